@@ -1,0 +1,152 @@
+// Package isotime reads the common forms of ISO 8601 and writes the one that APIs agree on.
+//
+//	t, err := isotime.Parse("2026-01-31 09:30") // no zone: UTC
+//	isotime.Format(t)                          // 2026-01-31T09:30:00.000Z
+package isotime
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+const layout = "2006-01-02T15:04:05.000Z"
+
+// Size is the length in bytes of what [Format] returns.
+const Size = len(layout)
+
+// Format writes t as UTC with milliseconds and Z. It is always [Size] bytes long for the years 1 to 9999, and drops what is
+// finer than a millisecond.
+func Format(t time.Time) string { return t.UTC().Format(layout) }
+
+// Append appends what [Format] returns.
+func Append(dst []byte, t time.Time) []byte { return t.UTC().AppendFormat(dst, layout) }
+
+// ErrFormat is what [Parse] returns, with the text behind it.
+var ErrFormat = errors.New("must be an ISO 8601 date or date-time, such as 2024-01-02T15:04:05Z")
+
+// Parse reads the forms of ISO 8601 that people and systems write: a date, or a date and a time parted by T, t or a
+// space; seconds may be left out and may have a fraction after a point or comma (nanoseconds are kept, finer digits
+// dropped); the zone is Z, ±hh:mm, ±hhmm or ±hh. The basic form 20240102T150405Z is read too, in the same variety.
+// Without a zone the time is UTC. The result is in UTC.
+//
+// Words, epoch numbers, week and ordinal dates, impossible days and the year 0 are refused, as are leap seconds, which
+// Go's clock does not have, and 24:00.
+func Parse(s string) (time.Time, error) {
+	fail := fmt.Errorf("%w: %q", ErrFormat, s)
+	p := scanner{rest: s, ok: true}
+	year := p.digits(4)
+	extended := p.take("-")
+	month := p.digits(2)
+	if extended {
+		p.demand("-")
+	}
+	day := p.digits(2)
+	var hour, minute, second, nano, offset int
+	if p.ok && p.rest != "" {
+		p.demand("Tt ")
+		hour = p.digits(2)
+		if extended {
+			p.demand(":")
+		}
+		minute = p.digits(2)
+		if p.ok && p.hasSeconds(extended) {
+			second = p.digits(2)
+			nano = p.fraction()
+		}
+		offset = p.zone()
+	}
+	if !p.ok || p.rest != "" || year < 1 || hour > 23 || minute > 59 || second > 59 {
+		return time.Time{}, fail
+	}
+	t := time.Date(year, time.Month(month), day, hour, minute, second, nano, time.UTC)
+	if t.Month() != time.Month(month) || t.Day() != day { // time.Date turns 30 February into 1 March
+		return time.Time{}, fail
+	}
+	t = t.Add(-time.Duration(offset) * time.Minute)
+	if t.Year() < 1 || t.Year() > 9999 { // a zone can move the first and last day out of what four digits hold
+		return time.Time{}, fail
+	}
+	return t, nil
+}
+
+// scanner eats a timestamp from the left. Once something is amiss ok stays false.
+type scanner struct {
+	rest string
+	ok   bool
+}
+
+func (p *scanner) digits(n int) int {
+	if !p.ok || len(p.rest) < n {
+		p.ok = false
+		return 0
+	}
+	value := 0
+	for i := range n {
+		c := p.rest[i]
+		if c < '0' || c > '9' {
+			p.ok = false
+			return 0
+		}
+		value = value*10 + int(c-'0')
+	}
+	p.rest = p.rest[n:]
+	return value
+}
+
+// take eats one character if it is among set.
+func (p *scanner) take(set string) bool {
+	if !p.ok || p.rest == "" || strings.IndexByte(set, p.rest[0]) < 0 {
+		return false
+	}
+	p.rest = p.rest[1:]
+	return true
+}
+
+func (p *scanner) demand(set string) { p.ok = p.take(set) }
+
+func (p *scanner) hasSeconds(extended bool) bool {
+	if extended {
+		return p.take(":")
+	}
+	return p.rest != "" && p.rest[0] >= '0' && p.rest[0] <= '9'
+}
+
+func (p *scanner) fraction() int {
+	if !p.take(".,") {
+		return 0
+	}
+	nano, scale, n := 0, 100_000_000, 0
+	for ; n < len(p.rest) && p.rest[n] >= '0' && p.rest[n] <= '9'; n++ {
+		nano += int(p.rest[n]-'0') * scale
+		scale /= 10
+	}
+	p.rest = p.rest[n:]
+	p.ok = p.ok && n > 0
+	return nano
+}
+
+// zone reads minutes east of UTC.
+func (p *scanner) zone() (minutes int) {
+	if p.take("Zz") {
+		return 0
+	}
+	sign := 1
+	switch {
+	case p.take("+"):
+	case p.take("-"):
+		sign = -1
+	default:
+		return 0
+	}
+	hour, minute := p.digits(2), 0
+	if p.ok && p.rest != "" {
+		p.take(":")
+		minute = p.digits(2)
+	}
+	if hour > 23 || minute > 59 {
+		p.ok = false
+	}
+	return sign * (hour*60 + minute)
+}

@@ -1,0 +1,53 @@
+package rawjson
+
+import (
+	"encoding/json"
+	"strconv"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Pointer appends one reference token to a JSON Pointer, escaped as RFC 6901 says.
+func Pointer(parent, token string) string {
+	return parent + "/" + string(escaper.Replace(token))
+}
+
+// At returns the value that a JSON Pointer names inside a checked document, and whether it is there.
+func At(raw json.RawMessage, pointer string) (json.RawMessage, bool) {
+	for token := range jsontext.Pointer(pointer).Tokens() {
+		var ok bool
+		switch KindOf(raw) {
+		case ObjectKind:
+			raw, ok = OpenObject(raw).Get(token)
+		case ArrayKind:
+			raw, ok = element(OpenArray(raw), token)
+		}
+		if !ok {
+			return nil, false
+		}
+	}
+	return raw, true
+}
+
+var escaper = strings.NewReplacer("~", "~0", "/", "~1")
+
+func element(elements []json.RawMessage, token string) (json.RawMessage, bool) {
+	i, err := strconv.Atoi(token)
+	if err != nil || i < 0 || i >= len(elements) {
+		return nil, false
+	}
+	return elements[i], true
+}
+
+// shortened keeps the pointer of a value a hundred levels down readable.
+func shortened(pointer string) string {
+	const most = 80
+	if len(pointer) <= most {
+		return pointer
+	}
+	if i := strings.LastIndexByte(pointer[:most], '/'); i > 0 {
+		return pointer[:i]
+	}
+	return pointer
+}

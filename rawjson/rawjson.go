@@ -1,0 +1,242 @@
+// Package rawjson opens JSON one level at a time and leaves the values as they were written.
+//
+//	obj, err := rawjson.ParseObject([]byte(`{"total": 1.10, "id": 12345678901234567890}`), rawjson.DefaultLimits())
+//	total, _ := obj.Get("total") // 1.10, not 1.1
+//
+// What passes through it is never decoded into Go values and encoded again, so numbers keep their exact digits and
+// members their order. [ParseObject] checks a whole document once (syntax, duplicate names, UTF-8, depth, size); the
+// other functions trust that check and may only be given values that came out of it.
+package rawjson
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Limits bound what is read. A zero field means the default.
+type Limits struct {
+	// MaxBytes is the largest document, in bytes. Default 32 MiB.
+	MaxBytes int
+	// MaxDepth is how deep objects and arrays may nest; the document itself is depth 1. Default 128.
+	MaxDepth int
+}
+
+// DefaultLimits returns the limits that a zero Limits stands for.
+func DefaultLimits() Limits { return Limits{MaxBytes: 32 << 20, MaxDepth: 128} }
+
+func (l Limits) withDefaults() Limits {
+	d := DefaultLimits()
+	if l.MaxBytes <= 0 {
+		l.MaxBytes = d.MaxBytes
+	}
+	if l.MaxDepth <= 0 {
+		l.MaxDepth = d.MaxDepth
+	}
+	return l
+}
+
+// Member is one name and its value, as written.
+type Member struct {
+	Name  string
+	Value json.RawMessage
+}
+
+// Object is a JSON object open at its first level, its members in the order in which they were written.
+// Names are unique when it comes from [ParseObject].
+type Object []Member
+
+// Get returns the value of the member called name, and whether there is one.
+func (o Object) Get(name string) (json.RawMessage, bool) {
+	if i := o.index(name); i >= 0 {
+		return o[i].Value, true
+	}
+	return nil, false
+}
+
+// Text returns the member called name as a Go string: "" when it is absent or not a JSON string.
+func (o Object) Text(name string) string {
+	raw, _ := o.Get(name)
+	s, _ := Text(raw)
+	return s
+}
+
+// Set returns o with the member called name set to value: in place where it exists, else at the end.
+// Like append, it may write into o's own memory.
+func (o Object) Set(name string, value json.RawMessage) Object {
+	if i := o.index(name); i >= 0 {
+		o[i].Value = value
+		return o
+	}
+	return append(o, Member{Name: name, Value: value})
+}
+
+// Without returns a copy of o that lacks the members named.
+func (o Object) Without(names ...string) Object {
+	return slices.DeleteFunc(slices.Clone(o), func(m Member) bool { return slices.Contains(names, m.Name) })
+}
+
+func (o Object) index(name string) int {
+	return slices.IndexFunc(o, func(m Member) bool { return m.Name == name })
+}
+
+// AppendJSON appends o as compact JSON between its values, which are copied as they are.
+func (o Object) AppendJSON(dst []byte) []byte {
+	dst = append(dst, '{')
+	for i, m := range o {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = AppendText(dst, m.Name)
+		dst = append(dst, ':')
+		dst = append(dst, m.Value...)
+	}
+	return append(dst, '}')
+}
+
+// JSON returns o as a document of its own.
+func (o Object) JSON() json.RawMessage { return o.AppendJSON(nil) }
+
+// MarshalJSON makes an Object a JSON object to encoding/json.
+func (o Object) MarshalJSON() ([]byte, error) { return o.JSON(), nil }
+
+// Error says what is wrong with a document and where.
+type Error struct {
+	// Pointer is the JSON Pointer (RFC 6901) of the value in question, "" for the document itself.
+	Pointer string
+	// Offset is the position in bytes at or before which the fault lies.
+	Offset int64
+	// Err is one of the sentinels of this package, or a syntax error.
+	Err error
+}
+
+func (e *Error) Error() string { return e.Err.Error() }
+
+// Unwrap returns Err.
+func (e *Error) Unwrap() error { return e.Err }
+
+// What [ParseObject] and [Encode] refuse beside faulty syntax.
+var (
+	ErrDuplicateName = errors.New("must not name a member twice")
+	ErrTooDeep       = errors.New("must not nest so deep")
+	ErrTooLarge      = errors.New("must be smaller")
+	ErrNotObject     = errors.New("must be a JSON object")
+	ErrNotJSON       = errors.New("must be valid JSON")
+	ErrInvalidUTF8   = errors.New("must be valid UTF-8")
+)
+
+// Check reports whether data is one JSON value that keeps the limits: valid syntax and UTF-8, no duplicate names at any
+// depth, nothing behind it but white space. The error is an *[Error].
+func Check(data []byte, limits Limits) error {
+	_, err := parse(data, limits, func(d *jsontext.Decoder) (Object, error) { return nil, d.SkipValue() })
+	return err
+}
+
+// ParseObject checks data as [Check] does, demands an object, and returns its members. They share memory with data, which must
+// not change after.
+func ParseObject(data []byte, limits Limits) (Object, error) {
+	if k := KindOf(data); k != Invalid && k != ObjectKind {
+		if err := Check(data, limits); err != nil {
+			return nil, err
+		}
+		return nil, &Error{Err: ErrNotObject}
+	}
+	return parse(data, limits, func(d *jsontext.Decoder) (Object, error) { return members(d, data) })
+}
+
+func parse(data []byte, limits Limits, read func(*jsontext.Decoder) (Object, error)) (Object, error) {
+	limits = limits.withDefaults()
+	if len(data) > limits.MaxBytes {
+		return nil, &Error{Offset: int64(limits.MaxBytes), Err: fmt.Errorf("%w: %d bytes, %d are allowed", ErrTooLarge, len(data), limits.MaxBytes)}
+	}
+	if at := deeperThan(data, limits.MaxDepth); at >= 0 {
+		return nil, &Error{Offset: int64(at), Err: fmt.Errorf("%w: %d levels are allowed", ErrTooDeep, limits.MaxDepth)}
+	}
+	d := jsontext.NewDecoder(bytes.NewBuffer(data))
+	obj, err := read(d)
+	if err == nil {
+		if _, err = d.ReadToken(); errors.Is(err, io.EOF) {
+			return obj, nil
+		}
+		if err == nil {
+			err = &Error{Offset: d.InputOffset(), Err: fmt.Errorf("%w: something follows the value", ErrNotJSON)}
+		}
+	}
+	return nil, located(err)
+}
+
+// members reads one object. Values are cut from data by offset, since what the decoder returns is only lent.
+func members(d *jsontext.Decoder, data []byte) (Object, error) {
+	if _, err := d.ReadToken(); err != nil {
+		return nil, err
+	}
+	obj := make(Object, 0, 8)
+	for d.PeekKind() != '}' {
+		name, err := d.ReadToken()
+		if err != nil {
+			return nil, err
+		}
+		m := Member{Name: name.String()}
+		value, err := d.ReadValue()
+		if err != nil {
+			return nil, err
+		}
+		end := d.InputOffset()
+		m.Value = data[end-int64(len(value)) : end : end]
+		obj = append(obj, m)
+	}
+	_, err := d.ReadToken()
+	return obj, err
+}
+
+func located(err error) error {
+	var own *Error
+	if errors.As(err, &own) {
+		return own
+	}
+	var syntax *jsontext.SyntacticError
+	switch {
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+		return &Error{Err: fmt.Errorf("%w: it ends too early", ErrNotJSON)}
+	case !errors.As(err, &syntax):
+		return &Error{Err: fmt.Errorf("%w: %w", ErrNotJSON, err)}
+	}
+	e := &Error{Pointer: string(syntax.JSONPointer), Offset: syntax.ByteOffset}
+	switch {
+	case errors.Is(err, jsontext.ErrDuplicateName):
+		e.Err = ErrDuplicateName
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		e.Err = fmt.Errorf("%w: it ends too early, after byte %d", ErrNotJSON, syntax.ByteOffset)
+	default:
+		e.Err = fmt.Errorf("%w: %w, at byte %d", ErrNotJSON, syntax.Err, syntax.ByteOffset)
+	}
+	return e
+}
+
+// deeperThan returns where data first nests deeper than limit, or -1. Looking at brackets outside strings is enough
+// for that: whether they match is the decoder's business.
+func deeperThan(data []byte, limit int) int {
+	depth := 0
+	for i := 0; i < len(data); i++ {
+		switch data[i] {
+		case '{', '[':
+			if depth++; depth > limit {
+				return i
+			}
+		case '}', ']':
+			depth--
+		case '"':
+			for i++; i < len(data) && data[i] != '"'; i++ {
+				if data[i] == '\\' {
+					i++
+				}
+			}
+		}
+	}
+	return -1
+}

@@ -1,0 +1,152 @@
+package rawjson
+
+import (
+	"bytes"
+	"encoding/json"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Kind is the JSON type of a value.
+type Kind string
+
+// The kinds, by their JSON Schema names.
+const (
+	Invalid     Kind = ""
+	NullKind    Kind = "null"
+	BooleanKind Kind = "boolean"
+	NumberKind  Kind = "number"
+	StringKind  Kind = "string"
+	ArrayKind   Kind = "array"
+	ObjectKind  Kind = "object"
+)
+
+// KindOf tells a value's type from its first character; [Invalid] for nothing, or what cannot begin a value.
+func KindOf(raw []byte) Kind {
+	raw = bytes.TrimLeft(raw, " \t\r\n")
+	if len(raw) == 0 {
+		return Invalid
+	}
+	switch c := raw[0]; {
+	case c == '{':
+		return ObjectKind
+	case c == '[':
+		return ArrayKind
+	case c == '"':
+		return StringKind
+	case c == 't' || c == 'f':
+		return BooleanKind
+	case c == 'n':
+		return NullKind
+	case c == '-' || '0' <= c && c <= '9':
+		return NumberKind
+	}
+	return Invalid
+}
+
+// Text decodes a JSON string, and reports whether raw is one.
+func Text(raw []byte) (string, bool) {
+	if KindOf(raw) != StringKind {
+		return "", false
+	}
+	s, err := jsontext.AppendUnquote(nil, bytes.TrimSpace(raw))
+	return string(s), err == nil
+}
+
+// AppendText appends s as a JSON string. Invalid UTF-8 becomes U+FFFD; [Encode] refuses it instead.
+func AppendText(dst []byte, s string) []byte {
+	dst, _ = jsontext.AppendQuote(dst, s) // its only error is the invalid UTF-8 that it has replaced
+	return dst
+}
+
+// Quote returns s as a JSON string.
+func Quote(s string) json.RawMessage { return AppendText(nil, s) }
+
+// OpenObject returns the members of a value that has been checked, or nil when it is not an object.
+func OpenObject(raw json.RawMessage) Object {
+	if KindOf(raw) != ObjectKind {
+		return nil
+	}
+	obj, _ := members(trusting(raw), raw)
+	return obj
+}
+
+// OpenArray returns the elements of a value that has been checked, or nil when it is not an array.
+func OpenArray(raw json.RawMessage) []json.RawMessage {
+	if KindOf(raw) != ArrayKind {
+		return nil
+	}
+	d := trusting(raw)
+	if _, err := d.ReadToken(); err != nil {
+		return nil
+	}
+	elements := []json.RawMessage{}
+	for d.PeekKind() != ']' {
+		value, err := d.ReadValue()
+		if err != nil {
+			return nil
+		}
+		end := d.InputOffset()
+		elements = append(elements, raw[end-int64(len(value)):end:end])
+	}
+	return elements
+}
+
+// trusting reads what has been checked already, and so does not look for duplicate names again.
+func trusting(raw []byte) *jsontext.Decoder {
+	return jsontext.NewDecoder(bytes.NewBuffer(raw), jsontext.AllowDuplicateNames(true))
+}
+
+// AppendArray appends the elements as a JSON array.
+func AppendArray(dst []byte, elements []json.RawMessage) []byte {
+	dst = append(dst, '[')
+	for i, e := range elements {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(dst, e...)
+	}
+	return append(dst, ']')
+}
+
+// Merge lays over upon base: where both are objects their members are joined, the same name merged in turn; anywhere
+// else over wins. An empty base or over counts as absent. Both must have been checked.
+func Merge(base, over json.RawMessage) json.RawMessage {
+	switch {
+	case len(base) == 0:
+		return over
+	case len(over) == 0:
+		return base
+	}
+	under, upper := OpenObject(base), OpenObject(over)
+	if under == nil || upper == nil {
+		return over
+	}
+	for _, m := range upper {
+		if b, ok := under.Get(m.Name); ok {
+			m.Value = Merge(b, m.Value)
+		}
+		under = under.Set(m.Name, m.Value)
+	}
+	return under.JSON()
+}
+
+// Texts calls visit with each string value inside raw (not with names) and its JSON Pointer below raw, until visit returns false.
+func Texts(raw json.RawMessage, visit func(pointer, text string) bool) {
+	d := trusting(raw)
+	for {
+		token, err := d.ReadToken()
+		if err != nil {
+			return
+		}
+		if token.Kind() != '"' {
+			continue
+		}
+		if parent, n := d.StackIndex(d.StackDepth()); parent == '{' && n%2 == 1 {
+			continue // a name
+		}
+		if !visit(string(d.StackPointer()), token.String()) {
+			return
+		}
+	}
+}

@@ -1,0 +1,81 @@
+package registry
+
+import (
+	"encoding/json"
+
+	"github.com/aacflow/segment-blocks/rawjson"
+	"github.com/aacflow/segment-blocks/schemas"
+)
+
+// Entry is a block as a catalog shows it: plain data, ready to be JSON.
+type Entry struct {
+	ID          string          `json:"id"`
+	Name        string          `json:"name"`
+	Summary     string          `json:"summary"`
+	Description string          `json:"description"`
+	WhenToUse   string          `json:"whenToUse"`
+	Version     string          `json:"version"`
+	Category    string          `json:"category"`
+	Tags        []string        `json:"tags"`
+	Link        string          `json:"link,omitempty"`
+	Input       []schemas.Field `json:"input"`
+	Output      []schemas.Field `json:"output"`
+	// Rules say in words what the input must keep beyond the types of its parameters.
+	Rules        []string        `json:"rules"`
+	InputSchema  json.RawMessage `json:"inputSchema"`
+	OutputSchema json.RawMessage `json:"outputSchema"`
+	Examples     []Example       `json:"examples"`
+	Refused      []Refusal       `json:"refused"`
+}
+
+// Example is an input and what comes of it.
+type Example struct {
+	Title  string         `json:"title"`
+	Input  rawjson.Object `json:"input"`
+	Output rawjson.Object `json:"output"`
+}
+
+// Refusal is an input that is refused, and why.
+type Refusal struct {
+	Title      string         `json:"title"`
+	Input      rawjson.Object `json:"input"`
+	Violations []Reason       `json:"violations"`
+}
+
+// Reason is the place and the code of a violation.
+type Reason struct {
+	Path string `json:"path"`
+	Code string `json:"code"`
+}
+
+// Catalog returns an entry for each block, sorted by id.
+func (r *Registry) Catalog() []Entry {
+	entries := []Entry{}
+	for _, b := range r.List() {
+		entries = append(entries, EntryOf(b))
+	}
+	return entries
+}
+
+// EntryOf returns the entry of one block.
+func EntryOf(b Block) Entry {
+	m := b.Manifest()
+	e := Entry{
+		ID: m.ID, Name: m.Name, Summary: m.Summary, Description: m.Description, WhenToUse: m.WhenToUse,
+		Version: m.Version, Category: m.Category, Tags: append([]string{}, m.Tags...), Link: m.Link,
+		Input: m.Input.Fields(), Output: m.Output.Fields(), Rules: append([]string{}, m.Input.Rules()...),
+		InputSchema: m.Input.JSON(), OutputSchema: m.Output.JSON(),
+		Examples: []Example{}, Refused: []Refusal{},
+	}
+	for _, x := range m.Examples {
+		e.Examples = append(e.Examples, Example(x))
+	}
+	for _, x := range m.Refused {
+		refusal := Refusal{Title: x.Title, Input: x.Input}
+		for _, v := range x.Violations {
+			refusal.Violations = append(refusal.Violations, Reason{Path: v.Path, Code: v.Code})
+		}
+		e.Refused = append(e.Refused, refusal)
+	}
+	return e
+}

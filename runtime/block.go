@@ -1,0 +1,63 @@
+package runtime
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/go-resty/resty/v2"
+
+	"github.com/aacflow/segment-blocks/rawjson"
+	"github.com/aacflow/segment-blocks/schemas"
+)
+
+// Block is a registry.Block that can be invoked. [Define] makes it.
+type Block struct {
+	manifest *schemas.Manifest
+	execute  func(ctx context.Context, call *Call, source any) (any, error)
+	accepts  func(source any) bool
+	sourced  bool
+	needs    string
+}
+
+// NoSource is the type of source for [Define] of a block that needs none.
+type NoSource struct{}
+
+// Define makes a block from its manifest and the function that does its work. The type S is that of the sources it can
+// use, such as tracking.Source: the runtime hands over the one that the invocation chose.
+//
+// The function gets an input that has been normalised and validated. It returns the output, anything that encodes to a JSON object,
+// and writes into call.Receipt what it did, also when it fails. Its error should be an *[Error]; any other becomes an
+// internal error. It must honour ctx, may run many times at once, and must not keep call after it returns.
+func Define[S any](manifest *schemas.Manifest, execute func(ctx context.Context, call *Call, source S) (any, error)) *Block {
+	_, none := any(*new(S)).(NoSource)
+	return &Block{
+		manifest: manifest,
+		execute: func(ctx context.Context, call *Call, source any) (any, error) {
+			typed, _ := source.(S)
+			return execute(ctx, call, typed)
+		},
+		accepts: func(source any) bool { _, ok := source.(S); return ok },
+		sourced: !none,
+		needs:   fmt.Sprintf("%T", *new(S)),
+	}
+}
+
+// Manifest returns what the block declares.
+func (b *Block) Manifest() *schemas.Manifest { return b.manifest }
+
+// Call is one invocation, as an executor sees it.
+type Call struct {
+	// InvocationID identifies the invocation: given by the host, or random. The same id means the same invocation again, so
+	// whatever makes a repeat harmless is to be derived from it.
+	InvocationID string
+	// Named tells that the host gave the invocation id.
+	Named bool
+	// Input holds the parameters that are present, normalised and valid.
+	Input rawjson.Object
+	// HTTP is the client to send with. It is shared: set nothing on it.
+	HTTP *resty.Client
+	// DryRun tells that HTTP only records requests and answers each with 200 and {}.
+	DryRun bool
+	// Receipt is for the executor to fill in. The runtime itself sets the block, the source, the times and the invocation id.
+	Receipt *Receipt
+}

@@ -1,0 +1,156 @@
+package runtime
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aacflow/segment-blocks/schemas"
+)
+
+// Code says what kind of failure an [Error] is. Codes are stable; docs/errors.md is generated from [Codes].
+type Code string
+
+// The codes.
+const (
+	UnknownBlock        Code = "unknown_block"
+	UnknownSource       Code = "unknown_source"
+	InvalidInput        Code = "invalid_input"
+	UnresolvedReference Code = "unresolved_reference"
+	MissingCredential   Code = "missing_credential"
+	TooLarge            Code = "too_large"
+	Unauthorized        Code = "unauthorized"
+	Rejected            Code = "rejected"
+	RateLimited         Code = "rate_limited"
+	Unavailable         Code = "unavailable"
+	Canceled            Code = "canceled"
+	DeadlineExceeded    Code = "deadline_exceeded"
+	PartialFailure      Code = "partial_failure"
+	InvalidOutput       Code = "invalid_output"
+	Closed              Code = "closed"
+	Internal            Code = "internal"
+)
+
+// CodeInfo documents a code.
+type CodeInfo struct {
+	Code Code
+	// Meaning and Remedy are sentences: when it comes, and what to do.
+	Meaning, Remedy string
+	// Sent tells whether anything can have left: no, maybe or yes.
+	Sent string
+}
+
+// Codes returns all codes, in the order in which an invocation can meet them.
+func Codes() []CodeInfo {
+	return []CodeInfo{
+		{UnknownBlock, "No block has this id.", "Look the id up in the catalog; the message names the nearest one.", "no"},
+		{UnknownSource, "The invocation names a source that is not configured, or no source fits the block.", "Configure the source, or name another.", "no"},
+		{Closed, "The runtime has been closed.", "Invoke before closing, or make a new runtime.", "no"},
+		{InvalidInput, "The input breaks the block's schema, a rule of the receiver, or is not JSON.", "Mend what the violations name; all of them are listed at once.", "no"},
+		{UnresolvedReference, "A parameter is still a {{VARIABLE}} or a <block.field>.", "Set the variable, or wire the block that the reference names.", "no"},
+		{TooLarge, "The input, or a message in it, is larger than the receiver takes.", "Make it smaller; the message gives its size and the limit.", "no"},
+		{MissingCredential, "There is no credential: the source has none, and the input gives none.", "Configure the source's credential.", "no"},
+		{Unauthorized, "The receiver refuses the credential.", "Check the credential, and that it belongs to the region or endpoint.", "maybe"},
+		{Rejected, "The receiver refuses the message for good, or answers that it did not take it.", "Read the receiver's text in the message.", "maybe"},
+		{RateLimited, "The receiver asks to slow down for longer than the invocation may wait.", "Invoke again, with the same invocation id, after the time that the error gives.", "maybe"},
+		{Unavailable, "The receiver could not be reached, or kept failing, until the retries were used up.", "Invoke again, with the same invocation id.", "maybe"},
+		{Canceled, "The caller canceled the invocation.", "Invoke again, with the same invocation id, where it is still wanted.", "maybe"},
+		{DeadlineExceeded, "The caller's deadline passed.", "Invoke again, with the same invocation id and more time.", "maybe"},
+		{PartialFailure, "Some messages of a batch were accepted and others not. The items say which.", "Invoke again with the same input and invocation id: what was accepted is not counted twice.", "yes"},
+		{InvalidOutput, "The block's output breaks its own schema. It is not handed on.", "Report it: it is a fault in the block.", "maybe"},
+		{Internal, "The block failed in a way it does not explain, such as a panic.", "Report it: it is a fault in the block.", "maybe"},
+	}
+}
+
+// Error is what every failed invocation returns.
+type Error struct {
+	Code Code
+	// Block is the id of the block.
+	Block string
+	// Message is one line that may be all a person gets to see.
+	Message string
+	// Retryable tells that the same invocation may succeed later, unchanged.
+	Retryable bool
+	// Status is the HTTP status of the receiver's last answer, or 0.
+	Status int
+	// RetryAfter is how long the receiver asks to wait, or 0.
+	RetryAfter time.Duration
+	// Violations are all that is wrong with the input (or the output, for invalid_output).
+	Violations []schemas.Violation
+	// Items are the outcomes of the single messages, where there were several and something was sent.
+	Items []Item
+	// Receipt says what happened; nil where nothing was tried.
+	Receipt *Receipt
+	// Err is the cause, or nil.
+	Err error
+}
+
+// Item is the outcome of one message of a batch.
+type Item struct {
+	Index     int    `json:"index"`
+	MessageID string `json:"messageId"`
+	// Status is accepted, rejected, unconfirmed (sent, but no answer came: it may or may not have been accepted) or unsent.
+	Status string `json:"status"`
+}
+
+// Error returns the block's id and the message.
+func (e *Error) Error() string {
+	if e.Block == "" {
+		return e.Message
+	}
+	return e.Block + " " + e.Message
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// MarshalJSON writes the error as hosts and the command line show it. The keys code, message, retryable and violations are
+// always there.
+func (e *Error) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Code       Code                `json:"code"`
+		Message    string              `json:"message"`
+		Retryable  bool                `json:"retryable"`
+		Status     int                 `json:"status,omitempty"`
+		RetryAfter float64             `json:"retryAfterSeconds,omitempty"`
+		Violations []schemas.Violation `json:"violations"`
+		Items      []Item              `json:"items,omitempty"`
+		Receipt    *Receipt            `json:"receipt,omitempty"`
+	}{
+		e.Code, e.Error(), e.Retryable, e.Status, e.RetryAfter.Seconds(), append([]schemas.Violation{}, e.Violations...), e.Items, e.Receipt,
+	})
+}
+
+// AsError returns the *Error in err's chain, or an internal one that wraps err.
+func AsError(err error) *Error {
+	var e *Error
+	if errors.As(err, &e) {
+		return e
+	}
+	return &Error{Code: Internal, Message: "failed: " + err.Error(), Err: err}
+}
+
+// Refuse returns the error for an input with violations. Its code is that of the violations where all of them are
+// unresolved references, or all are of a missing credential, or all of a size; else invalid_input.
+func Refuse(violations []schemas.Violation) *Error {
+	e := &Error{Code: InvalidInput, Violations: violations}
+	for _, code := range []Code{UnresolvedReference, MissingCredential, TooLarge} {
+		if !slices.ContainsFunc(violations, func(v schemas.Violation) bool { return v.Code != string(code) }) {
+			e.Code = code
+		}
+	}
+	const most = 5
+	var parts []string
+	for i, v := range violations {
+		if i == most {
+			parts = append(parts, fmt.Sprintf("and %d more", len(violations)-most))
+			break
+		}
+		parts = append(parts, strings.TrimSpace(v.Path+" "+v.Message))
+	}
+	e.Message = "refused its input, nothing was sent: " + strings.Join(parts, "; ")
+	return e
+}

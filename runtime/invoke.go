@@ -1,0 +1,222 @@
+package runtime
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/aacflow/segment-blocks/rawjson"
+	"github.com/aacflow/segment-blocks/schemas"
+)
+
+// Result is what a successful invocation returns.
+type Result struct {
+	// Output is a JSON object that keeps the block's output schema.
+	Output json.RawMessage
+	// Receipt says what really happened.
+	Receipt *Receipt
+}
+
+// InvokeOption says how to invoke.
+type InvokeOption func(*invocation)
+
+// InvocationID identifies the invocation to the block, such as run, node, iteration and item joined by slashes. Invoking again with
+// the same id and input is harmless: the receiver gets the same message ids and counts nothing twice.
+func InvocationID(id string) InvokeOption {
+	return func(inv *invocation) { inv.id = id }
+}
+
+// ToSource chooses a source by its name.
+func ToSource(name string) InvokeOption {
+	return func(inv *invocation) { inv.sourceName = name }
+}
+
+// Deadline ends the invocation at a time, as the context's own deadline would.
+func Deadline(t time.Time) InvokeOption {
+	return func(inv *invocation) { inv.deadline = t }
+}
+
+// invocation is one call on its way through the runtime.
+type invocation struct {
+	id         string
+	sourceName string
+	deadline   time.Time
+
+	block    *Block
+	source   namedSource
+	receipt  *Receipt
+	redactor *redactor
+}
+
+// Invoke runs a block. The error is always an *[Error]; it carries the receipt of whatever was tried.
+//
+// It waits for the answer of the receiver and for retries; ctx ends both. It may be called from many goroutines at once.
+func (rt *Runtime) Invoke(ctx context.Context, block string, input Input, options ...InvokeOption) (*Result, error) {
+	if !rt.begin() {
+		return nil, &Error{Code: Closed, Block: block, Message: "was not invoked: the runtime is closed"}
+	}
+	defer rt.running.Done()
+
+	inv := newInvocation(block, options)
+	if !inv.deadline.IsZero() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, inv.deadline)
+		defer cancel()
+	}
+	call, err := rt.prepare(inv, block, input)
+	if err != nil {
+		return nil, inv.failed(err)
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, inv.failed(contextError(err, "nothing was sent"))
+	}
+	call.HTTP = rt.http
+	output, err := rt.run(ctx, inv, call)
+	if err != nil {
+		return nil, inv.failed(err)
+	}
+	inv.finish()
+	return &Result{Output: output, Receipt: inv.receipt}, nil
+}
+
+func newInvocation(block string, options []InvokeOption) *invocation {
+	inv := &invocation{receipt: &Receipt{Block: block, StartedAt: time.Now()}, redactor: newRedactor(nil, nil, nil)}
+	for _, option := range options {
+		option(inv)
+	}
+	inv.receipt.InvocationID = inv.id
+	if inv.id == "" {
+		inv.receipt.InvocationID = uuid.NewString()
+	}
+	return inv
+}
+
+// prepare does all that can be done without the executor: find the block and source, normalise and validate.
+func (rt *Runtime) prepare(inv *invocation, id string, input Input) (*Call, error) {
+	found, ok := rt.registry.Lookup(id)
+	if !ok {
+		return nil, &Error{Code: UnknownBlock, Message: "is not a known block" + rt.registry.Suggest(id)}
+	}
+	if inv.block, ok = found.(*Block); !ok {
+		return nil, &Error{Code: Internal, Message: "cannot be invoked: it was not made by runtime.Define"}
+	}
+	var err error
+	if inv.source, err = rt.sourceFor(inv.block, inv.sourceName); err != nil {
+		return nil, err
+	}
+	inv.receipt.Source = inv.source.name
+
+	manifest := inv.block.manifest
+	if input == nil {
+		input = Map{}
+	}
+	raw, err := input.open(rt.limits)
+	if err != nil {
+		return nil, Refuse([]schemas.Violation{inputViolation(err, "")})
+	}
+	inv.redactor = newRedactor(raw, manifest.Input.Fields(), inv.source.value)
+	n := &normaliser{references: rt.references, limits: rt.limits, receipt: inv.receipt, blank: map[string]json.RawMessage{}}
+	normal := n.normalise(raw, manifest.Input.Fields())
+	if violations := manifest.Input.Validate(normal, n.violations...); len(violations) > 0 {
+		n.explainBlanks(violations)
+		return nil, Refuse(violations)
+	}
+	return &Call{
+		InvocationID: inv.receipt.InvocationID,
+		Named:        inv.id != "",
+		Input:        normal,
+		Receipt:      inv.receipt,
+	}, nil
+}
+
+// sourceFor returns the source that the invocation names or, where it names none, the first of the type that the block needs.
+func (rt *Runtime) sourceFor(b *Block, name string) (namedSource, error) {
+	if !b.sourced && name == "" {
+		return namedSource{value: NoSource{}}, nil
+	}
+	var known []string
+	for _, s := range rt.sources {
+		known = append(known, s.name)
+		switch {
+		case name == "" && b.accepts(s.value):
+			return s, nil
+		case name == "" || s.name != name:
+		case b.accepts(s.value):
+			return s, nil
+		default:
+			return namedSource{}, &Error{Code: UnknownSource, Message: fmt.Sprintf("needs a source of type %s, and this one is a %T: %q", b.needs, s.value, name)}
+		}
+	}
+	if name == "" {
+		return namedSource{}, &Error{Code: UnknownSource, Message: "has no source to use: none of type " + b.needs + " is configured"}
+	}
+	return namedSource{}, &Error{Code: UnknownSource, Message: fmt.Sprintf("names a source that is not configured: %q%s", name, schemas.DidYouMean(name, known))}
+}
+
+// run calls the executor and checks what it returns. A panic stays inside.
+func (rt *Runtime) run(ctx context.Context, inv *invocation, call *Call) (output json.RawMessage, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			rt.logger.Error("executor panicked", "block", inv.block.manifest.ID, "panic", inv.redactor.text(fmt.Sprint(p)), "stack", string(debug.Stack()))
+			output, err = nil, &Error{Code: Internal, Message: fmt.Sprintf("failed: its executor panicked: %v", p)}
+		}
+	}()
+	value, err := inv.block.execute(ctx, call, inv.source.value)
+	if err != nil {
+		return nil, executorError(err)
+	}
+	raw, err := rawjson.Encode(value, rt.limits)
+	if err != nil {
+		return nil, &Error{Code: InvalidOutput, Message: "ran, but returned what is not JSON: " + err.Error(), Err: err}
+	}
+	obj, err := rawjson.ParseObject(raw, rt.limits)
+	if err != nil {
+		return nil, &Error{Code: InvalidOutput, Message: "ran, but did not return an object: " + schemas.Excerpt(raw), Err: err}
+	}
+	if violations := inv.block.manifest.Output.Validate(obj); len(violations) > 0 {
+		return nil, &Error{
+			Code:       InvalidOutput,
+			Message:    "ran, but its output breaks its own schema: " + violations[0].Path + " " + violations[0].Message,
+			Violations: violations,
+		}
+	}
+	return raw, nil
+}
+
+// executorError passes the executor's own *Error on, and gives any other a code.
+func executorError(err error) error {
+	var own *Error
+	switch {
+	case errors.As(err, &own):
+		return own
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return contextError(err, "whether it was accepted is not known")
+	}
+	return AsError(err)
+}
+
+func contextError(err error, consequence string) *Error {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return &Error{Code: DeadlineExceeded, Message: "was ended by its deadline, " + consequence, Retryable: true, Err: err}
+	}
+	return &Error{Code: Canceled, Message: "was canceled, " + consequence, Err: err}
+}
+
+// failed completes an error on its way out.
+func (inv *invocation) failed(err error) *Error {
+	inv.finish()
+	e := AsError(err)
+	e.Block, e.Receipt = inv.receipt.Block, inv.receipt
+	inv.redactor.error(e)
+	return e
+}
+
+func (inv *invocation) finish() {
+	inv.receipt.Duration = time.Since(inv.receipt.StartedAt)
+	inv.redactor.receipt(inv.receipt)
+}

@@ -1,0 +1,162 @@
+package runtime
+
+import (
+	"encoding/json"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/aacflow/segment-blocks/isotime"
+	"github.com/aacflow/segment-blocks/rawjson"
+	"github.com/aacflow/segment-blocks/schemas"
+)
+
+// normaliser applies what workflow hosts expect of any tool before the schema is asked:
+//
+//   - an empty text and null mean that a parameter is absent;
+//   - a json parameter may be a text that holds the JSON;
+//   - a parameter whose whole value is a reference that the host did not resolve is refused;
+//   - a date-time may have any common form of ISO 8601, and goes on in UTC with milliseconds.
+//
+// All but the second hold for the known fields of objects inside a parameter as well, such as the messages of a batch.
+// Everything else passes as it was written.
+type normaliser struct {
+	references references
+	limits     rawjson.Limits
+	receipt    *Receipt
+	violations []schemas.Violation
+	// blank holds the paths of values that were taken for absent, and what they were.
+	blank map[string]json.RawMessage
+}
+
+// normalise returns the input as the schema is to see it.
+func (n *normaliser) normalise(input rawjson.Object, fields []schemas.Field) rawjson.Object {
+	out := make(rawjson.Object, 0, len(input))
+	for _, m := range input {
+		at := rawjson.Pointer("", m.Name)
+		f := schemas.Find(fields, m.Name)
+		if f != nil && f.Type == "json" {
+			m.Value = n.unwrap(m.Value, at)
+		}
+		if value, present := n.member(m.Value, f, at); present {
+			out = append(out, rawjson.Member{Name: m.Name, Value: value})
+		}
+	}
+	return out
+}
+
+// unwrap returns the JSON that a text holds. A text that is empty or a reference is left to member.
+func (n *normaliser) unwrap(value json.RawMessage, at string) json.RawMessage {
+	text, ok := rawjson.Text(value)
+	if !ok || strings.TrimSpace(text) == "" || n.references.isWhole(text) {
+		return value
+	}
+	inner := json.RawMessage(strings.TrimSpace(text))
+	if err := rawjson.Check(inner, n.limits); err != nil {
+		v := inputViolation(err, at)
+		v.Path = at // what lies inside a text has no JSON Pointer of its own
+		v.Message = "must hold valid JSON where it is a text: " + strings.TrimPrefix(v.Message, rawjson.ErrNotJSON.Error()+": ")
+		n.violations = append(n.violations, v)
+		return value
+	}
+	if rawjson.KindOf(inner) == rawjson.StringKind {
+		return value // text within text is not JSON given as text, and the schema says so
+	}
+	return inner
+}
+
+// member normalises the value of a field, nil for one that is not known, and reports whether it is present at all.
+func (n *normaliser) member(value json.RawMessage, f *schemas.Field, at string) (json.RawMessage, bool) {
+	if f == nil {
+		n.references.warnOf(value, at, n.receipt.Warn)
+		return value, true
+	}
+	switch rawjson.KindOf(value) {
+	case rawjson.NullKind:
+		n.blank[at] = value
+		return nil, false
+	case rawjson.StringKind:
+		text, _ := rawjson.Text(value)
+		return n.text(value, text, f, at)
+	case rawjson.ObjectKind:
+		if len(f.Fields) > 0 {
+			return n.object(value, f.Fields, at), true
+		}
+	case rawjson.ArrayKind:
+		if len(f.Fields) > 0 {
+			return n.list(value, f.Fields, at), true
+		}
+	}
+	if !f.Secret {
+		n.references.warnOf(value, at, n.receipt.Warn)
+	}
+	return value, true
+}
+
+func (n *normaliser) text(value json.RawMessage, text string, f *schemas.Field, at string) (json.RawMessage, bool) {
+	switch {
+	case text == "" || f.Type == "json" && strings.TrimSpace(text) == "":
+		n.blank[at] = value
+		return nil, false
+	case n.references.isWhole(text):
+		message := "must be resolved by the host before the call"
+		if !f.Secret {
+			message += ": " + schemas.Excerpt(value)
+		}
+		n.violations = append(n.violations, schemas.Violation{Path: at, Code: string(UnresolvedReference), Message: message})
+		return value, true
+	case f.Format == "date-time":
+		if t, err := isotime.Parse(text); err == nil {
+			return rawjson.Quote(isotime.Format(t)), true
+		}
+	}
+	if !f.Secret {
+		n.references.warnOf(value, at, n.receipt.Warn)
+	}
+	return value, true
+}
+
+// object normalises the known fields of an object. It returns the very bytes it was given where nothing changes.
+func (n *normaliser) object(value json.RawMessage, fields []schemas.Field, at string) json.RawMessage {
+	obj := rawjson.OpenObject(value)
+	changed := false
+	out := make(rawjson.Object, 0, len(obj))
+	for _, m := range obj {
+		normal, present := n.member(m.Value, schemas.Find(fields, m.Name), rawjson.Pointer(at, m.Name))
+		if !present {
+			changed = true
+			continue
+		}
+		changed = changed || !slices.Equal(normal, m.Value)
+		out = append(out, rawjson.Member{Name: m.Name, Value: normal})
+	}
+	if !changed {
+		return value
+	}
+	return out.JSON()
+}
+
+func (n *normaliser) list(value json.RawMessage, fields []schemas.Field, at string) json.RawMessage {
+	elements := rawjson.OpenArray(value)
+	changed := false
+	for i, e := range elements {
+		if rawjson.KindOf(e) != rawjson.ObjectKind {
+			continue
+		}
+		elements[i] = n.object(e, fields, at+"/"+strconv.Itoa(i))
+		changed = changed || len(elements[i]) != len(e) || &elements[i][0] != &e[0]
+	}
+	if !changed {
+		return value
+	}
+	return rawjson.AppendArray(make([]byte, 0, len(value)), elements)
+}
+
+// explainBlanks makes the violations of what is missing say so where it was given, but empty.
+func (n *normaliser) explainBlanks(violations []schemas.Violation) {
+	for i, v := range violations {
+		if blank, ok := n.blank[v.Path]; ok && v.Message == "must be given" {
+			violations[i].Message = "must not be empty: " + string(blank)
+		}
+	}
+}

@@ -1,0 +1,71 @@
+package runtime
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Receipt says what really happened to an invocation, whether it succeeded or not. Accepted means that the receiver has
+// confirmed receipt; nobody confirms delivery to destinations.
+type Receipt struct {
+	// InvocationID repeats the host's, or is a random one that the host may invoke again with.
+	InvocationID string
+	Block        string
+	// Source is the name of the source, Credential a fingerprint of its credential, never the credential itself.
+	Source     string
+	Credential string
+	// Endpoint is the base URL that was sent to.
+	Endpoint string
+	// MessageIDs are those of all messages, in order; Accepted is how many of them the receiver has confirmed.
+	MessageIDs []string
+	Accepted   int
+	// Requests is how many different requests were made, Attempts how many times one was sent, Bytes the size of all the bodies sent.
+	Requests, Attempts int
+	Bytes              int64
+	StartedAt          time.Time
+	Duration           time.Duration
+	// Warnings are what was sent though it looks like a mistake, or was changed on the way.
+	Warnings []Warning
+}
+
+// Warning is something worth a look that did not stop the invocation.
+type Warning struct {
+	// Path is the JSON Pointer of what it speaks of.
+	Path string `json:"path"`
+	// Code is stable, such as unresolved_reference.
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
+// maxWarnings bounds a receipt: a batch may give cause for one a message.
+const maxWarnings = 50
+
+// Warn adds a warning, up to 50.
+func (r *Receipt) Warn(path, code, message string) {
+	if len(r.Warnings) < maxWarnings {
+		r.Warnings = append(r.Warnings, Warning{path, code, message})
+	}
+}
+
+// MarshalJSON gives the duration in milliseconds and empty lists as lists.
+func (r *Receipt) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		InvocationID string    `json:"invocationId"`
+		Block        string    `json:"block"`
+		Source       string    `json:"source,omitempty"`
+		Credential   string    `json:"credential,omitempty"`
+		Endpoint     string    `json:"endpoint,omitempty"`
+		MessageIDs   []string  `json:"messageIds"`
+		Accepted     int       `json:"accepted"`
+		Requests     int       `json:"requests"`
+		Attempts     int       `json:"attempts"`
+		Bytes        int64     `json:"bytes"`
+		StartedAt    time.Time `json:"startedAt"`
+		DurationMS   float64   `json:"durationMs"`
+		Warnings     []Warning `json:"warnings"`
+	}{
+		r.InvocationID, r.Block, r.Source, r.Credential, r.Endpoint, append([]string{}, r.MessageIDs...), r.Accepted,
+		r.Requests, r.Attempts, r.Bytes, r.StartedAt.UTC(), float64(r.Duration.Microseconds()) / 1000,
+		append([]Warning{}, r.Warnings...),
+	})
+}

@@ -1,0 +1,57 @@
+package runtime
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/aacflow/segment-blocks/rawjson"
+	"github.com/aacflow/segment-blocks/schemas"
+)
+
+const redacted = "[redacted]"
+
+// redactor takes the secrets of one invocation out of texts. It is the last guard: nothing is meant to put them in.
+type redactor struct{ replacer *strings.Replacer }
+
+// newRedactor collects the secrets of an input and a source. Texts under four characters are no secrets, and would blot out
+// half of every message.
+func newRedactor(input rawjson.Object, fields []schemas.Field, source any) *redactor {
+	var secrets []string
+	for _, f := range fields {
+		if f.Secret {
+			secrets = append(secrets, input.Text(f.Name))
+		}
+	}
+	if s, ok := source.(interface{ Secrets() []string }); ok {
+		secrets = append(secrets, s.Secrets()...)
+	}
+	var pairs []string
+	for _, s := range secrets {
+		if len(s) >= 4 {
+			pairs = append(pairs, s, redacted)
+		}
+	}
+	return &redactor{strings.NewReplacer(pairs...)}
+}
+
+func (r *redactor) text(s string) string { return r.replacer.Replace(s) }
+
+func (r *redactor) error(e *Error) {
+	e.Message = r.text(e.Message)
+	for i := range e.Violations {
+		e.Violations[i].Path = r.text(e.Violations[i].Path)
+		e.Violations[i].Message = r.text(e.Violations[i].Message)
+	}
+	if e.Err != nil {
+		if text := e.Err.Error(); r.text(text) != text {
+			e.Err = errors.New(r.text(text)) // the cause would print it
+		}
+	}
+}
+
+func (r *redactor) receipt(receipt *Receipt) {
+	for i := range receipt.Warnings {
+		receipt.Warnings[i].Path = r.text(receipt.Warnings[i].Path)
+		receipt.Warnings[i].Message = r.text(receipt.Warnings[i].Message)
+	}
+}

@@ -1,0 +1,158 @@
+// Package runtime invokes blocks: it normalises and validates the input, calls the block's executor with one shared HTTP client,
+// validates the output, and returns it with a receipt of what really happened.
+//
+//	reg := registry.New()
+//	blocks.MustRegister(reg)
+//	rt, err := runtime.New(reg, runtime.Source("prod", tracking.Source{WriteKey: key, Region: tracking.EU}))
+//	if err != nil { … }
+//	defer rt.Close(ctx)
+//
+//	res, err := rt.Invoke(ctx, "segment_track", runtime.Map{"event": "Order Completed", "userId": "u-42"})
+//
+// The package knows nothing of Segment. A vendor's blocks are made with [Define], which names the type of source they need.
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/go-resty/resty/v2"
+
+	"github.com/aacflow/segment-blocks/rawjson"
+	"github.com/aacflow/segment-blocks/registry"
+)
+
+// Runtime invokes the blocks of a registry. It is safe for concurrent use. Whoever makes it closes it.
+type Runtime struct {
+	registry   *registry.Registry
+	sources    []namedSource
+	limits     rawjson.Limits
+	logger     *slog.Logger
+	references references
+	transport  http.RoundTripper
+	ownsHTTP   bool
+	http       *resty.Client
+
+	mu      sync.Mutex
+	closed  bool
+	running sync.WaitGroup
+}
+
+// namedSource is where blocks send and with which credential: a type of the vendor's own, such as tracking.Source.
+type namedSource struct {
+	name  string
+	value any
+}
+
+// Option configures a Runtime.
+type Option func(*Runtime) error
+
+// Source adds a source under a name that invocations choose it by (see [ToSource]). An invocation that names none gets the first
+// source of the type that its block needs. A source with a method Validate() error is asked at once; one with a method
+// Secrets() []string has those texts kept out of all errors, receipts and previews.
+func Source(name string, source any) Option {
+	return func(rt *Runtime) error {
+		if strings.TrimSpace(name) == "" {
+			return errors.New("a source must have a name")
+		}
+		if slices.ContainsFunc(rt.sources, func(s namedSource) bool { return s.name == name }) {
+			return fmt.Errorf("a source with this name is configured already: %q", name)
+		}
+		if v, ok := source.(interface{ Validate() error }); ok {
+			if err := v.Validate(); err != nil {
+				return fmt.Errorf("source %q: %w", name, err)
+			}
+		}
+		rt.sources = append(rt.sources, namedSource{name, source})
+		return nil
+	}
+}
+
+// Transport makes the shared HTTP client use a transport of the host's own. The host stays its owner: Close leaves it alone.
+func Transport(transport http.RoundTripper) Option {
+	return func(rt *Runtime) error {
+		rt.transport, rt.ownsHTTP = transport, false
+		return nil
+	}
+}
+
+// Limits bounds the inputs; see [rawjson.Limits] for the defaults.
+func Limits(limits rawjson.Limits) Option {
+	return func(rt *Runtime) error {
+		rt.limits = limits
+		return nil
+	}
+}
+
+// Logger receives what an error cannot carry: the stack of an executor that panicked. The default discards it.
+func Logger(logger *slog.Logger) Option {
+	return func(rt *Runtime) error {
+		rt.logger = logger
+		return nil
+	}
+}
+
+// New returns a runtime for the blocks of a registry, those registered later included. It returns an error for a source that
+// is not valid, or a block in the registry that was not made by [Define].
+func New(reg *registry.Registry, options ...Option) (*Runtime, error) {
+	rt := &Runtime{
+		registry:   reg,
+		references: newReferences(),
+		logger:     slog.New(slog.NewTextHandler(io.Discard, nil)),
+		transport:  NewTransport(),
+		ownsHTTP:   true,
+	}
+	for _, option := range options {
+		if err := option(rt); err != nil {
+			return nil, fmt.Errorf("new runtime: %w", err)
+		}
+	}
+	for _, b := range reg.List() {
+		if _, ok := b.(*Block); !ok {
+			return nil, fmt.Errorf("new runtime: block %q cannot be invoked: it was not made by runtime.Define", b.Manifest().ID)
+		}
+	}
+	rt.http = newClient(rt.transport)
+	return rt, nil
+}
+
+// Close refuses further invocations, waits for those under way, and closes idle connections. When ctx ends first it returns the
+// context's error, and the invocations go on by themselves. Closing twice is harmless.
+func (rt *Runtime) Close(ctx context.Context) error {
+	rt.mu.Lock()
+	rt.closed = true
+	rt.mu.Unlock()
+
+	done := make(chan struct{})
+	go func() {
+		rt.running.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+		return fmt.Errorf("close runtime: invocations are still under way: %w", ctx.Err())
+	}
+	if t, ok := rt.transport.(interface{ CloseIdleConnections() }); ok && rt.ownsHTTP {
+		t.CloseIdleConnections()
+	}
+	return nil
+}
+
+// begin counts an invocation in, unless the runtime is closed.
+func (rt *Runtime) begin() bool {
+	rt.mu.Lock()
+	defer rt.mu.Unlock()
+	if rt.closed {
+		return false
+	}
+	rt.running.Add(1)
+	return true
+}

@@ -1,0 +1,132 @@
+package schemas
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+)
+
+// Where schemas stand inside a schema. JSON Schema ignores keywords that it does not know; a manifest may not have any, since a
+// keyword misspelt is a rule lost.
+const (
+	leaf       = "leaf"        // the value is no schema
+	oneSchema  = "schema"      // the value is a schema
+	listOf     = "list"        // a list of schemas
+	mapOf      = "map"         // names to schemas
+	inPlace    = "in place"    // a schema for the same value
+	inPlaceOf  = "in place of" // a list of schemas for the same value
+	annotation = "annotation"  // says something of the value and demands nothing
+)
+
+// keywords are those of JSON Schema 2020-12 that manifests use, and our own.
+func keywords() map[string]string {
+	return map[string]string{
+		"title": annotation, "description": annotation, "examples": annotation, "default": annotation, "deprecated": annotation,
+		"readOnly": annotation, "writeOnly": annotation, "$comment": annotation, "$defs": mapOf, "$ref": leaf,
+		"x-aacflow-type": annotation, "x-filled-by": annotation, "x-code": annotation, "x-codes": annotation, "x-says": annotation,
+		"type": leaf, "const": leaf, "enum": leaf, "format": leaf,
+		"minLength": leaf, "maxLength": leaf, "pattern": leaf,
+		"minimum": leaf, "maximum": leaf, "exclusiveMinimum": leaf, "exclusiveMaximum": leaf, "multipleOf": leaf,
+		"required": leaf, "minProperties": leaf, "maxProperties": leaf, "dependentRequired": leaf,
+		"minItems": leaf, "maxItems": leaf, "uniqueItems": leaf, "minContains": leaf, "maxContains": leaf,
+		"properties": mapOf, "patternProperties": mapOf, "additionalProperties": oneSchema, "propertyNames": oneSchema,
+		"items": oneSchema, "prefixItems": listOf, "contains": oneSchema,
+		"unevaluatedProperties": oneSchema, "unevaluatedItems": oneSchema,
+		"allOf": inPlaceOf, "anyOf": inPlaceOf, "oneOf": inPlaceOf,
+		"not": inPlace, "if": inPlace, "then": inPlace, "else": inPlace,
+	}
+}
+
+// checkKeywords refuses keywords that are not known, at any depth.
+func (l *loader) checkKeywords(schema *yaml.Node) error {
+	known := keywords()
+	if schema.Kind != yaml.MappingNode {
+		if schema.ShortTag() == "!!bool" {
+			return nil
+		}
+		return l.errorf(schema, "a schema must be a mapping, true or false")
+	}
+	for key, value := range pairs(schema) {
+		kind, ok := known[key.Value]
+		if !ok {
+			return l.errorf(key, "unknown keyword %q%s", key.Value, DidYouMean(key.Value, slices.Sorted(maps.Keys(known))))
+		}
+		if key.Value == "x-codes" || key.Value == "x-says" {
+			for about := range pairs(value) {
+				if child(schema, about.Value) == nil {
+					return l.errorf(about, "%s speaks of a keyword that is not in this schema: %q", key.Value, about.Value)
+				}
+			}
+		}
+		var inner []*yaml.Node
+		switch kind {
+		case oneSchema, inPlace:
+			inner = []*yaml.Node{value}
+		case listOf, inPlaceOf:
+			inner = value.Content
+		case mapOf:
+			for _, v := range pairs(value) {
+				inner = append(inner, v)
+			}
+		}
+		for _, s := range inner {
+			if err := l.checkKeywords(s); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// fieldRules is what hosts demand of the names and annotations of a block's parameters or outputs.
+type fieldRules struct {
+	reserved []string
+	filledBy []string
+	example  bool
+}
+
+// Names that AACFlow's engine reads from any tool's parameters, or acts upon in any tool's output.
+var (
+	inputRules = fieldRules{
+		reserved: []string{"timeout", "method", "proxyUrl", "retries", "retryDelayMs", "credential"},
+		filledBy: []string{"user-only", "user-or-llm"},
+		example:  true,
+	}
+	outputRules = fieldRules{
+		reserved: []string{
+			"error", "selectedOption", "selectedRoute", "selectedPath", "stream", "execution",
+			"childTraceSpans", "_childExecutionId", "cost", "_serviceCost",
+		},
+		filledBy: []string{""},
+	}
+)
+
+// checkFields demands of each field what forms and tables need to show it.
+func (r *reader) checkFields(schema *yaml.Node, fields []Field, rules fieldRules) {
+	if len(fields) == 0 {
+		r.fail(schema, "must be an object with properties")
+	}
+	for _, f := range fields {
+		at := locate(schema, "/properties/"+f.Name)
+		if slices.Contains(rules.reserved, f.Name) || strings.HasPrefix(f.Name, "__") {
+			r.fail(at, "hosts treat this name specially: %q", f.Name)
+		}
+		if !slices.Contains([]string{"string", "json", "boolean", "number"}, f.Type) {
+			r.fail(at, "%s: x-aacflow-type must be string, json, boolean or number: %q", f.Name, f.Type)
+		}
+		if !slices.Contains(rules.filledBy, f.FilledBy) {
+			r.fail(at, "%s: x-filled-by must be one of %q: %q", f.Name, rules.filledBy, f.FilledBy)
+		}
+		if f.Description == "" {
+			r.fail(at, "%s: description must be given", f.Name)
+		}
+		if rules.example && f.Example == nil {
+			r.fail(at, "%s: examples must be given, one at least", f.Name)
+		}
+		if f.Secret != (f.Format == "password") {
+			r.fail(at, "%s: a secret has both writeOnly and format: password", f.Name)
+		}
+	}
+}

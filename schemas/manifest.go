@@ -1,0 +1,104 @@
+// Package schemas reads manifests: the YAML files that declare blocks, one a block, with a JSON Schema for what goes in and one
+// for what comes out. Everything else that is known of a block is derived from its manifest.
+//
+//	manifests, err := schemas.Load(segment.Manifests())
+//	track := manifests[0]
+//	violations := track.Input.Validate(rawjson.Object{{Name: "userId", Value: []byte("42")}})
+//
+// The schemas are JSON Schema 2020-12, checked by github.com/santhosh-tekuri/jsonschema/v5, and compiled once, when they are
+// loaded. A few keywords of our own say what JSON Schema has no words for:
+//
+//	x-aacflow-type   string, json, boolean or number: the type that a host's form shows
+//	x-filled-by      user-only (credentials and account settings) or user-or-llm (all else)
+//	x-code           code of the violation that any keyword of this schema leads to
+//	x-codes          the same for single keywords
+//	x-says           sentence of the violation for single keywords, where the keyword's own says too little
+package schemas
+
+import (
+	"encoding/json"
+	"regexp"
+
+	"github.com/aacflow/segment-blocks/rawjson"
+)
+
+// Manifest is what a block's file declares. It is read-only once loaded, and safe for concurrent use.
+type Manifest struct {
+	// ID is what hosts invoke the block by, such as segment_track.
+	ID string
+	// Name is the title that people see, Summary one line without a full stop.
+	Name, Summary string
+	// Description and WhenToUse are prose of one or several paragraphs.
+	Description, WhenToUse string
+	// Version is the manifest's own semantic version.
+	Version string
+	// Category and Tags are lower-case words to list and find blocks by; tags are sorted.
+	Category string
+	Tags     []string
+	// Link leads to the documentation of the vendor.
+	Link string
+	// Input and Output are the schemas of what an invocation takes and returns, both of them objects.
+	Input, Output *Schema
+	// Examples are complete invocations. Tests run each of them.
+	Examples []Example
+	// Refused are inputs that the block refuses, with the violations that they lead to. Tests run them as well.
+	Refused []Refusal
+}
+
+// Example is an input and what comes of it once it has been accepted.
+type Example struct {
+	Title         string
+	Input, Output rawjson.Object
+}
+
+// Refusal is an input and why it is refused.
+type Refusal struct {
+	Title      string
+	Input      rawjson.Object
+	Violations []Violation // without Message
+}
+
+// Violation is one thing that is wrong with a value.
+type Violation struct {
+	// Path is the JSON Pointer (RFC 6901) of what is wrong, "" for the whole input.
+	Path string `json:"path"`
+	// Code is stable and fit to be matched against, such as event_not_defined.
+	Code string `json:"code"`
+	// Message says what must be, and ends in the offending value unless that is secret: must not be empty: "".
+	Message string `json:"message"`
+}
+
+// ValidID reports whether id can name a block: lower-case words joined by underscores, 64 characters at most.
+func ValidID(id string) bool {
+	return len(id) <= 64 && regexp.MustCompile(`^[a-z][a-z0-9]*(_[a-z0-9]+)*$`).MatchString(id)
+}
+
+// Field is one parameter of an input or one member of an output, as forms and tables show it.
+type Field struct {
+	Name string `json:"name"`
+	// Type is the host's word for it: string, json, boolean or number.
+	Type        string `json:"type"`
+	Description string `json:"description"`
+	// FilledBy is user-only or user-or-llm; empty for outputs.
+	FilledBy string `json:"filledBy,omitempty"`
+	// Secret values never appear in logs, errors, receipts or previews.
+	Secret bool `json:"secret,omitempty"`
+	// Format is the schema's format, such as date-time.
+	Format string `json:"format,omitempty"`
+	// Kinds are the JSON types that the schema admits; empty for any.
+	Kinds []rawjson.Kind `json:"kinds,omitempty"`
+	// Example is one value it may have.
+	Example json.RawMessage `json:"example,omitempty"`
+	// Fields are those of an object whose members are known, or of the objects in an array.
+	Fields []Field `json:"fields,omitempty"`
+}
+
+// Find returns the field called name, or nil.
+func Find(fields []Field, name string) *Field {
+	for i := range fields {
+		if fields[i].Name == name {
+			return &fields[i]
+		}
+	}
+	return nil
+}

@@ -1,0 +1,239 @@
+package schemas
+
+import (
+	"fmt"
+	"iter"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/agnivade/levenshtein"
+	"gopkg.in/yaml.v3"
+
+	"github.com/aacflow/segment-blocks/rawjson"
+)
+
+var versionPattern = regexp.MustCompile(`^\d+\.\d+\.\d+$`)
+
+// reader takes a manifest's document apart and collects what is wrong with it.
+type reader struct {
+	*loader
+	errs []error
+}
+
+func (r *reader) fail(n *yaml.Node, format string, args ...any) {
+	r.errs = append(r.errs, r.errorf(n, format, args...))
+}
+
+// keys refuses those that are not known.
+func (r *reader) keys(n *yaml.Node, known ...string) {
+	for key := range pairs(n) {
+		if !slices.Contains(known, key.Value) {
+			r.fail(key, "unknown key %q%s", key.Value, DidYouMean(key.Value, known))
+		}
+	}
+}
+
+func (r *reader) text(n *yaml.Node, key string) string {
+	s := r.optionalText(n, key)
+	if s == "" && child(n, key) == nil {
+		r.fail(n, "%s must be given", key)
+	}
+	return s
+}
+
+func (r *reader) optionalText(n *yaml.Node, key string) string {
+	c := child(n, key)
+	if c == nil {
+		return ""
+	}
+	s := strings.TrimSpace(c.Value)
+	if c.Kind != yaml.ScalarNode || s == "" {
+		r.fail(c, "%s must be text", key)
+		return ""
+	}
+	return s
+}
+
+func (r *reader) words(n *yaml.Node, key string) []string {
+	c := child(n, key)
+	if c == nil {
+		return nil
+	}
+	var words []string
+	for _, w := range c.Content {
+		if w.Kind != yaml.ScalarNode || w.Value == "" || w.Value != strings.ToLower(w.Value) {
+			r.fail(w, "%s must be lower-case words", key)
+		}
+		words = append(words, w.Value)
+	}
+	if !slices.IsSorted(words) {
+		r.fail(c, "%s must be sorted", key)
+	}
+	return words
+}
+
+func (r *reader) schema(root *yaml.Node, key, url string) *Schema {
+	n := child(root, key)
+	if n == nil {
+		r.fail(root, "%s must be given", key)
+		return nil
+	}
+	whole, err := r.inline(n, nil)
+	if err != nil {
+		r.errs = append(r.errs, err)
+		return nil
+	}
+	if err := r.checkKeywords(whole); err != nil {
+		r.errs = append(r.errs, err)
+		return nil
+	}
+	raw, err := r.toJSON(whole)
+	if err != nil {
+		r.errs = append(r.errs, err)
+		return nil
+	}
+	s, err := Compile(url, raw)
+	if err != nil {
+		r.fail(n, "%s: %w", key, err)
+		return nil
+	}
+	return s
+}
+
+func (r *reader) object(n *yaml.Node, key string) rawjson.Object {
+	c := child(n, key)
+	if c == nil || c.Kind != yaml.MappingNode {
+		r.fail(n, "%s must be a mapping", key)
+		return nil
+	}
+	raw, err := r.toJSON(c)
+	if err != nil {
+		r.errs = append(r.errs, err)
+		return nil
+	}
+	return rawjson.OpenObject(raw)
+}
+
+func (r *reader) examples(root *yaml.Node, m *Manifest) []Example {
+	list := child(root, "examples")
+	if list == nil || len(list.Content) == 0 {
+		r.fail(root, "examples must be given, one at least")
+		return nil
+	}
+	var examples []Example
+	for _, n := range list.Content {
+		r.keys(n, "title", "input", "output")
+		e := Example{Title: r.text(n, "title"), Input: r.object(n, "input"), Output: r.object(n, "output")}
+		for _, v := range m.Input.Validate(withoutConventions(e.Input, m.Input.Fields())) {
+			r.fail(locate(child(n, "input"), v.Path), "example breaks the input schema: %s %s", v.Path, v.Message)
+		}
+		for _, v := range m.Output.Validate(e.Output) {
+			r.fail(locate(child(n, "output"), v.Path), "example breaks the output schema: %s %s", v.Path, v.Message)
+		}
+		examples = append(examples, e)
+	}
+	return examples
+}
+
+// withoutConventions takes out what only hosts' conventions make valid, an empty text for an absent value and JSON given as
+// text. The runtime resolves those before it validates; its own tests run the examples as they are.
+func withoutConventions(input rawjson.Object, fields []Field) rawjson.Object {
+	out := input.Without()
+	for i, m := range input {
+		f := Find(fields, m.Name)
+		text, isText := rawjson.Text(m.Value)
+		switch {
+		case !isText:
+		case text == "":
+			out = out.Without(m.Name)
+		case f != nil && f.Type == "json" && rawjson.Check([]byte(text), rawjson.Limits{}) == nil:
+			out[slices.IndexFunc(out, func(o rawjson.Member) bool { return o.Name == input[i].Name })].Value = []byte(text)
+		}
+	}
+	return out
+}
+
+func (r *reader) refusals(root *yaml.Node) []Refusal {
+	list := child(root, "refused")
+	if list == nil {
+		return nil
+	}
+	var refusals []Refusal
+	for _, n := range list.Content {
+		r.keys(n, "title", "input", "violations")
+		f := Refusal{Title: r.text(n, "title"), Input: r.object(n, "input")}
+		if vs := child(n, "violations"); vs == nil || len(vs.Content) == 0 {
+			r.fail(n, "violations must be given, one at least")
+		} else {
+			for _, v := range vs.Content {
+				r.keys(v, "path", "code")
+				f.Violations = append(f.Violations, Violation{Path: child(v, "path").Value, Code: r.text(v, "code")})
+			}
+		}
+		refusals = append(refusals, f)
+	}
+	return refusals
+}
+
+// pairs yields the keys and values of a mapping, in order.
+func pairs(n *yaml.Node) iter.Seq2[*yaml.Node, *yaml.Node] {
+	return func(yield func(k, v *yaml.Node) bool) {
+		if n == nil || n.Kind != yaml.MappingNode {
+			return
+		}
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			if !yield(n.Content[i], n.Content[i+1]) {
+				return
+			}
+		}
+	}
+}
+
+func child(n *yaml.Node, key string) *yaml.Node {
+	for k, v := range pairs(n) {
+		if k.Value == key {
+			return v
+		}
+	}
+	return nil
+}
+
+// locate follows a JSON Pointer as far as it leads.
+func locate(n *yaml.Node, pointer string) *yaml.Node {
+	for token := range strings.SplitSeq(strings.TrimPrefix(pointer, "/"), "/") {
+		var next *yaml.Node
+		if n.Kind == yaml.SequenceNode {
+			var i int
+			if _, err := fmt.Sscanf(token, "%d", &i); err == nil && i < len(n.Content) {
+				next = n.Content[i]
+			}
+		} else {
+			next = child(n, token)
+		}
+		if next == nil {
+			return n
+		}
+		n = next
+	}
+	return n
+}
+
+// DidYouMean returns `; did you mean "x"?` for the known name nearest to the one given, or "" where none is near.
+// Case and separators do not count, so that user_id finds userId.
+func DidYouMean(name string, known []string) string {
+	plain := func(s string) string {
+		return strings.ToLower(strings.NewReplacer("_", "", "-", "", " ", "").Replace(s))
+	}
+	best, distance := "", 3
+	for _, k := range known {
+		d := levenshtein.ComputeDistance(plain(name), plain(k))
+		if d < distance && d*2 <= len(k) {
+			best, distance = k, d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf("; did you mean %q?", best)
+}

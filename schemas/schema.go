@@ -1,0 +1,172 @@
+package schemas
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/santhosh-tekuri/jsonschema/v5"
+
+	"github.com/aacflow/segment-blocks/rawjson"
+)
+
+// Schema is a compiled JSON Schema of an object. It is safe for concurrent use.
+type Schema struct {
+	raw      json.RawMessage
+	compiled *jsonschema.Schema
+	shape    *shape
+	fields   []Field
+	rules    []string
+}
+
+// Compile reads a JSON Schema 2020-12 that stands alone: a $ref may lead only to the document itself. Compiling costs
+// milliseconds; do it once. The url names the schema in errors and is never fetched.
+func Compile(url string, raw json.RawMessage) (*Schema, error) {
+	c := jsonschema.NewCompiler()
+	c.Draft = jsonschema.Draft2020
+	c.AssertFormat = true
+	c.LoadURL = func(s string) (io.ReadCloser, error) {
+		return nil, fmt.Errorf("a schema must stand alone, it refers to %q", s)
+	}
+	if err := c.AddResource(url, bytes.NewReader(raw)); err != nil {
+		return nil, fmt.Errorf("read schema: %w", err)
+	}
+	compiled, err := c.Compile(url)
+	if err != nil {
+		return nil, fmt.Errorf("compile schema: %w", plain(err))
+	}
+	s := &Schema{raw: raw, compiled: compiled, shape: shapeOf(raw)}
+	s.fields = fieldsOf(raw)
+	s.rules = rulesOf(raw)
+	return s, nil
+}
+
+// plain reduces the tree of errors that a faulty schema leads to to its first leaf.
+func plain(err error) error {
+	var invalid *jsonschema.ValidationError
+	if !errors.As(err, &invalid) {
+		return err
+	}
+	for len(invalid.Causes) > 0 {
+		invalid = invalid.Causes[0]
+	}
+	return fmt.Errorf("%s %s", instancePointer(invalid.InstanceLocation), invalid.Message)
+}
+
+// JSON returns the schema as a document that stands alone. It must not be changed.
+func (s *Schema) JSON() json.RawMessage { return s.raw }
+
+// Fields returns the properties in the order of the manifest. It must not be changed.
+func (s *Schema) Fields() []Field { return s.fields }
+
+// Rules returns, in words, what the schema demands beyond the types of its fields: the titles of its allOf, and of those of
+// the objects in its arrays.
+func (s *Schema) Rules() []string { return s.rules }
+
+// Validate returns all that is wrong with obj, in the order of the schema's fields, or nil. The values of obj must be checked
+// JSON (see [rawjson.ParseObject]).
+//
+// Violations that the caller knows of already join the result; what the schema says of the same places, or of what is inside
+// them, is left out. Values that the schema demands nothing of but their type, such as free-form properties, are not decoded.
+func (s *Schema) Validate(obj rawjson.Object, known ...Violation) []Violation {
+	err := s.compiled.Validate(s.shape.projectObject(obj))
+	if err == nil && len(known) == 0 {
+		return nil
+	}
+	e := explainer{schema: s}
+	for _, v := range known {
+		e.found = append(e.found, ranked{Violation: v, rank: s.rank(v.Path), known: true})
+	}
+	var invalid *jsonschema.ValidationError
+	switch {
+	case errors.As(err, &invalid):
+		e.instance = obj.JSON()
+		e.explain(invalid)
+	case err != nil: // jsonschema gave up, on a schema that loops
+		e.found = append(e.found, ranked{Violation: Violation{Code: "invalid_value", Message: err.Error()}})
+	}
+	return e.sorted()
+}
+
+func fieldsOf(schema json.RawMessage) []Field {
+	root := rawjson.OpenObject(schema)
+	properties, _ := root.Get("properties")
+	var fields []Field
+	for _, p := range rawjson.OpenObject(properties) {
+		def := rawjson.OpenObject(p.Value)
+		f := Field{
+			Name:        p.Name,
+			Type:        def.Text("x-aacflow-type"),
+			Description: def.Text("description"),
+			FilledBy:    def.Text("x-filled-by"),
+			Format:      def.Text("format"),
+			Kinds:       kindsOf(def),
+		}
+		secret, _ := def.Get("writeOnly")
+		f.Secret = string(secret) == "true"
+		examples, _ := def.Get("examples")
+		if list := rawjson.OpenArray(examples); len(list) > 0 {
+			f.Example = list[0]
+		}
+		if f.Fields = fieldsOf(p.Value); f.Fields == nil {
+			items, _ := def.Get("items")
+			f.Fields = fieldsOf(items)
+		}
+		fields = append(fields, f)
+	}
+	return fields
+}
+
+func kindsOf(def rawjson.Object) []rawjson.Kind {
+	raw, ok := def.Get("type")
+	if !ok {
+		return nil
+	}
+	if one, ok := rawjson.Text(raw); ok {
+		return []rawjson.Kind{rawjson.Kind(one)}
+	}
+	var kinds []rawjson.Kind
+	for _, t := range rawjson.OpenArray(raw) {
+		name, _ := rawjson.Text(t)
+		kinds = append(kinds, rawjson.Kind(name))
+	}
+	return kinds
+}
+
+func rulesOf(schema json.RawMessage) []string {
+	root := rawjson.OpenObject(schema)
+	var rules []string
+	all, _ := root.Get("allOf")
+	for _, rule := range rawjson.OpenArray(all) {
+		if title := rawjson.OpenObject(rule).Text("title"); title != "" {
+			rules = append(rules, title)
+		}
+	}
+	properties, _ := root.Get("properties")
+	for _, p := range rawjson.OpenObject(properties) {
+		if items, ok := rawjson.OpenObject(p.Value).Get("items"); ok {
+			rules = append(rules, rulesOf(items)...)
+		}
+	}
+	return slices.Clip(rules)
+}
+
+// secretAt reports whether the value that a JSON Pointer leads to is secret, or lies within one that is.
+func (s *Schema) secretAt(pointer string) bool {
+	fields := s.fields
+	for token := range strings.SplitSeq(strings.TrimPrefix(pointer, "/"), "/") {
+		f := Find(fields, token)
+		switch {
+		case f == nil:
+			continue // a place in a list
+		case f.Secret:
+			return true
+		}
+		fields = f.Fields
+	}
+	return false
+}
