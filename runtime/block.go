@@ -3,6 +3,7 @@ package runtime
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	"github.com/go-resty/resty/v2"
 
@@ -60,4 +61,17 @@ type Call struct {
 	DryRun bool
 	// Receipt is for the executor to fill in. The runtime itself sets the block, the source, the times and the invocation id.
 	Receipt *Receipt
+
+	shared *sync.Map
+}
+
+// Shared returns the one T that belongs to the runtime of a call, such as a vendor's API client with its connection state. It is
+// built on first use; build must have no effects, as a race may build two and keep one. A dry run has its own.
+func Shared[T any](call *Call, build func(*resty.Client) T) T {
+	key := (*T)(nil)
+	value, ok := call.shared.Load(key)
+	if !ok {
+		value, _ = call.shared.LoadOrStore(key, build(call.HTTP))
+	}
+	return value.(T)
 }

@@ -75,7 +75,7 @@ func (rt *Runtime) Invoke(ctx context.Context, block string, input Input, option
 	if err := ctx.Err(); err != nil {
 		return nil, inv.failed(contextError(err, "nothing was sent"))
 	}
-	call.HTTP = rt.http
+	call.HTTP, call.shared = rt.http, &rt.shared
 	output, err := rt.run(ctx, inv, call)
 	if err != nil {
 		return nil, inv.failed(err)

@@ -35,7 +35,7 @@ func (rt *Runtime) Preview(ctx context.Context, block string, input Input, optio
 		return nil, nil, inv.failed(err)
 	}
 	recorder := &recorder{redactor: inv.redactor}
-	call.HTTP, call.DryRun = newClient(recorder), true
+	call.HTTP, call.shared, call.DryRun = newClient(recorder), &sync.Map{}, true
 	if _, err := rt.run(ctx, inv, call); err != nil {
 		return nil, nil, inv.failed(err)
 	}

@@ -39,6 +39,7 @@ type Runtime struct {
 	transport  http.RoundTripper
 	ownsHTTP   bool
 	http       *resty.Client
+	shared     sync.Map
 
 	mu      sync.Mutex
 	closed  bool

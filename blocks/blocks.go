@@ -1,0 +1,84 @@
+// Package blocks are the Segment blocks: each joins a manifest of package schemas/segment to the API of package tracking.
+//
+//	reg := registry.New()
+//	blocks.MustRegister(reg)
+//	rt, err := runtime.New(reg, runtime.Source("prod", tracking.Source{WriteKey: key}))
+//
+// The blocks are segment_track, segment_identify, segment_page, segment_screen, segment_group, segment_alias and segment_batch. The
+// sources they use are of type tracking.Source. A write key in the input takes the place of the source's own; where events
+// are sent is the source's alone.
+package blocks
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/go-resty/resty/v2"
+
+	"github.com/aacflow/segment-blocks/registry"
+	"github.com/aacflow/segment-blocks/runtime"
+	"github.com/aacflow/segment-blocks/schemas"
+	"github.com/aacflow/segment-blocks/schemas/segment"
+	"github.com/aacflow/segment-blocks/tracking"
+)
+
+// Register adds the Segment blocks to a registry: all or, with an error, none.
+func Register(reg *registry.Registry) error {
+	list, err := all()
+	if err != nil {
+		return err
+	}
+	return reg.Register(list...)
+}
+
+// MustRegister is Register for programs that cannot go on without the blocks: it panics on an error.
+func MustRegister(reg *registry.Registry) {
+	if err := Register(reg); err != nil {
+		panic(err)
+	}
+}
+
+func all() ([]registry.Block, error) {
+	manifests, err := schemas.Load(segment.Manifests())
+	if err != nil {
+		return nil, fmt.Errorf("load the segment manifests: %w", err)
+	}
+	var list []registry.Block
+	for _, m := range manifests {
+		name := strings.TrimPrefix(m.ID, "segment_")
+		switch t := tracking.Type(name); {
+		case t.Valid():
+			list = append(list, runtime.Define(m, single(t, m)))
+		case name == "batch":
+			list = append(list, runtime.Define(m, batch))
+		default:
+			return nil, fmt.Errorf("no executor belongs to the manifest %q", m.ID)
+		}
+	}
+	return list, nil
+}
+
+// executor does the work of a block.
+type executor = func(ctx context.Context, call *runtime.Call, source tracking.Source) (any, error)
+
+// client is shared by all the blocks of a runtime, since they wait together when a source is rate limited.
+func client(call *runtime.Call) *tracking.Client {
+	return runtime.Shared(call, func(http *resty.Client) *tracking.Client {
+		return tracking.NewClient(http, tracking.WithVersion(Version()))
+	})
+}
+
+// chosen returns the source with the input's write key, where it gives one.
+func chosen(call *runtime.Call, source tracking.Source) (tracking.Source, error) {
+	if key := call.Input.Text("writeKey"); key != "" {
+		source.WriteKey = tracking.WriteKey(key)
+	}
+	if source.WriteKey == "" {
+		return source, runtime.Refuse([]schemas.Violation{{
+			Path: "/writeKey", Code: string(runtime.MissingCredential), Message: "must be given, since the source has no write key",
+		}})
+	}
+	call.Receipt.Credential = source.WriteKey.Fingerprint()
+	return source, nil
+}

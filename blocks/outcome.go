@@ -1,0 +1,79 @@
+package blocks
+
+import (
+	"errors"
+	"strconv"
+
+	"github.com/aacflow/segment-blocks/runtime"
+	"github.com/aacflow/segment-blocks/schemas"
+	"github.com/aacflow/segment-blocks/tracking"
+)
+
+// record writes what the API client did into the receipt. Under is where in the input the messages stand: "" for the block whose
+// input is the message itself.
+func record(receipt *runtime.Receipt, report tracking.Report, under string) {
+	receipt.Endpoint = report.Endpoint
+	receipt.Requests, receipt.Attempts, receipt.Bytes = report.Requests, report.Attempts, int64(report.Bytes)
+	receipt.Accepted = report.Accepted
+	for _, m := range report.Messages {
+		receipt.MessageIDs = append(receipt.MessageIDs, m.MessageID)
+	}
+	for _, w := range report.Warnings {
+		receipt.Warn(place(under, w.Index, w.Pointer), w.Code, w.Text)
+	}
+}
+
+// place is the JSON Pointer, in the input, of what stands at pointer in message number index.
+func place(under string, index int, pointer string) string {
+	if under == "" || index < 0 {
+		return pointer
+	}
+	return under + "/" + strconv.Itoa(index) + pointer
+}
+
+// failure says in the runtime's words what went wrong.
+func failure(err error, report tracking.Report, under string) error {
+	var cause *tracking.Error
+	if !errors.As(err, &cause) {
+		return err
+	}
+	if len(cause.Problems) > 0 {
+		var violations []schemas.Violation
+		for _, p := range cause.Problems {
+			violations = append(violations, schemas.Violation{Path: place(under, p.Index, p.Pointer), Code: p.Code, Message: p.Text})
+		}
+		return runtime.Refuse(violations)
+	}
+	e := &runtime.Error{
+		Code:       codes()[cause.Kind],
+		Message:    "failed: " + cause.Error(),
+		Retryable:  cause.Retryable(),
+		Status:     cause.Status,
+		RetryAfter: cause.RetryAfter,
+		Err:        err,
+	}
+	if cause.Accepted > 0 {
+		e.Code = runtime.PartialFailure
+	}
+	if len(report.Messages) > 1 && report.Attempts > 0 {
+		for _, m := range report.Messages {
+			e.Items = append(e.Items, runtime.Item{Index: m.Index, MessageID: m.MessageID, Status: string(m.Status)})
+		}
+	}
+	return e
+}
+
+func codes() map[tracking.Kind]runtime.Code {
+	return map[tracking.Kind]runtime.Code{
+		tracking.KindInvalid:           runtime.InvalidInput,
+		tracking.KindTooLarge:          runtime.TooLarge,
+		tracking.KindCredentialMissing: runtime.MissingCredential,
+		tracking.KindSource:            runtime.UnknownSource,
+		tracking.KindUnauthorized:      runtime.Unauthorized,
+		tracking.KindRejected:          runtime.Rejected,
+		tracking.KindRateLimited:       runtime.RateLimited,
+		tracking.KindUnavailable:       runtime.Unavailable,
+		tracking.KindCanceled:          runtime.Canceled,
+		tracking.KindDeadline:          runtime.DeadlineExceeded,
+	}
+}

@@ -1,0 +1,45 @@
+package blocks
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/aacflow/segment-blocks/rawjson"
+	"github.com/aacflow/segment-blocks/runtime"
+	"github.com/aacflow/segment-blocks/schemas"
+	"github.com/aacflow/segment-blocks/tracking"
+)
+
+// single is the executor of the blocks that send one message. Their output repeats what was sent under the same names.
+func single(t tracking.Type, m *schemas.Manifest) executor {
+	outputs := m.Output.Fields()
+	return func(ctx context.Context, call *runtime.Call, source tracking.Source) (any, error) {
+		source, err := chosen(call, source)
+		if err != nil {
+			return nil, err
+		}
+		message := tracking.NewMessage(t, call.Input.Without("writeKey"))
+		report, err := client(call).Send(ctx, source, message, tracking.SendOptions{
+			InvocationID: call.InvocationID,
+			Time:         call.Receipt.StartedAt,
+		})
+		record(call.Receipt, report, "")
+		if err != nil {
+			return nil, failure(err, report, "")
+		}
+		return echo(outputs, call.Input), nil
+	}
+}
+
+func echo(outputs []schemas.Field, input rawjson.Object) rawjson.Object {
+	out := make(rawjson.Object, len(outputs))
+	for i, f := range outputs {
+		out[i] = rawjson.Member{Name: f.Name, Value: json.RawMessage("null")}
+		if f.Name == "success" {
+			out[i].Value = json.RawMessage("true")
+		} else if value, ok := input.Get(f.Name); ok {
+			out[i].Value = value
+		}
+	}
+	return out
+}
