@@ -42,7 +42,9 @@ func failure(err error, report tracking.Report, under string) error {
 		for _, p := range cause.Problems {
 			violations = append(violations, schemas.Violation{Path: place(under, p.Index, p.Pointer), Code: p.Code, Message: p.Text})
 		}
-		return runtime.Refuse(violations)
+		refusal := runtime.Refuse(violations)
+		refusal.Code = codes()[cause.Kind]
+		return refusal
 	}
 	e := &runtime.Error{
 		Code:       codes()[cause.Kind],

@@ -105,6 +105,15 @@ func (o Object) JSON() json.RawMessage { return o.AppendJSON(nil) }
 // MarshalJSON makes an Object a JSON object to encoding/json.
 func (o Object) MarshalJSON() ([]byte, error) { return o.JSON(), nil }
 
+// UnmarshalJSON opens the object that data holds. It copies, as encoding/json demands.
+func (o *Object) UnmarshalJSON(data []byte) error {
+	obj, err := ParseObject(slices.Clone(data), Limits{})
+	if err == nil {
+		*o = obj
+	}
+	return err
+}
+
 // Error says what is wrong with a document and where.
 type Error struct {
 	// Pointer is the JSON Pointer (RFC 6901) of the value in question, "" for the document itself.
@@ -200,11 +209,8 @@ func located(err error) error {
 		return own
 	}
 	var syntax *jsontext.SyntacticError
-	switch {
-	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+	if !errors.As(err, &syntax) { // nothing at all was there to read
 		return &Error{Err: fmt.Errorf("%w: it ends too early", ErrNotJSON)}
-	case !errors.As(err, &syntax):
-		return &Error{Err: fmt.Errorf("%w: %w", ErrNotJSON, err)}
 	}
 	e := &Error{Pointer: string(syntax.JSONPointer), Offset: syntax.ByteOffset}
 	switch {

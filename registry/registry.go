@@ -146,15 +146,18 @@ func searchScore(m *schemas.Manifest, word string) int {
 		return 4
 	case in(m.Summary, m.Category) || in(m.Tags...):
 		return 2
-	case in(m.Description, m.WhenToUse):
+	case in(m.Description, m.WhenToUse, fieldTexts(m.Input.Fields()), fieldTexts(m.Output.Fields())):
 		return 1
 	}
-	for _, f := range slices.Concat(m.Input.Fields(), m.Output.Fields()) {
-		if in(f.Name, f.Description) {
-			return 1
-		}
-	}
 	return 0
+}
+
+func fieldTexts(fields []schemas.Field) string {
+	var texts []string
+	for _, f := range fields {
+		texts = append(texts, f.Name, f.Description, fieldTexts(f.Fields))
+	}
+	return strings.Join(texts, "\n")
 }
 
 // Clone returns a registry with the same blocks; what is registered in one later is not in the other.

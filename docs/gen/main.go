@@ -1,0 +1,62 @@
+// Command gen writes the documentation that is derived from the manifests and the error codes: docs/blocks, docs/errors.md and
+// the block table of the README. Run it with go generate ./docs/gen; a test fails when what it would write is not what is there.
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/aacflow/segment-blocks/blocks"
+	"github.com/aacflow/segment-blocks/registry"
+)
+
+//go:generate go run .
+
+func main() {
+	if err := run(filepath.Join("..", "..")); err != nil {
+		fmt.Fprintln(os.Stderr, "gen:", err)
+		os.Exit(1)
+	}
+}
+
+func run(root string) error {
+	files, err := generate(root)
+	if err != nil {
+		return err
+	}
+	for name, content := range files {
+		path := filepath.Join(root, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(path, content, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// generate returns the content of every generated file by its path below the module's root. Of the README only the part between
+// markers is generated; the rest is taken from the file as it is.
+func generate(root string) (map[string][]byte, error) {
+	reg := registry.New()
+	if err := blocks.Register(reg); err != nil {
+		return nil, err
+	}
+	entries := reg.Catalog()
+	files := map[string][]byte{
+		"docs/blocks/README.md": index(entries),
+	}
+	for _, e := range entries {
+		files["docs/blocks/"+e.ID+".md"] = page(e)
+	}
+	var err error
+	if files["docs/errors.md"], err = errorsPage(entries); err != nil {
+		return nil, err
+	}
+	if files["README.md"], err = between(filepath.Join(root, "README.md"), table(entries)); err != nil {
+		return nil, err
+	}
+	return files, nil
+}

@@ -1,0 +1,165 @@
+package rawjson_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/aacflow/segment-blocks/rawjson"
+)
+
+func ExampleParseObject() {
+	obj, err := rawjson.ParseObject([]byte(`{"total": 1.10, "id": 12345678901234567890}`), rawjson.Limits{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	obj = obj.Set("event", rawjson.Quote("Order Completed"))
+	fmt.Println(string(obj.JSON()))
+	// Output: {"total":1.10,"id":12345678901234567890,"event":"Order Completed"}
+}
+
+func ExampleMerge() {
+	merged := rawjson.Merge([]byte(`{"app":{"name":"Shop","build":7},"ip":"203.0.113.9"}`), []byte(`{"app":{"build":8}}`))
+	fmt.Println(string(merged))
+	// Output: {"app":{"name":"Shop","build":8},"ip":"203.0.113.9"}
+}
+
+func TestParseObjectRefuses(t *testing.T) {
+	for _, c := range []struct {
+		name, data string
+		want       error
+		pointer    string
+	}{
+		{"nothing", ``, rawjson.ErrNotJSON, ""},
+		{"white space", " \n", rawjson.ErrNotJSON, ""},
+		{"a list", `[]`, rawjson.ErrNotObject, ""},
+		{"a text", `"x"`, rawjson.ErrNotObject, ""},
+		{"null", `null`, rawjson.ErrNotObject, ""},
+		{"cut short", `{"a":{"b":1`, rawjson.ErrNotJSON, "/a"},
+		{"two values", `{} {}`, rawjson.ErrNotJSON, ""},
+		{"a name twice", `{"a":1,"b":2,"a":3}`, rawjson.ErrDuplicateName, "/a"},
+		{"a name twice, once escaped", `{"a":1,"\u0061":3}`, rawjson.ErrDuplicateName, "/a"},
+		{"a name twice, deep inside", `{"p":[{},{"q":{"a":1,"a":1}}]}`, rawjson.ErrDuplicateName, "/p/1/q/a"},
+		{"bytes that are not UTF-8", "{\"a\":\"\xff\"}", rawjson.ErrNotJSON, "/a"},
+		{"half a surrogate pair", `{"a":"\ud800"}`, rawjson.ErrNotJSON, "/a"},
+		{"a comment", `{/**/}`, rawjson.ErrNotJSON, ""},
+		{"a trailing comma", `{"a":1,}`, rawjson.ErrNotJSON, ""},
+		{"NaN", `{"a":NaN}`, rawjson.ErrNotJSON, "/a"},
+		{"a leading zero", `{"a":01}`, rawjson.ErrNotJSON, ""},
+		{"too deep", `{"a":` + strings.Repeat("[", 200) + strings.Repeat("]", 200) + `}`, rawjson.ErrTooDeep, ""},
+		{"a list that is too deep", strings.Repeat("[", 100000), rawjson.ErrTooDeep, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := rawjson.ParseObject([]byte(c.data), rawjson.Limits{})
+			require.ErrorIs(t, err, c.want)
+			var where *rawjson.Error
+			require.ErrorAs(t, err, &where)
+			require.Equal(t, c.pointer, where.Pointer)
+		})
+	}
+	_, err := rawjson.ParseObject([]byte(`{"a":"0123456789"}`), rawjson.Limits{MaxBytes: 10})
+	require.ErrorIs(t, err, rawjson.ErrTooLarge)
+	require.ErrorContains(t, err, "18 bytes, 10 are allowed")
+}
+
+func TestDepthLooksPastTexts(t *testing.T) {
+	_, err := rawjson.ParseObject([]byte(`{"a":"[[[[\"[[[[","b":[[1]]}`), rawjson.Limits{MaxDepth: 3})
+	require.NoError(t, err)
+}
+
+func TestEncodeObject(t *testing.T) {
+	type custom struct {
+		N json.Number `json:"n"`
+	}
+	loop := map[string]any{}
+	loop["self"] = []any{loop}
+	for _, c := range []struct {
+		name    string
+		in      map[string]any
+		want    string
+		pointer string
+		err     error
+	}{
+		{name: "digits stay", in: map[string]any{"n": json.Number("12345678901234567890"), "d": json.Number("1.10"), "r": json.RawMessage(`1e400`)}, want: `{"d":1.10,"n":12345678901234567890,"r":1e400}`},
+		{name: "basic types", in: map[string]any{"a": nil, "b": true, "c": 1, "d": int64(-2), "e": 1.5, "f": "<ä&>"}, want: `{"a":null,"b":true,"c":1,"d":-2,"e":1.5,"f":"<ä&>"}`},
+		{name: "structs and typed maps", in: map[string]any{"a": custom{"1.10"}, "b": map[string]int{"x": 1}, "c": []string{"<"}}, want: `{"a":{"n":1.10},"b":{"x":1},"c":["<"]}`},
+		{name: "nil maps and raw messages", in: map[string]any{"a": map[string]any(nil), "b": json.RawMessage(nil)}, want: `{"a":null,"b":null}`},
+		{name: "lists of maps", in: map[string]any{"a": []map[string]any{{"x": 1}}, "b": []any{}}, want: `{"a":[{"x":1}],"b":[]}`},
+		{name: "NaN", in: map[string]any{"a": map[string]any{"b/c": math.NaN()}}, pointer: "/a/b~1c", err: rawjson.ErrNotJSON},
+		{name: "infinity", in: map[string]any{"a": []any{math.Inf(1)}}, pointer: "/a/0", err: rawjson.ErrNotJSON},
+		{name: "a channel", in: map[string]any{"a": make(chan int)}, pointer: "/a", err: rawjson.ErrNotJSON},
+		{name: "bytes that are not UTF-8", in: map[string]any{"a": []any{"\xff"}}, pointer: "/a/0", err: rawjson.ErrInvalidUTF8},
+		{name: "the same in a name", in: map[string]any{"a": map[string]any{"\xff": 1}}, pointer: "/a", err: rawjson.ErrInvalidUTF8},
+		{name: "the same in a typed map", in: map[string]any{"a": map[string]string{"x": "\xff"}}, pointer: "/a", err: rawjson.ErrInvalidUTF8},
+		{name: "raw JSON that is none", in: map[string]any{"a": json.RawMessage(`{`)}, pointer: "/a", err: rawjson.ErrNotJSON},
+		{name: "raw JSON with a name twice", in: map[string]any{"a": json.RawMessage(`{"x":{"y":1,"y":2}}`)}, pointer: "/a/x/y", err: rawjson.ErrDuplicateName},
+		{name: "a map that holds itself", in: loop, pointer: "", err: rawjson.ErrTooDeep},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			obj, err := rawjson.EncodeObject(c.in, rawjson.Limits{})
+			if c.err == nil {
+				require.NoError(t, err)
+				require.Equal(t, c.want, string(obj.JSON()))
+				return
+			}
+			require.ErrorIs(t, err, c.err)
+			var where *rawjson.Error
+			require.ErrorAs(t, err, &where)
+			if c.pointer != "" {
+				require.Equal(t, c.pointer, where.Pointer)
+			}
+			require.Less(t, len(where.Pointer), 100)
+		})
+	}
+}
+
+func TestTexts(t *testing.T) {
+	var got []string
+	rawjson.Texts([]byte(`{"a":"1","b":["2",{"c/d":"3","e":4}],"f":{}}`), func(pointer, text string) bool {
+		got = append(got, pointer+"="+text)
+		return len(got) < 3
+	})
+	require.Equal(t, []string{"/a=1", "/b/0=2", "/b/1/c~1d=3"}, got)
+}
+
+func TestAt(t *testing.T) {
+	doc := json.RawMessage(`{"a":[{"b~/c":7}]}`)
+	got, ok := rawjson.At(doc, "/a/0/b~0~1c")
+	require.True(t, ok)
+	require.Equal(t, "7", string(got))
+	for _, missing := range []string{"/a/1", "/a/-1", "/a/x", "/b", "/a/0/b~0~1c/d"} {
+		_, ok := rawjson.At(doc, missing)
+		require.False(t, ok, missing)
+	}
+}
+
+func TestOpenIgnoresOtherKinds(t *testing.T) {
+	require.Nil(t, rawjson.OpenObject([]byte(`[1]`)))
+	require.Nil(t, rawjson.OpenArray([]byte(`{}`)))
+	require.Empty(t, rawjson.OpenArray([]byte(`[ ]`)))
+	require.NotNil(t, rawjson.OpenArray([]byte(`[]`)))
+}
+
+// What parses must agree with encoding/json, and writing it again must lose nothing.
+func FuzzParseObject(f *testing.F) {
+	for _, seed := range []string{`{}`, `{"a":1.10}`, `{"a":{"b":[1,"x",null]}}`, `{"a":1,"a":2}`, ` {"\u0061" : "\ud83d\ude00"} `, `{"a":`, "{\"a\":\"\xff\"}"} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		obj, err := rawjson.ParseObject(data, rawjson.Limits{})
+		if err != nil {
+			return
+		}
+		require.True(t, json.Valid(data), "taken, though encoding/json refuses it: %q", data)
+		written := obj.JSON()
+		require.JSONEq(t, string(data), string(written))
+		again, err := rawjson.ParseObject(written, rawjson.Limits{})
+		require.NoError(t, err)
+		require.Equal(t, string(written), string(again.JSON()))
+	})
+}

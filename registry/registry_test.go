@@ -1,0 +1,137 @@
+package registry_test
+
+import (
+	"encoding/json"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/aacflow/segment-blocks/registry"
+	"github.com/aacflow/segment-blocks/schemas"
+	"github.com/aacflow/segment-blocks/schemas/segment"
+)
+
+type documented struct{ manifest *schemas.Manifest }
+
+func (d documented) Manifest() *schemas.Manifest { return d.manifest }
+
+func segmentBlocks(t *testing.T) []registry.Block {
+	manifests, err := schemas.Load(segment.Manifests())
+	require.NoError(t, err)
+	var list []registry.Block
+	for _, m := range manifests {
+		list = append(list, documented{m})
+	}
+	return list
+}
+
+func full(t *testing.T) *registry.Registry {
+	r := registry.New()
+	require.NoError(t, r.Register(segmentBlocks(t)...))
+	return r
+}
+
+func ids(list []registry.Block) string {
+	var out []string
+	for _, b := range list {
+		out = append(out, strings.TrimPrefix(b.Manifest().ID, "segment_"))
+	}
+	return strings.Join(out, " ")
+}
+
+func TestRegister(t *testing.T) {
+	r := full(t)
+	require.Equal(t, "alias batch group identify page screen track", ids(r.List()))
+
+	err := r.Register(segmentBlocks(t)[0])
+	require.ErrorIs(t, err, registry.ErrDuplicate)
+	require.ErrorContains(t, err, `"segment_alias"`)
+	require.Panics(t, func() { r.MustRegister(segmentBlocks(t)[0]) })
+
+	bad := documented{&schemas.Manifest{ID: "Bad-Id"}}
+	empty := registry.New()
+	require.ErrorIs(t, empty.Register(segmentBlocks(t)[0], bad), registry.ErrInvalidID)
+	require.Empty(t, empty.List(), "all or none")
+	twice := segmentBlocks(t)[0]
+	require.ErrorIs(t, empty.Register(twice, twice), registry.ErrDuplicate)
+	require.Empty(t, empty.List(), "all or none")
+}
+
+func TestLookup(t *testing.T) {
+	r := full(t)
+	b, ok := r.Lookup("segment_track")
+	require.True(t, ok)
+	require.Equal(t, "Segment Track", b.Manifest().Name)
+	_, ok = r.Lookup("segment_trak")
+	require.False(t, ok)
+	require.Equal(t, `; did you mean "segment_track"?`, r.Suggest("segment_trak"))
+	require.Empty(t, r.Suggest("http_request"))
+}
+
+func TestSearch(t *testing.T) {
+	r := full(t)
+	for query, want := range map[string]string{
+		"":                "alias batch group identify page screen track",
+		"TRACK":           "track batch identify page screen",
+		"segment batch":   "batch track",
+		"previousId":      "alias batch",
+		"website":         "page screen",
+		"zebra":           "",
+		"account company": "group",
+	} {
+		require.Equal(t, want, ids(r.Search(query)), query)
+	}
+	require.Equal(t, "alias batch group identify page screen track", ids(r.ByCategory("analytics")))
+	require.Empty(t, r.ByCategory("mail"))
+	require.Equal(t, "batch", ids(r.ByTag("import")))
+}
+
+func TestSubsets(t *testing.T) {
+	r := full(t)
+	only, err := r.With("segment_track", "segment_page")
+	require.NoError(t, err)
+	require.Equal(t, "page track", ids(only.List()))
+	rest, err := r.Without("segment_batch")
+	require.NoError(t, err)
+	require.Equal(t, "alias group identify page screen track", ids(rest.List()))
+	require.Len(t, r.List(), 7, "the original stays whole")
+
+	_, err = r.With("segment_trak")
+	require.ErrorIs(t, err, registry.ErrUnknown)
+	require.ErrorContains(t, err, `did you mean "segment_track"?`)
+	_, err = r.Without("segment_trak")
+	require.ErrorIs(t, err, registry.ErrUnknown)
+
+	clone := only.Clone()
+	clone.MustRegister(documented{&schemas.Manifest{ID: "other_block"}})
+	require.Len(t, only.List(), 2)
+}
+
+func TestCatalogIsPlainData(t *testing.T) {
+	data, err := json.Marshal(full(t).Catalog())
+	require.NoError(t, err)
+	var entries []registry.Entry
+	require.NoError(t, json.Unmarshal(data, &entries))
+	require.Len(t, entries, 7)
+	for _, e := range entries {
+		require.NotEmpty(t, e.Input, e.ID)
+		require.NotEmpty(t, e.Rules, e.ID)
+		require.True(t, json.Valid(e.InputSchema), e.ID)
+		require.NotEmpty(t, e.Examples, e.ID)
+		require.NotEmpty(t, e.Refused[0].Violations, e.ID)
+	}
+}
+
+func TestConcurrentUse(t *testing.T) {
+	r := registry.New()
+	list := segmentBlocks(t)
+	var group sync.WaitGroup
+	for _, b := range list {
+		group.Go(func() { r.MustRegister(b) })
+		group.Go(func() { _ = r.List(); _ = r.Search("track"); _ = r.Catalog(); _, _ = r.Lookup("segment_page") })
+	}
+	group.Wait()
+	require.Len(t, r.List(), len(list))
+}

@@ -1,0 +1,268 @@
+package runtime_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/go-resty/resty/v2"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/aacflow/segment-blocks/registry"
+	"github.com/aacflow/segment-blocks/runtime"
+	"github.com/aacflow/segment-blocks/schemas"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var good = runtime.Map{"title": "Hi"}
+
+func TestUnknownBlockAndSource(t *testing.T) {
+	rt := start(t, echo, runtime.Source("other", 42))
+	_, err := rt.Invoke(t.Context(), "toy_pots", good)
+	require.Equal(t, runtime.UnknownBlock, asError(t, err).Code)
+	require.EqualError(t, err, `toy_pots is not a known block; did you mean "toy_post"?`)
+
+	_, err = rt.Invoke(t.Context(), "toy_post", good, runtime.ToSource("mian"))
+	require.Equal(t, runtime.UnknownSource, asError(t, err).Code)
+	require.EqualError(t, err, `toy_post names a source that is not configured: "mian"; did you mean "main"?`)
+
+	_, err = rt.Invoke(t.Context(), "toy_post", good, runtime.ToSource("other"))
+	require.EqualError(t, err, `toy_post needs a source of type runtime_test.board, and this one is a int: "other"`)
+}
+
+func TestDefaultSourceIsTheFirstThatFits(t *testing.T) {
+	reg := registry.New()
+	reg.MustRegister(runtime.Define(manifest(t), func(_ context.Context, call *runtime.Call, b board) (any, error) {
+		return map[string]any{"seen": map[string]string{"url": b.url}}, nil
+	}))
+	rt, err := runtime.New(reg, runtime.Source("number", 42), runtime.Source("a", board{url: "A"}), runtime.Source("b", board{url: "B"}))
+	require.NoError(t, err)
+	for source, want := range map[string]string{"": "A", "a": "A", "b": "B"} {
+		res, err := rt.Invoke(t.Context(), "toy_post", good, runtime.ToSource(source))
+		require.NoError(t, err)
+		require.JSONEq(t, `{"seen":{"url":"`+want+`"}}`, string(res.Output))
+	}
+
+	none, err := runtime.New(reg)
+	require.NoError(t, err)
+	_, err = none.Invoke(t.Context(), "toy_post", good)
+	require.EqualError(t, err, "toy_post has no source to use: none of type runtime_test.board is configured")
+}
+
+func TestBlockWithoutSource(t *testing.T) {
+	reg := registry.New()
+	reg.MustRegister(runtime.Define(manifest(t), func(_ context.Context, call *runtime.Call, _ runtime.NoSource) (any, error) {
+		return map[string]any{"seen": map[string]any{}}, nil
+	}))
+	rt, err := runtime.New(reg)
+	require.NoError(t, err)
+	_, err = rt.Invoke(t.Context(), "toy_post", good)
+	require.NoError(t, err)
+}
+
+type picky struct{}
+
+func (picky) Validate() error { return errors.New("no url") }
+
+type foreign struct{ m *schemas.Manifest }
+
+func (f foreign) Manifest() *schemas.Manifest { return f.m }
+
+func TestNewRefuses(t *testing.T) {
+	_, err := runtime.New(registry.New(), runtime.Source("", 1))
+	require.EqualError(t, err, "new runtime: a source must have a name")
+	_, err = runtime.New(registry.New(), runtime.Source("a", 1), runtime.Source("a", 2))
+	require.EqualError(t, err, `new runtime: a source with this name is configured already: "a"`)
+	_, err = runtime.New(registry.New(), runtime.Source("a", picky{}))
+	require.EqualError(t, err, `new runtime: source "a": no url`)
+
+	reg := registry.New()
+	rt, err := runtime.New(reg)
+	require.NoError(t, err)
+	reg.MustRegister(foreign{manifest(t)})
+	_, err = runtime.New(reg)
+	require.EqualError(t, err, `new runtime: block "toy_post" cannot be invoked: it was not made by runtime.Define`)
+	_, err = rt.Invoke(t.Context(), "toy_post", good)
+	require.Equal(t, runtime.Internal, asError(t, err).Code)
+}
+
+func TestFaultyExecutors(t *testing.T) {
+	own := &runtime.Error{Code: runtime.Rejected, Message: "failed: no", Status: 418}
+	for _, c := range []struct {
+		name string
+		run  execute
+		code runtime.Code
+		text string
+	}{
+		{"panics", func(context.Context, *runtime.Call, board) (any, error) { panic("boom hush-hush") }, runtime.Internal, "toy_post failed: its executor panicked: boom [redacted]"},
+		{"nil pointer", func(context.Context, *runtime.Call, board) (any, error) { return *(*any)(nil), nil }, runtime.Internal, "toy_post failed: its executor panicked: runtime error: invalid memory address or nil pointer dereference"},
+		{"plain error", func(context.Context, *runtime.Call, board) (any, error) { return nil, errors.New("no hush-hush") }, runtime.Internal, "toy_post failed: no [redacted]"},
+		{"its own error", func(context.Context, *runtime.Call, board) (any, error) { return nil, fmt.Errorf("x: %w", own) }, runtime.Rejected, "toy_post failed: no"},
+		{"no output", func(context.Context, *runtime.Call, board) (any, error) { return nil, nil }, runtime.InvalidOutput, "toy_post ran, but did not return an object: null"},
+		{"a list", func(context.Context, *runtime.Call, board) (any, error) { return []int{1}, nil }, runtime.InvalidOutput, "toy_post ran, but did not return an object: [1]"},
+		{"not JSON", func(context.Context, *runtime.Call, board) (any, error) { return func() {}, nil }, runtime.InvalidOutput, "toy_post ran, but returned what is not JSON: must be valid JSON: json: unsupported type: func()"},
+		{"breaks its schema", func(context.Context, *runtime.Call, board) (any, error) { return map[string]any{"sean": 1}, nil }, runtime.InvalidOutput, "toy_post ran, but its output breaks its own schema: /seen must be given"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var logged bytes.Buffer
+			rt := start(t, c.run, runtime.Logger(slog.New(slog.NewTextHandler(&logged, nil))))
+			res, err := rt.Invoke(t.Context(), "toy_post", good)
+			require.Nil(t, res)
+			e := asError(t, err)
+			require.Equal(t, c.code, e.Code)
+			require.EqualError(t, err, c.text)
+			require.NotNil(t, e.Receipt)
+			everything, jsonErr := json.Marshal(e)
+			require.NoError(t, jsonErr)
+			require.NotContains(t, string(everything)+fmt.Sprintf("%+v %v", e, e.Err)+logged.String(), "hush-hush")
+			if c.name == "panics" {
+				require.Contains(t, logged.String(), "invoke_test.go", "the stack goes to the log")
+			}
+		})
+	}
+}
+
+func TestContexts(t *testing.T) {
+	ran := false
+	rt := start(t, func(ctx context.Context, _ *runtime.Call, _ board) (any, error) {
+		ran = true
+		<-ctx.Done()
+		return nil, fmt.Errorf("send: %w", ctx.Err())
+	})
+	canceled, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := rt.Invoke(canceled, "toy_post", good)
+	require.Equal(t, runtime.Canceled, asError(t, err).Code)
+	require.EqualError(t, err, "toy_post was canceled, nothing was sent")
+	require.False(t, ran)
+
+	_, err = rt.Invoke(t.Context(), "toy_post", good, runtime.Deadline(time.Now().Add(10*time.Millisecond)))
+	require.True(t, ran)
+	require.Equal(t, runtime.DeadlineExceeded, asError(t, err).Code)
+	require.True(t, asError(t, err).Retryable)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+}
+
+func TestClose(t *testing.T) {
+	started, release := make(chan struct{}), make(chan struct{})
+	rt := start(t, func(context.Context, *runtime.Call, board) (any, error) {
+		close(started)
+		<-release
+		return map[string]any{"seen": map[string]any{}}, nil
+	})
+	result := make(chan error)
+	go func() {
+		_, err := rt.Invoke(context.Background(), "toy_post", good)
+		result <- err
+	}()
+	<-started
+	soon, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	require.ErrorIs(t, rt.Close(soon), context.DeadlineExceeded)
+
+	_, err := rt.Invoke(t.Context(), "toy_post", good)
+	require.Equal(t, runtime.Closed, asError(t, err).Code)
+	_, _, err = rt.Preview(t.Context(), "toy_post", good)
+	require.Equal(t, runtime.Closed, asError(t, err).Code)
+
+	close(release)
+	require.NoError(t, <-result, "what was under way is not cut off")
+	require.NoError(t, rt.Close(t.Context()))
+}
+
+func TestSharedClient(t *testing.T) {
+	var requests []string
+	url := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		requests = append(requests, r.Method+" "+r.URL.Path+" "+string(body))
+		_, _ = io.WriteString(w, `{"ok":true}`)
+	})
+	rt := start(t, post, runtime.Source("real", board{url: url, token: "hush-hush"}))
+	res, err := rt.Invoke(t.Context(), "toy_post", runtime.JSON(`{"title":"Hi","token":"s3cret-in"}`), runtime.ToSource("real"))
+	require.NoError(t, err)
+	require.Equal(t, `{"seen":{"ok":true}}`, string(res.Output))
+	require.Equal(t, "real", res.Receipt.Source)
+	require.Equal(t, []string{`POST /notes {"title":"Hi","token":"s3cret-in"}`}, requests)
+
+	sent, _, err := rt.Preview(t.Context(), "toy_post", runtime.JSON(`{"title":"Hi","token":"s3cret-in"}`), runtime.ToSource("real"))
+	require.NoError(t, err)
+	require.Len(t, requests, 1, "a preview sends nothing")
+	require.Len(t, sent, 1)
+	require.Equal(t, url+"/notes?token=[redacted]", sent[0].URL)
+	require.Equal(t, []string{"Bearer [redacted]"}, sent[0].Header["Authorization"])
+	require.Equal(t, `{"title":"Hi","token":"[redacted]"}`, sent[0].Body)
+	require.Equal(t, len(`{"title":"Hi","token":"s3cret-in"}`), sent[0].Bytes)
+}
+
+func TestResponsesAreBounded(t *testing.T) {
+	url := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write(bytes.Repeat([]byte("x"), 2<<20))
+	})
+	rt := start(t, post, runtime.Source("real", board{url: url, token: "hush-hush"}))
+	_, err := rt.Invoke(t.Context(), "toy_post", good, runtime.ToSource("real"))
+	require.ErrorIs(t, err, resty.ErrResponseBodyTooLarge)
+}
+
+func TestSharedValuesBelongToTheRuntime(t *testing.T) {
+	type counter struct{ n *int }
+	count := func(_ context.Context, call *runtime.Call, _ board) (any, error) {
+		c := runtime.Shared(call, func(*resty.Client) counter { return counter{new(int)} })
+		*c.n++
+		return map[string]any{"seen": map[string]any{"n": *c.n}}, nil
+	}
+	rt := start(t, count)
+	for _, want := range []string{"1", "2"} {
+		res, err := rt.Invoke(t.Context(), "toy_post", good)
+		require.NoError(t, err)
+		require.Equal(t, `{"seen":{"n":`+want+`}}`, string(res.Output))
+		_, _, err = rt.Preview(t.Context(), "toy_post", good) // has its own
+		require.NoError(t, err)
+	}
+}
+
+type countingTransport struct{ calls, closed int }
+
+func (c *countingTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	c.calls++
+	return &http.Response{StatusCode: 200, Body: io.NopCloser(bytes.NewReader([]byte(`{}`))), Request: r}, nil
+}
+
+func (c *countingTransport) CloseIdleConnections() { c.closed++ }
+
+func TestOwnTransport(t *testing.T) {
+	transport := &countingTransport{}
+	rt := start(t, post, runtime.Transport(transport), runtime.Source("real", board{url: "http://127.0.0.1:1", token: "hush-hush"}))
+	_, err := rt.Invoke(t.Context(), "toy_post", good, runtime.ToSource("real"))
+	require.NoError(t, err)
+	require.Equal(t, 1, transport.calls)
+	require.NoError(t, rt.Close(t.Context()))
+	require.Zero(t, transport.closed, "the host's transport is the host's to close")
+}
+
+func TestErrorJSON(t *testing.T) {
+	rt := start(t, echo)
+	_, err := rt.Invoke(t.Context(), "toy_post", runtime.Map{})
+	data, jsonErr := json.Marshal(asError(t, err))
+	require.NoError(t, jsonErr)
+	var got map[string]any
+	require.NoError(t, json.Unmarshal(data, &got))
+	require.Equal(t, "invalid_input", got["code"])
+	require.Equal(t, "toy_post refused its input, nothing was sent: /title must be given", got["message"])
+	require.Equal(t, false, got["retryable"])
+	require.Equal(t, []any{map[string]any{"path": "/title", "code": "missing_parameter", "message": "must be given"}}, got["violations"])
+
+	documented := map[runtime.Code]bool{}
+	for _, c := range runtime.Codes() {
+		documented[c.Code] = true
+	}
+	require.Len(t, documented, 16, "a code added to the list belongs into Codes as well")
+}
