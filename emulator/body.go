@@ -1,0 +1,72 @@
+package emulator
+
+import (
+	"bufio"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+)
+
+// A counter counts the bytes read from a body as they were on the wire.
+type counter struct {
+	r io.Reader
+	n int64
+}
+
+func (c *counter) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += int64(n)
+	return n, err
+}
+
+// readBody reads and decompresses at most limit bytes, whatever they were
+// compressed from, and returns what it has even when it refuses. The size is
+// that on the wire.
+func readBody(r *http.Request, limit int) (body []byte, size int64, refused *refusal) {
+	wire := &counter{r: r.Body}
+	defer func() { size = wire.n }()
+	// Reading on lets a client that is still sending hear the refusal, instead of
+	// a reset.
+	defer func() { _, _ = io.CopyN(io.Discard, wire, maxDrain) }()
+
+	var src io.Reader = wire
+	switch encoding := strings.ToLower(strings.TrimSpace(r.Header.Get("Content-Encoding"))); encoding {
+	case "", "identity":
+	case "gzip", "x-gzip":
+		// What has compressed to more than the limit is over it.
+		zr, err := gzip.NewReader(bufio.NewReader(io.LimitReader(wire, int64(limit)+1<<10)))
+		if err != nil {
+			return nil, 0, &refusal{400, CodeBadRequest, "", "body must be gzip, as Content-Encoding says"}
+		}
+		src = zr
+	default:
+		return nil, 0, &refusal{415, CodeBadRequest, "", fmt.Sprintf("Content-Encoding must be gzip or identity: %q", encoding)}
+	}
+	body, err := io.ReadAll(io.LimitReader(src, int64(limit)+1))
+	if len(body) > limit {
+		return body[:limit], 0, &refusal{413, CodeBadRequest, "", fmt.Sprintf("body must be at most %d bytes", limit)}
+	}
+	switch {
+	case errors.Is(err, gzip.ErrChecksum), errors.Is(err, gzip.ErrHeader), src != wire && err != nil:
+		return body, 0, &refusal{400, CodeBadRequest, "", "body must be whole gzip, as Content-Encoding says"}
+	case err != nil:
+		return body, 0, &refusal{400, CodeBadRequest, "", "body could not be read to its end"}
+	}
+	return body, 0, nil
+}
+
+// checkContentType takes what clients of the API send: JSON, under its own name
+// or, from browsers that avoid a preflight, as plain text.
+// Segment HTTP API: headers.
+func checkContentType(h http.Header) *refusal {
+	declared := h.Get("Content-Type")
+	media, _, err := mime.ParseMediaType(declared)
+	if err != nil && !errors.Is(err, mime.ErrInvalidMediaParameter) || media != "application/json" && media != "text/plain" {
+		return &refusal{415, CodeBadRequest, "", fmt.Sprintf("Content-Type must be application/json: %q", declared)}
+	}
+	return nil
+}

@@ -1,0 +1,202 @@
+package emulator
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"time"
+)
+
+// An Event is a message the emulator accepted and stored. Its byte slices are
+// shared with the emulator and must not be changed.
+type Event struct {
+	// Seq numbers events in the order they were stored, from 1, with no gaps
+	// until some are forgotten. Clear does not start it again.
+	Seq uint64 `json:"seq"`
+	// Request is the Seq of the request that brought the event.
+	Request uint64 `json:"request"`
+	// Path is the request's path, such as /v1/batch.
+	Path string `json:"path"`
+	// Index is the message's place in its batch, from 0; 0 for a single call.
+	Index int `json:"index"`
+	// Source is the fingerprint of the write key.
+	Source string `json:"source"`
+
+	// Type is track, identify, page, screen, group or alias.
+	Type string `json:"type"`
+	// Name is the event of a track call, or the name of a page or screen.
+	Name string `json:"name,omitempty"`
+	// UserID and AnonymousID are the message's ids, "" when it has none.
+	UserID      string `json:"userId,omitempty"`
+	AnonymousID string `json:"anonymousId,omitempty"`
+
+	// MessageID is the message's own, or one minted here when it has none, as
+	// Segment does; then Minted is true, and a retry cannot be recognised.
+	MessageID string `json:"messageId"`
+	Minted    bool   `json:"messageIdMinted,omitempty"`
+
+	// ReceivedAt is the emulator's clock.
+	ReceivedAt time.Time `json:"receivedAt"`
+	// SentAt and OriginalTimestamp are what the client said, zero when it said
+	// nothing or nothing readable. SentAt may come from the batch.
+	SentAt            time.Time `json:"sentAt,omitzero"`
+	OriginalTimestamp time.Time `json:"originalTimestamp,omitzero"`
+	// Timestamp is when the event happened, corrected for the client's clock:
+	// ReceivedAt - (SentAt - OriginalTimestamp). Without OriginalTimestamp it is
+	// ReceivedAt; without SentAt there is nothing to correct by, and it is
+	// OriginalTimestamp. Segment spec: Common Fields, timestamps.
+	Timestamp time.Time `json:"timestamp"`
+
+	// Notes are oddities that Segment would let pass, in words.
+	Notes []string `json:"notes,omitempty"`
+
+	// Context and Integrations are the batch's with the message's merged over
+	// them, objects member by member, nil when neither has any.
+	// Segment HTTP API: batch.
+	Context      json.RawMessage `json:"context,omitempty"`
+	Integrations json.RawMessage `json:"integrations,omitempty"`
+
+	// Message is the message byte for byte as it was sent, but for the write
+	// key, which is replaced by its fingerprint.
+	Message json.RawMessage `json:"message"`
+}
+
+// Decode unmarshals the message, as it was sent, into v. It is short for
+// json.Unmarshal(e.Message, v).
+func (e Event) Decode(v any) error { return json.Unmarshal(e.Message, v) }
+
+func (e *Event) appendJSON(dst []byte) []byte {
+	head := *e
+	head.Context, head.Integrations, head.Message = nil, nil, nil
+	dst = appendValue(dst, head)
+	dst = bytes.TrimSuffix(dst, []byte(`,"message":null}`))
+	if e.Context != nil {
+		dst = appendRaw(append(dst, `,"context":`...), e.Context)
+	}
+	if e.Integrations != nil {
+		dst = appendRaw(append(dst, `,"integrations":`...), e.Integrations)
+	}
+	return append(appendRaw(append(dst, `,"message":`...), e.Message), '}')
+}
+
+func (e *Event) size() int { return 512 + len(e.Context) + len(e.Integrations) + len(e.Message) }
+
+// A Discard is a message, or a whole request, that the emulator answered and did
+// not store. Its byte slices are shared and must not be changed.
+type Discard struct {
+	// Seq numbers discards from 1.
+	Seq uint64 `json:"seq"`
+	// Request, Path, Index and Source are as in Event. Index is -1 when the
+	// discard is of the whole request.
+	Request uint64 `json:"request"`
+	Path    string `json:"path"`
+	Index   int    `json:"index"`
+	Source  string `json:"source,omitempty"`
+
+	ReceivedAt time.Time `json:"receivedAt"`
+	// MessageID is the message's own, "" when it has none.
+	MessageID string `json:"messageId,omitempty"`
+	// Problems says why, in the order they were found; there is at least one.
+	Problems []Problem `json:"problems"`
+	// Message is as in Event; nil when the discard is of the whole request.
+	Message json.RawMessage `json:"message,omitempty"`
+}
+
+// Code is the code of the first problem.
+func (d Discard) Code() string { return d.Problems[0].Code }
+
+func (d *Discard) has(code string) bool {
+	return slices.ContainsFunc(d.Problems, func(p Problem) bool { return p.Code == code })
+}
+
+func (d *Discard) appendJSON(dst []byte) []byte {
+	head := *d
+	head.Message = nil
+	dst = appendValue(dst, head)
+	if d.Message == nil {
+		return dst
+	}
+	dst = append(dst[:len(dst)-1], `,"message":`...)
+	return append(appendRaw(dst, d.Message), '}')
+}
+
+func (d *Discard) size() int { return 512 + len(d.Message) }
+
+// A Request is one HTTP request to the tracking API, as it was received.
+// Preflights and the query API are not recorded.
+type Request struct {
+	// Seq numbers requests from 1.
+	Seq    uint64    `json:"seq"`
+	At     time.Time `json:"at"`
+	Method string    `json:"method"`
+	// Path has no query, and a write key in it is replaced by its fingerprint.
+	Path string `json:"path"`
+	// Header is as received, but credentials are replaced by fingerprints.
+	Header http.Header `json:"header"`
+	// Source is the fingerprint of the request's write key, "" when it has none.
+	Source string `json:"source,omitempty"`
+	// Size is the body's length on the wire, in bytes, before decompression.
+	Size int64 `json:"size"`
+	// Body is the body after decompression, write keys replaced by fingerprints.
+	// One over the limit is cut there.
+	Body []byte `json:"-"`
+	// Status is the status answered, or 0 when a fault cut the connection.
+	Status int `json:"status"`
+	// Faulted is true when a scripted fault had a part in the answer.
+	Faulted bool `json:"faulted,omitempty"`
+	// Stored, Duplicates and Discarded count what became of its messages.
+	Stored     int `json:"stored"`
+	Duplicates int `json:"duplicates"`
+	Discarded  int `json:"discarded"`
+}
+
+// appendJSON adds the body as "body" when it is JSON and as the string
+// "bodyText" when it is not.
+func (r *Request) appendJSON(dst []byte) []byte {
+	dst = appendValue(dst, r)
+	switch {
+	case len(r.Body) == 0:
+		return dst
+	case json.Valid(r.Body):
+		dst = appendRaw(append(dst[:len(dst)-1], `,"body":`...), r.Body)
+	default:
+		dst = appendValue(append(dst[:len(dst)-1], `,"bodyText":`...), string(r.Body))
+	}
+	return append(dst, '}')
+}
+
+func (r *Request) size() int {
+	n := 512 + len(r.Body)
+	for name, values := range r.Header {
+		for _, v := range values {
+			n += len(name) + len(v)
+		}
+	}
+	return n
+}
+
+// appendRaw appends valid JSON on one line. A line break in valid JSON is always
+// between tokens, so turning it into a space changes no value.
+func appendRaw(dst, raw []byte) []byte {
+	start := len(dst)
+	dst = append(dst, raw...)
+	for i := start; i < len(dst); i++ {
+		if dst[i] == '\n' || dst[i] == '\r' {
+			dst[i] = ' '
+		}
+	}
+	return dst
+}
+
+// appendValue appends v as JSON on one line. The values given to it cannot fail
+// to marshal.
+func appendValue(dst []byte, v any) []byte {
+	buf := bytes.NewBuffer(dst)
+	enc := json.NewEncoder(buf)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return append(dst, "null"...)
+	}
+	return bytes.TrimSuffix(buf.Bytes(), []byte("\n"))
+}

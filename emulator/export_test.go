@@ -1,0 +1,9 @@
+package emulator
+
+import "time"
+
+// BreakLog makes every further write to the log fail.
+func BreakLog(e *Emulator) error { return e.log.f.Close() }
+
+// Heartbeat sets how often a quiet stream is kept alive.
+func Heartbeat(d time.Duration) Option { return func(c *config) { c.heartbeat = d } }

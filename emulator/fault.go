@@ -1,0 +1,210 @@
+package emulator
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// A Fault is something to go wrong with a tracking request. The zero Fault does
+// nothing but use up a request, which spaces out a script. In JSON the names are
+// lower camel case and Delay is a Go duration such as "150ms".
+//
+//	{Status: 429, RetryAfter: "2"}             // refused, come back in two seconds
+//	{Status: 503, Times: 3}                    // refused three times
+//	{Status: 503, Store: true}                 // stored, and refused all the same
+//	{Reset: true}                              // cut before anything is stored
+//	{Reset: true, Store: true}                 // stored, then cut: the client cannot know
+//	{Delay: 2 * time.Second}                   // slow, and then as ever
+//	{Status: 200, Body: `{"ok":false}`}        // a 200 that is none
+//	{Status: 500, Path: "/v1/batch"}           // only of that path; "/v1/*" is any
+type Fault struct {
+	// Status is answered instead of the emulator's own, 200 to 599. 0 leaves the
+	// answer alone.
+	Status int
+	// Body is sent with Status, as JSON when it is JSON and as plain text when
+	// not. When empty, a JSON body that fits the status is.
+	Body string
+	// RetryAfter and RateLimitReset are sent word for word as the headers
+	// Retry-After (seconds, or an HTTP date) and X-RateLimit-Reset (seconds).
+	RetryAfter     string
+	RateLimitReset string
+	// Delay is waited before anything else is done, after the body was read. A
+	// client that goes away meanwhile has nothing stored, unless Store is set.
+	Delay time.Duration
+	// Reset cuts the connection instead of answering.
+	Reset bool
+	// Store takes and stores the messages as ever before Status or Reset has its
+	// way. Without it they store nothing.
+	Store bool
+	// Times is how many requests the fault is good for; 0 is one, and a negative
+	// number is all, until ClearFaults.
+	Times int
+	// Path restricts the fault to requests whose path matches this pattern, as
+	// path.Match has it; "" is any.
+	Path string
+}
+
+// decides reports whether the fault answers in the emulator's place.
+func (f *Fault) decides() bool { return f.Status != 0 || f.Reset }
+
+func (f *Fault) check() error {
+	switch _, err := path.Match(f.Path, "/"); {
+	case f.Status != 0 && (f.Status < 200 || f.Status > 599):
+		return fmt.Errorf("status must be 200 to 599: %d", f.Status)
+	case f.Status != 0 && f.Reset:
+		return fmt.Errorf("a fault cannot both answer and cut the connection: status %d", f.Status)
+	case f.Store && !f.decides():
+		return errors.New("store needs a status or a reset")
+	case f.Status == 0 && (f.Body != "" || f.RetryAfter != "" || f.RateLimitReset != ""):
+		return errors.New("a body or a header needs a status")
+	case f.Delay < 0:
+		return fmt.Errorf("delay cannot be negative: %s", f.Delay)
+	case strings.ContainsAny(f.RetryAfter+f.RateLimitReset, "\r\n"):
+		return errors.New("a header cannot hold a line break")
+	case err != nil:
+		return fmt.Errorf("path must be a pattern: %q", f.Path)
+	}
+	return nil
+}
+
+func (f *Fault) answer() answer {
+	a := answer{status: f.Status, cut: f.Reset, header: http.Header{}}
+	if f.RetryAfter != "" {
+		a.header.Set("Retry-After", f.RetryAfter)
+	}
+	if f.RateLimitReset != "" {
+		a.header.Set("X-RateLimit-Reset", f.RateLimitReset)
+	}
+	switch {
+	case f.Body != "":
+		a.body = []byte(f.Body)
+		if !json.Valid(a.body) {
+			a.header.Set("Content-Type", "text/plain; charset=utf-8")
+		}
+	case f.Status >= 200 && f.Status <= 299:
+		a.body = []byte(successBody)
+	case f.Status != 0:
+		text := strings.TrimSpace(fmt.Sprintf("scripted fault: %d %s", f.Status, http.StatusText(f.Status)))
+		a.body = refusal{f.Status, "scripted", "", text}.answer().body
+	}
+	return a
+}
+
+// jsonFault is the form of a Fault in the query API.
+type jsonFault struct {
+	Status         int    `json:"status,omitempty"`
+	Body           string `json:"body,omitempty"`
+	RetryAfter     string `json:"retryAfter,omitempty"`
+	RateLimitReset string `json:"rateLimitReset,omitempty"`
+	Delay          string `json:"delay,omitempty"`
+	Reset          bool   `json:"reset,omitempty"`
+	Store          bool   `json:"store,omitempty"`
+	Times          int    `json:"times,omitempty"`
+	Path           string `json:"path,omitempty"`
+}
+
+func (j jsonFault) fault() (Fault, error) {
+	f := Fault{
+		Status: j.Status, Body: j.Body, RetryAfter: j.RetryAfter, RateLimitReset: j.RateLimitReset,
+		Reset: j.Reset, Store: j.Store, Times: j.Times, Path: j.Path,
+	}
+	if j.Delay == "" {
+		return f, nil
+	}
+	delay, err := time.ParseDuration(j.Delay)
+	if err != nil {
+		return f, fmt.Errorf("delay must be a duration such as 150ms: %q", j.Delay)
+	}
+	f.Delay = delay
+	return f, nil
+}
+
+func (f *Fault) json() jsonFault {
+	j := jsonFault{
+		Status: f.Status, Body: f.Body, RetryAfter: f.RetryAfter, RateLimitReset: f.RateLimitReset,
+		Reset: f.Reset, Store: f.Store, Times: f.Times, Path: f.Path,
+	}
+	if f.Delay > 0 {
+		j.Delay = f.Delay.String()
+	}
+	return j
+}
+
+// A faultQueue holds the script. It is safe for concurrent use.
+type faultQueue struct {
+	mu     sync.Mutex
+	faults []Fault
+}
+
+// take uses up one go of the first fault that fits the path, or returns nil.
+func (q *faultQueue) take(requestPath string) *Fault {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for i := range q.faults {
+		f := q.faults[i]
+		if ok, _ := path.Match(f.Path, requestPath); f.Path != "" && !ok {
+			continue
+		}
+		switch {
+		case f.Times < 0:
+		case f.Times > 1:
+			q.faults[i].Times--
+		default:
+			q.faults = slices.Delete(q.faults, i, i+1)
+		}
+		return &f
+	}
+	return nil
+}
+
+func (q *faultQueue) add(faults []Fault) error {
+	for i := range faults {
+		if err := faults[i].check(); err != nil {
+			return fmt.Errorf("emulator: fault %d: %w", i, err)
+		}
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.faults)+len(faults) > maxFaults {
+		return fmt.Errorf("emulator: at most %d faults can wait: %d", maxFaults, len(q.faults)+len(faults))
+	}
+	q.faults = append(q.faults, faults...)
+	return nil
+}
+
+func (q *faultQueue) list() []Fault {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return append([]Fault{}, q.faults...)
+}
+
+func (q *faultQueue) len() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.faults)
+}
+
+func (q *faultQueue) clear() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.faults = nil
+}
+
+// Script appends faults to those waiting. Each tracking request, preflights
+// excepted, uses up one go of the first fault whose Path fits it; when none does
+// it is answered as ever. Script adds none of them when one makes no sense, and
+// says which.
+func (e *Emulator) Script(faults ...Fault) error { return e.faults.add(faults) }
+
+// Faults returns the faults not yet used up, in order, Times being what is left.
+func (e *Emulator) Faults() []Fault { return e.faults.list() }
+
+// ClearFaults forgets the faults not yet used up.
+func (e *Emulator) ClearFaults() { e.faults.clear() }

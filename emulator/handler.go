@@ -1,0 +1,190 @@
+package emulator
+
+import (
+	"net/http"
+	"path"
+	"strings"
+	"time"
+)
+
+// The paths of the tracking API and the type of their messages, "" for a batch.
+// The short forms are what browsers and phones use.
+// Segment HTTP API; /v1/import is batch's former name.
+func trackingPath(p string) (typ string, ok bool) {
+	name, ok := strings.CutPrefix(p, "/v1/")
+	if !ok {
+		return "", false
+	}
+	switch name {
+	case "batch", "b", "import":
+		return "", true
+	case "track", "t":
+		return "track", true
+	case "identify", "i":
+		return "identify", true
+	case "page", "p":
+		return "page", true
+	case "screen", "s":
+		return "screen", true
+	case "group", "g":
+		return "group", true
+	case "alias", "a":
+		return "alias", true
+	}
+	return "", false
+}
+
+// Handler returns the emulator's HTTP API:
+//
+//	POST   /v1/{track,identify,page,screen,group,alias}   and /v1/{t,i,p,s,g,a}
+//	POST   /v1/{batch,import}                             and /v1/b
+//	GET    /v1/pixel/{track,identify,page,screen,group,alias}?data=BASE64
+//	GET    /v1/projects/{writeKey}/settings               what analytics.js asks first
+//
+//	GET    /emulator/v1/events          ?type= name= userId= anonymousId= messageId=
+//	                                    source= text= since= limit= order=asc|desc
+//	GET    /emulator/v1/events/{messageId}
+//	DELETE /emulator/v1/events          forgets everything, as Clear
+//	GET    /emulator/v1/discards        ?code= messageId= source= since= limit= order=
+//	GET    /emulator/v1/requests        ?since= limit= order=
+//	GET    /emulator/v1/stats
+//	GET    /emulator/v1/stream          ?since=; server-sent events
+//	GET    /emulator/v1/faults          POST appends one or a list, DELETE clears
+//
+// The first group may be reached from any origin, as Segment's may. The second
+// shows customers' data: it answers only to a Host that is loopback or allowed by
+// [AllowHosts], to no other origin than its own, and to whoever has the [Token],
+// if there is one.
+//
+// The handler may be wrapped or mounted beside others, at the root only. A fault
+// that cuts a connection needs an http.ResponseWriter that can be hijacked.
+func (e *Emulator) Handler() http.Handler { return http.HandlerFunc(e.serve) }
+
+func (e *Emulator) serve(w http.ResponseWriter, r *http.Request) {
+	p := r.URL.Path
+	if strings.HasPrefix(p, "/emulator/v1/") {
+		e.serveQuery(w, r)
+		return
+	}
+	allowCORS(w, r)
+	typ, isTracking := trackingPath(p)
+	switch {
+	case isTracking && r.Method == http.MethodPost:
+		e.serveTracking(w, r, typ)
+	case isTracking:
+		e.serveMethod(w, r, "POST, OPTIONS")
+	case strings.HasPrefix(p, "/v1/pixel/"):
+		e.servePixel(w, r)
+	case strings.HasPrefix(p, "/v1/projects/") && strings.HasSuffix(p, "/settings"):
+		e.serveSettings(w, r)
+	default:
+		e.answerRecorded(w, r, notFound("no such path: "+show([]byte(hidePath(p)))))
+	}
+}
+
+// serveMethod answers the methods a path does not serve.
+func (e *Emulator) serveMethod(w http.ResponseWriter, r *http.Request, allow string) {
+	if r.Method == http.MethodOptions {
+		preflight(w, r, allow).write(w)
+		return
+	}
+	e.answerRecorded(w, r, methodNotAllowed(r.Method, allow))
+}
+
+// answerRecorded answers a request that brings no messages.
+func (e *Emulator) answerRecorded(w http.ResponseWriter, r *http.Request, a answer) {
+	c := e.newCall(r, "")
+	c.answer = a
+	e.finish(w, r, c)
+}
+
+func (e *Emulator) newCall(r *http.Request, typ string) *call {
+	now := e.cfg.clock()
+	return &call{
+		cfg: &e.cfg, typ: typ, now: now,
+		strict: e.cfg.mode == Strict || r.Header.Get("X-Strict-Mode") == "1",
+		record: Request{At: now, Method: r.Method, Path: hidePath(r.URL.Path)},
+	}
+}
+
+func (e *Emulator) serveTracking(w http.ResponseWriter, r *http.Request, typ string) {
+	limit := MaxMessageBytes
+	if typ == "" {
+		limit = MaxBatchBytes
+	}
+	body, size, refused := readBody(r, limit)
+	e.handle(w, r, typ, body, size, func(c *call) {
+		if refused == nil {
+			refused = checkContentType(r.Header)
+		}
+		if refused != nil {
+			c.refuse(*refused)
+			return
+		}
+		c.take(body, r.Header)
+	})
+}
+
+// handle takes a request whose body has been read through its faults.
+func (e *Emulator) handle(w http.ResponseWriter, r *http.Request, typ string, body []byte, size int64, take func(*call)) {
+	fault := e.faults.take(r.URL.Path)
+	gone := false
+	if fault != nil && fault.Delay > 0 {
+		gone = !e.pause(w, r, fault.Delay)
+	}
+	// The time of receipt is the time of storing, also after a delay.
+	c := e.newCall(r, typ)
+	c.secrets.add(keyFromHeader(r.Header))
+	c.record.Size = size
+	c.record.Faulted = fault != nil
+	switch {
+	case fault != nil && fault.decides() && !fault.Store:
+	case gone && (fault == nil || !fault.Store):
+		c.answer.cut = true
+	default:
+		take(c)
+	}
+	if fault != nil && fault.decides() {
+		c.answer = fault.answer()
+	}
+	c.record.Body = c.keep(body)
+	e.finish(w, r, c)
+}
+
+// pause waits, and reports whether the client is still there.
+func (e *Emulator) pause(w http.ResponseWriter, r *http.Request, d time.Duration) bool {
+	extend(w, d)
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-r.Context().Done():
+	case <-e.stopping:
+	}
+	return false
+}
+
+// finish stores and records before it answers, so that whoever has the answer
+// can read the rest.
+func (e *Emulator) finish(w http.ResponseWriter, r *http.Request, c *call) {
+	c.record.Header = redactHeader(r.Header, &c.secrets)
+	c.record.Status = c.answer.status
+	// What the file says is in the answer.
+	_ = e.commit(c)
+	c.answer.write(w)
+}
+
+// hidePath takes the write key out of a path that carries one.
+func hidePath(p string) string {
+	const prefix = "/v1/projects/"
+	rest, ok := strings.CutPrefix(p, prefix)
+	if !ok {
+		return p
+	}
+	key, tail, _ := strings.Cut(rest, "/")
+	if key == "" {
+		return p
+	}
+	return path.Join(prefix, redacted(key), tail)
+}

@@ -1,0 +1,107 @@
+package emulator
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+)
+
+// A logFile is the file of LogTo. A nil one does nothing. It is not safe for
+// concurrent use.
+type logFile struct {
+	f    *os.File
+	size int64 // where the last whole line ends
+}
+
+// openLog opens or creates the file and gives each event in it to load.
+func openLog(path string, load func(Event)) (_ *logFile, err error) {
+	// The events are customers' data: for the owner's eyes.
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("emulator: cannot open the log: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, f.Close())
+		}
+	}()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, errors.Join(fmt.Errorf("emulator: log must be a regular file: %q", path), err)
+	}
+	l := &logFile{f: f}
+	r := bufio.NewReaderSize(f, maxLine)
+	for number := 1; ; number++ {
+		line, err := r.ReadSlice('\n')
+		if errors.Is(err, io.EOF) {
+			// Whatever follows the last line break was never answered 200: a line
+			// and its break are written in one go.
+			break
+		}
+		if err != nil {
+			return nil, fmt.Errorf("emulator: cannot read line %d of %s: %w", number, path, err)
+		}
+		ev, err := decodeLine(line)
+		if err != nil {
+			return nil, fmt.Errorf("emulator: line %d of %s is not an event: %w", number, path, err)
+		}
+		load(ev)
+		l.size += int64(len(line))
+	}
+	if err := l.rewind(); err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+func decodeLine(line []byte) (Event, error) {
+	var ev Event
+	if err := json.Unmarshal(line, &ev); err != nil {
+		return Event{}, err
+	}
+	if ev.Seq == 0 || !isMessageType(ev.Type) || len(bytes.TrimSpace(ev.Message)) == 0 {
+		return Event{}, errors.New("seq, type or message is missing")
+	}
+	return ev, nil
+}
+
+// write appends whole lines, or leaves the file as it was.
+func (l *logFile) write(lines []byte) error {
+	if l == nil || len(lines) == 0 {
+		return nil
+	}
+	if _, err := l.f.Write(lines); err != nil {
+		return errors.Join(fmt.Errorf("emulator: cannot write the log: %w", err), l.rewind())
+	}
+	l.size += int64(len(lines))
+	return nil
+}
+
+// rewind takes off what follows the last whole line.
+func (l *logFile) rewind() error {
+	if err := l.f.Truncate(l.size); err != nil {
+		return fmt.Errorf("emulator: cannot cut the log: %w", err)
+	}
+	if _, err := l.f.Seek(l.size, io.SeekStart); err != nil {
+		return fmt.Errorf("emulator: cannot cut the log: %w", err)
+	}
+	return nil
+}
+
+func (l *logFile) clear() error {
+	if l == nil {
+		return nil
+	}
+	l.size = 0
+	return l.rewind()
+}
+
+func (l *logFile) close() error {
+	if l == nil {
+		return nil
+	}
+	return errors.Join(l.f.Sync(), l.f.Close())
+}

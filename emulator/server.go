@@ -1,0 +1,104 @@
+package emulator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+)
+
+// A Server is an Emulator that listens.
+type Server struct {
+	*Emulator
+	// URL is where it listens, such as http://127.0.0.1:41234, without a final
+	// slash. Clients take it in place of https://api.segment.io.
+	URL string
+
+	http   *http.Server
+	served chan struct{} // closed when http serves no more
+}
+
+// Start makes an emulator and serves it on a free port of 127.0.0.1 until Close.
+func Start(opts ...Option) (*Server, error) {
+	e, err := New(opts...)
+	if err != nil {
+		return nil, err
+	}
+	ln, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("emulator: cannot listen: %w", err), e.Close())
+	}
+	s := &Server{
+		Emulator: e, URL: "http://" + ln.Addr().String(),
+		http: e.newServer(), served: make(chan struct{}),
+	}
+	go func() {
+		defer close(s.served)
+		// It always ends with an error, and here always because Close was called.
+		_ = s.http.Serve(ln)
+	}()
+	return s, nil
+}
+
+// Close ends streams and delays, lets running requests finish until ctx ends,
+// cuts those that have not, and closes the emulator. When it returns nothing of
+// the server is running. A second Close does nothing.
+func (s *Server) Close(ctx context.Context) error {
+	err := s.shutdown(ctx, s.http)
+	<-s.served
+	return errors.Join(err, s.Emulator.Close())
+}
+
+func (e *Emulator) shutdown(ctx context.Context, srv *http.Server) error {
+	e.stop()
+	if err := srv.Shutdown(ctx); err != nil {
+		return errors.Join(fmt.Errorf("emulator: requests were cut short: %w", err), srv.Close())
+	}
+	return nil
+}
+
+// Serve serves the emulator on ln until ctx ends or the emulator is closed, then
+// lets running requests finish for up to five seconds. It closes ln, and the
+// emulator with it. It returns nil when it was asked to end.
+//
+// The query API shows customers' data: on an address that is not loopback Serve
+// refuses to begin without a [Token].
+func (e *Emulator) Serve(ctx context.Context, ln net.Listener) error {
+	if !loopback(ln.Addr()) && e.cfg.token == "" {
+		return errors.Join(fmt.Errorf("emulator: serving off loopback needs a token: %s", ln.Addr()), ln.Close(), e.Close())
+	}
+	srv, served := e.newServer(), make(chan error, 1)
+	go func() { served <- srv.Serve(ln) }()
+	select {
+	case err := <-served:
+		return errors.Join(fmt.Errorf("emulator: cannot serve: %w", err), e.Close())
+	case <-ctx.Done():
+	case <-e.stopping:
+	}
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	err := e.shutdown(grace, srv)
+	if ended := <-served; !errors.Is(ended, http.ErrServerClosed) {
+		err = errors.Join(err, fmt.Errorf("emulator: cannot serve: %w", ended))
+	}
+	return errors.Join(err, e.Close())
+}
+
+func loopback(addr net.Addr) bool {
+	tcp, ok := addr.(*net.TCPAddr)
+	// What is no TCP address, a Unix socket, is not reached from elsewhere.
+	return !ok || tcp.IP.IsLoopback()
+}
+
+func (e *Emulator) newServer() *http.Server {
+	return &http.Server{
+		Handler:           e.Handler(),
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		WriteTimeout:      60 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+	}
+}

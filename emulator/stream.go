@@ -1,0 +1,127 @@
+package emulator
+
+import (
+	"cmp"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// streamChunk is how many events are written under one deadline.
+const streamChunk = 100
+
+// serveStream sends events as they are stored, as server-sent events: id is the
+// event's seq, data its JSON. It begins after the Last-Event-ID that a browser
+// sends when it connects again, or after ?since=, or else with the next event to
+// be stored. A comment every few seconds keeps the connection known to be alive.
+//
+// A stream reads from the store at its own pace and holds nothing up. One that
+// falls behind Capacity is sent an event of type "gap" with the number of events
+// it missed, and one that takes nothing for ten seconds is dropped.
+func (e *Emulator) serveStream(w http.ResponseWriter, r *http.Request) {
+	p := readParams(r, "since")
+	since := p.number("since")
+	resume := p.values.Has("since")
+	if last := r.Header.Get("Last-Event-ID"); last != "" {
+		if n, err := strconv.ParseUint(last, 10, 63); err == nil {
+			since, resume = n, true
+		}
+	}
+	if a, refused := p.refused(); refused {
+		a.write(w)
+		return
+	}
+	select {
+	case e.streams <- struct{}{}:
+		defer func() { <-e.streams }()
+	default:
+		refusal{503, CodeUnavailable, "", fmt.Sprintf("at most %d streams can be open", maxStreams)}.answer().write(w)
+		return
+	}
+	e.mu.Lock()
+	switch {
+	case !resume:
+		since = e.lastEvent
+	case since > e.lastEvent:
+		// The number is from an earlier run: everything is new to this client.
+		since = 0
+	}
+	e.mu.Unlock()
+
+	extend(w, 0)
+	h := w.Header()
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	out := &streamWriter{w: w, control: http.NewResponseController(w)}
+	if !out.send([]byte(": connected\n\n")) {
+		return
+	}
+	heartbeat := time.NewTicker(e.cfg.heartbeat)
+	defer heartbeat.Stop()
+	for {
+		events, missed, changed := e.after(since)
+		var text []byte
+		if missed > 0 {
+			text = fmt.Appendf(text, "event: gap\ndata: {\"missed\":%d}\n\n", missed)
+		}
+		for i := range events {
+			text = fmt.Appendf(text, "id: %d\ndata: ", events[i].Seq)
+			text = append(events[i].appendJSON(text), "\n\n"...)
+			since = events[i].Seq
+		}
+		if len(text) > 0 {
+			if !out.send(text) {
+				return
+			}
+			continue
+		}
+		select {
+		case <-changed:
+		case <-heartbeat.C:
+			if !out.send([]byte(": alive\n\n")) {
+				return
+			}
+		case <-r.Context().Done():
+			return
+		case <-e.stopping:
+			return
+		}
+	}
+}
+
+// after returns the next few events after seq, how many before them are
+// forgotten, and a channel that closes when more are stored.
+func (e *Emulator) after(seq uint64) (events []Event, missed uint64, changed <-chan struct{}) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	kept := e.events.kept()
+	if len(kept) == 0 {
+		return nil, 0, e.changed
+	}
+	if first := kept[0].Seq; first > seq+1 && e.events.forgotten > 0 {
+		missed = first - seq - 1
+	}
+	start, _ := slices.BinarySearchFunc(kept, seq+1, func(ev Event, seq uint64) int {
+		return cmp.Compare(ev.Seq, seq)
+	})
+	end := min(start+streamChunk, len(kept))
+	return append([]Event{}, kept[start:end]...), missed, e.changed
+}
+
+type streamWriter struct {
+	w       http.ResponseWriter
+	control *http.ResponseController
+}
+
+// send reports whether the client took the text in time.
+func (s *streamWriter) send(text []byte) bool {
+	// A writer without deadlines is as slow as its client.
+	_ = s.control.SetWriteDeadline(time.Now().Add(writeTimeout))
+	if _, err := s.w.Write(text); err != nil {
+		return false
+	}
+	return s.control.Flush() == nil
+}
