@@ -10,7 +10,7 @@ import (
 
 // Pointer appends one reference token to a JSON Pointer, escaped as RFC 6901 says.
 func Pointer(parent, token string) string {
-	return parent + "/" + string(escaper.Replace(token))
+	return parent + "/" + escaper.Replace(token)
 }
 
 // At returns the value that a JSON Pointer names inside a checked document, and whether it is there.

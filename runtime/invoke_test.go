@@ -41,7 +41,7 @@ func TestUnknownBlockAndSource(t *testing.T) {
 
 func TestDefaultSourceIsTheFirstThatFits(t *testing.T) {
 	reg := registry.New()
-	reg.MustRegister(runtime.Define(manifest(t), func(_ context.Context, call *runtime.Call, b board) (any, error) {
+	reg.MustRegister(runtime.Define(manifest(t), func(_ context.Context, _ *runtime.Call, b board) (any, error) {
 		return map[string]any{"seen": map[string]string{"url": b.url}}, nil
 	}))
 	rt, err := runtime.New(reg, runtime.Source("number", 42), runtime.Source("a", board{url: "A"}), runtime.Source("b", board{url: "B"}))
@@ -60,7 +60,7 @@ func TestDefaultSourceIsTheFirstThatFits(t *testing.T) {
 
 func TestBlockWithoutSource(t *testing.T) {
 	reg := registry.New()
-	reg.MustRegister(runtime.Define(manifest(t), func(_ context.Context, call *runtime.Call, _ runtime.NoSource) (any, error) {
+	reg.MustRegister(runtime.Define(manifest(t), func(_ context.Context, _ *runtime.Call, _ runtime.NoSource) (any, error) {
 		return map[string]any{"seen": map[string]any{}}, nil
 	}))
 	rt, err := runtime.New(reg)
@@ -233,7 +233,7 @@ type countingTransport struct{ calls, closed int }
 
 func (c *countingTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	c.calls++
-	return &http.Response{StatusCode: 200, Body: io.NopCloser(bytes.NewReader([]byte(`{}`))), Request: r}, nil
+	return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(bytes.NewReader([]byte(`{}`))), Request: r}, nil
 }
 
 func (c *countingTransport) CloseIdleConnections() { c.closed++ }

@@ -61,10 +61,12 @@ type recorder struct {
 func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 	var body []byte
 	if req.Body != nil {
-		defer req.Body.Close()
 		var err error
 		if body, err = io.ReadAll(req.Body); err != nil {
 			return nil, fmt.Errorf("read request body: %w", err)
+		}
+		if err = req.Body.Close(); err != nil {
+			return nil, fmt.Errorf("close request body: %w", err)
 		}
 	}
 	header := map[string][]string{}

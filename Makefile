@@ -1,0 +1,36 @@
+.DEFAULT_GOAL := help
+FUZZTIME ?= 20s
+BINARY := bin/segment-blocks
+
+.PHONY: help build test lint generate fuzz bench clients ci clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build the command line into bin/
+	go build -o $(BINARY) ./cmd/segment-blocks
+
+test: ## run the tests with the race detector
+	go test -race ./...
+
+lint: ## go vet and golangci-lint
+	go vet ./...
+	golangci-lint run ./...
+
+generate: ## write what is derived from the manifests
+	go generate ./...
+
+fuzz: ## run each fuzz target for FUZZTIME (20s)
+	.ci/fuzz $(FUZZTIME)
+
+bench: ## run the benchmarks
+	go test -run '^$$' -bench . -benchmem ./...
+
+clients: ## prove the emulator with Segment's own clients (needs node, npm and chromium)
+	cd emulator/clients && npm ci --silent && go test -count=1 ./...
+
+ci: ## everything that CI runs
+	.ci/run
+
+clean: ## remove what was built
+	rm -rf bin dist
