@@ -34,7 +34,6 @@ var ErrFormat = errors.New("must be an ISO 8601 date or date-time, such as 2024-
 // Words, epoch numbers, week and ordinal dates, impossible days and the year 0 are refused, as are leap seconds, which
 // Go's clock does not have, and 24:00.
 func Parse(s string) (time.Time, error) {
-	fail := fmt.Errorf("%w: %q", ErrFormat, s)
 	p := scanner{rest: s, ok: true}
 	year := p.digits(4)
 	extended := p.take("-")
@@ -58,15 +57,15 @@ func Parse(s string) (time.Time, error) {
 		offset = p.zone()
 	}
 	if !p.ok || p.rest != "" || year < 1 || hour > 23 || minute > 59 || second > 59 {
-		return time.Time{}, fail
+		return time.Time{}, fmt.Errorf("%w: %.60q", ErrFormat, s)
 	}
 	t := time.Date(year, time.Month(month), day, hour, minute, second, nano, time.UTC)
 	if t.Month() != time.Month(month) || t.Day() != day { // time.Date turns 30 February into 1 March
-		return time.Time{}, fail
+		return time.Time{}, fmt.Errorf("%w: %.60q", ErrFormat, s)
 	}
 	t = t.Add(-time.Duration(offset) * time.Minute)
 	if t.Year() < 1 || t.Year() > 9999 { // a zone can move the first and last day out of what four digits hold
-		return time.Time{}, fail
+		return time.Time{}, fmt.Errorf("%w: %.60q", ErrFormat, s)
 	}
 	return t, nil
 }

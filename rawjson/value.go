@@ -23,7 +23,9 @@ const (
 
 // KindOf tells a value's type from its first character; [Invalid] for nothing, or what cannot begin a value.
 func KindOf(raw []byte) Kind {
-	raw = bytes.TrimLeft(raw, " \t\r\n")
+	if len(raw) > 0 && raw[0] <= ' ' { // rare, and the trimming would cost more than all the rest
+		raw = bytes.TrimLeft(raw, " \t\r\n")
+	}
 	if len(raw) == 0 {
 		return Invalid
 	}

@@ -110,6 +110,7 @@ func violationCodes() map[string]string {
 		"batch_not_array":         "ours: The batch is not a list.",
 		"message_not_object":      "ours: A message of a batch is not an object.",
 		"message_too_large":       "ours: A message is larger than Segment takes.",
+		"type_mismatch":           "ours: A message says another type than the call it is sent by.",
 
 		"unknown_parameter":    "any block: The block has no such parameter.",
 		"unresolved_reference": "any block: The value is a {{VARIABLE}} or <block.field> that the host has not resolved.",

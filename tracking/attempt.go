@@ -1,0 +1,149 @@
+package tracking
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/go-resty/resty/v2"
+)
+
+// Attempt describes one HTTP request, for an observer.
+type Attempt struct {
+	// URL is where it went; it never holds the write key.
+	URL string
+	// Key is the source's write key, which prints as its fingerprint.
+	Key WriteKey
+	// Number counts the tries of this request, from 1.
+	Number int
+	// Messages and Bytes tell the size of the body.
+	Messages, Bytes int
+	// Status is the HTTP status, 0 without an answer.
+	Status int
+	// Err says why there was no answer.
+	Err error
+	// Took is the time from sending to the end of the answer.
+	Took time.Duration
+}
+
+var jsonContent = []string{"application/json"}
+
+// attempt posts body once. The body belongs to the transport from here on, even after an error.
+func (c *Client) attempt(ctx context.Context, t *target, path string, body []byte, retries int) (*answer, error) {
+	timeout := t.retry.AttemptTimeout
+	if deadline, ok := ctx.Deadline(); timeout > 0 && (!ok || time.Until(deadline) > timeout) {
+		// Only when the caller's own deadline does not come first: a timer costs more than the rest of the request's set-up.
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, timeout, errAttemptTimeout)
+		defer cancel()
+	}
+	// The answer is read here, up to a bound, rather than by resty, which would read all of it or fail.
+	req := c.http.R().SetContext(ctx).SetDoNotParseResponse(true).SetBody(bytes.NewReader(body))
+	req.SetDebug(false) // resty's debug log shows the Authorization header
+	req.Header["Authorization"] = t.auth
+	req.Header["Content-Type"] = jsonContent
+	req.Header["User-Agent"] = c.userAgent
+	if retries > 0 {
+		req.Header["X-Retry-Count"] = []string{strconv.Itoa(retries)}
+	}
+	resp, err := req.Post(t.base + path)
+	if resp != nil && resp.RawResponse != nil {
+		a, err := c.read(resp.RawResponse, err)
+		if err != nil && errors.Is(context.Cause(ctx), errAttemptTimeout) {
+			err = fmt.Errorf("the answer did not end within %s", timeout)
+		}
+		return a, err
+	}
+	switch {
+	case resp == nil: // a hook of the resty client, or its rate limiter: nothing was sent
+		return nil, &localError{err}
+	case errors.Is(context.Cause(ctx), errAttemptTimeout):
+		return nil, fmt.Errorf("no answer within %s", timeout) // not wrapped: the caller's deadline has not passed
+	}
+	return nil, err
+}
+
+// localError is a refusal by the resty client itself.
+type localError struct{ err error }
+
+func (e *localError) Error() string { return e.err.Error() }
+func (e *localError) Unwrap() error { return e.err }
+
+var errAttemptTimeout = errors.New("attempt timed out")
+
+// read takes the answer in and leaves the connection fit for the next request.
+func (c *Client) read(raw *http.Response, err error) (*answer, error) {
+	a := &answer{
+		status:     raw.StatusCode,
+		retryAfter: parseRetryAfter(raw.Header.Get("Retry-After"), c.now()),
+		location:   raw.Header.Get("Location"),
+	}
+	if err != nil {
+		// The client came back with an answer and an error: it refuses to follow a redirect, and has closed the body.
+		if a.status >= 300 && a.status < 400 {
+			return a, nil
+		}
+		_ = raw.Body.Close()
+		return nil, err
+	}
+	defer func() { _ = raw.Body.Close() }()
+	if req := raw.Request; req != nil && req.Response != nil && req.Method != http.MethodPost {
+		// The client followed a redirect, and the POST became a GET without a body: whatever the answer says, it is
+		// not about our messages.
+		a.status, a.location = req.Response.StatusCode, req.URL.String()
+		return a, nil
+	}
+	a.body, err = io.ReadAll(io.LimitReader(raw.Body, maxAnswerBytes))
+	if err == nil {
+		_, err = io.CopyN(io.Discard, raw.Body, maxAnswerBytes) // what is longer still costs the connection
+	}
+	if err != nil && !errors.Is(err, io.EOF) && judge(a.status) == verdictAccepted {
+		// What was cut off may have said that nothing was accepted.
+		return nil, fmt.Errorf("the answer broke off: %w", err)
+	}
+	return a, nil
+}
+
+// permanent tells whether err would come again however often one tries.
+func permanent(err error) bool {
+	var (
+		certificate *tls.CertificateVerificationError
+		local       *localError
+	)
+	return errors.As(err, &certificate) || errors.Is(err, http.ErrSchemeMismatch) ||
+		errors.As(err, &local) && !errors.Is(err, resty.ErrRateLimitExceeded)
+}
+
+// neverSent tells whether err came up before a byte of the request left.
+func neverSent(err error) bool {
+	var (
+		op          *net.OpError
+		dns         *net.DNSError
+		certificate *tls.CertificateVerificationError
+		local       *localError
+	)
+	return errors.As(err, &op) && (op.Op == "dial" || op.Op == "proxyconnect") ||
+		errors.As(err, &dns) || errors.As(err, &certificate) || errors.Is(err, http.ErrSchemeMismatch) ||
+		errors.As(err, &local)
+}
+
+// networkError strips what net/http puts around a cause, and the write key should it be in there.
+func networkError(err error, key WriteKey) error {
+	var transport *url.Error
+	if errors.As(err, &transport) {
+		err = transport.Err
+	}
+	text := err.Error()
+	if clean := clip(oneLine(key.scrub(text)), maxAnswerText); clean != text {
+		return errors.New(clean) // the original would still say it when unwrapped
+	}
+	return err
+}

@@ -1,0 +1,149 @@
+package tracking
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/aacflow/segment-blocks/isotime"
+)
+
+// delivery is a call under way: its lanes run side by side, the requests of a lane one after the other.
+type delivery struct {
+	client *Client
+	target *target
+	ready  *prepared
+	path   string
+	lanes  [][]*parcel
+
+	mu      sync.Mutex // guards what follows, and ready.report
+	failure *Error     // the first for good
+	failed  chan struct{}
+}
+
+// parcel is one request of a delivery.
+type parcel struct {
+	number   int
+	messages chunk
+}
+
+func (c *Client) deliver(t *target, ready *prepared, path string, lanes []lane) *delivery {
+	d := &delivery{client: c, target: t, ready: ready, path: path, failed: make(chan struct{})}
+	var all []*parcel
+	for _, l := range lanes {
+		parcels := make([]*parcel, len(l))
+		for i, messages := range l {
+			parcels[i] = &parcel{messages: messages}
+		}
+		d.lanes = append(d.lanes, parcels)
+		all = append(all, parcels...)
+	}
+	slices.SortFunc(all, func(a, b *parcel) int { return cmp.Compare(a.messages[0], b.messages[0]) })
+	for n, p := range all {
+		p.number = n
+	}
+	return d
+}
+
+func (d *delivery) run(ctx context.Context) (Report, error) {
+	var lanes sync.WaitGroup
+	for _, l := range d.lanes[1:] {
+		lanes.Go(func() { d.runLane(ctx, l) })
+	}
+	d.runLane(ctx, d.lanes[0]) // a lone message starts no goroutine
+	lanes.Wait()
+	report := d.ready.report
+	if d.failure == nil {
+		return report, nil
+	}
+	d.failure.Accepted, d.failure.Unconfirmed, d.failure.Total = report.Accepted, report.unconfirmed(), len(report.Messages)
+	if report.Attempts == 0 && d.failure.ending == "" {
+		d.failure.ending = "nothing was sent"
+	}
+	return report, d.failure
+}
+
+func (d *delivery) runLane(ctx context.Context, l []*parcel) {
+	for _, p := range l {
+		select {
+		case <-d.failed:
+			return
+		default:
+		}
+		s := &shipment{
+			client: d.client, target: d.target, path: d.path, failed: d.failed,
+			body: d.body(p.messages), messages: len(p.messages),
+		}
+		status, err := s.deliver(ctx)
+		d.record(p, s, status, err)
+		if status != Accepted {
+			return
+		}
+	}
+}
+
+func (d *delivery) record(p *parcel, s *shipment, status Status, err *Error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	r := &d.ready.report
+	if s.attempts > 0 {
+		r.Requests++
+	}
+	r.Attempts += s.attempts
+	r.Bytes += s.attempts * len(s.body)
+	for _, i := range p.messages {
+		r.Messages[i].Status = status
+		if s.attempts > 0 {
+			r.Messages[i].Request = p.number
+		}
+	}
+	if status == Accepted {
+		r.Accepted += len(p.messages)
+	}
+	if err != nil && d.failure == nil {
+		d.failure = err
+		close(d.failed)
+	}
+}
+
+// body writes what is posted, with room for sentAt. Bodies are made when their turn comes, so that a large batch is
+// not in memory twice.
+func (d *delivery) body(messages chunk) []byte {
+	size := batchBytes + len(messages)
+	for _, i := range messages {
+		size += len(d.ready.items[i])
+	}
+	buf := make([]byte, 0, size)
+	buf = append(buf, sentAtOpen...)
+	buf = append(buf, sentAtBlank...)
+	buf = append(buf, sentAtClose...)
+	if d.path != BatchPath {
+		return append(buf, d.ready.items[0][len("{"):]...)
+	}
+	buf = append(buf, batchOpen...)
+	for n, i := range messages {
+		if n > 0 {
+			buf = append(buf, ',')
+		}
+		buf = append(buf, d.ready.items[i]...)
+	}
+	return append(buf, batchClose...)
+}
+
+// stamp writes the time of an attempt into a body.
+func stamp(body []byte, now time.Time) {
+	var scratch [2 * isotime.Size]byte // formatting writes more digits than it keeps, so not into the body itself
+	copy(body[sentAtOffset:sentAtOffset+isotime.Size], isotime.Append(scratch[:0], now))
+}
+
+// next returns the body for another attempt. The transport may still be reading the one before, so that is not touched.
+func (s *shipment) next() []byte {
+	if s.attempts > 0 {
+		s.body = bytes.Clone(s.body)
+	}
+	stamp(s.body, s.client.now())
+	return s.body
+}

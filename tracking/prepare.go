@@ -1,0 +1,135 @@
+package tracking
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/aacflow/segment-blocks/isotime"
+	"github.com/aacflow/segment-blocks/rawjson"
+)
+
+// prepared is a call whose messages have all been checked and written. Nothing has been sent yet.
+type prepared struct {
+	messages []Message
+	items    []json.RawMessage // the messages as they stand in a body
+	report   Report
+}
+
+// preparer checks and writes the messages of one call.
+type preparer struct {
+	key          WriteKey
+	invocationID string
+	now          json.RawMessage // a JSON string
+	library      json.RawMessage
+	context      json.RawMessage // laid under each message's own; nil when there is none
+	bareContext  json.RawMessage // what a message without a context gets: context with the library in it
+	integrations json.RawMessage // laid under each message's own; nil when there is none
+
+	index    int // of the message at hand, or -1
+	problems []Problem
+	warnings []Warning
+	unlisted int // warnings beyond MaxWarnings
+	ids      map[string]int
+}
+
+func (c *Client) preparer(t *target, invocationID string, at time.Time) *preparer {
+	if at.IsZero() {
+		at = c.now()
+	}
+	p := &preparer{
+		key: t.WriteKey, invocationID: invocationID, index: -1, library: c.library,
+		now: rawjson.Quote(isotime.Format(at)), bareContext: c.bareContext,
+	}
+	if t.Endpoint == "" && !looksLikeSegments(t.WriteKey) {
+		p.warn("", WarnWriteKeyForm, "the write key does not look like one of Segment's, which have 32 letters and digits; Segment accepts and drops what comes with an unknown key")
+	}
+	return p
+}
+
+// defaults takes what a batch lays under each of its messages. It comes from outside, so its syntax is checked too.
+func (p *preparer) defaults(context, integrations json.RawMessage) {
+	p.context = p.checkDefaults("/context", context, CodeContextNotObject)
+	p.integrations = p.checkDefaults("/integrations", integrations, CodeIntegrationsNotObject)
+	p.checkAll("/integrations", p.integrations)
+	if p.context != nil {
+		p.bareContext = p.withLibrary(p.context)
+	}
+}
+
+func (p *preparer) checkDefaults(pointer string, raw json.RawMessage, notObject string) json.RawMessage {
+	if len(raw) == 0 || rawjson.KindOf(raw) == rawjson.NullKind {
+		return nil
+	}
+	if err := rawjson.Check(raw, rawjson.DefaultLimits()); err != nil {
+		p.refuse(pointer, CodeNotJSON, err.Error(), nil)
+		return nil
+	}
+	if rawjson.KindOf(raw) != rawjson.ObjectKind {
+		p.refuse(pointer, notObject, "must be an object", raw)
+		return nil
+	}
+	return raw
+}
+
+// prepare checks and writes every message. The report is whole either way: with an error everything in it is unsent.
+// alone is how many bytes a body adds to a message that goes by itself, 0 in a batch.
+func (p *preparer) prepare(messages []Message, alone int) (*prepared, error) {
+	out := &prepared{messages: messages, items: make([]json.RawMessage, len(messages))}
+	out.report.Messages = make([]Outcome, len(messages))
+	if len(messages) == 0 {
+		p.refuse("", CodeEmptyBatch, "must hold at least one message", nil)
+	}
+	for i, m := range messages {
+		p.index = i
+		item, id := p.message(m)
+		if size := len(item) + alone; size > MaxMessageBytes {
+			p.refuse("", CodeMessageTooLarge, fmt.Sprintf("message is %s bytes, %s are allowed", grouped(size), grouped(MaxMessageBytes)), nil)
+		}
+		out.items[i] = item
+		out.report.Messages[i] = Outcome{Index: i, MessageID: id, Status: Unsent, Request: -1}
+	}
+	out.report.Warnings = p.listWarnings()
+	if len(p.problems) > 0 {
+		return out, p.refusal(len(messages))
+	}
+	return out, nil
+}
+
+func (p *preparer) refusal(total int) *Error {
+	kind := KindTooLarge
+	for _, problem := range p.problems {
+		if problem.Code != CodeMessageTooLarge {
+			kind = KindInvalid
+			break
+		}
+	}
+	return &Error{Kind: kind, Problems: p.problems, Total: total}
+}
+
+// refuse notes a problem. The value is shown, cut short and without the write key.
+func (p *preparer) refuse(pointer, code, text string, value json.RawMessage) {
+	problem := Problem{Index: p.index, Pointer: pointer, Code: code, Text: text}
+	if len(value) > 0 {
+		problem.Value = clip(oneLine(p.key.scrub(string(value))), 80)
+		problem.Text += ": " + problem.Value
+	}
+	p.problems = append(p.problems, problem)
+}
+
+func (p *preparer) warn(pointer, code, text string) {
+	if len(p.warnings) == MaxWarnings {
+		p.unlisted++
+		return
+	}
+	p.warnings = append(p.warnings, Warning{Index: p.index, Pointer: pointer, Code: code, Text: text})
+}
+
+func (p *preparer) listWarnings() []Warning {
+	if p.unlisted == 0 {
+		return p.warnings
+	}
+	return append(p.warnings, Warning{
+		Index: -1, Code: WarnMoreWarnings, Text: fmt.Sprintf("%s more warnings are not listed", grouped(p.unlisted)),
+	})
+}

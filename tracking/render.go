@@ -1,0 +1,211 @@
+package tracking
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+
+	"github.com/aacflow/segment-blocks/isotime"
+	"github.com/aacflow/segment-blocks/rawjson"
+)
+
+// message checks m and writes it as it goes over the wire: its type, then its fields in the order and the spelling in
+// which they were given, then what was missing. It also returns the messageId, "" when the given one is no good.
+func (p *preparer) message(m Message) (item json.RawMessage, id string) {
+	if m.typ == "" {
+		p.refuse("/type", CodeTypeMissing, "must be given", nil)
+		return nil, ""
+	}
+	if !m.typ.Valid() {
+		p.refuse("/type", CodeTypeUnknown, "must be one of "+typeList(), rawjson.Quote(string(m.typ)))
+		return nil, ""
+	}
+	size := 200 + len(p.bareContext) + len(p.integrations)
+	for _, f := range m.fields {
+		size += len(f.Name) + len(f.Value) + 4
+	}
+	w := writer{preparer: p, typ: m.typ, buf: make([]byte, 0, size)}
+	w.buf = append(w.buf, `{"type":"`...)
+	w.buf = append(append(w.buf, m.typ...), '"')
+	for _, f := range m.fields {
+		w.field(f)
+	}
+	w.complete()
+	return append(w.buf, '}'), w.id
+}
+
+func typeList() string {
+	names := make([]string, 0, len(Types()))
+	for _, t := range Types() {
+		names = append(names, string(t))
+	}
+	return strings.Join(names, ", ")
+}
+
+// writer writes one message.
+type writer struct {
+	*preparer
+	typ  Type
+	buf  []byte
+	has  presence
+	id   string
+	sent json.RawMessage // the context as sent
+
+	idSeen, timeSeen, integrationsSeen, consent bool
+}
+
+func (w *writer) field(f rawjson.Member) {
+	role := w.typ.role(f.Name)
+	pointer := func() string { return rawjson.Pointer("", f.Name) }
+	if rawjson.KindOf(f.Value) == rawjson.Invalid {
+		w.refuse(pointer(), CodeNotJSON, "must be a JSON value", nil)
+		return
+	}
+	if role.absent(f.Value) {
+		return
+	}
+	if code, text := role.checkField(f.Name, f.Value); code != "" {
+		w.idSeen = w.idSeen || role == roleMessageID
+		w.has.note(f.Name) // it is wrong, not missing
+		w.refuse(pointer(), code, text, f.Value)
+		return
+	}
+	switch role {
+	case roleType:
+		if text, ok := rawjson.Text(f.Value); !ok || Type(text) != w.typ {
+			w.refuse(pointer(), CodeTypeMismatch, "must be "+string(w.typ)+" in this call", f.Value)
+		}
+		return
+	case roleWriteKey:
+		w.refuse(pointer(), CodeWriteKeyInMessage, "must not be given: it would send the message to another source", nil)
+		return
+	case roleSentAt:
+		w.warn(pointer(), WarnSentAtReplaced, "is not sent; the time of each attempt is, as the protocol wants it")
+		return
+	case roleTimestamp:
+		w.timeSeen = true
+		f.Value = w.timestamp(pointer(), f.Value)
+	case roleContext:
+		f.Value = w.withLibrary(rawjson.Merge(w.context, f.Value))
+		w.sent = f.Value
+	case roleIntegrations:
+		w.checkAll(pointer(), f.Value)
+		f.Value = rawjson.Merge(w.integrations, f.Value)
+		w.integrationsSeen = true
+	case roleMessageID:
+		w.idSeen = true
+		w.id, _ = rawjson.Text(f.Value)
+		w.noteID(w.id)
+	case roleText:
+		w.consent = w.consent || f.Name == "event" && isConsentEvent(f.Value)
+	case roleServer:
+		w.warn(pointer(), WarnServerField, "is set by Segment; it is sent as given and may be replaced")
+	case roleUnknown:
+		w.warn(pointer(), WarnUnknownField, "is not a field of "+string(w.typ)+"; it is sent as given, and Segment may ignore it")
+	}
+	w.has.note(f.Name)
+	w.add(f.Name, f.Value)
+}
+
+// complete writes what every message needs and this one did not have.
+func (w *writer) complete() {
+	if w.sent == nil {
+		w.sent = w.bareContext
+		w.add("context", w.sent)
+	}
+	if !w.integrationsSeen && w.integrations != nil {
+		w.add("integrations", w.integrations)
+	}
+	if !w.idSeen {
+		w.id = DeriveMessageID(w.key, w.typ, w.invocationID, w.index)
+		w.add("messageId", rawjson.Quote(w.id))
+	}
+	// Without a timestamp Segment takes the time of receipt, which for a retry is minutes after the fact. With one,
+	// Segment corrects it for the sender's clock by timestamp = receivedAt - (sentAt - timestamp), which is why sentAt
+	// must be the time of the attempt.
+	if !w.timeSeen {
+		w.add("timestamp", w.now)
+	}
+	w.has.missing(w.typ, func(pointer, code, text string) { w.refuse(pointer, code, text, nil) })
+	if w.consent {
+		checkConsent(w.sent, w.refuse)
+	}
+}
+
+func (w *writer) add(name string, value json.RawMessage) {
+	w.buf = append(w.buf, ',')
+	w.buf = rawjson.AppendText(w.buf, name)
+	w.buf = append(w.buf, ':')
+	w.buf = append(w.buf, value...)
+}
+
+// timestamp keeps what RFC 3339 allows as written, and rewrites other forms of ISO 8601 into it: how Segment reads those is
+// not documented.
+func (w *writer) timestamp(pointer string, value json.RawMessage) json.RawMessage {
+	text, ok := rawjson.Text(value)
+	t, err := isotime.Parse(text)
+	if !ok || err != nil {
+		w.refuse(pointer, CodeTimestampInvalid, isotime.ErrFormat.Error(), value)
+		return value
+	}
+	zoned := namesZone(text)
+	if !zoned {
+		w.warn(pointer, WarnZoneAssumed, "names no zone and is taken as UTC: "+text)
+	}
+	if zoned && isRFC3339(text) {
+		return value
+	}
+	return rawjson.Quote(isotime.Format(t))
+}
+
+func (p *preparer) noteID(id string) {
+	if p.ids == nil {
+		p.ids = make(map[string]int)
+	}
+	if first, twice := p.ids[id]; twice {
+		p.warn("/messageId", WarnDuplicateID, "is that of message "+grouped(first)+" too; Segment keeps one of them")
+		return
+	}
+	p.ids[id] = p.index
+}
+
+// withLibrary splices context.library into a context that has none. A caller's own library is data, and stays.
+func (p *preparer) withLibrary(context json.RawMessage) json.RawMessage {
+	context = bytes.TrimSpace(context)
+	if bytes.Contains(context, []byte(`"library"`)) || bytes.IndexByte(context, '\\') >= 0 { // an escape can hide the name
+		if lib, ok := rawjson.OpenObject(context).Get("library"); ok {
+			if rawjson.KindOf(lib) != rawjson.NullKind {
+				return context
+			}
+			return rawjson.OpenObject(context).Set("library", p.library).JSON()
+		}
+	}
+	inner := bytes.TrimSpace(context[1 : len(context)-1])
+	out := make(json.RawMessage, 0, len(context)+len(p.library)+12)
+	out = append(append(out, '{'), inner...)
+	if len(inner) > 0 {
+		out = append(out, ',')
+	}
+	out = append(append(out, `"library":`...), p.library...)
+	return append(out, '}')
+}
+
+// checkAll looks for the one special name of integrations in another case, which Segment takes for a destination.
+func (p *preparer) checkAll(pointer string, integrations json.RawMessage) {
+	if !bytes.Contains(bytes.ToLower(integrations), []byte(`"all"`)) {
+		return
+	}
+	for _, m := range rawjson.OpenObject(integrations) {
+		if m.Name != "All" && strings.EqualFold(m.Name, "All") {
+			p.warn(rawjson.Pointer(pointer, m.Name), WarnIntegrationsAll, `is not the name that stands for all destinations, which is "All"`)
+		}
+	}
+}
+
+func isConsentEvent(event json.RawMessage) bool {
+	if bytes.IndexByte(event, '\\') < 0 {
+		return string(event) == `"`+consentEvent+`"`
+	}
+	text, _ := rawjson.Text(event)
+	return text == consentEvent
+}

@@ -1,0 +1,197 @@
+package tracking
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// Region is where Segment keeps a workspace's data. Data sent to the wrong one is lost, mostly behind a 200.
+type Region string
+
+// Segment's regions.
+const (
+	US Region = "us"
+	EU Region = "eu"
+)
+
+const (
+	usEndpoint = "https://api.segment.io"
+	euEndpoint = "https://events.eu1.segmentapis.com"
+)
+
+// Source is a Segment source, or one of a receiver that speaks its API: a credential and where events go.
+// It is a plain value, safe to copy and to use from many goroutines at once.
+type Source struct {
+	// WriteKey is the source's credential. Segment's have 32 letters and digits.
+	WriteKey WriteKey
+	// Region picks Segment's own endpoint; empty is [US]. Leave it empty when Endpoint is given.
+	Region Region
+	// Endpoint is the base URL of another receiver (a proxy, a custom domain, an emulator), with or without /v1 and
+	// a trailing slash. A path before /v1 is kept. It takes no user, query or fragment.
+	Endpoint string
+	// AllowInsecure permits plain http to a host that is not this machine: the write key then travels in the clear.
+	AllowInsecure bool
+	// Retry bounds what is tried again, and for how long. The zero value is the documented default.
+	Retry RetryPolicy
+	// InFlight is how many requests of one batch may be under way at once. Default 4.
+	InFlight int
+}
+
+const defaultInFlight = 4
+
+// URL returns the base below which the paths of [Type.Path] stand, without /v1 and without a trailing slash.
+// The error is an [*Error] of kind [KindSource].
+func (s Source) URL() (string, error) {
+	base, err := s.base()
+	if err != nil {
+		return "", &Error{Kind: KindSource, Err: err}
+	}
+	return base, nil
+}
+
+// Validate reports, as an [*Error] of kind [KindSource], what is wrong with the settings of s. A source without a write key is
+// valid: the call may bring one.
+func (s Source) Validate() error {
+	_, err := s.settings()
+	return err
+}
+
+// Secrets lists every text that must be removed from what is logged or shown: the write key, and the forms it takes
+// on the wire.
+func (s Source) Secrets() []string { return s.WriteKey.secrets() }
+
+func (s Source) check() (base string, err error) {
+	if s.WriteKey == "" {
+		return "", &Error{Kind: KindCredentialMissing, Err: errors.New("the source has no write key")}
+	}
+	return s.settings()
+}
+
+func (s Source) settings() (base string, err error) {
+	base, err = s.base()
+	if err = errors.Join(err, checkKey(s.WriteKey), s.Retry.check(), checkInFlight(s.InFlight)); err != nil {
+		return "", &Error{Kind: KindSource, Err: err}
+	}
+	return base, nil
+}
+
+func checkInFlight(n int) error {
+	if n < 0 {
+		return fmt.Errorf("the source's in-flight limit must not be negative: %d", n)
+	}
+	return nil
+}
+
+// checkKey catches what pasting does to a key. Its form is not checked further: receivers other than Segment have
+// their own.
+func checkKey(k WriteKey) error {
+	for _, c := range []byte(k) {
+		if c <= ' ' || c > '~' {
+			return errors.New("the source's write key must be printable ASCII without white space; check what was pasted around it")
+		}
+	}
+	return nil
+}
+
+// looksLikeSegments tells whether k has the form of a key that Segment issues.
+func looksLikeSegments(k WriteKey) bool {
+	return len(k) == 32 && strings.IndexFunc(string(k), func(r rune) bool {
+		return (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
+	}) < 0
+}
+
+func (s Source) base() (string, error) {
+	if s.Endpoint != "" {
+		if s.Region != "" {
+			return "", fmt.Errorf("the source must have a region or an endpoint, not both: region %q", string(s.Region))
+		}
+		base, err := parseEndpoint(s.Endpoint, s.AllowInsecure)
+		if err == nil && len(s.WriteKey) >= 8 && strings.Contains(base, string(s.WriteKey)) {
+			return "", errors.New("the source's endpoint must not hold the write key: URLs end up in logs")
+		}
+		return base, err
+	}
+	switch Region(strings.ToLower(string(s.Region))) {
+	case "", US:
+		return usEndpoint, nil
+	case EU:
+		return euEndpoint, nil
+	}
+	return "", fmt.Errorf("the source's region must be us or eu: %q", string(s.Region))
+}
+
+// parseEndpoint never repeats the URL as a whole: what is wrong with it may be that it holds a password.
+func parseEndpoint(endpoint string, allowInsecure bool) (string, error) {
+	u, err := url.Parse(endpoint)
+	switch {
+	case err != nil:
+		var parse *url.Error
+		if errors.As(err, &parse) {
+			err = parse.Err
+		}
+		return "", fmt.Errorf("the source's endpoint must be a URL: %w", err)
+	case u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "":
+		return "", errors.New("the source's endpoint must begin with https:// and a host")
+	case u.User != nil:
+		return "", errors.New("the source's endpoint must not hold a user or password; the write key has a field of its own")
+	case u.RawQuery != "" || u.ForceQuery || strings.Contains(endpoint, "#"):
+		return "", errors.New("the source's endpoint must not have a query or fragment")
+	case u.Scheme == "http" && !allowInsecure && !loopback(u.Hostname()):
+		return "", fmt.Errorf("the source's endpoint must use https, or plain http be allowed for it: %q", u.Host)
+	}
+	path := strings.TrimRight(u.EscapedPath(), "/")
+	if i := strings.LastIndex(path, "/v1/"); i >= 0 && isCall(path[i+len("/v1/"):]) {
+		return "", fmt.Errorf("the source's endpoint must end before the path of a call: %q", path[i:])
+	}
+	path = strings.TrimRight(strings.TrimSuffix(path, "/v1"), "/")
+	return u.Scheme + "://" + u.Host + path, nil
+}
+
+func isCall(name string) bool { return name == "batch" || Type(name).Valid() }
+
+func loopback(host string) bool {
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.Unmap().IsLoopback()
+}
+
+// target is a source made ready for one call.
+type target struct {
+	Source
+	base  string
+	auth  []string
+	retry RetryPolicy
+}
+
+func (s Source) target() (*target, error) {
+	base, err := s.check()
+	if err != nil {
+		return nil, err
+	}
+	t := &target{Source: s, base: base, auth: []string{s.WriteKey.authorization()}, retry: s.Retry.withDefaults()}
+	if t.InFlight == 0 {
+		t.InFlight = defaultInFlight
+	}
+	return t, nil
+}
+
+// pauseKey tells apart what is rate limited apart.
+func (t *target) pauseKey() pauseKey { return pauseKey{base: t.base, key: t.WriteKey} }
+
+func (p RetryPolicy) check() error {
+	for _, d := range []struct {
+		name  string
+		value time.Duration
+	}{{"base delay", p.BaseDelay}, {"longest delay", p.MaxDelay}} {
+		if d.value < 0 {
+			return fmt.Errorf("the retry policy's %s must not be negative: %s", d.name, d.value)
+		}
+	}
+	return nil
+}
