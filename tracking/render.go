@@ -12,7 +12,7 @@ import (
 // message checks m and writes it as it goes over the wire: its type, then its fields in the order and the spelling in
 // which they were given, then what was missing. It also returns the messageId, "" when the given one is no good.
 func (p *preparer) message(m Message) (item json.RawMessage, id string) {
-	if m.typ == "" {
+	if _, given := m.fields.Get("type"); m.typ == "" && !given {
 		p.refuse("/type", CodeTypeMissing, "must be given", nil)
 		return nil, ""
 	}
