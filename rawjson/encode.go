@@ -26,7 +26,7 @@ func EncodeObject(m map[string]any, limits Limits) (Object, error) {
 	size := 2
 	for _, name := range slices.Sorted(maps.Keys(m)) {
 		if !utf8.ValidString(name) {
-			return nil, &Error{Err: fmt.Errorf("%w: %q", ErrInvalidUTF8, name)}
+			return nil, &Error{Err: ErrInvalidUTF8} // no excerpt, here and below: the text may be a secret
 		}
 		value, err := e.append(nil, m[name], Pointer("", name), 2)
 		if err != nil {
@@ -145,17 +145,9 @@ func (e *encoder) tooDeep(at string) error {
 
 func appendValid(dst []byte, s, at string) ([]byte, error) {
 	if !utf8.ValidString(s) {
-		return nil, &Error{Pointer: at, Err: fmt.Errorf("%w: %q", ErrInvalidUTF8, clip(s))}
+		return nil, &Error{Pointer: at, Err: ErrInvalidUTF8}
 	}
 	return AppendText(dst, s), nil
-}
-
-func clip(s string) string {
-	const most = 40
-	if len(s) > most {
-		return s[:most] + "…"
-	}
-	return s
 }
 
 // marshal is encoding/json without its HTML escapes, which would change what a person sees in previews.
@@ -166,8 +158,24 @@ func marshal(v any) (json.RawMessage, error) {
 	if err := enc.Encode(v); err != nil {
 		return nil, err
 	}
-	if bytes.Contains(buf.Bytes(), []byte(`\ufffd`)) {
-		return nil, ErrInvalidUTF8 // the escape is how encoding/json replaces bytes that are not UTF-8
+	if hasReplacement(buf.Bytes()) {
+		return nil, ErrInvalidUTF8
 	}
 	return bytes.TrimRight(buf.Bytes(), "\n"), nil
+}
+
+// hasReplacement looks for the escape by which encoding/json replaces bytes that are not UTF-8. A U+FFFD that was there before it
+// writes as it is.
+func hasReplacement(written []byte) bool {
+	for {
+		i := bytes.Index(written, []byte(`\ufffd`))
+		if i < 0 {
+			return false
+		}
+		before := written[:i]
+		if (len(before)-len(bytes.TrimRight(before, `\`)))%2 == 0 { // else the backslash is itself escaped
+			return true
+		}
+		written = written[i+2:]
+	}
 }

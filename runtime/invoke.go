@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"runtime/debug"
 	"time"
 
@@ -110,6 +111,7 @@ func (rt *Runtime) prepare(inv *invocation, id string, input Input) (*Call, erro
 		return nil, err
 	}
 	inv.receipt.Source = inv.source.name
+	inv.redactor = newRedactor(nil, nil, inv.source.value)
 
 	manifest := inv.block.manifest
 	if input == nil {
@@ -170,11 +172,13 @@ func (rt *Runtime) run(ctx context.Context, inv *invocation, call *Call) (output
 	if err != nil {
 		return nil, executorError(err)
 	}
-	raw, err := rawjson.Encode(value, rt.limits)
+	// The call has been made by now: failing it for the size of its output would be worse.
+	wide := rawjson.Limits{MaxBytes: math.MaxInt32, MaxDepth: 1000}
+	raw, err := rawjson.Encode(value, wide)
 	if err != nil {
 		return nil, &Error{Code: InvalidOutput, Message: "ran, but returned what is not JSON: " + err.Error(), Err: err}
 	}
-	obj, err := rawjson.ParseObject(raw, rt.limits)
+	obj, err := rawjson.ParseObject(raw, wide)
 	if err != nil {
 		return nil, &Error{Code: InvalidOutput, Message: "ran, but did not return an object: " + schemas.Excerpt(raw), Err: err}
 	}
@@ -218,5 +222,6 @@ func (inv *invocation) failed(err error) *Error {
 
 func (inv *invocation) finish() {
 	inv.receipt.Duration = time.Since(inv.receipt.StartedAt)
+	inv.receipt.countUnlisted()
 	inv.redactor.receipt(inv.receipt)
 }

@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"encoding/json"
+	"fmt"
 	"time"
 )
 
@@ -26,6 +27,8 @@ type Receipt struct {
 	Duration           time.Duration
 	// Warnings are what was sent though it looks like a mistake, or was changed on the way.
 	Warnings []Warning
+
+	unlisted int
 }
 
 // Warning is something worth a look that did not stop the invocation.
@@ -37,13 +40,23 @@ type Warning struct {
 	Message string `json:"message"`
 }
 
-// maxWarnings bounds a receipt: a batch may give cause for one a message.
-const maxWarnings = 50
+// maxWarnings bounds a receipt: a batch may give cause for several a message.
+const maxWarnings = 1000
 
-// Warn adds a warning, up to 50.
+// Warn adds a warning. From the thousandth on they are only counted.
 func (r *Receipt) Warn(path, code, message string) {
-	if len(r.Warnings) < maxWarnings {
-		r.Warnings = append(r.Warnings, Warning{path, code, message})
+	if len(r.Warnings) == maxWarnings {
+		r.unlisted++
+		return
+	}
+	r.Warnings = append(r.Warnings, Warning{path, code, message})
+}
+
+// countUnlisted adds a last warning that says how many there were beyond those listed.
+func (r *Receipt) countUnlisted() {
+	if r.unlisted > 0 {
+		r.Warnings = append(r.Warnings, Warning{Code: "more_warnings", Message: fmt.Sprintf("%d more warnings are not listed", r.unlisted)})
+		r.unlisted = 0
 	}
 }
 

@@ -90,7 +90,7 @@ func (e *explainer) add(k keyword, path, place, sentence string) {
 	}
 	value, ok := rawjson.At(e.instance, path)
 	if ok && path != "" && k.name != "additionalProperties" && k.name != "unevaluatedProperties" && !e.schema.secretAt(path) {
-		v.Message += ": " + Excerpt(value)
+		v.Message += ": " + Excerpt(e.schema.concealed(value))
 	}
 	e.found = append(e.found, ranked{Violation: v, rank: e.schema.rank(place)})
 }

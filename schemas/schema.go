@@ -20,6 +20,7 @@ type Schema struct {
 	compiled *jsonschema.Schema
 	shape    *shape
 	fields   []Field
+	secrets  map[string]bool // names of secret fields, at any depth
 	rules    []string
 }
 
@@ -41,6 +42,7 @@ func Compile(url string, raw json.RawMessage) (*Schema, error) {
 	}
 	s := &Schema{raw: raw, compiled: compiled, shape: shapeOf(raw)}
 	s.fields = fieldsOf(raw)
+	s.secrets = secretNames(s.fields, map[string]bool{})
 	s.rules = rulesOf(raw)
 	return s, nil
 }
@@ -153,6 +155,40 @@ func rulesOf(schema json.RawMessage) []string {
 		}
 	}
 	return slices.Clip(rules)
+}
+
+// concealed returns a value as it may be shown: members that carry the name of a secret field are replaced, wherever they
+// are, since a value that breaks its schema may hold them anywhere.
+func (s *Schema) concealed(value json.RawMessage) json.RawMessage {
+	switch rawjson.KindOf(value) {
+	case rawjson.ObjectKind:
+		obj := rawjson.OpenObject(value)
+		for i, m := range obj {
+			if s.secrets[m.Name] {
+				obj[i].Value = rawjson.Quote("[redacted]")
+			} else {
+				obj[i].Value = s.concealed(m.Value)
+			}
+		}
+		return obj.JSON()
+	case rawjson.ArrayKind:
+		elements := rawjson.OpenArray(value)
+		for i, e := range elements {
+			elements[i] = s.concealed(e)
+		}
+		return rawjson.AppendArray(nil, elements)
+	}
+	return value
+}
+
+func secretNames(fields []Field, into map[string]bool) map[string]bool {
+	for _, f := range fields {
+		if f.Secret {
+			into[f.Name] = true
+		}
+		secretNames(f.Fields, into)
+	}
+	return into
 }
 
 // secretAt reports whether the value that a JSON Pointer leads to is secret, or lies within one that is.

@@ -12,15 +12,19 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Package tracking refuses messages under codes of its own. Those have to be explained as well.
+// Package tracking refuses messages, and warns, under codes of its own. Those have to be explained as well.
 func TestTrackingCodesAreExplained(t *testing.T) {
-	explained := violationCodes()
-	file, err := parser.ParseFile(token.NewFileSet(), filepath.Join("..", "..", "tracking", "errors.go"), nil, 0)
+	requireExplained(t, "errors.go", "Code", violationCodes())
+	requireExplained(t, "report.go", "Warn", warningCodes())
+}
+
+func requireExplained(t *testing.T, name, prefix string, explained map[string]string) {
+	file, err := parser.ParseFile(token.NewFileSet(), filepath.Join("..", "..", "tracking", name), nil, 0)
 	require.NoError(t, err)
 	found := 0
 	ast.Inspect(file, func(n ast.Node) bool {
 		spec, ok := n.(*ast.ValueSpec)
-		if !ok || !strings.HasPrefix(spec.Names[0].Name, "Code") || len(spec.Values) == 0 {
+		if !ok || !strings.HasPrefix(spec.Names[0].Name, prefix) || len(spec.Values) == 0 {
 			return true
 		}
 		code, err := strconv.Unquote(spec.Values[0].(*ast.BasicLit).Value)

@@ -57,6 +57,18 @@ having answered 200.
 		whose, meaning, _ := strings.Cut(explained[code], ": ")
 		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", code, whose, cell(meaning))
 	}
+	b.WriteString(`
+## Warning codes
+
+Warnings stand in the receipt. What they speak of was sent.
+
+| Code | Meaning |
+| ---- | ------- |
+`)
+	warnings := warningCodes()
+	for _, code := range slices.Sorted(maps.Keys(warnings)) {
+		fmt.Fprintf(&b, "| `%s` | %s |\n", code, cell(warnings[code]))
+	}
 	for _, e := range entries {
 		for _, code := range codesIn(e.InputSchema) {
 			if explained[code] == "" {
@@ -128,5 +140,19 @@ func violationCodes() map[string]string {
 		"too_many":             "any block: The list has too many items.",
 		"invalid_format":       "any block: The text does not have the form it must have.",
 		"invalid_value":        "any block: The value breaks another rule of the schema, which the message gives.",
+	}
+}
+
+func warningCodes() map[string]string {
+	return map[string]string{
+		"unresolved_reference":   "A text still holds a {{VARIABLE}} or <block.field>. Inside free-form JSON that may be meant.",
+		"sent_at_replaced":       "A message of a batch has a sentAt. It is not sent: the protocol needs the time of each attempt there.",
+		"field_set_by_segment":   "A field is one that Segment sets itself. It is sent as given, and Segment may replace it.",
+		"field_unknown":          "A field is none that this type of message has. It is sent as given, and Segment may ignore it.",
+		"timestamp_zone_assumed": "A timestamp names no zone and was taken as UTC.",
+		"duplicate_message_id":   "Two messages of a batch have the same messageId. Segment keeps one of them.",
+		"write_key_form":         "The write key does not have the form of Segment's, 32 letters and digits. Segment drops what comes with an unknown key.",
+		"integrations_all_case":  "The name that stands for all destinations is All, and is given in another case.",
+		"more_warnings":          "There were more warnings than are listed. The message counts them.",
 	}
 }
