@@ -1,0 +1,236 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/aacflow/segment-blocks/registry"
+	"github.com/aacflow/segment-blocks/schemas"
+)
+
+func newBlocks(p *Program) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "blocks",
+		Short: "The catalog of blocks: list them, or show one",
+		Long:  "The catalog of the blocks in this program, made from the same manifests that inputs are checked against.",
+		Example: `  segment-blocks blocks list --search order
+  segment-blocks blocks show segment_track
+  segment-blocks blocks schema segment_track input`,
+		Args: noSuchCommand,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newBlocksList(p), newBlocksShow(p), newBlocksSchema(p))
+	return cmd
+}
+
+// listed is a block in a list; blocks show has all of it.
+type listed struct {
+	ID       string   `json:"id"`
+	Name     string   `json:"name"`
+	Summary  string   `json:"summary"`
+	Version  string   `json:"version"`
+	Category string   `json:"category"`
+	Tags     []string `json:"tags"`
+}
+
+func newBlocksList(p *Program) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List the blocks",
+		Long: `List the blocks, sorted by id; with --search the best match first. Each filter narrows the list further. A list without
+any block in it is no error.`,
+		Example: `  segment-blocks blocks list
+  segment-blocks blocks list --search "order completed"
+  segment-blocks blocks list --category analytics --tag import --output json`,
+		Args: noArguments,
+	}
+	search := cmd.Flags().String("search", "", "words that must all occur in the block's id, name, prose or parameters")
+	category := cmd.Flags().String("category", "", "only blocks of this category")
+	tag := cmd.Flags().String("tag", "", "only blocks with this tag")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		s, err := p.load(cmd)
+		if err != nil {
+			return err
+		}
+		reg, err := p.registry()
+		if err != nil {
+			return err
+		}
+		entries := []listed{}
+		for _, b := range reg.Search(*search) {
+			m := b.Manifest()
+			if (*category == "" || m.Category == *category) && (*tag == "" || slices.Contains(m.Tags, *tag)) {
+				entries = append(entries, listed{m.ID, m.Name, m.Summary, m.Version, m.Category, m.Tags})
+			}
+		}
+		if format := p.format(s.Output, false); format != "text" {
+			return p.write(format, entries)
+		}
+		if len(entries) == 0 {
+			p.note("no block matches")
+			return nil
+		}
+		rows := make([][]string, len(entries))
+		for i, e := range entries {
+			rows[i] = []string{e.ID, e.Category, e.Summary}
+		}
+		writeTable(p.stdout, rows)
+		return nil
+	}
+	return cmd
+}
+
+func newBlocksShow(p *Program) *cobra.Command {
+	return &cobra.Command{
+		Use:   "show BLOCK",
+		Short: "Show a block: parameters, rules, outputs and examples",
+		Long: `Show what a block does, when to use it, its parameters and outputs, the rules its input must keep, and examples to copy.
+JSON and YAML hold the catalog entry, schemas included.`,
+		Example: `  segment-blocks blocks show segment_track
+  segment-blocks blocks show segment_alias --output yaml`,
+		Args:              oneBlock,
+		ValidArgsFunction: p.completeBlock,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s, err := p.load(cmd)
+			if err != nil {
+				return err
+			}
+			entry, err := p.entryOf(args[0])
+			if err != nil {
+				return err
+			}
+			if format := p.format(s.Output, false); format != "text" {
+				return p.write(format, entry)
+			}
+			p.showBlock(entry)
+			return nil
+		},
+	}
+}
+
+func newBlocksSchema(p *Program) *cobra.Command {
+	return &cobra.Command{
+		Use:   "schema BLOCK [input|output]",
+		Short: "Print a block's JSON Schema",
+		Long: `Print the JSON Schema (2020-12) of a block's input, or of its output. It stands alone: no reference leads out of it.
+Without --output it is JSON, since a schema is for programs.`,
+		Example: `  segment-blocks blocks schema segment_track
+  segment-blocks blocks schema segment_track output --output yaml`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			switch {
+			case len(args) < 2:
+				return oneBlock(cmd, args)
+			case len(args) > 2:
+				return usage("%s takes a block and input or output: %q is too many", cmd.CommandPath(), args[2])
+			case len(args) == 2 && args[1] != "input" && args[1] != "output":
+				return usage("the schema must be input or output: %q", args[1])
+			}
+			return nil
+		},
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+			if len(args) == 1 {
+				return []string{"input", "output"}, cobra.ShellCompDirectiveNoFileComp
+			}
+			return p.completeBlock(cmd, args, typed)
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s, err := p.load(cmd)
+			if err != nil {
+				return err
+			}
+			entry, err := p.entryOf(args[0])
+			if err != nil {
+				return err
+			}
+			schema := entry.InputSchema
+			if len(args) == 2 && args[1] == "output" {
+				schema = entry.OutputSchema
+			}
+			if s.Output == "yaml" {
+				return p.write("yaml", schema)
+			}
+			return p.write("json", schema)
+		},
+	}
+}
+
+func (p *Program) entryOf(id string) (registry.Entry, error) {
+	if err := p.knownBlock(id); err != nil {
+		return registry.Entry{}, err
+	}
+	reg, err := p.registry()
+	if err != nil {
+		return registry.Entry{}, err
+	}
+	b, _ := reg.Lookup(id)
+	return registry.EntryOf(b), nil
+}
+
+// pageWidth is how long lines of prose get.
+const pageWidth = 100
+
+func (p *Program) showBlock(e registry.Entry) {
+	w, s := p.stdout, p.style(p.stdout)
+	writef(w, "%s  %s\n%s\n\n", s.strong(e.ID), e.Name, e.Summary)
+	writef(w, "%s\n%s\n", wrap(e.Description, "", pageWidth), wrap(e.WhenToUse, "", pageWidth))
+	writeln(w, s.strong("Input"))
+	writeFields(w, e.Input)
+	if len(e.Rules) > 0 {
+		writef(w, "\n%s\n", s.strong("Rules"))
+		for _, rule := range e.Rules {
+			writes(w, hang("  ", rule))
+		}
+	}
+	writef(w, "\n%s\n", s.strong("Output"))
+	writeFields(w, e.Output)
+	if len(e.Examples) > 0 {
+		writef(w, "\n%s\n", s.strong("Examples"))
+		for _, x := range e.Examples {
+			writef(w, "  %s\n    segment-blocks run %s --input %s\n", x.Title, e.ID, shellQuote(string(x.Input.JSON())))
+		}
+	}
+	writef(w, "\nversion %s, %s, tags %s\n", e.Version, e.Category, strings.Join(e.Tags, ", "))
+	if e.Link != "" {
+		writeln(w, e.Link)
+	}
+}
+
+// writeFields writes fields as a table in which the descriptions are wrapped.
+func writeFields(w io.Writer, fields []schemas.Field) {
+	rows := fieldRows(fields, "")
+	name, kind := 0, 0
+	for _, row := range rows {
+		name, kind = max(name, len(row[0])), max(kind, len(row[1]))
+	}
+	for _, row := range rows {
+		writes(w, hang(fmt.Sprintf("  %-*s  %-*s  ", name, row[0], kind, row[1]), row[2]))
+	}
+}
+
+// fieldRows lists the name, kind and description of fields and, indented, of those inside them.
+func fieldRows(fields []schemas.Field, indent string) [][]string {
+	var rows [][]string
+	for _, f := range fields {
+		kind := f.Type
+		if kind == "" {
+			kinds := make([]string, len(f.Kinds))
+			for i, k := range f.Kinds {
+				kinds[i] = string(k)
+			}
+			kind = strings.Join(kinds, "|")
+		}
+		if f.Secret {
+			kind = strings.TrimPrefix(kind+", secret", ", ")
+		}
+		rows = append(rows, []string{indent + f.Name, kind, f.Description})
+		rows = append(rows, fieldRows(f.Fields, indent+"  ")...)
+	}
+	return rows
+}
+
+// shellQuote quotes text for a POSIX shell.
+func shellQuote(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }

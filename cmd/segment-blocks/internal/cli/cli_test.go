@@ -1,0 +1,199 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/aacflow/segment-blocks/emulator"
+	"github.com/aacflow/segment-blocks/rawjson"
+	"github.com/aacflow/segment-blocks/runtime"
+)
+
+// Every code of the runtime has an exit code of its own choice, so that a new one cannot be forgotten.
+func TestExitCodes(t *testing.T) {
+	want := map[runtime.Code]exitCode{
+		runtime.UnknownBlock: 2, runtime.UnknownSource: 2, runtime.Closed: 1, runtime.InvalidInput: 2,
+		runtime.UnresolvedReference: 2, runtime.TooLarge: 2, runtime.MissingCredential: 4, runtime.Unauthorized: 4,
+		runtime.Rejected: 3, runtime.RateLimited: 5, runtime.Unavailable: 5, runtime.Canceled: 130,
+		runtime.DeadlineExceeded: 5, runtime.PartialFailure: 6, runtime.InvalidOutput: 1, runtime.Internal: 1,
+	}
+	for _, info := range runtime.Codes() {
+		code, known := want[info.Code]
+		require.True(t, known, "no exit code is chosen for %s", info.Code)
+		assert.Equal(t, code, exitOf(&runtime.Error{Code: info.Code}), info.Code)
+	}
+	assert.Equal(t, exitRejected, exitOf(&runtime.Error{Code: runtime.TooLarge, Status: 413}), "too large for the receiver")
+	assert.Equal(t, exitOK, classify(nil))
+	assert.Equal(t, exitInterrupted, classify(context.Canceled))
+}
+
+func TestYAMLKeepsWhatJSONSays(t *testing.T) {
+	doc := `{"z":1.10,"a":12345678901234567890123,"e":1e5,"text":"1.10","yes":"yes","null":null,"list":[true,[],{}],"lines":"a\nb","pair":"\ud83d\ude00","":"-"}`
+	want := `z: 1.10
+a: 12345678901234567890123
+e: 1e5
+text: "1.10"
+"yes": "yes"
+"null": null
+list:
+  - true
+  - []
+  - {}
+lines: |-
+  a
+  b
+pair: "\U0001F600"
+"": '-'
+`
+	assert.Equal(t, want, string(toYAML(json.RawMessage(doc))))
+}
+
+func TestClean(t *testing.T) {
+	assert.Equal(t, "plain – 日本", clean("plain – 日本"))
+	assert.Equal(t, `a\x1b[31mb\u202ec\n`, clean("a\x1b[31mb\u202ec\n"))
+	assert.Equal(t, `\ufffd`, clean("\xff"))
+}
+
+// Each command can be understood from its help alone.
+func TestHelpIsComplete(t *testing.T) {
+	each(newRoot(&Program{}), func(cmd *cobra.Command) {
+		assert.NotEmpty(t, cmd.Short, cmd.CommandPath())
+		assert.Greater(t, len(cmd.Long), len(cmd.Short), cmd.CommandPath())
+		assert.False(t, strings.HasSuffix(cmd.Short, "."), "%s: a line without a full stop", cmd.CommandPath())
+		if cmd.Runnable() {
+			assert.NotEmpty(t, cmd.Example, cmd.CommandPath())
+		}
+		for line := range strings.SplitSeq(cmd.Long, "\n") {
+			assert.LessOrEqual(t, len([]rune(line)), 140, "%s: %s", cmd.CommandPath(), line)
+		}
+	})
+}
+
+func each(cmd *cobra.Command, visit func(*cobra.Command)) {
+	visit(cmd)
+	for _, c := range cmd.Commands() {
+		each(c, visit)
+	}
+}
+
+// Every example in the help works as it stands there.
+func TestExamples(t *testing.T) {
+	if _, err := exec.LookPath("sh"); err != nil {
+		t.Skip("examples are for a shell, and there is none")
+	}
+	dir, server := exampleFolder(t)
+	each(newRoot(&Program{}), func(cmd *cobra.Command) {
+		for _, line := range examples(cmd) {
+			t.Run(line, func(t *testing.T) {
+				line := strings.ReplaceAll(line, "http://127.0.0.1:4010", server.URL)
+				if strings.HasPrefix(line, "segment-blocks emulator") {
+					serveExample(t, dir, line)
+					return
+				}
+				if strings.Contains(line, "segment-blocks doctor") && !strings.Contains(line, "--source") {
+					line = "SEGMENT_BLOCKS_SOURCE=prod " + line // the one that can be reached here
+				}
+				out, err := shell(t, dir, line).CombinedOutput()
+				require.NoError(t, err, "%s\n%s", line, out)
+			})
+		}
+	})
+}
+
+// examples returns the commands of a help text. A line that is indented further goes on with the one before it.
+func examples(cmd *cobra.Command) []string {
+	var list []string
+	for line := range strings.SplitSeq(cmd.Example, "\n") {
+		if strings.HasPrefix(line, "    ") {
+			list[len(list)-1] += " " + strings.TrimSpace(line)
+			continue
+		}
+		list = append(list, strings.TrimSpace(line))
+	}
+	if cmd.Example == "" {
+		return nil
+	}
+	return list
+}
+
+// exampleFolder is what the examples take for granted: the command, its inputs, and a source called prod.
+func exampleFolder(t *testing.T) (string, *emulator.Server) {
+	dir := t.TempDir()
+	build := exec.Command("go", "build", "-o", filepath.Join(dir, "bin", "segment-blocks"), "../..")
+	out, err := build.CombinedOutput()
+	require.NoError(t, err, string(out))
+	server, err := emulator.Start()
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = server.Close(context.Background()) })
+	inputs, err := filepath.Glob("../../../../examples/*.json")
+	require.NoError(t, err)
+	require.NotEmpty(t, inputs)
+	for _, name := range inputs {
+		data, err := os.ReadFile(name)
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filepath.Join(dir, filepath.Base(name)), data, 0o600))
+	}
+	config := "defaultSource: prod\nsources:\n  prod: {writeKey: " + emulatorKey + ", endpoint: '" + server.URL + "'}\n"
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "segment-blocks.yaml"), []byte(config), 0o600))
+	return dir, server
+}
+
+func shell(t *testing.T, dir, line string) *exec.Cmd {
+	cmd := exec.Command("sh", "-c", line)
+	cmd.Dir = dir
+	cmd.Env = []string{"PATH=" + filepath.Join(dir, "bin") + string(filepath.ListSeparator) + os.Getenv("PATH"), "HOME=" + t.TempDir()}
+	return cmd
+}
+
+// serveExample runs a command that serves until it is interrupted.
+func serveExample(t *testing.T, dir, line string) {
+	if !strings.Contains(line, "--addr") {
+		line += " --addr 127.0.0.1:0"
+	}
+	var out lockedBuffer
+	cmd := shell(t, dir, "exec "+line)
+	cmd.Stdout, cmd.Stderr = &out, &out
+	require.NoError(t, cmd.Start())
+	require.Eventually(t, func() bool { return strings.Contains(out.String(), "Ctrl-C") }, 5*time.Second, 10*time.Millisecond)
+	require.NoError(t, cmd.Process.Signal(os.Interrupt))
+	require.NoError(t, cmd.Wait(), out.String())
+}
+
+// The examples of the folder of that name are inputs, and one of them is refused.
+func TestExampleInputs(t *testing.T) {
+	blocks := map[string]string{
+		"order-completed.json": "segment_track", "identify.json": "segment_identify", "batch.json": "segment_batch", "refused.json": "segment_track",
+	}
+	files, err := filepath.Glob("../../../../examples/*.json")
+	require.NoError(t, err)
+	assert.Len(t, files, len(blocks))
+	for name, block := range blocks {
+		data, err := os.ReadFile(filepath.Join("../../../../examples", name))
+		require.NoError(t, err)
+		require.NoError(t, rawjson.Check(data, rawjson.Limits{}))
+		target, err := (&Program{}).newTarget("placeholder", placeholderSource())
+		require.NoError(t, err)
+		err = target.Validate(t.Context(), block, runtime.JSON(data))
+		assert.Equal(t, name == "refused.json", err != nil, "%s: %v", name, err)
+	}
+}
+
+// An error whose output is a document is one line, whatever comes before it.
+func TestReportIsOneDocument(t *testing.T) {
+	var stderr bytes.Buffer
+	p := &Program{stderr: &stderr}
+	p.report(usage("no %s", "way"), "json")
+	assert.JSONEq(t, `{"error":{"code":"usage","message":"no way","retryable":false,"violations":[]}}`, stderr.String())
+	assert.Equal(t, 1, strings.Count(stderr.String(), "\n"))
+}

@@ -1,0 +1,297 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
+	"github.com/aacflow/segment-blocks/runtime"
+	"github.com/aacflow/segment-blocks/tracking"
+)
+
+// verdict is what a check comes to.
+type verdict string
+
+const (
+	verdictOK         verdict = "ok"
+	verdictWarning    verdict = "warning"
+	verdictFailed     verdict = "failed"
+	verdictNotChecked verdict = "not checked"
+)
+
+// check is one line of the report.
+type check struct {
+	Name    string  `json:"name"`
+	Verdict verdict `json:"verdict"`
+	Message string  `json:"message"`
+
+	exit exitCode // for a check that failed
+}
+
+// checkTimeout bounds each look-up over the network: a doctor that hangs is of no help.
+const checkTimeout = 5 * time.Second
+
+func newDoctor(p *Program) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "doctor",
+		Short: "Check the configuration, the receiver and the write key, without sending an event",
+		Long: `Check that events would arrive, without sending one: the configuration, whether the receiver can be reached, the clock, and
+the write key. Each line is ok, a warning, failed, or not checked; the command ends with the code of the first failure.
+
+Segment's API takes any write key and answers 200. So for Segment's own endpoints the key is looked up where Segment
+publishes the settings of sources to its browser library (cdn.segment.com, for both regions). A key that is found there
+is a real one, and its settings tell the region. One that is not found is a warning and no proof, as Segment does not
+publish every source. At an emulator or another receiver on this machine the same look-up goes there; to any other
+receiver the key is not shown, and the line says that it was not checked.
+
+A wrong region is the commonest way to lose data: Segment answers 200 and the events never show. Find the region in
+Segment under Settings, Workspace Settings, Data storage, and state it.`,
+		Example: `  segment-blocks doctor
+  segment-blocks doctor --source prod --output json`,
+		Args: noArguments,
+	}
+	addSource(p, cmd)
+	addTimeout(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		path, _ := cmd.Flags().GetString("config")
+		s, err := settings.Load(settings.Options{File: path, Environ: p.environ, Flags: cmd.Flags()})
+		chosen := p.errorFormat
+		e := &examination{}
+		if err != nil {
+			e.configuration(nil, err)
+		} else {
+			chosen, p.errorFormat = s.Output, s.Output
+			ctx, cancel := limited(cmd.Context(), s)
+			defer cancel()
+			e.run(ctx, s)
+		}
+		if cmd.Context().Err() != nil {
+			return interrupted("checking")
+		}
+		return p.printChecks(p.format(chosen, false), e.checks)
+	}
+	return cmd
+}
+
+// examination collects what is found.
+type examination struct{ checks []check }
+
+func (e *examination) ok(name, format string, args ...any) {
+	e.checks = append(e.checks, check{Name: name, Verdict: verdictOK, Message: fmt.Sprintf(format, args...)})
+}
+
+func (e *examination) warn(name, format string, args ...any) {
+	e.checks = append(e.checks, check{Name: name, Verdict: verdictWarning, Message: fmt.Sprintf(format, args...)})
+}
+
+func (e *examination) notChecked(name, format string, args ...any) {
+	e.checks = append(e.checks, check{Name: name, Verdict: verdictNotChecked, Message: fmt.Sprintf(format, args...)})
+}
+
+func (e *examination) fail(name string, exit exitCode, format string, args ...any) {
+	e.checks = append(e.checks, check{Name: name, Verdict: verdictFailed, Message: fmt.Sprintf(format, args...), exit: exit})
+}
+
+func (e *examination) run(ctx context.Context, s *settings.Settings) {
+	e.configuration(s, nil)
+	source, configured, err := s.Chosen()
+	switch {
+	case err != nil:
+		e.fail("source", exitUsage, "%s", err)
+		return
+	case !configured:
+		e.warn("source", "none is configured: run sends to an emulator of its own, and no event is real; set SEGMENT_WRITE_KEY and SEGMENT_REGION")
+		e.notChecked("receiver", "there is none")
+		e.notChecked("write key", "there is none")
+		return
+	}
+	e.ok("source", "%q%s", source.Name, chosenBy(s))
+	key, origin, err := s.Key(source)
+	if err != nil {
+		e.fail("write key", exitCredentials, "%s", err)
+	}
+	target := s.Tracking(source, key)
+	base, err := target.URL()
+	if err != nil {
+		e.fail("receiver", exitUsage, "%s", err)
+		return
+	}
+	e.region(source, base)
+	network := &network{transport: runtime.NewTransport()}
+	defer network.transport.CloseIdleConnections()
+	e.reach(ctx, network, base)
+	if key != "" {
+		e.key(ctx, network, s, target, base, origin)
+	}
+	e.notChecked("delivery", "whether destinations get the events: Segment confirms receipt only; see the source's Debugger and Delivery Overview in Segment")
+}
+
+func chosenBy(s *settings.Settings) string {
+	if s.DefaultSource == "" {
+		return ", the only one"
+	}
+	return ", chosen by " + s.Origin("defaultSource")
+}
+
+func (e *examination) configuration(s *settings.Settings, err error) {
+	const name = "configuration"
+	var faults *settings.Error
+	switch {
+	case errors.As(err, &faults):
+		for _, f := range faults.Faults {
+			e.fail(name, exitUsage, "%s %s", f.Where, f.Text)
+		}
+		return
+	case err != nil:
+		e.fail(name, exitUsage, "%s", err)
+		return
+	case s.File == "":
+		e.ok(name, "no file; environment variables and defaults")
+	default:
+		e.ok(name, "%s", s.File)
+	}
+	for _, w := range s.Warnings {
+		e.warn(name, "%s", w)
+	}
+}
+
+// region says where events go, and warns where nobody has said so: Segment's default is a guess that loses an EU workspace's data.
+func (e *examination) region(source settings.Source, base string) {
+	switch {
+	case source.Endpoint != "" && strings.HasPrefix(base, "http://") && !isLocal(base):
+		e.warn("receiver", "%s; the write key and the events travel there unencrypted", base)
+	case source.Endpoint == "" && source.Region == "":
+		e.warn("receiver", "%s, because no region is stated; where the workspace keeps its data in the EU, everything sent there is lost behind a 200: state us or eu", base)
+	default:
+		e.ok("receiver", "%s", base)
+	}
+}
+
+// reach asks for a page that is no tracking call. Any answer will do: the name resolves, the connection stands, the certificate
+// is trusted.
+func (e *examination) reach(ctx context.Context, n *network, base string) {
+	answer, err := n.get(ctx, http.MethodHead, base+"/")
+	if err != nil {
+		e.fail("reachable", exitUnreachable, "no answer from %s: %s", base, err)
+		e.notChecked("clock", "the receiver did not answer")
+		return
+	}
+	e.ok("reachable", "answered in %d ms", answer.took.Milliseconds())
+	const tolerated = 30 * time.Second
+	skew := time.Since(answer.date).Round(time.Second)
+	switch {
+	case answer.date.IsZero():
+		e.notChecked("clock", "the receiver does not say what time it is")
+	case skew.Abs() > tolerated:
+		e.warn("clock", "this machine's clock is off by %s; Segment corrects timestamps by it, other receivers may not", skew)
+	default:
+		e.ok("clock", "within %s of the receiver's", tolerated)
+	}
+}
+
+// key checks the form of the write key, and asks for it where that gives it away to nobody.
+func (e *examination) key(ctx context.Context, n *network, s *settings.Settings, target tracking.Source, base, origin string) {
+	const name = "write key"
+	if err := target.Validate(); err != nil {
+		e.fail(name, exitCredentials, "%s", err)
+		return
+	}
+	fingerprint := fmt.Sprintf("%s from %s", target.WriteKey.Fingerprint(), origin)
+	cdn, segments := s.CDN, target.Endpoint == ""
+	switch {
+	case segments && !strings.HasPrefix(cdn, "https://") && !isLocal(cdn):
+		e.notChecked(name, "%s; the setting cdn is not https, and the key would travel unencrypted", fingerprint)
+		return
+	case segments:
+		if !segmentsForm(target.WriteKey) {
+			e.warn(name, "%s does not look like one of Segment's, which have 32 letters and digits", fingerprint)
+		}
+	case isLocal(base):
+		cdn = base
+	default:
+		e.notChecked(name, "%s; the key is only looked up at Segment and on this machine, not shown to another receiver", fingerprint)
+		return
+	}
+	found := n.lookUp(ctx, cdn, target)
+	switch {
+	case found.err != nil:
+		e.notChecked(name, "%s; no answer from %s: %s", fingerprint, cdn, found.err)
+	case found.known:
+		e.ok(name, "%s is known to %s", fingerprint, cdn)
+		e.home(found, segments, base)
+	case found.unknown:
+		e.warn(name, "%s is not known to %s; it is wrong, or the source's settings are not published there: compare it with the source's API keys in Segment", fingerprint, cdn)
+	default:
+		e.notChecked(name, "%s; %s answered %d, which says nothing of keys", fingerprint, cdn, found.status)
+	}
+}
+
+// home compares where events go with where the source's settings send browsers.
+func (e *examination) home(found settingsAnswer, segments bool, base string) {
+	const name = "region"
+	host := strings.TrimPrefix(strings.TrimPrefix(base, "https://"), "http://")
+	switch {
+	case !segments:
+	case found.apiHost == "":
+		e.notChecked(name, "the source's settings do not name a region; an event in the source's Debugger is the proof")
+	case found.apiHost == host:
+		e.ok(name, "the source's settings name %s too", host)
+	default:
+		e.warn(name, "events go to %s, but the source's settings name %s: with the wrong region everything is lost behind a 200", host, found.apiHost)
+	}
+}
+
+func segmentsForm(key tracking.WriteKey) bool {
+	return len(key) == 32 && strings.IndexFunc(string(key), func(r rune) bool {
+		return (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
+	}) < 0
+}
+
+func (p *Program) printChecks(format string, checks []check) error {
+	exit := exitOK
+	for _, c := range checks {
+		if exit == exitOK {
+			exit = c.exit
+		}
+	}
+	if format != "text" {
+		if err := p.write(format, struct {
+			OK     bool    `json:"ok"`
+			Checks []check `json:"checks"`
+		}{exit == exitOK, checks}); err != nil {
+			return err
+		}
+	} else {
+		s := p.style(p.stdout)
+		for _, c := range checks {
+			text := clean(c.Message) + "\n"
+			if isTerminal(p.stdout) {
+				text = strings.TrimLeft(wrap(text, strings.Repeat(" ", 28), pageWidth+20), " ")
+			}
+			writef(p.stdout, "%s  %-13s  %s", painted(s, c.Verdict), c.Name, text)
+		}
+	}
+	if exit != exitOK {
+		return done{exit}
+	}
+	return nil
+}
+
+func painted(s style, v verdict) string {
+	text := fmt.Sprintf("%-11s", v)
+	switch v {
+	case verdictOK:
+		return s.good(text)
+	case verdictWarning:
+		return s.warn(text)
+	case verdictFailed:
+		return s.bad(text)
+	}
+	return text
+}

@@ -1,0 +1,149 @@
+package cli
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+
+	"github.com/spf13/cobra"
+
+	"github.com/aacflow/segment-blocks/emulator"
+)
+
+type emulatorFlags struct {
+	addr, mode, log, oversize string
+	token                     bool
+	capacity                  int
+	hosts                     []string
+	quiet                     bool
+}
+
+func newEmulator(p *Program) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "emulator",
+		Short: "Serve a local Segment to try things on",
+		Long: `Serve a local server that speaks Segment's Tracking API, until it is interrupted.
+
+Events are shown as they arrive, one line each on stderr, with what Segment would have discarded and why. In the mode segment it
+answers as Segment does, 200 to almost everything; in the mode strict it answers 4xx with Segment's own discard code.
+
+Everything that was received can be asked for over HTTP below /emulator/v1/: events, discards, requests, stats, and
+stream. A POST to /emulator/v1/faults makes the next requests fail, to see what a client does then.
+
+The events are kept in memory, the last 10,000 of them; --log also appends them to a file and loads them from it again.
+Off this machine's own addresses the API below /emulator/v1/ demands a token, which is printed at the start.`,
+		Example: `  segment-blocks emulator
+  segment-blocks emulator --addr 127.0.0.1:0 --mode strict --log events.ndjson
+  SEGMENT_ENDPOINT=http://127.0.0.1:4010 SEGMENT_WRITE_KEY=any-write-key segment-blocks run segment_track --input @order-completed.json`,
+		Args: noArguments,
+	}
+	var f emulatorFlags
+	cmd.Flags().StringVar(&f.addr, "addr", "127.0.0.1:4010", "address to listen on; port 0 takes a free one")
+	cmd.Flags().StringVar(&f.mode, "mode", string(emulator.Segment), "how to answer what Segment would drop: segment (200) or strict (4xx)")
+	cmd.Flags().StringVar(&f.log, "log", "", "file to append events to, one line of JSON each, and to load them from at the start")
+	cmd.Flags().IntVar(&f.capacity, "capacity", 10_000, "how many events to keep in memory")
+	cmd.Flags().StringVar(&f.oversize, "oversize", string(emulator.RefuseBatch), "what becomes of a batch with a message over 32 KB: refuse or drop (that message)")
+	cmd.Flags().StringSliceVar(&f.hosts, "allow-host", nil, "further host names that the query API may be asked under")
+	cmd.Flags().BoolVar(&f.token, "token", false, "demand a token for the query API on this machine's own addresses too")
+	cmd.Flags().BoolVar(&f.quiet, "quiet", false, "print the addresses and nothing more")
+	_ = cmd.RegisterFlagCompletionFunc("mode", cobra.FixedCompletions([]string{"segment", "strict"}, cobra.ShellCompDirectiveNoFileComp))
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		s, err := p.load(cmd)
+		if err != nil {
+			return err
+		}
+		return p.serveEmulator(cmd.Context(), f, p.format(s.Output, false))
+	}
+	return cmd
+}
+
+func (p *Program) serveEmulator(ctx context.Context, f emulatorFlags, format string) error {
+	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", f.addr)
+	if err != nil {
+		return failed("cannot listen: %w", err)
+	}
+	options := []emulator.Option{
+		emulator.Mode(emulator.AnswerMode(f.mode)),
+		emulator.Capacity(f.capacity),
+		emulator.OversizeItem(emulator.OversizePolicy(f.oversize)),
+		emulator.AllowHosts(f.hosts...),
+	}
+	if f.log != "" {
+		options = append(options, emulator.LogTo(f.log))
+	}
+	token := ""
+	if f.token || !onLoopback(ln.Addr()) {
+		token = rand.Text()
+		options = append(options, emulator.Token(token))
+	}
+	e, err := emulator.New(options...)
+	if err != nil {
+		return errors.Join(usage("%w", err), ln.Close())
+	}
+	if err := p.announce(ln.Addr(), f, token, format, e.Stats().Kept); err != nil {
+		return errors.Join(err, ln.Close(), e.Close())
+	}
+	watching, stop := context.WithCancel(context.WithoutCancel(ctx)) // it prints what came last, after the end of ctx
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		if !f.quiet {
+			newWatcher(p, e).watch(watching)
+		}
+	}()
+	err = e.Serve(ctx, ln)
+	stop()
+	<-watched
+	if err != nil {
+		return failed("%w", err)
+	}
+	stats := e.Stats()
+	p.note("stopped: %s accepted, %s, %s discarded", count(int(stats.Stored), "event"), count(int(stats.Duplicates), "duplicate"), grouped(int64(stats.Discarded)))
+	return nil
+}
+
+// announce prints where the emulator is. The lines are data: a script waits for them.
+func (p *Program) announce(addr net.Addr, f emulatorFlags, token, format string, loaded int) error {
+	url := "http://" + reachable(addr)
+	if format != "text" {
+		doc := struct {
+			URL   string `json:"url"`
+			API   string `json:"api"`
+			Mode  string `json:"mode"`
+			Log   string `json:"log,omitempty"`
+			Token string `json:"token,omitempty"`
+		}{url, url + "/emulator/v1/", f.mode, f.log, token}
+		return p.write(format, doc)
+	}
+	rows := [][]string{
+		{"send to", url},
+		{"look at", url + "/emulator/v1/events"},
+		{"mode", f.mode},
+	}
+	if token != "" {
+		rows = append(rows, []string{"token", token})
+	}
+	if f.log != "" {
+		rows = append(rows, []string{"log", fmt.Sprintf("%s, %s in it", f.log, count(loaded, "event"))})
+	}
+	writeln(p.stdout, "a local Segment is listening; nothing that it receives goes anywhere else")
+	writeTable(p.stdout, rows)
+	writeln(p.stderr, "Ctrl-C stops it")
+	return nil
+}
+
+func onLoopback(addr net.Addr) bool {
+	tcp, ok := addr.(*net.TCPAddr)
+	return ok && tcp.IP.IsLoopback()
+}
+
+// reachable returns the address that a client on this machine can use: that of all interfaces is none.
+func reachable(addr net.Addr) string {
+	tcp, ok := addr.(*net.TCPAddr)
+	if !ok || !tcp.IP.IsUnspecified() {
+		return addr.String()
+	}
+	return net.JoinHostPort("127.0.0.1", fmt.Sprint(tcp.Port))
+}

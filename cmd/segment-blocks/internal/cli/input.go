@@ -1,0 +1,113 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/aacflow/segment-blocks/rawjson"
+	"github.com/aacflow/segment-blocks/runtime"
+)
+
+// input is what a block is to be invoked with: bytes that nothing here decodes, so that they arrive as they were written.
+type input struct {
+	json runtime.JSON
+	file string // where it came from; "" for the command line
+}
+
+const inputHelp = "the block's input: JSON, @FILE, or @- for stdin"
+
+func addInput(cmd *cobra.Command) *string {
+	value := cmd.Flags().StringP("input", "i", "", inputHelp)
+	_ = cmd.MarkFlagFilename("input", "json")
+	return value
+}
+
+// readInput reads what --input names. It is never taken from stdin unasked: a stdin that nobody closes would hang the command.
+func (p *Program) readInput(ctx context.Context, cmd *cobra.Command, value string) (input, error) {
+	if !cmd.Flags().Changed("input") {
+		return input{}, usage(`pass the block's input with --input: JSON, @FILE, or @- for stdin, such as --input '{"event": "Order Completed", "userId": "u-42"}'`)
+	}
+	name, isFile := strings.CutPrefix(value, "@")
+	switch {
+	case !isFile:
+		return input{json: withoutMark([]byte(value))}, nil
+	case name == "":
+		return input{}, usage("--input @ must name a file, or be @- for stdin")
+	case name == "-":
+		return p.readStdin(ctx)
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return input{}, usage("cannot read the input: %w", err)
+	}
+	defer func() { _ = f.Close() }()
+	return readAll(f, name)
+}
+
+// readStdin can be interrupted, which a plain read cannot.
+func (p *Program) readStdin(ctx context.Context) (input, error) {
+	if isTerminal(p.stdin) {
+		p.note("reading the input from the terminal; end it with Ctrl-D on a line of its own")
+	}
+	type result struct {
+		in  input
+		err error
+	}
+	read := make(chan result, 1)
+	go func() {
+		in, err := readAll(p.stdin, "stdin")
+		read <- result{in, err}
+	}()
+	select {
+	case r := <-read:
+		return r.in, r.err
+	case <-ctx.Done():
+		return input{}, interrupted("reading the input")
+	}
+}
+
+func readAll(r io.Reader, name string) (input, error) {
+	// One byte more than the runtime takes, so that it is the runtime that says so.
+	data, err := io.ReadAll(io.LimitReader(r, int64(rawjson.DefaultLimits().MaxBytes)+1))
+	if err != nil {
+		return input{}, usage("cannot read the input from %s: %w", name, err)
+	}
+	if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
+		return input{}, usage("the input must be UTF-8 and is UTF-16, as some Windows programs write it: %s", name)
+	}
+	return input{json: withoutMark(data), file: name}, nil
+}
+
+// withoutMark drops the byte order mark that some editors put in front of UTF-8.
+func withoutMark(data []byte) runtime.JSON {
+	return bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
+}
+
+// place says which file an error is about, and where in it when it is no JSON: " in order.json:3:7".
+func (in input) place(e *runtime.Error) string {
+	if in.file == "" {
+		return ""
+	}
+	where := " in " + clean(in.file)
+	var at *rawjson.Error
+	if !isSyntax(e) || !errors.As(rawjson.Check(in.json, rawjson.Limits{}), &at) {
+		return where
+	}
+	before := in.json[:min(int(max(at.Offset, 0)), len(in.json))]
+	line := bytes.Count(before, []byte("\n")) + 1
+	column := len(before) - bytes.LastIndexByte(before, '\n')
+	return fmt.Sprintf("%s:%d:%d", where, line, column)
+}
+
+func isSyntax(e *runtime.Error) bool {
+	codes := []string{"invalid_json", "duplicate_key", "invalid_utf8"}
+	return len(e.Violations) == 1 && slices.Contains(codes, e.Violations[0].Code)
+}

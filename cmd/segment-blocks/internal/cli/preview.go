@@ -1,0 +1,94 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/aacflow/segment-blocks/runtime"
+	"github.com/aacflow/segment-blocks/tracking"
+)
+
+func newPreview(p *Program) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "preview BLOCK --input JSON|@FILE|@-",
+		Short: "Show the exact requests a block would send, and send nothing",
+		Long: `Show the requests that run would send with the same input: method, URL, headers and body, with the write key left out
+and the sizes against Segment's limits. Nothing is sent.
+
+It needs no write key. Without a source the requests are shown as they would go to Segment in the US. The messageId
+of an invocation with an id is derived from the write key too, so only a preview with the real key shows the real one.`,
+		Example: `  segment-blocks preview segment_track --input '{"event": "Order Completed", "userId": "u-42"}'
+  segment-blocks preview segment_track --input @order-completed.json --output json`,
+		Args:              oneBlock,
+		ValidArgsFunction: p.completeBlock,
+	}
+	value := addInput(cmd)
+	id := addInvocationID(cmd)
+	addSource(p, cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		s, err := p.load(cmd)
+		if err != nil {
+			return err
+		}
+		in, err := p.readInput(cmd.Context(), cmd, *value)
+		if err != nil {
+			return err
+		}
+		t, err := p.openToLook(s)
+		if err != nil {
+			return err
+		}
+		defer t.close()
+		requests, receipt, err := t.Preview(cmd.Context(), args[0], in.json, invokeOptions(*id)...)
+		if err != nil {
+			return wrapInvocation(err, in)
+		}
+		if t.source == "placeholder" {
+			p.note("no source is configured: shown as for Segment in the US, with a placeholder for the write key")
+		}
+		if format := p.format(s.Output, true); format != "text" {
+			p.printWarnings(receipt)
+			return p.write(format, struct {
+				Sent     bool              `json:"sent"`
+				Requests []runtime.Request `json:"requests"`
+				Receipt  *runtime.Receipt  `json:"receipt"`
+			}{false, requests, receipt})
+		}
+		for _, r := range requests {
+			writeRequest(p.stdout, p.style(p.stdout), r)
+		}
+		writef(p.stdout, "%s, nothing was sent\n", count(len(requests), "request"))
+		p.printWarnings(receipt)
+		return nil
+	}
+	return cmd
+}
+
+func writeRequest(w io.Writer, s style, r runtime.Request) {
+	writeln(w, s.strong(clean(r.Method+" "+r.URL)))
+	var rows [][]string
+	for _, name := range slices.Sorted(maps.Keys(r.Header)) {
+		rows = append(rows, []string{name + ":", strings.Join(r.Header[name], ", ")})
+	}
+	writeTable(w, rows)
+	limit := tracking.MaxMessageBytes
+	if strings.HasSuffix(r.URL, tracking.BatchPath) {
+		limit = tracking.MaxBodyBytes
+	}
+	writef(w, "  body of %s bytes, %s are allowed:\n", grouped(int64(r.Bytes)), grouped(int64(limit)))
+	var body bytes.Buffer
+	if err := json.Indent(&body, []byte(r.Body), "  ", "  "); err != nil {
+		body.Reset()
+		body.WriteString(r.Body)
+	}
+	for line := range strings.SplitSeq(body.String(), "\n") {
+		writeln(w, "  "+strings.TrimPrefix(clean(line), "  "))
+	}
+	writeln(w)
+}

@@ -1,0 +1,144 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/aacflow/segment-blocks/rawjson"
+	"github.com/aacflow/segment-blocks/runtime"
+)
+
+func newRun(p *Program) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "run BLOCK --input JSON|@FILE|@-",
+		Short: "Invoke a block and print its output",
+		Long: `Invoke a block: check the input, send it, and print the block's output.
+
+The input is passed on byte by byte. What Segment would answer 200 to and drop is refused before anything is sent, with
+everything that is wrong at once.
+
+Events go to the source that is configured. Without one they go to an emulator inside this process, and the command
+says so. Segment confirms receipt, not delivery to destinations; so does this command.
+
+Give the invocation an id where the same input may be sent again, such as in a job that is retried: with the same id,
+the same write key and the same input, the messages keep their ids, and Segment counts them once.
+
+On a terminal the output is text; elsewhere it is one JSON document. See segment-blocks help output.`,
+		Example: `  segment-blocks run segment_track --input '{"event": "Order Completed", "userId": "u-42"}'
+  segment-blocks run segment_track --input @order-completed.json --receipt
+  segment-blocks run segment_batch --input @- --invocation-id nightly-import < batch.json
+  segment-blocks run segment_track --source prod --timeout 30s --input @order-completed.json`,
+		Args:              oneBlock,
+		ValidArgsFunction: p.completeBlock,
+	}
+	value := addInput(cmd)
+	id := addInvocationID(cmd)
+	receipt := cmd.Flags().Bool("receipt", false, "print the receipt with the output: what was sent, where, in how many attempts")
+	addSource(p, cmd)
+	addTimeout(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		s, err := p.load(cmd)
+		if err != nil {
+			return err
+		}
+		in, err := p.readInput(cmd.Context(), cmd, *value)
+		if err != nil {
+			return err
+		}
+		if err := p.knownBlock(args[0]); err != nil {
+			return err
+		}
+		t, err := p.openToSend(s, in)
+		if err != nil {
+			return err
+		}
+		defer t.close()
+		ctx, cancel := limited(cmd.Context(), s)
+		defer cancel()
+		res, err := t.Invoke(ctx, args[0], in.json, invokeOptions(*id)...)
+		if err != nil {
+			p.disclose(t, runtime.AsError(err).Receipt)
+			return wrapInvocation(err, in)
+		}
+		p.disclose(t, res.Receipt)
+		return p.printResult(p.format(s.Output, true), t, res, *receipt)
+	}
+	return cmd
+}
+
+// knownBlock names an unknown block before an emulator is started for it.
+func (p *Program) knownBlock(id string) error {
+	reg, err := p.registry()
+	if err != nil {
+		return err
+	}
+	if _, ok := reg.Lookup(id); !ok {
+		return &runtime.Error{
+			Code: runtime.UnknownBlock, Block: id,
+			Message: "is not a known block" + reg.Suggest(id),
+		}
+	}
+	return nil
+}
+
+func (p *Program) printResult(format string, t *target, res *runtime.Result, withReceipt bool) error {
+	if format == "text" {
+		p.printText(t, res)
+		return nil
+	}
+	p.printWarnings(res.Receipt)
+	if !withReceipt {
+		return p.write(format, res.Output)
+	}
+	return p.write(format, struct {
+		Output  any              `json:"output"`
+		Receipt *runtime.Receipt `json:"receipt"`
+	}{res.Output, res.Receipt})
+}
+
+func (p *Program) printText(t *target, res *runtime.Result) {
+	writef(p.stdout, "%s %s\n", res.Receipt.Block, p.style(p.stdout).good("succeeded"))
+	var rows [][]string
+	for _, m := range rawjson.OpenObject(res.Output) {
+		value := string(m.Value)
+		if text, ok := rawjson.Text(m.Value); ok && text != "" {
+			value = text
+		}
+		rows = append(rows, []string{m.Name, value})
+	}
+	writeTable(p.stdout, rows)
+	for _, line := range receiptLines(t, res.Receipt) {
+		writeln(p.stdout, clean(line))
+	}
+	p.printWarnings(res.Receipt)
+}
+
+// receiptLines says what happened, and not more than is known.
+func receiptLines(t *target, r *runtime.Receipt) []string {
+	ids := r.MessageIDs
+	label, more := "messageId", ""
+	const most = 3
+	if len(ids) > 1 {
+		label = count(len(ids), "message") + " with messageId"
+	}
+	if len(ids) > most {
+		ids, more = ids[:most], fmt.Sprintf(" and %s more", grouped(int64(len(ids)-most)))
+	}
+	said := fmt.Sprintf("accepted by %s, %s, %s, %s bytes, %s %s%s", r.Endpoint, count(r.Requests, "request"),
+		count(r.Attempts, "attempt"), grouped(r.Bytes), label, strings.Join(ids, ", "), more)
+	if t.emulator != nil {
+		return []string{said, "that is an emulator inside this process: nothing has reached Segment"}
+	}
+	return []string{said, "Segment confirms receipt, not delivery to destinations"}
+}
+
+func (p *Program) printWarnings(r *runtime.Receipt) {
+	if r == nil {
+		return
+	}
+	for _, w := range r.Warnings {
+		p.warn("%s", strings.TrimSpace(w.Path+" "+w.Message))
+	}
+}

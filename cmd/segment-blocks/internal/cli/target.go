@@ -1,0 +1,187 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/aacflow/segment-blocks/blocks"
+	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
+	"github.com/aacflow/segment-blocks/emulator"
+	"github.com/aacflow/segment-blocks/rawjson"
+	"github.com/aacflow/segment-blocks/registry"
+	"github.com/aacflow/segment-blocks/runtime"
+	"github.com/aacflow/segment-blocks/tracking"
+)
+
+// These keys are no secrets: one goes to the emulator in this process, the other nowhere. They have the form of Segment's.
+const (
+	emulatorKey    = "segmentBlocksEmbeddedEmulatorKey"
+	placeholderKey = "segmentBlocksPlaceholderWriteKey"
+)
+
+// target is where a command sends to.
+type target struct {
+	*runtime.Runtime
+	source   string
+	emulator *emulator.Server // nil where it sends elsewhere
+}
+
+// registry returns the registry with the blocks. It is made once, on demand: compiling the schemas takes longer than all else that
+// most commands do.
+func (p *Program) registry() (*registry.Registry, error) {
+	if p.blocks != nil {
+		return p.blocks, nil
+	}
+	reg := registry.New()
+	if err := blocks.Register(reg); err != nil {
+		return nil, failed("cannot load the blocks: %w", err)
+	}
+	p.blocks = reg
+	return reg, nil
+}
+
+// openToSend returns the configured target or, where none is configured, an emulator in this process.
+func (p *Program) openToSend(s *settings.Settings, in input) (*target, error) {
+	source, configured, err := s.Chosen()
+	if err != nil {
+		return nil, sourceFailure(err)
+	}
+	if !configured {
+		return p.openEmulator(s)
+	}
+	key, _, err := s.Key(source)
+	if err != nil {
+		if key = in.writeKey(); key == "" {
+			return nil, &failure{exitCredentials, string(runtime.MissingCredential), err.Error(), err}
+		}
+	}
+	return p.newTarget(source.Name, s.Tracking(source, key))
+}
+
+// openToLook returns a target for commands that send nothing, which hence need no write key.
+func (p *Program) openToLook(s *settings.Settings) (*target, error) {
+	source, configured, err := s.Chosen()
+	if err != nil {
+		return nil, sourceFailure(err)
+	}
+	if !configured {
+		source = settings.Source{Name: "placeholder"}
+	}
+	key, _, err := s.Key(source)
+	if err != nil {
+		key = placeholderKey
+	}
+	return p.newTarget(source.Name, s.Tracking(source, key))
+}
+
+func (p *Program) openEmulator(s *settings.Settings) (*target, error) {
+	server, err := emulator.Start()
+	if err != nil {
+		return nil, failed("cannot start the emulator: %w", err)
+	}
+	t, err := p.newTarget("emulator", tracking.Source{WriteKey: emulatorKey, Endpoint: server.URL, Retry: s.RetryPolicy()})
+	if err != nil {
+		return nil, err
+	}
+	t.emulator = server
+	return t, nil
+}
+
+// disclose says that events went to the emulator, once any did: an input that was refused went nowhere.
+func (p *Program) disclose(t *target, r *runtime.Receipt) {
+	if t.emulator == nil || r == nil || r.Attempts == 0 {
+		return
+	}
+	p.note("no source is configured: sent to an emulator inside this process, the events are not real")
+	p.note("to send to Segment, set SEGMENT_WRITE_KEY and SEGMENT_REGION (us or eu); see segment-blocks help environment")
+}
+
+func (p *Program) newTarget(name string, source tracking.Source) (*target, error) {
+	reg, err := p.registry()
+	if err != nil {
+		return nil, err
+	}
+	rt, err := runtime.New(reg, runtime.Source(name, source))
+	if err != nil {
+		return nil, sourceFailure(err)
+	}
+	return &target{Runtime: rt, source: name}, nil
+}
+
+func (t *target) close() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_ = t.Close(ctx)
+	if t.emulator != nil {
+		_ = t.emulator.Close(ctx)
+	}
+}
+
+// writeKey returns the write key that an input brings along, which takes the place of the source's.
+func (in input) writeKey() tracking.WriteKey {
+	obj, err := rawjson.ParseObject(in.json, rawjson.Limits{})
+	if err != nil {
+		return ""
+	}
+	return tracking.WriteKey(obj.Text("writeKey"))
+}
+
+// limited returns a context that ends with the configured timeout.
+func limited(ctx context.Context, s *settings.Settings) (context.Context, context.CancelFunc) {
+	if s.Timeout > 0 {
+		return context.WithTimeout(ctx, s.Timeout)
+	}
+	return context.WithCancel(ctx)
+}
+
+// wrapInvocation keeps the input's origin with the error of an invocation.
+func wrapInvocation(err error, in input) error {
+	var e *runtime.Error
+	if errors.As(err, &e) {
+		return &refused{cause: e, input: in}
+	}
+	return err
+}
+
+func addSource(p *Program, cmd *cobra.Command) {
+	cmd.Flags().String("source", "", "name of the configured source to send to")
+	_ = cmd.RegisterFlagCompletionFunc("source", func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+		path, _ := cmd.Flags().GetString("config")
+		s, err := settings.Load(settings.Options{File: path, Environ: p.environ})
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveError
+		}
+		return s.Names(), cobra.ShellCompDirectiveNoFileComp
+	})
+}
+
+func addTimeout(cmd *cobra.Command) {
+	cmd.Flags().String("timeout", "0s", "longest time for the command, retries included; 0 for no limit of its own")
+}
+
+func addInvocationID(cmd *cobra.Command) *string {
+	return cmd.Flags().String("invocation-id", "", "identifies this invocation: the same id and input again are counted once")
+}
+
+func invokeOptions(invocationID string) []runtime.InvokeOption {
+	if invocationID == "" {
+		return nil
+	}
+	return []runtime.InvokeOption{runtime.InvocationID(invocationID)}
+}
+
+// completeBlock offers the ids of the blocks.
+func (p *Program) completeBlock(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	reg, err := p.registry()
+	if err != nil || len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var ids []string
+	for _, b := range reg.List() {
+		ids = append(ids, b.Manifest().ID+"\t"+b.Manifest().Summary)
+	}
+	return ids, cobra.ShellCompDirectiveNoFileComp
+}

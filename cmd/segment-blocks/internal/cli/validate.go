@@ -1,0 +1,78 @@
+package cli
+
+import (
+	"errors"
+
+	"github.com/spf13/cobra"
+
+	"github.com/aacflow/segment-blocks/runtime"
+	"github.com/aacflow/segment-blocks/schemas"
+)
+
+func newValidate(p *Program) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "validate BLOCK --input JSON|@FILE|@-",
+		Short: "Check an input as run would, and send nothing",
+		Long: `Check an input with everything that run checks before it sends: the block's schema, its rules, and Segment's limits.
+Nothing is sent and no write key is needed.
+
+What is wrong is the result of this command, so it is printed to stdout. The exit code is 2 where the input would be
+refused.`,
+		Example: `  segment-blocks validate segment_track --input '{"event": "Order Completed", "userId": "u-42"}'
+  segment-blocks validate segment_batch --input @- --output json < batch.json`,
+		Args:              oneBlock,
+		ValidArgsFunction: p.completeBlock,
+	}
+	value := addInput(cmd)
+	addSource(p, cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		s, err := p.load(cmd)
+		if err != nil {
+			return err
+		}
+		in, err := p.readInput(cmd.Context(), cmd, *value)
+		if err != nil {
+			return err
+		}
+		t, err := p.openToLook(s)
+		if err != nil {
+			return err
+		}
+		defer t.close()
+		err = wrapInvocation(t.Validate(cmd.Context(), args[0], in.json), in)
+		var refusal *refused
+		if err != nil && (!errors.As(err, &refusal) || len(refusal.cause.Violations) == 0) {
+			return err
+		}
+		if err := p.printVerdict(p.format(s.Output, false), args[0], refusal); err != nil {
+			return err
+		}
+		if refusal != nil {
+			return done{exitOf(refusal.cause)}
+		}
+		return nil
+	}
+	return cmd
+}
+
+func (p *Program) printVerdict(format, block string, refusal *refused) error {
+	if format == "text" {
+		if refusal != nil {
+			writeErrorText(p.stdout, p.style(p.stdout), refusal)
+		} else {
+			writef(p.stdout, "%s would take this input\n", block)
+		}
+		return nil
+	}
+	verdict := struct {
+		Block      string              `json:"block"`
+		Valid      bool                `json:"valid"`
+		Code       runtime.Code        `json:"code,omitempty"`
+		InputFile  string              `json:"inputFile,omitempty"`
+		Violations []schemas.Violation `json:"violations"`
+	}{Block: block, Valid: refusal == nil, Violations: []schemas.Violation{}}
+	if refusal != nil {
+		verdict.Code, verdict.InputFile, verdict.Violations = refusal.cause.Code, refusal.input.file, refusal.cause.Violations
+	}
+	return p.write(format, verdict)
+}

@@ -1,0 +1,155 @@
+package settings
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/pflag"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/aacflow/segment-blocks/tracking"
+)
+
+func write(t *testing.T, text string) string {
+	path := filepath.Join(t.TempDir(), FileName)
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	return path
+}
+
+// The defaults shown to people are those of the package that applies them.
+func TestDefaults(t *testing.T) {
+	t.Chdir(t.TempDir())
+	s, err := Load(Options{Environ: []string{"HOME=" + t.TempDir()}})
+	require.NoError(t, err)
+	assert.Equal(t, tracking.RetryPolicy{
+		MaxRetries: 10, BaseDelay: 500 * time.Millisecond, MaxDelay: time.Minute, Budget: 2 * time.Minute,
+		RateLimitBudget: 2 * time.Minute, AttemptTimeout: 15 * time.Second,
+	}, s.RetryPolicy())
+	_, configured, err := s.Chosen()
+	assert.NoError(t, err)
+	assert.False(t, configured)
+}
+
+func TestZeroMeansNone(t *testing.T) {
+	path := write(t, "retry: {maxRetries: 0, budget: 0s, rateLimitBudget: 0s, attemptTimeout: 0s}")
+	s, err := Load(Options{File: path})
+	require.NoError(t, err)
+	p := s.RetryPolicy()
+	assert.Equal(t, -1, p.MaxRetries)
+	assert.Equal(t, time.Duration(-1), p.Budget)
+	assert.Equal(t, time.Duration(-1), p.RateLimitBudget)
+	assert.Equal(t, time.Duration(-1), p.AttemptTimeout)
+}
+
+func TestPrecedence(t *testing.T) {
+	flags := func(args ...string) *pflag.FlagSet {
+		set := pflag.NewFlagSet("", pflag.ContinueOnError)
+		set.String("output", "auto", "")
+		require.NoError(t, set.Parse(args))
+		return set
+	}
+	file := write(t, "output: yaml")
+	for _, c := range []struct {
+		name           string
+		options        Options
+		output, origin string
+	}{
+		{"default", Options{File: write(t, ""), Flags: flags()}, "auto", "default"},
+		{"file", Options{File: file, Flags: flags()}, "yaml", "file " + file},
+		{"environment", Options{File: file, Environ: []string{"SEGMENT_BLOCKS_OUTPUT=json"}, Flags: flags()}, "json", "environment SEGMENT_BLOCKS_OUTPUT"},
+		{"empty variable", Options{File: file, Environ: []string{"SEGMENT_BLOCKS_OUTPUT="}, Flags: flags()}, "yaml", "file " + file},
+		{"flag", Options{File: file, Environ: []string{"SEGMENT_BLOCKS_OUTPUT=json"}, Flags: flags("--output", "text")}, "text", "flag --output"},
+		{"flag that repeats the default", Options{File: file, Flags: flags("--output", "auto")}, "auto", "flag --output"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s, err := Load(c.options)
+			require.NoError(t, err)
+			assert.Equal(t, c.output, s.Output)
+			assert.Equal(t, c.origin, s.Origin("output"))
+		})
+	}
+}
+
+// The annotated example names every setting there is, and nothing else.
+func TestExampleFile(t *testing.T) {
+	path := filepath.Join("..", "..", "..", "..", "examples", FileName)
+	s, err := Load(Options{File: path, Environ: []string{"LOCAL_WRITE_KEY=any-local-key"}})
+	require.NoError(t, err)
+	assert.Empty(t, s.Warnings)
+	assert.Equal(t, []string{"local", "prod", "proxy", "staging"}, s.Names())
+	source, configured, err := s.Chosen()
+	require.NoError(t, err)
+	assert.True(t, configured)
+	assert.Equal(t, "local", source.Name)
+	data, err := os.ReadFile(path)
+	require.NoError(t, err)
+	for _, setting := range append(Table(), SourceTable()...) {
+		name := setting.Key[strings.LastIndex(setting.Key, ".")+1:]
+		assert.Contains(t, string(data), name, "the example lacks %s", setting.Key)
+		if setting.Default != "" && setting.Default != false {
+			assert.Equal(t, "file "+path, s.Origin(setting.Key))
+			assert.Contains(t, string(data), fmt.Sprintf("%s: %v", name, setting.Default), "the example shows the default")
+		}
+	}
+}
+
+func TestKeys(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "key"), []byte("\xef\xbb\xbfkey-from-file\r\n"), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "two"), []byte("key\nanother"), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "empty"), nil, 0o600))
+	path := filepath.Join(dir, FileName)
+	require.NoError(t, os.WriteFile(path, []byte(`
+sources:
+  file: {writeKeyFile: key}
+  two: {writeKeyFile: two}
+  empty: {writeKeyFile: empty}
+  missing: {writeKeyFile: missing}
+  env: {writeKeyEnv: A_KEY}
+  unset: {writeKeyEnv: NO_KEY}
+  none: {region: eu}
+`), 0o600))
+	s, err := Load(Options{File: path, Environ: []string{"A_KEY=key-from-variable"}})
+	require.NoError(t, err)
+	for name, want := range map[string]string{"file": "key-from-file", "env": "key-from-variable"} {
+		key, _, err := s.Key(s.Sources[name])
+		require.NoError(t, err)
+		assert.Equal(t, want, string(key))
+	}
+	for _, name := range []string{"two", "empty", "missing", "unset", "none"} {
+		_, _, err := s.Key(s.Sources[name])
+		assert.ErrorIs(t, err, ErrNoKey, name)
+		assert.NotContains(t, err.Error(), "another")
+	}
+}
+
+// What is shown of the settings holds no key, whichever way they are printed.
+func TestNoKeyIsShown(t *testing.T) {
+	s, err := Load(Options{
+		File:    write(t, "sources: {a: {writeKey: secret-in-file}, b: {writeKeyEnv: B}}"),
+		Environ: []string{"B=secret-in-variable", "SEGMENT_WRITE_KEY=secret-in-segment"},
+	})
+	require.NoError(t, err)
+	shown := fmt.Sprint(s.Values()) + fmt.Sprintf("%v %s", s, s)
+	assert.NotContains(t, shown, "secret-in")
+	assert.Contains(t, shown, tracking.WriteKey("secret-in-file").Fingerprint())
+}
+
+// The tables name every field of the structs they fill, and the other way round.
+func TestTableIsRead(t *testing.T) {
+	var b strings.Builder
+	for _, setting := range Table() {
+		if group, name, nested := strings.Cut(setting.Key, "."); nested {
+			fmt.Fprintf(&b, "%s: {%s: %v}\n", group, name, setting.Default)
+		} else {
+			fmt.Fprintf(&b, "%s: %v\n", setting.Key, setting.Default)
+		}
+		assert.Empty(t, checkFile("f", []byte(b.String())), setting.Key)
+		b.Reset()
+	}
+}

@@ -1,0 +1,131 @@
+package settings
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/aacflow/segment-blocks/schemas"
+	"github.com/aacflow/segment-blocks/tracking"
+)
+
+// Source is a source as it is configured.
+type Source struct {
+	Name          string `koanf:"-"`
+	WriteKey      string `koanf:"writeKey"`
+	WriteKeyEnv   string `koanf:"writeKeyEnv"`
+	WriteKeyFile  string `koanf:"writeKeyFile"`
+	Region        string `koanf:"region"`
+	Endpoint      string `koanf:"endpoint"`
+	AllowInsecure bool   `koanf:"allowInsecure"`
+}
+
+// What is wrong with a choice of source.
+var (
+	// ErrUnknownSource: no source has the name, or none is chosen among several.
+	ErrUnknownSource = errors.New("no such source")
+	// ErrNoKey: the place that should hold the write key holds none.
+	ErrNoKey = errors.New("no write key")
+)
+
+// Names lists the sources, sorted.
+func (s *Settings) Names() []string { return slices.Sorted(maps.Keys(s.Sources)) }
+
+// Chosen returns the source to send to: the default one, or the only one. It returns false where no source is configured and none is
+// asked for.
+func (s *Settings) Chosen() (Source, bool, error) {
+	names := s.Names()
+	switch {
+	case s.DefaultSource != "":
+		source, ok := s.Sources[s.DefaultSource]
+		if !ok {
+			known := "none is configured"
+			if len(names) > 0 {
+				known = "the sources are " + strings.Join(names, ", ")
+			}
+			return Source{}, false, fmt.Errorf("%w: %q (from %s)%s; %s", ErrUnknownSource, s.DefaultSource,
+				s.origins["defaultSource"], schemas.DidYouMean(s.DefaultSource, names), known)
+		}
+		return source, true, nil
+	case len(names) == 1:
+		return s.Sources[names[0]], true, nil
+	case len(names) == 0:
+		return Source{}, false, nil
+	}
+	return Source{}, false, fmt.Errorf("%w is chosen: name one with --source or defaultSource: %s", ErrUnknownSource, strings.Join(names, ", "))
+}
+
+// Key returns the write key of a source, and where it came from. The error wraps [ErrNoKey].
+func (s *Settings) Key(source Source) (key tracking.WriteKey, origin string, err error) {
+	switch {
+	case source.WriteKey != "":
+		return tracking.WriteKey(source.WriteKey), s.origins["sources."+source.Name+".writeKey"], nil
+	case source.WriteKeyEnv != "":
+		if value := s.options.variable(source.WriteKeyEnv); value != "" {
+			return tracking.WriteKey(value), "environment " + source.WriteKeyEnv, nil
+		}
+		return "", "", fmt.Errorf("source %q has %w: the environment variable %s is not set", source.Name, ErrNoKey, source.WriteKeyEnv)
+	case source.WriteKeyFile != "":
+		return s.keyFile(source)
+	case source.Name == Environment:
+		return "", "", fmt.Errorf("source %q has %w: set the environment variable SEGMENT_WRITE_KEY", source.Name, ErrNoKey)
+	}
+	return "", "", fmt.Errorf("source %q has %w: give it a writeKeyEnv, writeKeyFile or writeKey", source.Name, ErrNoKey)
+}
+
+func (s *Settings) keyFile(source Source) (tracking.WriteKey, string, error) {
+	const most = 4096
+	path := s.beside(source.WriteKeyFile)
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return "", "", fmt.Errorf("source %q has %w: %w", source.Name, ErrNoKey, err)
+	}
+	data = bytes.TrimSpace(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")))
+	switch {
+	case len(data) == 0:
+		return "", "", fmt.Errorf("source %q has %w: %s is empty", source.Name, ErrNoKey, path)
+	case len(data) > most || bytes.ContainsAny(data, "\r\n"):
+		return "", "", fmt.Errorf("source %q has %w: %s must hold the key and nothing else", source.Name, ErrNoKey, path)
+	}
+	return tracking.WriteKey(data), "file " + path, nil
+}
+
+// Tracking returns a source as the blocks need it.
+func (s *Settings) Tracking(source Source, key tracking.WriteKey) tracking.Source {
+	return tracking.Source{
+		WriteKey:      key,
+		Region:        tracking.Region(source.Region),
+		Endpoint:      source.Endpoint,
+		AllowInsecure: source.AllowInsecure,
+		Retry:         s.RetryPolicy(),
+	}
+}
+
+// RetryPolicy returns the retry settings as the blocks need them: there, 0 stands for the default and a negative value for none.
+func (s *Settings) RetryPolicy() tracking.RetryPolicy {
+	p := tracking.RetryPolicy{
+		MaxRetries:      s.Retry.MaxRetries,
+		BaseDelay:       s.Retry.BaseDelay,
+		MaxDelay:        s.Retry.MaxDelay,
+		Budget:          s.Retry.Budget,
+		RateLimitBudget: s.Retry.RateLimitBudget,
+		AttemptTimeout:  s.Retry.AttemptTimeout,
+	}
+	if p.MaxRetries == 0 {
+		p.MaxRetries = -1
+	}
+	if p.Budget == 0 {
+		p.Budget = -1
+	}
+	if p.RateLimitBudget == 0 {
+		p.RateLimitBudget = -1
+	}
+	if p.AttemptTimeout == 0 {
+		p.AttemptTimeout = -1
+	}
+	return p
+}

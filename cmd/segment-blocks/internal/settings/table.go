@@ -1,0 +1,121 @@
+package settings
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Environment is the name of the source that environment variables describe. A file cannot define one of this name.
+const Environment = "environment"
+
+// Kind is what a setting's value must be.
+type Kind string
+
+// The kinds of values.
+const (
+	Text     Kind = "text"
+	Number   Kind = "number"
+	Duration Kind = "duration"
+	Bool     Kind = "bool"
+	URL      Kind = "url"
+	Format   Kind = "format"
+	Region   Kind = "region"
+)
+
+// Setting is one thing that can be configured. The table of them is what files are checked against, what variables and flags are
+// read by, and what the help says.
+type Setting struct {
+	// Key is its place in a file, such as retry.maxRetries. NAME stands for the name of a source.
+	Key string
+	// Env and Flag are the variable and the flag that set it, "" for none.
+	Env, Flag string
+	Kind      Kind
+	// Default is its value where nothing sets it; Shown is how to show that one.
+	Default any
+	Says    string
+}
+
+// Table returns the settings, sources aside, in the order in which they are shown.
+func Table() []Setting {
+	return []Setting{
+		{"defaultSource", "SEGMENT_BLOCKS_SOURCE", "source", Text, "", "name of the source to send to"},
+		{"output", "SEGMENT_BLOCKS_OUTPUT", "output", Format, "auto", "format of what is printed: auto, text, json or yaml"},
+		{"timeout", "SEGMENT_BLOCKS_TIMEOUT", "timeout", Duration, "0s", "longest time for a command, retries included; 0 for no limit of its own"},
+		{"cdn", "SEGMENT_BLOCKS_CDN", "", URL, "https://cdn.segment.com", "where doctor looks up the write key of a source at Segment"},
+		{"retry.maxRetries", "SEGMENT_BLOCKS_MAX_RETRIES", "", Number, 10, "how many tries may follow the first; 0 for none"},
+		{"retry.budget", "SEGMENT_BLOCKS_RETRY_BUDGET", "", Duration, "2m", "how long to keep trying after the first failure; 0 for not at all"},
+		{"retry.rateLimitBudget", "SEGMENT_BLOCKS_RATE_LIMIT_BUDGET", "", Duration, "2m", "how long to wait for a rate limit to clear; 0 for not at all"},
+		{"retry.baseDelay", "", "", Duration, "500ms", "longest wait before the first retry; each further one doubles it"},
+		{"retry.maxDelay", "", "", Duration, "60s", "longest wait before any retry"},
+		{"retry.attemptTimeout", "", "", Duration, "15s", "longest time for one try"},
+	}
+}
+
+// SourceTable returns the settings of each source. The variables are those of the source called [Environment].
+func SourceTable() []Setting {
+	return []Setting{
+		{"sources.NAME.writeKey", "SEGMENT_WRITE_KEY", "", Text, "", "the write key itself; keep such a file to yourself (chmod 600)"},
+		{"sources.NAME.writeKeyEnv", "", "", Text, "", "the environment variable that holds the write key"},
+		{"sources.NAME.writeKeyFile", "", "", Text, "", "the file that holds the write key, such as a mounted secret"},
+		{"sources.NAME.region", "SEGMENT_REGION", "", Region, "", "us or eu: where Segment keeps the workspace's data; us where nothing is said"},
+		{"sources.NAME.endpoint", "SEGMENT_ENDPOINT", "", URL, "", "base URL of another receiver, in place of a region"},
+		{"sources.NAME.allowInsecure", "SEGMENT_ALLOW_INSECURE", "", Bool, false, "allow plain http to a host that is not this machine"},
+	}
+}
+
+// keyOf returns the place in the settings that an environment variable stands for.
+func keyOf(variable string) (Setting, bool) {
+	for _, s := range append(Table(), SourceTable()...) {
+		if s.Env == variable && variable != "" {
+			s.Key = strings.Replace(s.Key, "NAME", Environment, 1)
+			return s, true
+		}
+	}
+	return Setting{}, false
+}
+
+// read checks a value that came as text and returns it in the setting's type. The errors never repeat a value that may be secret.
+func (s Setting) read(text string) (any, error) {
+	switch s.Kind {
+	case Number:
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 0 {
+			return nil, fmt.Errorf("must be a whole number, 0 or more: %q", text)
+		}
+		return n, nil
+	case Duration:
+		d, err := time.ParseDuration(text)
+		if err != nil || d < 0 {
+			return nil, fmt.Errorf("must be a duration such as 30s or 2m: %q", text)
+		}
+		return text, nil
+	case Bool:
+		b, err := strconv.ParseBool(text)
+		if err != nil {
+			return nil, fmt.Errorf("must be true or false: %q", text)
+		}
+		return b, nil
+	case Format:
+		return oneOf(text, "auto", "text", "json", "yaml")
+	case Region:
+		return oneOf(strings.ToLower(text), "us", "eu")
+	case URL:
+		// What is wrong with a URL may be that it holds a password, so it is not repeated.
+		if u, err := url.Parse(text); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+			return nil, fmt.Errorf("must be a URL that begins with https:// and a host")
+		}
+	}
+	return text, nil
+}
+
+func oneOf(text string, allowed ...string) (any, error) {
+	if slices.Contains(allowed, text) {
+		return text, nil
+	}
+	last := len(allowed) - 1
+	return nil, fmt.Errorf("must be %s or %s: %q", strings.Join(allowed[:last], ", "), allowed[last], text)
+}

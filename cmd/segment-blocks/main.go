@@ -1,0 +1,21 @@
+// Command segment-blocks runs the Segment blocks from a terminal or a script: it previews, validates and sends, shows the catalog,
+// and serves a local Segment to try things on.
+//
+//	go run ./cmd/segment-blocks run segment_track --input '{"event": "Order Completed", "userId": "u-42"}'
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/cli"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// After the first signal the usual behaviour is back, so that a second one ends a program that does not.
+	context.AfterFunc(ctx, stop)
+	os.Exit(cli.Run(ctx, cli.Process()))
+}
