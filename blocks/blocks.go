@@ -65,7 +65,11 @@ type executor = func(ctx context.Context, call *runtime.Call, source tracking.So
 // client is shared by all the blocks of a runtime, since they wait together when a source is rate limited.
 func client(call *runtime.Call) *tracking.Client {
 	return runtime.Shared(call, func(http *resty.Client) *tracking.Client {
-		return tracking.NewClient(http, tracking.WithVersion(Version()))
+		options := []tracking.Option{tracking.WithVersion(Version())}
+		if call.DryRun {
+			options = append(options, tracking.WithOneByOne())
+		}
+		return tracking.NewClient(http, options...)
 	})
 }
 

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -219,9 +220,20 @@ func located(err error) error {
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		e.Err = fmt.Errorf("%w: it ends too early, after byte %d", ErrNotJSON, syntax.ByteOffset)
 	default:
-		e.Err = fmt.Errorf("%w: %w, at byte %d", ErrNotJSON, syntax.Err, syntax.ByteOffset)
+		e.Err = fmt.Errorf("%w: %s, at byte %d", ErrNotJSON, reason(syntax.Err), syntax.ByteOffset)
 	}
 	return e
+}
+
+// reason leaves out what a syntax error quotes of a text: it may be a secret.
+func reason(err error) string {
+	text := err.Error()
+	for _, kind := range []string{"invalid escape sequence", "invalid surrogate pair"} {
+		if strings.HasPrefix(text, kind) {
+			return kind
+		}
+	}
+	return text
 }
 
 // deeperThan returns where data first nests deeper than limit, or -1. Looking at brackets outside strings is enough

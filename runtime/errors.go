@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/aacflow/segment-blocks/schemas"
 )
@@ -96,12 +99,38 @@ type Item struct {
 	Status string `json:"status"`
 }
 
-// Error returns the block's id and the message.
+// Error returns the block's id and the message as one line of plain text: what an input smuggles into it, such as a line break in a
+// parameter's name, is escaped.
 func (e *Error) Error() string {
-	if e.Block == "" {
-		return e.Message
+	return oneLine(strings.TrimPrefix(clip(e.Block, 80)+" ", " ") + e.Message)
+}
+
+// oneLine escapes what would break a line, steer a terminal or turn the direction of writing.
+func oneLine(text string) string {
+	if strings.IndexFunc(text, unfit) < 0 {
+		return text
 	}
-	return e.Block + " " + e.Message
+	var b strings.Builder
+	for _, r := range text {
+		if unfit(r) {
+			b.WriteString(strings.Trim(strconv.QuoteRuneToASCII(r), "'"))
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+func unfit(r rune) bool {
+	return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == '\u2028' || r == '\u2029'
+}
+
+// clip cuts a text that an input made long.
+func clip(text string, most int) string {
+	if utf8.RuneCountInString(text) <= most {
+		return text
+	}
+	return string([]rune(text)[:most]) + "…"
 }
 
 // Unwrap returns the cause.
@@ -149,7 +178,7 @@ func Refuse(violations []schemas.Violation) *Error {
 			parts = append(parts, fmt.Sprintf("and %d more", len(violations)-most))
 			break
 		}
-		parts = append(parts, strings.TrimSpace(v.Path+" "+v.Message))
+		parts = append(parts, strings.TrimSpace(clip(v.Path, 100)+" "+v.Message))
 	}
 	e.Message = "refused its input, nothing was sent: " + strings.Join(parts, "; ")
 	return e

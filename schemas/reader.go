@@ -225,6 +225,9 @@ func DidYouMean(name string, known []string) string {
 	plain := func(s string) string {
 		return strings.ToLower(strings.NewReplacer("_", "", "-", "", " ", "").Replace(s))
 	}
+	if len(name) > 100 { // nobody's slip
+		return ""
+	}
 	best, distance := "", 3
 	for _, k := range known {
 		d := levenshtein.ComputeDistance(plain(name), plain(k))

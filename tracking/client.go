@@ -21,6 +21,7 @@ type Client struct {
 	bareContext json.RawMessage
 	observe     func(context.Context, Attempt)
 	now         func() time.Time
+	oneByOne    bool
 	pauses      pauses
 }
 
@@ -31,6 +32,8 @@ type options struct {
 	version string
 	observe func(context.Context, Attempt)
 	now     func() time.Time
+
+	oneByOne bool
 }
 
 // WithVersion sets the version that the User-Agent header and context.library carry. Default "dev".
@@ -40,6 +43,10 @@ func WithVersion(version string) Option { return func(o *options) { o.version = 
 func WithObserver(observe func(context.Context, Attempt)) Option {
 	return func(o *options) { o.observe = observe }
 }
+
+// WithOneByOne sends the requests of a batch one after the other, in the order of their first messages, whatever
+// [Source.InFlight] says. The requests are the same. It is for previews, which should not differ from run to run.
+func WithOneByOne() Option { return func(o *options) { o.oneByOne = true } }
 
 // NewClient makes a Client that sends through http; nil stands for a resty client with its defaults that follows no redirect.
 //
@@ -71,6 +78,7 @@ func NewClient(http *resty.Client, opts ...Option) *Client {
 		bareContext: rawjson.Object{{Name: "library", Value: library}}.JSON(),
 		observe:     o.observe,
 		now:         o.now,
+		oneByOne:    o.oneByOne,
 	}
 }
 

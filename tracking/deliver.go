@@ -45,6 +45,9 @@ func (c *Client) deliver(t *target, ready *prepared, path string, lanes []lane) 
 	for n, p := range all {
 		p.number = n
 	}
+	if c.oneByOne {
+		d.lanes = [][]*parcel{all}
+	}
 	return d
 }
 

@@ -3,6 +3,7 @@ package tracking
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/aacflow/segment-blocks/isotime"
@@ -61,7 +62,7 @@ func (p *preparer) checkDefaults(pointer string, raw json.RawMessage, notObject 
 	if len(raw) == 0 || rawjson.KindOf(raw) == rawjson.NullKind {
 		return nil
 	}
-	if err := rawjson.Check(raw, rawjson.DefaultLimits()); err != nil {
+	if err := rawjson.Check(raw, rawjson.Limits{MaxBytes: math.MaxInt32, MaxDepth: 1000}); err != nil {
 		p.refuse(pointer, CodeNotJSON, err.Error(), nil)
 		return nil
 	}

@@ -1,0 +1,177 @@
+package blocks_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/aacflow/segment-blocks/emulator"
+	"github.com/aacflow/segment-blocks/rawjson"
+	"github.com/aacflow/segment-blocks/runtime"
+	"github.com/aacflow/segment-blocks/tracking"
+)
+
+// Faults that the blocks have had. Each test failed until one was mended.
+
+// A source may have no write key of its own, for inputs that give theirs.
+func TestMendedSourceWithoutWriteKey(t *testing.T) {
+	b := start(t)
+	source := b.source
+	source.WriteKey = ""
+	rt, err := runtime.New(segmentBlocks(), runtime.Source("keyless", source))
+	require.NoError(t, err, "the input may give the key")
+	defer func() { require.NoError(t, rt.Close(t.Context())) }()
+
+	_, err = rt.Invoke(t.Context(), "segment_track", runtime.JSON(`{"event":"e","userId":"u"}`))
+	require.Equal(t, runtime.MissingCredential, asError(t, err).Code)
+	_, err = rt.Invoke(t.Context(), "segment_track", runtime.JSON(`{"event":"e","userId":"u","writeKey":"`+anotherKey+`"}`))
+	require.NoError(t, err)
+	require.Len(t, b.stored(), 1)
+}
+
+// A write key that is not valid UTF-8, say with a byte of Latin-1 pasted behind it, is not shown.
+func TestMendedWriteKeyOfInvalidUTF8(t *testing.T) {
+	b := start(t)
+	_, err := b.rt.Invoke(t.Context(), "segment_track", runtime.Map{"event": "e", "userId": "u", "writeKey": anotherKey + "\xa0"})
+	require.NotContains(t, asError(t, err).Error(), anotherKey)
+}
+
+// An error about JSON that cannot be read is searched for the source's key as well.
+func TestMendedWriteKeyAsNameGivenTwice(t *testing.T) {
+	b := start(t)
+	e := b.refused("segment_track", `{"event":"e","userId":"u","properties":{"`+testKey+`":1,"`+testKey+`":2}}`)
+	require.NotContains(t, e.Error(), testKey)
+}
+
+// A write key inside a message stays secret where a value around it has the wrong type and is shown in excerpt.
+func TestMendedWriteKeyInsideWrongType(t *testing.T) {
+	b := start(t)
+	for _, input := range []string{
+		`{"batch":{"type":"track","writeKey":"` + anotherKey + `"}}`,
+		`{"batch":[[{"writeKey":"` + anotherKey + `"}]]}`,
+	} {
+		require.NotContains(t, b.refused("segment_batch", input).Error(), anotherKey)
+	}
+}
+
+// The context of a batch is merged into each message before the consent event is looked at.
+func TestMendedConsentInTheBatchsContext(t *testing.T) {
+	b := start(t)
+	_, err := b.invoke("segment_batch", `{"batch":[{"type":"track","event":"`+consentEvent+`","userId":"u","anonymousId":"a"}],
+		"context":{"consent":{"categoryPreferences":{"Advertising":true}}}}`)
+	require.NoError(t, err)
+}
+
+// What the batch's context brings in is checked as the message's own is.
+func TestMendedConsentVersionInTheBatchsContext(t *testing.T) {
+	b := start(t)
+	_, err := b.invoke("segment_batch", `{"batch":[{"type":"track","event":"`+consentEvent+`","userId":"u","anonymousId":"a",
+		"context":{"consent":{"categoryPreferences":{}}}}],"context":{"consent":{"version":"1"}}}`)
+	require.Error(t, err)
+	require.Equal(t, "consent_version_should_be_number", asError(t, err).Violations[0].Code)
+}
+
+// Text in a typed Go value that holds a backslash and "ufffd", those very characters, is valid.
+func TestMendedBackslashUFFFD(t *testing.T) {
+	b := start(t)
+	_, err := b.rt.Invoke(t.Context(), "segment_track", runtime.Map{
+		"event": "e", "userId": "u", "properties": map[string]any{"a": []string{`C:\ufffd`}},
+	})
+	require.NoError(t, err)
+}
+
+// Limits bound inputs. What has been accepted does not fail because its output is a little longer.
+func TestMendedOutputUnderTheInputsLimits(t *testing.T) {
+	const input = `{"event":"Order Completed","userId":"u"}`
+	b := start(t, func(s *setup) {
+		limits := smallLimits()
+		limits.MaxBytes = len(input)
+		s.runtime = []runtime.Option{runtime.Limits(limits)}
+	})
+	_, err := b.invoke("segment_track", input)
+	require.Len(t, b.stored(), 1)
+	require.NoError(t, err, "it was accepted")
+}
+
+// Warnings that are too many to list are counted.
+func TestMendedWarningsBeyondTheBound(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	input := `{"batch":[`
+	for i := range 1500 {
+		if i > 0 {
+			input += ","
+		}
+		input += `{"type":"track","event":"e","userId":"u","foo":1}`
+	}
+	warnings := b.accepted("segment_batch", input+"]}").Receipt.Warnings
+	require.Less(t, len(warnings), 1500)
+	require.Contains(t, warnings[len(warnings)-1].Message, "more", "the last one must count the rest")
+}
+
+// A code has one name throughout, the one in Segment's current table.
+func TestMendedConsentCodes(t *testing.T) {
+	require.Equal(t, emulator.CodeConsentNotObject, tracking.CodeConsentNotObject)
+}
+
+// Names come out of an input as they are. One that holds a line break makes two lines of an error, one with an escape
+// sequence steers a terminal. An id of a block that does not exist does the same.
+func TestMendedControlCharactersInAnError(t *testing.T) {
+	b := start(t)
+	for _, c := range []struct{ block, input string }{
+		{"segment_track", `{"event":"e","userId":"u","a\nb":1}`},
+		{"segment_track", `{"event":"e","userId":"u","a\u001b[31mb":1}`},
+		{"segment_track", `{"event":"e","userId":"u","properties":{"a\r":1,"a\r":2}}`},
+		{"segment_track", `{"event":"e","userId":"u","us\r_id"`},
+		{"segment\ntrack", `{}`},
+	} {
+		_, err := b.invoke(c.block, c.input)
+		require.Error(t, err)
+		if strings.ContainsFunc(err.Error(), func(r rune) bool { return r < ' ' }) {
+			t.Errorf("an error must be one line of plain text: %q", err.Error())
+		}
+	}
+}
+
+// A name of any length is repeated whole, so that an error may be as long as the input.
+func TestMendedErrorAsLongAsTheInput(t *testing.T) {
+	b := start(t)
+	e := b.refused("segment_track", `{"event":"e","userId":"u","`+strings.Repeat("k", 100_000)+`":1}`)
+	require.Less(t, len(e.Error()), 2000)
+}
+
+// An error of syntax quotes what stands behind a broken escape, also inside a write key.
+func TestMendedSyntaxErrorQuotesTheWriteKey(t *testing.T) {
+	b := start(t)
+	e := b.refused("segment_track", `{"event":"e","userId":"u","writeKey":"\ud800`+anotherKey+`"}`)
+	require.NotContains(t, e.Error(), anotherKey[:6])
+}
+
+// Limits that a host has raised hold for all of an input but the context of a batch, which has the default ones.
+func TestMendedContextIsHeldToDefaultLimits(t *testing.T) {
+	b := start(t, func(s *setup) { s.runtime = []runtime.Option{runtime.Limits(rawjson.Limits{MaxDepth: 200})} })
+	deep := strings.Repeat(`{"a":`, 150) + "1" + strings.Repeat("}", 150)
+	b.accepted("segment_track", `{"event":"e","userId":"u","context":`+deep+`}`)
+	_, err := b.invoke("segment_batch", `{"batch":[{"type":"track","event":"e","userId":"u"}],"context":`+deep+`}`)
+	require.NoError(t, err)
+}
+
+// A preview of several requests lists them in whatever order its goroutines came to record them.
+func TestMendedPreviewHasNoOrder(t *testing.T) {
+	b := start(t)
+	input := runtime.JSON(manyUsers(110, 41, strings.Repeat("x", 14_000)))
+	var first []int
+	for range 10 {
+		requests, _, err := b.rt.Preview(t.Context(), "segment_batch", input, runtime.InvocationID("same"))
+		require.NoError(t, err)
+		var sizes []int
+		for _, r := range requests {
+			sizes = append(sizes, strings.Index(r.Body, `"user":`)+len(r.Body)*1000+int(r.Body[80]))
+		}
+		if first == nil {
+			first = sizes
+		}
+		require.Equal(t, first, sizes)
+	}
+}
