@@ -51,8 +51,6 @@ type Call struct {
 	// InvocationID identifies the invocation: given by the host, or random. The same id means the same invocation again, so
 	// whatever makes a repeat harmless is to be derived from it.
 	InvocationID string
-	// Named tells that the host gave the invocation id.
-	Named bool
 	// Input holds the parameters that are present, normalised and valid.
 	Input rawjson.Object
 	// HTTP is the client to send with. It is shared: set nothing on it.

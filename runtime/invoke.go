@@ -130,7 +130,6 @@ func (rt *Runtime) prepare(inv *invocation, id string, input Input) (*Call, erro
 	}
 	return &Call{
 		InvocationID: inv.receipt.InvocationID,
-		Named:        inv.id != "",
 		Input:        normal,
 		Receipt:      inv.receipt,
 	}, nil
