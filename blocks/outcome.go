@@ -59,7 +59,7 @@ func failure(err error, report tracking.Report, under string) error {
 	}
 	if len(report.Messages) > 1 && report.Attempts > 0 {
 		for _, m := range report.Messages {
-			e.Items = append(e.Items, runtime.Item{Index: m.Index, MessageID: m.MessageID, Status: string(m.Status)})
+			e.Items = append(e.Items, runtime.Item{Index: m.Index, MessageID: m.MessageID, Status: runtime.ItemStatus(m.Status)})
 		}
 	}
 	return e

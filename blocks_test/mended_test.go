@@ -1,6 +1,7 @@
 package blocks_test
 
 import (
+	"net/http"
 	"strings"
 	"testing"
 
@@ -175,3 +176,39 @@ func TestMendedPreviewHasNoOrder(t *testing.T) {
 		require.Equal(t, first, sizes)
 	}
 }
+
+// A proxy that wants a login answers 200 with a page of HTML, which has accepted nothing.
+func TestMendedHTMLIsNoAcceptance(t *testing.T) {
+	b := start(t)
+	b.script(emulator.Fault{Status: 200, Body: "<html><title>Sign in</title></html>", Times: -1})
+	_, err := b.invoke("segment_track", `{"event":"e","userId":"u"}`)
+	require.Equal(t, runtime.Rejected, asError(t, err).Code)
+	require.ErrorContains(t, err, "an HTML page: Sign in")
+}
+
+// A 503 may come from a proxy that has passed the request on: what was stored must not be called rejected.
+func TestMendedStoredBehindA503(t *testing.T) {
+	b := start(t, func(s *setup) { s.source.Retry.MaxRetries = -1 })
+	b.script(emulator.Fault{Status: 503, Store: true})
+	_, err := b.invoke("segment_batch", trackBatch(2))
+	e := asError(t, err)
+	require.Len(t, b.stored(), 2)
+	require.Len(t, e.Items, 2)
+	for _, item := range e.Items {
+		require.Equal(t, runtime.ItemUnconfirmed, item.Status)
+	}
+}
+
+// A transport of the host's that panics in one of several requests at a time ends the invocation, not the program.
+func TestMendedPanicInAnyRequestOfABatch(t *testing.T) {
+	b := start(t)
+	rt, err := runtime.New(segmentBlocks(), runtime.Source("test", b.source), runtime.Transport(panicking{}))
+	require.NoError(t, err)
+	_, err = rt.Invoke(t.Context(), "segment_batch", runtime.JSON(manyUsers(110, 41, strings.Repeat("x", 14_000))))
+	require.Equal(t, runtime.Internal, asError(t, err).Code)
+	require.NoError(t, rt.Close(t.Context()))
+}
+
+type panicking struct{}
+
+func (panicking) RoundTrip(*http.Request) (*http.Response, error) { panic("no network today") }

@@ -122,7 +122,7 @@ func requireTruth(t *testing.T, b *bench, e *runtime.Error) map[string]int {
 	for i, item := range e.Items {
 		require.Equal(t, i, item.Index)
 		require.Equal(t, e.Receipt.MessageIDs[i], item.MessageID)
-		counts[item.Status]++
+		counts[string(item.Status)]++
 		switch item.Status {
 		case "accepted":
 			require.True(t, stored[item.MessageID], "message %d is said to be accepted", i)
@@ -134,7 +134,7 @@ func requireTruth(t *testing.T, b *bench, e *runtime.Error) map[string]int {
 		case "unconfirmed":
 			require.True(t, arrived[item.MessageID], "message %d is said to have been sent", i)
 		default:
-			require.Fail(t, "unknown status", item.Status)
+			require.Fail(t, "unknown status", string(item.Status))
 		}
 	}
 	return counts

@@ -219,7 +219,7 @@ func TestRetryT15Refused(t *testing.T) {
 	require.Equal(t, 3, e.Receipt.Attempts)
 	require.Contains(t, e.Error(), "connection refused")
 	for _, item := range e.Items {
-		require.Equal(t, "unsent", item.Status, "no byte has left")
+		require.Equal(t, runtime.ItemUnsent, item.Status, "no byte has left")
 	}
 }
 

@@ -70,6 +70,15 @@ func Parse(s string) (time.Time, error) {
 	return t, nil
 }
 
+// HasZone tells whether s, which [Parse] has taken, says in which zone its time is.
+func HasZone(s string) bool {
+	date := len("20240102")
+	if s[4] == '-' {
+		date = len("2024-01-02")
+	}
+	return strings.ContainsAny(s[date:], "Zz+-")
+}
+
 // scanner eats a timestamp from the left. Once something is amiss ok stays false.
 type scanner struct {
 	rest string

@@ -217,6 +217,8 @@ func located(err error) error {
 	switch {
 	case errors.Is(err, jsontext.ErrDuplicateName):
 		e.Err = ErrDuplicateName
+	case strings.Contains(syntax.Err.Error(), "invalid UTF-8"):
+		e.Err = ErrInvalidUTF8
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		e.Err = fmt.Errorf("%w: it ends too early, after byte %d", ErrNotJSON, syntax.ByteOffset)
 	default:

@@ -45,7 +45,7 @@ func TestParseObjectRefuses(t *testing.T) {
 		{"a name twice", `{"a":1,"b":2,"a":3}`, rawjson.ErrDuplicateName, "/a"},
 		{"a name twice, once escaped", `{"a":1,"\u0061":3}`, rawjson.ErrDuplicateName, "/a"},
 		{"a name twice, deep inside", `{"p":[{},{"q":{"a":1,"a":1}}]}`, rawjson.ErrDuplicateName, "/p/1/q/a"},
-		{"bytes that are not UTF-8", "{\"a\":\"\xff\"}", rawjson.ErrNotJSON, "/a"},
+		{"bytes that are not UTF-8", "{\"a\":\"\xff\"}", rawjson.ErrInvalidUTF8, "/a"},
 		{"half a surrogate pair", `{"a":"\ud800"}`, rawjson.ErrNotJSON, "/a"},
 		{"a comment", `{/**/}`, rawjson.ErrNotJSON, ""},
 		{"a trailing comma", `{"a":1,}`, rawjson.ErrNotJSON, ""},

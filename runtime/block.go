@@ -34,13 +34,22 @@ func Define[S any](manifest *schemas.Manifest, execute func(ctx context.Context,
 	return &Block{
 		manifest: manifest,
 		execute: func(ctx context.Context, call *Call, source any) (any, error) {
-			typed, _ := source.(S)
+			typed, _ := as[S](source)
 			return execute(ctx, call, typed)
 		},
-		accepts: func(source any) bool { _, ok := source.(S); return ok },
+		accepts: func(source any) bool { _, ok := as[S](source); return ok },
 		sourced: !none,
 		needs:   fmt.Sprintf("%T", *new(S)),
 	}
+}
+
+// as returns a source as the type that a block needs. A pointer to one does as well.
+func as[S any](source any) (S, bool) {
+	if pointer, ok := source.(*S); ok && pointer != nil {
+		return *pointer, true
+	}
+	typed, ok := source.(S)
+	return typed, ok
 }
 
 // Manifest returns what the block declares.

@@ -54,15 +54,15 @@ func Codes() []CodeInfo {
 		{Closed, "The runtime has been closed.", "Invoke before closing, or make a new runtime.", "no"},
 		{InvalidInput, "The input breaks the block's schema, a rule of the receiver, or is not JSON.", "Mend what the violations name; all of them are listed at once.", "no"},
 		{UnresolvedReference, "A parameter is still a {{VARIABLE}} or a <block.field>.", "Set the variable, or wire the block that the reference names.", "no"},
-		{TooLarge, "The input, or a message in it, is larger than the receiver takes.", "Make it smaller; the message gives its size and the limit.", "no"},
+		{TooLarge, "The input, or a message in it, is larger than the receiver takes.", "Make it smaller; the message gives the limit.", "no"},
 		{MissingCredential, "There is no credential: the source has none, and the input gives none.", "Configure the source's credential.", "no"},
 		{Unauthorized, "The receiver refuses the credential.", "Check the credential, and that it belongs to the region or endpoint.", "maybe"},
 		{Rejected, "The receiver refuses the message for good, or answers that it did not take it.", "Read the receiver's text in the message.", "maybe"},
-		{RateLimited, "The receiver asks to slow down for longer than the invocation may wait.", "Invoke again, with the same invocation id, after the time that the error gives.", "maybe"},
+		{RateLimited, "The receiver asks to slow down for longer than the invocation may wait.", "Invoke again, with the same invocation id, after the time that the error gives, 300 seconds at most; the receiver may then name another.", "maybe"},
 		{Unavailable, "The receiver could not be reached, or kept failing, until the retries were used up.", "Invoke again, with the same invocation id.", "maybe"},
 		{Canceled, "The caller canceled the invocation.", "Invoke again, with the same invocation id, where it is still wanted.", "maybe"},
 		{DeadlineExceeded, "The caller's deadline passed.", "Invoke again, with the same invocation id and more time.", "maybe"},
-		{PartialFailure, "Some messages of a batch were accepted and others not. The items say which.", "Invoke again with the same input and invocation id: what was accepted is not counted twice.", "yes"},
+		{PartialFailure, "Some messages of a batch were accepted and others not. The items say which.", "Where items are unsent or unconfirmed, invoke again with the same input and invocation id: what was accepted is not counted twice. Messages that were rejected hold back those behind them: send the rest as a batch of its own, each with the messageId of its item.", "yes"},
 		{InvalidOutput, "The block's output breaks its own schema. It is not handed on.", "Report it: it is a fault in the block.", "maybe"},
 		{Internal, "The block failed in a way it does not explain, such as a panic.", "Report it: it is a fault in the block.", "maybe"},
 	}
@@ -93,11 +93,22 @@ type Error struct {
 
 // Item is the outcome of one message of a batch.
 type Item struct {
-	Index     int    `json:"index"`
-	MessageID string `json:"messageId"`
-	// Status is accepted, rejected, unconfirmed (sent, but no answer came: it may or may not have been accepted) or unsent.
-	Status string `json:"status"`
+	Index     int        `json:"index"`
+	MessageID string     `json:"messageId"`
+	Status    ItemStatus `json:"status"`
 }
+
+// ItemStatus is what became of one message.
+type ItemStatus string
+
+// What can become of a message.
+const (
+	ItemAccepted ItemStatus = "accepted"
+	ItemRejected ItemStatus = "rejected"
+	// ItemUnconfirmed was sent, but no answer settles whether it was accepted.
+	ItemUnconfirmed ItemStatus = "unconfirmed"
+	ItemUnsent      ItemStatus = "unsent"
+)
 
 // Error returns the block's id and the message as one line of plain text: what an input smuggles into it, such as a line break in a
 // parameter's name, is escaped.

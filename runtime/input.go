@@ -15,8 +15,8 @@ type Input interface {
 // Map is an input as Go values. It is read, never changed. A json.Number or json.RawMessage keeps its digits.
 type Map map[string]any
 
-// JSON is an input as the bytes of a JSON object. The runtime passes its values on as they are written. The bytes must not
-// change during the invocation.
+// JSON is an input as the bytes of a JSON object. Free-form values are passed on as they are written; what is normalised is
+// said in docs/architecture.md: blanks, times, and JSON given as text. The bytes must not change during the invocation.
 type JSON []byte
 
 func (m Map) open(limits rawjson.Limits) (rawjson.Object, error) {

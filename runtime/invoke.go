@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -207,16 +208,17 @@ func contextError(err error, consequence string) *Error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return &Error{Code: DeadlineExceeded, Message: "was ended by its deadline, " + consequence, Retryable: true, Err: err}
 	}
-	return &Error{Code: Canceled, Message: "was canceled, " + consequence, Err: err}
+	return &Error{Code: Canceled, Message: "was canceled, " + consequence, Retryable: true, Err: err}
 }
 
 // failed completes an error on its way out.
 func (inv *invocation) failed(err error) *Error {
 	inv.finish()
-	e := AsError(err)
+	e := *AsError(err) // a copy: an executor may return the same error to many invocations
+	e.Violations = slices.Clone(e.Violations)
 	e.Block, e.Receipt = inv.receipt.Block, inv.receipt
-	inv.redactor.error(e)
-	return e
+	inv.redactor.error(&e)
+	return &e
 }
 
 func (inv *invocation) finish() {

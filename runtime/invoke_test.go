@@ -9,7 +9,10 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"strings"
+	"sync"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/go-resty/resty/v2"
@@ -265,4 +268,46 @@ func TestErrorJSON(t *testing.T) {
 		documented[c.Code] = true
 	}
 	require.Len(t, documented, 16, "a code added to the list belongs into Codes as well")
+}
+
+// An executor may return one and the same error to many invocations, which each get their own receipt.
+func TestSentinelErrorsAreCopied(t *testing.T) {
+	sentinel := &runtime.Error{Code: runtime.Rejected, Message: "failed: no"}
+	rt := start(t, func(context.Context, *runtime.Call, board) (any, error) { return nil, sentinel })
+	var group sync.WaitGroup
+	receipts := make(chan *runtime.Receipt, 32)
+	for range cap(receipts) {
+		group.Go(func() {
+			_, err := rt.Invoke(context.Background(), "toy_post", good)
+			receipts <- runtime.AsError(err).Receipt
+		})
+	}
+	group.Wait()
+	close(receipts)
+	seen := map[string]bool{}
+	for r := range receipts {
+		seen[r.InvocationID] = true
+	}
+	require.Len(t, seen, cap(receipts))
+	require.Nil(t, sentinel.Receipt)
+}
+
+func TestPointerToASource(t *testing.T) {
+	rt := start(t, echo, runtime.Source("pointer", &board{}))
+	_, err := rt.Invoke(t.Context(), "toy_post", good, runtime.ToSource("pointer"))
+	require.NoError(t, err)
+}
+
+// jsonschema cannot reckon with such a number, and panics.
+func TestEnormousExponent(t *testing.T) {
+	whole := strings.Replace(toyManifest, "times: {type: number", "times: {type: integer", 1)
+	manifests, err := schemas.Load(fstest.MapFS{"toy.yaml": {Data: []byte(whole)}})
+	require.NoError(t, err)
+	reg := registry.New()
+	reg.MustRegister(runtime.Define(manifests[0], echo))
+	rt, err := runtime.New(reg, runtime.Source("main", board{}))
+	require.NoError(t, err)
+	_, err = rt.Invoke(t.Context(), "toy_post", runtime.JSON(`{"title":"x","times":1e10000000}`))
+	require.Equal(t, runtime.InvalidInput, asError(t, err).Code)
+	require.ErrorContains(t, err, "too large to be judged")
 }

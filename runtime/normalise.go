@@ -107,6 +107,9 @@ func (n *normaliser) text(value json.RawMessage, text string, f *schemas.Field, 
 		return value, true
 	case f.Format == "date-time":
 		if t, err := isotime.Parse(text); err == nil {
+			if !isotime.HasZone(text) {
+				n.receipt.Warn(at, "timestamp_zone_assumed", "names no zone and was taken as UTC: "+text)
+			}
 			return rawjson.Quote(isotime.Format(t)), true
 		}
 	}

@@ -21,7 +21,7 @@ func TestNormalisation(t *testing.T) {
 		{"JSON as text", `{"title":"Hi","body":" {\"a\": 1.10} "}`, `{"title":"Hi","body":{"a": 1.10}}`},
 		{"a list as text", `{"title":"Hi","lines":"[{\"text\":\"a\"}]"}`, `{"title":"Hi","lines":[{"text":"a"}]}`},
 		{"times", `{"title":"Hi","when":"2026-01-31 10:30:00,5+01:00"}`, `{"title":"Hi","when":"2026-01-31T09:30:00.500Z"}`},
-		{"inside lists as well", `{"title":"Hi","lines":[{"text":"a","at":"2026-01-31","extra":null,"more":null}]}`, `{"title":"Hi","lines":[{"text":"a","at":"2026-01-31T00:00:00.000Z","more":null}]}`},
+		{"inside lists as well", `{"title":"Hi","lines":[{"text":"a","at":"20260131T0100+01","extra":null,"more":null}]}`, `{"title":"Hi","lines":[{"text":"a","at":"2026-01-31T00:00:00.000Z","more":null}]}`},
 		{"untouched bytes inside lists", `{"title":"Hi","lines":[ {"text" : "a"} ]}`, `{"title":"Hi","lines":[ {"text" : "a"} ]}`},
 		{"a word in angle brackets is no reference", `{"title":"<div>","body":{"a":"<b>"}}`, `{"title":"<div>","body":{"a":"<b>"}}`},
 		{"an address in angle brackets is none", `{"title":"<ada@example.com>"}`, `{"title":"<ada@example.com>"}`},
@@ -99,6 +99,16 @@ func TestReferencesInsideAreWarnedOf(t *testing.T) {
 		got = append(got, w.Path)
 	}
 	require.Equal(t, []string{"/title", "/body/a/0", "/body/a/1/b", "/lines/0/extra/q"}, got)
+}
+
+func TestTimesWithoutAZoneAreWarnedOf(t *testing.T) {
+	rt := start(t, echo)
+	res, err := rt.Invoke(t.Context(), "toy_post", runtime.JSON(`{"title":"x","when":"2026-01-31 09:30"}`))
+	require.NoError(t, err)
+	require.Equal(t, `{"seen":{"title":"x","when":"2026-01-31T09:30:00.000Z"}}`, string(res.Output))
+	require.Equal(t, []runtime.Warning{{
+		Path: "/when", Code: "timestamp_zone_assumed", Message: "names no zone and was taken as UTC: 2026-01-31 09:30",
+	}}, res.Receipt.Warnings)
 }
 
 func TestWarningsAreBounded(t *testing.T) {

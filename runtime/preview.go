@@ -22,7 +22,7 @@ type Request struct {
 
 // Preview returns the requests that Invoke would send, and sends nothing. It runs the same code over a transport that records each
 // request and answers 200 with an empty object. Message ids that Invoke would make at random differ from call to call, and
-// times are those of the preview. The receipt tells sizes and warnings.
+// times are those of the preview. The receipt counts the requests and bytes that would be sent, no attempts, and has the warnings.
 func (rt *Runtime) Preview(ctx context.Context, block string, input Input, options ...InvokeOption) ([]Request, *Receipt, error) {
 	if !rt.begin() {
 		return nil, nil, &Error{Code: Closed, Block: block, Message: "was not invoked: the runtime is closed"}
@@ -39,7 +39,7 @@ func (rt *Runtime) Preview(ctx context.Context, block string, input Input, optio
 	if _, err := rt.run(ctx, inv, call); err != nil {
 		return nil, nil, inv.failed(err)
 	}
-	inv.receipt.Accepted = 0
+	inv.receipt.Accepted, inv.receipt.Attempts = 0, 0
 	inv.finish()
 	return recorder.requests, inv.receipt, nil
 }

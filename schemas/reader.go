@@ -230,6 +230,9 @@ func DidYouMean(name string, known []string) string {
 	}
 	best, distance := "", 3
 	for _, k := range known {
+		if len(name) >= 4 && strings.HasSuffix(k, "_"+name) { // track for segment_track
+			return fmt.Sprintf("; did you mean %q?", k)
+		}
 		d := levenshtein.ComputeDistance(plain(name), plain(k))
 		if d < distance && d*2 <= len(k) {
 			best, distance = k, d

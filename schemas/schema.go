@@ -75,7 +75,7 @@ func (s *Schema) Rules() []string { return s.rules }
 // Violations that the caller knows of already join the result; what the schema says of the same places, or of what is inside
 // them, is left out. Values that the schema demands nothing of but their type, such as free-form properties, are not decoded.
 func (s *Schema) Validate(obj rawjson.Object, known ...Violation) []Violation {
-	err := s.compiled.Validate(s.shape.projectObject(obj))
+	err := s.judge(obj)
 	if err == nil && len(known) == 0 {
 		return nil
 	}
@@ -88,10 +88,21 @@ func (s *Schema) Validate(obj rawjson.Object, known ...Violation) []Violation {
 	case errors.As(err, &invalid):
 		e.instance = obj.JSON()
 		e.explain(invalid)
-	case err != nil: // jsonschema gave up, on a schema that loops
+	case err != nil: // jsonschema gave up
 		e.found = append(e.found, ranked{Violation: Violation{Code: "invalid_value", Message: err.Error()}})
 	}
 	return e.sorted()
+}
+
+// judge asks jsonschema. It panics on a number whose exponent is too large to reckon with, which is a reason to refuse the input
+// and none to end the program.
+func (s *Schema) judge(obj rawjson.Object) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = errors.New("must hold no number that is too large to be judged")
+		}
+	}()
+	return s.compiled.Validate(s.shape.projectObject(obj))
 }
 
 func fieldsOf(schema json.RawMessage) []Field {

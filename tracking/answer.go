@@ -23,10 +23,14 @@ type answer struct {
 	location   string
 }
 
-// refused reports a 2xx whose body says otherwise: Segment compatible receivers answer {"ok":false} or list errors.
-// An empty body, or text such as RudderStack's "ok", confirms.
+// refused reports a 2xx whose body says otherwise: Segment compatible receivers answer {"ok":false} or list errors. A page of
+// HTML comes from something else altogether, such as a proxy that wants a login. An empty body, or text such as
+// RudderStack's "ok", confirms.
 func (a *answer) refused() bool {
 	body := bytes.TrimSpace(a.body)
+	if len(body) > 0 && body[0] == '<' {
+		return true
+	}
 	if len(body) == 0 || body[0] != '{' || string(body) == `{"success":true}` || string(body) == `{"success": true}` {
 		return false
 	}

@@ -44,7 +44,6 @@ func TestAnswers(t *testing.T) {
 		"empty":           {reply: reply{status: 204}},
 		"jitsu":           {reply: reply{body: `{"ok":true,"receivedEvents":1,"okEvents":1,"errors":[]}`}},
 		"not quite JSON":  {reply: reply{body: `{"ok":fal`}},
-		"html with 200":   {reply: reply{body: "<html>fine</html>"}},
 		"ok false":        {reply: reply{body: `{"ok":false,"error":"no such stream"}`}, kind: tracking.KindRejected, text: "no such stream"},
 		"success false":   {reply: reply{body: ` {"success": false, "code": "bad", "message": "no"} `}, kind: tracking.KindRejected, text: "bad: no"},
 		"errors":          {reply: reply{body: `{"ok":true,"errors":["first",{"message":"second"},3]}`}, kind: tracking.KindRejected, text: "first: second: 3"},
@@ -52,6 +51,7 @@ func TestAnswers(t *testing.T) {
 		"json error":      {reply: reply{status: 400, body: `{"error":{"code":"x","message":"y"}}`}, kind: tracking.KindRejected, text: "x: y"},
 		"other json":      {reply: reply{status: 400, body: `{"why":1}`}, kind: tracking.KindRejected, text: `{"why":1}`},
 		"html":            {reply: reply{status: 404, body: "<!doctype html>\n<TITLE>Not\nhere</TITLE><p>…"}, kind: tracking.KindRejected, text: "an HTML page: Not here"},
+		"html, but 200":   {reply: reply{body: "<title>Sign in</title>"}, kind: tracking.KindRejected, text: "an HTML page: Sign in"},
 		"html, no title":  {reply: reply{status: 404, body: "<html><body>lots of it"}, kind: tracking.KindRejected, text: "an HTML page"},
 		"controls":        {reply: reply{status: 400, body: "a\x1b[31mb\r\n\x00c\u202ed\xff"}, kind: tracking.KindRejected, text: "a [31mb c d�"},
 		"long":            {reply: reply{status: 400, body: strings.Repeat("ä", 100_000)}, kind: tracking.KindRejected, text: strings.Repeat("ä", 300) + "…"},
@@ -163,7 +163,7 @@ func TestBrokenConnectionLeavesDoubt(t *testing.T) {
 		require.Equal(t, tracking.KindRejected, e.Kind)
 	})
 	for code, want := range map[int]tracking.Status{
-		500: tracking.Rejected, 503: tracking.Rejected, 429: tracking.Rejected, 410: tracking.Rejected,
+		500: tracking.Unconfirmed, 503: tracking.Unconfirmed, 429: tracking.Rejected, 410: tracking.Rejected,
 		408: tracking.Unconfirmed, 460: tracking.Unconfirmed, 502: tracking.Unconfirmed, 504: tracking.Unconfirmed, 522: tracking.Unconfirmed,
 	} {
 		t.Run(http.StatusText(code), func(t *testing.T) {
@@ -237,7 +237,7 @@ func TestTimeLimits(t *testing.T) {
 		require.Less(t, time.Since(start), 5*time.Second)
 		require.Equal(t, tracking.KindCanceled, e.Kind)
 		require.Equal(t, 503, e.Status)
-		require.Equal(t, tracking.Rejected, status)
+		require.Equal(t, tracking.Unconfirmed, status)
 	})
 	t.Run("cancelled before", func(t *testing.T) {
 		r := newReceiver(t)

@@ -21,6 +21,7 @@ type delivery struct {
 
 	mu      sync.Mutex // guards what follows, and ready.report
 	failure *Error     // the first for good
+	panic   any        // of a lane's goroutine
 	failed  chan struct{}
 }
 
@@ -54,10 +55,18 @@ func (c *Client) deliver(t *target, ready *prepared, path string, lanes []lane) 
 func (d *delivery) run(ctx context.Context) (Report, error) {
 	var lanes sync.WaitGroup
 	for _, l := range d.lanes[1:] {
-		lanes.Go(func() { d.runLane(ctx, l) })
+		lanes.Go(func() {
+			defer d.catch()
+			d.runLane(ctx, l)
+		})
 	}
-	d.runLane(ctx, d.lanes[0]) // a lone message starts no goroutine
-	lanes.Wait()
+	func() {
+		defer lanes.Wait()         // also when this lane panics
+		d.runLane(ctx, d.lanes[0]) // a lone message starts no goroutine
+	}()
+	if d.panic != nil {
+		panic(d.panic)
+	}
 	report := d.ready.report
 	if d.failure == nil {
 		return report, nil
@@ -67,6 +76,15 @@ func (d *delivery) run(ctx context.Context) (Report, error) {
 		d.failure.ending = "nothing was sent"
 	}
 	return report, d.failure
+}
+
+// catch keeps the panic of a lane, such as one in the caller's transport, for the goroutine of the caller, who may recover it.
+func (d *delivery) catch() {
+	if p := recover(); p != nil {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.panic = p
+	}
 }
 
 func (d *delivery) runLane(ctx context.Context, l []*parcel) {

@@ -46,7 +46,7 @@ func TestMessagesOnTheWire(t *testing.T) {
 		`{"type":"screen","anonymousId":"a","name":"Home"}`:                                          `"type":"screen","anonymousId":"a","name":"Home"` + bare + tail("screen"),
 		`{"type":"alias","userId":"new","previousId":"old"}`:                                         `"type":"alias","userId":"new","previousId":"old"` + bare + tail("alias"),
 		`{"type":"group","groupId":"g","userId":"u","traits":{}}`:                                    `"type":"group","groupId":"g","userId":"u","traits":{}` + bare + tail("group"),
-		`{"type":"identify","userId":"u","messageId":"m","timestamp":"2024-01-02T03:04:05.6+02:00"}`: `"type":"identify","userId":"u","messageId":"m","timestamp":"2024-01-02T03:04:05.6+02:00"` + bare + `}`,
+		`{"type":"identify","userId":"u","messageId":"m","timestamp":"2024-01-02T03:04:05.6+02:00"}`: `"type":"identify","userId":"u","messageId":"m","timestamp":"2024-01-02T01:04:05.600Z"` + bare + `}`,
 		// Other spellings of a time become the one that Segment documents.
 		`{"type":"identify","userId":"u","messageId":"m","timestamp":"20240102T030405Z"}`: `"type":"identify","userId":"u","messageId":"m","timestamp":"2024-01-02T03:04:05.000Z"` + bare + `}`,
 		// The library joins the caller's context, unless there is one.

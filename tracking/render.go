@@ -139,8 +139,7 @@ func (w *writer) add(name string, value json.RawMessage) {
 	w.buf = append(w.buf, value...)
 }
 
-// timestamp keeps what RFC 3339 allows as written, and rewrites other forms of ISO 8601 into it: how Segment reads those is
-// not documented.
+// timestamp writes any form of ISO 8601 as Segment keeps times: UTC, milliseconds.
 func (w *writer) timestamp(pointer string, value json.RawMessage) json.RawMessage {
 	text, ok := rawjson.Text(value)
 	t, err := isotime.Parse(text)
@@ -148,12 +147,8 @@ func (w *writer) timestamp(pointer string, value json.RawMessage) json.RawMessag
 		w.refuse(pointer, CodeTimestampInvalid, isotime.ErrFormat.Error(), value)
 		return value
 	}
-	zoned := namesZone(text)
-	if !zoned {
+	if !isotime.HasZone(text) {
 		w.warn(pointer, WarnZoneAssumed, "names no zone and is taken as UTC: "+text)
-	}
-	if zoned && isRFC3339(text) {
-		return value
 	}
 	return rawjson.Quote(isotime.Format(t))
 }

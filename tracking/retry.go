@@ -97,13 +97,13 @@ func judge(status int) verdict {
 	return verdictFinal
 }
 
-// inDoubt tells whether a receiver that answers so may have taken the request all the same: these come from
-// gateways, or from a receiver that ran out of time.
+// inDoubt tells whether a receiver that answers so may have taken the request all the same: it ran out of time or failed
+// on the way, or a gateway in front of it says so after having passed the request on.
 func inDoubt(status int) bool {
 	switch status {
 	case 408, 460:
 		return true
-	case 500, 501, 503, 505, 511:
+	case 501, 505, 511:
 		return false
 	}
 	return status >= 500 || status < 200

@@ -30,7 +30,8 @@ A failed invocation returns one error. In Go it is a ` + "`*runtime.Error`" + `;
 ` + "```" + `
 
 Where they apply it also has ` + "`status`, `retryAfterSeconds`, `items` (the outcome of each message of a batch) and `receipt`" + `. The codes
-are stable; the texts may change. A ` + "`path`" + ` is a JSON Pointer (RFC 6901) into the input, empty for the input as a whole.
+are stable; the texts may change. A ` + "`path`" + ` is a JSON Pointer (RFC 6901) into the input, empty for the input as a whole, which the
+command line shows as ` + "`/`" + `.
 
 ## Error codes
 

@@ -5,9 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"slices"
 	"strings"
 
+	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/registry"
 	"github.com/aacflow/segment-blocks/schemas"
 	"github.com/aacflow/segment-blocks/tracking"
@@ -35,7 +35,7 @@ func page(e registry.Entry) []byte {
 	for _, r := range e.Rules {
 		fmt.Fprintf(&b, "- %s.\n", r)
 	}
-	b.WriteString("- A `json` parameter takes an object" + listToo(e.Input) + ", or a text that holds one.\n")
+	b.WriteString("- " + jsonRule(e.Input) + " Each may also be a text that holds it.\n")
 	b.WriteString("- An empty text and `null` count as not given. A parameter that does not exist is refused.\n")
 	b.WriteString("- A parameter that is still a `{{VARIABLE}}` or a `<block.field>` is refused.\n\n")
 	b.WriteString("### Limits\n\n")
@@ -56,7 +56,7 @@ func page(e registry.Entry) []byte {
 	for _, x := range e.Refused {
 		fmt.Fprintf(&b, "%s:\n\n```json\n%s\n```\n\n| Path | Code |\n| ---- | ---- |\n", x.Title, indent(x.Input))
 		for _, v := range x.Violations {
-			fmt.Fprintf(&b, "| `%s` | `%s` |\n", or(v.Path, "/"), v.Code)
+			fmt.Fprintf(&b, "| `%s` | `%s` |\n", or(v.Path, "(all of it)"), v.Code)
 		}
 		b.WriteString("\n")
 	}
@@ -81,7 +81,7 @@ func nested(b *bytes.Buffer, fields []schemas.Field) {
 		if len(f.Fields) == 0 {
 			continue
 		}
-		fmt.Fprintf(b, "### Objects in `%s`\n\n| Field | Type | Description |\n| ----- | ---- | ----------- |\n", f.Name)
+		fmt.Fprintf(b, "### Objects in `%s`\n\nHere `json` means an object, not a text that holds one.\n\n| Field | Type | Description |\n| ----- | ---- | ----------- |\n", f.Name)
 		for _, sub := range f.Fields {
 			if sub.Description != "" {
 				fmt.Fprintf(b, "| `%s` | %s | %s |\n", sub.Name, or(sub.Type, "string"), cell(sub.Description))
@@ -91,11 +91,16 @@ func nested(b *bytes.Buffer, fields []schemas.Field) {
 	}
 }
 
-func listToo(fields []schemas.Field) string {
-	if slices.ContainsFunc(fields, func(f schemas.Field) bool { return slices.Contains(f.Kinds, "array") }) {
-		return " or a list"
+// jsonRule says of each json parameter what JSON it takes.
+func jsonRule(fields []schemas.Field) string {
+	words := map[rawjson.Kind]string{rawjson.ObjectKind: "an object", rawjson.ArrayKind: "a list"}
+	var parts []string
+	for _, f := range fields {
+		if f.Type == "json" {
+			parts = append(parts, fmt.Sprintf("`%s` takes %s", f.Name, words[f.Kinds[0]]))
+		}
 	}
-	return ""
+	return strings.Join(parts, ", ") + "."
 }
 
 func limits(e registry.Entry) []string {
@@ -150,7 +155,7 @@ func needs(e registry.Entry) string {
 			parts = append(parts, strings.Join(choice, " or "))
 		}
 	}
-	return strings.Join(parts, ", ")
+	return strings.Join(parts, ", and ")
 }
 
 // between replaces what stands between the markers in a file.
@@ -168,13 +173,9 @@ func between(path string, content []byte) ([]byte, error) {
 	return []byte(before + begin + "\n" + string(content) + "\n" + end + after), nil
 }
 
-func indent(v any) string {
-	raw, err := json.Marshal(v)
-	if err != nil {
-		return err.Error()
-	}
+func indent(v rawjson.Object) string {
 	var b bytes.Buffer
-	if err := json.Indent(&b, raw, "", "  "); err != nil {
+	if err := json.Indent(&b, v.JSON(), "", "  "); err != nil {
 		return err.Error()
 	}
 	return b.String()

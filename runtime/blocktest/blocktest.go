@@ -3,7 +3,10 @@
 //	func TestBlocks(t *testing.T) {
 //		blocktest.Run(t, blocktest.Driver{
 //			Register: blocks.Register,
-//			Source:   func(url string) any { return tracking.Source{WriteKey: blocktest.Secret, Endpoint: url} },
+//			Source: func(url string) any {
+//				retry := tracking.RetryPolicy{MaxRetries: 1, BaseDelay: time.Millisecond}
+//				return tracking.Source{WriteKey: blocktest.Secret, Endpoint: url, Retry: retry}
+//			},
 //		})
 //	}
 //
@@ -11,6 +14,10 @@
 // examples hold, each refusal gives the violations that the manifest promises, each parameter refuses the wrong type and each
 // rule names its place, outputs keep their schema, an invocation id makes a repeat recognisable, cancelling works, a failing
 // receiver becomes an error with a code, no goroutine is left, and the credential shows up nowhere.
+//
+// A block must fill in its receipt: Endpoint, Attempts, and MessageIDs that are derived from the invocation id. Of its errors the kit
+// expects runtime.Rejected for a receiver that answers 400 or redirects, runtime.Unauthorized for 401, and runtime.Unavailable, retryable,
+// for one that keeps answering 500; each with the status.
 package blocktest
 
 import (
@@ -155,8 +162,8 @@ func (k *kit) examples(t *testing.T) {
 		require.JSONEq(t, string(x.Output.JSON()), string(res.Output), x.Title)
 		require.Empty(t, k.manifest.Output.Validate(rawjson.OpenObject(res.Output)), x.Title)
 		require.Equal(t, b.requests.Load()-requests, int64(res.Receipt.Attempts), "the receipt must count the attempts: %s", x.Title)
-		require.NotZero(t, res.Receipt.Attempts, x.Title)
-		require.NotEmpty(t, res.Receipt.Endpoint, x.Title)
+		require.NotZero(t, res.Receipt.Attempts, "the block must count its attempts in the receipt: %s", x.Title)
+		require.NotEmpty(t, res.Receipt.Endpoint, "the block must name its endpoint in the receipt: %s", x.Title)
 		require.NotEmpty(t, res.Receipt.InvocationID, x.Title)
 
 		var asMap map[string]any
@@ -234,7 +241,7 @@ func (k *kit) invocationID(t *testing.T) {
 	ids := func(options ...runtime.InvokeOption) []string {
 		res, err := b.invoke(t.Context(), k.manifest.ID, runtime.JSON(k.good().JSON()), options...)
 		require.NoError(t, err)
-		require.NotEmpty(t, res.Receipt.MessageIDs)
+		require.NotEmpty(t, res.Receipt.MessageIDs, "the block must put the ids of its messages into the receipt")
 		return res.Receipt.MessageIDs
 	}
 	first := ids(runtime.InvocationID("run-7/node-3/0"))

@@ -30,7 +30,11 @@ Events are shown as they arrive, one line each on stderr, with what Segment woul
 answers as Segment does, 200 to almost everything; in the mode strict it answers 4xx with Segment's own discard code.
 
 Everything that was received can be asked for over HTTP below /emulator/v1/: events, discards, requests, stats, and
-stream. A POST to /emulator/v1/faults makes the next requests fail, to see what a client does then.
+stream. A POST to /emulator/v1/faults makes the next requests fail, to see what a client does then, such as two that get a
+503 and one whose answer is lost after it was stored:
+
+  curl -X POST http://127.0.0.1:4010/emulator/v1/faults -H 'Content-Type: application/json' \
+    -d '[{"status": 503, "times": 2}, {"reset": true, "store": true}]'
 
 The events are kept in memory, the last 10,000 of them; --log also appends them to a file and loads them from it again.
 Off this machine's own addresses the API below /emulator/v1/ demands a token, which is printed at the start.`,

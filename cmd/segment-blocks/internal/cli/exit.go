@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"strings"
 
 	"github.com/aacflow/segment-blocks/runtime"
 	"github.com/aacflow/segment-blocks/tracking"
@@ -35,7 +36,7 @@ func exitCodes() []struct {
 		{exitUsage, "the command line, the configuration or the input is not valid; nothing was sent"},
 		{exitRejected, "the receiver refused what was sent, and would again"},
 		{exitCredentials, "there is no write key, or the receiver refuses it"},
-		{exitUnreachable, "no answer, a rate limit, or the time was up, after all retries; the same command may succeed later"},
+		{exitUnreachable, "no answer, a rate limit, or the time was up, after all retries; may succeed later"},
 		{exitPartial, "some messages of a batch were accepted and others not; the error says which"},
 		{exitInterrupted, "it was interrupted (Ctrl-C, SIGTERM); an emulator that is interrupted ends with 0"},
 	}
@@ -71,5 +72,9 @@ func sourceFailure(err error) error {
 	if errors.As(err, &own) && own.Kind == tracking.KindCredentialMissing {
 		return &failure{exitCredentials, string(runtime.MissingCredential), err.Error(), err}
 	}
-	return &failure{exitUsage, string(runtime.UnknownSource), err.Error(), err}
+	message := strings.TrimPrefix(err.Error(), "new runtime: ")
+	if strings.Contains(message, "must use https") {
+		message += "; SEGMENT_ALLOW_INSECURE=true or the source's allowInsecure allows it"
+	}
+	return &failure{exitUsage, string(runtime.UnknownSource), message, err}
 }

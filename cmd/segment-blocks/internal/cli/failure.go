@@ -175,11 +175,11 @@ func writeItems(w io.Writer, e *runtime.Error) {
 	left := 0
 	for _, item := range e.Items {
 		switch {
-		case item.Status == "accepted":
+		case item.Status == runtime.ItemAccepted:
 		case len(rows) == most:
 			left++
 		default:
-			rows = append(rows, []string{fmt.Sprintf("message %d", item.Index), item.Status, item.MessageID})
+			rows = append(rows, []string{fmt.Sprintf("message %d", item.Index), string(item.Status), item.MessageID})
 		}
 	}
 	writeTable(w, rows)

@@ -38,7 +38,7 @@ func (p *Program) readInput(ctx context.Context, cmd *cobra.Command, value strin
 	name, isFile := strings.CutPrefix(value, "@")
 	switch {
 	case !isFile:
-		return input{json: withoutMark([]byte(value))}, nil
+		return inline(value)
 	case name == "":
 		return input{}, usage("--input @ must name a file, or be @- for stdin")
 	case name == "-":
@@ -50,6 +50,19 @@ func (p *Program) readInput(ctx context.Context, cmd *cobra.Command, value strin
 	}
 	defer func() { _ = f.Close() }()
 	return readAll(f, name)
+}
+
+// inline takes the JSON off the command line, and tells whoever forgot the @.
+func inline(value string) (input, error) {
+	if value == "-" {
+		return input{}, usage("--input - is no JSON; did you mean @-, which reads stdin?")
+	}
+	if !strings.ContainsAny(value, "{}[]\"") {
+		if _, err := os.Stat(value); err == nil {
+			return input{}, usage("--input %[1]s is no JSON; did you mean @%[1]s, which reads the file?", value)
+		}
+	}
+	return input{json: withoutMark([]byte(value))}, nil
 }
 
 // readStdin can be interrupted, which a plain read cannot.

@@ -16,19 +16,20 @@ func newRun(p *Program) *cobra.Command {
 		Short: "Invoke a block and print its output",
 		Long: `Invoke a block: check the input, send it, and print the block's output.
 
-The input is passed on byte by byte. What Segment would answer 200 to and drop is refused before anything is sent, with
-everything that is wrong at once.
+Free-form values such as properties are passed on as they are written, every digit of a number. What Segment would
+answer 200 to and drop is refused before anything is sent, with everything that is wrong at once.
 
 Events go to the source that is configured. Without one they go to an emulator inside this process, and the command
 says so. Segment confirms receipt, not delivery to destinations; so does this command.
 
-Give the invocation an id where the same input may be sent again, such as in a job that is retried: with the same id,
-the same write key and the same input, the messages keep their ids, and Segment counts them once.
+Give the invocation an id where the same input may be sent again, such as in a job that is retried: with the same id and
+write key the messages keep their ids, and Segment counts them once. Another input needs another id, or Segment takes its
+messages for repeats and drops them.
 
 On a terminal the output is text; elsewhere it is one JSON document. See segment-blocks help output.`,
 		Example: `  segment-blocks run segment_track --input '{"event": "Order Completed", "userId": "u-42"}'
   segment-blocks run segment_track --input @order-completed.json --receipt
-  segment-blocks run segment_batch --input @- --invocation-id nightly-import < batch.json
+  segment-blocks run segment_batch --input @- --invocation-id import-2026-01-31 < batch.json
   segment-blocks run segment_track --source prod --timeout 30s --input @order-completed.json`,
 		Args:              oneBlock,
 		ValidArgsFunction: p.completeBlock,
@@ -63,6 +64,7 @@ On a terminal the output is text; elsewhere it is one JSON document. See segment
 			return wrapInvocation(err, in)
 		}
 		p.disclose(t, res.Receipt)
+		p.mentionRegion(t)
 		return p.printResult(p.format(s.Output, true), t, res, *receipt)
 	}
 	return cmd
@@ -77,10 +79,17 @@ func (p *Program) knownBlock(id string) error {
 	if _, ok := reg.Lookup(id); !ok {
 		return &runtime.Error{
 			Code: runtime.UnknownBlock, Block: id,
-			Message: "is not a known block" + reg.Suggest(id),
+			Message: "is not a known block" + unknownBlockHint(reg.Suggest(id)),
 		}
 	}
 	return nil
+}
+
+func unknownBlockHint(suggestion string) string {
+	if suggestion == "" {
+		return "; segment-blocks blocks list shows them all"
+	}
+	return suggestion
 }
 
 func (p *Program) printResult(format string, t *target, res *runtime.Result, withReceipt bool) error {

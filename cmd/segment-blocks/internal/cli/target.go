@@ -27,6 +27,7 @@ type target struct {
 	*runtime.Runtime
 	source   string
 	emulator *emulator.Server // nil where it sends elsewhere
+	noRegion bool             // the source says neither region nor endpoint
 }
 
 // registry returns the registry with the blocks. It is made once, on demand: compiling the schemas takes longer than all else that
@@ -50,6 +51,9 @@ func (p *Program) openToSend(s *settings.Settings, in input) (*target, error) {
 		return nil, sourceFailure(err)
 	}
 	if !configured {
+		if in.writeKey() != "" { // somebody means a real source
+			return nil, &failure{exitUsage, codeConfiguration, "the input has a write key, but nothing says where its source is: set SEGMENT_REGION (us or eu) or SEGMENT_ENDPOINT with SEGMENT_WRITE_KEY instead, or configure a source without a key", nil}
+		}
 		return p.openEmulator(s)
 	}
 	key, _, err := s.Key(source)
@@ -108,7 +112,14 @@ func (p *Program) newTarget(name string, source tracking.Source) (*target, error
 	if err != nil {
 		return nil, sourceFailure(err)
 	}
-	return &target{Runtime: rt, source: name}, nil
+	return &target{Runtime: rt, source: name, noRegion: source.Region == "" && source.Endpoint == ""}, nil
+}
+
+// mentionRegion says what a source that names no region comes to. Data sent to the wrong one is lost behind a success.
+func (p *Program) mentionRegion(t *target) {
+	if t.noRegion {
+		p.warn("the source states no region, so this went to the US; a workspace in the EU never sees it: set SEGMENT_REGION or the source's region")
+	}
 }
 
 func (t *target) close() {

@@ -27,7 +27,8 @@ func exitTopic() string {
 	}
 	writeTable(&b, rows)
 	b.WriteString(`
-Only 5 is worth an unchanged second try; 6 and 130 are, with the same --invocation-id, so that nothing is counted twice.
+5, 6 and 130 are worth another try. What was sent may have been accepted all the same, so try again with the --invocation-id
+that the error names, or that the first try was given: then nothing is counted twice.
 doctor ends with the code of the first check that failed; warnings leave it at 0. e2e ends with 0 or 1.`)
 	return b.String()
 }
@@ -93,7 +94,7 @@ stderr: errors, warnings, which emulator is used, what an emulator receives.
   auto  the default: run and preview print text on a terminal and JSON elsewhere, since what reads them there is a
         program; all other commands print text
 
-An error is text on stderr. With json or yaml chosen, not by auto, it is a document instead, the last line on stderr:
+An error is text on stderr. With json or yaml chosen, not by auto, it is a document instead, the last thing on stderr:
 
   {"error":{"code":"invalid_input","message":"…","retryable":false,"violations":[{"path":"/event","code":"…","message":"…"}]}}
 

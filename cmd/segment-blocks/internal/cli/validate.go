@@ -39,7 +39,9 @@ refused.`,
 			return err
 		}
 		defer t.close()
-		err = wrapInvocation(t.Validate(cmd.Context(), args[0], in.json), in)
+		_, receipt, err := t.Preview(cmd.Context(), args[0], in.json)
+		p.printWarnings(receipt)
+		err = wrapInvocation(err, in)
 		var refusal *refused
 		if err != nil && (!errors.As(err, &refusal) || len(refusal.cause.Violations) == 0) {
 			return err

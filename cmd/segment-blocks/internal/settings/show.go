@@ -2,7 +2,10 @@ package settings
 
 import (
 	"fmt"
+	"net/url"
 	"strings"
+
+	"github.com/aacflow/segment-blocks/tracking"
 )
 
 // Value is a setting as it is in force, fit to be shown.
@@ -28,7 +31,11 @@ func (s *Settings) Values() []Value {
 			if !set || strings.HasSuffix(key, ".writeKey") {
 				continue
 			}
-			values = append(values, Value{key, s.merged.Get(key), origin})
+			value := s.merged.Get(key)
+			if setting.Key == "sources.NAME.endpoint" {
+				value = s.shownEndpoint(s.Sources[name], fmt.Sprint(value))
+			}
+			values = append(values, Value{key, value, origin})
 		}
 		values = append(values, s.keyValue(s.Sources[name], at+"writeKey"))
 		if !s.merged.Exists(at+"region") && !s.merged.Exists(at+"endpoint") {
@@ -36,6 +43,19 @@ func (s *Settings) Values() []Value {
 		}
 	}
 	return values
+}
+
+// shownEndpoint leaves out of an endpoint what somebody may have put into it by mistake: a user and password, and the write key.
+func (s *Settings) shownEndpoint(source Source, endpoint string) string {
+	if u, err := url.Parse(endpoint); err != nil || u.User != nil || u.RawQuery != "" {
+		return "(not shown: it holds more than a host and a path)"
+	}
+	if key, _, err := s.Key(source); err == nil {
+		for _, secret := range (tracking.Source{WriteKey: key}).Secrets() {
+			endpoint = strings.ReplaceAll(endpoint, secret, key.Fingerprint())
+		}
+	}
+	return endpoint
 }
 
 // keyValue shows a write key by its fingerprint, wherever the key itself is.

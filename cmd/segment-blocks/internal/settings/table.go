@@ -61,7 +61,7 @@ func SourceTable() []Setting {
 		{"sources.NAME.writeKey", "SEGMENT_WRITE_KEY", "", Text, "", "the write key itself; keep such a file to yourself (chmod 600)"},
 		{"sources.NAME.writeKeyEnv", "", "", Text, "", "the environment variable that holds the write key"},
 		{"sources.NAME.writeKeyFile", "", "", Text, "", "the file that holds the write key, such as a mounted secret"},
-		{"sources.NAME.region", "SEGMENT_REGION", "", Region, "", "us or eu: where Segment keeps the workspace's data; us where nothing is said"},
+		{"sources.NAME.region", "SEGMENT_REGION", "", Region, "", "us or eu: where Segment keeps the workspace's data; us is assumed, with a warning, where nothing is said"},
 		{"sources.NAME.endpoint", "SEGMENT_ENDPOINT", "", URL, "", "base URL of another receiver, in place of a region"},
 		{"sources.NAME.allowInsecure", "SEGMENT_ALLOW_INSECURE", "", Bool, false, "allow plain http to a host that is not this machine"},
 	}
