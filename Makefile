@@ -26,8 +26,10 @@ fuzz: ## run each fuzz target for FUZZTIME (20s)
 bench: ## run the benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
 
-clients: ## prove the emulator with Segment's own clients (needs node, npm and chromium)
+clients: ## prove emulator and MCP with the clients of others (needs node, npm and chromium)
 	cd emulator/clients && npm ci --silent && go test -count=1 ./...
+	cd hosts/mcp/clients && npm ci --silent
+	SEGMENT_BLOCKS_REQUIRE_CLIENTS=1 go test -count=1 ./hosts/mcp
 
 ci: ## everything that CI runs
 	.ci/run

@@ -1,17 +1,24 @@
-// Command gen writes the documentation that is derived from the manifests and the error codes: docs/blocks, docs/errors.md and
-// the block table of the README. Run it with go generate ./docs/gen; a test fails when what it would write is not what is there.
+// Command gen writes the documentation that is derived from the manifests and the error codes: docs/blocks, docs/errors.md,
+// docs/openapi.json and the block table of the README. Run it with go generate ./docs/gen; a test fails when what it would write
+// is not what is there.
 package main
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 
 	"github.com/aacflow/segment-blocks/blocks"
+	"github.com/aacflow/segment-blocks/hosts/rest"
 	"github.com/aacflow/segment-blocks/registry"
 )
 
 //go:generate go run .
+
+// openAPIVersion is what the committed description gives as its version; serve gives that of the program.
+const openAPIVersion = "1.0.0"
 
 func main() {
 	if err := run(filepath.Join("..", "..")); err != nil {
@@ -52,6 +59,9 @@ func generate(root string) (map[string][]byte, error) {
 		files["docs/blocks/"+e.ID+".md"] = page(e)
 	}
 	var err error
+	if files["docs/openapi.json"], err = indented(rest.OpenAPI(reg, openAPIVersion)); err != nil {
+		return nil, err
+	}
 	if files["docs/errors.md"], err = errorsPage(entries); err != nil {
 		return nil, err
 	}
@@ -59,4 +69,14 @@ func generate(root string) (map[string][]byte, error) {
 		return nil, err
 	}
 	return files, nil
+}
+
+// indented makes one line of JSON fit to be compared line by line.
+func indented(raw json.RawMessage) ([]byte, error) {
+	var b bytes.Buffer
+	if err := json.Indent(&b, raw, "", "  "); err != nil {
+		return nil, err
+	}
+	b.WriteByte('\n')
+	return b.Bytes(), nil
 }

@@ -97,7 +97,7 @@ func TestExamples(t *testing.T) {
 		for _, line := range examples(cmd) {
 			t.Run(line, func(t *testing.T) {
 				line := strings.ReplaceAll(line, "http://127.0.0.1:4010", server.URL)
-				if strings.HasPrefix(line, "segment-blocks emulator") {
+				if strings.HasPrefix(line, "segment-blocks emulator") || strings.Contains(line, "segment-blocks serve") {
 					serveExample(t, dir, line)
 					return
 				}
@@ -162,7 +162,8 @@ func serveExample(t *testing.T, dir, line string) {
 		line += " --addr 127.0.0.1:0"
 	}
 	var out lockedBuffer
-	cmd := shell(t, dir, "exec "+line)
+	line = strings.ReplaceAll(line, ":8787", ":0")
+	cmd := shell(t, dir, "exec env "+line)
 	cmd.Stdout, cmd.Stderr = &out, &out
 	require.NoError(t, cmd.Start())
 	require.Eventually(t, func() bool { return strings.Contains(out.String(), "Ctrl-C") }, 5*time.Second, 10*time.Millisecond)

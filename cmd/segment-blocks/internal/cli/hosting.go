@@ -1,0 +1,81 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
+	"github.com/aacflow/segment-blocks/emulator"
+	"github.com/aacflow/segment-blocks/registry"
+	"github.com/aacflow/segment-blocks/runtime"
+	"github.com/aacflow/segment-blocks/tracking"
+)
+
+// hosting is what the commands that serve others run on: a runtime with every configured source, the chosen one first.
+type hosting struct {
+	*runtime.Runtime
+	registry *registry.Registry
+	names    []string
+	target   string           // where the chosen source sends
+	emulator *emulator.Server // nil where a source is configured
+}
+
+// openToHost returns a runtime for many invocations. Without a configured source it sends to an emulator in this process.
+func (p *Program) openToHost(s *settings.Settings) (*hosting, error) {
+	reg, err := p.registry()
+	if err != nil {
+		return nil, err
+	}
+	h := &hosting{registry: reg}
+	chosen, configured, err := s.Chosen()
+	if err != nil {
+		return nil, sourceFailure(err)
+	}
+	var options []runtime.Option
+	add := func(name string, source tracking.Source) {
+		h.names = append(h.names, name)
+		options = append(options, runtime.Source(name, source))
+	}
+	if configured {
+		names := slices.DeleteFunc(s.Names(), func(name string) bool { return name == chosen.Name })
+		for _, name := range append([]string{chosen.Name}, names...) {
+			source := s.Sources[name]
+			key, _, err := s.Key(source)
+			if err != nil && name == chosen.Name {
+				p.warn("%s; each invocation must bring one", err)
+			}
+			add(name, s.Tracking(source, key))
+		}
+		if h.target, err = s.Tracking(chosen, "").URL(); err != nil {
+			return nil, sourceFailure(err)
+		}
+	} else {
+		if h.emulator, err = emulator.Start(); err != nil {
+			return nil, failed("cannot start the emulator: %w", err)
+		}
+		h.target = h.emulator.URL
+		add("emulator", tracking.Source{WriteKey: emulatorKey, Endpoint: h.emulator.URL, Retry: s.RetryPolicy()})
+	}
+	if h.Runtime, err = runtime.New(reg, options...); err != nil {
+		return nil, errors.Join(sourceFailure(err), h.closeEmulator(context.Background()))
+	}
+	return h, nil
+}
+
+// close lets the invocations under way end, for as long as ctx allows.
+func (h *hosting) close(ctx context.Context) error {
+	err := h.Close(ctx)
+	// The emulator has streams that only end with it, whatever became of the rest.
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	return errors.Join(err, h.closeEmulator(last))
+}
+
+func (h *hosting) closeEmulator(ctx context.Context) error {
+	if h.emulator == nil {
+		return nil
+	}
+	return h.emulator.Close(ctx)
+}

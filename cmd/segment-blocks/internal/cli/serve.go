@@ -1,0 +1,225 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/aacflow/segment-blocks/blocks"
+	"github.com/aacflow/segment-blocks/hosts/guard"
+	"github.com/aacflow/segment-blocks/hosts/mcp"
+	"github.com/aacflow/segment-blocks/hosts/rest"
+)
+
+type serveFlags struct {
+	addr, tokenFile, logFormat string
+	hosts, origins             []string
+	drain                      time.Duration
+	quiet                      bool
+}
+
+const tokenVariable = "SEGMENT_BLOCKS_TOKEN"
+
+func newServe(p *Program) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Serve the blocks to other programs, over REST and MCP",
+		Long: `Serve the blocks until interrupted, so that any workflow engine or agent can list and invoke them:
+
+  /v1/blocks      REST: the catalog, and invoke, preview and validate for each block
+  /openapi.json   the description of it, OpenAPI 3.1
+  /mcp            MCP over streamable HTTP; /mcp/NAME for each configured source, /mcp/NAME/agent for the schemas that models like
+  /healthz        200 while the process lives; /readyz: 200 while it takes requests
+
+Without a configured source events go to an emulator inside this process, and none is real.
+
+It listens on this machine only, unless --addr says otherwise; then it needs a token, which clients send as
+Authorization: Bearer TOKEN. The token comes from ` + tokenVariable + ` or a file, never from the command line. Web pages of other
+origins and requests under other host names are refused unless they are allowed.
+
+An interrupt ends it: no new request is taken, and those under way may end within --drain.`,
+		Example: `  segment-blocks serve
+  segment-blocks serve --config segment-blocks.yaml --log json
+  ` + tokenVariable + `=a-token-of-at-least-16-characters segment-blocks serve --addr 0.0.0.0:8787 --allow-host blocks.example.com`,
+		Args: noArguments,
+	}
+	var f serveFlags
+	cmd.Flags().StringVar(&f.addr, "addr", "127.0.0.1:8787", "address to listen on; port 0 takes a free one")
+	cmd.Flags().StringVar(&f.tokenFile, "token-file", "", "file with the token that clients must send")
+	cmd.Flags().StringSliceVar(&f.hosts, "allow-host", nil, "further host names that it may be asked under")
+	cmd.Flags().StringSliceVar(&f.origins, "allow-origin", nil, "origins of web pages that may send requests, such as https://app.example.com")
+	cmd.Flags().StringVar(&f.logFormat, "log", "text", "how requests are logged on stderr: text or json")
+	cmd.Flags().DurationVar(&f.drain, "drain", 30*time.Second, "how long requests under way may take after an interrupt")
+	cmd.Flags().BoolVar(&f.quiet, "quiet", false, "log no requests")
+	_ = cmd.RegisterFlagCompletionFunc("log", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
+	addSource(p, cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		s, err := p.load(cmd)
+		if err != nil {
+			return err
+		}
+		logger, err := p.logger(f)
+		if err != nil {
+			return err
+		}
+		tokens, err := p.tokens(f.tokenFile)
+		if err != nil {
+			return err
+		}
+		g, err := guard.New(guard.Config{
+			Tokens: tokens, Hosts: f.hosts, Origins: f.origins, Logger: logger, Open: []string{"/healthz", "/readyz"},
+		})
+		if err != nil {
+			return usage("%w", err)
+		}
+		ln, err := g.Listen(cmd.Context(), f.addr)
+		if err != nil {
+			return listenFailure(err, len(tokens) > 0)
+		}
+		h, err := p.openToHost(s)
+		if err != nil {
+			return errors.Join(err, ln.Close())
+		}
+		return p.serve(cmd.Context(), ln, g, h, f, p.format(s.Output, false))
+	}
+	return cmd
+}
+
+// serve answers until ctx ends, and then drains.
+func (p *Program) serve(ctx context.Context, ln net.Listener, g *guard.Guard, h *hosting, f serveFlags, format string) error {
+	var draining atomic.Bool
+	handler, err := routes(h, &draining)
+	if err != nil {
+		return errors.Join(failed("%w", err), ln.Close(), h.close(ctx))
+	}
+	if err := p.announceServe(ln.Addr(), h, format); err != nil {
+		return errors.Join(err, ln.Close(), h.close(ctx))
+	}
+	server := g.Server(handler)
+	stopped := make(chan error, 1)
+	go func() { stopped <- server.Serve(ln) }()
+	select {
+	case err = <-stopped: // it could not go on
+	case <-ctx.Done():
+		draining.Store(true)
+		p.note("stopping: requests under way have %s", f.drain)
+	}
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), f.drain)
+	defer cancel()
+	shutdown := server.Shutdown(last)
+	closed := h.close(last)
+	if err != nil && !errors.Is(err, http.ErrServerClosed) {
+		return failed("%w", err)
+	}
+	if err := errors.Join(shutdown, closed); err != nil {
+		return failed("requests were cut off: %w", errors.Join(err, server.Close()))
+	}
+	p.note("stopped: every request has been answered")
+	return nil
+}
+
+func routes(h *hosting, draining *atomic.Bool) (http.Handler, error) {
+	tools, err := mcp.New(h.Runtime, h.registry, mcp.Sources(h.names...), mcp.Version(blocks.Version()), mcp.HostChecked())
+	if err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/mcp", tools)
+	mux.Handle("/mcp/", tools)
+	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { health(w, http.StatusOK, "ok") })
+	mux.HandleFunc("/readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if draining.Load() {
+			health(w, http.StatusServiceUnavailable, "stopping")
+			return
+		}
+		health(w, http.StatusOK, "ready")
+	})
+	mux.Handle("/", rest.New(h.Runtime, h.registry, rest.Version(blocks.Version())))
+	return mux, nil
+}
+
+func health(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(`{"status":"` + text + `"}` + "\n"))
+}
+
+// announceServe prints where the server is. The lines are data: a script waits for them.
+func (p *Program) announceServe(addr net.Addr, h *hosting, format string) error {
+	url := "http://" + reachable(addr)
+	if format != "text" {
+		return p.write(format, struct {
+			URL     string   `json:"url"`
+			REST    string   `json:"rest"`
+			OpenAPI string   `json:"openapi"`
+			MCP     string   `json:"mcp"`
+			Sources []string `json:"sources"`
+			Target  string   `json:"target"`
+			Real    bool     `json:"real"`
+		}{url, url + "/v1/blocks", url + "/openapi.json", url + "/mcp", h.names, h.target, h.emulator == nil})
+	}
+	target := h.target + ", events are real"
+	if h.emulator != nil {
+		target = h.target + ", an emulator inside this process: no event is real"
+	}
+	rows := [][]string{
+		{"REST", url + "/v1/blocks"},
+		{"OpenAPI", url + "/openapi.json"},
+		{"MCP", url + "/mcp"},
+		{"target", target},
+	}
+	if h.emulator != nil {
+		rows = append(rows, []string{"look at", h.emulator.URL + "/emulator/v1/events"})
+	} else {
+		rows = append(rows, []string{"sources", strings.Join(h.names, ", ")})
+	}
+	writeln(p.stdout, "the blocks are being served")
+	writeTable(p.stdout, rows)
+	writeln(p.stderr, "Ctrl-C stops it")
+	return nil
+}
+
+func (p *Program) logger(f serveFlags) (*slog.Logger, error) {
+	switch {
+	case f.logFormat != "text" && f.logFormat != "json":
+		return nil, usage("log must be text or json: %q", f.logFormat)
+	case f.quiet:
+		return slog.New(slog.DiscardHandler), nil
+	case f.logFormat == "json":
+		return slog.New(slog.NewJSONHandler(p.stderr, nil)), nil
+	}
+	return slog.New(slog.NewTextHandler(p.stderr, nil)), nil
+}
+
+// tokens reads the tokens that clients may send: several where one is being replaced, separated by commas or lines.
+func (p *Program) tokens(file string) ([]string, error) {
+	text := p.variable(tokenVariable)
+	if file != "" {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			return nil, usage("cannot read the token: %w", err)
+		}
+		text = string(data)
+	}
+	tokens := strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == '\n' || r == '\r' || r == ' ' })
+	if file != "" && len(tokens) == 0 {
+		return nil, usage("the token file is empty: %s", file)
+	}
+	return tokens, nil
+}
+
+func listenFailure(err error, hasToken bool) error {
+	var op *net.OpError
+	if !hasToken && !errors.As(err, &op) {
+		return usage("%w; set %s", err, tokenVariable)
+	}
+	return failed("%w", err)
+}

@@ -1,0 +1,155 @@
+// Package guard stands in front of a local HTTP server: it lets in who may come in, bounds what they can cost, and keeps what happens
+// inside out of answers and logs.
+//
+//	g, err := guard.New(guard.Config{Tokens: tokens, Logger: logger, Open: []string{"/healthz"}})
+//	if err != nil { … }
+//	ln, err := g.Listen(ctx, "127.0.0.1:8787") // off loopback only with a token
+//	if err != nil { … }
+//	err = g.Server(handler).Serve(ln)
+//
+// The zero Config is safe for a server on 127.0.0.1 that no web page may use. It does not answer CORS preflights: a page of
+// another origin may post where it is allowed to, but its browser does not let it read the answer.
+package guard
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"slices"
+	"time"
+)
+
+// The defaults of Config.
+const (
+	// DefaultMaxBody has room for the largest input of a block, and for what stands around it.
+	DefaultMaxBody = 33 << 20
+	// DefaultRate and DefaultBurst do not hinder a workflow host, which is one client however many users it has, and end a loop that
+	// has run wild.
+	DefaultRate  = 500
+	DefaultBurst = 1000
+	// DefaultMaxClients is how many clients the rate limit remembers; it costs about a megabyte.
+	DefaultMaxClients = 10_000
+)
+
+// AnyHost among Config.Hosts lets every Host header pass. It takes a token.
+const AnyHost = "*"
+
+// Config says what a Guard lets pass. The zero value of each field is a safe default.
+type Config struct {
+	// Tokens are the bearer tokens that open the server, each of them 16 visible ASCII characters or more; several, so that
+	// one can be replaced without an interruption. With none, everybody who can reach the listener may come in.
+	Tokens []string
+	// ClientCertificates tells that the listener demands TLS client certificates that it verifies. Then no token is needed off loopback.
+	ClientCertificates bool
+	// Hosts are names, without port, that the server may be asked under beside localhost and the loopback addresses. A web page that
+	// rebinds its own name to this machine is refused because it comes with that name.
+	Hosts []string
+	// Origins are those of web pages (https://app.example.com) that may send requests, beside the server's own and those on loopback.
+	Origins []string
+	// Open are exact paths that need no token and are neither rate limited nor checked for Host and Origin, so that any web page
+	// can reach them: health checks, and nothing that tells more.
+	Open []string
+	// MaxBody is the largest body of a request, in bytes. Default [DefaultMaxBody].
+	MaxBody int64
+	// Rate is how many requests a second one client may make, Burst how many at once. Clients are told apart by remote address,
+	// an IPv6 network of 64 bits being one; behind a proxy all are one. Defaults [DefaultRate] and [DefaultBurst]; a negative
+	// Rate is no limit.
+	Rate  float64
+	Burst int
+	// MaxClients is how many clients are remembered; beyond, the one unseen for longest starts afresh. Default [DefaultMaxClients].
+	MaxClients int
+	// WriteTimeout is how long one write of an answer may take until a client that does not read is cut; streams go on for as long as
+	// their reader keeps up. Default 30 seconds.
+	WriteTimeout time.Duration
+	// Logger gets a line for each request, without query, body or credentials, and panics with their stacks. The default discards them.
+	Logger *slog.Logger
+	// Clock replaces time.Now for the rate limit.
+	Clock func() time.Time
+}
+
+// Guard wraps handlers. It is safe for concurrent use.
+type Guard struct {
+	cfg    Config
+	tokens tokens
+	hosts  hostList
+	limit  *limiter
+}
+
+// New returns a Guard, or an error that says what is wrong with the configuration.
+func New(cfg Config) (*Guard, error) {
+	if cfg.MaxBody == 0 {
+		cfg.MaxBody = DefaultMaxBody
+	}
+	if cfg.WriteTimeout == 0 {
+		cfg.WriteTimeout = 30 * time.Second
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
+	}
+	if cfg.Clock == nil {
+		cfg.Clock = time.Now
+	}
+	g := &Guard{cfg: cfg, limit: newLimiter(cfg)}
+	var err error
+	if g.tokens, err = newTokens(cfg.Tokens); err != nil {
+		return nil, fmt.Errorf("guard: %w", err)
+	}
+	if g.hosts, err = newHostList(cfg.Hosts, cfg.Origins); err != nil {
+		return nil, fmt.Errorf("guard: %w", err)
+	}
+	if g.hosts.any && len(cfg.Tokens) == 0 && !cfg.ClientCertificates {
+		return nil, errors.New(`guard: without a token the hosts must be named: "*"`)
+	}
+	return g, nil
+}
+
+// Wrap returns the handler with everything that the guard checks in front of it. A request that is refused gets a [Problem].
+func (g *Guard) Wrap(next http.Handler) http.Handler {
+	checked := g.recovered(g.checked(next))
+	return Identify(g.logged(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		checked.ServeHTTP(w, r)
+	})))
+}
+
+// checked refuses in the order of what costs least, and asks for the token behind the rate limit so that it cannot be guessed at
+// any speed.
+func (g *Guard) checked(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		refusal := g.tooLarge(r)
+		if refusal == nil && !slices.Contains(g.cfg.Open, r.URL.Path) {
+			refusal = g.refuse(r)
+		}
+		if refusal != nil {
+			if refusal.Status == http.StatusUnauthorized {
+				w.Header().Set("WWW-Authenticate", "Bearer")
+			}
+			refusal.Write(w, r)
+			return
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, g.cfg.MaxBody)
+		next.ServeHTTP(w, r)
+	})
+}
+
+func (g *Guard) refuse(r *http.Request) *Problem {
+	for _, check := range []func(*http.Request) *Problem{g.limit.check, g.hosts.checkHost, g.hosts.checkOrigin, g.tokens.check} {
+		if p := check(r); p != nil {
+			return p
+		}
+	}
+	return nil
+}
+
+// tooLarge refuses a body that says it is. One that does not say is cut while it is read, by http.MaxBytesReader.
+func (g *Guard) tooLarge(r *http.Request) *Problem {
+	if r.ContentLength <= g.cfg.MaxBody {
+		return nil
+	}
+	return &Problem{
+		Status: http.StatusRequestEntityTooLarge, Code: "too_large",
+		Detail: fmt.Sprintf("the body must have %d bytes at most: %d", g.cfg.MaxBody, r.ContentLength),
+	}
+}

@@ -1,0 +1,48 @@
+package guard
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"runtime"
+	"runtime/debug"
+)
+
+// recovered answers a panic with a problem that tells nothing of it, or cuts the connection where an answer has begun: half of one
+// must not pass for a whole.
+func (g *Guard) recovered(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer g.rescue(w, r)
+		next.ServeHTTP(w, r)
+	})
+}
+
+func (g *Guard) rescue(w http.ResponseWriter, r *http.Request) {
+	p := recover()
+	if p == nil {
+		return
+	}
+	if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+		panic(p)
+	}
+	g.cfg.Logger.ErrorContext(r.Context(), "handler panicked",
+		"requestId", RequestID(r.Context()), "panic", describe(p), "stack", string(debug.Stack()))
+	if rec, ok := w.(*recorder); ok && rec.status != 0 {
+		panic(http.ErrAbortHandler)
+	}
+	clear(w.Header())
+	w.Header().Set(requestIDHeader, RequestID(r.Context()))
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	Problem{
+		Status: http.StatusInternalServerError, Code: "internal",
+		Detail: "the server failed; its log has more under the request id",
+	}.Write(w, r)
+}
+
+// describe keeps out of the log what a panic may carry along of a request. Those of Go itself carry none.
+func describe(p any) string {
+	if err, ok := p.(runtime.Error); ok {
+		return err.Error()
+	}
+	return fmt.Sprintf("a %T", p)
+}

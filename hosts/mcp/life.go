@@ -1,0 +1,65 @@
+package mcp
+
+import (
+	"context"
+	"sync"
+)
+
+// lifeKey finds, among a context's values, the context whose end ends the invocation. The SDK hands a request's values on to
+// tools, and keeps its cancellation back.
+type lifeKey struct{}
+
+// withLife returns ctx with itself as the life of the calls made under it.
+func withLife(ctx context.Context) context.Context { return context.WithValue(ctx, lifeKey{}, ctx) }
+
+// joinLife returns ctx, ended by the call's life as well. The function must be called once the call is over.
+func joinLife(ctx context.Context) (context.Context, func()) {
+	life, ok := ctx.Value(lifeKey{}).(context.Context)
+	if !ok {
+		return ctx, func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(life, cancel)
+	return ctx, func() {
+		stop()
+		cancel()
+	}
+}
+
+// calls are the calls under way over HTTP that their client can cancel. Its zero value is ready.
+type calls struct {
+	mu      sync.Mutex
+	running map[callID]*runningCall
+}
+
+// callID is a session and the id of a JSON-RPC request, as written.
+type callID struct{ session, request string }
+
+type runningCall struct{ cancel context.CancelFunc }
+
+// begin notes a call. The function forgets it again.
+func (c *calls) begin(id callID, cancel context.CancelFunc) func() {
+	call := &runningCall{cancel}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.running == nil {
+		c.running = map[callID]*runningCall{}
+	}
+	c.running[id] = call
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.running[id] == call {
+			delete(c.running, id)
+		}
+	}
+}
+
+// cancel ends a call, if it is under way.
+func (c *calls) cancel(id callID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if call, ok := c.running[id]; ok {
+		call.cancel()
+	}
+}

@@ -1,0 +1,171 @@
+package rest
+
+// catalogPaths are the paths that do not depend on the blocks.
+const catalogPaths = `{
+  "/v1/blocks": {"get": {
+    "operationId": "list_blocks", "summary": "List blocks", "tags": ["catalog"],
+    "parameters": [
+      {"name": "search", "in": "query", "description": "Words that all must occur in a block.", "schema": {"type": "string"}},
+      {"name": "category", "in": "query", "schema": {"type": "string"}},
+      {"name": "tag", "in": "query", "schema": {"type": "string"}}
+    ],
+    "responses": {
+      "200": {"description": "The blocks that all filters fit.", "content": {"application/json": {"schema": {
+        "type": "object", "additionalProperties": false, "required": ["blocks"],
+        "properties": {"blocks": {"type": "array", "items": {"$ref": "#/components/schemas/Block"}}}}}}},
+      "304": {"description": "As If-None-Match says."},
+      "default": {"description": "It failed.", "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}}
+    }
+  }},
+  "/v1/blocks/{id}": {"get": {
+    "operationId": "get_block", "summary": "Read about a block", "tags": ["catalog"],
+    "parameters": [{"name": "id", "in": "path", "required": true, "schema": {"type": "string"}}],
+    "responses": {
+      "200": {"description": "The block.", "content": {
+        "application/json": {"schema": {"$ref": "#/components/schemas/Block"}},
+        "text/markdown": {"schema": {"type": "string"}}}},
+      "304": {"description": "As If-None-Match says."},
+      "default": {"description": "It failed.", "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}}
+    }
+  }},
+  "/v1/blocks/{id}/schema/{which}": {"get": {
+    "operationId": "get_schema", "summary": "Read the JSON Schema of a block's input or output", "tags": ["catalog"],
+    "parameters": [
+      {"name": "id", "in": "path", "required": true, "schema": {"type": "string"}},
+      {"name": "which", "in": "path", "required": true, "schema": {"enum": ["input", "output"]}}
+    ],
+    "responses": {
+      "200": {"description": "A JSON Schema 2020-12 that stands alone.", "content": {"application/schema+json": {"schema": {"type": "object"}}}},
+      "304": {"description": "As If-None-Match says."},
+      "default": {"description": "It failed.", "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}}
+    }
+  }},
+  "/v1/errors": {"get": {
+    "operationId": "list_errors", "summary": "List what can go wrong", "tags": ["catalog"],
+    "responses": {
+      "200": {"description": "The codes of problems.", "content": {"application/json": {"schema": {
+        "type": "object", "additionalProperties": false, "required": ["errors"],
+        "properties": {"errors": {"type": "array", "items": {"$ref": "#/components/schemas/ErrorDoc"}}}}}}},
+      "304": {"description": "As If-None-Match says."},
+      "default": {"description": "It failed.", "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}}
+    }
+  }},
+  "/v1/errors/{code}": {"get": {
+    "operationId": "get_error", "summary": "Read about the code of a problem", "tags": ["catalog"],
+    "parameters": [{"name": "code", "in": "path", "required": true, "schema": {"type": "string"}}],
+    "responses": {
+      "200": {"description": "What it means.", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorDoc"}}}},
+      "304": {"description": "As If-None-Match says."},
+      "default": {"description": "It failed.", "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}}
+    }
+  }}
+}`
+
+// componentSchemas describe what is the same for all blocks. Tests compare them with real answers.
+const componentSchemas = `{
+  "Block": {
+    "type": "object",
+    "required": ["id", "name", "summary", "description", "whenToUse", "version", "category", "tags", "input", "output", "rules",
+      "inputSchema", "outputSchema", "examples", "refused"],
+    "properties": {
+      "id": {"type": "string"}, "name": {"type": "string"}, "summary": {"type": "string"}, "description": {"type": "string"},
+      "whenToUse": {"type": "string"}, "version": {"type": "string"}, "category": {"type": "string"},
+      "tags": {"type": "array", "items": {"type": "string"}}, "link": {"type": "string"},
+      "input": {"type": "array", "items": {"$ref": "#/components/schemas/Field"}},
+      "output": {"type": "array", "items": {"$ref": "#/components/schemas/Field"}},
+      "rules": {"type": "array", "items": {"type": "string"}},
+      "inputSchema": {"type": "object"}, "outputSchema": {"type": "object"},
+      "examples": {"type": "array", "items": {"type": "object"}},
+      "refused": {"type": "array", "items": {"type": "object"}}
+    }
+  },
+  "Field": {
+    "type": "object", "required": ["name", "type", "description"],
+    "properties": {
+      "name": {"type": "string"}, "type": {"type": "string"}, "description": {"type": "string"},
+      "filledBy": {"enum": ["user-only", "user-or-llm"]}, "secret": {"type": "boolean"}, "format": {"type": "string"},
+      "kinds": {"type": "array", "items": {"type": "string"}}, "example": {},
+      "fields": {"type": "array", "items": {"$ref": "#/components/schemas/Field"}}
+    }
+  },
+  "Violation": {
+    "type": "object", "additionalProperties": false, "required": ["path", "code", "message"],
+    "properties": {
+      "path": {"type": "string", "description": "JSON Pointer into the input, or into the body for invalid_request."},
+      "code": {"type": "string"}, "message": {"type": "string"}
+    }
+  },
+  "Warning": {
+    "type": "object", "additionalProperties": false, "required": ["path", "code", "message"],
+    "properties": {"path": {"type": "string"}, "code": {"type": "string"}, "message": {"type": "string"}}
+  },
+  "Item": {
+    "type": "object", "additionalProperties": false, "required": ["index", "messageId", "status"],
+    "properties": {
+      "index": {"type": "integer"}, "messageId": {"type": "string"},
+      "status": {"enum": ["accepted", "rejected", "unconfirmed", "unsent"]}
+    }
+  },
+  "Receipt": {
+    "type": "object", "additionalProperties": false,
+    "required": ["invocationId", "block", "messageIds", "accepted", "requests", "attempts", "bytes", "startedAt", "durationMs", "warnings"],
+    "properties": {
+      "invocationId": {"type": "string"}, "block": {"type": "string"}, "source": {"type": "string"},
+      "credential": {"type": "string", "description": "A fingerprint, never the credential itself."},
+      "endpoint": {"type": "string"}, "messageIds": {"type": "array", "items": {"type": "string"}},
+      "accepted": {"type": "integer", "description": "How many messages the receiver has confirmed."},
+      "requests": {"type": "integer"}, "attempts": {"type": "integer"}, "bytes": {"type": "integer"},
+      "startedAt": {"type": "string", "format": "date-time"}, "durationMs": {"type": "number"},
+      "warnings": {"type": "array", "items": {"$ref": "#/components/schemas/Warning"}}
+    }
+  },
+  "Request": {
+    "type": "object", "additionalProperties": false, "required": ["method", "url", "header", "body", "bytes"],
+    "properties": {
+      "method": {"type": "string"}, "url": {"type": "string"},
+      "header": {"type": "object", "additionalProperties": {"type": "array", "items": {"type": "string"}}},
+      "body": {"type": "string"}, "bytes": {"type": "integer"}
+    }
+  },
+  "Verdict": {
+    "type": "object", "additionalProperties": false, "required": ["valid", "violations"],
+    "properties": {
+      "valid": {"type": "boolean"}, "code": {"type": "string"},
+      "violations": {"type": "array", "items": {"$ref": "#/components/schemas/Violation"}}
+    }
+  },
+  "Problem": {
+    "type": "object", "required": ["type", "title", "status", "detail", "code", "retryable"],
+    "properties": {
+      "type": {"type": "string", "format": "uri-reference"}, "title": {"type": "string"}, "status": {"type": "integer"},
+      "detail": {"type": "string"}, "instance": {"type": "string", "description": "The request id."},
+      "code": {"type": "string"}, "retryable": {"type": "boolean"},
+      "violations": {"type": "array", "items": {"$ref": "#/components/schemas/Violation"}},
+      "items": {"type": "array", "items": {"$ref": "#/components/schemas/Item"}},
+      "upstreamStatus": {"type": "integer"}, "retryAfterSeconds": {"type": "number"},
+      "receipt": {"$ref": "#/components/schemas/Receipt"}
+    }
+  },
+  "ResultFailure": {
+    "type": "object", "additionalProperties": false, "required": ["success", "output", "error"],
+    "properties": {
+      "success": {"const": false}, "error": {"type": "string"},
+      "output": {
+        "type": "object", "required": ["code", "retryable", "violations"],
+        "properties": {
+          "code": {"type": "string"}, "retryable": {"type": "boolean"}, "retryAfterSeconds": {"type": "number"},
+          "violations": {"type": "array", "items": {"$ref": "#/components/schemas/Violation"}},
+          "items": {"type": "array", "items": {"$ref": "#/components/schemas/Item"}},
+          "receipt": {"$ref": "#/components/schemas/Receipt"}
+        }
+      }
+    }
+  },
+  "ErrorDoc": {
+    "type": "object", "additionalProperties": false, "required": ["code", "status", "meaning", "remedy", "sent"],
+    "properties": {
+      "code": {"type": "string"}, "status": {"type": "integer"}, "meaning": {"type": "string"}, "remedy": {"type": "string"},
+      "sent": {"enum": ["no", "maybe", "yes"]}
+    }
+  }
+}`
