@@ -170,19 +170,16 @@ func (p *Program) entryOf(id string) (registry.Entry, error) {
 	return registry.EntryOf(b), nil
 }
 
-// pageWidth is how long lines of prose get.
-const pageWidth = 100
-
 func (p *Program) showBlock(e registry.Entry) {
 	w, s := p.stdout, p.style(p.stdout)
 	writef(w, "%s  %s\n%s\n\n", s.strong(e.ID), e.Name, e.Summary)
-	writef(w, "%s\n%s\n", wrap(e.Description, "", pageWidth), wrap(e.WhenToUse, "", pageWidth))
+	writef(w, "%s\n%s\n", wrap(e.Description, "", pageWidth(w)), wrap(e.WhenToUse, "", pageWidth(w)))
 	writeln(w, s.strong("Input"))
 	writeFields(w, e.Input)
 	if len(e.Rules) > 0 {
 		writef(w, "\n%s\n", s.strong("Rules"))
 		for _, rule := range e.Rules {
-			writes(w, hang("  ", rule))
+			writes(w, hang("  ", rule, pageWidth(w)))
 		}
 	}
 	writef(w, "\n%s\n", s.strong("Output"))
@@ -207,7 +204,7 @@ func writeFields(w io.Writer, fields []schemas.Field) {
 		name, kind = max(name, len(row[0])), max(kind, len(row[1]))
 	}
 	for _, row := range rows {
-		writes(w, hang(fmt.Sprintf("  %-*s  %-*s  ", name, row[0], kind, row[1]), row[2]))
+		writes(w, hang(fmt.Sprintf("  %-*s  %-*s  ", name, row[0], kind, row[1]), row[2], pageWidth(w)))
 	}
 }
 

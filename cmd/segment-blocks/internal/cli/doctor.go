@@ -272,7 +272,7 @@ func (p *Program) printChecks(format string, checks []check) error {
 		for _, c := range checks {
 			text := clean(c.Message) + "\n"
 			if isTerminal(p.stdout) {
-				text = strings.TrimLeft(wrap(text, strings.Repeat(" ", 28), pageWidth+20), " ")
+				text = strings.TrimLeft(wrap(text, strings.Repeat(" ", 28), pageWidth(p.stdout)), " ")
 			}
 			writef(p.stdout, "%s  %-13s  %s", painted(s, c.Verdict), c.Name, text)
 		}

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/mattn/go-isatty"
+	"golang.org/x/term"
 )
 
 // style colours text, or leaves it alone.
@@ -39,6 +40,31 @@ func isTerminal(of any) bool {
 	return ok && (isatty.IsTerminal(f.Fd()) || isatty.IsCygwinTerminal(f.Fd()))
 }
 
+// columns returns how wide a terminal is, or 0 for what is none.
+func columns(w io.Writer) int {
+	if s, ok := w.(*stream); ok {
+		w = s.Writer
+	}
+	f, ok := w.(*os.File)
+	if !ok || !isTerminal(f) {
+		return 0
+	}
+	width, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0
+	}
+	return width
+}
+
+// pageWidth is how long lines of prose get: 100 characters, or less on a terminal that has less.
+func pageWidth(w io.Writer) int {
+	const most = 100
+	if width := columns(w); width > 0 {
+		return min(most, max(width, 40))
+	}
+	return most
+}
+
 // clean makes text that came from elsewhere safe to show: control characters, which could move the cursor or retitle a
 // terminal, become escapes.
 func clean(text string) string {
@@ -58,7 +84,8 @@ func clean(text string) string {
 
 func isControl(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) }
 
-// writeTable writes rows with aligned columns, two spaces in front and between. The last column is as long as it is.
+// writeTable writes rows with aligned columns, two spaces in front and between. The last column is as long as it is; on a terminal
+// it goes on below itself.
 func writeTable(w io.Writer, rows [][]string) {
 	var widths []int
 	for _, row := range rows {
@@ -78,7 +105,13 @@ func writeTable(w io.Writer, rows [][]string) {
 				b.WriteString(strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell)))
 			}
 		}
-		writeln(w, strings.TrimRight(b.String(), " "))
+		line := strings.TrimRight(b.String(), " ")
+		if width := columns(w); width > 0 && utf8.RuneCountInString(line) > width && len(row) > 1 {
+			last := clean(row[len(row)-1])
+			writes(w, hang(line[:len(line)-len(last)], last, width))
+			continue
+		}
+		writeln(w, line)
 	}
 }
 
@@ -123,8 +156,8 @@ func wrap(text, indent string, width int) string {
 }
 
 // hang writes prose after a label, its further lines under the first one.
-func hang(label, text string) string {
-	lines := wrap(text, strings.Repeat(" ", utf8.RuneCountInString(label)), pageWidth)
+func hang(label, text string, width int) string {
+	lines := wrap(text, strings.Repeat(" ", utf8.RuneCountInString(label)), width)
 	if strings.TrimSpace(lines) == "" {
 		return strings.TrimRight(label, " ") + "\n"
 	}
