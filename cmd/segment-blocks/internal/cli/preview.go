@@ -32,15 +32,7 @@ of an invocation with an id is derived from the write key too, so only a preview
 	id := addInvocationID(cmd)
 	addSource(p, cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		s, err := p.load(cmd)
-		if err != nil {
-			return err
-		}
-		in, err := p.readInput(cmd.Context(), cmd, *value)
-		if err != nil {
-			return err
-		}
-		t, err := p.openToLook(s)
+		s, in, t, err := p.look(cmd, *value)
 		if err != nil {
 			return err
 		}

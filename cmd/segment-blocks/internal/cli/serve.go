@@ -131,19 +131,22 @@ func routes(h *hosting, draining *atomic.Bool) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	mux := http.NewServeMux()
-	mux.Handle("/mcp", tools)
-	mux.Handle("/mcp/", tools)
-	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { health(w, http.StatusOK, "ok") })
-	mux.HandleFunc("/readyz", func(w http.ResponseWriter, _ *http.Request) {
-		if draining.Load() {
+	api := rest.New(h.Runtime, h.registry, rest.Version(blocks.Version()))
+	// A http.ServeMux would redirect paths such as //x, in HTML.
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch path := r.URL.Path; {
+		case path == "/mcp" || strings.HasPrefix(path, "/mcp/"):
+			tools.ServeHTTP(w, r)
+		case path == "/healthz":
+			health(w, http.StatusOK, "ok")
+		case path == "/readyz" && draining.Load():
 			health(w, http.StatusServiceUnavailable, "stopping")
-			return
+		case path == "/readyz":
+			health(w, http.StatusOK, "ready")
+		default:
+			api.ServeHTTP(w, r)
 		}
-		health(w, http.StatusOK, "ready")
-	})
-	mux.Handle("/", rest.New(h.Runtime, h.registry, rest.Version(blocks.Version())))
-	return mux, nil
+	}), nil
 }
 
 func health(w http.ResponseWriter, status int, text string) {

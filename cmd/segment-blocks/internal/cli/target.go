@@ -65,6 +65,20 @@ func (p *Program) openToSend(s *settings.Settings, in input) (*target, error) {
 	return p.newTarget(source.Name, s.Tracking(source, key))
 }
 
+// look is how the commands begin that send nothing: with the settings, the input, and a target that needs no write key.
+func (p *Program) look(cmd *cobra.Command, value string) (*settings.Settings, input, *target, error) {
+	s, err := p.load(cmd)
+	if err != nil {
+		return nil, input{}, nil, err
+	}
+	in, err := p.readInput(cmd.Context(), cmd, value)
+	if err != nil {
+		return nil, input{}, nil, err
+	}
+	t, err := p.openToLook(s)
+	return s, in, t, err
+}
+
 // openToLook returns a target for commands that send nothing, which hence need no write key.
 func (p *Program) openToLook(s *settings.Settings) (*target, error) {
 	source, configured, err := s.Chosen()

@@ -26,15 +26,7 @@ refused.`,
 	value := addInput(cmd)
 	addSource(p, cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		s, err := p.load(cmd)
-		if err != nil {
-			return err
-		}
-		in, err := p.readInput(cmd.Context(), cmd, *value)
-		if err != nil {
-			return err
-		}
-		t, err := p.openToLook(s)
+		s, in, t, err := p.look(cmd, *value)
 		if err != nil {
 			return err
 		}
