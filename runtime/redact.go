@@ -3,6 +3,7 @@ package runtime
 import (
 	"errors"
 	"strings"
+	"sync"
 
 	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/schemas"
@@ -10,19 +11,36 @@ import (
 
 const redacted = "[redacted]"
 
-// redactor takes the secrets of one invocation out of texts. It is the last guard: nothing is meant to put them in.
-type redactor struct{ replacer *strings.Replacer }
+// redactor takes the secrets of one invocation out of texts. It is the last guard: nothing is meant to put them in. The secrets are
+// collected when there is a text to look at, which most invocations never have. It is safe for concurrent use.
+type redactor struct {
+	input  rawjson.Object
+	fields []schemas.Field
+	source any
 
-// newRedactor collects the secrets of an input and a source. Texts under four characters are no secrets, and would blot out
-// half of every message.
+	once     sync.Once
+	replacer *strings.Replacer
+}
+
 func newRedactor(input rawjson.Object, fields []schemas.Field, source any) *redactor {
+	return &redactor{input: input, fields: fields, source: source}
+}
+
+func (r *redactor) text(s string) string {
+	r.once.Do(r.collect)
+	return r.replacer.Replace(s)
+}
+
+// collect gathers the secrets of the input and the source. Texts under four characters are no secrets, and would blot out half of
+// every message.
+func (r *redactor) collect() {
 	var secrets []string
-	for _, f := range fields {
+	for _, f := range r.fields {
 		if f.Secret {
-			secrets = append(secrets, input.Text(f.Name))
+			secrets = append(secrets, r.input.Text(f.Name))
 		}
 	}
-	if s, ok := source.(interface{ Secrets() []string }); ok {
+	if s, ok := r.source.(interface{ Secrets() []string }); ok {
 		secrets = append(secrets, s.Secrets()...)
 	}
 	var pairs []string
@@ -31,10 +49,8 @@ func newRedactor(input rawjson.Object, fields []schemas.Field, source any) *reda
 			pairs = append(pairs, s, redacted)
 		}
 	}
-	return &redactor{strings.NewReplacer(pairs...)}
+	r.replacer = strings.NewReplacer(pairs...)
 }
-
-func (r *redactor) text(s string) string { return r.replacer.Replace(s) }
 
 func (r *redactor) error(e *Error) {
 	e.Message = r.text(e.Message)
