@@ -65,6 +65,20 @@ func (rt *Runtime) Invoke(ctx context.Context, block string, input Input, option
 	defer rt.running.Done()
 
 	inv := newInvocation(block, options)
+	var ends []func(*Receipt, error)
+	for _, observe := range rt.observers {
+		var end func(*Receipt, error)
+		ctx, end = observe(ctx, block)
+		ends = append(ends, end)
+	}
+	res, err := rt.invoke(ctx, inv, block, input)
+	for _, end := range slices.Backward(ends) {
+		end(inv.receipt, err)
+	}
+	return res, err
+}
+
+func (rt *Runtime) invoke(ctx context.Context, inv *invocation, block string, input Input) (*Result, error) {
 	if !inv.deadline.IsZero() {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithDeadline(ctx, inv.deadline)

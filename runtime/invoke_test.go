@@ -311,3 +311,30 @@ func TestEnormousExponent(t *testing.T) {
 	require.Equal(t, runtime.InvalidInput, asError(t, err).Code)
 	require.ErrorContains(t, err, "too large to be judged")
 }
+
+func TestObservers(t *testing.T) {
+	type key struct{}
+	var told []string
+	observer := func(name string) runtime.Observer {
+		return func(ctx context.Context, block string) (context.Context, func(*runtime.Receipt, error)) {
+			told = append(told, name+" "+block)
+			return context.WithValue(ctx, key{}, name), func(r *runtime.Receipt, err error) {
+				told = append(told, fmt.Sprintf("%s %v %v", name, r.InvocationID, err))
+			}
+		}
+	}
+	rt := start(t, func(ctx context.Context, call *runtime.Call, _ board) (any, error) {
+		told = append(told, fmt.Sprint("run in ", ctx.Value(key{})))
+		return echo(ctx, call, board{})
+	}, runtime.Observe(observer("A")), runtime.Observe(observer("B")))
+	_, err := rt.Invoke(t.Context(), "toy_post", good, runtime.InvocationID("7"))
+	require.NoError(t, err)
+	_, err = rt.Invoke(t.Context(), "toy_post", runtime.Map{}, runtime.InvocationID("8"))
+	require.Error(t, err)
+	require.NoError(t, rt.Validate(t.Context(), "toy_post", good), "not observed")
+	refused := "toy_post refused its input, nothing was sent: /title must be given"
+	require.Equal(t, []string{
+		"A toy_post", "B toy_post", "run in B", "B 7 <nil>", "A 7 <nil>",
+		"A toy_post", "B toy_post", "B 8 " + refused, "A 8 " + refused, "run in <nil>",
+	}, told)
+}

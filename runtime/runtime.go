@@ -36,6 +36,7 @@ type Runtime struct {
 	limits     rawjson.Limits
 	logger     *slog.Logger
 	references references
+	observers  []Observer
 	transport  http.RoundTripper
 	ownsHTTP   bool
 	http       *resty.Client
@@ -96,6 +97,21 @@ func Limits(limits rawjson.Limits) Option {
 func Logger(logger *slog.Logger) Option {
 	return func(rt *Runtime) error {
 		rt.logger = logger
+		return nil
+	}
+}
+
+// Observer is told of each invocation: it is called when one begins, with its context and the id of the block, and what it returns is
+// called when that one ends. The context that it returns is the one the invocation goes on with, so that it may carry a trace.
+//
+// The receipt is whole by then and must not be changed; err is nil or an *[Error]. Previews are not observed. Many invocations may be
+// under way at once.
+type Observer func(ctx context.Context, block string) (context.Context, func(receipt *Receipt, err error))
+
+// Observe adds an observer. They are told of a beginning in the order in which they were added, and of an end in reverse.
+func Observe(observer Observer) Option {
+	return func(rt *Runtime) error {
+		rt.observers = append(rt.observers, observer)
 		return nil
 	}
 }

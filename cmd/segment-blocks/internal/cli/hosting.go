@@ -8,6 +8,7 @@ import (
 
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
 	"github.com/aacflow/segment-blocks/emulator"
+	"github.com/aacflow/segment-blocks/hosts/metrics"
 	"github.com/aacflow/segment-blocks/registry"
 	"github.com/aacflow/segment-blocks/runtime"
 	"github.com/aacflow/segment-blocks/tracking"
@@ -20,6 +21,7 @@ type hosting struct {
 	names    []string
 	target   string           // where the chosen source sends
 	emulator *emulator.Server // nil where a source is configured
+	metrics  *metrics.Metrics
 }
 
 // openToHost returns a runtime for many invocations. Without a configured source it sends to an emulator in this process.
@@ -28,12 +30,12 @@ func (p *Program) openToHost(s *settings.Settings) (*hosting, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &hosting{registry: reg}
+	h := &hosting{registry: reg, metrics: metrics.New(reg)}
 	chosen, configured, err := s.Chosen()
 	if err != nil {
 		return nil, sourceFailure(err)
 	}
-	var options []runtime.Option
+	options := []runtime.Option{runtime.Observe(h.metrics.Observe)}
 	add := func(name string, source tracking.Source) {
 		h.names = append(h.names, name)
 		options = append(options, runtime.Source(name, source))

@@ -37,6 +37,7 @@ func newServe(p *Program) *cobra.Command {
   /v1/blocks      REST: the catalog, and invoke, preview and validate for each block
   /openapi.json   the description of it, OpenAPI 3.1
   /mcp            MCP over streamable HTTP; /mcp/NAME for each configured source, /mcp/NAME/agent for the schemas that models like
+  /metrics        Prometheus: invocations by block and outcome, latency, attempts, bytes, in flight
   /healthz        200 while the process lives; /readyz: 200 while it takes requests
 
 Without a configured source events go to an emulator inside this process, and none is real.
@@ -131,12 +132,15 @@ func routes(h *hosting, draining *atomic.Bool) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	counters := h.metrics.Handler()
 	api := rest.New(h.Runtime, h.registry, rest.Version(blocks.Version()))
 	// A http.ServeMux would redirect paths such as //x, in HTML.
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch path := r.URL.Path; {
 		case path == "/mcp" || strings.HasPrefix(path, "/mcp/"):
 			tools.ServeHTTP(w, r)
+		case path == "/metrics":
+			counters.ServeHTTP(w, r)
 		case path == "/healthz":
 			health(w, http.StatusOK, "ok")
 		case path == "/readyz" && draining.Load():
