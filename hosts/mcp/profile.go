@@ -22,7 +22,7 @@ const (
 	// that every provider of models takes.
 	Sim Profile = "sim"
 	// Agent is for models that call the tools: as plain as Sim, with the types as they are, and required where a parameter is
-	// needed in any case. Anthropic and OpenAI refuse the combining keywords of Strict at the root of a tool's schema.
+	// needed in any case. Some providers of models refuse the combining keywords of Strict at the root of a tool's schema.
 	Agent Profile = "agent"
 	// Strict is the block's own schema with all its rules, but for the credential and keywords that only this project knows.
 	Strict Profile = "strict"

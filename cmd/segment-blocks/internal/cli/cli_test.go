@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,6 +18,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
 	"github.com/aacflow/segment-blocks/emulator"
 	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/runtime"
@@ -197,4 +201,21 @@ func TestReportIsOneDocument(t *testing.T) {
 	p.report(usage("no %s", "way"), "json")
 	assert.JSONEq(t, `{"error":{"code":"usage","message":"no way","retryable":false,"violations":[]}}`, stderr.String())
 	assert.Equal(t, 1, strings.Count(stderr.String(), "\n"))
+}
+
+func TestServeOffersInvocationIDsOnRequest(t *testing.T) {
+	for _, asked := range []bool{false, true} {
+		h, err := (&Program{}).openToHost(&settings.Settings{})
+		require.NoError(t, err)
+		handler, err := routes(h, serveFlags{invocationIDs: asked}, &atomic.Bool{})
+		require.NoError(t, err)
+		request := httptest.NewRequest(http.MethodPost, "/mcp", strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"tools/list"}`))
+		request.Header.Set("Content-Type", "application/json")
+		request.Header.Set("Accept", "application/json, text/event-stream")
+		answer := httptest.NewRecorder()
+		handler.ServeHTTP(answer, request)
+		require.Contains(t, answer.Body.String(), "segment_track")
+		require.Equal(t, asked, strings.Contains(answer.Body.String(), "invocationId"))
+		require.NoError(t, h.close(t.Context()))
+	}
 }

@@ -24,6 +24,7 @@ type serveFlags struct {
 	hosts, origins             []string
 	drain                      time.Duration
 	quiet                      bool
+	invocationIDs              bool
 }
 
 const tokenVariable = "SEGMENT_BLOCKS_TOKEN"
@@ -59,6 +60,7 @@ An interrupt ends it: no new request is taken, and those under way may end withi
 	cmd.Flags().StringSliceVar(&f.origins, "allow-origin", nil, "origins of web pages that may send requests, such as https://app.example.com")
 	cmd.Flags().StringVar(&f.logFormat, "log", "text", "how requests are logged on stderr: text or json")
 	cmd.Flags().DurationVar(&f.drain, "drain", 30*time.Second, "how long requests under way may take after an interrupt")
+	cmd.Flags().BoolVar(&f.invocationIDs, "mcp-invocation-id", false, "give each MCP tool the input invocationId, for clients that cannot set _meta, such as the MCP block of AACFlow and Sim; not for models")
 	cmd.Flags().BoolVar(&f.quiet, "quiet", false, "log no requests")
 	_ = cmd.RegisterFlagCompletionFunc("log", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
 	addSource(p, cmd)
@@ -97,7 +99,7 @@ An interrupt ends it: no new request is taken, and those under way may end withi
 // serve answers until ctx ends, and then drains.
 func (p *Program) serve(ctx context.Context, ln net.Listener, g *guard.Guard, h *hosting, f serveFlags, format string) error {
 	var draining atomic.Bool
-	handler, err := routes(h, &draining)
+	handler, err := routes(h, f, &draining)
 	if err != nil {
 		return errors.Join(failed("%w", err), ln.Close(), h.close(ctx))
 	}
@@ -127,8 +129,12 @@ func (p *Program) serve(ctx context.Context, ln net.Listener, g *guard.Guard, h 
 	return nil
 }
 
-func routes(h *hosting, draining *atomic.Bool) (http.Handler, error) {
-	tools, err := mcp.New(h.Runtime, h.registry, mcp.Sources(h.names...), mcp.Version(blocks.Version()), mcp.HostChecked())
+func routes(h *hosting, f serveFlags, draining *atomic.Bool) (http.Handler, error) {
+	options := []mcp.Option{mcp.Sources(h.names...), mcp.Version(blocks.Version()), mcp.HostChecked()}
+	if f.invocationIDs {
+		options = append(options, mcp.InvocationIDInput())
+	}
+	tools, err := mcp.New(h.Runtime, h.registry, options...)
 	if err != nil {
 		return nil, err
 	}
