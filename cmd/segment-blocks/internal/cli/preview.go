@@ -32,7 +32,7 @@ of an invocation with an id is derived from the write key too, so only a preview
 	id := addInvocationID(cmd)
 	addSource(p, cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		s, in, t, err := p.look(cmd, *value)
+		s, in, t, err := p.look(cmd, *value, false)
 		if err != nil {
 			return err
 		}

@@ -65,8 +65,9 @@ func (p *Program) openToSend(s *settings.Settings, in input) (*target, error) {
 	return p.newTarget(source.Name, s.Tracking(source, key))
 }
 
-// look is how the commands begin that send nothing: with the settings, the input, and a target that needs no write key.
-func (p *Program) look(cmd *cobra.Command, value string) (*settings.Settings, input, *target, error) {
+// look is how the commands begin that send nothing: with the settings, the input, and a target that needs no write key. Where it
+// makes no difference which source it is, none has to be chosen.
+func (p *Program) look(cmd *cobra.Command, value string, anySource bool) (*settings.Settings, input, *target, error) {
 	s, err := p.load(cmd)
 	if err != nil {
 		return nil, input{}, nil, err
@@ -75,13 +76,16 @@ func (p *Program) look(cmd *cobra.Command, value string) (*settings.Settings, in
 	if err != nil {
 		return nil, input{}, nil, err
 	}
-	t, err := p.openToLook(s)
+	t, err := p.openToLook(s, anySource)
 	return s, in, t, err
 }
 
 // openToLook returns a target for commands that send nothing, which hence need no write key.
-func (p *Program) openToLook(s *settings.Settings) (*target, error) {
+func (p *Program) openToLook(s *settings.Settings, anySource bool) (*target, error) {
 	source, configured, err := s.Chosen()
+	if anySource && errors.Is(err, settings.ErrNotChosen) {
+		source, configured, err = s.Sources[s.Names()[0]], true, nil
+	}
 	if err != nil {
 		return nil, sourceFailure(err)
 	}

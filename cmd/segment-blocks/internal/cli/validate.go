@@ -26,7 +26,7 @@ refused.`,
 	value := addInput(cmd)
 	addSource(p, cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		s, in, t, err := p.look(cmd, *value)
+		s, in, t, err := p.look(cmd, *value, true)
 		if err != nil {
 			return err
 		}

@@ -26,8 +26,10 @@ type Source struct {
 
 // What is wrong with a choice of source.
 var (
-	// ErrUnknownSource: no source has the name, or none is chosen among several.
+	// ErrUnknownSource: no source has the name.
 	ErrUnknownSource = errors.New("no such source")
+	// ErrNotChosen: there are several sources, and neither a default nor a choice.
+	ErrNotChosen = errors.New("several sources are configured and none is chosen")
 	// ErrNoKey: the place that should hold the write key holds none.
 	ErrNoKey = errors.New("no write key")
 )
@@ -56,7 +58,7 @@ func (s *Settings) Chosen() (Source, bool, error) {
 	case len(names) == 0:
 		return Source{}, false, nil
 	}
-	return Source{}, false, fmt.Errorf("%w is chosen: name one with --source or defaultSource: %s", ErrUnknownSource, strings.Join(names, ", "))
+	return Source{}, false, fmt.Errorf("%w, name one with --source or defaultSource: %s", ErrNotChosen, strings.Join(names, ", "))
 }
 
 // Key returns the write key of a source, and where it came from. The error wraps [ErrNoKey].
