@@ -54,7 +54,7 @@ func Codes() []CodeInfo {
 		{Closed, "The runtime has been closed.", "Invoke before closing, or make a new runtime.", "no"},
 		{InvalidInput, "The input breaks the block's schema, a rule of the receiver, or is not JSON.", "Mend what the violations name; all of them are listed at once.", "no"},
 		{UnresolvedReference, "A parameter is still a {{VARIABLE}} or a <block.field>.", "Set the variable, or wire the block that the reference names.", "no"},
-		{TooLarge, "The input, or a message in it, is larger than the receiver takes.", "Make it smaller; the message gives the limit.", "no"},
+		{TooLarge, "The input, or a message in it, is larger than the receiver takes.", "Make it smaller; the message gives the limit.", "maybe"},
 		{MissingCredential, "There is no credential: the source has none, and the input gives none.", "Configure the source's credential.", "no"},
 		{Unauthorized, "The receiver refuses the credential.", "Check the credential, and that it belongs to the region or endpoint.", "maybe"},
 		{Rejected, "The receiver refuses the message for good, or answers that it did not take it.", "Read the receiver's text in the message.", "maybe"},

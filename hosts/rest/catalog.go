@@ -54,7 +54,7 @@ func (s *server) block(w http.ResponseWriter, r *http.Request, parts []string) {
 	b, _ := s.registry.Lookup(parts[2])
 	w.Header().Set("Vary", "Accept")
 	if prefers(r, "text/markdown") {
-		writeCached(w, r, typeMarkdown, markdown(registry.EntryOf(b)))
+		writeCached(w, r, typeMarkdown, []byte(registry.EntryOf(b).Markdown()))
 		return
 	}
 	writeCached(w, r, typeJSON, encode(registry.EntryOf(b)))
