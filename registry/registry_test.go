@@ -2,6 +2,7 @@ package registry_test
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -134,4 +135,20 @@ func TestConcurrentUse(t *testing.T) {
 	}
 	group.Wait()
 	require.Len(t, r.List(), len(list))
+}
+
+func TestMarkdown(t *testing.T) {
+	b, ok := full(t).Lookup("segment_track")
+	require.True(t, ok)
+	e := registry.EntryOf(b)
+	e.InputSchema = json.RawMessage(`{"required":["event"]}`)
+	e.Input = slices.Clone(e.Input)
+	e.Input[1].Description = "A | pipe, a <tag> and {{braces}}"
+	page := e.Markdown()
+	require.Contains(t, page, "| `event` | string | Yes | A \\| pipe, a &lt;tag> and &#123;&#123;braces}} Example: `Order Completed`. |\n")
+	require.Contains(t, page, "| `userId` | string | No |")
+	require.Contains(t, page, "- `properties` takes an object, `context` takes an object, `integrations` takes an object. Each may also be a text that holds it.\n")
+	require.Contains(t, page, "| (all of it) | `no_user_anon_id` |\n")
+	require.Contains(t, page, `"total": 42.50`)
+	require.True(t, strings.HasSuffix(page, "\n") && !strings.HasSuffix(page, "\n\n"))
 }

@@ -74,6 +74,7 @@ func Run(t *testing.T, d Driver) {
 			t.Run("refusals hold", k.refusals)
 			t.Run("each parameter refuses the wrong type", k.wrongTypes)
 			t.Run("each rule names its place", k.rules)
+			t.Run("each rule is broken", k.broken)
 			t.Run("invocation id", k.invocationID)
 			t.Run("preview sends nothing", k.preview)
 			t.Run("cancel", k.cancel)
@@ -218,22 +219,55 @@ func (k *kit) wrongTypes(t *testing.T) {
 // rules breaks each rule of the schema's allOf that asks for parameters: it takes them away and looks where the violation is.
 func (k *kit) rules(t *testing.T) {
 	b := k.start(t, k.Accept)
-	all, _ := rawjson.OpenObject(k.manifest.Input.JSON()).Get("allOf")
-	for _, rule := range rawjson.OpenArray(all) {
+	for _, rule := range elements(rawjson.OpenObject(k.manifest.Input.JSON()), "allOf") {
 		obj := rawjson.OpenObject(rule)
 		require.NotEmpty(t, obj.Text("title"), "a rule must say in words what it demands: %s", rule)
 		for _, name := range list(obj, "required") {
 			require.Contains(t, paths(b.refused(t, k.manifest.ID, k.good().Without(name))), "/"+name)
 		}
-		choices, _ := obj.Get("anyOf")
+		choices := elements(obj, "anyOf")
 		input := k.good()
-		for _, choice := range rawjson.OpenArray(choices) {
+		for _, choice := range choices {
 			input = input.Without(list(rawjson.OpenObject(choice), "required")...)
 		}
 		if choices != nil {
 			require.Contains(t, paths(b.refused(t, k.manifest.ID, input)), "")
 		}
 	}
+}
+
+// broken demands a refusal in the manifest for each rule that rules cannot break by itself: one with a condition, or one for the
+// objects in a list.
+func (k *kit) broken(t *testing.T) {
+	schema := rawjson.OpenObject(k.manifest.Input.JSON())
+	for _, rule := range elements(schema, "allOf") {
+		if _, conditional := rawjson.OpenObject(rule).Get("if"); conditional {
+			k.requireBroken(t, rule, func(input rawjson.Object) []json.RawMessage { return []json.RawMessage{input.JSON()} })
+		}
+	}
+	properties, _ := schema.Get("properties")
+	for _, p := range rawjson.OpenObject(properties) {
+		items, _ := rawjson.OpenObject(p.Value).Get("items")
+		for _, rule := range elements(rawjson.OpenObject(items), "allOf") {
+			k.requireBroken(t, rule, func(input rawjson.Object) []json.RawMessage { return elements(input, p.Name) })
+		}
+	}
+}
+
+// requireBroken demands that one of the refused inputs has a part that breaks the rule.
+func (k *kit) requireBroken(t *testing.T, rule json.RawMessage, parts func(rawjson.Object) []json.RawMessage) {
+	t.Helper()
+	alone, err := schemas.Compile("https://blocks.invalid/rule", rule)
+	require.NoError(t, err)
+	breaks := func(part json.RawMessage) bool { return len(alone.Validate(rawjson.OpenObject(part))) > 0 }
+	require.True(t, slices.ContainsFunc(k.manifest.Refused, func(r schemas.Refusal) bool {
+		return slices.ContainsFunc(parts(r.Input), breaks)
+	}), "the manifest must list a refused input that breaks the rule: %s", rawjson.OpenObject(rule).Text("title"))
+}
+
+func elements(obj rawjson.Object, name string) []json.RawMessage {
+	raw, _ := obj.Get(name)
+	return rawjson.OpenArray(raw)
 }
 
 func (k *kit) invocationID(t *testing.T) {
@@ -342,9 +376,8 @@ func paths(e *runtime.Error) []string {
 }
 
 func list(obj rawjson.Object, name string) []string {
-	raw, _ := obj.Get(name)
 	var out []string
-	for _, r := range rawjson.OpenArray(raw) {
+	for _, r := range elements(obj, name) {
 		text, _ := rawjson.Text(r)
 		out = append(out, strings.TrimSpace(text))
 	}
