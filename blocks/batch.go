@@ -18,11 +18,10 @@ func batch(ctx context.Context, call *runtime.Call, source tracking.Source) (any
 	if err != nil {
 		return nil, err
 	}
-	list, _ := call.Input.Get("batch")
-	items := rawjson.OpenArray(list)
+	items := call.Objects("batch")
 	messages := make([]tracking.Message, len(items))
 	for i, item := range items {
-		messages[i] = tracking.NewMessage("", rawjson.OpenObject(item))
+		messages[i] = tracking.NewMessage("", item)
 	}
 	batchContext, _ := call.Input.Get("context")
 	report, err := client(call).SendBatch(ctx, source, messages, tracking.BatchOptions{

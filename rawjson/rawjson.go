@@ -143,6 +143,14 @@ var (
 // Check reports whether data is one JSON value that keeps the limits: valid syntax and UTF-8, no duplicate names at any
 // depth, nothing behind it but white space. The error is an *[Error].
 func Check(data []byte, limits Limits) error {
+	if s := NewScanner(data, limits); s.Skip() && s.End() {
+		return nil
+	}
+	return check(data, limits)
+}
+
+// check is slower than the scanner, and says what is wrong.
+func check(data []byte, limits Limits) error {
 	_, err := parse(data, limits, func(d *jsontext.Decoder) (Object, error) { return nil, d.SkipValue() })
 	return err
 }
@@ -150,6 +158,14 @@ func Check(data []byte, limits Limits) error {
 // ParseObject checks data as [Check] does, demands an object, and returns its members. They share memory with data, which must
 // not change after.
 func ParseObject(data []byte, limits Limits) (Object, error) {
+	s := NewScanner(data, limits)
+	if obj, distinct, ok := s.object(); ok && distinct && s.End() {
+		return obj, nil
+	}
+	return parseObject(data, limits)
+}
+
+func parseObject(data []byte, limits Limits) (Object, error) {
 	if k := KindOf(data); k != Invalid && k != ObjectKind {
 		if err := Check(data, limits); err != nil {
 			return nil, err

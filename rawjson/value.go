@@ -3,6 +3,7 @@ package rawjson
 import (
 	"bytes"
 	"encoding/json"
+	"math"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -69,7 +70,8 @@ func OpenObject(raw json.RawMessage) Object {
 	if KindOf(raw) != ObjectKind {
 		return nil
 	}
-	obj, _ := members(trusting(raw), raw)
+	s := trusting(raw)
+	obj, _, _ := s.object()
 	return obj
 }
 
@@ -78,26 +80,24 @@ func OpenArray(raw json.RawMessage) []json.RawMessage {
 	if KindOf(raw) != ArrayKind {
 		return nil
 	}
-	d := trusting(raw)
-	if _, err := d.ReadToken(); err != nil {
-		return nil
-	}
+	s := trusting(raw)
+	s.Peek()
+	s.Enter()
 	elements := []json.RawMessage{}
-	for d.PeekKind() != ']' {
-		value, err := d.ReadValue()
-		if err != nil {
+	for first := true; ; first = false {
+		if more, ok := s.More(']', first); !more || !ok {
+			return elements
+		}
+		start := s.pos
+		if !s.Skip() {
 			return nil
 		}
-		end := d.InputOffset()
-		elements = append(elements, raw[end-int64(len(value)):end:end])
+		elements = append(elements, raw[start:s.pos:s.pos])
 	}
-	return elements
 }
 
-// trusting reads what has been checked already, and so does not look for duplicate names again.
-func trusting(raw []byte) *jsontext.Decoder {
-	return jsontext.NewDecoder(bytes.NewBuffer(raw), jsontext.AllowDuplicateNames(true))
-}
+// trusting reads what has been checked already, so any depth is fine.
+func trusting(raw []byte) Scanner { return Scanner{data: raw, depth: math.MaxInt, again: trusted} }
 
 // AppendArray appends the elements as a JSON array.
 func AppendArray(dst []byte, elements []json.RawMessage) []byte {
@@ -135,7 +135,7 @@ func Merge(base, over json.RawMessage) json.RawMessage {
 
 // Texts calls visit with each string value inside raw (not with names) and its JSON Pointer below raw, until visit returns false.
 func Texts(raw json.RawMessage, visit func(pointer, text string) bool) {
-	d := trusting(raw)
+	d := jsontext.NewDecoder(bytes.NewBuffer(raw), jsontext.AllowDuplicateNames(true)) // they have been looked for
 	for {
 		token, err := d.ReadToken()
 		if err != nil {

@@ -70,6 +70,22 @@ type Call struct {
 	Receipt *Receipt
 
 	shared *sync.Map
+	lists  map[string][]rawjson.Object // lists in the input that have been opened on the way
+}
+
+// Objects returns the objects of a list in the input, such as the messages of a batch: nil for an element that is none, and none at all
+// where there is no such list. They must not be changed.
+func (c *Call) Objects(name string) []rawjson.Object {
+	if list, ok := c.lists[name]; ok {
+		return list
+	}
+	raw, _ := c.Input.Get(name)
+	elements := rawjson.OpenArray(raw)
+	list := make([]rawjson.Object, len(elements))
+	for i, e := range elements {
+		list[i] = rawjson.OpenObject(e)
+	}
+	return list
 }
 
 // Shared returns the one T that belongs to the runtime of a call, such as a vendor's API client with its connection state. It is

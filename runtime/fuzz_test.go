@@ -50,3 +50,40 @@ func FuzzNormalise(f *testing.F) {
 		}
 	})
 }
+
+// An input that is taken as it stands and one that is normalised first come to the same. An empty token makes the difference: it counts
+// as absent, so it changes nothing but the way.
+func FuzzShortcut(f *testing.F) {
+	for _, seed := range []string{
+		`{"title":"Hi"}`, `{"title":"Hi","body":{"a":{"b":[1.10,"x < y"]}},"when":"2026-01-31T09:30:00.000Z","times":1e400}`,
+		`{"title":"Hi","lines":[{"text":"a","at":"2026-01-31T09:30:00Z","extra":{"x":null}},{"text":"b"}]}`,
+		`{"title":"\u0048i","body":{"a":"{{X}}"}}`, `{"title":"Hi","lines":[]}`, `{"title":"","body":[]}`, `{"title":"Hi","lines":[{"text":""},3]}`, `{"title":"Hi","body":{"a":1,"a":2}}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	rt := start(f, echo)
+	f.Fuzz(func(t *testing.T, input []byte) {
+		obj, err := rawjson.ParseObject(input, rawjson.Limits{})
+		if _, given := obj.Get("token"); err != nil || given {
+			return
+		}
+		longer := rawjson.Object(append([]rawjson.Member{{Name: "token", Value: json.RawMessage(`""`)}}, obj...)).JSON()
+		plain, plainErr := rt.Invoke(t.Context(), "toy_post", runtime.JSON(input))
+		other, otherErr := rt.Invoke(t.Context(), "toy_post", runtime.JSON(longer))
+		if plainErr != nil || otherErr != nil {
+			require.Error(t, plainErr, "%s", input)
+			require.Error(t, otherErr, "%s", input)
+			require.Equal(t, asError(t, plainErr).Violations, asError(t, otherErr).Violations)
+			return
+		}
+		require.Equal(t, string(plain.Output), string(other.Output))
+		require.Equal(t, plain.Receipt.Warnings, other.Receipt.Warnings)
+		var asMap map[string]any
+		if json.Unmarshal(input, &asMap) == nil {
+			mapped, err := rt.Invoke(t.Context(), "toy_post", runtime.Map(asMap))
+			if err == nil { // a number may be too large for a map's float64
+				require.Equal(t, plain.Receipt.Warnings, mapped.Receipt.Warnings)
+			}
+		}
+	})
+}

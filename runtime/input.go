@@ -9,7 +9,14 @@ import (
 
 // Input is what a block is invoked with: a [Map] or [JSON].
 type Input interface {
-	open(limits rawjson.Limits) (rawjson.Object, error)
+	read(schema *schemas.Schema, limits rawjson.Limits) (read, error)
+}
+
+// read is an input that has been read.
+type read struct {
+	*schemas.Opened
+	// valid tells that the schema has accepted it as it stands, and that there is nothing in it to normalise.
+	valid bool
 }
 
 // Map is an input as Go values. It is read, never changed. A json.Number or json.RawMessage keeps its digits.
@@ -19,12 +26,25 @@ type Map map[string]any
 // said in docs/architecture.md: blanks, times, and JSON given as text. The bytes must not change during the invocation.
 type JSON []byte
 
-func (m Map) open(limits rawjson.Limits) (rawjson.Object, error) {
-	return rawjson.EncodeObject(m, limits)
+func (m Map) read(schema *schemas.Schema, limits rawjson.Limits) (read, error) {
+	obj, err := rawjson.EncodeObject(m, limits)
+	if err != nil {
+		return read{}, err
+	}
+	unusual, accepted := schema.AcceptsMap(m)
+	r := read{Opened: &schemas.Opened{Object: obj}, valid: accepted && !unusual}
+	for _, field := range obj {
+		r.valid = r.valid && !mayHoldReference(field.Value)
+	}
+	return r, nil
 }
 
-func (j JSON) open(limits rawjson.Limits) (rawjson.Object, error) {
-	return rawjson.ParseObject(j, limits)
+func (j JSON) read(schema *schemas.Schema, limits rawjson.Limits) (read, error) {
+	if opened, ok := schema.Scan(j, limits); ok {
+		return read{opened, !opened.Unusual && !mayHoldReference(j)}, nil
+	}
+	obj, err := rawjson.ParseObject(j, limits)
+	return read{Opened: &schemas.Opened{Object: obj}}, err
 }
 
 // inputViolation says what is wrong with an input that is not even JSON.

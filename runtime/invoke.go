@@ -132,22 +132,34 @@ func (rt *Runtime) prepare(inv *invocation, id string, input Input) (*Call, erro
 	if input == nil {
 		input = Map{}
 	}
-	raw, err := input.open(rt.limits)
+	in, err := input.read(manifest.Input, rt.limits)
 	if err != nil {
 		return nil, Refuse([]schemas.Violation{inputViolation(err, "")})
 	}
-	inv.redactor = newRedactor(raw, manifest.Input.Fields(), inv.source.value)
-	n := &normaliser{references: rt.references, limits: rt.limits, receipt: inv.receipt, blank: map[string]json.RawMessage{}}
-	normal := n.normalise(raw, manifest.Input.Fields())
-	if violations := manifest.Input.Validate(normal, n.violations...); len(violations) > 0 {
-		n.explainBlanks(violations)
-		return nil, Refuse(violations)
+	inv.redactor = newRedactor(in.Object, manifest.Input.Fields(), inv.source.value)
+	if !in.valid {
+		if in.Opened, err = rt.normalise(inv, in.Opened); err != nil {
+			return nil, err
+		}
 	}
 	return &Call{
 		InvocationID: inv.receipt.InvocationID,
-		Input:        normal,
+		Input:        in.Object,
 		Receipt:      inv.receipt,
+		lists:        in.Lists,
 	}, nil
+}
+
+// normalise applies the hosts' conventions to an input and validates what comes out.
+func (rt *Runtime) normalise(inv *invocation, in *schemas.Opened) (*schemas.Opened, error) {
+	schema := inv.block.manifest.Input
+	n := &normaliser{references: rt.references, limits: rt.limits, receipt: inv.receipt, blank: map[string]json.RawMessage{}}
+	normal := n.normalise(in.Object, schema.Fields())
+	if violations := schema.Validate(normal, n.violations...); len(violations) > 0 {
+		n.explainBlanks(violations)
+		return nil, Refuse(violations)
+	}
+	return &schemas.Opened{Object: normal}, nil
 }
 
 // sourceFor returns the source that the invocation names or, where it names none, the first of the type that the block needs.
@@ -192,11 +204,15 @@ func (rt *Runtime) run(ctx context.Context, inv *invocation, call *Call) (output
 	if err != nil {
 		return nil, &Error{Code: InvalidOutput, Message: "ran, but returned what is not JSON: " + err.Error(), Err: err}
 	}
+	schema := inv.block.manifest.Output
+	if schema.AcceptsJSON(raw, wide) {
+		return raw, nil
+	}
 	obj, err := rawjson.ParseObject(raw, wide)
 	if err != nil {
 		return nil, &Error{Code: InvalidOutput, Message: "ran, but did not return an object: " + schemas.Excerpt(raw), Err: err}
 	}
-	if violations := inv.block.manifest.Output.Validate(obj); len(violations) > 0 {
+	if violations := schema.Validate(obj); len(violations) > 0 {
 		return nil, &Error{
 			Code:       InvalidOutput,
 			Message:    "ran, but its output breaks its own schema: " + violations[0].Path + " " + violations[0].Message,

@@ -32,7 +32,7 @@ func (r references) in(text string) string { return r.inside.FindString(text) }
 // warnOf adds a warning for each text below path that still holds a reference: free-form JSON may hold such text on purpose, so it
 // is sent.
 func (r references) warnOf(raw json.RawMessage, path string, warn func(path, code, message string)) {
-	if !bytes.Contains(raw, []byte("{{")) && !bytes.ContainsRune(raw, '<') && !bytes.Contains(raw, []byte(`\u00`)) {
+	if !mayHoldReference(raw) {
 		return
 	}
 	rawjson.Texts(raw, func(pointer, text string) bool {
@@ -41,4 +41,9 @@ func (r references) warnOf(raw json.RawMessage, path string, warn func(path, cod
 		}
 		return true
 	})
+}
+
+// mayHoldReference is a quick look that most values do not pass.
+func mayHoldReference(raw []byte) bool {
+	return bytes.IndexByte(raw, '<') >= 0 || bytes.Contains(raw, []byte("{{")) || bytes.Contains(raw, []byte(`\u00`))
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/santhosh-tekuri/jsonschema/v5"
 
@@ -19,6 +20,8 @@ type Schema struct {
 	raw      json.RawMessage
 	compiled *jsonschema.Schema
 	shape    *shape
+	plan     *place
+	walks    sync.Pool // of *walk
 	fields   []Field
 	secrets  map[string]bool // names of secret fields, at any depth
 	rules    []string
@@ -40,7 +43,7 @@ func Compile(url string, raw json.RawMessage) (*Schema, error) {
 	if err != nil {
 		return nil, fmt.Errorf("compile schema: %w", plain(err))
 	}
-	s := &Schema{raw: raw, compiled: compiled, shape: shapeOf(raw)}
+	s := &Schema{raw: raw, compiled: compiled, shape: shapeOf(raw), plan: planOf(compiled)}
 	s.fields = fieldsOf(raw)
 	s.secrets = secretNames(s.fields, map[string]bool{})
 	s.rules = rulesOf(raw)
@@ -69,12 +72,66 @@ func (s *Schema) Fields() []Field { return s.fields }
 // the objects in its arrays.
 func (s *Schema) Rules() []string { return s.rules }
 
+// AcceptsJSON reports whether data is valid without a doubt: JSON as [rawjson.Check] wants it, of an object that Validate has nothing to
+// say of. It reads data once and allocates nothing. Where it returns false nothing is known.
+func (s *Schema) AcceptsJSON(data []byte, limits rawjson.Limits) bool {
+	_, ok := s.walk(data, limits, nil)
+	return ok
+}
+
+// AcceptsMap is AcceptsJSON for what [rawjson.EncodeObject] would write of m, if it can write it at all. Values that the schema does not
+// look into are not looked at. Unusual tells the same as [Opened.Unusual].
+func (s *Schema) AcceptsMap(m map[string]any) (unusual, ok bool) {
+	var w values
+	ok = m != nil && w.object(s.plan, m) == yes
+	return w.unusual, ok
+}
+
+// Scan is AcceptsJSON for those who go on to use the object.
+func (s *Schema) Scan(data []byte, limits rawjson.Limits) (*Opened, bool) {
+	opened := &Opened{Object: make(rawjson.Object, 0, 8)}
+	unusual, ok := s.walk(data, limits, opened)
+	opened.Unusual = unusual
+	return opened, ok
+}
+
+func (s *Schema) walk(data []byte, limits rawjson.Limits, opened *Opened) (unusual, ok bool) {
+	w := s.borrow()
+	defer s.giveBack(w)
+	w.begin(data, limits, opened)
+	ok = w.Peek() == '{' && w.value(s.plan) == yes && w.End()
+	return w.unusual, ok
+}
+
+// accepts is AcceptsJSON for an object whose values have been checked.
+func (s *Schema) accepts(obj rawjson.Object) bool {
+	w := s.borrow()
+	defer s.giveBack(w)
+	w.begin(nil, rawjson.Limits{}, nil)
+	return w.members(s.plan, obj) == yes
+}
+
+func (s *Schema) borrow() *walk {
+	if w, ok := s.walks.Get().(*walk); ok {
+		return w
+	}
+	return new(walk)
+}
+
+func (s *Schema) giveBack(w *walk) {
+	w.data, w.opened = nil, nil
+	s.walks.Put(w)
+}
+
 // Validate returns all that is wrong with obj, in the order of the schema's fields, or nil. The values of obj must be checked
 // JSON (see [rawjson.ParseObject]).
 //
 // Violations that the caller knows of already join the result; what the schema says of the same places, or of what is inside
 // them, is left out. Values that the schema demands nothing of but their type, such as free-form properties, are not decoded.
 func (s *Schema) Validate(obj rawjson.Object, known ...Violation) []Violation {
+	if len(known) == 0 && s.accepts(obj) {
+		return nil
+	}
 	err := s.judge(obj)
 	if err == nil && len(known) == 0 {
 		return nil

@@ -1,0 +1,7 @@
+package rawjson
+
+// Check and ParseObject without the scanner.
+var (
+	CheckCarefully = check
+	ParseCarefully = parseObject
+)

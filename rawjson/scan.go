@@ -1,0 +1,388 @@
+package rawjson
+
+import (
+	"encoding/binary"
+	"math"
+	"math/bits"
+	"unicode/utf8"
+)
+
+// Scanner moves through JSON of which nothing has been checked yet, in one pass and without allocating:
+//
+//	s := rawjson.NewScanner(data, rawjson.Limits{})
+//	ok := s.Skip() && s.End() // data is one value, and Check would say so too
+//
+// It does not explain: where a method returns false the scanner is spent, and [Check] or [ParseObject] tell what is wrong and
+// where. What it accepts has valid syntax and UTF-8, keeps the limits, and has no object that names a member twice.
+//
+// Skip does all this by itself. Who enters objects by Enter, More and Name sees to the names of those himself, with [Names].
+type Scanner struct {
+	data  []byte
+	pos   int
+	depth int // levels that may still be entered
+	again int // bytes that may still be read twice, to look for names that are the same
+}
+
+// trusted is set as a scanner's again where the names are known to differ.
+const trusted = math.MinInt
+
+// NewScanner returns a scanner at the first byte of data. Larger data than the limits allow is not accepted.
+func NewScanner(data []byte, limits Limits) Scanner {
+	limits = limits.withDefaults()
+	if len(data) > limits.MaxBytes {
+		return Scanner{}
+	}
+	return Scanner{data: data, depth: limits.MaxDepth, again: len(data)}
+}
+
+// Pos returns the offset of the next byte.
+func (s *Scanner) Pos() int { return s.pos }
+
+// Peek moves past white space and returns the byte that the next value begins with, 0 at the end.
+func (s *Scanner) Peek() byte {
+	for s.pos < len(s.data) {
+		switch c := s.data[s.pos]; c {
+		case ' ', '\t', '\r', '\n':
+			s.pos++
+		default:
+			return c
+		}
+	}
+	return 0
+}
+
+// End reports whether nothing but white space is left.
+func (s *Scanner) End() bool { return s.Peek() == 0 && s.pos == len(s.data) }
+
+// Enter moves past the byte that opens an object or array, which Peek has returned.
+func (s *Scanner) Enter() bool {
+	s.pos++
+	s.depth--
+	return s.depth >= 0
+}
+
+// More moves to the next member or element of what was entered, or past its end. The byte is the one that closes it: } or ]. First
+// says that nothing of it has been read yet.
+func (s *Scanner) More(closing byte, first bool) (more, ok bool) {
+	switch c := s.Peek(); {
+	case c == closing:
+		s.pos++
+		s.depth++
+		return false, true
+	case first:
+		return true, c != 0
+	case c == ',':
+		s.pos++
+		return true, s.Peek() != closing
+	}
+	return false, false
+}
+
+// Name moves past a member's name and the colon behind it. Plain tells that the name has no escapes.
+func (s *Scanner) Name() (name []byte, plain, ok bool) {
+	if s.Peek() != '"' {
+		return nil, false, false
+	}
+	if name, plain, ok = s.Text(); !ok {
+		return nil, false, false
+	}
+	if s.Peek() != ':' {
+		return nil, false, false
+	}
+	s.pos++
+	return name, plain, true
+}
+
+// Text moves past the string that begins here, and returns what stands between its quotes. Plain tells that it has no escapes, so that it
+// is the text itself.
+func (s *Scanner) Text() (body []byte, plain, ok bool) {
+	const (
+		each      = 0x0101010101010101
+		quotes    = '"' * each
+		backslash = '\\' * each
+		space     = ' ' * each
+		high      = 0x80 * each
+	)
+	data := s.data
+	start := s.pos + 1
+	var seen uint64 // all bytes, or-ed: the high bit tells that there is more than ASCII
+	plain = true
+	for i := start; i < len(data); {
+		var word uint64
+		if i+8 <= len(data) {
+			word = binary.LittleEndian.Uint64(data[i:])
+		} else {
+			var last [8]byte // zeroes count as control characters, and stop it
+			copy(last[:], data[i:])
+			word = binary.LittleEndian.Uint64(last[:])
+		}
+		q, b := word^quotes, word^backslash
+		// The lowest bit set is exact: of a quote, a backslash or a control character.
+		special := ((q-each)&^q | (b-each)&^b | (word-space)&^word) & high
+		if special == 0 {
+			seen |= word
+			i += 8
+			continue
+		}
+		at := bits.TrailingZeros64(special) &^ 7
+		seen |= word & (1<<at - 1)
+		i += at / 8
+		if i >= len(data) {
+			return nil, false, false
+		}
+		switch data[i] {
+		case '"':
+			s.pos = i + 1
+			body = data[start:i]
+			return body, plain, seen&high == 0 || utf8.Valid(body)
+		case '\\':
+			plain = false
+			n := escape(data[i:])
+			if n == 0 {
+				return nil, false, false
+			}
+			i += n
+		default:
+			return nil, false, false
+		}
+	}
+	return nil, false, false
+}
+
+// escape returns the length of the escape that data begins with, 0 for none that is valid. The two halves of a character beyond the
+// basic plane count as one.
+func escape(data []byte) int {
+	if len(data) < 2 {
+		return 0
+	}
+	switch data[1] {
+	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+		return 2
+	}
+	switch r := hex4(data); {
+	case r < 0, 0xdc00 <= r && r < 0xe000:
+		return 0
+	case 0xd800 <= r && r < 0xdc00:
+		if low := hex4(data[6:]); low < 0xdc00 || low >= 0xe000 {
+			return 0
+		}
+		return 12
+	}
+	return 6
+}
+
+// hex4 reads an escape of the form \u0000, and returns -1 for anything else.
+func hex4(data []byte) int {
+	if len(data) < 6 || data[0] != '\\' || data[1] != 'u' {
+		return -1
+	}
+	r := 0
+	for _, c := range data[2:6] {
+		switch {
+		case '0' <= c && c <= '9':
+			c -= '0'
+		case 'a' <= c|0x20 && c|0x20 <= 'f':
+			c = (c | 0x20) - 'a' + 10
+		default:
+			return -1
+		}
+		r = r<<4 | int(c)
+	}
+	return r
+}
+
+// Number moves past the number that begins here and returns it.
+func (s *Scanner) Number() (number []byte, ok bool) {
+	data, i := s.data, s.pos
+	digits := func() bool {
+		from := i
+		for i < len(data) && data[i]-'0' < 10 {
+			i++
+		}
+		return i > from
+	}
+	if data[i] == '-' {
+		i++
+	}
+	zero := i < len(data) && data[i] == '0'
+	from := i
+	if !digits() || zero && i > from+1 {
+		return nil, false
+	}
+	if i < len(data) && data[i] == '.' {
+		i++
+		if !digits() {
+			return nil, false
+		}
+	}
+	if i < len(data) && data[i]|0x20 == 'e' {
+		i++
+		if i < len(data) && (data[i] == '+' || data[i] == '-') {
+			i++
+		}
+		if !digits() {
+			return nil, false
+		}
+	}
+	number = data[s.pos:i]
+	s.pos = i
+	return number, true
+}
+
+// Literal moves past true, false or null.
+func (s *Scanner) Literal() bool {
+	rest := s.data[s.pos:]
+	switch {
+	case len(rest) >= 4 && (string(rest[:4]) == "true" || string(rest[:4]) == "null"):
+		s.pos += 4
+	case len(rest) >= 5 && string(rest[:5]) == "false":
+		s.pos += 5
+	default:
+		return false
+	}
+	return true
+}
+
+// Skip moves past the next value, whatever it is.
+func (s *Scanner) Skip() bool {
+	switch s.Peek() {
+	case '"':
+		_, _, ok := s.Text()
+		return ok
+	case '{':
+		return s.skipObject()
+	case '[':
+		return s.skipArray()
+	case 't', 'f', 'n':
+		return s.Literal()
+	case '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
+		_, ok := s.Number()
+		return ok
+	}
+	return false
+}
+
+func (s *Scanner) skipArray() bool {
+	if !s.Enter() {
+		return false
+	}
+	for first := true; ; first = false {
+		more, ok := s.More(']', first)
+		if !ok || !more {
+			return ok
+		}
+		if !s.Skip() {
+			return false
+		}
+	}
+}
+
+func (s *Scanner) skipObject() bool {
+	start := s.pos
+	if !s.Enter() {
+		return false
+	}
+	var names Names
+	unsure := false
+	for first := true; ; first = false {
+		more, ok := s.More('}', first)
+		if !ok {
+			return false
+		}
+		if !more {
+			return !unsure || s.reread(s.data[start:s.pos])
+		}
+		name, plain, ok := s.Name()
+		if !ok {
+			return false
+		}
+		unsure = unsure || !plain || !names.Add(name)
+		if !s.Skip() {
+			return false
+		}
+	}
+}
+
+// reread checks an object whose names were not easily told apart. That is rare and costs little, unless such objects lie within one
+// another: then it gives up.
+func (s *Scanner) reread(object []byte) bool {
+	if s.again == trusted {
+		return true
+	}
+	s.again -= len(object)
+	return s.again >= 0 && check(object, Limits{MaxBytes: len(object), MaxDepth: math.MaxInt}) == nil
+}
+
+// object reads the members of the object that comes next. Distinct tells that no two names are the same.
+func (s *Scanner) object() (obj Object, distinct, ok bool) {
+	if s.Peek() != '{' || !s.Enter() {
+		return nil, false, false
+	}
+	var names Names
+	obj, distinct = make(Object, 0, 8), true
+	for first := true; ; first = false {
+		more, ok := s.More('}', first)
+		if !ok || !more {
+			return obj, distinct, ok
+		}
+		quoted := s.pos
+		name, plain, ok := s.Name()
+		if !ok {
+			return nil, false, false
+		}
+		distinct = distinct && plain && names.Add(name)
+		m := Member{Name: string(name)}
+		if !plain {
+			m.Name, _ = Text(s.data[quoted : quoted+len(name)+2])
+		}
+		s.Peek()
+		start := s.pos
+		if !s.Skip() {
+			return nil, false, false
+		}
+		m.Value = s.data[start:s.pos:s.pos]
+		obj = append(obj, m)
+	}
+}
+
+// Names tells the names of one object's members apart, without allocating. The zero value is empty.
+type Names struct {
+	seen   uint64 // bit h%64 of each hash
+	count  int
+	hashes [24]uint64
+}
+
+// Add takes in a name without escapes. It returns false where the name may have been there before, or there are too many to tell.
+func (n *Names) Add(name []byte) bool {
+	h := hash(name)
+	bit := uint64(1) << (h >> 58)
+	if n.seen&bit != 0 {
+		for _, known := range n.hashes[:n.count] {
+			if known == h {
+				return false
+			}
+		}
+	}
+	if n.count == len(n.hashes) {
+		return false
+	}
+	n.seen |= bit
+	n.hashes[n.count] = h
+	n.count++
+	return true
+}
+
+// hash mixes the length, the first eight and the last eight bytes of a name. Names in which these are the same are taken for
+// the same, and looked at again.
+func hash(name []byte) uint64 {
+	const odd = 0x9e3779b97f4a7c15
+	var first, last uint64
+	if n := len(name); n >= 8 {
+		first, last = binary.LittleEndian.Uint64(name), binary.LittleEndian.Uint64(name[n-8:])
+	} else {
+		for i, c := range name {
+			first |= uint64(c) << (8 * i)
+		}
+	}
+	return (first*odd ^ bits.RotateLeft64(last, 31) ^ uint64(len(name))) * odd
+}

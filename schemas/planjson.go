@@ -1,0 +1,271 @@
+package schemas
+
+import (
+	"encoding/json"
+	"math"
+	"strconv"
+
+	"github.com/aacflow/segment-blocks/isotime"
+	"github.com/aacflow/segment-blocks/rawjson"
+)
+
+// walk judges JSON while it checks its syntax. After any verdict but yes its scanner stands anywhere.
+type walk struct {
+	rawjson.Scanner
+	data   []byte
+	opened *Opened // nil where nobody wants the members
+	keep   keeping // what becomes of the value that comes next
+	name   string  // of the member whose value that is, where it is kept
+	// unusual tells that a known member is empty or null, or a time not in the form that times are written in.
+	unusual bool
+	frames  [64]json.RawMessage // room for the members of the objects that are being read
+	used    int
+}
+
+// begin makes a walk ready for data, whatever it was used for before.
+func (w *walk) begin(data []byte, limits rawjson.Limits, opened *Opened) {
+	w.Scanner, w.data, w.opened = rawjson.NewScanner(data, limits), data, opened
+	w.keep, w.unusual, w.used = keepNothing, false, 0
+	if opened != nil {
+		w.keep = keepRoot
+	}
+}
+
+// again judges a value that has been scanned before. It may be faulty in no other way than by its schema.
+func (w *walk) again(at *place, value json.RawMessage) verdict {
+	if at.plain {
+		return at.schema.kinds.admit(kindOf(value))
+	}
+	outer, data, unusual := w.Scanner, w.data, w.unusual
+	w.Scanner, w.data, w.keep = rawjson.NewScanner(value, rawjson.Limits{MaxBytes: math.MaxInt, MaxDepth: math.MaxInt}), value, keepNothing
+	v := w.value(at)
+	w.Scanner, w.data, w.unusual = outer, data, unusual
+	return v
+}
+
+// value judges the value that comes next. What is to become of it is in keep.
+func (w *walk) value(at *place) verdict {
+	s := subject{walk: w}
+	switch c := w.Peek(); c {
+	case '{':
+		return w.object(at)
+	case '[':
+		return w.array(at)
+	case '"':
+		body, plain, ok := w.Text()
+		if !ok {
+			return unsure
+		}
+		s.kind, s.text, s.escaped = isString, view(body), !plain
+		w.unusual = w.unusual || isUnusual(s.text, at)
+	case 't', 'f':
+		if !w.Literal() {
+			return unsure
+		}
+		s.kind, s.truth = isBoolean, c == 't'
+	case 'n':
+		if !w.Literal() {
+			return unsure
+		}
+		s.kind, w.unusual = isNull, true
+	case '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
+		number, ok := w.Number()
+		if !ok {
+			return unsure
+		}
+		s.kind = isNumber
+		if !at.plain {
+			if whole, err := strconv.ParseInt(view(number), 10, 64); err == nil {
+				s.kind, s.whole = isInteger, whole
+			}
+		}
+	default:
+		return unsure
+	}
+	return at.schema.judge(at, &s)
+}
+
+func kindOf(value json.RawMessage) kinds {
+	switch rawjson.KindOf(value) {
+	case rawjson.NullKind:
+		return isNull
+	case rawjson.BooleanKind:
+		return isBoolean
+	case rawjson.NumberKind:
+		return isNumber
+	case rawjson.StringKind:
+		return isString
+	case rawjson.ArrayKind:
+		return isArray
+	case rawjson.ObjectKind:
+		return isObject
+	}
+	return 0
+}
+
+// isUnusual tells whether a text is one that hosts may take for something else than it says.
+func isUnusual(text string, at *place) bool {
+	if text == "" {
+		return true
+	}
+	t := at.schema.text
+	return t != nil && t.dateTime && (len(text) != isotime.Size || text[10] != 'T' || text[19] != '.' || text[23] != 'Z')
+}
+
+// find returns the number of a name, or -1.
+func (at *place) find(name string) int {
+	for i, known := range at.names {
+		if known == name {
+			return i
+		}
+	}
+	return -1
+}
+
+func (w *walk) object(at *place) verdict {
+	keep := w.keep
+	if keep == keepList {
+		keep = keepNothing
+	}
+	if at.plain && keep != keepRoot {
+		if !w.Skip() {
+			return unsure
+		}
+		return at.schema.kinds.admit(isObject)
+	}
+	s := subject{walk: w, kind: isObject}
+	w.enter(at, &s, keep)
+	if !w.Enter() {
+		return unsure
+	}
+	var unknown rawjson.Names
+	for first := true; ; first = false {
+		more, ok := w.More('}', first)
+		if !ok {
+			return unsure
+		}
+		if !more {
+			v := at.schema.judge(at, &s)
+			w.leave(at, keep)
+			return v
+		}
+		name, plain, ok := w.Name()
+		if !ok || !plain {
+			return unsure
+		}
+		s.count++
+		i, schema, known := at.find(view(name)), at.others, ""
+		switch {
+		case i < 0 && !unknown.Add(name), i >= 0 && s.present&(1<<i) != 0:
+			return unsure // it may be there twice
+		case i < 0:
+			s.more = true
+			if keep != keepNothing {
+				known = string(name)
+			}
+		default:
+			s.present |= 1 << i
+			schema, known = at.members[i], at.names[i]
+		}
+		w.Peek()
+		start := w.Pos()
+		w.keep, w.name = keep.inside(), known
+		if !w.next(schema) {
+			return unsure
+		}
+		value := w.data[start:w.Pos():w.Pos()]
+		if i >= 0 {
+			s.members[i] = value
+		}
+		if keep != keepNothing {
+			w.opened.add(keep, known, value)
+		}
+	}
+}
+
+// members judges an object that is open already, its values checked.
+func (w *walk) members(at *place, obj rawjson.Object) verdict {
+	s := subject{walk: w, kind: isObject, count: len(obj)}
+	w.enter(at, &s, keepNothing)
+	defer w.leave(at, keepNothing)
+	for _, m := range obj {
+		i, schema := at.find(m.Name), at.others
+		switch {
+		case i < 0:
+			s.more = true
+		case s.present&(1<<i) != 0:
+			return unsure
+		default:
+			s.present |= 1 << i
+			s.members[i], schema = m.Value, at.members[i]
+		}
+		if schema != nil && w.again(schema, m.Value) != yes {
+			return unsure
+		}
+	}
+	return at.schema.judge(at, &s)
+}
+
+// next moves past a value, and judges it where there is a schema for it.
+func (w *walk) next(schema *place) bool {
+	if schema == nil {
+		return w.Skip()
+	}
+	return w.value(schema) == yes
+}
+
+// enter makes room for the members of an object.
+func (w *walk) enter(at *place, s *subject, keep keeping) {
+	if n := len(at.names); w.used+n <= len(w.frames) {
+		s.members = w.frames[w.used : w.used+n : w.used+n]
+	} else {
+		s.members = make([]json.RawMessage, n)
+	}
+	w.used += len(at.names)
+	if keep == keepElement {
+		w.opened.beginElement()
+	}
+}
+
+func (w *walk) leave(at *place, keep keeping) {
+	w.used -= len(at.names)
+	if keep == keepElement {
+		w.opened.endElement()
+	}
+}
+
+func (w *walk) array(at *place) verdict {
+	keep, name := w.keep, w.name
+	if at.plain {
+		if !w.Skip() {
+			return unsure
+		}
+		return at.schema.kinds.admit(isArray)
+	}
+	s := subject{walk: w, kind: isArray}
+	start := w.Pos()
+	if !w.Enter() {
+		return unsure
+	}
+	for first := true; ; first = false {
+		more, ok := w.More(']', first)
+		if !ok {
+			return unsure
+		}
+		if !more {
+			if keep == keepList {
+				w.opened.endList(name, s.count)
+			}
+			s.array = w.data[start:w.Pos()]
+			return at.schema.judge(at, &s)
+		}
+		s.count++
+		w.keep = keepNothing
+		if keep == keepList {
+			w.keep = keepElement
+		}
+		if !w.next(at.items) {
+			return unsure
+		}
+	}
+}

@@ -1,0 +1,190 @@
+package schemas
+
+import (
+	"encoding/json"
+	"unsafe"
+)
+
+// subject is a value as far as schemas that look at it need to know it. Where its members or elements are asked for once more, they
+// are read again: from JSON that has been scanned, or from Go values.
+type subject struct {
+	kind    kinds // one of them; isInteger for a number that is whole for sure
+	truth   bool
+	escaped bool   // the text has escapes, and is not what it stands for
+	text    string // may be a view of bytes, so nobody may keep it
+	whole   int64
+	count   int // of members or elements
+
+	present uint64 // names of the place that there is a member for
+	more    bool   // there are members whose names the place does not have
+
+	walk    *walk             // nil for Go values
+	members []json.RawMessage // by the place of a name in place.names
+	array   json.RawMessage
+	object  map[string]any
+	list    []any
+}
+
+// view is text without a copy of it.
+func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
+// judge asks all schemas of a place, whose members and items have been judged where the place does so by itself.
+func (n *node) judge(at *place, s *subject) verdict {
+	if n.unsure {
+		return unsure
+	}
+	v := n.kinds.admit(s.kind)
+	if v != no && n.literals != nil {
+		v = v.and(n.literals.judge(s))
+	}
+	switch {
+	case v == no:
+		return no
+	case s.kind == isString && n.text != nil:
+		v = v.and(n.text.judge(s))
+	case s.kind&(isNumber|isInteger) != 0 && n.number != nil:
+		v = v.and(n.number.judge(s))
+	case s.kind == isObject && n.object != nil:
+		v = v.and(n.object.judge(at, s))
+	case s.kind == isArray && n.array != nil:
+		v = v.and(n.array.judge(s))
+	}
+	return v.and(n.judgeOthers(at, s))
+}
+
+// judgeOthers asks the schemas that this one leads to for the same value.
+func (n *node) judgeOthers(at *place, s *subject) verdict {
+	v := yes
+	for _, each := range n.all {
+		if v = v.and(each.judge(at, s)); v == no {
+			return no
+		}
+	}
+	if n.any != nil {
+		v = v.and(anyOf(n.any, at, s))
+	}
+	if n.one != nil {
+		v = v.and(oneOf(n.one, at, s))
+	}
+	if n.not != nil {
+		v = v.and(n.not.judge(at, s).negated())
+	}
+	if n.cond == nil {
+		return v
+	}
+	branch := n.then
+	switch n.cond.judge(at, s) {
+	case unsure:
+		return v.and(unsure)
+	case no:
+		branch = n.orElse
+	}
+	if branch != nil {
+		v = v.and(branch.judge(at, s))
+	}
+	return v
+}
+
+func (v verdict) negated() verdict {
+	switch v {
+	case yes:
+		return no
+	case no:
+		return yes
+	}
+	return unsure
+}
+
+func anyOf(list []*node, at *place, s *subject) verdict {
+	v := no
+	for _, each := range list {
+		switch each.judge(at, s) {
+		case yes:
+			return yes
+		case unsure:
+			v = unsure
+		}
+	}
+	return v
+}
+
+func oneOf(list []*node, at *place, s *subject) verdict {
+	matches, doubts := 0, 0
+	for _, each := range list {
+		switch each.judge(at, s) {
+		case yes:
+			matches++
+		case unsure:
+			doubts++
+		}
+	}
+	switch {
+	case matches > 1 || matches+doubts == 0:
+		return no
+	case doubts > 0:
+		return unsure
+	}
+	return yes
+}
+
+func (t *objectTest) judge(at *place, s *subject) verdict {
+	if s.present&t.required != t.required || s.count < t.fewest || t.most >= 0 && s.count > t.most {
+		return no
+	}
+	if t.closed && (s.more || s.present&^t.known != 0) {
+		return no
+	}
+	v := yes
+	for name, needs := range t.dependent {
+		if s.present&(1<<name) != 0 && s.present&needs != needs {
+			return no
+		}
+	}
+	for _, m := range t.members {
+		if s.present&(1<<m.name) != 0 {
+			v = v.and(s.member(at, m.name, m.schema))
+		}
+	}
+	if t.additional != nil {
+		v = v.and(s.additional(at, t))
+	}
+	return v
+}
+
+// member judges one member again, by another schema than the one it has been judged by.
+func (s *subject) member(at *place, name int, schema *place) verdict {
+	if s.walk == nil {
+		return schema.judgeValue(s.object[at.names[name]])
+	}
+	return s.walk.again(schema, s.members[name])
+}
+
+// additional judges the members that a schema's properties do not name, unless the place has done so.
+func (s *subject) additional(at *place, t *objectTest) verdict {
+	v := yes
+	for i := range at.names {
+		if s.present&^t.known&(1<<i) != 0 {
+			v = v.and(s.member(at, i, t.additional))
+		}
+	}
+	if s.more && at.others != t.additional {
+		return v.and(unsure)
+	}
+	return v
+}
+
+func (t *arrayTest) judge(s *subject) verdict {
+	switch {
+	case s.count < t.fewest || t.most >= 0 && s.count > t.most:
+		return no
+	case t.items == nil:
+		return yes
+	case s.walk != nil:
+		return s.walk.again(&place{schema: &node{kinds: isArray}, items: t.items}, s.array)
+	}
+	v := yes
+	for _, element := range s.list {
+		v = v.and(t.items.judgeValue(element))
+	}
+	return v
+}
