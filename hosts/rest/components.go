@@ -7,24 +7,25 @@ const catalogPaths = `{
     "parameters": [
       {"name": "search", "in": "query", "description": "Words that all must occur in a block.", "schema": {"type": "string"}},
       {"name": "category", "in": "query", "schema": {"type": "string"}},
-      {"name": "tag", "in": "query", "schema": {"type": "string"}}
+      {"name": "tag", "in": "query", "schema": {"type": "string"}},
+      {"$ref": "#/components/parameters/IfNoneMatch"}
     ],
     "responses": {
-      "200": {"description": "The blocks that all filters fit.", "content": {"application/json": {"schema": {
+      "200": {"description": "The blocks that all filters fit.", "headers": {"ETag": {"$ref": "#/components/headers/ETag"}}, "content": {"application/json": {"schema": {
         "type": "object", "additionalProperties": false, "required": ["blocks"],
         "properties": {"blocks": {"type": "array", "items": {"$ref": "#/components/schemas/Block"}}}}}}},
-      "304": {"description": "As If-None-Match says."},
+      "304": {"$ref": "#/components/responses/NotModified"},
       "default": {"description": "It failed.", "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}}
     }
   }},
   "/v1/blocks/{id}": {"get": {
     "operationId": "get_block", "summary": "Read about a block", "tags": ["catalog"],
-    "parameters": [{"name": "id", "in": "path", "required": true, "schema": {"type": "string"}}],
+    "parameters": [{"name": "id", "in": "path", "required": true, "schema": {"type": "string"}}, {"$ref": "#/components/parameters/IfNoneMatch"}],
     "responses": {
-      "200": {"description": "The block.", "content": {
+      "200": {"description": "The block.", "headers": {"ETag": {"$ref": "#/components/headers/ETag"}}, "content": {
         "application/json": {"schema": {"$ref": "#/components/schemas/Block"}},
         "text/markdown": {"schema": {"type": "string"}}}},
-      "304": {"description": "As If-None-Match says."},
+      "304": {"$ref": "#/components/responses/NotModified"},
       "default": {"description": "It failed.", "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}}
     }
   }},
@@ -32,30 +33,32 @@ const catalogPaths = `{
     "operationId": "get_schema", "summary": "Read the JSON Schema of a block's input or output", "tags": ["catalog"],
     "parameters": [
       {"name": "id", "in": "path", "required": true, "schema": {"type": "string"}},
-      {"name": "which", "in": "path", "required": true, "schema": {"enum": ["input", "output"]}}
+      {"name": "which", "in": "path", "required": true, "schema": {"type": "string", "enum": ["input", "output"]}},
+      {"$ref": "#/components/parameters/IfNoneMatch"}
     ],
     "responses": {
-      "200": {"description": "A JSON Schema 2020-12 that stands alone.", "content": {"application/schema+json": {"schema": {"type": "object"}}}},
-      "304": {"description": "As If-None-Match says."},
+      "200": {"description": "A JSON Schema 2020-12 that stands alone.", "headers": {"ETag": {"$ref": "#/components/headers/ETag"}}, "content": {"application/schema+json": {"schema": {"$ref": "#/components/schemas/JSONSchema"}}}},
+      "304": {"$ref": "#/components/responses/NotModified"},
       "default": {"description": "It failed.", "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}}
     }
   }},
   "/v1/errors": {"get": {
     "operationId": "list_errors", "summary": "List what can go wrong", "tags": ["catalog"],
+    "parameters": [{"$ref": "#/components/parameters/IfNoneMatch"}],
     "responses": {
-      "200": {"description": "The codes of problems.", "content": {"application/json": {"schema": {
+      "200": {"description": "The codes of problems.", "headers": {"ETag": {"$ref": "#/components/headers/ETag"}}, "content": {"application/json": {"schema": {
         "type": "object", "additionalProperties": false, "required": ["errors"],
         "properties": {"errors": {"type": "array", "items": {"$ref": "#/components/schemas/ErrorDoc"}}}}}}},
-      "304": {"description": "As If-None-Match says."},
+      "304": {"$ref": "#/components/responses/NotModified"},
       "default": {"description": "It failed.", "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}}
     }
   }},
   "/v1/errors/{code}": {"get": {
     "operationId": "get_error", "summary": "Read about the code of a problem", "tags": ["catalog"],
-    "parameters": [{"name": "code", "in": "path", "required": true, "schema": {"type": "string"}}],
+    "parameters": [{"name": "code", "in": "path", "required": true, "schema": {"type": "string"}}, {"$ref": "#/components/parameters/IfNoneMatch"}],
     "responses": {
-      "200": {"description": "What it means.", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorDoc"}}}},
-      "304": {"description": "As If-None-Match says."},
+      "200": {"description": "What it means.", "headers": {"ETag": {"$ref": "#/components/headers/ETag"}}, "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorDoc"}}}},
+      "304": {"$ref": "#/components/responses/NotModified"},
       "default": {"description": "It failed.", "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}}
     }
   }}
@@ -74,16 +77,33 @@ const componentSchemas = `{
       "input": {"type": "array", "items": {"$ref": "#/components/schemas/Field"}},
       "output": {"type": "array", "items": {"$ref": "#/components/schemas/Field"}},
       "rules": {"type": "array", "items": {"type": "string"}},
-      "inputSchema": {"type": "object"}, "outputSchema": {"type": "object"},
-      "examples": {"type": "array", "items": {"type": "object"}},
-      "refused": {"type": "array", "items": {"type": "object"}}
+      "inputSchema": {"$ref": "#/components/schemas/JSONSchema"}, "outputSchema": {"$ref": "#/components/schemas/JSONSchema"},
+      "examples": {"type": "array", "items": {"$ref": "#/components/schemas/Example"}},
+      "refused": {"type": "array", "items": {"$ref": "#/components/schemas/Refusal"}}
+    }
+  },
+  "JSONSchema": {"type": "object", "description": "A JSON Schema 2020-12.", "additionalProperties": true},
+  "Example": {
+    "type": "object", "additionalProperties": false, "required": ["title", "input", "output"],
+    "properties": {
+      "title": {"type": "string"}, "input": {"type": "object", "additionalProperties": true},
+      "output": {"type": "object", "additionalProperties": true}
+    }
+  },
+  "Refusal": {
+    "type": "object", "additionalProperties": false, "required": ["title", "input", "violations"],
+    "properties": {
+      "title": {"type": "string"}, "input": {"type": "object", "additionalProperties": true},
+      "violations": {"type": "array", "items": {
+        "type": "object", "additionalProperties": false, "required": ["path", "code"],
+        "properties": {"path": {"type": "string"}, "code": {"type": "string"}}}}
     }
   },
   "Field": {
     "type": "object", "required": ["name", "type", "description"],
     "properties": {
       "name": {"type": "string"}, "type": {"type": "string"}, "description": {"type": "string"},
-      "filledBy": {"enum": ["user-only", "user-or-llm"]}, "secret": {"type": "boolean"}, "format": {"type": "string"},
+      "filledBy": {"type": "string", "enum": ["user-only", "user-or-llm"]}, "secret": {"type": "boolean"}, "format": {"type": "string"},
       "kinds": {"type": "array", "items": {"type": "string"}}, "example": {},
       "fields": {"type": "array", "items": {"$ref": "#/components/schemas/Field"}}
     }
@@ -103,7 +123,7 @@ const componentSchemas = `{
     "type": "object", "additionalProperties": false, "required": ["index", "messageId", "status"],
     "properties": {
       "index": {"type": "integer"}, "messageId": {"type": "string"},
-      "status": {"enum": ["accepted", "rejected", "unconfirmed", "unsent"]}
+      "status": {"type": "string", "enum": ["accepted", "rejected", "unconfirmed", "unsent"]}
     }
   },
   "Receipt": {
@@ -128,11 +148,19 @@ const componentSchemas = `{
     }
   },
   "Verdict": {
-    "type": "object", "additionalProperties": false, "required": ["valid", "violations"],
-    "properties": {
-      "valid": {"type": "boolean"}, "code": {"type": "string"},
-      "violations": {"type": "array", "items": {"$ref": "#/components/schemas/Violation"}}
-    }
+    "oneOf": [
+      {
+        "type": "object", "additionalProperties": false, "required": ["valid", "violations"],
+        "properties": {"valid": {"const": true}, "violations": {"type": "array", "maxItems": 0, "items": {"$ref": "#/components/schemas/Violation"}}}
+      },
+      {
+        "type": "object", "additionalProperties": false, "required": ["valid", "code", "violations"],
+        "properties": {
+          "valid": {"const": false}, "code": {"type": "string", "description": "The one that invoke would fail with."},
+          "violations": {"type": "array", "minItems": 1, "items": {"$ref": "#/components/schemas/Violation"}}
+        }
+      }
+    ]
   },
   "Problem": {
     "type": "object", "required": ["type", "title", "status", "detail", "code", "retryable"],
@@ -165,7 +193,17 @@ const componentSchemas = `{
     "type": "object", "additionalProperties": false, "required": ["code", "status", "meaning", "remedy", "sent"],
     "properties": {
       "code": {"type": "string"}, "status": {"type": "integer"}, "meaning": {"type": "string"}, "remedy": {"type": "string"},
-      "sent": {"enum": ["no", "maybe", "yes"]}
+      "sent": {"type": "string", "enum": ["no", "maybe", "yes"]}
     }
   }
 }`
+
+// componentHeaders, componentParameters and componentResponses are what all the GETs share.
+const (
+	componentHeaders    = `{"ETag": {"description": "Names this state of the answer, for If-None-Match.", "schema": {"type": "string"}}}`
+	componentParameters = `{"IfNoneMatch": {
+  "name": "If-None-Match", "in": "header", "schema": {"type": "string"},
+  "description": "The ETag of an earlier answer: where that still holds, the answer is 304 and has no body."
+}}`
+	componentResponses = `{"NotModified": {"description": "As If-None-Match says.", "headers": {"ETag": {"$ref": "#/components/headers/ETag"}}}}`
+)

@@ -13,15 +13,14 @@ import (
 // OpenAPI returns the OpenAPI 3.1 description of the API for the blocks of a registry.
 //
 // Each block has operations of its own, so that a generated client gets a function for each block with its types, where one operation
-// for all blocks would leave it with a choice among all inputs. The schemas are those of the manifests, as they are: OpenAPI 3.1 is
-// JSON Schema 2020-12. They are the strict form. What the runtime takes beyond it (json parameters given as text, "" and null for
+// for all blocks would leave it with a choice among all inputs. The schemas demand what those of the manifests do, written as generators
+// understand it. They are the strict form. What the runtime takes beyond it (json parameters given as text, "" and null for
 // absent) is said in words, and examples that make use of it are left out.
 func OpenAPI(reg *registry.Registry, version string) json.RawMessage {
 	paths := rawjson.OpenObject(json.RawMessage(catalogPaths))
 	components := rawjson.OpenObject(json.RawMessage(componentSchemas))
 	for _, b := range reg.List() {
 		m := b.Manifest()
-		components = components.Set(m.ID+"_input", m.Input.JSON()).Set(m.ID+"_output", m.Output.JSON())
 		base := "/v1/blocks/" + m.ID
 		result := object{"oneOf": []any{
 			object{
@@ -30,9 +29,14 @@ func OpenAPI(reg *registry.Registry, version string) json.RawMessage {
 			},
 			ref("ResultFailure"),
 		}}
+		// The result has a name because generators make a type only of the first media type of an answer.
+		components = components.
+			Set(m.ID+"_input", typed(m.Input.JSON())).
+			Set(m.ID+"_output", m.Output.JSON()).
+			Set(m.ID+"_result", encode(result))
 		success := object{
 			typeJSON:   object{"schema": answerSchema(object{"output": ref(m.ID + "_output"), "receipt": ref("Receipt")})},
-			typeResult: object{"schema": result},
+			typeResult: object{"schema": ref(m.ID + "_result")},
 		}
 		requests := object{"type": "array", "items": ref("Request")}
 		preview := object{typeJSON: object{"schema": answerSchema(object{"requests": requests, "receipt": ref("Receipt")})}}
@@ -54,7 +58,10 @@ func OpenAPI(reg *registry.Registry, version string) json.RawMessage {
 		"tags":     []any{object{"name": "catalog"}, object{"name": "invoke"}},
 		"paths":    paths,
 		"components": object{
-			"schemas": components,
+			"schemas":    components,
+			"headers":    json.RawMessage(componentHeaders),
+			"parameters": json.RawMessage(componentParameters),
+			"responses":  json.RawMessage(componentResponses),
 			"securitySchemes": object{
 				"token": object{"type": "http", "scheme": "bearer", "description": "Needed where the server has been given a token."},
 			},
