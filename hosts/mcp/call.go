@@ -35,6 +35,9 @@ func (s *Server) handler(e registry.Entry, source string) sdk.ToolHandler {
 	return func(ctx context.Context, req *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
 		ctx, done := joinLife(ctx)
 		defer done()
+		if s.settings.callContext != nil {
+			ctx = s.settings.callContext(ctx, req.Params.Meta)
+		}
 
 		var header http.Header
 		if req.Extra != nil {

@@ -1,6 +1,7 @@
 package mcp
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -54,8 +55,16 @@ type settings struct {
 	credentialInput bool
 	idInput         bool
 	skipHostCheck   bool
+	callContext     func(context.Context, map[string]any) context.Context
 	maxBytes        int64
 	version         string
+	fixtures        fixtures
+}
+
+// fixtures are what a test has beside the blocks. Nothing else sets them.
+type fixtures struct {
+	tune  func(*sdk.ServerOptions, *sdk.StreamableHTTPOptions)
+	mount func(*sdk.Server)
 }
 
 // Option configures a Server.
@@ -136,6 +145,15 @@ func InvocationIDInput() Option {
 	}
 }
 
+// CallContext derives the context of each call from the _meta of its request, which may say what trace the call is part of. The context
+// that it is given has the values of the HTTP request's, or of that of [Server.Serve].
+func CallContext(derive func(ctx context.Context, meta map[string]any) context.Context) Option {
+	return func(s *settings) error {
+		s.callContext = derive
+		return nil
+	}
+}
+
 // HostChecked tells that the Host header is checked before requests come here. Otherwise a request that arrives over loopback under
 // a name that is not this machine's is answered with 403, since a web page may have rebound its own name.
 func HostChecked() Option {
@@ -192,14 +210,20 @@ func New(rt *runtime.Runtime, reg *registry.Registry, options ...Option) (*Serve
 
 // endpoint makes what answers for a source with the tools of a profile.
 func (s *Server) endpoint(source string, tools []*sdk.Tool) *endpoint {
-	server := sdk.NewServer(
-		&sdk.Implementation{Name: "segment-blocks", Title: "Segment blocks", Version: s.settings.version},
-		&sdk.ServerOptions{
-			Instructions: instructions,
-			// What is offered is fixed, so nobody is told of changes.
-			Capabilities: &sdk.ServerCapabilities{Tools: &sdk.ToolCapabilities{}, Resources: &sdk.ResourceCapabilities{}},
-		},
-	)
+	options := &sdk.ServerOptions{
+		Instructions: instructions,
+		// What is offered is fixed, so nobody is told of changes.
+		Capabilities: &sdk.ServerCapabilities{Tools: &sdk.ToolCapabilities{}, Resources: &sdk.ResourceCapabilities{}},
+	}
+	transport := &sdk.StreamableHTTPOptions{
+		Stateless: true, JSONResponse: true, PropagateRequestCancellation: true,
+		DisableLocalhostProtection: s.settings.skipHostCheck,
+		MaxRequestBodyBytes:        s.settings.maxBytes,
+	}
+	if s.settings.fixtures.tune != nil {
+		s.settings.fixtures.tune(options, transport)
+	}
+	server := sdk.NewServer(&sdk.Implementation{Name: "segment-blocks", Title: "Segment blocks", Version: s.settings.version}, options)
 	if source == "" {
 		source = s.settings.source
 	}
@@ -207,14 +231,10 @@ func (s *Server) endpoint(source string, tools []*sdk.Tool) *endpoint {
 		server.AddTool(tools[i], s.handler(entry, source))
 		server.AddResource(resource(entry))
 	}
-	return &endpoint{server, sdk.NewStreamableHTTPHandler(
-		func(*http.Request) *sdk.Server { return server },
-		&sdk.StreamableHTTPOptions{
-			Stateless: true, JSONResponse: true, PropagateRequestCancellation: true,
-			DisableLocalhostProtection: s.settings.skipHostCheck,
-			MaxRequestBodyBytes:        s.settings.maxBytes,
-		},
-	)}
+	if s.settings.fixtures.mount != nil {
+		s.settings.fixtures.mount(server)
+	}
+	return &endpoint{server, sdk.NewStreamableHTTPHandler(func(*http.Request) *sdk.Server { return server }, transport)}
 }
 
 const instructions = "Each tool makes one kind of call to a customer data platform. What the platform would drop is refused, and the " +

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -205,7 +206,7 @@ func TestReportIsOneDocument(t *testing.T) {
 
 func TestServeOffersInvocationIDsOnRequest(t *testing.T) {
 	for _, asked := range []bool{false, true} {
-		h, err := (&Program{}).openToHost(&settings.Settings{})
+		h, err := (&Program{}).openToHost(t.Context(), &settings.Settings{}, slog.New(slog.DiscardHandler))
 		require.NoError(t, err)
 		handler, err := routes(h, serveFlags{invocationIDs: asked}, &atomic.Bool{})
 		require.NoError(t, err)

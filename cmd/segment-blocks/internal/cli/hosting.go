@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -22,20 +23,34 @@ type hosting struct {
 	target   string           // where the chosen source sends
 	emulator *emulator.Server // nil where a source is configured
 	metrics  *metrics.Metrics
+	tracing  *tracing // nil where none is asked for
 }
 
 // openToHost returns a runtime for many invocations. Without a configured source it sends to an emulator in this process.
-func (p *Program) openToHost(s *settings.Settings) (*hosting, error) {
+// The traces that the environment asks for are exported, and trouble with that is logged.
+func (p *Program) openToHost(ctx context.Context, s *settings.Settings, logger *slog.Logger) (*hosting, error) {
 	reg, err := p.registry()
 	if err != nil {
 		return nil, err
 	}
 	h := &hosting{registry: reg, metrics: metrics.New(reg)}
+	if h.tracing, err = p.startTracing(ctx, logger); err != nil {
+		return nil, err
+	}
+	if err := p.openRuntime(h, s); err != nil { //nolint:contextcheck // what is opened goes on until close
+		h.tracing.close(ctx)
+		return nil, err
+	}
+	return h, nil
+}
+
+// openRuntime opens the runtime of a hosting that has all the rest.
+func (p *Program) openRuntime(h *hosting, s *settings.Settings) error {
 	chosen, configured, err := s.Chosen()
 	if err != nil {
-		return nil, sourceFailure(err)
+		return sourceFailure(err)
 	}
-	options := []runtime.Option{runtime.Observe(h.metrics.Observe)}
+	options := append(h.tracing.observe(), runtime.Observe(h.metrics.Observe))
 	add := func(name string, source tracking.Source) {
 		h.names = append(h.names, name)
 		options = append(options, runtime.Source(name, source))
@@ -51,24 +66,25 @@ func (p *Program) openToHost(s *settings.Settings) (*hosting, error) {
 			add(name, s.Tracking(source, key))
 		}
 		if h.target, err = s.Tracking(chosen, "").URL(); err != nil {
-			return nil, sourceFailure(err)
+			return sourceFailure(err)
 		}
 	} else {
 		if h.emulator, err = emulator.Start(); err != nil {
-			return nil, failed("cannot start the emulator: %w", err)
+			return failed("cannot start the emulator: %w", err)
 		}
 		h.target = h.emulator.URL
 		add("emulator", tracking.Source{WriteKey: emulatorKey, Endpoint: h.emulator.URL, Retry: s.RetryPolicy()})
 	}
-	if h.Runtime, err = runtime.New(reg, options...); err != nil {
-		return nil, errors.Join(sourceFailure(err), h.closeEmulator(context.Background()))
+	if h.Runtime, err = runtime.New(h.registry, options...); err != nil {
+		return errors.Join(sourceFailure(err), h.closeEmulator(context.Background()))
 	}
-	return h, nil
+	return nil
 }
 
-// close lets the invocations under way end, for as long as ctx allows.
+// close lets the invocations under way end, for as long as ctx allows, and exports their traces.
 func (h *hosting) close(ctx context.Context) error {
 	err := h.Close(ctx)
+	h.tracing.close(ctx)
 	// The emulator has streams that only end with it, whatever became of the rest.
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()

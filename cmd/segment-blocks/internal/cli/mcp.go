@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"io"
+	"log/slog"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -22,7 +23,9 @@ The write key comes from the configured source, never from the model. Without a 
 this process, and none is real.
 
 --profile says how the tools describe their inputs: agent (flat, what models and their providers take), sim (for the MCP block of
-AACFlow and Sim, whose forms may pass objects as text) or strict (the blocks' own schemas, with all their rules).`,
+AACFlow and Sim, whose forms may pass objects as text) or strict (the blocks' own schemas, with all their rules).
+
+Traces are exported over OTLP where OTEL_EXPORTER_OTLP_ENDPOINT is set.`,
 		Example: `  segment-blocks mcp < /dev/null
   segment-blocks mcp --profile strict < /dev/null`,
 		Args: noArguments,
@@ -35,7 +38,7 @@ AACFlow and Sim, whose forms may pass objects as text) or strict (the blocks' ow
 		if err != nil {
 			return err
 		}
-		h, err := p.openToHost(s)
+		h, err := p.openToHost(cmd.Context(), s, slog.New(slog.NewTextHandler(p.stderr, nil)))
 		if err != nil {
 			return err
 		}
@@ -44,8 +47,8 @@ AACFlow and Sim, whose forms may pass objects as text) or strict (the blocks' ow
 			defer cancel()
 			_ = h.close(ctx)
 		}()
-		server, err := mcp.New(h.Runtime, h.registry,
-			mcp.Sources(h.names...), mcp.DefaultProfile(mcp.Profile(*profile)), mcp.Version(blocks.Version()))
+		server, err := mcp.New(h.Runtime, h.registry, append(h.tracing.joinCalls(),
+			mcp.Sources(h.names...), mcp.DefaultProfile(mcp.Profile(*profile)), mcp.Version(blocks.Version()))...)
 		if err != nil {
 			return usage("%w", err)
 		}

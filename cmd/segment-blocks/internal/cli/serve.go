@@ -17,6 +17,7 @@ import (
 	"github.com/aacflow/segment-blocks/hosts/guard"
 	"github.com/aacflow/segment-blocks/hosts/mcp"
 	"github.com/aacflow/segment-blocks/hosts/rest"
+	"github.com/aacflow/segment-blocks/hosts/traces"
 )
 
 type serveFlags struct {
@@ -25,6 +26,7 @@ type serveFlags struct {
 	drain                      time.Duration
 	quiet                      bool
 	invocationIDs              bool
+	tls                        tlsFlags
 }
 
 const tokenVariable = "SEGMENT_BLOCKS_TOKEN"
@@ -47,6 +49,11 @@ It listens on this machine only, unless --addr says otherwise; then it needs a t
 Authorization: Bearer TOKEN. The token comes from ` + tokenVariable + ` or a file, never from the command line. Web pages of other
 origins and requests under other host names are refused unless they are allowed.
 
+--tls-cert and --tls-key make it speak https; renewed files are taken up by themselves. With --tls-client-ca each client, a health check
+too, must have a certificate signed by one of that file, and no token is needed.
+
+Traces are exported over OTLP where OTEL_EXPORTER_OTLP_ENDPOINT is set: a span for each invocation and each HTTP request that it sends.
+
 An interrupt ends it: no new request is taken, and those under way may end within --drain.`,
 		Example: `  segment-blocks serve
   segment-blocks serve --config segment-blocks.yaml --log json
@@ -62,6 +69,7 @@ An interrupt ends it: no new request is taken, and those under way may end withi
 	cmd.Flags().DurationVar(&f.drain, "drain", 30*time.Second, "how long requests under way may take after an interrupt")
 	cmd.Flags().BoolVar(&f.invocationIDs, "mcp-invocation-id", false, "give each MCP tool the input invocationId, for clients that cannot set _meta, such as the MCP block of AACFlow and Sim; not for models")
 	cmd.Flags().BoolVar(&f.quiet, "quiet", false, "log no requests")
+	f.tls.add(cmd)
 	_ = cmd.RegisterFlagCompletionFunc("log", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
 	addSource(p, cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -77,8 +85,13 @@ An interrupt ends it: no new request is taken, and those under way may end withi
 		if err != nil {
 			return err
 		}
+		secure, err := f.tls.config(logger)
+		if err != nil {
+			return err
+		}
 		g, err := guard.New(guard.Config{
-			Tokens: tokens, Hosts: f.hosts, Origins: f.origins, Logger: logger, Open: []string{"/healthz", "/readyz"},
+			Tokens: tokens, ClientCertificates: f.tls.clientCA != "", Hosts: f.hosts, Origins: f.origins,
+			Logger: slog.New(traces.LogHandler(logger.Handler())), Open: []string{"/healthz", "/readyz"},
 		})
 		if err != nil {
 			return usage("%w", err)
@@ -87,11 +100,11 @@ An interrupt ends it: no new request is taken, and those under way may end withi
 		if err != nil {
 			return listenFailure(err, len(tokens) > 0)
 		}
-		h, err := p.openToHost(s)
+		h, err := p.openToHost(cmd.Context(), s, logger)
 		if err != nil {
 			return errors.Join(err, ln.Close())
 		}
-		return p.serve(cmd.Context(), ln, g, h, f, p.format(s.Output, false))
+		return p.serve(cmd.Context(), secured(ln, secure), g, h, f, p.format(s.Output, false))
 	}
 	return cmd
 }
@@ -103,10 +116,11 @@ func (p *Program) serve(ctx context.Context, ln net.Listener, g *guard.Guard, h 
 	if err != nil {
 		return errors.Join(failed("%w", err), ln.Close(), h.close(ctx))
 	}
-	if err := p.announceServe(ln.Addr(), h, format); err != nil {
+	if err := p.announceServe(f.tls.scheme()+"://"+reachable(ln.Addr()), h, format); err != nil {
 		return errors.Join(err, ln.Close(), h.close(ctx))
 	}
 	server := g.Server(handler)
+	server.Handler = h.tracing.join(server.Handler)
 	stopped := make(chan error, 1)
 	go func() { stopped <- server.Serve(ln) }()
 	select {
@@ -131,6 +145,7 @@ func (p *Program) serve(ctx context.Context, ln net.Listener, g *guard.Guard, h 
 
 func routes(h *hosting, f serveFlags, draining *atomic.Bool) (http.Handler, error) {
 	options := []mcp.Option{mcp.Sources(h.names...), mcp.Version(blocks.Version()), mcp.HostChecked()}
+	options = append(options, h.tracing.joinCalls()...)
 	if f.invocationIDs {
 		options = append(options, mcp.InvocationIDInput())
 	}
@@ -166,8 +181,7 @@ func health(w http.ResponseWriter, status int, text string) {
 }
 
 // announceServe prints where the server is. The lines are data: a script waits for them.
-func (p *Program) announceServe(addr net.Addr, h *hosting, format string) error {
-	url := "http://" + reachable(addr)
+func (p *Program) announceServe(url string, h *hosting, format string) error {
 	if format != "text" {
 		return p.write(format, struct {
 			URL     string   `json:"url"`
@@ -232,7 +246,7 @@ func (p *Program) tokens(file string) ([]string, error) {
 func listenFailure(err error, hasToken bool) error {
 	var op *net.OpError
 	if !hasToken && !errors.As(err, &op) {
-		return usage("%w; set %s", err, tokenVariable)
+		return usage("%w; set %s, or give --tls-client-ca", err, tokenVariable)
 	}
 	return failed("%w", err)
 }

@@ -48,6 +48,10 @@ Variables:
 		}
 	}
 	rows = append(rows, []string{"NO_COLOR", "any value: no colors, which are only used on a terminal anyway"})
+	rows = append(rows,
+		[]string{"OTEL_EXPORTER_OTLP_ENDPOINT", "serve and mcp: where to export traces, such as http://127.0.0.1:4318"},
+		[]string{"OTEL_…", "serve and mcp: OpenTelemetry's other variables for traces; the protocol is http/protobuf"},
+	)
 	writeTable(&b, rows)
 	writef(&b, `
 SEGMENT_WRITE_KEY makes a source called %q and chooses it, over the defaultSource of a file. Where a source of the file

@@ -1,0 +1,81 @@
+package cli
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/aacflow/segment-blocks/blocks"
+	"github.com/aacflow/segment-blocks/hosts/mcp"
+	"github.com/aacflow/segment-blocks/hosts/traces"
+	"github.com/aacflow/segment-blocks/hosts/traces/otlp"
+	"github.com/aacflow/segment-blocks/runtime"
+)
+
+// tracing exports the traces of a hosting, where the environment asks for it. Where it does not there is none: a nil *tracing does nothing
+// and costs nothing.
+type tracing struct {
+	traces   *traces.Traces
+	provider *otlp.Provider
+	outgoing *http.Transport
+	logger   *slog.Logger
+}
+
+// startTracing returns nil where the environment asks for no traces.
+func (p *Program) startTracing(ctx context.Context, logger *slog.Logger) (*tracing, error) {
+	provider, on, err := otlp.Start(ctx, otlp.Service{Name: "segment-blocks", Version: blocks.Version()}, logger)
+	if err != nil {
+		return nil, usage("%w", err)
+	}
+	if !on {
+		return nil, nil
+	}
+	reg, err := p.registry()
+	if err != nil {
+		return nil, err
+	}
+	return &tracing{traces.New(reg, provider), provider, runtime.NewTransport(), logger}, nil
+}
+
+// observe returns what makes a runtime tell of its invocations and requests.
+func (t *tracing) observe() []runtime.Option {
+	if t == nil {
+		return nil
+	}
+	return []runtime.Option{runtime.Observe(t.traces.Observe), runtime.Transport(t.traces.Transport(t.outgoing))}
+}
+
+// joinCalls returns what makes MCP calls join the traces that they name.
+func (t *tracing) joinCalls() []mcp.Option {
+	if t == nil {
+		return nil
+	}
+	return []mcp.Option{mcp.CallContext(traces.JoinMeta)}
+}
+
+// join makes requests join the traces that they name.
+func (t *tracing) join(handler http.Handler) http.Handler {
+	if t == nil {
+		return handler
+	}
+	return traces.Handler(handler)
+}
+
+// close exports what is left, once no invocation is under way: in what ctx leaves of five seconds, and in one second at least. The spans of
+// what took the longest are worth that.
+func (t *tracing) close(ctx context.Context) {
+	if t == nil {
+		return
+	}
+	t.outgoing.CloseIdleConnections()
+	left := 5 * time.Second
+	if deadline, ok := ctx.Deadline(); ok {
+		left = min(left, max(time.Second, time.Until(deadline)))
+	}
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), left)
+	defer cancel()
+	if err := t.provider.Shutdown(last); err != nil {
+		t.logger.WarnContext(ctx, "traces cannot be exported", "error", err)
+	}
+}
