@@ -76,7 +76,7 @@ func eachTool(reg *registry.Registry, told func(mcp.Definition) any) (any, error
 
 func newExport(p *Program) *cobra.Command {
 	names := []string{"anthropic", "json-schema", "mcp", "openai", "openapi"}
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "export FORMAT",
 		Short: "Print the blocks as definitions for agents and other tools",
 		Long: `Print the blocks in a form that other software takes:
@@ -86,15 +86,17 @@ func newExport(p *Program) *cobra.Command {
   mcp           a list of tools as an MCP server tells them
   json-schema   the blocks' own schemas for input and output, by id
   openapi       the OpenAPI 3.1 description of what segment-blocks serve offers
+  aacflow       TypeScript for a fork of Sim, or a workflow to import; see segment-blocks export aacflow --help
 
 The first three have plain schemas, which all providers of models take; the rules that those cannot say stand in the
 descriptions. The write key is no input in them: whoever runs the tool gives it.`,
 		Example: `  segment-blocks export openai
-  segment-blocks export json-schema --output yaml`,
+  segment-blocks export json-schema --output yaml
+  segment-blocks export aacflow --out sim-blocks`,
 		ValidArgs: names,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 || !slices.Contains(names, args[0]) {
-				return usage("name one format: %s", strings.Join(names, ", "))
+				return usage("name one format: aacflow, %s", strings.Join(names, ", "))
 			}
 			return nil
 		},
@@ -117,4 +119,6 @@ descriptions. The write key is no input in them: whoever runs the tool gives it.
 			return p.write("json", doc)
 		},
 	}
+	cmd.AddCommand(newExportAACFlow(p))
+	return cmd
 }

@@ -1,0 +1,167 @@
+package cli
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/aacflow/segment-blocks/hosts/aacflow"
+	"github.com/aacflow/segment-blocks/registry"
+)
+
+func newExportAACFlow(p *Program) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "aacflow --out DIR",
+		Short: "Write the blocks as TypeScript for a fork of Sim, or as a workflow to import",
+		Long: `Write what AACFlow, or another fork of Sim, needs to have the blocks:
+
+  native     TypeScript that makes them a block of the canvas, with a README.md that says what to do with it. The tools call a
+             running segment-blocks serve. The fork has to be built anew.
+  workflow   one workflow as JSON, to import into a fork as it is: it calls a block through MCP. The server in it is a
+             placeholder, to be chosen after the import.
+
+Files that are there already with another content are left alone, and then nothing is written; --force replaces them.`,
+		Example: `  segment-blocks export aacflow --out sim-blocks
+  segment-blocks export aacflow --format workflow --block segment_identify > identify.json`,
+		Args: noArguments,
+	}
+	flags := cmd.Flags()
+	out := flags.String("out", "", "folder to write to; it is made where it does not exist")
+	format := flags.String("format", "native", "native or workflow")
+	block := flags.String("block", "segment_track", "block that the workflow calls")
+	force := flags.Bool("force", false, "replace files that differ")
+	_ = cmd.MarkFlagDirname("out")
+	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{"native", "workflow"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("block", func(cmd *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+		return p.completeBlock(cmd, nil, typed)
+	})
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		s, err := p.load(cmd)
+		if err != nil {
+			return err
+		}
+		reg, err := p.registry()
+		if err != nil {
+			return err
+		}
+		var files []aacflow.File
+		switch {
+		case *format != "native" && *format != "workflow":
+			return usage("--format must be native or workflow: %q", *format)
+		case *format == "native" && flags.Changed("block"):
+			return usage("--block is for --format workflow; native has all blocks")
+		case *format == "native" && *out == "":
+			return usage("name the folder to write to, such as --out sim-blocks")
+		case *format == "native":
+			files, err = aacflow.Native(reg, aacflow.Segment())
+		default:
+			files, err = workflowFiles(reg, *block)
+		}
+		if err != nil {
+			return err
+		}
+		if *format == "workflow" {
+			defer p.note("after the import choose the MCP server and the tool in the workflow's MCP block: %s is a placeholder", aacflow.PlaceholderServer)
+		}
+		if *out == "" {
+			if _, err := p.stdout.Write(files[0].Content); err != nil {
+				return failed("cannot write to stdout: %w", err)
+			}
+			return nil
+		}
+		written, err := place(*out, files, *force)
+		if err != nil {
+			return err
+		}
+		if format := p.format(s.Output, false); format != "text" {
+			return p.write(format, written)
+		}
+		for _, path := range written.Written {
+			writeln(p.stdout, "wrote "+clean(path))
+		}
+		writef(p.stdout, "%s written, %d unchanged\n", count(len(written.Written), "file"), len(written.Unchanged))
+		return nil
+	}
+	return cmd
+}
+
+func workflowFiles(reg *registry.Registry, block string) ([]aacflow.File, error) {
+	if _, ok := reg.Lookup(block); !ok {
+		return nil, usage("no block has this id%s: %q", reg.Suggest(block), block)
+	}
+	content, err := aacflow.Workflow(reg, block)
+	if err != nil {
+		return nil, failed("%w", err)
+	}
+	return []aacflow.File{{Path: block + ".json", Content: content}}, nil
+}
+
+// placed tells what became of generated files.
+type placed struct {
+	Written   []string `json:"written"`
+	Unchanged []string `json:"unchanged"`
+}
+
+// place writes files below a folder, all of them or none: first it looks, then it writes beside them, and only then does it rename.
+func place(folder string, files []aacflow.File, force bool) (placed, error) {
+	result := placed{[]string{}, []string{}}
+	var differ []string
+	content := map[string][]byte{}
+	for _, f := range files {
+		path := filepath.Join(folder, filepath.FromSlash(f.Path))
+		there, err := os.ReadFile(path)
+		switch {
+		case err == nil && bytes.Equal(there, f.Content):
+			result.Unchanged = append(result.Unchanged, path)
+			continue
+		case err == nil && !force:
+			differ = append(differ, path)
+		case err != nil && !errors.Is(err, fs.ErrNotExist):
+			return placed{}, failed("cannot write, nothing was changed: %w", err)
+		}
+		result.Written = append(result.Written, path)
+		content[path] = f.Content
+	}
+	if len(differ) > 0 {
+		return placed{}, usage("--force replaces files that differ, without it nothing is written; %s, the first: %s", count(len(differ), "file"), differ[0])
+	}
+	var beside []string
+	defer func() {
+		for _, temporary := range beside {
+			_ = os.Remove(temporary)
+		}
+	}()
+	for _, path := range result.Written {
+		temporary, err := writeBeside(path, content[path])
+		if temporary != "" {
+			beside = append(beside, temporary)
+		}
+		if err != nil {
+			return placed{}, failed("cannot write, nothing was changed: %w", err)
+		}
+	}
+	for i, path := range result.Written {
+		if err := os.Rename(beside[i], path); err != nil {
+			return placed{}, failed("cannot write all files, %d of %d are written: %w", i, len(beside), err)
+		}
+	}
+	beside = nil
+	return result, nil
+}
+
+// writeBeside writes a temporary file in the folder of path, which it makes, and returns its name as soon as there is one.
+func writeBeside(path string, content []byte) (string, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return "", err
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".segment-blocks-*")
+	if err != nil {
+		return "", err
+	}
+	_, err = f.Write(content)
+	return f.Name(), errors.Join(err, f.Chmod(0o644), f.Close())
+}

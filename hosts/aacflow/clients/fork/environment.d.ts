@@ -1,0 +1,27 @@
+// What the generated files use of Node and React.
+declare const process: { env: Record<string, string | undefined> }
+
+declare module 'react' {
+  export interface SVGProps<T> {
+    className?: string
+    ref?: (element: T | null) => void
+  }
+}
+
+declare namespace JSX {
+  interface Element {
+    readonly type: string
+  }
+  interface IntrinsicElements {
+    svg: import('react').SVGProps<SVGSVGElement> & {
+      viewBox: string
+      fill: string
+      stroke: string
+      strokeWidth: number
+      strokeLinecap: 'round'
+      xmlns: string
+      children?: unknown
+    }
+    path: { d: string }
+  }
+}

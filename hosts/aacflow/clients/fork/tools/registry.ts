@@ -1,0 +1,6 @@
+import type { ToolConfig } from '@/tools/types'
+// add: imports
+
+export const tools: Record<string, ToolConfig> = {
+  // add: tools
+}
