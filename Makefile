@@ -2,7 +2,7 @@
 FUZZTIME ?= 20s
 BINARY := bin/segment-blocks
 
-.PHONY: help build test lint generate fuzz bench clients ci clean
+.PHONY: help build test lint generate fuzz bench clients release ci clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,10 +26,13 @@ fuzz: ## run each fuzz target for FUZZTIME (20s)
 bench: ## run the benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
 
-clients: ## prove emulator and MCP with the clients of others (needs node, npm and chromium)
+clients: ## prove emulator and hosts with the clients of others (needs node, npm and chromium)
 	cd emulator/clients && npm ci --silent && go test -count=1 ./...
-	cd hosts/mcp/clients && npm ci --silent
-	SEGMENT_BLOCKS_REQUIRE_CLIENTS=1 go test -count=1 ./hosts/mcp
+	for folder in hosts/mcp/clients hosts/rest/clients hosts/aacflow/clients; do (cd $$folder && npm ci --silent) || exit 1; done
+	SEGMENT_BLOCKS_REQUIRE_CLIENTS=1 go test -count=1 ./hosts/...
+
+release: ## build what a release consists of into dist/, publish nothing
+	.ci/release
 
 ci: ## everything that CI runs
 	.ci/run

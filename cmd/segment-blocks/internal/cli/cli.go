@@ -72,11 +72,11 @@ variable or a file. No output ever shows one.`,
   segment-blocks doctor`,
 		Args:          noSuchCommand,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-		Version:       readBuild().Version,
+		Version:       readBuild().String(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.SetVersionTemplate("segment-blocks {{.Version}}\n")
+	root.SetVersionTemplate("{{.Version}}\n")
 	root.PersistentFlags().String("config", "", "configuration file (default: ./segment-blocks.yaml, then the one in your config folder)")
 	root.PersistentFlags().StringP("output", "o", "auto", "text, json or yaml; what auto is says segment-blocks help output")
 	root.SetFlagErrorFunc(flagError)

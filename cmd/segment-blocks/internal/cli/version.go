@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"fmt"
 	"runtime"
 	"runtime/debug"
 
@@ -38,21 +39,26 @@ func newVersion(p *Program) *cobra.Command {
 			if format := p.format(s.Output, false); format != "text" {
 				return p.write(format, b)
 			}
-			writef(p.stdout, "segment-blocks %s", b.Version)
-			if b.Commit != "" {
-				writef(p.stdout, " (%.12s", b.Commit)
-				if b.Modified {
-					writes(p.stdout, ", modified")
-				}
-				if b.Date != "" {
-					writef(p.stdout, ", %s", b.Date)
-				}
-				writes(p.stdout, ")")
-			}
-			writef(p.stdout, " %s %s\n", b.Go, b.Platform)
+			writeln(p.stdout, b.String())
 			return nil
 		},
 	}
+}
+
+// String is the line that both version and --version print.
+func (b build) String() string {
+	var origin string
+	if b.Commit != "" {
+		origin = fmt.Sprintf(" (%.12s", b.Commit)
+		if b.Modified {
+			origin += ", modified"
+		}
+		if b.Date != "" {
+			origin += ", " + b.Date
+		}
+		origin += ")"
+	}
+	return fmt.Sprintf("segment-blocks %s%s %s %s", b.Version, origin, b.Go, b.Platform)
 }
 
 func readBuild() build {
