@@ -5,8 +5,8 @@
 //	rt, err := runtime.New(reg, runtime.Source("prod", tracking.Source{WriteKey: key}))
 //
 // The blocks are segment_track, segment_identify, segment_page, segment_screen, segment_group, segment_alias and segment_batch. The
-// sources they use are of type tracking.Source. A write key in the input takes the place of the source's own; where events
-// are sent is the source's alone.
+// sources they use are a tracking.Source or any other tracking.Sender, such as those of package delivery. A write key in the input
+// takes the place of the source's own; where events are sent is the source's alone.
 package blocks
 
 import (
@@ -60,7 +60,7 @@ func all() ([]registry.Block, error) {
 }
 
 // executor does the work of a block.
-type executor = func(ctx context.Context, call *runtime.Call, source tracking.Source) (any, error)
+type executor = func(ctx context.Context, call *runtime.Call, source tracking.Sender) (any, error)
 
 // client is shared by all the blocks of a runtime, since they wait together when a source is rate limited.
 func client(call *runtime.Call) *tracking.Client {
@@ -73,16 +73,20 @@ func client(call *runtime.Call) *tracking.Client {
 	})
 }
 
-// chosen returns the source with the input's write key, where it gives one.
-func chosen(call *runtime.Call, source tracking.Source) (tracking.Source, error) {
-	if key := call.Input.Text("writeKey"); key != "" {
-		source.WriteKey = tracking.WriteKey(key)
-	}
-	if source.WriteKey == "" {
-		return source, runtime.Refuse([]schemas.Violation{{
+// deliver sends messages to the source, with the input's write key where it gives one. A dry run goes straight to the client, which
+// records, whatever way the messages would leave.
+func deliver(ctx context.Context, call *runtime.Call, source tracking.Sender, messages tracking.Call) (tracking.Report, error) {
+	messages.WriteKey = tracking.WriteKey(call.Input.Text("writeKey"))
+	messages.Options.InvocationID, messages.Options.Time = call.InvocationID, call.Receipt.StartedAt
+	target := messages.Source(source.Target())
+	if target.WriteKey == "" {
+		return tracking.Report{}, runtime.Refuse([]schemas.Violation{{
 			Path: "/writeKey", Code: string(runtime.MissingCredential), Message: "must be given, since the source has no write key",
 		}})
 	}
-	call.Receipt.Credential = source.WriteKey.Fingerprint()
-	return source, nil
+	call.Receipt.Credential = target.WriteKey.Fingerprint()
+	if call.DryRun {
+		source = target
+	}
+	return source.Deliver(ctx, client(call), messages)
 }

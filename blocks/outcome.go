@@ -12,9 +12,9 @@ import (
 // record writes what the API client did into the receipt. Under is where in the input the messages stand: "" for the block whose
 // input is the message itself.
 func record(receipt *runtime.Receipt, report tracking.Report, under string) {
-	receipt.Endpoint = report.Endpoint
+	receipt.Delivery, receipt.Endpoint = report.Delivery, report.Endpoint
 	receipt.Requests, receipt.Attempts, receipt.Bytes = report.Requests, report.Attempts, int64(report.Bytes)
-	receipt.Accepted = report.Accepted
+	receipt.Accepted, receipt.Stored = report.Accepted, report.Stored
 	for _, m := range report.Messages {
 		receipt.MessageIDs = append(receipt.MessageIDs, m.MessageID)
 	}

@@ -13,16 +13,9 @@ import (
 // single is the executor of the blocks that send one message. Their output repeats what was sent under the same names.
 func single(t tracking.Type, m *schemas.Manifest) executor {
 	outputs := m.Output.Fields()
-	return func(ctx context.Context, call *runtime.Call, source tracking.Source) (any, error) {
-		source, err := chosen(call, source)
-		if err != nil {
-			return nil, err
-		}
+	return func(ctx context.Context, call *runtime.Call, source tracking.Sender) (any, error) {
 		message := tracking.NewMessage(t, call.Input.Without("writeKey"))
-		report, err := client(call).Send(ctx, source, message, tracking.SendOptions{
-			InvocationID: call.InvocationID,
-			Time:         call.Receipt.StartedAt,
-		})
+		report, err := deliver(ctx, call, source, tracking.Call{Messages: []tracking.Message{message}, Alone: true})
 		record(call.Receipt, report, "")
 		if err != nil {
 			return nil, failure(err, report, "")

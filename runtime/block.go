@@ -2,7 +2,7 @@ package runtime
 
 import (
 	"context"
-	"fmt"
+	"reflect"
 	"sync"
 
 	"github.com/go-resty/resty/v2"
@@ -39,7 +39,7 @@ func Define[S any](manifest *schemas.Manifest, execute func(ctx context.Context,
 		},
 		accepts: func(source any) bool { _, ok := as[S](source); return ok },
 		sourced: !none,
-		needs:   fmt.Sprintf("%T", *new(S)),
+		needs:   reflect.TypeFor[S]().String(),
 	}
 }
 

@@ -15,11 +15,14 @@ type Receipt struct {
 	// Source is the name of the source, Credential a fingerprint of its credential, never the credential itself.
 	Source     string
 	Credential string
-	// Endpoint is the base URL that was sent to.
+	// Delivery is the way the messages leave, and so what success means, in the vendor's words, such as direct.
+	Delivery string
+	// Endpoint is the base URL that was sent to, or will be.
 	Endpoint string
-	// MessageIDs are those of all messages, in order; Accepted is how many of them the receiver has confirmed.
-	MessageIDs []string
-	Accepted   int
+	// MessageIDs are those of all messages, in order; Accepted is how many of them the receiver has confirmed, Stored how many have
+	// been stored safely to be sent later.
+	MessageIDs       []string
+	Accepted, Stored int
 	// Requests is how many different requests were made, Attempts how many times one was sent, Bytes the size of all the bodies sent.
 	Requests, Attempts int
 	Bytes              int64
@@ -67,9 +70,11 @@ func (r *Receipt) MarshalJSON() ([]byte, error) {
 		Block        string    `json:"block"`
 		Source       string    `json:"source,omitempty"`
 		Credential   string    `json:"credential,omitempty"`
+		Delivery     string    `json:"delivery,omitempty"`
 		Endpoint     string    `json:"endpoint,omitempty"`
 		MessageIDs   []string  `json:"messageIds"`
 		Accepted     int       `json:"accepted"`
+		Stored       int       `json:"stored,omitempty"`
 		Requests     int       `json:"requests"`
 		Attempts     int       `json:"attempts"`
 		Bytes        int64     `json:"bytes"`
@@ -77,7 +82,7 @@ func (r *Receipt) MarshalJSON() ([]byte, error) {
 		DurationMS   float64   `json:"durationMs"`
 		Warnings     []Warning `json:"warnings"`
 	}{
-		r.InvocationID, r.Block, r.Source, r.Credential, r.Endpoint, append([]string{}, r.MessageIDs...), r.Accepted,
+		r.InvocationID, r.Block, r.Source, r.Credential, r.Delivery, r.Endpoint, append([]string{}, r.MessageIDs...), r.Accepted, r.Stored,
 		r.Requests, r.Attempts, r.Bytes, r.StartedAt.UTC(), float64(r.Duration.Microseconds()) / 1000,
 		append([]Warning{}, r.Warnings...),
 	})

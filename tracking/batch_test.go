@@ -50,7 +50,7 @@ func TestBatchOnTheWire(t *testing.T) {
 		`"integrations":{"All":false,"Mixpanel":{"a":1}},"messageId":"`+id+`","timestamp":"2025-06-07T08:09:10.011Z"}]}`,
 		body[strings.Index(body, `"batch"`):])
 	require.Equal(t, tracking.Report{
-		Endpoint: r.URL, Requests: 1, Attempts: 1, Bytes: len(body), Accepted: 2,
+		Delivery: tracking.Direct, Endpoint: r.URL, Requests: 1, Attempts: 1, Bytes: len(body), Accepted: 2,
 		Messages: []tracking.Outcome{
 			{Index: 0, MessageID: "mine", Status: tracking.Accepted, Request: 0},
 			{Index: 1, MessageID: id, Status: tracking.Accepted, Request: 0},

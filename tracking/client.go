@@ -22,6 +22,7 @@ type Client struct {
 	observe     func(context.Context, Attempt)
 	now         func() time.Time
 	oneByOne    bool
+	targets     targets
 	pauses      pauses
 }
 
@@ -145,12 +146,11 @@ func (c *Client) SendBatch(ctx context.Context, source Source, messages []Messag
 }
 
 func (c *Client) planOne(source Source, m Message, opts SendOptions) (*delivery, Report, error) {
-	t, err := source.target()
+	t, err := c.target(source)
 	if err != nil {
 		return nil, unsent(1), err
 	}
 	ready, err := c.preparer(t, opts.InvocationID, opts.Time).prepare([]Message{m}, aloneBytes)
-	ready.report.Endpoint = t.base
 	if err != nil {
 		return nil, ready.report, err
 	}
@@ -158,23 +158,21 @@ func (c *Client) planOne(source Source, m Message, opts SendOptions) (*delivery,
 }
 
 func (c *Client) planBatch(source Source, messages []Message, opts BatchOptions) (*delivery, Report, error) {
-	t, err := source.target()
+	t, err := c.target(source)
 	if err != nil {
 		return nil, unsent(len(messages)), err
 	}
-	p := c.preparer(t, opts.InvocationID, opts.Time)
-	p.defaults(opts.Context, opts.Integrations)
-	ready, err := p.prepare(messages, 0)
-	ready.report.Endpoint = t.base
+	ready, err := c.prepareBatch(t, messages, opts)
 	if err != nil {
 		return nil, ready.report, err
 	}
-	sizes := make([]int, len(ready.items))
-	for i, item := range ready.items {
-		sizes[i] = len(item)
-	}
-	links := func(i int, visit func(id []byte)) { messages[i].linkIDs(visit) }
-	return c.deliver(t, ready, BatchPath, split(sizes, links, t.InFlight)), ready.report, nil
+	return c.deliver(t, ready, BatchPath, ready.lanes(t.InFlight)), ready.report, nil
+}
+
+func (c *Client) prepareBatch(t *target, messages []Message, opts BatchOptions) (*prepared, error) {
+	p := c.preparer(t, opts.InvocationID, opts.Time)
+	p.defaults(opts.Context, opts.Integrations)
+	return p.prepare(messages, 0)
 }
 
 func unsent(n int) Report {

@@ -135,21 +135,21 @@ func (d *delivery) record(p *parcel, s *shipment, status Status, err *Error) {
 func (d *delivery) body(messages chunk) []byte {
 	size := batchBytes + len(messages)
 	for _, i := range messages {
-		size += len(d.ready.items[i])
+		size += len(d.ready.messages[i].item)
 	}
 	buf := make([]byte, 0, size)
 	buf = append(buf, sentAtOpen...)
 	buf = append(buf, sentAtBlank...)
 	buf = append(buf, sentAtClose...)
 	if d.path != BatchPath {
-		return append(buf, d.ready.items[0][len("{"):]...)
+		return append(buf, d.ready.messages[0].item[len("{"):]...)
 	}
 	buf = append(buf, batchOpen...)
 	for n, i := range messages {
 		if n > 0 {
 			buf = append(buf, ',')
 		}
-		buf = append(buf, d.ready.items[i]...)
+		buf = append(buf, d.ready.messages[i].item...)
 	}
 	return append(buf, batchClose...)
 }

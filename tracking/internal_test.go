@@ -80,7 +80,7 @@ func TestSplitFillsBodiesToTheByte(t *testing.T) {
 
 func TestBodySizeIsWhatSplitCounts(t *testing.T) {
 	c := NewClient(nil)
-	d := c.deliver(&target{base: "http://x"}, &prepared{items: []json.RawMessage{json.RawMessage(`{"a":1}`), json.RawMessage(`{}`)}}, BatchPath, []lane{{{0, 1}}})
+	d := c.deliver(&target{base: "http://x"}, &prepared{messages: []Prepared{{item: json.RawMessage(`{"a":1}`)}, {item: json.RawMessage(`{}`)}}}, BatchPath, []lane{{{0, 1}}})
 	body := d.body(chunk{0, 1})
 	require.Len(t, body, batchBytes+len(`{"a":1}`)+len(`{}`)+1)
 	require.Equal(t, `{"sentAt":"`+sentAtBlank+`","batch":[{"a":1},{}]}`, string(body))

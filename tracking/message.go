@@ -203,10 +203,10 @@ func (p *presence) missing(t Type, report func(pointer, code, text string)) {
 	}
 }
 
-// linkIDs calls visit with each id that ties the message to a person, as JSON in the one spelling that has no needless
+// linkIDs calls visit with each id that ties a message of these fields to a person, as JSON in the one spelling that has no needless
 // escapes. A person's userId may be another call's previousId, so they are all of one kind.
-func (m Message) linkIDs(visit func(id []byte)) {
-	for _, f := range m.fields {
+func linkIDs(fields rawjson.Object, visit func(id []byte)) {
+	for _, f := range fields {
 		switch f.Name {
 		case "userId", "anonymousId", "previousId":
 		default:

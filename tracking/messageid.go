@@ -19,8 +19,7 @@ const messageIDPrefix = "sb1-"
 // invocationID the id is random, as nothing tells two calls apart.
 func DeriveMessageID(key WriteKey, t Type, invocationID string, index int) string {
 	if invocationID == "" {
-		id := uuid.New()
-		return messageIDPrefix + hex.EncodeToString(id[:])
+		return writeID(uuid.New())
 	}
 	const domain = "segment-blocks/message-id/v1"
 	buf := make([]byte, 0, 160)
@@ -30,5 +29,12 @@ func DeriveMessageID(key WriteKey, t Type, invocationID string, index int) strin
 	}
 	buf = binary.BigEndian.AppendUint64(buf, uint64(index))
 	sum := sha256.Sum256(buf)
-	return messageIDPrefix + hex.EncodeToString(sum[:16])
+	return writeID([16]byte(sum[:16]))
+}
+
+func writeID(id [16]byte) string {
+	var text [len(messageIDPrefix) + 2*len(id)]byte
+	copy(text[:], messageIDPrefix)
+	hex.Encode(text[len(messageIDPrefix):], id[:])
+	return string(text[:])
 }

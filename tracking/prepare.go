@@ -12,13 +12,23 @@ import (
 
 // prepared is a call whose messages have all been checked and written. Nothing has been sent yet.
 type prepared struct {
-	messages []Message
-	items    []json.RawMessage // the messages as they stand in a body
+	messages []Prepared
+	links    func(i int, visit func(id []byte)) // visits the ids that tie a message to a person
 	report   Report
+}
+
+// lanes spreads the messages over requests.
+func (r *prepared) lanes(inFlight int) []lane {
+	sizes := make([]int, len(r.messages))
+	for i, m := range r.messages {
+		sizes[i] = len(m.item)
+	}
+	return split(sizes, r.links, inFlight)
 }
 
 // preparer checks and writes the messages of one call.
 type preparer struct {
+	endpoint     string
 	key          WriteKey
 	invocationID string
 	now          json.RawMessage // a JSON string
@@ -26,6 +36,9 @@ type preparer struct {
 	context      json.RawMessage // laid under each message's own; nil when there is none
 	bareContext  json.RawMessage // what a message without a context gets: context with the library in it
 	integrations json.RawMessage // laid under each message's own; nil when there is none
+
+	room []byte // messages are written behind one another, so that not each is allocated by itself
+	left int    // messages that are still to be written
 
 	index    int // of the message at hand, or -1
 	problems []Problem
@@ -39,7 +52,7 @@ func (c *Client) preparer(t *target, invocationID string, at time.Time) *prepare
 		at = c.now()
 	}
 	p := &preparer{
-		key: t.WriteKey, invocationID: invocationID, index: -1, library: c.library,
+		endpoint: t.base, key: t.WriteKey, invocationID: invocationID, index: -1, library: c.library,
 		now: rawjson.Quote(isotime.Format(at)), bareContext: c.bareContext,
 	}
 	if t.Endpoint == "" && !looksLikeSegments(t.WriteKey) {
@@ -76,8 +89,10 @@ func (p *preparer) checkDefaults(pointer string, raw json.RawMessage, notObject 
 // prepare checks and writes every message. The report is whole either way: with an error everything in it is unsent.
 // alone is how many bytes a body adds to a message that goes by itself, 0 in a batch.
 func (p *preparer) prepare(messages []Message, alone int) (*prepared, error) {
-	out := &prepared{messages: messages, items: make([]json.RawMessage, len(messages))}
-	out.report.Messages = make([]Outcome, len(messages))
+	out := &prepared{messages: make([]Prepared, len(messages)), report: unsent(len(messages))}
+	out.links = func(i int, visit func(id []byte)) { linkIDs(messages[i].fields, visit) }
+	out.report.Endpoint, out.report.Delivery = p.endpoint, Direct
+	p.left = len(messages)
 	if len(messages) == 0 {
 		p.refuse("", CodeEmptyBatch, "must hold at least one message", nil)
 	}
@@ -87,8 +102,8 @@ func (p *preparer) prepare(messages []Message, alone int) (*prepared, error) {
 		if size := len(item) + alone; size > MaxMessageBytes {
 			p.refuse("", CodeMessageTooLarge, fmt.Sprintf("message is %s bytes, %s are allowed", grouped(size), grouped(MaxMessageBytes)), nil)
 		}
-		out.items[i] = item
-		out.report.Messages[i] = Outcome{Index: i, MessageID: id, Status: Unsent, Request: -1}
+		out.messages[i] = Prepared{id: id, item: item}
+		out.report.Messages[i].MessageID = id
 	}
 	out.report.Warnings = p.listWarnings()
 	if len(p.problems) > 0 {

@@ -3,6 +3,7 @@ package tracking
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"github.com/aacflow/segment-blocks/isotime"
@@ -24,15 +25,29 @@ func (p *preparer) message(m Message) (item json.RawMessage, id string) {
 	for _, f := range m.fields {
 		size += len(f.Name) + len(f.Value) + 4
 	}
-	w := writer{preparer: p, typ: m.typ, buf: make([]byte, 0, size)}
+	w := writer{preparer: p, typ: m.typ, buf: p.makeRoom(size)}
 	w.buf = append(w.buf, `{"type":"`...)
 	w.buf = append(append(w.buf, m.typ...), '"')
 	for _, f := range m.fields {
 		w.field(f)
 	}
 	w.complete()
-	return append(w.buf, '}'), w.id
+	item = append(w.buf, '}')
+	p.room = item[len(item):]
+	return slices.Clip(item), w.id
 }
+
+// makeRoom returns an empty buffer that holds size bytes and more, and is followed by nothing that is in use.
+func (p *preparer) makeRoom(size int) []byte {
+	if cap(p.room) < size {
+		p.room = make([]byte, 0, max(size, min(p.left*size, roomBytes)))
+	}
+	p.left--
+	return p.room
+}
+
+// roomBytes is how much is allocated for the messages of a batch at a time.
+const roomBytes = 256 << 10
 
 func typeList() string {
 	names := make([]string, 0, len(Types()))
@@ -86,8 +101,9 @@ func (w *writer) field(f rawjson.Member) {
 		w.timeSeen = true
 		f.Value = w.timestamp(pointer(), f.Value)
 	case roleContext:
-		f.Value = w.withLibrary(rawjson.Merge(w.context, f.Value))
-		w.sent = f.Value
+		w.name(f.Name)
+		w.context(rawjson.Merge(w.preparer.context, f.Value))
+		return
 	case roleIntegrations:
 		w.checkAll(pointer(), f.Value)
 		f.Value = rawjson.Merge(w.integrations, f.Value)
@@ -104,6 +120,11 @@ func (w *writer) field(f rawjson.Member) {
 		w.warn(pointer(), WarnUnknownField, "is not a field of "+string(w.typ)+"; it is sent as given, and Segment may ignore it")
 	}
 	w.has.note(f.Name)
+	if role == roleUnknown { // a name that may need escapes
+		w.buf = append(rawjson.AppendText(append(w.buf, ','), f.Name), ':')
+		w.buf = append(w.buf, f.Value...)
+		return
+	}
 	w.add(f.Name, f.Value)
 }
 
@@ -118,7 +139,8 @@ func (w *writer) complete() {
 	}
 	if !w.idSeen {
 		w.id = DeriveMessageID(w.key, w.typ, w.invocationID, w.index)
-		w.add("messageId", rawjson.Quote(w.id))
+		w.name("messageId")
+		w.buf = append(append(append(w.buf, '"'), w.id...), '"') // letters, digits and a hyphen
 	}
 	// Without a timestamp Segment takes the time of receipt, which for a retry is minutes after the fact. With one,
 	// Segment corrects it for the sender's clock by timestamp = receivedAt - (sentAt - timestamp), which is why sentAt
@@ -132,17 +154,31 @@ func (w *writer) complete() {
 	}
 }
 
+// add writes a member whose name needs no escapes.
 func (w *writer) add(name string, value json.RawMessage) {
-	w.buf = append(w.buf, ',')
-	w.buf = rawjson.AppendText(w.buf, name)
-	w.buf = append(w.buf, ':')
+	w.name(name)
 	w.buf = append(w.buf, value...)
+}
+
+func (w *writer) name(name string) {
+	w.buf = append(append(w.buf, ',', '"'), name...)
+	w.buf = append(w.buf, '"', ':')
+}
+
+// context writes a context with the library in it.
+func (w *writer) context(context json.RawMessage) {
+	start := len(w.buf)
+	w.buf = w.appendWithLibrary(w.buf, context)
+	w.sent = w.buf[start:]
 }
 
 // timestamp writes any form of ISO 8601 as Segment keeps times: UTC, milliseconds.
 func (w *writer) timestamp(pointer string, value json.RawMessage) json.RawMessage {
 	text, ok := rawjson.Text(value)
 	t, err := isotime.Parse(text)
+	if ok && err == nil && len(value) == isotime.Size+2 && len(text) == isotime.Size && text[10] == 'T' && text[19] == '.' && text[23] == 'Z' {
+		return value // it is in that form already
+	}
 	if !ok || err != nil {
 		w.refuse(pointer, CodeTimestampInvalid, isotime.ErrFormat.Error(), value)
 		return value
@@ -166,28 +202,31 @@ func (p *preparer) noteID(id string) {
 
 // withLibrary splices context.library into a context that has none. A caller's own library is data, and stays.
 func (p *preparer) withLibrary(context json.RawMessage) json.RawMessage {
+	return p.appendWithLibrary(make([]byte, 0, len(context)+len(p.library)+12), context)
+}
+
+func (p *preparer) appendWithLibrary(dst []byte, context json.RawMessage) []byte {
 	context = bytes.TrimSpace(context)
 	if bytes.Contains(context, []byte(`"library"`)) || bytes.IndexByte(context, '\\') >= 0 { // an escape can hide the name
 		if lib, ok := rawjson.OpenObject(context).Get("library"); ok {
 			if rawjson.KindOf(lib) != rawjson.NullKind {
-				return context
+				return append(dst, context...)
 			}
-			return rawjson.OpenObject(context).Set("library", p.library).JSON()
+			return rawjson.OpenObject(context).Set("library", p.library).AppendJSON(dst)
 		}
 	}
 	inner := bytes.TrimSpace(context[1 : len(context)-1])
-	out := make(json.RawMessage, 0, len(context)+len(p.library)+12)
-	out = append(append(out, '{'), inner...)
+	dst = append(append(dst, '{'), inner...)
 	if len(inner) > 0 {
-		out = append(out, ',')
+		dst = append(dst, ',')
 	}
-	out = append(append(out, `"library":`...), p.library...)
-	return append(out, '}')
+	dst = append(append(dst, `"library":`...), p.library...)
+	return append(dst, '}')
 }
 
 // checkAll looks for the one special name of integrations in another case, which Segment takes for a destination.
 func (p *preparer) checkAll(pointer string, integrations json.RawMessage) {
-	if !bytes.Contains(bytes.ToLower(integrations), []byte(`"all"`)) {
+	if !namesAll(integrations) {
 		return
 	}
 	for _, m := range rawjson.OpenObject(integrations) {
@@ -203,4 +242,19 @@ func isConsentEvent(event json.RawMessage) bool {
 	}
 	text, _ := rawjson.Text(event)
 	return text == consentEvent
+}
+
+// namesAll reports whether the name may be there in a case that is not Segment's.
+func namesAll(integrations []byte) bool {
+	for rest := integrations; ; {
+		i := bytes.IndexByte(rest, '"')
+		if i < 0 || len(rest) < i+len(`"all"`) {
+			return false
+		}
+		rest = rest[i:]
+		if word := rest[:len(`"all"`)]; bytes.EqualFold(word, []byte(`"all"`)) && string(word) != `"All"` {
+			return true
+		}
+		rest = rest[1:]
+	}
 }

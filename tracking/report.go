@@ -15,10 +15,14 @@ const (
 	Unconfirmed Status = "unconfirmed"
 	// Unsent: it never left.
 	Unsent Status = "unsent"
+	// Stored: it is on this machine's disk, and will be sent.
+	Stored Status = "stored"
 )
 
 // Report says what really happened in a call. It comes with an error too.
 type Report struct {
+	// Delivery is the way the messages leave: [Direct], or one that package delivery names.
+	Delivery string `json:"delivery"`
 	// Endpoint is the base URL, "" when the source is not valid.
 	Endpoint string `json:"endpoint"`
 	// Requests counts the distinct bodies that were posted at least once.
@@ -29,6 +33,8 @@ type Report struct {
 	Bytes int `json:"bytes"`
 	// Accepted counts the messages whose status is [Accepted].
 	Accepted int `json:"accepted"`
+	// Stored counts the messages whose status is [Stored].
+	Stored int `json:"stored,omitempty"`
 	// Messages has one entry for each message of the call, in the caller's order.
 	Messages []Outcome `json:"messages"`
 	// Warnings lists what was sent but deserves a look, by message; at most [MaxWarnings] and a last one that counts the rest.

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -167,6 +168,36 @@ type target struct {
 	base  string
 	auth  []string
 	retry RetryPolicy
+}
+
+// targets keeps what has been made of the sources in use. Most clients have a few; where each call brings a key of its own it begins anew
+// now and then.
+type targets struct {
+	mu   sync.RWMutex
+	made map[Source]*target
+}
+
+const maxTargets = 1000
+
+// target makes a source ready. It is cheap for one that has been used before.
+func (c *Client) target(s Source) (*target, error) {
+	c.targets.mu.RLock()
+	t, ok := c.targets.made[s]
+	c.targets.mu.RUnlock()
+	if ok {
+		return t, nil
+	}
+	t, err := s.target()
+	if err != nil {
+		return nil, err
+	}
+	c.targets.mu.Lock()
+	defer c.targets.mu.Unlock()
+	if c.targets.made == nil || len(c.targets.made) >= maxTargets {
+		c.targets.made = map[Source]*target{}
+	}
+	c.targets.made[s] = t
+	return t, nil
 }
 
 func (s Source) target() (*target, error) {

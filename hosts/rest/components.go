@@ -132,8 +132,10 @@ const componentSchemas = `{
     "properties": {
       "invocationId": {"type": "string"}, "block": {"type": "string"}, "source": {"type": "string"},
       "credential": {"type": "string", "description": "A fingerprint, never the credential itself."},
+      "delivery": {"type": "string", "description": "The way the messages leave, and so what success means: direct and coalesced wait for the receiver, durable for the disk."},
       "endpoint": {"type": "string"}, "messageIds": {"type": "array", "items": {"type": "string"}},
       "accepted": {"type": "integer", "description": "How many messages the receiver has confirmed."},
+      "stored": {"type": "integer", "description": "How many messages have been stored to be sent later."},
       "requests": {"type": "integer"}, "attempts": {"type": "integer"}, "bytes": {"type": "integer"},
       "startedAt": {"type": "string", "format": "date-time"}, "durationMs": {"type": "number"},
       "warnings": {"type": "array", "items": {"$ref": "#/components/schemas/Warning"}}
