@@ -42,8 +42,10 @@ func (e *explainer) explain(err *jsonschema.ValidationError) {
 	switch keyword.name {
 	case "required":
 		e.missing(keyword, path)
-	case "additionalProperties", "unevaluatedProperties":
+	case "additionalProperties":
 		e.unknown(keyword, path)
+	case "unevaluatedProperties": // reported at the member itself
+		e.add(keyword, path, path, "is not a known parameter")
 	default:
 		e.add(keyword, path, path+firstChoice(keyword), e.sentence(keyword, err.Message))
 	}

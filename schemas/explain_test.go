@@ -100,3 +100,25 @@ func TestCompileRefusesToFetch(t *testing.T) {
 	_, err := schemas.Compile("https://blocks.invalid/x", json.RawMessage(`{"$ref":"https://example.com/other.json"}`))
 	require.ErrorContains(t, err, "a schema must stand alone")
 }
+
+// A schema may refuse in a way that no sentence has been written for. It is a refusal all the same.
+func TestWhatIsRefusedIsAlwaysExplained(t *testing.T) {
+	for schema, instance := range map[string]string{
+		`{"unevaluatedProperties":false}`:                 `{"d":[]}`,
+		`{"properties":{"a":false}}`:                      `{"a":1}`,
+		`{"not":{}}`:                                      `{}`,
+		`{"propertyNames":false}`:                         `{"a":1}`,
+		`{"patternProperties":{"^a":false}}`:              `{"a":1}`,
+		`{"dependentRequired":{"a":["b"]}}`:               `{"a":1}`,
+		`{"properties":{"a":{"prefixItems":[false]}}}`:    `{"a":[1]}`,
+		`{"properties":{"a":{"unevaluatedItems":false}}}`: `{"a":[1]}`,
+	} {
+		s, err := schemas.Compile("schema.json", []byte(schema))
+		require.NoError(t, err, schema)
+		obj, err := rawjson.ParseObject([]byte(instance), rawjson.Limits{})
+		require.NoError(t, err)
+		violations := s.Validate(obj)
+		require.NotEmpty(t, violations, schema)
+		require.NotEmpty(t, violations[0].Message, schema)
+	}
+}

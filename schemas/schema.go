@@ -145,6 +145,9 @@ func (s *Schema) Validate(obj rawjson.Object, known ...Violation) []Violation {
 	case errors.As(err, &invalid):
 		e.instance = obj.JSON()
 		e.explain(invalid)
+		if len(e.found) == 0 { // whatever is not explained is a violation all the same
+			e.found = append(e.found, ranked{Violation: Violation{Code: "invalid_value", Message: plain(invalid).Error()}})
+		}
 	case err != nil: // jsonschema gave up
 		e.found = append(e.found, ranked{Violation: Violation{Code: "invalid_value", Message: err.Error()}})
 	}
