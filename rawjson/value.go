@@ -49,11 +49,15 @@ func KindOf(raw []byte) Kind {
 
 // Text decodes a JSON string, and reports whether raw is one.
 func Text(raw []byte) (string, bool) {
-	if KindOf(raw) != StringKind {
+	s := trusting(raw)
+	if s.Peek() != '"' {
 		return "", false
 	}
-	s, err := jsontext.AppendUnquote(nil, bytes.TrimSpace(raw))
-	return string(s), err == nil
+	if body, plain, ok := s.Text(); ok && plain && s.End() {
+		return string(body), true
+	}
+	text, err := jsontext.AppendUnquote(nil, bytes.TrimSpace(raw))
+	return string(text), err == nil
 }
 
 // AppendText appends s as a JSON string. Invalid UTF-8 becomes U+FFFD; [Encode] refuses it instead.

@@ -23,6 +23,7 @@ type Client struct {
 	now         func() time.Time
 	oneByOne    bool
 	targets     targets
+	buffers     buffers
 	pauses      pauses
 }
 
@@ -142,6 +143,7 @@ func (c *Client) SendBatch(ctx context.Context, source Source, messages []Messag
 	if err != nil {
 		return report, err
 	}
+	defer d.ready.release(c) // each body is a copy
 	return d.run(ctx)
 }
 
@@ -162,15 +164,17 @@ func (c *Client) planBatch(source Source, messages []Message, opts BatchOptions)
 	if err != nil {
 		return nil, unsent(len(messages)), err
 	}
-	ready, err := c.prepareBatch(t, messages, opts)
+	ready, err := c.prepareBatch(t, messages, opts, c.buffers.lend)
 	if err != nil {
 		return nil, ready.report, err
 	}
 	return c.deliver(t, ready, BatchPath, ready.lanes(t.InFlight)), ready.report, nil
 }
 
-func (c *Client) prepareBatch(t *target, messages []Message, opts BatchOptions) (*prepared, error) {
+// prepareBatch writes the messages into buffers that lend returns.
+func (c *Client) prepareBatch(t *target, messages []Message, opts BatchOptions, lend func(size int) []byte) (*prepared, error) {
 	p := c.preparer(t, opts.InvocationID, opts.Time)
+	p.lend = lend
 	p.defaults(opts.Context, opts.Integrations)
 	return p.prepare(messages, 0)
 }

@@ -100,6 +100,9 @@ func (d *delivery) runLane(ctx context.Context, l []*parcel) {
 		}
 		status, err := s.deliver(ctx)
 		d.record(p, s, status, err)
+		if s.written {
+			d.client.buffers.giveBack(s.body)
+		}
 		if status != Accepted {
 			return
 		}
@@ -137,7 +140,7 @@ func (d *delivery) body(messages chunk) []byte {
 	for _, i := range messages {
 		size += len(d.ready.messages[i].item)
 	}
-	buf := make([]byte, 0, size)
+	buf := d.client.buffers.lend(size)
 	buf = append(buf, sentAtOpen...)
 	buf = append(buf, sentAtBlank...)
 	buf = append(buf, sentAtClose...)

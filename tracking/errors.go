@@ -34,6 +34,8 @@ const (
 	KindCanceled Kind = "canceled"
 	// KindDeadline: the caller's deadline passed.
 	KindDeadline Kind = "deadline"
+	// KindClosed: the [Sender] has been closed; nothing was sent or stored.
+	KindClosed Kind = "closed"
 )
 
 // Retryable reports whether the same call may succeed later without any change.

@@ -23,7 +23,8 @@ type Message struct {
 // checked there, for all messages at once.
 func NewMessage(t Type, fields rawjson.Object) Message {
 	if t == "" {
-		t = Type(fields.Text("type"))
+		raw, _ := fields.Get("type")
+		t = typeIn(raw)
 	}
 	return Message{typ: t, fields: fields}
 }

@@ -14,7 +14,15 @@ import (
 type prepared struct {
 	messages []Prepared
 	links    func(i int, visit func(id []byte)) // visits the ids that tie a message to a person
+	rooms    [][]byte                           // that the messages are written in
 	report   Report
+}
+
+// release gives back what the messages are written in. Nothing of them may be read after.
+func (r *prepared) release(c *Client) {
+	for _, room := range r.rooms {
+		c.buffers.giveBack(room)
+	}
 }
 
 // lanes spreads the messages over requests.
@@ -37,8 +45,10 @@ type preparer struct {
 	bareContext  json.RawMessage // what a message without a context gets: context with the library in it
 	integrations json.RawMessage // laid under each message's own; nil when there is none
 
-	room []byte // messages are written behind one another, so that not each is allocated by itself
-	left int    // messages that are still to be written
+	lend  func(size int) []byte
+	room  []byte   // messages are written behind one another, so that not each is allocated by itself
+	rooms [][]byte // all that there have been
+	left  int      // messages that are still to be written
 
 	index    int // of the message at hand, or -1
 	problems []Problem
@@ -53,13 +63,16 @@ func (c *Client) preparer(t *target, invocationID string, at time.Time) *prepare
 	}
 	p := &preparer{
 		endpoint: t.base, key: t.WriteKey, invocationID: invocationID, index: -1, library: c.library,
-		now: rawjson.Quote(isotime.Format(at)), bareContext: c.bareContext,
+		now: rawjson.Quote(isotime.Format(at)), bareContext: c.bareContext, lend: allocate,
 	}
 	if t.Endpoint == "" && !looksLikeSegments(t.WriteKey) {
 		p.warn("", WarnWriteKeyForm, "the write key does not look like one of Segment's, which have 32 letters and digits; Segment accepts and drops what comes with an unknown key")
 	}
 	return p
 }
+
+// allocate is for messages that are kept, or few.
+func allocate(size int) []byte { return make([]byte, 0, size) }
 
 // defaults takes what a batch lays under each of its messages. It comes from outside, so its syntax is checked too.
 func (p *preparer) defaults(context, integrations json.RawMessage) {
@@ -105,6 +118,7 @@ func (p *preparer) prepare(messages []Message, alone int) (*prepared, error) {
 		out.messages[i] = Prepared{id: id, item: item}
 		out.report.Messages[i].MessageID = id
 	}
+	out.rooms = p.rooms
 	out.report.Warnings = p.listWarnings()
 	if len(p.problems) > 0 {
 		return out, p.refusal(len(messages))

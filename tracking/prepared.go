@@ -42,7 +42,7 @@ func (c *Client) Prepare(source Source, messages []Message, opts BatchOptions) (
 	if err != nil {
 		return nil, unsent(len(messages)), err
 	}
-	ready, err := c.prepareBatch(t, messages, opts)
+	ready, err := c.prepareBatch(t, messages, opts, allocate)
 	if err != nil {
 		return nil, ready.report, err
 	}

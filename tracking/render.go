@@ -40,14 +40,14 @@ func (p *preparer) message(m Message) (item json.RawMessage, id string) {
 // makeRoom returns an empty buffer that holds size bytes and more, and is followed by nothing that is in use.
 func (p *preparer) makeRoom(size int) []byte {
 	if cap(p.room) < size {
-		p.room = make([]byte, 0, max(size, min(p.left*size, roomBytes)))
+		p.room = p.lend(max(size, min(p.left*size, lentBytes)))
+		if lent(p.room) {
+			p.rooms = append(p.rooms, p.room)
+		}
 	}
 	p.left--
 	return p.room
 }
-
-// roomBytes is how much is allocated for the messages of a batch at a time.
-const roomBytes = 256 << 10
 
 func typeList() string {
 	names := make([]string, 0, len(Types()))
@@ -87,7 +87,7 @@ func (w *writer) field(f rawjson.Member) {
 	}
 	switch role {
 	case roleType:
-		if text, ok := rawjson.Text(f.Value); !ok || Type(text) != w.typ {
+		if typeIn(f.Value) != w.typ {
 			w.refuse(pointer(), CodeTypeMismatch, "must be "+string(w.typ)+" in this call", f.Value)
 		}
 		return

@@ -24,6 +24,7 @@ type shipment struct {
 	limitedAtFirst time.Duration // limited by then
 	sent           bool          // a byte may have left
 	doubtful       bool          // an attempt may have been taken without telling
+	written        bool          // the transport reads the last body no more
 	last           *Error
 }
 
@@ -93,7 +94,13 @@ func (s *shipment) try(ctx context.Context) (accepted, final bool, wait time.Dur
 	body := s.next()
 	s.attempts++
 	start := c.now()
-	a, err := c.attempt(ctx, t, s.path, body, s.attempts-1)
+	var w writes
+	sending := ctx
+	if lent(body) {
+		sending = w.watch(ctx)
+	}
+	a, err := c.attempt(sending, t, s.path, body, s.attempts-1)
+	s.written = w.over()
 	if c.observe != nil {
 		seen := Attempt{
 			URL: t.base + s.path, Key: t.WriteKey, Number: s.attempts,

@@ -1,5 +1,11 @@
 package tracking
 
+import (
+	"encoding/json"
+
+	"github.com/aacflow/segment-blocks/rawjson"
+)
+
 // Type is one of Segment's calls.
 type Type string
 
@@ -26,6 +32,19 @@ func (t Type) Valid() bool {
 		return true
 	}
 	return false
+}
+
+// typeIn returns the type that a JSON string names, known or not, and "" for any other value.
+func typeIn(raw json.RawMessage) Type {
+	if len(raw) > 2 {
+		for _, t := range [...]Type{Track, Identify, Page, Screen, Group, Alias} { // the usual ones without a copy
+			if string(raw[1:len(raw)-1]) == string(t) {
+				return t
+			}
+		}
+	}
+	text, _ := rawjson.Text(raw)
+	return Type(text)
 }
 
 // BatchPath is where batches are posted, below [Source.URL].
