@@ -30,19 +30,25 @@ func BenchmarkInvoke(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	track := `{"event":"Order Completed","userId":"u-42","properties":{"note":"` + strings.Repeat("x", 900) + `","total":42.50}}`
-	var asMap map[string]any
-	if err := json.Unmarshal([]byte(track), &asMap); err != nil {
-		b.Fatal(err)
+	const order = `"event":"Order Completed","userId":"u-000042","properties":{"order_id":"o-00001001","total":127.50,"currency":"EUR","coupon":"summer-2026",` +
+		`"products":[{"product_id":"p-00077","name":"Monopoly: 3rd Edition","price":19.50,"quantity":1},{"product_id":"p-00078","name":"Uno Card Game","price":3.00,"quantity":2}]},` +
+		`"context":{"ip":"203.0.113.9","locale":"en-GB","page":{"path":"/checkout/review","url":"https://shop.example/checkout/review"}},"timestamp":"2026-01-31T09:30:00.000Z"}`
+	track := `{` + order
+	batch := `{"batch":[` + strings.Repeat(`{"type":"track",`+order+",", 999) + `{"type":"track",` + order + `]}`
+	var trackMap, batchMap map[string]any
+	for text, into := range map[string]*map[string]any{track: &trackMap, batch: &batchMap} {
+		if err := json.Unmarshal([]byte(text), into); err != nil {
+			b.Fatal(err)
+		}
 	}
-	batch := `{"batch":[` + strings.Repeat(`{"type":"track",`+track[1:]+",", 399) + `{"type":"track",` + track[1:] + `]}`
 	for _, c := range []struct {
 		name, block string
 		input       runtime.Input
 	}{
 		{"track/json", "segment_track", runtime.JSON(track)},
-		{"track/map", "segment_track", runtime.Map(asMap)},
-		{"batch400/json", "segment_batch", runtime.JSON(batch)},
+		{"track/map", "segment_track", runtime.Map(trackMap)},
+		{"batch1000/json", "segment_batch", runtime.JSON(batch)},
+		{"batch1000/map", "segment_batch", runtime.Map(batchMap)},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			b.ReportAllocs()

@@ -23,6 +23,62 @@ func Format(t time.Time) string { return t.UTC().Format(layout) }
 // Append appends what [Format] returns.
 func Append(dst []byte, t time.Time) []byte { return t.UTC().AppendFormat(dst, layout) }
 
+// IsFormatted reports whether text is what [Format] returns for some time, so that there is nothing to do about it.
+func IsFormatted[T ~string | ~[]byte](text T) bool {
+	return len(text) == Size && text[10] == 'T' && text[19] == '.' && text[23] == 'Z' && IsRFC3339(text)
+}
+
+// IsRFC3339 reports whether text is a date-time of RFC 3339 in the years 1 to 9999. Leap seconds are none: see [Parse].
+func IsRFC3339[T ~string | ~[]byte](text T) bool {
+	const shortest = len("2006-01-02T15:04:05Z")
+	if len(text) < shortest || text[4] != '-' || text[7] != '-' || text[10]|0x20 != 't' || text[13] != ':' || text[16] != ':' {
+		return false
+	}
+	century, year, month, day := pair(text, 0), pair(text, 2), pair(text, 5), pair(text, 8)
+	if century > 99 || year > 99 || century+year == 0 || month < 1 || month > 12 || day < 1 || day > daysIn(100*century+year, month) ||
+		pair(text, 11) > 23 || pair(text, 14) > 59 || pair(text, 17) > 59 {
+		return false
+	}
+	at := shortest - 1
+	if text[at] == '.' {
+		from := at + 1
+		for at = from; at < len(text) && text[at]-'0' < 10; at++ {
+		}
+		if at == from || at == len(text) {
+			return false
+		}
+	}
+	switch text[at] {
+	case 'Z', 'z':
+		return at == len(text)-1
+	case '+', '-':
+		return len(text) == at+len("+00:00") && text[at+3] == ':' && pair(text, at+1) <= 23 && pair(text, at+4) <= 59
+	}
+	return false
+}
+
+// pair reads two digits. For anything else it returns more than they can be.
+func pair[T ~string | ~[]byte](text T, at int) int {
+	tens, ones := text[at]-'0', text[at+1]-'0'
+	if tens > 9 || ones > 9 {
+		return 1000
+	}
+	return 10*int(tens) + int(ones)
+}
+
+func daysIn(year, month int) int {
+	switch month {
+	case 4, 6, 9, 11:
+		return 30
+	case 2:
+		if year%4 == 0 && (year%100 != 0 || year%400 == 0) {
+			return 29
+		}
+		return 28
+	}
+	return 31
+}
+
 // ErrFormat is what [Parse] returns, with the text behind it.
 var ErrFormat = errors.New("must be an ISO 8601 date or date-time, such as 2024-01-02T15:04:05Z")
 

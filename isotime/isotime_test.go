@@ -82,6 +82,21 @@ func TestTimesRoundTrip(t *testing.T) {
 	})
 }
 
+func FuzzIsRFC3339(f *testing.F) {
+	for _, s := range []string{"2024-01-02T15:04:05.123+02:00", "2024-02-29t23:59:59z", "2023-02-29T00:00:00Z", "2024-01-02T15:04:05.678Z", "0000-01-01T00:00:00Z", "1900-02-29T00:00:00.000Z"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		_, err := time.Parse(time.RFC3339, strings.ToUpper(s))
+		ours, parseErr := isotime.Parse(s)
+		if isotime.IsRFC3339(s) {
+			require.NoError(t, err, s)
+		}
+		require.Equal(t, isotime.IsRFC3339(s), isotime.IsRFC3339([]byte(s)))
+		require.Equal(t, parseErr == nil && isotime.Format(ours) == s, isotime.IsFormatted(s), s)
+	})
+}
+
 func FuzzParse(f *testing.F) {
 	for _, s := range []string{"2024-01-02T15:04:05.123+02:00", "20240102T150405Z", "2024-01-02", "2024-02-30", "2024-01-02 15:04,5", "0001-01-01T00:00+01"} {
 		f.Add(s)

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -20,134 +19,177 @@ import (
 // It returns an *[Error] that names the value which JSON cannot hold (NaN, a channel), text that is not UTF-8 (encoding/json would
 // replace it without a word), or nesting past the limit, which also ends a map that contains itself.
 func EncodeObject(m map[string]any, limits Limits) (Object, error) {
-	limits = limits.withDefaults()
-	e := encoder{limits: limits}
-	obj := make(Object, 0, len(m))
-	size := 2
-	for _, name := range slices.Sorted(maps.Keys(m)) {
-		if !utf8.ValidString(name) {
-			return nil, &Error{Err: ErrInvalidUTF8} // no excerpt, here and below: the text may be a secret
-		}
-		value, err := e.append(nil, m[name], Pointer("", name), 2)
-		if err != nil {
-			return nil, err
-		}
-		if size += len(name) + len(value) + 4; size > limits.MaxBytes {
-			return nil, &Error{Err: fmt.Errorf("%w: %d bytes are allowed", ErrTooLarge, limits.MaxBytes)}
-		}
-		obj = append(obj, Member{Name: name, Value: value})
+	obj, _, err := EncodeOpen(m, limits)
+	return obj, err
+}
+
+// EncodeOpen is EncodeObject, and also returns the members that are lists of nothing but maps, by name: each with the objects in it.
+func EncodeOpen(m map[string]any, limits Limits) (Object, map[string][]Object, error) {
+	if m == nil {
+		m = map[string]any{}
 	}
-	return obj, nil
+	e := encoder{limits: limits.withDefaults(), open: &opened{}}
+	buf, err := e.append(nil, m, rootLevel)
+	if err != nil {
+		return nil, nil, shortened(err)
+	}
+	if len(buf) > e.limits.MaxBytes {
+		return nil, nil, &Error{Err: fmt.Errorf("%w: %d bytes are allowed", ErrTooLarge, e.limits.MaxBytes)}
+	}
+	obj, lists := e.open.objects(buf)
+	return obj, lists, nil
 }
 
 // Encode writes any Go value as EncodeObject writes the values of its map.
 func Encode(v any, limits Limits) (json.RawMessage, error) {
 	e := encoder{limits: limits.withDefaults()}
-	return e.append(nil, v, "", 1)
+	buf, err := e.append(nil, v, rootLevel)
+	if err != nil {
+		return nil, shortened(err)
+	}
+	return buf, nil
 }
 
-type encoder struct{ limits Limits }
+type encoder struct {
+	limits Limits
+	names  []string // of the maps that are being written, one behind the other
+	open   *opened  // nil where nobody wants the members
+}
 
-func (e *encoder) append(dst []byte, v any, at string, depth int) ([]byte, error) {
+func (e *encoder) append(dst []byte, v any, depth int) ([]byte, error) {
 	switch v := v.(type) {
 	case nil:
 		return append(dst, "null"...), nil
 	case bool:
 		return strconv.AppendBool(dst, v), nil
 	case string:
-		return appendValid(dst, v, at)
+		return appendValid(dst, v)
 	case int:
 		return strconv.AppendInt(dst, int64(v), 10), nil
 	case int64:
 		return strconv.AppendInt(dst, v, 10), nil
 	case float64:
 		if math.IsNaN(v) || math.IsInf(v, 0) {
-			return nil, &Error{Pointer: at, Err: fmt.Errorf("%w: JSON has no %v", ErrNotJSON, v)}
+			return nil, &Error{Err: fmt.Errorf("%w: JSON has no %v", ErrNotJSON, v)}
 		}
 		return jsontext.AppendFloat(dst, v, 64), nil
 	case map[string]any:
-		return e.appendMap(dst, v, at, depth)
+		return e.appendMap(dst, v, depth)
 	case []any:
-		return appendList(e, dst, v, at, depth)
+		return appendList(e, dst, v, depth)
 	case []map[string]any:
-		return appendList(e, dst, v, at, depth)
+		return appendList(e, dst, v, depth)
 	case json.RawMessage:
-		return e.appendRaw(dst, v, at, depth)
+		return e.appendRaw(dst, v, depth)
 	case Object:
-		return e.appendRaw(dst, v.JSON(), at, depth)
+		return e.appendRaw(dst, v.JSON(), depth)
 	}
 	raw, err := marshal(v)
 	if err != nil {
-		return nil, &Error{Pointer: at, Err: fmt.Errorf("%w: %w", ErrNotJSON, err)}
+		return nil, &Error{Err: fmt.Errorf("%w: %w", ErrNotJSON, err)}
 	}
-	return e.appendRaw(dst, raw, at, depth)
+	return e.appendRaw(dst, raw, depth)
 }
 
-func (e *encoder) appendMap(dst []byte, m map[string]any, at string, depth int) ([]byte, error) {
+func (e *encoder) appendMap(dst []byte, m map[string]any, depth int) ([]byte, error) {
 	if depth > e.limits.MaxDepth {
-		return nil, e.tooDeep(at)
+		return nil, e.tooDeep()
 	}
 	if m == nil {
 		return append(dst, "null"...), nil
 	}
+	first := len(e.names)
+	for name := range m {
+		e.names = append(e.names, name)
+	}
+	slices.Sort(e.names[first:])
 	dst = append(dst, '{')
-	for i, name := range slices.Sorted(maps.Keys(m)) {
-		if i > 0 {
+	for i := first; i < first+len(m); i++ {
+		name := e.names[i]
+		if i > first {
 			dst = append(dst, ',')
 		}
 		var err error
-		if dst, err = appendValid(dst, name, at); err != nil {
-			return nil, err
+		if dst, err = appendValid(dst, name); err != nil {
+			return nil, err // no excerpt, here and below: the text may be a secret
 		}
 		dst = append(dst, ':')
-		if dst, err = e.append(dst, m[name], Pointer(at, name), depth+1); err != nil {
-			return nil, err
+		start := len(dst)
+		if dst, err = e.append(dst, m[name], depth+1); err != nil {
+			return nil, below(name, err)
+		}
+		e.open.member(depth, name, start, len(dst))
+		if e.open != nil && len(dst) > e.limits.MaxBytes {
+			return nil, &Error{Err: fmt.Errorf("%w: %d bytes are allowed", ErrTooLarge, e.limits.MaxBytes)}
 		}
 	}
+	e.names = e.names[:first]
 	return append(dst, '}'), nil
 }
 
-func appendList[T any](e *encoder, dst []byte, list []T, at string, depth int) ([]byte, error) {
+func appendList[T any](e *encoder, dst []byte, list []T, depth int) ([]byte, error) {
 	if depth > e.limits.MaxDepth {
-		return nil, e.tooDeep(at)
+		return nil, e.tooDeep()
 	}
+	e.open.beginList(depth)
 	dst = append(dst, '[')
 	for i, v := range list {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
 		var err error
-		if dst, err = e.append(dst, v, at+"/"+strconv.Itoa(i), depth+1); err != nil {
-			return nil, err
+		if dst, err = e.append(dst, v, depth+1); err != nil {
+			return nil, below(strconv.Itoa(i), err)
 		}
+		e.open.element(depth, v)
 	}
+	e.open.endList(depth)
 	return append(dst, ']'), nil
 }
 
 // appendRaw checks JSON that somebody else wrote before it joins ours.
-func (e *encoder) appendRaw(dst []byte, raw json.RawMessage, at string, depth int) ([]byte, error) {
+func (e *encoder) appendRaw(dst []byte, raw json.RawMessage, depth int) ([]byte, error) {
 	if raw == nil {
 		return append(dst, "null"...), nil
 	}
 	if err := Check(raw, Limits{MaxBytes: e.limits.MaxBytes, MaxDepth: max(1, e.limits.MaxDepth-depth+1)}); err != nil {
-		var inner *Error
-		if errors.As(err, &inner) {
-			inner.Pointer = at + inner.Pointer
-		}
 		return nil, err
 	}
 	return append(dst, bytes.TrimSpace(raw)...), nil
 }
 
-func (e *encoder) tooDeep(at string) error {
-	return &Error{Pointer: shortened(at), Err: fmt.Errorf("%w: %d levels are allowed", ErrTooDeep, e.limits.MaxDepth)}
+func (e *encoder) tooDeep() error {
+	return &Error{Err: fmt.Errorf("%w: %d levels are allowed", ErrTooDeep, e.limits.MaxDepth)}
 }
 
-func appendValid(dst []byte, s, at string) ([]byte, error) {
+// below says that what is wrong lies in the member or element that a token names.
+func below(token string, err error) error {
+	var where *Error
+	if errors.As(err, &where) && len(where.Pointer) < 1<<10 {
+		where.Pointer = Pointer("", token) + where.Pointer
+	}
+	return err
+}
+
+func appendValid(dst []byte, s string) ([]byte, error) {
+	if isPlain(s) {
+		dst = append(append(dst, '"'), s...)
+		return append(dst, '"'), nil
+	}
 	if !utf8.ValidString(s) {
-		return nil, &Error{Pointer: at, Err: ErrInvalidUTF8}
+		return nil, &Error{Err: ErrInvalidUTF8}
 	}
 	return AppendText(dst, s), nil
+}
+
+// isPlain reports whether a text is ASCII that needs no escapes.
+func isPlain(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
 }
 
 // marshal is encoding/json without its HTML escapes, which would change what a person sees in previews.

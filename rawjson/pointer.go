@@ -2,6 +2,7 @@ package rawjson
 
 import (
 	"encoding/json"
+	"errors"
 	"strconv"
 	"strings"
 
@@ -21,7 +22,7 @@ func At(raw json.RawMessage, pointer string) (json.RawMessage, bool) {
 		case ObjectKind:
 			raw, ok = OpenObject(raw).Get(token)
 		case ArrayKind:
-			raw, ok = element(OpenArray(raw), token)
+			raw, ok = elementAt(OpenArray(raw), token)
 		}
 		if !ok {
 			return nil, false
@@ -32,7 +33,7 @@ func At(raw json.RawMessage, pointer string) (json.RawMessage, bool) {
 
 var escaper = strings.NewReplacer("~", "~0", "/", "~1")
 
-func element(elements []json.RawMessage, token string) (json.RawMessage, bool) {
+func elementAt(elements []json.RawMessage, token string) (json.RawMessage, bool) {
 	i, err := strconv.Atoi(token)
 	if err != nil || i < 0 || i >= len(elements) {
 		return nil, false
@@ -40,14 +41,14 @@ func element(elements []json.RawMessage, token string) (json.RawMessage, bool) {
 	return elements[i], true
 }
 
-// shortened keeps the pointer of a value a hundred levels down readable.
-func shortened(pointer string) string {
+// shortened keeps the pointer to a value a hundred levels down readable.
+func shortened(err error) error {
 	const most = 80
-	if len(pointer) <= most {
-		return pointer
+	var where *Error
+	if errors.As(err, &where) && errors.Is(err, ErrTooDeep) && len(where.Pointer) > most {
+		if i := strings.LastIndexByte(where.Pointer[:most], '/'); i > 0 {
+			where.Pointer = where.Pointer[:i]
+		}
 	}
-	if i := strings.LastIndexByte(pointer[:most], '/'); i > 0 {
-		return pointer[:i]
-	}
-	return pointer
+	return err
 }

@@ -163,3 +163,25 @@ func FuzzParseObject(f *testing.F) {
 		require.Equal(t, string(written), string(again.JSON()))
 	})
 }
+
+func TestEncodeOpen(t *testing.T) {
+	one, other := map[string]any{"b": 1, "a": []any{map[string]any{"x": 1}}}, map[string]any{}
+	obj, lists, err := rawjson.EncodeOpen(map[string]any{
+		"objects": []any{one, other}, "maps": []map[string]any{one}, "mixed": []any{one, 1}, "none": []any{}, "null": []any{map[string]any(nil)},
+		"raw": []any{json.RawMessage(`{"a":1}`)}, "nested": []any{[]any{one}}, "inside": map[string]any{"list": []any{one}},
+	}, rawjson.Limits{})
+	require.NoError(t, err)
+	require.Len(t, lists, 2)
+	for name, list := range lists {
+		raw, ok := obj.Get(name)
+		require.True(t, ok, name)
+		elements := rawjson.OpenArray(raw)
+		require.Len(t, list, len(elements))
+		for i := range list {
+			require.Equal(t, rawjson.OpenObject(elements[i]), list[i], "%s %d", name, i)
+		}
+	}
+	again, err := rawjson.ParseObject(obj.JSON(), rawjson.Limits{})
+	require.NoError(t, err)
+	require.Equal(t, again, obj)
+}

@@ -27,12 +27,12 @@ type Map map[string]any
 type JSON []byte
 
 func (m Map) read(schema *schemas.Schema, limits rawjson.Limits) (read, error) {
-	obj, err := rawjson.EncodeObject(m, limits)
+	obj, lists, err := rawjson.EncodeOpen(m, limits)
 	if err != nil {
 		return read{}, err
 	}
-	unusual, accepted := schema.AcceptsMap(m)
-	r := read{Opened: &schemas.Opened{Object: obj}, valid: accepted && !unusual}
+	blank, accepted := schema.AcceptsMap(m)
+	r := read{Opened: &schemas.Opened{Object: obj, Lists: lists}, valid: accepted && !blank}
 	for _, field := range obj {
 		r.valid = r.valid && !mayHoldReference(field.Value)
 	}
@@ -41,7 +41,7 @@ func (m Map) read(schema *schemas.Schema, limits rawjson.Limits) (read, error) {
 
 func (j JSON) read(schema *schemas.Schema, limits rawjson.Limits) (read, error) {
 	if opened, ok := schema.Scan(j, limits); ok {
-		return read{opened, !opened.Unusual && !mayHoldReference(j)}, nil
+		return read{opened, !opened.Blank && !mayHoldReference(j)}, nil
 	}
 	obj, err := rawjson.ParseObject(j, limits)
 	return read{Opened: &schemas.Opened{Object: obj}}, err

@@ -16,7 +16,7 @@ import (
 //   - an empty text and null mean that a parameter is absent;
 //   - a json parameter may be a text that holds the JSON;
 //   - a parameter whose whole value is a reference that the host did not resolve is refused;
-//   - a date-time may have any common form of ISO 8601, and goes on in UTC with milliseconds.
+//   - a date-time may have any common form of ISO 8601; one that is not of RFC 3339 goes on in UTC with milliseconds.
 //
 // All but the second hold for the known fields of objects inside a parameter as well, such as the messages of a batch.
 // Everything else passes as it was written.
@@ -105,7 +105,7 @@ func (n *normaliser) text(value json.RawMessage, text string, f *schemas.Field, 
 		}
 		n.violations = append(n.violations, schemas.Violation{Path: at, Code: string(UnresolvedReference), Message: message})
 		return value, true
-	case f.Format == "date-time":
+	case f.Format == "date-time" && !isotime.IsRFC3339(text):
 		if t, err := isotime.Parse(text); err == nil {
 			if !isotime.HasZone(text) {
 				n.receipt.Warn(at, "timestamp_zone_assumed", "names no zone and was taken as UTC: "+text)

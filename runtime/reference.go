@@ -43,7 +43,48 @@ func (r references) warnOf(raw json.RawMessage, path string, warn func(path, cod
 	})
 }
 
-// mayHoldReference is a quick look that most values do not pass.
+// mayHoldReference is a quick look that hardly anything passes but references, and texts in which an escape hides one.
 func mayHoldReference(raw []byte) bool {
-	return bytes.IndexByte(raw, '<') >= 0 || bytes.Contains(raw, []byte("{{")) || bytes.Contains(raw, []byte(`\u00`))
+	if bytes.Contains(raw, []byte("{{")) {
+		return true
+	}
+	for rest := raw; ; {
+		i := bytes.IndexByte(rest, '<')
+		if i < 0 {
+			break
+		}
+		rest = rest[i+1:]
+		if looksLikeField(rest) {
+			return true
+		}
+	}
+	for rest := raw; ; {
+		i := bytes.Index(rest, []byte(`\u00`))
+		if i < 0 {
+			return false
+		}
+		rest = rest[i+len(`\u00`):]
+		if bytes.HasPrefix(rest, []byte("3c")) || bytes.HasPrefix(rest, []byte("3C")) || bytes.HasPrefix(rest, []byte("7b")) || bytes.HasPrefix(rest, []byte("7B")) {
+			return true
+		}
+	}
+}
+
+// looksLikeField reports whether what follows a < is names with a point between them and a >. HTML has no points in its tags.
+func looksLikeField(rest []byte) bool {
+	point := false
+	for _, c := range rest {
+		switch {
+		case c == '.':
+			point = true
+		case c == '>':
+			return point
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '_', c == '-', c == '[', c == ']':
+		case c == '\\': // what it stands for is not known
+			return true
+		default:
+			return false
+		}
+	}
+	return false
 }

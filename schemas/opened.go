@@ -10,9 +10,8 @@ type Opened struct {
 	Object rawjson.Object
 	// Lists holds, by name, the members that are lists of objects whose own members the schema knows: each with the objects in it.
 	Lists map[string][]rawjson.Object
-	// Unusual tells that something known is null, an empty text, or a time in another form than that of package isotime, at any depth
-	// that the schema knows. Hosts may take it for something else than it says.
-	Unusual bool
+	// Blank tells that something in it, at any depth that the schema knows, is null or an empty text, which hosts may take for absent.
+	Blank bool
 
 	list []rawjson.Object // the one that is being read
 	room rawjson.Object   // holds the members of its elements, so that not each is allocated by itself
@@ -50,8 +49,8 @@ func (o *Opened) add(keep keeping, name string, value []byte) {
 }
 
 func (o *Opened) beginElement() {
-	if cap(o.room)-len(o.room) < 32 {
-		o.room = make(rawjson.Object, 0, 1024) // the elements so far keep theirs
+	if cap(o.room)-len(o.room) < 16 {
+		o.room = make(rawjson.Object, 0, min(1024, 32+2*cap(o.room))) // the elements so far keep theirs
 	}
 	o.from = len(o.room)
 }

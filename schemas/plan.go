@@ -19,8 +19,9 @@ type place struct {
 	// pass by; all else at the end, from what was seen.
 	members []*place
 	items   *place
-	others  *place // the same for members that names does not have
-	plain   bool   // nothing is asked of the value but its type
+	others  *place   // the same for members that names does not have
+	plain   bool     // nothing is asked of the value but its type
+	words   []string // nothing is asked of the value but to be one of these
 }
 
 // node is one schema.
@@ -143,7 +144,13 @@ func (p *planner) place(schema *jsonschema.Schema) *place {
 		*at = place{schema: &node{kinds: isAny, unsure: true}}
 	}
 	at.members = append(at.members, make([]*place, len(at.names)-len(at.members))...)
-	at.plain = at.schema.plain()
+	bare := *at.schema
+	at.plain = bare.plain()
+	if l := bare.literals; l != nil && !l.null && !l.truth && !l.lies && !l.others {
+		if bare.literals = nil; bare.plain() && bare.kinds&isString != 0 {
+			at.words = l.texts
+		}
+	}
 	return at
 }
 

@@ -5,7 +5,6 @@ import (
 	"math"
 	"strconv"
 
-	"github.com/aacflow/segment-blocks/isotime"
 	"github.com/aacflow/segment-blocks/rawjson"
 )
 
@@ -13,19 +12,18 @@ import (
 type walk struct {
 	rawjson.Scanner
 	data   []byte
-	opened *Opened // nil where nobody wants the members
-	keep   keeping // what becomes of the value that comes next
-	name   string  // of the member whose value that is, where it is kept
-	// unusual tells that a known member is empty or null, or a time not in the form that times are written in.
-	unusual bool
-	frames  [64]json.RawMessage // room for the members of the objects that are being read
-	used    int
+	opened *Opened             // nil where nobody wants the members
+	keep   keeping             // what becomes of the value that comes next
+	name   string              // of the member whose value that is, where it is kept
+	blank  bool                // a value that a schema knows is an empty text or null
+	frames [64]json.RawMessage // room for the members of the objects that are being read
+	used   int
 }
 
 // begin makes a walk ready for data, whatever it was used for before.
 func (w *walk) begin(data []byte, limits rawjson.Limits, opened *Opened) {
 	w.Scanner, w.data, w.opened = rawjson.NewScanner(data, limits), data, opened
-	w.keep, w.unusual, w.used = keepNothing, false, 0
+	w.keep, w.blank, w.used = keepNothing, false, 0
 	if opened != nil {
 		w.keep = keepRoot
 	}
@@ -36,10 +34,10 @@ func (w *walk) again(at *place, value json.RawMessage) verdict {
 	if at.plain {
 		return at.schema.kinds.admit(kindOf(value))
 	}
-	outer, data, unusual := w.Scanner, w.data, w.unusual
+	outer, data, blank := w.Scanner, w.data, w.blank
 	w.Scanner, w.data, w.keep = rawjson.NewScanner(value, rawjson.Limits{MaxBytes: math.MaxInt, MaxDepth: math.MaxInt}), value, keepNothing
 	v := w.value(at)
-	w.Scanner, w.data, w.unusual = outer, data, unusual
+	w.Scanner, w.data, w.blank = outer, data, blank
 	return v
 }
 
@@ -57,7 +55,7 @@ func (w *walk) value(at *place) verdict {
 			return unsure
 		}
 		s.kind, s.text, s.escaped = isString, view(body), !plain
-		w.unusual = w.unusual || isUnusual(s.text, at)
+		w.blank = w.blank || len(body) == 0
 	case 't', 'f':
 		if !w.Literal() {
 			return unsure
@@ -67,7 +65,7 @@ func (w *walk) value(at *place) verdict {
 		if !w.Literal() {
 			return unsure
 		}
-		s.kind, w.unusual = isNull, true
+		s.kind, w.blank = isNull, true
 	case '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
 		number, ok := w.Number()
 		if !ok {
@@ -101,15 +99,6 @@ func kindOf(value json.RawMessage) kinds {
 		return isObject
 	}
 	return 0
-}
-
-// isUnusual tells whether a text is one that hosts may take for something else than it says.
-func isUnusual(text string, at *place) bool {
-	if text == "" {
-		return true
-	}
-	t := at.schema.text
-	return t != nil && t.dateTime && (len(text) != isotime.Size || text[10] != 'T' || text[19] != '.' || text[23] != 'Z')
 }
 
 // find returns the number of a name, or -1.

@@ -1,7 +1,9 @@
 package schemas
 
 import (
+	"bytes"
 	"encoding/json"
+	"slices"
 	"unsafe"
 )
 
@@ -156,7 +158,21 @@ func (s *subject) member(at *place, name int, schema *place) verdict {
 	if s.walk == nil {
 		return schema.judgeValue(s.object[at.names[name]])
 	}
+	if schema.words != nil {
+		return schema.judgeWord(s.members[name])
+	}
 	return s.walk.again(schema, s.members[name])
+}
+
+// judgeWord judges a value by a schema that demands nothing but one of some words, as conditions mostly do.
+func (at *place) judgeWord(value json.RawMessage) verdict {
+	switch {
+	case value[0] != '"':
+		return no
+	case bytes.IndexByte(value, '\\') >= 0:
+		return unsure
+	}
+	return verdictOf(slices.Contains(at.words, view(value[1:len(value)-1])))
 }
 
 // additional judges the members that a schema's properties do not name, unless the place has done so.

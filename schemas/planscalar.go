@@ -8,6 +8,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/santhosh-tekuri/jsonschema/v5"
+
+	"github.com/aacflow/segment-blocks/isotime"
 )
 
 // literals are what const or enum allow.
@@ -89,57 +91,10 @@ func (t *textTest) judge(s *subject) verdict {
 	if t.pattern != nil && !t.pattern.MatchString(s.text) || t.format != nil && !t.format(s.text) {
 		return no
 	}
-	if t.dateTime && !isDateTime(s.text) {
+	if t.dateTime && !isotime.IsRFC3339(s.text) {
 		return unsure // jsonschema takes leap seconds, for one
 	}
 	return yes
-}
-
-// isDateTime reports whether text is a date-time of RFC 3339. It may be unsure of what nobody writes.
-func isDateTime(text string) bool {
-	if len(text) < len("2006-01-02T15:04:05Z") || text[4] != '-' || text[7] != '-' || text[10]|0x20 != 't' || text[13] != ':' || text[16] != ':' {
-		return false
-	}
-	number := func(at int) int { // of two digits
-		tens, ones := text[at]-'0', text[at+1]-'0'
-		if tens > 9 || ones > 9 {
-			return math.MaxInt8
-		}
-		return 10*int(tens) + int(ones)
-	}
-	century, year, month, day := number(0), number(2), number(5), number(8)
-	days := 31
-	switch {
-	case month == 2 && (year%4 != 0 || year == 0 && century%4 != 0):
-		days = 28
-	case month == 2:
-		days = 29
-	case month == 4 || month == 6 || month == 9 || month == 11:
-		days = 30
-	}
-	if century > 99 || year > 99 || year+century == 0 || month < 1 || month > 12 || day < 1 || day > days ||
-		number(11) > 23 || number(14) > 59 || number(17) > 59 {
-		return false
-	}
-	rest := text[19:]
-	if rest[0] == '.' {
-		n := 1
-		for n < len(rest) && rest[n]-'0' < 10 {
-			n++
-		}
-		if n == 1 {
-			return false
-		}
-		rest = rest[n:]
-	}
-	switch {
-	case rest == "Z" || rest == "z":
-		return true
-	case len(rest) != len("+00:00") || rest[0] != '+' && rest[0] != '-' || rest[3] != ':':
-		return false
-	}
-	at := len(text) - len("00:00")
-	return number(at) <= 23 && number(at+3) <= 59
 }
 
 // numberTest is what is asked of a number. Only whole ones are judged, as most bounds and values are.

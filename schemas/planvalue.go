@@ -8,7 +8,7 @@ import (
 
 // values judges Go values of the types that encoding/json decodes into, and the usual integers. It is unsure of all others.
 type values struct {
-	unusual bool // as in walk
+	blank bool // as in walk
 }
 
 // judgeValue judges a value that has been looked at before.
@@ -26,11 +26,11 @@ func (w *values) value(at *place, value any) verdict {
 		return w.array(at, value)
 	case string:
 		s.kind, s.text = isString, value
-		w.unusual = w.unusual || isUnusual(value, at)
+		w.blank = w.blank || value == ""
 	case bool:
 		s.kind, s.truth = isBoolean, value
 	case nil:
-		s.kind, w.unusual = isNull, true
+		s.kind, w.blank = isNull, true
 	case float64:
 		s.kind = isNumber
 		if whole := int64(value); math.Abs(value) < 1<<53 && float64(whole) == value {

@@ -80,27 +80,27 @@ func (s *Schema) AcceptsJSON(data []byte, limits rawjson.Limits) bool {
 }
 
 // AcceptsMap is AcceptsJSON for what [rawjson.EncodeObject] would write of m, if it can write it at all. Values that the schema does not
-// look into are not looked at. Unusual tells the same as [Opened.Unusual].
-func (s *Schema) AcceptsMap(m map[string]any) (unusual, ok bool) {
+// look into are not looked at. Blank tells the same as [Opened.Blank].
+func (s *Schema) AcceptsMap(m map[string]any) (blank, ok bool) {
 	var w values
 	ok = m != nil && w.object(s.plan, m) == yes
-	return w.unusual, ok
+	return w.blank, ok
 }
 
 // Scan is AcceptsJSON for those who go on to use the object.
 func (s *Schema) Scan(data []byte, limits rawjson.Limits) (*Opened, bool) {
 	opened := &Opened{Object: make(rawjson.Object, 0, 8)}
-	unusual, ok := s.walk(data, limits, opened)
-	opened.Unusual = unusual
+	blank, ok := s.walk(data, limits, opened)
+	opened.Blank = blank
 	return opened, ok
 }
 
-func (s *Schema) walk(data []byte, limits rawjson.Limits, opened *Opened) (unusual, ok bool) {
+func (s *Schema) walk(data []byte, limits rawjson.Limits, opened *Opened) (blank, ok bool) {
 	w := s.borrow()
 	defer s.giveBack(w)
 	w.begin(data, limits, opened)
 	ok = w.Peek() == '{' && w.value(s.plan) == yes && w.End()
-	return w.unusual, ok
+	return w.blank, ok
 }
 
 // accepts is AcceptsJSON for an object whose values have been checked.

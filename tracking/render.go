@@ -99,7 +99,7 @@ func (w *writer) field(f rawjson.Member) {
 		return
 	case roleTimestamp:
 		w.timeSeen = true
-		f.Value = w.timestamp(pointer(), f.Value)
+		f.Value = w.timestamp(f.Value)
 	case roleContext:
 		w.name(f.Name)
 		w.context(rawjson.Merge(w.preparer.context, f.Value))
@@ -173,12 +173,13 @@ func (w *writer) context(context json.RawMessage) {
 }
 
 // timestamp writes any form of ISO 8601 as Segment keeps times: UTC, milliseconds.
-func (w *writer) timestamp(pointer string, value json.RawMessage) json.RawMessage {
+func (w *writer) timestamp(value json.RawMessage) json.RawMessage {
+	if len(value) == len(`""`)+isotime.Size && isotime.IsFormatted(value[1:1+isotime.Size]) {
+		return value
+	}
+	const pointer = "/timestamp"
 	text, ok := rawjson.Text(value)
 	t, err := isotime.Parse(text)
-	if ok && err == nil && len(value) == isotime.Size+2 && len(text) == isotime.Size && text[10] == 'T' && text[19] == '.' && text[23] == 'Z' {
-		return value // it is in that form already
-	}
 	if !ok || err != nil {
 		w.refuse(pointer, CodeTimestampInvalid, isotime.ErrFormat.Error(), value)
 		return value

@@ -40,40 +40,52 @@ func split(sizes []int, links func(i int, visit func(id []byte)), inFlight int) 
 	if lanes <= 1 {
 		return []lane{whole}
 	}
-	groups := group(len(sizes), links)
-	weight := func(g []int) (n int) {
-		for _, i := range g {
-			n += sizes[i] + 1
-		}
-		return n
-	}
-	weights := make([]int, len(groups))
-	order := make([]int, len(groups))
-	for g := range groups {
-		weights[g], order[g] = weight(groups[g]), g
-	}
-	// The heaviest first onto the lightest lane keeps the lanes about as long as each other.
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(weights[b], weights[a]) })
+	people := link(len(sizes), links)
+	laneOf := spread(sizes, people, lanes)
 	members := make([]chunk, lanes)
+	for i := range sizes {
+		l := laneOf[people[i]]
+		members[l] = append(members[l], i)
+	}
+	out := make([]lane, 0, lanes)
+	for _, m := range members {
+		if len(m) > 0 {
+			out = append(out, pack(m, sizes))
+		}
+	}
+	return out
+}
+
+// spread gives each person a lane, so that the lanes are about as long as each other.
+func spread(sizes, people []int, lanes int) (laneOf []int) {
+	weights := make([]int, len(people))
+	heaviest := 0
+	for i, person := range people {
+		weights[person] += sizes[i] + 1
+		heaviest = max(heaviest, weights[person])
+	}
+	order := make([]int, 0, len(people))
+	for i, person := range people {
+		if i == person {
+			order = append(order, person)
+		}
+	}
+	if heaviest > MaxBodyBytes/4 { // else any order will do
+		slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(weights[b], weights[a]) })
+	}
+	laneOf = make([]int, len(people))
 	load := make([]int, lanes)
-	for _, g := range order {
+	for _, person := range order {
 		lightest := 0
 		for l := range load {
 			if load[l] < load[lightest] {
 				lightest = l
 			}
 		}
-		members[lightest] = append(members[lightest], groups[g]...)
-		load[lightest] += weights[g]
+		laneOf[person] = lightest
+		load[lightest] += weights[person]
 	}
-	out := make([]lane, 0, lanes)
-	for _, m := range members {
-		if len(m) > 0 {
-			slices.Sort(m)
-			out = append(out, pack(m, sizes))
-		}
-	}
-	return out
+	return laneOf
 }
 
 // pack fills one body after the other, in order.
@@ -94,42 +106,36 @@ func pack(indexes chunk, sizes []int) lane {
 	return append(out, indexes[start:])
 }
 
-// group joins the messages that share ids, directly or through others. Groups are ordered by their first message.
-func group(n int, links func(i int, visit func(id []byte))) [][]int {
-	parent := make([]int, n)
-	for i := range parent {
-		parent[i] = i
+// link finds the messages that share ids, directly or through others, and so belong to one person. It returns for each message the first
+// of its person.
+func link(n int, links func(i int, visit func(id []byte))) []int {
+	first := make([]int, n)
+	for i := range first {
+		first[i] = i
 	}
 	root := func(i int) int {
-		for parent[i] != i {
-			parent[i] = parent[parent[i]]
-			i = parent[i]
+		for first[i] != i {
+			first[i] = first[first[i]]
+			i = first[i]
 		}
 		return i
 	}
-	owner := make(map[string]int)
-	for i := range n {
-		links(i, func(id []byte) {
-			other, seen := owner[string(id)]
-			if !seen {
-				owner[string(id)] = i
-				return
-			}
-			a, b := root(other), root(i)
-			parent[max(a, b)] = min(a, b)
-		})
-	}
-	at := make(map[int]int)
-	var groups [][]int
-	for i := range n {
-		r := root(i)
-		g, seen := at[r]
+	owner := make(map[string]int, n)
+	message := 0
+	join := func(id []byte) {
+		other, seen := owner[string(id)]
 		if !seen {
-			g = len(groups)
-			at[r] = g
-			groups = append(groups, nil)
+			owner[string(id)] = message
+			return
 		}
-		groups[g] = append(groups[g], i)
+		a, b := root(other), root(message)
+		first[max(a, b)] = min(a, b)
 	}
-	return groups
+	for message = range n {
+		links(message, join)
+	}
+	for i := range first {
+		first[i] = root(i)
+	}
+	return first
 }
