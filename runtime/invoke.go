@@ -53,6 +53,7 @@ type invocation struct {
 	source   namedSource
 	receipt  *Receipt
 	redactor *redactor
+	opened   *schemas.Opened // the input, to be released in the end
 }
 
 // Invoke runs a block. The error is always an *[Error]; it carries the receipt of whatever was tried.
@@ -88,6 +89,7 @@ func (rt *Runtime) invoke(ctx context.Context, inv *invocation, block string, in
 	if err != nil {
 		return nil, inv.failed(err)
 	}
+	defer inv.opened.Release()
 	if err := ctx.Err(); err != nil {
 		return nil, inv.failed(contextError(err, "nothing was sent"))
 	}
@@ -142,6 +144,7 @@ func (rt *Runtime) prepare(inv *invocation, id string, input Input) (*Call, erro
 			return nil, err
 		}
 	}
+	inv.opened = in.Opened
 	return &Call{
 		InvocationID: inv.receipt.InvocationID,
 		Input:        in.Object,

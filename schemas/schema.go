@@ -22,6 +22,7 @@ type Schema struct {
 	shape    *shape
 	plan     *place
 	walks    sync.Pool // of *walk
+	arenas   sync.Pool // of *arena
 	fields   []Field
 	secrets  map[string]bool // names of secret fields, at any depth
 	rules    []string
@@ -87,9 +88,9 @@ func (s *Schema) AcceptsMap(m map[string]any) (blank, ok bool) {
 	return w.blank, ok
 }
 
-// Scan is AcceptsJSON for those who go on to use the object.
+// Scan is AcceptsJSON for those who go on to use the object. They should release it in the end.
 func (s *Schema) Scan(data []byte, limits rawjson.Limits) (*Opened, bool) {
-	opened := &Opened{Object: make(rawjson.Object, 0, 8)}
+	opened := &Opened{Object: make(rawjson.Object, 0, 8), home: &s.arenas}
 	blank, ok := s.walk(data, limits, opened)
 	opened.Blank = blank
 	return opened, ok

@@ -32,7 +32,7 @@ func Example() {
 		return
 	}
 	fmt.Println(report.Messages[0].Status, report.Messages[0].MessageID)
-	// Output: accepted sb1-7694ce4d4a1de346e58d26db6e0b0a5f
+	// Output: accepted sb1-4452b439519a5c30c463492758858692
 }
 
 func ExampleClient_SendBatch_refused() {

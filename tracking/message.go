@@ -98,19 +98,18 @@ func roleIf(known bool, r role) role {
 
 // absent tells whether a field of this role counts as not given. Forms and templates leave "" and null behind where
 // a person left a field empty; Segment would discard the message for it.
-func (r role) absent(value json.RawMessage) bool {
+func (r role) absent(value json.RawMessage, kind rawjson.Kind) bool {
 	switch r {
 	case roleID, roleText, roleMessageID, roleTimestamp:
-		return string(value) == `""` || rawjson.KindOf(value) == rawjson.NullKind
+		return string(value) == `""` || kind == rawjson.NullKind
 	case roleData, roleContext, roleIntegrations, roleSentAt, roleWriteKey:
-		return rawjson.KindOf(value) == rawjson.NullKind
+		return kind == rawjson.NullKind
 	}
 	return false
 }
 
 // checkField returns the code and text of what is wrong with a field that is there, or nothing.
-func (r role) checkField(name string, value json.RawMessage) (code, text string) {
-	kind := rawjson.KindOf(value)
+func (r role) checkField(name string, value json.RawMessage, kind rawjson.Kind) (code, text string) {
 	switch r {
 	case roleID:
 		if kind != rawjson.StringKind {
@@ -124,7 +123,7 @@ func (r role) checkField(name string, value json.RawMessage) (code, text string)
 		if kind != rawjson.StringKind {
 			return CodeMessageIDInvalid, "must be a string"
 		}
-		if n := idLength(value); n > MaxMessageIDLength {
+		if n := idCharacters(value); n > MaxMessageIDLength {
 			return CodeMessageIDInvalid, fmt.Sprintf("has %d characters, %d are allowed", n, MaxMessageIDLength)
 		}
 	case roleData:
@@ -154,7 +153,7 @@ func notString(name string) string {
 	}
 }
 
-func idLength(value json.RawMessage) int {
+func idCharacters(value json.RawMessage) int {
 	if len(value) <= MaxMessageIDLength { // a string is never longer than what it was written with
 		return 0
 	}
@@ -218,7 +217,7 @@ func linkIDs(fields rawjson.Object, visit func(id []byte)) {
 			text, _ := rawjson.Text(id)
 			id = rawjson.Quote(text)
 		}
-		if !roleID.absent(id) {
+		if !roleID.absent(id, rawjson.KindOf(id)) {
 			visit(id)
 		}
 	}

@@ -38,7 +38,7 @@ func (r *prepared) lanes(inFlight int) []lane {
 type preparer struct {
 	endpoint     string
 	key          WriteKey
-	invocationID string
+	maker        idMaker
 	now          json.RawMessage // a JSON string
 	library      json.RawMessage
 	context      json.RawMessage // laid under each message's own; nil when there is none
@@ -62,7 +62,7 @@ func (c *Client) preparer(t *target, invocationID string, at time.Time) *prepare
 		at = c.now()
 	}
 	p := &preparer{
-		endpoint: t.base, key: t.WriteKey, invocationID: invocationID, index: -1, library: c.library,
+		endpoint: t.base, key: t.WriteKey, maker: idMaker{key: t.WriteKey, invocationID: invocationID}, index: -1, library: c.library,
 		now: rawjson.Quote(isotime.Format(at)), bareContext: c.bareContext, lend: allocate,
 	}
 	if t.Endpoint == "" && !looksLikeSegments(t.WriteKey) {

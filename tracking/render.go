@@ -72,14 +72,15 @@ type writer struct {
 func (w *writer) field(f rawjson.Member) {
 	role := w.typ.role(f.Name)
 	pointer := func() string { return rawjson.Pointer("", f.Name) }
-	if rawjson.KindOf(f.Value) == rawjson.Invalid {
+	kind := rawjson.KindOf(f.Value)
+	if kind == rawjson.Invalid {
 		w.refuse(pointer(), CodeNotJSON, "must be a JSON value", nil)
 		return
 	}
-	if role.absent(f.Value) {
+	if role.absent(f.Value, kind) {
 		return
 	}
-	if code, text := role.checkField(f.Name, f.Value); code != "" {
+	if code, text := role.checkField(f.Name, f.Value, kind); code != "" {
 		w.idSeen = w.idSeen || role == roleMessageID
 		w.has.note(f.Name) // it is wrong, not missing
 		w.refuse(pointer(), code, text, f.Value)
@@ -119,7 +120,9 @@ func (w *writer) field(f rawjson.Member) {
 	case roleUnknown:
 		w.warn(pointer(), WarnUnknownField, "is not a field of "+string(w.typ)+"; it is sent as given, and Segment may ignore it")
 	}
-	w.has.note(f.Name)
+	if role == roleID || role == roleText {
+		w.has.note(f.Name)
+	}
 	if role == roleUnknown { // a name that may need escapes
 		w.buf = append(rawjson.AppendText(append(w.buf, ','), f.Name), ':')
 		w.buf = append(w.buf, f.Value...)
@@ -138,7 +141,7 @@ func (w *writer) complete() {
 		w.add("integrations", w.integrations)
 	}
 	if !w.idSeen {
-		w.id = DeriveMessageID(w.key, w.typ, w.invocationID, w.index)
+		w.id = w.maker.make(w.typ, w.index, w.left+1)
 		w.name("messageId")
 		w.buf = append(append(append(w.buf, '"'), w.id...), '"') // letters, digits and a hyphen
 	}
