@@ -203,13 +203,15 @@ func (rt *Runtime) run(ctx context.Context, inv *invocation, call *Call) (output
 	}
 	// The call has been made by now: failing it for the size of its output would be worse.
 	wide := rawjson.Limits{MaxBytes: math.MaxInt32, MaxDepth: 1000}
+	schema := inv.block.manifest.Output
+	if obj, ok := value.(rawjson.Object); ok {
+		if raw := obj.JSON(); schema.AcceptsJSON(raw, wide) {
+			return raw, nil
+		}
+	}
 	raw, err := rawjson.Encode(value, wide)
 	if err != nil {
 		return nil, &Error{Code: InvalidOutput, Message: "ran, but returned what is not JSON: " + err.Error(), Err: err}
-	}
-	schema := inv.block.manifest.Output
-	if schema.AcceptsJSON(raw, wide) {
-		return raw, nil
 	}
 	obj, err := rawjson.ParseObject(raw, wide)
 	if err != nil {

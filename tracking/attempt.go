@@ -50,11 +50,12 @@ func (c *Client) attempt(ctx context.Context, t *target, path string, body []byt
 	req.SetDebug(false) // resty's debug log shows the Authorization header
 	req.Header["Authorization"] = t.auth
 	req.Header["Content-Type"] = jsonContent
+	req.Header["Accept"] = jsonContent // resty would find out the same by a regular expression
 	req.Header["User-Agent"] = c.userAgent
 	if retries > 0 {
 		req.Header["X-Retry-Count"] = []string{strconv.Itoa(retries)}
 	}
-	resp, err := req.Post(t.base + path)
+	resp, err := req.Post(t.url(path))
 	if resp != nil && resp.RawResponse != nil {
 		a, err := c.read(resp.RawResponse, err)
 		if err != nil && errors.Is(context.Cause(ctx), errAttemptTimeout) {
@@ -101,15 +102,30 @@ func (c *Client) read(raw *http.Response, err error) (*answer, error) {
 		a.status, a.location = req.Response.StatusCode, req.URL.String()
 		return a, nil
 	}
-	a.body, err = io.ReadAll(io.LimitReader(raw.Body, maxAnswerBytes))
-	if err == nil {
-		_, err = io.CopyN(io.Discard, raw.Body, maxAnswerBytes) // what is longer still costs the connection
-	}
+	a.body, err = readAnswer(raw.Body)
 	if err != nil && !errors.Is(err, io.EOF) && judge(a.status) == verdictAccepted {
 		// What was cut off may have said that nothing was accepted.
 		return nil, fmt.Errorf("the answer broke off: %w", err)
 	}
 	return a, nil
+}
+
+// readAnswer returns up to [maxAnswerBytes] of an answer, and reads as much beyond; what is longer still costs the connection. The error
+// is io.EOF where all has been read.
+func readAnswer(body io.Reader) ([]byte, error) {
+	var short [128]byte // Segment's has 16
+	n := 0
+	for n < len(short) {
+		m, err := body.Read(short[n:])
+		if n += m; err != nil {
+			return bytes.Clone(short[:n]), err
+		}
+	}
+	rest, err := io.ReadAll(io.LimitReader(body, maxAnswerBytes-int64(len(short))))
+	if err == nil {
+		_, err = io.CopyN(io.Discard, body, maxAnswerBytes)
+	}
+	return append(bytes.Clone(short[:]), rest...), err
 }
 
 // permanent tells whether err would come again however often one tries.

@@ -167,7 +167,16 @@ type target struct {
 	Source
 	base  string
 	auth  []string
+	urls  map[string]string // by path
 	retry RetryPolicy
+}
+
+// url returns where a path of the API is.
+func (t *target) url(path string) string {
+	if url, ok := t.urls[path]; ok {
+		return url
+	}
+	return t.base + path
 }
 
 // targets keeps what has been made of the sources in use. Most clients have a few; where each call brings a key of its own it begins anew
@@ -205,7 +214,10 @@ func (s Source) target() (*target, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &target{Source: s, base: base, auth: []string{s.WriteKey.authorization()}, retry: s.Retry.withDefaults()}
+	t := &target{Source: s, base: base, auth: []string{s.WriteKey.authorization()}, retry: s.Retry.withDefaults(), urls: map[string]string{BatchPath: base + BatchPath}}
+	for _, typ := range Types() {
+		t.urls[typ.Path()] = base + typ.Path()
+	}
 	if t.InFlight == 0 {
 		t.InFlight = defaultInFlight
 	}

@@ -23,7 +23,23 @@ const (
 func Types() []Type { return []Type{Alias, Group, Identify, Page, Screen, Track} }
 
 // Path returns where a message of this type is posted when it goes alone, below [Source.URL].
-func (t Type) Path() string { return "/v1/" + string(t) }
+func (t Type) Path() string {
+	switch t {
+	case Track:
+		return "/v1/track"
+	case Identify:
+		return "/v1/identify"
+	case Page:
+		return "/v1/page"
+	case Screen:
+		return "/v1/screen"
+	case Group:
+		return "/v1/group"
+	case Alias:
+		return "/v1/alias"
+	}
+	return "/v1/" + string(t)
+}
 
 // Valid reports whether Segment knows t.
 func (t Type) Valid() bool {
