@@ -61,8 +61,13 @@ func idText(id [16]byte) (text [idLength]byte) {
 type idMaker struct {
 	key          WriteKey
 	invocationID string
-	seeds        map[Type]idSeed
+	seeds        []typeSeed
 	made         strings.Builder
+}
+
+type typeSeed struct {
+	typ  Type
+	seed idSeed
 }
 
 // make returns the id of a message. Left is how many more there may be, this one included.
@@ -71,15 +76,7 @@ func (m *idMaker) make(t Type, index, left int) string {
 	if m.invocationID == "" {
 		id = idText(uuid.New())
 	} else {
-		seed, ok := m.seeds[t]
-		if !ok {
-			if m.seeds == nil {
-				m.seeds = map[Type]idSeed{}
-			}
-			seed = newIDSeed(m.key, t, m.invocationID)
-			m.seeds[t] = seed
-		}
-		id = seed.at(index)
+		id = m.seed(t).at(index)
 	}
 	if m.made.Cap()-m.made.Len() < idLength {
 		m.made = strings.Builder{} // the ids made so far keep theirs
@@ -88,4 +85,14 @@ func (m *idMaker) make(t Type, index, left int) string {
 	start := m.made.Len()
 	m.made.Write(id[:])
 	return m.made.String()[start:]
+}
+
+func (m *idMaker) seed(t Type) idSeed {
+	for _, known := range m.seeds {
+		if known.typ == t {
+			return known.seed
+		}
+	}
+	m.seeds = append(m.seeds, typeSeed{t, newIDSeed(m.key, t, m.invocationID)})
+	return m.seeds[len(m.seeds)-1].seed
 }
