@@ -14,7 +14,11 @@ import (
 func single(t tracking.Type, m *schemas.Manifest) executor {
 	outputs := m.Output.Fields()
 	return func(ctx context.Context, call *runtime.Call, source tracking.Sender) (any, error) {
-		message := tracking.NewMessage(t, call.Input.Without("writeKey"))
+		fields := call.Input
+		if _, given := fields.Get("writeKey"); given {
+			fields = fields.Without("writeKey")
+		}
+		message := tracking.NewMessage(t, fields)
 		report, err := deliver(ctx, call, source, tracking.Call{Messages: []tracking.Message{message}, Alone: true})
 		record(call.Receipt, report, "")
 		if err != nil {

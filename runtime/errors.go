@@ -59,7 +59,7 @@ func Codes() []CodeInfo {
 		{Unauthorized, "The receiver refuses the credential.", "Check the credential, and that it belongs to the region or endpoint.", "maybe"},
 		{Rejected, "The receiver refuses the message for good, or answers that it did not take it.", "Read the receiver's text in the message.", "maybe"},
 		{RateLimited, "The receiver asks to slow down for longer than the invocation may wait.", "Invoke again, with the same invocation id, after the time that the error gives, 300 seconds at most; the receiver may then name another.", "maybe"},
-		{Unavailable, "The receiver could not be reached, or kept failing, until the retries were used up.", "Invoke again, with the same invocation id.", "maybe"},
+		{Unavailable, "The receiver could not be reached, or kept failing, until the retries were used up; or the store of a durable source is full, or its disk.", "Invoke again, with the same invocation id.", "maybe"},
 		{Canceled, "The caller canceled the invocation.", "Invoke again, with the same invocation id, where it is still wanted.", "maybe"},
 		{DeadlineExceeded, "The caller's deadline passed.", "Invoke again, with the same invocation id and more time.", "maybe"},
 		{PartialFailure, "Some messages of a batch were accepted and others not. The items say which.", "Where items are unsent or unconfirmed, invoke again with the same input and invocation id: what was accepted is not counted twice. Messages that were rejected hold back those behind them: send the rest as a batch of its own, each with the messageId of its item.", "yes"},

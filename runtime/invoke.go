@@ -52,7 +52,7 @@ type invocation struct {
 	block    *Block
 	source   namedSource
 	receipt  *Receipt
-	redactor *redactor
+	redactor redactor
 	opened   *schemas.Opened // the input, to be released in the end
 }
 
@@ -103,7 +103,7 @@ func (rt *Runtime) invoke(ctx context.Context, inv *invocation, block string, in
 }
 
 func newInvocation(block string, options []InvokeOption) *invocation {
-	inv := &invocation{receipt: &Receipt{Block: block, StartedAt: time.Now()}, redactor: newRedactor(nil, nil, nil)}
+	inv := &invocation{receipt: &Receipt{Block: block, StartedAt: time.Now()}}
 	for _, option := range options {
 		option(inv)
 	}
@@ -128,7 +128,7 @@ func (rt *Runtime) prepare(inv *invocation, id string, input Input) (*Call, erro
 		return nil, err
 	}
 	inv.receipt.Source = inv.source.name
-	inv.redactor = newRedactor(nil, nil, inv.source.value)
+	inv.redactor.source = inv.source.value
 
 	manifest := inv.block.manifest
 	if input == nil {
@@ -138,7 +138,7 @@ func (rt *Runtime) prepare(inv *invocation, id string, input Input) (*Call, erro
 	if err != nil {
 		return nil, Refuse([]schemas.Violation{inputViolation(err, "")})
 	}
-	inv.redactor = newRedactor(in.Object, manifest.Input.Fields(), inv.source.value)
+	inv.redactor.input, inv.redactor.fields = in.Object, manifest.Input.Fields()
 	if !in.valid {
 		if in.Opened, err = rt.normalise(inv, in.Opened); err != nil {
 			return nil, err
@@ -170,9 +170,7 @@ func (rt *Runtime) sourceFor(b *Block, name string) (namedSource, error) {
 	if !b.sourced && name == "" {
 		return namedSource{value: NoSource{}}, nil
 	}
-	var known []string
 	for _, s := range rt.sources {
-		known = append(known, s.name)
 		switch {
 		case name == "" && b.accepts(s.value):
 			return s, nil
@@ -185,6 +183,10 @@ func (rt *Runtime) sourceFor(b *Block, name string) (namedSource, error) {
 	}
 	if name == "" {
 		return namedSource{}, &Error{Code: UnknownSource, Message: "has no source to use: none of type " + b.needs + " is configured"}
+	}
+	var known []string
+	for _, s := range rt.sources {
+		known = append(known, s.name)
 	}
 	return namedSource{}, &Error{Code: UnknownSource, Message: fmt.Sprintf("names a source that is not configured: %q%s", name, schemas.DidYouMean(name, known))}
 }

@@ -34,7 +34,7 @@ func (rt *Runtime) Preview(ctx context.Context, block string, input Input, optio
 	if err != nil {
 		return nil, nil, inv.failed(err)
 	}
-	recorder := &recorder{redactor: inv.redactor}
+	recorder := &recorder{redactor: &inv.redactor}
 	call.HTTP, call.shared, call.DryRun = newClient(recorder), &sync.Map{}, true
 	if _, err := rt.run(ctx, inv, call); err != nil {
 		return nil, nil, inv.failed(err)

@@ -22,10 +22,6 @@ type redactor struct {
 	replacer *strings.Replacer
 }
 
-func newRedactor(input rawjson.Object, fields []schemas.Field, source any) *redactor {
-	return &redactor{input: input, fields: fields, source: source}
-}
-
 func (r *redactor) text(s string) string {
 	r.once.Do(r.collect)
 	return r.replacer.Replace(s)

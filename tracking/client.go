@@ -152,7 +152,9 @@ func (c *Client) planOne(source Source, m Message, opts SendOptions) (*delivery,
 	if err != nil {
 		return nil, unsent(1), err
 	}
-	ready, err := c.preparer(t, opts.InvocationID, opts.Time).prepare([]Message{m}, aloneBytes)
+	p := c.preparer(t, opts.InvocationID, opts.Time)
+	p.opening = aloneOpening
+	ready, err := p.prepare([]Message{m})
 	if err != nil {
 		return nil, ready.report, err
 	}
@@ -176,7 +178,7 @@ func (c *Client) prepareBatch(t *target, messages []Message, opts BatchOptions, 
 	p := c.preparer(t, opts.InvocationID, opts.Time)
 	p.lend = lend
 	p.defaults(opts.Context, opts.Integrations)
-	return p.prepare(messages, 0)
+	return p.prepare(messages)
 }
 
 func unsent(n int) Report {

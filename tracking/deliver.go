@@ -19,10 +19,10 @@ type delivery struct {
 	path   string
 	lanes  [][]*parcel
 
-	mu      sync.Mutex // guards what follows, and ready.report
-	failure *Error     // the first for good
-	panic   any        // of a lane's goroutine
-	failed  chan struct{}
+	mu      sync.Mutex    // guards what follows, and ready.report
+	failure *Error        // the first for good
+	panic   any           // of a lane's goroutine
+	failed  chan struct{} // nil where there is one request only
 }
 
 // parcel is one request of a delivery.
@@ -32,7 +32,12 @@ type parcel struct {
 }
 
 func (c *Client) deliver(t *target, ready *prepared, path string, lanes []lane) *delivery {
-	d := &delivery{client: c, target: t, ready: ready, path: path, failed: make(chan struct{})}
+	d := &delivery{client: c, target: t, ready: ready, path: path}
+	if len(lanes) == 1 && len(lanes[0]) == 1 { // most deliveries are one request
+		d.lanes = [][]*parcel{{{messages: lanes[0][0]}}}
+		return d
+	}
+	d.failed = make(chan struct{})
 	var all []*parcel
 	for _, l := range lanes {
 		parcels := make([]*parcel, len(l))
@@ -129,24 +134,24 @@ func (d *delivery) record(p *parcel, s *shipment, status Status, err *Error) {
 	}
 	if err != nil && d.failure == nil {
 		d.failure = err
-		close(d.failed)
+		if d.failed != nil {
+			close(d.failed)
+		}
 	}
 }
 
 // body writes what is posted, with room for sentAt. Bodies are made when their turn comes, so that a large batch is
-// not in memory twice.
+// not in memory twice. A message that goes alone has been written as a body.
 func (d *delivery) body(messages chunk) []byte {
+	if d.path != BatchPath {
+		return d.ready.messages[0].item
+	}
 	size := batchBytes + len(messages)
 	for _, i := range messages {
 		size += len(d.ready.messages[i].item)
 	}
 	buf := d.client.buffers.lend(size)
-	buf = append(buf, sentAtOpen...)
-	buf = append(buf, sentAtBlank...)
-	buf = append(buf, sentAtClose...)
-	if d.path != BatchPath {
-		return append(buf, d.ready.messages[0].item[len("{"):]...)
-	}
+	buf = append(buf, sentAtMember...)
 	buf = append(buf, batchOpen...)
 	for n, i := range messages {
 		if n > 0 {

@@ -84,8 +84,6 @@ func TestBodySizeIsWhatSplitCounts(t *testing.T) {
 	body := d.body(chunk{0, 1})
 	require.Len(t, body, batchBytes+len(`{"a":1}`)+len(`{}`)+1)
 	require.Equal(t, `{"sentAt":"`+sentAtBlank+`","batch":[{"a":1},{}]}`, string(body))
-	d.path = Track.Path()
-	require.Len(t, d.body(chunk{0}), len(`{"a":1}`)+aloneBytes)
 	at := time.Date(2024, 1, 2, 3, 4, 5, 678_999_999, time.FixedZone("", 3600))
 	stamp(body, at)
 	require.Equal(t, `{"sentAt":"2024-01-02T02:04:05.678Z","batch":[{"a":1},{}]}`, string(body))

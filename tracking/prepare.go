@@ -36,6 +36,7 @@ func (r *prepared) lanes(inFlight int) []lane {
 
 // preparer checks and writes the messages of one call.
 type preparer struct {
+	opening      string // what a message begins with
 	endpoint     string
 	key          WriteKey
 	maker        idMaker
@@ -62,6 +63,7 @@ func (c *Client) preparer(t *target, invocationID string, at time.Time) *prepare
 		at = c.now()
 	}
 	p := &preparer{
+		opening:  itemOpening,
 		endpoint: t.base, key: t.WriteKey, maker: idMaker{key: t.WriteKey, invocationID: invocationID}, index: -1, library: c.library,
 		now: rawjson.Quote(isotime.Format(at)), bareContext: c.bareContext, lend: allocate,
 	}
@@ -70,6 +72,12 @@ func (c *Client) preparer(t *target, invocationID string, at time.Time) *prepare
 	}
 	return p
 }
+
+// A message that goes alone has the time of sending before its own members. Both go on with the type.
+const (
+	itemOpening  = `{"type":"`
+	aloneOpening = sentAtMember + `"type":"`
+)
 
 // allocate is for messages that are kept, or few.
 func allocate(size int) []byte { return make([]byte, 0, size) }
@@ -100,8 +108,7 @@ func (p *preparer) checkDefaults(pointer string, raw json.RawMessage, notObject 
 }
 
 // prepare checks and writes every message. The report is whole either way: with an error everything in it is unsent.
-// alone is how many bytes a body adds to a message that goes by itself, 0 in a batch.
-func (p *preparer) prepare(messages []Message, alone int) (*prepared, error) {
+func (p *preparer) prepare(messages []Message) (*prepared, error) {
 	out := &prepared{messages: make([]Prepared, len(messages)), report: unsent(len(messages))}
 	out.links = func(i int, visit func(id []byte)) { linkIDs(messages[i].fields, visit) }
 	out.report.Endpoint, out.report.Delivery = p.endpoint, Direct
@@ -112,7 +119,7 @@ func (p *preparer) prepare(messages []Message, alone int) (*prepared, error) {
 	for i, m := range messages {
 		p.index = i
 		item, id := p.message(m)
-		if size := len(item) + alone; size > MaxMessageBytes {
+		if size := len(item); size > MaxMessageBytes {
 			p.refuse("", CodeMessageTooLarge, fmt.Sprintf("message is %s bytes, %s are allowed", grouped(size), grouped(MaxMessageBytes)), nil)
 		}
 		out.messages[i] = Prepared{id: id, item: item}

@@ -21,12 +21,12 @@ func (p *preparer) message(m Message) (item json.RawMessage, id string) {
 		p.refuse("/type", CodeTypeUnknown, "must be one of "+typeList(), rawjson.Quote(string(m.typ)))
 		return nil, ""
 	}
-	size := 200 + len(p.bareContext) + len(p.integrations)
+	size := 240 + len(p.bareContext) + len(p.integrations)
 	for _, f := range m.fields {
 		size += len(f.Name) + len(f.Value) + 4
 	}
 	w := writer{preparer: p, typ: m.typ, buf: p.makeRoom(size)}
-	w.buf = append(w.buf, `{"type":"`...)
+	w.buf = append(w.buf, p.opening...)
 	w.buf = append(append(w.buf, m.typ...), '"')
 	for _, f := range m.fields {
 		w.field(f)

@@ -3,8 +3,6 @@ package tracking
 import (
 	"cmp"
 	"slices"
-
-	"github.com/aacflow/segment-blocks/isotime"
 )
 
 // A body is {"sentAt":"…","batch":[…]}, or {"sentAt":"…",…} around the fields of a lone message. sentAt comes first and
@@ -13,10 +11,10 @@ const (
 	sentAtOpen   = `{"sentAt":"`
 	sentAtBlank  = "0000-00-00T00:00:00.000Z"
 	sentAtClose  = `",`
+	sentAtMember = sentAtOpen + sentAtBlank + sentAtClose
 	batchOpen    = `"batch":[`
 	batchClose   = `]}`
-	aloneBytes   = len(sentAtOpen) + isotime.Size + len(sentAtClose) - len("{")
-	batchBytes   = len(sentAtOpen) + isotime.Size + len(sentAtClose) + len(batchOpen) + len(batchClose)
+	batchBytes   = len(sentAtMember) + len(batchOpen) + len(batchClose)
 	sentAtOffset = len(sentAtOpen)
 )
 
