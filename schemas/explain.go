@@ -21,13 +21,17 @@ type explainer struct {
 	schema   *Schema
 	instance json.RawMessage
 	found    []ranked
+	known    int // of these, the first ones, which the caller knew of before the schema was asked
+	// What has been looked up, since a batch may be refused for as many reasons as it has messages.
+	keywords map[string]keyword
+	opened   map[string][]json.RawMessage // elements of large arrays, by the pointer that leads there
+	members  map[string]rawjson.Object    // the same for large objects
 }
 
 // ranked is a violation and the place that decides its order.
 type ranked struct {
 	Violation
-	rank  []int
-	known bool // to the caller, before the schema was asked
+	rank []int
 }
 
 func (e *explainer) explain(err *jsonschema.ValidationError) {
@@ -53,7 +57,7 @@ func (e *explainer) explain(err *jsonschema.ValidationError) {
 
 // missing makes a violation of each required member that is not there, at the place where it should be.
 func (e *explainer) missing(k keyword, path string) {
-	raw, _ := rawjson.At(e.instance, path)
+	raw, _ := e.at(path)
 	obj := rawjson.OpenObject(raw)
 	for _, name := range texts(k.value) {
 		if _, ok := obj.Get(name); !ok {
@@ -66,7 +70,7 @@ func (e *explainer) missing(k keyword, path string) {
 // unknown makes a violation of each member that the schema does not know. Its value is not shown: it may be a secret under a
 // name misspelt.
 func (e *explainer) unknown(k keyword, path string) {
-	raw, _ := rawjson.At(e.instance, path)
+	raw, _ := e.at(path)
 	properties, _ := k.schema.Get("properties")
 	var known []string
 	for _, p := range rawjson.OpenObject(properties) {
@@ -81,8 +85,8 @@ func (e *explainer) unknown(k keyword, path string) {
 }
 
 func (e *explainer) add(k keyword, path, place, sentence string) {
-	for _, f := range e.found {
-		if f.known && strings.HasPrefix(path+"/", f.Path+"/") {
+	for _, f := range e.found[:e.known] {
+		if strings.HasPrefix(path+"/", f.Path+"/") {
 			return
 		}
 	}
@@ -90,7 +94,7 @@ func (e *explainer) add(k keyword, path, place, sentence string) {
 	if says := k.says(); says != "" {
 		v.Message = says
 	}
-	value, ok := rawjson.At(e.instance, path)
+	value, ok := e.at(path)
 	if ok && path != "" && k.name != "additionalProperties" && k.name != "unevaluatedProperties" && !e.schema.secretAt(path) {
 		v.Message += ": " + Excerpt(e.schema.concealed(value))
 	}
@@ -139,6 +143,18 @@ type keyword struct {
 }
 
 func (e *explainer) keyword(err *jsonschema.ValidationError) keyword {
+	k, ok := e.keywords[err.AbsoluteKeywordLocation]
+	if !ok {
+		if e.keywords == nil {
+			e.keywords = map[string]keyword{}
+		}
+		k = e.findKeyword(err)
+		e.keywords[err.AbsoluteKeywordLocation] = k
+	}
+	return k
+}
+
+func (e *explainer) findKeyword(err *jsonschema.ValidationError) keyword {
 	_, fragment, _ := strings.Cut(err.AbsoluteKeywordLocation, "#")
 	tokens := strings.Split(strings.TrimPrefix(fragment, "/"), "/")
 	k := keyword{name: tokens[len(tokens)-1]}

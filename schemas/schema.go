@@ -139,8 +139,9 @@ func (s *Schema) Validate(obj rawjson.Object, known ...Violation) []Violation {
 	}
 	e := explainer{schema: s}
 	for _, v := range known {
-		e.found = append(e.found, ranked{Violation: v, rank: s.rank(v.Path), known: true})
+		e.found = append(e.found, ranked{Violation: v, rank: s.rank(v.Path)})
 	}
+	e.known = len(known)
 	var invalid *jsonschema.ValidationError
 	switch {
 	case errors.As(err, &invalid):
