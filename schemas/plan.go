@@ -15,6 +15,8 @@ import (
 type place struct {
 	schema *node
 	names  []string
+	// lengths tells which of the names have a certain length, the last those that are longer.
+	lengths [24]uint64
 	// members and items are the first schema that applies to a member or to all elements, whatever the rest says. They are judged as they
 	// pass by; all else at the end, from what was seen.
 	members []*place
@@ -36,8 +38,9 @@ type node struct {
 	all, any, one []*node
 	not           *node
 	cond          *node
-	then, orElse  *node // nil where they demand nothing
-	unsure        bool  // it has a keyword that plans do not know
+	word          *wordTest // what cond asks, where that is all
+	then, orElse  *node     // nil where they demand nothing
+	unsure        bool      // it has a keyword that plans do not know
 }
 
 // verdict is what can be said of a value. Only yes and no are certain.
@@ -143,15 +146,31 @@ func (p *planner) place(schema *jsonschema.Schema) *place {
 	if len(at.names) > 64 {
 		*at = place{schema: &node{kinds: isAny, unsure: true}}
 	}
+	for i, name := range at.names {
+		at.lengths[min(len(name), len(at.lengths)-1)] |= 1 << i
+	}
 	at.members = append(at.members, make([]*place, len(at.names)-len(at.members))...)
 	bare := *at.schema
 	at.plain = bare.plain()
+	at.schema.findWordTests()
 	if l := bare.literals; l != nil && !l.null && !l.truth && !l.lies && !l.others {
 		if bare.literals = nil; bare.plain() && bare.kinds&isString != 0 {
 			at.words = l.texts
 		}
 	}
 	return at
+}
+
+// findWordTests looks for conditions that can be asked directly. It comes after everything below the place is known.
+func (n *node) findWordTests() {
+	n.word = wordTestOf(n.cond)
+	for _, list := range [][]*node{n.all, n.any, n.one, {n.not}, {n.cond}, {n.then}, {n.orElse}} {
+		for _, each := range list {
+			if each != nil {
+				each.findWordTests()
+			}
+		}
+	}
 }
 
 // plain reports whether a schema demands nothing but a type.
@@ -211,6 +230,29 @@ func (p *planner) node(at *place, s *jsonschema.Schema, always bool, within []*j
 	}
 	n.not, n.cond, n.then, n.orElse = sub(s.Not, false), sub(s.If, false), sub(s.Then, false), sub(s.Else, false)
 	return n
+}
+
+// wordTest asks of an object whether one member is there and is one of some words. Conditions on the type of a message are this.
+type wordTest struct {
+	name   int
+	schema *place
+}
+
+// wordTestOf returns nil for a schema that asks anything else.
+func wordTestOf(n *node) *wordTest {
+	if n == nil || n.unsure || n.kinds != isAny || n.object == nil {
+		return nil
+	}
+	rest, t := *n, *n.object
+	rest.object = nil
+	if !rest.plain() || len(t.members) != 1 || t.dependent != nil || t.fewest >= 0 || t.most >= 0 || t.closed || t.additional != nil {
+		return nil
+	}
+	m := t.members[0]
+	if t.required != 1<<m.name || m.schema.words == nil {
+		return nil
+	}
+	return &wordTest{m.name, m.schema}
 }
 
 // unknownKeywords reports whether a schema uses what plans leave to jsonschema.

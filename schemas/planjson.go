@@ -3,6 +3,7 @@ package schemas
 import (
 	"encoding/json"
 	"math"
+	"math/bits"
 	"strconv"
 
 	"github.com/aacflow/segment-blocks/rawjson"
@@ -103,8 +104,8 @@ func kindOf(value json.RawMessage) kinds {
 
 // find returns the number of a name, or -1.
 func (at *place) find(name string) int {
-	for i, known := range at.names {
-		if known == name {
+	for candidates := at.lengths[min(len(name), len(at.lengths)-1)]; candidates != 0; candidates &= candidates - 1 {
+		if i := bits.TrailingZeros64(candidates); at.names[i] == name {
 			return i
 		}
 	}

@@ -74,8 +74,14 @@ func (n *node) judgeOthers(at *place, s *subject) verdict {
 	if n.cond == nil {
 		return v
 	}
+	var holds verdict
+	if n.word != nil && s.kind == isObject && s.walk != nil {
+		holds = n.word.judge(s)
+	} else {
+		holds = n.cond.judge(at, s)
+	}
 	branch := n.then
-	switch n.cond.judge(at, s) {
+	switch holds {
 	case unsure:
 		return v.and(unsure)
 	case no:
@@ -85,6 +91,13 @@ func (n *node) judgeOthers(at *place, s *subject) verdict {
 		v = v.and(branch.judge(at, s))
 	}
 	return v
+}
+
+func (t *wordTest) judge(s *subject) verdict {
+	if s.present&(1<<t.name) == 0 {
+		return no
+	}
+	return t.schema.judgeWord(s.members[t.name])
 }
 
 func (v verdict) negated() verdict {
