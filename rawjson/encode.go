@@ -8,6 +8,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -19,25 +20,9 @@ import (
 // It returns an *[Error] that names the value which JSON cannot hold (NaN, a channel), text that is not UTF-8 (encoding/json would
 // replace it without a word), or nesting past the limit, which also ends a map that contains itself.
 func EncodeObject(m map[string]any, limits Limits) (Object, error) {
-	obj, _, err := EncodeOpen(m, limits)
+	var e Encoder
+	obj, _, err := e.Open(m, limits)
 	return obj, err
-}
-
-// EncodeOpen is EncodeObject, and also returns the members that are lists of nothing but maps, by name: each with the objects in it.
-func EncodeOpen(m map[string]any, limits Limits) (Object, map[string][]Object, error) {
-	if m == nil {
-		m = map[string]any{}
-	}
-	e := encoder{limits: limits.withDefaults(), open: &opened{}}
-	buf, err := e.append(nil, m, rootLevel)
-	if err != nil {
-		return nil, nil, shortened(err)
-	}
-	if len(buf) > e.limits.MaxBytes {
-		return nil, nil, &Error{Err: fmt.Errorf("%w: %d bytes are allowed", ErrTooLarge, e.limits.MaxBytes)}
-	}
-	obj, lists := e.open.objects(buf)
-	return obj, lists, nil
 }
 
 // Encode writes any Go value as EncodeObject writes the values of its map.
@@ -50,10 +35,44 @@ func Encode(v any, limits Limits) (json.RawMessage, error) {
 	return buf, nil
 }
 
+// Encoder keeps its memory for the next map, for those who encode one after the other. The zero value is ready.
+type Encoder struct {
+	buf   []byte
+	pairs []pair
+	open  opened
+}
+
+// Open is [EncodeObject], and also returns the members that are lists of nothing but maps, by name: each with the objects in it. The results
+// hold until the next call.
+func (e *Encoder) Open(m map[string]any, limits Limits) (Object, map[string][]Object, error) {
+	if m == nil {
+		m = map[string]any{}
+	}
+	e.open.reset()
+	enc := encoder{limits: limits.withDefaults(), pairs: e.pairs[:0], open: &e.open}
+	buf, err := enc.append(e.buf[:0], m, rootLevel)
+	clear(enc.pairs[:cap(enc.pairs)]) // the values may be large
+	e.pairs = enc.pairs
+	if err != nil {
+		return nil, nil, shortened(err)
+	}
+	if e.buf = buf; len(buf) > enc.limits.MaxBytes {
+		return nil, nil, &Error{Err: fmt.Errorf("%w: %d bytes are allowed", ErrTooLarge, enc.limits.MaxBytes)}
+	}
+	obj, lists := e.open.objects(buf)
+	return obj, lists, nil
+}
+
 type encoder struct {
 	limits Limits
-	names  []string // of the maps that are being written, one behind the other
-	open   *opened  // nil where nobody wants the members
+	pairs  []pair  // of the maps that are being written, one behind the other
+	open   *opened // nil where nobody wants the members
+}
+
+// pair is a member of a map that is being written.
+type pair struct {
+	name  string
+	value any
 }
 
 func (e *encoder) append(dst []byte, v any, depth int) ([]byte, error) {
@@ -98,14 +117,14 @@ func (e *encoder) appendMap(dst []byte, m map[string]any, depth int) ([]byte, er
 	if m == nil {
 		return append(dst, "null"...), nil
 	}
-	first := len(e.names)
-	for name := range m {
-		e.names = append(e.names, name)
+	first := len(e.pairs)
+	for name, value := range m {
+		e.pairs = append(e.pairs, pair{name, value})
 	}
-	slices.Sort(e.names[first:])
+	slices.SortFunc(e.pairs[first:], func(a, b pair) int { return strings.Compare(a.name, b.name) })
 	dst = append(dst, '{')
 	for i := first; i < first+len(m); i++ {
-		name := e.names[i]
+		name, value := e.pairs[i].name, e.pairs[i].value
 		if i > first {
 			dst = append(dst, ',')
 		}
@@ -115,7 +134,7 @@ func (e *encoder) appendMap(dst []byte, m map[string]any, depth int) ([]byte, er
 		}
 		dst = append(dst, ':')
 		start := len(dst)
-		if dst, err = e.append(dst, m[name], depth+1); err != nil {
+		if dst, err = e.append(dst, value, depth+1); err != nil {
 			return nil, below(name, err)
 		}
 		e.open.member(depth, name, start, len(dst))
@@ -123,7 +142,7 @@ func (e *encoder) appendMap(dst []byte, m map[string]any, depth int) ([]byte, er
 			return nil, &Error{Err: fmt.Errorf("%w: %d bytes are allowed", ErrTooLarge, e.limits.MaxBytes)}
 		}
 	}
-	e.names = e.names[:first]
+	e.pairs = e.pairs[:first]
 	return append(dst, '}'), nil
 }
 

@@ -1,5 +1,7 @@
 package rawjson
 
+import "slices"
+
 // opened notes where the members of an object are that is being encoded, and those of the objects in its lists. It notes offsets, since the
 // buffer moves as it grows. A nil opened notes nothing.
 type opened struct {
@@ -9,6 +11,17 @@ type opened struct {
 	lists    []listed
 	current  listed
 	inList   bool
+	cut      Object // what has been cut from the last buffer
+	objs     []Object
+}
+
+// reset makes it ready for the next object. It keeps its memory, and nothing that refers to the last one.
+func (o *opened) reset() {
+	clear(o.root)
+	clear(o.members)
+	clear(o.cut)
+	clear(o.objs)
+	*o = opened{root: o.root[:0], members: o.members[:0], elements: o.elements[:0], lists: o.lists[:0], cut: o.cut[:0], objs: o.objs[:0]}
 }
 
 type place struct {
@@ -69,30 +82,22 @@ func (o *opened) endList(depth int) {
 
 // objects cuts what has been noted from the buffer.
 func (o *opened) objects(buf []byte) (root Object, lists map[string][]Object) {
-	cut := func(places []place) Object {
-		obj := make(Object, len(places))
-		for i, p := range places {
-			obj[i] = Member{Name: p.name, Value: buf[p.start:p.end:p.end]}
+	o.cut, o.objs = slices.Grow(o.cut, len(o.root)+len(o.members)), slices.Grow(o.objs, len(o.elements))
+	for _, places := range [][]place{o.members, o.root} {
+		for _, p := range places {
+			o.cut = append(o.cut, Member{Name: p.name, Value: buf[p.start:p.end:p.end]})
 		}
-		return obj
 	}
-	members := cut(o.members)
+	from := 0
+	for _, to := range o.elements {
+		o.objs = append(o.objs, o.cut[from:to:to])
+		from = to
+	}
 	for _, l := range o.lists {
-		if !l.good {
-			continue
-		}
-		list := make([]Object, 0, l.to-l.from)
-		for i := l.from; i < l.to; i++ {
-			from := 0
-			if i > 0 {
-				from = o.elements[i-1]
-			}
-			list = append(list, members[from:o.elements[i]:o.elements[i]])
-		}
 		if lists == nil {
 			lists = map[string][]Object{}
 		}
-		lists[l.name] = list
+		lists[l.name] = o.objs[l.from:l.to:l.to]
 	}
-	return cut(o.root), lists
+	return o.cut[len(o.members):len(o.cut):len(o.cut)], lists
 }

@@ -164,9 +164,14 @@ func FuzzParseObject(f *testing.F) {
 	})
 }
 
-func TestEncodeOpen(t *testing.T) {
+func TestEncoderOpens(t *testing.T) {
 	one, other := map[string]any{"b": 1, "a": []any{map[string]any{"x": 1}}}, map[string]any{}
-	obj, lists, err := rawjson.EncodeOpen(map[string]any{
+	var e rawjson.Encoder
+	_, _, err := e.Open(map[string]any{"objects": []any{one, one, one}, "more": []any{one}}, rawjson.Limits{})
+	require.NoError(t, err)
+	_, _, err = e.Open(map[string]any{"a": math.NaN()}, rawjson.Limits{})
+	require.Error(t, err)
+	obj, lists, err := e.Open(map[string]any{
 		"objects": []any{one, other}, "maps": []map[string]any{one}, "mixed": []any{one, 1}, "none": []any{}, "null": []any{map[string]any(nil)},
 		"raw": []any{json.RawMessage(`{"a":1}`)}, "nested": []any{[]any{one}}, "inside": map[string]any{"list": []any{one}},
 	}, rawjson.Limits{})
@@ -176,7 +181,7 @@ func TestEncodeOpen(t *testing.T) {
 		raw, ok := obj.Get(name)
 		require.True(t, ok, name)
 		elements := rawjson.OpenArray(raw)
-		require.Len(t, list, len(elements))
+		require.Len(t, list, len(elements), name)
 		for i := range list {
 			require.Equal(t, rawjson.OpenObject(elements[i]), list[i], "%s %d", name, i)
 		}

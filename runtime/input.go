@@ -9,7 +9,7 @@ import (
 
 // Input is what a block is invoked with: a [Map] or [JSON].
 type Input interface {
-	read(schema *schemas.Schema, limits rawjson.Limits) (read, error)
+	read(rt *Runtime, schema *schemas.Schema) (read, error)
 }
 
 // read is an input that has been read.
@@ -17,6 +17,8 @@ type read struct {
 	*schemas.Opened
 	// valid tells that the schema has accepted it as it stands, and that there is nothing in it to normalise.
 	valid bool
+	// release gives memory back for other invocations; nil where there is none. Nothing of the input may be used after.
+	release func()
 }
 
 // Map is an input as Go values. It is read, never changed. A json.Number or json.RawMessage keeps its digits.
@@ -26,24 +28,30 @@ type Map map[string]any
 // said in docs/architecture.md: blanks, times, and JSON given as text. The bytes must not change during the invocation.
 type JSON []byte
 
-func (m Map) read(schema *schemas.Schema, limits rawjson.Limits) (read, error) {
-	obj, lists, err := rawjson.EncodeOpen(m, limits)
+func (m Map) read(rt *Runtime, schema *schemas.Schema) (read, error) {
+	e, ok := rt.encoders.Get().(*rawjson.Encoder)
+	if !ok {
+		e = &rawjson.Encoder{}
+	}
+	release := func() { rt.encoders.Put(e) }
+	obj, lists, err := e.Open(m, rt.limits)
 	if err != nil {
+		release()
 		return read{}, err
 	}
 	blank, accepted := schema.AcceptsMap(m)
-	r := read{Opened: &schemas.Opened{Object: obj, Lists: lists}, valid: accepted && !blank}
+	r := read{&schemas.Opened{Object: obj, Lists: lists}, accepted && !blank, release}
 	for _, field := range obj {
 		r.valid = r.valid && !mayHoldReference(field.Value)
 	}
 	return r, nil
 }
 
-func (j JSON) read(schema *schemas.Schema, limits rawjson.Limits) (read, error) {
-	if opened, ok := schema.Scan(j, limits); ok {
-		return read{opened, !opened.Blank && !mayHoldReference(j)}, nil
+func (j JSON) read(rt *Runtime, schema *schemas.Schema) (read, error) {
+	if opened, ok := schema.Scan(j, rt.limits); ok {
+		return read{opened, !opened.Blank && !mayHoldReference(j), opened.Release}, nil
 	}
-	obj, err := rawjson.ParseObject(j, limits)
+	obj, err := rawjson.ParseObject(j, rt.limits)
 	return read{Opened: &schemas.Opened{Object: obj}}, err
 }
 

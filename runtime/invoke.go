@@ -53,7 +53,7 @@ type invocation struct {
 	source   namedSource
 	receipt  *Receipt
 	redactor redactor
-	opened   *schemas.Opened // the input, to be released in the end
+	release  func() // of the input's memory
 }
 
 // Invoke runs a block. The error is always an *[Error]; it carries the receipt of whatever was tried.
@@ -89,7 +89,7 @@ func (rt *Runtime) invoke(ctx context.Context, inv *invocation, block string, in
 	if err != nil {
 		return nil, inv.failed(err)
 	}
-	defer inv.opened.Release()
+	defer inv.done()
 	if err := ctx.Err(); err != nil {
 		return nil, inv.failed(contextError(err, "nothing was sent"))
 	}
@@ -134,7 +134,8 @@ func (rt *Runtime) prepare(inv *invocation, id string, input Input) (*Call, erro
 	if input == nil {
 		input = Map{}
 	}
-	in, err := input.read(manifest.Input, rt.limits)
+	in, err := input.read(rt, manifest.Input)
+	inv.release = in.release
 	if err != nil {
 		return nil, Refuse([]schemas.Violation{inputViolation(err, "")})
 	}
@@ -144,7 +145,6 @@ func (rt *Runtime) prepare(inv *invocation, id string, input Input) (*Call, erro
 			return nil, err
 		}
 	}
-	inv.opened = in.Opened
 	return &Call{
 		InvocationID: inv.receipt.InvocationID,
 		Input:        in.Object,
@@ -256,6 +256,14 @@ func (inv *invocation) failed(err error) *Error {
 	e.Block, e.Receipt = inv.receipt.Block, inv.receipt
 	inv.redactor.error(&e)
 	return &e
+}
+
+// done ends an invocation whose input is not used any more.
+func (inv *invocation) done() {
+	if inv.release != nil {
+		inv.redactor.input = nil
+		inv.release()
+	}
 }
 
 func (inv *invocation) finish() {

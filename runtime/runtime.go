@@ -41,6 +41,7 @@ type Runtime struct {
 	ownsHTTP   bool
 	http       *resty.Client
 	shared     sync.Map
+	encoders   sync.Pool // of *rawjson.Encoder
 
 	mu      sync.Mutex
 	closed  bool
