@@ -158,7 +158,7 @@ func (c *Client) planOne(source Source, m Message, opts SendOptions) (*delivery,
 	if err != nil {
 		return nil, ready.report, err
 	}
-	return c.deliver(t, ready, m.typ.Path(), []lane{{{0}}}), ready.report, nil
+	return c.deliverOne(t, ready, m.typ.Path()), ready.report, nil
 }
 
 func (c *Client) planBatch(source Source, messages []Message, opts BatchOptions) (*delivery, Report, error) {

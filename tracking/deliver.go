@@ -23,6 +23,11 @@ type delivery struct {
 	failure *Error        // the first for good
 	panic   any           // of a lane's goroutine
 	failed  chan struct{} // nil where there is one request only
+
+	// The room for a message that goes alone: most calls are that.
+	alone      parcel
+	aloneLane  [1]*parcel
+	aloneLanes [1][]*parcel
 }
 
 // parcel is one request of a delivery.
@@ -32,12 +37,7 @@ type parcel struct {
 }
 
 func (c *Client) deliver(t *target, ready *prepared, path string, lanes []lane) *delivery {
-	d := &delivery{client: c, target: t, ready: ready, path: path}
-	if len(lanes) == 1 && len(lanes[0]) == 1 { // most deliveries are one request
-		d.lanes = [][]*parcel{{{messages: lanes[0][0]}}}
-		return d
-	}
-	d.failed = make(chan struct{})
+	d := &delivery{client: c, target: t, ready: ready, path: path, failed: make(chan struct{})}
 	var all []*parcel
 	for _, l := range lanes {
 		parcels := make([]*parcel, len(l))
@@ -54,6 +54,16 @@ func (c *Client) deliver(t *target, ready *prepared, path string, lanes []lane) 
 	if c.oneByOne {
 		d.lanes = [][]*parcel{all}
 	}
+	return d
+}
+
+// deliverOne is deliver for a message that goes alone.
+func (c *Client) deliverOne(t *target, ready *prepared, path string) *delivery {
+	d := &delivery{client: c, target: t, ready: ready, path: path}
+	d.alone.messages = chunk{0}
+	d.aloneLane[0] = &d.alone
+	d.lanes = d.aloneLanes[:]
+	d.aloneLanes[0] = d.aloneLane[:]
 	return d
 }
 

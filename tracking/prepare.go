@@ -65,7 +65,7 @@ func (c *Client) preparer(t *target, invocationID string, at time.Time) *prepare
 	p := &preparer{
 		opening:  itemOpening,
 		endpoint: t.base, key: t.WriteKey, maker: idMaker{key: t.WriteKey, invocationID: invocationID}, index: -1, library: c.library,
-		now: rawjson.Quote(isotime.Format(at)), bareContext: c.bareContext, lend: allocate,
+		now: quoted(at), bareContext: c.bareContext, lend: allocate,
 	}
 	if t.Endpoint == "" && !looksLikeSegments(t.WriteKey) {
 		p.warn("", WarnWriteKeyForm, "the write key does not look like one of Segment's, which have 32 letters and digits; Segment accepts and drops what comes with an unknown key")
@@ -78,6 +78,11 @@ const (
 	itemOpening  = `{"type":"`
 	aloneOpening = sentAtMember + `"type":"`
 )
+
+func quoted(t time.Time) json.RawMessage {
+	text := append(make([]byte, 0, 2*isotime.Size), '"') // formatting writes more digits than it keeps
+	return append(isotime.Append(text, t), '"')
+}
 
 // allocate is for messages that are kept, or few.
 func allocate(size int) []byte { return make([]byte, 0, size) }
@@ -110,7 +115,9 @@ func (p *preparer) checkDefaults(pointer string, raw json.RawMessage, notObject 
 // prepare checks and writes every message. The report is whole either way: with an error everything in it is unsent.
 func (p *preparer) prepare(messages []Message) (*prepared, error) {
 	out := &prepared{messages: make([]Prepared, len(messages)), report: unsent(len(messages))}
-	out.links = func(i int, visit func(id []byte)) { linkIDs(messages[i].fields, visit) }
+	if len(messages) > 1 {
+		out.links = func(i int, visit func(id []byte)) { linkIDs(messages[i].fields, visit) }
+	}
 	out.report.Endpoint, out.report.Delivery = p.endpoint, Direct
 	p.left = len(messages)
 	if len(messages) == 0 {
