@@ -188,7 +188,7 @@ func pick(t *rapid.T, what string, of ...string) string { return rapid.SampledFr
 var (
 	anyName   = []string{"a", "b", "c", "d"}
 	anyScalar = []string{
-		`null`, `true`, `false`, `0`, `1`, `-1`, `2`, `1.0`, `1.5`, `1e0`, `3`, `""`, `"a"`, `"ab"`, `"é"`, `"\u0061"`, `"abc"`, `"2026-01-31T09:30:00.000Z"`,
+		`null`, `true`, `false`, `0`, `1`, `-1`, `2`, `1.0`, `1.5`, `1e0`, `3`, `0.5`, `1.4999999999999999`, `1.50000000000000000001`, `0.99999999`, `42.50`, `1e-10`, `-0.0`, `9007199254740993`, `1e400`, `1e30`, `""`, `"a"`, `"ab"`, `"é"`, `"\u0061"`, `"abc"`, `"2026-01-31T09:30:00.000Z"`,
 		`"2026-02-29T09:30:00Z"`, `"2024-02-29t23:59:60z"`, `"2024-02-29T23:59:59.1+23:59"`, `"a@example.com"`,
 	}
 )
@@ -245,7 +245,7 @@ func drawSchema(t *rapid.T, depth int) string {
 		"maxLength":            func() string { return pick(t, "n", "1", "2", "30") },
 		"pattern":              func() string { return pick(t, "pattern", `"^a"`, `"b$"`, `"."`) },
 		"format":               func() string { return pick(t, "format", `"date-time"`, `"email"`, `"uri"`, `"other"`) },
-		"minimum":              func() string { return pick(t, "bound", "0", "1", "1.5", "-1e3") },
+		"minimum":              func() string { return pick(t, "bound", "0", "1", "1.5", "-1e3", "9007199254740993", "0.1") },
 		"exclusiveMinimum":     func() string { return pick(t, "bound", "0", "1", "0.5") },
 		"maximum":              func() string { return pick(t, "bound", "0", "1", "1.5", "1e30") },
 		"exclusiveMaximum":     func() string { return pick(t, "bound", "2", "3", "0.5") },

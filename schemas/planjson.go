@@ -72,11 +72,15 @@ func (w *walk) value(at *place) verdict {
 		if !ok {
 			return unsure
 		}
-		s.kind = isNumber
-		if !at.plain {
-			if whole, err := strconv.ParseInt(view(number), 10, 64); err == nil {
-				s.kind, s.whole = isInteger, whole
-			}
+		s.kind, s.float = isNumber, math.NaN()
+		if at.plain {
+			break
+		}
+		if f, err := strconv.ParseFloat(view(number), 64); err == nil {
+			s.float = f
+		}
+		if isWhole(view(number)) {
+			s.kind = isInteger
 		}
 	default:
 		return unsure
@@ -100,6 +104,16 @@ func kindOf(value json.RawMessage) kinds {
 		return isObject
 	}
 	return 0
+}
+
+// isWhole reports whether a number is written without a fraction or exponent.
+func isWhole(number string) bool {
+	for i := range len(number) {
+		if c := number[i]; c != '-' && c-'0' > 9 {
+			return false
+		}
+	}
+	return true
 }
 
 // find returns the number of a name, or -1.

@@ -12,10 +12,10 @@ import (
 type subject struct {
 	kind    kinds // one of them; isInteger for a number that is whole for sure
 	truth   bool
-	escaped bool   // the text has escapes, and is not what it stands for
-	text    string // may be a view of bytes, so nobody may keep it
-	whole   int64
-	count   int // of members or elements
+	escaped bool    // the text has escapes, and is not what it stands for
+	text    string  // may be a view of bytes, so nobody may keep it
+	float   float64 // the number, rounded; NaN where it has not been read
+	count   int     // of members or elements
 
 	present uint64 // names of the place that there is a member for
 	more    bool   // there are members whose names the place does not have

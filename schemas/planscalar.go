@@ -97,33 +97,53 @@ func (t *textTest) judge(s *subject) verdict {
 	return yes
 }
 
-// numberTest is what is asked of a number. Only whole ones are judged, as most bounds and values are.
-type numberTest struct{ least, most int64 }
+// numberTest is what is asked of a number. It reckons in float64, and is unsure where that could round over a bound.
+type numberTest struct{ lower, upper []bound }
+
+type bound struct {
+	limit     float64
+	exact     bool // the limit is a whole number that float64 holds
+	exclusive bool
+}
 
 func numberTestOf(s *jsonschema.Schema) *numberTest {
-	if s.Minimum == nil && s.Maximum == nil && s.ExclusiveMinimum == nil && s.ExclusiveMaximum == nil {
-		return nil
-	}
-	t := &numberTest{math.MinInt64, math.MaxInt64}
-	bound := func(limit *big.Rat, take func(int64)) {
-		switch {
-		case limit == nil:
-		case limit.IsInt() && limit.Num().BitLen() < 60:
-			take(limit.Num().Int64())
-		default:
-			t.least, t.most = math.MaxInt64, math.MinInt64 // nothing passes
+	t := &numberTest{}
+	add := func(to *[]bound, limit *big.Rat, exclusive bool) {
+		if limit != nil {
+			f, _ := limit.Float64()
+			*to = append(*to, bound{f, limit.IsInt() && limit.Num().BitLen() <= 53, exclusive})
 		}
 	}
-	bound(s.Minimum, func(n int64) { t.least = max(t.least, n) })
-	bound(s.ExclusiveMinimum, func(n int64) { t.least = max(t.least, n+1) })
-	bound(s.Maximum, func(n int64) { t.most = min(t.most, n) })
-	bound(s.ExclusiveMaximum, func(n int64) { t.most = min(t.most, n-1) })
+	add(&t.lower, s.Minimum, false)
+	add(&t.lower, s.ExclusiveMinimum, true)
+	add(&t.upper, s.Maximum, false)
+	add(&t.upper, s.ExclusiveMaximum, true)
+	if t.lower == nil && t.upper == nil {
+		return nil
+	}
 	return t
 }
 
 func (t *numberTest) judge(s *subject) verdict {
-	if s.kind == isInteger && t.least <= s.whole && s.whole <= t.most {
-		return yes
+	v := s.float
+	exact := s.kind == isInteger && math.Abs(v) < 1<<53
+	for _, b := range t.lower {
+		if !b.holds(v-b.limit, exact, v) {
+			return unsure
+		}
 	}
-	return unsure
+	for _, b := range t.upper {
+		if !b.holds(b.limit-v, exact, v) {
+			return unsure
+		}
+	}
+	return yes
+}
+
+// holds judges by how far within the bound a value lies. What comes of rounding is far less than a billionth of either.
+func (b bound) holds(within float64, exact bool, value float64) bool {
+	if exact && b.exact {
+		return within > 0 || within == 0 && !b.exclusive
+	}
+	return within > 1e-9*(math.Abs(value)+math.Abs(b.limit))
 }

@@ -3,7 +3,6 @@ package schemas
 import (
 	"encoding/json"
 	"math"
-	"strconv"
 )
 
 // values judges Go values of the types that encoding/json decodes into, and the usual integers. It is unsure of all others.
@@ -32,18 +31,21 @@ func (w *values) value(at *place, value any) verdict {
 	case nil:
 		s.kind, w.blank = isNull, true
 	case float64:
-		s.kind = isNumber
-		if whole := int64(value); math.Abs(value) < 1<<53 && float64(whole) == value {
-			s.kind, s.whole = isInteger, whole
+		s.kind, s.float = isNumber, value
+		if value == math.Trunc(value) && math.Abs(value) < 1<<53 {
+			s.kind = isInteger
 		}
 	case int:
-		s.kind, s.whole = isInteger, int64(value)
+		s.kind, s.float = isInteger, float64(value)
 	case int64:
-		s.kind, s.whole = isInteger, value
+		s.kind, s.float = isInteger, float64(value)
 	case json.Number:
-		s.kind = isNumber
-		if whole, err := strconv.ParseInt(string(value), 10, 64); err == nil {
-			s.kind, s.whole = isInteger, whole
+		s.kind, s.float = isNumber, math.NaN()
+		if f, err := value.Float64(); err == nil {
+			s.float = f
+		}
+		if isWhole(string(value)) {
+			s.kind = isInteger
 		}
 	default:
 		return unsure
