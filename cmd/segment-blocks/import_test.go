@@ -1,0 +1,270 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/aacflow/segment-blocks/rawjson"
+)
+
+// counter is a receiver that remembers what came first, and can be told of each request.
+type counter struct {
+	URL string
+
+	mu      sync.Mutex
+	seen    map[string]int // by messageId
+	first   []string       // events, each once
+	request func()         // called before one is answered
+}
+
+func newCounter(t *testing.T) *counter {
+	c := &counter{seen: map[string]int{}}
+	s := httptest.NewServer(c)
+	t.Cleanup(func() {
+		s.CloseClientConnections() // those of the killed too
+		s.Close()
+	})
+	c.URL = s.URL
+	return c
+}
+
+func (c *counter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return // its sender is gone
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	list, _ := rawjson.At(body, "/batch")
+	for _, raw := range rawjson.OpenArray(list) {
+		m := rawjson.OpenObject(raw)
+		id := m.Text("messageId")
+		if c.seen[id]++; c.seen[id] == 1 {
+			c.first = append(c.first, m.Text("event"))
+		}
+	}
+	if c.request != nil {
+		c.request()
+	}
+	_, _ = io.WriteString(w, `{"success":true}`)
+}
+
+func (c *counter) onRequest(f func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.request = f
+}
+
+// importCommand is a real process, and one that can be killed.
+func importCommand(t *testing.T, dir, url string, args ...string) (*exec.Cmd, *bytes.Buffer) {
+	path, err := exec.LookPath("segment-blocks")
+	require.NoError(t, err)
+	cmd := exec.Command(path, append([]string{"import", "events.ndjson", "--progress", "none"}, args...)...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "HOME="+dir, "XDG_CONFIG_HOME="+dir, "SEGMENT_WRITE_KEY="+secretKey, "SEGMENT_ENDPOINT="+url)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	return cmd, &out
+}
+
+// importFile writes events of some users, with lines among them that cannot be sent, and returns the numbers of those.
+func importFile(t *testing.T, dir string, lines, users int) (rejected []int) {
+	var b strings.Builder
+	for i := range lines {
+		switch {
+		case i%97 == 13:
+			b.WriteString("this is no event\n")
+			rejected = append(rejected, i+1)
+		case i%131 == 17:
+			fmt.Fprintf(&b, `{"type":"track","userId":"u-%d","properties":{"n":%d}}`+"\n", i%users, i)
+			rejected = append(rejected, i+1)
+		default:
+			fmt.Fprintf(&b, `{"type":"track","event":"%d %d","userId":"u-%d","properties":{"total":%d.50,"note":"%s"}}`+"\n",
+				i%users, i, i%users, i, strings.Repeat("x", 100+i%50))
+		}
+	}
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "events.ndjson"), []byte(b.String()), 0o600))
+	return rejected
+}
+
+func rejectedLines(t *testing.T, dir string) []int {
+	data, err := os.ReadFile(filepath.Join(dir, "events.ndjson.rejects.ndjson"))
+	require.NoError(t, err)
+	var out []int
+	for line := range bytes.Lines(data) {
+		var r struct{ Line int }
+		require.NoError(t, json.Unmarshal(line, &r), "%s", line)
+		out = append(out, r.Line)
+	}
+	return out
+}
+
+func requireUsersInOrder(t *testing.T, events []string) {
+	last := map[int]int{}
+	for _, e := range events {
+		var user, n int
+		_, err := fmt.Sscanf(e, "%d %d", &user, &n)
+		require.NoError(t, err)
+		before, seen := last[user]
+		require.True(t, !seen || before < n, "event %d of user %d came first after event %d", n, user, before)
+		last[user] = n
+	}
+}
+
+// Killed wherever it is, over and over, an import that is resumed sends every event, under the same messageId each time, those of each
+// user in order, and writes each reject once.
+func TestImportSurvivesKills(t *testing.T) {
+	const lines, users = 30_000, 40
+	kills := 16
+	if testing.Short() {
+		kills = 4
+	}
+	clean, dir := t.TempDir(), t.TempDir()
+	rejected := importFile(t, clean, lines, users)
+	importFile(t, dir, lines, users)
+
+	whole := newCounter(t)
+	cmd, out := importCommand(t, clean, whole.URL)
+	require.ErrorContains(t, cmd.Run(), "exit status 6", out)
+	require.Len(t, whole.seen, lines-len(rejected))
+
+	c := newCounter(t)
+	killed := 0
+	for n := 0; killed < kills; n++ {
+		require.Less(t, n, 3*kills, "it comes to its end before it is killed")
+		cmd, out := importCommand(t, dir, c.URL, "--resume", "--rate", "3000")
+		require.NoError(t, cmd.Start())
+		kill := func() { _ = cmd.Process.Kill() }
+		if n%2 == 0 {
+			left := 1 + rand.IntN(12)
+			c.onRequest(func() {
+				if left--; left == 0 {
+					kill()
+				}
+			})
+		}
+		timer := time.AfterFunc(time.Duration(50+rand.IntN(1200))*time.Millisecond, kill)
+		err := cmd.Wait()
+		timer.Stop()
+		c.onRequest(nil)
+		require.Error(t, err)
+		if cmd.ProcessState.ExitCode() >= 0 {
+			require.Equal(t, 6, cmd.ProcessState.ExitCode(), out)
+			break // it was done before
+		}
+		killed++
+	}
+	require.GreaterOrEqual(t, killed, min(15, kills))
+	cmd, out = importCommand(t, dir, c.URL, "--resume", "--output", "json")
+	require.ErrorContains(t, cmd.Run(), "exit status 6", out)
+	t.Logf("killed %d times: %s", killed, out)
+
+	require.Len(t, c.seen, len(whole.seen))
+	for id := range whole.seen {
+		require.Positive(t, c.seen[id], id)
+	}
+	requireUsersInOrder(t, c.first)
+	require.Equal(t, rejected, rejectedLines(t, dir))
+	a, err := os.ReadFile(filepath.Join(clean, "events.ndjson.rejects.ndjson"))
+	require.NoError(t, err)
+	b, err := os.ReadFile(filepath.Join(dir, "events.ndjson.rejects.ndjson"))
+	require.NoError(t, err)
+	require.True(t, bytes.Equal(a, b), "the rejects are those of an import that nobody killed")
+	require.NotContains(t, string(b), secretKey)
+	state, err := os.ReadFile(filepath.Join(dir, "events.ndjson.import.json"))
+	require.NoError(t, err)
+	require.NotContains(t, string(state), secretKey)
+}
+
+// Interrupted, it lets the requests under way end, and writes down exactly what has been accepted.
+func TestImportIsInterrupted(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("a process cannot be interrupted there")
+	}
+	const lines, users = 6_000, 40
+	dir := t.TempDir()
+	rejected := importFile(t, dir, lines, users)
+	c := newCounter(t)
+	cmd, out := importCommand(t, dir, c.URL, "--rate", "2000", "--output", "json")
+	require.NoError(t, cmd.Start())
+	requests := 0
+	c.onRequest(func() {
+		if requests++; requests == 3 {
+			_ = cmd.Process.Signal(os.Interrupt)
+			time.Sleep(300 * time.Millisecond) // this one is under way, and must be counted
+		}
+	})
+	require.Error(t, cmd.Wait())
+	require.Equal(t, 130, cmd.ProcessState.ExitCode(), out)
+	require.Contains(t, out.String(), "run the same command with --resume")
+	var stopped struct {
+		Complete bool
+		Accepted int
+	}
+	require.NoError(t, json.Unmarshal(documentIn(out), &stopped), out)
+	require.False(t, stopped.Complete)
+	require.Equal(t, len(c.seen), stopped.Accepted)
+
+	c.onRequest(nil)
+	cmd, out = importCommand(t, dir, c.URL, "--resume", "--output", "json")
+	require.ErrorContains(t, cmd.Run(), "exit status 6", out)
+	require.Equal(t, rejected, rejectedLines(t, dir))
+	require.Len(t, c.seen, lines-len(rejected))
+	requireUsersInOrder(t, c.first)
+	var finished struct{ Accepted, Repeated int }
+	require.NoError(t, json.Unmarshal(documentIn(out), &finished), out)
+	require.Equal(t, len(c.seen), finished.Accepted)
+	twice := 0
+	for _, n := range c.seen {
+		twice += n - 1
+	}
+	require.Equal(t, twice, finished.Repeated)
+}
+
+// documentIn returns the line that is the summary.
+func documentIn(out *bytes.Buffer) []byte {
+	lines := bytes.Split(out.Bytes(), []byte("\n"))
+	i := slices.IndexFunc(lines, func(line []byte) bool { return bytes.HasPrefix(line, []byte(`{"complete"`)) })
+	if i < 0 {
+		return nil
+	}
+	return lines[i]
+}
+
+// Two at once would write the state and the rejects of each other.
+func TestImportRunsOnce(t *testing.T) {
+	receiver, dir := newCounter(t), t.TempDir()
+	importFile(t, dir, 3000, 10)
+	under, held := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	receiver.onRequest(func() {
+		once.Do(func() { close(under) })
+		<-held
+	})
+	first, _ := importCommand(t, dir, receiver.URL)
+	require.NoError(t, first.Start())
+	<-under
+	second, out := importCommand(t, dir, receiver.URL)
+	require.Error(t, second.Run())
+	require.Contains(t, out.String(), "another process is importing this")
+	close(held)
+	require.Error(t, first.Wait(), "it exits with 6, since some lines are rejected")
+	require.Equal(t, 6, first.ProcessState.ExitCode())
+	require.NoFileExists(t, filepath.Join(dir, "events.ndjson.import.json.lock"))
+}

@@ -1,0 +1,132 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+
+	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/importer"
+)
+
+func progressNames() []string { return []string{"auto", "bar", "plain", "json", "none"} }
+
+func knownProgress(name string) error {
+	if !slices.Contains(progressNames(), name) {
+		return usage("--progress must be auto, bar, plain, json or none: %q", name)
+	}
+	return nil
+}
+
+// progress shows how far an import is, on stderr. Its methods are called by one goroutine at a time.
+type progress struct {
+	kind    string
+	w       io.Writer
+	every   time.Duration
+	bar     *progressbar.ProgressBar
+	started time.Time
+	last    time.Time
+	first   *importer.Progress // of this run
+	now     importer.Progress
+}
+
+func (p *Program) newProgress(kind string, inputs []*importer.Input) *progress {
+	s := &progress{kind: kind, w: p.stderr, every: 5 * time.Second, started: time.Now(), last: time.Now()}
+	if kind == "auto" {
+		s.kind = "plain"
+		if isTerminal(p.stderr) && p.variable("TERM") != "dumb" {
+			s.kind = "bar"
+		}
+	}
+	switch s.kind {
+	case "json":
+		s.every = time.Second
+	case "bar":
+		s.every = 0
+		size := int64(0)
+		for _, in := range inputs {
+			if in.Size < 0 {
+				size = -1
+				break
+			}
+			size += in.Size
+		}
+		s.bar = progressbar.NewOptions64(size,
+			progressbar.OptionSetWriter(p.stderr), progressbar.OptionShowBytes(true), progressbar.OptionFullWidth(),
+			progressbar.OptionThrottle(200*time.Millisecond), progressbar.OptionClearOnFinish(),
+			progressbar.OptionSetPredictTime(size >= 0), progressbar.OptionEnableColorCodes(false))
+	}
+	return s
+}
+
+func (s *progress) show(now importer.Progress) {
+	if s.first == nil {
+		s.first = &now
+	}
+	s.now = now
+	if s.kind == "none" || time.Since(s.last) < s.every {
+		return
+	}
+	s.last = time.Now()
+	switch s.kind {
+	case "bar":
+		s.bar.Describe(s.words())
+		_ = s.bar.Set64(now.Read) // a bar that cannot be drawn stops nothing
+	case "plain":
+		writeln(s.w, s.words()+s.left())
+	case "json":
+		s.json(false)
+	}
+}
+
+// end leaves the line of the bar empty for what comes next.
+func (s *progress) end() {
+	switch {
+	case s.bar != nil:
+		_ = s.bar.Clear()
+	case s.kind == "json":
+		s.json(true)
+	}
+}
+
+func (s *progress) rate() float64 {
+	if s.first == nil {
+		return 0
+	}
+	return float64(s.now.Events-s.first.Events) / max(0.001, time.Since(s.started).Seconds())
+}
+
+func (s *progress) words() string {
+	parts := []string{count(int(s.now.Events), "event"), grouped(int64(s.rate())) + "/s"}
+	if s.kind == "plain" {
+		parts = append(parts, fmt.Sprintf("%.1f MB", float64(s.now.Read)/1e6))
+	}
+	if s.now.Rejected > 0 {
+		parts = append(parts, grouped(s.now.Rejected)+" rejected")
+	}
+	return strings.Join(parts, ", ")
+}
+
+// left says how much has been read and how long the rest will take, where that can be told.
+func (s *progress) left() string {
+	read := s.now.Read - s.first.Read
+	if s.now.Size <= 0 || read <= 0 {
+		return ""
+	}
+	rest := time.Duration(float64(time.Since(s.started)) * float64(s.now.Size-s.now.Read) / float64(read))
+	return fmt.Sprintf(", %d%%, %s left", 100*s.now.Read/s.now.Size, rest.Round(time.Second))
+}
+
+func (s *progress) json(last bool) {
+	doc, _ := json.Marshal(struct {
+		importer.Counts
+		Read int64 `json:"readBytes"`
+		Size int64 `json:"sizeBytes"`
+		Done bool  `json:"done"`
+	}{s.now.Counts, s.now.Read, s.now.Size, last}) // numbers always can be
+	writeln(s.w, string(doc))
+}

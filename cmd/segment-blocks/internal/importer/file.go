@@ -1,0 +1,191 @@
+package importer
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+)
+
+// Format is how the events of a file are written.
+type Format string
+
+// The formats.
+const (
+	NDJSON Format = "ndjson" // one JSON object a line
+	CSV    Format = "csv"    // a header line that names the columns, then one event a row
+)
+
+// Stdin is the path that stands for standard input.
+const Stdin = "-"
+
+// Input is a file of events. Make one with [OpenInput].
+type Input struct {
+	Path   string
+	Format Format
+	// ID stands for the contents of the file, wherever it lies and however its path is spelt: a hash over its size and its first and
+	// last 64 KB. It is "" for standard input, which can be read only once.
+	ID string
+	// Size is how many bytes the file has on disk, -1 where that is not known.
+	Size int64
+
+	stdin io.Reader
+}
+
+// edge is how much of either end of a file makes its ID.
+const edge = 64 << 10
+
+// OpenInput looks at a file. The format is found from the name (.ndjson, .jsonl, .json and .csv, each also with .gz behind it) unless it
+// is given. Stdin is read for the path "-", as NDJSON unless the format says otherwise. Whatever begins like gzip is unpacked.
+func OpenInput(path string, format Format, stdin io.Reader) (*Input, error) {
+	in := &Input{Path: path, Format: format, Size: -1}
+	if path == Stdin {
+		in.stdin = stdin
+		if format == "" {
+			in.Format = NDJSON
+		}
+		return in, nil
+	}
+	if in.Format == "" {
+		if in.Format = formatOf(path); in.Format == "" {
+			return nil, fmt.Errorf("the name of a file must end in .ndjson, .jsonl, .json or .csv, or --format name its format: %q", path)
+		}
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the events: %w", err)
+	}
+	defer func() { _ = f.Close() }()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the events: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("events are read from files and from standard input, and this is neither: %q", path)
+	}
+	in.Size = info.Size()
+	if in.ID, err = identify(f, in.Size); err != nil {
+		return nil, fmt.Errorf("cannot read the events: %w", err)
+	}
+	return in, nil
+}
+
+func formatOf(path string) Format {
+	switch filepath.Ext(strings.TrimSuffix(strings.ToLower(path), ".gz")) {
+	case ".ndjson", ".jsonl", ".json":
+		return NDJSON
+	case ".csv":
+		return CSV
+	}
+	return ""
+}
+
+func identify(f io.ReaderAt, size int64) (string, error) {
+	h := sha256.New()
+	h.Write(binary.BigEndian.AppendUint64([]byte("segment-blocks/import-file/v1"), uint64(size)))
+	buf := make([]byte, min(edge, size))
+	for _, at := range []int64{0, size - int64(len(buf))} {
+		if _, err := f.ReadAt(buf, at); err != nil && !errors.Is(err, io.EOF) {
+			return "", err
+		}
+		h.Write(buf)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16]), nil
+}
+
+// content is what a file holds, unpacked, from some place on.
+type content struct {
+	io.Reader
+	closers []io.Closer
+}
+
+// open returns the unpacked contents without a byte order mark. Offsets count from the first byte of the events, behind the mark.
+// What is read of the file itself is counted in read.
+func (in *Input) open(read *atomic.Int64) (*content, error) {
+	c := &content{}
+	source := in.stdin
+	if in.Path != Stdin {
+		f, err := os.Open(in.Path)
+		if err != nil {
+			return nil, fmt.Errorf("cannot read the events: %w", err)
+		}
+		source, c.closers = f, append(c.closers, f)
+	}
+	buffered := bufio.NewReaderSize(&counted{source, read}, 128<<10)
+	if magic, _ := buffered.Peek(2); bytes.Equal(magic, []byte{0x1f, 0x8b}) {
+		unpacked, err := gzip.NewReader(buffered)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("cannot unpack the events: %w: %q", err, in.Path), c.Close())
+		}
+		c.closers = append(c.closers, unpacked)
+		buffered = bufio.NewReaderSize(unpacked, 128<<10)
+	}
+	mark, _ := buffered.Peek(3)
+	switch {
+	case bytes.HasPrefix(mark, []byte("\xff\xfe")), bytes.HasPrefix(mark, []byte("\xfe\xff")):
+		return nil, errors.Join(fmt.Errorf("the events must be UTF-8 and are UTF-16, as some Windows programs write it: %q", in.Path), c.Close())
+	case string(mark) == "\xef\xbb\xbf":
+		_, _ = buffered.Discard(3)
+	}
+	c.Reader = buffered
+	return c, nil
+}
+
+// skip moves on to an offset. Plain files are not read up to it.
+func (c *content) skip(offset int64, read *atomic.Int64) error {
+	const near = 1 << 20
+	file, plain := c.file()
+	if !plain || offset < near {
+		_, err := io.CopyN(io.Discard, c, offset)
+		return err
+	}
+	buffered := c.Reader.(*bufio.Reader)
+	at, err := file.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return err
+	}
+	start := at - int64(buffered.Buffered()) // behind the mark
+	if _, err := file.Seek(start+offset, io.SeekStart); err != nil {
+		return err
+	}
+	read.Add(start + offset - at)
+	buffered.Reset(&counted{file, read})
+	return nil
+}
+
+func (c *content) file() (*os.File, bool) {
+	if len(c.closers) != 1 {
+		return nil, false
+	}
+	f, ok := c.closers[0].(*os.File)
+	return f, ok
+}
+
+// Close closes what was opened; standard input stays its owner's.
+func (c *content) Close() error {
+	var errs []error
+	for i := len(c.closers) - 1; i >= 0; i-- {
+		errs = append(errs, c.closers[i].Close())
+	}
+	return errors.Join(errs...)
+}
+
+type counted struct {
+	io.Reader
+	read *atomic.Int64
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	c.read.Add(int64(n))
+	return n, err
+}

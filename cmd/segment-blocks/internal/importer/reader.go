@@ -1,0 +1,267 @@
+package importer
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"sync/atomic"
+
+	"github.com/aacflow/segment-blocks/rawjson"
+)
+
+// Position is a place between two lines: all before it has been dealt with.
+type Position struct {
+	// File counts the files from 0. Line is the number, from 1, of the line that comes next, and Offset where it begins in the file's
+	// unpacked contents.
+	File   int   `json:"file"`
+	Line   int64 `json:"line"`
+	Offset int64 `json:"offset"`
+}
+
+// event is what a line holds: a message, or faults that keep it from being one.
+type event struct {
+	message message
+	faults  []Reason
+	raw     []byte // what the message was read from, or what could not be read
+	line    int64
+	origin  string
+	before  Position // its own place
+	after   Position
+	size    int64
+}
+
+// reader goes through the lines of all files. It belongs to one goroutine, but for the counters.
+type reader struct {
+	options *Options
+	read    atomic.Int64 // bytes, as they are on disk
+	at      Position
+	open    *content
+	split   *splitter
+	rows    *rows // nil for NDJSON
+	// mapped is told the mapping of each CSV file.
+	mapped func(*Input, []Column)
+	first  bool
+	id     string
+	origin []byte
+}
+
+func newReader(o *Options, at Position) *reader {
+	if at.Line == 0 {
+		at.Line = 1
+	}
+	r := &reader{options: o, at: at, mapped: o.Mapped}
+	for _, done := range o.Inputs[:min(at.File, len(o.Inputs))] {
+		r.read.Add(max(0, done.Size))
+	}
+	return r
+}
+
+// next returns the next event, valid until the one after it, or io.EOF when all files are through.
+func (r *reader) next() (event, error) {
+	for {
+		if r.at.File >= len(r.options.Inputs) {
+			return event{}, io.EOF
+		}
+		if r.split == nil {
+			if err := r.openFile(); err != nil {
+				return event{}, &InputError{err}
+			}
+		}
+		e, err := r.record()
+		switch {
+		case err == nil && e.line > 0:
+			return e, nil
+		case err == nil: // an empty line
+		case errors.Is(err, io.EOF):
+			if err := r.close(); err != nil {
+				return event{}, err
+			}
+			r.at = Position{File: r.at.File + 1, Line: 1}
+		case errors.Is(err, errDocument):
+			return event{}, err
+		default:
+			return event{}, fmt.Errorf("cannot read the events: %w: %s, after line %d", err, r.input().Path, r.at.Line-1)
+		}
+	}
+}
+
+func (r *reader) input() *Input { return r.options.Inputs[r.at.File] }
+
+// openFile opens the file at hand and goes to its place. The header of a CSV file is read whatever the place.
+func (r *reader) openFile() error {
+	in := r.input()
+	c, err := in.open(&r.read)
+	if err != nil {
+		return err
+	}
+	r.open, r.rows, r.first = c, nil, true
+	r.id = in.ID
+	if r.options.InvocationID != "" {
+		r.id = r.options.InvocationID + "/" + strconv.Itoa(r.at.File)
+	}
+	start := Position{File: r.at.File, Line: 1}
+	if in.Format == CSV {
+		if start, err = r.header(in); err != nil {
+			return errors.Join(err, r.close())
+		}
+	}
+	if r.at.Offset > start.Offset {
+		if err := c.skip(r.at.Offset-start.Offset, &r.read); err != nil {
+			return errors.Join(fmt.Errorf("cannot go on reading the events: %w: %q", err, in.Path), r.close())
+		}
+		start = r.at
+		r.split = nil
+	}
+	r.at = start
+	if r.split == nil {
+		r.split = newSplitter(c, start, r.rowEnd())
+	}
+	return nil
+}
+
+func (r *reader) rowEnd() *rowEnd {
+	if r.rows == nil {
+		return nil
+	}
+	return &rowEnd{comma: r.options.Delimiter}
+}
+
+// header reads the names of the columns and chooses the mapping. It leaves the content at the place it returns, unless something is
+// left in the splitter.
+func (r *reader) header(in *Input) (Position, error) {
+	r.rows = newRows(r.options.Delimiter)
+	at := Position{File: r.at.File, Line: 1}
+	r.split = newSplitter(r.open, at, r.rowEnd())
+	first, err := r.split.next()
+	if errors.Is(err, io.EOF) {
+		return at, nil // an empty file has no rows either
+	}
+	if err != nil {
+		return at, fmt.Errorf("cannot read the events: %w: %q", err, in.Path)
+	}
+	if first.long || first.open {
+		return at, fmt.Errorf("the first line must name the columns: %q", in.Path)
+	}
+	cells, fault := r.rows.fields(first.raw)
+	if fault != nil {
+		return at, fmt.Errorf("the first line must name the columns; it %s: %q", fault.Message, in.Path)
+	}
+	mapping, err := newMapping(cells, r.options.Rules, r.options.Type)
+	if err != nil {
+		return at, fmt.Errorf("%w: %q", err, in.Path)
+	}
+	r.rows.mapping = mapping
+	if r.mapped != nil {
+		r.mapped(in, mapping.Columns())
+	}
+	at.Line, at.Offset = r.split.line, r.split.offset
+	if r.at.Offset > at.Offset { // what the splitter has read ahead is passed over as well
+		ahead := int64(r.split.end - r.split.start)
+		if r.at.Offset-at.Offset <= ahead {
+			r.split.pass(&record{}, int(r.at.Offset-at.Offset))
+			r.split.line = r.at.Line
+			return r.at, nil
+		}
+		at.Offset += ahead
+	}
+	return at, nil
+}
+
+// record reads one line. An empty one has the line number 0.
+func (r *reader) record() (event, error) {
+	rec, err := r.split.next()
+	if err != nil {
+		return event{}, err
+	}
+	e := event{line: rec.line, raw: rec.raw, before: r.at, size: rec.size}
+	e.before.Line, e.before.Offset = rec.line, rec.offset
+	r.at.Line, r.at.Offset = r.split.line, r.split.offset
+	e.after = r.at
+	raw := bytes.TrimSpace(rec.raw)
+	if len(raw) == 0 {
+		return event{}, nil
+	}
+	r.origin = strconv.AppendInt(append(append(r.origin[:0], r.id...), ':'), rec.line, 10)
+	e.origin = string(r.origin)
+	if r.first && r.rows == nil && (raw[0] == '[' || string(raw) == "{") {
+		return event{}, &InputError{fmt.Errorf("%w: %q", errDocument, r.input().Path)}
+	}
+	r.first = false
+	switch {
+	case rec.long:
+		e.faults = []Reason{{Code: CodeTooLong, Message: fmt.Sprintf("must be at most %d bytes: %d", maxRecord, rec.size)}}
+	case rec.open:
+		e.faults = []Reason{{Code: CodeCSV, Message: "must close its quotes, and one that opens here is never closed"}}
+	case r.rows != nil:
+		raw, e.faults = r.rows.message(rec.raw)
+		if raw != nil {
+			e.raw = raw
+		}
+	}
+	if e.faults == nil {
+		e.message, e.raw, e.origin, e.faults = read(raw, r.options.Type, e.origin)
+	}
+	return e, nil
+}
+
+// InputError tells that a file is not what it has to be, as opposed to one that cannot be read.
+type InputError struct{ Err error }
+
+func (e *InputError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *InputError) Unwrap() error { return e.Err }
+
+// Describe looks at how each file begins, and tells Options.Mapped what becomes of the columns. It leaves standard input alone. The error
+// is an *[InputError].
+func Describe(o Options) error {
+	o.complete()
+	for i, in := range o.Inputs {
+		if in.Path == Stdin {
+			continue
+		}
+		r := newReader(&o, Position{File: i})
+		err := r.openFile()
+		if err == nil {
+			_, err = r.record()
+		}
+		err = errors.Join(ignoreEnd(err), r.close())
+		if err != nil {
+			var own *InputError
+			if errors.As(err, &own) {
+				return own
+			}
+			return &InputError{err}
+		}
+	}
+	return nil
+}
+
+func ignoreEnd(err error) error {
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
+}
+
+// errDocument is for a document where lines are expected.
+var errDocument = errors.New("this is one JSON document, and events are read one a line; jq -c '.[]' FILE writes a list so, and jq -c . FILE an event")
+
+// whole returns the event as it was given: a JSON object, or else a text.
+func (e *event) whole() (object, text []byte) {
+	if rawjson.Check(e.raw, limits()) == nil && rawjson.KindOf(e.raw) == rawjson.ObjectKind {
+		return bytes.TrimSpace(e.raw), nil
+	}
+	return nil, e.raw
+}
+
+func (r *reader) close() error {
+	if r.open == nil {
+		return nil
+	}
+	err := r.open.Close()
+	r.open, r.split = nil, nil
+	return err
+}
