@@ -77,5 +77,6 @@ func codes() map[tracking.Kind]runtime.Code {
 		tracking.KindUnavailable:       runtime.Unavailable,
 		tracking.KindCanceled:          runtime.Canceled,
 		tracking.KindDeadline:          runtime.DeadlineExceeded,
+		tracking.KindClosed:            runtime.Closed,
 	}
 }

@@ -46,6 +46,7 @@ func TestScripts(t *testing.T) {
 			"interrupt": interrupt,
 			"emulator":  startEmulator,
 			"fault":     fault,
+			"nofaults":  noFaults,
 			"events":    events,
 			"freeport":  freePort,
 			"await":     await,
@@ -55,10 +56,11 @@ func TestScripts(t *testing.T) {
 }
 
 func copyExamples(dir string) error {
-	files, err := filepath.Glob(filepath.Join("..", "..", "examples", "*.json"))
+	files, err := filepath.Glob(filepath.Join("..", "..", "examples", "*.*"))
 	if err != nil {
 		return err
 	}
+	files = slices.DeleteFunc(files, func(name string) bool { return strings.HasSuffix(name, ".yaml") }) // which would configure it
 	for _, name := range files {
 		data, err := os.ReadFile(name)
 		if err != nil {
@@ -147,6 +149,9 @@ func fault(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Fatalf("fault: %s", body)
 	}
 }
+
+// noFaults makes requests succeed again.
+func noFaults(ts *testscript.TestScript, _ bool, _ []string) { serverOf(ts).ClearFaults() }
 
 // events writes what the emulator stored to stdout, one message a line.
 func events(ts *testscript.TestScript, _ bool, _ []string) {

@@ -12,6 +12,15 @@
 //	segment_blocks_attempts_total{block}                     HTTP requests, retries included
 //	segment_blocks_sent_bytes_total{block}                   of their bodies
 //	segment_blocks_accepted_messages_total{block}            that the receiver has confirmed
+//	segment_blocks_stored_messages_total{block}              that have been stored, to be sent later
+//
+// And these are those of the queues given to Queues, such as the sources that store their messages, each labelled with the source:
+//
+//	segment_blocks_queue_waiting_messages{source}            stored and not accepted yet, those in flight included
+//	segment_blocks_queue_in_flight_messages{source}
+//	segment_blocks_queue_oldest_seconds{source}              how long ago the first that waits was stored; 0 when none does
+//	segment_blocks_queue_dead_messages{source}               given up
+//	segment_blocks_queue_delivered_messages_total{source}    accepted since the start
 //
 // The metrics of the Go runtime and of the process are served as well.
 package metrics
@@ -40,6 +49,7 @@ type Metrics struct {
 	attempts    *prometheus.CounterVec
 	bytes       *prometheus.CounterVec
 	accepted    *prometheus.CounterVec
+	stored      *prometheus.CounterVec
 }
 
 // New returns counters for the blocks of a registry.
@@ -61,9 +71,10 @@ func New(blocks *registry.Registry) *Metrics {
 		attempts: counter("attempts_total", "HTTP requests to the receiver, retries included."),
 		bytes:    counter("sent_bytes_total", "Bytes of the bodies of those requests."),
 		accepted: counter("accepted_messages_total", "Messages that the receiver has confirmed."),
+		stored:   counter("stored_messages_total", "Messages that have been stored, to be sent later."),
 	}
 	m.prometheus.MustRegister(
-		m.invocations, m.duration, m.inFlight, m.attempts, m.bytes, m.accepted,
+		m.invocations, m.duration, m.inFlight, m.attempts, m.bytes, m.accepted, m.stored,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	return m
@@ -87,6 +98,7 @@ func (m *Metrics) Observe(ctx context.Context, block string) (context.Context, f
 		m.attempts.WithLabelValues(block).Add(float64(receipt.Attempts))
 		m.bytes.WithLabelValues(block).Add(float64(receipt.Bytes))
 		m.accepted.WithLabelValues(block).Add(float64(receipt.Accepted))
+		m.stored.WithLabelValues(block).Add(float64(receipt.Stored))
 	}
 }
 

@@ -68,6 +68,7 @@ variable or a file. No output ever shows one.`,
 		Example: `  segment-blocks blocks list
   segment-blocks run segment_track --input '{"event": "Order Completed", "userId": "u-42"}'
   segment-blocks preview segment_track --input @order-completed.json
+  segment-blocks import events.ndjson
   segment-blocks emulator
   segment-blocks doctor`,
 		Args:          noSuchCommand,
@@ -82,8 +83,8 @@ variable or a file. No output ever shows one.`,
 	root.SetFlagErrorFunc(flagError)
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"text", "json", "yaml"}, cobra.ShellCompDirectiveNoFileComp))
 	root.AddCommand(
-		newRun(p), newPreview(p), newValidate(p), newBlocks(p),
-		newServe(p), newMCP(p), newExport(p), newEmulator(p), newConfig(p), newDoctor(p), newE2E(p), newVersion(p),
+		newRun(p), newPreview(p), newValidate(p), newImport(p), newBlocks(p),
+		newServe(p), newMCP(p), newQueueCommand(p), newExport(p), newEmulator(p), newConfig(p), newDoctor(p), newE2E(p), newVersion(p),
 	)
 	root.AddCommand(topics()...)
 	return root

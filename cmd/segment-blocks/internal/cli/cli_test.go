@@ -141,15 +141,19 @@ func exampleFolder(t *testing.T) (string, *emulator.Server) {
 	server, err := emulator.Start()
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = server.Close(context.Background()) })
-	inputs, err := filepath.Glob("../../../../examples/*.json")
-	require.NoError(t, err)
-	require.NotEmpty(t, inputs)
+	var inputs []string
+	for _, pattern := range []string{"*.json", "*.ndjson", "*.csv"} {
+		found, err := filepath.Glob("../../../../examples/" + pattern)
+		require.NoError(t, err)
+		require.NotEmpty(t, found)
+		inputs = append(inputs, found...)
+	}
 	for _, name := range inputs {
 		data, err := os.ReadFile(name)
 		require.NoError(t, err)
 		require.NoError(t, os.WriteFile(filepath.Join(dir, filepath.Base(name)), data, 0o600))
 	}
-	config := "defaultSource: prod\nsources:\n  prod: {writeKey: " + emulatorKey + ", endpoint: '" + server.URL + "'}\n"
+	config := "defaultSource: prod\nsources:\n  prod: {writeKey: " + emulatorKey + ", endpoint: '" + server.URL + "'}\n  queued: {delivery: durable, store: queued.store, writeKey: " + emulatorKey + ", endpoint: '" + server.URL + "'}\n"
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "segment-blocks.yaml"), []byte(config), 0o600))
 	return dir, server
 }
@@ -217,6 +221,7 @@ func TestServeOffersInvocationIDsOnRequest(t *testing.T) {
 		handler.ServeHTTP(answer, request)
 		require.Contains(t, answer.Body.String(), "segment_track")
 		require.Equal(t, asked, strings.Contains(answer.Body.String(), "invocationId"))
-		require.NoError(t, h.close(t.Context()))
+		_, err = h.close(t.Context())
+		require.NoError(t, err)
 	}
 }

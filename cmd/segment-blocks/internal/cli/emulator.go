@@ -39,7 +39,7 @@ stream. A POST to /emulator/v1/faults makes the next requests fail, to see what 
 The events are kept in memory, the last 10,000 of them; --log also appends them to a file and loads them from it again.
 Off this machine's own addresses the API below /emulator/v1/ demands a token, which is printed at the start.`,
 		Example: `  segment-blocks emulator
-  segment-blocks emulator --addr 127.0.0.1:0 --mode strict --log events.ndjson
+  segment-blocks emulator --addr 127.0.0.1:0 --mode strict --log received.ndjson
   SEGMENT_ENDPOINT=http://127.0.0.1:4010 SEGMENT_WRITE_KEY=any-write-key segment-blocks run segment_track --input @order-completed.json`,
 		Args: noArguments,
 	}

@@ -37,7 +37,7 @@ func exitCodes() []struct {
 		{exitRejected, "the receiver refused what was sent, and would again"},
 		{exitCredentials, "there is no write key, or the receiver refuses it"},
 		{exitUnreachable, "no answer, a rate limit, or the time was up, after all retries; may succeed later"},
-		{exitPartial, "some messages of a batch were accepted and others not; the error says which"},
+		{exitPartial, "some messages of a batch or lines of an import were accepted and others not; the error or the rejects say which"},
 		{exitInterrupted, "it was interrupted (Ctrl-C, SIGTERM); an emulator that is interrupted ends with 0"},
 	}
 }

@@ -24,6 +24,8 @@ type hosting struct {
 	emulator *emulator.Server // nil where a source is configured
 	metrics  *metrics.Metrics
 	tracing  *tracing // nil where none is asked for
+
+	deliveries *deliveries
 }
 
 // openToHost returns a runtime for many invocations. Without a configured source it sends to an emulator in this process.
@@ -33,13 +35,21 @@ func (p *Program) openToHost(ctx context.Context, s *settings.Settings, logger *
 	if err != nil {
 		return nil, err
 	}
-	h := &hosting{registry: reg, metrics: metrics.New(reg)}
+	trouble := logger
+	if !logger.Enabled(ctx, slog.LevelError) { // who wants no log of requests still wants to know that nothing is delivered
+		trouble = slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	}
+	h := &hosting{registry: reg, metrics: metrics.New(reg), deliveries: newDeliveries(trouble)}
+	h.metrics.Queues(h.deliveries.queues)
 	if h.tracing, err = p.startTracing(ctx, logger); err != nil {
 		return nil, err
 	}
 	if err := p.openRuntime(h, s); err != nil { //nolint:contextcheck // what is opened goes on until close
 		h.tracing.close(ctx)
-		return nil, err
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		_, closing := h.deliveries.close(last)
+		return nil, errors.Join(err, closing)
 	}
 	return h, nil
 }
@@ -51,7 +61,7 @@ func (p *Program) openRuntime(h *hosting, s *settings.Settings) error {
 		return sourceFailure(err)
 	}
 	options := append(h.tracing.observe(), runtime.Observe(h.metrics.Observe))
-	add := func(name string, source tracking.Source) {
+	add := func(name string, source tracking.Sender) {
 		h.names = append(h.names, name)
 		options = append(options, runtime.Source(name, source))
 	}
@@ -61,9 +71,16 @@ func (p *Program) openRuntime(h *hosting, s *settings.Settings) error {
 			source := s.Sources[name]
 			key, _, err := s.Key(source)
 			if err != nil && name == chosen.Name {
+				if source.Way() == settings.Durable { // what it has stored could not be sent, and invocations cannot bring a key to be stored
+					return &failure{exitCredentials, string(runtime.MissingCredential), err.Error(), err}
+				}
 				p.warn("%s; each invocation must bring one", err)
 			}
-			add(name, s.Tracking(source, key))
+			sender, err := h.deliveries.sender(s, source, key)
+			if err != nil {
+				return err
+			}
+			add(name, sender)
 		}
 		if h.target, err = s.Tracking(chosen, "").URL(); err != nil {
 			return sourceFailure(err)
@@ -81,14 +98,17 @@ func (p *Program) openRuntime(h *hosting, s *settings.Settings) error {
 	return nil
 }
 
-// close lets the invocations under way end, for as long as ctx allows, and exports their traces.
-func (h *hosting) close(ctx context.Context) error {
-	err := h.Close(ctx)
+// close lets the invocations under way end, for as long as ctx allows, sends what is stored, and exports the traces. It returns what is left in
+// each store.
+func (h *hosting) close(ctx context.Context) (left map[string]int, err error) {
+	err = h.Close(ctx)
+	left, delivering := h.deliveries.close(ctx)
+	err = errors.Join(err, delivering)
 	h.tracing.close(ctx)
 	// The emulator has streams that only end with it, whatever became of the rest.
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
-	return errors.Join(err, h.closeEmulator(last))
+	return left, errors.Join(err, h.closeEmulator(last))
 }
 
 func (h *hosting) closeEmulator(ctx context.Context) error {

@@ -45,7 +45,8 @@ Traces are exported over OTLP where OTEL_EXPORTER_OTLP_ENDPOINT is set.`,
 		defer func() {
 			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 			defer cancel()
-			_ = h.close(ctx)
+			left, _ := h.close(ctx)
+			p.sayLeft(left)
 		}()
 		server, err := mcp.New(h.Runtime, h.registry, append(h.tracing.joinCalls(),
 			mcp.Sources(h.names...), mcp.DefaultProfile(mcp.Profile(*profile)), mcp.Version(blocks.Version()))...)

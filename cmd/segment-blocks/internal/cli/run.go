@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -26,6 +28,9 @@ Give the invocation an id where the same input may be sent again, such as in a j
 write key the messages keep their ids, and Segment counts them once. Another input needs another id, or Segment takes its
 messages for repeats and drops them.
 
+Where the source is durable, success means that the messages are stored on disk. The command then sends what the store holds for as long as
+--drain allows, and says what is left for the next segment-blocks that uses the store. It cannot while another one has it open.
+
 On a terminal the output is text; elsewhere it is one JSON document. See segment-blocks help output.`,
 		Example: `  segment-blocks run segment_track --input '{"event": "Order Completed", "userId": "u-42"}'
   segment-blocks run segment_track --input @order-completed.json --receipt
@@ -36,6 +41,7 @@ On a terminal the output is text; elsewhere it is one JSON document. See segment
 	}
 	value := addInput(cmd)
 	id := addInvocationID(cmd)
+	drain := cmd.Flags().Duration("drain", 10*time.Second, "how long to send what a durable source has stored, before the command ends; 0 to leave that to the next")
 	receipt := cmd.Flags().Bool("receipt", false, "print the receipt with the output: what was sent, where, in how many attempts")
 	addSource(p, cmd)
 	addTimeout(cmd)
@@ -65,7 +71,8 @@ On a terminal the output is text; elsewhere it is one JSON document. See segment
 		}
 		p.disclose(t, res.Receipt)
 		p.mentionRegion(t)
-		return p.printResult(p.format(s.Output, true), t, res, *receipt)
+		printed := p.printResult(p.format(s.Output, true), t, res, *receipt)
+		return errors.Join(printed, p.drain(cmd.Context(), t, *drain))
 	}
 	return cmd
 }
@@ -137,6 +144,9 @@ func receiptLines(t *target, r *runtime.Receipt) []string {
 	}
 	said := fmt.Sprintf("accepted by %s, %s, %s, %s bytes, %s %s%s", r.Endpoint, count(r.Requests, "request"),
 		count(r.Attempts, "attempt"), grouped(r.Bytes), label, strings.Join(ids, ", "), more)
+	if r.Stored > 0 {
+		return []string{fmt.Sprintf("stored on disk, to be sent to %s, %s %s%s", r.Endpoint, label, strings.Join(ids, ", "), more)}
+	}
 	if t.emulator != nil {
 		return []string{said, "that is an emulator inside this process: nothing has reached Segment"}
 	}

@@ -40,7 +40,7 @@ func newServe(p *Program) *cobra.Command {
   /v1/blocks      REST: the catalog, and invoke, preview and validate for each block
   /openapi.json   the description of it, OpenAPI 3.1
   /mcp            MCP over streamable HTTP; /mcp/NAME for each configured source, /mcp/NAME/agent for the schemas that models like
-  /metrics        Prometheus: invocations by block and outcome, latency, attempts, bytes, in flight
+  /metrics        Prometheus: invocations by block and outcome, latency, attempts, bytes, in flight; queues of durable sources
   /healthz        200 while the process lives; /readyz: 200 while it takes requests
 
 Without a configured source events go to an emulator inside this process, and none is real.
@@ -54,7 +54,12 @@ too, must have a certificate signed by one of that file, and no token is needed.
 
 Traces are exported over OTLP where OTEL_EXPORTER_OTLP_ENDPOINT is set: a span for each invocation and each HTTP request that it sends.
 
-An interrupt ends it: no new request is taken, and those under way may end within --drain.`,
+Each source says how its messages leave (delivery in the configuration): direct, coalesced or durable. With durable an
+invocation succeeds when its messages are on disk; they are sent in the background, and segment-blocks queue shows what waits
+and what was given up.
+
+An interrupt ends it: no new request is taken, and those under way may end within --drain. What is stored is sent until then
+too; what is left stays in the store for the next start.`,
 		Example: `  segment-blocks serve
   segment-blocks serve --config segment-blocks.yaml --log json
   ` + tokenVariable + `=a-token-of-at-least-16-characters segment-blocks serve --addr 0.0.0.0:8787 --allow-host blocks.example.com`,
@@ -114,10 +119,12 @@ func (p *Program) serve(ctx context.Context, ln net.Listener, g *guard.Guard, h 
 	var draining atomic.Bool
 	handler, err := routes(h, f, &draining)
 	if err != nil {
-		return errors.Join(failed("%w", err), ln.Close(), h.close(ctx))
+		_, closing := h.close(ctx)
+		return errors.Join(failed("%w", err), ln.Close(), closing)
 	}
 	if err := p.announceServe(f.tls.scheme()+"://"+reachable(ln.Addr()), h, format); err != nil {
-		return errors.Join(err, ln.Close(), h.close(ctx))
+		_, closing := h.close(ctx)
+		return errors.Join(err, ln.Close(), closing)
 	}
 	server := g.Server(handler)
 	server.Handler = h.tracing.join(server.Handler)
@@ -132,7 +139,8 @@ func (p *Program) serve(ctx context.Context, ln net.Listener, g *guard.Guard, h 
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), f.drain)
 	defer cancel()
 	shutdown := server.Shutdown(last)
-	closed := h.close(last)
+	left, closed := h.close(last)
+	p.sayLeft(left)
 	if err != nil && !errors.Is(err, http.ErrServerClosed) {
 		return failed("%w", err)
 	}
@@ -191,7 +199,9 @@ func (p *Program) announceServe(url string, h *hosting, format string) error {
 			Sources []string `json:"sources"`
 			Target  string   `json:"target"`
 			Real    bool     `json:"real"`
-		}{url, url + "/v1/blocks", url + "/openapi.json", url + "/mcp", h.names, h.target, h.emulator == nil})
+			// Delivery has the ways of the configured sources, by name.
+			Delivery map[string]string `json:"delivery"`
+		}{url, url + "/v1/blocks", url + "/openapi.json", url + "/mcp", h.names, h.target, h.emulator == nil, h.deliveries.ways})
 	}
 	target := h.target + ", events are real"
 	if h.emulator != nil {
@@ -208,6 +218,7 @@ func (p *Program) announceServe(url string, h *hosting, format string) error {
 	} else {
 		rows = append(rows, []string{"sources", strings.Join(h.names, ", ")})
 	}
+	rows = append(rows, h.deliveries.special(h.names)...)
 	writeln(p.stdout, "the blocks are being served")
 	writeTable(p.stdout, rows)
 	writeln(p.stderr, "Ctrl-C stops it")

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -28,6 +29,8 @@ type target struct {
 	source   string
 	emulator *emulator.Server // nil where it sends elsewhere
 	noRegion bool             // the source says neither region nor endpoint
+
+	deliveries *deliveries // nil where what is sent is sent at once
 }
 
 // registry returns the registry with the blocks. It is made once, on demand: compiling the schemas takes longer than all else that
@@ -62,7 +65,43 @@ func (p *Program) openToSend(s *settings.Settings, in input) (*target, error) {
 			return nil, &failure{exitCredentials, string(runtime.MissingCredential), err.Error(), err}
 		}
 	}
-	return p.newTarget(source.Name, s.Tracking(source, key))
+	if source.Way() != settings.Durable {
+		return p.newTarget(source.Name, s.Tracking(source, key)) // a lone call has nobody to share a request with
+	}
+	d := newDeliveries(slog.New(slog.DiscardHandler)) // what troubles it is told at the end
+	sender, err := d.sender(s, source, key)
+	if err != nil {
+		return nil, err
+	}
+	t, err := p.newTarget(source.Name, sender)
+	if err != nil {
+		ended, cancel := context.WithCancel(context.Background())
+		cancel()
+		_, closing := d.close(ended)
+		return nil, errors.Join(err, closing)
+	}
+	t.deliveries = d
+	return t, nil
+}
+
+// drain gives a durable source time to send what is stored, and says what is left. The interrupt that ends ctx ends it.
+func (p *Program) drain(ctx context.Context, t *target, most time.Duration) error {
+	if t.deliveries == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, most)
+	defer cancel()
+	trouble := t.deliveries.trouble(ctx)
+	left, err := t.deliveries.close(ctx)
+	t.deliveries = nil
+	if trouble != "" {
+		p.warn("%s", trouble)
+	}
+	p.sayLeft(left)
+	if err != nil {
+		return failed("%w", err)
+	}
+	return nil
 }
 
 // look is how the commands begin that send nothing: with the settings, the input, and a target that needs no write key. Where it
@@ -121,15 +160,16 @@ func (p *Program) disclose(t *target, r *runtime.Receipt) {
 	p.note("to send to Segment, set SEGMENT_WRITE_KEY and SEGMENT_REGION (us or eu); see segment-blocks help environment")
 }
 
-func (p *Program) newTarget(name string, source tracking.Source) (*target, error) {
+func (p *Program) newTarget(name string, sender tracking.Sender) (*target, error) {
 	reg, err := p.registry()
 	if err != nil {
 		return nil, err
 	}
-	rt, err := runtime.New(reg, runtime.Source(name, source))
+	rt, err := runtime.New(reg, runtime.Source(name, sender))
 	if err != nil {
 		return nil, sourceFailure(err)
 	}
+	source := sender.Target()
 	return &target{Runtime: rt, source: name, noRegion: source.Region == "" && source.Endpoint == ""}, nil
 }
 
@@ -144,6 +184,11 @@ func (t *target) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	_ = t.Close(ctx)
+	if t.deliveries != nil {
+		ended, cancel := context.WithCancel(ctx)
+		cancel()
+		_, _ = t.deliveries.close(ended)
+	}
 	if t.emulator != nil {
 		_ = t.emulator.Close(ctx)
 	}

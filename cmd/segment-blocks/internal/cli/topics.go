@@ -29,6 +29,8 @@ func exitTopic() string {
 	b.WriteString(`
 5, 6 and 130 are worth another try. What was sent may have been accepted all the same, so try again with the --invocation-id
 that the error names, or that the first try was given: then nothing is counted twice.
+import ends with 6 where lines were rejected and all others accepted, and with the code of the failure where it stopped: then it goes
+on with --resume. Its --dry-run ends with 2 where nothing would be sent.
 doctor ends with the code of the first check that failed; warnings leave it at 0. e2e ends with 0 or 1.`)
 	return b.String()
 }

@@ -206,7 +206,7 @@ func (s *Settings) environmentSource(origins map[string]string) []Fault {
 	variable := "SEGMENT_WRITE_KEY"
 	if !s.merged.Exists(at + ".writeKey") {
 		if len(s.merged.MapKeys("sources")) > 1 {
-			s.Warnings = append(s.Warnings, "SEGMENT_REGION, SEGMENT_ENDPOINT and SEGMENT_ALLOW_INSECURE are not used, because SEGMENT_WRITE_KEY is not set")
+			s.Warnings = append(s.Warnings, "SEGMENT_REGION, SEGMENT_ENDPOINT, SEGMENT_ALLOW_INSECURE, SEGMENT_DELIVERY and SEGMENT_STORE are not used, because SEGMENT_WRITE_KEY is not set")
 			return nil
 		}
 		for key, origin := range origins {

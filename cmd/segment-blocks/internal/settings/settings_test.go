@@ -153,3 +153,32 @@ func TestTableIsRead(t *testing.T) {
 		b.Reset()
 	}
 }
+
+func TestStorePath(t *testing.T) {
+	path := write(t, "sources:\n  a: {delivery: durable, store: a.store}\n  b: {delivery: durable, store: /var/b.store}\n  c: {delivery: coalesced}")
+	s, err := Load(Options{File: path, Environ: []string{"HOME=/home/u"}})
+	require.NoError(t, err)
+	state, err := Load(Options{File: path, Environ: []string{
+		"HOME=/home/u", "XDG_STATE_HOME=/state", "SEGMENT_WRITE_KEY=k", "SEGMENT_DELIVERY=durable", "SEGMENT_STORE=here.store",
+	}})
+	require.NoError(t, err)
+	for _, c := range []struct {
+		settings  *Settings
+		name, way string
+		want      string
+	}{
+		{s, "a", Durable, filepath.Join(filepath.Dir(path), "a.store")},
+		{s, "b", Durable, "/var/b.store"},
+		{s, "c", Coalesced, "/home/u/.local/state/segment-blocks/c.store"},
+		{state, "c", Coalesced, "/state/segment-blocks/c.store"},
+		{state, Environment, Durable, "here.store"},
+	} {
+		got, err := c.settings.StorePath(c.settings.Sources[c.name])
+		require.NoError(t, err)
+		assert.Equal(t, filepath.FromSlash(c.want), got, c.name)
+		assert.Equal(t, c.way, c.settings.Sources[c.name].Way())
+	}
+	assert.Equal(t, Direct, Source{}.Way())
+	_, err = Load(Options{File: write(t, "sources: {a: {delivery: later}}")})
+	require.ErrorContains(t, err, `sources.a.delivery must be direct, coalesced or durable: "later"`)
+}

@@ -2,10 +2,12 @@ package settings
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -22,6 +24,41 @@ type Source struct {
 	Region        string `koanf:"region"`
 	Endpoint      string `koanf:"endpoint"`
 	AllowInsecure bool   `koanf:"allowInsecure"`
+	Delivery      string `koanf:"delivery"`
+	Store         string `koanf:"store"`
+}
+
+// The ways a source's messages leave.
+const (
+	Direct    = "direct"
+	Coalesced = "coalesced"
+	Durable   = "durable"
+)
+
+// Way returns the way that the source's messages leave.
+func (s Source) Way() string { return cmp.Or(s.Delivery, Direct) }
+
+// StorePath returns the file that a durable source stores in: the one it names, relative to the configuration file that does, or NAME.store in the
+// segment-blocks folder of $XDG_STATE_HOME (~/.local/state).
+func (s *Settings) StorePath(source Source) (string, error) {
+	if source.Store != "" {
+		if strings.HasPrefix(s.origins["sources."+source.Name+".store"], "file ") {
+			return s.beside(source.Store), nil
+		}
+		return source.Store, nil
+	}
+	dir := s.options.variable("XDG_STATE_HOME")
+	if !filepath.IsAbs(dir) { // the specification wants what is not to be ignored
+		home := s.options.variable("HOME")
+		if home == "" {
+			var err error
+			if home, err = os.UserHomeDir(); err != nil {
+				return "", fmt.Errorf("source %q needs a store, since nothing says where the state folder is: %w", source.Name, err)
+			}
+		}
+		dir = filepath.Join(home, ".local", "state")
+	}
+	return filepath.Join(dir, "segment-blocks", source.Name+".store"), nil
 }
 
 // What is wrong with a choice of source.

@@ -24,6 +24,7 @@ const (
 	URL      Kind = "url"
 	Format   Kind = "format"
 	Region   Kind = "region"
+	Delivery Kind = "delivery"
 )
 
 // Setting is one thing that can be configured. The table of them is what files are checked against, what variables and flags are
@@ -64,6 +65,8 @@ func SourceTable() []Setting {
 		{"sources.NAME.region", "SEGMENT_REGION", "", Region, "", "us or eu: where Segment keeps the workspace's data; us is assumed, with a warning, where nothing is said"},
 		{"sources.NAME.endpoint", "SEGMENT_ENDPOINT", "", URL, "", "base URL of another receiver, in place of a region"},
 		{"sources.NAME.allowInsecure", "SEGMENT_ALLOW_INSECURE", "", Bool, false, "allow plain http to a host that is not this machine"},
+		{"sources.NAME.delivery", "SEGMENT_DELIVERY", "", Delivery, "", "how events leave: direct (assumed), coalesced (in shared requests) or durable (by way of the disk)"},
+		{"sources.NAME.store", "SEGMENT_STORE", "", Text, "", "the file of a durable source; by default NAME.store in ~/.local/state/segment-blocks"},
 	}
 }
 
@@ -103,6 +106,8 @@ func (s Setting) read(text string) (any, error) {
 		return oneOf(text, "auto", "text", "json", "yaml")
 	case Region:
 		return oneOf(strings.ToLower(text), "us", "eu")
+	case Delivery:
+		return oneOf(text, Direct, Coalesced, Durable)
 	case URL:
 		// What is wrong with a URL may be that it holds a password, so it is not repeated.
 		if u, err := url.Parse(text); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {

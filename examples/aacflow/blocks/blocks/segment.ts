@@ -435,7 +435,7 @@ export const SegmentBlock: BlockConfig = {
     success: {
       type: 'boolean',
       description:
-        'Track: True once Segment has accepted the event. Identify, Group, Alias: True once Segment has accepted the call. Page: True once Segment has accepted the page view. Screen: True once Segment has accepted the screen view. Batch: True once Segment has accepted every message.',
+        'Track: True once Segment has accepted the event; with a durable source, once it is stored to be sent. Identify, Group, Alias: True once Segment has accepted the call; with a durable source, once it is stored to be sent. Page: True once Segment has accepted the page view; with a durable source, once it is stored to be sent. Screen: True once Segment has accepted the screen view; with a durable source, once it is stored to be sent. Batch: True once Segment has accepted every message; with a durable source, once all are stored to be sent.',
     },
     event: { type: 'string', description: 'Name of the event that was sent.' },
     userId: {

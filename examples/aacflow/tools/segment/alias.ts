@@ -78,7 +78,11 @@ export const segmentAliasTool: ToolConfig<SegmentAliasParams, SegmentAliasRespon
   transformResponse: (response) => toResult<SegmentAliasResponse>(response),
 
   outputs: {
-    success: { type: 'boolean', description: 'True once Segment has accepted the call.' },
+    success: {
+      type: 'boolean',
+      description:
+        'True once Segment has accepted the call; with a durable source, once it is stored to be sent.',
+    },
     userId: { type: 'string', description: 'The id that is kept.', nullable: true },
     previousId: { type: 'string', description: 'The id that was joined to it.', nullable: true },
   },

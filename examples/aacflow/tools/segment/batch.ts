@@ -64,7 +64,11 @@ export const segmentBatchTool: ToolConfig<SegmentBatchParams, SegmentBatchRespon
   transformResponse: (response) => toResult<SegmentBatchResponse>(response),
 
   outputs: {
-    success: { type: 'boolean', description: 'True once Segment has accepted every message.' },
+    success: {
+      type: 'boolean',
+      description:
+        'True once Segment has accepted every message; with a durable source, once all are stored to be sent.',
+    },
     count: { type: 'number', description: 'How many messages were sent.' },
   },
 }

@@ -94,7 +94,11 @@ export const segmentGroupTool: ToolConfig<SegmentGroupParams, SegmentGroupRespon
   transformResponse: (response) => toResult<SegmentGroupResponse>(response),
 
   outputs: {
-    success: { type: 'boolean', description: 'True once Segment has accepted the call.' },
+    success: {
+      type: 'boolean',
+      description:
+        'True once Segment has accepted the call; with a durable source, once it is stored to be sent.',
+    },
     groupId: { type: 'string', description: 'Group id that was sent.', nullable: true },
     userId: {
       type: 'string',

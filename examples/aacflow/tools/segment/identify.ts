@@ -87,7 +87,11 @@ export const segmentIdentifyTool: ToolConfig<SegmentIdentifyParams, SegmentIdent
   transformResponse: (response) => toResult<SegmentIdentifyResponse>(response),
 
   outputs: {
-    success: { type: 'boolean', description: 'True once Segment has accepted the call.' },
+    success: {
+      type: 'boolean',
+      description:
+        'True once Segment has accepted the call; with a durable source, once it is stored to be sent.',
+    },
     userId: {
       type: 'string',
       description: 'User id that was sent; null where there was none.',

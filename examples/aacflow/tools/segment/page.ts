@@ -102,7 +102,11 @@ export const segmentPageTool: ToolConfig<SegmentPageParams, SegmentPageResponse>
   transformResponse: (response) => toResult<SegmentPageResponse>(response),
 
   outputs: {
-    success: { type: 'boolean', description: 'True once Segment has accepted the page view.' },
+    success: {
+      type: 'boolean',
+      description:
+        'True once Segment has accepted the page view; with a durable source, once it is stored to be sent.',
+    },
     name: {
       type: 'string',
       description: 'Name of the page; null where there was none.',

@@ -102,7 +102,11 @@ export const segmentScreenTool: ToolConfig<SegmentScreenParams, SegmentScreenRes
   transformResponse: (response) => toResult<SegmentScreenResponse>(response),
 
   outputs: {
-    success: { type: 'boolean', description: 'True once Segment has accepted the screen view.' },
+    success: {
+      type: 'boolean',
+      description:
+        'True once Segment has accepted the screen view; with a durable source, once it is stored to be sent.',
+    },
     name: {
       type: 'string',
       description: 'Name of the screen; null where there was none.',

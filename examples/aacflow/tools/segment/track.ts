@@ -104,7 +104,11 @@ export const segmentTrackTool: ToolConfig<SegmentTrackParams, SegmentTrackRespon
   transformResponse: (response) => toResult<SegmentTrackResponse>(response),
 
   outputs: {
-    success: { type: 'boolean', description: 'True once Segment has accepted the event.' },
+    success: {
+      type: 'boolean',
+      description:
+        'True once Segment has accepted the event; with a durable source, once it is stored to be sent.',
+    },
     event: { type: 'string', description: 'Name of the event that was sent.', nullable: true },
     userId: {
       type: 'string',

@@ -53,7 +53,7 @@ export interface SegmentTrackParams extends SegmentCallParams {
 }
 
 export interface SegmentTrackOutput {
-  /** True once Segment has accepted the event. */
+  /** True once Segment has accepted the event; with a durable source, once it is stored to be sent. */
   success: boolean
   /** Name of the event that was sent. */
   event: string | null
@@ -84,7 +84,7 @@ export interface SegmentIdentifyParams extends SegmentCallParams {
 }
 
 export interface SegmentIdentifyOutput {
-  /** True once Segment has accepted the call. */
+  /** True once Segment has accepted the call; with a durable source, once it is stored to be sent. */
   success: boolean
   /** User id that was sent; null where there was none. */
   userId: string | null
@@ -117,7 +117,7 @@ export interface SegmentPageParams extends SegmentCallParams {
 }
 
 export interface SegmentPageOutput {
-  /** True once Segment has accepted the page view. */
+  /** True once Segment has accepted the page view; with a durable source, once it is stored to be sent. */
   success: boolean
   /** Name of the page; null where there was none. */
   name: string | null
@@ -152,7 +152,7 @@ export interface SegmentScreenParams extends SegmentCallParams {
 }
 
 export interface SegmentScreenOutput {
-  /** True once Segment has accepted the screen view. */
+  /** True once Segment has accepted the screen view; with a durable source, once it is stored to be sent. */
   success: boolean
   /** Name of the screen; null where there was none. */
   name: string | null
@@ -185,7 +185,7 @@ export interface SegmentGroupParams extends SegmentCallParams {
 }
 
 export interface SegmentGroupOutput {
-  /** True once Segment has accepted the call. */
+  /** True once Segment has accepted the call; with a durable source, once it is stored to be sent. */
   success: boolean
   /** Group id that was sent. */
   groupId: string | null
@@ -214,7 +214,7 @@ export interface SegmentAliasParams extends SegmentCallParams {
 }
 
 export interface SegmentAliasOutput {
-  /** True once Segment has accepted the call. */
+  /** True once Segment has accepted the call; with a durable source, once it is stored to be sent. */
   success: boolean
   /** The id that is kept. */
   userId: string | null
@@ -237,7 +237,7 @@ export interface SegmentBatchParams extends SegmentCallParams {
 }
 
 export interface SegmentBatchOutput {
-  /** True once Segment has accepted every message. */
+  /** True once Segment has accepted every message; with a durable source, once all are stored to be sent. */
   success: boolean
   /** How many messages were sent. */
   count: number

@@ -1,0 +1,173 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/go-resty/resty/v2"
+
+	"github.com/aacflow/segment-blocks/blocks"
+	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
+	"github.com/aacflow/segment-blocks/delivery"
+	"github.com/aacflow/segment-blocks/hosts/metrics"
+	"github.com/aacflow/segment-blocks/runtime"
+	"github.com/aacflow/segment-blocks/tracking"
+)
+
+// deliveries are the ways that the sources of a command's messages leave, those aside that need no closing.
+type deliveries struct {
+	logger     *slog.Logger
+	coalescers []*delivery.Coalescer
+	stores     map[string]*delivery.Store // by path
+	transport  *http.Transport            // of the stores
+	ways       map[string]string          // by the name of the source
+	paths      map[string]string          // of the stores, by the name of the source
+}
+
+func newDeliveries(logger *slog.Logger) *deliveries {
+	return &deliveries{logger: logger, stores: map[string]*delivery.Store{}, ways: map[string]string{}, paths: map[string]string{}}
+}
+
+// sender returns a source with its way of delivery.
+func (d *deliveries) sender(s *settings.Settings, source settings.Source, key tracking.WriteKey) (tracking.Sender, error) {
+	target := s.Tracking(source, key)
+	way := source.Way()
+	d.ways[source.Name] = way
+	switch way {
+	case settings.Coalesced:
+		c := delivery.Coalesce(target, delivery.CoalesceOptions{})
+		d.coalescers = append(d.coalescers, c)
+		return c, nil
+	case settings.Durable:
+		if key == "" {
+			return nil, &failure{exitCredentials, string(runtime.MissingCredential), "the source " + source.Name + " is durable and so needs a write key: an invocation cannot bring one", nil}
+		}
+		store, err := d.store(s, source)
+		if err != nil {
+			return nil, err
+		}
+		return store.Source(source.Name, target), nil
+	}
+	return target, nil
+}
+
+// store opens the store of a source, which may be that of others too.
+func (d *deliveries) store(s *settings.Settings, source settings.Source) (*delivery.Store, error) {
+	path, err := s.StorePath(source)
+	if err != nil {
+		return nil, &failure{exitUsage, codeConfiguration, err.Error(), err}
+	}
+	d.paths[source.Name] = path
+	if store := d.stores[path]; store != nil {
+		return store, nil
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, failed("cannot make the folder of the store: %w", err)
+	}
+	if d.transport == nil {
+		d.transport = runtime.NewTransport()
+	}
+	client := tracking.NewClient(resty.New().SetTransport(d.transport).SetRedirectPolicy(resty.NoRedirectPolicy()).SetDisableWarn(true),
+		tracking.WithVersion(blocks.Version()))
+	store, err := openStore(path, delivery.StoreOptions{Client: client, Logger: d.logger})
+	if err != nil {
+		return nil, err
+	}
+	d.stores[path] = store
+	return store, nil
+}
+
+func openStore(path string, options delivery.StoreOptions) (*delivery.Store, error) {
+	store, err := delivery.Open(path, options)
+	switch {
+	case errors.Is(err, delivery.ErrInUse):
+		return nil, failed("%w: a running segment-blocks serve, mcp or run has it; stop that, or ask its /metrics and send through it", err)
+	case err != nil:
+		return nil, failed("%w", err)
+	}
+	return store, nil
+}
+
+// close sends what is left to be sent for as long as ctx allows. It returns the messages that stay in each store, by path.
+func (d *deliveries) close(ctx context.Context) (left map[string]int, err error) {
+	for _, c := range d.coalescers {
+		err = errors.Join(err, c.Close(ctx))
+	}
+	left = map[string]int{}
+	for path, store := range d.stores {
+		n, closing := store.Close(ctx)
+		left[path] = n
+		err = errors.Join(err, closing)
+	}
+	if d.transport != nil {
+		d.transport.CloseIdleConnections()
+	}
+	return left, err
+}
+
+// trouble waits until nothing waits any more, or ctx ends, and returns what then keeps messages from leaving.
+func (d *deliveries) trouble(ctx context.Context) string {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		waiting, trouble := 0, ""
+		for path, store := range d.stores {
+			for _, s := range store.Stats() {
+				if d.paths[s.Source] == path {
+					waiting += s.Waiting
+					trouble += s.Trouble
+				}
+			}
+		}
+		if waiting == 0 {
+			return ""
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return trouble
+		}
+	}
+}
+
+// special lists the sources whose messages do not simply leave as they come, and how they do, in the order of names.
+func (d *deliveries) special(names []string) (rows [][]string) {
+	for _, name := range names {
+		switch d.ways[name] {
+		case settings.Coalesced:
+			rows = append(rows, []string{name, "coalesced: calls that come together share requests"})
+		case settings.Durable:
+			rows = append(rows, []string{name, "durable: success means stored in " + d.paths[name]})
+		}
+	}
+	return rows
+}
+
+// queues tells the metrics how the stores stand.
+func (d *deliveries) queues() (list []metrics.Queue) {
+	for path, store := range d.stores {
+		for _, s := range store.Stats() {
+			if d.paths[s.Source] != path {
+				continue // it is in the file from another time, and has another store now, or none
+			}
+			list = append(list, metrics.Queue{
+				Source: s.Source, Waiting: s.Waiting, InFlight: s.InFlight, Dead: s.Dead, Delivered: s.Delivered, Oldest: s.Oldest,
+			})
+		}
+	}
+	return list
+}
+
+// sayLeft says which messages wait for the next run.
+func (p *Program) sayLeft(left map[string]int) {
+	for path, n := range left {
+		if n > 0 {
+			p.note("not sent yet: %s in %s, for the next segment-blocks that uses this store", count(n, "message"), path)
+		}
+	}
+}

@@ -1,0 +1,140 @@
+package delivery_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.etcd.io/bbolt"
+
+	"github.com/aacflow/segment-blocks/delivery"
+	"github.com/aacflow/segment-blocks/tracking"
+)
+
+func TestStoreHoldsNoKeyAndIsPrivate(t *testing.T) {
+	r := newReceiver(t, func(int, []message) reply { return reply{status: 401} })
+	path := storePath(t)
+	s := openStore(t, path, delivery.StoreOptions{})
+	source := s.Source("prod", r.source())
+	mustStore(t, source, track(t, "u1", "A"))
+	data, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Contains(t, string(data), `"userId":"u1"`)
+	require.Contains(t, string(data), testKey.Fingerprint())
+	for _, secret := range []string{string(testKey), base64.StdEncoding.EncodeToString([]byte(testKey))} {
+		require.False(t, bytes.Contains(data, []byte(secret)))
+	}
+	info, err := os.Stat(path)
+	require.NoError(t, err)
+	require.EqualValues(t, 0o600, info.Mode().Perm())
+}
+
+func TestOneProcessAtATime(t *testing.T) {
+	path := storePath(t)
+	openStore(t, path, delivery.StoreOptions{})
+	_, err := delivery.Open(path, delivery.StoreOptions{})
+	require.ErrorIs(t, err, delivery.ErrInUse)
+	require.EqualError(t, err, "open store "+path+": it is in use by another process")
+}
+
+func TestDamagedStores(t *testing.T) {
+	whole := storePath(t)
+	s := openStore(t, whole, delivery.StoreOptions{})
+	source := s.Source("prod", tracking.Source{WriteKey: testKey, Endpoint: "http://127.0.0.1:1"})
+	for i := range 200 {
+		mustStore(t, source, track(t, "u1", strconv.Itoa(i)))
+	}
+	_, err := s.Close(soon(t))
+	require.NoError(t, err)
+	data, err := os.ReadFile(whole)
+	require.NoError(t, err)
+	for name, damaged := range map[string][]byte{
+		"text":      []byte("this is no store at all, but it is long enough to be looked at\n"),
+		"truncated": data[:20<<10],
+		"a page":    data[:4096],
+		"zeroed":    append(slices.Clone(data[:8192]), make([]byte, len(data)-8192)...),
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := storePath(t)
+			require.NoError(t, os.WriteFile(path, damaged, 0o600))
+			_, err := delivery.Open(path, delivery.StoreOptions{})
+			require.ErrorContains(t, err, "open store "+path+": the file is damaged")
+		})
+	}
+	other := storePath(t)
+	db, err := bbolt.Open(other, 0o600, nil)
+	require.NoError(t, err)
+	require.NoError(t, db.Update(func(tx *bbolt.Tx) error { _, err := tx.CreateBucket([]byte("theirs")); return err }))
+	require.NoError(t, db.Close())
+	_, err = delivery.Open(other, delivery.StoreOptions{})
+	require.ErrorContains(t, err, `is no store of segment-blocks: it holds "theirs"`)
+	_, err = delivery.Open(filepath.Join(t.TempDir(), "no", "folder"), delivery.StoreOptions{})
+	require.ErrorIs(t, err, os.ErrNotExist)
+}
+
+func TestFullStoreRefuses(t *testing.T) {
+	r := newReceiver(t, func(int, []message) reply { return reply{status: 503} })
+	s := openStore(t, storePath(t), delivery.StoreOptions{MaxEvents: 2})
+	source := s.Source("prod", r.source())
+	mustStore(t, source, track(t, "u1", "A"))
+	batch := tracking.Call{Messages: []tracking.Message{track(t, "u1", "B"), track(t, "u1", "C")}}
+	report, err := source.Deliver(soon(t), nil, batch)
+	require.ErrorContains(t, err, "nothing was stored or sent: the store is full: it keeps 1 of 2 messages, dead letters included: ")
+	require.Equal(t, tracking.Unsent, report.Messages[1].Status)
+	var failed *tracking.Error
+	require.ErrorAs(t, err, &failed)
+	require.True(t, failed.Retryable())
+	mustStore(t, source, track(t, "u1", "B"))
+
+	small := openStore(t, storePath(t), delivery.StoreOptions{MaxBytes: 100})
+	_, err = small.Source("prod", r.source()).Deliver(soon(t), nil, one(track(t, "u1", "A")))
+	require.ErrorContains(t, err, "it keeps 0 of 100 bytes")
+}
+
+func TestCloseOfABusyStoreKeepsTheRest(t *testing.T) {
+	r := newReceiver(t, func(int, []message) reply { return reply{delay: 20 * time.Millisecond} })
+	path := storePath(t)
+	s := openStore(t, path, delivery.StoreOptions{Rate: 50})
+	source := s.Source("prod", r.source())
+	var stored atomic.Int64
+	var calls sync.WaitGroup
+	for i := range 16 {
+		calls.Go(func() {
+			for {
+				_, err := source.Deliver(soon(t), nil, one(track(t, fmt.Sprint("u", i), "A")))
+				var failed *tracking.Error
+				if errors.As(err, &failed) {
+					require.Equal(t, tracking.KindClosed, failed.Kind)
+					return
+				}
+				require.NoError(t, err)
+				stored.Add(1)
+			}
+		})
+	}
+	time.Sleep(50 * time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	left, err := s.Close(ctx)
+	require.NoError(t, err)
+	calls.Wait()
+	require.Positive(t, left)
+	require.EqualValues(t, stored.Load(), int64(left)+only(t, s).Delivered)
+	again := openStore(t, path, delivery.StoreOptions{})
+	require.Equal(t, left, only(t, again).Waiting)
+	again.Source("prod", r.source())
+	left, err = again.Close(soon(t))
+	require.NoError(t, err)
+	require.Zero(t, left)
+}
