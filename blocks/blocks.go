@@ -86,6 +86,7 @@ func deliver(ctx context.Context, call *runtime.Call, source tracking.Sender, me
 	}
 	call.Receipt.Credential = target.WriteKey.Fingerprint()
 	if call.DryRun {
+		target.Gzip = false // for a person to read
 		source = target
 	}
 	return source.Deliver(ctx, client(call), messages)

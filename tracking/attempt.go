@@ -45,6 +45,13 @@ func (c *Client) attempt(ctx context.Context, t *target, path string, body []byt
 		ctx, cancel = context.WithTimeoutCause(ctx, timeout, errAttemptTimeout)
 		defer cancel()
 	}
+	compressed := t.Gzip && len(body) >= gzipBytes
+	if compressed {
+		var err error
+		if body, err = c.compressor.compress(body); err != nil {
+			return nil, &localError{fmt.Errorf("compress the body: %w", err)}
+		}
+	}
 	// The answer is read here, up to a bound, rather than by resty, which would read all of it or fail.
 	req := c.http.R().SetContext(ctx).SetDoNotParseResponse(true).SetBody(bytes.NewReader(body))
 	req.SetDebug(false) // resty's debug log shows the Authorization header
@@ -52,6 +59,9 @@ func (c *Client) attempt(ctx context.Context, t *target, path string, body []byt
 	req.Header["Content-Type"] = jsonContent
 	req.Header["Accept"] = jsonContent // resty would find out the same by a regular expression
 	req.Header["User-Agent"] = c.userAgent
+	if compressed {
+		req.Header["Content-Encoding"] = gzipEncoding
+	}
 	if retries > 0 {
 		req.Header["X-Retry-Count"] = []string{strconv.Itoa(retries)}
 	}

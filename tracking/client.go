@@ -24,6 +24,7 @@ type Client struct {
 	oneByOne    bool
 	targets     targets
 	buffers     buffers
+	compressor  compressor
 	pauses      pauses
 }
 

@@ -24,6 +24,7 @@ type Source struct {
 	Region        string `koanf:"region"`
 	Endpoint      string `koanf:"endpoint"`
 	AllowInsecure bool   `koanf:"allowInsecure"`
+	Gzip          bool   `koanf:"gzip"`
 	Delivery      string `koanf:"delivery"`
 	Store         string `koanf:"store"`
 }
@@ -140,6 +141,7 @@ func (s *Settings) Tracking(source Source, key tracking.WriteKey) tracking.Sourc
 		Region:        tracking.Region(source.Region),
 		Endpoint:      source.Endpoint,
 		AllowInsecure: source.AllowInsecure,
+		Gzip:          source.Gzip,
 		Retry:         s.RetryPolicy(),
 	}
 }

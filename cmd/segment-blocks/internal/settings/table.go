@@ -65,6 +65,7 @@ func SourceTable() []Setting {
 		{"sources.NAME.region", "SEGMENT_REGION", "", Region, "", "us or eu: where Segment keeps the workspace's data; us is assumed, with a warning, where nothing is said"},
 		{"sources.NAME.endpoint", "SEGMENT_ENDPOINT", "", URL, "", "base URL of another receiver, in place of a region"},
 		{"sources.NAME.allowInsecure", "SEGMENT_ALLOW_INSECURE", "", Bool, false, "allow plain http to a host that is not this machine"},
+		{"sources.NAME.gzip", "SEGMENT_GZIP", "", Bool, false, "compress requests of 1 KiB and more, for a slow or metered network"},
 		{"sources.NAME.delivery", "SEGMENT_DELIVERY", "", Delivery, "", "how events leave: direct (assumed), coalesced (in shared requests) or durable (by way of the disk)"},
 		{"sources.NAME.store", "SEGMENT_STORE", "", Text, "", "the file of a durable source; by default NAME.store in ~/.local/state/segment-blocks"},
 	}
