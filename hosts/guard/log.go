@@ -7,6 +7,9 @@ import (
 	"time"
 )
 
+// RequestMessage is the message of the line that is logged for each request, for handlers that want to tell it from what goes wrong.
+const RequestMessage = "request"
+
 // logged writes a line for each request. Queries, headers and bodies may hold what a log must not, so they are not in it.
 func (g *Guard) logged(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -23,7 +26,7 @@ func (g *Guard) log(r *http.Request, rec *recorder, begin time.Time) {
 		level = slog.LevelWarn
 	}
 	remote, _, _ := strings.Cut(clientOf(r.RemoteAddr).String(), "/")
-	g.cfg.Logger.LogAttrs(r.Context(), level, "request",
+	g.cfg.Logger.LogAttrs(r.Context(), level, RequestMessage,
 		slog.String("requestId", RequestID(r.Context())), slog.String("method", r.Method), slog.String("path", clip(r.URL.Path)),
 		slog.Int("status", rec.status), slog.Int64("bytes", rec.bytes), slog.Duration("duration", time.Since(begin)),
 		slog.String("client", remote))

@@ -2,6 +2,7 @@ package guard
 
 import (
 	"container/list"
+	"fmt"
 	"net/http"
 	"net/netip"
 	"sync"
@@ -52,7 +53,7 @@ func (l *limiter) check(r *http.Request) *Problem {
 	}
 	return &Problem{
 		Status: http.StatusTooManyRequests, Code: "too_many_requests", Retryable: true, RetryAfter: wait,
-		Detail: "this client sends requests faster than it may; this one was not looked at",
+		Detail: fmt.Sprintf("this client sends more than the %g requests a second that it may; this one was not looked at", l.rate),
 	}
 }
 

@@ -25,6 +25,7 @@ type serveFlags struct {
 	hosts, origins             []string
 	drain                      time.Duration
 	quiet                      bool
+	rate                       float64
 	invocationIDs              bool
 	tls                        tlsFlags
 }
@@ -73,7 +74,8 @@ too; what is left stays in the store for the next start.`,
 	cmd.Flags().StringVar(&f.logFormat, "log", "text", "how requests are logged on stderr: text or json")
 	cmd.Flags().DurationVar(&f.drain, "drain", 30*time.Second, "how long requests under way may take after an interrupt")
 	cmd.Flags().BoolVar(&f.invocationIDs, "mcp-invocation-id", false, "give each MCP tool the input invocationId, for clients that cannot set _meta, such as the MCP block of AACFlow and Sim; not for models")
-	cmd.Flags().BoolVar(&f.quiet, "quiet", false, "log no requests")
+	cmd.Flags().Float64Var(&f.rate, "client-rate", guard.DefaultRate, "how many requests a second one client may make, twice as many at once; 0 for no limit")
+	cmd.Flags().BoolVar(&f.quiet, "quiet", false, "log no requests; what goes wrong is logged all the same")
 	f.tls.add(cmd)
 	_ = cmd.RegisterFlagCompletionFunc("log", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
 	addSource(p, cmd)
@@ -94,9 +96,19 @@ too; what is left stays in the store for the next start.`,
 		if err != nil {
 			return err
 		}
+		requests := traces.LogHandler(logger.Handler())
+		if f.quiet {
+			requests = withoutRequests{requests}
+		}
+		switch {
+		case f.rate < 0:
+			return usage("--client-rate must not be negative: %g", f.rate)
+		case f.rate == 0:
+			f.rate = -1 // none at all
+		}
 		g, err := guard.New(guard.Config{
-			Tokens: tokens, ClientCertificates: f.tls.clientCA != "", Hosts: f.hosts, Origins: f.origins,
-			Logger: slog.New(traces.LogHandler(logger.Handler())), Open: []string{"/healthz", "/readyz"},
+			Tokens: tokens, ClientCertificates: f.tls.clientCA != "", Hosts: f.hosts, Origins: f.origins, Rate: f.rate,
+			Logger: slog.New(requests), Open: []string{"/healthz", "/readyz"},
 		})
 		if err != nil {
 			return usage("%w", err)
@@ -229,12 +241,28 @@ func (p *Program) logger(f serveFlags) (*slog.Logger, error) {
 	switch {
 	case f.logFormat != "text" && f.logFormat != "json":
 		return nil, usage("log must be text or json: %q", f.logFormat)
-	case f.quiet:
-		return slog.New(slog.DiscardHandler), nil
 	case f.logFormat == "json":
 		return slog.New(slog.NewJSONHandler(p.stderr, nil)), nil
 	}
 	return slog.New(slog.NewTextHandler(p.stderr, nil)), nil
+}
+
+// withoutRequests logs everything but requests: what is wrong is worth a line in any case.
+type withoutRequests struct{ slog.Handler }
+
+func (h withoutRequests) Handle(ctx context.Context, record slog.Record) error {
+	if record.Message == guard.RequestMessage {
+		return nil
+	}
+	return h.Handler.Handle(ctx, record)
+}
+
+func (h withoutRequests) WithAttrs(attributes []slog.Attr) slog.Handler {
+	return withoutRequests{h.Handler.WithAttrs(attributes)}
+}
+
+func (h withoutRequests) WithGroup(name string) slog.Handler {
+	return withoutRequests{h.Handler.WithGroup(name)}
 }
 
 // tokens reads the tokens that clients may send: several where one is being replaced, separated by commas or lines.
