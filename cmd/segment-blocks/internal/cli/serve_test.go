@@ -11,7 +11,7 @@ import (
 
 func get(t *testing.T, url string) (int, string) {
 	t.Helper()
-	res, err := http.Get(url) //nolint:gosec,noctx // its own server
+	res, err := http.Get(url) //nolint:gosec // its own server
 	require.NoError(t, err)
 	defer res.Body.Close()
 	body, err := io.ReadAll(res.Body)
@@ -47,7 +47,7 @@ func TestClientRate(t *testing.T) {
 func TestQuietLogsWhatGoesWrong(t *testing.T) {
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1") // OpenTelemetry asks the process
 	s := startServing(t, nil, "--quiet", "--drain", "3s")
-	res, err := http.Post(s.url+"/v1/blocks/segment_alias/invoke", "application/json", strings.NewReader(`{"input":{"userId":"u-42","previousId":"u-41"}}`)) //nolint:gosec,noctx // its own server
+	res, err := http.Post(s.url+"/v1/blocks/segment_alias/invoke", "application/json", strings.NewReader(`{"input":{"userId":"u-42","previousId":"u-41"}}`)) //nolint:gosec // its own server
 	require.NoError(t, err)
 	require.NoError(t, res.Body.Close())
 	require.Equal(t, http.StatusOK, res.StatusCode)
