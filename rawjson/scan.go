@@ -40,6 +40,13 @@ func (s *Scanner) Pos() int { return s.pos }
 
 // Peek moves past white space and returns the byte that the next value begins with, 0 at the end.
 func (s *Scanner) Peek() byte {
+	if s.pos < len(s.data) && s.data[s.pos] > ' ' {
+		return s.data[s.pos]
+	}
+	return s.pastSpace()
+}
+
+func (s *Scanner) pastSpace() byte {
 	for s.pos < len(s.data) {
 		switch c := s.data[s.pos]; c {
 		case ' ', '\t', '\r', '\n':
@@ -266,15 +273,22 @@ func (s *Scanner) skipArray() bool {
 	if !s.Enter() {
 		return false
 	}
-	for first := true; ; first = false {
-		more, ok := s.More(']', first)
-		if !ok || !more {
-			return ok
-		}
-		if !s.Skip() {
+	if s.Peek() == ']' {
+		s.leave()
+		return true
+	}
+	for s.Skip() {
+		switch s.Peek() {
+		case ',':
+			s.pos++
+		case ']':
+			s.leave()
+			return true
+		default:
 			return false
 		}
 	}
+	return false
 }
 
 func (s *Scanner) skipObject() bool {
@@ -282,25 +296,37 @@ func (s *Scanner) skipObject() bool {
 	if !s.Enter() {
 		return false
 	}
+	if s.Peek() == '}' {
+		s.leave()
+		return true
+	}
 	var names Names
-	unsure := false
-	for first := true; ; first = false {
-		more, ok := s.More('}', first)
-		if !ok {
-			return false
-		}
-		if !more {
-			return !unsure || s.reread(s.data[start:s.pos])
-		}
+	distinct := true
+	for {
 		name, plain, ok := s.Name()
 		if !ok {
 			return false
 		}
-		unsure = unsure || !plain || !names.Add(name)
+		distinct = distinct && plain && names.Add(name)
 		if !s.Skip() {
 			return false
 		}
+		switch s.Peek() {
+		case ',':
+			s.pos++
+		case '}':
+			s.leave()
+			return distinct || s.reread(s.data[start:s.pos])
+		default:
+			return false
+		}
 	}
+}
+
+// leave moves past the byte that closes an object or array.
+func (s *Scanner) leave() {
+	s.pos++
+	s.depth++
 }
 
 // reread checks an object whose names were not easily told apart. That is rare and costs little, unless such objects lie within one
@@ -377,9 +403,12 @@ func (n *Names) Add(name []byte) bool {
 func hash(name []byte) uint64 {
 	const odd = 0x9e3779b97f4a7c15
 	var first, last uint64
-	if n := len(name); n >= 8 {
+	switch n := len(name); {
+	case n >= 8:
 		first, last = binary.LittleEndian.Uint64(name), binary.LittleEndian.Uint64(name[n-8:])
-	} else {
+	case cap(name) >= 8: // what follows the name in the document is masked out
+		first = binary.LittleEndian.Uint64(name[:8]) & (1<<(8*n) - 1)
+	default:
 		for i, c := range name {
 			first |= uint64(c) << (8 * i)
 		}
