@@ -2,7 +2,7 @@
 FUZZTIME ?= 20s
 BINARY := bin/segment-blocks
 
-.PHONY: help build test lint generate fuzz bench clients release ci clean
+.PHONY: help build test lint generate fuzz bench ratios clients release ci clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,10 @@ fuzz: ## run each fuzz target for FUZZTIME (20s)
 
 bench: ## run the benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
+
+ratios: ## measure against other ways to do the same: docs/performance.md
+	cd bench/node && npm ci --silent --no-audit --no-fund
+	cd bench && go run .
 
 clients: ## prove emulator and hosts with the clients of others (needs node, npm and chromium)
 	cd emulator/clients && npm ci --silent && go test -count=1 ./...

@@ -5,18 +5,24 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"errors"
+	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"testing/iotest"
+	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
 func TestMain(m *testing.M) {
 	// The sink is this program, which is the test here.
-	if runAsSink() {
+	if runAsSink() || runAsChild() {
 		return
 	}
 	m.Run()
@@ -118,11 +124,12 @@ func TestRun(t *testing.T) {
 		t.Skip("takes seconds")
 	}
 	var out bytes.Buffer
-	require.NoError(t, run(t.Context(), []string{"-quick", "-json", "-rounds", "1", "-node", "nowhere", "-only", "^(validation/map$|call/16|batch|scale)"}, &out))
-	var sent, skips int
+	require.NoError(t, run(t.Context(), []string{"-quick", "-json", "-rounds", "1", "-node", "nowhere", "-only", "^(validation/map$|call/16|batch|delivery/(coalesced/256|durable)|import/rate$|scale)"}, &out))
+	var sent, stored, skips int
 	for line := range strings.Lines(out.String()) {
 		var object struct {
-			Delivery *delivery
+			Delivery *receipts
+			Stored   *storage
 			Skipped  any
 			Summary  map[string]int
 		}
@@ -131,12 +138,68 @@ func TestRun(t *testing.T) {
 			require.Equal(t, d.Sent, d.Counted, d.Contender)
 			sent += d.Sent
 		}
+		if k := object.Stored; k != nil {
+			require.Equal(t, k.Acknowledged, k.Waiting, k.Contender)
+			stored += k.Waiting
+		}
 		if object.Skipped != nil {
 			skips++
 		}
 	}
-	require.Equal(t, 1, skips, "the client for Node is nowhere")
+	require.Equal(t, 2, skips, "the client for Node is nowhere, and imports take too long")
+	require.Greater(t, stored, 10_000)
 	require.Greater(t, sent, 100_000)
+}
+
+func TestSlowness(t *testing.T) {
+	require.Equal(t, 20*time.Millisecond, slowness(slow(20*time.Millisecond)+"/v1/track"))
+	require.Zero(t, slowness("/v1/track"))
+	require.Zero(t, slowness("/after/never/v1/track"))
+}
+
+// What is appended is in the file when it is acknowledged, each line whole.
+func TestLogFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	l, err := newLogFile(path)
+	require.NoError(t, err)
+	var group sync.WaitGroup
+	for i := range 100 {
+		group.Go(func() {
+			line := fmt.Sprintf("line %03d", i)
+			assert.NoError(t, l.append([]byte(line)))
+			data, err := os.ReadFile(path)
+			assert.NoError(t, err)
+			assert.Contains(t, strings.Split(string(data), "\n"), line)
+		})
+	}
+	group.Wait()
+	require.NoError(t, l.close())
+	data, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, 100, bytes.Count(data, []byte("\n")))
+}
+
+// The file that is imported has one marker a line: that is what is counted.
+func TestLines(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "events.ndjson")
+	require.NoError(t, writeLines(path, batchKinds+7))
+	data, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, batchKinds+7, bytes.Count(data, []byte("\n")))
+	require.Equal(t, batchKinds+7, bytes.Count(data, []byte{marker}))
+}
+
+func TestChild(t *testing.T) {
+	self, err := os.Executable()
+	require.NoError(t, err)
+	report := filepath.Join(t.TempDir(), "report.json")
+	require.NoError(t, runCommand(report, self, []string{"-test.list=^$"}))
+	var took childReport
+	data, err := os.ReadFile(report)
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(data, &took))
+	require.Positive(t, took.Seconds)
+	require.Error(t, runCommand(report, self+".nowhere", nil))
 }
 
 func TestArguments(t *testing.T) {

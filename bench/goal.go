@@ -29,6 +29,7 @@ const (
 	fraction              // 1/18.2
 	percent               // 41 %
 	count                 // 0
+	exact                 // 0.998 ×
 )
 
 func atMost(bound float64, s style) goal  { return goal{bound, mostGoal, s} }
@@ -72,6 +73,8 @@ func (s style) write(v float64) string {
 		return fmt.Sprintf("%.0f %%", 100*v)
 	case count:
 		return digits(v)
+	case exact:
+		return fmt.Sprintf("%.3f ×", v)
 	}
 	return digits(v) + " ×"
 }

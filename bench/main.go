@@ -20,7 +20,7 @@ import (
 )
 
 func main() {
-	if runAsSink() {
+	if runAsSink() || runAsChild() {
 		return
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)

@@ -16,27 +16,27 @@ func oneCall(set settings) []group {
 	for _, c := range []struct {
 		name    string
 		callers int
-		slow    string
+		delay   time.Duration
 		most    float64
 		slice   time.Duration
 		rounds  int
 	}{
-		{"call/1", 1, "", 1.30, 100 * time.Millisecond, 41},
-		{"call/16", 16, "", 1.35, 150 * time.Millisecond, 31},
-		{"call/256", 256, "", 1.25, 400 * time.Millisecond, 21},
-		{"call/1/2ms", 1, slowPath, 1.05, 200 * time.Millisecond, 25},
+		{"call/1", 1, 0, 1.30, 100 * time.Millisecond, 41},
+		{"call/16", 16, 0, 1.35, 150 * time.Millisecond, 31},
+		{"call/256", 256, 0, 1.25, 400 * time.Millisecond, 21},
+		{"call/1/2ms", 1, 2 * time.Millisecond, 1.05, 200 * time.Millisecond, 25},
 	} {
 		if set.quick {
 			c.slice /= 4
 		}
-		upstream := "the sink"
-		if c.slow != "" {
-			upstream = fmt.Sprintf("the sink, which takes %s to answer", slowness)
+		upstream, path := "the sink", ""
+		if c.delay > 0 {
+			upstream, path = fmt.Sprintf("the sink, which takes %s to answer", c.delay), slow(c.delay)
 		}
 		mine, bare := c.name+" Invoke", c.name+" net/http"
 		groups = append(groups, group{
 			name: c.name, rounds: c.rounds,
-			contenders: []contender{invoking(mine, c.slow, c.callers, c.slice), posting(bare, c.slow, c.callers, c.slice)},
+			contenders: []contender{invoking(mine, path, c.callers, c.slice), posting(bare, path, c.callers, c.slice)},
 			lines: []line{{
 				name: c.name, goal: atMost(c.most, times), unit: "µs (median)", ours: mine, theirs: []string{bare},
 				against: fmt.Sprintf("bare net/http posting the same bytes to %s, callers: %d", upstream, c.callers),
@@ -55,7 +55,7 @@ func invoking(name, path string, callers int, slice time.Duration) contender {
 		input := runtime.JSON(orderEvent())
 		return runner{
 			run: func(ctx context.Context) (sample, error) {
-				took, err := drive(ctx, callers, slice, func(ctx context.Context) error {
+				took, err := drive(ctx, callers, slice, func(ctx context.Context, _ int) error {
 					_, err := rt.Invoke(ctx, "segment_track", input)
 					return err
 				})
@@ -75,7 +75,7 @@ func posting(name, path string, callers int, slice time.Duration) contender {
 		client := newBare(b.sink.url + path)
 		return runner{
 			run: func(ctx context.Context) (sample, error) {
-				took, err := drive(ctx, callers, slice, func(ctx context.Context) error { return client.post(ctx, requests[0]) })
+				took, err := drive(ctx, callers, slice, func(ctx context.Context, _ int) error { return client.post(ctx, requests[0]) })
 				return sample{value: took.micros(0.5), sent: len(took), distinct: 1}, err
 			},
 			close: client.client.CloseIdleConnections,
@@ -95,7 +95,7 @@ func (l latencies) micros(share float64) float64 {
 }
 
 // drive makes calls for a time from so many callers, each of which makes the next when one is done.
-func drive(ctx context.Context, callers int, d time.Duration, call func(context.Context) error) (latencies, error) {
+func drive(ctx context.Context, callers int, d time.Duration, call func(ctx context.Context, caller int) error) (latencies, error) {
 	took := make([]latencies, callers)
 	errs := make([]error, callers)
 	end := time.Now().Add(d)
@@ -104,7 +104,7 @@ func drive(ctx context.Context, callers int, d time.Duration, call func(context.
 		group.Go(func() {
 			own := make(latencies, 0, 1024)
 			for begin := time.Now(); begin.Before(end); {
-				if errs[i] = call(ctx); errs[i] != nil {
+				if errs[i] = call(ctx, i); errs[i] != nil {
 					break
 				}
 				now := time.Now()

@@ -20,11 +20,20 @@ const writeKey = "0123456789abcdefghijklmnopqrstuv"
 
 // newRuntime returns a runtime as a program would have it, that sends to an endpoint.
 func newRuntime(endpoint string, options ...runtime.Option) (*runtime.Runtime, error) {
+	return newRuntimeOf(sourceOf(endpoint), options...)
+}
+
+func sourceOf(endpoint string) tracking.Source {
+	return tracking.Source{WriteKey: writeKey, Endpoint: endpoint}
+}
+
+// newRuntimeOf returns one whose messages leave through a sender.
+func newRuntimeOf(sender tracking.Sender, options ...runtime.Option) (*runtime.Runtime, error) {
 	reg := registry.New()
 	if err := blocks.Register(reg); err != nil {
 		return nil, err
 	}
-	return runtime.New(reg, append(options, runtime.Source("bench", tracking.Source{WriteKey: writeKey, Endpoint: endpoint}))...)
+	return runtime.New(reg, append(options, runtime.Source("bench", sender))...)
 }
 
 // closed is what ends a runtime that has nothing under way.

@@ -14,11 +14,12 @@ type report struct {
 	asJSON bool
 
 	met, missed, skipped int
-	sent                 []*delivery // since the last deliveries
+	sent                 []*receipts // since the last deliveries
+	stored               []*storage
 }
 
-// delivery is what a contender has sent in all its runs.
-type delivery struct {
+// receipts are what a contender has sent in all its runs.
+type receipts struct {
 	Contender string `json:"contender"`
 	Sent      int    `json:"sent"`
 	Counted   int    `json:"counted"`
@@ -27,6 +28,13 @@ type delivery struct {
 	Distinct int `json:"distinctIds"`
 	Requests int `json:"requests"`
 	Bytes    int `json:"bytes"`
+}
+
+// storage is what has been acknowledged to a contender by a store, in all its runs, and what was found in the file.
+type storage struct {
+	Contender    string `json:"contender"`
+	Acknowledged int    `json:"acknowledged"`
+	Waiting      int    `json:"waiting"`
 }
 
 func (r *report) print(format string, args ...any) {
@@ -127,10 +135,10 @@ func (r *report) skip(l line, why string) {
 }
 
 func (r *report) delivered(name string, s sample, got counts, verified bool) {
-	i := slices.IndexFunc(r.sent, func(d *delivery) bool { return d.Contender == name })
+	i := slices.IndexFunc(r.sent, func(d *receipts) bool { return d.Contender == name })
 	if i < 0 {
 		i = len(r.sent)
-		r.sent = append(r.sent, &delivery{Contender: name})
+		r.sent = append(r.sent, &receipts{Contender: name})
 	}
 	d := r.sent[i]
 	d.Sent, d.Counted = d.Sent+s.sent, d.Counted+got.Events
@@ -140,7 +148,20 @@ func (r *report) delivered(name string, s sample, got counts, verified bool) {
 	}
 }
 
-// deliveries prints what has been sent since it was last called.
+func (r *report) kept(name string, s sample) {
+	if s.kept == 0 {
+		return
+	}
+	i := slices.IndexFunc(r.stored, func(k *storage) bool { return k.Contender == name })
+	if i < 0 {
+		i = len(r.stored)
+		r.stored = append(r.stored, &storage{Contender: name})
+	}
+	r.stored[i].Acknowledged += s.kept
+	r.stored[i].Waiting += s.waiting
+}
+
+// deliveries prints what has been sent and stored since it was last called.
 func (r *report) deliveries() {
 	for _, d := range r.sent {
 		if r.asJSON {
@@ -154,7 +175,14 @@ func (r *report) deliveries() {
 		}
 		r.print("\n")
 	}
-	r.sent = nil
+	for _, k := range r.stored {
+		if r.asJSON {
+			r.object("stored", k)
+			continue
+		}
+		r.print("    stored     %-22s %s of %s acknowledged events are in the file\n", k.Contender, grouped(k.Waiting), grouped(k.Acknowledged))
+	}
+	r.sent, r.stored = nil, nil
 }
 
 func (r *report) summary() {

@@ -33,6 +33,12 @@ func (b *bench) measure(ctx context.Context, g group) error {
 	if err != nil {
 		return err
 	}
+	if !slices.ContainsFunc(g.lines, func(l line) bool { return reasonToSkip(l, why) == "" }) {
+		for _, l := range g.lines {
+			b.report.skip(l, reasonToSkip(l, why))
+		}
+		return nil
+	}
 	samples := map[string][]sample{}
 	for round := -1; round < b.roundsOf(g); round++ { // the first only warms up, and has every messageId looked at
 		for i := range g.contenders {
@@ -107,14 +113,22 @@ func (b *bench) once(ctx context.Context, name string, r runner, verify bool) (s
 			return s, fmt.Errorf("prepare: %w", err)
 		}
 	}
+	verify = verify && !r.many
 	if err := b.sink.reset(ctx, verify); err != nil {
 		return s, err
 	}
 	runtime.GC()
 	// What is measured gets a context that nobody can cancel: watching one has a price, and it is not what is compared.
 	pprof.Do(context.WithoutCancel(ctx), pprof.Labels("contender", name), func(ctx context.Context) { s, err = r.run(ctx) })
-	if err != nil || s.sent == 0 {
+	if err != nil {
 		return s, err
+	}
+	if s.kept != s.waiting {
+		b.miscounts = append(b.miscounts, fmt.Errorf("%s had %s events acknowledged, %s wait in the store", name, grouped(s.kept), grouped(s.waiting)))
+	}
+	b.report.kept(name, s)
+	if s.sent == 0 {
+		return s, nil
 	}
 	got, err := b.sink.counts(ctx)
 	if err != nil {
@@ -151,8 +165,8 @@ func resultOf(l line, samples map[string][]sample) result {
 	var ratios, theirs, ours, cpu []float64
 	for i := range rounds {
 		our := samples[l.ours][i]
-		ours, cpu = append(ours, our.value), append(cpu, our.cpu)
-		ratio := our.value
+		ratio := l.value(our)
+		ours, cpu = append(ours, ratio), append(cpu, our.cpu)
 		if len(l.theirs) > 0 {
 			best := l.best(samples, i)
 			theirs = append(theirs, best)
@@ -171,7 +185,7 @@ func resultOf(l line, samples map[string][]sample) result {
 func (l line) best(samples map[string][]sample, round int) float64 {
 	var values []float64
 	for _, name := range l.theirs {
-		values = append(values, samples[name][round].value)
+		values = append(values, l.value(samples[name][round]))
 	}
 	if l.more {
 		return slices.Max(values)

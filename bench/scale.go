@@ -143,7 +143,7 @@ func (b *bench) scaleCallers(ctx context.Context, callers int) (callersRow, erro
 	r := runner{run: func(ctx context.Context) (sample, error) {
 		begin := time.Now()
 		var err error
-		took, err = drive(ctx, callers, slice, func(ctx context.Context) error {
+		took, err = drive(ctx, callers, slice, func(ctx context.Context, _ int) error {
 			_, err := rt.Invoke(ctx, "segment_track", input)
 			return err
 		})

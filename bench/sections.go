@@ -9,7 +9,7 @@ import (
 // groups, and a line here.
 func sections(set settings) []group {
 	var all []group
-	for _, section := range []func(settings) []group{validation, oneCall, batch, scale} {
+	for _, section := range []func(settings) []group{validation, oneCall, batch, deliveryModes, imports, scale} {
 		all = append(all, section(set)...)
 	}
 	return all
@@ -39,6 +39,8 @@ type runner struct {
 	prepare func() error // before each run, not timed; may be nil
 	run     func(ctx context.Context) (sample, error)
 	close   func() // may be nil
+	// many tells that it sends more messageIds than the sink should keep, so they are never looked at.
+	many bool
 }
 
 // sample is what one run has measured.
@@ -48,6 +50,10 @@ type sample struct {
 	sent  int     // events that the sink must have counted by now; 0 where nothing is sent
 	// distinct is how many different messageIds they have. 0: as many as events.
 	distinct int
+	// p99 is the latency that all but one of a hundred calls kept, in microseconds, where it is of interest.
+	p99 float64
+	// kept events have been acknowledged by a store, and waiting are in it.
+	kept, waiting int
 }
 
 // skipped is why a contender cannot run here.
@@ -60,6 +66,8 @@ type line struct {
 	name string
 	goal goal
 	unit string // of the values of its contenders
+	// of is what of a sample counts. nil: its value.
+	of   func(sample) float64
 	ours string
 	// theirs are what ours is compared with: the best of them in each round. None: the value of ours is itself what counts.
 	theirs []string
@@ -67,6 +75,14 @@ type line struct {
 	more bool
 	// against says in words what theirs are.
 	against string
+}
+
+// value is what of a sample counts for the line.
+func (l line) value(s sample) float64 {
+	if l.of == nil {
+		return s.value
+	}
+	return l.of(s)
 }
 
 // wanted returns the groups with those of their lines that match, and only the contenders that these need.

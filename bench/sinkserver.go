@@ -17,11 +17,22 @@ import (
 // sinkArgument makes the program a sink.
 const sinkArgument = "sink"
 
-// slowPath is the prefix of requests that are answered after slowness.
-const (
-	slowPath = "/slow"
-	slowness = 2 * time.Millisecond
-)
+// slowPath is what the paths of requests begin with that are answered after a time.
+const slowPath = "/after/"
+
+// slow returns such a beginning.
+func slow(d time.Duration) string { return slowPath + d.String() }
+
+// slowness is how long to wait with the answer to a request.
+func slowness(path string) time.Duration {
+	rest, ok := strings.CutPrefix(path, slowPath)
+	if !ok {
+		return 0
+	}
+	said, _, _ := strings.Cut(rest, "/")
+	d, _ := time.ParseDuration(said) // 0 of what is none
+	return d
+}
 
 // marker stands once in every event that is sent here, in its order id, and nowhere else. One byte can be counted faster than anything
 // else, so that the sink is not what is measured.
@@ -100,8 +111,8 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	if strings.HasPrefix(req.URL.Path, slowPath) {
-		time.Sleep(slowness)
+	if d := slowness(req.URL.Path); d > 0 {
+		time.Sleep(d)
 	}
 	w.Header()["Content-Type"] = []string{"application/json"}
 	_, _ = io.WriteString(w, `{"success":true}`)

@@ -163,8 +163,7 @@ func blockSchema() (*schemas.Schema, error) {
 	return nil, errors.New("there is no manifest of segment_track")
 }
 
-// typedSchema says in addition what each property must be, as a tracking plan would. It bounds whole numbers only: a bound on one that
-// may have a fraction makes AcceptsMap leave the event to jsonschema.
+// typedSchema says in addition what each property must be, as a tracking plan would: its type, and of amounts between what they are.
 func typedSchema() (*schemas.Schema, error) {
 	s, err := schemas.Compile("typed.json", []byte(`{
 		"type": "object", "additionalProperties": false, "required": ["event", "userId", "properties"],
@@ -185,8 +184,8 @@ func typedSchema() (*schemas.Schema, error) {
 				"type": "object", "required": ["order_id", "total", "currency", "products"],
 				"properties": {
 					"order_id": {"type": "string", "minLength": 1}, "affiliation": {"type": "string"},
-					"total": {"type": "number"}, "subtotal": {"type": "number"}, "revenue": {"type": "number"},
-					"shipping": {"type": "number"}, "tax": {"type": "number"}, "discount": {"type": "number"},
+					"total": {"type": "number", "minimum": 0, "maximum": 99999.99}, "subtotal": {"type": "number", "minimum": 0, "maximum": 99999.99}, "revenue": {"type": "number", "minimum": 0, "maximum": 99999.99},
+					"shipping": {"type": "number", "minimum": 0, "maximum": 99999.99}, "tax": {"type": "number", "minimum": 0, "maximum": 99999.99}, "discount": {"type": "number", "minimum": 0, "maximum": 99999.99},
 					"coupon": {"type": "string"}, "currency": {"enum": ["EUR", "GBP", "USD"]}, "first_order": {"type": "boolean"},
 					"products": {
 						"type": "array", "minItems": 1,
@@ -194,7 +193,7 @@ func typedSchema() (*schemas.Schema, error) {
 							"type": "object", "required": ["product_id", "price", "quantity"],
 							"properties": {
 								"product_id": {"type": "string"}, "sku": {"type": "string"}, "name": {"type": "string", "maxLength": 200},
-								"price": {"type": "number"}, "quantity": {"type": "integer", "minimum": 1},
+								"price": {"type": "number", "minimum": 0.01, "maximum": 99999.99}, "quantity": {"type": "integer", "minimum": 1},
 								"category": {"type": "string"}
 							}
 						}
