@@ -18,10 +18,24 @@ const Size = len(layout)
 
 // Format writes t as UTC with milliseconds and Z. It is always [Size] bytes long for the years 1 to 9999, and drops what is
 // finer than a millisecond.
-func Format(t time.Time) string { return t.UTC().Format(layout) }
+func Format(t time.Time) string { return string(Append(make([]byte, 0, 2*Size), t)) }
 
 // Append appends what [Format] returns.
-func Append(dst []byte, t time.Time) []byte { return t.UTC().AppendFormat(dst, layout) }
+func Append(dst []byte, t time.Time) []byte {
+	t = t.UTC()
+	year, month, day := t.Date()
+	if year < 0 || year > 9999 {
+		return t.AppendFormat(dst, layout)
+	}
+	hour, minute, second := t.Clock()
+	ms := t.Nanosecond() / 1e6
+	digit := func(n int) byte { return byte('0' + n%10) }
+	return append(
+		dst,
+		digit(year/1000), digit(year/100), digit(year/10), digit(year), '-', digit(int(month)/10), digit(int(month)), '-', digit(day/10), digit(day), 'T',
+		digit(hour/10), digit(hour), ':', digit(minute/10), digit(minute), ':', digit(second/10), digit(second), '.', digit(ms/100), digit(ms/10), digit(ms), 'Z',
+	)
+}
 
 // IsFormatted reports whether text is what [Format] returns for some time, so that there is nothing to do about it.
 func IsFormatted[T ~string | ~[]byte](text T) bool {

@@ -65,6 +65,7 @@ func TestTimesRoundTrip(t *testing.T) {
 		in := time.UnixMilli(ms)
 		text := isotime.Format(in)
 		require.Len(rt, text, 24)
+		require.Equal(rt, in.UTC().Format("2006-01-02T15:04:05.000Z"), text)
 		out, err := isotime.Parse(text)
 		require.NoError(rt, err)
 		require.True(rt, in.Equal(out))
