@@ -174,8 +174,7 @@ func (d *delivery) body(messages chunk) []byte {
 
 // stamp writes the time of an attempt into a body.
 func stamp(body []byte, now time.Time) {
-	var scratch [2 * isotime.Size]byte // formatting writes more digits than it keeps, so not into the body itself
-	copy(body[sentAtOffset:sentAtOffset+isotime.Size], isotime.Append(scratch[:0], now))
+	isotime.Append(body[sentAtOffset:sentAtOffset:sentAtOffset+isotime.Size], now)
 }
 
 // next returns the body for another attempt. The transport may still be reading the one before, so that is not touched.

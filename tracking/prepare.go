@@ -40,7 +40,8 @@ type preparer struct {
 	endpoint     string
 	key          WriteKey
 	maker        idMaker
-	now          json.RawMessage // a JSON string
+	at           time.Time
+	now          json.RawMessage // at as a JSON string, once it is needed
 	library      json.RawMessage
 	context      json.RawMessage // laid under each message's own; nil when there is none
 	bareContext  json.RawMessage // what a message without a context gets: context with the library in it
@@ -65,7 +66,7 @@ func (c *Client) preparer(t *target, invocationID string, at time.Time) *prepare
 	p := &preparer{
 		opening:  itemOpening,
 		endpoint: t.base, key: t.WriteKey, maker: idMaker{key: t.WriteKey, invocationID: invocationID}, index: -1, library: c.library,
-		now: quoted(at), bareContext: c.bareContext, lend: allocate,
+		at: at, bareContext: c.bareContext, lend: allocate,
 	}
 	if t.Endpoint == "" && !looksLikeSegments(t.WriteKey) {
 		p.warn("", WarnWriteKeyForm, "the write key does not look like one of Segment's, which have 32 letters and digits; Segment accepts and drops what comes with an unknown key")
@@ -79,9 +80,13 @@ const (
 	aloneOpening = sentAtMember + `"type":"`
 )
 
-func quoted(t time.Time) json.RawMessage {
-	text := append(make([]byte, 0, 2*isotime.Size), '"') // formatting writes more digits than it keeps
-	return append(isotime.Append(text, t), '"')
+// time is when it happened, for messages that do not say.
+func (p *preparer) time() json.RawMessage {
+	if p.now == nil {
+		text := append(make([]byte, 0, isotime.Size+2), '"')
+		p.now = append(isotime.Append(text, p.at), '"')
+	}
+	return p.now
 }
 
 // allocate is for messages that are kept, or few.

@@ -149,7 +149,7 @@ func (w *writer) complete() {
 	// Segment corrects it for the sender's clock by timestamp = receivedAt - (sentAt - timestamp), which is why sentAt
 	// must be the time of the attempt.
 	if !w.timeSeen {
-		w.add("timestamp", w.now)
+		w.add("timestamp", w.time())
 	}
 	w.has.missing(w.typ, func(pointer, code, text string) { w.refuse(pointer, code, text, nil) })
 	if w.consent {
