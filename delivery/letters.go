@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -80,7 +82,8 @@ func (s *Store) letters(source string, bucket []byte, read func(l *Letter, value
 }
 
 // Retry puts dead letters of a source behind those that wait, as if they had just been stored: those with the ids, or all where none is given. Messages
-// of the same person that came after have gone before them. It returns how many there were.
+// of the same person that came after have gone before them. It returns how many there were. Where an id is not that of a dead letter, nothing
+// is changed, and the error names it.
 func (s *Store) Retry(source string, ids ...uint64) (int, error) {
 	did, err := s.withDead(source, ids, func(b *bbolt.Bucket, key, value []byte) (change, error) {
 		_, _, message := readDead(value[stampBytes:])
@@ -98,7 +101,8 @@ func (s *Store) Retry(source string, ids ...uint64) (int, error) {
 	return -did.dead, err
 }
 
-// Drop deletes dead letters of a source: those with the ids, or all where none is given. It returns how many there were.
+// Drop deletes dead letters of a source: those with the ids, or all where none is given. It returns how many there were. Where
+// an id is not that of a dead letter, nothing is changed, and the error names it.
 func (s *Store) Drop(source string, ids ...uint64) (int, error) {
 	did, err := s.withDead(source, ids, func(b *bbolt.Bucket, key, _ []byte) (change, error) {
 		return change{}, b.Bucket(deadBucket).Delete(key)
@@ -112,14 +116,21 @@ func (s *Store) withDead(source string, ids []uint64, do func(b *bbolt.Bucket, k
 	stored := s.sources[source]
 	s.mu.Unlock()
 	if stored == nil {
-		return change{}, nil
+		return change{}, noSuchLetters(source, ids)
 	}
+	var missing []uint64
 	did, err := s.perform(stored, func(b *bbolt.Bucket) (did change) {
 		var keys [][]byte
+		dead := b.Bucket(deadBucket)
 		for _, id := range ids {
+			if dead.Get(keyOf(id)) == nil {
+				missing = append(missing, id)
+			}
 			keys = append(keys, keyOf(id))
 		}
-		dead := b.Bucket(deadBucket)
+		if len(missing) > 0 {
+			return did // others may be written in the same transaction, so this is not its failure
+		}
 		if len(ids) == 0 {
 			for key := range all(dead) {
 				keys = append(keys, slices.Clone(key))
@@ -145,7 +156,19 @@ func (s *Store) withDead(source string, ids []uint64, do func(b *bbolt.Bucket, k
 	if err != nil {
 		return change{}, fmt.Errorf("write store %s: %w", s.path, err)
 	}
-	return did, nil
+	return did, noSuchLetters(source, missing)
+}
+
+// noSuchLetters is the error for ids that no dead letter has, nil for none.
+func noSuchLetters(source string, ids []uint64) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	texts := make([]string, len(ids))
+	for i, id := range ids {
+		texts[i] = strconv.FormatUint(id, 10)
+	}
+	return fmt.Errorf("source %q has no dead letters with these ids, and nothing was changed: %s", source, strings.Join(texts, ", "))
 }
 
 func all(b *bbolt.Bucket) iter.Seq2[[]byte, []byte] {

@@ -119,8 +119,12 @@ var (
 // ErrInUse is in the error of [Open] when another process, or this one, has the file open.
 var ErrInUse = errors.New("it is in use by another process")
 
+// ErrDamaged is in the error of [Open] when the file cannot be read as a store: it is damaged, or something else. It is left as it is.
+var ErrDamaged = errors.New("the file is damaged, or no store of segment-blocks")
+
 // Open opens a store, and makes the file, readable by its owner only, where there is none; the folder must be there. It reads the file through once, to
-// find damage and to count. Sources are added with [Store.Source]. Close it when no more calls come.
+// find damage and to count; one that is no store is not touched. A file of 0 bytes, which a crash may leave before the first write, begins as a
+// new store, which is logged. Sources are added with [Store.Source]. Close it when no more calls come.
 func Open(path string, options StoreOptions) (*Store, error) {
 	options.fill()
 	s := &Store{
@@ -139,13 +143,21 @@ func Open(path string, options StoreOptions) (*Store, error) {
 // open opens the file. One that is there is read through first: bbolt itself reads it in a goroutine where nobody could stop the panic that it
 // answers damage with.
 func (s *Store) open() error {
-	if info, err := os.Stat(s.path); err == nil && info.Size() > 0 {
+	info, err := os.Stat(s.path)
+	switch {
+	case err != nil: // opening it says what is wrong with that
+	case info.IsDir():
+		return errors.New("it is a folder; a store is a file")
+	case !info.Mode().IsRegular():
+		return errors.New("it is not a regular file")
+	case info.Size() == 0:
+		s.logger.Warn("the store's file is there and empty: it begins as a new store; if it has held messages, they are lost")
+	default:
 		if err := s.check(info); err != nil {
 			return err
 		}
 	}
-	err := s.openBolt(false)
-	if err != nil {
+	if err := s.openBolt(false); err != nil {
 		return err
 	}
 	err = s.db.Update(func(tx *bbolt.Tx) error {
@@ -156,6 +168,9 @@ func (s *Store) open() error {
 		_, err = tx.CreateBucketIfNotExists(sourcesBucket)
 		return errors.Join(err, root.Put(formatKey, []byte(storeFormat)))
 	})
+	if err == nil && info != nil && info.Mode().Perm()&0o077 != 0 {
+		err = os.Chmod(s.path, 0o600) // only now it is certain that it is ours
+	}
 	if err != nil {
 		return errors.Join(err, s.db.Close())
 	}
@@ -173,7 +188,7 @@ func (s *Store) openBolt(readOnly bool) (err error) {
 	case err == nil, errors.As(err, &system):
 		return err
 	}
-	return fmt.Errorf("the file is damaged, or no store: %w", err)
+	return fmt.Errorf("%w: %w", ErrDamaged, err)
 }
 
 // check reads all of a file. Damage makes bbolt panic, or fault where the file ends too soon.
@@ -181,20 +196,15 @@ func (s *Store) check(info os.FileInfo) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("the file is damaged: %v", p) // and stays mapped: closing it could panic again
+			err = fmt.Errorf("%w: %v", ErrDamaged, p) // and stays mapped: closing it could panic again
 		}
 	}()
-	if info.Mode().Perm()&0o077 != 0 {
-		if err := os.Chmod(s.path, 0o600); err != nil {
-			return err
-		}
-	}
 	if err := s.openBolt(true); err != nil {
 		return err
 	}
 	err = s.db.View(func(tx *bbolt.Tx) error {
 		if tx.Size() > info.Size() {
-			return fmt.Errorf("the file is damaged: it has %d bytes and should have %d", info.Size(), tx.Size())
+			return fmt.Errorf("%w: it has %d bytes and should have %d", ErrDamaged, info.Size(), tx.Size())
 		}
 		root := tx.Bucket(rootBucket)
 		if root == nil {
@@ -215,6 +225,7 @@ func (s *Store) check(info os.FileInfo) (err error) {
 func (s *Store) count(tx *bbolt.Tx, name []byte) error {
 	source := &StoredSource{store: s, name: string(name), wake: make(chan struct{}, 1)}
 	bucket := tx.Bucket(sourcesBucket).Bucket(name)
+	source.storedWith = string(bucket.Get(credentialKey))
 	for _, part := range []struct {
 		name   []byte
 		events *int
@@ -226,7 +237,7 @@ func (s *Store) count(tx *bbolt.Tx, name []byte) error {
 		last := uint64(0)
 		if err := b.ForEach(func(key, value []byte) error {
 			if len(key) != len(keyOf(0)) || len(value) < stampBytes || sequence(key) <= last {
-				return fmt.Errorf("the file is damaged: a message of %q is not as it was written", name)
+				return fmt.Errorf("%w: a message of %q is not as it was written", ErrDamaged, name)
 			}
 			last = sequence(key)
 			*part.events++
@@ -256,6 +267,24 @@ func keyOf(sequence uint64) []byte { return binary.BigEndian.AppendUint64(nil, s
 // receiver fails is not waited for. It returns how many messages are left, which the next process that opens the file sends; they are
 // no error. The error is that of closing the file. No goroutine outlives it. Closing twice is harmless.
 func (s *Store) Close(ctx context.Context) (left int, err error) {
+	s.Drain(ctx)
+	s.mu.Lock()
+	s.stopped = true
+	s.wake.Signal()
+	s.mu.Unlock()
+	<-s.writer
+	for _, stats := range s.counts() {
+		left += stats.Waiting
+	}
+	if err := s.db.Close(); err != nil {
+		return left, fmt.Errorf("close store %s: %w", s.path, err)
+	}
+	return left, nil
+}
+
+// Drain is Close but for the end of it: it refuses further calls and sends what it can until ctx ends or nothing waits. Nothing is sent after
+// it, and what became of messages can be looked at. Close has to follow.
+func (s *Store) Drain(ctx context.Context) {
 	s.mu.Lock()
 	var taken *op
 	if !s.closed {
@@ -273,18 +302,6 @@ func (s *Store) Close(ctx context.Context) (left int, err error) {
 	defer stop()
 	s.deliverers.Wait()
 	s.cancel()
-	s.mu.Lock()
-	s.stopped = true
-	s.wake.Signal()
-	s.mu.Unlock()
-	<-s.writer
-	for _, stats := range s.counts() {
-		left += stats.Waiting
-	}
-	if err := s.db.Close(); err != nil {
-		return left, fmt.Errorf("close store %s: %w", s.path, err)
-	}
-	return left, nil
 }
 
 // Stats is how a source stands.
@@ -301,6 +318,8 @@ type Stats struct {
 	Delivered int64 `json:"delivered"`
 	// Trouble says why nothing can be delivered at present, "" when nothing keeps it.
 	Trouble string `json:"trouble,omitempty"`
+	// StoredWith is the fingerprint of the write key that the source had when the file was last written before it was opened, "" for a new one.
+	StoredWith string `json:"storedWith,omitempty"`
 }
 
 // Stats tells of every source that has something in the store or has been added to it, sorted by name.

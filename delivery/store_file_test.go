@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -81,6 +82,97 @@ func TestDamagedStores(t *testing.T) {
 	require.ErrorContains(t, err, `is no store of segment-blocks: it holds "theirs"`)
 	_, err = delivery.Open(filepath.Join(t.TempDir(), "no", "folder"), delivery.StoreOptions{})
 	require.ErrorIs(t, err, os.ErrNotExist)
+}
+
+// What is not a store is named and left as it is, its permissions too.
+func TestWhatIsNoStoreIsNotTouched(t *testing.T) {
+	folder := t.TempDir()
+	require.NoError(t, os.Chmod(folder, 0o755)) //nolint:gosec // as folders are
+	_, err := delivery.Open(folder, delivery.StoreOptions{})
+	require.EqualError(t, err, "open store "+folder+": it is a folder; a store is a file")
+	text := filepath.Join(folder, "notes.txt")
+	require.NoError(t, os.WriteFile(text, []byte("this is no store\n"), 0o600))
+	theirs := filepath.Join(folder, "theirs.db")
+	db, err := bbolt.Open(theirs, 0o600, nil)
+	require.NoError(t, err)
+	require.NoError(t, db.Update(func(tx *bbolt.Tx) error { _, err := tx.CreateBucket([]byte("theirs")); return err }))
+	require.NoError(t, db.Close())
+	for path, want := range map[string]string{text: "the file is damaged, or no store of segment-blocks: ", theirs: "the file is no store of segment-blocks: "} {
+		require.NoError(t, os.Chmod(path, 0o644)) //nolint:gosec // as files are
+		before, err := os.ReadFile(path)
+		require.NoError(t, err)
+		_, err = delivery.Open(path, delivery.StoreOptions{})
+		require.ErrorContains(t, err, want)
+		after, err := os.ReadFile(path)
+		require.NoError(t, err)
+		require.Equal(t, before, after)
+		requirePerm(t, path, 0o644)
+	}
+	requirePerm(t, folder, 0o755)
+}
+
+func requirePerm(t *testing.T, path string, want os.FileMode) {
+	t.Helper()
+	info, err := os.Stat(path)
+	require.NoError(t, err)
+	require.Equal(t, want, info.Mode().Perm(), path)
+}
+
+// A store that others can read is made private, and an empty file becomes a store, which is logged.
+func TestStoreIsMadePrivateOnceItIsOne(t *testing.T) {
+	path := storePath(t)
+	require.NoError(t, os.WriteFile(path, nil, 0o600))
+	require.NoError(t, os.Chmod(path, 0o644)) //nolint:gosec // that is the point
+	var log bytes.Buffer
+	s := openStore(t, path, delivery.StoreOptions{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	require.Contains(t, log.String(), "begins as a new store")
+	requirePerm(t, path, 0o600)
+	_, err := s.Close(soon(t))
+	require.NoError(t, err)
+	require.NoError(t, os.Chmod(path, 0o640)) //nolint:gosec // that is the point
+	openStore(t, path, delivery.StoreOptions{})
+	requirePerm(t, path, 0o600)
+}
+
+// An id that is none changes nothing, even where others are right.
+func TestUnknownLettersChangeNothing(t *testing.T) {
+	r := newReceiver(t, func(int, []message) reply { return reply{status: 400} })
+	s := openStore(t, storePath(t), delivery.StoreOptions{})
+	mustStore(t, s.Source("prod", r.source()), track(t, "u1", "A"))
+	eventually(t, func() bool { return only(t, s).Dead == 1 })
+	for _, do := range []func(string, ...uint64) (int, error){s.Retry, s.Drop} {
+		n, err := do("prod", 1, 306, 9999)
+		require.EqualError(t, err, `source "prod" has no dead letters with these ids, and nothing was changed: 306, 9999`)
+		require.Zero(t, n)
+		require.Equal(t, 1, only(t, s).Dead)
+		_, err = do("nobody", 1)
+		require.ErrorContains(t, err, `source "nobody" has no dead letters`)
+	}
+	n, err := s.Drop("prod", 1)
+	require.NoError(t, err)
+	require.Equal(t, 1, n)
+}
+
+// After Drain nothing is sent, and what became of messages can be looked at.
+func TestDrainLeavesTheStoreToBeLookedAt(t *testing.T) {
+	r := newReceiver(t, func(int, []message) reply { return reply{status: 503} })
+	path := storePath(t)
+	s := openStore(t, path, delivery.StoreOptions{})
+	source := s.Source("prod", r.source())
+	id := mustStore(t, source, track(t, "u1", "A"))
+	s.Drain(soon(t))
+	sent := len(r.got())
+	_, err := source.Deliver(soon(t), nil, one(track(t, "u1", "B")))
+	require.ErrorContains(t, err, "the store has been closed")
+	for l, err := range s.Waiting("prod") {
+		require.NoError(t, err)
+		require.Equal(t, id, l.MessageID)
+	}
+	left, err := s.Close(soon(t))
+	require.NoError(t, err)
+	require.Equal(t, 1, left)
+	require.Len(t, r.got(), sent)
+	require.Equal(t, testKey.Fingerprint(), only(t, openStore(t, path, delivery.StoreOptions{})).StoredWith)
 }
 
 func TestFullStoreRefuses(t *testing.T) {

@@ -22,6 +22,8 @@ type StoredSource struct {
 	added  bool // not only found in the file
 	err    error
 	wake   chan struct{}
+	// storedWith is the fingerprint of the key that what the file has was stored with.
+	storedWith string
 
 	// guarded by the store's lock
 	waiting, inFlight, dead int
@@ -59,19 +61,14 @@ func (s *Store) Source(name string, source tracking.Source) *StoredSource {
 	return stored
 }
 
-// compareKeys warns when messages are going to leave with another key than they were stored for.
+// compareKeys warns when messages are going to leave with another key than they were stored for. They do leave: keys of a source are rotated,
+// and messages that nobody lets go would die of age. What a message is for is the name of its source, not the key.
 func (s *Store) compareKeys(source *StoredSource) {
-	_ = s.db.View(func(tx *bbolt.Tx) error {
-		b := tx.Bucket(sourcesBucket).Bucket([]byte(source.name))
-		if b == nil || source.waiting == 0 {
-			return nil
-		}
-		if before, now := string(b.Get(credentialKey)), source.source.WriteKey.Fingerprint(); before != now {
-			s.logger.Warn("the source has another write key than when its messages were stored; they are sent with the new one",
-				"source", source.name, "waiting", source.waiting, "before", before, "now", now)
-		}
-		return nil
-	})
+	before, now := source.storedWith, source.source.WriteKey.Fingerprint()
+	if source.waiting > 0 && before != "" && before != now {
+		s.logger.Warn("the source has another write key than when its messages were stored; they are sent with the new one",
+			"source", source.name, "waiting", source.waiting, "before", before, "now", now)
+	}
 }
 
 // Target returns the source.
@@ -196,7 +193,7 @@ func (s *Store) counts() []Stats {
 	for _, source := range s.sources {
 		list = append(list, Stats{
 			Source: source.name, Waiting: source.waiting, InFlight: source.inFlight, Dead: source.dead,
-			Delivered: source.delivered, Trouble: source.trouble,
+			Delivered: source.delivered, Trouble: source.trouble, StoredWith: source.storedWith,
 		})
 	}
 	slices.SortFunc(list, func(a, b Stats) int { return cmp.Compare(a.Source, b.Source) })

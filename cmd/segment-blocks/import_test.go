@@ -201,7 +201,7 @@ func TestImportIsInterrupted(t *testing.T) {
 	dir := t.TempDir()
 	rejected := importFile(t, dir, lines, users)
 	c := newCounter(t)
-	cmd, out := importCommand(t, dir, c.URL, "--rate", "2000", "--output", "json")
+	cmd, out := importCommand(t, dir, c.URL, "--rate", "2000", "--output", "json", "--progress", "json")
 	require.NoError(t, cmd.Start())
 	requests := 0
 	c.onRequest(func() {
@@ -213,13 +213,16 @@ func TestImportIsInterrupted(t *testing.T) {
 	require.Error(t, cmd.Wait())
 	require.Equal(t, 130, cmd.ProcessState.ExitCode(), out)
 	require.Contains(t, out.String(), "run the same command with --resume")
+	require.Contains(t, out.String(), `"done":false`)
+	require.NotContains(t, out.String(), `"done":true`)
 	var stopped struct {
-		Complete bool
-		Accepted int
+		Complete                           bool
+		Events, Accepted, Rejected, Unsent int
 	}
 	require.NoError(t, json.Unmarshal(documentIn(out), &stopped), out)
 	require.False(t, stopped.Complete)
 	require.Equal(t, len(c.seen), stopped.Accepted)
+	require.Equal(t, stopped.Events, stopped.Accepted+stopped.Rejected+stopped.Unsent)
 
 	c.onRequest(nil)
 	cmd, out = importCommand(t, dir, c.URL, "--resume", "--output", "json")
@@ -263,6 +266,9 @@ func TestImportRunsOnce(t *testing.T) {
 	second, out := importCommand(t, dir, receiver.URL)
 	require.Error(t, second.Run())
 	require.Contains(t, out.String(), "another process is importing this")
+	third, out := importCommand(t, dir, receiver.URL, "--state", "other.json", "--rejects", "./events.ndjson.rejects.ndjson")
+	require.Error(t, third.Run())
+	require.Contains(t, out.String(), "another process is writing its rejects to the same file")
 	close(held)
 	require.Error(t, first.Wait(), "it exits with 6, since some lines are rejected")
 	require.Equal(t, 6, first.ProcessState.ExitCode())

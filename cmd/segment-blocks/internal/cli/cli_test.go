@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -20,9 +21,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
+	"github.com/aacflow/segment-blocks/delivery"
 	"github.com/aacflow/segment-blocks/emulator"
 	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/runtime"
+	"github.com/aacflow/segment-blocks/tracking"
 )
 
 // Every code of the runtime has an exit code of its own choice, so that a new one cannot be forgotten.
@@ -109,6 +112,9 @@ func TestExamples(t *testing.T) {
 				if strings.Contains(line, "segment-blocks doctor") && !strings.Contains(line, "--source") {
 					line = "SEGMENT_BLOCKS_SOURCE=prod " + line // the one that can be reached here
 				}
+				if strings.HasPrefix(line, "segment-blocks queue ") {
+					deadLetters(t, filepath.Join(dir, "queued.store"))
+				}
 				out, err := shell(t, dir, line).CombinedOutput()
 				require.NoError(t, err, "%s\n%s", line, out)
 			})
@@ -156,6 +162,37 @@ func exampleFolder(t *testing.T) (string, *emulator.Server) {
 	config := "defaultSource: prod\nsources:\n  prod: {writeKey: " + emulatorKey + ", endpoint: '" + server.URL + "'}\n  queued: {delivery: durable, store: queued.store, writeKey: " + emulatorKey + ", endpoint: '" + server.URL + "'}\n"
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "segment-blocks.yaml"), []byte(config), 0o600))
 	return dir, server
+}
+
+// deadLetters makes a store with the dead letters 1 and 2, which the examples of queue name.
+func deadLetters(t *testing.T, path string) {
+	require.NoError(t, os.RemoveAll(path))
+	refusing := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadRequest) }))
+	defer refusing.Close()
+	store, err := delivery.Open(path, delivery.StoreOptions{})
+	require.NoError(t, err)
+	source := store.Source("queued", tracking.Source{WriteKey: emulatorKey, Endpoint: refusing.URL})
+	for range 2 {
+		fields, err := rawjson.ParseObject([]byte(`{"type":"track","event":"Refused","userId":"u"}`), rawjson.Limits{})
+		require.NoError(t, err)
+		_, err = source.Deliver(t.Context(), nil, tracking.Call{Messages: []tracking.Message{tracking.NewMessage("", fields)}, Alone: true})
+		require.NoError(t, err)
+	}
+	require.Eventually(t, func() bool { return store.Stats()[0].Dead == 2 }, 5*time.Second, 5*time.Millisecond)
+	_, err = store.Close(t.Context())
+	require.NoError(t, err)
+}
+
+// On a narrow terminal the reason of a dead letter is prose below it.
+func TestLettersFitTheTerminal(t *testing.T) {
+	var out bytes.Buffer
+	reason := strings.Repeat("the receiver answered 400 ", 6)
+	writeLetters(&out, []delivery.Letter{{ID: 7, MessageID: "sb1-" + strings.Repeat("x", 36), Reason: reason}}, 80)
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	require.Len(t, lines, 4)
+	for _, line := range lines {
+		require.LessOrEqual(t, len(line), 80)
+	}
 }
 
 func shell(t *testing.T, dir, line string) *exec.Cmd {
@@ -206,6 +243,18 @@ func TestReportIsOneDocument(t *testing.T) {
 	p.report(usage("no %s", "way"), "json")
 	assert.JSONEq(t, `{"error":{"code":"usage","message":"no way","retryable":false,"violations":[]}}`, stderr.String())
 	assert.Equal(t, 1, strings.Count(stderr.String(), "\n"))
+}
+
+// Errors that were joined are one sentence, in text and in a document.
+func TestJoinedErrorsAreOneLine(t *testing.T) {
+	err := failed("requests were cut off: %w", errors.Join(errors.New("one"), errors.Join(errors.New("two"), errors.New("three"))))
+	var stderr bytes.Buffer
+	p := &Program{stderr: &stderr}
+	p.report(err, "text")
+	assert.Equal(t, "error: requests were cut off: one; two; three\n", stderr.String())
+	stderr.Reset()
+	p.report(err, "json")
+	assert.Contains(t, stderr.String(), `"message":"requests were cut off: one; two; three"`)
 }
 
 func TestServeOffersInvocationIDsOnRequest(t *testing.T) {

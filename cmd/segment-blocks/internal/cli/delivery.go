@@ -3,10 +3,12 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/go-resty/resty/v2"
@@ -27,6 +29,8 @@ type deliveries struct {
 	transport  *http.Transport            // of the stores
 	ways       map[string]string          // by the name of the source
 	paths      map[string]string          // of the stores, by the name of the source
+	settings   *settings.Settings         // nil until there is a store
+	notices    []string                   // what the logger has been told that a command without a log should say
 }
 
 func newDeliveries(logger *slog.Logger) *deliveries {
@@ -51,6 +55,12 @@ func (d *deliveries) sender(s *settings.Settings, source settings.Source, key tr
 		if err != nil {
 			return nil, err
 		}
+		for _, stats := range store.Stats() {
+			if before, now := stats.StoredWith, key.Fingerprint(); stats.Source == source.Name && stats.Waiting > 0 && before != "" && before != now {
+				d.notices = append(d.notices, fmt.Sprintf("%s for source %q with another write key; sent with the one it has now: before %s, now %s",
+					messages(stats.Waiting, "was stored", "were stored"), source.Name, before, now))
+			}
+		}
 		return store.Source(source.Name, target), nil
 	}
 	return target, nil
@@ -62,7 +72,7 @@ func (d *deliveries) store(s *settings.Settings, source settings.Source) (*deliv
 	if err != nil {
 		return nil, &failure{exitUsage, codeConfiguration, err.Error(), err}
 	}
-	d.paths[source.Name] = path
+	d.settings, d.paths[source.Name] = s, path
 	if store := d.stores[path]; store != nil {
 		return store, nil
 	}
@@ -74,6 +84,9 @@ func (d *deliveries) store(s *settings.Settings, source settings.Source) (*deliv
 	}
 	client := tracking.NewClient(resty.New().SetTransport(d.transport).SetRedirectPolicy(resty.NoRedirectPolicy()).SetDisableWarn(true),
 		tracking.WithVersion(blocks.Version()))
+	if info, err := os.Stat(path); err == nil && info.Size() == 0 {
+		d.notices = append(d.notices, "the store's file was there and empty, and begins as a new store; if it has held messages, they are lost: "+path)
+	}
 	store, err := openStore(path, delivery.StoreOptions{Client: client, Logger: d.logger})
 	if err != nil {
 		return nil, err
@@ -87,21 +100,50 @@ func openStore(path string, options delivery.StoreOptions) (*delivery.Store, err
 	switch {
 	case errors.Is(err, delivery.ErrInUse):
 		return nil, failed("%w: a running segment-blocks serve, mcp or run has it; stop that, or ask its /metrics and send through it", err)
+	case errors.Is(err, delivery.ErrDamaged):
+		return nil, failed("%w; move it away to begin with a new store, and look at what docs/delivery.md says under damage", err)
 	case err != nil:
 		return nil, failed("%w", err)
 	}
 	return store, nil
 }
 
-// close sends what is left to be sent for as long as ctx allows. It returns the messages that stay in each store, by path.
+// messages writes how many messages, with the verb that fits.
+func messages(n int, one, many string) string {
+	if n == 1 {
+		return "1 message " + one
+	}
+	return count(n, "message") + " " + many
+}
+
+// stranded says which messages lie in the stores that are open and that nothing sends.
+func (d *deliveries) stranded() (list []string) {
+	for path, store := range d.stores {
+		for _, s := range store.Stats() {
+			if s.Waiting > 0 && !d.settings.Keeps(s.Source, path) {
+				list = append(list, fmt.Sprintf("%s in %s, and no durable source of that name is configured with this store, so nothing sends them: %q",
+					messages(s.Waiting, "waits", "wait"), path, s.Source))
+			}
+		}
+	}
+	slices.Sort(list)
+	return list
+}
+
+// close sends what is left to be sent for as long as ctx allows. It returns the messages that stay in each store for the next run, by path;
+// those of sources that are not configured are not among them.
 func (d *deliveries) close(ctx context.Context) (left map[string]int, err error) {
 	for _, c := range d.coalescers {
 		err = errors.Join(err, c.Close(ctx))
 	}
 	left = map[string]int{}
 	for path, store := range d.stores {
-		n, closing := store.Close(ctx)
-		left[path] = n
+		_, closing := store.Close(ctx)
+		for _, s := range store.Stats() {
+			if d.settings.Keeps(s.Source, path) {
+				left[path] += s.Waiting
+			}
+		}
 		err = errors.Join(err, closing)
 	}
 	if d.transport != nil {

@@ -42,7 +42,8 @@ func newDoctor(p *Program) *cobra.Command {
 		Use:   "doctor",
 		Short: "Check the configuration, the receiver and the write key, without sending an event",
 		Long: `Check that events would arrive, without sending one: the configuration, whether the receiver can be reached, the clock, and
-the write key. Each line is ok, a warning, failed, or not checked; the command ends with the code of the first failure.
+the write key, and the stores of durable sources. Each line is ok,
+a warning, failed, or not checked; the command ends with the code of the first failure.
 
 Segment's API takes any write key and answers 200. So for Segment's own endpoints the key is looked up where Segment
 publishes the settings of sources to its browser library (cdn.segment.com, for both regions). A key that is found there
@@ -100,6 +101,7 @@ func (e *examination) fail(name string, exit exitCode, format string, args ...an
 
 func (e *examination) run(ctx context.Context, s *settings.Settings) {
 	e.configuration(s, nil)
+	e.stores(ctx, s)
 	source, configured, err := s.Chosen()
 	switch {
 	case err != nil:
@@ -129,7 +131,7 @@ func (e *examination) run(ctx context.Context, s *settings.Settings) {
 	if key != "" {
 		e.key(ctx, network, s, target, base, origin)
 	}
-	e.notChecked("delivery", "whether destinations get the events: Segment confirms receipt only; see the source's Debugger and Delivery Overview in Segment")
+	e.notChecked("destinations", "whether destinations get the events: Segment confirms receipt only; see the source's Debugger and Delivery Overview in Segment")
 }
 
 func chosenBy(s *settings.Settings) string {

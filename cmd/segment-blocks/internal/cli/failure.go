@@ -100,6 +100,17 @@ func (p *Program) report(err error, format string) {
 	writeErrorText(p.stderr, p.style(p.stderr), err)
 }
 
+// sentence returns the text of an error on one line: joined errors have one each.
+func sentence(err error) string {
+	var parts []string
+	for line := range strings.Lines(err.Error()) {
+		if line = strings.TrimSpace(line); line != "" {
+			parts = append(parts, line)
+		}
+	}
+	return strings.Join(parts, "; ")
+}
+
 func trimNewline(b []byte) []byte { return []byte(strings.TrimRight(string(b), "\n")) }
 
 // errorDocument returns what stands below "error". The keys code, message, retryable and violations are always there.
@@ -122,7 +133,7 @@ func errorDocument(err error) json.RawMessage {
 		Message    string   `json:"message"`
 		Retryable  bool     `json:"retryable"`
 		Violations []string `json:"violations"`
-	}{own.code, err.Error(), false, []string{}})
+	}{own.code, sentence(err), false, []string{}})
 	return doc
 }
 
@@ -140,7 +151,7 @@ func writeErrorText(w io.Writer, s style, err error) {
 		}
 		writeTable(w, rows)
 	case !errors.As(err, &invocation):
-		writeln(w, s.bad("error:")+" "+clean(err.Error()))
+		writeln(w, s.bad("error:")+" "+clean(sentence(err)))
 	case len(invocation.Violations) > 0 && invocation.Code != runtime.InvalidOutput:
 		var r *refused
 		from := ""

@@ -51,6 +51,9 @@ func (p *Program) openToHost(ctx context.Context, s *settings.Settings, logger *
 		_, closing := h.deliveries.close(last)
 		return nil, errors.Join(err, closing)
 	}
+	for _, text := range h.deliveries.stranded() {
+		p.warn("%s", text)
+	}
 	return h, nil
 }
 

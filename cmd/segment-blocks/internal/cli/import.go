@@ -2,13 +2,11 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"strconv"
 	"time"
 
-	"github.com/gofrs/flock"
 	"github.com/spf13/cobra"
 
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/importer"
@@ -42,7 +40,7 @@ and import it in turn: the lines are taken as they are, the message in each is w
 Once a second it writes down how far everything is done, in FILE.import.json. Stopped by whatever, even a kill, it goes on
 with --resume: every event is sent, and what is sent twice carries the messageId that it had, so Segment counts it once. An
 id is derived from the write key, the file's contents, the line's number and the message, unless the message has one. An
-import of stdin cannot be resumed.
+import of stdin cannot be resumed, nor one into the emulator inside this process, which is used where no source is configured.
 
 Events of one person (userId, else anonymousId, else previousId, else groupId) are sent in order. Where a file joins ids, as an
 alias does, only --concurrency 1 keeps the events of all of them in order.
@@ -53,7 +51,7 @@ empty ones are absent. --map COLUMN=FIELD changes that, --map COLUMN=FIELD:KIND 
 and --map COLUMN= leaves the column out.
 
 Segment recommends at most 1,000 requests a second for a workspace, and may queue what exceeds 1,000 events a second for a source:
---rate 1000 keeps to that. Where Segment asks to slow down, that is heeded in any case.
+--rate 1000 keeps to that, in bursts of a quarter of a second's worth. Where Segment asks to slow down, that is heeded in any case.
 
 A message without a timestamp gets the time at which it is sent.`,
 		Example: `  segment-blocks import events.ndjson
@@ -107,6 +105,7 @@ A message without a timestamp gets the time at which it is sent.`,
 		if t.emulator != nil {
 			endpoint = "an emulator" // another one the next time
 		}
+		run.segment = source.Endpoint == ""
 		run.plan(endpoint)
 		ctx, cancel := limited(cmd.Context(), s)
 		defer cancel()
@@ -124,107 +123,6 @@ func typeNames() []string {
 		names = append(names, string(t))
 	}
 	return names
-}
-
-// importOptions reads the flags and looks at the files.
-func (p *Program) importOptions(f importFlags, args []string) (importer.Options, error) {
-	o := importer.Options{
-		Type: tracking.Type(f.typ), Concurrency: f.concurrency, Rate: f.rate, InvocationID: f.invocationID,
-		StatePath: f.state, RejectsPath: f.rejects,
-	}
-	format := importer.Format(f.format)
-	switch {
-	case f.typ != "" && !o.Type.Valid():
-		return o, usage("--type must be track, identify, page, screen, group or alias: %q", f.typ)
-	case format != "" && format != importer.NDJSON && format != importer.CSV:
-		return o, usage("--format must be ndjson or csv: %q", f.format)
-	case f.concurrency < 1 || f.concurrency > 256:
-		return o, usage("--concurrency must be from 1 to 256: %d", f.concurrency)
-	case f.rate < 0 || f.rate > 0 && f.rate < 1e-3:
-		return o, usage("--rate must be 0, or events a second: %s", strconv.FormatFloat(f.rate, 'g', -1, 64))
-	case f.resume && f.restart:
-		return o, usage("--resume goes on and --restart begins again: choose one")
-	case f.dryRun && (f.resume || f.restart):
-		return o, usage("--dry-run checks all lines, and has nothing to resume or restart")
-	}
-	if err := knownProgress(f.progress); err != nil {
-		return o, err
-	}
-	var err error
-	if o.Delimiter, err = delimiter(f.delimiter); err != nil {
-		return o, err
-	}
-	for _, text := range f.maps {
-		rule, err := importer.ParseRule(text)
-		if err != nil {
-			return o, usage("%w", err)
-		}
-		o.Rules = append(o.Rules, rule)
-	}
-	if len(args) == 0 {
-		args = []string{importer.Stdin}
-	}
-	csv := false
-	for _, path := range args {
-		in, err := importer.OpenInput(path, format, p.stdin)
-		if err != nil {
-			return o, usage("%w", err)
-		}
-		csv = csv || in.Format == importer.CSV
-		o.Inputs = append(o.Inputs, in)
-	}
-	if len(f.maps) > 0 && !csv {
-		return o, usage("--map is for columns of CSV, and no file is CSV: %q", f.maps[0])
-	}
-	return o, nameFiles(&o, f)
-}
-
-func delimiter(text string) (byte, error) {
-	if text == "tab" || text == `\t` {
-		return '\t', nil
-	}
-	if len(text) != 1 || text[0] < ' ' && text[0] != '\t' || text[0] > '~' || text == `"` {
-		return 0, usage("--delimiter must be one ASCII character that is no quote, or tab: %q", text)
-	}
-	return text[0], nil
-}
-
-// nameFiles chooses where the state and the rejects go.
-func nameFiles(o *importer.Options, f importFlags) error {
-	first := o.Inputs[0].Path
-	for _, in := range o.Inputs {
-		if in.Path != importer.Stdin {
-			continue
-		}
-		switch {
-		case len(o.Inputs) > 1:
-			return usage("stdin is read by itself, not together with files")
-		case f.resume || f.restart || f.state != "":
-			return usage("an import of stdin cannot be resumed, since stdin is read only once; import a file, or give an --invocation-id to repeat it safely")
-		}
-		first = "stdin"
-	}
-	if o.RejectsPath == "" && !f.dryRun {
-		o.RejectsPath = first + ".rejects.ndjson"
-	}
-	if o.StatePath == "" && first != "stdin" && !f.dryRun {
-		o.StatePath = first + ".import.json"
-	}
-	for _, in := range o.Inputs {
-		if sameFile(in.Path, o.RejectsPath) || sameFile(in.Path, o.StatePath) {
-			return usage("the file of events cannot take the state or the rejects too; name another with --state or --rejects: %q", in.Path)
-		}
-	}
-	return nil
-}
-
-func sameFile(a, b string) bool {
-	one, err := os.Stat(a)
-	if err != nil {
-		return false
-	}
-	other, err := os.Stat(b)
-	return err == nil && os.SameFile(one, other)
 }
 
 // openToImport returns the configured target or, where none is configured, an emulator that forgets what it got.
@@ -272,6 +170,7 @@ type importRun struct {
 	options importer.Options
 	target  *target
 	format  string // of the summary
+	segment bool   // the receiver is Segment's own
 	shown   map[*importer.Input]bool
 }
 
@@ -282,7 +181,7 @@ func (r *importRun) plan(endpoint string) {
 		Delimiter: string(rune(o.Delimiter)), InvocationID: o.InvocationID,
 	}
 	for _, in := range o.Inputs {
-		o.Plan.Files = append(o.Plan.Files, importer.PlanFile{Name: in.Path, ID: in.ID, Format: in.Format})
+		o.Plan.Files = append(o.Plan.Files, importer.PlanFile{Name: in.Path, ID: in.ID, Size: max(0, in.Size), Format: in.Format})
 	}
 	if o.Inputs[0].Path == importer.Stdin && o.InvocationID == "" {
 		o.InvocationID = "stdin/" + strconv.FormatInt(time.Now().UnixNano(), 36)
@@ -347,72 +246,9 @@ func (r *importRun) send(ctx context.Context) error {
 		return failed("%w", err)
 	}
 	counts, err := im.Run(ctx)
-	show.end()
+	show.end(err == nil)
 	if err == nil && r.target.emulator != nil && o.StatePath != "" {
 		_ = os.Remove(o.StatePath) // nothing real was done that must not be done twice
 	}
 	return r.conclude(counts, err)
-}
-
-// lock keeps another process from importing the same at the same time: both would write the state and the rejects.
-func (r *importRun) lock() (release func(), err error) {
-	if r.options.StatePath == "" {
-		return func() {}, nil
-	}
-	held := flock.New(r.options.StatePath + ".lock")
-	switch ok, err := held.TryLock(); {
-	case err != nil:
-		return nil, failed("cannot lock the state of the import: %w", err)
-	case !ok:
-		return nil, failed("another process is importing this: it holds %q", held.Path())
-	}
-	return func() {
-		_ = os.Remove(held.Path()) // before it is given up, so that nobody waits for a file that is gone
-		_ = held.Unlock()
-	}, nil
-}
-
-// earlier finds what an earlier run has left: a state to go on from, or that of an import which was finished.
-func (r *importRun) earlier() (finished *importer.State, err error) {
-	o := &r.options
-	var state *importer.State
-	if o.StatePath != "" && !r.flags.restart {
-		if state, err = importer.ReadState(o.StatePath); err != nil {
-			return nil, usage("%w", err)
-		}
-	}
-	difference := ""
-	if state != nil {
-		difference = state.Plan.Difference(o.Plan)
-	}
-	switch {
-	case r.flags.restart:
-		return nil, nil //nolint:nilnil // nothing counts
-	case state != nil && state.Done && difference == "":
-		return state, nil
-	case state != nil && !state.Done && !r.flags.resume:
-		return nil, usage("an earlier run has not finished this import: --resume goes on after %s, --restart begins again; it is described in %q",
-			count(int(state.Counts.Events), "event"), o.StatePath)
-	case state != nil && !state.Done && difference != "":
-		return nil, usage("cannot resume, because %s; --restart begins again", difference)
-	case state != nil && !state.Done:
-		o.State = state
-		r.program.note("going on after %s, at line %d of %s", count(int(state.Counts.Events), "event"), state.Position.Line, r.fileAt(state.Position))
-		return nil, nil //nolint:nilnil // o.State has it
-	case r.flags.resume:
-		r.program.note("there is nothing to go on from, so this begins at the beginning")
-	}
-	if info, err := os.Stat(o.RejectsPath); err == nil && info.Size() > 0 {
-		return nil, usage("there are rejects of an earlier import, which would be lost: name another file with --rejects, or move %q away", o.RejectsPath)
-	} else if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, usage("cannot write the rejects: %w", err)
-	}
-	return nil, nil //nolint:nilnil // there was none
-}
-
-func (r *importRun) fileAt(at importer.Position) string {
-	if at.File < len(r.options.Inputs) {
-		return r.options.Inputs[at.File].Path
-	}
-	return "the end"
 }

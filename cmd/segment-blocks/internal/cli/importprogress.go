@@ -83,13 +83,13 @@ func (s *progress) show(now importer.Progress) {
 	}
 }
 
-// end leaves the line of the bar empty for what comes next.
-func (s *progress) end() {
+// end leaves the line of the bar empty for what comes next. Done tells that the import has come to its end.
+func (s *progress) end(done bool) {
 	switch {
 	case s.bar != nil:
 		_ = s.bar.Clear()
 	case s.kind == "json":
-		s.json(true)
+		s.json(done)
 	}
 }
 
@@ -121,12 +121,12 @@ func (s *progress) left() string {
 	return fmt.Sprintf(", %d%%, %s left", 100*s.now.Read/s.now.Size, rest.Round(time.Second))
 }
 
-func (s *progress) json(last bool) {
+func (s *progress) json(done bool) {
 	doc, _ := json.Marshal(struct {
 		importer.Counts
 		Read int64 `json:"readBytes"`
 		Size int64 `json:"sizeBytes"`
 		Done bool  `json:"done"`
-	}{s.now.Counts, s.now.Read, s.now.Size, last}) // numbers always can be
+	}{s.now.Counts, s.now.Read, s.now.Size, done}) // numbers always can be
 	writeln(s.w, string(doc))
 }

@@ -3,19 +3,14 @@ package cli
 import (
 	"encoding/json"
 	"errors"
-	"io/fs"
-	"iter"
-	"os"
-	"slices"
+	"io"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
 	"github.com/aacflow/segment-blocks/delivery"
-	"github.com/aacflow/segment-blocks/runtime"
 )
 
 func newQueueCommand(p *Program) *cobra.Command {
@@ -42,62 +37,33 @@ func newQueueStatus(p *Program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Count what is stored, for each durable source",
-		Long:  "Count the messages that wait and the dead letters of each durable source, and say since when the oldest waits.",
+		Long: `Count the messages that wait and the dead letters of each durable source, and say since when the oldest waits. Sources that
+have messages in a store and are not configured for it are listed too: nothing sends those until a durable source of that name
+has the store again. Stores are those of the durable sources, those of sources that are not durable any more, and what else lies
+in the folder of the stores that nobody has named; --store looks into another.`,
 		Example: `  segment-blocks queue status
   segment-blocks queue status --output json`,
 		Args: noArguments,
 	}
+	file := addStore(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		s, err := p.load(cmd)
 		if err != nil {
 			return err
 		}
-		type status struct {
-			Source  string     `json:"source"`
-			Store   string     `json:"store"`
-			Waiting int        `json:"waiting"`
-			Dead    int        `json:"dead"`
-			Oldest  *time.Time `json:"oldest"`
-		}
-		list := []status{}
-		for _, name := range s.Names() {
-			if s.Sources[name].Way() != settings.Durable {
-				continue
-			}
-			q, err := p.openQueue(cmd, s, s.Sources[name])
-			if err != nil {
-				return err
-			}
-			one := status{Source: name, Store: q.path}
-			for _, stats := range q.stats() {
-				if stats.Source == name {
-					one.Waiting, one.Dead = stats.Waiting, stats.Dead
-					if !stats.Oldest.IsZero() {
-						one.Oldest = &stats.Oldest
-					}
-				}
-			}
-			if err := q.close(); err != nil {
-				return err
-			}
-			list = append(list, one)
-		}
+		list, err := p.queueStates(cmd, s, *file)
 		if format := p.format(s.Output, false); format != "text" {
-			return p.write(format, list)
+			return errors.Join(p.write(format, list), err)
 		}
-		if len(list) == 0 {
-			p.note("no source is durable: nothing is stored; see delivery in segment-blocks help environment")
+		if len(list) == 0 && err == nil {
+			p.note("no source is durable, and there is no store: nothing is stored; see delivery in segment-blocks help environment")
 		}
 		var rows [][]string
 		for _, one := range list {
-			oldest := ""
-			if one.Oldest != nil {
-				oldest = "the oldest since " + one.Oldest.Format(time.RFC3339)
-			}
-			rows = append(rows, []string{one.Source, grouped(int64(one.Waiting)) + " waiting", grouped(int64(one.Dead)) + " dead", one.Store, oldest})
+			rows = append(rows, one.row())
 		}
 		writeTable(p.stdout, rows)
-		return nil
+		return err
 	}
 	return cmd
 }
@@ -113,8 +79,8 @@ func newQueueList(p *Program) *cobra.Command {
 	}
 	waiting := addWaiting(cmd)
 	limit := cmd.Flags().Int("limit", 100, "list at most so many; 0 for all")
-	addSource(p, cmd)
-	cmd.RunE = p.withQueue(func(s *settings.Settings, q *storeQueue, _ []string) error {
+	file := addQueueSource(p, cmd)
+	cmd.RunE = p.withQueue(file, func(s *settings.Settings, q *storeQueue, _ []string) error {
 		list := []delivery.Letter{}
 		more := false
 		for l, err := range q.letters(*waiting) {
@@ -135,11 +101,7 @@ func newQueueList(p *Program) *cobra.Command {
 		if len(list) == 0 {
 			p.note("there are none")
 		}
-		rows := make([][]string, len(list))
-		for i, l := range list {
-			rows[i] = []string{strconv.FormatUint(l.ID, 10), l.StoredAt.Format(time.RFC3339), clean(l.MessageID), clean(l.Reason)}
-		}
-		writeTable(p.stdout, rows)
+		writeLetters(p.stdout, list, columns(p.stdout))
 		return nil
 	})
 	return cmd
@@ -150,7 +112,7 @@ func newQueueShow(p *Program) *cobra.Command {
 		Use:     "show ID",
 		Short:   "Show a dead letter, or a message that waits",
 		Long:    "Show a dead letter as one JSON document: why it was given up, when, and the message as it goes over the wire. Lists have the ids.",
-		Example: "  segment-blocks queue show 1 --source queued || true",
+		Example: "  segment-blocks queue show 1 --source queued",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return usage("queue show needs the id of one message; segment-blocks queue list has them")
@@ -159,8 +121,8 @@ func newQueueShow(p *Program) *cobra.Command {
 		},
 	}
 	waiting := addWaiting(cmd)
-	addSource(p, cmd)
-	cmd.RunE = p.withQueue(func(s *settings.Settings, q *storeQueue, args []string) error {
+	file := addQueueSource(p, cmd)
+	cmd.RunE = p.withQueue(file, func(s *settings.Settings, q *storeQueue, args []string) error {
 		ids, err := letterIDs(args)
 		if err != nil {
 			return err
@@ -200,8 +162,8 @@ func (p *Program) newQueueChange(verb, short, long, past string, do func(*delive
 		Example: "  segment-blocks queue " + verb + " 1 2 --source queued\n  segment-blocks queue " + verb + " --all --source queued",
 	}
 	all := cmd.Flags().Bool("all", false, "all dead letters of the source")
-	addSource(p, cmd)
-	cmd.RunE = p.withQueue(func(s *settings.Settings, q *storeQueue, args []string) error {
+	file := addQueueSource(p, cmd)
+	cmd.RunE = p.withQueue(file, func(s *settings.Settings, q *storeQueue, args []string) error {
 		ids, err := letterIDs(args)
 		switch {
 		case err != nil:
@@ -210,7 +172,10 @@ func (p *Program) newQueueChange(verb, short, long, past string, do func(*delive
 			return usage("queue %s needs the ids of dead letters, or --all", verb)
 		}
 		n := 0
-		if q.store != nil {
+		switch {
+		case q.store == nil && len(ids) > 0:
+			return failed("there is no store yet, and so no dead letter: %s", q.path)
+		case q.store != nil:
 			if n, err = do(q.store, q.source, ids...); err != nil {
 				return failed("%w", err)
 			}
@@ -236,8 +201,8 @@ the messages, as they go over the wire; each has its messageId.`,
 	}
 	waiting := addWaiting(cmd)
 	messages := cmd.Flags().Bool("messages", false, "print only the messages themselves")
-	addSource(p, cmd)
-	cmd.RunE = p.withQueue(func(_ *settings.Settings, q *storeQueue, _ []string) error {
+	file := addQueueSource(p, cmd)
+	cmd.RunE = p.withQueue(file, func(_ *settings.Settings, q *storeQueue, _ []string) error {
 		out := json.NewEncoder(p.stdout)
 		out.SetEscapeHTML(false)
 		for l, err := range q.letters(*waiting) {
@@ -258,6 +223,20 @@ the messages, as they go over the wire; each has its messageId.`,
 	return cmd
 }
 
+// writeLetters lists messages, each reason on lines of its own. Width is that of a terminal, 0 for what is none.
+func writeLetters(w io.Writer, list []delivery.Letter, width int) {
+	for _, l := range list {
+		writef(w, "  %d  %s  %s\n", l.ID, l.StoredAt.Format(time.RFC3339), clean(l.MessageID))
+		switch reason := clean(l.Reason); {
+		case reason == "":
+		case width > 0:
+			writes(w, wrap(reason, "      ", max(width, 40)))
+		default:
+			writeln(w, "      "+reason)
+		}
+	}
+}
+
 func addWaiting(cmd *cobra.Command) *bool {
 	return cmd.Flags().Bool("waiting", false, "the messages that wait to be sent, in place of the dead letters")
 }
@@ -272,86 +251,4 @@ func letterIDs(args []string) ([]uint64, error) {
 		ids[i] = id
 	}
 	return ids, nil
-}
-
-// storeQueue is the store of a source, opened to be looked at. Where nothing has been stored yet there is none.
-type storeQueue struct {
-	source string
-	path   string
-	store  *delivery.Store
-	cmd    *cobra.Command
-}
-
-func (p *Program) openQueue(cmd *cobra.Command, s *settings.Settings, source settings.Source) (*storeQueue, error) {
-	path, err := s.StorePath(source)
-	if err != nil {
-		return nil, &failure{exitUsage, codeConfiguration, err.Error(), err}
-	}
-	q := &storeQueue{source: source.Name, path: path, cmd: cmd}
-	if _, err := os.Stat(path); err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			return q, nil
-		}
-		return nil, failed("%w", err)
-	}
-	q.store, err = openStore(path, delivery.StoreOptions{})
-	return q, err
-}
-
-// withQueue runs a command on the store of the chosen source.
-func (p *Program) withQueue(do func(s *settings.Settings, q *storeQueue, args []string) error) func(*cobra.Command, []string) error {
-	return func(cmd *cobra.Command, args []string) error {
-		s, err := p.load(cmd)
-		if err != nil {
-			return err
-		}
-		source, configured, err := s.Chosen()
-		switch {
-		case err != nil:
-			return sourceFailure(err)
-		case !configured, source.Way() != settings.Durable:
-			return &failure{exitUsage, string(runtime.UnknownSource), "the source is not durable, so nothing of it is stored: " + strconv.Quote(source.Name) + p.durables(s), nil}
-		}
-		q, err := p.openQueue(cmd, s, source)
-		if err != nil {
-			return err
-		}
-		return errors.Join(do(s, q, args), q.close())
-	}
-}
-
-// durables names the sources that are, for who chose another.
-func (p *Program) durables(s *settings.Settings) string {
-	names := slices.DeleteFunc(s.Names(), func(name string) bool { return s.Sources[name].Way() != settings.Durable })
-	if len(names) == 0 {
-		return "; none is"
-	}
-	return "; " + strings.Join(names, ", ") + " would be"
-}
-
-func (q *storeQueue) stats() []delivery.Stats {
-	if q.store == nil {
-		return nil
-	}
-	return q.store.Stats()
-}
-
-func (q *storeQueue) letters(waiting bool) iter.Seq2[delivery.Letter, error] {
-	switch {
-	case q.store == nil:
-		return func(func(delivery.Letter, error) bool) {}
-	case waiting:
-		return q.store.Waiting(q.source)
-	}
-	return q.store.Dead(q.source)
-}
-
-func (q *storeQueue) close() error {
-	if q.store == nil {
-		return nil
-	}
-	if _, err := q.store.Close(q.cmd.Context()); err != nil {
-		return failed("%w", err)
-	}
-	return nil
 }

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -29,7 +28,8 @@ write key the messages keep their ids, and Segment counts them once. Another inp
 messages for repeats and drops them.
 
 Where the source is durable, success means that the messages are stored on disk. The command then sends what the store holds for as long as
---drain allows, and says what is left for the next segment-blocks that uses the store. It cannot while another one has it open.
+--drain allows, and says what is left for the next segment-blocks that uses the store. Where the receiver refuses one of its messages, which
+becomes a dead letter, it ends as for a rejection. It cannot run while another segment-blocks has the store open.
 
 On a terminal the output is text; elsewhere it is one JSON document. See segment-blocks help output.`,
 		Example: `  segment-blocks run segment_track --input '{"event": "Order Completed", "userId": "u-42"}'
@@ -64,6 +64,7 @@ On a terminal the output is text; elsewhere it is one JSON document. See segment
 		defer t.close()
 		ctx, cancel := limited(cmd.Context(), s)
 		defer cancel()
+		began := time.Now()
 		res, err := t.Invoke(ctx, args[0], in.json, invokeOptions(*id)...)
 		if err != nil {
 			p.disclose(t, runtime.AsError(err).Receipt)
@@ -71,8 +72,22 @@ On a terminal the output is text; elsewhere it is one JSON document. See segment
 		}
 		p.disclose(t, res.Receipt)
 		p.mentionRegion(t)
-		printed := p.printResult(p.format(s.Output, true), t, res, *receipt)
-		return errors.Join(printed, p.drain(cmd.Context(), t, *drain))
+		format := p.format(s.Output, true)
+		if t.deliveries == nil {
+			return p.printResult(format, t, res, nil, *receipt)
+		}
+		if format != "text" { // the output is that of the invocation, and what reads it need not wait for the rest
+			if err := p.printResult(format, t, res, nil, *receipt); err != nil {
+				return err
+			}
+			_, err := p.drain(cmd.Context(), t, res.Receipt, began, *drain)
+			return err
+		}
+		became, err := p.drain(cmd.Context(), t, res.Receipt, began, *drain)
+		if err != nil {
+			return err
+		}
+		return p.printResult(format, t, res, became, *receipt)
 	}
 	return cmd
 }
@@ -99,9 +114,9 @@ func unknownBlockHint(suggestion string) string {
 	return suggestion
 }
 
-func (p *Program) printResult(format string, t *target, res *runtime.Result, withReceipt bool) error {
+func (p *Program) printResult(format string, t *target, res *runtime.Result, became *fate, withReceipt bool) error {
 	if format == "text" {
-		p.printText(t, res)
+		p.printText(t, res, became)
 		return nil
 	}
 	p.printWarnings(res.Receipt)
@@ -114,7 +129,7 @@ func (p *Program) printResult(format string, t *target, res *runtime.Result, wit
 	}{res.Output, res.Receipt})
 }
 
-func (p *Program) printText(t *target, res *runtime.Result) {
+func (p *Program) printText(t *target, res *runtime.Result, became *fate) {
 	writef(p.stdout, "%s %s\n", res.Receipt.Block, p.style(p.stdout).good("succeeded"))
 	var rows [][]string
 	for _, m := range rawjson.OpenObject(res.Output) {
@@ -125,14 +140,14 @@ func (p *Program) printText(t *target, res *runtime.Result) {
 		rows = append(rows, []string{m.Name, value})
 	}
 	writeTable(p.stdout, rows)
-	for _, line := range receiptLines(t, res.Receipt) {
+	for _, line := range receiptLines(t, res.Receipt, became) {
 		writeln(p.stdout, clean(line))
 	}
 	p.printWarnings(res.Receipt)
 }
 
-// receiptLines says what happened, and not more than is known.
-func receiptLines(t *target, r *runtime.Receipt) []string {
+// receiptLines says what happened, and not more than is known. What a durable source has stored became something in the meantime.
+func receiptLines(t *target, r *runtime.Receipt, became *fate) []string {
 	ids := r.MessageIDs
 	label, more := "messageId", ""
 	const most = 3
@@ -144,8 +159,17 @@ func receiptLines(t *target, r *runtime.Receipt) []string {
 	}
 	said := fmt.Sprintf("accepted by %s, %s, %s, %s bytes, %s %s%s", r.Endpoint, count(r.Requests, "request"),
 		count(r.Attempts, "attempt"), grouped(r.Bytes), label, strings.Join(ids, ", "), more)
-	if r.Stored > 0 {
-		return []string{fmt.Sprintf("stored on disk, to be sent to %s, %s %s%s", r.Endpoint, label, strings.Join(ids, ", "), more)}
+	if became != nil {
+		const receipt = "Segment confirms receipt, not delivery to destinations"
+		switch list := label + " " + strings.Join(ids, ", ") + more; {
+		case became.waiting == 0:
+			return []string{fmt.Sprintf("delivered to %s, which accepted %s, %s", r.Endpoint, count(became.accepted, "message"), list), receipt}
+		case became.accepted == 0:
+			return []string{"stored on disk, left for the next segment-blocks that uses the source, " + list}
+		default:
+			return []string{fmt.Sprintf("delivered to %s: %s; stored on disk, left for the next segment-blocks that uses the source: %s, %s",
+				r.Endpoint, count(became.accepted, "message"), grouped(int64(became.waiting)), list), receipt}
+		}
 	}
 	if t.emulator != nil {
 		return []string{said, "that is an emulator inside this process: nothing has reached Segment"}

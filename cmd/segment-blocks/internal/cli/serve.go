@@ -216,6 +216,9 @@ func (p *Program) announceServe(url string, h *hosting, format string) error {
 		}{url, url + "/v1/blocks", url + "/openapi.json", url + "/mcp", h.names, h.target, h.emulator == nil, h.deliveries.ways})
 	}
 	target := h.target + ", events are real"
+	if isLocal(h.target) {
+		target = h.target + ", a receiver on this machine"
+	}
 	if h.emulator != nil {
 		target = h.target + ", an emulator inside this process: no event is real"
 	}

@@ -68,7 +68,7 @@ func (p *Program) openToSend(s *settings.Settings, in input) (*target, error) {
 	if source.Way() != settings.Durable {
 		return p.newTarget(source.Name, s.Tracking(source, key)) // a lone call has nobody to share a request with
 	}
-	d := newDeliveries(slog.New(slog.DiscardHandler)) // what troubles it is told at the end
+	d := newDeliveries(slog.New(slog.DiscardHandler)) // what troubles it is told at the end, and the notices below
 	sender, err := d.sender(s, source, key)
 	if err != nil {
 		return nil, err
@@ -81,27 +81,10 @@ func (p *Program) openToSend(s *settings.Settings, in input) (*target, error) {
 		return nil, errors.Join(err, closing)
 	}
 	t.deliveries = d
+	for _, text := range append(d.notices, d.stranded()...) {
+		p.warn("%s", text)
+	}
 	return t, nil
-}
-
-// drain gives a durable source time to send what is stored, and says what is left. The interrupt that ends ctx ends it.
-func (p *Program) drain(ctx context.Context, t *target, most time.Duration) error {
-	if t.deliveries == nil {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, most)
-	defer cancel()
-	trouble := t.deliveries.trouble(ctx)
-	left, err := t.deliveries.close(ctx)
-	t.deliveries = nil
-	if trouble != "" {
-		p.warn("%s", trouble)
-	}
-	p.sayLeft(left)
-	if err != nil {
-		return failed("%w", err)
-	}
-	return nil
 }
 
 // look is how the commands begin that send nothing: with the settings, the input, and a target that needs no write key. Where it

@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
-
-	"github.com/aacflow/segment-blocks/runtime"
 )
 
 // engine joins one reader to the lanes.
@@ -38,6 +36,8 @@ type engine struct {
 	counts  Counts   // of this run: accepted, requests, attempts, bytes
 	refused int64    // rejects found in this run
 	warned  map[string]bool
+	inRow   int // events that the receiver refused since it accepted one
+	twins   twins
 }
 
 // mark is a place in the files, and how many events are before it.
@@ -87,17 +87,23 @@ func (e *engine) run(ctx context.Context) (_ Counts, err error) {
 	return e.finish()
 }
 
-// begin writes the first state before anything is sent, so that a file of rejects never stands without one.
+// begin opens the file of rejects, so that one which cannot be written is known before anything is sent, and writes the first state, so that
+// rejects never stand without one.
 func (e *engine) begin(rejectsBytes int64) error {
 	var err error
+	if e.rejects, err = openRejects(e.options.RejectsPath, rejectsBytes); err != nil {
+		return err
+	}
+	if e.options.State != nil {
+		e.written = *e.options.State
+	}
 	if e.options.StatePath != "" && e.options.State == nil {
-		e.written = State{Plan: e.options.Plan, Position: e.next.at}
+		e.written = State{Plan: e.options.Plan, Position: e.next.at, RejectsFile: e.options.RejectsPath}
 		if err = e.written.write(e.options.StatePath); err != nil {
-			return err
+			return errors.Join(err, e.rejects.close())
 		}
 	}
-	e.rejects, err = openRejects(e.options.RejectsPath, rejectsBytes)
-	return err
+	return nil
 }
 
 // await waits for the reader to end. One that waits for standard input cannot be stopped: it ends with the process.
@@ -142,7 +148,14 @@ func (e *engine) watch(sent <-chan struct{}) error {
 
 // finish writes down where everything stands.
 func (e *engine) finish() (Counts, error) {
-	err := errors.Join(e.checkpoint(), e.rejects.close())
+	err := e.checkpoint()
+	if err != nil && e.rejects.failed != nil { // what was accepted behind the last state comes again, and is to be counted so
+		e.written.Ahead = max(0, e.acceptedNow()-(e.written.Counts.Accepted-e.base.Accepted))
+		if e.options.StatePath != "" {
+			_ = e.written.write(e.options.StatePath) // the last one holds as well
+		}
+	}
+	err = errors.Join(err, e.rejects.close())
 	e.mu.Lock()
 	failure := e.failure
 	e.refused = e.rejects.count // what was found ahead of the rest is found again
@@ -152,7 +165,7 @@ func (e *engine) finish() (Counts, error) {
 		e.options.Progress(p)
 	}
 	switch {
-	case failure != nil && err == nil:
+	case failure != nil && (err == nil || errors.Is(failure, e.rejects.failed)): // which is said once
 		return p.Counts, failure
 	case failure != nil:
 		return p.Counts, errors.Join(failure, err)
@@ -188,16 +201,10 @@ func (e *engine) readAll() {
 		ev, err := e.reader.next()
 		switch {
 		case errors.Is(err, io.EOF):
-			e.mu.Lock()
-			e.ended, e.next.at = true, e.reader.at
-			for _, l := range e.lanes {
-				l.flush()
-			}
-			e.changed.Broadcast()
-			e.mu.Unlock()
+			e.end(nil)
 			return
 		case err != nil:
-			e.halt(err)
+			e.end(err)
 			return
 		case ev.faults != nil:
 			object, text := ev.whole()
@@ -208,6 +215,25 @@ func (e *engine) readAll() {
 			return
 		}
 	}
+}
+
+// end makes the import come to its end when all that has been read is sent, because the files are through or cannot be read any further.
+func (e *engine) end(err error) {
+	var input *InputError
+	if errors.As(err, &input) {
+		e.halt(err)
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.failure == nil {
+		e.failure = err
+	}
+	e.ended, e.next.at = true, e.reader.at
+	for _, l := range e.lanes {
+		l.flush()
+	}
+	e.changed.Broadcast()
 }
 
 // reject keeps a line that is no message. It returns false when the import has been halted.
@@ -294,13 +320,33 @@ func (e *engine) checkpoint() error {
 	if err := e.rejects.sync(); err != nil {
 		return err
 	}
-	s := State{Plan: e.options.Plan, Position: low.at, RejectsBytes: e.rejects.size, Counts: e.progress().Counts}
+	s := State{
+		Plan: e.options.Plan, Position: low.at, RejectsBytes: e.rejects.size, RejectsFile: e.options.RejectsPath, Counts: e.progress().Counts,
+	}
 	s.Counts.Events = low.seq
+	s.Counts.Duplicates = e.settledTwins(low.seq)
 	s.Counts.Rejected = e.base.Rejected + e.rejects.count
 	s.Counts.Accepted = low.seq - s.Counts.Rejected
+	s.Cut = e.isCut()
 	s.Ahead = max(0, e.acceptedNow()-(s.Counts.Accepted-e.base.Accepted))
 	e.written = s
 	return s.write(e.options.StatePath)
+}
+
+// isCut tells whether a packed file ended too early.
+func (e *engine) isCut() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var cut *CutError
+	return errors.As(e.failure, &cut)
+}
+
+// settledTwins returns how many repeated messageIds are before a place.
+func (e *engine) settledTwins(seq int64) int64 {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.twins.settle(seq)
+	return e.base.Duplicates + e.twins.settled
 }
 
 func (e *engine) acceptedNow() int64 {
@@ -317,6 +363,7 @@ func (e *engine) progress() Progress {
 	p.Events = e.next.seq
 	p.Accepted += e.counts.Accepted
 	p.Rejected += e.refused
+	p.Duplicates += e.twins.settled + int64(len(e.twins.seqs))
 	p.Requests += e.counts.Requests
 	p.Attempts += e.counts.Attempts
 	p.Bytes += e.counts.Bytes
@@ -329,26 +376,4 @@ func (e *engine) progress() Progress {
 		p.Size += in.Size
 	}
 	return p
-}
-
-// warn tells of the first warning of each kind.
-func (e *engine) warn(b *batch, list []runtime.Warning) {
-	if e.options.Warned == nil {
-		return
-	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for _, w := range list {
-		if e.warned[w.Code] {
-			continue
-		}
-		e.warned[w.Code] = true
-		i, path, ok := placeOf(w.Path)
-		if ok && i < len(b.items) {
-			w.Path = path
-			e.options.Warned(e.options.Inputs[b.items[i].file].Path, b.items[i].line, w)
-			continue
-		}
-		e.options.Warned("", 0, w)
-	}
 }

@@ -79,6 +79,20 @@ func OpenInput(path string, format Format, stdin io.Reader) (*Input, error) {
 	return in, nil
 }
 
+// beginsWith tells whether the file begins with all of one that had a size and an ID.
+func (in *Input) beginsWith(size int64, id string) bool {
+	if in.Path == Stdin || in.Size <= size {
+		return false
+	}
+	f, err := os.Open(in.Path)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = f.Close() }()
+	got, err := identify(f, size)
+	return err == nil && got == id
+}
+
 func formatOf(path string) Format {
 	switch filepath.Ext(strings.TrimSuffix(strings.ToLower(path), ".gz")) {
 	case ".ndjson", ".jsonl", ".json":

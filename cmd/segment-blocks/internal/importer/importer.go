@@ -43,7 +43,7 @@ type Options struct {
 	InvocationID string
 	// Concurrency is how many invocations may be under way at once. Default 4.
 	Concurrency int
-	// Rate is how many events a second may be sent. 0: as many as the receiver takes.
+	// Rate is how many events a second may be sent, in bursts of a quarter of that at most. 0: as many as the receiver takes.
 	Rate float64
 
 	// State is what an earlier run has left, to go on from there. Nil begins at the beginning.
@@ -78,10 +78,16 @@ type Progress struct {
 type DeliveryError struct {
 	File        string
 	First, Last int64 // the lines of the invocation
-	Err         error
+	// Source tells that many events were refused one after the other, so that it seems to be the source that is refused.
+	Source bool
+	Err    error
 }
 
 func (f *DeliveryError) Error() string {
+	if f.Source {
+		return fmt.Sprintf("the receiver refused %d events in a row, each sent by itself, so it seems to refuse the source: %s (line %d of %s)",
+			maxRefusedInRow, f.Err, f.Last, f.File)
+	}
 	return fmt.Sprintf("%s (events of lines %d to %d of %s)", f.Err, f.First, f.Last, f.File)
 }
 
@@ -128,7 +134,7 @@ func New(o Options) (*Import, error) {
 }
 
 func newEngine(o Options) *engine {
-	e := &engine{options: o, most: maxBatchEvents, wake: make(chan struct{}, 1), warned: map[string]bool{}}
+	e := &engine{options: o, most: maxBatchEvents, wake: make(chan struct{}, 1), warned: map[string]bool{}, twins: newTwins()}
 	var at Position
 	if o.State != nil {
 		e.base, at = o.State.Counts, o.State.Position
@@ -137,7 +143,7 @@ func newEngine(o Options) *engine {
 	e.reader = newReader(&e.options, at)
 	e.next = mark{e.base.Events, e.reader.at}
 	if o.Rate > 0 {
-		e.most = int(min(maxBatchEvents, max(1, math.Floor(o.Rate))))
+		e.most = int(min(maxBatchEvents, max(1, math.Floor(o.Rate/4)))) // a burst is a quarter of a second's worth
 		e.limiter = rate.NewLimiter(rate.Limit(o.Rate), e.most)
 	}
 	for range o.Concurrency {

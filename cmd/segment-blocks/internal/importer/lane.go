@@ -2,12 +2,7 @@ package importer
 
 import (
 	"context"
-	"strconv"
-	"strings"
 	"time"
-
-	"github.com/aacflow/segment-blocks/runtime"
-	"github.com/aacflow/segment-blocks/schemas"
 )
 
 // lane sends the events of some people, in order. Its fields are guarded by the engine's lock.
@@ -48,6 +43,7 @@ type item struct {
 	start, end int // in the body
 	skip       int // behind the opening brace: what was put in front of the message
 	origin     string
+	id         uint64 // the hash of a messageId that was given, 0 for none
 }
 
 // flush makes what has been gathered ready to be sent. The caller holds the lock.
@@ -94,7 +90,7 @@ func (e *engine) add(l *lane, ev *event) bool {
 	if len(b.items) > 0 {
 		b.body = append(b.body, ',')
 	}
-	it := item{seq: e.next.seq, line: ev.line, file: ev.before.File, start: len(b.body), origin: ev.origin}
+	it := item{seq: e.next.seq, line: ev.line, file: ev.before.File, start: len(b.body), origin: ev.origin, id: e.meet(ev)}
 	b.body, it.skip = ev.message.appendTo(b.body, e.options.Key, ev.origin)
 	it.end = len(b.body)
 	b.items = append(b.items, it)
@@ -132,12 +128,12 @@ func (e *engine) work(sending, waiting context.Context, l *lane) {
 			return // it has been halted
 		}
 		all := len(b.items)
-		if err := e.send(sending, b); err != nil {
-			first, last := b.items[0], b.items[len(b.items)-1]
-			e.halt(&DeliveryError{File: e.options.Inputs[first.file].Path, First: first.line, Last: last.line, Err: err})
+		refused, err := e.send(sending, waiting, b)
+		if err != nil {
+			e.halt(err)
 			return
 		}
-		e.done(l, all)
+		e.done(l, refused, all)
 	}
 }
 
@@ -154,98 +150,16 @@ func (e *engine) take(l *lane) *batch {
 	return l.ready[0]
 }
 
-// done takes the batch off its lane that is settled. It had some events at first.
-func (e *engine) done(l *lane, all int) {
+// done takes the batch off its lane that is settled. Some of all its events were refused.
+func (e *engine) done(l *lane, refused, all int) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	const keep = maxBatchBytes * 2
 	b := l.ready[0]
-	l.learn(all-len(b.items), all, e.most)
+	l.learn(refused, all, e.most)
 	if cap(b.body) <= keep {
 		e.spare = append(e.spare, b)
 	}
 	l.ready = append(l.ready[:0], l.ready[1:]...)
 	e.changed.Broadcast()
-}
-
-// send invokes the block until all of a batch is accepted or rejected. What is refused keeps nothing else from being sent.
-func (e *engine) send(ctx context.Context, b *batch) error {
-	for len(b.items) > 0 {
-		receipt, err := e.options.Invoke(ctx, append(b.body, batchClose...))
-		e.record(b, receipt, err == nil)
-		if err == nil {
-			return nil
-		}
-		refused := reasonsOf(runtime.AsError(err).Violations, len(b.items))
-		if len(refused) == 0 {
-			return err
-		}
-		e.refuse(b, refused)
-	}
-	return nil
-}
-
-func (e *engine) record(b *batch, r *runtime.Receipt, accepted bool) {
-	if r == nil {
-		return
-	}
-	e.warn(b, r.Warnings)
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.counts.Requests += int64(r.Requests)
-	e.counts.Attempts += int64(r.Attempts)
-	e.counts.Bytes += r.Bytes
-	if accepted {
-		e.counts.Accepted += int64(len(b.items))
-	}
-}
-
-// reasonsOf sorts violations by the message that they are about. It returns nothing where one is about none: the fault then lies
-// elsewhere, and rejecting the messages would not mend it.
-func reasonsOf(violations []schemas.Violation, messages int) map[int][]Reason {
-	out := map[int][]Reason{}
-	for _, v := range violations {
-		i, path, ok := placeOf(v.Path)
-		if !ok || i >= messages {
-			return nil
-		}
-		out[i] = append(out[i], Reason{path, v.Code, v.Message})
-	}
-	return out
-}
-
-// placeOf takes the number of a message off a path such as /batch/12/event.
-func placeOf(path string) (index int, rest string, ok bool) {
-	path, ok = strings.CutPrefix(path, "/batch/")
-	if !ok {
-		return 0, "", false
-	}
-	number, rest, more := strings.Cut(path, "/")
-	if more {
-		rest = "/" + rest
-	}
-	index, err := strconv.Atoi(number)
-	return index, rest, err == nil && index >= 0
-}
-
-// refuse takes the refused messages out of a batch.
-func (e *engine) refuse(b *batch, refused map[int][]Reason) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	body, items := []byte(batchOpen), make([]item, 0, len(b.items)-len(refused))
-	for i, it := range b.items {
-		if reasons, bad := refused[i]; bad {
-			object := append([]byte{'{'}, b.body[it.start+1+it.skip:it.end]...)
-			e.hold(it.seq, it.file, it.line, it.origin, reasons, object, nil)
-			continue
-		}
-		if len(items) > 0 {
-			body = append(body, ',')
-		}
-		start := len(body)
-		body = append(body, b.body[it.start:it.end]...)
-		it.start, it.end = start, len(body)
-		items = append(items, it)
-	}
-	b.body, b.items = body, items
 }

@@ -48,7 +48,10 @@ func (s *splitter) next() (record, error) {
 		if n := s.find(s.buf[s.start+seen : s.end]); n >= 0 {
 			r = s.cut(r, seen+n)
 			if len(r.raw) > maxRecord {
-				r.long, r.raw = true, r.raw[:excerptBytes]
+				r.open = s.rows != nil && s.back(&r)
+			}
+			if len(r.raw) > maxRecord {
+				r.open, r.long, r.raw = false, true, r.raw[:excerptBytes]
 			}
 			return r, nil
 		}
@@ -99,6 +102,19 @@ func (s *splitter) cut(r record, n int) record {
 	s.pass(&r, n)
 	r.raw = bytes.TrimSuffix(bytes.TrimSuffix(r.raw, []byte("\n")), []byte("\r"))
 	return r
+}
+
+// back makes the first line of a row that has several a record of its own, and the next one begin behind it. It returns false where the row
+// has one line. The row must be the one that was returned last.
+func (s *splitter) back(r *record) bool {
+	begin := s.start - int(r.size)
+	n := bytes.IndexByte(s.buf[begin:s.start], '\n') + 1
+	if n == 0 || n == int(r.size) {
+		return false
+	}
+	s.start, s.offset, s.line, r.size = begin, r.offset, r.line, 0
+	*r = s.cut(*r, n)
+	return true
 }
 
 func (s *splitter) pass(r *record, n int) {

@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -137,8 +138,16 @@ func newMapping(header []string, rules []Rule, t tracking.Type) (*Mapping, error
 		}
 		m.rules[r.Column] = r
 	}
+	if other := anotherDelimiter(m.header); other != "" && len(rules) == 0 {
+		return nil, fmt.Errorf("the only column is %q, and what parts the columns may be another character, as with --delimiter %s", m.header[0], other)
+	}
 	known := map[string]bool{}
-	for i := range m.header {
+	for i, name := range m.header {
+		if head, _, parts := strings.Cut(name, "."); parts && slices.Contains(objects(), head) && slices.Contains(strings.Split(name, "."), "") {
+			if _, ruled := m.rules[name]; !ruled {
+				return nil, fmt.Errorf("a column names a part of %s that is empty; --map sends it elsewhere, or leaves it out: %q", head, name)
+			}
+		}
 		if path, _ := m.field(i, t); len(path) == 1 {
 			known[path[0]] = true
 			if path[0] == "type" {
@@ -151,10 +160,25 @@ func newMapping(header []string, rules []Rule, t tracking.Type) (*Mapping, error
 	}
 	if !known["userId"] && !known["anonymousId"] {
 		return nil, fmt.Errorf("no column says whose event a row is: map one to userId or anonymousId, such as --map %s=userId; the columns are %s",
-			m.header[0], strings.Join(m.header, ", "))
+			cmp.Or(append(slices.Clone(m.header), "COLUMN")...), strings.Join(m.header, ", "))
 	}
 	_, err := m.plan(t)
 	return m, err
+}
+
+// anotherDelimiter guesses what parts the columns where all of them have been taken for one. It returns "" where nothing says so.
+func anotherDelimiter(header []string) string {
+	if len(header) != 1 {
+		return ""
+	}
+	switch i := strings.IndexAny(header[0], ";\t|,"); {
+	case i < 0:
+		return ""
+	case header[0][i] == '\t':
+		return "tab"
+	default:
+		return "'" + header[0][i:i+1] + "'"
+	}
 }
 
 // field returns where a column goes in messages of a type; nowhere where the path is empty.

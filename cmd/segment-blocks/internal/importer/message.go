@@ -43,8 +43,9 @@ type message struct {
 	typ   tracking.Type
 	// person is what all events of one person have the same; they are sent in order.
 	person []byte
-	// hasID tells that the message brings a messageId.
+	// hasID tells that the message brings a messageId; id is its text.
 	hasID bool
+	id    []byte
 	// time is what takes the place of rest[timeFrom:timeTo], a timestamp in another form: the block would change it too, at the cost of
 	// opening the whole batch once more.
 	time             []byte
@@ -184,7 +185,7 @@ func read(raw []byte, fallback tracking.Type, origin string) (m message, inner [
 			return message{}, raw, origin, faults
 		}
 	}
-	m = message{rest: rest, hasID: f.messageID != nil, person: f.person()}
+	m = message{rest: rest, hasID: f.messageID != nil, id: givenID(f.messageID), person: f.person()}
 	if f.timeTo > 0 {
 		m.time, m.timeFrom, m.timeTo = usualTime(f.timestamp), f.timeFrom, f.timeTo
 	}
@@ -220,7 +221,7 @@ func (m *message) appendTo(dst []byte, key tracking.WriteKey, origin string) (ou
 	begin := len(dst)
 	if !m.hasID {
 		dst = append(dst, `"messageId":"`...)
-		dst = append(dst, m.id(key, origin)...)
+		dst = append(dst, m.deriveID(key, origin)...)
 		dst = append(dst, '"')
 		if m.front != "" || !m.isEmpty() {
 			dst = append(dst, ',')
@@ -258,9 +259,9 @@ func (m *message) isEmpty() bool {
 	return len(bytes.TrimLeft(m.rest, " \t\r\n")) <= len("}")
 }
 
-// id derives the messageId from the write key, from where the message stood, and from what it says: so a repeat has the id that it had,
+// deriveID derives the messageId from the write key, from where the message stood, and from what it says: so a repeat has the id that it had,
 // and a line that was changed, or is mapped otherwise, does not pass for a repeat.
-func (m *message) id(key tracking.WriteKey, origin string) string {
+func (m *message) deriveID(key tracking.WriteKey, origin string) string {
 	sum := sha256.Sum256(m.rest)
 	file, place, _ := strings.Cut(origin, ":")
 	line, err := strconv.Atoi(place)

@@ -81,6 +81,8 @@ func (r *reader) next() (event, error) {
 			r.at = Position{File: r.at.File + 1, Line: 1}
 		case errors.Is(err, errDocument):
 			return event{}, err
+		case errors.Is(err, io.ErrUnexpectedEOF):
+			return event{}, &CutError{r.input().Path, r.at.Line - 1}
 		default:
 			return event{}, fmt.Errorf("cannot read the events: %w: %s, after line %d", err, r.input().Path, r.at.Line-1)
 		}
@@ -196,6 +198,10 @@ func (r *reader) record() (event, error) {
 		e.faults = []Reason{{Code: CodeCSV, Message: "must close its quotes, and one that opens here is never closed"}}
 	case r.rows != nil:
 		raw, e.faults = r.rows.message(rec.raw)
+		if r.rows.torn && r.split.back(&rec) {
+			e.raw, e.size, r.at.Line, r.at.Offset = rec.raw, rec.size, r.split.line, r.split.offset
+			e.after = r.at
+		}
 		if raw != nil {
 			e.raw = raw
 		}
@@ -214,6 +220,19 @@ func (e *InputError) Error() string { return e.Err.Error() }
 // Unwrap returns the cause.
 func (e *InputError) Unwrap() error { return e.Err }
 
+// CutError tells that packed data ends too early. All that could be read has been dealt with.
+type CutError struct {
+	File string
+	Line int64 // the last one
+}
+
+func (e *CutError) Error() string {
+	return fmt.Sprintf("the packed file is cut: it ends too early, after line %d: %s", e.Line, e.File)
+}
+
+// Unwrap returns [io.ErrUnexpectedEOF].
+func (e *CutError) Unwrap() error { return io.ErrUnexpectedEOF }
+
 // Describe looks at how each file begins, and tells Options.Mapped what becomes of the columns. It leaves standard input alone. The error
 // is an *[InputError].
 func Describe(o Options) error {
@@ -225,15 +244,18 @@ func Describe(o Options) error {
 		r := newReader(&o, Position{File: i})
 		err := r.openFile()
 		if err == nil {
-			_, err = r.record()
+			if _, err = r.record(); errors.Is(err, io.ErrUnexpectedEOF) {
+				err = nil // what can be read is imported all the same
+			}
 		}
-		err = errors.Join(ignoreEnd(err), r.close())
+		_ = r.close() // which repeats what is wrong with a packed file
+		err = ignoreEnd(err)
 		if err != nil {
 			var own *InputError
 			if errors.As(err, &own) {
 				return own
 			}
-			return &InputError{err}
+			return &InputError{fmt.Errorf("%w: %q", err, in.Path)}
 		}
 	}
 	return nil

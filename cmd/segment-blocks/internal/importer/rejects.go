@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"slices"
 
@@ -38,35 +37,46 @@ func newReject(seq int64, file string, line int64, origin string, reasons []Reas
 	return reject{seq, append(dst, '}', '\n')}
 }
 
-// rejects is the file of what was not sent. It is made when the first is written. Its path may be "", for none.
+// rejects is the file of what was not sent. Its path may be "", for none.
 type rejects struct {
-	path  string
-	file  *os.File
-	size  int64 // of what is written
-	count int64
-	dirty bool
+	path    string
+	file    *os.File
+	special bool  // no regular file, such as /dev/null, which can neither be cut nor go
+	size    int64 // of what is written
+	count   int64 // of those that are in the file
+	dirty   bool
+	failed  error // of writing: nothing more is written, or the lines between would be lost
 }
 
-// openRejects goes on behind size bytes of the file, where an earlier run stopped; what that run wrote beyond is cut off.
+// RejectsError tells that the file of rejects could not be written.
+type RejectsError struct{ Err error }
+
+func (e *RejectsError) Error() string { return "cannot write the rejects: " + e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *RejectsError) Unwrap() error { return e.Err }
+
+// openRejects makes the file, or goes on behind size bytes of it, where an earlier run stopped; what that run wrote beyond is cut off.
 func openRejects(path string, size int64) (*rejects, error) {
 	r := &rejects{path: path}
-	if path == "" || size == 0 {
-		if path == "" {
-			return r, nil
-		}
-		err := os.Remove(path)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("cannot begin the file of rejects anew: %w", err)
-		}
+	if path == "" {
 		return r, nil
 	}
-	f, err := os.OpenFile(path, os.O_RDWR, 0o600)
+	flags := os.O_RDWR
+	if size == 0 {
+		flags |= os.O_CREATE
+	}
+	f, err := os.OpenFile(path, flags, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("cannot go on with the file of rejects: %w", err)
+		return nil, &RejectsError{err}
 	}
 	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		r.file, r.size, r.special = f, size, true
+		return r, nil
+	}
 	if err == nil && info.Size() < size {
-		err = fmt.Errorf("it is shorter than when the import stopped: %q", path)
+		err = fmt.Errorf("the file is shorter than when the import stopped; with another one behind --rejects, --resume goes on there: %q", path)
 	}
 	if err == nil {
 		err = f.Truncate(size)
@@ -75,57 +85,64 @@ func openRejects(path string, size int64) (*rejects, error) {
 		_, err = f.Seek(size, 0)
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("cannot go on with the file of rejects: %w", err), f.Close())
+		return nil, &RejectsError{errors.Join(err, f.Close())}
 	}
 	r.file, r.size = f, size
 	return r, nil
 }
 
-// write appends rejects in the order of their lines.
+// write appends rejects in the order of their lines. What cannot be written whole is cut off again.
 func (r *rejects) write(list []reject) error {
-	if len(list) == 0 {
-		return nil
+	if len(list) == 0 || r.failed != nil {
+		return r.failed
 	}
 	slices.SortFunc(list, func(a, b reject) int { return cmp.Compare(a.seq, b.seq) })
-	r.count += int64(len(list))
 	if r.path == "" {
+		r.count += int64(len(list))
 		return nil
-	}
-	if r.file == nil {
-		f, err := os.OpenFile(r.path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-		if err != nil {
-			return fmt.Errorf("cannot write the rejects: %w", err)
-		}
-		r.file = f
 	}
 	var buf bytes.Buffer
 	for _, one := range list {
 		buf.Write(one.json)
 	}
 	n, err := r.file.Write(buf.Bytes())
-	r.size += int64(n)
+	written := buf.Bytes()[:n]
 	r.dirty = true
 	if err != nil {
-		return fmt.Errorf("cannot write the rejects: %w", err)
+		r.failed = &RejectsError{err}
+		written = written[:bytes.LastIndexByte(written, '\n')+1]
+		if !r.special && r.file.Truncate(r.size+int64(len(written))) != nil {
+			written = written[:0] // what is there cannot be told; going on cuts it
+		}
 	}
-	return nil
+	r.size += int64(len(written))
+	r.count += int64(bytes.Count(written, []byte("\n")))
+	return r.failed
 }
 
 // sync returns when all that was written is on disk.
 func (r *rejects) sync() error {
-	if !r.dirty {
-		return nil
+	if !r.dirty || r.failed != nil {
+		return r.failed
 	}
 	r.dirty = false
-	if err := r.file.Sync(); err != nil {
-		return fmt.Errorf("cannot write the rejects: %w", err)
+	if err := r.file.Sync(); err != nil && !r.special {
+		r.failed = &RejectsError{err}
 	}
-	return nil
+	return r.failed
 }
 
+// close closes the file, and takes it away where nothing is in it.
 func (r *rejects) close() error {
 	if r.file == nil {
 		return nil
 	}
-	return r.file.Close()
+	err := r.file.Close()
+	if r.size == 0 && !r.special {
+		err = errors.Join(err, os.Remove(r.path))
+	}
+	if err != nil {
+		return &RejectsError{err}
+	}
+	return nil
 }

@@ -21,15 +21,14 @@ type rows struct {
 	csv     *csv.Reader
 	row     []byte
 	buf     []byte
+	torn    bool // the last row was none because of its quotes
 }
 
 func newRows(comma byte) *rows { return &rows{comma: rune(comma)} }
 
 // fields returns the cells of one row. They are valid until the next call.
 func (c *rows) fields(raw []byte) ([]string, *Reason) {
-	if !utf8.Valid(raw) {
-		return nil, &Reason{Code: "invalid_utf8", Message: rawjson.ErrInvalidUTF8.Error()}
-	}
+	c.torn = false
 	c.row = append(append(c.row[:0], raw...), '\n')
 	c.from.Reset(c.row)
 	if c.csv == nil {
@@ -38,8 +37,12 @@ func (c *rows) fields(raw []byte) ([]string, *Reason) {
 	}
 	cells, err := c.csv.Read()
 	if err == nil && c.from.Len() == 0 {
+		if !utf8.Valid(raw) {
+			return nil, &Reason{Code: "invalid_utf8", Message: rawjson.ErrInvalidUTF8.Error()}
+		}
 		return cells, nil
 	}
+	c.torn = true
 	c.csv = nil // it may have kept a part
 	var parse *csv.ParseError
 	if errors.As(err, &parse) {

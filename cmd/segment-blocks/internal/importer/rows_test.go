@@ -95,10 +95,26 @@ func TestRows(t *testing.T) {
 				`invalid_csv  must have as many fields as the header has columns, 3: 4.`,
 				`invalid_csv  must be a row of CSV: bare " in non-quoted-field.`,
 				`invalid_csv  must be a row of CSV: extraneous or missing " in quoted-field.`,
+				`invalid_csv  must be a row of CSV: extraneous or missing " in quoted-field.`,
 				`{"type":"track","userId":"u","event":"D\nE","properties":{"x":"\""}}`,
 				`invalid_csv  must close its quotes, and one that opens here is never closed.`,
 				`{"type":"track","userId":"u","event":"G"}`,
 			},
+		},
+		"a quote that is never closed, and others behind it": {
+			text: "userId,event,x\nu,A,\"open\nu,B,\"x\"\nu,C,\"a\nb\"\nu,\"D\"\"\nu,E,\"\"\n\"u\",F,y\n", typ: "track",
+			want: []string{
+				`invalid_csv  must be a row of CSV: extraneous or missing " in quoted-field.`,
+				`{"type":"track","userId":"u","event":"B","properties":{"x":"x"}}`,
+				`{"type":"track","userId":"u","event":"C","properties":{"x":"a\nb"}}`,
+				`invalid_csv  must be a row of CSV: extraneous or missing " in quoted-field.`,
+				`{"type":"track","userId":"u","event":"E"}`,
+				`{"type":"track","userId":"u","event":"F","properties":{"x":"y"}}`,
+			},
+		},
+		"columns without a name": {
+			text: "userId,event,,\nu,A,1,2\n", typ: "track",
+			want: []string{`{"type":"track","userId":"u","event":"A"}`},
 		},
 		"semicolons, a mark and no last line break": {
 			text: "\xef\xbb\xbfuserId;event;\r\nu;A,B;\r\nv;C;", typ: "track", comma: ';',
@@ -140,6 +156,9 @@ func TestMappingsThatAreRefused(t *testing.T) {
 		"unknown column": {"userId,total", "track", []string{"totl=properties.t"}, `did you mean "total"`},
 		"same field":     {"userId,a,b", "track", []string{"a=properties.x", "b=properties.x"}, "the same field"},
 		"part of it":     {"userId,a,b", "track", []string{"a=properties.x", "b=properties.x.y"}, "a part of the other"},
+		"one column":     {"userId;event", "track", nil, "--delimiter ';'"},
+		"tabs":           {"userId\tevent", "", nil, "--delimiter tab"},
+		"empty part":     {"userId,properties.", "track", nil, "a part of properties that is empty"},
 		"ruled twice":    {"userId,a", "track", []string{"a=properties.x", "a=properties.y"}, "a column twice"},
 	} {
 		_, err := newMapping(strings.Split(c.header, ","), rules(t, c.rules...), c.typ)

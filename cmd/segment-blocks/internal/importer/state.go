@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"time"
 )
@@ -22,8 +23,12 @@ type State struct {
 	// Ahead is how many events behind the position had been accepted as well. They are sent once more, with the ids that they had.
 	Ahead int64 `json:"ahead"`
 	// RejectsBytes is how long the file of rejects was.
-	RejectsBytes int64     `json:"rejectsBytes"`
-	Updated      time.Time `json:"updated"`
+	RejectsBytes int64 `json:"rejectsBytes"`
+	// RejectsFile is its path.
+	RejectsFile string `json:"rejectsFile,omitempty"`
+	// Cut tells that a packed file ended too early: the whole one may take its place.
+	Cut     bool      `json:"cut,omitempty"`
+	Updated time.Time `json:"updated"`
 }
 
 // Counts are what an import has done, over all runs of it.
@@ -36,6 +41,8 @@ type Counts struct {
 	// Repeated is how many had been accepted and were sent again after a stop, at least: what was sent in the last moment before a kill
 	// is not counted.
 	Repeated int64 `json:"repeated"`
+	// Duplicates is how many events gave the messageId of an earlier one, at least: the latest 100,000 ids of a run are remembered.
+	Duplicates int64 `json:"duplicates,omitempty"`
 	// Requests, Attempts and Bytes are those of the receipts.
 	Requests int64   `json:"requests"`
 	Attempts int64   `json:"attempts"`
@@ -60,7 +67,22 @@ type Plan struct {
 type PlanFile struct {
 	Name   string `json:"name"`
 	ID     string `json:"id"`
+	Size   int64  `json:"size,omitempty"`
 	Format Format `json:"format"`
+	// Whole is the ID of the whole file that came in the place of one that was cut, whose ID goes on to make the messageIds.
+	Whole string `json:"whole,omitempty"`
+}
+
+// Adopt takes the file of an earlier plan for the one at hand: where that is the whole one which came for one that was cut, or, with cut, one
+// that begins with all that the earlier had.
+func (p Plan) Adopt(i int, in *Input, cut bool) (adopted bool) {
+	f := p.Files[i]
+	whole := f.Whole != "" && f.Whole == in.ID
+	if !whole && (!cut || f.ID == in.ID || f.Size <= 0 || !in.beginsWith(f.Size, f.ID)) {
+		return false
+	}
+	p.Files[i].Whole, in.ID = in.ID, f.ID
+	return true
 }
 
 // Difference says in words what another plan has otherwise, or returns "".
@@ -95,6 +117,16 @@ func (p Plan) Difference(other Plan) string {
 	return ""
 }
 
+// OtherContents tells whether a file that has the name of one here holds something else.
+func (p Plan) OtherContents(other Plan) bool {
+	for i, f := range p.Files {
+		if i < len(other.Files) && f.ID != other.Files[i].ID && filepath.Base(f.Name) == filepath.Base(other.Files[i].Name) {
+			return true
+		}
+	}
+	return false
+}
+
 const stateVersion = 1
 
 // ReadState reads the state that an earlier run has left, nil where there is none.
@@ -108,7 +140,7 @@ func ReadState(path string) (*State, error) {
 	}
 	s := &State{}
 	if err := json.Unmarshal(data, s); err != nil || s.Version != stateVersion || len(s.Plan.Files) == 0 {
-		return nil, fmt.Errorf("this is no state of an import that this release can go on with; name another with --state: %q", path)
+		return nil, fmt.Errorf("this is no state of an import that this release can go on with; name another with --state, or take it away: %q", path)
 	}
 	return s, nil
 }

@@ -111,6 +111,7 @@ func Load(o Options) (*Settings, error) {
 		source.Name = name
 		s.Sources[name] = source
 	}
+	s.unusedStores()
 	return s, nil
 }
 
@@ -206,7 +207,7 @@ func (s *Settings) environmentSource(origins map[string]string) []Fault {
 	variable := "SEGMENT_WRITE_KEY"
 	if !s.merged.Exists(at + ".writeKey") {
 		if len(s.merged.MapKeys("sources")) > 1 {
-			s.Warnings = append(s.Warnings, "SEGMENT_REGION, SEGMENT_ENDPOINT, SEGMENT_ALLOW_INSECURE, SEGMENT_DELIVERY and SEGMENT_STORE are not used, because SEGMENT_WRITE_KEY is not set")
+			s.Warnings = append(s.Warnings, unusedVariables(origins)+" not used, because SEGMENT_WRITE_KEY is not set")
 			return nil
 		}
 		for key, origin := range origins {
@@ -220,6 +221,35 @@ func (s *Settings) environmentSource(origins map[string]string) []Fault {
 		s.origins["defaultSource"] = "environment " + variable
 	}
 	return nil
+}
+
+// unusedVariables names the variables that describe a source and are set, with the verb that fits.
+func unusedVariables(origins map[string]string) string {
+	var set []string
+	for _, setting := range SourceTable() {
+		if origins[strings.Replace(setting.Key, "NAME", Environment, 1)] != "" {
+			set = append(set, setting.Env)
+		}
+	}
+	last := len(set) - 1
+	if last == 0 {
+		return set[0] + " is"
+	}
+	return strings.Join(set[:last], ", ") + " and " + set[last] + " are"
+}
+
+// unusedStores warns of a store that nothing is kept in, as its source is not durable.
+func (s *Settings) unusedStores() {
+	for _, name := range s.Names() {
+		source := s.Sources[name]
+		switch {
+		case source.Store == "" || source.Way() == Durable:
+		case name != Environment:
+			s.Warnings = append(s.Warnings, fmt.Sprintf("sources.%s has a store and does not use it, because its delivery is %s, not durable: %s", name, source.Way(), source.Store))
+		case s.DefaultSource == Environment:
+			s.Warnings = append(s.Warnings, fmt.Sprintf("SEGMENT_STORE is not used, because SEGMENT_DELIVERY is %s, not durable: %s", source.Way(), source.Store))
+		}
+	}
 }
 
 // ownerOf returns the source of the file that takes its key from a variable.

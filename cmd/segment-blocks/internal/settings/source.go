@@ -48,18 +48,76 @@ func (s *Settings) StorePath(source Source) (string, error) {
 		}
 		return source.Store, nil
 	}
+	dir, err := s.stateFolder()
+	if err != nil {
+		return "", fmt.Errorf("source %q needs a store, since nothing says where the state folder is: %w", source.Name, err)
+	}
+	return filepath.Join(dir, source.Name+".store"), nil
+}
+
+// stateFolder returns the folder of the stores that nobody has named.
+func (s *Settings) stateFolder() (string, error) {
 	dir := s.options.variable("XDG_STATE_HOME")
 	if !filepath.IsAbs(dir) { // the specification wants what is not to be ignored
 		home := s.options.variable("HOME")
 		if home == "" {
 			var err error
 			if home, err = os.UserHomeDir(); err != nil {
-				return "", fmt.Errorf("source %q needs a store, since nothing says where the state folder is: %w", source.Name, err)
+				return "", err
 			}
 		}
 		dir = filepath.Join(home, ".local", "state")
 	}
-	return filepath.Join(dir, "segment-blocks", source.Name+".store"), nil
+	return filepath.Join(dir, "segment-blocks"), nil
+}
+
+// Keeps reports whether a store is that of a durable source of this name, which then sends what is in it.
+func (s *Settings) Keeps(name, path string) bool {
+	source, ok := s.Sources[name]
+	if !ok || source.Way() != Durable {
+		return false
+	}
+	own, err := s.StorePath(source)
+	return err == nil && sameFile(own, path)
+}
+
+func sameFile(a, b string) bool {
+	if filepath.Clean(a) == filepath.Clean(b) {
+		return true
+	}
+	one, err := os.Stat(a)
+	other, failed := os.Stat(b)
+	return err == nil && failed == nil && os.SameFile(one, other)
+}
+
+// OtherStores lists the stores that are there and that no durable source has: those of sources that are not durable any more, and what else is in the
+// folder of the stores that nobody has named.
+func (s *Settings) OtherStores() []string {
+	var paths, list []string
+	for _, name := range s.Names() {
+		if source := s.Sources[name]; source.Store != "" {
+			if path, err := s.StorePath(source); err == nil {
+				paths = append(paths, path)
+			}
+		}
+	}
+	if dir, err := s.stateFolder(); err == nil {
+		entries, _ := os.ReadDir(dir) // where it cannot be read there is nothing to list
+		for _, entry := range entries {
+			if strings.HasSuffix(entry.Name(), ".store") {
+				paths = append(paths, filepath.Join(dir, entry.Name()))
+			}
+		}
+	}
+	for _, path := range paths {
+		info, err := os.Stat(path)
+		known := slices.ContainsFunc(s.Names(), func(name string) bool { return s.Keeps(name, path) }) ||
+			slices.ContainsFunc(list, func(other string) bool { return sameFile(other, path) })
+		if err == nil && info.Mode().IsRegular() && info.Size() > 0 && !known {
+			list = append(list, path)
+		}
+	}
+	return list
 }
 
 // What is wrong with a choice of source.

@@ -1,0 +1,103 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
+	"github.com/aacflow/segment-blocks/delivery"
+)
+
+// stores checks the store of each durable source.
+func (e *examination) stores(ctx context.Context, s *settings.Settings) {
+	checked := map[string]bool{}
+	for _, name := range s.Names() {
+		source := s.Sources[name]
+		if source.Way() != settings.Durable {
+			continue
+		}
+		path, err := s.StorePath(source)
+		switch {
+		case err != nil:
+			e.fail("store", exitUsage, "%s", err)
+		case !checked[path]:
+			checked[path] = true
+			e.store(ctx, s, name, path)
+		}
+	}
+}
+
+func (e *examination) store(ctx context.Context, s *settings.Settings, name, path string) {
+	const line = "store"
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if err := canMake(path); err != nil {
+			e.fail(line, exitFailure, "of %q is not there and cannot be made: %s", name, err)
+			return
+		}
+		e.ok(line, "of %q is not there yet, the first message makes it: %s", name, path)
+		return
+	case err != nil:
+		e.fail(line, exitFailure, "of %q: %s", name, err)
+		return
+	case info.Mode().IsRegular() && info.Size() == 0:
+		e.warn(line, "of %q is an empty file, which begins as a new store; if it has held messages, they are lost: %s", name, path)
+		return
+	}
+	if info.Mode().IsRegular() {
+		f, err := os.OpenFile(path, os.O_RDWR, 0)
+		if err != nil {
+			e.fail(line, exitFailure, "of %q cannot be written: %s", name, err)
+			return
+		}
+		_ = f.Close() // nothing was written
+	}
+	store, err := openStore(path, delivery.StoreOptions{})
+	switch {
+	case errors.Is(err, delivery.ErrInUse):
+		e.ok(line, "of %q is in use by a running segment-blocks, whose /metrics has what waits: %s", name, path)
+		return
+	case err != nil:
+		e.fail(line, exitFailure, "of %q: %s", name, sentence(err))
+		return
+	}
+	list := (&storeQueue{store: store, path: path}).states(s)
+	if _, err := store.Close(ctx); err != nil {
+		e.fail(line, exitFailure, "of %q: %s", name, sentence(err))
+		return
+	}
+	for _, one := range list {
+		say, more := e.ok, ""
+		switch {
+		case !one.Configured:
+			say, more = e.warn, "; no durable source of this name is configured with it, so nothing sends them"
+		case one.Dead > 0:
+			say, more = e.warn, "; segment-blocks queue list says why they died"
+		}
+		say(line, "of %q: %s waiting, %s dead, in %s%s", one.Source, grouped(int64(one.Waiting)), grouped(int64(one.Dead)), path, more)
+	}
+}
+
+// canMake tries whether a file can be made, in the nearest folder that is there: those below it are made with the store.
+func canMake(path string) error {
+	dir := filepath.Dir(path)
+	for {
+		_, err := os.Stat(dir)
+		if err == nil || dir == filepath.Dir(dir) {
+			break
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		dir = filepath.Dir(dir)
+	}
+	f, err := os.CreateTemp(dir, ".segment-blocks-*")
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name()))
+}

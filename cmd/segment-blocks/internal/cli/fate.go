@@ -1,0 +1,100 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/aacflow/segment-blocks/delivery"
+	"github.com/aacflow/segment-blocks/runtime"
+)
+
+// fate is what became of the messages that a run has stored.
+type fate struct {
+	accepted, waiting int
+	dead              []delivery.Letter
+	others            int // messages stored before, that this run has made dead letters of
+}
+
+// drain gives a durable source time to send what is stored, and says what is left. The interrupt that ends ctx ends it. The error says that messages of
+// this run, which began at the time, were refused.
+func (p *Program) drain(ctx context.Context, t *target, r *runtime.Receipt, began time.Time, most time.Duration) (*fate, error) {
+	ctx, cancel := context.WithTimeout(ctx, most)
+	defer cancel()
+	d := t.deliveries
+	trouble := d.trouble(ctx)
+	store := d.stores[d.paths[t.source]]
+	store.Drain(ctx)
+	f, looking := fateOf(store, t.source, r.MessageIDs, began)
+	left, err := d.close(ctx)
+	t.deliveries = nil
+	if trouble != "" {
+		p.warn("%s", trouble)
+	}
+	if f != nil && f.others > 0 {
+		p.warn("%s in this run; segment-blocks queue list says why", messages(f.others, "that was stored before became a dead letter", "that were stored before became dead letters"))
+	}
+	p.sayLeft(left)
+	switch {
+	case err != nil:
+		return nil, failed("%w", err)
+	case looking != nil:
+		return nil, failed("%w", looking)
+	}
+	return f, f.refusal()
+}
+
+// fateOf looks for messages in a store that sends nothing any more. What is neither waiting nor dead has been accepted.
+func fateOf(store *delivery.Store, source string, ids []string, began time.Time) (*fate, error) {
+	f := &fate{}
+	open := map[string]bool{}
+	for _, id := range ids {
+		open[id] = true
+	}
+	f.accepted = len(open)
+	for l, err := range store.Dead(source) {
+		switch {
+		case err != nil:
+			return nil, err
+		case l.DiedAt.Before(began.Truncate(time.Millisecond)): // of an earlier run, maybe of the same invocation
+		case open[l.MessageID]:
+			delete(open, l.MessageID)
+			f.dead = append(f.dead, l)
+		default:
+			f.others++
+		}
+	}
+	for l, err := range store.Waiting(source) {
+		if err != nil {
+			return nil, err
+		}
+		if open[l.MessageID] {
+			delete(open, l.MessageID)
+			f.waiting++
+		}
+	}
+	f.accepted = len(open)
+	return f, nil
+}
+
+// refusal is the error for messages that became dead letters, nil where none did.
+func (f *fate) refusal() error {
+	if len(f.dead) == 0 {
+		return nil
+	}
+	const most = 3
+	exit, code := exitRejected, runtime.Rejected
+	if f.accepted > 0 {
+		exit, code = exitPartial, runtime.PartialFailure
+	}
+	total := len(f.dead) + f.accepted + f.waiting
+	text := fmt.Sprintf("the receiver refused %d of %s, kept as a dead letter (segment-blocks queue list)", len(f.dead), count(total, "message"))
+	for i, l := range f.dead {
+		if i == most {
+			text += fmt.Sprintf("; and %d more", len(f.dead)-most)
+			break
+		}
+		text += fmt.Sprintf("; %s: %s", l.MessageID, l.Reason)
+	}
+	return &failure{exit, string(code), text, nil}
+}

@@ -1,0 +1,22 @@
+package cli
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/aacflow/segment-blocks/delivery"
+)
+
+// A run whose messages were refused ends as a rejection, and as a partial failure where others were accepted.
+func TestRefusalOfStoredMessages(t *testing.T) {
+	require.NoError(t, (&fate{accepted: 1, waiting: 1}).refusal())
+	dead := []delivery.Letter{{MessageID: "a", Reason: "no good"}}
+	err := (&fate{dead: dead, waiting: 1}).refusal()
+	require.EqualError(t, err, "the receiver refused 1 of 2 messages, kept as a dead letter (segment-blocks queue list); a: no good")
+	require.Equal(t, exitRejected, classify(err))
+	err = (&fate{dead: append(dead, dead[0], dead[0], dead[0]), accepted: 2}).refusal()
+	require.ErrorContains(t, err, "refused 4 of 6 messages")
+	require.ErrorContains(t, err, "; and 1 more")
+	require.Equal(t, exitPartial, classify(err))
+}
