@@ -51,7 +51,6 @@ func fateOf(store *delivery.Store, source string, ids []string, began time.Time)
 	for _, id := range ids {
 		open[id] = true
 	}
-	f.accepted = len(open)
 	for l, err := range store.Dead(source) {
 		switch {
 		case err != nil:
