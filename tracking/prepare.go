@@ -121,7 +121,7 @@ func (p *preparer) checkDefaults(pointer string, raw json.RawMessage, notObject 
 func (p *preparer) prepare(messages []Message) (*prepared, error) {
 	out := &prepared{messages: make([]Prepared, len(messages)), report: unsent(len(messages))}
 	if len(messages) > 1 {
-		out.links = func(i int, visit func(id []byte)) { linkIDs(messages[i].fields, visit) }
+		out.links = func(i int, visit func(id []byte)) { messages[i].People(visit) }
 	}
 	out.report.Endpoint, out.report.Delivery = p.endpoint, Direct
 	p.left = len(messages)

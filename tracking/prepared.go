@@ -56,7 +56,7 @@ func (c *Client) SendPrepared(ctx context.Context, source Source, messages []Pre
 		return unsent(len(messages)), err
 	}
 	ready := &prepared{messages: messages, report: unsent(len(messages))}
-	ready.links = func(i int, visit func(id []byte)) { linkIDs(rawjson.OpenObject(messages[i].item), visit) }
+	ready.links = func(i int, visit func(id []byte)) { messages[i].People(visit) }
 	for i, m := range messages {
 		ready.report.Messages[i].MessageID = m.id
 	}
