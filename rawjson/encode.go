@@ -20,53 +20,32 @@ import (
 // It returns an *[Error] that names the value which JSON cannot hold (NaN, a channel), text that is not UTF-8 (encoding/json would
 // replace it without a word), or nesting past the limit, which also ends a map that contains itself.
 func EncodeObject(m map[string]any, limits Limits) (Object, error) {
-	var e Encoder
-	obj, _, err := e.Open(m, limits)
-	return obj, err
+	if m == nil {
+		m = map[string]any{}
+	}
+	raw, err := Encode(m, limits)
+	if err != nil {
+		return nil, err
+	}
+	return OpenObject(raw), nil
 }
 
 // Encode writes any Go value as EncodeObject writes the values of its map.
 func Encode(v any, limits Limits) (json.RawMessage, error) {
-	e := encoder{limits: limits.withDefaults()}
-	buf, err := e.append(nil, v, rootLevel)
+	e := encoder{limits: limits.withDefaults(), pairs: make([]pair, 0, 32)}
+	raw, err := e.append(make([]byte, 0, 1<<10), v, 1)
+	if err == nil {
+		err = e.checkSize(raw)
+	}
 	if err != nil {
 		return nil, shortened(err)
 	}
-	return buf, nil
-}
-
-// Encoder keeps its memory for the next map, for those who encode one after the other. The zero value is ready.
-type Encoder struct {
-	buf   []byte
-	pairs []pair
-	open  opened
-}
-
-// Open is [EncodeObject], and also returns the members that are lists of nothing but maps, by name: each with the objects in it. The results
-// hold until the next call.
-func (e *Encoder) Open(m map[string]any, limits Limits) (Object, map[string][]Object, error) {
-	if m == nil {
-		m = map[string]any{}
-	}
-	e.open.reset()
-	enc := encoder{limits: limits.withDefaults(), pairs: e.pairs[:0], open: &e.open}
-	buf, err := enc.append(e.buf[:0], m, rootLevel)
-	clear(enc.pairs[:cap(enc.pairs)]) // the values may be large
-	e.pairs = enc.pairs
-	if err != nil {
-		return nil, nil, shortened(err)
-	}
-	if e.buf = buf; len(buf) > enc.limits.MaxBytes {
-		return nil, nil, &Error{Err: fmt.Errorf("%w: %d bytes are allowed", ErrTooLarge, enc.limits.MaxBytes)}
-	}
-	obj, lists := e.open.objects(buf)
-	return obj, lists, nil
+	return raw, nil
 }
 
 type encoder struct {
 	limits Limits
-	pairs  []pair  // of the maps that are being written, one behind the other
-	open   *opened // nil where nobody wants the members
+	pairs  []pair // members of the maps being written, inner maps behind outer ones
 }
 
 // pair is a member of a map that is being written.
@@ -133,13 +112,11 @@ func (e *encoder) appendMap(dst []byte, m map[string]any, depth int) ([]byte, er
 			return nil, err // no excerpt, here and below: the text may be a secret
 		}
 		dst = append(dst, ':')
-		start := len(dst)
 		if dst, err = e.append(dst, value, depth+1); err != nil {
 			return nil, below(name, err)
 		}
-		e.open.member(depth, name, start, len(dst))
-		if e.open != nil && len(dst) > e.limits.MaxBytes {
-			return nil, &Error{Err: fmt.Errorf("%w: %d bytes are allowed", ErrTooLarge, e.limits.MaxBytes)}
+		if err := e.checkSize(dst); err != nil {
+			return nil, err
 		}
 	}
 	e.pairs = e.pairs[:first]
@@ -150,19 +127,23 @@ func appendList[T any](e *encoder, dst []byte, list []T, depth int) ([]byte, err
 	if depth > e.limits.MaxDepth {
 		return nil, e.tooDeep()
 	}
-	e.open.beginList(depth)
 	dst = append(dst, '[')
+	start := len(dst)
 	for i, v := range list {
 		if i > 0 {
 			dst = append(dst, ',')
+		}
+		if i == 1 { // the elements that follow are likely to be as long as the first
+			dst = slices.Grow(dst, min((len(dst)-start)*len(list)*9/8, 1<<20))
 		}
 		var err error
 		if dst, err = e.append(dst, v, depth+1); err != nil {
 			return nil, below(strconv.Itoa(i), err)
 		}
-		e.open.element(depth, v)
+		if err := e.checkSize(dst); err != nil {
+			return nil, err
+		}
 	}
-	e.open.endList(depth)
 	return append(dst, ']'), nil
 }
 
@@ -175,6 +156,14 @@ func (e *encoder) appendRaw(dst []byte, raw json.RawMessage, depth int) ([]byte,
 		return nil, err
 	}
 	return append(dst, bytes.TrimSpace(raw)...), nil
+}
+
+// checkSize ends the encoding of a value that repeats inside itself before memory does.
+func (e *encoder) checkSize(dst []byte) error {
+	if len(dst) > e.limits.MaxBytes {
+		return &Error{Err: fmt.Errorf("%w: %d bytes are allowed", ErrTooLarge, e.limits.MaxBytes)}
+	}
+	return nil
 }
 
 func (e *encoder) tooDeep() error {

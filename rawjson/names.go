@@ -40,8 +40,8 @@ func hash(name []byte) uint64 {
 	switch n := len(name); {
 	case n >= 8:
 		first, last = binary.LittleEndian.Uint64(name), binary.LittleEndian.Uint64(name[n-8:])
-	case cap(name) >= 8: // what follows the name in the document is masked out
-		first = binary.LittleEndian.Uint64(name[:8]) & (1<<(8*n) - 1)
+	case n >= 4:
+		first, last = uint64(binary.LittleEndian.Uint32(name)), uint64(binary.LittleEndian.Uint32(name[n-4:]))
 	default:
 		for i, c := range name {
 			first |= uint64(c) << (8 * i)

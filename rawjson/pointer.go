@@ -41,11 +41,15 @@ func elementAt(elements []json.RawMessage, token string) (json.RawMessage, bool)
 	return elements[i], true
 }
 
-// shortened keeps the pointer to a value a hundred levels down readable.
+// shortened keeps the pointer to a value a hundred levels down readable. A size is that of the whole document.
 func shortened(err error) error {
 	const most = 80
 	var where *Error
-	if errors.As(err, &where) && errors.Is(err, ErrTooDeep) && len(where.Pointer) > most {
+	switch {
+	case !errors.As(err, &where):
+	case errors.Is(err, ErrTooLarge):
+		where.Pointer = ""
+	case errors.Is(err, ErrTooDeep) && len(where.Pointer) > most:
 		if i := strings.LastIndexByte(where.Pointer[:most], '/'); i > 0 {
 			where.Pointer = where.Pointer[:i]
 		}

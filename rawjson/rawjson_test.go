@@ -164,29 +164,34 @@ func FuzzParseObject(f *testing.F) {
 	})
 }
 
-func TestEncoderOpens(t *testing.T) {
-	one, other := map[string]any{"b": 1, "a": []any{map[string]any{"x": 1}}}, map[string]any{}
-	var e rawjson.Encoder
-	_, _, err := e.Open(map[string]any{"objects": []any{one, one, one}, "more": []any{one}}, rawjson.Limits{})
-	require.NoError(t, err)
-	_, _, err = e.Open(map[string]any{"a": math.NaN()}, rawjson.Limits{})
-	require.Error(t, err)
-	obj, lists, err := e.Open(map[string]any{
-		"objects": []any{one, other}, "maps": []map[string]any{one}, "mixed": []any{one, 1}, "none": []any{}, "null": []any{map[string]any(nil)},
-		"raw": []any{json.RawMessage(`{"a":1}`)}, "nested": []any{[]any{one}}, "inside": map[string]any{"list": []any{one}},
-	}, rawjson.Limits{})
-	require.NoError(t, err)
-	require.Len(t, lists, 2)
-	for name, list := range lists {
-		raw, ok := obj.Get(name)
-		require.True(t, ok, name)
-		elements := rawjson.OpenArray(raw)
-		require.Len(t, list, len(elements), name)
-		for i := range list {
-			require.Equal(t, rawjson.OpenObject(elements[i]), list[i], "%s %d", name, i)
-		}
+// A document may be a part of a buffer whose other bytes belong to somebody else. The race detector sees a read of those.
+func TestNothingBehindTheDocumentIsRead(t *testing.T) {
+	for _, doc := range []string{`{"a":1}`, `{"abcd":"x"}`, `[true,"ab",-1.5e3]`, `{"a":[{"b":"\u00e9"}],"abcdefgh":null}`} {
+		buffer := append([]byte(doc), make([]byte, 64)...)
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for i := range buffer[len(doc):] {
+				buffer[len(doc)+i] = byte(i)
+			}
+		}()
+		require.NoError(t, rawjson.Check(buffer[:len(doc)], rawjson.Limits{}))
+		_, _ = rawjson.ParseObject(buffer[:len(doc)], rawjson.Limits{})
+		<-done
 	}
-	again, err := rawjson.ParseObject(obj.JSON(), rawjson.Limits{})
-	require.NoError(t, err)
-	require.Equal(t, again, obj)
+}
+
+// A value that repeats inside itself is small in memory and endless as JSON.
+func TestEncodingIsBoundedBySize(t *testing.T) {
+	list := []any{"x"}
+	for range 60 {
+		list = []any{list, list}
+	}
+	_, err := rawjson.Encode(list, rawjson.Limits{MaxBytes: 1 << 16})
+	require.ErrorIs(t, err, rawjson.ErrTooLarge)
+	_, err = rawjson.EncodeObject(map[string]any{"a": map[string]any{"b": list}}, rawjson.Limits{MaxBytes: 1 << 16})
+	var where *rawjson.Error
+	require.ErrorAs(t, err, &where)
+	require.ErrorIs(t, where, rawjson.ErrTooLarge)
+	require.Empty(t, where.Pointer, "it is the document that is too large")
 }

@@ -3,7 +3,9 @@ package rawjson
 import (
 	"bytes"
 	"encoding/json"
+	"iter"
 	"math"
+	"slices"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -84,19 +86,28 @@ func OpenArray(raw json.RawMessage) []json.RawMessage {
 	if KindOf(raw) != ArrayKind {
 		return nil
 	}
-	s := trusting(raw)
-	s.Peek()
-	s.Enter()
-	elements := []json.RawMessage{}
-	for first := true; ; first = false {
-		if more, ok := s.More(']', first); !more || !ok {
-			return elements
+	return slices.AppendSeq([]json.RawMessage{}, Elements(raw))
+}
+
+// Elements yields the elements of a value that has been checked, none when it is not an array. Unlike [OpenArray] it keeps no
+// list of them, which for an array of tiny values takes several times the memory of the array.
+func Elements(raw json.RawMessage) iter.Seq[json.RawMessage] {
+	return func(yield func(json.RawMessage) bool) {
+		if KindOf(raw) != ArrayKind {
+			return
 		}
-		start := s.pos
-		if !s.Skip() {
-			return nil
+		s := trusting(raw)
+		s.Peek()
+		s.Enter()
+		for first := true; ; first = false {
+			if more, ok := s.More(']', first); !more || !ok {
+				return
+			}
+			start := s.pos
+			if !s.Skip() || !yield(raw[start:s.pos:s.pos]) {
+				return
+			}
 		}
-		elements = append(elements, raw[start:s.pos:s.pos])
 	}
 }
 

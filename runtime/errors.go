@@ -81,8 +81,10 @@ type Error struct {
 	Status int
 	// RetryAfter is how long the receiver asks to wait, or 0.
 	RetryAfter time.Duration
-	// Violations are all that is wrong with the input (or the output, for invalid_output).
+	// Violations are what is wrong with the input (or the output, for invalid_output): at most 100 of them.
 	Violations []schemas.Violation
+	// UnlistedViolations counts the violations beyond those listed. Validation stops looking at 1,000, so there may be more.
+	UnlistedViolations int
 	// Items are the outcomes of the single messages, where there were several and something was sent.
 	Items []Item
 	// Receipt says what happened; nil where nothing was tried.
@@ -157,10 +159,12 @@ func (e *Error) MarshalJSON() ([]byte, error) {
 		Status     int                 `json:"status,omitempty"`
 		RetryAfter float64             `json:"retryAfterSeconds,omitempty"`
 		Violations []schemas.Violation `json:"violations"`
+		Unlisted   int                 `json:"unlistedViolations,omitempty"`
 		Items      []Item              `json:"items,omitempty"`
 		Receipt    *Receipt            `json:"receipt,omitempty"`
 	}{
-		e.Code, e.Error(), e.Retryable, e.Status, e.RetryAfter.Seconds(), append([]schemas.Violation{}, e.Violations...), e.Items, e.Receipt,
+		e.Code, e.Error(), e.Retryable, e.Status, e.RetryAfter.Seconds(),
+		append([]schemas.Violation{}, e.Violations...), e.UnlistedViolations, e.Items, e.Receipt,
 	})
 }
 
@@ -174,23 +178,40 @@ func AsError(err error) *Error {
 }
 
 // Refuse returns the error for an input with violations. Its code is that of the violations where all of them are
-// unresolved references, or all are of a missing credential, or all of a size; else invalid_input.
+// unresolved references, or all are of a missing credential, or all of a size; else invalid_input. It lists the first 100 and counts
+// the others; texts that an input made long are cut.
 func Refuse(violations []schemas.Violation) *Error {
-	e := &Error{Code: InvalidInput, Violations: violations}
+	const told = 5
+	e := &Error{Code: InvalidInput}
+	e.list(violations)
 	for _, code := range []Code{UnresolvedReference, MissingCredential, TooLarge} {
 		if !slices.ContainsFunc(violations, func(v schemas.Violation) bool { return v.Code != string(code) }) {
 			e.Code = code
 		}
 	}
-	const most = 5
 	var parts []string
-	for i, v := range violations {
-		if i == most {
-			parts = append(parts, fmt.Sprintf("and %d more", len(violations)-most))
-			break
-		}
+	for _, v := range e.Violations[:min(told, len(e.Violations))] {
 		parts = append(parts, strings.TrimSpace(clip(v.Path, 100)+" "+v.Message))
+	}
+	if more := len(violations) - len(parts); more > 0 {
+		parts = append(parts, fmt.Sprintf("and %d more", more))
 	}
 	e.Message = "refused its input, nothing was sent: " + strings.Join(parts, "; ")
 	return e
 }
+
+// list takes over as many violations as an answer may hold.
+func (e *Error) list(violations []schemas.Violation) {
+	const most = 100
+	for _, v := range violations[:min(most, len(violations))] {
+		v.Path, v.Message = clip(v.Path, maxPath), clip(v.Message, maxSentence)
+		e.Violations = append(e.Violations, v)
+	}
+	e.UnlistedViolations = len(violations) - len(e.Violations)
+}
+
+// What is shown of a JSON Pointer and of a sentence, in characters.
+const (
+	maxPath     = 300
+	maxSentence = 1000
+)

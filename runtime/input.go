@@ -9,50 +9,37 @@ import (
 
 // Input is what a block is invoked with: a [Map] or [JSON].
 type Input interface {
-	read(rt *Runtime, schema *schemas.Schema) (read, error)
-}
-
-// read is an input that has been read.
-type read struct {
-	*schemas.Opened
-	// valid tells that the schema has accepted it as it stands, and that there is nothing in it to normalise.
-	valid bool
-	// release gives memory back for other invocations; nil where there is none. Nothing of the input may be used after.
-	release func()
+	json(limits rawjson.Limits) ([]byte, error)
 }
 
 // Map is an input as Go values. It is read, never changed. A json.Number or json.RawMessage keeps its digits.
 type Map map[string]any
 
 // JSON is an input as the bytes of a JSON object. Free-form values are passed on as they are written; what is normalised is
-// said in docs/architecture.md: blanks, times, and JSON given as text. The bytes must not change during the invocation.
+// said in docs/architecture.md: blanks, times, and JSON given as text. The bytes must not change while anybody may read them: that is
+// until Invoke has returned and, where an executor sends a value as it is, until the HTTP client is done with the request.
 type JSON []byte
 
-func (m Map) read(rt *Runtime, schema *schemas.Schema) (read, error) {
-	e, ok := rt.encoders.Get().(*rawjson.Encoder)
-	if !ok {
-		e = &rawjson.Encoder{}
+func (m Map) json(limits rawjson.Limits) ([]byte, error) {
+	if m == nil {
+		m = Map{}
 	}
-	release := func() { rt.encoders.Put(e) }
-	obj, lists, err := e.Open(m, rt.limits)
-	if err != nil {
-		release()
-		return read{}, err
-	}
-	blank, accepted := schema.AcceptsMap(m)
-	r := read{&schemas.Opened{Object: obj, Lists: lists}, accepted && !blank, release}
-	for _, field := range obj {
-		r.valid = r.valid && !mayHoldReference(field.Value)
-	}
-	return r, nil
+	return rawjson.Encode(map[string]any(m), limits)
 }
 
-func (j JSON) read(rt *Runtime, schema *schemas.Schema) (read, error) {
-	if opened, ok := schema.Scan(j, rt.limits); ok {
-		return read{opened, !opened.Blank && !mayHoldReference(j), opened.Release}, nil
+func (j JSON) json(rawjson.Limits) ([]byte, error) { return j, nil }
+
+// read opens an input. Normal tells that the schema has accepted it as it stands, and that there is nothing in it to normalise.
+func read(input Input, schema *schemas.Schema, limits rawjson.Limits) (opened *schemas.Opened, normal bool, err error) {
+	data, err := input.json(limits)
+	if err != nil {
+		return nil, false, err
 	}
-	obj, err := rawjson.ParseObject(j, rt.limits)
-	return read{Opened: &schemas.Opened{Object: obj}}, err
+	if opened, ok := schema.Scan(data, limits); ok {
+		return opened, !opened.Blank && !mayHoldReference(data), nil
+	}
+	obj, err := rawjson.ParseObject(data, limits)
+	return &schemas.Opened{Object: obj}, false, err
 }
 
 // inputViolation says what is wrong with an input that is not even JSON.

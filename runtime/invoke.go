@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"runtime/debug"
 	"slices"
@@ -53,12 +54,13 @@ type invocation struct {
 	source   namedSource
 	receipt  *Receipt
 	redactor redactor
-	release  func() // of the input's memory
 }
 
-// Invoke runs a block. The error is always an *[Error]; it carries the receipt of whatever was tried.
+// Invoke runs a block. The error is always an *[Error]; it carries the receipt of whatever was tried. A panic of the executor becomes
+// an internal error.
 //
-// It waits for the answer of the receiver and for retries; ctx ends both. It may be called from many goroutines at once.
+// It waits for the answer of the receiver and for retries; ctx ends both, and the validation of a large input. It may be called
+// from many goroutines at once.
 func (rt *Runtime) Invoke(ctx context.Context, block string, input Input, options ...InvokeOption) (*Result, error) {
 	if !rt.begin() {
 		return nil, &Error{Code: Closed, Block: block, Message: "was not invoked: the runtime is closed"}
@@ -72,34 +74,42 @@ func (rt *Runtime) Invoke(ctx context.Context, block string, input Input, option
 		ctx, end = observe(ctx, block)
 		ends = append(ends, end)
 	}
-	res, err := rt.invoke(ctx, inv, block, input)
+	output, err := rt.invoke(ctx, inv, input)
+	inv.finish()
+	var res *Result
+	if err != nil {
+		err = rt.failed(ctx, inv, err)
+	} else {
+		res = &Result{Output: output, Receipt: inv.receipt}
+	}
 	for _, end := range slices.Backward(ends) {
 		end(inv.receipt, err)
 	}
 	return res, err
 }
 
-func (rt *Runtime) invoke(ctx context.Context, inv *invocation, block string, input Input) (*Result, error) {
+func (rt *Runtime) invoke(ctx context.Context, inv *invocation, input Input) (output json.RawMessage, err error) {
+	defer rt.recover(ctx, inv, &err)
 	if !inv.deadline.IsZero() {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithDeadline(ctx, inv.deadline)
 		defer cancel()
 	}
-	call, err := rt.prepare(inv, block, input)
+	call, err := rt.prepare(ctx, inv, input)
 	if err != nil {
-		return nil, inv.failed(err)
-	}
-	defer inv.done()
-	if err := ctx.Err(); err != nil {
-		return nil, inv.failed(contextError(err, "nothing was sent"))
+		return nil, err
 	}
 	call.HTTP, call.shared = rt.http, &rt.shared
-	output, err := rt.run(ctx, inv, call)
-	if err != nil {
-		return nil, inv.failed(err)
+	return rt.run(ctx, inv, call)
+}
+
+// recover makes an error of a panic. It must be deferred itself.
+func (rt *Runtime) recover(ctx context.Context, inv *invocation, err *error) {
+	if p := recover(); p != nil {
+		rt.logger.LogAttrs(ctx, slog.LevelError, "invocation panicked", slog.String("block", inv.receipt.Block),
+			slog.String("panic", inv.redactor.text(fmt.Sprint(p))), slog.String("stack", string(debug.Stack())))
+		*err = &Error{Code: Internal, Message: fmt.Sprintf("failed: its executor panicked: %v", p)}
 	}
-	inv.finish()
-	return &Result{Output: output, Receipt: inv.receipt}, nil
 }
 
 func newInvocation(block string, options []InvokeOption) *invocation {
@@ -115,7 +125,8 @@ func newInvocation(block string, options []InvokeOption) *invocation {
 }
 
 // prepare does all that can be done without the executor: find the block and source, normalise and validate.
-func (rt *Runtime) prepare(inv *invocation, id string, input Input) (*Call, error) {
+func (rt *Runtime) prepare(ctx context.Context, inv *invocation, input Input) (*Call, error) {
+	id := inv.receipt.Block
 	found, ok := rt.registry.Lookup(id)
 	if !ok {
 		return nil, &Error{Code: UnknownBlock, Message: "is not a known block" + rt.registry.Suggest(id)}
@@ -134,16 +145,18 @@ func (rt *Runtime) prepare(inv *invocation, id string, input Input) (*Call, erro
 	if input == nil {
 		input = Map{}
 	}
-	in, err := input.read(rt, manifest.Input)
-	inv.release = in.release
+	in, normal, err := read(input, manifest.Input, rt.limits)
 	if err != nil {
 		return nil, Refuse([]schemas.Violation{inputViolation(err, "")})
 	}
 	inv.redactor.input, inv.redactor.fields = in.Object, manifest.Input.Fields()
-	if !in.valid {
-		if in.Opened, err = rt.normalise(inv, in.Opened); err != nil {
+	if !normal {
+		if in, err = rt.normalise(ctx, inv, in.Object); err != nil {
 			return nil, err
 		}
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, contextError(err, "nothing was sent")
 	}
 	return &Call{
 		InvocationID: inv.receipt.InvocationID,
@@ -154,20 +167,22 @@ func (rt *Runtime) prepare(inv *invocation, id string, input Input) (*Call, erro
 }
 
 // normalise applies the hosts' conventions to an input and validates what comes out.
-func (rt *Runtime) normalise(inv *invocation, in *schemas.Opened) (*schemas.Opened, error) {
+func (rt *Runtime) normalise(ctx context.Context, inv *invocation, in rawjson.Object) (*schemas.Opened, error) {
 	schema := inv.block.manifest.Input
 	n := &normaliser{references: rt.references, limits: rt.limits, receipt: inv.receipt, blank: map[string]json.RawMessage{}}
-	normal := n.normalise(in.Object, schema.Fields())
-	if violations := schema.Validate(normal, n.violations...); len(violations) > 0 {
+	normal := n.normalise(ctx, in, schema.Fields())
+	violations := schema.Validate(ctx, normal, n.violations...)
+	if ctx.Err() == nil && len(violations) > 0 {
 		n.explainBlanks(violations)
 		return nil, Refuse(violations)
 	}
 	return &schemas.Opened{Object: normal}, nil
 }
 
-// sourceFor returns the source that the invocation names or, where it names none, the first of the type that the block needs.
+// sourceFor returns the source that the invocation names or, where it names none, the first of the type that the block needs. A block
+// that needs none gets none, though a host may name one for all blocks.
 func (rt *Runtime) sourceFor(b *Block, name string) (namedSource, error) {
-	if !b.sourced && name == "" {
+	if !b.sourced && (name == "" || slices.ContainsFunc(rt.sources, func(s namedSource) bool { return s.name == name })) {
 		return namedSource{value: NoSource{}}, nil
 	}
 	for _, s := range rt.sources {
@@ -191,14 +206,8 @@ func (rt *Runtime) sourceFor(b *Block, name string) (namedSource, error) {
 	return namedSource{}, &Error{Code: UnknownSource, Message: fmt.Sprintf("names a source that is not configured: %q%s", name, schemas.DidYouMean(name, known))}
 }
 
-// run calls the executor and checks what it returns. A panic stays inside.
-func (rt *Runtime) run(ctx context.Context, inv *invocation, call *Call) (output json.RawMessage, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			rt.logger.Error("executor panicked", "block", inv.block.manifest.ID, "panic", inv.redactor.text(fmt.Sprint(p)), "stack", string(debug.Stack()))
-			output, err = nil, &Error{Code: Internal, Message: fmt.Sprintf("failed: its executor panicked: %v", p)}
-		}
-	}()
+// run calls the executor and checks what it returns.
+func (rt *Runtime) run(ctx context.Context, inv *invocation, call *Call) (json.RawMessage, error) {
 	value, err := inv.block.execute(ctx, call, inv.source.value)
 	if err != nil {
 		return nil, executorError(err)
@@ -219,12 +228,11 @@ func (rt *Runtime) run(ctx context.Context, inv *invocation, call *Call) (output
 	if err != nil {
 		return nil, &Error{Code: InvalidOutput, Message: "ran, but did not return an object: " + schemas.Excerpt(raw), Err: err}
 	}
-	if violations := schema.Validate(obj); len(violations) > 0 {
-		return nil, &Error{
-			Code:       InvalidOutput,
-			Message:    "ran, but its output breaks its own schema: " + violations[0].Path + " " + violations[0].Message,
-			Violations: violations,
-		}
+	if violations := schema.Validate(context.WithoutCancel(ctx), obj); len(violations) > 0 {
+		e := &Error{Code: InvalidOutput}
+		e.list(violations)
+		e.Message = "ran, but its output breaks its own schema: " + e.Violations[0].Path + " " + e.Violations[0].Message
+		return nil, e
 	}
 	return raw, nil
 }
@@ -248,9 +256,25 @@ func contextError(err error, consequence string) *Error {
 	return &Error{Code: Canceled, Message: "was canceled, " + consequence, Retryable: true, Err: err}
 }
 
-// failed completes an error on its way out.
+// failed completes an error on its way out, and logs it.
+func (rt *Runtime) failed(ctx context.Context, inv *invocation, err error) *Error {
+	e := inv.failed(err)
+	level := slog.LevelWarn
+	if e.Code == Internal || e.Code == InvalidOutput {
+		level = slog.LevelError
+	}
+	var first string
+	if len(inv.receipt.MessageIDs) > 0 {
+		first = inv.receipt.MessageIDs[0]
+	}
+	rt.logger.LogAttrs(ctx, level, "invocation failed", slog.String("block", e.Block), slog.String("source", inv.receipt.Source),
+		slog.String("code", string(e.Code)), slog.Int("status", e.Status), slog.Int("attempts", inv.receipt.Attempts),
+		slog.String("invocationId", inv.receipt.InvocationID), slog.String("messageId", first),
+		slog.Float64("durationMs", milliseconds(inv.receipt.Duration)), slog.String("error", e.Message))
+	return e
+}
+
 func (inv *invocation) failed(err error) *Error {
-	inv.finish()
 	e := *AsError(err) // a copy: an executor may return the same error to many invocations
 	e.Violations = slices.Clone(e.Violations)
 	e.Block, e.Receipt = inv.receipt.Block, inv.receipt
@@ -258,14 +282,7 @@ func (inv *invocation) failed(err error) *Error {
 	return &e
 }
 
-// done ends an invocation whose input is not used any more.
-func (inv *invocation) done() {
-	if inv.release != nil {
-		inv.redactor.input = nil
-		inv.release()
-	}
-}
-
+// finish completes the receipt. What follows must not change it.
 func (inv *invocation) finish() {
 	inv.receipt.Duration = time.Since(inv.receipt.StartedAt)
 	inv.receipt.countUnlisted()

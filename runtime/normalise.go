@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"context"
 	"encoding/json"
 	"slices"
 	"strconv"
@@ -29,8 +30,8 @@ type normaliser struct {
 	blank map[string]json.RawMessage
 }
 
-// normalise returns the input as the schema is to see it.
-func (n *normaliser) normalise(input rawjson.Object, fields []schemas.Field) rawjson.Object {
+// normalise returns the input as the schema is to see it. It stops early when ctx ends.
+func (n *normaliser) normalise(ctx context.Context, input rawjson.Object, fields []schemas.Field) rawjson.Object {
 	out := make(rawjson.Object, 0, len(input))
 	for _, m := range input {
 		at := rawjson.Pointer("", m.Name)
@@ -38,7 +39,7 @@ func (n *normaliser) normalise(input rawjson.Object, fields []schemas.Field) raw
 		if f != nil && f.Type == "json" {
 			m.Value = n.unwrap(m.Value, at)
 		}
-		if value, present := n.member(m.Value, f, at); present {
+		if value, present := n.member(ctx, m.Value, f, at); present {
 			out = append(out, rawjson.Member{Name: m.Name, Value: value})
 		}
 	}
@@ -56,7 +57,7 @@ func (n *normaliser) unwrap(value json.RawMessage, at string) json.RawMessage {
 		v := inputViolation(err, at)
 		v.Path = at // what lies inside a text has no JSON Pointer of its own
 		v.Message = "must hold valid JSON where it is a text: " + strings.TrimPrefix(v.Message, rawjson.ErrNotJSON.Error()+": ")
-		n.violations = append(n.violations, v)
+		n.refuse(v)
 		return value
 	}
 	if rawjson.KindOf(inner) == rawjson.StringKind {
@@ -66,25 +67,25 @@ func (n *normaliser) unwrap(value json.RawMessage, at string) json.RawMessage {
 }
 
 // member normalises the value of a field, nil for one that is not known, and reports whether it is present at all.
-func (n *normaliser) member(value json.RawMessage, f *schemas.Field, at string) (json.RawMessage, bool) {
+func (n *normaliser) member(ctx context.Context, value json.RawMessage, f *schemas.Field, at string) (json.RawMessage, bool) {
 	if f == nil {
 		n.references.warnOf(value, at, n.receipt.Warn)
 		return value, true
 	}
 	switch rawjson.KindOf(value) {
 	case rawjson.NullKind:
-		n.blank[at] = value
+		n.noteBlank(at, value)
 		return nil, false
 	case rawjson.StringKind:
 		text, _ := rawjson.Text(value)
 		return n.text(value, text, f, at)
 	case rawjson.ObjectKind:
 		if len(f.Fields) > 0 {
-			return n.object(value, f.Fields, at), true
+			return n.object(ctx, value, f.Fields, at), true
 		}
 	case rawjson.ArrayKind:
 		if len(f.Fields) > 0 {
-			return n.list(value, f.Fields, at), true
+			return n.list(ctx, value, f.Fields, at), true
 		}
 	}
 	if !f.Secret {
@@ -96,14 +97,14 @@ func (n *normaliser) member(value json.RawMessage, f *schemas.Field, at string) 
 func (n *normaliser) text(value json.RawMessage, text string, f *schemas.Field, at string) (json.RawMessage, bool) {
 	switch {
 	case text == "" || f.Type == "json" && strings.TrimSpace(text) == "":
-		n.blank[at] = value
+		n.noteBlank(at, value)
 		return nil, false
 	case n.references.isWhole(text):
 		message := "must be resolved by the host before the call"
 		if !f.Secret {
 			message += ": " + schemas.Excerpt(value)
 		}
-		n.violations = append(n.violations, schemas.Violation{Path: at, Code: string(UnresolvedReference), Message: message})
+		n.refuse(schemas.Violation{Path: at, Code: string(UnresolvedReference), Message: message})
 		return value, true
 	case f.Format == "date-time" && !isotime.IsRFC3339(text):
 		if t, err := isotime.Parse(text); err == nil {
@@ -120,12 +121,12 @@ func (n *normaliser) text(value json.RawMessage, text string, f *schemas.Field, 
 }
 
 // object normalises the known fields of an object. It returns the very bytes it was given where nothing changes.
-func (n *normaliser) object(value json.RawMessage, fields []schemas.Field, at string) json.RawMessage {
+func (n *normaliser) object(ctx context.Context, value json.RawMessage, fields []schemas.Field, at string) json.RawMessage {
 	obj := rawjson.OpenObject(value)
 	changed := false
 	out := make(rawjson.Object, 0, len(obj))
 	for _, m := range obj {
-		normal, present := n.member(m.Value, schemas.Find(fields, m.Name), rawjson.Pointer(at, m.Name))
+		normal, present := n.member(ctx, m.Value, schemas.Find(fields, m.Name), rawjson.Pointer(at, m.Name))
 		if !present {
 			changed = true
 			continue
@@ -139,20 +140,45 @@ func (n *normaliser) object(value json.RawMessage, fields []schemas.Field, at st
 	return out.JSON()
 }
 
-func (n *normaliser) list(value json.RawMessage, fields []schemas.Field, at string) json.RawMessage {
-	elements := rawjson.OpenArray(value)
-	changed := false
-	for i, e := range elements {
-		if rawjson.KindOf(e) != rawjson.ObjectKind {
-			continue
+// list does the same for the objects in an array.
+func (n *normaliser) list(ctx context.Context, value json.RawMessage, fields []schemas.Field, at string) json.RawMessage {
+	out := append(make([]byte, 0, len(value)), '[')
+	i, changed := 0, false
+	for e := range rawjson.Elements(value) {
+		if ctx.Err() != nil {
+			return value
 		}
-		elements[i] = n.object(e, fields, at+"/"+strconv.Itoa(i))
-		changed = changed || len(elements[i]) != len(e) || &elements[i][0] != &e[0]
+		normal := e
+		if rawjson.KindOf(e) == rawjson.ObjectKind {
+			normal = n.object(ctx, e, fields, at+"/"+strconv.Itoa(i))
+			changed = changed || &normal[0] != &e[0]
+		}
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = append(out, normal...)
+		i++
 	}
 	if !changed {
 		return value
 	}
-	return rawjson.AppendArray(make([]byte, 0, len(value)), elements)
+	return append(out, ']')
+}
+
+// noteBlank remembers what was taken for absent. Of very many it forgets the later ones: then they read as not given.
+func (n *normaliser) noteBlank(at string, value json.RawMessage) {
+	const most = 10_000
+	if len(n.blank) < most {
+		n.blank[at] = value
+	}
+}
+
+// refuse adds a violation. Of very many it counts the later ones.
+func (n *normaliser) refuse(v schemas.Violation) {
+	const most = 1000
+	if len(n.violations) < most {
+		n.violations = append(n.violations, v)
+	}
 }
 
 // explainBlanks makes the violations of what is missing say so where it was given, but empty.

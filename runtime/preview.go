@@ -30,18 +30,27 @@ func (rt *Runtime) Preview(ctx context.Context, block string, input Input, optio
 	defer rt.running.Done()
 
 	inv := newInvocation(block, options)
-	call, err := rt.prepare(inv, block, input)
+	requests, err := rt.preview(ctx, inv, input)
+	inv.finish()
 	if err != nil {
 		return nil, nil, inv.failed(err)
+	}
+	return requests, inv.receipt, nil
+}
+
+func (rt *Runtime) preview(ctx context.Context, inv *invocation, input Input) (requests []Request, err error) {
+	defer rt.recover(ctx, inv, &err)
+	call, err := rt.prepare(ctx, inv, input)
+	if err != nil {
+		return nil, err
 	}
 	recorder := &recorder{redactor: &inv.redactor}
 	call.HTTP, call.shared, call.DryRun = newClient(recorder), &sync.Map{}, true
 	if _, err := rt.run(ctx, inv, call); err != nil {
-		return nil, nil, inv.failed(err)
+		return nil, err
 	}
 	inv.receipt.Accepted, inv.receipt.Attempts = 0, 0
-	inv.finish()
-	return recorder.requests, inv.receipt, nil
+	return recorder.requests, nil
 }
 
 // Validate returns nil where Invoke would get as far as sending, else the *[Error] that Invoke would return. It sends nothing.

@@ -52,7 +52,7 @@ func (r *Receipt) Warn(path, code, message string) {
 		r.unlisted++
 		return
 	}
-	r.Warnings = append(r.Warnings, Warning{path, code, message})
+	r.Warnings = append(r.Warnings, Warning{clip(path, maxPath), code, clip(message, maxSentence)})
 }
 
 // countUnlisted adds a last warning that says how many there were beyond those listed.
@@ -83,7 +83,9 @@ func (r *Receipt) MarshalJSON() ([]byte, error) {
 		Warnings     []Warning `json:"warnings"`
 	}{
 		r.InvocationID, r.Block, r.Source, r.Credential, r.Delivery, r.Endpoint, append([]string{}, r.MessageIDs...), r.Accepted, r.Stored,
-		r.Requests, r.Attempts, r.Bytes, r.StartedAt.UTC(), float64(r.Duration.Microseconds()) / 1000,
+		r.Requests, r.Attempts, r.Bytes, r.StartedAt.UTC(), milliseconds(r.Duration),
 		append([]Warning{}, r.Warnings...),
 	})
 }
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

@@ -9,7 +9,10 @@ import (
 	"github.com/aacflow/segment-blocks/schemas"
 )
 
-const redacted = "[redacted]"
+const (
+	redacted  = "[redacted]"
+	minSecret = 8 // bytes
+)
 
 // redactor takes the secrets of one invocation out of texts. It is the last guard: nothing is meant to put them in. The secrets are
 // collected when there is a text to look at, which most invocations never have. It is safe for concurrent use.
@@ -27,8 +30,8 @@ func (r *redactor) text(s string) string {
 	return r.replacer.Replace(s)
 }
 
-// collect gathers the secrets of the input and the source. Texts under four characters are no secrets, and would blot out half of
-// every message.
+// collect gathers the secrets of the input and the source. Short texts are no secrets, and to replace them would turn every message to
+// rubble.
 func (r *redactor) collect() {
 	var secrets []string
 	for _, f := range r.fields {
@@ -41,7 +44,7 @@ func (r *redactor) collect() {
 	}
 	var pairs []string
 	for _, s := range secrets {
-		if len(s) >= 4 {
+		if len(s) >= minSecret {
 			pairs = append(pairs, s, redacted)
 		}
 	}

@@ -41,7 +41,6 @@ type Runtime struct {
 	ownsHTTP   bool
 	http       *resty.Client
 	shared     sync.Map
-	encoders   sync.Pool // of *rawjson.Encoder
 
 	mu      sync.Mutex
 	closed  bool
@@ -94,7 +93,9 @@ func Limits(limits rawjson.Limits) Option {
 	}
 }
 
-// Logger receives what an error cannot carry: the stack of an executor that panicked. The default discards it.
+// Logger receives one line for each failed invocation: WARN, or ERROR where the fault is in this program (internal, invalid_output). It
+// names the block, source, code, HTTP status, attempts, invocation id, first message id and duration in milliseconds. The stack of
+// a panic goes there as well. The default discards them. Inputs and credentials are never logged.
 func Logger(logger *slog.Logger) Option {
 	return func(rt *Runtime) error {
 		rt.logger = logger

@@ -2,30 +2,29 @@ package schemas
 
 import (
 	"bytes"
+	"cmp"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/santhosh-tekuri/jsonschema/v5"
 
 	"github.com/aacflow/segment-blocks/rawjson"
 )
 
-// explainer turns the tree of errors that jsonschema returns into violations: one for each keyword that failed, in sentences that
-// name the rule and the value. A failed choice (anyOf) is one violation, not one for each of its branches.
-type explainer struct {
-	schema   *Schema
-	instance json.RawMessage
-	found    []ranked
-	known    int // of these, the first ones, which the caller knew of before the schema was asked
-	// What has been looked up, since a batch may be refused for as many reasons as it has messages.
-	keywords map[string]keyword
-	opened   map[string][]json.RawMessage // elements of large arrays, by the pointer that leads there
-	members  map[string]rawjson.Object    // the same for large objects
+// finder collects violations: one for each keyword that failed, in sentences that name the rule and the value. A failed
+// choice (anyOf) is one violation, not one for each of its branches.
+type finder struct {
+	schema *Schema
+	found  []ranked
+	known  map[string]bool // places of which the caller knew before the schema was asked
 }
 
 // ranked is a violation and the place that decides its order.
@@ -34,10 +33,104 @@ type ranked struct {
 	rank []int
 }
 
+func newFinder(s *Schema, known []Violation) *finder {
+	f := &finder{schema: s, known: map[string]bool{}}
+	for _, v := range known {
+		f.known[v.Path] = true
+		f.found = append(f.found, ranked{Violation: v, rank: s.rank(v.Path)})
+	}
+	return f
+}
+
+func (f *finder) full() bool { return len(f.found) >= maxFound }
+
+// find judges the value that a JSON Pointer leads to by one part of the schema, then the elements of its arrays.
+func (f *finder) find(ctx context.Context, p *part, value json.RawMessage, at string) {
+	e := explainer{finder: f, part: p, value: value, at: at}
+	var invalid *jsonschema.ValidationError
+	switch err := p.judge(value); {
+	case errors.As(err, &invalid):
+		e.explain(invalid)
+		if !e.explained { // it is a violation all the same
+			f.add(at, at, "invalid_value", plain(invalid).Error())
+		}
+	case err != nil: // jsonschema gave up
+		f.add(at, at, "invalid_value", err.Error())
+	}
+	for _, array := range p.arrays {
+		list, _ := e.get(array.at)
+		i := -1
+		for element := range rawjson.Elements(list) {
+			if i++; f.full() || ctx.Err() != nil {
+				return
+			}
+			if array.part.plan.judgeAgain(element) != yes {
+				f.find(ctx, array.part, element, at+array.at+"/"+strconv.Itoa(i))
+			}
+		}
+	}
+}
+
+// suppressed reports whether the caller knew that something is wrong with a value, or with one that it lies in.
+func (f *finder) suppressed(path string) bool {
+	for len(f.known) > 0 {
+		if f.known[path] {
+			return true
+		}
+		cut := strings.LastIndexByte(path, '/')
+		if cut < 0 {
+			break
+		}
+		path = path[:cut]
+	}
+	return false
+}
+
+// add adds a violation. Its place decides the order.
+func (f *finder) add(path, place, code, message string) {
+	if !f.full() && !f.suppressed(path) {
+		f.found = append(f.found, ranked{Violation{path, code, message}, f.schema.rank(place)})
+	}
+}
+
+// explainer turns the tree of errors that jsonschema returns for one value into violations.
+type explainer struct {
+	*finder
+	part  *part
+	value json.RawMessage
+	at    string         // where it lies in the whole
+	obj   rawjson.Object // the value, once it has been opened
+
+	explained bool
+}
+
+// get returns the value that a JSON Pointer leads to inside the one at hand. The first step is the one that may lead through a large
+// object, so that is opened once.
+func (e *explainer) get(pointer string) (json.RawMessage, bool) {
+	if pointer == "" {
+		return e.value, true
+	}
+	if rawjson.KindOf(e.value) != rawjson.ObjectKind {
+		return rawjson.At(e.value, pointer)
+	}
+	if e.obj == nil {
+		e.obj = rawjson.OpenObject(e.value)
+	}
+	name, rest, deeper := strings.Cut(pointer[1:], "/")
+	member, ok := e.obj.Get(strings.NewReplacer("~1", "/", "~0", "~").Replace(name))
+	if !ok || !deeper {
+		return member, ok
+	}
+	return rawjson.At(member, "/"+rest)
+}
+
 func (e *explainer) explain(err *jsonschema.ValidationError) {
 	keyword := e.keyword(err)
 	if len(err.Causes) > 0 && keyword.name != "anyOf" && keyword.name != "oneOf" && keyword.name != "minContains" {
 		for _, cause := range err.Causes {
+			if e.full() {
+				return
+			}
 			e.explain(cause)
 		}
 		return
@@ -49,20 +142,33 @@ func (e *explainer) explain(err *jsonschema.ValidationError) {
 	case "additionalProperties":
 		e.unknown(keyword, path)
 	case "unevaluatedProperties": // reported at the member itself
-		e.add(keyword, path, path, "is not a known parameter")
+		e.report(keyword, path, path, "is not a known parameter")
 	default:
-		e.add(keyword, path, path+firstChoice(keyword), e.sentence(keyword, err.Message))
+		sentence := e.sentence(keyword, err.Message)
+		if says := keyword.says(); says != "" {
+			sentence = says
+		}
+		if value, ok := e.get(path); ok && e.at+path != "" && !e.schema.secretAt(e.at+path) {
+			sentence += ": " + excerpt(value, e.schema.secrets)
+		}
+		e.report(keyword, path, path+firstChoice(keyword), sentence)
 	}
+}
+
+// report adds what a keyword says of a value inside the one at hand.
+func (e *explainer) report(k keyword, path, place, sentence string) {
+	e.explained = true
+	e.add(e.at+path, e.at+place, k.code(), sentence)
 }
 
 // missing makes a violation of each required member that is not there, at the place where it should be.
 func (e *explainer) missing(k keyword, path string) {
-	raw, _ := e.at(path)
+	raw, _ := e.get(path)
 	obj := rawjson.OpenObject(raw)
 	for _, name := range texts(k.value) {
 		if _, ok := obj.Get(name); !ok {
 			at := rawjson.Pointer(path, name)
-			e.add(k, at, at, "must be given")
+			e.report(k, at, at, "must be given")
 		}
 	}
 }
@@ -70,47 +176,32 @@ func (e *explainer) missing(k keyword, path string) {
 // unknown makes a violation of each member that the schema does not know. Its value is not shown: it may be a secret under a
 // name misspelt.
 func (e *explainer) unknown(k keyword, path string) {
-	raw, _ := e.at(path)
+	raw, _ := e.get(path)
 	properties, _ := k.schema.Get("properties")
 	var known []string
 	for _, p := range rawjson.OpenObject(properties) {
 		known = append(known, p.Name)
 	}
 	for _, m := range rawjson.OpenObject(raw) {
-		if !slices.Contains(known, m.Name) {
-			at := rawjson.Pointer(path, m.Name)
-			e.add(k, at, at, "is not a known parameter"+DidYouMean(m.Name, known))
-		}
-	}
-}
-
-func (e *explainer) add(k keyword, path, place, sentence string) {
-	for _, f := range e.found[:e.known] {
-		if strings.HasPrefix(path+"/", f.Path+"/") {
+		if e.full() {
 			return
 		}
+		if !slices.Contains(known, m.Name) {
+			at := rawjson.Pointer(path, m.Name)
+			e.report(k, at, at, "is not a known parameter"+DidYouMean(m.Name, known))
+		}
 	}
-	v := Violation{Path: path, Code: k.code(), Message: sentence}
-	if says := k.says(); says != "" {
-		v.Message = says
-	}
-	value, ok := e.at(path)
-	if ok && path != "" && k.name != "additionalProperties" && k.name != "unevaluatedProperties" && !e.schema.secretAt(path) {
-		v.Message += ": " + Excerpt(e.schema.concealed(value))
-	}
-	e.found = append(e.found, ranked{Violation: v, rank: e.schema.rank(place)})
 }
 
-func (e *explainer) sorted() []Violation {
-	slices.SortStableFunc(e.found, func(a, b ranked) int {
-		if c := slices.Compare(a.rank, b.rank); c != 0 {
-			return c
-		}
-		return strings.Compare(a.Path+a.Code+a.Message, b.Path+b.Code+b.Message)
+// sorted returns the violations in the order of the schema's fields.
+func (f *finder) sorted() []Violation {
+	slices.SortStableFunc(f.found, func(a, b ranked) int {
+		return cmp.Or(slices.Compare(a.rank, b.rank),
+			strings.Compare(a.Path, b.Path), strings.Compare(a.Code, b.Code), strings.Compare(a.Message, b.Message))
 	})
 	var violations []Violation
-	for _, f := range e.found {
-		violations = append(violations, f.Violation)
+	for _, v := range f.found {
+		violations = append(violations, v.Violation)
 	}
 	return slices.Compact(violations)
 }
@@ -143,22 +234,10 @@ type keyword struct {
 }
 
 func (e *explainer) keyword(err *jsonschema.ValidationError) keyword {
-	k, ok := e.keywords[err.AbsoluteKeywordLocation]
-	if !ok {
-		if e.keywords == nil {
-			e.keywords = map[string]keyword{}
-		}
-		k = e.findKeyword(err)
-		e.keywords[err.AbsoluteKeywordLocation] = k
-	}
-	return k
-}
-
-func (e *explainer) findKeyword(err *jsonschema.ValidationError) keyword {
 	_, fragment, _ := strings.Cut(err.AbsoluteKeywordLocation, "#")
 	tokens := strings.Split(strings.TrimPrefix(fragment, "/"), "/")
 	k := keyword{name: tokens[len(tokens)-1]}
-	current := e.schema.raw
+	current := e.part.raw
 	for i, token := range tokens {
 		if obj := rawjson.OpenObject(current); obj != nil {
 			switch {
@@ -307,17 +386,53 @@ func texts(list json.RawMessage) []string {
 }
 
 // Excerpt returns a value as a person should see it in a message: compact, and cut where it is long.
-func Excerpt(value json.RawMessage) string {
-	const most = 60
-	var compact bytes.Buffer
-	if err := json.Compact(&compact, value); err != nil {
-		return "?"
-	}
-	runes := []rune(compact.String())
-	if len(runes) > most {
+func Excerpt(value json.RawMessage) string { return excerpt(value, nil) }
+
+// excerpt leaves out the values of members that carry the name of a secret field, wherever they are: a value that breaks its schema
+// may hold them anywhere.
+func excerpt(value json.RawMessage, secrets map[string]bool) string {
+	const most = 60 // characters
+	text := appendExcerpt(nil, value, secrets, most*utf8.UTFMax)
+	if runes := []rune(string(text)); len(runes) > most {
 		return string(runes[:most]) + "…"
 	}
-	return string(runes)
+	return string(text)
+}
+
+// appendExcerpt may stop once it has written most bytes.
+func appendExcerpt(dst []byte, value json.RawMessage, secrets map[string]bool, most int) []byte {
+	switch value = bytes.TrimSpace(value); rawjson.KindOf(value) {
+	case rawjson.ObjectKind:
+		dst = append(dst, '{')
+		for i, m := range rawjson.OpenObject(value) {
+			if i > 0 {
+				dst = append(dst, ',')
+			}
+			if len(dst) > most {
+				return dst
+			}
+			dst = append(rawjson.AppendText(dst, m.Name), ':')
+			if secrets[m.Name] {
+				m.Value = rawjson.Quote("[redacted]")
+			}
+			dst = appendExcerpt(dst, m.Value, secrets, most)
+		}
+		return append(dst, '}')
+	case rawjson.ArrayKind:
+		dst = append(dst, '[')
+		first := len(dst)
+		for element := range rawjson.Elements(value) {
+			if len(dst) > first {
+				dst = append(dst, ',')
+			}
+			if len(dst) > most {
+				return dst
+			}
+			dst = appendExcerpt(dst, element, secrets, most)
+		}
+		return append(dst, ']')
+	}
+	return append(dst, value[:min(len(value), most)]...)
 }
 
 // instancePointer undoes the percent-encoding that jsonschema puts over a JSON Pointer.

@@ -75,7 +75,7 @@ func TestViolations(t *testing.T) {
 			obj, err := rawjson.ParseObject([]byte(c.input), rawjson.Limits{})
 			require.NoError(t, err)
 			var got []string
-			for _, v := range s.Validate(obj) {
+			for _, v := range s.Validate(t.Context(), obj) {
 				got = append(got, v.Path+" "+v.Code+" "+v.Message)
 			}
 			require.Equal(t, c.want, got)
@@ -88,7 +88,7 @@ func TestKnownViolationsJoin(t *testing.T) {
 	require.NoError(t, err)
 	obj, err := rawjson.ParseObject([]byte(`{"lines":[{"sku":7}],"total":"x"}`), rawjson.Limits{})
 	require.NoError(t, err)
-	got := s.Validate(obj, schemas.Violation{Path: "/lines", Code: "unresolved_reference", Message: "must be resolved"})
+	got := s.Validate(t.Context(), obj, schemas.Violation{Path: "/lines", Code: "unresolved_reference", Message: "must be resolved"})
 	require.Equal(t, []schemas.Violation{
 		{Path: "", Code: "nobody", Message: "must have id or mail"},
 		{Path: "/total", Code: "wrong_type", Message: `must be a number: "x"`},
@@ -117,7 +117,7 @@ func TestWhatIsRefusedIsAlwaysExplained(t *testing.T) {
 		require.NoError(t, err, schema)
 		obj, err := rawjson.ParseObject([]byte(instance), rawjson.Limits{})
 		require.NoError(t, err)
-		violations := s.Validate(obj)
+		violations := s.Validate(t.Context(), obj)
 		require.NotEmpty(t, violations, schema)
 		require.NotEmpty(t, violations[0].Message, schema)
 	}

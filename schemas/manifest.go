@@ -3,7 +3,7 @@
 //
 //	manifests, err := schemas.Load(segment.Manifests())
 //	track := manifests[0]
-//	violations := track.Input.Validate(rawjson.Object{{Name: "userId", Value: []byte("42")}})
+//	violations := track.Input.Validate(ctx, rawjson.Object{{Name: "userId", Value: []byte("42")}})
 //
 // The schemas are JSON Schema 2020-12, checked by github.com/santhosh-tekuri/jsonschema/v5, and compiled once, when they are
 // loaded. A few keywords of our own say what JSON Schema has no words for:

@@ -6,8 +6,8 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v5"
 )
 
-// A plan is a schema compiled to accept quickly. It is made from what jsonschema has compiled, walks JSON or Go values once, and keeps
-// nothing of them. It says yes only to what jsonschema accepts as well. Whatever it refuses or is unsure of is left to jsonschema,
+// A plan is a schema compiled to accept quickly. It is made from what jsonschema has compiled, walks JSON once, and keeps nothing of
+// it. It says yes only to what jsonschema accepts as well. Whatever it refuses or is unsure of is left to jsonschema,
 // which then explains it.
 //
 // place is what applies to one value: a tree of schemas that all look at the same value, and the names of members that any of
@@ -129,11 +129,6 @@ type arrayTest struct {
 // planner compiles. Schemas may refer to themselves, so places are known before they are whole.
 type planner struct {
 	places map[*jsonschema.Schema]*place
-}
-
-func planOf(schema *jsonschema.Schema) *place {
-	p := &planner{places: map[*jsonschema.Schema]*place{}}
-	return p.place(schema)
 }
 
 func (p *planner) place(schema *jsonschema.Schema) *place {

@@ -1,6 +1,7 @@
 package schemas
 
 import (
+	"bytes"
 	"encoding/json"
 	"math"
 	"math/bits"
@@ -13,38 +14,34 @@ import (
 type walk struct {
 	rawjson.Scanner
 	data   []byte
-	opened *Opened             // nil where nobody wants the members
-	keep   keeping             // what becomes of the value that comes next
-	name   string              // of the member whose value that is, where it is kept
-	blank  bool                // a value that a schema knows is an empty text or null
-	frames [64]json.RawMessage // room for the members of the objects that are being read
-	used   int
+	opened *Opened // nil where nobody wants the members
+	keep   keeping // what becomes of the value that comes next
+	name   string  // of the member whose value that is, where it is kept
+	blank  bool    // a value that a schema knows is an empty text or null
 }
 
-// begin makes a walk ready for data, whatever it was used for before.
-func (w *walk) begin(data []byte, limits rawjson.Limits, opened *Opened) {
-	w.Scanner, w.data, w.opened = rawjson.NewScanner(data, limits), data, opened
-	w.keep, w.blank, w.used = keepNothing, false, 0
+// newWalk returns a walk at the first byte of data.
+func newWalk(data []byte, limits rawjson.Limits, opened *Opened) walk {
+	w := walk{Scanner: rawjson.NewScanner(data, limits), data: data, opened: opened}
 	if opened != nil {
 		w.keep = keepRoot
 	}
+	return w
 }
 
-// again judges a value that has been scanned before. It may be faulty in no other way than by its schema.
-func (w *walk) again(at *place, value json.RawMessage) verdict {
+// judgeAgain judges a value that has been scanned before. It may be faulty in no other way than by its schema. It reads a copy: with
+// the value itself the compiler would move every walk to the heap.
+func (at *place) judgeAgain(value json.RawMessage) verdict {
 	if at.plain {
 		return at.schema.kinds.admit(kindOf(value))
 	}
-	outer, data, blank := w.Scanner, w.data, w.blank
-	w.Scanner, w.data, w.keep = rawjson.NewScanner(value, rawjson.Limits{MaxBytes: math.MaxInt, MaxDepth: math.MaxInt}), value, keepNothing
-	v := w.value(at)
-	w.Scanner, w.data, w.blank = outer, data, blank
-	return v
+	w := newWalk(bytes.Clone(value), rawjson.Limits{MaxBytes: math.MaxInt, MaxDepth: math.MaxInt}, nil)
+	return w.value(at)
 }
 
 // value judges the value that comes next. What is to become of it is in keep.
 func (w *walk) value(at *place) verdict {
-	s := subject{walk: w}
+	s := subject{}
 	switch c := w.Peek(); c {
 	case '{':
 		return w.object(at)
@@ -137,8 +134,15 @@ func (w *walk) object(at *place) verdict {
 		}
 		return at.schema.kinds.admit(isObject)
 	}
-	s := subject{walk: w, kind: isObject}
-	w.enter(at, &s, keep)
+	var usual [24]json.RawMessage
+	s := subject{kind: isObject, members: usual[:]}
+	if len(at.names) > len(usual) {
+		s.members = make([]json.RawMessage, len(at.names))
+	}
+	from := 0
+	if keep == keepElement {
+		from = w.opened.beginElement()
+	}
 	if !w.Enter() {
 		return unsure
 	}
@@ -150,7 +154,9 @@ func (w *walk) object(at *place) verdict {
 		}
 		if !more {
 			v := at.schema.judge(at, &s)
-			w.leave(at, keep)
+			if keep == keepElement {
+				w.opened.endElement(from)
+			}
 			return v
 		}
 		name, plain, ok := w.Name()
@@ -189,9 +195,7 @@ func (w *walk) object(at *place) verdict {
 
 // members judges an object that is open already, its values checked.
 func (w *walk) members(at *place, obj rawjson.Object) verdict {
-	s := subject{walk: w, kind: isObject, count: len(obj)}
-	w.enter(at, &s, keepNothing)
-	defer w.leave(at, keepNothing)
+	s := subject{kind: isObject, members: make([]json.RawMessage, len(at.names)), count: len(obj)}
 	for _, m := range obj {
 		i, schema := at.find(m.Name), at.others
 		switch {
@@ -203,7 +207,7 @@ func (w *walk) members(at *place, obj rawjson.Object) verdict {
 			s.present |= 1 << i
 			s.members[i], schema = m.Value, at.members[i]
 		}
-		if schema != nil && w.again(schema, m.Value) != yes {
+		if schema != nil && schema.judgeAgain(m.Value) != yes {
 			return unsure
 		}
 	}
@@ -218,26 +222,6 @@ func (w *walk) next(schema *place) bool {
 	return w.value(schema) == yes
 }
 
-// enter makes room for the members of an object.
-func (w *walk) enter(at *place, s *subject, keep keeping) {
-	if n := len(at.names); w.used+n <= len(w.frames) {
-		s.members = w.frames[w.used : w.used+n : w.used+n]
-	} else {
-		s.members = make([]json.RawMessage, n)
-	}
-	w.used += len(at.names)
-	if keep == keepElement {
-		w.opened.beginElement()
-	}
-}
-
-func (w *walk) leave(at *place, keep keeping) {
-	w.used -= len(at.names)
-	if keep == keepElement {
-		w.opened.endElement()
-	}
-}
-
 func (w *walk) array(at *place) verdict {
 	keep, name := w.keep, w.name
 	if at.plain {
@@ -246,7 +230,7 @@ func (w *walk) array(at *place) verdict {
 		}
 		return at.schema.kinds.admit(isArray)
 	}
-	s := subject{walk: w, kind: isArray}
+	s := subject{kind: isArray}
 	start := w.Pos()
 	if !w.Enter() {
 		return unsure

@@ -8,7 +8,7 @@ import (
 )
 
 // subject is a value as far as schemas that look at it need to know it. Where its members or elements are asked for once more, they
-// are read again: from JSON that has been scanned, or from Go values.
+// are read again.
 type subject struct {
 	kind    kinds // one of them; isInteger for a number that is whole for sure
 	truth   bool
@@ -20,11 +20,8 @@ type subject struct {
 	present uint64 // names of the place that there is a member for
 	more    bool   // there are members whose names the place does not have
 
-	walk    *walk             // nil for Go values
 	members []json.RawMessage // by the place of a name in place.names
 	array   json.RawMessage
-	object  map[string]any
-	list    []any
 }
 
 // view is text without a copy of it.
@@ -75,7 +72,7 @@ func (n *node) judgeOthers(at *place, s *subject) verdict {
 		return v
 	}
 	var holds verdict
-	if n.word != nil && s.kind == isObject && s.walk != nil {
+	if n.word != nil && s.kind == isObject {
 		holds = n.word.judge(s)
 	} else {
 		holds = n.cond.judge(at, s)
@@ -157,7 +154,7 @@ func (t *objectTest) judge(at *place, s *subject) verdict {
 	}
 	for _, m := range t.members {
 		if s.present&(1<<m.name) != 0 {
-			v = v.and(s.member(at, m.name, m.schema))
+			v = v.and(s.member(m.name, m.schema))
 		}
 	}
 	if t.additional != nil {
@@ -167,14 +164,11 @@ func (t *objectTest) judge(at *place, s *subject) verdict {
 }
 
 // member judges one member again, by another schema than the one it has been judged by.
-func (s *subject) member(at *place, name int, schema *place) verdict {
-	if s.walk == nil {
-		return schema.judgeValue(s.object[at.names[name]])
-	}
+func (s *subject) member(name int, schema *place) verdict {
 	if schema.words != nil {
 		return schema.judgeWord(s.members[name])
 	}
-	return s.walk.again(schema, s.members[name])
+	return schema.judgeAgain(s.members[name])
 }
 
 // judgeWord judges a value by a schema that demands nothing but one of some words, as conditions mostly do.
@@ -193,7 +187,7 @@ func (s *subject) additional(at *place, t *objectTest) verdict {
 	v := yes
 	for i := range at.names {
 		if s.present&^t.known&(1<<i) != 0 {
-			v = v.and(s.member(at, i, t.additional))
+			v = v.and(s.member(i, t.additional))
 		}
 	}
 	if s.more && at.others != t.additional {
@@ -208,12 +202,7 @@ func (t *arrayTest) judge(s *subject) verdict {
 		return no
 	case t.items == nil:
 		return yes
-	case s.walk != nil:
-		return s.walk.again(&place{schema: &node{kinds: isArray}, items: t.items}, s.array)
 	}
-	v := yes
-	for _, element := range s.list {
-		v = v.and(t.items.judgeValue(element))
-	}
-	return v
+	list := &place{schema: &node{kinds: isArray}, items: t.items}
+	return list.judgeAgain(s.array)
 }

@@ -1,6 +1,7 @@
 package schemas
 
 import (
+	"context"
 	"fmt"
 	"iter"
 	"regexp"
@@ -125,10 +126,10 @@ func (r *reader) examples(root *yaml.Node, m *Manifest) []Example {
 	for _, n := range list.Content {
 		r.keys(n, "title", "input", "output")
 		e := Example{Title: r.text(n, "title"), Input: r.object(n, "input"), Output: r.object(n, "output")}
-		for _, v := range m.Input.Validate(withoutConventions(e.Input, m.Input.Fields())) {
+		for _, v := range m.Input.Validate(context.Background(), withoutConventions(e.Input, m.Input.Fields())) {
 			r.fail(locate(child(n, "input"), v.Path), "example breaks the input schema: %s %s", v.Path, v.Message)
 		}
-		for _, v := range m.Output.Validate(e.Output) {
+		for _, v := range m.Output.Validate(context.Background(), e.Output) {
 			r.fail(locate(child(n, "output"), v.Path), "example breaks the output schema: %s %s", v.Path, v.Message)
 		}
 		examples = append(examples, e)
@@ -222,18 +223,18 @@ func locate(n *yaml.Node, pointer string) *yaml.Node {
 // DidYouMean returns `; did you mean "x"?` for the known name nearest to the one given, or "" where none is near.
 // Case and separators do not count, so that user_id finds userId.
 func DidYouMean(name string, known []string) string {
-	plain := func(s string) string {
-		return strings.ToLower(strings.NewReplacer("_", "", "-", "", " ", "").Replace(s))
-	}
 	if len(name) > 100 { // nobody's slip
 		return ""
 	}
+	separators := strings.NewReplacer("_", "", "-", "", " ", "")
+	plain := func(s string) string { return strings.ToLower(separators.Replace(s)) }
+	written := plain(name)
 	best, distance := "", 3
 	for _, k := range known {
 		if len(name) >= 4 && strings.HasSuffix(k, "_"+name) { // track for segment_track
 			return fmt.Sprintf("; did you mean %q?", k)
 		}
-		d := levenshtein.ComputeDistance(plain(name), plain(k))
+		d := levenshtein.ComputeDistance(written, plain(k))
 		if d < distance && d*2 <= len(k) {
 			best, distance = k, d
 		}

@@ -2,13 +2,13 @@ package schemas
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/santhosh-tekuri/jsonschema/v5"
 
@@ -17,20 +17,27 @@ import (
 
 // Schema is a compiled JSON Schema of an object. It is safe for concurrent use.
 type Schema struct {
-	raw      json.RawMessage
-	compiled *jsonschema.Schema
-	shape    *shape
-	plan     *place
-	walks    sync.Pool // of *walk
-	arenas   sync.Pool // of *arena
-	fields   []Field
-	secrets  map[string]bool // names of secret fields, at any depth
-	rules    []string
+	raw     json.RawMessage
+	root    *part
+	fields  []Field
+	secrets map[string]bool // names of secret fields, at any depth
+	rules   []string
 }
 
 // Compile reads a JSON Schema 2020-12 that stands alone: a $ref may lead only to the document itself. Compiling costs
 // milliseconds; do it once. The url names the schema in errors and is never fetched.
 func Compile(url string, raw json.RawMessage) (*Schema, error) {
+	p := &planner{places: map[*jsonschema.Schema]*place{}}
+	root, err := p.part(url, raw)
+	if err != nil {
+		return nil, err
+	}
+	s := &Schema{raw: raw, root: root, fields: fieldsOf(raw), rules: rulesOf(raw)}
+	s.secrets = secretNames(s.fields, map[string]bool{})
+	return s, nil
+}
+
+func compile(url string, raw json.RawMessage) (*jsonschema.Schema, error) {
 	c := jsonschema.NewCompiler()
 	c.Draft = jsonschema.Draft2020
 	c.AssertFormat = true
@@ -44,11 +51,7 @@ func Compile(url string, raw json.RawMessage) (*Schema, error) {
 	if err != nil {
 		return nil, fmt.Errorf("compile schema: %w", plain(err))
 	}
-	s := &Schema{raw: raw, compiled: compiled, shape: shapeOf(raw), plan: planOf(compiled)}
-	s.fields = fieldsOf(raw)
-	s.secrets = secretNames(s.fields, map[string]bool{})
-	s.rules = rulesOf(raw)
-	return s, nil
+	return compiled, nil
 }
 
 // plain reduces the tree of errors that a faulty schema leads to to its first leaf.
@@ -80,91 +83,37 @@ func (s *Schema) AcceptsJSON(data []byte, limits rawjson.Limits) bool {
 	return ok
 }
 
-// AcceptsMap is AcceptsJSON for what [rawjson.EncodeObject] would write of m, if it can write it at all. Values that the schema does not
-// look into are not looked at. Blank tells the same as [Opened.Blank].
-func (s *Schema) AcceptsMap(m map[string]any) (blank, ok bool) {
-	var w values
-	ok = m != nil && w.object(s.plan, m) == yes
-	return w.blank, ok
-}
-
-// Scan is AcceptsJSON for those who go on to use the object. They should release it in the end.
+// Scan is AcceptsJSON for those who go on to use the object.
 func (s *Schema) Scan(data []byte, limits rawjson.Limits) (*Opened, bool) {
-	opened := &Opened{Object: make(rawjson.Object, 0, 8), home: &s.arenas}
+	opened := &Opened{Object: make(rawjson.Object, 0, 8)}
 	blank, ok := s.walk(data, limits, opened)
 	opened.Blank = blank
 	return opened, ok
 }
 
 func (s *Schema) walk(data []byte, limits rawjson.Limits, opened *Opened) (blank, ok bool) {
-	w := s.borrow()
-	defer s.giveBack(w)
-	w.begin(data, limits, opened)
-	ok = w.Peek() == '{' && w.value(s.plan) == yes && w.End()
+	w := newWalk(data, limits, opened)
+	ok = w.Peek() == '{' && w.value(s.root.plan) == yes && w.End()
 	return w.blank, ok
 }
 
-// accepts is AcceptsJSON for an object whose values have been checked.
-func (s *Schema) accepts(obj rawjson.Object) bool {
-	w := s.borrow()
-	defer s.giveBack(w)
-	w.begin(nil, rawjson.Limits{}, nil)
-	return w.members(s.plan, obj) == yes
-}
+// maxFound is how many violations Validate looks for: enough to say that there are many.
+const maxFound = 1000
 
-func (s *Schema) borrow() *walk {
-	if w, ok := s.walks.Get().(*walk); ok {
-		return w
-	}
-	return new(walk)
-}
-
-func (s *Schema) giveBack(w *walk) {
-	w.data, w.opened = nil, nil
-	s.walks.Put(w)
-}
-
-// Validate returns all that is wrong with obj, in the order of the schema's fields, or nil. The values of obj must be checked
-// JSON (see [rawjson.ParseObject]).
+// Validate returns what is wrong with obj, in the order of the schema's fields, or nil. The values of obj must be checked
+// JSON (see [rawjson.ParseObject]). It stops looking at 1,000.
+// When ctx ends it returns what it has found until then: ask ctx.Err().
 //
 // Violations that the caller knows of already join the result; what the schema says of the same places, or of what is inside
 // them, is left out. Values that the schema demands nothing of but their type, such as free-form properties, are not decoded.
-func (s *Schema) Validate(obj rawjson.Object, known ...Violation) []Violation {
-	if len(known) == 0 && s.accepts(obj) {
+func (s *Schema) Validate(ctx context.Context, obj rawjson.Object, known ...Violation) []Violation {
+	var w walk
+	if len(known) == 0 && w.members(s.root.plan, obj) == yes {
 		return nil
 	}
-	err := s.judge(obj)
-	if err == nil && len(known) == 0 {
-		return nil
-	}
-	e := explainer{schema: s}
-	for _, v := range known {
-		e.found = append(e.found, ranked{Violation: v, rank: s.rank(v.Path)})
-	}
-	e.known = len(known)
-	var invalid *jsonschema.ValidationError
-	switch {
-	case errors.As(err, &invalid):
-		e.instance = obj.JSON()
-		e.explain(invalid)
-		if len(e.found) == 0 { // whatever is not explained is a violation all the same
-			e.found = append(e.found, ranked{Violation: Violation{Code: "invalid_value", Message: plain(invalid).Error()}})
-		}
-	case err != nil: // jsonschema gave up
-		e.found = append(e.found, ranked{Violation: Violation{Code: "invalid_value", Message: err.Error()}})
-	}
-	return e.sorted()
-}
-
-// judge asks jsonschema. It panics on a number whose exponent is too large to reckon with, which is a reason to refuse the input
-// and none to end the program.
-func (s *Schema) judge(obj rawjson.Object) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = errors.New("must hold no number that is too large to be judged")
-		}
-	}()
-	return s.compiled.Validate(s.shape.projectObject(obj))
+	f := newFinder(s, known)
+	f.find(ctx, s.root, obj.JSON(), "")
+	return f.sorted()
 }
 
 func fieldsOf(schema json.RawMessage) []Field {
@@ -228,30 +177,6 @@ func rulesOf(schema json.RawMessage) []string {
 		}
 	}
 	return slices.Clip(rules)
-}
-
-// concealed returns a value as it may be shown: members that carry the name of a secret field are replaced, wherever they
-// are, since a value that breaks its schema may hold them anywhere.
-func (s *Schema) concealed(value json.RawMessage) json.RawMessage {
-	switch rawjson.KindOf(value) {
-	case rawjson.ObjectKind:
-		obj := rawjson.OpenObject(value)
-		for i, m := range obj {
-			if s.secrets[m.Name] {
-				obj[i].Value = rawjson.Quote("[redacted]")
-			} else {
-				obj[i].Value = s.concealed(m.Value)
-			}
-		}
-		return obj.JSON()
-	case rawjson.ArrayKind:
-		elements := rawjson.OpenArray(value)
-		for i, e := range elements {
-			elements[i] = s.concealed(e)
-		}
-		return rawjson.AppendArray(nil, elements)
-	}
-	return value
 }
 
 func secretNames(fields []Field, into map[string]bool) map[string]bool {

@@ -10,6 +10,7 @@ import (
 // one place, so what an allOf or a then says of a property counts as much as the property's own schema.
 type shape struct {
 	looksInside bool
+	counts      bool // the elements of an array count, though their values may not
 	properties  map[string]*shape
 	items       *shape
 }
@@ -37,6 +38,9 @@ func (s *shape) join(schema rawjson.Object) {
 			s.items.join(rawjson.OpenObject(m.Value))
 			continue
 		case "type", "required", "$defs":
+			continue
+		case "minItems", "maxItems":
+			s.counts = true
 			continue
 		case "additionalProperties":
 			if rawjson.KindOf(m.Value) == rawjson.BooleanKind {
@@ -89,13 +93,16 @@ func (s *shape) project(raw json.RawMessage) any {
 		}
 		return s.projectObject(rawjson.OpenObject(raw))
 	case kind == rawjson.ArrayKind:
-		if s == nil || s.items == nil {
-			return []any{}
+		list := []any{}
+		if s == nil || s.items == nil && !s.counts {
+			return list
 		}
-		elements := rawjson.OpenArray(raw)
-		list := make([]any, len(elements))
-		for i, e := range elements {
-			list[i] = s.items.project(e)
+		for e := range rawjson.Elements(raw) {
+			if s.items == nil {
+				list = append(list, nil)
+			} else {
+				list = append(list, s.items.project(e))
+			}
 		}
 		return list
 	case kind == rawjson.StringKind:
@@ -128,7 +135,7 @@ func decode(raw json.RawMessage) any {
 		return m
 	case rawjson.ArrayKind:
 		list := []any{}
-		for _, e := range rawjson.OpenArray(raw) {
+		for e := range rawjson.Elements(raw) {
 			list = append(list, decode(e))
 		}
 		return list

@@ -66,9 +66,9 @@ func TestToolsComeFromTheManifests(t *testing.T) {
 				require.Equal(t, tool.Description, tool.InputSchema.(map[string]any)["description"])
 			}
 			for _, x := range e.Examples {
-				require.Empty(t, output.Validate(x.Output))
+				require.Empty(t, output.Validate(t.Context(), x.Output))
 				if p == mcp.Sim {
-					require.Empty(t, input.Validate(x.Input), x.Title)
+					require.Empty(t, input.Validate(t.Context(), x.Input), x.Title)
 				}
 			}
 		}
@@ -102,8 +102,8 @@ func TestProfilesOfTrack(t *testing.T) {
 	require.NotContains(t, items["properties"], "writeKey")
 
 	strict := compile(t, schemaOf("/mcp/-/strict", "segment_track"))
-	require.NotEmpty(t, strict.Validate(rawjson.Object{{Name: "event", Value: rawjson.Quote("E")}}), "the rules are in it")
-	require.Empty(t, strict.Validate(rawjson.Object{{Name: "event", Value: rawjson.Quote("E")}, {Name: "userId", Value: rawjson.Quote("u")}}))
+	require.NotEmpty(t, strict.Validate(t.Context(), rawjson.Object{{Name: "event", Value: rawjson.Quote("E")}}), "the rules are in it")
+	require.Empty(t, strict.Validate(t.Context(), rawjson.Object{{Name: "event", Value: rawjson.Quote("E")}, {Name: "userId", Value: rawjson.Quote("u")}}))
 }
 
 // AACFlow's form hands references to objects over as text, and empty fields as null or empty text.
@@ -117,7 +117,7 @@ func TestSimTakesTextForJSON(t *testing.T) {
 	i := slices.IndexFunc(list, func(tool *sdk.Tool) bool { return tool.Name == "segment_track" })
 	obj, err := rawjson.ParseObject([]byte(marshal(t, input)), rawjson.DefaultLimits())
 	require.NoError(t, err)
-	require.Empty(t, compile(t, list[i].InputSchema).Validate(obj))
+	require.Empty(t, compile(t, list[i].InputSchema).Validate(t.Context(), obj))
 	res := call(t, s, "segment_track", input)
 	require.False(t, res.IsError, res.Content)
 	res = call(t, s, "segment_batch", map[string]any{"batch": `[{"type":"page","anonymousId":"a"}]`})

@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"strconv"
@@ -117,7 +118,7 @@ func answerSchema(properties object) object {
 func examplesOf(m *schemas.Manifest) object {
 	examples := object{}
 	for i, x := range m.Examples {
-		if len(m.Input.Validate(x.Input)) == 0 {
+		if len(m.Input.Validate(context.Background(), x.Input)) == 0 {
 			examples["example"+strconv.Itoa(i+1)] = object{"summary": x.Title, "value": object{"input": x.Input}}
 		}
 	}

@@ -89,7 +89,7 @@ func TestExamples(t *testing.T) {
 		m := block.Manifest()
 		for _, x := range m.Examples {
 			t.Run(m.ID+"/"+x.Title, func(t *testing.T) {
-				strict := len(m.Input.Validate(x.Input)) == 0
+				strict := len(m.Input.Validate(t.Context(), x.Input)) == 0
 				body, err := json.Marshal(map[string]any{"input": x.Input})
 				require.NoError(t, err)
 				a := b.check(router, strict, "POST", "/v1/blocks/"+m.ID+"/invoke", string(body))

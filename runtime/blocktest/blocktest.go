@@ -161,7 +161,7 @@ func (k *kit) examples(t *testing.T) {
 		res, err := b.invoke(t.Context(), k.manifest.ID, runtime.JSON(x.Input.JSON()))
 		require.NoError(t, err, x.Title)
 		require.JSONEq(t, string(x.Output.JSON()), string(res.Output), x.Title)
-		require.Empty(t, k.manifest.Output.Validate(rawjson.OpenObject(res.Output)), x.Title)
+		require.Empty(t, k.manifest.Output.Validate(t.Context(), rawjson.OpenObject(res.Output)), x.Title)
 		require.Equal(t, b.requests.Load()-requests, int64(res.Receipt.Attempts), "the receipt must count the attempts: %s", x.Title)
 		require.NotZero(t, res.Receipt.Attempts, "the block must count its attempts in the receipt: %s", x.Title)
 		require.NotEmpty(t, res.Receipt.Endpoint, "the block must name its endpoint in the receipt: %s", x.Title)
@@ -259,7 +259,7 @@ func (k *kit) requireBroken(t *testing.T, rule json.RawMessage, parts func(rawjs
 	t.Helper()
 	alone, err := schemas.Compile("https://blocks.invalid/rule", rule)
 	require.NoError(t, err)
-	breaks := func(part json.RawMessage) bool { return len(alone.Validate(rawjson.OpenObject(part))) > 0 }
+	breaks := func(part json.RawMessage) bool { return len(alone.Validate(t.Context(), rawjson.OpenObject(part))) > 0 }
 	require.True(t, slices.ContainsFunc(k.manifest.Refused, func(r schemas.Refusal) bool {
 		return slices.ContainsFunc(parts(r.Input), breaks)
 	}), "the manifest must list a refused input that breaks the rule: %s", rawjson.OpenObject(rule).Text("title"))
