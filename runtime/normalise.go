@@ -32,14 +32,13 @@ type normaliser struct {
 
 // normalise returns the input as the schema is to see it. It stops early when ctx ends.
 func (n *normaliser) normalise(ctx context.Context, input rawjson.Object, fields []schemas.Field) rawjson.Object {
-	out := make(rawjson.Object, 0, len(input))
+	out := make(rawjson.Object, 0, min(len(input), 16))
 	for _, m := range input {
-		at := rawjson.Pointer("", m.Name)
 		f := schemas.Find(fields, m.Name)
 		if f != nil && f.Type == "json" {
-			m.Value = n.unwrap(m.Value, at)
+			m.Value = n.unwrap(m.Value, rawjson.Pointer("", m.Name))
 		}
-		if value, present := n.member(ctx, m.Value, f, at); present {
+		if value, present := n.member(ctx, m.Value, f, "", m.Name); present {
 			out = append(out, rawjson.Member{Name: m.Name, Value: value})
 		}
 	}
@@ -66,8 +65,13 @@ func (n *normaliser) unwrap(value json.RawMessage, at string) json.RawMessage {
 	return inner
 }
 
-// member normalises the value of a field, nil for one that is not known, and reports whether it is present at all.
-func (n *normaliser) member(ctx context.Context, value json.RawMessage, f *schemas.Field, at string) (json.RawMessage, bool) {
+// member normalises the value of a field, nil for one that is not known, and reports whether it is present at all. Parent and name
+// say where it stands.
+func (n *normaliser) member(ctx context.Context, value json.RawMessage, f *schemas.Field, parent, name string) (json.RawMessage, bool) {
+	if f == nil && !mayHoldReference(value) {
+		return value, true
+	}
+	at := rawjson.Pointer(parent, name)
 	if f == nil {
 		n.references.warnOf(value, at, n.receipt.Warn)
 		return value, true
@@ -126,7 +130,7 @@ func (n *normaliser) object(ctx context.Context, value json.RawMessage, fields [
 	changed := false
 	out := make(rawjson.Object, 0, len(obj))
 	for _, m := range obj {
-		normal, present := n.member(ctx, m.Value, schemas.Find(fields, m.Name), rawjson.Pointer(at, m.Name))
+		normal, present := n.member(ctx, m.Value, schemas.Find(fields, m.Name), at, m.Name)
 		if !present {
 			changed = true
 			continue

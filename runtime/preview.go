@@ -1,13 +1,14 @@
 package runtime
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"net/http"
 	"strings"
 	"sync"
+
+	"github.com/go-resty/resty/v2"
 )
 
 // Request is an HTTP request as it would be sent, its secrets redacted.
@@ -24,58 +25,79 @@ type Request struct {
 // request and answers 200 with an empty object. Message ids that Invoke would make at random differ from call to call, and
 // times are those of the preview. The receipt counts the requests and bytes that would be sent, no attempts, and has the warnings.
 func (rt *Runtime) Preview(ctx context.Context, block string, input Input, options ...InvokeOption) ([]Request, *Receipt, error) {
-	if !rt.begin() {
-		return nil, nil, &Error{Code: Closed, Block: block, Message: "was not invoked: the runtime is closed"}
-	}
-	defer rt.running.Done()
-
 	inv := newInvocation(block, options)
-	requests, err := rt.preview(ctx, inv, input)
-	inv.finish()
-	if err != nil {
-		return nil, nil, inv.failed(err)
-	}
-	return requests, inv.receipt, nil
-}
-
-func (rt *Runtime) preview(ctx context.Context, inv *invocation, input Input) (requests []Request, err error) {
-	defer rt.recover(ctx, inv, &err)
-	call, err := rt.prepare(ctx, inv, input)
-	if err != nil {
-		return nil, err
-	}
 	recorder := &recorder{redactor: &inv.redactor}
-	call.HTTP, call.shared, call.DryRun = newClient(recorder), &sync.Map{}, true
-	if _, err := rt.run(ctx, inv, call); err != nil {
-		return nil, err
+	if err := rt.dryRun(ctx, inv, input, recorder); err != nil {
+		return nil, nil, err
 	}
-	inv.receipt.Accepted, inv.receipt.Attempts = 0, 0
-	return recorder.requests, nil
+	return recorder.requests, inv.receipt, nil
 }
 
 // Validate returns nil where Invoke would get as far as sending, else the *[Error] that Invoke would return. It sends nothing.
 func (rt *Runtime) Validate(ctx context.Context, block string, input Input, options ...InvokeOption) error {
-	_, _, err := rt.Preview(ctx, block, input, options...)
+	if err := rt.dryRun(ctx, newInvocation(block, options), input, nowhere{}); err != nil {
+		return err
+	}
+	return nil
+}
+
+// dryRun does what Invoke does over a transport that sends nothing.
+func (rt *Runtime) dryRun(ctx context.Context, inv *invocation, input Input, transport http.RoundTripper) *Error {
+	if !rt.begin() {
+		return &Error{Code: Closed, Block: inv.receipt.Block, Message: "was not invoked: the runtime is closed"}
+	}
+	defer rt.running.Done()
+	err := rt.dryInvoke(ctx, inv, input, newClient(transport))
+	inv.receipt.Accepted, inv.receipt.Attempts = 0, 0
+	inv.finish()
+	if err != nil {
+		return inv.failed(err)
+	}
+	return nil
+}
+
+func (rt *Runtime) dryInvoke(ctx context.Context, inv *invocation, input Input, client *resty.Client) (err error) {
+	defer rt.recover(ctx, inv, &err)
+	call, err := rt.prepare(ctx, inv, input)
+	if err != nil {
+		return err
+	}
+	call.HTTP, call.shared, call.DryRun = client, &sync.Map{}, true
+	_, err = rt.run(ctx, inv, call)
 	return err
 }
 
-// recorder is a transport that goes nowhere.
+// nowhere is a transport that answers 200 with an empty object and does not look at the request.
+type nowhere struct{}
+
+func (nowhere) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.Body != nil {
+		if err := req.Body.Close(); err != nil {
+			return nil, fmt.Errorf("close request body: %w", err)
+		}
+	}
+	return &http.Response{
+		Status: "200 OK", StatusCode: http.StatusOK, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header:  http.Header{"Content-Type": {"application/json"}},
+		Body:    io.NopCloser(strings.NewReader("{}")),
+		Request: req,
+	}, nil
+}
+
+// recorder is a transport that keeps each request, as a person may see it.
 type recorder struct {
 	redactor *redactor
 	mu       sync.Mutex
 	requests []Request
 }
 
-// RoundTrip keeps the request and answers 200.
+// RoundTrip keeps the request and answers as nowhere does.
 func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 	var body []byte
 	if req.Body != nil {
 		var err error
 		if body, err = io.ReadAll(req.Body); err != nil {
 			return nil, fmt.Errorf("read request body: %w", err)
-		}
-		if err = req.Body.Close(); err != nil {
-			return nil, fmt.Errorf("close request body: %w", err)
 		}
 	}
 	header := map[string][]string{}
@@ -93,12 +115,7 @@ func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 		Body:   r.redactor.text(string(body)),
 		Bytes:  len(body),
 	})
-	return &http.Response{
-		Status: "200 OK", StatusCode: http.StatusOK, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header:  http.Header{"Content-Type": {"application/json"}},
-		Body:    io.NopCloser(bytes.NewReader([]byte("{}"))),
-		Request: req,
-	}, nil
+	return nowhere{}.RoundTrip(req)
 }
 
 // header redacts a value whole where the header is there to hold a credential.

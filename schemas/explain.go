@@ -46,9 +46,9 @@ func (f *finder) full() bool { return len(f.found) >= maxFound }
 
 // find judges the value that a JSON Pointer leads to by one part of the schema, then the elements of its arrays.
 func (f *finder) find(ctx context.Context, p *part, value json.RawMessage, at string) {
-	e := explainer{finder: f, part: p, value: value, at: at}
+	e := explainer{finder: f, part: p, value: value, obj: rawjson.OpenObject(value), at: at}
 	var invalid *jsonschema.ValidationError
-	switch err := p.judge(value); {
+	switch err := p.judge(value, e.obj); {
 	case errors.As(err, &invalid):
 		e.explain(invalid)
 		if !e.explained { // it is a violation all the same
@@ -96,25 +96,20 @@ func (f *finder) add(path, place, code, message string) {
 // explainer turns the tree of errors that jsonschema returns for one value into violations.
 type explainer struct {
 	*finder
-	part  *part
-	value json.RawMessage
-	at    string         // where it lies in the whole
-	obj   rawjson.Object // the value, once it has been opened
-
+	part      *part
+	value     json.RawMessage
+	obj       rawjson.Object // the same, opened, where it is an object
+	at        string         // where it lies in the whole
 	explained bool
 }
 
-// get returns the value that a JSON Pointer leads to inside the one at hand. The first step is the one that may lead through a large
-// object, so that is opened once.
+// get returns the value that a JSON Pointer leads to inside the one at hand.
 func (e *explainer) get(pointer string) (json.RawMessage, bool) {
 	if pointer == "" {
 		return e.value, true
 	}
-	if rawjson.KindOf(e.value) != rawjson.ObjectKind {
-		return rawjson.At(e.value, pointer)
-	}
 	if e.obj == nil {
-		e.obj = rawjson.OpenObject(e.value)
+		return rawjson.At(e.value, pointer)
 	}
 	name, rest, deeper := strings.Cut(pointer[1:], "/")
 	member, ok := e.obj.Get(strings.NewReplacer("~1", "/", "~0", "~").Replace(name))
@@ -122,6 +117,15 @@ func (e *explainer) get(pointer string) (json.RawMessage, bool) {
 		return member, ok
 	}
 	return rawjson.At(member, "/"+rest)
+}
+
+// open returns the members of the object that a JSON Pointer leads to.
+func (e *explainer) open(pointer string) rawjson.Object {
+	if pointer == "" {
+		return e.obj
+	}
+	raw, _ := e.get(pointer)
+	return rawjson.OpenObject(raw)
 }
 
 func (e *explainer) explain(err *jsonschema.ValidationError) {
@@ -163,8 +167,7 @@ func (e *explainer) report(k keyword, path, place, sentence string) {
 
 // missing makes a violation of each required member that is not there, at the place where it should be.
 func (e *explainer) missing(k keyword, path string) {
-	raw, _ := e.get(path)
-	obj := rawjson.OpenObject(raw)
+	obj := e.open(path)
 	for _, name := range texts(k.value) {
 		if _, ok := obj.Get(name); !ok {
 			at := rawjson.Pointer(path, name)
@@ -176,13 +179,12 @@ func (e *explainer) missing(k keyword, path string) {
 // unknown makes a violation of each member that the schema does not know. Its value is not shown: it may be a secret under a
 // name misspelt.
 func (e *explainer) unknown(k keyword, path string) {
-	raw, _ := e.get(path)
 	properties, _ := k.schema.Get("properties")
 	var known []string
 	for _, p := range rawjson.OpenObject(properties) {
 		known = append(known, p.Name)
 	}
-	for _, m := range rawjson.OpenObject(raw) {
+	for _, m := range e.open(path) {
 		if e.full() {
 			return
 		}

@@ -85,13 +85,16 @@ func (p *planner) takeElements(part *part, url string) (err error) {
 	return err
 }
 
-// judge asks jsonschema. It panics on a number whose exponent is too large to reckon with, which is a reason to refuse the input
+// judge asks jsonschema about a value and, where that is an object, its members. It panics on a number whose exponent is too large to reckon with, which is a reason to refuse the input
 // and none to end the program.
-func (p *part) judge(value json.RawMessage) (err error) {
+func (p *part) judge(value json.RawMessage, obj rawjson.Object) (err error) {
 	defer func() {
 		if recover() != nil {
 			err = errors.New("must hold no number that is too large to be judged")
 		}
 	}()
+	if obj != nil && !p.shape.looksInside {
+		return p.compiled.Validate(p.shape.projectObject(obj))
+	}
 	return p.compiled.Validate(p.shape.project(value))
 }

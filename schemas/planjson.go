@@ -13,11 +13,12 @@ import (
 // walk judges JSON while it checks its syntax. After any verdict but yes its scanner stands anywhere.
 type walk struct {
 	rawjson.Scanner
-	data   []byte
-	opened *Opened // nil where nobody wants the members
-	keep   keeping // what becomes of the value that comes next
-	name   string  // of the member whose value that is, where it is kept
-	blank  bool    // a value that a schema knows is an empty text or null
+	data    []byte
+	opened  *Opened // nil where nobody wants the members
+	keep    keeping // what becomes of the value that comes next
+	name    string  // of the member whose value that is, where it is kept
+	checked bool    // the JSON has been checked before
+	blank   bool    // a value that a schema knows is an empty text or null
 }
 
 // newWalk returns a walk at the first byte of data.
@@ -36,6 +37,7 @@ func (at *place) judgeAgain(value json.RawMessage) verdict {
 		return at.schema.kinds.admit(kindOf(value))
 	}
 	w := newWalk(bytes.Clone(value), rawjson.Limits{MaxBytes: math.MaxInt, MaxDepth: math.MaxInt}, nil)
+	w.checked = true
 	return w.value(at)
 }
 
@@ -166,7 +168,7 @@ func (w *walk) object(at *place) verdict {
 		s.count++
 		i, schema, known := at.find(view(name)), at.others, ""
 		switch {
-		case i < 0 && !unknown.Add(name), i >= 0 && s.present&(1<<i) != 0:
+		case i < 0 && !w.checked && !unknown.Add(name), i >= 0 && s.present&(1<<i) != 0:
 			return unsure // it may be there twice
 		case i < 0:
 			s.more = true

@@ -1,7 +1,9 @@
 package schemas
 
 import (
+	"bytes"
 	"encoding/json"
+	"strconv"
 
 	"github.com/aacflow/segment-blocks/rawjson"
 )
@@ -10,7 +12,8 @@ import (
 // one place, so what an allOf or a then says of a property counts as much as the property's own schema.
 type shape struct {
 	looksInside bool
-	counts      bool // the elements of an array count, though their values may not
+	closed      bool // unknown members are refused
+	count       int  // how many elements of an array it takes to tell whether there are too few or too many
 	properties  map[string]*shape
 	items       *shape
 }
@@ -37,14 +40,26 @@ func (s *shape) join(schema rawjson.Object) {
 			}
 			s.items.join(rawjson.OpenObject(m.Value))
 			continue
-		case "type", "required", "$defs":
+		case "type", "$defs", "minLength", "maxLength", "pattern", "format", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf":
+			continue // these ask nothing of what is inside an object or array
+		case "const", "enum":
+			if !bytes.ContainsAny(m.Value, "{[") || m.Name == "enum" && !bytes.ContainsAny(m.Value[1:], "{[") {
+				continue // nor do these: no object or array equals a scalar
+			}
+		case "required":
+			for _, name := range texts(m.Value) {
+				s.property(name)
+			}
 			continue
 		case "minItems", "maxItems":
-			s.counts = true
-			continue
+			if n, err := strconv.Atoi(string(m.Value)); err == nil {
+				s.count = max(s.count, n+1)
+				continue
+			}
 		case "additionalProperties":
 			if rawjson.KindOf(m.Value) == rawjson.BooleanKind {
 				s.name()
+				s.closed = s.closed || string(m.Value) == "false"
 				continue
 			}
 		}
@@ -59,9 +74,6 @@ func (s *shape) join(schema rawjson.Object) {
 		default:
 			s.looksInside = true
 		}
-	}
-	if _, ok := schema.Get("required"); ok {
-		s.name()
 	}
 }
 
@@ -94,14 +106,17 @@ func (s *shape) project(raw json.RawMessage) any {
 		return s.projectObject(rawjson.OpenObject(raw))
 	case kind == rawjson.ArrayKind:
 		list := []any{}
-		if s == nil || s.items == nil && !s.counts {
+		if s == nil {
 			return list
 		}
 		for e := range rawjson.Elements(raw) {
-			if s.items == nil {
-				list = append(list, nil)
-			} else {
+			switch {
+			case s.items != nil:
 				list = append(list, s.items.project(e))
+			case len(list) < s.count:
+				list = append(list, nil)
+			default:
+				return list
 			}
 		}
 		return list
@@ -114,13 +129,19 @@ func (s *shape) project(raw json.RawMessage) any {
 }
 
 func (s *shape) projectObject(obj rawjson.Object) map[string]any {
-	m := make(map[string]any, len(obj))
+	m := map[string]any{}
+	unknown := 0
 	for _, member := range obj {
-		if s.looksInside {
+		known, ok := s.properties[member.Name]
+		switch {
+		case s.looksInside:
 			m[member.Name] = decode(member.Value)
-			continue
+		case ok:
+			m[member.Name] = known.project(member.Value)
+		case s.closed && unknown < maxFound:
+			unknown++
+			m[member.Name] = nil
 		}
-		m[member.Name] = s.properties[member.Name].project(member.Value)
 	}
 	return m
 }
