@@ -108,7 +108,7 @@ func (rt *Runtime) recover(ctx context.Context, inv *invocation, err *error) {
 	if p := recover(); p != nil {
 		rt.logger.LogAttrs(ctx, slog.LevelError, "invocation panicked", slog.String("block", inv.receipt.Block),
 			slog.String("panic", inv.redactor.text(fmt.Sprint(p))), slog.String("stack", string(debug.Stack())))
-		*err = &Error{Code: Internal, Message: fmt.Sprintf("failed: its executor panicked: %v", p)}
+		*err = &Error{Code: Internal, Message: fmt.Sprintf("failed: panic: %v", p)}
 	}
 }
 

@@ -66,10 +66,15 @@ func TestBlockWithoutSource(t *testing.T) {
 	reg.MustRegister(runtime.Define(manifest(t), func(_ context.Context, _ *runtime.Call, _ runtime.NoSource) (any, error) {
 		return map[string]any{"seen": map[string]any{}}, nil
 	}))
-	rt, err := runtime.New(reg)
+	rt, err := runtime.New(reg, runtime.Source("main", board{}))
 	require.NoError(t, err)
 	_, err = rt.Invoke(t.Context(), "toy_post", good)
 	require.NoError(t, err)
+	res, err := rt.Invoke(t.Context(), "toy_post", good, runtime.ToSource("main"))
+	require.NoError(t, err, "a host may name one source for all blocks")
+	require.Empty(t, res.Receipt.Source)
+	_, err = rt.Invoke(t.Context(), "toy_post", good, runtime.ToSource("mian"))
+	require.Equal(t, runtime.UnknownSource, asError(t, err).Code)
 }
 
 type picky struct{}
@@ -106,8 +111,8 @@ func TestFaultyExecutors(t *testing.T) {
 		code runtime.Code
 		text string
 	}{
-		{"panics", func(context.Context, *runtime.Call, board) (any, error) { panic("boom hush-hush") }, runtime.Internal, "toy_post failed: its executor panicked: boom [redacted]"},
-		{"nil pointer", func(context.Context, *runtime.Call, board) (any, error) { return *(*any)(nil), nil }, runtime.Internal, "toy_post failed: its executor panicked: runtime error: invalid memory address or nil pointer dereference"},
+		{"panics", func(context.Context, *runtime.Call, board) (any, error) { panic("boom hush-hush") }, runtime.Internal, "toy_post failed: panic: boom [redacted]"},
+		{"nil pointer", func(context.Context, *runtime.Call, board) (any, error) { return *(*any)(nil), nil }, runtime.Internal, "toy_post failed: panic: runtime error: invalid memory address or nil pointer dereference"},
 		{"plain error", func(context.Context, *runtime.Call, board) (any, error) { return nil, errors.New("no hush-hush") }, runtime.Internal, "toy_post failed: no [redacted]"},
 		{"its own error", func(context.Context, *runtime.Call, board) (any, error) { return nil, fmt.Errorf("x: %w", own) }, runtime.Rejected, "toy_post failed: no"},
 		{"no output", func(context.Context, *runtime.Call, board) (any, error) { return nil, nil }, runtime.InvalidOutput, "toy_post ran, but did not return an object: null"},
