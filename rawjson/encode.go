@@ -14,11 +14,12 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// EncodeObject turns a Go map into an Object, its names sorted. Maps, slices and the basic types are written directly; any
-// other type goes through encoding/json. A json.Number keeps its digits.
+// EncodeObject turns a Go map into an Object, its names sorted. Maps, slices and the basic types
+// are written directly; any other type goes through encoding/json. A json.Number keeps its digits.
 //
-// It returns an *[Error] that names the value which JSON cannot hold (NaN, a channel), text that is not UTF-8 (encoding/json would
-// replace it without a word), or nesting past the limit, which also ends a map that contains itself.
+// It returns an *[Error] that names the value which JSON cannot hold (NaN, a channel), text that is
+// not UTF-8 (encoding/json would replace it without a word), or nesting past the limit, which also
+// ends a map that contains itself.
 func EncodeObject(m map[string]any, limits Limits) (Object, error) {
 	if m == nil {
 		m = map[string]any{}
@@ -200,7 +201,8 @@ func isPlain(s string) bool {
 	return true
 }
 
-// marshal is encoding/json without its HTML escapes, which would change what a person sees in previews.
+// marshal is encoding/json without its HTML escapes, which would change what a person sees in
+// previews.
 func marshal(v any) (json.RawMessage, error) {
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)
@@ -214,8 +216,8 @@ func marshal(v any) (json.RawMessage, error) {
 	return bytes.TrimRight(buf.Bytes(), "\n"), nil
 }
 
-// hasReplacement looks for the escape by which encoding/json replaces bytes that are not UTF-8. A U+FFFD that was there before it
-// writes as it is.
+// hasReplacement looks for the escape by which encoding/json replaces bytes that are not UTF-8. A
+// U+FFFD that was there before it writes as it is.
 func hasReplacement(written []byte) bool {
 	for {
 		i := bytes.Index(written, []byte(`\ufffd`))

@@ -12,7 +12,8 @@ type Names struct {
 	hashes [24]uint64
 }
 
-// Add takes in a name without escapes. It returns false where the name may have been there before, or there are too many to tell.
+// Add takes in a name without escapes. It returns false where the name may have been there before,
+// or there are too many to tell.
 func (n *Names) Add(name []byte) bool {
 	h := hash(name)
 	bit := uint64(1) << (h >> 58)
@@ -32,8 +33,8 @@ func (n *Names) Add(name []byte) bool {
 	return true
 }
 
-// hash mixes the length, the first eight and the last eight bytes of a name. Names in which these are the same are taken for
-// the same, and looked at again.
+// hash mixes the length, the first eight and the last eight bytes of a name. Names in which these
+// are the same are taken for the same, and looked at again.
 func hash(name []byte) uint64 {
 	const odd = 0x9e3779b97f4a7c15
 	var first, last uint64

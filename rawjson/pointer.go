@@ -14,7 +14,8 @@ func Pointer(parent, token string) string {
 	return parent + "/" + escaper.Replace(token)
 }
 
-// At returns the value that a JSON Pointer names inside a checked document, and whether it is there.
+// At returns the value that a JSON Pointer names inside a checked document, and whether it is
+// there.
 func At(raw json.RawMessage, pointer string) (json.RawMessage, bool) {
 	for token := range jsontext.Pointer(pointer).Tokens() {
 		var ok bool
@@ -41,7 +42,8 @@ func elementAt(elements []json.RawMessage, token string) (json.RawMessage, bool)
 	return elements[i], true
 }
 
-// shortened keeps the pointer to a value a hundred levels down readable. A size is that of the whole document.
+// shortened keeps the pointer to a value a hundred levels down readable. A size is that of the
+// whole document.
 func shortened(err error) error {
 	const most = 80
 	var where *Error

@@ -3,9 +3,10 @@
 //	obj, err := rawjson.ParseObject([]byte(`{"total": 1.10, "id": 12345678901234567890}`), rawjson.DefaultLimits())
 //	total, _ := obj.Get("total") // 1.10, not 1.1
 //
-// What passes through it is never decoded into Go values and encoded again, so numbers keep their exact digits and
-// members their order. [ParseObject] checks a whole document once (syntax, duplicate names, UTF-8, depth, size); the
-// other functions trust that check and may only be given values that came out of it.
+// What passes through it is never decoded into Go values and encoded again, so numbers keep their
+// exact digits and members their order. [ParseObject] checks a whole document once (syntax,
+// duplicate names, UTF-8, depth, size); the other functions trust that check and may only be given
+// values that came out of it.
 package rawjson
 
 import (
@@ -24,7 +25,8 @@ import (
 type Limits struct {
 	// MaxBytes is the largest document, in bytes. Default 32 MiB.
 	MaxBytes int
-	// MaxDepth is how deep objects and arrays may nest; the document itself is depth 1. Default 128.
+	// MaxDepth is how deep objects and arrays may nest; the document itself is depth 1. Default
+	// 128.
 	MaxDepth int
 }
 
@@ -48,8 +50,8 @@ type Member struct {
 	Value json.RawMessage
 }
 
-// Object is a JSON object open at its first level, its members in the order in which they were written.
-// Names are unique when it comes from [ParseObject].
+// Object is a JSON object open at its first level, its members in the order in which they were
+// written. Names are unique when it comes from [ParseObject].
 type Object []Member
 
 // Get returns the value of the member called name, and whether there is one.
@@ -67,8 +69,8 @@ func (o Object) Text(name string) string {
 	return s
 }
 
-// Set returns o with the member called name set to value: in place where it exists, else at the end.
-// Like append, it may write into o's own memory.
+// Set returns o with the member called name set to value: in place where it exists, else at the
+// end. Like append, it may write into o's own memory.
 func (o Object) Set(name string, value json.RawMessage) Object {
 	if i := o.index(name); i >= 0 {
 		o[i].Value = value
@@ -140,8 +142,8 @@ var (
 	ErrInvalidUTF8   = errors.New("must be valid UTF-8")
 )
 
-// Check reports whether data is one JSON value that keeps the limits: valid syntax and UTF-8, no duplicate names at any
-// depth, nothing behind it but white space. The error is an *[Error].
+// Check reports whether data is one JSON value that keeps the limits: valid syntax and UTF-8, no
+// duplicate names at any depth, nothing behind it but white space. The error is an *[Error].
 func Check(data []byte, limits Limits) error {
 	if s := NewScanner(data, limits); s.Skip() && s.End() {
 		return nil
@@ -155,8 +157,8 @@ func check(data []byte, limits Limits) error {
 	return err
 }
 
-// ParseObject checks data as [Check] does, demands an object, and returns its members. They share memory with data, which must
-// not change after.
+// ParseObject checks data as [Check] does, demands an object, and returns its members. They share
+// memory with data, which must not change after.
 func ParseObject(data []byte, limits Limits) (Object, error) {
 	s := NewScanner(data, limits)
 	if obj, distinct, ok := s.object(); ok && distinct && s.End() {
@@ -196,7 +198,8 @@ func parse(data []byte, limits Limits, read func(*jsontext.Decoder) (Object, err
 	return nil, located(err)
 }
 
-// members reads one object. Values are cut from data by offset, since what the decoder returns is only lent.
+// members reads one object. Values are cut from data by offset, since what the decoder returns is
+// only lent.
 func members(d *jsontext.Decoder, data []byte) (Object, error) {
 	if _, err := d.ReadToken(); err != nil {
 		return nil, err
@@ -254,8 +257,8 @@ func reason(err error) string {
 	return text
 }
 
-// deeperThan returns where data first nests deeper than limit, or -1. Looking at brackets outside strings is enough
-// for that: whether they match is the decoder's business.
+// deeperThan returns where data first nests deeper than limit, or -1. Looking at brackets outside
+// strings is enough for that: whether they match is the decoder's business.
 func deeperThan(data []byte, limit int) int {
 	depth := 0
 	for i := 0; i < len(data); i++ {

@@ -164,7 +164,8 @@ func FuzzParseObject(f *testing.F) {
 	})
 }
 
-// A document may be a part of a buffer whose other bytes belong to somebody else. The race detector sees a read of those.
+// A document may be a part of a buffer whose other bytes belong to somebody else. The race detector
+// sees a read of those.
 func TestNothingBehindTheDocumentIsRead(t *testing.T) {
 	for _, doc := range []string{`{"a":1}`, `{"abcd":"x"}`, `[true,"ab",-1.5e3]`, `{"a":[{"b":"\u00e9"}],"abcdefgh":null}`} {
 		buffer := append([]byte(doc), make([]byte, 64)...)

@@ -7,15 +7,18 @@ import (
 	"unicode/utf8"
 )
 
-// Scanner moves through JSON of which nothing has been checked yet, in one pass and without allocating:
+// Scanner moves through JSON of which nothing has been checked yet, in one pass and without
+// allocating:
 //
 //	s := rawjson.NewScanner(data, rawjson.Limits{})
 //	ok := s.Skip() && s.End() // data is one value, and Check would say so too
 //
-// It does not explain: where a method returns false the scanner is spent, and [Check] or [ParseObject] tell what is wrong and
-// where. What it accepts has valid syntax and UTF-8, keeps the limits, and has no object that names a member twice.
+// It does not explain: where a method returns false the scanner is spent, and [Check] or
+// [ParseObject] tell what is wrong and where. What it accepts has valid syntax and UTF-8, keeps the
+// limits, and has no object that names a member twice.
 //
-// Skip does all this by itself. Who enters objects by Enter, More and Name sees to the names of those himself, with [Names].
+// Skip does all this by itself. Who enters objects by Enter, More and Name sees to the names of
+// those himself, with [Names].
 type Scanner struct {
 	data  []byte
 	pos   int
@@ -26,7 +29,8 @@ type Scanner struct {
 // trusted is set as a scanner's again where the names are known to differ.
 const trusted = math.MinInt
 
-// NewScanner returns a scanner at the first byte of data. Larger data than the limits allow is not accepted.
+// NewScanner returns a scanner at the first byte of data. Larger data than the limits allow is not
+// accepted.
 func NewScanner(data []byte, limits Limits) Scanner {
 	limits = limits.withDefaults()
 	if len(data) > limits.MaxBytes {
@@ -68,8 +72,8 @@ func (s *Scanner) Enter() bool {
 	return s.depth >= 0
 }
 
-// More moves to the next member or element of what was entered, or past its end. The byte is the one that closes it: } or ]. First
-// says that nothing of it has been read yet.
+// More moves to the next member or element of what was entered, or past its end. The byte is the
+// one that closes it: } or ]. First says that nothing of it has been read yet.
 func (s *Scanner) More(closing byte, first bool) (more, ok bool) {
 	switch c := s.Peek(); {
 	case c == closing:
@@ -85,7 +89,8 @@ func (s *Scanner) More(closing byte, first bool) (more, ok bool) {
 	return false, false
 }
 
-// Name moves past a member's name and the colon behind it. Plain tells that the name has no escapes.
+// Name moves past a member's name and the colon behind it. Plain tells that the name has no
+// escapes.
 func (s *Scanner) Name() (name []byte, plain, ok bool) {
 	if s.Peek() != '"' {
 		return nil, false, false
@@ -100,8 +105,8 @@ func (s *Scanner) Name() (name []byte, plain, ok bool) {
 	return name, plain, true
 }
 
-// Text moves past the string that begins here, and returns what stands between its quotes. Plain tells that it has no escapes, so that it
-// is the text itself.
+// Text moves past the string that begins here, and returns what stands between its quotes. Plain
+// tells that it has no escapes, so that it is the text itself.
 func (s *Scanner) Text() (body []byte, plain, ok bool) {
 	const (
 		each      = 0x0101010101010101
@@ -156,8 +161,8 @@ func (s *Scanner) Text() (body []byte, plain, ok bool) {
 	return nil, false, false
 }
 
-// escape returns the length of the escape that data begins with, 0 for none that is valid. The two halves of a character beyond the
-// basic plane count as one.
+// escape returns the length of the escape that data begins with, 0 for none that is valid. The two
+// halves of a character beyond the basic plane count as one.
 func escape(data []byte) int {
 	if len(data) < 2 {
 		return 0
@@ -329,8 +334,8 @@ func (s *Scanner) leave() {
 	s.depth++
 }
 
-// reread checks an object whose names were not easily told apart. That is rare and costs little, unless such objects lie within one
-// another: then it gives up.
+// reread checks an object whose names were not easily told apart. That is rare and costs little,
+// unless such objects lie within one another: then it gives up.
 func (s *Scanner) reread(object []byte) bool {
 	if s.again == trusted {
 		return true
@@ -339,7 +344,8 @@ func (s *Scanner) reread(object []byte) bool {
 	return s.again >= 0 && check(object, Limits{MaxBytes: len(object), MaxDepth: math.MaxInt}) == nil
 }
 
-// object reads the members of the object that comes next. Distinct tells that no two names are the same.
+// object reads the members of the object that comes next. Distinct tells that no two names are the
+// same.
 func (s *Scanner) object() (obj Object, distinct, ok bool) {
 	if s.Peek() != '{' || !s.Enter() {
 		return nil, false, false

@@ -24,7 +24,8 @@ const (
 	ObjectKind  Kind = "object"
 )
 
-// KindOf tells a value's type from its first character; [Invalid] for nothing, or what cannot begin a value.
+// KindOf tells a value's type from its first character; [Invalid] for nothing, or what cannot begin
+// a value.
 func KindOf(raw []byte) Kind {
 	if len(raw) > 0 && raw[0] <= ' ' { // rare, and the trimming would cost more than all the rest
 		raw = bytes.TrimLeft(raw, " \t\r\n")
@@ -89,8 +90,9 @@ func OpenArray(raw json.RawMessage) []json.RawMessage {
 	return slices.AppendSeq([]json.RawMessage{}, Elements(raw))
 }
 
-// Elements yields the elements of a value that has been checked, none when it is not an array. Unlike [OpenArray] it keeps no
-// list of them, which for an array of tiny values takes several times the memory of the array.
+// Elements yields the elements of a value that has been checked, none when it is not an array.
+// Unlike [OpenArray] it keeps no list of them, which for an array of tiny values takes several
+// times the memory of the array.
 func Elements(raw json.RawMessage) iter.Seq[json.RawMessage] {
 	return func(yield func(json.RawMessage) bool) {
 		if KindOf(raw) != ArrayKind {
@@ -126,8 +128,9 @@ func AppendArray(dst []byte, elements []json.RawMessage) []byte {
 	return append(dst, ']')
 }
 
-// Merge lays over upon base: where both are objects their members are joined, the same name merged in turn; anywhere
-// else over wins. An empty base or over counts as absent. Both must have been checked.
+// Merge lays over upon base: where both are objects their members are joined, the same name merged
+// in turn; anywhere else over wins. An empty base or over counts as absent. Both must have been
+// checked.
 func Merge(base, over json.RawMessage) json.RawMessage {
 	switch {
 	case len(base) == 0:
@@ -148,7 +151,8 @@ func Merge(base, over json.RawMessage) json.RawMessage {
 	return under.JSON()
 }
 
-// Texts calls visit with each string value inside raw (not with names) and its JSON Pointer below raw, until visit returns false.
+// Texts calls visit with each string value inside raw (not with names) and its JSON Pointer below
+// raw, until visit returns false.
 func Texts(raw json.RawMessage, visit func(pointer, text string) bool) {
 	d := jsontext.NewDecoder(bytes.NewBuffer(raw), jsontext.AllowDuplicateNames(true)) // they have been looked for
 	for {

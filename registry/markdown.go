@@ -11,8 +11,8 @@ import (
 	"github.com/aacflow/segment-blocks/schemas"
 )
 
-// Markdown is the page of a block in the form of AACFlow's own, with usage, input and output tables, and below what those do not have:
-// rules, examples and refusals. It ends in a line break.
+// Markdown is the page of a block in the form of AACFlow's own, with usage, input and output
+// tables, and below what those do not have: rules, examples and refusals. It ends in a line break.
 func (e Entry) Markdown() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# %s\n\n`%s` · %s\n\n", e.Name, e.ID, e.Summary)

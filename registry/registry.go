@@ -1,5 +1,6 @@
-// Package registry holds blocks. A registry is a value: make one, register blocks in it, hand it to whoever lists or invokes
-// them. There is no global one, and no package registers anything by being imported.
+// Package registry holds blocks. A registry is a value: make one, register blocks in it, hand it to
+// whoever lists or invokes them. There is no global one, and no package registers anything by being
+// imported.
 //
 //	reg := registry.New()
 //	if err := reg.Register(block); err != nil { … }
@@ -7,7 +8,8 @@
 //		fmt.Println(b.Manifest().ID)
 //	}
 //
-// The registry knows what blocks declare, not how they run: that is for package runtime, whose blocks fit in here.
+// The registry knows what blocks declare, not how they run: that is for package runtime, whose
+// blocks fit in here.
 package registry
 
 import (
@@ -35,7 +37,8 @@ var (
 	ErrUnknown   = errors.New("no block has this id")
 )
 
-// Registry holds blocks by id. It is safe for concurrent use. The zero value is not ready: use [New].
+// Registry holds blocks by id. It is safe for concurrent use. The zero value is not ready: use
+// [New].
 type Registry struct {
 	mu     sync.RWMutex
 	blocks map[string]Block
@@ -44,8 +47,8 @@ type Registry struct {
 // New returns an empty registry.
 func New() *Registry { return &Registry{blocks: map[string]Block{}} }
 
-// Register adds blocks: all of them or, where one is refused, none. It returns an error that wraps [ErrDuplicate] or
-// [ErrInvalidID] and ends in the id.
+// Register adds blocks: all of them or, where one is refused, none. It returns an error that wraps
+// [ErrDuplicate] or [ErrInvalidID] and ends in the id.
 func (r *Registry) Register(blocks ...Block) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -64,7 +67,8 @@ func (r *Registry) Register(blocks ...Block) error {
 	return nil
 }
 
-// MustRegister is Register for programs that cannot go on without the blocks: it panics on an error.
+// MustRegister is Register for programs that cannot go on without the blocks: it panics on an
+// error.
 func (r *Registry) MustRegister(blocks ...Block) {
 	if err := r.Register(blocks...); err != nil {
 		panic(err)
@@ -116,8 +120,9 @@ func (r *Registry) where(keep func(*schemas.Manifest) bool) []Block {
 	return list
 }
 
-// Search returns the blocks in which every word of the query occurs, whatever its case: those with a word in their id or name
-// first, then by summary and tags, then by prose and parameters; sorted by id among equals. An empty query finds all.
+// Search returns the blocks in which every word of the query occurs, whatever its case: those with
+// a word in their id or name first, then by summary and tags, then by prose and parameters; sorted
+// by id among equals. An empty query finds all.
 func (r *Registry) Search(query string) []Block {
 	words := strings.Fields(strings.ToLower(query))
 	score := map[string]int{}
@@ -160,15 +165,16 @@ func fieldTexts(fields []schemas.Field) string {
 	return strings.Join(texts, "\n")
 }
 
-// Clone returns a registry with the same blocks; what is registered in one later is not in the other.
+// Clone returns a registry with the same blocks; what is registered in one later is not in the
+// other.
 func (r *Registry) Clone() *Registry {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	return &Registry{blocks: maps.Clone(r.blocks)}
 }
 
-// With returns a registry that holds only the blocks with the ids given. It returns an error that wraps [ErrUnknown] for an id that
-// no block has.
+// With returns a registry that holds only the blocks with the ids given. It returns an error that
+// wraps [ErrUnknown] for an id that no block has.
 func (r *Registry) With(ids ...string) (*Registry, error) {
 	if err := r.demand(ids); err != nil {
 		return nil, err
@@ -178,8 +184,8 @@ func (r *Registry) With(ids ...string) (*Registry, error) {
 	return c, nil
 }
 
-// Without returns a registry that lacks the blocks with the ids given. It returns an error that wraps [ErrUnknown] for an id that
-// no block has.
+// Without returns a registry that lacks the blocks with the ids given. It returns an error that
+// wraps [ErrUnknown] for an id that no block has.
 func (r *Registry) Without(ids ...string) (*Registry, error) {
 	if err := r.demand(ids); err != nil {
 		return nil, err

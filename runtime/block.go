@@ -23,12 +23,14 @@ type Block struct {
 // NoSource is the type of source for [Define] of a block that needs none.
 type NoSource struct{}
 
-// Define makes a block from its manifest and the function that does its work. The type S is that of the sources it can
-// use, such as tracking.Source: the runtime hands over the one that the invocation chose.
+// Define makes a block from its manifest and the function that does its work. The type S is that of
+// the sources it can use, such as tracking.Source: the runtime hands over the one that the
+// invocation chose.
 //
-// The function gets an input that has been normalised and validated. It returns the output, anything that encodes to a JSON object,
-// and writes into call.Receipt what it did, also when it fails. Its error should be an *[Error]; any other becomes an
-// internal error. It must honour ctx, may run many times at once, and must not keep call after it returns.
+// The function gets an input that has been normalised and validated. It returns the output,
+// anything that encodes to a JSON object, and writes into call.Receipt what it did, also when it
+// fails. Its error should be an *[Error]; any other becomes an internal error. It must honour ctx,
+// may run many times at once, and must not keep call after it returns.
 func Define[S any](manifest *schemas.Manifest, execute func(ctx context.Context, call *Call, source S) (any, error)) *Block {
 	_, none := any(*new(S)).(NoSource)
 	return &Block{
@@ -57,8 +59,8 @@ func (b *Block) Manifest() *schemas.Manifest { return b.manifest }
 
 // Call is one invocation, as an executor sees it.
 type Call struct {
-	// InvocationID identifies the invocation: given by the host, or random. The same id means the same invocation again, so
-	// whatever makes a repeat harmless is to be derived from it.
+	// InvocationID identifies the invocation: given by the host, or random. The same id means the
+	// same invocation again, so whatever makes a repeat harmless is to be derived from it.
 	InvocationID string
 	// Input holds the parameters that are present, normalised and valid.
 	Input rawjson.Object
@@ -66,15 +68,16 @@ type Call struct {
 	HTTP *resty.Client
 	// DryRun tells that HTTP only records requests and answers each with 200 and {}.
 	DryRun bool
-	// Receipt is for the executor to fill in. The runtime itself sets the block, the source, the times and the invocation id.
+	// Receipt is for the executor to fill in. The runtime itself sets the block, the source, the
+	// times and the invocation id.
 	Receipt *Receipt
 
 	shared *sync.Map
 	lists  map[string][]rawjson.Object // lists in the input that have been opened on the way
 }
 
-// Objects returns the objects of a list in the input, such as the messages of a batch: nil for an element that is none, and none at all
-// where there is no such list. They must not be changed.
+// Objects returns the objects of a list in the input, such as the messages of a batch: nil for an
+// element that is none, and none at all where there is no such list. They must not be changed.
 func (c *Call) Objects(name string) []rawjson.Object {
 	if list, ok := c.lists[name]; ok {
 		return list
@@ -88,8 +91,9 @@ func (c *Call) Objects(name string) []rawjson.Object {
 	return list
 }
 
-// Shared returns the one T that belongs to the runtime of a call, such as a vendor's API client with its connection state. It is
-// built on first use; build must have no effects, as a race may build two and keep one. A dry run has its own.
+// Shared returns the one T that belongs to the runtime of a call, such as a vendor's API client
+// with its connection state. It is built on first use; build must have no effects, as a race may
+// build two and keep one. A dry run has its own.
 func Shared[T any](call *Call, build func(*resty.Client) T) T {
 	key := (*T)(nil)
 	value, ok := call.shared.Load(key)

@@ -9,14 +9,15 @@ import (
 	"github.com/go-resty/resty/v2"
 )
 
-// maxResponseBytes bounds what is read of an answer. Segment's are a few bytes; an error page of a proxy may be more.
+// maxResponseBytes bounds what is read of an answer. Segment's are a few bytes; an error page of a
+// proxy may be more.
 const maxResponseBytes = 1 << 20
 
-// NewTransport returns the transport that a runtime uses unless it is given one: an HTTP/1.1 connection a request under way, up to
-// 256 kept idle for each host.
+// NewTransport returns the transport that a runtime uses unless it is given one: an HTTP/1.1
+// connection a request under way, up to 256 kept idle for each host.
 //
-// HTTP/2 is off because it measured slower for small posts, alone and at 16 or 256 callers; Go's default of two idle
-// connections a host costs a new connection for most requests at 256 callers.
+// HTTP/2 is off because it measured slower for small posts, alone and at 16 or 256 callers; Go's
+// default of two idle connections a host costs a new connection for most requests at 256 callers.
 func NewTransport() *http.Transport {
 	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
 	return &http.Transport{
@@ -32,8 +33,9 @@ func NewTransport() *http.Transport {
 	}
 }
 
-// newClient wraps a transport in the resty client that all executors share. It does not follow redirects, which would carry
-// messages to a place the host never named; it keeps no cookies, retries nothing by itself and logs nothing.
+// newClient wraps a transport in the resty client that all executors share. It does not follow
+// redirects, which would carry messages to a place the host never named; it keeps no cookies,
+// retries nothing by itself and logs nothing.
 func newClient(transport http.RoundTripper) *resty.Client {
 	client := resty.NewWithClient(&http.Client{
 		Transport:     transport,

@@ -14,7 +14,8 @@ import (
 	"github.com/aacflow/segment-blocks/schemas"
 )
 
-// Code says what kind of failure an [Error] is. Codes are stable; docs/errors.md is generated from [Codes].
+// Code says what kind of failure an [Error] is. Codes are stable; docs/errors.md is generated from
+// [Codes].
 type Code string
 
 // The codes.
@@ -81,11 +82,14 @@ type Error struct {
 	Status int
 	// RetryAfter is how long the receiver asks to wait, or 0.
 	RetryAfter time.Duration
-	// Violations are what is wrong with the input (or the output, for invalid_output): at most 100 of them.
+	// Violations are what is wrong with the input (or the output, for invalid_output): at most 100
+	// of them.
 	Violations []schemas.Violation
-	// UnlistedViolations counts the violations beyond those listed. Validation stops looking at 1,000, so there may be more.
+	// UnlistedViolations counts the violations beyond those listed. Validation stops looking at
+	// 1,000, so there may be more.
 	UnlistedViolations int
-	// Items are the outcomes of the single messages, where there were several and something was sent.
+	// Items are the outcomes of the single messages, where there were several and something was
+	// sent.
 	Items []Item
 	// Receipt says what happened; nil where nothing was tried.
 	Receipt *Receipt
@@ -112,8 +116,8 @@ const (
 	ItemUnsent      ItemStatus = "unsent"
 )
 
-// Error returns the block's id and the message as one line of plain text: what an input smuggles into it, such as a line break in a
-// parameter's name, is escaped.
+// Error returns the block's id and the message as one line of plain text: what an input smuggles
+// into it, such as a line break in a parameter's name, is escaped.
 func (e *Error) Error() string {
 	return oneLine(strings.TrimPrefix(clip(e.Block, 80)+" ", " ") + e.Message)
 }
@@ -149,8 +153,8 @@ func clip(text string, most int) string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// MarshalJSON writes the error as hosts and the command line show it. The keys code, message, retryable and violations are
-// always there.
+// MarshalJSON writes the error as hosts and the command line show it. The keys code, message,
+// retryable and violations are always there.
 func (e *Error) MarshalJSON() ([]byte, error) {
 	return json.Marshal(struct {
 		Code       Code                `json:"code"`
@@ -177,9 +181,10 @@ func AsError(err error) *Error {
 	return &Error{Code: Internal, Message: "failed: " + err.Error(), Err: err}
 }
 
-// Refuse returns the error for an input with violations. Its code is that of the violations where all of them are
-// unresolved references, or all are of a missing credential, or all of a size; else invalid_input. It lists the first 100 and counts
-// the others; texts that an input made long are cut.
+// Refuse returns the error for an input with violations. Its code is that of the violations where
+// all of them are unresolved references, or all are of a missing credential, or all of a size; else
+// invalid_input. It lists the first 100 and counts the others; texts that an input made long are
+// cut.
 func Refuse(violations []schemas.Violation) *Error {
 	const told = 5
 	e := &Error{Code: InvalidInput}

@@ -11,8 +11,9 @@ import (
 	"github.com/aacflow/segment-blocks/runtime"
 )
 
-// Normalising is done once it is done: what the executor sees, given as an input, is seen again unchanged. And it drops nothing but
-// blanks: each parameter given is either seen or was null, empty or white space.
+// Normalising is done once it is done: what the executor sees, given as an input, is seen again
+// unchanged. And it drops nothing but blanks: each parameter given is either seen or was null,
+// empty or white space.
 func FuzzNormalise(f *testing.F) {
 	for _, seed := range []string{
 		`{"title":"Hi"}`,
@@ -51,8 +52,8 @@ func FuzzNormalise(f *testing.F) {
 	})
 }
 
-// An input that is taken as it stands and one that is normalised first come to the same. An empty token makes the difference: it counts
-// as absent, so it changes nothing but the way.
+// An input that is taken as it stands and one that is normalised first come to the same. An empty
+// token makes the difference: it counts as absent, so it changes nothing but the way.
 func FuzzShortcut(f *testing.F) {
 	for _, seed := range []string{
 		`{"title":"Hi"}`, `{"title":"Hi","body":{"a":{"b":[1.10,"x < y"]}},"when":"2026-01-31T09:30:00.000Z","times":1e400}`,

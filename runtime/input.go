@@ -12,12 +12,14 @@ type Input interface {
 	json(limits rawjson.Limits) ([]byte, error)
 }
 
-// Map is an input as Go values. It is read, never changed. A json.Number or json.RawMessage keeps its digits.
+// Map is an input as Go values. It is read, never changed. A json.Number or json.RawMessage keeps
+// its digits.
 type Map map[string]any
 
-// JSON is an input as the bytes of a JSON object. Free-form values are passed on as they are written; what is normalised is
-// said in docs/architecture.md: blanks, times, and JSON given as text. The bytes must not change while anybody may read them: that is
-// until Invoke has returned and, where an executor sends a value as it is, until the HTTP client is done with the request.
+// JSON is an input as the bytes of a JSON object. Free-form values are passed on as they are
+// written; what is normalised is said in docs/architecture.md: blanks, times, and JSON given as
+// text. The bytes must not change while anybody may read them: that is until Invoke has returned
+// and, where an executor sends a value as it is, until the HTTP client is done with the request.
 type JSON []byte
 
 func (m Map) json(limits rawjson.Limits) ([]byte, error) {
@@ -29,7 +31,8 @@ func (m Map) json(limits rawjson.Limits) ([]byte, error) {
 
 func (j JSON) json(rawjson.Limits) ([]byte, error) { return j, nil }
 
-// read opens an input. Normal tells that the schema has accepted it as it stands, and that there is nothing in it to normalise.
+// read opens an input. Normal tells that the schema has accepted it as it stands, and that there is
+// nothing in it to normalise.
 func read(input Input, schema *schemas.Schema, limits rawjson.Limits) (opened *schemas.Opened, normal bool, err error) {
 	data, err := input.json(limits)
 	if err != nil {

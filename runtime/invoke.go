@@ -28,8 +28,9 @@ type Result struct {
 // InvokeOption says how to invoke.
 type InvokeOption func(*invocation)
 
-// InvocationID identifies the invocation to the block, such as run, node, iteration and item joined by slashes. Invoking again with
-// the same id and input is harmless: the receiver gets the same message ids and counts nothing twice.
+// InvocationID identifies the invocation to the block, such as run, node, iteration and item joined
+// by slashes. Invoking again with the same id and input is harmless: the receiver gets the same
+// message ids and counts nothing twice.
 func InvocationID(id string) InvokeOption {
 	return func(inv *invocation) { inv.id = id }
 }
@@ -56,11 +57,11 @@ type invocation struct {
 	redactor redactor
 }
 
-// Invoke runs a block. The error is always an *[Error]; it carries the receipt of whatever was tried. A panic of the executor becomes
-// an internal error.
+// Invoke runs a block. The error is always an *[Error]; it carries the receipt of whatever was
+// tried. A panic of the executor becomes an internal error.
 //
-// It waits for the answer of the receiver and for retries; ctx ends both, and the validation of a large input. It may be called
-// from many goroutines at once.
+// It waits for the answer of the receiver and for retries; ctx ends both, and the validation of a
+// large input. It may be called from many goroutines at once.
 func (rt *Runtime) Invoke(ctx context.Context, block string, input Input, options ...InvokeOption) (*Result, error) {
 	if !rt.begin() {
 		return nil, &Error{Code: Closed, Block: block, Message: "was not invoked: the runtime is closed"}
@@ -124,7 +125,8 @@ func newInvocation(block string, options []InvokeOption) *invocation {
 	return inv
 }
 
-// prepare does all that can be done without the executor: find the block and source, normalise and validate.
+// prepare does all that can be done without the executor: find the block and source, normalise and
+// validate.
 func (rt *Runtime) prepare(ctx context.Context, inv *invocation, input Input) (*Call, error) {
 	id := inv.receipt.Block
 	found, ok := rt.registry.Lookup(id)
@@ -179,8 +181,9 @@ func (rt *Runtime) normalise(ctx context.Context, inv *invocation, in rawjson.Ob
 	return &schemas.Opened{Object: normal}, nil
 }
 
-// sourceFor returns the source that the invocation names or, where it names none, the first of the type that the block needs. A block
-// that needs none gets none, though a host may name one for all blocks.
+// sourceFor returns the source that the invocation names or, where it names none, the first of the
+// type that the block needs. A block that needs none gets none, though a host may name one for all
+// blocks.
 func (rt *Runtime) sourceFor(b *Block, name string) (namedSource, error) {
 	if !b.sourced && (name == "" || slices.ContainsFunc(rt.sources, func(s namedSource) bool { return s.name == name })) {
 		return namedSource{value: NoSource{}}, nil

@@ -275,7 +275,8 @@ func TestErrorJSON(t *testing.T) {
 	require.Len(t, documented, 16, "a code added to the list belongs into Codes as well")
 }
 
-// An executor may return one and the same error to many invocations, which each get their own receipt.
+// An executor may return one and the same error to many invocations, which each get their own
+// receipt.
 func TestSentinelErrorsAreCopied(t *testing.T) {
 	sentinel := &runtime.Error{Code: runtime.Rejected, Message: "failed: no"}
 	rt := start(t, func(context.Context, *runtime.Call, board) (any, error) { return nil, sentinel })

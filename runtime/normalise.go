@@ -19,8 +19,8 @@ import (
 //   - a parameter whose whole value is a reference that the host did not resolve is refused;
 //   - a date-time may have any common form of ISO 8601; one that is not of RFC 3339 goes on in UTC with milliseconds.
 //
-// All but the second hold for the known fields of objects inside a parameter as well, such as the messages of a batch.
-// Everything else passes as it was written.
+// All but the second hold for the known fields of objects inside a parameter as well, such as the
+// messages of a batch. Everything else passes as it was written.
 type normaliser struct {
 	references references
 	limits     rawjson.Limits
@@ -65,8 +65,8 @@ func (n *normaliser) unwrap(value json.RawMessage, at string) json.RawMessage {
 	return inner
 }
 
-// member normalises the value of a field, nil for one that is not known, and reports whether it is present at all. Parent and name
-// say where it stands.
+// member normalises the value of a field, nil for one that is not known, and reports whether it is
+// present at all. Parent and name say where it stands.
 func (n *normaliser) member(ctx context.Context, value json.RawMessage, f *schemas.Field, parent, name string) (json.RawMessage, bool) {
 	if f == nil && !mayHoldReference(value) {
 		return value, true
@@ -124,7 +124,8 @@ func (n *normaliser) text(value json.RawMessage, text string, f *schemas.Field, 
 	return value, true
 }
 
-// object normalises the known fields of an object. It returns the very bytes it was given where nothing changes.
+// object normalises the known fields of an object. It returns the very bytes it was given where
+// nothing changes.
 func (n *normaliser) object(ctx context.Context, value json.RawMessage, fields []schemas.Field, at string) json.RawMessage {
 	obj := rawjson.OpenObject(value)
 	changed := false
@@ -169,7 +170,8 @@ func (n *normaliser) list(ctx context.Context, value json.RawMessage, fields []s
 	return append(out, ']')
 }
 
-// noteBlank remembers what was taken for absent. Of very many it forgets the later ones: then they read as not given.
+// noteBlank remembers what was taken for absent. Of very many it forgets the later ones: then they
+// read as not given.
 func (n *normaliser) noteBlank(at string, value json.RawMessage) {
 	const most = 10_000
 	if len(n.blank) < most {

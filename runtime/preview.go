@@ -21,9 +21,10 @@ type Request struct {
 	Bytes int `json:"bytes"`
 }
 
-// Preview returns the requests that Invoke would send, and sends nothing. It runs the same code over a transport that records each
-// request and answers 200 with an empty object. Message ids that Invoke would make at random differ from call to call, and
-// times are those of the preview. The receipt counts the requests and bytes that would be sent, no attempts, and has the warnings.
+// Preview returns the requests that Invoke would send, and sends nothing. It runs the same code
+// over a transport that records each request and answers 200 with an empty object. Message ids that
+// Invoke would make at random differ from call to call, and times are those of the preview. The
+// receipt counts the requests and bytes that would be sent, no attempts, and has the warnings.
 func (rt *Runtime) Preview(ctx context.Context, block string, input Input, options ...InvokeOption) ([]Request, *Receipt, error) {
 	inv := newInvocation(block, options)
 	recorder := &recorder{redactor: &inv.redactor}
@@ -33,7 +34,8 @@ func (rt *Runtime) Preview(ctx context.Context, block string, input Input, optio
 	return recorder.requests, inv.receipt, nil
 }
 
-// Validate returns nil where Invoke would get as far as sending, else the *[Error] that Invoke would return. It sends nothing.
+// Validate returns nil where Invoke would get as far as sending, else the *[Error] that Invoke
+// would return. It sends nothing.
 func (rt *Runtime) Validate(ctx context.Context, block string, input Input, options ...InvokeOption) error {
 	if err := rt.dryRun(ctx, newInvocation(block, options), input, nowhere{}); err != nil {
 		return err

@@ -6,24 +6,27 @@ import (
 	"time"
 )
 
-// Receipt says what really happened to an invocation, whether it succeeded or not. Accepted means that the receiver has
-// confirmed receipt; nobody confirms delivery to destinations.
+// Receipt says what really happened to an invocation, whether it succeeded or not. Accepted means
+// that the receiver has confirmed receipt; nobody confirms delivery to destinations.
 type Receipt struct {
 	// InvocationID repeats the host's, or is a random one that the host may invoke again with.
 	InvocationID string
 	Block        string
-	// Source is the name of the source, Credential a fingerprint of its credential, never the credential itself.
+	// Source is the name of the source, Credential a fingerprint of its credential, never the
+	// credential itself.
 	Source     string
 	Credential string
-	// Delivery is the way the messages leave, and so what success means, in the vendor's words, such as direct.
+	// Delivery is the way the messages leave, and so what success means, in the vendor's words,
+	// such as direct.
 	Delivery string
 	// Endpoint is the base URL that was sent to, or will be.
 	Endpoint string
-	// MessageIDs are those of all messages, in order; Accepted is how many of them the receiver has confirmed, Stored how many have
-	// been stored safely to be sent later.
+	// MessageIDs are those of all messages, in order; Accepted is how many of them the receiver has
+	// confirmed, Stored how many have been stored safely to be sent later.
 	MessageIDs       []string
 	Accepted, Stored int
-	// Requests is how many different requests were made, Attempts how many times one was sent, Bytes the size of all the bodies sent.
+	// Requests is how many different requests were made, Attempts how many times one was sent,
+	// Bytes the size of all the bodies sent.
 	Requests, Attempts int
 	Bytes              int64
 	StartedAt          time.Time

@@ -14,8 +14,9 @@ const (
 	minSecret = 8 // bytes
 )
 
-// redactor takes the secrets of one invocation out of texts. It is the last guard: nothing is meant to put them in. The secrets are
-// collected when there is a text to look at, which most invocations never have. It is safe for concurrent use.
+// redactor takes the secrets of one invocation out of texts. It is the last guard: nothing is meant
+// to put them in. The secrets are collected when there is a text to look at, which most invocations
+// never have. It is safe for concurrent use.
 type redactor struct {
 	input  rawjson.Object
 	fields []schemas.Field
@@ -30,8 +31,8 @@ func (r *redactor) text(s string) string {
 	return r.replacer.Replace(s)
 }
 
-// collect gathers the secrets of the input and the source. Short texts are no secrets, and to replace them would turn every message to
-// rubble.
+// collect gathers the secrets of the input and the source. Short texts are no secrets, and to
+// replace them would turn every message to rubble.
 func (r *redactor) collect() {
 	var secrets []string
 	for _, f := range r.fields {

@@ -8,8 +8,8 @@ import (
 	"github.com/aacflow/segment-blocks/rawjson"
 )
 
-// references finds what AACFlow leaves in a parameter when it cannot resolve it: {{VARIABLE}} and <block.field>. A <word>
-// without a dot is not one: it may be HTML.
+// references finds what AACFlow leaves in a parameter when it cannot resolve it: {{VARIABLE}} and
+// <block.field>. A <word> without a dot is not one: it may be HTML.
 type references struct {
 	whole, inside *regexp.Regexp
 }
@@ -29,8 +29,8 @@ func (r references) isWhole(text string) bool { return r.whole.MatchString(text)
 // in returns the first reference inside text, or "".
 func (r references) in(text string) string { return r.inside.FindString(text) }
 
-// warnOf adds a warning for each text below path that still holds a reference: free-form JSON may hold such text on purpose, so it
-// is sent.
+// warnOf adds a warning for each text below path that still holds a reference: free-form JSON may
+// hold such text on purpose, so it is sent.
 func (r references) warnOf(raw json.RawMessage, path string, warn func(path, code, message string)) {
 	if !mayHoldReference(raw) {
 		return
@@ -43,7 +43,8 @@ func (r references) warnOf(raw json.RawMessage, path string, warn func(path, cod
 	})
 }
 
-// mayHoldReference is a quick look that hardly anything passes but references, and texts in which an escape hides one.
+// mayHoldReference is a quick look that hardly anything passes but references, and texts in which
+// an escape hides one.
 func mayHoldReference(raw []byte) bool {
 	if bytes.Contains(raw, []byte("{{")) {
 		return true
@@ -70,7 +71,8 @@ func mayHoldReference(raw []byte) bool {
 	}
 }
 
-// looksLikeField reports whether what follows a < is names with a point between them and a >. HTML has no points in its tags.
+// looksLikeField reports whether what follows a < is names with a point between them and a >. HTML
+// has no points in its tags.
 func looksLikeField(rest []byte) bool {
 	point := false
 	for _, c := range rest {

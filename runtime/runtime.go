@@ -1,5 +1,6 @@
-// Package runtime invokes blocks: it normalises and validates the input, calls the block's executor with one shared HTTP client,
-// validates the output, and returns it with a receipt of what really happened.
+// Package runtime invokes blocks: it normalises and validates the input, calls the block's executor
+// with one shared HTTP client, validates the output, and returns it with a receipt of what really
+// happened.
 //
 //	reg := registry.New()
 //	blocks.MustRegister(reg)
@@ -9,7 +10,8 @@
 //
 //	res, err := rt.Invoke(ctx, "segment_track", runtime.Map{"event": "Order Completed", "userId": "u-42"})
 //
-// The package knows nothing of Segment. A vendor's blocks are made with [Define], which names the type of source they need.
+// The package knows nothing of Segment. A vendor's blocks are made with [Define], which names the
+// type of source they need.
 package runtime
 
 import (
@@ -29,7 +31,8 @@ import (
 	"github.com/aacflow/segment-blocks/registry"
 )
 
-// Runtime invokes the blocks of a registry. It is safe for concurrent use. Whoever makes it closes it.
+// Runtime invokes the blocks of a registry. It is safe for concurrent use. Whoever makes it closes
+// it.
 type Runtime struct {
 	registry   *registry.Registry
 	sources    []namedSource
@@ -47,7 +50,8 @@ type Runtime struct {
 	running sync.WaitGroup
 }
 
-// namedSource is where blocks send and with which credential: a type of the vendor's own, such as tracking.Source.
+// namedSource is where blocks send and with which credential: a type of the vendor's own, such as
+// tracking.Source.
 type namedSource struct {
 	name  string
 	value any
@@ -56,9 +60,10 @@ type namedSource struct {
 // Option configures a Runtime.
 type Option func(*Runtime) error
 
-// Source adds a source under a name that invocations choose it by (see [ToSource]). An invocation that names none gets the first
-// source of the type that its block needs. A source with a method Validate() error is asked at once; one with a method
-// Secrets() []string has those texts kept out of all errors, receipts and previews.
+// Source adds a source under a name that invocations choose it by (see [ToSource]). An invocation
+// that names none gets the first source of the type that its block needs. A source with a method
+// Validate() error is asked at once; one with a method Secrets() []string has those texts kept out
+// of all errors, receipts and previews.
 func Source(name string, source any) Option {
 	return func(rt *Runtime) error {
 		if strings.TrimSpace(name) == "" {
@@ -77,7 +82,8 @@ func Source(name string, source any) Option {
 	}
 }
 
-// Transport makes the shared HTTP client use a transport of the host's own. The host stays its owner: Close leaves it alone.
+// Transport makes the shared HTTP client use a transport of the host's own. The host stays its
+// owner: Close leaves it alone.
 func Transport(transport http.RoundTripper) Option {
 	return func(rt *Runtime) error {
 		rt.transport, rt.ownsHTTP = transport, false
@@ -93,9 +99,10 @@ func Limits(limits rawjson.Limits) Option {
 	}
 }
 
-// Logger receives one line for each failed invocation: WARN, or ERROR where the fault is in this program (internal, invalid_output). It
-// names the block, source, code, HTTP status, attempts, invocation id, first message id and duration in milliseconds. The stack of
-// a panic goes there as well. The default discards them. Inputs and credentials are never logged.
+// Logger receives one line for each failed invocation: WARN, or ERROR where the fault is in this
+// program (internal, invalid_output). It names the block, source, code, HTTP status, attempts,
+// invocation id, first message id and duration in milliseconds. The stack of a panic goes there as
+// well. The default discards them. Inputs and credentials are never logged.
 func Logger(logger *slog.Logger) Option {
 	return func(rt *Runtime) error {
 		rt.logger = logger
@@ -103,14 +110,16 @@ func Logger(logger *slog.Logger) Option {
 	}
 }
 
-// Observer is told of each invocation: it is called when one begins, with its context and the id of the block, and what it returns is
-// called when that one ends. The context that it returns is the one the invocation goes on with, so that it may carry a trace.
+// Observer is told of each invocation: it is called when one begins, with its context and the id of
+// the block, and what it returns is called when that one ends. The context that it returns is the
+// one the invocation goes on with, so that it may carry a trace.
 //
-// The receipt is whole by then and must not be changed; err is nil or an *[Error]. Previews are not observed. Many invocations may be
-// under way at once.
+// The receipt is whole by then and must not be changed; err is nil or an *[Error]. Previews are not
+// observed. Many invocations may be under way at once.
 type Observer func(ctx context.Context, block string) (context.Context, func(receipt *Receipt, err error))
 
-// Observe adds an observer. They are told of a beginning in the order in which they were added, and of an end in reverse.
+// Observe adds an observer. They are told of a beginning in the order in which they were added, and
+// of an end in reverse.
 func Observe(observer Observer) Option {
 	return func(rt *Runtime) error {
 		rt.observers = append(rt.observers, observer)
@@ -118,8 +127,9 @@ func Observe(observer Observer) Option {
 	}
 }
 
-// New returns a runtime for the blocks of a registry, those registered later included. It returns an error for a source that
-// is not valid, or a block in the registry that was not made by [Define].
+// New returns a runtime for the blocks of a registry, those registered later included. It returns
+// an error for a source that is not valid, or a block in the registry that was not made by
+// [Define].
 func New(reg *registry.Registry, options ...Option) (*Runtime, error) {
 	rt := &Runtime{
 		registry:   reg,
@@ -142,8 +152,9 @@ func New(reg *registry.Registry, options ...Option) (*Runtime, error) {
 	return rt, nil
 }
 
-// Close refuses further invocations, waits for those under way, and closes idle connections. When ctx ends first it returns the
-// context's error, and the invocations go on by themselves. Closing twice is harmless.
+// Close refuses further invocations, waits for those under way, and closes idle connections. When
+// ctx ends first it returns the context's error, and the invocations go on by themselves. Closing
+// twice is harmless.
 func (rt *Runtime) Close(ctx context.Context) error {
 	rt.mu.Lock()
 	rt.closed = true

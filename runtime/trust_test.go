@@ -92,8 +92,9 @@ func TestFailuresAreLogged(t *testing.T) {
 	require.Contains(t, log.String(), `"code":"invalid_output"`)
 }
 
-// An executor may send a value of its input as it is, and a receiver may answer before it has read that. The transport then reads on
-// after Invoke has returned, and must not meet another invocation's bytes.
+// An executor may send a value of its input as it is, and a receiver may answer before it has read
+// that. The transport then reads on after Invoke has returned, and must not meet another
+// invocation's bytes.
 func TestNothingOfAnInputIsReused(t *testing.T) {
 	const size = 16 << 20
 	body, read := make(chan []byte, 1), make(chan struct{})

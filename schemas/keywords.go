@@ -8,8 +8,8 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// Where schemas stand inside a schema. JSON Schema ignores keywords that it does not know; a manifest may not have any, since a
-// keyword misspelt is a rule lost.
+// Where schemas stand inside a schema. JSON Schema ignores keywords that it does not know; a
+// manifest may not have any, since a keyword misspelt is a rule lost.
 const (
 	leaf       = "leaf"        // the value is no schema
 	oneSchema  = "schema"      // the value is a schema

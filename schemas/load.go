@@ -11,11 +11,13 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// Load reads every *.yaml file at the root of files and returns the manifests sorted by id. A file that has nothing but $defs is not
-// a manifest: it holds definitions that the others refer to as FILE#/$defs/NAME.
+// Load reads every *.yaml file at the root of files and returns the manifests sorted by id. A file
+// that has nothing but $defs is not a manifest: it holds definitions that the others refer to as
+// FILE#/$defs/NAME.
 //
-// A manifest is checked fully: unknown keys, references that lead nowhere, faulty schemas, names that hosts treat
-// specially, examples that break their own schema. All errors of all files are returned together, each with file and line.
+// A manifest is checked fully: unknown keys, references that lead nowhere, faulty schemas, names
+// that hosts treat specially, examples that break their own schema. All errors of all files are
+// returned together, each with file and line.
 func Load(files fs.FS) ([]*Manifest, error) {
 	names, err := fs.Glob(files, "*.yaml")
 	if err != nil {
@@ -53,7 +55,8 @@ func Load(files fs.FS) ([]*Manifest, error) {
 	return manifests, nil
 }
 
-// loader holds the parsed files. Nodes copied from one file into another keep their own file for error messages.
+// loader holds the parsed files. Nodes copied from one file into another keep their own file for
+// error messages.
 type loader struct {
 	documents map[string]*yaml.Node
 	file      map[*yaml.Node]string
@@ -87,7 +90,8 @@ func (l *loader) claim(n *yaml.Node, name string) {
 	}
 }
 
-// checkTree refuses what YAML allows and a manifest has no use for: keys given twice, keys that are not text, and aliases.
+// checkTree refuses what YAML allows and a manifest has no use for: keys given twice, keys that are
+// not text, and aliases.
 func (l *loader) checkTree(n *yaml.Node) error {
 	if n.Kind == yaml.AliasNode || n.Anchor != "" {
 		return l.errorf(n, "anchors and aliases are not allowed, use $ref")

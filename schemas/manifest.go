@@ -1,12 +1,14 @@
-// Package schemas reads manifests: the YAML files that declare blocks, one a block, with a JSON Schema for what goes in and one
-// for what comes out. Everything else that is known of a block is derived from its manifest.
+// Package schemas reads manifests: the YAML files that declare blocks, one a block, with a JSON
+// Schema for what goes in and one for what comes out. Everything else that is known of a block is
+// derived from its manifest.
 //
 //	manifests, err := schemas.Load(segment.Manifests())
 //	track := manifests[0]
 //	violations := track.Input.Validate(ctx, rawjson.Object{{Name: "userId", Value: []byte("42")}})
 //
-// The schemas are JSON Schema 2020-12, checked by github.com/santhosh-tekuri/jsonschema/v5, and compiled once, when they are
-// loaded. A few keywords of our own say what JSON Schema has no words for:
+// The schemas are JSON Schema 2020-12, checked by github.com/santhosh-tekuri/jsonschema/v5, and
+// compiled once, when they are loaded. A few keywords of our own say what JSON Schema has no words
+// for:
 //
 //	x-aacflow-type   string, json, boolean or number: the type that a host's form shows
 //	x-filled-by      user-only (credentials and account settings) or user-or-llm (all else)
@@ -22,7 +24,8 @@ import (
 	"github.com/aacflow/segment-blocks/rawjson"
 )
 
-// Manifest is what a block's file declares. It is read-only once loaded, and safe for concurrent use.
+// Manifest is what a block's file declares. It is read-only once loaded, and safe for concurrent
+// use.
 type Manifest struct {
 	// ID is what hosts invoke the block by, such as segment_track.
 	ID string
@@ -37,11 +40,13 @@ type Manifest struct {
 	Tags     []string
 	// Link leads to the documentation of the vendor.
 	Link string
-	// Input and Output are the schemas of what an invocation takes and returns, both of them objects.
+	// Input and Output are the schemas of what an invocation takes and returns, both of them
+	// objects.
 	Input, Output *Schema
 	// Examples are complete invocations. Tests run each of them.
 	Examples []Example
-	// Refused are inputs that the block refuses, with the violations that they lead to. Tests run them as well.
+	// Refused are inputs that the block refuses, with the violations that they lead to. Tests run
+	// them as well.
 	Refused []Refusal
 }
 
@@ -64,11 +69,13 @@ type Violation struct {
 	Path string `json:"path"`
 	// Code is stable and fit to be matched against, such as event_not_defined.
 	Code string `json:"code"`
-	// Message says what must be, and ends in the offending value unless that is secret: must not be empty: "".
+	// Message says what must be, and ends in the offending value unless that is secret: must not be
+	// empty: "".
 	Message string `json:"message"`
 }
 
-// ValidID reports whether id can name a block: lower-case words joined by underscores, 64 characters at most.
+// ValidID reports whether id can name a block: lower-case words joined by underscores, 64
+// characters at most.
 func ValidID(id string) bool {
 	return len(id) <= 64 && regexp.MustCompile(`^[a-z][a-z0-9]*(_[a-z0-9]+)*$`).MatchString(id)
 }

@@ -8,16 +8,18 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v5"
 
 	"github.com/aacflow/segment-blocks/rawjson"
+	"github.com/aacflow/segment-blocks/schemas/internal/plan"
 )
 
-// A part is as much of a schema as jsonschema judges in one go. The elements of an array are a part of their own, and are judged one
-// by one: jsonschema builds a tree of errors for all that it is given, which for a long list of faulty elements would take
-// hundreds of times the memory of the list.
+// A part is as much of a schema as jsonschema judges in one go. The elements of an array are a part
+// of their own, and are judged one by one: jsonschema builds a tree of errors for all that it is
+// given, which for a long list of faulty elements would take hundreds of times the memory of the
+// list.
 type part struct {
 	raw      json.RawMessage // without the schemas of the elements
 	compiled *jsonschema.Schema
 	shape    *shape
-	plan     *place // of the schema with the elements
+	plan     *plan.Plan // of the schema with the elements
 	arrays   []elements
 }
 
@@ -27,23 +29,24 @@ type elements struct {
 	part *part
 }
 
-// part compiles a schema that stands alone.
-func (p *planner) part(url string, raw json.RawMessage) (*part, error) {
+// newPart compiles a schema that stands alone.
+func newPart(url string, raw json.RawMessage) (*part, error) {
 	compiled, err := compile(url, raw)
 	if err != nil {
 		return nil, err
 	}
-	part := &part{raw: raw, compiled: compiled, plan: p.place(compiled)}
+	p := &part{raw: raw, compiled: compiled, plan: plan.New(compiled)}
 	if !dependsOnItsPlace(raw) {
-		if err := p.takeElements(part, url); err != nil {
+		if err := p.takeElements(url); err != nil {
 			return nil, err
 		}
 	}
-	part.shape = shapeOf(part.raw)
-	return part, nil
+	p.shape = shapeOf(p.raw)
+	return p, nil
 }
 
-// dependsOnItsPlace reports whether a schema may have keywords that look beyond the schema they stand in.
+// dependsOnItsPlace reports whether a schema may have keywords that look beyond the schema they
+// stand in.
 func dependsOnItsPlace(raw json.RawMessage) bool {
 	for _, keyword := range []string{`"$ref"`, `"$dynamicRef"`, `"unevaluatedItems"`} {
 		if bytes.Contains(raw, []byte(keyword)) {
@@ -53,8 +56,9 @@ func dependsOnItsPlace(raw json.RawMessage) bool {
 	return false
 }
 
-// takeElements makes parts of the elements of all arrays that properties lead to, and compiles what is left.
-func (p *planner) takeElements(part *part, url string) (err error) {
+// takeElements makes parts of the elements of all arrays that properties lead to, and compiles what
+// is left.
+func (p *part) takeElements(url string) (err error) {
 	var without func(raw json.RawMessage, at string) json.RawMessage
 	without = func(raw json.RawMessage, at string) json.RawMessage {
 		obj := rawjson.OpenObject(raw)
@@ -64,8 +68,8 @@ func (p *planner) takeElements(part *part, url string) (err error) {
 		_, prefixed := obj.Get("prefixItems")
 		if items, ok := obj.Get("items"); ok && !prefixed && err == nil {
 			each := elements{at: at}
-			each.part, err = p.part(url, items)
-			part.arrays = append(part.arrays, each)
+			each.part, err = newPart(url, items)
+			p.arrays = append(p.arrays, each)
 			obj = obj.Without("items")
 		}
 		if properties, ok := obj.Get("properties"); ok {
@@ -77,16 +81,17 @@ func (p *planner) takeElements(part *part, url string) (err error) {
 		}
 		return obj.JSON()
 	}
-	rest := without(part.raw, "")
-	if err == nil && len(part.arrays) > 0 {
-		part.raw = rest
-		part.compiled, err = compile(url, rest)
+	rest := without(p.raw, "")
+	if err == nil && len(p.arrays) > 0 {
+		p.raw = rest
+		p.compiled, err = compile(url, rest)
 	}
 	return err
 }
 
-// judge asks jsonschema about a value and, where that is an object, its members. It panics on a number whose exponent is too large to reckon with, which is a reason to refuse the input
-// and none to end the program.
+// judge asks jsonschema about a value and, where that is an object, its members. It panics on a
+// number whose exponent is too large to reckon with, which is a reason to refuse the input and none
+// to end the program.
 func (p *part) judge(value json.RawMessage, obj rawjson.Object) (err error) {
 	defer func() {
 		if recover() != nil {

@@ -35,7 +35,8 @@ func decoded(t require.TestingT, instance []byte) any {
 	return v
 }
 
-// soundness fails when the plan accepts what jsonschema does not. It returns whether the plan accepted.
+// soundness fails when the plan accepts what jsonschema does not. It returns whether the plan
+// accepted.
 func soundness(t require.TestingT, s *schemas.Schema, valid func(require.TestingT, []byte) bool, instance []byte) bool {
 	accepted := s.AcceptsJSON(instance, rawjson.Limits{})
 	if accepted {
@@ -127,7 +128,8 @@ func TestPlanAllocatesNothing(t *testing.T) {
 	}
 }
 
-// FuzzPlanOnManifests looks for an instance that the plan of a manifest's schema accepts and jsonschema does not.
+// FuzzPlanOnManifests looks for an instance that the plan of a manifest's schema accepts and
+// jsonschema does not.
 func FuzzPlanOnManifests(f *testing.F) {
 	type pair struct {
 		schema *schemas.Schema

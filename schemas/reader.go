@@ -137,8 +137,9 @@ func (r *reader) examples(root *yaml.Node, m *Manifest) []Example {
 	return examples
 }
 
-// withoutConventions takes out what only hosts' conventions make valid, an empty text for an absent value and JSON given as
-// text. The runtime resolves those before it validates; its own tests run the examples as they are.
+// withoutConventions takes out what only hosts' conventions make valid, an empty text for an absent
+// value and JSON given as text. The runtime resolves those before it validates; its own tests run
+// the examples as they are.
 func withoutConventions(input rawjson.Object, fields []Field) rawjson.Object {
 	out := input.Without()
 	for i, m := range input {
@@ -220,8 +221,8 @@ func locate(n *yaml.Node, pointer string) *yaml.Node {
 	return n
 }
 
-// DidYouMean returns `; did you mean "x"?` for the known name nearest to the one given, or "" where none is near.
-// Case and separators do not count, so that user_id finds userId.
+// DidYouMean returns `; did you mean "x"?` for the known name nearest to the one given, or "" where
+// none is near. Case and separators do not count, so that user_id finds userId.
 func DidYouMean(name string, known []string) string {
 	if len(name) > 100 { // nobody's slip
 		return ""

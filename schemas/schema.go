@@ -13,6 +13,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v5"
 
 	"github.com/aacflow/segment-blocks/rawjson"
+	"github.com/aacflow/segment-blocks/schemas/internal/plan"
 )
 
 // Schema is a compiled JSON Schema of an object. It is safe for concurrent use.
@@ -24,11 +25,11 @@ type Schema struct {
 	rules   []string
 }
 
-// Compile reads a JSON Schema 2020-12 that stands alone: a $ref may lead only to the document itself. Compiling costs
-// milliseconds; do it once. The url names the schema in errors and is never fetched.
+// Compile reads a JSON Schema 2020-12 that stands alone: a $ref may lead only to the document
+// itself. Compiling costs milliseconds; do it once. The url names the schema in errors and is never
+// fetched.
 func Compile(url string, raw json.RawMessage) (*Schema, error) {
-	p := &planner{places: map[*jsonschema.Schema]*place{}}
-	root, err := p.part(url, raw)
+	root, err := newPart(url, raw)
 	if err != nil {
 		return nil, err
 	}
@@ -72,43 +73,37 @@ func (s *Schema) JSON() json.RawMessage { return s.raw }
 // Fields returns the properties in the order of the manifest. It must not be changed.
 func (s *Schema) Fields() []Field { return s.fields }
 
-// Rules returns, in words, what the schema demands beyond the types of its fields: the titles of its allOf, and of those of
-// the objects in its arrays.
+// Rules returns, in words, what the schema demands beyond the types of its fields: the titles of
+// its allOf, and of those of the objects in its arrays.
 func (s *Schema) Rules() []string { return s.rules }
 
-// AcceptsJSON reports whether data is valid without a doubt: JSON as [rawjson.Check] wants it, of an object that Validate has nothing to
-// say of. It reads data once and allocates nothing. Where it returns false nothing is known.
+// AcceptsJSON reports whether data is valid without a doubt: JSON as [rawjson.Check] wants it, of
+// an object that Validate has nothing to say of. It reads data once and allocates nothing. Where it
+// returns false nothing is known.
 func (s *Schema) AcceptsJSON(data []byte, limits rawjson.Limits) bool {
-	_, ok := s.walk(data, limits, nil)
-	return ok
+	return s.root.plan.AcceptsJSON(data, limits)
 }
 
-// Scan is AcceptsJSON for those who go on to use the object.
+// Opened is an object that Scan has accepted.
+type Opened = plan.Opened
+
+// Scan is AcceptsJSON for a caller that goes on to use the object.
 func (s *Schema) Scan(data []byte, limits rawjson.Limits) (*Opened, bool) {
-	opened := &Opened{Object: make(rawjson.Object, 0, 8)}
-	blank, ok := s.walk(data, limits, opened)
-	opened.Blank = blank
-	return opened, ok
-}
-
-func (s *Schema) walk(data []byte, limits rawjson.Limits, opened *Opened) (blank, ok bool) {
-	w := newWalk(data, limits, opened)
-	ok = w.Peek() == '{' && w.value(s.root.plan) == yes && w.End()
-	return w.blank, ok
+	return s.root.plan.Open(data, limits)
 }
 
 // maxFound is how many violations Validate looks for: enough to say that there are many.
 const maxFound = 1000
 
-// Validate returns what is wrong with obj, in the order of the schema's fields, or nil. The values of obj must be checked
-// JSON (see [rawjson.ParseObject]). It stops looking at 1,000.
-// When ctx ends it returns what it has found until then: ask ctx.Err().
+// Validate returns what is wrong with obj, in the order of the schema's fields, or nil. The values
+// of obj must be checked JSON (see [rawjson.ParseObject]). It stops looking at 1,000. When ctx ends
+// it returns what it has found until then: ask ctx.Err().
 //
-// Violations that the caller knows of already join the result; what the schema says of the same places, or of what is inside
-// them, is left out. Values that the schema demands nothing of but their type, such as free-form properties, are not decoded.
+// Violations that the caller knows of already join the result; what the schema says of the same
+// places, or of what is inside them, is left out. Values that the schema demands nothing of but
+// their type, such as free-form properties, are not decoded.
 func (s *Schema) Validate(ctx context.Context, obj rawjson.Object, known ...Violation) []Violation {
-	var w walk
-	if len(known) == 0 && w.members(s.root.plan, obj) == yes {
+	if len(known) == 0 && s.root.plan.AcceptsObject(obj) {
 		return nil
 	}
 	f := newFinder(s, known)
@@ -189,7 +184,8 @@ func secretNames(fields []Field, into map[string]bool) map[string]bool {
 	return into
 }
 
-// secretAt reports whether the value that a JSON Pointer leads to is secret, or lies within one that is.
+// secretAt reports whether the value that a JSON Pointer leads to is secret, or lies within one
+// that is.
 func (s *Schema) secretAt(pointer string) bool {
 	fields := s.fields
 	for token := range strings.SplitSeq(strings.TrimPrefix(pointer, "/"), "/") {

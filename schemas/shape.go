@@ -8,8 +8,9 @@ import (
 	"github.com/aacflow/segment-blocks/rawjson"
 )
 
-// shape says how deep a schema looks into a value: opaque where no part of it demands more than a type. It joins all that applies at
-// one place, so what an allOf or a then says of a property counts as much as the property's own schema.
+// shape says how deep a schema looks into a value: opaque where no part of it demands more than a
+// type. It joins all that applies at one place, so what an allOf or a then says of a property
+// counts as much as the property's own schema.
 type shape struct {
 	looksInside bool
 	closed      bool // unknown members are refused
@@ -18,7 +19,8 @@ type shape struct {
 	items       *shape
 }
 
-// shapeOf reads the shape off a schema. Keywords whose effect on the depth is not plain make it look inside everything below.
+// shapeOf reads the shape off a schema. Keywords whose effect on the depth is not plain make it
+// look inside everything below.
 func shapeOf(schema json.RawMessage) *shape {
 	s := &shape{}
 	s.join(rawjson.OpenObject(schema))
@@ -94,7 +96,8 @@ func (s *shape) property(name string) *shape {
 	return p
 }
 
-// project decodes as much of a value as the schema looks at, with stand-ins of the same type for the rest.
+// project decodes as much of a value as the schema looks at, with stand-ins of the same type for
+// the rest.
 func (s *shape) project(raw json.RawMessage) any {
 	switch kind := rawjson.KindOf(raw); {
 	case s != nil && s.looksInside:

@@ -11,7 +11,8 @@ import (
 	"github.com/aacflow/segment-blocks/schemas/segment"
 )
 
-// What the shape leaves undecoded must make no difference: jsonschema has to judge the projection as it judges the whole value.
+// What the shape leaves undecoded must make no difference: jsonschema has to judge the projection
+// as it judges the whole value.
 func TestProjectionIsJudgedAsTheWhole(t *testing.T) {
 	manifests, err := Load(segment.Manifests())
 	require.NoError(t, err)

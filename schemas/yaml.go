@@ -9,7 +9,8 @@ import (
 	"github.com/aacflow/segment-blocks/rawjson"
 )
 
-// toJSON writes a YAML tree as JSON, members in the order of the file and numbers with the digits they have there.
+// toJSON writes a YAML tree as JSON, members in the order of the file and numbers with the digits
+// they have there.
 func (l *loader) toJSON(n *yaml.Node) (json.RawMessage, error) {
 	switch n.Kind {
 	case yaml.MappingNode:
@@ -48,8 +49,9 @@ func (l *loader) toJSON(n *yaml.Node) (json.RawMessage, error) {
 	return nil, l.errorf(n, "must be a value that JSON has: %s", n.Value)
 }
 
-// inline returns a copy of a schema in which each $ref to a definition of another file is replaced by that definition. Beside such a
-// $ref only annotations may stand; they win over the definition's own.
+// inline returns a copy of a schema in which each $ref to a definition of another file is replaced
+// by that definition. Beside such a $ref only annotations may stand; they win over the definition's
+// own.
 func (l *loader) inline(n *yaml.Node, within []string) (*yaml.Node, error) {
 	if ref := child(n, "$ref"); ref != nil && !strings.HasPrefix(ref.Value, "#") {
 		return l.resolve(n, ref, within)

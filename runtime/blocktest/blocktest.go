@@ -10,14 +10,16 @@
 //		})
 //	}
 //
-// It invokes each registered block over real HTTP, against a receiver that it starts itself, and checks what hosts rely on: the
-// examples hold, each refusal gives the violations that the manifest promises, each parameter refuses the wrong type and each
-// rule names its place, outputs keep their schema, an invocation id makes a repeat recognisable, cancelling works, a failing
-// receiver becomes an error with a code, no goroutine is left, and the credential shows up nowhere.
+// It invokes each registered block over real HTTP, against a receiver that it starts itself, and
+// checks what hosts rely on: the examples hold, each refusal gives the violations that the manifest
+// promises, each parameter refuses the wrong type and each rule names its place, outputs keep their
+// schema, an invocation id makes a repeat recognisable, cancelling works, a failing receiver
+// becomes an error with a code, no goroutine is left, and the credential shows up nowhere.
 //
-// A block must fill in its receipt: Endpoint, Attempts, and MessageIDs that are derived from the invocation id. Of its errors the kit
-// expects runtime.Rejected for a receiver that answers 400 or redirects, runtime.Unauthorized for 401, and runtime.Unavailable, retryable,
-// for one that keeps answering 500; each with the status.
+// A block must fill in its receipt: Endpoint, Attempts, and MessageIDs that are derived from the
+// invocation id. Of its errors the kit expects runtime.Rejected for a receiver that answers 400 or
+// redirects, runtime.Unauthorized for 401, and runtime.Unavailable, retryable, for one that keeps
+// answering 500; each with the status.
 package blocktest
 
 import (
@@ -44,16 +46,19 @@ import (
 	"github.com/aacflow/segment-blocks/schemas"
 )
 
-// Secret is the credential that a Driver's source must use. The kit looks for it in everything that comes out.
+// Secret is the credential that a Driver's source must use. The kit looks for it in everything that
+// comes out.
 const Secret = "S3cr3tKeyOfTheAcceptanceKit00000"
 
 // Driver says what is tested.
 type Driver struct {
 	// Register registers the blocks.
 	Register func(*registry.Registry) error
-	// Source returns a source that sends to the base URL with the credential [Secret], and retries as little as it can.
+	// Source returns a source that sends to the base URL with the credential [Secret], and retries
+	// as little as it can.
 	Source func(url string) any
-	// Accept answers a request as the vendor does when all is well. Nil means 200 and {"success":true}.
+	// Accept answers a request as the vendor does when all is well. Nil means 200 and
+	// {"success":true}.
 	Accept http.HandlerFunc
 }
 
@@ -99,7 +104,8 @@ type bench struct {
 	seen     []string
 }
 
-// start runs a receiver for the length of a test, and checks at its end that no goroutine and no secret is left.
+// start runs a receiver for the length of a test, and checks at its end that no goroutine and no
+// secret is left.
 func (k *kit) start(t *testing.T, answer http.HandlerFunc) *bench {
 	before := goleak.IgnoreCurrent()
 	b := &bench{t: t, requests: &atomic.Int64{}}
@@ -216,7 +222,8 @@ func (k *kit) wrongTypes(t *testing.T) {
 	require.Equal(t, "unknown_parameter", refused.Violations[0].Code)
 }
 
-// rules breaks each rule of the schema's allOf that asks for parameters: it takes them away and looks where the violation is.
+// rules breaks each rule of the schema's allOf that asks for parameters: it takes them away and
+// looks where the violation is.
 func (k *kit) rules(t *testing.T) {
 	b := k.start(t, k.Accept)
 	for _, rule := range elements(rawjson.OpenObject(k.manifest.Input.JSON()), "allOf") {
@@ -236,8 +243,8 @@ func (k *kit) rules(t *testing.T) {
 	}
 }
 
-// broken demands a refusal in the manifest for each rule that rules cannot break by itself: one with a condition, or one for the
-// objects in a list.
+// broken demands a refusal in the manifest for each rule that rules cannot break by itself: one
+// with a condition, or one for the objects in a list.
 func (k *kit) broken(t *testing.T) {
 	schema := rawjson.OpenObject(k.manifest.Input.JSON())
 	for _, rule := range elements(schema, "allOf") {

@@ -1,5 +1,6 @@
-// Package segment holds the manifests of the Segment blocks, one YAML file a block, and shared.yaml with the definitions that
-// they have in common. Package schemas reads them; package blocks puts executors behind them.
+// Package segment holds the manifests of the Segment blocks, one YAML file a block, and shared.yaml
+// with the definitions that they have in common. Package schemas reads them; package blocks puts
+// executors behind them.
 package segment
 
 import (
@@ -10,5 +11,6 @@ import (
 //go:embed *.yaml
 var manifests embed.FS
 
-// Manifests returns the files. The documentation of what they declare is generated from them, into docs/blocks.
+// Manifests returns the files. The documentation of what they declare is generated from them, into
+// docs/blocks.
 func Manifests() fs.FS { return manifests }

@@ -1,14 +1,17 @@
-package schemas
+package plan
 
 import "github.com/aacflow/segment-blocks/rawjson"
 
-// Opened is an object that [Schema.Scan] has accepted, open as far as blocks look into it. Its values share memory with what was scanned.
+// Opened is an object that Open has accepted, open as far as blocks look into it. Its values share
+// memory with what was scanned.
 type Opened struct {
 	// Object holds the members.
 	Object rawjson.Object
-	// Lists holds, by name, the members that are lists of objects whose own members the schema knows: each with the objects in it.
+	// Lists holds, by name, the members that are lists of objects whose own members the schema
+	// knows: each with the objects in it.
 	Lists map[string][]rawjson.Object
-	// Blank tells that something in it, at any depth that the schema knows, is null or an empty text, which hosts may take for absent.
+	// Blank tells that something in it, at any depth that the schema knows, is null or an empty
+	// text, which hosts may take for absent.
 	Blank bool
 
 	list    []rawjson.Object // what has been read of the list at hand
@@ -45,8 +48,8 @@ func (o *Opened) add(keep keeping, name string, value []byte) {
 	o.Object = append(o.Object, m)
 }
 
-// beginElement makes room for an element's members, and returns where they begin. A new slice when the last one is full costs less
-// than to copy a large one.
+// beginElement makes room for an element's members, and returns where they begin. A new slice when
+// the last one is full costs less than to copy a large one.
 func (o *Opened) beginElement() int {
 	const usual = 16 // members of an element
 	if cap(o.members)-len(o.members) < usual {
@@ -59,7 +62,8 @@ func (o *Opened) endElement(from int) {
 	o.list = append(o.list, o.members[from:len(o.members):len(o.members)])
 }
 
-// endList keeps the list that has been read as a member's, if all its elements are objects that have been opened.
+// endList keeps the list that has been read as a member's, if all its elements are objects that
+// have been opened.
 func (o *Opened) endList(name string, elements int) {
 	if len(o.list) == elements && elements > 0 {
 		if o.Lists == nil {

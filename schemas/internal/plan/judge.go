@@ -1,4 +1,4 @@
-package schemas
+package plan
 
 import (
 	"bytes"
@@ -7,11 +7,11 @@ import (
 	"unsafe"
 )
 
-// subject is a value as far as schemas that look at it need to know it. Where its members or elements are asked for once more, they
-// are read again.
+// subject is a value as far as schemas that look at it need to know it. Where its members or
+// elements are asked for once more, they are read again.
 type subject struct {
 	kind    kinds // one of them; isInteger for a number that is whole for sure
-	truth   bool
+	isTrue  bool
 	escaped bool    // the text has escapes, and is not what it stands for
 	text    string  // may be a view of bytes, so nobody may keep it
 	float   float64 // the number, rounded; NaN where it has not been read
@@ -24,11 +24,39 @@ type subject struct {
 	array   json.RawMessage
 }
 
+type objectTest struct {
+	required     uint64 // by the place of a name in place.names
+	dependent    map[int]uint64
+	fewest, most int      // negative for none
+	members      []member // those that the place does not judge by itself
+	known        uint64   // names that are not additional
+	closed       bool
+	additional   *Plan
+}
+
+type member struct {
+	name   int
+	schema *Plan
+}
+
+type arrayTest struct {
+	fewest, most int   // negative for none
+	items        *Plan // where the place does not judge them by itself
+}
+
+// wordTest asks of an object whether one member is there and is one of some words. Conditions on
+// the type of a message are this.
+type wordTest struct {
+	name   int
+	schema *Plan
+}
+
 // view is text without a copy of it.
 func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
-// judge asks all schemas of a place, whose members and items have been judged where the place does so by itself.
-func (n *node) judge(at *place, s *subject) verdict {
+// judge asks all schemas of a place, whose members and items have been judged where the place does
+// so by itself.
+func (n *node) judge(p *Plan, s *subject) verdict {
 	if n.unsure {
 		return unsure
 	}
@@ -44,29 +72,29 @@ func (n *node) judge(at *place, s *subject) verdict {
 	case s.kind&(isNumber|isInteger) != 0 && n.number != nil:
 		v = v.and(n.number.judge(s))
 	case s.kind == isObject && n.object != nil:
-		v = v.and(n.object.judge(at, s))
+		v = v.and(n.object.judge(p, s))
 	case s.kind == isArray && n.array != nil:
 		v = v.and(n.array.judge(s))
 	}
-	return v.and(n.judgeOthers(at, s))
+	return v.and(n.judgeOthers(p, s))
 }
 
 // judgeOthers asks the schemas that this one leads to for the same value.
-func (n *node) judgeOthers(at *place, s *subject) verdict {
+func (n *node) judgeOthers(p *Plan, s *subject) verdict {
 	v := yes
 	for _, each := range n.all {
-		if v = v.and(each.judge(at, s)); v == no {
+		if v = v.and(each.judge(p, s)); v == no {
 			return no
 		}
 	}
 	if n.any != nil {
-		v = v.and(anyOf(n.any, at, s))
+		v = v.and(anyOf(n.any, p, s))
 	}
 	if n.one != nil {
-		v = v.and(oneOf(n.one, at, s))
+		v = v.and(oneOf(n.one, p, s))
 	}
 	if n.not != nil {
-		v = v.and(n.not.judge(at, s).negated())
+		v = v.and(n.not.judge(p, s).negated())
 	}
 	if n.cond == nil {
 		return v
@@ -75,7 +103,7 @@ func (n *node) judgeOthers(at *place, s *subject) verdict {
 	if n.word != nil && s.kind == isObject {
 		holds = n.word.judge(s)
 	} else {
-		holds = n.cond.judge(at, s)
+		holds = n.cond.judge(p, s)
 	}
 	branch := n.then
 	switch holds {
@@ -85,7 +113,7 @@ func (n *node) judgeOthers(at *place, s *subject) verdict {
 		branch = n.orElse
 	}
 	if branch != nil {
-		v = v.and(branch.judge(at, s))
+		v = v.and(branch.judge(p, s))
 	}
 	return v
 }
@@ -107,10 +135,10 @@ func (v verdict) negated() verdict {
 	return unsure
 }
 
-func anyOf(list []*node, at *place, s *subject) verdict {
+func anyOf(list []*node, p *Plan, s *subject) verdict {
 	v := no
 	for _, each := range list {
-		switch each.judge(at, s) {
+		switch each.judge(p, s) {
 		case yes:
 			return yes
 		case unsure:
@@ -120,10 +148,10 @@ func anyOf(list []*node, at *place, s *subject) verdict {
 	return v
 }
 
-func oneOf(list []*node, at *place, s *subject) verdict {
+func oneOf(list []*node, p *Plan, s *subject) verdict {
 	matches, doubts := 0, 0
 	for _, each := range list {
-		switch each.judge(at, s) {
+		switch each.judge(p, s) {
 		case yes:
 			matches++
 		case unsure:
@@ -139,7 +167,7 @@ func oneOf(list []*node, at *place, s *subject) verdict {
 	return yes
 }
 
-func (t *objectTest) judge(at *place, s *subject) verdict {
+func (t *objectTest) judge(p *Plan, s *subject) verdict {
 	if s.present&t.required != t.required || s.count < t.fewest || t.most >= 0 && s.count > t.most {
 		return no
 	}
@@ -158,39 +186,41 @@ func (t *objectTest) judge(at *place, s *subject) verdict {
 		}
 	}
 	if t.additional != nil {
-		v = v.and(s.additional(at, t))
+		v = v.and(s.additional(p, t))
 	}
 	return v
 }
 
 // member judges one member again, by another schema than the one it has been judged by.
-func (s *subject) member(name int, schema *place) verdict {
+func (s *subject) member(name int, schema *Plan) verdict {
 	if schema.words != nil {
 		return schema.judgeWord(s.members[name])
 	}
 	return schema.judgeAgain(s.members[name])
 }
 
-// judgeWord judges a value by a schema that demands nothing but one of some words, as conditions mostly do.
-func (at *place) judgeWord(value json.RawMessage) verdict {
+// judgeWord judges a value by a schema that demands nothing but one of some words, as conditions
+// mostly do.
+func (p *Plan) judgeWord(value json.RawMessage) verdict {
 	switch {
 	case value[0] != '"':
 		return no
 	case bytes.IndexByte(value, '\\') >= 0:
 		return unsure
 	}
-	return verdictOf(slices.Contains(at.words, view(value[1:len(value)-1])))
+	return verdictOf(slices.Contains(p.words, view(value[1:len(value)-1])))
 }
 
-// additional judges the members that a schema's properties do not name, unless the place has done so.
-func (s *subject) additional(at *place, t *objectTest) verdict {
+// additional judges the members that a schema's properties do not name, unless the place has done
+// so.
+func (s *subject) additional(p *Plan, t *objectTest) verdict {
 	v := yes
-	for i := range at.names {
+	for i := range p.names {
 		if s.present&^t.known&(1<<i) != 0 {
 			v = v.and(s.member(i, t.additional))
 		}
 	}
-	if s.more && at.others != t.additional {
+	if s.more && p.others != t.additional {
 		return v.and(unsure)
 	}
 	return v
@@ -203,6 +233,6 @@ func (t *arrayTest) judge(s *subject) verdict {
 	case t.items == nil:
 		return yes
 	}
-	list := &place{schema: &node{kinds: isArray}, items: t.items}
+	list := &Plan{schema: &node{kinds: isArray}, items: t.items}
 	return list.judgeAgain(s.array)
 }

@@ -1,4 +1,4 @@
-package schemas
+package plan
 
 import (
 	"bytes"
@@ -10,7 +10,8 @@ import (
 	"github.com/aacflow/segment-blocks/rawjson"
 )
 
-// walk judges JSON while it checks its syntax. After any verdict but yes its scanner stands anywhere.
+// walk judges JSON while it checks its syntax. After any verdict but yes its scanner stands
+// anywhere.
 type walk struct {
 	rawjson.Scanner
 	data    []byte
@@ -30,25 +31,26 @@ func newWalk(data []byte, limits rawjson.Limits, opened *Opened) walk {
 	return w
 }
 
-// judgeAgain judges a value that has been scanned before. It may be faulty in no other way than by its schema. It reads a copy: with
-// the value itself the compiler would move every walk to the heap.
-func (at *place) judgeAgain(value json.RawMessage) verdict {
-	if at.plain {
-		return at.schema.kinds.admit(kindOf(value))
+// judgeAgain judges a value that has been scanned before. It may be faulty in no other way than by
+// its schema. It reads a copy: with the value itself the compiler would move every walk to the
+// heap.
+func (p *Plan) judgeAgain(value json.RawMessage) verdict {
+	if p.plain {
+		return p.schema.kinds.admit(kindOf(value))
 	}
 	w := newWalk(bytes.Clone(value), rawjson.Limits{MaxBytes: math.MaxInt, MaxDepth: math.MaxInt}, nil)
 	w.checked = true
-	return w.value(at)
+	return w.value(p)
 }
 
 // value judges the value that comes next. What is to become of it is in keep.
-func (w *walk) value(at *place) verdict {
+func (w *walk) value(p *Plan) verdict {
 	s := subject{}
 	switch c := w.Peek(); c {
 	case '{':
-		return w.object(at)
+		return w.object(p)
 	case '[':
-		return w.array(at)
+		return w.array(p)
 	case '"':
 		body, plain, ok := w.Text()
 		if !ok {
@@ -60,7 +62,7 @@ func (w *walk) value(at *place) verdict {
 		if !w.Literal() {
 			return unsure
 		}
-		s.kind, s.truth = isBoolean, c == 't'
+		s.kind, s.isTrue = isBoolean, c == 't'
 	case 'n':
 		if !w.Literal() {
 			return unsure
@@ -72,7 +74,7 @@ func (w *walk) value(at *place) verdict {
 			return unsure
 		}
 		s.kind, s.float = isNumber, math.NaN()
-		if at.plain {
+		if p.plain {
 			break
 		}
 		if f, err := strconv.ParseFloat(view(number), 64); err == nil {
@@ -84,7 +86,7 @@ func (w *walk) value(at *place) verdict {
 	default:
 		return unsure
 	}
-	return at.schema.judge(at, &s)
+	return p.schema.judge(p, &s)
 }
 
 func kindOf(value json.RawMessage) kinds {
@@ -116,30 +118,30 @@ func isWhole(number string) bool {
 }
 
 // find returns the number of a name, or -1.
-func (at *place) find(name string) int {
-	for candidates := at.lengths[min(len(name), len(at.lengths)-1)]; candidates != 0; candidates &= candidates - 1 {
-		if i := bits.TrailingZeros64(candidates); at.names[i] == name {
+func (p *Plan) find(name string) int {
+	for candidates := p.lengths[min(len(name), len(p.lengths)-1)]; candidates != 0; candidates &= candidates - 1 {
+		if i := bits.TrailingZeros64(candidates); p.names[i] == name {
 			return i
 		}
 	}
 	return -1
 }
 
-func (w *walk) object(at *place) verdict {
+func (w *walk) object(p *Plan) verdict {
 	keep := w.keep
 	if keep == keepList {
 		keep = keepNothing
 	}
-	if at.plain && keep != keepRoot {
+	if p.plain && keep != keepRoot {
 		if !w.Skip() {
 			return unsure
 		}
-		return at.schema.kinds.admit(isObject)
+		return p.schema.kinds.admit(isObject)
 	}
 	var usual [24]json.RawMessage
 	s := subject{kind: isObject, members: usual[:]}
-	if len(at.names) > len(usual) {
-		s.members = make([]json.RawMessage, len(at.names))
+	if len(p.names) > len(usual) {
+		s.members = make([]json.RawMessage, len(p.names))
 	}
 	from := 0
 	if keep == keepElement {
@@ -155,7 +157,7 @@ func (w *walk) object(at *place) verdict {
 			return unsure
 		}
 		if !more {
-			v := at.schema.judge(at, &s)
+			v := p.schema.judge(p, &s)
 			if keep == keepElement {
 				w.opened.endElement(from)
 			}
@@ -166,7 +168,7 @@ func (w *walk) object(at *place) verdict {
 			return unsure
 		}
 		s.count++
-		i, schema, known := at.find(view(name)), at.others, ""
+		i, schema, known := p.find(view(name)), p.others, ""
 		switch {
 		case i < 0 && !w.checked && !unknown.Add(name), i >= 0 && s.present&(1<<i) != 0:
 			return unsure // it may be there twice
@@ -177,7 +179,7 @@ func (w *walk) object(at *place) verdict {
 			}
 		default:
 			s.present |= 1 << i
-			schema, known = at.members[i], at.names[i]
+			schema, known = p.members[i], p.names[i]
 		}
 		w.Peek()
 		start := w.Pos()
@@ -196,10 +198,10 @@ func (w *walk) object(at *place) verdict {
 }
 
 // members judges an object that is open already, its values checked.
-func (w *walk) members(at *place, obj rawjson.Object) verdict {
-	s := subject{kind: isObject, members: make([]json.RawMessage, len(at.names)), count: len(obj)}
+func (w *walk) members(p *Plan, obj rawjson.Object) verdict {
+	s := subject{kind: isObject, members: make([]json.RawMessage, len(p.names)), count: len(obj)}
 	for _, m := range obj {
-		i, schema := at.find(m.Name), at.others
+		i, schema := p.find(m.Name), p.others
 		switch {
 		case i < 0:
 			s.more = true
@@ -207,30 +209,30 @@ func (w *walk) members(at *place, obj rawjson.Object) verdict {
 			return unsure
 		default:
 			s.present |= 1 << i
-			s.members[i], schema = m.Value, at.members[i]
+			s.members[i], schema = m.Value, p.members[i]
 		}
 		if schema != nil && schema.judgeAgain(m.Value) != yes {
 			return unsure
 		}
 	}
-	return at.schema.judge(at, &s)
+	return p.schema.judge(p, &s)
 }
 
 // next moves past a value, and judges it where there is a schema for it.
-func (w *walk) next(schema *place) bool {
+func (w *walk) next(schema *Plan) bool {
 	if schema == nil {
 		return w.Skip()
 	}
 	return w.value(schema) == yes
 }
 
-func (w *walk) array(at *place) verdict {
+func (w *walk) array(p *Plan) verdict {
 	keep, name := w.keep, w.name
-	if at.plain {
+	if p.plain {
 		if !w.Skip() {
 			return unsure
 		}
-		return at.schema.kinds.admit(isArray)
+		return p.schema.kinds.admit(isArray)
 	}
 	s := subject{kind: isArray}
 	start := w.Pos()
@@ -247,14 +249,14 @@ func (w *walk) array(at *place) verdict {
 				w.opened.endList(name, s.count)
 			}
 			s.array = w.data[start:w.Pos()]
-			return at.schema.judge(at, &s)
+			return p.schema.judge(p, &s)
 		}
 		s.count++
 		w.keep = keepNothing
 		if keep == keepList {
 			w.keep = keepElement
 		}
-		if !w.next(at.items) {
+		if !w.next(p.items) {
 			return unsure
 		}
 	}

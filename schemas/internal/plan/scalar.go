@@ -1,4 +1,4 @@
-package schemas
+package plan
 
 import (
 	"math"
@@ -15,9 +15,9 @@ import (
 
 // literals are what const or enum allow.
 type literals struct {
-	texts             []string
-	null, truth, lies bool
-	others            bool // numbers, arrays or objects, which are left to jsonschema
+	texts                         []string
+	null, allowsTrue, allowsFalse bool
+	others                        bool // numbers, arrays or objects, which are left to jsonschema
 }
 
 func literalsOf(s *jsonschema.Schema) *literals {
@@ -33,7 +33,7 @@ func literalsOf(s *jsonschema.Schema) *literals {
 		case nil:
 			l.null = true
 		case bool:
-			l.truth, l.lies = l.truth || v, l.lies || !v
+			l.allowsTrue, l.allowsFalse = l.allowsTrue || v, l.allowsFalse || !v
 		default:
 			l.others = true
 		}
@@ -46,7 +46,7 @@ func (l *literals) judge(s *subject) verdict {
 	case isNull:
 		return verdictOf(l.null)
 	case isBoolean:
-		return verdictOf(s.truth && l.truth || !s.truth && l.lies)
+		return verdictOf(s.isTrue && l.allowsTrue || !s.isTrue && l.allowsFalse)
 	case isString:
 		if s.escaped {
 			return unsure
@@ -99,7 +99,8 @@ func (t *textTest) judge(s *subject) verdict {
 	return yes
 }
 
-// numberTest is what is asked of a number. It reckons in float64, and is unsure where that could round over a bound.
+// numberTest is what is asked of a number. It reckons in float64, and is unsure where that could
+// round over a bound.
 type numberTest struct{ lower, upper []bound }
 
 type bound struct {
@@ -142,7 +143,8 @@ func (t *numberTest) judge(s *subject) verdict {
 	return yes
 }
 
-// holds judges by how far within the bound a value lies. What comes of rounding is far less than a billionth of either.
+// holds judges by how far within the bound a value lies. What comes of rounding is far less than a
+// billionth of either.
 func (b bound) holds(within float64, exact bool, value float64) bool {
 	if exact && b.exact {
 		return within > 0 || within == 0 && !b.exclusive

@@ -1,0 +1,174 @@
+package schemas
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"github.com/santhosh-tekuri/jsonschema/v5"
+
+	"github.com/aacflow/segment-blocks/rawjson"
+)
+
+// keyword is the one that failed: its name and value, the schema that it stands in, and the schemas
+// around that one, inmost first.
+type keyword struct {
+	name   string
+	value  json.RawMessage
+	schema rawjson.Object
+	around []rawjson.Object
+}
+
+func (e *explainer) keyword(err *jsonschema.ValidationError) keyword {
+	_, fragment, _ := strings.Cut(err.AbsoluteKeywordLocation, "#")
+	tokens := strings.Split(strings.TrimPrefix(fragment, "/"), "/")
+	k := keyword{name: tokens[len(tokens)-1]}
+	current := e.part.raw
+	for i, token := range tokens {
+		if obj := rawjson.OpenObject(current); obj != nil {
+			switch {
+			case i == len(tokens)-1:
+				k.schema = obj
+			case token == "properties" || token == "items" || token == "additionalProperties":
+				k.around = nil // what lies beyond speaks of another value
+			default:
+				k.around = append([]rawjson.Object{obj}, k.around...)
+			}
+		}
+		unescaped, _ := url.PathUnescape(token)
+		next, ok := rawjson.At(current, "/"+unescaped)
+		if !ok {
+			break
+		}
+		current = next
+	}
+	k.value = current
+	return k
+}
+
+// code looks for the code in the schema that failed, then in those around it, and falls back on one
+// for the keyword.
+func (k keyword) code() string {
+	for _, schema := range append([]rawjson.Object{k.schema}, k.around...) {
+		codes, _ := schema.Get("x-codes")
+		if code := rawjson.OpenObject(codes).Text(k.name); code != "" {
+			return code
+		}
+		if code := schema.Text("x-code"); code != "" {
+			return code
+		}
+	}
+	if code, ok := keywordCodes()[k.name]; ok {
+		return code
+	}
+	return "invalid_value"
+}
+
+// keywordCodes are the codes of violations to whose schema the manifest gives none.
+func keywordCodes() map[string]string {
+	return map[string]string{
+		"required": "missing_parameter", "type": "wrong_type", "additionalProperties": "unknown_parameter",
+		"unevaluatedProperties": "unknown_parameter", "minLength": "too_short", "maxLength": "too_long",
+		"minItems": "too_few", "maxItems": "too_many", "format": "invalid_format", "pattern": "invalid_format",
+	}
+}
+
+func (k keyword) says() string {
+	says, _ := k.schema.Get("x-says")
+	return rawjson.OpenObject(says).Text(k.name)
+}
+
+func (e *explainer) sentence(k keyword, fallback string) string {
+	switch k.name {
+	case "type":
+		return "must be " + kindWords(kindsOf(k.schema))
+	case "minLength", "minItems":
+		if string(k.value) == "1" {
+			return "must not be empty"
+		}
+		return fmt.Sprintf("must have at least %s %s", k.value, unit(k.name))
+	case "maxLength", "maxItems":
+		return fmt.Sprintf("must have at most %s %s", k.value, unit(k.name))
+	case "enum":
+		return "must be one of " + strings.Join(texts(k.value), ", ")
+	case "const":
+		return "must be " + string(k.value)
+	case "format":
+		if k.schema.Text("format") == "date-time" {
+			return "must be an ISO 8601 time such as 2026-01-31T09:30:00Z"
+		}
+		return "must be a valid " + k.schema.Text("format")
+	case "minimum":
+		return "must be at least " + string(k.value)
+	case "maximum":
+		return "must be at most " + string(k.value)
+	case "anyOf":
+		if names := choices(k); names != nil {
+			return "must have " + strings.Join(names, " or ")
+		}
+	}
+	if title := k.schema.Text("title"); title != "" {
+		return "must keep the rule: " + title
+	}
+	return fallback
+}
+
+// choices are the names of an anyOf whose branches each demand one member.
+func choices(k keyword) []string {
+	if k.name != "anyOf" {
+		return nil
+	}
+	var names []string
+	for _, branch := range rawjson.OpenArray(k.value) {
+		required, _ := rawjson.OpenObject(branch).Get("required")
+		list := texts(required)
+		if len(list) != 1 {
+			return nil
+		}
+		names = append(names, list[0])
+	}
+	return names
+}
+
+// firstChoice is where among the fields a failed choice belongs.
+func firstChoice(k keyword) string {
+	if names := choices(k); names != nil {
+		return "/" + names[0]
+	}
+	return ""
+}
+
+func unit(keyword string) string {
+	if strings.HasSuffix(keyword, "Items") {
+		return "items"
+	}
+	return "characters"
+}
+
+func kindWords(kinds []rawjson.Kind) string {
+	words := make([]string, len(kinds))
+	for i, k := range kinds {
+		switch k {
+		case rawjson.ObjectKind, rawjson.ArrayKind, "integer":
+			words[i] = "an " + string(k)
+		case rawjson.NullKind:
+			words[i] = "null"
+		default:
+			words[i] = "a " + string(k)
+		}
+	}
+	return strings.Join(words, " or ")
+}
+
+func texts(list json.RawMessage) []string {
+	var out []string
+	for _, raw := range rawjson.OpenArray(list) {
+		s, ok := rawjson.Text(raw)
+		if !ok {
+			s = string(raw)
+		}
+		out = append(out, s)
+	}
+	return out
+}
