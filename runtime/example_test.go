@@ -57,6 +57,7 @@ func ExampleDefine() {
 	fmt.Println(string(res.Output), err)
 	_, err = rt.Invoke(context.Background(), "hello_greet", runtime.Map{"nmae": "Ada"})
 	fmt.Println(err)
-	// Output: {"text":"Hello Ada"} <nil> hello_greet refused its input, nothing was sent: /name
-	// must be given; /nmae is not a known parameter; did you mean "name"?
+	// Output:
+	// {"text":"Hello Ada"} <nil>
+	// hello_greet refused its input, nothing was sent: /name must be given; /nmae is not a known parameter; did you mean "name"?
 }
