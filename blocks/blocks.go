@@ -84,6 +84,11 @@ func deliver(ctx context.Context, call *runtime.Call, source tracking.Sender, me
 			Path: "/writeKey", Code: string(runtime.MissingCredential), Message: "must be given, since the source has no write key",
 		}})
 	}
+	if (tracking.Source{WriteKey: messages.WriteKey}).Validate() != nil { // the schema has seen to the rest
+		return tracking.Report{}, runtime.Refuse([]schemas.Violation{{
+			Path: "/writeKey", Code: "invalid_write_key", Message: "must have at least 8 characters",
+		}})
+	}
 	call.Receipt.Credential = target.WriteKey.Fingerprint()
 	if call.DryRun {
 		target.Gzip = false // for a person to read

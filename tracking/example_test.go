@@ -24,7 +24,7 @@ func Example() {
 		return
 	}
 	client := tracking.NewClient(nil)
-	source := tracking.Source{WriteKey: "abc123", Endpoint: receiver.URL} // or Region: tracking.EU
+	source := tracking.Source{WriteKey: "abcd1234", Endpoint: receiver.URL} // or Region: tracking.EU
 	report, err := client.Send(context.Background(), source, tracking.NewMessage(tracking.Track, fields),
 		tracking.SendOptions{InvocationID: "run-7/node-3"})
 	if err != nil {
@@ -32,12 +32,12 @@ func Example() {
 		return
 	}
 	fmt.Println(report.Messages[0].Status, report.Messages[0].MessageID)
-	// Output: accepted sb1-4452b439519a5c30c463492758858692
+	// Output: accepted sb1-de6e4bb65eb32d5cb7830cd21a1ab112
 }
 
 func ExampleClient_SendBatch_refused() {
 	fields, _ := rawjson.ParseObject([]byte(`{"type": "track", "event": "Order Completed"}`), rawjson.DefaultLimits())
-	_, err := tracking.NewClient(nil).SendBatch(context.Background(), tracking.Source{WriteKey: "abc123"},
+	_, err := tracking.NewClient(nil).SendBatch(context.Background(), tracking.Source{WriteKey: "abcd1234"},
 		[]tracking.Message{tracking.NewMessage("", fields)}, tracking.BatchOptions{})
 	fmt.Println(err)
 

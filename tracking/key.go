@@ -5,8 +5,10 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"html"
 	"io"
 	"log/slog"
+	"strconv"
 	"strings"
 )
 
@@ -53,12 +55,91 @@ func (k WriteKey) secrets() []string {
 	return []string{k.basic(), base64.StdEncoding.EncodeToString([]byte(k)), string(k)}
 }
 
-// scrub replaces the key by its fingerprint wherever it stands in text.
+// minKeyLength is that of the shortest key that is taken. To remove a shorter one from a text would leave rubble.
+const minKeyLength = 8
+
+// notShown stands for a text that holds the key in a form that cannot be cut out.
+const notShown = "(not shown, as it holds the write key)"
+
+// scrub returns a text that may be shown. The key is replaced by its fingerprint; a text that holds it in disguise, such as
+// percent-encoded or broken over lines, is not shown at all.
 func (k WriteKey) scrub(text string) string {
 	for _, secret := range k.secrets() {
-		if strings.Contains(text, secret) {
-			text = strings.ReplaceAll(text, secret, k.Fingerprint())
-		}
+		text = strings.ReplaceAll(text, secret, k.Fingerprint())
+	}
+	if k.disguisedIn(text) {
+		return notShown
 	}
 	return text
+}
+
+// disguisedIn tells whether a text holds the key in whatever case, between whatever punctuation and white space, with escapes of
+// URLs, JSON, HTML or mail, in base64, or in hex.
+func (k WriteKey) disguisedIn(text string) bool {
+	if len(lettersAndDigits(string(k))) < minKeyLength {
+		return false
+	}
+	forms := []string{string(k), hex.EncodeToString([]byte(k))}
+	for before := range 3 { // base64 depends on what stands before the key
+		encoded := base64.RawStdEncoding.EncodeToString([]byte("\x00\x00"[:before] + string(k)))
+		forms = append(forms, encoded[(before*8+5)/6:(before+len(k))*8/6])
+	}
+	for i := range forms {
+		forms[i] = lettersAndDigits(forms[i])
+	}
+	for range 3 { // what is escaped may have been escaped again
+		plain := lettersAndDigits(text)
+		for _, form := range forms {
+			if strings.Contains(plain, form) {
+				return true
+			}
+		}
+		decoded := unescape(text)
+		if decoded == text {
+			break
+		}
+		text = decoded
+	}
+	return false
+}
+
+func lettersAndDigits(text string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r >= '0' && r <= '9', r >= 'a' && r <= 'z':
+			return r
+		case r >= 'A' && r <= 'Z':
+			return r + 'a' - 'A'
+		}
+		return -1
+	}, text)
+}
+
+// unescape decodes %41, =41, \x41, \u0041 and &#65;, and makes spaces of \n and its like.
+func unescape(text string) string {
+	var b strings.Builder
+	for i := 0; i < len(text); i++ {
+		start, digits := 1, 2
+		switch rest := text[i:]; {
+		case strings.HasPrefix(rest, `\u`):
+			start, digits = 2, 4
+		case strings.HasPrefix(rest, `\x`):
+			start = 2
+		case len(rest) > 1 && rest[0] == '\\' && strings.IndexByte("bfnrt", rest[1]) >= 0:
+			b.WriteByte(' ')
+			i++
+			continue
+		case rest[0] != '%' && rest[0] != '=':
+			digits = 0
+		}
+		if end := i + start + digits; digits > 0 && end <= len(text) {
+			if char, err := strconv.ParseUint(text[i+start:end], 16, 16); err == nil {
+				b.WriteRune(rune(char))
+				i = end - 1
+				continue
+			}
+		}
+		b.WriteByte(text[i])
+	}
+	return html.UnescapeString(b.String())
 }

@@ -27,7 +27,8 @@ const (
 // Source is a Segment source, or one of a receiver that speaks its API: a credential and where events go.
 // It is a plain value, safe to copy and to use from many goroutines at once.
 type Source struct {
-	// WriteKey is the source's credential. Segment's have 32 letters and digits.
+	// WriteKey is the source's credential. Segment's have 32 letters and digits. One of fewer than 8 characters is refused, as
+	// it could not be kept out of texts.
 	WriteKey WriteKey
 	// Region picks Segment's own endpoint; empty is [US]. Leave it empty when Endpoint is given.
 	Region Region
@@ -93,6 +94,9 @@ func checkInFlight(n int) error {
 // checkKey catches what pasting does to a key. Its form is not checked further: receivers other than Segment have
 // their own.
 func checkKey(k WriteKey) error {
+	if k != "" && len(k) < minKeyLength {
+		return fmt.Errorf("the source's write key must have at least %d characters; check that all of it was pasted", minKeyLength)
+	}
 	for _, c := range []byte(k) {
 		if c <= ' ' || c > '~' {
 			return errors.New("the source's write key must be printable ASCII without white space; check what was pasted around it")
@@ -114,7 +118,7 @@ func (s Source) base() (string, error) {
 			return "", fmt.Errorf("the source must have a region or an endpoint, not both: region %q", string(s.Region))
 		}
 		base, err := parseEndpoint(s.Endpoint, s.AllowInsecure)
-		if err == nil && len(s.WriteKey) >= 8 && strings.Contains(base, string(s.WriteKey)) {
+		if err == nil && s.WriteKey != "" && strings.Contains(base, string(s.WriteKey)) {
 			return "", errors.New("the source's endpoint must not hold the write key: URLs end up in logs")
 		}
 		return base, err

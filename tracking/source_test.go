@@ -44,8 +44,8 @@ func TestWriteKeyNeverPrintsItself(t *testing.T) {
 
 func TestSecrets(t *testing.T) {
 	require.Equal(t, []string{
-		base64.StdEncoding.EncodeToString([]byte("abc123:")), base64.StdEncoding.EncodeToString([]byte("abc123")), "abc123",
-	}, tracking.Source{WriteKey: "abc123"}.Secrets())
+		base64.StdEncoding.EncodeToString([]byte("abcd1234:")), base64.StdEncoding.EncodeToString([]byte("abcd1234")), "abcd1234",
+	}, tracking.Source{WriteKey: "abcd1234"}.Secrets())
 	require.Empty(t, tracking.Source{}.Secrets())
 }
 
@@ -138,7 +138,7 @@ func TestOddWriteKeyIsWarnedAbout(t *testing.T) {
 		require.NoError(t, err)
 		return len(report.Warnings) == 1 && report.Warnings[0].Code == tracking.WarnWriteKeyForm && report.Warnings[0].Index == -1
 	}
-	require.True(t, warned(tracking.Source{WriteKey: "abc123"}))
+	require.True(t, warned(tracking.Source{WriteKey: "abcd1234"}))
 	require.False(t, warned(tracking.Source{WriteKey: testKey}))
-	require.False(t, warned(tracking.Source{WriteKey: "abc123", Endpoint: "http://localhost:1"}))
+	require.False(t, warned(tracking.Source{WriteKey: "abcd1234", Endpoint: "http://localhost:1"}))
 }

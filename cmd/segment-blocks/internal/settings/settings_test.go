@@ -159,7 +159,7 @@ func TestStorePath(t *testing.T) {
 	s, err := Load(Options{File: path, Environ: []string{"HOME=/home/u"}})
 	require.NoError(t, err)
 	state, err := Load(Options{File: path, Environ: []string{
-		"HOME=/home/u", "XDG_STATE_HOME=/state", "SEGMENT_WRITE_KEY=k", "SEGMENT_DELIVERY=durable", "SEGMENT_STORE=here.store",
+		"HOME=/home/u", "XDG_STATE_HOME=/state", "SEGMENT_WRITE_KEY=abcd1234", "SEGMENT_DELIVERY=durable", "SEGMENT_STORE=here.store",
 	}})
 	require.NoError(t, err)
 	for _, c := range []struct {
