@@ -67,7 +67,7 @@ func retryCases() []retryCase {
 			name: "T06 429 that says when is waited for and not counted", faults: []emulator.Fault{slow}, policy: fast(1),
 			counts: []string{"", "1"}, atLeast: time.Second,
 		},
-		// That such a header is honoured with any status is seen in T19'; here the time has passed, to have no wait.
+		// That such a header is honoured with any status is seen in T20'; here the time has passed, to have no wait.
 		{name: "T07 408 that says when", faults: []emulator.Fault{{Status: 408, RetryAfter: past}}, policy: fast(1), counts: []string{"", "1"}},
 		{name: "T08 503 that says when", faults: []emulator.Fault{{Status: 503, RetryAfter: past}}, policy: fast(1), counts: []string{"", "1"}},
 		{
@@ -98,9 +98,14 @@ func retryCases() []retryCase {
 		{name: "T19 403", faults: status(403), policy: fast(3), counts: once, code: runtime.Unauthorized, status: 403},
 		{name: "T19 422", faults: status(422), policy: fast(3), counts: once, code: runtime.Rejected, status: 422},
 		{
-			name: "T19' waits that do not fit the budget are not begun", faults: always(emulator.Fault{Status: 503, RetryAfter: "30"}),
-			policy: withBudget(fast(3), 20*time.Second, 0), counts: once, code: runtime.Unavailable, status: 503,
-			retryable: true, retryAfter: 30 * time.Second, text: "beyond the 20s that may be spent on retrying",
+			name: "T19' waits that do not fit the budget are not begun", faults: always(emulator.Fault{Status: 503}),
+			policy: tracking.RetryPolicy{BaseDelay: time.Minute, Budget: 20 * time.Second}, counts: once, code: runtime.Unavailable,
+			status: 503, retryable: true, text: "beyond the 20s that may be spent on retrying",
+		},
+		{
+			name: "T20' nor is a wait that any status names", faults: always(emulator.Fault{Status: 503, RetryAfter: "30"}),
+			policy: withBudget(fast(3), 0, 20*time.Second), counts: once, code: runtime.RateLimited, status: 503,
+			retryable: true, retryAfter: 30 * time.Second, text: "beyond the 20s that may be spent waiting for it",
 		},
 		{
 			name: "T20' rate limit that does not fit the budget", faults: always(emulator.Fault{Status: 429, RetryAfter: "30"}),

@@ -3,140 +3,189 @@ package tracking
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/aacflow/segment-blocks/rawjson"
-)
-
-const (
-	maxAnswerBytes = 64 << 10 // what is read of an answer
-	maxAnswerText  = 300      // what is shown of it, in characters
 )
 
 // answer is what a receiver said to one attempt.
 type answer struct {
 	status     int
 	body       []byte
+	unread     error // why body is not the whole answer
 	retryAfter time.Duration
 	location   string
 }
 
-// refused reports a 2xx whose body says otherwise: Segment compatible receivers answer {"ok":false} or list errors. A page of
-// HTML comes from something else altogether, such as a proxy that wants a login. An empty body, or text such as
-// RudderStack's "ok", confirms.
-func (a *answer) refused() bool {
+// acceptance is what an answer with a 2xx status says about the messages.
+type acceptance uint8
+
+const (
+	taken    acceptance = iota
+	refused             // it did not take any
+	partial             // it did not take all of several
+	unclear             // it says nothing that can be understood
+	unusable            // it was cut off, is too long or is broken
+)
+
+var (
+	errUnclear = errors.New("the answer does not say whether the messages were accepted")
+	errBroken  = errors.New("the answer is not valid JSON")
+)
+
+// maxAnswerDepth is how deep outcomes may be wrapped: {"response":{"results":[{"result":{"status":400}}]}}.
+const maxAnswerDepth = 6
+
+// acceptance judges an answer with a 2xx status to a request of so many messages. Only what was read to its end and understood
+// is an acceptance. docs/errors.md has these rules as a table; keep the two alike.
+func (a *answer) acceptance(messages int) acceptance {
 	body := bytes.TrimSpace(a.body)
-	if len(body) > 0 && body[0] == '<' {
+	switch {
+	case a.unread != nil:
+		return unusable
+	case string(body) == `{"success":true}`: // Segment's own
+		return taken
+	case len(body) == 0 || string(body) == "null":
+		if a.status == 207 { // the outcomes should be in the body
+			return unclear
+		}
+		return taken
+	case body[0] == '<': // something in between, such as a proxy that wants a login
+		return refused
+	}
+	switch rawjson.KindOf(body) {
+	case rawjson.ObjectKind, rawjson.ArrayKind:
+		if rawjson.Check(body, rawjson.Limits{}) != nil {
+			return unusable
+		}
+	}
+	j := judgement{}
+	j.value(body, 0)
+	return j.acceptance(messages)
+}
+
+// judgement collects what an answer says about messages.
+type judgement struct {
+	yes, no     bool // about all of them
+	some        bool // were not taken
+	unclear     bool
+	counted     bool
+	count, most int // the fewest that any member counts as taken, and of how many
+}
+
+func (j *judgement) acceptance(messages int) acceptance {
+	short := j.counted && j.count < max(j.most, messages)
+	switch {
+	case j.no && !j.yes && j.count == 0:
+		return refused
+	case (j.no || j.some || short) && messages > 1:
+		return partial
+	case j.no || j.some || short:
+		return refused
+	case j.unclear && !j.yes:
+		return unclear
+	}
+	return taken
+}
+
+func (j *judgement) value(raw json.RawMessage, depth int) {
+	switch rawjson.KindOf(raw) {
+	case rawjson.ObjectKind:
+		if depth < maxAnswerDepth {
+			for _, m := range rawjson.OpenObject(raw) {
+				j.member(m.Name, m.Value, depth+1)
+			}
+		}
+	case rawjson.ArrayKind:
+		if depth < maxAnswerDepth {
+			for _, e := range rawjson.OpenArray(raw) {
+				j.element(e, depth+1)
+			}
+		}
+	default:
+		j.word(raw)
+	}
+}
+
+// element judges what may be the outcome of one message.
+func (j *judgement) element(raw json.RawMessage, depth int) {
+	var one judgement
+	one.value(raw, depth)
+	switch one.acceptance(1) {
+	case refused:
+		j.some = true
+	case unclear: // an id, say
+		j.unclear = j.unclear || rawjson.KindOf(raw) == rawjson.ObjectKind
+	}
+}
+
+func (j *judgement) member(name string, raw json.RawMessage, depth int) {
+	kind := rawjson.KindOf(raw)
+	switch strings.ReplaceAll(strings.ToLower(name), "_", "") {
+	case "success", "ok", "successful":
+		j.no = j.no || kind == rawjson.NumberKind && string(raw) == "0"
+		j.value(raw, depth)
+	case "status", "statuscode", "code", "state", "result", "outcome":
+		j.value(raw, depth)
+	case "data", "response", "responses", "results", "items", "statuses", "outcomes":
+		if kind == rawjson.ObjectKind || kind == rawjson.ArrayKind {
+			j.value(raw, depth)
+		}
+	case "error":
+		j.no = j.no || !empty(raw)
+	case "errors", "failed", "failures", "rejected", "invalid", "dropped", "discarded",
+		"failedevents", "errorcount", "failurecount", "failedcount":
+		j.some = j.some || !empty(raw)
+	case "accepted", "processed", "ingested", "succeeded", "imported", "okevents", "successcount":
+		if n, err := strconv.Atoi(string(raw)); err == nil {
+			if !j.counted || n < j.count {
+				j.counted, j.count = true, n
+			}
+		} else if kind != rawjson.ObjectKind && kind != rawjson.ArrayKind {
+			j.value(raw, depth)
+		}
+	case "total", "receivedevents":
+		if n, err := strconv.Atoi(string(raw)); err == nil {
+			j.most = max(j.most, n)
+		}
+	}
+}
+
+// word judges a scalar: a flag, a status, or an answer that is only that.
+func (j *judgement) word(raw []byte) {
+	said := string(raw)
+	if text, ok := rawjson.Text(raw); ok {
+		said = text
+	}
+	said = strings.ToLower(strings.TrimRight(strings.TrimSpace(said), ".!"))
+	if n, err := strconv.Atoi(said); err == nil {
+		j.no = j.no || n >= 400 && n < 600
+		return
+	}
+	switch said {
+	case "", "null":
+	case "true", "yes", "ok", "okay", "success", "successful", "succeeded", "accepted", "received", "created", "queued",
+		"enqueued", "scheduled", "pending", "processing", "processed", "ingested", "delivered", "stored", "done", "complete",
+		"completed":
+		j.yes = true
+	case "false", "no", "error", "errors", "fail", "failed", "failure", "rejected", "refused", "invalid", "denied", "dropped",
+		"discarded", "unauthorized", "forbidden":
+		j.no = true
+	case "partial", "partial_success", "partialsuccess", "partially_accepted":
+		j.some = true
+	default:
+		j.unclear = true
+	}
+}
+
+// empty tells whether a member that lists or counts failures has none.
+func empty(raw json.RawMessage) bool {
+	switch string(bytes.Join(bytes.Fields(raw), nil)) {
+	case "null", "false", "0", `""`, "[]", "{}", `"0"`, `"false"`, `"none"`:
 		return true
 	}
-	if len(body) == 0 || body[0] != '{' || string(body) == `{"success":true}` || string(body) == `{"success": true}` {
-		return false
-	}
-	obj, err := rawjson.ParseObject(body, rawjson.Limits{})
-	if err != nil {
-		return false
-	}
-	for _, name := range [...]string{"success", "ok"} {
-		if v, _ := obj.Get(name); string(v) == "false" {
-			return true
-		}
-	}
-	errs, _ := obj.Get("errors")
-	return len(rawjson.OpenArray(errs)) > 0
-}
-
-// tookSome reports a refused 2xx that admits to having taken part of a batch: Jitsu counts okEvents, and errors beside an
-// ok can only be those of some messages.
-func (a *answer) tookSome() bool {
-	if judge(a.status) != verdictAccepted {
-		return false
-	}
-	obj := rawjson.OpenObject(bytes.TrimSpace(a.body)) // refused has checked it
-	ok, _ := obj.Get("ok")
-	success, _ := obj.Get("success")
-	taken, counted := obj.Get("okEvents")
-	return string(ok) == "true" || string(success) == "true" || counted && string(taken) != "0"
-}
-
-// text returns what a person should see of the answer: one line, at most 300 characters, the key replaced.
-func (a *answer) text(key WriteKey) string {
-	body := bytes.TrimSpace(a.body)
-	if len(body) == 0 {
-		return ""
-	}
-	said := string(body)
-	switch body[0] {
-	case '{':
-		if obj, err := rawjson.ParseObject(body, rawjson.Limits{}); err == nil {
-			said = messageOf(obj, said)
-		}
-	case '<':
-		said = titleOf(said)
-	}
-	// The key goes first: cutting could leave half of it, which would not be recognised any more.
-	return clip(oneLine(key.scrub(oneLine(said))), maxAnswerText)
-}
-
-// messageOf picks the words out of the usual shapes of JSON errors, or returns all.
-func messageOf(obj rawjson.Object, all string) string {
-	var parts []string
-	for _, name := range [...]string{"code", "error", "message", "errors"} {
-		raw, _ := obj.Get(name)
-		switch rawjson.KindOf(raw) {
-		case rawjson.StringKind:
-			text, _ := rawjson.Text(raw)
-			parts = append(parts, text)
-		case rawjson.ObjectKind:
-			if inner := messageOf(rawjson.OpenObject(raw), ""); inner != "" {
-				parts = append(parts, inner)
-			}
-		case rawjson.ArrayKind:
-			for _, e := range rawjson.OpenArray(raw) {
-				parts = append(parts, wordsOf(e))
-			}
-		}
-	}
-	if len(parts) == 0 {
-		return all
-	}
-	return strings.Join(parts, ": ")
-}
-
-func wordsOf(raw json.RawMessage) string {
-	if text, ok := rawjson.Text(raw); ok {
-		return text
-	}
-	return messageOf(rawjson.OpenObject(raw), string(raw))
-}
-
-// titleOf keeps of an HTML page what its title says; the rest is markup that helps nobody in an error.
-func titleOf(page string) string {
-	lower := strings.ToLower(page)
-	if len(lower) != len(page) { // some letters change size, and the places would not match
-		return "an HTML page"
-	}
-	_, rest, found := strings.Cut(lower, "<title>")
-	if !found {
-		return "an HTML page"
-	}
-	start := len(lower) - len(rest)
-	end := strings.Index(rest, "</title>")
-	if end < 0 {
-		return "an HTML page"
-	}
-	if title := strings.TrimSpace(page[start : start+end]); title != "" {
-		return "an HTML page: " + title
-	}
-	return "an HTML page"
-}
-
-// oneLine drops control characters and runs of white space, so that text from outside cannot break a log line or
-// steer a terminal.
-func oneLine(s string) string {
-	s = strings.ToValidUTF8(s, "�")
-	return strings.Join(strings.FieldsFunc(s, func(r rune) bool {
-		return unicode.IsSpace(r) || unicode.IsControl(r) || unicode.Is(unicode.Cf, r)
-	}), " ")
+	return false
 }

@@ -37,7 +37,8 @@ type Attempt struct {
 var jsonContent = []string{"application/json"}
 
 // attempt posts body once. The body belongs to the transport from here on, even after an error.
-func (c *Client) attempt(ctx context.Context, t *target, path string, body []byte, retries int) (*answer, error) {
+func (c *Client) attempt(ctx context.Context, t *target, path string, body []byte, messages, retries int) (*answer, error) {
+	most := longestAnswer(messages, len(body))
 	timeout := t.retry.AttemptTimeout
 	if deadline, ok := ctx.Deadline(); timeout > 0 && (!ok || time.Until(deadline) > timeout) {
 		// Only when the caller's own deadline does not come first: a timer costs more than the rest of the request's set-up.
@@ -67,9 +68,9 @@ func (c *Client) attempt(ctx context.Context, t *target, path string, body []byt
 	}
 	resp, err := req.Post(t.url(path))
 	if resp != nil && resp.RawResponse != nil {
-		a, err := c.read(resp.RawResponse, err)
-		if err != nil && errors.Is(context.Cause(ctx), errAttemptTimeout) {
-			err = fmt.Errorf("the answer did not end within %s", timeout)
+		a, err := c.read(resp.RawResponse, err, most)
+		if err == nil && a.unread != nil && errors.Is(context.Cause(ctx), errAttemptTimeout) {
+			a.unread = fmt.Errorf("the answer did not end within %s", timeout)
 		}
 		return a, err
 	}
@@ -91,7 +92,7 @@ func (e *localError) Unwrap() error { return e.err }
 var errAttemptTimeout = errors.New("attempt timed out")
 
 // read takes the answer in and leaves the connection fit for the next request.
-func (c *Client) read(raw *http.Response, err error) (*answer, error) {
+func (c *Client) read(raw *http.Response, err error, most int) (*answer, error) {
 	a := &answer{
 		status:     raw.StatusCode,
 		retryAfter: parseRetryAfter(raw.Header.Get("Retry-After"), c.now()),
@@ -112,30 +113,46 @@ func (c *Client) read(raw *http.Response, err error) (*answer, error) {
 		a.status, a.location = req.Response.StatusCode, req.URL.String()
 		return a, nil
 	}
-	a.body, err = readAnswer(raw.Body)
-	if err != nil && !errors.Is(err, io.EOF) && judge(a.status) == verdictAccepted {
-		// What was cut off may have said that nothing was accepted.
-		return nil, fmt.Errorf("the answer broke off: %w", err)
+	if judge(a.status) == verdictAccepted {
+		a.body, a.unread = readAnswer(raw.Body, most)
+		return a, nil
+	}
+	if a.body, err = readAnswer(raw.Body, maxRefusalBytes); errors.Is(err, errLongAnswer) {
+		_, _ = io.CopyN(io.Discard, raw.Body, maxRefusalBytes) // what is longer still costs the connection
 	}
 	return a, nil
 }
 
-// readAnswer returns up to [maxAnswerBytes] of an answer, and reads as much beyond; what is longer still costs the connection. The error
-// is io.EOF where all has been read.
-func readAnswer(body io.Reader) ([]byte, error) {
+// maxRefusalBytes is what is read of an answer whose status says enough, for the words in it.
+const maxRefusalBytes = 64 << 10
+
+// longestAnswer is what is read of an answer with a 2xx status. It may repeat what was sent, and say a thousand characters about
+// each message.
+func longestAnswer(messages, sent int) int { return 64<<10 + sent + 1<<10*messages }
+
+var errLongAnswer = errors.New("the answer is too long")
+
+// readAnswer returns an answer. The error says why that is not all of it.
+func readAnswer(body io.Reader, most int) ([]byte, error) {
 	var short [128]byte // Segment's has 16
 	n := 0
 	for n < len(short) {
 		m, err := body.Read(short[n:])
-		if n += m; err != nil {
-			return bytes.Clone(short[:n]), err
+		if n += m; errors.Is(err, io.EOF) {
+			return bytes.Clone(short[:n]), nil
+		} else if err != nil {
+			return bytes.Clone(short[:n]), fmt.Errorf("the answer broke off: %w", err)
 		}
 	}
-	rest, err := io.ReadAll(io.LimitReader(body, maxAnswerBytes-int64(len(short))))
-	if err == nil {
-		_, err = io.CopyN(io.Discard, body, maxAnswerBytes)
+	rest, err := io.ReadAll(io.LimitReader(body, int64(most-n+1)))
+	read := append(bytes.Clone(short[:]), rest...)
+	switch {
+	case err != nil:
+		return read, fmt.Errorf("the answer broke off: %w", err)
+	case len(read) > most:
+		return read[:most], fmt.Errorf("%w: it has more than %s bytes", errLongAnswer, grouped(most))
 	}
-	return append(bytes.Clone(short[:]), rest...), err
+	return read, nil
 }
 
 // permanent tells whether err would come again however often one tries.

@@ -24,11 +24,13 @@ const (
 	KindSource Kind = "source_invalid"
 	// KindUnauthorized: the receiver answered 401, 403 or 511.
 	KindUnauthorized Kind = "unauthorized"
-	// KindRejected: the receiver answered that it does not want the request, and would again.
+	// KindRejected: the receiver answered that it does not want the request, and would again; or a 2xx that does not say that
+	// it took the messages.
 	KindRejected Kind = "rejected"
-	// KindRateLimited: the source sends too much, and waiting it out did not fit. RetryAfter says how long it takes.
+	// KindRateLimited: the receiver asks to wait, by a 429 or a Retry-After, and that did not fit. RetryAfter says how long.
 	KindRateLimited Kind = "rate_limited"
-	// KindUnavailable: no answer, or one that asks to try again, until the retry policy or the deadline ended it.
+	// KindUnavailable: no answer, one that cannot be read, or one that asks to try again, until the retry policy or the
+	// deadline ended it.
 	KindUnavailable Kind = "unavailable"
 	// KindCanceled: the caller's context was cancelled.
 	KindCanceled Kind = "canceled"

@@ -2,6 +2,7 @@ package tracking_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -44,6 +45,14 @@ func TestConformance(t *testing.T) {
 		{
 			id: "T17 429 is not counted", replies: []reply{{status: 429, header: later}, {status: 500}}, maxRetries: 1,
 			header: []string{"-", "1", "2"}, kind: tracking.KindUnavailable,
+		},
+		{
+			id: "Retry-After with 408 is not counted", replies: []reply{{status: 408, header: later}, {status: 500}, {}}, maxRetries: 1,
+			header: []string{"-", "1", "2"}, atLeast: time.Second,
+		},
+		{
+			id: "Retry-After with 529 is not counted", replies: []reply{{status: 529, header: later}, {status: 500}, {}}, maxRetries: 1,
+			header: []string{"-", "1", "2"}, atLeast: time.Second,
 		},
 		{id: "T18 408 500", replies: []reply{{status: 408}, {status: 500}, {}}, header: []string{"-", "1", "2"}},
 		{id: "T19 400", replies: []reply{{status: 400}}, header: []string{"-"}, kind: tracking.KindRejected},
@@ -138,8 +147,8 @@ func TestBudgetEndsRetries(t *testing.T) {
 		start := time.Now()
 		_, err := r.client().Send(ctx, r.source(), order(t), tracking.SendOptions{})
 		e := failure(t, err)
-		require.Equal(t, tracking.KindUnavailable, e.Kind)
-		require.Equal(t, 30*time.Second, e.RetryAfter)
+		require.Equal(t, tracking.KindRateLimited, e.Kind)
+		require.InDelta(t, 30*time.Second, e.RetryAfter, float64(time.Second))
 		require.Less(t, time.Since(start), 2*time.Second)
 		require.Contains(t, err.Error(), "left until the deadline")
 	})
@@ -156,12 +165,11 @@ func TestBudgetEndsRetries(t *testing.T) {
 
 func TestRateLimitPausesTheSource(t *testing.T) {
 	limited := reply{status: 429, header: map[string]string{"Retry-After": "1"}}
-
-	t.Run("every other call waits", func(t *testing.T) {
+	everyOtherCallWaits := func(t *testing.T, status int) {
 		t.Parallel()
 		r := newReceiverFunc(t, func(n int, _ posted) reply {
 			if n == 0 {
-				return limited
+				return reply{status: status, header: limited.header}
 			}
 			return reply{}
 		})
@@ -181,15 +189,19 @@ func TestRateLimitPausesTheSource(t *testing.T) {
 		for _, p := range got[1:] {
 			require.GreaterOrEqual(t, p.at.Sub(got[0].at), time.Second)
 		}
-	})
+	}
+	for _, status := range []int{408, 429, 503, 529} {
+		t.Run(fmt.Sprintf("every other call waits after a %d", status), func(t *testing.T) { everyOtherCallWaits(t, status) })
+	}
 	t.Run("a call that cannot wait says when to come back", func(t *testing.T) {
 		t.Parallel()
 		r := newReceiver(t, reply{status: 429, header: map[string]string{"Retry-After": "100"}})
 		client, source := r.client(), r.source()
 		source.Retry.RateLimitBudget = -1
-		for range 2 {
+		for i := range 2 {
 			report, err := client.Send(t.Context(), source, order(t), tracking.SendOptions{})
 			e := failure(t, err)
+			require.Equal(t, i == 1, strings.Contains(e.Error(), "the receiver asked to wait another"))
 			require.Equal(t, tracking.KindRateLimited, e.Kind)
 			require.InDelta(t, 100*time.Second, e.RetryAfter, float64(2*time.Second))
 			require.True(t, e.Retryable())
@@ -209,7 +221,7 @@ func TestRateLimitPausesTheSource(t *testing.T) {
 		source.Retry.RateLimitBudget = -1
 		_, err := client.Send(t.Context(), source, order(t), tracking.SendOptions{})
 		require.Error(t, err)
-		source.WriteKey = "another"
+		source.WriteKey = "another-key"
 		_, err = client.Send(t.Context(), source, order(t), tracking.SendOptions{})
 		require.NoError(t, err)
 	})

@@ -99,7 +99,7 @@ func (s *shipment) try(ctx context.Context) (accepted, final bool, wait time.Dur
 	if lent(body) {
 		sending = w.watch(ctx)
 	}
-	a, err := c.attempt(sending, t, s.path, body, s.attempts-1)
+	a, err := c.attempt(sending, t, s.path, body, s.messages, s.attempts-1)
 	s.written = w.over()
 	if c.observe != nil {
 		seen := Attempt{
@@ -113,8 +113,11 @@ func (s *shipment) try(ctx context.Context) (accepted, final bool, wait time.Dur
 		}
 		c.observe(ctx, seen)
 	}
-	if err == nil && judge(a.status) == verdictAccepted && !a.refused() {
-		return true, true, 0
+	said := unusable
+	if err == nil && judge(a.status) == verdictAccepted {
+		if said = a.acceptance(s.messages); said == taken {
+			return true, true, 0
+		}
 	}
 	if s.since.IsZero() {
 		s.since, s.limitedAtFirst = c.now(), s.limited
@@ -127,24 +130,43 @@ func (s *shipment) try(ctx context.Context) (accepted, final bool, wait time.Dur
 		if permanent(err) {
 			return false, true, 0
 		}
-		return s.again(0)
+		return s.again()
 	}
 	s.sent = true
-	s.doubtful = s.doubtful || inDoubt(a.status) || s.messages > 1 && a.tookSome()
 	s.last = &Error{
 		Kind: kindOf(a.status), Status: a.status, Endpoint: t.base, Text: a.text(t.WriteKey), RetryAfter: a.retryAfter,
 	}
+	if judge(a.status) == verdictAccepted {
+		return s.notTaken(a, said)
+	}
+	s.doubtful = s.doubtful || inDoubt(a.status)
 	if a.status >= 300 && a.status < 400 {
 		s.last.Err = redirected(a.location, t.WriteKey)
 	}
 	if judge(a.status) != verdictRetry {
 		return false, true, 0
 	}
-	if a.status == 429 && a.retryAfter > 0 {
+	if a.retryAfter > 0 {
 		c.pauses.set(t.pauseKey(), c.now(), a.retryAfter)
 		return false, s.attempts >= t.retry.mostTries(), 0
 	}
-	return s.again(a.retryAfter)
+	return s.again()
+}
+
+// notTaken goes on after an answer whose status is 2xx and whose body is not an acceptance.
+func (s *shipment) notTaken(a *answer, said acceptance) (accepted, final bool, wait time.Duration) {
+	s.doubtful = s.doubtful || said != refused
+	switch said {
+	case unusable: // what is missing may have said that nothing was accepted
+		s.last.Kind, s.last.Text, s.last.Err = KindUnavailable, "", errBroken
+		if a.unread != nil {
+			s.last.Err = networkError(a.unread, s.target.WriteKey)
+		}
+		return s.again()
+	case unclear:
+		s.last.Err = errUnclear
+	}
+	return false, true, 0
 }
 
 func redirected(location string, key WriteKey) error {
@@ -154,15 +176,12 @@ func redirected(location string, key WriteKey) error {
 	return fmt.Errorf("redirects are not followed: %q", clip(oneLine(key.scrub(location)), 100))
 }
 
-// again counts a retry and returns the wait before it, which the receiver may have named.
-func (s *shipment) again(named time.Duration) (accepted, final bool, wait time.Duration) {
+// again counts a retry and returns the wait before it.
+func (s *shipment) again() (accepted, final bool, wait time.Duration) {
 	if s.counted >= s.target.retry.MaxRetries || s.attempts >= s.target.retry.mostTries() {
 		return false, true, 0
 	}
 	wait = s.target.retry.delay(s.counted)
-	if named > 0 {
-		wait = named
-	}
 	s.counted++
 	return false, false, wait
 }
@@ -220,7 +239,7 @@ func (s *shipment) rateLimited(wait time.Duration, limit string) *Error {
 	}
 	return &Error{
 		Kind: KindRateLimited, Endpoint: s.target.base, RetryAfter: wait,
-		ending: fmt.Sprintf("the source is rate limited for another %s, beyond %s", briefly(wait), limit),
+		ending: fmt.Sprintf("the receiver asked to wait another %s, beyond %s", briefly(wait), limit),
 	}
 }
 

@@ -44,6 +44,7 @@ same ids, and Segment counts each once, at least for 24 hours.
 	for _, c := range runtime.Codes() {
 		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", c.Code, cell(c.Meaning), cell(c.Remedy), c.Sent)
 	}
+	b.WriteString(answers)
 	b.WriteString(`
 ## Violation codes
 
@@ -79,6 +80,37 @@ Warnings stand in the receipt. What they speak of was sent.
 	}
 	return b.Bytes(), nil
 }
+
+// answers says what package tracking makes of an answer. The rules are those of tracking/answer.go.
+const answers = `
+## What counts as accepted
+
+A message counts as accepted only when an answer with a 2xx status was read to its end and its body does not say otherwise. These are
+the rules for the body. The cases of one row have the same result; "flags" are ` + "`success`, `ok`, `successful`" + `, "states" are
+` + "`status`, `statusCode`, `code`, `state`, `result`, `outcome`" + `. Names match in any case, with or without underscores.
+
+| The body of a 2xx | A message sent alone | A batch | Tried again |
+| ----------------- | -------------------- | ------- | ----------- |
+| is empty or ` + "`null`" + ` (with 207 see "not understood") | accepted | accepted | no |
+| is an object without any of the signs below, such as ` + "`{\"success\":true}` or `{}`" + ` | accepted | accepted | no |
+| is, as text or JSON, ` + "`ok`, `true`, `success`, `accepted`, `created`, `queued`, `done`" + ` or another such word, or a flag or state has it as value | accepted | accepted | no |
+| has a flag or state of ` + "`false`, `\"false\"`, `\"error\"`, `\"failed\"`, `\"rejected\"`" + ` or another such word, a flag of 0, or a state of 400 to 599 | rejected | rejected | no |
+| has an ` + "`error`" + ` that is not empty | rejected | rejected | no |
+| has ` + "`errors`, `failed`, `failures`, `rejected`, `invalid`, `dropped`, `discarded`" + ` or a count of them that is not empty, ` + "`false`" + ` or 0, without a flag or state that says no to all | rejected | unconfirmed | no |
+| counts fewer messages (` + "`accepted`, `processed`, `ingested`, `succeeded`, `imported`, `okEvents`, `successCount`) than its `total` or `receivedEvents`" + `, or than were sent | rejected | unconfirmed | no |
+| is a list, or has one (` + "`results`, `items`, `responses`, `statuses`, `outcomes`, `data`" + `), with an outcome that one of the rows above rejects, such as a 207 with a 400 | rejected | unconfirmed | no |
+| contradicts itself: it says no, and yes or a count above 0 | rejected | unconfirmed | no |
+| is a page of HTML or XML, such as that of a proxy that wants a login | rejected | rejected | no |
+| is not understood: another text, or a flag or state with another word and none that says yes | unconfirmed | unconfirmed | no |
+| was cut off, did not end in time, is JSON that is not valid, or is longer than 64 KiB, what was sent, and 1 KiB for each message | unconfirmed | unconfirmed | yes, as after a 503 |
+
+Rejected and unconfirmed messages fail with ` + "`rejected`" + `, those of the last row with ` + "`unavailable`" + `. To send either again with the same
+messageId is safe. Where several messages share a request, a coalesced or durable source sends them apart to find the one at fault.
+
+Tried again are also network errors, timeouts, and the statuses 408, 410, 429, 460 and 5xx save 501, 505 and 511. A ` + "`Retry-After`" + `
+with any of them pauses the whole source, 300 seconds at most, and that retry does not count. A call waits up to 2 minutes in
+all (` + "`RateLimitBudget`" + ` in Go). When that is not enough it fails at once with ` + "`rate_limited` and `retryAfterSeconds`" + `.
+`
 
 // codesIn collects the values of x-code and x-codes at any depth.
 func codesIn(schema []byte) []string {
@@ -118,7 +150,7 @@ func violationCodes() map[string]string {
 		"integrations_not_object": "ours: The integrations are not an object.",
 		"invalid_timestamp":       "ours: The timestamp is no ISO 8601 time.",
 		"invalid_message_id":      "ours: A messageId is not a text of 1 to 99 characters.",
-		"invalid_write_key":       "ours: The write key holds characters that no write key has.",
+		"invalid_write_key":       "ours: The write key holds characters that no write key has, or has fewer than 8.",
 		"write_key_in_message":    "ours: A message of a batch holds a write key, which would send it to another source.",
 		"batch_not_array":         "ours: The batch is not a list.",
 		"message_not_object":      "ours: A message of a batch is not an object.",
