@@ -250,7 +250,7 @@ func appending(name string, slice time.Duration) contender {
 		if err != nil {
 			return runner{}, err
 		}
-		prepared, _, err := tracking.NewClient(nil).Prepare(sourceOf(nobody), messages, tracking.BatchOptions{})
+		prepared, _, err := tracking.NewClient(nil).Prepare(context.Background(), sourceOf(nobody), messages, tracking.BatchOptions{})
 		if err != nil {
 			return runner{}, err
 		}

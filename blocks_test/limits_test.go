@@ -166,6 +166,16 @@ func TestLimitsBadItemMeansNothingIsSent(t *testing.T) {
 	require.Contains(t, e.Error(), "nothing was sent: /batch/4321/event must be given")
 }
 
+// Sizes are the API client's to check, which lists a hundred problems and counts the rest.
+func TestLimitsManyBadItemsAreCounted(t *testing.T) {
+	t.Parallel()
+	large := `{"type":"track","event":"e","userId":"u","properties":{"x":"` + strings.Repeat("x", 32_000) + `"}}`
+	e := start(t).refused("segment_batch", `{"batch":[`+large+strings.Repeat(","+large, 129)+`]}`)
+	require.Equal(t, runtime.TooLarge, e.Code)
+	require.Len(t, e.Violations, 100)
+	require.Equal(t, 30, e.UnlistedViolations)
+}
+
 // The limits of an input as a whole guard the host's memory.
 func TestLimitsInput(t *testing.T) {
 	b := start(t)

@@ -94,7 +94,7 @@ func (c *Coalescer) Secrets() []string { return c.source.Secrets() }
 // [*tracking.Error], or a [*PanicError] when the client's transport panicked. After Close its kind is [tracking.KindClosed].
 func (c *Coalescer) Deliver(ctx context.Context, client *tracking.Client, call tracking.Call) (tracking.Report, error) {
 	source := call.Source(c.source)
-	messages, report, err := client.Prepare(source, call.Messages, call.Options)
+	messages, report, err := client.Prepare(ctx, source, call.Messages, call.Options)
 	report.Delivery = Coalesced
 	if err != nil {
 		return report, err

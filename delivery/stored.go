@@ -91,7 +91,7 @@ func (s *StoredSource) Deliver(ctx context.Context, client *tracking.Client, cal
 	if client == nil {
 		client = s.store.options.Client
 	}
-	messages, report, err := client.Prepare(call.Source(s.source), call.Messages, call.Options)
+	messages, report, err := client.Prepare(ctx, call.Source(s.source), call.Messages, call.Options)
 	report.Delivery = Durable
 	switch {
 	case err != nil:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -98,6 +99,49 @@ func TestManyBadMessagesAreAllNamed(t *testing.T) {
 	e := failure(t, err)
 	require.Len(t, e.Problems, 10)
 	require.Contains(t, err.Error(), "and 5 more problems, the messages in question are 0, 3, 6, 9, 12, 15-19")
+}
+
+// A batch with nothing but faults costs no more than its listing: the error is bounded, and the end is not looked at.
+func TestManyProblemsAreCountedNotListed(t *testing.T) {
+	bad := item(t, `{"type":"track"}`) // has two
+	for n, unlisted := range map[int]int{60: 20, 4_000: 7_900, 300_000: 9_900} {
+		messages := slices.Repeat([]tracking.Message{bad}, n)
+		report, err := tracking.NewClient(nil).SendBatch(t.Context(), tracking.Source{WriteKey: testKey}, messages, tracking.BatchOptions{})
+		e := failure(t, err)
+		require.Equal(t, tracking.KindInvalid, e.Kind)
+		require.Len(t, e.Problems, 100)
+		require.Equal(t, unlisted, e.Unlisted)
+		require.Equal(t, n, e.Total)
+		require.Len(t, report.Messages, n)
+		require.Less(t, len(err.Error()), 1000)
+		require.Contains(t, err.Error(), "; and "+map[int]string{60: "115", 4_000: "7,995", 300_000: "9,995"}[n]+" more problems")
+	}
+}
+
+// A caller that goes while a huge batch is being prepared is not kept.
+func TestCancelledWhilePreparing(t *testing.T) {
+	messages := slices.Repeat([]tracking.Message{order(t)}, 100_000)
+	ctx := &endsAfter{Context: t.Context(), asked: 50}
+	report, err := tracking.NewClient(nil).SendBatch(ctx, tracking.Source{WriteKey: testKey}, messages, tracking.BatchOptions{})
+	require.Equal(t, tracking.KindCanceled, failure(t, err).Kind)
+	require.ErrorIs(t, err, context.Canceled)
+	require.EqualError(t, err, "context canceled; nothing was sent")
+	require.Equal(t, map[tracking.Status]int{tracking.Unsent: len(messages)}, statuses(report))
+	require.NotEmpty(t, report.Messages[10].MessageID)
+	require.Empty(t, report.Messages[100].MessageID, "it has not come to that")
+}
+
+// endsAfter is a context that ends once it has been asked often enough.
+type endsAfter struct {
+	context.Context
+	asked int
+}
+
+func (c *endsAfter) Err() error {
+	if c.asked--; c.asked < 0 {
+		return context.Canceled
+	}
+	return nil
 }
 
 func TestBatchDefaultsAreChecked(t *testing.T) {

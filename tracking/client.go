@@ -125,7 +125,7 @@ type BatchOptions struct {
 // waits with every other call to the same source while that is rate limited. Calling again with the same
 // InvocationID, or with a messageId in the message, is safe.
 func (c *Client) Send(ctx context.Context, source Source, m Message, opts SendOptions) (Report, error) {
-	d, report, err := c.planOne(source, m, opts)
+	d, report, err := c.planOne(ctx, source, m, opts)
 	if err != nil {
 		return report, err
 	}
@@ -135,12 +135,12 @@ func (c *Client) Send(ctx context.Context, source Source, m Message, opts SendOp
 // SendBatch delivers messages to the batch path, in as many requests as the limits take. It returns when all are
 // accepted, or one request has been given up and those under way are done.
 //
-// All messages are checked first; when one is no good nothing is sent and the error names every problem. Messages that
+// All messages are checked first; when one is no good nothing is sent and the error lists the problems. Messages that
 // share a userId, anonymousId or previousId, directly or through other messages of the batch, are sent in their order;
 // others may go at the same time, [Source.InFlight] requests at once. When a request fails for good, no new one is begun: the report
 // says of each message what became of it. Calling again with the same InvocationID and messages is safe.
 func (c *Client) SendBatch(ctx context.Context, source Source, messages []Message, opts BatchOptions) (Report, error) {
-	d, report, err := c.planBatch(source, messages, opts)
+	d, report, err := c.planBatch(ctx, source, messages, opts)
 	if err != nil {
 		return report, err
 	}
@@ -148,26 +148,26 @@ func (c *Client) SendBatch(ctx context.Context, source Source, messages []Messag
 	return d.run(ctx)
 }
 
-func (c *Client) planOne(source Source, m Message, opts SendOptions) (*delivery, Report, error) {
+func (c *Client) planOne(ctx context.Context, source Source, m Message, opts SendOptions) (*delivery, Report, error) {
 	t, err := c.target(source)
 	if err != nil {
 		return nil, unsent(1), err
 	}
 	p := c.preparer(t, opts.InvocationID, opts.Time)
 	p.opening = aloneOpening
-	ready, err := p.prepare([]Message{m})
+	ready, err := p.prepare(ctx, []Message{m})
 	if err != nil {
 		return nil, ready.report, err
 	}
 	return c.deliverOne(t, ready, m.typ.Path()), ready.report, nil
 }
 
-func (c *Client) planBatch(source Source, messages []Message, opts BatchOptions) (*delivery, Report, error) {
+func (c *Client) planBatch(ctx context.Context, source Source, messages []Message, opts BatchOptions) (*delivery, Report, error) {
 	t, err := c.target(source)
 	if err != nil {
 		return nil, unsent(len(messages)), err
 	}
-	ready, err := c.prepareBatch(t, messages, opts, c.buffers.lend)
+	ready, err := c.prepareBatch(ctx, t, messages, opts, c.buffers.lend)
 	if err != nil {
 		return nil, ready.report, err
 	}
@@ -175,11 +175,13 @@ func (c *Client) planBatch(source Source, messages []Message, opts BatchOptions)
 }
 
 // prepareBatch writes the messages into buffers that lend returns.
-func (c *Client) prepareBatch(t *target, messages []Message, opts BatchOptions, lend func(size int) []byte) (*prepared, error) {
+func (c *Client) prepareBatch(
+	ctx context.Context, t *target, messages []Message, opts BatchOptions, lend func(size int) []byte,
+) (*prepared, error) {
 	p := c.preparer(t, opts.InvocationID, opts.Time)
 	p.lend = lend
 	p.defaults(opts.Context, opts.Integrations)
-	return p.prepare(messages)
+	return p.prepare(ctx, messages)
 }
 
 func unsent(n int) Report {

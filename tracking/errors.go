@@ -62,8 +62,10 @@ type Error struct {
 	RetryAfter time.Duration
 	// Attempts is how many times the request that failed was tried.
 	Attempts int
-	// Problems lists everything that is wrong with the messages, by message.
+	// Problems lists what is wrong with the messages, by message: the first 100. Unlisted counts those beyond; where there are
+	// 10,000 in all, the rest of the call has not been looked at.
 	Problems []Problem
+	Unlisted int
 	// Accepted, Unconfirmed and Total count messages of the call. Accepted below Total and above 0 means that a batch
 	// was delivered in part: the [Report] names which.
 	Accepted, Unconfirmed, Total int
@@ -132,8 +134,9 @@ func (e *Error) refusal() string {
 	const told = 5
 	var b strings.Builder
 	bad := e.badMessages()
+	more := len(e.Problems) - told + e.Unlisted
 	switch {
-	case e.Total == 1 || len(bad) == 0:
+	case e.Total == 1 || len(bad) == 0 || e.Unlisted > 0:
 		b.WriteString("nothing was sent: ")
 	default:
 		fmt.Fprintf(&b, "nothing was sent, %s of %s messages cannot be: ", grouped(len(bad)), grouped(e.Total))
@@ -147,9 +150,9 @@ func (e *Error) refusal() string {
 		}
 		b.WriteString(p.sentence())
 	}
-	if len(e.Problems) > told {
-		fmt.Fprintf(&b, "; and %s more problems", grouped(len(e.Problems)-told))
-		if len(bad) > 1 {
+	if more > 0 {
+		fmt.Fprintf(&b, "; and %s more problems", grouped(more))
+		if len(bad) > 1 && e.Unlisted == 0 {
 			b.WriteString(", the messages in question are " + enumerate(bad))
 		}
 	}

@@ -2,6 +2,7 @@ package tracking
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"slices"
 )
@@ -18,7 +19,7 @@ type Request struct {
 
 // Preview does all that [Client.Send] does, except send.
 func (c *Client) Preview(source Source, m Message, opts SendOptions) ([]Request, Report, error) {
-	d, report, err := c.planOne(source, m, opts)
+	d, report, err := c.planOne(context.Background(), source, m, opts)
 	if err != nil {
 		return nil, report, err
 	}
@@ -27,7 +28,7 @@ func (c *Client) Preview(source Source, m Message, opts SendOptions) ([]Request,
 
 // PreviewBatch does all that [Client.SendBatch] does, except send.
 func (c *Client) PreviewBatch(source Source, messages []Message, opts BatchOptions) ([]Request, Report, error) {
-	d, report, err := c.planBatch(source, messages, opts)
+	d, report, err := c.planBatch(context.Background(), source, messages, opts)
 	if err != nil {
 		return nil, report, err
 	}

@@ -15,7 +15,7 @@ func TestPeople(t *testing.T) {
 	m.People(visit)
 	require.Equal(t, []string{`"u-1"`, `"p"`}, of)
 
-	prepared, _, err := tracking.NewClient(nil).Prepare(tracking.Source{WriteKey: testKey}, []tracking.Message{m}, tracking.BatchOptions{})
+	prepared, _, err := tracking.NewClient(nil).Prepare(t.Context(), tracking.Source{WriteKey: testKey}, []tracking.Message{m}, tracking.BatchOptions{})
 	require.NoError(t, err)
 	of = nil
 	prepared[0].People(visit)

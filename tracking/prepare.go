@@ -1,7 +1,9 @@
 package tracking
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -54,6 +56,8 @@ type preparer struct {
 
 	index    int // of the message at hand, or -1
 	problems []Problem
+	found    int  // problems, those that are not listed included
+	invalid  bool // one is of something else than a size
 	warnings []Warning
 	unlisted int // warnings beyond MaxWarnings
 	ids      map[string]int
@@ -117,8 +121,14 @@ func (p *preparer) checkDefaults(pointer string, raw json.RawMessage, notObject 
 	return raw
 }
 
+// What is wrong with a call is listed up to maxProblems and counted up to enoughProblems; then nobody reads on.
+const (
+	maxProblems    = 100
+	enoughProblems = 10_000
+)
+
 // prepare checks and writes every message. The report is whole either way: with an error everything in it is unsent.
-func (p *preparer) prepare(messages []Message) (*prepared, error) {
+func (p *preparer) prepare(ctx context.Context, messages []Message) (*prepared, error) {
 	out := &prepared{messages: make([]Prepared, len(messages)), report: unsent(len(messages))}
 	if len(messages) > 1 {
 		out.links = func(i int, visit func(id []byte)) { messages[i].People(visit) }
@@ -129,6 +139,14 @@ func (p *preparer) prepare(messages []Message) (*prepared, error) {
 		p.refuse("", CodeEmptyBatch, "must hold at least one message", nil)
 	}
 	for i, m := range messages {
+		if ctx.Err() != nil {
+			e := interrupted(ctx, p.endpoint)
+			e.Total, e.ending = len(messages), "nothing was sent"
+			return out, e
+		}
+		if p.found >= enoughProblems {
+			break
+		}
 		p.index = i
 		item, id := p.message(m)
 		if size := len(item); size > MaxMessageBytes {
@@ -139,25 +157,36 @@ func (p *preparer) prepare(messages []Message) (*prepared, error) {
 	}
 	out.rooms = p.rooms
 	out.report.Warnings = p.listWarnings()
-	if len(p.problems) > 0 {
+	if p.found > 0 {
 		return out, p.refusal(len(messages))
 	}
 	return out, nil
 }
 
+// interrupted is the error of a call whose context has ended.
+func interrupted(ctx context.Context, endpoint string) *Error {
+	e := &Error{Kind: KindCanceled, Err: ctx.Err(), Endpoint: endpoint}
+	if errors.Is(e.Err, context.DeadlineExceeded) {
+		e.Kind = KindDeadline
+	}
+	return e
+}
+
 func (p *preparer) refusal(total int) *Error {
 	kind := KindTooLarge
-	for _, problem := range p.problems {
-		if problem.Code != CodeMessageTooLarge {
-			kind = KindInvalid
-			break
-		}
+	if p.invalid {
+		kind = KindInvalid
 	}
-	return &Error{Kind: kind, Problems: p.problems, Total: total}
+	return &Error{Kind: kind, Problems: p.problems, Unlisted: p.found - len(p.problems), Total: total}
 }
 
 // refuse notes a problem. The value is shown, cut short and without the write key.
 func (p *preparer) refuse(pointer, code, text string, value json.RawMessage) {
+	p.found++
+	p.invalid = p.invalid || code != CodeMessageTooLarge
+	if len(p.problems) == maxProblems {
+		return
+	}
 	problem := Problem{Index: p.index, Pointer: pointer, Code: code, Text: text}
 	if len(value) > 0 {
 		problem.Value = clip(oneLine(p.key.scrub(string(value))), 80)

@@ -36,13 +36,15 @@ func ReadPrepared(item json.RawMessage) (Prepared, error) {
 }
 
 // Prepare checks and writes the messages of a call and sends nothing. The report says so of each, and has the warnings; the error
-// is that of [Client.SendBatch].
-func (c *Client) Prepare(source Source, messages []Message, opts BatchOptions) ([]Prepared, Report, error) {
+// is that of [Client.SendBatch]. It ends when ctx does.
+func (c *Client) Prepare(
+	ctx context.Context, source Source, messages []Message, opts BatchOptions,
+) ([]Prepared, Report, error) {
 	t, err := c.target(source)
 	if err != nil {
 		return nil, unsent(len(messages)), err
 	}
-	ready, err := c.prepareBatch(t, messages, opts, allocate)
+	ready, err := c.prepareBatch(ctx, t, messages, opts, allocate)
 	if err != nil {
 		return nil, ready.report, err
 	}

@@ -245,10 +245,7 @@ func (s *shipment) rateLimited(wait time.Duration, limit string) *Error {
 
 // interrupted ends because of the caller's context.
 func (s *shipment) interrupted(ctx context.Context) *Error {
-	e := &Error{Kind: KindCanceled, Err: ctx.Err(), Endpoint: s.target.base}
-	if errors.Is(e.Err, context.DeadlineExceeded) {
-		e.Kind = KindDeadline
-	}
+	e := interrupted(ctx, s.target.base)
 	if s.attempts > 0 {
 		e.Attempts, e.ending = s.attempts, "stopped after "+tries(s.attempts)
 		if s.last != nil && s.last.Status != 0 {
