@@ -14,7 +14,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.etcd.io/bbolt"
@@ -195,9 +194,16 @@ func TestFullStoreRefuses(t *testing.T) {
 }
 
 func TestCloseOfABusyStoreKeepsTheRest(t *testing.T) {
-	r := newReceiver(t, func(int, []message) reply { return reply{delay: 20 * time.Millisecond} })
+	var closed atomic.Bool
+	held := make(chan struct{})
+	r := newReceiver(t, func(n int, _ []message) reply {
+		if n > 0 && !closed.Load() {
+			<-held // so that something is left
+		}
+		return reply{}
+	})
 	path := storePath(t)
-	s := openStore(t, path, delivery.StoreOptions{Rate: 50})
+	s := openStore(t, path, delivery.StoreOptions{})
 	source := s.Source("prod", r.source())
 	var stored atomic.Int64
 	var calls sync.WaitGroup
@@ -215,11 +221,13 @@ func TestCloseOfABusyStoreKeepsTheRest(t *testing.T) {
 			}
 		})
 	}
-	time.Sleep(50 * time.Millisecond)
-	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-	defer cancel()
-	left, err := s.Close(ctx)
+	eventually(t, func() bool { return len(r.got()) == 2 && stored.Load() > 100 })
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	left, err := s.Close(ended)
 	require.NoError(t, err)
+	closed.Store(true)
+	close(held)
 	calls.Wait()
 	require.Positive(t, left)
 	require.EqualValues(t, stored.Load(), int64(left)+only(t, s).Delivered)
