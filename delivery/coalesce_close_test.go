@@ -4,6 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -65,6 +69,53 @@ func TestCancelledCallers(t *testing.T) {
 			require.NotEqual(t, "late", m.UserID)
 		}
 	}
+}
+
+// After a request has been split, a caller that leaves ends it where nobody else waits for the rest.
+func TestRequestOfNobodyEnds(t *testing.T) {
+	both, free, slow, gone := make(chan struct{}, 2), make(chan struct{}), make(chan struct{}), make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		body, _ := io.ReadAll(req.Body)
+		has := func(user string) bool { return strings.Contains(string(body), `"`+user+`"`) }
+		switch {
+		case has("first"), has("second"): // keep what follows together
+			both <- struct{}{}
+			<-free
+		case has("good") && has("slow"):
+			w.WriteHeader(http.StatusBadRequest)
+		case has("slow"):
+			close(slow)
+			<-req.Context().Done()
+			close(gone)
+		}
+	}))
+	defer server.Close()
+	c := delivery.Coalesce(tracking.Source{WriteKey: testKey, Endpoint: server.URL}, delivery.CoalesceOptions{MaxInFlight: 2})
+	client := newClient(t)
+	var calls sync.WaitGroup
+	call := func(ctx context.Context, user string) {
+		calls.Go(func() { _, _ = c.Deliver(ctx, client, one(track(t, user, "E"))) })
+	}
+	call(soon(t), "first")
+	<-both
+	call(soon(t), "second")
+	<-both
+	going, goes := context.WithCancel(soon(t))
+	defer goes()
+	call(soon(t), "good")
+	eventually(t, func() bool { return c.Waiting() == 1 })
+	call(going, "slow")
+	eventually(t, func() bool { return c.Waiting() == 2 })
+	close(free)
+	<-slow
+	goes()
+	calls.Wait()
+	select {
+	case <-gone:
+	case <-time.After(10 * time.Second):
+		require.Fail(t, "the request goes on, and nobody waits for it")
+	}
+	require.NoError(t, c.Close(soon(t)))
 }
 
 func TestCloseSaysWhatIsLeft(t *testing.T) {

@@ -99,7 +99,13 @@ func (c *Coalescer) ship(b *batch, entries []*entry) (smooth bool) {
 	defer c.mu.Unlock()
 	for _, e := range entries {
 		e.err = err
+		if !e.sent {
+			b.waiting--
+		}
 		b.queue.settle(e)
+	}
+	if b.waiting == 0 { // those whose messages are still to be sent have gone
+		b.cancel()
 	}
 	return err == nil && report.Attempts == 1
 }
