@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -16,6 +17,8 @@ type CoalesceOptions struct {
 	// MaxInFlight is how many shared requests of one write key may be under way at once. Default 64; negative values are that too. Calls
 	// that find no room wait.
 	MaxInFlight int
+	// Logger is told of panics, with their stacks. Default: nothing is logged.
+	Logger *slog.Logger
 }
 
 const (
@@ -54,6 +57,7 @@ const (
 type Coalescer struct {
 	source tracking.Source
 	most   int
+	logger *slog.Logger
 	seed   maphash.Seed
 
 	mu      sync.Mutex
@@ -75,8 +79,11 @@ func Coalesce(source tracking.Source, options CoalesceOptions) *Coalescer {
 	if options.MaxInFlight <= 0 {
 		options.MaxInFlight = defaultMaxInFlight
 	}
+	if options.Logger == nil {
+		options.Logger = slog.New(slog.DiscardHandler)
+	}
 	return &Coalescer{
-		source: source, most: options.MaxInFlight, seed: maphash.MakeSeed(),
+		source: source, most: options.MaxInFlight, logger: options.Logger, seed: maphash.MakeSeed(),
 		queues: map[queueKey]*queue{}, batches: map[*batch]struct{}{}, drained: make(chan struct{}),
 	}
 }
@@ -181,8 +188,9 @@ func (c *Coalescer) start(batches []*batch) {
 
 // send brings a batch home, settles its calls and lets the next ones leave.
 func (c *Coalescer) send(b *batch) {
+	defer caught(c.logger, c.source, func(*PanicError) {})
 	began := time.Now()
-	smooth := c.ship(b, b.entries)
+	smooth := c.tryShip(b)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	q := b.queue
@@ -193,6 +201,20 @@ func (c *Coalescer) send(b *batch) {
 	c.start(q.advance())
 	q.retire()
 	c.check()
+}
+
+// tryShip is ship, and survives a panic, such as one in a client's transport: it fails the calls that have no outcome by then.
+func (c *Coalescer) tryShip(b *batch) (smooth bool) {
+	defer caught(c.logger, b.queue.source, func(err *PanicError) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		for _, e := range b.entries {
+			if e.state != settled {
+				e.fail(err)
+			}
+		}
+	})
+	return c.ship(b, b.entries)
 }
 
 // check closes drained when nothing is left of what came before Close. The caller holds the lock.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -13,20 +14,28 @@ import (
 )
 
 const (
-	firstBackoff = time.Second
-	// So many messages condemned with none accepted between are no longer taken for the messages' fault.
+	firstBackoff = time.Second / 4
+	// So many messages condemned with none accepted between are no longer taken for the messages' fault, unless one from the end
+	// is accepted.
 	mostCondemned = 100
 	requestsAhead = 4
 )
 
 // deliverer sends what a source has stored. It is the goroutine's own.
+//
+// When a request is refused for one of its messages, the first half of them is sent next, until the one is found, which becomes a
+// dead letter. That takes several rounds, and outlives those that fail for another reason.
 type deliverer struct {
 	*StoredSource
 	sending   tracking.Source
 	limiter   *rate.Limiter
-	most      int // messages at a time
-	failures  int // rounds in a row that ended in trouble
-	condemned int // messages, since the receiver accepted one
+	most      int   // messages at a time
+	mostBytes int64 // of them
+	together  int   // messages to send at a time while none is suspected
+	suspects  int   // so many of the first messages were refused together
+	clean     int   // messages accepted since one was condemned
+	failures  int   // rounds that ended in trouble since a message was accepted
+	condemned int   // messages, since the receiver accepted one
 }
 
 // run sends until the store closes.
@@ -38,18 +47,32 @@ func (s *StoredSource) run() {
 	if s.source.InFlight > 0 {
 		ahead = s.source.InFlight
 	}
-	d.most = ahead * tracking.MaxBatchMessages
+	d.most, d.mostBytes = ahead*tracking.MaxBatchMessages, int64(ahead)*tracking.MaxBodyBytes
 	if limit := s.store.options.Rate; limit > 0 {
 		d.most = min(d.most, max(1, int(limit)))
 		d.limiter = rate.NewLimiter(rate.Limit(limit), d.most)
 	}
-	for d.round(int64(ahead) * tracking.MaxBodyBytes) {
+	d.together = d.most
+	for d.survive() {
 	}
 }
 
+// survive is round, and after a panic goes on with the messages where they are.
+func (d *deliverer) survive() (more bool) {
+	defer caught(d.store.logger, d.source, func(err *PanicError) {
+		d.underWay(0)
+		more = d.recovered(err)
+	})
+	return d.round()
+}
+
 // round sends the first messages that wait, and waits for more or for the receiver to recover. It returns false at the end.
-func (d *deliverer) round(mostBytes int64) bool {
-	list, err := d.read(d.most, mostBytes)
+func (d *deliverer) round() bool {
+	size := d.together
+	if d.suspects > 0 {
+		size = (d.suspects + 1) / 2
+	}
+	list, err := d.read(0, size, d.mostBytes)
 	if err == nil && len(list) == 0 {
 		select {
 		case <-d.store.closing:
@@ -74,8 +97,14 @@ func (d *deliverer) round(mostBytes int64) bool {
 	if d.store.ctx.Err() != nil {
 		return false
 	}
+	if errors.Is(err, errSuspects) {
+		return true
+	}
 	return d.recovered(err)
 }
+
+// errSuspects tells that the messages of a round were refused together.
+var errSuspects = errors.New("one of several messages was refused")
 
 func (d *deliverer) underWay(n int) {
 	d.store.mu.Lock()
@@ -83,46 +112,137 @@ func (d *deliverer) underWay(n int) {
 	d.inFlight = n
 }
 
-// send delivers messages and deletes what has been accepted. What the receiver refuses for one of them it sends again half by half, until the
-// one is found, which becomes a dead letter. What is neither stays where it is.
+// send delivers the first messages and deletes what has been accepted. One that is refused by itself becomes a dead letter. What is
+// neither stays where it is.
 func (d *deliverer) send(list []kept) error {
-	if err := d.limiter.WaitN(d.store.ctx, len(list)); err != nil {
+	left, refused, err := d.post(list)
+	switch {
+	case err == nil:
+		if d.suspects == 0 {
+			d.together = min(2*d.together, d.most)
+		}
+		return nil
+	case !refused:
 		return err
+	case len(left) > 1:
+		d.suspects = len(left)
+		return errSuspects
+	}
+	if d.condemned >= mostCondemned {
+		accepted, trouble := d.probe()
+		switch {
+		case trouble != nil:
+			return trouble
+		case !accepted:
+			return err
+		}
+	}
+	d.condemned++
+	d.suspects, d.together, d.clean = 0, max(1, d.clean), 0
+	return d.condemn(left, err.Error())
+}
+
+// post sends messages and deletes what has been accepted. It returns the others, and whether the receiver refuses one of them for
+// itself, as far as one can tell.
+func (d *deliverer) post(list []kept) (left []kept, refused bool, err error) {
+	if err := d.limiter.WaitN(d.store.ctx, len(list)); err != nil {
+		return list, false, err
 	}
 	messages := make([]tracking.Prepared, len(list))
 	for i, k := range list {
 		messages[i] = k.message
 	}
-	report, err := post(d.store.ctx, d.store.options.Client, d.sending, messages)
-	var accepted, refused []kept
+	report, err := d.store.options.Client.SendPrepared(d.store.ctx, d.sending, messages)
+	var accepted []kept
 	for i, o := range report.Messages {
-		switch {
-		case o.Status == tracking.Accepted:
+		if o.Status == tracking.Accepted {
 			accepted = append(accepted, list[i])
-		case o.Status == tracking.Rejected, o.Status == tracking.Unconfirmed && answeredOK(err):
-			refused = append(refused, list[i])
+			continue
 		}
+		left = append(left, list[i])
+		refused = refused || o.Status == tracking.Rejected || o.Status == tracking.Unconfirmed && answeredOK(err)
 	}
 	if len(accepted) > 0 {
-		d.condemned = 0
+		d.condemned, d.failures = 0, 0
+		d.suspects, d.clean = max(0, d.suspects-len(accepted)), d.clean+len(accepted)
 		if err := d.finish(func(b *bbolt.Bucket) change { return remove(b, accepted, len(accepted)) }); err != nil {
-			return err
+			return left, false, err
 		}
 	}
-	switch {
-	case err == nil || !onesFault(err) || len(refused) == 0:
-		return err
-	case len(refused) > 1:
-		half := len(refused) / 2
-		if err := d.send(refused[:half]); err != nil {
-			return err
-		}
-		return d.send(refused[half:])
-	case d.condemned == mostCondemned:
-		return err
+	return left, refused && onesFault(err), err
+}
+
+// probe sends some of the last messages, one by one, until one is accepted. It tells a receiver that refuses every message from one that
+// refuses the many that come first. No probe overtakes an earlier message of the same person.
+func (d *deliverer) probe() (accepted bool, err error) {
+	const most = 5
+	list, err := d.readLast(most)
+	if err != nil {
+		return false, err
 	}
-	d.condemned++
-	return d.condemn(refused, err.Error())
+	for _, k := range slices.Backward(list) {
+		left, refused, err := d.post([]kept{k})
+		switch {
+		case len(left) == 0:
+			return true, err
+		case !refused:
+			return false, err
+		}
+	}
+	return false, nil
+}
+
+// readLast returns the last messages that wait, but for those that share a person with an earlier one, and the first of all.
+func (s *StoredSource) readLast(most int) ([]kept, error) {
+	first, err := s.fromEnd(most)
+	if err != nil {
+		return nil, err
+	}
+	list, err := s.read(first, most, tracking.MaxBodyBytes)
+	if err != nil {
+		return nil, err
+	}
+	list = slices.DeleteFunc(list, func(k kept) bool { return k.err != nil })
+	owners := map[string][]uint64{} // the messages among them that an id is in
+	for _, k := range list {
+		k.message.People(func(id []byte) { owners[string(id)] = append(owners[string(id)], sequence(k.key)) })
+	}
+	later := map[uint64]bool{}
+	start := true
+	for letter, err := range s.store.Waiting(s.name) {
+		if err != nil {
+			return nil, err
+		}
+		if start {
+			start, later[letter.ID] = false, true
+		}
+		if len(list) == 0 || letter.ID >= sequence(list[len(list)-1].key) {
+			break
+		}
+		m, err := tracking.ReadPrepared(letter.Message)
+		if err != nil {
+			continue
+		}
+		m.People(func(id []byte) {
+			for _, owner := range owners[string(id)] {
+				later[owner] = later[owner] || owner > letter.ID
+			}
+		})
+	}
+	return slices.DeleteFunc(list, func(k kept) bool { return later[sequence(k.key)] }), nil
+}
+
+// fromEnd returns the key of the message before which all but the last ones wait.
+func (s *StoredSource) fromEnd(most int) (first uint64, err error) {
+	err = s.store.db.View(func(tx *bbolt.Tx) error {
+		cursor := waitingOf(tx, s.name).Cursor()
+		for key, _ := cursor.Last(); key != nil && most > 0; key, _ = cursor.Prev() {
+			first = sequence(key)
+			most--
+		}
+		return nil
+	})
+	return first, err
 }
 
 // answeredOK tells of a 2xx that did not take all of a request.

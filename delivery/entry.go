@@ -3,10 +3,8 @@ package delivery
 import (
 	"context"
 	"errors"
-	"fmt"
 	"hash/maphash"
 	"net/http"
-	"runtime/debug"
 	"slices"
 
 	"github.com/aacflow/segment-blocks/tracking"
@@ -72,7 +70,7 @@ func (c *Coalescer) ship(b *batch, entries []*entry) (smooth bool) {
 			messages = append(messages, e.messages...)
 		}
 	}
-	report, err := post(b.ctx, b.queue.key.client, b.queue.source, messages)
+	report, err := b.queue.key.client.SendPrepared(b.ctx, b.queue.source, messages)
 	for i, n := 0, 0; i < len(entries); i++ {
 		e := entries[i]
 		e.first, e.outcomes = n, report.Messages[n:n+len(e.messages)]
@@ -126,29 +124,14 @@ func onesFault(err error) bool {
 	return false
 }
 
-// PanicError is the error of a call whose request ended in a panic, as that of a transport. Whether its messages were accepted is not known.
-type PanicError struct {
-	// Value is what was given to panic, Stack where that happened.
-	Value any
-	Stack []byte
-}
-
-func (e *PanicError) Error() string {
-	return fmt.Sprintf("whether it was accepted is not known: sending panicked: %v", e.Value)
-}
-
-// post sends messages and survives a panic, which would take the process down with all that other callers have to do.
-func post(ctx context.Context, client *tracking.Client, source tracking.Source, messages []tracking.Prepared) (report tracking.Report, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			report = tracking.Report{Requests: 1, Attempts: 1, Messages: make([]tracking.Outcome, len(messages))}
-			for i := range report.Messages {
-				report.Messages[i] = tracking.Outcome{Status: tracking.Unconfirmed}
-			}
-			err = &PanicError{p, debug.Stack()}
-		}
-	}()
-	return client.SendPrepared(ctx, source, messages)
+// fail settles a call whose outcome is not known. The lock is held.
+func (e *entry) fail(err error) {
+	e.err, e.requests, e.attempts = err, max(1, e.requests), max(1, e.attempts)
+	e.outcomes = make([]tracking.Outcome, len(e.messages))
+	for i := range e.outcomes {
+		e.outcomes[i].Status = tracking.Unconfirmed
+	}
+	e.queue.settle(e)
 }
 
 // report completes the report of a call that has its outcome, and makes the error its own.

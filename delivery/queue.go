@@ -114,6 +114,7 @@ func (q *queue) arm() {
 }
 
 func (q *queue) expire() {
+	defer caught(q.owner.logger, q.source, func(*PanicError) {})
 	q.owner.mu.Lock()
 	defer q.owner.mu.Unlock()
 	q.armed, q.due = false, true

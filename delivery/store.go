@@ -33,8 +33,8 @@ type StoreOptions struct {
 	// Rate is how many messages a second are sent for each source. Default 1000, from where on Segment may queue them; negative for no
 	// limit. What comes faster waits on disk.
 	Rate float64
-	// MaxBackoff is the longest wait between tries while the receiver cannot take messages. Default 5 min. It starts at a second and doubles. A
-	// Retry-After is waited out, longer or not. While it refuses the source as such (401, 403, 404, …) each wait is the longest.
+	// MaxBackoff is the longest wait between tries while the receiver cannot take messages. Default 5 min. It starts at a quarter
+	// of a second, doubles, and starts anew when a message is accepted. A Retry-After is waited out, longer or not. While it refuses the source as such (401, 403, 404, …) each wait is the longest.
 	MaxBackoff time.Duration
 	// Logger is told of trouble with a source, when it is over, and of dead letters. Default: nothing is logged.
 	Logger *slog.Logger
@@ -74,7 +74,7 @@ func (o *StoreOptions) fill() {
 // A message that the receiver refuses for itself, once it has been sent apart from others, becomes a dead letter, and so does one that is older than
 // StoreOptions.MaxAge. Dead letters stay in the file until they are retried or dropped. A receiver that refuses the source as such (401, 403, 404
 // and the like) is asked again at long intervals, as nothing is wrong with the messages, and so is one that refuses a hundred messages one
-// after another and accepts none between.
+// after another, accepts none between, and refuses the last ones too.
 //
 // The file holds the messages as they go over the wire, the names of sources and fingerprints of their write keys, never a write key. Only
 // its owner can read it. One process at a time can use it.

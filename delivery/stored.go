@@ -211,8 +211,8 @@ type kept struct {
 	err     error  // it cannot be read
 }
 
-// read returns the first messages that wait, as many as are worth sending at once.
-func (s *StoredSource) read(most int, mostBytes int64) (list []kept, err error) {
+// read returns the first messages that wait, from a sequence number on, as many as are worth sending at once.
+func (s *StoredSource) read(from uint64, most int, mostBytes int64) (list []kept, err error) {
 	err = s.store.db.View(func(tx *bbolt.Tx) error {
 		b := waitingOf(tx, s.name)
 		if b == nil {
@@ -220,7 +220,7 @@ func (s *StoredSource) read(most int, mostBytes int64) (list []kept, err error) 
 		}
 		var total int64
 		cursor := b.Cursor()
-		for key, value := cursor.First(); key != nil && len(list) < most; key, value = cursor.Next() {
+		for key, value := cursor.Seek(keyOf(from)); key != nil && len(list) < most; key, value = cursor.Next() {
 			if total += int64(len(value)); total > mostBytes && len(list) > 0 {
 				break
 			}

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"fmt"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -98,9 +100,20 @@ func (d *delivery) catch() {
 	if p := recover(); p != nil {
 		d.mu.Lock()
 		defer d.mu.Unlock()
-		d.panic = p
+		d.panic = &lanePanic{p, debug.Stack()}
 	}
 }
+
+// lanePanic is a panic in another goroutine than the caller's, which it is brought to.
+type lanePanic struct {
+	value any
+	stack []byte
+}
+
+func (p *lanePanic) Error() string { return fmt.Sprint(p.value) }
+
+// Stack returns where it happened.
+func (p *lanePanic) Stack() []byte { return p.stack }
 
 func (d *delivery) runLane(ctx context.Context, l []*parcel) {
 	for _, p := range l {
