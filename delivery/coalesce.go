@@ -203,7 +203,8 @@ func (c *Coalescer) send(b *batch) {
 	c.check()
 }
 
-// tryShip is ship, and survives a panic, such as one in a client's transport: it fails the calls that have no outcome by then.
+// tryShip is ship, and survives a panic, such as one in a client's transport: it fails the calls
+// that have no outcome by then.
 func (c *Coalescer) tryShip(b *batch) (smooth bool) {
 	defer caught(c.logger, b.queue.source, func(err *PanicError) {
 		c.mu.Lock()

@@ -15,16 +15,17 @@ import (
 
 const (
 	firstBackoff = time.Second / 4
-	// So many messages condemned with none accepted between are no longer taken for the messages' fault, unless one from the end
-	// is accepted.
+	// So many messages condemned with none accepted between are no longer taken for the messages'
+	// fault, unless one from the end is accepted.
 	mostCondemned = 100
 	requestsAhead = 4
 )
 
 // deliverer sends what a source has stored. It is the goroutine's own.
 //
-// When a request is refused for one of its messages, the first half of them is sent next, until the one is found, which becomes a
-// dead letter. That takes several rounds, and outlives those that fail for another reason.
+// When a request is refused for one of its messages, the first half of them is sent next, until the
+// one is found, which becomes a dead letter. That takes several rounds, and outlives those that
+// fail for another reason.
 type deliverer struct {
 	*StoredSource
 	sending   tracking.Source
@@ -112,8 +113,8 @@ func (d *deliverer) underWay(n int) {
 	d.inFlight = n
 }
 
-// send delivers the first messages and deletes what has been accepted. One that is refused by itself becomes a dead letter. What is
-// neither stays where it is.
+// send delivers the first messages and deletes what has been accepted. One that is refused by
+// itself becomes a dead letter. What is neither stays where it is.
 func (d *deliverer) send(list []kept) error {
 	left, refused, err := d.post(list)
 	switch {
@@ -142,8 +143,8 @@ func (d *deliverer) send(list []kept) error {
 	return d.condemn(left, err.Error())
 }
 
-// post sends messages and deletes what has been accepted. It returns the others, and whether the receiver refuses one of them for
-// itself, as far as one can tell.
+// post sends messages and deletes what has been accepted. It returns the others, and whether the
+// receiver refuses one of them for itself, as far as one can tell.
 func (d *deliverer) post(list []kept) (left []kept, refused bool, err error) {
 	if err := d.limiter.WaitN(d.store.ctx, len(list)); err != nil {
 		return list, false, err
@@ -172,8 +173,9 @@ func (d *deliverer) post(list []kept) (left []kept, refused bool, err error) {
 	return left, refused && onesFault(err), err
 }
 
-// probe sends some of the last messages, one by one, until one is accepted. It tells a receiver that refuses every message from one that
-// refuses the many that come first. No probe overtakes an earlier message of the same person.
+// probe sends some of the last messages, one by one, until one is accepted. It tells a receiver
+// that refuses every message from one that refuses the many that come first. No probe overtakes an
+// earlier message of the same person.
 func (d *deliverer) probe() (accepted bool, err error) {
 	const most = 5
 	list, err := d.readLast(most)
@@ -192,7 +194,8 @@ func (d *deliverer) probe() (accepted bool, err error) {
 	return false, nil
 }
 
-// readLast returns the last messages that wait, but for those that share a person with an earlier one, and the first of all.
+// readLast returns the last messages that wait, but for those that share a person with an earlier
+// one, and the first of all.
 func (s *StoredSource) readLast(most int) ([]kept, error) {
 	first, err := s.fromEnd(most)
 	if err != nil {

@@ -9,8 +9,8 @@ import (
 	"github.com/aacflow/segment-blocks/tracking"
 )
 
-// PanicError is the error of a call whose request ended in a panic, as that of a transport. Whether its messages were accepted is
-// not known.
+// PanicError is the error of a call whose request ended in a panic, as that of a transport. Whether
+// its messages were accepted is not known.
 type PanicError struct {
 	// Value is what was given to panic, Stack where that happened.
 	Value any
@@ -23,8 +23,9 @@ func (e *PanicError) Error() string {
 	return "whether it was accepted is not known: sending panicked: " + e.text
 }
 
-// caught, deferred, ends a panic: it is logged with its stack, without the source's key, and then is called with it. No goroutine
-// of this package may end the process, with all that other callers have to do.
+// caught, deferred, ends a panic: it is logged with its stack, without the source's key, and then
+// is called with it. No goroutine of this package may end the process, with all that other callers
+// have to do.
 func caught(logger *slog.Logger, source tracking.Source, then func(*PanicError)) {
 	value := recover()
 	if value == nil {

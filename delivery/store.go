@@ -33,8 +33,10 @@ type StoreOptions struct {
 	// Rate is how many messages a second are sent for each source. Default 1000, from where on Segment may queue them; negative for no
 	// limit. What comes faster waits on disk.
 	Rate float64
-	// MaxBackoff is the longest wait between tries while the receiver cannot take messages. Default 5 min. It starts at a quarter
-	// of a second, doubles, and starts anew when a message is accepted. A Retry-After is waited out, longer or not. While it refuses the source as such (401, 403, 404, …) each wait is the longest.
+	// MaxBackoff is the longest wait between tries while the receiver cannot take messages. Default
+	// 5 min. It starts at a quarter of a second, doubles, and starts anew when a message is
+	// accepted. A Retry-After is waited out, longer or not. While it refuses the source as such
+	// (401, 403, 404, …) each wait is the longest.
 	MaxBackoff time.Duration
 	// Logger is told of trouble with a source, when it is over, and of dead letters. Default: nothing is logged.
 	Logger *slog.Logger

@@ -211,7 +211,8 @@ type kept struct {
 	err     error  // it cannot be read
 }
 
-// read returns the first messages that wait, from a sequence number on, as many as are worth sending at once.
+// read returns the first messages that wait, from a sequence number on, as many as are worth
+// sending at once.
 func (s *StoredSource) read(from uint64, most int, mostBytes int64) (list []kept, err error) {
 	err = s.store.db.View(func(tx *bbolt.Tx) error {
 		b := waitingOf(tx, s.name)

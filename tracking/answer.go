@@ -36,11 +36,13 @@ var (
 	errBroken  = errors.New("the answer is not valid JSON")
 )
 
-// maxAnswerDepth is how deep outcomes may be wrapped: {"response":{"results":[{"result":{"status":400}}]}}.
+// maxAnswerDepth is how deep outcomes may be wrapped:
+// {"response":{"results":[{"result":{"status":400}}]}}.
 const maxAnswerDepth = 6
 
-// acceptance judges an answer with a 2xx status to a request of so many messages. Only what was read to its end and understood
-// is an acceptance. docs/errors.md has these rules as a table; keep the two alike.
+// acceptance judges an answer with a 2xx status to a request of so many messages. Only what was
+// read to its end and understood is an acceptance. docs/errors.md has these rules as a table; keep
+// the two alike.
 func (a *answer) acceptance(messages int) acceptance {
 	body := bytes.TrimSpace(a.body)
 	switch {

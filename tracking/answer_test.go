@@ -115,7 +115,7 @@ func TestAnswerThatIsNotReadToItsEnd(t *testing.T) {
 		var packed bytes.Buffer
 		z := gzip.NewWriter(&packed)
 		_, _ = io.WriteString(z, body)
-		for range 64 {
+		for range 2 {
 			_, _ = z.Write(bytes.Repeat([]byte(" "), 1<<20))
 		}
 		_ = z.Close()

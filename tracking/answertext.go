@@ -12,7 +12,8 @@ import (
 // maxAnswerText is what is shown of an answer, in characters.
 const maxAnswerText = 300
 
-// text returns what a person should see of the answer: one line, at most 300 characters, the key replaced.
+// text returns what a person should see of the answer: one line, at most 300 characters, the key
+// replaced.
 func (a *answer) text(key WriteKey) string {
 	body := bytes.TrimSpace(a.body)
 	if len(body) == 0 {
@@ -27,7 +28,8 @@ func (a *answer) text(key WriteKey) string {
 	case '<':
 		said = titleOf(said)
 	}
-	// The key goes before the text is cut: half of it would not be recognised any more. What is far behind is not shown anyway.
+	// The key goes before the text is cut: half of it would not be recognised any more. What is far
+	// behind is not shown anyway.
 	said = oneLine(said)
 	said = said[:min(len(said), 16*maxAnswerText+16*len(key))]
 	return clip(oneLine(key.scrub(said)), maxAnswerText)
@@ -65,7 +67,8 @@ func wordsOf(raw json.RawMessage) string {
 	return messageOf(rawjson.OpenObject(raw), string(raw))
 }
 
-// titleOf keeps of an HTML page what its title says; the rest is markup that helps nobody in an error.
+// titleOf keeps of an HTML page what its title says; the rest is markup that helps nobody in an
+// error.
 func titleOf(page string) string {
 	lower := strings.ToLower(page)
 	if len(lower) != len(page) { // some letters change size, and the places would not match
@@ -86,8 +89,8 @@ func titleOf(page string) string {
 	return "an HTML page"
 }
 
-// oneLine drops control characters and runs of white space, so that text from outside cannot break a log line or
-// steer a terminal.
+// oneLine drops control characters and runs of white space, so that text from outside cannot break
+// a log line or steer a terminal.
 func oneLine(s string) string {
 	s = strings.ToValidUTF8(s, "�")
 	return strings.Join(strings.FieldsFunc(s, func(r rune) bool {

@@ -37,7 +37,9 @@ type Attempt struct {
 var jsonContent = []string{"application/json"}
 
 // attempt posts body once. The body belongs to the transport from here on, even after an error.
-func (c *Client) attempt(ctx context.Context, t *target, path string, body []byte, messages, retries int) (*answer, error) {
+func (c *Client) attempt(
+	ctx context.Context, t *target, path string, body []byte, messages, retries int,
+) (*answer, error) {
 	most := longestAnswer(messages, len(body))
 	timeout := t.retry.AttemptTimeout
 	if deadline, ok := ctx.Deadline(); timeout > 0 && (!ok || time.Until(deadline) > timeout) {
@@ -126,8 +128,8 @@ func (c *Client) read(raw *http.Response, err error, most int) (*answer, error) 
 // maxRefusalBytes is what is read of an answer whose status says enough, for the words in it.
 const maxRefusalBytes = 64 << 10
 
-// longestAnswer is what is read of an answer with a 2xx status. It may repeat what was sent, and say a thousand characters about
-// each message.
+// longestAnswer is what is read of an answer with a 2xx status. It may repeat what was sent, and
+// say a thousand characters about each message.
 func longestAnswer(messages, sent int) int { return 64<<10 + sent + 1<<10*messages }
 
 var errLongAnswer = errors.New("the answer is too long")

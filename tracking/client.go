@@ -135,10 +135,11 @@ func (c *Client) Send(ctx context.Context, source Source, m Message, opts SendOp
 // SendBatch delivers messages to the batch path, in as many requests as the limits take. It returns when all are
 // accepted, or one request has been given up and those under way are done.
 //
-// All messages are checked first; when one is no good nothing is sent and the error lists the problems. Messages that
-// share a userId, anonymousId or previousId, directly or through other messages of the batch, are sent in their order;
-// others may go at the same time, [Source.InFlight] requests at once. When a request fails for good, no new one is begun: the report
-// says of each message what became of it. Calling again with the same InvocationID and messages is safe.
+// All messages are checked first; when one is no good nothing is sent and the error lists the
+// problems. Messages that share a userId, anonymousId or previousId, directly or through other
+// messages of the batch, are sent in their order; others may go at the same time, [Source.InFlight]
+// requests at once. When a request fails for good, no new one is begun: the report says of each
+// message what became of it. Calling again with the same InvocationID and messages is safe.
 func (c *Client) SendBatch(ctx context.Context, source Source, messages []Message, opts BatchOptions) (Report, error) {
 	d, report, err := c.planBatch(ctx, source, messages, opts)
 	if err != nil {
@@ -162,7 +163,9 @@ func (c *Client) planOne(ctx context.Context, source Source, m Message, opts Sen
 	return c.deliverOne(t, ready, m.typ.Path()), ready.report, nil
 }
 
-func (c *Client) planBatch(ctx context.Context, source Source, messages []Message, opts BatchOptions) (*delivery, Report, error) {
+func (c *Client) planBatch(
+	ctx context.Context, source Source, messages []Message, opts BatchOptions,
+) (*delivery, Report, error) {
 	t, err := c.target(source)
 	if err != nil {
 		return nil, unsent(len(messages)), err

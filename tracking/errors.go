@@ -24,13 +24,14 @@ const (
 	KindSource Kind = "source_invalid"
 	// KindUnauthorized: the receiver answered 401, 403 or 511.
 	KindUnauthorized Kind = "unauthorized"
-	// KindRejected: the receiver answered that it does not want the request, and would again; or a 2xx that does not say that
-	// it took the messages.
+	// KindRejected: the receiver answered that it does not want the request, and would again; or a
+	// 2xx that does not say that it took the messages.
 	KindRejected Kind = "rejected"
-	// KindRateLimited: the receiver asks to wait, by a 429 or a Retry-After, and that did not fit. RetryAfter says how long.
+	// KindRateLimited: the receiver asks to wait, by a 429 or a Retry-After, and that did not fit.
+	// RetryAfter says how long.
 	KindRateLimited Kind = "rate_limited"
-	// KindUnavailable: no answer, one that cannot be read, or one that asks to try again, until the retry policy or the
-	// deadline ended it.
+	// KindUnavailable: no answer, one that cannot be read, or one that asks to try again, until the
+	// retry policy or the deadline ended it.
 	KindUnavailable Kind = "unavailable"
 	// KindCanceled: the caller's context was cancelled.
 	KindCanceled Kind = "canceled"
@@ -62,8 +63,8 @@ type Error struct {
 	RetryAfter time.Duration
 	// Attempts is how many times the request that failed was tried.
 	Attempts int
-	// Problems lists what is wrong with the messages, by message: the first 100. Unlisted counts those beyond; where there are
-	// 10,000 in all, the rest of the call has not been looked at.
+	// Problems lists what is wrong with the messages, by message: the first 100. Unlisted counts
+	// those beyond; where there are 10,000 in all, the rest of the call has not been looked at.
 	Problems []Problem
 	Unlisted int
 	// Accepted, Unconfirmed and Total count messages of the call. Accepted below Total and above 0 means that a batch

@@ -55,14 +55,15 @@ func (k WriteKey) secrets() []string {
 	return []string{k.basic(), base64.StdEncoding.EncodeToString([]byte(k)), string(k)}
 }
 
-// minKeyLength is that of the shortest key that is taken. To remove a shorter one from a text would leave rubble.
+// minKeyLength is that of the shortest key that is taken. To remove a shorter one from a text would
+// leave rubble.
 const minKeyLength = 8
 
 // notShown stands for a text that holds the key in a form that cannot be cut out.
 const notShown = "(not shown, as it holds the write key)"
 
-// scrub returns a text that may be shown. The key is replaced by its fingerprint; a text that holds it in disguise, such as
-// percent-encoded or broken over lines, is not shown at all.
+// scrub returns a text that may be shown. The key is replaced by its fingerprint; a text that holds
+// it in disguise, such as percent-encoded or broken over lines, is not shown at all.
 func (k WriteKey) scrub(text string) string {
 	for _, secret := range k.secrets() {
 		text = strings.ReplaceAll(text, secret, k.Fingerprint())
@@ -73,8 +74,8 @@ func (k WriteKey) scrub(text string) string {
 	return text
 }
 
-// disguisedIn tells whether a text holds the key in whatever case, between whatever punctuation and white space, with escapes of
-// URLs, JSON, HTML or mail, in base64, or in hex.
+// disguisedIn tells whether a text holds the key in whatever case, between whatever punctuation and
+// white space, with escapes of URLs, JSON, HTML or mail, in base64, or in hex.
 func (k WriteKey) disguisedIn(text string) bool {
 	if len(lettersAndDigits(string(k))) < minKeyLength {
 		return false

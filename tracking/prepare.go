@@ -121,7 +121,8 @@ func (p *preparer) checkDefaults(pointer string, raw json.RawMessage, notObject 
 	return raw
 }
 
-// What is wrong with a call is listed up to maxProblems and counted up to enoughProblems; then nobody reads on.
+// What is wrong with a call is listed up to maxProblems and counted up to enoughProblems; then
+// nobody reads on.
 const (
 	maxProblems    = 100
 	enoughProblems = 10_000

@@ -9,10 +9,10 @@ const (
 	Accepted Status = "accepted"
 	// Rejected: every answer said that the receiver did not take it.
 	Rejected Status = "rejected"
-	// Unconfirmed: it was sent and may have been taken, but no answer says so: the connection broke, time ran out, a gateway
-	// in between gave up (408, 460 and most 5xx), or a 2xx took only part of a batch without saying which, or cannot be read
-	// or understood.
-	// Sending it again with the same messageId is safe.
+	// Unconfirmed: it was sent and may have been taken, but no answer says so: the connection
+	// broke, time ran out, a gateway in between gave up (408, 460 and most 5xx), or a 2xx took only
+	// part of a batch without saying which, or cannot be read or understood. Sending it again with
+	// the same messageId is safe.
 	Unconfirmed Status = "unconfirmed"
 	// Unsent: it never left.
 	Unsent Status = "unsent"

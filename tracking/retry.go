@@ -10,25 +10,28 @@ import (
 
 // RetryPolicy bounds what one request of a call may cost in tries and in time. A zero field is its default.
 //
-// Tried again are network errors, timeouts and the statuses 408, 410, 429, 460 and 5xx, save 501, 505 and 511. All other
-// answers are final. So is a 2xx that says that the messages were not accepted; one that cannot be read is tried again.
+// Tried again are network errors, timeouts and the statuses 408, 410, 429, 460 and 5xx, save 501,
+// 505 and 511. All other answers are final. So is a 2xx that says that the messages were not
+// accepted; one that cannot be read is tried again.
 //
-// A Retry-After with any of these statuses pauses the source: all its calls wait for so long, at most 300 s, in place of the
-// delays below.
+// A Retry-After with any of these statuses pauses the source: all its calls wait for so long, at
+// most 300 s, in place of the delays below.
 type RetryPolicy struct {
-	// MaxRetries is how many tries may follow the first. Default 10; negative for none. A retry after a Retry-After is not
-	// counted, but never do more than MaxRetries + 20 tries follow the first.
+	// MaxRetries is how many tries may follow the first. Default 10; negative for none. A retry
+	// after a Retry-After is not counted, but never do more than MaxRetries + 20 tries follow the
+	// first.
 	MaxRetries int
 	// BaseDelay is the longest wait before the first retry; each further one doubles it. Default 500 ms. The wait is drawn
 	// between half of that and all of it, lest many callers come back at once.
 	BaseDelay time.Duration
 	// MaxDelay caps the doubling. Default 60 s.
 	MaxDelay time.Duration
-	// Budget is how long to keep trying after the first failure, waits for a Retry-After aside. Default 2 min; negative
-	// for none. A wait that would end beyond it is not begun.
+	// Budget is how long to keep trying after the first failure, waits for a Retry-After aside.
+	// Default 2 min; negative for none. A wait that would end beyond it is not begun.
 	Budget time.Duration
-	// RateLimitBudget is how long a request may wait because of Retry-After headers, in sum. Default 2 min; negative for
-	// none. A wait that does not fit is not begun: the error says when to come back.
+	// RateLimitBudget is how long a request may wait because of Retry-After headers, in sum.
+	// Default 2 min; negative for none. A wait that does not fit is not begun: the error says when
+	// to come back.
 	RateLimitBudget time.Duration
 	// AttemptTimeout bounds one try, from dialling to the end of the answer. Default 15 s; negative for none.
 	AttemptTimeout time.Duration
@@ -37,7 +40,8 @@ type RetryPolicy struct {
 // maxRetryAfter is the longest wait that Segment's libraries grant a receiver.
 const maxRetryAfter = 300 * time.Second
 
-// uncountedRetries bounds the tries that a receiver could make endless by naming a Retry-After over and over.
+// uncountedRetries bounds the tries that a receiver could make endless by naming a Retry-After over
+// and over.
 const uncountedRetries = 20
 
 func (p RetryPolicy) withDefaults() RetryPolicy {

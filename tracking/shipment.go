@@ -101,18 +101,7 @@ func (s *shipment) try(ctx context.Context) (accepted, final bool, wait time.Dur
 	}
 	a, err := c.attempt(sending, t, s.path, body, s.messages, s.attempts-1)
 	s.written = w.over()
-	if c.observe != nil {
-		seen := Attempt{
-			URL: t.base + s.path, Key: t.WriteKey, Number: s.attempts,
-			Messages: s.messages, Bytes: len(body), Took: c.now().Sub(start),
-		}
-		if err != nil {
-			seen.Err = networkError(err, t.WriteKey)
-		} else {
-			seen.Status = a.status
-		}
-		c.observe(ctx, seen)
-	}
+	s.observe(ctx, a, err, c.now().Sub(start))
 	said := unusable
 	if err == nil && judge(a.status) == verdictAccepted {
 		if said = a.acceptance(s.messages); said == taken {
@@ -167,6 +156,22 @@ func (s *shipment) notTaken(a *answer, said acceptance) (accepted, final bool, w
 		s.last.Err = errUnclear
 	}
 	return false, true, 0
+}
+
+func (s *shipment) observe(ctx context.Context, a *answer, err error, took time.Duration) {
+	if s.client.observe == nil {
+		return
+	}
+	seen := Attempt{
+		URL: s.target.base + s.path, Key: s.target.WriteKey, Number: s.attempts,
+		Messages: s.messages, Bytes: len(s.body), Took: took,
+	}
+	if err != nil {
+		seen.Err = networkError(err, s.target.WriteKey)
+	} else {
+		seen.Status = a.status
+	}
+	s.client.observe(ctx, seen)
 }
 
 func redirected(location string, key WriteKey) error {

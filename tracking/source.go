@@ -27,8 +27,8 @@ const (
 // Source is a Segment source, or one of a receiver that speaks its API: a credential and where events go.
 // It is a plain value, safe to copy and to use from many goroutines at once.
 type Source struct {
-	// WriteKey is the source's credential. Segment's have 32 letters and digits. One of fewer than 8 characters is refused, as
-	// it could not be kept out of texts.
+	// WriteKey is the source's credential. Segment's have 32 letters and digits. One of fewer than
+	// 8 characters is refused, as it could not be kept out of texts.
 	WriteKey WriteKey
 	// Region picks Segment's own endpoint; empty is [US]. Leave it empty when Endpoint is given.
 	Region Region
