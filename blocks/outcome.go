@@ -43,7 +43,7 @@ func failure(err error, report tracking.Report, under string) error {
 			violations = append(violations, schemas.Violation{Path: place(under, p.Index, p.Pointer), Code: p.Code, Message: p.Text})
 		}
 		refusal := runtime.Refuse(violations)
-		refusal.Code, refusal.UnlistedViolations = codes()[cause.Kind], cause.Unlisted
+		refusal.Code = codes()[cause.Kind]
 		return refusal
 	}
 	e := &runtime.Error{

@@ -63,10 +63,8 @@ type Error struct {
 	RetryAfter time.Duration
 	// Attempts is how many times the request that failed was tried.
 	Attempts int
-	// Problems lists what is wrong with the messages, by message: the first 100. Unlisted counts
-	// those beyond; where there are 10,000 in all, the rest of the call has not been looked at.
+	// Problems lists what is wrong with the messages, by message. After the 1,000th the rest of the call is not looked at.
 	Problems []Problem
-	Unlisted int
 	// Accepted, Unconfirmed and Total count messages of the call. Accepted below Total and above 0 means that a batch
 	// was delivered in part: the [Report] names which.
 	Accepted, Unconfirmed, Total int
@@ -135,9 +133,8 @@ func (e *Error) refusal() string {
 	const told = 5
 	var b strings.Builder
 	bad := e.badMessages()
-	more := len(e.Problems) - told + e.Unlisted
 	switch {
-	case e.Total == 1 || len(bad) == 0 || e.Unlisted > 0:
+	case e.Total == 1 || len(bad) == 0:
 		b.WriteString("nothing was sent: ")
 	default:
 		fmt.Fprintf(&b, "nothing was sent, %s of %s messages cannot be: ", grouped(len(bad)), grouped(e.Total))
@@ -151,9 +148,9 @@ func (e *Error) refusal() string {
 		}
 		b.WriteString(p.sentence())
 	}
-	if more > 0 {
+	if more := len(e.Problems) - told; more > 0 {
 		fmt.Fprintf(&b, "; and %s more problems", grouped(more))
-		if len(bad) > 1 && e.Unlisted == 0 {
+		if len(bad) > 1 {
 			b.WriteString(", the messages in question are " + enumerate(bad))
 		}
 	}

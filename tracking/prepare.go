@@ -56,7 +56,6 @@ type preparer struct {
 
 	index    int // of the message at hand, or -1
 	problems []Problem
-	found    int  // problems, those that are not listed included
 	invalid  bool // one is of something else than a size
 	warnings []Warning
 	unlisted int // warnings beyond MaxWarnings
@@ -121,12 +120,8 @@ func (p *preparer) checkDefaults(pointer string, raw json.RawMessage, notObject 
 	return raw
 }
 
-// What is wrong with a call is listed up to maxProblems and counted up to enoughProblems; then
-// nobody reads on.
-const (
-	maxProblems    = 100
-	enoughProblems = 10_000
-)
+// maxProblems is how many problems of a call are looked for: enough to say that there are many.
+const maxProblems = 1000
 
 // prepare checks and writes every message. The report is whole either way: with an error everything in it is unsent.
 func (p *preparer) prepare(ctx context.Context, messages []Message) (*prepared, error) {
@@ -145,7 +140,7 @@ func (p *preparer) prepare(ctx context.Context, messages []Message) (*prepared, 
 			e.Total, e.ending = len(messages), "nothing was sent"
 			return out, e
 		}
-		if p.found >= enoughProblems {
+		if len(p.problems) >= maxProblems {
 			break
 		}
 		p.index = i
@@ -158,7 +153,7 @@ func (p *preparer) prepare(ctx context.Context, messages []Message) (*prepared, 
 	}
 	out.rooms = p.rooms
 	out.report.Warnings = p.listWarnings()
-	if p.found > 0 {
+	if len(p.problems) > 0 {
 		return out, p.refusal(len(messages))
 	}
 	return out, nil
@@ -178,12 +173,11 @@ func (p *preparer) refusal(total int) *Error {
 	if p.invalid {
 		kind = KindInvalid
 	}
-	return &Error{Kind: kind, Problems: p.problems, Unlisted: p.found - len(p.problems), Total: total}
+	return &Error{Kind: kind, Problems: p.problems, Total: total}
 }
 
 // refuse notes a problem. The value is shown, cut short and without the write key.
 func (p *preparer) refuse(pointer, code, text string, value json.RawMessage) {
-	p.found++
 	p.invalid = p.invalid || code != CodeMessageTooLarge
 	if len(p.problems) == maxProblems {
 		return
