@@ -136,6 +136,8 @@ func (e *Error) refusal() string {
 	switch {
 	case e.Total == 1 || len(bad) == 0:
 		b.WriteString("nothing was sent: ")
+	case len(e.Problems) >= maxProblems:
+		fmt.Fprintf(&b, "nothing was sent, at least %s of %s messages cannot be: ", grouped(len(bad)), grouped(e.Total))
 	default:
 		fmt.Fprintf(&b, "nothing was sent, %s of %s messages cannot be: ", grouped(len(bad)), grouped(e.Total))
 	}
