@@ -29,8 +29,13 @@ const (
 	// has run wild.
 	DefaultRate  = 500
 	DefaultBurst = 1000
-	// DefaultMaxClients is how many clients the rate limit remembers; it costs about a megabyte.
+	// DefaultMaxClients is how many clients the rate limit remembers; it costs about two megabytes.
 	DefaultMaxClients = 10_000
+	// DefaultMaxInFlight, DefaultMaxBuffered and DefaultMaxConnections keep a server of blocks within
+	// 512 MiB of memory.
+	DefaultMaxInFlight    = 1024
+	DefaultMaxBuffered    = 64 << 20
+	DefaultMaxConnections = 2048
 )
 
 // AnyHost among Config.Hosts lets every Host header pass. It takes a token.
@@ -48,14 +53,28 @@ type Config struct {
 	Hosts []string
 	// Origins are those of web pages (https://app.example.com) that may send requests, beside the server's own and those on loopback.
 	Origins []string
-	// Open are exact paths that need no token and are neither rate limited nor checked for Host and Origin, so that any web page
-	// can reach them: health checks, and nothing that tells more.
+	// Open are exact paths that need no token and are neither limited nor checked for Host and Origin,
+	// so that any web page can reach them: health checks, and nothing that tells more.
 	Open []string
 	// MaxBody is the largest body of a request, in bytes. Default [DefaultMaxBody].
 	MaxBody int64
-	// Rate is how many requests a second one client may make, Burst how many at once. Clients are told apart by remote address,
-	// an IPv6 network of 64 bits being one; behind a proxy all are one. Defaults [DefaultRate] and [DefaultBurst]; a negative
-	// Rate is no limit.
+	// MaxInFlight is how many requests are worked on at once, for all clients together. Those beyond
+	// are answered with 503 and Retry-After. GET and HEAD are not counted, so that health checks and
+	// metrics are answered while the server is full. Default [DefaultMaxInFlight]; negative is no limit.
+	MaxInFlight int
+	// MaxBuffered is how many bytes of request bodies are held at once, for all clients together: from
+	// when a request announces or sends them until it has been answered. Requests beyond are answered
+	// with 503 and Retry-After. Default [DefaultMaxBuffered], and at least MaxBody; negative is no limit.
+	MaxBuffered int64
+	// MaxConnections is how many connections [Guard.Server] serves. A few beyond are answered once and
+	// closed: GET and HEAD as ever, all else with 503. Default [DefaultMaxConnections]; negative is no
+	// limit.
+	MaxConnections int
+	// Rate is how many requests a second one client may make, Burst how many at once. What is refused
+	// for its Host, Origin or token has a limit of the same size of its own, so that a web page that is
+	// refused cannot use up what programs on the same machine may send. Clients are told apart by remote
+	// address, an IPv6 network of 64 bits being one; behind a proxy all are one. Defaults [DefaultRate]
+	// and [DefaultBurst]; a negative Rate is no limit.
 	Rate  float64
 	Burst int
 	// MaxClients is how many clients are remembered; beyond, the one unseen for longest starts afresh. Default [DefaultMaxClients].
@@ -71,10 +90,12 @@ type Config struct {
 
 // Guard wraps handlers. It is safe for concurrent use.
 type Guard struct {
-	cfg    Config
-	tokens tokens
-	hosts  hostList
-	limit  *limiter
+	cfg      Config
+	tokens   tokens
+	hosts    hostList
+	accepted *limiter
+	refused  *limiter
+	capacity *capacity
 }
 
 // New returns a Guard, or an error that says what is wrong with the configuration.
@@ -91,7 +112,7 @@ func New(cfg Config) (*Guard, error) {
 	if cfg.Clock == nil {
 		cfg.Clock = time.Now
 	}
-	g := &Guard{cfg: cfg, limit: newLimiter(cfg)}
+	g := &Guard{cfg: cfg, accepted: newLimiter(cfg), refused: newLimiter(cfg), capacity: newCapacity(cfg)}
 	var err error
 	if g.tokens, err = newTokens(cfg.Tokens); err != nil {
 		return nil, fmt.Errorf("guard: %w", err)
@@ -114,33 +135,50 @@ func (g *Guard) Wrap(next http.Handler) http.Handler {
 	})))
 }
 
-// checked refuses in the order of what costs least, and asks for the token behind the rate limit so that it cannot be guessed at
-// any speed.
+// checked refuses in the order of what costs least.
 func (g *Guard) checked(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		refusal := g.tooLarge(r)
-		if refusal == nil && !slices.Contains(g.cfg.Open, r.URL.Path) {
-			refusal = g.refuse(r)
+		if crowded(r) {
+			w.Header().Set("Connection", "close")
 		}
-		if refusal != nil {
-			if refusal.Status == http.StatusUnauthorized {
-				w.Header().Set("WWW-Authenticate", "Bearer")
-			}
-			refusal.Write(w, r)
+		if p := g.tooLarge(r); p != nil {
+			p.Write(w, r)
 			return
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, g.cfg.MaxBody)
+		if slices.Contains(g.cfg.Open, r.URL.Path) {
+			next.ServeHTTP(w, r)
+			return
+		}
+		if p := g.refuse(r); p != nil {
+			if p.Status == http.StatusUnauthorized {
+				w.Header().Set("WWW-Authenticate", "Bearer")
+			}
+			p.Write(w, r)
+			return
+		}
+		leave, p := g.capacity.admit(r)
+		if p != nil {
+			p.Write(w, r)
+			return
+		}
+		defer leave()
 		next.ServeHTTP(w, r)
 	})
 }
 
+// refuse judges who asks before how often, because a browser sends what any web page wants from the
+// address of its user. Only what is refused counts against the limit of what is refused.
 func (g *Guard) refuse(r *http.Request) *Problem {
-	for _, check := range []func(*http.Request) *Problem{g.limit.check, g.hosts.checkHost, g.hosts.checkOrigin, g.tokens.check} {
+	for _, check := range []func(*http.Request) *Problem{g.hosts.checkHost, g.hosts.checkOrigin, g.tokens.check} {
 		if p := check(r); p != nil {
+			if tooMany := g.refused.check(r); tooMany != nil {
+				return tooMany
+			}
 			return p
 		}
 	}
-	return nil
+	return g.accepted.check(r)
 }
 
 // tooLarge refuses a body that says it is. One that does not say is cut while it is read, by http.MaxBytesReader.

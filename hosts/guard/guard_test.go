@@ -226,6 +226,32 @@ func TestRate(t *testing.T) {
 	require.Equal(t, 200, from("@", "/").Code, "a Unix socket has no address")
 }
 
+// TestWhatIsRefusedCostsNobodyElse: a browser sends what a web page of any origin wants from the same address as the programs of its user.
+func TestWhatIsRefusedCostsNobodyElse(t *testing.T) {
+	for name, headers := range map[string][]string{
+		"a foreign origin": {"Origin", "https://evil.example", "Authorization", "Bearer " + token},
+		"a rebound name":   {"Host", "evil.example", "Authorization", "Bearer " + token},
+		"a wrong token":    {"Authorization", "Bearer wrong-wrong-wrong-wrong"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			at := time.Unix(0, 0)
+			server := start(t, guard.Config{Rate: 2, Burst: 3, Tokens: []string{token}, Clock: func() time.Time { return at }}, echo)
+			statuses := map[int]int{}
+			for range 20 {
+				res, _ := ask(t, server, "GET", "/", "", headers...)
+				statuses[res.StatusCode]++
+			}
+			require.Equal(t, 17, statuses[429], "a flood of what is refused has a limit too: %v", statuses)
+			for range 3 {
+				res, _ := ask(t, server, "GET", "/", "", "Authorization", "Bearer "+token)
+				require.Equal(t, 200, res.StatusCode)
+			}
+			res, _ := ask(t, server, "GET", "/", "", "Authorization", "Bearer "+token)
+			require.Equal(t, 429, res.StatusCode)
+		})
+	}
+}
+
 func TestRateCanBeOff(t *testing.T) {
 	server := start(t, guard.Config{Rate: -1, Burst: 1}, echo)
 	for range 20 {

@@ -29,6 +29,9 @@ type Problem struct {
 	RetryAfter time.Duration `json:"-"`
 }
 
+// Error returns the detail.
+func (p *Problem) Error() string { return p.Detail }
+
 // Write answers r with p.
 func (p Problem) Write(w http.ResponseWriter, r *http.Request) {
 	p.Fill(r)

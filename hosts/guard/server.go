@@ -31,8 +31,10 @@ func (g *Guard) Listen(ctx context.Context, address string) (net.Listener, error
 	return ln, nil
 }
 
-// Server returns a server for the handler behind the guard, with limits on headers and times: a client that is slow to send its
-// headers or its body, or to read its answer, is cut. How long a handler takes is its own affair, up to ten minutes.
+// Server returns a server for the handler behind the guard, with limits on connections, headers and
+// times: a client that is slow to send its headers or its body, or to read its answer, is cut. How
+// long a handler takes is its own affair, up to ten minutes. The connections of all servers of a
+// guard are counted together.
 func (g *Guard) Server(handler http.Handler) *http.Server {
 	return &http.Server{
 		Handler:           g.Wrap(handler),
@@ -41,6 +43,8 @@ func (g *Guard) Server(handler http.Handler) *http.Server {
 		WriteTimeout:      10 * time.Minute, // until the first write, then see Config
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    32 << 10,
+		ConnContext:       g.capacity.connected,
+		ConnState:         g.capacity.changed,
 		ErrorLog:          slog.NewLogLogger(g.cfg.Logger.Handler(), slog.LevelWarn),
 	}
 }

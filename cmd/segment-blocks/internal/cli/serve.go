@@ -26,6 +26,8 @@ type serveFlags struct {
 	drain                      time.Duration
 	quiet                      bool
 	rate                       float64
+	inFlight, connections      int
+	buffered                   int64 // in MiB
 	invocationIDs              bool
 	tls                        tlsFlags
 }
@@ -75,6 +77,9 @@ too; what is left stays in the store for the next start.`,
 	cmd.Flags().DurationVar(&f.drain, "drain", 30*time.Second, "how long requests under way may take after an interrupt")
 	cmd.Flags().BoolVar(&f.invocationIDs, "mcp-invocation-id", false, "give each MCP tool the input invocationId, for clients that cannot set _meta, such as the MCP block of AACFlow and Sim; not for models")
 	cmd.Flags().Float64Var(&f.rate, "client-rate", guard.DefaultRate, "how many requests a second one client may make, twice as many at once; 0 for no limit")
+	cmd.Flags().IntVar(&f.inFlight, "max-in-flight", guard.DefaultMaxInFlight, "how many requests are worked on at once; 503 beyond, but for GET; 0 for no limit")
+	cmd.Flags().Int64Var(&f.buffered, "max-buffered", guard.DefaultMaxBuffered>>20, "how many MiB of request bodies are held at once, at least one of the largest; 503 beyond; 0 for no limit")
+	cmd.Flags().IntVar(&f.connections, "max-connections", guard.DefaultMaxConnections, "how many connections are served at once; 0 for no limit")
 	cmd.Flags().BoolVar(&f.quiet, "quiet", false, "log no requests; what goes wrong is logged all the same")
 	f.tls.add(cmd)
 	_ = cmd.RegisterFlagCompletionFunc("log", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
@@ -100,16 +105,13 @@ too; what is left stays in the store for the next start.`,
 		if f.quiet {
 			requests = withoutRequests{requests}
 		}
-		switch {
-		case f.rate < 0:
-			return usage("--client-rate must not be negative: %g", f.rate)
-		case f.rate == 0:
-			f.rate = -1 // none at all
+		limits, err := f.limits()
+		if err != nil {
+			return err
 		}
-		g, err := guard.New(guard.Config{
-			Tokens: tokens, ClientCertificates: f.tls.clientCA != "", Hosts: f.hosts, Origins: f.origins, Rate: f.rate,
-			Logger: slog.New(requests), Open: []string{"/healthz", "/readyz"},
-		})
+		limits.Tokens, limits.ClientCertificates, limits.Hosts, limits.Origins = tokens, f.tls.clientCA != "", f.hosts, f.origins
+		limits.Logger, limits.Open = slog.New(requests), []string{"/healthz", "/readyz"}
+		g, err := guard.New(limits)
 		if err != nil {
 			return usage("%w", err)
 		}
@@ -124,6 +126,27 @@ too; what is left stays in the store for the next start.`,
 		return p.serve(cmd.Context(), secured(ln, secure), g, h, f, p.format(s.Output, false))
 	}
 	return cmd
+}
+
+// limits returns what the flags bound. To a guard 0 is a default, and a negative limit is none.
+func (f serveFlags) limits() (guard.Config, error) {
+	for name, given := range map[string]float64{
+		"client-rate": f.rate, "max-in-flight": float64(f.inFlight), "max-buffered": float64(f.buffered), "max-connections": float64(f.connections),
+	} {
+		if given < 0 {
+			return guard.Config{}, usage("--%s must not be negative: %g", name, given)
+		}
+	}
+	return guard.Config{
+		Rate: orNone(f.rate), MaxInFlight: orNone(f.inFlight), MaxBuffered: orNone(f.buffered << 20), MaxConnections: orNone(f.connections),
+	}, nil
+}
+
+func orNone[T int | int64 | float64](limit T) T {
+	if limit == 0 {
+		return -1
+	}
+	return limit
 }
 
 // serve answers until ctx ends, and then drains.
