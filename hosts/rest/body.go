@@ -1,15 +1,14 @@
 package rest
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"mime"
 	"net/http"
 	"strings"
 
+	"github.com/aacflow/segment-blocks/hosts/guard"
 	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/runtime"
 	"github.com/aacflow/segment-blocks/schemas"
@@ -21,18 +20,27 @@ type envelope struct {
 	source string
 }
 
+// The bounds of what an answer says about a body, whatever it holds.
+const (
+	mostViolations = 100
+	longestName    = 256 // of a member, a source or a JSON Pointer, in bytes
+)
+
 // open reads the body of a request and opens one level of it.
 func (s *server) open(w http.ResponseWriter, r *http.Request) (envelope, *Problem) {
 	if p := checkMediaType(r); p != nil {
 		return envelope{}, p
 	}
-	data, err := readAll(http.MaxBytesReader(w, r.Body, int64(s.maxBody)))
+	data, err := guard.ReadBody(w, r, int64(s.maxBody))
 	var tooLarge *http.MaxBytesError
+	var refused *guard.Problem
 	switch {
 	case errors.As(err, &tooLarge):
 		return envelope{}, bodyTooLarge(tooLarge.Limit)
+	case errors.As(err, &refused):
+		return envelope{}, &Problem{Problem: *refused, Violations: []schemas.Violation{}}
 	case err != nil:
-		return envelope{}, badRequest("the body could not be read to its end")
+		return envelope{}, badRequest("the body could not be read to its end", 0)
 	}
 	// One level deeper than the input, which the runtime measures by itself.
 	obj, err := rawjson.ParseObject(data, rawjson.Limits{MaxBytes: s.maxBody, MaxDepth: s.maxDepth + 1})
@@ -56,52 +64,67 @@ func checkMediaType(r *http.Request) *Problem {
 	return nil
 }
 
-// readAll believes no Content-Length: memory is taken as bytes arrive.
-func readAll(body io.Reader) ([]byte, error) {
-	var b bytes.Buffer
-	b.Grow(16 << 10)
-	_, err := b.ReadFrom(body)
-	return b.Bytes(), err
-}
-
 func envelopeOf(obj rawjson.Object) (e envelope, _ *Problem) {
 	known := []string{"input", "source"}
 	var violations []schemas.Violation
-	wrong := func(name, code, message string) {
-		violations = append(violations, schemas.Violation{Path: rawjson.Pointer("", name), Code: code, Message: message})
+	unlisted, hasInput := 0, false
+	wrong := func(path, code, message string) {
+		if len(violations) == mostViolations {
+			unlisted++
+			return
+		}
+		violations = append(violations, schemas.Violation{Path: path, Code: code, Message: message})
 	}
 	for _, m := range obj {
 		kind := rawjson.KindOf(m.Value)
 		switch m.Name {
 		case "input":
-			if kind != rawjson.ObjectKind {
-				wrong("input", "wrong_type", "must be an object") // not shown: it may hold a secret
+			if hasInput = true; kind != rawjson.ObjectKind {
+				wrong("/input", "wrong_type", "must be an object") // not shown: it may hold a secret
 			}
 			e.input = m.Value
 		case "source":
 			var ok bool
 			if e.source, ok = rawjson.Text(m.Value); !ok && kind != rawjson.NullKind {
-				wrong("source", "wrong_type", "must be the name of a source: "+schemas.Excerpt(m.Value))
+				wrong("/source", "wrong_type", "must be the name of a source")
+			} else if len(e.source) > longestName {
+				wrong("/source", "wrong_type", fmt.Sprintf("must be the name of a source, of %d bytes at most", longestName))
 			}
 		default:
 			// What the member holds may be secret, and is not shown.
-			wrong(m.Name, "unknown_member", "is no member of the body"+schemas.DidYouMean(m.Name, known))
+			switch {
+			case len(violations) == mostViolations:
+				unlisted++
+			case len(m.Name) > longestName:
+				wrong("", "unknown_member", fmt.Sprintf("has a member that it must not have: %.60q…", m.Name))
+			default:
+				wrong(rawjson.Pointer("", m.Name), "unknown_member", "is no member of the body"+schemas.DidYouMean(m.Name, known))
+			}
 		}
 	}
-	if _, ok := obj.Get("input"); !ok {
-		wrong("input", "missing_member", "must be there, an object")
+	if !hasInput {
+		wrong("/input", "missing_member", "must be there, an object")
 	}
 	if len(violations) == 0 {
 		return e, nil
 	}
-	return e, badRequest("the body is not as it must be", violations...)
+	return e, badRequest("the body is not as it must be", unlisted, violations...)
 }
 
-func badRequest(detail string, violations ...schemas.Violation) *Problem {
-	for _, v := range violations {
-		detail += fmt.Sprintf("; %.100s %s", v.Path, v.Message)
+// badRequest says what is wrong with a request. Its one line has room for the first violations.
+func badRequest(detail string, unlisted int, violations ...schemas.Violation) *Problem {
+	const most = 5
+	var b strings.Builder
+	b.WriteString(detail)
+	for _, v := range violations[:min(most, len(violations))] {
+		fmt.Fprintf(&b, "; %.100s %s", v.Path, v.Message)
 	}
-	return fault{http.StatusBadRequest, codeRequest, plain(detail)}.problem(violations...)
+	if more := len(violations) + unlisted - most; more > 0 {
+		fmt.Fprintf(&b, "; and %d more", more)
+	}
+	p := fault{http.StatusBadRequest, codeRequest, plain(b.String())}.problem(violations...)
+	p.UnlistedViolations = unlisted
+	return p
 }
 
 // plain keeps a detail to one line, whatever the name of a member holds.
@@ -116,7 +139,10 @@ func bodyTooLarge(limit int64) *Problem {
 func faultyJSON(err error) *Problem {
 	var where *rawjson.Error
 	if !errors.As(err, &where) {
-		return badRequest(err.Error())
+		return badRequest(err.Error(), 0)
+	}
+	if len(where.Pointer) > longestName {
+		where.Pointer = "" // as much of it as can be shown
 	}
 	code := "invalid_json"
 	switch {
@@ -136,7 +162,7 @@ func faultyJSON(err error) *Problem {
 	case code == "too_deep": // it is not said where, but nothing else has a reason to nest
 		path = where.Pointer
 	case !inside || code == "invalid_json":
-		return badRequest("the body cannot be read", schemas.Violation{Path: where.Pointer, Code: code, Message: err.Error()})
+		return badRequest("the body cannot be read", 0, schemas.Violation{Path: where.Pointer, Code: code, Message: err.Error()})
 	default:
 		path = "/" + path
 	}

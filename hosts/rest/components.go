@@ -115,6 +115,7 @@ const componentSchemas = `{
       "code": {"type": "string"}, "message": {"type": "string"}
     }
   },
+  "UnlistedViolations": {"type": "integer", "minimum": 1, "description": "How many violations there are beyond those listed."},
   "Warning": {
     "type": "object", "additionalProperties": false, "required": ["path", "code", "message"],
     "properties": {"path": {"type": "string"}, "code": {"type": "string"}, "message": {"type": "string"}}
@@ -159,7 +160,8 @@ const componentSchemas = `{
         "type": "object", "additionalProperties": false, "required": ["valid", "code", "violations"],
         "properties": {
           "valid": {"const": false}, "code": {"type": "string", "description": "The one that invoke would fail with."},
-          "violations": {"type": "array", "minItems": 1, "items": {"$ref": "#/components/schemas/Violation"}}
+          "violations": {"type": "array", "minItems": 1, "items": {"$ref": "#/components/schemas/Violation"}},
+          "unlistedViolations": {"$ref": "#/components/schemas/UnlistedViolations"}
         }
       }
     ]
@@ -171,6 +173,7 @@ const componentSchemas = `{
       "detail": {"type": "string"}, "instance": {"type": "string", "description": "The request id."},
       "code": {"type": "string"}, "retryable": {"type": "boolean"},
       "violations": {"type": "array", "items": {"$ref": "#/components/schemas/Violation"}},
+      "unlistedViolations": {"$ref": "#/components/schemas/UnlistedViolations"},
       "items": {"type": "array", "items": {"$ref": "#/components/schemas/Item"}},
       "upstreamStatus": {"type": "integer"}, "retryAfterSeconds": {"type": "number"},
       "receipt": {"$ref": "#/components/schemas/Receipt"}
@@ -185,6 +188,7 @@ const componentSchemas = `{
         "properties": {
           "code": {"type": "string"}, "retryable": {"type": "boolean"}, "retryAfterSeconds": {"type": "number"},
           "violations": {"type": "array", "items": {"$ref": "#/components/schemas/Violation"}},
+          "unlistedViolations": {"$ref": "#/components/schemas/UnlistedViolations"},
           "items": {"type": "array", "items": {"$ref": "#/components/schemas/Item"}},
           "receipt": {"$ref": "#/components/schemas/Receipt"}
         }

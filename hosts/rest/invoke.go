@@ -100,6 +100,7 @@ type verdict struct {
 	// Code is the one that invoke would fail with.
 	Code       runtime.Code        `json:"code,omitempty"`
 	Violations []schemas.Violation `json:"violations"`
+	Unlisted   int                 `json:"unlistedViolations,omitempty"`
 }
 
 func (s *server) validate(w http.ResponseWriter, r *http.Request, parts []string) {
@@ -115,7 +116,7 @@ func (s *server) validate(w http.ResponseWriter, r *http.Request, parts []string
 			problemOf(e).Write(w, r)
 			return
 		}
-		v = verdict{Code: e.Code, Violations: e.Violations}
+		v = verdict{Code: e.Code, Violations: e.Violations, Unlisted: e.UnlistedViolations}
 	}
 	writeFresh(w, typeJSON, encode(v))
 }
@@ -139,7 +140,8 @@ func failAsResult(w http.ResponseWriter, _ *http.Request, p Problem) {
 		Retryable         bool                `json:"retryable"`
 		RetryAfterSeconds float64             `json:"retryAfterSeconds,omitempty"`
 		Violations        []schemas.Violation `json:"violations"`
+		Unlisted          int                 `json:"unlistedViolations,omitempty"`
 		Items             []runtime.Item      `json:"items,omitempty"`
 		Receipt           *runtime.Receipt    `json:"receipt,omitempty"`
-	}{p.Code, p.Retryable, p.RetryAfterSeconds, p.Violations, p.Items, p.Receipt}, p.Detail}))
+	}{p.Code, p.Retryable, p.RetryAfterSeconds, p.Violations, p.UnlistedViolations, p.Items, p.Receipt}, p.Detail}))
 }

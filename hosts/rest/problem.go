@@ -16,6 +16,8 @@ type Problem struct {
 	// Violations are all that is wrong with the input, their paths being JSON Pointers into it; for invalid_request they are JSON
 	// Pointers into the body. Never null.
 	Violations []schemas.Violation `json:"violations"`
+	// UnlistedViolations counts the violations beyond those listed.
+	UnlistedViolations int `json:"unlistedViolations,omitempty"`
 	// Items are the outcomes of the messages of a batch, where something was sent.
 	Items []runtime.Item `json:"items,omitempty"`
 	// UpstreamStatus is the HTTP status of the receiver's last answer.
@@ -33,7 +35,7 @@ func problemOf(e *runtime.Error) Problem {
 			Type: errorPath(string(e.Code)), Title: titleOf(string(e.Code)), Status: statusOf(e),
 			Detail: e.Error(), Code: string(e.Code), Retryable: e.Retryable, RetryAfter: e.RetryAfter,
 		},
-		Violations: append([]schemas.Violation{}, e.Violations...), Items: e.Items,
+		Violations: append([]schemas.Violation{}, e.Violations...), UnlistedViolations: e.UnlistedViolations, Items: e.Items,
 		UpstreamStatus: e.Status, RetryAfterSeconds: e.RetryAfter.Seconds(), Receipt: e.Receipt,
 	}
 }

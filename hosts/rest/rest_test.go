@@ -52,17 +52,24 @@ func start(t testing.TB, options ...rest.Option) *bench {
 	g, err := guard.New(guard.Config{Rate: -1})
 	require.NoError(t, err)
 	handler := rest.New(rt, reg, options...)
-	server := httptest.NewUnstartedServer(nil)
-	server.Config = g.Server(handler)
-	server.Start()
 	t.Cleanup(func() {
-		server.Close()
 		ctx := context.Background()
 		require.NoError(t, rt.Close(ctx))
 		require.NoError(t, segment.Close(ctx))
 		http.DefaultClient.CloseIdleConnections()
 	})
-	return &bench{t, reg, rt, handler, segment, server.URL}
+	b := &bench{t, reg, rt, handler, segment, ""}
+	b.serve(g.Server(handler))
+	return b
+}
+
+// serve makes a server the one that is asked.
+func (b *bench) serve(config *http.Server) {
+	server := httptest.NewUnstartedServer(nil)
+	server.Config = config
+	server.Start()
+	b.t.Cleanup(server.Close)
+	b.url = server.URL
 }
 
 type answer struct {
@@ -86,6 +93,11 @@ func (b *bench) ask(method, path, body string, headers ...string) answer {
 	for i := 0; i < len(headers); i += 2 {
 		req.Header.Set(headers[i], headers[i+1])
 	}
+	return b.do(req)
+}
+
+func (b *bench) do(req *http.Request) answer {
+	b.t.Helper()
 	res, err := http.DefaultClient.Do(req)
 	require.NoError(b.t, err)
 	defer res.Body.Close()
