@@ -193,6 +193,8 @@ func (rt *Runtime) sourceFor(b *Block, name string) (namedSource, error) {
 		case name == "" && b.accepts(s.value):
 			return s, nil
 		case name == "" || s.name != name:
+		case !b.sourced:
+			return namedSource{value: NoSource{}}, nil
 		case b.accepts(s.value):
 			return s, nil
 		default:

@@ -13,6 +13,7 @@ import (
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/aacflow/segment-blocks/hosts/internal/idempotency"
 	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/registry"
 	"github.com/aacflow/segment-blocks/runtime"
@@ -48,17 +49,35 @@ func (s *Server) handler(e registry.Entry, source string) sdk.ToolHandler {
 			options = append(options, runtime.ToSource(source))
 		}
 		input, id, wrong := s.open(e, req.Params, header)
+		keep := true // also where the invocation panics
+		if wrong == nil && id != "" {
+			options = append(options, runtime.InvocationID(id))
+			// The messages of all blocks have their ids from the invocation's.
+			use, ok := s.ids.Claim(source+"\x00"+id, e.ID, input)
+			if !ok {
+				wrong = append(wrong, reused())
+			} else {
+				defer func() { use.Done(keep) }()
+			}
+		}
 		if wrong != nil {
 			return failure(s.refuse(ctx, e.ID, input, wrong, options)), nil
 		}
-		if id != "" {
-			options = append(options, runtime.InvocationID(id))
-		}
 		res, err := s.runtime.Invoke(ctx, e.ID, input, options...)
 		if err != nil {
-			return failure(runtime.AsError(err)), nil
+			failed := runtime.AsError(err)
+			keep = idempotency.Sent(failed)
+			return failure(failed), nil
 		}
 		return success(res), nil
+	}
+}
+
+// reused is what is wrong with an invocation id that another input has.
+func reused() schemas.Violation {
+	return schemas.Violation{
+		Path: rawjson.Pointer("", idInput), Code: "idempotency_key_reused",
+		Message: "has been used for another input; the receiver would drop this one as a duplicate",
 	}
 }
 
@@ -123,7 +142,9 @@ func (s *Server) open(e registry.Entry, params *sdk.CallToolParamsRaw, header ht
 
 // refuse joins what is wrong with a call with what the runtime finds wrong with its input.
 func (s *Server) refuse(ctx context.Context, block string, input runtime.JSON, wrong []schemas.Violation, options []runtime.InvokeOption) *runtime.Error {
+	unlisted := 0
 	if err := s.runtime.Validate(ctx, block, input, options...); err != nil {
+		unlisted = runtime.AsError(err).UnlistedViolations
 		for _, v := range runtime.AsError(err).Violations {
 			if !slices.ContainsFunc(wrong, func(w schemas.Violation) bool { return w.Path == v.Path }) {
 				wrong = append(wrong, v)
@@ -131,7 +152,7 @@ func (s *Server) refuse(ctx context.Context, block string, input runtime.JSON, w
 		}
 	}
 	refusal := runtime.Refuse(wrong)
-	refusal.Block = block
+	refusal.Block, refusal.UnlistedViolations = block, unlisted
 	return refusal
 }
 

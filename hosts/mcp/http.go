@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +12,10 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/aacflow/segment-blocks/hosts/guard"
 	"github.com/aacflow/segment-blocks/schemas"
 )
 
@@ -33,19 +36,18 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		handler.ServeHTTP(w, r)
 		return
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, s.settings.maxBytes))
+	body, err := guard.ReadBody(w, r, s.settings.maxBytes)
 	if err != nil {
-		var over *http.MaxBytesError
-		if errors.As(err, &over) {
-			refuse(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("a message must have %d bytes at most", over.Limit))
-			return
-		}
-		refuse(w, http.StatusBadRequest, "the message could not be read")
+		refuseBody(w, err)
 		return
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
 
 	message := peek(body)
+	if status, reason := message.fault(body); reason != "" {
+		refuse(w, status, reason)
+		return
+	}
 	session := r.Header.Get(sessionHeader)
 	switch {
 	case message.Method == "initialize":
@@ -81,7 +83,7 @@ func (s *Server) place(u *url.URL) (place, int, error) {
 		}
 		if source != defaultSource {
 			if !slices.Contains(s.settings.sources, source) {
-				return at, http.StatusNotFound, fmt.Errorf("there is no source of this name: %q%s", source, schemas.DidYouMean(source, s.settings.sources))
+				return at, http.StatusNotFound, fmt.Errorf("there is no source of this name: %.100q%s", source, schemas.DidYouMean(source, s.settings.sources))
 			}
 			at.source = source
 		}
@@ -89,28 +91,66 @@ func (s *Server) place(u *url.URL) (place, int, error) {
 	if profile != "" {
 		at.profile = Profile(profile)
 		if !slices.Contains(Profiles(), at.profile) {
-			return at, http.StatusNotFound, fmt.Errorf("there is no profile of this name: %q", profile)
+			return at, http.StatusNotFound, fmt.Errorf("there is no profile of this name: %.100q", profile)
 		}
 	}
 	return at, 0, nil
 }
 
+// The bounds of what the SDK repeats in its answers.
+const (
+	longestName  = 256      // of a tool, and of the id of a request, in bytes
+	longestOther = 64 << 10 // of a message that calls no tool
+)
+
 // head is what must be known of a message before it is handled.
 type head struct {
-	Method string          `json:"method"`
-	ID     json.RawMessage `json:"id"`
+	Method string         `json:"method"`
+	ID     jsontext.Value `json:"id"`
 	Params struct {
-		RequestID json.RawMessage `json:"requestId"`
+		Name      string         `json:"name"`
+		RequestID jsontext.Value `json:"requestId"`
 	} `json:"params"`
 }
 
-// peek reads the head of a message. What is not a single well-formed message has none; the SDK says what is wrong with it.
+// peek reads the head of a message as the SDK does: names count as they are written, and the last of
+// several. What is not a single well-formed message has none; the SDK says what is wrong with it.
 func peek(body []byte) head {
 	var h head
-	if err := json.Unmarshal(body, &h); err != nil {
+	if err := json.Unmarshal(body, &h, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)); err != nil {
 		return head{}
 	}
 	return h
+}
+
+// fault returns the status and the reason where a message must not be handled.
+func (h head) fault(body []byte) (int, string) {
+	switch {
+	case bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("[")):
+		return http.StatusBadRequest, "a request must be one message: batches have gone from the protocol"
+	case h.Method != "tools/call" && len(body) > longestOther:
+		return http.StatusRequestEntityTooLarge, fmt.Sprintf("a message that calls no tool must have %d bytes at most", longestOther)
+	case len(h.ID) > longestName:
+		return http.StatusBadRequest, fmt.Sprintf("the id of a request must have %d bytes at most", longestName)
+	case len(h.Params.Name) > longestName:
+		return http.StatusBadRequest, fmt.Sprintf("there is no tool whose name has more than %d bytes", longestName)
+	}
+	return 0, ""
+}
+
+// refuseBody answers to a body that could not be read.
+func refuseBody(w http.ResponseWriter, err error) {
+	var over *http.MaxBytesError
+	var full *guard.Problem
+	switch {
+	case errors.As(err, &over):
+		refuse(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("a message must have %d bytes at most", over.Limit))
+	case errors.As(err, &full):
+		w.Header().Set("Retry-After", "1")
+		refuse(w, full.Status, full.Detail)
+	default:
+		refuse(w, http.StatusBadRequest, "the message could not be read")
+	}
 }
 
 // refuse answers as JSON-RPC does to a request whose id is not known.
@@ -118,7 +158,7 @@ func refuse(w http.ResponseWriter, status int, message string) {
 	const invalidRequest = -32600
 	answer, err := json.Marshal(map[string]any{
 		"jsonrpc": "2.0", "id": nil, "error": map[string]any{"code": invalidRequest, "message": message},
-	})
+	}, json.Deterministic(true))
 	if err != nil {
 		answer = []byte("{}") // texts and a number always marshal
 	}

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/aacflow/segment-blocks/hosts/internal/idempotency"
 	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/registry"
 	"github.com/aacflow/segment-blocks/runtime"
@@ -32,6 +34,7 @@ type Server struct {
 	settings  settings
 	endpoints map[place]*endpoint
 	calls     calls
+	ids       idempotency.Memory
 }
 
 // place is a source and a profile; the default source is "".
@@ -57,6 +60,7 @@ type settings struct {
 	skipHostCheck   bool
 	callContext     func(context.Context, map[string]any) context.Context
 	maxBytes        int64
+	logger          *slog.Logger
 	version         string
 	fixtures        fixtures
 }
@@ -174,6 +178,15 @@ func MaxBytes(n int64) Option {
 	}
 }
 
+// Logger gets panics of handlers with their stacks, which callers get as an error with the code
+// internal. The default discards them.
+func Logger(logger *slog.Logger) Option {
+	return func(s *settings) error {
+		s.logger = logger
+		return nil
+	}
+}
+
 // Version is what clients are told as the server's version.
 func Version(v string) Option {
 	return func(s *settings) error {
@@ -187,7 +200,7 @@ func New(rt *runtime.Runtime, reg *registry.Registry, options ...Option) (*Serve
 	s := &Server{
 		runtime: rt, blocks: reg.Catalog(), endpoints: map[place]*endpoint{},
 		settings: settings{
-			mount: "/mcp", profile: Sim, header: DefaultHeader, version: "dev",
+			mount: "/mcp", profile: Sim, header: DefaultHeader, version: "dev", logger: slog.New(slog.DiscardHandler),
 			maxBytes: int64(rawjson.DefaultLimits().MaxBytes) + envelope,
 		},
 	}
@@ -224,6 +237,7 @@ func (s *Server) endpoint(source string, tools []*sdk.Tool) *endpoint {
 		s.settings.fixtures.tune(options, transport)
 	}
 	server := sdk.NewServer(&sdk.Implementation{Name: "segment-blocks", Title: "Segment blocks", Version: s.settings.version}, options)
+	server.AddReceivingMiddleware(s.recovered)
 	if source == "" {
 		source = s.settings.source
 	}

@@ -1,12 +1,9 @@
 package rest
 
 import (
-	"container/list"
-	"crypto/sha256"
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 
 	"github.com/google/uuid"
 )
@@ -44,62 +41,4 @@ func keyReused() *Problem {
 		http.StatusUnprocessableEntity, codeKeyReused,
 		"the Idempotency-Key has been used for another input; nothing was sent, since the receiver would drop it as a duplicate",
 	}.problem()
-}
-
-// mostKeys bounds what a keyMemory holds, to a few megabytes.
-const mostKeys = 10_000
-
-// keyMemory remembers which input a key was used for. It is a help against mistakes, not what makes repeats safe: that needs no memory.
-type keyMemory struct {
-	mu     sync.Mutex
-	uses   map[string]*list.Element
-	recent *list.List // of *keyUse, the latest first
-}
-
-// keyUse is one key and its input.
-type keyUse struct {
-	memory  *keyMemory
-	id      string
-	digest  [sha256.Size]byte
-	running int
-	kept    bool
-}
-
-func newKeyMemory() *keyMemory {
-	return &keyMemory{uses: map[string]*list.Element{}, recent: list.New()}
-}
-
-// claim notes that a request is under way. It reports false where its key belongs to another input.
-func (m *keyMemory) claim(q request) (*keyUse, bool) {
-	id, digest := q.key.invocationID(q.block, q.source), sha256.Sum256(q.input)
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	element := m.uses[id]
-	if element == nil {
-		if len(m.uses) >= mostKeys {
-			delete(m.uses, m.recent.Remove(m.recent.Back()).(*keyUse).id)
-		}
-		element = m.recent.PushFront(&keyUse{memory: m, id: id, digest: digest})
-		m.uses[id] = element
-	}
-	use := element.Value.(*keyUse)
-	if use.digest != digest {
-		return nil, false
-	}
-	m.recent.MoveToFront(element)
-	use.running++
-	return use, true
-}
-
-// done ends a use. Where nothing was sent the key need not be kept, and a mended input may have it.
-func (u *keyUse) done(keep bool) {
-	m := u.memory
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	u.running--
-	u.kept = u.kept || keep
-	if element := m.uses[u.id]; u.running == 0 && !u.kept && element != nil && element.Value == any(u) {
-		delete(m.uses, u.id)
-		m.recent.Remove(element)
-	}
 }

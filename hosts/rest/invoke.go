@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 
+	"github.com/aacflow/segment-blocks/hosts/internal/idempotency"
 	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/runtime"
 	"github.com/aacflow/segment-blocks/schemas"
@@ -51,17 +52,17 @@ func (s *server) invoke(w http.ResponseWriter, r *http.Request, parts []string) 
 		fail(w, r, *p)
 		return
 	}
-	use, ok := s.keys.claim(q)
+	use, ok := s.keys.Claim(q.key.invocationID(q.block, q.source), q.block, q.input)
 	if !ok {
 		fail(w, r, *keyReused())
 		return
 	}
 	keep := true // also where the runtime panics
-	defer func() { use.done(keep) }()
+	defer func() { use.Done(keep) }()
 	result, err := s.runtime.Invoke(r.Context(), q.block, runtime.JSON(q.input), q.options()...)
 	if err != nil {
 		e := runtime.AsError(err)
-		keep = wasSent(e)
+		keep = idempotency.Sent(e)
 		fail(w, r, problemOf(e))
 		return
 	}

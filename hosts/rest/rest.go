@@ -45,6 +45,7 @@ import (
 	"net/http"
 
 	"github.com/aacflow/segment-blocks/hosts/guard"
+	"github.com/aacflow/segment-blocks/hosts/internal/idempotency"
 	"github.com/aacflow/segment-blocks/registry"
 	"github.com/aacflow/segment-blocks/runtime"
 )
@@ -71,13 +72,13 @@ type server struct {
 	maxBody  int
 	maxDepth int
 	version  string
-	keys     *keyMemory
+	keys     idempotency.Memory
 }
 
 // New returns a handler that invokes the blocks of reg through rt. The registry may hold fewer blocks than the runtime's own:
 // those that it lacks are not served. It may be wrapped, and mounted under a prefix with http.StripPrefix.
 func New(rt *runtime.Runtime, reg *registry.Registry, options ...Option) http.Handler {
-	s := &server{runtime: rt, registry: reg, maxBody: DefaultMaxBody, maxDepth: 128, version: "1.0.0", keys: newKeyMemory()}
+	s := &server{runtime: rt, registry: reg, maxBody: DefaultMaxBody, maxDepth: 128, version: "1.0.0"}
 	for _, option := range options {
 		option(s)
 	}

@@ -3,6 +3,7 @@ package rest
 import (
 	"net/http"
 
+	"github.com/aacflow/segment-blocks/hosts/internal/idempotency"
 	"github.com/aacflow/segment-blocks/runtime"
 )
 
@@ -50,12 +51,8 @@ func Status(code runtime.Code) int {
 // statusOf is Status, but never 4xx where something was sent.
 func statusOf(e *runtime.Error) int {
 	status := Status(e.Code)
-	if status < http.StatusInternalServerError && wasSent(e) {
+	if status < http.StatusInternalServerError && idempotency.Sent(e) {
 		return http.StatusBadGateway
 	}
 	return status
-}
-
-func wasSent(e *runtime.Error) bool {
-	return e.Receipt != nil && e.Receipt.Attempts > 0 || e.Status != 0 || len(e.Items) > 0
 }
