@@ -129,6 +129,26 @@ func TestUnfinishedBodiesCount(t *testing.T) {
 	}, 10*time.Second, 5*time.Millisecond, "a client that leaves gives its room back")
 }
 
+// TestRefusedBodiesAreReadToTheirEnd: many clients read an answer only then, and take a closed connection for a failure.
+func TestRefusedBodiesAreReadToTheirEnd(t *testing.T) {
+	h := newHeld()
+	server := start(t, guard.Config{MaxInFlight: 1}, h.handler)
+	first := send(t, server, "x", 1)
+	<-h.read
+	conn, err := net.Dial("tcp", server.Listener.Addr().String())
+	require.NoError(t, err)
+	defer conn.Close()
+	const size = 8 << 20
+	_, err = fmt.Fprintf(conn, "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s", size, strings.Repeat("x", size))
+	require.NoError(t, err)
+	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	require.NoError(t, err)
+	require.Equal(t, 503, res.StatusCode)
+	require.False(t, res.Close)
+	close(h.answer)
+	<-first
+}
+
 func TestConnectionsAreCapped(t *testing.T) {
 	server := start(t, guard.Config{MaxConnections: 2, Open: []string{"/healthz"}}, echo)
 	open := func() (net.Conn, func(method, path string) (*http.Response, string)) {

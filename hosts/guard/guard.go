@@ -159,6 +159,9 @@ func (g *Guard) checked(next http.Handler) http.Handler {
 		}
 		leave, p := g.capacity.admit(r)
 		if p != nil {
+			if r.Header.Get("Expect") == "" { // most clients read no answer before they have sent all
+				_, _ = io.Copy(io.Discard, r.Body)
+			}
 			p.Write(w, r)
 			return
 		}

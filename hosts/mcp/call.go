@@ -152,7 +152,8 @@ func (s *Server) refuse(ctx context.Context, block string, input runtime.JSON, w
 		}
 	}
 	refusal := runtime.Refuse(wrong)
-	refusal.Block, refusal.UnlistedViolations = block, unlisted
+	refusal.Block = block
+	refusal.UnlistedViolations += unlisted
 	return refusal
 }
 
