@@ -25,7 +25,8 @@
 // request header [Header]. A model that gives one anyway is refused.
 //
 // A client that wants to be able to repeat a call without counting anything twice gives the call an id of its own in
-// the request's _meta, as [MetaInvocationID].
+// the request's _meta, as [MetaInvocationID]. An id that comes again with another input is refused, for
+// as long as this process remembers it: the receiver would drop that input as a duplicate.
 //
 // # HTTP
 //
@@ -33,6 +34,9 @@
 // out a session id nevertheless. It is never asked for; a client that sends it back can cancel its calls by it. That a client
 // goes away does not cancel its call before protocol 2026-07-28, as the specification has it
 // (https://modelcontextprotocol.io/specification/2025-11-25/basic/transports): the call runs on, bounded by the runtime's retries.
+//
+// A request is one message: JSON-RPC batches are refused at every protocol version, as newer ones
+// demand. A message that calls no tool may have 64 KiB.
 //
 // A status of 4xx says that no tool was called.
 package mcp
