@@ -34,9 +34,9 @@ func readBody(r *http.Request, limit int) (body []byte, size int64, refused *ref
 	defer func() { _, _ = io.CopyN(io.Discard, wire, maxDrain) }()
 
 	var src io.Reader = wire
-	switch encoding := strings.ToLower(strings.TrimSpace(r.Header.Get("Content-Encoding"))); encoding {
-	case "", "identity":
-	case "gzip", "x-gzip":
+	switch encoding := contentEncoding(r.Header); {
+	case encoding == "", encoding == "identity":
+	case isGzip(r.Header):
 		// What has compressed to more than the limit is over it.
 		zr, err := gzip.NewReader(bufio.NewReader(io.LimitReader(wire, int64(limit)+1<<10)))
 		if err != nil {
@@ -60,13 +60,29 @@ func readBody(r *http.Request, limit int) (body []byte, size int64, refused *ref
 }
 
 // checkContentType takes what clients of the API send: JSON, under its own name
-// or, from browsers that avoid a preflight, as plain text.
-// Segment HTTP API: headers.
+// or, from browsers that avoid a preflight, as plain text. axios calls bytes that
+// its caller has compressed a form, and so does @rudderstack/rudder-sdk-node, which
+// is built on it; a form that was really compressed is nothing that a browser or
+// curl sends by mistake. Segment HTTP API: headers.
 func checkContentType(h http.Header) *refusal {
 	declared := h.Get("Content-Type")
 	media, _, err := mime.ParseMediaType(declared)
-	if err != nil && !errors.Is(err, mime.ErrInvalidMediaParameter) || media != "application/json" && media != "text/plain" {
-		return &refusal{415, CodeBadRequest, "", fmt.Sprintf("Content-Type must be application/json: %q", declared)}
+	if err == nil || errors.Is(err, mime.ErrInvalidMediaParameter) {
+		switch {
+		case media == "application/json", media == "text/plain":
+			return nil
+		case media == "application/x-www-form-urlencoded" && isGzip(h):
+			return nil
+		}
 	}
-	return nil
+	return &refusal{415, CodeBadRequest, "", fmt.Sprintf("Content-Type must be application/json: %q", declared)}
+}
+
+func contentEncoding(h http.Header) string {
+	return strings.ToLower(strings.TrimSpace(h.Get("Content-Encoding")))
+}
+
+func isGzip(h http.Header) bool {
+	encoding := contentEncoding(h)
+	return encoding == "gzip" || encoding == "x-gzip"
 }

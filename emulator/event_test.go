@@ -214,6 +214,27 @@ func TestGzip(t *testing.T) {
 	require.Len(t, srv.Events(emulator.Filter{}), 1)
 }
 
+// TestRudderStackNode sends what @rudderstack/rudder-sdk-node 3.0.13 sends by default: gzip,
+// which axios calls a form.
+func TestRudderStackNode(t *testing.T) {
+	srv := start(t, emulator.Mode(emulator.Strict))
+	body := compress(t, []byte(`{"batch":[{"userId":"u","event":"E","messageId":"m-1","type":"track",`+
+		`"context":{"library":{"name":"analytics-node","version":"3.0.13"}},"channel":"server","_metadata":{"nodeVersion":"20.20.2"},`+
+		`"originalTimestamp":"2026-11-24T16:26:32.614Z","sentAt":"2026-11-24T16:26:32.614Z"}],`+
+		`"timestamp":"2026-11-24T16:26:32.614Z","sentAt":"2026-11-24T16:26:32.614Z"}`))
+	header := []string{
+		"Accept: application/json, text/plain, */*", "Content-Type: application/x-www-form-urlencoded",
+		"user-agent: analytics-node/3.0.13", "Content-Encoding: gzip", "Accept-Encoding: gzip, compress, deflate, br",
+	}
+	got, err := trySend(t, "POST", srv.URL+"/v1/batch", body, header...)
+	require.NoError(t, err)
+	require.Equal(t, 200, got.status, got.body)
+	require.Equal(t, "m-1", srv.Events(emulator.Filter{})[0].MessageID)
+	got, err = trySend(t, "POST", srv.URL+"/v1/batch", []byte(`{"batch":[]}`), header...)
+	require.NoError(t, err)
+	require.Equal(t, 400, got.status, "it is not gzip")
+}
+
 func TestRequestsAreRecorded(t *testing.T) {
 	srv := start(t)
 	post(t, srv, "/v1/track?x=1", `{"userId":"u","event":"E"}`, "User-Agent: test/1")
