@@ -58,9 +58,7 @@ func (a answer) write(w http.ResponseWriter) {
 		return
 	}
 	h := w.Header()
-	h.Set("Content-Type", "application/json")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Cache-Control", "no-store")
+	jsonHeader(h)
 	for name, values := range a.header {
 		h[name] = values
 	}
@@ -70,6 +68,12 @@ func (a answer) write(w http.ResponseWriter) {
 	w.WriteHeader(a.status)
 	// A client that is gone cannot be told so.
 	_, _ = w.Write(a.body)
+}
+
+func jsonHeader(h http.Header) {
+	h.Set("Content-Type", "application/json")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "no-store")
 }
 
 // cut ends the connection so that the client sees a reset, not an orderly end.

@@ -2,6 +2,7 @@ package emulator
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/rand"
 	"fmt"
 	"net/http"
@@ -17,43 +18,52 @@ type call struct {
 	now     time.Time
 	record  Request
 	secrets secrets
+	clean   []byte // the body without write keys: all that is kept or shown is taken from here
+	invalid error  // why the body is not JSON
+	merged  int    // bytes of the batch's context and integrations merged into messages so far
 
 	events   []Event
 	discards []Discard
 	answer   answer
 }
 
-// take reads the messages of the request and plans the answer.
+// read takes the write keys out of the body and checks its syntax.
+func (c *call) read(body []byte) {
+	c.invalid = checkJSON(body)
+	c.clean = c.secrets.scrub(body, c.invalid == nil)
+	c.record.Body = c.clean
+}
+
+// take reads the messages of the request and plans the answer. Write keys and
+// sizes are those of body; everything else is read from it without the keys.
 func (c *call) take(body []byte, header http.Header) {
-	if err := checkJSON(body); err != nil {
-		c.refuse(refusal{400, CodeBadRequest, "", err.Error()})
+	if c.invalid != nil {
+		c.refuse(refusal{400, CodeBadRequest, "", c.invalid.Error()})
 		return
 	}
-	body = bytes.TrimSpace(body)
-	obj, ok := parseObject(body)
+	obj, ok := parseObject(bytes.TrimSpace(body))
 	if !ok {
-		c.refuse(refusal{400, CodeBadRequest, "", "body must be a JSON object: " + show(body)})
+		c.refuse(refusal{400, CodeBadRequest, "", "body must be a JSON object: " + show(bytes.TrimSpace(c.clean))})
 		return
 	}
-	key := c.keyOf(obj, keyFromHeader(header))
+	clean, _ := parseObject(bytes.TrimSpace(c.clean))
+	key := cmp.Or(obj.text("writeKey"), keyFromHeader(header))
 	c.record.Source = Fingerprint(key)
 	if c.typ == "" {
-		c.takeBatch(obj, key)
+		c.takeBatch(obj, clean, key)
 	} else if c.admit(key) {
-		c.takeMessage(obj, envelope{}, 0, c.typ, key)
+		c.takeMessage(message{clean, len(obj.raw), key}, envelope{}, 0, c.typ)
 	}
 	c.conclude()
 }
 
-// keyOf is the write key of an object that may carry its own: the body goes
-// before the header, and a message before its batch.
-func (c *call) keyOf(obj object, otherwise string) string {
-	key := obj.text("writeKey")
-	if key == "" {
-		key = otherwise
-	}
-	c.secrets.add(key)
-	return key
+// A message is an object without write keys, and what it was sent with: its size
+// and its key. The key in the body goes before the header's, and that of a message
+// before its batch's.
+type message struct {
+	object
+	size int
+	key  string
 }
 
 // admit refuses the whole request when its key is none.
@@ -66,15 +76,10 @@ func (c *call) admit(key string) bool {
 	return true
 }
 
-func (c *call) takeBatch(batch object, key string) {
-	raw := batch.get("batch")
+func (c *call) takeBatch(sent, clean object, key string) {
+	raw := clean.get("batch")
 	items, isArray := parseArray(raw, MaxBatchMessages)
-	parsed := make([]object, len(items))
-	for i, item := range items {
-		parsed[i], _ = parseObject(item)
-		// Every key is known before anything is kept, so that none can be.
-		c.keyOf(parsed[i], "")
-	}
+	asSent, _ := parseArray(sent.get("batch"), MaxBatchMessages)
 	if len(items) == 0 || len(items) > MaxBatchMessages {
 		if !c.admit(key) {
 			return
@@ -89,8 +94,11 @@ func (c *call) takeBatch(batch object, key string) {
 		}
 		return
 	}
-	for i, item := range items {
-		if parsed[i].text("writeKey") == "" && !c.admit(key) {
+	messages := make([]message, len(items))
+	for i, item := range asSent {
+		obj, _ := parseObject(item)
+		own := obj.text("writeKey")
+		if own == "" && !c.admit(key) {
 			return
 		}
 		if len(item) > MaxMessageBytes && c.cfg.oversize == RefuseBatch {
@@ -98,50 +106,48 @@ func (c *call) takeBatch(batch object, key string) {
 				"message %d must be at most %d bytes: %d", i, MaxMessageBytes, len(item))})
 			return
 		}
+		messages[i] = message{size: len(item), key: cmp.Or(own, key)}
 	}
 	env := envelope{
-		obj:          batch,
-		context:      c.keep(batch.get("context")),
-		integrations: c.keep(batch.get("integrations")),
+		obj:          clean,
+		context:      bytes.Clone(clean.get("context")),
+		integrations: bytes.Clone(clean.get("integrations")),
 	}
 	if len(env.context) > MaxMessageBytes || len(env.integrations) > MaxMessageBytes {
-		// Merged into each of 2500 messages they would come to a gigabyte.
 		c.refuse(refusal{413, CodeBadRequest, "", fmt.Sprintf(
 			"context and integrations of a batch must be at most %d bytes each", MaxMessageBytes)})
 		return
 	}
 	for i, item := range items {
-		if parsed[i].raw == nil {
+		var isObject bool
+		if messages[i].object, isObject = parseObject(item); !isObject {
 			c.discard(object{raw: item}, i, "", Problem{CodeBadRequest, c.pointer(i), "must be an object: " + show(item)})
 			continue
 		}
-		c.takeMessage(parsed[i], env, i, "", c.keyOf(parsed[i], key))
+		c.takeMessage(messages[i], env, i, "")
 	}
 }
 
 // An envelope is what a batch says for all of its messages.
 type envelope struct {
 	obj                   object
-	context, integrations []byte // kept
+	context, integrations []byte
 }
 
 // takeMessage makes an event or a discard of one message. typ is "" in a batch,
 // where each message carries its own.
-func (c *call) takeMessage(obj object, env envelope, index int, typ, key string) {
+func (c *call) takeMessage(obj message, env envelope, index int, typ string) {
 	at := c.pointer(index)
-	source := Fingerprint(key)
-	if c.cfg.judge(key) != keyKnown {
-		c.discard(obj, index, source, Problem{CodeUnknownSource, at, "no source has this write key: sha256:" + source})
+	source := Fingerprint(obj.key)
+	if c.cfg.judge(obj.key) != keyKnown {
+		c.discard(obj.object, index, source, Problem{CodeUnknownSource, at, "no source has this write key: sha256:" + source})
 		return
 	}
-	if len(obj.raw) > MaxMessageBytes {
-		c.discard(obj, index, source, Problem{
-			CodeBadRequest, at,
-			fmt.Sprintf("must be at most %d bytes: %d", MaxMessageBytes, len(obj.raw)),
-		})
+	if obj.size > MaxMessageBytes {
+		c.discard(obj.object, index, source, tooLarge(at, obj.size))
 		return
 	}
-	check := checker{obj: obj, at: at}
+	check := checker{obj: obj.object, at: at}
 	if typ == "" {
 		raw := obj.get("type")
 		typ, _ = unquote(raw)
@@ -152,61 +158,74 @@ func (c *call) takeMessage(obj object, env envelope, index int, typ, key string)
 			check.refuse(CodeInvalidType, "/type", "must be one of %s: %s", strings.Join(messageTypes[:], ", "), show(raw))
 		}
 	} else if own := obj.text("type"); own != "" && own != typ {
-		check.note("type is taken from the path: %q", own)
+		check.note("type is taken from the path: %s", quoted(own))
 	}
 	if len(check.problems) == 0 {
 		check.check(typ)
 	}
 	id := check.messageID()
+	context, integrations, problem := c.merge(obj, env, at)
+	if len(check.problems) == 0 && problem.Code != "" {
+		check.problems = append(check.problems, problem)
+	}
 	if len(check.problems) > 0 {
-		c.discard(obj, index, source, check.problems...)
+		c.discard(obj.object, index, source, check.problems...)
 		return
 	}
 	ev := Event{
 		Path: c.record.Path, Index: index, Source: source,
-		Type: typ, UserID: c.text(obj, "userId"), AnonymousID: c.text(obj, "anonymousId"),
-		MessageID: c.secrets.scrubText(id), ReceivedAt: c.now,
+		Type: typ, UserID: obj.text("userId"), AnonymousID: obj.text("anonymousId"),
+		MessageID: id, ReceivedAt: c.now,
 		SentAt:            check.instant("sentAt", env.obj),
 		OriginalTimestamp: check.instant("timestamp", object{}),
-		Context:           c.merge(env.context, obj.get("context")),
-		Integrations:      c.merge(env.integrations, obj.get("integrations")),
-		Message:           c.keep(obj.raw),
+		Context:           context,
+		Integrations:      integrations,
+		Message:           bytes.Clone(obj.raw),
+		Notes:             check.notes,
 	}
 	switch typ {
 	case "track":
-		ev.Name = c.text(obj, "event")
+		ev.Name = obj.text("event")
 	case "page", "screen":
-		ev.Name = c.text(obj, "name")
+		ev.Name = obj.text("name")
 	}
 	if id == "" {
 		ev.MessageID, ev.Minted = "minted-"+strings.ToLower(rand.Text()), true
 	}
 	ev.Timestamp = effective(ev.ReceivedAt, ev.SentAt, ev.OriginalTimestamp)
-	for _, note := range check.notes {
-		ev.Notes = append(ev.Notes, c.secrets.scrubText(note))
-	}
 	c.events = append(c.events, ev)
 }
 
-// keep returns a copy of raw that holds no write key, nil for nothing.
-func (c *call) keep(raw []byte) []byte {
-	if raw == nil {
-		return nil
-	}
-	return c.secrets.scrub(bytes.Clone(raw))
+func tooLarge(pointer string, size int) Problem {
+	return Problem{CodeBadRequest, pointer, fmt.Sprintf("must be at most %d bytes: %d", MaxMessageBytes, size)}
 }
 
-// merge lays a message's own document over its batch's, which is kept already
-// and shared by the messages that have none.
-func (c *call) merge(base, own []byte) []byte {
+// merge returns the context and the integrations of a message, laid over those of
+// its batch. A message that comes to more than MaxMessageBytes by that is over the
+// limit, and so are those at the end of a batch that would grow beyond all
+// proportion: 265 KB can ask for 160 MB.
+func (c *call) merge(obj message, env envelope, at string) (context, integrations []byte, problem Problem) {
+	ownContext, ownIntegrations := obj.get("context"), obj.get("integrations")
+	if c.merged += len(env.context) + len(env.integrations); c.merged > maxMergedBytes {
+		return nil, nil, Problem{CodeBadRequest, at, fmt.Sprintf(
+			"the context and the integrations of a batch must come to at most %d bytes, counted once for each message", maxMergedBytes)}
+	}
+	context, integrations = mergeOver(env.context, ownContext), mergeOver(env.integrations, ownIntegrations)
+	size := obj.size + len(context) - len(ownContext) + len(integrations) - len(ownIntegrations)
+	if size > MaxMessageBytes && env.obj.raw != nil {
+		return nil, nil, tooLarge(at, size)
+	}
+	return context, integrations, Problem{}
+}
+
+// mergeOver lays a message's own document over its batch's, which the messages that
+// have none of their own share.
+func mergeOver(base, own []byte) []byte {
 	if own == nil && kindOf(base) == '{' {
 		return base
 	}
-	return c.keep(mergeRaw(base, own))
+	return bytes.Clone(mergeRaw(base, own))
 }
-
-// text is a string member that holds no write key.
-func (c *call) text(obj object, name string) string { return c.secrets.scrubText(obj.text(name)) }
 
 // pointer is the JSON Pointer of a message in the body.
 func (c *call) pointer(index int) string {
@@ -217,12 +236,9 @@ func (c *call) pointer(index int) string {
 }
 
 func (c *call) discard(obj object, index int, source string, problems ...Problem) {
-	for i := range problems {
-		problems[i].Text = c.secrets.scrubText(problems[i].Text)
-	}
 	c.discards = append(c.discards, Discard{
 		Path: c.record.Path, Index: index, Source: source, ReceivedAt: c.now,
-		MessageID: c.text(obj, "messageId"), Problems: problems, Message: c.keep(obj.raw),
+		MessageID: obj.text("messageId"), Problems: problems, Message: bytes.Clone(obj.raw),
 	})
 }
 
@@ -233,7 +249,7 @@ func (c *call) discardAll(code, pointer, text string) {
 
 // refuse turns the whole request down, now.
 func (c *call) refuse(r refusal) {
-	r.text = c.secrets.scrubText(r.text)
+	r.text = c.secrets.replace(r.text)
 	if !c.strict {
 		// Segment knows only 400 for what it does not take.
 		r.status = http.StatusBadRequest
@@ -254,11 +270,13 @@ func (c *call) conclude() {
 		first := c.discards[0].Problems[0]
 		code, text := first.Code, first.Text
 		var problems []Problem
+		others := -1
 		for _, d := range c.discards {
-			problems = append(problems, d.Problems...)
+			problems = append(problems, d.Problems[:min(len(d.Problems), maxProblems-len(problems))]...)
+			others += len(d.Problems)
 		}
-		if len(problems) > 1 {
-			text = fmt.Sprintf("%s, and %d more", text, len(problems)-1)
+		if others > 0 {
+			text = fmt.Sprintf("%s, and %d more", text, others)
 		}
 		if c.typ == "" && c.discards[0].Index >= 0 {
 			code = CodeMultiUserError

@@ -38,7 +38,7 @@ const (
 	CodeForbidden        = "forbidden"          // the query API was asked from elsewhere
 	CodeUnauthorized     = "unauthorized"       // the query API needs its token
 	CodeStorage          = "storage_error"      // the log file could not be written, nothing was stored
-	CodeUnavailable      = "unavailable"        // closing, or too many streams
+	CodeUnavailable      = "unavailable"        // the emulator is closing
 )
 
 // A Problem is one thing wrong with a message or with a whole request.

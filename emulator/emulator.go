@@ -20,7 +20,6 @@ type Emulator struct {
 
 	stopping chan struct{} // closed by stop: streams and delays end
 	stopOnce sync.Once
-	streams  chan struct{} // a place for each open stream
 
 	mu       sync.Mutex
 	closed   bool
@@ -30,6 +29,7 @@ type Emulator struct {
 	requests ring[Request]
 	memory   *memory
 	changed  chan struct{} // closed, and replaced, when events are stored
+	streams  []*openStream // oldest first
 
 	// Numbers of the newest of each, which Clear leaves alone.
 	lastEvent, lastDiscard, lastRequest uint64
@@ -44,7 +44,7 @@ type Stats struct {
 	Refused   uint64     `json:"refused"`   // of those, answered with something other than 2xx, or cut
 	Stored    uint64     `json:"stored"`    // events
 	Kept      int        `json:"kept"`      // events still in memory
-	Forgotten uint64     `json:"forgotten"` // events stored, but over Capacity since
+	Forgotten uint64     `json:"forgotten"` // events stored, but over Capacity or 64 MiB since
 	// Duplicates counts messages whose messageId was already stored; Discarded
 	// counts the other discards.
 	Duplicates uint64 `json:"duplicates"`
@@ -70,7 +70,6 @@ func New(opts ...Option) (*Emulator, error) {
 	e := &Emulator{
 		cfg:      cfg,
 		stopping: make(chan struct{}),
-		streams:  make(chan struct{}, maxStreams),
 		events:   ring[Event]{max: cfg.capacity, maxBytes: maxEventBytes, size: (*Event).size},
 		discards: ring[Discard]{max: maxRecords, maxBytes: maxRecordBytes, size: (*Discard).size},
 		requests: ring[Request]{max: maxRecords, maxBytes: maxRecordBytes, size: (*Request).size},
@@ -143,7 +142,8 @@ func (e *Emulator) Event(messageID string) (Event, bool) {
 }
 
 // Discards returns the kept discards that match, oldest first unless the filter
-// says otherwise. The newest thousand are kept, fewer when they are large.
+// says otherwise. The newest thousand are kept, fewer when they come to more than
+// 16 MiB.
 func (e *Emulator) Discards(f DiscardFilter) []Discard {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -160,7 +160,8 @@ func (e *Emulator) Discards(f DiscardFilter) []Discard {
 }
 
 // Requests returns the kept requests, oldest first. The newest thousand are
-// kept, fewer when they are large. A request is there before it is answered.
+// kept, fewer when they come to more than 16 MiB. A request is there before it is
+// answered.
 func (e *Emulator) Requests() []Request {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -309,7 +310,7 @@ func duplicateOf(ev Event, pointer string) Discard {
 		MessageID: ev.MessageID, Message: ev.Message,
 		Problems: []Problem{{
 			Code: CodeDuplicate, Pointer: pointer + "/messageId",
-			Text: fmt.Sprintf("was already stored: %q", ev.MessageID),
+			Text: "was already stored: " + quoted(ev.MessageID),
 		}},
 	}
 }

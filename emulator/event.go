@@ -52,7 +52,8 @@ type Event struct {
 	Notes []string `json:"notes,omitempty"`
 
 	// Context and Integrations are the batch's with the message's merged over
-	// them, objects member by member, nil when neither has any.
+	// them, objects member by member, nil when neither has any. They count against
+	// MaxMessageBytes.
 	// Segment HTTP API: batch.
 	Context      json.RawMessage `json:"context,omitempty"`
 	Integrations json.RawMessage `json:"integrations,omitempty"`
@@ -80,7 +81,14 @@ func (e *Event) appendJSON(dst []byte) []byte {
 	return append(appendRaw(append(dst, `,"message":`...), e.Message), '}')
 }
 
-func (e *Event) size() int { return 512 + len(e.Context) + len(e.Integrations) + len(e.Message) }
+func (e *Event) size() int {
+	n := 512 + len(e.Context) + len(e.Integrations) + len(e.Message) +
+		len(e.Name) + len(e.UserID) + len(e.AnonymousID) + len(e.MessageID)
+	for _, note := range e.Notes {
+		n += 16 + len(note)
+	}
+	return n
+}
 
 // A Discard is a message, or a whole request, that the emulator answered and did
 // not store. Its byte slices are shared and must not be changed.
@@ -121,7 +129,13 @@ func (d *Discard) appendJSON(dst []byte) []byte {
 	return append(appendRaw(dst, d.Message), '}')
 }
 
-func (d *Discard) size() int { return 512 + len(d.Message) }
+func (d *Discard) size() int {
+	n := 512 + len(d.Message) + len(d.MessageID)
+	for _, p := range d.Problems {
+		n += 48 + len(p.Pointer) + len(p.Text)
+	}
+	return n
+}
 
 // A Request is one HTTP request to the tracking API, as it was received.
 // Preflights and the query API are not recorded.
@@ -167,7 +181,7 @@ func (r *Request) appendJSON(dst []byte) []byte {
 }
 
 func (r *Request) size() int {
-	n := 512 + len(r.Body)
+	n := 512 + len(r.Path) + len(r.Body)
 	for name, values := range r.Header {
 		for _, v := range values {
 			n += len(name) + len(v)

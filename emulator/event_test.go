@@ -111,6 +111,28 @@ func TestBatchContextIsMergedIntoTheMessages(t *testing.T) {
 	require.NotContains(t, string(events[1].Message), "context", "the message itself is left alone")
 }
 
+// A batch's context counts for each of its messages, against the limit of a message and against one of the
+// emulator's own.
+func TestMergedContextsAreBounded(t *testing.T) {
+	srv := start(t)
+	post(t, srv, "/v1/batch", `{"context":{"a":"`+pad(20_000)+`"},"batch":[
+		{"type":"identify","userId":"u","context":{"b":"`+pad(13_000)+`"}},
+		{"type":"identify","userId":"u","context":{"a":"`+pad(13_000)+`"}},
+		{"type":"identify","userId":"u"}]}`)
+	discards := srv.Discards(emulator.DiscardFilter{})
+	require.Len(t, discards, 1)
+	require.Equal(t, "/batch/0", discards[0].Problems[0].Pointer)
+	require.Regexp(t, `^must be at most 32768 bytes: 330\d\d$`, discards[0].Problems[0].Text)
+	require.Len(t, srv.Events(emulator.Filter{}), 2)
+
+	require.NoError(t, srv.Clear())
+	post(t, srv, "/v1/batch", `{"context":{"a":"`+pad(20_000)+`"},"batch":[`+
+		strings.TrimSuffix(strings.Repeat(`{"type":"identify","userId":"u"},`, 2_000), ",")+`]}`)
+	stored := srv.Stats().Stored
+	require.Equal(t, uint64(16<<20/20_008), stored)
+	require.Equal(t, 2_000-stored, srv.Stats().Discarded)
+}
+
 func TestDuplicates(t *testing.T) {
 	var mu sync.Mutex
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)

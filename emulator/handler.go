@@ -53,8 +53,8 @@ func trackingPath(p string) (typ string, ok bool) {
 //
 // The first group may be reached from any origin, as Segment's may. The second
 // shows customers' data: it answers only to a Host that is loopback or allowed by
-// [AllowHosts], to no other origin than its own, and to whoever has the [Token],
-// if there is one.
+// [AllowHosts], to no page of another origin, not even of the same site, and to
+// whoever has the [Token], if there is one.
 //
 // The handler may be wrapped or mounted beside others, at the root only. A fault
 // that cuts a connection needs an http.ResponseWriter that can be hijacked.
@@ -135,6 +135,7 @@ func (e *Emulator) handle(w http.ResponseWriter, r *http.Request, typ string, bo
 	// The time of receipt is the time of storing, also after a delay.
 	c := e.newCall(r, typ)
 	c.secrets.add(keyFromHeader(r.Header))
+	c.read(body)
 	c.record.Size = size
 	c.record.Faulted = fault != nil
 	switch {
@@ -147,7 +148,6 @@ func (e *Emulator) handle(w http.ResponseWriter, r *http.Request, typ string, bo
 	if fault != nil && fault.decides() {
 		c.answer = fault.answer()
 	}
-	c.record.Body = c.keep(body)
 	e.finish(w, r, c)
 }
 

@@ -30,14 +30,18 @@ const (
 const (
 	maxDepth         = 512       // nesting of arrays and objects in a body
 	maxWriteKey      = 256       // characters
+	maxSecrets       = 2_502     // write keys of one request looked for everywhere in it
+	maxProblems      = 100       // told of one message, and in one answer
+	maxMergedBytes   = 16 << 20  // bytes that the messages of one batch take over from it
 	maxDrain         = 8 << 20   // bytes read and thrown away so that a refusal reaches the client
 	maxRecords       = 1_000     // requests, and discards, kept
-	maxRecordBytes   = 32 << 20  // bytes of requests, and of discards, kept
-	maxEventBytes    = 512 << 20 // bytes of events kept
+	maxRecordBytes   = 16 << 20  // bytes of requests, and of discards, kept
+	maxEventBytes    = 64 << 20  // bytes of events kept
 	maxLine          = 4 << 20   // bytes of a line of the log
 	maxRemembered    = 1_000_000 // messageIds remembered against duplicates
 	maxFaults        = 10_000    // scripted faults waiting
 	maxStreams       = 64        // open event streams
+	maxClientStreams = 16        // of those, from one address
 	maxQueryBody     = 1 << 20   // bytes of a POST to the query API
 	defaultCapacity  = 10_000
 	defaultPageLimit = 100

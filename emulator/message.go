@@ -131,6 +131,9 @@ func (c *checker) consent() {
 		c.refuse(CodeConsentNotObject, at, "must be an object: %s", show(raw))
 	}
 	for _, m := range preferences.members {
+		if len(c.problems) >= maxProblems {
+			break
+		}
 		if k := kindOf(m.raw); k != 't' && k != 'f' {
 			c.refuse(CodeConsentNotBool, pointerTo(at, m.name), "must be true or false: %s", show(m.raw))
 		}

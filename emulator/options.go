@@ -86,7 +86,7 @@ func newConfig(opts []Option) (config, error) {
 func Mode(m AnswerMode) Option { return func(c *config) { c.mode = m } }
 
 // Capacity is how many events are kept in memory, 10,000 unless told otherwise,
-// and fewer when they come to more than 512 MB. When it is reached the oldest is
+// and fewer when they come to more than 64 MiB. When it is reached the oldest is
 // forgotten and counted in [Stats]. It does not bound the file of [LogTo].
 func Capacity(events int) Option { return func(c *config) { c.capacity = events } }
 

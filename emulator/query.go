@@ -26,7 +26,7 @@ func (e *Emulator) serveQuery(w http.ResponseWriter, r *http.Request) {
 	name := strings.TrimPrefix(r.URL.Path, "/emulator/v1/")
 	switch {
 	case name == "events" && r.Method == http.MethodGet:
-		e.queryEvents(r).write(w)
+		e.queryEvents(w, r)
 	case name == "events" && r.Method == http.MethodDelete:
 		e.queryClear().write(w)
 	case name == "events":
@@ -36,9 +36,9 @@ func (e *Emulator) serveQuery(w http.ResponseWriter, r *http.Request) {
 	case r.Method != http.MethodGet && isQueryPath(name):
 		methodNotAllowed(r.Method, "GET").write(w)
 	case name == "discards":
-		e.queryDiscards(r).write(w)
+		e.queryDiscards(w, r)
 	case name == "requests":
-		e.queryRequests(r).write(w)
+		e.queryRequests(w, r)
 	case name == "stats":
 		answer{status: 200, body: appendValue(nil, e.Stats())}.write(w)
 	case name == "stream":
@@ -55,15 +55,22 @@ func isQueryPath(name string) bool {
 }
 
 // guard keeps the query API from whoever reached it by way of a browser: a page
-// of another origin, or one whose own name was rebound to this address.
+// of another origin, or one whose own name was rebound to this address. A page of
+// the same site is another origin, too: every port of localhost is one site.
 func (e *Emulator) guard(r *http.Request) *refusal {
 	if !e.allowedHost(r.Host) {
-		return &refusal{403, CodeForbidden, "", fmt.Sprintf("host must be loopback or allowed: %q", r.Host)}
+		return &refusal{403, CodeForbidden, "", "host must be loopback or allowed: " + quoted(r.Host)}
 	}
 	if origin := r.Header.Get("Origin"); origin != "" {
 		if u, err := url.Parse(origin); err != nil || u.Host != r.Host {
-			return &refusal{403, CodeForbidden, "", fmt.Sprintf("origin must be this server's own: %q", origin)}
+			return &refusal{403, CodeForbidden, "", "origin must be this server's own: " + quoted(origin)}
 		}
+	}
+	// Images, scripts and frames are fetched without an Origin.
+	switch site := r.Header.Get("Sec-Fetch-Site"); site {
+	case "", "none", "same-origin": // a program, the address bar, a page of this server
+	default:
+		return &refusal{403, CodeForbidden, "", "a page of another origin must not ask: Sec-Fetch-Site is " + quoted(site)}
 	}
 	if e.cfg.token == "" {
 		return nil
@@ -148,7 +155,7 @@ func (p *params) refused() (answer, bool) {
 	return answer{}, false
 }
 
-func (e *Emulator) queryEvents(r *http.Request) answer {
+func (e *Emulator) queryEvents(w http.ResponseWriter, r *http.Request) {
 	p := readParams(r, "type", "name", "userId", "anonymousId", "messageId", "source", "text", "since", "limit", "order")
 	f := Filter{
 		Type: p.values.Get("type"), Name: p.values.Get("name"), UserID: p.values.Get("userId"),
@@ -157,10 +164,11 @@ func (e *Emulator) queryEvents(r *http.Request) answer {
 		Since: p.number("since"), Limit: p.limit(), Newest: p.newest(),
 	}
 	if a, refused := p.refused(); refused {
-		return a
+		a.write(w)
+		return
 	}
 	events := e.Events(f)
-	return listAnswer("events", len(events), func(dst []byte, i int) []byte { return events[i].appendJSON(dst) })
+	writeList(w, "events", len(events), func(dst []byte, i int) []byte { return events[i].appendJSON(dst) })
 }
 
 func (e *Emulator) queryEvent(messageID string) answer {
@@ -171,42 +179,51 @@ func (e *Emulator) queryEvent(messageID string) answer {
 	return answer{status: http.StatusOK, body: ev.appendJSON(nil)}
 }
 
-func (e *Emulator) queryDiscards(r *http.Request) answer {
+func (e *Emulator) queryDiscards(w http.ResponseWriter, r *http.Request) {
 	p := readParams(r, "code", "messageId", "source", "since", "limit", "order")
 	f := DiscardFilter{
 		Code: p.values.Get("code"), MessageID: p.values.Get("messageId"), Source: p.values.Get("source"),
 		Since: p.number("since"), Limit: p.limit(), Newest: p.newest(),
 	}
 	if a, refused := p.refused(); refused {
-		return a
+		a.write(w)
+		return
 	}
 	discards := e.Discards(f)
-	return listAnswer("discards", len(discards), func(dst []byte, i int) []byte { return discards[i].appendJSON(dst) })
+	writeList(w, "discards", len(discards), func(dst []byte, i int) []byte { return discards[i].appendJSON(dst) })
 }
 
-func (e *Emulator) queryRequests(r *http.Request) answer {
+func (e *Emulator) queryRequests(w http.ResponseWriter, r *http.Request) {
 	p := readParams(r, "since", "limit", "order")
 	since, limit, newest := p.number("since"), p.limit(), p.newest()
 	if a, refused := p.refused(); refused {
-		return a
+		a.write(w)
+		return
 	}
 	requests := slices.DeleteFunc(e.Requests(), func(r Request) bool { return r.Seq <= since })
 	if newest {
 		slices.Reverse(requests)
 	}
-	return listAnswer("requests", min(limit, len(requests)),
+	writeList(w, "requests", min(limit, len(requests)),
 		func(dst []byte, i int) []byte { return requests[i].appendJSON(dst) })
 }
 
-func listAnswer(name string, n int, appendItem func([]byte, int) []byte) answer {
-	body := append(appendValue([]byte{'{'}, name), ':', '[')
+// writeList answers with a list, one item after the other: together they may be as
+// large as all that is kept.
+func writeList(w http.ResponseWriter, name string, n int, appendItem func([]byte, int) []byte) {
+	jsonHeader(w.Header())
+	text := append(appendValue([]byte{'{'}, name), ':', '[')
 	for i := range n {
 		if i > 0 {
-			body = append(body, ',')
+			text = append(text, ',')
 		}
-		body = appendItem(body, i)
+		text = appendItem(text, i)
+		if _, err := w.Write(text); err != nil {
+			return // the client is gone
+		}
+		text = text[:0]
 	}
-	return answer{status: http.StatusOK, body: append(body, "]}"...)}
+	_, _ = w.Write(append(text, "]}"...))
 }
 
 func (e *Emulator) queryClear() answer {

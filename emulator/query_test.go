@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -99,11 +100,20 @@ func TestQueryIsNotForStrangers(t *testing.T) {
 		{"Origin: " + srv.URL, 200},
 		{"Origin: https://evil.example", 403},
 		{"Origin: null", 403},
+		{"Sec-Fetch-Site: same-origin", 200},
+		{"Sec-Fetch-Site: none", 200}, // the address bar
+		{"Sec-Fetch-Site: cross-site", 403},
+		{"Sec-Fetch-Site: same-site", 403}, // another port of localhost
 	} {
 		got := get(t, srv, "/emulator/v1/events", tt.header)
 		require.Equal(t, tt.status, got.status, tt.header)
 		require.Empty(t, got.header.Get("Access-Control-Allow-Origin"))
 	}
+	for _, path := range []string{"events/m-1", "discards", "requests", "stats", "stream", "faults"} {
+		require.Equal(t, 403, get(t, srv, "/emulator/v1/"+path, "Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: navigate").status, path)
+	}
+	require.Equal(t, 403, send(t, "DELETE", srv.URL+"/emulator/v1/events", "", "Sec-Fetch-Site: same-site").status)
+	require.Equal(t, 200, post(t, srv, "/v1/track", oneTrack, "Origin: https://shop.example", "Sec-Fetch-Site: cross-site").status)
 	require.Equal(t, 405, send(t, "OPTIONS", srv.URL+"/emulator/v1/events", "").status)
 	require.Equal(t, 200, post(t, srv, "/v1/track", oneTrack, "Host: evil.example").status, "tracking is for all")
 }
@@ -162,4 +172,31 @@ func TestPixel(t *testing.T) {
 	}
 	require.Empty(t, srv.Events(emulator.Filter{}))
 	require.Len(t, srv.Discards(emulator.DiscardFilter{}), 4)
+}
+
+// TestListsAreStreamed: the answer is never in memory as a whole.
+func TestListsAreStreamed(t *testing.T) {
+	srv := start(t)
+	item := `{"type":"identify","userId":"u","traits":{"p":"` + pad(30_000) + `"}},`
+	batch := `{"batch":[` + strings.TrimSuffix(strings.Repeat(item, 16), ",") + `]}`
+	for range 40 {
+		post(t, srv, "/v1/batch", batch)
+	}
+	before, events := allocated(), 0
+	for range 4 {
+		resp, err := client.Get(srv.URL + "/emulator/v1/events?limit=10000")
+		require.NoError(t, err)
+		dec := json.NewDecoder(resp.Body)
+		for range 3 { // { "events" [
+			_, err := dec.Token()
+			require.NoError(t, err)
+		}
+		for ; dec.More(); events++ {
+			var ev struct{ Seq uint64 }
+			require.NoError(t, dec.Decode(&ev))
+		}
+		require.NoError(t, resp.Body.Close())
+	}
+	require.Equal(t, 4*16*40, events)
+	require.Less(t, allocated()-before, 40<<20, "four answers of 19 MB")
 }

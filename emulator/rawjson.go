@@ -90,11 +90,11 @@ func describeSyntax(err error) error {
 		return fmt.Errorf("body must be whole JSON: it ends early at byte %d", at)
 	}
 	if errors.Is(err, jsontext.ErrDuplicateName) {
-		return fmt.Errorf("body must not name a member twice: %s", where)
+		return fmt.Errorf("body must not name a member twice: %s", show([]byte(where)))
 	}
 	msg := strings.TrimPrefix(err.Error(), "jsontext: ")
 	if where != "" {
-		return fmt.Errorf("body must be JSON: %s at byte %d, in %s", msg, at, where)
+		return fmt.Errorf("body must be JSON: %s at byte %d, in %s", msg, at, show([]byte(where)))
 	}
 	return fmt.Errorf("body must be JSON: %s at byte %d", msg, at)
 }
@@ -217,6 +217,9 @@ func show(raw []byte) string {
 	return string(appendRaw(nil, raw))
 }
 
+// quoted is a text fit for the same.
+func quoted(text string) string { return show([]byte(strconv.Quote(text))) }
+
 func pointerTo(prefix string, parts ...any) string {
 	var b strings.Builder
 	b.WriteString(prefix)
@@ -226,7 +229,7 @@ func pointerTo(prefix string, parts ...any) string {
 		case int:
 			b.WriteString(strconv.Itoa(part))
 		case string:
-			b.WriteString(strings.NewReplacer("~", "~0", "/", "~1").Replace(part))
+			b.WriteString(strings.ReplaceAll(strings.ReplaceAll(part, "~", "~0"), "/", "~1"))
 		}
 	}
 	return b.String()

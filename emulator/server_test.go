@@ -93,6 +93,24 @@ func TestStreamIsKeptAlive(t *testing.T) {
 	require.Equal(t, ": alive", next(t, lines))
 }
 
+// TestAStreamCanAlwaysBeOpened: a client that holds many loses its oldest to the next.
+func TestAStreamCanAlwaysBeOpened(t *testing.T) {
+	srv := start(t)
+	var streams []<-chan string
+	for range 40 {
+		streams = append(streams, listen(t, srv, ""))
+	}
+	for _, ended := range streams[:24] {
+		require.Equal(t, ": ended, as a newer stream needs the place", next(t, ended))
+		require.Empty(t, next(t, ended), "and it is closed")
+	}
+	require.Equal(t, 16, srv.Stats().Streams)
+	post(t, srv, "/v1/identify", `{"userId":"u"}`)
+	for _, open := range streams[24:] {
+		require.Equal(t, "id: 1", next(t, open))
+	}
+}
+
 func TestStreamsEndOnClose(t *testing.T) {
 	srv, err := emulator.Start()
 	require.NoError(t, err)

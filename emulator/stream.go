@@ -3,6 +3,7 @@ package emulator
 import (
 	"cmp"
 	"fmt"
+	"net"
 	"net/http"
 	"slices"
 	"strconv"
@@ -19,7 +20,8 @@ const streamChunk = 100
 //
 // A stream reads from the store at its own pace and holds nothing up. One that
 // falls behind Capacity is sent an event of type "gap" with the number of events
-// it missed, and one that takes nothing for ten seconds is dropped.
+// it missed, and one that takes nothing for ten seconds is dropped. At most 64 are
+// open, 16 of one address; a further one ends the oldest.
 func (e *Emulator) serveStream(w http.ResponseWriter, r *http.Request) {
 	p := readParams(r, "since")
 	since := p.number("since")
@@ -33,13 +35,8 @@ func (e *Emulator) serveStream(w http.ResponseWriter, r *http.Request) {
 		a.write(w)
 		return
 	}
-	select {
-	case e.streams <- struct{}{}:
-		defer func() { <-e.streams }()
-	default:
-		refusal{503, CodeUnavailable, "", fmt.Sprintf("at most %d streams can be open", maxStreams)}.answer().write(w)
-		return
-	}
+	own := e.openStream(r)
+	defer e.closeStream(own)
 	e.mu.Lock()
 	switch {
 	case !resume:
@@ -63,17 +60,21 @@ func (e *Emulator) serveStream(w http.ResponseWriter, r *http.Request) {
 	defer heartbeat.Stop()
 	for {
 		events, missed, changed := e.after(since)
-		var text []byte
-		if missed > 0 {
-			text = fmt.Appendf(text, "event: gap\ndata: {\"missed\":%d}\n\n", missed)
+		if missed > 0 && !out.write(fmt.Appendf(nil, "event: gap\ndata: {\"missed\":%d}\n\n", missed)) {
+			return
 		}
+		// One at a time: together they may be as large as a hundred of the largest.
+		var text []byte
 		for i := range events {
-			text = fmt.Appendf(text, "id: %d\ndata: ", events[i].Seq)
+			text = fmt.Appendf(text[:0], "id: %d\ndata: ", events[i].Seq)
 			text = append(events[i].appendJSON(text), "\n\n"...)
+			if !out.write(text) {
+				return
+			}
 			since = events[i].Seq
 		}
-		if len(text) > 0 {
-			if !out.send(text) {
+		if len(events) > 0 {
+			if !out.flush() {
 				return
 			}
 			continue
@@ -85,6 +86,9 @@ func (e *Emulator) serveStream(w http.ResponseWriter, r *http.Request) {
 				return
 			}
 		case <-r.Context().Done():
+			return
+		case <-own.ended:
+			out.send([]byte(": ended, as a newer stream needs the place\n\n"))
 			return
 		case <-e.stopping:
 			return
@@ -116,12 +120,55 @@ type streamWriter struct {
 	control *http.ResponseController
 }
 
-// send reports whether the client took the text in time.
-func (s *streamWriter) send(text []byte) bool {
+// send writes and flushes, and reports whether the client took the text in time.
+func (s *streamWriter) send(text []byte) bool { return s.write(text) && s.flush() }
+
+func (s *streamWriter) write(text []byte) bool {
 	// A writer without deadlines is as slow as its client.
 	_ = s.control.SetWriteDeadline(time.Now().Add(writeTimeout))
-	if _, err := s.w.Write(text); err != nil {
-		return false
+	_, err := s.w.Write(text)
+	return err == nil
+}
+
+func (s *streamWriter) flush() bool { return s.control.Flush() == nil }
+
+// An openStream is one that is being served.
+type openStream struct {
+	client string        // its address
+	ended  chan struct{} // closed when another takes its place
+}
+
+// openStream makes room for a stream of the client. A client that has as many as it
+// may have loses its oldest, and when there are as many as there can be, the oldest
+// of all goes: whoever asks can always look.
+func (e *Emulator) openStream(r *http.Request) *openStream {
+	client, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		client = r.RemoteAddr
 	}
-	return s.control.Flush() == nil
+	own := &openStream{client, make(chan struct{})}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	isOwn := func(s *openStream) bool { return s.client == client }
+	oldest, has := slices.IndexFunc(e.streams, isOwn), 0
+	for _, s := range e.streams {
+		if isOwn(s) {
+			has++
+		}
+	}
+	if has < maxClientStreams {
+		oldest = 0
+	}
+	if has == maxClientStreams || len(e.streams) == maxStreams {
+		close(e.streams[oldest].ended)
+		e.streams = slices.Delete(e.streams, oldest, oldest+1)
+	}
+	e.streams = append(e.streams, own)
+	return own
+}
+
+func (e *Emulator) closeStream(own *openStream) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.streams = slices.DeleteFunc(e.streams, func(s *openStream) bool { return s == own })
 }

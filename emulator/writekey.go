@@ -1,13 +1,14 @@
 package emulator
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"iter"
 	"net/http"
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // Fingerprint names a write key without telling it: the first eight hex digits
@@ -63,7 +64,7 @@ func redactHeader(h http.Header, secrets *secrets) http.Header {
 	out := make(http.Header, len(h))
 	for name, values := range h {
 		for _, v := range values {
-			out[name] = append(out[name], secrets.scrubText(v))
+			out[name] = append(out[name], secrets.replace(v))
 		}
 	}
 	for _, name := range secretHeaders {
@@ -87,49 +88,132 @@ func redactHeader(h http.Header, secrets *secrets) http.Header {
 	return out
 }
 
-// secrets collects the write keys met in a request, to take them out of
-// whatever is kept of it.
-type secrets struct{ keys []string }
+// secrets are the write keys met in a request, to be taken out of whatever is kept
+// of it.
+type secrets struct {
+	keys     []string          // sorted
+	replacer *strings.Replacer // of the keys; nil until it is needed
+}
 
+// add notes a key. Shorter ones are not looked for elsewhere: "test" as a key
+// would eat half the words of a message. Nor are longer ones, which are no keys:
+// the time to look for them grows with their length.
 func (s *secrets) add(key string) {
-	if key != "" && !slices.Contains(s.keys, key) {
-		s.keys = append(s.keys, key)
+	if len(key) < MinWriteKeyLength || len(key) > maxWriteKey {
+		return
+	}
+	if i, known := slices.BinarySearch(s.keys, key); !known && len(s.keys) < maxSecrets {
+		s.keys, s.replacer = slices.Insert(s.keys, i, key), nil
 	}
 }
 
-// writeKeyMember finds the member in any text that looks like JSON, whole or
-// not, so that even a body that does not parse is kept without its key.
-var writeKeyMember = regexp.MustCompile(`("writeKey"\s*:\s*")((?:[^"\\]|\\.)*)`)
-
-// scrub returns b without write keys. It is b itself when there were none.
-func (s *secrets) scrub(b []byte) []byte {
-	if bytes.Contains(b, []byte(`"writeKey"`)) {
-		b = writeKeyMember.ReplaceAllFunc(b, func(match []byte) []byte {
-			parts := writeKeyMember.FindSubmatch(match)
-			key := string(parts[2])
-			if decoded, ok := unquote([]byte(`"` + key + `"`)); ok {
-				key = decoded
-			}
-			return append(bytes.Clone(parts[1]), redacted(key)...)
-		})
+// replace puts fingerprints in the place of the keys, in one pass: what stands for
+// one key is not searched for another.
+func (s *secrets) replace(text string) string {
+	if len(s.keys) == 0 {
+		return text
 	}
-	// A key is also taken out of wherever else it stands. Shorter ones are not:
-	// "test" as a key would eat half the words of a message.
-	for _, key := range s.keys {
-		if len(key) >= MinWriteKeyLength && bytes.Contains(b, []byte(key)) {
-			b = bytes.ReplaceAll(b, []byte(key), []byte(redacted(key)))
+	if s.replacer == nil {
+		var pairs []string
+		// At one place the first pair that fits wins, so the longest comes first.
+		for _, key := range slices.Backward(s.keys) {
+			pairs = append(pairs, key, redacted(key))
+		}
+		s.replacer = strings.NewReplacer(pairs...)
+	}
+	return s.replacer.Replace(text)
+}
+
+// scrub returns a body without write keys: those met before, and those of any
+// member "writeKey", wherever they stand. Of JSON only strings are changed, so
+// that it stays JSON. Its time and its result grow with the body, however many
+// keys there are.
+func (s *secrets) scrub(body []byte, isJSON bool) []byte {
+	whole := string(body)
+	for p := range parts(whole) {
+		if p.isKey {
+			s.add(p.decoded())
 		}
 	}
-	return b
+	out := make([]byte, 0, len(whole))
+	for p := range parts(whole) {
+		switch {
+		case p.isKey:
+			out = append(append(append(out, '"'), redacted(p.decoded())...), '"')
+		case p.quoted:
+			out = s.appendString(out, p)
+		case isJSON:
+			out = append(out, p.text...)
+		default:
+			out = append(out, s.replace(p.text)...)
+		}
+	}
+	return out
 }
 
-func (s *secrets) scrubText(t string) string {
-	found := strings.Contains(t, `"writeKey"`)
-	for _, key := range s.keys {
-		found = found || strings.Contains(t, key)
+func (s *secrets) appendString(dst []byte, p part) []byte {
+	text := p.decoded()
+	clean := s.replace(text)
+	if clean == text {
+		return append(dst, p.text...)
 	}
-	if !found {
-		return t
+	dst, _ = jsontext.AppendQuote(dst, clean) // invalid UTF-8 is replaced
+	return dst
+}
+
+// A part of a text is a string as JSON has it, with its quotes, or all that stands
+// between two strings.
+type part struct {
+	text   string
+	quoted bool
+	isKey  bool // the value of a member "writeKey"
+}
+
+// decoded is the value of a string, or what its quotes hold when it is none.
+func (p part) decoded() string {
+	if !strings.Contains(p.text, `\`) {
+		return strings.Trim(p.text, `"`)
 	}
-	return string(s.scrub([]byte(t)))
+	if text, ok := unquote([]byte(p.text)); ok {
+		return text
+	}
+	return strings.Trim(p.text, `"`)
+}
+
+// parts splits a text that is JSON or was meant to be. A string that does not end
+// goes to the end of the text.
+func parts(text string) iter.Seq[part] {
+	return func(yield func(part) bool) {
+		named := false // the last string was "writeKey"
+		for text != "" {
+			p := part{text: text, quoted: text[0] == '"'}
+			if p.quoted {
+				p.text = text[:stringEnd(text)]
+				p.isKey = named
+				named = !named && (p.text == `"writeKey"` || strings.Contains(p.text, `\`) && p.decoded() == "writeKey")
+			} else {
+				if end := strings.IndexByte(text, '"'); end >= 0 {
+					p.text = text[:end]
+				}
+				named = named && strings.TrimSpace(p.text) == ":"
+			}
+			if !yield(p) {
+				return
+			}
+			text = text[len(p.text):]
+		}
+	}
+}
+
+// stringEnd is where the string that text begins with ends.
+func stringEnd(text string) int {
+	for i := 1; i < len(text); i++ {
+		switch text[i] {
+		case '\\':
+			i++
+		case '"':
+			return i + 1
+		}
+	}
+	return len(text)
 }

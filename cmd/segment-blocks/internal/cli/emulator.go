@@ -36,7 +36,7 @@ stream. A POST to /emulator/v1/faults makes the next requests fail, to see what 
   curl -X POST http://127.0.0.1:4010/emulator/v1/faults -H 'Content-Type: application/json' \
     -d '[{"status": 503, "times": 2}, {"reset": true, "store": true}]'
 
-The events are kept in memory, the last 10,000 of them; --log also appends them to a file and loads them from it again.
+The events are kept in memory, the last 10,000 of them and 64 MiB at most; --log also appends them to a file and loads them from it again.
 Off this machine's own addresses the API below /emulator/v1/ demands a token, which is printed at the start.`,
 		Example: `  segment-blocks emulator
   segment-blocks emulator --addr 127.0.0.1:0 --mode strict --log received.ndjson
@@ -47,7 +47,7 @@ Off this machine's own addresses the API below /emulator/v1/ demands a token, wh
 	cmd.Flags().StringVar(&f.addr, "addr", "127.0.0.1:4010", "address to listen on; port 0 takes a free one")
 	cmd.Flags().StringVar(&f.mode, "mode", string(emulator.Segment), "how to answer what Segment would drop: segment (200) or strict (4xx)")
 	cmd.Flags().StringVar(&f.log, "log", "", "file to append events to, one line of JSON each, and to load them from at the start")
-	cmd.Flags().IntVar(&f.capacity, "capacity", 10_000, "how many events to keep in memory")
+	cmd.Flags().IntVar(&f.capacity, "capacity", 10_000, "how many events to keep in memory, 64 MiB at most")
 	cmd.Flags().StringVar(&f.oversize, "oversize", string(emulator.RefuseBatch), "what becomes of a batch with a message over 32 KB: refuse or drop (that message)")
 	cmd.Flags().StringSliceVar(&f.hosts, "allow-host", nil, "further host names that the query API may be asked under")
 	cmd.Flags().BoolVar(&f.token, "token", false, "demand a token for the query API on this machine's own addresses too")
