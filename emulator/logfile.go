@@ -8,12 +8,19 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+
+	"github.com/gofrs/flock"
 )
+
+// ErrLogInUse is what New wraps when another emulator writes to the file of LogTo.
+var ErrLogInUse = errors.New("another emulator writes to this log")
 
 // A logFile is the file of LogTo. A nil one does nothing. It is not safe for
 // concurrent use.
 type logFile struct {
 	f    *os.File
+	lock *flock.Flock
 	size int64 // where the last whole line ends
 }
 
@@ -32,7 +39,16 @@ func openLog(path string, load func(Event)) (_ *logFile, err error) {
 	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
 		return nil, errors.Join(fmt.Errorf("emulator: log must be a regular file: %q", path), err)
 	}
-	l := &logFile{f: f}
+	lock, err := lockLog(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, lock.Unlock())
+		}
+	}()
+	l := &logFile{f: f, lock: lock}
 	r := bufio.NewReaderSize(f, maxLine)
 	for number := 1; ; number++ {
 		line, err := r.ReadSlice('\n')
@@ -55,6 +71,24 @@ func openLog(path string, load func(Event)) (_ *logFile, err error) {
 		return nil, err
 	}
 	return l, nil
+}
+
+// lockLog locks a file beside the log, since Windows would keep the log itself from
+// its readers. The system gives the lock up when the process ends, in whatever way;
+// the file stays, as one that is removed can be held twice.
+func lockLog(path string) (*flock.Flock, error) {
+	path, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return nil, fmt.Errorf("emulator: cannot open the log: %w", err)
+	}
+	lock := flock.New(path+".lock", flock.SetPermissions(0o600))
+	switch ok, err := lock.TryLock(); {
+	case err != nil:
+		return nil, fmt.Errorf("emulator: cannot lock the log: %w", err)
+	case !ok:
+		return nil, fmt.Errorf("emulator: %w: %s", ErrLogInUse, path)
+	}
+	return lock, nil
 }
 
 func decodeLine(line []byte) (Event, error) {
@@ -103,5 +137,5 @@ func (l *logFile) close() error {
 	if l == nil {
 		return nil
 	}
-	return errors.Join(l.f.Sync(), l.f.Close())
+	return errors.Join(l.f.Sync(), l.f.Close(), l.lock.Unlock())
 }

@@ -26,6 +26,7 @@ func TestLogSurvivesARestart(t *testing.T) {
 	// The lines are there before the answers were, without Close.
 	require.Equal(t, 2, strings.Count(readFile(t, path), "\n"))
 	before := first.Events(emulator.Filter{})
+	require.NoError(t, first.Close(t.Context()))
 
 	second := start(t, emulator.LogTo(path))
 	after := second.Events(emulator.Filter{})
@@ -47,6 +48,7 @@ func TestLogRecoversFromATornLine(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "events.ndjson")
 	first := start(t, emulator.LogTo(path))
 	post(t, first, "/v1/track", `{"userId":"u","event":"E1"}`)
+	require.NoError(t, first.Close(t.Context()))
 	whole := readFile(t, path)
 	for _, torn := range []string{"{", whole[:len(whole)/2], strings.TrimSuffix(whole, "\n"), "\x00\x00\x00"} {
 		require.NoError(t, os.WriteFile(path, []byte(whole+torn), 0o600))
@@ -55,6 +57,7 @@ func TestLogRecoversFromATornLine(t *testing.T) {
 		require.Equal(t, whole, readFile(t, path))
 		post(t, srv, "/v1/track", `{"userId":"u","event":"E2"}`)
 		require.Equal(t, 2, strings.Count(readFile(t, path), "\n"))
+		require.NoError(t, srv.Close(t.Context()))
 	}
 }
 
@@ -70,6 +73,21 @@ func TestLogRefusesWhatIsNotAnEvent(t *testing.T) {
 	require.Error(t, err)
 }
 
+func TestLogBelongsToOneEmulator(t *testing.T) {
+	dir := t.TempDir()
+	path, link := filepath.Join(dir, "events.ndjson"), filepath.Join(dir, "link")
+	first := start(t, emulator.LogTo(path))
+	require.NoError(t, os.Symlink(path, link))
+	for _, name := range []string{path, link} {
+		_, err := emulator.New(emulator.LogTo(name))
+		require.ErrorIs(t, err, emulator.ErrLogInUse)
+		require.ErrorContains(t, err, "another emulator writes to this log: "+path)
+	}
+	require.Equal(t, 200, post(t, first, "/v1/track", oneTrack).status)
+	require.NoError(t, first.Close(t.Context()))
+	require.Len(t, start(t, emulator.LogTo(link)).Events(emulator.Filter{}), 1)
+}
+
 func TestLogKeepsMoreThanMemory(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "events.ndjson")
 	srv := start(t, emulator.LogTo(path), emulator.Capacity(2))
@@ -77,6 +95,7 @@ func TestLogKeepsMoreThanMemory(t *testing.T) {
 		post(t, srv, "/v1/identify", `{"userId":"u"}`)
 	}
 	require.Equal(t, 5, strings.Count(readFile(t, path), "\n"))
+	require.NoError(t, srv.Close(t.Context()))
 	again := start(t, emulator.LogTo(path), emulator.Capacity(2))
 	require.Equal(t, uint64(4), again.Events(emulator.Filter{})[0].Seq)
 	require.Equal(t, uint64(3), again.Stats().Forgotten)

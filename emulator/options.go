@@ -100,7 +100,8 @@ func Capacity(events int) Option { return func(c *config) { c.capacity = events 
 // short by a crash is removed on opening, and any other line that is no event
 // makes New fail, rather than lose what somebody may want back.
 //
-// A file belongs to one emulator at a time.
+// A file belongs to one emulator at a time: New fails with [ErrLogInUse] while
+// another holds the lock on the file beside it that ends in ".lock".
 func LogTo(path string) Option { return func(c *config) { c.logPath = path } }
 
 // KnownWriteKeys are the keys whose messages are stored. A message with another

@@ -36,8 +36,8 @@ stream. A POST to /emulator/v1/faults makes the next requests fail, to see what 
   curl -X POST http://127.0.0.1:4010/emulator/v1/faults -H 'Content-Type: application/json' \
     -d '[{"status": 503, "times": 2}, {"reset": true, "store": true}]'
 
-The events are kept in memory, the last 10,000 of them and 64 MiB at most; --log also appends them to a file and loads them from it again.
-Off this machine's own addresses the API below /emulator/v1/ demands a token, which is printed at the start.`,
+The events are kept in memory, the last 10,000 of them and 64 MiB at most; --log also appends them to a file and loads them
+from it again. Off this machine's own addresses the API below /emulator/v1/ demands a token, which is printed at the start.`,
 		Example: `  segment-blocks emulator
   segment-blocks emulator --addr 127.0.0.1:0 --mode strict --log received.ndjson
   SEGMENT_ENDPOINT=http://127.0.0.1:4010 SEGMENT_WRITE_KEY=any-write-key segment-blocks run segment_track --input @order-completed.json`,
@@ -83,7 +83,10 @@ func (p *Program) serveEmulator(ctx context.Context, f emulatorFlags, format str
 		options = append(options, emulator.Token(token))
 	}
 	e, err := emulator.New(options...)
-	if err != nil {
+	switch {
+	case errors.Is(err, emulator.ErrLogInUse):
+		return errors.Join(failed("%w; --log names another", err), ln.Close())
+	case err != nil:
 		return errors.Join(usage("%w", err), ln.Close())
 	}
 	if err := p.announce(ln.Addr(), f, token, format, e.Stats().Kept); err != nil {
