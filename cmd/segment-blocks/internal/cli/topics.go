@@ -61,6 +61,8 @@ takes its key from that variable (writeKeyEnv: SEGMENT_WRITE_KEY) the key is tha
 
 The configuration file is %s, or the one that --config or
 SEGMENT_BLOCKS_CONFIG names. Only the first one found is read. A name in it that is not a setting is an error.
+A file that is found in the current folder and not named may be somebody else's: it cannot send a key from the environment or
+from another file to a host that is neither Segment's nor this machine.
 
 `, settings.Environment, strings.Join(settings.SearchPath(), ", then "))
 	rows = nil

@@ -29,6 +29,14 @@ type Fault struct {
 // An Error lists all that is wrong with the configuration.
 type Error struct{ Faults []Fault }
 
+// newError keeps what may be a key out of the texts.
+func newError(faults []Fault) *Error {
+	for i := range faults {
+		faults[i].Text = hide(faults[i].Text)
+	}
+	return &Error{faults}
+}
+
 func (e *Error) Error() string {
 	texts := make([]string, len(e.Faults))
 	for i, f := range e.Faults {
@@ -73,7 +81,7 @@ func SearchPath() []string {
 func checkFile(path string, data []byte) []Fault {
 	var doc yaml.Node
 	if err := yaml.Unmarshal(data, &doc); err != nil {
-		return []Fault{{path, "is not valid YAML: " + strings.TrimPrefix(err.Error(), "yaml: ")}}
+		return []Fault{{path, notYAML(err)}}
 	}
 	if len(doc.Content) == 0 {
 		return nil // an empty file
@@ -81,6 +89,12 @@ func checkFile(path string, data []byte) []Fault {
 	c := checker{path: path, table: append(Table(), SourceTable()...)}
 	c.mapping(doc.Content[0], "", "")
 	return c.faults
+}
+
+// notYAML leaves out of the parser's error what it quotes of the file.
+func notYAML(err error) string {
+	text := strings.TrimPrefix(err.Error(), "yaml: ")
+	return "is not valid YAML: " + regexp.MustCompile("(?s) *['\"`].*['\"`]").ReplaceAllString(text, "")
 }
 
 type checker struct {
@@ -136,6 +150,14 @@ func (c *checker) member(key, value *yaml.Node, pattern, place string) {
 	i := slices.IndexFunc(c.table, func(s Setting) bool { return s.Key == next })
 	if i < 0 {
 		c.mapping(value, next, at)
+		return
+	}
+	if value.Style&yaml.TaggedStyle != 0 {
+		c.fault(value, "%s must have no YAML tag", at)
+		return
+	}
+	if c.table[i].Kind == Secret && (value.Tag == "!!int" || value.Tag == "!!float") {
+		c.fault(value, "%s must be in quotes, as YAML takes it for a number", at)
 		return
 	}
 	if value.Kind != yaml.ScalarNode {

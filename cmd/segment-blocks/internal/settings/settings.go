@@ -6,6 +6,7 @@
 package settings
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -102,14 +103,19 @@ func Load(o Options) (*Settings, error) {
 		faults = append(faults, found...)
 	}
 	if len(faults) > 0 {
-		return nil, &Error{faults}
+		return nil, newError(faults)
 	}
 	if err := s.merged.Unmarshal("", s); err != nil {
-		return nil, fmt.Errorf("read the configuration: %w", err)
+		return nil, errors.New(hide("read the configuration: " + err.Error()))
 	}
 	for name, source := range s.Sources {
 		source.Name = name
 		s.Sources[name] = source
+	}
+	if onlyFound(path, o) {
+		if faults := s.distrust(); len(faults) > 0 {
+			return nil, newError(faults)
+		}
 	}
 	s.unusedStores()
 	return s, nil
@@ -149,7 +155,7 @@ func (s *Settings) file(path string) ([]Fault, error) {
 	}
 	s.File = path
 	if err := s.layer(file.Provider(path), yaml.Parser(), func(string) string { return "file " + path }); err != nil {
-		return nil, fmt.Errorf("cannot read the configuration: %w", err)
+		return []Fault{{path, notYAML(err)}}, nil
 	}
 	for key := range s.origins {
 		if strings.HasSuffix(key, ".writeKey") && readableByOthers(path) {
@@ -245,9 +251,9 @@ func (s *Settings) unusedStores() {
 		switch {
 		case source.Store == "" || source.Way() == Durable:
 		case name != Environment:
-			s.Warnings = append(s.Warnings, fmt.Sprintf("sources.%s has a store and does not use it, because its delivery is %s, not durable: %s", name, source.Way(), source.Store))
+			s.Warnings = append(s.Warnings, fmt.Sprintf("sources.%s has a store and does not use it, because its delivery is %s, not durable: %s", name, source.Way(), hidePath(source.Store)))
 		case s.DefaultSource == Environment:
-			s.Warnings = append(s.Warnings, fmt.Sprintf("SEGMENT_STORE is not used, because SEGMENT_DELIVERY is %s, not durable: %s", source.Way(), source.Store))
+			s.Warnings = append(s.Warnings, fmt.Sprintf("SEGMENT_STORE is not used, because SEGMENT_DELIVERY is %s, not durable: %s", source.Way(), hidePath(source.Store)))
 		}
 	}
 }

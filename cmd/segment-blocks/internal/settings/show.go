@@ -32,8 +32,11 @@ func (s *Settings) Values() []Value {
 				continue
 			}
 			value := s.merged.Get(key)
-			if setting.Key == "sources.NAME.endpoint" {
+			switch setting.Key {
+			case "sources.NAME.endpoint":
 				value = s.shownEndpoint(s.Sources[name], fmt.Sprint(value))
+			case "sources.NAME.writeKeyEnv", "sources.NAME.writeKeyFile":
+				value = hidePath(fmt.Sprint(value))
 			}
 			values = append(values, Value{key, value, origin})
 		}

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -145,7 +146,7 @@ func (s *Settings) Chosen() (Source, bool, error) {
 			if len(names) > 0 {
 				known = "the sources are " + strings.Join(names, ", ")
 			}
-			return Source{}, false, fmt.Errorf("%w: %q (from %s)%s; %s", ErrUnknownSource, s.DefaultSource,
+			return Source{}, false, fmt.Errorf("%w: %q (from %s)%s; %s", ErrUnknownSource, hide(s.DefaultSource),
 				s.origins["defaultSource"], schemas.DidYouMean(s.DefaultSource, names), known)
 		}
 		return source, true, nil
@@ -166,7 +167,7 @@ func (s *Settings) Key(source Source) (key tracking.WriteKey, origin string, err
 		if value := s.options.variable(source.WriteKeyEnv); value != "" {
 			return tracking.WriteKey(value), "environment " + source.WriteKeyEnv, nil
 		}
-		return "", "", fmt.Errorf("source %q has %w: the environment variable %s is not set", source.Name, ErrNoKey, source.WriteKeyEnv)
+		return "", "", fmt.Errorf("source %q has %w: the environment variable %s is not set", source.Name, ErrNoKey, hide(source.WriteKeyEnv))
 	case source.WriteKeyFile != "":
 		return s.keyFile(source)
 	case source.Name == Environment:
@@ -179,8 +180,14 @@ func (s *Settings) keyFile(source Source) (tracking.WriteKey, string, error) {
 	const most = 4096
 	path := s.beside(source.WriteKeyFile)
 	data, err := os.ReadFile(path)
+	if hidden := hidePath(source.WriteKeyFile); hidden != source.WriteKeyFile {
+		path = hidden
+	}
 	if err != nil {
-		return "", "", fmt.Errorf("source %q has %w: %w", source.Name, ErrNoKey, err)
+		if failed, ok := errors.AsType[*fs.PathError](err); ok {
+			err = failed.Err // without the path, which may be a key
+		}
+		return "", "", fmt.Errorf("source %q has %w: cannot read %s: %w", source.Name, ErrNoKey, path, err)
 	}
 	data = bytes.TrimSpace(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")))
 	switch {

@@ -1,8 +1,10 @@
 package settings
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,6 +27,8 @@ const (
 	Format   Kind = "format"
 	Region   Kind = "region"
 	Delivery Kind = "delivery"
+	Secret   Kind = "secret"   // its value is never shown
+	Variable Kind = "variable" // the name of an environment variable
 )
 
 // Setting is one thing that can be configured. The table of them is what files are checked against, what variables and flags are
@@ -59,8 +63,8 @@ func Table() []Setting {
 // SourceTable returns the settings of each source. The variables are those of the source called [Environment].
 func SourceTable() []Setting {
 	return []Setting{
-		{"sources.NAME.writeKey", "SEGMENT_WRITE_KEY", "", Text, "", "the write key itself; keep such a file to yourself (chmod 600)"},
-		{"sources.NAME.writeKeyEnv", "", "", Text, "", "the environment variable that holds the write key"},
+		{"sources.NAME.writeKey", "SEGMENT_WRITE_KEY", "", Secret, "", "the write key itself; keep such a file to yourself (chmod 600)"},
+		{"sources.NAME.writeKeyEnv", "", "", Variable, "", "the environment variable that holds the write key"},
 		{"sources.NAME.writeKeyFile", "", "", Text, "", "the file that holds the write key, such as a mounted secret"},
 		{"sources.NAME.region", "SEGMENT_REGION", "", Region, "", "us or eu: where Segment keeps the workspace's data; us is assumed, with a warning, where nothing is said"},
 		{"sources.NAME.endpoint", "SEGMENT_ENDPOINT", "", URL, "", "base URL of another receiver, in place of a region"},
@@ -109,6 +113,11 @@ func (s Setting) read(text string) (any, error) {
 		return oneOf(strings.ToLower(text), "us", "eu")
 	case Delivery:
 		return oneOf(text, Direct, Coalesced, Durable)
+	case Variable:
+		// It may be the key itself.
+		if !regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`).MatchString(text) {
+			return nil, errors.New("must be the name of the environment variable that holds the key: letters, digits and _")
+		}
 	case URL:
 		// What is wrong with a URL may be that it holds a password, so it is not repeated.
 		if u, err := url.Parse(text); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {

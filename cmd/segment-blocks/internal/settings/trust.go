@@ -1,0 +1,71 @@
+package settings
+
+import (
+	"fmt"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/aacflow/segment-blocks/tracking"
+)
+
+// onlyFound reports whether a file is read for no other reason than that it is in the current folder. Somebody else may have put it there.
+func onlyFound(path string, o Options) bool {
+	if o.File != "" || o.variable("SEGMENT_BLOCKS_CONFIG") != "" || path != FileName {
+		return false
+	}
+	return !slices.ContainsFunc(SearchPath()[1:], func(own string) bool { return sameFile(path, own) })
+}
+
+// distrust finds what a file that was only found may not do: send to a host of its choice a secret that is not its own, be it a variable, another
+// file, the key of an invocation, or what is stored under the name of a source.
+func (s *Settings) distrust() []Fault {
+	var faults []Fault
+	refuse := func(format string, args ...any) {
+		faults = append(faults, Fault{s.File, fmt.Sprintf(format, args...) + fmt.Sprintf(
+			", which a file that was only found in the current folder must not do; if the file is yours, name it: --config %s or SEGMENT_BLOCKS_CONFIG", s.File)})
+	}
+	for _, name := range s.Names() {
+		source := s.Sources[name]
+		what := "the keys of invocations"
+		switch {
+		case source.WriteKeyEnv != "":
+			what = "a key from the environment"
+		case source.WriteKeyFile != "":
+			what = "a key from another file"
+		case source.WriteKey != "" && source.Way() == Durable:
+			what = "stored events"
+		case source.WriteKey != "":
+			continue // all that it sends by itself is its own
+		}
+		if host := foreign(source.Endpoint); host != "" && name != Environment {
+			refuse("makes the source %q send %s to %s", name, what, host)
+		}
+	}
+	if host := foreign(s.CDN); host != "" && strings.HasPrefix(s.origins["cdn"], "file ") {
+		refuse("makes doctor send write keys to %s, its cdn", host)
+	}
+	return faults
+}
+
+// foreign returns the host of a URL that is neither this machine nor Segment's own over https, else "".
+func foreign(endpoint string) string {
+	u, err := url.Parse(endpoint)
+	if err != nil || u.Host == "" {
+		return ""
+	}
+	host := strings.ToLower(u.Hostname())
+	if ip, err := netip.ParseAddr(host); host == "localhost" || err == nil && ip.Unmap().IsLoopback() {
+		return ""
+	}
+	own := []string{"https://cdn.segment.com", "https://eu1.api.segmentapis.com"} // the latter is the EU in Segment's HTTP API page
+	for _, region := range []tracking.Region{tracking.US, tracking.EU} {
+		base, _ := tracking.Source{Region: region}.URL() // a region of Segment's has one
+		own = append(own, base)
+	}
+	if slices.Contains(own, u.Scheme+"://"+strings.TrimSuffix(strings.ToLower(u.Host), ":443")) {
+		return ""
+	}
+	return host
+}
