@@ -77,7 +77,7 @@ func Native(reg *registry.Registry, in Integration) ([]File, error) {
 	}
 	all, err := template.New("").Delims("[[", "]]").Funcs(template.FuncMap{
 		"comment": comment, "quote": quote, "join": strings.Join,
-		"literal": literal,
+		"literal": literal, "key": key, "access": access,
 	}).ParseFS(templates, "templates/*.tmpl")
 	if err != nil {
 		return nil, fmt.Errorf("generate native blocks: %w", err)

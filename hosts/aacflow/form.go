@@ -55,6 +55,11 @@ func formOf(ops []operation) []formField {
 			fields[i].ID = f.Operations[0] + upper(f.Name)
 		}
 	}
+	for i := range fields { // such a name may be that of another parameter
+		for slices.ContainsFunc(fields, func(other formField) bool { return other.ID == fields[i].ID && !alike(other.Field, fields[i].Field) }) {
+			fields[i].ID += "2"
+		}
+	}
 	return ordered(fields, ops)
 }
 
@@ -153,7 +158,7 @@ func subBlock(f formField, advanced bool) object {
 	if f.Example != nil {
 		members = append(members, member{"placeholder", placeholder(f.Example)})
 	}
-	members = append(members, member{"description", comment(f.Description)}, member{"required", false})
+	members = append(members, member{"description", oneLine(f.Description)}, member{"required", false})
 	if f.FilledBy == "user-only" {
 		members = append(members, member{"paramVisibility", "user-only"})
 	}
@@ -187,7 +192,7 @@ func (p page) Inputs() object {
 		if kind == "json" {
 			kind = "string"
 		}
-		o.members = append(o.members, member{f.ID, object{members: []member{{"type", kind}, {"description", comment(f.Description)}}}})
+		o.members = append(o.members, member{f.ID, object{members: []member{{"type", kind}, {"description", oneLine(f.Description)}}}})
 	}
 	return o
 }
@@ -217,9 +222,9 @@ func (p page) outputMeaning(name string) string {
 		if f == nil {
 			continue
 		}
-		same := slices.IndexFunc(meanings, func(m meaning) bool { return m.text == comment(f.Description) })
+		same := slices.IndexFunc(meanings, func(m meaning) bool { return m.text == oneLine(f.Description) })
 		if same < 0 {
-			meanings = append(meanings, meaning{text: comment(f.Description)})
+			meanings = append(meanings, meaning{text: oneLine(f.Description)})
 			same = len(meanings) - 1
 		}
 		meanings[same].by = append(meanings[same].by, op.Label)
@@ -239,7 +244,7 @@ func (p page) Renamed(op operation) *object {
 	o := &object{}
 	for _, f := range p.Fields {
 		if f.ID != f.Name && slices.Contains(f.Operations, op.Name) {
-			o.members = append(o.members, member{f.Name, code("params." + f.ID + " ?? params." + f.Name)})
+			o.members = append(o.members, member{f.Name, code(access("params", f.ID) + " ?? " + access("params", f.Name))})
 		}
 	}
 	if len(o.members) == 0 {
@@ -262,8 +267,8 @@ func (p page) About() string {
 // First is the operation that a new block starts with.
 func (p page) First() operation { return p.Operations[0] }
 
-// Category is the host's word for that of the blocks.
-func (p page) Category() string { return pascal(p.First().Category) }
+// Category is the host's constant for that of the blocks.
+func (p page) Category() string { return access("IntegrationType", pascal(p.First().Category)) }
 
 // Icon is the name of the icon's component, Block that of the block.
 func (p page) Icon() string { return pascal(p.ID) + "Icon" }

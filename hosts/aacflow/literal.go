@@ -1,9 +1,11 @@
 package aacflow
 
 import (
+	"fmt"
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // width is the longest line of generated code where it can be broken, as the host's own formatter has it.
@@ -99,20 +101,56 @@ func inline(v any) string {
 	return ""
 }
 
+// key writes a name as that of a member. An object literal would take __proto__ for its prototype.
 func key(name string) string {
-	if regexp.MustCompile(`^[A-Za-z_$][\w$]*$`).MatchString(name) {
+	switch {
+	case name == "__proto__":
+		return "[" + quote(name) + "]"
+	case isIdentifier(name):
 		return name
 	}
 	return quote(name)
 }
 
-// quote prefers single quotes, and takes double ones where that spares escapes.
-func quote(text string) string {
-	mark := "'"
-	if strings.Contains(text, "'") && !strings.Contains(text, `"`) {
-		mark = `"`
+// access writes the member of a value.
+func access(value, name string) string {
+	if isIdentifier(name) {
+		return value + "." + name
 	}
-	return mark + strings.NewReplacer(`\`, `\\`, "\n", `\n`, "\r", `\r`, "\t", `\t`, "\u2028", `\u2028`, "\u2029", `\u2029`, mark, `\`+mark).Replace(text) + mark
+	return value + "[" + quote(name) + "]"
+}
+
+func isIdentifier(name string) bool {
+	return regexp.MustCompile(`^[A-Za-z_$][\w$]*$`).MatchString(name)
+}
+
+// quote prefers single quotes, and takes double ones where that spares escapes. What cannot be seen is escaped: line separators end a
+// literal, and marks of direction show it as something else.
+func quote(text string) string {
+	mark := '\''
+	if strings.Contains(text, "'") && !strings.Contains(text, `"`) {
+		mark = '"'
+	}
+	var b strings.Builder
+	b.WriteRune(mark)
+	for _, c := range text {
+		switch {
+		case c == mark, c == '\\':
+			b.WriteString(`\` + string(c))
+		case c == '\n':
+			b.WriteString(`\n`)
+		case c == '\r':
+			b.WriteString(`\r`)
+		case c == '\t':
+			b.WriteString(`\t`)
+		case !unicode.IsPrint(c):
+			fmt.Fprintf(&b, `\u{%x}`, c)
+		default:
+			b.WriteRune(c)
+		}
+	}
+	b.WriteRune(mark)
+	return strings.ReplaceAll(b.String(), "</", `<\/`) // text for a script element must not end it
 }
 
 func texts(values []string) list {
@@ -123,7 +161,16 @@ func texts(values []string) list {
 	return out
 }
 
+// oneLine makes one line of a text.
+func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
+
 // comment makes a text fit into a comment of one line.
 func comment(text string) string {
-	return strings.ReplaceAll(strings.Join(strings.Fields(text), " "), "*/", "* /")
+	visible := strings.Map(func(c rune) rune {
+		if !unicode.IsPrint(c) {
+			return -1
+		}
+		return c
+	}, oneLine(text))
+	return strings.NewReplacer("*/", "* /", "</", "< /").Replace(visible)
 }

@@ -42,7 +42,7 @@ func segmentBlocks(t *testing.T) *registry.Registry {
 }
 
 // needNode skips a test whose client is not there, unless SEGMENT_BLOCKS_REQUIRE_CLIENTS=1 says that it must be.
-func needNode(t *testing.T) string {
+func needNode(t testing.TB) string {
 	t.Helper()
 	node, err := exec.LookPath("node")
 	if err == nil {

@@ -161,6 +161,7 @@ func TestNativeRefuses(t *testing.T) {
 		"an output":           {"segment_track", "event", "error", `the output of segment_track has a name that the host keeps for itself: "error"`},
 		"a stripped output":   {"segment_track", "event", "__meta", `"__meta"`},
 		"an output of a cost": {"segment_track", "event", "cost", `"cost"`},
+		"a generated file":    {"segment_index", "event", "ok", `the block has an id whose file or type is taken: "segment_index"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			reg := registry.New()
@@ -174,7 +175,11 @@ func TestNativeRefuses(t *testing.T) {
 // TestAnotherVendor: nothing but the integration knows of Segment, and what manifests say cannot end a literal.
 func TestAnotherVendor(t *testing.T) {
 	input, err := schemas.Compile("in.json", json.RawMessage(
-		`{"type":"object","properties":{"note":{"type":"string","x-aacflow-type":"string","x-filled-by":"user-or-llm","description":"It's \"odd\" \\ */ `+"`${x}`"+`"}}}`))
+		`{"type":"object","properties":{
+			"order-id":{"x-filled-by":"user-or-llm","x-aacflow-type":"string"},
+			"__proto__":{"x-filled-by":"user-or-llm","x-aacflow-type":"json"},
+			"":{"x-filled-by":"user-or-llm","x-aacflow-type":"number"},"class":{"x-filled-by":"user-or-llm","x-aacflow-type":"boolean"},
+			"note":{"type":"string","x-aacflow-type":"string","x-filled-by":"user-or-llm","description":"It's \"odd\" \\ */ `+"`${x}`"+`"}}}`))
 	require.NoError(t, err)
 	output, err := schemas.Compile("out.json", json.RawMessage(`{"type":"object","properties":{"ok":{"type":"boolean","x-aacflow-type":"boolean"}}}`))
 	require.NoError(t, err)

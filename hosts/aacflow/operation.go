@@ -2,8 +2,11 @@ package aacflow
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/registry"
@@ -50,6 +53,9 @@ func hostOutputs() []string {
 
 // operationsOf returns the operations in the order of the form.
 func operationsOf(reg *registry.Registry, in Integration) ([]operation, error) {
+	if !schemas.ValidID(in.ID) || !regexp.MustCompile(`^[A-Z][A-Z0-9_]*$`).MatchString(in.Variables) {
+		return nil, fmt.Errorf("the integration must have the ID of a block and Variables in upper case: %q, %q", in.ID, in.Variables)
+	}
 	var ops []operation
 	for _, e := range reg.Catalog() {
 		name, ours := strings.CutPrefix(e.ID, in.ID+"_")
@@ -59,10 +65,16 @@ func operationsOf(reg *registry.Registry, in Integration) ([]operation, error) {
 		if err := checkNames(e); err != nil {
 			return nil, err
 		}
-		ops = append(ops, operation{
+		op := operation{
 			Entry: e, Integration: in, Name: name,
 			Label: title(name), Type: pascal(e.ID), Const: camel(e.ID) + "Tool",
-		})
+		}
+		// Files and types of these names are there already; names that differ in underscores make one type.
+		if slices.Contains([]string{"index", "service", "types", "call"}, name) ||
+			slices.ContainsFunc(ops, func(other operation) bool { return other.Type == op.Type }) {
+			return nil, fmt.Errorf("the block has an id whose file or type is taken: %q", e.ID)
+		}
+		ops = append(ops, op)
 	}
 	if len(ops) == 0 {
 		return nil, fmt.Errorf("no block has an id that starts with %q", in.ID+"_")
@@ -105,7 +117,7 @@ func (op operation) Params() object {
 	o := object{open: true}
 	for _, f := range append(slices.Clone(op.Input), fixed()...) {
 		o.members = append(o.members, member{f.Name, object{open: true, members: []member{
-			{"type", f.Type}, {"required", false}, {"visibility", f.FilledBy}, {"description", comment(f.Description)},
+			{"type", f.Type}, {"required", false}, {"visibility", f.FilledBy}, {"description", oneLine(f.Description)},
 		}}})
 	}
 	return o
@@ -115,7 +127,7 @@ func (op operation) Params() object {
 func (op operation) Outputs() object {
 	o := object{open: true}
 	for _, f := range op.Output {
-		members := []member{{"type", f.Type}, {"description", comment(f.Description)}}
+		members := []member{{"type", f.Type}, {"description", oneLine(f.Description)}}
 		if slices.Contains(f.Kinds, rawjson.NullKind) {
 			members = append(members, member{"nullable", true})
 		}
@@ -132,26 +144,31 @@ func (operation) InputType(f schemas.Field) string {
 	case f.Type == "json":
 		return "JsonObject"
 	}
-	return f.Type
+	return typeScript(f.Type)
 }
 
 // OutputType returns the TypeScript of a member of the output.
 func (operation) OutputType(f schemas.Field) string {
-	kind := f.Type
-	if kind == "json" {
-		kind = "unknown"
-	}
+	kind := typeScript(f.Type)
 	if slices.Contains(f.Kinds, rawjson.NullKind) {
 		kind += " | null"
 	}
 	return kind
 }
 
+// typeScript returns the type of a field that is no JSON.
+func typeScript(kind string) string {
+	if slices.Contains([]string{"string", "number", "boolean"}, kind) {
+		return kind
+	}
+	return "unknown"
+}
+
 // sentences joins texts, each ending in a full stop.
 func sentences(parts ...string) string {
 	var out []string
 	for _, part := range parts {
-		if part = comment(part); part != "" {
+		if part = oneLine(part); part != "" {
 			out = append(out, strings.TrimSuffix(part, ".")+".")
 		}
 	}
@@ -198,4 +215,10 @@ func camel(name string) string {
 	return strings.ToLower(p[:1]) + p[1:]
 }
 
-func upper(word string) string { return strings.ToUpper(word[:1]) + word[1:] }
+func upper(word string) string {
+	first, size := utf8.DecodeRuneInString(word)
+	if size == 0 {
+		return ""
+	}
+	return string(unicode.ToUpper(first)) + word[size:]
+}
