@@ -251,15 +251,15 @@ func (e *engine) reject(ev event, object, text []byte) bool {
 	if e.halted {
 		return false
 	}
-	e.hold(e.next.seq, ev.before.File, ev.line, ev.origin, ev.faults, object, text)
+	e.hold(mark{e.next.seq, ev.before}, ev.origin, ev.faults, object, text)
 	e.next = mark{e.next.seq + 1, ev.after}
 	return true
 }
 
 // hold keeps a reject until it is its turn to be written. The caller holds the lock.
-func (e *engine) hold(seq int64, file int, line int64, origin string, reasons []Reason, object, text []byte) {
-	name := e.options.Inputs[file].Path
-	r := newReject(seq, name, line, origin, reasons, object, text)
+func (e *engine) hold(of mark, origin string, reasons []Reason, object, text []byte) {
+	name, line := e.options.Inputs[of.at.File].Path, of.at.Line
+	r := newReject(of.seq, name, line, origin, reasons, object, text)
 	e.held = append(e.held, r)
 	e.heldLen += len(r.json)
 	e.refused++

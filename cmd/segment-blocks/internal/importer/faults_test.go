@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	goruntime "runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -109,10 +110,9 @@ func TestRejectsWithoutAFolder(t *testing.T) {
 	require.Zero(t, r.count)
 }
 
-// picky refuses requests that have one of some events in them.
-func picky(t *testing.T, status int, refused func(event string) bool) (*receiver, string) {
-	r := newReceiver(t)
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+// picky refuses requests that have one of some events in them, and passes all others on to a receiver.
+func picky(r *receiver, status int, answer string, refused func(event string) bool) http.HandlerFunc {
+	return func(w http.ResponseWriter, req *http.Request) {
 		body, err := io.ReadAll(req.Body)
 		if err != nil {
 			return
@@ -121,22 +121,36 @@ func picky(t *testing.T, status int, refused func(event string) bool) (*receiver
 		for _, raw := range rawjson.OpenArray(list) {
 			if refused(rawjson.OpenObject(raw).Text("event")) {
 				w.WriteHeader(status)
-				_, _ = io.WriteString(w, `{"message":"not this one"}`)
+				_, _ = io.WriteString(w, answer)
 				return
 			}
 		}
 		req.Body = io.NopCloser(bytes.NewReader(body))
 		r.ServeHTTP(w, req)
-	}))
+	}
+}
+
+func serve(t *testing.T, handler http.HandlerFunc) (url string) {
+	s := httptest.NewServer(handler)
 	t.Cleanup(s.Close)
-	return r, s.URL
+	return s.URL
 }
 
 // Where the receiver refuses a request as a whole, the events to blame are found, and all others arrive in order.
 func TestRefusedRequestsAreNarrowedDown(t *testing.T) {
 	const events = 3000
-	for _, status := range []int{400, 413, 422} {
-		r, url := picky(t, status, func(event string) bool { return strings.HasSuffix(event, "77") })
+	for _, c := range []struct {
+		status int
+		answer string
+	}{
+		{400, `{"message":"not this one"}`},
+		{413, `not this one`},
+		{422, `{"error":"not this one"}`},
+		{200, `{"success":false,"message":"not this one"}`},
+		{200, `{"success":true,"errors":[{"message":"not this one"}]}`},
+	} {
+		r := newReceiver(t)
+		url := serve(t, picky(r, c.status, c.answer, func(event string) bool { return strings.HasSuffix(event, "77") }))
 		in := file(t, "events.ndjson", tracks(events, 7, 0))
 		o := importer.Options{Inputs: []*importer.Input{in}, Invoke: invoker(t, url), RejectsPath: in.Path + ".rejects"}
 		counts := run(t, o)
@@ -154,9 +168,51 @@ func TestRefusedRequestsAreNarrowedDown(t *testing.T) {
 	}
 }
 
+// Where the receiver fails over and over, each run keeps what the one before has found out about refused events.
+func TestRefusedEventsAmongFailures(t *testing.T) {
+	const events = 300
+	r := newReceiver(t)
+	healthy := picky(r, 200, `{"success":false,"message":"not this one"}`, func(event string) bool { return strings.HasSuffix(event, "7") })
+	var requests atomic.Int32
+	url := serve(t, func(w http.ResponseWriter, req *http.Request) {
+		if requests.Add(1)%7 == 0 { // requests come one at a time
+			w.WriteHeader(503)
+			return
+		}
+		healthy(w, req)
+	})
+	in := file(t, "events.ndjson", tracks(events, 7, 0))
+	o := importer.Options{
+		Inputs: []*importer.Input{in}, Invoke: retrying(t, url, -1), Key: key, Concurrency: 1,
+		StatePath: in.Path + ".state", RejectsPath: in.Path + ".rejects", Plan: planOf(in),
+	}
+	for done := false; !done; {
+		im, err := importer.New(o)
+		require.NoError(t, err)
+		before := o.State
+		_, err = im.Run(t.Context())
+		o.State, done = stateOf(t, o.StatePath), err == nil
+		if before != nil {
+			require.Greater(t, o.State.Counts.Events, before.Counts.Events, "no run is in vain")
+		}
+	}
+	rejects := readRejects(t, o.RejectsPath)
+	require.Len(t, rejects, events/10)
+	for i, one := range rejects {
+		require.Equal(t, 10*i+8, one.Line)
+	}
+	requireOrder(t, r, events-events/10)
+}
+
+func stateOf(t *testing.T, path string) *importer.State {
+	state, err := importer.ReadState(path)
+	require.NoError(t, err)
+	return state
+}
+
 // A receiver that refuses whatever comes refuses the source, which ends it before all are rejected for that.
 func TestReceiverThatRefusesEverything(t *testing.T) {
-	_, url := picky(t, 400, func(string) bool { return true })
+	url := serve(t, picky(newReceiver(t), 400, "", func(string) bool { return true }))
 	in := file(t, "events.ndjson", tracks(1000, 7, 0))
 	o := importer.Options{
 		Inputs: []*importer.Input{in}, Invoke: invoker(t, url), Key: key, StatePath: in.Path + ".state", RejectsPath: in.Path + ".rejects", Plan: planOf(in),

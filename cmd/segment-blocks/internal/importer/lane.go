@@ -29,7 +29,7 @@ func (l *lane) learn(refused, all, most int) {
 
 // batch is the input of one invocation.
 type batch struct {
-	first mark
+	first *mark  // before which all of the batch is settled; guarded by the engine's lock
 	body  []byte // what segment_batch takes, but for its end
 	items []item
 	since time.Time
@@ -37,9 +37,7 @@ type batch struct {
 
 // item is one message of a batch.
 type item struct {
-	seq        int64
-	line       int64
-	file       int
+	mark
 	start, end int // in the body
 	skip       int // behind the opening brace: what was put in front of the message
 	origin     string
@@ -58,9 +56,9 @@ func (l *lane) flush() {
 func (l *lane) oldest() (mark, bool) {
 	switch {
 	case len(l.ready) > 0:
-		return l.ready[0].first, true
+		return *l.ready[0].first, true
 	case l.building != nil:
-		return l.building.first, true
+		return *l.building.first, true
 	}
 	return mark{}, false
 }
@@ -90,7 +88,7 @@ func (e *engine) add(l *lane, ev *event) bool {
 	if len(b.items) > 0 {
 		b.body = append(b.body, ',')
 	}
-	it := item{seq: e.next.seq, line: ev.line, file: ev.before.File, start: len(b.body), origin: ev.origin, id: e.meet(ev)}
+	it := item{mark: mark{e.next.seq, ev.before}, start: len(b.body), origin: ev.origin, id: e.meet(ev)}
 	b.body, it.skip = ev.message.appendTo(b.body, e.options.Key, ev.origin)
 	it.end = len(b.body)
 	b.items = append(b.items, it)
@@ -104,7 +102,7 @@ func (e *engine) newBatch(at Position) *batch {
 	if n := len(e.spare); n > 0 {
 		b, e.spare = e.spare[n-1], e.spare[:n-1]
 	}
-	b.first, b.since = mark{e.next.seq, at}, time.Now()
+	b.first, b.since = &mark{e.next.seq, at}, time.Now()
 	b.body, b.items = append(b.body[:0], batchOpen...), b.items[:0]
 	return b
 }

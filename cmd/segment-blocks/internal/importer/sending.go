@@ -28,12 +28,12 @@ func (e *engine) send(ctx, waiting context.Context, b *batch) (refused int, err 
 		if err == nil {
 			break
 		}
-		failure := runtime.AsError(err)
-		if bad := reasonsOf(failure.Violations, len(b.items)); len(bad) > 0 {
+		if bad := reasonsOf(runtime.AsError(err).Violations, len(b.items)); len(bad) > 0 {
 			e.refuse(b, bad)
 			continue
 		}
-		if !refusesForGood(failure) {
+		failure, ok := refusal(err)
+		if !ok {
 			return 0, e.deliveryError(b, err, false)
 		}
 		if len(b.items) > 1 {
@@ -43,17 +43,18 @@ func (e *engine) send(ctx, waiting context.Context, b *batch) (refused int, err 
 		if e.oneMoreRefused() {
 			return 0, e.deliveryError(b, err, true)
 		}
-		e.refuse(b, map[int][]Reason{0: {{Code: string(failure.Code), Message: "was refused by the receiver: " + failure.Message}}})
+		e.refuse(b, map[int][]Reason{0: {{Code: string(failure.Kind), Message: "was refused by the receiver: " + failure.Error()}}})
 	}
 	return all - len(b.items), nil
 }
 
-// narrow sends the halves of a batch that the receiver refuses as a whole, and so on, until the events are found that are to blame. What was
-// accepted in between and comes again has the same messageId.
+// narrow sends the halves of a batch that the receiver refuses, in order, and so on, until the events are found that are to blame. What
+// is before the half being sent is settled, so that a stop in between loses none of it. What was accepted and comes again has the same
+// messageId.
 func (e *engine) narrow(ctx, waiting context.Context, b *batch) (refused int, err error) {
 	half := len(b.items) / 2
 	for _, part := range []*batch{b.part(0, half), b.part(half, len(b.items))} {
-		if e.isHalted() {
+		if !e.reach(part) {
 			return refused, errHalted
 		}
 		if e.limiter != nil && e.limiter.WaitN(waiting, len(part.items)) != nil {
@@ -68,6 +69,14 @@ func (e *engine) narrow(ctx, waiting context.Context, b *batch) (refused int, er
 	return refused, nil
 }
 
+// reach notes that all before a part of a batch is settled. It returns false when the import has been halted.
+func (e *engine) reach(part *batch) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	*part.first = part.items[0].mark
+	return !e.halted
+}
+
 // part returns a batch of some of the items.
 func (b *batch) part(from, to int) *batch {
 	start, end := b.items[from].start, b.items[to-1].end
@@ -80,13 +89,18 @@ func (b *batch) part(from, to int) *batch {
 	return p
 }
 
-// refusesForGood tells whether the receiver finds fault with what is in the request, and would again.
-func refusesForGood(e *runtime.Error) bool {
+// refusal returns the error of a receiver that finds fault with what is in the request, and would again: by a status, or in the body of a
+// 2xx.
+func refusal(err error) (*tracking.Error, bool) {
+	var e *tracking.Error
+	if !errors.As(err, &e) || e.Kind != tracking.KindRejected && e.Kind != tracking.KindTooLarge {
+		return nil, false
+	}
 	switch e.Status {
 	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
-		return e.Code == runtime.Rejected || e.Code == runtime.TooLarge || e.Code == runtime.PartialFailure
+		return e, true
 	}
-	return false
+	return e, e.Status >= 200 && e.Status < 300
 }
 
 // oneMoreRefused counts the events that were refused since one was accepted, and tells whether there are too many.
@@ -99,7 +113,7 @@ func (e *engine) oneMoreRefused() bool {
 
 func (e *engine) deliveryError(b *batch, err error, source bool) *DeliveryError {
 	first, last := b.items[0], b.items[len(b.items)-1]
-	return &DeliveryError{File: e.options.Inputs[first.file].Path, First: first.line, Last: last.line, Source: source, Err: err}
+	return &DeliveryError{File: e.options.Inputs[first.at.File].Path, First: first.at.Line, Last: last.at.Line, Source: source, Err: err}
 }
 
 func (e *engine) record(b *batch, r *runtime.Receipt, accepted bool) {
@@ -155,7 +169,7 @@ func (e *engine) refuse(b *batch, refused map[int][]Reason) {
 		if reasons, bad := refused[i]; bad {
 			e.twins.forget(it)
 			object := append([]byte{'{'}, b.body[it.start+1+it.skip:it.end]...)
-			e.hold(it.seq, it.file, it.line, it.origin, reasons, object, nil)
+			e.hold(it.mark, it.origin, reasons, object, nil)
 			continue
 		}
 		if len(items) > 0 {
@@ -184,7 +198,7 @@ func (e *engine) warn(b *batch, list []runtime.Warning) {
 		i, path, ok := placeOf(w.Path)
 		if ok && i < len(b.items) {
 			w.Path = path
-			e.options.Warned(e.options.Inputs[b.items[i].file].Path, b.items[i].line, w)
+			e.options.Warned(e.options.Inputs[b.items[i].at.File].Path, b.items[i].at.Line, w)
 			continue
 		}
 		e.options.Warned("", 0, w)

@@ -27,11 +27,16 @@ const key = tracking.WriteKey("importImportImportImportImportIm")
 
 // invoker returns what sends to a receiver.
 func invoker(t testing.TB, url string) func(context.Context, runtime.JSON) (*runtime.Receipt, error) {
+	return retrying(t, url, 2)
+}
+
+// retrying is invoker with a number of retries, -1 for none.
+func retrying(t testing.TB, url string, retries int) func(context.Context, runtime.JSON) (*runtime.Receipt, error) {
 	reg := registry.New()
 	blocks.MustRegister(reg)
 	rt, err := runtime.New(reg, runtime.Source("test", tracking.Source{
 		WriteKey: key, Endpoint: url, InFlight: 1,
-		Retry: tracking.RetryPolicy{MaxRetries: 2, BaseDelay: time.Millisecond},
+		Retry: tracking.RetryPolicy{MaxRetries: retries, BaseDelay: time.Millisecond},
 	}))
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, rt.Close(context.Background())) })

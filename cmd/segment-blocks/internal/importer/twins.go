@@ -72,7 +72,7 @@ func (t *twins) forget(it item) {
 		return
 	}
 	for _, m := range []map[uint64]place{t.young, t.old} {
-		if m[it.id] == (place{it.file, it.line}) {
+		if m[it.id] == (place{it.at.File, it.at.Line}) {
 			delete(m, it.id)
 		}
 	}
