@@ -154,36 +154,6 @@ func (in *Input) open(read *atomic.Int64) (*content, error) {
 	return c, nil
 }
 
-// skip moves on to an offset. Plain files are not read up to it.
-func (c *content) skip(offset int64, read *atomic.Int64) error {
-	const near = 1 << 20
-	file, plain := c.file()
-	if !plain || offset < near {
-		_, err := io.CopyN(io.Discard, c, offset)
-		return err
-	}
-	buffered := c.Reader.(*bufio.Reader)
-	at, err := file.Seek(0, io.SeekCurrent)
-	if err != nil {
-		return err
-	}
-	start := at - int64(buffered.Buffered()) // behind the mark
-	if _, err := file.Seek(start+offset, io.SeekStart); err != nil {
-		return err
-	}
-	read.Add(start + offset - at)
-	buffered.Reset(&counted{file, read})
-	return nil
-}
-
-func (c *content) file() (*os.File, bool) {
-	if len(c.closers) != 1 {
-		return nil, false
-	}
-	f, ok := c.closers[0].(*os.File)
-	return f, ok
-}
-
 // Close closes what was opened; standard input stays its owner's.
 func (c *content) Close() error {
 	var errs []error

@@ -334,6 +334,59 @@ func TestFailureKeepsTheCheckpoint(t *testing.T) {
 	require.Equal(t, counts.Accepted, state.Counts.Accepted)
 }
 
+// A file that was edited where it has been imported is not gone on with, although its size, beginning and end are as before.
+func TestEditedFileIsNotResumed(t *testing.T) {
+	const events = 20_000
+	r := newReceiver(t)
+	r.answer = func(request int) int {
+		if request > 8 {
+			return 401
+		}
+		return 0
+	}
+	text := tracks(events, 50, 200)
+	in := file(t, "events.ndjson", text)
+	o := importer.Options{Inputs: []*importer.Input{in}, Invoke: invoker(t, r.URL), Key: key, Concurrency: 1, StatePath: in.Path + ".state", Plan: planOf(in)}
+	runs := func() (importer.Counts, error) {
+		im, err := importer.New(o)
+		require.NoError(t, err)
+		return im.Run(t.Context())
+	}
+	_, err := runs()
+	require.Error(t, err)
+	r.answer = nil
+	o.State = stateOf(t, o.StatePath)
+	at := int(o.State.Position.Offset)
+	require.Greater(t, at, 300_000)
+	require.Less(t, at, len(text)-300_000)
+	requests := r.count
+
+	for name, edited := range map[string]string{
+		"a value":      text[:200_000] + strings.Replace(text[200_000:], "xxx", "xyx", 1),
+		"a line break": text[:200_000] + strings.Replace(text[200_000:], `}}`+"\n", "}\n}", 1),
+		"shorter line": text[:200_000] + strings.Replace(text[200_000:at], "x", "", 1) + "x" + text[at:],
+	} {
+		require.Len(t, edited, len(text))
+		require.NoError(t, os.WriteFile(in.Path, []byte(edited), 0o600))
+		again, err := importer.OpenInput(in.Path, "", nil)
+		require.NoError(t, err)
+		require.Equal(t, in.ID, again.ID)
+		_, err = runs()
+		var input *importer.InputError
+		require.ErrorAs(t, err, &input, name)
+		require.ErrorContains(t, err, "has changed since; --restart begins again")
+		require.Equal(t, requests, r.count, "nothing is sent")
+		require.Equal(t, o.State.Position, stateOf(t, o.StatePath).Position)
+	}
+
+	later := text[:at] + strings.Replace(text[at:], "xxx", "xyx", 1) // which has not been imported yet
+	require.NoError(t, os.WriteFile(in.Path, []byte(later), 0o600))
+	counts, err := runs()
+	require.NoError(t, err)
+	require.EqualValues(t, events, counts.Events)
+	require.EqualValues(t, events, counts.Accepted)
+}
+
 // An event does not wait for others to fill a batch when the input comes slowly.
 func TestSlowInput(t *testing.T) {
 	r := newReceiver(t)

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"io"
+
+	"github.com/cespare/xxhash/v2"
 )
 
 // maxRecord is the longest line or row that is looked at. Segment takes far less; a longer one is rejected without being held.
@@ -14,11 +16,11 @@ const excerptBytes = 1000
 
 // record is one line of NDJSON, or one row of CSV, which may have line breaks in it.
 type record struct {
-	line, offset int64 // where it begins; lines count from 1
-	raw          []byte
-	size         int64 // in bytes, with its line break
-	long         bool  // too long: raw is how it begins
-	open         bool  // a quote in it is never closed, and this is its first line
+	at   Position // where it begins
+	raw  []byte
+	size int64 // in bytes, with its line break
+	long bool  // too long: raw is how it begins
+	open bool  // a quote in it is never closed, and this is its first line
 }
 
 // splitter cuts what it reads into records, in constant memory.
@@ -27,19 +29,37 @@ type splitter struct {
 	buf    []byte
 	start  int // of what has not been returned yet
 	end    int // of what has been read
-	offset int64
-	line   int64
-	over   error // of reading: io.EOF or worse
+	at     Position
+	sum    xxhash.Digest // of all before at
+	before xxhash.Digest // of all before the record that was returned last
+	over   error         // of reading: io.EOF or worse
 	rows   *rowEnd
 }
 
-func newSplitter(from io.Reader, at Position, rows *rowEnd) *splitter {
-	return &splitter{from: from, buf: make([]byte, 256<<10), offset: at.Offset, line: at.Line, rows: rows}
+// newSplitter returns one for the contents of a file, from their beginning. With rows it cuts rows of CSV, else lines.
+func newSplitter(from io.Reader, file int, rows *rowEnd) *splitter {
+	return &splitter{from: from, buf: make([]byte, 256<<10), at: Position{File: file, Line: 1}, sum: *xxhash.New(), rows: rows}
+}
+
+// skip passes over what is before an offset.
+func (s *splitter) skip(offset int64) error {
+	for s.at.Offset < offset {
+		switch {
+		case s.start < s.end:
+			s.pass(&record{}, int(min(offset-s.at.Offset, int64(s.end-s.start))))
+		case s.over != nil:
+			return s.over
+		default:
+			s.fill()
+		}
+	}
+	return nil
 }
 
 // next returns the next record, valid until the one after it, or io.EOF.
 func (s *splitter) next() (record, error) {
-	r := record{line: s.line, offset: s.offset}
+	r := record{at: s.at}
+	s.before = s.sum
 	seen := 0
 	if s.rows != nil {
 		*s.rows = rowEnd{comma: s.rows.comma, field: true}
@@ -112,15 +132,18 @@ func (s *splitter) back(r *record) bool {
 	if n == 0 || n == int(r.size) {
 		return false
 	}
-	s.start, s.offset, s.line, r.size = begin, r.offset, r.line, 0
+	s.start, s.at, s.sum, r.size = begin, r.at, s.before, 0
 	*r = s.cut(*r, n)
 	return true
 }
 
 func (s *splitter) pass(r *record, n int) {
-	s.line += int64(bytes.Count(s.buf[s.start:s.start+n], []byte("\n")))
+	data := s.buf[s.start : s.start+n]
+	_, _ = s.sum.Write(data) // never fails
+	s.at.Line += int64(bytes.Count(data, []byte("\n")))
+	s.at.Offset += int64(n)
+	s.at.Sum = s.sum.Sum64()
 	s.start += n
-	s.offset += int64(n)
 	r.size += int64(n)
 }
 

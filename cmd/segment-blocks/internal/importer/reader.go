@@ -18,6 +18,8 @@ type Position struct {
 	File   int   `json:"file"`
 	Line   int64 `json:"line"`
 	Offset int64 `json:"offset"`
+	// Sum is the XXH64 hash of the contents before Offset, by which a file is known that was edited there.
+	Sum uint64 `json:"sum,string"`
 }
 
 // event is what a line holds: a message, or faults that keep it from being one.
@@ -29,7 +31,6 @@ type event struct {
 	origin  string
 	before  Position // its own place
 	after   Position
-	size    int64
 }
 
 // reader goes through the lines of all files. It belongs to one goroutine, but for the counters.
@@ -99,76 +100,61 @@ func (r *reader) openFile() error {
 		return err
 	}
 	r.open, r.rows, r.first = c, nil, true
+	r.split = newSplitter(c, r.at.File, nil)
 	r.id = in.ID
 	if r.options.InvocationID != "" {
 		r.id = r.options.InvocationID + "/" + strconv.Itoa(r.at.File)
 	}
-	start := Position{File: r.at.File, Line: 1}
 	if in.Format == CSV {
-		if start, err = r.header(in); err != nil {
+		if err := r.header(in); err != nil {
 			return errors.Join(err, r.close())
 		}
 	}
-	if r.at.Offset > start.Offset {
-		if err := c.skip(r.at.Offset-start.Offset, &r.read); err != nil {
-			return errors.Join(fmt.Errorf("cannot go on reading the events: %w: %q", err, in.Path), r.close())
+	if r.at.Offset > 0 {
+		if err := r.goOn(); err != nil {
+			return errors.Join(fmt.Errorf("cannot go on: %w: %q", err, in.Path), r.close())
 		}
-		start = r.at
-		r.split = nil
 	}
-	r.at = start
-	if r.split == nil {
-		r.split = newSplitter(c, start, r.rowEnd())
-	}
+	r.at = r.split.at
 	return nil
 }
 
-func (r *reader) rowEnd() *rowEnd {
-	if r.rows == nil {
-		return nil
+// goOn reads up to the place at hand, to find out whether all before it is as it was.
+func (r *reader) goOn() error {
+	err := r.split.skip(r.at.Offset)
+	if err == nil && r.split.at != r.at || errors.Is(err, io.EOF) {
+		return fmt.Errorf("what was imported of the file, up to line %d, has changed since; --restart begins again", r.at.Line-1)
 	}
-	return &rowEnd{comma: r.options.Delimiter}
+	return err
 }
 
-// header reads the names of the columns and chooses the mapping. It leaves the content at the place it returns, unless something is
-// left in the splitter.
-func (r *reader) header(in *Input) (Position, error) {
+// header reads the names of the columns and chooses the mapping.
+func (r *reader) header(in *Input) error {
 	r.rows = newRows(r.options.Delimiter)
-	at := Position{File: r.at.File, Line: 1}
-	r.split = newSplitter(r.open, at, r.rowEnd())
+	r.split.rows = &rowEnd{comma: r.options.Delimiter}
 	first, err := r.split.next()
 	if errors.Is(err, io.EOF) {
-		return at, nil // an empty file has no rows either
+		return nil // an empty file has no rows either
 	}
 	if err != nil {
-		return at, fmt.Errorf("cannot read the events: %w: %q", err, in.Path)
+		return fmt.Errorf("cannot read the events: %w: %q", err, in.Path)
 	}
 	if first.long || first.open {
-		return at, fmt.Errorf("the first line must name the columns: %q", in.Path)
+		return fmt.Errorf("the first line must name the columns: %q", in.Path)
 	}
 	cells, fault := r.rows.fields(first.raw)
 	if fault != nil {
-		return at, fmt.Errorf("the first line must name the columns; it %s: %q", fault.Message, in.Path)
+		return fmt.Errorf("the first line must name the columns; it %s: %q", fault.Message, in.Path)
 	}
 	mapping, err := newMapping(cells, r.options.Rules, r.options.Type)
 	if err != nil {
-		return at, fmt.Errorf("%w: %q", err, in.Path)
+		return fmt.Errorf("%w: %q", err, in.Path)
 	}
 	r.rows.mapping = mapping
 	if r.mapped != nil {
 		r.mapped(in, mapping.Columns())
 	}
-	at.Line, at.Offset = r.split.line, r.split.offset
-	if r.at.Offset > at.Offset { // what the splitter has read ahead is passed over as well
-		ahead := int64(r.split.end - r.split.start)
-		if r.at.Offset-at.Offset <= ahead {
-			r.split.pass(&record{}, int(r.at.Offset-at.Offset))
-			r.split.line = r.at.Line
-			return r.at, nil
-		}
-		at.Offset += ahead
-	}
-	return at, nil
+	return nil
 }
 
 // record reads one line. An empty one has the line number 0.
@@ -177,15 +163,13 @@ func (r *reader) record() (event, error) {
 	if err != nil {
 		return event{}, err
 	}
-	e := event{line: rec.line, raw: rec.raw, before: r.at, size: rec.size}
-	e.before.Line, e.before.Offset = rec.line, rec.offset
-	r.at.Line, r.at.Offset = r.split.line, r.split.offset
-	e.after = r.at
+	r.at = r.split.at
+	e := event{line: rec.at.Line, raw: rec.raw, before: rec.at, after: r.at}
 	raw := bytes.TrimSpace(rec.raw)
 	if len(raw) == 0 {
 		return event{}, nil
 	}
-	r.origin = strconv.AppendInt(append(append(r.origin[:0], r.id...), ':'), rec.line, 10)
+	r.origin = strconv.AppendInt(append(append(r.origin[:0], r.id...), ':'), rec.at.Line, 10)
 	e.origin = string(r.origin)
 	if r.first && r.rows == nil && (raw[0] == '[' || string(raw) == "{") {
 		return event{}, &InputError{fmt.Errorf("%w: %q", errDocument, r.input().Path)}
@@ -199,8 +183,8 @@ func (r *reader) record() (event, error) {
 	case r.rows != nil:
 		raw, e.faults = r.rows.message(rec.raw)
 		if r.rows.torn && r.split.back(&rec) {
-			e.raw, e.size, r.at.Line, r.at.Offset = rec.raw, rec.size, r.split.line, r.split.offset
-			e.after = r.at
+			r.at = r.split.at
+			e.raw, e.after = rec.raw, r.at
 		}
 		if raw != nil {
 			e.raw = raw

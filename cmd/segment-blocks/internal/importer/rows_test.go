@@ -180,7 +180,7 @@ func TestRowsAreCutAsByTheStandardLibrary(t *testing.T) {
 		want, err := std.ReadAll()
 		require.NoError(t, err)
 
-		s := newSplitter(&slow{text.Bytes(), rapid.IntRange(1, 9).Draw(t, "piece")}, Position{Line: 1}, &rowEnd{comma: ','})
+		s := newSplitter(&slow{text.Bytes(), rapid.IntRange(1, 9).Draw(t, "piece")}, 0, &rowEnd{comma: ','})
 		c := newRows(',')
 		var got [][]string
 		offset := int64(0)
@@ -190,7 +190,7 @@ func TestRowsAreCutAsByTheStandardLibrary(t *testing.T) {
 				break
 			}
 			require.NoError(t, err)
-			require.Equal(t, offset, rec.offset)
+			require.Equal(t, offset, rec.at.Offset)
 			offset += rec.size
 			cells, fault := c.fields(rec.raw)
 			require.Nil(t, fault)
@@ -198,7 +198,7 @@ func TestRowsAreCutAsByTheStandardLibrary(t *testing.T) {
 		}
 		require.Equal(t, want, got)
 		require.EqualValues(t, text.Len(), offset)
-		require.EqualValues(t, bytes.Count(text.Bytes(), []byte("\n"))+1, s.line)
+		require.EqualValues(t, bytes.Count(text.Bytes(), []byte("\n"))+1, s.at.Line)
 	})
 }
 

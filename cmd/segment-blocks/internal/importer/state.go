@@ -127,7 +127,7 @@ func (p Plan) OtherContents(other Plan) bool {
 	return false
 }
 
-const stateVersion = 1
+const stateVersion = 2
 
 // ReadState reads the state that an earlier run has left, nil where there is none.
 func ReadState(path string) (*State, error) {
