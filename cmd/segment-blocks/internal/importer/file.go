@@ -14,6 +14,8 @@ import (
 	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Format is how the events of a file are written.
@@ -150,8 +152,30 @@ func (in *Input) open(read *atomic.Int64) (*content, error) {
 	case string(mark) == "\xef\xbb\xbf":
 		_, _ = buffered.Discard(3)
 	}
+	_, _ = buffered.Peek(1)
+	head, _ := buffered.Peek(buffered.Buffered()) // what has arrived by now
+	if line := binaryLine(head); line > 0 {
+		err := fmt.Errorf("the events must be text in UTF-8, and line %d holds binary data or another encoding: %q", line, in.Path)
+		return nil, errors.Join(err, c.Close())
+	}
 	c.Reader = buffered
 	return c, nil
+}
+
+// binaryLine returns the number of the line with the first byte that tells binary data from text, 0 for none: a NUL or, in what is not
+// UTF-8 either, another control character.
+func binaryLine(head []byte) int {
+	for len(head) > 0 && head[len(head)-1] >= utf8.RuneSelf {
+		head = head[:len(head)-1] // it may be cut
+	}
+	at := bytes.IndexByte(head, 0)
+	if at < 0 && !utf8.Valid(head) {
+		at = bytes.IndexFunc(head, func(r rune) bool { return r < ' ' && !unicode.IsSpace(r) })
+	}
+	if at < 0 {
+		return 0
+	}
+	return 1 + bytes.Count(head[:at], []byte("\n"))
 }
 
 // Close closes what was opened; standard input stays its owner's.

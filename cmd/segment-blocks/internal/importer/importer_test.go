@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -269,11 +270,22 @@ func TestMessageIDs(t *testing.T) {
 
 func TestInputsThatAreNoLines(t *testing.T) {
 	for name, text := range map[string]string{
-		"array.json":  "[\n{\"type\":\"track\"}]",
-		"utf16.json":  "\xff\xfe{\x00",
-		"columns.csv": "event,total\nA,1\n",
-		"twice.csv":   "userId,event,event\nu,A,B\n",
-		"packed.gz":   "\x1f\x8bnonsense",
+		"array.json":       "[\n{\"type\":\"track\"}]",
+		"utf16.json":       "\xff\xfe{\x00",
+		"nomark.json":      "{\x00}\x00",
+		"nul.ndjson":       `{"type":"track","event":"A","userId":"u"}` + "\n\x00\x00\n",
+		"noise.json":       noise(t, 1000),
+		"short.csv":        noise(t, 100),
+		"cr.ndjson":        strings.ReplaceAll(tracks(3, 1, 0), "\n", "\r"),
+		"longcr.ndjson":    strings.ReplaceAll(tracks(30_000, 1, 100), "\n", "\r"),
+		"cr.csv":           "userId,event\ru,A\ru,B\r",
+		"longcr.csv":       "userId,event\r" + strings.Repeat("u,A\r", 2<<20),
+		"packed.ndjson.gz": pack(t, noise(t, 1000)),
+		"packed.csv.gz":    pack(t, noise(t, 1000)),
+		"twice.jsonl.gz":   pack(t, pack(t, tracks(1000, 1, 0))),
+		"columns.csv":      "event,total\nA,1\n",
+		"twice.csv":        "userId,event,event\nu,A,B\n",
+		"packed.gz":        "\x1f\x8bnonsense",
 	} {
 		path := filepath.Join(t.TempDir(), name)
 		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
@@ -292,7 +304,16 @@ func TestInputsThatAreNoLines(t *testing.T) {
 		require.NoError(t, err)
 		_, err = im.Run(t.Context())
 		require.ErrorAs(t, err, &input, name)
+		require.ErrorContains(t, err, name)
 	}
+}
+
+// noise returns bytes that are no text, the same each time.
+func noise(t *testing.T, n int) string {
+	data := make([]byte, n)
+	_, err := rand.NewChaCha8([32]byte{}).Read(data)
+	require.NoError(t, err)
+	return string(data)
 }
 
 func TestFailureKeepsTheCheckpoint(t *testing.T) {

@@ -139,6 +139,9 @@ func (r *reader) header(in *Input) error {
 	if err != nil {
 		return fmt.Errorf("cannot read the events: %w: %q", err, in.Path)
 	}
+	if i := bytes.IndexByte(first.raw, '\r'); i >= 0 && !bytes.HasPrefix(first.raw[i:], []byte("\r\n")) {
+		return fmt.Errorf("%w: %q", errLineEnds, in.Path)
+	}
 	if first.long || first.open {
 		return fmt.Errorf("the first line must name the columns: %q", in.Path)
 	}
@@ -174,6 +177,7 @@ func (r *reader) record() (event, error) {
 	if r.first && r.rows == nil && (raw[0] == '[' || string(raw) == "{") {
 		return event{}, &InputError{fmt.Errorf("%w: %q", errDocument, r.input().Path)}
 	}
+	first := r.first
 	r.first = false
 	switch {
 	case rec.long:
@@ -192,6 +196,9 @@ func (r *reader) record() (event, error) {
 	}
 	if e.faults == nil {
 		e.message, e.raw, e.origin, e.faults = read(raw, r.options.Type, e.origin)
+	}
+	if first && r.rows == nil && e.faults != nil && bytes.IndexByte(raw, '\r') >= 0 {
+		return event{}, &InputError{fmt.Errorf("%w: %q", errLineEnds, r.input().Path)}
 	}
 	return e, nil
 }
@@ -254,6 +261,9 @@ func ignoreEnd(err error) error {
 
 // errDocument is for a document where lines are expected.
 var errDocument = errors.New("this is one JSON document, and events are read one a line; jq -c '.[]' FILE writes a list so, and jq -c . FILE an event")
+
+// errLineEnds is for files of which the first line seems to be all there is.
+var errLineEnds = errors.New("lines must end in LF or CR LF, and these end in CR alone; tr '\\r' '\\n' < FILE writes them so")
 
 // whole returns the event as it was given: a JSON object, or else a text.
 func (e *event) whole() (object, text []byte) {

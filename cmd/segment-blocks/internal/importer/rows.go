@@ -29,7 +29,13 @@ func newRows(comma byte) *rows { return &rows{comma: rune(comma)} }
 // fields returns the cells of one row. They are valid until the next call.
 func (c *rows) fields(raw []byte) ([]string, *Reason) {
 	c.torn = false
+	if bytes.IndexByte(raw, 0) >= 0 {
+		return nil, &Reason{Code: CodeCSV, Message: "must be text, and has a NUL byte"}
+	}
 	c.row = append(append(c.row[:0], raw...), '\n')
+	if bytes.IndexByte(raw, '\r') >= 0 { // the reader drops one before each line feed, also inside a cell
+		c.row = bytes.ReplaceAll(c.row, []byte("\r\n"), []byte("\r\r\n"))
+	}
 	c.from.Reset(c.row)
 	if c.csv == nil {
 		c.csv = csv.NewReader(&c.from)
