@@ -42,7 +42,7 @@ func IsFormatted[T ~string | ~[]byte](text T) bool {
 	return len(text) == Size && text[10] == 'T' && text[19] == '.' && text[23] == 'Z' && IsRFC3339(text)
 }
 
-// IsRFC3339 reports whether text is a date-time of RFC 3339 in the years 1 to 9999. Leap seconds are none: see [Parse].
+// IsRFC3339 reports whether text is a date-time of RFC 3339 in the years 1 to 9999. It takes no leap second, which [Parse] does.
 func IsRFC3339[T ~string | ~[]byte](text T) bool {
 	const shortest = len("2006-01-02T15:04:05Z")
 	if len(text) < shortest || text[4] != '-' || text[7] != '-' || text[10]|0x20 != 't' || text[13] != ':' || text[16] != ':' {
@@ -101,8 +101,11 @@ var ErrFormat = errors.New("must be an ISO 8601 date or date-time, such as 2024-
 // dropped); the zone is Z, ±hh:mm, ±hhmm or ±hh. The basic form 20240102T150405Z is read too, in the same variety.
 // Without a zone the time is UTC. The result is in UTC.
 //
-// Words, epoch numbers, week and ordinal dates, impossible days and the year 0 are refused, as are leap seconds, which
-// Go's clock does not have, and 24:00.
+// A leap second is read where one can be, at 23:59:60 UTC on the last day of June or December since 1972. Neither Go's
+// clock nor the form of [Format] has it, so it becomes the last millisecond before: it keeps its day, and its place among
+// other times.
+//
+// Words, epoch numbers, week and ordinal dates, impossible days, the year 0 and 24:00 are refused.
 func Parse(s string) (time.Time, error) {
 	p := scanner{rest: s, ok: true}
 	year := p.digits(4)
@@ -126,6 +129,10 @@ func Parse(s string) (time.Time, error) {
 		}
 		offset = p.zone()
 	}
+	leap := second == 60
+	if leap {
+		second, nano = 59, 999_000_000
+	}
 	if !p.ok || p.rest != "" || year < 1 || hour > 23 || minute > 59 || second > 59 {
 		return time.Time{}, fmt.Errorf("%w: %.60q", ErrFormat, s)
 	}
@@ -134,10 +141,20 @@ func Parse(s string) (time.Time, error) {
 		return time.Time{}, fmt.Errorf("%w: %.60q", ErrFormat, s)
 	}
 	t = t.Add(-time.Duration(offset) * time.Minute)
+	if leap && !beforeLeap(t) {
+		return time.Time{}, fmt.Errorf("%w: %.60q", ErrFormat, s)
+	}
 	if t.Year() < 1 || t.Year() > 9999 { // a zone can move the first and last day out of what four digits hold
 		return time.Time{}, fmt.Errorf("%w: %.60q", ErrFormat, s)
 	}
 	return t, nil
+}
+
+// beforeLeap reports whether a leap second can follow t, which is in UTC.
+func beforeLeap(t time.Time) bool {
+	next := t.Add(time.Second)
+	return t.Year() >= 1972 && next.Day() == 1 && (next.Month() == time.January || next.Month() == time.July) &&
+		next.Hour() == 0 && next.Minute() == 0
 }
 
 // HasZone tells whether s, which [Parse] has taken, says in which zone its time is.
