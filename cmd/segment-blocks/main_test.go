@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/stretchr/testify/require"
 
 	"github.com/aacflow/segment-blocks/emulator"
 )
@@ -28,7 +29,31 @@ import (
 const secretKey = "S3cretS3cretS3cretS3cretS3cretS3"
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"segment-blocks": main})
+	testscript.Main(m, map[string]func(){
+		"segment-blocks": main,
+		"panic-in-main": func() {
+			os.Args = nil
+			main()
+		},
+		"panic-in-goroutine": func() {
+			os.Args = []string{"segment-blocks", "emulator", "--addr", "127.0.0.1:0"}
+			time.AfterFunc(100*time.Millisecond, func() { panic("out of order") })
+			main()
+		},
+	})
+}
+
+// Exit code 2 says that nothing was sent, so a crash must not end with it, wherever it happens.
+func TestCrashIsNoUsageError(t *testing.T) {
+	for _, name := range []string{"panic-in-main", "panic-in-goroutine"} {
+		path, err := exec.LookPath(name)
+		require.NoError(t, err)
+		var exit *exec.ExitError
+		out, err := exec.Command(path).CombinedOutput()
+		require.ErrorAs(t, err, &exit, "%s", out)
+		require.NotEqual(t, 2, exit.ExitCode(), "%s", out)
+		require.Contains(t, string(out), "panic: ")
+	}
 }
 
 func TestScripts(t *testing.T) {

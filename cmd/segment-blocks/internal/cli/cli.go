@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -34,9 +35,18 @@ func Process() *Program {
 	return &Program{args: os.Args[1:], environ: os.Environ(), stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}
 }
 
-// Run runs the command and returns what the process is to exit with. When ctx ends, the command was interrupted.
-func Run(ctx context.Context, p *Program) int {
+// Run runs the command and returns what the process is to exit with. When ctx ends, the command was interrupted. A panic of the command is
+// reported with its stack, and is an error of the code internal.
+func Run(ctx context.Context, p *Program) (code int) {
 	p.errorFormat = p.askedFormat()
+	defer func() {
+		if value := recover(); value != nil {
+			writef(p.stderr, "panic: %v\n\n%s\n", value, debug.Stack())
+			err := crashed(value, "")
+			p.report(err, p.errorFormat)
+			code = int(classify(err))
+		}
+	}()
 	data := &stream{Writer: p.stdout}
 	p.stdout = data
 	root := newRoot(p) //nolint:contextcheck // commands get ctx from cobra, below

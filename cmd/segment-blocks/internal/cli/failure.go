@@ -47,6 +47,12 @@ func interrupted(doing string) error {
 	return &failure{exitInterrupted, string(runtime.Canceled), "interrupted while " + doing + ", nothing was sent", context.Canceled}
 }
 
+// crashed is the error of a command that panicked.
+func crashed(value any, advice string) error {
+	message := fmt.Sprintf("a fault of segment-blocks ended the command; please report it with the stack above: %v", value)
+	return &failure{exitFailure, string(runtime.Internal), message + advice, nil}
+}
+
 // done ends a command with a code when all there is to say has been said.
 type done struct{ exit exitCode }
 

@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"bytes"
+	"io"
 	"path/filepath"
 	"runtime"
 	"sync"
@@ -11,6 +13,26 @@ import (
 
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/importer"
 )
+
+// faulty panics when it is read or written.
+type faulty struct{}
+
+func (faulty) Read([]byte) (int, error)  { panic("out of order") }
+func (faulty) Write([]byte) (int, error) { panic("out of order") }
+
+// Exit code 2 says that nothing was sent, which nobody knows after a panic.
+func TestPanicIsInternal(t *testing.T) {
+	for _, p := range []*Program{
+		{args: []string{"version", "-o", "json"}, stdout: faulty{}},
+		{args: []string{"import", "--rejects", filepath.Join(t.TempDir(), "rejects"), "-o", "json"}, stdin: faulty{}, stdout: io.Discard},
+	} {
+		var stderr bytes.Buffer
+		p.stderr = &stderr
+		require.Equal(t, int(exitFailure), Run(t.Context(), p), p.args)
+		require.Contains(t, stderr.String(), `"code":"internal"`)
+		require.Contains(t, stderr.String(), "faulty", "the stack")
+	}
+}
 
 // However often the lock is taken and given up, one import at a time has it.
 func TestImportLockHasOneHolder(t *testing.T) {

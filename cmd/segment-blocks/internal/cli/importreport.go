@@ -123,6 +123,7 @@ func (r *importRun) stopped(err error) error {
 	var delivery *importer.DeliveryError
 	var rejects *importer.RejectsError
 	var cut *importer.CutError
+	var panicked *importer.PanicError
 	if errors.As(err, &delivery) && delivery.Source && advice != "" {
 		advice = "; mend the source" + strings.Replace(advice, "; to go on", ", and then, to go on", 1)
 	}
@@ -141,6 +142,9 @@ func (r *importRun) stopped(err error) error {
 		// It does not wrap the error of the invocation, which gives advice that does not fit an import.
 		cause := runtime.AsError(err)
 		return &failure{exitOfDelivery(cause), string(cause.Code), delivery.Error() + advice, nil}
+	case errors.As(err, &panicked):
+		writef(r.program.stderr, "%v\n\n%s\n", panicked, panicked.Stack)
+		return crashed(panicked.Value, advice)
 	case errors.Is(err, context.DeadlineExceeded):
 		return &failure{exitUnreachable, string(runtime.DeadlineExceeded), "the time of --timeout was up" + advice, err}
 	case errors.Is(err, context.Canceled):

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"hash/maphash"
 	"io"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -65,12 +66,12 @@ func (e *engine) run(ctx context.Context) (_ Counts, err error) {
 	read := make(chan struct{})
 	go func() {
 		defer close(read)
-		e.readAll()
+		e.guard(e.readAll)
 	}()
 	sent := make(chan struct{})
 	var workers sync.WaitGroup
 	for _, l := range e.lanes {
-		workers.Go(func() { e.work(sending, waiting, l) })
+		workers.Go(func() { e.guard(func() { e.work(sending, waiting, l) }) })
 	}
 	go func() {
 		workers.Wait()
@@ -85,6 +86,16 @@ func (e *engine) run(ctx context.Context) (_ Counts, err error) {
 	<-sent
 	e.await(read)
 	return e.finish()
+}
+
+// guard runs f. A panic of it ends the import like any other failure.
+func (e *engine) guard(f func()) {
+	defer func() {
+		if p := recover(); p != nil {
+			e.halt(&PanicError{p, debug.Stack()})
+		}
+	}()
+	f()
 }
 
 // begin opens the file of rejects, so that one which cannot be written is known before anything is sent, and writes the first state, so that

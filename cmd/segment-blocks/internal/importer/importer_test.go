@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -353,6 +354,47 @@ func TestFailureKeepsTheCheckpoint(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, state.Done)
 	require.Equal(t, counts.Accepted, state.Counts.Accepted)
+}
+
+// A panic ends the import like a failure, whichever goroutine it is in, and --resume goes on after it.
+func TestPanicKeepsTheCheckpoint(t *testing.T) {
+	const events = 10_000
+	for _, where := range []string{"sending", "reading"} {
+		r := newReceiver(t)
+		before, after, _ := strings.Cut(tracks(events, 50, 200), fmt.Sprintf("\n"+`{"type":"track","event":"E%d"`, events/2))
+		in := file(t, "events.ndjson", before+fmt.Sprintf("\nno event\n"+`{"type":"track","event":"E%d"`, events/2)+after)
+		o := importer.Options{
+			Inputs: []*importer.Input{in}, Key: key, StatePath: in.Path + ".state", RejectsPath: in.Path + ".rejects", Plan: planOf(in),
+		}
+		send := invoker(t, r.URL)
+		var calls atomic.Int32
+		o.Invoke = func(ctx context.Context, batch runtime.JSON) (*runtime.Receipt, error) {
+			if calls.Add(1) == 6 && where == "sending" {
+				panic("out of order")
+			}
+			return send(ctx, batch)
+		}
+		o.Refused = func(string, int64, []importer.Reason) {
+			if where == "reading" {
+				panic("out of order")
+			}
+		}
+		im, err := importer.New(o)
+		require.NoError(t, err)
+		counts, err := im.Run(t.Context())
+		var panicked *importer.PanicError
+		require.ErrorAs(t, err, &panicked)
+		require.EqualError(t, panicked, "panic: out of order")
+		require.Contains(t, string(panicked.Stack), "importer_test.go")
+		require.Positive(t, counts.Accepted)
+
+		o.State, where = stateOf(t, o.StatePath), ""
+		require.False(t, o.State.Done)
+		counts = run(t, o)
+		require.EqualValues(t, events, counts.Accepted)
+		require.EqualValues(t, 1, counts.Rejected)
+		requireOrder(t, r, events)
+	}
 }
 
 // A file that was edited where it has been imported is not gone on with, although its size, beginning and end are as before.
