@@ -37,7 +37,7 @@ a header and one event a row; each also packed (.gz). Without a file, or with -,
 What cannot be sent is written to a file of rejects, a line each with all reasons, and all the rest is sent. Mend that file
 and import it in turn: the lines are taken as they are, the message in each is what counts.
 
-Once a second it writes down how far everything is done, in FILE.import.json. Stopped by whatever, even a kill, it goes on
+Twice a second it writes down how far everything is done, in FILE.import.json. Stopped by whatever, even a kill, it goes on
 with --resume: every event is sent, and what is sent twice carries the messageId that it had, so Segment counts it once. An
 id is derived from the write key, the file's contents, the line's number and the message, unless the message has one. An
 import of stdin cannot be resumed, nor one into the emulator inside this process, which is used where no source is configured.

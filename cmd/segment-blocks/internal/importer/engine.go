@@ -135,7 +135,7 @@ func (e *engine) watch(sent <-chan struct{}) error {
 		case <-sent:
 			return nil
 		case <-e.wake:
-			if _, err := e.settle(); err != nil {
+			if _, _, err := e.settle(); err != nil {
 				return err
 			}
 			continue
@@ -300,10 +300,11 @@ func (e *engine) low() mark {
 	return low
 }
 
-// settle writes the rejects before the low mark.
-func (e *engine) settle() (mark, error) {
+// settle writes the rejects before the low mark. It returns the mark, and how many repeated messageIds are before it.
+func (e *engine) settle() (_ mark, repeats int64, _ error) {
 	e.mu.Lock()
 	low := e.low()
+	e.twins.settle(low.seq)
 	var ready, kept []reject
 	for _, r := range e.held {
 		if r.seq < low.seq {
@@ -313,15 +314,15 @@ func (e *engine) settle() (mark, error) {
 			kept = append(kept, r)
 		}
 	}
-	e.held = kept
+	e.held, repeats = kept, e.twins.settled
 	e.changed.Broadcast()
 	e.mu.Unlock()
-	return low, e.rejects.write(ready)
+	return low, repeats, e.rejects.write(ready)
 }
 
 // checkpoint writes down how far everything is settled.
 func (e *engine) checkpoint() error {
-	low, err := e.settle()
+	low, repeats, err := e.settle()
 	if err != nil {
 		return err
 	}
@@ -335,7 +336,7 @@ func (e *engine) checkpoint() error {
 		Plan: e.options.Plan, Position: low.at, RejectsBytes: e.rejects.size, RejectsFile: e.options.RejectsPath, Counts: e.progress().Counts,
 	}
 	s.Counts.Events = low.seq
-	s.Counts.Duplicates = e.settledTwins(low.seq)
+	s.Counts.Duplicates = e.base.Duplicates + repeats
 	s.Counts.Rejected = e.base.Rejected + e.rejects.count
 	s.Counts.Accepted = low.seq - s.Counts.Rejected
 	s.Cut = e.isCut()
@@ -350,14 +351,6 @@ func (e *engine) isCut() bool {
 	defer e.mu.Unlock()
 	var cut *CutError
 	return errors.As(e.failure, &cut)
-}
-
-// settledTwins returns how many repeated messageIds are before a place.
-func (e *engine) settledTwins(seq int64) int64 {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.twins.settle(seq)
-	return e.base.Duplicates + e.twins.settled
 }
 
 func (e *engine) acceptedNow() int64 {
