@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/aacflow/segment-blocks/runtime"
-	"github.com/aacflow/segment-blocks/schemas"
 	"github.com/aacflow/segment-blocks/tracking"
 )
 
@@ -28,7 +27,7 @@ func (e *engine) send(ctx, waiting context.Context, b *batch) (refused int, err 
 		if err == nil {
 			break
 		}
-		if bad := reasonsOf(runtime.AsError(err).Violations, len(b.items)); len(bad) > 0 {
+		if bad := reasonsOf(runtime.AsError(err), len(b.items)); len(bad) > 0 {
 			e.refuse(b, bad)
 			continue
 		}
@@ -133,15 +132,21 @@ func (e *engine) record(b *batch, r *runtime.Receipt, accepted bool) {
 }
 
 // reasonsOf sorts violations by the message that they are about. It returns nothing where one is about none: the fault then lies
-// elsewhere, and rejecting the messages would not mend it.
-func reasonsOf(violations []schemas.Violation, messages int) map[int][]Reason {
+// elsewhere, and rejecting the messages would not mend it. Where not all are listed, the last message may have more of them, and is left
+// for the next invocation.
+func reasonsOf(refused *runtime.Error, messages int) map[int][]Reason {
 	out := map[int][]Reason{}
-	for _, v := range violations {
+	last := 0
+	for _, v := range refused.Violations {
 		i, path, ok := placeOf(v.Path)
 		if !ok || i >= messages {
 			return nil
 		}
 		out[i] = append(out[i], Reason{path, v.Code, v.Message})
+		last = i
+	}
+	if refused.UnlistedViolations > 0 && len(out) > 1 {
+		delete(out, last)
 	}
 	return out
 }
