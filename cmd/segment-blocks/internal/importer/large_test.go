@@ -29,6 +29,9 @@ func sized(n int) string {
 
 // Large and odd files take the time that their size says, and all of their lines are accounted for.
 func TestLargeFiles(t *testing.T) {
+	if raceDetector {
+		t.Skip("it is about time, and the race detector takes most of it")
+	}
 	const longest, event = 4 << 20, `{"type":"track","event":"E","userId":"u"}` + "\n"
 	for name, c := range map[string]struct {
 		text               string
