@@ -42,7 +42,8 @@ func IsFormatted[T ~string | ~[]byte](text T) bool {
 	return len(text) == Size && text[10] == 'T' && text[19] == '.' && text[23] == 'Z' && IsRFC3339(text)
 }
 
-// IsRFC3339 reports whether text is a date-time of RFC 3339 in the years 1 to 9999. It takes no leap second, which [Parse] does.
+// IsRFC3339 reports whether text is a date-time of RFC 3339 in the years 1 to 9999. It takes no
+// leap second, which [Parse] does.
 func IsRFC3339[T ~string | ~[]byte](text T) bool {
 	const shortest = len("2006-01-02T15:04:05Z")
 	if len(text) < shortest || text[4] != '-' || text[7] != '-' || text[10]|0x20 != 't' || text[13] != ':' || text[16] != ':' {
@@ -101,9 +102,9 @@ var ErrFormat = errors.New("must be an ISO 8601 date or date-time, such as 2024-
 // dropped); the zone is Z, ±hh:mm, ±hhmm or ±hh. The basic form 20240102T150405Z is read too, in the same variety.
 // Without a zone the time is UTC. The result is in UTC.
 //
-// A leap second is read where one can be, at 23:59:60 UTC on the last day of June or December since 1972. Neither Go's
-// clock nor the form of [Format] has it, so it becomes the last millisecond before: it keeps its day, and its place among
-// other times.
+// A leap second is read where one can be, at 23:59:60 UTC on the last day of June or December since
+// 1972. Neither Go's clock nor the form of [Format] has it, so it becomes the last millisecond
+// before: it keeps its day, and its place among other times.
 //
 // Words, epoch numbers, week and ordinal dates, impossible days, the year 0 and 24:00 are refused.
 func Parse(s string) (time.Time, error) {

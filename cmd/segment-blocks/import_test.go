@@ -128,8 +128,9 @@ func requireUsersInOrder(t *testing.T, events []string) {
 	}
 }
 
-// Killed wherever it is, over and over, an import that is resumed sends every event, under the same messageId each time, those of each
-// user in order, and writes each reject once. KILLS says how often to kill, 0 to go on until the time of the test is up.
+// Killed wherever it is, over and over, an import that is resumed sends every event, under the same
+// messageId each time, those of each user in order, and writes each reject once. KILLS says how
+// often to kill, 0 to go on until the time of the test is up.
 func TestImportSurvivesKills(t *testing.T) {
 	const lines, users = 30_000, 40
 	kills := 16
@@ -186,7 +187,8 @@ func timeIsLeft(t *testing.T) bool {
 	return !limited || time.Until(deadline) > 2*time.Minute
 }
 
-// killImport goes on with an import and kills it, half of the time while the receiver answers. It tells whether the import was faster.
+// killImport goes on with an import and kills it, half of the time while the receiver answers. It
+// tells whether the import was faster.
 func killImport(t *testing.T, dir string, c *counter) (done bool) {
 	cmd, out := importCommand(t, dir, c.URL, "--resume", "--rate", "3000")
 	require.NoError(t, cmd.Start())

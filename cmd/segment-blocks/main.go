@@ -15,7 +15,8 @@ import (
 )
 
 func main() {
-	// A crash that nothing recovers ends the process with SIGABRT. The usual exit code 2 would say that nothing was sent.
+	// A crash that nothing recovers ends the process with SIGABRT. The usual exit code 2 would say
+	// that nothing was sent.
 	debug.SetTraceback("crash")
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// After the first signal the usual behaviour is back, so that a second one ends a program that does not.

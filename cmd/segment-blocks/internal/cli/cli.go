@@ -35,8 +35,9 @@ func Process() *Program {
 	return &Program{args: os.Args[1:], environ: os.Environ(), stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}
 }
 
-// Run runs the command and returns what the process is to exit with. When ctx ends, the command was interrupted. A panic of the command is
-// reported with its stack, and is an error of the code internal.
+// Run runs the command and returns what the process is to exit with. When ctx ends, the command was
+// interrupted. A panic of the command is reported with its stack, and is an error of the code
+// internal.
 func Run(ctx context.Context, p *Program) (code int) {
 	p.errorFormat = p.askedFormat()
 	defer func() {

@@ -45,7 +45,8 @@ func (r *importRun) lock() (release func(), err error) {
 			release()
 			return nil, failed("%s: it holds %q", l.taken, l.path+".lock")
 		}
-		// The file stays: if it were removed, another process could lock a file that has no name any more.
+		// The file stays: if it were removed, another process could lock a file that has no name
+		// any more.
 		held = append(held, func() { _ = file.Unlock() })
 	}
 	return release, nil

@@ -300,7 +300,8 @@ func (e *engine) low() mark {
 	return low
 }
 
-// settle writes the rejects before the low mark. It returns the mark, and how many repeated messageIds are before it.
+// settle writes the rejects before the low mark. It returns the mark, and how many repeated
+// messageIds are before it.
 func (e *engine) settle() (_ mark, repeats int64, _ error) {
 	e.mu.Lock()
 	low := e.low()

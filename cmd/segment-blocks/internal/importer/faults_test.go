@@ -110,7 +110,8 @@ func TestRejectsWithoutAFolder(t *testing.T) {
 	require.Zero(t, r.count)
 }
 
-// picky refuses requests that have one of some events in them, and passes all others on to a receiver.
+// picky refuses requests that have one of some events in them, and passes all others on to a
+// receiver.
 func picky(r *receiver, status int, answer string, refused func(event string) bool) http.HandlerFunc {
 	return func(w http.ResponseWriter, req *http.Request) {
 		body, err := io.ReadAll(req.Body)
@@ -168,7 +169,8 @@ func TestRefusedRequestsAreNarrowedDown(t *testing.T) {
 	}
 }
 
-// Where the receiver fails over and over, each run keeps what the one before has found out about refused events.
+// Where the receiver fails over and over, each run keeps what the one before has found out about
+// refused events.
 func TestRefusedEventsAmongFailures(t *testing.T) {
 	const events = 300
 	r := newReceiver(t)

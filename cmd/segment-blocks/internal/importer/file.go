@@ -162,8 +162,8 @@ func (in *Input) open(read *atomic.Int64) (*content, error) {
 	return c, nil
 }
 
-// binaryLine returns the number of the line with the first byte that tells binary data from text, 0 for none: a NUL or, in what is not
-// UTF-8 either, another control character.
+// binaryLine returns the number of the line with the first byte that tells binary data from text, 0
+// for none: a NUL or, in what is not UTF-8 either, another control character.
 func binaryLine(head []byte) int {
 	for len(head) > 0 && head[len(head)-1] >= utf8.RuneSelf {
 		head = head[:len(head)-1] // it may be cut

@@ -94,7 +94,8 @@ func (f *DeliveryError) Error() string {
 // Unwrap returns the error of the invocation.
 func (f *DeliveryError) Unwrap() error { return f.Err }
 
-// PanicError is the error of an import that was ended by a panic, be it of the importer or of one of the functions in [Options].
+// PanicError is the error of an import that was ended by a panic, be it of the importer or of one
+// of the functions in [Options].
 type PanicError struct {
 	// Value is what was given to panic, and Stack where that happened.
 	Value any
@@ -164,8 +165,10 @@ func newEngine(o Options) *engine {
 
 // Run imports until everything has been accepted or rejected, and returns what was done, over earlier runs too. It may be called once.
 //
-// The error is a *[DeliveryError] where an invocation failed in another way than by refusing messages; a *[PanicError] where something
-// panicked; the context's where that ended; else one of reading or writing files. With an error too the state has been written, and what was under way is over.
+// The error is a *[DeliveryError] where an invocation failed in another way than by refusing
+// messages; a *[PanicError] where something panicked; the context's where that ended; else one of
+// reading or writing files. With an error too the state has been written, and what was under way is
+// over.
 func (im *Import) Run(ctx context.Context) (Counts, error) { return im.engine.run(ctx) }
 
 // Sample returns up to n events as an input of segment_batch: the first ones that refused does not return an error for.

@@ -356,7 +356,8 @@ func TestFailureKeepsTheCheckpoint(t *testing.T) {
 	require.Equal(t, counts.Accepted, state.Counts.Accepted)
 }
 
-// A panic ends the import like a failure, whichever goroutine it is in, and --resume goes on after it.
+// A panic ends the import like a failure, whichever goroutine it is in, and --resume goes on after
+// it.
 func TestPanicKeepsTheCheckpoint(t *testing.T) {
 	const events = 10_000
 	for _, where := range []string{"sending", "reading"} {
@@ -397,7 +398,8 @@ func TestPanicKeepsTheCheckpoint(t *testing.T) {
 	}
 }
 
-// A file that was edited where it has been imported is not gone on with, although its size, beginning and end are as before.
+// A file that was edited where it has been imported is not gone on with, although its size,
+// beginning and end are as before.
 func TestEditedFileIsNotResumed(t *testing.T) {
 	const events = 20_000
 	r := newReceiver(t)

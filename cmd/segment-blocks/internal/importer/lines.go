@@ -36,9 +36,11 @@ type splitter struct {
 	rows   *rowEnd
 }
 
-// newSplitter returns one for the contents of a file, from their beginning. With rows it cuts rows of CSV, else lines.
+// newSplitter returns one for the contents of a file, from their beginning. With rows it cuts rows
+// of CSV, else lines.
 func newSplitter(from io.Reader, file int, rows *rowEnd) *splitter {
-	return &splitter{from: from, buf: make([]byte, 256<<10), at: Position{File: file, Line: 1}, sum: *xxhash.New(), rows: rows}
+	begin := Position{File: file, Line: 1}
+	return &splitter{from: from, buf: make([]byte, 256<<10), at: begin, sum: *xxhash.New(), rows: rows}
 }
 
 // skip passes over what is before an offset.

@@ -18,7 +18,8 @@ type Position struct {
 	File   int   `json:"file"`
 	Line   int64 `json:"line"`
 	Offset int64 `json:"offset"`
-	// Sum is the XXH64 hash of the contents before Offset, by which a file is known that was edited there.
+	// Sum is the XXH64 hash of the contents before Offset, by which a file is known that was edited
+	// there.
 	Sum uint64 `json:"sum,string"`
 }
 

@@ -42,14 +42,15 @@ func (e *engine) send(ctx, waiting context.Context, b *batch) (refused int, err 
 		if e.oneMoreRefused() {
 			return 0, e.deliveryError(b, err, true)
 		}
-		e.refuse(b, map[int][]Reason{0: {{Code: string(failure.Kind), Message: "was refused by the receiver: " + failure.Error()}}})
+		reason := Reason{Code: string(failure.Kind), Message: "was refused by the receiver: " + failure.Error()}
+		e.refuse(b, map[int][]Reason{0: {reason}})
 	}
 	return all - len(b.items), nil
 }
 
-// narrow sends the halves of a batch that the receiver refuses, in order, and so on, until the events are found that are to blame. What
-// is before the half being sent is settled, so that a stop in between loses none of it. What was accepted and comes again has the same
-// messageId.
+// narrow sends the halves of a batch that the receiver refuses, in order, and so on, until the
+// events are found that are to blame. What is before the half being sent is settled, so that a stop
+// in between loses none of it. What was accepted and comes again has the same messageId.
 func (e *engine) narrow(ctx, waiting context.Context, b *batch) (refused int, err error) {
 	half := len(b.items) / 2
 	for _, part := range []*batch{b.part(0, half), b.part(half, len(b.items))} {
@@ -68,7 +69,8 @@ func (e *engine) narrow(ctx, waiting context.Context, b *batch) (refused int, er
 	return refused, nil
 }
 
-// reach notes that all before a part of a batch is settled. It returns false when the import has been halted.
+// reach notes that all before a part of a batch is settled. It returns false when the import has
+// been halted.
 func (e *engine) reach(part *batch) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -88,8 +90,8 @@ func (b *batch) part(from, to int) *batch {
 	return p
 }
 
-// refusal returns the error of a receiver that finds fault with what is in the request, and would again: by a status, or in the body of a
-// 2xx.
+// refusal returns the error of a receiver that finds fault with what is in the request, and would
+// again: by a status, or in the body of a 2xx.
 func refusal(err error) (*tracking.Error, bool) {
 	var e *tracking.Error
 	if !errors.As(err, &e) || e.Kind != tracking.KindRejected && e.Kind != tracking.KindTooLarge {
@@ -131,9 +133,9 @@ func (e *engine) record(b *batch, r *runtime.Receipt, accepted bool) {
 	}
 }
 
-// reasonsOf sorts violations by the message that they are about. It returns nothing where one is about none: the fault then lies
-// elsewhere, and rejecting the messages would not mend it. Where not all are listed, the last message may have more of them, and is left
-// for the next invocation.
+// reasonsOf sorts violations by the message that they are about. It returns nothing where one is
+// about none: the fault then lies elsewhere, and rejecting the messages would not mend it. Where
+// not all are listed, the last message may have more of them, and is left for the next invocation.
 func reasonsOf(refused *runtime.Error, messages int) map[int][]Reason {
 	out := map[int][]Reason{}
 	last := 0
