@@ -116,6 +116,9 @@ func (r *reader) object(n *yaml.Node, key string) rawjson.Object {
 	return rawjson.OpenObject(raw)
 }
 
+// examples validates without a context, as a manifest is small.
+//
+//nolint:contextcheck,nolintlint // contextcheck reads this, and does not say so
 func (r *reader) examples(root *yaml.Node, m *Manifest) []Example {
 	list := child(root, "examples")
 	if list == nil || len(list.Content) == 0 {

@@ -100,20 +100,20 @@ func (d *delivery) catch() {
 	if p := recover(); p != nil {
 		d.mu.Lock()
 		defer d.mu.Unlock()
-		d.panic = &lanePanic{p, debug.Stack()}
+		d.panic = &panicError{p, debug.Stack()}
 	}
 }
 
-// lanePanic is a panic in another goroutine than the caller's, which it is brought to.
-type lanePanic struct {
+// panicError is a panic in another goroutine than the caller's, which it is brought to.
+type panicError struct {
 	value any
 	stack []byte
 }
 
-func (p *lanePanic) Error() string { return fmt.Sprint(p.value) }
+func (p *panicError) Error() string { return fmt.Sprint(p.value) }
 
 // Stack returns where it happened.
-func (p *lanePanic) Stack() []byte { return p.stack }
+func (p *panicError) Stack() []byte { return p.stack }
 
 func (d *delivery) runLane(ctx context.Context, l []*parcel) {
 	for _, p := range l {

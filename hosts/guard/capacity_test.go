@@ -125,7 +125,7 @@ func TestUnfinishedBodiesCount(t *testing.T) {
 	require.NoError(t, conn.Close())
 	require.Eventually(t, func() bool {
 		res, _ := ask(t, server, "POST", "/", "x")
-		return res.StatusCode == 200
+		return res.StatusCode == http.StatusOK
 	}, 10*time.Second, 5*time.Millisecond, "a client that leaves gives its room back")
 }
 
@@ -190,7 +190,7 @@ func TestConnectionsAreCapped(t *testing.T) {
 		conn, ask := open()
 		defer conn.Close()
 		res, _ := ask("POST", "/")
-		return res.StatusCode == 200
+		return res.StatusCode == http.StatusOK
 	}, 10*time.Second, 5*time.Millisecond)
 }
 

@@ -11,7 +11,7 @@ import (
 
 // Problem is a problem document (RFC 9457): what every refused request gets, as application/problem+json. An API may embed it in a
 // type with more members.
-type Problem struct {
+type Problem struct { //nolint:errname // RFC 9457 calls it a problem
 	// Type is a URI reference that names the kind of problem. Default about:blank, which leaves it to the status and the code.
 	Type string `json:"type"`
 	// Title says the same in words, and is the same for all problems of a type. Default the status in words.

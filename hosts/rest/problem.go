@@ -11,7 +11,7 @@ import (
 
 // Problem is what a failed request gets, as application/problem+json (RFC 9457). Its type is the path /v1/errors/{code} of the same server,
 // its instance the request id, its detail the one line of the error.
-type Problem struct {
+type Problem struct { //nolint:errname // RFC 9457 calls it a problem
 	guard.Problem
 	// Violations are all that is wrong with the input, their paths being JSON Pointers into it; for invalid_request they are JSON
 	// Pointers into the body. Never null.

@@ -178,7 +178,7 @@ func TestRefusedEventsAmongFailures(t *testing.T) {
 	var requests atomic.Int32
 	url := serve(t, func(w http.ResponseWriter, req *http.Request) {
 		if requests.Add(1)%7 == 0 { // requests come one at a time
-			w.WriteHeader(503)
+			w.WriteHeader(http.StatusServiceUnavailable)
 			return
 		}
 		healthy(w, req)
