@@ -141,6 +141,10 @@ func (rt *Runtime) prepare(ctx context.Context, inv *invocation, input Input) (*
 		return nil, err
 	}
 	inv.receipt.Source = inv.source.name
+	if inv.source.emulated {
+		inv.receipt.Emulated = true
+		inv.receipt.Warn("", "emulated", "the source is an emulator: nothing reaches the real receiver")
+	}
 	inv.redactor.source = inv.source.value
 
 	manifest := inv.block.manifest

@@ -344,3 +344,32 @@ func TestObservers(t *testing.T) {
 		"A toy_post", "B toy_post", "B 8 " + refused, "A 8 " + refused, "run in <nil>",
 	}, told)
 }
+
+// What goes to an emulator says so in every receipt: that of a success, of a refusal and of a preview.
+func TestEmulatedSource(t *testing.T) {
+	rt := start(t, echo, runtime.EmulatedSource("emulator", board{}))
+	emulated := func(r *runtime.Receipt) {
+		t.Helper()
+		require.True(t, r.Emulated)
+		require.Len(t, r.Warnings, 1)
+		require.Equal(t, "emulated", r.Warnings[0].Code)
+		raw, err := json.Marshal(r)
+		require.NoError(t, err)
+		require.Contains(t, string(raw), `"emulated":true`)
+	}
+	res, err := rt.Invoke(t.Context(), "toy_post", runtime.Map{"title": "Hi"}, runtime.ToSource("emulator"))
+	require.NoError(t, err)
+	emulated(res.Receipt)
+	_, err = rt.Invoke(t.Context(), "toy_post", runtime.Map{"title": ""}, runtime.ToSource("emulator"))
+	emulated(asError(t, err).Receipt)
+	_, receipt, err := rt.Preview(t.Context(), "toy_post", runtime.Map{"title": "Hi"}, runtime.ToSource("emulator"))
+	require.NoError(t, err)
+	emulated(receipt)
+
+	res, err = rt.Invoke(t.Context(), "toy_post", runtime.Map{"title": "Hi"})
+	require.NoError(t, err)
+	require.Empty(t, res.Receipt.Warnings, "the other source is real")
+	raw, err := json.Marshal(res.Receipt)
+	require.NoError(t, err)
+	require.NotContains(t, string(raw), "emulated")
+}

@@ -21,6 +21,9 @@ type Receipt struct {
 	Delivery string
 	// Endpoint is the base URL that was sent to, or will be.
 	Endpoint string
+	// Emulated is true where the source is an emulator (see [EmulatedSource]), so that nothing has
+	// reached the real receiver.
+	Emulated bool
 	// MessageIDs are those of all messages, in order; Accepted is how many of them the receiver has
 	// confirmed, Stored how many have been stored safely to be sent later.
 	MessageIDs       []string
@@ -75,6 +78,7 @@ func (r *Receipt) MarshalJSON() ([]byte, error) {
 		Credential   string    `json:"credential,omitempty"`
 		Delivery     string    `json:"delivery,omitempty"`
 		Endpoint     string    `json:"endpoint,omitempty"`
+		Emulated     bool      `json:"emulated,omitempty"`
 		MessageIDs   []string  `json:"messageIds"`
 		Accepted     int       `json:"accepted"`
 		Stored       int       `json:"stored,omitempty"`
@@ -85,7 +89,8 @@ func (r *Receipt) MarshalJSON() ([]byte, error) {
 		DurationMS   float64   `json:"durationMs"`
 		Warnings     []Warning `json:"warnings"`
 	}{
-		r.InvocationID, r.Block, r.Source, r.Credential, r.Delivery, r.Endpoint, append([]string{}, r.MessageIDs...), r.Accepted, r.Stored,
+		r.InvocationID, r.Block, r.Source, r.Credential, r.Delivery, r.Endpoint, r.Emulated,
+		append([]string{}, r.MessageIDs...), r.Accepted, r.Stored,
 		r.Requests, r.Attempts, r.Bytes, r.StartedAt.UTC(), milliseconds(r.Duration),
 		append([]Warning{}, r.Warnings...),
 	})

@@ -53,8 +53,9 @@ type Runtime struct {
 // namedSource is where blocks send and with which credential: a type of the vendor's own, such as
 // tracking.Source.
 type namedSource struct {
-	name  string
-	value any
+	name     string
+	value    any
+	emulated bool
 }
 
 // Option configures a Runtime.
@@ -77,7 +78,20 @@ func Source(name string, source any) Option {
 				return fmt.Errorf("source %q: %w", name, err)
 			}
 		}
-		rt.sources = append(rt.sources, namedSource{name, source})
+		rt.sources = append(rt.sources, namedSource{name: name, value: source})
+		return nil
+	}
+}
+
+// EmulatedSource adds a source, as [Source] does, that sends to an emulator in place of the real receiver. Every receipt of the source
+// says so: [Receipt.Emulated] is true, and there is a warning with the code emulated.
+func EmulatedSource(name string, source any) Option {
+	add := Source(name, source)
+	return func(rt *Runtime) error {
+		if err := add(rt); err != nil {
+			return err
+		}
+		rt.sources[len(rt.sources)-1].emulated = true
 		return nil
 	}
 }

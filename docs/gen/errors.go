@@ -186,6 +186,7 @@ func warningCodes() map[string]string {
 		"duplicate_message_id":   "Two messages of a batch have the same messageId. Segment keeps one of them.",
 		"write_key_form":         "The write key does not have the form of Segment's, 32 letters and digits. Segment drops what comes with an unknown key.",
 		"integrations_all_case":  "The name that stands for all destinations is All, and is given in another case.",
+		"emulated":               "The source is an emulator. Nothing has reached the real receiver.",
 		"more_warnings":          "There were more warnings than are listed. The message counts them.",
 	}
 }

@@ -196,7 +196,7 @@ func warnings(list []runtime.Warning) string {
 			lines = append(lines, fmt.Sprintf("and %d more", len(list)-most))
 			break
 		}
-		lines = append(lines, strings.TrimSpace("warning: "+w.Path+" "+w.Message))
+		lines = append(lines, "warning: "+strings.TrimSpace(w.Path+" "+w.Message))
 	}
 	return strings.Join(lines, "\n")
 }

@@ -126,6 +126,9 @@ func (s *server) validate(w http.ResponseWriter, r *http.Request, parts []string
 // refers to.
 func succeedAsResult(w http.ResponseWriter, result *runtime.Result) {
 	answer := rawjson.Object{{Name: "success", Value: json.RawMessage("true")}, {Name: "output", Value: result.Output}}
+	if result.Receipt.Emulated {
+		answer = answer.Set("emulated", json.RawMessage("true"))
+	}
 	writeFresh(w, typeResult, answer.JSON())
 }
 

@@ -26,7 +26,10 @@ func OpenAPI(reg *registry.Registry, version string) json.RawMessage {
 		result := object{"oneOf": []any{
 			object{
 				"type": "object", "additionalProperties": false, "required": []string{"success", "output"},
-				"properties": object{"success": object{"const": true}, "output": ref(m.ID + "_output")},
+				"properties": object{
+					"success": object{"const": true}, "output": ref(m.ID + "_output"),
+					"emulated": object{"const": true, "description": "Only there where the source is an emulator, so that nothing has reached the real receiver."},
+				},
 			},
 			ref("ResultFailure"),
 		}}

@@ -11,6 +11,7 @@
 //	segment_blocks.block, segment_blocks.source
 //	segment_blocks.invocation_id                   the host's own, or a random one
 //	segment_blocks.outcome                         ok or the code of the error
+//	segment_blocks.emulated                        true where the source is an emulator; else it is not there
 //	segment_blocks.requests, segment_blocks.attempts, segment_blocks.bytes, segment_blocks.accepted
 //
 // That of an HTTP request follows OpenTelemetry's conventions for HTTP clients. No span holds a credential, or shows what is in an event:
@@ -47,6 +48,7 @@ const (
 	keyAttempts     = attribute.Key("segment_blocks.attempts")
 	keyBytes        = attribute.Key("segment_blocks.bytes")
 	keyAccepted     = attribute.Key("segment_blocks.accepted")
+	keyEmulated     = attribute.Key("segment_blocks.emulated")
 )
 
 // Traces makes the spans. It is safe for concurrent use.
@@ -74,6 +76,9 @@ func (t *Traces) Observe(ctx context.Context, block string) (context.Context, fu
 			)
 			if receipt.Source != "" {
 				span.SetAttributes(keySource.String(receipt.Source))
+			}
+			if receipt.Emulated {
+				span.SetAttributes(keyEmulated.Bool(true))
 			}
 			outcome(span, err)
 		}

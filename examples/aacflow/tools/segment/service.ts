@@ -46,10 +46,15 @@ export function requestBody(params: SegmentCallParams, input: Record<string, unk
   return { input, source: params.source }
 }
 
-/** The service answers in the engine's own shape, under status 200 also where the call failed. */
+/**
+ * The service answers in the engine's own shape, under status 200 also where the call failed. An emulator says so beside the output; the
+ * engine shows nothing but the output, so it is repeated there.
+ */
 export async function toResult<R extends ToolResponse>(response: Response): Promise<R> {
   const result = await response.json().catch(() => null)
-  if (typeof result?.success === 'boolean' && typeof result.output === 'object') return result
+  if (typeof result?.success === 'boolean' && typeof result.output === 'object') {
+    return result.emulated ? { ...result, output: { ...result.output, emulated: true } } : result
+  }
   const error = 'what answers at SEGMENT_BLOCKS_URL is not the service of the Segment blocks'
   return { success: false, output: {}, error } as R
 }
