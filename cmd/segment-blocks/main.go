@@ -18,8 +18,16 @@ func main() {
 	// A crash that nothing recovers ends the process with SIGABRT. The usual exit code 2 would say
 	// that nothing was sent.
 	debug.SetTraceback("crash")
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	// After the first signal the usual behaviour is back, so that a second one ends a program that does not.
-	context.AfterFunc(ctx, stop)
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) { // nohup ignores it
+		signals = append(signals, syscall.SIGHUP)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), signals...)
+	// After the first signal the usual behavior is back, so that a second one ends a program that does not end. SIGHUP never kills: a
+	// terminal that closes sends it while the program drains.
+	context.AfterFunc(ctx, func() {
+		signal.Ignore(syscall.SIGHUP)
+		stop()
+	})
 	os.Exit(cli.Run(ctx, cli.Process()))
 }

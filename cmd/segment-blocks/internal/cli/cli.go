@@ -104,7 +104,7 @@ variable or a file. No output ever shows one.`,
 // load reads the configuration for a command, and warns of what is unwise in it.
 func (p *Program) load(cmd *cobra.Command) (*settings.Settings, error) {
 	path, _ := cmd.Flags().GetString("config")
-	s, err := settings.Load(settings.Options{File: path, Environ: p.environ, Flags: cmd.Flags()})
+	s, err := settings.Load(settings.Options{File: path, Environ: p.environ, Flags: cmd.Flags(), Command: cmd.Name()})
 	if err != nil {
 		return nil, &failure{exitUsage, codeConfiguration, err.Error(), err}
 	}

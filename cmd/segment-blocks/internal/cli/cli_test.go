@@ -12,7 +12,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -259,9 +258,9 @@ func TestJoinedErrorsAreOneLine(t *testing.T) {
 
 func TestServeOffersInvocationIDsOnRequest(t *testing.T) {
 	for _, asked := range []bool{false, true} {
-		h, err := (&Program{}).openToHost(t.Context(), &settings.Settings{}, slog.New(slog.DiscardHandler))
+		h, err := (&Program{}).openToHost(t.Context(), &settings.Settings{}, slog.New(slog.DiscardHandler), false)
 		require.NoError(t, err)
-		handler, err := routes(h, serveFlags{invocationIDs: asked}, &atomic.Bool{})
+		handler, err := (&server{hosting: h, settings: settings.Serve{MCPInvocationID: asked}}).routes()
 		require.NoError(t, err)
 		request := httptest.NewRequest(http.MethodPost, "/mcp", strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"tools/list"}`))
 		request.Header.Set("Content-Type", "application/json")

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -77,7 +78,7 @@ func shown(value any) string {
 	if value == nil || value == "" {
 		return "-"
 	}
-	return fmt.Sprint(value)
+	return strings.Trim(fmt.Sprint(value), "[]") // of a list
 }
 
 func joinAnd(list []string) string {

@@ -72,10 +72,17 @@ func (d *deliveries) store(s *settings.Settings, source settings.Source) (*deliv
 	if err != nil {
 		return nil, &failure{exitUsage, codeConfiguration, err.Error(), err}
 	}
-	d.settings, d.paths[source.Name] = s, path
 	if store := d.stores[path]; store != nil {
+		for other, at := range d.paths {
+			if at == path && s.Sources[other].Durable.StoreOptions() != source.Durable.StoreOptions() {
+				err := fmt.Errorf("the sources %s and %s share a store and must have the same limits below durable: %s", other, source.Name, path)
+				return nil, &failure{exitUsage, codeConfiguration, err.Error(), err}
+			}
+		}
+		d.paths[source.Name] = path
 		return store, nil
 	}
+	d.settings, d.paths[source.Name] = s, path
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, failed("cannot make the folder of the store: %w", err)
 	}
@@ -87,7 +94,9 @@ func (d *deliveries) store(s *settings.Settings, source settings.Source) (*deliv
 	if info, err := os.Stat(path); err == nil && info.Size() == 0 {
 		d.notices = append(d.notices, "the store's file was there and empty, and begins as a new store; if it has held messages, they are lost: "+path)
 	}
-	store, err := openStore(path, delivery.StoreOptions{Client: client, Logger: d.logger})
+	options := source.Durable.StoreOptions()
+	options.Client, options.Logger = client, d.logger
+	store, err := openStore(path, options)
 	if err != nil {
 		return nil, err
 	}

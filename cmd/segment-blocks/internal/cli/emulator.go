@@ -66,7 +66,7 @@ from it again. Off this machine's own addresses the API below /emulator/v1/ dema
 func (p *Program) serveEmulator(ctx context.Context, f emulatorFlags, format string) error {
 	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", f.addr)
 	if err != nil {
-		return failed("cannot listen: %w", err)
+		return cannotListen(f.addr, err)
 	}
 	options := []emulator.Option{
 		emulator.Mode(emulator.AnswerMode(f.mode)),

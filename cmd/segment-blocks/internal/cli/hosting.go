@@ -24,27 +24,27 @@ type hosting struct {
 	emulator *emulator.Server // nil where a source is configured
 	metrics  *metrics.Metrics
 	tracing  *tracing // nil where none is asked for
+	logger   *slog.Logger
 
 	deliveries *deliveries
 }
 
-// openToHost returns a runtime for many invocations. Without a configured source it sends to an emulator in this process.
-// The traces that the environment asks for are exported, and trouble with that is logged.
-func (p *Program) openToHost(ctx context.Context, s *settings.Settings, logger *slog.Logger) (*hosting, error) {
+// openToHost returns a runtime for many invocations. Without a configured source, or where emulate says so, it sends to an emulator in
+// this process. The logger gets every failed invocation, trouble with a queue, and trouble with exporting the traces that the
+// environment asks for.
+func (p *Program) openToHost(ctx context.Context, s *settings.Settings, logger *slog.Logger, emulate bool) (*hosting, error) {
 	reg, err := p.registry()
 	if err != nil {
 		return nil, err
 	}
-	trouble := logger
-	if !logger.Enabled(ctx, slog.LevelError) { // who wants no log of requests still wants to know that nothing is delivered
-		trouble = slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	}
-	h := &hosting{registry: reg, metrics: metrics.New(reg), deliveries: newDeliveries(trouble)}
+	b := readBuild()
+	h := &hosting{registry: reg, metrics: metrics.New(reg), logger: logger, deliveries: newDeliveries(logger)}
+	h.metrics.Build(b.Version, b.Commit)
 	h.metrics.Queues(h.deliveries.queues)
 	if h.tracing, err = p.startTracing(ctx, logger); err != nil {
 		return nil, err
 	}
-	if err := p.openRuntime(h, s); err != nil { //nolint:contextcheck // what is opened goes on until close
+	if err := p.openRuntime(h, s, emulate); err != nil { //nolint:contextcheck // what is opened goes on until close
 		h.tracing.close(ctx)
 		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
@@ -58,47 +58,63 @@ func (p *Program) openToHost(ctx context.Context, s *settings.Settings, logger *
 }
 
 // openRuntime opens the runtime of a hosting that has all the rest.
-func (p *Program) openRuntime(h *hosting, s *settings.Settings) error {
+func (p *Program) openRuntime(h *hosting, s *settings.Settings, emulate bool) error {
 	chosen, configured, err := s.Chosen()
-	if err != nil {
+	if err != nil && !emulate {
 		return sourceFailure(err)
 	}
 	options := append(h.tracing.observe(), runtime.Observe(h.metrics.Observe))
-	add := func(name string, source tracking.Sender) {
-		h.names = append(h.names, name)
-		options = append(options, runtime.Source(name, source))
-	}
-	if configured {
-		names := slices.DeleteFunc(s.Names(), func(name string) bool { return name == chosen.Name })
-		for _, name := range append([]string{chosen.Name}, names...) {
-			source := s.Sources[name]
-			key, _, err := s.Key(source)
-			if err != nil && name == chosen.Name {
-				if source.Way() == settings.Durable { // what it has stored could not be sent, and invocations cannot bring a key to be stored
-					return &failure{exitCredentials, string(runtime.MissingCredential), err.Error(), err}
-				}
-				p.warn("%s; each invocation must bring one", err)
-			}
-			sender, err := h.deliveries.sender(s, source, key)
-			if err != nil {
-				return err
-			}
-			add(name, sender)
-		}
-		if h.target, err = s.Tracking(chosen, "").URL(); err != nil {
-			return sourceFailure(err)
-		}
+	var sources []runtime.Option
+	if configured && !emulate {
+		sources, err = p.openSources(h, s, chosen)
 	} else {
-		if h.emulator, err = emulator.Start(); err != nil {
-			return failed("cannot start the emulator: %w", err)
-		}
-		h.target = h.emulator.URL
-		add("emulator", tracking.Source{WriteKey: emulatorKey, Endpoint: h.emulator.URL, Retry: s.RetryPolicy()})
+		h.logger = h.logger.With("emulated", true)
+		sources, err = h.startEmulator(s)
 	}
-	if h.Runtime, err = runtime.New(h.registry, options...); err != nil {
+	if err != nil {
+		return err
+	}
+	if h.Runtime, err = runtime.New(h.registry, append(append(options, runtime.Logger(h.logger)), sources...)...); err != nil {
 		return errors.Join(sourceFailure(err), h.closeEmulator(context.Background()))
 	}
 	return nil
+}
+
+// openSources returns every configured source, the chosen one first.
+func (p *Program) openSources(h *hosting, s *settings.Settings, chosen settings.Source) (list []runtime.Option, err error) {
+	names := slices.DeleteFunc(s.Names(), func(name string) bool { return name == chosen.Name })
+	for _, name := range append([]string{chosen.Name}, names...) {
+		source := s.Sources[name]
+		key, _, err := s.Key(source)
+		if err != nil && name == chosen.Name {
+			if source.Way() == settings.Durable { // what it has stored could not be sent, and invocations cannot bring a key to be stored
+				return nil, &failure{exitCredentials, string(runtime.MissingCredential), err.Error(), err}
+			}
+			p.warn("%s; each invocation must bring one", err)
+		}
+		p.warnOfRegion(name, s.Tracking(source, key))
+		sender, err := h.deliveries.sender(s, source, key)
+		if err != nil {
+			return nil, err
+		}
+		h.names = append(h.names, name)
+		list = append(list, runtime.Source(name, sender))
+	}
+	if h.target, err = s.Tracking(chosen, "").URL(); err != nil {
+		return nil, sourceFailure(err)
+	}
+	return list, nil
+}
+
+// startEmulator starts an emulator in this process and returns the source that sends to it.
+func (h *hosting) startEmulator(s *settings.Settings) ([]runtime.Option, error) {
+	var err error
+	if h.emulator, err = emulator.Start(); err != nil {
+		return nil, failed("cannot start the emulator: %w", err)
+	}
+	h.target, h.names = h.emulator.URL, []string{"emulator"}
+	source := tracking.Source{WriteKey: emulatorKey, Endpoint: h.emulator.URL, Retry: s.RetryPolicy()}
+	return []runtime.Option{runtime.EmulatedSource("emulator", source)}, nil
 }
 
 // close lets the invocations under way end, for as long as ctx allows, sends what is stored, and exports the traces. It returns what is left in

@@ -10,6 +10,7 @@ import (
 
 	"github.com/aacflow/segment-blocks/blocks"
 	"github.com/aacflow/segment-blocks/hosts/mcp"
+	"github.com/aacflow/segment-blocks/hosts/traces"
 )
 
 func newMCP(p *Program) *cobra.Command {
@@ -38,7 +39,7 @@ Traces are exported over OTLP where OTEL_EXPORTER_OTLP_ENDPOINT is set.`,
 		if err != nil {
 			return err
 		}
-		h, err := p.openToHost(cmd.Context(), s, slog.New(slog.NewTextHandler(p.stderr, nil)))
+		h, err := p.openToHost(cmd.Context(), s, slog.New(traces.LogHandler(slog.NewTextHandler(p.stderr, nil))), false)
 		if err != nil {
 			return err
 		}

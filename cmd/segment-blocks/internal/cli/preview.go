@@ -43,6 +43,8 @@ of an invocation with an id is derived from the write key too, so only a preview
 		}
 		if t.source == "placeholder" {
 			p.note("no source is configured: shown as for Segment in the US, with a placeholder for the write key")
+		} else {
+			p.mentionRegion(t)
 		}
 		if format := p.format(s.Output, true); format != "text" {
 			p.printWarnings(receipt)

@@ -62,6 +62,7 @@ On a terminal the output is text; elsewhere it is one JSON document. See segment
 			return err
 		}
 		defer t.close()
+		p.mentionRegion(t)
 		ctx, cancel := limited(cmd.Context(), s)
 		defer cancel()
 		began := time.Now()
@@ -71,7 +72,6 @@ On a terminal the output is text; elsewhere it is one JSON document. See segment
 			return wrapInvocation(err, in)
 		}
 		p.disclose(t, res.Receipt)
-		p.mentionRegion(t)
 		format := p.format(s.Output, true)
 		if t.deliveries == nil {
 			return p.printResult(format, t, res, nil, *receipt)
@@ -182,6 +182,9 @@ func (p *Program) printWarnings(r *runtime.Receipt) {
 		return
 	}
 	for _, w := range r.Warnings {
+		if w.Code == "emulated" {
+			continue // disclose says it, with what to do
+		}
 		p.warn("%s", strings.TrimSpace(w.Path+" "+w.Message))
 	}
 }

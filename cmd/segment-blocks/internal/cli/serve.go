@@ -2,35 +2,24 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"strings"
-	"sync/atomic"
-	"time"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"github.com/aacflow/segment-blocks/blocks"
+	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
 	"github.com/aacflow/segment-blocks/hosts/guard"
 	"github.com/aacflow/segment-blocks/hosts/mcp"
 	"github.com/aacflow/segment-blocks/hosts/rest"
 	"github.com/aacflow/segment-blocks/hosts/traces"
 )
-
-type serveFlags struct {
-	addr, tokenFile, logFormat string
-	hosts, origins             []string
-	drain                      time.Duration
-	quiet                      bool
-	rate                       float64
-	inFlight, connections      int
-	buffered                   int64 // in MiB
-	invocationIDs              bool
-	tls                        tlsFlags
-}
 
 const tokenVariable = "SEGMENT_BLOCKS_TOKEN"
 
@@ -43,10 +32,11 @@ func newServe(p *Program) *cobra.Command {
   /v1/blocks      REST: the catalog, and invoke, preview and validate for each block
   /openapi.json   the description of it, OpenAPI 3.1
   /mcp            MCP over streamable HTTP; /mcp/NAME for each configured source, /mcp/NAME/agent for the schemas that models like
-  /metrics        Prometheus: invocations by block and outcome, latency, attempts, bytes, in flight; queues of durable sources
-  /healthz        200 while the process lives; /readyz: 200 while it takes requests
+  /metrics        Prometheus: invocations by block, source and outcome; HTTP requests; queues of durable sources
+  /healthz        200 while the process lives; /readyz: 200 until it is stopped
 
-Without a configured source events go to an emulator inside this process, and none is real.
+Without a configured source, or with --emulator, events go to an emulator inside this process. Then no event is real, and every receipt,
+result and metric says so. Off this machine it takes --emulator to start without a source.
 
 It listens on this machine only, unless --addr says otherwise; then it needs a token, which clients send as
 Authorization: Bearer TOKEN. The token comes from ` + tokenVariable + ` or a file, never from the command line. Web pages of other
@@ -61,87 +51,70 @@ Each source says how its messages leave (delivery in the configuration): direct,
 invocation succeeds when its messages are on disk; they are sent in the background, and segment-blocks queue shows what waits
 and what was given up.
 
-An interrupt ends it: no new request is taken, and those under way may end within --drain. What is stored is sent until then
-too; what is left stays in the store for the next start.`,
+An interrupt, SIGTERM or SIGHUP ends it. First /readyz answers 503 for --drain-delay, while requests are still taken. Then it stops
+listening, and requests in progress may take --drain. What is stored is sent until then too; what is left stays in the store for the
+next start.
+
+Each flag has a setting in the configuration file, below serve. segment-blocks config show --origin shows them.`,
 		Example: `  segment-blocks serve
   segment-blocks serve --config segment-blocks.yaml --log json
   ` + tokenVariable + `=a-token-of-at-least-16-characters segment-blocks serve --addr 0.0.0.0:8787 --allow-host blocks.example.com`,
 		Args: noArguments,
 	}
-	var f serveFlags
-	cmd.Flags().StringVar(&f.addr, "addr", "127.0.0.1:8787", "address to listen on; port 0 takes a free one")
-	cmd.Flags().StringVar(&f.tokenFile, "token-file", "", "file with the token that clients must send")
-	cmd.Flags().StringSliceVar(&f.hosts, "allow-host", nil, "further host names that it may be asked under")
-	cmd.Flags().StringSliceVar(&f.origins, "allow-origin", nil, "origins of web pages that may send requests, such as https://app.example.com")
-	cmd.Flags().StringVar(&f.logFormat, "log", "text", "how requests are logged on stderr: text or json")
-	cmd.Flags().DurationVar(&f.drain, "drain", 30*time.Second, "how long requests under way may take after an interrupt")
-	cmd.Flags().BoolVar(&f.invocationIDs, "mcp-invocation-id", false, "give each MCP tool the input invocationId, for clients that cannot set _meta, such as the MCP block of AACFlow and Sim; not for models")
-	cmd.Flags().Float64Var(&f.rate, "client-rate", guard.DefaultRate, "how many requests a second one client may make, twice as many at once; 0 for no limit")
-	cmd.Flags().IntVar(&f.inFlight, "max-in-flight", guard.DefaultMaxInFlight, "how many requests are worked on at once; 503 beyond, but for GET; 0 for no limit")
-	cmd.Flags().Int64Var(&f.buffered, "max-buffered", guard.DefaultMaxBuffered>>20, "how many MiB of request bodies are held at once, at least one of the largest; 503 beyond; 0 for no limit")
-	cmd.Flags().IntVar(&f.connections, "max-connections", guard.DefaultMaxConnections, "how many connections are served at once; 0 for no limit")
-	cmd.Flags().BoolVar(&f.quiet, "quiet", false, "log no requests; what goes wrong is logged all the same")
-	f.tls.add(cmd)
-	_ = cmd.RegisterFlagCompletionFunc("log", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
+	addSettings(cmd, "serve")
 	addSource(p, cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		s, err := p.load(cmd)
 		if err != nil {
 			return err
 		}
-		logger, err := p.logger(f)
+		logger := p.logger(s.Serve.Log)
+		secure, err := tlsConfig(s.Serve, logger)
 		if err != nil {
 			return err
 		}
-		tokens, err := p.tokens(f.tokenFile)
+		g, err := p.guard(s.Serve, logger)
 		if err != nil {
 			return err
 		}
-		secure, err := f.tls.config(logger)
+		ln, err := g.Listen(cmd.Context(), s.Serve.Addr)
 		if err != nil {
-			return err
+			return listenFailure(s.Serve.Addr, err)
 		}
-		requests := traces.LogHandler(logger.Handler())
-		if f.quiet {
-			requests = withoutRequests{requests}
+		if err := emulatesKnowingly(s, ln.Addr()); err != nil {
+			return errors.Join(err, ln.Close())
 		}
-		limits, err := f.limits()
-		if err != nil {
-			return err
-		}
-		limits.Tokens, limits.ClientCertificates, limits.Hosts, limits.Origins = tokens, f.tls.clientCA != "", f.hosts, f.origins
-		limits.Logger, limits.Open = slog.New(requests), []string{"/healthz", "/readyz"}
-		g, err := guard.New(limits)
-		if err != nil {
-			return usage("%w", err)
-		}
-		ln, err := g.Listen(cmd.Context(), f.addr)
-		if err != nil {
-			return listenFailure(err, len(tokens) > 0)
-		}
-		h, err := p.openToHost(cmd.Context(), s, logger)
+		h, err := p.openToHost(cmd.Context(), s, logger, s.Serve.Emulator)
 		if err != nil {
 			return errors.Join(err, ln.Close())
 		}
-		return p.serve(cmd.Context(), secured(ln, secure), g, h, f, p.format(s.Output, false))
+		return p.serve(cmd.Context(), &server{settings: s.Serve, listener: newClosing(ln), tls: secure, guard: g, hosting: h}, p.format(s.Output, false))
 	}
 	return cmd
 }
 
-// limits returns what the flags bound. To a guard 0 is a default, and a negative limit is none.
-func (f serveFlags) limits() (guard.Config, error) {
-	for name, given := range map[string]float64{
-		"client-rate": f.rate, "max-in-flight": float64(f.inFlight), "max-buffered": float64(f.buffered), "max-connections": float64(f.connections),
-	} {
-		if given < 0 {
-			return guard.Config{}, usage("--%s must not be negative: %g", name, given)
-		}
+// guard returns what stands in front of the server.
+func (p *Program) guard(s settings.Serve, logger *slog.Logger) (*guard.Guard, error) {
+	tokens, err := p.tokens(s.TokenFile)
+	if err != nil {
+		return nil, err
 	}
-	return guard.Config{
-		Rate: orNone(f.rate), MaxInFlight: orNone(f.inFlight), MaxBuffered: orNone(f.buffered << 20), MaxConnections: orNone(f.connections),
-	}, nil
+	requests := logger
+	if s.Quiet {
+		requests = slog.New(withoutRequests{logger.Handler()})
+	}
+	g, err := guard.New(guard.Config{
+		Tokens: tokens, ClientCertificates: s.TLSClientCA != "", Hosts: s.AllowHost, Origins: s.AllowOrigin,
+		Rate: orNone(s.ClientRate), MaxInFlight: orNone(s.MaxInFlight), MaxBuffered: orNone(s.MaxBuffered << 20), MaxConnections: orNone(s.MaxConnections),
+		Logger: requests, Open: []string{"/healthz", "/readyz"},
+	})
+	if err != nil {
+		return nil, usage("%w", err)
+	}
+	return g, nil
 }
 
+// orNone turns a limit of 0, which is none, into what a guard takes for none.
 func orNone[T int | int64 | float64](limit T) T {
 	if limit == 0 {
 		return -1
@@ -149,47 +122,21 @@ func orNone[T int | int64 | float64](limit T) T {
 	return limit
 }
 
-// serve answers until ctx ends, and then drains.
-func (p *Program) serve(ctx context.Context, ln net.Listener, g *guard.Guard, h *hosting, f serveFlags, format string) error {
-	var draining atomic.Bool
-	handler, err := routes(h, f, &draining)
-	if err != nil {
-		_, closing := h.close(ctx)
-		return errors.Join(failed("%w", err), ln.Close(), closing)
+// emulatesKnowingly refuses to serve an emulator to other machines unless somebody has asked for it: they would take their events for sent.
+func emulatesKnowingly(s *settings.Settings, addr net.Addr) error {
+	if _, configured, err := s.Chosen(); err != nil || configured || s.Serve.Emulator || onLoopback(addr) {
+		return nil // what is wrong with the choice is said where the source is opened
 	}
-	if err := p.announceServe(f.tls.scheme()+"://"+reachable(ln.Addr()), h, format); err != nil {
-		_, closing := h.close(ctx)
-		return errors.Join(err, ln.Close(), closing)
-	}
-	server := g.Server(handler)
-	server.Handler = h.tracing.join(server.Handler)
-	stopped := make(chan error, 1)
-	go func() { stopped <- server.Serve(ln) }()
-	select {
-	case err = <-stopped: // it could not go on
-	case <-ctx.Done():
-		draining.Store(true)
-		p.note("stopping: requests under way have %s", f.drain)
-	}
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), f.drain)
-	defer cancel()
-	shutdown := server.Shutdown(last)
-	left, closed := h.close(last)
-	p.sayLeft(left)
-	if err != nil && !errors.Is(err, http.ErrServerClosed) {
-		return failed("%w", err)
-	}
-	if err := errors.Join(shutdown, closed); err != nil {
-		return failed("requests were cut off: %w", errors.Join(err, server.Close()))
-	}
-	p.note("stopped: every request has been answered")
-	return nil
+	return usage("no source is configured, and other machines can reach %s: set SEGMENT_WRITE_KEY and SEGMENT_REGION, name sources in a %s, "+
+		"or give --emulator to send all events to an emulator", addr, settings.FileName)
 }
 
-func routes(h *hosting, f serveFlags, draining *atomic.Bool) (http.Handler, error) {
+// routes returns what answers requests, with the metrics in front of all that may refuse one.
+func (s *server) routes() (http.Handler, error) {
+	h := s.hosting
 	options := []mcp.Option{mcp.Sources(h.names...), mcp.Version(blocks.Version()), mcp.HostChecked()}
 	options = append(options, h.tracing.joinCalls()...)
-	if f.invocationIDs {
+	if s.settings.MCPInvocationID {
 		options = append(options, mcp.InvocationIDInput())
 	}
 	tools, err := mcp.New(h.Runtime, h.registry, options...)
@@ -206,21 +153,44 @@ func routes(h *hosting, f serveFlags, draining *atomic.Bool) (http.Handler, erro
 		case path == "/metrics":
 			counters.ServeHTTP(w, r)
 		case path == "/healthz":
-			health(w, http.StatusOK, "ok")
-		case path == "/readyz" && draining.Load():
-			health(w, http.StatusServiceUnavailable, "stopping")
+			health(w, http.StatusOK, "ok", h)
+		case path == "/readyz" && s.draining.Load():
+			health(w, http.StatusServiceUnavailable, "stopping", h)
 		case path == "/readyz":
-			health(w, http.StatusOK, "ready")
+			health(w, http.StatusOK, "ready", h)
 		default:
 			api.ServeHTTP(w, r)
 		}
 	}), nil
 }
 
-func health(w http.ResponseWriter, status int, text string) {
+// routeOf names the route of a request for the metrics.
+func routeOf(r *http.Request) string {
+	switch path := r.URL.Path; {
+	case path == "/mcp", path == "/metrics", path == "/healthz", path == "/readyz", path == "/openapi.json", path == "/v1/blocks", path == "/v1/errors":
+		return path
+	case strings.HasPrefix(path, "/mcp/"):
+		return "/mcp/{source}"
+	case strings.HasPrefix(path, "/v1/errors/"):
+		return "/v1/errors/{code}"
+	case strings.HasPrefix(path, "/v1/blocks/"):
+		for _, verb := range []string{"invoke", "preview", "validate"} {
+			if strings.HasSuffix(path, "/"+verb) {
+				return "/v1/blocks/{id}/" + verb
+			}
+		}
+		return "/v1/blocks/{id}"
+	}
+	return "other"
+}
+
+func health(w http.ResponseWriter, status int, text string, h *hosting) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_, _ = w.Write([]byte(`{"status":"` + text + `"}` + "\n"))
+	_ = json.NewEncoder(w).Encode(struct {
+		Status   string `json:"status"`
+		Emulated bool   `json:"emulated,omitempty"`
+	}{text, h.emulator != nil})
 }
 
 // announceServe prints where the server is. The lines are data: a script waits for them.
@@ -263,14 +233,13 @@ func (p *Program) announceServe(url string, h *hosting, format string) error {
 	return nil
 }
 
-func (p *Program) logger(f serveFlags) (*slog.Logger, error) {
-	switch {
-	case f.logFormat != "text" && f.logFormat != "json":
-		return nil, usage("log must be text or json: %q", f.logFormat)
-	case f.logFormat == "json":
-		return slog.New(slog.NewJSONHandler(p.stderr, nil)), nil
+// logger logs to stderr, as text or JSON.
+func (p *Program) logger(format string) *slog.Logger {
+	var handler slog.Handler = slog.NewTextHandler(p.stderr, nil)
+	if format == "json" {
+		handler = slog.NewJSONHandler(p.stderr, nil)
 	}
-	return slog.New(slog.NewTextHandler(p.stderr, nil)), nil
+	return slog.New(traces.LogHandler(handler))
 }
 
 // withoutRequests logs everything but requests: what is wrong is worth a line in any case.
@@ -308,10 +277,27 @@ func (p *Program) tokens(file string) ([]string, error) {
 	return tokens, nil
 }
 
-func listenFailure(err error, hasToken bool) error {
+// listenFailure says why the server cannot listen.
+func listenFailure(address string, err error) error {
 	var op *net.OpError
-	if !hasToken && !errors.As(err, &op) {
+	if !errors.As(err, &op) { // the guard's own
 		return usage("%w; set %s, or give --tls-client-ca", err, tokenVariable)
 	}
-	return failed("%w", err)
+	return cannotListen(address, op)
+}
+
+func cannotListen(address string, err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		err = op.Err
+	}
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return failed("cannot listen on %s: it is in use; --addr picks another", address)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return failed("cannot listen on %s: this machine does not have the address; --addr picks another", address)
+	case errors.Is(err, syscall.EACCES):
+		return failed("cannot listen on %s: this user may not, as is usual for ports below 1024; --addr picks another", address)
+	}
+	return failed("cannot listen on %s: %w; --addr picks another", address, err)
 }

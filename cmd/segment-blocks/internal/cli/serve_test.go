@@ -40,7 +40,7 @@ func TestClientRate(t *testing.T) {
 
 	code, said := runFor(t, nil, "serve", "--client-rate", "-1")
 	require.Equal(t, int(exitUsage), code)
-	require.Contains(t, said, "--client-rate must not be negative: -1")
+	require.Contains(t, said, `--client-rate  must be a number, 0 or more: "-1"`)
 }
 
 // Quiet is about requests. What goes wrong, such as with traces, is logged all the same.
@@ -54,4 +54,37 @@ func TestQuietLogsWhatGoesWrong(t *testing.T) {
 	s.stop(t)
 	require.Contains(t, s.stderr.String(), "traces cannot be exported")
 	require.NotContains(t, s.stderr.String(), "msg=request")
+}
+
+// Nothing that an emulator takes passes for sent.
+func TestEmulatedIsSaid(t *testing.T) {
+	s := startServing(t, nil)
+	post := func(path, body, accept string) string {
+		t.Helper()
+		req, err := http.NewRequest(http.MethodPost, s.url+path, strings.NewReader(body))
+		require.NoError(t, err)
+		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Accept", accept)
+		res, err := http.DefaultClient.Do(req)
+		require.NoError(t, err)
+		defer res.Body.Close()
+		text, err := io.ReadAll(res.Body)
+		require.NoError(t, err)
+		require.Equal(t, http.StatusOK, res.StatusCode, "%s", text)
+		return string(text)
+	}
+	const alias = `{"userId":"u-42","previousId":"u-41"}`
+	receipt := post("/v1/blocks/segment_alias/invoke", `{"input":`+alias+`}`, "application/json")
+	require.Contains(t, receipt, `"emulated":true`)
+	require.Contains(t, receipt, `"code":"emulated"`)
+	require.Contains(t, post("/v1/blocks/segment_alias/invoke", `{"input":`+alias+`}`, "application/vnd.aacflow.result+json"), `"emulated":true`)
+	require.Contains(t, post("/v1/blocks/segment_alias/invoke", `{"input":{}}`, "application/vnd.aacflow.result+json"), `"emulated":true`)
+	require.Contains(t, post("/mcp", `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"segment_alias","arguments":`+alias+`}}`,
+		"application/json, text/event-stream"), "warning: the source is an emulator")
+	_, metrics := get(t, s.url+"/metrics")
+	require.Contains(t, metrics, `segment_blocks_invocations_total{block="segment_alias",emulated="true",outcome="ok",source="emulator"} 3`)
+	require.Contains(t, metrics, `segment_blocks_http_requests_total{code="200",method="post",route="/v1/blocks/{id}/invoke"} 3`)
+	require.Contains(t, metrics, "segment_blocks_build_info{")
+	_, ready := get(t, s.url+"/readyz")
+	require.JSONEq(t, `{"status":"ready","emulated":true}`, ready)
 }

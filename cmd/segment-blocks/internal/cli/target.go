@@ -3,7 +3,9 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -28,7 +30,7 @@ type target struct {
 	*runtime.Runtime
 	source   string
 	emulator *emulator.Server // nil where it sends elsewhere
-	noRegion bool             // the source says neither region nor endpoint
+	sends    tracking.Source
 
 	deliveries *deliveries // nil where what is sent is sent at once
 }
@@ -148,19 +150,31 @@ func (p *Program) newTarget(name string, sender tracking.Sender) (*target, error
 	if err != nil {
 		return nil, err
 	}
-	rt, err := runtime.New(reg, runtime.Source(name, sender))
-	if err != nil {
+	t := &target{source: name, sends: sender.Target()}
+	add := runtime.Source
+	if t.sends.WriteKey == emulatorKey {
+		add = runtime.EmulatedSource
+	}
+	// The command reports a failure itself. The log is for the stacks of panics.
+	logger := slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: slog.LevelError}))
+	if t.Runtime, err = runtime.New(reg, add(name, sender), runtime.Logger(logger)); err != nil {
 		return nil, sourceFailure(err)
 	}
-	source := sender.Target()
-	return &target{Runtime: rt, source: name, noRegion: source.Region == "" && source.Endpoint == ""}, nil
+	return t, nil
 }
 
-// mentionRegion says what a source that names no region comes to. Data sent to the wrong one is lost behind a success.
-func (p *Program) mentionRegion(t *target) {
-	if t.noRegion {
-		p.warn("the source states no region, so this went to the US; a workspace in the EU never sees it: set SEGMENT_REGION or the source's region")
+// mentionRegion warns of a source that names no region. Segment answers 200 to what is sent to the wrong one, and drops it.
+func (p *Program) mentionRegion(t *target) { p.warnOfRegion(t.source, t.sends) }
+
+func (p *Program) warnOfRegion(name string, source tracking.Source) {
+	if source.Region != "" || source.Endpoint != "" {
+		return
 	}
+	set := "region (us or eu) of the source in the configuration file"
+	if name == settings.Environment {
+		set = "SEGMENT_REGION (us or eu)"
+	}
+	p.warn("source %q names no region, so its events go to the US; a workspace in the EU never sees them: set %s", name, set)
 }
 
 func (t *target) close() {
@@ -213,6 +227,48 @@ func addSource(p *Program, cmd *cobra.Command) {
 		}
 		return s.Names(), cobra.ShellCompDirectiveNoFileComp
 	})
+}
+
+// addSettings adds a flag for each setting of a section of the configuration.
+func addSettings(cmd *cobra.Command, section string) {
+	for _, s := range settings.Table() {
+		if !strings.HasPrefix(s.Key, section+".") {
+			continue
+		}
+		value := &settingFlag{kind: s.Kind}
+		if s.Default != nil {
+			value.text = fmt.Sprint(s.Default)
+		}
+		flag := cmd.Flags().VarPF(value, s.Flag, "", s.Says)
+		switch s.Kind {
+		case settings.Bool:
+			flag.NoOptDefVal = "true"
+		case settings.Log:
+			_ = cmd.RegisterFlagCompletionFunc(s.Flag, cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
+		}
+	}
+}
+
+// settingFlag holds the text of a flag, which package settings reads and judges.
+type settingFlag struct {
+	kind  settings.Kind
+	text  string
+	given bool
+}
+
+// String returns the text.
+func (f *settingFlag) String() string { return f.text }
+
+// Type names the kind in help.
+func (f *settingFlag) Type() string { return string(f.kind) }
+
+// Set takes a text in. Lists may be given in several flags.
+func (f *settingFlag) Set(text string) error {
+	if f.kind == settings.List && f.given {
+		text = f.text + "," + text
+	}
+	f.text, f.given = text, true
+	return nil
 }
 
 func addTimeout(cmd *cobra.Command) {

@@ -86,7 +86,10 @@ func isControl(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.
 
 // writeTable writes rows with aligned columns, two spaces in front and between. The last column is as long as it is; on a terminal
 // it goes on below itself.
-func writeTable(w io.Writer, rows [][]string) {
+func writeTable(w io.Writer, rows [][]string) { writeTableWithin(w, rows, columns(w)) }
+
+// writeTableWithin is writeTable for lines of at most width characters; 0 is no limit.
+func writeTableWithin(w io.Writer, rows [][]string, width int) {
 	var widths []int
 	for _, row := range rows {
 		for i, cell := range row {
@@ -106,7 +109,7 @@ func writeTable(w io.Writer, rows [][]string) {
 			}
 		}
 		line := strings.TrimRight(b.String(), " ")
-		if width := columns(w); width > 0 && utf8.RuneCountInString(line) > width && len(row) > 1 {
+		if width > 0 && utf8.RuneCountInString(line) > width && len(row) > 1 {
 			last := clean(row[len(row)-1])
 			writes(w, hang(line[:len(line)-len(last)], last, width))
 			continue

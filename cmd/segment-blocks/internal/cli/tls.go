@@ -9,42 +9,22 @@ import (
 	"sync"
 	"time"
 
-	"github.com/spf13/cobra"
+	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
 )
 
-// tlsFlags are the files that make a server speak TLS.
-type tlsFlags struct{ cert, key, clientCA string }
-
-func (f *tlsFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.cert, "tls-cert", "", "file with the certificate to serve https with, and those between it and its root")
-	cmd.Flags().StringVar(&f.key, "tls-key", "", "file with the key of --tls-cert")
-	cmd.Flags().StringVar(&f.clientCA, "tls-client-ca", "", "file with the certificates that those of clients must be signed by; then none is let in without one")
-}
-
-// wanted tells that the server is to speak TLS.
-func (f *tlsFlags) wanted() bool { return f.cert != "" }
-
-// scheme is that of the server's URLs.
-func (f *tlsFlags) scheme() string {
-	if f.wanted() {
-		return "https"
-	}
-	return "http"
-}
-
-// config returns nil where no TLS is wanted.
-func (f *tlsFlags) config(logger *slog.Logger) (*tls.Config, error) {
+// tlsConfig returns nil where no TLS is wanted.
+func tlsConfig(s settings.Serve, logger *slog.Logger) (*tls.Config, error) {
 	switch {
-	case f.cert == "" && f.key == "" && f.clientCA == "":
+	case s.TLSCert == "" && s.TLSKey == "" && s.TLSClientCA == "":
 		return nil, nil
-	case f.cert == "" && f.key == "":
+	case s.TLSCert == "" && s.TLSKey == "":
 		return nil, usage("--tls-client-ca needs --tls-cert and --tls-key")
-	case f.key == "":
+	case s.TLSKey == "":
 		return nil, usage("--tls-cert and --tls-key go together: --tls-key is missing")
-	case f.cert == "":
+	case s.TLSCert == "":
 		return nil, usage("--tls-cert and --tls-key go together: --tls-cert is missing")
 	}
-	own := &certificate{certFile: f.cert, keyFile: f.key, logger: logger}
+	own := &certificate{certFile: s.TLSCert, keyFile: s.TLSKey, logger: logger}
 	if err := own.load(own.stamp()); err != nil {
 		return nil, usage("cannot serve https: %w", err)
 	}
@@ -54,16 +34,16 @@ func (f *tlsFlags) config(logger *slog.Logger) (*tls.Config, error) {
 		NextProtos:     []string{"http/1.1"},
 		GetCertificate: own.get,
 	}
-	if f.clientCA == "" {
+	if s.TLSClientCA == "" {
 		return config, nil
 	}
-	pem, err := os.ReadFile(f.clientCA)
+	pem, err := os.ReadFile(s.TLSClientCA)
 	if err != nil {
 		return nil, usage("cannot read the certificates of --tls-client-ca: %w", err)
 	}
 	config.ClientCAs, config.ClientAuth = x509.NewCertPool(), tls.RequireAndVerifyClientCert
 	if !config.ClientCAs.AppendCertsFromPEM(pem) {
-		return nil, usage("the file of --tls-client-ca must hold certificates in PEM: %s", f.clientCA)
+		return nil, usage("the file of --tls-client-ca must hold certificates in PEM: %s", s.TLSClientCA)
 	}
 	return config, nil
 }

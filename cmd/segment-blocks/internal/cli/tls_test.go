@@ -140,7 +140,7 @@ func TestClientCertificates(t *testing.T) {
 	a, stranger := newAuthority(t), newAuthority(t)
 	cert, key := a.server(t, "server")
 	// Off loopback, without a token: the certificate is the credential.
-	s := startServing(t, nil, "--addr", "0.0.0.0:0", "--tls-cert", cert, "--tls-key", key, "--tls-client-ca", a.file)
+	s := startServing(t, nil, "--addr", "0.0.0.0:0", "--emulator", "--drain-delay", "0s", "--tls-cert", cert, "--tls-key", key, "--tls-client-ca", a.file)
 	status, body, err := invoke(a.client(t, a), s.url)
 	require.NoError(t, err)
 	require.Equal(t, http.StatusOK, status, body)

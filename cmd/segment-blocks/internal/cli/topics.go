@@ -9,6 +9,9 @@ import (
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
 )
 
+// topicWidth is that of the tables in topics, which are made before anybody knows the terminal.
+const topicWidth = 80
+
 // topics are commands that only help knows.
 func topics() []*cobra.Command {
 	return []*cobra.Command{
@@ -25,7 +28,7 @@ func exitTopic() string {
 	for _, c := range exitCodes() {
 		rows = append(rows, []string{fmt.Sprintf("%3d", c.code), c.meaning})
 	}
-	writeTable(&b, rows)
+	writeTableWithin(&b, rows, topicWidth)
 	b.WriteString(`
 5, 6 and 130 are worth another try. What was sent may have been accepted all the same, so try again with the --invocation-id
 that the error names, or that the first try was given: then nothing is counted twice.
@@ -55,7 +58,7 @@ Variables:
 		[]string{"OTEL_EXPORTER_OTLP_ENDPOINT", "serve and mcp: where to export traces, such as http://127.0.0.1:4318"},
 		[]string{"OTEL_…", "serve and mcp: OpenTelemetry's other variables for traces; the protocol is http/protobuf"},
 	)
-	writeTable(&b, rows)
+	writeTableWithin(&b, rows, topicWidth)
 	writef(&b, `
 SEGMENT_WRITE_KEY makes a source called %q and chooses it, over the defaultSource of a file. Where a source of the file
 takes its key from that variable (writeKeyEnv: SEGMENT_WRITE_KEY) the key is that source's alone.
@@ -68,9 +71,15 @@ from another file to a host that is neither Segment's nor this machine.
 `, settings.Environment, strings.Join(settings.SearchPath(), ", then "))
 	rows = nil
 	for _, s := range append(settings.Table(), settings.SourceTable()...) {
-		rows = append(rows, []string{s.Key, s.Says + shownDefault(s)})
+		if !strings.HasPrefix(s.Key, "serve.") && !strings.HasPrefix(s.Key, "sources.NAME.retry.") {
+			rows = append(rows, []string{s.Key, s.Says + shownDefault(s)})
+		}
 	}
-	writeTable(&b, rows)
+	rows = append(rows,
+		[]string{"sources.NAME.retry…", "each setting below retry, for this source alone"},
+		[]string{"serve…", "each flag of segment-blocks serve, such as serve.drainDelay for --drain-delay"},
+	)
+	writeTableWithin(&b, rows, topicWidth)
 	b.WriteString(`
 A source has one of writeKey, writeKeyEnv and writeKeyFile, and a region or an endpoint. A workspace's data lives in one
 region, and what is sent to the other is lost, mostly behind a success: state the region. Paths are relative to the file.`)

@@ -152,23 +152,35 @@ func (c *checker) member(key, value *yaml.Node, pattern, place string) {
 		c.mapping(value, next, at)
 		return
 	}
-	if value.Style&yaml.TaggedStyle != 0 {
-		c.fault(value, "%s must have no YAML tag", at)
+	values := []*yaml.Node{value}
+	if c.table[i].Kind == List {
+		if values = value.Content; value.Kind != yaml.SequenceNode && value.Tag != "!!null" {
+			c.fault(value, "%s must be a list", at)
+		}
+	}
+	for _, v := range values {
+		c.value(v, c.table[i], at)
+	}
+}
+
+func (c *checker) value(n *yaml.Node, setting Setting, at string) {
+	if n.Style&yaml.TaggedStyle != 0 {
+		c.fault(n, "%s must have no YAML tag", at)
 		return
 	}
-	if c.table[i].Kind == Secret && (value.Tag == "!!int" || value.Tag == "!!float") {
-		c.fault(value, "%s must be in quotes, as YAML takes it for a number", at)
+	if setting.Kind == Secret && (n.Tag == "!!int" || n.Tag == "!!float") {
+		c.fault(n, "%s must be in quotes, as YAML takes it for a number", at)
 		return
 	}
-	if value.Kind != yaml.ScalarNode {
-		c.fault(value, "%s must be a single value", at)
+	if n.Kind != yaml.ScalarNode {
+		c.fault(n, "%s must be a single value", at)
 		return
 	}
-	if value.Tag == "!!null" {
+	if n.Tag == "!!null" {
 		return
 	}
-	if _, err := c.table[i].read(value.Value); err != nil {
-		c.fault(value, "%s %s", at, err)
+	if _, err := setting.read(n.Value); err != nil {
+		c.fault(n, "%s %s", at, err)
 	}
 }
 

@@ -31,6 +31,8 @@ type Options struct {
 	Environ []string
 	// Flags are those of the command; only the ones given on the command line count. It may be nil.
 	Flags *pflag.FlagSet
+	// Command is the name of the command. The flags of serve are settings of serve only.
+	Command string
 }
 
 func (o Options) variable(name string) string {
@@ -55,6 +57,7 @@ type Settings struct {
 	Timeout       time.Duration     `koanf:"timeout"`
 	CDN           string            `koanf:"cdn"`
 	Retry         Retry             `koanf:"retry"`
+	Serve         Serve             `koanf:"serve"`
 	Sources       map[string]Source `koanf:"sources"`
 
 	merged  *koanf.Koanf
@@ -70,6 +73,27 @@ type Retry struct {
 	BaseDelay       time.Duration `koanf:"baseDelay"`
 	MaxDelay        time.Duration `koanf:"maxDelay"`
 	AttemptTimeout  time.Duration `koanf:"attemptTimeout"`
+}
+
+// Serve is what the command serve is configured with. Limits of 0 are none.
+type Serve struct {
+	Addr            string         `koanf:"addr"`
+	Emulator        bool           `koanf:"emulator"`
+	TokenFile       string         `koanf:"tokenFile"`
+	AllowHost       []string       `koanf:"allowHost"`
+	AllowOrigin     []string       `koanf:"allowOrigin"`
+	Log             string         `koanf:"log"`
+	Quiet           bool           `koanf:"quiet"`
+	DrainDelay      *time.Duration `koanf:"drainDelay"` // nil: it depends on the address
+	Drain           time.Duration  `koanf:"drain"`
+	ClientRate      float64        `koanf:"clientRate"`
+	MaxInFlight     int            `koanf:"maxInFlight"`
+	MaxBuffered     int64          `koanf:"maxBuffered"` // in MiB
+	MaxConnections  int            `koanf:"maxConnections"`
+	MCPInvocationID bool           `koanf:"mcpInvocationId"`
+	TLSCert         string         `koanf:"tlsCert"`
+	TLSKey          string         `koanf:"tlsKey"`
+	TLSClientCA     string         `koanf:"tlsClientCa"`
 }
 
 // Load reads the configuration. The error is an [*Error] where settings are at fault.
@@ -109,8 +133,17 @@ func Load(o Options) (*Settings, error) {
 		return nil, errors.New(hide("read the configuration: " + err.Error()))
 	}
 	for name, source := range s.Sources {
-		source.Name = name
+		source.Name, source.Retry = name, s.Retry
+		if err := s.merged.Unmarshal("sources."+name+".retry", &source.Retry); err != nil {
+			return nil, errors.New(hide("read the configuration: " + err.Error()))
+		}
+		source.Store = s.path("sources."+name+".store", source.Store)
 		s.Sources[name] = source
+	}
+	for key, path := range map[string]*string{
+		"serve.tokenFile": &s.Serve.TokenFile, "serve.tlsCert": &s.Serve.TLSCert, "serve.tlsKey": &s.Serve.TLSKey, "serve.tlsClientCa": &s.Serve.TLSClientCA,
+	} {
+		*path = s.path(key, *path)
 	}
 	if onlyFound(path, o) {
 		if faults := s.distrust(); len(faults) > 0 {
@@ -118,6 +151,7 @@ func Load(o Options) (*Settings, error) {
 		}
 	}
 	s.unusedStores()
+	s.unknownVariables()
 	return s, nil
 }
 
@@ -140,7 +174,9 @@ func (s *Settings) layer(p koanf.Provider, parser koanf.Parser, origin func(key 
 func (s *Settings) defaults() error {
 	values := map[string]any{}
 	for _, setting := range Table() {
-		values[setting.Key] = setting.Default
+		if setting.Default != nil {
+			values[setting.Key] = setting.Default
+		}
 	}
 	return s.layer(confmap.Provider(values, "."), nil, func(string) string { return "default" })
 }
@@ -244,18 +280,24 @@ func unusedVariables(origins map[string]string) string {
 	return strings.Join(set[:last], ", ") + " and " + set[last] + " are"
 }
 
-// unusedStores warns of a store that nothing is kept in, as its source is not durable.
+// unusedStores warns of a store, or limits of one, that nothing is kept in because the source is not durable.
 func (s *Settings) unusedStores() {
 	for _, name := range s.Names() {
 		source := s.Sources[name]
-		switch {
-		case source.Store == "" || source.Way() == Durable:
-		case name != Environment:
-			s.Warnings = append(s.Warnings, fmt.Sprintf("sources.%s has a store and does not use it, because its delivery is %s, not durable: %s", name, source.Way(), hidePath(source.Store)))
-		case s.DefaultSource == Environment:
+		if source.Way() == Durable {
+			continue
+		}
+		if name == Environment && source.Store != "" && s.DefaultSource == Environment {
 			s.Warnings = append(s.Warnings, fmt.Sprintf("SEGMENT_STORE is not used, because SEGMENT_DELIVERY is %s, not durable: %s", source.Way(), hidePath(source.Store)))
 		}
+		for key := range s.origins {
+			rest, ok := strings.CutPrefix(key, "sources."+name+".")
+			if name != Environment && ok && (rest == "store" || strings.HasPrefix(rest, "durable.")) {
+				s.Warnings = append(s.Warnings, fmt.Sprintf("%s is not used, because the source's delivery is %s, not durable", key, source.Way()))
+			}
+		}
 	}
+	slices.Sort(s.Warnings)
 }
 
 // ownerOf returns the source of the file that takes its key from a variable.
@@ -275,7 +317,8 @@ func (s *Settings) flags(flags *pflag.FlagSet) ([]Fault, error) {
 	origins := map[string]string{}
 	provider := posflag.ProviderWithFlag(flags, ".", nil, func(f *pflag.Flag) (string, any) {
 		for _, setting := range Table() {
-			if setting.Flag != f.Name || !f.Changed {
+			section, _, _ := strings.Cut(setting.Key, ".")
+			if setting.Flag != f.Name || !f.Changed || section == "serve" && s.options.Command != section {
 				continue
 			}
 			value, err := setting.read(f.Value.String())
@@ -294,7 +337,15 @@ func (s *Settings) flags(flags *pflag.FlagSet) ([]Fault, error) {
 	return faults, nil
 }
 
-// beside resolves a path of the configuration file, which is relative to the file's own folder.
+// path resolves the path that a setting has, which in a configuration file is relative to the file's own folder.
+func (s *Settings) path(key, value string) string {
+	if value == "" || !strings.HasPrefix(s.origins[key], "file ") {
+		return value
+	}
+	return s.beside(value)
+}
+
+// beside resolves a path of the configuration file.
 func (s *Settings) beside(path string) string {
 	if filepath.IsAbs(path) {
 		return path

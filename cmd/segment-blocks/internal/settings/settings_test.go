@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/aacflow/segment-blocks/delivery"
 	"github.com/aacflow/segment-blocks/tracking"
 )
 
@@ -90,10 +91,10 @@ func TestExampleFile(t *testing.T) {
 	require.NoError(t, err)
 	for _, setting := range append(Table(), SourceTable()...) {
 		name := setting.Key[strings.LastIndex(setting.Key, ".")+1:]
-		assert.Contains(t, string(data), name, "the example lacks %s", setting.Key)
-		if setting.Default != "" && setting.Default != false {
+		assert.True(t, strings.Contains(string(data), name), "the example lacks %s", setting.Key)
+		if setting.Default != nil && setting.Default != "" && setting.Default != false {
 			assert.Equal(t, "file "+path, s.Origin(setting.Key))
-			assert.Contains(t, string(data), fmt.Sprintf("%s: %v", name, setting.Default), "the example shows the default")
+			assert.True(t, strings.Contains(string(data), fmt.Sprintf("%s: %v", name, setting.Default)), "the example shows another default of %s", setting.Key)
 		}
 	}
 }
@@ -144,6 +145,9 @@ func TestNoKeyIsShown(t *testing.T) {
 func TestTableIsRead(t *testing.T) {
 	var b strings.Builder
 	for _, setting := range Table() {
+		if setting.Default == nil {
+			continue
+		}
 		if group, name, nested := strings.Cut(setting.Key, "."); nested {
 			fmt.Fprintf(&b, "%s: {%s: %v}\n", group, name, setting.Default)
 		} else {
@@ -181,4 +185,93 @@ func TestStorePath(t *testing.T) {
 	assert.Equal(t, Direct, Source{}.Way())
 	_, err = Load(Options{File: write(t, "sources: {a: {delivery: later}}")})
 	require.ErrorContains(t, err, `sources.a.delivery must be direct, coalesced or durable: "later"`)
+}
+
+// A flag wins over the file, and a list may be given as a list or in several flags.
+func TestServeSettings(t *testing.T) {
+	path := write(t, `
+serve: {addr: "0.0.0.0:1", allowHost: [a.example.com, b.example.com], clientRate: 0.5, drainDelay: 3s, quiet: true, tokenFile: token}
+`)
+	flags := pflag.NewFlagSet("serve", pflag.ContinueOnError)
+	flags.String("addr", "", "")
+	flags.String("allow-origin", "", "")
+	require.NoError(t, flags.Parse([]string{"--addr", "127.0.0.1:2", "--allow-origin", "https://a.example.com,https://b.example.com"}))
+	s, err := Load(Options{File: path, Flags: flags, Command: "serve"})
+	require.NoError(t, err)
+	delay := 3 * time.Second
+	assert.Equal(t, Serve{
+		Addr: "127.0.0.1:2", TokenFile: filepath.Join(filepath.Dir(path), "token"), AllowHost: []string{"a.example.com", "b.example.com"},
+		AllowOrigin: []string{"https://a.example.com", "https://b.example.com"}, Log: "text", Quiet: true, DrainDelay: &delay, Drain: 30 * time.Second, ClientRate: 0.5,
+		MaxInFlight: 1024, MaxBuffered: 64, MaxConnections: 2048,
+	}, s.Serve)
+	assert.Equal(t, "flag --addr", s.Origin("serve.addr"))
+	assert.Equal(t, "file "+path, s.Origin("serve.allowHost"))
+
+	s, err = Load(Options{File: path, Flags: flags, Command: "emulator"})
+	require.NoError(t, err)
+	assert.Equal(t, "0.0.0.0:1", s.Serve.Addr, "the flag of another command is no setting of serve")
+
+	for text, want := range map[string]string{
+		"serve: {adr: x}":                 `serve.adr is not a setting; did you mean "addr"?`,
+		"serve: {clientRate: -1}":         `serve.clientRate must be a number, 0 or more: "-1"`,
+		"serve: {clientRate: NaN}":        `serve.clientRate must be a number, 0 or more: "NaN"`,
+		"serve: {log: xml}":               `serve.log must be text or json: "xml"`,
+		"serve: {allowHost: [{a: b}]}":    "serve.allowHost must be a single value",
+		"serve: {allowHost: a}":           "serve.allowHost must be a list",
+		"serve: {addr: [a]}":              "serve.addr must be a single value",
+		"sources: {a: {retry: {max: 1}}}": "sources.a.retry.max is not a setting",
+	} {
+		_, err := Load(Options{File: write(t, text)})
+		assert.ErrorContains(t, err, want)
+	}
+}
+
+// A source has the retries and limits of its own, and those of all sources where it says nothing.
+func TestSettingsOfSources(t *testing.T) {
+	s, err := Load(Options{
+		File: write(t, `
+retry: {maxRetries: 5, budget: 1m}
+sources:
+  a: {delivery: durable, retry: {maxRetries: 0, attemptTimeout: 3s}, durable: {rate: 0, maxEvents: 10, maxAge: 1h}}
+  b: {region: eu}
+`),
+		Environ: []string{"SEGMENT_BLOCKS_RETRY_BUDGET=30s"},
+	})
+	require.NoError(t, err)
+	a, b := s.Tracking(s.Sources["a"], "").Retry, s.Tracking(s.Sources["b"], "").Retry
+	assert.Equal(t, []any{-1, 30 * time.Second, 3 * time.Second}, []any{a.MaxRetries, a.Budget, a.AttemptTimeout})
+	assert.Equal(t, []any{5, 30 * time.Second, 15 * time.Second}, []any{b.MaxRetries, b.Budget, b.AttemptTimeout})
+	assert.Equal(t, delivery.StoreOptions{Rate: -1, MaxEvents: 10, MaxAge: time.Hour}, s.Sources["a"].Durable.StoreOptions())
+
+	s, err = Load(Options{File: write(t, "sources: {a: {region: eu, durable: {rate: 5}}}")})
+	require.NoError(t, err)
+	assert.Equal(t, []string{"sources.a.durable.rate is not used, because the source's delivery is direct, not durable"}, s.Warnings)
+}
+
+// A variable that was meant for us, and that nothing reads, is pointed out without its value.
+func TestMisspeltVariables(t *testing.T) {
+	for variable, want := range map[string]string{
+		"SEGMENT_WRITEKEY":            "did you mean SEGMENT_WRITE_KEY?",
+		"SEGMENT_REGIONN":             "did you mean SEGMENT_REGION?",
+		"SEGEMENT_WRITE_KEY":          "did you mean SEGMENT_WRITE_KEY?",
+		"SEGMENT_BLOCKS_OUTPUTS":      "did you mean SEGMENT_BLOCKS_OUTPUT?",
+		"SEGMENT_KEY_OF_SOMEONE_ELSE": "segment-blocks help environment lists those",
+		"SEGMENT_BLOCKS_TOKEN":        "",
+		"SEGMENT_SHOP_KEY":            "", // a source of the file reads it
+		"SEGMENT_BLOCKS_SERVICE_HOST": "", // Kubernetes
+		"SEGMENT_PORT_80_TCP_ADDR":    "",
+		"REGION":                      "",
+		"OUTPUT":                      "",
+		"SEGMENT_WRITEKEI":            "did you mean SEGMENT_WRITE_KEY?",
+	} {
+		s, err := Load(Options{File: write(t, "sources: {shop: {writeKeyEnv: SEGMENT_SHOP_KEY, region: eu}}"), Environ: []string{variable + "=secret"}})
+		require.NoError(t, err)
+		said := strings.Join(s.Warnings, "\n")
+		assert.NotContains(t, said, "secret")
+		if want == "" {
+			assert.Empty(t, said, variable)
+			continue
+		}
+		assert.Contains(t, said, "the environment variable "+variable+" is not one that segment-blocks reads; "+want)
+	}
 }

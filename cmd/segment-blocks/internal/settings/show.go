@@ -21,7 +21,7 @@ type Value struct {
 func (s *Settings) Values() []Value {
 	var values []Value
 	for _, setting := range Table() {
-		values = append(values, Value{setting.Key, s.merged.Get(setting.Key), s.origins[setting.Key]})
+		values = append(values, Value{setting.Key, s.merged.Get(setting.Key), or(s.origins[setting.Key], "default")})
 	}
 	for _, name := range s.Names() {
 		at := "sources." + name + "."

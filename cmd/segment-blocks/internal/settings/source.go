@@ -11,7 +11,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/aacflow/segment-blocks/delivery"
 	"github.com/aacflow/segment-blocks/schemas"
 	"github.com/aacflow/segment-blocks/tracking"
 )
@@ -28,6 +30,33 @@ type Source struct {
 	Gzip          bool   `koanf:"gzip"`
 	Delivery      string `koanf:"delivery"`
 	Store         string `koanf:"store"`
+	// Durable bounds the store.
+	Durable Limits `koanf:"durable"`
+	// Retry has the settings of all sources where the source has none of its own.
+	Retry Retry `koanf:"-"`
+}
+
+// Limits are those of a store. What is nil has the default of package delivery; 0 is no limit.
+type Limits struct {
+	Rate      *float64       `koanf:"rate"`
+	MaxEvents *int           `koanf:"maxEvents"`
+	MaxBytes  *int64         `koanf:"maxBytes"`
+	MaxAge    *time.Duration `koanf:"maxAge"`
+}
+
+// StoreOptions returns the limits as a store needs them: there, 0 stands for the default and a negative value for no limit.
+func (l Limits) StoreOptions() delivery.StoreOptions {
+	return delivery.StoreOptions{Rate: orNone(l.Rate), MaxEvents: orNone(l.MaxEvents), MaxBytes: orNone(l.MaxBytes), MaxAge: orNone(l.MaxAge)}
+}
+
+func orNone[T float64 | int | int64 | time.Duration](limit *T) T {
+	switch {
+	case limit == nil:
+		return 0
+	case *limit == 0:
+		return -1
+	}
+	return *limit
 }
 
 // The ways a source's messages leave.
@@ -40,13 +69,9 @@ const (
 // Way returns the way that the source's messages leave.
 func (s Source) Way() string { return cmp.Or(s.Delivery, Direct) }
 
-// StorePath returns the file that a durable source stores in: the one it names, relative to the configuration file that does, or NAME.store in the
-// segment-blocks folder of $XDG_STATE_HOME (~/.local/state).
+// StorePath returns the file that a durable source stores in: the one it names, or NAME.store in the segment-blocks folder of $XDG_STATE_HOME (~/.local/state).
 func (s *Settings) StorePath(source Source) (string, error) {
 	if source.Store != "" {
-		if strings.HasPrefix(s.origins["sources."+source.Name+".store"], "file ") {
-			return s.beside(source.Store), nil
-		}
 		return source.Store, nil
 	}
 	dir, err := s.stateFolder()
@@ -207,19 +232,22 @@ func (s *Settings) Tracking(source Source, key tracking.WriteKey) tracking.Sourc
 		Endpoint:      source.Endpoint,
 		AllowInsecure: source.AllowInsecure,
 		Gzip:          source.Gzip,
-		Retry:         s.RetryPolicy(),
+		Retry:         source.Retry.policy(),
 	}
 }
 
-// RetryPolicy returns the retry settings as the blocks need them: there, 0 stands for the default and a negative value for none.
-func (s *Settings) RetryPolicy() tracking.RetryPolicy {
+// RetryPolicy returns the retry settings of sources that have none of their own, as the blocks need them.
+func (s *Settings) RetryPolicy() tracking.RetryPolicy { return s.Retry.policy() }
+
+// policy returns the settings as the blocks need them: there, 0 stands for the default and a negative value for none.
+func (r Retry) policy() tracking.RetryPolicy {
 	p := tracking.RetryPolicy{
-		MaxRetries:      s.Retry.MaxRetries,
-		BaseDelay:       s.Retry.BaseDelay,
-		MaxDelay:        s.Retry.MaxDelay,
-		Budget:          s.Retry.Budget,
-		RateLimitBudget: s.Retry.RateLimitBudget,
-		AttemptTimeout:  s.Retry.AttemptTimeout,
+		MaxRetries:      r.MaxRetries,
+		BaseDelay:       r.BaseDelay,
+		MaxDelay:        r.MaxDelay,
+		Budget:          r.Budget,
+		RateLimitBudget: r.RateLimitBudget,
+		AttemptTimeout:  r.AttemptTimeout,
 	}
 	if p.MaxRetries == 0 {
 		p.MaxRetries = -1
