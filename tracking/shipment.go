@@ -75,6 +75,7 @@ func (s *shipment) awaitTurn(ctx context.Context) *Error {
 			return s.rateLimited(wait, "the "+briefly(left)+" left until the deadline")
 		}
 		s.limited += wait
+		s.tell(ctx, wait)
 		var failed <-chan struct{}
 		if s.attempts == 0 {
 			failed = s.failed
@@ -203,6 +204,7 @@ func (s *shipment) pauseFor(ctx context.Context, wait time.Duration) *Error {
 	if left, short := shortOf(ctx, now, wait); short {
 		return s.stop(wait, "the "+briefly(left)+" left until the deadline")
 	}
+	s.tell(ctx, wait)
 	if !sleep(ctx, wait, nil) {
 		return s.interrupted(ctx)
 	}

@@ -170,6 +170,10 @@ func (e *examination) region(source settings.Source, base string) {
 		e.warn("receiver", "%s; the write key and the events travel there unencrypted", base)
 	case source.Endpoint == "" && source.Region == "":
 		e.warn("receiver", "%s, because no region is stated; where the workspace keeps its data in the EU, everything sent there is lost behind a 200: state us or eu", base)
+	case base == "https://events.eu1.segmentapis.com":
+		e.ok("receiver", "%s, as in Segment's SDKs; the page of its HTTP API names eu1.api.segmentapis.com for the EU instead, and endpoint takes that", base)
+	case base == "https://eu1.api.segmentapis.com":
+		e.ok("receiver", "%s, as on the page of Segment's HTTP API; its SDKs use events.eu1.segmentapis.com for the EU, and region: eu does", base)
 	default:
 		e.ok("receiver", "%s", base)
 	}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"time"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/runtime"
+	"github.com/aacflow/segment-blocks/tracking"
 )
 
 func newRun(p *Program) *cobra.Command {
@@ -65,6 +67,7 @@ On a terminal the output is text; elsewhere it is one JSON document. See segment
 		p.mentionRegion(t)
 		ctx, cancel := limited(cmd.Context(), s)
 		defer cancel()
+		ctx = p.showRetries(ctx)
 		began := time.Now()
 		res, err := t.Invoke(ctx, args[0], in.json, invokeOptions(*id)...)
 		if err != nil {
@@ -90,6 +93,20 @@ On a terminal the output is text; elsewhere it is one JSON document. See segment
 		return p.printResult(format, t, res, became, *receipt)
 	}
 	return cmd
+}
+
+// showRetries returns a context that says on a terminal what a command waits for. Elsewhere nobody watches.
+func (p *Program) showRetries(ctx context.Context) context.Context {
+	if !isTerminal(p.stderr) {
+		return ctx
+	}
+	return tracking.OnRetry(ctx, func(r tracking.Retry) {
+		in := r.In.Round(time.Second)
+		if in < 2*time.Second {
+			in = r.In.Round(100 * time.Millisecond)
+		}
+		p.note("attempt %d of %d in %s: %s", r.Attempt, r.Of, in, r.Cause)
+	})
 }
 
 // knownBlock names an unknown block before an emulator is started for it.

@@ -1,12 +1,16 @@
 package cli
 
 import (
+	"context"
+	"encoding/json"
 	"io"
 	"net/http"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/aacflow/segment-blocks/emulator"
 )
 
 func get(t *testing.T, url string) (int, string) {
@@ -87,4 +91,42 @@ func TestEmulatedIsSaid(t *testing.T) {
 	require.Contains(t, metrics, "segment_blocks_build_info{")
 	_, ready := get(t, s.url+"/readyz")
 	require.JSONEq(t, `{"status":"ready","emulated":true}`, ready)
+}
+
+// A call that the receiver refuses is a line in the log, over MCP, where the status is 200 all the same, and under --quiet too.
+func TestFailedInvocationsAreLogged(t *testing.T) {
+	segment, err := emulator.Start()
+	require.NoError(t, err)
+	defer func() { require.NoError(t, segment.Close(context.Background())) }()
+	require.NoError(t, segment.Script(emulator.Fault{Status: http.StatusUnauthorized, Times: 2}))
+	s := startServing(t, []string{"SEGMENT_ENDPOINT=" + segment.URL, "SEGMENT_WRITE_KEY=" + placeholderKey}, "--quiet", "--log", "json")
+	for path, body := range map[string]string{
+		"/mcp":                            `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"segment_alias","arguments":{"userId":"u-42","previousId":"u-41"}}}`,
+		"/v1/blocks/segment_alias/invoke": `{"input":{"userId":"u-42","previousId":"u-41"}}`,
+	} {
+		req, err := http.NewRequest(http.MethodPost, s.url+path, strings.NewReader(body))
+		require.NoError(t, err)
+		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Accept", "application/vnd.aacflow.result+json, application/json, text/event-stream")
+		res, err := http.DefaultClient.Do(req)
+		require.NoError(t, err)
+		require.NoError(t, res.Body.Close())
+		require.Equal(t, http.StatusOK, res.StatusCode)
+	}
+	s.stop(t)
+	lines := 0
+	for line := range strings.Lines(s.stderr.String()) {
+		var logged map[string]any
+		if json.Unmarshal([]byte(line), &logged) != nil {
+			continue
+		}
+		lines++
+		require.Equal(t, []any{"WARN", "invocation failed", "segment_alias", "environment", "unauthorized", 401.0, 1.0}, []any{
+			logged["level"], logged["msg"], logged["block"], logged["source"], logged["code"], logged["status"], logged["attempts"],
+		}, line)
+		require.Contains(t, logged["messageId"], "sb1-")
+		require.NotEmpty(t, logged["invocationId"])
+	}
+	require.Equal(t, 2, lines, "%s", &s.stderr)
+	require.NotContains(t, s.stderr.String(), placeholderKey)
 }

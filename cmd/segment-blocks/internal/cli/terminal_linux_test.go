@@ -1,0 +1,68 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"unsafe"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/aacflow/segment-blocks/emulator"
+)
+
+// terminal returns the two ends of a terminal: the screen, and what a program writes to.
+func terminal(t *testing.T) (screen, program *os.File) {
+	t.Helper()
+	screen, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
+	if err != nil {
+		t.Skip(err)
+	}
+	var number, lock int32
+	for request, value := range map[uintptr]*int32{syscall.TIOCGPTN: &number, syscall.TIOCSPTLCK: &lock} {
+		_, _, errno := syscall.Syscall(syscall.SYS_IOCTL, screen.Fd(), request, uintptr(unsafe.Pointer(value))) //nolint:gosec // as ioctl wants it
+		require.Zero(t, errno)
+	}
+	program, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|syscall.O_NOCTTY, 0)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = screen.Close() })
+	return screen, program
+}
+
+// On a terminal run says what it waits for; elsewhere it is silent.
+func TestRunShowsRetries(t *testing.T) {
+	segment, err := emulator.Start()
+	require.NoError(t, err)
+	defer func() { require.NoError(t, segment.Close(context.Background())) }()
+	run := func(stderr io.Writer) {
+		t.Helper()
+		require.NoError(t, segment.Script(emulator.Fault{Status: http.StatusServiceUnavailable}, emulator.Fault{Reset: true}))
+		p := &Program{
+			args:    []string{"run", "segment_alias", "--input", `{"userId":"u-42","previousId":"u-41"}`},
+			environ: []string{"HOME=" + t.TempDir(), "SEGMENT_ENDPOINT=" + segment.URL, "SEGMENT_WRITE_KEY=" + placeholderKey},
+			stdin:   strings.NewReader(""), stdout: io.Discard, stderr: stderr,
+		}
+		require.Zero(t, Run(t.Context(), p))
+	}
+	screen, program := terminal(t)
+	shown := make(chan string)
+	go func() {
+		text, _ := io.ReadAll(screen) // it ends with an error once the program's end is closed
+		shown <- string(text)
+	}()
+	run(program)
+	require.NoError(t, program.Close())
+	text := <-shown
+	require.Regexp(t, `(?m)^attempt 2 of 11 in [0-9.]+m?s: 503\r$`, text)
+	require.Regexp(t, `(?m)^attempt 3 of 11 in [0-9.]+m?s: \S`, text)
+
+	var quiet bytes.Buffer
+	run(&quiet)
+	require.Empty(t, quiet.String())
+}
