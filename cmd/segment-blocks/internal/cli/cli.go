@@ -2,6 +2,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -92,6 +93,7 @@ variable or a file. No output ever shows one.`,
 	root.PersistentFlags().String("config", "", "configuration file (default: ./segment-blocks.yaml, then the one in your config folder)")
 	root.PersistentFlags().StringP("output", "o", "auto", "text, json or yaml; what auto is says segment-blocks help output")
 	root.SetFlagErrorFunc(flagError)
+	root.SetHelpFunc(p.helpFunc(root.HelpFunc()))
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"text", "json", "yaml"}, cobra.ShellCompDirectiveNoFileComp))
 	root.AddCommand(
 		newRun(p), newPreview(p), newValidate(p), newImport(p), newBlocks(p),
@@ -99,6 +101,21 @@ variable or a file. No output ever shows one.`,
 	)
 	root.AddCommand(topics()...)
 	return root
+}
+
+// helpFunc returns one that fits help to the width of the terminal, where there is one.
+func (p *Program) helpFunc(help func(*cobra.Command, []string)) func(*cobra.Command, []string) {
+	return func(cmd *cobra.Command, args []string) {
+		if columns(p.stdout) == 0 {
+			help(cmd, args)
+			return
+		}
+		var text bytes.Buffer
+		cmd.SetOut(&text)
+		help(cmd, args)
+		cmd.SetOut(p.stdout)
+		writes(p.stdout, reflow(text.String(), pageWidth(p.stdout)))
+	}
 }
 
 // load reads the configuration for a command, and warns of what is unwise in it.

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/assert"
@@ -83,6 +84,24 @@ func TestHelpIsComplete(t *testing.T) {
 		}
 		for line := range strings.SplitSeq(cmd.Long, "\n") {
 			assert.LessOrEqual(t, len([]rune(line)), 140, "%s: %s", cmd.CommandPath(), line)
+		}
+	})
+}
+
+// On a terminal of 80 columns help has no longer line, commands to copy aside, and loses no word.
+func TestHelpFitsTheTerminal(t *testing.T) {
+	var out strings.Builder
+	root := newRoot(&Program{stdout: &out})
+	root.SetOut(&out)
+	each(root, func(cmd *cobra.Command) {
+		out.Reset()
+		require.NoError(t, cmd.Help())
+		text := reflow(out.String(), 80)
+		assert.Equal(t, strings.Fields(out.String()), strings.Fields(text))
+		for line := range strings.Lines(text) {
+			if !strings.Contains(line, "segment-blocks ") && !strings.Contains(line, "://") && !strings.Contains(line, `{"`) {
+				assert.LessOrEqual(t, utf8.RuneCountInString(line), 81, "%s: %s", cmd.Name(), line)
+			}
 		}
 	})
 }

@@ -3,8 +3,11 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -129,4 +132,17 @@ func TestFailedInvocationsAreLogged(t *testing.T) {
 	}
 	require.Equal(t, 2, lines, "%s", &s.stderr)
 	require.NotContains(t, s.stderr.String(), placeholderKey)
+}
+
+// The limits of a store are those of the file, so sources that share one cannot have different ones.
+func TestSharedStoreHasOneSetOfLimits(t *testing.T) {
+	dir := t.TempDir()
+	source := func(rate int) string {
+		return fmt.Sprintf("{region: eu, writeKeyEnv: SHARED_KEY, delivery: durable, store: one.store, durable: {rate: %d}}", rate)
+	}
+	config := filepath.Join(dir, "segment-blocks.yaml")
+	require.NoError(t, os.WriteFile(config, []byte("defaultSource: a\nsources:\n  a: "+source(10)+"\n  b: "+source(20)+"\n"), 0o600))
+	code, said := runFor(t, []string{"SHARED_KEY=" + placeholderKey}, "serve", "--addr", "127.0.0.1:0", "--config", config)
+	require.Equal(t, int(exitUsage), code, said)
+	require.Contains(t, said, "the sources a and b share a store and must have the same limits below durable: ")
 }

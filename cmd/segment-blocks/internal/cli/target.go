@@ -260,7 +260,12 @@ type settingFlag struct {
 func (f *settingFlag) String() string { return f.text }
 
 // Type names the kind in help.
-func (f *settingFlag) Type() string { return string(f.kind) }
+func (f *settingFlag) Type() string {
+	if f.kind == settings.Log {
+		return string(settings.Text)
+	}
+	return string(f.kind)
+}
 
 // Set takes a text in. Lists may be given in several flags.
 func (f *settingFlag) Set(text string) error {

@@ -3,6 +3,7 @@ package cli
 import (
 	"io"
 	"os"
+	"regexp"
 	"strconv"
 	"strings"
 	"unicode"
@@ -156,6 +157,35 @@ func wrap(text, indent string, width int) string {
 		b.WriteString(line + "\n")
 	}
 	return b.String()
+}
+
+// reflow fits help to a width: prose is wrapped, and the last column of a table goes on below itself. Commands stay as they are.
+func reflow(text string, width int) string {
+	column := regexp.MustCompile(`^ +\S+( \S+)*  +(\S)`)
+	var out, prose strings.Builder
+	end := func() {
+		out.WriteString(wrap(prose.String(), "", width))
+		prose.Reset()
+	}
+	for line := range strings.Lines(text) {
+		if line != "\n" && line[0] != ' ' {
+			prose.WriteString(line)
+			continue
+		}
+		if prose.Len() > 0 {
+			end()
+		}
+		at := column.FindStringSubmatchIndex(line)
+		if at == nil || utf8.RuneCountInString(line) <= width {
+			out.WriteString(line)
+			continue
+		}
+		out.WriteString(hang(line[:at[4]], line[at[4]:], width))
+	}
+	if prose.Len() > 0 {
+		end()
+	}
+	return out.String()
 }
 
 // hang writes prose after a label, its further lines under the first one.

@@ -70,7 +70,7 @@ func Table() []Setting {
 		{"serve.log", "", "log", Log, "text", "how requests and failures are logged on stderr: text or json"},
 		{"serve.quiet", "", "quiet", Bool, false, "log no requests; what goes wrong is logged all the same"},
 		{"serve.drainDelay", "", "drain-delay", Duration, nil, "after SIGTERM, how long /readyz answers 503 before the server stops listening, so that load balancers notice (default 5s; on a loopback address 0s)"},
-		{"serve.drain", "", "drain", Duration, "30s", "after that, how long requests in progress may take"},
+		{"serve.drain", "", "drain", Duration, "30s", "how long requests in progress may take once the server has stopped listening"},
 		{"serve.clientRate", "", "client-rate", Decimal, 500.0, "how many requests a second one client may make, twice as many at once; 0 for no limit"},
 		{"serve.maxInFlight", "", "max-in-flight", Number, 1024, "how many requests are worked on at once; 503 beyond, but for GET; 0 for no limit"},
 		{"serve.maxBuffered", "", "max-buffered", Number, 64, "how many MiB of request bodies are held at once, at least one of the largest; 503 beyond; 0 for no limit"},
