@@ -18,7 +18,7 @@ func onlyFound(path string, o Options) bool {
 	return !slices.ContainsFunc(SearchPath()[1:], func(own string) bool { return sameFile(path, own) })
 }
 
-// distrust finds what a file that was only found may not do: send to a host of its choice a secret that is not its own, be it a variable, another
+// distrust finds what a file that was only found may not do: open a server to others, or send to a host of its choice a secret that is not its own, be it a variable, another
 // file, the key of an invocation, or what is stored under the name of a source.
 func (s *Settings) distrust() []Fault {
 	var faults []Fault
@@ -45,6 +45,13 @@ func (s *Settings) distrust() []Fault {
 	}
 	if host := foreign(s.CDN); host != "" && strings.HasPrefix(s.origins["cdn"], "file ") {
 		refuse("makes doctor send write keys to %s, its cdn", host)
+	}
+	for key, set := range map[string]bool{
+		"allowHost": len(s.Serve.AllowHost) > 0, "allowOrigin": len(s.Serve.AllowOrigin) > 0, "tokenFile": s.Serve.TokenFile != "", "tlsClientCa": s.Serve.TLSClientCA != "",
+	} {
+		if set && strings.HasPrefix(s.origins["serve."+key], "file ") {
+			refuse("makes serve let others in by its serve.%s", key)
+		}
 	}
 	return faults
 }

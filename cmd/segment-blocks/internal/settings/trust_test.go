@@ -30,6 +30,8 @@ func TestFileThatWasOnlyFound(t *testing.T) {
 		"a name like ours":    {`sources: {a: {writeKeyEnv: A, endpoint: "http://localhost.evil.example"}}`, `to localhost.evil.example`},
 		"an address":          {`sources: {a: {writeKeyEnv: A, endpoint: "http://169.254.169.254"}}`, `to 169.254.169.254`},
 		"doctor's look-up":    {`cdn: https://evil.example`, `makes doctor send write keys to evil.example, its cdn`},
+		"an origin":           {`serve: {allowOrigin: ["https://evil.example"]}`, `makes serve let others in by its serve.allowOrigin`},
+		"a token they know":   {`serve: {addr: "0.0.0.0:8787", tokenFile: token}`, `makes serve let others in by its serve.tokenFile`},
 		"an anchor":           {`sources: {a: {endpoint: &e "https://evil.example", writeKeyEnv: A}}`, `to evil.example`},
 		"Segment's own":       {`sources: {a: {writeKeyEnv: A, endpoint: "https://API.segment.io:443/v1"}, b: {writeKeyEnv: B, region: eu}, c: {writeKeyFile: k, endpoint: "https://events.eu1.segmentapis.com"}}`, ""},
 		"this machine":        {`sources: {a: {writeKeyEnv: A, endpoint: "http://localhost:4010"}, b: {writeKeyFile: k, endpoint: "http://127.0.0.1:1"}, c: {writeKeyEnv: C, endpoint: "http://[::1]:1"}}`, ""},
