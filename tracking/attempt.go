@@ -16,24 +16,6 @@ import (
 	"github.com/go-resty/resty/v2"
 )
 
-// Attempt describes one HTTP request, for an observer.
-type Attempt struct {
-	// URL is where it went; it never holds the write key.
-	URL string
-	// Key is the source's write key, which prints as its fingerprint.
-	Key WriteKey
-	// Number counts the tries of this request, from 1.
-	Number int
-	// Messages and Bytes tell the size of the body.
-	Messages, Bytes int
-	// Status is the HTTP status, 0 without an answer.
-	Status int
-	// Err says why there was no answer.
-	Err error
-	// Took is the time from sending to the end of the answer.
-	Took time.Duration
-}
-
 var jsonContent = []string{"application/json"}
 
 // attempt posts body once. The body belongs to the transport from here on, even after an error.

@@ -307,29 +307,20 @@ func TestCallersRestyClient(t *testing.T) {
 	})
 }
 
-func TestObserver(t *testing.T) {
+func TestOnRetry(t *testing.T) {
 	r := newReceiver(t, reply{status: 500}, reply{reset: true}, reply{})
-	var mu sync.Mutex
-	var seen []tracking.Attempt
-	client := r.client(tracking.WithVersion("1.2.3"), tracking.WithObserver(func(_ context.Context, a tracking.Attempt) {
-		mu.Lock()
-		defer mu.Unlock()
-		seen = append(seen, a)
-	}))
-	report, err := client.Send(t.Context(), r.source(), order(t), tracking.SendOptions{})
+	var seen []tracking.Retry
+	ctx := tracking.OnRetry(t.Context(), func(r tracking.Retry) { seen = append(seen, r) })
+	client := r.client(tracking.WithVersion("1.2.3"))
+	source := r.source()
+	source.Retry.MaxRetries = 4
+	_, err := client.Send(ctx, source, order(t), tracking.SendOptions{})
 	require.NoError(t, err)
-	require.Len(t, seen, 3)
-	bytes := 0
-	for i, a := range seen {
-		require.Equal(t, r.URL+"/v1/track", a.URL)
-		require.Equal(t, i+1, a.Number)
-		require.Equal(t, 1, a.Messages)
-		require.Positive(t, a.Took)
-		bytes += a.Bytes
-	}
-	require.Equal(t, []int{500, 0, 200}, []int{seen[0].Status, seen[1].Status, seen[2].Status})
-	require.Error(t, seen[1].Err)
-	require.Equal(t, report.Bytes, bytes)
+	require.Len(t, seen, 2)
+	require.Equal(t, []int{2, 5, 3, 5}, []int{seen[0].Attempt, seen[0].Of, seen[1].Attempt, seen[1].Of})
+	require.Equal(t, "500", seen[0].Cause)
+	require.NotEmpty(t, seen[1].Cause)
+	require.Positive(t, seen[0].In)
 	require.Equal(t, "segment-blocks/1.2.3", r.requests()[0].header.Get("User-Agent"))
 }
 

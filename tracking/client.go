@@ -19,7 +19,6 @@ type Client struct {
 	userAgent   []string
 	library     json.RawMessage
 	bareContext json.RawMessage
-	observe     func(context.Context, Attempt)
 	now         func() time.Time
 	oneByOne    bool
 	targets     targets
@@ -33,7 +32,6 @@ type Option func(*options)
 
 type options struct {
 	version string
-	observe func(context.Context, Attempt)
 	now     func() time.Time
 
 	oneByOne bool
@@ -41,11 +39,6 @@ type options struct {
 
 // WithVersion sets the version that the User-Agent header and context.library carry. Default "dev".
 func WithVersion(version string) Option { return func(o *options) { o.version = version } }
-
-// WithObserver calls observe after every HTTP request, from the goroutine that made it. Several calls may run at once.
-func WithObserver(observe func(context.Context, Attempt)) Option {
-	return func(o *options) { o.observe = observe }
-}
 
 // WithOneByOne sends the requests of a batch one after the other, in the order of their first messages, whatever
 // [Source.InFlight] says. The requests are the same. It is for previews, which should not differ from run to run.
@@ -79,7 +72,6 @@ func NewClient(http *resty.Client, opts ...Option) *Client {
 		userAgent:   []string{libraryName + "/" + version},
 		library:     library,
 		bareContext: rawjson.Object{{Name: "library", Value: library}}.JSON(),
-		observe:     o.observe,
 		now:         o.now,
 		oneByOne:    o.oneByOne,
 	}

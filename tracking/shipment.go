@@ -94,7 +94,6 @@ func (s *shipment) try(ctx context.Context) (accepted, final bool, wait time.Dur
 	c, t := s.client, s.target
 	body := s.next()
 	s.attempts++
-	start := c.now()
 	var w writes
 	sending := ctx
 	if lent(body) {
@@ -102,7 +101,6 @@ func (s *shipment) try(ctx context.Context) (accepted, final bool, wait time.Dur
 	}
 	a, err := c.attempt(sending, t, s.path, body, s.messages, s.attempts-1)
 	s.written = w.over()
-	s.observe(ctx, a, err, c.now().Sub(start))
 	said := unusable
 	if err == nil && judge(a.status) == verdictAccepted {
 		if said = a.acceptance(s.messages); said == taken {
@@ -157,22 +155,6 @@ func (s *shipment) notTaken(a *answer, said acceptance) (accepted, final bool, w
 		s.last.Err = errUnclear
 	}
 	return false, true, 0
-}
-
-func (s *shipment) observe(ctx context.Context, a *answer, err error, took time.Duration) {
-	if s.client.observe == nil {
-		return
-	}
-	seen := Attempt{
-		URL: s.target.base + s.path, Key: s.target.WriteKey, Number: s.attempts,
-		Messages: s.messages, Bytes: len(s.body), Took: took,
-	}
-	if err != nil {
-		seen.Err = networkError(err, s.target.WriteKey)
-	} else {
-		seen.Status = a.status
-	}
-	s.client.observe(ctx, seen)
 }
 
 func redirected(location string, key WriteKey) error {
