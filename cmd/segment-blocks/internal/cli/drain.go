@@ -39,11 +39,13 @@ func (p *Program) serve(ctx context.Context, s *server, format string) error {
 		return errors.Join(failed("%w", err), s.listener.Close(), closing)
 	}
 	web := s.http(handler)
-	stopped := make(chan error, 1)
-	go func() { stopped <- web.Serve(secured(s.listener, s.tls)) }()
+	stopped, deaf := make(chan error, 1), make(chan struct{})
+	go func() {
+		defer close(deaf)
+		stopped <- web.Serve(secured(s.listener, s.tls))
+	}()
 	select {
 	case err = <-stopped: // it could not go on
-		stopped <- err
 	case <-ctx.Done():
 		s.draining.Store(true)
 		if delay := s.drainDelay(); delay > 0 {
@@ -55,7 +57,7 @@ func (p *Program) serve(ctx context.Context, s *server, format string) error {
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.settings.Drain)
 	defer cancel()
 	s.listener.finish()
-	s.connections.settle(last, stopped)
+	s.connections.settle(last, deaf)
 	shutdown := web.Shutdown(last)
 	left, closed := h.close(last)
 	p.sayLeft(left)
@@ -133,10 +135,10 @@ func (c *connections) changed(conn net.Conn, state http.ConnState) {
 	}
 }
 
-// settle waits until no more connections come, and each is closed or has been quiet for half a second, or until ctx ends.
-func (c *connections) settle(ctx context.Context, stopped <-chan error) {
+// settle waits until the server has stopped listening (deaf), and each is closed or has been quiet for half a second, or until ctx ends.
+func (c *connections) settle(ctx context.Context, deaf <-chan struct{}) {
 	select {
-	case <-stopped:
+	case <-deaf:
 	case <-ctx.Done():
 	}
 	tick := time.NewTicker(10 * time.Millisecond)

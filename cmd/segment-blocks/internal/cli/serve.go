@@ -124,11 +124,12 @@ func orNone[T int | int64 | float64](limit T) T {
 
 // emulatesKnowingly refuses to serve an emulator to other machines unless somebody has asked for it: they would take their events for sent.
 func emulatesKnowingly(s *settings.Settings, addr net.Addr) error {
-	if _, configured, err := s.Chosen(); err != nil || configured || s.Serve.Emulator || onLoopback(addr) {
-		return nil // what is wrong with the choice is said where the source is opened
+	_, configured, err := s.Chosen()
+	if err == nil && !configured && !s.Serve.Emulator && !onLoopback(addr) {
+		return usage("no source is configured, and other machines can reach %s: set SEGMENT_WRITE_KEY and SEGMENT_REGION, name sources in a %s, "+
+			"or give --emulator to send all events to an emulator", addr, settings.FileName)
 	}
-	return usage("no source is configured, and other machines can reach %s: set SEGMENT_WRITE_KEY and SEGMENT_REGION, name sources in a %s, "+
-		"or give --emulator to send all events to an emulator", addr, settings.FileName)
+	return nil // what is wrong with the choice is said where the source is opened
 }
 
 // routes returns what answers requests, with the metrics in front of all that may refuse one.
