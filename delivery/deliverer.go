@@ -295,8 +295,8 @@ func (d *deliverer) condemn(list []kept, reason string) error {
 		did := remove(b, list, 0)
 		dead := b.Bucket(deadBucket)
 		for _, k := range list {
-			value := writeDead(k.stored, time.Now(), reason)
-			did.bytes += int64(len(value))
+			value := seal(d.name, deadBucket, k.key, newDead(k.stored, time.Now(), reason, k.err != nil))
+			did.bytes, did.sum = did.bytes+int64(len(value)), did.sum+sealOf(value)
 			did.err = errors.Join(did.err, dead.Put(k.key, value))
 		}
 		did.dead = len(list)
@@ -308,7 +308,7 @@ func remove(b *bbolt.Bucket, list []kept, delivered int) change {
 	did := change{waiting: -len(list), delivered: delivered}
 	waiting := b.Bucket(waitingBucket)
 	for _, k := range list {
-		did.bytes -= k.bytes
+		did.bytes, did.sum = did.bytes-k.bytes, did.sum-k.seal
 		if err := waiting.Delete(k.key); err != nil {
 			did.err = err
 		}

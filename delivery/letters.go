@@ -1,8 +1,8 @@
 package delivery
 
 import (
-	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -26,40 +26,37 @@ type Letter struct {
 	// DiedAt and Reason say when and why a dead letter was given up.
 	DiedAt time.Time `json:"diedAt,omitzero"`
 	Reason string    `json:"reason,omitempty"`
+	// Damaged is set where the message is not what was stored, as its checksum shows. It is never sent. Message then is a JSON string of what
+	// there is, and MessageID is empty.
+	Damaged bool `json:"damaged,omitempty"`
 	// Message is it as it goes over the wire.
 	Message json.RawMessage `json:"message"`
 }
 
 // Waiting visits the messages of a source that wait to be sent, in their order. What changes meanwhile may be visited or not.
 func (s *Store) Waiting(source string) iter.Seq2[Letter, error] {
-	return s.letters(source, waitingBucket, func(l *Letter, value []byte) { l.Message = value })
+	return s.letters(source, waitingBucket)
 }
 
 // Dead visits the dead letters of a source, in the order in which they were stored. What changes meanwhile may be visited or not.
 func (s *Store) Dead(source string) iter.Seq2[Letter, error] {
-	return s.letters(source, deadBucket, func(l *Letter, value []byte) { l.DiedAt, l.Reason, l.Message = readDead(value) })
+	return s.letters(source, deadBucket)
 }
 
 // letters reads piece by piece: a long transaction would keep the file from using its free room again.
-func (s *Store) letters(source string, bucket []byte, read func(l *Letter, value []byte)) iter.Seq2[Letter, error] {
+func (s *Store) letters(source string, bucket []byte) iter.Seq2[Letter, error] {
 	const piece = 500
 	return func(yield func(Letter, error) bool) {
 		for next := uint64(0); ; {
 			var list []Letter
-			err := s.db.View(func(tx *bbolt.Tx) error {
+			err := s.view(func(tx *bbolt.Tx) error {
 				b := bucketOf(tx, source, bucket)
 				if b == nil {
 					return nil
 				}
 				cursor := b.Cursor()
 				for key, value := cursor.Seek(keyOf(next)); key != nil && len(list) < piece; key, value = cursor.Next() {
-					l := Letter{Source: source, ID: sequence(key), StoredAt: stampOf(value)}
-					read(&l, slices.Clone(value[stampBytes:]))
-					if m, err := tracking.ReadPrepared(l.Message); err == nil {
-						l.MessageID = m.MessageID()
-					} else {
-						l.Message = rawjson.Quote(string(l.Message)) // damaged: shown as text
-					}
+					l, _ := readLetter(source, bucket, key, slices.Clone(value))
 					list = append(list, l)
 				}
 				return nil
@@ -81,126 +78,127 @@ func (s *Store) letters(source string, bucket []byte, read func(l *Letter, value
 	}
 }
 
+// readLetter reads a record, and keeps it. The error says that it does not match its checksum.
+func readLetter(source string, bucket, key, record []byte) (Letter, error) {
+	content, err := unseal(source, bucket, key, record)
+	l := Letter{Source: source, ID: sequence(key), StoredAt: stampOf(content), Damaged: err != nil}
+	l.Message = content[stampBytes:]
+	if string(bucket) == string(deadBucket) {
+		d := readDead(l.Message)
+		l.DiedAt, l.Reason, l.Message, l.Damaged = d.died, d.reason, d.message, l.Damaged || d.damaged
+	}
+	if err != nil {
+		l.Reason = err.Error()
+	}
+	if !l.Damaged {
+		m, err := tracking.ReadPrepared(l.Message)
+		l.MessageID, l.Damaged = m.MessageID(), err != nil
+	}
+	if l.Damaged {
+		l.Message = rawjson.Quote(string(l.Message))
+	}
+	return l, err
+}
+
 // Retry puts dead letters of a source behind those that wait, as if they had just been stored: those with the ids, or all where none is given. Messages
-// of the same person that came after have gone before them. It returns how many there were. Where an id is not that of a dead letter, nothing
-// is changed, and the error names it.
+// of the same person that came after have gone before them. It returns how many there were. Where an id is not that of a dead letter, or the message is
+// damaged, nothing is changed, and the error names it. Of all, the damaged ones stay.
 func (s *Store) Retry(source string, ids ...uint64) (int, error) {
-	did, err := s.withDead(source, ids, func(b *bbolt.Bucket, key, value []byte) (change, error) {
-		_, _, message := readDead(value[stampBytes:])
-		waiting := b.Bucket(waitingBucket)
-		n, err := waiting.NextSequence()
-		if err != nil {
-			return change{}, err
-		}
-		again := append(binary.BigEndian.AppendUint64(nil, uint64(time.Now().UnixMilli())), message...)
-		if err := waiting.Put(keyOf(n), again); err != nil {
-			return change{}, err
-		}
-		return change{waiting: 1, bytes: int64(len(again))}, b.Bucket(deadBucket).Delete(key)
-	})
-	return -did.dead, err
+	return s.endDead(source, ids, true)
 }
 
 // Drop deletes dead letters of a source: those with the ids, or all where none is given. It returns how many there were. Where
 // an id is not that of a dead letter, nothing is changed, and the error names it.
 func (s *Store) Drop(source string, ids ...uint64) (int, error) {
-	did, err := s.withDead(source, ids, func(b *bbolt.Bucket, key, _ []byte) (change, error) {
-		return change{}, b.Bucket(deadBucket).Delete(key)
-	})
-	return -did.dead, err
+	return s.endDead(source, ids, false)
 }
 
-// withDead does something with dead letters that ends their being so.
-func (s *Store) withDead(source string, ids []uint64, do func(b *bbolt.Bucket, key, value []byte) (change, error)) (change, error) {
+// endDead removes dead letters, and puts them back among those that wait if they are to be sent again. Those with ids go in one transaction, all in
+// several.
+func (s *Store) endDead(source string, ids []uint64, again bool) (int, error) {
 	s.mu.Lock()
 	stored := s.sources[source]
 	s.mu.Unlock()
-	if stored == nil {
-		return change{}, noSuchLetters(source, ids)
+	switch {
+	case stored == nil && len(ids) > 0:
+		return 0, noSuchLetters(source, ids)
+	case stored == nil:
+		return 0, nil
+	case len(ids) > 0:
+		return stored.endPiece(ids, again, true)
 	}
-	var missing []uint64
-	did, err := s.perform(stored, func(b *bbolt.Bucket) (did change) {
-		var keys [][]byte
-		dead := b.Bucket(deadBucket)
+	for l, err := range s.Dead(source) {
+		if err != nil {
+			return 0, err
+		}
+		if !again || !l.Damaged {
+			ids = append(ids, l.ID)
+		}
+	}
+	const piece = 1000
+	total := 0
+	for ids := range slices.Chunk(ids, piece) {
+		n, err := stored.endPiece(ids, again, false)
+		total += n
+		if err != nil {
+			return total, err
+		}
+	}
+	return total, nil
+}
+
+// endPiece removes dead letters in one transaction. Where they are named, all of them have to be there.
+func (s *StoredSource) endPiece(ids []uint64, again, named bool) (int, error) {
+	var missing, damaged []uint64
+	did, err := s.store.perform(s, func(b *bbolt.Bucket) (did change) {
+		dead, records, messages := b.Bucket(deadBucket), map[uint64][]byte{}, []tracking.Prepared{}
 		for _, id := range ids {
-			if dead.Get(keyOf(id)) == nil {
+			record := slices.Clone(dead.Get(keyOf(id)))
+			if record == nil {
 				missing = append(missing, id)
-			}
-			keys = append(keys, keyOf(id))
-		}
-		if len(missing) > 0 {
-			return did // others may be written in the same transaction, so this is not its failure
-		}
-		if len(ids) == 0 {
-			for key := range all(dead) {
-				keys = append(keys, slices.Clone(key))
-			}
-		}
-		for _, key := range keys {
-			value := dead.Get(key)
-			if value == nil {
 				continue
 			}
-			size := int64(len(value))
-			step, err := do(b, key, slices.Clone(value))
-			if err != nil {
-				did.err = err
-				return did
+			l, _ := readLetter(s.name, deadBucket, keyOf(id), record)
+			m, err := tracking.ReadPrepared(l.Message)
+			switch {
+			case again && (l.Damaged || err != nil):
+				damaged = append(damaged, id)
+			case records[id] == nil:
+				records[id], messages = record, append(messages, m)
 			}
-			did.dead--
-			did.waiting += step.waiting
-			did.bytes += step.bytes - size
+		}
+		if named && len(missing)+len(damaged) > 0 {
+			return did // others may be written in the same transaction, so this is not its failure
+		}
+		if again {
+			did = put(b.Bucket(waitingBucket), s.name, stampNow(), messages)
+		}
+		for id, record := range records {
+			did.dead, did.bytes, did.sum = did.dead-1, did.bytes-int64(len(record)), did.sum-sealOf(record)
+			did.err = errors.Join(did.err, dead.Delete(keyOf(id)))
 		}
 		return did
 	})
-	if err != nil {
-		return change{}, fmt.Errorf("write store %s: %w", s.path, err)
+	switch {
+	case err != nil:
+		return 0, fmt.Errorf("write store %s: %w", s.store.path, err)
+	case named && len(missing) > 0:
+		return 0, noSuchLetters(s.name, missing)
+	case named && len(damaged) > 0:
+		return 0, fmt.Errorf("dead letters of source %q are damaged and cannot be sent, and nothing was changed: %s", s.name, listed(damaged))
 	}
-	return did, noSuchLetters(source, missing)
+	return -did.dead, nil
 }
 
-// noSuchLetters is the error for ids that no dead letter has, nil for none.
+// noSuchLetters is the error for ids that no dead letter has.
 func noSuchLetters(source string, ids []uint64) error {
-	if len(ids) == 0 {
-		return nil
-	}
+	return fmt.Errorf("source %q has no dead letters with these ids, and nothing was changed: %s", source, listed(ids))
+}
+
+func listed(ids []uint64) string {
 	texts := make([]string, len(ids))
 	for i, id := range ids {
 		texts[i] = strconv.FormatUint(id, 10)
 	}
-	return fmt.Errorf("source %q has no dead letters with these ids, and nothing was changed: %s", source, strings.Join(texts, ", "))
-}
-
-func all(b *bbolt.Bucket) iter.Seq2[[]byte, []byte] {
-	return func(yield func(key, value []byte) bool) {
-		cursor := b.Cursor()
-		for key, value := cursor.First(); key != nil; key, value = cursor.Next() {
-			if !yield(key, value) {
-				return
-			}
-		}
-	}
-}
-
-// A dead letter is kept as the time at which it was stored, the time at which it died, the length of the reason, the reason and the message.
-func writeDead(stored []byte, died time.Time, reason string) []byte {
-	const most = 1000
-	reason = reason[:min(len(reason), most)]
-	value := slices.Clone(stored[:stampBytes])
-	value = binary.BigEndian.AppendUint64(value, uint64(died.UnixMilli()))
-	value = binary.BigEndian.AppendUint16(value, uint16(len(reason)))
-	return append(append(value, reason...), stored[stampBytes:]...)
-}
-
-// readDead reads what follows the first time.
-func readDead(value []byte) (died time.Time, reason string, message json.RawMessage) {
-	const head = stampBytes + 2
-	if len(value) < head {
-		return time.Time{}, "", value
-	}
-	n := int(binary.BigEndian.Uint16(value[stampBytes:]))
-	if len(value) < head+n {
-		return time.Time{}, "", value
-	}
-	return stampOf(value), string(value[head : head+n]), value[head+n:]
+	return strings.Join(texts, ", ")
 }

@@ -2,7 +2,6 @@ package delivery
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -104,14 +103,15 @@ type Store struct {
 
 const (
 	lockWait = time.Second
-	// The file is a tree of buckets: "segment-blocks" with the format, "sources" with a bucket for each source by its name. That has the fingerprint
-	// under "credential" and the buckets "waiting" and "dead", by 8 byte sequence numbers.
-	storeFormat = "1"
+	// The file is a tree of buckets: "segment-blocks" with the format and the tally, "sources" with a bucket for each source by its name. That
+	// has the fingerprint under "credential" and the buckets "waiting" and "dead", with records by 8 byte sequence numbers.
+	storeFormat = "2"
 )
 
 var (
 	rootBucket    = []byte("segment-blocks")
 	formatKey     = []byte("format")
+	tallyKey      = []byte("tally")
 	sourcesBucket = []byte("sources")
 	credentialKey = []byte("credential")
 	waitingBucket = []byte("waiting")
@@ -121,11 +121,13 @@ var (
 // ErrInUse is in the error of [Open] when another process, or this one, has the file open.
 var ErrInUse = errors.New("it is in use by another process")
 
-// ErrDamaged is in the error of [Open] when the file cannot be read as a store: it is damaged, or something else. It is left as it is.
+// ErrDamaged is in the error of [Open] when the file cannot be read as a store: it is damaged, or something else. It is left as it is. [Salvage]
+// reads what can still be read.
 var ErrDamaged = errors.New("the file is damaged, or no store of segment-blocks")
 
 // Open opens a store, and makes the file, readable by its owner only, where there is none; the folder must be there. It reads the file through once, to
-// find damage and to count; one that is no store is not touched. A file of 0 bytes, which a crash may leave before the first write, begins as a
+// find damage and to count; one that is no store, or does not hold what it should, is not touched. A single message that does not match its checksum is
+// not sent: it becomes a dead letter with Damaged set. A file of 0 bytes, which a crash may leave before the first write, begins as a
 // new store, which is logged. Sources are added with [Store.Source]. Close it when no more calls come.
 func Open(path string, options StoreOptions) (*Store, error) {
 	options.fill()
@@ -142,10 +144,10 @@ func Open(path string, options StoreOptions) (*Store, error) {
 	return s, nil
 }
 
-// open opens the file. One that is there is read through first: bbolt itself reads it in a goroutine where nobody could stop the panic that it
-// answers damage with.
+// open opens the file. One that is there is read through first: see pages.
 func (s *Store) open() error {
 	info, err := os.Stat(s.path)
+	found := &reading{}
 	switch {
 	case err != nil: // opening it says what is wrong with that
 	case info.IsDir():
@@ -155,20 +157,33 @@ func (s *Store) open() error {
 	case info.Size() == 0:
 		s.logger.Warn("the store's file is there and empty: it begins as a new store; if it has held messages, they are lost")
 	default:
-		if err := s.check(info); err != nil {
+		if found, err = readThrough(s.path, nil); err == nil {
+			err = found.verdict()
+		}
+		if err != nil {
 			return err
 		}
 	}
-	if err := s.openBolt(false); err != nil {
+	s.events, s.bytes = int(found.records.records), found.bytes
+	for _, stats := range found.stats() {
+		s.sources[stats.Source] = &StoredSource{
+			store: s, name: stats.Source, wake: make(chan struct{}, 1),
+			waiting: stats.Waiting, dead: stats.Dead, storedWith: stats.StoredWith,
+		}
+	}
+	if s.db, err = openBolt(s.path, &bbolt.Options{}); err != nil {
 		return err
 	}
 	err = s.db.Update(func(tx *bbolt.Tx) error {
+		if found.pages != nil && uint64(tx.ID()) != found.transaction+1 {
+			return ErrInUse // until a moment ago
+		}
 		root, err := tx.CreateBucketIfNotExists(rootBucket)
 		if err != nil {
 			return err
 		}
 		_, err = tx.CreateBucketIfNotExists(sourcesBucket)
-		return errors.Join(err, root.Put(formatKey, []byte(storeFormat)))
+		return errors.Join(err, root.Put(formatKey, []byte(storeFormat)), root.Put(tallyKey, found.records.bytes()))
 	})
 	if err == nil && info != nil && info.Mode().Perm()&0o077 != 0 {
 		err = os.Chmod(s.path, 0o600) // only now it is certain that it is ours
@@ -179,91 +194,29 @@ func (s *Store) open() error {
 	return nil
 }
 
-func (s *Store) openBolt(readOnly bool) (err error) {
-	s.db, err = bbolt.Open(s.path, 0o600, &bbolt.Options{
-		Timeout: lockWait, FreelistType: bbolt.FreelistMapType, NoFreelistSync: true, NoStatistics: true, ReadOnly: readOnly,
-	})
+func openBolt(path string, options *bbolt.Options) (*bbolt.DB, error) {
+	options.Timeout, options.FreelistType, options.NoFreelistSync, options.NoStatistics = lockWait, bbolt.FreelistMapType, true, true
+	db, err := bbolt.Open(path, 0o600, options)
 	var system syscall.Errno
 	switch {
 	case errors.Is(err, bolterrors.ErrTimeout):
-		return ErrInUse
+		return nil, ErrInUse
 	case err == nil, errors.As(err, &system):
-		return err
+		return db, err
 	}
-	return fmt.Errorf("%w: %w", ErrDamaged, err)
+	return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
 }
 
-// check reads all of a file. Damage makes bbolt panic, or fault where the file ends too soon.
-func (s *Store) check(info os.FileInfo) (err error) {
+// view reads the file as it is now. A fault of the disk, or a file that somebody has cut off, is an error.
+func (s *Store) view(read func(tx *bbolt.Tx) error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("%w: %v", ErrDamaged, p) // and stays mapped: closing it could panic again
+			err = fmt.Errorf("reading panicked: %v", p)
 		}
 	}()
-	if err := s.openBolt(true); err != nil {
-		return err
-	}
-	err = s.db.View(func(tx *bbolt.Tx) error {
-		if tx.Size() > info.Size() {
-			return fmt.Errorf("%w: it has %d bytes and should have %d", ErrDamaged, info.Size(), tx.Size())
-		}
-		root := tx.Bucket(rootBucket)
-		if root == nil {
-			if name, _ := tx.Cursor().First(); name != nil {
-				return fmt.Errorf("the file is no store of segment-blocks: it holds %q", name)
-			}
-			return nil
-		}
-		if format := root.Get(formatKey); string(format) != storeFormat {
-			return fmt.Errorf("the file was written by another release: its format is %q", format)
-		}
-		return tx.Bucket(sourcesBucket).ForEachBucket(func(name []byte) error { return s.count(tx, name) })
-	})
-	return errors.Join(err, s.db.Close())
+	return s.db.View(read)
 }
-
-// count adds up what is kept for a source, and so reads all of it.
-func (s *Store) count(tx *bbolt.Tx, name []byte) error {
-	source := &StoredSource{store: s, name: string(name), wake: make(chan struct{}, 1)}
-	bucket := tx.Bucket(sourcesBucket).Bucket(name)
-	source.storedWith = string(bucket.Get(credentialKey))
-	for _, part := range []struct {
-		name   []byte
-		events *int
-	}{{waitingBucket, &source.waiting}, {deadBucket, &source.dead}} {
-		b := bucket.Bucket(part.name)
-		if b == nil {
-			continue
-		}
-		last := uint64(0)
-		if err := b.ForEach(func(key, value []byte) error {
-			if len(key) != len(keyOf(0)) || len(value) < stampBytes || sequence(key) <= last {
-				return fmt.Errorf("%w: a message of %q is not as it was written", ErrDamaged, name)
-			}
-			last = sequence(key)
-			*part.events++
-			s.events++
-			s.bytes += int64(len(value))
-			return nil
-		}); err != nil {
-			return err
-		}
-	}
-	s.sources[source.name] = source
-	return nil
-}
-
-// A message is kept with the time at which it was stored, in milliseconds, before it.
-const stampBytes = 8
-
-func stampOf(value []byte) time.Time {
-	return time.UnixMilli(int64(binary.BigEndian.Uint64(value)))
-}
-
-func sequence(key []byte) uint64 { return binary.BigEndian.Uint64(key) }
-
-func keyOf(sequence uint64) []byte { return binary.BigEndian.AppendUint64(nil, sequence) }
 
 // Close refuses further calls, stores what has been taken, sends what it can until ctx ends or nothing waits, and closes the file. A source whose
 // receiver fails is not waited for. It returns how many messages are left, which the next process that opens the file sends; they are
@@ -316,6 +269,8 @@ type Stats struct {
 	Oldest time.Time `json:"oldest,omitzero"`
 	// Dead counts the dead letters.
 	Dead int `json:"dead"`
+	// Damaged counts the messages, waiting or dead, that [Check] has found damaged. A store does not count them.
+	Damaged int `json:"damaged,omitempty"`
 	// Delivered counts the messages that have been accepted since the store was opened.
 	Delivered int64 `json:"delivered"`
 	// Trouble says why nothing can be delivered at present, "" when nothing keeps it.
@@ -327,11 +282,12 @@ type Stats struct {
 // Stats tells of every source that has something in the store or has been added to it, sorted by name.
 func (s *Store) Stats() []Stats {
 	list := s.counts()
-	_ = s.db.View(func(tx *bbolt.Tx) error {
+	_ = s.view(func(tx *bbolt.Tx) error {
 		for i := range list {
 			if bucket := waitingOf(tx, list[i].Source); bucket != nil {
 				if key, value := bucket.Cursor().First(); key != nil {
-					list[i].Oldest = stampOf(value)
+					content, _ := unseal(list[i].Source, waitingBucket, key, value)
+					list[i].Oldest = stampOf(content)
 				}
 			}
 		}

@@ -208,13 +208,14 @@ type kept struct {
 	bytes   int64
 	message tracking.Prepared
 	stored  []byte // the stamp and the message
-	err     error  // it cannot be read
+	seal    uint64 // its checksum in the file
+	err     error  // it is damaged
 }
 
 // read returns the first messages that wait, from a sequence number on, as many as are worth
 // sending at once.
 func (s *StoredSource) read(from uint64, most int, mostBytes int64) (list []kept, err error) {
-	err = s.store.db.View(func(tx *bbolt.Tx) error {
+	err = s.store.view(func(tx *bbolt.Tx) error {
 		b := waitingOf(tx, s.name)
 		if b == nil {
 			return nil
@@ -225,9 +226,10 @@ func (s *StoredSource) read(from uint64, most int, mostBytes int64) (list []kept
 			if total += int64(len(value)); total > mostBytes && len(list) > 0 {
 				break
 			}
-			own := slices.Clone(value)
-			k := kept{key: slices.Clone(key), bytes: int64(len(value)), stored: own}
-			k.message, k.err = tracking.ReadPrepared(own[stampBytes:])
+			k := kept{key: slices.Clone(key), bytes: int64(len(value)), seal: sealOf(value)}
+			if k.stored, k.err = unseal(s.name, waitingBucket, key, slices.Clone(value)); k.err == nil {
+				k.message, k.err = tracking.ReadPrepared(k.stored[stampBytes:])
+			}
 			list = append(list, k)
 		}
 		return nil

@@ -1,10 +1,9 @@
 package delivery
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"time"
+	"runtime/debug"
 
 	"go.etcd.io/bbolt"
 
@@ -30,7 +29,8 @@ type change struct {
 	waiting, dead int
 	delivered     int
 	bytes         int64
-	err           error // fails the transaction
+	sum           uint64 // of checksums
+	err           error  // fails the transaction
 }
 
 // What one transaction takes at most, so that none takes long.
@@ -111,8 +111,9 @@ func (s *Store) commit(group []*op) (err error) {
 			err = fmt.Errorf("writing panicked: %v", p)
 		}
 	}()
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	return s.db.Update(func(tx *bbolt.Tx) error {
-		stamp := binary.BigEndian.AppendUint64(nil, uint64(time.Now().UnixMilli()))
+		stamp, all := stampNow(), change{}
 		opened := map[*StoredSource]*bbolt.Bucket{}
 		for _, o := range group {
 			if o.source == nil {
@@ -126,41 +127,39 @@ func (s *Store) commit(group []*op) (err error) {
 				opened[o.source] = b
 			}
 			if o.apply != nil {
-				if o.did = o.apply(b); o.did.err != nil {
-					return o.did.err
-				}
-				continue
+				o.did = o.apply(b)
+			} else {
+				o.did = put(b.Bucket(waitingBucket), o.source.name, stamp, o.put)
 			}
-			if o.did, err = put(b.Bucket(waitingBucket), stamp, o.put); err != nil {
-				return err
+			if o.did.err != nil {
+				return o.did.err
 			}
+			all.waiting, all.dead, all.sum = all.waiting+o.did.waiting, all.dead+o.did.dead, all.sum+o.did.sum
 		}
-		return nil
+		return count(tx, all.waiting+all.dead, all.sum)
 	})
 }
 
 // put appends messages to a bucket.
-func put(b *bbolt.Bucket, stamp []byte, messages []tracking.Prepared) (change, error) {
+func put(b *bbolt.Bucket, source string, stamp []byte, messages []tracking.Prepared) change {
 	b.FillPercent = 1 // keys only grow
-	did := change{waiting: len(messages)}
-	size := len(messages) * stampBytes
-	for _, m := range messages {
-		size += len(m.JSON())
-	}
-	room := make([]byte, 0, size) // bbolt keeps values until the transaction ends
+	did := change{waiting: len(messages), bytes: sizeOf(messages)}
+	room := make([]byte, 0, did.bytes) // bbolt keeps values until the transaction ends
 	for _, m := range messages {
 		n, err := b.NextSequence()
 		if err != nil {
-			return did, err
+			did.err = err
+			return did
 		}
-		start := len(room)
-		room = append(append(room, stamp...), m.JSON()...)
-		if err := b.Put(keyOf(n), room[start:len(room):len(room)]); err != nil {
-			return did, err
+		key, start := keyOf(n), len(room)
+		room = append(append(append(room, 0, 0, 0, 0), stamp...), m.JSON()...)
+		record := seal(source, waitingBucket, key, room[start:len(room):len(room)])
+		did.sum += sealOf(record)
+		if did.err = b.Put(key, record); did.err != nil {
+			return did
 		}
 	}
-	did.bytes = int64(size)
-	return did, nil
+	return did
 }
 
 // sourceBucket returns the bucket of a source, with all that belongs into it.
@@ -169,15 +168,15 @@ func sourceBucket(tx *bbolt.Tx, name, credential string) (*bbolt.Bucket, error) 
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range [][]byte{waitingBucket, deadBucket} {
-		if _, err := b.CreateBucketIfNotExists(name); err != nil {
+	for _, part := range [][]byte{waitingBucket, deadBucket} {
+		if _, err := b.CreateBucketIfNotExists(part); err != nil {
 			return nil, err
 		}
 	}
-	if credential != "" && string(b.Get(credentialKey)) != credential {
-		return b, b.Put(credentialKey, []byte(credential))
+	if credential == "" {
+		return b, nil
 	}
-	return b, nil
+	return b, b.Put(credentialKey, sealedCredential(name, credential))
 }
 
 // settle counts what a transaction has done and tells those who wait for it.
@@ -228,7 +227,7 @@ func (s *Store) release(messages []tracking.Prepared) {
 
 func sizeOf(messages []tracking.Prepared) (size int64) {
 	for _, m := range messages {
-		size += stampBytes + int64(len(m.JSON()))
+		size += checksumBytes + stampBytes + int64(len(m.JSON()))
 	}
 	return size
 }
