@@ -26,6 +26,7 @@ type deliveries struct {
 	logger     *slog.Logger
 	coalescers []*delivery.Coalescer
 	stores     map[string]*delivery.Store // by path
+	admins     map[string]*admin          // of the stores, by path
 	transport  *http.Transport            // of the stores
 	ways       map[string]string          // by the name of the source
 	paths      map[string]string          // of the stores, by the name of the source
@@ -34,7 +35,10 @@ type deliveries struct {
 }
 
 func newDeliveries(logger *slog.Logger) *deliveries {
-	return &deliveries{logger: logger, stores: map[string]*delivery.Store{}, ways: map[string]string{}, paths: map[string]string{}}
+	return &deliveries{
+		logger: logger, stores: map[string]*delivery.Store{}, admins: map[string]*admin{},
+		ways: map[string]string{}, paths: map[string]string{},
+	}
 }
 
 // sender returns a source with its way of delivery.
@@ -101,6 +105,10 @@ func (d *deliveries) store(s *settings.Settings, source settings.Source) (*deliv
 		return nil, err
 	}
 	d.stores[path] = store
+	if d.admins[path], err = startAdmin(context.Background(), path, store); err != nil {
+		d.logger.Warn("segment-blocks queue cannot look into the store while this process runs", "store", path, "reason", err)
+		delete(d.admins, path)
+	}
 	return store, nil
 }
 
@@ -108,9 +116,10 @@ func openStore(path string, options delivery.StoreOptions) (*delivery.Store, err
 	store, err := delivery.Open(path, options)
 	switch {
 	case errors.Is(err, delivery.ErrInUse):
-		return nil, failed("%w: a running segment-blocks serve, mcp or run has it; stop that, or ask its /metrics and send through it", err)
+		return nil, failed("%w: a running segment-blocks serve, mcp or run has it; stop that, or send through it", err)
 	case errors.Is(err, delivery.ErrDamaged):
-		return nil, failed("%w; move it away to begin with a new store, and look at what docs/delivery.md says under damage", err)
+		return nil, failed("%w; segment-blocks queue export --store %s prints what can be read, with --waiting of what waited; then move the file away, "+
+			"and the next start makes a new one", err, path)
 	case err != nil:
 		return nil, failed("%w", err)
 	}
@@ -147,6 +156,10 @@ func (d *deliveries) close(ctx context.Context) (left map[string]int, err error)
 	}
 	left = map[string]int{}
 	for path, store := range d.stores {
+		store.Drain(ctx)
+		if a := d.admins[path]; a != nil {
+			err = errors.Join(err, a.close())
+		}
 		_, closing := store.Close(ctx)
 		for _, s := range store.Stats() {
 			if d.settings.Keeps(s.Source, path) {

@@ -56,17 +56,17 @@ func (e *examination) store(ctx context.Context, s *settings.Settings, name, pat
 		}
 		_ = f.Close() // nothing was written
 	}
-	store, err := openStore(path, delivery.StoreOptions{})
+	q, err := openPath(ctx, name, path)
 	switch {
 	case errors.Is(err, delivery.ErrInUse):
-		e.ok(line, "of %q is in use by a running segment-blocks, whose /metrics has what waits: %s", name, path)
+		e.ok(line, "of %q is in use by a running segment-blocks: %s", name, path)
 		return
 	case err != nil:
 		e.fail(line, exitFailure, "of %q: %s", name, sentence(err))
 		return
 	}
-	list := (&storeQueue{store: store, path: path}).states(s)
-	if _, err := store.Close(ctx); err != nil {
+	list := q.states(s)
+	if err := q.close(); err != nil {
 		e.fail(line, exitFailure, "of %q: %s", name, sentence(err))
 		return
 	}

@@ -1,10 +1,13 @@
 package cli
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"io"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -21,15 +24,15 @@ func newQueueCommand(p *Program) *cobra.Command {
 Those that it refuses for themselves, or that waited for seven days, become dead letters: they stay until they are retried
 or dropped.
 
-These commands open the store themselves, and so cannot while a segment-blocks serve, mcp or run has it open; then the
-/metrics of serve tell how many messages wait and have died. They send nothing: what waits is sent by the next
-segment-blocks that serves or runs with the source.`,
+While a segment-blocks serve, mcp or run has the store open, these commands ask that process; it says where it can be asked in
+a file beside the store, NAME.admin, which only the user that runs it can read. What is retried is sent by that process, or by
+the next one that serves or runs with the source.`,
 		Example: `  segment-blocks queue status
   segment-blocks queue list --source queued`,
 		Args: noSuchCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newQueueStatus(p), newQueueList(p), newQueueShow(p), newQueueRetry(p), newQueueDrop(p), newQueueExport(p))
+	cmd.AddCommand(newQueueStatus(p), newQueueList(p), newQueueShow(p), newQueueRetry(p), newQueueDrop(p), newQueueExport(p), newQueueCheck(p))
 	return cmd
 }
 
@@ -72,7 +75,8 @@ func newQueueList(p *Program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List dead letters, or what waits",
-		Long:  "List the dead letters of a source and why each was given up; with --waiting, the messages that wait to be sent.",
+		Long: `List the dead letters of a source: the id, when it was stored, the type and the event, the user, the messageId, and why it was
+given up. With --waiting, list the messages that wait to be sent.`,
 		Example: `  segment-blocks queue list --source queued
   segment-blocks queue list --source queued --waiting --limit 20 --output json`,
 		Args: noArguments,
@@ -146,17 +150,18 @@ func newQueueShow(p *Program) *cobra.Command {
 
 func newQueueRetry(p *Program) *cobra.Command {
 	return p.newQueueChange("retry", "Put dead letters back to be sent",
-		`Put dead letters behind the messages that wait, as if they had just been stored: the next segment-blocks that serves or
-runs with the source sends them, with their messageIds. Messages of the same people that came later have gone before them.`,
-		"put back", (*delivery.Store).Retry)
+		`Put dead letters behind the messages that wait, as if they had just been stored: the segment-blocks that has the store
+open, or the next that serves or runs with the source, sends them, with their messageIds. Messages of the same people that
+came later have gone before them. Those that are damaged stay: they are not what was stored.`,
+		"put back", letterStore.Retry)
 }
 
 func newQueueDrop(p *Program) *cobra.Command {
-	return p.newQueueChange("drop", "Delete dead letters", "Delete dead letters for good. segment-blocks queue export keeps a copy.", "dropped", (*delivery.Store).Drop)
+	return p.newQueueChange("drop", "Delete dead letters", "Delete dead letters for good. segment-blocks queue export keeps a copy.", "dropped", letterStore.Drop)
 }
 
 // newQueueChange makes a command that does something with dead letters, named or all.
-func (p *Program) newQueueChange(verb, short, long, past string, do func(*delivery.Store, string, ...uint64) (int, error)) *cobra.Command {
+func (p *Program) newQueueChange(verb, short, long, past string, do func(letterStore, string, ...uint64) (int, error)) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: verb + " ID… | --all", Short: short, Long: long,
 		Example: "  segment-blocks queue " + verb + " 1 2 --source queued\n  segment-blocks queue " + verb + " --all --source queued",
@@ -180,6 +185,9 @@ func (p *Program) newQueueChange(verb, short, long, past string, do func(*delive
 				return failed("%w", err)
 			}
 		}
+		if left := q.damagedLetters(); *all && left > 0 {
+			p.note("not %s: %s", past, count(left, "damaged dead letter"))
+		}
 		if format := p.format(s.Output, false); format != "text" {
 			return p.write(format, map[string]int{"letters": n})
 		}
@@ -192,31 +200,35 @@ func (p *Program) newQueueChange(verb, short, long, past string, do func(*delive
 func newQueueExport(p *Program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "export",
-		Short: "Print dead letters, or what waits, one JSON document a line",
-		Long: `Print the dead letters of a source, one JSON document a line: why each was given up, and the message. With --messages only
-the messages, as they go over the wire; each has its messageId.`,
+		Short: "Print dead letters, or what waits, one message a line",
+		Long: `Print the dead letters of a source, or with --waiting what waits, one JSON document a line: the messages as they go over the
+wire, each with its messageId. segment-blocks import takes them. queue list --output json says why each was given up.
+
+Messages that are damaged are left out, and a warning says how many.`,
 		Example: `  segment-blocks queue export --source queued > dead-letters.ndjson
-  segment-blocks queue export --source queued --waiting --messages > waiting.ndjson`,
+  segment-blocks queue export --source queued --waiting > waiting.ndjson`,
 		Args: noArguments,
 	}
 	waiting := addWaiting(cmd)
-	messages := cmd.Flags().Bool("messages", false, "print only the messages themselves")
 	file := addQueueSource(p, cmd)
 	cmd.RunE = p.withQueue(file, func(_ *settings.Settings, q *storeQueue, _ []string) error {
 		out := json.NewEncoder(p.stdout)
 		out.SetEscapeHTML(false)
+		damaged := 0
 		for l, err := range q.letters(*waiting) {
-			if err != nil {
+			switch {
+			case err != nil:
 				return failed("%w", err)
+			case l.Damaged:
+				damaged++
+				continue
 			}
-			if *messages {
-				err = out.Encode(l.Message)
-			} else {
-				err = out.Encode(l)
-			}
-			if err != nil {
+			if err := out.Encode(l.Message); err != nil {
 				return failed("cannot write to stdout: %w", err)
 			}
+		}
+		if damaged > 0 {
+			p.warn("%s and not printed; segment-blocks queue list --output json shows what there is", messages(damaged, "is damaged", "are damaged"))
 		}
 		return nil
 	})
@@ -226,7 +238,7 @@ the messages, as they go over the wire; each has its messageId.`,
 // writeLetters lists messages, each reason on lines of its own. Width is that of a terminal, 0 for what is none.
 func writeLetters(w io.Writer, list []delivery.Letter, width int) {
 	for _, l := range list {
-		writef(w, "  %d  %s  %s\n", l.ID, l.StoredAt.Format(time.RFC3339), clean(l.MessageID))
+		writef(w, "  %d  %s  %s\n", l.ID, l.StoredAt.Format(time.RFC3339), clean(about(l)))
 		switch reason := clean(l.Reason); {
 		case reason == "":
 		case width > 0:
@@ -235,6 +247,17 @@ func writeLetters(w io.Writer, list []delivery.Letter, width int) {
 			writeln(w, "      "+reason)
 		}
 	}
+}
+
+// about says what a message is: its type, what it is of, whose it is, and its id.
+func about(l delivery.Letter) string {
+	if l.Damaged {
+		return "damaged"
+	}
+	var m struct{ Type, Event, Name, GroupID, UserID, AnonymousID string }
+	_ = json.Unmarshal(l.Message, &m) // what is not a text is not shown
+	words := []string{m.Type, cmp.Or(m.Event, m.Name, m.GroupID), cmp.Or(m.UserID, m.AnonymousID), l.MessageID}
+	return strings.Join(slices.DeleteFunc(words, func(word string) bool { return word == "" }), "  ")
 }
 
 func addWaiting(cmd *cobra.Command) *bool {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -23,8 +24,8 @@ type storeQueue struct {
 	source string
 	path   string
 	empty  bool // the file is there and has 0 bytes
-	store  *delivery.Store
-	cmd    *cobra.Command
+	store  letterStore
+	ctx    context.Context //nolint:containedctx // that of the command
 }
 
 func addStore(cmd *cobra.Command) *string {
@@ -38,9 +39,10 @@ func addQueueSource(p *Program, cmd *cobra.Command) (file *string) {
 	return addStore(cmd)
 }
 
-// openPath opens a store to be looked at. One that is not there, or has nothing in it, is not made.
-func openPath(cmd *cobra.Command, source, path string) (*storeQueue, error) {
-	q := &storeQueue{source: source, path: path, cmd: cmd}
+// openPath opens a store to be looked at, through the process that has it open if there is one. A store that is not there, or has nothing in it, is
+// not made. One that is damaged is an error of close, so that what can be read of it is.
+func openPath(ctx context.Context, source, path string) (*storeQueue, error) {
+	q := &storeQueue{source: source, path: path, ctx: ctx}
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -51,8 +53,21 @@ func openPath(cmd *cobra.Command, source, path string) (*storeQueue, error) {
 		q.empty = true
 		return q, nil
 	}
-	q.store, err = openStore(path, delivery.StoreOptions{})
-	return q, err
+	if running := dialStore(ctx, path); running != nil {
+		q.store = running
+		return q, nil
+	}
+	store, err := openStore(path, delivery.StoreOptions{})
+	switch {
+	case err == nil:
+		q.store = store
+	case errors.Is(err, delivery.ErrDamaged):
+		stats, _ := delivery.Check(path)
+		q.store = &salvagedStore{path, stats, err}
+	default:
+		return nil, err
+	}
+	return q, nil
 }
 
 // queueState is a line of the status.
@@ -90,13 +105,8 @@ func (s queueState) row() []string {
 func (p *Program) queueStates(cmd *cobra.Command, s *settings.Settings, file string) ([]queueState, error) {
 	list := []queueState{}
 	var errs []error
-	seen := map[string]bool{}
 	look := func(path string) {
-		if seen[path] {
-			return
-		}
-		seen[path] = true
-		q, err := openPath(cmd, "", path)
+		q, err := openPath(cmd.Context(), "", path)
 		if err != nil {
 			errs = append(errs, err)
 			return
@@ -111,14 +121,11 @@ func (p *Program) queueStates(cmd *cobra.Command, s *settings.Settings, file str
 		look(file)
 		return list, errors.Join(errs...)
 	}
-	for _, name := range s.Names() {
-		if s.Sources[name].Way() != settings.Durable {
-			continue
-		}
-		path, err := s.StorePath(s.Sources[name])
-		if err != nil {
-			return list, &failure{exitUsage, codeConfiguration, err.Error(), err}
-		}
+	paths, err := ownStores(s)
+	if err != nil {
+		return list, err
+	}
+	for _, path := range paths {
 		look(path)
 	}
 	own := len(errs)
@@ -131,6 +138,23 @@ func (p *Program) queueStates(cmd *cobra.Command, s *settings.Settings, file str
 		}
 	}
 	return list, errors.Join(errs[:own]...)
+}
+
+// ownStores lists the stores of the durable sources.
+func ownStores(s *settings.Settings) (paths []string, err error) {
+	for _, name := range s.Names() {
+		if s.Sources[name].Way() != settings.Durable {
+			continue
+		}
+		path, err := s.StorePath(s.Sources[name])
+		if err != nil {
+			return nil, &failure{exitUsage, codeConfiguration, err.Error(), err}
+		}
+		if !slices.Contains(paths, path) {
+			paths = append(paths, path)
+		}
+	}
+	return paths, nil
 }
 
 // states has a line for each source in the store, and for each that is configured to have it.
@@ -190,12 +214,12 @@ func (p *Program) findQueue(cmd *cobra.Command, s *settings.Settings, file strin
 		if err != nil {
 			return nil, &failure{exitUsage, codeConfiguration, err.Error(), err}
 		}
-		return openPath(cmd, name, path)
+		return openPath(cmd.Context(), name, path)
 	}
 	list, err := p.queueStates(cmd, s, "")
 	for _, one := range list {
 		if one.Source == name && one.Exists {
-			return openPath(cmd, name, one.Store)
+			return openPath(cmd.Context(), name, one.Store)
 		}
 	}
 	switch {
@@ -212,7 +236,7 @@ func (p *Program) namedQueue(cmd *cobra.Command, file, name string, asked bool) 
 	if _, err := os.Stat(file); err != nil {
 		return nil, failed("cannot look into the store: %w", err)
 	}
-	q, err := openPath(cmd, name, file)
+	q, err := openPath(cmd.Context(), name, file)
 	if err != nil {
 		return nil, err
 	}
@@ -256,12 +280,23 @@ func (q *storeQueue) letters(waiting bool) iter.Seq2[delivery.Letter, error] {
 	return q.store.Dead(q.source)
 }
 
+func (q *storeQueue) damagedLetters() (n int) {
+	for l, err := range q.letters(false) {
+		if err == nil && l.Damaged {
+			n++
+		}
+	}
+	return n
+}
+
 func (q *storeQueue) close() error {
 	if q.store == nil {
 		return nil
 	}
-	if _, err := q.store.Close(q.cmd.Context()); err != nil {
-		return failed("%w", err)
+	var own *failure
+	_, err := q.store.Close(q.ctx)
+	if err == nil || errors.As(err, &own) {
+		return err
 	}
-	return nil
+	return failed("%w", err)
 }

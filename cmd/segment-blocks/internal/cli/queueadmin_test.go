@@ -1,0 +1,118 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/aacflow/segment-blocks/delivery"
+	"github.com/aacflow/segment-blocks/rawjson"
+	"github.com/aacflow/segment-blocks/tracking"
+)
+
+// waitingStore makes a store with messages of a source called queued that cannot be sent, and leaves it open.
+func waitingStore(t *testing.T, path string, inputs ...string) *delivery.Store {
+	t.Helper()
+	store, err := delivery.Open(path, delivery.StoreOptions{})
+	require.NoError(t, err)
+	t.Cleanup(func() { _, _ = store.Close(t.Context()) })
+	source := store.Source("queued", tracking.Source{WriteKey: emulatorKey, Endpoint: "http://127.0.0.1:1"})
+	for _, input := range inputs {
+		fields, err := rawjson.ParseObject([]byte(input), rawjson.Limits{})
+		require.NoError(t, err)
+		_, err = source.Deliver(t.Context(), nil, tracking.Call{Messages: []tracking.Message{tracking.NewMessage("", fields)}, Alone: true})
+		require.NoError(t, err)
+	}
+	return store
+}
+
+func runHere(t *testing.T, environ []string, args ...string) (stdout string) {
+	t.Helper()
+	var out, trouble bytes.Buffer
+	home := "HOME=" + t.TempDir()
+	code := Run(t.Context(), &Program{args: args, environ: append(environ, home), stdin: strings.NewReader(""), stdout: &out, stderr: &trouble})
+	require.Zero(t, code, "%s\n%s", out.String(), trouble.String())
+	return out.String()
+}
+
+// What export prints can be imported, and arrives as it would have from the store: the same messageIds and the same bodies.
+func TestExportIsImportedAgain(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "queued.store")
+	store := waitingStore(t, path,
+		`{"type":"track","event":"Order Completed","userId":"u","properties":{"price":19.90,"n":12345678901234567890}}`,
+		`{"type":"identify","anonymousId":"a","traits":{"name":"<Ada & Ö>"},"context":{"ip":"1.2.3.4"}}`,
+		`{"type":"page","userId":"u","name":"Home","timestamp":"2020-01-02T03:04:05.678Z","integrations":{"All":true}}`,
+		`{"type":"alias","userId":"u","previousId":"a"}`,
+		`{"type":"group","userId":"u","groupId":"g","messageId":"of-its-own"}`)
+	var want []string
+	for l, err := range store.Waiting("queued") {
+		require.NoError(t, err)
+		want = append(want, string(l.Message))
+	}
+	require.Len(t, want, 5)
+	_, err := store.Close(t.Context())
+	require.NoError(t, err)
+
+	var got []string
+	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var body struct{ Batch []json.RawMessage }
+		require.NoError(t, json.NewDecoder(r.Body).Decode(&body))
+		for _, m := range body.Batch {
+			got = append(got, string(m))
+		}
+		_, _ = io.WriteString(w, `{"success":true}`)
+	}))
+	defer receiver.Close()
+	exported := filepath.Join(t.TempDir(), "waiting.ndjson")
+	require.NoError(t, os.WriteFile(exported, []byte(runHere(t, nil, "queue", "export", "--waiting", "--store", path)), 0o600))
+	runHere(t, []string{"SEGMENT_WRITE_KEY=" + emulatorKey, "SEGMENT_ENDPOINT=" + receiver.URL}, "import", exported, "--concurrency", "1")
+	slices.Sort(want)
+	slices.Sort(got)
+	require.Equal(t, want, got)
+}
+
+// Only who can read the store can ask the process that has it open, and only from this machine.
+func TestAdminIsForTheOwnerOfTheStore(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "queued.store")
+	store := waitingStore(t, path, `{"type":"track","event":"E","userId":"u"}`)
+	require.NoError(t, os.WriteFile(adminFile(path), []byte("of a process that was killed"), 0o644)) //nolint:gosec // it is to be made private
+	require.Nil(t, dialStore(t.Context(), path))
+	a, err := startAdmin(t.Context(), path, store)
+	require.NoError(t, err)
+	info, err := os.Stat(adminFile(path))
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+
+	running := dialStore(t.Context(), path)
+	require.NotNil(t, running)
+	require.Equal(t, 1, running.Stats()[0].Waiting)
+	address, err := url.Parse(running.URL)
+	require.NoError(t, err)
+	require.Equal(t, "127.0.0.1", address.Hostname())
+	for _, token := range []string{"", "Bearer ", "Bearer wrong", a.token} {
+		for _, path := range []string{"/stats", "/letters/waiting?source=queued", "/retry", "/drop"} {
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, running.URL+path, nil)
+			require.NoError(t, err)
+			req.Header.Set("Authorization", token)
+			res, err := running.client.Do(req)
+			require.NoError(t, err)
+			require.NoError(t, res.Body.Close())
+			require.Equal(t, http.StatusUnauthorized, res.StatusCode)
+		}
+	}
+	_, err = running.Close(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, a.close())
+	require.NoFileExists(t, adminFile(path))
+	require.Nil(t, dialStore(t.Context(), path))
+}

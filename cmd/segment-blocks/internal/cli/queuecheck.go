@@ -1,0 +1,110 @@
+package cli
+
+import (
+	"os"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
+	"github.com/aacflow/segment-blocks/delivery"
+)
+
+// checkedStore is what queue check found.
+type checkedStore struct {
+	Store   string           `json:"store"`
+	Sources []delivery.Stats `json:"sources"`
+	// Problem says what is wrong with the file, "" where it is in order.
+	Problem string `json:"problem,omitempty"`
+}
+
+func newQueueCheck(p *Program) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "check [FILE]",
+		Short: "Check that a store is not damaged",
+		Long: `Read a store through, as each start does, and change nothing: every page of the file that is in use, the checksum of
+every message, and that no message is missing. Without a file it checks the stores that the configuration leads to.
+
+It ends with 0 when all is in order, and with 1 when a file or a message is damaged, or a running process has the store.
+A damaged message is not sent: it becomes a dead letter that says so. A damaged file is not used at all:
+
+  segment-blocks queue export --store FILE             prints the dead letters that can be read
+  segment-blocks queue export --store FILE --waiting   prints what waited; some of it may have been sent
+  segment-blocks import                                sends what was printed, once
+
+Then move the file away: the next start makes a new one.`,
+		Example: `  segment-blocks queue check
+  segment-blocks queue check queued.store --output json`,
+		Args: cobra.MaximumNArgs(1),
+	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		s, err := p.load(cmd)
+		if err != nil {
+			return err
+		}
+		if len(args) == 0 {
+			if args, err = ownStores(s); err != nil {
+				return err
+			}
+			args = slices.DeleteFunc(append(args, s.OtherStores()...), nothingStored)
+		}
+		list, wrong := []checkedStore{}, false
+		for _, path := range args {
+			one := checkStore(path)
+			wrong = wrong || one.Problem != ""
+			list = append(list, one)
+		}
+		if err := p.writeChecked(s, list); err != nil || !wrong {
+			return err
+		}
+		return done{exitFailure}
+	}
+	return cmd
+}
+
+func checkStore(path string) checkedStore {
+	list, err := delivery.Check(path)
+	one := checkedStore{Store: path, Sources: list}
+	damaged := 0
+	for _, stats := range list {
+		damaged += stats.Damaged
+	}
+	switch {
+	case err != nil:
+		one.Problem = sentence(err)
+	case damaged > 0:
+		one.Problem = messages(damaged, "is damaged", "are damaged") + ", and not sent: " + path
+	}
+	return one
+}
+
+// nothingStored says that a store is not there yet, or has nothing in it.
+func nothingStored(path string) bool {
+	info, err := os.Stat(path)
+	return os.IsNotExist(err) || err == nil && info.Mode().IsRegular() && info.Size() == 0
+}
+
+func (p *Program) writeChecked(s *settings.Settings, list []checkedStore) error {
+	if format := p.format(s.Output, false); format != "text" {
+		return p.write(format, list)
+	}
+	if len(list) == 0 {
+		p.note("there is no store to check")
+	}
+	for _, one := range list {
+		if one.Problem == "" {
+			writeln(p.stdout, "in order: "+one.Store)
+		} else {
+			writeln(p.stdout, p.style(p.stdout).bad("not in order: ")+clean(one.Problem))
+		}
+		var rows [][]string
+		for _, stats := range one.Sources {
+			rows = append(rows, []string{
+				stats.Source, grouped(int64(stats.Waiting)) + " waiting", grouped(int64(stats.Dead)) + " dead",
+				grouped(int64(stats.Damaged)) + " damaged",
+			})
+		}
+		writeTable(p.stdout, rows)
+	}
+	return nil
+}
