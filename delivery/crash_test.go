@@ -210,7 +210,8 @@ func (f *flapping) forget() map[string]string {
 	return arrived
 }
 
-// A process that stores is killed again and again, KILLS times, without end if that is negative. All that it had acknowledged arrives, in order.
+// A process that stores is killed again and again, KILLS times, without end if that is negative.
+// All that it had acknowledged arrives, in order.
 func TestNothingAcknowledgedIsLostWhenKilled(t *testing.T) {
 	kills := number(t, "KILLS", 15)
 	if testing.Short() {

@@ -23,8 +23,8 @@ import (
 	"github.com/aacflow/segment-blocks/tracking"
 )
 
-// readingChild opens the stores that it reads the paths of, sends what they hold to a receiver, and says what
-// became of each in a line: that it was refused, or its dead letters.
+// readingChild opens the stores that it reads the paths of, sends what they hold to a receiver, and
+// says what became of each in a line: that it was refused, or its dead letters.
 func readingChild() {
 	client := tracking.NewClient(resty.New())
 	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
@@ -63,8 +63,9 @@ func readingChild() {
 	}
 }
 
-// sampleStore makes a store with messages that wait and dead letters, small and large, of two sources, and with pages that are free.
-// It returns the file and the messages in it by their ids, with true for the dead.
+// sampleStore makes a store with messages that wait and dead letters, small and large, of two
+// sources, and with pages that are free. It returns the file and the messages in it by their ids,
+// with true for the dead.
 func sampleStore(t *testing.T) (data []byte, known map[string]string, dead map[string]bool) {
 	r := newReceiver(t, func(_ int, batch []message) reply {
 		for _, m := range batch {
@@ -146,8 +147,9 @@ func harm(data []byte, seed uint64) ([]byte, string) {
 	return data, fmt.Sprintf("bit %d of byte %d", bit, place)
 }
 
-// A store that was damaged in any way delivers what was stored, or says of a message that it was damaged, or is refused as a whole. DAMAGE_SEEDS says
-// in how many ways, without end if that is negative.
+// A store that was damaged in any way delivers what was stored, or says of a message that it was
+// damaged, or is refused as a whole. DAMAGE_SEEDS says in how many ways, without end if that is
+// negative.
 func TestDamageIsNoticed(t *testing.T) {
 	seeds := number(t, "DAMAGE_SEEDS", 300)
 	if testing.Short() {

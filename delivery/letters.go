@@ -26,8 +26,8 @@ type Letter struct {
 	// DiedAt and Reason say when and why a dead letter was given up.
 	DiedAt time.Time `json:"diedAt,omitzero"`
 	Reason string    `json:"reason,omitempty"`
-	// Damaged is set where the message is not what was stored, as its checksum shows. It is never sent. Message then is a JSON string of what
-	// there is, and MessageID is empty.
+	// Damaged is set where the message is not what was stored, as its checksum shows. It is never
+	// sent. Message then is a JSON string of what there is, and MessageID is empty.
 	Damaged bool `json:"damaged,omitempty"`
 	// Message is it as it goes over the wire.
 	Message json.RawMessage `json:"message"`
@@ -100,9 +100,11 @@ func readLetter(source string, bucket, key, record []byte) (Letter, error) {
 	return l, err
 }
 
-// Retry puts dead letters of a source behind those that wait, as if they had just been stored: those with the ids, or all where none is given. Messages
-// of the same person that came after have gone before them. It returns how many there were. Where an id is not that of a dead letter, or the message is
-// damaged, nothing is changed, and the error names it. Of all, the damaged ones stay.
+// Retry puts dead letters of a source behind those that wait, as if they had just been stored:
+// those with the ids, or all where none is given. Messages of the same person that came after have
+// gone before them. It returns how many there were. Where an id is not that of a dead letter, or
+// the message is damaged, nothing is changed, and the error names it. Of all, the damaged ones
+// stay.
 func (s *Store) Retry(source string, ids ...uint64) (int, error) {
 	return s.endDead(source, ids, true)
 }
@@ -113,8 +115,8 @@ func (s *Store) Drop(source string, ids ...uint64) (int, error) {
 	return s.endDead(source, ids, false)
 }
 
-// endDead removes dead letters, and puts them back among those that wait if they are to be sent again. Those with ids go in one transaction, all in
-// several.
+// endDead removes dead letters, and puts them back among those that wait if they are to be sent
+// again. Those with ids go in one transaction, all in several.
 func (s *Store) endDead(source string, ids []uint64, again bool) (int, error) {
 	s.mu.Lock()
 	stored := s.sources[source]
@@ -147,7 +149,8 @@ func (s *Store) endDead(source string, ids []uint64, again bool) (int, error) {
 	return total, nil
 }
 
-// endPiece removes dead letters in one transaction. Where they are named, all of them have to be there.
+// endPiece removes dead letters in one transaction. Where they are named, all of them have to be
+// there.
 func (s *StoredSource) endPiece(ids []uint64, again, named bool) (int, error) {
 	var missing, damaged []uint64
 	did, err := s.store.perform(s, func(b *bbolt.Bucket) (did change) {
@@ -185,7 +188,8 @@ func (s *StoredSource) endPiece(ids []uint64, again, named bool) (int, error) {
 	case named && len(missing) > 0:
 		return 0, noSuchLetters(s.name, missing)
 	case named && len(damaged) > 0:
-		return 0, fmt.Errorf("dead letters of source %q are damaged and cannot be sent, and nothing was changed: %s", s.name, listed(damaged))
+		return 0, fmt.Errorf("dead letters of source %q are damaged and cannot be sent, and nothing was changed: %s",
+			s.name, listed(damaged))
 	}
 	return -did.dead, nil
 }

@@ -103,8 +103,9 @@ type Store struct {
 
 const (
 	lockWait = time.Second
-	// The file is a tree of buckets: "segment-blocks" with the format and the tally, "sources" with a bucket for each source by its name. That
-	// has the fingerprint under "credential" and the buckets "waiting" and "dead", with records by 8 byte sequence numbers.
+	// The file is a tree of buckets: "segment-blocks" with the format and the tally, "sources" with
+	// a bucket for each source by its name. That has the fingerprint under "credential" and the
+	// buckets "waiting" and "dead", with records by 8 byte sequence numbers.
 	storeFormat = "2"
 )
 
@@ -121,14 +122,16 @@ var (
 // ErrInUse is in the error of [Open] when another process, or this one, has the file open.
 var ErrInUse = errors.New("it is in use by another process")
 
-// ErrDamaged is in the error of [Open] when the file cannot be read as a store: it is damaged, or something else. It is left as it is. [Salvage]
-// reads what can still be read.
+// ErrDamaged is in the error of [Open] when the file cannot be read as a store: it is damaged, or
+// something else. It is left as it is. [Salvage] reads what can still be read.
 var ErrDamaged = errors.New("the file is damaged, or no store of segment-blocks")
 
-// Open opens a store, and makes the file, readable by its owner only, where there is none; the folder must be there. It reads the file through once, to
-// find damage and to count; one that is no store, or does not hold what it should, is not touched. A single message that does not match its checksum is
-// not sent: it becomes a dead letter with Damaged set. A file of 0 bytes, which a crash may leave before the first write, begins as a
-// new store, which is logged. Sources are added with [Store.Source]. Close it when no more calls come.
+// Open opens a store, and makes the file, readable by its owner only, where there is none; the
+// folder must be there. It reads the file through once, to find damage and to count; one that is no
+// store, or does not hold what it should, is not touched. A single message that does not match its
+// checksum is not sent: it becomes a dead letter with Damaged set. A file of 0 bytes, which a crash
+// may leave before the first write, begins as a new store, which is logged. Sources are added with
+// [Store.Source]. Close it when no more calls come.
 func Open(path string, options StoreOptions) (*Store, error) {
 	options.fill()
 	s := &Store{
@@ -195,7 +198,8 @@ func (s *Store) open() error {
 }
 
 func openBolt(path string, options *bbolt.Options) (*bbolt.DB, error) {
-	options.Timeout, options.FreelistType, options.NoFreelistSync, options.NoStatistics = lockWait, bbolt.FreelistMapType, true, true
+	options.Timeout, options.FreelistType = lockWait, bbolt.FreelistMapType
+	options.NoFreelistSync, options.NoStatistics = true, true
 	db, err := bbolt.Open(path, 0o600, options)
 	var system syscall.Errno
 	switch {
@@ -207,7 +211,8 @@ func openBolt(path string, options *bbolt.Options) (*bbolt.DB, error) {
 	return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
 }
 
-// view reads the file as it is now. A fault of the disk, or a file that somebody has cut off, is an error.
+// view reads the file as it is now. A fault of the disk, or a file that somebody has cut off, is an
+// error.
 func (s *Store) view(read func(tx *bbolt.Tx) error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
@@ -269,7 +274,8 @@ type Stats struct {
 	Oldest time.Time `json:"oldest,omitzero"`
 	// Dead counts the dead letters.
 	Dead int `json:"dead"`
-	// Damaged counts the messages, waiting or dead, that [Check] has found damaged. A store does not count them.
+	// Damaged counts the messages, waiting or dead, that [Check] has found damaged. A store does
+	// not count them.
 	Damaged int `json:"damaged,omitempty"`
 	// Delivered counts the messages that have been accepted since the store was opened.
 	Delivered int64 `json:"delivered"`

@@ -11,10 +11,10 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// Check reads a store through, as [Open] does before it uses one, and changes nothing. It returns what
-// the store holds, by source. The error is [ErrInUse] while a process has the store open, and is or
-// wraps [ErrDamaged] where the file is damaged. Messages that are damaged in a file that otherwise
-// is not are counted in Stats.Damaged, and are no error.
+// Check reads a store through, as [Open] does before it uses one, and changes nothing. It returns
+// what the store holds, by source. The error wraps [ErrInUse] while a process has the store open,
+// and [ErrDamaged] where the file is damaged. Stats.Damaged counts damaged messages in a file that
+// is otherwise in order; they are no error.
 func Check(path string) ([]Stats, error) {
 	r, err := readThrough(path, nil)
 	if err == nil {
@@ -26,9 +26,10 @@ func Check(path string) ([]Stats, error) {
 	return r.stats(), err
 }
 
-// Salvage visits what can be read of a store that [Open] refuses because it is damaged: messages that
-// are as they were stored, and, with Damaged set, those that are not. A dead letter has a DiedAt.
-// Some that were delivered already may be among them. The last error says what is wrong with the file.
+// Salvage visits what can be read of a store that [Open] refuses because it is damaged: messages
+// that are as they were stored, and, with Damaged set, those that are not. A dead letter has a
+// DiedAt. Some that were delivered already may be among them. The last error says what is wrong
+// with the file.
 func Salvage(path string) iter.Seq2[Letter, error] {
 	return func(yield func(Letter, error) bool) {
 		going := true
@@ -59,8 +60,8 @@ type reading struct {
 	damaged int
 }
 
-// readThrough reads all of a file, and visits its messages. bbolt, which is asked to lock it, reads only
-// its first pages.
+// readThrough reads all of a file, and visits its messages. bbolt, which is asked to lock it, reads
+// only its first pages.
 func readThrough(path string, letter func(Letter)) (*reading, error) {
 	r := &reading{letter: letter, sources: map[string]*Stats{}, untold: errNoTally}
 	var file *os.File
@@ -172,7 +173,8 @@ func (r *reading) record(stats *Stats, bucket []byte, e element) uint64 {
 	return sequence(e.key)
 }
 
-// verdict says whether the file can be used. A damaged message is no reason not to; a missing one is.
+// verdict says whether the file can be used. A damaged message is no reason not to; a missing one
+// is.
 func (r *reading) verdict() error {
 	var why error
 	switch {

@@ -77,7 +77,8 @@ func TestDamagedMessageBecomesADeadLetter(t *testing.T) {
 	require.Equal(t, 1, n)
 }
 
-// bbolt makes do with the page of the transaction before the last, which does not know the message that was stored last.
+// bbolt makes do with the page of the transaction before the last, which does not know the message
+// that was stored last.
 func TestLastTransactionIsNotForgotten(t *testing.T) {
 	path, data := closedStore(t, "first", "second")
 	for page := range 2 {

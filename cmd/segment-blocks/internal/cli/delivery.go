@@ -118,8 +118,8 @@ func openStore(path string, options delivery.StoreOptions) (*delivery.Store, err
 	case errors.Is(err, delivery.ErrInUse):
 		return nil, failed("%w: a running segment-blocks serve, mcp or run has it; stop that, or send through it", err)
 	case errors.Is(err, delivery.ErrDamaged):
-		return nil, failed("%w; segment-blocks queue export --store %s prints what can be read, with --waiting of what waited; then move the file away, "+
-			"and the next start makes a new one", err, path)
+		return nil, failed("%w; segment-blocks queue export --store %s prints what can be read, with --waiting of what waited; "+
+			"then move the file away, and the next start makes a new one", err, path)
 	case err != nil:
 		return nil, failed("%w", err)
 	}

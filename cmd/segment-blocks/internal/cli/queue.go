@@ -32,7 +32,8 @@ the next one that serves or runs with the source.`,
 		Args: noSuchCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newQueueStatus(p), newQueueList(p), newQueueShow(p), newQueueRetry(p), newQueueDrop(p), newQueueExport(p), newQueueCheck(p))
+	cmd.AddCommand(newQueueStatus(p), newQueueList(p), newQueueShow(p), newQueueRetry(p), newQueueDrop(p),
+		newQueueExport(p), newQueueCheck(p))
 	return cmd
 }
 
@@ -157,11 +158,14 @@ came later have gone before them. Those that are damaged stay: they are not what
 }
 
 func newQueueDrop(p *Program) *cobra.Command {
-	return p.newQueueChange("drop", "Delete dead letters", "Delete dead letters for good. segment-blocks queue export keeps a copy.", "dropped", letterStore.Drop)
+	return p.newQueueChange("drop", "Delete dead letters",
+		"Delete dead letters for good. segment-blocks queue export keeps a copy.", "dropped", letterStore.Drop)
 }
 
 // newQueueChange makes a command that does something with dead letters, named or all.
-func (p *Program) newQueueChange(verb, short, long, past string, do func(letterStore, string, ...uint64) (int, error)) *cobra.Command {
+func (p *Program) newQueueChange(
+	verb, short, long, past string, do func(letterStore, string, ...uint64) (int, error),
+) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: verb + " ID… | --all", Short: short, Long: long,
 		Example: "  segment-blocks queue " + verb + " 1 2 --source queued\n  segment-blocks queue " + verb + " --all --source queued",
@@ -228,7 +232,8 @@ Messages that are damaged are left out, and a warning says how many.`,
 			}
 		}
 		if damaged > 0 {
-			p.warn("%s and not printed; segment-blocks queue list --output json shows what there is", messages(damaged, "is damaged", "are damaged"))
+			p.warn("%s and not printed; segment-blocks queue list --output json shows what there is",
+				messages(damaged, "is damaged", "are damaged"))
 		}
 		return nil
 	})

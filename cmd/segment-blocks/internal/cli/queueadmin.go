@@ -14,8 +14,9 @@ import (
 	"github.com/aacflow/segment-blocks/delivery"
 )
 
-// admin lets the queue commands of other processes look into a store, and change it, while this one has it open. It listens on this machine only,
-// on a port of its own, and wants a token. Both are in a file beside the store, which only its owner can read.
+// admin lets the queue commands of other processes look into a store, and change it, while this one
+// has it open. It listens on this machine only, on a port of its own, and wants a token. Both are
+// in a file beside the store, which only its owner can read.
 type admin struct {
 	file    string
 	token   string
@@ -89,7 +90,8 @@ func (a *admin) stats(w http.ResponseWriter, _ *http.Request) {
 	_ = json.NewEncoder(w).Encode(a.store.Stats())
 }
 
-// adminLine is a line of an answer that lists letters. The last one has neither a letter nor an error.
+// adminLine is a line of an answer that lists letters. The last one has neither a letter nor an
+// error.
 type adminLine struct {
 	Letter *delivery.Letter `json:"letter,omitempty"`
 	Error  string           `json:"error,omitempty"`

@@ -20,7 +20,8 @@ import (
 	"github.com/aacflow/segment-blocks/tracking"
 )
 
-// waitingStore makes a store with messages of a source called queued that cannot be sent, and leaves it open.
+// waitingStore makes a store with messages of a source called queued that cannot be sent, and
+// leaves it open.
 func waitingStore(t *testing.T, path string, inputs ...string) *delivery.Store {
 	t.Helper()
 	store, err := delivery.Open(path, delivery.StoreOptions{})
@@ -45,7 +46,8 @@ func runHere(t *testing.T, environ []string, args ...string) (stdout string) {
 	return out.String()
 }
 
-// What export prints can be imported, and arrives as it would have from the store: the same messageIds and the same bodies.
+// What export prints can be imported, and arrives as it would have from the store: the same
+// messageIds and the same bodies.
 func TestExportIsImportedAgain(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "queued.store")
 	store := waitingStore(t, path,

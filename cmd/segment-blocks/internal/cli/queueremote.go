@@ -15,7 +15,8 @@ import (
 	"github.com/aacflow/segment-blocks/delivery"
 )
 
-// letterStore is what the queue commands look into: a store that this process has opened, one that another has, or what is left of a damaged one.
+// letterStore is what the queue commands look into: a store that this process has opened, one that
+// another has, or what is left of a damaged one.
 type letterStore interface {
 	Stats() []delivery.Stats
 	Waiting(source string) iter.Seq2[delivery.Letter, error]
@@ -43,7 +44,8 @@ func dialStore(ctx context.Context, path string) *remoteStore {
 	if json.Unmarshal(doc, &s.adminAddress) != nil {
 		return nil
 	}
-	if s.ask(http.MethodGet, "/stats", nil, func(body io.Reader) error { return json.NewDecoder(body).Decode(&s.stats) }) != nil {
+	read := func(body io.Reader) error { return json.NewDecoder(body).Decode(&s.stats) }
+	if s.ask(http.MethodGet, "/stats", nil, read) != nil {
 		s.client.CloseIdleConnections()
 		return nil // it is gone
 	}

@@ -39,8 +39,9 @@ func addQueueSource(p *Program, cmd *cobra.Command) (file *string) {
 	return addStore(cmd)
 }
 
-// openPath opens a store to be looked at, through the process that has it open if there is one. A store that is not there, or has nothing in it, is
-// not made. One that is damaged is an error of close, so that what can be read of it is.
+// openPath opens a store to be looked at, through the process that has it open if there is one. A
+// store that is not there, or has nothing in it, is not made. One that is damaged is an error of
+// close, so that what can be read of it is.
 func openPath(ctx context.Context, source, path string) (*storeQueue, error) {
 	q := &storeQueue{source: source, path: path, ctx: ctx}
 	info, err := os.Stat(path)
