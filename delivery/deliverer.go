@@ -237,7 +237,7 @@ func (s *StoredSource) readLast(most int) ([]kept, error) {
 
 // fromEnd returns the key of the message before which all but the last ones wait.
 func (s *StoredSource) fromEnd(most int) (first uint64, err error) {
-	err = s.store.db.View(func(tx *bbolt.Tx) error {
+	err = s.store.view(func(tx *bbolt.Tx) error {
 		cursor := waitingOf(tx, s.name).Cursor()
 		for key, _ := cursor.Last(); key != nil && most > 0; key, _ = cursor.Prev() {
 			first = sequence(key)

@@ -95,6 +95,7 @@ type Store struct {
 	closing chan struct{}
 	stopped bool // takes no more ops
 
+	broken     error         // the writer's: why nothing can be written any more
 	writer     chan struct{} // closed at its end
 	deliverers sync.WaitGroup
 	ctx        context.Context // of the deliverers
@@ -225,7 +226,7 @@ func (s *Store) view(read func(tx *bbolt.Tx) error) (err error) {
 
 // Close refuses further calls, stores what has been taken, sends what it can until ctx ends or nothing waits, and closes the file. A source whose
 // receiver fails is not waited for. It returns how many messages are left, which the next process that opens the file sends; they are
-// no error. The error is that of closing the file. No goroutine outlives it. Closing twice is harmless.
+// no error. The error is that of closing the file, or says that it could not be written any more. No goroutine outlives it. Closing twice is harmless.
 func (s *Store) Close(ctx context.Context) (left int, err error) {
 	s.Drain(ctx)
 	s.mu.Lock()
@@ -236,7 +237,11 @@ func (s *Store) Close(ctx context.Context) (left int, err error) {
 	for _, stats := range s.counts() {
 		left += stats.Waiting
 	}
-	if err := s.db.Close(); err != nil {
+	err = s.broken // then bbolt would wait for the transaction that has panicked
+	if err == nil {
+		err = s.db.Close()
+	}
+	if err != nil {
 		return left, fmt.Errorf("close store %s: %w", s.path, err)
 	}
 	return left, nil

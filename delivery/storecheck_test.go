@@ -153,6 +153,29 @@ func TestStoreOfAnotherFormat(t *testing.T) {
 	require.NotErrorIs(t, err, delivery.ErrDamaged)
 }
 
+// A file that somebody cuts off while it is open is an error to who reads or writes, not the end of the
+// process.
+func TestStoreIsCutOffWhileOpen(t *testing.T) {
+	path, _ := closedStore(t, "first", "second")
+	s := openStore(t, path, delivery.StoreOptions{})
+	if err := os.Truncate(path, int64(2*os.Getpagesize())); err != nil {
+		t.Skipf("the system protects a file in use: %v", err)
+	}
+	var last error
+	for _, err := range s.Waiting("prod") {
+		last = err
+	}
+	require.ErrorContains(t, last, "read store "+path+": reading panicked: ")
+	source := s.Source("prod", tracking.Source{WriteKey: testKey, Endpoint: "http://127.0.0.1:1"})
+	for range 2 {
+		_, err := source.Deliver(soon(t), newClient(t), one(track(t, "u1", "third")))
+		require.ErrorContains(t, err, "nothing was stored or sent: the store cannot be written until it is opened again")
+	}
+	left, err := s.Close(soon(t))
+	require.Equal(t, 2, left)
+	require.ErrorContains(t, err, "close store "+path+": the store cannot be written")
+}
+
 // A store that bbolt's own tools have rewritten lists its free pages, and is a store.
 func TestCompactedStore(t *testing.T) {
 	path, _ := closedStore(t, "first", "second")

@@ -260,12 +260,14 @@ func (p *pages) bucket(value []byte, visit func(element)) (sequence uint64) {
 		p.tree(root, nil, nil, visit)
 		return sequence
 	}
-	branch, list, length, err := false, []element(nil), uint64(0), errors.New("it is cut off")
-	if inline := value[bucketHeader:]; len(inline) >= pageHeader {
-		branch, list, length, err = elements(inline)
-		if err == nil && (branch || length != uint64(len(inline))) {
-			err = errors.New("it is not a leaf of its length")
-		}
+	inline := value[bucketHeader:]
+	if len(inline) < pageHeader {
+		p.fail(0, errors.New("a bucket within a page is cut off"))
+		return sequence
+	}
+	branch, list, length, err := elements(inline)
+	if err == nil && (branch || length != uint64(len(inline))) {
+		err = errors.New("it is not a leaf of its length")
 	}
 	if err == nil {
 		err = ordered(list, nil, nil)

@@ -105,39 +105,58 @@ func (s *Store) group() []*op {
 	return group
 }
 
+// commit writes ops in one transaction. Where bbolt panics, which damage makes it do, nothing more is
+// written: the transaction is left as it is, since bbolt ends it by reading the pages once more, in a
+// goroutine of its own.
 func (s *Store) commit(group []*op) (err error) {
+	if s.broken != nil {
+		return s.broken
+	}
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("writing panicked: %v", p)
+			s.broken = fmt.Errorf("the store cannot be written until it is opened again: writing panicked: %v", p)
+			err = s.broken
 		}
 	}()
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	return s.db.Update(func(tx *bbolt.Tx) error {
-		stamp, all := stampNow(), change{}
-		opened := map[*StoredSource]*bbolt.Bucket{}
-		for _, o := range group {
-			if o.source == nil {
-				continue // it only waits for those before it
-			}
-			b := opened[o.source]
-			if b == nil {
-				if b, err = sourceBucket(tx, o.source.name, o.credential); err != nil {
-					return err
-				}
-				opened[o.source] = b
-			}
-			if o.apply != nil {
-				o.did = o.apply(b)
-			} else {
-				o.did = put(b.Bucket(waitingBucket), o.source.name, stamp, o.put)
-			}
-			if o.did.err != nil {
-				return o.did.err
-			}
-			all.waiting, all.dead, all.sum = all.waiting+o.did.waiting, all.dead+o.did.dead, all.sum+o.did.sum
+	tx, err := s.db.Begin(true)
+	if err != nil {
+		return err
+	}
+	if err = writeGroup(tx, group); err == nil {
+		err = tx.Commit()
+	}
+	if err != nil {
+		_ = tx.Rollback() // it may have been
+	}
+	return err
+}
+
+func writeGroup(tx *bbolt.Tx, group []*op) (err error) {
+	stamp, all := stampNow(), change{}
+	opened := map[*StoredSource]*bbolt.Bucket{}
+	for _, o := range group {
+		if o.source == nil {
+			continue // it only waits for those before it
 		}
-		return count(tx, all.waiting+all.dead, all.sum)
-	})
+		b := opened[o.source]
+		if b == nil {
+			if b, err = sourceBucket(tx, o.source.name, o.credential); err != nil {
+				return err
+			}
+			opened[o.source] = b
+		}
+		if o.apply != nil {
+			o.did = o.apply(b)
+		} else {
+			o.did = put(b.Bucket(waitingBucket), o.source.name, stamp, o.put)
+		}
+		if o.did.err != nil {
+			return o.did.err
+		}
+		all.waiting, all.dead, all.sum = all.waiting+o.did.waiting, all.dead+o.did.dead, all.sum+o.did.sum
+	}
+	return count(tx, all.waiting+all.dead, all.sum)
 }
 
 // put appends messages to a bucket.
