@@ -34,7 +34,7 @@ const (
 	// DefaultMaxInFlight, DefaultMaxBuffered and DefaultMaxConnections keep a server of blocks within
 	// 512 MiB of memory.
 	DefaultMaxInFlight    = 1024
-	DefaultMaxBuffered    = 48 << 20
+	DefaultMaxBuffered    = 32 << 20
 	DefaultMaxConnections = 2048
 )
 

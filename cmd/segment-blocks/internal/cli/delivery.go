@@ -48,7 +48,7 @@ func (d *deliveries) sender(s *settings.Settings, source settings.Source, key tr
 	d.ways[source.Name] = way
 	switch way {
 	case settings.Coalesced:
-		c := delivery.Coalesce(target, delivery.CoalesceOptions{})
+		c := delivery.Coalesce(target, delivery.CoalesceOptions{Logger: d.logger})
 		d.coalescers = append(d.coalescers, c)
 		return c, nil
 	case settings.Durable:

@@ -50,7 +50,7 @@ Traces are exported over OTLP where OTEL_EXPORTER_OTLP_ENDPOINT is set.`,
 			p.sayLeft(left)
 		}()
 		server, err := mcp.New(h.Runtime, h.registry, append(h.tracing.joinCalls(),
-			mcp.Sources(h.names...), mcp.DefaultProfile(mcp.Profile(*profile)), mcp.Version(blocks.Version()))...)
+			mcp.Sources(h.names...), mcp.DefaultProfile(mcp.Profile(*profile)), mcp.Version(blocks.Version()), mcp.Logger(h.logger))...)
 		if err != nil {
 			return usage("%w", err)
 		}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime/debug"
 	"strings"
 	"syscall"
 
@@ -68,6 +69,7 @@ Each flag has a setting in the configuration file, below serve. segment-blocks c
 		if err != nil {
 			return err
 		}
+		p.collectEarly(s.Serve)
 		logger := p.logger(s.Serve.Log)
 		secure, err := tlsConfig(s.Serve, logger)
 		if err != nil {
@@ -94,6 +96,14 @@ Each flag has a setting in the configuration file, below serve. segment-blocks c
 }
 
 // guard returns what stands in front of the server.
+// collectEarly has the garbage collector work harder before the process grows beyond what its limits are made for. A batch of the
+// smallest messages takes 12 times its size in memory, and without a limit Go lets garbage take as much again. GOMEMLIMIT wins.
+func (p *Program) collectEarly(s settings.Serve) {
+	if s.MaxBuffered > 0 && p.variable("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(12*int64(s.MaxBuffered)<<20 + 32<<20)
+	}
+}
+
 func (p *Program) guard(s settings.Serve, logger *slog.Logger) (*guard.Guard, error) {
 	tokens, err := p.tokens(s.TokenFile)
 	if err != nil {
@@ -135,7 +145,7 @@ func emulatesKnowingly(s *settings.Settings, addr net.Addr) error {
 // routes returns what answers requests, with the metrics in front of all that may refuse one.
 func (s *server) routes() (http.Handler, error) {
 	h := s.hosting
-	options := []mcp.Option{mcp.Sources(h.names...), mcp.Version(blocks.Version()), mcp.HostChecked()}
+	options := []mcp.Option{mcp.Sources(h.names...), mcp.Version(blocks.Version()), mcp.Logger(h.logger), mcp.HostChecked()}
 	options = append(options, h.tracing.joinCalls()...)
 	if s.settings.MCPInvocationID {
 		options = append(options, mcp.InvocationIDInput())

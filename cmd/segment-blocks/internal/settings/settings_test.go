@@ -202,7 +202,7 @@ serve: {addr: "0.0.0.0:1", allowHost: [a.example.com, b.example.com], clientRate
 	assert.Equal(t, Serve{
 		Addr: "127.0.0.1:2", TokenFile: filepath.Join(filepath.Dir(path), "token"), AllowHost: []string{"a.example.com", "b.example.com"},
 		AllowOrigin: []string{"https://a.example.com", "https://b.example.com"}, Log: "text", Quiet: true, DrainDelay: &delay, Drain: 30 * time.Second, ClientRate: 0.5,
-		MaxInFlight: 1024, MaxBuffered: 64, MaxConnections: 2048,
+		MaxInFlight: 1024, MaxBuffered: 32, MaxConnections: 2048,
 	}, s.Serve)
 	assert.Equal(t, "flag --addr", s.Origin("serve.addr"))
 	assert.Equal(t, "file "+path, s.Origin("serve.allowHost"))

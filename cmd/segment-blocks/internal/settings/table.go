@@ -73,7 +73,7 @@ func Table() []Setting {
 		{"serve.drain", "", "drain", Duration, "30s", "how long requests in progress may take once the server has stopped listening"},
 		{"serve.clientRate", "", "client-rate", Decimal, 500.0, "how many requests a second one client may make, twice as many at once; 0 for no limit"},
 		{"serve.maxInFlight", "", "max-in-flight", Number, 1024, "how many requests are worked on at once; 503 beyond, but for GET; 0 for no limit"},
-		{"serve.maxBuffered", "", "max-buffered", Number, 64, "how many MiB of request bodies are held at once, at least one of the largest; 503 beyond; 0 for no limit"},
+		{"serve.maxBuffered", "", "max-buffered", Number, 32, "how many MiB of request bodies are held at once, at least one of the largest; 503 beyond; 0 for no limit"},
 		{"serve.maxConnections", "", "max-connections", Number, 2048, "how many connections are served at once; 0 for no limit"},
 		{"serve.mcpInvocationId", "", "mcp-invocation-id", Bool, false, "give each MCP tool the input invocationId, for clients that cannot set _meta, such as the MCP block of AACFlow and Sim; not for models"},
 		{"serve.tlsCert", "", "tls-cert", Path, "", "file with the certificate to serve https with, and those between it and its root"},
