@@ -10,10 +10,10 @@ import (
 	"sync"
 	"time"
 
-	"github.com/aacflow/segment-blocks/delivery"
 	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/runtime"
-	"github.com/aacflow/segment-blocks/tracking"
+	"github.com/aacflow/segment-blocks/segment/delivery"
+	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
 const (

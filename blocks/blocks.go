@@ -20,7 +20,7 @@ import (
 	"github.com/aacflow/segment-blocks/runtime"
 	"github.com/aacflow/segment-blocks/schemas"
 	"github.com/aacflow/segment-blocks/schemas/segment"
-	"github.com/aacflow/segment-blocks/tracking"
+	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
 // Register adds the Segment blocks to a registry: all or, with an error, none.

@@ -7,7 +7,7 @@ import (
 	"github.com/aacflow/segment-blocks/blocks"
 	"github.com/aacflow/segment-blocks/registry"
 	"github.com/aacflow/segment-blocks/runtime"
-	"github.com/aacflow/segment-blocks/tracking"
+	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
 func Example() {

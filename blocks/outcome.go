@@ -6,7 +6,7 @@ import (
 
 	"github.com/aacflow/segment-blocks/runtime"
 	"github.com/aacflow/segment-blocks/schemas"
-	"github.com/aacflow/segment-blocks/tracking"
+	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
 // record writes what the API client did into the receipt. Under is where in the input the messages stand: "" for the block whose

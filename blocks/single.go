@@ -7,7 +7,7 @@ import (
 	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/runtime"
 	"github.com/aacflow/segment-blocks/schemas"
-	"github.com/aacflow/segment-blocks/tracking"
+	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
 // single is the executor of the blocks that send one message. Their output repeats what was sent under the same names.

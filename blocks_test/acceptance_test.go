@@ -5,16 +5,16 @@ import (
 	"time"
 
 	"github.com/aacflow/segment-blocks/blocks"
-	"github.com/aacflow/segment-blocks/runtime/blocktest"
-	"github.com/aacflow/segment-blocks/tracking"
+	"github.com/aacflow/segment-blocks/runtime/runtimetest"
+	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
 func TestAcceptance(t *testing.T) {
-	blocktest.Run(t, blocktest.Driver{
+	runtimetest.Run(t, runtimetest.Driver{
 		Register: blocks.Register,
 		Source: func(url string) any {
 			return tracking.Source{
-				WriteKey: blocktest.Secret,
+				WriteKey: runtimetest.Secret,
 				Endpoint: url,
 				Retry:    tracking.RetryPolicy{MaxRetries: 1, BaseDelay: time.Millisecond},
 			}

@@ -5,8 +5,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/aacflow/segment-blocks/emulator"
 	"github.com/aacflow/segment-blocks/runtime"
+	"github.com/aacflow/segment-blocks/segment/emulator"
 )
 
 // codesOf are the codes that a flaw of the corpus may be refused with, one of which must come up.

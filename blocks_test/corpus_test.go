@@ -11,10 +11,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/aacflow/segment-blocks/emulator"
-	"github.com/aacflow/segment-blocks/isotime"
+	"github.com/aacflow/segment-blocks/internal/isotime"
 	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/runtime"
+	"github.com/aacflow/segment-blocks/segment/emulator"
 )
 
 // recorded is a line of the corpus: a Segment call as another project wrote it, and why a receiver would drop it.

@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/aacflow/segment-blocks/emulator"
+	"github.com/aacflow/segment-blocks/segment/emulator"
 )
 
 const consentEvent = "Segment Consent Preference Updated"

@@ -13,7 +13,7 @@ import (
 	"testing"
 
 	"github.com/aacflow/segment-blocks/runtime"
-	"github.com/aacflow/segment-blocks/tracking"
+	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
 // sink is a receiver without a network: it keeps bodies and accepts them.

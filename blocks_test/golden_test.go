@@ -15,10 +15,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/aacflow/segment-blocks/blocks"
-	"github.com/aacflow/segment-blocks/emulator"
-	"github.com/aacflow/segment-blocks/isotime"
+	"github.com/aacflow/segment-blocks/internal/isotime"
 	"github.com/aacflow/segment-blocks/runtime"
-	"github.com/aacflow/segment-blocks/tracking"
+	"github.com/aacflow/segment-blocks/segment/emulator"
+	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files of testdata/wire from what is sent now")

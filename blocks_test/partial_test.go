@@ -7,9 +7,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/aacflow/segment-blocks/emulator"
 	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/runtime"
+	"github.com/aacflow/segment-blocks/segment/emulator"
 )
 
 func smallLimits() rawjson.Limits { return rawjson.Limits{MaxBytes: 4096} }

@@ -6,10 +6,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/aacflow/segment-blocks/emulator"
-	"github.com/aacflow/segment-blocks/isotime"
+	"github.com/aacflow/segment-blocks/internal/isotime"
 	"github.com/aacflow/segment-blocks/runtime"
-	"github.com/aacflow/segment-blocks/tracking"
+	"github.com/aacflow/segment-blocks/segment/emulator"
+	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
 // Each attempt says when it is made, and that it is the same message.

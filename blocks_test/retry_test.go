@@ -9,10 +9,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/aacflow/segment-blocks/emulator"
 	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/runtime"
-	"github.com/aacflow/segment-blocks/tracking"
+	"github.com/aacflow/segment-blocks/segment/emulator"
+	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
 func itoa(n int) string { return strconv.Itoa(n) }

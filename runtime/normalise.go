@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/aacflow/segment-blocks/isotime"
+	"github.com/aacflow/segment-blocks/internal/isotime"
 	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/schemas"
 )

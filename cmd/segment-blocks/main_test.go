@@ -22,7 +22,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/stretchr/testify/require"
 
-	"github.com/aacflow/segment-blocks/emulator"
+	"github.com/aacflow/segment-blocks/segment/emulator"
 )
 
 // secretKey is the write key of the scripts. The command exits fails a script in whose output it turns up in any form.

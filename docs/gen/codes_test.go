@@ -19,7 +19,7 @@ func TestTrackingCodesAreExplained(t *testing.T) {
 }
 
 func requireExplained(t *testing.T, name, prefix string, explained map[string]string) {
-	file, err := parser.ParseFile(token.NewFileSet(), filepath.Join("..", "..", "tracking", name), nil, 0)
+	file, err := parser.ParseFile(token.NewFileSet(), filepath.Join("..", "..", "segment", "tracking", name), nil, 0)
 	require.NoError(t, err)
 	found := 0
 	ast.Inspect(file, func(n ast.Node) bool {

@@ -81,7 +81,7 @@ Warnings stand in the receipt. What they speak of was sent.
 	return b.Bytes(), nil
 }
 
-// answers says what package tracking makes of an answer. The rules are those of tracking/answer.go.
+// answers says what package tracking makes of an answer. The rules are those of segment/tracking/answer.go.
 const answers = `
 ## What counts as accepted
 

@@ -11,8 +11,8 @@ import (
 	"path/filepath"
 
 	"github.com/aacflow/segment-blocks/blocks"
-	"github.com/aacflow/segment-blocks/hosts/rest"
 	"github.com/aacflow/segment-blocks/registry"
+	"github.com/aacflow/segment-blocks/serve/rest"
 )
 
 //go:generate go run .

@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"github.com/aacflow/segment-blocks/registry"
-	"github.com/aacflow/segment-blocks/tracking"
+	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
 const generated = "<!-- Generated from schemas/segment by go generate ./docs/gen. Do not edit. -->\n\n"

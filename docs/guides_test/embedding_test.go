@@ -11,11 +11,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/aacflow/segment-blocks/blocks"
-	"github.com/aacflow/segment-blocks/emulator"
 	customblock "github.com/aacflow/segment-blocks/examples/custom-block"
 	"github.com/aacflow/segment-blocks/registry"
 	"github.com/aacflow/segment-blocks/runtime"
-	"github.com/aacflow/segment-blocks/tracking"
+	"github.com/aacflow/segment-blocks/segment/emulator"
+	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
 const key, token = "S3cretS3cretS3cretS3cretS3cretS3", "a-token"

@@ -16,7 +16,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/aacflow/segment-blocks/hosts/rest"
+	"github.com/aacflow/segment-blocks/serve/rest"
 )
 
 // root is the repository, as seen from the folder of this test.

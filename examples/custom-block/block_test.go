@@ -8,13 +8,13 @@ import (
 	customblock "github.com/aacflow/segment-blocks/examples/custom-block"
 	"github.com/aacflow/segment-blocks/registry"
 	"github.com/aacflow/segment-blocks/runtime"
-	"github.com/aacflow/segment-blocks/runtime/blocktest"
+	"github.com/aacflow/segment-blocks/runtime/runtimetest"
 )
 
 func TestAcceptance(t *testing.T) {
-	blocktest.Run(t, blocktest.Driver{
+	runtimetest.Run(t, runtimetest.Driver{
 		Register: customblock.Register,
-		Source:   func(url string) any { return customblock.Source{URL: url, Token: blocktest.Secret} },
+		Source:   func(url string) any { return customblock.Source{URL: url, Token: runtimetest.Secret} },
 	})
 }
 

@@ -7,11 +7,11 @@ import (
 	"net/http/httptest"
 
 	"github.com/aacflow/segment-blocks/blocks"
-	"github.com/aacflow/segment-blocks/emulator"
 	customblock "github.com/aacflow/segment-blocks/examples/custom-block"
 	"github.com/aacflow/segment-blocks/registry"
 	"github.com/aacflow/segment-blocks/runtime"
-	"github.com/aacflow/segment-blocks/tracking"
+	"github.com/aacflow/segment-blocks/segment/emulator"
+	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
 // One registry and one runtime hold blocks of two vendors. Each finds its own source by the type of it.

@@ -13,10 +13,10 @@ import (
 	"os/signal"
 
 	"github.com/aacflow/segment-blocks/blocks"
-	"github.com/aacflow/segment-blocks/emulator"
 	"github.com/aacflow/segment-blocks/registry"
 	"github.com/aacflow/segment-blocks/runtime"
-	"github.com/aacflow/segment-blocks/tracking"
+	"github.com/aacflow/segment-blocks/segment/emulator"
+	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
 func main() {

@@ -10,7 +10,7 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v5"
 
-	"github.com/aacflow/segment-blocks/isotime"
+	"github.com/aacflow/segment-blocks/internal/isotime"
 )
 
 // literals are what const or enum allow.

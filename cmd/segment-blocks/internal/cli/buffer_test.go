@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"sync"
 
-	"github.com/aacflow/segment-blocks/tracking"
+	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
 // lockedBuffer is a buffer that one goroutine may read while another writes.

@@ -15,10 +15,10 @@ import (
 
 	"github.com/aacflow/segment-blocks/blocks"
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
-	"github.com/aacflow/segment-blocks/delivery"
-	"github.com/aacflow/segment-blocks/hosts/metrics"
+	"github.com/aacflow/segment-blocks/observe/metrics"
 	"github.com/aacflow/segment-blocks/runtime"
-	"github.com/aacflow/segment-blocks/tracking"
+	"github.com/aacflow/segment-blocks/segment/delivery"
+	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
 // deliveries are the ways that the sources of a command's messages leave, those aside that need no closing.

@@ -12,7 +12,7 @@ import (
 
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
 	"github.com/aacflow/segment-blocks/runtime"
-	"github.com/aacflow/segment-blocks/tracking"
+	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
 // verdict is what a check comes to.

@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
-	"github.com/aacflow/segment-blocks/delivery"
+	"github.com/aacflow/segment-blocks/segment/delivery"
 )
 
 // stores checks the store of each durable source.

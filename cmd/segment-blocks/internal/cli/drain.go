@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
-	"github.com/aacflow/segment-blocks/hosts/guard"
+	"github.com/aacflow/segment-blocks/serve/guard"
 )
 
 // server is what serve runs, and how it ends.

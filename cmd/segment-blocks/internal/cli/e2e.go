@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/aacflow/segment-blocks/runtime"
-	"github.com/aacflow/segment-blocks/tracking"
+	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
 // e2eInput is what Segment's test harness for its libraries passes. Unknown members are ignored, as the harness expects.

@@ -5,7 +5,7 @@ import (
 	"strings"
 
 	"github.com/aacflow/segment-blocks/runtime"
-	"github.com/aacflow/segment-blocks/tracking"
+	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
 // exitCode is what the process ends with.

@@ -8,10 +8,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/aacflow/segment-blocks/blocks"
-	"github.com/aacflow/segment-blocks/hosts/mcp"
-	"github.com/aacflow/segment-blocks/hosts/rest"
 	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/registry"
+	"github.com/aacflow/segment-blocks/serve/mcp"
+	"github.com/aacflow/segment-blocks/serve/rest"
 )
 
 // exportFormats are what the blocks can be told as.

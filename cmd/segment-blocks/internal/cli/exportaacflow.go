@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/aacflow/segment-blocks/hosts/aacflow"
+	"github.com/aacflow/segment-blocks/export/aacflow"
 	"github.com/aacflow/segment-blocks/registry"
 )
 

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/aacflow/segment-blocks/delivery"
 	"github.com/aacflow/segment-blocks/runtime"
+	"github.com/aacflow/segment-blocks/segment/delivery"
 )
 
 // fate is what became of the messages that a run has stored.

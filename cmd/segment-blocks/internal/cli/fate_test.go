@@ -5,7 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/aacflow/segment-blocks/delivery"
+	"github.com/aacflow/segment-blocks/segment/delivery"
 )
 
 // A run whose messages were refused ends as a rejection, and as a partial failure where others were accepted.

@@ -8,11 +8,11 @@ import (
 	"time"
 
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
-	"github.com/aacflow/segment-blocks/emulator"
-	"github.com/aacflow/segment-blocks/hosts/metrics"
+	"github.com/aacflow/segment-blocks/observe/metrics"
 	"github.com/aacflow/segment-blocks/registry"
 	"github.com/aacflow/segment-blocks/runtime"
-	"github.com/aacflow/segment-blocks/tracking"
+	"github.com/aacflow/segment-blocks/segment/emulator"
+	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
 // hosting is what the commands that serve others run on: a runtime with every configured source, the chosen one first.

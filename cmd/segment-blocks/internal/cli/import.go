@@ -9,11 +9,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/importer"
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
-	"github.com/aacflow/segment-blocks/emulator"
 	"github.com/aacflow/segment-blocks/runtime"
-	"github.com/aacflow/segment-blocks/tracking"
+	"github.com/aacflow/segment-blocks/segment/emulator"
+	"github.com/aacflow/segment-blocks/segment/importer"
+	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
 type importFlags struct {

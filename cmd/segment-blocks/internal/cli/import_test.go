@@ -11,7 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/importer"
+	"github.com/aacflow/segment-blocks/segment/importer"
 )
 
 // faulty panics when it is read or written.

@@ -7,9 +7,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/importer"
 	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/runtime"
+	"github.com/aacflow/segment-blocks/segment/importer"
 )
 
 // toldRefused is how many rejects a dry run tells of.

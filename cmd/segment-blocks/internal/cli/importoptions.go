@@ -5,8 +5,8 @@ import (
 	"path/filepath"
 	"strconv"
 
-	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/importer"
-	"github.com/aacflow/segment-blocks/tracking"
+	"github.com/aacflow/segment-blocks/segment/importer"
+	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
 // importOptions reads the flags and looks at the files.

@@ -10,7 +10,7 @@ import (
 
 	"github.com/schollz/progressbar/v3"
 
-	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/importer"
+	"github.com/aacflow/segment-blocks/segment/importer"
 )
 
 func progressNames() []string { return []string{"auto", "bar", "plain", "json", "none"} }

@@ -7,9 +7,9 @@ import (
 	"os"
 	"strings"
 
-	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/importer"
 	"github.com/aacflow/segment-blocks/runtime"
-	"github.com/aacflow/segment-blocks/tracking"
+	"github.com/aacflow/segment-blocks/segment/importer"
+	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
 // importSummary is what an import prints in the end.

@@ -8,7 +8,7 @@ import (
 
 	"github.com/gofrs/flock"
 
-	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/importer"
+	"github.com/aacflow/segment-blocks/segment/importer"
 )
 
 // lock keeps another process from importing the same, or into the same file of rejects, at the same time: both would write the state and the

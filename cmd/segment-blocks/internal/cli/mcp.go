@@ -9,8 +9,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/aacflow/segment-blocks/blocks"
-	"github.com/aacflow/segment-blocks/hosts/mcp"
-	"github.com/aacflow/segment-blocks/hosts/traces"
+	"github.com/aacflow/segment-blocks/observe/traces"
+	"github.com/aacflow/segment-blocks/serve/mcp"
 )
 
 func newMCP(p *Program) *cobra.Command {

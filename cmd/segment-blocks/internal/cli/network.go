@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aacflow/segment-blocks/tracking"
+	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
 // network looks things up for doctor. It posts nothing.

@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
-	"github.com/aacflow/segment-blocks/delivery"
+	"github.com/aacflow/segment-blocks/segment/delivery"
 )
 
 func newQueueCommand(p *Program) *cobra.Command {

@@ -11,7 +11,7 @@ import (
 	"os"
 	"time"
 
-	"github.com/aacflow/segment-blocks/delivery"
+	"github.com/aacflow/segment-blocks/segment/delivery"
 )
 
 // admin lets the queue commands of other processes look into a store, and change it, while this one

@@ -15,9 +15,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/aacflow/segment-blocks/delivery"
 	"github.com/aacflow/segment-blocks/rawjson"
-	"github.com/aacflow/segment-blocks/tracking"
+	"github.com/aacflow/segment-blocks/segment/delivery"
+	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
 // waitingStore makes a store with messages of a source called queued that cannot be sent, and

@@ -12,7 +12,7 @@ import (
 	"net/url"
 	"os"
 
-	"github.com/aacflow/segment-blocks/delivery"
+	"github.com/aacflow/segment-blocks/segment/delivery"
 )
 
 // letterStore is what the queue commands look into: a store that this process has opened, one that

@@ -15,8 +15,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
-	"github.com/aacflow/segment-blocks/delivery"
 	"github.com/aacflow/segment-blocks/runtime"
+	"github.com/aacflow/segment-blocks/segment/delivery"
 )
 
 // storeQueue is the store of a source, opened to be looked at. Where nothing has been stored yet there is none.

@@ -10,7 +10,7 @@ import (
 
 	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/runtime"
-	"github.com/aacflow/segment-blocks/tracking"
+	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
 func newRun(p *Program) *cobra.Command {

@@ -16,10 +16,10 @@ import (
 
 	"github.com/aacflow/segment-blocks/blocks"
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
-	"github.com/aacflow/segment-blocks/hosts/guard"
-	"github.com/aacflow/segment-blocks/hosts/mcp"
-	"github.com/aacflow/segment-blocks/hosts/rest"
-	"github.com/aacflow/segment-blocks/hosts/traces"
+	"github.com/aacflow/segment-blocks/observe/traces"
+	"github.com/aacflow/segment-blocks/serve/guard"
+	"github.com/aacflow/segment-blocks/serve/mcp"
+	"github.com/aacflow/segment-blocks/serve/rest"
 )
 
 const tokenVariable = "SEGMENT_BLOCKS_TOKEN"

@@ -13,7 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/aacflow/segment-blocks/emulator"
+	"github.com/aacflow/segment-blocks/segment/emulator"
 )
 
 func get(t *testing.T, url string) (int, string) {

@@ -14,7 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/aacflow/segment-blocks/emulator"
+	"github.com/aacflow/segment-blocks/segment/emulator"
 )
 
 // terminal returns the two ends of a terminal: the screen, and what a program writes to.

@@ -7,10 +7,10 @@ import (
 	"time"
 
 	"github.com/aacflow/segment-blocks/blocks"
-	"github.com/aacflow/segment-blocks/hosts/mcp"
-	"github.com/aacflow/segment-blocks/hosts/traces"
-	"github.com/aacflow/segment-blocks/hosts/traces/otlp"
+	"github.com/aacflow/segment-blocks/observe/traces"
+	"github.com/aacflow/segment-blocks/observe/traces/otlp"
 	"github.com/aacflow/segment-blocks/runtime"
+	"github.com/aacflow/segment-blocks/serve/mcp"
 )
 
 // tracing exports the traces of a hosting, where the environment asks for it. Where it does not there is none: a nil *tracing does nothing

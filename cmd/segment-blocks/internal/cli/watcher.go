@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aacflow/segment-blocks/emulator"
+	"github.com/aacflow/segment-blocks/segment/emulator"
 )
 
 // watcher prints what an emulator receives. It looks a few times a second rather than at each request, so that printing holds

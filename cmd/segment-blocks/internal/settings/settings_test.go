@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/aacflow/segment-blocks/delivery"
-	"github.com/aacflow/segment-blocks/tracking"
+	"github.com/aacflow/segment-blocks/segment/delivery"
+	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
 func write(t *testing.T, text string) string {

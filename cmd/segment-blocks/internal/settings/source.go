@@ -13,9 +13,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aacflow/segment-blocks/delivery"
 	"github.com/aacflow/segment-blocks/schemas"
-	"github.com/aacflow/segment-blocks/tracking"
+	"github.com/aacflow/segment-blocks/segment/delivery"
+	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
 // Source is a source as it is configured.

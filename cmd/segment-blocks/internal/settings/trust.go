@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/aacflow/segment-blocks/tracking"
+	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
 // onlyFound reports whether a file is read for no other reason than that it is in the current folder. Somebody else may have put it there.

@@ -1,0 +1,246 @@
+package aacflow_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/aacflow/segment-blocks/blocks"
+	"github.com/aacflow/segment-blocks/registry"
+	"github.com/aacflow/segment-blocks/runtime"
+	"github.com/aacflow/segment-blocks/segment/emulator"
+	"github.com/aacflow/segment-blocks/segment/tracking"
+	"github.com/aacflow/segment-blocks/serve/guard"
+	"github.com/aacflow/segment-blocks/serve/rest"
+)
+
+const (
+	firstKey  = "kQ3vT9xW2mZ7bN5cR8dL1fH6jP4sY0aE"
+	secondKey = "pL0mN9bV8cX7zA6sD5fG4hJ3kL2qW1eR"
+	token     = "a-token-that-is-long-enough"
+)
+
+// examples is what is committed, and what the tests compile and run.
+var examples = filepath.Join("..", "..", "examples", "aacflow")
+
+func segmentBlocks(t *testing.T) *registry.Registry {
+	t.Helper()
+	reg := registry.New()
+	require.NoError(t, blocks.Register(reg))
+	return reg
+}
+
+// needNode skips a test whose client is not there, unless SEGMENT_BLOCKS_REQUIRE_CLIENTS=1 says that it must be.
+func needNode(t testing.TB) string {
+	t.Helper()
+	node, err := exec.LookPath("node")
+	if err == nil {
+		_, err = os.Stat(filepath.Join("clients", "node_modules"))
+	}
+	if err != nil {
+		const says = "needs node, and npm ci in export/aacflow/clients"
+		if os.Getenv("SEGMENT_BLOCKS_REQUIRE_CLIENTS") == "1" {
+			require.FailNow(t, says)
+		}
+		t.Skip(says)
+	}
+	return node
+}
+
+// fork is a stand-in for a fork of Sim to which the generated files have been added as their pages say, compiled.
+type fork struct {
+	node, root string
+}
+
+func build(t *testing.T, examples string) fork {
+	t.Helper()
+	f := fork{needNode(t), t.TempDir()}
+	require.NoError(t, os.CopyFS(f.root, os.DirFS(filepath.Join("clients", "fork"))))
+	for _, folder := range []string{"blocks", "components", "tools"} {
+		// Fails where a file is there already: the generated ones replace none of the fork's.
+		require.NoError(t, os.CopyFS(filepath.Join(f.root, folder), os.DirFS(filepath.Join(examples, folder))))
+	}
+	f.register(t, filepath.Join(examples, "REGISTRY.md"))
+	if workflow, err := os.ReadFile(filepath.Join(examples+"-workflow", "segment_track.json")); err == nil {
+		const head = "import type { WorkflowFile } from '@/lib/workflow-file'\n\nexport const file: WorkflowFile = "
+		require.NoError(t, os.WriteFile(filepath.Join(f.root, "workflow.ts"), append([]byte(head), workflow...), 0o600))
+	}
+	return f
+}
+
+// register adds to the fork's own files the lines of REGISTRY.md: those of each section, in order, at the places that are marked.
+func (f fork) register(t *testing.T, page string) {
+	t.Helper()
+	text, err := os.ReadFile(page)
+	require.NoError(t, err)
+	sections := regexp.MustCompile("(?m)^## `(.*)`$").FindAllSubmatchIndex(text, -1)
+	require.Len(t, sections, 4)
+	for i, at := range sections {
+		end := len(text)
+		if i+1 < len(sections) {
+			end = sections[i+1][0]
+		}
+		path := filepath.Join(f.root, string(text[at[2]:at[3]]))
+		file, err := os.ReadFile(path)
+		require.NoError(t, err)
+		for _, lines := range regexp.MustCompile("(?ms)^```ts\n(.*?)^```$").FindAllSubmatch(text[at[1]:end], -1) {
+			mark := regexp.MustCompile(`(?m)^ *// add: \w+\n`).FindIndex(file)
+			require.NotNil(t, mark, "%s has no place for\n%s", path, lines[1])
+			file = bytes.Join([][]byte{file[:mark[0]], lines[1], file[mark[1]:]}, nil)
+		}
+		require.NotContains(t, string(file), "// add:")
+		require.NoError(t, os.WriteFile(path, file, 0o600))
+	}
+}
+
+// compile runs the TypeScript compiler in the fork and returns what it says.
+func (f fork) compile(t *testing.T) (string, error) {
+	t.Helper()
+	tsc, err := filepath.Abs(filepath.Join("clients", "node_modules", "typescript", "bin", "tsc"))
+	require.NoError(t, err)
+	cmd := exec.CommandContext(t.Context(), f.node, tsc, "-p", f.root)
+	cmd.Dir = f.root
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+// call is one run of a canvas block: with values of its form or, where a model calls it, with parameters.
+type call struct {
+	Block   string            `json:"block"`
+	Values  map[string]any    `json:"values"`
+	Model   bool              `json:"model"`
+	Context map[string]string `json:"context,omitempty"`
+}
+
+type result struct {
+	Success bool
+	Output  json.RawMessage
+	Error   string
+}
+
+type declared struct {
+	Type, Description, Visibility string
+	Required                      bool
+}
+
+// said is what the client reports. Of the declarations it has what is data.
+type said struct {
+	Results []result
+	Tools   map[string]struct {
+		ID, Name, Description, Version, ErrorExtractor string
+		Params, Outputs                                map[string]declared
+	}
+	Blocks map[string]struct {
+		LongDescription string
+		SubBlocks       []subBlock
+		Inputs, Outputs map[string]declared
+		Tools           struct{ Access []string }
+	}
+	Metas map[string]struct{ Tags []string }
+}
+
+type subBlock struct {
+	ID, Type, Mode, Description, Placeholder string
+	Password                                 bool
+	Condition                                *struct {
+		Field string
+		Value any
+	}
+}
+
+// shown tells whether the form has the field for an operation.
+func (s subBlock) shown(operation string) bool {
+	if s.Condition == nil {
+		return true
+	}
+	if list, ok := s.Condition.Value.([]any); ok {
+		return slices.Contains(list, any(operation))
+	}
+	return s.Condition.Value == operation
+}
+
+// run makes calls with these variables in the environment of the server.
+func (f fork) run(t *testing.T, calls []call, environment ...string) said {
+	t.Helper()
+	stdin, err := json.Marshal(map[string]any{"root": "file://" + filepath.ToSlash(f.root) + "/out/", "calls": append([]call{}, calls...)})
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var stdout, stderr bytes.Buffer
+	cmd := exec.CommandContext(ctx, f.node, "client.mjs")
+	cmd.Dir, cmd.Stdin, cmd.Stdout, cmd.Stderr = "clients", bytes.NewReader(stdin), &stdout, &stderr
+	cmd.Env = append(os.Environ(), "SEGMENT_BLOCKS_URL=", "SEGMENT_BLOCKS_TOKEN=")
+	cmd.Env = append(cmd.Env, environment...)
+	cmd.WaitDelay = 10 * time.Second
+	require.NoError(t, cmd.Run(), stderr.String())
+	var said said
+	require.NoError(t, json.Unmarshal(stdout.Bytes(), &said), stdout.String())
+	require.Len(t, said.Results, len(calls))
+	return said
+}
+
+// compiled returns the committed files, compiled: they and the workflow have the types of the host's own code, in the strictest reading.
+func compiled(t *testing.T) fork {
+	t.Helper()
+	f := build(t, examples)
+	// The client runs what was compiled as modules.
+	require.NoError(t, os.WriteFile(filepath.Join(f.root, "package.json"), []byte(`{"type":"module"}`), 0o600))
+	out, err := f.compile(t)
+	require.NoError(t, err, out)
+	// With jsx preserved the compiler writes .jsx, which node does not read. No test looks at the icon.
+	require.NoError(t, os.WriteFile(filepath.Join(f.root, "out", "components", "icons.js"), []byte("export const SegmentIcon = () => null\n"), 0o600))
+	return f
+}
+
+// service is a server of the blocks before an emulator.
+type service struct {
+	segment *emulator.Server
+	rt      *runtime.Runtime
+	url     string
+}
+
+// start serves two sources, "first" and "second", with a token.
+func start(t *testing.T) service {
+	t.Helper()
+	segment, err := emulator.Start(emulator.KnownWriteKeys(firstKey, secondKey))
+	require.NoError(t, err)
+	reg := segmentBlocks(t)
+	retry := tracking.RetryPolicy{MaxRetries: 1, BaseDelay: time.Millisecond}
+	rt, err := runtime.New(
+		reg,
+		runtime.Source("first", tracking.Source{WriteKey: firstKey, Endpoint: segment.URL, Retry: retry}),
+		runtime.Source("second", tracking.Source{WriteKey: secondKey, Endpoint: segment.URL, Retry: retry}),
+	)
+	require.NoError(t, err)
+	g, err := guard.New(guard.Config{Tokens: []string{token}, Rate: -1})
+	require.NoError(t, err)
+	server := httptest.NewUnstartedServer(nil)
+	server.Config = g.Server(rest.New(rt, reg))
+	server.Start()
+	t.Cleanup(func() {
+		server.Close()
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		require.NoError(t, rt.Close(ctx))
+		require.NoError(t, segment.Close(ctx))
+	})
+	return service{segment, rt, server.URL}
+}
+
+func (s service) environment() []string {
+	return []string{"SEGMENT_BLOCKS_URL=" + s.url + "/", "SEGMENT_BLOCKS_TOKEN=" + token}
+}
+
+// upper returns a name as it ends a longer one.
+func upper(name string) string { return strings.ToUpper(name[:1]) + name[1:] }

@@ -1,0 +1,117 @@
+// Package traces makes OpenTelemetry spans of invocations: one for each, and below it one for each HTTP request that it sends, retries
+// included.
+//
+//	t := traces.New(reg, provider) // a trace.TracerProvider of the host's own
+//	rt, err := runtime.New(reg, runtime.Observe(t.Observe), runtime.Transport(t.Transport(runtime.NewTransport())), …)
+//	server.Handler = traces.Handler(server.Handler) // joins the trace of a request that brings one
+//
+// The span of an invocation is called "invoke segment_track"; a block that does not exist is called unknown, so that requests cannot make
+// up names. It has these attributes, and the status error with the code and a line of text where the invocation failed:
+//
+//	segment_blocks.block, segment_blocks.source
+//	segment_blocks.invocation_id                   the host's own, or a random one
+//	segment_blocks.outcome                         ok or the code of the error
+//	segment_blocks.emulated                        true where the source is an emulator; else it is not there
+//	segment_blocks.requests, segment_blocks.attempts, segment_blocks.bytes, segment_blocks.accepted
+//
+// That of an HTTP request follows OpenTelemetry's conventions for HTTP clients. No span holds a credential, or shows what is in an event:
+// of a refused input it names the kinds of violations. The line of another failure may quote the receiver's answer.
+//
+// The package [github.com/aacflow/segment-blocks/observe/traces/otlp] exports spans as OpenTelemetry's environment variables say.
+package traces
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/aacflow/segment-blocks/registry"
+	"github.com/aacflow/segment-blocks/runtime"
+)
+
+// scope names this package as the maker of its spans.
+const scope = "github.com/aacflow/segment-blocks/observe/traces"
+
+// The names of the attributes of an invocation.
+const (
+	keyBlock        = attribute.Key("segment_blocks.block")
+	keySource       = attribute.Key("segment_blocks.source")
+	keyInvocationID = attribute.Key("segment_blocks.invocation_id")
+	keyOutcome      = attribute.Key("segment_blocks.outcome")
+	keyRequests     = attribute.Key("segment_blocks.requests")
+	keyAttempts     = attribute.Key("segment_blocks.attempts")
+	keyBytes        = attribute.Key("segment_blocks.bytes")
+	keyAccepted     = attribute.Key("segment_blocks.accepted")
+	keyEmulated     = attribute.Key("segment_blocks.emulated")
+)
+
+// Traces makes the spans. It is safe for concurrent use.
+type Traces struct {
+	blocks *registry.Registry
+	tracer trace.Tracer
+}
+
+// New returns what makes spans for the blocks of a registry. The provider stays its owner's, who also shuts it down.
+func New(blocks *registry.Registry, provider trace.TracerProvider) *Traces {
+	return &Traces{blocks: blocks, tracer: provider.Tracer(scope, trace.WithSchemaURL(semconv.SchemaURL))}
+}
+
+// Observe is a runtime.Observer. The span's parent is that of the context, which [Handler] and [JoinMeta] take from a caller.
+func (t *Traces) Observe(ctx context.Context, block string) (context.Context, func(*runtime.Receipt, error)) {
+	if _, ok := t.blocks.Lookup(block); !ok {
+		block = "unknown"
+	}
+	ctx, span := t.tracer.Start(ctx, "invoke "+block, trace.WithAttributes(keyBlock.String(block)))
+	return ctx, func(receipt *runtime.Receipt, err error) {
+		if span.IsRecording() {
+			span.SetAttributes(
+				keyInvocationID.String(receipt.InvocationID), keyRequests.Int(receipt.Requests), keyAttempts.Int(receipt.Attempts),
+				keyBytes.Int64(receipt.Bytes), keyAccepted.Int(receipt.Accepted),
+			)
+			if receipt.Source != "" {
+				span.SetAttributes(keySource.String(receipt.Source))
+			}
+			if receipt.Emulated {
+				span.SetAttributes(keyEmulated.Bool(true))
+			}
+			outcome(span, err)
+		}
+		span.End()
+	}
+}
+
+func outcome(span trace.Span, err error) {
+	if err == nil {
+		span.SetAttributes(keyOutcome.String("ok"))
+		return
+	}
+	failure := runtime.AsError(err)
+	code := string(failure.Code)
+	span.SetAttributes(keyOutcome.String(code), semconv.ErrorTypeKey.String(code))
+	span.SetStatus(codes.Error, code+": "+said(failure))
+}
+
+// said is the line of an error, which has no credential in it. Of a refused input it names only what is wrong: the line shows the values,
+// and those are of the event.
+func said(e *runtime.Error) string {
+	if len(e.Violations) == 0 {
+		return e.Error()
+	}
+	const most = 5
+	var kinds []string
+	for _, v := range e.Violations {
+		if !slices.Contains(kinds, v.Code) {
+			kinds = append(kinds, v.Code)
+		}
+	}
+	if len(kinds) > most {
+		kinds = append(kinds[:most], "…")
+	}
+	return fmt.Sprintf("%d violations: %s", len(e.Violations), strings.Join(kinds, ", "))
+}

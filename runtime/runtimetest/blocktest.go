@@ -1,0 +1,392 @@
+// Package runtimetest is the acceptance kit that every block should pass, whatever its vendor.
+//
+//	func TestBlocks(t *testing.T) {
+//		runtimetest.Run(t, runtimetest.Driver{
+//			Register: blocks.Register,
+//			Source: func(url string) any {
+//				retry := tracking.RetryPolicy{MaxRetries: 1, BaseDelay: time.Millisecond}
+//				return tracking.Source{WriteKey: runtimetest.Secret, Endpoint: url, Retry: retry}
+//			},
+//		})
+//	}
+//
+// It invokes each registered block over real HTTP, against a receiver that it starts itself, and
+// checks what hosts rely on: the examples hold, each refusal gives the violations that the manifest
+// promises, each parameter refuses the wrong type and each rule names its place, outputs keep their
+// schema, an invocation id makes a repeat recognisable, cancelling works, a failing receiver
+// becomes an error with a code, no goroutine is left, and the credential shows up nowhere.
+//
+// A block must fill in its receipt: Endpoint, Attempts, and MessageIDs that are derived from the
+// invocation id. Of its errors the kit expects runtime.Rejected for a receiver that answers 400 or
+// redirects, runtime.Unauthorized for 401, and runtime.Unavailable, retryable, for one that keeps
+// answering 500; each with the status.
+package runtimetest
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/aacflow/segment-blocks/rawjson"
+	"github.com/aacflow/segment-blocks/registry"
+	"github.com/aacflow/segment-blocks/runtime"
+	"github.com/aacflow/segment-blocks/schemas"
+)
+
+// Secret is the credential that a Driver's source must use. The kit looks for it in everything that
+// comes out.
+const Secret = "S3cr3tKeyOfTheAcceptanceKit00000"
+
+// Driver says what is tested.
+type Driver struct {
+	// Register registers the blocks.
+	Register func(*registry.Registry) error
+	// Source returns a source that sends to the base URL with the credential [Secret], and retries
+	// as little as it can.
+	Source func(url string) any
+	// Accept answers a request as the vendor does when all is well. Nil means 200 and
+	// {"success":true}.
+	Accept http.HandlerFunc
+}
+
+// Run tests each block in subtests named by its id.
+func Run(t *testing.T, d Driver) {
+	t.Helper()
+	if d.Accept == nil {
+		d.Accept = func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"success":true}`) }
+	}
+	reg := registry.New()
+	require.NoError(t, d.Register(reg))
+	require.NotEmpty(t, reg.List(), "the driver registers no block")
+	for _, b := range reg.List() {
+		m := b.Manifest()
+		t.Run(m.ID, func(t *testing.T) {
+			k := &kit{Driver: d, registry: reg, manifest: m}
+			t.Run("examples hold", k.examples)
+			t.Run("refusals hold", k.refusals)
+			t.Run("each parameter refuses the wrong type", k.wrongTypes)
+			t.Run("each rule names its place", k.rules)
+			t.Run("each rule is broken", k.broken)
+			t.Run("invocation id", k.invocationID)
+			t.Run("preview sends nothing", k.preview)
+			t.Run("cancel", k.cancel)
+			t.Run("failing receiver", k.failures)
+			t.Run("many at once", k.concurrent)
+		})
+	}
+}
+
+type kit struct {
+	Driver
+	registry *registry.Registry
+	manifest *schemas.Manifest
+}
+
+// bench is a receiver, a runtime that sends to it, and all that came out of that runtime.
+type bench struct {
+	*runtime.Runtime
+	t        *testing.T
+	requests *atomic.Int64
+	mu       sync.Mutex
+	seen     []string
+}
+
+// start runs a receiver for the length of a test, and checks at its end that no goroutine and no
+// secret is left.
+func (k *kit) start(t *testing.T, answer http.HandlerFunc) *bench {
+	before := goleak.IgnoreCurrent()
+	b := &bench{t: t, requests: &atomic.Int64{}}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		b.requests.Add(1)
+		answer(w, r)
+	}))
+	rt, err := runtime.New(k.registry, runtime.Source("test", k.Source(server.URL)))
+	require.NoError(t, err)
+	b.Runtime = rt
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		require.NoError(t, rt.Close(ctx))
+		server.Close()
+		goleak.VerifyNone(t, before)
+		b.requireNoSecret()
+	})
+	return b
+}
+
+func (b *bench) invoke(ctx context.Context, id string, input runtime.Input, options ...runtime.InvokeOption) (*runtime.Result, error) {
+	res, err := b.Invoke(ctx, id, input, options...)
+	if err == nil {
+		b.saw(string(res.Output), res.Receipt)
+		return res, nil
+	}
+	b.saw(err.Error(), err, fmt.Sprintf("%+v %#v", err, err))
+	return nil, err
+}
+
+// saw keeps what came out, in the forms in which it may end up in a log.
+func (b *bench) saw(things ...any) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, thing := range things {
+		text, err := json.Marshal(thing)
+		require.NoError(b.t, err)
+		b.seen = append(b.seen, string(text), fmt.Sprintf("%+v", thing))
+	}
+}
+
+func (b *bench) requireNoSecret() {
+	forms := []string{Secret, base64.StdEncoding.EncodeToString([]byte(Secret)), base64.StdEncoding.EncodeToString([]byte(Secret + ":"))}
+	for _, text := range b.seen {
+		for _, form := range forms {
+			require.NotContains(b.t, text, form)
+		}
+	}
+}
+
+// good is the input of the first example.
+func (k *kit) good() rawjson.Object { return k.manifest.Examples[0].Input }
+
+func (k *kit) examples(t *testing.T) {
+	b := k.start(t, k.Accept)
+	for _, x := range k.manifest.Examples {
+		requests := b.requests.Load()
+		res, err := b.invoke(t.Context(), k.manifest.ID, runtime.JSON(x.Input.JSON()))
+		require.NoError(t, err, x.Title)
+		require.JSONEq(t, string(x.Output.JSON()), string(res.Output), x.Title)
+		require.Empty(t, k.manifest.Output.Validate(t.Context(), rawjson.OpenObject(res.Output)), x.Title)
+		require.Equal(t, b.requests.Load()-requests, int64(res.Receipt.Attempts), "the receipt must count the attempts: %s", x.Title)
+		require.NotZero(t, res.Receipt.Attempts, "the block must count its attempts in the receipt: %s", x.Title)
+		require.NotEmpty(t, res.Receipt.Endpoint, "the block must name its endpoint in the receipt: %s", x.Title)
+		require.NotEmpty(t, res.Receipt.InvocationID, x.Title)
+
+		var asMap map[string]any
+		require.NoError(t, json.Unmarshal(x.Input.JSON(), &asMap))
+		res, err = b.invoke(t.Context(), k.manifest.ID, runtime.Map(asMap))
+		require.NoError(t, err, "as a Go map: %s", x.Title)
+		require.JSONEq(t, string(x.Output.JSON()), string(res.Output), x.Title)
+	}
+}
+
+func (k *kit) refusals(t *testing.T) {
+	b := k.start(t, k.Accept)
+	for _, x := range k.manifest.Refused {
+		refused := b.refused(t, k.manifest.ID, x.Input)
+		var got []schemas.Violation
+		for _, v := range refused.Violations {
+			require.NotEmpty(t, v.Message, x.Title)
+			got = append(got, schemas.Violation{Path: v.Path, Code: v.Code})
+		}
+		require.ElementsMatch(t, x.Violations, got, x.Title)
+	}
+}
+
+// refused invokes with an input that must not be sent.
+func (b *bench) refused(t *testing.T, id string, input rawjson.Object) *runtime.Error {
+	requests := b.requests.Load()
+	_, err := b.invoke(t.Context(), id, runtime.JSON(input.JSON()))
+	require.Error(t, err, "%s", input.JSON())
+	var refused *runtime.Error
+	require.ErrorAs(t, err, &refused)
+	require.NotEmpty(t, refused.Violations, "%v", err)
+	require.Equal(t, requests, b.requests.Load(), "a refused input must not be sent: %s", input.JSON())
+	require.NotContains(t, err.Error(), "\n", "an error must be one line")
+	return refused
+}
+
+func (k *kit) wrongTypes(t *testing.T) {
+	b := k.start(t, k.Accept)
+	for _, f := range k.manifest.Input.Fields() {
+		wrong := json.RawMessage("true")
+		if slices.Contains(f.Kinds, rawjson.BooleanKind) {
+			wrong = json.RawMessage("[7]")
+		}
+		refused := b.refused(t, k.manifest.ID, set(k.good(), f.Name, wrong))
+		require.Contains(t, paths(refused), "/"+f.Name)
+	}
+	refused := b.refused(t, k.manifest.ID, set(k.good(), "noSuchParameter", json.RawMessage("1")))
+	require.Equal(t, []string{"/noSuchParameter"}, paths(refused))
+	require.Equal(t, "unknown_parameter", refused.Violations[0].Code)
+}
+
+// rules breaks each rule of the schema's allOf that asks for parameters: it takes them away and
+// looks where the violation is.
+func (k *kit) rules(t *testing.T) {
+	b := k.start(t, k.Accept)
+	for _, rule := range elements(rawjson.OpenObject(k.manifest.Input.JSON()), "allOf") {
+		obj := rawjson.OpenObject(rule)
+		require.NotEmpty(t, obj.Text("title"), "a rule must say in words what it demands: %s", rule)
+		for _, name := range list(obj, "required") {
+			require.Contains(t, paths(b.refused(t, k.manifest.ID, k.good().Without(name))), "/"+name)
+		}
+		choices := elements(obj, "anyOf")
+		input := k.good()
+		for _, choice := range choices {
+			input = input.Without(list(rawjson.OpenObject(choice), "required")...)
+		}
+		if choices != nil {
+			require.Contains(t, paths(b.refused(t, k.manifest.ID, input)), "")
+		}
+	}
+}
+
+// broken demands a refusal in the manifest for each rule that rules cannot break by itself: one
+// with a condition, or one for the objects in a list.
+func (k *kit) broken(t *testing.T) {
+	schema := rawjson.OpenObject(k.manifest.Input.JSON())
+	for _, rule := range elements(schema, "allOf") {
+		if _, conditional := rawjson.OpenObject(rule).Get("if"); conditional {
+			k.requireBroken(t, rule, func(input rawjson.Object) []json.RawMessage { return []json.RawMessage{input.JSON()} })
+		}
+	}
+	properties, _ := schema.Get("properties")
+	for _, p := range rawjson.OpenObject(properties) {
+		items, _ := rawjson.OpenObject(p.Value).Get("items")
+		for _, rule := range elements(rawjson.OpenObject(items), "allOf") {
+			k.requireBroken(t, rule, func(input rawjson.Object) []json.RawMessage { return elements(input, p.Name) })
+		}
+	}
+}
+
+// requireBroken demands that one of the refused inputs has a part that breaks the rule.
+func (k *kit) requireBroken(t *testing.T, rule json.RawMessage, parts func(rawjson.Object) []json.RawMessage) {
+	t.Helper()
+	alone, err := schemas.Compile("https://blocks.invalid/rule", rule)
+	require.NoError(t, err)
+	breaks := func(part json.RawMessage) bool { return len(alone.Validate(t.Context(), rawjson.OpenObject(part))) > 0 }
+	require.True(t, slices.ContainsFunc(k.manifest.Refused, func(r schemas.Refusal) bool {
+		return slices.ContainsFunc(parts(r.Input), breaks)
+	}), "the manifest must list a refused input that breaks the rule: %s", rawjson.OpenObject(rule).Text("title"))
+}
+
+func elements(obj rawjson.Object, name string) []json.RawMessage {
+	raw, _ := obj.Get(name)
+	return rawjson.OpenArray(raw)
+}
+
+func (k *kit) invocationID(t *testing.T) {
+	b := k.start(t, k.Accept)
+	ids := func(options ...runtime.InvokeOption) []string {
+		res, err := b.invoke(t.Context(), k.manifest.ID, runtime.JSON(k.good().JSON()), options...)
+		require.NoError(t, err)
+		require.NotEmpty(t, res.Receipt.MessageIDs, "the block must put the ids of its messages into the receipt")
+		return res.Receipt.MessageIDs
+	}
+	first := ids(runtime.InvocationID("run-7/node-3/0"))
+	require.Equal(t, first, ids(runtime.InvocationID("run-7/node-3/0")), "the same invocation must have the same message ids")
+	require.NotEqual(t, first, ids(runtime.InvocationID("run-7/node-3/1")))
+	require.NotEqual(t, first, ids())
+}
+
+func (k *kit) preview(t *testing.T) {
+	b := k.start(t, k.Accept)
+	requests, receipt, err := b.Preview(t.Context(), k.manifest.ID, runtime.JSON(k.good().JSON()))
+	require.NoError(t, err)
+	require.NotEmpty(t, requests)
+	require.Zero(t, b.requests.Load(), "a preview must send nothing")
+	require.Zero(t, receipt.Accepted)
+	b.saw(requests, receipt)
+	require.NoError(t, b.Validate(t.Context(), k.manifest.ID, runtime.JSON(k.good().JSON())))
+	require.Zero(t, b.requests.Load())
+}
+
+func (k *kit) cancel(t *testing.T) {
+	arrived, gone := make(chan struct{}, 8), make(chan struct{})
+	b := k.start(t, func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // only then does the server notice that the client has gone
+		arrived <- struct{}{}
+		select {
+		case <-r.Context().Done():
+		case <-gone:
+		}
+	})
+	defer close(gone)
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		<-arrived
+		cancel()
+	}()
+	began := time.Now()
+	_, err := b.invoke(ctx, k.manifest.ID, runtime.JSON(k.good().JSON()))
+	require.Equal(t, runtime.Canceled, runtime.AsError(err).Code, "%v", err)
+	require.ErrorIs(t, err, context.Canceled)
+	require.Less(t, time.Since(began), 5*time.Second)
+}
+
+// failures has the receiver refuse, and repeat the credential while it does.
+func (k *kit) failures(t *testing.T) {
+	for status, want := range map[int]runtime.Code{
+		http.StatusBadRequest:          runtime.Rejected,
+		http.StatusUnauthorized:        runtime.Unauthorized,
+		http.StatusTemporaryRedirect:   runtime.Rejected,
+		http.StatusInternalServerError: runtime.Unavailable,
+	} {
+		b := k.start(t, func(w http.ResponseWriter, r *http.Request) {
+			body, _ := io.ReadAll(r.Body)
+			w.Header().Set("Location", "http://192.0.2.1/elsewhere")
+			w.WriteHeader(status)
+			_, _ = fmt.Fprintf(w, `{"code":"no","message":"refused %s %s %s"}`, Secret, r.Header.Get("Authorization"), body)
+		})
+		_, err := b.invoke(t.Context(), k.manifest.ID, runtime.JSON(k.good().JSON()))
+		var failed *runtime.Error
+		require.ErrorAs(t, err, &failed)
+		require.Equal(t, want, failed.Code, "%d: %v", status, err)
+		require.Equal(t, status, failed.Status, "%v", err)
+		require.Equal(t, want == runtime.Unavailable, failed.Retryable, "%v", err)
+		require.NotNil(t, failed.Receipt)
+		require.NotZero(t, failed.Receipt.Attempts)
+		require.Zero(t, failed.Receipt.Accepted)
+	}
+}
+
+func (k *kit) concurrent(t *testing.T) {
+	b := k.start(t, k.Accept)
+	input := runtime.JSON(k.good().JSON())
+	var group sync.WaitGroup
+	errs := make(chan error, 32)
+	for range cap(errs) {
+		group.Go(func() {
+			_, err := b.invoke(context.Background(), k.manifest.ID, input)
+			errs <- err
+		})
+	}
+	group.Wait()
+	close(errs)
+	for err := range errs {
+		require.NoError(t, err)
+	}
+}
+
+func set(input rawjson.Object, name string, value json.RawMessage) rawjson.Object {
+	return input.Without().Set(name, value)
+}
+
+func paths(e *runtime.Error) []string {
+	var out []string
+	for _, v := range e.Violations {
+		out = append(out, v.Path)
+	}
+	return out
+}
+
+func list(obj rawjson.Object, name string) []string {
+	var out []string
+	for _, r := range elements(obj, name) {
+		text, _ := rawjson.Text(r)
+		out = append(out, strings.TrimSpace(text))
+	}
+	return out
+}

@@ -1,0 +1,262 @@
+package importer
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/aacflow/segment-blocks/rawjson"
+	"github.com/aacflow/segment-blocks/schemas"
+	"github.com/aacflow/segment-blocks/segment/tracking"
+)
+
+// Rule sends a column somewhere else than its name says.
+type Rule struct {
+	Column string
+	// Path leads to the field: userId, or properties and price. It is empty for a column that is left out.
+	Path []string
+	// Kind is what the value becomes: text, number, boolean or json.
+	Kind string
+}
+
+// ParseRule reads column=field, column=field:kind, or column= which leaves it out.
+func ParseRule(text string) (Rule, error) {
+	column, field, ok := cutLast(text, "=")
+	if !ok || column == "" {
+		return Rule{}, fmt.Errorf("--map must be column=field, such as price=properties.price:number: %q", text)
+	}
+	if field == "" {
+		return Rule{Column: column}, nil
+	}
+	field, kind, typed := strings.Cut(field, ":")
+	if !typed {
+		kind = "text"
+	}
+	if !slices.Contains(kinds(), kind) {
+		return Rule{}, fmt.Errorf("--map must name a kind of value after the colon, one of %s: %q", strings.Join(kinds(), ", "), text)
+	}
+	r := Rule{column, strings.Split(field, "."), kind}
+	if slices.Contains(r.Path, "") {
+		return Rule{}, fmt.Errorf("--map has a field with a part that is empty: %q", text)
+	}
+	head, object := r.Path[0], slices.Contains(objects(), r.Path[0])
+	switch {
+	case object && len(r.Path) == 1 && kind != "json":
+		return Rule{}, fmt.Errorf("--map can fill all of %s only with an object, as %s:json, or a part of it, as %s.name: %q", head, head, head, text)
+	case object:
+	case !slices.Contains(texts(), head):
+		return Rule{}, fmt.Errorf("--map must name a field of a message, and %q is none%s", head, schemas.DidYouMean(head, append(texts(), objects()...)))
+	case len(r.Path) > 1:
+		return Rule{}, fmt.Errorf("--map names a part of %s, which is a text: %q", head, text)
+	case kind != "text":
+		return Rule{}, fmt.Errorf("--map makes %s a %s, and it must be a text: %q", head, kind, text)
+	}
+	return r, nil
+}
+
+func cutLast(text, sep string) (before, after string, found bool) {
+	if i := strings.LastIndex(text, sep); i >= 0 {
+		return text[:i], text[i+len(sep):], true
+	}
+	return text, "", false
+}
+
+func kinds() []string { return []string{"text", "number", "boolean", "json"} }
+
+// objects are the fields of a message that hold others.
+func objects() []string { return []string{"properties", "traits", "context", "integrations"} }
+
+// texts are the fields that are texts, in the order in which they are written.
+func texts() []string {
+	return []string{
+		"type", "messageId", "userId", "anonymousId", "previousId", "groupId", "event", "name", "category", "timestamp",
+	}
+}
+
+// takes tells whether messages of a type have a field of this name, as all have userId. An unknown type has them all, so that what is
+// wrong with the message is its type alone.
+func takes(t tracking.Type, field string) bool {
+	switch field {
+	case "event":
+		return t == tracking.Track || !t.Valid()
+	case "name", "category":
+		return t == tracking.Page || t == tracking.Screen || !t.Valid()
+	case "groupId":
+		return t == tracking.Group || !t.Valid()
+	case "previousId":
+		return t == tracking.Alias || !t.Valid()
+	}
+	return slices.Contains(texts(), field)
+}
+
+// container is where messages of a type keep what has no field of its own, "" for nowhere.
+func container(t tracking.Type) string {
+	switch t {
+	case tracking.Identify, tracking.Group:
+		return "traits"
+	case tracking.Alias:
+		return ""
+	}
+	return "properties"
+}
+
+// Mapping says which column of a CSV file becomes what.
+type Mapping struct {
+	header []string
+	rules  map[string]Rule
+	typ    tracking.Type // of rows that do not say theirs
+	plans  map[tracking.Type]*node
+	typeAt int // the column that holds the type, or -1
+}
+
+// Column is what becomes of one column.
+type Column struct {
+	Name string `json:"column"`
+	// Field is such as userId or properties.price, "" for a column that is left out. Kind is text, number, boolean or json.
+	Field string `json:"field"`
+	Kind  string `json:"kind,omitempty"`
+}
+
+func newMapping(header []string, rules []Rule, t tracking.Type) (*Mapping, error) {
+	m := &Mapping{rules: map[string]Rule{}, typ: t, plans: map[tracking.Type]*node{}, typeAt: -1}
+	for _, name := range header {
+		name = strings.TrimSpace(name)
+		if name != "" && slices.Contains(m.header, name) {
+			return nil, fmt.Errorf("two columns have the same name: %q", name)
+		}
+		m.header = append(m.header, name)
+	}
+	for _, r := range rules {
+		if !slices.Contains(m.header, r.Column) {
+			return nil, fmt.Errorf("--map names a column that is not in the file: %q%s; the columns are %s",
+				r.Column, schemas.DidYouMean(r.Column, m.header), strings.Join(m.header, ", "))
+		}
+		if _, twice := m.rules[r.Column]; twice {
+			return nil, fmt.Errorf("--map names a column twice: %q", r.Column)
+		}
+		m.rules[r.Column] = r
+	}
+	if other := anotherDelimiter(m.header); other != "" && len(rules) == 0 {
+		return nil, fmt.Errorf("the only column is %q, and what parts the columns may be another character, as with --delimiter %s", m.header[0], other)
+	}
+	known := map[string]bool{}
+	for i, name := range m.header {
+		if head, _, parts := strings.Cut(name, "."); parts && slices.Contains(objects(), head) && slices.Contains(strings.Split(name, "."), "") {
+			if _, ruled := m.rules[name]; !ruled {
+				return nil, fmt.Errorf("a column names a part of %s that is empty; --map sends it elsewhere, or leaves it out: %q", head, name)
+			}
+		}
+		if path, _ := m.field(i, t); len(path) == 1 {
+			known[path[0]] = true
+			if path[0] == "type" {
+				m.typeAt = i
+			}
+		}
+	}
+	if t == "" && m.typeAt < 0 {
+		return nil, errors.New("nothing says what the rows are: name --type, such as --type track, or the column that holds it, such as --map kind=type")
+	}
+	if !known["userId"] && !known["anonymousId"] {
+		return nil, fmt.Errorf("no column says whose event a row is: map one to userId or anonymousId, such as --map %s=userId; the columns are %s",
+			cmp.Or(append(slices.Clone(m.header), "COLUMN")...), strings.Join(m.header, ", "))
+	}
+	_, err := m.plan(t)
+	return m, err
+}
+
+// anotherDelimiter guesses what parts the columns where all of them have been taken for one. It returns "" where nothing says so.
+func anotherDelimiter(header []string) string {
+	if len(header) != 1 {
+		return ""
+	}
+	switch i := strings.IndexAny(header[0], ";\t|,"); {
+	case i < 0:
+		return ""
+	case header[0][i] == '\t':
+		return "tab"
+	default:
+		return "'" + header[0][i:i+1] + "'"
+	}
+}
+
+// field returns where a column goes in messages of a type; nowhere where the path is empty.
+func (m *Mapping) field(i int, t tracking.Type) (path []string, kind string) {
+	name := m.header[i]
+	if r, ok := m.rules[name]; ok {
+		return r.Path, r.Kind
+	}
+	parts := strings.Split(name, ".")
+	switch {
+	case name == "":
+		return nil, ""
+	case takes(t, name):
+		return []string{name}, "text"
+	case len(parts) > 1 && slices.Contains(objects(), parts[0]) && !slices.Contains(parts, ""):
+		return parts, "text"
+	case container(t) == "":
+		return nil, ""
+	}
+	return []string{container(t), name}, "text"
+}
+
+// Columns tells what becomes of each column, in the order of the file.
+func (m *Mapping) Columns() []Column {
+	var out []Column
+	for i, name := range m.header {
+		path, kind := m.field(i, m.typ)
+		c := Column{name, strings.Join(path, "."), kind}
+		if _, ruled := m.rules[name]; m.typeAt >= 0 && !ruled && len(path) == 2 && path[0] == "properties" && !strings.Contains(name, ".") {
+			c.Field += ", or traits." + name // as the type of the row has it
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+// node is a member of the messages that rows become: a value, or an object of further ones.
+type node struct {
+	name     []byte // as JSON
+	column   int    // -1 for an object
+	kind     string
+	path     string // as a JSON Pointer
+	children []*node
+}
+
+// plan returns the form of the messages of a type.
+func (m *Mapping) plan(t tracking.Type) (*node, error) {
+	if p, ok := m.plans[t]; ok {
+		return p, nil
+	}
+	root := &node{column: -1}
+	for i := range m.header {
+		path, kind := m.field(i, t)
+		if len(path) == 0 || len(path) == 1 && path[0] == "type" {
+			continue
+		}
+		if !root.add(path, i, kind) {
+			return nil, fmt.Errorf("two columns become the same field, or one a part of the other: %s, %q", strings.Join(path, "."), m.header[i])
+		}
+	}
+	if len(m.plans) < 100 { // whatever stands in the column of the type
+		m.plans[t] = root
+	}
+	return root, nil
+}
+
+func (n *node) add(path []string, column int, kind string) bool {
+	quoted := rawjson.Quote(path[0])
+	for _, c := range n.children {
+		if string(c.name) == string(quoted) {
+			return c.column < 0 && len(path) > 1 && c.add(path[1:], column, kind)
+		}
+	}
+	c := &node{name: quoted, column: -1, path: rawjson.Pointer(n.path, path[0])}
+	n.children = append(n.children, c)
+	if len(path) == 1 {
+		c.column, c.kind = column, kind
+		return true
+	}
+	return c.add(path[1:], column, kind)
+}

@@ -1,0 +1,51 @@
+package tracking_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+
+	"github.com/aacflow/segment-blocks/rawjson"
+	"github.com/aacflow/segment-blocks/segment/tracking"
+)
+
+func Example() {
+	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"success":true}`)
+	}))
+	defer receiver.Close()
+
+	fields, err := rawjson.ParseObject([]byte(`{"event": "Order Completed", "userId": "u-42", "properties": {"total": 42.50}}`), rawjson.DefaultLimits())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	client := tracking.NewClient(nil)
+	source := tracking.Source{WriteKey: "abcd1234", Endpoint: receiver.URL} // or Region: tracking.EU
+	report, err := client.Send(context.Background(), source, tracking.NewMessage(tracking.Track, fields),
+		tracking.SendOptions{InvocationID: "run-7/node-3"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(report.Messages[0].Status, report.Messages[0].MessageID)
+	// Output: accepted sb1-de6e4bb65eb32d5cb7830cd21a1ab112
+}
+
+func ExampleClient_SendBatch_refused() {
+	fields, _ := rawjson.ParseObject([]byte(`{"type": "track", "event": "Order Completed"}`), rawjson.DefaultLimits())
+	_, err := tracking.NewClient(nil).SendBatch(context.Background(), tracking.Source{WriteKey: "abcd1234"},
+		[]tracking.Message{tracking.NewMessage("", fields)}, tracking.BatchOptions{})
+	fmt.Println(err)
+
+	var e *tracking.Error
+	if errors.As(err, &e) {
+		fmt.Println(e.Kind, e.Problems[0].Code)
+	}
+	// Output:
+	// nothing was sent: must have userId or anonymousId
+	// invalid no_user_anon_id
+}

@@ -1,0 +1,231 @@
+package guard_test
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/aacflow/segment-blocks/serve/guard"
+)
+
+// held is a handler that reads the body, reports it, and answers when it is told to.
+type held struct {
+	read   chan string
+	answer chan struct{}
+}
+
+func newHeld() held { return held{make(chan string, 100), make(chan struct{})} }
+
+func (h held) handler(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodGet {
+		return
+	}
+	body, err := guard.ReadBody(w, r, 1000)
+	var p *guard.Problem
+	if errors.As(err, &p) {
+		p.Write(w, r)
+		return
+	}
+	h.read <- fmt.Sprint(len(body), " ", err)
+	<-h.answer
+}
+
+// send sends a request with a body that it announces or, where length is negative, does not.
+func send(t *testing.T, server *httptest.Server, body string, length int64) <-chan *http.Response {
+	t.Helper()
+	req, err := http.NewRequest(http.MethodPost, server.URL, io.NopCloser(strings.NewReader(body)))
+	require.NoError(t, err)
+	req.ContentLength = length
+	answered := make(chan *http.Response, 1)
+	go func() {
+		res, err := server.Client().Do(req)
+		if err == nil {
+			res.Body.Close()
+		}
+		answered <- res
+	}()
+	return answered
+}
+
+func requireOverloaded(t *testing.T, res *http.Response, body string) {
+	t.Helper()
+	requireProblem(t, res, body, 503, "overloaded")
+	require.Equal(t, "1", res.Header.Get("Retry-After"))
+	require.Contains(t, body, `"retryable":true`)
+}
+
+func TestRequestsInFlightAreCapped(t *testing.T) {
+	h := newHeld()
+	server := start(t, guard.Config{MaxInFlight: 2, Open: []string{"/healthz"}}, h.handler)
+	var running []<-chan *http.Response
+	for range 2 {
+		running = append(running, send(t, server, "x", 1))
+		<-h.read
+	}
+	res, body := ask(t, server, "POST", "/", "{}")
+	requireOverloaded(t, res, body)
+	require.Contains(t, body, "as many requests as it may: 2")
+	for _, path := range []string{"/healthz", "/metrics"} {
+		res, _ = ask(t, server, "GET", path, "")
+		require.Equal(t, 200, res.StatusCode, "%s answers while the server is full", path)
+	}
+	close(h.answer)
+	for _, answered := range running {
+		require.Equal(t, 200, (<-answered).StatusCode)
+	}
+	res, _ = ask(t, server, "POST", "/", "{}")
+	require.Equal(t, 200, res.StatusCode)
+}
+
+func TestBytesOfBodiesAreCapped(t *testing.T) {
+	h := newHeld()
+	server := start(t, guard.Config{MaxBody: 1000, MaxBuffered: 1500}, h.handler)
+	first := send(t, server, strings.Repeat("x", 1000), 1000)
+	require.Equal(t, "1000 <nil>", <-h.read)
+	res, body := ask(t, server, "POST", "/", strings.Repeat("x", 501))
+	requireOverloaded(t, res, body)
+	require.Equal(t, 503, (<-send(t, server, strings.Repeat("x", 501), -1)).StatusCode, "a body that does not say how large it is")
+	second := send(t, server, strings.Repeat("x", 500), -1)
+	require.Equal(t, "500 <nil>", <-h.read)
+	res, body = ask(t, server, "POST", "/", "x")
+	requireOverloaded(t, res, body)
+	close(h.answer)
+	require.Equal(t, 200, (<-first).StatusCode)
+	require.Equal(t, 200, (<-second).StatusCode)
+	res, _ = ask(t, server, "POST", "/", strings.Repeat("x", 1000))
+	require.Equal(t, 200, res.StatusCode, "all room is there again")
+}
+
+// TestUnfinishedBodiesCount: memory is taken for them.
+func TestUnfinishedBodiesCount(t *testing.T) {
+	entered := make(chan struct{}, 10)
+	server := start(t, guard.Config{MaxBody: 1000, MaxBuffered: 1000}, func(w http.ResponseWriter, r *http.Request) {
+		entered <- struct{}{}
+		_, err := guard.ReadBody(w, r, 1000)
+		if err != nil {
+			w.WriteHeader(http.StatusBadRequest)
+		}
+	})
+	conn, err := net.Dial("tcp", server.Listener.Addr().String())
+	require.NoError(t, err)
+	_, err = io.WriteString(conn, "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nx")
+	require.NoError(t, err)
+	<-entered
+	res, body := ask(t, server, "POST", "/", "x")
+	requireOverloaded(t, res, body)
+	require.NoError(t, conn.Close())
+	require.Eventually(t, func() bool {
+		res, _ := ask(t, server, "POST", "/", "x")
+		return res.StatusCode == http.StatusOK
+	}, 10*time.Second, 5*time.Millisecond, "a client that leaves gives its room back")
+}
+
+// TestRefusedBodiesAreReadToTheirEnd: many clients read an answer only then, and take a closed connection for a failure.
+func TestRefusedBodiesAreReadToTheirEnd(t *testing.T) {
+	h := newHeld()
+	server := start(t, guard.Config{MaxInFlight: 1}, h.handler)
+	first := send(t, server, "x", 1)
+	<-h.read
+	conn, err := net.Dial("tcp", server.Listener.Addr().String())
+	require.NoError(t, err)
+	defer conn.Close()
+	const size = 8 << 20
+	_, err = fmt.Fprintf(conn, "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s", size, strings.Repeat("x", size))
+	require.NoError(t, err)
+	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	require.NoError(t, err)
+	require.Equal(t, 503, res.StatusCode)
+	require.False(t, res.Close)
+	close(h.answer)
+	<-first
+}
+
+func TestConnectionsAreCapped(t *testing.T) {
+	server := start(t, guard.Config{MaxConnections: 2, Open: []string{"/healthz"}}, echo)
+	open := func() (net.Conn, func(method, path string) (*http.Response, string)) {
+		conn, err := net.Dial("tcp", server.Listener.Addr().String())
+		require.NoError(t, err)
+		t.Cleanup(func() { conn.Close() })
+		return conn, func(method, path string) (*http.Response, string) {
+			_, err := fmt.Fprintf(conn, "%s %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n", method, path)
+			require.NoError(t, err)
+			res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			require.NoError(t, err)
+			body, err := io.ReadAll(res.Body)
+			require.NoError(t, err)
+			return res, string(body)
+		}
+	}
+	first, askFirst := open()
+	_, askSecond := open()
+	for range 2 {
+		for _, ask := range []func(string, string) (*http.Response, string){askFirst, askSecond} {
+			res, _ := ask("POST", "/")
+			require.Equal(t, 200, res.StatusCode)
+			require.False(t, res.Close)
+		}
+	}
+	for _, path := range []string{"/healthz", "/metrics"} {
+		_, ask := open()
+		res, _ := ask("GET", path)
+		require.Equal(t, 200, res.StatusCode, path)
+	}
+	conn, askThird := open()
+	res, body := askThird("POST", "/")
+	requireOverloaded(t, res, body)
+	require.True(t, res.Close)
+	requireCut(t, conn)
+
+	require.NoError(t, first.Close())
+	require.Eventually(t, func() bool {
+		conn, ask := open()
+		defer conn.Close()
+		res, _ := ask("POST", "/")
+		return res.StatusCode == http.StatusOK
+	}, 10*time.Second, 5*time.Millisecond)
+}
+
+func TestConnectionsFarBeyondTheCapAreCut(t *testing.T) {
+	server := start(t, guard.Config{MaxConnections: 1}, echo)
+	var last net.Conn
+	for range 1 + 64 + 1 {
+		conn, err := net.Dial("tcp", server.Listener.Addr().String())
+		require.NoError(t, err)
+		defer conn.Close()
+		last = conn
+	}
+	requireCut(t, last)
+}
+
+func TestReadBodyTakesMemoryOfItsSize(t *testing.T) {
+	const size = 8 << 20
+	text := strings.Repeat("x", size)
+	read := testing.Benchmark(func(b *testing.B) {
+		b.ReportAllocs()
+		for range b.N {
+			r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(text))
+			body, err := guard.ReadBody(httptest.NewRecorder(), r, size)
+			require.NoError(b, err)
+			require.Len(b, body, size)
+		}
+	})
+	require.Less(t, read.AllocedBytesPerOp(), int64(size+size/8))
+
+	var tooLarge *http.MaxBytesError
+	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(text))
+	_, err := guard.ReadBody(httptest.NewRecorder(), r, size-1)
+	require.ErrorAs(t, err, &tooLarge)
+	r = httptest.NewRequest(http.MethodPost, "/", strings.NewReader(text))
+	r.ContentLength = -1
+	_, err = guard.ReadBody(httptest.NewRecorder(), r, size-1)
+	require.ErrorAs(t, err, &tooLarge)
+}

@@ -1,0 +1,21 @@
+package guard_test
+
+import (
+	"fmt"
+
+	"github.com/aacflow/segment-blocks/serve/guard"
+)
+
+func Example() {
+	g, err := guard.New(guard.Config{Open: []string{"/healthz"}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(g.Server(nil).MaxHeaderBytes)
+	_, err = guard.New(guard.Config{Tokens: []string{"short"}})
+	fmt.Println(err)
+	// Output:
+	// 32768
+	// guard: a token must have 16 characters or more, visible ASCII all of them
+}

@@ -1,0 +1,86 @@
+// Package rest serves the blocks of a registry over HTTP and JSON.
+//
+//	handler := rest.New(rt, reg)
+//	g, err := guard.New(guard.Config{})
+//	if err != nil { … }
+//	ln, err := g.Listen(ctx, "127.0.0.1:8787")
+//	if err != nil { … }
+//	err = g.Server(handler).Serve(ln)
+//
+// These are the paths. Each GET answers HEAD as well, has an ETag and honours If-None-Match.
+//
+//	GET  /v1/blocks                       ?search= category= tag=
+//	GET  /v1/blocks/{id}                  text/markdown where Accept prefers it
+//	GET  /v1/blocks/{id}/schema/{which}   input or output, as application/schema+json
+//	POST /v1/blocks/{id}/invoke           {"input":{…},"source":"name"} → {"output":{…},"receipt":{…}}
+//	POST /v1/blocks/{id}/preview          the same body → {"requests":[…],"receipt":{…}}, and nothing is sent
+//	POST /v1/blocks/{id}/validate         the same body → {"valid":…,"violations":[…]}, and nothing is sent
+//	GET  /v1/errors                       what can go wrong, with the status of each code
+//	GET  /v1/errors/{code}
+//	GET  /openapi.json                    OpenAPI 3.1, generated from the manifests
+//
+// A failure is a problem document (RFC 9457) with the code of the error, see [Problem] and [Status].
+//
+// # Idempotency
+//
+// The header Idempotency-Key makes it safe to invoke again: the same key, block, source and input give the same message ids, and
+// the receiver counts nothing twice. Every answer to an invocation carries the header, with a random key where the request has
+// none, so that a client that decides only afterwards to try again still can. A key that comes again with another body is
+// refused, for as long as this process remembers it: what has the ids of something else would be dropped as a duplicate.
+//
+// # AACFlow's result
+//
+// An invocation that asks for the media type application/vnd.aacflow.result+json gets AACFlow's own shape,
+//
+//	{"success":true,"output":{…}}
+//	{"success":false,"output":{"code":…,"retryable":…,"violations":[…],…},"error":"one line"}
+//
+// always under 200: AACFlow replaces the output of an answer under any other status by its own, takes the error from whichever member it
+// knows first, and may repeat the request at the level of HTTP. What package guard refuses keeps its status.
+//
+// The handler checks neither tokens nor origins: that is for package guard.
+package rest
+
+import (
+	"net/http"
+
+	"github.com/aacflow/segment-blocks/registry"
+	"github.com/aacflow/segment-blocks/runtime"
+	"github.com/aacflow/segment-blocks/serve/guard"
+	"github.com/aacflow/segment-blocks/serve/internal/idempotency"
+)
+
+// DefaultMaxBody has room for the largest input that a runtime takes by default, and for what stands around it.
+const DefaultMaxBody = guard.DefaultMaxBody
+
+// Option configures the handler.
+type Option func(*server)
+
+// MaxBody is the largest body of a request, in bytes. Default [DefaultMaxBody].
+func MaxBody(bytes int) Option { return func(s *server) { s.maxBody = bytes } }
+
+// MaxDepth is how deep an input may nest; it should be what the runtime's own limit is. Default 128.
+func MaxDepth(depth int) Option { return func(s *server) { s.maxDepth = depth } }
+
+// Version is what /openapi.json gives as the version of the API's description. Default 1.0.0.
+func Version(version string) Option { return func(s *server) { s.version = version } }
+
+// server answers requests.
+type server struct {
+	runtime  *runtime.Runtime
+	registry *registry.Registry
+	maxBody  int
+	maxDepth int
+	version  string
+	keys     idempotency.Memory
+}
+
+// New returns a handler that invokes the blocks of reg through rt. The registry may hold fewer blocks than the runtime's own:
+// those that it lacks are not served. It may be wrapped, and mounted under a prefix with http.StripPrefix.
+func New(rt *runtime.Runtime, reg *registry.Registry, options ...Option) http.Handler {
+	s := &server{runtime: rt, registry: reg, maxBody: DefaultMaxBody, maxDepth: 128, version: "1.0.0"}
+	for _, option := range options {
+		option(s)
+	}
+	return guard.Identify(http.HandlerFunc(s.serve))
+}
