@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -153,23 +154,42 @@ func clip(text string, most int) string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
+// errorJSON is an Error as JSON. Its message is the text of the error, with the block's id.
+type errorJSON struct {
+	Code       Code                `json:"code"`
+	Block      string              `json:"block,omitempty"`
+	Message    string              `json:"message"`
+	Retryable  bool                `json:"retryable"`
+	Status     int                 `json:"status,omitempty"`
+	RetryAfter float64             `json:"retryAfterSeconds,omitempty"`
+	Violations []schemas.Violation `json:"violations"`
+	Unlisted   int                 `json:"unlistedViolations,omitempty"`
+	Items      []Item              `json:"items,omitempty"`
+	Receipt    *Receipt            `json:"receipt,omitempty"`
+}
+
 // MarshalJSON writes the error as hosts and the command line show it. The keys code, message,
 // retryable and violations are always there.
 func (e *Error) MarshalJSON() ([]byte, error) {
-	return json.Marshal(struct {
-		Code       Code                `json:"code"`
-		Message    string              `json:"message"`
-		Retryable  bool                `json:"retryable"`
-		Status     int                 `json:"status,omitempty"`
-		RetryAfter float64             `json:"retryAfterSeconds,omitempty"`
-		Violations []schemas.Violation `json:"violations"`
-		Unlisted   int                 `json:"unlistedViolations,omitempty"`
-		Items      []Item              `json:"items,omitempty"`
-		Receipt    *Receipt            `json:"receipt,omitempty"`
-	}{
-		e.Code, e.Error(), e.Retryable, e.Status, e.RetryAfter.Seconds(),
+	return json.Marshal(errorJSON{
+		e.Code, e.Block, e.Error(), e.Retryable, e.Status, e.RetryAfter.Seconds(),
 		append([]schemas.Violation{}, e.Violations...), e.UnlistedViolations, e.Items, e.Receipt,
 	})
+}
+
+// UnmarshalJSON reads what MarshalJSON has written, for an error that comes from another process.
+// Only the cause is lost.
+func (e *Error) UnmarshalJSON(data []byte) error {
+	var j errorJSON
+	if err := json.Unmarshal(data, &j); err != nil {
+		return err
+	}
+	*e = Error{
+		Code: j.Code, Block: j.Block, Message: strings.TrimPrefix(j.Message, clip(j.Block, 80)+" "), Retryable: j.Retryable, Status: j.Status,
+		RetryAfter: time.Duration(math.Round(j.RetryAfter * float64(time.Second))),
+		Violations: j.Violations, UnlistedViolations: j.Unlisted, Items: j.Items, Receipt: j.Receipt,
+	}
+	return nil
 }
 
 // AsError returns the *Error in err's chain, or an internal one that wraps err.

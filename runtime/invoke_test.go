@@ -277,6 +277,33 @@ func TestErrorJSON(t *testing.T) {
 
 // An executor may return one and the same error to many invocations, which each get their own
 // receipt.
+// An error and its receipt may have to cross from one process to another.
+func TestErrorsSurviveJSON(t *testing.T) {
+	for _, info := range runtime.Codes() {
+		e := &runtime.Error{
+			Code: info.Code, Block: "toy_post", Message: "failed: no\nmore", Retryable: true, Status: 429, RetryAfter: 90500 * time.Millisecond,
+			Violations: []schemas.Violation{{Path: "/a", Code: "c", Message: "m"}}, UnlistedViolations: 7,
+			Items: []runtime.Item{{Index: 1, MessageID: "m-1", Status: runtime.ItemUnsent}},
+			Receipt: &runtime.Receipt{
+				InvocationID: "run/node", Block: "toy_post", Source: "main", Credential: "c0ffee", Delivery: "direct", Endpoint: "http://127.0.0.1:1",
+				Emulated: true, MessageIDs: []string{"m-1"}, Accepted: 1, Stored: 2, Requests: 3, Attempts: 4, Bytes: 5,
+				StartedAt: time.Date(2026, 1, 31, 9, 30, 0, 1000, time.UTC), Duration: 3*time.Second + 42*time.Microsecond,
+				Warnings: []runtime.Warning{{Path: "/b", Code: "w", Message: "x"}},
+			},
+		}
+		data, err := json.Marshal(e)
+		require.NoError(t, err)
+		var back runtime.Error
+		require.NoError(t, json.Unmarshal(data, &back))
+		require.Equal(t, e.Error(), back.Error())
+		again, err := json.Marshal(&back)
+		require.NoError(t, err)
+		require.Equal(t, string(data), string(again))
+		back.Message = e.Message // a line break in it has become an escape
+		require.Equal(t, e, &back)
+	}
+}
+
 func TestSentinelErrorsAreCopied(t *testing.T) {
 	sentinel := &runtime.Error{Code: runtime.Rejected, Message: "failed: no"}
 	rt := start(t, func(context.Context, *runtime.Call, board) (any, error) { return nil, sentinel })

@@ -3,6 +3,7 @@ package runtime
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"time"
 )
 
@@ -69,31 +70,49 @@ func (r *Receipt) countUnlisted() {
 	}
 }
 
+// receiptJSON is a Receipt as JSON.
+type receiptJSON struct {
+	InvocationID string    `json:"invocationId"`
+	Block        string    `json:"block"`
+	Source       string    `json:"source,omitempty"`
+	Credential   string    `json:"credential,omitempty"`
+	Delivery     string    `json:"delivery,omitempty"`
+	Endpoint     string    `json:"endpoint,omitempty"`
+	Emulated     bool      `json:"emulated,omitempty"`
+	MessageIDs   []string  `json:"messageIds"`
+	Accepted     int       `json:"accepted"`
+	Stored       int       `json:"stored,omitempty"`
+	Requests     int       `json:"requests"`
+	Attempts     int       `json:"attempts"`
+	Bytes        int64     `json:"bytes"`
+	StartedAt    time.Time `json:"startedAt"`
+	DurationMS   float64   `json:"durationMs"`
+	Warnings     []Warning `json:"warnings"`
+}
+
 // MarshalJSON gives the duration in milliseconds and empty lists as lists.
 func (r *Receipt) MarshalJSON() ([]byte, error) {
-	return json.Marshal(struct {
-		InvocationID string    `json:"invocationId"`
-		Block        string    `json:"block"`
-		Source       string    `json:"source,omitempty"`
-		Credential   string    `json:"credential,omitempty"`
-		Delivery     string    `json:"delivery,omitempty"`
-		Endpoint     string    `json:"endpoint,omitempty"`
-		Emulated     bool      `json:"emulated,omitempty"`
-		MessageIDs   []string  `json:"messageIds"`
-		Accepted     int       `json:"accepted"`
-		Stored       int       `json:"stored,omitempty"`
-		Requests     int       `json:"requests"`
-		Attempts     int       `json:"attempts"`
-		Bytes        int64     `json:"bytes"`
-		StartedAt    time.Time `json:"startedAt"`
-		DurationMS   float64   `json:"durationMs"`
-		Warnings     []Warning `json:"warnings"`
-	}{
+	return json.Marshal(receiptJSON{
 		r.InvocationID, r.Block, r.Source, r.Credential, r.Delivery, r.Endpoint, r.Emulated,
 		append([]string{}, r.MessageIDs...), r.Accepted, r.Stored,
 		r.Requests, r.Attempts, r.Bytes, r.StartedAt.UTC(), milliseconds(r.Duration),
 		append([]Warning{}, r.Warnings...),
 	})
+}
+
+// UnmarshalJSON reads what MarshalJSON has written. The duration comes back in whole microseconds.
+func (r *Receipt) UnmarshalJSON(data []byte) error {
+	var j receiptJSON
+	if err := json.Unmarshal(data, &j); err != nil {
+		return err
+	}
+	*r = Receipt{
+		InvocationID: j.InvocationID, Block: j.Block, Source: j.Source, Credential: j.Credential, Delivery: j.Delivery,
+		Endpoint: j.Endpoint, Emulated: j.Emulated, MessageIDs: j.MessageIDs, Accepted: j.Accepted, Stored: j.Stored,
+		Requests: j.Requests, Attempts: j.Attempts, Bytes: j.Bytes, StartedAt: j.StartedAt,
+		Duration: time.Duration(math.Round(j.DurationMS*1000)) * time.Microsecond, Warnings: j.Warnings,
+	}
+	return nil
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
