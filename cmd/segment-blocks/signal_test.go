@@ -17,7 +17,7 @@ import (
 
 // A hang-up drains the server as SIGTERM does, and further ones do not kill it.
 func TestHangUpDrains(t *testing.T) {
-	cmd := exec.CommandContext(t.Context(), built(t, ""), "serve", "--addr", "127.0.0.1:0", "--drain-delay", "500ms")
+	cmd := exec.CommandContext(t.Context(), built(t, ""), "serve", "--addr", "127.0.0.1:0", "--drain-delay", "3s")
 	cmd.Dir = t.TempDir()
 	cmd.Env = []string{"HOME=" + cmd.Dir}
 	var stderr bytes.Buffer
