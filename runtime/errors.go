@@ -157,7 +157,6 @@ func (e *Error) Unwrap() error { return e.Err }
 // errorJSON is an Error as JSON. Its message is the text of the error, with the block's id.
 type errorJSON struct {
 	Code       Code                `json:"code"`
-	Block      string              `json:"block,omitempty"`
 	Message    string              `json:"message"`
 	Retryable  bool                `json:"retryable"`
 	Status     int                 `json:"status,omitempty"`
@@ -165,6 +164,7 @@ type errorJSON struct {
 	Violations []schemas.Violation `json:"violations"`
 	Unlisted   int                 `json:"unlistedViolations,omitempty"`
 	Items      []Item              `json:"items,omitempty"`
+	Block      string              `json:"block,omitempty"`
 	Receipt    *Receipt            `json:"receipt,omitempty"`
 }
 
@@ -172,8 +172,8 @@ type errorJSON struct {
 // retryable and violations are always there.
 func (e *Error) MarshalJSON() ([]byte, error) {
 	return json.Marshal(errorJSON{
-		e.Code, e.Block, e.Error(), e.Retryable, e.Status, e.RetryAfter.Seconds(),
-		append([]schemas.Violation{}, e.Violations...), e.UnlistedViolations, e.Items, e.Receipt,
+		e.Code, e.Error(), e.Retryable, e.Status, e.RetryAfter.Seconds(),
+		append([]schemas.Violation{}, e.Violations...), e.UnlistedViolations, e.Items, e.Block, e.Receipt,
 	})
 }
 

@@ -6,7 +6,9 @@ import (
 	"bufio"
 	"bytes"
 	"net/http"
+	"os"
 	"os/exec"
+	"os/signal"
 	"strings"
 	"syscall"
 	"testing"
@@ -17,6 +19,10 @@ import (
 
 // A hang-up drains the server as SIGTERM does, and further ones do not kill it.
 func TestHangUpDrains(t *testing.T) {
+	// Where the tests run under nohup, a child would ignore hang-ups as well. One that is handled here is not ignored there.
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
 	cmd := exec.CommandContext(t.Context(), built(t, ""), "serve", "--addr", "127.0.0.1:0", "--drain-delay", "3s")
 	cmd.Dir = t.TempDir()
 	cmd.Env = []string{"HOME=" + cmd.Dir}
