@@ -239,7 +239,7 @@ func TestTimeLimits(t *testing.T) {
 		require.Equal(t, tracking.Unsent, status)
 		require.Equal(t, tracking.KindCanceled, e.Kind)
 		require.Empty(t, r.requests())
-		require.Equal(t, "context canceled; nothing was sent", e.Error())
+		require.Equal(t, "the call was canceled; nothing was sent", e.Error())
 	})
 }
 

@@ -124,7 +124,7 @@ func TestCancelledWhilePreparing(t *testing.T) {
 	report, err := tracking.NewClient(nil).SendBatch(ctx, tracking.Source{WriteKey: testKey}, messages, tracking.BatchOptions{})
 	require.Equal(t, tracking.KindCanceled, failure(t, err).Kind)
 	require.ErrorIs(t, err, context.Canceled)
-	require.EqualError(t, err, "context canceled; nothing was sent")
+	require.EqualError(t, err, "the call was canceled; nothing was sent")
 	require.Equal(t, map[tracking.Status]int{tracking.Unsent: len(messages)}, statuses(report))
 	require.NotEmpty(t, report.Messages[10].MessageID)
 	require.Empty(t, report.Messages[100].MessageID, "it has not come to that")

@@ -1,6 +1,8 @@
 package tracking
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -103,12 +105,12 @@ func (e *Error) Error() string {
 			b.WriteString(": " + e.Text)
 		}
 		if e.Err != nil {
-			b.WriteString("; " + e.Err.Error())
+			b.WriteString("; " + causeText(e.Err))
 		}
 	case e.Err != nil && e.Attempts > 0:
-		b.WriteString("no answer from " + e.receiver() + ": " + e.Err.Error())
+		b.WriteString("no answer from " + e.receiver() + ": " + causeText(e.Err))
 	case e.Err != nil:
-		b.WriteString(e.Err.Error())
+		b.WriteString(causeText(e.Err))
 	case e.ending == "":
 		b.WriteString("segment call failed: " + string(e.Kind))
 	}
@@ -119,6 +121,17 @@ func (e *Error) Error() string {
 		b.WriteString(e.ending)
 	}
 	return b.String()
+}
+
+// causeText says in words what the errors of a context leave to the reader.
+func causeText(err error) string {
+	switch {
+	case errors.Is(err, context.Canceled):
+		return "the call was canceled"
+	case errors.Is(err, context.DeadlineExceeded):
+		return "the time for it ran out"
+	}
+	return err.Error()
 }
 
 func (e *Error) receiver() string {

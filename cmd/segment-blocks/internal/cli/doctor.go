@@ -41,9 +41,9 @@ func newDoctor(p *Program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check the configuration, the receiver and the write key, without sending an event",
-		Long: `Check that events would arrive, without sending one: the configuration, whether the receiver can be reached, the clock, and
-the write key, and the stores of durable sources. Each line is ok,
-a warning, failed, or not checked; the command ends with the code of the first failure.
+		Long: `Check that events would arrive, without sending one: the configuration, whether the receiver can be reached, the clock, the
+write key, and the stores of durable sources. Each line is ok, a warning, failed, or not checked; the command ends with the code of the
+first failure.
 
 Segment's API takes any write key and answers 200. So for Segment's own endpoints the key is looked up where Segment
 publishes the settings of sources to its browser library (cdn.segment.com, for both regions). A key that is found there

@@ -24,9 +24,9 @@ func newQueueCommand(p *Program) *cobra.Command {
 Those that it refuses for themselves, or that waited for seven days, become dead letters: they stay until they are retried
 or dropped.
 
-While a segment-blocks serve, mcp or run has the store open, these commands ask that process; it says where it can be asked in
-a file beside the store, NAME.admin, which only the user that runs it can read. What is retried is sent by that process, or by
-the next one that serves or runs with the source.`,
+While a segment-blocks serve, mcp or run has the store open, these commands ask that process; only check needs it stopped.
+The process says where it can be asked in a file beside the store, NAME.admin, which only the user that runs it can read.
+What is retried is sent by that process, or by the next one that serves or runs with the source.`,
 		Example: `  segment-blocks queue status
   segment-blocks queue list --source queued`,
 		Args: noSuchCommand,

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"os"
 	"slices"
 
@@ -70,10 +71,12 @@ func checkStore(path string) checkedStore {
 		damaged += stats.Damaged
 	}
 	switch {
+	case errors.Is(err, delivery.ErrInUse):
+		one.Problem = "not checked, another process has it open; stop that first: " + path
 	case err != nil:
-		one.Problem = sentence(err)
+		one.Problem = "not in order: " + sentence(err)
 	case damaged > 0:
-		one.Problem = messages(damaged, "is damaged", "are damaged") + ", and not sent: " + path
+		one.Problem = "not in order: " + messages(damaged, "is damaged", "are damaged") + ", and not sent: " + path
 	}
 	return one
 }
@@ -95,7 +98,7 @@ func (p *Program) writeChecked(s *settings.Settings, list []checkedStore) error 
 		if one.Problem == "" {
 			writeln(p.stdout, "in order: "+one.Store)
 		} else {
-			writeln(p.stdout, p.style(p.stdout).bad("not in order: ")+clean(one.Problem))
+			writeln(p.stdout, p.style(p.stdout).bad(clean(one.Problem)))
 		}
 		var rows [][]string
 		for _, stats := range one.Sources {

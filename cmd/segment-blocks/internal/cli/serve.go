@@ -292,7 +292,7 @@ func (p *Program) tokens(file string) ([]string, error) {
 func listenFailure(address string, err error) error {
 	var op *net.OpError
 	if !errors.As(err, &op) { // the guard's own
-		return usage("%w; set %s, or give --tls-client-ca", err, tokenVariable)
+		return usage("off loopback, serve needs a token or client certificates: set %s, or give --tls-client-ca: %s", tokenVariable, address)
 	}
 	return cannotListen(address, op)
 }
@@ -302,7 +302,10 @@ func cannotListen(address string, err error) error {
 	if errors.As(err, &op) {
 		err = op.Err
 	}
+	var malformed *net.AddrError
 	switch {
+	case errors.As(err, &malformed):
+		return usage("--addr must be HOST:PORT, such as 127.0.0.1:8787: %s", address)
 	case errors.Is(err, syscall.EADDRINUSE):
 		return failed("cannot listen on %s: it is in use; --addr picks another", address)
 	case errors.Is(err, syscall.EADDRNOTAVAIL):

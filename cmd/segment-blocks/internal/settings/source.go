@@ -192,7 +192,10 @@ func (s *Settings) Key(source Source) (key tracking.WriteKey, origin string, err
 		if value := s.options.variable(source.WriteKeyEnv); value != "" {
 			return tracking.WriteKey(value), "environment " + source.WriteKeyEnv, nil
 		}
-		return "", "", fmt.Errorf("source %q has %w: the environment variable %s is not set", source.Name, ErrNoKey, hide(source.WriteKeyEnv))
+		if hide(source.WriteKeyEnv) != source.WriteKeyEnv {
+			return "", "", fmt.Errorf("source %q has %w: writeKeyEnv must name an environment variable, and what it holds looks like a key", source.Name, ErrNoKey)
+		}
+		return "", "", fmt.Errorf("source %q has %w: the environment variable %s is not set", source.Name, ErrNoKey, source.WriteKeyEnv)
 	case source.WriteKeyFile != "":
 		return s.keyFile(source)
 	case source.Name == Environment:
