@@ -100,7 +100,7 @@ Each flag has a setting in the configuration file, below serve. segment-blocks c
 // smallest messages takes 12 times its size in memory, and without a limit Go lets garbage take as much again. GOMEMLIMIT wins.
 func (p *Program) collectEarly(s settings.Serve) {
 	if s.MaxBuffered > 0 && p.variable("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(12*int64(s.MaxBuffered)<<20 + 32<<20)
+		debug.SetMemoryLimit(12*s.MaxBuffered<<20 + 32<<20)
 	}
 }
 
