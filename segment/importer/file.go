@@ -140,7 +140,7 @@ func (in *Input) open(read *atomic.Int64) (*content, error) {
 	if magic, _ := buffered.Peek(2); bytes.Equal(magic, []byte{0x1f, 0x8b}) {
 		unpacked, err := gzip.NewReader(buffered)
 		if err != nil {
-			return nil, errors.Join(fmt.Errorf("cannot unpack the events: %w", err), c.Close())
+			return nil, errors.Join(fmt.Errorf("cannot unpack the events: %w: %q", err, in.Path), c.Close())
 		}
 		c.closers = append(c.closers, unpacked)
 		buffered = bufio.NewReaderSize(unpacked, 128<<10)
@@ -148,14 +148,14 @@ func (in *Input) open(read *atomic.Int64) (*content, error) {
 	mark, _ := buffered.Peek(3)
 	switch {
 	case bytes.HasPrefix(mark, []byte("\xff\xfe")), bytes.HasPrefix(mark, []byte("\xfe\xff")):
-		return nil, errors.Join(fmt.Errorf("the events must be UTF-8 and are UTF-16, as some Windows programs write it"), c.Close())
+		return nil, errors.Join(fmt.Errorf("the events must be UTF-8 and are UTF-16, as some Windows programs write it: %q", in.Path), c.Close())
 	case string(mark) == "\xef\xbb\xbf":
 		_, _ = buffered.Discard(3)
 	}
 	_, _ = buffered.Peek(1)
 	head, _ := buffered.Peek(buffered.Buffered()) // what has arrived by now
 	if line := binaryLine(head); line > 0 {
-		err := fmt.Errorf("the events must be text in UTF-8, and line %d holds binary data or another encoding", line)
+		err := fmt.Errorf("the events must be text in UTF-8, and line %d holds binary data or another encoding: %q", line, in.Path)
 		return nil, errors.Join(err, c.Close())
 	}
 	c.Reader = buffered
