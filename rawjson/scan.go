@@ -17,8 +17,8 @@ import (
 // [ParseObject] tell what is wrong and where. What it accepts has valid syntax and UTF-8, keeps the
 // limits, and has no object that names a member twice.
 //
-// Skip does all this by itself. Who enters objects by Enter, More and Name sees to the names of
-// those himself, with [Names].
+// Skip does all of this. A caller that enters an object with Enter, More and Name must check for
+// duplicate names itself, with [Names].
 type Scanner struct {
 	data  []byte
 	pos   int

@@ -13,8 +13,8 @@ import (
 // proxy may be more.
 const maxResponseBytes = 1 << 20
 
-// NewTransport returns the transport that a runtime uses unless it is given one: an HTTP/1.1
-// connection a request under way, up to 256 kept idle for each host.
+// NewTransport returns the transport that a runtime uses unless it is given one: HTTP/1.1,
+// with one connection for each request in flight and up to 256 idle connections for each host.
 //
 // HTTP/2 is off because it measured slower for small posts, alone and at 16 or 256 callers; Go's
 // default of two idle connections a host costs a new connection for most requests at 256 callers.

@@ -54,7 +54,7 @@ func Codes() []CodeInfo {
 		{UnknownBlock, "No block has this id.", "Look the id up in the catalog; the message names the nearest one.", "no"},
 		{UnknownSource, "The invocation names a source that is not configured, or no source fits the block.", "Configure the source, or name another.", "no"},
 		{Closed, "The runtime has been closed.", "Invoke before closing, or make a new runtime.", "no"},
-		{InvalidInput, "The input breaks the block's schema, a rule of the receiver, or is not JSON.", "Mend what the violations name; all of them are listed at once.", "no"},
+		{InvalidInput, "The input breaks the block's schema, a rule of the receiver, or is not JSON.", "Mend what the violations name: the first 100 are listed, the others counted.", "no"},
 		{UnresolvedReference, "A parameter is still a {{VARIABLE}} or a <block.field>.", "Set the variable, or wire the block that the reference names.", "no"},
 		{TooLarge, "The input, or a message in it, is larger than the receiver takes.", "Make it smaller; the message gives the limit.", "maybe"},
 		{MissingCredential, "There is no credential: the source has none, and the input gives none.", "Configure the source's credential.", "no"},

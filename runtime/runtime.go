@@ -129,7 +129,7 @@ func Logger(logger *slog.Logger) Option {
 // one the invocation goes on with, so that it may carry a trace.
 //
 // The receipt is whole by then and must not be changed; err is nil or an *[Error]. Previews are not
-// observed. Many invocations may be under way at once.
+// observed. Many invocations may run at once.
 type Observer func(ctx context.Context, block string) (context.Context, func(receipt *Receipt, err error))
 
 // Observe adds an observer. They are told of a beginning in the order in which they were added, and
@@ -166,7 +166,7 @@ func New(reg *registry.Registry, options ...Option) (*Runtime, error) {
 	return rt, nil
 }
 
-// Close refuses further invocations, waits for those under way, and closes idle connections. When
+// Close refuses further invocations, waits for those that are running, and closes idle connections. When
 // ctx ends first it returns the context's error, and the invocations go on by themselves. Closing
 // twice is harmless.
 func (rt *Runtime) Close(ctx context.Context) error {
@@ -182,7 +182,7 @@ func (rt *Runtime) Close(ctx context.Context) error {
 	select {
 	case <-done:
 	case <-ctx.Done():
-		return fmt.Errorf("close runtime: invocations are still under way: %w", ctx.Err())
+		return fmt.Errorf("close runtime: invocations are still running: %w", ctx.Err())
 	}
 	if t, ok := rt.transport.(interface{ CloseIdleConnections() }); ok && rt.ownsHTTP {
 		t.CloseIdleConnections()

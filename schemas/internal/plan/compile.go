@@ -37,7 +37,7 @@ func (c *compiler) plan(schema *jsonschema.Schema) *Plan {
 }
 
 // findWordTests looks for conditions that can be asked directly. It comes after everything below
-// the place is known.
+// the plan is known.
 func (n *node) findWordTests() {
 	n.word = wordTestOf(n.cond)
 	for _, list := range [][]*node{n.all, n.any, n.one, {n.not}, {n.cond}, {n.then}, {n.orElse}} {
@@ -55,7 +55,7 @@ func (n *node) plain() bool {
 		n.all == nil && n.any == nil && n.one == nil && n.not == nil && n.cond == nil
 }
 
-// name returns the number of a member's name at a place.
+// name returns the number of a member's name in the plan.
 func (p *Plan) name(name string) int {
 	i := slices.Index(p.names, name)
 	if i < 0 {
@@ -65,7 +65,7 @@ func (p *Plan) name(name string) int {
 	return i
 }
 
-// bits is the set of the names given. Beyond 64 the place is given up anyway.
+// bits is the set of the names given. A plan with more than 64 names is given up anyway.
 func (p *Plan) bits(names []string) (set uint64) {
 	for _, name := range names {
 		set |= 1 << (p.name(name) & 63)
@@ -73,7 +73,7 @@ func (p *Plan) bits(names []string) (set uint64) {
 	return set
 }
 
-// node compiles a schema that applies at a place: always, or only if another one does. Within are
+// node compiles a schema that belongs to a plan: always, or only if another one does. Within are
 // the schemas that lead here.
 func (c *compiler) node(p *Plan, s *jsonschema.Schema, always bool, within []*jsonschema.Schema) *node {
 	if s.Always != nil {

@@ -17,18 +17,18 @@ type subject struct {
 	float   float64 // the number, rounded; NaN where it has not been read
 	count   int     // of members or elements
 
-	present uint64 // names of the place that there is a member for
-	more    bool   // there are members whose names the place does not have
+	present uint64 // the names of the plan that have a member
+	more    bool   // there are members whose names the plan does not have
 
-	members []json.RawMessage // by the place of a name in place.names
+	members []json.RawMessage // by the index of the name in Plan.names
 	array   json.RawMessage
 }
 
 type objectTest struct {
-	required     uint64 // by the place of a name in place.names
+	required     uint64 // by the index of the name in Plan.names
 	dependent    map[int]uint64
 	fewest, most int      // negative for none
-	members      []member // those that the place does not judge by itself
+	members      []member // those that the walk has not judged in passing
 	known        uint64   // names that are not additional
 	closed       bool
 	additional   *Plan
@@ -41,7 +41,7 @@ type member struct {
 
 type arrayTest struct {
 	fewest, most int   // negative for none
-	items        *Plan // where the place does not judge them by itself
+	items        *Plan // where the walk has not judged them in passing
 }
 
 // wordTest asks of an object whether one member is there and is one of some words. Conditions on
@@ -54,8 +54,8 @@ type wordTest struct {
 // view is text without a copy of it.
 func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
-// judge asks all schemas of a place, whose members and items have been judged where the place does
-// so by itself.
+// judge asks all schemas of a plan, whose members and items have been judged as far as the walk
+// judges them in passing.
 func (n *node) judge(p *Plan, s *subject) verdict {
 	if n.unsure {
 		return unsure
@@ -211,7 +211,7 @@ func (p *Plan) judgeWord(value json.RawMessage) verdict {
 	return verdictOf(slices.Contains(p.words, view(value[1:len(value)-1])))
 }
 
-// additional judges the members that a schema's properties do not name, unless the place has done
+// additional judges the members that a schema's properties do not name, unless the walk has done
 // so.
 func (s *subject) additional(p *Plan, t *objectTest) verdict {
 	v := yes
