@@ -64,7 +64,7 @@ type executor = func(ctx context.Context, call *runtime.Call, source tracking.Se
 
 // client is shared by all the blocks of a runtime, since they wait together when a source is rate limited.
 func client(call *runtime.Call) *tracking.Client {
-	return runtime.Shared(call, func(http *resty.Client) *tracking.Client {
+	return runtime.Once(call, func(http *resty.Client) *tracking.Client {
 		options := []tracking.Option{tracking.WithVersion(Version())}
 		if call.DryRun {
 			options = append(options, tracking.WithOneByOne())

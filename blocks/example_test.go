@@ -23,7 +23,7 @@ func Example() {
 
 	// Validate sends nothing; Invoke takes the same arguments and sends.
 	err = rt.Validate(context.Background(), "segment_track", runtime.Map{"event": "", "properties": []int{1}})
-	for _, v := range runtime.AsError(err).Violations {
+	for _, v := range runtime.ErrorOf(err).Violations {
 		fmt.Printf("%q %s: %s\n", v.Path, v.Code, v.Message)
 	}
 	// Output:

@@ -158,7 +158,7 @@ func requireBounded(t require.TestingT, refused bool, err error) {
 		return
 	}
 	require.Error(t, err)
-	e := runtime.AsError(err)
+	e := runtime.ErrorOf(err)
 	require.Contains(t, []runtime.Code{runtime.InvalidInput, runtime.TooLarge, runtime.UnresolvedReference}, e.Code, err.Error())
 	require.LessOrEqual(t, len(e.Violations), 100)
 	answer, err := json.Marshal(e)
@@ -186,7 +186,7 @@ func TestInputsAsLargeAsTheLimit(t *testing.T) {
 	})
 	one := shapes()[0]
 	err := rt.Validate(t.Context(), one.block, runtime.JSON(one.make(largest+1)))
-	require.Equal(t, runtime.TooLarge, runtime.AsError(err).Code)
+	require.Equal(t, runtime.TooLarge, runtime.ErrorOf(err).Code)
 }
 
 // Whatever stands anywhere in an input may stand there very often.

@@ -91,10 +91,10 @@ func (c *Call) Objects(name string) []rawjson.Object {
 	return list
 }
 
-// Shared returns the one T that belongs to the runtime of a call, such as a vendor's API client
+// Once returns the one T that belongs to the runtime of a call, such as a vendor's API client
 // with its connection state. It is built on first use; build must have no effects, as a race may
 // build two and keep one. A dry run has its own.
-func Shared[T any](call *Call, build func(*resty.Client) T) T {
+func Once[T any](call *Call, build func(*resty.Client) T) T {
 	key := (*T)(nil)
 	value, ok := call.shared.Load(key)
 	if !ok {

@@ -192,8 +192,8 @@ func (e *Error) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// AsError returns the *Error in err's chain, or an internal one that wraps err.
-func AsError(err error) *Error {
+// ErrorOf returns the *Error in err's chain, or an internal one that wraps err.
+func ErrorOf(err error) *Error {
 	var e *Error
 	if errors.As(err, &e) {
 		return e

@@ -255,7 +255,7 @@ func executorError(err error) error {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return contextError(err, "whether it was accepted is not known")
 	}
-	return AsError(err)
+	return ErrorOf(err)
 }
 
 func contextError(err error, consequence string) *Error {
@@ -284,7 +284,7 @@ func (rt *Runtime) failed(ctx context.Context, inv *invocation, err error) *Erro
 }
 
 func (inv *invocation) failed(err error) *Error {
-	e := *AsError(err) // a copy: an executor may return the same error to many invocations
+	e := *ErrorOf(err) // a copy: an executor may return the same error to many invocations
 	e.Violations = slices.Clone(e.Violations)
 	e.Block, e.Receipt = inv.receipt.Block, inv.receipt
 	inv.redactor.error(&e)

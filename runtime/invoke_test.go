@@ -223,7 +223,7 @@ func TestResponsesAreBounded(t *testing.T) {
 func TestSharedValuesBelongToTheRuntime(t *testing.T) {
 	type counter struct{ n *int }
 	count := func(_ context.Context, call *runtime.Call, _ board) (any, error) {
-		c := runtime.Shared(call, func(*resty.Client) counter { return counter{new(int)} })
+		c := runtime.Once(call, func(*resty.Client) counter { return counter{new(int)} })
 		*c.n++
 		return map[string]any{"seen": map[string]any{"n": *c.n}}, nil
 	}
@@ -312,7 +312,7 @@ func TestSentinelErrorsAreCopied(t *testing.T) {
 	for range cap(receipts) {
 		group.Go(func() {
 			_, err := rt.Invoke(context.Background(), "toy_post", good)
-			receipts <- runtime.AsError(err).Receipt
+			receipts <- runtime.ErrorOf(err).Receipt
 		})
 	}
 	group.Wait()

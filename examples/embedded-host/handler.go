@@ -70,14 +70,14 @@ func (h Handler) Execute(ctx context.Context, run Execution, node Node, inputs m
 	}
 	res, err := h.runtime.Invoke(ctx, node.Type, runtime.Map(inputs), options...)
 	if err != nil {
-		details := runtime.AsError(err)
+		details := runtime.ErrorOf(err)
 		return nil, details.Receipt, &NodeError{node, details}
 	}
 	var output map[string]any
 	decoder := json.NewDecoder(bytes.NewReader(res.Output))
 	decoder.UseNumber() // a number that goes on to the next node keeps its digits
 	if err := decoder.Decode(&output); err != nil {
-		return nil, res.Receipt, &NodeError{node, runtime.AsError(fmt.Errorf("decode output: %w", err))}
+		return nil, res.Receipt, &NodeError{node, runtime.ErrorOf(fmt.Errorf("decode output: %w", err))}
 	}
 	return output, res.Receipt, nil
 }

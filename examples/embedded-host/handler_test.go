@@ -166,7 +166,7 @@ func TestCancel(t *testing.T) {
 	began := time.Now()
 	_, _, err := h.Execute(ctx, at(), node, order)
 	require.ErrorIs(t, err, context.Canceled)
-	require.Equal(t, runtime.Canceled, runtime.AsError(err).Code)
+	require.Equal(t, runtime.Canceled, runtime.ErrorOf(err).Code)
 	require.Less(t, time.Since(began), 5*time.Second)
 }
 

@@ -105,7 +105,7 @@ func (m *Metrics) Observe(ctx context.Context, block string) (context.Context, f
 	return ctx, func(receipt *runtime.Receipt, err error) {
 		outcome := "ok"
 		if err != nil {
-			outcome = string(runtime.AsError(err).Code)
+			outcome = string(runtime.ErrorOf(err).Code)
 		}
 		labels := []string{block, receipt.Source, strconv.FormatBool(receipt.Emulated)}
 		m.inFlight.WithLabelValues(block).Dec()

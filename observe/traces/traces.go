@@ -91,7 +91,7 @@ func outcome(span trace.Span, err error) {
 		span.SetAttributes(keyOutcome.String("ok"))
 		return
 	}
-	failure := runtime.AsError(err)
+	failure := runtime.ErrorOf(err)
 	code := string(failure.Code)
 	span.SetAttributes(keyOutcome.String(code), semconv.ErrorTypeKey.String(code))
 	span.SetStatus(codes.Error, code+": "+said(failure))

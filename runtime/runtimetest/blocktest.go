@@ -321,7 +321,7 @@ func (k *kit) cancel(t *testing.T) {
 	}()
 	began := time.Now()
 	_, err := b.invoke(ctx, k.manifest.ID, runtime.JSON(k.good().JSON()))
-	require.Equal(t, runtime.Canceled, runtime.AsError(err).Code, "%v", err)
+	require.Equal(t, runtime.Canceled, runtime.ErrorOf(err).Code, "%v", err)
 	require.ErrorIs(t, err, context.Canceled)
 	require.Less(t, time.Since(began), 5*time.Second)
 }

@@ -50,14 +50,14 @@ func TestBlocksThroughEachWay(t *testing.T) {
 
 	large := runtime.Map{"batch": []any{batch["batch"].([]any)[0], batch["batch"].([]any)[0], batch["batch"].([]any)[0]}}
 	_, err = rt.Invoke(soon(t), "segment_batch", large, runtime.ToSource("durable"))
-	failed := runtime.AsError(err)
+	failed := runtime.ErrorOf(err)
 	require.Equal(t, runtime.Unavailable, failed.Code)
 	require.True(t, failed.Retryable)
 	require.Contains(t, failed.Error(), "the store is full")
 
 	own := runtime.Map{"event": "A", "userId": "u", "writeKey": "0123456789abcdefghijklmnopqrstuv"}
 	_, err = rt.Invoke(soon(t), "segment_track", own, runtime.ToSource("durable"))
-	failed = runtime.AsError(err)
+	failed = runtime.ErrorOf(err)
 	require.Equal(t, runtime.InvalidInput, failed.Code)
 	require.Equal(t, "/writeKey", failed.Violations[0].Path)
 	_, err = rt.Invoke(soon(t), "segment_track", own, runtime.ToSource("coalesced"))
@@ -65,5 +65,5 @@ func TestBlocksThroughEachWay(t *testing.T) {
 
 	require.NoError(t, coalesced.Close(soon(t)))
 	_, err = rt.Invoke(soon(t), "segment_track", runtime.Map{"event": "A", "userId": "u"}, runtime.ToSource("coalesced"))
-	require.Equal(t, runtime.Closed, runtime.AsError(err).Code)
+	require.Equal(t, runtime.Closed, runtime.ErrorOf(err).Code)
 }

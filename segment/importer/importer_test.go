@@ -336,7 +336,7 @@ func TestFailureKeepsTheCheckpoint(t *testing.T) {
 	counts, err := im.Run(t.Context())
 	var failed *importer.DeliveryError
 	require.ErrorAs(t, err, &failed)
-	require.Equal(t, runtime.Unauthorized, runtime.AsError(err).Code)
+	require.Equal(t, runtime.Unauthorized, runtime.ErrorOf(err).Code)
 	require.Positive(t, counts.Accepted)
 	require.LessOrEqual(t, failed.First, failed.Last)
 

@@ -27,7 +27,7 @@ func (e *engine) send(ctx, waiting context.Context, b *batch) (refused int, err 
 		if err == nil {
 			break
 		}
-		if bad := reasonsOf(runtime.AsError(err), len(b.items)); len(bad) > 0 {
+		if bad := reasonsOf(runtime.ErrorOf(err), len(b.items)); len(bad) > 0 {
 			e.refuse(b, bad)
 			continue
 		}

@@ -43,7 +43,7 @@ func retrying(t testing.TB, url string, retries int) func(context.Context, runti
 	return func(ctx context.Context, batch runtime.JSON) (*runtime.Receipt, error) {
 		res, err := rt.Invoke(ctx, "segment_batch", batch)
 		if err != nil {
-			return runtime.AsError(err).Receipt, err
+			return runtime.ErrorOf(err).Receipt, err
 		}
 		return res.Receipt, nil
 	}

@@ -65,7 +65,7 @@ func (s *Server) handler(e registry.Entry, source string) sdk.ToolHandler {
 		}
 		res, err := s.runtime.Invoke(ctx, e.ID, input, options...)
 		if err != nil {
-			failed := runtime.AsError(err)
+			failed := runtime.ErrorOf(err)
 			keep = idempotency.Sent(failed)
 			return failure(failed), nil
 		}
@@ -144,8 +144,8 @@ func (s *Server) open(e registry.Entry, params *sdk.CallToolParamsRaw, header ht
 func (s *Server) refuse(ctx context.Context, block string, input runtime.JSON, wrong []schemas.Violation, options []runtime.InvokeOption) *runtime.Error {
 	unlisted := 0
 	if err := s.runtime.Validate(ctx, block, input, options...); err != nil {
-		unlisted = runtime.AsError(err).UnlistedViolations
-		for _, v := range runtime.AsError(err).Violations {
+		unlisted = runtime.ErrorOf(err).UnlistedViolations
+		for _, v := range runtime.ErrorOf(err).Violations {
 			if !slices.ContainsFunc(wrong, func(w schemas.Violation) bool { return w.Path == v.Path }) {
 				wrong = append(wrong, v)
 			}

@@ -61,7 +61,7 @@ func (s *server) invoke(w http.ResponseWriter, r *http.Request, parts []string) 
 	defer func() { use.Done(keep) }()
 	result, err := s.runtime.Invoke(r.Context(), q.block, runtime.JSON(q.input), q.options()...)
 	if err != nil {
-		e := runtime.AsError(err)
+		e := runtime.ErrorOf(err)
 		keep = idempotency.Sent(e)
 		fail(w, r, problemOf(e))
 		return
@@ -86,7 +86,7 @@ func (s *server) preview(w http.ResponseWriter, r *http.Request, parts []string)
 	}
 	requests, receipt, err := s.runtime.Preview(r.Context(), q.block, runtime.JSON(q.input), q.options()...)
 	if err != nil {
-		problemOf(runtime.AsError(err)).Write(w, r)
+		problemOf(runtime.ErrorOf(err)).Write(w, r)
 		return
 	}
 	writeFresh(w, typeJSON, encode(struct {
@@ -112,7 +112,7 @@ func (s *server) validate(w http.ResponseWriter, r *http.Request, parts []string
 	}
 	v := verdict{Valid: true, Violations: []schemas.Violation{}}
 	if err := s.runtime.Validate(r.Context(), q.block, runtime.JSON(q.input), q.options()...); err != nil {
-		e := runtime.AsError(err)
+		e := runtime.ErrorOf(err)
 		if len(e.Violations) == 0 || e.Code == runtime.InvalidOutput {
 			problemOf(e).Write(w, r)
 			return

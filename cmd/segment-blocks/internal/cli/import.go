@@ -230,7 +230,7 @@ func (r *importRun) send(ctx context.Context) error {
 	o.Invoke = func(ctx context.Context, batch runtime.JSON) (*runtime.Receipt, error) {
 		res, err := r.target.Invoke(ctx, "segment_batch", batch)
 		if err != nil {
-			return runtime.AsError(err).Receipt, err
+			return runtime.ErrorOf(err).Receipt, err
 		}
 		return res.Receipt, nil
 	}

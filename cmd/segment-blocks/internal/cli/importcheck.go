@@ -71,7 +71,7 @@ func (r *importRun) check(ctx context.Context) error {
 	o.Invoke = func(ctx context.Context, batch runtime.JSON) (*runtime.Receipt, error) {
 		_, receipt, err := r.target.Preview(ctx, "segment_batch", batch)
 		if err != nil {
-			receipt = runtime.AsError(err).Receipt
+			receipt = runtime.ErrorOf(err).Receipt
 		}
 		return receipt, err
 	}

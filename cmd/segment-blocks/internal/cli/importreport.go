@@ -140,7 +140,7 @@ func (r *importRun) stopped(err error) error {
 		return failed("%w%s", err, advice)
 	case errors.As(err, &delivery):
 		// It does not wrap the error of the invocation, which gives advice that does not fit an import.
-		cause := runtime.AsError(err)
+		cause := runtime.ErrorOf(err)
 		return &failure{exitOfDelivery(cause), string(cause.Code), delivery.Error() + advice, nil}
 	case errors.As(err, &panicked):
 		writef(r.program.stderr, "%v\n\n%s\n", panicked, panicked.Stack)

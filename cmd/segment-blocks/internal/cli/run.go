@@ -71,7 +71,7 @@ On a terminal the output is text; elsewhere it is one JSON document. See segment
 		began := time.Now()
 		res, err := t.Invoke(ctx, args[0], in.json, invokeOptions(*id)...)
 		if err != nil {
-			p.disclose(t, runtime.AsError(err).Receipt)
+			p.disclose(t, runtime.ErrorOf(err).Receipt)
 			return wrapInvocation(err, in)
 		}
 		p.disclose(t, res.Receipt)
