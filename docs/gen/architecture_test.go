@@ -48,7 +48,8 @@ func TestImportsRunOneWay(t *testing.T) {
 			}
 			seen++
 			other := roomOf(allowed, inside)
-			if other != room && !slices.Contains(allowed[room], "anything") {
+			everybodys := (other == "rawjson" || other == "internal") && room != other
+			if other != room && !everybodys && !slices.Contains(allowed[room], "anything") {
 				require.Contains(t, allowed[room], other, "%s imports %s", file, inside)
 			}
 		}
