@@ -48,7 +48,7 @@ func TestImportsRunOneWay(t *testing.T) {
 			}
 			seen++
 			other := roomOf(allowed, inside)
-			everybodys := (other == "rawjson" || other == "internal") && room != other
+			everybodys := (other == "rawjson" || other == "internal") && room != "rawjson" && room != "internal"
 			if other != room && !everybodys && !slices.Contains(allowed[room], "anything") {
 				require.Contains(t, allowed[room], other, "%s imports %s", file, inside)
 			}
