@@ -17,9 +17,9 @@ ARG TARGETOS TARGETARCH
 ARG VERSION=dev COMMIT= DATE=
 RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/cache \
     GOCACHE=/cache CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH go build -trimpath -buildvcs=false -o /out/segment-blocks -ldflags "-s -w \
-    -X github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/cli.version=$VERSION \
-    -X github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/cli.commit=$COMMIT \
-    -X github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/cli.date=$DATE" ./cmd/segment-blocks
+    -X github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console.version=$VERSION \
+    -X github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console.commit=$COMMIT \
+    -X github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console.date=$DATE" ./cmd/segment-blocks
 
 # The base has certificates, time zones and the user nonroot (65532), and no shell. There is nothing in it that could ask /healthz
 # either, hence no HEALTHCHECK: ask from outside, as Kubernetes does (httpGet on /healthz and /readyz, which need no token).

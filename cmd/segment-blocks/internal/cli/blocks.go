@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
 	"github.com/aacflow/segment-blocks/registry"
 	"github.com/aacflow/segment-blocks/schemas"
 )
@@ -67,18 +68,18 @@ any block in it is no error.`,
 				entries = append(entries, listed{m.ID, m.Name, m.Summary, m.Version, m.Category, m.Tags})
 			}
 		}
-		if format := p.format(s.Output, false); format != "text" {
-			return p.write(format, entries)
+		if format := p.Format(s.Output, false); format != "text" {
+			return p.Print(format, entries)
 		}
 		if len(entries) == 0 {
-			p.note("no block matches")
+			p.Note("no block matches")
 			return nil
 		}
 		rows := make([][]string, len(entries))
 		for i, e := range entries {
 			rows[i] = []string{e.ID, e.Category, e.Summary}
 		}
-		writeTable(p.stdout, rows)
+		console.WriteTable(p.Stdout, rows)
 		return nil
 	}
 	return cmd
@@ -103,8 +104,8 @@ JSON and YAML hold the catalog entry, schemas included.`,
 			if err != nil {
 				return err
 			}
-			if format := p.format(s.Output, false); format != "text" {
-				return p.write(format, entry)
+			if format := p.Format(s.Output, false); format != "text" {
+				return p.Print(format, entry)
 			}
 			p.showBlock(entry)
 			return nil
@@ -125,9 +126,9 @@ Without --output it is JSON, since a schema is for programs.`,
 			case len(args) < 2:
 				return oneBlock(cmd, args)
 			case len(args) > 2:
-				return usage("%s takes a block and input or output: %q is too many", cmd.CommandPath(), args[2])
+				return console.Usage("%s takes a block and input or output: %q is too many", cmd.CommandPath(), args[2])
 			case len(args) == 2 && args[1] != "input" && args[1] != "output":
-				return usage("the schema must be input or output: %q", args[1])
+				return console.Usage("the schema must be input or output: %q", args[1])
 			}
 			return nil
 		},
@@ -151,9 +152,9 @@ Without --output it is JSON, since a schema is for programs.`,
 				schema = entry.OutputSchema
 			}
 			if s.Output == "yaml" {
-				return p.write("yaml", schema)
+				return p.Print("yaml", schema)
 			}
-			return p.write("json", schema)
+			return p.Print("json", schema)
 		},
 	}
 }
@@ -171,28 +172,28 @@ func (p *Program) entryOf(id string) (registry.Entry, error) {
 }
 
 func (p *Program) showBlock(e registry.Entry) {
-	w, s := p.stdout, p.style(p.stdout)
-	writef(w, "%s  %s\n%s\n\n", s.strong(e.ID), e.Name, e.Summary)
-	writef(w, "%s\n%s\n", wrap(e.Description, "", pageWidth(w)), wrap(e.WhenToUse, "", pageWidth(w)))
-	writeln(w, s.strong("Input"))
+	w, s := p.Stdout, p.Style(p.Stdout)
+	console.Writef(w, "%s  %s\n%s\n\n", s.Strong(e.ID), e.Name, e.Summary)
+	console.Writef(w, "%s\n%s\n", console.Wrap(e.Description, "", console.PageWidth(w)), console.Wrap(e.WhenToUse, "", console.PageWidth(w)))
+	console.Writeln(w, s.Strong("Input"))
 	writeFields(w, e.Input)
 	if len(e.Rules) > 0 {
-		writef(w, "\n%s\n", s.strong("Rules"))
+		console.Writef(w, "\n%s\n", s.Strong("Rules"))
 		for _, rule := range e.Rules {
-			writes(w, hang("  ", rule, pageWidth(w)))
+			console.WriteString(w, console.Hang("  ", rule, console.PageWidth(w)))
 		}
 	}
-	writef(w, "\n%s\n", s.strong("Output"))
+	console.Writef(w, "\n%s\n", s.Strong("Output"))
 	writeFields(w, e.Output)
 	if len(e.Examples) > 0 {
-		writef(w, "\n%s\n", s.strong("Examples"))
+		console.Writef(w, "\n%s\n", s.Strong("Examples"))
 		for _, x := range e.Examples {
-			writef(w, "  %s\n    segment-blocks run %s --input %s\n", x.Title, e.ID, shellQuote(string(x.Input.JSON())))
+			console.Writef(w, "  %s\n    segment-blocks run %s --input %s\n", x.Title, e.ID, shellQuote(string(x.Input.JSON())))
 		}
 	}
-	writef(w, "\nversion %s, %s, tags %s\n", e.Version, e.Category, strings.Join(e.Tags, ", "))
+	console.Writef(w, "\nversion %s, %s, tags %s\n", e.Version, e.Category, strings.Join(e.Tags, ", "))
 	if e.Link != "" {
-		writeln(w, e.Link)
+		console.Writeln(w, e.Link)
 	}
 }
 
@@ -204,7 +205,7 @@ func writeFields(w io.Writer, fields []schemas.Field) {
 		name, kind = max(name, len(row[0])), max(kind, len(row[1]))
 	}
 	for _, row := range rows {
-		writes(w, hang(fmt.Sprintf("  %-*s  %-*s  ", name, row[0], kind, row[1]), row[2], pageWidth(w)))
+		console.WriteString(w, console.Hang(fmt.Sprintf("  %-*s  %-*s  ", name, row[0], kind, row[1]), row[2], console.PageWidth(w)))
 	}
 }
 

@@ -5,65 +5,58 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io"
-	"os"
 	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
 	"github.com/aacflow/segment-blocks/registry"
 	"github.com/aacflow/segment-blocks/schemas"
 )
 
-// Program is what a run of the command has to do with the world outside.
+// Program is a run of the command.
 type Program struct {
-	args           []string
-	environ        []string
-	stdin          io.Reader
-	stdout, stderr io.Writer
-
-	// errorFormat is how an error is to be printed. It is known in full only once the configuration has been read.
-	errorFormat string
+	*console.Console
 	// blocks is made by registry, on demand.
 	blocks *registry.Registry
 }
 
 // Process returns the Program of this process.
 func Process() *Program {
-	return &Program{args: os.Args[1:], environ: os.Environ(), stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}
+	return &Program{Console: console.Process()}
 }
 
 // Run runs the command and returns what the process is to exit with. When ctx ends, the command was
 // interrupted. A panic of the command is reported with its stack, and is an error of the code
 // internal.
 func Run(ctx context.Context, p *Program) (code int) {
-	p.errorFormat = p.askedFormat()
+	p.ErrorFormat = p.AskedFormat()
 	defer func() {
 		if value := recover(); value != nil {
-			writef(p.stderr, "panic: %v\n\n%s\n", value, debug.Stack())
-			err := crashed(value, "")
-			p.report(err, p.errorFormat)
-			code = int(classify(err))
+			console.Writef(p.Stderr, "panic: %v\n\n%s\n", value, debug.Stack())
+			err := console.Crashed(value, "")
+			p.Report(err, p.ErrorFormat)
+			code = int(console.ExitCodeOf(err))
 		}
 	}()
-	data := &stream{Writer: p.stdout}
-	p.stdout = data
+	data := &console.Stream{Writer: p.Stdout}
+	p.Stdout = data
 	root := newRoot(p) //nolint:contextcheck // commands get ctx from cobra, below
-	root.SetArgs(p.args)
-	root.SetIn(p.stdin)
-	root.SetOut(p.stdout)
-	root.SetErr(p.stderr)
+	root.SetArgs(p.Args)
+	root.SetIn(p.Stdin)
+	root.SetOut(p.Stdout)
+	root.SetErr(p.Stderr)
 	err := root.ExecuteContext(ctx)
-	if err == nil && data.err != nil {
-		err = failed("cannot write to stdout: %w", data.err)
+	if err == nil && data.Err != nil {
+		err = console.Failed("cannot write to stdout: %w", data.Err)
 	}
 	if err != nil {
-		p.report(err, p.errorFormat)
+		p.Report(err, p.ErrorFormat)
 	}
-	return int(classify(err))
+	return int(console.ExitCodeOf(err))
 }
 
 func newRoot(p *Program) *cobra.Command {
@@ -85,13 +78,13 @@ variable or a file. No output ever shows one.`,
   segment-blocks doctor`,
 		Args:          noSuchCommand,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-		Version:       readBuild().String(),
+		Version:       console.ReadBuild().String(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.PersistentFlags().String("config", "", "configuration file (default: ./segment-blocks.yaml, then the one in your config folder)")
-	root.PersistentFlags().StringP("output", "o", "auto", "text, json or yaml; what auto is says segment-blocks help output")
+	root.PersistentFlags().StringP("output", "o", "auto", "text, json or yaml; the default auto is explained in segment-blocks help output")
 	root.SetFlagErrorFunc(flagError)
 	root.SetHelpFunc(p.helpFunc(root.HelpFunc()))
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"text", "json", "yaml"}, cobra.ShellCompDirectiveNoFileComp))
@@ -106,57 +99,30 @@ variable or a file. No output ever shows one.`,
 // helpFunc returns one that fits help to the width of the terminal, where there is one.
 func (p *Program) helpFunc(help func(*cobra.Command, []string)) func(*cobra.Command, []string) {
 	return func(cmd *cobra.Command, args []string) {
-		if columns(p.stdout) == 0 {
+		if console.Columns(p.Stdout) == 0 {
 			help(cmd, args)
 			return
 		}
 		var text bytes.Buffer
 		cmd.SetOut(&text)
 		help(cmd, args)
-		cmd.SetOut(p.stdout)
-		writes(p.stdout, reflow(text.String(), pageWidth(p.stdout)))
+		cmd.SetOut(p.Stdout)
+		console.WriteString(p.Stdout, console.Reflow(text.String(), console.PageWidth(p.Stdout)))
 	}
 }
 
 // load reads the configuration for a command, and warns of what is unwise in it.
 func (p *Program) load(cmd *cobra.Command) (*settings.Settings, error) {
 	path, _ := cmd.Flags().GetString("config")
-	s, err := settings.Load(settings.Options{File: path, Environ: p.environ, Flags: cmd.Flags(), Command: cmd.Name()})
+	s, err := settings.Load(settings.Options{File: path, Environ: p.Environ, Flags: cmd.Flags(), Command: cmd.Name()})
 	if err != nil {
-		return nil, &failure{exitUsage, codeConfiguration, err.Error(), err}
+		return nil, console.Fail(console.ExitUsage, console.CodeConfiguration, err.Error(), err)
 	}
-	p.errorFormat = s.Output
+	p.ErrorFormat = s.Output
 	for _, w := range s.Warnings {
-		p.warn("%s", w)
+		p.Warn("%s", w)
 	}
 	return s, nil
-}
-
-// askedFormat finds the output format for errors that come before the configuration is read, such as those of the command line.
-func (p *Program) askedFormat() string {
-	asked := p.variable("SEGMENT_BLOCKS_OUTPUT")
-	for i, arg := range p.args {
-		switch {
-		case arg == "--":
-			return asked
-		case (arg == "--output" || arg == "-o") && i+1 < len(p.args):
-			asked = p.args[i+1]
-		case strings.HasPrefix(arg, "--output="):
-			asked = strings.TrimPrefix(arg, "--output=")
-		case strings.HasPrefix(arg, "-o") && len(arg) > 2:
-			asked = strings.TrimPrefix(arg[2:], "=")
-		}
-	}
-	return asked
-}
-
-func (p *Program) variable(name string) string {
-	for _, pair := range p.environ {
-		if value, ok := strings.CutPrefix(pair, name+"="); ok {
-			return value
-		}
-	}
-	return ""
 }
 
 // noSuchCommand is for commands that do nothing but hold others.
@@ -170,17 +136,17 @@ func noSuchCommand(cmd *cobra.Command, args []string) error {
 			known = append(known, c.Name())
 		}
 	}
-	return usage("%q is not a command of %s%s", args[0], cmd.CommandPath(), schemas.DidYouMean(args[0], known))
+	return console.Usage("%q is not a command of %s%s", args[0], cmd.CommandPath(), schemas.DidYouMean(args[0], known))
 }
 
 func flagError(cmd *cobra.Command, err error) error {
 	var unknown *pflag.NotExistError
 	if !errors.As(err, &unknown) {
-		return usage("%w", err)
+		return console.Usage("%w", err)
 	}
 	name := unknown.GetSpecifiedName()
 	if strings.Contains(strings.ToLower(strings.ReplaceAll(name, "-", "")), "writekey") {
-		return usage("a write key is never taken from the command line, where others can see it: set SEGMENT_WRITE_KEY, or name a file with writeKeyFile")
+		return console.Usage("a write key is never taken from the command line, where others can see it: set SEGMENT_WRITE_KEY, or name a file with writeKeyFile")
 	}
 	var known []string
 	cmd.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, f.Name) })
@@ -188,23 +154,46 @@ func flagError(cmd *cobra.Command, err error) error {
 	if len(name) == 1 {
 		dashes = "-"
 	}
-	return usage("%s%s is not a flag of %s%s", dashes, name, cmd.CommandPath(), schemas.DidYouMean(name, known))
+	return console.Usage("%s%s is not a flag of %s%s", dashes, name, cmd.CommandPath(), schemas.DidYouMean(name, known))
 }
 
 // oneBlock demands the id of a block.
 func oneBlock(cmd *cobra.Command, args []string) error {
 	switch len(args) {
 	case 0:
-		return usage("%s needs the id of a block, such as %s segment_track", cmd.CommandPath(), cmd.CommandPath())
+		return console.Usage("%s needs the id of a block, such as %s segment_track", cmd.CommandPath(), cmd.CommandPath())
 	case 1:
 		return nil
 	}
-	return usage("%s takes one argument, the id of a block: %q is too many", cmd.CommandPath(), args[1])
+	return console.Usage("%s takes one argument, the id of a block: %q is too many", cmd.CommandPath(), args[1])
 }
 
 func noArguments(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return usage("%s takes no arguments: %q", cmd.CommandPath(), args[0])
+		return console.Usage("%s takes no arguments: %q", cmd.CommandPath(), args[0])
 	}
 	return nil
+}
+
+func newVersion(p *Program) *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version and what it was built from",
+		Long:  "Print the version of this program, the commit and date it was built from, and the Go version that built it.",
+		Example: `  segment-blocks version
+  segment-blocks version --output json`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s, err := p.load(cmd)
+			if err != nil {
+				return err
+			}
+			b := console.ReadBuild()
+			if format := p.Format(s.Output, false); format != "text" {
+				return p.Print(format, b)
+			}
+			console.Writeln(p.Stdout, b.String())
+			return nil
+		},
+	}
 }

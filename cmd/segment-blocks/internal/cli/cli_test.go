@@ -3,8 +3,6 @@ package cli
 import (
 	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -20,6 +18,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
 	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/runtime"
@@ -28,54 +27,9 @@ import (
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
-// Every code of the runtime has an exit code of its own choice, so that a new one cannot be forgotten.
-func TestExitCodes(t *testing.T) {
-	want := map[runtime.Code]exitCode{
-		runtime.UnknownBlock: 2, runtime.UnknownSource: 2, runtime.Closed: 1, runtime.InvalidInput: 2,
-		runtime.UnresolvedReference: 2, runtime.TooLarge: 2, runtime.MissingCredential: 4, runtime.Unauthorized: 4,
-		runtime.Rejected: 3, runtime.RateLimited: 5, runtime.Unavailable: 5, runtime.Canceled: 130,
-		runtime.DeadlineExceeded: 5, runtime.PartialFailure: 6, runtime.InvalidOutput: 1, runtime.Internal: 1,
-	}
-	for _, info := range runtime.Codes() {
-		code, known := want[info.Code]
-		require.True(t, known, "no exit code is chosen for %s", info.Code)
-		assert.Equal(t, code, exitOf(&runtime.Error{Code: info.Code}), info.Code)
-	}
-	assert.Equal(t, exitRejected, exitOf(&runtime.Error{Code: runtime.TooLarge, Status: 413}), "too large for the receiver")
-	assert.Equal(t, exitOK, classify(nil))
-	assert.Equal(t, exitInterrupted, classify(context.Canceled))
-}
-
-func TestYAMLKeepsWhatJSONSays(t *testing.T) {
-	doc := `{"z":1.10,"a":12345678901234567890123,"e":1e5,"text":"1.10","yes":"yes","null":null,"list":[true,[],{}],"lines":"a\nb","pair":"\ud83d\ude00","":"-"}`
-	want := `z: 1.10
-a: 12345678901234567890123
-e: 1e5
-text: "1.10"
-"yes": "yes"
-"null": null
-list:
-  - true
-  - []
-  - {}
-lines: |-
-  a
-  b
-pair: "\U0001F600"
-"": '-'
-`
-	assert.Equal(t, want, string(toYAML(json.RawMessage(doc))))
-}
-
-func TestClean(t *testing.T) {
-	assert.Equal(t, "plain – 日本", clean("plain – 日本"))
-	assert.Equal(t, `a\x1b[31mb\u202ec\n`, clean("a\x1b[31mb\u202ec\n"))
-	assert.Equal(t, `\ufffd`, clean("\xff"))
-}
-
 // Each command can be understood from its help alone.
 func TestHelpIsComplete(t *testing.T) {
-	each(newRoot(&Program{}), func(cmd *cobra.Command) {
+	each(newRoot(&Program{Console: &console.Console{}}), func(cmd *cobra.Command) {
 		assert.NotEmpty(t, cmd.Short, cmd.CommandPath())
 		assert.Greater(t, len(cmd.Long), len(cmd.Short), cmd.CommandPath())
 		assert.False(t, strings.HasSuffix(cmd.Short, "."), "%s: a line without a full stop", cmd.CommandPath())
@@ -91,12 +45,12 @@ func TestHelpIsComplete(t *testing.T) {
 // On a terminal of 80 columns help has no longer line, commands to copy aside, and loses no word.
 func TestHelpFitsTheTerminal(t *testing.T) {
 	var out strings.Builder
-	root := newRoot(&Program{stdout: &out})
+	root := newRoot(&Program{Console: &console.Console{Stdout: &out}})
 	root.SetOut(&out)
 	each(root, func(cmd *cobra.Command) {
 		out.Reset()
 		require.NoError(t, cmd.Help())
-		text := reflow(out.String(), 80)
+		text := console.Reflow(out.String(), 80)
 		assert.Equal(t, strings.Fields(out.String()), strings.Fields(text))
 		for line := range strings.Lines(text) {
 			if !strings.Contains(line, "segment-blocks ") && !strings.Contains(line, "://") && !strings.Contains(line, `{"`) {
@@ -119,7 +73,7 @@ func TestExamples(t *testing.T) {
 		t.Skip("examples are for a shell, and there is none")
 	}
 	dir, server := exampleFolder(t)
-	each(newRoot(&Program{}), func(cmd *cobra.Command) {
+	each(newRoot(&Program{Console: &console.Console{}}), func(cmd *cobra.Command) {
 		for _, line := range examples(cmd) {
 			t.Run(line, func(t *testing.T) {
 				line := strings.ReplaceAll(line, "http://127.0.0.1:4010", server.URL)
@@ -247,37 +201,16 @@ func TestExampleInputs(t *testing.T) {
 		data, err := os.ReadFile(filepath.Join("../../../../examples", name))
 		require.NoError(t, err)
 		require.NoError(t, rawjson.Check(data, rawjson.Limits{}))
-		target, err := (&Program{}).newTarget("placeholder", placeholderSource())
+		target, err := (&Program{Console: &console.Console{}}).newTarget("placeholder", placeholderSource())
 		require.NoError(t, err)
 		err = target.Validate(t.Context(), block, runtime.JSON(data))
 		assert.Equal(t, name == "refused.json", err != nil, "%s: %v", name, err)
 	}
 }
 
-// An error whose output is a document is one line, whatever comes before it.
-func TestReportIsOneDocument(t *testing.T) {
-	var stderr bytes.Buffer
-	p := &Program{stderr: &stderr}
-	p.report(usage("no %s", "way"), "json")
-	assert.JSONEq(t, `{"error":{"code":"usage","message":"no way","retryable":false,"violations":[]}}`, stderr.String())
-	assert.Equal(t, 1, strings.Count(stderr.String(), "\n"))
-}
-
-// Errors that were joined are one sentence, in text and in a document.
-func TestJoinedErrorsAreOneLine(t *testing.T) {
-	err := failed("requests were cut off: %w", errors.Join(errors.New("one"), errors.Join(errors.New("two"), errors.New("three"))))
-	var stderr bytes.Buffer
-	p := &Program{stderr: &stderr}
-	p.report(err, "text")
-	assert.Equal(t, "error: requests were cut off: one; two; three\n", stderr.String())
-	stderr.Reset()
-	p.report(err, "json")
-	assert.Contains(t, stderr.String(), `"message":"requests were cut off: one; two; three"`)
-}
-
 func TestServeOffersInvocationIDsOnRequest(t *testing.T) {
 	for _, asked := range []bool{false, true} {
-		h, err := (&Program{}).openToHost(t.Context(), &settings.Settings{}, slog.New(slog.DiscardHandler), false)
+		h, err := (&Program{Console: &console.Console{}}).openToHost(t.Context(), &settings.Settings{}, slog.New(slog.DiscardHandler), false)
 		require.NoError(t, err)
 		handler, err := (&server{hosting: h, settings: settings.Serve{MCPInvocationID: asked}}).routes()
 		require.NoError(t, err)

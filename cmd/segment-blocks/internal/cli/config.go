@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
 )
 
@@ -44,8 +45,8 @@ taken so that their effect can be seen.`,
 			return err
 		}
 		values := s.Values()
-		if format := p.format(s.Output, false); format != "text" {
-			return p.write(format, configDocument(s, values))
+		if format := p.Format(s.Output, false); format != "text" {
+			return p.Print(format, configDocument(s, values))
 		}
 		rows := make([][]string, len(values))
 		for i, v := range values {
@@ -54,9 +55,9 @@ taken so that their effect can be seen.`,
 				rows[i] = append(rows[i], v.Origin)
 			}
 		}
-		writeTable(p.stdout, rows)
+		console.WriteTable(p.Stdout, rows)
 		if s.File == "" {
-			p.note("no configuration file was found; looked for %s", joinAnd(settings.SearchPath()))
+			p.Note("no configuration file was found; looked for %s", joinAnd(settings.SearchPath()))
 		}
 		return nil
 	}

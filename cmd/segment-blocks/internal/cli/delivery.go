@@ -14,6 +14,7 @@ import (
 	"github.com/go-resty/resty/v2"
 
 	"github.com/aacflow/segment-blocks/blocks"
+	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
 	"github.com/aacflow/segment-blocks/observe/metrics"
 	"github.com/aacflow/segment-blocks/runtime"
@@ -53,7 +54,7 @@ func (d *deliveries) sender(s *settings.Settings, source settings.Source, key tr
 		return c, nil
 	case settings.Durable:
 		if key == "" {
-			return nil, &failure{exitCredentials, string(runtime.MissingCredential), "the source " + source.Name + " is durable and so needs a write key: an invocation cannot bring one", nil}
+			return nil, console.Fail(console.ExitCredentials, string(runtime.MissingCredential), "the source "+source.Name+" is durable and so needs a write key: an invocation cannot bring one", nil)
 		}
 		store, err := d.store(s, source)
 		if err != nil {
@@ -74,13 +75,13 @@ func (d *deliveries) sender(s *settings.Settings, source settings.Source, key tr
 func (d *deliveries) store(s *settings.Settings, source settings.Source) (*delivery.Store, error) {
 	path, err := s.StorePath(source)
 	if err != nil {
-		return nil, &failure{exitUsage, codeConfiguration, err.Error(), err}
+		return nil, console.Fail(console.ExitUsage, console.CodeConfiguration, err.Error(), err)
 	}
 	if store := d.stores[path]; store != nil {
 		for other, at := range d.paths {
 			if at == path && s.Sources[other].Durable.StoreOptions() != source.Durable.StoreOptions() {
 				err := fmt.Errorf("the sources %s and %s share a store and must have the same limits below durable: %s", other, source.Name, path)
-				return nil, &failure{exitUsage, codeConfiguration, err.Error(), err}
+				return nil, console.Fail(console.ExitUsage, console.CodeConfiguration, err.Error(), err)
 			}
 		}
 		d.paths[source.Name] = path
@@ -88,7 +89,7 @@ func (d *deliveries) store(s *settings.Settings, source settings.Source) (*deliv
 	}
 	d.settings, d.paths[source.Name] = s, path
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, failed("cannot make the folder of the store: %w", err)
+		return nil, console.Failed("cannot make the folder of the store: %w", err)
 	}
 	if d.transport == nil {
 		d.transport = runtime.NewTransport()
@@ -116,12 +117,12 @@ func openStore(path string, options delivery.StoreOptions) (*delivery.Store, err
 	store, err := delivery.Open(path, options)
 	switch {
 	case errors.Is(err, delivery.ErrInUse):
-		return nil, failed("%w: a running segment-blocks serve, mcp or run has it; stop that, or send through it", err)
+		return nil, console.Failed("%w: a running segment-blocks serve, mcp or run has it; stop that, or send through it", err)
 	case errors.Is(err, delivery.ErrDamaged):
-		return nil, failed("%w; segment-blocks queue export --store %s prints what can be read, with --waiting of what waited; "+
+		return nil, console.Failed("%w; segment-blocks queue export --store %s prints what can be read, with --waiting of what waited; "+
 			"then move the file away, and the next start makes a new one", err, path)
 	case err != nil:
-		return nil, failed("%w", err)
+		return nil, console.Failed("%w", err)
 	}
 	return store, nil
 }
@@ -131,7 +132,7 @@ func messages(n int, one, many string) string {
 	if n == 1 {
 		return "1 message " + one
 	}
-	return count(n, "message") + " " + many
+	return console.Count(n, "message") + " " + many
 }
 
 // stranded says which messages lie in the stores that are open and that nothing sends.
@@ -231,7 +232,7 @@ func (d *deliveries) queues() (list []metrics.Queue) {
 func (p *Program) sayLeft(left map[string]int) {
 	for path, n := range left {
 		if n > 0 {
-			p.note("not sent yet: %s in %s, for the next segment-blocks that uses this store", count(n, "message"), path)
+			p.Note("not sent yet: %s in %s, for the next segment-blocks that uses this store", console.Count(n, "message"), path)
 		}
 	}
 }

@@ -10,7 +10,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
+	"github.com/aacflow/segment-blocks/internal/text"
 	"github.com/aacflow/segment-blocks/runtime"
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
@@ -31,7 +33,7 @@ type check struct {
 	Verdict verdict `json:"verdict"`
 	Message string  `json:"message"`
 
-	exit exitCode // for a check that failed
+	exit console.ExitCode // for a check that failed
 }
 
 // checkTimeout bounds each look-up over the network: a doctor that hangs is of no help.
@@ -61,21 +63,21 @@ Segment under Settings, Workspace Settings, Data storage, and state it.`,
 	addTimeout(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		path, _ := cmd.Flags().GetString("config")
-		s, err := settings.Load(settings.Options{File: path, Environ: p.environ, Flags: cmd.Flags()})
-		chosen := p.errorFormat
+		s, err := settings.Load(settings.Options{File: path, Environ: p.Environ, Flags: cmd.Flags()})
+		chosen := p.ErrorFormat
 		e := &examination{}
 		if err != nil {
 			e.configuration(nil, err)
 		} else {
-			chosen, p.errorFormat = s.Output, s.Output
+			chosen, p.ErrorFormat = s.Output, s.Output
 			ctx, cancel := limited(cmd.Context(), s)
 			defer cancel()
 			e.run(ctx, s)
 		}
 		if cmd.Context().Err() != nil {
-			return interrupted("checking")
+			return console.Interrupted("checking")
 		}
-		return p.printChecks(p.format(chosen, false), e.checks)
+		return p.printChecks(p.Format(chosen, false), e.checks)
 	}
 	return cmd
 }
@@ -95,7 +97,7 @@ func (e *examination) notChecked(name, format string, args ...any) {
 	e.checks = append(e.checks, check{Name: name, Verdict: verdictNotChecked, Message: fmt.Sprintf(format, args...)})
 }
 
-func (e *examination) fail(name string, exit exitCode, format string, args ...any) {
+func (e *examination) fail(name string, exit console.ExitCode, format string, args ...any) {
 	e.checks = append(e.checks, check{Name: name, Verdict: verdictFailed, Message: fmt.Sprintf(format, args...), exit: exit})
 }
 
@@ -105,7 +107,7 @@ func (e *examination) run(ctx context.Context, s *settings.Settings) {
 	source, configured, err := s.Chosen()
 	switch {
 	case err != nil:
-		e.fail("source", exitUsage, "%s", err)
+		e.fail("source", console.ExitUsage, "%s", err)
 		return
 	case !configured:
 		e.warn("source", "none is configured: run sends to an emulator of its own, and no event is real; set SEGMENT_WRITE_KEY and SEGMENT_REGION")
@@ -116,12 +118,12 @@ func (e *examination) run(ctx context.Context, s *settings.Settings) {
 	e.ok("source", "%q%s", source.Name, chosenBy(s))
 	key, origin, err := s.Key(source)
 	if err != nil {
-		e.fail("write key", exitCredentials, "%s", err)
+		e.fail("write key", console.ExitCredentials, "%s", err)
 	}
 	target := s.Tracking(source, key)
 	base, err := target.URL()
 	if err != nil {
-		e.fail("receiver", exitUsage, "%s", err)
+		e.fail("receiver", console.ExitUsage, "%s", err)
 		return
 	}
 	e.region(source, base)
@@ -147,11 +149,11 @@ func (e *examination) configuration(s *settings.Settings, err error) {
 	switch {
 	case errors.As(err, &faults):
 		for _, f := range faults.Faults {
-			e.fail(name, exitUsage, "%s %s", f.Where, f.Text)
+			e.fail(name, console.ExitUsage, "%s %s", f.Where, f.Text)
 		}
 		return
 	case err != nil:
-		e.fail(name, exitUsage, "%s", err)
+		e.fail(name, console.ExitUsage, "%s", err)
 		return
 	case s.File == "":
 		e.ok(name, "no file; environment variables and defaults")
@@ -184,7 +186,7 @@ func (e *examination) region(source settings.Source, base string) {
 func (e *examination) reach(ctx context.Context, n *network, base string) {
 	answer, err := n.get(ctx, http.MethodHead, base+"/")
 	if err != nil {
-		e.fail("reachable", exitUnreachable, "no answer from %s: %s", base, err)
+		e.fail("reachable", console.ExitUnreachable, "no answer from %s: %s", base, err)
 		e.notChecked("clock", "the receiver did not answer")
 		return
 	}
@@ -205,7 +207,7 @@ func (e *examination) reach(ctx context.Context, n *network, base string) {
 func (e *examination) key(ctx context.Context, n *network, s *settings.Settings, target tracking.Source, base, origin string) {
 	const name = "write key"
 	if err := target.Validate(); err != nil {
-		e.fail(name, exitCredentials, "%s", err)
+		e.fail(name, console.ExitCredentials, "%s", err)
 		return
 	}
 	fingerprint := fmt.Sprintf("%s from %s", target.WriteKey.Fingerprint(), origin)
@@ -260,44 +262,44 @@ func segmentsForm(key tracking.WriteKey) bool {
 }
 
 func (p *Program) printChecks(format string, checks []check) error {
-	exit := exitOK
+	exit := console.ExitOK
 	for _, c := range checks {
-		if exit == exitOK {
+		if exit == console.ExitOK {
 			exit = c.exit
 		}
 	}
 	if format != "text" {
-		if err := p.write(format, struct {
+		if err := p.Print(format, struct {
 			OK     bool    `json:"ok"`
 			Checks []check `json:"checks"`
-		}{exit == exitOK, checks}); err != nil {
+		}{exit == console.ExitOK, checks}); err != nil {
 			return err
 		}
 	} else {
-		s := p.style(p.stdout)
+		s := p.Style(p.Stdout)
 		for _, c := range checks {
-			text := clean(c.Message) + "\n"
-			if isTerminal(p.stdout) {
-				text = strings.TrimLeft(wrap(text, strings.Repeat(" ", 28), pageWidth(p.stdout)), " ")
+			text := text.Escape(c.Message) + "\n"
+			if console.IsTerminal(p.Stdout) {
+				text = strings.TrimLeft(console.Wrap(text, strings.Repeat(" ", 28), console.PageWidth(p.Stdout)), " ")
 			}
-			writef(p.stdout, "%s  %-13s  %s", painted(s, c.Verdict), c.Name, text)
+			console.Writef(p.Stdout, "%s  %-13s  %s", painted(s, c.Verdict), c.Name, text)
 		}
 	}
-	if exit != exitOK {
-		return done{exit}
+	if exit != console.ExitOK {
+		return console.End(exit)
 	}
 	return nil
 }
 
-func painted(s style, v verdict) string {
+func painted(s console.Style, v verdict) string {
 	text := fmt.Sprintf("%-11s", v)
 	switch v {
 	case verdictOK:
-		return s.good(text)
+		return s.Good(text)
 	case verdictWarning:
-		return s.warn(text)
+		return s.Warn(text)
 	case verdictFailed:
-		return s.bad(text)
+		return s.Bad(text)
 	}
 	return text
 }

@@ -7,7 +7,9 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
+	"github.com/aacflow/segment-blocks/internal/text"
 	"github.com/aacflow/segment-blocks/segment/delivery"
 )
 
@@ -22,7 +24,7 @@ func (e *examination) stores(ctx context.Context, s *settings.Settings) {
 		path, err := s.StorePath(source)
 		switch {
 		case err != nil:
-			e.fail("store", exitUsage, "%s", err)
+			e.fail("store", console.ExitUsage, "%s", err)
 		case !checked[path]:
 			checked[path] = true
 			e.store(ctx, s, name, path)
@@ -36,13 +38,13 @@ func (e *examination) store(ctx context.Context, s *settings.Settings, name, pat
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		if err := canMake(path); err != nil {
-			e.fail(line, exitFailure, "of %q is not there and cannot be made: %s", name, err)
+			e.fail(line, console.ExitFailure, "of %q is not there and cannot be made: %s", name, err)
 			return
 		}
 		e.ok(line, "of %q is not there yet, the first message makes it: %s", name, path)
 		return
 	case err != nil:
-		e.fail(line, exitFailure, "of %q: %s", name, err)
+		e.fail(line, console.ExitFailure, "of %q: %s", name, err)
 		return
 	case info.Mode().IsRegular() && info.Size() == 0:
 		e.warn(line, "of %q is an empty file, which begins as a new store; if it has held messages, they are lost: %s", name, path)
@@ -51,7 +53,7 @@ func (e *examination) store(ctx context.Context, s *settings.Settings, name, pat
 	if info.Mode().IsRegular() {
 		f, err := os.OpenFile(path, os.O_RDWR, 0)
 		if err != nil {
-			e.fail(line, exitFailure, "of %q cannot be written: %s", name, err)
+			e.fail(line, console.ExitFailure, "of %q cannot be written: %s", name, err)
 			return
 		}
 		_ = f.Close() // nothing was written
@@ -62,12 +64,12 @@ func (e *examination) store(ctx context.Context, s *settings.Settings, name, pat
 		e.ok(line, "of %q is in use by a running segment-blocks: %s", name, path)
 		return
 	case err != nil:
-		e.fail(line, exitFailure, "of %q: %s", name, sentence(err))
+		e.fail(line, console.ExitFailure, "of %q: %s", name, console.Sentence(err))
 		return
 	}
 	list := q.states(s)
 	if err := q.close(); err != nil {
-		e.fail(line, exitFailure, "of %q: %s", name, sentence(err))
+		e.fail(line, console.ExitFailure, "of %q: %s", name, console.Sentence(err))
 		return
 	}
 	for _, one := range list {
@@ -78,7 +80,7 @@ func (e *examination) store(ctx context.Context, s *settings.Settings, name, pat
 		case one.Dead > 0:
 			say, more = e.warn, "; segment-blocks queue list says why they died"
 		}
-		say(line, "of %q: %s waiting, %s dead, in %s%s", one.Source, grouped(int64(one.Waiting)), grouped(int64(one.Dead)), path, more)
+		say(line, "of %q: %s waiting, %s dead, in %s%s", one.Source, text.Grouped(int64(one.Waiting)), text.Grouped(int64(one.Dead)), path, more)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
 	"github.com/aacflow/segment-blocks/serve/guard"
 )
@@ -36,7 +37,7 @@ func (p *Program) serve(ctx context.Context, s *server, format string) error {
 	}
 	if err != nil {
 		_, closing := h.close(ctx)
-		return errors.Join(failed("%w", err), s.listener.Close(), closing)
+		return errors.Join(console.Failed("%w", err), s.listener.Close(), closing)
 	}
 	web := s.http(handler)
 	stopped, deaf := make(chan error, 1), make(chan struct{})
@@ -49,10 +50,10 @@ func (p *Program) serve(ctx context.Context, s *server, format string) error {
 	case <-ctx.Done():
 		s.draining.Store(true)
 		if delay := s.drainDelay(); delay > 0 {
-			p.note("stopping in %s: /readyz answers 503 until then", delay)
+			p.Note("stopping in %s: /readyz answers 503 until then", delay)
 			time.Sleep(delay)
 		}
-		p.note("stopping: requests in progress have %s", s.settings.Drain)
+		p.Note("stopping: requests in progress have %s", s.settings.Drain)
 	}
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.settings.Drain)
 	defer cancel()
@@ -62,12 +63,12 @@ func (p *Program) serve(ctx context.Context, s *server, format string) error {
 	left, closed := h.close(last)
 	p.sayLeft(left)
 	if err != nil {
-		return failed("%w", err)
+		return console.Failed("%w", err)
 	}
 	if err := errors.Join(shutdown, closed); err != nil {
-		return failed("requests were cut off: %w", errors.Join(err, web.Close()))
+		return console.Failed("requests were cut off: %w", errors.Join(err, web.Close()))
 	}
-	p.note("stopped: every request has been answered")
+	p.Note("stopped: every request has been answered")
 	return nil
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
 	"github.com/aacflow/segment-blocks/runtime"
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
@@ -64,18 +65,18 @@ Configuration files and environment variables play no part: the input says every
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		out := p.e2e(cmd, *value)
 		if out.Error != "" {
-			p.note("%s", out.Error)
+			p.Note("%s", out.Error)
 		}
 		line, err := json.Marshal(out)
 		if err != nil {
-			return failed("cannot print the result: %w", err)
+			return console.Failed("cannot print the result: %w", err)
 		}
-		writeln(p.stdout, string(line))
+		console.Writeln(p.Stdout, string(line))
 		switch {
 		case cmd.Context().Err() != nil:
-			return done{exitInterrupted}
+			return console.End(console.ExitInterrupted)
 		case !out.Success:
-			return done{exitFailure}
+			return console.End(console.ExitFailure)
 		}
 		return nil
 	}
@@ -108,7 +109,7 @@ func (p *Program) e2e(cmd *cobra.Command, value string) e2eOutput {
 		return e2eOutput{Error: err.Error()}
 	}
 	defer t.close()
-	q := newQueue(cmd.Context(), t.Runtime, input.Config.flushAt(), input.Config.flushInterval(), p.note)
+	q := newQueue(cmd.Context(), t.Runtime, input.Config.flushAt(), input.Config.flushInterval(), p.Note)
 	q.play(input)
 	return q.result()
 }

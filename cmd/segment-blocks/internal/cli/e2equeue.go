@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
 	"github.com/aacflow/segment-blocks/runtime"
 )
 
@@ -123,11 +124,11 @@ func (q *queue) send(batch []json.RawMessage) {
 	defer q.mu.Unlock()
 	if err != nil {
 		q.errors = append(q.errors, err.Error())
-		q.log("a batch of %s failed", count(len(batch), "event"))
+		q.log("a batch of %s failed", console.Count(len(batch), "event"))
 		return
 	}
 	q.count += res.Receipt.Requests
-	q.log("a batch of %s was accepted, %s", count(len(batch), "event"), count(res.Receipt.Attempts, "attempt"))
+	q.log("a batch of %s was accepted, %s", console.Count(len(batch), "event"), console.Count(res.Receipt.Attempts, "attempt"))
 }
 
 func (q *queue) fail(text string) {

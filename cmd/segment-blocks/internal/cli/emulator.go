@@ -9,6 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
+	"github.com/aacflow/segment-blocks/internal/text"
 	"github.com/aacflow/segment-blocks/segment/emulator"
 )
 
@@ -58,7 +60,7 @@ from it again. Off this machine's own addresses the API below /emulator/v1/ dema
 		if err != nil {
 			return err
 		}
-		return p.serveEmulator(cmd.Context(), f, p.format(s.Output, false))
+		return p.serveEmulator(cmd.Context(), f, p.Format(s.Output, false))
 	}
 	return cmd
 }
@@ -85,9 +87,9 @@ func (p *Program) serveEmulator(ctx context.Context, f emulatorFlags, format str
 	e, err := emulator.New(options...)
 	switch {
 	case errors.Is(err, emulator.ErrLogInUse):
-		return errors.Join(failed("%w; --log names another", err), ln.Close())
+		return errors.Join(console.Failed("%w; --log names another", err), ln.Close())
 	case err != nil:
-		return errors.Join(usage("%w", err), ln.Close())
+		return errors.Join(console.Usage("%w", err), ln.Close())
 	}
 	if err := p.announce(ln.Addr(), f, token, format, e.Stats().Kept); err != nil {
 		return errors.Join(err, ln.Close(), e.Close())
@@ -104,10 +106,10 @@ func (p *Program) serveEmulator(ctx context.Context, f emulatorFlags, format str
 	stop()
 	<-watched
 	if err != nil {
-		return failed("%w", err)
+		return console.Failed("%w", err)
 	}
 	stats := e.Stats()
-	p.note("stopped: %s accepted, %s, %s discarded", count(int(stats.Stored), "event"), count(int(stats.Duplicates), "duplicate"), grouped(int64(stats.Discarded)))
+	p.Note("stopped: %s accepted, %s, %s discarded", console.Count(int(stats.Stored), "event"), console.Count(int(stats.Duplicates), "duplicate"), text.Grouped(int64(stats.Discarded)))
 	return nil
 }
 
@@ -122,7 +124,7 @@ func (p *Program) announce(addr net.Addr, f emulatorFlags, token, format string,
 			Log   string `json:"log,omitempty"`
 			Token string `json:"token,omitempty"`
 		}{url, url + "/emulator/v1/", f.mode, f.log, token}
-		return p.write(format, doc)
+		return p.Print(format, doc)
 	}
 	rows := [][]string{
 		{"send to", url},
@@ -133,11 +135,11 @@ func (p *Program) announce(addr net.Addr, f emulatorFlags, token, format string,
 		rows = append(rows, []string{"token", token})
 	}
 	if f.log != "" {
-		rows = append(rows, []string{"log", fmt.Sprintf("%s, %s in it", f.log, count(loaded, "event"))})
+		rows = append(rows, []string{"log", fmt.Sprintf("%s, %s in it", f.log, console.Count(loaded, "event"))})
 	}
-	writeln(p.stdout, "a local Segment is listening; nothing that it receives goes anywhere else")
-	writeTable(p.stdout, rows)
-	writeln(p.stderr, "Ctrl-C stops it")
+	console.Writeln(p.Stdout, "a local Segment is listening; nothing that it receives goes anywhere else")
+	console.WriteTable(p.Stdout, rows)
+	console.Writeln(p.Stderr, "Ctrl-C stops it")
 	return nil
 }
 

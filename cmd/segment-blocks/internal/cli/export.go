@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/aacflow/segment-blocks/blocks"
+	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
 	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/registry"
 	"github.com/aacflow/segment-blocks/serve/mcp"
@@ -96,7 +97,7 @@ descriptions. The write key is no input in them: whoever runs the tool gives it.
 		ValidArgs: names,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 || !slices.Contains(names, args[0]) {
-				return usage("name one format: aacflow, %s", strings.Join(names, ", "))
+				return console.Usage("name one format: aacflow, %s", strings.Join(names, ", "))
 			}
 			return nil
 		},
@@ -111,12 +112,12 @@ descriptions. The write key is no input in them: whoever runs the tool gives it.
 			}
 			doc, err := exportFormats()[args[0]](reg)
 			if err != nil {
-				return failed("%w", err)
+				return console.Failed("%w", err)
 			}
 			if s.Output == "yaml" {
-				return p.write("yaml", doc)
+				return p.Print("yaml", doc)
 			}
-			return p.write("json", doc)
+			return p.Print("json", doc)
 		},
 	}
 	cmd.AddCommand(newExportAACFlow(p))

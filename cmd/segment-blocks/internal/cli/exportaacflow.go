@@ -9,7 +9,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
 	"github.com/aacflow/segment-blocks/export/aacflow"
+	"github.com/aacflow/segment-blocks/internal/text"
 	"github.com/aacflow/segment-blocks/registry"
 )
 
@@ -51,11 +53,11 @@ Files that are there already with another content are left alone, and then nothi
 		var files []aacflow.File
 		switch {
 		case *format != "native" && *format != "workflow":
-			return usage("--format must be native or workflow: %q", *format)
+			return console.Usage("--format must be native or workflow: %q", *format)
 		case *format == "native" && flags.Changed("block"):
-			return usage("--block is for --format workflow; native has all blocks")
+			return console.Usage("--block is for --format workflow; native has all blocks")
 		case *format == "native" && *out == "":
-			return usage("name the folder to write to, such as --out sim-blocks")
+			return console.Usage("name the folder to write to, such as --out sim-blocks")
 		case *format == "native":
 			files, err = aacflow.Native(reg, aacflow.Segment())
 		default:
@@ -65,11 +67,11 @@ Files that are there already with another content are left alone, and then nothi
 			return err
 		}
 		if *format == "workflow" {
-			defer p.note("after the import choose the MCP server and the tool in the workflow's MCP block: %s is a placeholder", aacflow.PlaceholderServer)
+			defer p.Note("after the import choose the MCP server and the tool in the workflow's MCP block: %s is a placeholder", aacflow.PlaceholderServer)
 		}
 		if *out == "" {
-			if _, err := p.stdout.Write(files[0].Content); err != nil {
-				return failed("cannot write to stdout: %w", err)
+			if _, err := p.Stdout.Write(files[0].Content); err != nil {
+				return console.Failed("cannot write to stdout: %w", err)
 			}
 			return nil
 		}
@@ -77,13 +79,13 @@ Files that are there already with another content are left alone, and then nothi
 		if err != nil {
 			return err
 		}
-		if format := p.format(s.Output, false); format != "text" {
-			return p.write(format, written)
+		if format := p.Format(s.Output, false); format != "text" {
+			return p.Print(format, written)
 		}
 		for _, path := range written.Written {
-			writeln(p.stdout, "wrote "+clean(path))
+			console.Writeln(p.Stdout, "wrote "+text.Escape(path))
 		}
-		writef(p.stdout, "%s written, %d unchanged\n", count(len(written.Written), "file"), len(written.Unchanged))
+		console.Writef(p.Stdout, "%s written, %d unchanged\n", console.Count(len(written.Written), "file"), len(written.Unchanged))
 		return nil
 	}
 	return cmd
@@ -91,11 +93,11 @@ Files that are there already with another content are left alone, and then nothi
 
 func workflowFiles(reg *registry.Registry, block string) ([]aacflow.File, error) {
 	if _, ok := reg.Lookup(block); !ok {
-		return nil, usage("no block has this id%s: %q", reg.Suggest(block), block)
+		return nil, console.Usage("no block has this id%s: %q", reg.Suggest(block), block)
 	}
 	content, err := aacflow.Workflow(reg, block)
 	if err != nil {
-		return nil, failed("%w", err)
+		return nil, console.Failed("%w", err)
 	}
 	return []aacflow.File{{Path: block + ".json", Content: content}}, nil
 }
@@ -121,13 +123,13 @@ func place(folder string, files []aacflow.File, force bool) (placed, error) {
 		case err == nil && !force:
 			differ = append(differ, path)
 		case err != nil && !errors.Is(err, fs.ErrNotExist):
-			return placed{}, failed("cannot write, nothing was changed: %w", err)
+			return placed{}, console.Failed("cannot write, nothing was changed: %w", err)
 		}
 		result.Written = append(result.Written, path)
 		content[path] = f.Content
 	}
 	if len(differ) > 0 {
-		return placed{}, usage("--force replaces files that differ, without it nothing is written; %s, the first: %s", count(len(differ), "file"), differ[0])
+		return placed{}, console.Usage("--force replaces files that differ, without it nothing is written; %s, the first: %s", console.Count(len(differ), "file"), differ[0])
 	}
 	var beside []string
 	defer func() {
@@ -141,12 +143,12 @@ func place(folder string, files []aacflow.File, force bool) (placed, error) {
 			beside = append(beside, temporary)
 		}
 		if err != nil {
-			return placed{}, failed("cannot write, nothing was changed: %w", err)
+			return placed{}, console.Failed("cannot write, nothing was changed: %w", err)
 		}
 	}
 	for i, path := range result.Written {
 		if err := os.Rename(beside[i], path); err != nil {
-			return placed{}, failed("cannot write all files, %d of %d are written: %w", i, len(beside), err)
+			return placed{}, console.Failed("cannot write all files, %d of %d are written: %w", i, len(beside), err)
 		}
 	}
 	beside = nil

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
 	"github.com/aacflow/segment-blocks/runtime"
 	"github.com/aacflow/segment-blocks/segment/delivery"
 )
@@ -29,17 +30,17 @@ func (p *Program) drain(ctx context.Context, t *target, r *runtime.Receipt, bega
 	left, err := d.close(ctx)
 	t.deliveries = nil
 	if trouble != "" {
-		p.warn("%s", trouble)
+		p.Warn("%s", trouble)
 	}
 	if f != nil && f.others > 0 {
-		p.warn("%s in this run; segment-blocks queue list says why", messages(f.others, "that was stored before became a dead letter", "that were stored before became dead letters"))
+		p.Warn("%s in this run; segment-blocks queue list says why", messages(f.others, "that was stored before became a dead letter", "that were stored before became dead letters"))
 	}
 	p.sayLeft(left)
 	switch {
 	case err != nil:
-		return nil, failed("%w", err)
+		return nil, console.Failed("%w", err)
 	case looking != nil:
-		return nil, failed("%w", looking)
+		return nil, console.Failed("%w", looking)
 	}
 	return f, f.refusal()
 }
@@ -82,12 +83,12 @@ func (f *fate) refusal() error {
 		return nil
 	}
 	const most = 3
-	exit, code := exitRejected, runtime.Rejected
+	exit, code := console.ExitRejected, runtime.Rejected
 	if f.accepted > 0 {
-		exit, code = exitPartial, runtime.PartialFailure
+		exit, code = console.ExitPartial, runtime.PartialFailure
 	}
 	total := len(f.dead) + f.accepted + f.waiting
-	text := fmt.Sprintf("the receiver refused %d of %s, kept as a dead letter (segment-blocks queue list)", len(f.dead), count(total, "message"))
+	text := fmt.Sprintf("the receiver refused %d of %s, kept as a dead letter (segment-blocks queue list)", len(f.dead), console.Count(total, "message"))
 	for i, l := range f.dead {
 		if i == most {
 			text += fmt.Sprintf("; and %d more", len(f.dead)-most)
@@ -95,5 +96,5 @@ func (f *fate) refusal() error {
 		}
 		text += fmt.Sprintf("; %s: %s", l.MessageID, l.Reason)
 	}
-	return &failure{exit, string(code), text, nil}
+	return console.Fail(exit, string(code), text, nil)
 }

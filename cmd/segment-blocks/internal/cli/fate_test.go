@@ -5,6 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
 	"github.com/aacflow/segment-blocks/segment/delivery"
 )
 
@@ -14,9 +15,9 @@ func TestRefusalOfStoredMessages(t *testing.T) {
 	dead := []delivery.Letter{{MessageID: "a", Reason: "no good"}}
 	err := (&fate{dead: dead, waiting: 1}).refusal()
 	require.EqualError(t, err, "the receiver refused 1 of 2 messages, kept as a dead letter (segment-blocks queue list); a: no good")
-	require.Equal(t, exitRejected, classify(err))
+	require.Equal(t, console.ExitRejected, console.ExitCodeOf(err))
 	err = (&fate{dead: append(dead, dead[0], dead[0], dead[0]), accepted: 2}).refusal()
 	require.ErrorContains(t, err, "refused 4 of 6 messages")
 	require.ErrorContains(t, err, "; and 1 more")
-	require.Equal(t, exitPartial, classify(err))
+	require.Equal(t, console.ExitPartial, console.ExitCodeOf(err))
 }

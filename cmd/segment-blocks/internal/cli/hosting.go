@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
 	"github.com/aacflow/segment-blocks/observe/metrics"
 	"github.com/aacflow/segment-blocks/registry"
@@ -37,7 +38,7 @@ func (p *Program) openToHost(ctx context.Context, s *settings.Settings, logger *
 	if err != nil {
 		return nil, err
 	}
-	b := readBuild()
+	b := console.ReadBuild()
 	h := &hosting{registry: reg, metrics: metrics.New(reg), logger: logger, deliveries: newDeliveries(logger)}
 	h.metrics.Build(b.Version, b.Commit)
 	h.metrics.Queues(h.deliveries.queues)
@@ -52,7 +53,7 @@ func (p *Program) openToHost(ctx context.Context, s *settings.Settings, logger *
 		return nil, errors.Join(err, closing)
 	}
 	for _, text := range h.deliveries.stranded() {
-		p.warn("%s", text)
+		p.Warn("%s", text)
 	}
 	return h, nil
 }
@@ -88,9 +89,9 @@ func (p *Program) openSources(h *hosting, s *settings.Settings, chosen settings.
 		key, _, err := s.Key(source)
 		if err != nil && name == chosen.Name {
 			if source.Way() == settings.Durable { // what it has stored could not be sent, and invocations cannot bring a key to be stored
-				return nil, &failure{exitCredentials, string(runtime.MissingCredential), err.Error(), err}
+				return nil, console.Fail(console.ExitCredentials, string(runtime.MissingCredential), err.Error(), err)
 			}
-			p.warn("%s; each invocation must bring one", err)
+			p.Warn("%s; each invocation must bring one", err)
 		}
 		p.warnOfRegion(name, s.Tracking(source, key))
 		sender, err := h.deliveries.sender(s, source, key)
@@ -110,7 +111,7 @@ func (p *Program) openSources(h *hosting, s *settings.Settings, chosen settings.
 func (h *hosting) startEmulator(s *settings.Settings) ([]runtime.Option, error) {
 	var err error
 	if h.emulator, err = emulator.Start(); err != nil {
-		return nil, failed("cannot start the emulator: %w", err)
+		return nil, console.Failed("cannot start the emulator: %w", err)
 	}
 	h.target, h.names = h.emulator.URL, []string{"emulator"}
 	source := tracking.Source{WriteKey: emulatorKey, Endpoint: h.emulator.URL, Retry: s.RetryPolicy()}

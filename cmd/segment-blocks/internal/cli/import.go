@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
 	"github.com/aacflow/segment-blocks/runtime"
 	"github.com/aacflow/segment-blocks/segment/emulator"
@@ -96,7 +97,7 @@ A message without a timestamp gets the time at which it is sent.`,
 			return err
 		}
 		defer t.close()
-		run := &importRun{program: p, flags: f, options: options, target: t, format: p.format(s.Output, false)}
+		run := &importRun{program: p, flags: f, options: options, target: t, format: p.Format(s.Output, false)}
 		run.options.Key = source.WriteKey
 		endpoint, err := source.URL()
 		if err != nil {
@@ -143,14 +144,14 @@ func (p *Program) openToImport(s *settings.Settings, dryRun bool) (*target, trac
 		case dryRun:
 			key = placeholderKey
 		default:
-			return fail(&failure{exitCredentials, string(runtime.MissingCredential), err.Error(), err})
+			return fail(console.Fail(console.ExitCredentials, string(runtime.MissingCredential), err.Error(), err))
 		}
 		source = s.Tracking(chosen, key)
 	case dryRun:
 		name = "placeholder"
 	default:
 		if server, err = emulator.Start(emulator.Capacity(1), emulator.DedupWindow(0)); err != nil {
-			return fail(failed("cannot start the emulator: %w", err))
+			return fail(console.Failed("cannot start the emulator: %w", err))
 		}
 		name, source.WriteKey, source.Endpoint = "emulator", emulatorKey, server.URL
 	}
@@ -193,7 +194,7 @@ func (r *importRun) plan(endpoint string) {
 		if line > 0 {
 			where = fmt.Sprintf("%s:%d: ", file, line)
 		}
-		r.program.warn("%s%s %s (%s; it is said once)", where, w.Path, w.Message, w.Code)
+		r.program.Warn("%s%s %s (%s; it is said once)", where, w.Path, w.Message, w.Code)
 	}
 }
 
@@ -210,21 +211,21 @@ func (r *importRun) send(ctx context.Context) error {
 		return err
 	}
 	if finished != nil {
-		p.note("this import was finished on %s, and nothing is sent again; --restart begins it anew", finished.Updated.Format(time.RFC3339))
+		p.Note("this import was finished on %s, and nothing is sent again; --restart begins it anew", finished.Updated.Format(time.RFC3339))
 		return r.conclude(finished.Counts, nil)
 	}
 	if err := importer.Describe(*o); err != nil {
-		return usage("%w", err)
+		return console.Usage("%w", err)
 	}
 	if o.Inputs[0].Path == importer.Stdin {
-		if isTerminal(p.stdin) {
-			p.note("reading events from the terminal; end them with Ctrl-D on a line of its own")
+		if console.IsTerminal(p.Stdin) {
+			p.Note("reading events from the terminal; end them with Ctrl-D on a line of its own")
 		}
-		p.note("an import of stdin cannot be resumed")
+		p.Note("an import of stdin cannot be resumed")
 	}
 	if r.target.emulator != nil {
-		p.note("no source is configured: sending to an emulator inside this process, the events are not real")
-		p.note("to send to Segment, set SEGMENT_WRITE_KEY and SEGMENT_REGION (us or eu); see segment-blocks help environment")
+		p.Note("no source is configured: sending to an emulator inside this process, the events are not real")
+		p.Note("to send to Segment, set SEGMENT_WRITE_KEY and SEGMENT_REGION (us or eu); see segment-blocks help environment")
 	}
 	p.mentionRegion(r.target)
 	o.Invoke = func(ctx context.Context, batch runtime.JSON) (*runtime.Receipt, error) {
@@ -243,7 +244,7 @@ func (r *importRun) send(ctx context.Context) error {
 	}
 	im, err := importer.New(*o)
 	if err != nil {
-		return failed("%w", err)
+		return console.Failed("%w", err)
 	}
 	counts, err := im.Run(ctx)
 	show.end(err == nil)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
 	"github.com/aacflow/segment-blocks/segment/importer"
 )
 
@@ -23,12 +24,15 @@ func (faulty) Write([]byte) (int, error) { panic("out of order") }
 // Exit code 2 says that nothing was sent, which nobody knows after a panic.
 func TestPanicIsInternal(t *testing.T) {
 	for _, p := range []*Program{
-		{args: []string{"version", "-o", "json"}, stdout: faulty{}},
-		{args: []string{"import", "--rejects", filepath.Join(t.TempDir(), "rejects"), "-o", "json"}, stdin: faulty{}, stdout: io.Discard},
+		{Console: &console.Console{Args: []string{"version", "-o", "json"}, Stdout: faulty{}}},
+		{Console: &console.Console{
+			Args:  []string{"import", "--rejects", filepath.Join(t.TempDir(), "rejects"), "-o", "json"},
+			Stdin: faulty{}, Stdout: io.Discard,
+		}},
 	} {
 		var stderr bytes.Buffer
-		p.stderr = &stderr
-		require.Equal(t, int(exitFailure), Run(t.Context(), p), p.args)
+		p.Stderr = &stderr
+		require.Equal(t, int(console.ExitFailure), Run(t.Context(), p), p.Args)
 		require.Contains(t, stderr.String(), `"code":"internal"`)
 		require.Contains(t, stderr.String(), "faulty", "the stack")
 	}

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
+	"github.com/aacflow/segment-blocks/internal/text"
 	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/runtime"
 	"github.com/aacflow/segment-blocks/segment/importer"
@@ -46,10 +48,10 @@ func (f *firstRefused) add(file string, line int64, reasons []importer.Reason) {
 
 func (f *firstRefused) tell(p *Program) {
 	for _, one := range f.first {
-		p.note("%s:%d: %s", f.files[one.file], one.line, one.text)
+		p.Note("%s:%d: %s", f.files[one.file], one.line, one.text)
 	}
 	if more := f.all - int64(len(f.first)); more > 0 {
-		p.note("and %s more; --rejects FILE writes them all", grouped(more))
+		p.Note("and %s more; --rejects FILE writes them all", text.Grouped(more))
 	}
 }
 
@@ -57,7 +59,7 @@ func (f *firstRefused) tell(p *Program) {
 func (r *importRun) check(ctx context.Context) error {
 	p, o := r.program, &r.options
 	if err := importer.Describe(*o); err != nil {
-		return usage("%w", err)
+		return console.Usage("%w", err)
 	}
 	release, err := r.lock() // for the rejects, if they are written
 	if err != nil {
@@ -90,7 +92,7 @@ func (r *importRun) check(ctx context.Context) error {
 	o.Progress = show.show
 	im, err := importer.New(*o)
 	if err != nil {
-		return failed("%w", err)
+		return console.Failed("%w", err)
 	}
 	counts, err := im.Run(ctx)
 	show.end(err == nil)
@@ -98,9 +100,9 @@ func (r *importRun) check(ctx context.Context) error {
 	var input *importer.InputError
 	switch {
 	case errors.As(err, &input):
-		return usage("%w", err)
+		return console.Usage("%w", err)
 	case errors.Is(err, context.Canceled):
-		return interrupted("checking")
+		return console.Interrupted("checking")
 	case err != nil:
 		return r.stopped(err)
 	}
@@ -112,9 +114,9 @@ func (r *importRun) check(ctx context.Context) error {
 	case counts.Rejected == 0:
 		return nil
 	case counts.Accepted == 0:
-		return done{exitUsage}
+		return console.End(console.ExitUsage)
 	}
-	return done{exitPartial}
+	return console.End(console.ExitPartial)
 }
 
 // sample returns the first messages as they would be sent.
@@ -123,7 +125,7 @@ func (r *importRun) sample(ctx context.Context) ([]rawjson.Object, error) {
 		return r.target.Validate(ctx, "segment_batch", one)
 	})
 	if err != nil {
-		return nil, usage("%w", err)
+		return nil, console.Usage("%w", err)
 	}
 	if batch == nil {
 		return nil, nil
@@ -145,7 +147,7 @@ func (r *importRun) sample(ctx context.Context) ([]rawjson.Object, error) {
 func (r *importRun) printCheck(sample []rawjson.Object, c importer.Counts) error {
 	p := r.program
 	if r.format != "text" {
-		return p.write(r.format, struct {
+		return p.Print(r.format, struct {
 			Sent       bool             `json:"sent"`
 			Events     int64            `json:"events"`
 			Valid      int64            `json:"valid"`
@@ -155,12 +157,12 @@ func (r *importRun) printCheck(sample []rawjson.Object, c importer.Counts) error
 		}{false, c.Events, c.Accepted, c.Rejected, c.Duplicates, append([]rawjson.Object{}, sample...)})
 	}
 	for _, one := range sample {
-		writeln(p.stdout, clean(string(one.JSON())))
+		console.Writeln(p.Stdout, text.Escape(string(one.JSON())))
 	}
 	if c.Duplicates > 0 {
-		writef(p.stdout, "at least %s gave the messageId of an earlier event; the receiver keeps one of them\n", grouped(c.Duplicates))
+		console.Writef(p.Stdout, "at least %s gave the messageId of an earlier event; the receiver keeps one of them\n", text.Grouped(c.Duplicates))
 	}
-	writef(p.stdout, "%s: %s would be sent, %s would be rejected; nothing was sent\n",
-		count(int(c.Events), "event"), grouped(c.Accepted), grouped(c.Rejected))
+	console.Writef(p.Stdout, "%s: %s would be sent, %s would be rejected; nothing was sent\n",
+		console.Count(int(c.Events), "event"), text.Grouped(c.Accepted), text.Grouped(c.Rejected))
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strconv"
 
+	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
 	"github.com/aacflow/segment-blocks/segment/importer"
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
@@ -18,17 +19,17 @@ func (p *Program) importOptions(f importFlags, args []string) (importer.Options,
 	format := importer.Format(f.format)
 	switch {
 	case f.typ != "" && !o.Type.Valid():
-		return o, usage("--type must be track, identify, page, screen, group or alias: %q", f.typ)
+		return o, console.Usage("--type must be track, identify, page, screen, group or alias: %q", f.typ)
 	case format != "" && format != importer.NDJSON && format != importer.CSV:
-		return o, usage("--format must be ndjson or csv: %q", f.format)
+		return o, console.Usage("--format must be ndjson or csv: %q", f.format)
 	case f.concurrency < 1 || f.concurrency > 256:
-		return o, usage("--concurrency must be from 1 to 256: %d", f.concurrency)
+		return o, console.Usage("--concurrency must be from 1 to 256: %d", f.concurrency)
 	case f.rate < 0 || f.rate > 0 && f.rate < 1e-3:
-		return o, usage("--rate must be 0, or events a second: %s", strconv.FormatFloat(f.rate, 'g', -1, 64))
+		return o, console.Usage("--rate must be 0, or events a second: %s", strconv.FormatFloat(f.rate, 'g', -1, 64))
 	case f.resume && f.restart:
-		return o, usage("--resume goes on and --restart begins again: choose one")
+		return o, console.Usage("--resume goes on and --restart begins again: choose one")
 	case f.dryRun && (f.resume || f.restart):
-		return o, usage("--dry-run checks all lines, and has nothing to resume or restart")
+		return o, console.Usage("--dry-run checks all lines, and has nothing to resume or restart")
 	}
 	if err := knownProgress(f.progress); err != nil {
 		return o, err
@@ -40,7 +41,7 @@ func (p *Program) importOptions(f importFlags, args []string) (importer.Options,
 	for _, text := range f.maps {
 		rule, err := importer.ParseRule(text)
 		if err != nil {
-			return o, usage("%w", err)
+			return o, console.Usage("%w", err)
 		}
 		o.Rules = append(o.Rules, rule)
 	}
@@ -49,15 +50,15 @@ func (p *Program) importOptions(f importFlags, args []string) (importer.Options,
 	}
 	csv := false
 	for _, path := range args {
-		in, err := importer.OpenInput(path, format, p.stdin)
+		in, err := importer.OpenInput(path, format, p.Stdin)
 		if err != nil {
-			return o, usage("%w", err)
+			return o, console.Usage("%w", err)
 		}
 		csv = csv || in.Format == importer.CSV
 		o.Inputs = append(o.Inputs, in)
 	}
 	if len(f.maps) > 0 && !csv {
-		return o, usage("--map is for columns of CSV, and no file is CSV: %q", f.maps[0])
+		return o, console.Usage("--map is for columns of CSV, and no file is CSV: %q", f.maps[0])
 	}
 	return o, nameFiles(&o, f)
 }
@@ -67,7 +68,7 @@ func delimiter(text string) (byte, error) {
 		return '\t', nil
 	}
 	if len(text) != 1 || text[0] < ' ' && text[0] != '\t' || text[0] > '~' || text == `"` {
-		return 0, usage("--delimiter must be one ASCII character that is no quote, or tab: %q", text)
+		return 0, console.Usage("--delimiter must be one ASCII character that is no quote, or tab: %q", text)
 	}
 	return text[0], nil
 }
@@ -81,9 +82,9 @@ func nameFiles(o *importer.Options, f importFlags) error {
 		}
 		switch {
 		case len(o.Inputs) > 1:
-			return usage("stdin is read by itself, not together with files")
+			return console.Usage("stdin is read by itself, not together with files")
 		case f.resume || f.restart || f.state != "":
-			return usage("an import of stdin cannot be resumed, since stdin is read only once; import a file, or give an --invocation-id to repeat it safely")
+			return console.Usage("an import of stdin cannot be resumed, since stdin is read only once; import a file, or give an --invocation-id to repeat it safely")
 		}
 		first = "stdin"
 	}
@@ -100,13 +101,13 @@ func nameFiles(o *importer.Options, f importFlags) error {
 	for _, in := range o.Inputs {
 		for _, path := range append([]string{o.RejectsPath}, own...) {
 			if sameFile(in.Path, path) {
-				return usage("the file of events cannot take the state or the rejects too; name another with --state or --rejects: %q", in.Path)
+				return console.Usage("the file of events cannot take the state or the rejects too; name another with --state or --rejects: %q", in.Path)
 			}
 		}
 	}
 	for _, path := range own {
 		if sameFile(path, o.RejectsPath) {
-			return usage("one file cannot take both the state and the rejects; name another with --state or --rejects: %q", o.RejectsPath)
+			return console.Usage("one file cannot take both the state and the rejects; name another with --state or --rejects: %q", o.RejectsPath)
 		}
 	}
 	return nil

@@ -10,6 +10,8 @@ import (
 
 	"github.com/schollz/progressbar/v3"
 
+	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
+	"github.com/aacflow/segment-blocks/internal/text"
 	"github.com/aacflow/segment-blocks/segment/importer"
 )
 
@@ -17,7 +19,7 @@ func progressNames() []string { return []string{"auto", "bar", "plain", "json", 
 
 func knownProgress(name string) error {
 	if !slices.Contains(progressNames(), name) {
-		return usage("--progress must be auto, bar, plain, json or none: %q", name)
+		return console.Usage("--progress must be auto, bar, plain, json or none: %q", name)
 	}
 	return nil
 }
@@ -35,10 +37,10 @@ type progress struct {
 }
 
 func (p *Program) newProgress(kind string, inputs []*importer.Input) *progress {
-	s := &progress{kind: kind, w: p.stderr, every: 5 * time.Second, started: time.Now(), last: time.Now()}
+	s := &progress{kind: kind, w: p.Stderr, every: 5 * time.Second, started: time.Now(), last: time.Now()}
 	if kind == "auto" {
 		s.kind = "plain"
-		if isTerminal(p.stderr) && p.variable("TERM") != "dumb" {
+		if console.IsTerminal(p.Stderr) && p.Variable("TERM") != "dumb" {
 			s.kind = "bar"
 		}
 	}
@@ -56,7 +58,7 @@ func (p *Program) newProgress(kind string, inputs []*importer.Input) *progress {
 			size += in.Size
 		}
 		s.bar = progressbar.NewOptions64(size,
-			progressbar.OptionSetWriter(p.stderr), progressbar.OptionShowBytes(true), progressbar.OptionFullWidth(),
+			progressbar.OptionSetWriter(p.Stderr), progressbar.OptionShowBytes(true), progressbar.OptionFullWidth(),
 			progressbar.OptionThrottle(200*time.Millisecond), progressbar.OptionClearOnFinish(),
 			progressbar.OptionSetPredictTime(size >= 0), progressbar.OptionEnableColorCodes(false))
 	}
@@ -77,7 +79,7 @@ func (s *progress) show(now importer.Progress) {
 		s.bar.Describe(s.words())
 		_ = s.bar.Set64(now.Read) // a bar that cannot be drawn stops nothing
 	case "plain":
-		writeln(s.w, s.words()+s.left())
+		console.Writeln(s.w, s.words()+s.left())
 	case "json":
 		s.json(false)
 	}
@@ -101,12 +103,12 @@ func (s *progress) rate() float64 {
 }
 
 func (s *progress) words() string {
-	parts := []string{count(int(s.now.Events), "event"), grouped(int64(s.rate())) + "/s"}
+	parts := []string{console.Count(int(s.now.Events), "event"), text.Grouped(int64(s.rate())) + "/s"}
 	if s.kind == "plain" {
 		parts = append(parts, fmt.Sprintf("%.1f MB", float64(s.now.Read)/1e6))
 	}
 	if s.now.Rejected > 0 {
-		parts = append(parts, grouped(s.now.Rejected)+" rejected")
+		parts = append(parts, text.Grouped(s.now.Rejected)+" rejected")
 	}
 	return strings.Join(parts, ", ")
 }
@@ -128,5 +130,5 @@ func (s *progress) json(done bool) {
 		Size int64 `json:"sizeBytes"`
 		Done bool  `json:"done"`
 	}{s.now.Counts, s.now.Read, s.now.Size, done}) // numbers always can be
-	writeln(s.w, string(doc))
+	console.Writeln(s.w, string(doc))
 }

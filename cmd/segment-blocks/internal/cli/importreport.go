@@ -7,6 +7,8 @@ import (
 	"os"
 	"strings"
 
+	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
+	"github.com/aacflow/segment-blocks/internal/text"
 	"github.com/aacflow/segment-blocks/runtime"
 	"github.com/aacflow/segment-blocks/segment/importer"
 	"github.com/aacflow/segment-blocks/segment/tracking"
@@ -30,7 +32,7 @@ type importSummary struct {
 func (r *importRun) conclude(c importer.Counts, err error) error {
 	var input *importer.InputError
 	if errors.As(err, &input) {
-		return usage("%w", err)
+		return console.Usage("%w", err)
 	}
 	sum := importSummary{
 		Complete: err == nil, Counts: c, Unsent: max(0, c.Events-c.Accepted-c.Rejected),
@@ -53,8 +55,8 @@ func (r *importRun) conclude(c importer.Counts, err error) error {
 	}
 	r.noteEmpty(c)
 	if c.Rejected > 0 {
-		r.program.note("mend the messages in %s and import that file in turn", r.options.RejectsPath)
-		return done{exitPartial}
+		r.program.Note("mend the messages in %s and import that file in turn", r.options.RejectsPath)
+		return console.End(console.ExitPartial)
 	}
 	return nil
 }
@@ -68,46 +70,46 @@ func (r *importRun) noteEmpty(c importer.Counts) {
 	if len(r.options.Inputs) == 1 {
 		where = r.options.Inputs[0].Path
 	}
-	r.program.note("there is no event in %s", where)
+	r.program.Note("there is no event in %s", where)
 }
 
 func (r *importRun) printSummary(sum importSummary) error {
 	p := r.program
 	if r.format != "text" {
-		return p.write(r.format, sum)
+		return p.Print(r.format, sum)
 	}
-	title := p.style(p.stdout).good("imported")
+	title := p.Style(p.Stdout).Good("imported")
 	if !sum.Complete {
-		title = p.style(p.stdout).bad("stopped before the end")
+		title = p.Style(p.Stdout).Bad("stopped before the end")
 	}
-	writef(p.stdout, "%s\n", title)
+	console.Writef(p.Stdout, "%s\n", title)
 	rows := [][]string{
 		{"source", strings.TrimSuffix(sum.Source+", "+sum.Endpoint, ", ")},
-		{"events", grouped(sum.Events)},
-		{"accepted", grouped(sum.Accepted)},
-		{"rejected", grouped(sum.Rejected)},
+		{"events", text.Grouped(sum.Events)},
+		{"accepted", text.Grouped(sum.Accepted)},
+		{"rejected", text.Grouped(sum.Rejected)},
 	}
 	if sum.RejectsFile != "" {
 		rows[3][1] += ", in " + sum.RejectsFile
 	}
 	if sum.Unsent > 0 {
-		rows = append(rows, []string{"not sent", grouped(sum.Unsent) + ", or not known to have arrived"})
+		rows = append(rows, []string{"not sent", text.Grouped(sum.Unsent) + ", or not known to have arrived"})
 	}
 	if sum.Repeated > 0 {
-		rows = append(rows, []string{"repeated", "at least " + grouped(sum.Repeated) + " were sent again on resuming, with the same messageId"})
+		rows = append(rows, []string{"repeated", "at least " + text.Grouped(sum.Repeated) + " were sent again on resuming, with the same messageId"})
 	}
 	if sum.Duplicates > 0 {
-		rows = append(rows, []string{"duplicates", "at least " + grouped(sum.Duplicates) + " gave the messageId of an earlier event; the receiver keeps one of them"})
+		rows = append(rows, []string{"duplicates", "at least " + text.Grouped(sum.Duplicates) + " gave the messageId of an earlier event; the receiver keeps one of them"})
 	}
-	rows = append(rows, []string{"requests", grouped(sum.Requests)}, []string{"attempts", grouped(sum.Attempts)},
-		[]string{"bytes", grouped(sum.Bytes)}, []string{"seconds", fmt.Sprintf("%.1f", sum.Seconds)})
-	writeTable(p.stdout, rows)
+	rows = append(rows, []string{"requests", text.Grouped(sum.Requests)}, []string{"attempts", text.Grouped(sum.Attempts)},
+		[]string{"bytes", text.Grouped(sum.Bytes)}, []string{"seconds", fmt.Sprintf("%.1f", sum.Seconds)})
+	console.WriteTable(p.Stdout, rows)
 	if sum.Emulator {
-		writeln(p.stdout, "that is an emulator inside this process: nothing has reached Segment")
+		console.Writeln(p.Stdout, "that is an emulator inside this process: nothing has reached Segment")
 	} else if sum.Accepted > 0 && !r.segment {
-		writeln(p.stdout, "the receiver confirms receipt, and not what it does with them")
+		console.Writeln(p.Stdout, "the receiver confirms receipt, and not what it does with them")
 	} else if sum.Accepted > 0 {
-		writeln(p.stdout, "Segment confirms receipt, not delivery to destinations")
+		console.Writeln(p.Stdout, "Segment confirms receipt, not delivery to destinations")
 	}
 	return nil
 }
@@ -132,42 +134,42 @@ func (r *importRun) stopped(err error) error {
 		if advice != "" {
 			advice = "; make room or another file for them" + advice + ", and --rejects where it is another file"
 		}
-		return failed("%w%s", err, advice)
+		return console.Failed("%w%s", err, advice)
 	case errors.As(err, &cut):
 		if advice != "" {
 			advice = "; everything before is dealt with. Put the whole file in its place" + advice + ": it begins behind that line"
 		}
-		return failed("%w%s", err, advice)
+		return console.Failed("%w%s", err, advice)
 	case errors.As(err, &delivery):
 		// It does not wrap the error of the invocation, which gives advice that does not fit an import.
 		cause := runtime.ErrorOf(err)
-		return &failure{exitOfDelivery(cause), string(cause.Code), delivery.Error() + advice, nil}
+		return console.Fail(exitOfDelivery(cause), string(cause.Code), delivery.Error()+advice, nil)
 	case errors.As(err, &panicked):
-		writef(r.program.stderr, "%v\n\n%s\n", panicked, panicked.Stack)
-		return crashed(panicked.Value, advice)
+		console.Writef(r.program.Stderr, "%v\n\n%s\n", panicked, panicked.Stack)
+		return console.Crashed(panicked.Value, advice)
 	case errors.Is(err, context.DeadlineExceeded):
-		return &failure{exitUnreachable, string(runtime.DeadlineExceeded), "the time of --timeout was up" + advice, err}
+		return console.Fail(console.ExitUnreachable, string(runtime.DeadlineExceeded), "the time of --timeout was up"+advice, err)
 	case errors.Is(err, context.Canceled):
-		return &failure{exitInterrupted, string(runtime.Canceled), "interrupted" + advice, err}
+		return console.Fail(console.ExitInterrupted, string(runtime.Canceled), "interrupted"+advice, err)
 	}
-	return failed("%w%s", err, advice)
+	return console.Failed("%w%s", err, advice)
 }
 
 // exitOfDelivery looks behind a partial failure: of an import, some of the events are accepted in any case.
-func exitOfDelivery(e *runtime.Error) exitCode {
+func exitOfDelivery(e *runtime.Error) console.ExitCode {
 	if e.Code != runtime.PartialFailure {
-		return exitOf(e)
+		return console.ExitOf(e)
 	}
 	var cause *tracking.Error
 	if errors.As(e, &cause) {
 		switch cause.Kind {
 		case tracking.KindUnauthorized:
-			return exitCredentials
+			return console.ExitCredentials
 		case tracking.KindRejected, tracking.KindTooLarge:
-			return exitRejected
+			return console.ExitRejected
 		}
 	}
-	return exitUnreachable
+	return console.ExitUnreachable
 }
 
 // showMapping says what becomes of the columns of a file, once.
@@ -177,7 +179,7 @@ func (r *importRun) showMapping(in *importer.Input, columns []importer.Column) {
 	}
 	r.shown[in] = true
 	p := r.program
-	p.note("the columns of %s become:", in.Path)
+	p.Note("the columns of %s become:", in.Path)
 	var rows [][]string
 	for _, c := range columns {
 		row := []string{c.Name, c.Field}
@@ -192,5 +194,5 @@ func (r *importRun) showMapping(in *importer.Input, columns []importer.Column) {
 		}
 		rows = append(rows, row)
 	}
-	writeTable(p.stderr, rows)
+	console.WriteTable(p.Stderr, rows)
 }

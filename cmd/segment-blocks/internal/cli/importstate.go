@@ -8,6 +8,7 @@ import (
 
 	"github.com/gofrs/flock"
 
+	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
 	"github.com/aacflow/segment-blocks/segment/importer"
 )
 
@@ -24,9 +25,9 @@ func (r *importRun) lock() (release func(), err error) {
 		info, err := os.Stat(filepath.Dir(resolved(path)))
 		switch {
 		case err != nil:
-			return nil, usage("cannot write the rejects: %w", err)
+			return nil, console.Usage("cannot write the rejects: %w", err)
 		case !info.IsDir():
-			return nil, usage("the rejects must be in a folder: %q", path)
+			return nil, console.Usage("the rejects must be in a folder: %q", path)
 		}
 	}
 	for _, l := range []struct{ path, what, taken string }{
@@ -40,10 +41,10 @@ func (r *importRun) lock() (release func(), err error) {
 		switch ok, err := file.TryLock(); {
 		case err != nil:
 			release()
-			return nil, failed("cannot lock %s: %w", l.what, err)
+			return nil, console.Failed("cannot lock %s: %w", l.what, err)
 		case !ok:
 			release()
-			return nil, failed("%s: it holds %q", l.taken, l.path+".lock")
+			return nil, console.Failed("%s: it holds %q", l.taken, l.path+".lock")
 		}
 		// The file stays: if it were removed, another process could lock a file that has no name
 		// any more.
@@ -58,7 +59,7 @@ func (r *importRun) earlier() (finished *importer.State, err error) {
 	var state *importer.State
 	if o.StatePath != "" {
 		if state, err = importer.ReadState(o.StatePath); err != nil {
-			return nil, usage("%w", err)
+			return nil, console.Usage("%w", err)
 		}
 	}
 	if r.flags.restart {
@@ -75,21 +76,21 @@ func (r *importRun) earlier() (finished *importer.State, err error) {
 	case state != nil && state.Done && r.target.emulator != nil && state.Plan.Source != o.Plan.Source:
 		o.StatePath = "" // what was sent to a source stays known
 	case state != nil && state.Done && state.Plan.OtherContents(o.Plan):
-		return nil, usage("this file was imported on %s and has changed since: all its events would be sent as new ones, and those that were sent count twice; "+
+		return nil, console.Usage("this file was imported on %s and has changed since: all its events would be sent as new ones, and those that were sent count twice; "+
 			"import the new lines from a file of their own, send everything with --restart, or name another state with --state where this is another file: %q",
 			state.Updated.Format(time.RFC3339), o.Inputs[0].Path)
 	case state != nil && !state.Done && !r.flags.resume:
-		return nil, usage("an earlier run has not finished this import: --resume goes on after %s, --restart begins again; it is described in %q",
-			count(int(state.Counts.Events), "event"), o.StatePath)
+		return nil, console.Usage("an earlier run has not finished this import: --resume goes on after %s, --restart begins again; it is described in %q",
+			console.Count(int(state.Counts.Events), "event"), o.StatePath)
 	case state != nil && !state.Done && difference != "":
-		return nil, usage("cannot resume, because %s; --restart begins again", difference)
+		return nil, console.Usage("cannot resume, because %s; --restart begins again", difference)
 	case state != nil && !state.Done:
 		r.goOnRejecting(state)
 		o.State = state
-		r.program.note("going on after %s, at line %d of %s", count(int(state.Counts.Events), "event"), state.Position.Line, r.fileAt(state.Position))
+		r.program.Note("going on after %s, at line %d of %s", console.Count(int(state.Counts.Events), "event"), state.Position.Line, r.fileAt(state.Position))
 		return nil, nil //nolint:nilnil // o.State has it
 	case r.flags.resume:
-		r.program.note("there is nothing to go on from, so this begins at the beginning")
+		r.program.Note("there is nothing to go on from, so this begins at the beginning")
 	}
 	return nil, r.keepRejects()
 }
@@ -117,7 +118,7 @@ func (r *importRun) goOnRejecting(state *importer.State) {
 	if info, err := os.Stat(path); err == nil && info.Size() > 0 {
 		return // it was moved, or is not long enough
 	}
-	r.program.note("further rejects go to %s; those of the earlier run are in %s", path, state.RejectsFile)
+	r.program.Note("further rejects go to %s; those of the earlier run are in %s", path, state.RejectsFile)
 	state.RejectsBytes = 0
 }
 
@@ -127,9 +128,9 @@ func (r *importRun) keepRejects() error {
 		return nil
 	}
 	if info, err := os.Stat(r.options.RejectsPath); err == nil && info.Size() > 0 {
-		return usage("there are rejects of an earlier import, which would be lost: name another file with --rejects, or move %q away", r.options.RejectsPath)
+		return console.Usage("there are rejects of an earlier import, which would be lost: name another file with --rejects, or move %q away", r.options.RejectsPath)
 	} else if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return usage("cannot write the rejects: %w", err)
+		return console.Usage("cannot write the rejects: %w", err)
 	}
 	return nil
 }

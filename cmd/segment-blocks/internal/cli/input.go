@@ -12,6 +12,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
+	"github.com/aacflow/segment-blocks/internal/text"
 	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/runtime"
 )
@@ -33,20 +35,20 @@ func addInput(cmd *cobra.Command) *string {
 // readInput reads what --input names. It is never taken from stdin unasked: a stdin that nobody closes would hang the command.
 func (p *Program) readInput(ctx context.Context, cmd *cobra.Command, value string) (input, error) {
 	if !cmd.Flags().Changed("input") {
-		return input{}, usage(`pass the block's input with --input: JSON, @FILE, or @- for stdin, such as --input '{"event": "Order Completed", "userId": "u-42"}'`)
+		return input{}, console.Usage(`pass the block's input with --input: JSON, @FILE, or @- for stdin, such as --input '{"event": "Order Completed", "userId": "u-42"}'`)
 	}
 	name, isFile := strings.CutPrefix(value, "@")
 	switch {
 	case !isFile:
 		return inline(value)
 	case name == "":
-		return input{}, usage("--input @ must name a file, or be @- for stdin")
+		return input{}, console.Usage("--input @ must name a file, or be @- for stdin")
 	case name == "-":
 		return p.readStdin(ctx)
 	}
 	f, err := os.Open(name)
 	if err != nil {
-		return input{}, usage("cannot read the input: %w", err)
+		return input{}, console.Usage("cannot read the input: %w", err)
 	}
 	defer func() { _ = f.Close() }()
 	return readAll(f, name)
@@ -55,11 +57,11 @@ func (p *Program) readInput(ctx context.Context, cmd *cobra.Command, value strin
 // inline takes the JSON off the command line, and tells whoever forgot the @.
 func inline(value string) (input, error) {
 	if value == "-" {
-		return input{}, usage("--input - is no JSON; did you mean @-, which reads stdin?")
+		return input{}, console.Usage("--input - is no JSON; did you mean @-, which reads stdin?")
 	}
 	if !strings.ContainsAny(value, "{}[]\"") {
 		if _, err := os.Stat(value); err == nil {
-			return input{}, usage("--input %[1]s is no JSON; did you mean @%[1]s, which reads the file?", value)
+			return input{}, console.Usage("--input %[1]s is no JSON; did you mean @%[1]s, which reads the file?", value)
 		}
 	}
 	return input{json: withoutMark([]byte(value))}, nil
@@ -67,8 +69,8 @@ func inline(value string) (input, error) {
 
 // readStdin can be interrupted, which a plain read cannot.
 func (p *Program) readStdin(ctx context.Context) (input, error) {
-	if isTerminal(p.stdin) {
-		p.note("reading the input from the terminal; end it with Ctrl-D on a line of its own")
+	if console.IsTerminal(p.Stdin) {
+		p.Note("reading the input from the terminal; end it with Ctrl-D on a line of its own")
 	}
 	type result struct {
 		in  input
@@ -76,14 +78,14 @@ func (p *Program) readStdin(ctx context.Context) (input, error) {
 	}
 	read := make(chan result, 1)
 	go func() {
-		in, err := readAll(p.stdin, "stdin")
+		in, err := readAll(p.Stdin, "stdin")
 		read <- result{in, err}
 	}()
 	select {
 	case r := <-read:
 		return r.in, r.err
 	case <-ctx.Done():
-		return input{}, interrupted("reading the input")
+		return input{}, console.Interrupted("reading the input")
 	}
 }
 
@@ -91,10 +93,10 @@ func readAll(r io.Reader, name string) (input, error) {
 	// One byte more than the runtime takes, so that it is the runtime that says so.
 	data, err := io.ReadAll(io.LimitReader(r, int64(rawjson.DefaultLimits().MaxBytes)+1))
 	if err != nil {
-		return input{}, usage("cannot read the input from %s: %w", name, err)
+		return input{}, console.Usage("cannot read the input from %s: %w", name, err)
 	}
 	if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
-		return input{}, usage("the input must be UTF-8 and is UTF-16, as some Windows programs write it: %s", name)
+		return input{}, console.Usage("the input must be UTF-8 and is UTF-16, as some Windows programs write it: %s", name)
 	}
 	return input{json: withoutMark(data), file: name}, nil
 }
@@ -109,7 +111,7 @@ func (in input) place(e *runtime.Error) string {
 	if in.file == "" {
 		return ""
 	}
-	where := " in " + clean(in.file)
+	where := " in " + text.Escape(in.file)
 	var at *rawjson.Error
 	if !isSyntax(e) || !errors.As(rawjson.Check(in.json, rawjson.Limits{}), &at) {
 		return where

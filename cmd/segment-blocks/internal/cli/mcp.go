@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/aacflow/segment-blocks/blocks"
+	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
 	"github.com/aacflow/segment-blocks/observe/traces"
 	"github.com/aacflow/segment-blocks/serve/mcp"
 )
@@ -39,7 +40,7 @@ Traces are exported over OTLP where OTEL_EXPORTER_OTLP_ENDPOINT is set.`,
 		if err != nil {
 			return err
 		}
-		h, err := p.openToHost(cmd.Context(), s, slog.New(traces.LogHandler(slog.NewTextHandler(p.stderr, nil))), false)
+		h, err := p.openToHost(cmd.Context(), s, slog.New(traces.LogHandler(slog.NewTextHandler(p.Stderr, nil))), false)
 		if err != nil {
 			return err
 		}
@@ -52,13 +53,13 @@ Traces are exported over OTLP where OTEL_EXPORTER_OTLP_ENDPOINT is set.`,
 		server, err := mcp.New(h.Runtime, h.registry, append(h.tracing.joinCalls(),
 			mcp.Sources(h.names...), mcp.DefaultProfile(mcp.Profile(*profile)), mcp.Version(blocks.Version()), mcp.Logger(h.logger))...)
 		if err != nil {
-			return usage("%w", err)
+			return console.Usage("%w", err)
 		}
 		if h.emulator != nil {
-			p.note("no source is configured: events go to an emulator inside this process and are not real")
+			p.Note("no source is configured: events go to an emulator inside this process and are not real")
 		}
-		if err := server.Serve(cmd.Context(), io.NopCloser(p.stdin), p.stdout); err != nil {
-			return failed("%w", err)
+		if err := server.Serve(cmd.Context(), io.NopCloser(p.Stdin), p.Stdout); err != nil {
+			return console.Failed("%w", err)
 		}
 		return nil
 	}

@@ -10,6 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
+	"github.com/aacflow/segment-blocks/internal/text"
 	"github.com/aacflow/segment-blocks/runtime"
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
@@ -42,47 +44,47 @@ of an invocation with an id is derived from the write key too, so only a preview
 			return wrapInvocation(err, in)
 		}
 		if t.source == "placeholder" {
-			p.note("no source is configured: shown as for Segment in the US, with a placeholder for the write key")
+			p.Note("no source is configured: shown as for Segment in the US, with a placeholder for the write key")
 		} else {
 			p.mentionRegion(t)
 		}
-		if format := p.format(s.Output, true); format != "text" {
+		if format := p.Format(s.Output, true); format != "text" {
 			p.printWarnings(receipt)
-			return p.write(format, struct {
+			return p.Print(format, struct {
 				Sent     bool              `json:"sent"`
 				Requests []runtime.Request `json:"requests"`
 				Receipt  *runtime.Receipt  `json:"receipt"`
 			}{false, requests, receipt})
 		}
 		for _, r := range requests {
-			writeRequest(p.stdout, p.style(p.stdout), r)
+			writeRequest(p.Stdout, p.Style(p.Stdout), r)
 		}
-		writef(p.stdout, "%s, nothing was sent\n", count(len(requests), "request"))
+		console.Writef(p.Stdout, "%s, nothing was sent\n", console.Count(len(requests), "request"))
 		p.printWarnings(receipt)
 		return nil
 	}
 	return cmd
 }
 
-func writeRequest(w io.Writer, s style, r runtime.Request) {
-	writeln(w, s.strong(clean(r.Method+" "+r.URL)))
+func writeRequest(w io.Writer, s console.Style, r runtime.Request) {
+	console.Writeln(w, s.Strong(text.Escape(r.Method+" "+r.URL)))
 	var rows [][]string
 	for _, name := range slices.Sorted(maps.Keys(r.Header)) {
 		rows = append(rows, []string{name + ":", strings.Join(r.Header[name], ", ")})
 	}
-	writeTable(w, rows)
+	console.WriteTable(w, rows)
 	limit := tracking.MaxMessageBytes
 	if strings.HasSuffix(r.URL, tracking.BatchPath) {
 		limit = tracking.MaxBodyBytes
 	}
-	writef(w, "  body of %s bytes, %s are allowed:\n", grouped(int64(r.Bytes)), grouped(int64(limit)))
+	console.Writef(w, "  body of %s bytes, %s are allowed:\n", text.Grouped(int64(r.Bytes)), text.Grouped(int64(limit)))
 	var body bytes.Buffer
 	if err := json.Indent(&body, []byte(r.Body), "  ", "  "); err != nil {
 		body.Reset()
 		body.WriteString(r.Body)
 	}
 	for line := range strings.SplitSeq(body.String(), "\n") {
-		writeln(w, "  "+strings.TrimPrefix(clean(line), "  "))
+		console.Writeln(w, "  "+strings.TrimPrefix(text.Escape(line), "  "))
 	}
-	writeln(w)
+	console.Writeln(w)
 }

@@ -12,7 +12,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
+	"github.com/aacflow/segment-blocks/internal/text"
 	"github.com/aacflow/segment-blocks/segment/delivery"
 )
 
@@ -56,17 +58,17 @@ in the folder of the stores that nobody has named; --store looks into another.`,
 			return err
 		}
 		list, err := p.queueStates(cmd, s, *file)
-		if format := p.format(s.Output, false); format != "text" {
-			return errors.Join(p.write(format, list), err)
+		if format := p.Format(s.Output, false); format != "text" {
+			return errors.Join(p.Print(format, list), err)
 		}
 		if len(list) == 0 && err == nil {
-			p.note("no source is durable, and there is no store: nothing is stored; see delivery in segment-blocks help environment")
+			p.Note("no source is durable, and there is no store: nothing is stored; see delivery in segment-blocks help environment")
 		}
 		var rows [][]string
 		for _, one := range list {
 			rows = append(rows, one.row())
 		}
-		writeTable(p.stdout, rows)
+		console.WriteTable(p.Stdout, rows)
 		return err
 	}
 	return cmd
@@ -90,7 +92,7 @@ given up. With --waiting, list the messages that wait to be sent.`,
 		more := false
 		for l, err := range q.letters(*waiting) {
 			if err != nil {
-				return failed("%w", err)
+				return console.Failed("%w", err)
 			}
 			if more = *limit > 0 && len(list) == *limit; more {
 				break
@@ -98,15 +100,15 @@ given up. With --waiting, list the messages that wait to be sent.`,
 			list = append(list, l)
 		}
 		if more {
-			p.note("there are more; --limit 0 lists them all")
+			p.Note("there are more; --limit 0 lists them all")
 		}
-		if format := p.format(s.Output, false); format != "text" {
-			return p.write(format, list)
+		if format := p.Format(s.Output, false); format != "text" {
+			return p.Print(format, list)
 		}
 		if len(list) == 0 {
-			p.note("there are none")
+			p.Note("there are none")
 		}
-		writeLetters(p.stdout, list, columns(p.stdout))
+		writeLetters(p.Stdout, list, console.Columns(p.Stdout))
 		return nil
 	})
 	return cmd
@@ -120,7 +122,7 @@ func newQueueShow(p *Program) *cobra.Command {
 		Example: "  segment-blocks queue show 1 --source queued",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return usage("queue show needs the id of one message; segment-blocks queue list has them")
+				return console.Usage("queue show needs the id of one message; segment-blocks queue list has them")
 			}
 			return nil
 		},
@@ -134,17 +136,17 @@ func newQueueShow(p *Program) *cobra.Command {
 		}
 		for l, err := range q.letters(*waiting) {
 			if err != nil {
-				return failed("%w", err)
+				return console.Failed("%w", err)
 			}
 			if l.ID == ids[0] {
-				format := p.format(s.Output, true)
+				format := p.Format(s.Output, true)
 				if format == "text" {
 					format = "json"
 				}
-				return p.write(format, l)
+				return p.Print(format, l)
 			}
 		}
-		return failed("the source has no such message: %d", ids[0])
+		return console.Failed("the source has no such message: %d", ids[0])
 	})
 	return cmd
 }
@@ -178,24 +180,24 @@ func (p *Program) newQueueChange(
 		case err != nil:
 			return err
 		case *all == (len(ids) > 0):
-			return usage("queue %s needs the ids of dead letters, or --all", verb)
+			return console.Usage("queue %s needs the ids of dead letters, or --all", verb)
 		}
 		n := 0
 		switch {
 		case q.store == nil && len(ids) > 0:
-			return failed("there is no store yet, and so no dead letter: %s", q.path)
+			return console.Failed("there is no store yet, and so no dead letter: %s", q.path)
 		case q.store != nil:
 			if n, err = do(q.store, q.source, ids...); err != nil {
-				return failed("%w", err)
+				return console.Failed("%w", err)
 			}
 		}
 		if left := q.damagedLetters(); *all && left > 0 {
-			p.note("not %s: %s", past, count(left, "damaged dead letter"))
+			p.Note("not %s: %s", past, console.Count(left, "damaged dead letter"))
 		}
-		if format := p.format(s.Output, false); format != "text" {
-			return p.write(format, map[string]int{"letters": n})
+		if format := p.Format(s.Output, false); format != "text" {
+			return p.Print(format, map[string]int{"letters": n})
 		}
-		writeln(p.stdout, count(n, "dead letter")+" "+past)
+		console.Writeln(p.Stdout, console.Count(n, "dead letter")+" "+past)
 		return nil
 	})
 	return cmd
@@ -216,23 +218,23 @@ Messages that are damaged are left out, and a warning says how many.`,
 	waiting := addWaiting(cmd)
 	file := addQueueSource(p, cmd)
 	cmd.RunE = p.withQueue(file, func(_ *settings.Settings, q *storeQueue, _ []string) error {
-		out := json.NewEncoder(p.stdout)
+		out := json.NewEncoder(p.Stdout)
 		out.SetEscapeHTML(false)
 		damaged := 0
 		for l, err := range q.letters(*waiting) {
 			switch {
 			case err != nil:
-				return failed("%w", err)
+				return console.Failed("%w", err)
 			case l.Damaged:
 				damaged++
 				continue
 			}
 			if err := out.Encode(l.Message); err != nil {
-				return failed("cannot write to stdout: %w", err)
+				return console.Failed("cannot write to stdout: %w", err)
 			}
 		}
 		if damaged > 0 {
-			p.warn("%s and not printed; segment-blocks queue list --output json shows what there is",
+			p.Warn("%s and not printed; segment-blocks queue list --output json shows what there is",
 				messages(damaged, "is damaged", "are damaged"))
 		}
 		return nil
@@ -243,13 +245,13 @@ Messages that are damaged are left out, and a warning says how many.`,
 // writeLetters lists messages, each reason on lines of its own. Width is that of a terminal, 0 for what is none.
 func writeLetters(w io.Writer, list []delivery.Letter, width int) {
 	for _, l := range list {
-		writef(w, "  %d  %s  %s\n", l.ID, l.StoredAt.Format(time.RFC3339), clean(about(l)))
-		switch reason := clean(l.Reason); {
+		console.Writef(w, "  %d  %s  %s\n", l.ID, l.StoredAt.Format(time.RFC3339), text.Escape(about(l)))
+		switch reason := text.Escape(l.Reason); {
 		case reason == "":
 		case width > 0:
-			writes(w, wrap(reason, "      ", max(width, 40)))
+			console.WriteString(w, console.Wrap(reason, "      ", max(width, 40)))
 		default:
-			writeln(w, "      "+reason)
+			console.Writeln(w, "      "+reason)
 		}
 	}
 }
@@ -274,7 +276,7 @@ func letterIDs(args []string) ([]uint64, error) {
 	for i, arg := range args {
 		id, err := strconv.ParseUint(arg, 10, 64)
 		if err != nil {
-			return nil, usage("the id of a message must be a number, as segment-blocks queue list shows it: %q", arg)
+			return nil, console.Usage("the id of a message must be a number, as segment-blocks queue list shows it: %q", arg)
 		}
 		ids[i] = id
 	}

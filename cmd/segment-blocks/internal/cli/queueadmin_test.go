@@ -15,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
 	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/segment/delivery"
 	"github.com/aacflow/segment-blocks/segment/tracking"
@@ -41,7 +42,7 @@ func runHere(t *testing.T, environ []string, args ...string) (stdout string) {
 	t.Helper()
 	var out, trouble bytes.Buffer
 	home := "HOME=" + t.TempDir()
-	code := Run(t.Context(), &Program{args: args, environ: append(environ, home), stdin: strings.NewReader(""), stdout: &out, stderr: &trouble})
+	code := Run(t.Context(), &Program{Console: &console.Console{Args: args, Environ: append(environ, home), Stdin: strings.NewReader(""), Stdout: &out, Stderr: &trouble}})
 	require.Zero(t, code, "%s\n%s", out.String(), trouble.String())
 	return out.String()
 }

@@ -7,7 +7,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
+	"github.com/aacflow/segment-blocks/internal/text"
 	"github.com/aacflow/segment-blocks/segment/delivery"
 )
 
@@ -58,7 +60,7 @@ Then move the file away: the next start makes a new one.`,
 		if err := p.writeChecked(s, list); err != nil || !wrong {
 			return err
 		}
-		return done{exitFailure}
+		return console.End(console.ExitFailure)
 	}
 	return cmd
 }
@@ -74,7 +76,7 @@ func checkStore(path string) checkedStore {
 	case errors.Is(err, delivery.ErrInUse):
 		one.Problem = "not checked, another process has it open; stop that first: " + path
 	case err != nil:
-		one.Problem = "not in order: " + sentence(err)
+		one.Problem = "not in order: " + console.Sentence(err)
 	case damaged > 0:
 		one.Problem = "not in order: " + messages(damaged, "is damaged", "are damaged") + ", and not sent: " + path
 	}
@@ -88,26 +90,26 @@ func nothingStored(path string) bool {
 }
 
 func (p *Program) writeChecked(s *settings.Settings, list []checkedStore) error {
-	if format := p.format(s.Output, false); format != "text" {
-		return p.write(format, list)
+	if format := p.Format(s.Output, false); format != "text" {
+		return p.Print(format, list)
 	}
 	if len(list) == 0 {
-		p.note("there is no store to check")
+		p.Note("there is no store to check")
 	}
 	for _, one := range list {
 		if one.Problem == "" {
-			writeln(p.stdout, "in order: "+one.Store)
+			console.Writeln(p.Stdout, "in order: "+one.Store)
 		} else {
-			writeln(p.stdout, p.style(p.stdout).bad(clean(one.Problem)))
+			console.Writeln(p.Stdout, p.Style(p.Stdout).Bad(text.Escape(one.Problem)))
 		}
 		var rows [][]string
 		for _, stats := range one.Sources {
 			rows = append(rows, []string{
-				stats.Source, grouped(int64(stats.Waiting)) + " waiting", grouped(int64(stats.Dead)) + " dead",
-				grouped(int64(stats.Damaged)) + " damaged",
+				stats.Source, text.Grouped(int64(stats.Waiting)) + " waiting", text.Grouped(int64(stats.Dead)) + " dead",
+				text.Grouped(int64(stats.Damaged)) + " damaged",
 			})
 		}
-		writeTable(p.stdout, rows)
+		console.WriteTable(p.Stdout, rows)
 	}
 	return nil
 }

@@ -14,7 +14,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
+	"github.com/aacflow/segment-blocks/internal/text"
 	"github.com/aacflow/segment-blocks/runtime"
 	"github.com/aacflow/segment-blocks/segment/delivery"
 )
@@ -49,7 +51,7 @@ func openPath(ctx context.Context, source, path string) (*storeQueue, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return q, nil
 	case err != nil:
-		return nil, failed("%w", err)
+		return nil, console.Failed("%w", err)
 	case info.Mode().IsRegular() && info.Size() == 0:
 		q.empty = true
 		return q, nil
@@ -99,7 +101,7 @@ func (s queueState) row() []string {
 	if !s.Configured {
 		last = strings.TrimPrefix(last+"; not configured: nothing sends them", "; ")
 	}
-	return []string{s.Source, grouped(int64(s.Waiting)) + " waiting", grouped(int64(s.Dead)) + " dead", s.Store, last}
+	return []string{s.Source, text.Grouped(int64(s.Waiting)) + " waiting", text.Grouped(int64(s.Dead)) + " dead", s.Store, last}
 }
 
 // queueStates looks into the stores: the one file, or all that the configuration leads to. The error is of those that could not be opened.
@@ -117,7 +119,7 @@ func (p *Program) queueStates(cmd *cobra.Command, s *settings.Settings, file str
 	}
 	if file != "" {
 		if _, err := os.Stat(file); err != nil {
-			return list, failed("cannot look into the store: %w", err)
+			return list, console.Failed("cannot look into the store: %w", err)
 		}
 		look(file)
 		return list, errors.Join(errs...)
@@ -135,7 +137,7 @@ func (p *Program) queueStates(cmd *cobra.Command, s *settings.Settings, file str
 	}
 	for _, err := range errs[own:] { // it may be somebody else's, and in use there
 		if err != nil {
-			p.note("not looked into: %s", sentence(err))
+			p.Note("not looked into: %s", console.Sentence(err))
 		}
 	}
 	return list, errors.Join(errs[:own]...)
@@ -149,7 +151,7 @@ func ownStores(s *settings.Settings) (paths []string, err error) {
 		}
 		path, err := s.StorePath(s.Sources[name])
 		if err != nil {
-			return nil, &failure{exitUsage, codeConfiguration, err.Error(), err}
+			return nil, console.Fail(console.ExitUsage, console.CodeConfiguration, err.Error(), err)
 		}
 		if !slices.Contains(paths, path) {
 			paths = append(paths, path)
@@ -213,7 +215,7 @@ func (p *Program) findQueue(cmd *cobra.Command, s *settings.Settings, file strin
 	case configured && source.Way() == settings.Durable:
 		path, err := s.StorePath(source)
 		if err != nil {
-			return nil, &failure{exitUsage, codeConfiguration, err.Error(), err}
+			return nil, console.Fail(console.ExitUsage, console.CodeConfiguration, err.Error(), err)
 		}
 		return openPath(cmd.Context(), name, path)
 	}
@@ -229,13 +231,13 @@ func (p *Program) findQueue(cmd *cobra.Command, s *settings.Settings, file strin
 	case wrong != nil:
 		return nil, sourceFailure(fmt.Errorf("%w; and no store has messages of one", wrong))
 	}
-	return nil, &failure{exitUsage, string(runtime.UnknownSource), "the source is not durable, so nothing of it is stored: " + strconv.Quote(name) + p.durables(s), nil}
+	return nil, console.Fail(console.ExitUsage, string(runtime.UnknownSource), "the source is not durable, so nothing of it is stored: "+strconv.Quote(name)+p.durables(s), nil)
 }
 
 // namedQueue opens a file and finds the source in it: the one asked for, or the only one, or the chosen one.
 func (p *Program) namedQueue(cmd *cobra.Command, file, name string, asked bool) (*storeQueue, error) {
 	if _, err := os.Stat(file); err != nil {
-		return nil, failed("cannot look into the store: %w", err)
+		return nil, console.Failed("cannot look into the store: %w", err)
 	}
 	q, err := openPath(cmd.Context(), name, file)
 	if err != nil {
@@ -250,7 +252,7 @@ func (p *Program) namedQueue(cmd *cobra.Command, file, name string, asked bool) 
 	case !asked && len(names) == 1:
 		q.source = names[0]
 	default:
-		return nil, errors.Join(usage("the store has messages of %s; name one of these with --source: %q", strings.Join(names, ", "), name), q.close())
+		return nil, errors.Join(console.Usage("the store has messages of %s; name one of these with --source: %q", strings.Join(names, ", "), name), q.close())
 	}
 	return q, nil
 }
@@ -294,10 +296,10 @@ func (q *storeQueue) close() error {
 	if q.store == nil {
 		return nil
 	}
-	var own *failure
+	var own *console.Failure
 	_, err := q.store.Close(q.ctx)
 	if err == nil || errors.As(err, &own) {
 		return err
 	}
-	return failed("%w", err)
+	return console.Failed("%w", err)
 }

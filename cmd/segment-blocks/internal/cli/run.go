@@ -8,6 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
+	"github.com/aacflow/segment-blocks/internal/text"
 	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/runtime"
 	"github.com/aacflow/segment-blocks/segment/tracking"
@@ -75,7 +77,7 @@ On a terminal the output is text; elsewhere it is one JSON document. See segment
 			return wrapInvocation(err, in)
 		}
 		p.disclose(t, res.Receipt)
-		format := p.format(s.Output, true)
+		format := p.Format(s.Output, true)
 		if t.deliveries == nil {
 			return p.printResult(format, t, res, nil, *receipt)
 		}
@@ -97,7 +99,7 @@ On a terminal the output is text; elsewhere it is one JSON document. See segment
 
 // showRetries returns a context that says on a terminal what a command waits for. Elsewhere nobody watches.
 func (p *Program) showRetries(ctx context.Context) context.Context {
-	if !isTerminal(p.stderr) {
+	if !console.IsTerminal(p.Stderr) {
 		return ctx
 	}
 	return tracking.OnRetry(ctx, func(r tracking.Retry) {
@@ -105,7 +107,7 @@ func (p *Program) showRetries(ctx context.Context) context.Context {
 		if in < 2*time.Second {
 			in = r.In.Round(100 * time.Millisecond)
 		}
-		p.note("attempt %d of %d in %s: %s", r.Attempt, r.Of, in, r.Cause)
+		p.Note("attempt %d of %d in %s: %s", r.Attempt, r.Of, in, r.Cause)
 	})
 }
 
@@ -138,16 +140,16 @@ func (p *Program) printResult(format string, t *target, res *runtime.Result, bec
 	}
 	p.printWarnings(res.Receipt)
 	if !withReceipt {
-		return p.write(format, res.Output)
+		return p.Print(format, res.Output)
 	}
-	return p.write(format, struct {
+	return p.Print(format, struct {
 		Output  any              `json:"output"`
 		Receipt *runtime.Receipt `json:"receipt"`
 	}{res.Output, res.Receipt})
 }
 
 func (p *Program) printText(t *target, res *runtime.Result, became *fate) {
-	writef(p.stdout, "%s %s\n", res.Receipt.Block, p.style(p.stdout).good("succeeded"))
+	console.Writef(p.Stdout, "%s %s\n", res.Receipt.Block, p.Style(p.Stdout).Good("succeeded"))
 	var rows [][]string
 	for _, m := range rawjson.OpenObject(res.Output) {
 		value := string(m.Value)
@@ -156,9 +158,9 @@ func (p *Program) printText(t *target, res *runtime.Result, became *fate) {
 		}
 		rows = append(rows, []string{m.Name, value})
 	}
-	writeTable(p.stdout, rows)
+	console.WriteTable(p.Stdout, rows)
 	for _, line := range receiptLines(t, res.Receipt, became) {
-		writeln(p.stdout, clean(line))
+		console.Writeln(p.Stdout, text.Escape(line))
 	}
 	p.printWarnings(res.Receipt)
 }
@@ -169,23 +171,23 @@ func receiptLines(t *target, r *runtime.Receipt, became *fate) []string {
 	label, more := "messageId", ""
 	const most = 3
 	if len(ids) > 1 {
-		label = count(len(ids), "message") + " with messageId"
+		label = console.Count(len(ids), "message") + " with messageId"
 	}
 	if len(ids) > most {
-		ids, more = ids[:most], fmt.Sprintf(" and %s more", grouped(int64(len(ids)-most)))
+		ids, more = ids[:most], fmt.Sprintf(" and %s more", text.Grouped(int64(len(ids)-most)))
 	}
-	said := fmt.Sprintf("accepted by %s, %s, %s, %s bytes, %s %s%s", r.Endpoint, count(r.Requests, "request"),
-		count(r.Attempts, "attempt"), grouped(r.Bytes), label, strings.Join(ids, ", "), more)
+	said := fmt.Sprintf("accepted by %s, %s, %s, %s bytes, %s %s%s", r.Endpoint, console.Count(r.Requests, "request"),
+		console.Count(r.Attempts, "attempt"), text.Grouped(r.Bytes), label, strings.Join(ids, ", "), more)
 	if became != nil {
 		const receipt = "Segment confirms receipt, not delivery to destinations"
 		switch list := label + " " + strings.Join(ids, ", ") + more; {
 		case became.waiting == 0:
-			return []string{fmt.Sprintf("delivered to %s, which accepted %s, %s", r.Endpoint, count(became.accepted, "message"), list), receipt}
+			return []string{fmt.Sprintf("delivered to %s, which accepted %s, %s", r.Endpoint, console.Count(became.accepted, "message"), list), receipt}
 		case became.accepted == 0:
 			return []string{"stored on disk, left for the next segment-blocks that uses the source, " + list}
 		default:
 			return []string{fmt.Sprintf("delivered to %s: %s; stored on disk, left for the next segment-blocks that uses the source: %s, %s",
-				r.Endpoint, count(became.accepted, "message"), grouped(int64(became.waiting)), list), receipt}
+				r.Endpoint, console.Count(became.accepted, "message"), text.Grouped(int64(became.waiting)), list), receipt}
 		}
 	}
 	if t.emulator != nil {
@@ -202,6 +204,6 @@ func (p *Program) printWarnings(r *runtime.Receipt) {
 		if w.Code == "emulated" {
 			continue // disclose says it, with what to do
 		}
-		p.warn("%s", strings.TrimSpace(w.Path+" "+w.Message))
+		p.Warn("%s", strings.TrimSpace(w.Path+" "+w.Message))
 	}
 }

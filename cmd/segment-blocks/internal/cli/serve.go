@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/aacflow/segment-blocks/blocks"
+	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
 	"github.com/aacflow/segment-blocks/observe/traces"
 	"github.com/aacflow/segment-blocks/serve/guard"
@@ -90,7 +91,7 @@ Each flag has a setting in the configuration file, below serve. segment-blocks c
 		if err != nil {
 			return errors.Join(err, ln.Close())
 		}
-		return p.serve(cmd.Context(), &server{settings: s.Serve, listener: newClosing(ln), tls: secure, guard: g, hosting: h}, p.format(s.Output, false))
+		return p.serve(cmd.Context(), &server{settings: s.Serve, listener: newClosing(ln), tls: secure, guard: g, hosting: h}, p.Format(s.Output, false))
 	}
 	return cmd
 }
@@ -99,7 +100,7 @@ Each flag has a setting in the configuration file, below serve. segment-blocks c
 // collectEarly has the garbage collector work harder before the process grows beyond what its limits are made for. A batch of the
 // smallest messages takes 12 times its size in memory, and without a limit Go lets garbage take as much again. GOMEMLIMIT wins.
 func (p *Program) collectEarly(s settings.Serve) {
-	if s.MaxBuffered > 0 && p.variable("GOMEMLIMIT") == "" {
+	if s.MaxBuffered > 0 && p.Variable("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(12*s.MaxBuffered<<20 + 32<<20)
 	}
 }
@@ -119,7 +120,7 @@ func (p *Program) guard(s settings.Serve, logger *slog.Logger) (*guard.Guard, er
 		Logger: requests, Open: []string{"/healthz", "/readyz"},
 	})
 	if err != nil {
-		return nil, usage("%w", err)
+		return nil, console.Usage("%w", err)
 	}
 	return g, nil
 }
@@ -136,7 +137,7 @@ func orNone[T int | int64 | float64](limit T) T {
 func emulatesKnowingly(s *settings.Settings, addr net.Addr) error {
 	_, configured, err := s.Chosen()
 	if err == nil && !configured && !s.Serve.Emulator && !onLoopback(addr) {
-		return usage("no source is configured, and other machines can reach %s: set SEGMENT_WRITE_KEY and SEGMENT_REGION, name sources in a %s, "+
+		return console.Usage("no source is configured, and other machines can reach %s: set SEGMENT_WRITE_KEY and SEGMENT_REGION, name sources in a %s, "+
 			"or give --emulator to send all events to an emulator", addr, settings.FileName)
 	}
 	return nil // what is wrong with the choice is said where the source is opened
@@ -207,7 +208,7 @@ func health(w http.ResponseWriter, status int, text string, h *hosting) {
 // announceServe prints where the server is. The lines are data: a script waits for them.
 func (p *Program) announceServe(url string, h *hosting, format string) error {
 	if format != "text" {
-		return p.write(format, struct {
+		return p.Print(format, struct {
 			URL     string   `json:"url"`
 			REST    string   `json:"rest"`
 			OpenAPI string   `json:"openapi"`
@@ -238,17 +239,17 @@ func (p *Program) announceServe(url string, h *hosting, format string) error {
 		rows = append(rows, []string{"sources", strings.Join(h.names, ", ")})
 	}
 	rows = append(rows, h.deliveries.special(h.names)...)
-	writeln(p.stdout, "the blocks are being served")
-	writeTable(p.stdout, rows)
-	writeln(p.stderr, "Ctrl-C stops it")
+	console.Writeln(p.Stdout, "the blocks are being served")
+	console.WriteTable(p.Stdout, rows)
+	console.Writeln(p.Stderr, "Ctrl-C stops it")
 	return nil
 }
 
 // logger logs to stderr, as text or JSON.
 func (p *Program) logger(format string) *slog.Logger {
-	var handler slog.Handler = slog.NewTextHandler(p.stderr, nil)
+	var handler slog.Handler = slog.NewTextHandler(p.Stderr, nil)
 	if format == "json" {
-		handler = slog.NewJSONHandler(p.stderr, nil)
+		handler = slog.NewJSONHandler(p.Stderr, nil)
 	}
 	return slog.New(traces.LogHandler(handler))
 }
@@ -273,17 +274,17 @@ func (h withoutRequests) WithGroup(name string) slog.Handler {
 
 // tokens reads the tokens that clients may send: several where one is being replaced, separated by commas or lines.
 func (p *Program) tokens(file string) ([]string, error) {
-	text := p.variable(tokenVariable)
+	text := p.Variable(tokenVariable)
 	if file != "" {
 		data, err := os.ReadFile(file)
 		if err != nil {
-			return nil, usage("cannot read the token: %w", err)
+			return nil, console.Usage("cannot read the token: %w", err)
 		}
 		text = string(data)
 	}
 	tokens := strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == '\n' || r == '\r' || r == ' ' })
 	if file != "" && len(tokens) == 0 {
-		return nil, usage("the token file is empty: %s", file)
+		return nil, console.Usage("the token file is empty: %s", file)
 	}
 	return tokens, nil
 }
@@ -292,7 +293,7 @@ func (p *Program) tokens(file string) ([]string, error) {
 func listenFailure(address string, err error) error {
 	var op *net.OpError
 	if !errors.As(err, &op) { // the guard's own
-		return usage("off loopback, serve needs a token or client certificates: set %s, or give --tls-client-ca: %s", tokenVariable, address)
+		return console.Usage("off loopback, serve needs a token or client certificates: set %s, or give --tls-client-ca: %s", tokenVariable, address)
 	}
 	return cannotListen(address, op)
 }
@@ -305,13 +306,13 @@ func cannotListen(address string, err error) error {
 	var malformed *net.AddrError
 	switch {
 	case errors.As(err, &malformed):
-		return usage("--addr must be HOST:PORT, such as 127.0.0.1:8787: %s", address)
+		return console.Usage("--addr must be HOST:PORT, such as 127.0.0.1:8787: %s", address)
 	case errors.Is(err, syscall.EADDRINUSE):
-		return failed("cannot listen on %s: it is in use; --addr picks another", address)
+		return console.Failed("cannot listen on %s: it is in use; --addr picks another", address)
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return failed("cannot listen on %s: this machine does not have the address; --addr picks another", address)
+		return console.Failed("cannot listen on %s: this machine does not have the address; --addr picks another", address)
 	case errors.Is(err, syscall.EACCES):
-		return failed("cannot listen on %s: this user may not, as is usual for ports below 1024; --addr picks another", address)
+		return console.Failed("cannot listen on %s: this user may not, as is usual for ports below 1024; --addr picks another", address)
 	}
-	return failed("cannot listen on %s: %w; --addr picks another", address, err)
+	return console.Failed("cannot listen on %s: %w; --addr picks another", address, err)
 }

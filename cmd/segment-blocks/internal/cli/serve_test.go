@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
 	"github.com/aacflow/segment-blocks/segment/emulator"
 )
 
@@ -46,7 +47,7 @@ func TestClientRate(t *testing.T) {
 	}
 
 	code, said := runFor(t, nil, "serve", "--client-rate", "-1")
-	require.Equal(t, int(exitUsage), code)
+	require.Equal(t, int(console.ExitUsage), code)
 	require.Contains(t, said, `--client-rate  must be a number, 0 or more: "-1"`)
 }
 
@@ -143,6 +144,6 @@ func TestSharedStoreHasOneSetOfLimits(t *testing.T) {
 	config := filepath.Join(dir, "segment-blocks.yaml")
 	require.NoError(t, os.WriteFile(config, []byte("defaultSource: a\nsources:\n  a: "+source(10)+"\n  b: "+source(20)+"\n"), 0o600))
 	code, said := runFor(t, []string{"SHARED_KEY=" + placeholderKey}, "serve", "--addr", "127.0.0.1:0", "--config", config)
-	require.Equal(t, int(exitUsage), code, said)
+	require.Equal(t, int(console.ExitUsage), code, said)
 	require.Contains(t, said, "the sources a and b share a store and must have the same limits below durable: ")
 }

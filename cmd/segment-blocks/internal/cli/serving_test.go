@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
 )
 
 // serving runs serve in this process, with an emulator behind it.
@@ -25,11 +27,11 @@ func startServing(t *testing.T, environ []string, args ...string) *serving {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &serving{interrupt: cancel, ended: make(chan int, 1)}
-	p := &Program{
-		args:    append([]string{"serve", "--addr", "127.0.0.1:0", "--output", "json"}, args...),
-		environ: append([]string{"HOME=" + t.TempDir()}, environ...),
-		stdin:   strings.NewReader(""), stdout: &s.stdout, stderr: &s.stderr,
-	}
+	p := &Program{Console: &console.Console{
+		Args:    append([]string{"serve", "--addr", "127.0.0.1:0", "--output", "json"}, args...),
+		Environ: append([]string{"HOME=" + t.TempDir()}, environ...),
+		Stdin:   strings.NewReader(""), Stdout: &s.stdout, Stderr: &s.stderr,
+	}}
 	go func() { s.ended <- Run(ctx, p) }()
 	t.Cleanup(func() { s.stop(t) })
 	var at struct{ URL string }
@@ -58,7 +60,7 @@ func runFor(t *testing.T, environ []string, args ...string) (int, string) {
 	var stderr lockedBuffer
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	p := &Program{args: args, environ: append([]string{"HOME=" + t.TempDir()}, environ...), stdin: strings.NewReader(""), stdout: io.Discard, stderr: &stderr}
+	p := &Program{Console: &console.Console{Args: args, Environ: append([]string{"HOME=" + t.TempDir()}, environ...), Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: &stderr}}
 	code := Run(ctx, p)
 	return code, stderr.String()
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/aacflow/segment-blocks/blocks"
+	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
 	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/registry"
@@ -43,7 +44,7 @@ func (p *Program) registry() (*registry.Registry, error) {
 	}
 	reg := registry.New()
 	if err := blocks.Register(reg); err != nil {
-		return nil, failed("cannot load the blocks: %w", err)
+		return nil, console.Failed("cannot load the blocks: %w", err)
 	}
 	p.blocks = reg
 	return reg, nil
@@ -57,14 +58,14 @@ func (p *Program) openToSend(s *settings.Settings, in input) (*target, error) {
 	}
 	if !configured {
 		if in.writeKey() != "" { // somebody means a real source
-			return nil, &failure{exitUsage, codeConfiguration, "the input has a write key, but nothing says where its source is: set SEGMENT_REGION (us or eu) or SEGMENT_ENDPOINT with SEGMENT_WRITE_KEY instead, or configure a source without a key", nil}
+			return nil, console.Fail(console.ExitUsage, console.CodeConfiguration, "the input has a write key, but nothing says where its source is: set SEGMENT_REGION (us or eu) or SEGMENT_ENDPOINT with SEGMENT_WRITE_KEY instead, or configure a source without a key", nil)
 		}
 		return p.openEmulator(s)
 	}
 	key, _, err := s.Key(source)
 	if err != nil {
 		if key = in.writeKey(); key == "" {
-			return nil, &failure{exitCredentials, string(runtime.MissingCredential), err.Error(), err}
+			return nil, console.Fail(console.ExitCredentials, string(runtime.MissingCredential), err.Error(), err)
 		}
 	}
 	if source.Way() != settings.Durable {
@@ -84,7 +85,7 @@ func (p *Program) openToSend(s *settings.Settings, in input) (*target, error) {
 	}
 	t.deliveries = d
 	for _, text := range append(d.notices, d.stranded()...) {
-		p.warn("%s", text)
+		p.Warn("%s", text)
 	}
 	return t, nil
 }
@@ -126,7 +127,7 @@ func (p *Program) openToLook(s *settings.Settings, anySource bool) (*target, err
 func (p *Program) openEmulator(s *settings.Settings) (*target, error) {
 	server, err := emulator.Start()
 	if err != nil {
-		return nil, failed("cannot start the emulator: %w", err)
+		return nil, console.Failed("cannot start the emulator: %w", err)
 	}
 	t, err := p.newTarget("emulator", tracking.Source{WriteKey: emulatorKey, Endpoint: server.URL, Retry: s.RetryPolicy()})
 	if err != nil {
@@ -141,8 +142,8 @@ func (p *Program) disclose(t *target, r *runtime.Receipt) {
 	if t.emulator == nil || r == nil || r.Attempts == 0 {
 		return
 	}
-	p.note("no source is configured: sent to an emulator inside this process, the events are not real")
-	p.note("to send to Segment, set SEGMENT_WRITE_KEY and SEGMENT_REGION (us or eu); see segment-blocks help environment")
+	p.Note("no source is configured: sent to an emulator inside this process, the events are not real")
+	p.Note("to send to Segment, set SEGMENT_WRITE_KEY and SEGMENT_REGION (us or eu); see segment-blocks help environment")
 }
 
 func (p *Program) newTarget(name string, sender tracking.Sender) (*target, error) {
@@ -156,7 +157,7 @@ func (p *Program) newTarget(name string, sender tracking.Sender) (*target, error
 		add = runtime.EmulatedSource
 	}
 	// The command reports a failure itself. The log is for the stacks of panics.
-	logger := slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: slog.LevelError}))
+	logger := slog.New(slog.NewTextHandler(p.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))
 	if t.Runtime, err = runtime.New(reg, add(name, sender), runtime.Logger(logger)); err != nil {
 		return nil, sourceFailure(err)
 	}
@@ -174,7 +175,7 @@ func (p *Program) warnOfRegion(name string, source tracking.Source) {
 	if name == settings.Environment {
 		set = "SEGMENT_REGION (us or eu)"
 	}
-	p.warn("source %q names no region, so its events go to the US; a workspace in the EU never sees them: set %s", name, set)
+	p.Warn("source %q names no region, so its events go to the US; a workspace in the EU never sees them: set %s", name, set)
 }
 
 func (t *target) close() {
@@ -212,7 +213,7 @@ func limited(ctx context.Context, s *settings.Settings) (context.Context, contex
 func wrapInvocation(err error, in input) error {
 	var e *runtime.Error
 	if errors.As(err, &e) {
-		return &refused{cause: e, input: in}
+		return &console.Refused{Cause: e, File: in.file, At: in.place(e)}
 	}
 	return err
 }
@@ -221,7 +222,7 @@ func addSource(p *Program, cmd *cobra.Command) {
 	cmd.Flags().String("source", "", "name of the configured source to send to")
 	_ = cmd.RegisterFlagCompletionFunc("source", func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
 		path, _ := cmd.Flags().GetString("config")
-		s, err := settings.Load(settings.Options{File: path, Environ: p.environ})
+		s, err := settings.Load(settings.Options{File: path, Environ: p.Environ})
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveError
 		}
@@ -302,4 +303,17 @@ func (p *Program) completeBlock(_ *cobra.Command, args []string, _ string) ([]st
 		ids = append(ids, b.Manifest().ID+"\t"+b.Manifest().Summary)
 	}
 	return ids, cobra.ShellCompDirectiveNoFileComp
+}
+
+// sourceFailure gives an error about a source its code.
+func sourceFailure(err error) error {
+	var own *tracking.Error
+	if errors.As(err, &own) && own.Kind == tracking.KindCredentialMissing {
+		return console.Fail(console.ExitCredentials, string(runtime.MissingCredential), err.Error(), err)
+	}
+	message := strings.TrimPrefix(err.Error(), "new runtime: ")
+	if strings.Contains(message, "must use https") {
+		message += "; SEGMENT_ALLOW_INSECURE=true or the source's allowInsecure allows it"
+	}
+	return console.Fail(console.ExitUsage, string(runtime.UnknownSource), message, err)
 }

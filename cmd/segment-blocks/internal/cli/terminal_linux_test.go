@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
 	"github.com/aacflow/segment-blocks/segment/emulator"
 )
 
@@ -43,11 +44,11 @@ func TestRunShowsRetries(t *testing.T) {
 	run := func(stderr io.Writer) {
 		t.Helper()
 		require.NoError(t, segment.Script(emulator.Fault{Status: http.StatusServiceUnavailable}, emulator.Fault{Reset: true}))
-		p := &Program{
-			args:    []string{"run", "segment_alias", "--input", `{"userId":"u-42","previousId":"u-41"}`},
-			environ: []string{"HOME=" + t.TempDir(), "SEGMENT_ENDPOINT=" + segment.URL, "SEGMENT_WRITE_KEY=" + placeholderKey},
-			stdin:   strings.NewReader(""), stdout: io.Discard, stderr: stderr,
-		}
+		p := &Program{Console: &console.Console{
+			Args:    []string{"run", "segment_alias", "--input", `{"userId":"u-42","previousId":"u-41"}`},
+			Environ: []string{"HOME=" + t.TempDir(), "SEGMENT_ENDPOINT=" + segment.URL, "SEGMENT_WRITE_KEY=" + placeholderKey},
+			Stdin:   strings.NewReader(""), Stdout: io.Discard, Stderr: stderr,
+		}}
 		require.Zero(t, Run(t.Context(), p))
 	}
 	screen, program := terminal(t)

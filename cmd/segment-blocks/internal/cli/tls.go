@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
 )
 
@@ -18,15 +19,15 @@ func tlsConfig(s settings.Serve, logger *slog.Logger) (*tls.Config, error) {
 	case s.TLSCert == "" && s.TLSKey == "" && s.TLSClientCA == "":
 		return nil, nil
 	case s.TLSCert == "" && s.TLSKey == "":
-		return nil, usage("--tls-client-ca needs --tls-cert and --tls-key")
+		return nil, console.Usage("--tls-client-ca needs --tls-cert and --tls-key")
 	case s.TLSKey == "":
-		return nil, usage("--tls-cert and --tls-key go together: --tls-key is missing")
+		return nil, console.Usage("--tls-cert and --tls-key go together: --tls-key is missing")
 	case s.TLSCert == "":
-		return nil, usage("--tls-cert and --tls-key go together: --tls-cert is missing")
+		return nil, console.Usage("--tls-cert and --tls-key go together: --tls-cert is missing")
 	}
 	own := &certificate{certFile: s.TLSCert, keyFile: s.TLSKey, logger: logger}
 	if err := own.load(own.stamp()); err != nil {
-		return nil, usage("cannot serve https: %w", err)
+		return nil, console.Usage("cannot serve https: %w", err)
 	}
 	config := &tls.Config{
 		MinVersion: tls.VersionTLS12,
@@ -39,11 +40,11 @@ func tlsConfig(s settings.Serve, logger *slog.Logger) (*tls.Config, error) {
 	}
 	pem, err := os.ReadFile(s.TLSClientCA)
 	if err != nil {
-		return nil, usage("cannot read the certificates of --tls-client-ca: %w", err)
+		return nil, console.Usage("cannot read the certificates of --tls-client-ca: %w", err)
 	}
 	config.ClientCAs, config.ClientAuth = x509.NewCertPool(), tls.RequireAndVerifyClientCert
 	if !config.ClientCAs.AppendCertsFromPEM(pem) {
-		return nil, usage("the file of --tls-client-ca must hold certificates in PEM: %s", s.TLSClientCA)
+		return nil, console.Usage("the file of --tls-client-ca must hold certificates in PEM: %s", s.TLSClientCA)
 	}
 	return config, nil
 }

@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
 )
 
 // authority signs certificates.
@@ -177,7 +179,7 @@ func TestTLSUsage(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			code, said := runFor(t, nil, append([]string{"serve", "--addr", "127.0.0.1:0"}, c.args...)...)
-			require.Equal(t, int(exitUsage), code, said)
+			require.Equal(t, int(console.ExitUsage), code, said)
 			require.Contains(t, said, c.want)
 		})
 	}

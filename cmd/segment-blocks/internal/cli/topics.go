@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
 )
 
@@ -25,10 +26,10 @@ func exitTopic() string {
 	var b strings.Builder
 	b.WriteString("The exit code tells a script what to do next:\n\n")
 	var rows [][]string
-	for _, c := range exitCodes() {
-		rows = append(rows, []string{fmt.Sprintf("%3d", c.code), c.meaning})
+	for _, c := range console.ExitCodes() {
+		rows = append(rows, []string{fmt.Sprintf("%3d", c.Code), c.Meaning})
 	}
-	writeTableWithin(&b, rows, topicWidth)
+	console.WriteTableWithin(&b, rows, topicWidth)
 	b.WriteString(`
 5, 6 and 130 are worth another try. What was sent may have been accepted all the same, so try again with the --invocation-id
 that the error names, or that the first try was given: then nothing is counted twice.
@@ -58,8 +59,8 @@ Variables:
 		[]string{"OTEL_EXPORTER_OTLP_ENDPOINT", "serve and mcp: where to export traces, such as http://127.0.0.1:4318"},
 		[]string{"OTEL_…", "serve and mcp: OpenTelemetry's other variables for traces; the protocol is http/protobuf"},
 	)
-	writeTableWithin(&b, rows, topicWidth)
-	writef(&b, `
+	console.WriteTableWithin(&b, rows, topicWidth)
+	console.Writef(&b, `
 SEGMENT_WRITE_KEY makes a source called %q and chooses it, over the defaultSource of a file. Where a source of the file
 takes its key from that variable (writeKeyEnv: SEGMENT_WRITE_KEY) the key is that source's alone.
 
@@ -79,7 +80,7 @@ from another file to a host that is neither Segment's nor this machine.
 		[]string{"sources.NAME.retry…", "each setting below retry, for this source alone"},
 		[]string{"serve…", "each flag of segment-blocks serve, such as serve.drainDelay for --drain-delay"},
 	)
-	writeTableWithin(&b, rows, topicWidth)
+	console.WriteTableWithin(&b, rows, topicWidth)
 	b.WriteString(`
 A source has one of writeKey, writeKeyEnv and writeKeyFile, and a region or an endpoint. A workspace's data lives in one
 region, and what is sent to the other is lost, mostly behind a success: state the region. Paths are relative to the file.`)

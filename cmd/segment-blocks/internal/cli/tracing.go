@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/aacflow/segment-blocks/blocks"
+	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
 	"github.com/aacflow/segment-blocks/observe/traces"
 	"github.com/aacflow/segment-blocks/observe/traces/otlp"
 	"github.com/aacflow/segment-blocks/runtime"
@@ -26,7 +27,7 @@ type tracing struct {
 func (p *Program) startTracing(ctx context.Context, logger *slog.Logger) (*tracing, error) {
 	provider, on, err := otlp.Start(ctx, otlp.Service{Name: "segment-blocks", Version: blocks.Version()}, logger)
 	if err != nil {
-		return nil, usage("%w", err)
+		return nil, console.Usage("%w", err)
 	}
 	if !on {
 		return nil, nil

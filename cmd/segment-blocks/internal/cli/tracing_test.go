@@ -12,6 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
 )
 
 // collect starts a receiver of traces. The function returns the spans, and which service they are from.
@@ -86,11 +88,11 @@ func TestMCPExportsTraces(t *testing.T) {
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
 	t.Setenv("OTEL_SERVICE_NAME", "agent")
 	var stdout, stderr lockedBuffer
-	p := &Program{args: []string{"mcp"}, environ: []string{"HOME=" + t.TempDir()}, stdout: &stdout, stderr: &stderr, stdin: strings.NewReader(
+	p := &Program{Console: &console.Console{Args: []string{"mcp"}, Environ: []string{"HOME=" + t.TempDir()}, Stdout: &stdout, Stderr: &stderr, Stdin: strings.NewReader(
 		`{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"c","version":"1"}}}` + "\n" +
 			`{"jsonrpc":"2.0","method":"notifications/initialized"}` + "\n" +
 			`{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"segment_page","arguments":{"userId":"u"},"_meta":{"traceparent":"` + traceparent + `"}}}` + "\n",
-	)}
+	)}}
 	require.Zero(t, Run(t.Context(), p), "%s", &stderr)
 	spans, service := received()
 	require.Equal(t, "agent", service)
@@ -103,7 +105,7 @@ func TestTracesUsage(t *testing.T) {
 	t.Setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
 	for _, args := range [][]string{{"serve", "--addr", "127.0.0.1:0"}, {"mcp"}} {
 		code, said := runFor(t, nil, args...)
-		require.Equal(t, int(exitUsage), code, said)
+		require.Equal(t, int(console.ExitUsage), code, said)
 		require.Contains(t, said, `OTEL_EXPORTER_OTLP_PROTOCOL must be http/protobuf, the only protocol that is spoken here: "grpc"`)
 	}
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
 	"github.com/aacflow/segment-blocks/runtime"
 	"github.com/aacflow/segment-blocks/schemas"
 )
@@ -34,27 +35,27 @@ refused.`,
 		_, receipt, err := t.Preview(cmd.Context(), args[0], in.json)
 		p.printWarnings(receipt)
 		err = wrapInvocation(err, in)
-		var refusal *refused
-		if err != nil && (!errors.As(err, &refusal) || len(refusal.cause.Violations) == 0) {
+		var refusal *console.Refused
+		if err != nil && (!errors.As(err, &refusal) || len(refusal.Cause.Violations) == 0) {
 			return err
 		}
-		if err := p.printVerdict(p.format(s.Output, false), args[0], refusal); err != nil {
+		if err := p.printVerdict(p.Format(s.Output, false), args[0], refusal); err != nil {
 			return err
 		}
 		if refusal != nil {
-			return done{exitOf(refusal.cause)}
+			return console.End(console.ExitOf(refusal.Cause))
 		}
 		return nil
 	}
 	return cmd
 }
 
-func (p *Program) printVerdict(format, block string, refusal *refused) error {
+func (p *Program) printVerdict(format, block string, refusal *console.Refused) error {
 	if format == "text" {
 		if refusal != nil {
-			writeErrorText(p.stdout, p.style(p.stdout), refusal)
+			console.WriteErrorText(p.Stdout, p.Style(p.Stdout), refusal)
 		} else {
-			writef(p.stdout, "%s would take this input\n", block)
+			console.Writef(p.Stdout, "%s would take this input\n", block)
 		}
 		return nil
 	}
@@ -66,7 +67,7 @@ func (p *Program) printVerdict(format, block string, refusal *refused) error {
 		Violations []schemas.Violation `json:"violations"`
 	}{Block: block, Valid: refusal == nil, Violations: []schemas.Violation{}}
 	if refusal != nil {
-		verdict.Code, verdict.InputFile, verdict.Violations = refusal.cause.Code, refusal.input.file, refusal.cause.Violations
+		verdict.Code, verdict.InputFile, verdict.Violations = refusal.Cause.Code, refusal.File, refusal.Cause.Violations
 	}
-	return p.write(format, verdict)
+	return p.Print(format, verdict)
 }

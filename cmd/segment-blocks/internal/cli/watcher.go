@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
+	"github.com/aacflow/segment-blocks/internal/text"
 	"github.com/aacflow/segment-blocks/segment/emulator"
 )
 
@@ -16,14 +18,14 @@ import (
 type watcher struct {
 	program  *Program
 	emulator *emulator.Emulator
-	style    style
+	style    console.Style
 
 	event, discard, request uint64 // the last ones seen
 }
 
 func newWatcher(p *Program, e *emulator.Emulator) *watcher {
 	// What was loaded from a log has been shown when it arrived.
-	return &watcher{program: p, emulator: e, style: p.style(p.stderr), event: e.Stats().LastSeq}
+	return &watcher{program: p, emulator: e, style: p.Style(p.Stderr), event: e.Stats().LastSeq}
 }
 
 // watch prints until ctx ends, and then what came last.
@@ -72,7 +74,7 @@ func (w *watcher) print() {
 		return cmp.Or(cmp.Compare(a.request, b.request), cmp.Compare(a.index, b.index))
 	})
 	for _, l := range lines {
-		writeln(w.program.stderr, l.text)
+		console.Writeln(w.program.Stderr, l.text)
 	}
 }
 
@@ -91,7 +93,7 @@ func (w *watcher) accepted(e *emulator.Event) string {
 	for _, note := range e.Notes {
 		words = append(words, "("+note+")")
 	}
-	return clock(e.ReceivedAt) + " " + w.style.good("accepted ") + "  " + clean(strings.Join(words, "  "))
+	return clock(e.ReceivedAt) + " " + w.style.Good("accepted ") + "  " + text.Escape(strings.Join(words, "  "))
 }
 
 func (w *watcher) discarded(d *emulator.Discard) string {
@@ -99,7 +101,7 @@ func (w *watcher) discarded(d *emulator.Discard) string {
 	for _, problem := range d.Problems {
 		why = append(why, strings.TrimSpace(problem.Code+"  "+problem.Pointer+" "+problem.Text))
 	}
-	return clock(d.ReceivedAt) + " " + w.style.warn("discarded") + "  " + clean(d.Path+"  "+strings.Join(why, "; "))
+	return clock(d.ReceivedAt) + " " + w.style.Warn("discarded") + "  " + text.Escape(d.Path+"  "+strings.Join(why, "; "))
 }
 
 func (w *watcher) faulted(r *emulator.Request) string {
@@ -107,7 +109,7 @@ func (w *watcher) faulted(r *emulator.Request) string {
 	if r.Status == 0 {
 		what = "cut the connection"
 	}
-	return clock(r.At) + " " + w.style.warn("fault    ") + "  " + clean(r.Path+"  "+what+", as scripted")
+	return clock(r.At) + " " + w.style.Warn("fault    ") + "  " + text.Escape(r.Path+"  "+what+", as scripted")
 }
 
 func clock(t time.Time) string { return t.Local().Format("15:04:05.000") }

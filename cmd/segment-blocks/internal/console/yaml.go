@@ -1,4 +1,4 @@
-package cli
+package console
 
 import (
 	"bytes"
@@ -9,9 +9,9 @@ import (
 	"github.com/aacflow/segment-blocks/rawjson"
 )
 
-// toYAML rewrites a JSON document as YAML. Members keep their order and numbers their digits, which decoding into Go values
-// would lose.
-func toYAML(doc json.RawMessage) []byte {
+// YAML rewrites a JSON document as YAML. Members keep their order and numbers their digits, which
+// decoding into Go values would lose.
+func YAML(doc json.RawMessage) []byte {
 	var buf bytes.Buffer
 	enc := yaml.NewEncoder(&buf)
 	enc.SetIndent(2)
@@ -44,8 +44,8 @@ func yamlNode(doc json.RawMessage) *yaml.Node {
 	return &yaml.Node{Kind: yaml.ScalarNode, Value: string(doc)}
 }
 
-// yamlText leaves the quotes to the encoder of Go strings, which also puts them around words that older readers of YAML take for
-// booleans, such as yes.
+// yamlText leaves the quotes to the encoder of Go strings, which also puts them around words that
+// older readers of YAML take for booleans, such as yes.
 func yamlText(text string) *yaml.Node {
 	n := &yaml.Node{}
 	if err := n.Encode(text); err != nil {

@@ -1,0 +1,54 @@
+// Package console is what every command of segment-blocks shares: its streams, its output formats,
+// its errors and exit codes, and how text fits a terminal.
+package console
+
+import (
+	"io"
+	"os"
+	"strings"
+)
+
+// A Console connects a run of the command with the world outside.
+type Console struct {
+	Args           []string
+	Environ        []string
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+	// ErrorFormat is the output format for errors. Until the configuration has been read it is the
+	// one that the command line or the environment asks for.
+	ErrorFormat string
+}
+
+// Process returns the console of this process.
+func Process() *Console {
+	return &Console{Args: os.Args[1:], Environ: os.Environ(), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}
+}
+
+// AskedFormat returns the output format for errors that come before the configuration is read, such
+// as those of the command line.
+func (c *Console) AskedFormat() string {
+	asked := c.Variable("SEGMENT_BLOCKS_OUTPUT")
+	for i, arg := range c.Args {
+		switch {
+		case arg == "--":
+			return asked
+		case (arg == "--output" || arg == "-o") && i+1 < len(c.Args):
+			asked = c.Args[i+1]
+		case strings.HasPrefix(arg, "--output="):
+			asked = strings.TrimPrefix(arg, "--output=")
+		case strings.HasPrefix(arg, "-o") && len(arg) > 2:
+			asked = strings.TrimPrefix(arg[2:], "=")
+		}
+	}
+	return asked
+}
+
+// Variable returns the value of an environment variable, "" when it is not set.
+func (c *Console) Variable(name string) string {
+	for _, pair := range c.Environ {
+		if value, ok := strings.CutPrefix(pair, name+"="); ok {
+			return value
+		}
+	}
+	return ""
+}

@@ -1,0 +1,181 @@
+package console
+
+import (
+	"io"
+	"os"
+	"regexp"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/mattn/go-isatty"
+	"golang.org/x/term"
+
+	"github.com/aacflow/segment-blocks/internal/text"
+)
+
+// Style colours text, or leaves it alone.
+type Style struct{ on bool }
+
+// Style returns the colours for a stream: none unless it is a terminal, and none with NO_COLOR or
+// TERM=dumb.
+func (c *Console) Style(w io.Writer) Style {
+	return Style{on: IsTerminal(w) && c.Variable("NO_COLOR") == "" && c.Variable("TERM") != "dumb"}
+}
+
+// Good paints text green.
+func (s Style) Good(text string) string { return s.paint("32", text) }
+
+// Bad paints text red.
+func (s Style) Bad(text string) string { return s.paint("31", text) }
+
+// Warn paints text yellow.
+func (s Style) Warn(text string) string { return s.paint("33", text) }
+
+// Strong makes text bold.
+func (s Style) Strong(text string) string { return s.paint("1", text) }
+
+func (s Style) paint(code, text string) string {
+	if !s.on {
+		return text
+	}
+	return "\x1b[" + code + "m" + text + "\x1b[0m"
+}
+
+// IsTerminal reports whether a stream is a terminal.
+func IsTerminal(of any) bool {
+	if s, ok := of.(*Stream); ok {
+		of = s.Writer
+	}
+	f, ok := of.(*os.File)
+	return ok && (isatty.IsTerminal(f.Fd()) || isatty.IsCygwinTerminal(f.Fd()))
+}
+
+// Columns returns how wide a terminal is, or 0 for what is none.
+func Columns(w io.Writer) int {
+	if s, ok := w.(*Stream); ok {
+		w = s.Writer
+	}
+	f, ok := w.(*os.File)
+	if !ok || !IsTerminal(f) {
+		return 0
+	}
+	width, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0
+	}
+	return width
+}
+
+// PageWidth is how long lines of prose get: 100 characters, or less on a terminal that has less.
+func PageWidth(w io.Writer) int {
+	const most = 100
+	if width := Columns(w); width > 0 {
+		return min(most, max(width, 40))
+	}
+	return most
+}
+
+// WriteTable writes rows with aligned columns, two spaces in front and between. The last column is
+// as long as it is; on a terminal it goes on below itself.
+func WriteTable(w io.Writer, rows [][]string) { WriteTableWithin(w, rows, Columns(w)) }
+
+// WriteTableWithin is writeTable for lines of at most width characters; 0 is no limit.
+func WriteTableWithin(w io.Writer, rows [][]string, width int) {
+	var widths []int
+	for _, row := range rows {
+		for i, cell := range row {
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			widths[i] = max(widths[i], utf8.RuneCountInString(text.Escape(cell)))
+		}
+	}
+	for _, row := range rows {
+		var b strings.Builder
+		for i, cell := range row {
+			cell = text.Escape(cell)
+			b.WriteString("  " + cell)
+			if i < len(row)-1 {
+				b.WriteString(strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell)))
+			}
+		}
+		line := strings.TrimRight(b.String(), " ")
+		if width > 0 && utf8.RuneCountInString(line) > width && len(row) > 1 {
+			last := text.Escape(row[len(row)-1])
+			WriteString(w, Hang(line[:len(line)-len(last)], last, width))
+			continue
+		}
+		Writeln(w, line)
+	}
+}
+
+// Count writes a number with its noun: 1 request, 2 requests.
+func Count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return text.Grouped(int64(n)) + " " + noun + "s"
+}
+
+// Wrap breaks prose into lines of at most width characters, each with an indent in front. Empty
+// lines stay.
+func Wrap(text, indent string, width int) string {
+	var b strings.Builder
+	for paragraph := range strings.SplitSeq(strings.TrimSpace(text), "\n\n") {
+		if b.Len() > 0 {
+			b.WriteString("\n")
+		}
+		line := indent
+		for _, word := range strings.Fields(paragraph) {
+			if utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > width && line != indent {
+				b.WriteString(line + "\n")
+				line = indent
+			}
+			if line != indent {
+				line += " "
+			}
+			line += word
+		}
+		b.WriteString(line + "\n")
+	}
+	return b.String()
+}
+
+// Reflow fits help to a width: prose is wrapped, and the last column of a table goes on below
+// itself. Commands stay as they are.
+func Reflow(text string, width int) string {
+	column := regexp.MustCompile(`^ +\S+( \S+)*  +(\S)`)
+	var out, prose strings.Builder
+	end := func() {
+		out.WriteString(Wrap(prose.String(), "", width))
+		prose.Reset()
+	}
+	for line := range strings.Lines(text) {
+		if line != "\n" && line[0] != ' ' {
+			prose.WriteString(line)
+			continue
+		}
+		if prose.Len() > 0 {
+			end()
+		}
+		at := column.FindStringSubmatchIndex(line)
+		if at == nil || utf8.RuneCountInString(line) <= width {
+			out.WriteString(line)
+			continue
+		}
+		out.WriteString(Hang(line[:at[4]], line[at[4]:], width))
+	}
+	if prose.Len() > 0 {
+		end()
+	}
+	return out.String()
+}
+
+// Hang writes prose after a label, its further lines under the first one.
+func Hang(label, text string, width int) string {
+	lines := Wrap(text, strings.Repeat(" ", utf8.RuneCountInString(label)), width)
+	if strings.TrimSpace(lines) == "" {
+		return strings.TrimRight(label, " ") + "\n"
+	}
+	return label + strings.TrimLeft(lines, " ")
+}
