@@ -296,7 +296,7 @@ func (q *storeQueue) close() error {
 	if q.store == nil {
 		return nil
 	}
-	var own *console.Failure
+	var own *console.Error
 	_, err := q.store.Close(q.ctx)
 	if err == nil || errors.As(err, &own) {
 		return err

@@ -213,7 +213,7 @@ func limited(ctx context.Context, s *settings.Settings) (context.Context, contex
 func wrapInvocation(err error, in input) error {
 	var e *runtime.Error
 	if errors.As(err, &e) {
-		return &console.Refused{Cause: e, File: in.file, At: in.place(e)}
+		return &console.InputError{Cause: e, File: in.file, At: in.place(e)}
 	}
 	return err
 }

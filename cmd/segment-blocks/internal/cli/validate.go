@@ -35,7 +35,7 @@ refused.`,
 		_, receipt, err := t.Preview(cmd.Context(), args[0], in.json)
 		p.printWarnings(receipt)
 		err = wrapInvocation(err, in)
-		var refusal *console.Refused
+		var refusal *console.InputError
 		if err != nil && (!errors.As(err, &refusal) || len(refusal.Cause.Violations) == 0) {
 			return err
 		}
@@ -50,7 +50,7 @@ refused.`,
 	return cmd
 }
 
-func (p *Program) printVerdict(format, block string, refusal *console.Refused) error {
+func (p *Program) printVerdict(format, block string, refusal *console.InputError) error {
 	if format == "text" {
 		if refusal != nil {
 			console.WriteErrorText(p.Stdout, p.Style(p.Stdout), refusal)

@@ -14,16 +14,16 @@ import (
 	"github.com/aacflow/segment-blocks/runtime"
 )
 
-// Failure is an error of the command itself, as opposed to one of an invocation.
-type Failure struct {
+// Error is an error of the command itself, as opposed to one of an invocation.
+type Error struct {
 	exit    ExitCode
 	code    string
 	message string
 	err     error
 }
 
-func (f *Failure) Error() string { return f.message }
-func (f *Failure) Unwrap() error { return f.err }
+func (f *Error) Error() string { return f.message }
+func (f *Error) Unwrap() error { return f.err }
 
 // The codes of failures. Those of invocations are in package runtime.
 const (
@@ -33,33 +33,33 @@ const (
 	codeChecks        = "checks_failed"
 )
 
-// Fail returns a Failure whose text is message. The code is one of this package or of package
+// Fail returns an Error whose text is message. The code is one of this package or of package
 // runtime.
 func Fail(exit ExitCode, code, message string, err error) error {
-	return &Failure{exit, code, message, err}
+	return &Error{exit, code, message, err}
 }
 
 // Usage returns the error of a command line, or of an input, that is not valid.
 func Usage(format string, args ...any) error {
 	err := fmt.Errorf(format, args...)
-	return &Failure{ExitUsage, codeUsage, err.Error(), errors.Unwrap(err)}
+	return &Error{ExitUsage, codeUsage, err.Error(), errors.Unwrap(err)}
 }
 
 // Failed returns an error that has no code of its own.
 func Failed(format string, args ...any) error {
 	err := fmt.Errorf(format, args...)
-	return &Failure{ExitFailure, codeFailed, err.Error(), errors.Unwrap(err)}
+	return &Error{ExitFailure, codeFailed, err.Error(), errors.Unwrap(err)}
 }
 
 // Interrupted is the error of a command that was stopped before it invoked anything.
 func Interrupted(doing string) error {
-	return &Failure{ExitInterrupted, string(runtime.Canceled), "interrupted while " + doing + ", nothing was sent", context.Canceled}
+	return &Error{ExitInterrupted, string(runtime.Canceled), "interrupted while " + doing + ", nothing was sent", context.Canceled}
 }
 
 // Crashed is the error of a command that panicked.
 func Crashed(value any, advice string) error {
 	message := fmt.Sprintf("a fault of segment-blocks ended the command; please report it with the stack above: %v", value)
-	return &Failure{ExitFailure, string(runtime.Internal), message + advice, nil}
+	return &Error{ExitFailure, string(runtime.Internal), message + advice, nil}
 }
 
 type done struct{ exit ExitCode }
@@ -69,21 +69,21 @@ func End(code ExitCode) error { return done{code} }
 
 func (d done) Error() string { return fmt.Sprintf("exit %d", d.exit) }
 
-// Refused is the error of an invocation, with the file that its input came from.
-type Refused struct {
+// InputError is the error of an invocation, with the file that its input came from.
+type InputError struct {
 	Cause *runtime.Error
 	File  string // "" for none
 	At    string // where in the file, such as " in order.json:3:7"
 }
 
-func (r *Refused) Error() string { return r.Cause.Error() }
-func (r *Refused) Unwrap() error { return r.Cause }
+func (r *InputError) Error() string { return r.Cause.Error() }
+func (r *InputError) Unwrap() error { return r.Cause }
 
 // ExitCodeOf returns the exit code for any error that a command ends with. Errors that cobra itself
 // returns are about the command line.
 func ExitCodeOf(err error) ExitCode {
 	var (
-		own        *Failure
+		own        *Error
 		invocation *runtime.Error
 		finished   done
 	)
@@ -138,13 +138,13 @@ func errorDocument(err error) json.RawMessage {
 	var invocation *runtime.Error
 	if errors.As(err, &invocation) {
 		doc, _ := json.Marshal(invocation)
-		var r *Refused
+		var r *InputError
 		if errors.As(err, &r) && r.File != "" {
 			doc = rawjson.OpenObject(doc).Set("inputFile", rawjson.Quote(r.File)).JSON()
 		}
 		return doc
 	}
-	own := &Failure{code: codeUsage}
+	own := &Error{code: codeUsage}
 	if !errors.As(err, &own) && errors.Is(err, context.Canceled) {
 		own.code = string(runtime.Canceled)
 	}
@@ -174,7 +174,7 @@ func WriteErrorText(w io.Writer, s Style, err error) {
 	case !errors.As(err, &invocation):
 		Writeln(w, s.Bad("error:")+" "+text.Escape(Sentence(err)))
 	case len(invocation.Violations) > 0 && invocation.Code != runtime.InvalidOutput:
-		var r *Refused
+		var r *InputError
 		from := ""
 		if errors.As(err, &r) {
 			from = r.At
