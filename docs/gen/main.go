@@ -1,6 +1,6 @@
-// Command gen writes the documentation that is derived from the manifests and the error codes: docs/blocks, docs/errors.md,
-// docs/openapi.json and the block table of the README. Run it with go generate ./docs/gen; a test fails when what it would write
-// is not what is there.
+// Command gen writes the documentation that is derived from the manifests and the error codes:
+// docs/blocks, docs/errors.md, docs/openapi.json and the block table of the README. Run it with go
+// generate ./docs/gen; a test fails when what it would write is not what is there.
 package main
 
 import (
@@ -17,7 +17,8 @@ import (
 
 //go:generate go run .
 
-// openAPIVersion is what the committed description gives as its version; serve gives that of the program.
+// openAPIVersion is what the committed description gives as its version; serve gives that of the
+// program.
 const openAPIVersion = "1.0.0"
 
 func main() {
@@ -44,8 +45,8 @@ func run(root string) error {
 	return nil
 }
 
-// generate returns the content of every generated file by its path below the module's root. Of the README only the part between
-// markers is generated; the rest is taken from the file as it is.
+// generate returns the content of every generated file by its path below the module's root. Of the
+// README only the part between markers is generated; the rest is taken from the file as it is.
 func generate(root string) (map[string][]byte, error) {
 	reg := registry.New()
 	if err := blocks.Register(reg); err != nil {

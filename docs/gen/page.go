@@ -46,7 +46,8 @@ func index(entries []registry.Entry) []byte {
 	return b.Bytes()
 }
 
-// table lists the blocks. Its links hold from the module's root and from docs/blocks, since they name the folder from the root.
+// table lists the blocks. Its links hold from the module's root and from docs/blocks, since they
+// name the folder from the root.
 func table(entries []registry.Entry) []byte {
 	var b bytes.Buffer
 	b.WriteString("| Block | What it does | Needs |\n| ----- | ------------ | ----- |\n")
