@@ -3,7 +3,6 @@ package registry
 import (
 	"encoding/json"
 
-	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/schemas"
 )
 
@@ -21,31 +20,11 @@ type Entry struct {
 	Input       []schemas.Field `json:"input"`
 	Output      []schemas.Field `json:"output"`
 	// Rules say in words what the input must keep beyond the types of its parameters.
-	Rules        []string        `json:"rules"`
-	InputSchema  json.RawMessage `json:"inputSchema"`
-	OutputSchema json.RawMessage `json:"outputSchema"`
-	Examples     []Example       `json:"examples"`
-	Refused      []Refusal       `json:"refused"`
-}
-
-// Example is an input and what comes of it.
-type Example struct {
-	Title  string         `json:"title"`
-	Input  rawjson.Object `json:"input"`
-	Output rawjson.Object `json:"output"`
-}
-
-// Refusal is an input that is refused, and why.
-type Refusal struct {
-	Title      string         `json:"title"`
-	Input      rawjson.Object `json:"input"`
-	Violations []Reason       `json:"violations"`
-}
-
-// Reason is the place and the code of a violation.
-type Reason struct {
-	Path string `json:"path"`
-	Code string `json:"code"`
+	Rules        []string          `json:"rules"`
+	InputSchema  json.RawMessage   `json:"inputSchema"`
+	OutputSchema json.RawMessage   `json:"outputSchema"`
+	Examples     []schemas.Example `json:"examples"`
+	Refused      []schemas.Refusal `json:"refused"`
 }
 
 // Catalog returns an entry for each block, sorted by id.
@@ -60,22 +39,11 @@ func (r *Registry) Catalog() []Entry {
 // EntryOf returns the entry of one block.
 func EntryOf(b Block) Entry {
 	m := b.Manifest()
-	e := Entry{
+	return Entry{
 		ID: m.ID, Name: m.Name, Summary: m.Summary, Description: m.Description, WhenToUse: m.WhenToUse,
 		Version: m.Version, Category: m.Category, Tags: append([]string{}, m.Tags...), Link: m.Link,
 		Input: m.Input.Fields(), Output: m.Output.Fields(), Rules: append([]string{}, m.Input.Rules()...),
 		InputSchema: m.Input.JSON(), OutputSchema: m.Output.JSON(),
-		Examples: []Example{}, Refused: []Refusal{},
+		Examples: append([]schemas.Example{}, m.Examples...), Refused: append([]schemas.Refusal{}, m.Refused...),
 	}
-	for _, x := range m.Examples {
-		e.Examples = append(e.Examples, Example(x))
-	}
-	for _, x := range m.Refused {
-		refusal := Refusal{Title: x.Title, Input: x.Input}
-		for _, v := range x.Violations {
-			refusal.Violations = append(refusal.Violations, Reason{Path: v.Path, Code: v.Code})
-		}
-		e.Refused = append(e.Refused, refusal)
-	}
-	return e
 }

@@ -97,16 +97,6 @@ func (r *Registry) List() []Block {
 	return r.where(func(*schemas.Manifest) bool { return true })
 }
 
-// ByCategory returns the blocks of a category, sorted by id.
-func (r *Registry) ByCategory(category string) []Block {
-	return r.where(func(m *schemas.Manifest) bool { return m.Category == category })
-}
-
-// ByTag returns the blocks that carry a tag, sorted by id.
-func (r *Registry) ByTag(tag string) []Block {
-	return r.where(func(m *schemas.Manifest) bool { return slices.Contains(m.Tags, tag) })
-}
-
 func (r *Registry) where(keep func(*schemas.Manifest) bool) []Block {
 	r.mu.RLock()
 	defer r.mu.RUnlock()

@@ -84,9 +84,6 @@ func TestSearch(t *testing.T) {
 	} {
 		require.Equal(t, want, ids(r.Search(query)), query)
 	}
-	require.Equal(t, "alias batch group identify page screen track", ids(r.ByCategory("analytics")))
-	require.Empty(t, r.ByCategory("mail"))
-	require.Equal(t, "batch", ids(r.ByTag("import")))
 }
 
 func TestSubsets(t *testing.T) {

@@ -6,12 +6,10 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
+	"github.com/aacflow/segment-blocks/internal/text"
 	"github.com/aacflow/segment-blocks/schemas"
 )
 
@@ -120,35 +118,7 @@ const (
 // Error returns the block's id and the message as one line of plain text: what an input smuggles
 // into it, such as a line break in a parameter's name, is escaped.
 func (e *Error) Error() string {
-	return oneLine(strings.TrimPrefix(clip(e.Block, 80)+" ", " ") + e.Message)
-}
-
-// oneLine escapes what would break a line, steer a terminal or turn the direction of writing.
-func oneLine(text string) string {
-	if strings.IndexFunc(text, unfit) < 0 {
-		return text
-	}
-	var b strings.Builder
-	for _, r := range text {
-		if unfit(r) {
-			b.WriteString(strings.Trim(strconv.QuoteRuneToASCII(r), "'"))
-		} else {
-			b.WriteRune(r)
-		}
-	}
-	return b.String()
-}
-
-func unfit(r rune) bool {
-	return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == '\u2028' || r == '\u2029'
-}
-
-// clip cuts a text that an input made long.
-func clip(text string, most int) string {
-	if utf8.RuneCountInString(text) <= most {
-		return text
-	}
-	return string([]rune(text)[:most]) + "…"
+	return text.Escape(strings.TrimPrefix(text.Clip(e.Block, 80)+" ", " ") + e.Message)
 }
 
 // Unwrap returns the cause.
@@ -185,7 +155,7 @@ func (e *Error) UnmarshalJSON(data []byte) error {
 		return err
 	}
 	*e = Error{
-		Code: j.Code, Block: j.Block, Message: strings.TrimPrefix(j.Message, clip(j.Block, 80)+" "), Retryable: j.Retryable, Status: j.Status,
+		Code: j.Code, Block: j.Block, Message: strings.TrimPrefix(j.Message, text.Clip(j.Block, 80)+" "), Retryable: j.Retryable, Status: j.Status,
 		RetryAfter: time.Duration(math.Round(j.RetryAfter * float64(time.Second))),
 		Violations: j.Violations, UnlistedViolations: j.Unlisted, Items: j.Items, Receipt: j.Receipt,
 	}
@@ -216,7 +186,7 @@ func Refuse(violations []schemas.Violation) *Error {
 	}
 	var parts []string
 	for _, v := range e.Violations[:min(told, len(e.Violations))] {
-		parts = append(parts, strings.TrimSpace(clip(v.Path, 100)+" "+v.Message))
+		parts = append(parts, strings.TrimSpace(text.Clip(v.Path, 100)+" "+v.Message))
 	}
 	if more := len(violations) - len(parts); more > 0 {
 		parts = append(parts, fmt.Sprintf("and %d more", more))
@@ -229,7 +199,7 @@ func Refuse(violations []schemas.Violation) *Error {
 func (e *Error) list(violations []schemas.Violation) {
 	const most = 100
 	for _, v := range violations[:min(most, len(violations))] {
-		v.Path, v.Message = clip(v.Path, maxPath), clip(v.Message, maxSentence)
+		v.Path, v.Message = text.Clip(v.Path, maxPath), text.Clip(v.Message, maxSentence)
 		e.Violations = append(e.Violations, v)
 	}
 	e.UnlistedViolations = len(violations) - len(e.Violations)

@@ -288,7 +288,7 @@ func TestErrorsSurviveJSON(t *testing.T) {
 				InvocationID: "run/node", Block: "toy_post", Source: "main", Credential: "c0ffee", Delivery: "direct", Endpoint: "http://127.0.0.1:1",
 				Emulated: true, MessageIDs: []string{"m-1"}, Accepted: 1, Stored: 2, Requests: 3, Attempts: 4, Bytes: 5,
 				StartedAt: time.Date(2026, 1, 31, 9, 30, 0, 1000, time.UTC), Duration: 3*time.Second + 42*time.Microsecond,
-				Warnings: []runtime.Warning{{Path: "/b", Code: "w", Message: "x"}},
+				Warnings: []schemas.Violation{{Path: "/b", Code: "w", Message: "x"}},
 			},
 		}
 		data, err := json.Marshal(e)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/runtime"
+	"github.com/aacflow/segment-blocks/schemas"
 )
 
 func TestNormalisation(t *testing.T) {
@@ -106,7 +107,7 @@ func TestTimesWithoutAZoneAreWarnedOf(t *testing.T) {
 	res, err := rt.Invoke(t.Context(), "toy_post", runtime.JSON(`{"title":"x","when":"2026-01-31 09:30"}`))
 	require.NoError(t, err)
 	require.Equal(t, `{"seen":{"title":"x","when":"2026-01-31T09:30:00.000Z"}}`, string(res.Output))
-	require.Equal(t, []runtime.Warning{{
+	require.Equal(t, []schemas.Violation{{
 		Path: "/when", Code: "timestamp_zone_assumed", Message: "names no zone and was taken as UTC: 2026-01-31 09:30",
 	}}, res.Receipt.Warnings)
 }
@@ -116,5 +117,5 @@ func TestWarningsAreBounded(t *testing.T) {
 	res, err := rt.Invoke(t.Context(), "toy_post", runtime.JSON(`{"title":"x","body":{"a":[`+strings.Repeat(`"{{A}}",`, 1500)+`1]}}`))
 	require.NoError(t, err)
 	require.Len(t, res.Receipt.Warnings, 101)
-	require.Equal(t, runtime.Warning{Code: "more_warnings", Message: "1400 more warnings are not listed"}, res.Receipt.Warnings[100])
+	require.Equal(t, schemas.Violation{Code: "more_warnings", Message: "1400 more warnings are not listed"}, res.Receipt.Warnings[100])
 }

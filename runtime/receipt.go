@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"math"
 	"time"
+
+	"github.com/aacflow/segment-blocks/internal/text"
+	"github.com/aacflow/segment-blocks/schemas"
 )
 
 // Receipt says what really happened to an invocation, whether it succeeded or not. Accepted means
@@ -36,19 +39,13 @@ type Receipt struct {
 	StartedAt          time.Time
 	Duration           time.Duration
 	// Warnings are what was sent though it looks like a mistake, or was changed on the way.
-	Warnings []Warning
+	Warnings []schemas.Violation
 
 	unlisted int
 }
 
-// Warning is something worth a look that did not stop the invocation.
-type Warning struct {
-	// Path is the JSON Pointer of what it speaks of.
-	Path string `json:"path"`
-	// Code is stable, such as unresolved_reference.
-	Code    string `json:"code"`
-	Message string `json:"message"`
-}
+// Warning is a finding that did not stop the invocation.
+type Warning = schemas.Violation
 
 // maxWarnings bounds a receipt: a batch may give cause for several a message.
 const maxWarnings = 100
@@ -59,35 +56,39 @@ func (r *Receipt) Warn(path, code, message string) {
 		r.unlisted++
 		return
 	}
-	r.Warnings = append(r.Warnings, Warning{clip(path, maxPath), code, clip(message, maxSentence)})
+	r.Warnings = append(r.Warnings, schemas.Violation{
+		Path: text.Clip(path, maxPath), Code: code, Message: text.Clip(message, maxSentence),
+	})
 }
 
 // countUnlisted adds a last warning that says how many there were beyond those listed.
 func (r *Receipt) countUnlisted() {
 	if r.unlisted > 0 {
-		r.Warnings = append(r.Warnings, Warning{Code: "more_warnings", Message: fmt.Sprintf("%d more warnings are not listed", r.unlisted)})
+		r.Warnings = append(r.Warnings, schemas.Violation{
+			Code: "more_warnings", Message: fmt.Sprintf("%d more warnings are not listed", r.unlisted),
+		})
 		r.unlisted = 0
 	}
 }
 
 // receiptJSON is a Receipt as JSON.
 type receiptJSON struct {
-	InvocationID string    `json:"invocationId"`
-	Block        string    `json:"block"`
-	Source       string    `json:"source,omitempty"`
-	Credential   string    `json:"credential,omitempty"`
-	Delivery     string    `json:"delivery,omitempty"`
-	Endpoint     string    `json:"endpoint,omitempty"`
-	Emulated     bool      `json:"emulated,omitempty"`
-	MessageIDs   []string  `json:"messageIds"`
-	Accepted     int       `json:"accepted"`
-	Stored       int       `json:"stored,omitempty"`
-	Requests     int       `json:"requests"`
-	Attempts     int       `json:"attempts"`
-	Bytes        int64     `json:"bytes"`
-	StartedAt    time.Time `json:"startedAt"`
-	DurationMS   float64   `json:"durationMs"`
-	Warnings     []Warning `json:"warnings"`
+	InvocationID string              `json:"invocationId"`
+	Block        string              `json:"block"`
+	Source       string              `json:"source,omitempty"`
+	Credential   string              `json:"credential,omitempty"`
+	Delivery     string              `json:"delivery,omitempty"`
+	Endpoint     string              `json:"endpoint,omitempty"`
+	Emulated     bool                `json:"emulated,omitempty"`
+	MessageIDs   []string            `json:"messageIds"`
+	Accepted     int                 `json:"accepted"`
+	Stored       int                 `json:"stored,omitempty"`
+	Requests     int                 `json:"requests"`
+	Attempts     int                 `json:"attempts"`
+	Bytes        int64               `json:"bytes"`
+	StartedAt    time.Time           `json:"startedAt"`
+	DurationMS   float64             `json:"durationMs"`
+	Warnings     []schemas.Violation `json:"warnings"`
 }
 
 // MarshalJSON gives the duration in milliseconds and empty lists as lists.
@@ -96,7 +97,7 @@ func (r *Receipt) MarshalJSON() ([]byte, error) {
 		r.InvocationID, r.Block, r.Source, r.Credential, r.Delivery, r.Endpoint, r.Emulated,
 		append([]string{}, r.MessageIDs...), r.Accepted, r.Stored,
 		r.Requests, r.Attempts, r.Bytes, r.StartedAt.UTC(), milliseconds(r.Duration),
-		append([]Warning{}, r.Warnings...),
+		append([]schemas.Violation{}, r.Warnings...),
 	})
 }
 

@@ -52,26 +52,28 @@ type Manifest struct {
 
 // Example is an input and what comes of it once it has been accepted.
 type Example struct {
-	Title         string
-	Input, Output rawjson.Object
+	Title  string         `json:"title"`
+	Input  rawjson.Object `json:"input"`
+	Output rawjson.Object `json:"output"`
 }
 
 // Refusal is an input and why it is refused.
 type Refusal struct {
-	Title      string
-	Input      rawjson.Object
-	Violations []Violation // without Message
+	Title      string         `json:"title"`
+	Input      rawjson.Object `json:"input"`
+	Violations []Violation    `json:"violations"` // without messages
 }
 
-// Violation is one thing that is wrong with a value.
+// Violation is one finding about a value: something that is wrong with it or, in the warnings of a
+// receipt, something worth a look.
 type Violation struct {
-	// Path is the JSON Pointer (RFC 6901) of what is wrong, "" for the whole input.
+	// Path is the JSON Pointer (RFC 6901) of the value, "" for the whole input.
 	Path string `json:"path"`
 	// Code is stable and fit to be matched against, such as event_not_defined.
 	Code string `json:"code"`
 	// Message says what must be, and ends in the offending value unless that is secret: must not be
-	// empty: "".
-	Message string `json:"message"`
+	// empty: "". A manifest lists its refusals without it.
+	Message string `json:"message,omitempty"`
 }
 
 // ValidID reports whether id can name a block: lower-case words joined by underscores, 64
