@@ -1,8 +1,6 @@
 package runtime
 
 import (
-	"errors"
-
 	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/schemas"
 )
@@ -43,26 +41,4 @@ func read(input Input, schema *schemas.Schema, limits rawjson.Limits) (opened *s
 	}
 	obj, err := rawjson.ParseObject(data, limits)
 	return &schemas.Opened{Object: obj}, false, err
-}
-
-// inputViolation says what is wrong with an input that is not even JSON.
-func inputViolation(err error, at string) schemas.Violation {
-	v := schemas.Violation{Path: at, Code: "invalid_json", Message: err.Error()}
-	var where *rawjson.Error
-	if errors.As(err, &where) {
-		v.Path += where.Pointer
-	}
-	switch {
-	case errors.Is(err, rawjson.ErrDuplicateName):
-		v.Code = "duplicate_key"
-	case errors.Is(err, rawjson.ErrTooDeep):
-		v.Code = "too_deep"
-	case errors.Is(err, rawjson.ErrTooLarge):
-		v.Code = string(TooLarge)
-	case errors.Is(err, rawjson.ErrInvalidUTF8):
-		v.Code = "invalid_utf8"
-	case errors.Is(err, rawjson.ErrNotObject):
-		v.Code = "wrong_type"
-	}
-	return v
 }

@@ -153,7 +153,7 @@ func (rt *Runtime) prepare(ctx context.Context, inv *invocation, input Input) (*
 	}
 	in, normal, err := read(input, manifest.Input, rt.limits)
 	if err != nil {
-		return nil, Refuse([]schemas.Violation{inputViolation(err, "")})
+		return nil, Refuse([]schemas.Violation{schemas.InvalidJSON(err)})
 	}
 	inv.redactor.input, inv.redactor.fields = in.Object, manifest.Input.Fields()
 	if !normal {

@@ -53,7 +53,7 @@ func (n *normaliser) unwrap(value json.RawMessage, at string) json.RawMessage {
 	}
 	inner := json.RawMessage(strings.TrimSpace(text))
 	if err := rawjson.Check(inner, n.limits); err != nil {
-		v := inputViolation(err, at)
+		v := schemas.InvalidJSON(err)
 		v.Path = at // what lies inside a text has no JSON Pointer of its own
 		v.Message = "must hold valid JSON where it is a text: " + strings.TrimPrefix(v.Message, rawjson.ErrNotJSON.Error()+": ")
 		n.refuse(v)

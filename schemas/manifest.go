@@ -19,6 +19,7 @@ package schemas
 
 import (
 	"encoding/json"
+	"errors"
 	"regexp"
 
 	"github.com/aacflow/segment-blocks/rawjson"
@@ -74,6 +75,27 @@ type Violation struct {
 	// Message says what must be, and ends in the offending value unless that is secret: must not be
 	// empty: "". A manifest lists its refusals without it.
 	Message string `json:"message,omitempty"`
+}
+
+// InvalidJSON returns the violation that says why package rawjson has refused a document.
+func InvalidJSON(err error) Violation {
+	v := Violation{Code: "invalid_json", Message: err.Error()}
+	var where *rawjson.Error
+	if errors.As(err, &where) {
+		v.Path = where.Pointer
+	}
+	for code, cause := range map[string]error{
+		"duplicate_key": rawjson.ErrDuplicateName,
+		"too_deep":      rawjson.ErrTooDeep,
+		"too_large":     rawjson.ErrTooLarge,
+		"invalid_utf8":  rawjson.ErrInvalidUTF8,
+		"wrong_type":    rawjson.ErrNotObject,
+	} {
+		if errors.Is(err, cause) {
+			v.Code = code
+		}
+	}
+	return v
 }
 
 // ValidID reports whether id can name a block: lower-case words joined by underscores, 64
