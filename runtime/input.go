@@ -31,14 +31,15 @@ func (j JSON) json(rawjson.Limits) ([]byte, error) { return j, nil }
 
 // read opens an input. Normal tells that the schema has accepted it as it stands, and that there is
 // nothing in it to normalise.
-func read(input Input, schema *schemas.Schema, limits rawjson.Limits) (opened *schemas.Opened, normal bool, err error) {
-	data, err := input.json(limits)
+func (rt *Runtime) read(input Input, schema *schemas.Schema) (opened *schemas.Opened, normal bool, err error) {
+	data, err := input.json(rt.limits)
 	if err != nil {
 		return nil, false, err
 	}
-	if opened, ok := schema.Scan(data, limits); ok {
-		return opened, !opened.Blank && !mayHoldReference(data), nil
+	if opened, ok := schema.Scan(data, rt.limits); ok {
+		blank := opened.Blank && rt.conventions.BlankIsAbsent
+		return opened, !blank && !rt.conventions.MayBeUnresolved(data), nil
 	}
-	obj, err := rawjson.ParseObject(data, limits)
+	obj, err := rawjson.ParseObject(data, rt.limits)
 	return &schemas.Opened{Object: obj}, false, err
 }

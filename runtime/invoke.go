@@ -151,7 +151,7 @@ func (rt *Runtime) prepare(ctx context.Context, inv *invocation, input Input) (*
 	if input == nil {
 		input = Map{}
 	}
-	in, normal, err := read(input, manifest.Input, rt.limits)
+	in, normal, err := rt.read(input, manifest.Input)
 	if err != nil {
 		return nil, Refuse([]schemas.Violation{schemas.InvalidJSON(err)})
 	}
@@ -175,7 +175,9 @@ func (rt *Runtime) prepare(ctx context.Context, inv *invocation, input Input) (*
 // normalise applies the hosts' conventions to an input and validates what comes out.
 func (rt *Runtime) normalise(ctx context.Context, inv *invocation, in rawjson.Object) (*schemas.Opened, error) {
 	schema := inv.block.manifest.Input
-	n := &normaliser{references: rt.references, limits: rt.limits, receipt: inv.receipt, blank: map[string]json.RawMessage{}}
+	n := &normaliser{
+		conventions: rt.conventions, limits: rt.limits, receipt: inv.receipt, blank: map[string]json.RawMessage{},
+	}
 	normal := n.normalise(ctx, in, schema.Fields())
 	violations := schema.Validate(ctx, normal, n.violations...)
 	if ctx.Err() == nil && len(violations) > 0 {

@@ -12,20 +12,21 @@ import (
 	"github.com/aacflow/segment-blocks/schemas"
 )
 
-// normaliser applies what workflow hosts expect of any tool before the schema is asked:
+// normaliser applies the host's conventions to an input before the schema is asked:
 //
 //   - an empty text and null mean that a parameter is absent;
 //   - a json parameter may be a text that holds the JSON;
 //   - a parameter whose whole value is a reference that the host did not resolve is refused;
-//   - a date-time may have any common form of ISO 8601; one that is not of RFC 3339 goes on in UTC with milliseconds.
+//   - a date-time may have any common form of ISO 8601; one that is not of RFC 3339 goes on in UTC
+//     with milliseconds.
 //
 // All but the second hold for the known fields of objects inside a parameter as well, such as the
 // messages of a batch. Everything else passes as it was written.
 type normaliser struct {
-	references references
-	limits     rawjson.Limits
-	receipt    *Receipt
-	violations []schemas.Violation
+	conventions schemas.Conventions
+	limits      rawjson.Limits
+	receipt     *Receipt
+	violations  []schemas.Violation
 	// blank holds the paths of values that were taken for absent, and what they were.
 	blank map[string]json.RawMessage
 }
@@ -35,7 +36,7 @@ func (n *normaliser) normalise(ctx context.Context, input rawjson.Object, fields
 	out := make(rawjson.Object, 0, min(len(input), 16))
 	for _, m := range input {
 		f := schemas.Find(fields, m.Name)
-		if f != nil && f.Type == "json" {
+		if f != nil && f.Type == "json" && n.conventions.JSONInText {
 			m.Value = n.unwrap(m.Value, rawjson.Pointer("", m.Name))
 		}
 		if value, present := n.member(ctx, m.Value, f, "", m.Name); present {
@@ -48,7 +49,7 @@ func (n *normaliser) normalise(ctx context.Context, input rawjson.Object, fields
 // unwrap returns the JSON that a text holds. A text that is empty or a reference is left to member.
 func (n *normaliser) unwrap(value json.RawMessage, at string) json.RawMessage {
 	text, ok := rawjson.Text(value)
-	if !ok || strings.TrimSpace(text) == "" || n.references.isWhole(text) {
+	if _, whole := n.conventions.Unresolved(text); !ok || whole || strings.TrimSpace(text) == "" {
 		return value
 	}
 	inner := json.RawMessage(strings.TrimSpace(text))
@@ -68,18 +69,20 @@ func (n *normaliser) unwrap(value json.RawMessage, at string) json.RawMessage {
 // member normalises the value of a field, nil for one that is not known, and reports whether it is
 // present at all. Parent and name say where it stands.
 func (n *normaliser) member(ctx context.Context, value json.RawMessage, f *schemas.Field, parent, name string) (json.RawMessage, bool) {
-	if f == nil && !mayHoldReference(value) {
+	if f == nil && !n.conventions.MayBeUnresolved(value) {
 		return value, true
 	}
 	at := rawjson.Pointer(parent, name)
 	if f == nil {
-		n.references.warnOf(value, at, n.receipt.Warn)
+		n.warnOfReferences(value, at)
 		return value, true
 	}
 	switch rawjson.KindOf(value) {
 	case rawjson.NullKind:
-		n.noteBlank(at, value)
-		return nil, false
+		if n.conventions.BlankIsAbsent {
+			n.noteBlank(at, value)
+			return nil, false
+		}
 	case rawjson.StringKind:
 		text, _ := rawjson.Text(value)
 		return n.text(value, text, f, at)
@@ -93,24 +96,40 @@ func (n *normaliser) member(ctx context.Context, value json.RawMessage, f *schem
 		}
 	}
 	if !f.Secret {
-		n.references.warnOf(value, at, n.receipt.Warn)
+		n.warnOfReferences(value, at)
 	}
 	return value, true
 }
 
+// warnOfReferences warns of each text below at that still holds a reference. Free-form JSON may
+// hold such text on purpose, so it is sent.
+func (n *normaliser) warnOfReferences(raw json.RawMessage, at string) {
+	if !n.conventions.MayBeUnresolved(raw) {
+		return
+	}
+	rawjson.Texts(raw, func(pointer, text string) bool {
+		if reference, _ := n.conventions.Unresolved(text); reference != "" {
+			n.receipt.Warn(at+pointer, string(UnresolvedReference), "was sent with an unresolved reference in it: "+reference)
+		}
+		return true
+	})
+}
+
 func (n *normaliser) text(value json.RawMessage, text string, f *schemas.Field, at string) (json.RawMessage, bool) {
+	blank := text == "" || f.Type == "json" && strings.TrimSpace(text) == ""
+	_, unresolved := n.conventions.Unresolved(text)
 	switch {
-	case text == "" || f.Type == "json" && strings.TrimSpace(text) == "":
+	case blank && n.conventions.BlankIsAbsent:
 		n.noteBlank(at, value)
 		return nil, false
-	case n.references.isWhole(text):
+	case unresolved:
 		message := "must be resolved by the host before the call"
 		if !f.Secret {
 			message += ": " + schemas.Excerpt(value)
 		}
 		n.refuse(schemas.Violation{Path: at, Code: string(UnresolvedReference), Message: message})
 		return value, true
-	case f.Format == "date-time" && !isotime.IsRFC3339(text):
+	case f.Format == "date-time" && n.conventions.AnyISOTime && !isotime.IsRFC3339(text):
 		if t, err := isotime.Parse(text); err == nil {
 			if !isotime.HasZone(text) {
 				n.receipt.Warn(at, "timestamp_zone_assumed", "names no zone and was taken as UTC: "+text)
@@ -119,7 +138,7 @@ func (n *normaliser) text(value json.RawMessage, text string, f *schemas.Field, 
 		}
 	}
 	if !f.Secret {
-		n.references.warnOf(value, at, n.receipt.Warn)
+		n.warnOfReferences(value, at)
 	}
 	return value, true
 }

@@ -119,3 +119,19 @@ func TestWarningsAreBounded(t *testing.T) {
 	require.Len(t, res.Receipt.Warnings, 101)
 	require.Equal(t, schemas.Violation{Code: "more_warnings", Message: "1400 more warnings are not listed"}, res.Receipt.Warnings[100])
 }
+
+// A runtime without conventions takes an input as it is, and the schema alone decides.
+func TestWithoutConventions(t *testing.T) {
+	rt := start(t, echo, runtime.WithConventions(schemas.Conventions{}))
+	require.Equal(t, schemas.Conventions{}, rt.Conventions())
+	res, err := rt.Invoke(t.Context(), "toy_post", runtime.JSON(`{"title":"{{TITLE}}","body":{"a":"<b.c>"}}`))
+	require.NoError(t, err)
+	require.JSONEq(t, `{"seen":{"title":"{{TITLE}}","body":{"a":"<b.c>"}}}`, string(res.Output))
+	require.Empty(t, res.Receipt.Warnings)
+	_, err = rt.Invoke(t.Context(), "toy_post", runtime.JSON(`{"title":"Hi","body":"{}","when":"2026-01-31","times":null}`))
+	var paths []string
+	for _, v := range asError(t, err).Violations {
+		paths = append(paths, v.Path)
+	}
+	require.Equal(t, []string{"/body", "/when", "/times"}, paths)
+}

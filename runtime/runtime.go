@@ -29,21 +29,22 @@ import (
 
 	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/registry"
+	"github.com/aacflow/segment-blocks/schemas"
 )
 
 // Runtime invokes the blocks of a registry. It is safe for concurrent use. Whoever makes it closes
 // it.
 type Runtime struct {
-	registry   *registry.Registry
-	sources    []namedSource
-	limits     rawjson.Limits
-	logger     *slog.Logger
-	references references
-	observers  []Observer
-	transport  http.RoundTripper
-	ownsHTTP   bool
-	http       *resty.Client
-	shared     sync.Map
+	registry    *registry.Registry
+	sources     []namedSource
+	limits      rawjson.Limits
+	logger      *slog.Logger
+	conventions schemas.Conventions
+	observers   []Observer
+	transport   http.RoundTripper
+	ownsHTTP    bool
+	http        *resty.Client
+	shared      sync.Map
 
 	mu      sync.Mutex
 	closed  bool
@@ -113,6 +114,15 @@ func Limits(limits rawjson.Limits) Option {
 	}
 }
 
+// WithConventions sets what the host expects of every block. The default is [schemas.AACFlow]; the
+// zero value takes inputs as they are.
+func WithConventions(conventions schemas.Conventions) Option {
+	return func(rt *Runtime) error {
+		rt.conventions = conventions
+		return nil
+	}
+}
+
 // Logger receives one line for each failed invocation: WARN, or ERROR where the fault is in this
 // program (internal, invalid_output). It names the block, source, code, HTTP status, attempts,
 // invocation id, first message id and duration in milliseconds. The stack of a panic goes there as
@@ -146,11 +156,11 @@ func Observe(observer Observer) Option {
 // [Define].
 func New(reg *registry.Registry, options ...Option) (*Runtime, error) {
 	rt := &Runtime{
-		registry:   reg,
-		references: newReferences(),
-		logger:     slog.New(slog.NewTextHandler(io.Discard, nil)),
-		transport:  NewTransport(),
-		ownsHTTP:   true,
+		registry:    reg,
+		conventions: schemas.AACFlow(),
+		logger:      slog.New(slog.NewTextHandler(io.Discard, nil)),
+		transport:   NewTransport(),
+		ownsHTTP:    true,
 	}
 	for _, option := range options {
 		if err := option(rt); err != nil {
@@ -165,6 +175,10 @@ func New(reg *registry.Registry, options ...Option) (*Runtime, error) {
 	rt.http = newClient(rt.transport)
 	return rt, nil
 }
+
+// Conventions returns what the host expects of every block, for whoever reads texts of the host
+// outside an input, such as an invocation id.
+func (rt *Runtime) Conventions() schemas.Conventions { return rt.conventions }
 
 // Close refuses further invocations, waits for those that are running, and closes idle connections. When
 // ctx ends first it returns the context's error, and the invocations go on by themselves. Closing

@@ -80,49 +80,33 @@ func (l *loader) checkKeywords(schema *yaml.Node) error {
 	return nil
 }
 
-// fieldRules is what hosts demand of the names and annotations of a block's parameters or outputs.
-type fieldRules struct {
-	reserved []string
-	filledBy []string
-	example  bool
-}
-
-// Names that AACFlow's engine reads from any tool's parameters, or acts upon in any tool's output.
-var (
-	inputRules = fieldRules{
-		reserved: []string{"timeout", "method", "proxyUrl", "retries", "retryDelayMs", "credential"},
-		filledBy: []string{"user-only", "user-or-llm"},
-		example:  true,
-	}
-	outputRules = fieldRules{
-		reserved: []string{
-			"error", "selectedOption", "selectedRoute", "selectedPath", "stream", "execution",
-			"childTraceSpans", "_childExecutionId", "cost", "_serviceCost",
-		},
-		filledBy: []string{""},
-	}
-)
-
 // checkFields demands of each field what forms and tables need to show it.
-func (r *reader) checkFields(schema *yaml.Node, fields []Field, rules fieldRules) {
+func (r *reader) checkFields(schema *yaml.Node, fields []Field, isInput bool) {
+	reserved, filledBy := r.conventions.ReservedOutputs, []string{""}
+	if isInput {
+		reserved, filledBy = r.conventions.ReservedInputs, []string{"user-only", "user-or-llm"}
+	}
 	if len(fields) == 0 {
 		r.fail(schema, "must be an object with properties")
 	}
 	for _, f := range fields {
 		at := locate(schema, "/properties/"+f.Name)
-		if slices.Contains(rules.reserved, f.Name) || strings.HasPrefix(f.Name, "__") {
+		if slices.ContainsFunc(reserved, func(name string) bool {
+			start, more := strings.CutSuffix(name, "*")
+			return name == f.Name || more && strings.HasPrefix(f.Name, start)
+		}) {
 			r.fail(at, "hosts treat this name specially: %q", f.Name)
 		}
 		if !slices.Contains([]string{"string", "json", "boolean", "number"}, f.Type) {
 			r.fail(at, "%s: x-aacflow-type must be string, json, boolean or number: %q", f.Name, f.Type)
 		}
-		if !slices.Contains(rules.filledBy, f.FilledBy) {
-			r.fail(at, "%s: x-filled-by must be one of %q: %q", f.Name, rules.filledBy, f.FilledBy)
+		if !slices.Contains(filledBy, f.FilledBy) {
+			r.fail(at, "%s: x-filled-by must be one of %q: %q", f.Name, filledBy, f.FilledBy)
 		}
 		if f.Description == "" {
 			r.fail(at, "%s: description must be given", f.Name)
 		}
-		if rules.example && f.Example == nil {
+		if isInput && f.Example == nil {
 			r.fail(at, "%s: examples must be given, one at least", f.Name)
 		}
 		if f.Secret != (f.Format == "password") {

@@ -17,13 +17,16 @@ import (
 //
 // A manifest is checked fully: unknown keys, references that lead nowhere, faulty schemas, names
 // that hosts treat specially, examples that break their own schema. All errors of all files are
-// returned together, each with file and line.
-func Load(files fs.FS) ([]*Manifest, error) {
+// returned together, each with file and line. The host is AACFlow; for another one see [LoadFor].
+func Load(files fs.FS) ([]*Manifest, error) { return LoadFor(AACFlow(), files) }
+
+// LoadFor is Load for a host with conventions of its own.
+func LoadFor(host Conventions, files fs.FS) ([]*Manifest, error) {
 	names, err := fs.Glob(files, "*.yaml")
 	if err != nil {
 		return nil, fmt.Errorf("list manifests: %w", err)
 	}
-	l := &loader{documents: map[string]*yaml.Node{}, file: map[*yaml.Node]string{}}
+	l := &loader{conventions: host, documents: map[string]*yaml.Node{}, file: map[*yaml.Node]string{}}
 	var errs []error
 	for _, name := range names {
 		if err := l.read(files, name); err != nil {
@@ -58,8 +61,9 @@ func Load(files fs.FS) ([]*Manifest, error) {
 // loader holds the parsed files. Nodes copied from one file into another keep their own file for
 // error messages.
 type loader struct {
-	documents map[string]*yaml.Node
-	file      map[*yaml.Node]string
+	conventions Conventions
+	documents   map[string]*yaml.Node
+	file        map[*yaml.Node]string
 }
 
 func (l *loader) read(files fs.FS, name string) error {
@@ -148,8 +152,8 @@ func (l *loader) manifest(root *yaml.Node) (*Manifest, error) {
 	m.Input = r.schema(root, "input", "https://blocks.invalid/"+path.Base(name)+"/input")
 	m.Output = r.schema(root, "output", "https://blocks.invalid/"+path.Base(name)+"/output")
 	if m.Input != nil && m.Output != nil {
-		r.checkFields(child(root, "input"), m.Input.Fields(), inputRules)
-		r.checkFields(child(root, "output"), m.Output.Fields(), outputRules)
+		r.checkFields(child(root, "input"), m.Input.Fields(), true)
+		r.checkFields(child(root, "output"), m.Output.Fields(), false)
 		m.Examples = r.examples(root, m)
 		m.Refused = r.refusals(root)
 	}

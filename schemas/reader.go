@@ -2,6 +2,7 @@ package schemas
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"iter"
 	"regexp"
@@ -129,7 +130,7 @@ func (r *reader) examples(root *yaml.Node, m *Manifest) []Example {
 	for _, n := range list.Content {
 		r.keys(n, "title", "input", "output")
 		e := Example{Title: r.text(n, "title"), Input: r.object(n, "input"), Output: r.object(n, "output")}
-		for _, v := range m.Input.Validate(context.Background(), withoutConventions(e.Input, m.Input.Fields())) {
+		for _, v := range m.Input.Validate(context.Background(), r.normalised(e.Input, m.Input.Fields())) {
 			r.fail(locate(child(n, "input"), v.Path), "example breaks the input schema: %s %s", v.Path, v.Message)
 		}
 		for _, v := range m.Output.Validate(context.Background(), e.Output) {
@@ -140,21 +141,21 @@ func (r *reader) examples(root *yaml.Node, m *Manifest) []Example {
 	return examples
 }
 
-// withoutConventions takes out what only hosts' conventions make valid, an empty text for an absent
+// normalised takes out what only the host's conventions make valid, an empty text for an absent
 // value and JSON given as text. The runtime resolves those before it validates; its own tests run
 // the examples as they are.
-func withoutConventions(input rawjson.Object, fields []Field) rawjson.Object {
-	out := input.Without()
-	for i, m := range input {
+func (r *reader) normalised(input rawjson.Object, fields []Field) rawjson.Object {
+	var out rawjson.Object
+	for _, m := range input {
 		f := Find(fields, m.Name)
 		text, isText := rawjson.Text(m.Value)
-		switch {
-		case !isText:
-		case text == "":
-			out = out.Without(m.Name)
-		case f != nil && f.Type == "json" && rawjson.Check([]byte(text), rawjson.Limits{}) == nil:
-			out[slices.IndexFunc(out, func(o rawjson.Member) bool { return o.Name == input[i].Name })].Value = []byte(text)
+		if isText && text == "" && r.conventions.BlankIsAbsent {
+			continue
 		}
+		if isText && f != nil && f.Type == "json" && r.conventions.JSONInText && json.Valid([]byte(text)) {
+			m.Value = json.RawMessage(text)
+		}
+		out = append(out, m)
 	}
 	return out
 }

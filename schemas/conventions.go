@@ -1,0 +1,129 @@
+package schemas
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+)
+
+// Conventions are what a workflow host expects of every tool, beside the tool's own schema. The
+// zero value has none: an input is taken as it is.
+type Conventions struct {
+	// BlankIsAbsent takes null and an empty text for a parameter that is not given.
+	BlankIsAbsent bool
+	// JSONInText lets a text hold the JSON of a json parameter.
+	JSONInText bool
+	// AnyISOTime takes the common forms of ISO 8601 for a date-time, and turns them into RFC 3339.
+	AnyISOTime bool
+	// References tells that the host leaves a reference in a text where it cannot resolve it:
+	// {{VARIABLE}} or <block.field>. A <word> without a dot is none: it may be HTML.
+	References bool
+	// ReservedInputs and ReservedOutputs are the names to which the host gives a meaning of its own
+	// in any tool's input or output, so no manifest may use them. A name that ends in * stands for
+	// all that begin so.
+	ReservedInputs, ReservedOutputs []string
+}
+
+// AACFlow returns the conventions of AACFlow. Other forks of Sim share them.
+func AACFlow() Conventions {
+	return Conventions{
+		BlankIsAbsent: true, JSONInText: true, AnyISOTime: true, References: true,
+		ReservedInputs: []string{"timeout", "method", "proxyUrl", "retries", "retryDelayMs", "credential", "__*"},
+		ReservedOutputs: []string{
+			"error", "selectedOption", "selectedRoute", "selectedPath", "stream", "execution",
+			"childTraceSpans", "_childExecutionId", "cost", "_serviceCost", "__*",
+		},
+	}
+}
+
+// Unresolved returns the first reference in a text, or "", and whether it is all of the text.
+func (c Conventions) Unresolved(text string) (reference string, whole bool) {
+	for i := 0; c.References && i < len(text); i++ {
+		next := strings.IndexAny(text[i:], "{<")
+		if next < 0 {
+			break
+		}
+		i += next
+		if n := referenceLength(text[i:]); n > 0 {
+			return text[i : i+n], strings.TrimSpace(text[:i]) == "" && strings.TrimSpace(text[i+n:]) == ""
+		}
+	}
+	return "", false
+}
+
+const (
+	letters   = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_"
+	digits    = "0123456789"
+	nameBytes = letters + digits + "-"
+)
+
+// referenceLength returns the length of the reference that a text begins with, or 0. It looks no
+// further than a reference can reach, so that a text full of brackets is not read many times.
+func referenceLength(text string) int {
+	if variable, ok := strings.CutPrefix(text, "{{"); ok {
+		rest := strings.TrimLeft(variable, nameBytes+". \t\r\n")
+		name := strings.TrimSpace(variable[:len(variable)-len(rest)])
+		if name == "" || !strings.HasPrefix(rest, "}}") || !isName(name, nameBytes+".") {
+			return 0
+		}
+		return len(text) - len(rest) + len("}}")
+	}
+	field, ok := strings.CutPrefix(text, "<")
+	rest := strings.TrimLeft(field, nameBytes+".[]")
+	parts := strings.Split(field[:len(field)-len(rest)], ".")
+	if !ok || !strings.HasPrefix(rest, ">") || len(parts) < 2 || !eachIs(parts, isStep) {
+		return 0
+	}
+	return len(text) - len(rest) + len(">")
+}
+
+func eachIs(parts []string, is func(string) bool) bool {
+	return !slices.ContainsFunc(parts, func(part string) bool { return !is(part) })
+}
+
+// isStep accepts a name and, behind it, places in lists: items[0][1].
+func isStep(step string) bool {
+	name, places, indexed := strings.Cut(step, "[")
+	return isName(name, nameBytes) && (!indexed || eachIs(strings.Split(places, "["), func(place string) bool {
+		number, closed := strings.CutSuffix(place, "]")
+		return closed && number != "" && strings.Trim(number, digits) == ""
+	}))
+}
+
+func isName(s, set string) bool {
+	return s != "" && strings.IndexByte(letters, s[0]) >= 0 && strings.TrimLeft(s, set) == ""
+}
+
+// MayBeUnresolved reports whether JSON may hold a reference. It is quick, and hardly ever true but
+// for references and for texts in which an escape may hide one.
+func (c Conventions) MayBeUnresolved(raw []byte) bool {
+	return c.References && (bytes.Contains(raw, []byte("{{")) || hasAfter(raw, "<", looksLikeField) ||
+		hasAfter(raw, `\u00`, func(rest []byte) bool {
+			return len(rest) > 1 && (rest[0] == '3' && rest[1]|0x20 == 'c' || rest[0] == '7' && rest[1]|0x20 == 'b')
+		}))
+}
+
+func hasAfter(raw []byte, mark string, follows func(rest []byte) bool) bool {
+	for {
+		i := bytes.Index(raw, []byte(mark))
+		if i < 0 {
+			return false
+		}
+		if raw = raw[i+len(mark):]; follows(raw) {
+			return true
+		}
+	}
+}
+
+// looksLikeField reports whether what follows a < is names with a point between them and a >. HTML
+// has no points in its tags. What an escape stands for is not known.
+func looksLikeField(rest []byte) bool {
+	tail := bytes.TrimLeft(rest, nameBytes+".[]")
+	switch {
+	case len(tail) == 0:
+		return false
+	case tail[0] == '>':
+		return bytes.IndexByte(rest[:len(rest)-len(tail)], '.') >= 0
+	}
+	return tail[0] == '\\'
+}
