@@ -1,7 +1,9 @@
 package runtime
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"reflect"
 	"sync"
 
@@ -43,6 +45,23 @@ func Define[S any](manifest *schemas.Manifest, execute func(ctx context.Context,
 		sourced: !none,
 		needs:   reflect.TypeFor[S]().String(),
 	}
+}
+
+// DefineTyped is [Define] for an executor that takes and returns Go values, mostly structs with json
+// tags. encoding/json decodes the validated input into In; a number that goes into an any becomes a
+// json.Number and keeps its digits. The output schema judges what Out encodes to.
+func DefineTyped[In, Out, S any](
+	manifest *schemas.Manifest, execute func(ctx context.Context, call *Call, input In, source S) (Out, error),
+) *Block {
+	return Define(manifest, func(ctx context.Context, call *Call, source S) (any, error) {
+		var input In
+		decoder := json.NewDecoder(bytes.NewReader(call.Input.JSON()))
+		decoder.UseNumber()
+		if err := decoder.Decode(&input); err != nil {
+			return nil, &Error{Code: Internal, Message: "cannot decode an input that its schema allows: " + err.Error(), Err: err}
+		}
+		return execute(ctx, call, input, source)
+	})
 }
 
 // as returns a source as the type that a block needs. A pointer to one does as well.

@@ -61,3 +61,34 @@ func ExampleDefine() {
 	// {"text":"Hello Ada"} <nil>
 	// hello_greet refused its input, nothing was sent: /name must be given; /nmae is not a known parameter; did you mean "name"?
 }
+
+// DefineTyped spares an executor the reading and writing of JSON.
+func ExampleDefineTyped() {
+	type person struct {
+		Name string `json:"name"`
+	}
+	type greeted struct {
+		Text string `json:"text"`
+	}
+	manifests, err := schemas.Load(fstest.MapFS{"greet.yaml": {Data: []byte(greeting)}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	greet := runtime.DefineTyped(manifests[0],
+		func(_ context.Context, _ *runtime.Call, who person, _ runtime.NoSource) (greeted, error) {
+			return greeted{Text: "Hello " + who.Name}, nil
+		})
+	reg := registry.New()
+	reg.MustRegister(greet)
+	rt, err := runtime.New(reg)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer rt.Close(context.Background())
+
+	res, err := rt.Invoke(context.Background(), "hello_greet", runtime.Map{"name": "Ada"})
+	fmt.Println(string(res.Output), err)
+	// Output: {"text":"Hello Ada"} <nil>
+}
