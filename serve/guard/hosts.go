@@ -4,10 +4,11 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/aacflow/segment-blocks/internal/loopback"
 )
 
 // hostList knows the names under which the server may be asked, and the origins that may ask.
@@ -43,7 +44,7 @@ func newHostList(hosts, origins []string) (hostList, error) {
 // checkHost is what stops a web page that rebinds its own name to this machine: its browser sends that name.
 func (l hostList) checkHost(r *http.Request) *Problem {
 	name := bareHost(r.Host)
-	if l.any || isLoopbackName(name) || slices.Contains(l.names, name) {
+	if l.any || loopback.Host(name) || slices.Contains(l.names, name) {
 		return nil
 	}
 	return &Problem{
@@ -72,7 +73,7 @@ func (l hostList) allowsOrigin(origin, host string) bool {
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" {
 		return false
 	}
-	return strings.EqualFold(u.Host, host) || isLoopbackName(bareHost(u.Host)) || slices.Contains(l.origins, strings.ToLower(origin))
+	return strings.EqualFold(u.Host, host) || loopback.Host(bareHost(u.Host)) || slices.Contains(l.origins, strings.ToLower(origin))
 }
 
 // crossSite tells that a browser sends r for a page of another site without saying which. Following a link is not meant.
@@ -92,12 +93,4 @@ func bareHost(host string) string {
 		return ""
 	}
 	return strings.ToLower(strings.TrimSuffix(host, "."))
-}
-
-func isLoopbackName(name string) bool {
-	if name == "localhost" {
-		return true
-	}
-	ip, err := netip.ParseAddr(name)
-	return err == nil && ip.Unmap().IsLoopback()
 }

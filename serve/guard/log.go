@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/aacflow/segment-blocks/internal/text"
 )
 
 // RequestMessage is the message of the line that is logged for each request, for handlers that want to tell it from what goes wrong.
@@ -27,17 +29,9 @@ func (g *Guard) log(r *http.Request, rec *recorder, begin time.Time) {
 	}
 	remote, _, _ := strings.Cut(clientOf(r.RemoteAddr).String(), "/")
 	g.cfg.Logger.LogAttrs(r.Context(), level, RequestMessage,
-		slog.String("requestId", RequestID(r.Context())), slog.String("method", r.Method), slog.String("path", clip(r.URL.Path)),
+		slog.String("requestId", RequestID(r.Context())), slog.String("method", r.Method), slog.String("path", text.Clip(r.URL.Path, 200)),
 		slog.Int("status", rec.status), slog.Int64("bytes", rec.bytes), slog.Duration("duration", time.Since(begin)),
 		slog.String("client", remote))
-}
-
-func clip(path string) string {
-	const most = 200
-	if len(path) <= most {
-		return path
-	}
-	return strings.ToValidUTF8(path[:most], "") + "…"
 }
 
 // recorder notes what is answered, and gives each write its own deadline: a client that does not read its answer is cut.

@@ -1,46 +1,39 @@
 package guard
 
 import (
-	"container/list"
 	"fmt"
 	"net/http"
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+	"golang.org/x/time/rate"
 )
 
-// limiter is a token bucket for each client. It forgets the client unseen for longest when it has too many.
+// limiter has a token bucket for each client. When it has too many, it forgets the client that it
+// has not seen for longest.
 type limiter struct {
-	rate, burst float64
-	most        int
-	now         func() time.Time
+	rate  float64 // negative is no limit
+	burst int
+	now   func() time.Time
 
 	mu      sync.Mutex
-	clients map[netip.Prefix]*list.Element
-	recent  *list.List // of *bucket, the latest first
-}
-
-type bucket struct {
-	client netip.Prefix
-	left   float64
-	at     time.Time
+	buckets *simplelru.LRU[netip.Prefix, *rate.Limiter]
 }
 
 func newLimiter(cfg Config) *limiter {
-	l := &limiter{
-		rate: cfg.Rate, burst: float64(cfg.Burst), most: cfg.MaxClients, now: cfg.Clock,
-		clients: map[netip.Prefix]*list.Element{}, recent: list.New(),
+	if cfg.Rate == 0 {
+		cfg.Rate = DefaultRate
 	}
-	if l.rate == 0 {
-		l.rate = DefaultRate
+	if cfg.Burst < 1 {
+		cfg.Burst = max(1, int(cfg.Rate*DefaultBurst/DefaultRate))
 	}
-	if l.burst < 1 {
-		l.burst = max(1, l.rate*DefaultBurst/DefaultRate)
+	if cfg.MaxClients < 1 {
+		cfg.MaxClients = DefaultMaxClients
 	}
-	if l.most < 1 {
-		l.most = DefaultMaxClients
-	}
-	return l
+	buckets, _ := simplelru.NewLRU[netip.Prefix, *rate.Limiter](cfg.MaxClients, nil) // fails for sizes below 1
+	return &limiter{rate: cfg.Rate, burst: cfg.Burst, now: cfg.Clock, buckets: buckets}
 }
 
 func (l *limiter) check(r *http.Request) *Problem {
@@ -61,30 +54,22 @@ func (l *limiter) check(r *http.Request) *Problem {
 func (l *limiter) take(client netip.Prefix) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	bucket, ok := l.buckets.Get(client)
+	if !ok {
+		bucket = rate.NewLimiter(rate.Limit(l.rate), l.burst)
+		l.buckets.Add(client, bucket)
+	}
 	now := l.now()
-	element := l.clients[client]
-	if element == nil {
-		if len(l.clients) >= l.most {
-			oldest := l.recent.Back()
-			delete(l.clients, l.recent.Remove(oldest).(*bucket).client)
-		}
-		element = l.recent.PushFront(&bucket{client, l.burst, now})
-		l.clients[client] = element
+	reserved := bucket.ReserveN(now, 1)
+	wait := reserved.DelayFrom(now)
+	if wait > 0 {
+		reserved.CancelAt(now) // what is refused costs nothing
 	}
-	l.recent.MoveToFront(element)
-	b := element.Value.(*bucket)
-	if passed := now.Sub(b.at).Seconds(); passed > 0 {
-		b.left, b.at = min(l.burst, b.left+passed*l.rate), now
-	}
-	if b.left < 1 {
-		return max(time.Duration((1-b.left)/l.rate*float64(time.Second)), time.Nanosecond)
-	}
-	b.left--
-	return 0
+	return wait
 }
 
-// clientOf tells clients apart. Who has an IPv6 address mostly has the 64 bits behind it as well. What has no address, such as the
-// peer of a Unix socket, is one client.
+// clientOf tells clients apart. Whoever has an IPv6 address mostly has the 64 bits behind it as
+// well. Peers without an address, such as those of a Unix socket, are one client.
 func clientOf(remote string) netip.Prefix {
 	at, err := netip.ParseAddrPort(remote)
 	if err != nil {

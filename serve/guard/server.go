@@ -21,7 +21,9 @@ func (g *Guard) CheckAddress(addr net.Addr) error {
 
 // Listen listens on a TCP address where [Guard.CheckAddress] allows it.
 func (g *Guard) Listen(ctx context.Context, address string) (net.Listener, error) {
-	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	var config net.ListenConfig
+	config.SetMultipathTCP(false) // it takes no socket filter, which ending without a loss needs
+	ln, err := config.Listen(ctx, "tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("guard: cannot listen: %w", err)
 	}

@@ -34,7 +34,7 @@ type Server struct {
 	settings  settings
 	endpoints map[place]*endpoint
 	calls     calls
-	ids       idempotency.Memory
+	ids       *idempotency.Memory
 }
 
 // place is a source and a profile; the default source is "".
@@ -198,7 +198,7 @@ func Version(v string) Option {
 // New returns a server for the blocks that the registry holds by now, which must be blocks of the runtime.
 func New(rt *runtime.Runtime, reg *registry.Registry, options ...Option) (*Server, error) {
 	s := &Server{
-		runtime: rt, blocks: reg.Catalog(), endpoints: map[place]*endpoint{},
+		runtime: rt, blocks: reg.Catalog(), endpoints: map[place]*endpoint{}, ids: idempotency.New(),
 		settings: settings{
 			mount: "/mcp", profile: Sim, header: DefaultHeader, version: "dev", logger: slog.New(slog.DiscardHandler),
 			maxBytes: int64(rawjson.DefaultLimits().MaxBytes) + envelope,

@@ -72,13 +72,13 @@ type server struct {
 	maxBody  int
 	maxDepth int
 	version  string
-	keys     idempotency.Memory
+	keys     *idempotency.Memory
 }
 
 // New returns a handler that invokes the blocks of reg through rt. The registry may hold fewer blocks than the runtime's own:
 // those that it lacks are not served. It may be wrapped, and mounted under a prefix with http.StripPrefix.
 func New(rt *runtime.Runtime, reg *registry.Registry, options ...Option) http.Handler {
-	s := &server{runtime: rt, registry: reg, maxBody: DefaultMaxBody, maxDepth: 128, version: "1.0.0"}
+	s := &server{runtime: rt, registry: reg, maxBody: DefaultMaxBody, maxDepth: 128, version: "1.0.0", keys: idempotency.New()}
 	for _, option := range options {
 		option(s)
 	}

@@ -4,9 +4,10 @@
 package idempotency
 
 import (
-	"container/list"
 	"crypto/sha256"
 	"sync"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
 
 	"github.com/aacflow/segment-blocks/runtime"
 )
@@ -14,12 +15,17 @@ import (
 // most bounds what a Memory holds, to a few megabytes.
 const most = 10_000
 
-// Memory remembers the inputs of the ids used last. It is a help against mistakes, not what makes
-// repeats safe: that needs no memory. Its zero value is ready, and it is safe for concurrent use.
+// Memory remembers the inputs of the ids used last. It guards against mistakes; repeats are safe
+// without it. It is safe for concurrent use.
 type Memory struct {
-	mu     sync.Mutex
-	uses   map[string]*list.Element
-	recent list.List // of *Use, the latest first
+	mu   sync.Mutex
+	uses *simplelru.LRU[string, *Use]
+}
+
+// New returns an empty Memory.
+func New() *Memory {
+	uses, _ := simplelru.NewLRU[string, *Use](most, nil) // fails for sizes below 1
+	return &Memory{uses: uses}
 }
 
 // Use is an id and the input that it is used for.
@@ -31,7 +37,7 @@ type Use struct {
 	kept    bool
 }
 
-// Claim notes that an id is being used to invoke a block with an input. It reports false where the id
+// Claim notes that an invocation of a block with an input uses an id. It reports false where the id
 // belongs to anything else. Otherwise Done must be called on the use when the invocation has ended.
 func (m *Memory) Claim(id, block string, input []byte) (*Use, bool) {
 	hash := sha256.New()
@@ -40,36 +46,28 @@ func (m *Memory) Claim(id, block string, input []byte) (*Use, bool) {
 	digest := [sha256.Size]byte(hash.Sum(nil))
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.uses == nil {
-		m.uses = map[string]*list.Element{}
+	use, ok := m.uses.Peek(id)
+	if !ok {
+		use = &Use{memory: m, id: id, digest: digest}
 	}
-	element := m.uses[id]
-	if element == nil {
-		if len(m.uses) >= most {
-			delete(m.uses, m.recent.Remove(m.recent.Back()).(*Use).id)
-		}
-		element = m.recent.PushFront(&Use{memory: m, id: id, digest: digest})
-		m.uses[id] = element
-	}
-	use := element.Value.(*Use)
 	if use.digest != digest {
 		return nil, false
 	}
-	m.recent.MoveToFront(element)
+	m.uses.Add(id, use)
 	use.running++
 	return use, true
 }
 
-// Done ends a use. Where nothing was sent the id need not be kept, and a mended input may have it.
+// Done ends a use. An id that is not kept is free again: nothing was sent, and a corrected input may
+// have it.
 func (u *Use) Done(keep bool) {
 	m := u.memory
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	u.running--
 	u.kept = u.kept || keep
-	if element := m.uses[u.id]; u.running == 0 && !u.kept && element != nil && element.Value == any(u) {
-		delete(m.uses, u.id)
-		m.recent.Remove(element)
+	if current, _ := m.uses.Peek(u.id); current == u && u.running == 0 && !u.kept {
+		m.uses.Remove(u.id)
 	}
 }
 
