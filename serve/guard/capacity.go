@@ -17,7 +17,7 @@ import (
 // through.
 const spareConnections = 64
 
-// capacity bounds what the server does and holds at once, for all clients together.
+// capacity bounds the requests, bytes and connections of all clients together.
 type capacity struct {
 	mostRequests, mostBytes, mostConnections int64
 
@@ -44,8 +44,8 @@ func newCapacity(cfg Config) *capacity {
 	return c
 }
 
-// admit takes a place for a request and room for its body. The caller must call leave when the
-// request has been answered.
+// admit reserves capacity for a request and its body. The caller must call leave when the request has
+// been answered.
 func (c *capacity) admit(r *http.Request) (leave func(), _ *Problem) {
 	body := &heldBody{ReadCloser: r.Body, capacity: c}
 	if p := body.hold(max(0, r.ContentLength)); p != nil {
@@ -61,7 +61,7 @@ func (c *capacity) admit(r *http.Request) (leave func(), _ *Problem) {
 		return nil, overloaded("the server has as many connections as it may: %d", c.mostConnections)
 	case !c.requests.TryAcquire(1):
 		body.release()
-		return nil, overloaded("the server works on as many requests as it may: %d", c.mostRequests)
+		return nil, overloaded("the server processes as many requests as it may: %d", c.mostRequests)
 	}
 	return func() {
 		body.release()
@@ -76,15 +76,15 @@ func overloaded(reason string, limit int64) *Problem {
 	}
 }
 
-// heldBody is a body whose bytes are counted from when they are announced or read until the request
-// has been answered.
+// heldBody counts the bytes of a body from when they are announced or read until the request has
+// been answered.
 type heldBody struct {
 	io.ReadCloser
 	capacity   *capacity
 	read, held int64
 }
 
-// Read fails with a *Problem where there is no room for what it reads.
+// Read fails with a *Problem if there is no room for what it reads.
 func (b *heldBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	b.read += int64(n)
@@ -128,9 +128,9 @@ func (c *capacity) changed(_ net.Conn, state http.ConnState) {
 	}
 }
 
-// ReadBody reads the body of a request to its end, into memory of its size where the request says
-// how large it is. A body of more than most bytes is a *[http.MaxBytesError]; one that a [Guard]
-// has no room for is a *[Problem] to answer with.
+// ReadBody reads the body of a request to its end, into memory of its size if the request announces
+// that. The error is a *[http.MaxBytesError] for a body of more than most bytes, and a *[Problem] to
+// answer with for a body that a [Guard] has no room for.
 func ReadBody(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error) {
 	if r.ContentLength > most {
 		return nil, &http.MaxBytesError{Limit: most}

@@ -65,7 +65,7 @@ func requireOverloaded(t *testing.T, res *http.Response, body string) {
 
 func TestRequestsInFlightAreCapped(t *testing.T) {
 	h := newHeld()
-	server := start(t, guard.Config{MaxInFlight: 2, Open: []string{"/healthz"}}, h.handler)
+	server := start(t, guard.Config{MaxInFlight: 2}, h.handler, "/healthz")
 	var running []<-chan *http.Response
 	for range 2 {
 		running = append(running, send(t, server, "x", 1))
@@ -150,7 +150,7 @@ func TestRefusedBodiesAreReadToTheirEnd(t *testing.T) {
 }
 
 func TestConnectionsAreCapped(t *testing.T) {
-	server := start(t, guard.Config{MaxConnections: 2, Open: []string{"/healthz"}}, echo)
+	server := start(t, guard.Config{MaxConnections: 2}, echo, "/healthz")
 	open := func() (net.Conn, func(method, path string) (*http.Response, string)) {
 		conn, err := net.Dial("tcp", server.Listener.Addr().String())
 		require.NoError(t, err)

@@ -7,15 +7,15 @@ import (
 )
 
 func Example() {
-	g, err := guard.New(guard.Config{Open: []string{"/healthz"}})
+	g, err := guard.New(guard.Config{})
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	fmt.Println(g.Server(nil).MaxHeaderBytes)
+	fmt.Println(g.Server(nil, "/healthz").MaxHeaderBytes)
 	_, err = guard.New(guard.Config{Tokens: []string{"short"}})
 	fmt.Println(err)
 	// Output:
 	// 32768
-	// guard: a token must have 16 characters or more, visible ASCII all of them
+	// guard: a token must have at least 16 characters, all of them visible ASCII
 }

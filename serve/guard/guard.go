@@ -1,14 +1,15 @@
-// Package guard stands in front of a local HTTP server: it lets in who may come in, bounds what they can cost, and keeps what happens
-// inside out of answers and logs.
+// Package guard protects a local HTTP server: it decides which requests are let in, bounds what
+// they cost, and keeps internals out of answers and logs.
 //
-//	g, err := guard.New(guard.Config{Tokens: tokens, Logger: logger, Open: []string{"/healthz"}})
+//	g, err := guard.New(guard.Config{Tokens: tokens, Logger: logger})
 //	if err != nil { … }
 //	ln, err := g.Listen(ctx, "127.0.0.1:8787") // off loopback only with a token
 //	if err != nil { … }
-//	err = g.Server(handler).Serve(ln)
+//	err = g.Server(handler, "/healthz").Serve(ln)
 //
-// The zero Config is safe for a server on 127.0.0.1 that no web page may use. It does not answer CORS preflights: a page of
-// another origin may post where it is allowed to, but its browser does not let it read the answer.
+// The zero Config is safe for a server on 127.0.0.1 that no web page may use. A guard does not
+// answer CORS preflights: a page of another origin may post where it is allowed to, but its browser
+// does not let it read the answer.
 package guard
 
 import (
@@ -23,13 +24,13 @@ import (
 
 // The defaults of Config.
 const (
-	// DefaultMaxBody has room for the largest input of a block, and for what stands around it.
+	// DefaultMaxBody has room for the largest input of a block and the JSON around it.
 	DefaultMaxBody = 33 << 20
-	// DefaultRate and DefaultBurst do not hinder a workflow host, which is one client however many users it has, and end a loop that
-	// has run wild.
+	// DefaultRate and DefaultBurst leave room for a workflow host, which is one client however many
+	// users it has, and stop a runaway loop.
 	DefaultRate  = 500
 	DefaultBurst = 1000
-	// DefaultMaxClients is how many clients the rate limit remembers; it costs about two megabytes.
+	// DefaultMaxClients is how many clients the rate limit remembers. They cost about two megabytes.
 	DefaultMaxClients = 10_000
 	// DefaultMaxInFlight, DefaultMaxBuffered and DefaultMaxConnections keep a server of blocks within
 	// 512 MiB of memory.
@@ -43,22 +44,23 @@ const AnyHost = "*"
 
 // Config says what a Guard lets pass. The zero value of each field is a safe default.
 type Config struct {
-	// Tokens are the bearer tokens that open the server, each of them 16 visible ASCII characters or more; several, so that
-	// one can be replaced without an interruption. With none, everybody who can reach the listener may come in.
+	// Tokens are the bearer tokens that open the server. Each has 16 visible ASCII characters or
+	// more. Several are accepted so that one can be replaced without an interruption. Without a
+	// token, everybody who can reach the listener is let in.
 	Tokens []string
-	// ClientCertificates tells that the listener demands TLS client certificates that it verifies. Then no token is needed off loopback.
+	// ClientCertificates says that the listener demands and verifies TLS client certificates. Then no
+	// token is needed off loopback.
 	ClientCertificates bool
-	// Hosts are names, without port, that the server may be asked under beside localhost and the loopback addresses. A web page that
-	// rebinds its own name to this machine is refused because it comes with that name.
+	// Hosts are the host names, without port, that requests may name beside localhost and the
+	// loopback addresses. A web page that rebinds its own name to this machine sends that name, and
+	// is refused.
 	Hosts []string
-	// Origins are those of web pages (https://app.example.com) that may send requests, beside the server's own and those on loopback.
+	// Origins are the origins of web pages, such as https://app.example.com, that may send requests.
+	// The server's own origin and those on loopback always may.
 	Origins []string
-	// Open are exact paths that need no token and are neither limited nor checked for Host and Origin,
-	// so that any web page can reach them: health checks, and nothing that tells more.
-	Open []string
 	// MaxBody is the largest body of a request, in bytes. Default [DefaultMaxBody].
 	MaxBody int64
-	// MaxInFlight is how many requests are worked on at once, for all clients together. Those beyond
+	// MaxInFlight is how many requests are processed at once, for all clients together. Those beyond
 	// are answered with 503 and Retry-After. GET and HEAD are not counted, so that health checks and
 	// metrics are answered while the server is full. Default [DefaultMaxInFlight]; negative is no limit.
 	MaxInFlight int
@@ -67,23 +69,27 @@ type Config struct {
 	// with 503 and Retry-After. Default [DefaultMaxBuffered], and at least MaxBody; negative is no limit.
 	MaxBuffered int64
 	// MaxConnections is how many connections [Guard.Server] serves. A few beyond are answered once and
-	// closed: GET and HEAD as ever, all else with 503. Default [DefaultMaxConnections]; negative is no
-	// limit.
+	// closed: GET and HEAD as usual, everything else with 503. Default [DefaultMaxConnections];
+	// negative is no limit.
 	MaxConnections int
-	// Rate is how many requests a second one client may make, Burst how many at once. What is refused
-	// for its Host, Origin or token has a limit of the same size of its own, so that a web page that is
-	// refused cannot use up what programs on the same machine may send. Clients are told apart by remote
-	// address, an IPv6 network of 64 bits being one; behind a proxy all are one. Defaults [DefaultRate]
-	// and [DefaultBurst]; a negative Rate is no limit.
+	// Rate is how many requests a second one client may make, Burst how many at once. Requests that are
+	// refused for their Host, Origin or token have a separate limit of the same size, so that a web
+	// page cannot use up what programs on the same machine may send. A client is a remote address, or
+	// an IPv6 network of 64 bits; behind a proxy all clients are one. Defaults [DefaultRate] and
+	// [DefaultBurst]; a negative Rate is no limit.
 	Rate  float64
 	Burst int
-	// MaxClients is how many clients are remembered; beyond, the one unseen for longest starts afresh. Default [DefaultMaxClients].
+	// MaxClients is how many clients the rate limit remembers. Beyond, it forgets the one that it has
+	// not seen for longest. Default [DefaultMaxClients].
 	MaxClients int
-	// WriteTimeout is how long one write of an answer may take until a client that does not read is cut; streams go on for as long as
-	// their reader keeps up. Default 30 seconds.
+	// WriteTimeout is how long one write of an answer may take before a client that does not read is
+	// cut off. A stream goes on for as long as its reader keeps up. Default 30 seconds.
 	WriteTimeout time.Duration
-	// Logger gets a line for each request, without query, body or credentials, and panics with their stacks. The default discards them.
+	// Logger gets a line for each request, without query, body or credentials, and panics with their
+	// stacks. The default discards them.
 	Logger *slog.Logger
+	// Quiet leaves out the lines for requests.
+	Quiet bool
 	// Clock replaces time.Now for the rate limit.
 	Clock func() time.Time
 }
@@ -98,7 +104,7 @@ type Guard struct {
 	capacity *capacity
 }
 
-// New returns a Guard, or an error that says what is wrong with the configuration.
+// New returns a Guard, or an error that names what is wrong with the configuration.
 func New(cfg Config) (*Guard, error) {
 	if cfg.MaxBody == 0 {
 		cfg.MaxBody = DefaultMaxBody
@@ -107,7 +113,7 @@ func New(cfg Config) (*Guard, error) {
 		cfg.WriteTimeout = 30 * time.Second
 	}
 	if cfg.Logger == nil {
-		cfg.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
+		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	if cfg.Clock == nil {
 		cfg.Clock = time.Now
@@ -126,17 +132,19 @@ func New(cfg Config) (*Guard, error) {
 	return g, nil
 }
 
-// Wrap returns the handler with everything that the guard checks in front of it. A request that is refused gets a [Problem].
-func (g *Guard) Wrap(next http.Handler) http.Handler {
-	checked := g.recovered(g.checked(next))
+// Wrap returns the handler with the guard in front of it. A request that is refused gets a
+// [Problem]. The open paths are exact paths that need no token and are neither limited nor checked
+// for Host and Origin, so that any web page can reach them: only health checks should be open.
+func (g *Guard) Wrap(next http.Handler, open ...string) http.Handler {
+	checked := g.recovered(g.checked(next, open))
 	return Identify(g.logged(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		checked.ServeHTTP(w, r)
 	})))
 }
 
-// checked refuses in the order of what costs least.
-func (g *Guard) checked(next http.Handler) http.Handler {
+// checked makes the cheapest checks first.
+func (g *Guard) checked(next http.Handler, open []string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if crowded(r) {
 			w.Header().Set("Connection", "close")
@@ -146,7 +154,7 @@ func (g *Guard) checked(next http.Handler) http.Handler {
 			return
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, g.cfg.MaxBody)
-		if slices.Contains(g.cfg.Open, r.URL.Path) {
+		if slices.Contains(open, r.URL.Path) {
 			next.ServeHTTP(w, r)
 			return
 		}
@@ -170,8 +178,8 @@ func (g *Guard) checked(next http.Handler) http.Handler {
 	})
 }
 
-// refuse judges who asks before how often, because a browser sends what any web page wants from the
-// address of its user. Only what is refused counts against the limit of what is refused.
+// refuse looks at who asks before it looks at how often, because a browser sends what any web page
+// wants from the address of its user. Requests that are refused count against a limit of their own.
 func (g *Guard) refuse(r *http.Request) *Problem {
 	for _, check := range []func(*http.Request) *Problem{g.hosts.checkHost, g.hosts.checkOrigin, g.tokens.check} {
 		if p := check(r); p != nil {
@@ -184,7 +192,8 @@ func (g *Guard) refuse(r *http.Request) *Problem {
 	return g.accepted.check(r)
 }
 
-// tooLarge refuses a body that says it is. One that does not say is cut while it is read, by http.MaxBytesReader.
+// tooLarge refuses a body by the size that it announces. A body that announces none is cut off while
+// it is read, by http.MaxBytesReader.
 func (g *Guard) tooLarge(r *http.Request) *Problem {
 	if r.ContentLength <= g.cfg.MaxBody {
 		return nil

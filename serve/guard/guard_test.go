@@ -35,12 +35,12 @@ func echo(w http.ResponseWriter, r *http.Request) {
 	w.Write(body)
 }
 
-func start(t *testing.T, cfg guard.Config, handler http.HandlerFunc) *httptest.Server {
+func start(t *testing.T, cfg guard.Config, handler http.HandlerFunc, open ...string) *httptest.Server {
 	t.Helper()
 	g, err := guard.New(cfg)
 	require.NoError(t, err)
 	server := httptest.NewUnstartedServer(nil)
-	server.Config = g.Server(handler)
+	server.Config = g.Server(handler, open...)
 	server.Start()
 	t.Cleanup(server.Close)
 	return server
@@ -82,7 +82,7 @@ func requireProblem(t *testing.T, res *http.Response, body string, status int, c
 }
 
 func TestToken(t *testing.T) {
-	server := start(t, guard.Config{Tokens: []string{token, "the-next-token-in-line"}, Open: []string{"/healthz"}}, echo)
+	server := start(t, guard.Config{Tokens: []string{token, "the-next-token-in-line"}}, echo, "/healthz")
 	for name, c := range map[string]struct {
 		path    string
 		headers []string
@@ -115,7 +115,7 @@ func TestToken(t *testing.T) {
 }
 
 func TestHost(t *testing.T) {
-	server := start(t, guard.Config{Hosts: []string{"blocks.internal", "2001:db8::1"}, Open: []string{"/healthz"}}, echo)
+	server := start(t, guard.Config{Hosts: []string{"blocks.internal", "2001:db8::1"}}, echo, "/healthz")
 	for host, ok := range map[string]bool{
 		"localhost": true, "LOCALHOST:8787": true, "localhost.": true, "127.0.0.1:1": true, "127.9.9.9": true, "[::1]:8787": true, "[::1]": true,
 		"blocks.internal:80": true, "[2001:db8::1]:80": true,
@@ -188,9 +188,9 @@ func TestBodySize(t *testing.T) {
 
 func TestRate(t *testing.T) {
 	now := time.Unix(0, 0)
-	g, err := guard.New(guard.Config{Rate: 2, Burst: 3, MaxClients: 2, Open: []string{"/healthz"}, Clock: func() time.Time { return now }})
+	g, err := guard.New(guard.Config{Rate: 2, Burst: 3, MaxClients: 2, Clock: func() time.Time { return now }})
 	require.NoError(t, err)
-	handler := g.Wrap(http.HandlerFunc(echo))
+	handler := g.Wrap(http.HandlerFunc(echo), "/healthz")
 	from := func(remote, path string) *httptest.ResponseRecorder {
 		r := httptest.NewRequest(http.MethodGet, "http://localhost"+path, nil)
 		r.RemoteAddr = remote

@@ -11,7 +11,7 @@ import (
 	"github.com/aacflow/segment-blocks/internal/loopback"
 )
 
-// hostList knows the names under which the server may be asked, and the origins that may ask.
+// hostList has the host names that requests may have, and the origins that may send them.
 type hostList struct {
 	any     bool
 	names   []string
@@ -41,7 +41,7 @@ func newHostList(hosts, origins []string) (hostList, error) {
 	return l, nil
 }
 
-// checkHost is what stops a web page that rebinds its own name to this machine: its browser sends that name.
+// checkHost stops a web page that rebinds its own name to this machine: its browser sends that name.
 func (l hostList) checkHost(r *http.Request) *Problem {
 	name := bareHost(r.Host)
 	if l.any || loopback.Host(name) || slices.Contains(l.names, name) {
@@ -49,11 +49,12 @@ func (l hostList) checkHost(r *http.Request) *Problem {
 	}
 	return &Problem{
 		Status: http.StatusForbidden, Code: "host_not_allowed",
-		Detail: fmt.Sprintf("this server must be asked under a name that it is allowed to have: %.100q", r.Host),
+		Detail: fmt.Sprintf("the Host header must be a name that this server allows: %.100q", r.Host),
 	}
 }
 
-// checkOrigin is what stops pages of other sites from making a browser send requests here. Programs send no Origin.
+// checkOrigin stops pages of other sites from making a browser send requests here. Programs send no
+// Origin.
 func (l hostList) checkOrigin(r *http.Request) *Problem {
 	origins := r.Header.Values("Origin")
 	switch {
@@ -64,7 +65,7 @@ func (l hostList) checkOrigin(r *http.Request) *Problem {
 	}
 	return &Problem{
 		Status: http.StatusForbidden, Code: "origin_not_allowed",
-		Detail: fmt.Sprintf("a web page must have an origin that is allowed to use this server: %.100q", strings.Join(origins, ", ")),
+		Detail: fmt.Sprintf("the origin of a web page must be one that this server allows: %.100q", strings.Join(origins, ", ")),
 	}
 }
 
@@ -76,13 +77,15 @@ func (l hostList) allowsOrigin(origin, host string) bool {
 	return strings.EqualFold(u.Host, host) || loopback.Host(bareHost(u.Host)) || slices.Contains(l.origins, strings.ToLower(origin))
 }
 
-// crossSite tells that a browser sends r for a page of another site without saying which. Following a link is not meant.
+// crossSite reports whether a browser sends r for a page of another site without naming the site. A
+// link that somebody follows does not count.
 func crossSite(r *http.Request) bool {
 	safe := r.Method == http.MethodGet || r.Method == http.MethodHead
 	return r.Header.Get("Sec-Fetch-Site") == "cross-site" && (!safe || r.Header.Get("Sec-Fetch-Mode") != "navigate")
 }
 
-// bareHost returns a host in lower case, without port, brackets and the dot at its end; "" for what is none.
+// bareHost returns a host in lower case, without port, brackets and a dot at its end, or "" if it is
+// not a host.
 func bareHost(host string) string {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name

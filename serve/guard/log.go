@@ -9,15 +9,15 @@ import (
 	"github.com/aacflow/segment-blocks/internal/text"
 )
 
-// RequestMessage is the message of the line that is logged for each request, for handlers that want to tell it from what goes wrong.
-const RequestMessage = "request"
-
-// logged writes a line for each request. Queries, headers and bodies may hold what a log must not, so they are not in it.
+// logged writes a line for each request. It leaves out queries, headers and bodies, which may hold
+// secrets.
 func (g *Guard) logged(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		begin := time.Now()
 		rec := &recorder{ResponseWriter: w, controller: http.NewResponseController(w), timeout: g.cfg.WriteTimeout}
-		defer g.log(r, rec, begin)
+		if !g.cfg.Quiet {
+			defer g.log(r, rec, begin)
+		}
 		next.ServeHTTP(rec, r)
 	})
 }
@@ -28,13 +28,14 @@ func (g *Guard) log(r *http.Request, rec *recorder, begin time.Time) {
 		level = slog.LevelWarn
 	}
 	remote, _, _ := strings.Cut(clientOf(r.RemoteAddr).String(), "/")
-	g.cfg.Logger.LogAttrs(r.Context(), level, RequestMessage,
+	g.cfg.Logger.LogAttrs(r.Context(), level, "request",
 		slog.String("requestId", RequestID(r.Context())), slog.String("method", r.Method), slog.String("path", text.Clip(r.URL.Path, 200)),
 		slog.Int("status", rec.status), slog.Int64("bytes", rec.bytes), slog.Duration("duration", time.Since(begin)),
 		slog.String("client", remote))
 }
 
-// recorder notes what is answered, and gives each write its own deadline: a client that does not read its answer is cut.
+// recorder notes the status and size of an answer, and gives each write a deadline of its own, so
+// that a client that does not read its answer is cut off.
 type recorder struct {
 	http.ResponseWriter
 	controller *http.ResponseController
@@ -46,7 +47,7 @@ type recorder struct {
 // Unwrap is for http.ResponseController.
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
-// WriteHeader notes the status. Those of 1xx are not the answer yet.
+// WriteHeader notes the status. A status of 1xx is not the answer yet.
 func (r *recorder) WriteHeader(status int) {
 	if r.status == 0 && status >= http.StatusOK {
 		r.status = status
@@ -73,5 +74,5 @@ func (r *recorder) Flush() {
 }
 
 func (r *recorder) extend() {
-	_ = r.controller.SetWriteDeadline(time.Now().Add(r.timeout)) // what cannot set one is no connection
+	_ = r.controller.SetWriteDeadline(time.Now().Add(r.timeout)) // fails only where there is no connection
 }

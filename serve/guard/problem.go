@@ -9,23 +9,26 @@ import (
 	"time"
 )
 
-// Problem is a problem document (RFC 9457): what every refused request gets, as application/problem+json. An API may embed it in a
-// type with more members.
+// Problem is a problem document (RFC 9457), the application/problem+json that every refused request
+// gets. An API may embed it in a type with more members.
 type Problem struct { //nolint:errname // RFC 9457 calls it a problem
-	// Type is a URI reference that names the kind of problem. Default about:blank, which leaves it to the status and the code.
+	// Type is a URI reference that names the kind of problem. Default about:blank, which leaves that to
+	// the status and the code.
 	Type string `json:"type"`
-	// Title says the same in words, and is the same for all problems of a type. Default the status in words.
+	// Title says the same in words, and is the same for all problems of a type. Default the status in
+	// words.
 	Title  string `json:"title"`
 	Status int    `json:"status"`
 	// Detail is one line about this occurrence.
 	Detail string `json:"detail"`
-	// Instance is the request id, which the log has too.
+	// Instance is the request id, which is in the log too.
 	Instance string `json:"instance,omitempty"`
-	// Code is stable and fit to be matched against.
+	// Code is stable; programs should match against it.
 	Code string `json:"code"`
-	// Retryable tells that the same request may succeed later, unchanged.
+	// Retryable says that the same request may succeed later.
 	Retryable bool `json:"retryable"`
-	// RetryAfter is how long to wait before, 0 where that is not known. It is sent as the header Retry-After, in whole seconds.
+	// RetryAfter is how long to wait before, or 0 if that is not known. It is sent as the header
+	// Retry-After, in whole seconds.
 	RetryAfter time.Duration `json:"-"`
 }
 
@@ -38,7 +41,7 @@ func (p Problem) Write(w http.ResponseWriter, r *http.Request) {
 	WriteProblem(w, p, p)
 }
 
-// Fill sets what is left empty to its default.
+// Fill sets empty fields to their defaults.
 func (p *Problem) Fill(r *http.Request) {
 	if p.Type == "" {
 		p.Type = "about:blank"
@@ -51,7 +54,8 @@ func (p *Problem) Fill(r *http.Request) {
 	}
 }
 
-// WriteProblem answers with document, a filled p or a struct that embeds one, under the status and headers of p.
+// WriteProblem answers with the status and headers of p. The document is p, filled, or a struct that
+// embeds it.
 func WriteProblem(w http.ResponseWriter, p Problem, document any) {
 	var body bytes.Buffer
 	encoder := json.NewEncoder(&body)

@@ -8,8 +8,8 @@ import (
 	"runtime/debug"
 )
 
-// recovered answers a panic with a problem that tells nothing of it, or cuts the connection where an answer has begun: half of one
-// must not pass for a whole.
+// recovered answers a panic with a problem that tells nothing of it. If an answer has begun it cuts
+// the connection, so that half an answer does not pass for a whole one.
 func (g *Guard) recovered(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer g.rescue(w, r)
@@ -39,7 +39,8 @@ func (g *Guard) rescue(w http.ResponseWriter, r *http.Request) {
 	}.Write(w, r)
 }
 
-// describe keeps out of the log what a panic may carry along of a request. Those of Go itself carry none.
+// describe returns what the log may hold of a panic. The value of a panic may quote the request,
+// unless the panic is Go's own.
 func describe(p any) string {
 	if err, ok := p.(runtime.Error); ok {
 		return err.Error()

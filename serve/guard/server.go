@@ -10,16 +10,17 @@ import (
 	"time"
 )
 
-// CheckAddress returns an error where the server would listen beyond this machine and anybody could come in.
+// CheckAddress returns an error if other machines can reach the address and the guard has nothing to
+// tell clients apart by.
 func (g *Guard) CheckAddress(addr net.Addr) error {
 	tcp, ok := addr.(*net.TCPAddr)
 	if !ok || tcp.IP.IsLoopback() || len(g.tokens) > 0 || g.cfg.ClientCertificates {
-		return nil // what is no TCP address, such as a Unix socket, is not reached from elsewhere
+		return nil // other addresses, such as Unix sockets, are local
 	}
 	return fmt.Errorf("guard: off loopback the server must have a token, or demand client certificates: %s", addr)
 }
 
-// Listen listens on a TCP address where [Guard.CheckAddress] allows it.
+// Listen listens on a TCP address if [Guard.CheckAddress] allows it.
 func (g *Guard) Listen(ctx context.Context, address string) (net.Listener, error) {
 	var config net.ListenConfig
 	config.SetMultipathTCP(false) // it takes no socket filter, which ending without a loss needs
@@ -33,16 +34,16 @@ func (g *Guard) Listen(ctx context.Context, address string) (net.Listener, error
 	return ln, nil
 }
 
-// Server returns a server for the handler behind the guard, with limits on connections, headers and
-// times: a client that is slow to send its headers or its body, or to read its answer, is cut. How
-// long a handler takes is its own affair, up to ten minutes. The connections of all servers of a
+// Server returns a server for the handler behind the guard (see [Guard.Wrap]), with limits on
+// connections, headers and times. A client that is slow to send its headers or its body, or to read
+// its answer, is cut off. A handler may take up to ten minutes. The connections of all servers of a
 // guard are counted together.
-func (g *Guard) Server(handler http.Handler) *http.Server {
+func (g *Guard) Server(handler http.Handler, open ...string) *http.Server {
 	return &http.Server{
-		Handler:           g.Wrap(handler),
+		Handler:           g.Wrap(handler, open...),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       30 * time.Second,
-		WriteTimeout:      10 * time.Minute, // until the first write, then see Config
+		WriteTimeout:      10 * time.Minute, // until the first write; then Config.WriteTimeout
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    32 << 10,
 		ConnContext:       g.capacity.connected,

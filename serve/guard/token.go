@@ -3,30 +3,30 @@ package guard
 import (
 	"crypto/sha256"
 	"crypto/subtle"
-	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 )
 
 const minToken = 16
 
-// tokens holds digests, so that comparing takes the same time whatever the length of what is given.
+// tokens holds digests, so that comparing takes the same time whatever the length of the token sent.
 type tokens [][sha256.Size]byte
 
 func newTokens(list []string) (tokens, error) {
 	var out tokens
 	for _, token := range list {
-		// The token itself does not belong into an error.
+		// The token itself does not belong in an error.
 		if len(token) < minToken || strings.IndexFunc(token, func(c rune) bool { return c <= ' ' || c > '~' }) >= 0 {
-			return nil, errors.New("a token must have 16 characters or more, visible ASCII all of them")
+			return nil, fmt.Errorf("a token must have at least %d characters, all of them visible ASCII", minToken)
 		}
 		out = append(out, sha256.Sum256([]byte(token)))
 	}
 	return out, nil
 }
 
-// check demands "Authorization: Bearer TOKEN". There is no second header to send it in: what else carries credentials would
-// have to be kept out of every log and dump as well, and all the hosts that we know can set this one.
+// check demands "Authorization: Bearer TOKEN". No other header is accepted: it would have to be kept
+// out of every log and dump as well, and all known hosts can set this one.
 func (t tokens) check(r *http.Request) *Problem {
 	if len(t) == 0 {
 		return nil

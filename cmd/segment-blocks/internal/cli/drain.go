@@ -74,7 +74,7 @@ func (p *Program) serve(ctx context.Context, s *server, format string) error {
 
 // http returns the server, with the metrics in front of all that may refuse a request.
 func (s *server) http(handler http.Handler) *http.Server {
-	web := s.guard.Server(handler)
+	web := s.guard.Server(handler, "/healthz", "/readyz")
 	guarded := s.hosting.metrics.HTTP(s.hosting.tracing.join(web.Handler), routeOf)
 	web.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s.draining.Load() {

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -110,14 +109,10 @@ func (p *Program) guard(s settings.Serve, logger *slog.Logger) (*guard.Guard, er
 	if err != nil {
 		return nil, err
 	}
-	requests := logger
-	if s.Quiet {
-		requests = slog.New(withoutRequests{logger.Handler()})
-	}
 	g, err := guard.New(guard.Config{
 		Tokens: tokens, ClientCertificates: s.TLSClientCA != "", Hosts: s.AllowHost, Origins: s.AllowOrigin,
 		Rate: orNone(s.ClientRate), MaxInFlight: orNone(s.MaxInFlight), MaxBuffered: orNone(s.MaxBuffered << 20), MaxConnections: orNone(s.MaxConnections),
-		Logger: requests, Open: []string{"/healthz", "/readyz"},
+		Logger: logger, Quiet: s.Quiet,
 	})
 	if err != nil {
 		return nil, console.Usage("%w", err)
@@ -252,24 +247,6 @@ func (p *Program) logger(format string) *slog.Logger {
 		handler = slog.NewJSONHandler(p.Stderr, nil)
 	}
 	return slog.New(traces.LogHandler(handler))
-}
-
-// withoutRequests logs everything but requests: what is wrong is worth a line in any case.
-type withoutRequests struct{ slog.Handler }
-
-func (h withoutRequests) Handle(ctx context.Context, record slog.Record) error {
-	if record.Message == guard.RequestMessage {
-		return nil
-	}
-	return h.Handler.Handle(ctx, record)
-}
-
-func (h withoutRequests) WithAttrs(attributes []slog.Attr) slog.Handler {
-	return withoutRequests{h.Handler.WithAttrs(attributes)}
-}
-
-func (h withoutRequests) WithGroup(name string) slog.Handler {
-	return withoutRequests{h.Handler.WithGroup(name)}
 }
 
 // tokens reads the tokens that clients may send: several where one is being replaced, separated by commas or lines.
