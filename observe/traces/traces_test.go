@@ -228,7 +228,7 @@ func TestFailedInvocations(t *testing.T) {
 func TestMCPCallsJoin(t *testing.T) {
 	sink := collect(t)
 	h := build(t, sink.URL, tracking.RetryPolicy{})
-	tools, err := mcp.New(h.Runtime, h.blocks, mcp.CallContext(traces.JoinMeta))
+	tools, err := mcp.New(h.Runtime, h.blocks, mcp.Config{CallContext: traces.JoinMeta})
 	require.NoError(t, err)
 	api := httptest.NewServer(traces.Handler(tools))
 	defer api.Close()

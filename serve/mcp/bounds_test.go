@@ -55,7 +55,7 @@ type explosive struct{}
 func (explosive) MarshalJSON() ([]byte, error) { panic("while encoding") }
 
 // toys is a server of blocks that need no source, beside a source named prod.
-func toys(t *testing.T, log io.Writer, options ...mcp.Option) (*mcp.Server, string) {
+func toys(t *testing.T, log io.Writer, cfg mcp.Config) (*mcp.Server, string) {
 	t.Helper()
 	reg := registry.New()
 	for id, execute := range map[string]func() (any, error){
@@ -69,8 +69,8 @@ func toys(t *testing.T, log io.Writer, options ...mcp.Option) (*mcp.Server, stri
 	}
 	rt, err := runtime.New(reg, runtime.Source("prod", tracking.Source{WriteKey: firstKey}))
 	require.NoError(t, err)
-	options = append([]mcp.Option{mcp.Sources("prod"), mcp.Logger(slog.New(slog.NewTextHandler(log, nil)))}, options...)
-	server, err := mcp.New(rt, reg, options...)
+	cfg.Sources, cfg.Logger = []string{"prod"}, slog.New(slog.NewTextHandler(log, nil))
+	server, err := mcp.New(rt, reg, cfg)
 	require.NoError(t, err)
 	web := httptest.NewServer(server)
 	t.Cleanup(func() {
@@ -82,7 +82,7 @@ func toys(t *testing.T, log io.Writer, options ...mcp.Option) (*mcp.Server, stri
 }
 
 func TestBlocksWithoutASourceAtThePathOfASource(t *testing.T) {
-	_, url := toys(t, io.Discard)
+	_, url := toys(t, io.Discard, mcp.Config{})
 	h := &house{url: url}
 	for _, path := range []string{"/mcp", "/mcp/prod", "/mcp/prod/agent"} {
 		status, _, body := h.post(t, path, `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"toy_fine","arguments":{}}}`)
@@ -112,12 +112,12 @@ func (b *buffer) String() string {
 // TestPanicsStayInside: the SDK runs handlers in goroutines of its own, where a panic ends the process.
 func TestPanicsStayInside(t *testing.T) {
 	var log buffer
-	server, url := toys(t, &log, mcp.CallContext(func(ctx context.Context, meta map[string]any) context.Context {
+	server, url := toys(t, &log, mcp.Config{CallContext: func(ctx context.Context, meta map[string]any) context.Context {
 		if meta["panic"] != nil {
 			panic(meta["panic"])
 		}
 		return ctx
-	}))
+	}})
 	var lines []string
 	for _, params := range []string{
 		`{"name":"toy_panics","arguments":{}}`,

@@ -36,8 +36,8 @@ func (s *Server) handler(e registry.Entry, source string) sdk.ToolHandler {
 	return func(ctx context.Context, req *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
 		ctx, done := joinLife(ctx)
 		defer done()
-		if s.settings.callContext != nil {
-			ctx = s.settings.callContext(ctx, req.Params.Meta)
+		if s.cfg.CallContext != nil {
+			ctx = s.cfg.CallContext(ctx, req.Params.Meta)
 		}
 
 		var header http.Header
@@ -53,7 +53,7 @@ func (s *Server) handler(e registry.Entry, source string) sdk.ToolHandler {
 		if wrong == nil && id != "" {
 			options = append(options, runtime.InvocationID(id))
 			// The messages of all blocks have their ids from the invocation's.
-			use, ok := s.ids.Claim(source+"\x00"+id, e.ID, input)
+			use, ok := s.invocations.Claim(source+"\x00"+id, e.ID, input)
 			if !ok {
 				wrong = append(wrong, reused())
 			} else {
@@ -96,7 +96,7 @@ func (s *Server) open(e registry.Entry, params *sdk.CallToolParamsRaw, header ht
 	changed := false
 
 	id := params.Meta[MetaInvocationID]
-	if s.settings.idInput {
+	if s.cfg.InvocationIDInput {
 		if value, ok := obj.Get(idInput); ok {
 			obj, changed = obj.Without(idInput), true
 			if text, isText := rawjson.Text(value); isText && text != "" {
@@ -114,14 +114,14 @@ func (s *Server) open(e registry.Entry, params *sdk.CallToolParamsRaw, header ht
 	}
 
 	names := secrets(e.Input)
-	key := strings.TrimSpace(header.Get(s.settings.header))
-	given := len(header.Values(s.settings.header)) > 0 && len(names) > 0
+	key := strings.TrimSpace(header.Get(s.cfg.CredentialHeader))
+	given := len(header.Values(s.cfg.CredentialHeader)) > 0 && len(names) > 0
 	for _, name := range names {
-		if _, ok := obj.Get(name); ok && (!s.settings.credentialInput || given && name == names[0]) {
+		if _, ok := obj.Get(name); ok && (!s.cfg.CredentialInput || given && name == names[0]) {
 			obj, changed = obj.Without(name), true
 			wrong = append(wrong, schemas.Violation{
 				Path: rawjson.Pointer("", name), Code: "unknown_parameter",
-				Message: "must not be given by the caller: it comes from the source or the request header " + s.settings.header,
+				Message: "must not be given by the caller: it comes from the source or the request header " + s.cfg.CredentialHeader,
 			})
 		}
 	}
@@ -129,7 +129,7 @@ func (s *Server) open(e registry.Entry, params *sdk.CallToolParamsRaw, header ht
 		if key == "" {
 			wrong = append(wrong, schemas.Violation{
 				Path: rawjson.Pointer("", names[0]), Code: string(runtime.MissingCredential),
-				Message: "must not be empty where the request has the header " + s.settings.header,
+				Message: "must not be empty where the request has the header " + s.cfg.CredentialHeader,
 			})
 		}
 		obj, changed = slices.Clone(obj).Set(names[0], rawjson.Quote(key)), true

@@ -131,7 +131,7 @@ func TestInvocationIDMakesARepeatHarmless(t *testing.T) {
 }
 
 func TestInvocationIDInput(t *testing.T) {
-	h := build(t, mcp.InvocationIDInput())
+	h := build(t, mcp.Config{InvocationIDInput: true})
 	s := h.connect(t, "/mcp", "")
 	for _, id := range []any{"a", "a", "b", "", nil} {
 		res := call(t, s, "segment_track", map[string]any{"event": "E", "userId": "u", "invocationId": id})

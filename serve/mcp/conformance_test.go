@@ -55,7 +55,7 @@ func conformable(t *testing.T, tune func(*sdk.ServerOptions, *sdk.StreamableHTTP
 	t.Helper()
 	needNode(t)
 	var servers []*sdk.Server
-	h := build(t, mcp.HostChecked(), mcp.Fixtures(tune, func(server *sdk.Server) {
+	h := build(t, mcp.Config{HostChecked: true}.WithFixtures(tune, func(server *sdk.Server) {
 		newFixtures(t).mount(server)
 		servers = append(servers, server)
 	}))

@@ -44,7 +44,7 @@ func TestHeaderCarriesTheKey(t *testing.T) {
 }
 
 func TestHeaderOfAnotherName(t *testing.T) {
-	h := build(t, mcp.Header("X-Key"))
+	h := build(t, mcp.Config{CredentialHeader: "X-Key"})
 	_, _, body := h.post(t, "/mcp/keyless", track, "X-Key", headersKey)
 	require.Contains(t, body, `"success":true`)
 }
@@ -60,7 +60,7 @@ func TestModelMayNotGiveAKey(t *testing.T) {
 }
 
 func TestCredentialInput(t *testing.T) {
-	h := build(t, mcp.CredentialInput())
+	h := build(t, mcp.Config{CredentialInput: true})
 	s := h.connect(t, "/mcp", "")
 	res := call(t, s, "segment_track", map[string]any{"event": "E", "userId": "u", "writeKey": headersKey})
 	require.False(t, res.IsError, res.Content)
@@ -83,7 +83,7 @@ func TestNoAnswerHoldsASecret(t *testing.T) {
 	rt, reg, err := blocksTo(receiver.URL, tracking.RetryPolicy{})
 	require.NoError(t, err)
 	defer rt.Close(t.Context())
-	server, err := mcp.New(rt, reg)
+	server, err := mcp.New(rt, reg, mcp.Config{})
 	require.NoError(t, err)
 	web := httptest.NewServer(server)
 	defer web.Close()

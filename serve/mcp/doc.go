@@ -1,6 +1,6 @@
 // Package mcp offers the blocks of a registry as tools of the Model Context Protocol, over streamable HTTP and over stdio.
 //
-//	server, err := mcp.New(rt, reg, mcp.Sources("prod", "staging"))
+//	server, err := mcp.New(rt, reg, mcp.Config{Sources: []string{"prod", "staging"}})
 //	if err != nil { … }
 //	mux.Handle("/mcp", server)
 //	mux.Handle("/mcp/", server)

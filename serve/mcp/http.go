@@ -2,6 +2,7 @@ package mcp
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -21,14 +22,15 @@ import (
 
 const sessionHeader = "Mcp-Session-Id"
 
-// longestSession bounds the session ids that are remembered while a call runs; those handed out have 26 characters.
+// longestSession bounds the session ids that are remembered while a call runs. The ids that this
+// server hands out have 26 characters.
 const longestSession = 128
 
-// ServeHTTP answers below the mount point. See the package's comment.
+// ServeHTTP answers below the mount point, see the comment of the package.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	at, status, err := s.place(r.URL)
+	at, err := s.address(r.URL)
 	if err != nil {
-		refuse(w, status, err.Error())
+		refuse(w, http.StatusNotFound, err.Error())
 		return
 	}
 	handler := s.endpoints[at].http
@@ -36,7 +38,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		handler.ServeHTTP(w, r)
 		return
 	}
-	body, err := guard.ReadBody(w, r, s.settings.maxBytes)
+	body, err := guard.ReadBody(w, r, s.cfg.MaxBytes)
 	if err != nil {
 		refuseBody(w, err)
 		return
@@ -64,37 +66,31 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	handler.ServeHTTP(w, r)
 }
 
-// place returns what a URL names, or the status and the reason why it names nothing.
-func (s *Server) place(u *url.URL) (place, int, error) {
-	at := place{profile: s.settings.profile}
-	rest, ok := strings.CutPrefix(u.EscapedPath(), s.settings.mount)
+// address returns what a URL names, or an error that says why it names nothing.
+func (s *Server) address(u *url.URL) (address, error) {
+	at := address{profile: s.cfg.DefaultProfile}
+	rest, ok := strings.CutPrefix(u.EscapedPath(), s.cfg.Mount)
 	if !ok || rest != "" && rest[0] != '/' {
-		return at, http.StatusNotFound, errors.New("nothing is here")
+		return at, errors.New("nothing is here")
 	}
-	profile := u.Query().Get("profile")
-	if rest = strings.Trim(rest, "/"); rest != "" {
-		source, named, isNamed := strings.Cut(rest, "/")
-		if isNamed {
-			profile = named
-		}
-		source, err := url.PathUnescape(source)
-		if err != nil {
-			return at, http.StatusNotFound, errors.New("nothing is here")
-		}
-		if source != defaultSource {
-			if !slices.Contains(s.settings.sources, source) {
-				return at, http.StatusNotFound, fmt.Errorf("there is no source of this name: %.100q%s", source, schemas.DidYouMean(source, s.settings.sources))
-			}
-			at.source = source
-		}
+	escaped, profile, _ := strings.Cut(strings.Trim(rest, "/"), "/")
+	source, err := url.PathUnescape(escaped)
+	if err != nil {
+		return at, errors.New("nothing is here")
 	}
-	if profile != "" {
+	if source != "" && source != defaultSource {
+		if !slices.Contains(s.cfg.Sources, source) {
+			return at, fmt.Errorf("there is no source of this name: %.100q%s", source, schemas.DidYouMean(source, s.cfg.Sources))
+		}
+		at.source = source
+	}
+	if profile = cmp.Or(profile, u.Query().Get("profile")); profile != "" {
 		at.profile = Profile(profile)
 		if !slices.Contains(Profiles(), at.profile) {
-			return at, http.StatusNotFound, fmt.Errorf("there is no profile of this name: %.100q", profile)
+			return at, fmt.Errorf("there is no profile of this name: %.100q", profile)
 		}
 	}
-	return at, 0, nil
+	return at, nil
 }
 
 // The bounds of what the SDK repeats in its answers.
@@ -103,7 +99,7 @@ const (
 	longestOther = 64 << 10 // of a message that calls no tool
 )
 
-// head is what must be known of a message before it is handled.
+// head is what this package looks at before the SDK handles a message.
 type head struct {
 	Method string         `json:"method"`
 	ID     jsontext.Value `json:"id"`
@@ -113,8 +109,9 @@ type head struct {
 	} `json:"params"`
 }
 
-// peek reads the head of a message as the SDK does: names count as they are written, and the last of
-// several. What is not a single well-formed message has none; the SDK says what is wrong with it.
+// peek reads the head of a message as the SDK does: names are case-sensitive, and of several members
+// with one name the last counts. For a body that is no well-formed message the head is empty, and
+// the SDK reports what is wrong with it.
 func peek(body []byte) head {
 	var h head
 	if err := json.Unmarshal(body, &h, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)); err != nil {
@@ -123,7 +120,7 @@ func peek(body []byte) head {
 	return h
 }
 
-// fault returns the status and the reason where a message must not be handled.
+// fault returns the status and the reason if a message must not be handled.
 func (h head) fault(body []byte) (int, string) {
 	switch {
 	case bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("[")):
@@ -138,7 +135,7 @@ func (h head) fault(body []byte) (int, string) {
 	return 0, ""
 }
 
-// refuseBody answers to a body that could not be read.
+// refuseBody answers a request whose body could not be read.
 func refuseBody(w http.ResponseWriter, err error) {
 	var over *http.MaxBytesError
 	var full *guard.Problem
@@ -153,7 +150,7 @@ func refuseBody(w http.ResponseWriter, err error) {
 	}
 }
 
-// refuse answers as JSON-RPC does to a request whose id is not known.
+// refuse sends the JSON-RPC error for a request whose id is not known.
 func refuse(w http.ResponseWriter, status int, message string) {
 	const invalidRequest = -32600
 	answer, err := json.Marshal(map[string]any{

@@ -90,14 +90,14 @@ func TestPaths(t *testing.T) {
 }
 
 func TestDefaultSource(t *testing.T) {
-	h := build(t, mcp.DefaultSource("web shop"), mcp.Mount("/tools/segment/"))
+	h := build(t, mcp.Config{DefaultSource: "web shop", Mount: "/tools/segment/"})
 	status, _, body := h.post(t, "/tools/segment", `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"segment_track","arguments":{"event":"E","userId":"u"}}}`)
 	require.Equal(t, http.StatusOK, status, body)
 	require.Len(t, h.segment.Events(emulator.Filter{Source: emulator.Fingerprint(secondKey)}), 1)
 }
 
 func TestMessagesAreBounded(t *testing.T) {
-	h := build(t, mcp.MaxBytes(1000))
+	h := build(t, mcp.Config{MaxBytes: 1000})
 	status, header, body := h.post(t, "/mcp", `{"jsonrpc":"2.0","id":1,"method":"ping","params":{"x":"`+strings.Repeat("x", 1000)+`"}}`)
 	require.Equal(t, http.StatusRequestEntityTooLarge, status)
 	require.Equal(t, "application/json", header.Get("Content-Type"))
@@ -106,11 +106,7 @@ func TestMessagesAreBounded(t *testing.T) {
 
 func TestRebindingIsRefused(t *testing.T) {
 	for _, checked := range []bool{false, true} {
-		var options []mcp.Option
-		if checked {
-			options = append(options, mcp.HostChecked())
-		}
-		h := build(t, options...)
+		h := build(t, mcp.Config{HostChecked: checked})
 		r, err := http.NewRequest(http.MethodPost, h.url+"/mcp", strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"ping"}`))
 		require.NoError(t, err)
 		r.Host = "evil.example"
@@ -123,17 +119,15 @@ func TestRebindingIsRefused(t *testing.T) {
 	}
 }
 
-func TestOptionsAreChecked(t *testing.T) {
+func TestConfigIsChecked(t *testing.T) {
 	h := build(t)
-	for says, option := range map[string]mcp.Option{
-		`new mcp server: the mount point must begin with a slash: "mcp"`:        mcp.Mount("mcp"),
-		`new mcp server: a source needs a name of its own, other than "-": "-"`: mcp.Sources("-"),
-		`new mcp server: a source needs a name of its own, other than "-": "a"`: mcp.Sources("a", "a"),
-		`new mcp server: there is no profile of this name: "lax"`:               mcp.DefaultProfile("lax"),
-		`new mcp server: the header needs a name`:                               mcp.Header(""),
-		`new mcp server: the most bytes of a message must be positive: 0`:       mcp.MaxBytes(0),
+	for says, cfg := range map[string]mcp.Config{
+		`new mcp server: the mount point must begin with a slash: "mcp"`:        {Mount: "mcp"},
+		`new mcp server: a source needs a name of its own, other than "-": "-"`: {Sources: []string{"-"}},
+		`new mcp server: a source needs a name of its own, other than "-": "a"`: {Sources: []string{"a", "a"}},
+		`new mcp server: there is no profile of this name: "lax"`:               {DefaultProfile: "lax"},
 	} {
-		_, err := mcp.New(h.rt, h.reg, option)
+		_, err := mcp.New(h.rt, h.reg, cfg)
 		require.EqualError(t, err, says)
 	}
 }

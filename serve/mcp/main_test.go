@@ -47,7 +47,7 @@ func serveStdio(target string) error {
 	if err != nil {
 		return err
 	}
-	server, err := mcp.New(rt, reg)
+	server, err := mcp.New(rt, reg, mcp.Config{})
 	if err != nil {
 		return err
 	}
@@ -76,8 +76,13 @@ type house struct {
 	rt      *runtime.Runtime
 }
 
-func build(t *testing.T, options ...mcp.Option) *house {
+func build(t *testing.T, configs ...mcp.Config) *house {
 	t.Helper()
+	var cfg mcp.Config
+	for _, given := range configs {
+		cfg = given
+	}
+	cfg.Sources, cfg.Version = []string{"first", "web shop", "keyless"}, "1.2.3"
 	segment, err := emulator.Start(emulator.KnownWriteKeys(firstKey, secondKey, headersKey))
 	require.NoError(t, err)
 	t.Cleanup(func() {
@@ -92,7 +97,7 @@ func build(t *testing.T, options ...mcp.Option) *house {
 		defer cancel()
 		require.NoError(t, rt.Close(ctx))
 	})
-	server, err := mcp.New(rt, reg, append([]mcp.Option{mcp.Sources("first", "web shop", "keyless"), mcp.Version("1.2.3")}, options...)...)
+	server, err := mcp.New(rt, reg, cfg)
 	require.NoError(t, err)
 	web := httptest.NewServer(server)
 	t.Cleanup(func() {

@@ -2,82 +2,226 @@ package mcp
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/aacflow/segment-blocks/rawjson"
+	"github.com/aacflow/segment-blocks/registry"
+	"github.com/aacflow/segment-blocks/schemas"
 )
 
-// bare returns a schema without the keywords that only this project knows (x-…), which tell a client nothing. What stands in values, such
-// as examples and constants, or is the name of a property, stays as it is.
+// inputSchema returns the schema of an entry's input without the hidden parameters.
+func inputSchema(e registry.Entry, p Profile, hidden []string) (json.RawMessage, error) {
+	if p == Strict {
+		return without(bare(e.InputSchema), hidden), nil
+	}
+	flat, err := (flattener{e.InputSchema, p, hidden}).object(rawjson.OpenObject(e.InputSchema), 0)
+	if err != nil {
+		return nil, fmt.Errorf("input schema of %q: %w", e.ID, err)
+	}
+	if p == Sim {
+		// A workflow file that names the tool keeps only the schema, and an agent in the workflow sees nothing else.
+		flat = flat.Set("description", rawjson.Quote(describe(e, p)))
+	}
+	return flat.JSON(), nil
+}
+
+// bare returns a schema without the keywords that only this project knows (x-…).
 func bare(schema json.RawMessage) json.RawMessage {
-	if rawjson.KindOf(schema) != rawjson.ObjectKind {
-		return schema // true and false are schemas
-	}
-	var out rawjson.Object
-	for _, m := range rawjson.OpenObject(schema) {
-		switch m.Name {
-		case "properties", "patternProperties", "$defs", "definitions", "dependentSchemas":
-			var members rawjson.Object
-			for _, p := range rawjson.OpenObject(m.Value) {
-				members = append(members, rawjson.Member{Name: p.Name, Value: bare(p.Value)})
-			}
-			m.Value = members.JSON()
-		case "allOf", "anyOf", "oneOf", "prefixItems":
-			branches := rawjson.OpenArray(m.Value)
-			list := make([]json.RawMessage, len(branches))
-			for i, branch := range branches {
-				list[i] = bare(branch)
-			}
-			m.Value = rawjson.AppendArray(nil, list)
-		case "items", "contains", "not", "if", "then", "else", "additionalProperties", "propertyNames", "unevaluatedProperties", "unevaluatedItems":
-			m.Value = bare(m.Value)
-		default:
-			if strings.HasPrefix(m.Name, "x-") {
-				continue
-			}
-		}
-		out = append(out, m)
-	}
-	return out.JSON()
+	return schemas.Rewrite(schema, func(s rawjson.Object) rawjson.Object {
+		return slices.DeleteFunc(s, func(m rawjson.Member) bool { return strings.HasPrefix(m.Name, "x-") })
+	})
 }
 
-// without returns the schema of an object that does not know the parameters named.
+// without returns the schema of an object that does not know some parameters, and requires none of
+// them at its root or in a branch of allOf.
 func without(schema json.RawMessage, names []string) json.RawMessage {
-	if len(names) == 0 {
-		return schema
-	}
-	var out rawjson.Object
-	for _, m := range rawjson.OpenObject(schema) {
-		switch m.Name {
-		case "properties":
-			m.Value = rawjson.OpenObject(m.Value).Without(names...).JSON()
-		case "required":
-			m.Value = unrequired(m.Value, names)
-		case "allOf":
-			branches := rawjson.OpenArray(m.Value)
-			list := make([]json.RawMessage, len(branches))
-			for i, branch := range branches {
-				list[i] = branch
-				if rule := rawjson.OpenObject(branch); rule != nil {
-					if needs, ok := rule.Get("required"); ok {
-						list[i] = slices.Clone(rule).Set("required", unrequired(needs, names)).JSON()
-					}
-				}
-			}
-			m.Value = rawjson.AppendArray(nil, list)
+	forget := func(o rawjson.Object) rawjson.Object {
+		if required, ok := o.Get("required"); ok {
+			left := slices.DeleteFunc(texts(required), func(name string) bool { return slices.Contains(names, name) })
+			o = slices.Clone(o).Set("required", textList(left))
 		}
-		out = append(out, m)
+		return o
 	}
-	return out.JSON()
+	s := forget(slices.Clone(rawjson.OpenObject(schema)))
+	if properties, ok := s.Get("properties"); ok {
+		s = s.Set("properties", rawjson.OpenObject(properties).Without(names...).JSON())
+	}
+	if raw, ok := s.Get("allOf"); ok {
+		branches := slices.Clone(rawjson.OpenArray(raw))
+		for i, branch := range branches {
+			if rule := rawjson.OpenObject(branch); rule != nil { // true and false are schemas too
+				branches[i] = forget(rule).JSON()
+			}
+		}
+		s = s.Set("allOf", rawjson.AppendArray(nil, branches))
+	}
+	return s.JSON()
 }
 
-func unrequired(list json.RawMessage, names []string) json.RawMessage {
-	var left []json.RawMessage
-	for _, element := range rawjson.OpenArray(list) {
-		if name, _ := rawjson.Text(element); !slices.Contains(names, name) {
-			left = append(left, element)
+// flattener writes schemas anew with the few keywords that all clients understand.
+type flattener struct {
+	root    json.RawMessage
+	profile Profile
+	hidden  []string
+}
+
+// deepest bounds how far references are followed; a schema may refer to itself.
+const deepest = 16
+
+// object flattens the schema of an object: its properties, and what it requires in any case.
+func (f flattener) object(schema rawjson.Object, depth int) (rawjson.Object, error) {
+	out := rawjson.Object{{Name: "type", Value: rawjson.Quote("object")}}
+	var members rawjson.Object
+	properties, _ := schema.Get("properties")
+	for _, p := range rawjson.OpenObject(properties) {
+		def, err := f.resolve(p.Value, depth)
+		if err != nil {
+			return nil, err
+		}
+		if _, forbidden := def.Get("not"); forbidden || depth == 0 && slices.Contains(f.hidden, p.Name) {
+			continue
+		}
+		flat, err := f.property(def, depth)
+		if err != nil {
+			return nil, err
+		}
+		members = append(members, rawjson.Member{Name: p.Name, Value: flat.JSON()})
+	}
+	if members != nil {
+		out = out.Set("properties", members.JSON())
+	}
+	if names := required(schema); f.profile == Agent && len(names) > 0 {
+		out = out.Set("required", textList(names))
+	}
+	if closed, ok := schema.Get("additionalProperties"); ok && string(closed) == "false" {
+		out = out.Set("additionalProperties", closed)
+	}
+	return out, nil
+}
+
+// property flattens the schema of one parameter.
+func (f flattener) property(def rawjson.Object, depth int) (rawjson.Object, error) {
+	types := typesOf(def)
+	var out rawjson.Object
+	if slices.Contains(types, "object") {
+		nested, err := f.object(def, depth+1)
+		if err != nil {
+			return nil, err
+		}
+		out = nested.Without("type", "additionalProperties")
+	}
+	if slices.Contains(types, "array") {
+		raw, _ := def.Get("items")
+		items, err := f.resolve(raw, depth)
+		if err != nil {
+			return nil, err
+		}
+		flat, err := f.property(items, depth+1)
+		if err != nil {
+			return nil, err
+		}
+		out = out.Set("items", flat.JSON())
+	}
+	if f.profile == Sim && depth == 0 {
+		if def.Text("x-aacflow-type") == "json" || slices.Contains(types, "object") || slices.Contains(types, "array") {
+			types = with(types, "string")
+		}
+		types = with(types, "null")
+	}
+	switch len(types) {
+	case 0:
+	case 1:
+		out = append(rawjson.Object{{Name: "type", Value: rawjson.Quote(types[0])}}, out...)
+	default:
+		out = append(rawjson.Object{{Name: "type", Value: textList(types)}}, out...)
+	}
+	for _, keyword := range []string{"description", "enum", "format"} {
+		value, ok := def.Get(keyword)
+		if !ok || keyword == "format" && f.profile == Sim && def.Text("format") != "password" {
+			continue // AACFlow passes times in more forms than date-time, and the runtime reads them
+		}
+		if keyword == "enum" && slices.Contains(types, "null") {
+			value = rawjson.AppendArray(nil, append(rawjson.OpenArray(value), json.RawMessage("null")))
+		}
+		out = out.Set(keyword, value)
+	}
+	return out, nil
+}
+
+// resolve returns a schema merged over the definition that it refers to.
+func (f flattener) resolve(schema json.RawMessage, depth int) (rawjson.Object, error) {
+	if depth > deepest {
+		return nil, fmt.Errorf("must not nest deeper than %d levels", deepest)
+	}
+	def := rawjson.OpenObject(schema)
+	for range deepest {
+		ref := def.Text("$ref")
+		if ref == "" {
+			break
+		}
+		pointer, local := strings.CutPrefix(ref, "#")
+		target, ok := rawjson.At(f.root, pointer)
+		if !local || !ok {
+			return nil, fmt.Errorf("the reference leads nowhere: %q", ref)
+		}
+		def = rawjson.OpenObject(rawjson.Merge(target, def.Without("$ref").JSON()))
+	}
+	return def, nil
+}
+
+// typesOf returns the types that a schema names, or those of its enum.
+func typesOf(def rawjson.Object) []string {
+	if text := def.Text("type"); text != "" {
+		return []string{text}
+	}
+	list, _ := def.Get("type")
+	types := texts(list)
+	if types == nil {
+		enum, _ := def.Get("enum")
+		for _, element := range rawjson.OpenArray(enum) {
+			types = with(types, string(rawjson.KindOf(element)))
 		}
 	}
-	return rawjson.AppendArray(nil, left)
+	return types
+}
+
+// required returns the names that a schema requires in any case: at its root, and in each branch of
+// its allOf.
+func required(schema rawjson.Object) (names []string) {
+	all, _ := schema.Get("allOf")
+	for _, part := range append([]json.RawMessage{schema.JSON()}, rawjson.OpenArray(all)...) {
+		list, _ := rawjson.OpenObject(part).Get("required")
+		for _, name := range texts(list) {
+			names = with(names, name)
+		}
+	}
+	return names
+}
+
+// with returns a list of distinct texts that has text too.
+func with(list []string, text string) []string {
+	if slices.Contains(list, text) {
+		return list
+	}
+	return append(slices.Clone(list), text)
+}
+
+// texts returns the elements of a JSON array of texts.
+func texts(array json.RawMessage) (list []string) {
+	for _, element := range rawjson.OpenArray(array) {
+		text, _ := rawjson.Text(element)
+		list = append(list, text)
+	}
+	return list
+}
+
+// textList returns a JSON array of texts.
+func textList(list []string) json.RawMessage {
+	var elements []json.RawMessage
+	for _, text := range list {
+		elements = append(elements, rawjson.Quote(text))
+	}
+	return rawjson.AppendArray(nil, elements)
 }

@@ -5,16 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
-// Serve talks with one client over a pair of streams, a message a line, until in ends or ctx does; both are an end as wished, and return nil.
-// When in ends, the calls under way are answered first; when ctx does, they are canceled. It sends to the default source, in
-// the default profile.
+// Serve talks with one client over a pair of streams, one message a line, until in or ctx ends. It
+// sends to the default source, in the default profile. When in ends, it first answers the calls in
+// progress; when ctx ends, it cancels them. Both are a normal end and return nil.
 //
-// Where in is an [io.Closer] it is closed at the end; one that is not must end by itself, or a goroutine goes on reading it.
-// Nothing but messages is written to out, which stays open.
+// If in is an [io.Closer], Serve closes it. Otherwise in must end for the goroutine that reads it to
+// end. Serve writes nothing but messages to out, and leaves it open.
 func (s *Server) Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -22,8 +24,8 @@ func (s *Server) Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 	if !ok {
 		closer = io.NopCloser(in)
 	}
-	transport := draining{&sdk.IOTransport{Reader: closer, Writer: unclosed{out}, MaxLineLength: int(s.settings.maxBytes)}}
-	err := s.endpoints[place{profile: s.settings.profile}].server.Run(withLife(ctx), transport)
+	lines := &sdk.IOTransport{Reader: closer, Writer: unclosed{out}, MaxLineLength: int(s.cfg.MaxBytes)}
+	err := s.endpoints[address{profile: s.cfg.DefaultProfile}].server.Run(withLife(ctx), draining{lines})
 	if err != nil && ctx.Err() == nil && !errors.Is(err, io.EOF) {
 		return fmt.Errorf("serve mcp: %w", err)
 	}
@@ -34,3 +36,80 @@ func (s *Server) Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 type unclosed struct{ io.Writer }
 
 func (unclosed) Close() error { return nil }
+
+// draining is a transport that reports the end of its input only when all requests are answered. The
+// SDK cancels the requests in progress when the input ends, so requests piped into a program would
+// get no answer.
+type draining struct{ sdk.Transport }
+
+func (d draining) Connect(ctx context.Context) (sdk.Connection, error) {
+	conn, err := d.Transport.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &drainingConn{
+		Connection: conn, unanswered: map[any]bool{}, closed: make(chan struct{}), answered: make(chan struct{}, 1),
+	}, nil
+}
+
+type drainingConn struct {
+	sdk.Connection
+	once             sync.Once
+	closed, answered chan struct{}
+
+	mu         sync.Mutex
+	unanswered map[any]bool // ids of requests
+}
+
+func (c *drainingConn) Read(ctx context.Context) (jsonrpc.Message, error) {
+	msg, err := c.Connection.Read(ctx)
+	if err != nil {
+		c.drain(ctx)
+		return msg, err
+	}
+	// A subscription is answered only when its client or the connection ends it.
+	if r, ok := msg.(*jsonrpc.Request); ok && r.IsCall() && r.Method != "subscriptions/listen" {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.unanswered[r.ID.Raw()] = true
+	}
+	return msg, nil
+}
+
+func (c *drainingConn) Write(ctx context.Context, msg jsonrpc.Message) error {
+	err := c.Connection.Write(ctx, msg)
+	if r, ok := msg.(*jsonrpc.Response); ok {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		delete(c.unanswered, r.ID.Raw())
+		select {
+		case c.answered <- struct{}{}:
+		default:
+		}
+	}
+	return err
+}
+
+func (c *drainingConn) Close() error {
+	c.once.Do(func() { close(c.closed) })
+	return c.Connection.Close()
+}
+
+// drain waits until each request is answered, or the connection is closed.
+func (c *drainingConn) drain(ctx context.Context) {
+	for {
+		c.mu.Lock()
+		left := len(c.unanswered)
+		c.mu.Unlock()
+		if left == 0 {
+			return
+		}
+		select {
+		case <-c.answered:
+		case <-c.closed:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}

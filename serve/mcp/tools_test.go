@@ -125,7 +125,7 @@ func TestSimTakesTextForJSON(t *testing.T) {
 }
 
 func TestOptionalInputsAreListed(t *testing.T) {
-	h := build(t, mcp.CredentialInput(), mcp.InvocationIDInput(), mcp.DefaultProfile(mcp.Strict))
+	h := build(t, mcp.Config{CredentialInput: true, InvocationIDInput: true, DefaultProfile: mcp.Strict})
 	for _, p := range mcp.Profiles() {
 		for _, tool := range tools(t, h, "/mcp/-/"+string(p)) {
 			properties := tool.InputSchema.(map[string]any)["properties"].(map[string]any)

@@ -6,159 +6,187 @@ import (
 	"slices"
 
 	"github.com/aacflow/segment-blocks/rawjson"
+	"github.com/aacflow/segment-blocks/schemas"
 )
 
-// typed returns a schema that takes what the given one takes, written so that generators of clients make exact types of it. They read
-// what is demanded only where it stands beside the properties, drop a free-form object that does not say that it is one, and
-// make two types of one that has a writeOnly part; an input is never part of an answer.
+// typed returns a schema that accepts what the given one accepts, written so that generators of
+// clients make exact types of it. Generators read required only beside properties, drop a free-form
+// object that does not say so, and make two types of an object with a writeOnly part.
 func typed(schema json.RawMessage) json.RawMessage {
-	if rawjson.KindOf(schema) != rawjson.ObjectKind {
-		return schema
-	}
-	s := rawjson.OpenObject(schema).Without("writeOnly")
-	if items, ok := s.Get("items"); ok {
-		s = s.Set("items", typed(items))
-	}
-	raw, ok := s.Get("properties")
-	if !ok {
+	return schemas.Rewrite(schema, func(s rawjson.Object) rawjson.Object {
+		s = s.Without("writeOnly") // an input is never part of an answer
+		if properties, ok := s.Get("properties"); ok {
+			return hoist(s, rawjson.OpenObject(properties))
+		}
 		if _, closed := s.Get("additionalProperties"); s.Text("type") == "object" && !closed {
 			s = s.Set("additionalProperties", json.RawMessage("true"))
 		}
-		return s.JSON()
-	}
-	properties := slices.Clone(rawjson.OpenObject(raw))
-	for i, m := range properties {
-		properties[i].Value = typed(m.Value)
-	}
-	return hoist(s.Set("properties", properties.JSON()), properties).JSON()
+		return s
+	})
 }
 
-// hoist moves what allOf demands without a condition to where the properties are, and gives alternatives the types of what they demand.
+// hoist moves what allOf requires in any case to where the properties are, and gives the
+// alternatives in it the types of the properties that they require.
 func hoist(s, properties rawjson.Object) rawjson.Object {
-	raw, _ := s.Get("allOf")
-	demanded, _ := s.Get("required")
-	required := rawjson.OpenArray(demanded)
+	required := namesIn(s, "required")
 	var rest []json.RawMessage
-	for _, part := range rawjson.OpenArray(raw) {
+	for _, part := range listIn(s, "allOf") {
 		rule := rawjson.OpenObject(part)
-		if names, ok := rule.Get("required"); ok && len(rule.Without("required", "title", "x-code")) == 0 {
-			required = append(required, rawjson.OpenArray(names)...)
+		if names := namesIn(rule, "required"); names != nil && len(rule.Without("required", "title", "x-code")) == 0 {
+			required = append(required, names...)
 			continue
 		}
-		if anyOf, ok := rule.Get("anyOf"); ok {
-			typed, _ := rawjson.OpenObject(alternatives(anyOf, properties)).Get("anyOf")
-			part = rule.Set("anyOf", typed).JSON()
+		if anyOf := listIn(rule, "anyOf"); anyOf != nil {
+			part = rule.Set("anyOf", alternatives(anyOf, properties)).JSON()
 		}
 		rest = append(rest, part)
 	}
 	s = s.Without("allOf", "required")
 	if len(required) > 0 {
-		s = s.Set("required", set(required))
+		s = s.Set("required", encode(distinct(required)))
 	}
 	if len(rest) == 0 {
 		return s
 	}
-	if kinds, ok := kindsOf(rest, required, properties); ok && !slices.ContainsFunc(s, func(m rawjson.Member) bool { return m.Name == "oneOf" }) {
-		return s.Set("oneOf", kinds)
+	if _, taken := s.Get("oneOf"); !taken {
+		if kinds := kindsOf(rest, required, properties); kinds != nil {
+			return s.Set("oneOf", rawjson.AppendArray(nil, kinds))
+		}
 	}
 	return s.Set("allOf", rawjson.AppendArray(nil, rest))
 }
 
-// kindsOf makes of rules that all hang on the value of one property an alternative for each value that it may have, which a compiler can
-// tell apart. It reports false where the rules are not of that kind.
-func kindsOf(rules, required []json.RawMessage, properties rawjson.Object) (json.RawMessage, bool) {
-	condition, _ := rawjson.OpenObject(rules[0]).Get("if")
-	names, _ := rawjson.OpenObject(condition).Get("properties")
-	on := rawjson.OpenObject(names)
-	if len(on) != 1 || !slices.ContainsFunc(required, func(r json.RawMessage) bool { return bytes.Equal(r, rawjson.Quote(on[0].Name)) }) {
-		return nil, false
+// kindsOf replaces rules that all depend on the value of one required property by an alternative for
+// each value of the property, which a compiler can tell apart. It returns nil for other rules.
+func kindsOf(rules []json.RawMessage, required []string, properties rawjson.Object) (kinds []json.RawMessage) {
+	conditions := make([]*condition, len(rules))
+	for i, rule := range rules {
+		conditions[i] = conditionOf(rule)
+		if conditions[i] == nil || conditions[i].property != conditions[0].property {
+			return nil
+		}
 	}
-	name := on[0].Name
+	name := conditions[0].property
 	property, _ := properties.Get(name)
-	values, _ := rawjson.OpenObject(property).Get("enum")
-	var kinds []json.RawMessage
-	for _, value := range rawjson.OpenArray(values) {
-		demanded := []json.RawMessage{rawjson.Quote(name)}
+	if !slices.Contains(required, name) {
+		return nil
+	}
+	for _, value := range listIn(rawjson.OpenObject(property), "enum") {
+		demanded := []string{name}
 		var further []json.RawMessage
-		for _, raw := range rules {
-			then, applies, ok := ruleFor(rawjson.OpenObject(raw), name, value)
-			if !ok {
-				return nil, false
-			}
-			if !applies {
+		for _, c := range conditions {
+			if !slices.ContainsFunc(c.values, func(v json.RawMessage) bool { return bytes.Equal(v, value) }) {
 				continue
 			}
-			names, _ := then.Get("required")
-			demanded = append(demanded, rawjson.OpenArray(names)...)
-			if anyOf, ok := then.Get("anyOf"); ok {
-				further = append(further, alternatives(anyOf, properties))
+			demanded = append(demanded, c.required...)
+			if c.anyOf != nil {
+				further = append(further, rawjson.Object{{Name: "anyOf", Value: alternatives(c.anyOf, properties)}}.JSON())
 			}
 		}
-		kind := withTypes(rawjson.Object{{Name: "required", Value: set(demanded)}}, properties)
-		typesOf, _ := kind.Get("properties")
-		kind = kind.Set("properties", rawjson.OpenObject(typesOf).Set(name, rawjson.Object{{Name: "const", Value: value}}.JSON()).JSON())
-		if len(further) > 0 {
+		kind := withTypes(distinct(demanded), properties)
+		types, _ := kind.Get("properties")
+		constant := rawjson.Object{{Name: "const", Value: value}}.JSON()
+		kind = kind.Set("properties", rawjson.OpenObject(types).Set(name, constant).JSON())
+		if further != nil {
 			kind = kind.Set("allOf", rawjson.AppendArray(nil, further))
 		}
 		kinds = append(kinds, kind.JSON())
 	}
-	return rawjson.AppendArray(nil, kinds), len(kinds) > 0
+	return kinds
 }
 
-// ruleFor returns what a rule demands where a property has a value, and whether it demands anything then. It reports false where the rule
-// looks at anything else, or demands what cannot be said of a kind.
-func ruleFor(rule rawjson.Object, name string, value json.RawMessage) (then rawjson.Object, applies, ok bool) {
-	rawIf, _ := rule.Get("if")
-	rawThen, _ := rule.Get("then")
-	condition := rawjson.OpenObject(rawIf)
-	then = rawjson.OpenObject(rawThen).Without("title", "x-code")
-	names, _ := condition.Get("required")
-	on, _ := condition.Get("properties")
-	properties := rawjson.OpenObject(on)
-	if len(rule.Without("title", "if", "then")) > 0 || len(condition) != 2 || len(properties) != 1 || properties[0].Name != name ||
-		string(names) != string(rawjson.AppendArray(nil, []json.RawMessage{rawjson.Quote(name)})) || len(then.Without("required", "anyOf")) > 0 {
-		return nil, false, false
-	}
-	test := rawjson.OpenObject(properties[0].Value)
-	values, isEnum := test.Get("enum")
-	one, isConst := test.Get("const")
-	same := func(v json.RawMessage) bool { return bytes.Equal(v, value) }
-	return then, isConst && same(one) || slices.ContainsFunc(rawjson.OpenArray(values), same), len(test) == 1 && (isEnum || isConst)
+// condition is a rule that requires something where a property has one of some values.
+type condition struct {
+	property string
+	values   []json.RawMessage
+	required []string
+	anyOf    []json.RawMessage
 }
 
-// alternatives is a schema that takes what one of several takes.
-func alternatives(anyOf json.RawMessage, properties rawjson.Object) json.RawMessage {
-	var list []json.RawMessage
-	for _, a := range rawjson.OpenArray(anyOf) {
-		list = append(list, withTypes(rawjson.OpenObject(a), properties).JSON())
+// conditionOf returns nil for a rule of any other form.
+func conditionOf(rule json.RawMessage) *condition {
+	type test struct {
+		Const json.RawMessage   `json:"const"`
+		Enum  []json.RawMessage `json:"enum"`
 	}
-	return rawjson.Object{{Name: "anyOf", Value: rawjson.AppendArray(nil, list)}}.JSON()
+	var r struct {
+		Title string `json:"title"`
+		If    struct {
+			Required   []string        `json:"required"`
+			Properties map[string]test `json:"properties"`
+		} `json:"if"`
+		Then struct {
+			Title    string            `json:"title"`
+			XCode    string            `json:"x-code"`
+			Required []string          `json:"required"`
+			AnyOf    []json.RawMessage `json:"anyOf"`
+		} `json:"then"`
+	}
+	decoder := json.NewDecoder(bytes.NewReader(rule))
+	decoder.DisallowUnknownFields()
+	if decoder.Decode(&r) != nil || len(r.If.Required) != 1 || len(r.If.Properties) != 1 {
+		return nil
+	}
+	name := r.If.Required[0]
+	tested, ok := r.If.Properties[name]
+	if !ok || (tested.Const == nil) == (tested.Enum == nil) {
+		return nil
+	}
+	values := tested.Enum
+	if tested.Const != nil {
+		values = []json.RawMessage{tested.Const}
+	}
+	return &condition{name, values, r.Then.Required, r.Then.AnyOf}
 }
 
-// withTypes adds to a schema that only demands properties what type each is of, as the schema that it is part of says.
-func withTypes(s, properties rawjson.Object) rawjson.Object {
-	names, ok := s.Get("required")
-	if !ok || len(s) != 1 {
-		return s
-	}
-	var typesOf rawjson.Object
-	for _, raw := range rawjson.OpenArray(names) {
-		name, _ := rawjson.Text(raw)
-		property, _ := properties.Get(name)
-		if kind := rawjson.OpenObject(property).Text("type"); kind != "" {
-			typesOf = append(typesOf, rawjson.Member{Name: name, Value: rawjson.Object{{Name: "type", Value: rawjson.Quote(kind)}}.JSON()})
+// alternatives returns the list of anyOf, each with the types of the properties that it requires.
+func alternatives(anyOf []json.RawMessage, properties rawjson.Object) json.RawMessage {
+	list := slices.Clone(anyOf)
+	for i, alternative := range list {
+		s := rawjson.OpenObject(alternative)
+		if names := namesIn(s, "required"); names != nil && len(s) == 1 {
+			list[i] = withTypes(names, properties).JSON()
 		}
 	}
-	return rawjson.Object{{Name: "type", Value: rawjson.Quote("object")}}.Set("required", names).Set("properties", typesOf.JSON())
+	return rawjson.AppendArray(nil, list)
 }
 
-// set is an array of the names, each of them once.
-func set(names []json.RawMessage) json.RawMessage {
-	var once []json.RawMessage
+// withTypes returns a schema that requires properties and gives each the type that it has anyway.
+func withTypes(names []string, properties rawjson.Object) rawjson.Object {
+	var types rawjson.Object
 	for _, name := range names {
-		if !slices.ContainsFunc(once, func(n json.RawMessage) bool { return bytes.Equal(n, name) }) {
+		property, _ := properties.Get(name)
+		if kind := rawjson.OpenObject(property).Text("type"); kind != "" {
+			types = append(types, rawjson.Member{Name: name, Value: encode(object{"type": kind})})
+		}
+	}
+	return rawjson.Object{
+		{Name: "type", Value: rawjson.Quote("object")},
+		{Name: "required", Value: encode(names)},
+		{Name: "properties", Value: types.JSON()},
+	}
+}
+
+// listIn returns the elements of a member that is a list, or nil.
+func listIn(o rawjson.Object, name string) []json.RawMessage {
+	raw, _ := o.Get(name)
+	return rawjson.OpenArray(raw)
+}
+
+// namesIn returns the texts of a member that is a list of texts, or nil.
+func namesIn(o rawjson.Object, name string) (names []string) {
+	for _, element := range listIn(o, name) {
+		text, _ := rawjson.Text(element)
+		names = append(names, text)
+	}
+	return names
+}
+
+func distinct(names []string) (once []string) {
+	for _, name := range names {
+		if !slices.Contains(once, name) {
 			once = append(once, name)
 		}
 	}
-	return rawjson.AppendArray(nil, once)
+	return once
 }

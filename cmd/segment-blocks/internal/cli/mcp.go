@@ -50,8 +50,10 @@ Traces are exported over OTLP where OTEL_EXPORTER_OTLP_ENDPOINT is set.`,
 			left, _ := h.close(ctx)
 			p.sayLeft(left)
 		}()
-		server, err := mcp.New(h.Runtime, h.registry, append(h.tracing.joinCalls(),
-			mcp.Sources(h.names...), mcp.DefaultProfile(mcp.Profile(*profile)), mcp.Version(blocks.Version()), mcp.Logger(h.logger))...)
+		server, err := mcp.New(h.Runtime, h.registry, mcp.Config{
+			Sources: h.names, DefaultProfile: mcp.Profile(*profile), Version: blocks.Version(), Logger: h.logger,
+			CallContext: h.tracing.callContext(),
+		})
 		if err != nil {
 			return console.Usage("%w", err)
 		}

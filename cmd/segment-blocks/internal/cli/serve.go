@@ -141,12 +141,10 @@ func emulatesKnowingly(s *settings.Settings, addr net.Addr) error {
 // routes returns what answers requests, with the metrics in front of all that may refuse one.
 func (s *server) routes() (http.Handler, error) {
 	h := s.hosting
-	options := []mcp.Option{mcp.Sources(h.names...), mcp.Version(blocks.Version()), mcp.Logger(h.logger), mcp.HostChecked()}
-	options = append(options, h.tracing.joinCalls()...)
-	if s.settings.MCPInvocationID {
-		options = append(options, mcp.InvocationIDInput())
-	}
-	tools, err := mcp.New(h.Runtime, h.registry, options...)
+	tools, err := mcp.New(h.Runtime, h.registry, mcp.Config{
+		Sources: h.names, Version: blocks.Version(), Logger: h.logger, HostChecked: true,
+		InvocationIDInput: s.settings.MCPInvocationID, CallContext: h.tracing.callContext(),
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -11,7 +11,6 @@ import (
 	"github.com/aacflow/segment-blocks/observe/traces"
 	"github.com/aacflow/segment-blocks/observe/traces/otlp"
 	"github.com/aacflow/segment-blocks/runtime"
-	"github.com/aacflow/segment-blocks/serve/mcp"
 )
 
 // tracing exports the traces of a hosting, where the environment asks for it. Where it does not there is none: a nil *tracing does nothing
@@ -47,12 +46,12 @@ func (t *tracing) observe() []runtime.Option {
 	return []runtime.Option{runtime.Observe(t.traces.Observe), runtime.Transport(t.traces.Transport(t.outgoing))}
 }
 
-// joinCalls returns what makes MCP calls join the traces that they name.
-func (t *tracing) joinCalls() []mcp.Option {
+// callContext returns what makes MCP calls join the traces that they name, or nil.
+func (t *tracing) callContext() func(context.Context, map[string]any) context.Context {
 	if t == nil {
 		return nil
 	}
-	return []mcp.Option{mcp.CallContext(traces.JoinMeta)}
+	return traces.JoinMeta
 }
 
 // join makes requests join the traces that they name.
