@@ -157,7 +157,7 @@ func withTypes(names []string, properties rawjson.Object) rawjson.Object {
 	for _, name := range names {
 		property, _ := properties.Get(name)
 		if kind := rawjson.OpenObject(property).Text("type"); kind != "" {
-			types = append(types, rawjson.Member{Name: name, Value: encode(object{"type": kind})})
+			types = append(types, rawjson.Member{Name: name, Value: encode(map[string]any{"type": kind})})
 		}
 	}
 	return rawjson.Object{
