@@ -1,17 +1,19 @@
-// Package aacflow generates what a fork of Sim, such as AACFlow, needs to have the blocks of a registry as its own.
+// Package aacflow generates what a fork of Sim, such as AACFlow, needs in order to offer the blocks
+// of a registry as its own.
 //
 //	files, err := aacflow.Native(reg, aacflow.Segment())
 //	workflow, err := aacflow.Workflow(reg, "segment_track")
 //
-// Native returns TypeScript: a tool for each block, one block of the canvas that has them as its operations, and what to add to the fork's
-// registries. The tools call the REST API of package rest, so that inputs are judged here and nowhere else. What they say of a
-// block is taken from its manifest.
+// Native returns TypeScript: a tool for each block, one block of the canvas with the tools as its
+// operations, and the lines to add to the fork's registries. The tools call the REST API of package
+// rest, so that inputs are validated here and nowhere else. Their descriptions come from the
+// manifests.
 //
-// Workflow returns a file to import, for a host that has the blocks through MCP.
+// Workflow returns a file to import into a host that reaches the blocks through MCP.
 package aacflow
 
 //go:generate go run ../../cmd/segment-blocks export aacflow --out ../../examples/aacflow --force
-//go:generate go run ../../cmd/segment-blocks export aacflow --format workflow --out ../../examples/aacflow-workflow --force
+//go:generate go run ../../cmd/segment-blocks export aacflow --format workflow --force --out ../../examples/aacflow-workflow
 
 import (
 	"bytes"
@@ -21,34 +23,37 @@ import (
 	"strings"
 	"text/template"
 
+	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/registry"
 )
 
-// File is one generated file.
+// A File is one generated file.
 type File struct {
-	// Path is below the folder of the app in the fork, with slashes.
+	// Path is relative to the folder of the app in the fork, with slashes.
 	Path    string
 	Content []byte
 }
 
-// Integration is what the canvas shows of a vendor, and no manifest says.
+// An Integration describes a vendor on the canvas. It holds what no manifest says.
 type Integration struct {
-	// ID names the folder and the block, and with an underscore it starts the ids of the blocks: segment, segment_track.
+	// ID names the folder and the canvas block. The ids of the vendor's blocks start with it and an
+	// underscore: segment, segment_track.
 	ID string
 	// Name is for people, Summary one line without a full stop, Description prose.
 	Name, Summary, Description string
-	// Operations are blocks, without the prefix, in the order of the form. The first is what a new block starts with. Those not named
-	// follow, sorted.
+	// Operations are the ids of blocks, without the prefix, in the order of the form. A new block
+	// starts with the first. Blocks that are not named follow, sorted.
 	Operations []string
-	// Color is that of the block's tile, as CSS has it.
+	// Color is the color of the block's tile, in CSS.
 	Color string
-	// Docs and Home are addresses: of a guide, and of the vendor.
+	// Docs is the URL of a guide, Home that of the vendor.
 	Docs, Home string
-	// Tags are of the host's own list.
+	// Tags are taken from the host's own list.
 	Tags []string
-	// Variables is what the names of the host's variables start with: SEGMENT_BLOCKS for SEGMENT_BLOCKS_URL.
+	// Variables starts the names of the environment variables that the tools read: SEGMENT_BLOCKS for
+	// SEGMENT_BLOCKS_URL.
 	Variables string
-	// Strokes are the lines of the icon, as SVG paths in a square of 24.
+	// Strokes are the lines of the icon: SVG paths in a square of 24 by 24.
 	Strokes []string
 }
 
@@ -56,29 +61,28 @@ type Integration struct {
 func Segment() Integration {
 	return Integration{
 		ID: "segment", Name: "Segment",
-		Summary:     "Send events and customer data to Segment",
-		Description: "Tell Segment what users do, who they are and which account they belong to, one call at a time or many at once.",
-		Operations:  []string{"track", "identify", "page", "screen", "group", "alias", "batch"},
-		Color:       "#1B4B5A",
-		Docs:        "https://github.com/aacflow/segment-blocks/blob/main/docs/aacflow.md",
-		Home:        "https://segment.com",
-		Tags:        []string{"data-analytics", "events", "marketing"},
-		Variables:   "SEGMENT_BLOCKS",
-		Strokes:     []string{"M3 12h18", "M7 12c5 0 4-7 9-7h5", "M7 12c5 0 4 7 9 7h5"},
+		Summary: "Send events and customer data to Segment",
+		Description: "Tell Segment what users do, who they are and which account they belong to, one call at a time or " +
+			"many at once.",
+		Operations: []string{"track", "identify", "page", "screen", "group", "alias", "batch"},
+		Color:      "#1B4B5A",
+		Docs:       "https://github.com/aacflow/segment-blocks/blob/main/docs/aacflow.md",
+		Home:       "https://segment.com",
+		Tags:       []string{"data-analytics", "events", "marketing"},
+		Variables:  "SEGMENT_BLOCKS",
+		Strokes:    []string{"M3 12h18", "M7 12c5 0 4-7 9-7h5", "M7 12c5 0 4 7 9 7h5"},
 	}
 }
 
-// Native returns the files that a fork adds, sorted by path: TypeScript, and two pages that say what to do with it. The blocks are
-// those of reg whose ids start with that of the integration. It fails where a manifest has a name that the host keeps for itself.
+// Native returns the files that a fork adds, sorted by path: TypeScript, and two pages that say
+// what to do with it. It takes the blocks of reg whose ids start with the integration's. It fails
+// if a manifest uses a name that the host reserves.
 func Native(reg *registry.Registry, in Integration) ([]File, error) {
 	ops, err := operationsOf(reg, in)
 	if err != nil {
 		return nil, fmt.Errorf("generate native blocks: %w", err)
 	}
-	all, err := template.New("").Delims("[[", "]]").Funcs(template.FuncMap{
-		"comment": comment, "quote": quote, "join": strings.Join,
-		"literal": literal, "key": key, "access": access,
-	}).ParseFS(templates, "templates/*.tmpl")
+	all, err := parseTemplates()
 	if err != nil {
 		return nil, fmt.Errorf("generate native blocks: %w", err)
 	}
@@ -111,3 +115,12 @@ func Native(reg *registry.Registry, in Integration) ([]File, error) {
 
 //go:embed templates
 var templates embed.FS
+
+func parseTemplates() (*template.Template, error) {
+	return template.New("").Delims("[[", "]]").Funcs(template.FuncMap{
+		"comment": comment, "oneLine": oneLine, "quote": quote, "key": key, "access": access,
+		"prose": prose, "declaration": declaration, "array": array,
+		"json":       func(text string) string { return string(rawjson.Quote(text)) },
+		"formatType": formatType, "placeholder": placeholder, "reference": reference,
+	}).ParseFS(templates, "templates/*.tmpl")
+}

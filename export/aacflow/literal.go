@@ -3,102 +3,56 @@ package aacflow
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
+
+	"github.com/aacflow/segment-blocks/rawjson"
+	"github.com/aacflow/segment-blocks/schemas"
 )
 
-// width is the longest line of generated code where it can be broken, as the host's own formatter has it.
+// width is the longest line of generated code that the host's formatter leaves as it is.
 const width = 100
 
-// The kinds of TypeScript expressions that generated files are made of. A string is a text, to be quoted.
-type (
-	// code is written as it is.
-	code string
-	// list is an array.
-	list []any
-	// object has its members in order. One that is open takes a line a member even if it would fit into one.
-	object struct {
-		members []member
-		open    bool
-	}
-	member struct {
-		name  string
-		value any
-	}
-)
+// fits tells whether a line of code, with a comma behind it, is short enough.
+func fits(indent int, line string) bool { return indent+utf8.RuneCountInString(line)+1 <= width }
 
-// literal writes an expression whose first line starts at a column, on lines indented by indent.
-func literal(v any, indent, column int) string {
-	if line := inline(v); line != "" && column+len([]rune(line))+1 <= width {
+// object writes head and an object literal: on one line if that fits, else a line for each member.
+func object(indent int, head string, members ...string) string {
+	if line := head + "{ " + strings.Join(members, ", ") + " }"; fits(indent, line) {
 		return line
 	}
-	inner := strings.Repeat(" ", indent+2)
-	var b strings.Builder
-	switch v := v.(type) {
-	case *object:
-		return literal(*v, indent, column)
-	case object:
-		b.WriteString("{\n")
-		for _, m := range v.members {
-			head := inner + key(m.name) + ":"
-			value := " " + literal(m.value, indent+2, len(head)+1)
-			if _, text := m.value.(string); text && len([]rune(head+value))+1 > width {
-				value = "\n  " + inner + strings.TrimSpace(value)
-			}
-			b.WriteString(head + value + ",\n")
-		}
-		b.WriteString(strings.Repeat(" ", indent) + "}")
-	case list:
-		b.WriteString("[\n")
-		for _, element := range v {
-			b.WriteString(inner + literal(element, indent+2, len(inner)) + ",\n")
-		}
-		b.WriteString(strings.Repeat(" ", indent) + "]")
-	case string:
-		b.WriteString(quote(v))
-	case code:
-		b.WriteString(string(v))
-	}
-	return b.String()
+	margin := "\n" + strings.Repeat(" ", indent)
+	return head + "{" + margin + "  " + strings.Join(members, ","+margin+"  ") + "," + margin + "}"
 }
 
-// inline returns an expression on one line, or "" where it needs several.
-func inline(v any) string {
-	switch v := v.(type) {
-	case string:
-		return quote(v)
-	case code:
-		return string(v)
-	case bool:
-		return strconv.FormatBool(v)
-	case list:
-		var parts []string
-		for _, element := range v {
-			part := inline(element)
-			if part == "" {
-				return ""
-			}
-			parts = append(parts, part)
-		}
-		return "[" + strings.Join(parts, ", ") + "]"
-	case *object:
-		return inline(*v)
-	case object:
-		if v.open {
-			return ""
-		}
-		var parts []string
-		for _, m := range v.members {
-			part := inline(m.value)
-			if part == "" {
-				return ""
-			}
-			parts = append(parts, key(m.name)+": "+part)
-		}
-		return "{ " + strings.Join(parts, ", ") + " }"
+// array writes an array of texts.
+func array(values []string) string {
+	quoted := make([]string, len(values))
+	for i, v := range values {
+		quoted[i] = quote(v)
 	}
-	return ""
+	return "[" + strings.Join(quoted, ", ") + "]"
+}
+
+// prose writes a member whose value is a text. A long text has a line of its own.
+func prose(indent int, name, value string) string {
+	line := name + ": " + quote(value)
+	if !fits(indent, line) {
+		line = name + ":\n" + strings.Repeat(" ", indent+2) + quote(value)
+	}
+	return line
+}
+
+// declaration writes the member that declares an input or output called name.
+func declaration(name string, f schemas.Field) string {
+	members := []string{"type: " + quote(f.Type), prose(6, "description", oneLine(f.Description))}
+	if slices.Contains(f.Kinds, rawjson.NullKind) {
+		members = append(members, "nullable: true")
+	}
+	return object(4, key(name)+": ", members...)
 }
 
 // key writes a name as that of a member. An object literal would take __proto__ for its prototype.
@@ -124,8 +78,8 @@ func isIdentifier(name string) bool {
 	return regexp.MustCompile(`^[A-Za-z_$][\w$]*$`).MatchString(name)
 }
 
-// quote prefers single quotes, and takes double ones where that spares escapes. What cannot be seen is escaped: line separators end a
-// literal, and marks of direction show it as something else.
+// quote prefers single quotes, and takes double ones if that spares escapes. It escapes what cannot
+// be seen: line separators end a literal, and marks of direction show it as something else.
 func quote(text string) string {
 	mark := '\''
 	if strings.Contains(text, "'") && !strings.Contains(text, `"`) {
@@ -137,12 +91,8 @@ func quote(text string) string {
 		switch {
 		case c == mark, c == '\\':
 			b.WriteString(`\` + string(c))
-		case c == '\n':
-			b.WriteString(`\n`)
-		case c == '\r':
-			b.WriteString(`\r`)
-		case c == '\t':
-			b.WriteString(`\t`)
+		case strings.ContainsRune("\n\r\t", c):
+			b.WriteString(strings.Trim(strconv.QuoteRune(c), "'"))
 		case !unicode.IsPrint(c):
 			fmt.Fprintf(&b, `\u{%x}`, c)
 		default:
@@ -151,14 +101,6 @@ func quote(text string) string {
 	}
 	b.WriteRune(mark)
 	return strings.ReplaceAll(b.String(), "</", `<\/`) // text for a script element must not end it
-}
-
-func texts(values []string) list {
-	out := make(list, len(values))
-	for i, v := range values {
-		out[i] = v
-	}
-	return out
 }
 
 // oneLine makes one line of a text.

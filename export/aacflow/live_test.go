@@ -18,7 +18,8 @@ import (
 	"github.com/aacflow/segment-blocks/segment/emulator"
 )
 
-// known returns an input without what the block does not declare: the form has no field for it, and the tool does not pass it on.
+// known returns an input without what the block does not declare: the form has no field for it, and
+// the tool does not pass it on.
 func known(t *testing.T, e registry.Entry, input rawjson.Object) map[string]any {
 	t.Helper()
 	values := map[string]any{}
@@ -32,7 +33,8 @@ func known(t *testing.T, e registry.Entry, input rawjson.Object) map[string]any 
 	return values
 }
 
-// everything returns an input with each parameter that is not secret, as the manifest has it for an example.
+// everything returns an input with each parameter that is not secret, as the manifest has it for an
+// example.
 func everything(e registry.Entry) (input rawjson.Object) {
 	for _, f := range e.Input {
 		if !f.Secret {
@@ -80,8 +82,9 @@ func TestLive(t *testing.T) {
 	t.Run("failures", func(t *testing.T) { testFailures(t, f) })
 }
 
-// testExamples runs each example and refusal of each manifest, and one call with all parameters, through the canvas block, as a
-// form fills it in and as a model calls it, and compares with the block invoked in Go.
+// testExamples runs each example and refusal of each manifest, and one call with all parameters,
+// through the canvas block, as a form fills it in and as a model calls it, and compares with the
+// block invoked in Go.
 func testExamples(t *testing.T, f fork) {
 	s := start(t)
 	subs := f.run(t, nil).Blocks["segment"].SubBlocks
@@ -184,7 +187,9 @@ func testValuesArriveAsTyped(t *testing.T, f fork) {
 		track(map[string]any{"writeKey": secondKey}),
 		track(map[string]any{"operation": "purchase"}),
 	}, s.environment()...)
-	for i, says := range []string{"", "valid JSON", "must be resolved", `"third"`, "", "Tool not found: segment_purchase"} {
+	for i, says := range []string{
+		"", "valid JSON", "must be resolved", `"third"`, "", "Tool not found: segment_purchase",
+	} {
 		require.Equal(t, says == "", said.Results[i].Success, said.Results[i].Error)
 		require.Contains(t, said.Results[i].Error, says)
 	}
@@ -218,13 +223,17 @@ func testInvocationID(t *testing.T, f fork) {
 		require.Equal(t, says == "", said.Results[i].Success, said.Results[i].Error)
 		require.Contains(t, said.Results[i].Error, says)
 	}
-	require.Len(t, s.segment.Events(emulator.Filter{}), 4, "the repeat is one with the first; without an id each call is its own")
+	require.Len(
+		t, s.segment.Events(emulator.Filter{}), 4, "the repeat is one with the first; without an id each call is its own",
+	)
 }
 
 // testFailures: whatever goes wrong ends in one line.
 func testFailures(t *testing.T, f fork) {
 	s := start(t)
-	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<h1>It works</h1>")) }))
+	page := httptest.NewServer(
+		http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<h1>It works</h1>")) }),
+	)
 	defer page.Close()
 	gone := httptest.NewServer(http.NotFoundHandler())
 	gone.Close()
@@ -232,10 +241,15 @@ func testFailures(t *testing.T, f fork) {
 		environment []string
 		says        string
 	}{
-		"a token that is none": {[]string{"SEGMENT_BLOCKS_URL=" + s.url, "SEGMENT_BLOCKS_TOKEN=another-token-as-long"}, "must be given its token"},
-		"no token":             {[]string{"SEGMENT_BLOCKS_URL=" + s.url}, "must be given its token"},
-		"another server":       {[]string{"SEGMENT_BLOCKS_URL=" + page.URL}, "what answers at SEGMENT_BLOCKS_URL is not the service of the Segment blocks"},
-		"no server":            {[]string{"SEGMENT_BLOCKS_URL=" + gone.URL}, "fetch failed"},
+		"a token that is none": {
+			[]string{"SEGMENT_BLOCKS_URL=" + s.url, "SEGMENT_BLOCKS_TOKEN=another-token-as-long"}, "must be given its token",
+		},
+		"no token": {[]string{"SEGMENT_BLOCKS_URL=" + s.url}, "must be given its token"},
+		"another server": {
+			[]string{"SEGMENT_BLOCKS_URL=" + page.URL},
+			"what answers at SEGMENT_BLOCKS_URL is not the service of the Segment blocks",
+		},
+		"no server": {[]string{"SEGMENT_BLOCKS_URL=" + gone.URL}, "fetch failed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := f.run(t, []call{track(nil)}, c.environment...).Results[0]

@@ -41,7 +41,8 @@ func segmentBlocks(t *testing.T) *registry.Registry {
 	return reg
 }
 
-// needNode skips a test whose client is not there, unless SEGMENT_BLOCKS_REQUIRE_CLIENTS=1 says that it must be.
+// needNode skips a test whose client is not there, unless SEGMENT_BLOCKS_REQUIRE_CLIENTS=1 says
+// that it must be.
 func needNode(t testing.TB) string {
 	t.Helper()
 	node, err := exec.LookPath("node")
@@ -58,7 +59,8 @@ func needNode(t testing.TB) string {
 	return node
 }
 
-// fork is a stand-in for a fork of Sim to which the generated files have been added as their pages say, compiled.
+// fork is a stand-in for a fork of Sim to which the generated files have been added as their pages
+// say, compiled.
 type fork struct {
 	node, root string
 }
@@ -79,7 +81,8 @@ func build(t *testing.T, examples string) fork {
 	return f
 }
 
-// register adds to the fork's own files the lines of REGISTRY.md: those of each section, in order, at the places that are marked.
+// register adds to the fork's own files the lines of REGISTRY.md: those of each section, in order,
+// at the places that are marked.
 func (f fork) register(t *testing.T, page string) {
 	t.Helper()
 	text, err := os.ReadFile(page)
@@ -115,7 +118,8 @@ func (f fork) compile(t *testing.T) (string, error) {
 	return string(out), err
 }
 
-// call is one run of a canvas block: with values of its form or, where a model calls it, with parameters.
+// call is one run of a canvas block: with values of its form or, where a model calls it, with
+// parameters.
 type call struct {
 	Block   string            `json:"block"`
 	Values  map[string]any    `json:"values"`
@@ -173,7 +177,9 @@ func (s subBlock) shown(operation string) bool {
 // run makes calls with these variables in the environment of the server.
 func (f fork) run(t *testing.T, calls []call, environment ...string) said {
 	t.Helper()
-	stdin, err := json.Marshal(map[string]any{"root": "file://" + filepath.ToSlash(f.root) + "/out/", "calls": append([]call{}, calls...)})
+	stdin, err := json.Marshal(
+		map[string]any{"root": "file://" + filepath.ToSlash(f.root) + "/out/", "calls": append([]call{}, calls...)},
+	)
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -190,7 +196,8 @@ func (f fork) run(t *testing.T, calls []call, environment ...string) said {
 	return said
 }
 
-// compiled returns the committed files, compiled: they and the workflow have the types of the host's own code, in the strictest reading.
+// compiled returns the committed files, compiled: they and the workflow have the types of the
+// host's own code, in the strictest reading.
 func compiled(t *testing.T) fork {
 	t.Helper()
 	f := build(t, examples)
@@ -198,8 +205,14 @@ func compiled(t *testing.T) fork {
 	require.NoError(t, os.WriteFile(filepath.Join(f.root, "package.json"), []byte(`{"type":"module"}`), 0o600))
 	out, err := f.compile(t)
 	require.NoError(t, err, out)
-	// With jsx preserved the compiler writes .jsx, which node does not read. No test looks at the icon.
-	require.NoError(t, os.WriteFile(filepath.Join(f.root, "out", "components", "icons.js"), []byte("export const SegmentIcon = () => null\n"), 0o600))
+	// With jsx preserved the compiler writes .jsx, which node does not read. No test looks at the
+	// icon.
+	require.NoError(
+		t,
+		os.WriteFile(
+			filepath.Join(f.root, "out", "components", "icons.js"), []byte("export const SegmentIcon = () => null\n"), 0o600,
+		),
+	)
 	return f
 }
 

@@ -54,18 +54,21 @@ func (p parser) faults(t testing.TB, files []aacflow.File) (faults []string) {
 	return faults
 }
 
-// vendor makes the files of a manifest whose names and texts are those given, or returns false where the loader does not take it.
+// vendor makes the files of a manifest whose names and texts are those given, or returns false
+// where the loader does not take it.
 func vendor(t testing.TB, name, other, text string) ([]aacflow.File, bool) {
 	quoted := func(s string) string {
 		b, err := json.Marshal(s)
 		require.NoError(t, err)
 		return string(b)
 	}
-	// The same parameter has another description in each block, so that the form has several fields for it.
+	// The same parameter has another description in each block, so that the form has several fields
+	// for it.
 	var manifests []*schemas.Manifest
 	for _, op := range []string{"post", "read"} {
 		field := func(name string) string {
-			return fmt.Sprintf(`%s: {type: [string, "null"], description: %s, examples: [%s], x-filled-by: user-or-llm, x-aacflow-type: string}`,
+			return fmt.Sprintf(`%s: {type: [string, "null"], description: %s, examples: [%s],
+      x-filled-by: user-or-llm, x-aacflow-type: string}`,
 				quoted(name), quoted(op+" "+text), quoted("x"+text))
 		}
 		manifest := fmt.Sprintf(`
@@ -126,14 +129,19 @@ refused:
 // hostileNames are names that mean something in TypeScript, or end what they stand in.
 func hostileNames() []string {
 	return []string{
-		"order-id", "a: (globalThis.PWNED = 8), b/*", "*/: 1, e: 2//", "*/ PWNED /*", "'+PWNED+'", `"+PWNED+"`, `\'+PWNED+'`, "`+PWNED+`", "${PWNED}",
-		"a\nPWNED\n", "a\u2028PWNED\u2029", "a\rPWNED", "</script><script>PWNED", "class", "default", "await", "__proto__", "constructor", "toString",
-		"", " ", "2fa", "Ünïcode", "é", "日本", "a.b", "a[b]", "[PWNED]", "commonTitle", "postX", "\u202ePWNED", "\x00", "\x7f", "😀", `\u0041`, `\`, "//", "/*", "<!--",
-		"a?: string; [PWNED", "get", "constructor(){PWNED}", "params", "input", "a\u0085PWNED", "\ufeff", "{{PWNED}}", "<start.PWNED>",
+		"order-id", "a: (globalThis.PWNED = 8), b/*", "*/: 1, e: 2//", "*/ PWNED /*", "'+PWNED+'", `"+PWNED+"`, `\'+PWNED+'`,
+		"`+PWNED+`", "${PWNED}",
+		"a\nPWNED\n", "a\u2028PWNED\u2029", "a\rPWNED", "</script><script>PWNED", "class", "default", "await", "__proto__",
+		"constructor", "toString",
+		"", " ", "2fa", "Ünïcode", "é", "日本", "a.b", "a[b]", "[PWNED]", "commonTitle", "postX", "\u202ePWNED", "\x00", "\x7f",
+		"😀", `\u0041`, `\`, "//", "/*", "<!--",
+		"a?: string; [PWNED", "get", "constructor(){PWNED}", "params", "input", "a\u0085PWNED", "\ufeff", "{{PWNED}}",
+		"<start.PWNED>",
 	}
 }
 
-// TestNamesAreQuoted: whatever manifests call their parameters, and say of them, is text in the files.
+// TestNamesAreQuoted: whatever manifests call their parameters, and say of them, is text in the
+// files.
 func TestNamesAreQuoted(t *testing.T) {
 	parse := newParser(t)
 	require.NotEmpty(t, parse.faults(t, []aacflow.File{{Path: "a.ts", Content: []byte("const a = {b: (PWNED = 1)}")}}))

@@ -45,16 +45,27 @@ func TestExamplesAreFresh(t *testing.T) {
 	require.Equal(t, want, got, "stale: run go generate ./export/aacflow")
 }
 
-// TestTypesFindFaults: the compiler really looks at the generated files, and at what was added to the fork's own.
+// TestTypesFindFaults: the compiler really looks at the generated files, and at what was added to
+// the fork's own.
 func TestTypesFindFaults(t *testing.T) {
 	f := build(t, examples)
 	faults := map[string]struct{ file, old, new, says string }{
-		"a parameter that the tool does not have": {"tools/segment/track.ts", "event: params.event", "event: params.evnt", "'evnt'"},
-		"a type that the form does not have":      {"blocks/blocks/segment.ts", "type: 'long-input'", "type: 'json-input'", `"json-input"`},
-		"a tool that is not imported":             {"tools/registry.ts", "segment_track: segmentTrackTool", "segment_track: segmentTrack", "'segmentTrack'"},
-		"an output that is not declared":          {"tools/segment/types.ts", "output: SegmentTrackOutput", "output: SegmentTrakOutput", "'SegmentTrakOutput'"},
-		"a name that is not used":                 {"tools/segment/alias.ts", "\nexport", "const spare = 1\nexport", "'spare'"},
-		"an edge that starts nowhere":             {"workflow.ts", `"source": "start",`, "", "'source'"},
+		"a parameter that the tool does not have": {
+			"tools/segment/track.ts", "event: params.event", "event: params.evnt", "'evnt'",
+		},
+		"a type that the form does not have": {
+			"blocks/blocks/segment.ts", "type: 'long-input'", "type: 'json-input'", `"json-input"`,
+		},
+		"a tool that is not imported": {
+			"tools/registry.ts", "segment_track: segmentTrackTool", "segment_track: segmentTrack", "'segmentTrack'",
+		},
+		"an output that is not declared": {
+			"tools/segment/types.ts", "output: SegmentTrackOutput", "output: SegmentTrakOutput", "'SegmentTrakOutput'",
+		},
+		"a name that is not used": {
+			"tools/segment/alias.ts", "\nexport", "const spare = 1\nexport", "'spare'",
+		},
+		"an edge that starts nowhere": {"workflow.ts", `"source": "start",`, "", "'source'"},
 	}
 	for _, fault := range faults {
 		path := filepath.Join(f.root, filepath.FromSlash(fault.file))
@@ -109,7 +120,9 @@ func testDeclarations(t *testing.T, f fork) {
 			if sub.Mode == "advanced" {
 				advanced[f.Name] = true
 			}
-			require.Equal(t, advanced[f.Name], sub.Mode == "advanced", "advanced in one operation and not in another: %s", f.Name)
+			require.Equal(
+				t, advanced[f.Name], sub.Mode == "advanced", "advanced in one operation and not in another: %s", f.Name,
+			)
 		}
 		for _, name := range []string{"source", "invocationId"} {
 			require.Equal(t, "user-only", tool.Params[name].Visibility, "no model chooses these")
@@ -149,45 +162,64 @@ func (d documented) Manifest() *schemas.Manifest { return d.manifest }
 
 func TestNativeRefuses(t *testing.T) {
 	schema := func(property string) *schemas.Schema {
-		s, err := schemas.Compile("test.json", json.RawMessage(`{"type":"object","properties":{"`+property+`":{"type":"string"}}}`))
+		s, err := schemas.Compile(
+			"test.json", json.RawMessage(`{"type":"object","properties":{"`+property+`":{"type":"string"}}}`),
+		)
 		require.NoError(t, err)
 		return s
 	}
 	for name, c := range map[string]struct{ id, input, output, says string }{
-		"no block":            {"mixpanel_track", "event", "ok", `no block has an id that starts with "segment_"`},
-		"the host's input":    {"segment_track", "timeout", "ok", `the input of segment_track has a name that the host keeps for itself: "timeout"`},
-		"our own input":       {"segment_track", "invocationId", "ok", `keeps for itself: "invocationId"`},
-		"the form's own":      {"segment_track", "operation", "ok", `keeps for itself: "operation"`},
-		"an output":           {"segment_track", "event", "error", `the output of segment_track has a name that the host keeps for itself: "error"`},
+		"no block": {"mixpanel_track", "event", "ok", `no block has an id that starts with "segment_"`},
+		"the host's input": {
+			"segment_track", "timeout", "ok", `the input of segment_track has a name that the host keeps for itself: "timeout"`,
+		},
+		"our own input":  {"segment_track", "invocationId", "ok", `keeps for itself: "invocationId"`},
+		"the form's own": {"segment_track", "operation", "ok", `keeps for itself: "operation"`},
+		"an output": {
+			"segment_track", "event", "error", `the output of segment_track has a name that the host keeps for itself: "error"`,
+		},
 		"a stripped output":   {"segment_track", "event", "__meta", `"__meta"`},
 		"an output of a cost": {"segment_track", "event", "cost", `"cost"`},
-		"a generated file":    {"segment_index", "event", "ok", `the block has an id whose file or type is taken: "segment_index"`},
+		"a generated file": {
+			"segment_index", "event", "ok", `the block has an id whose file or type is taken: "segment_index"`,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			reg := registry.New()
-			require.NoError(t, reg.Register(documented{&schemas.Manifest{ID: c.id, Input: schema(c.input), Output: schema(c.output)}}))
+			require.NoError(
+				t, reg.Register(documented{&schemas.Manifest{ID: c.id, Input: schema(c.input), Output: schema(c.output)}}),
+			)
 			_, err := aacflow.Native(reg, aacflow.Segment())
 			require.ErrorContains(t, err, c.says)
 		})
 	}
 }
 
-// TestAnotherVendor: nothing but the integration knows of Segment, and what manifests say cannot end a literal.
+// TestAnotherVendor: nothing but the integration knows of Segment, and what manifests say cannot
+// end a literal.
 func TestAnotherVendor(t *testing.T) {
 	input, err := schemas.Compile("in.json", json.RawMessage(
 		`{"type":"object","properties":{
 			"order-id":{"x-filled-by":"user-or-llm","x-aacflow-type":"string"},
 			"__proto__":{"x-filled-by":"user-or-llm","x-aacflow-type":"json"},
-			"":{"x-filled-by":"user-or-llm","x-aacflow-type":"number"},"class":{"x-filled-by":"user-or-llm","x-aacflow-type":"boolean"},
-			"note":{"type":"string","x-aacflow-type":"string","x-filled-by":"user-or-llm","description":"It's \"odd\" \\ */ `+"`${x}`"+`"}}}`))
+			"":{"x-filled-by":"user-or-llm","x-aacflow-type":"number"},
+			"class":{"x-filled-by":"user-or-llm","x-aacflow-type":"boolean"},
+			"note":{"type":"string","x-aacflow-type":"string","x-filled-by":"user-or-llm",
+				"description":"It's \"odd\" \\ */ `+"`${x}`"+`"}}}`))
 	require.NoError(t, err)
-	output, err := schemas.Compile("out.json", json.RawMessage(`{"type":"object","properties":{"ok":{"type":"boolean","x-aacflow-type":"boolean"}}}`))
+	output, err := schemas.Compile(
+		"out.json", json.RawMessage(`{"type":"object","properties":{"ok":{"type":"boolean","x-aacflow-type":"boolean"}}}`),
+	)
 	require.NoError(t, err)
 	reg := registry.New()
 	require.NoError(t, reg.Register(documented{&schemas.Manifest{
-		ID: "toy_write_down", Name: "Toy's Write Down", Summary: "Writes", Version: "1.0.0", Category: "analytics", Input: input, Output: output,
+		ID: "toy_write_down", Name: "Toy's Write Down", Summary: "Writes", Version: "1.0.0", Category: "analytics",
+		Input: input, Output: output,
 	}}))
-	in := aacflow.Integration{ID: "toy", Name: "Toy", Summary: "Toys", Color: "#000", Variables: "TOY", Tags: []string{"events"}, Strokes: []string{"M3 12h18"}}
+	in := aacflow.Integration{
+		ID: "toy", Name: "Toy", Summary: "Toys", Color: "#000", Variables: "TOY", Tags: []string{"events"},
+		Strokes: []string{"M3 12h18"},
+	}
 	files, err := aacflow.Native(reg, in)
 	require.NoError(t, err)
 	folder := t.TempDir()

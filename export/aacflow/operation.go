@@ -13,37 +13,42 @@ import (
 	"github.com/aacflow/segment-blocks/schemas"
 )
 
-// operation is a block as one operation of the canvas block, and as a tool.
+// operation is a block as one operation of the canvas block and as a tool.
 type operation struct {
 	registry.Entry
 	Integration Integration
-	// Name is the id without that of the integration: track.
+	// Name is the block's id without the integration's: track.
 	Name string
-	// Label is Name for people, Type that in the names of types, Const the tool's.
-	Label, Type, Const string
+	// Label is Name for people, Type what the names of its types start with.
+	Label, Type string
 }
 
-// fixed are parameters that tools have beside those of the manifests: what the REST API takes beside an input.
+// fixed returns the parameters of the tools that no manifest has: what the REST API takes beside an
+// input.
 func fixed() []schemas.Field {
 	return []schemas.Field{
 		{
 			Name: "source", Type: "string", FilledBy: "user-only",
-			Description: "Name of the source to send to, one of those that the service was set up with. Leave it out for its default.",
+			Description: "Name of the source to send to, one of those that the service was set up with. Leave it out for its " +
+				"default.",
 		},
 		{
 			Name: "invocationId", Type: "string", FilledBy: "user-only",
-			Description: "Makes a repeat of this call count once: an order number, or an event id from the trigger. Within a workflow the same " +
-				"id must never stand for two different calls. Leave it out where nothing repeats the call.",
+			Description: "Makes a repeat of this call count once: an order number, or an event id from the trigger. " +
+				"Within a workflow the same id must never stand for two different calls. Leave it out where nothing " +
+				"repeats the call.",
 		},
 	}
 }
 
-// hostParams are names that the host reads from the parameters of any tool, or adds to them.
+// hostParams returns the names that the host reads from the parameters of any tool, or adds to
+// them.
 func hostParams() []string {
 	return []string{"timeout", "method", "proxyUrl", "retries", "retryDelayMs", "credential", "operation", "_context"}
 }
 
-// hostOutputs are members of an output that steer the host's engine. Names that start with two underscores are as well.
+// hostOutputs returns the members of an output that steer the host's engine. Names that start with
+// two underscores do so too.
 func hostOutputs() []string {
 	return []string{
 		"error", "selectedOption", "selectedRoute", "selectedPath", "stream", "execution", "childTraceSpans",
@@ -54,7 +59,9 @@ func hostOutputs() []string {
 // operationsOf returns the operations in the order of the form.
 func operationsOf(reg *registry.Registry, in Integration) ([]operation, error) {
 	if !schemas.ValidID(in.ID) || !regexp.MustCompile(`^[A-Z][A-Z0-9_]*$`).MatchString(in.Variables) {
-		return nil, fmt.Errorf("the integration must have the ID of a block and Variables in upper case: %q, %q", in.ID, in.Variables)
+		return nil, fmt.Errorf(
+			"the integration must have the ID of a block and Variables in upper case: %q, %q", in.ID, in.Variables,
+		)
 	}
 	var ops []operation
 	for _, e := range reg.Catalog() {
@@ -67,9 +74,9 @@ func operationsOf(reg *registry.Registry, in Integration) ([]operation, error) {
 		}
 		op := operation{
 			Entry: e, Integration: in, Name: name,
-			Label: title(name), Type: pascal(e.ID), Const: camel(e.ID) + "Tool",
+			Label: title(name), Type: pascal(e.ID),
 		}
-		// Files and types of these names are there already; names that differ in underscores make one type.
+		// The first four are files of their own. Ids that differ in underscores only would share a type.
 		if slices.Contains([]string{"index", "service", "types", "call"}, name) ||
 			slices.ContainsFunc(ops, func(other operation) bool { return other.Type == op.Type }) {
 			return nil, fmt.Errorf("the block has an id whose file or type is taken: %q", e.ID)
@@ -107,34 +114,18 @@ func checkNames(e registry.Entry) error {
 	return nil
 }
 
-// About is the tool's description, which is all that a model knows of it: what it does, when to use it, and its rules.
+// Const is the constant of the tool.
+func (op operation) Const() string { return strings.ToLower(op.Type[:1]) + op.Type[1:] + "Tool" }
+
+// About is the tool's description, which is all that a model knows of it: what the tool does, when
+// to use it, and its rules.
 func (op operation) About() string {
 	return sentences(append([]string{op.Summary, op.WhenToUse}, op.Rules...)...)
 }
 
-// Params declares the tool's parameters. None is required: which are needed, and when, the service judges, and says all at once.
-func (op operation) Params() object {
-	o := object{open: true}
-	for _, f := range append(slices.Clone(op.Input), fixed()...) {
-		o.members = append(o.members, member{f.Name, object{open: true, members: []member{
-			{"type", f.Type}, {"required", false}, {"visibility", f.FilledBy}, {"description", oneLine(f.Description)},
-		}}})
-	}
-	return o
-}
-
-// Outputs declares the tool's outputs.
-func (op operation) Outputs() object {
-	o := object{open: true}
-	for _, f := range op.Output {
-		members := []member{{"type", f.Type}, {"description", oneLine(f.Description)}}
-		if slices.Contains(f.Kinds, rawjson.NullKind) {
-			members = append(members, member{"nullable", true})
-		}
-		o.members = append(o.members, member{f.Name, object{members: members}})
-	}
-	return o
-}
+// Params are the tool's parameters. The tool requires none of them: the service judges which are
+// needed and when, and names all that are missing at once.
+func (op operation) Params() []schemas.Field { return append(slices.Clone(op.Input), fixed()...) }
 
 // InputType returns the TypeScript of a parameter.
 func (operation) InputType(f schemas.Field) string {
@@ -175,24 +166,9 @@ func sentences(parts ...string) string {
 	return strings.Join(out, " ")
 }
 
-// words splits userId and segment_track alike.
-func words(name string) []string {
-	var b strings.Builder
-	for _, c := range name {
-		if c >= 'A' && c <= 'Z' {
-			b.WriteRune(' ')
-		}
-		if c == '_' {
-			c = ' '
-		}
-		b.WriteRune(c)
-	}
-	return strings.Fields(b.String())
-}
-
-// title returns a name as a form shows it: User ID.
+// title returns a name such as userId or segment_track as a form shows it: User ID, Segment Track.
 func title(name string) string {
-	parts := words(name)
+	parts := strings.Fields(regexp.MustCompile(`_|([A-Z])`).ReplaceAllString(name, " $1"))
 	for i, part := range parts {
 		parts[i] = upper(part)
 		if strings.EqualFold(part, "id") {
@@ -202,23 +178,14 @@ func title(name string) string {
 	return strings.Join(parts, " ")
 }
 
-func pascal(name string) string {
-	parts := words(name)
-	for i, part := range parts {
-		parts[i] = upper(part)
-	}
-	return strings.Join(parts, "")
-}
+// pascal returns a name as TypeScript's types have it: SegmentTrack.
+func pascal(name string) string { return strings.ReplaceAll(title(name), " ", "") }
 
-func camel(name string) string {
-	p := pascal(name)
-	return strings.ToLower(p[:1]) + p[1:]
-}
-
+// upper returns a word with its first letter in upper case.
 func upper(word string) string {
-	first, size := utf8.DecodeRuneInString(word)
-	if size == 0 {
+	if word == "" {
 		return ""
 	}
+	first, size := utf8.DecodeRuneInString(word)
 	return string(unicode.ToUpper(first)) + word[size:]
 }

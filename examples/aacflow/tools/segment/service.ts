@@ -47,8 +47,8 @@ export function requestBody(params: SegmentCallParams, input: Record<string, unk
 }
 
 /**
- * The service answers in the engine's own shape, under status 200 also where the call failed. An emulator says so beside the output; the
- * engine shows nothing but the output, so it is repeated there.
+ * The service answers in the engine's own shape, with status 200 even if the call failed. It marks an
+ * emulated call beside the output. The engine shows only the output, so the mark is repeated there.
  */
 export async function toResult<R extends ToolResponse>(response: Response): Promise<R> {
   const result = await response.json().catch(() => null)
