@@ -4,32 +4,33 @@
 //	rt, err := runtime.New(reg, runtime.Observe(m.Observe), …)
 //	mux.Handle("/metrics", m.Handler())
 //
-// These are the metrics of invocations. A block that does not exist counts as unknown, and a source that does not as "", so that
-// requests cannot make up labels. emulated is true where the source is an emulator (see runtime.EmulatedSource):
+// The metrics of invocations follow. A block that does not exist has the label unknown and a source
+// that does not exist an empty one, so that requests cannot make up labels. emulated is true if the
+// source is an emulator (see runtime.EmulatedSource).
 //
-//	segment_blocks_invocations_total{block,source,emulated,outcome}         outcome is ok or the code of the error
-//	segment_blocks_invocation_duration_seconds{block,source,emulated}       histogram, retries and waits included
+//	segment_blocks_invocations_total{block,source,emulated,outcome}    ok or the error's code
+//	segment_blocks_invocation_duration_seconds{block,source,emulated}  histogram, with retries
 //	segment_blocks_invocations_in_flight{block}
-//	segment_blocks_attempts_total{block,source,emulated}                    HTTP requests, retries included
-//	segment_blocks_sent_bytes_total{block,source,emulated}                  of their bodies
-//	segment_blocks_accepted_messages_total{block,source,emulated}           that the receiver has confirmed
-//	segment_blocks_stored_messages_total{block,source,emulated}             that have been stored, to be sent later
+//	segment_blocks_attempts_total{block,source,emulated}               HTTP requests
+//	segment_blocks_sent_bytes_total{block,source,emulated}             of their bodies
+//	segment_blocks_accepted_messages_total{block,source,emulated}      confirmed by the receiver
+//	segment_blocks_stored_messages_total{block,source,emulated}        to be sent later
 //
-// And these are those of the queues given to Queues, such as the sources that store their messages, each labelled with the source:
+// [Metrics.Queues] adds metrics of the sources that send their messages later:
 //
-//	segment_blocks_queue_waiting_messages{source}            stored and not accepted yet, those in flight included
+//	segment_blocks_queue_waiting_messages{source}          not accepted yet, in flight or not
 //	segment_blocks_queue_in_flight_messages{source}
-//	segment_blocks_queue_oldest_seconds{source}              how long ago the first that waits was stored; 0 when none does
-//	segment_blocks_queue_dead_messages{source}               given up
-//	segment_blocks_queue_delivered_messages_total{source}    accepted since the start
+//	segment_blocks_queue_oldest_seconds{source}            age of the oldest; 0 if none waits
+//	segment_blocks_queue_dead_messages{source}             dead letters
+//	segment_blocks_queue_delivered_messages_total{source}  accepted since the start
 //
-// A server has these as well, where its handler is wrapped by HTTP:
+// [Metrics.HTTP] adds metrics of a server's handler:
 //
 //	segment_blocks_http_requests_total{route,method,code}
-//	segment_blocks_http_request_duration_seconds{route,method}     histogram, to the end of the answer
+//	segment_blocks_http_request_duration_seconds{route,method}   histogram, to the end of the answer
 //
-// Build adds segment_blocks_build_info{version,revision,goversion}, which is always 1. The metrics of the Go runtime and of the process
-// are served too.
+// [Metrics.Build] adds segment_blocks_build_info{version,revision,goversion}, which is always 1.
+// The metrics of the Go runtime and of the process are served too.
 package metrics
 
 import (
@@ -70,23 +71,27 @@ func durations() []float64 {
 func New(blocks *registry.Registry) *Metrics {
 	labels := []string{"block", "source", "emulated"}
 	counter := func(name, help string, more ...string) *prometheus.CounterVec {
-		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "segment_blocks_" + name, Help: help}, append(labels, more...))
+		return prometheus.NewCounterVec(
+			prometheus.CounterOpts{Name: "segment_blocks_" + name, Help: help}, append(labels, more...),
+		)
 	}
 	m := &Metrics{
-		blocks:      blocks,
-		prometheus:  prometheus.NewRegistry(),
-		invocations: counter("invocations_total", "Invocations that have ended, by outcome: ok or the code of the error.", "outcome"),
+		blocks:     blocks,
+		prometheus: prometheus.NewRegistry(),
+		invocations: counter(
+			"invocations_total", "Invocations that have ended, by outcome: ok or the code of the error.", "outcome",
+		),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "segment_blocks_invocation_duration_seconds", Help: "How long invocations took, retries and waits included.",
 			Buckets: durations(),
 		}, labels),
 		inFlight: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "segment_blocks_invocations_in_flight", Help: "Invocations that are under way.",
+			Name: "segment_blocks_invocations_in_flight", Help: "Invocations in flight.",
 		}, []string{"block"}),
 		attempts: counter("attempts_total", "HTTP requests to the receiver, retries included."),
 		bytes:    counter("sent_bytes_total", "Bytes of the bodies of those requests."),
 		accepted: counter("accepted_messages_total", "Messages that the receiver has confirmed."),
-		stored:   counter("stored_messages_total", "Messages that have been stored, to be sent later."),
+		stored:   counter("stored_messages_total", "Messages that are stored, to be sent later."),
 	}
 	m.prometheus.MustRegister(
 		m.invocations, m.duration, m.inFlight, m.attempts, m.bytes, m.accepted, m.stored,
@@ -118,7 +123,8 @@ func (m *Metrics) Observe(ctx context.Context, block string) (context.Context, f
 	}
 }
 
-// Build adds the metric build_info, with the version of the program and the commit that it was built from. It is called once.
+// Build adds the metric build_info with the version of the program and the commit that it was built
+// from. Call it once.
 func (m *Metrics) Build(version, revision string) {
 	goVersion := ""
 	if info, ok := debug.ReadBuildInfo(); ok {
@@ -130,14 +136,16 @@ func (m *Metrics) Build(version, revision string) {
 	}, func() float64 { return 1 }))
 }
 
-// HTTP returns a handler that counts the requests to next and times them. It belongs in front of whatever may refuse a request. Route names
-// the route of a request, such as /v1/blocks/{id}; it must return one of a few names, whatever is asked for. HTTP is called once.
+// HTTP returns a handler that counts and times the requests to next. Put it in front of the
+// handlers that may refuse a request. Route names the route of a request, such as /v1/blocks/{id};
+// it must return one of a few names, whatever the request asks for. Call HTTP once.
 func (m *Metrics) HTTP(next http.Handler, route func(*http.Request) string) http.Handler {
 	requests := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "segment_blocks_http_requests_total", Help: "HTTP requests that have been answered.",
 	}, []string{"route", "method", "code"})
 	duration := prometheus.NewHistogramVec(prometheus.HistogramOpts{
-		Name: "segment_blocks_http_request_duration_seconds", Help: "How long HTTP requests took, to the end of the answer.", Buckets: durations(),
+		Name: "segment_blocks_http_request_duration_seconds", Help: "How long HTTP requests took, to the end of the answer.",
+		Buckets: durations(),
 	}, []string{"route", "method"})
 	m.prometheus.MustRegister(requests, duration)
 	label := promhttp.WithLabelFromRequest("route", route)
@@ -147,4 +155,64 @@ func (m *Metrics) HTTP(next http.Handler, route func(*http.Request) string) http
 // Handler serves the metrics.
 func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.prometheus, promhttp.HandlerOpts{Registry: m.prometheus})
+}
+
+// A Queue describes the messages that a source has taken and sends later.
+type Queue struct {
+	// Source is the name of the source.
+	Source string
+	// Waiting, InFlight and Dead count messages; InFlight are some of Waiting.
+	Waiting, InFlight, Dead int
+	// Delivered counts the messages accepted since the start.
+	Delivered int64
+	// Oldest is the time at which the oldest waiting message was taken, zero if none waits.
+	Oldest time.Time
+}
+
+// Queues adds the metrics of queues. Each request for the metrics calls read, which must be safe
+// for concurrent use and return each source once. Call Queues once, before Handler serves.
+func (m *Metrics) Queues(read func() []Queue) {
+	m.prometheus.MustRegister(&queues{
+		read:      read,
+		waiting:   queueMetric("waiting_messages", "Messages that are stored and not accepted yet."),
+		inFlight:  queueMetric("in_flight_messages", "Waiting messages that are being sent."),
+		oldest:    queueMetric("oldest_seconds", "Age of the oldest waiting message; 0 if none waits."),
+		dead:      queueMetric("dead_messages", "Dead letters: messages that were given up and are kept."),
+		delivered: queueMetric("delivered_messages_total", "Messages that have been accepted since the start."),
+	})
+}
+
+func queueMetric(name, help string) *prometheus.Desc {
+	return prometheus.NewDesc("segment_blocks_queue_"+name, help, []string{"source"}, nil)
+}
+
+// queues collects on request, so that nothing has to keep gauges up to date.
+type queues struct {
+	read                                       func() []Queue
+	waiting, inFlight, oldest, dead, delivered *prometheus.Desc
+}
+
+// Describe is that of prometheus.Collector.
+func (q *queues) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{q.waiting, q.inFlight, q.oldest, q.dead, q.delivered} {
+		out <- d
+	}
+}
+
+// Collect is that of prometheus.Collector.
+func (q *queues) Collect(out chan<- prometheus.Metric) {
+	for _, s := range q.read() {
+		gauge := func(d *prometheus.Desc, value float64) {
+			out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, s.Source)
+		}
+		age := 0.0
+		if !s.Oldest.IsZero() {
+			age = max(0, time.Since(s.Oldest).Seconds())
+		}
+		gauge(q.waiting, float64(s.Waiting))
+		gauge(q.inFlight, float64(s.InFlight))
+		gauge(q.oldest, age)
+		gauge(q.dead, float64(s.Dead))
+		out <- prometheus.MustNewConstMetric(q.delivered, prometheus.CounterValue, float64(s.Delivered), s.Source)
+	}
 }

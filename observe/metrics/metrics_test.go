@@ -27,12 +27,16 @@ func TestMetrics(t *testing.T) {
 	blocks.MustRegister(reg)
 	m := metrics.New(reg)
 	rt, err := runtime.New(reg, runtime.Observe(m.Observe), runtime.EmulatedSource("test", tracking.Source{
-		WriteKey: "0123456789abcdefghijklmnopqrstuv", Endpoint: segment.URL, Retry: tracking.RetryPolicy{BaseDelay: time.Millisecond},
+		WriteKey: "0123456789abcdefghijklmnopqrstuv", Endpoint: segment.URL,
+		Retry: tracking.RetryPolicy{BaseDelay: time.Millisecond},
 	}))
 	require.NoError(t, err)
 	defer func() { require.NoError(t, rt.Close(context.Background())) }()
 
-	require.NoError(t, segment.Script(emulator.Fault{Status: http.StatusServiceUnavailable}, emulator.Fault{Delay: 300 * time.Millisecond}))
+	require.NoError(
+		t,
+		segment.Script(emulator.Fault{Status: http.StatusServiceUnavailable}, emulator.Fault{Delay: 300 * time.Millisecond}),
+	)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -65,7 +69,8 @@ func TestMetrics(t *testing.T) {
 	require.False(t, contains(t, m, "no_such_block"), "a request must not make up labels")
 }
 
-// The labels of HTTP metrics are the route, not the path, and methods that there are: a request cannot make up any.
+// The labels of HTTP metrics are the route, not the path, and methods that there are: a request
+// cannot make up any.
 func TestHTTP(t *testing.T) {
 	m := metrics.New(registry.New())
 	m.Build("v1.2.3", "abcdef")
@@ -75,7 +80,9 @@ func TestHTTP(t *testing.T) {
 		}
 		require.NoError(t, http.NewResponseController(w).Flush(), "streams pass through")
 	}), func(*http.Request) string { return "/b/{id}" })
-	for _, request := range []struct{ method, path string }{{"GET", "/b/one"}, {"GET", "/b/two"}, {"POST", "/b/none"}, {"MADEUP", "/b/one"}} {
+	for _, request := range []struct{ method, path string }{
+		{"GET", "/b/one"}, {"GET", "/b/two"}, {"POST", "/b/none"}, {"MADEUP", "/b/one"},
+	} {
 		handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(request.method, request.path, nil))
 	}
 	for _, line := range []string{
@@ -97,4 +104,24 @@ func contains(t *testing.T, m *metrics.Metrics, line string) bool {
 	body, err := io.ReadAll(answer.Body)
 	require.NoError(t, err)
 	return strings.Contains(string(body), line)
+}
+
+func TestQueues(t *testing.T) {
+	m := metrics.New(registry.New())
+	m.Queues(func() []metrics.Queue {
+		return []metrics.Queue{
+			{Source: "empty"},
+			{Source: "prod", Waiting: 7, InFlight: 3, Dead: 2, Delivered: 90, Oldest: time.Now().Add(-time.Hour)},
+		}
+	})
+	for _, line := range []string{
+		`segment_blocks_queue_waiting_messages{source="prod"} 7`,
+		`segment_blocks_queue_in_flight_messages{source="prod"} 3`,
+		`segment_blocks_queue_dead_messages{source="prod"} 2`,
+		`segment_blocks_queue_delivered_messages_total{source="prod"} 90`,
+		`segment_blocks_queue_oldest_seconds{source="empty"} 0`,
+		`segment_blocks_queue_oldest_seconds{source="prod"} 3600`,
+	} {
+		require.True(t, contains(t, m, line), line)
+	}
 }

@@ -9,8 +9,9 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// Handler joins the trace of each request that brings one in the headers traceparent and tracestate, as the W3C's Trace Context has
-// them: the invocations that it makes are spans of that trace, and are recorded where the caller says so and the sampler heeds it.
+// Handler joins the trace that a request names in its headers traceparent and tracestate, as the
+// W3C's Trace Context defines them. The invocations of the request are then spans of that trace.
+// They are recorded if the caller asks for it and the sampler agrees.
 func Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Traceparent") != "" {
@@ -20,8 +21,9 @@ func Handler(next http.Handler) http.Handler {
 	})
 }
 
-// JoinMeta joins the trace that the _meta of an MCP request brings, under the keys traceparent and tracestate. It comes before the trace of the
-// HTTP request, which is about the transport and not the call.
+// JoinMeta joins the trace that the _meta of an MCP request names under the keys traceparent and
+// tracestate. That trace comes before the one of the HTTP request, which concerns the transport and
+// not the call.
 func JoinMeta(ctx context.Context, meta map[string]any) context.Context {
 	carrier := propagation.MapCarrier{}
 	for _, key := range []string{"traceparent", "tracestate"} {
@@ -32,7 +34,7 @@ func JoinMeta(ctx context.Context, meta map[string]any) context.Context {
 	return propagation.TraceContext{}.Extract(ctx, carrier)
 }
 
-// LogHandler adds trace_id to each record whose context is part of a trace.
+// LogHandler returns a handler that adds trace_id to each record whose context is part of a trace.
 func LogHandler(next slog.Handler) slog.Handler { return logHandler{next} }
 
 type logHandler struct{ slog.Handler }

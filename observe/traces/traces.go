@@ -1,23 +1,27 @@
-// Package traces makes OpenTelemetry spans of invocations: one for each, and below it one for each HTTP request that it sends, retries
-// included.
+// Package traces makes OpenTelemetry spans of invocations: one for each invocation, and below it
+// one for each HTTP request that it sends, retries included.
 //
 //	t := traces.New(reg, provider) // a trace.TracerProvider of the host's own
-//	rt, err := runtime.New(reg, runtime.Observe(t.Observe), runtime.Transport(t.Transport(runtime.NewTransport())), …)
-//	server.Handler = traces.Handler(server.Handler) // joins the trace of a request that brings one
+//	transport := t.Transport(runtime.NewTransport())
+//	rt, err := runtime.New(reg, runtime.Observe(t.Observe), runtime.Transport(transport), …)
+//	server.Handler = traces.Handler(server.Handler) // joins the trace that a request names
 //
-// The span of an invocation is called "invoke segment_track"; a block that does not exist is called unknown, so that requests cannot make
-// up names. It has these attributes, and the status error with the code and a line of text where the invocation failed:
+// The span of an invocation is called "invoke segment_track", or "invoke unknown" for a block that
+// does not exist, so that requests cannot make up names. If the invocation fails, its status is
+// error, with the code and a line of text. Its attributes are:
 //
 //	segment_blocks.block, segment_blocks.source
-//	segment_blocks.invocation_id                   the host's own, or a random one
-//	segment_blocks.outcome                         ok or the code of the error
-//	segment_blocks.emulated                        true where the source is an emulator; else it is not there
+//	segment_blocks.invocation_id    the host's own, or a random one
+//	segment_blocks.outcome          ok or the code of the error
+//	segment_blocks.emulated         true if the source is an emulator, else absent
 //	segment_blocks.requests, segment_blocks.attempts, segment_blocks.bytes, segment_blocks.accepted
 //
-// That of an HTTP request follows OpenTelemetry's conventions for HTTP clients. No span holds a credential, or shows what is in an event:
-// of a refused input it names the kinds of violations. The line of another failure may quote the receiver's answer.
+// The span of an HTTP request follows OpenTelemetry's conventions for HTTP clients. No span holds a
+// credential or shows the content of an event: for a refused input it names the codes of the
+// violations. The line of another failure may quote the receiver's answer.
 //
-// The package [github.com/aacflow/segment-blocks/observe/traces/otlp] exports spans as OpenTelemetry's environment variables say.
+// Package [github.com/aacflow/segment-blocks/observe/traces/otlp] exports spans as OpenTelemetry's
+// environment variables ask.
 package traces
 
 import (
@@ -57,12 +61,13 @@ type Traces struct {
 	tracer trace.Tracer
 }
 
-// New returns what makes spans for the blocks of a registry. The provider stays its owner's, who also shuts it down.
+// New returns a Traces for the blocks of a registry. The caller shuts the provider down.
 func New(blocks *registry.Registry, provider trace.TracerProvider) *Traces {
 	return &Traces{blocks: blocks, tracer: provider.Tracer(scope, trace.WithSchemaURL(semconv.SchemaURL))}
 }
 
-// Observe is a runtime.Observer. The span's parent is that of the context, which [Handler] and [JoinMeta] take from a caller.
+// Observe is a runtime.Observer. The span's parent is the span of the context, which [Handler] and
+// [JoinMeta] take from a caller.
 func (t *Traces) Observe(ctx context.Context, block string) (context.Context, func(*runtime.Receipt, error)) {
 	if _, ok := t.blocks.Lookup(block); !ok {
 		block = "unknown"
@@ -94,12 +99,12 @@ func outcome(span trace.Span, err error) {
 	failure := runtime.ErrorOf(err)
 	code := string(failure.Code)
 	span.SetAttributes(keyOutcome.String(code), semconv.ErrorTypeKey.String(code))
-	span.SetStatus(codes.Error, code+": "+said(failure))
+	span.SetStatus(codes.Error, code+": "+describe(failure))
 }
 
-// said is the line of an error, which has no credential in it. Of a refused input it names only what is wrong: the line shows the values,
-// and those are of the event.
-func said(e *runtime.Error) string {
+// describe returns the line of an error, which holds no credential. For a refused input it returns
+// only the codes of the violations, because the line shows values of the event.
+func describe(e *runtime.Error) string {
 	if len(e.Violations) == 0 {
 		return e.Error()
 	}

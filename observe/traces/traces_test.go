@@ -60,7 +60,9 @@ func build(t *testing.T, endpoint string, retry tracking.RetryPolicy) *house {
 	blocks.MustRegister(h.blocks)
 	var err error
 	var on bool
-	h.provider, on, err = otlp.Start(t.Context(), otlp.Service{Name: "engine", Version: "1.2.3"}, slog.New(slog.NewTextHandler(h.logs, nil)))
+	h.provider, on, err = otlp.Start(
+		t.Context(), otlp.Service{Name: "engine", Version: "1.2.3"}, slog.New(slog.NewTextHandler(h.logs, nil)),
+	)
 	require.NoError(t, err)
 	require.True(t, on)
 	h.segment, err = emulator.Start()
@@ -68,9 +70,10 @@ func build(t *testing.T, endpoint string, retry tracking.RetryPolicy) *house {
 	made := traces.New(h.blocks, h.provider)
 	transport := made.Transport(h.wire)
 	retry.BaseDelay = time.Millisecond
-	h.Runtime, err = runtime.New(h.blocks, runtime.Observe(made.Observe), runtime.Transport(transport), runtime.Source("test", tracking.Source{
-		WriteKey: writeKey, Endpoint: h.segment.URL, Retry: retry,
-	}))
+	source := tracking.Source{WriteKey: writeKey, Endpoint: h.segment.URL, Retry: retry}
+	h.Runtime, err = runtime.New(
+		h.blocks, runtime.Observe(made.Observe), runtime.Transport(transport), runtime.Source("test", source),
+	)
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		require.NoError(t, h.Close(context.Background()))
@@ -95,7 +98,9 @@ func TestRetriedInvocation(t *testing.T) {
 
 	api := httptest.NewServer(traces.Handler(rest.New(h.Runtime, h.blocks)))
 	defer api.Close()
-	status := post(t, api.URL+"/v1/blocks/segment_track/invoke", map[string]string{"Traceparent": traceparent, "Idempotency-Key": "order-1"},
+	status := post(t, api.URL+"/v1/blocks/segment_track/invoke", map[string]string{
+		"Traceparent": traceparent, "Idempotency-Key": "order-1",
+	},
 		`{"input": {"event": "`+content+`", "userId": "`+content+`", "properties": {"`+content+`": "`+content+`"}}}`)
 	require.Equal(t, http.StatusOK, status)
 	h.flush(t)
@@ -109,7 +114,8 @@ func TestRetriedInvocation(t *testing.T) {
 	require.Equal(t, tracepb.Status_STATUS_CODE_UNSET, invocation.Status.GetCode())
 	for name, want := range map[string]any{
 		"segment_blocks.block": "segment_track", "segment_blocks.outcome": "ok", "segment_blocks.source": "test",
-		"segment_blocks.invocation_id": "rest/segment_track//order-1", "segment_blocks.requests": 1, "segment_blocks.attempts": 2,
+		"segment_blocks.invocation_id": "rest/segment_track//order-1", "segment_blocks.requests": 1,
+		"segment_blocks.attempts": 2,
 		"segment_blocks.accepted": 1, "error.type": nil,
 		"service.name": "engine", "service.version": "1.2.3", "telemetry.sdk.language": "go",
 	} {
@@ -235,7 +241,8 @@ func TestMCPCallsJoin(t *testing.T) {
 	const other = "4bf92f3577b34da6a3ce929d0e0e4736"
 	call := func(name, meta string) {
 		require.Equal(t, http.StatusOK, post(t, api.URL+"/mcp", map[string]string{"Traceparent": traceparent},
-			`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"`+name+`","arguments":{"userId":"u","event":"e"}`+meta+`}}`))
+			`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"`+name+
+				`","arguments":{"userId":"u","event":"e"}`+meta+`}}`))
 	}
 	call("segment_track", "")
 	call("segment_page", `,"_meta":{"traceparent":"00-`+other+`-00f067aa0ba902b7-01","tracestate":"vendor=1"}`)
@@ -243,7 +250,9 @@ func TestMCPCallsJoin(t *testing.T) {
 	h.flush(t)
 
 	spans := sink.received(t)
-	for name, want := range map[string]string{"segment_track": callerTrace, "segment_page": other, "segment_screen": callerTrace} {
+	for name, want := range map[string]string{
+		"segment_track": callerTrace, "segment_page": other, "segment_screen": callerTrace,
+	} {
 		require.Len(t, spans["invoke "+name], 1, name)
 		require.Equal(t, want, hex.EncodeToString(spans["invoke "+name][0].TraceId), name)
 	}
@@ -260,7 +269,8 @@ func TestNothingIsExportedOfWhatIsNotSampled(t *testing.T) {
 	require.Empty(t, sink.raw())
 }
 
-// A collector that takes connections and never answers holds up neither an invocation nor, for longer than it allows, the end.
+// A collector that takes connections and never answers holds up neither an invocation nor, for
+// longer than it allows, the end.
 func TestCollectorThatDoesNotAnswer(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -305,7 +315,9 @@ func TestCollectorThatIsNotThere(t *testing.T) {
 func TestLogHandler(t *testing.T) {
 	var out bytes.Buffer
 	logger := slog.New(traces.LogHandler(slog.NewTextHandler(&out, nil))).With("a", 1)
-	handler := traces.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { logger.InfoContext(r.Context(), "request") }))
+	handler := traces.Handler(
+		http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { logger.InfoContext(r.Context(), "request") }),
+	)
 	request := httptest.NewRequest(http.MethodGet, "/", nil)
 	handler.ServeHTTP(httptest.NewRecorder(), request)
 	require.NotContains(t, out.String(), "trace_id")
@@ -324,7 +336,12 @@ func TestTransportCostsNothingOutsideARecordedInvocation(t *testing.T) {
 	transport.(interface{ CloseIdleConnections() }).CloseIdleConnections() // next has none
 	request := httptest.NewRequest(http.MethodPost, "/", nil)
 	request.RequestURI = ""
-	for _, ctx := range []context.Context{t.Context(), trace.ContextWithRemoteSpanContext(t.Context(), trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{1}}))} {
+	for _, ctx := range []context.Context{
+		t.Context(),
+		trace.ContextWithRemoteSpanContext(
+			t.Context(), trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{1}}),
+		),
+	} {
 		request = request.WithContext(ctx)
 		require.Zero(t, testing.AllocsPerRun(100, func() { _, _ = transport.RoundTrip(request) }))
 	}
@@ -334,9 +351,13 @@ func TestURLsAreScrubbed(t *testing.T) {
 	sink := collect(t)
 	h := build(t, sink.URL, tracking.RetryPolicy{})
 	ctx, span := h.provider.Tracer("github.com/aacflow/segment-blocks/observe/traces").Start(t.Context(), "host")
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://me:"+writeKey+"@example.com/a%2Fb?key="+writeKey+"#"+content, nil)
+	request, err := http.NewRequestWithContext(
+		ctx, http.MethodGet, "https://me:"+writeKey+"@example.com/a%2Fb?key="+writeKey+"#"+content, nil,
+	)
 	require.NoError(t, err)
-	res, err := traces.New(h.blocks, h.provider).Transport(standing{&http.Response{StatusCode: http.StatusNoContent, Body: http.NoBody}}).RoundTrip(request)
+	res, err := traces.New(h.blocks, h.provider).Transport(
+		standing{&http.Response{StatusCode: http.StatusNoContent, Body: http.NoBody}},
+	).RoundTrip(request)
 	require.NoError(t, err)
 	require.NoError(t, res.Body.Close())
 	span.End()

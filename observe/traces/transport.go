@@ -17,11 +17,11 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// Transport returns a transport that makes a span of each request that is part of a recorded invocation, from its beginning to the end of its
-// answer. Any other request passes straight through.
+// Transport returns a transport that makes a span of each request of a recorded invocation, from
+// the request's beginning to the end of its answer. Any other request passes straight through.
 //
-// It adds no traceparent. The receiver is another company's, and has no business with our ids; what is sent stays byte for byte what a
-// preview shows.
+// It adds no traceparent header. The receiver belongs to another company and has no use for the
+// host's ids, and what is sent stays byte for byte what a preview shows.
 func (t *Traces) Transport(next http.RoundTripper) http.RoundTripper {
 	return &transport{next: next, tracer: t.tracer}
 }
@@ -31,7 +31,7 @@ type transport struct {
 	tracer trace.Tracer
 }
 
-// CloseIdleConnections passes the wish on.
+// CloseIdleConnections closes those of the next transport.
 func (t *transport) CloseIdleConnections() {
 	if c, ok := t.next.(interface{ CloseIdleConnections() }); ok {
 		c.CloseIdleConnections()
@@ -43,7 +43,9 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if !trace.SpanFromContext(req.Context()).IsRecording() {
 		return t.next.RoundTrip(req)
 	}
-	ctx, span := t.tracer.Start(req.Context(), req.Method, trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(about(req)...))
+	ctx, span := t.tracer.Start(
+		req.Context(), req.Method, trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(about(req)...),
+	)
 	res, err := t.next.RoundTrip(req.WithContext(ctx))
 	if err != nil {
 		fail(span, kindOf(err))
@@ -73,7 +75,7 @@ func about(req *http.Request) []attribute.KeyValue {
 	return attributes
 }
 
-// scrubbed leaves out where a URL may hold credentials.
+// scrubbed returns a URL without the parts that may hold credentials.
 func scrubbed(u *url.URL) string {
 	bare := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath}
 	return bare.String()
@@ -86,7 +88,8 @@ func portOf(u *url.URL) int {
 	return map[string]int{"http": 80, "https": 443}[u.Scheme]
 }
 
-// fail says what kind of failure it was. The text of a transport's error stays out: that of a proxy may show the proxy's password.
+// fail records the kind of a failure. It leaves out the text of a transport's error, which may show
+// the password of a proxy.
 func fail(span trace.Span, kind string) {
 	span.SetAttributes(semconv.ErrorTypeKey.String(kind))
 	span.SetStatus(codes.Error, kind)
@@ -103,7 +106,7 @@ func kindOf(err error) string {
 	return fmt.Sprintf("%T", err)
 }
 
-// body ends a span when the answer has been read, has broken off or is closed.
+// body ends a span when the answer has been read to its end, breaks off or is closed.
 type body struct {
 	io.ReadCloser
 	span trace.Span

@@ -8,14 +8,14 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
-	"sync"
 	"time"
 
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -24,35 +24,24 @@ type client struct {
 	config *config
 	http   *http.Client
 
-	ending  chan struct{} // closed when there is no time left to try again
-	once    sync.Once
-	life    context.Context // ends what is still under way
+	ending  context.Context // done when there is no time left to try again
+	hurry   context.CancelFunc
+	life    context.Context // ends the requests that are in flight
 	abandon context.CancelFunc
 }
 
 func newClient(c *config) *client {
-	transport := &http.Transport{
-		Proxy:               http.ProxyFromEnvironment,
-		DialContext:         (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
-		TLSHandshakeTimeout: 5 * time.Second,
-		TLSClientConfig:     c.tls,
-		ForceAttemptHTTP2:   true,
-		MaxIdleConnsPerHost: 2,
-		IdleConnTimeout:     90 * time.Second,
-	}
-	life, abandon := context.WithCancel(context.Background())
-	return &client{
-		config: c, life: life, abandon: abandon, ending: make(chan struct{}),
-		http: &http.Client{
-			Transport: transport,
-			// The headers may hold a token, and are meant for this endpoint.
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		},
-	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.TLSClientConfig = c.tls
+	posts := &client{config: c, http: &http.Client{
+		Transport: transport,
+		// The headers may hold a token, and are meant for this endpoint only.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+	posts.ending, posts.hurry = context.WithCancel(context.Background())
+	posts.life, posts.abandon = context.WithCancel(context.Background())
+	return posts
 }
-
-// hurry ends all waiting for another attempt, now and later.
-func (c *client) hurry() { c.once.Do(func() { close(c.ending) }) }
 
 // Start has nothing to do: the first upload connects.
 func (c *client) Start(context.Context) error { return nil }
@@ -64,66 +53,49 @@ func (c *client) Stop(context.Context) error {
 	return nil
 }
 
-// UploadTraces posts spans, and again after failures that may pass, within the timeout of the configuration.
+// UploadTraces posts spans, and repeats attempts whose failure may pass, until the configured
+// timeout ends.
 func (c *client) UploadTraces(ctx context.Context, spans []*tracepb.ResourceSpans) error {
-	// The message of the protocol, ExportTraceServiceRequest, has the same single field. Its package would bring gRPC along.
+	// The protocol's own message, ExportTraceServiceRequest, has the same single field. Its package
+	// imports gRPC.
 	body, err := proto.Marshal(&tracepb.TracesData{ResourceSpans: spans})
 	if err != nil {
 		return fmt.Errorf("cannot encode spans: %w", err)
 	}
 	if c.config.gzip {
-		body = compress(body)
+		var out bytes.Buffer
+		w := gzip.NewWriter(&out)
+		_, _ = w.Write(body) // a buffer takes everything
+		_ = w.Close()
+		body = out.Bytes()
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.config.timeout)
 	defer cancel()
 	defer context.AfterFunc(c.life, cancel)() //nolint:contextcheck // the client ends what its caller does not
-
 	for pause := time.Second; ; pause *= 2 {
-		failure := c.post(ctx, body)
-		if failure == nil || !failure.passing {
-			return failure.orNil()
+		after, err := c.post(ctx, body)
+		if after == never {
+			return err
 		}
-		wait := time.NewTimer(max(failure.after, pause/2+rand.N(pause)))
 		select {
-		case <-wait.C:
-		case <-c.ending:
-			wait.Stop()
-			return failure
+		case <-time.After(max(after, pause/2+rand.N(pause))):
+		case <-c.ending.Done():
+			return err
 		case <-ctx.Done():
-			wait.Stop()
-			return failure
+			return err
 		}
 	}
 }
 
-// uploadError says why spans were not taken. It shows neither headers nor what the collector wrote, which may repeat them.
-type uploadError struct {
-	text    string
-	cause   error
-	passing bool          // another attempt may succeed
-	after   time.Duration // that the collector asks for
-}
+// never is how long to wait before an attempt that must not be made.
+const never = time.Duration(-1)
 
-func (e *uploadError) Error() string {
-	if e.cause != nil {
-		return e.text + ": " + e.cause.Error()
-	}
-	return e.text
-}
-
-func (e *uploadError) Unwrap() error { return e.cause }
-
-func (e *uploadError) orNil() error {
-	if e == nil {
-		return nil
-	}
-	return e
-}
-
-func (c *client) post(ctx context.Context, body []byte) *uploadError {
+// post makes one attempt, and returns how long to wait at least before the next. Its errors show
+// neither headers nor what the collector wrote, which may repeat them.
+func (c *client) post(ctx context.Context, body []byte) (after time.Duration, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.config.endpoint.String(), bytes.NewReader(body))
 	if err != nil {
-		return &uploadError{text: "cannot make the request", cause: err}
+		return never, fmt.Errorf("cannot make the request: %w", err)
 	}
 	req.Header.Set("User-Agent", "segment-blocks (OTLP exporter)")
 	for name, value := range c.config.headers {
@@ -135,11 +107,10 @@ func (c *client) post(ctx context.Context, body []byte) *uploadError {
 	}
 	res, err := c.http.Do(req)
 	if err != nil {
-		var wrapped *url.Error
-		if errors.As(err, &wrapped) {
-			err = wrapped.Err
+		if failed, ok := errors.AsType[*url.Error](err); ok {
+			err = failed.Err // without the URL
 		}
-		return &uploadError{text: "no answer", cause: err, passing: true}
+		return 0, fmt.Errorf("no answer: %w", err)
 	}
 	defer func() { _ = res.Body.Close() }()
 	const most = 64 << 10
@@ -147,21 +118,41 @@ func (c *client) post(ctx context.Context, body []byte) *uploadError {
 	switch status := res.StatusCode; {
 	case status >= 200 && status < 300:
 		if lost := rejectedSpans(answer); err == nil && lost > 0 {
-			return &uploadError{text: fmt.Sprintf("the collector rejected %d spans", lost)}
+			return never, fmt.Errorf("the collector rejected %d spans", lost)
 		}
-		return nil
-	case status == http.StatusTooManyRequests, status == http.StatusBadGateway, status == http.StatusServiceUnavailable, status == http.StatusGatewayTimeout:
+		return never, nil
+	case slices.Contains([]int{429, 502, 503, 504}, status):
 		seconds, _ := strconv.ParseUint(res.Header.Get("Retry-After"), 10, 16)
-		return &uploadError{text: "the collector answered " + res.Status, passing: true, after: time.Duration(seconds) * time.Second}
+		after = time.Duration(seconds) * time.Second
 	default:
-		return &uploadError{text: "the collector answered " + res.Status}
+		after = never
 	}
+	return after, errors.New("the collector answered " + res.Status)
 }
 
-func compress(body []byte) []byte {
-	var out bytes.Buffer
-	w := gzip.NewWriter(&out)
-	_, _ = w.Write(body) // a buffer takes everything
-	_ = w.Close()
-	return out.Bytes()
+// rejectedSpans reads from an answer, an ExportTraceServiceResponse, how many spans the collector
+// did not take: field 1 of the message in field 1. It returns 0 for an answer that it cannot read.
+func rejectedSpans(answer []byte) (rejected uint64) {
+	partial, _ := field(answer)
+	_, rejected = field(partial)
+	return rejected
+}
+
+// field returns field 1 of a message, as bytes or as a number.
+func field(message []byte) (data []byte, number uint64) {
+	for len(message) > 0 {
+		n, kind, size := protowire.ConsumeField(message)
+		if size < 0 {
+			return nil, 0
+		}
+		_, _, tag := protowire.ConsumeTag(message)
+		switch value := message[tag:size]; {
+		case n == 1 && kind == protowire.BytesType:
+			data, _ = protowire.ConsumeBytes(value)
+		case n == 1 && kind == protowire.VarintType:
+			number, _ = protowire.ConsumeVarint(value)
+		}
+		message = message[size:]
+	}
+	return data, number
 }

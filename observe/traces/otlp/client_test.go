@@ -71,9 +71,15 @@ func TestUploadGivesUp(t *testing.T) {
 		answer func(w http.ResponseWriter)
 		want   string
 	}{
-		"refused":    {func(w http.ResponseWriter) { http.Error(w, "s3cret", http.StatusUnauthorized) }, "the collector answered 401 Unauthorized"},
-		"a redirect": {func(w http.ResponseWriter) { w.Header().Set("Location", "/x"); w.WriteHeader(http.StatusFound) }, "the collector answered 302 Found"},
-		"in part":    {func(w http.ResponseWriter) { w.Write(partial) }, "the collector rejected 3 spans"},
+		"refused": {
+			func(w http.ResponseWriter) { http.Error(w, "s3cret", http.StatusUnauthorized) },
+			"the collector answered 401 Unauthorized",
+		},
+		"a redirect": {
+			func(w http.ResponseWriter) { w.Header().Set("Location", "/x"); w.WriteHeader(http.StatusFound) },
+			"the collector answered 302 Found",
+		},
+		"in part": {func(w http.ResponseWriter) { w.Write(partial) }, "the collector rejected 3 spans"},
 		"out of time": {func(w http.ResponseWriter) {
 			w.Header().Set("Retry-After", "60")
 			w.WriteHeader(http.StatusTooManyRequests)
@@ -81,7 +87,10 @@ func TestUploadGivesUp(t *testing.T) {
 		"not an answer": {func(http.ResponseWriter) { panic(http.ErrAbortHandler) }, "no answer: EOF"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			err := upload(t, func(c *config) { c.timeout = 300 * time.Millisecond }, func(w http.ResponseWriter, _ *http.Request) { c.answer(w) })
+			err := upload(
+				t, func(c *config) { c.timeout = 300 * time.Millisecond },
+				func(w http.ResponseWriter, _ *http.Request) { c.answer(w) },
+			)
 			require.EqualError(t, err, c.want)
 		})
 	}
@@ -103,7 +112,10 @@ func TestFailuresAreLoggedOnceAMinute(t *testing.T) {
 	var out bytes.Buffer
 	now := time.Now()
 	collector := &failing{errors.New("no answer")}
-	l := &logged{SpanExporter: collector, logger: slog.New(slog.NewTextHandler(&out, nil)), endpoint: "host", now: func() time.Time { return now }}
+	l := &logged{
+		SpanExporter: collector, logger: slog.New(slog.NewTextHandler(&out, nil)), endpoint: "host",
+		now: func() time.Time { return now },
+	}
 	export := func() []string {
 		out.Reset()
 		require.NoError(t, l.ExportSpans(t.Context(), make([]sdk.ReadOnlySpan, 2)))

@@ -10,9 +10,10 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
-// config is what the variables of the exporter say.
+// config holds the values of the exporter's variables.
 type config struct {
 	endpoint *url.URL
 	headers  map[string]string
@@ -21,40 +22,36 @@ type config struct {
 	tls      *tls.Config // nil for the defaults
 }
 
-// environment reads variables, of which one without a value counts as not set.
+// environment reads variables. A variable without a value counts as not set.
 type environment func(name string) string
 
-// signal reads a variable of the exporter: that for traces comes before that for everything. It returns the name of the one that is set.
+// signal reads a variable of the exporter: the one for traces, else the one for all signals. It
+// also returns the name of the one that is set.
 func (env environment) signal(name string) (variable, value string) {
 	for _, prefix := range []string{"OTEL_EXPORTER_OTLP_TRACES_", "OTEL_EXPORTER_OTLP_"} {
-		if value := strings.TrimSpace(env(prefix + name)); value != "" {
-			return prefix + name, value
+		variable = prefix + name
+		if value = strings.TrimSpace(env(variable)); value != "" {
+			break
 		}
 	}
-	return "OTEL_EXPORTER_OTLP_" + name, ""
+	return variable, value
 }
 
 // readEnvironment also returns whether traces are to be exported at all.
 func readEnvironment(env environment) (c *config, on bool, err error) {
-	variable, endpoint := env.signal("ENDPOINT")
-	if endpoint == "" || strings.EqualFold(strings.TrimSpace(env("OTEL_SDK_DISABLED")), "true") {
+	_, endpoint := env.signal("ENDPOINT")
+	exporter := strings.TrimSpace(env("OTEL_TRACES_EXPORTER"))
+	disabled := strings.EqualFold(strings.TrimSpace(env("OTEL_SDK_DISABLED")), "true")
+	switch {
+	case endpoint == "" || disabled || exporter == "none":
 		return nil, false, nil
-	}
-	switch exporter := strings.TrimSpace(env("OTEL_TRACES_EXPORTER")); exporter {
-	case "none":
-		return nil, false, nil
-	case "", "otlp":
-	default:
+	case exporter != "" && exporter != "otlp":
 		return nil, false, fmt.Errorf("OTEL_TRACES_EXPORTER must be otlp or none: %q", exporter)
 	}
-	if variable, protocol := env.signal("PROTOCOL"); protocol != "" && protocol != "http/protobuf" {
-		return nil, false, fmt.Errorf("%s must be http/protobuf, the only protocol that is spoken here: %q", variable, protocol)
-	}
-	c = &config{timeout: 10 * time.Second}
-	if c.endpoint, err = readEndpoint(variable, endpoint); err != nil {
-		return nil, false, err
-	}
-	for _, read := range []func(environment) error{c.readHeaders, c.readTimeout, c.readCompression, c.readTLS} {
+	c = &config{}
+	for _, read := range []func(environment) error{
+		readProtocol, c.readEndpoint, c.readHeaders, c.readTimeout, c.readCompression, c.readTLS,
+	} {
 		if err := read(env); err != nil {
 			return nil, false, err
 		}
@@ -62,22 +59,31 @@ func readEnvironment(env environment) (c *config, on bool, err error) {
 	return c, true, nil
 }
 
-func readEndpoint(variable, text string) (*url.URL, error) {
+func readProtocol(env environment) error {
+	if variable, protocol := env.signal("PROTOCOL"); protocol != "" && protocol != "http/protobuf" {
+		return fmt.Errorf("%s must be http/protobuf, the only protocol that is spoken here: %q", variable, protocol)
+	}
+	return nil
+}
+
+func (c *config) readEndpoint(env environment) error {
+	variable, text := env.signal("ENDPOINT")
 	u, err := url.Parse(text)
 	switch {
 	case strings.Contains(text, "@"):
-		return nil, fmt.Errorf("%s must hold no credentials: they belong into OTEL_EXPORTER_OTLP_HEADERS", variable)
+		return fmt.Errorf("%s must hold no credentials: they belong into OTEL_EXPORTER_OTLP_HEADERS", variable)
 	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
-		return nil, fmt.Errorf("%s must be a URL of http or https, such as http://127.0.0.1:4318: %q", variable, text)
+		return fmt.Errorf("%s must be a URL of http or https, such as http://127.0.0.1:4318: %q", variable, text)
 	case variable == "OTEL_EXPORTER_OTLP_ENDPOINT":
-		return u.JoinPath("v1", "traces"), nil
+		u = u.JoinPath("v1", "traces")
 	case u.Path == "":
 		u.Path = "/"
 	}
-	return u, nil
+	c.endpoint = u
+	return nil
 }
 
-// readHeaders shows neither names nor values in its errors: either may be a token that ended up in the wrong place.
+// readHeaders shows neither names nor values in its errors: either may be a misplaced token.
 func (c *config) readHeaders(env environment) error {
 	c.headers = map[string]string{}
 	variable, text := env.signal("HEADERS")
@@ -88,18 +94,18 @@ func (c *config) readHeaders(env environment) error {
 		name, value, ok := strings.Cut(pair, "=")
 		name = strings.TrimSpace(name)
 		value, err := url.PathUnescape(strings.TrimSpace(value))
-		if !ok || err != nil || name == "" || strings.ContainsFunc(name+value, unfit) || strings.Contains(name, " ") {
-			return fmt.Errorf("%s must be a list such as name=value,name=value, with what is special in values as %%XX: entry %d is not", variable, i+1)
+		bad := strings.Contains(name, " ") || strings.ContainsFunc(name+value, unicode.IsControl)
+		if !ok || err != nil || name == "" || bad {
+			return fmt.Errorf("%s must be a list such as name=value,name=value, with special characters in values "+
+				"as %%XX: entry %d is not", variable, i+1)
 		}
 		c.headers[name] = value
 	}
 	return nil
 }
 
-// unfit tells what no header may have in it.
-func unfit(r rune) bool { return r < ' ' || r == 0x7f }
-
 func (c *config) readTimeout(env environment) error {
+	c.timeout = 10 * time.Second
 	variable, text := env.signal("TIMEOUT")
 	if text == "" {
 		return nil
@@ -115,13 +121,10 @@ func (c *config) readTimeout(env environment) error {
 
 func (c *config) readCompression(env environment) error {
 	variable, text := env.signal("COMPRESSION")
-	switch text {
-	case "gzip":
-		c.gzip = true
-	case "", "none":
-	default:
+	if text != "" && text != "none" && text != "gzip" {
 		return fmt.Errorf("%s must be gzip or none: %q", variable, text)
 	}
+	c.gzip = text == "gzip"
 	return nil
 }
 

@@ -26,7 +26,8 @@ func TestOffUnlessAskedFor(t *testing.T) {
 		"disabled":      {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://localhost:4318", "OTEL_SDK_DISABLED": "TRUE"},
 		"no exporter":   {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://localhost:4318", "OTEL_TRACES_EXPORTER": "none"},
 		"off is off, whatever else is set": {
-			"OTEL_EXPORTER_OTLP_ENDPOINT": "http://localhost:4318", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc", "OTEL_TRACES_EXPORTER": "none",
+			"OTEL_EXPORTER_OTLP_ENDPOINT": "http://localhost:4318", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
+			"OTEL_TRACES_EXPORTER": "none",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -75,20 +76,32 @@ func TestRefusedSettings(t *testing.T) {
 	empty := filepath.Join(t.TempDir(), "empty.pem")
 	require.NoError(t, os.WriteFile(empty, nil, 0o600))
 	for _, c := range []struct{ variable, value, want string }{
-		{"OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4318", `OTEL_EXPORTER_OTLP_ENDPOINT must be a URL of http or https, such as http://127.0.0.1:4318: "localhost:4318"`},
+		{
+			"OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4318",
+			`OTEL_EXPORTER_OTLP_ENDPOINT must be a URL of http or https, such as http://127.0.0.1:4318: "localhost:4318"`,
+		},
 		{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "grpc://h", `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT must be a URL`},
 		{"OTEL_EXPORTER_OTLP_ENDPOINT", "http://me:s3cret@h", "must hold no credentials"},
-		{"OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", `OTEL_EXPORTER_OTLP_PROTOCOL must be http/protobuf, the only protocol that is spoken here: "grpc"`},
+		{
+			"OTEL_EXPORTER_OTLP_PROTOCOL", "grpc",
+			`OTEL_EXPORTER_OTLP_PROTOCOL must be http/protobuf, the only protocol that is spoken here: "grpc"`,
+		},
 		{"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/json", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL must be http/protobuf"},
 		{"OTEL_TRACES_EXPORTER", "console", `OTEL_TRACES_EXPORTER must be otlp or none: "console"`},
 		{"OTEL_EXPORTER_OTLP_HEADERS", "a=b,s3cret", "entry 2 is not"},
 		{"OTEL_EXPORTER_OTLP_HEADERS", "s3cret=%zz", "entry 1 is not"},
 		{"OTEL_EXPORTER_OTLP_HEADERS", "a=s3cret%0Ab", "entry 1 is not"},
-		{"OTEL_EXPORTER_OTLP_TIMEOUT", "10s", `OTEL_EXPORTER_OTLP_TIMEOUT must be a number of milliseconds, 1 to 600000: "10s"`},
+		{
+			"OTEL_EXPORTER_OTLP_TIMEOUT", "10s",
+			`OTEL_EXPORTER_OTLP_TIMEOUT must be a number of milliseconds, 1 to 600000: "10s"`,
+		},
 		{"OTEL_EXPORTER_OTLP_COMPRESSION", "zstd", `OTEL_EXPORTER_OTLP_COMPRESSION must be gzip or none: "zstd"`},
 		{"OTEL_EXPORTER_OTLP_CERTIFICATE", "no-such.pem", "OTEL_EXPORTER_OTLP_CERTIFICATE cannot be read"},
 		{"OTEL_EXPORTER_OTLP_CERTIFICATE", empty, "OTEL_EXPORTER_OTLP_CERTIFICATE must name a file with certificates"},
-		{"OTEL_EXPORTER_OTLP_CLIENT_KEY", empty, "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and OTEL_EXPORTER_OTLP_CLIENT_KEY go together"},
+		{
+			"OTEL_EXPORTER_OTLP_CLIENT_KEY", empty,
+			"OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and OTEL_EXPORTER_OTLP_CLIENT_KEY go together",
+		},
 	} {
 		set := map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://localhost:4318"}
 		set[c.variable] = c.value
