@@ -10,12 +10,13 @@ import (
 	"time"
 
 	"github.com/aacflow/segment-blocks/internal/text"
+	"github.com/aacflow/segment-blocks/runtime/retry"
 	"github.com/aacflow/segment-blocks/schemas"
 )
 
 // Code says what kind of failure an [Error] is. Codes are stable; docs/errors.md is generated from
 // [Codes].
-type Code string
+type Code = retry.Code
 
 // The codes.
 const (
@@ -24,13 +25,13 @@ const (
 	InvalidInput        Code = "invalid_input"
 	UnresolvedReference Code = "unresolved_reference"
 	MissingCredential   Code = "missing_credential"
-	TooLarge            Code = "too_large"
-	Unauthorized        Code = "unauthorized"
-	Rejected            Code = "rejected"
-	RateLimited         Code = "rate_limited"
-	Unavailable         Code = "unavailable"
-	Canceled            Code = "canceled"
-	DeadlineExceeded    Code = "deadline_exceeded"
+	TooLarge            Code = retry.TooLarge
+	Unauthorized        Code = retry.Unauthorized
+	Rejected            Code = retry.Rejected
+	RateLimited         Code = retry.RateLimited
+	Unavailable         Code = retry.Unavailable
+	Canceled            Code = retry.Canceled
+	DeadlineExceeded    Code = retry.DeadlineExceeded
 	PartialFailure      Code = "partial_failure"
 	InvalidOutput       Code = "invalid_output"
 	Closed              Code = "closed"
@@ -162,11 +163,19 @@ func (e *Error) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// ErrorOf returns the *Error in err's chain, or an internal one that wraps err.
+// ErrorOf returns the *Error in err's chain, one that says the same as a *retry.Error in it, or an
+// internal one that wraps err.
 func ErrorOf(err error) *Error {
 	var e *Error
 	if errors.As(err, &e) {
 		return e
+	}
+	var failed *retry.Error
+	if errors.As(err, &failed) {
+		return &Error{
+			Code: failed.Code, Message: "failed: " + err.Error(), Retryable: failed.Code.Retryable(),
+			Status: failed.Status, RetryAfter: failed.RetryAfter, Err: err,
+		}
 	}
 	return &Error{Code: Internal, Message: "failed: " + err.Error(), Err: err}
 }

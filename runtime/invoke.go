@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/aacflow/segment-blocks/rawjson"
+	"github.com/aacflow/segment-blocks/runtime/retry"
 	"github.com/aacflow/segment-blocks/schemas"
 )
 
@@ -250,10 +251,13 @@ func (rt *Runtime) run(ctx context.Context, inv *invocation, call *Call) (json.R
 
 // executorError passes the executor's own *Error on, and gives any other a code.
 func executorError(err error) error {
-	var own *Error
+	var (
+		own    *Error
+		failed *retry.Error
+	)
 	switch {
-	case errors.As(err, &own):
-		return own
+	case errors.As(err, &own), errors.As(err, &failed):
+		return ErrorOf(err)
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return contextError(err, "whether it was accepted is not known")
 	}

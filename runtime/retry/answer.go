@@ -1,0 +1,129 @@
+package retry
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/aacflow/segment-blocks/internal/text"
+)
+
+// Answer is what a receiver said to one attempt.
+type Answer struct {
+	Status int
+	Header http.Header
+	// Body is the whole body of an answer with a 2xx status, and the beginning of another's.
+	Body []byte
+	// RetryAfter is how long the receiver asks to wait, at most 300 s; 0 with a 2xx status.
+	RetryAfter time.Duration
+	// Attempts is how many attempts it took. [Client.Send] sets it.
+	Attempts int
+
+	unread     error // why Body is not the whole of it
+	redirected bool  // resty followed a redirect
+}
+
+func (a *Answer) accepted() bool { return a.Status >= 200 && a.Status < 300 }
+
+// Verdict is what an answer means.
+type Verdict struct {
+	// Code says why the request was not accepted. Empty: it was.
+	Code Code
+	// Retry tells that another attempt may be accepted.
+	Retry bool
+	// InDoubt tells that the receiver may have taken the request all the same.
+	InDoubt bool
+	// Err adds to the status what the receiver's own text does not say.
+	Err error
+}
+
+// Judge goes by the status alone. It retries 408, 429 and 5xx, save 501, 505 and 511, and all other
+// statuses are final. After a 408 or 5xx the request is in doubt: the receiver ran out of time or
+// failed on the way, or a gateway in front of it says so after having passed the request on.
+func Judge(a *Answer) Verdict {
+	switch status := a.Status; {
+	case a.accepted():
+		return Verdict{}
+	case status == 401, status == 403, status == 511:
+		return Verdict{Code: Unauthorized}
+	case status == 413:
+		return Verdict{Code: TooLarge}
+	case status == 429:
+		return Verdict{Code: RateLimited, Retry: true}
+	case status == 501, status == 505:
+		return Verdict{Code: Rejected}
+	case status == 408, status >= 500, status < 200:
+		return Verdict{Code: Unavailable, Retry: true, InDoubt: true}
+	}
+	return Verdict{Code: Rejected}
+}
+
+// maxText is what is shown of an answer, in characters.
+const maxText = 300
+
+// text returns what a person should see of the answer: one line, at most 300 characters, secrets
+// replaced.
+func (a *Answer) text(redact func(string) string) string {
+	body := bytes.TrimSpace(a.Body)
+	if len(body) == 0 {
+		return ""
+	}
+	said := string(body)
+	switch body[0] {
+	case '{':
+		if words := wordsOf(body); words != "" {
+			said = words
+		}
+	case '<':
+		said = titleOf(said)
+	}
+	// Secrets go before the text is cut: half of one would not be recognised any more. What is far
+	// behind is not shown anyway.
+	said = text.OneLine(said)
+	said = said[:min(len(said), 64*maxText)]
+	return text.Clip(text.OneLine(redact(said)), maxText)
+}
+
+// wordsOf picks the words out of the usual shapes of JSON errors, or returns "".
+func wordsOf(raw json.RawMessage) string {
+	var word string
+	if json.Unmarshal(raw, &word) == nil {
+		return word
+	}
+	var object map[string]json.RawMessage
+	if json.Unmarshal(raw, &object) != nil {
+		return ""
+	}
+	var parts []string
+	for _, name := range [...]string{"code", "error", "message", "errors"} {
+		list := []json.RawMessage{object[name]}
+		_ = json.Unmarshal(object[name], &list)
+		for _, e := range list {
+			if words := wordsOf(e); words != "" {
+				parts = append(parts, words)
+			} else if name == "errors" && len(e) > 0 {
+				parts = append(parts, string(e))
+			}
+		}
+	}
+	return strings.Join(parts, ": ")
+}
+
+// titleOf keeps of an HTML page what its title says; the rest is markup that helps nobody in an
+// error.
+func titleOf(page string) string {
+	const nameless = "an HTML page"
+	lower := strings.ToLower(page)
+	_, rest, found := strings.Cut(lower, "<title>")
+	title, _, closed := strings.Cut(rest, "</title>")
+	if !found || !closed || len(lower) != len(page) { // some letters change size, and the places would not match
+		return nameless
+	}
+	start := len(lower) - len(rest)
+	if title = strings.TrimSpace(page[start : start+len(title)]); title == "" {
+		return nameless
+	}
+	return nameless + ": " + title
+}

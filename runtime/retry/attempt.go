@@ -1,0 +1,189 @@
+package retry
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-resty/resty/v2"
+
+	"github.com/aacflow/segment-blocks/internal/text"
+)
+
+// maxRead is what is read of an answer whose status says enough, and by default of any other.
+const maxRead = 64 << 10
+
+var (
+	errAttemptTimeout = errors.New("attempt timed out")
+	errLongAnswer     = errors.New("the answer is too long")
+)
+
+// localError is a refusal on this side, by the body's maker or the resty client: nothing was sent.
+type localError struct{ error }
+
+func (e *localError) Unwrap() error { return e.error }
+
+// try makes one attempt.
+func (c *Client) try(ctx context.Context, s *sending) (*Answer, error) {
+	// The answer is read here, up to a bound, rather than by resty, which would read all of it or fail.
+	req := c.http.R().SetDoNotParseResponse(true)
+	req.SetDebug(false) // resty's debug log shows credentials
+	maps.Copy(req.Header, s.Header)
+	if s.attempts > 1 {
+		req.Header["X-Retry-Count"] = []string{strconv.Itoa(s.attempts - 1)}
+	}
+	if s.Body != nil {
+		body, err := s.Body()
+		if err != nil {
+			return nil, &localError{err}
+		}
+		req.SetBody(bytes.NewReader(body))
+	}
+	timeout := s.policy.AttemptTimeout
+	if deadline, ok := ctx.Deadline(); timeout > 0 && (!ok || time.Until(deadline) > timeout) {
+		// Only when the caller's own deadline does not come first: a timer costs more than the rest of
+		// the request's set-up.
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, timeout, errAttemptTimeout)
+		defer cancel()
+	}
+	resp, err := req.SetContext(ctx).Execute(s.method(), s.URL)
+	timedOut := func() bool { return errors.Is(context.Cause(ctx), errAttemptTimeout) }
+	if resp != nil && resp.RawResponse != nil {
+		answer, err := s.read(resp.RawResponse, err)
+		if err == nil && answer.unread != nil && timedOut() {
+			answer.unread = fmt.Errorf("the answer did not end within %s", timeout)
+		}
+		return answer, err
+	}
+	switch {
+	case resp == nil: // a hook of the resty client, or its rate limiter
+		return nil, &localError{err}
+	case timedOut(): // not wrapped: the caller's deadline has not passed
+		return nil, fmt.Errorf("no answer within %s", timeout)
+	}
+	return nil, err
+}
+
+// read takes the answer in and leaves the connection fit for the next request.
+func (s *sending) read(raw *http.Response, err error) (*Answer, error) {
+	a := &Answer{Status: raw.StatusCode, Header: raw.Header}
+	if err != nil {
+		// resty came back with an answer and an error: it refuses to follow a redirect, and has closed
+		// the body.
+		if a.Status >= 300 && a.Status < 400 {
+			return a, nil
+		}
+		_ = raw.Body.Close()
+		return nil, err
+	}
+	defer func() { _ = raw.Body.Close() }()
+	if req := raw.Request; req != nil && req.Response != nil && req.Method != s.method() {
+		// resty followed a redirect, and the POST became a GET without a body: whatever the answer
+		// says, it is not about this request.
+		a.Status, a.redirected = req.Response.StatusCode, true
+		a.Header = http.Header{"Location": {req.URL.String()}}
+		return a, nil
+	}
+	if a.accepted() {
+		most := s.MaxAnswer
+		if most <= 0 {
+			most = maxRead
+		}
+		a.Body, a.unread = readUpTo(raw.Body, most)
+		return a, nil
+	}
+	a.RetryAfter = parseRetryAfter(raw.Header.Get("Retry-After"), time.Now())
+	if a.Body, a.unread = readUpTo(raw.Body, maxRead); errors.Is(a.unread, errLongAnswer) {
+		_, _ = io.CopyN(io.Discard, raw.Body, maxRead) // what is longer still costs the connection
+	}
+	return a, nil
+}
+
+// readUpTo returns an answer. The error says why that is not all of it.
+func readUpTo(body io.Reader, most int) ([]byte, error) {
+	read, err := io.ReadAll(io.LimitReader(body, int64(most)+1))
+	switch {
+	case err != nil:
+		return read, fmt.Errorf("the answer broke off: %w", err)
+	case len(read) > most:
+		return read[:most], fmt.Errorf("%w: it has more than %s bytes", errLongAnswer, text.Grouped(int64(most)))
+	}
+	return read, nil
+}
+
+// maxRetryAfter is the longest wait that is granted to a receiver.
+const maxRetryAfter = 300 * time.Second
+
+// parseRetryAfter reads seconds or an HTTP date; 0 for anything else, and for what has passed.
+func parseRetryAfter(header string, now time.Time) time.Duration {
+	header = strings.TrimSpace(header)
+	if header != "" && strings.Trim(header, "0123456789") == "" {
+		seconds, err := strconv.Atoi(header)
+		if err != nil || seconds > int(maxRetryAfter/time.Second) {
+			return maxRetryAfter
+		}
+		return time.Duration(seconds) * time.Second
+	}
+	at, err := http.ParseTime(header)
+	if err != nil {
+		return 0
+	}
+	return min(max(at.Sub(now), 0), maxRetryAfter)
+}
+
+// permanent tells whether err would come again however often one tries.
+func permanent(err error) bool {
+	var certificate *tls.CertificateVerificationError
+	return errors.As(err, &certificate) || errors.Is(err, http.ErrSchemeMismatch) ||
+		isLocal(err) && !errors.Is(err, resty.ErrRateLimitExceeded)
+}
+
+// neverSent tells whether err came up before a byte of the request left.
+func neverSent(err error) bool {
+	var (
+		op          *net.OpError
+		dns         *net.DNSError
+		certificate *tls.CertificateVerificationError
+	)
+	return errors.As(err, &op) && (op.Op == "dial" || op.Op == "proxyconnect") ||
+		errors.As(err, &dns) || errors.As(err, &certificate) || errors.Is(err, http.ErrSchemeMismatch) || isLocal(err)
+}
+
+func isLocal(err error) bool {
+	var local *localError
+	return errors.As(err, &local)
+}
+
+// networkError strips what net/http puts around a cause, and secrets should they be in there.
+func (s *sending) networkError(err error) error {
+	var transport *url.Error
+	if errors.As(err, &transport) {
+		err = transport.Err
+	}
+	said := err.Error()
+	if clean := s.clean(said, maxText); clean != said {
+		return errors.New(clean) // the original would still say it when unwrapped
+	}
+	return err
+}
+
+func (s *sending) redirect(location string) error {
+	if location == "" {
+		return errors.New("redirects are not followed")
+	}
+	return fmt.Errorf("redirects are not followed: %q", s.clean(location, 100))
+}
+
+// clean makes one short line, without secrets, of a text from outside.
+func (s *sending) clean(said string, most int) string { return text.Clip(text.OneLine(s.redact(said)), most) }

@@ -1,0 +1,130 @@
+package retry
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Code says what kind of failure an error is. Package runtime and the vendors' packages add codes of
+// their own to these.
+type Code string
+
+// The codes of a request that was not accepted.
+const (
+	// TooLarge: the receiver answered 413.
+	TooLarge Code = "too_large"
+	// Unauthorized: the receiver answered 401, 403 or 511.
+	Unauthorized Code = "unauthorized"
+	// Rejected: the receiver does not want the request, and would refuse it again.
+	Rejected Code = "rejected"
+	// RateLimited: the receiver asks to wait, by a 429 or a Retry-After, and the wait did not fit.
+	RateLimited Code = "rate_limited"
+	// Unavailable: no answer, one that cannot be read, or one that asks to try again, until the
+	// policy or the deadline ended it.
+	Unavailable Code = "unavailable"
+	// Canceled: the caller's context was canceled.
+	Canceled Code = "canceled"
+	// DeadlineExceeded: the caller's deadline passed.
+	DeadlineExceeded Code = "deadline_exceeded"
+)
+
+// Retryable reports whether the same call may succeed later without any change.
+func (c Code) Retryable() bool {
+	switch c {
+	case RateLimited, Unavailable, Canceled, DeadlineExceeded:
+		return true
+	}
+	return false
+}
+
+// Error is why a request was not accepted. Its text is one line.
+type Error struct {
+	Code Code
+	// Status is the HTTP status of the last answer, 0 when there was none.
+	Status int
+	// Endpoint is the receiver, as [Request.Endpoint] names it.
+	Endpoint string
+	// Text is what the receiver said with it: at most 300 characters, one line, secrets replaced.
+	Text string
+	// RetryAfter is how long the receiver asks to wait before the next try, at most 300 s; 0 when it
+	// did not say.
+	RetryAfter time.Duration
+	// Attempts is how many attempts there were.
+	Attempts int
+	// Sent tells that a byte of the request may have left. InDoubt tells that the receiver may have
+	// taken it: an attempt got no answer, or one that does not settle it.
+	Sent, InDoubt bool
+	// Err is the cause, if there is one beside the receiver's answer: the context's error, a network
+	// error.
+	Err error
+
+	ending string // why no further attempt was made
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+func (e *Error) Error() string {
+	var parts []string
+	receiver := e.Endpoint
+	if receiver == "" {
+		receiver = "the receiver"
+	}
+	switch {
+	case e.Status != 0:
+		said := receiver + " answered " + strconv.Itoa(e.Status)
+		if name := http.StatusText(e.Status); name != "" {
+			said += " (" + strings.ToLower(name) + ")"
+		}
+		if e.Text != "" {
+			said += ": " + e.Text
+		}
+		parts = append(parts, said)
+		if e.Err != nil {
+			parts = append(parts, causeText(e.Err))
+		}
+	case e.Err != nil && e.Attempts > 0:
+		parts = append(parts, "no answer from "+receiver+": "+causeText(e.Err))
+	case e.Err != nil:
+		parts = append(parts, causeText(e.Err))
+	case e.ending == "":
+		parts = append(parts, "the request failed: "+string(e.Code))
+	}
+	if e.ending != "" {
+		parts = append(parts, e.ending)
+	}
+	return strings.Join(parts, "; ")
+}
+
+// causeText says in words what the errors of a context leave to the reader.
+func causeText(err error) string {
+	switch {
+	case errors.Is(err, context.Canceled):
+		return "the call was canceled"
+	case errors.Is(err, context.DeadlineExceeded):
+		return "the time for it ran out"
+	}
+	return err.Error()
+}
+
+func attempts(n int) string {
+	if n == 1 {
+		return "1 attempt"
+	}
+	return strconv.Itoa(n) + " attempts"
+}
+
+// briefly writes a duration to two digits or so: 1.234567s says no more than 1.2s.
+func briefly(d time.Duration) string {
+	switch {
+	case d >= 10*time.Second:
+		return d.Round(time.Second).String()
+	case d >= time.Second:
+		return d.Round(100 * time.Millisecond).String()
+	}
+	return d.Round(time.Millisecond).String()
+}
