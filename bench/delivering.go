@@ -148,7 +148,7 @@ func throughSender(_ context.Context, source *delivery.StoredSource) (func(conte
 		return nil, nil, err
 	}
 	return func(ctx context.Context, caller int) error {
-		_, err := source.Deliver(ctx, nil, tracking.Call{Messages: messages[caller : caller+1]})
+		_, err := source.Send(ctx, nil, tracking.Call{Messages: messages[caller : caller+1]})
 		return err
 	}, func() {}, nil
 }
@@ -250,7 +250,7 @@ func appending(name string, slice time.Duration) contender {
 		if err != nil {
 			return runner{}, err
 		}
-		prepared, _, err := tracking.NewClient(nil).Prepare(context.Background(), sourceOf(nobody), messages, tracking.BatchOptions{})
+		batch, err := tracking.NewClient(nil).Prepare(context.Background(), sourceOf(nobody), tracking.Call{Messages: messages})
 		if err != nil {
 			return runner{}, err
 		}
@@ -261,7 +261,7 @@ func appending(name string, slice time.Duration) contender {
 				if err != nil {
 					return err
 				}
-				s, err = callsOf(ctx, storing, slice, func(_ context.Context, caller int) error { return l.append(prepared[caller].JSON()) })
+				s, err = callsOf(ctx, storing, slice, func(_ context.Context, caller int) error { return l.append(batch.Messages[caller].JSON()) })
 				if err := errors.Join(err, l.close()); err != nil {
 					return err
 				}
@@ -385,7 +385,7 @@ func sendingStored(name string, events int) contender {
 				source := store.Source(sourceName, sourceOf(nobody))
 				for at := 0; at < events; at += eachInvocation {
 					call := tracking.Call{Messages: messages[at:min(at+eachInvocation, events)]}
-					if _, err := source.Deliver(ctx, nil, call); err != nil {
+					if _, err := source.Send(ctx, nil, call); err != nil {
 						return err
 					}
 				}

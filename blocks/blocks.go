@@ -10,6 +10,7 @@
 package blocks
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -77,8 +78,9 @@ func client(call *runtime.Call) *tracking.Client {
 // records, whatever way the messages would leave.
 func deliver(ctx context.Context, call *runtime.Call, source tracking.Sender, messages tracking.Call) (tracking.Report, error) {
 	messages.WriteKey = tracking.WriteKey(call.Input.Text("writeKey"))
-	messages.Options.InvocationID, messages.Options.Time = call.InvocationID, call.Receipt.StartedAt
-	target := messages.Source(source.Target())
+	messages.InvocationID, messages.Time = call.InvocationID, call.Receipt.StartedAt
+	target := source.Target()
+	target.WriteKey = cmp.Or(messages.WriteKey, target.WriteKey)
 	if target.WriteKey == "" {
 		return tracking.Report{}, runtime.Refuse([]schemas.Violation{{
 			Path: "/writeKey", Code: string(runtime.MissingCredential), Message: "must be given, since the source has no write key",
@@ -94,5 +96,5 @@ func deliver(ctx context.Context, call *runtime.Call, source tracking.Sender, me
 		target.Gzip = false // for a person to read
 		source = target
 	}
-	return source.Deliver(ctx, client(call), messages)
+	return source.Send(ctx, client(call), messages)
 }

@@ -19,7 +19,7 @@ func record(receipt *runtime.Receipt, report tracking.Report, under string) {
 		receipt.MessageIDs = append(receipt.MessageIDs, m.MessageID)
 	}
 	for _, w := range report.Warnings {
-		receipt.Warn(place(under, w.Index, w.Pointer), w.Code, w.Text)
+		receipt.Warn(place(under, w.Index, w.Path), w.Code, w.Message)
 	}
 }
 
@@ -40,20 +40,15 @@ func failure(err error, report tracking.Report, under string) error {
 	if len(cause.Problems) > 0 {
 		var violations []schemas.Violation
 		for _, p := range cause.Problems {
-			violations = append(violations, schemas.Violation{Path: place(under, p.Index, p.Pointer), Code: p.Code, Message: p.Text})
+			p.Path = place(under, p.Index, p.Path)
+			violations = append(violations, p.Violation)
 		}
 		refusal := runtime.Refuse(violations)
-		refusal.Code = codes()[cause.Kind]
+		refusal.Code = cause.Code
 		return refusal
 	}
-	e := &runtime.Error{
-		Code:       codes()[cause.Kind],
-		Message:    "failed: " + cause.Error(),
-		Retryable:  cause.Retryable(),
-		Status:     cause.Status,
-		RetryAfter: cause.RetryAfter,
-		Err:        err,
-	}
+	e := runtime.ErrorOf(err)
+	e.Code, e.Message, e.Retryable = cause.Code, "failed: "+err.Error(), cause.Code.Retryable()
 	if cause.Accepted > 0 {
 		e.Code = runtime.PartialFailure
 	}
@@ -63,20 +58,4 @@ func failure(err error, report tracking.Report, under string) error {
 		}
 	}
 	return e
-}
-
-func codes() map[tracking.Kind]runtime.Code {
-	return map[tracking.Kind]runtime.Code{
-		tracking.KindInvalid:           runtime.InvalidInput,
-		tracking.KindTooLarge:          runtime.TooLarge,
-		tracking.KindCredentialMissing: runtime.MissingCredential,
-		tracking.KindSource:            runtime.UnknownSource,
-		tracking.KindUnauthorized:      runtime.Unauthorized,
-		tracking.KindRejected:          runtime.Rejected,
-		tracking.KindRateLimited:       runtime.RateLimited,
-		tracking.KindUnavailable:       runtime.Unavailable,
-		tracking.KindCanceled:          runtime.Canceled,
-		tracking.KindDeadline:          runtime.DeadlineExceeded,
-		tracking.KindClosed:            runtime.Closed,
-	}
 }

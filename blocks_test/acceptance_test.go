@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/aacflow/segment-blocks/blocks"
+	"github.com/aacflow/segment-blocks/runtime/retry"
 	"github.com/aacflow/segment-blocks/runtime/runtimetest"
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
@@ -16,7 +17,7 @@ func TestAcceptance(t *testing.T) {
 			return tracking.Source{
 				WriteKey: runtimetest.Secret,
 				Endpoint: url,
-				Retry:    tracking.RetryPolicy{MaxRetries: 1, BaseDelay: time.Millisecond},
+				Retry:    retry.Policy{MaxRetries: 1, BaseDelay: time.Millisecond},
 			}
 		},
 	})

@@ -21,6 +21,7 @@ import (
 	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/registry"
 	"github.com/aacflow/segment-blocks/runtime"
+	"github.com/aacflow/segment-blocks/runtime/retry"
 	"github.com/aacflow/segment-blocks/segment/emulator"
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
@@ -59,8 +60,8 @@ type tapped struct {
 }
 
 // fast is a policy whose waits are too short to notice.
-func fast(retries int) tracking.RetryPolicy {
-	return tracking.RetryPolicy{MaxRetries: retries, BaseDelay: time.Millisecond, MaxDelay: 4 * time.Millisecond}
+func fast(retries int) retry.Policy {
+	return retry.Policy{MaxRetries: retries, BaseDelay: time.Millisecond, MaxDelay: 4 * time.Millisecond}
 }
 
 func start(t testing.TB, change ...func(*setup)) *bench {
@@ -122,7 +123,7 @@ func receiver(t testing.TB, serve http.HandlerFunc) tracking.Source {
 	return tracking.Source{WriteKey: testKey, Endpoint: server.URL, Retry: fast(3)}
 }
 
-func retrying(policy tracking.RetryPolicy) func(*setup) {
+func retrying(policy retry.Policy) func(*setup) {
 	return func(s *setup) { s.source.Retry = policy }
 }
 

@@ -10,7 +10,6 @@ import (
 	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/runtime"
 	"github.com/aacflow/segment-blocks/segment/emulator"
-	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
 // Faults that the blocks have had. Each test failed until one was mended.
@@ -113,7 +112,7 @@ func TestMendedWarningsBeyondTheBound(t *testing.T) {
 
 // A code has one name throughout, the one in Segment's current table.
 func TestMendedConsentCodes(t *testing.T) {
-	require.Equal(t, emulator.CodeConsentNotObject, tracking.CodeConsentNotObject)
+	require.Equal(t, emulator.CodeConsentNotObject, "consent_categorypreferences_fields_should_be_object")
 }
 
 // Names come out of an input as they are. One that holds a line break makes two lines of an error, one with an escape

@@ -8,8 +8,8 @@ import (
 
 	"github.com/aacflow/segment-blocks/internal/isotime"
 	"github.com/aacflow/segment-blocks/runtime"
+	"github.com/aacflow/segment-blocks/runtime/retry"
 	"github.com/aacflow/segment-blocks/segment/emulator"
-	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
 // Each attempt says when it is made, and that it is the same message.
@@ -19,7 +19,7 @@ func TestRepeatSentAtIsFreshMessageIDIsNot(t *testing.T) {
 		"segment_batch": trackBatch(3),
 	} {
 		t.Run(block, func(t *testing.T) {
-			b := start(t, retrying(tracking.RetryPolicy{MaxRetries: 3, BaseDelay: 5 * time.Millisecond, MaxDelay: 5 * time.Millisecond}))
+			b := start(t, retrying(retry.Policy{MaxRetries: 3, BaseDelay: 5 * time.Millisecond, MaxDelay: 5 * time.Millisecond}))
 			b.script(emulator.Fault{Status: 500, Times: 3})
 			begun := time.Now().Truncate(time.Millisecond)
 			res := b.accepted(block, input)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/runtime"
+	"github.com/aacflow/segment-blocks/runtime/retry"
 	"github.com/aacflow/segment-blocks/segment/emulator"
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
@@ -22,7 +23,7 @@ func itoa(n int) string { return strconv.Itoa(n) }
 type retryCase struct {
 	name   string
 	faults []emulator.Fault
-	policy tracking.RetryPolicy
+	policy retry.Policy
 	// counts are the X-Retry-Count headers of the requests, "" for none.
 	counts []string
 	// code is that of the error, "" where the message is accepted in the end.
@@ -53,7 +54,7 @@ var once = []string{""}
 func retryCases() []retryCase {
 	const past = "Wed, 21 Oct 2015 07:28:00 GMT"
 	slow := emulator.Fault{Status: 429, RetryAfter: "1"}
-	withBudget := func(p tracking.RetryPolicy, budget, rateLimit time.Duration) tracking.RetryPolicy {
+	withBudget := func(p retry.Policy, budget, rateLimit time.Duration) retry.Policy {
 		p.Budget, p.RateLimitBudget = budget, rateLimit
 		return p
 	}
@@ -99,7 +100,7 @@ func retryCases() []retryCase {
 		{name: "T19 422", faults: status(422), policy: fast(3), counts: once, code: runtime.Rejected, status: 422},
 		{
 			name: "T19' waits that do not fit the budget are not begun", faults: always(emulator.Fault{Status: 503}),
-			policy: tracking.RetryPolicy{BaseDelay: time.Minute, Budget: 20 * time.Second}, counts: once, code: runtime.Unavailable,
+			policy: retry.Policy{BaseDelay: time.Minute, Budget: 20 * time.Second}, counts: once, code: runtime.Unavailable,
 			status: 503, retryable: true, text: "beyond the 20s that may be spent on retrying",
 		},
 		{

@@ -13,6 +13,7 @@ import (
 	"github.com/aacflow/segment-blocks/blocks"
 	"github.com/aacflow/segment-blocks/registry"
 	"github.com/aacflow/segment-blocks/runtime"
+	"github.com/aacflow/segment-blocks/runtime/retry"
 	"github.com/aacflow/segment-blocks/segment/emulator"
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
@@ -24,7 +25,7 @@ func start(t *testing.T) (Handler, *emulator.Server) {
 	require.NoError(t, err)
 	reg := registry.New()
 	blocks.MustRegister(reg)
-	source := tracking.Source{WriteKey: writeKey, Endpoint: segment.URL, Retry: tracking.RetryPolicy{MaxRetries: 1, BaseDelay: time.Millisecond}}
+	source := tracking.Source{WriteKey: writeKey, Endpoint: segment.URL, Retry: retry.Policy{MaxRetries: 1, BaseDelay: time.Millisecond}}
 	rt, err := runtime.New(reg, runtime.Source("prod", source))
 	require.NoError(t, err)
 	t.Cleanup(func() {

@@ -19,6 +19,7 @@ import (
 	"github.com/aacflow/segment-blocks/blocks"
 	"github.com/aacflow/segment-blocks/registry"
 	"github.com/aacflow/segment-blocks/runtime"
+	"github.com/aacflow/segment-blocks/runtime/retry"
 	"github.com/aacflow/segment-blocks/segment/emulator"
 	"github.com/aacflow/segment-blocks/segment/tracking"
 	"github.com/aacflow/segment-blocks/serve/guard"
@@ -229,7 +230,7 @@ func start(t *testing.T) service {
 	segment, err := emulator.Start(emulator.KnownWriteKeys(firstKey, secondKey))
 	require.NoError(t, err)
 	reg := segmentBlocks(t)
-	retry := tracking.RetryPolicy{MaxRetries: 1, BaseDelay: time.Millisecond}
+	retry := retry.Policy{MaxRetries: 1, BaseDelay: time.Millisecond}
 	rt, err := runtime.New(
 		reg,
 		runtime.Source("first", tracking.Source{WriteKey: firstKey, Endpoint: segment.URL, Retry: retry}),

@@ -15,6 +15,7 @@ import (
 	"github.com/aacflow/segment-blocks/observe/metrics"
 	"github.com/aacflow/segment-blocks/registry"
 	"github.com/aacflow/segment-blocks/runtime"
+	"github.com/aacflow/segment-blocks/runtime/retry"
 	"github.com/aacflow/segment-blocks/segment/emulator"
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
@@ -28,7 +29,7 @@ func TestMetrics(t *testing.T) {
 	m := metrics.New(reg)
 	rt, err := runtime.New(reg, runtime.Observe(m.Observe), runtime.EmulatedSource("test", tracking.Source{
 		WriteKey: "0123456789abcdefghijklmnopqrstuv", Endpoint: segment.URL,
-		Retry: tracking.RetryPolicy{BaseDelay: time.Millisecond},
+		Retry: retry.Policy{BaseDelay: time.Millisecond},
 	}))
 	require.NoError(t, err)
 	defer func() { require.NoError(t, rt.Close(context.Background())) }()

@@ -27,6 +27,7 @@ import (
 	"github.com/aacflow/segment-blocks/observe/traces/otlp"
 	"github.com/aacflow/segment-blocks/registry"
 	"github.com/aacflow/segment-blocks/runtime"
+	"github.com/aacflow/segment-blocks/runtime/retry"
 	"github.com/aacflow/segment-blocks/segment/emulator"
 	"github.com/aacflow/segment-blocks/segment/tracking"
 	"github.com/aacflow/segment-blocks/serve/mcp"
@@ -54,7 +55,7 @@ type house struct {
 	logs     *bytes.Buffer
 }
 
-func build(t *testing.T, endpoint string, retry tracking.RetryPolicy) *house {
+func build(t *testing.T, endpoint string, retry retry.Policy) *house {
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
 	h := &house{blocks: registry.New(), logs: &bytes.Buffer{}, wire: &wire{Transport: runtime.NewTransport()}}
 	blocks.MustRegister(h.blocks)
@@ -93,7 +94,7 @@ func (h *house) flush(t *testing.T) {
 
 func TestRetriedInvocation(t *testing.T) {
 	sink := collect(t)
-	h := build(t, sink.URL, tracking.RetryPolicy{})
+	h := build(t, sink.URL, retry.Policy{})
 	require.NoError(t, h.segment.Script(emulator.Fault{Status: http.StatusInternalServerError}))
 
 	api := httptest.NewServer(traces.Handler(rest.New(h.Runtime, h.blocks)))
@@ -191,7 +192,7 @@ func post(t *testing.T, address string, header map[string]string, body string) i
 
 func TestFailedInvocations(t *testing.T) {
 	sink := collect(t)
-	h := build(t, sink.URL, tracking.RetryPolicy{MaxRetries: -1})
+	h := build(t, sink.URL, retry.Policy{MaxRetries: -1})
 	input := runtime.Map{"event": content, "userId": "u"}
 
 	require.NoError(t, h.segment.Script(emulator.Fault{Status: http.StatusInternalServerError}))
@@ -233,7 +234,7 @@ func TestFailedInvocations(t *testing.T) {
 // Over MCP a call joins the trace of its _meta or, where it has none, that of its HTTP request.
 func TestMCPCallsJoin(t *testing.T) {
 	sink := collect(t)
-	h := build(t, sink.URL, tracking.RetryPolicy{})
+	h := build(t, sink.URL, retry.Policy{})
 	tools, err := mcp.New(h.Runtime, h.blocks, mcp.Config{CallContext: traces.JoinMeta})
 	require.NoError(t, err)
 	api := httptest.NewServer(traces.Handler(tools))
@@ -262,7 +263,7 @@ func TestMCPCallsJoin(t *testing.T) {
 func TestNothingIsExportedOfWhatIsNotSampled(t *testing.T) {
 	t.Setenv("OTEL_TRACES_SAMPLER", "always_off")
 	sink := collect(t)
-	h := build(t, sink.URL, tracking.RetryPolicy{})
+	h := build(t, sink.URL, retry.Policy{})
 	_, err := h.Invoke(t.Context(), "segment_track", runtime.Map{"event": "e", "userId": "u"})
 	require.NoError(t, err)
 	h.flush(t)
@@ -277,7 +278,7 @@ func TestCollectorThatDoesNotAnswer(t *testing.T) {
 	defer ln.Close()
 	t.Setenv("OTEL_BSP_MAX_QUEUE_SIZE", "4")
 	t.Setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "2")
-	h := build(t, "http://"+ln.Addr().String(), tracking.RetryPolicy{})
+	h := build(t, "http://"+ln.Addr().String(), retry.Policy{})
 	began := time.Now()
 	for range 50 {
 		_, err := h.Invoke(t.Context(), "segment_track", runtime.Map{"event": "e", "userId": "u"})
@@ -299,7 +300,7 @@ func TestCollectorThatIsNotThere(t *testing.T) {
 	require.NoError(t, ln.Close())
 	t.Setenv("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20"+writeKey)
 	t.Setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "2")
-	h := build(t, "http://"+ln.Addr().String(), tracking.RetryPolicy{})
+	h := build(t, "http://"+ln.Addr().String(), retry.Policy{})
 	for range 5 {
 		_, err := h.Invoke(t.Context(), "segment_track", runtime.Map{"event": "e", "userId": "u"})
 		require.NoError(t, err)
@@ -349,7 +350,7 @@ func TestTransportCostsNothingOutsideARecordedInvocation(t *testing.T) {
 
 func TestURLsAreScrubbed(t *testing.T) {
 	sink := collect(t)
-	h := build(t, sink.URL, tracking.RetryPolicy{})
+	h := build(t, sink.URL, retry.Policy{})
 	ctx, span := h.provider.Tracer("github.com/aacflow/segment-blocks/observe/traces").Start(t.Context(), "host")
 	request, err := http.NewRequestWithContext(
 		ctx, http.MethodGet, "https://me:"+writeKey+"@example.com/a%2Fb?key="+writeKey+"#"+content, nil,

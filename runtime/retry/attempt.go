@@ -186,4 +186,6 @@ func (s *sending) redirect(location string) error {
 }
 
 // clean makes one short line, without secrets, of a text from outside.
-func (s *sending) clean(said string, most int) string { return text.Clip(text.OneLine(s.redact(said)), most) }
+func (s *sending) clean(said string, most int) string {
+	return text.Clip(text.OneLine(s.redact(said)), most)
+}

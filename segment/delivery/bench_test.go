@@ -60,7 +60,7 @@ func callers(b *testing.B, n int, sender tracking.Sender, client *tracking.Clien
 		all.Go(func() {
 			for left.Add(-1) >= 0 {
 				began := time.Now()
-				if _, err := sender.Deliver(b.Context(), client, one(messages[i])); err != nil {
+				if _, err := sender.Send(b.Context(), client, one(messages[i])); err != nil {
 					b.Error(err)
 					return
 				}
@@ -123,7 +123,7 @@ func BenchmarkStoreDelivers(b *testing.B) {
 	}
 	b.ResetTimer()
 	for n := 0; n < b.N; n += len(messages) {
-		_, err := stored.Deliver(b.Context(), client, tracking.Call{Messages: messages[:min(len(messages), b.N-n)]})
+		_, err := stored.Send(b.Context(), client, tracking.Call{Messages: messages[:min(len(messages), b.N-n)]})
 		require.NoError(b, err)
 	}
 	left, err := s.Close(b.Context())

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/aacflow/segment-blocks/runtime/retry"
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
@@ -43,7 +44,7 @@ const (
 // A call on its own is sent at once. While two requests are under way, calls gather; they leave together, as one request to the batch path, when one of
 // the two ends, and after a millisecond (or the 20th part of what requests take, if that is longer) at the latest, so that a slow receiver does
 // not hold calls up. Requests keep the limits of a batch. Each write key has requests of its own. A call of more than 100 messages or
-// 64 KiB is not shared: it is sent as [tracking.Client.SendBatch] would.
+// 64 KiB is not shared: it is sent as [tracking.Client.Send] would.
 //
 // Each call gets its own outcome. When the receiver refuses a request for what is in it (400, 413, 422, or a 2xx that says that it did not take
 // all), its calls are sent again apart, half by half, until only the one that is to blame fails; the others are not counted twice, as each message keeps its
@@ -97,11 +98,12 @@ func (c *Coalescer) Validate() error { return c.source.Validate() }
 // Secrets lists what must be kept out of texts, as [tracking.Source.Secrets].
 func (c *Coalescer) Secrets() []string { return c.source.Secrets() }
 
-// Deliver sends the messages of a call and returns when the receiver has accepted them, or they have been given up. The error is a
-// [*tracking.Error], or a [*PanicError] when the client's transport panicked. After Close its kind is [tracking.KindClosed].
-func (c *Coalescer) Deliver(ctx context.Context, client *tracking.Client, call tracking.Call) (tracking.Report, error) {
-	source := call.Source(c.source)
-	messages, report, err := client.Prepare(ctx, source, call.Messages, call.Options)
+// Send sends the messages of a call and returns when the receiver has accepted them, or they have been given up. The error is a
+// [*tracking.Error], or a [*PanicError] when the client's transport panicked. After Close its code is [tracking.Closed].
+func (c *Coalescer) Send(ctx context.Context, client *tracking.Client, call tracking.Call) (tracking.Report, error) {
+	call.Alone = false
+	prepared, err := client.Prepare(ctx, c.source, call)
+	report := prepared.Report()
 	report.Delivery = Coalesced
 	if err != nil {
 		return report, err
@@ -109,8 +111,8 @@ func (c *Coalescer) Deliver(ctx context.Context, client *tracking.Client, call t
 	if ctx.Err() != nil {
 		return report, interrupted(ctx, report)
 	}
-	e := c.newEntry(ctx, messages, call.Messages)
-	lone, err := c.join(client, source, e)
+	e := c.newEntry(ctx, prepared.Messages)
+	lone, err := c.join(client, prepared.Source, e)
 	if err != nil {
 		return report, err
 	}
@@ -128,12 +130,17 @@ func (c *Coalescer) Deliver(ctx context.Context, client *tracking.Client, call t
 }
 
 // interrupted is the error of a call whose context has ended.
-func interrupted(ctx context.Context, report tracking.Report) error {
-	e := &tracking.Error{Kind: tracking.KindCanceled, Endpoint: report.Endpoint, Err: ctx.Err(), Total: len(report.Messages)}
-	if errors.Is(e.Err, context.DeadlineExceeded) {
-		e.Kind = tracking.KindDeadline
+func interrupted(ctx context.Context, report tracking.Report) *tracking.Error {
+	return canceled(report, ctx.Err())
+}
+
+// canceled is the error of a call that was ended.
+func canceled(report tracking.Report, err error) *tracking.Error {
+	cause := &retry.Error{Code: retry.Canceled, Endpoint: report.Endpoint, Attempts: report.Attempts, Err: err}
+	if errors.Is(err, context.DeadlineExceeded) {
+		cause.Code = retry.DeadlineExceeded
 	}
-	return e
+	return &tracking.Error{Code: cause.Code, Err: cause, Total: len(report.Messages)}
 }
 
 // join puts a call into its queue. Where it is to leave at once by itself, join returns the batch, for the caller to send.
@@ -141,7 +148,7 @@ func (c *Coalescer) join(client *tracking.Client, source tracking.Source, e *ent
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
-		return nil, &tracking.Error{Kind: tracking.KindClosed, Err: errors.New("nothing was sent: the source has been closed"), Total: len(e.messages)}
+		return nil, &tracking.Error{Code: tracking.Closed, Err: errors.New("nothing was sent: the source has been closed"), Total: len(e.messages)}
 	}
 	key := queueKey{client, source.WriteKey}
 	q := c.queues[key]
@@ -274,7 +281,7 @@ func (c *Coalescer) abandon() (unsent, cancelled int) {
 	for _, q := range c.queues {
 		for _, e := range q.waiting {
 			unsent += len(e.messages)
-			e.err = &tracking.Error{Kind: tracking.KindClosed, Err: errors.New("nothing was sent: the source was closed before it could be")}
+			e.err = &tracking.Error{Code: tracking.Closed, Err: errors.New("nothing was sent: the source was closed before it could be")}
 			q.unhold(e)
 			q.settle(e)
 		}

@@ -33,7 +33,7 @@ func TestCancelledCallers(t *testing.T) {
 	client := newClient(t)
 	var calls sync.WaitGroup
 	call := func(ctx context.Context, user string, check func(tracking.Report, error)) {
-		calls.Go(func() { check(c.Deliver(ctx, client, one(track(t, user, "E")))) })
+		calls.Go(func() { check(c.Send(ctx, client, one(track(t, user, "E")))) })
 	}
 	fine := func(_ tracking.Report, err error) { require.NoError(t, err) }
 	for i := range 2 {
@@ -57,7 +57,7 @@ func TestCancelledCallers(t *testing.T) {
 	// One that waits for room until its own deadline.
 	short, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	report, err := c.Deliver(short, client, one(track(t, "late", "E")))
+	report, err := c.Send(short, client, one(track(t, "late", "E")))
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.Equal(t, tracking.Unsent, report.Messages[0].Status)
 	require.Zero(t, report.Attempts)
@@ -94,7 +94,7 @@ func TestRequestOfNobodyEnds(t *testing.T) {
 	client := newClient(t)
 	var calls sync.WaitGroup
 	call := func(ctx context.Context, user string) {
-		calls.Go(func() { _, _ = c.Deliver(ctx, client, one(track(t, user, "E"))) })
+		calls.Go(func() { _, _ = c.Send(ctx, client, one(track(t, user, "E"))) })
 	}
 	call(soon(t), "first")
 	<-both
@@ -126,7 +126,7 @@ func TestCloseSaysWhatIsLeft(t *testing.T) {
 	var unsent, unconfirmed atomic.Int32
 	for i := range 10 {
 		calls.Go(func() {
-			report, err := c.Deliver(soon(t), client, one(track(t, fmt.Sprint("u", i), "E")))
+			report, err := c.Send(soon(t), client, one(track(t, fmt.Sprint("u", i), "E")))
 			require.Error(t, err)
 			switch report.Messages[0].Status {
 			case tracking.Unsent:
@@ -158,10 +158,10 @@ func TestCloseDrainsDuringTraffic(t *testing.T) {
 	for i := range 64 {
 		calls.Go(func() {
 			for n := 0; ; n++ {
-				_, err := c.Deliver(soon(t), client, one(track(t, fmt.Sprint("u", i), fmt.Sprint(n))))
+				_, err := c.Send(soon(t), client, one(track(t, fmt.Sprint("u", i), fmt.Sprint(n))))
 				var failed *tracking.Error
 				if errors.As(err, &failed) {
-					require.Equal(t, tracking.KindClosed, failed.Kind)
+					require.Equal(t, tracking.Closed, failed.Code)
 					return
 				}
 				require.NoError(t, err)

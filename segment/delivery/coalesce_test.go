@@ -17,6 +17,7 @@ import (
 	"github.com/go-resty/resty/v2"
 	"github.com/stretchr/testify/require"
 
+	"github.com/aacflow/segment-blocks/runtime/retry"
 	"github.com/aacflow/segment-blocks/segment/delivery"
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
@@ -37,7 +38,7 @@ func gathered(t *testing.T, c *delivery.Coalescer, client *tracking.Client, r *r
 	for i, m := range messages {
 		calls.Go(func() {
 			began := time.Now()
-			report, err := c.Deliver(soon(t), client, one(m))
+			report, err := c.Send(soon(t), client, one(m))
 			outcomes[i] = outcome{report, err, time.Since(began)}
 		})
 		if i < 2 {
@@ -54,7 +55,7 @@ func gathered(t *testing.T, c *delivery.Coalescer, client *tracking.Client, r *r
 func TestLoneCallGoesAtOnce(t *testing.T) {
 	r := newReceiver(t, nil)
 	c := delivery.Coalesce(r.source(), delivery.CoalesceOptions{})
-	report, err := c.Deliver(soon(t), newClient(t), one(track(t, "u1", "A")))
+	report, err := c.Send(soon(t), newClient(t), one(track(t, "u1", "A")))
 	require.NoError(t, err)
 	require.Equal(t, delivery.Coalesced, report.Delivery)
 	require.Equal(t, r.URL, report.Endpoint)
@@ -63,10 +64,10 @@ func TestLoneCallGoesAtOnce(t *testing.T) {
 	require.Equal(t, tracking.Accepted, report.Messages[0].Status)
 	require.NoError(t, c.Close(soon(t)))
 	require.NoError(t, c.Close(soon(t)))
-	_, err = c.Deliver(soon(t), newClient(t), one(track(t, "u1", "A")))
+	_, err = c.Send(soon(t), newClient(t), one(track(t, "u1", "A")))
 	var failed *tracking.Error
 	require.ErrorAs(t, err, &failed)
-	require.Equal(t, tracking.KindClosed, failed.Kind)
+	require.Equal(t, tracking.Closed, failed.Code)
 	require.EqualError(t, err, "nothing was sent: the source has been closed")
 }
 
@@ -100,10 +101,10 @@ func TestProblemsAreFoundBeforeJoining(t *testing.T) {
 	r := newReceiver(t, nil)
 	c := delivery.Coalesce(r.source(), delivery.CoalesceOptions{})
 	defer c.Close(soon(t))
-	report, err := c.Deliver(soon(t), newClient(t), one(track(t, "", "A")))
+	report, err := c.Send(soon(t), newClient(t), one(track(t, "", "A")))
 	var failed *tracking.Error
 	require.ErrorAs(t, err, &failed)
-	require.Equal(t, tracking.CodeNoID, failed.Problems[0].Code)
+	require.Equal(t, "no_user_anon_id", failed.Problems[0].Code)
 	require.Equal(t, delivery.Coalesced, report.Delivery)
 	require.Empty(t, r.got())
 }
@@ -112,11 +113,11 @@ func TestOnlyTheGuiltyFails(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		refuse reply
-		kind   tracking.Kind
+		kind   retry.Code
 	}{
-		{"400", reply{status: 400, body: `{"message":"poison"}`}, tracking.KindRejected},
-		{"413", reply{status: 413}, tracking.KindTooLarge},
-		{"200 that refuses", reply{status: 200, body: `{"ok":false,"error":"poison"}`}, tracking.KindRejected},
+		{"400", reply{status: 400, body: `{"message":"poison"}`}, retry.Rejected},
+		{"413", reply{status: 413}, retry.TooLarge},
+		{"200 that refuses", reply{status: 200, body: `{"ok":false,"error":"poison"}`}, retry.Rejected},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			held := make(chan struct{})
@@ -149,7 +150,7 @@ func TestOnlyTheGuiltyFails(t *testing.T) {
 				}
 				var failed *tracking.Error
 				require.ErrorAs(t, o.err, &failed)
-				require.Equal(t, c.kind, failed.Kind)
+				require.Equal(t, c.kind, failed.Code)
 				require.Equal(t, tracking.Rejected, o.report.Messages[0].Status)
 				require.Greater(t, o.report.Requests, 2)
 			}
@@ -204,7 +205,7 @@ func TestOneUserStaysInOrder(t *testing.T) {
 			for i := range each {
 				ctx := &asked{Context: soon(t), joined: make(chan struct{})}
 				calls.Go(func() {
-					_, err := c.Deliver(ctx, client, one(track(t, fmt.Sprint("u", u), fmt.Sprint(i))))
+					_, err := c.Send(ctx, client, one(track(t, fmt.Sprint("u", u), fmt.Sprint(i))))
 					require.NoError(t, err)
 				})
 				<-ctx.joined
@@ -232,7 +233,7 @@ func TestLaterMessageOfAUserWaits(t *testing.T) {
 	var calls sync.WaitGroup
 	deliver := func(user, event string) {
 		calls.Go(func() {
-			_, err := c.Deliver(soon(t), client, one(track(t, user, event)))
+			_, err := c.Send(soon(t), client, one(track(t, user, event)))
 			require.NoError(t, err)
 		})
 		time.Sleep(10 * time.Millisecond)
@@ -247,7 +248,7 @@ func TestLaterMessageOfAUserWaits(t *testing.T) {
 		large[i] = track(t, "u1", "large")
 	}
 	calls.Go(func() {
-		_, err := c.Deliver(soon(t), client, tracking.Call{Messages: large})
+		_, err := c.Send(soon(t), client, tracking.Call{Messages: large})
 		require.NoError(t, err)
 	})
 	time.Sleep(10 * time.Millisecond)
@@ -275,7 +276,7 @@ func TestRateLimitIsWaitedOut(t *testing.T) {
 	var calls sync.WaitGroup
 	for i := range 20 {
 		calls.Go(func() {
-			_, err := c.Deliver(soon(t), client, one(track(t, fmt.Sprint("u", i), "E")))
+			_, err := c.Send(soon(t), client, one(track(t, fmt.Sprint("u", i), "E")))
 			require.NoError(t, err)
 		})
 	}
@@ -306,7 +307,7 @@ func TestPanicsStayInside(t *testing.T) {
 	var panics atomic.Int32
 	for i := range 100 {
 		calls.Go(func() {
-			report, err := c.Deliver(soon(t), client, one(track(t, fmt.Sprint("u", i), "E")))
+			report, err := c.Send(soon(t), client, one(track(t, fmt.Sprint("u", i), "E")))
 			var p *delivery.PanicError
 			if errors.As(err, &p) {
 				panics.Add(1)
@@ -336,7 +337,7 @@ func TestKeysDoNotShareRequests(t *testing.T) {
 			call.WriteKey = tracking.WriteKey(strings.Repeat(fmt.Sprint(i%3), 32))
 		}
 		calls.Go(func() {
-			_, err := c.Deliver(soon(t), client, call)
+			_, err := c.Send(soon(t), client, call)
 			require.NoError(t, err)
 		})
 	}
@@ -368,7 +369,7 @@ func TestVeryManyCallers(t *testing.T) {
 			if i%2 == 0 {
 				user = "the same"
 			}
-			_, err := c.Deliver(soon(t), client, one(track(t, user, "E")))
+			_, err := c.Send(soon(t), client, one(track(t, user, "E")))
 			require.NoError(t, err)
 		})
 	}

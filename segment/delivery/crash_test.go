@@ -30,6 +30,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/aacflow/segment-blocks/rawjson"
+	"github.com/aacflow/segment-blocks/runtime/retry"
 	"github.com/aacflow/segment-blocks/segment/delivery"
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
@@ -65,7 +66,7 @@ func child() {
 		fmt.Println("cannot:", err)
 		return
 	}
-	source := store.Source("prod", tracking.Source{WriteKey: testKey, Endpoint: os.Args[2], Retry: tracking.RetryPolicy{BaseDelay: time.Millisecond}})
+	source := store.Source("prod", tracking.Source{WriteKey: testKey, Endpoint: os.Args[2], Retry: retry.Policy{BaseDelay: time.Millisecond}})
 	var out sync.Mutex
 	say := func(args ...any) {
 		out.Lock()
@@ -83,9 +84,9 @@ func child() {
 			all.Go(func() {
 				for number := range numbers { // one after the other, as their order counts
 					fields, _ := rawjson.ParseObject([]byte(`{"event":"`+number+`","userId":"`+user+`","properties":{"x":"`+strings.Repeat("x", 300)+`"}}`), rawjson.Limits{})
-					report, err := source.Deliver(context.Background(), client, tracking.Call{
+					report, err := source.Send(context.Background(), client, tracking.Call{
 						Messages: []tracking.Message{tracking.NewMessage(tracking.Track, fields)}, Alone: true,
-						Options: tracking.BatchOptions{InvocationID: user + "/" + number},
+						InvocationID: user + "/" + number,
 					})
 					if err != nil {
 						say(user, number, "error", err)

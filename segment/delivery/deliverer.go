@@ -10,6 +10,7 @@ import (
 	"go.etcd.io/bbolt"
 	"golang.org/x/time/rate"
 
+	"github.com/aacflow/segment-blocks/runtime/retry"
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
@@ -153,7 +154,7 @@ func (d *deliverer) post(list []kept) (left []kept, refused bool, err error) {
 	for i, k := range list {
 		messages[i] = k.message
 	}
-	report, err := d.store.options.Client.SendPrepared(d.store.ctx, d.sending, messages)
+	report, err := d.store.options.Client.Send(d.store.ctx, &tracking.Batch{Source: d.sending, Messages: messages})
 	var accepted []kept
 	for i, o := range report.Messages {
 		if o.Status == tracking.Accepted {
@@ -208,7 +209,9 @@ func (s *StoredSource) readLast(most int) ([]kept, error) {
 	list = slices.DeleteFunc(list, func(k kept) bool { return k.err != nil })
 	owners := map[string][]uint64{} // the messages among them that an id is in
 	for _, k := range list {
-		k.message.People(func(id []byte) { owners[string(id)] = append(owners[string(id)], sequence(k.key)) })
+		for id := range k.message.UserIDs() {
+			owners[string(id)] = append(owners[string(id)], sequence(k.key))
+		}
 	}
 	later := map[uint64]bool{}
 	start := true
@@ -226,11 +229,11 @@ func (s *StoredSource) readLast(most int) ([]kept, error) {
 		if err != nil {
 			continue
 		}
-		m.People(func(id []byte) {
+		for id := range m.UserIDs() {
 			for _, owner := range owners[string(id)] {
 				later[owner] = later[owner] || owner > letter.ID
 			}
-		})
+		}
 	}
 	return slices.DeleteFunc(list, func(k kept) bool { return later[sequence(k.key)] }), nil
 }
@@ -250,7 +253,7 @@ func (s *StoredSource) fromEnd(most int) (first uint64, err error) {
 
 // answeredOK tells of a 2xx that did not take all of a request.
 func answeredOK(err error) bool {
-	var e *tracking.Error
+	var e *retry.Error
 	return errors.As(err, &e) && e.Status >= 200 && e.Status < 300
 }
 
@@ -346,7 +349,7 @@ func (d *deliverer) recovered(err error) bool {
 	}
 	wait = wait/2 + rand.N(wait/2+1)
 	d.failures++
-	var failed *tracking.Error
+	var failed *retry.Error
 	if errors.As(err, &failed) {
 		wait = max(wait, failed.RetryAfter)
 	}
@@ -359,8 +362,8 @@ func blamesSource(err error) bool {
 	if !errors.As(err, &failed) {
 		return false
 	}
-	switch failed.Kind {
-	case tracking.KindUnauthorized, tracking.KindRejected, tracking.KindTooLarge, tracking.KindSource:
+	switch failed.Code {
+	case retry.Unauthorized, retry.Rejected, retry.TooLarge, tracking.InvalidSource:
 		return true
 	}
 	return false

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/aacflow/segment-blocks/runtime/retry"
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
@@ -41,15 +42,15 @@ const (
 	settled
 )
 
-func (c *Coalescer) newEntry(ctx context.Context, messages []tracking.Prepared, from []tracking.Message) *entry {
+func (c *Coalescer) newEntry(ctx context.Context, messages []tracking.Prepared) *entry {
 	e := &entry{ctx: ctx, messages: messages, done: make(chan struct{})}
-	for i, m := range messages {
+	for _, m := range messages {
 		e.bytes += len(m.JSON()) + 1
-		from[i].People(func(id []byte) {
+		for id := range m.UserIDs() {
 			if hash := maphash.Bytes(c.seed, id); len(messages) > maxSharedMessages || !slices.Contains(e.ids, hash) {
 				e.ids = append(e.ids, hash)
 			}
-		})
+		}
 	}
 	if len(messages) > maxSharedMessages {
 		slices.Sort(e.ids)
@@ -70,7 +71,7 @@ func (c *Coalescer) ship(b *batch, entries []*entry) (smooth bool) {
 			messages = append(messages, e.messages...)
 		}
 	}
-	report, err := b.queue.key.client.SendPrepared(b.ctx, b.queue.source, messages)
+	report, err := b.queue.key.client.Send(b.ctx, &tracking.Batch{Source: b.queue.source, Messages: messages})
 	for i, n := 0, 0; i < len(entries); i++ {
 		e := entries[i]
 		e.first, e.outcomes = n, report.Messages[n:n+len(e.messages)]
@@ -91,7 +92,7 @@ func (c *Coalescer) ship(b *batch, entries []*entry) (smooth bool) {
 			return false
 		}
 		// Which it was will not be known any more, and most are not to blame.
-		err = &tracking.Error{Kind: tracking.KindCanceled, Endpoint: report.Endpoint, Attempts: report.Attempts, Err: b.ctx.Err()}
+		err = canceled(report, b.ctx.Err())
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -111,14 +112,14 @@ func (c *Coalescer) ship(b *batch, entries []*entry) (smooth bool) {
 // onesFault tells whether a request may have been refused for one of its messages. Other answers are about the source, and every message
 // would get them.
 func onesFault(err error) bool {
-	var e *tracking.Error
+	var e *retry.Error
 	if !errors.As(err, &e) {
 		return false
 	}
-	switch e.Kind {
-	case tracking.KindTooLarge:
+	switch e.Code {
+	case retry.TooLarge:
 		return true
-	case tracking.KindRejected:
+	case retry.Rejected:
 		return e.Status == http.StatusBadRequest || e.Status == http.StatusUnprocessableEntity || e.Status >= 200 && e.Status < 300
 	}
 	return false
@@ -158,8 +159,8 @@ func (e *entry) report(report tracking.Report) (tracking.Report, error) {
 	var failed *tracking.Error
 	if errors.As(e.err, &failed) {
 		own := *failed // the others have it too
-		if own.Kind == tracking.KindCanceled && e.ctx.Err() == nil {
-			own.Err = errors.New("the source was closed before it ended")
+		if own.Code == retry.Canceled && e.ctx.Err() == nil {
+			own.Err = canceled(report, errors.New("the source was closed before it ended")).Err
 		}
 		own.Accepted, own.Unconfirmed, own.Total = report.Accepted, unconfirmed, len(report.Messages)
 		return report, &own
@@ -177,9 +178,6 @@ func (e *entry) abandoned(ctx context.Context, report tracking.Report) (tracking
 		report.Messages[i].Status, report.Messages[i].Request = tracking.Unconfirmed, 0
 	}
 	err := interrupted(ctx, report)
-	var failed *tracking.Error
-	if errors.As(err, &failed) {
-		failed.Attempts, failed.Unconfirmed = 1, len(report.Messages)
-	}
+	err.Unconfirmed = len(report.Messages)
 	return report, err
 }

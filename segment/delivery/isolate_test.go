@@ -20,7 +20,7 @@ import (
 // storeAll stores messages in one call.
 func storeAll(t testing.TB, source tracking.Sender, messages []tracking.Message) {
 	t.Helper()
-	_, err := source.Deliver(soon(t), newClient(t), tracking.Call{Messages: messages})
+	_, err := source.Send(soon(t), newClient(t), tracking.Call{Messages: messages})
 	require.NoError(t, err)
 }
 
@@ -130,7 +130,7 @@ func TestPanicsAreLogged(t *testing.T) {
 			for i := range messages {
 				messages[i] = track(t, fmt.Sprint("u", i), "A")
 			}
-			_, err := source.Deliver(soon(t), client, tracking.Call{Messages: messages})
+			_, err := source.Send(soon(t), client, tracking.Call{Messages: messages})
 			if name == "coalesced" {
 				var p *delivery.PanicError
 				require.ErrorAs(t, err, &p)

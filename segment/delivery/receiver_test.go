@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/aacflow/segment-blocks/rawjson"
+	"github.com/aacflow/segment-blocks/runtime/retry"
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
@@ -99,7 +100,7 @@ func (r *receiver) got() [][]message {
 }
 
 func (r *receiver) source() tracking.Source {
-	return tracking.Source{WriteKey: testKey, Endpoint: r.URL, Retry: tracking.RetryPolicy{BaseDelay: time.Millisecond}}
+	return tracking.Source{WriteKey: testKey, Endpoint: r.URL, Retry: retry.Policy{BaseDelay: time.Millisecond}}
 }
 
 func newClient(t testing.TB) *tracking.Client {

@@ -161,7 +161,7 @@ func TestDrainLeavesTheStoreToBeLookedAt(t *testing.T) {
 	id := mustStore(t, source, track(t, "u1", "A"))
 	s.Drain(soon(t))
 	sent := len(r.got())
-	_, err := source.Deliver(soon(t), nil, one(track(t, "u1", "B")))
+	_, err := source.Send(soon(t), nil, one(track(t, "u1", "B")))
 	require.ErrorContains(t, err, "the store has been closed")
 	for l, err := range s.Waiting("prod") {
 		require.NoError(t, err)
@@ -180,16 +180,16 @@ func TestFullStoreRefuses(t *testing.T) {
 	source := s.Source("prod", r.source())
 	mustStore(t, source, track(t, "u1", "A"))
 	batch := tracking.Call{Messages: []tracking.Message{track(t, "u1", "B"), track(t, "u1", "C")}}
-	report, err := source.Deliver(soon(t), nil, batch)
+	report, err := source.Send(soon(t), nil, batch)
 	require.ErrorContains(t, err, "nothing was stored or sent: the store is full: it keeps 1 of 2 messages, dead letters included: ")
 	require.Equal(t, tracking.Unsent, report.Messages[1].Status)
 	var failed *tracking.Error
 	require.ErrorAs(t, err, &failed)
-	require.True(t, failed.Retryable())
+	require.True(t, failed.Code.Retryable())
 	mustStore(t, source, track(t, "u1", "B"))
 
 	small := openStore(t, storePath(t), delivery.StoreOptions{MaxBytes: 100})
-	_, err = small.Source("prod", r.source()).Deliver(soon(t), nil, one(track(t, "u1", "A")))
+	_, err = small.Source("prod", r.source()).Send(soon(t), nil, one(track(t, "u1", "A")))
 	require.ErrorContains(t, err, "it keeps 0 of 100 bytes")
 }
 
@@ -210,10 +210,10 @@ func TestCloseOfABusyStoreKeepsTheRest(t *testing.T) {
 	for i := range 16 {
 		calls.Go(func() {
 			for {
-				_, err := source.Deliver(soon(t), nil, one(track(t, fmt.Sprint("u", i), "A")))
+				_, err := source.Send(soon(t), nil, one(track(t, fmt.Sprint("u", i), "A")))
 				var failed *tracking.Error
 				if errors.As(err, &failed) {
-					require.Equal(t, tracking.KindClosed, failed.Kind)
+					require.Equal(t, tracking.Closed, failed.Code)
 					return
 				}
 				require.NoError(t, err)

@@ -47,7 +47,7 @@ func storePath(t testing.TB) string { return filepath.Join(t.TempDir(), "prod.st
 
 func mustStore(t testing.TB, s tracking.Sender, m tracking.Message) string {
 	t.Helper()
-	report, err := s.Deliver(soon(t), newClient(t), one(m))
+	report, err := s.Send(soon(t), newClient(t), one(m))
 	require.NoError(t, err)
 	require.Equal(t, tracking.Stored, report.Messages[0].Status)
 	require.Equal(t, []int{1, 0, 0, 0}, []int{report.Stored, report.Accepted, report.Requests, report.Attempts})
@@ -90,10 +90,10 @@ func TestStoredIsDelivered(t *testing.T) {
 	left, err := s.Close(soon(t))
 	require.NoError(t, err)
 	require.Zero(t, left)
-	_, err = source.Deliver(soon(t), nil, one(track(t, "u1", "A")))
+	_, err = source.Send(soon(t), nil, one(track(t, "u1", "A")))
 	var failed *tracking.Error
 	require.ErrorAs(t, err, &failed)
-	require.Equal(t, tracking.KindClosed, failed.Kind)
+	require.Equal(t, tracking.Closed, failed.Code)
 	_, err = s.Close(soon(t))
 	require.NoError(t, err)
 }
@@ -229,14 +229,14 @@ func TestKeyOfTheInputIsRefused(t *testing.T) {
 	source := s.Source("prod", r.source())
 	call := one(track(t, "u1", "A"))
 	call.WriteKey = "another-key-of-somebody-elses-000"
-	report, err := source.Deliver(soon(t), nil, call)
+	report, err := source.Send(soon(t), nil, call)
 	var failed *tracking.Error
 	require.ErrorAs(t, err, &failed)
-	require.Equal(t, tracking.KindInvalid, failed.Kind)
+	require.Equal(t, tracking.InvalidInput, failed.Code)
 	require.Equal(t, delivery.CodeKeyNotKept, failed.Problems[0].Code)
 	require.Equal(t, delivery.Durable, report.Delivery)
 	call.WriteKey = testKey
-	_, err = source.Deliver(soon(t), nil, call)
+	_, err = source.Send(soon(t), nil, call)
 	require.NoError(t, err)
 }
 
@@ -277,7 +277,7 @@ func TestCancelledCallIsStoredOrNot(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i)*20*time.Microsecond)
 		calls.Go(func() {
 			defer cancel()
-			report, err := source.Deliver(ctx, nil, one(track(t, "u1", "A")))
+			report, err := source.Send(ctx, nil, one(track(t, "u1", "A")))
 			if err == nil {
 				stored.Add(1)
 				return

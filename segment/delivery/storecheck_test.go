@@ -168,7 +168,7 @@ func TestStoreIsCutOffWhileOpen(t *testing.T) {
 	require.ErrorContains(t, last, "read store "+path+": reading panicked: ")
 	source := s.Source("prod", tracking.Source{WriteKey: testKey, Endpoint: "http://127.0.0.1:1"})
 	for range 2 {
-		_, err := source.Deliver(soon(t), newClient(t), one(track(t, "u1", "third")))
+		_, err := source.Send(soon(t), newClient(t), one(track(t, "u1", "third")))
 		require.ErrorContains(t, err, "nothing was stored or sent: the store cannot be written until it is opened again")
 	}
 	left, err := s.Close(soon(t))
@@ -199,7 +199,7 @@ func TestManyDeadLettersAreRetried(t *testing.T) {
 	for i := range messages {
 		messages[i] = track(t, "u1", strconv.Itoa(i))
 	}
-	_, err := s.Source("prod", r.source()).Deliver(soon(t), newClient(t), tracking.Call{Messages: messages})
+	_, err := s.Source("prod", r.source()).Send(soon(t), newClient(t), tracking.Call{Messages: messages})
 	require.NoError(t, err)
 	eventually(t, func() bool { return only(t, s).Dead == 2500 })
 	_, err = s.Close(soon(t))

@@ -10,6 +10,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"github.com/aacflow/segment-blocks/runtime/retry"
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
@@ -80,29 +81,31 @@ func (s *StoredSource) Validate() error { return s.err }
 // Secrets lists what must be kept out of texts, as [tracking.Source.Secrets].
 func (s *StoredSource) Secrets() []string { return s.source.Secrets() }
 
-// Deliver checks the messages of a call and stores them. It returns when they are on disk, or could not be stored: then none of them is. The client
+// Send checks the messages of a call and stores them. It returns when they are on disk, or could not be stored: then none of them is. The client
 // only checks and writes them.
 //
-// The error is a [*tracking.Error]. Its kind is [tracking.KindUnavailable] when the store is full or the disk does not take them: the call may be
-// made again later. A call that brings a write key of its own is refused, as [tracking.KindInvalid]: the key would have to be kept with
+// The error is a [*tracking.Error]. Its code is [retry.Unavailable] when the store is full or the disk does not take them: the call may be
+// made again later. A call that brings a write key of its own is refused, as [tracking.InvalidInput]: the key would have to be kept with
 // the messages, and write keys are not written to disk. When the context ends before they are being written, nothing is stored; when
 // the disk does not answer for a second after it has ended, they are unconfirmed.
-func (s *StoredSource) Deliver(ctx context.Context, client *tracking.Client, call tracking.Call) (tracking.Report, error) {
+func (s *StoredSource) Send(ctx context.Context, client *tracking.Client, call tracking.Call) (tracking.Report, error) {
 	if client == nil {
 		client = s.store.options.Client
 	}
-	messages, report, err := client.Prepare(ctx, call.Source(s.source), call.Messages, call.Options)
+	call.Alone = false
+	batch, err := client.Prepare(ctx, s.source, call)
+	messages, report := batch.Messages, batch.Report()
 	report.Delivery = Durable
 	switch {
 	case err != nil:
 		return report, err
 	case s.err != nil:
-		return report, &tracking.Error{Kind: tracking.KindSource, Err: s.err, Total: len(messages)}
+		return report, &tracking.Error{Code: tracking.InvalidSource, Err: s.err, Total: len(messages)}
 	case call.WriteKey != "" && call.WriteKey != s.source.WriteKey:
-		return report, &tracking.Error{Kind: tracking.KindInvalid, Total: 1, Problems: []tracking.Problem{{
-			Index: -1, Pointer: "/writeKey", Code: CodeKeyNotKept,
-			Text: "must be left out, or be that of the source: the source stores its messages, and write keys are never stored",
-		}}}
+		problem := tracking.Finding{Index: -1}
+		problem.Path, problem.Code = "/writeKey", CodeKeyNotKept
+		problem.Message = "must be left out, or be that of the source: the source stores its messages, and write keys are never stored"
+		return report, &tracking.Error{Code: tracking.InvalidInput, Total: 1, Problems: []tracking.Finding{problem}}
 	case ctx.Err() != nil:
 		return report, interrupted(ctx, report)
 	}
@@ -114,14 +117,14 @@ func (s *StoredSource) Deliver(ctx context.Context, client *tracking.Client, cal
 			for i := range report.Messages {
 				report.Messages[i].Status = tracking.Unconfirmed
 			}
-			return report, &tracking.Error{Kind: tracking.KindDeadline, Err: err, Unconfirmed: len(messages), Total: len(messages)}
+			return report, &tracking.Error{Code: retry.DeadlineExceeded, Err: err, Unconfirmed: len(messages), Total: len(messages)}
 		}
 		var own *tracking.Error
 		if errors.As(err, &own) {
 			return report, err
 		}
 		return report, &tracking.Error{
-			Kind: tracking.KindUnavailable, Endpoint: report.Endpoint, Total: len(messages),
+			Code: retry.Unavailable, Total: len(messages),
 			Err: fmt.Errorf("nothing was stored or sent: %w", err),
 		}
 	}
@@ -142,7 +145,7 @@ func (s *StoredSource) keep(ctx context.Context, messages []tracking.Prepared) e
 	store.mu.Lock()
 	if store.closed {
 		store.mu.Unlock()
-		return &tracking.Error{Kind: tracking.KindClosed, Err: errors.New("nothing was stored: the store has been closed"), Total: len(messages)}
+		return &tracking.Error{Code: tracking.Closed, Err: errors.New("nothing was stored: the store has been closed"), Total: len(messages)}
 	}
 	if err := store.reserve(messages); err != nil {
 		store.mu.Unlock()

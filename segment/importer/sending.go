@@ -42,7 +42,7 @@ func (e *engine) send(ctx, waiting context.Context, b *batch) (refused int, err 
 		if e.oneMoreRefused() {
 			return 0, e.deliveryError(b, err, true)
 		}
-		reason := Reason{Code: string(failure.Kind), Message: "was refused by the receiver: " + failure.Error()}
+		reason := Reason{Code: string(failure.Code), Message: "was refused by the receiver: " + failure.Error()}
 		e.refuse(b, map[int][]Reason{0: {reason}})
 	}
 	return all - len(b.items), nil
@@ -94,14 +94,15 @@ func (b *batch) part(from, to int) *batch {
 // again: by a status, or in the body of a 2xx.
 func refusal(err error) (*tracking.Error, bool) {
 	var e *tracking.Error
-	if !errors.As(err, &e) || e.Kind != tracking.KindRejected && e.Kind != tracking.KindTooLarge {
+	if !errors.As(err, &e) || e.Code != runtime.Rejected && e.Code != runtime.TooLarge {
 		return nil, false
 	}
-	switch e.Status {
+	status := runtime.ErrorOf(err).Status
+	switch status {
 	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
 		return e, true
 	}
-	return e, e.Status >= 200 && e.Status < 300
+	return e, status >= 200 && status < 300
 }
 
 // oneMoreRefused counts the events that were refused since one was accepted, and tells whether there are too many.

@@ -19,6 +19,7 @@ import (
 	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/registry"
 	"github.com/aacflow/segment-blocks/runtime"
+	"github.com/aacflow/segment-blocks/runtime/retry"
 	"github.com/aacflow/segment-blocks/segment/importer"
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
@@ -36,7 +37,7 @@ func retrying(t testing.TB, url string, retries int) func(context.Context, runti
 	blocks.MustRegister(reg)
 	rt, err := runtime.New(reg, runtime.Source("test", tracking.Source{
 		WriteKey: key, Endpoint: url, InFlight: 1,
-		Retry: tracking.RetryPolicy{MaxRetries: retries, BaseDelay: time.Millisecond},
+		Retry: retry.Policy{MaxRetries: retries, BaseDelay: time.Millisecond},
 	}))
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, rt.Close(context.Background())) })

@@ -4,31 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/aacflow/segment-blocks/rawjson"
-)
-
-// answer is what a receiver said to one attempt.
-type answer struct {
-	status     int
-	body       []byte
-	unread     error // why body is not the whole answer
-	retryAfter time.Duration
-	location   string
-}
-
-// acceptance is what an answer with a 2xx status says about the messages.
-type acceptance uint8
-
-const (
-	taken    acceptance = iota
-	refused             // it did not take any
-	partial             // it did not take all of several
-	unclear             // it says nothing that can be understood
-	unusable            // it was cut off, is too long or is broken
+	"github.com/aacflow/segment-blocks/runtime/retry"
 )
 
 var (
@@ -36,38 +17,47 @@ var (
 	errBroken  = errors.New("the answer is not valid JSON")
 )
 
-// maxAnswerDepth is how deep outcomes may be wrapped:
-// {"response":{"results":[{"result":{"status":400}}]}}.
-const maxAnswerDepth = 6
-
-// acceptance judges an answer with a 2xx status to a request of so many messages. Only what was
-// read to its end and understood is an acceptance. docs/errors.md has these rules as a table; keep
-// the two alike.
-func (a *answer) acceptance(messages int) acceptance {
-	body := bytes.TrimSpace(a.body)
+// judge says what an answer to a request of so many messages means. Segment's libraries retry two
+// statuses more than package retry does: 410, and 460, with which a load balancer says that the
+// client went before the answer came.
+func judge(a *retry.Answer, messages int) retry.Verdict {
+	verdict := retry.Judge(a)
 	switch {
-	case a.unread != nil:
-		return unusable
+	case verdict.Code == "":
+		return judgeBody(a, messages)
+	case a.Status == http.StatusGone || a.Status == 460:
+		return retry.Verdict{Code: retry.Unavailable, Retry: true, InDoubt: a.Status == 460}
+	}
+	return verdict
+}
+
+// judgeBody judges an answer with a 2xx status. Only what is understood is an acceptance.
+// docs/errors.md has these rules as a table; keep the two alike.
+func judgeBody(a *retry.Answer, messages int) retry.Verdict {
+	body := bytes.TrimSpace(a.Body)
+	j := judgement{}
+	switch {
 	case string(body) == `{"success":true}`: // Segment's own
-		return taken
+		return retry.Verdict{}
 	case len(body) == 0 || string(body) == "null":
-		if a.status == 207 { // the outcomes should be in the body
-			return unclear
-		}
-		return taken
+		j.unclear = a.Status == http.StatusMultiStatus // the outcomes should be in the body
+		return j.verdict(messages)
 	case body[0] == '<': // something in between, such as a proxy that wants a login
-		return refused
+		return retry.Verdict{Code: retry.Rejected}
 	}
 	switch rawjson.KindOf(body) {
 	case rawjson.ObjectKind, rawjson.ArrayKind:
 		if rawjson.Check(body, rawjson.Limits{}) != nil {
-			return unusable
+			return retry.Verdict{Code: retry.Unavailable, Retry: true, InDoubt: true, Err: errBroken}
 		}
 	}
-	j := judgement{}
 	j.value(body, 0)
-	return j.acceptance(messages)
+	return j.verdict(messages)
 }
+
+// maxAnswerDepth is how deep outcomes may be wrapped:
+// {"response":{"results":[{"result":{"status":400}}]}}.
+const maxAnswerDepth = 6
 
 // judgement collects what an answer says about messages.
 type judgement struct {
@@ -78,19 +68,17 @@ type judgement struct {
 	count, most int // the fewest that any member counts as taken, and of how many
 }
 
-func (j *judgement) acceptance(messages int) acceptance {
+func (j *judgement) verdict(messages int) retry.Verdict {
 	short := j.counted && j.count < max(j.most, messages)
 	switch {
 	case j.no && !j.yes && j.count == 0:
-		return refused
-	case (j.no || j.some || short) && messages > 1:
-		return partial
-	case j.no || j.some || short:
-		return refused
+		return retry.Verdict{Code: retry.Rejected}
+	case j.no || j.some || short: // of several, some may have been taken
+		return retry.Verdict{Code: retry.Rejected, InDoubt: messages > 1}
 	case j.unclear && !j.yes:
-		return unclear
+		return retry.Verdict{Code: retry.Rejected, InDoubt: true, Err: errUnclear}
 	}
-	return taken
+	return retry.Verdict{}
 }
 
 func (j *judgement) value(raw json.RawMessage, depth int) {
@@ -116,11 +104,11 @@ func (j *judgement) value(raw json.RawMessage, depth int) {
 func (j *judgement) element(raw json.RawMessage, depth int) {
 	var one judgement
 	one.value(raw, depth)
-	switch one.acceptance(1) {
-	case refused:
-		j.some = true
-	case unclear: // an id, say
+	switch verdict := one.verdict(1); {
+	case verdict.Err != nil: // an id, say
 		j.unclear = j.unclear || rawjson.KindOf(raw) == rawjson.ObjectKind
+	case verdict.Code != "":
+		j.some = true
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/aacflow/segment-blocks/runtime/retry"
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
@@ -78,19 +79,19 @@ func TestAcceptance(t *testing.T) {
 			r := newReceiver(t, reply{status: tt.status, body: tt.body})
 			alone, _ := send(t, t.Context(), r, r.source())
 			require.Equal(t, tt.alone, alone)
-			report, err := r.client().SendBatch(t.Context(), r.source(), manyOrders(t, 3, 1), tracking.BatchOptions{})
+			report, err := r.source().Send(t.Context(), r.client(), tracking.Call{Messages: manyOrders(t, 3, 1)})
 			require.Equal(t, map[tracking.Status]int{tt.batch: 3}, statuses(report))
 			if tt.batch == accepted {
 				require.NoError(t, err)
 				return
 			}
 			e := failure(t, err)
-			require.Equal(t, tt.status, e.Status)
+			require.Equal(t, tt.status, cause(t, e).Status)
 			if strings.HasPrefix(tt.body, "{") && strings.Contains(err.Error(), "not valid JSON") {
-				require.Equal(t, tracking.KindUnavailable, e.Kind)
+				require.Equal(t, retry.Unavailable, e.Code)
 				require.Len(t, r.requests(), 8, "each is tried four times")
 			} else {
-				require.Equal(t, tracking.KindRejected, e.Kind)
+				require.Equal(t, retry.Rejected, e.Code)
 				require.Len(t, r.requests(), 2)
 			}
 		})
@@ -102,8 +103,8 @@ func TestLongListOfFailures(t *testing.T) {
 	for _, n := range []int{1023, 1024, 1500, 2500} {
 		list := strings.Repeat(`{"code":"quota","message":"`+strings.Repeat("x", 60)+`"},`, n)
 		r := newReceiver(t, reply{body: `{"ok":true,"padding":"` + strings.Repeat(" ", 1000) + `","errors":[` + strings.TrimSuffix(list, ",") + `]}`})
-		report, err := r.client().SendBatch(t.Context(), r.source(), manyOrders(t, n, 7), tracking.BatchOptions{})
-		require.Equal(t, tracking.KindRejected, failure(t, err).Kind)
+		report, err := r.source().Send(t.Context(), r.client(), tracking.Call{Messages: manyOrders(t, n, 7)})
+		require.Equal(t, retry.Rejected, failure(t, err).Code)
 		require.Equal(t, map[tracking.Status]int{tracking.Unconfirmed: n}, statuses(report))
 		require.Contains(t, err.Error(), "quota: xxx")
 	}
@@ -153,9 +154,9 @@ func TestAnswerThatIsNotReadToItsEnd(t *testing.T) {
 			source.Retry.MaxRetries = 1
 			status, e := send(t, t.Context(), r, source)
 			require.Equal(t, tracking.Unconfirmed, status)
-			require.Equal(t, tracking.KindUnavailable, e.Kind)
-			require.True(t, e.Retryable())
-			require.Equal(t, 2, e.Attempts)
+			require.Equal(t, retry.Unavailable, e.Code)
+			require.True(t, e.Code.Retryable())
+			require.Equal(t, 2, cause(t, e).Attempts)
 			require.Contains(t, e.Error(), tt.says)
 		})
 	}
@@ -190,7 +191,7 @@ func TestEchoedKeyIsNotShown(t *testing.T) {
 		for _, body := range []string{echo, `{"success":false,"message":"` + strings.NewReplacer("\r", `\r`, "\n", `\n`).Replace(echo) + `"}`} {
 			r := newReceiver(t, reply{status: 400, body: "no: " + body, header: map[string]string{"Location": "/" + url.PathEscape(echo)}})
 			_, e := send(t, t.Context(), r, r.source())
-			require.Equal(t, "(not shown, as it holds the write key)", e.Text, name)
+			require.Equal(t, "(not shown, as it holds the write key)", cause(t, e).Text, name)
 			r = newReceiver(t, reply{status: 302, body: body, header: map[string]string{"Location": "/" + url.PathEscape(echo)}})
 			_, e = send(t, t.Context(), r, r.source())
 			require.Contains(t, e.Error(), `redirects are not followed: "(not shown`, name)
@@ -198,7 +199,7 @@ func TestEchoedKeyIsNotShown(t *testing.T) {
 	}
 	r := newReceiver(t, reply{status: 400, body: "your key ends in " + key[28:] + ", 100% of it is wrong"})
 	_, e := send(t, t.Context(), r, r.source())
-	require.Equal(t, "your key ends in Df28, 100% of it is wrong", e.Text)
+	require.Equal(t, "your key ends in Df28, 100% of it is wrong", cause(t, e).Text)
 }
 
 func TestShortWriteKeyIsRefused(t *testing.T) {

@@ -18,13 +18,14 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/aacflow/segment-blocks/runtime/retry"
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
 // send sends one order and returns its status and error.
 func send(t testing.TB, ctx context.Context, r *receiver, source tracking.Source) (tracking.Status, *tracking.Error) { //nolint:revive // t first, as in testing
 	t.Helper()
-	report, err := r.client().Send(ctx, source, order(t), tracking.SendOptions{})
+	report, err := source.Send(ctx, r.client(), alone(order(t)))
 	status := report.Messages[0].Status
 	if err == nil {
 		require.Equal(t, tracking.Accepted, status)
@@ -36,27 +37,27 @@ func send(t testing.TB, ctx context.Context, r *receiver, source tracking.Source
 func TestAnswers(t *testing.T) {
 	tests := map[string]struct {
 		reply reply
-		kind  tracking.Kind // "" for accepted
+		kind  retry.Code // "" for accepted
 		text  string
 	}{
 		"segment":         {reply: reply{body: `{"success":true}`}},
 		"rudderstack":     {reply: reply{body: "ok"}},
 		"empty":           {reply: reply{status: 204}},
 		"jitsu":           {reply: reply{body: `{"ok":true,"receivedEvents":1,"okEvents":1,"errors":[]}`}},
-		"ok false":        {reply: reply{body: `{"ok":false,"error":"no such stream"}`}, kind: tracking.KindRejected, text: "no such stream"},
-		"success false":   {reply: reply{body: ` {"success": false, "code": "bad", "message": "no"} `}, kind: tracking.KindRejected, text: "bad: no"},
-		"errors":          {reply: reply{body: `{"ok":true,"errors":["first",{"message":"second"},3]}`}, kind: tracking.KindRejected, text: "first: second: 3"},
-		"text":            {reply: reply{status: 400, body: "Bad Request\n"}, kind: tracking.KindRejected, text: "Bad Request"},
-		"json error":      {reply: reply{status: 400, body: `{"error":{"code":"x","message":"y"}}`}, kind: tracking.KindRejected, text: "x: y"},
-		"other json":      {reply: reply{status: 400, body: `{"why":1}`}, kind: tracking.KindRejected, text: `{"why":1}`},
-		"html":            {reply: reply{status: 404, body: "<!doctype html>\n<TITLE>Not\nhere</TITLE><p>…"}, kind: tracking.KindRejected, text: "an HTML page: Not here"},
-		"html, but 200":   {reply: reply{body: "<title>Sign in</title>"}, kind: tracking.KindRejected, text: "an HTML page: Sign in"},
-		"html, no title":  {reply: reply{status: 404, body: "<html><body>lots of it"}, kind: tracking.KindRejected, text: "an HTML page"},
-		"controls":        {reply: reply{status: 400, body: "a\x1b[31mb\r\n\x00c\u202ed\xff"}, kind: tracking.KindRejected, text: "a [31mb c d�"},
-		"long":            {reply: reply{status: 400, body: strings.Repeat("ä", 100_000)}, kind: tracking.KindRejected, text: strings.Repeat("ä", 300) + "…"},
-		"key echoed":      {reply: reply{status: 400, body: "bad key " + string(testKey) + "!"}, kind: tracking.KindRejected, text: "bad key key:c17c91dd!"},
-		"header echoed":   {reply: reply{status: 400, body: base64.StdEncoding.EncodeToString([]byte(testKey + ":"))}, kind: tracking.KindRejected, text: "key:c17c91dd"},
-		"key at the edge": {reply: reply{status: 400, body: strings.Repeat("x", 280) + string(testKey)}, kind: tracking.KindRejected, text: strings.Repeat("x", 280) + "key:c17c91dd"},
+		"ok false":        {reply: reply{body: `{"ok":false,"error":"no such stream"}`}, kind: retry.Rejected, text: "no such stream"},
+		"success false":   {reply: reply{body: ` {"success": false, "code": "bad", "message": "no"} `}, kind: retry.Rejected, text: "bad: no"},
+		"errors":          {reply: reply{body: `{"ok":true,"errors":["first",{"message":"second"},3]}`}, kind: retry.Rejected, text: "first: second: 3"},
+		"text":            {reply: reply{status: 400, body: "Bad Request\n"}, kind: retry.Rejected, text: "Bad Request"},
+		"json error":      {reply: reply{status: 400, body: `{"error":{"code":"x","message":"y"}}`}, kind: retry.Rejected, text: "x: y"},
+		"other json":      {reply: reply{status: 400, body: `{"why":1}`}, kind: retry.Rejected, text: `{"why":1}`},
+		"html":            {reply: reply{status: 404, body: "<!doctype html>\n<TITLE>Not\nhere</TITLE><p>…"}, kind: retry.Rejected, text: "an HTML page: Not here"},
+		"html, but 200":   {reply: reply{body: "<title>Sign in</title>"}, kind: retry.Rejected, text: "an HTML page: Sign in"},
+		"html, no title":  {reply: reply{status: 404, body: "<html><body>lots of it"}, kind: retry.Rejected, text: "an HTML page"},
+		"controls":        {reply: reply{status: 400, body: "a\x1b[31mb\r\n\x00c\u202ed\xff"}, kind: retry.Rejected, text: "a [31mb c d�"},
+		"long":            {reply: reply{status: 400, body: strings.Repeat("ä", 100_000)}, kind: retry.Rejected, text: strings.Repeat("ä", 300) + "…"},
+		"key echoed":      {reply: reply{status: 400, body: "bad key " + string(testKey) + "!"}, kind: retry.Rejected, text: "bad key key:c17c91dd!"},
+		"header echoed":   {reply: reply{status: 400, body: base64.StdEncoding.EncodeToString([]byte(testKey + ":"))}, kind: retry.Rejected, text: "key:c17c91dd"},
+		"key at the edge": {reply: reply{status: 400, body: strings.Repeat("x", 280) + string(testKey)}, kind: retry.Rejected, text: strings.Repeat("x", 280) + "key:c17c91dd"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -68,9 +69,9 @@ func TestAnswers(t *testing.T) {
 				return
 			}
 			require.Equal(t, tracking.Rejected, status)
-			require.Equal(t, tt.kind, e.Kind)
-			require.Equal(t, strings.ReplaceAll(tt.text, "key:c17c91dd", testKey.Fingerprint()), e.Text)
-			require.False(t, e.Retryable())
+			require.Equal(t, tt.kind, e.Code)
+			require.Equal(t, strings.ReplaceAll(tt.text, "key:c17c91dd", testKey.Fingerprint()), cause(t, e).Text)
+			require.False(t, e.Code.Retryable())
 			require.NotRegexp(t, `[\x00-\x1f]`, e.Error())
 		})
 	}
@@ -111,10 +112,10 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 				return reply{}
 			})
 			client := tracking.NewClient(resty.NewWithClient(r.Client()).SetRedirectPolicy(policy))
-			report, err := client.Send(t.Context(), r.source(), order(t), tracking.SendOptions{})
+			report, err := r.source().Send(t.Context(), client, alone(order(t)))
 			e := failure(t, err)
-			require.Equal(t, 302, e.Status)
-			require.Equal(t, tracking.KindRejected, e.Kind)
+			require.Equal(t, 302, cause(t, e).Status)
+			require.Equal(t, retry.Rejected, e.Code)
 			require.Contains(t, err.Error(), "redirects are not followed")
 			require.Equal(t, tracking.Rejected, report.Messages[0].Status)
 			require.Equal(t, 1, report.Attempts)
@@ -128,11 +129,11 @@ func TestNoConnection(t *testing.T) {
 	address := listener.Addr().String()
 	require.NoError(t, listener.Close())
 
-	source := tracking.Source{WriteKey: testKey, Endpoint: "http://" + address, Retry: tracking.RetryPolicy{MaxRetries: 2, BaseDelay: time.Millisecond}}
-	report, err := tracking.NewClient(nil).Send(t.Context(), source, order(t), tracking.SendOptions{})
+	source := tracking.Source{WriteKey: testKey, Endpoint: "http://" + address, Retry: retry.Policy{MaxRetries: 2, BaseDelay: time.Millisecond}}
+	report, err := source.Send(t.Context(), tracking.NewClient(nil), alone(order(t)))
 	e := failure(t, err)
-	require.Equal(t, tracking.KindUnavailable, e.Kind)
-	require.True(t, e.Retryable())
+	require.Equal(t, retry.Unavailable, e.Code)
+	require.True(t, e.Code.Retryable())
 	require.Equal(t, 3, report.Attempts)
 	require.Equal(t, tracking.Unsent, report.Messages[0].Status, "nothing can have arrived")
 	require.Equal(t, "no answer from http://"+address+": dial tcp "+address+": connect: connection refused; gave up after 3 attempts", err.Error())
@@ -145,14 +146,14 @@ func TestBrokenConnectionLeavesDoubt(t *testing.T) {
 		r := newReceiver(t, reply{reset: true})
 		status, e := send(t, t.Context(), r, r.source())
 		require.Equal(t, tracking.Unconfirmed, status)
-		require.Equal(t, tracking.KindUnavailable, e.Kind)
+		require.Equal(t, retry.Unavailable, e.Code)
 		require.Len(t, r.requests(), 4)
 	})
 	t.Run("one broken, then refused", func(t *testing.T) {
 		r := newReceiver(t, reply{reset: true}, reply{status: 400})
 		status, e := send(t, t.Context(), r, r.source())
 		require.Equal(t, tracking.Unconfirmed, status, "the first may have been accepted")
-		require.Equal(t, tracking.KindRejected, e.Kind)
+		require.Equal(t, retry.Rejected, e.Code)
 	})
 	for code, want := range map[int]tracking.Status{
 		500: tracking.Unconfirmed, 503: tracking.Unconfirmed, 429: tracking.Rejected, 410: tracking.Rejected,
@@ -195,7 +196,7 @@ func TestTimeLimits(t *testing.T) {
 		source.Retry.AttemptTimeout = 50 * time.Millisecond
 		source.Retry.MaxRetries = -1
 		status, e := send(t, t.Context(), r, source)
-		require.Equal(t, tracking.KindUnavailable, e.Kind)
+		require.Equal(t, retry.Unavailable, e.Code)
 		require.NotErrorIs(t, e, context.DeadlineExceeded)
 		require.Contains(t, e.Error(), "no answer within 50ms")
 		require.Equal(t, tracking.Unconfirmed, status)
@@ -205,7 +206,7 @@ func TestTimeLimits(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		status, e := send(t, ctx, r, r.source())
-		require.Equal(t, tracking.KindDeadline, e.Kind)
+		require.Equal(t, retry.DeadlineExceeded, e.Code)
 		require.ErrorIs(t, e, context.DeadlineExceeded)
 		require.Equal(t, tracking.Unconfirmed, status)
 	})
@@ -213,7 +214,7 @@ func TestTimeLimits(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		r := newReceiverFunc(t, func(int, posted) reply { cancel(); return reply{delay: time.Minute} })
 		status, e := send(t, ctx, r, r.source())
-		require.Equal(t, tracking.KindCanceled, e.Kind)
+		require.Equal(t, retry.Canceled, e.Code)
 		require.ErrorIs(t, e, context.Canceled)
 		require.Equal(t, tracking.Unconfirmed, status)
 		require.Len(t, r.requests(), 1)
@@ -227,8 +228,8 @@ func TestTimeLimits(t *testing.T) {
 		start := time.Now()
 		status, e := send(t, ctx, r, source)
 		require.Less(t, time.Since(start), 5*time.Second)
-		require.Equal(t, tracking.KindCanceled, e.Kind)
-		require.Equal(t, 503, e.Status)
+		require.Equal(t, retry.Canceled, e.Code)
+		require.Equal(t, 503, cause(t, e).Status)
 		require.Equal(t, tracking.Unconfirmed, status)
 	})
 	t.Run("cancelled before", func(t *testing.T) {
@@ -237,7 +238,7 @@ func TestTimeLimits(t *testing.T) {
 		cancel()
 		status, e := send(t, ctx, r, r.source())
 		require.Equal(t, tracking.Unsent, status)
-		require.Equal(t, tracking.KindCanceled, e.Kind)
+		require.Equal(t, retry.Canceled, e.Code)
 		require.Empty(t, r.requests())
 		require.Equal(t, "the call was canceled; nothing was sent", e.Error())
 	})
@@ -248,7 +249,7 @@ func TestNoGoroutineOutlivesACall(t *testing.T) {
 	before := goleak.IgnoreCurrent()
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	_, err := r.client().SendBatch(ctx, r.source(), manyOrders(t, 8000, 50), tracking.BatchOptions{})
+	_, err := r.source().Send(ctx, r.client(), tracking.Call{Messages: manyOrders(t, 8000, 50)})
 	require.Error(t, err)
 	r.Client().CloseIdleConnections()
 	r.CloseClientConnections()
@@ -261,7 +262,7 @@ func TestCertificateFailureIsFinal(t *testing.T) {
 	server.StartTLS()
 	defer server.Close()
 	source := tracking.Source{WriteKey: testKey, Endpoint: server.URL}
-	report, err := tracking.NewClient(nil).Send(t.Context(), source, order(t), tracking.SendOptions{})
+	report, err := source.Send(t.Context(), tracking.NewClient(nil), alone(order(t)))
 	e := failure(t, err)
 	require.Equal(t, 1, report.Attempts)
 	require.Contains(t, e.Error(), "certificate")
@@ -272,7 +273,7 @@ func TestCallersRestyClient(t *testing.T) {
 	t.Run("its retries do not apply, and stay as they are", func(t *testing.T) {
 		r := newReceiver(t, reply{status: 400})
 		http := resty.NewWithClient(r.Client()).SetRetryCount(5).AddRetryCondition(func(*resty.Response, error) bool { return true })
-		_, err := tracking.NewClient(http).Send(t.Context(), r.source(), order(t), tracking.SendOptions{})
+		_, err := r.source().Send(t.Context(), tracking.NewClient(http), alone(order(t)))
 		require.Error(t, err)
 		require.Len(t, r.requests(), 1)
 		require.Equal(t, 5, http.RetryCount)
@@ -283,7 +284,7 @@ func TestCallersRestyClient(t *testing.T) {
 			req.SetHeader("Traceparent", "00-1")
 			return nil
 		})
-		_, err := tracking.NewClient(http).Send(t.Context(), r.source(), order(t), tracking.SendOptions{})
+		_, err := r.source().Send(t.Context(), tracking.NewClient(http), alone(order(t)))
 		require.NoError(t, err)
 		require.Equal(t, "00-1", r.requests()[0].header.Get("Traceparent"))
 	})
@@ -291,7 +292,7 @@ func TestCallersRestyClient(t *testing.T) {
 		r := newReceiver(t)
 		boom := errors.New("boom " + string(testKey))
 		http := resty.NewWithClient(r.Client()).OnBeforeRequest(func(*resty.Client, *resty.Request) error { return boom })
-		report, err := tracking.NewClient(http).Send(t.Context(), r.source(), order(t), tracking.SendOptions{})
+		report, err := r.source().Send(t.Context(), tracking.NewClient(http), alone(order(t)))
 		failure(t, err)
 		require.Empty(t, r.requests())
 		require.Equal(t, 1, report.Attempts)
@@ -301,7 +302,7 @@ func TestCallersRestyClient(t *testing.T) {
 		r := newReceiver(t)
 		var written lockedBuilder
 		http := resty.NewWithClient(r.Client()).SetDebug(true).SetLogger(&written)
-		_, err := tracking.NewClient(http).Send(t.Context(), r.source(), order(t), tracking.SendOptions{})
+		_, err := r.source().Send(t.Context(), tracking.NewClient(http), alone(order(t)))
 		require.NoError(t, err)
 		requireClean(t, written.text())
 	})
@@ -309,12 +310,12 @@ func TestCallersRestyClient(t *testing.T) {
 
 func TestOnRetry(t *testing.T) {
 	r := newReceiver(t, reply{status: 500}, reply{reset: true}, reply{})
-	var seen []tracking.Retry
-	ctx := tracking.OnRetry(t.Context(), func(r tracking.Retry) { seen = append(seen, r) })
+	var seen []retry.Wait
+	ctx := retry.OnRetry(t.Context(), func(r retry.Wait) { seen = append(seen, r) })
 	client := r.client(tracking.WithVersion("1.2.3"))
 	source := r.source()
 	source.Retry.MaxRetries = 4
-	_, err := client.Send(ctx, source, order(t), tracking.SendOptions{})
+	_, err := source.Send(ctx, client, alone(order(t)))
 	require.NoError(t, err)
 	require.Len(t, seen, 2)
 	require.Equal(t, []int{2, 5, 3, 5}, []int{seen[0].Attempt, seen[0].Of, seen[1].Attempt, seen[1].Of})

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"github.com/aacflow/segment-blocks/runtime/retry"
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
@@ -28,11 +29,11 @@ func manyOrders(t testing.TB, n, users int) []tracking.Message {
 
 func TestBatchOnTheWire(t *testing.T) {
 	r := newReceiver(t)
-	report, err := r.client().SendBatch(t.Context(), r.source(), []tracking.Message{
-		item(t, `{"type":"identify","userId":"u","traits":{"n":1.10},"timestamp":"2024-01-02T03:04:05Z","messageId":"mine"}`),
-		item(t, `{"type":"group","userId":"u","groupId":"g","context":{"ip":"1.2.3.4"},"integrations":{"Mixpanel":{"a":1}}}`),
-	}, tracking.BatchOptions{
-		InvocationID: "run-1", Time: time.Date(2025, 6, 7, 8, 9, 10, 11_000_000, time.UTC),
+	report, err := r.source().Send(t.Context(), r.client(), tracking.Call{
+		Messages: []tracking.Message{
+			item(t, `{"type":"identify","userId":"u","traits":{"n":1.10},"timestamp":"2024-01-02T03:04:05Z","messageId":"mine"}`),
+			item(t, `{"type":"group","userId":"u","groupId":"g","context":{"ip":"1.2.3.4"},"integrations":{"Mixpanel":{"a":1}}}`),
+		}, InvocationID: "run-1", Time: time.Date(2025, 6, 7, 8, 9, 10, 11_000_000, time.UTC),
 		Context: json.RawMessage(`{"ip":"0.0.0.0","app":{"name":"shop"}}`), Integrations: json.RawMessage(`{"All":false}`),
 	})
 	require.NoError(t, err)
@@ -62,28 +63,28 @@ func TestBatchOnTheWire(t *testing.T) {
 func TestBadMessagesSendNothing(t *testing.T) {
 	r := newReceiver(t)
 	large := item(t, `{"type":"track","event":"e","userId":"u","properties":{"x":"`+strings.Repeat("x", 40_000)+`"}}`)
-	report, err := r.client().SendBatch(t.Context(), r.source(), []tracking.Message{
+	report, err := r.source().Send(t.Context(), r.client(), tracking.Call{Messages: []tracking.Message{
 		order(t),
 		item(t, `{"type":"track","event":5,"userId":"u"}`),
 		order(t),
 		item(t, `{"type":"alias","userId":"u"}`),
 		large,
-	}, tracking.BatchOptions{})
+	}})
 	e := failure(t, err)
-	require.Equal(t, tracking.KindInvalid, e.Kind)
-	require.False(t, e.Retryable())
+	require.Equal(t, tracking.InvalidInput, e.Code)
+	require.False(t, e.Code.Retryable())
 	require.Empty(t, r.requests())
 	require.Equal(t, map[tracking.Status]int{tracking.Unsent: 5}, statuses(report))
 	require.Equal(t, "nothing was sent, 3 of 5 messages cannot be: message 1: /event must be a string: 5; "+
 		"message 3: /previousId must be given: the id that the person had before; "+
 		"message 4: message is 40,217 bytes, 32,000 are allowed", err.Error())
 
-	_, err = r.client().SendBatch(t.Context(), r.source(), []tracking.Message{order(t), large}, tracking.BatchOptions{})
-	require.Equal(t, tracking.KindTooLarge, failure(t, err).Kind)
+	_, err = r.source().Send(t.Context(), r.client(), tracking.Call{Messages: []tracking.Message{order(t), large}})
+	require.Equal(t, retry.TooLarge, failure(t, err).Code)
 
-	_, err = r.client().SendBatch(t.Context(), r.source(), nil, tracking.BatchOptions{})
+	_, err = r.source().Send(t.Context(), r.client(), tracking.Call{Messages: nil})
 	e = failure(t, err)
-	require.Equal(t, []tracking.Problem{{Index: -1, Code: tracking.CodeEmptyBatch, Text: "must hold at least one message"}}, e.Problems)
+	require.Equal(t, []tracking.Finding{finding(-1, "", "empty_batch", "must hold at least one message")}, e.Problems)
 	require.Empty(t, r.requests())
 }
 
@@ -95,7 +96,7 @@ func TestManyBadMessagesAreAllNamed(t *testing.T) {
 			bad[i] = item(t, `{"type":"track","event":"e"}`)
 		}
 	}
-	_, _, err := tracking.NewClient(nil).PreviewBatch(tracking.Source{WriteKey: testKey}, bad, tracking.BatchOptions{})
+	_, _, err := tracking.NewClient(nil).Preview(tracking.Source{WriteKey: testKey}, tracking.Call{Messages: bad})
 	e := failure(t, err)
 	require.Len(t, e.Problems, 10)
 	require.Contains(t, err.Error(), "and 5 more problems, the messages in question are 0, 3, 6, 9, 12, 15-19")
@@ -106,9 +107,9 @@ func TestManyProblemsAreBounded(t *testing.T) {
 	bad := item(t, `{"type":"track"}`) // has two
 	for n, listed := range map[int]int{60: 120, 4_000: 1_000, 300_000: 1_000} {
 		messages := slices.Repeat([]tracking.Message{bad}, n)
-		report, err := tracking.NewClient(nil).SendBatch(t.Context(), tracking.Source{WriteKey: testKey}, messages, tracking.BatchOptions{})
+		report, err := tracking.Source{WriteKey: testKey}.Send(t.Context(), tracking.NewClient(nil), tracking.Call{Messages: messages})
 		e := failure(t, err)
-		require.Equal(t, tracking.KindInvalid, e.Kind)
+		require.Equal(t, tracking.InvalidInput, e.Code)
 		require.Len(t, e.Problems, listed)
 		require.Equal(t, n, e.Total)
 		require.Len(t, report.Messages, n)
@@ -121,8 +122,8 @@ func TestManyProblemsAreBounded(t *testing.T) {
 func TestCancelledWhilePreparing(t *testing.T) {
 	messages := slices.Repeat([]tracking.Message{order(t)}, 100_000)
 	ctx := &endsAfter{Context: t.Context(), asked: 50}
-	report, err := tracking.NewClient(nil).SendBatch(ctx, tracking.Source{WriteKey: testKey}, messages, tracking.BatchOptions{})
-	require.Equal(t, tracking.KindCanceled, failure(t, err).Kind)
+	report, err := tracking.Source{WriteKey: testKey}.Send(ctx, tracking.NewClient(nil), tracking.Call{Messages: messages})
+	require.Equal(t, retry.Canceled, failure(t, err).Code)
 	require.ErrorIs(t, err, context.Canceled)
 	require.EqualError(t, err, "the call was canceled; nothing was sent")
 	require.Equal(t, map[tracking.Status]int{tracking.Unsent: len(messages)}, statuses(report))
@@ -145,28 +146,26 @@ func (c *endsAfter) Err() error {
 
 func TestBatchDefaultsAreChecked(t *testing.T) {
 	for text, code := range map[string]string{
-		`[]`: tracking.CodeContextNotObject, `"x"`: tracking.CodeContextNotObject, `{"a":`: tracking.CodeNotJSON, `{"a":1,"a":2}`: tracking.CodeNotJSON,
+		`[]`: "context_not_object", `"x"`: "context_not_object", `{"a":`: "invalid_json", `{"a":1,"a":2}`: "invalid_json",
 	} {
-		_, _, err := tracking.NewClient(nil).PreviewBatch(tracking.Source{WriteKey: testKey}, []tracking.Message{order(t)},
-			tracking.BatchOptions{Context: json.RawMessage(text)})
+		_, _, err := tracking.NewClient(nil).Preview(tracking.Source{WriteKey: testKey}, tracking.Call{Messages: []tracking.Message{order(t)}, Context: json.RawMessage(text)})
 		e := failure(t, err)
 		require.Len(t, e.Problems, 1)
 		require.Equal(t, code, e.Problems[0].Code)
-		require.Equal(t, "/context", e.Problems[0].Pointer)
+		require.Equal(t, "/context", e.Problems[0].Path)
 		require.Equal(t, -1, e.Problems[0].Index)
 	}
-	_, _, err := tracking.NewClient(nil).PreviewBatch(tracking.Source{WriteKey: testKey}, []tracking.Message{order(t)},
-		tracking.BatchOptions{Context: json.RawMessage(`null`), Integrations: json.RawMessage(`1`)})
-	require.Equal(t, tracking.CodeIntegrationsNotObject, failure(t, err).Problems[0].Code)
+	_, _, err := tracking.NewClient(nil).Preview(tracking.Source{WriteKey: testKey}, tracking.Call{Messages: []tracking.Message{order(t)}, Context: json.RawMessage(`null`), Integrations: json.RawMessage(`1`)})
+	require.Equal(t, "integrations_not_object", failure(t, err).Problems[0].Code)
 }
 
 // What the batch lays under each message counts towards that message's size.
 func TestLimitsCountWhatIsMergedIn(t *testing.T) {
 	r := newReceiver(t)
 	context := json.RawMessage(`{"x":"` + strings.Repeat("x", 31_900) + `"}`)
-	_, err := r.client().SendBatch(t.Context(), r.source(), []tracking.Message{order(t), order(t)}, tracking.BatchOptions{Context: context})
+	_, err := r.source().Send(t.Context(), r.client(), tracking.Call{Messages: []tracking.Message{order(t), order(t)}, Context: context})
 	e := failure(t, err)
-	require.Equal(t, tracking.KindTooLarge, e.Kind)
+	require.Equal(t, retry.TooLarge, e.Code)
 	require.Len(t, e.Problems, 2)
 	require.Empty(t, r.requests())
 }
@@ -174,7 +173,7 @@ func TestLimitsCountWhatIsMergedIn(t *testing.T) {
 func TestLargeBatchIsSplitAndKeepsOrder(t *testing.T) {
 	r := newReceiverFunc(t, func(int, posted) reply { return reply{delay: 20 * time.Millisecond} })
 	const n, users = 12_000, 37
-	report, err := r.client().SendBatch(t.Context(), r.source(), manyOrders(t, n, users), tracking.BatchOptions{InvocationID: "x"})
+	report, err := r.source().Send(t.Context(), r.client(), tracking.Call{Messages: manyOrders(t, n, users), InvocationID: "x"})
 	require.NoError(t, err)
 	got := r.requests()
 	require.Equal(t, len(got), report.Requests)
@@ -209,7 +208,7 @@ func TestInFlightOfOneIsSequential(t *testing.T) {
 	r := newReceiver(t)
 	source := r.source()
 	source.InFlight = 1
-	_, err := r.client().SendBatch(t.Context(), source, manyOrders(t, 6000, 500), tracking.BatchOptions{})
+	_, err := source.Send(t.Context(), r.client(), tracking.Call{Messages: manyOrders(t, 6000, 500)})
 	require.NoError(t, err)
 	require.Equal(t, 1, r.mostInFlight())
 	next := 0.0
@@ -232,9 +231,9 @@ func TestHalfDeliveredBatch(t *testing.T) {
 		source := r.source()
 		source.InFlight = 1
 		messages := manyOrders(t, 6000, 3)
-		report, err := r.client().SendBatch(t.Context(), source, messages, tracking.BatchOptions{InvocationID: "again"})
+		report, err := source.Send(t.Context(), r.client(), tracking.Call{Messages: messages, InvocationID: "again"})
 		e := failure(t, err)
-		require.Equal(t, tracking.KindRejected, e.Kind)
+		require.Equal(t, retry.Rejected, e.Code)
 		require.Len(t, r.requests(), 2)
 		first, second := len(r.requests()[0].messages(t)), len(r.requests()[1].messages(t))
 		require.Equal(t, map[tracking.Status]int{
@@ -258,7 +257,7 @@ func TestHalfDeliveredBatch(t *testing.T) {
 		r.mu.Lock()
 		r.answer = func(int, posted) reply { return reply{} }
 		r.mu.Unlock()
-		again, err := r.client().SendBatch(t.Context(), source, messages, tracking.BatchOptions{InvocationID: "again"})
+		again, err := source.Send(t.Context(), r.client(), tracking.Call{Messages: messages, InvocationID: "again"})
 		require.NoError(t, err)
 		for i := range messages {
 			require.Equal(t, report.Messages[i].MessageID, again.Messages[i].MessageID)
@@ -277,9 +276,9 @@ func TestHalfDeliveredBatch(t *testing.T) {
 				return reply{}
 			}
 		})
-		report, err := r.client().SendBatch(t.Context(), r.source(), manyOrders(t, 20_000, 999), tracking.BatchOptions{})
+		report, err := r.source().Send(t.Context(), r.client(), tracking.Call{Messages: manyOrders(t, 20_000, 999)})
 		e := failure(t, err)
-		require.Equal(t, tracking.KindUnauthorized, e.Kind)
+		require.Equal(t, retry.Unauthorized, e.Code)
 		got := r.requests()
 		require.Len(t, got, 4)
 		accepted := 0
@@ -302,9 +301,9 @@ func TestHalfDeliveredBatch(t *testing.T) {
 		})
 		source := r.source()
 		source.InFlight = 1
-		report, err := r.client().SendBatch(ctx, source, manyOrders(t, 12_000, 1), tracking.BatchOptions{})
+		report, err := source.Send(ctx, r.client(), tracking.Call{Messages: manyOrders(t, 12_000, 1)})
 		e := failure(t, err)
-		require.Equal(t, tracking.KindCanceled, e.Kind)
+		require.Equal(t, retry.Canceled, e.Code)
 		require.Positive(t, statuses(report)[tracking.Unconfirmed])
 		require.Equal(t, statuses(report)[tracking.Unconfirmed], e.Unconfirmed)
 		require.Contains(t, err.Error(), "more may have been")
@@ -314,9 +313,9 @@ func TestHalfDeliveredBatch(t *testing.T) {
 // A receiver that takes part of a batch, and says so behind a 200, leaves doubt about each message.
 func TestBatchTakenInPart(t *testing.T) {
 	r := newReceiver(t, reply{body: `{"ok":false,"receivedEvents":2,"okEvents":1,"errors":["one is bad"]}`})
-	report, err := r.client().SendBatch(t.Context(), r.source(), manyOrders(t, 2, 1), tracking.BatchOptions{})
+	report, err := r.source().Send(t.Context(), r.client(), tracking.Call{Messages: manyOrders(t, 2, 1)})
 	require.EqualError(t, err, "0 of 2 messages were accepted, 2 more may have been: "+r.URL+" answered 200 (ok): one is bad")
-	require.Equal(t, tracking.KindRejected, failure(t, err).Kind)
+	require.Equal(t, retry.Rejected, failure(t, err).Code)
 	require.Equal(t, map[tracking.Status]int{tracking.Unconfirmed: 2}, statuses(report))
 
 	for body, want := range map[string]tracking.Status{
@@ -327,7 +326,7 @@ func TestBatchTakenInPart(t *testing.T) {
 		`{"success":false,"code":"x","message":"no source"}`: tracking.Rejected,
 	} {
 		r := newReceiver(t, reply{body: body})
-		report, err := r.client().SendBatch(t.Context(), r.source(), manyOrders(t, 2, 1), tracking.BatchOptions{})
+		report, err := r.source().Send(t.Context(), r.client(), tracking.Call{Messages: manyOrders(t, 2, 1)})
 		failure(t, err)
 		require.Equal(t, map[tracking.Status]int{want: 2}, statuses(report), body)
 	}
@@ -341,7 +340,7 @@ func TestRateLimitHoldsBackTheWholeBatch(t *testing.T) {
 		}
 		return reply{delay: 300 * time.Millisecond}
 	})
-	report, err := r.client().SendBatch(t.Context(), r.source(), manyOrders(t, 20_000, 999), tracking.BatchOptions{})
+	report, err := r.source().Send(t.Context(), r.client(), tracking.Call{Messages: manyOrders(t, 20_000, 999)})
 	require.NoError(t, err)
 	require.Equal(t, 20_000, report.Accepted)
 	got := r.requests()
@@ -371,7 +370,7 @@ func TestLinkedIDsKeepTheirOrder(t *testing.T) {
 		}
 		messages = append(messages, item(t, text))
 	}
-	_, err := r.client().SendBatch(t.Context(), r.source(), messages, tracking.BatchOptions{})
+	_, err := r.source().Send(t.Context(), r.client(), tracking.Call{Messages: messages})
 	require.NoError(t, err)
 	last := -1.0
 	for _, p := range r.requests() {
@@ -409,7 +408,7 @@ func TestReportAddsUp(t *testing.T) {
 		source.Retry.MaxRetries = rapid.SampledFrom([]int{-1, 1, 3}).Draw(rt, "retries")
 		source.InFlight = rapid.IntRange(1, 5).Draw(rt, "inFlight")
 		n := rapid.IntRange(1, 9000).Draw(rt, "messages")
-		report, err := r.client().SendBatch(t.Context(), source, manyOrders(t, n, rapid.IntRange(1, 50).Draw(rt, "users")), tracking.BatchOptions{InvocationID: "i"})
+		report, err := source.Send(t.Context(), r.client(), tracking.Call{Messages: manyOrders(t, n, rapid.IntRange(1, 50).Draw(rt, "users")), InvocationID: "i"})
 
 		count := statuses(report)
 		require.Equal(rt, count[tracking.Accepted], report.Accepted)

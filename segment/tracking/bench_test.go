@@ -27,7 +27,7 @@ func BenchmarkSend(b *testing.B) {
 	m := item(b, `{"type":"track","event":"Order Completed","userId":"u-42","context":{"ip":"1.2.3.4"},"properties":{"x":"`+strings.Repeat("x", 900)+`"}}`)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := client.Send(b.Context(), source, m, tracking.SendOptions{InvocationID: "run-7/node-3"}); err != nil {
+		if _, err := source.Send(b.Context(), client, tracking.Call{Messages: []tracking.Message{m}, Alone: true, InvocationID: "run-7/node-3"}); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -42,7 +42,7 @@ func BenchmarkSendBatch(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := client.SendBatch(b.Context(), source, messages, tracking.BatchOptions{InvocationID: "run-7/node-3"}); err != nil {
+		if _, err := source.Send(b.Context(), client, tracking.Call{Messages: messages, InvocationID: "run-7/node-3"}); err != nil {
 			b.Fatal(err)
 		}
 	}

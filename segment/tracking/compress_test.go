@@ -20,7 +20,7 @@ func TestGzip(t *testing.T) {
 	for i := range 200 {
 		messages = append(messages, item(t, fmt.Sprintf(`{"type":"track","event":"Order Completed","userId":"u-%d"}`, i)))
 	}
-	report, err := r.client().SendBatch(t.Context(), source, messages, tracking.BatchOptions{InvocationID: "run-1"})
+	report, err := source.Send(t.Context(), r.client(), tracking.Call{Messages: messages, InvocationID: "run-1"})
 	require.NoError(t, err)
 	require.Equal(t, 200, report.Accepted)
 	got := r.requests()
@@ -46,7 +46,7 @@ func TestGzipLeavesSmallBodiesAlone(t *testing.T) {
 	r := newReceiver(t, reply{})
 	source := r.source()
 	source.Gzip = true
-	_, err := r.client().Send(t.Context(), source, item(t, `{"type":"track","event":"e","userId":"u"}`), tracking.SendOptions{})
+	_, err := source.Send(t.Context(), r.client(), alone(item(t, `{"type":"track","event":"e","userId":"u"}`)))
 	require.NoError(t, err)
 	require.Empty(t, r.requests()[0].header.Get("Content-Encoding"))
 	require.Equal(t, "e", r.requests()[0].fields(t)["event"])

@@ -25,8 +25,9 @@ func Example() {
 	}
 	client := tracking.NewClient(nil)
 	source := tracking.Source{WriteKey: "abcd1234", Endpoint: receiver.URL} // or Region: tracking.EU
-	report, err := client.Send(context.Background(), source, tracking.NewMessage(tracking.Track, fields),
-		tracking.SendOptions{InvocationID: "run-7/node-3"})
+	report, err := source.Send(context.Background(), client, tracking.Call{
+		Messages: []tracking.Message{tracking.NewMessage(tracking.Track, fields)}, Alone: true, InvocationID: "run-7/node-3",
+	})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -35,17 +36,17 @@ func Example() {
 	// Output: accepted sb1-de6e4bb65eb32d5cb7830cd21a1ab112
 }
 
-func ExampleClient_SendBatch_refused() {
+func ExampleSource_Send_refused() {
 	fields, _ := rawjson.ParseObject([]byte(`{"type": "track", "event": "Order Completed"}`), rawjson.DefaultLimits())
-	_, err := tracking.NewClient(nil).SendBatch(context.Background(), tracking.Source{WriteKey: "abcd1234"},
-		[]tracking.Message{tracking.NewMessage("", fields)}, tracking.BatchOptions{})
+	call := tracking.Call{Messages: []tracking.Message{tracking.NewMessage("", fields)}}
+	_, err := tracking.Source{WriteKey: "abcd1234"}.Send(context.Background(), tracking.NewClient(nil), call)
 	fmt.Println(err)
 
 	var e *tracking.Error
 	if errors.As(err, &e) {
-		fmt.Println(e.Kind, e.Problems[0].Code)
+		fmt.Println(e.Code, e.Problems[0].Code)
 	}
 	// Output:
 	// nothing was sent: must have userId or anonymousId
-	// invalid no_user_anon_id
+	// invalid_input no_user_anon_id
 }

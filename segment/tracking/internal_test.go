@@ -3,10 +3,9 @@ package tracking
 import (
 	"encoding/json"
 	"fmt"
-	"net/http"
+	"iter"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
@@ -22,9 +21,13 @@ func TestSplit(t *testing.T) {
 		sizes := rapid.SliceOfN(size, 1, rapid.SampledFrom([]int{1, 40, 400, 9000}).Draw(rt, "most")).Draw(rt, "sizes")
 		people := rapid.IntRange(1, 60).Draw(rt, "people")
 		ids := rapid.SliceOfN(rapid.SliceOfN(rapid.IntRange(0, people), 1, 3), len(sizes), len(sizes)).Draw(rt, "ids")
-		links := func(i int, visit func([]byte)) {
-			for _, id := range ids[i] {
-				visit([]byte(fmt.Sprint(id)))
+		links := func(i int) iter.Seq[[]byte] {
+			return func(yield func([]byte) bool) {
+				for _, id := range ids[i] {
+					if !yield([]byte(fmt.Sprint(id))) {
+						return
+					}
+				}
 			}
 		}
 		lanes := split(sizes, links, inFlight)
@@ -70,7 +73,7 @@ func TestSplit(t *testing.T) {
 }
 
 func TestSplitFillsBodiesToTheByte(t *testing.T) {
-	nobody := func(int, func([]byte)) {}
+	nobody := func(int) iter.Seq[[]byte] { return func(func([]byte) bool) {} }
 	room := MaxBodyBytes - batchBytes
 	require.Len(t, split([]int{room / 2, room - room/2 - 1}, nobody, 1)[0], 1)
 	require.Len(t, split([]int{room / 2, room - room/2}, nobody, 1)[0], 2)
@@ -79,90 +82,30 @@ func TestSplitFillsBodiesToTheByte(t *testing.T) {
 }
 
 func TestBodySizeIsWhatSplitCounts(t *testing.T) {
-	c := NewClient(nil)
-	d := c.deliver(&target{base: "http://x"}, &prepared{messages: []Prepared{{item: json.RawMessage(`{"a":1}`)}, {item: json.RawMessage(`{}`)}}}, BatchPath, []lane{{{0, 1}}})
-	body := d.body(chunk{0, 1})
-	require.Len(t, body, batchBytes+len(`{"a":1}`)+len(`{}`)+1)
-	require.Equal(t, `{"sentAt":"`+sentAtBlank+`","batch":[{"a":1},{}]}`, string(body))
-	at := time.Date(2024, 1, 2, 3, 4, 5, 678_999_999, time.FixedZone("", 3600))
-	stamp(body, at)
-	require.Equal(t, `{"sentAt":"2024-01-02T02:04:05.678Z","batch":[{"a":1},{}]}`, string(body))
-}
+	s := &sending{Batch: &Batch{Messages: []Prepared{{item: json.RawMessage(`{"type":"a"}`)}, {item: json.RawMessage(`{}`)}}}}
+	path, size := s.target(&request{messages: []int{0, 1}})
+	body := s.body([]int{0, 1}, size)
+	require.Equal(t, BatchPath, path)
+	require.Len(t, body, size)
+	require.Equal(t, batchBytes+len(`{"type":"a"}`)+len(`{}`)+1, size)
+	require.Regexp(t, `^{"sentAt":"[-0-9]{10}T[0-9:.]{12}Z","batch":\[{"type":"a"},{}\]}$`, string(body))
 
-// The transport may read a body after its attempt has returned.
-func TestNextLeavesTheLastBodyAlone(t *testing.T) {
-	now := time.Unix(0, 0)
-	s := &shipment{client: &Client{now: func() time.Time { return now }}, body: []byte(sentAtOpen + sentAtBlank + sentAtClose + `"x":1}`)}
-	first := s.next()
-	s.attempts++
-	kept := string(first)
-	now = now.Add(time.Hour)
-	second := s.next()
-	require.Equal(t, kept, string(first))
-	require.Equal(t, `{"sentAt":"1970-01-01T01:00:00.000Z","x":1}`, string(second))
-}
-
-func TestDelay(t *testing.T) {
-	p := RetryPolicy{}.withDefaults()
-	for n, most := range []time.Duration{500 * time.Millisecond, time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 16 * time.Second, 32 * time.Second, time.Minute, time.Minute} {
-		for range 100 {
-			require.LessOrEqual(t, p.delay(n), most)
-			require.GreaterOrEqual(t, p.delay(n), most/2)
-		}
-	}
-	require.LessOrEqual(t, p.delay(1_000_000), time.Minute)
-	p.BaseDelay, p.MaxDelay = 1<<62, 1<<62
-	require.Positive(t, p.delay(5))
-}
-
-func TestParseRetryAfter(t *testing.T) {
-	now := time.Date(2024, 1, 2, 3, 4, 5, 0, time.UTC)
-	for in, want := range map[string]time.Duration{
-		"": 0, "0": 0, "1": time.Second, " 7 ": 7 * time.Second, "300": 300 * time.Second, "301": 300 * time.Second,
-		"99999999999999999999999": 300 * time.Second, "-1": 0, "1.5": 0, "soon": 0, "+5": 0, "0x10": 0,
-		now.Add(time.Minute).Format(http.TimeFormat):  time.Minute,
-		now.Add(time.Hour).Format(http.TimeFormat):    300 * time.Second,
-		now.Add(-time.Minute).Format(http.TimeFormat): 0,
-		now.Format(http.TimeFormat):                   0,
-	} {
-		require.Equal(t, want, parseRetryAfter(in, now), in)
-	}
-}
-
-func TestPausesForget(t *testing.T) {
-	var p pauses
-	now := time.Unix(1000, 0)
-	key := func(i int) pauseKey { return pauseKey{key: WriteKey(fmt.Sprint(i))} }
-	for i := range 1000 {
-		p.set(key(i), now, time.Duration(1+i%10)*time.Second)
-	}
-	require.Len(t, p.until, 1000)
-	require.Equal(t, 3*time.Second, p.remaining(key(2), now))
-	p.set(key(2), now, time.Second)
-	require.Equal(t, 3*time.Second, p.remaining(key(2), now), "a shorter pause does not end a longer one")
-	require.Zero(t, p.remaining(key(5000), now))
-
-	require.Zero(t, p.remaining(key(0), now.Add(time.Second)))
-	require.Len(t, p.until, 900)
-	require.Zero(t, p.remaining(key(5000), now.Add(10*time.Second)))
-	require.Empty(t, p.until)
-	require.Zero(t, p.count.Load())
-	p.set(key(1), now.Add(11*time.Second), time.Second)
-	require.Equal(t, time.Second, p.remaining(key(1), now.Add(11*time.Second)))
+	s.Alone = true
+	path, size = s.target(&request{messages: []int{0}})
+	body = s.body([]int{0}, size)
+	require.Equal(t, "/v1/a", path)
+	require.Len(t, body, size)
+	require.Regexp(t, `^{"sentAt":"[-0-9]{10}T[0-9:.]{12}Z","type":"a"}$`, string(body))
 }
 
 func TestErrorTexts(t *testing.T) {
-	require.Equal(t, "segment call failed: rejected", (&Error{Kind: KindRejected}).Error())
-	require.Equal(t, "the receiver answered 418 (i'm a teapot): short and stout", (&Error{Status: 418, Text: "short and stout"}).Error())
+	require.Equal(t, "rejected", (&Error{Code: "rejected"}).Error())
 	require.Equal(t, "0, 2-4, 9", enumerate([]int{0, 2, 3, 4, 9}))
 	var odd []int
 	for i := range 500 {
 		odd = append(odd, 2*i)
 	}
 	require.True(t, strings.HasSuffix(enumerate(odd), ", 198 and 400 more"))
-	require.Equal(t, []string{"0", "999", "1,000", "12,345,678"}, []string{grouped(0), grouped(999), grouped(1000), grouped(12345678)})
-	require.Equal(t, "äö…", clip("äöü", 2))
-	require.Equal(t, "äöü", clip("äöü", 3))
 }
 
 func TestTypes(t *testing.T) {

@@ -40,6 +40,11 @@ func (k WriteKey) MarshalText() ([]byte, error) { return []byte(k.Fingerprint())
 // LogValue returns the fingerprint.
 func (k WriteKey) LogValue() slog.Value { return slog.StringValue(k.Fingerprint()) }
 
+// LooksLikeSegments reports whether k has the form of a key that Segment issues.
+func (k WriteKey) LooksLikeSegments() bool {
+	return len(k) == 32 && len(lettersAndDigits(string(k))) == 32
+}
+
 // authorization is the header value that carries the key: Basic, with an empty password. The key goes nowhere else.
 // Segment takes it in the body too, but bodies end up in previews, dumps and captures, and every compatible
 // receiver reads the header.

@@ -4,9 +4,57 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"iter"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/aacflow/segment-blocks/rawjson"
+)
+
+// Type is one of Segment's calls.
+type Type string
+
+// Segment's message types.
+const (
+	Track    Type = "track"
+	Identify Type = "identify"
+	Page     Type = "page"
+	Screen   Type = "screen"
+	Group    Type = "group"
+	Alias    Type = "alias"
+)
+
+// Types lists the message types, sorted. A batch takes every one of them.
+func Types() []Type { return []Type{Alias, Group, Identify, Page, Screen, Track} }
+
+// Path returns where a message of this type is posted when it goes alone, below [Source.URL].
+func (t Type) Path() string { return "/v1/" + string(t) }
+
+// Valid reports whether Segment knows t.
+func (t Type) Valid() bool {
+	switch t {
+	case Track, Identify, Page, Screen, Group, Alias:
+		return true
+	}
+	return false
+}
+
+// BatchPath is where batches are posted, below [Source.URL].
+const BatchPath = "/v1/batch"
+
+// Limits of the API. Segment writes "32KB" and "500KB" without saying whether its K is 1000 or
+// 1024, and counts the whole request; these are the safe readings that its own libraries use. All
+// are checked on the bytes that are sent.
+const (
+	// MaxMessageBytes is the largest message, in bytes: an item of a batch as it stands in the body,
+	// or the body of a message that goes alone.
+	MaxMessageBytes = 32_000
+	// MaxBodyBytes is the largest body of a batch, in bytes, everything included.
+	MaxBodyBytes = 475_000
+	// MaxBatchMessages is how many messages one request may carry. [Client.Send] splits longer lists.
+	MaxBatchMessages = 2500
+	// MaxMessageIDLength is the longest messageId, in characters: Segment wants fewer than 100.
+	MaxMessageIDLength = 99
 )
 
 // Message is one Segment call: a type and its fields. It is immutable.
@@ -15,18 +63,30 @@ type Message struct {
 	fields rawjson.Object
 }
 
-// NewMessage makes a message of type t from the fields of Segment's spec (userId, event, properties, context, …). With t
-// empty the type is that of the field "type", as in an item of a batch.
+// NewMessage makes a message of type t from the fields of Segment's spec (userId, event,
+// properties, context, …). With t empty the type is that of the field "type", as in an item of a
+// batch.
 //
-// The values must come out of [rawjson.ParseObject] or [rawjson.EncodeObject], which check their syntax; they are sent
-// exactly as they are written, and must not change until the call that sends them returns. Whether Segment takes them is
-// checked there, for all messages at once.
+// The values must come out of [rawjson.ParseObject] or [rawjson.EncodeObject], which check their
+// syntax; they are sent exactly as they are written, and must not change until the call that sends
+// them returns. Whether Segment takes them is checked there, for all messages at once.
 func NewMessage(t Type, fields rawjson.Object) Message {
 	if t == "" {
-		raw, _ := fields.Get("type")
-		t = typeIn(raw)
+		t = typeIn(fields)
 	}
 	return Message{typ: t, fields: fields}
+}
+
+// typeIn returns the type that fields name, known or not, and "" where they name none.
+func typeIn(fields rawjson.Object) Type {
+	raw, _ := fields.Get("type")
+	for _, t := range [...]Type{Track, Identify, Page, Screen, Group, Alias} { // the usual ones without a copy
+		if len(raw) > 2 && string(raw[1:len(raw)-1]) == string(t) {
+			return t
+		}
+	}
+	text, _ := rawjson.Text(raw)
+	return Type(text)
 }
 
 // Type returns the message's type, which may be one that Segment does not know.
@@ -34,6 +94,29 @@ func (m Message) Type() Type { return m.typ }
 
 // Fields returns the fields that the message was made from. They must not be changed.
 func (m Message) Fields() rawjson.Object { return m.fields }
+
+// userIDs iterates over the ids by which a message of these fields names a user: userId,
+// anonymousId and previousId, as JSON strings in the one spelling that has no needless escapes. A
+// user's userId may be another message's previousId, so they are all of one kind.
+func userIDs(fields rawjson.Object) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for _, f := range fields {
+			switch f.Name {
+			case "userId", "anonymousId", "previousId":
+			default:
+				continue
+			}
+			id := f.Value
+			if bytes.IndexByte(id, '\\') >= 0 {
+				text, _ := rawjson.Text(id)
+				id = rawjson.Quote(text)
+			}
+			if !roleID.absent(id, rawjson.KindOf(id)) && !yield(id) {
+				return
+			}
+		}
+	}
+}
 
 // role is what a field means in a message of a certain type.
 type role uint8
@@ -96,8 +179,8 @@ func roleIf(known bool, r role) role {
 	return roleUnknown
 }
 
-// absent tells whether a field of this role counts as not given. Forms and templates leave "" and null behind where
-// a person left a field empty; Segment would discard the message for it.
+// absent tells whether a field of this role counts as not given. Forms and templates leave "" and
+// null behind where a person left a field empty; Segment would discard the message for it.
 func (r role) absent(value json.RawMessage, kind rawjson.Kind) bool {
 	switch r {
 	case roleID, roleText, roleMessageID, roleTimestamp:
@@ -111,54 +194,29 @@ func (r role) absent(value json.RawMessage, kind rawjson.Kind) bool {
 // checkField returns the code and text of what is wrong with a field that is there, or nothing.
 func (r role) checkField(name string, value json.RawMessage, kind rawjson.Kind) (code, text string) {
 	switch r {
-	case roleID:
-		if kind != rawjson.StringKind {
-			return CodeIDNotString, "must be a string"
+	case roleID, roleText, roleMessageID:
+		if kind == rawjson.StringKind {
+			break
 		}
-	case roleText:
-		if kind != rawjson.StringKind {
-			return notString(name), "must be a string"
+		switch r {
+		case roleID:
+			return "id_not_string", "must be a string"
+		case roleMessageID:
+			return "invalid_message_id", "must be a string"
 		}
-	case roleMessageID:
-		if kind != rawjson.StringKind {
-			return CodeMessageIDInvalid, "must be a string"
-		}
-		if n := idCharacters(value); n > MaxMessageIDLength {
-			return CodeMessageIDInvalid, fmt.Sprintf("has %d characters, %d are allowed", n, MaxMessageIDLength)
-		}
-	case roleData:
+		return name + "_not_string", "must be a string"
+	case roleData, roleContext, roleIntegrations:
 		if kind != rawjson.ObjectKind {
 			return name + "_not_object", "must be an object"
 		}
-	case roleContext:
-		if kind != rawjson.ObjectKind {
-			return CodeContextNotObject, "must be an object"
-		}
-	case roleIntegrations:
-		if kind != rawjson.ObjectKind {
-			return CodeIntegrationsNotObject, "must be an object"
+	}
+	if r == roleMessageID && len(value) > MaxMessageIDLength { // a string is never longer than what it was written with
+		text, _ := rawjson.Text(value)
+		if n := utf8.RuneCountInString(text); n > MaxMessageIDLength {
+			return "invalid_message_id", fmt.Sprintf("has %d characters, %d are allowed", n, MaxMessageIDLength)
 		}
 	}
 	return "", ""
-}
-
-func notString(name string) string {
-	switch name {
-	case "event":
-		return CodeEventNotString
-	case "name":
-		return CodeNameNotString
-	default:
-		return CodeCategoryNotString
-	}
-}
-
-func idCharacters(value json.RawMessage) int {
-	if len(value) <= MaxMessageIDLength { // a string is never longer than what it was written with
-		return 0
-	}
-	text, _ := rawjson.Text(value)
-	return utf8.RuneCountInString(text)
 }
 
 // presence collects which of the fields that make a message whole are there.
@@ -182,43 +240,61 @@ func (p *presence) note(name string) {
 }
 
 // missing reports what Segment needs and the message lacks.
-func (p *presence) missing(t Type, report func(pointer, code, text string)) {
+func (p *presence) missing(t Type, refuse func(path, code, text string, value json.RawMessage)) {
 	if t == Alias {
 		if !p.userID {
-			report("/userId", CodeIDMissing, "must be given: the new id of the person")
+			refuse("/userId", "id_required", "must be given: the new id of the person", nil)
 		}
 		if !p.previousID {
-			report("/previousId", CodeIDMissing, "must be given: the id that the person had before")
+			refuse("/previousId", "id_required", "must be given: the id that the person had before", nil)
 		}
 		return
 	}
 	if t == Track && !p.event {
-		report("/event", CodeEventMissing, "must be given and not empty")
+		refuse("/event", "event_not_defined", "must be given and not empty", nil)
 	}
 	if t == Group && !p.groupID {
-		report("/groupId", CodeIDMissing, "must be given and not empty")
+		refuse("/groupId", "id_required", "must be given and not empty", nil)
 	}
 	if !p.userID && !p.anonymousID {
-		report("", CodeNoID, "must have userId or anonymousId")
+		refuse("", "no_user_anon_id", "must have userId or anonymousId", nil)
 	}
 }
 
-// linkIDs calls visit with each id that ties a message of these fields to a person, as JSON in the one spelling that has no needless
-// escapes. A person's userId may be another call's previousId, so they are all of one kind.
-func linkIDs(fields rawjson.Object, visit func(id []byte)) {
-	for _, f := range fields {
-		switch f.Name {
-		case "userId", "anonymousId", "previousId":
-		default:
-			continue
-		}
-		id := f.Value
-		if bytes.IndexByte(id, '\\') >= 0 {
-			text, _ := rawjson.Text(id)
-			id = rawjson.Quote(text)
-		}
-		if !roleID.absent(id, rawjson.KindOf(id)) {
-			visit(id)
+// checkConsent reports what Segment would discard a consent event for. It is the one event whose
+// context Segment checks. context is what will be sent.
+func checkConsent(context json.RawMessage, refuse func(path, code, text string, value json.RawMessage)) {
+	const at = "/context/consent/categoryPreferences"
+	if id, ok := rawjson.At(context, "/device/advertisingId"); ok && rawjson.KindOf(id) != rawjson.StringKind {
+		refuse("/context/device/advertisingId", "device_advertisingid_should_be_string", "must be a string for this event", id)
+	}
+	if version, ok := rawjson.At(context, "/consent/version"); ok && rawjson.KindOf(version) != rawjson.NumberKind {
+		refuse("/context/consent/version", "consent_version_should_be_number", "must be a number for this event", version)
+	}
+	preferences, _ := rawjson.At(context, "/consent/categoryPreferences")
+	switch rawjson.KindOf(preferences) {
+	case rawjson.ObjectKind:
+	case rawjson.Invalid, rawjson.NullKind:
+		refuse(at, "consent_categorypreferences_should_exist", "must be given for this event", nil)
+	default:
+		refuse(at, "consent_categorypreferences_fields_should_be_object", "must be an object", preferences)
+	}
+	for _, m := range rawjson.OpenObject(preferences) {
+		if rawjson.KindOf(m.Value) != rawjson.BooleanKind {
+			refuse(rawjson.Pointer(at, m.Name), "consent_categorypreferences_fields_should_be_bool", "must be true or false", m.Value)
 		}
 	}
+}
+
+func isConsentEvent(event json.RawMessage) bool {
+	text, _ := rawjson.Text(event)
+	return text == "Segment Consent Preference Updated"
+}
+
+func typeList() string {
+	names := make([]string, 0, len(Types()))
+	for _, t := range Types() {
+		names = append(names, string(t))
+	}
+	return strings.Join(names, ", ")
 }

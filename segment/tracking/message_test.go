@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/aacflow/segment-blocks/rawjson"
+	"github.com/aacflow/segment-blocks/runtime/retry"
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
@@ -21,7 +22,7 @@ var when = time.Date(2025, 6, 7, 8, 9, 10, 0, time.UTC)
 // wire returns what a message looks like on the wire, without the sentAt before it.
 func wire(t testing.TB, m tracking.Message) (string, tracking.Report, error) {
 	t.Helper()
-	requests, report, err := tracking.NewClient(nil).Preview(tracking.Source{WriteKey: testKey}, m, tracking.SendOptions{InvocationID: "inv", Time: when})
+	requests, report, err := tracking.NewClient(nil).Preview(tracking.Source{WriteKey: testKey}, tracking.Call{Messages: []tracking.Message{m}, Alone: true, InvocationID: "inv", Time: when})
 	if err != nil {
 		failure(t, err)
 		return "", report, err
@@ -110,14 +111,14 @@ func TestProblems(t *testing.T) {
 				return
 			}
 			e := failure(t, err)
-			require.Equal(t, tracking.KindInvalid, e.Kind)
+			require.Equal(t, tracking.InvalidInput, e.Code)
 			require.True(t, strings.HasPrefix(err.Error(), "nothing was sent: "), err)
 			var got []string
 			for _, p := range e.Problems {
-				got = append(got, p.Pointer+" "+p.Code)
+				got = append(got, p.Path+" "+p.Code)
 				require.Zero(t, p.Index)
-				require.NotEmpty(t, p.Text)
-				require.LessOrEqual(t, len([]rune(p.Value)), 81)
+				require.NotEmpty(t, p.Message)
+				require.LessOrEqual(t, len([]rune(p.Message)), 160)
 				requireClean(t, fmt.Sprintf("%+v", p))
 			}
 			require.ElementsMatch(t, want, got)
@@ -135,13 +136,13 @@ func TestConstructedMessages(t *testing.T) {
 	require.NoError(t, err)
 
 	_, _, err = wire(t, tracking.NewMessage(tracking.Track, object(t, `{"type":"page","event":"e","userId":"u"}`)))
-	require.Equal(t, tracking.CodeTypeMismatch, failure(t, err).Problems[0].Code)
+	require.Equal(t, "type_mismatch", failure(t, err).Problems[0].Code)
 
 	_, _, err = wire(t, tracking.Message{})
-	require.Equal(t, tracking.CodeTypeMissing, failure(t, err).Problems[0].Code)
+	require.Equal(t, "missing_type", failure(t, err).Problems[0].Code)
 
 	_, _, err = wire(t, tracking.NewMessage(tracking.Track, append(fields, rawjson.Member{Name: "x"})))
-	require.Equal(t, tracking.CodeNotJSON, failure(t, err).Problems[0].Code)
+	require.Equal(t, "invalid_json", failure(t, err).Problems[0].Code)
 }
 
 // 32,000 bytes go, 32,001 do not: for a lone message its whole body counts.
@@ -151,7 +152,7 @@ func TestMessageSizeIsExact(t *testing.T) {
 	}
 	client, source := tracking.NewClient(nil), tracking.Source{WriteKey: testKey}
 	one := func(n int) (int, error) {
-		requests, _, err := client.Preview(source, build(n), tracking.SendOptions{})
+		requests, _, err := client.Preview(source, alone(build(n)))
 		if err != nil {
 			return 0, err
 		}
@@ -164,13 +165,13 @@ func TestMessageSizeIsExact(t *testing.T) {
 	require.Equal(t, tracking.MaxMessageBytes, size)
 	_, err = one(tracking.MaxMessageBytes - base + 1)
 	e := failure(t, err)
-	require.Equal(t, tracking.KindTooLarge, e.Kind)
+	require.Equal(t, retry.TooLarge, e.Code)
 	require.EqualError(t, err, "nothing was sent: message is 32,001 bytes, 32,000 are allowed")
 
 	const sentAt = len(`"sentAt":"2006-01-02T15:04:05.000Z",`)
-	_, _, err = client.PreviewBatch(source, []tracking.Message{build(tracking.MaxMessageBytes - base + sentAt)}, tracking.BatchOptions{})
+	_, _, err = client.Preview(source, tracking.Call{Messages: []tracking.Message{build(tracking.MaxMessageBytes - base + sentAt)}})
 	require.NoError(t, err)
-	_, _, err = client.PreviewBatch(source, []tracking.Message{build(tracking.MaxMessageBytes - base + sentAt + 1)}, tracking.BatchOptions{})
+	_, _, err = client.Preview(source, tracking.Call{Messages: []tracking.Message{build(tracking.MaxMessageBytes - base + sentAt + 1)}})
 	require.Error(t, err)
 }
 
@@ -190,7 +191,7 @@ func TestWarnings(t *testing.T) {
 			require.NoError(t, err)
 			var got []string
 			for _, w := range report.Warnings {
-				got = append(got, w.Pointer+" "+w.Code)
+				got = append(got, w.Path+" "+w.Code)
 				require.Zero(t, w.Index)
 			}
 			require.Equal(t, want, got)
@@ -204,19 +205,19 @@ func TestWarningsAreBounded(t *testing.T) {
 	for i := range messages {
 		messages[i] = item(t, `{"type":"track","event":"e","userId":"u","sentAt":"x"}`)
 	}
-	_, report, err := tracking.NewClient(nil).PreviewBatch(tracking.Source{WriteKey: testKey}, messages, tracking.BatchOptions{})
+	_, report, err := tracking.NewClient(nil).Preview(tracking.Source{WriteKey: testKey}, tracking.Call{Messages: messages})
 	require.NoError(t, err)
-	require.Len(t, report.Warnings, tracking.MaxWarnings+1)
-	require.Equal(t, tracking.Warning{Index: -1, Code: tracking.WarnMoreWarnings, Text: "1,400 more warnings are not listed"}, report.Warnings[tracking.MaxWarnings])
+	require.Len(t, report.Warnings, 101)
+	require.Equal(t, finding(-1, "", "more_warnings", "1,400 more warnings are not listed"), report.Warnings[100])
 }
 
 func TestDuplicateMessageIDs(t *testing.T) {
 	m := item(t, `{"type":"track","event":"e","userId":"u","messageId":"same"}`)
-	_, report, err := tracking.NewClient(nil).PreviewBatch(tracking.Source{WriteKey: testKey}, []tracking.Message{m, order(t), m, order(t)}, tracking.BatchOptions{})
+	_, report, err := tracking.NewClient(nil).Preview(tracking.Source{WriteKey: testKey}, tracking.Call{Messages: []tracking.Message{m, order(t), m, order(t)}})
 	require.NoError(t, err)
-	require.Equal(t, []tracking.Warning{{
-		Index: 2, Pointer: "/messageId", Code: tracking.WarnDuplicateID, Text: "is that of message 0 too; Segment keeps one of them",
-	}}, report.Warnings)
+	require.Equal(t, []tracking.Finding{
+		finding(2, "/messageId", tracking.WarnDuplicateID, "is that of message 0 too; Segment keeps one of them"),
+	}, report.Warnings)
 	require.NotEqual(t, report.Messages[1].MessageID, report.Messages[3].MessageID)
 }
 
@@ -262,8 +263,7 @@ func TestNothingIsLostInRendering(t *testing.T) {
 		require.NoError(rt, err)
 		raw, err := rawjson.Encode(common, rawjson.DefaultLimits())
 		require.NoError(rt, err)
-		requests, _, err := tracking.NewClient(nil).PreviewBatch(tracking.Source{WriteKey: testKey},
-			[]tracking.Message{tracking.NewMessage(tracking.Track, obj)}, tracking.BatchOptions{Context: raw})
+		requests, _, err := tracking.NewClient(nil).Preview(tracking.Source{WriteKey: testKey}, tracking.Call{Messages: []tracking.Message{tracking.NewMessage(tracking.Track, obj)}, Context: raw})
 		require.NoError(rt, err)
 
 		got := posted{body: requests[0].Body}.messages(t)[0]
@@ -298,4 +298,21 @@ func merged(base, over map[string]any) map[string]any {
 		out[k] = v
 	}
 	return out
+}
+
+func TestUserIDs(t *testing.T) {
+	m := item(t, `{"type":"alias","userId":"u\u002d1","previousId":"p","anonymousId":null,"groupId":"g","context":{"userId":"not me"}}`)
+	call := tracking.Call{Messages: []tracking.Message{m}}
+	batch, err := tracking.NewClient(nil).Prepare(t.Context(), tracking.Source{WriteKey: testKey}, call)
+	require.NoError(t, err)
+	read, err := tracking.ReadPrepared(batch.Messages[0].JSON())
+	require.NoError(t, err)
+	require.Equal(t, batch.Messages[0].MessageID(), read.MessageID())
+	for _, p := range []tracking.Prepared{batch.Messages[0], read} {
+		var of []string
+		for id := range p.UserIDs() {
+			of = append(of, string(id))
+		}
+		require.Equal(t, []string{`"u-1"`, `"p"`}, of)
+	}
 }

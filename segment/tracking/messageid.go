@@ -57,21 +57,17 @@ func idText(id [16]byte) (text [idLength]byte) {
 	return text
 }
 
-// idMaker makes the ids of one call's messages. They share memory, so that not each is allocated by itself.
+// idMaker makes the ids of one call's messages. They share memory, so that not each is allocated by
+// itself.
 type idMaker struct {
 	key          WriteKey
 	invocationID string
-	seeds        []typeSeed
+	seeds        map[Type]idSeed
 	made         strings.Builder
 }
 
-type typeSeed struct {
-	typ  Type
-	seed idSeed
-}
-
-// make returns the id of a message. Left is how many more there may be, this one included.
-func (m *idMaker) make(t Type, index, left int) string {
+// next returns the id of a message. Left is how many more there may be, this one included.
+func (m *idMaker) next(t Type, index, left int) string {
 	var id [idLength]byte
 	if m.invocationID == "" {
 		id = idText(uuid.New())
@@ -88,11 +84,13 @@ func (m *idMaker) make(t Type, index, left int) string {
 }
 
 func (m *idMaker) seed(t Type) idSeed {
-	for _, known := range m.seeds {
-		if known.typ == t {
-			return known.seed
+	seed, ok := m.seeds[t]
+	if !ok {
+		if m.seeds == nil {
+			m.seeds = map[Type]idSeed{}
 		}
+		seed = newIDSeed(m.key, t, m.invocationID)
+		m.seeds[t] = seed
 	}
-	m.seeds = append(m.seeds, typeSeed{t, newIDSeed(m.key, t, m.invocationID)})
-	return m.seeds[len(m.seeds)-1].seed
+	return seed
 }

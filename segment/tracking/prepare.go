@@ -3,206 +3,219 @@ package tracking
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
+	"iter"
 	"math"
 	"time"
 
 	"github.com/aacflow/segment-blocks/internal/isotime"
+	"github.com/aacflow/segment-blocks/internal/text"
 	"github.com/aacflow/segment-blocks/rawjson"
+	"github.com/aacflow/segment-blocks/runtime/retry"
+	"github.com/aacflow/segment-blocks/schemas"
 )
 
-// prepared is a call whose messages have all been checked and written. Nothing has been sent yet.
-type prepared struct {
-	messages []Prepared
-	links    func(i int, visit func(id []byte)) // visits the ids that tie a message to a person
-	rooms    [][]byte                           // that the messages are written in
-	report   Report
+// Batch is prepared messages, and where they go. [Client.Prepare] makes one of a call; messages that
+// have been kept make another.
+type Batch struct {
+	Source   Source
+	Messages []Prepared
+	// Alone sends the one message to the path of its type rather than to [BatchPath].
+	Alone bool
+	// Warnings lists what deserves a look, by message.
+	Warnings []Finding
+
+	endpoint string
 }
 
-// release gives back what the messages are written in. Nothing of them may be read after.
-func (r *prepared) release(c *Client) {
-	for _, room := range r.rooms {
-		c.buffers.giveBack(room)
+// Report returns the report of a batch of which nothing has been sent.
+func (b *Batch) Report() Report {
+	r := Report{Delivery: Direct, Endpoint: b.endpoint, Messages: make([]Outcome, len(b.Messages)), Warnings: b.Warnings}
+	for i, m := range b.Messages {
+		r.Messages[i] = Outcome{Index: i, MessageID: m.id, Status: Unsent, Request: -1}
 	}
+	return r
 }
 
-// lanes spreads the messages over requests.
-func (r *prepared) lanes(inFlight int) []lane {
-	sizes := make([]int, len(r.messages))
-	for i, m := range r.messages {
-		sizes[i] = len(m.item)
-	}
-	return split(sizes, r.links, inFlight)
+// Prepared is a message that has been checked and written as it goes over the wire in a batch. It
+// can be kept, and sent later or together with those of other calls, any number of times: it has its
+// messageId. It is immutable.
+type Prepared struct {
+	id     string
+	item   json.RawMessage
+	fields rawjson.Object // those it was written from
 }
 
-// preparer checks and writes the messages of one call.
-type preparer struct {
-	opening      string // what a message begins with
-	endpoint     string
-	key          WriteKey
-	maker        idMaker
-	at           time.Time
-	now          json.RawMessage // at as a JSON string, once it is needed
-	library      json.RawMessage
-	context      json.RawMessage // laid under each message's own; nil when there is none
-	bareContext  json.RawMessage // what a message without a context gets: context with the library in it
-	integrations json.RawMessage // laid under each message's own; nil when there is none
+// MessageID returns the message's id.
+func (p Prepared) MessageID() string { return p.id }
 
-	lend  func(size int) []byte
-	room  []byte   // messages are written behind one another, so that not each is allocated by itself
-	rooms [][]byte // all that there have been
-	left  int      // messages that are still to be written
+// JSON returns the message as it goes over the wire. It must not be changed.
+func (p Prepared) JSON() json.RawMessage { return p.item }
 
-	index    int // of the message at hand, or -1
-	problems []Problem
-	invalid  bool // one is of something else than a size
-	warnings []Warning
-	unlisted int // warnings beyond MaxWarnings
-	ids      map[string]int
-}
+// UserIDs iterates over the ids by which the message names a user: userId, anonymousId and
+// previousId, as JSON strings in the one spelling that has no needless escapes. Messages that share
+// one, of whichever of the three fields, must arrive in their order. An id must not be changed or
+// kept.
+func (p Prepared) UserIDs() iter.Seq[[]byte] { return userIDs(p.fields) }
 
-func (c *Client) preparer(t *target, invocationID string, at time.Time) *preparer {
-	if at.IsZero() {
-		at = c.now()
-	}
-	p := &preparer{
-		opening:  itemOpening,
-		endpoint: t.base, key: t.WriteKey, maker: idMaker{key: t.WriteKey, invocationID: invocationID}, index: -1, library: c.library,
-		at: at, bareContext: c.bareContext, lend: allocate,
-	}
-	if t.Endpoint == "" && !looksLikeSegments(t.WriteKey) {
-		p.warn("", WarnWriteKeyForm, "the write key does not look like one of Segment's, which have 32 letters and digits; Segment accepts and drops what comes with an unknown key")
-	}
-	return p
-}
+// anySize lets through what was within limits when it came in.
+func anySize() rawjson.Limits { return rawjson.Limits{MaxBytes: math.MaxInt32, MaxDepth: 1000} }
 
-// A message that goes alone has the time of sending before its own members. Both go on with the type.
-const (
-	itemOpening  = `{"type":"`
-	aloneOpening = sentAtMember + `"type":"`
-)
-
-// time is when it happened, for messages that do not say.
-func (p *preparer) time() json.RawMessage {
-	if p.now == nil {
-		text := append(make([]byte, 0, isotime.Size+2), '"')
-		p.now = append(isotime.Append(text, p.at), '"')
+// ReadPrepared reads what [Prepared.JSON] returned, perhaps in another process. It keeps item, which
+// must not change after.
+func ReadPrepared(item json.RawMessage) (Prepared, error) {
+	fields, err := rawjson.ParseObject(item, anySize())
+	if err != nil {
+		return Prepared{}, fmt.Errorf("read prepared message: %w", err)
 	}
-	return p.now
-}
-
-// allocate is for messages that are kept, or few.
-func allocate(size int) []byte { return make([]byte, 0, size) }
-
-// defaults takes what a batch lays under each of its messages. It comes from outside, so its syntax is checked too.
-func (p *preparer) defaults(context, integrations json.RawMessage) {
-	p.context = p.checkDefaults("/context", context, CodeContextNotObject)
-	p.integrations = p.checkDefaults("/integrations", integrations, CodeIntegrationsNotObject)
-	p.checkAll("/integrations", p.integrations)
-	if p.context != nil {
-		p.bareContext = p.withLibrary(p.context)
+	id := fields.Text("messageId")
+	if id == "" {
+		return Prepared{}, fmt.Errorf("read prepared message: it has no messageId: %.80s", item)
 	}
-}
-
-func (p *preparer) checkDefaults(pointer string, raw json.RawMessage, notObject string) json.RawMessage {
-	if len(raw) == 0 || rawjson.KindOf(raw) == rawjson.NullKind {
-		return nil
-	}
-	if err := rawjson.Check(raw, rawjson.Limits{MaxBytes: math.MaxInt32, MaxDepth: 1000}); err != nil {
-		p.refuse(pointer, CodeNotJSON, err.Error(), nil)
-		return nil
-	}
-	if rawjson.KindOf(raw) != rawjson.ObjectKind {
-		p.refuse(pointer, notObject, "must be an object", raw)
-		return nil
-	}
-	return raw
+	return Prepared{id: id, item: item, fields: fields}, nil
 }
 
 // maxProblems is how many problems of a call are looked for: enough to say that there are many.
 const maxProblems = 1000
 
-// prepare checks and writes every message. The report is whole either way: with an error everything in it is unsent.
-func (p *preparer) prepare(ctx context.Context, messages []Message) (*prepared, error) {
-	out := &prepared{messages: make([]Prepared, len(messages)), report: unsent(len(messages))}
-	if len(messages) > 1 {
-		out.links = func(i int, visit func(id []byte)) { messages[i].People(visit) }
+// maxWarnings bounds the warnings of a call, so that ten thousand messages with the same slip stay
+// readable.
+const maxWarnings = 100
+
+// Prepare checks the messages of a call, writes them as they go over the wire, and sends nothing.
+//
+// The error is an [*Error]. When one message is no good it lists the problems of all; the batch,
+// which is there with an error too, then serves for its report alone. Prepare ends when ctx does.
+func (c *Client) Prepare(ctx context.Context, source Source, call Call) (*Batch, error) {
+	if call.WriteKey != "" {
+		source.WriteKey = call.WriteKey
 	}
-	out.report.Endpoint, out.report.Delivery = p.endpoint, Direct
-	p.left = len(messages)
-	if len(messages) == 0 {
-		p.refuse("", CodeEmptyBatch, "must hold at least one message", nil)
+	total := len(call.Messages)
+	b := &Batch{Source: source, Messages: make([]Prepared, total), Alone: call.Alone}
+	endpoint, err := source.check()
+	if err != nil {
+		return b, err
 	}
-	for i, m := range messages {
+	b.endpoint = endpoint
+	p := c.preparer(source, call)
+	if total == 0 {
+		p.refuse("", "empty_batch", "must hold at least one message", nil)
+	}
+	for i, m := range call.Messages {
 		if ctx.Err() != nil {
-			e := interrupted(ctx, p.endpoint)
-			e.Total, e.ending = len(messages), "nothing was sent"
-			return out, e
+			return b, interrupted(ctx, total)
 		}
 		if len(p.problems) >= maxProblems {
 			break
 		}
-		p.index = i
-		item, id := p.message(m)
-		if size := len(item); size > MaxMessageBytes {
-			p.refuse("", CodeMessageTooLarge, fmt.Sprintf("message is %s bytes, %s are allowed", grouped(size), grouped(MaxMessageBytes)), nil)
+		p.index, p.left = i, total-i
+		b.Messages[i] = p.message(m)
+		size := len(b.Messages[i].item)
+		if call.Alone {
+			size += aloneBytes
 		}
-		out.messages[i] = Prepared{id: id, item: item}
-		out.report.Messages[i].MessageID = id
+		if size > MaxMessageBytes {
+			p.refuse("", tooLarge, fmt.Sprintf("message is %s bytes, %s are allowed", grouped(size), grouped(MaxMessageBytes)), nil)
+		}
 	}
-	out.rooms = p.rooms
-	out.report.Warnings = p.listWarnings()
+	b.Warnings = p.listWarnings()
 	if len(p.problems) > 0 {
-		return out, p.refusal(len(messages))
+		return b, &Error{Code: p.code, Problems: p.problems, Total: total}
 	}
-	return out, nil
+	return b, nil
 }
 
-// interrupted is the error of a call whose context has ended.
-func interrupted(ctx context.Context, endpoint string) *Error {
-	e := &Error{Kind: KindCanceled, Err: ctx.Err(), Endpoint: endpoint}
-	if errors.Is(e.Err, context.DeadlineExceeded) {
-		e.Kind = KindDeadline
-	}
-	return e
+const tooLarge = "message_too_large"
+
+// WarnDuplicateID is the code of the warning that two messages of a call have one messageId.
+const WarnDuplicateID = "duplicate_message_id"
+
+// preparer checks and writes the messages of one call.
+type preparer struct {
+	key          WriteKey
+	ids          idMaker
+	time         json.RawMessage // when it happened, for messages that do not say
+	library      json.RawMessage
+	context      json.RawMessage // laid under each message's own; nil when there is none
+	bareContext  json.RawMessage // what a message without a context gets: context with the library in it
+	integrations json.RawMessage // laid under each message's own; nil when there is none
+
+	index int    // of the message at hand, or -1
+	left  int    // messages that are still to be written, that one included
+	room  []byte // messages are written behind one another, so that not each is allocated by itself
+
+	code     retry.Code // of the error, once there is a problem
+	problems []Finding
+	warnings []Finding
+	unlisted int            // warnings beyond maxWarnings
+	givenIDs map[string]int // the messageIds that messages came with, and their first places
 }
 
-func (p *preparer) refusal(total int) *Error {
-	kind := KindTooLarge
-	if p.invalid {
-		kind = KindInvalid
+func (c *Client) preparer(source Source, call Call) *preparer {
+	if call.Time.IsZero() {
+		call.Time = time.Now()
 	}
-	return &Error{Kind: kind, Problems: p.problems, Total: total}
+	p := &preparer{
+		key: source.WriteKey, ids: idMaker{key: source.WriteKey, invocationID: call.InvocationID},
+		time: rawjson.Quote(isotime.Format(call.Time)), library: c.library, bareContext: c.bareContext,
+		index: -1, code: retry.TooLarge,
+	}
+	if source.Endpoint == "" && !source.WriteKey.LooksLikeSegments() {
+		p.warn("", "write_key_form", "the write key does not look like one of Segment's, which have 32 letters and digits; "+
+			"Segment accepts and drops what comes with an unknown key")
+	}
+	p.context = p.checkDefaults("context", call.Context)
+	p.integrations = p.checkDefaults("integrations", call.Integrations)
+	p.checkAll("/integrations", p.integrations)
+	if p.context != nil {
+		p.bareContext = p.appendWithLibrary(nil, p.context)
+	}
+	return p
+}
+
+// checkDefaults takes what a call lays under each of its messages. It comes from outside, so its
+// syntax is checked too.
+func (p *preparer) checkDefaults(name string, raw json.RawMessage) json.RawMessage {
+	if len(raw) == 0 || rawjson.KindOf(raw) == rawjson.NullKind {
+		return nil
+	}
+	if err := rawjson.Check(raw, anySize()); err != nil {
+		p.refuse("/"+name, "invalid_json", err.Error(), nil)
+		return nil
+	}
+	if rawjson.KindOf(raw) != rawjson.ObjectKind {
+		p.refuse("/"+name, name+"_not_object", "must be an object", raw)
+		return nil
+	}
+	return raw
 }
 
 // refuse notes a problem. The value is shown, cut short and without the write key.
-func (p *preparer) refuse(pointer, code, text string, value json.RawMessage) {
-	p.invalid = p.invalid || code != CodeMessageTooLarge
+func (p *preparer) refuse(path, code, message string, value json.RawMessage) {
+	if code != tooLarge {
+		p.code = InvalidInput
+	}
 	if len(p.problems) == maxProblems {
 		return
 	}
-	problem := Problem{Index: p.index, Pointer: pointer, Code: code, Text: text}
 	if len(value) > 0 {
-		problem.Value = clip(oneLine(p.key.scrub(string(value))), 80)
-		problem.Text += ": " + problem.Value
+		message += ": " + text.Clip(text.OneLine(p.key.scrub(string(value))), 80)
 	}
-	p.problems = append(p.problems, problem)
+	p.problems = append(p.problems, Finding{p.index, schemas.Violation{Path: path, Code: code, Message: message}})
 }
 
-func (p *preparer) warn(pointer, code, text string) {
-	if len(p.warnings) == MaxWarnings {
+func (p *preparer) warn(path, code, message string) {
+	if len(p.warnings) == maxWarnings {
 		p.unlisted++
 		return
 	}
-	p.warnings = append(p.warnings, Warning{Index: p.index, Pointer: pointer, Code: code, Text: text})
+	p.warnings = append(p.warnings, Finding{p.index, schemas.Violation{Path: path, Code: code, Message: message}})
 }
 
-func (p *preparer) listWarnings() []Warning {
-	if p.unlisted == 0 {
-		return p.warnings
+func (p *preparer) listWarnings() []Finding {
+	if p.unlisted > 0 {
+		message := grouped(p.unlisted) + " more warnings are not listed"
+		return append(p.warnings, Finding{-1, schemas.Violation{Code: "more_warnings", Message: message}})
 	}
-	return append(p.warnings, Warning{
-		Index: -1, Code: WarnMoreWarnings, Text: fmt.Sprintf("%s more warnings are not listed", grouped(p.unlisted)),
-	})
+	return p.warnings
 }

@@ -16,6 +16,8 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/aacflow/segment-blocks/rawjson"
+	"github.com/aacflow/segment-blocks/runtime/retry"
+	"github.com/aacflow/segment-blocks/schemas"
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
@@ -154,7 +156,7 @@ func (r *receiver) mostInFlight() int {
 func (r *receiver) source() tracking.Source {
 	return tracking.Source{
 		WriteKey: testKey, Endpoint: r.URL,
-		Retry: tracking.RetryPolicy{BaseDelay: time.Millisecond, MaxRetries: 3},
+		Retry: retry.Policy{BaseDelay: time.Millisecond, MaxRetries: 3},
 	}
 }
 
@@ -215,4 +217,21 @@ func statuses(r tracking.Report) map[tracking.Status]int {
 		out[m.Status]++
 	}
 	return maps.Clone(out)
+}
+
+// alone is a call of one message, to the path of its type.
+func alone(m tracking.Message) tracking.Call {
+	return tracking.Call{Messages: []tracking.Message{m}, Alone: true}
+}
+
+// cause returns what package retry says of a request that failed.
+func cause(t testing.TB, err error) *retry.Error {
+	t.Helper()
+	var e *retry.Error
+	require.ErrorAs(t, err, &e)
+	return e
+}
+
+func finding(index int, path, code, message string) tracking.Finding {
+	return tracking.Finding{Index: index, Violation: schemas.Violation{Path: path, Code: code, Message: message}}
 }

@@ -10,51 +10,43 @@ import (
 	"github.com/aacflow/segment-blocks/rawjson"
 )
 
-// message checks m and writes it as it goes over the wire: its type, then its fields in the order and the spelling in
-// which they were given, then what was missing. It also returns the messageId, "" when the given one is no good.
-func (p *preparer) message(m Message) (item json.RawMessage, id string) {
+// message checks m and writes it as it goes over the wire: its type, then its fields in the order
+// and the spelling in which they were given, then what was missing.
+func (p *preparer) message(m Message) Prepared {
 	if _, given := m.fields.Get("type"); m.typ == "" && !given {
-		p.refuse("/type", CodeTypeMissing, "must be given", nil)
-		return nil, ""
+		p.refuse("/type", "missing_type", "must be given", nil)
+		return Prepared{}
 	}
 	if !m.typ.Valid() {
-		p.refuse("/type", CodeTypeUnknown, "must be one of "+typeList(), rawjson.Quote(string(m.typ)))
-		return nil, ""
+		p.refuse("/type", "invalid_type", "must be one of "+typeList(), rawjson.Quote(string(m.typ)))
+		return Prepared{}
 	}
 	size := 240 + len(p.bareContext) + len(p.integrations)
 	for _, f := range m.fields {
 		size += len(f.Name) + len(f.Value) + 4
 	}
 	w := writer{preparer: p, typ: m.typ, buf: p.makeRoom(size)}
-	w.buf = append(w.buf, p.opening...)
+	w.buf = append(w.buf, itemOpening...)
 	w.buf = append(append(w.buf, m.typ...), '"')
 	for _, f := range m.fields {
 		w.field(f)
 	}
 	w.complete()
-	item = append(w.buf, '}')
+	item := append(w.buf, '}')
 	p.room = item[len(item):]
-	return slices.Clip(item), w.id
+	return Prepared{id: w.id, item: slices.Clip(item), fields: m.fields}
 }
 
-// makeRoom returns an empty buffer that holds size bytes and more, and is followed by nothing that is in use.
+const itemOpening = `{"type":"`
+
+// makeRoom returns an empty buffer that holds size bytes and more, and is followed by nothing that is
+// in use.
 func (p *preparer) makeRoom(size int) []byte {
+	const most = 256 << 10
 	if cap(p.room) < size {
-		p.room = p.lend(max(size, min(p.left*size, lentBytes)))
-		if lent(p.room) {
-			p.rooms = append(p.rooms, p.room)
-		}
+		p.room = make([]byte, 0, max(size, min(p.left*size, most)))
 	}
-	p.left--
 	return p.room
-}
-
-func typeList() string {
-	names := make([]string, 0, len(Types()))
-	for _, t := range Types() {
-		names = append(names, string(t))
-	}
-	return strings.Join(names, ", ")
 }
 
 // writer writes one message.
@@ -74,7 +66,7 @@ func (w *writer) field(f rawjson.Member) {
 	pointer := func() string { return rawjson.Pointer("", f.Name) }
 	kind := rawjson.KindOf(f.Value)
 	if kind == rawjson.Invalid {
-		w.refuse(pointer(), CodeNotJSON, "must be a JSON value", nil)
+		w.refuse(pointer(), "invalid_json", "must be a JSON value", nil)
 		return
 	}
 	if role.absent(f.Value, kind) {
@@ -88,15 +80,15 @@ func (w *writer) field(f rawjson.Member) {
 	}
 	switch role {
 	case roleType:
-		if typeIn(f.Value) != w.typ {
-			w.refuse(pointer(), CodeTypeMismatch, "must be "+string(w.typ)+" in this call", f.Value)
+		if text, _ := rawjson.Text(f.Value); Type(text) != w.typ {
+			w.refuse(pointer(), "type_mismatch", "must be "+string(w.typ)+" in this call", f.Value)
 		}
 		return
 	case roleWriteKey:
-		w.refuse(pointer(), CodeWriteKeyInMessage, "must not be given: it would send the message to another source", nil)
+		w.refuse(pointer(), "write_key_in_message", "must not be given: it would send the message to another source", nil)
 		return
 	case roleSentAt:
-		w.warn(pointer(), WarnSentAtReplaced, "is not sent; the time of each attempt is, as the protocol wants it")
+		w.warn(pointer(), "sent_at_replaced", "is not sent; the time of each attempt is, as the protocol wants it")
 		return
 	case roleTimestamp:
 		w.timeSeen = true
@@ -116,9 +108,9 @@ func (w *writer) field(f rawjson.Member) {
 	case roleText:
 		w.consent = w.consent || f.Name == "event" && isConsentEvent(f.Value)
 	case roleServer:
-		w.warn(pointer(), WarnServerField, "is set by Segment; it is sent as given and may be replaced")
+		w.warn(pointer(), "field_set_by_segment", "is set by Segment; it is sent as given and may be replaced")
 	case roleUnknown:
-		w.warn(pointer(), WarnUnknownField, "is not a field of "+string(w.typ)+"; it is sent as given, and Segment may ignore it")
+		w.warn(pointer(), "field_unknown", "is not a field of "+string(w.typ)+"; it is sent as given, and Segment may ignore it")
 	}
 	if role == roleID || role == roleText {
 		w.has.note(f.Name)
@@ -141,7 +133,7 @@ func (w *writer) complete() {
 		w.add("integrations", w.integrations)
 	}
 	if !w.idSeen {
-		w.id = w.maker.make(w.typ, w.index, w.left+1)
+		w.id = w.ids.next(w.typ, w.index, w.left)
 		w.name("messageId")
 		w.buf = append(append(append(w.buf, '"'), w.id...), '"') // letters, digits and a hyphen
 	}
@@ -149,9 +141,9 @@ func (w *writer) complete() {
 	// Segment corrects it for the sender's clock by timestamp = receivedAt - (sentAt - timestamp), which is why sentAt
 	// must be the time of the attempt.
 	if !w.timeSeen {
-		w.add("timestamp", w.time())
+		w.add("timestamp", w.time)
 	}
-	w.has.missing(w.typ, func(pointer, code, text string) { w.refuse(pointer, code, text, nil) })
+	w.has.missing(w.typ, w.refuse)
 	if w.consent {
 		checkConsent(w.sent, w.refuse)
 	}
@@ -184,31 +176,28 @@ func (w *writer) timestamp(value json.RawMessage) json.RawMessage {
 	text, ok := rawjson.Text(value)
 	t, err := isotime.Parse(text)
 	if !ok || err != nil {
-		w.refuse(pointer, CodeTimestampInvalid, isotime.ErrFormat.Error(), value)
+		w.refuse(pointer, "invalid_timestamp", isotime.ErrFormat.Error(), value)
 		return value
 	}
 	if !isotime.HasZone(text) {
-		w.warn(pointer, WarnZoneAssumed, "names no zone and is taken as UTC: "+text)
+		w.warn(pointer, "timestamp_zone_assumed", "names no zone and is taken as UTC: "+text)
 	}
 	return rawjson.Quote(isotime.Format(t))
 }
 
 func (p *preparer) noteID(id string) {
-	if p.ids == nil {
-		p.ids = make(map[string]int)
+	if p.givenIDs == nil {
+		p.givenIDs = map[string]int{}
 	}
-	if first, twice := p.ids[id]; twice {
+	if first, twice := p.givenIDs[id]; twice {
 		p.warn("/messageId", WarnDuplicateID, "is that of message "+grouped(first)+" too; Segment keeps one of them")
 		return
 	}
-	p.ids[id] = p.index
+	p.givenIDs[id] = p.index
 }
 
-// withLibrary splices context.library into a context that has none. A caller's own library is data, and stays.
-func (p *preparer) withLibrary(context json.RawMessage) json.RawMessage {
-	return p.appendWithLibrary(make([]byte, 0, len(context)+len(p.library)+12), context)
-}
-
+// appendWithLibrary splices context.library into a context that has none. A caller's own library is
+// data, and stays.
 func (p *preparer) appendWithLibrary(dst []byte, context json.RawMessage) []byte {
 	context = bytes.TrimSpace(context)
 	if bytes.Contains(context, []byte(`"library"`)) || bytes.IndexByte(context, '\\') >= 0 { // an escape can hide the name
@@ -230,35 +219,9 @@ func (p *preparer) appendWithLibrary(dst []byte, context json.RawMessage) []byte
 
 // checkAll looks for the one special name of integrations in another case, which Segment takes for a destination.
 func (p *preparer) checkAll(pointer string, integrations json.RawMessage) {
-	if !namesAll(integrations) {
-		return
-	}
 	for _, m := range rawjson.OpenObject(integrations) {
 		if m.Name != "All" && strings.EqualFold(m.Name, "All") {
-			p.warn(rawjson.Pointer(pointer, m.Name), WarnIntegrationsAll, `is not the name that stands for all destinations, which is "All"`)
+			p.warn(rawjson.Pointer(pointer, m.Name), "integrations_all_case", `is not the name that stands for all destinations, which is "All"`)
 		}
-	}
-}
-
-func isConsentEvent(event json.RawMessage) bool {
-	if bytes.IndexByte(event, '\\') < 0 {
-		return string(event) == `"`+consentEvent+`"`
-	}
-	text, _ := rawjson.Text(event)
-	return text == consentEvent
-}
-
-// namesAll reports whether the name may be there in a case that is not Segment's.
-func namesAll(integrations []byte) bool {
-	for rest := integrations; ; {
-		i := bytes.IndexByte(rest, '"')
-		if i < 0 || len(rest) < i+len(`"all"`) {
-			return false
-		}
-		rest = rest[i:]
-		if word := rest[:len(`"all"`)]; bytes.EqualFold(word, []byte(`"all"`)) && string(word) != `"All"` {
-			return true
-		}
-		rest = rest[1:]
 	}
 }

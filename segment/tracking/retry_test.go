@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/aacflow/segment-blocks/runtime/retry"
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
@@ -21,30 +22,30 @@ func TestConformance(t *testing.T) {
 		replies    []reply
 		maxRetries int
 		header     []string // X-Retry-Count of each request
-		kind       tracking.Kind
+		kind       retry.Code
 		atLeast    time.Duration
 	}{
 		{id: "T01 success", replies: []reply{{}}, header: []string{"-"}},
 		{id: "T02 500 twice", replies: []reply{{status: 500}, {status: 500}, {}}, header: []string{"-", "1", "2"}},
-		{id: "T03 501", replies: []reply{{status: 501}}, header: []string{"-"}, kind: tracking.KindRejected},
-		{id: "T04 505", replies: []reply{{status: 505}}, header: []string{"-"}, kind: tracking.KindRejected},
-		{id: "T05 511", replies: []reply{{status: 511}}, header: []string{"-"}, kind: tracking.KindUnauthorized},
+		{id: "T03 501", replies: []reply{{status: 501}}, header: []string{"-"}, kind: retry.Rejected},
+		{id: "T04 505", replies: []reply{{status: 505}}, header: []string{"-"}, kind: retry.Rejected},
+		{id: "T05 511", replies: []reply{{status: 511}}, header: []string{"-"}, kind: retry.Unauthorized},
 		{id: "T06 429 with Retry-After", replies: []reply{{status: 429, header: later}, {}}, header: []string{"-", "1"}, atLeast: time.Second},
 		{id: "T07 408 with Retry-After", replies: []reply{{status: 408, header: later}, {}}, header: []string{"-", "1"}, atLeast: time.Second},
 		{id: "T08 503 with Retry-After", replies: []reply{{status: 503, header: later}, {}}, header: []string{"-", "1"}, atLeast: time.Second},
 		{id: "T09 429 without", replies: []reply{{status: 429}, {}}, header: []string{"-", "1"}},
-		{id: "T09 429 without, counted", replies: []reply{{status: 429}}, maxRetries: 2, header: []string{"-", "1", "2"}, kind: tracking.KindRateLimited},
+		{id: "T09 429 without, counted", replies: []reply{{status: 429}}, maxRetries: 2, header: []string{"-", "1", "2"}, kind: retry.RateLimited},
 		{id: "T10 408", replies: []reply{{status: 408}, {}}, header: []string{"-", "1"}},
 		{id: "T11 410", replies: []reply{{status: 410}, {}}, header: []string{"-", "1"}},
-		{id: "T12 413", replies: []reply{{status: 413}}, header: []string{"-"}, kind: tracking.KindTooLarge},
+		{id: "T12 413", replies: []reply{{status: 413}}, header: []string{"-"}, kind: retry.TooLarge},
 		{id: "T13 460", replies: []reply{{status: 460}, {}}, header: []string{"-", "1"}},
-		{id: "T14 404", replies: []reply{{status: 404}}, header: []string{"-"}, kind: tracking.KindRejected},
+		{id: "T14 404", replies: []reply{{status: 404}}, header: []string{"-"}, kind: retry.Rejected},
 		{id: "T15 connection error", replies: []reply{{reset: true}, {reset: true}, {}}, header: []string{"-", "1", "2"}},
-		{id: "T16 always 500", replies: []reply{{status: 500}}, maxRetries: 4, header: []string{"-", "1", "2", "3", "4"}, kind: tracking.KindUnavailable},
-		{id: "T16 no retries", replies: []reply{{status: 500}}, maxRetries: -1, header: []string{"-"}, kind: tracking.KindUnavailable},
+		{id: "T16 always 500", replies: []reply{{status: 500}}, maxRetries: 4, header: []string{"-", "1", "2", "3", "4"}, kind: retry.Unavailable},
+		{id: "T16 no retries", replies: []reply{{status: 500}}, maxRetries: -1, header: []string{"-"}, kind: retry.Unavailable},
 		{
 			id: "T17 429 is not counted", replies: []reply{{status: 429, header: later}, {status: 500}}, maxRetries: 1,
-			header: []string{"-", "1", "2"}, kind: tracking.KindUnavailable,
+			header: []string{"-", "1", "2"}, kind: retry.Unavailable,
 		},
 		{
 			id: "Retry-After with 408 is not counted", replies: []reply{{status: 408, header: later}, {status: 500}, {}}, maxRetries: 1,
@@ -55,13 +56,13 @@ func TestConformance(t *testing.T) {
 			header: []string{"-", "1", "2"}, atLeast: time.Second,
 		},
 		{id: "T18 408 500", replies: []reply{{status: 408}, {status: 500}, {}}, header: []string{"-", "1", "2"}},
-		{id: "T19 400", replies: []reply{{status: 400}}, header: []string{"-"}, kind: tracking.KindRejected},
-		{id: "T19 401", replies: []reply{{status: 401}}, header: []string{"-"}, kind: tracking.KindUnauthorized},
-		{id: "T19 403", replies: []reply{{status: 403}}, header: []string{"-"}, kind: tracking.KindUnauthorized},
-		{id: "422", replies: []reply{{status: 422}}, header: []string{"-"}, kind: tracking.KindRejected},
+		{id: "T19 400", replies: []reply{{status: 400}}, header: []string{"-"}, kind: retry.Rejected},
+		{id: "T19 401", replies: []reply{{status: 401}}, header: []string{"-"}, kind: retry.Unauthorized},
+		{id: "T19 403", replies: []reply{{status: 403}}, header: []string{"-"}, kind: retry.Unauthorized},
+		{id: "422", replies: []reply{{status: 422}}, header: []string{"-"}, kind: retry.Rejected},
 		{
 			id: "T21 endless 429 with Retry-After 0", replies: []reply{{status: 429, header: map[string]string{"Retry-After": "0"}}},
-			header: []string{"-", "1", "2", "3"}, kind: tracking.KindRateLimited,
+			header: []string{"-", "1", "2", "3"}, kind: retry.RateLimited,
 		},
 		{id: "504 508 599", replies: []reply{{status: 504}, {status: 508}, {status: 599}, {}}, header: []string{"-", "1", "2", "3"}},
 		{id: "other 2xx", replies: []reply{{status: 204}}, header: []string{"-"}},
@@ -75,7 +76,7 @@ func TestConformance(t *testing.T) {
 				source.Retry.MaxRetries = tt.maxRetries
 			}
 			start := time.Now()
-			report, err := r.client().Send(t.Context(), source, order(t), tracking.SendOptions{})
+			report, err := source.Send(t.Context(), r.client(), alone(order(t)))
 
 			got := r.requests()
 			require.Equal(t, tt.header, retryCounts(got))
@@ -88,8 +89,8 @@ func TestConformance(t *testing.T) {
 				require.Equal(t, 1, report.Accepted)
 			} else {
 				e := failure(t, err)
-				require.Equal(t, tt.kind, e.Kind, err)
-				require.Equal(t, len(got), e.Attempts)
+				require.Equal(t, tt.kind, e.Code, err)
+				require.Equal(t, len(got), cause(t, e).Attempts)
 				require.Zero(t, report.Accepted)
 			}
 			ids := map[any]bool{}
@@ -115,10 +116,10 @@ func TestRetryAfterIsCapped(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newReceiver(t, reply{status: 429, header: map[string]string{"Retry-After": value}})
-			report, err := r.client().Send(t.Context(), r.source(), order(t), tracking.SendOptions{})
+			report, err := r.source().Send(t.Context(), r.client(), alone(order(t)))
 			e := failure(t, err)
-			require.Equal(t, tracking.KindRateLimited, e.Kind)
-			require.Equal(t, 300*time.Second, e.RetryAfter)
+			require.Equal(t, retry.RateLimited, e.Code)
+			require.Equal(t, 300*time.Second, cause(t, e).RetryAfter)
 			require.Len(t, r.requests(), 1)
 			require.Equal(t, tracking.Rejected, report.Messages[0].Status)
 			require.Equal(t, r.URL+" answered 429 (too many requests); gave up after 1 attempt: "+
@@ -131,11 +132,11 @@ func TestBudgetEndsRetries(t *testing.T) {
 	t.Run("a wait that does not fit is not begun", func(t *testing.T) {
 		r := newReceiver(t, reply{status: 503})
 		source := r.source()
-		source.Retry = tracking.RetryPolicy{BaseDelay: 10 * time.Second, Budget: time.Second}
+		source.Retry = retry.Policy{BaseDelay: 10 * time.Second, Budget: time.Second}
 		start := time.Now()
-		_, err := r.client().Send(t.Context(), source, order(t), tracking.SendOptions{})
+		_, err := source.Send(t.Context(), r.client(), alone(order(t)))
 		e := failure(t, err)
-		require.Equal(t, tracking.KindUnavailable, e.Kind)
+		require.Equal(t, retry.Unavailable, e.Code)
 		require.Less(t, time.Since(start), time.Second)
 		require.Len(t, r.requests(), 1)
 		require.Contains(t, err.Error(), "beyond the 1s that may be spent on retrying")
@@ -145,19 +146,19 @@ func TestBudgetEndsRetries(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
 		start := time.Now()
-		_, err := r.client().Send(ctx, r.source(), order(t), tracking.SendOptions{})
+		_, err := r.source().Send(ctx, r.client(), alone(order(t)))
 		e := failure(t, err)
-		require.Equal(t, tracking.KindRateLimited, e.Kind)
-		require.InDelta(t, 30*time.Second, e.RetryAfter, float64(time.Second))
+		require.Equal(t, retry.RateLimited, e.Code)
+		require.InDelta(t, 30*time.Second, cause(t, e).RetryAfter, float64(time.Second))
 		require.Less(t, time.Since(start), 2*time.Second)
 		require.Contains(t, err.Error(), "left until the deadline")
 	})
 	t.Run("many waits that add up", func(t *testing.T) {
 		r := newReceiver(t, reply{status: 503})
 		source := r.source()
-		source.Retry = tracking.RetryPolicy{BaseDelay: 20 * time.Millisecond, MaxDelay: 20 * time.Millisecond, MaxRetries: 1000, Budget: 200 * time.Millisecond}
-		_, err := r.client().Send(t.Context(), source, order(t), tracking.SendOptions{})
-		require.Equal(t, tracking.KindUnavailable, failure(t, err).Kind)
+		source.Retry = retry.Policy{BaseDelay: 20 * time.Millisecond, MaxDelay: 20 * time.Millisecond, MaxRetries: 1000, Budget: 200 * time.Millisecond}
+		_, err := source.Send(t.Context(), r.client(), alone(order(t)))
+		require.Equal(t, retry.Unavailable, failure(t, err).Code)
 		require.Greater(t, len(r.requests()), 1)
 		require.LessOrEqual(t, len(r.requests()), 21, "each wait is at least 10 ms")
 	})
@@ -176,12 +177,12 @@ func TestRateLimitPausesTheSource(t *testing.T) {
 		client := r.client()
 		first := make(chan error, 1)
 		go func() {
-			_, err := client.Send(t.Context(), r.source(), order(t), tracking.SendOptions{})
+			_, err := r.source().Send(t.Context(), client, alone(order(t)))
 			first <- err
 		}()
 		require.Eventually(t, func() bool { return len(r.requests()) == 1 }, 5*time.Second, time.Millisecond)
 		time.Sleep(200 * time.Millisecond) // until the answer has been read
-		_, err := client.SendBatch(t.Context(), r.source(), []tracking.Message{order(t)}, tracking.BatchOptions{})
+		_, err := r.source().Send(t.Context(), client, tracking.Call{Messages: []tracking.Message{order(t)}})
 		require.NoError(t, err)
 		require.NoError(t, <-first)
 		got := r.requests()
@@ -199,12 +200,12 @@ func TestRateLimitPausesTheSource(t *testing.T) {
 		client, source := r.client(), r.source()
 		source.Retry.RateLimitBudget = -1
 		for i := range 2 {
-			report, err := client.Send(t.Context(), source, order(t), tracking.SendOptions{})
+			report, err := source.Send(t.Context(), client, alone(order(t)))
 			e := failure(t, err)
 			require.Equal(t, i == 1, strings.Contains(e.Error(), "the receiver asked to wait another"))
-			require.Equal(t, tracking.KindRateLimited, e.Kind)
-			require.InDelta(t, 100*time.Second, e.RetryAfter, float64(2*time.Second))
-			require.True(t, e.Retryable())
+			require.Equal(t, retry.RateLimited, e.Code)
+			require.InDelta(t, 100*time.Second, cause(t, e).RetryAfter, float64(2*time.Second))
+			require.True(t, e.Code.Retryable())
 			require.Len(t, r.requests(), 1, "the second call must not reach the receiver")
 			require.Zero(t, report.Accepted)
 		}
@@ -219,10 +220,10 @@ func TestRateLimitPausesTheSource(t *testing.T) {
 		})
 		client, source := r.client(), r.source()
 		source.Retry.RateLimitBudget = -1
-		_, err := client.Send(t.Context(), source, order(t), tracking.SendOptions{})
+		_, err := source.Send(t.Context(), client, alone(order(t)))
 		require.Error(t, err)
 		source.WriteKey = "another-key"
-		_, err = client.Send(t.Context(), source, order(t), tracking.SendOptions{})
+		_, err = source.Send(t.Context(), client, alone(order(t)))
 		require.NoError(t, err)
 	})
 	t.Run("cancelling ends the wait", func(t *testing.T) {
@@ -231,12 +232,12 @@ func TestRateLimitPausesTheSource(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(100*time.Millisecond, cancel)
 		start := time.Now()
-		report, err := r.client().Send(ctx, r.source(), order(t), tracking.SendOptions{})
+		report, err := r.source().Send(ctx, r.client(), alone(order(t)))
 		e := failure(t, err)
-		require.Equal(t, tracking.KindCanceled, e.Kind)
+		require.Equal(t, retry.Canceled, e.Code)
 		require.ErrorIs(t, err, context.Canceled)
-		require.Equal(t, 429, e.Status)
-		require.Equal(t, 60*time.Second, e.RetryAfter)
+		require.Equal(t, 429, cause(t, e).Status)
+		require.Equal(t, 60*time.Second, cause(t, e).RetryAfter)
 		require.Less(t, time.Since(start), 5*time.Second)
 		require.Equal(t, tracking.Rejected, report.Messages[0].Status)
 	})
@@ -251,8 +252,8 @@ func TestRateLimitHasASafetyCap(t *testing.T) {
 	r := newReceiver(t, reply{status: 429, header: map[string]string{"Retry-After": "1"}})
 	source := r.source()
 	source.Retry.MaxRetries = 1
-	_, err := r.client().Send(t.Context(), source, order(t), tracking.SendOptions{})
-	require.Equal(t, tracking.KindRateLimited, failure(t, err).Kind)
+	_, err := source.Send(t.Context(), r.client(), alone(order(t)))
+	require.Equal(t, retry.RateLimited, failure(t, err).Code)
 	require.Len(t, r.requests(), 1+1+20)
 }
 
@@ -260,7 +261,7 @@ func TestSentAtIsFreshAndTimestampIsNot(t *testing.T) {
 	r := newReceiver(t, reply{status: 503}, reply{status: 503}, reply{})
 	source := r.source()
 	source.Retry.BaseDelay = 20 * time.Millisecond
-	_, err := r.client().Send(t.Context(), source, order(t), tracking.SendOptions{})
+	_, err := source.Send(t.Context(), r.client(), alone(order(t)))
 	require.NoError(t, err)
 	var sentAt, timestamp []string
 	for _, p := range r.requests() {

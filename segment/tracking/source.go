@@ -3,11 +3,12 @@ package tracking
 import (
 	"errors"
 	"fmt"
-	"net/netip"
 	"net/url"
 	"strings"
-	"sync"
 	"time"
+
+	"github.com/aacflow/segment-blocks/internal/loopback"
+	"github.com/aacflow/segment-blocks/runtime/retry"
 )
 
 // Region is where Segment keeps a workspace's data. Data sent to the wrong one is lost, mostly behind a 200.
@@ -38,7 +39,7 @@ type Source struct {
 	// AllowInsecure permits plain http to a host that is not this machine: the write key then travels in the clear.
 	AllowInsecure bool
 	// Retry bounds what is tried again, and for how long. The zero value is the documented default.
-	Retry RetryPolicy
+	Retry retry.Policy
 	// InFlight is how many requests of one batch may be under way at once. Default 4.
 	InFlight int
 	// Gzip compresses bodies of 1 KiB and more, which costs time here and saves it on a slow or metered network. Segment takes it, as some of its
@@ -49,16 +50,16 @@ type Source struct {
 const defaultInFlight = 4
 
 // URL returns the base below which the paths of [Type.Path] stand, without /v1 and without a trailing slash.
-// The error is an [*Error] of kind [KindSource].
+// The error is an [*Error] with the code [InvalidSource].
 func (s Source) URL() (string, error) {
 	base, err := s.base()
 	if err != nil {
-		return "", &Error{Kind: KindSource, Err: err}
+		return "", &Error{Code: InvalidSource, Err: err}
 	}
 	return base, nil
 }
 
-// Validate reports, as an [*Error] of kind [KindSource], what is wrong with the settings of s. A source without a write key is
+// Validate reports, as an [*Error] with the code [InvalidSource], what is wrong with the settings of s. A source without a write key is
 // valid: the call may bring one.
 func (s Source) Validate() error {
 	_, err := s.settings()
@@ -71,15 +72,15 @@ func (s Source) Secrets() []string { return s.WriteKey.secrets() }
 
 func (s Source) check() (base string, err error) {
 	if s.WriteKey == "" {
-		return "", &Error{Kind: KindCredentialMissing, Err: errors.New("the source has no write key")}
+		return "", &Error{Code: MissingCredential, Err: errors.New("the source has no write key")}
 	}
 	return s.settings()
 }
 
 func (s Source) settings() (base string, err error) {
 	base, err = s.base()
-	if err = errors.Join(err, checkKey(s.WriteKey), s.Retry.check(), checkInFlight(s.InFlight)); err != nil {
-		return "", &Error{Kind: KindSource, Err: err}
+	if err = errors.Join(err, checkKey(s.WriteKey), checkPolicy(s.Retry), checkInFlight(s.InFlight)); err != nil {
+		return "", &Error{Code: InvalidSource, Err: err}
 	}
 	return base, nil
 }
@@ -103,13 +104,6 @@ func checkKey(k WriteKey) error {
 		}
 	}
 	return nil
-}
-
-// looksLikeSegments tells whether k has the form of a key that Segment issues.
-func looksLikeSegments(k WriteKey) bool {
-	return len(k) == 32 && strings.IndexFunc(string(k), func(r rune) bool {
-		return (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
-	}) < 0
 }
 
 func (s Source) base() (string, error) {
@@ -148,7 +142,7 @@ func parseEndpoint(endpoint string, allowInsecure bool) (string, error) {
 		return "", errors.New("the source's endpoint must not hold a user or password; the write key has a field of its own")
 	case u.RawQuery != "" || u.ForceQuery || strings.Contains(endpoint, "#"):
 		return "", errors.New("the source's endpoint must not have a query or fragment")
-	case u.Scheme == "http" && !allowInsecure && !loopback(u.Hostname()):
+	case u.Scheme == "http" && !allowInsecure && !loopback.Host(u.Hostname()):
 		return "", fmt.Errorf("the source's endpoint must use https, or plain http be allowed for it: %q", u.Host)
 	}
 	path := strings.TrimRight(u.EscapedPath(), "/")
@@ -161,80 +155,8 @@ func parseEndpoint(endpoint string, allowInsecure bool) (string, error) {
 
 func isCall(name string) bool { return name == "batch" || Type(name).Valid() }
 
-func loopback(host string) bool {
-	if strings.EqualFold(host, "localhost") {
-		return true
-	}
-	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.Unmap().IsLoopback()
-}
-
-// target is a source made ready for one call.
-type target struct {
-	Source
-	base  string
-	auth  []string
-	urls  map[string]string // by path
-	retry RetryPolicy
-}
-
-// url returns where a path of the API is.
-func (t *target) url(path string) string {
-	if url, ok := t.urls[path]; ok {
-		return url
-	}
-	return t.base + path
-}
-
-// targets keeps what has been made of the sources in use. Most clients have a few; where each call brings a key of its own it begins anew
-// now and then.
-type targets struct {
-	mu   sync.RWMutex
-	made map[Source]*target
-}
-
-const maxTargets = 1000
-
-// target makes a source ready. It is cheap for one that has been used before.
-func (c *Client) target(s Source) (*target, error) {
-	c.targets.mu.RLock()
-	t, ok := c.targets.made[s]
-	c.targets.mu.RUnlock()
-	if ok {
-		return t, nil
-	}
-	t, err := s.target()
-	if err != nil {
-		return nil, err
-	}
-	c.targets.mu.Lock()
-	defer c.targets.mu.Unlock()
-	if c.targets.made == nil || len(c.targets.made) >= maxTargets {
-		c.targets.made = map[Source]*target{}
-	}
-	c.targets.made[s] = t
-	return t, nil
-}
-
-func (s Source) target() (*target, error) {
-	base, err := s.check()
-	if err != nil {
-		return nil, err
-	}
-	t := &target{Source: s, base: base, auth: []string{s.WriteKey.authorization()}, retry: s.Retry.withDefaults(), urls: map[string]string{BatchPath: base + BatchPath}}
-	for _, typ := range Types() {
-		t.urls[typ.Path()] = base + typ.Path()
-	}
-	if t.InFlight == 0 {
-		t.InFlight = defaultInFlight
-	}
-	return t, nil
-}
-
-// pauseKey tells apart what is rate limited apart.
-func (t *target) pauseKey() pauseKey { return pauseKey{base: t.base, key: t.WriteKey} }
-
-func (p RetryPolicy) check() error {
+// checkPolicy refuses what [retry.Policy] gives no meaning to.
+func checkPolicy(p retry.Policy) error {
 	for _, d := range []struct {
 		name  string
 		value time.Duration

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"gopkg.in/yaml.v3"
 
+	"github.com/aacflow/segment-blocks/runtime/retry"
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
@@ -102,17 +103,17 @@ func TestSourceRefuses(t *testing.T) {
 		"path of batch": {tracking.Source{Endpoint: "https://x.example/v1/batch/"}, "must end before the path of a call"},
 		"key in path":   {tracking.Source{Endpoint: "https://x.example/" + string(testKey)}, "must not hold the write key"},
 		"in flight":     {tracking.Source{InFlight: -1}, "must not be negative: -1"},
-		"delay":         {tracking.Source{Retry: tracking.RetryPolicy{BaseDelay: -time.Second}}, "base delay must not be negative: -1s"},
+		"delay":         {tracking.Source{Retry: retry.Policy{BaseDelay: -time.Second}}, "base delay must not be negative: -1s"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tt.source.WriteKey = testKey
 			err := tt.source.Validate()
 			e := failure(t, err)
-			require.Equal(t, tracking.KindSource, e.Kind)
+			require.Equal(t, tracking.InvalidSource, e.Code)
 			require.ErrorContains(t, err, tt.says)
 			require.NotContains(t, err.Error(), "hunter2")
 
-			report, err := tracking.NewClient(nil).Send(t.Context(), tt.source, order(t), tracking.SendOptions{})
+			report, err := tt.source.Send(t.Context(), tracking.NewClient(nil), alone(order(t)))
 			require.EqualError(t, err, e.Error())
 			require.Equal(t, tracking.Unsent, report.Messages[0].Status)
 		})
@@ -121,12 +122,12 @@ func TestSourceRefuses(t *testing.T) {
 
 func TestWriteKeyIsChecked(t *testing.T) {
 	require.NoError(t, tracking.Source{}.Validate(), "the call may bring a key")
-	_, err := tracking.NewClient(nil).Send(t.Context(), tracking.Source{}, order(t), tracking.SendOptions{})
-	require.Equal(t, tracking.KindCredentialMissing, failure(t, err).Kind)
+	_, err := tracking.Source{}.Send(t.Context(), tracking.NewClient(nil), alone(order(t)))
+	require.Equal(t, tracking.MissingCredential, failure(t, err).Code)
 	require.EqualError(t, err, "the source has no write key")
 	for _, key := range []string{" abc", "abc\n", "a\tb", "ключ", "a\x00"} {
 		err := tracking.Source{WriteKey: tracking.WriteKey(key)}.Validate()
-		require.Equal(t, tracking.KindSource, failure(t, err).Kind)
+		require.Equal(t, tracking.InvalidSource, failure(t, err).Code)
 		require.NotContains(t, err.Error(), strings.TrimSpace(key)+`"`)
 	}
 }
@@ -134,9 +135,9 @@ func TestWriteKeyIsChecked(t *testing.T) {
 // Segment answers 200 to a key that it does not know, so a wrong one deserves a word.
 func TestOddWriteKeyIsWarnedAbout(t *testing.T) {
 	warned := func(source tracking.Source) bool {
-		_, report, err := tracking.NewClient(nil).Preview(source, order(t), tracking.SendOptions{})
+		_, report, err := tracking.NewClient(nil).Preview(source, alone(order(t)))
 		require.NoError(t, err)
-		return len(report.Warnings) == 1 && report.Warnings[0].Code == tracking.WarnWriteKeyForm && report.Warnings[0].Index == -1
+		return len(report.Warnings) == 1 && report.Warnings[0].Code == "write_key_form" && report.Warnings[0].Index == -1
 	}
 	require.True(t, warned(tracking.Source{WriteKey: "abcd1234"}))
 	require.False(t, warned(tracking.Source{WriteKey: testKey}))

@@ -2,50 +2,49 @@ package tracking
 
 import (
 	"cmp"
+	"iter"
 	"slices"
+
+	"github.com/aacflow/segment-blocks/internal/isotime"
 )
 
-// A body is {"sentAt":"…","batch":[…]}, or {"sentAt":"…",…} around the fields of a lone message. sentAt comes first and
-// is as long every time, so each attempt writes its own at the same place.
+// A body is {"sentAt":"…","batch":[…]}, or {"sentAt":"…",…} around the fields of a lone message.
 const (
-	sentAtOpen   = `{"sentAt":"`
-	sentAtBlank  = "0000-00-00T00:00:00.000Z"
-	sentAtClose  = `",`
-	sentAtMember = sentAtOpen + sentAtBlank + sentAtClose
-	batchOpen    = `"batch":[`
-	batchClose   = `]}`
-	batchBytes   = len(sentAtMember) + len(batchOpen) + len(batchClose)
-	sentAtOffset = len(sentAtOpen)
+	sentAtOpen  = `{"sentAt":"`
+	sentAtClose = `",`
+	sentAtBytes = len(sentAtOpen) + isotime.Size + len(sentAtClose)
+	batchOpen   = `"batch":[`
+	batchClose  = `]}`
+	batchBytes  = sentAtBytes + len(batchOpen) + len(batchClose)
+	aloneBytes  = sentAtBytes - len(`{`) // what a message that goes alone has beside itself
 )
 
-// chunk is what one request carries: indexes of messages, ascending.
-type chunk []int
+// partition is what must be sent in order: requests, one after the other, each of which carries
+// messages by their indexes, ascending.
+type partition [][]int
 
-// lane is a list of chunks that must go one after the other.
-type lane []chunk
-
-// split spreads messages of the given sizes over as few lanes as at most inFlight requests at a time can use.
+// split spreads messages of the given sizes over as few partitions as at most inFlight requests at a
+// time can use.
 //
-// Messages of one person must arrive in order, and a person may go by several ids. So messages that share an id,
-// directly or through others, go through the same lane, in order; links visits a message's ids.
-func split(sizes []int, links func(i int, visit func(id []byte)), inFlight int) []lane {
-	all := make(chunk, len(sizes))
+// Messages of one user must arrive in order, and a user may go by several ids. So messages that share
+// an id, directly or through others, go to the same partition, in order.
+func split(sizes []int, ids func(i int) iter.Seq[[]byte], inFlight int) []partition {
+	all := make([]int, len(sizes))
 	for i := range all {
 		all[i] = i
 	}
 	whole := pack(all, sizes)
-	lanes := min(inFlight, len(whole))
-	if lanes <= 1 {
-		return []lane{whole}
+	n := min(inFlight, len(whole))
+	if n <= 1 {
+		return []partition{whole}
 	}
-	people := link(len(sizes), links)
-	laneOf := spread(sizes, people, lanes)
-	members := make([]chunk, lanes)
-	for i := range sizes {
-		l := laneOf[people[i]]
-		members[l] = append(members[l], i)
+	members := make([][]int, n)
+	users := usersOf(len(sizes), ids)
+	chosen := spread(sizes, users, n)
+	for i, user := range users {
+		members[chosen[user]] = append(members[chosen[user]], i)
 	}
-	out := make([]lane, 0, lanes)
+	var out []partition
 	for _, m := range members {
 		if len(m) > 0 {
 			out = append(out, pack(m, sizes))
@@ -54,41 +53,34 @@ func split(sizes []int, links func(i int, visit func(id []byte)), inFlight int) 
 	return out
 }
 
-// spread gives each person a lane, so that the lanes are about as long as each other.
-func spread(sizes, people []int, lanes int) (laneOf []int) {
-	weights := make([]int, len(people))
-	heaviest := 0
-	for i, person := range people {
-		weights[person] += sizes[i] + 1
-		heaviest = max(heaviest, weights[person])
+// spread chooses a partition for each user, so that the partitions are about as long as each other.
+func spread(sizes, users []int, partitions int) (chosen []int) {
+	weights := make([]int, len(users))
+	for i, user := range users {
+		weights[user] += sizes[i] + 1
 	}
-	order := make([]int, 0, len(people))
-	for i, person := range people {
-		if i == person {
-			order = append(order, person)
+	var order []int
+	for i, user := range users {
+		if i == user {
+			order = append(order, user)
 		}
 	}
-	if heaviest > MaxBodyBytes/4 { // else any order will do
+	if slices.Max(weights) > MaxBodyBytes/4 { // else any order will do
 		slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(weights[b], weights[a]) })
 	}
-	laneOf = make([]int, len(people))
-	load := make([]int, lanes)
-	for _, person := range order {
-		lightest := 0
-		for l := range load {
-			if load[l] < load[lightest] {
-				lightest = l
-			}
-		}
-		laneOf[person] = lightest
-		load[lightest] += weights[person]
+	chosen = make([]int, len(users))
+	load := make([]int, partitions)
+	for _, user := range order {
+		lightest := slices.Index(load, slices.Min(load))
+		chosen[user] = lightest
+		load[lightest] += weights[user]
 	}
-	return laneOf
+	return chosen
 }
 
 // pack fills one body after the other, in order.
-func pack(indexes chunk, sizes []int) lane {
-	var out lane
+func pack(indexes, sizes []int) partition {
+	var out partition
 	start, size := 0, batchBytes
 	for n, i := range indexes {
 		add := sizes[i]
@@ -104,9 +96,9 @@ func pack(indexes chunk, sizes []int) lane {
 	return append(out, indexes[start:])
 }
 
-// link finds the messages that share ids, directly or through others, and so belong to one person. It returns for each message the first
-// of its person.
-func link(n int, links func(i int, visit func(id []byte))) []int {
+// usersOf finds the messages that share ids, directly or through others, and so belong to one user.
+// It returns for each message the first of its user.
+func usersOf(n int, ids func(i int) iter.Seq[[]byte]) []int {
 	first := make([]int, n)
 	for i := range first {
 		first[i] = i
@@ -119,18 +111,16 @@ func link(n int, links func(i int, visit func(id []byte))) []int {
 		return i
 	}
 	owner := make(map[string]int, n)
-	message := 0
-	join := func(id []byte) {
-		other, seen := owner[string(id)]
-		if !seen {
-			owner[string(id)] = message
-			return
+	for i := range n {
+		for id := range ids(i) {
+			other, seen := owner[string(id)]
+			if !seen {
+				owner[string(id)] = i
+				continue
+			}
+			a, b := root(other), root(i)
+			first[max(a, b)] = min(a, b)
 		}
-		a, b := root(other), root(message)
-		first[max(a, b)] = min(a, b)
-	}
-	for message = range n {
-		links(message, join)
 	}
 	for i := range first {
 		first[i] = root(i)

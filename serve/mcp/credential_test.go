@@ -8,8 +8,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/aacflow/segment-blocks/runtime/retry"
 	"github.com/aacflow/segment-blocks/segment/emulator"
-	"github.com/aacflow/segment-blocks/segment/tracking"
 	"github.com/aacflow/segment-blocks/serve/mcp"
 )
 
@@ -80,7 +80,7 @@ func TestNoAnswerHoldsASecret(t *testing.T) {
 		http.Error(w, `{"message":"no such key: `+key+` `+r.Header.Get("Authorization")+`"}`, http.StatusUnauthorized)
 	}))
 	defer receiver.Close()
-	rt, reg, err := blocksTo(receiver.URL, tracking.RetryPolicy{})
+	rt, reg, err := blocksTo(receiver.URL, retry.Policy{})
 	require.NoError(t, err)
 	defer rt.Close(t.Context())
 	server, err := mcp.New(rt, reg, mcp.Config{})

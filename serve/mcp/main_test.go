@@ -17,6 +17,7 @@ import (
 	"github.com/aacflow/segment-blocks/blocks"
 	"github.com/aacflow/segment-blocks/registry"
 	"github.com/aacflow/segment-blocks/runtime"
+	"github.com/aacflow/segment-blocks/runtime/retry"
 	"github.com/aacflow/segment-blocks/segment/emulator"
 	"github.com/aacflow/segment-blocks/segment/tracking"
 	"github.com/aacflow/segment-blocks/serve/mcp"
@@ -43,7 +44,7 @@ func TestMain(m *testing.M) {
 }
 
 func serveStdio(target string) error {
-	rt, reg, err := blocksTo(target, tracking.RetryPolicy{})
+	rt, reg, err := blocksTo(target, retry.Policy{})
 	if err != nil {
 		return err
 	}
@@ -55,7 +56,7 @@ func serveStdio(target string) error {
 }
 
 // blocksTo returns the Segment blocks with two sources: the first, and the second named "web shop".
-func blocksTo(target string, retry tracking.RetryPolicy) (*runtime.Runtime, *registry.Registry, error) {
+func blocksTo(target string, retry retry.Policy) (*runtime.Runtime, *registry.Registry, error) {
 	reg := registry.New()
 	blocks.MustRegister(reg)
 	rt, err := runtime.New(
@@ -90,7 +91,7 @@ func build(t *testing.T, configs ...mcp.Config) *house {
 		defer cancel()
 		require.NoError(t, segment.Close(ctx))
 	})
-	rt, reg, err := blocksTo(segment.URL, tracking.RetryPolicy{})
+	rt, reg, err := blocksTo(segment.URL, retry.Policy{})
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)

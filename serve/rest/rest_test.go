@@ -16,6 +16,7 @@ import (
 	"github.com/aacflow/segment-blocks/blocks"
 	"github.com/aacflow/segment-blocks/registry"
 	"github.com/aacflow/segment-blocks/runtime"
+	"github.com/aacflow/segment-blocks/runtime/retry"
 	"github.com/aacflow/segment-blocks/segment/emulator"
 	"github.com/aacflow/segment-blocks/segment/tracking"
 	"github.com/aacflow/segment-blocks/serve/guard"
@@ -43,7 +44,7 @@ func start(t testing.TB, options ...rest.Option) *bench {
 	reg := registry.New()
 	blocks.MustRegister(reg)
 	source := func(key string) tracking.Source {
-		retry := tracking.RetryPolicy{MaxRetries: 1, BaseDelay: time.Millisecond, RateLimitBudget: time.Second}
+		retry := retry.Policy{MaxRetries: 1, BaseDelay: time.Millisecond, RateLimitBudget: time.Second}
 		return tracking.Source{WriteKey: tracking.WriteKey(key), Endpoint: segment.URL, Retry: retry, InFlight: 1}
 	}
 	rt, err := runtime.New(reg, runtime.Source("prod", source(writeKey)),

@@ -147,7 +147,7 @@ func deadLetters(t *testing.T, path string) {
 	for range 2 {
 		fields, err := rawjson.ParseObject([]byte(`{"type":"track","event":"Refused","userId":"u"}`), rawjson.Limits{})
 		require.NoError(t, err)
-		_, err = source.Deliver(t.Context(), nil, tracking.Call{Messages: []tracking.Message{tracking.NewMessage("", fields)}, Alone: true})
+		_, err = source.Send(t.Context(), nil, tracking.Call{Messages: []tracking.Message{tracking.NewMessage("", fields)}, Alone: true})
 		require.NoError(t, err)
 	}
 	require.Eventually(t, func() bool { return store.Stats()[0].Dead == 2 }, 5*time.Second, 5*time.Millisecond)

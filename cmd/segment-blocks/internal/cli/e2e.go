@@ -12,6 +12,7 @@ import (
 
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
 	"github.com/aacflow/segment-blocks/runtime"
+	"github.com/aacflow/segment-blocks/runtime/retry"
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
@@ -129,8 +130,8 @@ func (c e2eConfig) flushInterval() time.Duration {
 }
 
 // policy maps the harness's bounds to ours, where 0 stands for the default and a negative value for none.
-func (c e2eConfig) policy() (tracking.RetryPolicy, error) {
-	var p tracking.RetryPolicy
+func (c e2eConfig) policy() (retry.Policy, error) {
+	var p retry.Policy
 	if c.MaxRetries != nil {
 		if p.MaxRetries = *c.MaxRetries; p.MaxRetries < 0 {
 			return p, fmt.Errorf("config.maxRetries must not be negative: %d", p.MaxRetries)

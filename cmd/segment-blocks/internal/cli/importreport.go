@@ -162,10 +162,10 @@ func exitOfDelivery(e *runtime.Error) console.ExitCode {
 	}
 	var cause *tracking.Error
 	if errors.As(e, &cause) {
-		switch cause.Kind {
-		case tracking.KindUnauthorized:
+		switch cause.Code {
+		case runtime.Unauthorized:
 			return console.ExitCredentials
-		case tracking.KindRejected, tracking.KindTooLarge:
+		case runtime.Rejected, runtime.TooLarge:
 			return console.ExitRejected
 		}
 	}

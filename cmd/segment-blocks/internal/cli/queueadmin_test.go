@@ -32,7 +32,7 @@ func waitingStore(t *testing.T, path string, inputs ...string) *delivery.Store {
 	for _, input := range inputs {
 		fields, err := rawjson.ParseObject([]byte(input), rawjson.Limits{})
 		require.NoError(t, err)
-		_, err = source.Deliver(t.Context(), nil, tracking.Call{Messages: []tracking.Message{tracking.NewMessage("", fields)}, Alone: true})
+		_, err = source.Send(t.Context(), nil, tracking.Call{Messages: []tracking.Message{tracking.NewMessage("", fields)}, Alone: true})
 		require.NoError(t, err)
 	}
 	return store

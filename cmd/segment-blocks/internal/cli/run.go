@@ -12,7 +12,7 @@ import (
 	"github.com/aacflow/segment-blocks/internal/text"
 	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/runtime"
-	"github.com/aacflow/segment-blocks/segment/tracking"
+	"github.com/aacflow/segment-blocks/runtime/retry"
 )
 
 func newRun(p *Program) *cobra.Command {
@@ -102,7 +102,7 @@ func (p *Program) showRetries(ctx context.Context) context.Context {
 	if !console.IsTerminal(p.Stderr) {
 		return ctx
 	}
-	return tracking.OnRetry(ctx, func(r tracking.Retry) {
+	return retry.OnRetry(ctx, func(r retry.Wait) {
 		in := r.In.Round(time.Second)
 		if in < 2*time.Second {
 			in = r.In.Round(100 * time.Millisecond)

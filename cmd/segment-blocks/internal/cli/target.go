@@ -308,7 +308,7 @@ func (p *Program) completeBlock(_ *cobra.Command, args []string, _ string) ([]st
 // sourceFailure gives an error about a source its code.
 func sourceFailure(err error) error {
 	var own *tracking.Error
-	if errors.As(err, &own) && own.Kind == tracking.KindCredentialMissing {
+	if errors.As(err, &own) && own.Code == tracking.MissingCredential {
 		return console.Fail(console.ExitCredentials, string(runtime.MissingCredential), err.Error(), err)
 	}
 	message := strings.TrimPrefix(err.Error(), "new runtime: ")

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/aacflow/segment-blocks/runtime/retry"
 	"github.com/aacflow/segment-blocks/segment/delivery"
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
@@ -27,7 +28,7 @@ func TestDefaults(t *testing.T) {
 	t.Chdir(t.TempDir())
 	s, err := Load(Options{Environ: []string{"HOME=" + t.TempDir()}})
 	require.NoError(t, err)
-	assert.Equal(t, tracking.RetryPolicy{
+	assert.Equal(t, retry.Policy{
 		MaxRetries: 10, BaseDelay: 500 * time.Millisecond, MaxDelay: time.Minute, Budget: 2 * time.Minute,
 		RateLimitBudget: 2 * time.Minute, AttemptTimeout: 15 * time.Second,
 	}, s.RetryPolicy())

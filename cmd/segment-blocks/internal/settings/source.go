@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/aacflow/segment-blocks/runtime/retry"
 	"github.com/aacflow/segment-blocks/schemas"
 	"github.com/aacflow/segment-blocks/segment/delivery"
 	"github.com/aacflow/segment-blocks/segment/tracking"
@@ -240,11 +241,11 @@ func (s *Settings) Tracking(source Source, key tracking.WriteKey) tracking.Sourc
 }
 
 // RetryPolicy returns the retry settings of sources that have none of their own, as the blocks need them.
-func (s *Settings) RetryPolicy() tracking.RetryPolicy { return s.Retry.policy() }
+func (s *Settings) RetryPolicy() retry.Policy { return s.Retry.policy() }
 
 // policy returns the settings as the blocks need them: there, 0 stands for the default and a negative value for none.
-func (r Retry) policy() tracking.RetryPolicy {
-	p := tracking.RetryPolicy{
+func (r Retry) policy() retry.Policy {
+	p := retry.Policy{
 		MaxRetries:      r.MaxRetries,
 		BaseDelay:       r.BaseDelay,
 		MaxDelay:        r.MaxDelay,

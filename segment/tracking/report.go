@@ -1,0 +1,206 @@
+package tracking
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/aacflow/segment-blocks/internal/text"
+	"github.com/aacflow/segment-blocks/runtime/retry"
+	"github.com/aacflow/segment-blocks/schemas"
+)
+
+// Status is what became of a message.
+type Status string
+
+// What can become of a message.
+const (
+	// Accepted: a 2xx answer took it. Segment confirms receipt with it, not delivery to destinations.
+	Accepted Status = "accepted"
+	// Rejected: every answer said that the receiver did not take it.
+	Rejected Status = "rejected"
+	// Unconfirmed: it was sent and may have been taken, but no answer says so: the connection
+	// broke, time ran out, a gateway in between gave up (408, 460 and most 5xx), or a 2xx took only
+	// part of a batch without saying which, or cannot be read or understood. Sending it again with
+	// the same messageId is safe.
+	Unconfirmed Status = "unconfirmed"
+	// Unsent: it never left.
+	Unsent Status = "unsent"
+	// Stored: it is on this machine's disk, and will be sent.
+	Stored Status = "stored"
+)
+
+// Report says what really happened in a call. It comes with an error too.
+type Report struct {
+	// Delivery is the way the messages leave: [Direct], or one that package delivery names.
+	Delivery string
+	// Endpoint is the base URL, "" when the source is not valid.
+	Endpoint string
+	// Requests counts the distinct bodies that were posted at least once, Attempts the HTTP requests,
+	// retries included.
+	Requests, Attempts int
+	// Bytes sums the bodies of all attempts, uncompressed, without headers.
+	Bytes int
+	// Accepted and Stored count the messages with these statuses.
+	Accepted, Stored int
+	// Messages has one entry for each message of the call, in the caller's order.
+	Messages []Outcome
+	// Warnings lists what was sent but deserves a look, by message; at most 100 and a last one that
+	// counts the rest.
+	Warnings []Finding
+}
+
+// Outcome is what became of one message.
+type Outcome struct {
+	// Index is the message's place in the call, from 0.
+	Index int
+	// MessageID is the id it has on the wire, the same in every attempt. "" when the message was
+	// refused for its id.
+	MessageID string
+	Status    Status
+	// Request is the request that carried it, numbered from 0 within the call, or -1.
+	Request int
+}
+
+func (r *Report) count(status Status) (n int) {
+	for _, m := range r.Messages {
+		if m.Status == status {
+			n++
+		}
+	}
+	return n
+}
+
+// Finding is something about one message: a problem, for which it is refused, or a warning. Its path
+// is a JSON Pointer inside the message, or inside the [Call] where Index is -1.
+type Finding struct {
+	// Index is the message's place in the call, from 0; -1 for what concerns the call as a whole.
+	Index int
+	schemas.Violation
+}
+
+// The codes of an [Error] beside those of package retry. Nothing was sent.
+const (
+	// InvalidInput: messages break Segment's rules. See Problems.
+	InvalidInput retry.Code = "invalid_input"
+	// MissingCredential: the source has no write key.
+	MissingCredential retry.Code = "missing_credential"
+	// InvalidSource: the source's settings contradict themselves.
+	InvalidSource retry.Code = "unknown_source"
+	// Closed: the [Sender] has been closed; nothing was stored either.
+	Closed retry.Code = "closed"
+)
+
+// Error is every error of this package. Its text is one line in which no write key stands.
+type Error struct {
+	// Code says what a caller can do about it. It is retry.TooLarge too where nothing was sent because
+	// messages exceed a size limit.
+	Code retry.Code
+	// Problems lists what is wrong with the messages, by message. After the 1,000th the rest of the
+	// call is not looked at.
+	Problems []Finding
+	// Accepted, Unconfirmed and Total count messages of the call. Accepted below Total and above 0
+	// means that a batch was delivered in part: the [Report] names which.
+	Accepted, Unconfirmed, Total int
+	// Err is the cause: a [*retry.Error], with the receiver's answer, where a request failed.
+	Err error
+
+	unsent bool // the text should say so
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+func (e *Error) Error() string {
+	if len(e.Problems) > 0 {
+		return e.refusal()
+	}
+	said := string(e.Code)
+	if e.Err != nil {
+		said = e.Err.Error()
+	}
+	if e.unsent {
+		said += "; nothing was sent"
+	}
+	if e.Total <= 1 || e.Accepted+e.Unconfirmed == 0 {
+		return said
+	}
+	more := ""
+	if e.Unconfirmed > 0 {
+		more = fmt.Sprintf(", %s more may have been", grouped(e.Unconfirmed))
+	}
+	return fmt.Sprintf("%s of %s messages were accepted%s: %s", grouped(e.Accepted), grouped(e.Total), more, said)
+}
+
+// interrupted is the error of a call whose context ended before anything was sent.
+func interrupted(ctx context.Context, total int) *Error {
+	cause := &retry.Error{Code: retry.Canceled, Err: ctx.Err()}
+	if errors.Is(cause.Err, context.DeadlineExceeded) {
+		cause.Code = retry.DeadlineExceeded
+	}
+	return &Error{Code: cause.Code, Total: total, Err: cause, unsent: true}
+}
+
+// refusal tells the first problems in full and names every message that has one.
+func (e *Error) refusal() string {
+	const told = 5
+	var bad []int
+	for _, p := range e.Problems {
+		if p.Index >= 0 {
+			bad = append(bad, p.Index)
+		}
+	}
+	slices.Sort(bad)
+	bad = slices.Compact(bad)
+	said := "nothing was sent: "
+	if e.Total != 1 && len(bad) > 0 {
+		least := ""
+		if len(e.Problems) >= maxProblems {
+			least = "at least "
+		}
+		said = fmt.Sprintf("nothing was sent, %s%s of %s messages cannot be: ", least, grouped(len(bad)), grouped(e.Total))
+	}
+	var parts []string
+	for _, p := range e.Problems[:min(told, len(e.Problems))] {
+		part := strings.TrimPrefix(p.Path+" "+p.Message, " ")
+		if p.Index >= 0 && e.Total != 1 {
+			part = fmt.Sprintf("message %d: %s", p.Index, part)
+		}
+		parts = append(parts, part)
+	}
+	if more := len(e.Problems) - told; more > 0 {
+		part := fmt.Sprintf("and %s more problems", grouped(more))
+		if len(bad) > 1 {
+			part += ", the messages in question are " + enumerate(bad)
+		}
+		parts = append(parts, part)
+	}
+	return said + strings.Join(parts, "; ")
+}
+
+// enumerate writes sorted indexes, runs of them as 3-7, and stops after a line's worth.
+func enumerate(sorted []int) string {
+	const most = 100
+	var runs []string
+	for i := 0; i < len(sorted); {
+		if len(runs) == most {
+			return strings.Join(runs, ", ") + fmt.Sprintf(" and %s more", grouped(len(sorted)-i))
+		}
+		j := i
+		for j+1 < len(sorted) && sorted[j+1] == sorted[j]+1 {
+			j++
+		}
+		run := strconv.Itoa(sorted[i])
+		if j > i {
+			run += "-" + strconv.Itoa(sorted[j])
+		}
+		runs = append(runs, run)
+		i = j + 1
+	}
+	return strings.Join(runs, ", ")
+}
+
+func grouped(n int) string { return text.Grouped(int64(n)) }

@@ -1,0 +1,292 @@
+package tracking
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"net/http"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/klauspost/compress/gzip"
+
+	"github.com/aacflow/segment-blocks/internal/isotime"
+	"github.com/aacflow/segment-blocks/runtime/retry"
+)
+
+// Send sends a batch, in as many requests as the limits take. It returns when all messages are
+// accepted, or one request has been given up and those under way are done.
+//
+// Messages that share a userId, anonymousId or previousId, directly or through other messages of the
+// batch, are sent in their order; others may go at the same time, [Source.InFlight] requests at
+// once. When a request fails for good, no new one is begun: the report, which is whole with an error
+// too, says of each message what became of it. The error is an [*Error].
+//
+// Send retries as the source's policy says, and waits with every other call to the same source while
+// that is rate limited. Sending the batch again, or preparing the call again with the same
+// InvocationID and sending that, is safe.
+func (c *Client) Send(ctx context.Context, b *Batch) (Report, error) {
+	report := b.Report()
+	endpoint, err := b.Source.check()
+	if err != nil || len(b.Messages) == 0 {
+		return report, err
+	}
+	report.Endpoint = endpoint
+	batch := *b
+	batch.Alone = b.Alone && len(b.Messages) == 1
+	s := &sending{client: c, Batch: &batch, report: report, waiting: map[*request]context.CancelFunc{}, header: http.Header{
+		"Authorization": {b.Source.WriteKey.authorization()},
+		"Content-Type":  {"application/json"},
+		"Accept":        {"application/json"}, // resty would find out the same by a regular expression
+		"User-Agent":    c.userAgent,
+	}}
+	s.run(ctx)
+	if s.panic != nil {
+		panic(s.panic)
+	}
+	if s.failure == nil {
+		return s.report, nil
+	}
+	return s.report, &Error{
+		Code: s.failure.Code, Accepted: s.report.Accepted, Unconfirmed: s.report.count(Unconfirmed), Total: len(b.Messages),
+		Err: s.failure, unsent: s.report.Attempts == 0 && s.failure.Code != retry.RateLimited,
+	}
+}
+
+// sending is a batch on its way: its partitions go side by side, the requests of each one after the
+// other.
+type sending struct {
+	*Batch
+	client *Client
+	header http.Header
+
+	mu      sync.Mutex // guards what follows
+	report  Report
+	waiting map[*request]context.CancelFunc // requests before their first attempts
+	failure *retry.Error                    // the first for good
+	panic   any                             // of a partition's goroutine
+}
+
+// request is one HTTP request of a batch.
+type request struct {
+	number   int
+	messages []int // indexes, ascending
+}
+
+// requests spreads the messages over requests, and those over partitions. Requests are numbered in
+// the order of their first messages.
+func (s *sending) requests() [][]*request {
+	if len(s.Messages) == 1 {
+		return [][]*request{{{messages: []int{0}}}}
+	}
+	sizes := make([]int, len(s.Messages))
+	for i, m := range s.Messages {
+		sizes[i] = len(m.item)
+	}
+	ids := func(i int) iter.Seq[[]byte] { return s.Messages[i].UserIDs() }
+	var all []*request
+	var partitions [][]*request
+	for _, p := range split(sizes, ids, cmp.Or(s.Source.InFlight, defaultInFlight)) {
+		start := len(all)
+		for _, messages := range p {
+			all = append(all, &request{messages: messages})
+		}
+		partitions = append(partitions, slices.Clone(all[start:]))
+	}
+	slices.SortFunc(all, func(a, b *request) int { return cmp.Compare(a.messages[0], b.messages[0]) })
+	for n, r := range all {
+		r.number = n
+	}
+	if s.client.oneByOne {
+		return [][]*request{all}
+	}
+	return partitions
+}
+
+func (s *sending) run(ctx context.Context) {
+	partitions := s.requests()
+	var others sync.WaitGroup
+	for _, p := range partitions[1:] {
+		others.Go(func() {
+			defer s.catch()
+			s.sendInOrder(ctx, p)
+		})
+	}
+	defer others.Wait()               // also when this partition panics
+	s.sendInOrder(ctx, partitions[0]) // a lone message starts no goroutine
+}
+
+func (s *sending) sendInOrder(ctx context.Context, requests []*request) {
+	for _, r := range requests {
+		if !s.send(ctx, r) {
+			return
+		}
+	}
+}
+
+// send sends one request and records what became of it. It returns false when no other is to follow.
+func (s *sending) send(ctx context.Context, r *request) bool {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if !s.begin(r, cancel) {
+		return false
+	}
+	path, size := s.target(r)
+	key, header := s.Source.WriteKey, s.header
+	compress := s.Source.Gzip && size >= gzipBytes
+	if compress {
+		header = header.Clone()
+		header["Content-Encoding"] = []string{"gzip"}
+	}
+	answer, err := s.client.retry.Send(ctx, &retry.Request{
+		URL: s.report.Endpoint + path, Endpoint: s.report.Endpoint, Credential: string(key), Header: header,
+		Body: func() ([]byte, error) {
+			if err := s.try(ctx, r); err != nil || !compress {
+				return s.body(r.messages, size), err
+			}
+			return s.client.compress(s.body(r.messages, size))
+		},
+		MaxAnswer: 64<<10 + size + 1<<10*len(r.messages), // it may repeat all, and say something about each
+		Judge:     func(a *retry.Answer) retry.Verdict { return judge(a, len(r.messages)) },
+		Redact:    key.scrub,
+		Policy:    s.Source.Retry,
+	})
+	var failure *retry.Error
+	if errors.As(err, &failure) {
+		s.record(r, failure, failure.Attempts, size)
+		return false
+	}
+	s.record(r, nil, answer.Attempts, size)
+	return true
+}
+
+// target returns where a request goes, and the size of its body.
+func (s *sending) target(r *request) (path string, size int) {
+	path, size = BatchPath, batchBytes+len(r.messages)-1
+	if s.Alone {
+		path, size = "/v1/"+typeOf(s.Messages[0].item), aloneBytes
+	}
+	for _, i := range r.messages {
+		size += len(s.Messages[i].item)
+	}
+	return path, size
+}
+
+// typeOf reads what [preparer.message] has written first.
+func typeOf(item []byte) string {
+	typ, _, _ := bytes.Cut(item[len(itemOpening):], []byte{'"'})
+	return string(typ)
+}
+
+// begin lets a request begin, unless another has failed for good.
+func (s *sending) begin(r *request, cancel context.CancelFunc) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.failure != nil {
+		return false
+	}
+	s.waiting[r] = cancel
+	return true
+}
+
+// try notes that a request is tried. From then on, the failure of another does not end it.
+func (s *sending) try(ctx context.Context, r *request) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.waiting, r)
+	return ctx.Err()
+}
+
+func (s *sending) record(r *request, failure *retry.Error, attempts, size int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	status := Unsent
+	switch {
+	case failure == nil:
+		status = Accepted
+		s.report.Accepted += len(r.messages)
+	case failure.InDoubt:
+		status = Unconfirmed
+	case failure.Sent:
+		status = Rejected
+	}
+	for _, i := range r.messages {
+		s.report.Messages[i].Status = status
+		if attempts > 0 {
+			s.report.Messages[i].Request = r.number
+		}
+	}
+	s.report.Attempts += attempts
+	s.report.Bytes += attempts * size
+	s.report.Requests += min(attempts, 1)
+	if failure != nil && s.failure == nil {
+		s.failure = failure
+		for _, cancel := range s.waiting {
+			cancel()
+		}
+	}
+}
+
+// body writes what is posted. It is made for each attempt: it holds the time, and the transport may
+// still be reading the one before. A large batch is not in memory twice before its turn comes.
+func (s *sending) body(messages []int, size int) []byte {
+	buf := append(make([]byte, 0, size), sentAtOpen...)
+	buf = append(isotime.Append(buf, time.Now()), sentAtClose...)
+	if s.Alone {
+		return append(buf, s.Messages[0].item[len(`{`):]...)
+	}
+	buf = append(buf, batchOpen...)
+	for n, i := range messages {
+		if n > 0 {
+			buf = append(buf, ',')
+		}
+		buf = append(buf, s.Messages[i].item...)
+	}
+	return append(buf, batchClose...)
+}
+
+// gzipBytes is the smallest body that is compressed. What is smaller fits a packet or two either way.
+const gzipBytes = 1 << 10
+
+// compress returns data as gzip.
+func (c *Client) compress(data []byte) ([]byte, error) {
+	var buf bytes.Buffer
+	buf.Grow(len(data) / 4)
+	w, ok := c.compressors.Get().(*gzip.Writer)
+	if !ok {
+		w, _ = gzip.NewWriterLevel(nil, gzip.BestSpeed) // no error: the level exists
+	}
+	w.Reset(&buf)
+	_, err := w.Write(data)
+	if err = errors.Join(err, w.Close()); err != nil {
+		return nil, fmt.Errorf("compress the body: %w", err)
+	}
+	c.compressors.Put(w)
+	return buf.Bytes(), nil
+}
+
+// catch keeps the panic of a partition, such as one in the caller's transport, for the goroutine of
+// the caller, who may recover it.
+func (s *sending) catch() {
+	if p := recover(); p != nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.panic = &panicError{p, debug.Stack()}
+	}
+}
+
+// panicError is a panic in another goroutine than the caller's, which it is brought to.
+type panicError struct {
+	value any
+	stack []byte
+}
+
+func (p *panicError) Error() string { return fmt.Sprint(p.value) }
+
+// Stack returns where it happened.
+func (p *panicError) Stack() []byte { return p.stack }
