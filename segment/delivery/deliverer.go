@@ -209,7 +209,7 @@ func (s *StoredSource) readLast(most int) ([]kept, error) {
 	list = slices.DeleteFunc(list, func(k kept) bool { return k.err != nil })
 	owners := map[string][]uint64{} // the messages among them that an id is in
 	for _, k := range list {
-		for id := range k.message.UserIDs() {
+		for _, id := range k.message.UserIDs() {
 			owners[string(id)] = append(owners[string(id)], sequence(k.key))
 		}
 	}
@@ -229,7 +229,7 @@ func (s *StoredSource) readLast(most int) ([]kept, error) {
 		if err != nil {
 			continue
 		}
-		for id := range m.UserIDs() {
+		for _, id := range m.UserIDs() {
 			for _, owner := range owners[string(id)] {
 				later[owner] = later[owner] || owner > letter.ID
 			}

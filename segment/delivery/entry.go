@@ -46,7 +46,7 @@ func (c *Coalescer) newEntry(ctx context.Context, messages []tracking.Prepared) 
 	e := &entry{ctx: ctx, messages: messages, done: make(chan struct{})}
 	for _, m := range messages {
 		e.bytes += len(m.JSON()) + 1
-		for id := range m.UserIDs() {
+		for _, id := range m.UserIDs() {
 			if hash := maphash.Bytes(c.seed, id); len(messages) > maxSharedMessages || !slices.Contains(e.ids, hash) {
 				e.ids = append(e.ids, hash)
 			}

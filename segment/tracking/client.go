@@ -25,6 +25,7 @@ package tracking
 import (
 	"context"
 	"encoding/json"
+	"net/http"
 	"strings"
 	"sync"
 	"time"
@@ -41,7 +42,7 @@ const libraryName = "segment-blocks"
 // of its own outlives a call.
 type Client struct {
 	retry       *retry.Client
-	userAgent   []string
+	header      http.Header     // of every request
 	library     json.RawMessage // context.library
 	bareContext json.RawMessage // a context with nothing else in it
 	oneByOne    bool
@@ -64,15 +65,15 @@ func WithVersion(version string) Option { return func(o *options) { o.version = 
 // should not differ from run to run.
 func WithOneByOne() Option { return func(o *options) { o.oneByOne = true } }
 
-// NewClient makes a Client that sends through http, as [retry.New] says. Nil stands for a resty
-// client with its defaults that follows no redirect. Credentials set on http replace the source's.
-func NewClient(http *resty.Client, opts ...Option) *Client {
+// NewClient makes a Client that sends through client, as [retry.New] says. Nil stands for a resty
+// client with its defaults that follows no redirect. Credentials set on client replace the source's.
+func NewClient(client *resty.Client, opts ...Option) *Client {
 	o := options{version: "dev"}
 	for _, opt := range opts {
 		opt(&o)
 	}
-	if http == nil {
-		http = resty.New().SetRedirectPolicy(resty.NoRedirectPolicy())
+	if client == nil {
+		client = resty.New().SetRedirectPolicy(resty.NoRedirectPolicy())
 	}
 	version := headerSafe(o.version)
 	library := rawjson.Object{
@@ -80,8 +81,12 @@ func NewClient(http *resty.Client, opts ...Option) *Client {
 		{Name: "version", Value: rawjson.Quote(version)},
 	}.JSON()
 	return &Client{
-		retry:       retry.New(http),
-		userAgent:   []string{libraryName + "/" + version},
+		retry: retry.New(client),
+		header: http.Header{
+			"Content-Type": {"application/json"},
+			"Accept":       {"application/json"}, // resty would find out the same by a regular expression
+			"User-Agent":   {libraryName + "/" + version},
+		},
 		library:     library,
 		bareContext: rawjson.Object{{Name: "library", Value: library}}.JSON(),
 		oneByOne:    o.oneByOne,

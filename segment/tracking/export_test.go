@@ -20,7 +20,7 @@ func (c *Client) Preview(source Source, call Call) ([]Request, Report, error) {
 	if err != nil {
 		return nil, b.Report(), err
 	}
-	s := &sending{Batch: b, client: c}
+	s := &sending{Batch: b, client: c, alone: b.Alone}
 	var out []Request
 	for _, p := range s.requests() {
 		for _, r := range p {

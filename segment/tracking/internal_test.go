@@ -3,12 +3,13 @@ package tracking
 import (
 	"encoding/json"
 	"fmt"
-	"iter"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"github.com/aacflow/segment-blocks/rawjson"
 )
 
 // Nothing lost, nothing twice, every body within its limits to the byte, each person's messages in one lane and in order.
@@ -21,16 +22,15 @@ func TestSplit(t *testing.T) {
 		sizes := rapid.SliceOfN(size, 1, rapid.SampledFrom([]int{1, 40, 400, 9000}).Draw(rt, "most")).Draw(rt, "sizes")
 		people := rapid.IntRange(1, 60).Draw(rt, "people")
 		ids := rapid.SliceOfN(rapid.SliceOfN(rapid.IntRange(0, people), 1, 3), len(sizes), len(sizes)).Draw(rt, "ids")
-		links := func(i int) iter.Seq[[]byte] {
-			return func(yield func([]byte) bool) {
-				for _, id := range ids[i] {
-					if !yield([]byte(fmt.Sprint(id))) {
-						return
-					}
-				}
+		messages := make([]Prepared, len(sizes))
+		for i, size := range sizes {
+			messages[i].item = make([]byte, size)
+			for _, id := range ids[i] {
+				field := rawjson.Member{Name: "userId", Value: rawjson.Quote(fmt.Sprint(id))}
+				messages[i].fields = append(messages[i].fields, field)
 			}
 		}
-		lanes := split(sizes, links, inFlight)
+		lanes := split(messages, inFlight)
 
 		require.LessOrEqual(rt, len(lanes), inFlight)
 		laneOf := map[int]int{}
@@ -73,12 +73,18 @@ func TestSplit(t *testing.T) {
 }
 
 func TestSplitFillsBodiesToTheByte(t *testing.T) {
-	nobody := func(int) iter.Seq[[]byte] { return func(func([]byte) bool) {} }
+	ofSizes := func(sizes ...int) []Prepared {
+		messages := make([]Prepared, len(sizes))
+		for i, size := range sizes {
+			messages[i].item = make([]byte, size)
+		}
+		return messages
+	}
 	room := MaxBodyBytes - batchBytes
-	require.Len(t, split([]int{room / 2, room - room/2 - 1}, nobody, 1)[0], 1)
-	require.Len(t, split([]int{room / 2, room - room/2}, nobody, 1)[0], 2)
-	require.Len(t, split(make([]int, MaxBatchMessages), nobody, 1)[0], 1)
-	require.Len(t, split(make([]int, MaxBatchMessages+1), nobody, 1)[0], 2)
+	require.Len(t, split(ofSizes(room/2, room-room/2-1), 1)[0], 1)
+	require.Len(t, split(ofSizes(room/2, room-room/2), 1)[0], 2)
+	require.Len(t, split(make([]Prepared, MaxBatchMessages), 1)[0], 1)
+	require.Len(t, split(make([]Prepared, MaxBatchMessages+1), 1)[0], 2)
 }
 
 func TestBodySizeIsWhatSplitCounts(t *testing.T) {
@@ -90,7 +96,7 @@ func TestBodySizeIsWhatSplitCounts(t *testing.T) {
 	require.Equal(t, batchBytes+len(`{"type":"a"}`)+len(`{}`)+1, size)
 	require.Regexp(t, `^{"sentAt":"[-0-9]{10}T[0-9:.]{12}Z","batch":\[{"type":"a"},{}\]}$`, string(body))
 
-	s.Alone = true
+	s.alone = true
 	path, size = s.target(&request{messages: []int{0}})
 	body = s.body([]int{0}, size)
 	require.Equal(t, "/v1/a", path)

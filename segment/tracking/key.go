@@ -42,7 +42,7 @@ func (k WriteKey) LogValue() slog.Value { return slog.StringValue(k.Fingerprint(
 
 // LooksLikeSegments reports whether k has the form of a key that Segment issues.
 func (k WriteKey) LooksLikeSegments() bool {
-	return len(k) == 32 && len(lettersAndDigits(string(k))) == 32
+	return len(k) == 32 && strings.IndexFunc(string(k), func(r rune) bool { return alphanumeric(r) < 0 }) < 0
 }
 
 // authorization is the header value that carries the key: Basic, with an empty password. The key goes nowhere else.
@@ -110,15 +110,18 @@ func (k WriteKey) disguisedIn(text string) bool {
 }
 
 func lettersAndDigits(text string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r >= '0' && r <= '9', r >= 'a' && r <= 'z':
-			return r
-		case r >= 'A' && r <= 'Z':
-			return r + 'a' - 'A'
-		}
-		return -1
-	}, text)
+	return strings.Map(alphanumeric, text)
+}
+
+// alphanumeric returns an ASCII letter in lower case or a digit, and -1 for any other character.
+func alphanumeric(r rune) rune {
+	switch {
+	case r >= '0' && r <= '9', r >= 'a' && r <= 'z':
+		return r
+	case r >= 'A' && r <= 'Z':
+		return r + 'a' - 'A'
+	}
+	return -1
 }
 
 // unescape decodes %41, =41, \x41, \u0041 and &#65;, and makes spaces of \n and its like.

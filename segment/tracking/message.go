@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"iter"
 	"strings"
 	"unicode/utf8"
 
@@ -81,12 +80,21 @@ func NewMessage(t Type, fields rawjson.Object) Message {
 func typeIn(fields rawjson.Object) Type {
 	raw, _ := fields.Get("type")
 	for _, t := range [...]Type{Track, Identify, Page, Screen, Group, Alias} { // the usual ones without a copy
-		if len(raw) > 2 && string(raw[1:len(raw)-1]) == string(t) {
+		if says(raw, string(t)) {
 			return t
 		}
 	}
 	text, _ := rawjson.Text(raw)
 	return Type(text)
+}
+
+// says tells whether a value is a JSON string of this text, and mostly without a copy.
+func says(value json.RawMessage, text string) bool {
+	if bytes.IndexByte(value, '\\') < 0 {
+		return len(value) == len(text)+2 && value[0] == '"' && string(value[1:len(value)-1]) == text
+	}
+	said, _ := rawjson.Text(value)
+	return said == text
 }
 
 // Type returns the message's type, which may be one that Segment does not know.
@@ -95,27 +103,25 @@ func (m Message) Type() Type { return m.typ }
 // Fields returns the fields that the message was made from. They must not be changed.
 func (m Message) Fields() rawjson.Object { return m.fields }
 
-// userIDs iterates over the ids by which a message of these fields names a user: userId,
-// anonymousId and previousId, as JSON strings in the one spelling that has no needless escapes. A
-// user's userId may be another message's previousId, so they are all of one kind.
-func userIDs(fields rawjson.Object) iter.Seq[[]byte] {
-	return func(yield func([]byte) bool) {
-		for _, f := range fields {
-			switch f.Name {
-			case "userId", "anonymousId", "previousId":
-			default:
-				continue
-			}
-			id := f.Value
-			if bytes.IndexByte(id, '\\') >= 0 {
-				text, _ := rawjson.Text(id)
-				id = rawjson.Quote(text)
-			}
-			if !roleID.absent(id, rawjson.KindOf(id)) && !yield(id) {
-				return
-			}
+// appendUserIDs appends the ids by which a message of these fields names a user. A user's userId may
+// be another message's previousId, so they are all of one kind.
+func appendUserIDs(ids [][]byte, fields rawjson.Object) [][]byte {
+	for _, f := range fields {
+		switch f.Name {
+		case "userId", "anonymousId", "previousId":
+		default:
+			continue
+		}
+		id := f.Value
+		if bytes.IndexByte(id, '\\') >= 0 {
+			text, _ := rawjson.Text(id)
+			id = rawjson.Quote(text)
+		}
+		if !roleID.absent(id, rawjson.KindOf(id)) {
+			ids = append(ids, id)
 		}
 	}
+	return ids
 }
 
 // role is what a field means in a message of a certain type.
@@ -284,11 +290,6 @@ func checkConsent(context json.RawMessage, refuse func(path, code, text string, 
 			refuse(rawjson.Pointer(at, m.Name), "consent_categorypreferences_fields_should_be_bool", "must be true or false", m.Value)
 		}
 	}
-}
-
-func isConsentEvent(event json.RawMessage) bool {
-	text, _ := rawjson.Text(event)
-	return text == "Segment Consent Preference Updated"
 }
 
 func typeList() string {

@@ -310,7 +310,7 @@ func TestUserIDs(t *testing.T) {
 	require.Equal(t, batch.Messages[0].MessageID(), read.MessageID())
 	for _, p := range []tracking.Prepared{batch.Messages[0], read} {
 		var of []string
-		for id := range p.UserIDs() {
+		for _, id := range p.UserIDs() {
 			of = append(of, string(id))
 		}
 		require.Equal(t, []string{`"u-1"`, `"p"`}, of)

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -62,7 +63,7 @@ func idText(id [16]byte) (text [idLength]byte) {
 type idMaker struct {
 	key          WriteKey
 	invocationID string
-	seeds        map[Type]idSeed
+	seeds        []typeSeed
 	made         strings.Builder
 }
 
@@ -84,13 +85,15 @@ func (m *idMaker) next(t Type, index, left int) string {
 }
 
 func (m *idMaker) seed(t Type) idSeed {
-	seed, ok := m.seeds[t]
-	if !ok {
-		if m.seeds == nil {
-			m.seeds = map[Type]idSeed{}
-		}
-		seed = newIDSeed(m.key, t, m.invocationID)
-		m.seeds[t] = seed
+	i := slices.IndexFunc(m.seeds, func(s typeSeed) bool { return s.typ == t })
+	if i < 0 {
+		i = len(m.seeds)
+		m.seeds = append(m.seeds, typeSeed{t, newIDSeed(m.key, t, m.invocationID)})
 	}
-	return seed
+	return m.seeds[i].seed
+}
+
+type typeSeed struct {
+	typ  Type
+	seed idSeed
 }

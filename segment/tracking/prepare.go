@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"iter"
 	"math"
 	"time"
 
@@ -52,11 +51,10 @@ func (p Prepared) MessageID() string { return p.id }
 // JSON returns the message as it goes over the wire. It must not be changed.
 func (p Prepared) JSON() json.RawMessage { return p.item }
 
-// UserIDs iterates over the ids by which the message names a user: userId, anonymousId and
-// previousId, as JSON strings in the one spelling that has no needless escapes. Messages that share
-// one, of whichever of the three fields, must arrive in their order. An id must not be changed or
-// kept.
-func (p Prepared) UserIDs() iter.Seq[[]byte] { return userIDs(p.fields) }
+// UserIDs returns the ids by which the message names a user: userId, anonymousId and previousId, as
+// JSON strings in the one spelling that has no needless escapes. Messages that share one, of
+// whichever of the three fields, must arrive in their order. The ids must not be changed.
+func (p Prepared) UserIDs() [][]byte { return appendUserIDs(nil, p.fields) }
 
 // anySize lets through what was within limits when it came in.
 func anySize() rawjson.Limits { return rawjson.Limits{MaxBytes: math.MaxInt32, MaxDepth: 1000} }
@@ -157,9 +155,10 @@ func (c *Client) preparer(source Source, call Call) *preparer {
 	}
 	p := &preparer{
 		key: source.WriteKey, ids: idMaker{key: source.WriteKey, invocationID: call.InvocationID},
-		time: rawjson.Quote(isotime.Format(call.Time)), library: c.library, bareContext: c.bareContext,
+		library: c.library, bareContext: c.bareContext,
 		index: -1, code: retry.TooLarge,
 	}
+	p.time = append(isotime.Append(append(make([]byte, 0, isotime.Size+2), '"'), call.Time), '"')
 	if source.Endpoint == "" && !source.WriteKey.LooksLikeSegments() {
 		p.warn("", "write_key_form", "the write key does not look like one of Segment's, which have 32 letters and digits; "+
 			"Segment accepts and drops what comes with an unknown key")

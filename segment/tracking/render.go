@@ -80,7 +80,7 @@ func (w *writer) field(f rawjson.Member) {
 	}
 	switch role {
 	case roleType:
-		if text, _ := rawjson.Text(f.Value); Type(text) != w.typ {
+		if !says(f.Value, string(w.typ)) {
 			w.refuse(pointer(), "type_mismatch", "must be "+string(w.typ)+" in this call", f.Value)
 		}
 		return
@@ -106,7 +106,7 @@ func (w *writer) field(f rawjson.Member) {
 		w.id, _ = rawjson.Text(f.Value)
 		w.noteID(w.id)
 	case roleText:
-		w.consent = w.consent || f.Name == "event" && isConsentEvent(f.Value)
+		w.consent = w.consent || f.Name == "event" && says(f.Value, "Segment Consent Preference Updated")
 	case roleServer:
 		w.warn(pointer(), "field_set_by_segment", "is set by Segment; it is sent as given and may be replaced")
 	case roleUnknown:

@@ -6,7 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
+	"maps"
 	"net/http"
 	"runtime/debug"
 	"slices"
@@ -37,14 +37,8 @@ func (c *Client) Send(ctx context.Context, b *Batch) (Report, error) {
 		return report, err
 	}
 	report.Endpoint = endpoint
-	batch := *b
-	batch.Alone = b.Alone && len(b.Messages) == 1
-	s := &sending{client: c, Batch: &batch, report: report, waiting: map[*request]context.CancelFunc{}, header: http.Header{
-		"Authorization": {b.Source.WriteKey.authorization()},
-		"Content-Type":  {"application/json"},
-		"Accept":        {"application/json"}, // resty would find out the same by a regular expression
-		"User-Agent":    c.userAgent,
-	}}
+	s := &sending{client: c, Batch: b, alone: b.Alone && len(b.Messages) == 1, report: report, header: maps.Clone(c.header)}
+	s.header["Authorization"] = []string{b.Source.WriteKey.authorization()}
 	s.run(ctx)
 	if s.panic != nil {
 		panic(s.panic)
@@ -63,11 +57,12 @@ func (c *Client) Send(ctx context.Context, b *Batch) (Report, error) {
 type sending struct {
 	*Batch
 	client *Client
+	alone  bool
 	header http.Header
 
 	mu      sync.Mutex // guards what follows
 	report  Report
-	waiting map[*request]context.CancelFunc // requests before their first attempts
+	waiting map[*request]context.CancelFunc // those before their first attempts; nil with one partition
 	failure *retry.Error                    // the first for good
 	panic   any                             // of a partition's goroutine
 }
@@ -84,14 +79,9 @@ func (s *sending) requests() [][]*request {
 	if len(s.Messages) == 1 {
 		return [][]*request{{{messages: []int{0}}}}
 	}
-	sizes := make([]int, len(s.Messages))
-	for i, m := range s.Messages {
-		sizes[i] = len(m.item)
-	}
-	ids := func(i int) iter.Seq[[]byte] { return s.Messages[i].UserIDs() }
 	var all []*request
 	var partitions [][]*request
-	for _, p := range split(sizes, ids, cmp.Or(s.Source.InFlight, defaultInFlight)) {
+	for _, p := range split(s.Messages, cmp.Or(s.Source.InFlight, defaultInFlight)) {
 		start := len(all)
 		for _, messages := range p {
 			all = append(all, &request{messages: messages})
@@ -110,6 +100,9 @@ func (s *sending) requests() [][]*request {
 
 func (s *sending) run(ctx context.Context) {
 	partitions := s.requests()
+	if len(partitions) > 1 {
+		s.waiting = map[*request]context.CancelFunc{}
+	}
 	var others sync.WaitGroup
 	for _, p := range partitions[1:] {
 		others.Go(func() {
@@ -131,10 +124,13 @@ func (s *sending) sendInOrder(ctx context.Context, requests []*request) {
 
 // send sends one request and records what became of it. It returns false when no other is to follow.
 func (s *sending) send(ctx context.Context, r *request) bool {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	if !s.begin(r, cancel) {
-		return false
+	if s.waiting != nil {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithCancel(ctx)
+		defer cancel()
+		if !s.begin(r, cancel) {
+			return false
+		}
 	}
 	path, size := s.target(r)
 	key, header := s.Source.WriteKey, s.header
@@ -168,7 +164,7 @@ func (s *sending) send(ctx context.Context, r *request) bool {
 // target returns where a request goes, and the size of its body.
 func (s *sending) target(r *request) (path string, size int) {
 	path, size = BatchPath, batchBytes+len(r.messages)-1
-	if s.Alone {
+	if s.alone {
 		path, size = "/v1/"+typeOf(s.Messages[0].item), aloneBytes
 	}
 	for _, i := range r.messages {
@@ -237,7 +233,7 @@ func (s *sending) record(r *request, failure *retry.Error, attempts, size int) {
 func (s *sending) body(messages []int, size int) []byte {
 	buf := append(make([]byte, 0, size), sentAtOpen...)
 	buf = append(isotime.Append(buf, time.Now()), sentAtClose...)
-	if s.Alone {
+	if s.alone {
 		return append(buf, s.Messages[0].item[len(`{`):]...)
 	}
 	buf = append(buf, batchOpen...)

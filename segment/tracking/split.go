@@ -2,7 +2,6 @@ package tracking
 
 import (
 	"cmp"
-	"iter"
 	"slices"
 
 	"github.com/aacflow/segment-blocks/internal/isotime"
@@ -23,15 +22,15 @@ const (
 // messages by their indexes, ascending.
 type partition [][]int
 
-// split spreads messages of the given sizes over as few partitions as at most inFlight requests at a
+// split spreads messages over as few partitions as at most inFlight requests at a
 // time can use.
 //
 // Messages of one user must arrive in order, and a user may go by several ids. So messages that share
 // an id, directly or through others, go to the same partition, in order.
-func split(sizes []int, ids func(i int) iter.Seq[[]byte], inFlight int) []partition {
-	all := make([]int, len(sizes))
-	for i := range all {
-		all[i] = i
+func split(messages []Prepared, inFlight int) []partition {
+	all, sizes := make([]int, len(messages)), make([]int, len(messages))
+	for i, m := range messages {
+		all[i], sizes[i] = i, len(m.item)
 	}
 	whole := pack(all, sizes)
 	n := min(inFlight, len(whole))
@@ -39,7 +38,7 @@ func split(sizes []int, ids func(i int) iter.Seq[[]byte], inFlight int) []partit
 		return []partition{whole}
 	}
 	members := make([][]int, n)
-	users := usersOf(len(sizes), ids)
+	users := usersOf(messages)
 	chosen := spread(sizes, users, n)
 	for i, user := range users {
 		members[chosen[user]] = append(members[chosen[user]], i)
@@ -98,8 +97,8 @@ func pack(indexes, sizes []int) partition {
 
 // usersOf finds the messages that share ids, directly or through others, and so belong to one user.
 // It returns for each message the first of its user.
-func usersOf(n int, ids func(i int) iter.Seq[[]byte]) []int {
-	first := make([]int, n)
+func usersOf(messages []Prepared) []int {
+	first := make([]int, len(messages))
 	for i := range first {
 		first[i] = i
 	}
@@ -110,9 +109,11 @@ func usersOf(n int, ids func(i int) iter.Seq[[]byte]) []int {
 		}
 		return i
 	}
-	owner := make(map[string]int, n)
-	for i := range n {
-		for id := range ids(i) {
+	owner := make(map[string]int, len(messages))
+	var ids [][]byte
+	for i, m := range messages {
+		ids = appendUserIDs(ids[:0], m.fields)
+		for _, id := range ids {
 			other, seen := owner[string(id)]
 			if !seen {
 				owner[string(id)] = i
