@@ -4,7 +4,7 @@
 //		runtimetest.Run(t, runtimetest.Driver{
 //			Register: blocks.Register,
 //			Source: func(url string) any {
-//				retry := tracking.RetryPolicy{MaxRetries: 1, BaseDelay: time.Millisecond}
+//				retry := retry.Policy{MaxRetries: 1, BaseDelay: time.Millisecond}
 //				return tracking.Source{WriteKey: runtimetest.Secret, Endpoint: url, Retry: retry}
 //			},
 //		})
