@@ -4,8 +4,8 @@
 //		runtimetest.Run(t, runtimetest.Driver{
 //			Register: blocks.Register,
 //			Source: func(url string) any {
-//				retry := retry.Policy{MaxRetries: 1, BaseDelay: time.Millisecond}
-//				return tracking.Source{WriteKey: runtimetest.Secret, Endpoint: url, Retry: retry}
+//				policy := retry.Policy{MaxRetries: 1, BaseDelay: time.Millisecond}
+//				return tracking.Source{WriteKey: runtimetest.Secret, Endpoint: url, Retry: policy}
 //			},
 //		})
 //	}
