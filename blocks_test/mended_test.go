@@ -110,11 +110,6 @@ func TestMendedWarningsBeyondTheBound(t *testing.T) {
 	require.Contains(t, warnings[len(warnings)-1].Message, "more", "the last one must count the rest")
 }
 
-// A code has one name throughout, the one in Segment's current table.
-func TestMendedConsentCodes(t *testing.T) {
-	require.Equal(t, emulator.CodeConsentNotObject, "consent_categorypreferences_fields_should_be_object")
-}
-
 // Names come out of an input as they are. One that holds a line break makes two lines of an error, one with an escape
 // sequence steers a terminal. An id of a block that does not exist does the same.
 func TestMendedControlCharactersInAnError(t *testing.T) {

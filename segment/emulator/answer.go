@@ -2,6 +2,8 @@ package emulator
 
 import (
 	"errors"
+	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"strconv"
@@ -29,27 +31,28 @@ type refusal struct {
 	text    string
 }
 
-func (r refusal) answer() answer {
-	return refuse(r.status, r.code, r.text, nil)
+// refused is a refusal of what cannot be read, or is over a limit.
+func refused(status int, format string, args ...any) *refusal {
+	return &refusal{status, badRequest, "", fmt.Sprintf(format, args...)}
 }
 
-func refuse(status int, code, text string, problems []Problem) answer {
-	return answer{status: status, body: appendValue(nil, struct {
+func (r refusal) answer(problems ...Problem) answer {
+	return answer{status: r.status, body: appendValue(nil, struct {
 		Success  bool      `json:"success"`
 		Code     string    `json:"code"`
 		Message  string    `json:"message"`
 		Problems []Problem `json:"problems,omitempty"`
-	}{false, code, text, problems})}
+	}{false, r.code, r.text, problems})}
 }
 
 func methodNotAllowed(method, allow string) answer {
-	a := refusal{http.StatusMethodNotAllowed, CodeMethodNotAllowed, "", "method must be " + allow + ": " + method}.answer()
+	a := refusal{http.StatusMethodNotAllowed, "method_not_allowed", "", "method must be " + allow + ": " + method}.answer()
 	a.header = http.Header{"Allow": {allow}}
 	return a
 }
 
 func notFound(text string) answer {
-	return refusal{http.StatusNotFound, CodeNotFound, "", text}.answer()
+	return refusal{http.StatusNotFound, "not_found", "", text}.answer()
 }
 
 func (a answer) write(w http.ResponseWriter) {
@@ -59,9 +62,7 @@ func (a answer) write(w http.ResponseWriter) {
 	}
 	h := w.Header()
 	jsonHeader(h)
-	for name, values := range a.header {
-		h[name] = values
-	}
+	maps.Copy(h, a.header)
 	if a.status >= 200 && a.status != http.StatusNoContent && a.status != http.StatusNotModified {
 		h.Set("Content-Length", strconv.Itoa(len(a.body)))
 	}
@@ -87,34 +88,6 @@ func cut(w http.ResponseWriter) {
 		_ = tcp.SetLinger(0)
 	}
 	_ = conn.Close()
-}
-
-// allowCORS lets any web page send events, as Segment's API does; the query API
-// is never given this.
-func allowCORS(w http.ResponseWriter, r *http.Request) {
-	h := w.Header()
-	h.Add("Vary", "Origin")
-	origin := r.Header.Get("Origin")
-	if origin == "" {
-		origin = "*"
-	}
-	h.Set("Access-Control-Allow-Origin", origin)
-	h.Set("Access-Control-Expose-Headers", "Retry-After, X-RateLimit-Reset")
-}
-
-// preflight answers OPTIONS. It is 200 with a body where 204 would do, so that
-// the rule that everything is answered with JSON has no exception to remember.
-func preflight(w http.ResponseWriter, r *http.Request, methods string) answer {
-	h := w.Header()
-	h.Set("Allow", methods)
-	h.Set("Access-Control-Allow-Methods", methods)
-	h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Content-Encoding, X-Retry-Count, X-Strict-Mode")
-	h.Set("Access-Control-Max-Age", "600")
-	// Chromium asks this before a public page may reach a local server.
-	if r.Header.Get("Access-Control-Request-Private-Network") == "true" {
-		h.Set("Access-Control-Allow-Private-Network", "true")
-	}
-	return success()
 }
 
 // extend gives a handler d longer than the server's timeouts. Without d there is

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"compress/gzip"
 	"errors"
-	"fmt"
 	"io"
 	"mime"
 	"net/http"
@@ -26,7 +25,7 @@ func (c *counter) Read(p []byte) (int, error) {
 // readBody reads and decompresses at most limit bytes, whatever they were
 // compressed from, and returns what it has even when it refuses. The size is
 // that on the wire.
-func readBody(r *http.Request, limit int) (body []byte, size int64, refused *refusal) {
+func readBody(r *http.Request, limit int) (body []byte, size int64, bad *refusal) {
 	wire := &counter{r: r.Body}
 	defer func() { size = wire.n }()
 	// Reading on lets a client that is still sending hear the refusal, instead of
@@ -40,21 +39,21 @@ func readBody(r *http.Request, limit int) (body []byte, size int64, refused *ref
 		// What has compressed to more than the limit is over it.
 		zr, err := gzip.NewReader(bufio.NewReader(io.LimitReader(wire, int64(limit)+1<<10)))
 		if err != nil {
-			return nil, 0, &refusal{400, CodeBadRequest, "", "body must be gzip, as Content-Encoding says"}
+			return nil, 0, refused(400, "body must be gzip, as Content-Encoding says")
 		}
 		src = zr
 	default:
-		return nil, 0, &refusal{415, CodeBadRequest, "", fmt.Sprintf("Content-Encoding must be gzip or identity: %q", encoding)}
+		return nil, 0, refused(415, "Content-Encoding must be gzip or identity: %q", encoding)
 	}
 	body, err := io.ReadAll(io.LimitReader(src, int64(limit)+1))
 	if len(body) > limit {
-		return body[:limit], 0, &refusal{413, CodeBadRequest, "", fmt.Sprintf("body must be at most %d bytes", limit)}
+		return body[:limit], 0, refused(413, "body must be at most %d bytes", limit)
 	}
 	switch {
 	case errors.Is(err, gzip.ErrChecksum), errors.Is(err, gzip.ErrHeader), src != wire && err != nil:
-		return body, 0, &refusal{400, CodeBadRequest, "", "body must be whole gzip, as Content-Encoding says"}
+		return body, 0, refused(400, "body must be whole gzip, as Content-Encoding says")
 	case err != nil:
-		return body, 0, &refusal{400, CodeBadRequest, "", "body could not be read to its end"}
+		return body, 0, refused(400, "body could not be read to its end")
 	}
 	return body, 0, nil
 }
@@ -75,7 +74,7 @@ func checkContentType(h http.Header) *refusal {
 			return nil
 		}
 	}
-	return &refusal{415, CodeBadRequest, "", fmt.Sprintf("Content-Type must be application/json: %q", declared)}
+	return refused(415, "Content-Type must be application/json: %q", declared)
 }
 
 func contentEncoding(h http.Header) string {

@@ -4,10 +4,14 @@ import (
 	"bytes"
 	"cmp"
 	"crypto/rand"
+	"encoding/json"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
+
+	"github.com/aacflow/segment-blocks/rawjson"
 )
 
 // A call is one request to the tracking API on its way through the emulator.
@@ -38,217 +42,210 @@ func (c *call) read(body []byte) {
 // sizes are those of body; everything else is read from it without the keys.
 func (c *call) take(body []byte, header http.Header) {
 	if c.invalid != nil {
-		c.refuse(refusal{400, CodeBadRequest, "", c.invalid.Error()})
+		c.refuse(refused(400, "%v", c.invalid))
 		return
 	}
-	obj, ok := parseObject(bytes.TrimSpace(body))
-	if !ok {
-		c.refuse(refusal{400, CodeBadRequest, "", "body must be a JSON object: " + show(bytes.TrimSpace(c.clean))})
+	sent, clean := rawjson.OpenObject(body), rawjson.OpenObject(c.clean)
+	if sent == nil {
+		c.refuse(refused(400, "body must be a JSON object: %s", show(json.RawMessage(c.clean))))
 		return
 	}
-	clean, _ := parseObject(bytes.TrimSpace(c.clean))
-	key := cmp.Or(obj.text("writeKey"), keyFromHeader(header))
+	key := cmp.Or(sent.Text("writeKey"), keyFromHeader(header))
 	c.record.Source = Fingerprint(key)
 	if c.typ == "" {
-		c.takeBatch(obj, clean, key)
+		c.takeBatch(sent, clean, key)
 	} else if c.admit(key) {
-		c.takeMessage(message{clean, len(obj.raw), key}, envelope{}, 0, c.typ)
+		c.takeMessage(bytes.TrimSpace(c.clean), &message{size: len(body), key: key}, envelope{})
 	}
 	c.conclude()
 }
 
-// A message is an object without write keys, and what it was sent with: its size
-// and its key. The key in the body goes before the header's, and that of a message
-// before its batch's.
-type message struct {
-	object
-	size int
-	key  string
-}
-
 // admit refuses the whole request when its key is none.
 func (c *call) admit(key string) bool {
-	if c.cfg.judge(key) == keyImplausible {
-		c.refuse(refusal{401, CodeUnknownSource, "/writeKey", fmt.Sprintf(
-			"must have a write key of at least %d characters: has %d", MinWriteKeyLength, len(key))})
-		return false
+	if c.cfg.judge(key) != keyImplausible {
+		return true
 	}
-	return true
-}
-
-func (c *call) takeBatch(sent, clean object, key string) {
-	raw := clean.get("batch")
-	items, isArray := parseArray(raw, MaxBatchMessages)
-	asSent, _ := parseArray(sent.get("batch"), MaxBatchMessages)
-	if len(items) == 0 || len(items) > MaxBatchMessages {
-		if !c.admit(key) {
-			return
-		}
-		switch {
-		case raw != nil && !isArray:
-			c.discardAll(CodeBadRequest, "/batch", "must be an array: "+show(raw))
-		case len(items) == 0:
-			c.discardAll(CodeEmptyBatch, "/batch", "must hold at least one message")
-		default:
-			c.discardAll(CodeBadRequest, "/batch", fmt.Sprintf("must hold at most %d messages", MaxBatchMessages))
-		}
-		return
-	}
-	messages := make([]message, len(items))
-	for i, item := range asSent {
-		obj, _ := parseObject(item)
-		own := obj.text("writeKey")
-		if own == "" && !c.admit(key) {
-			return
-		}
-		if len(item) > MaxMessageBytes && c.cfg.oversize == RefuseBatch {
-			c.refuse(refusal{413, CodeBadRequest, c.pointer(i), fmt.Sprintf(
-				"message %d must be at most %d bytes: %d", i, MaxMessageBytes, len(item))})
-			return
-		}
-		messages[i] = message{size: len(item), key: cmp.Or(own, key)}
-	}
-	env := envelope{
-		obj:          clean,
-		context:      bytes.Clone(clean.get("context")),
-		integrations: bytes.Clone(clean.get("integrations")),
-	}
-	if len(env.context) > MaxMessageBytes || len(env.integrations) > MaxMessageBytes {
-		c.refuse(refusal{413, CodeBadRequest, "", fmt.Sprintf(
-			"context and integrations of a batch must be at most %d bytes each", MaxMessageBytes)})
-		return
-	}
-	for i, item := range items {
-		var isObject bool
-		if messages[i].object, isObject = parseObject(item); !isObject {
-			c.discard(object{raw: item}, i, "", Problem{CodeBadRequest, c.pointer(i), "must be an object: " + show(item)})
-			continue
-		}
-		c.takeMessage(messages[i], env, i, "")
-	}
+	c.refuse(&refusal{401, unknownSource, "/writeKey", fmt.Sprintf(
+		"must have a write key of at least %d characters: has %d", minWriteKeyLength, len(key))})
+	return false
 }
 
 // An envelope is what a batch says for all of its messages.
 type envelope struct {
-	obj                   object
-	context, integrations []byte
+	obj                   rawjson.Object // nil for a single call
+	context, integrations json.RawMessage
 }
 
-// takeMessage makes an event or a discard of one message. typ is "" in a batch,
-// where each message carries its own.
-func (c *call) takeMessage(obj message, env envelope, index int, typ string) {
-	at := c.pointer(index)
-	source := Fingerprint(obj.key)
-	if c.cfg.judge(obj.key) != keyKnown {
-		c.discard(obj.object, index, source, Problem{CodeUnknownSource, at, "no source has this write key: sha256:" + source})
-		return
-	}
-	if obj.size > MaxMessageBytes {
-		c.discard(obj.object, index, source, tooLarge(at, obj.size))
-		return
-	}
-	check := checker{obj: obj.object, at: at}
-	if typ == "" {
-		raw := obj.get("type")
-		typ, _ = unquote(raw)
-		switch {
-		case raw == nil:
-			check.refuse(CodeMissingType, "/type", "must have a type in a batch")
-		case !isMessageType(typ):
-			check.refuse(CodeInvalidType, "/type", "must be one of %s: %s", strings.Join(messageTypes[:], ", "), show(raw))
+// takeBatch reads a batch. The write key of a message goes before the batch's, and
+// that before the header's.
+func (c *call) takeBatch(sent, clean rawjson.Object, key string) {
+	raw := get(clean, "batch")
+	items := elements(raw, MaxBatchMessages)
+	if len(items) == 0 || len(items) > MaxBatchMessages {
+		if c.admit(key) {
+			c.discardBatch(raw, len(items))
 		}
-	} else if own := obj.text("type"); own != "" && own != typ {
-		check.note("type is taken from the path: %s", quoted(own))
-	}
-	if len(check.problems) == 0 {
-		check.check(typ)
-	}
-	id := check.messageID()
-	context, integrations, problem := c.merge(obj, env, at)
-	if len(check.problems) == 0 && problem.Code != "" {
-		check.problems = append(check.problems, problem)
-	}
-	if len(check.problems) > 0 {
-		c.discard(obj.object, index, source, check.problems...)
 		return
 	}
-	ev := Event{
-		Path: c.record.Path, Index: index, Source: source,
-		Type: typ, UserID: obj.text("userId"), AnonymousID: obj.text("anonymousId"),
-		MessageID: id, ReceivedAt: c.now,
-		SentAt:            check.instant("sentAt", env.obj),
-		OriginalTimestamp: check.instant("timestamp", object{}),
-		Context:           context,
-		Integrations:      integrations,
-		Message:           bytes.Clone(obj.raw),
-		Notes:             check.notes,
+	messages := make([]message, len(items))
+	for i, item := range elements(get(sent, "batch"), MaxBatchMessages) {
+		own := rawjson.OpenObject(item).Text("writeKey")
+		if own == "" && !c.admit(key) {
+			return
+		}
+		if len(item) > MaxMessageBytes && c.cfg.oversize == RefuseBatch {
+			c.refuse(&refusal{413, badRequest, c.pointer(i), fmt.Sprintf(
+				"message %d must be at most %d bytes: %d", i, MaxMessageBytes, len(item))})
+			return
+		}
+		messages[i] = message{index: i, size: len(item), key: cmp.Or(own, key)}
 	}
-	switch typ {
-	case "track":
-		ev.Name = obj.text("event")
-	case "page", "screen":
-		ev.Name = obj.text("name")
+	env := envelope{
+		obj:          clean,
+		context:      bytes.Clone(getObject(clean, "context")),
+		integrations: bytes.Clone(getObject(clean, "integrations")),
 	}
-	if id == "" {
-		ev.MessageID, ev.Minted = "minted-"+strings.ToLower(rand.Text()), true
+	if len(env.context) > MaxMessageBytes || len(env.integrations) > MaxMessageBytes {
+		c.refuse(refused(413, "context and integrations of a batch must be at most %d bytes each", MaxMessageBytes))
+		return
 	}
-	ev.Timestamp = effective(ev.ReceivedAt, ev.SentAt, ev.OriginalTimestamp)
+	for i, item := range items {
+		c.takeMessage(item, &messages[i], env)
+	}
+}
+
+// discardBatch discards a batch that holds no messages, or too many.
+func (c *call) discardBatch(raw json.RawMessage, items int) {
+	switch {
+	case raw != nil && rawjson.KindOf(raw) != rawjson.ArrayKind:
+		c.discardAll(badRequest, "/batch", "must be an array: "+show(raw))
+	case items == 0:
+		c.discardAll("empty_batch", "/batch", "must hold at least one message")
+	default:
+		c.discardAll(badRequest, "/batch", fmt.Sprintf("must hold at most %d messages", MaxBatchMessages))
+	}
+}
+
+// takeMessage makes an event or a discard of one message, which is raw without its
+// write keys. Whatever is kept of it shares one copy.
+func (c *call) takeMessage(raw json.RawMessage, m *message, env envelope) {
+	m.raw, m.at = bytes.Clone(raw), c.pointer(m.index)
+	m.obj = rawjson.OpenObject(m.raw)
+	source := Fingerprint(m.key)
+	switch {
+	case m.obj == nil:
+		source = ""
+		m.refuse(badRequest, "", "must be an object: %s", show(raw))
+	case c.cfg.judge(m.key) != keyKnown:
+		m.refuse(unknownSource, "", "no source has this write key: %s", redacted(m.key))
+	case m.size > MaxMessageBytes:
+		m.refuse(badRequest, "", "must be at most %d bytes: %d", MaxMessageBytes, m.size)
+	}
+	if len(m.problems) > 0 {
+		c.discard(m, source)
+		return
+	}
+	typ := c.typ
+	if typ == "" {
+		typ = m.typeInBatch()
+	} else if own := m.obj.Text("type"); own != "" && own != typ {
+		m.note("type is taken from the path: %s", quoted(own))
+	}
+	if len(m.problems) == 0 {
+		m.check(typ)
+	}
+	context, integrations := c.merge(m, env)
+	if len(m.problems) > 0 {
+		c.discard(m, source)
+		return
+	}
+	ev := c.event(m, typ, env.obj)
+	ev.Source, ev.Context, ev.Integrations = source, context, integrations
 	c.events = append(c.events, ev)
 }
 
-func tooLarge(pointer string, size int) Problem {
-	return Problem{CodeBadRequest, pointer, fmt.Sprintf("must be at most %d bytes: %d", MaxMessageBytes, size)}
+// event makes the event of a good message, but for what it has of its batch.
+func (c *call) event(m *message, typ string, batch rawjson.Object) Event {
+	ev := Event{
+		Path: c.record.Path, Index: m.index, Type: typ,
+		UserID: m.obj.Text("userId"), AnonymousID: m.obj.Text("anonymousId"), MessageID: m.messageID(),
+		ReceivedAt:        c.now,
+		SentAt:            m.instant("sentAt", batch),
+		OriginalTimestamp: m.instant("timestamp", nil),
+		Message:           m.raw,
+	}
+	switch typ {
+	case "track":
+		ev.Name = m.obj.Text("event")
+	case "page", "screen":
+		ev.Name = m.obj.Text("name")
+	}
+	if ev.MessageID == "" {
+		ev.MessageID, ev.Minted = "minted-"+strings.ToLower(rand.Text()), true
+	}
+	ev.Timestamp = effective(ev.ReceivedAt, ev.SentAt, ev.OriginalTimestamp)
+	ev.Notes = m.notes
+	return ev
 }
 
 // merge returns the context and the integrations of a message, laid over those of
 // its batch. A message that comes to more than MaxMessageBytes by that is over the
 // limit, and so are those at the end of a batch that would grow beyond all
 // proportion: 265 KB can ask for 160 MB.
-func (c *call) merge(obj message, env envelope, at string) (context, integrations []byte, problem Problem) {
-	ownContext, ownIntegrations := obj.get("context"), obj.get("integrations")
-	if c.merged += len(env.context) + len(env.integrations); c.merged > maxMergedBytes {
-		return nil, nil, Problem{CodeBadRequest, at, fmt.Sprintf(
-			"the context and the integrations of a batch must come to at most %d bytes, counted once for each message", maxMergedBytes)}
+func (c *call) merge(m *message, env envelope) (context, integrations json.RawMessage) {
+	c.merged += len(env.context) + len(env.integrations)
+	switch {
+	case len(m.problems) > 0:
+	case c.merged > maxMergedBytes:
+		m.refuse(badRequest, "", "the context and the integrations of a batch must come to at most %d bytes, "+
+			"counted once for each message", maxMergedBytes)
+	default:
+		ownContext, ownIntegrations := get(m.obj, "context"), get(m.obj, "integrations")
+		context = mergeOver(env.context, ownContext)
+		integrations = mergeOver(env.integrations, ownIntegrations)
+		size := m.size + len(context) - len(ownContext) + len(integrations) - len(ownIntegrations)
+		if size > MaxMessageBytes {
+			m.refuse(badRequest, "", "must be at most %d bytes: %d", MaxMessageBytes, size)
+		}
 	}
-	context, integrations = mergeOver(env.context, ownContext), mergeOver(env.integrations, ownIntegrations)
-	size := obj.size + len(context) - len(ownContext) + len(integrations) - len(ownIntegrations)
-	if size > MaxMessageBytes && env.obj.raw != nil {
-		return nil, nil, tooLarge(at, size)
-	}
-	return context, integrations, Problem{}
+	return context, integrations
 }
 
 // mergeOver lays a message's own document over its batch's, which the messages that
-// have none of their own share.
-func mergeOver(base, own []byte) []byte {
-	if own == nil && kindOf(base) == '{' {
-		return base
+// have none of their own share. A merged one takes no more memory than it needs.
+func mergeOver(base, own json.RawMessage) json.RawMessage {
+	merged := rawjson.Merge(base, own)
+	if base == nil || own == nil {
+		return merged
 	}
-	return bytes.Clone(mergeRaw(base, own))
+	return bytes.Clone(merged)
 }
 
 // pointer is the JSON Pointer of a message in the body.
 func (c *call) pointer(index int) string {
-	if c.typ != "" || index < 0 {
+	if c.typ != "" {
 		return ""
 	}
-	return pointerTo("/batch", index)
+	return "/batch/" + strconv.Itoa(index)
 }
 
-func (c *call) discard(obj object, index int, source string, problems ...Problem) {
+func (c *call) discard(m *message, source string) {
 	c.discards = append(c.discards, Discard{
-		Path: c.record.Path, Index: index, Source: source, ReceivedAt: c.now,
-		MessageID: obj.text("messageId"), Problems: problems, Message: bytes.Clone(obj.raw),
+		Path: c.record.Path, Index: m.index, Source: source, ReceivedAt: c.now,
+		MessageID: m.obj.Text("messageId"), Problems: m.problems, Message: m.raw,
 	})
 }
 
 // discardAll is for what is wrong with the request and still answered 200.
 func (c *call) discardAll(code, pointer, text string) {
-	c.discard(object{}, -1, c.record.Source, Problem{code, pointer, text})
+	c.discards = append(c.discards, Discard{
+		Path: c.record.Path, Index: -1, Source: c.record.Source, ReceivedAt: c.now,
+		Problems: []Problem{{code, pointer, text}},
+	})
 }
 
 // refuse turns the whole request down, now.
-func (c *call) refuse(r refusal) {
+func (c *call) refuse(r *refusal) {
 	r.text = c.secrets.replace(r.text)
 	if !c.strict {
 		// Segment knows only 400 for what it does not take.
@@ -267,25 +264,29 @@ func (c *call) conclude() {
 		c.answer = success()
 	default:
 		c.events = nil
-		first := c.discards[0].Problems[0]
-		code, text := first.Code, first.Text
-		var problems []Problem
-		others := -1
-		for _, d := range c.discards {
-			problems = append(problems, d.Problems[:min(len(d.Problems), maxProblems-len(problems))]...)
-			others += len(d.Problems)
-		}
-		if others > 0 {
-			text = fmt.Sprintf("%s, and %d more", text, others)
-		}
-		if c.typ == "" && c.discards[0].Index >= 0 {
-			code = CodeMultiUserError
-			text = fmt.Sprintf("%d messages refused, nothing was stored: %s", len(c.discards), text)
-		}
-		status := http.StatusBadRequest
-		if first.Code == CodeUnknownSource {
-			status = http.StatusUnauthorized
-		}
-		c.answer = refuse(status, code, text, problems)
+		c.answer = c.refuseMessages()
 	}
+}
+
+// refuseMessages is the answer of mode Strict to a request with bad messages.
+func (c *call) refuseMessages() answer {
+	first := c.discards[0].Problems[0]
+	var problems []Problem
+	others := -1
+	for _, d := range c.discards {
+		problems = append(problems, d.Problems[:min(len(d.Problems), maxProblems-len(problems))]...)
+		others += len(d.Problems)
+	}
+	r := refusal{http.StatusBadRequest, first.Code, "", first.Text}
+	if others > 0 {
+		r.text = fmt.Sprintf("%s, and %d more", r.text, others)
+	}
+	if c.typ == "" && c.discards[0].Index >= 0 {
+		r.code = "multi_user_error"
+		r.text = fmt.Sprintf("%d messages refused, nothing was stored: %s", len(c.discards), r.text)
+	}
+	if first.Code == unknownSource {
+		r.status = http.StatusUnauthorized
+	}
+	return r.answer(problems...)
 }

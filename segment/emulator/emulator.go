@@ -1,3 +1,48 @@
+// Package emulator is a local server that speaks Segment's Tracking API, for
+// development and for tests: point a client at it and see what it really sent,
+// what Segment would have dropped, and how the client behaves when the server
+// does not.
+//
+//	srv, err := emulator.Start()
+//	if err != nil {
+//		return err
+//	}
+//	defer srv.Close(ctx)
+//
+//	client := newClient(srv.URL) // instead of https://api.segment.io
+//	client.Track("u-42", "Order Completed")
+//
+//	events, err := srv.Wait(ctx, 1) // no sleeping
+//
+// # What it answers
+//
+// Segment answers 200 {"success":true} to nearly everything and decides later
+// what to drop. In the default mode, [Segment], the emulator answers the same
+// way and keeps what would have been dropped, with Segment's own discard code,
+// as a [Discard]. In mode [Strict] it answers an honest 4xx with that code
+// instead and stores nothing of the request. Every answer of the tracking and
+// the query API is JSON; the pixel endpoint answers its GIF and the stream is
+// server-sent events.
+//
+// # What it keeps
+//
+// Each accepted message becomes an [Event], holding the message exactly as it
+// was sent: it is never decoded and encoded again, so numbers keep their digits
+// and members their order. One thing is taken out, always: the write key. Views
+// and files carry its fingerprint, the first eight hex digits of its SHA-256
+// (see [Fingerprint]).
+//
+// Events, discards and requests are read with the methods of [Emulator], or over
+// HTTP under /emulator/v1/ (see [Emulator.Handler]).
+//
+// # When things go wrong
+//
+// [Emulator.Script] makes the next requests fail in ways a laptop's network
+// never does: a 429 with Retry-After, a 503 that had stored the events anyway, a
+// connection cut before or after the events were stored.
+//
+// The package shares no code with the module's senders: a limit of Segment's that
+// is misread once must not be misread on both sides.
 package emulator
 
 import (
@@ -6,7 +51,6 @@ import (
 	"fmt"
 	"maps"
 	"sync"
-	"time"
 )
 
 // ErrClosed is what Wait returns when the emulator is closed under it.
@@ -27,7 +71,7 @@ type Emulator struct {
 	events   ring[Event]
 	discards ring[Discard]
 	requests ring[Request]
-	memory   *memory
+	memory   memory
 	changed  chan struct{} // closed, and replaced, when events are stored
 	streams  []*openStream // oldest first
 
@@ -73,7 +117,7 @@ func New(opts ...Option) (*Emulator, error) {
 		events:   ring[Event]{max: cfg.capacity, maxBytes: maxEventBytes, size: (*Event).size},
 		discards: ring[Discard]{max: maxRecords, maxBytes: maxRecordBytes, size: (*Discard).size},
 		requests: ring[Request]{max: maxRecords, maxBytes: maxRecordBytes, size: (*Request).size},
-		memory:   newMemory(cfg.dedup),
+		memory:   memory{window: cfg.dedup},
 		changed:  make(chan struct{}),
 	}
 	e.resetStats()
@@ -89,14 +133,8 @@ func New(opts ...Option) (*Emulator, error) {
 // together by hand may not be: sequence numbers must only ever grow.
 func (e *Emulator) load(ev Event) {
 	ev.Seq = max(ev.Seq, e.lastEvent+1)
-	e.lastEvent = ev.Seq
 	e.lastRequest = max(e.lastRequest, ev.Request)
-	e.stats.Stored++
-	e.stats.ByType[ev.Type]++
-	if !ev.Minted {
-		e.memory.remember(ev.MessageID, ev.ReceivedAt)
-	}
-	e.events.add(ev)
+	e.store(&ev, ev.ReceivedAt)
 }
 
 // Close ends streams, delays and Wait, refuses further requests and closes the
@@ -119,16 +157,7 @@ func (e *Emulator) stop() { e.stopOnce.Do(func() { close(e.stopping) }) }
 func (e *Emulator) Events(f Filter) []Event {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	out := []Event{}
-	for ev := range e.events.each(f.Newest) {
-		if f.Limit > 0 && len(out) == f.Limit {
-			break
-		}
-		if f.match(ev) {
-			out = append(out, *ev)
-		}
-	}
-	return out
+	return e.events.pick(f.match, f.Limit, f.Newest)
 }
 
 // Event returns the newest kept event with the messageId, and whether there is
@@ -147,16 +176,7 @@ func (e *Emulator) Event(messageID string) (Event, bool) {
 func (e *Emulator) Discards(f DiscardFilter) []Discard {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	out := []Discard{}
-	for d := range e.discards.each(f.Newest) {
-		if f.Limit > 0 && len(out) == f.Limit {
-			break
-		}
-		if f.match(d) {
-			out = append(out, *d)
-		}
-	}
-	return out
+	return e.discards.pick(f.match, f.Limit, f.Newest)
 }
 
 // Requests returns the kept requests, oldest first. The newest thousand are
@@ -165,7 +185,7 @@ func (e *Emulator) Discards(f DiscardFilter) []Discard {
 func (e *Emulator) Requests() []Request {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return append([]Request{}, e.requests.kept()...)
+	return append([]Request{}, e.requests.items...)
 }
 
 // Stats returns the counts.
@@ -175,8 +195,8 @@ func (e *Emulator) Stats() Stats {
 	s := e.stats
 	s.Mode = e.cfg.mode
 	s.ByType, s.ByCode = maps.Clone(s.ByType), maps.Clone(s.ByCode)
-	s.Kept, s.Forgotten, s.LastSeq = e.events.len(), e.events.forgotten, e.lastEvent
-	s.Streams, s.Faults = len(e.streams), e.faults.len()
+	s.Kept, s.Forgotten, s.LastSeq = len(e.events.items), e.events.forgotten, e.lastEvent
+	s.Streams, s.Faults = len(e.streams), len(e.faults.list())
 	return s
 }
 
@@ -228,92 +248,3 @@ func (e *Emulator) Wait(ctx context.Context, n int) ([]Event, error) {
 		return e.Events(Filter{}), fmt.Errorf("emulator: waited for %d events, have %d: %w", n, stored, err)
 	}
 }
-
-// commit stores what a request brought, all of it or nothing, and records the
-// request. It reports what the file said when it could not be written.
-func (e *Emulator) commit(c *call) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.lastRequest++
-	c.record.Seq = e.lastRequest
-
-	fresh := make([]Event, 0, len(c.events))
-	inThisRequest := map[string]bool{}
-	for _, ev := range c.events {
-		if !ev.Minted && e.cfg.dedup > 0 && (inThisRequest[ev.MessageID] || e.memory.knows(ev.MessageID, c.now)) {
-			c.discards = append(c.discards, duplicateOf(ev, c.pointer(ev.Index)))
-			c.record.Duplicates++
-			continue
-		}
-		inThisRequest[ev.MessageID] = true
-		ev.Seq = e.lastEvent + uint64(len(fresh)) + 1
-		ev.Request = c.record.Seq
-		fresh = append(fresh, ev)
-	}
-	err := e.write(fresh)
-	if err != nil {
-		fresh, c.discards, c.record.Duplicates = nil, nil, 0
-		c.answer = refusal{500, CodeStorage, "", "could not be written to the log, nothing was stored"}.answer()
-		if errors.Is(err, ErrClosed) {
-			c.answer = refusal{503, CodeUnavailable, "", "the emulator is closed, nothing was stored"}.answer()
-		}
-		c.record.Status = c.answer.status
-	}
-	for _, ev := range fresh {
-		e.events.add(ev)
-		e.lastEvent = ev.Seq
-		e.stats.Stored++
-		e.stats.ByType[ev.Type]++
-		if !ev.Minted {
-			e.memory.remember(ev.MessageID, c.now)
-		}
-	}
-	for _, d := range c.discards {
-		e.lastDiscard++
-		d.Seq, d.Request = e.lastDiscard, c.record.Seq
-		e.discards.add(d)
-		e.stats.ByCode[d.Code()]++
-	}
-	c.record.Stored = len(fresh)
-	c.record.Discarded = len(c.discards) - c.record.Duplicates
-	e.requests.add(c.record)
-	e.stats.Requests++
-	e.stats.Duplicates += uint64(c.record.Duplicates)
-	e.stats.Discarded += uint64(c.record.Discarded)
-	if c.record.Status < 200 || c.record.Status > 299 {
-		e.stats.Refused++
-	}
-	if len(fresh) > 0 {
-		close(e.changed)
-		e.changed = make(chan struct{})
-	}
-	return err
-}
-
-func (e *Emulator) write(events []Event) error {
-	if e.closed {
-		return ErrClosed
-	}
-	if e.log == nil {
-		return nil
-	}
-	var lines []byte
-	for i := range events {
-		lines = append(events[i].appendJSON(lines), '\n')
-	}
-	return e.log.write(lines)
-}
-
-func duplicateOf(ev Event, pointer string) Discard {
-	return Discard{
-		Path: ev.Path, Index: ev.Index, Source: ev.Source, ReceivedAt: ev.ReceivedAt,
-		MessageID: ev.MessageID, Message: ev.Message,
-		Problems: []Problem{{
-			Code: CodeDuplicate, Pointer: pointer + "/messageId",
-			Text: "was already stored: " + quoted(ev.MessageID),
-		}},
-	}
-}
-
-// writeTimeout is how long a write to a client may take before it is dropped.
-const writeTimeout = 10 * time.Second

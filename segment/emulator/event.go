@@ -5,7 +5,10 @@ import (
 	"encoding/json"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
+
+	"github.com/aacflow/segment-blocks/rawjson"
 )
 
 // An Event is a message the emulator accepted and stored. Its byte slices are
@@ -60,7 +63,7 @@ type Event struct {
 
 	// Message is the message byte for byte as it was sent, but for the write
 	// key, which is replaced by its fingerprint.
-	Message json.RawMessage `json:"message"`
+	Message json.RawMessage `json:"message,omitempty"`
 }
 
 // Decode unmarshals the message, as it was sent, into v. It is short for
@@ -70,15 +73,8 @@ func (e Event) Decode(v any) error { return json.Unmarshal(e.Message, v) }
 func (e *Event) appendJSON(dst []byte) []byte {
 	head := *e
 	head.Context, head.Integrations, head.Message = nil, nil, nil
-	dst = appendValue(dst, head)
-	dst = bytes.TrimSuffix(dst, []byte(`,"message":null}`))
-	if e.Context != nil {
-		dst = appendRaw(append(dst, `,"context":`...), e.Context)
-	}
-	if e.Integrations != nil {
-		dst = appendRaw(append(dst, `,"integrations":`...), e.Integrations)
-	}
-	return append(appendRaw(append(dst, `,"message":`...), e.Message), '}')
+	return appendObject(dst, head, rawjson.Member{Name: "context", Value: e.Context},
+		rawjson.Member{Name: "integrations", Value: e.Integrations}, rawjson.Member{Name: "message", Value: e.Message})
 }
 
 func (e *Event) size() int {
@@ -114,19 +110,10 @@ type Discard struct {
 // Code is the code of the first problem.
 func (d Discard) Code() string { return d.Problems[0].Code }
 
-func (d *Discard) has(code string) bool {
-	return slices.ContainsFunc(d.Problems, func(p Problem) bool { return p.Code == code })
-}
-
 func (d *Discard) appendJSON(dst []byte) []byte {
 	head := *d
 	head.Message = nil
-	dst = appendValue(dst, head)
-	if d.Message == nil {
-		return dst
-	}
-	dst = append(dst[:len(dst)-1], `,"message":`...)
-	return append(appendRaw(dst, d.Message), '}')
+	return appendObject(dst, head, rawjson.Member{Name: "message", Value: d.Message})
 }
 
 func (d *Discard) size() int {
@@ -168,16 +155,14 @@ type Request struct {
 // appendJSON adds the body as "body" when it is JSON and as the string
 // "bodyText" when it is not.
 func (r *Request) appendJSON(dst []byte) []byte {
-	dst = appendValue(dst, r)
+	body := rawjson.Member{Name: "body", Value: r.Body}
 	switch {
 	case len(r.Body) == 0:
-		return dst
-	case json.Valid(r.Body):
-		dst = appendRaw(append(dst[:len(dst)-1], `,"body":`...), r.Body)
-	default:
-		dst = appendValue(append(dst[:len(dst)-1], `,"bodyText":`...), string(r.Body))
+		body.Value = nil
+	case !json.Valid(r.Body):
+		body.Name, body.Value = "bodyText", rawjson.Quote(string(r.Body))
 	}
-	return append(dst, '}')
+	return appendObject(dst, r, body)
 }
 
 func (r *Request) size() int {
@@ -190,27 +175,50 @@ func (r *Request) size() int {
 	return n
 }
 
-// appendRaw appends valid JSON on one line. A line break in valid JSON is always
-// between tokens, so turning it into a space changes no value.
-func appendRaw(dst, raw []byte) []byte {
-	start := len(dst)
-	dst = append(dst, raw...)
-	for i := start; i < len(dst); i++ {
-		if dst[i] == '\n' || dst[i] == '\r' {
-			dst[i] = ' '
-		}
-	}
-	return dst
+// A Filter picks events. Every field that is set must match; the zero Filter
+// picks all.
+type Filter struct {
+	Type        string // one of the six
+	Name        string // the event of a track call, or the name of a page or screen, exactly
+	UserID      string
+	AnonymousID string
+	MessageID   string
+	Source      string // a write key's fingerprint
+	Text        string // anywhere in the message's JSON as it was sent, in any case
+
+	Since  uint64 // only events with a greater Seq
+	Limit  int    // at most so many, 0 is no limit
+	Newest bool   // newest first, so that Limit keeps the newest
 }
 
-// appendValue appends v as JSON on one line. The values given to it cannot fail
-// to marshal.
-func appendValue(dst []byte, v any) []byte {
-	buf := bytes.NewBuffer(dst)
-	enc := json.NewEncoder(buf)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
-		return append(dst, "null"...)
-	}
-	return bytes.TrimSuffix(buf.Bytes(), []byte("\n"))
+func (f *Filter) match(ev *Event) bool {
+	return ev.Seq > f.Since &&
+		matches(f.Type, ev.Type) &&
+		matches(f.Name, ev.Name) &&
+		matches(f.UserID, ev.UserID) &&
+		matches(f.AnonymousID, ev.AnonymousID) &&
+		matches(f.MessageID, ev.MessageID) &&
+		matches(f.Source, ev.Source) &&
+		(f.Text == "" || bytes.Contains(bytes.ToLower(ev.Message), []byte(strings.ToLower(f.Text))))
 }
+
+// A DiscardFilter picks discards. Every field that is set must match; the zero
+// DiscardFilter picks all.
+type DiscardFilter struct {
+	Code      string // of any of the problems
+	MessageID string
+	Source    string
+
+	Since  uint64 // only discards with a greater Seq
+	Limit  int    // at most so many, 0 is no limit
+	Newest bool   // newest first
+}
+
+func (f *DiscardFilter) match(d *Discard) bool {
+	return d.Seq > f.Since &&
+		(f.Code == "" || slices.ContainsFunc(d.Problems, func(p Problem) bool { return p.Code == f.Code })) &&
+		matches(f.MessageID, d.MessageID) &&
+		matches(f.Source, d.Source)
+}
+
+func matches(want, have string) bool { return want == "" || want == have }

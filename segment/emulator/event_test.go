@@ -149,7 +149,7 @@ func TestDuplicates(t *testing.T) {
 	require.Equal(t, 200, post(t, srv, "/v1/batch", `{"batch":[
 		{"type":"identify","userId":"u","messageId":"m-2"},{"type":"identify","userId":"u","messageId":"m-2"}]}`).status)
 	require.Len(t, srv.Events(emulator.Filter{}), 2)
-	dups := srv.Discards(emulator.DiscardFilter{Code: emulator.CodeDuplicate})
+	dups := srv.Discards(emulator.DiscardFilter{Code: "duplicate"})
 	require.Len(t, dups, 2)
 	require.Equal(t, "/messageId", dups[0].Problems[0].Pointer)
 	require.Equal(t, "/batch/1/messageId", dups[1].Problems[0].Pointer)

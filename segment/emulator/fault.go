@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -27,28 +28,28 @@ import (
 type Fault struct {
 	// Status is answered instead of the emulator's own, 200 to 599. 0 leaves the
 	// answer alone.
-	Status int
+	Status int `json:"status,omitempty"`
 	// Body is sent with Status, as JSON when it is JSON and as plain text when
 	// not. When empty, a JSON body that fits the status is.
-	Body string
+	Body string `json:"body,omitempty"`
 	// RetryAfter and RateLimitReset are sent word for word as the headers
 	// Retry-After (seconds, or an HTTP date) and X-RateLimit-Reset (seconds).
-	RetryAfter     string
-	RateLimitReset string
+	RetryAfter     string `json:"retryAfter,omitempty"`
+	RateLimitReset string `json:"rateLimitReset,omitempty"`
 	// Delay is waited before anything else is done, after the body was read. A
 	// client that goes away meanwhile has nothing stored, unless Store is set.
-	Delay time.Duration
+	Delay time.Duration `json:"-"`
 	// Reset cuts the connection instead of answering.
-	Reset bool
+	Reset bool `json:"reset,omitempty"`
 	// Store takes and stores the messages as ever before Status or Reset has its
 	// way. Without it they store nothing.
-	Store bool
+	Store bool `json:"store,omitempty"`
 	// Times is how many requests the fault is good for; 0 is one, and a negative
 	// number is all, until ClearFaults.
-	Times int
+	Times int `json:"times,omitempty"`
 	// Path restricts the fault to requests whose path matches this pattern, as
 	// path.Match has it; "" is any.
-	Path string
+	Path string `json:"path,omitempty"`
 }
 
 // decides reports whether the fault answers in the emulator's place.
@@ -97,44 +98,37 @@ func (f *Fault) answer() answer {
 	return a
 }
 
-// jsonFault is the form of a Fault in the query API.
+// plainFault is a Fault without methods; its Delay is text in JSON.
+type plainFault Fault
+
 type jsonFault struct {
-	Status         int    `json:"status,omitempty"`
-	Body           string `json:"body,omitempty"`
-	RetryAfter     string `json:"retryAfter,omitempty"`
-	RateLimitReset string `json:"rateLimitReset,omitempty"`
-	Delay          string `json:"delay,omitempty"`
-	Reset          bool   `json:"reset,omitempty"`
-	Store          bool   `json:"store,omitempty"`
-	Times          int    `json:"times,omitempty"`
-	Path           string `json:"path,omitempty"`
+	*plainFault
+	Delay string `json:"delay,omitempty"`
 }
 
-func (j jsonFault) fault() (Fault, error) {
-	f := Fault{
-		Status: j.Status, Body: j.Body, RetryAfter: j.RetryAfter, RateLimitReset: j.RateLimitReset,
-		Reset: j.Reset, Store: j.Store, Times: j.Times, Path: j.Path,
-	}
-	if j.Delay == "" {
-		return f, nil
-	}
-	delay, err := time.ParseDuration(j.Delay)
-	if err != nil {
-		return f, fmt.Errorf("delay must be a duration such as 150ms: %q", j.Delay)
-	}
-	f.Delay = delay
-	return f, nil
-}
-
-func (f *Fault) json() jsonFault {
-	j := jsonFault{
-		Status: f.Status, Body: f.Body, RetryAfter: f.RetryAfter, RateLimitReset: f.RateLimitReset,
-		Reset: f.Reset, Store: f.Store, Times: f.Times, Path: f.Path,
-	}
+// MarshalJSON writes the form that the query API shows and takes.
+func (f Fault) MarshalJSON() ([]byte, error) {
+	j := jsonFault{plainFault: (*plainFault)(&f)}
 	if f.Delay > 0 {
 		j.Delay = f.Delay.String()
 	}
-	return j
+	return json.Marshal(j)
+}
+
+// UnmarshalJSON reads what MarshalJSON writes, and refuses a name it does not know.
+func (f *Fault) UnmarshalJSON(data []byte) error {
+	*f = Fault{}
+	j := jsonFault{plainFault: (*plainFault)(f)}
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&j); err != nil || j.Delay == "" {
+		return err
+	}
+	var err error
+	if f.Delay, err = time.ParseDuration(j.Delay); err != nil {
+		return fmt.Errorf("delay must be a duration such as 150ms: %q", j.Delay)
+	}
+	return nil
 }
 
 // A faultQueue holds the script. It is safe for concurrent use.
@@ -143,25 +137,27 @@ type faultQueue struct {
 	faults []Fault
 }
 
-// take uses up one go of the first fault that fits the path, or returns nil.
-func (q *faultQueue) take(requestPath string) *Fault {
+// take uses up one go of the first fault that fits the path, and reports whether
+// there is one.
+func (q *faultQueue) take(requestPath string) (Fault, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for i := range q.faults {
-		f := q.faults[i]
-		if ok, _ := path.Match(f.Path, requestPath); f.Path != "" && !ok {
-			continue
-		}
-		switch {
-		case f.Times < 0:
-		case f.Times > 1:
-			q.faults[i].Times--
-		default:
-			q.faults = slices.Delete(q.faults, i, i+1)
-		}
-		return &f
+	i := slices.IndexFunc(q.faults, func(f Fault) bool {
+		fits, _ := path.Match(f.Path, requestPath)
+		return f.Path == "" || fits
+	})
+	if i < 0 {
+		return Fault{}, false
 	}
-	return nil
+	f := q.faults[i]
+	switch {
+	case f.Times < 0:
+	case f.Times > 1:
+		q.faults[i].Times--
+	default:
+		q.faults = slices.Delete(q.faults, i, i+1)
+	}
+	return f, true
 }
 
 func (q *faultQueue) add(faults []Fault) error {
@@ -183,12 +179,6 @@ func (q *faultQueue) list() []Fault {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return append([]Fault{}, q.faults...)
-}
-
-func (q *faultQueue) len() int {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return len(q.faults)
 }
 
 func (q *faultQueue) clear() {

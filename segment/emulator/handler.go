@@ -78,7 +78,7 @@ func (e *Emulator) serve(w http.ResponseWriter, r *http.Request) {
 	case strings.HasPrefix(p, "/v1/projects/") && strings.HasSuffix(p, "/settings"):
 		e.serveSettings(w, r)
 	default:
-		e.answerRecorded(w, r, notFound("no such path: "+show([]byte(hidePath(p)))))
+		e.answerRecorded(w, r, notFound("no such path: "+show(hidePath(p))))
 	}
 }
 
@@ -112,13 +112,13 @@ func (e *Emulator) serveTracking(w http.ResponseWriter, r *http.Request, typ str
 	if typ == "" {
 		limit = MaxBatchBytes
 	}
-	body, size, refused := readBody(r, limit)
+	body, size, bad := readBody(r, limit)
 	e.handle(w, r, typ, body, size, func(c *call) {
-		if refused == nil {
-			refused = checkContentType(r.Header)
+		if bad == nil {
+			bad = checkContentType(r.Header)
 		}
-		if refused != nil {
-			c.refuse(*refused)
+		if bad != nil {
+			c.refuse(bad)
 			return
 		}
 		c.take(body, r.Header)
@@ -127,25 +127,21 @@ func (e *Emulator) serveTracking(w http.ResponseWriter, r *http.Request, typ str
 
 // handle takes a request whose body has been read through its faults.
 func (e *Emulator) handle(w http.ResponseWriter, r *http.Request, typ string, body []byte, size int64, take func(*call)) {
-	fault := e.faults.take(r.URL.Path)
-	gone := false
-	if fault != nil && fault.Delay > 0 {
-		gone = !e.pause(w, r, fault.Delay)
-	}
+	fault, scripted := e.faults.take(r.URL.Path)
+	gone := fault.Delay > 0 && !e.pause(w, r, fault.Delay)
 	// The time of receipt is the time of storing, also after a delay.
 	c := e.newCall(r, typ)
 	c.secrets.add(keyFromHeader(r.Header))
 	c.read(body)
 	c.record.Size = size
-	c.record.Faulted = fault != nil
+	c.record.Faulted = scripted
 	switch {
-	case fault != nil && fault.decides() && !fault.Store:
-	case gone && (fault == nil || !fault.Store):
-		c.answer.cut = true
-	default:
+	case fault.Store, !gone && !fault.decides():
 		take(c)
+	case gone:
+		c.answer.cut = true
 	}
-	if fault != nil && fault.decides() {
+	if fault.decides() {
 		c.answer = fault.answer()
 	}
 	e.finish(w, r, c)
@@ -170,8 +166,7 @@ func (e *Emulator) pause(w http.ResponseWriter, r *http.Request, d time.Duration
 func (e *Emulator) finish(w http.ResponseWriter, r *http.Request, c *call) {
 	c.record.Header = redactHeader(r.Header, &c.secrets)
 	c.record.Status = c.answer.status
-	// What the file says is in the answer.
-	_ = e.commit(c)
+	e.commit(c)
 	c.answer.write(w)
 }
 

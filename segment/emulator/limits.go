@@ -1,5 +1,7 @@
 package emulator
 
+import "time"
+
 // The limits of Segment's HTTP API. Its documentation says "KB" without saying
 // which; the emulator takes the higher reading, so that it never refuses what
 // Segment would take. A sender should stay under the lower one.
@@ -16,17 +18,19 @@ const (
 	// Segment HTTP API: 2500.
 	MaxBatchMessages = 2500
 
-	// MaxMessageIDLength is the length a messageId must stay under, in
-	// characters. A longer one is noted on the event, not refused.
+	// A messageId must stay under this length, in characters. A longer one is
+	// noted on the event, not refused.
 	// Segment HTTP API: fewer than 100 characters.
-	MaxMessageIDLength = 100
+	maxMessageIDLength = 100
 
-	// MinWriteKeyLength is the shortest write key that looks like one. Segment
-	// has been seen to answer 400 to an empty or very short key and 200 to any
-	// other, valid or not. KnownWriteKeys lifts this for the keys it lists.
-	MinWriteKeyLength = 8
+	// The shortest write key that looks like one. Segment has been seen to answer
+	// 400 to an empty or very short key and 200 to any other, valid or not.
+	// KnownWriteKeys lifts this for the keys it lists.
+	minWriteKeyLength = 8
 )
 
+// The limits of the emulator's own, which keep what a request costs and what is
+// kept of all of them in bounds.
 const (
 	maxDepth         = 512       // nesting of arrays and objects in a body
 	maxWriteKey      = 256       // characters
@@ -46,4 +50,31 @@ const (
 	defaultCapacity  = 10_000
 	defaultPageLimit = 100
 	maxPageLimit     = 10_000
+
+	// How long a write to a client may take before the client is dropped.
+	writeTimeout = 10 * time.Second
 )
+
+// The codes that several places use. [Problem] tells of all of them.
+const (
+	badRequest    = "bad_request"    // the payload could not be decoded, or is over a limit
+	unknownSource = "unknown_source" // no source has this write key
+	idNotString   = "id_not_string"  // an id is empty or not a string
+)
+
+// A Problem is one thing wrong with a message or with a whole request.
+type Problem struct {
+	// Code is the discard code that Segment shows in Delivery Overview hours after
+	// it answered 200, so that what is learned here can be looked up there. The
+	// emulator adds one of its own: duplicate, for a messageId that was stored
+	// inside the [DedupWindow] already.
+	//
+	// Segment docs: Delivery Overview, discard reasons, "Failed on Ingest".
+	Code string `json:"code"`
+	// Pointer is the JSON Pointer (RFC 6901) of the offending value in the
+	// request's body, or of the place where a value is missing. "" is the whole
+	// body.
+	Pointer string `json:"pointer"`
+	// Text says in one line what is wrong and how it should be.
+	Text string `json:"text"`
+}

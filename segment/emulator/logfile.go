@@ -102,9 +102,24 @@ func decodeLine(line []byte) (Event, error) {
 	return ev, nil
 }
 
+// writeLog appends the events to the log, if there is one: all of them or none.
+func (e *Emulator) writeLog(events []Event) error {
+	if e.closed {
+		return ErrClosed
+	}
+	if e.log == nil {
+		return nil
+	}
+	var lines []byte
+	for i := range events {
+		lines = append(events[i].appendJSON(lines), '\n')
+	}
+	return e.log.write(lines)
+}
+
 // write appends whole lines, or leaves the file as it was.
 func (l *logFile) write(lines []byte) error {
-	if l == nil || len(lines) == 0 {
+	if len(lines) == 0 {
 		return nil
 	}
 	if _, err := l.f.Write(lines); err != nil {

@@ -1,12 +1,15 @@
 package emulator
 
 import (
+	"encoding/json"
 	"fmt"
 	"math"
 	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/aacflow/segment-blocks/rawjson"
 )
 
 // The event whose consent object Segment validates.
@@ -15,170 +18,168 @@ const consentEvent = "Segment Consent Preference Updated"
 
 var messageTypes = [...]string{"alias", "group", "identify", "page", "screen", "track"}
 
-// A checker collects the problems and notes of one message.
-type checker struct {
-	obj      object
-	at       string // JSON Pointer of the message in the body
+func isMessageType(t string) bool { return slices.Contains(messageTypes[:], t) }
+
+// A message is one message of a request, and what was found in it.
+type message struct {
+	raw   json.RawMessage // without write keys; it shares no memory with the body
+	obj   rawjson.Object  // nil when it is not an object
+	index int             // in its batch
+	at    string          // JSON Pointer in the body
+	size  int             // in bytes, as it was sent
+	key   string          // the write key it was sent with
+
 	problems []Problem
 	notes    []string
 }
 
 // refuse adds a problem at pointer, which is within the message.
-func (c *checker) refuse(code, pointer, format string, args ...any) {
-	c.problems = append(c.problems, Problem{Code: code, Pointer: c.at + pointer, Text: fmt.Sprintf(format, args...)})
+func (m *message) refuse(code, pointer, format string, args ...any) {
+	m.problems = append(m.problems, Problem{Code: code, Pointer: m.at + pointer, Text: fmt.Sprintf(format, args...)})
 }
 
-func (c *checker) note(format string, args ...any) {
-	c.notes = append(c.notes, fmt.Sprintf(format, args...))
+func (m *message) note(format string, args ...any) {
+	m.notes = append(m.notes, fmt.Sprintf(format, args...))
+}
+
+// typeInBatch returns the type that a message in a batch has to carry.
+func (m *message) typeInBatch() string {
+	raw := get(m.obj, "type")
+	typ, _ := rawjson.Text(raw)
+	switch {
+	case raw == nil:
+		m.refuse("missing_type", "/type", "must have a type in a batch")
+	case !isMessageType(typ):
+		m.refuse("invalid_type", "/type", "must be one of %s: %s", strings.Join(messageTypes[:], ", "), show(raw))
+	}
+	return typ
 }
 
 // check finds everything wrong with a message of the given type.
-func (c *checker) check(typ string) {
-	switch typ {
-	case "alias":
-		c.requireID("userId")
-		c.requireID("previousId")
-		c.optionalID("anonymousId")
-	case "group":
-		c.requireID("groupId")
-		c.identity()
-	default:
-		c.identity()
+func (m *message) check(typ string) {
+	if typ == "alias" {
+		m.requireID("userId")
+		m.requireID("previousId")
+		m.text(idNotString, "anonymousId")
+	} else {
+		if typ == "group" {
+			m.requireID("groupId")
+		}
+		user, anonymous := m.text(idNotString, "userId"), m.text(idNotString, "anonymousId")
+		if !user && !anonymous {
+			m.refuse("no_user_anon_id", "", "must have userId or anonymousId")
+		}
 	}
 	switch typ {
 	case "track":
-		c.event()
-		c.object(CodePropertiesNotObject, "properties")
+		m.event()
+		m.object("properties_not_object", "properties")
 	case "page", "screen":
-		c.label(CodeNameNotString, "name")
-		c.label(CodeCategoryNotString, "category")
-		c.object(CodePropertiesNotObject, "properties")
+		m.text("name_not_string", "name")
+		m.text("category_not_string", "category")
+		m.object("properties_not_object", "properties")
 	case "identify", "group":
-		c.object(CodeTraitsNotObject, "traits")
+		m.object("traits_not_object", "traits")
 	}
 	// Segment lists no code for these two; its former debug endpoint called them
 	// invalid all the same.
-	c.object(CodeBadRequest, "context")
-	c.object(CodeBadRequest, "integrations")
-	if typ == "track" && c.obj.text("event") == consentEvent {
-		c.consent()
+	m.object(badRequest, "context")
+	m.object(badRequest, "integrations")
+	if typ == "track" && m.obj.Text("event") == consentEvent {
+		m.consent()
 	}
 }
 
-func (c *checker) identity() {
-	user, anonymous := c.optionalID("userId"), c.optionalID("anonymousId")
-	if !user && !anonymous {
-		c.refuse(CodeNoUserAnonID, "", "must have userId or anonymousId")
+// text checks a member that must be a non-empty string when it is there, and
+// reports whether it is, good or bad.
+func (m *message) text(code, name string) bool {
+	raw := get(m.obj, name)
+	if raw != nil && m.obj.Text(name) == "" {
+		m.refuse(code, "/"+name, "must be a non-empty string: %s", show(raw))
+	}
+	return raw != nil
+}
+
+func (m *message) requireID(name string) {
+	if !m.text(idNotString, name) {
+		m.refuse("id_required", "/"+name, "must have %s", name)
 	}
 }
 
-// optionalID reports whether the id is there, good or bad.
-func (c *checker) optionalID(name string) bool {
-	raw := c.obj.get(name)
-	if raw == nil {
-		return false
-	}
-	if id, ok := unquote(raw); !ok || id == "" {
-		c.refuse(CodeIDNotString, "/"+name, "must be a non-empty string: %s", show(raw))
-	}
-	return true
-}
-
-func (c *checker) requireID(name string) {
-	if !c.optionalID(name) {
-		c.refuse(CodeIDRequired, "/"+name, "must have %s", name)
+func (m *message) object(code, name string) {
+	if raw := get(m.obj, name); raw != nil && !isObject(raw) {
+		m.refuse(code, "/"+name, "must be an object: %s", show(raw))
 	}
 }
 
-func (c *checker) event() {
-	raw := c.obj.get("event")
-	switch name, isString := unquote(raw); {
+func (m *message) event() {
+	raw := get(m.obj, "event")
+	switch name, isString := rawjson.Text(raw); {
 	case raw == nil:
-		c.refuse(CodeEventNotDefined, "/event", "must have an event")
+		m.refuse("event_not_defined", "/event", "must have an event")
 	case !isString:
-		c.refuse(CodeEventNotString, "/event", "must be a string: %s", show(raw))
+		m.refuse("event_not_string", "/event", "must be a string: %s", show(raw))
 	case name == "":
-		c.refuse(CodeEventNotDefined, "/event", `must not be empty: ""`)
+		m.refuse("event_not_defined", "/event", `must not be empty: ""`)
 	}
 }
 
-func (c *checker) label(code, name string) {
-	raw := c.obj.get(name)
-	if raw == nil {
-		return
-	}
-	if s, ok := unquote(raw); !ok || s == "" {
-		c.refuse(code, "/"+name, "must be a non-empty string: %s", show(raw))
-	}
-}
-
-func (c *checker) object(code, name string) {
-	if raw := c.obj.get(name); raw != nil && kindOf(raw) != '{' {
-		c.refuse(code, "/"+name, "must be an object: %s", show(raw))
-	}
-}
-
-func (c *checker) consent() {
-	context, _ := parseObject(c.obj.get("context"))
-	consent, _ := parseObject(context.get("consent"))
-	raw := consent.get("categoryPreferences")
-	preferences, isObject := parseObject(raw)
+func (m *message) consent() {
+	context := rawjson.OpenObject(get(m.obj, "context"))
+	consent := rawjson.OpenObject(get(context, "consent"))
+	preferences := get(consent, "categoryPreferences")
 	const at = "/context/consent/categoryPreferences"
 	switch {
-	case raw == nil:
-		c.refuse(CodeConsentMissing, at, "must have context.consent.categoryPreferences")
-	case !isObject:
-		c.refuse(CodeConsentNotObject, at, "must be an object: %s", show(raw))
+	case preferences == nil:
+		m.refuse("consent_categorypreferences_should_exist", at, "must have context.consent.categoryPreferences")
+	case !isObject(preferences):
+		m.refuse("consent_categorypreferences_fields_should_be_object", at, "must be an object: %s", show(preferences))
 	}
-	for _, m := range preferences.members {
-		if len(c.problems) >= maxProblems {
+	for _, p := range rawjson.OpenObject(preferences) {
+		if len(m.problems) >= maxProblems {
 			break
 		}
-		if k := kindOf(m.raw); k != 't' && k != 'f' {
-			c.refuse(CodeConsentNotBool, pointerTo(at, m.name), "must be true or false: %s", show(m.raw))
+		if rawjson.KindOf(p.Value) != rawjson.BooleanKind {
+			m.refuse("consent_categorypreferences_fields_should_be_bool", rawjson.Pointer(at, p.Name),
+				"must be true or false: %s", show(p.Value))
 		}
 	}
-	device, _ := parseObject(context.get("device"))
-	if raw := device.get("advertisingId"); raw != nil && kindOf(raw) != '"' {
-		c.refuse(CodeAdvertisingNotString, "/context/device/advertisingId", "must be a string: %s", show(raw))
+	device := rawjson.OpenObject(get(context, "device"))
+	if raw := get(device, "advertisingId"); raw != nil && rawjson.KindOf(raw) != rawjson.StringKind {
+		m.refuse("device_advertisingid_should_be_string", "/context/device/advertisingId", "must be a string: %s", show(raw))
 	}
-	if raw := consent.get("version"); raw != nil && kindOf(raw) != '0' {
-		c.refuse(CodeConsentVersionNumeric, "/context/consent/version", "must be a number: %s", show(raw))
+	if raw := get(consent, "version"); raw != nil && rawjson.KindOf(raw) != rawjson.NumberKind {
+		m.refuse("consent_version_should_be_number", "/context/consent/version", "must be a number: %s", show(raw))
 	}
 }
 
 // messageID returns the message's own id, or "" with a note when it cannot be
 // used.
-func (c *checker) messageID() string {
-	raw := c.obj.get("messageId")
-	if raw == nil {
-		return ""
-	}
-	id, ok := unquote(raw)
-	switch {
-	case !ok || id == "":
-		c.note("messageId must be a non-empty string, another was minted: %s", show(raw))
-		return ""
-	case utf8.RuneCountInString(id) >= MaxMessageIDLength:
-		c.note("messageId must be under %d characters: %d", MaxMessageIDLength, utf8.RuneCountInString(id))
+func (m *message) messageID() string {
+	raw, id := get(m.obj, "messageId"), m.obj.Text("messageId")
+	switch length := utf8.RuneCountInString(id); {
+	case raw != nil && id == "":
+		m.note("messageId must be a non-empty string, another was minted: %s", show(raw))
+	case length >= maxMessageIDLength:
+		m.note("messageId must be under %d characters: %d", maxMessageIDLength, length)
 	}
 	return id
 }
 
 // instant reads a timestamp of the message, or of its batch when the message has
 // none; zero, with a note, when it cannot be read.
-func (c *checker) instant(name string, batch object) time.Time {
-	raw := c.obj.get(name)
+func (m *message) instant(name string, batch rawjson.Object) time.Time {
+	raw := get(m.obj, name)
 	if raw == nil {
-		raw = batch.get(name)
+		raw = get(batch, name)
 	}
 	if raw == nil {
 		return time.Time{}
 	}
-	text, _ := unquote(raw)
+	text, _ := rawjson.Text(raw)
 	t, ok := parseInstant(text)
 	if !ok {
-		c.note("%s must be an ISO 8601 date and time, it was not used: %s", name, show(raw))
+		m.note("%s must be an ISO 8601 date and time, it was not used: %s", name, show(raw))
 	}
 	return t
 }
@@ -222,5 +223,3 @@ func effective(received, sent, original time.Time) time.Time {
 	}
 	return received.Add(-skew)
 }
-
-func isMessageType(t string) bool { return slices.Contains(messageTypes[:], t) }

@@ -59,25 +59,19 @@ func newConfig(opts []Option) (config, error) {
 		opt(&cfg)
 	}
 	var errs []error
-	if cfg.mode != Segment && cfg.mode != Strict {
-		errs = append(errs, fmt.Errorf("emulator: mode must be segment or strict: %q", cfg.mode))
-	}
-	if cfg.oversize != RefuseBatch && cfg.oversize != DropItem {
-		errs = append(errs, fmt.Errorf("emulator: oversize policy must be refuse or drop: %q", cfg.oversize))
-	}
-	if cfg.capacity < 1 {
-		errs = append(errs, fmt.Errorf("emulator: capacity must be at least 1: %d", cfg.capacity))
-	}
-	if cfg.dedup < 0 {
-		errs = append(errs, fmt.Errorf("emulator: dedup window cannot be negative: %s", cfg.dedup))
-	}
-	if cfg.clock == nil {
-		errs = append(errs, errors.New("emulator: clock cannot be nil"))
-	}
-	for i, key := range cfg.keys {
-		if key == "" {
-			errs = append(errs, fmt.Errorf("emulator: known write key %d is empty", i))
+	check := func(ok bool, format string, args ...any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf("emulator: "+format, args...))
 		}
+	}
+	check(cfg.mode == Segment || cfg.mode == Strict, "mode must be segment or strict: %q", cfg.mode)
+	check(cfg.oversize == RefuseBatch || cfg.oversize == DropItem,
+		"oversize policy must be refuse or drop: %q", cfg.oversize)
+	check(cfg.capacity >= 1, "capacity must be at least 1: %d", cfg.capacity)
+	check(cfg.dedup >= 0, "dedup window cannot be negative: %s", cfg.dedup)
+	check(cfg.clock != nil, "clock cannot be nil")
+	for i, key := range cfg.keys {
+		check(key != "", "known write key %d is empty", i)
 	}
 	return cfg, errors.Join(errs...)
 }
@@ -106,8 +100,8 @@ func LogTo(path string) Option { return func(c *config) { c.logPath = path } }
 
 // KnownWriteKeys are the keys whose messages are stored. A message with another
 // is answered as Segment does, 200, and discarded as unknown_source. Without
-// this option every plausible key is taken: [MinWriteKeyLength] characters or
-// more. It may be given more than once.
+// this option every plausible key is taken: eight characters or more. It may be
+// given more than once.
 func KnownWriteKeys(keys ...string) Option {
 	return func(c *config) { c.keys = append(c.keys, keys...) }
 }

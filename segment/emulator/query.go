@@ -10,48 +10,44 @@ import (
 	"mime"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/aacflow/segment-blocks/internal/loopback"
+	"github.com/aacflow/segment-blocks/rawjson"
 )
 
 // serveQuery answers /emulator/v1/.
 func (e *Emulator) serveQuery(w http.ResponseWriter, r *http.Request) {
-	if refused := e.guard(r); refused != nil {
-		refused.answer().write(w)
+	if refusal := e.guard(r); refusal != nil {
+		refusal.answer().write(w)
 		return
 	}
-	name := strings.TrimPrefix(r.URL.Path, "/emulator/v1/")
-	switch {
-	case name == "events" && r.Method == http.MethodGet:
-		e.queryEvents(w, r)
-	case name == "events" && r.Method == http.MethodDelete:
-		e.queryClear().write(w)
+	allow, serve := "GET", e.queryEvent
+	switch name := strings.TrimPrefix(r.URL.Path, "/emulator/v1/"); {
 	case name == "events":
-		methodNotAllowed(r.Method, "GET, DELETE").write(w)
+		allow, serve = "GET, DELETE", e.queryEvents
 	case name == "faults":
-		e.queryFaults(r).write(w)
-	case r.Method != http.MethodGet && isQueryPath(name):
-		methodNotAllowed(r.Method, "GET").write(w)
+		allow, serve = "GET, POST, DELETE", e.queryFaults
 	case name == "discards":
-		e.queryDiscards(w, r)
+		serve = e.queryDiscards
 	case name == "requests":
-		e.queryRequests(w, r)
+		serve = e.queryRequests
 	case name == "stats":
-		answer{status: 200, body: appendValue(nil, e.Stats())}.write(w)
+		serve = e.queryStats
 	case name == "stream":
-		e.serveStream(w, r)
-	case isQueryPath(name):
-		e.queryEvent(strings.TrimPrefix(name, "events/")).write(w)
-	default:
-		notFound("no such path: " + show([]byte(r.URL.Path))).write(w)
+		serve = e.serveStream
+	case !strings.HasPrefix(name, "events/"):
+		notFound("no such path: " + show(r.URL.Path)).write(w)
+		return
 	}
-}
-
-func isQueryPath(name string) bool {
-	return slices.Contains([]string{"discards", "requests", "stats", "stream"}, name) || strings.HasPrefix(name, "events/")
+	if !slices.Contains(strings.Split(allow, ", "), r.Method) {
+		methodNotAllowed(r.Method, allow).write(w)
+		return
+	}
+	serve(w, r)
 }
 
 // guard keeps the query API from whoever reached it by way of a browser: a page
@@ -59,18 +55,18 @@ func isQueryPath(name string) bool {
 // the same site is another origin, too: every port of localhost is one site.
 func (e *Emulator) guard(r *http.Request) *refusal {
 	if !e.allowedHost(r.Host) {
-		return &refusal{403, CodeForbidden, "", "host must be loopback or allowed: " + quoted(r.Host)}
+		return &refusal{403, "forbidden", "", "host must be loopback or allowed: " + quoted(r.Host)}
 	}
 	if origin := r.Header.Get("Origin"); origin != "" {
 		if u, err := url.Parse(origin); err != nil || u.Host != r.Host {
-			return &refusal{403, CodeForbidden, "", "origin must be this server's own: " + quoted(origin)}
+			return &refusal{403, "forbidden", "", "origin must be this server's own: " + quoted(origin)}
 		}
 	}
 	// Images, scripts and frames are fetched without an Origin.
 	switch site := r.Header.Get("Sec-Fetch-Site"); site {
 	case "", "none", "same-origin": // a program, the address bar, a page of this server
 	default:
-		return &refusal{403, CodeForbidden, "", "a page of another origin must not ask: Sec-Fetch-Site is " + quoted(site)}
+		return &refusal{403, "forbidden", "", "a page of another origin must not ask: Sec-Fetch-Site is " + quoted(site)}
 	}
 	if e.cfg.token == "" {
 		return nil
@@ -79,24 +75,18 @@ func (e *Emulator) guard(r *http.Request) *refusal {
 	// Hashed so that the comparison takes the same time for any length.
 	have, want := sha256.Sum256([]byte(given)), sha256.Sum256([]byte(e.cfg.token))
 	if subtle.ConstantTimeCompare(have[:], want[:]) != 1 {
-		return &refusal{401, CodeUnauthorized, "", "must have the token, as Authorization: Bearer"}
+		return &refusal{401, "unauthorized", "", "must have the token, as Authorization: Bearer"}
 	}
 	return nil
 }
 
 func (e *Emulator) allowedHost(hostport string) bool {
-	host := hostport
-	if h, _, err := net.SplitHostPort(hostport); err == nil {
-		host = h
+	host, _, err := net.SplitHostPort(hostport)
+	if err != nil {
+		host = hostport
 	}
-	host = strings.ToLower(strings.Trim(host, "[]"))
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
-		return true
-	}
-	if addr, err := netip.ParseAddr(host); err == nil && addr.IsLoopback() {
-		return true
-	}
-	return slices.ContainsFunc(e.cfg.hosts, func(h string) bool { return strings.EqualFold(h, host) })
+	return loopback.Host(host) ||
+		slices.ContainsFunc(e.cfg.hosts, func(h string) bool { return strings.EqualFold(h, host) })
 }
 
 // params reads a query and collects what is wrong with it.
@@ -147,15 +137,25 @@ func (p *params) newest() bool {
 	return order == "desc"
 }
 
-// refused returns the answer to a query that makes no sense.
-func (p *params) refused() (answer, bool) {
-	if err := errors.Join(p.errs...); err != nil {
-		return refusal{400, CodeBadRequest, "", strings.ReplaceAll(err.Error(), "\n", "; ")}.answer(), true
+// refuse answers a query that makes no sense, and reports whether it is one.
+func (p *params) refuse(w http.ResponseWriter) bool {
+	err := errors.Join(p.errs...)
+	if err == nil {
+		return false
 	}
-	return answer{}, false
+	refused(400, "%s", strings.ReplaceAll(err.Error(), "\n", "; ")).answer().write(w)
+	return true
 }
 
 func (e *Emulator) queryEvents(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodDelete {
+		a := success()
+		if e.Clear() != nil {
+			a = refusal{500, "storage_error", "", "the log could not be emptied"}.answer()
+		}
+		a.write(w)
+		return
+	}
 	p := readParams(r, "type", "name", "userId", "anonymousId", "messageId", "source", "text", "since", "limit", "order")
 	f := Filter{
 		Type: p.values.Get("type"), Name: p.values.Get("name"), UserID: p.values.Get("userId"),
@@ -163,20 +163,19 @@ func (e *Emulator) queryEvents(w http.ResponseWriter, r *http.Request) {
 		Source: p.values.Get("source"), Text: p.values.Get("text"),
 		Since: p.number("since"), Limit: p.limit(), Newest: p.newest(),
 	}
-	if a, refused := p.refused(); refused {
-		a.write(w)
-		return
+	if !p.refuse(w) {
+		writeList(w, "events", e.Events(f), (*Event).appendJSON)
 	}
-	events := e.Events(f)
-	writeList(w, "events", len(events), func(dst []byte, i int) []byte { return events[i].appendJSON(dst) })
 }
 
-func (e *Emulator) queryEvent(messageID string) answer {
+func (e *Emulator) queryEvent(w http.ResponseWriter, r *http.Request) {
+	messageID := strings.TrimPrefix(r.URL.Path, "/emulator/v1/events/")
 	ev, ok := e.Event(messageID)
 	if !ok {
-		return notFound("no event has the messageId: " + show([]byte(messageID)))
+		notFound("no event has the messageId: " + show(messageID)).write(w)
+		return
 	}
-	return answer{status: http.StatusOK, body: ev.appendJSON(nil)}
+	answer{status: http.StatusOK, body: ev.appendJSON(nil)}.write(w)
 }
 
 func (e *Emulator) queryDiscards(w http.ResponseWriter, r *http.Request) {
@@ -185,39 +184,33 @@ func (e *Emulator) queryDiscards(w http.ResponseWriter, r *http.Request) {
 		Code: p.values.Get("code"), MessageID: p.values.Get("messageId"), Source: p.values.Get("source"),
 		Since: p.number("since"), Limit: p.limit(), Newest: p.newest(),
 	}
-	if a, refused := p.refused(); refused {
-		a.write(w)
-		return
+	if !p.refuse(w) {
+		writeList(w, "discards", e.Discards(f), (*Discard).appendJSON)
 	}
-	discards := e.Discards(f)
-	writeList(w, "discards", len(discards), func(dst []byte, i int) []byte { return discards[i].appendJSON(dst) })
 }
 
 func (e *Emulator) queryRequests(w http.ResponseWriter, r *http.Request) {
 	p := readParams(r, "since", "limit", "order")
 	since, limit, newest := p.number("since"), p.limit(), p.newest()
-	if a, refused := p.refused(); refused {
-		a.write(w)
+	if p.refuse(w) {
 		return
 	}
-	requests := slices.DeleteFunc(e.Requests(), func(r Request) bool { return r.Seq <= since })
-	if newest {
-		slices.Reverse(requests)
-	}
-	writeList(w, "requests", min(limit, len(requests)),
-		func(dst []byte, i int) []byte { return requests[i].appendJSON(dst) })
+	e.mu.Lock()
+	requests := e.requests.pick(func(r *Request) bool { return r.Seq > since }, limit, newest)
+	e.mu.Unlock()
+	writeList(w, "requests", requests, (*Request).appendJSON)
 }
 
 // writeList answers with a list, one item after the other: together they may be as
 // large as all that is kept.
-func writeList(w http.ResponseWriter, name string, n int, appendItem func([]byte, int) []byte) {
+func writeList[T any](w http.ResponseWriter, name string, items []T, appendItem func(*T, []byte) []byte) {
 	jsonHeader(w.Header())
-	text := append(appendValue([]byte{'{'}, name), ':', '[')
-	for i := range n {
+	text := fmt.Appendf(nil, "{%q:[", name)
+	for i := range items {
 		if i > 0 {
 			text = append(text, ',')
 		}
-		text = appendItem(text, i)
+		text = appendItem(&items[i], text)
 		if _, err := w.Write(text); err != nil {
 			return // the client is gone
 		}
@@ -226,70 +219,50 @@ func writeList(w http.ResponseWriter, name string, n int, appendItem func([]byte
 	_, _ = w.Write(append(text, "]}"...))
 }
 
-func (e *Emulator) queryClear() answer {
-	if err := e.Clear(); err != nil {
-		return refusal{500, CodeStorage, "", "the log could not be emptied"}.answer()
-	}
-	return success()
+func (e *Emulator) queryStats(w http.ResponseWriter, _ *http.Request) {
+	answer{status: http.StatusOK, body: appendValue(nil, e.Stats())}.write(w)
 }
 
-func (e *Emulator) queryFaults(r *http.Request) answer {
+func (e *Emulator) queryFaults(w http.ResponseWriter, r *http.Request) {
 	switch r.Method {
-	case http.MethodGet:
 	case http.MethodDelete:
 		e.ClearFaults()
 	case http.MethodPost:
-		faults, refused := readFaults(r)
-		if refused == nil {
+		faults, bad := readFaults(r)
+		if bad == nil {
 			if err := e.Script(faults...); err != nil {
-				refused = &refusal{400, CodeBadRequest, "", strings.TrimPrefix(err.Error(), "emulator: ")}
+				bad = refused(400, "%s", strings.TrimPrefix(err.Error(), "emulator: "))
 			}
 		}
-		if refused != nil {
-			return refused.answer()
+		if bad != nil {
+			bad.answer().write(w)
+			return
 		}
-	default:
-		return methodNotAllowed(r.Method, "GET, POST, DELETE")
 	}
-	list := []jsonFault{}
-	for _, f := range e.Faults() {
-		list = append(list, f.json())
-	}
-	return answer{status: http.StatusOK, body: appendValue(nil, map[string]any{"faults": list})}
+	answer{status: http.StatusOK, body: appendValue(nil, map[string]any{"faults": e.Faults()})}.write(w)
 }
 
 // readFaults reads one fault or a list of them.
-func readFaults(r *http.Request) ([]Fault, *refusal) {
+func readFaults(r *http.Request) (faults []Fault, bad *refusal) {
 	// Demanding this type makes a browser ask first, and be told no.
 	if media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); media != "application/json" {
-		return nil, &refusal{415, CodeBadRequest, "", fmt.Sprintf("Content-Type must be application/json: %q", media)}
+		return nil, refused(415, "Content-Type must be application/json: %q", media)
 	}
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxQueryBody+1))
 	switch {
 	case err != nil:
-		return nil, &refusal{400, CodeBadRequest, "", "body could not be read to its end"}
+		return nil, refused(400, "body could not be read to its end")
 	case len(body) > maxQueryBody:
-		return nil, &refusal{413, CodeBadRequest, "", fmt.Sprintf("body must be at most %d bytes", maxQueryBody)}
+		return nil, refused(413, "body must be at most %d bytes", maxQueryBody)
 	}
 	if err := checkJSON(body); err != nil {
-		return nil, &refusal{400, CodeBadRequest, "", err.Error()}
+		return nil, refused(400, "%v", err)
 	}
-	if kindOf(body) != '[' {
+	if rawjson.KindOf(body) != rawjson.ArrayKind {
 		body = slices.Concat([]byte{'['}, body, []byte{']'})
 	}
-	var list []jsonFault
-	dec := json.NewDecoder(strings.NewReader(string(body)))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&list); err != nil {
-		return nil, &refusal{400, CodeBadRequest, "", "fault cannot be read: " + strings.TrimPrefix(err.Error(), "json: ")}
-	}
-	faults := make([]Fault, len(list))
-	for i, j := range list {
-		f, err := j.fault()
-		if err != nil {
-			return nil, &refusal{400, CodeBadRequest, pointerTo("", i, "delay"), fmt.Sprintf("fault %d: %v", i, err)}
-		}
-		faults[i] = f
+	if err := json.Unmarshal(body, &faults); err != nil {
+		return nil, refused(400, "fault cannot be read: %s", strings.TrimPrefix(err.Error(), "json: "))
 	}
 	return faults, nil
 }

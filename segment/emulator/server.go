@@ -18,6 +18,7 @@ type Server struct {
 
 	http   *http.Server
 	served chan struct{} // closed when http serves no more
+	failed error         // why that was before it was asked to; good once served is closed
 }
 
 // Start makes an emulator and serves it on a free port of 127.0.0.1 until Close.
@@ -30,33 +31,35 @@ func Start(opts ...Option) (*Server, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("emulator: cannot listen: %w", err), e.Close())
 	}
+	return e.listen(ln), nil
+}
+
+// listen serves the emulator on ln.
+func (e *Emulator) listen(ln net.Listener) *Server {
 	s := &Server{
 		Emulator: e, URL: "http://" + ln.Addr().String(),
 		http: e.newServer(), served: make(chan struct{}),
 	}
 	go func() {
 		defer close(s.served)
-		// It always ends with an error, and here always because Close was called.
-		_ = s.http.Serve(ln)
+		if err := s.http.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+			s.failed = fmt.Errorf("emulator: cannot serve: %w", err)
+		}
 	}()
-	return s, nil
+	return s
 }
 
 // Close ends streams and delays, lets running requests finish until ctx ends,
 // cuts those that have not, and closes the emulator. When it returns nothing of
 // the server is running. A second Close does nothing.
 func (s *Server) Close(ctx context.Context) error {
-	err := s.shutdown(ctx, s.http)
-	<-s.served
-	return errors.Join(err, s.Emulator.Close())
-}
-
-func (e *Emulator) shutdown(ctx context.Context, srv *http.Server) error {
-	e.stop()
-	if err := srv.Shutdown(ctx); err != nil {
-		return errors.Join(fmt.Errorf("emulator: requests were cut short: %w", err), srv.Close())
+	s.stop()
+	err := s.http.Shutdown(ctx)
+	if err != nil {
+		err = errors.Join(fmt.Errorf("emulator: requests were cut short: %w", err), s.http.Close())
 	}
-	return nil
+	<-s.served
+	return errors.Join(err, s.failed, s.Emulator.Close())
 }
 
 // Serve serves the emulator on ln until ctx ends or the emulator is closed, then
@@ -66,30 +69,19 @@ func (e *Emulator) shutdown(ctx context.Context, srv *http.Server) error {
 // The query API shows customers' data: on an address that is not loopback Serve
 // refuses to begin without a [Token].
 func (e *Emulator) Serve(ctx context.Context, ln net.Listener) error {
-	if !loopback(ln.Addr()) && e.cfg.token == "" {
-		return errors.Join(fmt.Errorf("emulator: serving off loopback needs a token: %s", ln.Addr()), ln.Close(), e.Close())
+	// What is no TCP address, a Unix socket, is not reached from elsewhere.
+	if tcp, ok := ln.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() && e.cfg.token == "" {
+		return errors.Join(fmt.Errorf("emulator: serving off loopback needs a token: %s", tcp), ln.Close(), e.Close())
 	}
-	srv, served := e.newServer(), make(chan error, 1)
-	go func() { served <- srv.Serve(ln) }()
+	s := e.listen(ln)
 	select {
-	case err := <-served:
-		return errors.Join(fmt.Errorf("emulator: cannot serve: %w", err), e.Close())
+	case <-s.served:
 	case <-ctx.Done():
 	case <-e.stopping:
 	}
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	err := e.shutdown(grace, srv)
-	if ended := <-served; !errors.Is(ended, http.ErrServerClosed) {
-		err = errors.Join(err, fmt.Errorf("emulator: cannot serve: %w", ended))
-	}
-	return errors.Join(err, e.Close())
-}
-
-func loopback(addr net.Addr) bool {
-	tcp, ok := addr.(*net.TCPAddr)
-	// What is no TCP address, a Unix socket, is not reached from elsewhere.
-	return !ok || tcp.IP.IsLoopback()
+	return s.Close(grace)
 }
 
 func (e *Emulator) newServer() *http.Server {

@@ -31,8 +31,7 @@ func (e *Emulator) serveStream(w http.ResponseWriter, r *http.Request) {
 			since, resume = n, true
 		}
 	}
-	if a, refused := p.refused(); refused {
-		a.write(w)
+	if p.refuse(w) {
 		return
 	}
 	own := e.openStream(r)
@@ -101,7 +100,7 @@ func (e *Emulator) serveStream(w http.ResponseWriter, r *http.Request) {
 func (e *Emulator) after(seq uint64) (events []Event, missed uint64, changed <-chan struct{}) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	kept := e.events.kept()
+	kept := e.events.items
 	if len(kept) == 0 {
 		return nil, 0, e.changed
 	}

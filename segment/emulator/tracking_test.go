@@ -243,7 +243,7 @@ func TestKnownWriteKeys(t *testing.T) {
 	require.Equal(t, 200, post(t, srv, "/v1/track", track, "Authorization: Basic "+basic("unknown-unknown")).status)
 	require.Equal(t, 400, post(t, srv, "/v1/track", track, "Authorization: Basic "+basic("short")).status)
 	require.Len(t, srv.Events(emulator.Filter{}), 1)
-	unknown := srv.Discards(emulator.DiscardFilter{Code: emulator.CodeUnknownSource})
+	unknown := srv.Discards(emulator.DiscardFilter{Code: "unknown_source"})
 	require.Len(t, unknown, 2)
 	require.Equal(t, emulator.Fingerprint("unknown-unknown"), unknown[0].Source)
 	require.Equal(t, 401, post(t, srv, "/v1/track", track, "X-Strict-Mode: 1", "Authorization: Basic "+basic("unknown-unknown")).status)

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/go-json-experiment/json/jsontext"
+	"github.com/aacflow/segment-blocks/rawjson"
 )
 
 // Fingerprint names a write key without telling it: the first eight hex digits
@@ -37,7 +37,7 @@ func (c *config) judge(key string) verdict {
 	switch {
 	case slices.Contains(c.keys, key):
 		return keyKnown
-	case len(key) < MinWriteKeyLength || len(key) > maxWriteKey || strings.ContainsFunc(key, notKeyRune):
+	case len(key) < minWriteKeyLength || len(key) > maxWriteKey || strings.ContainsFunc(key, notKeyRune):
 		return keyImplausible
 	case len(c.keys) > 0:
 		return keyUnknown
@@ -99,7 +99,7 @@ type secrets struct {
 // would eat half the words of a message. Nor are longer ones, which are no keys:
 // the time to look for them grows with their length.
 func (s *secrets) add(key string) {
-	if len(key) < MinWriteKeyLength || len(key) > maxWriteKey {
+	if len(key) < minWriteKeyLength || len(key) > maxWriteKey {
 		return
 	}
 	if i, known := slices.BinarySearch(s.keys, key); !known && len(s.keys) < maxSecrets {
@@ -157,8 +157,7 @@ func (s *secrets) appendString(dst []byte, p part) []byte {
 	if clean == text {
 		return append(dst, p.text...)
 	}
-	dst, _ = jsontext.AppendQuote(dst, clean) // invalid UTF-8 is replaced
-	return dst
+	return rawjson.AppendText(dst, clean)
 }
 
 // A part of a text is a string as JSON has it, with its quotes, or all that stands
@@ -174,7 +173,7 @@ func (p part) decoded() string {
 	if !strings.Contains(p.text, `\`) {
 		return strings.Trim(p.text, `"`)
 	}
-	if text, ok := unquote([]byte(p.text)); ok {
+	if text, ok := rawjson.Text([]byte(p.text)); ok {
 		return text
 	}
 	return strings.Trim(p.text, `"`)

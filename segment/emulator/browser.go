@@ -1,0 +1,118 @@
+package emulator
+
+import (
+	"cmp"
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/aacflow/segment-blocks/rawjson"
+)
+
+// allowCORS lets any web page send events, as Segment's API does; the query API
+// is never given this.
+func allowCORS(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Add("Vary", "Origin")
+	h.Set("Access-Control-Allow-Origin", cmp.Or(r.Header.Get("Origin"), "*"))
+	h.Set("Access-Control-Expose-Headers", "Retry-After, X-RateLimit-Reset")
+}
+
+// preflight answers OPTIONS. It is 200 with a body where 204 would do, so that
+// the rule that everything is answered with JSON has no exception to remember.
+func preflight(w http.ResponseWriter, r *http.Request, methods string) answer {
+	h := w.Header()
+	h.Set("Allow", methods)
+	h.Set("Access-Control-Allow-Methods", methods)
+	h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Content-Encoding, X-Retry-Count, X-Strict-Mode")
+	h.Set("Access-Control-Max-Age", "600")
+	// Chromium asks this before a public page may reach a local server.
+	if r.Header.Get("Access-Control-Request-Private-Network") == "true" {
+		h.Set("Access-Control-Allow-Private-Network", "true")
+	}
+	return success()
+}
+
+// gif is one transparent pixel.
+const gif = "GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\x00\x00\x00\x21\xf9\x04\x01\x00\x00\x00\x00" +
+	"\x2c\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;"
+
+// servePixel takes a message from an image's address and answers the image,
+// whatever it thinks of the message: a mail reader cannot be told.
+// Segment Pixel Tracking API.
+func (e *Emulator) servePixel(w http.ResponseWriter, r *http.Request) {
+	name := strings.TrimPrefix(r.URL.Path, "/v1/pixel/")
+	switch {
+	case !isMessageType(name):
+		e.answerRecorded(w, r, notFound("no such pixel: "+show(name)))
+		return
+	case r.Method != http.MethodGet:
+		e.serveMethod(w, r, "GET, OPTIONS")
+		return
+	}
+	body, err := decodePixel(r.URL.Query().Get("data"))
+	e.handle(w, r, name, body, 0, func(c *call) {
+		switch {
+		case err != nil:
+			c.refuse(refused(400, "data must be base64"))
+		case len(body) > MaxMessageBytes:
+			c.refuse(refused(400, "data must be at most %d bytes", MaxMessageBytes))
+		default:
+			c.take(body, http.Header{})
+		}
+		c.answer = answer{
+			status: http.StatusOK, body: []byte(gif),
+			header: http.Header{"Content-Type": {"image/gif"}},
+		}
+	})
+}
+
+// decodePixel takes either alphabet, padded or not.
+func decodePixel(data string) ([]byte, error) {
+	// A "+" that was not escaped has become a space.
+	data = strings.NewReplacer("-", "+", "_", "/", " ", "+").Replace(strings.TrimRight(data, "="))
+	return base64.RawStdEncoding.DecodeString(data)
+}
+
+// serveSettings answers what Segment's CDN answers to analytics.js before it
+// sends anything: a document that makes it send here. Point the browser client
+// at the emulator with
+//
+//	AnalyticsBrowser.load({ writeKey, cdnURL: "http://127.0.0.1:PORT" })
+func (e *Emulator) serveSettings(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet {
+		e.serveMethod(w, r, "GET, OPTIONS")
+		return
+	}
+	key := strings.TrimSuffix(strings.TrimPrefix(r.URL.Path, "/v1/projects/"), "/settings")
+	if e.cfg.judge(key) != keyKnown {
+		// The CDN's own words, which clients are known to look for.
+		e.answerRecorded(w, r, refusal{404, unknownSource, "", "Invalid path or write key provided."}.answer())
+		return
+	}
+	protocol := "http"
+	if r.TLS != nil {
+		protocol = "https"
+	}
+	body := fmt.Sprintf(settingsDocument, rawjson.Quote(key), rawjson.Quote(r.Host+"/v1"), protocol)
+	e.answerRecorded(w, r, answer{status: http.StatusOK, body: []byte(body)})
+}
+
+// settingsDocument lacks the key, the address and the scheme.
+const settingsDocument = `{
+"integrations": {"Segment.io": {
+	"apiKey": %s, "apiHost": %s, "protocol": %q,
+	"addBundledMetadata": true, "unbundledIntegrations": [], "maybeBundledConfigIds": {},
+	"bundledConfigIds": [], "unbundledConfigIds": [],
+	"versionSettings": {"version": "4.4.7", "componentTypes": ["browser"]}
+}},
+"plan": {
+	"track": {"__default": {"enabled": true}},
+	"identify": {"__default": {"enabled": true}},
+	"group": {"__default": {"enabled": true}}
+},
+"edgeFunction": {}, "analyticsNextEnabled": true, "middlewareSettings": {}, "enabledMiddleware": {},
+"metrics": {"sampleRate": 0}, "legacyVideoPluginsEnabled": false, "remotePlugins": []
+}
+`
