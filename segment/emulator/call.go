@@ -26,8 +26,8 @@ type call struct {
 	invalid error  // why the body is not JSON
 	merged  int    // bytes of the batch's context and integrations merged into messages so far
 
-	events   []Event
-	discards []Discard
+	events   []*Event
+	discards []*Discard
 	answer   answer
 }
 
@@ -165,8 +165,8 @@ func (c *call) takeMessage(raw json.RawMessage, m *message, env envelope) {
 }
 
 // event makes the event of a good message, but for what it has of its batch.
-func (c *call) event(m *message, typ string, batch rawjson.Object) Event {
-	ev := Event{
+func (c *call) event(m *message, typ string, batch rawjson.Object) *Event {
+	ev := &Event{
 		Path: c.record.Path, Index: m.index, Type: typ,
 		UserID: m.obj.Text("userId"), AnonymousID: m.obj.Text("anonymousId"), MessageID: m.messageID(),
 		ReceivedAt:        c.now,
@@ -230,7 +230,7 @@ func (c *call) pointer(index int) string {
 }
 
 func (c *call) discard(m *message, source string) {
-	c.discards = append(c.discards, Discard{
+	c.discards = append(c.discards, &Discard{
 		Path: c.record.Path, Index: m.index, Source: source, ReceivedAt: c.now,
 		MessageID: m.obj.Text("messageId"), Problems: m.problems, Message: m.raw,
 	})
@@ -238,7 +238,7 @@ func (c *call) discard(m *message, source string) {
 
 // discardAll is for what is wrong with the request and still answered 200.
 func (c *call) discardAll(code, pointer, text string) {
-	c.discards = append(c.discards, Discard{
+	c.discards = append(c.discards, &Discard{
 		Path: c.record.Path, Index: -1, Source: c.record.Source, ReceivedAt: c.now,
 		Problems: []Problem{{code, pointer, text}},
 	})

@@ -117,7 +117,7 @@ func New(opts ...Option) (*Emulator, error) {
 		events:   ring[Event]{max: cfg.capacity, maxBytes: maxEventBytes, size: (*Event).size},
 		discards: ring[Discard]{max: maxRecords, maxBytes: maxRecordBytes, size: (*Discard).size},
 		requests: ring[Request]{max: maxRecords, maxBytes: maxRecordBytes, size: (*Request).size},
-		memory:   memory{window: cfg.dedup},
+		memory:   newMemory(cfg.dedup),
 		changed:  make(chan struct{}),
 	}
 	e.resetStats()
@@ -185,7 +185,7 @@ func (e *Emulator) Discards(f DiscardFilter) []Discard {
 func (e *Emulator) Requests() []Request {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return append([]Request{}, e.requests.items...)
+	return e.requests.pick(func(*Request) bool { return true }, 0, false)
 }
 
 // Stats returns the counts.

@@ -103,7 +103,7 @@ func decodeLine(line []byte) (Event, error) {
 }
 
 // writeLog appends the events to the log, if there is one: all of them or none.
-func (e *Emulator) writeLog(events []Event) error {
+func (e *Emulator) writeLog(events []*Event) error {
 	if e.closed {
 		return ErrClosed
 	}
@@ -111,8 +111,8 @@ func (e *Emulator) writeLog(events []Event) error {
 		return nil
 	}
 	var lines []byte
-	for i := range events {
-		lines = append(events[i].appendJSON(lines), '\n')
+	for _, ev := range events {
+		lines = append(ev.appendJSON(lines), '\n')
 	}
 	return e.log.write(lines)
 }

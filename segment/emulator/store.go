@@ -1,9 +1,8 @@
 package emulator
 
 import (
-	"crypto/sha256"
-	"encoding/binary"
 	"errors"
+	"hash/maphash"
 	"net/http"
 	"time"
 )
@@ -11,21 +10,20 @@ import (
 // A ring keeps the newest items, bounded by count and by bytes, and counts the
 // ones it forgot. It is not safe for concurrent use.
 type ring[T any] struct {
-	items     []T // oldest first; good until the next add
+	items     []*T // oldest first; good until the next add
 	max       int
 	bytes     int
 	maxBytes  int
-	size      func(*T) int
+	size      func(*T) int // in bytes, what the item costs beside its own included
 	forgotten uint64
 }
 
-func (r *ring[T]) add(item T) {
+func (r *ring[T]) add(item *T) {
 	r.items = append(r.items, item)
-	r.bytes += r.size(&item)
+	r.bytes += r.size(item)
 	for len(r.items) > r.max || r.bytes > r.maxBytes && len(r.items) > 1 {
-		var none T
-		r.bytes -= r.size(&r.items[0])
-		r.items[0] = none // let the item's bytes go
+		r.bytes -= r.size(r.items[0])
+		r.items[0] = nil // let it go
 		r.items = r.items[1:]
 		r.forgotten++
 	}
@@ -44,8 +42,8 @@ func (r *ring[T]) pick(match func(*T) bool, limit int, newest bool) []T {
 		if limit > 0 && len(out) == limit {
 			break
 		}
-		if match(&r.items[i]) {
-			out = append(out, r.items[i])
+		if match(r.items[i]) {
+			out = append(out, *r.items[i])
 		}
 	}
 	return out
@@ -56,22 +54,18 @@ func (r *ring[T]) pick(match func(*T) bool, limit int, newest bool) []T {
 // concurrent use.
 type memory struct {
 	window time.Duration // 0 remembers nothing
+	seed   maphash.Seed
 	// When each id was remembered, in milliseconds. What is remembered goes into
 	// recent. When that is half full, or old itself, it takes the place of older.
-	recent, older map[idHash]int64
+	recent, older map[uint64]int64
 	since         int64 // of the first of recent
 }
 
-type idHash uint64
-
-func hashID(messageID string) idHash {
-	sum := sha256.Sum256([]byte(messageID))
-	return idHash(binary.BigEndian.Uint64(sum[:]))
-}
+func newMemory(window time.Duration) memory { return memory{window: window, seed: maphash.MakeSeed()} }
 
 // knows reports whether the id was remembered less than the window ago.
 func (m *memory) knows(messageID string, now time.Time) bool {
-	id := hashID(messageID)
+	id := maphash.String(m.seed, messageID)
 	at, ok := m.recent[id]
 	if !ok {
 		at, ok = m.older[id]
@@ -85,10 +79,10 @@ func (m *memory) remember(messageID string, now time.Time) {
 	if m.window == 0 {
 		return
 	}
-	if len(m.recent) == maxRemembered/2 || m.recent == nil || m.over(m.since, now) {
-		m.recent, m.older, m.since = map[idHash]int64{}, m.recent, now.UnixMilli()
+	if m.recent == nil || len(m.recent) == maxRemembered/2 || m.over(m.since, now) {
+		m.recent, m.older, m.since = map[uint64]int64{}, m.recent, now.UnixMilli()
 	}
-	m.recent[hashID(messageID)] = now.UnixMilli()
+	m.recent[maphash.String(m.seed, messageID)] = now.UnixMilli()
 }
 
 func (m *memory) forgetAll() { m.recent, m.older = nil, nil }
@@ -109,8 +103,8 @@ func (e *Emulator) commit(c *call) {
 		c.events, c.discards, c.record.Duplicates = nil, nil, 0
 		c.answer, c.record.Status = refused.answer(), refused.status
 	}
-	for i := range c.events {
-		e.store(&c.events[i], c.now)
+	for _, ev := range c.events {
+		e.store(ev, c.now)
 	}
 	for _, d := range c.discards {
 		e.lastDiscard++
@@ -120,7 +114,8 @@ func (e *Emulator) commit(c *call) {
 	}
 	c.record.Stored = len(c.events)
 	c.record.Discarded = len(c.discards) - c.record.Duplicates
-	e.requests.add(c.record)
+	record := c.record // a pointer into the call would keep all of the call
+	e.requests.add(&record)
 	e.stats.Requests++
 	e.stats.Duplicates += uint64(c.record.Duplicates)
 	e.stats.Discarded += uint64(c.record.Discarded)
@@ -140,7 +135,7 @@ func (e *Emulator) dropDuplicates(c *call) {
 	for _, ev := range c.events {
 		if !ev.Minted && e.cfg.dedup > 0 && (inThisRequest[ev.MessageID] || e.memory.knows(ev.MessageID, c.now)) {
 			c.record.Duplicates++
-			c.discards = append(c.discards, Discard{
+			c.discards = append(c.discards, &Discard{
 				Path: ev.Path, Index: ev.Index, Source: ev.Source, ReceivedAt: ev.ReceivedAt,
 				MessageID: ev.MessageID, Message: ev.Message,
 				Problems: []Problem{{
@@ -164,5 +159,5 @@ func (e *Emulator) store(ev *Event, at time.Time) {
 	if !ev.Minted {
 		e.memory.remember(ev.MessageID, at)
 	}
-	e.events.add(*ev)
+	e.events.add(ev)
 }

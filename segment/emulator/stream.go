@@ -97,21 +97,18 @@ func (e *Emulator) serveStream(w http.ResponseWriter, r *http.Request) {
 
 // after returns the next few events after seq, how many before them are
 // forgotten, and a channel that closes when more are stored.
-func (e *Emulator) after(seq uint64) (events []Event, missed uint64, changed <-chan struct{}) {
+func (e *Emulator) after(seq uint64) (events []*Event, missed uint64, changed <-chan struct{}) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	kept := e.events.items
-	if len(kept) == 0 {
-		return nil, 0, e.changed
-	}
-	if first := kept[0].Seq; first > seq+1 && e.events.forgotten > 0 {
-		missed = first - seq - 1
-	}
-	start, _ := slices.BinarySearchFunc(kept, seq+1, func(ev Event, seq uint64) int {
+	start, _ := slices.BinarySearchFunc(kept, seq+1, func(ev *Event, seq uint64) int {
 		return cmp.Compare(ev.Seq, seq)
 	})
-	end := min(start+streamChunk, len(kept))
-	return append([]Event{}, kept[start:end]...), missed, e.changed
+	events = slices.Clone(kept[start:min(start+streamChunk, len(kept))])
+	if len(events) > 0 && start == 0 && e.events.forgotten > 0 {
+		missed = events[0].Seq - seq - 1
+	}
+	return events, missed, e.changed
 }
 
 type streamWriter struct {
