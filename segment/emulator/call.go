@@ -87,7 +87,15 @@ func (c *call) takeBatch(sent, clean rawjson.Object, key string) {
 		}
 		return
 	}
-	messages := make([]message, len(items))
+	env := envelope{
+		obj:          clean,
+		context:      bytes.Clone(getObject(clean, "context")),
+		integrations: bytes.Clone(getObject(clean, "integrations")),
+	}
+	if len(env.context) > MaxMessageBytes || len(env.integrations) > MaxMessageBytes {
+		c.refuse(refused(413, "context and integrations of a batch must be at most %d bytes each", MaxMessageBytes))
+		return
+	}
 	for i, item := range elements(get(sent, "batch"), MaxBatchMessages) {
 		own := rawjson.OpenObject(item).Text("writeKey")
 		if own == "" && !c.admit(key) {
@@ -98,19 +106,7 @@ func (c *call) takeBatch(sent, clean rawjson.Object, key string) {
 				"message %d must be at most %d bytes: %d", i, MaxMessageBytes, len(item))})
 			return
 		}
-		messages[i] = message{index: i, size: len(item), key: cmp.Or(own, key)}
-	}
-	env := envelope{
-		obj:          clean,
-		context:      bytes.Clone(getObject(clean, "context")),
-		integrations: bytes.Clone(getObject(clean, "integrations")),
-	}
-	if len(env.context) > MaxMessageBytes || len(env.integrations) > MaxMessageBytes {
-		c.refuse(refused(413, "context and integrations of a batch must be at most %d bytes each", MaxMessageBytes))
-		return
-	}
-	for i, item := range items {
-		c.takeMessage(item, &messages[i], env)
+		c.takeMessage(items[i], &message{index: i, size: len(item), key: cmp.Or(own, key)}, env)
 	}
 }
 

@@ -59,8 +59,7 @@ var ErrClosed = errors.New("emulator: closed")
 // An Emulator takes what clients send and keeps it. Make one with New, or with
 // Start when it should listen too. All methods are safe for concurrent use.
 type Emulator struct {
-	cfg    config
-	faults faultQueue
+	cfg config
 
 	stopping chan struct{} // closed by stop: streams and delays end
 	stopOnce sync.Once
@@ -68,6 +67,7 @@ type Emulator struct {
 	mu       sync.Mutex
 	closed   bool
 	log      *logFile
+	faults   []Fault // not yet used up
 	events   ring[Event]
 	discards ring[Discard]
 	requests ring[Request]
@@ -196,7 +196,7 @@ func (e *Emulator) Stats() Stats {
 	s.Mode = e.cfg.mode
 	s.ByType, s.ByCode = maps.Clone(s.ByType), maps.Clone(s.ByCode)
 	s.Kept, s.Forgotten, s.LastSeq = len(e.events.items), e.events.forgotten, e.lastEvent
-	s.Streams, s.Faults = len(e.streams), len(e.faults.list())
+	s.Streams, s.Faults = len(e.streams), len(e.faults)
 	return s
 }
 
@@ -208,15 +208,15 @@ func (e *Emulator) resetStats() {
 // and scripted faults, and empties the file of LogTo, failing only on that.
 // Numbers are not used again.
 func (e *Emulator) Clear() error {
-	e.faults.clear()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.closed {
 		return ErrClosed
 	}
 	if err := e.log.clear(); err != nil {
-		return err
+		return fmt.Errorf("emulator: %w", err)
 	}
+	e.faults = nil
 	e.events.clear()
 	e.discards.clear()
 	e.requests.clear()

@@ -9,7 +9,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -131,70 +130,58 @@ func (f *Fault) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// A faultQueue holds the script. It is safe for concurrent use.
-type faultQueue struct {
-	mu     sync.Mutex
-	faults []Fault
+// Script appends faults to those waiting. Each tracking request, preflights
+// excepted, uses up one go of the first fault whose Path fits it; when none does
+// it is answered as ever. Script adds none of them when one makes no sense, and
+// says which.
+func (e *Emulator) Script(faults ...Fault) error {
+	for i := range faults {
+		if err := faults[i].check(); err != nil {
+			return fmt.Errorf("emulator: fault %d: %w", i, err)
+		}
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if n := len(e.faults) + len(faults); n > maxFaults {
+		return fmt.Errorf("emulator: at most %d faults can wait: %d", maxFaults, n)
+	}
+	e.faults = append(e.faults, faults...)
+	return nil
 }
 
-// take uses up one go of the first fault that fits the path, and reports whether
-// there is one.
-func (q *faultQueue) take(requestPath string) (Fault, bool) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	i := slices.IndexFunc(q.faults, func(f Fault) bool {
+// Faults returns the faults not yet used up, in order, Times being what is left.
+func (e *Emulator) Faults() []Fault {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return append([]Fault{}, e.faults...)
+}
+
+// ClearFaults forgets the faults not yet used up.
+func (e *Emulator) ClearFaults() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.faults = nil
+}
+
+// takeFault uses up one go of the first fault that fits the path, and reports
+// whether there is one.
+func (e *Emulator) takeFault(requestPath string) (Fault, bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	i := slices.IndexFunc(e.faults, func(f Fault) bool {
 		fits, _ := path.Match(f.Path, requestPath)
 		return f.Path == "" || fits
 	})
 	if i < 0 {
 		return Fault{}, false
 	}
-	f := q.faults[i]
+	f := e.faults[i]
 	switch {
 	case f.Times < 0:
 	case f.Times > 1:
-		q.faults[i].Times--
+		e.faults[i].Times--
 	default:
-		q.faults = slices.Delete(q.faults, i, i+1)
+		e.faults = slices.Delete(e.faults, i, i+1)
 	}
 	return f, true
 }
-
-func (q *faultQueue) add(faults []Fault) error {
-	for i := range faults {
-		if err := faults[i].check(); err != nil {
-			return fmt.Errorf("emulator: fault %d: %w", i, err)
-		}
-	}
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if len(q.faults)+len(faults) > maxFaults {
-		return fmt.Errorf("emulator: at most %d faults can wait: %d", maxFaults, len(q.faults)+len(faults))
-	}
-	q.faults = append(q.faults, faults...)
-	return nil
-}
-
-func (q *faultQueue) list() []Fault {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return append([]Fault{}, q.faults...)
-}
-
-func (q *faultQueue) clear() {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.faults = nil
-}
-
-// Script appends faults to those waiting. Each tracking request, preflights
-// excepted, uses up one go of the first fault whose Path fits it; when none does
-// it is answered as ever. Script adds none of them when one makes no sense, and
-// says which.
-func (e *Emulator) Script(faults ...Fault) error { return e.faults.add(faults) }
-
-// Faults returns the faults not yet used up, in order, Times being what is left.
-func (e *Emulator) Faults() []Fault { return e.faults.list() }
-
-// ClearFaults forgets the faults not yet used up.
-func (e *Emulator) ClearFaults() { e.faults.clear() }

@@ -7,29 +7,18 @@ import (
 	"time"
 )
 
-// The paths of the tracking API and the type of their messages, "" for a batch.
-// The short forms are what browsers and phones use.
+// trackingPath returns the type of the messages that a path of the tracking API
+// takes, "" for a batch. The short forms are what browsers and phones use.
 // Segment HTTP API; /v1/import is batch's former name.
 func trackingPath(p string) (typ string, ok bool) {
 	name, ok := strings.CutPrefix(p, "/v1/")
-	if !ok {
-		return "", false
+	if !ok || name == "batch" || name == "b" || name == "import" {
+		return "", ok
 	}
-	switch name {
-	case "batch", "b", "import":
-		return "", true
-	case "track", "t":
-		return "track", true
-	case "identify", "i":
-		return "identify", true
-	case "page", "p":
-		return "page", true
-	case "screen", "s":
-		return "screen", true
-	case "group", "g":
-		return "group", true
-	case "alias", "a":
-		return "alias", true
+	for _, typ := range messageTypes {
+		if name == typ || name == typ[:1] {
+			return typ, true
+		}
 	}
 	return "", false
 }
@@ -127,7 +116,7 @@ func (e *Emulator) serveTracking(w http.ResponseWriter, r *http.Request, typ str
 
 // handle takes a request whose body has been read through its faults.
 func (e *Emulator) handle(w http.ResponseWriter, r *http.Request, typ string, body []byte, size int64, take func(*call)) {
-	fault, scripted := e.faults.take(r.URL.Path)
+	fault, scripted := e.takeFault(r.URL.Path)
 	gone := fault.Delay > 0 && !e.pause(w, r, fault.Delay)
 	// The time of receipt is the time of storing, also after a delay.
 	c := e.newCall(r, typ)

@@ -25,70 +25,54 @@ type logFile struct {
 }
 
 // openLog opens or creates the file and gives each event in it to load.
-func openLog(path string, load func(Event)) (_ *logFile, err error) {
+func openLog(path string, load func(Event)) (*logFile, error) {
 	// The events are customers' data: for the owner's eyes.
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("emulator: cannot open the log: %w", err)
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, f.Close())
-		}
-	}()
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return nil, errors.Join(fmt.Errorf("emulator: log must be a regular file: %q", path), err)
-	}
-	lock, err := lockLog(path)
+	target, err := filepath.EvalSymlinks(path)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(fmt.Errorf("emulator: cannot open the log: %w", err), f.Close())
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, lock.Unlock())
-		}
-	}()
-	l := &logFile{f: f, lock: lock}
-	r := bufio.NewReaderSize(f, maxLine)
+	// The lock is on a file beside the log, since Windows would keep the log itself
+	// from its readers. The system gives the lock up when the process ends, in
+	// whatever way; the file stays, as one that is removed can be held twice.
+	l := &logFile{f: f, lock: flock.New(target+".lock", flock.SetPermissions(0o600))}
+	if err := l.open(path, target, load); err != nil {
+		return nil, errors.Join(fmt.Errorf("emulator: %w", err), f.Close(), l.lock.Unlock())
+	}
+	return l, nil
+}
+
+func (l *logFile) open(path, target string, load func(Event)) error {
+	if info, err := l.f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return errors.Join(fmt.Errorf("log must be a regular file: %q", path), err)
+	}
+	switch locked, err := l.lock.TryLock(); {
+	case err != nil:
+		return fmt.Errorf("cannot lock the log: %w", err)
+	case !locked:
+		return fmt.Errorf("%w: %s", ErrLogInUse, target)
+	}
+	r := bufio.NewReaderSize(l.f, maxLine)
 	for number := 1; ; number++ {
 		line, err := r.ReadSlice('\n')
 		if errors.Is(err, io.EOF) {
 			// Whatever follows the last line break was never answered 200: a line
 			// and its break are written in one go.
-			break
+			return l.rewind()
 		}
 		if err != nil {
-			return nil, fmt.Errorf("emulator: cannot read line %d of %s: %w", number, path, err)
+			return fmt.Errorf("cannot read line %d of %s: %w", number, path, err)
 		}
 		ev, err := decodeLine(line)
 		if err != nil {
-			return nil, fmt.Errorf("emulator: line %d of %s is not an event: %w", number, path, err)
+			return fmt.Errorf("line %d of %s is not an event: %w", number, path, err)
 		}
 		load(ev)
 		l.size += int64(len(line))
 	}
-	if err := l.rewind(); err != nil {
-		return nil, err
-	}
-	return l, nil
-}
-
-// lockLog locks a file beside the log, since Windows would keep the log itself from
-// its readers. The system gives the lock up when the process ends, in whatever way;
-// the file stays, as one that is removed can be held twice.
-func lockLog(path string) (*flock.Flock, error) {
-	path, err := filepath.EvalSymlinks(path)
-	if err != nil {
-		return nil, fmt.Errorf("emulator: cannot open the log: %w", err)
-	}
-	lock := flock.New(path+".lock", flock.SetPermissions(0o600))
-	switch ok, err := lock.TryLock(); {
-	case err != nil:
-		return nil, fmt.Errorf("emulator: cannot lock the log: %w", err)
-	case !ok:
-		return nil, fmt.Errorf("emulator: %w: %s", ErrLogInUse, path)
-	}
-	return lock, nil
 }
 
 func decodeLine(line []byte) (Event, error) {
@@ -107,7 +91,7 @@ func (e *Emulator) writeLog(events []*Event) error {
 	if e.closed {
 		return ErrClosed
 	}
-	if e.log == nil {
+	if e.log == nil || len(events) == 0 {
 		return nil
 	}
 	var lines []byte
@@ -119,11 +103,8 @@ func (e *Emulator) writeLog(events []*Event) error {
 
 // write appends whole lines, or leaves the file as it was.
 func (l *logFile) write(lines []byte) error {
-	if len(lines) == 0 {
-		return nil
-	}
 	if _, err := l.f.Write(lines); err != nil {
-		return errors.Join(fmt.Errorf("emulator: cannot write the log: %w", err), l.rewind())
+		return errors.Join(fmt.Errorf("cannot write the log: %w", err), l.rewind())
 	}
 	l.size += int64(len(lines))
 	return nil
@@ -131,11 +112,9 @@ func (l *logFile) write(lines []byte) error {
 
 // rewind takes off what follows the last whole line.
 func (l *logFile) rewind() error {
-	if err := l.f.Truncate(l.size); err != nil {
-		return fmt.Errorf("emulator: cannot cut the log: %w", err)
-	}
-	if _, err := l.f.Seek(l.size, io.SeekStart); err != nil {
-		return fmt.Errorf("emulator: cannot cut the log: %w", err)
+	_, err := l.f.Seek(l.size, io.SeekStart)
+	if err = errors.Join(l.f.Truncate(l.size), err); err != nil {
+		return fmt.Errorf("cannot cut the log: %w", err)
 	}
 	return nil
 }

@@ -52,42 +52,34 @@ func (e *Emulator) serveStream(w http.ResponseWriter, r *http.Request) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 	out := &streamWriter{w: w, control: http.NewResponseController(w)}
-	if !out.send([]byte(": connected\n\n")) {
-		return
-	}
+	out.write([]byte(": connected\n\n"))
 	heartbeat := time.NewTicker(e.cfg.heartbeat)
 	defer heartbeat.Stop()
-	for {
+	for out.err == nil {
 		events, missed, changed := e.after(since)
-		if missed > 0 && !out.write(fmt.Appendf(nil, "event: gap\ndata: {\"missed\":%d}\n\n", missed)) {
-			return
+		if missed > 0 {
+			out.write(fmt.Appendf(nil, "event: gap\ndata: {\"missed\":%d}\n\n", missed))
 		}
 		// One at a time: together they may be as large as a hundred of the largest.
 		var text []byte
-		for i := range events {
-			text = fmt.Appendf(text[:0], "id: %d\ndata: ", events[i].Seq)
-			text = append(events[i].appendJSON(text), "\n\n"...)
-			if !out.write(text) {
-				return
-			}
-			since = events[i].Seq
+		for _, ev := range events {
+			text = fmt.Appendf(text[:0], "id: %d\ndata: ", ev.Seq)
+			text = append(ev.appendJSON(text), "\n\n"...)
+			out.write(text)
+			since = ev.Seq
 		}
 		if len(events) > 0 {
-			if !out.flush() {
-				return
-			}
 			continue
 		}
+		out.flush()
 		select {
 		case <-changed:
 		case <-heartbeat.C:
-			if !out.send([]byte(": alive\n\n")) {
-				return
-			}
-		case <-r.Context().Done():
-			return
+			out.write([]byte(": alive\n\n"))
 		case <-own.ended:
-			out.send([]byte(": ended, as a newer stream needs the place\n\n"))
+			out.write([]byte(": ended, as a newer stream needs the place\n\n"))
+			return
+		case <-r.Context().Done():
 			return
 		case <-e.stopping:
 			return
@@ -111,22 +103,26 @@ func (e *Emulator) after(seq uint64) (events []*Event, missed uint64, changed <-
 	return events, missed, e.changed
 }
 
+// A streamWriter writes to one client until that fails, or takes too long.
 type streamWriter struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
+	err     error
 }
 
-// send writes and flushes, and reports whether the client took the text in time.
-func (s *streamWriter) send(text []byte) bool { return s.write(text) && s.flush() }
-
-func (s *streamWriter) write(text []byte) bool {
-	// A writer without deadlines is as slow as its client.
-	_ = s.control.SetWriteDeadline(time.Now().Add(writeTimeout))
-	_, err := s.w.Write(text)
-	return err == nil
+func (s *streamWriter) write(text []byte) {
+	if s.err == nil {
+		// A writer without deadlines is as slow as its client.
+		_ = s.control.SetWriteDeadline(time.Now().Add(writeTimeout))
+		_, s.err = s.w.Write(text)
+	}
 }
 
-func (s *streamWriter) flush() bool { return s.control.Flush() == nil }
+func (s *streamWriter) flush() {
+	if s.err == nil {
+		s.err = s.control.Flush()
+	}
+}
 
 // An openStream is one that is being served.
 type openStream struct {
@@ -145,10 +141,10 @@ func (e *Emulator) openStream(r *http.Request) *openStream {
 	own := &openStream{client, make(chan struct{})}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	isOwn := func(s *openStream) bool { return s.client == client }
-	oldest, has := slices.IndexFunc(e.streams, isOwn), 0
-	for _, s := range e.streams {
-		if isOwn(s) {
+	oldest, has := 0, 0
+	for i, s := range slices.Backward(e.streams) {
+		if s.client == client {
+			oldest = i
 			has++
 		}
 	}

@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"iter"
@@ -61,31 +62,28 @@ var secretHeaders = [...]string{"Authorization", "Proxy-Authorization", "Cookie"
 
 // redactHeader returns a copy of h fit to be shown.
 func redactHeader(h http.Header, secrets *secrets) http.Header {
-	out := make(http.Header, len(h))
-	for name, values := range h {
-		for _, v := range values {
-			out[name] = append(out[name], secrets.replace(v))
-		}
-	}
-	for _, name := range secretHeaders {
-		for i, v := range out[name] {
-			scheme, rest, ok := strings.Cut(v, " ")
-			switch {
-			case !ok || strings.HasSuffix(name, "Key") || name == "Cookie":
-				out[name][i] = redacted(v)
-			case strings.EqualFold(scheme, "Basic"):
-				// The key's own fingerprint, so that it can be compared with an event's.
-				key := keyFromHeader(http.Header{"Authorization": h[name][i : i+1]})
-				if key == "" {
-					key = rest
-				}
-				out[name][i] = scheme + " " + redacted(key)
-			default:
-				out[name][i] = scheme + " " + redacted(rest)
+	out := h.Clone()
+	for name, values := range out {
+		for i, v := range values {
+			values[i] = secrets.replace(v)
+			if slices.Contains(secretHeaders[:], name) {
+				values[i] = redactCredential(name, values[i])
 			}
 		}
 	}
 	return out
+}
+
+func redactCredential(name, value string) string {
+	scheme, rest, ok := strings.Cut(value, " ")
+	if !ok || !strings.HasSuffix(name, "Authorization") {
+		return redacted(value)
+	}
+	if strings.EqualFold(scheme, "Basic") {
+		// The key's own fingerprint, so that it can be compared with an event's.
+		rest = cmp.Or(keyFromHeader(http.Header{"Authorization": {value}}), rest)
+	}
+	return scheme + " " + redacted(rest)
 }
 
 // secrets are the write keys met in a request, to be taken out of whatever is kept
@@ -141,7 +139,12 @@ func (s *secrets) scrub(body []byte, isJSON bool) []byte {
 		case p.isKey:
 			out = append(append(append(out, '"'), redacted(p.decoded())...), '"')
 		case p.quoted:
-			out = s.appendString(out, p)
+			text := p.decoded()
+			if clean := s.replace(text); clean != text {
+				out = rawjson.AppendText(out, clean)
+			} else {
+				out = append(out, p.text...)
+			}
 		case isJSON:
 			out = append(out, p.text...)
 		default:
@@ -149,15 +152,6 @@ func (s *secrets) scrub(body []byte, isJSON bool) []byte {
 		}
 	}
 	return out
-}
-
-func (s *secrets) appendString(dst []byte, p part) []byte {
-	text := p.decoded()
-	clean := s.replace(text)
-	if clean == text {
-		return append(dst, p.text...)
-	}
-	return rawjson.AppendText(dst, clean)
 }
 
 // A part of a text is a string as JSON has it, with its quotes, or all that stands
