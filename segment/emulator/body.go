@@ -12,12 +12,12 @@ import (
 
 // A counter counts the bytes read from a body as they were on the wire.
 type counter struct {
-	r io.Reader
+	io.Reader
 	n int64
 }
 
 func (c *counter) Read(p []byte) (int, error) {
-	n, err := c.r.Read(p)
+	n, err := c.Reader.Read(p)
 	c.n += int64(n)
 	return n, err
 }
@@ -26,36 +26,35 @@ func (c *counter) Read(p []byte) (int, error) {
 // compressed from, and returns what it has even when it refuses. The size is
 // that on the wire.
 func readBody(r *http.Request, limit int) (body []byte, size int64, bad *refusal) {
-	wire := &counter{r: r.Body}
-	defer func() { size = wire.n }()
+	wire := &counter{Reader: r.Body}
+	body, bad = decode(wire, r.Header, limit)
 	// Reading on lets a client that is still sending hear the refusal, instead of
 	// a reset.
-	defer func() { _, _ = io.CopyN(io.Discard, wire, maxDrain) }()
+	_, _ = io.CopyN(io.Discard, wire, maxDrain)
+	return body, wire.n, bad
+}
 
-	var src io.Reader = wire
-	switch encoding := contentEncoding(r.Header); {
-	case encoding == "", encoding == "identity":
-	case isGzip(r.Header):
+func decode(wire io.Reader, h http.Header, limit int) ([]byte, *refusal) {
+	src, broken := wire, "body could not be read to its end"
+	if isGzip(h) {
+		broken = "body must be whole gzip, as Content-Encoding says"
 		// What has compressed to more than the limit is over it.
 		zr, err := gzip.NewReader(bufio.NewReader(io.LimitReader(wire, int64(limit)+1<<10)))
 		if err != nil {
-			return nil, 0, refused(400, "body must be gzip, as Content-Encoding says")
+			return nil, refused(400, "%s", broken)
 		}
 		src = zr
-	default:
-		return nil, 0, refused(415, "Content-Encoding must be gzip or identity: %q", encoding)
+	} else if encoding := contentEncoding(h); encoding != "" && encoding != "identity" {
+		return nil, refused(415, "Content-Encoding must be gzip or identity: %q", encoding)
 	}
 	body, err := io.ReadAll(io.LimitReader(src, int64(limit)+1))
-	if len(body) > limit {
-		return body[:limit], 0, refused(413, "body must be at most %d bytes", limit)
-	}
 	switch {
-	case errors.Is(err, gzip.ErrChecksum), errors.Is(err, gzip.ErrHeader), src != wire && err != nil:
-		return body, 0, refused(400, "body must be whole gzip, as Content-Encoding says")
+	case len(body) > limit:
+		return body[:limit], refused(413, "body must be at most %d bytes", limit)
 	case err != nil:
-		return body, 0, refused(400, "body could not be read to its end")
+		return body, refused(400, "%s", broken)
 	}
-	return body, 0, nil
+	return body, nil
 }
 
 // checkContentType takes what clients of the API send: JSON, under its own name

@@ -51,28 +51,23 @@ func (e *Emulator) servePixel(w http.ResponseWriter, r *http.Request) {
 		e.serveMethod(w, r, "GET, OPTIONS")
 		return
 	}
-	body, err := decodePixel(r.URL.Query().Get("data"))
+	// Either alphabet, padded or not; a "+" that was not escaped has become a space.
+	data := strings.TrimRight(r.URL.Query().Get("data"), "=")
+	data = strings.NewReplacer("-", "+", "_", "/", " ", "+").Replace(data)
+	body, err := base64.RawStdEncoding.DecodeString(data)
+	var bad *refusal
+	if err != nil {
+		bad = refused(400, "data must be base64")
+	} else if len(body) > MaxMessageBytes {
+		bad = refused(400, "data must be at most %d bytes", MaxMessageBytes)
+	}
 	e.handle(w, r, name, body, 0, func(c *call) {
-		switch {
-		case err != nil:
-			c.refuse(refused(400, "data must be base64"))
-		case len(body) > MaxMessageBytes:
-			c.refuse(refused(400, "data must be at most %d bytes", MaxMessageBytes))
-		default:
-			c.take(body, http.Header{})
-		}
+		c.take(body, nil, bad)
 		c.answer = answer{
 			status: http.StatusOK, body: []byte(gif),
 			header: http.Header{"Content-Type": {"image/gif"}},
 		}
 	})
-}
-
-// decodePixel takes either alphabet, padded or not.
-func decodePixel(data string) ([]byte, error) {
-	// A "+" that was not escaped has become a space.
-	data = strings.NewReplacer("-", "+", "_", "/", " ", "+").Replace(strings.TrimRight(data, "="))
-	return base64.RawStdEncoding.DecodeString(data)
 }
 
 // serveSettings answers what Segment's CDN answers to analytics.js before it

@@ -38,18 +38,22 @@ func (c *call) read(body []byte) {
 	c.record.Body = c.clean
 }
 
-// take reads the messages of the request and plans the answer. Write keys and
-// sizes are those of body; everything else is read from it without the keys.
-func (c *call) take(body []byte, header http.Header) {
-	if c.invalid != nil {
-		c.refuse(refused(400, "%v", c.invalid))
+// take reads the messages of the request and plans the answer, or refuses it for
+// what is bad already. Write keys and sizes are those of body; everything else is
+// read from it without the keys.
+func (c *call) take(body []byte, header http.Header, bad *refusal) {
+	switch {
+	case bad != nil:
+	case c.invalid != nil:
+		bad = refused(400, "%v", c.invalid)
+	case !isObject(body):
+		bad = refused(400, "body must be a JSON object: %s", show(json.RawMessage(c.clean)))
+	}
+	if bad != nil {
+		c.refuse(bad)
 		return
 	}
 	sent, clean := rawjson.OpenObject(body), rawjson.OpenObject(c.clean)
-	if sent == nil {
-		c.refuse(refused(400, "body must be a JSON object: %s", show(json.RawMessage(c.clean))))
-		return
-	}
 	key := cmp.Or(sent.Text("writeKey"), keyFromHeader(header))
 	c.record.Source = Fingerprint(key)
 	if c.typ == "" {
@@ -127,6 +131,8 @@ func (c *call) discardBatch(raw json.RawMessage, items int) {
 func (c *call) takeMessage(raw json.RawMessage, m *message, env envelope) {
 	m.raw, m.at = bytes.Clone(raw), c.pointer(m.index)
 	m.obj = rawjson.OpenObject(m.raw)
+	var typ string
+	var context, integrations json.RawMessage
 	source := Fingerprint(m.key)
 	switch {
 	case m.obj == nil:
@@ -136,23 +142,14 @@ func (c *call) takeMessage(raw json.RawMessage, m *message, env envelope) {
 		m.refuse(unknownSource, "", "no source has this write key: %s", redacted(m.key))
 	case m.size > MaxMessageBytes:
 		m.refuse(badRequest, "", "must be at most %d bytes: %d", MaxMessageBytes, m.size)
+	default:
+		typ = m.check(c.typ)
+		context, integrations = c.merge(m, env)
 	}
 	if len(m.problems) > 0 {
-		c.discard(m, source)
-		return
-	}
-	typ := c.typ
-	if typ == "" {
-		typ = m.typeInBatch()
-	} else if own := m.obj.Text("type"); own != "" && own != typ {
-		m.note("type is taken from the path: %s", quoted(own))
-	}
-	if len(m.problems) == 0 {
-		m.check(typ)
-	}
-	context, integrations := c.merge(m, env)
-	if len(m.problems) > 0 {
-		c.discard(m, source)
+		c.discard(Discard{
+			Index: m.index, Source: source, MessageID: m.obj.Text("messageId"), Message: m.raw, Problems: m.problems,
+		})
 		return
 	}
 	ev := c.event(m, typ, env.obj)
@@ -225,19 +222,15 @@ func (c *call) pointer(index int) string {
 	return "/batch/" + strconv.Itoa(index)
 }
 
-func (c *call) discard(m *message, source string) {
-	c.discards = append(c.discards, &Discard{
-		Path: c.record.Path, Index: m.index, Source: source, ReceivedAt: c.now,
-		MessageID: m.obj.Text("messageId"), Problems: m.problems, Message: m.raw,
-	})
+// discard is for a message that is answered and not stored.
+func (c *call) discard(d Discard) {
+	d.Path, d.ReceivedAt = c.record.Path, c.now
+	c.discards = append(c.discards, &d)
 }
 
 // discardAll is for what is wrong with the request and still answered 200.
 func (c *call) discardAll(code, pointer, text string) {
-	c.discards = append(c.discards, &Discard{
-		Path: c.record.Path, Index: -1, Source: c.record.Source, ReceivedAt: c.now,
-		Problems: []Problem{{code, pointer, text}},
-	})
+	c.discard(Discard{Index: -1, Source: c.record.Source, Problems: []Problem{{code, pointer, text}}})
 }
 
 // refuse turns the whole request down, now.

@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"cmp"
 	"net/http"
 	"path"
 	"strings"
@@ -102,16 +103,8 @@ func (e *Emulator) serveTracking(w http.ResponseWriter, r *http.Request, typ str
 		limit = MaxBatchBytes
 	}
 	body, size, bad := readBody(r, limit)
-	e.handle(w, r, typ, body, size, func(c *call) {
-		if bad == nil {
-			bad = checkContentType(r.Header)
-		}
-		if bad != nil {
-			c.refuse(bad)
-			return
-		}
-		c.take(body, r.Header)
-	})
+	bad = cmp.Or(bad, checkContentType(r.Header))
+	e.handle(w, r, typ, body, size, func(c *call) { c.take(body, r.Header, bad) })
 }
 
 // handle takes a request whose body has been read through its faults.
@@ -162,12 +155,8 @@ func (e *Emulator) finish(w http.ResponseWriter, r *http.Request, c *call) {
 // hidePath takes the write key out of a path that carries one.
 func hidePath(p string) string {
 	const prefix = "/v1/projects/"
-	rest, ok := strings.CutPrefix(p, prefix)
-	if !ok {
-		return p
-	}
-	key, tail, _ := strings.Cut(rest, "/")
-	if key == "" {
+	key, tail, _ := strings.Cut(strings.TrimPrefix(p, prefix), "/")
+	if !strings.HasPrefix(p, prefix) || key == "" {
 		return p
 	}
 	return path.Join(prefix, redacted(key), tail)

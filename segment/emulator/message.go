@@ -42,21 +42,30 @@ func (m *message) note(format string, args ...any) {
 	m.notes = append(m.notes, fmt.Sprintf(format, args...))
 }
 
-// typeInBatch returns the type that a message in a batch has to carry.
-func (m *message) typeInBatch() string {
+// typeOf returns the type of a message, which is that of its path or, in a batch,
+// its own.
+func (m *message) typeOf(fromPath string) string {
 	raw := get(m.obj, "type")
-	typ, _ := rawjson.Text(raw)
-	switch {
-	case raw == nil:
+	switch own, _ := rawjson.Text(raw); {
+	case fromPath == "" && raw == nil:
 		m.refuse("missing_type", "/type", "must have a type in a batch")
-	case !isMessageType(typ):
+	case fromPath == "" && !isMessageType(own):
 		m.refuse("invalid_type", "/type", "must be one of %s: %s", strings.Join(messageTypes[:], ", "), show(raw))
+	case fromPath == "":
+		return own
+	case own != "" && own != fromPath:
+		m.note("type is taken from the path: %s", quoted(own))
 	}
-	return typ
+	return fromPath
 }
 
-// check finds everything wrong with a message of the given type.
-func (m *message) check(typ string) {
+// check finds everything wrong with a message, and returns its type. fromPath is ""
+// in a batch.
+func (m *message) check(fromPath string) string {
+	typ := m.typeOf(fromPath)
+	if typ == "" {
+		return ""
+	}
 	if typ == "alias" {
 		m.requireID("userId")
 		m.requireID("previousId")
@@ -88,6 +97,7 @@ func (m *message) check(typ string) {
 	if typ == "track" && m.obj.Text("event") == consentEvent {
 		m.consent()
 	}
+	return typ
 }
 
 // text checks a member that must be a non-empty string when it is there, and

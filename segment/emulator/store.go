@@ -135,10 +135,8 @@ func (e *Emulator) dropDuplicates(c *call) {
 	for _, ev := range c.events {
 		if !ev.Minted && e.cfg.dedup > 0 && (inThisRequest[ev.MessageID] || e.memory.knows(ev.MessageID, c.now)) {
 			c.record.Duplicates++
-			c.discards = append(c.discards, &Discard{
-				Path: ev.Path, Index: ev.Index, Source: ev.Source, ReceivedAt: ev.ReceivedAt,
-				MessageID: ev.MessageID, Message: ev.Message,
-				Problems: []Problem{{
+			c.discard(Discard{
+				Index: ev.Index, Source: ev.Source, MessageID: ev.MessageID, Message: ev.Message, Problems: []Problem{{
 					"duplicate", c.pointer(ev.Index) + "/messageId", "was already stored: " + quoted(ev.MessageID),
 				}},
 			})
