@@ -81,7 +81,7 @@ func (e *Emulator) serveSettings(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	key := strings.TrimSuffix(strings.TrimPrefix(r.URL.Path, "/v1/projects/"), "/settings")
-	if e.cfg.judge(key) != keyKnown {
+	if !e.cfg.known(key) {
 		// The CDN's own words, which clients are known to look for.
 		e.answerRecorded(w, r, refusal{404, unknownSource, "", "Invalid path or write key provided."}.answer())
 		return

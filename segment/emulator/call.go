@@ -66,7 +66,7 @@ func (c *call) take(body []byte, header http.Header, bad *refusal) {
 
 // admit refuses the whole request when its key is none.
 func (c *call) admit(key string) bool {
-	if c.cfg.judge(key) != keyImplausible {
+	if c.cfg.plausible(key) {
 		return true
 	}
 	c.refuse(&refusal{401, unknownSource, "/writeKey", fmt.Sprintf(
@@ -138,7 +138,7 @@ func (c *call) takeMessage(raw json.RawMessage, m *message, env envelope) {
 	case m.obj == nil:
 		source = ""
 		m.refuse(badRequest, "", "must be an object: %s", show(raw))
-	case c.cfg.judge(m.key) != keyKnown:
+	case !c.cfg.known(m.key):
 		m.refuse(unknownSource, "", "no source has this write key: %s", redacted(m.key))
 	case m.size > MaxMessageBytes:
 		m.refuse(badRequest, "", "must be at most %d bytes: %d", MaxMessageBytes, m.size)

@@ -213,14 +213,14 @@ func (e *Emulator) Clear() error {
 	if e.closed {
 		return ErrClosed
 	}
-	if err := e.log.clear(); err != nil {
+	if err := e.log.cut(0); err != nil {
 		return fmt.Errorf("emulator: %w", err)
 	}
 	e.faults = nil
 	e.events.clear()
 	e.discards.clear()
 	e.requests.clear()
-	e.memory.forgetAll()
+	e.memory = newMemory(e.cfg.dedup)
 	e.resetStats()
 	return nil
 }

@@ -132,10 +132,8 @@ func (e *Emulator) handle(w http.ResponseWriter, r *http.Request, typ string, bo
 // pause waits, and reports whether the client is still there.
 func (e *Emulator) pause(w http.ResponseWriter, r *http.Request, d time.Duration) bool {
 	extend(w, d)
-	timer := time.NewTimer(d)
-	defer timer.Stop()
 	select {
-	case <-timer.C:
+	case <-time.After(d):
 		return true
 	case <-r.Context().Done():
 	case <-e.stopping:

@@ -2,7 +2,6 @@ package emulator
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -61,29 +60,22 @@ func (l *logFile) open(path, target string, load func(Event)) error {
 		if errors.Is(err, io.EOF) {
 			// Whatever follows the last line break was never answered 200: a line
 			// and its break are written in one go.
-			return l.rewind()
+			return l.cut(l.size)
 		}
 		if err != nil {
 			return fmt.Errorf("cannot read line %d of %s: %w", number, path, err)
 		}
-		ev, err := decodeLine(line)
+		var ev Event
+		err = json.Unmarshal(line, &ev)
+		if err == nil && (ev.Seq == 0 || !isMessageType(ev.Type) || len(ev.Message) == 0) {
+			err = errors.New("seq, type or message is missing")
+		}
 		if err != nil {
 			return fmt.Errorf("line %d of %s is not an event: %w", number, path, err)
 		}
 		load(ev)
 		l.size += int64(len(line))
 	}
-}
-
-func decodeLine(line []byte) (Event, error) {
-	var ev Event
-	if err := json.Unmarshal(line, &ev); err != nil {
-		return Event{}, err
-	}
-	if ev.Seq == 0 || !isMessageType(ev.Type) || len(bytes.TrimSpace(ev.Message)) == 0 {
-		return Event{}, errors.New("seq, type or message is missing")
-	}
-	return ev, nil
 }
 
 // writeLog appends the events to the log, if there is one: all of them or none.
@@ -104,27 +96,23 @@ func (e *Emulator) writeLog(events []*Event) error {
 // write appends whole lines, or leaves the file as it was.
 func (l *logFile) write(lines []byte) error {
 	if _, err := l.f.Write(lines); err != nil {
-		return errors.Join(fmt.Errorf("cannot write the log: %w", err), l.rewind())
+		return errors.Join(fmt.Errorf("cannot write the log: %w", err), l.cut(l.size))
 	}
 	l.size += int64(len(lines))
 	return nil
 }
 
-// rewind takes off what follows the last whole line.
-func (l *logFile) rewind() error {
-	_, err := l.f.Seek(l.size, io.SeekStart)
-	if err = errors.Join(l.f.Truncate(l.size), err); err != nil {
-		return fmt.Errorf("cannot cut the log: %w", err)
-	}
-	return nil
-}
-
-func (l *logFile) clear() error {
+// cut takes off what follows the first size bytes.
+func (l *logFile) cut(size int64) error {
 	if l == nil {
 		return nil
 	}
-	l.size = 0
-	return l.rewind()
+	_, err := l.f.Seek(size, io.SeekStart)
+	if err = errors.Join(l.f.Truncate(size), err); err != nil {
+		return fmt.Errorf("cannot cut the log: %w", err)
+	}
+	l.size = size
+	return nil
 }
 
 func (l *logFile) close() error {

@@ -9,6 +9,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/aacflow/segment-blocks/internal/isotime"
 	"github.com/aacflow/segment-blocks/rawjson"
 )
 
@@ -116,10 +117,15 @@ func (m *message) requireID(name string) {
 	}
 }
 
-func (m *message) object(code, name string) {
-	if raw := get(m.obj, name); raw != nil && !isObject(raw) {
-		m.refuse(code, "/"+name, "must be an object: %s", show(raw))
+// kind checks a value that must be of the kind when it is there.
+func (m *message) kind(code, pointer string, value json.RawMessage, want rawjson.Kind, words string) {
+	if value != nil && rawjson.KindOf(value) != want {
+		m.refuse(code, pointer, "must be %s: %s", words, show(value))
 	}
+}
+
+func (m *message) object(code, name string) {
+	m.kind(code, "/"+name, get(m.obj, name), rawjson.ObjectKind, "an object")
 }
 
 func (m *message) event() {
@@ -139,28 +145,22 @@ func (m *message) consent() {
 	consent := rawjson.OpenObject(get(context, "consent"))
 	preferences := get(consent, "categoryPreferences")
 	const at = "/context/consent/categoryPreferences"
-	switch {
-	case preferences == nil:
+	if preferences == nil {
 		m.refuse("consent_categorypreferences_should_exist", at, "must have context.consent.categoryPreferences")
-	case !isObject(preferences):
-		m.refuse("consent_categorypreferences_fields_should_be_object", at, "must be an object: %s", show(preferences))
 	}
+	m.kind("consent_categorypreferences_fields_should_be_object", at, preferences, rawjson.ObjectKind, "an object")
 	for _, p := range rawjson.OpenObject(preferences) {
 		if len(m.problems) >= maxProblems {
 			break
 		}
-		if rawjson.KindOf(p.Value) != rawjson.BooleanKind {
-			m.refuse("consent_categorypreferences_fields_should_be_bool", rawjson.Pointer(at, p.Name),
-				"must be true or false: %s", show(p.Value))
-		}
+		m.kind("consent_categorypreferences_fields_should_be_bool", rawjson.Pointer(at, p.Name),
+			p.Value, rawjson.BooleanKind, "true or false")
 	}
-	device := rawjson.OpenObject(get(context, "device"))
-	if raw := get(device, "advertisingId"); raw != nil && rawjson.KindOf(raw) != rawjson.StringKind {
-		m.refuse("device_advertisingid_should_be_string", "/context/device/advertisingId", "must be a string: %s", show(raw))
-	}
-	if raw := get(consent, "version"); raw != nil && rawjson.KindOf(raw) != rawjson.NumberKind {
-		m.refuse("consent_version_should_be_number", "/context/consent/version", "must be a number: %s", show(raw))
-	}
+	advertisingID := get(rawjson.OpenObject(get(context, "device")), "advertisingId")
+	m.kind("device_advertisingid_should_be_string", "/context/device/advertisingId",
+		advertisingID, rawjson.StringKind, "a string")
+	m.kind("consent_version_should_be_number", "/context/consent/version",
+		get(consent, "version"), rawjson.NumberKind, "a number")
 }
 
 // messageID returns the message's own id, or "" with a note when it cannot be
@@ -187,34 +187,11 @@ func (m *message) instant(name string, batch rawjson.Object) time.Time {
 		return time.Time{}
 	}
 	text, _ := rawjson.Text(raw)
-	t, ok := parseInstant(text)
-	if !ok {
+	t, err := isotime.Parse(text)
+	if err != nil {
 		m.note("%s must be an ISO 8601 date and time, it was not used: %s", name, show(raw))
 	}
 	return t
-}
-
-// instantLayouts are the forms of ISO 8601 that clients send. A fraction of a
-// second is read after any of them. Without a zone the time is UTC.
-var instantLayouts = [...]string{
-	time.RFC3339,
-	"2006-01-02T15:04:05Z0700",
-	"2006-01-02T15:04:05",
-	"2006-01-02T15:04Z07:00",
-	"2006-01-02",
-}
-
-func parseInstant(text string) (time.Time, bool) {
-	text = strings.Replace(text, " ", "T", 1)
-	for _, layout := range instantLayouts {
-		if t, err := time.Parse(layout, text); err == nil {
-			// A year outside this range cannot be written as JSON.
-			if utc := t.UTC(); utc.Year() >= 0 && utc.Year() <= 9999 {
-				return utc, true
-			}
-		}
-	}
-	return time.Time{}, false
 }
 
 // effective corrects the time a message happened for the client's clock.

@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/json"
@@ -25,48 +26,50 @@ func (e *Emulator) serveQuery(w http.ResponseWriter, r *http.Request) {
 		refusal.answer().write(w)
 		return
 	}
-	allow, serve := "GET", e.queryEvent
-	switch name := strings.TrimPrefix(r.URL.Path, "/emulator/v1/"); {
-	case name == "events":
-		allow, serve = "GET, DELETE", e.queryEvents
-	case name == "faults":
-		allow, serve = "GET, POST, DELETE", e.queryFaults
-	case name == "discards":
-		serve = e.queryDiscards
-	case name == "requests":
-		serve = e.queryRequests
-	case name == "stats":
-		serve = e.queryStats
-	case name == "stream":
-		serve = e.serveStream
-	case !strings.HasPrefix(name, "events/"):
+	type route struct {
+		allow string
+		serve http.HandlerFunc
+	}
+	name := strings.TrimPrefix(r.URL.Path, "/emulator/v1/")
+	to, ok := map[string]route{
+		"events":   {"GET, DELETE", e.queryEvents},
+		"discards": {"GET", e.queryDiscards},
+		"requests": {"GET", e.queryRequests},
+		"stats":    {"GET", e.queryStats},
+		"stream":   {"GET", e.serveStream},
+		"faults":   {"GET, POST, DELETE", e.queryFaults},
+	}[name]
+	if strings.HasPrefix(name, "events/") {
+		to, ok = route{"GET", e.queryEvent}, true
+	}
+	switch {
+	case !ok:
 		notFound("no such path: " + show(r.URL.Path)).write(w)
-		return
+	case !slices.Contains(strings.Split(to.allow, ", "), r.Method):
+		methodNotAllowed(r.Method, to.allow).write(w)
+	default:
+		to.serve(w, r)
 	}
-	if !slices.Contains(strings.Split(allow, ", "), r.Method) {
-		methodNotAllowed(r.Method, allow).write(w)
-		return
-	}
-	serve(w, r)
 }
 
 // guard keeps the query API from whoever reached it by way of a browser: a page
 // of another origin, or one whose own name was rebound to this address. A page of
 // the same site is another origin, too: every port of localhost is one site.
 func (e *Emulator) guard(r *http.Request) *refusal {
-	if !e.allowedHost(r.Host) {
-		return &refusal{403, "forbidden", "", "host must be loopback or allowed: " + quoted(r.Host)}
+	origin, site := r.Header.Get("Origin"), r.Header.Get("Sec-Fetch-Site")
+	forbidden := ""
+	switch u, err := url.Parse(origin); {
+	case !e.allowedHost(r.Host):
+		forbidden = "host must be loopback or allowed: " + quoted(r.Host)
+	case origin != "" && (err != nil || u.Host != r.Host):
+		forbidden = "origin must be this server's own: " + quoted(origin)
+	// Images, scripts and frames are fetched without an Origin. A program, the address
+	// bar and a page of this server are "", "none" and "same-origin".
+	case !slices.Contains([]string{"", "none", "same-origin"}, site):
+		forbidden = "a page of another origin must not ask: Sec-Fetch-Site is " + quoted(site)
 	}
-	if origin := r.Header.Get("Origin"); origin != "" {
-		if u, err := url.Parse(origin); err != nil || u.Host != r.Host {
-			return &refusal{403, "forbidden", "", "origin must be this server's own: " + quoted(origin)}
-		}
-	}
-	// Images, scripts and frames are fetched without an Origin.
-	switch site := r.Header.Get("Sec-Fetch-Site"); site {
-	case "", "none", "same-origin": // a program, the address bar, a page of this server
-	default:
-		return &refusal{403, "forbidden", "", "a page of another origin must not ask: Sec-Fetch-Site is " + quoted(site)}
+	if forbidden != "" {
+		return &refusal{http.StatusForbidden, "forbidden", "", forbidden}
 	}
 	if e.cfg.token == "" {
 		return nil
@@ -121,20 +124,14 @@ func (p *params) number(name string) uint64 {
 	return n
 }
 
-func (p *params) limit() int {
-	n := p.number("limit")
-	if n == 0 {
-		return defaultPageLimit
-	}
-	return int(min(n, maxPageLimit))
-}
-
-func (p *params) newest() bool {
+// page reads the part of a list that is asked for.
+func (p *params) page() (since uint64, limit int, newest bool) {
 	order := p.values.Get("order")
 	if order != "" && order != "asc" && order != "desc" {
 		p.errs = append(p.errs, fmt.Errorf("order must be asc or desc: %q", order))
 	}
-	return order == "desc"
+	limit = int(min(cmp.Or(p.number("limit"), defaultPageLimit), maxPageLimit))
+	return p.number("since"), limit, order == "desc"
 }
 
 // refuse answers a query that makes no sense, and reports whether it is one.
@@ -161,8 +158,8 @@ func (e *Emulator) queryEvents(w http.ResponseWriter, r *http.Request) {
 		Type: p.values.Get("type"), Name: p.values.Get("name"), UserID: p.values.Get("userId"),
 		AnonymousID: p.values.Get("anonymousId"), MessageID: p.values.Get("messageId"),
 		Source: p.values.Get("source"), Text: p.values.Get("text"),
-		Since: p.number("since"), Limit: p.limit(), Newest: p.newest(),
 	}
+	f.Since, f.Limit, f.Newest = p.page()
 	if !p.refuse(w) {
 		writeList(w, "events", e.Events(f), (*Event).appendJSON)
 	}
@@ -182,8 +179,8 @@ func (e *Emulator) queryDiscards(w http.ResponseWriter, r *http.Request) {
 	p := readParams(r, "code", "messageId", "source", "since", "limit", "order")
 	f := DiscardFilter{
 		Code: p.values.Get("code"), MessageID: p.values.Get("messageId"), Source: p.values.Get("source"),
-		Since: p.number("since"), Limit: p.limit(), Newest: p.newest(),
 	}
+	f.Since, f.Limit, f.Newest = p.page()
 	if !p.refuse(w) {
 		writeList(w, "discards", e.Discards(f), (*Discard).appendJSON)
 	}
@@ -191,7 +188,7 @@ func (e *Emulator) queryDiscards(w http.ResponseWriter, r *http.Request) {
 
 func (e *Emulator) queryRequests(w http.ResponseWriter, r *http.Request) {
 	p := readParams(r, "since", "limit", "order")
-	since, limit, newest := p.number("since"), p.limit(), p.newest()
+	since, limit, newest := p.page()
 	if p.refuse(w) {
 		return
 	}
@@ -228,13 +225,7 @@ func (e *Emulator) queryFaults(w http.ResponseWriter, r *http.Request) {
 	case http.MethodDelete:
 		e.ClearFaults()
 	case http.MethodPost:
-		faults, bad := readFaults(r)
-		if bad == nil {
-			if err := e.Script(faults...); err != nil {
-				bad = refused(400, "%s", strings.TrimPrefix(err.Error(), "emulator: "))
-			}
-		}
-		if bad != nil {
+		if bad := e.addFaults(r); bad != nil {
 			bad.answer().write(w)
 			return
 		}
@@ -242,27 +233,31 @@ func (e *Emulator) queryFaults(w http.ResponseWriter, r *http.Request) {
 	answer{status: http.StatusOK, body: appendValue(nil, map[string]any{"faults": e.Faults()})}.write(w)
 }
 
-// readFaults reads one fault or a list of them.
-func readFaults(r *http.Request) (faults []Fault, bad *refusal) {
+// addFaults scripts the one fault or the list of them that a request holds.
+func (e *Emulator) addFaults(r *http.Request) *refusal {
 	// Demanding this type makes a browser ask first, and be told no.
 	if media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); media != "application/json" {
-		return nil, refused(415, "Content-Type must be application/json: %q", media)
+		return refused(415, "Content-Type must be application/json: %q", media)
 	}
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxQueryBody+1))
 	switch {
 	case err != nil:
-		return nil, refused(400, "body could not be read to its end")
+		return refused(400, "body could not be read to its end")
 	case len(body) > maxQueryBody:
-		return nil, refused(413, "body must be at most %d bytes", maxQueryBody)
+		return refused(413, "body must be at most %d bytes", maxQueryBody)
 	}
 	if err := checkJSON(body); err != nil {
-		return nil, refused(400, "%v", err)
+		return refused(400, "%v", err)
 	}
 	if rawjson.KindOf(body) != rawjson.ArrayKind {
 		body = slices.Concat([]byte{'['}, body, []byte{']'})
 	}
+	var faults []Fault
 	if err := json.Unmarshal(body, &faults); err != nil {
-		return nil, refused(400, "fault cannot be read: %s", strings.TrimPrefix(err.Error(), "json: "))
+		return refused(400, "fault cannot be read: %s", strings.TrimPrefix(err.Error(), "json: "))
 	}
-	return faults, nil
+	if err := e.Script(faults...); err != nil {
+		return refused(400, "%s", strings.TrimPrefix(err.Error(), "emulator: "))
+	}
+	return nil
 }

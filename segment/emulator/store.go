@@ -85,8 +85,6 @@ func (m *memory) remember(messageID string, now time.Time) {
 	m.recent[maphash.String(m.seed, messageID)] = now.UnixMilli()
 }
 
-func (m *memory) forgetAll() { m.recent, m.older = nil, nil }
-
 // commit stores what a request brought, all of it or nothing, and records the
 // request. When the log cannot be written it changes the answer to say so.
 func (e *Emulator) commit(c *call) {

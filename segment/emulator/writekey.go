@@ -25,26 +25,16 @@ func Fingerprint(writeKey string) string {
 // redacted stands where a secret was.
 func redacted(secret string) string { return "sha256:" + Fingerprint(secret) }
 
-// A verdict is what the emulator thinks of a write key.
-type verdict int
+// plausible reports whether a key could be one: it is neither empty nor very short,
+// and holds nothing a key could not.
+func (c *config) plausible(key string) bool {
+	return slices.Contains(c.keys, key) ||
+		len(key) >= minWriteKeyLength && len(key) <= maxWriteKey && !strings.ContainsFunc(key, notKeyRune)
+}
 
-const (
-	keyKnown verdict = iota
-	keyUnknown
-	keyImplausible // empty, very short, or nothing a key could be
-)
-
-func (c *config) judge(key string) verdict {
-	switch {
-	case slices.Contains(c.keys, key):
-		return keyKnown
-	case len(key) < minWriteKeyLength || len(key) > maxWriteKey || strings.ContainsFunc(key, notKeyRune):
-		return keyImplausible
-	case len(c.keys) > 0:
-		return keyUnknown
-	default:
-		return keyKnown
-	}
+// known reports whether a source has the key.
+func (c *config) known(key string) bool {
+	return slices.Contains(c.keys, key) || len(c.keys) == 0 && c.plausible(key)
 }
 
 func notKeyRune(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\\' }
@@ -164,11 +154,10 @@ type part struct {
 
 // decoded is the value of a string, or what its quotes hold when it is none.
 func (p part) decoded() string {
-	if !strings.Contains(p.text, `\`) {
-		return strings.Trim(p.text, `"`)
-	}
-	if text, ok := rawjson.Text([]byte(p.text)); ok {
-		return text
+	if strings.Contains(p.text, `\`) {
+		if text, ok := rawjson.Text([]byte(p.text)); ok {
+			return text
+		}
 	}
 	return strings.Trim(p.text, `"`)
 }
