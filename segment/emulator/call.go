@@ -20,7 +20,7 @@ type call struct {
 	strict  bool
 	typ     string // of a single call; "" for a batch
 	now     time.Time
-	record  Request
+	record  *Request // on its own, as it is kept and the call is not
 	secrets secrets
 	clean   []byte // the body without write keys: all that is kept or shown is taken from here
 	invalid error  // why the body is not JSON
@@ -61,7 +61,13 @@ func (c *call) take(body []byte, header http.Header, bad *refusal) {
 	} else if c.admit(key) {
 		c.takeMessage(bytes.TrimSpace(c.clean), &message{size: len(body), key: key}, envelope{})
 	}
-	c.conclude()
+	if c.answer.status != 0 {
+		return // refused already
+	}
+	c.answer = success()
+	if c.strict && len(c.discards) > 0 {
+		c.events, c.answer = nil, c.refuseMessages()
+	}
 }
 
 // admit refuses the whole request when its key is none.
@@ -245,37 +251,22 @@ func (c *call) refuse(r *refusal) {
 	c.answer = r.answer()
 }
 
-// conclude plans the answer to a request that could be read.
-func (c *call) conclude() {
-	switch {
-	case c.answer.status != 0: // refused already
-	case !c.strict || len(c.discards) == 0:
-		c.answer = success()
-	default:
-		c.events = nil
-		c.answer = c.refuseMessages()
-	}
-}
-
 // refuseMessages is the answer of mode Strict to a request with bad messages.
 func (c *call) refuseMessages() answer {
-	first := c.discards[0].Problems[0]
 	var problems []Problem
-	others := -1
 	for _, d := range c.discards {
-		problems = append(problems, d.Problems[:min(len(d.Problems), maxProblems-len(problems))]...)
-		others += len(d.Problems)
+		problems = append(problems, d.Problems...)
 	}
-	r := refusal{http.StatusBadRequest, first.Code, "", first.Text}
-	if others > 0 {
+	r := refusal{http.StatusBadRequest, problems[0].Code, "", problems[0].Text}
+	if others := len(problems) - 1; others > 0 {
 		r.text = fmt.Sprintf("%s, and %d more", r.text, others)
 	}
 	if c.typ == "" && c.discards[0].Index >= 0 {
 		r.code = "multi_user_error"
 		r.text = fmt.Sprintf("%d messages refused, nothing was stored: %s", len(c.discards), r.text)
 	}
-	if first.Code == unknownSource {
+	if problems[0].Code == unknownSource {
 		r.status = http.StatusUnauthorized
 	}
-	return r.answer(problems...)
+	return r.answer(problems[:min(len(problems), maxProblems)]...)
 }

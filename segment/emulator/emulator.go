@@ -49,6 +49,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"maps"
 	"sync"
 )
@@ -64,20 +65,35 @@ type Emulator struct {
 	stopping chan struct{} // closed by stop: streams and delays end
 	stopOnce sync.Once
 
-	mu       sync.Mutex
-	closed   bool
-	log      *logFile
+	mu      sync.Mutex
+	closed  bool
+	log     *logFile
+	changed chan struct{} // closed, and replaced, when events are stored
+	streams []*openStream // oldest first
+	kept
+
+	// Numbers of the newest of each, which Clear leaves alone.
+	lastEvent, lastDiscard, lastRequest uint64
+}
+
+// What is kept until Clear.
+type kept struct {
 	faults   []Fault // not yet used up
 	events   ring[Event]
 	discards ring[Discard]
 	requests ring[Request]
 	memory   memory
-	changed  chan struct{} // closed, and replaced, when events are stored
-	streams  []*openStream // oldest first
+	stats    Stats
+}
 
-	// Numbers of the newest of each, which Clear leaves alone.
-	lastEvent, lastDiscard, lastRequest uint64
-	stats                               Stats
+func newKept(cfg *config) kept {
+	return kept{
+		events:   ring[Event]{max: cfg.capacity, maxBytes: maxEventBytes, size: (*Event).size},
+		discards: ring[Discard]{max: maxRecords, maxBytes: maxRecordBytes, size: (*Discard).size},
+		requests: ring[Request]{max: maxRecords, maxBytes: maxRecordBytes, size: (*Request).size},
+		memory:   memory{window: cfg.dedup, seed: maphash.MakeSeed()},
+		stats:    Stats{Mode: cfg.mode, ByType: map[string]uint64{}, ByCode: map[string]uint64{}},
+	}
 }
 
 // Stats counts what happened since the start or the last Clear. Events loaded
@@ -111,16 +127,7 @@ func New(opts ...Option) (*Emulator, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Emulator{
-		cfg:      cfg,
-		stopping: make(chan struct{}),
-		events:   ring[Event]{max: cfg.capacity, maxBytes: maxEventBytes, size: (*Event).size},
-		discards: ring[Discard]{max: maxRecords, maxBytes: maxRecordBytes, size: (*Discard).size},
-		requests: ring[Request]{max: maxRecords, maxBytes: maxRecordBytes, size: (*Request).size},
-		memory:   newMemory(cfg.dedup),
-		changed:  make(chan struct{}),
-	}
-	e.resetStats()
+	e := &Emulator{cfg: cfg, stopping: make(chan struct{}), changed: make(chan struct{}), kept: newKept(&cfg)}
 	if cfg.logPath != "" {
 		if e.log, err = openLog(cfg.logPath, e.load); err != nil {
 			return nil, err
@@ -193,15 +200,10 @@ func (e *Emulator) Stats() Stats {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	s := e.stats
-	s.Mode = e.cfg.mode
 	s.ByType, s.ByCode = maps.Clone(s.ByType), maps.Clone(s.ByCode)
 	s.Kept, s.Forgotten, s.LastSeq = len(e.events.items), e.events.forgotten, e.lastEvent
 	s.Streams, s.Faults = len(e.streams), len(e.faults)
 	return s
-}
-
-func (e *Emulator) resetStats() {
-	e.stats = Stats{ByType: map[string]uint64{}, ByCode: map[string]uint64{}}
 }
 
 // Clear forgets all events, discards, requests, counts, remembered messageIds
@@ -216,12 +218,7 @@ func (e *Emulator) Clear() error {
 	if err := e.log.cut(0); err != nil {
 		return fmt.Errorf("emulator: %w", err)
 	}
-	e.faults = nil
-	e.events.clear()
-	e.discards.clear()
-	e.requests.clear()
-	e.memory = newMemory(e.cfg.dedup)
-	e.resetStats()
+	e.kept = newKept(&e.cfg)
 	return nil
 }
 

@@ -76,11 +76,10 @@ func (f *Fault) check() error {
 
 func (f *Fault) answer() answer {
 	a := answer{status: f.Status, cut: f.Reset, header: http.Header{}}
-	if f.RetryAfter != "" {
-		a.header.Set("Retry-After", f.RetryAfter)
-	}
-	if f.RateLimitReset != "" {
-		a.header.Set("X-RateLimit-Reset", f.RateLimitReset)
+	for name, value := range map[string]string{"Retry-After": f.RetryAfter, "X-RateLimit-Reset": f.RateLimitReset} {
+		if value != "" {
+			a.header.Set(name, value)
+		}
 	}
 	switch {
 	case f.Body != "":

@@ -93,7 +93,7 @@ func (e *Emulator) newCall(r *http.Request, typ string) *call {
 	return &call{
 		cfg: &e.cfg, typ: typ, now: now,
 		strict: e.cfg.mode == Strict || r.Header.Get("X-Strict-Mode") == "1",
-		record: Request{At: now, Method: r.Method, Path: hidePath(r.URL.Path)},
+		record: &Request{At: now, Method: r.Method, Path: hidePath(r.URL.Path)},
 	}
 }
 
@@ -108,7 +108,9 @@ func (e *Emulator) serveTracking(w http.ResponseWriter, r *http.Request, typ str
 }
 
 // handle takes a request whose body has been read through its faults.
-func (e *Emulator) handle(w http.ResponseWriter, r *http.Request, typ string, body []byte, size int64, take func(*call)) {
+func (e *Emulator) handle(
+	w http.ResponseWriter, r *http.Request, typ string, body []byte, size int64, take func(*call),
+) {
 	fault, scripted := e.takeFault(r.URL.Path)
 	gone := fault.Delay > 0 && !e.pause(w, r, fault.Delay)
 	// The time of receipt is the time of storing, also after a delay.

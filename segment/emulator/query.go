@@ -7,9 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"mime"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -84,10 +82,7 @@ func (e *Emulator) guard(r *http.Request) *refusal {
 }
 
 func (e *Emulator) allowedHost(hostport string) bool {
-	host, _, err := net.SplitHostPort(hostport)
-	if err != nil {
-		host = hostport
-	}
+	host := (&url.URL{Host: hostport}).Hostname()
 	return loopback.Host(host) ||
 		slices.ContainsFunc(e.cfg.hosts, func(h string) bool { return strings.EqualFold(h, host) })
 }
@@ -100,10 +95,10 @@ type params struct {
 
 func readParams(r *http.Request, known ...string) *params {
 	values, err := url.ParseQuery(r.URL.RawQuery)
-	p := &params{values: values}
 	if err != nil {
-		p.errs = append(p.errs, errors.New("query cannot be read"))
+		err = fmt.Errorf("query cannot be read: %w", err)
 	}
+	p := &params{values, []error{err}}
 	for name := range values {
 		if !slices.Contains(known, name) {
 			p.errs = append(p.errs, fmt.Errorf("parameter must be one of %s: %q", strings.Join(known, ", "), name))
@@ -114,10 +109,7 @@ func readParams(r *http.Request, known ...string) *params {
 
 func (p *params) number(name string) uint64 {
 	text := p.values.Get(name)
-	if text == "" {
-		return 0
-	}
-	n, err := strconv.ParseUint(text, 10, 63)
+	n, err := strconv.ParseUint(cmp.Or(text, "0"), 10, 63)
 	if err != nil {
 		p.errs = append(p.errs, fmt.Errorf("%s must be a whole number: %q", name, text))
 	}
@@ -239,12 +231,9 @@ func (e *Emulator) addFaults(r *http.Request) *refusal {
 	if media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); media != "application/json" {
 		return refused(415, "Content-Type must be application/json: %q", media)
 	}
-	body, err := io.ReadAll(io.LimitReader(r.Body, maxQueryBody+1))
-	switch {
-	case err != nil:
-		return refused(400, "body could not be read to its end")
-	case len(body) > maxQueryBody:
-		return refused(413, "body must be at most %d bytes", maxQueryBody)
+	body, _, bad := readBody(r, maxQueryBody)
+	if bad != nil {
+		return bad
 	}
 	if err := checkJSON(body); err != nil {
 		return refused(400, "%v", err)

@@ -36,10 +36,14 @@ func Start(opts ...Option) (*Server, error) {
 
 // listen serves the emulator on ln.
 func (e *Emulator) listen(ln net.Listener) *Server {
-	s := &Server{
-		Emulator: e, URL: "http://" + ln.Addr().String(),
-		http: e.newServer(), served: make(chan struct{}),
-	}
+	s := &Server{Emulator: e, URL: "http://" + ln.Addr().String(), served: make(chan struct{}), http: &http.Server{
+		Handler:           e.Handler(),
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		WriteTimeout:      60 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+	}}
 	go func() {
 		defer close(s.served)
 		if err := s.http.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
@@ -82,15 +86,4 @@ func (e *Emulator) Serve(ctx context.Context, ln net.Listener) error {
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	return s.Close(grace)
-}
-
-func (e *Emulator) newServer() *http.Server {
-	return &http.Server{
-		Handler:           e.Handler(),
-		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       30 * time.Second,
-		WriteTimeout:      60 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    64 << 10,
-	}
 }

@@ -3,7 +3,6 @@ package emulator
 import (
 	"errors"
 	"hash/maphash"
-	"net/http"
 	"time"
 )
 
@@ -28,8 +27,6 @@ func (r *ring[T]) add(item *T) {
 		r.forgotten++
 	}
 }
-
-func (r *ring[T]) clear() { r.items, r.bytes, r.forgotten = nil, 0, 0 }
 
 // pick returns the items that match, oldest first or newest first. A limit of 0 is
 // none.
@@ -60,8 +57,6 @@ type memory struct {
 	recent, older map[uint64]int64
 	since         int64 // of the first of recent
 }
-
-func newMemory(window time.Duration) memory { return memory{window: window, seed: maphash.MakeSeed()} }
 
 // knows reports whether the id was remembered less than the window ago.
 func (m *memory) knows(messageID string, now time.Time) bool {
@@ -94,9 +89,9 @@ func (e *Emulator) commit(c *call) {
 	c.record.Seq = e.lastRequest
 	e.dropDuplicates(c)
 	if err := e.writeLog(c.events); err != nil {
-		refused := refusal{http.StatusInternalServerError, "storage_error", "", "could not be written to the log, nothing was stored"}
+		refused := refusal{500, "storage_error", "", "could not be written to the log, nothing was stored"}
 		if errors.Is(err, ErrClosed) {
-			refused = refusal{http.StatusServiceUnavailable, "unavailable", "", "the emulator is closed, nothing was stored"}
+			refused = refusal{503, "unavailable", "", "the emulator is closed, nothing was stored"}
 		}
 		c.events, c.discards, c.record.Duplicates = nil, nil, 0
 		c.answer, c.record.Status = refused.answer(), refused.status
@@ -112,8 +107,7 @@ func (e *Emulator) commit(c *call) {
 	}
 	c.record.Stored = len(c.events)
 	c.record.Discarded = len(c.discards) - c.record.Duplicates
-	record := c.record // a pointer into the call would keep all of the call
-	e.requests.add(&record)
+	e.requests.add(c.record)
 	e.stats.Requests++
 	e.stats.Duplicates += uint64(c.record.Duplicates)
 	e.stats.Discarded += uint64(c.record.Discarded)

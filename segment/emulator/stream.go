@@ -24,12 +24,9 @@ const streamChunk = 100
 // open, 16 of one address; a further one ends the oldest.
 func (e *Emulator) serveStream(w http.ResponseWriter, r *http.Request) {
 	p := readParams(r, "since")
-	since := p.number("since")
-	resume := p.values.Has("since")
-	if last := r.Header.Get("Last-Event-ID"); last != "" {
-		if n, err := strconv.ParseUint(last, 10, 63); err == nil {
-			since, resume = n, true
-		}
+	since, resume := p.number("since"), p.values.Has("since")
+	if last, err := strconv.ParseUint(r.Header.Get("Last-Event-ID"), 10, 63); err == nil {
+		since, resume = last, true
 	}
 	if p.refuse(w) {
 		return
@@ -47,10 +44,8 @@ func (e *Emulator) serveStream(w http.ResponseWriter, r *http.Request) {
 	e.mu.Unlock()
 
 	extend(w, 0)
-	h := w.Header()
-	h.Set("Content-Type", "text/event-stream")
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
+	jsonHeader(w.Header())
+	w.Header().Set("Content-Type", "text/event-stream")
 	out := &streamWriter{w: w, control: http.NewResponseController(w)}
 	out.write([]byte(": connected\n\n"))
 	heartbeat := time.NewTicker(e.cfg.heartbeat)
@@ -134,10 +129,7 @@ type openStream struct {
 // may have loses its oldest, and when there are as many as there can be, the oldest
 // of all goes: whoever asks can always look.
 func (e *Emulator) openStream(r *http.Request) *openStream {
-	client, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		client = r.RemoteAddr
-	}
+	client, _, _ := net.SplitHostPort(r.RemoteAddr) // "" on what is no TCP connection
 	own := &openStream{client, make(chan struct{})}
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -87,10 +87,8 @@ type secrets struct {
 // would eat half the words of a message. Nor are longer ones, which are no keys:
 // the time to look for them grows with their length.
 func (s *secrets) add(key string) {
-	if len(key) < minWriteKeyLength || len(key) > maxWriteKey {
-		return
-	}
-	if i, known := slices.BinarySearch(s.keys, key); !known && len(s.keys) < maxSecrets {
+	i, known := slices.BinarySearch(s.keys, key)
+	if !known && len(key) >= minWriteKeyLength && len(key) <= maxWriteKey && len(s.keys) < maxSecrets {
 		s.keys, s.replacer = slices.Insert(s.keys, i, key), nil
 	}
 }
