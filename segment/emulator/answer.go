@@ -20,7 +20,9 @@ type answer struct {
 	cut    bool
 }
 
-func success() answer { return answer{status: http.StatusOK, body: []byte(successBody)} }
+func ok(body []byte) answer { return answer{status: http.StatusOK, body: body} }
+
+func success() answer { return ok([]byte(successBody)) }
 
 // A refusal is a whole request turned down, with the status of mode Strict.
 type refusal struct {

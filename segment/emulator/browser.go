@@ -91,7 +91,7 @@ func (e *Emulator) serveSettings(w http.ResponseWriter, r *http.Request) {
 		protocol = "https"
 	}
 	body := fmt.Sprintf(settingsDocument, rawjson.Quote(key), rawjson.Quote(r.Host+"/v1"), protocol)
-	e.answerRecorded(w, r, answer{status: http.StatusOK, body: []byte(body)})
+	e.answerRecorded(w, r, ok([]byte(body)))
 }
 
 // settingsDocument lacks the key, the address and the scheme.

@@ -211,13 +211,25 @@ func (c *call) merge(m *message, env envelope) (context, integrations json.RawMe
 }
 
 // mergeOver lays a message's own document over its batch's, which the messages that
-// have none of their own share. A merged one takes no more memory than it needs.
+// have none of their own share. Its time grows with the members of both, which
+// rawjson.Merge does not promise.
 func mergeOver(base, own json.RawMessage) json.RawMessage {
-	merged := rawjson.Merge(base, own)
-	if base == nil || own == nil {
-		return merged
+	merged, over := rawjson.OpenObject(base), rawjson.OpenObject(own)
+	if merged == nil || over == nil {
+		return rawjson.Merge(base, own)
 	}
-	return bytes.Clone(merged)
+	index := make(map[string]int, len(merged))
+	for i, m := range merged {
+		index[m.Name] = i
+	}
+	for _, m := range over {
+		if i, ok := index[m.Name]; ok {
+			merged[i].Value = mergeOver(merged[i].Value, m.Value)
+		} else {
+			merged = append(merged, m)
+		}
+	}
+	return bytes.Clone(merged.JSON()) // no more memory than it needs
 }
 
 // pointer is the JSON Pointer of a message in the body.

@@ -40,6 +40,9 @@ func hostile(bytes int) map[string]string {
 		}
 	}
 	large := `{"p":"` + pad(30_000) + `"}`
+	wide := func(prefix string) string {
+		return `{` + list(15_000, func(i int) string { return fmt.Sprintf(`"%s%x":1`, prefix, i) }) + `}`
+	}
 	nested := strings.Repeat(`{"writeKey":`, 200) + `"aaaaaaaa"` + strings.Repeat("}", 200)
 	return map[string]string{
 		"chained keys": `{"batch":[` + list(min(bytes/2, 40_000), chain()) + `],"x":"` + strings.Repeat("aaaaaaaa", bytes/16) + `"}`,
@@ -52,6 +55,8 @@ func hostile(bytes int) map[string]string {
 		}),
 		"merged contexts": `{"context":` + large + `,"integrations":` + large + `,"batch":[` +
 			list(bytes, func(int) string { return identify[:len(identify)-1] + `,"context":{"a":1},"integrations":{"a":1}}` }) + `]}`,
+		"wide contexts": `{"context":` + wide("a") + `,"batch":[` +
+			list(bytes, func(int) string { return identify[:len(identify)-1] + `,"context":` + wide("b") + `}` }) + `]}`,
 		"consent": `{"batch":[` + list(bytes, func(int) string {
 			return `{"type":"track","userId":"u","event":"Segment Consent Preference Updated","context":{"consent":{"categoryPreferences":{` +
 				list(30_000, func(i int) string { return fmt.Sprintf(`"%d":1`, i) }) + `}}}}`

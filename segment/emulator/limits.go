@@ -65,9 +65,26 @@ const (
 // A Problem is one thing wrong with a message or with a whole request.
 type Problem struct {
 	// Code is the discard code that Segment shows in Delivery Overview hours after
-	// it answered 200, so that what is learned here can be looked up there. The
-	// emulator adds one of its own: duplicate, for a messageId that was stored
-	// inside the [DedupWindow] already.
+	// it answered 200, so that what is learned here can be looked up there:
+	//
+	//	bad_request            the payload could not be decoded, or is over a limit
+	//	unknown_source         no source has this write key
+	//	empty_batch            the batch holds no messages
+	//	missing_type           a message in a batch without type
+	//	invalid_type           not one of the six types
+	//	no_user_anon_id        neither userId nor anonymousId
+	//	id_required            groupId, or userId and previousId of an alias, is missing
+	//	id_not_string          an id is empty or not a string
+	//	event_not_defined      a track call without an event
+	//	event_not_string       an event that is not a string
+	//	properties_not_object  properties is not an object
+	//	traits_not_object      traits is not an object
+	//	name_not_string        a page or screen name that is empty or not a string
+	//	category_not_string    a page or screen category that is empty or not a string
+	//
+	// The track event "Segment Consent Preference Updated" has some of its own, which
+	// begin with consent_ and device_. The emulator adds one: duplicate, for a
+	// messageId that was stored inside the [DedupWindow] already.
 	//
 	// Segment docs: Delivery Overview, discard reasons, "Failed on Ingest".
 	Code string `json:"code"`

@@ -29,19 +29,19 @@ func (e *Emulator) serveQuery(w http.ResponseWriter, r *http.Request) {
 		serve http.HandlerFunc
 	}
 	name := strings.TrimPrefix(r.URL.Path, "/emulator/v1/")
-	to, ok := map[string]route{
+	to, found := map[string]route{
 		"events":   {"GET, DELETE", e.queryEvents},
 		"discards": {"GET", e.queryDiscards},
 		"requests": {"GET", e.queryRequests},
-		"stats":    {"GET", e.queryStats},
+		"stats":    {"GET", func(w http.ResponseWriter, _ *http.Request) { ok(appendValue(nil, e.Stats())).write(w) }},
 		"stream":   {"GET", e.serveStream},
 		"faults":   {"GET, POST, DELETE", e.queryFaults},
 	}[name]
 	if strings.HasPrefix(name, "events/") {
-		to, ok = route{"GET", e.queryEvent}, true
+		to, found = route{"GET", e.queryEvent}, true
 	}
 	switch {
-	case !ok:
+	case !found:
 		notFound("no such path: " + show(r.URL.Path)).write(w)
 	case !slices.Contains(strings.Split(to.allow, ", "), r.Method):
 		methodNotAllowed(r.Method, to.allow).write(w)
@@ -159,12 +159,12 @@ func (e *Emulator) queryEvents(w http.ResponseWriter, r *http.Request) {
 
 func (e *Emulator) queryEvent(w http.ResponseWriter, r *http.Request) {
 	messageID := strings.TrimPrefix(r.URL.Path, "/emulator/v1/events/")
-	ev, ok := e.Event(messageID)
-	if !ok {
+	ev, found := e.Event(messageID)
+	if !found {
 		notFound("no event has the messageId: " + show(messageID)).write(w)
 		return
 	}
-	answer{status: http.StatusOK, body: ev.appendJSON(nil)}.write(w)
+	ok(ev.appendJSON(nil)).write(w)
 }
 
 func (e *Emulator) queryDiscards(w http.ResponseWriter, r *http.Request) {
@@ -208,10 +208,6 @@ func writeList[T any](w http.ResponseWriter, name string, items []T, appendItem 
 	_, _ = w.Write(append(text, "]}"...))
 }
 
-func (e *Emulator) queryStats(w http.ResponseWriter, _ *http.Request) {
-	answer{status: http.StatusOK, body: appendValue(nil, e.Stats())}.write(w)
-}
-
 func (e *Emulator) queryFaults(w http.ResponseWriter, r *http.Request) {
 	switch r.Method {
 	case http.MethodDelete:
@@ -222,7 +218,7 @@ func (e *Emulator) queryFaults(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	answer{status: http.StatusOK, body: appendValue(nil, map[string]any{"faults": e.Faults()})}.write(w)
+	ok(appendValue(nil, map[string]any{"faults": e.Faults()})).write(w)
 }
 
 // addFaults scripts the one fault or the list of them that a request holds.

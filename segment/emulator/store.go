@@ -50,7 +50,7 @@ func (r *ring[T]) pick(match func(*T) bool, limit int, newest bool) []T {
 // sends long ids cannot fill it: a million take up to 40 MB. It is not safe for
 // concurrent use.
 type memory struct {
-	window time.Duration // 0 remembers nothing
+	window time.Duration
 	seed   maphash.Seed
 	// When each id was remembered, in milliseconds. What is remembered goes into
 	// recent. When that is half full, or old itself, it takes the place of older.
@@ -71,9 +71,6 @@ func (m *memory) knows(messageID string, now time.Time) bool {
 func (m *memory) over(at int64, now time.Time) bool { return now.Sub(time.UnixMilli(at)) >= m.window }
 
 func (m *memory) remember(messageID string, now time.Time) {
-	if m.window == 0 {
-		return
-	}
 	if m.recent == nil || len(m.recent) == maxRemembered/2 || m.over(m.since, now) {
 		m.recent, m.older, m.since = map[uint64]int64{}, m.recent, now.UnixMilli()
 	}
@@ -146,7 +143,7 @@ func (e *Emulator) store(ev *Event, at time.Time) {
 	e.lastEvent = ev.Seq
 	e.stats.Stored++
 	e.stats.ByType[ev.Type]++
-	if !ev.Minted {
+	if !ev.Minted && e.cfg.dedup > 0 {
 		e.memory.remember(ev.MessageID, at)
 	}
 	e.events.add(ev)

@@ -10,9 +10,6 @@ import (
 	"time"
 )
 
-// streamChunk is how many events are written under one deadline.
-const streamChunk = 100
-
 // serveStream sends events as they are stored, as server-sent events: id is the
 // event's seq, data its JSON. It begins after the Last-Event-ID that a browser
 // sends when it connects again, or after ?since=, or else with the next event to
@@ -82,7 +79,7 @@ func (e *Emulator) serveStream(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// after returns the next few events after seq, how many before them are
+// after returns the next hundred events after seq, how many before them are
 // forgotten, and a channel that closes when more are stored.
 func (e *Emulator) after(seq uint64) (events []*Event, missed uint64, changed <-chan struct{}) {
 	e.mu.Lock()
@@ -91,7 +88,7 @@ func (e *Emulator) after(seq uint64) (events []*Event, missed uint64, changed <-
 	start, _ := slices.BinarySearchFunc(kept, seq+1, func(ev *Event, seq uint64) int {
 		return cmp.Compare(ev.Seq, seq)
 	})
-	events = slices.Clone(kept[start:min(start+streamChunk, len(kept))])
+	events = slices.Clone(kept[start:min(start+100, len(kept))])
 	if len(events) > 0 && start == 0 && e.events.forgotten > 0 {
 		missed = events[0].Seq - seq - 1
 	}
