@@ -31,7 +31,8 @@ func compress(t *testing.T, body []byte) []byte {
 
 func TestMessageIsKeptAsItWasSent(t *testing.T) {
 	srv := start(t)
-	message := "{ \"event\" : \"\\u00c9t\\u00e9 <b>\",\n\t\"userId\":\"u\",\"properties\":{\"z\":1.0,\"a\":12345678901234567890.10,\"e\":1E+2,\"s\":\"a\u2028b\"}}"
+	message := "{ \"event\" : \"\\u00c9t\\u00e9 <b>\",\n\t\"userId\":\"u\"," +
+		"\"properties\":{\"z\":1.0,\"a\":12345678901234567890.10,\"e\":1E+2,\"s\":\"a\u2028b\"}}"
 	require.Equal(t, 200, post(t, srv, "/v1/track", "  "+message+"\n").status)
 	ev := srv.Events(emulator.Filter{})[0]
 	require.Equal(t, message, string(ev.Message))
@@ -86,7 +87,8 @@ func TestTimestampIsCorrectedForTheClientsClock(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			srv := start(t, emulator.Clock(fixedClock("2026-06-01T12:00:00Z")))
-			body := fmt.Sprintf(`{"sentAt":%s,"batch":[{"type":"identify","userId":"u","timestamp":%s}]}`, tt.sentAt, tt.timestamp)
+			body := fmt.Sprintf(`{"sentAt":%s,"batch":[{"type":"identify","userId":"u","timestamp":%s}]}`,
+				tt.sentAt, tt.timestamp)
 			require.Equal(t, 200, post(t, srv, "/v1/batch", body).status)
 			ev := srv.Events(emulator.Filter{})[0]
 			require.Equal(t, tt.want, ev.Timestamp.Format(time.RFC3339Nano))
@@ -101,18 +103,20 @@ func TestBatchContextIsMergedIntoTheMessages(t *testing.T) {
 		"context":{"library":{"name":"lib","version":"1"},"ip":"1.2.3.4","app":{"build":1.10}},
 		"integrations":{"All":false},
 		"batch":[
-			{"type":"identify","userId":"u","context":{"library":{"version":"2"},"ip":null,"app":"none"},"integrations":{"All":true,"X":{}}},
+			{"type":"identify","userId":"u","context":{"library":{"version":"2"},"ip":null,"app":"none"},
+				"integrations":{"All":true,"X":{}}},
 			{"type":"identify","userId":"u"}]}`)
 	events := srv.Events(emulator.Filter{})
 	require.Equal(t, `{"library":{"name":"lib","version":"2"},"ip":null,"app":"none"}`, string(events[0].Context))
 	require.Equal(t, `{"All":true,"X":{}}`, string(events[0].Integrations))
-	require.JSONEq(t, `{"library":{"name":"lib","version":"1"},"ip":"1.2.3.4","app":{"build":1.10}}`, string(events[1].Context))
+	require.JSONEq(t, `{"library":{"name":"lib","version":"1"},"ip":"1.2.3.4","app":{"build":1.10}}`,
+		string(events[1].Context))
 	require.Contains(t, string(events[1].Context), "1.10")
 	require.NotContains(t, string(events[1].Message), "context", "the message itself is left alone")
 }
 
-// A batch's context counts for each of its messages, against the limit of a message and against one of the
-// emulator's own.
+// A batch's context counts for each of its messages, against the limit of a message and against one
+// of the emulator's own.
 func TestMergedContextsAreBounded(t *testing.T) {
 	srv := start(t)
 	post(t, srv, "/v1/batch", `{"context":{"a":"`+pad(20_000)+`"},"batch":[
@@ -196,9 +200,11 @@ func TestWriteKeysAreNeverShown(t *testing.T) {
 	post(t, srv, "/v1/track", `{"writeKey":"NobodyNobodyNobodyNobody","userId":"u","event":"E"}`)
 	get(t, srv, "/v1/projects/"+testKey+"/settings")
 	get(t, srv, "/v1/projects/"+testKey+"/nothing")
-	get(t, srv, "/v1/pixel/track?data="+url.QueryEscape(base64.StdEncoding.EncodeToString([]byte(`{"writeKey":"`+bodyKey+`","userId":"u","event":"E"}`))))
+	data := base64.StdEncoding.EncodeToString([]byte(`{"writeKey":"` + bodyKey + `","userId":"u","event":"E"}`))
+	get(t, srv, "/v1/pixel/track?data="+url.QueryEscape(data))
 
-	all := fmt.Sprintf("%+v %+v %+v", srv.Events(emulator.Filter{}), srv.Discards(emulator.DiscardFilter{}), srv.Requests())
+	all := fmt.Sprintf("%+v %+v %+v",
+		srv.Events(emulator.Filter{}), srv.Discards(emulator.DiscardFilter{}), srv.Requests())
 	for _, r := range srv.Requests() {
 		all += string(r.Body)
 	}
@@ -210,7 +216,8 @@ func TestWriteKeysAreNeverShown(t *testing.T) {
 		require.NotContains(t, all, key)
 	}
 	require.Len(t, srv.Events(emulator.Filter{}), 4)
-	require.Contains(t, string(srv.Events(emulator.Filter{})[0].Message), `"writeKey":"sha256:`+emulator.Fingerprint(itemKey)+`"`)
+	require.Contains(t, string(srv.Events(emulator.Filter{})[0].Message),
+		`"writeKey":"sha256:`+emulator.Fingerprint(itemKey)+`"`)
 	require.Equal(t, "Basic sha256:"+emulator.Fingerprint(testKey), srv.Requests()[0].Header.Get("Authorization"))
 }
 
@@ -241,7 +248,8 @@ func TestGzip(t *testing.T) {
 func TestRudderStackNode(t *testing.T) {
 	srv := start(t, emulator.Mode(emulator.Strict))
 	body := compress(t, []byte(`{"batch":[{"userId":"u","event":"E","messageId":"m-1","type":"track",`+
-		`"context":{"library":{"name":"analytics-node","version":"3.0.13"}},"channel":"server","_metadata":{"nodeVersion":"20.20.2"},`+
+		`"context":{"library":{"name":"analytics-node","version":"3.0.13"}},`+
+		`"channel":"server","_metadata":{"nodeVersion":"20.20.2"},`+
 		`"originalTimestamp":"2026-11-24T16:26:32.614Z","sentAt":"2026-11-24T16:26:32.614Z"}],`+
 		`"timestamp":"2026-11-24T16:26:32.614Z","sentAt":"2026-11-24T16:26:32.614Z"}`))
 	header := []string{
@@ -288,7 +296,8 @@ func TestConcurrentClients(t *testing.T) {
 	for c := range clients {
 		wg.Go(func() {
 			for i := range each {
-				_, err := trySend(t, "POST", srv.URL+"/v1/track", fmt.Appendf(nil, `{"userId":"u","event":"E","messageId":"%d-%d"}`, c, i/2))
+				body := fmt.Appendf(nil, `{"userId":"u","event":"E","messageId":"%d-%d"}`, c, i/2)
+				_, err := trySend(t, "POST", srv.URL+"/v1/track", body)
 				if err != nil {
 					t.Error(err)
 				}

@@ -16,6 +16,7 @@ import (
 const oneTrack = `{"userId":"u","event":"E","messageId":"m-1"}`
 
 func TestFaults(t *testing.T) {
+	const unavailable = `{"success":false,"code":"scripted","message":"scripted fault: 503 Service Unavailable"}`
 	tests := []struct {
 		name   string
 		fault  emulator.Fault
@@ -24,11 +25,23 @@ func TestFaults(t *testing.T) {
 		header map[string]string
 		stored int
 	}{
-		{"status", emulator.Fault{Status: 503}, 503, `{"success":false,"code":"scripted","message":"scripted fault: 503 Service Unavailable"}`, nil, 0},
-		{"status without a name", emulator.Fault{Status: 460}, 460, `{"success":false,"code":"scripted","message":"scripted fault: 460"}`, nil, 0},
-		{"stored all the same", emulator.Fault{Status: 503, Store: true}, 503, `{"success":false,"code":"scripted","message":"scripted fault: 503 Service Unavailable"}`, nil, 1},
+		{"status", emulator.Fault{Status: 503}, 503, unavailable, nil, 0},
+		{
+			"status without a name",
+			emulator.Fault{Status: 460},
+			460,
+			`{"success":false,"code":"scripted","message":"scripted fault: 460"}`, nil, 0,
+		},
+		{"stored all the same", emulator.Fault{Status: 503, Store: true}, 503, unavailable, nil, 1},
 		{"a 200 that is none", emulator.Fault{Status: 200, Body: `{"ok":false}`}, 200, `{"ok":false}`, nil, 0},
-		{"plain text", emulator.Fault{Status: 400, Body: "Bad Request"}, 400, "Bad Request", map[string]string{"Content-Type": "text/plain; charset=utf-8"}, 0},
+		{
+			"plain text",
+			emulator.Fault{Status: 400, Body: "Bad Request"},
+			400,
+			"Bad Request",
+			map[string]string{"Content-Type": "text/plain; charset=utf-8"},
+			0,
+		},
 		{"empty 200", emulator.Fault{Status: 204}, 204, "", nil, 0},
 		{
 			"slow down",
@@ -126,7 +139,8 @@ func TestFaultsOverHTTP(t *testing.T) {
 	require.Equal(t, 200, got.status, got.body)
 	require.JSONEq(t, `{"faults":[{"status":429,"retryAfter":"1","times":2},{"delay":"5ms"}]}`, got.body)
 	require.Equal(t, 429, post(t, srv, "/v1/track", oneTrack).status)
-	require.JSONEq(t, `{"faults":[{"status":429,"retryAfter":"1","times":1},{"delay":"5ms"}]}`, get(t, srv, "/emulator/v1/faults").body)
+	require.JSONEq(t, `{"faults":[{"status":429,"retryAfter":"1","times":1},{"delay":"5ms"}]}`,
+		get(t, srv, "/emulator/v1/faults").body)
 	require.Equal(t, 200, post(t, srv, "/emulator/v1/faults", `{"reset":true}`).status)
 	require.Len(t, srv.Faults(), 3)
 	for _, body := range []string{`{"statuss":500}`, `{"delay":"soon"}`, `{"status":1}`, `7`, ``, `{"a":1,"a":2}`} {

@@ -14,10 +14,15 @@ import (
 // panic, it answers JSON, and it stores nothing it did not say 200 to.
 func FuzzHandler(f *testing.F) {
 	const track = `{"type":"track","userId":"u","event":"E"}`
-	for _, path := range []string{"/v1/track", "/v1/t", "/v1/batch", "/v1/alias", "/v1/pixel/track?data=e30", "/emulator/v1/events?limit=1", "/emulator/v1/faults", "/"} {
+	for _, path := range []string{
+		"/v1/track", "/v1/t", "/v1/batch", "/v1/alias", "/v1/pixel/track?data=e30",
+		"/emulator/v1/events?limit=1", "/emulator/v1/faults", "/",
+	} {
 		for _, body := range []string{
-			"", "{}", "[]", track, `{"batch":[` + track + `]}`, `{"batch":[{},1,null]}`, `{"batch":null,"context":1}`, `{"a":1,"a":2}`,
-			`{"writeKey":"\u0061bcdefgh","userId":"","timestamp":"2026","context":{"a":{"b":1}},"batch":[{"type":"page","context":{"a":{"b":[]}}}]}`,
+			"", "{}", "[]", track, `{"batch":[` + track + `]}`, `{"batch":[{},1,null]}`,
+			`{"batch":null,"context":1}`, `{"a":1,"a":2}`,
+			`{"writeKey":"\u0061bcdefgh","userId":"","timestamp":"2026","context":{"a":{"b":1}},` +
+				`"batch":[{"type":"page","context":{"a":{"b":[]}}}]}`,
 			strings.Repeat("[", 600), "{\"\xff\":1}", `{"status":500}`, "\x1f\x8b\x08",
 		} {
 			f.Add("POST", path, "application/json", "", "Basic YWJjZGVmZ2g6", body)

@@ -39,38 +39,50 @@ func hostile(bytes int) map[string]string {
 			return item
 		}
 	}
+	// Keys, and what is nearly one, of each length there can be.
+	keys := func(shortest int, end string) string {
+		return list(min(bytes/2, 70_000), func(i int) string {
+			return `{"writeKey":"` + strings.Repeat("a", shortest+i%249) + end + `"}`
+		})
+	}
 	large := `{"p":"` + pad(30_000) + `"}`
 	wide := func(prefix string) string {
 		return `{` + list(15_000, func(i int) string { return fmt.Sprintf(`"%s%x":1`, prefix, i) }) + `}`
 	}
 	nested := strings.Repeat(`{"writeKey":`, 200) + `"aaaaaaaa"` + strings.Repeat("}", 200)
 	return map[string]string{
-		"chained keys": `{"batch":[` + list(min(bytes/2, 40_000), chain()) + `],"x":"` + strings.Repeat("aaaaaaaa", bytes/16) + `"}`,
-		"keys in keys": `{"batch":[` + list(min(bytes/2, 70_000), func(i int) string { return `{"writeKey":"` + strings.Repeat("a", 8+i%249) + `"}` }) +
-			`],"x":"` + strings.Repeat("a", bytes/2) + `"}`,
-		"nearly keys": `{"batch":[` + list(min(bytes/2, 70_000), func(i int) string { return `{"writeKey":"` + strings.Repeat("a", 7+i%249) + `c"}` }) +
-			`],"x":"` + strings.Repeat(strings.Repeat("a", 255)+"b", bytes/512) + `"}`,
+		"chained keys": `{"batch":[` + list(min(bytes/2, 40_000), chain()) + `],"x":"` +
+			strings.Repeat("aaaaaaaa", bytes/16) + `"}`,
+		"keys in keys": `{"batch":[` + keys(8, "") + `],"x":"` + strings.Repeat("a", bytes/2) + `"}`,
+		"nearly keys": `{"batch":[` + keys(7, "c") + `],"x":"` +
+			strings.Repeat(strings.Repeat("a", 255)+"b", bytes/512) + `"}`,
 		"keys anywhere": list(bytes, func(i int) string {
 			return fmt.Sprintf(`"writeKey":"%x"`, sha256.Sum256([]byte{byte(i), byte(i >> 8)}))
 		}),
 		"merged contexts": `{"context":` + large + `,"integrations":` + large + `,"batch":[` +
-			list(bytes, func(int) string { return identify[:len(identify)-1] + `,"context":{"a":1},"integrations":{"a":1}}` }) + `]}`,
+			list(bytes, func(int) string {
+				return identify[:len(identify)-1] + `,"context":{"a":1},"integrations":{"a":1}}`
+			}) + `]}`,
 		"wide contexts": `{"context":` + wide("a") + `,"batch":[` +
 			list(bytes, func(int) string { return identify[:len(identify)-1] + `,"context":` + wide("b") + `}` }) + `]}`,
 		"consent": `{"batch":[` + list(bytes, func(int) string {
-			return `{"type":"track","userId":"u","event":"Segment Consent Preference Updated","context":{"consent":{"categoryPreferences":{` +
+			return `{"type":"track","userId":"u","event":"Segment Consent Preference Updated",` +
+				`"context":{"consent":{"categoryPreferences":{` +
 				list(30_000, func(i int) string { return fmt.Sprintf(`"%d":1`, i) }) + `}}}}`
 		}) + `]}`,
 		"nothing but messages": `{"batch":[` + list(min(bytes, 7_000), func(int) string { return `{}` }) + `]}`,
-		"long ids":             `{"batch":[` + list(bytes, func(i int) string { return fmt.Sprintf(`{"type":"identify","userId":"%s%d"}`, pad(31_000), i) }) + `]}`,
-		"a long name twice":    `{"` + pad(bytes/2) + `":1,"` + pad(bytes/2) + `":1}`,
-		"nested keys":          `{"batch":[` + list(bytes, func(int) string { return nested }) + `]}`,
-		"backslashes":          `{"batch":[` + identify + `],"writeKey":"aaaaaaaa","x":"` + strings.Repeat(`\"`, bytes/2) + `"}`,
+		"long ids": `{"batch":[` + list(bytes, func(i int) string {
+			return fmt.Sprintf(`{"type":"identify","userId":"%s%d"}`, pad(31_000), i)
+		}) + `]}`,
+		"a long name twice": `{"` + pad(bytes/2) + `":1,"` + pad(bytes/2) + `":1}`,
+		"nested keys":       `{"batch":[` + list(bytes, func(int) string { return nested }) + `]}`,
+		"backslashes": `{"batch":[` + identify + `],"writeKey":"aaaaaaaa","x":"` +
+			strings.Repeat(`\"`, bytes/2) + `"}`,
 	}
 }
 
-// TestHostilePostsAreBounded: what a request costs grows with its bytes, and what is kept of many stays
-// below a limit.
+// TestHostilePostsAreBounded: what a request costs grows with its bytes, and what is kept of many
+// stays below a limit.
 func TestHostilePostsAreBounded(t *testing.T) {
 	const once, perByte, kept = 64 << 20, 100, 160 << 20
 	for _, size := range []int{90_000, 480_000} {
@@ -78,8 +90,10 @@ func TestHostilePostsAreBounded(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, %d", name, size), func(t *testing.T) {
 				srv := start(t, emulator.Mode(emulator.Strict))
 				before, began := allocated(), time.Now()
-				got := post(t, srv, "/v1/batch", body, "Content-Type: text/plain", "Origin: https://evil.example", "Sec-Fetch-Site: cross-site")
-				t.Logf("%d: %d bytes, %d allocated a byte, %s", got.status, len(body), (allocated()-before)/len(body), time.Since(began))
+				got := post(t, srv, "/v1/batch", body, "Content-Type: text/plain",
+					"Origin: https://evil.example", "Sec-Fetch-Site: cross-site")
+				t.Logf("%d: %d bytes, %d allocated a byte, %s",
+					got.status, len(body), (allocated()-before)/len(body), time.Since(began))
 				require.Less(t, allocated()-before, once+perByte*len(body))
 				require.Less(t, time.Since(began), 20*time.Second)
 				require.Less(t, len(got.body), 2*len(body)+50_000)
@@ -105,26 +119,30 @@ func allocated() int {
 	return int(m.TotalAlloc)
 }
 
-// TestKeysInAnyPlace: wherever a key stands and however it is written, it is not kept, and what is kept of
-// JSON is JSON.
+// TestKeysInAnyPlace: wherever a key stands and however it is written, it is not kept, and what is
+// kept of JSON is JSON.
 func TestKeysInAnyPlace(t *testing.T) {
 	srv := start(t)
 	around := rapid.SampledFrom([]string{"", "n", `\`, `"`, "x", "é", "\n"})
 	rapid.Check(t, func(rt *rapid.T) {
 		require.NoError(rt, srv.Clear())
 		key := rapid.OneOf(
-			rapid.StringMatching(`[a-z]{3}[ntu0-9"\\{},: ]{6}[0-9]{0,9}`), rapid.SampledFrom([]string{"u0041bcde", "nabcdefg", "[[[[[[[["}),
+			rapid.StringMatching(`[a-z]{3}[ntu0-9"\\{},: ]{6}[0-9]{0,9}`),
+			rapid.SampledFrom([]string{"u0041bcde", "nabcdefg", "[[[[[[[["}),
 		).Draw(rt, "key")
 		holding := func(label string) string { return around.Draw(rt, label) + key + around.Draw(rt, label) }
 		message := map[string]any{
 			"type": "track", "userId": holding("userId"), "event": holding("event"), "messageId": holding("messageId"),
-			"context": map[string]any{"a": holding("context"), key: 1}, "integrations": map[string]any{"b": holding("integrations")},
-			"properties": map[string]any{"n": [][]any{{12345678, holding("property")}}, holding("name"): true},
+			"context":      map[string]any{"a": holding("context"), key: 1},
+			"integrations": map[string]any{"b": holding("integrations")},
+			"properties":   map[string]any{"n": [][]any{{12345678, holding("property")}}, holding("name"): true},
 		}
 		if rapid.Bool().Draw(rt, "discarded") {
 			message["userId"] = []string{key}
 		}
-		body, err := json.Marshal(map[string]any{"writeKey": key, "batch": []any{message}, "context": map[string]any{"c": holding("batch")}})
+		body, err := json.Marshal(map[string]any{
+			"writeKey": key, "batch": []any{message}, "context": map[string]any{"c": holding("batch")},
+		})
 		require.NoError(rt, err)
 		sent := string(body)
 		switch rapid.SampledFrom([]string{"as it is", "escaped", "cut", "not JSON"}).Draw(rt, "form") {

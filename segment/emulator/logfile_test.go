@@ -21,7 +21,8 @@ func readFile(t *testing.T, path string) string {
 func TestLogSurvivesARestart(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "events.ndjson")
 	first := start(t, emulator.LogTo(path))
-	post(t, first, "/v1/track", "{\"userId\":\"u\",\n\"event\":\"<É>\",\"messageId\":\"m-1\",\"timestamp\":\"2026-01-01T00:00:00Z\",\"context\":{\"a\":1.0}}")
+	post(t, first, "/v1/track", "{\"userId\":\"u\",\n"+
+		"\"event\":\"<É>\",\"messageId\":\"m-1\",\"timestamp\":\"2026-01-01T00:00:00Z\",\"context\":{\"a\":1.0}}")
 	post(t, first, "/v1/identify", `{"userId":"u"}`)
 	// The lines are there before the answers were, without Close.
 	require.Equal(t, 2, strings.Count(readFile(t, path), "\n"))

@@ -129,7 +129,8 @@ func TestStalledStreamHoldsNothingUp(t *testing.T) {
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { return srv.Stats().Streams == 1 }, 5*time.Second, time.Millisecond)
 	// It never reads, and more is sent than any buffer between takes.
-	batch := `{"batch":[` + strings.TrimSuffix(strings.Repeat(`{"type":"identify","userId":"u","traits":{"p":"`+pad(9000)+`"}},`, 50), ",") + `]}`
+	item := `{"type":"identify","userId":"u","traits":{"p":"` + pad(9000) + `"}},`
+	batch := `{"batch":[` + strings.TrimSuffix(strings.Repeat(item, 50), ",") + `]}`
 	for range 30 {
 		require.Equal(t, 200, post(t, srv, "/v1/batch", batch).status)
 	}
@@ -201,7 +202,8 @@ func TestOptionsOutOfRange(t *testing.T) {
 		emulator.DedupWindow(-1), emulator.Clock(nil), emulator.KnownWriteKeys(""))
 	for _, want := range []string{
 		`mode must be segment or strict: "lax"`, "capacity must be at least 1: 0",
-		`oversize policy must be refuse or drop: "x"`, "dedup window cannot be negative", "clock cannot be nil", "known write key 0 is empty",
+		`oversize policy must be refuse or drop: "x"`, "dedup window cannot be negative", "clock cannot be nil",
+		"known write key 0 is empty",
 	} {
 		require.ErrorContains(t, err, want)
 	}

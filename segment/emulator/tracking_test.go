@@ -19,6 +19,9 @@ func TestAnswers(t *testing.T) {
 	big := func(n int) string {
 		return `{"type":"track","userId":"u","event":"E","properties":{"p":"` + pad(n) + `"}}`
 	}
+	consent := func(context string) string {
+		return `{"userId":"u","event":"Segment Consent Preference Updated","context":` + context + `}`
+	}
 	tests := []struct {
 		name            string
 		path, body      string
@@ -40,23 +43,40 @@ func TestAnswers(t *testing.T) {
 		{"group short", "/v1/g", `{"userId":"u","groupId":"g"}`, nil, 200, 200, "", "", 1},
 		{"alias", "/v1/alias", `{"userId":"u","previousId":"p"}`, nil, 200, 200, "", "", 1},
 		{"alias short", "/v1/a", `{"userId":"u","previousId":"p"}`, nil, 200, 200, "", "", 1},
-		{"batch", "/v1/batch", `{"batch":[{"type":"track","userId":"u","event":"E"},{"type":"page","userId":"u"}]}`, nil, 200, 200, "", "", 2},
+		{
+			"batch", "/v1/batch",
+			`{"batch":[{"type":"track","userId":"u","event":"E"},{"type":"page","userId":"u"}]}`, nil, 200, 200,
+			"", "", 2,
+		},
 		{"batch short", "/v1/b", `{"batch":[{"type":"identify","userId":"u"}]}`, nil, 200, 200, "", "", 1},
 		{"import", "/v1/import", `{"batch":[{"type":"identify","userId":"u"}]}`, nil, 200, 200, "", "", 1},
-		{"nulls are absent", "/v1/page", `{"userId":null,"anonymousId":"a","name":null,"category":null,"properties":null}`, nil, 200, 200, "", "", 1},
+		{
+			"nulls are absent", "/v1/page",
+			`{"userId":null,"anonymousId":"a","name":null,"category":null,"properties":null}`, nil, 200, 200, "",
+			"", 1,
+		},
 		{"text/plain of a beacon", "/v1/t", track, []string{"Content-Type: text/plain;charset=UTF-8"}, 200, 200, "", "", 1},
 		{"charset", "/v1/t", track, []string{"Content-Type: application/json; charset=utf-8"}, 200, 200, "", "", 1},
 
 		{"no id", "/v1/track", `{"event":"E"}`, nil, 200, 400, "no_user_anon_id", "", 0},
 		{"id a number", "/v1/track", `{"event":"E","userId":42}`, nil, 200, 400, "id_not_string", "/userId", 0},
-		{"id empty", "/v1/track", `{"event":"E","userId":"","anonymousId":"a"}`, nil, 200, 400, "id_not_string", "/userId", 0},
+		{
+			"id empty", "/v1/track", `{"event":"E","userId":"","anonymousId":"a"}`, nil, 200, 400,
+			"id_not_string", "/userId", 0,
+		},
 		{"no event", "/v1/track", `{"userId":"u"}`, nil, 200, 400, "event_not_defined", "/event", 0},
 		{"event empty", "/v1/track", `{"userId":"u","event":""}`, nil, 200, 400, "event_not_defined", "/event", 0},
 		{"event a number", "/v1/track", `{"userId":"u","event":7}`, nil, 200, 400, "event_not_string", "/event", 0},
-		{"properties an array", "/v1/track", `{"userId":"u","event":"E","properties":[1]}`, nil, 200, 400, "properties_not_object", "/properties", 0},
+		{
+			"properties an array", "/v1/track", `{"userId":"u","event":"E","properties":[1]}`, nil, 200, 400,
+			"properties_not_object", "/properties", 0,
+		},
 		{"traits a string", "/v1/identify", `{"userId":"u","traits":"x"}`, nil, 200, 400, "traits_not_object", "/traits", 0},
 		{"name empty", "/v1/page", `{"userId":"u","name":""}`, nil, 200, 400, "name_not_string", "/name", 0},
-		{"category a number", "/v1/screen", `{"userId":"u","category":1}`, nil, 200, 400, "category_not_string", "/category", 0},
+		{
+			"category a number", "/v1/screen", `{"userId":"u","category":1}`, nil, 200, 400,
+			"category_not_string", "/category", 0,
+		},
 		{"no groupId", "/v1/group", `{"userId":"u"}`, nil, 200, 400, "id_required", "/groupId", 0},
 		{"no previousId", "/v1/alias", `{"userId":"u"}`, nil, 200, 400, "id_required", "/previousId", 0},
 		{"context a string", "/v1/identify", `{"userId":"u","context":"x"}`, nil, 200, 400, "bad_request", "/context", 0},
@@ -65,14 +85,41 @@ func TestAnswers(t *testing.T) {
 		{"batch an object", "/v1/batch", `{"batch":{}}`, nil, 200, 400, "bad_request", "/batch", 0},
 		{"item a number", "/v1/batch", `{"batch":[1]}`, nil, 200, 400, "bad_request", "/batch/0", 0},
 		{"item without type", "/v1/batch", `{"batch":[{"userId":"u"}]}`, nil, 200, 400, "missing_type", "/batch/0/type", 0},
-		{"item of unknown type", "/v1/batch", `{"batch":[{"userId":"u","type":"merge"}]}`, nil, 200, 400, "invalid_type", "/batch/0/type", 0},
-		{"one bad of two", "/v1/batch", `{"batch":[{"type":"identify","userId":"u"},{"type":"track","userId":"u"}]}`, nil, 200, 400, "event_not_defined", "/batch/1/event", 1},
-		{"too many", "/v1/batch", `{"batch":[` + strings.Repeat(`{},`, emulator.MaxBatchMessages) + `{}]}`, nil, 200, 400, "bad_request", "/batch", 0},
-		{"consent missing", "/v1/track", `{"userId":"u","event":"Segment Consent Preference Updated"}`, nil, 200, 400, "consent_categorypreferences_should_exist", "/context/consent/categoryPreferences", 0},
-		{"consent no object", "/v1/track", `{"userId":"u","event":"Segment Consent Preference Updated","context":{"consent":{"categoryPreferences":[]}}}`, nil, 200, 400, "consent_categorypreferences_fields_should_be_object", "/context/consent/categoryPreferences", 0},
-		{"consent no bool", "/v1/track", `{"userId":"u","event":"Segment Consent Preference Updated","context":{"consent":{"categoryPreferences":{"a/b":1}}}}`, nil, 200, 400, "consent_categorypreferences_fields_should_be_bool", "/context/consent/categoryPreferences/a~1b", 0},
-		{"consent version", "/v1/track", `{"userId":"u","event":"Segment Consent Preference Updated","context":{"consent":{"version":"2","categoryPreferences":{}}}}`, nil, 200, 400, "consent_version_should_be_number", "/context/consent/version", 0},
-		{"advertisingId", "/v1/track", `{"userId":"u","event":"Segment Consent Preference Updated","context":{"device":{"advertisingId":1},"consent":{"categoryPreferences":{}}}}`, nil, 200, 400, "device_advertisingid_should_be_string", "/context/device/advertisingId", 0},
+		{
+			"item of unknown type", "/v1/batch", `{"batch":[{"userId":"u","type":"merge"}]}`, nil, 200, 400,
+			"invalid_type", "/batch/0/type", 0,
+		},
+		{
+			"one bad of two", "/v1/batch",
+			`{"batch":[{"type":"identify","userId":"u"},{"type":"track","userId":"u"}]}`, nil, 200, 400,
+			"event_not_defined", "/batch/1/event", 1,
+		},
+		{
+			"too many", "/v1/batch", `{"batch":[` + strings.Repeat(`{},`, emulator.MaxBatchMessages) + `{}]}`,
+			nil, 200, 400, "bad_request", "/batch", 0,
+		},
+		{
+			"consent missing", "/v1/track", consent(`null`), nil, 200, 400,
+			"consent_categorypreferences_should_exist", "/context/consent/categoryPreferences", 0,
+		},
+		{
+			"consent no object", "/v1/track", consent(`{"consent":{"categoryPreferences":[]}}`), nil, 200, 400,
+			"consent_categorypreferences_fields_should_be_object", "/context/consent/categoryPreferences", 0,
+		},
+		{
+			"consent no bool", "/v1/track", consent(`{"consent":{"categoryPreferences":{"a/b":1}}}`), nil, 200,
+			400, "consent_categorypreferences_fields_should_be_bool",
+			"/context/consent/categoryPreferences/a~1b", 0,
+		},
+		{
+			"consent version", "/v1/track", consent(`{"consent":{"version":"2","categoryPreferences":{}}}`), nil,
+			200, 400, "consent_version_should_be_number", "/context/consent/version", 0,
+		},
+		{
+			"advertisingId", "/v1/track",
+			consent(`{"device":{"advertisingId":1},"consent":{"categoryPreferences":{}}}`), nil, 200, 400,
+			"device_advertisingid_should_be_string", "/context/device/advertisingId", 0,
+		},
 
 		{"bad JSON", "/v1/track", `{"userId":`, nil, 400, 400, "bad_request", "", 0},
 		{"empty body", "/v1/track", ``, nil, 400, 400, "bad_request", "", 0},
@@ -80,18 +127,43 @@ func TestAnswers(t *testing.T) {
 		{"two values", "/v1/track", track + track, nil, 400, 400, "bad_request", "", 0},
 		{"duplicate name", "/v1/track", `{"userId":"u","event":"E","event":"F"}`, nil, 400, 400, "bad_request", "", 0},
 		{"invalid UTF-8", "/v1/track", "{\"userId\":\"\xff\",\"event\":\"E\"}", nil, 400, 400, "bad_request", "", 0},
-		{"too deep", "/v1/track", `{"userId":"u","event":"E","properties":` + strings.Repeat(`{"a":`, 600) + `1` + pad(0) + strings.Repeat(`}`, 600) + `}`, nil, 400, 400, "bad_request", "", 0},
+		{
+			"too deep", "/v1/track",
+			`{"userId":"u","event":"E","properties":` + strings.Repeat(`{"a":`, 600) + `1` + strings.Repeat(`}`, 600) + `}`,
+			nil, 400, 400, "bad_request", "", 0,
+		},
 		{"too large", "/v1/track", big(emulator.MaxMessageBytes), nil, 400, 413, "bad_request", "", 0},
-		{"batch too large", "/v1/batch", `{"batch":[` + big(emulator.MaxBatchBytes) + `]}`, nil, 400, 413, "bad_request", "", 0},
+		{
+			"batch too large", "/v1/batch", `{"batch":[` + big(emulator.MaxBatchBytes) + `]}`, nil, 400, 413,
+			"bad_request", "", 0,
+		},
 		{"huge", "/v1/batch", pad(4 << 20), nil, 400, 413, "bad_request", "", 0},
-		{"large message in batch", "/v1/batch", `{"batch":[` + big(emulator.MaxMessageBytes) + `]}`, nil, 400, 413, "bad_request", "/batch/0", 0},
-		{"form", "/v1/track", track, []string{"Content-Type: application/x-www-form-urlencoded"}, 400, 415, "bad_request", "", 0},
+		{
+			"large message in batch", "/v1/batch", `{"batch":[` + big(emulator.MaxMessageBytes) + `]}`, nil, 400,
+			413, "bad_request", "/batch/0", 0,
+		},
+		{
+			"form", "/v1/track", track,
+			[]string{"Content-Type: application/x-www-form-urlencoded"},
+			400, 415,
+			"bad_request", "", 0,
+		},
 		{"no content type", "/v1/track", track, []string{"Content-Type:"}, 400, 415, "bad_request", "", 0},
 		{"unknown encoding", "/v1/track", track, []string{"Content-Encoding: br"}, 400, 415, "bad_request", "", 0},
 		{"not gzip", "/v1/track", track, []string{"Content-Encoding: gzip"}, 400, 400, "bad_request", "", 0},
 		{"no key", "/v1/track", track, []string{"Authorization:"}, 400, 401, "unknown_source", "/writeKey", 0},
-		{"short key", "/v1/track", track, []string{"Authorization: Basic YWJjMTIzOg=="}, 400, 401, "unknown_source", "/writeKey", 0},
-		{"no key, empty batch", "/v1/batch", `{"batch":[]}`, []string{"Authorization:"}, 400, 401, "unknown_source", "/writeKey", 0},
+		{
+			"short key", "/v1/track", track,
+			[]string{"Authorization: Basic YWJjMTIzOg=="},
+			400, 401,
+			"unknown_source", "/writeKey", 0,
+		},
+		{
+			"no key, empty batch", "/v1/batch", `{"batch":[]}`,
+			[]string{"Authorization:"},
+			400, 401,
+			"unknown_source", "/writeKey", 0,
+		},
 	}
 	for _, tt := range tests {
 		for _, mode := range []emulator.AnswerMode{emulator.Segment, emulator.Strict} {
@@ -166,7 +238,8 @@ func TestEverythingIsAnsweredWithJSON(t *testing.T) {
 
 func TestStrictBatchTellsEveryProblemAndStoresNothing(t *testing.T) {
 	srv := start(t, emulator.Mode(emulator.Strict))
-	got := post(t, srv, "/v1/batch", `{"batch":[{"type":"identify","userId":"u"},{"type":"track"},{"type":"nope","userId":"u"}]}`)
+	got := post(t, srv, "/v1/batch",
+		`{"batch":[{"type":"identify","userId":"u"},{"type":"track"},{"type":"nope","userId":"u"}]}`)
 	require.Equal(t, 400, got.status)
 	require.Equal(t, "multi_user_error", got.field(t, "code"))
 	require.JSONEq(t, `{"success":false,"code":"multi_user_error",
@@ -174,7 +247,8 @@ func TestStrictBatchTellsEveryProblemAndStoresNothing(t *testing.T) {
 		"problems":[
 			{"code":"no_user_anon_id","pointer":"/batch/1","text":"must have userId or anonymousId"},
 			{"code":"event_not_defined","pointer":"/batch/1/event","text":"must have an event"},
-			{"code":"invalid_type","pointer":"/batch/2/type","text":"must be one of alias, group, identify, page, screen, track: \"nope\""}
+			{"code":"invalid_type","pointer":"/batch/2/type",
+				"text":"must be one of alias, group, identify, page, screen, track: \"nope\""}
 		]}`, got.body)
 	require.Empty(t, srv.Events(emulator.Filter{}))
 }
@@ -187,7 +261,8 @@ func TestStrictModeCanBeAskedForOnOneRequest(t *testing.T) {
 
 func TestOversizeItemCanBeDropped(t *testing.T) {
 	srv := start(t, emulator.OversizeItem(emulator.DropItem))
-	body := `{"batch":[{"type":"identify","userId":"u","traits":{"p":"` + pad(emulator.MaxMessageBytes) + `"}},{"type":"identify","userId":"u"}]}`
+	body := `{"batch":[{"type":"identify","userId":"u","traits":{"p":"` + pad(emulator.MaxMessageBytes) + `"}},
+		{"type":"identify","userId":"u"}]}`
 	require.Equal(t, 200, post(t, srv, "/v1/batch", body).status)
 	require.Len(t, srv.Events(emulator.Filter{}), 1)
 	require.Equal(t, "bad_request", srv.Discards(emulator.DiscardFilter{})[0].Code())
@@ -204,8 +279,9 @@ func TestLimitsAreTakenToTheByte(t *testing.T) {
 	batch := `{"batch":[` + strings.TrimSuffix(strings.Repeat(item, emulator.MaxBatchMessages), ",") + `]}`
 	require.Equal(t, 200, post(t, srv, "/v1/batch", batch).status)
 	require.Equal(t, uint64(emulator.MaxBatchMessages+1), srv.Stats().Stored)
-	require.Equal(t, 200, post(t, srv, "/v1/batch", batch+pad(0)+strings.Repeat(" ", emulator.MaxBatchBytes-len(batch))).status)
-	require.Equal(t, 400, post(t, srv, "/v1/batch", batch+strings.Repeat(" ", emulator.MaxBatchBytes-len(batch)+1)).status)
+	exact = batch + strings.Repeat(" ", emulator.MaxBatchBytes-len(batch))
+	require.Equal(t, 200, post(t, srv, "/v1/batch", exact).status)
+	require.Equal(t, 400, post(t, srv, "/v1/batch", exact+" ").status)
 }
 
 func TestWriteKeys(t *testing.T) {
@@ -216,10 +292,20 @@ func TestWriteKeys(t *testing.T) {
 	}{
 		{"basic", "/v1/track", `{"userId":"u","event":"E"}`, "Basic " + basic(testKey), testKey},
 		{"body", "/v1/track", `{"userId":"u","event":"E","writeKey":"` + other + `"}`, "", other},
-		{"body over header", "/v1/track", `{"userId":"u","event":"E","writeKey":"` + other + `"}`, "Basic " + basic(testKey), other},
+		{
+			"body over header", "/v1/track", `{"userId":"u","event":"E","writeKey":"` + other + `"}`,
+			"Basic " + basic(testKey), other,
+		},
 		{"bearer", "/v1/track", `{"userId":"u","event":"E","writeKey":"` + other + `"}`, "Bearer token", other},
-		{"batch", "/v1/batch", `{"writeKey":"` + other + `","batch":[{"type":"identify","userId":"u"}]}`, "Basic " + basic(testKey), other},
-		{"item over batch", "/v1/batch", `{"writeKey":"` + testKey + `","batch":[{"type":"identify","userId":"u","writeKey":"` + other + `"}]}`, "", other},
+		{
+			"batch", "/v1/batch", `{"writeKey":"` + other + `","batch":[{"type":"identify","userId":"u"}]}`,
+			"Basic " + basic(testKey), other,
+		},
+		{
+			"item over batch", "/v1/batch",
+			`{"writeKey":"` + testKey + `","batch":[{"type":"identify","userId":"u","writeKey":"` + other + `"}]}`,
+			"", other,
+		},
 		{"items alone", "/v1/batch", `{"batch":[{"type":"identify","userId":"u","writeKey":"` + other + `"}]}`, "", other},
 	}
 	for _, tt := range tests {
@@ -246,7 +332,8 @@ func TestKnownWriteKeys(t *testing.T) {
 	unknown := srv.Discards(emulator.DiscardFilter{Code: "unknown_source"})
 	require.Len(t, unknown, 2)
 	require.Equal(t, emulator.Fingerprint("unknown-unknown"), unknown[0].Source)
-	require.Equal(t, 401, post(t, srv, "/v1/track", track, "X-Strict-Mode: 1", "Authorization: Basic "+basic("unknown-unknown")).status)
+	strict := post(t, srv, "/v1/track", track, "X-Strict-Mode: 1", "Authorization: Basic "+basic("unknown-unknown"))
+	require.Equal(t, 401, strict.status)
 }
 
 func TestPreflight(t *testing.T) {

@@ -11,7 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-const page = `<!doctype html><meta charset="utf-8"><title>Shop</title><link rel="icon" href="data:,"><script src="/analytics.js"></script>`
+const page = `<!doctype html><meta charset="utf-8"><title>Shop</title>` +
+	`<link rel="icon" href="data:,"><script src="/analytics.js"></script>`
 
 // servePage serves a page of another origin than the emulator's.
 func servePage(t *testing.T) string {
