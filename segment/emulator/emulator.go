@@ -76,7 +76,7 @@ type Emulator struct {
 	lastEvent, lastDiscard, lastRequest uint64
 }
 
-// What is kept until Clear.
+// kept is what an emulator keeps until Clear.
 type kept struct {
 	faults   []Fault // not yet used up
 	events   ring[Event]

@@ -13,7 +13,7 @@ type ring[T any] struct {
 	max       int
 	bytes     int
 	maxBytes  int
-	size      func(*T) int // in bytes, what the item costs beside its own included
+	size      func(*T) int // bytes that an item takes, its overhead included
 	forgotten uint64
 }
 
@@ -52,10 +52,11 @@ func (r *ring[T]) pick(match func(*T) bool, limit int, newest bool) []T {
 type memory struct {
 	window time.Duration
 	seed   maphash.Seed
-	// When each id was remembered, in milliseconds. What is remembered goes into
-	// recent. When that is half full, or old itself, it takes the place of older.
+	// When each id was remembered, in milliseconds. New ids go into recent. When it
+	// holds half of what may be remembered, or its first id is over the window, it
+	// becomes older, whose ids are forgotten, and recent begins anew.
 	recent, older map[uint64]int64
-	since         int64 // of the first of recent
+	since         int64 // when recent began
 }
 
 // knows reports whether the id was remembered less than the window ago.
