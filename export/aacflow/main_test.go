@@ -240,7 +240,7 @@ func start(t *testing.T) service {
 	g, err := guard.New(guard.Config{Tokens: []string{token}, Rate: -1})
 	require.NoError(t, err)
 	server := httptest.NewUnstartedServer(nil)
-	server.Config = g.Server(rest.New(rt, reg))
+	server.Config = g.Server(rest.New(rt, reg, rest.Config{}))
 	server.Start()
 	t.Cleanup(func() {
 		server.Close()

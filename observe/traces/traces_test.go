@@ -97,7 +97,7 @@ func TestRetriedInvocation(t *testing.T) {
 	h := build(t, sink.URL, retry.Policy{})
 	require.NoError(t, h.segment.Script(emulator.Fault{Status: http.StatusInternalServerError}))
 
-	api := httptest.NewServer(traces.Handler(rest.New(h.Runtime, h.blocks)))
+	api := httptest.NewServer(traces.Handler(rest.New(h.Runtime, h.blocks, rest.Config{})))
 	defer api.Close()
 	status := post(t, api.URL+"/v1/blocks/segment_track/invoke", map[string]string{
 		"Traceparent": traceparent, "Idempotency-Key": "order-1",

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"mime"
 	"net/http"
 	"strconv"
 	"strings"
@@ -18,18 +19,20 @@ const (
 	typeResult   = "application/vnd.aacflow.result+json"
 )
 
-// encode writes v as JSON without escaping what only HTML minds. All that is given to it can be encoded.
+// encode returns v as JSON, without the escapes that only HTML needs. Its callers give it only what
+// can be encoded.
 func encode(v any) []byte {
 	var b bytes.Buffer
 	encoder := json.NewEncoder(&b)
 	encoder.SetEscapeHTML(false)
 	if err := encoder.Encode(v); err != nil {
-		panic(err) // what recovers answers 500
+		panic(err) // the guard answers 500
 	}
 	return b.Bytes()
 }
 
-// writeCached answers a GET or HEAD with what a client may keep as long as it asks whether that has changed.
+// writeCached answers a GET or HEAD with a body that a client may keep, provided that it asks each
+// time whether the body has changed.
 func writeCached(w http.ResponseWriter, r *http.Request, mediaType string, body []byte) {
 	sum := sha256.Sum256(body)
 	tag := `"` + hex.EncodeToString(sum[:12]) + `"`
@@ -43,7 +46,8 @@ func writeCached(w http.ResponseWriter, r *http.Request, mediaType string, body 
 	write(w, http.StatusOK, mediaType, body)
 }
 
-// noneMatch reports whether one of the tags in If-None-Match is this one. It compares weakly, as RFC 9110 says.
+// noneMatch reports whether one of the tags in If-None-Match is this one. It compares weakly, as RFC
+// 9110 demands.
 func noneMatch(headers []string, tag string) bool {
 	for _, header := range headers {
 		for given := range strings.SplitSeq(header, ",") {
@@ -67,5 +71,32 @@ func write(w http.ResponseWriter, status int, mediaType string, body []byte) {
 	h.Set("Content-Type", mediaType)
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
-	_, _ = w.Write(body) // a client that has gone away gets nothing
+	_, _ = w.Write(body) // fails only if the client has left
+}
+
+// prefers reports whether a request asks for a media type by its name, and does not prefer JSON.
+// Wildcards mean JSON, and so do types that there are none of: an answer is better than a 406.
+func prefers(r *http.Request, mediaType string) bool {
+	wanted, other := 0.0, 0.0
+	for _, header := range r.Header.Values("Accept") {
+		for part := range strings.SplitSeq(header, ",") {
+			name, params, err := mime.ParseMediaType(part)
+			if err != nil {
+				continue
+			}
+			quality := 1.0
+			if q, ok := params["q"]; ok {
+				if quality, err = strconv.ParseFloat(q, 64); err != nil {
+					continue
+				}
+			}
+			switch name {
+			case mediaType:
+				wanted = max(wanted, quality)
+			case typeJSON:
+				other = max(other, quality)
+			}
+		}
+	}
+	return wanted > 0 && wanted >= other
 }

@@ -86,7 +86,7 @@ func TestNoRoomForABody(t *testing.T) {
 	b := start(t)
 	g, err := guard.New(guard.Config{MaxBody: 1000, MaxBuffered: 1000})
 	require.NoError(t, err)
-	handler := rest.New(b.runtime, b.registry)
+	handler := rest.New(b.runtime, b.registry, rest.Config{})
 	entered := make(chan struct{})
 	held, leave := context.WithCancel(t.Context())
 	defer leave()

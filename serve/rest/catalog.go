@@ -11,15 +11,16 @@ import (
 	"github.com/aacflow/segment-blocks/schemas"
 )
 
-// list answers with the entries of the blocks that all the filters fit: in the order of the search where there is one, else by id.
-func (s *server) list(w http.ResponseWriter, r *http.Request, _ []string) {
-	query, f := filtersOf(r)
-	if f != nil {
-		f.write(w, r)
+// list answers with the entries of the blocks that match all filters. They are sorted by id, or in
+// the order of the search.
+func (h *Handler) list(w http.ResponseWriter, r *http.Request, _ string) {
+	query, p := filtersOf(r)
+	if p != nil {
+		p.Write(w, r)
 		return
 	}
 	entries := []registry.Entry{}
-	for _, b := range s.registry.Search(query.Get("search")) {
+	for _, b := range h.registry.Search(query.Get("search")) {
 		m := b.Manifest()
 		if category := query.Get("category"); category != "" && category != m.Category {
 			continue
@@ -32,55 +33,58 @@ func (s *server) list(w http.ResponseWriter, r *http.Request, _ []string) {
 	writeCached(w, r, typeJSON, encode(map[string]any{"blocks": entries}))
 }
 
-// filtersOf refuses a filter that does not exist: it would be taken for one that fits all.
-func filtersOf(r *http.Request) (url.Values, *fault) {
+// filtersOf refuses unknown filters: they would seem to match everything.
+func filtersOf(r *http.Request) (url.Values, *Problem) {
 	known := []string{"search", "category", "tag"}
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
-		return nil, &fault{http.StatusBadRequest, codeRequest, "the query must be readable"}
+		return nil, newProblem(codeRequest, "the query must be readable")
 	}
 	for name, values := range query {
 		if !slices.Contains(known, name) {
-			return nil, &fault{http.StatusBadRequest, codeRequest, fmt.Sprintf("the query has an unknown filter: %.100q%s", name, schemas.DidYouMean(name, known))}
+			return nil, newProblem(codeRequest, fmt.Sprintf("the query has an unknown filter: %.100q%s", name, schemas.DidYouMean(name, known)))
 		}
 		if len(values) > 1 {
-			return nil, &fault{http.StatusBadRequest, codeRequest, fmt.Sprintf("the query must name a filter only once: %q", name)}
+			return nil, newProblem(codeRequest, fmt.Sprintf("the query must name a filter only once: %q", name))
 		}
 	}
 	return query, nil
 }
 
-func (s *server) block(w http.ResponseWriter, r *http.Request, parts []string) {
-	b, _ := s.registry.Lookup(parts[2])
-	w.Header().Set("Vary", "Accept")
-	if prefers(r, "text/markdown") {
-		writeCached(w, r, typeMarkdown, []byte(registry.EntryOf(b).Markdown()))
-		return
+func (h *Handler) block(w http.ResponseWriter, r *http.Request, id string) {
+	if b := h.lookup(w, r, id); b != nil {
+		w.Header().Set("Vary", "Accept")
+		if prefers(r, "text/markdown") {
+			writeCached(w, r, typeMarkdown, []byte(registry.EntryOf(b).Markdown()))
+			return
+		}
+		writeCached(w, r, typeJSON, encode(registry.EntryOf(b)))
 	}
-	writeCached(w, r, typeJSON, encode(registry.EntryOf(b)))
 }
 
-func (s *server) schema(w http.ResponseWriter, r *http.Request, parts []string) {
-	b, _ := s.registry.Lookup(parts[2])
-	schema := b.Manifest().Input
-	if parts[4] == "output" {
-		schema = b.Manifest().Output
+func (h *Handler) inputSchema(w http.ResponseWriter, r *http.Request, id string) {
+	if b := h.lookup(w, r, id); b != nil {
+		writeCached(w, r, typeSchema, b.Manifest().Input.JSON())
 	}
-	writeCached(w, r, typeSchema, schema.JSON())
 }
 
-// demandBlock answers 404 where the registry has no block with the id.
-func (s *server) demandBlock(w http.ResponseWriter, r *http.Request, id string) bool {
-	if e := s.unknown(id); e != nil {
-		problemOf(e).Write(w, r)
-		return false
+func (h *Handler) outputSchema(w http.ResponseWriter, r *http.Request, id string) {
+	if b := h.lookup(w, r, id); b != nil {
+		writeCached(w, r, typeSchema, b.Manifest().Output.JSON())
 	}
-	return true
 }
 
-func (s *server) unknown(id string) *runtime.Error {
-	if _, ok := s.registry.Lookup(id); ok {
+// lookup returns the block with an id. If there is none it answers 404 and returns nil.
+func (h *Handler) lookup(w http.ResponseWriter, r *http.Request, id string) registry.Block {
+	b, ok := h.registry.Lookup(id)
+	if !ok {
+		h.unknown(id).Write(w, r)
 		return nil
 	}
-	return &runtime.Error{Code: runtime.UnknownBlock, Block: id, Message: "is not a known block" + s.registry.Suggest(id)}
+	return b
+}
+
+func (h *Handler) unknown(id string) *Problem {
+	message := "is not a known block" + h.registry.Suggest(id)
+	return problemOf(&runtime.Error{Code: runtime.UnknownBlock, Block: id, Message: message})
 }

@@ -21,7 +21,7 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	handler := rest.New(rt, reg) // behind a guard, where it listens
+	handler := rest.New(rt, reg, rest.Config{}) // behind a guard, where it listens
 
 	r := httptest.NewRequest(http.MethodPost, "/v1/blocks/segment_track/validate", strings.NewReader(`{"input":{"event":"Order Completed"}}`))
 	r.Header.Set("Content-Type", "application/json")

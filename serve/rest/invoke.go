@@ -3,6 +3,10 @@ package rest
 import (
 	"encoding/json"
 	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/google/uuid"
 
 	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/runtime"
@@ -18,7 +22,7 @@ type request struct {
 	random bool // the key is not the client's
 }
 
-// options says to the runtime where to send and what the invocation is called.
+// options tells the runtime where to send and what the invocation is called.
 func (q request) options() []runtime.InvokeOption {
 	options := []runtime.InvokeOption{runtime.InvocationID(q.key.invocationID(q.block, q.source))}
 	if q.source != "" {
@@ -27,64 +31,64 @@ func (q request) options() []runtime.InvokeOption {
 	return options
 }
 
-func (s *server) read(w http.ResponseWriter, r *http.Request, block string) (request, *Problem) {
-	if e := s.unknown(block); e != nil {
-		p := problemOf(e)
-		return request{}, &p
+func (h *Handler) read(w http.ResponseWriter, r *http.Request, block string) (request, *Problem) {
+	if _, ok := h.registry.Lookup(block); !ok {
+		return request{}, h.unknown(block)
 	}
 	key, random, p := keyOf(r)
 	if p != nil {
 		return request{}, p
 	}
 	w.Header().Set(keyHeader, string(key))
-	e, p := s.open(w, r)
+	e, p := h.open(w, r)
 	return request{block, e, key, random}, p
 }
 
-func (s *server) invoke(w http.ResponseWriter, r *http.Request, parts []string) {
+func (h *Handler) invoke(w http.ResponseWriter, r *http.Request, block string) {
 	fail, succeed := failPlainly, succeedPlainly
 	if prefers(r, typeResult) {
 		fail, succeed = failAsResult, succeedAsResult
 	}
 	w.Header().Set("Vary", "Accept")
-	q, p := s.read(w, r, parts[2])
+	q, p := h.read(w, r, block)
 	if p != nil {
-		fail(w, r, *p)
+		fail(w, r, p)
 		return
 	}
-	use, ok := s.keys.Claim(q.key.invocationID(q.block, q.source), q.block, q.input)
+	use, ok := h.keys.Claim(q.key.invocationID(q.block, q.source), q.block, q.input)
 	if !ok {
-		fail(w, r, *keyReused())
+		fail(w, r, newProblem(codeKeyReused,
+			"the Idempotency-Key has been used for another input; nothing was sent, since the receiver would drop it as a duplicate"))
 		return
 	}
-	keep := true // also where the runtime panics
+	keep := true // also if the runtime panics
 	defer func() { use.Done(keep) }()
-	result, err := s.runtime.Invoke(r.Context(), q.block, runtime.JSON(q.input), q.options()...)
+	result, err := h.runtime.Invoke(r.Context(), q.block, runtime.JSON(q.input), q.options()...)
 	if err != nil {
 		e := runtime.ErrorOf(err)
 		keep = idempotency.Sent(e)
 		fail(w, r, problemOf(e))
 		return
 	}
-	keep = !q.random // nobody repeats what has succeeded under a name that only we know
+	keep = !q.random // no client repeats a success under a key that it did not choose
 	succeed(w, result)
 }
 
-func failPlainly(w http.ResponseWriter, r *http.Request, p Problem) { p.Write(w, r) }
+func failPlainly(w http.ResponseWriter, r *http.Request, p *Problem) { p.Write(w, r) }
 
-// succeedPlainly splices the output in as it is.
+// succeedPlainly answers with the output as it is.
 func succeedPlainly(w http.ResponseWriter, result *runtime.Result) {
 	answer := rawjson.Object{{Name: "output", Value: result.Output}, {Name: "receipt", Value: encode(result.Receipt)}}
 	writeFresh(w, typeJSON, answer.JSON())
 }
 
-func (s *server) preview(w http.ResponseWriter, r *http.Request, parts []string) {
-	q, p := s.read(w, r, parts[2])
+func (h *Handler) preview(w http.ResponseWriter, r *http.Request, block string) {
+	q, p := h.read(w, r, block)
 	if p != nil {
 		p.Write(w, r)
 		return
 	}
-	requests, receipt, err := s.runtime.Preview(r.Context(), q.block, runtime.JSON(q.input), q.options()...)
+	requests, receipt, err := h.runtime.Preview(r.Context(), q.block, runtime.JSON(q.input), q.options()...)
 	if err != nil {
 		problemOf(runtime.ErrorOf(err)).Write(w, r)
 		return
@@ -95,7 +99,7 @@ func (s *server) preview(w http.ResponseWriter, r *http.Request, parts []string)
 	}{append([]runtime.Request{}, requests...), receipt}))
 }
 
-// verdict is the answer of validate. What is wrong with the input is the result here, no failure.
+// verdict is the answer of validate: an invalid input is a result here, and no failure.
 type verdict struct {
 	Valid bool `json:"valid"`
 	// Code is the one that invoke would fail with.
@@ -104,14 +108,14 @@ type verdict struct {
 	Unlisted   int                 `json:"unlistedViolations,omitempty"`
 }
 
-func (s *server) validate(w http.ResponseWriter, r *http.Request, parts []string) {
-	q, p := s.read(w, r, parts[2])
+func (h *Handler) validate(w http.ResponseWriter, r *http.Request, block string) {
+	q, p := h.read(w, r, block)
 	if p != nil {
 		p.Write(w, r)
 		return
 	}
 	v := verdict{Valid: true, Violations: []schemas.Violation{}}
-	if err := s.runtime.Validate(r.Context(), q.block, runtime.JSON(q.input), q.options()...); err != nil {
+	if err := h.runtime.Validate(r.Context(), q.block, runtime.JSON(q.input), q.options()...); err != nil {
 		e := runtime.ErrorOf(err)
 		if len(e.Violations) == 0 || e.Code == runtime.InvalidOutput {
 			problemOf(e).Write(w, r)
@@ -122,8 +126,8 @@ func (s *server) validate(w http.ResponseWriter, r *http.Request, parts []string
 	writeFresh(w, typeJSON, encode(v))
 }
 
-// succeedAsResult answers in AACFlow's shape. The output is the block's own and nothing else: its members are what a workflow
-// refers to.
+// succeedAsResult answers in AACFlow's shape. The output is the block's own and nothing else, because
+// workflows refer to its members.
 func succeedAsResult(w http.ResponseWriter, result *runtime.Result) {
 	answer := rawjson.Object{{Name: "success", Value: json.RawMessage("true")}, {Name: "output", Value: result.Output}}
 	if result.Receipt.Emulated {
@@ -132,9 +136,10 @@ func succeedAsResult(w http.ResponseWriter, result *runtime.Result) {
 	writeFresh(w, typeResult, answer.JSON())
 }
 
-// failAsResult answers with the problem's detail as the error, which is all that an author sees, and with what else is known as the
-// output. None of its members has a name that steers AACFlow's engine.
-func failAsResult(w http.ResponseWriter, _ *http.Request, p Problem) {
+// failAsResult answers with the problem's detail as the error, which is all that an author sees, and
+// with the rest of the problem as the output. None of its members has a name that AACFlow's engine
+// acts upon.
+func failAsResult(w http.ResponseWriter, _ *http.Request, p *Problem) {
 	writeFresh(w, typeResult, encode(struct {
 		Success bool   `json:"success"`
 		Output  any    `json:"output"`
@@ -148,4 +153,33 @@ func failAsResult(w http.ResponseWriter, _ *http.Request, p Problem) {
 		Items             []runtime.Item      `json:"items,omitempty"`
 		Receipt           *runtime.Receipt    `json:"receipt,omitempty"`
 	}{p.Code, p.Retryable, p.RetryAfterSeconds, p.Violations, p.UnlistedViolations, p.Items, p.Receipt}, p.Detail}))
+}
+
+const keyHeader = "Idempotency-Key"
+
+// idempotencyKey is the name that a client gives an invocation.
+type idempotencyKey string
+
+// keyOf returns the key of a request, or a random one. The draft of the header demands quotes, which
+// most clients leave out; both mean the same.
+func keyOf(r *http.Request) (key idempotencyKey, random bool, _ *Problem) {
+	values := r.Header.Values(keyHeader)
+	if len(values) == 0 {
+		return idempotencyKey(uuid.NewString()), true, nil
+	}
+	text := values[0]
+	if inner, ok := strings.CutPrefix(text, `"`); ok && strings.HasSuffix(inner, `"`) {
+		text = strings.TrimSuffix(inner, `"`)
+	}
+	odd := func(c rune) bool { return c <= ' ' || c > '~' || c == '"' }
+	if len(values) > 1 || text == "" || len(text) > 255 || strings.IndexFunc(text, odd) >= 0 {
+		return "", false, badRequest("the header Idempotency-Key must be there once, with 1 to 255 visible ASCII characters and no quotes inside", 0)
+	}
+	return idempotencyKey(text), false, nil
+}
+
+// invocationID is different for the same key of two blocks or two sources. The source is escaped, so
+// that no two triples have the same id.
+func (k idempotencyKey) invocationID(block, source string) string {
+	return "rest/" + block + "/" + url.PathEscape(source) + "/" + string(k)
 }

@@ -57,7 +57,7 @@ func TestInvoke(t *testing.T) {
 }
 
 func TestRefusals(t *testing.T) {
-	b := start(t, rest.MaxBody(4096), rest.MaxDepth(8))
+	b := startWith(t, rest.Config{MaxBody: 4096, MaxDepth: 8})
 	deep := strings.Repeat(`{"a":`, 9) + "1" + strings.Repeat("}", 9)
 	for name, c := range map[string]struct {
 		body    string

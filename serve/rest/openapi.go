@@ -68,6 +68,6 @@ func examplesOf(m *schemas.Manifest) map[string]any {
 	return examples
 }
 
-func (s *server) openapi(w http.ResponseWriter, r *http.Request, _ []string) {
-	writeCached(w, r, typeJSON, OpenAPI(s.registry, s.version))
+func (h *Handler) openapi(w http.ResponseWriter, r *http.Request, _ string) {
+	writeCached(w, r, typeJSON, OpenAPI(h.registry, h.cfg.Version))
 }

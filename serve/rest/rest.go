@@ -1,6 +1,6 @@
 // Package rest serves the blocks of a registry over HTTP and JSON.
 //
-//	handler := rest.New(rt, reg)
+//	handler := rest.New(rt, reg, rest.Config{})
 //	g, err := guard.New(guard.Config{})
 //	if err != nil { … }
 //	ln, err := g.Listen(ctx, "127.0.0.1:8787")
@@ -42,7 +42,7 @@
 package rest
 
 import (
-	"net/http"
+	"cmp"
 
 	"github.com/aacflow/segment-blocks/registry"
 	"github.com/aacflow/segment-blocks/runtime"
@@ -50,37 +50,34 @@ import (
 	"github.com/aacflow/segment-blocks/serve/internal/idempotency"
 )
 
-// DefaultMaxBody has room for the largest input that a runtime takes by default, and for what stands around it.
-const DefaultMaxBody = guard.DefaultMaxBody
+// Config configures a [Handler]. The zero value of each field is a sensible default.
+type Config struct {
+	// MaxBody is the largest body of a request, in bytes. Default [guard.DefaultMaxBody], which has
+	// room for the largest input that a runtime takes by default.
+	MaxBody int
+	// MaxDepth is how deep an input may nest; it should be what the runtime's own limit is. Default 128.
+	MaxDepth int
+	// Version is what /openapi.json gives as the version of the API's description. Default 1.0.0.
+	Version string
+}
 
-// Option configures the handler.
-type Option func(*server)
-
-// MaxBody is the largest body of a request, in bytes. Default [DefaultMaxBody].
-func MaxBody(bytes int) Option { return func(s *server) { s.maxBody = bytes } }
-
-// MaxDepth is how deep an input may nest; it should be what the runtime's own limit is. Default 128.
-func MaxDepth(depth int) Option { return func(s *server) { s.maxDepth = depth } }
-
-// Version is what /openapi.json gives as the version of the API's description. Default 1.0.0.
-func Version(version string) Option { return func(s *server) { s.version = version } }
-
-// server answers requests.
-type server struct {
+// Handler answers the requests of the API. It may be wrapped, and mounted under a prefix with
+// http.StripPrefix.
+type Handler struct {
 	runtime  *runtime.Runtime
 	registry *registry.Registry
-	maxBody  int
-	maxDepth int
-	version  string
+	cfg      Config
+	routes   []route
 	keys     *idempotency.Memory
 }
 
-// New returns a handler that invokes the blocks of reg through rt. The registry may hold fewer blocks than the runtime's own:
-// those that it lacks are not served. It may be wrapped, and mounted under a prefix with http.StripPrefix.
-func New(rt *runtime.Runtime, reg *registry.Registry, options ...Option) http.Handler {
-	s := &server{runtime: rt, registry: reg, maxBody: DefaultMaxBody, maxDepth: 128, version: "1.0.0", keys: idempotency.New()}
-	for _, option := range options {
-		option(s)
-	}
-	return guard.Identify(http.HandlerFunc(s.serve))
+// New returns a handler that invokes the blocks of reg through rt. Blocks that the registry lacks
+// are not served, even if the runtime has them.
+func New(rt *runtime.Runtime, reg *registry.Registry, cfg Config) *Handler {
+	cfg.MaxBody = cmp.Or(cfg.MaxBody, guard.DefaultMaxBody)
+	cfg.MaxDepth = cmp.Or(cfg.MaxDepth, 128)
+	cfg.Version = cmp.Or(cfg.Version, "1.0.0")
+	h := &Handler{runtime: rt, registry: reg, cfg: cfg, keys: idempotency.New()}
+	h.routes = h.table()
+	return h
 }

@@ -37,7 +37,9 @@ type bench struct {
 	url      string
 }
 
-func start(t testing.TB, options ...rest.Option) *bench {
+func start(t testing.TB) *bench { return startWith(t, rest.Config{}) }
+
+func startWith(t testing.TB, cfg rest.Config) *bench {
 	t.Helper()
 	segment, err := emulator.Start()
 	require.NoError(t, err)
@@ -52,7 +54,7 @@ func start(t testing.TB, options ...rest.Option) *bench {
 	require.NoError(t, err)
 	g, err := guard.New(guard.Config{Rate: -1})
 	require.NoError(t, err)
-	handler := rest.New(rt, reg, options...)
+	handler := rest.New(rt, reg, cfg)
 	t.Cleanup(func() {
 		ctx := context.Background()
 		require.NoError(t, rt.Close(ctx))
@@ -274,7 +276,7 @@ func TestSubset(t *testing.T) {
 	b := start(t)
 	subset, err := b.registry.With("segment_page")
 	require.NoError(t, err)
-	handler := http.StripPrefix("/blocks", rest.New(b.runtime, subset))
+	handler := http.StripPrefix("/blocks", rest.New(b.runtime, subset, rest.Config{}))
 	w := httptest.NewRecorder()
 	handler.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/blocks/v1/blocks/segment_track/invoke", strings.NewReader(`{"input":{}}`)))
 	require.Equal(t, 404, w.Code)

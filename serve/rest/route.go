@@ -5,63 +5,79 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/aacflow/segment-blocks/serve/guard"
 )
 
-// route is a path of the API, split at its slashes, and what answers it. The part "*" stands for any one that is not empty.
+// route is a path of the API and what answers it. A part in braces stands for any part that is not
+// empty; what answers gets that part as variable.
 type route struct {
-	path    []string
-	get     func(w http.ResponseWriter, r *http.Request, parts []string)
-	post    func(w http.ResponseWriter, r *http.Request, parts []string)
-	isBlock bool // parts[2] is the id of a block that must exist
+	path      string
+	get, post func(w http.ResponseWriter, r *http.Request, variable string)
 }
 
-// There is no http.ServeMux here: it answers 301, 404 and 405 in HTML and plain text.
-func (s *server) routes() []route {
+// table lists the routes. An http.ServeMux would answer 301, 404 and 405 in HTML and plain text.
+func (h *Handler) table() []route {
 	return []route{
-		{path: []string{"openapi.json"}, get: s.openapi},
-		{path: []string{"v1", "blocks"}, get: s.list},
-		{path: []string{"v1", "blocks", "*"}, get: s.block, isBlock: true},
-		{path: []string{"v1", "blocks", "*", "schema", "input"}, get: s.schema, isBlock: true},
-		{path: []string{"v1", "blocks", "*", "schema", "output"}, get: s.schema, isBlock: true},
-		{path: []string{"v1", "blocks", "*", "invoke"}, post: s.invoke, isBlock: true},
-		{path: []string{"v1", "blocks", "*", "preview"}, post: s.preview, isBlock: true},
-		{path: []string{"v1", "blocks", "*", "validate"}, post: s.validate, isBlock: true},
-		{path: []string{"v1", "errors"}, get: s.errors},
-		{path: []string{"v1", "errors", "*"}, get: s.error},
+		{path: "/openapi.json", get: h.openapi},
+		{path: "/v1/blocks", get: h.list},
+		{path: "/v1/blocks/{id}", get: h.block},
+		{path: "/v1/blocks/{id}/schema/input", get: h.inputSchema},
+		{path: "/v1/blocks/{id}/schema/output", get: h.outputSchema},
+		{path: "/v1/blocks/{id}/invoke", post: h.invoke},
+		{path: "/v1/blocks/{id}/preview", post: h.preview},
+		{path: "/v1/blocks/{id}/validate", post: h.validate},
+		{path: "/v1/errors", get: h.errors},
+		{path: "/v1/errors/{code}", get: h.error},
 	}
 }
 
-func (s *server) serve(w http.ResponseWriter, r *http.Request) {
-	parts := strings.Split(strings.TrimPrefix(r.URL.Path, "/"), "/")
-	routes := s.routes()
-	i := slices.IndexFunc(routes, func(rt route) bool { return rt.matches(parts) })
-	if i < 0 {
-		fault{http.StatusNotFound, codeNotFound, fmt.Sprintf("there is no such path: %.200q; /openapi.json lists those there are", r.URL.Path)}.write(w, r)
+// find returns the route of a path and its variable, or nil.
+func (h *Handler) find(path string) (found *route, variable string) {
+	parts := strings.Split(strings.TrimPrefix(path, "/"), "/")
+	matches := func(pattern, part string) bool {
+		if strings.HasPrefix(pattern, "{") {
+			variable = part
+			return part != ""
+		}
+		return pattern == part
+	}
+	for i, rt := range h.routes {
+		if slices.EqualFunc(strings.Split(rt.path[1:], "/"), parts, matches) {
+			return &h.routes[i], variable
+		}
+	}
+	return nil, ""
+}
+
+// Route names the route of a request for metrics, such as /v1/blocks/{id}, or returns other.
+func (h *Handler) Route(r *http.Request) string {
+	if found, _ := h.find(r.URL.Path); found != nil {
+		return found.path
+	}
+	return "other"
+}
+
+// ServeHTTP answers a request.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	guard.Identify(http.HandlerFunc(h.serve)).ServeHTTP(w, r)
+}
+
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
+	found, variable := h.find(r.URL.Path)
+	if found == nil {
+		newProblem(codeNotFound, fmt.Sprintf("there is no such path: %.200q; /openapi.json lists those there are", r.URL.Path)).Write(w, r)
 		return
 	}
-	switch found := routes[i]; {
-	case found.get != nil && (r.Method == http.MethodGet || r.Method == http.MethodHead):
-		if found.isBlock && !s.demandBlock(w, r, parts[2]) {
-			return
-		}
-		found.get(w, r, parts)
-	case found.post != nil && r.Method == http.MethodPost:
-		found.post(w, r, parts)
-	default:
-		w.Header().Set("Allow", found.allow())
-		fault{http.StatusMethodNotAllowed, codeMethod, fmt.Sprintf("this path must be asked with %s: %.20q", found.allow(), r.Method)}.write(w, r)
+	answer, allow := found.get, "GET, HEAD"
+	fits := r.Method == http.MethodGet || r.Method == http.MethodHead
+	if found.post != nil {
+		answer, allow, fits = found.post, http.MethodPost, r.Method == http.MethodPost
 	}
-}
-
-func (rt route) matches(parts []string) bool {
-	return slices.EqualFunc(rt.path, parts, func(pattern, part string) bool {
-		return pattern == part || pattern == "*" && part != ""
-	})
-}
-
-func (rt route) allow() string {
-	if rt.get != nil {
-		return "GET, HEAD"
+	if !fits {
+		w.Header().Set("Allow", allow)
+		newProblem(codeMethod, fmt.Sprintf("this path must be asked with %s: %.20q", allow, r.Method)).Write(w, r)
+		return
 	}
-	return "POST"
+	answer(w, r, variable)
 }

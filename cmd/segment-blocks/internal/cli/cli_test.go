@@ -25,6 +25,7 @@ import (
 	"github.com/aacflow/segment-blocks/segment/delivery"
 	"github.com/aacflow/segment-blocks/segment/emulator"
 	"github.com/aacflow/segment-blocks/segment/tracking"
+	"github.com/aacflow/segment-blocks/serve"
 )
 
 // Each command can be understood from its help alone.
@@ -212,9 +213,9 @@ func TestServeOffersInvocationIDsOnRequest(t *testing.T) {
 	for _, asked := range []bool{false, true} {
 		h, err := (&Program{Console: &console.Console{}}).openToHost(t.Context(), &settings.Settings{}, slog.New(slog.DiscardHandler), false)
 		require.NoError(t, err)
-		handler, err := (&server{hosting: h, settings: settings.Serve{MCPInvocationID: asked}}).routes()
+		handler, err := serve.New(h.Runtime, h.registry, h.serveConfig(settings.Serve{MCPInvocationID: asked}))
 		require.NoError(t, err)
-		request := httptest.NewRequest(http.MethodPost, "/mcp", strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"tools/list"}`))
+		request := httptest.NewRequest(http.MethodPost, "http://localhost/mcp", strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"tools/list"}`))
 		request.Header.Set("Content-Type", "application/json")
 		request.Header.Set("Accept", "application/json, text/event-stream")
 		answer := httptest.NewRecorder()

@@ -1,7 +1,7 @@
 package cli
 
 import (
-	"encoding/json"
+	"context"
 	"errors"
 	"log/slog"
 	"net"
@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -17,9 +18,9 @@ import (
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
 	"github.com/aacflow/segment-blocks/observe/traces"
+	"github.com/aacflow/segment-blocks/serve"
 	"github.com/aacflow/segment-blocks/serve/guard"
 	"github.com/aacflow/segment-blocks/serve/mcp"
-	"github.com/aacflow/segment-blocks/serve/rest"
 )
 
 const tokenVariable = "SEGMENT_BLOCKS_TOKEN"
@@ -69,41 +70,115 @@ Each flag has a setting in the configuration file, below serve. segment-blocks c
 		if err != nil {
 			return err
 		}
-		p.collectEarly(s.Serve)
-		logger := p.logger(s.Serve.Log)
-		secure, err := tlsConfig(s.Serve, logger)
-		if err != nil {
-			return err
-		}
-		g, err := p.guard(s.Serve, logger)
-		if err != nil {
-			return err
-		}
-		ln, err := g.Listen(cmd.Context(), s.Serve.Addr)
-		if err != nil {
-			return listenFailure(s.Serve.Addr, err)
-		}
-		if err := emulatesKnowingly(s, ln.Addr()); err != nil {
-			return errors.Join(err, ln.Close())
-		}
-		h, err := p.openToHost(cmd.Context(), s, logger, s.Serve.Emulator)
-		if err != nil {
-			return errors.Join(err, ln.Close())
-		}
-		return p.serve(cmd.Context(), &server{settings: s.Serve, listener: newClosing(ln), tls: secure, guard: g, hosting: h}, p.Format(s.Output, false))
+		return p.serve(cmd.Context(), s)
 	}
 	return cmd
 }
 
-// guard returns what stands in front of the server.
-// collectEarly has the garbage collector work harder before the process grows beyond what its limits are made for. A batch of the
-// smallest messages takes 12 times its size in memory, and without a limit Go lets garbage take as much again. GOMEMLIMIT wins.
-func (p *Program) collectEarly(s settings.Serve) {
+// serve opens everything, the cheapest to refuse first, and serves until ctx ends.
+func (p *Program) serve(ctx context.Context, s *settings.Settings) error {
+	p.limitMemory(s.Serve)
+	logger := p.logger(s.Serve.Log)
+	secure, err := tlsConfig(s.Serve, logger)
+	if err != nil {
+		return err
+	}
+	g, err := p.guard(s.Serve, logger)
+	if err != nil {
+		return err
+	}
+	ln, err := g.Listen(ctx, s.Serve.Addr)
+	if err != nil {
+		return listenFailure(s.Serve.Addr, err)
+	}
+	if err := checkEmulator(s, ln.Addr()); err != nil {
+		return errors.Join(err, ln.Close())
+	}
+	h, err := p.openToHost(ctx, s, logger, s.Serve.Emulator)
+	if err != nil {
+		return errors.Join(err, ln.Close())
+	}
+	stopBy := time.Time{}
+	config := h.serveConfig(s.Serve)
+	config.Guard, config.TLS = g, secure
+	config.OnDrain = func(delay time.Duration) {
+		stopBy = time.Now().Add(delay + s.Serve.Drain)
+		p.noteDrain(delay, s.Serve.Drain)
+	}
+	server, err := serve.New(h.Runtime, h.registry, config)
+	if err == nil {
+		err = p.announceServe(urlOf(ln.Addr(), secure != nil), h, p.Format(s.Output, false))
+	}
+	if err != nil {
+		_, closing := h.close(ctx)
+		return errors.Join(console.Failed("%w", err), ln.Close(), closing)
+	}
+	err = server.Serve(ctx, ln)
+	if stopBy.IsZero() { // it could not go on
+		stopBy = time.Now().Add(s.Serve.Drain)
+	}
+	return p.stop(ctx, h, stopBy, err)
+}
+
+// serveConfig returns what the settings say of a server, and what of the hosting it serves.
+func (h *hosting) serveConfig(s settings.Serve) serve.Config {
+	config := serve.Config{
+		MCP: mcp.Config{
+			Sources: h.names, InvocationIDInput: s.MCPInvocationID, CallContext: h.tracing.callContext(),
+		},
+		Version: blocks.Version(), Emulated: h.emulator != nil, Logger: h.logger, Metrics: h.metrics.Handler(),
+		Middleware: func(next http.Handler, route func(*http.Request) string) http.Handler {
+			return h.metrics.HTTP(h.tracing.join(next), route)
+		},
+		Drain: orNone(s.Drain),
+	}
+	if s.DrainDelay != nil {
+		config.DrainDelay = orNone(*s.DrainDelay)
+	}
+	return config
+}
+
+func (p *Program) noteDrain(delay, drain time.Duration) {
+	if delay > 0 {
+		p.Note("stopping in %s: /readyz answers 503 until then; requests in progress have %s after that", delay, drain)
+		return
+	}
+	p.Note("stopping: requests in progress have %s", drain)
+}
+
+// stop closes a hosting whose server has ended, with an error or nil.
+func (p *Program) stop(ctx context.Context, h *hosting, by time.Time, served error) error {
+	last, cancel := context.WithDeadline(context.WithoutCancel(ctx), by)
+	defer cancel()
+	left, closing := h.close(last)
+	p.sayLeft(left)
+	switch {
+	case served != nil:
+		return console.Failed("%w", errors.Join(served, closing))
+	case closing != nil:
+		return console.Failed("requests were cut off: %w", closing)
+	}
+	p.Note("stopped: every request has been answered")
+	return nil
+}
+
+func urlOf(addr net.Addr, secure bool) string {
+	if secure {
+		return "https://" + reachable(addr)
+	}
+	return "http://" + reachable(addr)
+}
+
+// limitMemory makes the garbage collector work harder before the process outgrows its limits. A
+// batch of the smallest messages takes 12 times its size in memory, and without a limit Go lets
+// garbage take as much again. GOMEMLIMIT takes precedence.
+func (p *Program) limitMemory(s settings.Serve) {
 	if s.MaxBuffered > 0 && p.Variable("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(12*s.MaxBuffered<<20 + 32<<20)
 	}
 }
 
+// guard returns the guard of the server.
 func (p *Program) guard(s settings.Serve, logger *slog.Logger) (*guard.Guard, error) {
 	tokens, err := p.tokens(s.TokenFile)
 	if err != nil {
@@ -111,7 +186,8 @@ func (p *Program) guard(s settings.Serve, logger *slog.Logger) (*guard.Guard, er
 	}
 	g, err := guard.New(guard.Config{
 		Tokens: tokens, ClientCertificates: s.TLSClientCA != "", Hosts: s.AllowHost, Origins: s.AllowOrigin,
-		Rate: orNone(s.ClientRate), MaxInFlight: orNone(s.MaxInFlight), MaxBuffered: orNone(s.MaxBuffered << 20), MaxConnections: orNone(s.MaxConnections),
+		Rate: orNone(s.ClientRate), MaxInFlight: orNone(s.MaxInFlight), MaxBuffered: orNone(s.MaxBuffered << 20),
+		MaxConnections: orNone(s.MaxConnections),
 		Logger: logger, Quiet: s.Quiet,
 	})
 	if err != nil {
@@ -120,85 +196,27 @@ func (p *Program) guard(s settings.Serve, logger *slog.Logger) (*guard.Guard, er
 	return g, nil
 }
 
-// orNone turns a limit of 0, which is none, into what a guard takes for none.
-func orNone[T int | int64 | float64](limit T) T {
+// orNone turns a limit of 0, which means none in the settings, into a negative one, which means none
+// in guard and serve.
+func orNone[T int | int64 | float64 | time.Duration](limit T) T {
 	if limit == 0 {
 		return -1
 	}
 	return limit
 }
 
-// emulatesKnowingly refuses to serve an emulator to other machines unless somebody has asked for it: they would take their events for sent.
-func emulatesKnowingly(s *settings.Settings, addr net.Addr) error {
+// checkEmulator refuses to serve an emulator to other machines unless --emulator is given: they would
+// take their events for sent.
+func checkEmulator(s *settings.Settings, addr net.Addr) error {
 	_, configured, err := s.Chosen()
 	if err == nil && !configured && !s.Serve.Emulator && !onLoopback(addr) {
 		return console.Usage("no source is configured, and other machines can reach %s: set SEGMENT_WRITE_KEY and SEGMENT_REGION, name sources in a %s, "+
 			"or give --emulator to send all events to an emulator", addr, settings.FileName)
 	}
-	return nil // what is wrong with the choice is said where the source is opened
+	return nil // opening the source reports what is wrong with the choice
 }
 
-// routes returns what answers requests, with the metrics in front of all that may refuse one.
-func (s *server) routes() (http.Handler, error) {
-	h := s.hosting
-	tools, err := mcp.New(h.Runtime, h.registry, mcp.Config{
-		Sources: h.names, Version: blocks.Version(), Logger: h.logger, HostChecked: true,
-		InvocationIDInput: s.settings.MCPInvocationID, CallContext: h.tracing.callContext(),
-	})
-	if err != nil {
-		return nil, err
-	}
-	counters := h.metrics.Handler()
-	api := rest.New(h.Runtime, h.registry, rest.Version(blocks.Version()))
-	// A http.ServeMux would redirect paths such as //x, in HTML.
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch path := r.URL.Path; {
-		case path == "/mcp" || strings.HasPrefix(path, "/mcp/"):
-			tools.ServeHTTP(w, r)
-		case path == "/metrics":
-			counters.ServeHTTP(w, r)
-		case path == "/healthz":
-			health(w, http.StatusOK, "ok", h)
-		case path == "/readyz" && s.draining.Load():
-			health(w, http.StatusServiceUnavailable, "stopping", h)
-		case path == "/readyz":
-			health(w, http.StatusOK, "ready", h)
-		default:
-			api.ServeHTTP(w, r)
-		}
-	}), nil
-}
-
-// routeOf names the route of a request for the metrics.
-func routeOf(r *http.Request) string {
-	switch path := r.URL.Path; {
-	case path == "/mcp", path == "/metrics", path == "/healthz", path == "/readyz", path == "/openapi.json", path == "/v1/blocks", path == "/v1/errors":
-		return path
-	case strings.HasPrefix(path, "/mcp/"):
-		return "/mcp/{source}"
-	case strings.HasPrefix(path, "/v1/errors/"):
-		return "/v1/errors/{code}"
-	case strings.HasPrefix(path, "/v1/blocks/"):
-		for _, verb := range []string{"invoke", "preview", "validate"} {
-			if strings.HasSuffix(path, "/"+verb) {
-				return "/v1/blocks/{id}/" + verb
-			}
-		}
-		return "/v1/blocks/{id}"
-	}
-	return "other"
-}
-
-func health(w http.ResponseWriter, status int, text string, h *hosting) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(struct {
-		Status   string `json:"status"`
-		Emulated bool   `json:"emulated,omitempty"`
-	}{text, h.emulator != nil})
-}
-
-// announceServe prints where the server is. The lines are data: a script waits for them.
+// announceServe prints where the server is. The lines are data: scripts wait for them.
 func (p *Program) announceServe(url string, h *hosting, format string) error {
 	if format != "text" {
 		return p.Print(format, struct {
@@ -247,7 +265,8 @@ func (p *Program) logger(format string) *slog.Logger {
 	return slog.New(traces.LogHandler(handler))
 }
 
-// tokens reads the tokens that clients may send: several where one is being replaced, separated by commas or lines.
+// tokens reads the tokens that clients may send, separated by commas or lines. There are several while
+// one is being replaced.
 func (p *Program) tokens(file string) ([]string, error) {
 	text := p.Variable(tokenVariable)
 	if file != "" {
