@@ -188,7 +188,7 @@ func (p *Program) guard(s settings.Serve, logger *slog.Logger) (*guard.Guard, er
 		Tokens: tokens, ClientCertificates: s.TLSClientCA != "", Hosts: s.AllowHost, Origins: s.AllowOrigin,
 		Rate: orNone(s.ClientRate), MaxInFlight: orNone(s.MaxInFlight), MaxBuffered: orNone(s.MaxBuffered << 20),
 		MaxConnections: orNone(s.MaxConnections),
-		Logger: logger, Quiet: s.Quiet,
+		Logger:         logger, Quiet: s.Quiet,
 	})
 	if err != nil {
 		return nil, console.Usage("%w", err)
