@@ -24,10 +24,7 @@ const PlaceholderServer = "mcp-00000000"
 // The workflow does not make the engine retry the call. The block retries on its own, with message
 // ids that make it safe, while a retry of the engine is another call.
 func Workflow(reg *registry.Registry, id string) ([]byte, error) {
-	definitions, err := mcp.Definitions(reg, mcp.Sim)
-	if err != nil {
-		return nil, fmt.Errorf("generate workflow: %w", err)
-	}
+	definitions := mcp.Definitions(reg, mcp.Sim)
 	i := slices.IndexFunc(definitions, func(d mcp.Definition) bool { return d.Name == id })
 	block, ok := reg.Lookup(id)
 	if !ok || i < 0 {

@@ -14,9 +14,7 @@ import (
 
 func TestWorkflow(t *testing.T) {
 	reg := segmentBlocks(t)
-	definitions, err := mcp.Definitions(reg, mcp.Sim)
-	require.NoError(t, err)
-	for _, d := range definitions {
+	for _, d := range mcp.Definitions(reg, mcp.Sim) {
 		t.Run(d.Name, func(t *testing.T) {
 			content, err := aacflow.Workflow(reg, d.Name)
 			require.NoError(t, err)
@@ -72,6 +70,6 @@ func TestWorkflow(t *testing.T) {
 				"<"+strings.ToLower(strings.ReplaceAll(s.Blocks["call"].Name, " ", ""))+".structuredContent>")
 		})
 	}
-	_, err = aacflow.Workflow(reg, "segment_trak")
+	_, err := aacflow.Workflow(reg, "segment_trak")
 	require.ErrorContains(t, err, `did you mean "segment_track"?: "segment_trak"`)
 }

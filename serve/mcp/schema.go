@@ -2,7 +2,6 @@ package mcp
 
 import (
 	"encoding/json"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -12,19 +11,16 @@ import (
 )
 
 // inputSchema returns the schema of an entry's input without the hidden parameters.
-func inputSchema(e registry.Entry, p Profile, hidden []string) (json.RawMessage, error) {
+func inputSchema(e registry.Entry, p Profile, hidden []string) json.RawMessage {
 	if p == Strict {
-		return without(bare(e.InputSchema), hidden), nil
+		return without(bare(e.InputSchema), hidden)
 	}
-	flat, err := (flattener{e.InputSchema, p, hidden}).object(rawjson.OpenObject(e.InputSchema), 0)
-	if err != nil {
-		return nil, fmt.Errorf("input schema of %q: %w", e.ID, err)
-	}
+	flat := flattener{e.InputSchema, p, hidden}.object(rawjson.OpenObject(e.InputSchema), 0)
 	if p == Sim {
 		// A workflow file that names the tool keeps only the schema, and an agent in the workflow sees nothing else.
 		flat = flat.Set("description", rawjson.Quote(describe(e, p)))
 	}
-	return flat.JSON(), nil
+	return flat.JSON()
 }
 
 // bare returns a schema without the keywords that only this project knows (x-…).
@@ -67,27 +63,20 @@ type flattener struct {
 	hidden  []string
 }
 
-// deepest bounds how far references are followed; a schema may refer to itself.
+// deepest bounds how far a schema is flattened, since it may refer to itself.
 const deepest = 16
 
 // object flattens the schema of an object: its properties, and what it requires in any case.
-func (f flattener) object(schema rawjson.Object, depth int) (rawjson.Object, error) {
+func (f flattener) object(schema rawjson.Object, depth int) rawjson.Object {
 	out := rawjson.Object{{Name: "type", Value: rawjson.Quote("object")}}
 	var members rawjson.Object
 	properties, _ := schema.Get("properties")
 	for _, p := range rawjson.OpenObject(properties) {
-		def, err := f.resolve(p.Value, depth)
-		if err != nil {
-			return nil, err
-		}
+		def := f.resolve(p.Value)
 		if _, forbidden := def.Get("not"); forbidden || depth == 0 && slices.Contains(f.hidden, p.Name) {
 			continue
 		}
-		flat, err := f.property(def, depth)
-		if err != nil {
-			return nil, err
-		}
-		members = append(members, rawjson.Member{Name: p.Name, Value: flat.JSON()})
+		members = append(members, rawjson.Member{Name: p.Name, Value: f.property(def, depth).JSON()})
 	}
 	if members != nil {
 		out = out.Set("properties", members.JSON())
@@ -98,34 +87,18 @@ func (f flattener) object(schema rawjson.Object, depth int) (rawjson.Object, err
 	if closed, ok := schema.Get("additionalProperties"); ok && string(closed) == "false" {
 		out = out.Set("additionalProperties", closed)
 	}
-	return out, nil
+	return out
 }
 
 // property flattens the schema of one parameter.
-func (f flattener) property(def rawjson.Object, depth int) (rawjson.Object, error) {
+func (f flattener) property(def rawjson.Object, depth int) (out rawjson.Object) {
+	if depth > deepest {
+		return nil
+	}
 	types := typesOf(def)
-	var out rawjson.Object
-	if slices.Contains(types, "object") {
-		nested, err := f.object(def, depth+1)
-		if err != nil {
-			return nil, err
-		}
-		out = nested.Without("type", "additionalProperties")
-	}
-	if slices.Contains(types, "array") {
-		raw, _ := def.Get("items")
-		items, err := f.resolve(raw, depth)
-		if err != nil {
-			return nil, err
-		}
-		flat, err := f.property(items, depth+1)
-		if err != nil {
-			return nil, err
-		}
-		out = out.Set("items", flat.JSON())
-	}
+	isObject, isArray := slices.Contains(types, "object"), slices.Contains(types, "array")
 	if f.profile == Sim && depth == 0 {
-		if def.Text("x-aacflow-type") == "json" || slices.Contains(types, "object") || slices.Contains(types, "array") {
+		if def.Text("x-aacflow-type") == "json" || isObject || isArray {
 			types = with(types, "string")
 		}
 		types = with(types, "null")
@@ -133,9 +106,16 @@ func (f flattener) property(def rawjson.Object, depth int) (rawjson.Object, erro
 	switch len(types) {
 	case 0:
 	case 1:
-		out = append(rawjson.Object{{Name: "type", Value: rawjson.Quote(types[0])}}, out...)
+		out = out.Set("type", rawjson.Quote(types[0]))
 	default:
-		out = append(rawjson.Object{{Name: "type", Value: textList(types)}}, out...)
+		out = out.Set("type", textList(types))
+	}
+	if isObject {
+		out = append(out, f.object(def, depth+1).Without("type", "additionalProperties")...)
+	}
+	if isArray {
+		items, _ := def.Get("items")
+		out = out.Set("items", f.property(f.resolve(items), depth+1).JSON())
 	}
 	for _, keyword := range []string{"description", "enum", "format"} {
 		value, ok := def.Get(keyword)
@@ -147,28 +127,22 @@ func (f flattener) property(def rawjson.Object, depth int) (rawjson.Object, erro
 		}
 		out = out.Set(keyword, value)
 	}
-	return out, nil
+	return out
 }
 
-// resolve returns a schema merged over the definition that it refers to.
-func (f flattener) resolve(schema json.RawMessage, depth int) (rawjson.Object, error) {
-	if depth > deepest {
-		return nil, fmt.Errorf("must not nest deeper than %d levels", deepest)
-	}
+// resolve returns a schema merged over the definition that it refers to. References lead somewhere,
+// or the manifest would not have been loaded.
+func (f flattener) resolve(schema json.RawMessage) rawjson.Object {
 	def := rawjson.OpenObject(schema)
 	for range deepest {
 		ref := def.Text("$ref")
 		if ref == "" {
 			break
 		}
-		pointer, local := strings.CutPrefix(ref, "#")
-		target, ok := rawjson.At(f.root, pointer)
-		if !local || !ok {
-			return nil, fmt.Errorf("the reference leads nowhere: %q", ref)
-		}
+		target, _ := rawjson.At(f.root, strings.TrimPrefix(ref, "#"))
 		def = rawjson.OpenObject(rawjson.Merge(target, def.Without("$ref").JSON()))
 	}
-	return def, nil
+	return def
 }
 
 // typesOf returns the types that a schema names, or those of its enum.

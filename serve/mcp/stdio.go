@@ -47,18 +47,15 @@ func (d draining) Connect(ctx context.Context) (sdk.Connection, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &drainingConn{
-		Connection: conn, unanswered: map[any]bool{}, closed: make(chan struct{}), answered: make(chan struct{}, 1),
-	}, nil
+	return &drainingConn{Connection: conn, unanswered: map[any]bool{}, changed: make(chan struct{}, 1)}, nil
 }
 
 type drainingConn struct {
 	sdk.Connection
-	once             sync.Once
-	closed, answered chan struct{}
+	changed chan struct{} // gets a value after each change of what is below
 
 	mu         sync.Mutex
-	unanswered map[any]bool // ids of requests
+	unanswered map[any]bool // ids of requests; nil once the connection is closed
 }
 
 func (c *drainingConn) Read(ctx context.Context) (jsonrpc.Message, error) {
@@ -69,9 +66,11 @@ func (c *drainingConn) Read(ctx context.Context) (jsonrpc.Message, error) {
 	}
 	// A subscription is answered only when its client or the connection ends it.
 	if r, ok := msg.(*jsonrpc.Request); ok && r.IsCall() && r.Method != "subscriptions/listen" {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.unanswered[r.ID.Raw()] = true
+		c.change(func() {
+			if c.unanswered != nil {
+				c.unanswered[r.ID.Raw()] = true
+			}
+		})
 	}
 	return msg, nil
 }
@@ -79,20 +78,24 @@ func (c *drainingConn) Read(ctx context.Context) (jsonrpc.Message, error) {
 func (c *drainingConn) Write(ctx context.Context, msg jsonrpc.Message) error {
 	err := c.Connection.Write(ctx, msg)
 	if r, ok := msg.(*jsonrpc.Response); ok {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		delete(c.unanswered, r.ID.Raw())
-		select {
-		case c.answered <- struct{}{}:
-		default:
-		}
+		c.change(func() { delete(c.unanswered, r.ID.Raw()) })
 	}
 	return err
 }
 
 func (c *drainingConn) Close() error {
-	c.once.Do(func() { close(c.closed) })
+	c.change(func() { c.unanswered = nil })
 	return c.Connection.Close()
+}
+
+func (c *drainingConn) change(do func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	do()
+	select {
+	case c.changed <- struct{}{}:
+	default:
+	}
 }
 
 // drain waits until each request is answered, or the connection is closed.
@@ -105,9 +108,7 @@ func (c *drainingConn) drain(ctx context.Context) {
 			return
 		}
 		select {
-		case <-c.answered:
-		case <-c.closed:
-			return
+		case <-c.changed:
 		case <-ctx.Done():
 			return
 		}

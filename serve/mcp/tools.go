@@ -21,10 +21,7 @@ func (s *Server) tools(p Profile) ([]*sdk.Tool, error) {
 	no, yes := false, true
 	var tools []*sdk.Tool
 	for _, e := range s.blocks {
-		input, err := inputSchema(e, p, s.hidden(e))
-		if err != nil {
-			return nil, err
-		}
+		input := inputSchema(e, p, s.hidden(e))
 		if s.cfg.InvocationIDInput {
 			if schemas.Find(e.Input, idInput) != nil {
 				return nil, fmt.Errorf("the input %s cannot be added: the block has one: %q", idInput, e.ID)
@@ -98,17 +95,11 @@ type Definition struct {
 
 // Definitions returns the tools that a server would offer for the blocks of a registry in a profile,
 // sorted by name. The inputs lack the credential: the host that runs the tool adds it.
-func Definitions(reg *registry.Registry, p Profile) ([]Definition, error) {
-	s := &Server{blocks: reg.Catalog()}
-	tools, err := s.tools(p)
-	if err != nil {
-		return nil, fmt.Errorf("tool definitions: %w", err)
+func Definitions(reg *registry.Registry, p Profile) (list []Definition) {
+	for _, e := range reg.Catalog() {
+		list = append(list, Definition{
+			e.ID, e.Name, describe(e, p), inputSchema(e, p, secrets(e.Input)), bare(e.OutputSchema),
+		})
 	}
-	definitions := make([]Definition, len(tools))
-	for i, t := range tools {
-		input, _ := t.InputSchema.(json.RawMessage)
-		output, _ := t.OutputSchema.(json.RawMessage)
-		definitions[i] = Definition{t.Name, t.Title, t.Description, input, output}
-	}
-	return definitions, nil
+	return list
 }

@@ -64,10 +64,7 @@ func exportFormats() map[string]func(*registry.Registry) (any, error) {
 }
 
 func eachTool(reg *registry.Registry, told func(mcp.Definition) any) (any, error) {
-	definitions, err := mcp.Definitions(reg, mcp.Agent)
-	if err != nil {
-		return nil, err
-	}
+	definitions := mcp.Definitions(reg, mcp.Agent)
 	list := make([]any, len(definitions))
 	for i, d := range definitions {
 		list[i] = told(d)
