@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -61,6 +63,55 @@ func TestManyMessagesThroughEveryDoor(t *testing.T) {
 		answer := postJSON(t, url+"/mcp", `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"segment_batch","arguments":{"batch":`+messages(crashed)+`}}}`)
 		require.Contains(t, answer, fmt.Sprintf(`"count":%d`, crashed))
 	})
+}
+
+// TestHostileCallsDoNotEndStdio: each of these once ended the process, took its memory or took
+// minutes. They are calls of one client, and the last one is answered like any other.
+func TestHostileCallsDoNotEndStdio(t *testing.T) {
+	members := func(format string, n int) string {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, ","+format+":0", i)
+		}
+		return b.String()[1:]
+	}
+	calls := []string{
+		`{"name":"segment_batch","arguments":{"batch":` + messages(18_170) + `}}`,
+		`{"name":"segment_batch","arguments":{"batch":[` + strings.Repeat("{},", 1<<20) + `{}]}}`,
+		`{"name":"segment_batch","arguments":{"batch":[` + strings.Repeat(`"",`, 100_000) + `1]}}`,
+		`{"name":"segment_track","arguments":{` + members(`"k%d"`, 40_000) + `}}`,
+		`{"name":"segment_track","arguments":{` + members(`"`+strings.Repeat("eventuserid", 20)+`%d"`, 4_000) + `}}`,
+		`{"name":"segment_track","arguments":{"` + strings.Repeat("userId", 170_000) + `":0}}`,
+		`{"name":"segment_track","arguments":{"event":"e","userId":"u","properties":` + strings.Repeat(`{"a":`, 900) + `1` + strings.Repeat("}", 900) + `}}`,
+		`{"name":"segment_track","arguments":{"event":"e","userId":"` + strings.Repeat("<a.", 300_000) + `"}}`,
+	}
+	var in strings.Builder
+	in.WriteString(`{"jsonrpc":"2.0","id":"hello","method":"initialize","params":{"protocolVersion":"2025-11-25",` +
+		`"capabilities":{},"clientInfo":{"name":"c","version":"1"}}}` + "\n" + `{"jsonrpc":"2.0","method":"notifications/initialized"}` + "\n")
+	for i, call := range calls {
+		fmt.Fprintf(&in, `{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":%s}`+"\n", i, call)
+	}
+	in.WriteString(`{"jsonrpc":"2.0","id":"last","method":"ping"}` + "\n")
+	cmd := command(t, "mcp")
+	cmd.Stdin = strings.NewReader(in.String())
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	require.NoError(t, err, "%.2000s", &stderr)
+	require.NotContains(t, stderr.String(), "panic")
+	answers := map[string]string{}
+	for line := range strings.Lines(string(out)) {
+		var answer struct{ ID json.RawMessage }
+		require.NoError(t, json.Unmarshal([]byte(line), &answer))
+		answers[string(answer.ID)] = line
+	}
+	for i := range calls {
+		answer := answers[strconv.Itoa(i)]
+		require.NotEmpty(t, answer, "call %d", i)
+		require.Less(t, len(answer), 2<<20, "call %d", i)
+	}
+	require.Contains(t, answers["0"], `"count":18170`)
+	require.Contains(t, answers[`"last"`], `"result":{}`)
 }
 
 // command is this program with nothing configured.

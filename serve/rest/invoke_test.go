@@ -5,13 +5,17 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/aacflow/segment-blocks/registry"
 	"github.com/aacflow/segment-blocks/runtime"
+	"github.com/aacflow/segment-blocks/schemas"
 	"github.com/aacflow/segment-blocks/segment/emulator"
 	"github.com/aacflow/segment-blocks/serve/rest"
 )
@@ -297,4 +301,65 @@ func TestClientGoesAway(t *testing.T) {
 	require.NoError(t, b.runtime.Close(closing), "nothing is under way any more")
 	a := b.post("segment_track", "invoke", order)
 	b.requireProblem(a, 503, "closed")
+}
+
+const slow = `id: toy_slow
+name: Slow
+summary: Wait to be canceled
+description: Waits to be canceled.
+whenToUse: In tests.
+version: 1.0.0
+category: toys
+tags: [toys]
+input:
+  type: object
+  additionalProperties: false
+  properties:
+    text: {type: string, description: Text., examples: [a], x-filled-by: user-or-llm, x-aacflow-type: string}
+output:
+  type: object
+  additionalProperties: true
+  properties:
+    fine: {type: boolean, description: Whether it went well., x-aacflow-type: boolean}
+examples:
+  - {title: Nothing, input: {text: a}, output: {fine: true}}
+`
+
+// TestClientLeavesDuringValidate: what nobody waits for any more ends.
+func TestClientLeavesDuringValidate(t *testing.T) {
+	manifests, err := schemas.Load(fstest.MapFS{"slow.yaml": {Data: []byte(slow)}})
+	require.NoError(t, err)
+	entered, canceled := make(chan struct{}), make(chan error, 1)
+	reg := registry.New()
+	reg.MustRegister(runtime.Define(manifests[0], func(ctx context.Context, _ *runtime.Call, _ runtime.NoSource) (any, error) {
+		close(entered)
+		<-ctx.Done()
+		canceled <- context.Cause(ctx)
+		return nil, ctx.Err()
+	}))
+	rt, err := runtime.New(reg)
+	require.NoError(t, err)
+	server := httptest.NewServer(rest.New(rt, reg, rest.Config{}))
+	defer server.Close()
+	ctx, leave := context.WithCancel(t.Context())
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, server.URL+"/v1/blocks/toy_slow/validate", strings.NewReader(`{"input":{"text":"a"}}`))
+	require.NoError(t, err)
+	req.Header.Set("Content-Type", "application/json")
+	answered := make(chan error, 1)
+	go func() {
+		_, err := server.Client().Do(req)
+		answered <- err
+	}()
+	<-entered
+	leave()
+	require.ErrorIs(t, <-answered, context.Canceled)
+	select {
+	case err := <-canceled:
+		require.ErrorIs(t, err, context.Canceled)
+	case <-time.After(10 * time.Second):
+		require.Fail(t, "the validation goes on")
+	}
+	closing, done := context.WithTimeout(context.Background(), 10*time.Second)
+	defer done()
+	require.NoError(t, rt.Close(closing), "nothing is running any more")
 }
