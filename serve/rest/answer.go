@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // The media types of answers.
@@ -35,42 +36,19 @@ func encode(v any) []byte {
 // time whether the body has changed.
 func writeCached(w http.ResponseWriter, r *http.Request, mediaType string, body []byte) {
 	sum := sha256.Sum256(body)
-	tag := `"` + hex.EncodeToString(sum[:12]) + `"`
 	h := w.Header()
-	h.Set("ETag", tag)
+	h.Set("ETag", `"`+hex.EncodeToString(sum[:12])+`"`)
 	h.Set("Cache-Control", "no-cache")
-	if noneMatch(r.Header.Values("If-None-Match"), tag) {
-		w.WriteHeader(http.StatusNotModified)
-		return
-	}
-	write(w, http.StatusOK, mediaType, body)
-}
-
-// noneMatch reports whether one of the tags in If-None-Match is this one. It compares weakly, as RFC
-// 9110 demands.
-func noneMatch(headers []string, tag string) bool {
-	for _, header := range headers {
-		for given := range strings.SplitSeq(header, ",") {
-			given = strings.TrimSpace(given)
-			if given == "*" || strings.TrimPrefix(given, "W/") == tag {
-				return true
-			}
-		}
-	}
-	return false
+	h.Set("Content-Type", mediaType)
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body))
 }
 
 // writeFresh answers a POST.
 func writeFresh(w http.ResponseWriter, mediaType string, body []byte) {
-	w.Header().Set("Cache-Control", "no-store")
-	write(w, http.StatusOK, mediaType, body)
-}
-
-func write(w http.ResponseWriter, status int, mediaType string, body []byte) {
 	h := w.Header()
+	h.Set("Cache-Control", "no-store")
 	h.Set("Content-Type", mediaType)
 	h.Set("Content-Length", strconv.Itoa(len(body)))
-	w.WriteHeader(status)
 	_, _ = w.Write(body) // fails only if the client has left
 }
 
