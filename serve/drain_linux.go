@@ -6,9 +6,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ignoreHandshakes makes the kernel drop each SYN that arrives for a listener, by a socket filter. It
-// reports false if the listener takes none. Connections that are accepted later inherit the filter,
-// and receive no SYN.
+// ignoreHandshakes makes the kernel drop each SYN that arrives for a listener, by a socket filter.
+// It reports false if the listener takes none. Connections that are accepted later inherit the
+// filter, and receive no SYN.
 func ignoreHandshakes(ln net.Listener) bool {
 	const flags, syn, all = 13, 0x02, 0xffffffff // the byte of a TCP header with the flags
 	filter := []unix.SockFilter{

@@ -62,19 +62,20 @@ type Config struct {
 	Logger *slog.Logger
 	// Metrics answers /metrics. Without it the path does not exist.
 	Metrics http.Handler
-	// Middleware wraps the server in front of the guard, to count, time or trace requests. It is called
-	// once, by New. Route names the route of a request, such as /v1/blocks/{id}.
+	// Middleware wraps the server in front of the guard, to count, time or trace requests. It is
+	// called once, by New. Route names the route of a request, such as /v1/blocks/{id}.
 	Middleware func(next http.Handler, route func(*http.Request) string) http.Handler
 	// TLS makes [Server.Serve] speak https.
 	TLS *tls.Config
 	// Drain is how long requests may take once [Server.Serve] has stopped listening. Default
 	// [DefaultDrain]; negative is no time.
 	Drain time.Duration
-	// DrainDelay is how long Serve goes on listening after its context has ended, while /readyz answers
-	// 503, so that load balancers can take the server out first. Default [DefaultDrainDelay] if other
-	// machines can reach the listener; negative is none.
+	// DrainDelay is how long Serve goes on listening after its context has ended, while /readyz
+	// answers 503, so that load balancers can take the server out first. Default [DefaultDrainDelay]
+	// if other machines can reach the listener; negative is none.
 	DrainDelay time.Duration
-	// OnDrain is called when the context of Serve has ended, with the delay until Serve stops listening.
+	// OnDrain is called when the context of Serve has ended, with the delay until Serve stops
+	// listening.
 	OnDrain func(delay time.Duration)
 }
 

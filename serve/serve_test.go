@@ -39,7 +39,10 @@ func start(t *testing.T, cfg serve.Config) (*serve.Server, *emulator.Server) {
 	require.NoError(t, err)
 	reg := registry.New()
 	blocks.MustRegister(reg)
-	rt, err := runtime.New(reg, runtime.Source("prod", tracking.Source{WriteKey: "S3cretS3cretS3cretS3cretS3cretS3", Endpoint: segment.URL}))
+	rt, err := runtime.New(
+		reg,
+		runtime.Source("prod", tracking.Source{WriteKey: "S3cretS3cretS3cretS3cretS3cretS3", Endpoint: segment.URL}),
+	)
 	require.NoError(t, err)
 	server, err := serve.New(rt, reg, cfg)
 	require.NoError(t, err)

@@ -10,9 +10,12 @@ import (
 
 // Certificate reads a certificate and its key from PEM files, for [tls.Config].GetCertificate. It
 // reads the files again when they change, so that they can be renewed while the server runs. If the
-// changed files hold no valid pair, as between the writing of one and the other, the last pair stays
-// in use. The logger gets a line for each change.
-func Certificate(certFile, keyFile string, logger *slog.Logger) (func(*tls.ClientHelloInfo) (*tls.Certificate, error), error) {
+// changed files hold no valid pair, as between the writing of one and the other, the last pair
+// stays in use. The logger gets a line for each change.
+func Certificate(
+	certFile, keyFile string,
+	logger *slog.Logger,
+) (func(*tls.ClientHelloInfo) (*tls.Certificate, error), error) {
 	c := &certificate{files: [2]string{certFile, keyFile}, logger: logger}
 	if err := c.load(c.stamp()); err != nil {
 		return nil, err

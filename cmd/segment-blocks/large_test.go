@@ -18,7 +18,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// messages is a list of n messages of the smallest kind. 18,170 of them once crashed whatever read them.
+// messages is a list of n messages of the smallest kind. 18,170 of them once crashed whatever read
+// them.
 func messages(n int) string {
 	var b strings.Builder
 	for i := range n {
@@ -60,7 +61,13 @@ func TestManyMessagesThroughEveryDoor(t *testing.T) {
 			answer := postJSON(t, url+"/v1/blocks/segment_batch/validate", `{"input":{"batch":`+messages(n)+`}}`)
 			require.JSONEq(t, `{"valid":true,"violations":[]}`, answer)
 		}
-		answer := postJSON(t, url+"/mcp", `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"segment_batch","arguments":{"batch":`+messages(crashed)+`}}}`)
+		answer := postJSON(
+			t,
+			url+"/mcp",
+			`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"segment_batch","arguments":{"batch":`+messages(
+				crashed,
+			)+`}}}`,
+		)
 		require.Contains(t, answer, fmt.Sprintf(`"count":%d`, crashed))
 	})
 }
@@ -82,12 +89,19 @@ func TestHostileCallsDoNotEndStdio(t *testing.T) {
 		`{"name":"segment_track","arguments":{` + members(`"k%d"`, 40_000) + `}}`,
 		`{"name":"segment_track","arguments":{` + members(`"`+strings.Repeat("eventuserid", 20)+`%d"`, 4_000) + `}}`,
 		`{"name":"segment_track","arguments":{"` + strings.Repeat("userId", 170_000) + `":0}}`,
-		`{"name":"segment_track","arguments":{"event":"e","userId":"u","properties":` + strings.Repeat(`{"a":`, 900) + `1` + strings.Repeat("}", 900) + `}}`,
+		`{"name":"segment_track","arguments":{"event":"e","userId":"u","properties":` + strings.Repeat(
+			`{"a":`,
+			900,
+		) + `1` + strings.Repeat(
+			"}",
+			900,
+		) + `}}`,
 		`{"name":"segment_track","arguments":{"event":"e","userId":"` + strings.Repeat("<a.", 300_000) + `"}}`,
 	}
 	var in strings.Builder
 	in.WriteString(`{"jsonrpc":"2.0","id":"hello","method":"initialize","params":{"protocolVersion":"2025-11-25",` +
-		`"capabilities":{},"clientInfo":{"name":"c","version":"1"}}}` + "\n" + `{"jsonrpc":"2.0","method":"notifications/initialized"}` + "\n")
+		`"capabilities":{},"clientInfo":{"name":"c","version":"1"}}}` + "\n" + `{"jsonrpc":"2.0",` +
+		`"method":"notifications/initialized"}` + "\n")
 	for i, call := range calls {
 		fmt.Fprintf(&in, `{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":%s}`+"\n", i, call)
 	}

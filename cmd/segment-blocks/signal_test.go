@@ -24,7 +24,8 @@ import (
 
 // A hang-up drains the server as SIGTERM does, and further ones do not kill it.
 func TestHangUpDrains(t *testing.T) {
-	// Where the tests run under nohup, a child would ignore hang-ups as well. One that is handled here is not ignored there.
+	// Where the tests run under nohup, a child would ignore hang-ups as well. One that is handled here
+	// is not ignored there.
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)
@@ -60,8 +61,8 @@ func serving(t *testing.T, args ...string) (cmd *exec.Cmd, url string, stderr *b
 	return cmd, url, stderr
 }
 
-// A client that opens a connection for each request loses none: whatever the kernel has connected is
-// answered. Other systems than Linux have no filter that makes the kernel stop connecting.
+// A client that opens a connection for each request loses none: whatever the kernel has connected
+// is answered. Other systems than Linux have no filter that makes the kernel stop connecting.
 func TestTerminationLosesNoConnection(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("needs a socket filter on the listener")
@@ -97,12 +98,16 @@ func TestTerminationLosesNoConnection(t *testing.T) {
 	}
 }
 
-// invokeOnce sends one request on a connection, closes it, and returns an error unless the answer is
-// whole.
+// invokeOnce sends one request on a connection, closes it, and returns an error unless the answer
+// is whole.
 func invokeOnce(conn net.Conn) error {
 	defer conn.Close()
 	const body = `{"input":{"userId":"u-42","previousId":"u-41"}}`
-	req, err := http.NewRequest(http.MethodPost, "http://localhost/v1/blocks/segment_alias/invoke", strings.NewReader(body))
+	req, err := http.NewRequest(
+		http.MethodPost,
+		"http://localhost/v1/blocks/segment_alias/invoke",
+		strings.NewReader(body),
+	)
 	if err != nil {
 		return err
 	}

@@ -26,7 +26,8 @@ type Node struct {
 // Execution is where in a run of a workflow the engine stands.
 type Execution struct {
 	WorkflowID string
-	// RunID stays the same when a run is resumed or a node in it is run again. That is what lets a repeat be recognised.
+	// RunID stays the same when a run is resumed or a node in it is run again. That is what lets a
+	// repeat be recognised.
 	RunID string
 	// Iterations are those of the loops and parallels around the node, from the outside in.
 	Iterations []Iteration
@@ -38,8 +39,8 @@ type Iteration struct {
 	Index int
 }
 
-// InvocationID names one execution of one node. The attempt is left out on purpose: an attempt more is no event more.
-// Each part is escaped, so that no two join into the same.
+// InvocationID names one execution of one node. The attempt is left out on purpose: an attempt more
+// is no event more. Each part is escaped, so that no two join into the same.
 func (e Execution) InvocationID(node Node) string {
 	parts := []string{url.PathEscape(e.WorkflowID), url.PathEscape(e.RunID), url.PathEscape(node.ID)}
 	for _, i := range e.Iterations {
@@ -48,8 +49,8 @@ func (e Execution) InvocationID(node Node) string {
 	return strings.Join(parts, "/")
 }
 
-// Handler executes the nodes whose type is a block of the registry. An engine asks its handlers in turn, and the first that can
-// takes the node. It is safe for concurrent use.
+// Handler executes the nodes whose type is a block of the registry. An engine asks its handlers in
+// turn, and the first that can takes the node. It is safe for concurrent use.
 type Handler struct {
 	registry *registry.Registry
 	runtime  *runtime.Runtime
@@ -61,9 +62,15 @@ func (h Handler) CanHandle(node Node) bool {
 	return ok
 }
 
-// Execute runs a node with inputs in which the engine has resolved all references. Its output is what later nodes refer to, its
-// receipt what the engine's log should keep. The error is always a *[NodeError]. ctx is the run's: canceling the run cancels the node.
-func (h Handler) Execute(ctx context.Context, run Execution, node Node, inputs map[string]any) (map[string]any, *runtime.Receipt, error) {
+// Execute runs a node with inputs in which the engine has resolved all references. Its output is
+// what later nodes refer to, its receipt what the engine's log should keep. The error is always a
+// *[NodeError]. ctx is the run's: canceling the run cancels the node.
+func (h Handler) Execute(
+	ctx context.Context,
+	run Execution,
+	node Node,
+	inputs map[string]any,
+) (map[string]any, *runtime.Receipt, error) {
 	options := []runtime.InvokeOption{runtime.InvocationID(run.InvocationID(node))}
 	if node.Source != "" {
 		options = append(options, runtime.ToSource(node.Source))
@@ -94,7 +101,8 @@ func (e *NodeError) Error() string { return e.Node.Name + ": " + e.Details.Error
 // Unwrap returns the details, so that errors.As and errors.Is reach them and the cause below.
 func (e *NodeError) Unwrap() error { return e.Details }
 
-// Output is what the node hands to its error edge: the line as error, as AACFlow has it, and beside it what a workflow can decide on.
+// Output is what the node hands to its error edge: the line as error, as AACFlow has it, and beside
+// it what a workflow can decide on.
 func (e *NodeError) Output() (map[string]any, error) {
 	raw, err := json.Marshal(e.Details)
 	if err != nil {

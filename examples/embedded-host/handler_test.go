@@ -25,7 +25,11 @@ func start(t *testing.T) (Handler, *emulator.Server) {
 	require.NoError(t, err)
 	reg := registry.New()
 	blocks.MustRegister(reg)
-	source := tracking.Source{WriteKey: writeKey, Endpoint: segment.URL, Retry: retry.Policy{MaxRetries: 1, BaseDelay: time.Millisecond}}
+	source := tracking.Source{
+		WriteKey: writeKey,
+		Endpoint: segment.URL,
+		Retry:    retry.Policy{MaxRetries: 1, BaseDelay: time.Millisecond},
+	}
 	rt, err := runtime.New(reg, runtime.Source("prod", source))
 	require.NoError(t, err)
 	t.Cleanup(func() {
@@ -46,7 +50,11 @@ func fault(t *testing.T, segment *emulator.Server, rule string) {
 
 var (
 	node  = Node{ID: "node-3", Name: "Track order", Type: "segment_track"}
-	order = map[string]any{"event": "Order Completed", "userId": "u-42", "properties": map[string]any{"total": json.Number("42.50")}}
+	order = map[string]any{
+		"event":      "Order Completed",
+		"userId":     "u-42",
+		"properties": map[string]any{"total": json.Number("42.50")},
+	}
 )
 
 func at(rounds ...Iteration) Execution {
@@ -63,7 +71,11 @@ func TestOutputAndEvent(t *testing.T) {
 	h, segment := start(t)
 	output, receipt, err := h.Execute(t.Context(), at(), node, order)
 	require.NoError(t, err)
-	require.Equal(t, map[string]any{"success": true, "event": "Order Completed", "userId": "u-42", "anonymousId": nil}, output)
+	require.Equal(
+		t,
+		map[string]any{"success": true, "event": "Order Completed", "userId": "u-42", "anonymousId": nil},
+		output,
+	)
 	require.Equal(t, "wf-1/run-7/node-3", receipt.InvocationID)
 	require.Equal(t, 1, receipt.Accepted)
 	events := segment.Events(emulator.Filter{})
@@ -72,7 +84,8 @@ func TestOutputAndEvent(t *testing.T) {
 	require.Contains(t, string(events[0].Message), `42.50`, "every digit arrives")
 }
 
-// What runs again keeps its message id, so Segment counts it once; whatever else differs gets another.
+// What runs again keeps its message id, so Segment counts it once; whatever else differs gets
+// another.
 func TestMessageIDs(t *testing.T) {
 	h, segment := start(t)
 	messageID := func(run Execution, node Node) string {
@@ -110,7 +123,12 @@ func TestRefusedInput(t *testing.T) {
 	_, receipt, err := h.Execute(t.Context(), at(), node, map[string]any{"event": "", "userId": "{{USER}}"})
 	var failed *NodeError
 	require.ErrorAs(t, err, &failed)
-	require.True(t, strings.HasPrefix(err.Error(), "Track order: segment_track refused its input, nothing was sent: /event "), "%v", err)
+	require.True(
+		t,
+		strings.HasPrefix(err.Error(), "Track order: segment_track refused its input, nothing was sent: /event "),
+		"%v",
+		err,
+	)
 	require.NotContains(t, err.Error(), "\n")
 	require.Zero(t, receipt.Attempts)
 	require.Empty(t, segment.Requests())

@@ -1,5 +1,6 @@
-// Embedded-host shows how a workflow engine written in Go runs the blocks inside itself: handler.go is the adapter, and this
-// program the smallest engine around it. It sends to an emulator, so nothing leaves this machine:
+// Embedded-host shows how a workflow engine written in Go runs the blocks inside itself: handler.go
+// is the adapter, and this program the smallest engine around it. It sends to an emulator, so
+// nothing leaves this machine:
 //
 //	go run ./examples/embedded-host
 package main
@@ -39,7 +40,10 @@ func run(ctx context.Context, out io.Writer) (err error) {
 
 	reg := registry.New()
 	blocks.MustRegister(reg)
-	rt, err := runtime.New(reg, runtime.Source("prod", tracking.Source{WriteKey: "an-emulator-takes-any-key", Endpoint: segment.URL}))
+	rt, err := runtime.New(
+		reg,
+		runtime.Source("prod", tracking.Source{WriteKey: "an-emulator-takes-any-key", Endpoint: segment.URL}),
+	)
 	if err != nil {
 		return err
 	}

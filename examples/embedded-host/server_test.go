@@ -48,5 +48,9 @@ func TestServeAlone(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	require.NoError(t, serveAlone(ctx, h.runtime, h.registry, "127.0.0.1:0", "a-token-that-is-long-enough"))
-	require.ErrorContains(t, serveAlone(ctx, h.runtime, h.registry, "127.0.0.1:0", "short"), "a token must have at least 16 characters")
+	require.ErrorContains(
+		t,
+		serveAlone(ctx, h.runtime, h.registry, "127.0.0.1:0", "short"),
+		"a token must have at least 16 characters",
+	)
 }

@@ -44,8 +44,8 @@ func newCapacity(cfg Config) *capacity {
 	return c
 }
 
-// admit reserves capacity for a request and its body. The caller must call leave when the request has
-// been answered.
+// admit reserves capacity for a request and its body. The caller must call leave when the request
+// has been answered.
 func (c *capacity) admit(r *http.Request) (leave func(), _ *Problem) {
 	body := &heldBody{ReadCloser: r.Body, capacity: c}
 	if p := body.hold(max(0, r.ContentLength)); p != nil {
@@ -129,8 +129,8 @@ func (c *capacity) changed(_ net.Conn, state http.ConnState) {
 }
 
 // ReadBody reads the body of a request to its end, into memory of its size if the request announces
-// that. The error is a *[http.MaxBytesError] for a body of more than most bytes, and a *[Problem] to
-// answer with for a body that a [Guard] has no room for.
+// that. The error is a *[http.MaxBytesError] for a body of more than most bytes, and a *[Problem]
+// to answer with for a body that a [Guard] has no room for.
 func ReadBody(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error) {
 	if r.ContentLength > most {
 		return nil, &http.MaxBytesError{Limit: most}

@@ -93,7 +93,12 @@ func TestBytesOfBodiesAreCapped(t *testing.T) {
 	require.Equal(t, "1000 <nil>", <-h.read)
 	res, body := ask(t, server, "POST", "/", strings.Repeat("x", 501))
 	requireOverloaded(t, res, body)
-	require.Equal(t, 503, (<-send(t, server, strings.Repeat("x", 501), -1)).StatusCode, "a body that does not say how large it is")
+	require.Equal(
+		t,
+		503,
+		(<-send(t, server, strings.Repeat("x", 501), -1)).StatusCode,
+		"a body that does not say how large it is",
+	)
 	second := send(t, server, strings.Repeat("x", 500), -1)
 	require.Equal(t, "500 <nil>", <-h.read)
 	res, body = ask(t, server, "POST", "/", "x")
@@ -129,7 +134,8 @@ func TestUnfinishedBodiesCount(t *testing.T) {
 	}, 10*time.Second, 5*time.Millisecond, "a client that leaves gives its room back")
 }
 
-// TestRefusedBodiesAreReadToTheirEnd: many clients read an answer only then, and take a closed connection for a failure.
+// TestRefusedBodiesAreReadToTheirEnd: many clients read an answer only then, and take a closed
+// connection for a failure.
 func TestRefusedBodiesAreReadToTheirEnd(t *testing.T) {
 	h := newHeld()
 	server := start(t, guard.Config{MaxInFlight: 1}, h.handler)
@@ -139,7 +145,12 @@ func TestRefusedBodiesAreReadToTheirEnd(t *testing.T) {
 	require.NoError(t, err)
 	defer conn.Close()
 	const size = 8 << 20
-	_, err = fmt.Fprintf(conn, "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s", size, strings.Repeat("x", size))
+	_, err = fmt.Fprintf(
+		conn,
+		"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s",
+		size,
+		strings.Repeat("x", size),
+	)
 	require.NoError(t, err)
 	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	require.NoError(t, err)

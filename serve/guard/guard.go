@@ -62,20 +62,22 @@ type Config struct {
 	MaxBody int64
 	// MaxInFlight is how many requests are processed at once, for all clients together. Those beyond
 	// are answered with 503 and Retry-After. GET and HEAD are not counted, so that health checks and
-	// metrics are answered while the server is full. Default [DefaultMaxInFlight]; negative is no limit.
+	// metrics are answered while the server is full. Default [DefaultMaxInFlight]; negative is no
+	// limit.
 	MaxInFlight int
 	// MaxBuffered is how many bytes of request bodies are held at once, for all clients together: from
 	// when a request announces or sends them until it has been answered. Requests beyond are answered
-	// with 503 and Retry-After. Default [DefaultMaxBuffered], and at least MaxBody; negative is no limit.
+	// with 503 and Retry-After. Default [DefaultMaxBuffered], and at least MaxBody; negative is no
+	// limit.
 	MaxBuffered int64
 	// MaxConnections is how many connections [Guard.Server] serves. A few beyond are answered once and
 	// closed: GET and HEAD as usual, everything else with 503. Default [DefaultMaxConnections];
 	// negative is no limit.
 	MaxConnections int
-	// Rate is how many requests a second one client may make, Burst how many at once. Requests that are
-	// refused for their Host, Origin or token have a separate limit of the same size, so that a web
-	// page cannot use up what programs on the same machine may send. A client is a remote address, or
-	// an IPv6 network of 64 bits; behind a proxy all clients are one. Defaults [DefaultRate] and
+	// Rate is how many requests a second one client may make, Burst how many at once. Requests that
+	// are refused for their Host, Origin or token have a separate limit of the same size, so that a
+	// web page cannot use up what programs on the same machine may send. A client is a remote address,
+	// or an IPv6 network of 64 bits; behind a proxy all clients are one. Defaults [DefaultRate] and
 	// [DefaultBurst]; a negative Rate is no limit.
 	Rate  float64
 	Burst int
@@ -192,8 +194,8 @@ func (g *Guard) refuse(r *http.Request) *Problem {
 	return g.accepted.check(r)
 }
 
-// tooLarge refuses a body by the size that it announces. A body that announces none is cut off while
-// it is read, by http.MaxBytesReader.
+// tooLarge refuses a body by the size that it announces. A body that announces none is cut off
+// while it is read, by http.MaxBytesReader.
 func (g *Guard) tooLarge(r *http.Request) *Problem {
 	if r.ContentLength <= g.cfg.MaxBody {
 		return nil

@@ -137,7 +137,11 @@ func TestHost(t *testing.T) {
 }
 
 func TestOrigin(t *testing.T) {
-	server := start(t, guard.Config{Hosts: []string{"blocks.internal"}, Origins: []string{"https://app.example.com"}}, echo)
+	server := start(
+		t,
+		guard.Config{Hosts: []string{"blocks.internal"}, Origins: []string{"https://app.example.com"}},
+		echo,
+	)
 	for name, c := range map[string]struct {
 		ok      bool
 		headers []string
@@ -226,7 +230,8 @@ func TestRate(t *testing.T) {
 	require.Equal(t, 200, from("@", "/").Code, "a Unix socket has no address")
 }
 
-// TestWhatIsRefusedCostsNobodyElse: a browser sends what a web page of any origin wants from the same address as the programs of its user.
+// TestWhatIsRefusedCostsNobodyElse: a browser sends what a web page of any origin wants from the
+// same address as the programs of its user.
 func TestWhatIsRefusedCostsNobodyElse(t *testing.T) {
 	for name, headers := range map[string][]string{
 		"a foreign origin": {"Origin", "https://evil.example", "Authorization", "Bearer " + token},
@@ -235,7 +240,11 @@ func TestWhatIsRefusedCostsNobodyElse(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			at := time.Unix(0, 0)
-			server := start(t, guard.Config{Rate: 2, Burst: 3, Tokens: []string{token}, Clock: func() time.Time { return at }}, echo)
+			server := start(
+				t,
+				guard.Config{Rate: 2, Burst: 3, Tokens: []string{token}, Clock: func() time.Time { return at }},
+				echo,
+			)
 			statuses := map[int]int{}
 			for range 20 {
 				res, _ := ask(t, server, "GET", "/", "", headers...)
@@ -277,19 +286,23 @@ func TestRequestID(t *testing.T) {
 
 func TestPanic(t *testing.T) {
 	var log bytes.Buffer
-	server := start(t, guard.Config{Logger: slog.New(slog.NewJSONHandler(&log, nil))}, func(w http.ResponseWriter, r *http.Request) {
-		switch r.URL.Path {
-		case "/":
-			w.Header().Set("Content-Encoding", "gzip")
-		case "/index":
-			_ = []int{}[len(r.URL.RawQuery)]
-		case "/begun":
-			w.Write([]byte("half an ans"))
-		case "/abort":
-			panic(http.ErrAbortHandler)
-		}
-		panic("the key is hunter2")
-	})
+	server := start(
+		t,
+		guard.Config{Logger: slog.New(slog.NewJSONHandler(&log, nil))},
+		func(w http.ResponseWriter, r *http.Request) {
+			switch r.URL.Path {
+			case "/":
+				w.Header().Set("Content-Encoding", "gzip")
+			case "/index":
+				_ = []int{}[len(r.URL.RawQuery)]
+			case "/begun":
+				w.Write([]byte("half an ans"))
+			case "/abort":
+				panic(http.ErrAbortHandler)
+			}
+			panic("the key is hunter2")
+		},
+	)
 	res, body := ask(t, server, "GET", "/", "")
 	requireProblem(t, res, body, 500, "internal")
 	require.Empty(t, res.Header.Get("Content-Encoding"))
@@ -312,7 +325,19 @@ func TestPanic(t *testing.T) {
 func TestLog(t *testing.T) {
 	var log bytes.Buffer
 	server := start(t, guard.Config{Tokens: []string{token}, Logger: slog.New(slog.NewJSONHandler(&log, nil))}, echo)
-	ask(t, server, "POST", "/v1/x?key=secret-query", "secret-body", "Authorization", "Bearer "+token, "X-Request-Id", "r-1", "Cookie", "secret-cookie")
+	ask(
+		t,
+		server,
+		"POST",
+		"/v1/x?key=secret-query",
+		"secret-body",
+		"Authorization",
+		"Bearer "+token,
+		"X-Request-Id",
+		"r-1",
+		"Cookie",
+		"secret-cookie",
+	)
 	ask(t, server, "GET", "/"+strings.Repeat("p", 500), "")
 	server.Close()
 	lines := strings.Split(strings.TrimSpace(log.String()), "\n")

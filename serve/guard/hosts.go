@@ -41,7 +41,8 @@ func newHostList(hosts, origins []string) (hostList, error) {
 	return l, nil
 }
 
-// checkHost stops a web page that rebinds its own name to this machine: its browser sends that name.
+// checkHost stops a web page that rebinds its own name to this machine: its browser sends that
+// name.
 func (l hostList) checkHost(r *http.Request) *Problem {
 	name := bareHost(r.Host)
 	if l.any || loopback.Host(name) || slices.Contains(l.names, name) {
@@ -65,7 +66,10 @@ func (l hostList) checkOrigin(r *http.Request) *Problem {
 	}
 	return &Problem{
 		Status: http.StatusForbidden, Code: "origin_not_allowed",
-		Detail: fmt.Sprintf("the origin of a web page must be one that this server allows: %.100q", strings.Join(origins, ", ")),
+		Detail: fmt.Sprintf(
+			"the origin of a web page must be one that this server allows: %.100q",
+			strings.Join(origins, ", "),
+		),
 	}
 }
 
@@ -74,7 +78,8 @@ func (l hostList) allowsOrigin(origin, host string) bool {
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" {
 		return false
 	}
-	return strings.EqualFold(u.Host, host) || loopback.Host(bareHost(u.Host)) || slices.Contains(l.origins, strings.ToLower(origin))
+	return strings.EqualFold(u.Host, host) || loopback.Host(bareHost(u.Host)) ||
+		slices.Contains(l.origins, strings.ToLower(origin))
 }
 
 // crossSite reports whether a browser sends r for a page of another site without naming the site. A
@@ -84,8 +89,8 @@ func crossSite(r *http.Request) bool {
 	return r.Header.Get("Sec-Fetch-Site") == "cross-site" && (!safe || r.Header.Get("Sec-Fetch-Mode") != "navigate")
 }
 
-// bareHost returns a host in lower case, without port, brackets and a dot at its end, or "" if it is
-// not a host.
+// bareHost returns a host in lower case, without port, brackets and a dot at its end, or "" if it
+// is not a host.
 func bareHost(host string) string {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name

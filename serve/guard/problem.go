@@ -12,8 +12,8 @@ import (
 // Problem is a problem document (RFC 9457), the application/problem+json that every refused request
 // gets. An API may embed it in a type with more members.
 type Problem struct { //nolint:errname // RFC 9457 calls it a problem
-	// Type is a URI reference that names the kind of problem. Default about:blank, which leaves that to
-	// the status and the code.
+	// Type is a URI reference that names the kind of problem. Default about:blank, which leaves that
+	// to the status and the code.
 	Type string `json:"type"`
 	// Title says the same in words, and is the same for all problems of a type. Default the status in
 	// words.
@@ -54,8 +54,8 @@ func (p *Problem) Fill(r *http.Request) {
 	}
 }
 
-// WriteProblem answers with the status and headers of p. The document is p, filled, or a struct that
-// embeds it.
+// WriteProblem answers with the status and headers of p. The document is p, filled, or a struct
+// that embeds it.
 func WriteProblem(w http.ResponseWriter, p Problem, document any) {
 	var body bytes.Buffer
 	encoder := json.NewEncoder(&body)

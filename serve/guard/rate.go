@@ -46,11 +46,15 @@ func (l *limiter) check(r *http.Request) *Problem {
 	}
 	return &Problem{
 		Status: http.StatusTooManyRequests, Code: "too_many_requests", Retryable: true, RetryAfter: wait,
-		Detail: fmt.Sprintf("this client sends more than the %g requests a second that it may; this one was not looked at", l.rate),
+		Detail: fmt.Sprintf(
+			"this client sends more than the %g requests a second that it may; this one was not looked at",
+			l.rate,
+		),
 	}
 }
 
-// take takes one request out of the client's bucket, or returns how long it takes until there is one.
+// take takes one request out of the client's bucket, or returns how long it takes until there is
+// one.
 func (l *limiter) take(client netip.Prefix) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -114,18 +114,23 @@ func TestClientsThatDoNotReadAreCut(t *testing.T) {
 	}
 }
 
-// TestHandlersOutliveTheReadTimeout: it is for the request. An invocation that waits for a rate limit takes longer.
+// TestHandlersOutliveTheReadTimeout: it is for the request. An invocation that waits for a rate
+// limit takes longer.
 func TestHandlersOutliveTheReadTimeout(t *testing.T) {
-	addr := serve(t, func(s *http.Server) { s.ReadTimeout = 50 * time.Millisecond }, func(w http.ResponseWriter, r *http.Request) {
-		if _, err := io.ReadAll(r.Body); err != nil {
-			return
-		}
-		select {
-		case <-r.Context().Done():
-			http.Error(w, "canceled", http.StatusTeapot)
-		case <-time.After(200 * time.Millisecond):
-		}
-	})
+	addr := serve(
+		t,
+		func(s *http.Server) { s.ReadTimeout = 50 * time.Millisecond },
+		func(w http.ResponseWriter, r *http.Request) {
+			if _, err := io.ReadAll(r.Body); err != nil {
+				return
+			}
+			select {
+			case <-r.Context().Done():
+				http.Error(w, "canceled", http.StatusTeapot)
+			case <-time.After(200 * time.Millisecond):
+			}
+		},
+	)
 	defer http.DefaultClient.CloseIdleConnections()
 	for range 2 { // on one connection
 		for _, body := range []string{"", "body"} {
@@ -139,16 +144,20 @@ func TestHandlersOutliveTheReadTimeout(t *testing.T) {
 
 // TestStreamsOutliveTheWriteTimeout: each write has a deadline of its own.
 func TestStreamsOutliveTheWriteTimeout(t *testing.T) {
-	addr := serve(t, func(s *http.Server) { s.WriteTimeout = 50 * time.Millisecond }, func(w http.ResponseWriter, _ *http.Request) {
-		flusher, ok := w.(http.Flusher)
-		for range 4 {
-			if _, err := io.WriteString(w, "tick "); err != nil || !ok {
-				return
+	addr := serve(
+		t,
+		func(s *http.Server) { s.WriteTimeout = 50 * time.Millisecond },
+		func(w http.ResponseWriter, _ *http.Request) {
+			flusher, ok := w.(http.Flusher)
+			for range 4 {
+				if _, err := io.WriteString(w, "tick "); err != nil || !ok {
+					return
+				}
+				flusher.Flush()
+				time.Sleep(30 * time.Millisecond)
 			}
-			flusher.Flush()
-			time.Sleep(30 * time.Millisecond)
-		}
-	})
+		},
+	)
 	res, err := http.Get("http://" + addr)
 	require.NoError(t, err)
 	defer res.Body.Close()

@@ -10,7 +10,8 @@ import (
 
 const minToken = 16
 
-// tokens holds digests, so that comparing takes the same time whatever the length of the token sent.
+// tokens holds digests, so that comparing takes the same time whatever the length of the token
+// sent.
 type tokens [][sha256.Size]byte
 
 func newTokens(list []string) (tokens, error) {
@@ -25,8 +26,8 @@ func newTokens(list []string) (tokens, error) {
 	return out, nil
 }
 
-// check demands "Authorization: Bearer TOKEN". No other header is accepted: it would have to be kept
-// out of every log and dump as well, and all known hosts can set this one.
+// check demands "Authorization: Bearer TOKEN". No other header is accepted: it would have to be
+// kept out of every log and dump as well, and all known hosts can set this one.
 func (t tokens) check(r *http.Request) *Problem {
 	if len(t) == 0 {
 		return nil

@@ -65,7 +65,12 @@ func toys(t *testing.T, log io.Writer, cfg mcp.Config) (*mcp.Server, string) {
 	} {
 		manifests, err := schemas.Load(fstest.MapFS{"toy.yaml": {Data: fmt.Appendf(nil, toy, id)}})
 		require.NoError(t, err)
-		reg.MustRegister(runtime.Define(manifests[0], func(context.Context, *runtime.Call, runtime.NoSource) (any, error) { return execute() }))
+		reg.MustRegister(
+			runtime.Define(
+				manifests[0],
+				func(context.Context, *runtime.Call, runtime.NoSource) (any, error) { return execute() },
+			),
+		)
 	}
 	rt, err := runtime.New(reg, runtime.Source("prod", tracking.Source{WriteKey: firstKey}))
 	require.NoError(t, err)
@@ -85,7 +90,11 @@ func TestBlocksWithoutASourceAtThePathOfASource(t *testing.T) {
 	_, url := toys(t, io.Discard, mcp.Config{})
 	h := &house{url: url}
 	for _, path := range []string{"/mcp", "/mcp/prod", "/mcp/prod/agent"} {
-		status, _, body := h.post(t, path, `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"toy_fine","arguments":{}}}`)
+		status, _, body := h.post(
+			t,
+			path,
+			`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"toy_fine","arguments":{}}}`,
+		)
 		require.Equal(t, 200, status)
 		require.Contains(t, body, `"structuredContent":{"fine":true}`, path)
 	}
@@ -109,7 +118,8 @@ func (b *buffer) String() string {
 	return b.Buffer.String()
 }
 
-// TestPanicsStayInside: the SDK runs handlers in goroutines of its own, where a panic ends the process.
+// TestPanicsStayInside: the SDK runs handlers in goroutines of its own, where a panic ends the
+// process.
 func TestPanicsStayInside(t *testing.T) {
 	var log buffer
 	server, url := toys(t, &log, mcp.Config{CallContext: func(ctx context.Context, meta map[string]any) context.Context {
@@ -174,19 +184,23 @@ func TestAnswersAreBounded(t *testing.T) {
 	h := build(t)
 	long := strings.Repeat("segment_track", (1<<20)/13)
 	for name, message := range map[string]string{
-		"an id":               `{"jsonrpc":"2.0","id":"` + long + `","method":"tools/call","params":{"name":"segment_track","arguments":{}}}`,
-		"a tool":              `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"` + long + `","arguments":{}}}`,
-		"a tool, shadowed":    `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"` + long + `","Name":"a","arguments":{}}}`,
-		"a tool, first":       `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"` + long + `","name":"a","arguments":{}}}`,
-		"a tool, last":        `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","name":"` + long + `","arguments":{}}}`,
-		"a method":            `{"jsonrpc":"2.0","id":1,"method":"` + long + `"}`,
-		"a resource":          `{"jsonrpc":"2.0","id":1,"method":"resources/read","params":{"uri":"` + long + `"}}`,
-		"a protocol version":  `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"` + long + `","capabilities":{},"clientInfo":{"name":"c","version":"1"}}}`,
-		"no message":          `"` + long + `"`,
-		"half a message":      `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"` + long,
-		"an invocation id":    `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"segment_track","arguments":{},"_meta":{"` + mcp.MetaInvocationID + `":"` + long + `"}}}`,
-		"a member of params":  `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"segment_track","arguments":{},"` + long + `":1}}`,
-		"an argument of text": `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"segment_track","arguments":"` + long + `"}}`,
+		"an id": `{"jsonrpc":"2.0","id":"` + long + `","method":"tools/call",` +
+			`"params":{"name":"segment_track","arguments":{}}}`,
+		"a tool":             `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"` + long + `","arguments":{}}}`,
+		"a tool, shadowed":   `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"` + long + `","Name":"a","arguments":{}}}`,
+		"a tool, first":      `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"` + long + `","name":"a","arguments":{}}}`,
+		"a tool, last":       `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","name":"` + long + `","arguments":{}}}`,
+		"a method":           `{"jsonrpc":"2.0","id":1,"method":"` + long + `"}`,
+		"a resource":         `{"jsonrpc":"2.0","id":1,"method":"resources/read","params":{"uri":"` + long + `"}}`,
+		"a protocol version": `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"` + long + `","capabilities":{},"clientInfo":{"name":"c","version":"1"}}}`,
+		"no message":         `"` + long + `"`,
+		"half a message":     `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"` + long,
+		"an invocation id": `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"segment_track",` +
+			`"arguments":{},"_meta":{"` + mcp.MetaInvocationID + `":"` + long + `"}}}`,
+		"a member of params": `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"segment_track",` +
+			`"arguments":{},"` + long + `":1}}`,
+		"an argument of text": `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"segment_track",` +
+			`"arguments":"` + long + `"}}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, _, body := h.post(t, "/mcp", message)
@@ -208,7 +222,10 @@ func TestInvocationIDOfAnotherInputIsRefused(t *testing.T) {
 		if tool == "segment_track" {
 			input["event"] = event
 		}
-		res, err := s.CallTool(t.Context(), &sdk.CallToolParams{Name: tool, Arguments: input, Meta: sdk.Meta{mcp.MetaInvocationID: "run-7"}})
+		res, err := s.CallTool(
+			t.Context(),
+			&sdk.CallToolParams{Name: tool, Arguments: input, Meta: sdk.Meta{mcp.MetaInvocationID: "run-7"}},
+		)
 		require.NoError(t, err)
 		return res
 	}
@@ -217,13 +234,18 @@ func TestInvocationIDOfAnotherInputIsRefused(t *testing.T) {
 	require.False(t, call("segment_track", "mended").IsError)
 	for _, res := range []*sdk.CallToolResult{call("segment_track", "another"), call("segment_identify", "")} {
 		require.True(t, res.IsError)
-		require.Contains(t, text(t, res, 0), "refused its input, nothing was sent: /invocationId has been used for another input")
+		require.Contains(
+			t,
+			text(t, res, 0),
+			"refused its input, nothing was sent: /invocationId has been used for another input",
+		)
 		require.Contains(t, text(t, res, 1), `"code":"idempotency_key_reused"`)
 	}
 	require.Len(t, h.segment.Events(emulator.Filter{}), 1)
 }
 
-// TestCallsOfClientsThatLeftCount: before 2026-07-28 they go on, so that they must not make room for more.
+// TestCallsOfClientsThatLeftCount: before 2026-07-28 they go on, so that they must not make room
+// for more.
 func TestCallsOfClientsThatLeftCount(t *testing.T) {
 	h := build(t)
 	g, err := guard.New(guard.Config{MaxInFlight: 1})
@@ -259,7 +281,13 @@ func TestCallsOfClientsThatLeftCount(t *testing.T) {
 	closing, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	h.url = unguarded
-	status, _, _ = h.post(t, "/mcp", `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}`, "Mcp-Session-Id", "s")
+	status, _, _ = h.post(
+		t,
+		"/mcp",
+		`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}`,
+		"Mcp-Session-Id",
+		"s",
+	)
 	require.Equal(t, http.StatusAccepted, status)
 	require.NoError(t, h.rt.Close(closing))
 }

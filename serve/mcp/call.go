@@ -33,8 +33,8 @@ const (
 // longestID bounds an invocation id, in bytes.
 const longestID = 512
 
-// handler returns a tool that invokes a block. Its result is never an error: clients hide what is not
-// a result.
+// handler returns a tool that invokes a block. Its result is never an error: clients hide what is
+// not a result.
 func (s *Server) handler(e registry.Entry, source string) sdk.ToolHandler {
 	return func(ctx context.Context, req *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
 		ctx, done := joinLife(ctx)

@@ -80,8 +80,12 @@ func TestRefusalSaysAllInOneLine(t *testing.T) {
 	h := build(t)
 	res := call(t, h.connect(t, "/mcp", ""), "segment_track", map[string]any{"event": "", "properties": []int{1}})
 	require.True(t, res.IsError)
-	require.Equal(t, `segment_track refused its input, nothing was sent: /event must not be empty: ""; must have userId or anonymousId; `+
-		`/properties must be an object: [1]`, text(t, res, 0))
+	require.Equal(
+		t,
+		`segment_track refused its input, nothing was sent: /event must not be empty: ""; must have userId or anonymousId; `+
+			`/properties must be an object: [1]`,
+		text(t, res, 0),
+	)
 }
 
 func TestNoArgumentsAreAnEmptyInput(t *testing.T) {
@@ -93,7 +97,12 @@ func TestNoArgumentsAreAnEmptyInput(t *testing.T) {
 func TestValuesKeepTheirDigits(t *testing.T) {
 	h := build(t)
 	s := h.connect(t, "/mcp", "")
-	res := call(t, s, "segment_track", json.RawMessage(`{"event":"E","userId":"u","properties":{"n":12345678901234567890.10}}`))
+	res := call(
+		t,
+		s,
+		"segment_track",
+		json.RawMessage(`{"event":"E","userId":"u","properties":{"n":12345678901234567890.10}}`),
+	)
 	require.False(t, res.IsError)
 	require.Contains(t, string(h.segment.Events(emulator.Filter{})[0].Message), `"n":12345678901234567890.10`)
 }
@@ -122,7 +131,10 @@ func TestInvocationIDMakesARepeatHarmless(t *testing.T) {
 	require.Len(t, h.segment.Events(emulator.Filter{}), 1)
 
 	for _, id := range []any{7, "", "a\nb", "{{RUN}}", "<start.id>/1"} {
-		res, err := s.CallTool(t.Context(), &sdk.CallToolParams{Name: "segment_track", Arguments: input, Meta: sdk.Meta{mcp.MetaInvocationID: id}})
+		res, err := s.CallTool(
+			t.Context(),
+			&sdk.CallToolParams{Name: "segment_track", Arguments: input, Meta: sdk.Meta{mcp.MetaInvocationID: id}},
+		)
 		require.NoError(t, err)
 		require.True(t, res.IsError, "%v", id)
 		require.Contains(t, text(t, res, 0), "nothing was sent: /invocationId must ")
@@ -139,11 +151,20 @@ func TestInvocationIDInput(t *testing.T) {
 	}
 	require.Len(t, h.segment.Events(emulator.Filter{}), 4)
 	res := call(t, s, "segment_track", map[string]any{"event": "E", "invocationId": "<loop.index>"})
-	require.Equal(t, `segment_track refused its input, nothing was sent: /invocationId must be resolved by the host before the call: `+
-		`"<loop.index>"; must have userId or anonymousId`, text(t, res, 0))
+	require.Equal(
+		t,
+		`segment_track refused its input, nothing was sent: /invocationId must be resolved by the host before the call: `+
+			`"<loop.index>"; must have userId or anonymousId`,
+		text(t, res, 0),
+	)
 
 	without := build(t)
-	res = call(t, without.connect(t, "/mcp", ""), "segment_track", map[string]any{"event": "E", "userId": "u", "invocationId": "a"})
+	res = call(
+		t,
+		without.connect(t, "/mcp", ""),
+		"segment_track",
+		map[string]any{"event": "E", "userId": "u", "invocationId": "a"},
+	)
 	require.Contains(t, text(t, res, 0), "/invocationId")
 	require.True(t, res.IsError)
 }
@@ -157,7 +178,10 @@ func TestCancelEndsTheInvocation(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			failed := make(chan error, 1)
 			go func() {
-				_, err := s.CallTool(ctx, &sdk.CallToolParams{Name: "segment_track", Arguments: map[string]any{"event": "E", "userId": "u"}})
+				_, err := s.CallTool(
+					ctx,
+					&sdk.CallToolParams{Name: "segment_track", Arguments: map[string]any{"event": "E", "userId": "u"}},
+				)
 				failed <- err
 			}()
 			require.Eventually(t, func() bool { return len(h.segment.Faults()) == 0 }, 5*time.Second, 5*time.Millisecond)

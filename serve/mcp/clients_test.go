@@ -16,7 +16,8 @@ import (
 	"github.com/aacflow/segment-blocks/serve/mcp"
 )
 
-// needNode skips a test whose client is not there, unless SEGMENT_BLOCKS_REQUIRE_CLIENTS=1 says that it must be.
+// needNode skips a test whose client is not there, unless SEGMENT_BLOCKS_REQUIRE_CLIENTS=1 says
+// that it must be.
 func needNode(t *testing.T) string {
 	t.Helper()
 	node, err := exec.LookPath("node")
@@ -117,7 +118,9 @@ func TestTypeScriptClientOverHTTP(t *testing.T) {
 			h := build(t)
 			calls, outputs := toCall(h)
 			said := runClient(t, map[string]any{
-				"url": h.url + "/mcp/keyless/" + string(p), "headers": map[string]string{"X-Segment-Write-Key": headersKey}, "calls": calls,
+				"url": h.url + "/mcp/keyless/" + string(
+					p,
+				), "headers": map[string]string{"X-Segment-Write-Key": headersKey}, "calls": calls,
 			})
 			requireSaid(t, h, said, outputs, headersKey)
 			require.Equal(t, "1.2.3", said.Server.Version)
@@ -134,7 +137,8 @@ func TestTypeScriptClientCancels(t *testing.T) {
 		"slow": map[string]any{"name": "segment_track", "arguments": map[string]any{"event": "E", "userId": "u"}},
 	})
 	require.Contains(t, said.Cancelled, "no longer wanted")
-	// The POST of a call must be answered, canceled or not. This client remarks on it, the specification lets it be ignored.
+	// The POST of a call must be answered, canceled or not. This client remarks on it, the
+	// specification lets it be ignored.
 	for _, remark := range said.Errors {
 		require.Contains(t, remark, `"code\":\"canceled`)
 	}
@@ -150,6 +154,9 @@ func TestTypeScriptClientOverStdio(t *testing.T) {
 	require.NoError(t, err)
 	h := build(t)
 	calls, outputs := toCall(h)
-	said := runClient(t, map[string]any{"command": self, "env": map[string]string{stdioTarget: h.segment.URL}, "calls": calls})
+	said := runClient(
+		t,
+		map[string]any{"command": self, "env": map[string]string{stdioTarget: h.segment.URL}, "calls": calls},
+	)
 	requireSaid(t, h, said, outputs, firstKey)
 }

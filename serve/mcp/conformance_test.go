@@ -17,8 +17,8 @@ import (
 	"github.com/aacflow/segment-blocks/serve/mcp"
 )
 
-// conform runs the official conformance suite against a URL: what the arguments choose, which is so many scenarios. Those in the list of
-// expected failures must fail, all others must pass.
+// conform runs the official conformance suite against a URL: what the arguments choose, which is so
+// many scenarios. Those in the list of expected failures must fail, all others must pass.
 func conform(t *testing.T, url string, scenarios int, expected []string, choose ...string) {
 	t.Helper()
 	node := needNode(t)
@@ -50,7 +50,8 @@ func conform(t *testing.T, url string, scenarios int, expected []string, choose 
 	}
 }
 
-// conformable is our server with the suite's fixtures beside the blocks, behind the guard as the program has it.
+// conformable is our server with the suite's fixtures beside the blocks, behind the guard as the
+// program has it.
 func conformable(t *testing.T, tune func(*sdk.ServerOptions, *sdk.StreamableHTTPOptions)) *house {
 	t.Helper()
 	needNode(t)
@@ -83,20 +84,22 @@ func conformable(t *testing.T, tune func(*sdk.ServerOptions, *sdk.StreamableHTTP
 	return h
 }
 
-// TestConformance runs the suite's active scenarios, and those it calls pending, against our server as it is served, with the suite's
-// fixtures beside the blocks.
+// TestConformance runs the suite's active scenarios, and those it calls pending, against our server
+// as it is served, with the suite's fixtures beside the blocks.
 func TestConformance(t *testing.T) {
 	h := conformable(t, serveFixtures)
-	// What these tools send while they are called has nowhere to go: a call is answered with plain JSON, and there are no sessions in
-	// which a client could be asked anything. The blocks have nothing to send or to ask. With sessions all of them pass, see below.
+	// What these tools send while they are called has nowhere to go: a call is answered with plain
+	// JSON, and there are no sessions in which a client could be asked anything. The blocks have
+	// nothing to send or to ask. With sessions all of them pass, see below.
 	conform(t, h.url+"/mcp", 32, []string{
 		"tools-call-with-logging", "tools-call-with-progress", "tools-call-sampling", "tools-call-elicitation",
 		"elicitation-sep1034-defaults", "elicitation-sep1330-enums",
 	}, "--suite", "all")
 }
 
-// TestConformanceWithSessions runs the active scenarios against the same server with sessions and streams switched on. All must pass. Of the
-// pending ones server-sse-polling is left out: it asks under protocol 2025-03-26 for events that came with 2025-11-25.
+// TestConformanceWithSessions runs the active scenarios against the same server with sessions and
+// streams switched on. All must pass. Of the pending ones server-sse-polling is left out: it asks
+// under protocol 2025-03-26 for events that came with 2025-11-25.
 func TestConformanceWithSessions(t *testing.T) {
 	h := conformable(t, func(options *sdk.ServerOptions, transport *sdk.StreamableHTTPOptions) {
 		serveFixtures(options, transport)
@@ -107,7 +110,8 @@ func TestConformanceWithSessions(t *testing.T) {
 	conform(t, h.url+"/mcp", 1, nil, "--scenario", "json-schema-2020-12")
 }
 
-// TestConformanceOfBlocksAlone runs the scenarios that need no fixtures against a server that has none.
+// TestConformanceOfBlocksAlone runs the scenarios that need no fixtures against a server that has
+// none.
 func TestConformanceOfBlocksAlone(t *testing.T) {
 	needNode(t)
 	h := build(t)

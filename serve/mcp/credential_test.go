@@ -13,7 +13,8 @@ import (
 	"github.com/aacflow/segment-blocks/serve/mcp"
 )
 
-const track = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"segment_track","arguments":{"event":"E","userId":"u"}}}`
+const track = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"segment_track",` +
+	`"arguments":{"event":"E","userId":"u"}}}`
 
 func TestHeaderCarriesTheKey(t *testing.T) {
 	h := build(t)
@@ -27,7 +28,12 @@ func TestHeaderCarriesTheKey(t *testing.T) {
 	}
 	_, _, body := h.post(t, "/mcp/first", track, "X-Segment-Write-Key", headersKey)
 	require.NotContains(t, body, `"isError":true`)
-	require.Len(t, h.segment.Events(emulator.Filter{Source: emulator.Fingerprint(headersKey)}), 2, "it goes before the source's own")
+	require.Len(
+		t,
+		h.segment.Events(emulator.Filter{Source: emulator.Fingerprint(headersKey)}),
+		2,
+		"it goes before the source's own",
+	)
 
 	for value, says := range map[string]string{
 		"":            "/writeKey must not be empty where the request has the header X-Segment-Write-Key",
@@ -53,8 +59,13 @@ func TestModelMayNotGiveAKey(t *testing.T) {
 	h := build(t)
 	res := call(t, h.connect(t, "/mcp", ""), "segment_track", map[string]any{"event": "E", "writeKey": headersKey})
 	require.True(t, res.IsError)
-	require.Equal(t, "segment_track refused its input, nothing was sent: /writeKey must not be given by the caller: it comes from the source or "+
-		"the request header X-Segment-Write-Key; must have userId or anonymousId", text(t, res, 0))
+	require.Equal(
+		t,
+		"segment_track refused its input, nothing was sent: /writeKey must not be given by the caller: it comes from the "+
+			"source or "+
+			"the request header X-Segment-Write-Key; must have userId or anonymousId",
+		text(t, res, 0),
+	)
 	require.NotContains(t, marshal(t, res), headersKey)
 	require.Empty(t, h.segment.Requests())
 }

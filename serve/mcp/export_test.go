@@ -2,8 +2,12 @@ package mcp
 
 import sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
-// WithFixtures lets a test mount more on each endpoint than the blocks, and change how it is served.
-func (c Config) WithFixtures(tune func(*sdk.ServerOptions, *sdk.StreamableHTTPOptions), mount func(*sdk.Server)) Config {
+// WithFixtures lets a test mount more on each endpoint than the blocks, and change how it is
+// served.
+func (c Config) WithFixtures(
+	tune func(*sdk.ServerOptions, *sdk.StreamableHTTPOptions),
+	mount func(*sdk.Server),
+) Config {
 	c.fixtures = fixtures{tune, mount}
 	return c
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// fixtures are the tools, prompts and resources that the conformance suite calls, by the names it calls them. They are mounted
-// beside the blocks.
+// fixtures are the tools, prompts and resources that the conformance suite calls, by the names it
+// calls them. They are mounted beside the blocks.
 type fixtures struct{ image, sound []byte }
 
 func newFixtures(t *testing.T) fixtures {
@@ -25,8 +25,12 @@ func newFixtures(t *testing.T) fixtures {
 		return data
 	}
 	return fixtures{
-		image: decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="), // one pixel
-		sound: decode("UklGRiQAAABXQVZFZm10IBAAAAABAAEAQB8AAIA+AAACABAAZGF0YQAAAAA="),                                     // no sample
+		image: decode(
+			"iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==",
+		), // one pixel
+		sound: decode(
+			"UklGRiQAAABXQVZFZm10IBAAAAABAAEAQB8AAIA+AAACABAAZGF0YQAAAAA=",
+		), // no sample
 	}
 }
 
@@ -62,10 +66,12 @@ const noInput = `{"type":"object"}`
 // mountContent mounts the tools that only answer.
 func (f fixtures) mountContent(server *sdk.Server) {
 	answers := map[string][]sdk.Content{
-		"test_simple_text":       says("This is a simple text response for testing."),
-		"test_image_content":     {&sdk.ImageContent{Data: f.image, MIMEType: "image/png"}},
-		"test_audio_content":     {&sdk.AudioContent{Data: f.sound, MIMEType: "audio/wav"}},
-		"test_embedded_resource": {embedded("test://embedded-resource", "text/plain", "This is an embedded resource content.")},
+		"test_simple_text":   says("This is a simple text response for testing."),
+		"test_image_content": {&sdk.ImageContent{Data: f.image, MIMEType: "image/png"}},
+		"test_audio_content": {&sdk.AudioContent{Data: f.sound, MIMEType: "audio/wav"}},
+		"test_embedded_resource": {
+			embedded("test://embedded-resource", "text/plain", "This is an embedded resource content."),
+		},
 		"test_multiple_content_types": {
 			&sdk.TextContent{Text: "Multiple content types test:"},
 			&sdk.ImageContent{Data: f.image, MIMEType: "image/png"},
@@ -77,9 +83,14 @@ func (f fixtures) mountContent(server *sdk.Server) {
 			return content, nil
 		})
 	}
-	add(server, "test_error_handling", noInput, func(context.Context, *sdk.ServerSession, *sdk.CallToolRequest) ([]sdk.Content, error) {
-		return nil, errors.New("this tool intentionally returns an error for testing")
-	})
+	add(
+		server,
+		"test_error_handling",
+		noInput,
+		func(context.Context, *sdk.ServerSession, *sdk.CallToolRequest) ([]sdk.Content, error) {
+			return nil, errors.New("this tool intentionally returns an error for testing")
+		},
+	)
 	add(server, "json_schema_2020_12_tool", `{
 		"$schema": "https://json-schema.org/draft/2020-12/schema", "type": "object", "additionalProperties": false,
 		"$defs": {"address": {"type": "object", "properties": {"street": {"type": "string"}, "city": {"type": "string"}}}},
@@ -93,53 +104,82 @@ func (f fixtures) mountContent(server *sdk.Server) {
 //
 //nolint:staticcheck // logging is deprecated by SEP-2577, and still part of the suite
 func (f fixtures) mountTalk(server *sdk.Server) {
-	add(server, "test_tool_with_logging", noInput, func(ctx context.Context, session *sdk.ServerSession, _ *sdk.CallToolRequest) ([]sdk.Content, error) {
-		for _, line := range []string{"Tool execution started", "Tool processing data", "Tool execution completed"} {
-			if err := session.Log(ctx, &sdk.LoggingMessageParams{Level: "info", Data: line}); err != nil {
-				return nil, err
+	add(
+		server,
+		"test_tool_with_logging",
+		noInput,
+		func(ctx context.Context, session *sdk.ServerSession, _ *sdk.CallToolRequest) ([]sdk.Content, error) {
+			for _, line := range []string{"Tool execution started", "Tool processing data", "Tool execution completed"} {
+				if err := session.Log(ctx, &sdk.LoggingMessageParams{Level: "info", Data: line}); err != nil {
+					return nil, err
+				}
+				time.Sleep(50 * time.Millisecond)
 			}
-			time.Sleep(50 * time.Millisecond)
-		}
-		return says("logged"), nil
-	})
-	add(server, "test_tool_with_progress", noInput, func(ctx context.Context, session *sdk.ServerSession, req *sdk.CallToolRequest) ([]sdk.Content, error) {
-		token := req.Params.GetProgressToken()
-		for _, progress := range []float64{0, 50, 100} {
-			if err := session.NotifyProgress(ctx, &sdk.ProgressNotificationParams{ProgressToken: token, Progress: progress, Total: 100}); err != nil {
-				return nil, err
+			return says("logged"), nil
+		},
+	)
+	add(
+		server,
+		"test_tool_with_progress",
+		noInput,
+		func(ctx context.Context, session *sdk.ServerSession, req *sdk.CallToolRequest) ([]sdk.Content, error) {
+			token := req.Params.GetProgressToken()
+			for _, progress := range []float64{0, 50, 100} {
+				if err := session.NotifyProgress(ctx, &sdk.ProgressNotificationParams{ProgressToken: token, Progress: progress, Total: 100}); err != nil {
+					return nil, err
+				}
+				time.Sleep(50 * time.Millisecond)
 			}
-			time.Sleep(50 * time.Millisecond)
-		}
-		return says("progressed"), nil
-	})
-	add(server, "test_sampling", `{"type":"object","required":["prompt"],"properties":{"prompt":{"type":"string"}}}`, sample)
+			return says("progressed"), nil
+		},
+	)
+	add(
+		server,
+		"test_sampling",
+		`{"type":"object","required":["prompt"],"properties":{"prompt":{"type":"string"}}}`,
+		sample,
+	)
 	ask := func(name, schema string) {
-		add(server, name, noInput, func(ctx context.Context, session *sdk.ServerSession, _ *sdk.CallToolRequest) ([]sdk.Content, error) {
-			answer, err := session.Elicit(ctx, &sdk.ElicitParams{Message: "Please answer", RequestedSchema: json.RawMessage(schema)})
-			if err != nil {
-				return nil, err
-			}
-			return says(fmt.Sprintf("Elicitation completed: action=%s, content=%v", answer.Action, answer.Content)), nil
-		})
+		add(
+			server,
+			name,
+			noInput,
+			func(ctx context.Context, session *sdk.ServerSession, _ *sdk.CallToolRequest) ([]sdk.Content, error) {
+				answer, err := session.Elicit(
+					ctx,
+					&sdk.ElicitParams{Message: "Please answer", RequestedSchema: json.RawMessage(schema)},
+				)
+				if err != nil {
+					return nil, err
+				}
+				return says(fmt.Sprintf("Elicitation completed: action=%s, content=%v", answer.Action, answer.Content)), nil
+			},
+		)
 	}
 	ask("test_elicitation", `{"type":"object","required":["username","email"],"properties":{
 		"username":{"type":"string","description":"User's response"},"email":{"type":"string","description":"User's email address"}}}`)
 	ask("test_elicitation_sep1034_defaults", `{"type":"object","properties":{
 		"name":{"type":"string","default":"John Doe"},"age":{"type":"integer","default":30},"score":{"type":"number","default":95.5},
 		"status":{"type":"string","enum":["active","inactive","pending"],"default":"active"},"verified":{"type":"boolean","default":true}}}`)
-	const titled = `[{"const":"value1","title":"First Option"},{"const":"value2","title":"Second Option"},{"const":"value3","title":"Third Option"}]`
+	const titled = `[{"const":"value1","title":"First Option"},{"const":"value2","title":"Second Option"},` +
+		`{"const":"value3","title":"Third Option"}]`
 	ask("test_elicitation_sep1330_enums", `{"type":"object","properties":{
 		"untitledSingle":{"type":"string","enum":["option1","option2","option3"]},"titledSingle":{"type":"string","oneOf":`+titled+`},
 		"legacyEnum":{"type":"string","enum":["opt1","opt2","opt3"],"enumNames":["Option One","Option Two","Option Three"]},
 		"untitledMulti":{"type":"array","items":{"type":"string","enum":["option1","option2","option3"]}},
 		"titledMulti":{"type":"array","items":{"anyOf":`+titled+`}}}}`)
-	add(server, "test_reconnection", noInput, func(_ context.Context, _ *sdk.ServerSession, req *sdk.CallToolRequest) ([]sdk.Content, error) {
-		if req.Extra != nil && req.Extra.CloseSSEStream != nil {
-			req.Extra.CloseSSEStream(sdk.CloseSSEStreamArgs{RetryAfter: 10 * time.Millisecond})
-		}
-		time.Sleep(100 * time.Millisecond)
-		return says("Reconnection test completed successfully"), nil
-	})
+	add(
+		server,
+		"test_reconnection",
+		noInput,
+		func(_ context.Context, _ *sdk.ServerSession, req *sdk.CallToolRequest) ([]sdk.Content, error) {
+			if req.Extra != nil && req.Extra.CloseSSEStream != nil {
+				req.Extra.CloseSSEStream(sdk.CloseSSEStreamArgs{RetryAfter: 10 * time.Millisecond})
+			}
+			time.Sleep(100 * time.Millisecond)
+			return says("Reconnection test completed successfully"), nil
+		},
+	)
 }
 
 // sample asks the client's model.
@@ -168,7 +208,9 @@ func (f fixtures) mountResources(server *sdk.Server) {
 		server.AddResource(
 			&sdk.Resource{URI: uri, Name: uri, Description: "A fixture of the conformance suite.", MIMEType: mediaType},
 			func(context.Context, *sdk.ReadResourceRequest) (*sdk.ReadResourceResult, error) {
-				return &sdk.ReadResourceResult{Contents: []*sdk.ResourceContents{{URI: uri, MIMEType: mediaType, Text: text, Blob: blob}}}, nil
+				return &sdk.ReadResourceResult{
+					Contents: []*sdk.ResourceContents{{URI: uri, MIMEType: mediaType, Text: text, Blob: blob}},
+				}, nil
 			},
 		)
 	}
@@ -183,7 +225,9 @@ func (f fixtures) mountResources(server *sdk.Server) {
 				return nil, err
 			}
 			text := fmt.Sprintf(`{"id":%q,"templateTest":true,"data":"Data for ID: %s"}`, id, id)
-			return &sdk.ReadResourceResult{Contents: []*sdk.ResourceContents{{URI: req.Params.URI, MIMEType: "application/json", Text: text}}}, nil
+			return &sdk.ReadResourceResult{
+				Contents: []*sdk.ResourceContents{{URI: req.Params.URI, MIMEType: "application/json", Text: text}},
+			}, nil
 		},
 	)
 }
@@ -202,7 +246,11 @@ func (f fixtures) mountPrompts(server *sdk.Server) {
 			return result, nil
 		})
 	}
-	prompt("test_simple_prompt", nil, func(map[string]string) []sdk.Content { return says("This is a simple prompt for testing.") })
+	prompt(
+		"test_simple_prompt",
+		nil,
+		func(map[string]string) []sdk.Content { return says("This is a simple prompt for testing.") },
+	)
 	prompt("test_prompt_with_arguments", []string{"arg1", "arg2"}, func(given map[string]string) []sdk.Content {
 		return says(fmt.Sprintf("Prompt with arguments: arg1='%s', arg2='%s'", given["arg1"], given["arg2"]))
 	})
@@ -213,6 +261,8 @@ func (f fixtures) mountPrompts(server *sdk.Server) {
 		)
 	})
 	prompt("test_prompt_with_image", nil, func(map[string]string) []sdk.Content {
-		return append([]sdk.Content{&sdk.ImageContent{Data: f.image, MIMEType: "image/png"}}, says("Please analyze the image above.")...)
+		return append(
+			[]sdk.Content{&sdk.ImageContent{Data: f.image, MIMEType: "image/png"}},
+			says("Please analyze the image above.")...)
 	})
 }

@@ -109,9 +109,9 @@ type head struct {
 	} `json:"params"`
 }
 
-// peek reads the head of a message as the SDK does: names are case-sensitive, and of several members
-// with one name the last counts. For a body that is no well-formed message the head is empty, and
-// the SDK reports what is wrong with it.
+// peek reads the head of a message as the SDK does: names are case-sensitive, and of several
+// members with one name the last counts. For a body that is no well-formed message the head is
+// empty, and the SDK reports what is wrong with it.
 func peek(body []byte) head {
 	var h head
 	if err := json.Unmarshal(body, &h, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)); err != nil {
@@ -126,7 +126,10 @@ func (h head) fault(body []byte) (int, string) {
 	case bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("[")):
 		return http.StatusBadRequest, "a request must be one message: batches have gone from the protocol"
 	case h.Method != "tools/call" && len(body) > longestOther:
-		return http.StatusRequestEntityTooLarge, fmt.Sprintf("a message that calls no tool must have %d bytes at most", longestOther)
+		return http.StatusRequestEntityTooLarge, fmt.Sprintf(
+			"a message that calls no tool must have %d bytes at most",
+			longestOther,
+		)
 	case len(h.ID) > longestName:
 		return http.StatusBadRequest, fmt.Sprintf("the id of a request must have %d bytes at most", longestName)
 	case len(h.Params.Name) > longestName:

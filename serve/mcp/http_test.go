@@ -32,16 +32,32 @@ func (h *house) post(t *testing.T, path, body string, pairs ...string) (int, htt
 
 func TestStateless(t *testing.T) {
 	h := build(t)
-	status, header, body := h.post(t, "/mcp", `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"segment_alias","arguments":{"userId":"u","previousId":"p"}}}`)
+	status, header, body := h.post(
+		t,
+		"/mcp",
+		`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"segment_alias","arguments":{"userId":"u",`+
+			`"previousId":"p"}}}`,
+	)
 	require.Equal(t, http.StatusOK, status, body)
 	require.Equal(t, "application/json", header.Get("Content-Type"))
 	require.Contains(t, body, `"structuredContent":{"success":true,"userId":"u","previousId":"p"}`)
 
-	status, _, body = h.post(t, "/mcp", `{"jsonrpc":"2.0","id":"x","method":"ping"}`, "Mcp-Session-Id", "of a server long gone")
+	status, _, body = h.post(
+		t,
+		"/mcp",
+		`{"jsonrpc":"2.0","id":"x","method":"ping"}`,
+		"Mcp-Session-Id",
+		"of a server long gone",
+	)
 	require.Equal(t, http.StatusOK, status)
 	require.JSONEq(t, `{"jsonrpc":"2.0","id":"x","result":{}}`, body)
 
-	status, header, body = h.post(t, "/mcp/", `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"c","version":"1"}}}`)
+	status, header, body = h.post(
+		t,
+		"/mcp/",
+		`{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},`+
+			`"clientInfo":{"name":"c","version":"1"}}}`,
+	)
 	require.Equal(t, http.StatusOK, status, body)
 	require.Contains(t, body, `"version":"1.2.3"`)
 	require.NotEmpty(t, header.Get("Mcp-Session-Id"))
@@ -61,7 +77,8 @@ func TestStateless(t *testing.T) {
 
 func TestPaths(t *testing.T) {
 	h := build(t)
-	const message = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"segment_track","arguments":{"event":"E","userId":"u"}}}`
+	const message = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"segment_track",` +
+		`"arguments":{"event":"E","userId":"u"}}}`
 	for path, key := range map[string]string{
 		"/mcp": firstKey, "/mcp/": firstKey, "/mcp/-": firstKey, "/mcp/-/strict": firstKey, "/mcp/first": firstKey,
 		"/mcp/web%20shop": secondKey, "/mcp/web%20shop/agent": secondKey, "/mcp/web%20shop?profile=strict": secondKey,
@@ -91,14 +108,23 @@ func TestPaths(t *testing.T) {
 
 func TestDefaultSource(t *testing.T) {
 	h := build(t, mcp.Config{DefaultSource: "web shop", Mount: "/tools/segment/"})
-	status, _, body := h.post(t, "/tools/segment", `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"segment_track","arguments":{"event":"E","userId":"u"}}}`)
+	status, _, body := h.post(
+		t,
+		"/tools/segment",
+		`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"segment_track","arguments":{"event":"E",`+
+			`"userId":"u"}}}`,
+	)
 	require.Equal(t, http.StatusOK, status, body)
 	require.Len(t, h.segment.Events(emulator.Filter{Source: emulator.Fingerprint(secondKey)}), 1)
 }
 
 func TestMessagesAreBounded(t *testing.T) {
 	h := build(t, mcp.Config{MaxBytes: 1000})
-	status, header, body := h.post(t, "/mcp", `{"jsonrpc":"2.0","id":1,"method":"ping","params":{"x":"`+strings.Repeat("x", 1000)+`"}}`)
+	status, header, body := h.post(
+		t,
+		"/mcp",
+		`{"jsonrpc":"2.0","id":1,"method":"ping","params":{"x":"`+strings.Repeat("x", 1000)+`"}}`,
+	)
 	require.Equal(t, http.StatusRequestEntityTooLarge, status)
 	require.Equal(t, "application/json", header.Get("Content-Type"))
 	require.Contains(t, body, "a message must have 1000 bytes at most")
@@ -107,7 +133,11 @@ func TestMessagesAreBounded(t *testing.T) {
 func TestRebindingIsRefused(t *testing.T) {
 	for _, checked := range []bool{false, true} {
 		h := build(t, mcp.Config{HostChecked: checked})
-		r, err := http.NewRequest(http.MethodPost, h.url+"/mcp", strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"ping"}`))
+		r, err := http.NewRequest(
+			http.MethodPost,
+			h.url+"/mcp",
+			strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"ping"}`),
+		)
 		require.NoError(t, err)
 		r.Host = "evil.example"
 		r.Header.Set("Content-Type", "application/json")

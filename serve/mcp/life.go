@@ -5,14 +5,15 @@ import (
 	"sync"
 )
 
-// lifeKey finds, among a context's values, the context whose end ends the invocation. The SDK hands a request's values on to
-// tools, and keeps its cancellation back.
+// lifeKey finds, among a context's values, the context whose end ends the invocation. The SDK hands
+// a request's values on to tools, and keeps its cancellation back.
 type lifeKey struct{}
 
 // withLife returns ctx with itself as the life of the calls made under it.
 func withLife(ctx context.Context) context.Context { return context.WithValue(ctx, lifeKey{}, ctx) }
 
-// joinLife returns ctx, ended by the call's life as well. The function must be called once the call is over.
+// joinLife returns ctx, ended by the call's life as well. The function must be called once the call
+// is over.
 func joinLife(ctx context.Context) (context.Context, func()) {
 	life, ok := ctx.Value(lifeKey{}).(context.Context)
 	if !ok {

@@ -133,7 +133,11 @@ func (h *house) connect(t *testing.T, path, version string, pairs ...string) *sd
 	client := sdk.NewClient(&sdk.Implementation{Name: "test", Version: "1"}, nil)
 	session, err := client.Connect(
 		t.Context(),
-		&sdk.StreamableClientTransport{Endpoint: h.url + path, HTTPClient: &http.Client{Transport: headers{base, add}}, MaxRetries: -1},
+		&sdk.StreamableClientTransport{
+			Endpoint:   h.url + path,
+			HTTPClient: &http.Client{Transport: headers{base, add}},
+			MaxRetries: -1,
+		},
 		&sdk.ClientSessionOptions{ProtocolVersion: version},
 	)
 	require.NoError(t, err)

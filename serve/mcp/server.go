@@ -59,8 +59,8 @@ type Config struct {
 	// Sources are the names of the runtime's sources that have a path of their own. Without any there
 	// is only the default source.
 	Sources []string
-	// DefaultSource names the source that stdio and the bare mount point send to. Default the runtime's
-	// first.
+	// DefaultSource names the source that stdio and the bare mount point send to. Default the
+	// runtime's first.
 	DefaultSource string
 	// DefaultProfile is the profile of stdio and of paths that name none. Default [Sim].
 	DefaultProfile Profile
@@ -68,8 +68,8 @@ type Config struct {
 	// the source's own. The source still decides where events are sent. The value is never logged or
 	// answered. Default [DefaultCredentialHeader].
 	CredentialHeader string
-	// CredentialInput leaves the credential among the inputs of each tool. A model then sees that there
-	// is one and may be given one, and it ends up in the transcripts of conversations.
+	// CredentialInput leaves the credential among the inputs of each tool. A model then sees that
+	// there is one and may be given one, and it ends up in the transcripts of conversations.
 	CredentialInput bool
 	// InvocationIDInput adds the optional input invocationId to each tool, for clients that cannot set
 	// _meta, such as the MCP block of AACFlow and Sim: wire the run's id and the name of the node into
@@ -81,11 +81,11 @@ type Config struct {
 	// request's, or of that of [Server.Serve].
 	CallContext func(ctx context.Context, meta map[string]any) context.Context
 	// HostChecked says that the Host header is checked before requests come here. Otherwise a request
-	// that arrives over loopback under a name that is not this machine's gets 403, since a web page may
-	// have rebound its own name.
+	// that arrives over loopback under a name that is not this machine's gets 403, since a web page
+	// may have rebound its own name.
 	HostChecked bool
-	// MaxBytes bounds a message. Default 33 MiB: the largest input that a runtime takes by default, and
-	// the JSON around it.
+	// MaxBytes bounds a message. Default 33 MiB: the largest input that a runtime takes by default,
+	// and the JSON around it.
 	MaxBytes int64
 	// Logger gets panics of handlers with their stacks; callers get an error with the code internal.
 	// The default discards them.
@@ -162,7 +162,10 @@ func (s *Server) endpoint(source string, tools []*sdk.Tool) *endpoint {
 	if s.cfg.fixtures.tune != nil {
 		s.cfg.fixtures.tune(options, transport)
 	}
-	server := sdk.NewServer(&sdk.Implementation{Name: "segment-blocks", Title: "Segment blocks", Version: s.cfg.Version}, options)
+	server := sdk.NewServer(
+		&sdk.Implementation{Name: "segment-blocks", Title: "Segment blocks", Version: s.cfg.Version},
+		options,
+	)
 	server.AddReceivingMiddleware(s.recovered)
 	if source == "" {
 		source = s.cfg.DefaultSource
@@ -180,8 +183,8 @@ func (s *Server) endpoint(source string, tools []*sdk.Tool) *endpoint {
 const instructions = "Each tool makes one kind of call to a customer data platform. What the platform would drop is refused, and the " +
 	"error names all that is wrong. Accepted means that the platform has confirmed receipt, not that destinations have got it."
 
-// recovered turns a panic into an error: the SDK runs each handler in a goroutine of its own, where a
-// panic would end the process. The value of the panic may quote the call, so it is not logged.
+// recovered turns a panic into an error: the SDK runs each handler in a goroutine of its own, where
+// a panic would end the process. The value of the panic may quote the call, so it is not logged.
 func (s *Server) recovered(next sdk.MethodHandler) sdk.MethodHandler {
 	return func(ctx context.Context, method string, req sdk.Request) (result sdk.Result, err error) {
 		defer func() {

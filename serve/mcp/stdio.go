@@ -15,8 +15,8 @@ import (
 // sends to the default source, in the default profile. When in ends, it first answers the calls in
 // progress; when ctx ends, it cancels them. Both are a normal end and return nil.
 //
-// If in is an [io.Closer], Serve closes it. Otherwise in must end for the goroutine that reads it to
-// end. Serve writes nothing but messages to out, and leaves it open.
+// If in is an [io.Closer], Serve closes it. Otherwise in must end for the goroutine that reads it
+// to end. Serve writes nothing but messages to out, and leaves it open.
 func (s *Server) Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -37,9 +37,9 @@ type unclosed struct{ io.Writer }
 
 func (unclosed) Close() error { return nil }
 
-// draining is a transport that reports the end of its input only when all requests are answered. The
-// SDK cancels the requests in progress when the input ends, so requests piped into a program would
-// get no answer.
+// draining is a transport that reports the end of its input only when all requests are answered.
+// The SDK cancels the requests in progress when the input ends, so requests piped into a program
+// would get no answer.
 type draining struct{ sdk.Transport }
 
 func (d draining) Connect(ctx context.Context) (sdk.Connection, error) {

@@ -66,7 +66,10 @@ func TestEndOfContextCancels(t *testing.T) {
 	require.NoError(t, h.segment.Script(emulator.Fault{Delay: time.Minute}))
 	failed := make(chan error, 1)
 	go func() {
-		_, err := s.CallTool(t.Context(), &sdk.CallToolParams{Name: "segment_track", Arguments: map[string]any{"event": "E", "userId": "u"}})
+		_, err := s.CallTool(
+			t.Context(),
+			&sdk.CallToolParams{Name: "segment_track", Arguments: map[string]any{"event": "E", "userId": "u"}},
+		)
 		failed <- err
 	}()
 	require.Eventually(t, func() bool { return len(h.segment.Faults()) == 0 }, 5*time.Second, 5*time.Millisecond)

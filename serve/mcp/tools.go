@@ -32,7 +32,8 @@ func (s *Server) tools(p Profile) ([]*sdk.Tool, error) {
 			Name: e.ID, Title: e.Name, Description: describe(e, p),
 			InputSchema: input, OutputSchema: bare(e.OutputSchema),
 			Annotations: &sdk.ToolAnnotations{
-				// A call with the same arguments sends another message with another id, so no tool is idempotent.
+				// A call with the same arguments sends another message with another id, so no tool is
+				// idempotent.
 				DestructiveHint: &no, IdempotentHint: false, OpenWorldHint: &yes, ReadOnlyHint: false,
 			},
 		})
@@ -93,8 +94,8 @@ type Definition struct {
 	OutputSchema json.RawMessage
 }
 
-// Definitions returns the tools that a server would offer for the blocks of a registry in a profile,
-// sorted by name. The inputs lack the credential: the host that runs the tool adds it.
+// Definitions returns the tools that a server would offer for the blocks of a registry in a
+// profile, sorted by name. The inputs lack the credential: the host that runs the tool adds it.
 func Definitions(reg *registry.Registry, p Profile) (list []Definition) {
 	for _, e := range reg.Catalog() {
 		list = append(list, Definition{

@@ -39,11 +39,18 @@ func TestToolsComeFromTheManifests(t *testing.T) {
 		for i, tool := range list {
 			e := entries[i]
 			require.Equal(t, []string{e.ID, e.Name}, []string{tool.Name, tool.Title}, "in the order of ids")
-			require.True(t, strings.HasPrefix(tool.Description, e.Summary+".\n\n"+strings.Join(strings.Fields(e.WhenToUse), " ")))
+			require.True(
+				t,
+				strings.HasPrefix(tool.Description, e.Summary+".\n\n"+strings.Join(strings.Fields(e.WhenToUse), " ")),
+			)
 			for _, rule := range e.Rules {
 				require.Contains(t, tool.Description, "- "+rule+".")
 			}
-			require.JSONEq(t, `{"readOnlyHint":false,"destructiveHint":false,"idempotentHint":false,"openWorldHint":true}`, marshal(t, tool.Annotations))
+			require.JSONEq(
+				t,
+				`{"readOnlyHint":false,"destructiveHint":false,"idempotentHint":false,"openWorldHint":true}`,
+				marshal(t, tool.Annotations),
+			)
 
 			input, output := compile(t, tool.InputSchema), compile(t, tool.OutputSchema)
 			var names, want []string
@@ -60,7 +67,11 @@ func TestToolsComeFromTheManifests(t *testing.T) {
 			require.Equal(t, want, names)
 			require.NotRegexp(t, regexp.MustCompile(`"x-[a-z-]+":`), marshal(t, tool))
 			if p != mcp.Strict {
-				require.NotRegexp(t, regexp.MustCompile(`"(allOf|anyOf|oneOf|if|not|\$ref|minLength|examples|writeKey)"`), marshal(t, tool.InputSchema))
+				require.NotRegexp(
+					t,
+					regexp.MustCompile(`"(allOf|anyOf|oneOf|if|not|\$ref|minLength|examples|writeKey)"`),
+					marshal(t, tool.InputSchema),
+				)
 			}
 			if p == mcp.Sim {
 				require.Equal(t, tool.Description, tool.InputSchema.(map[string]any)["description"])
@@ -102,8 +113,18 @@ func TestProfilesOfTrack(t *testing.T) {
 	require.NotContains(t, items["properties"], "writeKey")
 
 	strict := compile(t, schemaOf("/mcp/-/strict", "segment_track"))
-	require.NotEmpty(t, strict.Validate(t.Context(), rawjson.Object{{Name: "event", Value: rawjson.Quote("E")}}), "the rules are in it")
-	require.Empty(t, strict.Validate(t.Context(), rawjson.Object{{Name: "event", Value: rawjson.Quote("E")}, {Name: "userId", Value: rawjson.Quote("u")}}))
+	require.NotEmpty(
+		t,
+		strict.Validate(t.Context(), rawjson.Object{{Name: "event", Value: rawjson.Quote("E")}}),
+		"the rules are in it",
+	)
+	require.Empty(
+		t,
+		strict.Validate(
+			t.Context(),
+			rawjson.Object{{Name: "event", Value: rawjson.Quote("E")}, {Name: "userId", Value: rawjson.Quote("u")}},
+		),
+	)
 }
 
 // AACFlow's form hands references to objects over as text, and empty fields as null or empty text.

@@ -13,8 +13,9 @@ import (
 	"github.com/aacflow/segment-blocks/runtime"
 )
 
-// BenchmarkOverhead compares an event over HTTP, guard included, with the same event from Go. Both send it to the emulator, in turns, so that
-// whatever else the machine does meets both. It reports the median of the turns' ratios.
+// BenchmarkOverhead compares an event over HTTP, guard included, with the same event from Go. Both
+// send it to the emulator, in turns, so that whatever else the machine does meets both. It reports
+// the median of the turns' ratios.
 func BenchmarkOverhead(b *testing.B) {
 	const input = `{"event":"Order Completed","userId":"u-42","properties":{"total":42.50,"currency":"EUR"}}`
 	bench := start(b)
@@ -23,7 +24,11 @@ func BenchmarkOverhead(b *testing.B) {
 		require.NoError(b, err)
 	}
 	overHTTP := func() {
-		res, err := http.Post(bench.url+"/v1/blocks/segment_track/invoke", "application/json", strings.NewReader(`{"input":`+input+`}`))
+		res, err := http.Post(
+			bench.url+"/v1/blocks/segment_track/invoke",
+			"application/json",
+			strings.NewReader(`{"input":`+input+`}`),
+		)
 		require.NoError(b, err)
 		_, err = io.Copy(io.Discard, res.Body)
 		require.NoError(b, err)

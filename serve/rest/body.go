@@ -37,7 +37,10 @@ func (h *Handler) open(w http.ResponseWriter, r *http.Request) (envelope, *Probl
 	var refused *guard.Problem
 	switch {
 	case errors.As(err, &tooLarge):
-		return envelope{}, newProblem(string(runtime.TooLarge), fmt.Sprintf("the body must have %d bytes at most", tooLarge.Limit))
+		return envelope{}, newProblem(
+			string(runtime.TooLarge),
+			fmt.Sprintf("the body must have %d bytes at most", tooLarge.Limit),
+		)
 	case errors.As(err, &refused):
 		return envelope{}, &Problem{Problem: *refused, Violations: []schemas.Violation{}}
 	case err != nil:
@@ -59,7 +62,10 @@ func checkMediaType(r *http.Request) *Problem {
 	}
 	given := r.Header.Get("Content-Type")
 	if name, _, err := mime.ParseMediaType(given); err != nil || name != typeJSON {
-		return newProblem(codeMediaType, fmt.Sprintf("the body must be JSON, with Content-Type: application/json: %.100q", given))
+		return newProblem(
+			codeMediaType,
+			fmt.Sprintf("the body must be JSON, with Content-Type: application/json: %.100q", given),
+		)
 	}
 	return nil
 }

@@ -106,7 +106,11 @@ func TestNoRoomForABody(t *testing.T) {
 		}
 	}()
 	<-entered
-	req, err := http.NewRequest(http.MethodPost, b.url+"/v1/blocks/segment_track/invoke", struct{ *strings.Reader }{strings.NewReader(order)})
+	req, err := http.NewRequest(
+		http.MethodPost,
+		b.url+"/v1/blocks/segment_track/invoke",
+		struct{ *strings.Reader }{strings.NewReader(order)},
+	)
 	require.NoError(t, err)
 	req.Header.Set("Content-Type", "application/json")
 	require.Zero(t, req.ContentLength)

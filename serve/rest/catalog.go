@@ -42,7 +42,10 @@ func filtersOf(r *http.Request) (url.Values, *Problem) {
 	}
 	for name, values := range query {
 		if !slices.Contains(known, name) {
-			return nil, newProblem(codeRequest, fmt.Sprintf("the query has an unknown filter: %.100q%s", name, schemas.DidYouMean(name, known)))
+			return nil, newProblem(
+				codeRequest,
+				fmt.Sprintf("the query has an unknown filter: %.100q%s", name, schemas.DidYouMean(name, known)),
+			)
 		}
 		if len(values) > 1 {
 			return nil, newProblem(codeRequest, fmt.Sprintf("the query must name a filter only once: %q", name))

@@ -17,8 +17,8 @@ import (
 	"github.com/aacflow/segment-blocks/segment/emulator"
 )
 
-// needNode returns a Node that the generator runs on. It skips a test whose packages are not there, unless
-// SEGMENT_BLOCKS_REQUIRE_CLIENTS=1 says that they must be.
+// needNode returns a Node that the generator runs on. It skips a test whose packages are not there,
+// unless SEGMENT_BLOCKS_REQUIRE_CLIENTS=1 says that they must be.
 func needNode(t *testing.T) string {
 	t.Helper()
 	node, err := exec.LookPath("node")
@@ -54,8 +54,8 @@ func runNode(t *testing.T, node, folder, stdin string, args ...string) []byte {
 	return stdout.Bytes()
 }
 
-// generated makes a client of the description that the server gives of itself, in a folder of its own, and compiles it together with
-// clients/client.ts.
+// generated makes a client of the description that the server gives of itself, in a folder of its
+// own, and compiles it together with clients/client.ts.
 func generated(t *testing.T, node string, b *bench) string {
 	t.Helper()
 	folder := t.TempDir()
@@ -67,8 +67,21 @@ func generated(t *testing.T, node string, b *bench) string {
 	packages, err := filepath.Abs("clients/node_modules")
 	require.NoError(t, err)
 	require.NoError(t, os.Symlink(packages, filepath.Join(folder, "node_modules")))
-	runNode(t, node, folder, "", "node_modules/@hey-api/openapi-ts/bin/run.js",
-		"--input", b.url+"/openapi.json", "--output", "generated", "--client", "@hey-api/client-fetch", "--silent", "--no-log-file")
+	runNode(
+		t,
+		node,
+		folder,
+		"",
+		"node_modules/@hey-api/openapi-ts/bin/run.js",
+		"--input",
+		b.url+"/openapi.json",
+		"--output",
+		"generated",
+		"--client",
+		"@hey-api/client-fetch",
+		"--silent",
+		"--no-log-file",
+	)
 	runNode(t, node, folder, "", "node_modules/typescript/bin/tsc", "--project", ".")
 	return folder
 }
@@ -114,15 +127,22 @@ func TestGeneratedClient(t *testing.T) {
 	b.requireCatalogSaid(said)
 
 	require.Equal(t, []string{"POST Basic [redacted] true"}, said.Shown)
-	require.Equal(t, []string{"valid", "invalid_input /event event_not_defined", "invalid_input /batch empty_batch"}, said.Judged)
+	require.Equal(
+		t,
+		[]string{"valid", "invalid_input /event event_not_defined", "invalid_input /batch empty_batch"},
+		said.Judged,
+	)
 	for id, want := range map[string]string{
-		"segment_track":    `{"success":true,"event":"Order Completed","userId":"u-42","anonymousId":"3a12eab0-bca7-11e4-8dfc-aa07a5b093db"}`,
+		"segment_track": `{"success":true,"event":"Order Completed","userId":"u-42",` +
+			`"anonymousId":"3a12eab0-bca7-11e4-8dfc-aa07a5b093db"}`,
 		"segment_identify": `{"success":true,"userId":"u-42","anonymousId":null}`,
-		"segment_page":     `{"success":true,"name":"Pricing","userId":null,"anonymousId":"3a12eab0-bca7-11e4-8dfc-aa07a5b093db"}`,
-		"segment_screen":   `{"success":true,"name":"Cart","userId":null,"anonymousId":"3a12eab0-bca7-11e4-8dfc-aa07a5b093db"}`,
-		"segment_group":    `{"success":true,"groupId":"acme-7","userId":"u-42","anonymousId":null}`,
-		"segment_alias":    `{"success":true,"userId":"u-42","previousId":"3a12eab0-bca7-11e4-8dfc-aa07a5b093db"}`,
-		"segment_batch":    `{"success":true,"count":3}`,
+		"segment_page": `{"success":true,"name":"Pricing","userId":null,` +
+			`"anonymousId":"3a12eab0-bca7-11e4-8dfc-aa07a5b093db"}`,
+		"segment_screen": `{"success":true,"name":"Cart","userId":null,` +
+			`"anonymousId":"3a12eab0-bca7-11e4-8dfc-aa07a5b093db"}`,
+		"segment_group": `{"success":true,"groupId":"acme-7","userId":"u-42","anonymousId":null}`,
+		"segment_alias": `{"success":true,"userId":"u-42","previousId":"3a12eab0-bca7-11e4-8dfc-aa07a5b093db"}`,
+		"segment_batch": `{"success":true,"count":3}`,
 	} {
 		require.JSONEq(t, want, string(said.Outputs[id]), id)
 	}
@@ -169,7 +189,8 @@ func (b *bench) requireCatalogSaid(said generatedSaid) {
 	require.Equal(b.t, "null", string(said.ETag.Data))
 }
 
-// requireArrived checks what reached the emulator, field by field. The repeat under the same key is there only once.
+// requireArrived checks what reached the emulator, field by field. The repeat under the same key is
+// there only once.
 func (b *bench) requireArrived(orderID string) {
 	b.t.Helper()
 	const anonymous = `"anonymousId":"3a12eab0-bca7-11e4-8dfc-aa07a5b093db"`
@@ -177,15 +198,18 @@ func (b *bench) requireArrived(orderID string) {
 		"Order Completed": `{"type":"track","event":"Order Completed","userId":"u-42",` + anonymous + `,"timestamp":"2026-01-31T09:30:00.000Z",
 			"properties":{"order_id":"o-1001","total":42.5,"products":[{"sku":"A","quantity":2}],"note":null},
 			"context":{"ip":"203.0.113.9","locale":"en-GB"},"integrations":{"All":true,"Mixpanel":false},"messageId":"` + orderID + `"}`,
-		"identify": `{"type":"identify","userId":"u-42","traits":{"email":"jane@example.com","age":42},"context":{"active":true}}`,
-		"page":     `{"type":"page",` + anonymous + `,"name":"Pricing","category":"Docs","properties":{"path":"/pricing"},"context":{}}`,
-		"screen":   `{"type":"screen",` + anonymous + `,"name":"Cart","context":{}}`,
-		"group":    `{"type":"group","groupId":"acme-7","userId":"u-42","traits":{"plan":"enterprise"},"context":{}}`,
-		"alias":    `{"type":"alias","userId":"u-42","previousId":"3a12eab0-bca7-11e4-8dfc-aa07a5b093db","context":{}}`,
+		"identify": `{"type":"identify","userId":"u-42","traits":{"email":"jane@example.com","age":42},` +
+			`"context":{"active":true}}`,
+		"page": `{"type":"page",` + anonymous + `,"name":"Pricing","category":"Docs","properties":{"path":"/pricing"},` +
+			`"context":{}}`,
+		"screen": `{"type":"screen",` + anonymous + `,"name":"Cart","context":{}}`,
+		"group":  `{"type":"group","groupId":"acme-7","userId":"u-42","traits":{"plan":"enterprise"},"context":{}}`,
+		"alias":  `{"type":"alias","userId":"u-42","previousId":"3a12eab0-bca7-11e4-8dfc-aa07a5b093db","context":{}}`,
 		"import Signed Up": `{"type":"track","event":"Signed Up","userId":"u-1","messageId":"import-1","properties":{"plan":"pro"},
 			"context":{"library":{"name":"importer"}}}`,
-		"import alias":    `{"type":"alias","userId":"u-2","previousId":"old-2","context":{"library":{"name":"importer"}}}`,
-		"import group":    `{"type":"group","groupId":"acme-7",` + anonymous + `,"traits":{"seats":5},"context":{"library":{"name":"importer"}}}`,
+		"import alias": `{"type":"alias","userId":"u-2","previousId":"old-2","context":{"library":{"name":"importer"}}}`,
+		"import group": `{"type":"group","groupId":"acme-7",` + anonymous + `,"traits":{"seats":5},` +
+			`"context":{"library":{"name":"importer"}}}`,
 		"Shape Asked For": `{"type":"track","event":"Shape Asked For","userId":"u-7","context":{}}`,
 	}
 	seen := map[string]bool{}
@@ -206,7 +230,8 @@ func (b *bench) requireArrived(orderID string) {
 	require.Equal(b.t, orderID, discards[0].MessageID)
 }
 
-// nameOf returns what the test calls a message, and takes out of it what it has got without being asked.
+// nameOf returns what the test calls a message, and takes out of it what it has got without being
+// asked.
 func nameOf(e emulator.Event, message map[string]any) string {
 	context, _ := message["context"].(map[string]any)
 	library, _ := context["library"].(map[string]any)

@@ -39,7 +39,13 @@ func Errors() []ErrorDoc {
 			codeMediaType, 415, "The body is of another type than JSON, or compressed.",
 			"Send JSON with Content-Type: application/json.", "no",
 		},
-		{codeRequest, 400, "The request around the input is faulty.", "Correct what the detail and the violations name.", "no"},
+		{
+			codeRequest,
+			400,
+			"The request around the input is faulty.",
+			"Correct what the detail and the violations name.",
+			"no",
+		},
 		{
 			codeKeyReused, 422, "The Idempotency-Key has been used for another body.",
 			"Use a new key for each invocation, and the old one only to repeat it.", "no",
@@ -74,5 +80,8 @@ func (h *Handler) error(w http.ResponseWriter, r *http.Request, code string) {
 		}
 		known = append(known, d.Code)
 	}
-	newProblem(codeNotFound, fmt.Sprintf("there is no such error code: %.100q%s", code, schemas.DidYouMean(code, known))).Write(w, r)
+	newProblem(
+		codeNotFound,
+		fmt.Sprintf("there is no such error code: %.100q%s", code, schemas.DidYouMean(code, known)),
+	).Write(w, r)
 }

@@ -23,7 +23,11 @@ func Example() {
 	}
 	handler := rest.New(rt, reg, rest.Config{}) // behind a guard, where it listens
 
-	r := httptest.NewRequest(http.MethodPost, "/v1/blocks/segment_track/validate", strings.NewReader(`{"input":{"event":"Order Completed"}}`))
+	r := httptest.NewRequest(
+		http.MethodPost,
+		"/v1/blocks/segment_track/validate",
+		strings.NewReader(`{"input":{"event":"Order Completed"}}`),
+	)
 	r.Header.Set("Content-Type", "application/json")
 	w := httptest.NewRecorder()
 	handler.ServeHTTP(w, r)

@@ -12,21 +12,42 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// FuzzHandler: whatever comes, the handler does not panic, and the answer is JSON, a problem where it is a failure, and names no
-// secret.
+// FuzzHandler: whatever comes, the handler does not panic, and the answer is JSON, a problem where
+// it is a failure, and names no secret.
 func FuzzHandler(f *testing.F) {
 	b := start(f)
 	f.Add("POST", "/v1/blocks/segment_track/invoke", "", "k", "application/json", "", order)
-	f.Add("POST", "/v1/blocks/segment_batch/preview", "", "", "application/json", "", `{"input":{"batch":[{"type":"track"}]},"source":"prod"}`)
-	f.Add("POST", "/v1/blocks/segment_track/validate", "", `"q"`, "application/json; charset=x", "application/vnd.aacflow.result+json", `{"input":{"a":1,"a":2}}`)
+	f.Add(
+		"POST",
+		"/v1/blocks/segment_batch/preview",
+		"",
+		"",
+		"application/json",
+		"",
+		`{"input":{"batch":[{"type":"track"}]},"source":"prod"}`,
+	)
+	f.Add(
+		"POST",
+		"/v1/blocks/segment_track/validate",
+		"",
+		`"q"`,
+		"application/json; charset=x",
+		"application/vnd.aacflow.result+json",
+		`{"input":{"a":1,"a":2}}`,
+	)
 	f.Add("GET", "/v1/blocks", "search=a&tag=b", "", "", "text/markdown;q=0.5", "")
 	f.Add("HEAD", "/v1/blocks/segment_page/schema/input", "%", "", "", "", "")
 	f.Add("BREW", "//openapi.json", "", "\x00", "a/b;c", ",;=", "\xff")
 	f.Fuzz(func(t *testing.T, method, path, query, key, contentType, accept, body string) {
 		r := &http.Request{
 			Method: method, URL: &url.URL{Path: path, RawQuery: query}, Host: "localhost", RemoteAddr: "127.0.0.1:1",
-			Header: http.Header{"Idempotency-Key": {key}, "Content-Type": {contentType}, "Accept": {accept}, "If-None-Match": {key}},
-			Body:   http.NoBody,
+			Header: http.Header{
+				"Idempotency-Key": {key},
+				"Content-Type":    {contentType},
+				"Accept":          {accept},
+				"If-None-Match":   {key},
+			},
+			Body: http.NoBody,
 		}
 		if body != "" {
 			r = httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body)).WithContext(t.Context())

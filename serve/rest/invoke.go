@@ -57,8 +57,10 @@ func (h *Handler) invoke(w http.ResponseWriter, r *http.Request, block string) {
 	}
 	use, ok := h.keys.Claim(q.key.invocationID(q.block, q.source), q.block, q.input)
 	if !ok {
-		fail(w, r, newProblem(codeKeyReused,
-			"the Idempotency-Key has been used for another input; nothing was sent, since the receiver would drop it as a duplicate"))
+		fail(w, r, newProblem(
+			codeKeyReused,
+			"the Idempotency-Key has been used for another input; nothing was sent, since the receiver would drop it as a duplicate",
+		))
 		return
 	}
 	keep := true // also if the runtime panics
@@ -126,8 +128,8 @@ func (h *Handler) validate(w http.ResponseWriter, r *http.Request, block string)
 	writeFresh(w, typeJSON, encode(v))
 }
 
-// succeedAsResult answers in AACFlow's shape. The output is the block's own and nothing else, because
-// workflows refer to its members.
+// succeedAsResult answers in AACFlow's shape. The output is the block's own and nothing else,
+// because workflows refer to its members.
 func succeedAsResult(w http.ResponseWriter, result *runtime.Result) {
 	answer := rawjson.Object{{Name: "success", Value: json.RawMessage("true")}, {Name: "output", Value: result.Output}}
 	if result.Receipt.Emulated {
@@ -136,9 +138,9 @@ func succeedAsResult(w http.ResponseWriter, result *runtime.Result) {
 	writeFresh(w, typeResult, answer.JSON())
 }
 
-// failAsResult answers with the problem's detail as the error, which is all that an author sees, and
-// with the rest of the problem as the output. None of its members has a name that AACFlow's engine
-// acts upon.
+// failAsResult answers with the problem's detail as the error, which is all that an author sees,
+// and with the rest of the problem as the output. None of its members has a name that AACFlow's
+// engine acts upon.
 func failAsResult(w http.ResponseWriter, _ *http.Request, p *Problem) {
 	writeFresh(w, typeResult, encode(struct {
 		Success bool   `json:"success"`
@@ -160,8 +162,8 @@ const keyHeader = "Idempotency-Key"
 // idempotencyKey is the name that a client gives an invocation.
 type idempotencyKey string
 
-// keyOf returns the key of a request, or a random one. The draft of the header demands quotes, which
-// most clients leave out; both mean the same.
+// keyOf returns the key of a request, or a random one. The draft of the header demands quotes,
+// which most clients leave out; both mean the same.
 func keyOf(r *http.Request) (key idempotencyKey, random bool, _ *Problem) {
 	values := r.Header.Values(keyHeader)
 	if len(values) == 0 {
@@ -173,13 +175,16 @@ func keyOf(r *http.Request) (key idempotencyKey, random bool, _ *Problem) {
 	}
 	odd := func(c rune) bool { return c <= ' ' || c > '~' || c == '"' }
 	if len(values) > 1 || text == "" || len(text) > 255 || strings.IndexFunc(text, odd) >= 0 {
-		return "", false, badRequest("the header Idempotency-Key must be there once, with 1 to 255 visible ASCII characters and no quotes inside", 0)
+		return "", false, badRequest(
+			"the header Idempotency-Key must be there once, with 1 to 255 visible ASCII characters and no quotes inside",
+			0,
+		)
 	}
 	return idempotencyKey(text), false, nil
 }
 
-// invocationID is different for the same key of two blocks or two sources. The source is escaped, so
-// that no two triples have the same id.
+// invocationID is different for the same key of two blocks or two sources. The source is escaped,
+// so that no two triples have the same id.
 func (k idempotencyKey) invocationID(block, source string) string {
 	return "rest/" + block + "/" + url.PathEscape(source) + "/" + string(k)
 }

@@ -20,7 +20,8 @@ import (
 	"github.com/aacflow/segment-blocks/serve/rest"
 )
 
-const order = `{"input":{"event":"Order Completed","userId":"u-42","properties":{"total":42.50,"id":12345678901234567890,"html":"<b>"}}}`
+const order = `{"input":{"event":"Order Completed","userId":"u-42","properties":{"total":42.50,` +
+	`"id":12345678901234567890,"html":"<b>"}}}`
 
 // receipt is what the tests look at of one.
 type receipt struct {
@@ -52,12 +53,27 @@ func TestInvoke(t *testing.T) {
 	require.Equal(t, 1, r.Accepted)
 	events := b.segment.Events(emulator.Filter{})
 	require.Len(t, events, 1)
-	require.Contains(t, string(events[0].Message), `{"total":42.50,"id":12345678901234567890,"html":"<b>"}`, "as it was written")
+	require.Contains(
+		t,
+		string(events[0].Message),
+		`{"total":42.50,"id":12345678901234567890,"html":"<b>"}`,
+		"as it was written",
+	)
 	require.Equal(t, r.MessageIDs, []string{events[0].MessageID})
 
-	a = b.post("segment_track", "invoke", `{"source":"other","input":{"event":"e","userId":"u"}}`, "Content-Type", "application/json; charset=utf-8")
+	a = b.post(
+		"segment_track",
+		"invoke",
+		`{"source":"other","input":{"event":"e","userId":"u"}}`,
+		"Content-Type",
+		"application/json; charset=utf-8",
+	)
 	require.Equal(t, "other", b.receiptOf(a).Source)
-	require.Equal(t, 200, b.post("segment_track", "invoke", `{"source":null,"input":{"event":"e","userId":"u"}}`).StatusCode)
+	require.Equal(
+		t,
+		200,
+		b.post("segment_track", "invoke", `{"source":null,"input":{"event":"e","userId":"u"}}`).StatusCode,
+	)
 }
 
 func TestRefusals(t *testing.T) {
@@ -113,7 +129,11 @@ func TestRefusals(t *testing.T) {
 			if c.violations != nil {
 				require.Equal(t, c.violations, got)
 			}
-			result := b.post("segment_track", "invoke", c.body, append(c.headers, "Accept", "application/vnd.aacflow.result+json")...)
+			result := b.post(
+				"segment_track",
+				"invoke",
+				c.body,
+				append(c.headers, "Accept", "application/vnd.aacflow.result+json")...)
 			require.Equal(t, 200, result.StatusCode, "AACFlow's shape has no other")
 			var shape struct {
 				Success bool
@@ -165,7 +185,8 @@ func TestFailuresOfTheReceiver(t *testing.T) {
 	}
 }
 
-// TestTryAgainAfterwards: a client that had no key finds one in the answer, and with it the event is counted once.
+// TestTryAgainAfterwards: a client that had no key finds one in the answer, and with it the event
+// is counted once.
 func TestTryAgainAfterwards(t *testing.T) {
 	b := start(t)
 	require.NoError(t, b.segment.Script(emulator.Fault{Status: 504, Store: true, Times: 2}))
@@ -215,7 +236,12 @@ func TestIdempotencyKey(t *testing.T) {
 
 	page := `{"input":{"userId":"u-42","name":"Home"}}`
 	require.NotEqual(t, ids("segment_page", page, "k"), ids("segment_screen", page, "k"), "two blocks")
-	require.NotEqual(t, ids("segment_page", page, "k"), ids("segment_page", `{"source":"other",`+page[1:], "k"), "two sources")
+	require.NotEqual(
+		t,
+		ids("segment_page", page, "k"),
+		ids("segment_page", `{"source":"other",`+page[1:], "k"),
+		"two sources",
+	)
 
 	a := b.post("segment_track", "preview", order, "Idempotency-Key", "run-7/node-3")
 	require.Contains(t, a.text, first, "a preview shows the same")
@@ -254,7 +280,12 @@ func TestPreviewAndValidate(t *testing.T) {
 	require.JSONEq(t, `{"valid":true,"violations":[]}`, b.post("segment_track", "validate", order).text)
 	a = b.post("segment_track", "validate", `{"input":{"event":"e"}}`)
 	require.Equal(t, 200, a.StatusCode)
-	require.JSONEq(t, `{"valid":false,"code":"invalid_input","violations":[{"path":"","code":"no_user_anon_id","message":"must have userId or anonymousId"}]}`, a.text)
+	require.JSONEq(
+		t,
+		`{"valid":false,"code":"invalid_input","violations":[{"path":"","code":"no_user_anon_id","message":"must have `+
+			`userId or anonymousId"}]}`,
+		a.text,
+	)
 	b.requireProblem(b.post("segment_track", "validate", `{"input":{},"source":"x"}`), 422, "unknown_source")
 	b.requireProblem(b.post("segment_track", "validate", `{"inputs":{}}`), 400, "invalid_request")
 	require.Empty(t, b.segment.Requests(), "nothing was sent")
@@ -265,7 +296,11 @@ func TestAACFlowResult(t *testing.T) {
 	const shape = "application/vnd.aacflow.result+json"
 	a := b.post("segment_track", "invoke", order, "Accept", shape+", application/json;q=0.9")
 	require.Equal(t, shape, a.Header.Get("Content-Type"))
-	require.JSONEq(t, `{"success":true,"output":{"success":true,"event":"Order Completed","userId":"u-42","anonymousId":null}}`, a.text)
+	require.JSONEq(
+		t,
+		`{"success":true,"output":{"success":true,"event":"Order Completed","userId":"u-42","anonymousId":null}}`,
+		a.text,
+	)
 
 	require.NoError(t, b.segment.Script(emulator.Fault{Status: 400}))
 	a = b.post("segment_track", "invoke", order, "Accept", shape)
@@ -291,7 +326,12 @@ func TestClientGoesAway(t *testing.T) {
 	require.NoError(t, b.segment.Script(emulator.Fault{Delay: time.Minute}))
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, b.url+"/v1/blocks/segment_track/invoke", strings.NewReader(order))
+	req, err := http.NewRequestWithContext(
+		ctx,
+		http.MethodPost,
+		b.url+"/v1/blocks/segment_track/invoke",
+		strings.NewReader(order),
+	)
 	require.NoError(t, err)
 	req.Header.Set("Content-Type", "application/json")
 	_, err = http.DefaultClient.Do(req)
@@ -331,18 +371,25 @@ func TestClientLeavesDuringValidate(t *testing.T) {
 	require.NoError(t, err)
 	entered, canceled := make(chan struct{}), make(chan error, 1)
 	reg := registry.New()
-	reg.MustRegister(runtime.Define(manifests[0], func(ctx context.Context, _ *runtime.Call, _ runtime.NoSource) (any, error) {
-		close(entered)
-		<-ctx.Done()
-		canceled <- context.Cause(ctx)
-		return nil, ctx.Err()
-	}))
+	reg.MustRegister(
+		runtime.Define(manifests[0], func(ctx context.Context, _ *runtime.Call, _ runtime.NoSource) (any, error) {
+			close(entered)
+			<-ctx.Done()
+			canceled <- context.Cause(ctx)
+			return nil, ctx.Err()
+		}),
+	)
 	rt, err := runtime.New(reg)
 	require.NoError(t, err)
 	server := httptest.NewServer(rest.New(rt, reg, rest.Config{}))
 	defer server.Close()
 	ctx, leave := context.WithCancel(t.Context())
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, server.URL+"/v1/blocks/toy_slow/validate", strings.NewReader(`{"input":{"text":"a"}}`))
+	req, err := http.NewRequestWithContext(
+		ctx,
+		http.MethodPost,
+		server.URL+"/v1/blocks/toy_slow/validate",
+		strings.NewReader(`{"input":{"text":"a"}}`),
+	)
 	require.NoError(t, err)
 	req.Header.Set("Content-Type", "application/json")
 	answered := make(chan error, 1)

@@ -30,7 +30,8 @@ func (b *bench) described() (*openapi3.T, routers.Router) {
 	return doc, router
 }
 
-// check sends a request and demands that the answer, and the request where strict says so, are as described.
+// check sends a request and demands that the answer, and the request where strict says so, are as
+// described.
 func (b *bench) check(router routers.Router, strict bool, method, path, body string, headers ...string) answer {
 	b.t.Helper()
 	a := b.ask(method, path, body, headers...)
@@ -43,7 +44,10 @@ func (b *bench) check(router routers.Router, strict bool, method, path, body str
 	require.NoError(b.t, err, path)
 	input := &openapi3filter.RequestValidationInput{
 		Request: req, PathParams: params, Route: route,
-		Options: &openapi3filter.Options{AuthenticationFunc: openapi3filter.NoopAuthenticationFunc, IncludeResponseStatus: true},
+		Options: &openapi3filter.Options{
+			AuthenticationFunc:    openapi3filter.NoopAuthenticationFunc,
+			IncludeResponseStatus: true,
+		},
 	}
 	if strict {
 		require.NoError(b.t, openapi3filter.ValidateRequest(b.t.Context(), input), body)
@@ -75,7 +79,15 @@ func TestOpenAPI(t *testing.T) {
 	b.check(router, false, "POST", "/v1/blocks/segment_track/invoke", `{}`)
 	b.check(router, false, "POST", "/v1/blocks/segment_track/validate", `{"input":{}}`)
 	result := "application/vnd.aacflow.result+json"
-	b.check(router, true, "POST", "/v1/blocks/segment_track/invoke", `{"input":{"event":"e","userId":"u"}}`, "Accept", result)
+	b.check(
+		router,
+		true,
+		"POST",
+		"/v1/blocks/segment_track/invoke",
+		`{"input":{"event":"e","userId":"u"}}`,
+		"Accept",
+		result,
+	)
 	b.check(router, false, "POST", "/v1/blocks/segment_track/invoke", `{"input":{}}`, "Accept", result)
 	require.NoError(t, b.segment.Script(emulator.Fault{Status: 400}))
 	b.check(router, true, "POST", "/v1/blocks/segment_track/invoke", `{"input":{"event":"e","userId":"u"}}`)

@@ -11,8 +11,8 @@ import (
 )
 
 // Problem is what a failed request gets, as application/problem+json (RFC 9457). Its type is the
-// path /v1/errors/{code} of the same server, its instance the request id, its detail the one line of
-// the error.
+// path /v1/errors/{code} of the same server, its instance the request id, its detail the one line
+// of the error.
 type Problem struct { //nolint:errname // RFC 9457 calls it a problem
 	guard.Problem
 	// Violations are the violations of the input. Their paths are JSON Pointers into the input; for
@@ -41,8 +41,8 @@ func newProblem(code, detail string, violations ...schemas.Violation) *Problem {
 	}
 }
 
-// problemOf returns the problem for the error of an invocation. Its status is never 4xx if something
-// was sent.
+// problemOf returns the problem for the error of an invocation. Its status is never 4xx if
+// something was sent.
 func problemOf(e *runtime.Error) *Problem {
 	p := newProblem(string(e.Code), e.Error(), e.Violations...)
 	if p.Status < http.StatusInternalServerError && idempotency.Sent(e) {
@@ -78,8 +78,8 @@ func (p Problem) Write(w http.ResponseWriter, r *http.Request) {
 // because some clients repeat a request blindly, or corrected, after some 4xx.
 //
 // 401 and 403 are left to the guard of this server: a host must not take a wrong write key for a
-// wrong token of its own. So is 429, which always means that the client asked this server too often,
-// and that nothing was done. A receiver that slows down is 503.
+// wrong token of its own. So is 429, which always means that the client asked this server too
+// often, and that nothing was done. A receiver that slows down is 503.
 //
 // And partial_failure is not 207: a client that asks only for 2xx would take that for success.
 //

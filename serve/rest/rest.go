@@ -19,24 +19,29 @@
 //	GET  /v1/errors/{code}
 //	GET  /openapi.json                    OpenAPI 3.1, generated from the manifests
 //
-// A failure is a problem document (RFC 9457) with the code of the error, see [Problem] and [Status].
+// A failure is a problem document (RFC 9457) with the code of the error, see [Problem] and
+// [Status].
 //
 // # Idempotency
 //
-// The header Idempotency-Key makes it safe to invoke again: the same key, block, source and input give the same message ids, and
-// the receiver counts nothing twice. Every answer to an invocation carries the header, with a random key where the request has
-// none, so that a client that decides only afterwards to try again still can. A key that comes again with another body is
-// refused, for as long as this process remembers it: what has the ids of something else would be dropped as a duplicate.
+// The header Idempotency-Key makes it safe to invoke again: the same key, block, source and input
+// give the same message ids, and the receiver counts nothing twice. Every answer to an invocation
+// carries the header, with a random key where the request has none, so that a client that decides
+// only afterwards to try again still can. A key that comes again with another body is refused, for
+// as long as this process remembers it: what has the ids of something else would be dropped as a
+// duplicate.
 //
 // # AACFlow's result
 //
-// An invocation that asks for the media type application/vnd.aacflow.result+json gets AACFlow's own shape,
+// An invocation that asks for the media type application/vnd.aacflow.result+json gets AACFlow's own
+// shape,
 //
 //	{"success":true,"output":{…}}
 //	{"success":false,"output":{"code":…,"retryable":…,"violations":[…],…},"error":"one line"}
 //
-// always under 200: AACFlow replaces the output of an answer under any other status by its own, takes the error from whichever member it
-// knows first, and may repeat the request at the level of HTTP. What package guard refuses keeps its status.
+// always under 200: AACFlow replaces the output of an answer under any other status by its own,
+// takes the error from whichever member it knows first, and may repeat the request at the level of
+// HTTP. What package guard refuses keeps its status.
 //
 // The handler checks neither tokens nor origins: that is for package guard.
 package rest
@@ -55,7 +60,8 @@ type Config struct {
 	// MaxBody is the largest body of a request, in bytes. Default [guard.DefaultMaxBody], which has
 	// room for the largest input that a runtime takes by default.
 	MaxBody int
-	// MaxDepth is how deep an input may nest; it should be what the runtime's own limit is. Default 128.
+	// MaxDepth is how deep an input may nest; it should be what the runtime's own limit is. Default
+	// 128.
 	MaxDepth int
 	// Version is what /openapi.json gives as the version of the API's description. Default 1.0.0.
 	Version string

@@ -27,7 +27,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const writeKey = "0123456789abcdefghijABCDEFGHIJ42"
 
-// bench is a server, and the emulator that it sends to. Its sources are prod, other with a key of its own, and keyless.
+// bench is a server, and the emulator that it sends to. Its sources are prod, other with a key of
+// its own, and keyless.
 type bench struct {
 	t        testing.TB
 	registry *registry.Registry
@@ -251,7 +252,8 @@ func TestPathsAndMethods(t *testing.T) {
 	}
 }
 
-// TestErrorsAreDocumented holds the list to the codes of the runtime, and the two rules of the table.
+// TestErrorsAreDocumented holds the list to the codes of the runtime, and the two rules of the
+// table.
 func TestErrorsAreDocumented(t *testing.T) {
 	docs := map[string]rest.ErrorDoc{}
 	for _, d := range rest.Errors() {
@@ -278,7 +280,10 @@ func TestSubset(t *testing.T) {
 	require.NoError(t, err)
 	handler := http.StripPrefix("/blocks", rest.New(b.runtime, subset, rest.Config{}))
 	w := httptest.NewRecorder()
-	handler.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/blocks/v1/blocks/segment_track/invoke", strings.NewReader(`{"input":{}}`)))
+	handler.ServeHTTP(
+		w,
+		httptest.NewRequest(http.MethodPost, "/blocks/v1/blocks/segment_track/invoke", strings.NewReader(`{"input":{}}`)),
+	)
 	require.Equal(t, 404, w.Code)
 	w = httptest.NewRecorder()
 	handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/blocks/v1/blocks/segment_page", nil))

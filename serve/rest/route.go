@@ -66,7 +66,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
 	found, variable := h.find(r.URL.Path)
 	if found == nil {
-		newProblem(codeNotFound, fmt.Sprintf("there is no such path: %.200q; /openapi.json lists those there are", r.URL.Path)).Write(w, r)
+		newProblem(
+			codeNotFound,
+			fmt.Sprintf("there is no such path: %.200q; /openapi.json lists those there are", r.URL.Path),
+		).Write(w, r)
 		return
 	}
 	answer, allow := found.get, "GET, HEAD"

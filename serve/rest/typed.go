@@ -56,8 +56,8 @@ func hoist(s, properties rawjson.Object) rawjson.Object {
 	return s.Set("allOf", rawjson.AppendArray(nil, rest))
 }
 
-// kindsOf replaces rules that all depend on the value of one required property by an alternative for
-// each value of the property, which a compiler can tell apart. It returns nil for other rules.
+// kindsOf replaces rules that all depend on the value of one required property by an alternative
+// for each value of the property, which a compiler can tell apart. It returns nil for other rules.
 func kindsOf(rules []json.RawMessage, required []string, properties rawjson.Object) (kinds []json.RawMessage) {
 	conditions := make([]*condition, len(rules))
 	for i, rule := range rules {

@@ -11,8 +11,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestTypedSchemas: the schemas of the description are written for generators, and must judge as those of the manifests do. Each
-// example and each refused input is tried, whole and with one member less or of another kind.
+// TestTypedSchemas: the schemas of the description are written for generators, and must judge as
+// those of the manifests do. Each example and each refused input is tried, whole and with one
+// member less or of another kind.
 func TestTypedSchemas(t *testing.T) {
 	b := start(t)
 	var doc struct {
@@ -72,7 +73,8 @@ func inputsOf(t *testing.T, b *bench, id string) (inputs []map[string]any) {
 	return inputs
 }
 
-// eachVariant calls f with an object, and with what it becomes when a member is missing, changed or added.
+// eachVariant calls f with an object, and with what it becomes when a member is missing, changed or
+// added.
 func eachVariant(object map[string]any, f func(any)) {
 	f(object)
 	names := append([]string{

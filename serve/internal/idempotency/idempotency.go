@@ -58,8 +58,8 @@ func (m *Memory) Claim(id, block string, input []byte) (*Use, bool) {
 	return use, true
 }
 
-// Done ends a use. An id that is not kept is free again: nothing was sent, and a corrected input may
-// have it.
+// Done ends a use. An id that is not kept is free again: nothing was sent, and a corrected input
+// may have it.
 func (u *Use) Done(keep bool) {
 	m := u.memory
 	m.mu.Lock()

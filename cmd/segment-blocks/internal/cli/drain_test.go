@@ -14,8 +14,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// caller sends one request after another on connections that it keeps, as a busy client does, and counts what happens to them. It knows what a
-// client of net/http hides: whether a request was written on a connection that the server had taken.
+// caller sends one request after another on connections that it keeps, as a busy client does, and
+// counts what happens to them. It knows what a client of net/http hides: whether a request was
+// written on a connection that the server had taken.
 type caller struct {
 	addr     string
 	answered *atomic.Int64
@@ -40,7 +41,11 @@ func (c *caller) keep(conn net.Conn) {
 	const body = `{"input":{"userId":"u-42","previousId":"u-41"}}`
 	in := bufio.NewReader(conn)
 	for answers := 0; ; answers++ {
-		req, err := http.NewRequest(http.MethodPost, "http://"+c.addr+"/v1/blocks/segment_alias/invoke", strings.NewReader(body))
+		req, err := http.NewRequest(
+			http.MethodPost,
+			"http://"+c.addr+"/v1/blocks/segment_alias/invoke",
+			strings.NewReader(body),
+		)
 		if err != nil {
 			panic(err)
 		}
@@ -66,7 +71,8 @@ func (c *caller) keep(conn net.Conn) {
 	}
 }
 
-// TestDrainLosesNoRequest stops a server in the middle of a load: each request on a connection that the server has taken is answered.
+// TestDrainLosesNoRequest stops a server in the middle of a load: each request on a connection that
+// the server has taken is answered.
 func TestDrainLosesNoRequest(t *testing.T) {
 	s := startServing(t, nil, "--client-rate", "0", "--quiet")
 	var (
@@ -90,7 +96,8 @@ func TestDrainLosesNoRequest(t *testing.T) {
 	require.Contains(t, s.stderr.String(), "stopped: every request has been answered")
 }
 
-// TestReadyBeforeDeaf: while the server waits for load balancers it is not ready and answers all the same.
+// TestReadyBeforeDeaf: while the server waits for load balancers it is not ready and answers all
+// the same.
 func TestReadyBeforeDeaf(t *testing.T) {
 	s := startServing(t, nil, "--drain-delay", "2s")
 	s.interrupt()

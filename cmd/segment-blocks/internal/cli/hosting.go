@@ -16,7 +16,8 @@ import (
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
-// hosting is what the commands that serve others run on: a runtime with every configured source, the chosen one first.
+// hosting is what the commands that serve others run on: a runtime with every configured source,
+// the chosen one first.
 type hosting struct {
 	*runtime.Runtime
 	registry *registry.Registry
@@ -30,9 +31,9 @@ type hosting struct {
 	deliveries *deliveries
 }
 
-// openToHost returns a runtime for many invocations. Without a configured source, or where emulate says so, it sends to an emulator in
-// this process. The logger gets every failed invocation, trouble with a queue, and trouble with exporting the traces that the
-// environment asks for.
+// openToHost returns a runtime for many invocations. Without a configured source, or where emulate
+// says so, it sends to an emulator in this process. The logger gets every failed invocation,
+// trouble with a queue, and trouble with exporting the traces that the environment asks for.
 func (p *Program) openToHost(ctx context.Context, s *settings.Settings, logger *slog.Logger, emulate bool) (*hosting, error) {
 	reg, err := p.registry()
 	if err != nil {
@@ -118,8 +119,8 @@ func (h *hosting) startEmulator(s *settings.Settings) ([]runtime.Option, error) 
 	return []runtime.Option{runtime.EmulatedSource("emulator", source)}, nil
 }
 
-// close lets the invocations under way end, for as long as ctx allows, sends what is stored, and exports the traces. It returns what is left in
-// each store.
+// close lets the invocations under way end, for as long as ctx allows, sends what is stored, and
+// exports the traces. It returns what is left in each store.
 func (h *hosting) close(ctx context.Context) (left map[string]int, err error) {
 	err = h.Close(ctx)
 	left, delivering := h.deliveries.close(ctx)

@@ -196,8 +196,8 @@ func (p *Program) guard(s settings.Serve, logger *slog.Logger) (*guard.Guard, er
 	return g, nil
 }
 
-// orNone turns a limit of 0, which means none in the settings, into a negative one, which means none
-// in guard and serve.
+// orNone turns a limit of 0, which means none in the settings, into a negative one, which means
+// none in guard and serve.
 func orNone[T int | int64 | float64 | time.Duration](limit T) T {
 	if limit == 0 {
 		return -1
@@ -205,8 +205,8 @@ func orNone[T int | int64 | float64 | time.Duration](limit T) T {
 	return limit
 }
 
-// checkEmulator refuses to serve an emulator to other machines unless --emulator is given: they would
-// take their events for sent.
+// checkEmulator refuses to serve an emulator to other machines unless --emulator is given: they
+// would take their events for sent.
 func checkEmulator(s *settings.Settings, addr net.Addr) error {
 	_, configured, err := s.Chosen()
 	if err == nil && !configured && !s.Serve.Emulator && !onLoopback(addr) {
@@ -265,8 +265,8 @@ func (p *Program) logger(format string) *slog.Logger {
 	return slog.New(traces.LogHandler(handler))
 }
 
-// tokens reads the tokens that clients may send, separated by commas or lines. There are several while
-// one is being replaced.
+// tokens reads the tokens that clients may send, separated by commas or lines. There are several
+// while one is being replaced.
 func (p *Program) tokens(file string) ([]string, error) {
 	text := p.Variable(tokenVariable)
 	if file != "" {

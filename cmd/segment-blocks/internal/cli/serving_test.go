@@ -60,7 +60,15 @@ func runFor(t *testing.T, environ []string, args ...string) (int, string) {
 	var stderr lockedBuffer
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	p := &Program{Console: &console.Console{Args: args, Environ: append([]string{"HOME=" + t.TempDir()}, environ...), Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: &stderr}}
+	p := &Program{
+		Console: &console.Console{
+			Args:    args,
+			Environ: append([]string{"HOME=" + t.TempDir()}, environ...),
+			Stdin:   strings.NewReader(""),
+			Stdout:  io.Discard,
+			Stderr:  &stderr,
+		},
+	}
 	code := Run(ctx, p)
 	return code, stderr.String()
 }

@@ -33,11 +33,16 @@ type authority struct {
 
 func newAuthority(t *testing.T) *authority {
 	a := &authority{dir: t.TempDir()}
-	a.file, _ = a.write(t, "ca", &x509.Certificate{IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign})
+	a.file, _ = a.write(
+		t,
+		"ca",
+		&x509.Certificate{IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign},
+	)
 	return a
 }
 
-// write makes a certificate and returns the files of it and its key. The first one is the authority's own.
+// write makes a certificate and returns the files of it and its key. The first one is the
+// authority's own.
 func (a *authority) write(t *testing.T, name string, template *x509.Certificate) (certFile, keyFile string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -69,12 +74,15 @@ func (a *authority) server(t *testing.T, name string) (certFile, keyFile string)
 	})
 }
 
-// client returns a client that trusts the authority, and shows a certificate that an issuer has signed, unless that is nil.
+// client returns a client that trusts the authority, and shows a certificate that an issuer has
+// signed, unless that is nil.
 func (a *authority) client(t *testing.T, issuer *authority) *http.Client {
 	config := &tls.Config{RootCAs: x509.NewCertPool()}
 	config.RootCAs.AddCert(a.cert)
 	if issuer != nil {
-		pair, err := tls.LoadX509KeyPair(issuer.write(t, "client", &x509.Certificate{ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}))
+		pair, err := tls.LoadX509KeyPair(
+			issuer.write(t, "client", &x509.Certificate{ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}),
+		)
 		require.NoError(t, err)
 		// Shown whether or not the server names its issuer.
 		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &pair, nil }
@@ -83,7 +91,11 @@ func (a *authority) client(t *testing.T, issuer *authority) *http.Client {
 }
 
 func invoke(client *http.Client, url string) (int, string, error) {
-	res, err := client.Post(url+"/v1/blocks/segment_track/invoke", "application/json", strings.NewReader(`{"input": {"event": "e", "userId": "u"}}`))
+	res, err := client.Post(
+		url+"/v1/blocks/segment_track/invoke",
+		"application/json",
+		strings.NewReader(`{"input": {"event": "e", "userId": "u"}}`),
+	)
 	if err != nil {
 		return 0, "", err
 	}
@@ -142,7 +154,21 @@ func TestClientCertificates(t *testing.T) {
 	a, stranger := newAuthority(t), newAuthority(t)
 	cert, key := a.server(t, "server")
 	// Off loopback, without a token: the certificate is the credential.
-	s := startServing(t, nil, "--addr", "0.0.0.0:0", "--emulator", "--drain-delay", "0s", "--tls-cert", cert, "--tls-key", key, "--tls-client-ca", a.file)
+	s := startServing(
+		t,
+		nil,
+		"--addr",
+		"0.0.0.0:0",
+		"--emulator",
+		"--drain-delay",
+		"0s",
+		"--tls-cert",
+		cert,
+		"--tls-key",
+		key,
+		"--tls-client-ca",
+		a.file,
+	)
 	status, body, err := invoke(a.client(t, a), s.url)
 	require.NoError(t, err)
 	require.Equal(t, http.StatusOK, status, body)
@@ -153,7 +179,16 @@ func TestClientCertificates(t *testing.T) {
 
 	// Where there is a token as well, both are needed.
 	const token = "a-token-that-is-long-enough"
-	both := startServing(t, []string{tokenVariable + "=" + token}, "--tls-cert", cert, "--tls-key", key, "--tls-client-ca", a.file)
+	both := startServing(
+		t,
+		[]string{tokenVariable + "=" + token},
+		"--tls-cert",
+		cert,
+		"--tls-key",
+		key,
+		"--tls-client-ca",
+		a.file,
+	)
 	status, _, err = invoke(a.client(t, a), both.url)
 	require.NoError(t, err)
 	require.Equal(t, http.StatusUnauthorized, status)

@@ -13,8 +13,8 @@ import (
 	"github.com/aacflow/segment-blocks/segment/emulator"
 )
 
-// watcher prints what an emulator receives. It looks a few times a second rather than at each request, so that printing holds
-// nothing up.
+// watcher prints what an emulator receives. It looks a few times a second rather than at each
+// request, so that printing holds nothing up.
 type watcher struct {
 	program  *Program
 	emulator *emulator.Emulator
