@@ -16,28 +16,15 @@ const layout = "2006-01-02T15:04:05.000Z"
 // Size is the length in bytes of what [Format] returns.
 const Size = len(layout)
 
-// Format writes t as UTC with milliseconds and Z. It is always [Size] bytes long for the years 1 to 9999, and drops what is
-// finer than a millisecond.
-func Format(t time.Time) string { return string(Append(make([]byte, 0, 2*Size), t)) }
+// Format writes t as UTC with milliseconds and Z. It is always [Size] bytes long for the years 1 to
+// 9999, and drops what is finer than a millisecond.
+func Format(t time.Time) string { return t.UTC().Format(layout) }
 
 // Append appends what [Format] returns.
-func Append(dst []byte, t time.Time) []byte {
-	t = t.UTC()
-	year, month, day := t.Date()
-	if year < 0 || year > 9999 {
-		return t.AppendFormat(dst, layout)
-	}
-	hour, minute, second := t.Clock()
-	ms := t.Nanosecond() / 1e6
-	digit := func(n int) byte { return byte('0' + n%10) }
-	return append(
-		dst,
-		digit(year/1000), digit(year/100), digit(year/10), digit(year), '-', digit(int(month)/10), digit(int(month)), '-', digit(day/10), digit(day), 'T',
-		digit(hour/10), digit(hour), ':', digit(minute/10), digit(minute), ':', digit(second/10), digit(second), '.', digit(ms/100), digit(ms/10), digit(ms), 'Z',
-	)
-}
+func Append(dst []byte, t time.Time) []byte { return t.UTC().AppendFormat(dst, layout) }
 
-// IsFormatted reports whether text is what [Format] returns for some time, so that there is nothing to do about it.
+// IsFormatted reports whether text is what [Format] returns for some time, so that there is nothing
+// to do about it.
 func IsFormatted[T ~string | ~[]byte](text T) bool {
 	return len(text) == Size && text[10] == 'T' && text[19] == '.' && text[23] == 'Z' && IsRFC3339(text)
 }
@@ -97,10 +84,11 @@ func daysIn(year, month int) int {
 // ErrFormat is what [Parse] returns, with the text behind it.
 var ErrFormat = errors.New("must be an ISO 8601 date or date-time, such as 2024-01-02T15:04:05Z")
 
-// Parse reads the forms of ISO 8601 that people and systems write: a date, or a date and a time parted by T, t or a
-// space; seconds may be left out and may have a fraction after a point or comma (nanoseconds are kept, finer digits
-// dropped); the zone is Z, ±hh:mm, ±hhmm or ±hh. The basic form 20240102T150405Z is read too, in the same variety.
-// Without a zone the time is UTC. The result is in UTC.
+// Parse reads the forms of ISO 8601 that people and systems write: a date, or a date and a time
+// with a T, t or space between them. Seconds may be left out, or have a fraction after a point or
+// comma; nanoseconds are kept, finer digits dropped. The zone is Z, ±hh:mm, ±hhmm or ±hh. The basic
+// form 20240102T150405Z is read in the same variety. Without a zone the time is UTC. The result is
+// in UTC.
 //
 // A leap second is read where one can be, at 23:59:60 UTC on the last day of June or December since
 // 1972. Neither Go's clock nor the form of [Format] has it, so it becomes the last millisecond
@@ -108,51 +96,70 @@ var ErrFormat = errors.New("must be an ISO 8601 date or date-time, such as 2024-
 //
 // Words, epoch numbers, week and ordinal dates, impossible days, the year 0 and 24:00 are refused.
 func Parse(s string) (time.Time, error) {
-	p := scanner{rest: s, ok: true}
-	year := p.digits(4)
-	extended := p.take("-")
-	month := p.digits(2)
-	if extended {
-		p.demand("-")
-	}
-	day := p.digits(2)
-	var hour, minute, second, nano, offset int
-	if p.ok && p.rest != "" {
-		p.demand("Tt ")
-		hour = p.digits(2)
-		if extended {
-			p.demand(":")
-		}
-		minute = p.digits(2)
-		if p.ok && p.hasSeconds(extended) {
-			second = p.digits(2)
-			nano = p.fraction()
-		}
-		offset = p.zone()
-	}
-	leap := second == 60
-	if leap {
-		second, nano = 59, 999_000_000
-	}
-	if !p.ok || p.rest != "" || year < 1 || hour > 23 || minute > 59 || second > 59 {
-		return time.Time{}, fmt.Errorf("%w: %.60q", ErrFormat, s)
-	}
-	t := time.Date(year, time.Month(month), day, hour, minute, second, nano, time.UTC)
-	if t.Month() != time.Month(month) || t.Day() != day { // time.Date turns 30 February into 1 March
-		return time.Time{}, fmt.Errorf("%w: %.60q", ErrFormat, s)
-	}
-	t = t.Add(-time.Duration(offset) * time.Minute)
-	if leap && !beforeLeap(t) {
-		return time.Time{}, fmt.Errorf("%w: %.60q", ErrFormat, s)
-	}
-	if t.Year() < 1 || t.Year() > 9999 { // a zone can move the first and last day out of what four digits hold
+	t, ok := parse(strings.ToUpper(s))
+	if t = t.UTC(); !ok || t.Year() < 1 || t.Year() > 9999 { // a zone can move the first and last day beyond four digits
 		return time.Time{}, fmt.Errorf("%w: %.60q", ErrFormat, s)
 	}
 	return t, nil
 }
 
-// beforeLeap reports whether a leap second can follow t, which is in UTC.
-func beforeLeap(t time.Time) bool {
+// parse reads s, all of it in capitals, in a layout that is made for it.
+func parse(s string) (time.Time, bool) {
+	if IsRFC3339(s) {
+		t, err := time.Parse(time.RFC3339, s)
+		return t, err == nil
+	}
+	date, clock, second := "2006-01-02", "T15:04", ":05"
+	if len(s) > 4 && s[4] != '-' {
+		date, clock, second = "20060102", "T1504", "05"
+	}
+	form, leap := date, false
+	if len(s) > len(date) {
+		if s[len(date)] == ' ' {
+			s = s[:len(date)] + "T" + s[len(date)+1:]
+		}
+		if end := len(date + clock + second); len(s) >= end && strings.HasSuffix(s[:end], second[:len(second)-2]+"60") {
+			s, leap = s[:end-2]+"59"+s[end:], true
+		}
+		local, zone := cutZone(s, len(date))
+		if form += clock; len(local) > len(form) {
+			form += second
+		}
+		if len(local) < len(form) || zone != "" && !isZone(zone) {
+			return time.Time{}, false
+		}
+		form += map[int]string{1: "Z07:00", 3: "Z07", 5: "Z0700", 6: "Z07:00"}[len(zone)]
+	}
+	t, err := time.Parse(form, s)
+	if err != nil || strings.HasPrefix(s, "0000") || !hasTwoDigitHour(s, len(date)) {
+		return time.Time{}, false
+	}
+	if leap {
+		t = t.Truncate(time.Second).Add(999 * time.Millisecond)
+	}
+	return t, !leap || precedesLeap(t.UTC())
+}
+
+// cutZone cuts a date and time in front of its zone.
+func cutZone(s string, date int) (local, zone string) {
+	if i := strings.IndexAny(s[date:], "Z+-"); i >= 0 {
+		return s[:date+i], s[date+i:]
+	}
+	return s, ""
+}
+
+// isZone refuses the 24 hours and the 60 minutes that Go lets a zone have.
+func isZone(zone string) bool {
+	return zone == "Z" || len(zone) >= 3 && zone[1:3] < "24" && (len(zone) < 5 || zone[len(zone)-2:] < "60")
+}
+
+// hasTwoDigitHour refuses the hour of one digit that Go reads too.
+func hasTwoDigitHour(s string, date int) bool {
+	return len(s) <= date || s[date+2] != ':'
+}
+
+// precedesLeap reports whether a leap second can follow t, which is in UTC.
+func precedesLeap(t time.Time) bool {
 	next := t.Add(time.Second)
 	return t.Year() >= 1972 && next.Day() == 1 && (next.Month() == time.January || next.Month() == time.July) &&
 		next.Hour() == 0 && next.Minute() == 0
@@ -165,84 +172,4 @@ func HasZone(s string) bool {
 		date = len("2024-01-02")
 	}
 	return strings.ContainsAny(s[date:], "Zz+-")
-}
-
-// scanner eats a timestamp from the left. Once something is amiss ok stays false.
-type scanner struct {
-	rest string
-	ok   bool
-}
-
-func (p *scanner) digits(n int) int {
-	if !p.ok || len(p.rest) < n {
-		p.ok = false
-		return 0
-	}
-	value := 0
-	for i := range n {
-		c := p.rest[i]
-		if c < '0' || c > '9' {
-			p.ok = false
-			return 0
-		}
-		value = value*10 + int(c-'0')
-	}
-	p.rest = p.rest[n:]
-	return value
-}
-
-// take eats one character if it is among set.
-func (p *scanner) take(set string) bool {
-	if !p.ok || p.rest == "" || strings.IndexByte(set, p.rest[0]) < 0 {
-		return false
-	}
-	p.rest = p.rest[1:]
-	return true
-}
-
-func (p *scanner) demand(set string) { p.ok = p.take(set) }
-
-func (p *scanner) hasSeconds(extended bool) bool {
-	if extended {
-		return p.take(":")
-	}
-	return p.rest != "" && p.rest[0] >= '0' && p.rest[0] <= '9'
-}
-
-func (p *scanner) fraction() int {
-	if !p.take(".,") {
-		return 0
-	}
-	nano, scale, n := 0, 100_000_000, 0
-	for ; n < len(p.rest) && p.rest[n] >= '0' && p.rest[n] <= '9'; n++ {
-		nano += int(p.rest[n]-'0') * scale
-		scale /= 10
-	}
-	p.rest = p.rest[n:]
-	p.ok = p.ok && n > 0
-	return nano
-}
-
-// zone reads minutes east of UTC.
-func (p *scanner) zone() (minutes int) {
-	if p.take("Zz") {
-		return 0
-	}
-	sign := 1
-	switch {
-	case p.take("+"):
-	case p.take("-"):
-		sign = -1
-	default:
-		return 0
-	}
-	hour, minute := p.digits(2), 0
-	if p.ok && p.rest != "" {
-		p.take(":")
-		minute = p.digits(2)
-	}
-	if hour > 23 || minute > 59 {
-		p.ok = false
-	}
-	return sign * (hour*60 + minute)
 }
