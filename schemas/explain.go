@@ -46,7 +46,7 @@ func (f *finder) full() bool { return len(f.found) >= maxFound }
 func (f *finder) find(ctx context.Context, p *part, value json.RawMessage, at string) {
 	e := explainer{finder: f, part: p, value: value, obj: rawjson.OpenObject(value), at: at}
 	var invalid *jsonschema.ValidationError
-	switch err := p.judge(value, e.obj); {
+	switch err := p.judge(value); {
 	case errors.As(err, &invalid):
 		e.explain(invalid)
 		if !e.explained { // it is a violation all the same

@@ -18,7 +18,7 @@ import (
 type part struct {
 	raw      json.RawMessage // without the schemas of the elements
 	compiled *jsonschema.Schema
-	shape    *shape
+	decoder  *plan.Plan // of the same
 	plan     *plan.Plan // of the schema with the elements
 	arrays   []elements
 }
@@ -41,7 +41,7 @@ func newPart(url string, raw json.RawMessage) (*part, error) {
 			return nil, err
 		}
 	}
-	p.shape = shapeOf(p.raw)
+	p.decoder = plan.New(p.compiled)
 	return p, nil
 }
 
@@ -89,17 +89,13 @@ func (p *part) takeElements(url string) (err error) {
 	return err
 }
 
-// judge asks jsonschema about a value and, where that is an object, its members. It panics on a
-// number whose exponent is too large to reckon with, which is a reason to refuse the input and none
-// to end the program.
-func (p *part) judge(value json.RawMessage, obj rawjson.Object) (err error) {
+// judge asks jsonschema about a value. It panics on a number whose exponent is too large to reckon
+// with, which is a reason to refuse the input and none to end the program.
+func (p *part) judge(value json.RawMessage) (err error) {
 	defer func() {
 		if recover() != nil {
 			err = errors.New("must hold no number that is too large to be judged")
 		}
 	}()
-	if obj != nil && !p.shape.looksInside {
-		return p.compiled.Validate(p.shape.projectObject(obj))
-	}
-	return p.compiled.Validate(p.shape.project(value))
+	return p.compiled.Validate(p.decoder.Decode(value))
 }

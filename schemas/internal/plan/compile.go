@@ -15,7 +15,7 @@ func (c *compiler) plan(schema *jsonschema.Schema) *Plan {
 	if known, ok := c.known[schema]; ok {
 		return known
 	}
-	p := &Plan{}
+	p := &Plan{depth: unknownDepth()}
 	c.known[schema] = p
 	p.schema = c.node(p, schema, true, nil)
 	if len(p.names) > 64 {
@@ -33,6 +33,7 @@ func (c *compiler) plan(schema *jsonschema.Schema) *Plan {
 			p.words = l.texts
 		}
 	}
+	p.look()
 	return p
 }
 
@@ -40,10 +41,15 @@ func (c *compiler) plan(schema *jsonschema.Schema) *Plan {
 // the plan is known.
 func (n *node) findWordTests() {
 	n.word = wordTestOf(n.cond)
-	for _, list := range [][]*node{n.all, n.any, n.one, {n.not}, {n.cond}, {n.then}, {n.orElse}} {
-		for _, each := range list {
-			if each != nil {
-				each.findWordTests()
+	n.each((*node).findWordTests)
+}
+
+// each visits the schemas that a schema leads to for the same value.
+func (n *node) each(visit func(*node)) {
+	for _, list := range [][]*node{n.all, n.any, n.one, {n.not, n.cond, n.then, n.orElse}} {
+		for _, sub := range list {
+			if sub != nil {
+				visit(sub)
 			}
 		}
 	}

@@ -26,6 +26,7 @@ type Plan struct {
 	others  *Plan    // the same for members that names does not have
 	plain   bool     // nothing is asked of the value but its type
 	words   []string // nothing is asked of the value but to be one of these
+	depth   depth
 }
 
 // New compiles a plan from a schema that jsonschema has compiled.

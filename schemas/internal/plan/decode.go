@@ -1,0 +1,99 @@
+package plan
+
+import (
+	"bytes"
+	"encoding/json"
+
+	"github.com/aacflow/segment-blocks/rawjson"
+)
+
+// maxUnknown is how many members that no schema speaks of Decode hands on: enough to say that there
+// are many.
+const maxUnknown = 1000
+
+// depth says how far the schemas of a plan look into an object or array.
+type depth struct {
+	objects, arrays bool   // at more of one than its type and the number of its elements
+	elements        int    // of this many it takes to tell whether there are too few or too many
+	members         uint64 // inside these members, by the index of the name in Plan.names
+	allMembers      bool
+}
+
+// unknownDepth is the depth of what may be looked at anywhere.
+func unknownDepth() depth { return depth{objects: true, arrays: true, allMembers: true} }
+
+// look finds out how far a plan looks. It comes after everything below the plan is known.
+func (p *Plan) look() {
+	p.depth = depth{objects: p.others != nil, arrays: p.items != nil, allMembers: p.others != nil}
+	p.schema.look(&p.depth)
+	for i, m := range p.members {
+		if m != nil && (m.depth.objects || m.depth.arrays) {
+			p.depth.members |= 1 << i
+		}
+	}
+}
+
+func (n *node) look(d *depth) {
+	if n.unsure || n.literals != nil && n.literals.others {
+		*d = unknownDepth()
+	}
+	if o := n.object; o != nil {
+		d.objects = true
+		d.allMembers = d.allMembers || o.additional != nil || o.fewest >= 0 || o.most >= 0
+		for _, m := range o.members {
+			if below := m.schema.depth; below.objects || below.arrays || below.elements > 0 {
+				d.members |= 1 << m.name
+			}
+		}
+	}
+	if a := n.array; a != nil {
+		d.arrays = d.arrays || a.items != nil
+		d.elements = max(d.elements, a.fewest+1, a.most+1)
+	}
+	n.each(func(sub *node) { sub.look(d) })
+}
+
+// Decode decodes as much of a checked value as the schemas look at, for jsonschema to judge. The
+// rest is left out, or is an empty object or array.
+func (p *Plan) Decode(value json.RawMessage) any {
+	if rawjson.KindOf(value) != rawjson.ObjectKind || p.depth.allMembers {
+		return decode(value, p.depth)
+	}
+	object, unknown := map[string]any{}, 0
+	for _, m := range rawjson.OpenObject(value) {
+		switch i := p.find(m.Name); {
+		case i < 0 && unknown < maxUnknown:
+			unknown++
+			object[m.Name] = nil
+		case i < 0:
+		case p.depth.members&(1<<i) != 0:
+			object[m.Name] = decode(m.Value, unknownDepth())
+		case p.members[i] != nil:
+			object[m.Name] = decode(m.Value, p.members[i].depth)
+		default:
+			object[m.Name] = decode(m.Value, depth{})
+		}
+	}
+	return object
+}
+
+func decode(value json.RawMessage, d depth) any {
+	switch kind := rawjson.KindOf(value); {
+	case kind == rawjson.ObjectKind && !d.objects:
+		return map[string]any{}
+	case kind == rawjson.ArrayKind && !d.arrays:
+		list := []any{}
+		for range rawjson.Elements(value) {
+			if len(list) == d.elements {
+				break
+			}
+			list = append(list, nil)
+		}
+		return list
+	}
+	decoder := json.NewDecoder(bytes.NewReader(value))
+	decoder.UseNumber()
+	var v any
+	_ = decoder.Decode(&v) // it has been checked
+	return v
+}
