@@ -44,7 +44,7 @@ func (f *finder) full() bool { return len(f.found) >= maxFound }
 // find judges the value that a JSON Pointer leads to by one part of the schema, then the elements
 // of its arrays.
 func (f *finder) find(ctx context.Context, p *part, value json.RawMessage, at string) {
-	e := explainer{finder: f, part: p, value: value, obj: rawjson.OpenObject(value), at: at}
+	e := explainer{finder: f, part: p, value: value, at: at}
 	var invalid *jsonschema.ValidationError
 	switch err := p.judge(value); {
 	case errors.As(err, &invalid):
@@ -56,7 +56,7 @@ func (f *finder) find(ctx context.Context, p *part, value json.RawMessage, at st
 		f.add(at, at, "invalid_value", err.Error())
 	}
 	for _, array := range p.arrays {
-		list, _ := e.get(array.at)
+		list, _ := rawjson.At(value, array.at)
 		i := -1
 		for element := range rawjson.Elements(list) {
 			if i++; f.full() || ctx.Err() != nil {
@@ -97,33 +97,13 @@ type explainer struct {
 	*finder
 	part      *part
 	value     json.RawMessage
-	obj       rawjson.Object // the same, opened, where it is an object
-	at        string         // where it lies in the whole
+	at        string // where it lies in the whole
 	explained bool
 }
 
-// get returns the value that a JSON Pointer leads to inside the one at hand.
-func (e *explainer) get(pointer string) (json.RawMessage, bool) {
-	if pointer == "" {
-		return e.value, true
-	}
-	if e.obj == nil {
-		return rawjson.At(e.value, pointer)
-	}
-	name, rest, deeper := strings.Cut(pointer[1:], "/")
-	member, ok := e.obj.Get(strings.NewReplacer("~1", "/", "~0", "~").Replace(name))
-	if !ok || !deeper {
-		return member, ok
-	}
-	return rawjson.At(member, "/"+rest)
-}
-
-// open returns the members of the object that a JSON Pointer leads to.
+// open returns the members of the object that a JSON Pointer leads to inside the value.
 func (e *explainer) open(pointer string) rawjson.Object {
-	if pointer == "" {
-		return e.obj
-	}
-	raw, _ := e.get(pointer)
+	raw, _ := rawjson.At(e.value, pointer)
 	return rawjson.OpenObject(raw)
 }
 
@@ -151,7 +131,7 @@ func (e *explainer) explain(err *jsonschema.ValidationError) {
 		if says := keyword.says(); says != "" {
 			sentence = says
 		}
-		if value, ok := e.get(path); ok && e.at+path != "" && !e.schema.secretAt(e.at+path) {
+		if value, ok := rawjson.At(e.value, path); ok && e.at+path != "" && !e.schema.secretAt(e.at+path) {
 			sentence += ": " + excerpt(value, e.schema.secrets)
 		}
 		e.report(keyword, path, path+firstChoice(keyword), sentence)

@@ -11,32 +11,29 @@ import (
 // Where schemas stand inside a schema. JSON Schema ignores keywords that it does not know; a
 // manifest may not have any, since a keyword misspelt is a rule lost.
 const (
-	leaf       = "leaf"        // the value is no schema
-	oneSchema  = "schema"      // the value is a schema
-	listOf     = "list"        // a list of schemas
-	mapOf      = "map"         // names to schemas
-	inPlace    = "in place"    // a schema for the same value
-	inPlaceOf  = "in place of" // a list of schemas for the same value
-	annotation = "annotation"  // says something of the value and demands nothing
+	noSchema  = "none"   // the value is no schema
+	oneSchema = "schema" // the value is a schema
+	listOf    = "list"   // a list of schemas
+	mapOf     = "map"    // names to schemas
 )
 
 // keywords are those of JSON Schema 2020-12 that manifests use, and our own.
 func keywords() map[string]string {
-	return map[string]string{
-		"title": annotation, "description": annotation, "examples": annotation, "default": annotation, "deprecated": annotation,
-		"readOnly": annotation, "writeOnly": annotation, "$comment": annotation, "$defs": mapOf, "$ref": leaf,
-		"x-aacflow-type": annotation, "x-filled-by": annotation, "x-code": annotation, "x-codes": annotation, "x-says": annotation,
-		"type": leaf, "const": leaf, "enum": leaf, "format": leaf,
-		"minLength": leaf, "maxLength": leaf, "pattern": leaf,
-		"minimum": leaf, "maximum": leaf, "exclusiveMinimum": leaf, "exclusiveMaximum": leaf, "multipleOf": leaf,
-		"required": leaf, "minProperties": leaf, "maxProperties": leaf, "dependentRequired": leaf,
-		"minItems": leaf, "maxItems": leaf, "uniqueItems": leaf, "minContains": leaf, "maxContains": leaf,
-		"properties": mapOf, "patternProperties": mapOf, "additionalProperties": oneSchema, "propertyNames": oneSchema,
-		"items": oneSchema, "prefixItems": listOf, "contains": oneSchema,
-		"unevaluatedProperties": oneSchema, "unevaluatedItems": oneSchema,
-		"allOf": inPlaceOf, "anyOf": inPlaceOf, "oneOf": inPlaceOf,
-		"not": inPlace, "if": inPlace, "then": inPlace, "else": inPlace,
+	all := map[string]string{}
+	for kind, names := range map[string]string{
+		noSchema: "title description examples default deprecated readOnly writeOnly $comment $ref " +
+			"x-aacflow-type x-filled-by x-code x-codes x-says type const enum format minLength maxLength pattern " +
+			"minimum maximum exclusiveMinimum exclusiveMaximum multipleOf required minProperties maxProperties " +
+			"dependentRequired minItems maxItems uniqueItems minContains maxContains",
+		oneSchema: "additionalProperties propertyNames items contains unevaluatedProperties unevaluatedItems not if then else",
+		listOf:    "prefixItems allOf anyOf oneOf",
+		mapOf:     "$defs properties patternProperties",
+	} {
+		for name := range strings.FieldsSeq(names) {
+			all[name] = kind
+		}
 	}
+	return all
 }
 
 // checkKeywords refuses keywords that are not known, at any depth.
@@ -62,9 +59,9 @@ func (l *loader) checkKeywords(schema *yaml.Node) error {
 		}
 		var inner []*yaml.Node
 		switch kind {
-		case oneSchema, inPlace:
+		case oneSchema:
 			inner = []*yaml.Node{value}
-		case listOf, inPlaceOf:
+		case listOf:
 			inner = value.Content
 		case mapOf:
 			for _, v := range pairs(value) {

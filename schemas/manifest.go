@@ -18,7 +18,6 @@
 package schemas
 
 import (
-	"encoding/json"
 	"errors"
 	"regexp"
 
@@ -102,34 +101,4 @@ func InvalidJSON(err error) Violation {
 // characters at most.
 func ValidID(id string) bool {
 	return len(id) <= 64 && regexp.MustCompile(`^[a-z][a-z0-9]*(_[a-z0-9]+)*$`).MatchString(id)
-}
-
-// Field is one parameter of an input or one member of an output, as forms and tables show it.
-type Field struct {
-	Name string `json:"name"`
-	// Type is the host's word for it: string, json, boolean or number.
-	Type        string `json:"type"`
-	Description string `json:"description"`
-	// FilledBy is user-only or user-or-llm; empty for outputs.
-	FilledBy string `json:"filledBy,omitempty"`
-	// Secret values never appear in logs, errors, receipts or previews.
-	Secret bool `json:"secret,omitempty"`
-	// Format is the schema's format, such as date-time.
-	Format string `json:"format,omitempty"`
-	// Kinds are the JSON types that the schema admits; empty for any.
-	Kinds []rawjson.Kind `json:"kinds,omitempty"`
-	// Example is one value it may have.
-	Example json.RawMessage `json:"example,omitempty"`
-	// Fields are those of an object whose members are known, or of the objects in an array.
-	Fields []Field `json:"fields,omitempty"`
-}
-
-// Find returns the field called name, or nil.
-func Find(fields []Field, name string) *Field {
-	for i := range fields {
-		if fields[i].Name == name {
-			return &fields[i]
-		}
-	}
-	return nil
 }

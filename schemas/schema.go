@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
-	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v5"
 
@@ -103,100 +101,100 @@ const maxFound = 1000
 // places, or of what is inside them, is left out. Values that the schema demands nothing of but
 // their type, such as free-form properties, are not decoded.
 func (s *Schema) Validate(ctx context.Context, obj rawjson.Object, known ...Violation) []Violation {
-	if len(known) == 0 && s.root.plan.AcceptsObject(obj) {
+	raw := obj.JSON()
+	if len(known) == 0 && s.root.plan.AcceptsValue(raw) {
 		return nil
 	}
 	f := newFinder(s, known)
-	f.find(ctx, s.root, obj.JSON(), "")
+	f.find(ctx, s.root, raw, "")
 	return f.sorted()
 }
 
-func fieldsOf(schema json.RawMessage) []Field {
-	root := rawjson.OpenObject(schema)
-	properties, _ := root.Get("properties")
-	var fields []Field
-	for _, p := range rawjson.OpenObject(properties) {
-		def := rawjson.OpenObject(p.Value)
-		f := Field{
-			Name:        p.Name,
-			Type:        def.Text("x-aacflow-type"),
-			Description: def.Text("description"),
-			FilledBy:    def.Text("x-filled-by"),
-			Format:      def.Text("format"),
-			Kinds:       kindsOf(def),
-		}
-		secret, _ := def.Get("writeOnly")
-		f.Secret = string(secret) == "true"
-		examples, _ := def.Get("examples")
-		if list := rawjson.OpenArray(examples); len(list) > 0 {
-			f.Example = list[0]
-		}
-		if f.Fields = fieldsOf(p.Value); f.Fields == nil {
-			items, _ := def.Get("items")
-			f.Fields = fieldsOf(items)
-		}
-		fields = append(fields, f)
-	}
-	return fields
+// A part is as much of a schema as jsonschema judges in one go. The elements of an array are a part
+// of their own, and are judged one by one: jsonschema builds a tree of errors for all that it is
+// given, which for a long list of faulty elements would take hundreds of times the memory of the
+// list.
+type part struct {
+	raw      json.RawMessage // without the schemas of the elements
+	compiled *jsonschema.Schema
+	decoder  *plan.Plan // of the same
+	plan     *plan.Plan // of the schema with the elements
+	arrays   []elements
 }
 
-func kindsOf(def rawjson.Object) []rawjson.Kind {
-	raw, ok := def.Get("type")
-	if !ok {
-		return nil
-	}
-	if one, ok := rawjson.Text(raw); ok {
-		return []rawjson.Kind{rawjson.Kind(one)}
-	}
-	var kinds []rawjson.Kind
-	for _, t := range rawjson.OpenArray(raw) {
-		name, _ := rawjson.Text(t)
-		kinds = append(kinds, rawjson.Kind(name))
-	}
-	return kinds
+// elements are those of the array that a JSON Pointer leads to inside a value.
+type elements struct {
+	at   string
+	part *part
 }
 
-func rulesOf(schema json.RawMessage) []string {
-	root := rawjson.OpenObject(schema)
-	var rules []string
-	all, _ := root.Get("allOf")
-	for _, rule := range rawjson.OpenArray(all) {
-		if title := rawjson.OpenObject(rule).Text("title"); title != "" {
-			rules = append(rules, title)
+// newPart compiles a schema that stands alone.
+func newPart(url string, raw json.RawMessage) (*part, error) {
+	compiled, err := compile(url, raw)
+	if err != nil {
+		return nil, err
+	}
+	p := &part{raw: raw, compiled: compiled, plan: plan.New(compiled)}
+	if !dependsOnItsPlace(raw) {
+		if err := p.takeElements(url); err != nil {
+			return nil, err
 		}
 	}
-	properties, _ := root.Get("properties")
-	for _, p := range rawjson.OpenObject(properties) {
-		if items, ok := rawjson.OpenObject(p.Value).Get("items"); ok {
-			rules = append(rules, rulesOf(items)...)
-		}
-	}
-	return slices.Clip(rules)
+	p.decoder = plan.New(p.compiled)
+	return p, nil
 }
 
-func secretNames(fields []Field, into map[string]bool) map[string]bool {
-	for _, f := range fields {
-		if f.Secret {
-			into[f.Name] = true
-		}
-		secretNames(f.Fields, into)
-	}
-	return into
-}
-
-// secretAt reports whether the value that a JSON Pointer leads to is secret, or lies within one
-// that is.
-func (s *Schema) secretAt(pointer string) bool {
-	fields := s.fields
-	for token := range strings.SplitSeq(strings.TrimPrefix(pointer, "/"), "/") {
-		f := Find(fields, token)
-		switch {
-		case f == nil:
-			continue // a place in a list
-		case f.Secret:
+// dependsOnItsPlace reports whether a schema may have keywords that look beyond the schema they
+// stand in.
+func dependsOnItsPlace(raw json.RawMessage) bool {
+	for _, keyword := range []string{`"$ref"`, `"$dynamicRef"`, `"unevaluatedItems"`} {
+		if bytes.Contains(raw, []byte(keyword)) {
 			return true
 		}
-		fields = f.Fields
 	}
 	return false
+}
+
+// takeElements makes parts of the elements of all arrays that properties lead to, and compiles what
+// is left.
+func (p *part) takeElements(url string) (err error) {
+	var without func(raw json.RawMessage, at string) json.RawMessage
+	without = func(raw json.RawMessage, at string) json.RawMessage {
+		obj := rawjson.OpenObject(raw)
+		if obj == nil {
+			return raw
+		}
+		_, prefixed := obj.Get("prefixItems")
+		if items, ok := obj.Get("items"); ok && !prefixed && err == nil {
+			each := elements{at: at}
+			each.part, err = newPart(url, items)
+			p.arrays = append(p.arrays, each)
+			obj = obj.Without("items")
+		}
+		if properties, ok := obj.Get("properties"); ok {
+			known := rawjson.OpenObject(properties)
+			for i, member := range known {
+				known[i].Value = without(member.Value, rawjson.Pointer(at, member.Name))
+			}
+			obj = obj.Set("properties", known.JSON())
+		}
+		return obj.JSON()
+	}
+	rest := without(p.raw, "")
+	if err == nil && len(p.arrays) > 0 {
+		p.raw = rest
+		p.compiled, err = compile(url, rest)
+	}
+	return err
+}
+
+// judge asks jsonschema about a value. It panics on a number whose exponent is too large to reckon
+// with, which is a reason to refuse the input and none to end the program.
+func (p *part) judge(value json.RawMessage) (err error) {
+	defer func() {
+		if recover() != nil {
+			err = errors.New("must hold no number that is too large to be judged")
+		}
+	}()
+	return p.compiled.Validate(p.decoder.Decode(value))
 }

@@ -2,6 +2,7 @@ package schemas
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -70,10 +71,8 @@ func (l *loader) inline(n *yaml.Node, within []string) (*yaml.Node, error) {
 }
 
 func (l *loader) resolve(n, ref *yaml.Node, within []string) (*yaml.Node, error) {
-	for _, outer := range within {
-		if outer == ref.Value {
-			return nil, l.errorf(ref, "$ref leads back to itself: %q", ref.Value)
-		}
+	if slices.Contains(within, ref.Value) {
+		return nil, l.errorf(ref, "$ref leads back to itself: %q", ref.Value)
 	}
 	file, pointer, _ := strings.Cut(ref.Value, "#/$defs/")
 	doc := l.documents[file]

@@ -39,7 +39,7 @@ func (n *node) look(d *depth) {
 	}
 	if o := n.object; o != nil {
 		d.objects = true
-		d.allMembers = d.allMembers || o.additional != nil || o.fewest >= 0 || o.most >= 0
+		d.allMembers = d.allMembers || o.additional
 		for _, m := range o.members {
 			if below := m.schema.depth; below.objects || below.arrays || below.elements > 0 {
 				d.members |= 1 << m.name

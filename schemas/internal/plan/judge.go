@@ -1,54 +1,98 @@
 package plan
 
 import (
-	"bytes"
 	"encoding/json"
+	"math/big"
+	"regexp"
 	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
 	"unsafe"
+
+	"github.com/santhosh-tekuri/jsonschema/v5"
+
+	"github.com/aacflow/segment-blocks/internal/isotime"
 )
+
+// verdict is what can be said of a value. Only yes and no are certain.
+type verdict uint8
+
+const (
+	unsure verdict = iota
+	no
+	yes
+)
+
+func verdictOf(ok bool) verdict {
+	if ok {
+		return yes
+	}
+	return no
+}
+
+// and joins the verdicts of two schemas that must both hold.
+func (v verdict) and(w verdict) verdict {
+	if v == no || w == no {
+		return no
+	}
+	return min(v, w)
+}
+
+// kinds is a set of JSON types.
+type kinds uint8
+
+const (
+	isNull kinds = 1 << iota
+	isBoolean
+	isNumber
+	isInteger // a number that is known to be whole
+	isString
+	isArray
+	isObject
+	isAny = isNull | isBoolean | isNumber | isString | isArray | isObject
+)
+
+func kindsNamed(types []string) kinds {
+	if len(types) == 0 {
+		return isAny
+	}
+	all := map[string]kinds{
+		"null": isNull, "boolean": isBoolean, "number": isNumber, "integer": isInteger,
+		"string": isString, "array": isArray, "object": isObject,
+	}
+	var k kinds
+	for _, t := range types {
+		k |= all[t]
+	}
+	return k
+}
+
+// admit judges a value of the given kind. A number that is not isInteger may be whole all the same,
+// such as 1.0.
+func (k kinds) admit(kind kinds) verdict {
+	switch {
+	case k&kind != 0, kind == isInteger && k&isNumber != 0:
+		return yes
+	case kind == isNumber && k&isInteger != 0:
+		return unsure
+	}
+	return no
+}
 
 // subject is a value as far as schemas that look at it need to know it. Where its members or
 // elements are asked for once more, they are read again.
 type subject struct {
-	kind    kinds // one of them; isInteger for a number that is whole for sure
-	isTrue  bool
-	escaped bool    // the text has escapes, and is not what it stands for
-	text    string  // may be a view of bytes, so nobody may keep it
-	float   float64 // the number, rounded; NaN where it has not been read
-	count   int     // of members or elements
+	kind    kinds  // one of them; isInteger for a number that is whole for sure
+	text    string // the string, or the number or literal as written: a view of bytes, so nobody may keep it
+	escaped bool   // the string has escapes, and is not what it stands for
+	count   int    // of elements
 
 	present uint64 // the names of the plan that have a member
 	more    bool   // there are members whose names the plan does not have
 
 	members []json.RawMessage // by the index of the name in Plan.names
 	array   json.RawMessage
-}
-
-type objectTest struct {
-	required     uint64 // by the index of the name in Plan.names
-	dependent    map[int]uint64
-	fewest, most int      // negative for none
-	members      []member // those that the walk has not judged in passing
-	known        uint64   // names that are not additional
-	closed       bool
-	additional   *Plan
-}
-
-type member struct {
-	name   int
-	schema *Plan
-}
-
-type arrayTest struct {
-	fewest, most int   // negative for none
-	items        *Plan // where the walk has not judged them in passing
-}
-
-// wordTest asks of an object whether one member is there and is one of some words. Conditions on
-// the type of a message are this.
-type wordTest struct {
-	name   int
-	schema *Plan
 }
 
 // view is text without a copy of it.
@@ -72,7 +116,7 @@ func (n *node) judge(p *Plan, s *subject) verdict {
 	case s.kind&(isNumber|isInteger) != 0 && n.number != nil:
 		v = v.and(n.number.judge(s))
 	case s.kind == isObject && n.object != nil:
-		v = v.and(n.object.judge(p, s))
+		v = v.and(n.object.judge(s))
 	case s.kind == isArray && n.array != nil:
 		v = v.and(n.array.judge(s))
 	}
@@ -90,23 +134,19 @@ func (n *node) judgeOthers(p *Plan, s *subject) verdict {
 	if n.any != nil {
 		v = v.and(anyOf(n.any, p, s))
 	}
-	if n.one != nil {
-		v = v.and(oneOf(n.one, p, s))
-	}
 	if n.not != nil {
-		v = v.and(n.not.judge(p, s).negated())
+		switch n.not.judge(p, s) {
+		case yes:
+			return no
+		case unsure:
+			v = v.and(unsure)
+		}
 	}
 	if n.cond == nil {
 		return v
 	}
-	var holds verdict
-	if n.word != nil && s.kind == isObject {
-		holds = n.word.judge(s)
-	} else {
-		holds = n.cond.judge(p, s)
-	}
 	branch := n.then
-	switch holds {
+	switch n.cond.judge(p, s) {
 	case unsure:
 		return v.and(unsure)
 	case no:
@@ -116,23 +156,6 @@ func (n *node) judgeOthers(p *Plan, s *subject) verdict {
 		v = v.and(branch.judge(p, s))
 	}
 	return v
-}
-
-func (t *wordTest) judge(s *subject) verdict {
-	if s.present&(1<<t.name) == 0 {
-		return no
-	}
-	return t.schema.judgeWord(s.members[t.name])
-}
-
-func (v verdict) negated() verdict {
-	switch v {
-	case yes:
-		return no
-	case no:
-		return yes
-	}
-	return unsure
 }
 
 func anyOf(list []*node, p *Plan, s *subject) verdict {
@@ -148,82 +171,40 @@ func anyOf(list []*node, p *Plan, s *subject) verdict {
 	return v
 }
 
-func oneOf(list []*node, p *Plan, s *subject) verdict {
-	matches, doubts := 0, 0
-	for _, each := range list {
-		switch each.judge(p, s) {
-		case yes:
-			matches++
-		case unsure:
-			doubts++
-		}
-	}
-	switch {
-	case matches > 1 || matches+doubts == 0:
-		return no
-	case doubts > 0:
-		return unsure
-	}
-	return yes
+type objectTest struct {
+	required   uint64   // by the index of the name in Plan.names
+	members    []member // those that the walk has not judged in passing
+	known      uint64   // names that are not additional
+	closed     bool
+	additional bool // there is a schema for additional members
+	inPassing  bool // which the walk has asked about the names that no schema of the plan has
 }
 
-func (t *objectTest) judge(p *Plan, s *subject) verdict {
-	if s.present&t.required != t.required || s.count < t.fewest || t.most >= 0 && s.count > t.most {
+type member struct {
+	name   int
+	schema *Plan
+}
+
+func (t *objectTest) judge(s *subject) verdict {
+	named, more := s.present&^t.known != 0, s.more
+	switch {
+	case s.present&t.required != t.required, t.closed && (named || more):
 		return no
-	}
-	if t.closed && (s.more || s.present&^t.known != 0) {
-		return no
+	case t.additional && (named || more && !t.inPassing):
+		return unsure
 	}
 	v := yes
-	for name, needs := range t.dependent {
-		if s.present&(1<<name) != 0 && s.present&needs != needs {
-			return no
-		}
-	}
 	for _, m := range t.members {
 		if s.present&(1<<m.name) != 0 {
-			v = v.and(s.member(m.name, m.schema))
+			v = v.and(m.schema.judgeAgain(s.members[m.name]))
 		}
-	}
-	if t.additional != nil {
-		v = v.and(s.additional(p, t))
 	}
 	return v
 }
 
-// member judges one member again, by another schema than the one it has been judged by.
-func (s *subject) member(name int, schema *Plan) verdict {
-	if schema.words != nil {
-		return schema.judgeWord(s.members[name])
-	}
-	return schema.judgeAgain(s.members[name])
-}
-
-// judgeWord judges a value by a schema that demands nothing but one of some words, as conditions
-// mostly do.
-func (p *Plan) judgeWord(value json.RawMessage) verdict {
-	switch {
-	case value[0] != '"':
-		return no
-	case bytes.IndexByte(value, '\\') >= 0:
-		return unsure
-	}
-	return verdictOf(slices.Contains(p.words, view(value[1:len(value)-1])))
-}
-
-// additional judges the members that a schema's properties do not name, unless the walk has done
-// so.
-func (s *subject) additional(p *Plan, t *objectTest) verdict {
-	v := yes
-	for i := range p.names {
-		if s.present&^t.known&(1<<i) != 0 {
-			v = v.and(s.member(i, t.additional))
-		}
-	}
-	if s.more && p.others != t.additional {
-		return v.and(unsure)
-	}
-	return v
+type arrayTest struct {
+	fewest, most int   // negative for none
+	items        *Plan // where the walk has not judged them in passing
 }
 
 func (t *arrayTest) judge(s *subject) verdict {
@@ -235,4 +216,136 @@ func (t *arrayTest) judge(s *subject) verdict {
 	}
 	list := &Plan{schema: &node{kinds: isArray}, items: t.items}
 	return list.judgeAgain(s.array)
+}
+
+// literals are what const or enum allow.
+type literals struct {
+	texts  []string
+	words  []string // null, true and false
+	others bool     // numbers, arrays or objects, which are left to jsonschema
+}
+
+func literalsOf(s *jsonschema.Schema) *literals {
+	allowed := append(slices.Clip(s.Constant), s.Enum...) // never both: see unknownKeywords
+	if len(allowed) == 0 {
+		return nil
+	}
+	l := &literals{}
+	for _, v := range allowed {
+		switch v := v.(type) {
+		case string:
+			l.texts = append(l.texts, v)
+		case nil:
+			l.words = append(l.words, "null")
+		case bool:
+			l.words = append(l.words, strconv.FormatBool(v))
+		default:
+			l.others = true
+		}
+	}
+	return l
+}
+
+func (l *literals) judge(s *subject) verdict {
+	switch {
+	case s.kind&(isNull|isBoolean) != 0:
+		return verdictOf(slices.Contains(l.words, s.text))
+	case s.kind == isString && !s.escaped:
+		return verdictOf(slices.Contains(l.texts, s.text))
+	case s.kind == isString || l.others:
+		return unsure
+	}
+	return no
+}
+
+// textTest is what is asked of a string.
+type textTest struct {
+	shortest, longest int // in characters; negative for none
+	pattern           *regexp.Regexp
+	dateTime          bool
+	format            func(any) bool
+}
+
+func textTestOf(s *jsonschema.Schema) *textTest {
+	t := &textTest{shortest: s.MinLength, longest: s.MaxLength, pattern: s.Pattern, dateTime: s.Format == "date-time"}
+	if !t.dateTime {
+		t.format = jsonschema.Formats[s.Format]
+	}
+	if t.shortest < 0 && t.longest < 0 && t.pattern == nil && !t.dateTime && t.format == nil {
+		return nil
+	}
+	return t
+}
+
+func (t *textTest) judge(s *subject) verdict {
+	if s.escaped {
+		return unsure
+	}
+	// A character has one to four bytes, so most lengths need no counting.
+	if n := len(s.text); (t.shortest >= 0 && n < 4*t.shortest) || (t.longest >= 0 && n > t.longest) {
+		n = utf8.RuneCountInString(s.text)
+		if n < t.shortest || t.longest >= 0 && n > t.longest {
+			return no
+		}
+	}
+	// A copy is needed because neither function promises not to keep the text.
+	if t.pattern != nil && !t.pattern.MatchString(strings.Clone(s.text)) || t.format != nil && !t.format(strings.Clone(s.text)) {
+		return no
+	}
+	if t.dateTime && !isotime.IsRFC3339(s.text) {
+		return unsure // jsonschema takes leap seconds, for one
+	}
+	return yes
+}
+
+// numberTest is what is asked of a number. It knows whole numbers only, as most bounds are.
+type numberTest struct{ bounds []bound }
+
+type bound struct {
+	limit int64
+	sign  int // 1 for a lower bound, -1 for an upper one, 0 for one that is left to jsonschema
+	touch bool
+}
+
+func numberTestOf(s *jsonschema.Schema) *numberTest {
+	t := &numberTest{}
+	add := func(limit *big.Rat, sign int, touch bool) {
+		if limit == nil {
+			return
+		}
+		if !limit.IsInt() || !limit.Num().IsInt64() {
+			sign = 0
+		}
+		t.bounds = append(t.bounds, bound{limit.Num().Int64(), sign, touch})
+	}
+	add(s.Minimum, 1, true)
+	add(s.ExclusiveMinimum, 1, false)
+	add(s.Maximum, -1, true)
+	add(s.ExclusiveMaximum, -1, false)
+	if t.bounds == nil {
+		return nil
+	}
+	return t
+}
+
+func (t *numberTest) judge(s *subject) verdict {
+	if s.kind != isInteger {
+		return unsure
+	}
+	n, err := strconv.ParseInt(s.text, 10, 64)
+	if err != nil {
+		return unsure
+	}
+	v := yes
+	for _, b := range t.bounds {
+		switch {
+		case b.sign == 0:
+			v = v.and(unsure)
+		case n == b.limit:
+			v = v.and(verdictOf(b.touch))
+		default:
+			v = v.and(verdictOf(n > b.limit == (b.sign > 0)))
+		}
+	}
+	return v
 }

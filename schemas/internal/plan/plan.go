@@ -1,10 +1,13 @@
 // Package plan accepts JSON quickly. A plan is made from what jsonschema has compiled, reads JSON
 // once, and keeps nothing of it. It says yes only where jsonschema does too. Whatever it refuses or
-// is unsure of is left to jsonschema, which then explains it.
+// is unsure of is left to jsonschema, which then explains it. So a plan need not know all of JSON
+// Schema: it knows what manifests use often.
 package plan
 
 import (
 	"encoding/json"
+	"math"
+	"slices"
 
 	"github.com/santhosh-tekuri/jsonschema/v5"
 
@@ -23,9 +26,8 @@ type Plan struct {
 	// the end, from what was seen.
 	members []*Plan
 	items   *Plan
-	others  *Plan    // the same for members that names does not have
-	plain   bool     // nothing is asked of the value but its type
-	words   []string // nothing is asked of the value but to be one of these
+	others  *Plan // the same for members that names does not have
+	plain   bool  // nothing is asked of the value but its type
 	depth   depth
 }
 
@@ -38,31 +40,24 @@ func New(schema *jsonschema.Schema) *Plan {
 // AcceptsJSON reports whether data is JSON as [rawjson.Check] wants it, of an object that the
 // schema accepts for sure.
 func (p *Plan) AcceptsJSON(data []byte, limits rawjson.Limits) bool {
-	_, ok := p.walk(data, limits, nil)
-	return ok
+	w := newWalk(data, limits)
+	return w.root(p)
 }
 
 // Open is AcceptsJSON for a caller that goes on to use the object.
 func (p *Plan) Open(data []byte, limits rawjson.Limits) (*Opened, bool) {
-	opened := &Opened{Object: make(rawjson.Object, 0, 8)}
-	blank, ok := p.walk(data, limits, opened)
-	opened.Blank = blank
-	return opened, ok
-}
-
-func (p *Plan) walk(data []byte, limits rawjson.Limits, opened *Opened) (blank, ok bool) {
-	w := newWalk(data, limits, opened)
-	ok = w.Peek() == '{' && w.value(p) == yes && w.End()
-	return w.blank, ok
+	w := newWalk(data, limits)
+	w.opened = &Opened{Object: make(rawjson.Object, 0, 8)}
+	ok := w.root(p)
+	w.opened.Blank = w.blank
+	return w.opened, ok
 }
 
 // AcceptsValue is AcceptsJSON for a value of any type that has been checked.
-func (p *Plan) AcceptsValue(value json.RawMessage) bool { return p.judgeAgain(value) == yes }
-
-// AcceptsObject is AcceptsJSON for an object whose values have been checked.
-func (p *Plan) AcceptsObject(obj rawjson.Object) bool {
-	var w walk
-	return w.members(p, obj) == yes
+func (p *Plan) AcceptsValue(value json.RawMessage) bool {
+	w := newWalk(value, rawjson.Limits{MaxBytes: math.MaxInt, MaxDepth: math.MaxInt})
+	w.checked = true
+	return w.value(p) == yes
 }
 
 // node is one schema.
@@ -74,74 +69,160 @@ type node struct {
 	object   *objectTest
 	array    *arrayTest
 
-	all, any, one []*node
-	not           *node
-	cond          *node
-	word          *wordTest // what cond asks, where that is all
-	then, orElse  *node     // nil where they demand nothing
-	unsure        bool      // it has a keyword that plans do not know
+	all, any     []*node
+	not, cond    *node
+	then, orElse *node // nil where they demand nothing
+	unsure       bool  // it has a keyword that plans do not know
 }
 
-// verdict is what can be said of a value. Only yes and no are certain.
-type verdict uint8
-
-const (
-	unsure verdict = iota
-	no
-	yes
-)
-
-func verdictOf(ok bool) verdict {
-	if ok {
-		return yes
+// each visits the schemas that a schema leads to for the same value.
+func (n *node) each(visit func(*node)) {
+	for _, list := range [][]*node{n.all, n.any, {n.not, n.cond, n.then, n.orElse}} {
+		for _, sub := range list {
+			if sub != nil {
+				visit(sub)
+			}
+		}
 	}
-	return no
 }
 
-// and joins the verdicts of two schemas that must both hold.
-func (v verdict) and(w verdict) verdict {
-	if v == no || w == no {
-		return no
-	}
-	return min(v, w)
+// compiler makes plans. A schema may refer to itself, so a plan is known before it is complete.
+type compiler struct {
+	known map[*jsonschema.Schema]*Plan
 }
 
-// kinds is a set of JSON types.
-type kinds uint8
-
-const (
-	isNull kinds = 1 << iota
-	isBoolean
-	isNumber
-	isInteger // a number that is known to be whole
-	isString
-	isArray
-	isObject
-	isAny = isNull | isBoolean | isNumber | isString | isArray | isObject
-)
-
-func kindsNamed(types []string) kinds {
-	if len(types) == 0 {
-		return isAny
+func (c *compiler) plan(schema *jsonschema.Schema) *Plan {
+	if known, ok := c.known[schema]; ok {
+		return known
 	}
-	all := map[string]kinds{
-		"null": isNull, "boolean": isBoolean, "number": isNumber, "integer": isInteger, "string": isString, "array": isArray, "object": isObject,
+	p := &Plan{depth: unknownDepth()}
+	c.known[schema] = p
+	p.schema = c.node(p, schema, true, nil)
+	if len(p.names) > 64 {
+		*p = Plan{schema: &node{kinds: isAny, unsure: true}}
 	}
-	var k kinds
-	for _, t := range types {
-		k |= all[t]
+	for i, name := range p.names {
+		p.lengths[min(len(name), len(p.lengths)-1)] |= 1 << i
 	}
-	return k
+	p.members = append(p.members, make([]*Plan, len(p.names)-len(p.members))...)
+	p.plain = p.schema.plain()
+	p.look()
+	return p
 }
 
-// admit judges a value of the given kind. A number that is not isInteger may be whole all the same,
-// such as 1.0.
-func (k kinds) admit(kind kinds) verdict {
+// plain reports whether a schema demands nothing but a type.
+func (n *node) plain() bool {
+	subs := 0
+	n.each(func(*node) { subs++ })
+	return !n.unsure && n.kinds&isInteger == 0 && n.literals == nil && n.text == nil && n.number == nil &&
+		n.object == nil && n.array == nil && subs == 0
+}
+
+// name returns the number of a member's name in the plan.
+func (p *Plan) name(name string) int {
+	i := slices.Index(p.names, name)
+	if i < 0 {
+		i = len(p.names)
+		p.names = append(p.names, name)
+	}
+	return i
+}
+
+// bits is the set of the names given. A plan with more than 64 names is given up anyway.
+func (p *Plan) bits(names []string) (set uint64) {
+	for _, name := range names {
+		set |= 1 << (p.name(name) & 63)
+	}
+	return set
+}
+
+// node compiles a schema that belongs to a plan: always, or only if another one does. Within are
+// the schemas that lead here.
+func (c *compiler) node(p *Plan, s *jsonschema.Schema, always bool, within []*jsonschema.Schema) *node {
+	if s.Always != nil {
+		return &node{kinds: map[bool]kinds{true: isAny}[*s.Always]}
+	}
+	n := &node{kinds: kindsNamed(s.Types), literals: literalsOf(s), text: textTestOf(s), number: numberTestOf(s)}
+	if slices.Contains(within, s) || unknownKeywords(s) {
+		n.unsure = true
+		return n
+	}
+	within = append(slices.Clip(within), s)
+	n.object = c.object(p, s, always)
+	n.array = c.array(p, s, always)
+	sub := func(s *jsonschema.Schema, always bool) *node {
+		if s == nil {
+			return nil
+		}
+		return c.node(p, s, always, within)
+	}
+	if s.Ref != nil {
+		n.all = append(n.all, sub(s.Ref, always))
+	}
+	for _, each := range s.AllOf {
+		n.all = append(n.all, sub(each, always))
+	}
+	for _, each := range s.AnyOf {
+		n.any = append(n.any, sub(each, false))
+	}
+	n.not, n.cond, n.then, n.orElse = sub(s.Not, false), sub(s.If, false), sub(s.Then, false), sub(s.Else, false)
+	return n
+}
+
+// unknownKeywords reports whether a schema uses what plans leave to jsonschema.
+func unknownKeywords(s *jsonschema.Schema) bool {
+	lists := len(s.OneOf) + len(s.PatternProperties) + len(s.Dependencies) + len(s.DependentSchemas) +
+		len(s.DependentRequired) + len(s.PrefixItems) + len(s.Extensions)
+	return lists > 0 || len(s.Constant) > 0 && len(s.Enum) > 0 || s.UniqueItems || s.RegexProperties ||
+		s.MinProperties >= 0 || s.MaxProperties >= 0 || s.PropertyNames != nil || s.UnevaluatedProperties != nil ||
+		s.Items != nil || s.AdditionalItems != nil || s.Contains != nil || s.UnevaluatedItems != nil ||
+		s.RecursiveRef != nil || s.DynamicRef != nil || s.DynamicAnchor != "" ||
+		s.ContentEncoding != "" || s.ContentMediaType != "" || s.ContentSchema != nil || s.MultipleOf != nil
+}
+
+func (c *compiler) object(p *Plan, s *jsonschema.Schema, always bool) *objectTest {
+	t := &objectTest{required: p.bits(s.Required)}
+	names := make([]string, 0, len(s.Properties))
+	for name := range s.Properties {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	t.known = p.bits(names)
+	for _, name := range names {
+		i, schema := p.name(name), c.plan(s.Properties[name])
+		for len(p.members) <= i {
+			p.members = append(p.members, nil)
+		}
+		if always && p.members[i] == nil {
+			p.members[i] = schema
+		} else {
+			t.members = append(t.members, member{i, schema})
+		}
+	}
+	switch additional := s.AdditionalProperties.(type) {
+	case bool:
+		t.closed = !additional
+	case *jsonschema.Schema:
+		t.additional = true
+		if always && p.others == nil {
+			p.others, t.inPassing = c.plan(additional), true
+		}
+	}
+	if len(names) == 0 && t.required == 0 && !t.closed && !t.additional {
+		return nil
+	}
+	return t
+}
+
+func (c *compiler) array(p *Plan, s *jsonschema.Schema, always bool) *arrayTest {
+	t := &arrayTest{fewest: s.MinItems, most: s.MaxItems}
 	switch {
-	case k&kind != 0, kind == isInteger && k&isNumber != 0:
-		return yes
-	case kind == isNumber && k&isInteger != 0:
-		return unsure
+	case s.Items2020 == nil && t.fewest < 0 && t.most < 0:
+		return nil
+	case s.Items2020 != nil && always && p.items == nil:
+		p.items = c.plan(s.Items2020)
+	case s.Items2020 != nil:
+		t.items = c.plan(s.Items2020)
 	}
-	return no
+	return t
 }

@@ -5,45 +5,106 @@ import (
 	"encoding/json"
 	"math"
 	"math/bits"
-	"strconv"
 
 	"github.com/aacflow/segment-blocks/rawjson"
 )
+
+// Opened is an object that Open has accepted, open as far as blocks look into it. Its values share
+// memory with what was scanned.
+type Opened struct {
+	// Object holds the members.
+	Object rawjson.Object
+	// Lists holds, by name, the members that are lists of objects whose own members the schema
+	// knows: each with the objects in it.
+	Lists map[string][]rawjson.Object
+	// Blank tells that something in it, at any depth that the schema knows, is null or an empty
+	// text, which hosts may take for absent.
+	Blank bool
+
+	list    []rawjson.Object // what has been read of the list at hand
+	members rawjson.Object   // those of its elements, one element behind the other
+}
+
+// beginElement makes room for an element's members, and returns where they begin. A new slice when
+// the last one is full costs less than to copy a large one.
+func (o *Opened) beginElement() int {
+	const usual = 16 // members of an element
+	if cap(o.members)-len(o.members) < usual {
+		o.members = make(rawjson.Object, 0, min(1024, max(4*usual, 2*cap(o.members))))
+	}
+	return len(o.members)
+}
+
+// endList keeps the list that has been read as a member's, if all its elements are objects that
+// have been opened.
+func (o *Opened) endList(name string, elements int) {
+	if len(o.list) == elements && elements > 0 {
+		if o.Lists == nil {
+			o.Lists = map[string][]rawjson.Object{}
+		}
+		o.Lists[name] = o.list
+	}
+	o.list = nil
+}
 
 // walk judges JSON while it checks its syntax. After any verdict but yes its scanner stands
 // anywhere.
 type walk struct {
 	rawjson.Scanner
 	data    []byte
-	opened  *Opened // nil where nobody wants the members
-	keep    keeping // what becomes of the value that comes next
-	name    string  // of the member whose value that is, where it is kept
 	checked bool    // the JSON has been checked before
 	blank   bool    // a value that a schema knows is an empty text or null
+	opened  *Opened // nil where nobody wants the members
+	level   int     // of the objects and arrays that the walk is in
+	name    string  // of the root's member that it is in
+	listed  bool    // that member is a list
 }
 
 // newWalk returns a walk at the first byte of data.
-func newWalk(data []byte, limits rawjson.Limits, opened *Opened) walk {
-	w := walk{Scanner: rawjson.NewScanner(data, limits), data: data, opened: opened}
-	if opened != nil {
-		w.keep = keepRoot
-	}
-	return w
+func newWalk(data []byte, limits rawjson.Limits) walk {
+	return walk{Scanner: rawjson.NewScanner(data, limits), data: data}
 }
 
+// root judges the whole document.
+func (w *walk) root(p *Plan) bool { return w.Peek() == '{' && w.value(p) == yes && w.End() }
+
 // judgeAgain judges a value that has been scanned before. It may be faulty in no other way than by
-// its schema. It reads a copy: with the value itself the compiler would move every walk to the
-// heap.
+// its schema. It reads a copy of objects and arrays: with the value itself the compiler would move
+// every walk to the heap.
 func (p *Plan) judgeAgain(value json.RawMessage) verdict {
-	if p.plain {
-		return p.schema.kinds.admit(kindOf(value))
+	switch c := value[0]; {
+	case c == '"':
+		body := value[1 : len(value)-1]
+		return p.schema.judge(p, &subject{kind: isString, text: view(body), escaped: bytes.IndexByte(body, '\\') >= 0})
+	case p.plain && c == '{':
+		return p.schema.kinds.admit(isObject)
+	case p.plain && c == '[':
+		return p.schema.kinds.admit(isArray)
+	case c != '{' && c != '[':
+		return p.schema.judge(p, &subject{kind: kindOf(value), text: view(value)})
 	}
-	w := newWalk(bytes.Clone(value), rawjson.Limits{MaxBytes: math.MaxInt, MaxDepth: math.MaxInt}, nil)
+	w := newWalk(bytes.Clone(value), rawjson.Limits{MaxBytes: math.MaxInt, MaxDepth: math.MaxInt})
 	w.checked = true
 	return w.value(p)
 }
 
-// value judges the value that comes next. What is to become of it is in keep.
+// kindOf tells the kind of a number or literal.
+func kindOf(scalar []byte) kinds {
+	switch scalar[0] {
+	case 'n':
+		return isNull
+	case 't', 'f':
+		return isBoolean
+	}
+	for _, c := range scalar {
+		if c != '-' && c-'0' > 9 {
+			return isNumber
+		}
+	}
+	return isInteger
+}
+
+// value judges the value that comes next.
 func (w *walk) value(p *Plan) verdict {
 	s := subject{}
 	switch c := w.Peek(); c {
@@ -58,63 +119,16 @@ func (w *walk) value(p *Plan) verdict {
 		}
 		s.kind, s.text, s.escaped = isString, view(body), !plain
 		w.blank = w.blank || len(body) == 0
-	case 't', 'f':
-		if !w.Literal() {
-			return unsure
-		}
-		s.kind, s.isTrue = isBoolean, c == 't'
-	case 'n':
-		if !w.Literal() {
-			return unsure
-		}
-		s.kind, w.blank = isNull, true
-	case '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
-		number, ok := w.Number()
-		if !ok {
-			return unsure
-		}
-		s.kind, s.float = isNumber, math.NaN()
-		if p.plain {
-			break
-		}
-		if f, err := strconv.ParseFloat(view(number), 64); err == nil {
-			s.float = f
-		}
-		if isWhole(view(number)) {
-			s.kind = isInteger
-		}
 	default:
-		return unsure
+		start := w.Pos()
+		if !w.Skip() {
+			return unsure
+		}
+		scalar := w.data[start:w.Pos()]
+		s.kind, s.text = kindOf(scalar), view(scalar)
+		w.blank = w.blank || s.kind == isNull
 	}
 	return p.schema.judge(p, &s)
-}
-
-func kindOf(value json.RawMessage) kinds {
-	switch rawjson.KindOf(value) {
-	case rawjson.NullKind:
-		return isNull
-	case rawjson.BooleanKind:
-		return isBoolean
-	case rawjson.NumberKind:
-		return isNumber
-	case rawjson.StringKind:
-		return isString
-	case rawjson.ArrayKind:
-		return isArray
-	case rawjson.ObjectKind:
-		return isObject
-	}
-	return 0
-}
-
-// isWhole reports whether a number is written without a fraction or exponent.
-func isWhole(number string) bool {
-	for i := range len(number) {
-		if c := number[i]; c != '-' && c-'0' > 9 {
-			return false
-		}
-	}
-	return true
 }
 
 // find returns the number of a name, or -1.
@@ -128,28 +142,25 @@ func (p *Plan) find(name string) int {
 }
 
 func (w *walk) object(p *Plan) verdict {
-	keep := w.keep
-	if keep == keepList {
-		keep = keepNothing
-	}
-	if p.plain && keep != keepRoot {
-		if !w.Skip() {
-			return unsure
-		}
-		return p.schema.kinds.admit(isObject)
+	var into *rawjson.Object // what takes the members
+	from := 0
+	switch {
+	case w.opened != nil && w.level == 0:
+		into = &w.opened.Object
+	case p.plain:
+		return w.skip(p, isObject)
+	case w.listed && w.level == 2:
+		into, from = &w.opened.members, w.opened.beginElement()
 	}
 	var usual [24]json.RawMessage
 	s := subject{kind: isObject, members: usual[:]}
 	if len(p.names) > len(usual) {
 		s.members = make([]json.RawMessage, len(p.names))
 	}
-	from := 0
-	if keep == keepElement {
-		from = w.opened.beginElement()
-	}
 	if !w.Enter() {
 		return unsure
 	}
+	w.level++
 	var unknown rawjson.Names
 	for first := true; ; first = false {
 		more, ok := w.More('}', first)
@@ -157,33 +168,30 @@ func (w *walk) object(p *Plan) verdict {
 			return unsure
 		}
 		if !more {
-			v := p.schema.judge(p, &s)
-			if keep == keepElement {
-				w.opened.endElement(from)
-			}
-			return v
+			break
 		}
 		name, plain, ok := w.Name()
 		if !ok || !plain {
 			return unsure
 		}
-		s.count++
 		i, schema, known := p.find(view(name)), p.others, ""
 		switch {
 		case i < 0 && !w.checked && !unknown.Add(name), i >= 0 && s.present&(1<<i) != 0:
 			return unsure // it may be there twice
-		case i < 0:
-			s.more = true
-			if keep != keepNothing {
-				known = string(name)
-			}
-		default:
+		case i >= 0:
 			s.present |= 1 << i
 			schema, known = p.members[i], p.names[i]
+		case into != nil:
+			known = string(name)
+			fallthrough
+		default:
+			s.more = true
+		}
+		if w.level == 1 {
+			w.name = known
 		}
 		w.Peek()
 		start := w.Pos()
-		w.keep, w.name = keep.inside(), known
 		if !w.next(schema) {
 			return unsure
 		}
@@ -191,31 +199,24 @@ func (w *walk) object(p *Plan) verdict {
 		if i >= 0 {
 			s.members[i] = value
 		}
-		if keep != keepNothing {
-			w.opened.add(keep, known, value)
+		if into != nil {
+			*into = append(*into, rawjson.Member{Name: known, Value: value})
 		}
 	}
-}
-
-// members judges an object that is open already, its values checked.
-func (w *walk) members(p *Plan, obj rawjson.Object) verdict {
-	s := subject{kind: isObject, members: make([]json.RawMessage, len(p.names)), count: len(obj)}
-	for _, m := range obj {
-		i, schema := p.find(m.Name), p.others
-		switch {
-		case i < 0:
-			s.more = true
-		case s.present&(1<<i) != 0:
-			return unsure
-		default:
-			s.present |= 1 << i
-			s.members[i], schema = m.Value, p.members[i]
-		}
-		if schema != nil && schema.judgeAgain(m.Value) != yes {
-			return unsure
-		}
+	w.level--
+	if w.listed && w.level == 2 {
+		all := w.opened.members
+		w.opened.list = append(w.opened.list, all[from:len(all):len(all)])
 	}
 	return p.schema.judge(p, &s)
+}
+
+// skip moves past an object or array of which nothing is asked but its type.
+func (w *walk) skip(p *Plan, kind kinds) verdict {
+	if !w.Skip() {
+		return unsure
+	}
+	return p.schema.kinds.admit(kind)
 }
 
 // next moves past a value, and judges it where there is a schema for it.
@@ -227,37 +228,34 @@ func (w *walk) next(schema *Plan) bool {
 }
 
 func (w *walk) array(p *Plan) verdict {
-	keep, name := w.keep, w.name
 	if p.plain {
-		if !w.Skip() {
-			return unsure
-		}
-		return p.schema.kinds.admit(isArray)
+		return w.skip(p, isArray)
 	}
 	s := subject{kind: isArray}
 	start := w.Pos()
 	if !w.Enter() {
 		return unsure
 	}
+	list := w.opened != nil && w.level == 1
+	w.level, w.listed = w.level+1, w.listed || list
 	for first := true; ; first = false {
 		more, ok := w.More(']', first)
 		if !ok {
 			return unsure
 		}
 		if !more {
-			if keep == keepList {
-				w.opened.endList(name, s.count)
-			}
-			s.array = w.data[start:w.Pos()]
-			return p.schema.judge(p, &s)
+			break
 		}
 		s.count++
-		w.keep = keepNothing
-		if keep == keepList {
-			w.keep = keepElement
-		}
 		if !w.next(p.items) {
 			return unsure
 		}
 	}
+	w.level--
+	if list {
+		w.opened.endList(w.name, s.count)
+		w.listed = false
+	}
+	s.array = w.data[start:w.Pos()]
+	return p.schema.judge(p, &s)
 }

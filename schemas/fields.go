@@ -1,0 +1,141 @@
+package schemas
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"github.com/aacflow/segment-blocks/rawjson"
+)
+
+// Field is one parameter of an input or one member of an output, as forms and tables show it.
+type Field struct {
+	Name string `json:"name"`
+	// Type is the host's word for it: string, json, boolean or number.
+	Type        string `json:"type"`
+	Description string `json:"description"`
+	// FilledBy is user-only or user-or-llm; empty for outputs.
+	FilledBy string `json:"filledBy,omitempty"`
+	// Secret values never appear in logs, errors, receipts or previews.
+	Secret bool `json:"secret,omitempty"`
+	// Format is the schema's format, such as date-time.
+	Format string `json:"format,omitempty"`
+	// Kinds are the JSON types that the schema admits; empty for any.
+	Kinds []rawjson.Kind `json:"kinds,omitempty"`
+	// Example is one value it may have.
+	Example json.RawMessage `json:"example,omitempty"`
+	// Fields are those of an object whose members are known, or of the objects in an array.
+	Fields []Field `json:"fields,omitempty"`
+}
+
+// Find returns the field called name, or nil.
+func Find(fields []Field, name string) *Field {
+	for i := range fields {
+		if fields[i].Name == name {
+			return &fields[i]
+		}
+	}
+	return nil
+}
+
+func fieldsOf(schema json.RawMessage) []Field {
+	root := rawjson.OpenObject(schema)
+	properties, _ := root.Get("properties")
+	var fields []Field
+	for _, p := range rawjson.OpenObject(properties) {
+		def := rawjson.OpenObject(p.Value)
+		f := Field{
+			Name:        p.Name,
+			Type:        def.Text("x-aacflow-type"),
+			Description: def.Text("description"),
+			FilledBy:    def.Text("x-filled-by"),
+			Format:      def.Text("format"),
+			Kinds:       kindsOf(def),
+		}
+		secret, _ := def.Get("writeOnly")
+		f.Secret = string(secret) == "true"
+		examples, _ := def.Get("examples")
+		if list := rawjson.OpenArray(examples); len(list) > 0 {
+			f.Example = list[0]
+		}
+		if f.Fields = fieldsOf(p.Value); f.Fields == nil {
+			items, _ := def.Get("items")
+			f.Fields = fieldsOf(items)
+		}
+		fields = append(fields, f)
+	}
+	return fields
+}
+
+func kindsOf(def rawjson.Object) []rawjson.Kind {
+	raw, ok := def.Get("type")
+	if !ok {
+		return nil
+	}
+	if one, ok := rawjson.Text(raw); ok {
+		return []rawjson.Kind{rawjson.Kind(one)}
+	}
+	var kinds []rawjson.Kind
+	for _, name := range texts(raw) {
+		kinds = append(kinds, rawjson.Kind(name))
+	}
+	return kinds
+}
+
+func rulesOf(schema json.RawMessage) []string {
+	root := rawjson.OpenObject(schema)
+	var rules []string
+	all, _ := root.Get("allOf")
+	for _, rule := range rawjson.OpenArray(all) {
+		if title := rawjson.OpenObject(rule).Text("title"); title != "" {
+			rules = append(rules, title)
+		}
+	}
+	properties, _ := root.Get("properties")
+	for _, p := range rawjson.OpenObject(properties) {
+		if items, ok := rawjson.OpenObject(p.Value).Get("items"); ok {
+			rules = append(rules, rulesOf(items)...)
+		}
+	}
+	return slices.Clip(rules)
+}
+
+func secretNames(fields []Field, into map[string]bool) map[string]bool {
+	for _, f := range fields {
+		if f.Secret {
+			into[f.Name] = true
+		}
+		secretNames(f.Fields, into)
+	}
+	return into
+}
+
+// secretAt reports whether the value that a JSON Pointer leads to is secret, or lies within one
+// that is.
+func (s *Schema) secretAt(pointer string) bool {
+	fields := s.fields
+	for token := range strings.SplitSeq(strings.TrimPrefix(pointer, "/"), "/") {
+		f := Find(fields, token)
+		switch {
+		case f == nil:
+			continue // a place in a list
+		case f.Secret:
+			return true
+		}
+		fields = f.Fields
+	}
+	return false
+}
+
+// texts are the elements of a list, those that are no texts as they are written.
+func texts(list json.RawMessage) []string {
+	var out []string
+	for _, raw := range rawjson.OpenArray(list) {
+		s, ok := rawjson.Text(raw)
+		if !ok {
+			s = string(raw)
+		}
+		out = append(out, s)
+	}
+	return out
+}
