@@ -20,8 +20,12 @@ const Size = len(layout)
 // 9999, and drops what is finer than a millisecond.
 func Format(t time.Time) string { return t.UTC().Format(layout) }
 
-// Append appends what [Format] returns.
-func Append(dst []byte, t time.Time) []byte { return t.UTC().AppendFormat(dst, layout) }
+// Append appends what [Format] returns. It writes no byte beyond, not even for a moment as
+// AppendFormat does, so that a time can be written into the middle of a text.
+func Append(dst []byte, t time.Time) []byte {
+	var room [2 * Size]byte
+	return append(dst, t.UTC().AppendFormat(room[:0], layout)...)
+}
 
 // IsFormatted reports whether text is what [Format] returns for some time, so that there is nothing
 // to do about it.

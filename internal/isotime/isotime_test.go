@@ -90,6 +90,16 @@ func TestTimesRoundTrip(t *testing.T) {
 	})
 }
 
+func TestAppendWritesInPlace(t *testing.T) {
+	text := []byte(`"" + what comes behind it`)
+	text = append(text[:1], append(make([]byte, isotime.Size), text[1:]...)...)
+	at := time.Date(2026, 1, 31, 9, 30, 0, 123_456_789, time.UTC)
+	for _, room := range [][]byte{text[1:1], text[1 : 1 : 1+isotime.Size]} {
+		require.Zero(t, testing.AllocsPerRun(10, func() { isotime.Append(room, at) }))
+		require.Equal(t, `"2026-01-31T09:30:00.123Z" + what comes behind it`, string(text))
+	}
+}
+
 func FuzzIsRFC3339(f *testing.F) {
 	for _, s := range []string{"2024-01-02T15:04:05.123+02:00", "2024-02-29t23:59:59z", "2023-02-29T00:00:00Z", "2024-01-02T15:04:05.678Z", "0000-01-01T00:00:00Z", "1900-02-29T00:00:00.000Z"} {
 		f.Add(s)
