@@ -9,29 +9,25 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// EncodeObject turns a Go map into an Object, its names sorted. Maps, slices and the basic types
-// are written directly; any other type goes through encoding/json. A json.Number keeps its digits.
-//
-// It returns an *[Error] that names the value which JSON cannot hold (NaN, a channel), text that is
-// not UTF-8 (encoding/json would replace it without a word), or nesting past the limit, which also
-// ends a map that contains itself.
+// EncodeObject is [Encode] for a Go map, nil for an empty object.
 func EncodeObject(m map[string]any, limits Limits) (Object, error) {
 	if m == nil {
 		m = map[string]any{}
 	}
 	raw, err := Encode(m, limits)
-	if err != nil {
-		return nil, err
-	}
-	return OpenObject(raw), nil
+	return OpenObject(raw), err
 }
 
-// Encode writes any Go value as EncodeObject writes the values of its map.
+// Encode writes a Go value as JSON, the names of a map sorted. Maps, slices and the basic types are
+// written directly; any other type goes through encoding/json. A json.Number keeps its digits.
+//
+// It returns an *[Error] that names the value which JSON cannot hold (NaN, a channel), text that is
+// not UTF-8 (encoding/json would replace it without a word), or nesting past the limit, which also
+// ends a map that contains itself.
 func Encode(v any, limits Limits) (json.RawMessage, error) {
 	e := encoder{limits: limits.withDefaults(), pairs: make([]pair, 0, 32)}
 	raw, err := e.append(make([]byte, 0, 1<<10), v, 1)
@@ -180,25 +176,29 @@ func below(token string, err error) error {
 	return err
 }
 
-func appendValid(dst []byte, s string) ([]byte, error) {
-	if isPlain(s) {
-		dst = append(append(dst, '"'), s...)
-		return append(dst, '"'), nil
-	}
-	if !utf8.ValidString(s) {
-		return nil, &Error{Err: ErrInvalidUTF8}
-	}
-	return AppendText(dst, s), nil
-}
-
-// isPlain reports whether a text is ASCII that needs no escapes.
-func isPlain(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c >= utf8.RuneSelf {
-			return false
+// shortened keeps the pointer to a value a hundred levels down readable. A size is that of the
+// whole document.
+func shortened(err error) error {
+	const most = 80
+	var where *Error
+	switch {
+	case !errors.As(err, &where):
+	case errors.Is(err, ErrTooLarge):
+		where.Pointer = ""
+	case errors.Is(err, ErrTooDeep) && len(where.Pointer) > most:
+		if i := strings.LastIndexByte(where.Pointer[:most], '/'); i > 0 {
+			where.Pointer = where.Pointer[:i]
 		}
 	}
-	return true
+	return err
+}
+
+func appendValid(dst []byte, s string) ([]byte, error) {
+	dst, err := jsontext.AppendQuote(dst, s)
+	if err != nil {
+		return nil, &Error{Err: ErrInvalidUTF8}
+	}
+	return dst, nil
 }
 
 // marshal is encoding/json without its HTML escapes, which would change what a person sees in

@@ -1,7 +1,4 @@
 package rawjson
 
-// Check and ParseObject without the scanner.
-var (
-	CheckCarefully = check
-	ParseCarefully = parseObject
-)
+// CheckCarefully is Check without the scanner.
+var CheckCarefully = check

@@ -151,12 +151,6 @@ func Check(data []byte, limits Limits) error {
 	return check(data, limits)
 }
 
-// check is slower than the scanner, and says what is wrong.
-func check(data []byte, limits Limits) error {
-	_, err := parse(data, limits, func(d *jsontext.Decoder) (Object, error) { return nil, d.SkipValue() })
-	return err
-}
-
 // ParseObject checks data as [Check] does, demands an object, and returns its members. They share
 // memory with data, which must not change after.
 func ParseObject(data []byte, limits Limits) (Object, error) {
@@ -164,70 +158,41 @@ func ParseObject(data []byte, limits Limits) (Object, error) {
 	if obj, distinct, ok := s.object(); ok && distinct && s.End() {
 		return obj, nil
 	}
-	return parseObject(data, limits)
-}
-
-func parseObject(data []byte, limits Limits) (Object, error) {
-	if k := KindOf(data); k != Invalid && k != ObjectKind {
-		if err := Check(data, limits); err != nil {
-			return nil, err
-		}
-		return nil, &Error{Err: ErrNotObject}
-	}
-	return parse(data, limits, func(d *jsontext.Decoder) (Object, error) { return members(d, data) })
-}
-
-func parse(data []byte, limits Limits, read func(*jsontext.Decoder) (Object, error)) (Object, error) {
-	limits = limits.withDefaults()
-	if len(data) > limits.MaxBytes {
-		return nil, &Error{Offset: int64(limits.MaxBytes), Err: fmt.Errorf("%w: %d bytes, %d are allowed", ErrTooLarge, len(data), limits.MaxBytes)}
-	}
-	if at := deeperThan(data, limits.MaxDepth); at >= 0 {
-		return nil, &Error{Offset: int64(at), Err: fmt.Errorf("%w: %d levels are allowed", ErrTooDeep, limits.MaxDepth)}
-	}
-	d := jsontext.NewDecoder(bytes.NewBuffer(data))
-	obj, err := read(d)
-	if err == nil {
-		if _, err = d.ReadToken(); errors.Is(err, io.EOF) {
-			return obj, nil
-		}
-		if err == nil {
-			err = &Error{Offset: d.InputOffset(), Err: fmt.Errorf("%w: something follows the value", ErrNotJSON)}
-		}
-	}
-	return nil, located(err)
-}
-
-// members reads one object. Values are cut from data by offset, since what the decoder returns is
-// only lent.
-func members(d *jsontext.Decoder, data []byte) (Object, error) {
-	if _, err := d.ReadToken(); err != nil {
+	if err := check(data, limits); err != nil {
 		return nil, err
 	}
-	obj := make(Object, 0, 8)
-	for d.PeekKind() != '}' {
-		name, err := d.ReadToken()
-		if err != nil {
-			return nil, err
-		}
-		m := Member{Name: name.String()}
-		value, err := d.ReadValue()
-		if err != nil {
-			return nil, err
-		}
-		end := d.InputOffset()
-		m.Value = data[end-int64(len(value)) : end : end]
-		obj = append(obj, m)
+	if KindOf(data) != ObjectKind {
+		return nil, &Error{Err: ErrNotObject}
 	}
-	_, err := d.ReadToken()
-	return obj, err
+	return OpenObject(data), nil
+}
+
+// check is slower than the scanner, and says what is wrong.
+func check(data []byte, limits Limits) error {
+	limits = limits.withDefaults()
+	if len(data) > limits.MaxBytes {
+		return &Error{
+			Offset: int64(limits.MaxBytes),
+			Err:    fmt.Errorf("%w: %d bytes, %d are allowed", ErrTooLarge, len(data), limits.MaxBytes),
+		}
+	}
+	if at := deeperThan(data, limits.MaxDepth); at >= 0 {
+		return &Error{Offset: int64(at), Err: fmt.Errorf("%w: %d levels are allowed", ErrTooDeep, limits.MaxDepth)}
+	}
+	d := jsontext.NewDecoder(bytes.NewBuffer(data))
+	if err := d.SkipValue(); err != nil {
+		return located(err)
+	}
+	switch _, err := d.ReadToken(); {
+	case errors.Is(err, io.EOF):
+		return nil
+	case err != nil:
+		return located(err)
+	}
+	return &Error{Offset: d.InputOffset(), Err: fmt.Errorf("%w: something follows the value", ErrNotJSON)}
 }
 
 func located(err error) error {
-	var own *Error
-	if errors.As(err, &own) {
-		return own
-	}
 	var syntax *jsontext.SyntacticError
 	if !errors.As(err, &syntax) { // nothing at all was there to read
 		return &Error{Err: fmt.Errorf("%w: it ends too early", ErrNotJSON)}

@@ -6,6 +6,8 @@ import (
 	"iter"
 	"math"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -170,4 +172,37 @@ func Texts(raw json.RawMessage, visit func(pointer, text string) bool) {
 			return
 		}
 	}
+}
+
+// Pointer appends one reference token to a JSON Pointer, escaped as RFC 6901 says.
+func Pointer(parent, token string) string {
+	return parent + "/" + escaper.Replace(token)
+}
+
+// At returns the value that a JSON Pointer names inside a checked document, and whether it is
+// there.
+func At(raw json.RawMessage, pointer string) (json.RawMessage, bool) {
+	for token := range jsontext.Pointer(pointer).Tokens() {
+		var ok bool
+		switch KindOf(raw) {
+		case ObjectKind:
+			raw, ok = OpenObject(raw).Get(token)
+		case ArrayKind:
+			raw, ok = elementAt(OpenArray(raw), token)
+		}
+		if !ok {
+			return nil, false
+		}
+	}
+	return raw, true
+}
+
+var escaper = strings.NewReplacer("~", "~0", "/", "~1")
+
+func elementAt(elements []json.RawMessage, token string) (json.RawMessage, bool) {
+	i, err := strconv.Atoi(token)
+	if err != nil || i < 0 || i >= len(elements) {
+		return nil, false
+	}
+	return elements[i], true
 }
