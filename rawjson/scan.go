@@ -203,8 +203,8 @@ func hex4(data []byte) int {
 	return r
 }
 
-// Number moves past the number that begins here and returns it.
-func (s *Scanner) Number() (number []byte, ok bool) {
+// number moves past the number that begins here.
+func (s *Scanner) number() bool {
 	data, i := s.data, s.pos
 	digits := func() bool {
 		from := i
@@ -219,12 +219,12 @@ func (s *Scanner) Number() (number []byte, ok bool) {
 	zero := i < len(data) && data[i] == '0'
 	from := i
 	if !digits() || zero && i > from+1 {
-		return nil, false
+		return false
 	}
 	if i < len(data) && data[i] == '.' {
 		i++
 		if !digits() {
-			return nil, false
+			return false
 		}
 	}
 	if i < len(data) && data[i]|0x20 == 'e' {
@@ -233,16 +233,15 @@ func (s *Scanner) Number() (number []byte, ok bool) {
 			i++
 		}
 		if !digits() {
-			return nil, false
+			return false
 		}
 	}
-	number = data[s.pos:i]
 	s.pos = i
-	return number, true
+	return true
 }
 
-// Literal moves past true, false or null.
-func (s *Scanner) Literal() bool {
+// literal moves past true, false or null.
+func (s *Scanner) literal() bool {
 	rest := s.data[s.pos:]
 	switch {
 	case len(rest) >= 4 && (string(rest[:4]) == "true" || string(rest[:4]) == "null"):
@@ -266,10 +265,9 @@ func (s *Scanner) Skip() bool {
 	case '[':
 		return s.skipArray()
 	case 't', 'f', 'n':
-		return s.Literal()
+		return s.literal()
 	case '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
-		_, ok := s.Number()
-		return ok
+		return s.number()
 	}
 	return false
 }

@@ -192,30 +192,32 @@ func (rt *Runtime) normalise(ctx context.Context, inv *invocation, in rawjson.Ob
 // type that the block needs. A block that needs none gets none, though a host may name one for all
 // blocks.
 func (rt *Runtime) sourceFor(b *Block, name string) (namedSource, error) {
-	if !b.sourced && (name == "" || slices.ContainsFunc(rt.sources, func(s namedSource) bool { return s.name == name })) {
+	i := slices.IndexFunc(rt.sources, func(s namedSource) bool {
+		return s.name == name || name == "" && b.accepts(s.value)
+	})
+	switch {
+	case !b.sourced && (name == "" || i >= 0):
 		return namedSource{value: NoSource{}}, nil
-	}
-	for _, s := range rt.sources {
-		switch {
-		case name == "" && b.accepts(s.value):
-			return s, nil
-		case name == "" || s.name != name:
-		case !b.sourced:
-			return namedSource{value: NoSource{}}, nil
-		case b.accepts(s.value):
-			return s, nil
-		default:
-			return namedSource{}, &Error{Code: UnknownSource, Message: fmt.Sprintf("needs a source of type %s, and this one is a %T: %q", b.needs, s.value, name)}
+	case i < 0 && name == "":
+		return namedSource{}, &Error{
+			Code: UnknownSource, Message: "has no source to use: none of type " + b.needs + " is configured",
+		}
+	case i < 0:
+		var known []string
+		for _, s := range rt.sources {
+			known = append(known, s.name)
+		}
+		return namedSource{}, &Error{
+			Code:    UnknownSource,
+			Message: fmt.Sprintf("names a source that is not configured: %q%s", name, schemas.DidYouMean(name, known)),
+		}
+	case !b.accepts(rt.sources[i].value):
+		return namedSource{}, &Error{
+			Code:    UnknownSource,
+			Message: fmt.Sprintf("needs a source of type %s, and this one is a %T: %q", b.needs, rt.sources[i].value, name),
 		}
 	}
-	if name == "" {
-		return namedSource{}, &Error{Code: UnknownSource, Message: "has no source to use: none of type " + b.needs + " is configured"}
-	}
-	var known []string
-	for _, s := range rt.sources {
-		known = append(known, s.name)
-	}
-	return namedSource{}, &Error{Code: UnknownSource, Message: fmt.Sprintf("names a source that is not configured: %q%s", name, schemas.DidYouMean(name, known))}
+	return rt.sources[i], nil
 }
 
 // run calls the executor and checks what it returns.

@@ -3,7 +3,6 @@ package runtime
 import (
 	"context"
 	"encoding/json"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -143,48 +142,37 @@ func (n *normaliser) text(value json.RawMessage, text string, f *schemas.Field, 
 	return value, true
 }
 
-// object normalises the known fields of an object. It returns the very bytes it was given where
-// nothing changes.
-func (n *normaliser) object(ctx context.Context, value json.RawMessage, fields []schemas.Field, at string) json.RawMessage {
+// object normalises the known fields of an object.
+func (n *normaliser) object(
+	ctx context.Context, value json.RawMessage, fields []schemas.Field, at string,
+) json.RawMessage {
 	obj := rawjson.OpenObject(value)
-	changed := false
-	out := make(rawjson.Object, 0, len(obj))
+	out := obj[:0]
 	for _, m := range obj {
-		normal, present := n.member(ctx, m.Value, schemas.Find(fields, m.Name), at, m.Name)
-		if !present {
-			changed = true
-			continue
+		if normal, present := n.member(ctx, m.Value, schemas.Find(fields, m.Name), at, m.Name); present {
+			out = append(out, rawjson.Member{Name: m.Name, Value: normal})
 		}
-		changed = changed || !slices.Equal(normal, m.Value)
-		out = append(out, rawjson.Member{Name: m.Name, Value: normal})
-	}
-	if !changed {
-		return value
 	}
 	return out.JSON()
 }
 
 // list does the same for the objects in an array.
-func (n *normaliser) list(ctx context.Context, value json.RawMessage, fields []schemas.Field, at string) json.RawMessage {
-	out := append(make([]byte, 0, len(value)), '[')
-	i, changed := 0, false
-	for e := range rawjson.Elements(value) {
+func (n *normaliser) list(
+	ctx context.Context, value json.RawMessage, fields []schemas.Field, at string,
+) json.RawMessage {
+	out, i := append(make([]byte, 0, len(value)), '['), 0
+	for element := range rawjson.Elements(value) {
 		if ctx.Err() != nil {
 			return value
 		}
-		normal := e
-		if rawjson.KindOf(e) == rawjson.ObjectKind {
-			normal = n.object(ctx, e, fields, at+"/"+strconv.Itoa(i))
-			changed = changed || &normal[0] != &e[0]
+		if rawjson.KindOf(element) == rawjson.ObjectKind {
+			element = n.object(ctx, element, fields, at+"/"+strconv.Itoa(i))
 		}
 		if i > 0 {
 			out = append(out, ',')
 		}
-		out = append(out, normal...)
+		out = append(out, element...)
 		i++
-	}
-	if !changed {
-		return value
 	}
 	return append(out, ']')
 }

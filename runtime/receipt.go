@@ -14,32 +14,34 @@ import (
 // that the receiver has confirmed receipt; nobody confirms delivery to destinations.
 type Receipt struct {
 	// InvocationID repeats the host's, or is a random one that the host may invoke again with.
-	InvocationID string
-	Block        string
+	InvocationID string `json:"invocationId"`
+	Block        string `json:"block"`
 	// Source is the name of the source, Credential a fingerprint of its credential, never the
 	// credential itself.
-	Source     string
-	Credential string
+	Source     string `json:"source,omitempty"`
+	Credential string `json:"credential,omitempty"`
 	// Delivery is the way the messages leave, and so what success means, in the vendor's words,
 	// such as direct.
-	Delivery string
+	Delivery string `json:"delivery,omitempty"`
 	// Endpoint is the base URL that was sent to, or will be.
-	Endpoint string
+	Endpoint string `json:"endpoint,omitempty"`
 	// Emulated is true where the source is an emulator (see [EmulatedSource]), so that nothing has
 	// reached the real receiver.
-	Emulated bool
+	Emulated bool `json:"emulated,omitempty"`
 	// MessageIDs are those of all messages, in order; Accepted is how many of them the receiver has
 	// confirmed, Stored how many have been stored safely to be sent later.
-	MessageIDs       []string
-	Accepted, Stored int
+	MessageIDs []string `json:"messageIds"`
+	Accepted   int      `json:"accepted"`
+	Stored     int      `json:"stored,omitempty"`
 	// Requests is how many different requests were made, Attempts how many times one was sent,
 	// Bytes the size of all the bodies sent.
-	Requests, Attempts int
-	Bytes              int64
-	StartedAt          time.Time
-	Duration           time.Duration
+	Requests  int           `json:"requests"`
+	Attempts  int           `json:"attempts"`
+	Bytes     int64         `json:"bytes"`
+	StartedAt time.Time     `json:"startedAt"`
+	Duration  time.Duration `json:"-"` // durationMs in JSON
 	// Warnings are what was sent though it looks like a mistake, or was changed on the way.
-	Warnings []schemas.Violation
+	Warnings []schemas.Violation `json:"warnings"`
 
 	unlisted int
 }
@@ -71,34 +73,20 @@ func (r *Receipt) countUnlisted() {
 	}
 }
 
-// receiptJSON is a Receipt as JSON.
+// receiptJSON is a Receipt as JSON. What it has itself takes the place of what it embeds.
 type receiptJSON struct {
-	InvocationID string              `json:"invocationId"`
-	Block        string              `json:"block"`
-	Source       string              `json:"source,omitempty"`
-	Credential   string              `json:"credential,omitempty"`
-	Delivery     string              `json:"delivery,omitempty"`
-	Endpoint     string              `json:"endpoint,omitempty"`
-	Emulated     bool                `json:"emulated,omitempty"`
-	MessageIDs   []string            `json:"messageIds"`
-	Accepted     int                 `json:"accepted"`
-	Stored       int                 `json:"stored,omitempty"`
-	Requests     int                 `json:"requests"`
-	Attempts     int                 `json:"attempts"`
-	Bytes        int64               `json:"bytes"`
-	StartedAt    time.Time           `json:"startedAt"`
-	DurationMS   float64             `json:"durationMs"`
-	Warnings     []schemas.Violation `json:"warnings"`
+	plainReceipt
+	DurationMS float64             `json:"durationMs"`
+	Warnings   []schemas.Violation `json:"warnings"`
 }
+
+type plainReceipt Receipt
 
 // MarshalJSON gives the duration in milliseconds and empty lists as lists.
 func (r *Receipt) MarshalJSON() ([]byte, error) {
-	return json.Marshal(receiptJSON{
-		r.InvocationID, r.Block, r.Source, r.Credential, r.Delivery, r.Endpoint, r.Emulated,
-		append([]string{}, r.MessageIDs...), r.Accepted, r.Stored,
-		r.Requests, r.Attempts, r.Bytes, r.StartedAt.UTC(), milliseconds(r.Duration),
-		append([]schemas.Violation{}, r.Warnings...),
-	})
+	j := receiptJSON{plainReceipt(*r), milliseconds(r.Duration), append([]schemas.Violation{}, r.Warnings...)}
+	j.MessageIDs, j.StartedAt = append([]string{}, r.MessageIDs...), r.StartedAt.UTC()
+	return json.Marshal(j)
 }
 
 // UnmarshalJSON reads what MarshalJSON has written. The duration comes back in whole microseconds.
@@ -107,12 +95,8 @@ func (r *Receipt) UnmarshalJSON(data []byte) error {
 	if err := json.Unmarshal(data, &j); err != nil {
 		return err
 	}
-	*r = Receipt{
-		InvocationID: j.InvocationID, Block: j.Block, Source: j.Source, Credential: j.Credential, Delivery: j.Delivery,
-		Endpoint: j.Endpoint, Emulated: j.Emulated, MessageIDs: j.MessageIDs, Accepted: j.Accepted, Stored: j.Stored,
-		Requests: j.Requests, Attempts: j.Attempts, Bytes: j.Bytes, StartedAt: j.StartedAt,
-		Duration: time.Duration(math.Round(j.DurationMS*1000)) * time.Microsecond, Warnings: j.Warnings,
-	}
+	*r = Receipt(j.plainReceipt)
+	r.Warnings, r.Duration = j.Warnings, time.Duration(math.Round(j.DurationMS*1000))*time.Microsecond
 	return nil
 }
 

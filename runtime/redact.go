@@ -3,7 +3,6 @@ package runtime
 import (
 	"errors"
 	"strings"
-	"sync"
 
 	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/schemas"
@@ -16,40 +15,32 @@ const (
 
 // redactor takes the secrets of one invocation out of texts. It is the last guard: nothing is meant
 // to put them in. The secrets are collected when there is a text to look at, which most invocations
-// never have. It is safe for concurrent use.
+// never have.
 type redactor struct {
 	input  rawjson.Object
 	fields []schemas.Field
 	source any
-
-	once     sync.Once
-	replacer *strings.Replacer
 }
 
+// text replaces the secrets of the input and the source. Short texts are no secrets, and to replace
+// them would turn every message to rubble.
 func (r *redactor) text(s string) string {
-	r.once.Do(r.collect)
-	return r.replacer.Replace(s)
-}
-
-// collect gathers the secrets of the input and the source. Short texts are no secrets, and to
-// replace them would turn every message to rubble.
-func (r *redactor) collect() {
 	var secrets []string
 	for _, f := range r.fields {
 		if f.Secret {
 			secrets = append(secrets, r.input.Text(f.Name))
 		}
 	}
-	if s, ok := r.source.(interface{ Secrets() []string }); ok {
-		secrets = append(secrets, s.Secrets()...)
+	if source, ok := r.source.(interface{ Secrets() []string }); ok {
+		secrets = append(secrets, source.Secrets()...)
 	}
 	var pairs []string
-	for _, s := range secrets {
-		if len(s) >= minSecret {
-			pairs = append(pairs, s, redacted)
+	for _, secret := range secrets {
+		if len(secret) >= minSecret {
+			pairs = append(pairs, secret, redacted)
 		}
 	}
-	r.replacer = strings.NewReplacer(pairs...)
+	return strings.NewReplacer(pairs...).Replace(s)
 }
 
 func (r *redactor) error(e *Error) {
