@@ -20,9 +20,9 @@ func rewrite(schema json.RawMessage, known map[string]string, edit func(rawjson.
 	s := slices.Clone(rawjson.OpenObject(schema))
 	for i, m := range s {
 		switch known[m.Name] {
-		case oneSchema, inPlace:
+		case oneSchema:
 			s[i].Value = rewrite(m.Value, known, edit)
-		case listOf, inPlaceOf:
+		case listOf:
 			list := slices.Clone(rawjson.OpenArray(m.Value))
 			for j, inner := range list {
 				list[j] = rewrite(inner, known, edit)
