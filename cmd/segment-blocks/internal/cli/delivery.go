@@ -79,7 +79,7 @@ func (d *deliveries) store(s *settings.Settings, source settings.Source) (*deliv
 	}
 	if store := d.stores[path]; store != nil {
 		for other, at := range d.paths {
-			if at == path && s.Sources[other].Durable.StoreOptions() != source.Durable.StoreOptions() {
+			if at == path && s.Sources[other].Durable != source.Durable {
 				err := fmt.Errorf("the sources %s and %s share a store and must have the same limits below durable: %s", other, source.Name, path)
 				return nil, console.Fail(console.ExitUsage, console.CodeConfiguration, err.Error(), err)
 			}
@@ -99,7 +99,7 @@ func (d *deliveries) store(s *settings.Settings, source settings.Source) (*deliv
 	if info, err := os.Stat(path); err == nil && info.Size() == 0 {
 		d.notices = append(d.notices, "the store's file was there and empty, and begins as a new store; if it has held messages, they are lost: "+path)
 	}
-	options := source.Durable.StoreOptions()
+	options := source.Durable
 	options.Client, options.Logger = client, d.logger
 	store, err := openStore(path, options)
 	if err != nil {

@@ -115,7 +115,7 @@ func (h *hosting) startEmulator(s *settings.Settings) ([]runtime.Option, error) 
 		return nil, console.Failed("cannot start the emulator: %w", err)
 	}
 	h.target, h.names = h.emulator.URL, []string{"emulator"}
-	source := tracking.Source{WriteKey: emulatorKey, Endpoint: h.emulator.URL, Retry: s.RetryPolicy()}
+	source := tracking.Source{WriteKey: emulatorKey, Endpoint: h.emulator.URL, Retry: s.Retry}
 	return []runtime.Option{runtime.EmulatedSource("emulator", source)}, nil
 }
 

@@ -133,7 +133,7 @@ func (p *Program) openToImport(s *settings.Settings, dryRun bool) (*target, trac
 	if err != nil {
 		return fail(sourceFailure(err))
 	}
-	source := tracking.Source{WriteKey: placeholderKey, Retry: s.RetryPolicy()}
+	source := tracking.Source{WriteKey: placeholderKey, Retry: s.Retry}
 	name := chosen.Name
 	var server *emulator.Server
 	switch {

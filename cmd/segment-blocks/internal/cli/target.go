@@ -129,7 +129,7 @@ func (p *Program) openEmulator(s *settings.Settings) (*target, error) {
 	if err != nil {
 		return nil, console.Failed("cannot start the emulator: %w", err)
 	}
-	t, err := p.newTarget("emulator", tracking.Source{WriteKey: emulatorKey, Endpoint: server.URL, Retry: s.RetryPolicy()})
+	t, err := p.newTarget("emulator", tracking.Source{WriteKey: emulatorKey, Endpoint: server.URL, Retry: s.Retry})
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"strings"
+
+	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
 )
 
 // A Console connects a run of the command with the world outside.
@@ -45,10 +47,5 @@ func (c *Console) AskedFormat() string {
 
 // Variable returns the value of an environment variable, "" when it is not set.
 func (c *Console) Variable(name string) string {
-	for _, pair := range c.Environ {
-		if value, ok := strings.CutPrefix(pair, name+"="); ok {
-			return value
-		}
-	}
-	return ""
+	return settings.Getenv(c.Environ, name)
 }

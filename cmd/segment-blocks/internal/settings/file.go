@@ -1,9 +1,11 @@
 package settings
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -16,7 +18,8 @@ import (
 	"github.com/aacflow/segment-blocks/schemas"
 )
 
-// FileName is what a configuration file is called in the current folder, and in the user's own segment-blocks folder.
+// FileName is the name of a configuration file in the current folder, and in the user's own
+// segment-blocks folder.
 const FileName = "segment-blocks.yaml"
 
 // A Fault is one thing that is wrong with the configuration.
@@ -45,30 +48,30 @@ func (e *Error) Error() string {
 	return "the configuration is not valid: " + strings.Join(texts, "; ")
 }
 
-// find returns the path of the file to read: the one asked for, else the first that exists, else "".
-func find(asked string, o Options) (string, error) {
-	if asked == "" {
-		asked = o.variable("SEGMENT_BLOCKS_CONFIG")
-	}
-	if asked != "" {
-		if _, err := os.Stat(asked); err != nil {
-			return "", fmt.Errorf("cannot read the configuration: %w", err)
-		}
+// find returns the path of the file to read: the one asked for, else the first that exists, else
+// "".
+func find(o Options) (string, error) {
+	if asked := o.asked(); asked != "" {
 		return asked, nil
 	}
 	for _, path := range SearchPath() {
-		_, err := os.Stat(path)
-		if err == nil {
-			return path, nil
-		}
-		if !errors.Is(err, fs.ErrNotExist) {
-			return "", fmt.Errorf("cannot read the configuration: %w", err)
+		if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+			return path, err
 		}
 	}
 	return "", nil
 }
 
-// SearchPath lists where a configuration file is looked for; the first one found is the only one read.
+// asked returns the file that a flag or a variable names.
+func (o Options) asked() string {
+	if o.File != "" {
+		return o.File
+	}
+	return Getenv(o.Environ, "SEGMENT_BLOCKS_CONFIG")
+}
+
+// SearchPath lists where Load looks for a configuration file. It reads only the first that it
+// finds.
 func SearchPath() []string {
 	paths := []string{FileName}
 	if dir, err := os.UserConfigDir(); err == nil {
@@ -77,38 +80,38 @@ func SearchPath() []string {
 	return paths
 }
 
-// checkFile compares a file with the tables, so that a slip in it is named with its line rather than ignored.
-func checkFile(path string, data []byte) []Fault {
+// readFile reads a file by the tables, so that a slip in it is named with its line, not ignored.
+func (l *loader) readFile(path string) error {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	l.File = path
 	var doc yaml.Node
 	if err := yaml.Unmarshal(data, &doc); err != nil {
-		return []Fault{{path, notYAML(err)}}
+		// The parser's error quotes the file, which may hold a key.
+		text := strings.TrimPrefix(err.Error(), "yaml: ")
+		text = regexp.MustCompile("(?s) *['\"`].*['\"`]").ReplaceAllString(text, "")
+		l.faults = append(l.faults, Fault{path, "is not valid YAML: " + text})
 	}
-	if len(doc.Content) == 0 {
-		return nil // an empty file
+	if len(doc.Content) > 0 { // it is not empty
+		l.mapping(doc.Content[0], "", "")
 	}
-	c := checker{path: path, table: append(Table(), SourceTable()...)}
-	c.mapping(doc.Content[0], "", "")
-	return c.faults
+	holdsKey := func(key string) bool { return strings.HasSuffix(key, ".writeKey") }
+	if slices.ContainsFunc(slices.Collect(maps.Keys(l.origins)), holdsKey) && readableByOthers(path) {
+		l.Warnings = append(l.Warnings, fmt.Sprintf(
+			"%s holds a write key and others can read it: chmod 600 it, or use writeKeyEnv or writeKeyFile", path,
+		))
+	}
+	return nil
 }
 
-// notYAML leaves out of the parser's error what it quotes of the file.
-func notYAML(err error) string {
-	text := strings.TrimPrefix(err.Error(), "yaml: ")
-	return "is not valid YAML: " + regexp.MustCompile("(?s) *['\"`].*['\"`]").ReplaceAllString(text, "")
+func (l *loader) fault(n *yaml.Node, format string, args ...any) {
+	l.faults = append(l.faults, Fault{fmt.Sprintf("%s:%d", l.File, n.Line), fmt.Sprintf(format, args...)})
 }
 
-type checker struct {
-	path   string
-	table  []Setting
-	faults []Fault
-}
-
-func (c *checker) fault(n *yaml.Node, format string, args ...any) {
-	c.faults = append(c.faults, Fault{fmt.Sprintf("%s:%d", c.path, n.Line), fmt.Sprintf(format, args...)})
-}
-
-// mapping checks the members of a mapping. Pattern is its place in the table, place its place in the file.
-func (c *checker) mapping(n *yaml.Node, pattern, place string) {
+// mapping reads the members of a mapping. At is its key in the file, pattern its key in the tables.
+func (l *loader) mapping(n *yaml.Node, pattern, at string) {
 	if n.Kind == yaml.AliasNode {
 		n = n.Alias
 	}
@@ -116,76 +119,92 @@ func (c *checker) mapping(n *yaml.Node, pattern, place string) {
 		return // a heading with nothing below it
 	}
 	if n.Kind != yaml.MappingNode {
-		c.fault(n, "%s must be a mapping of names to values", or(place, "the file"))
+		l.fault(n, "%s must be a mapping of names to values", cmp.Or(at, "the file"))
 		return
 	}
 	seen := map[string]bool{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, value := n.Content[i], n.Content[i+1]
 		if seen[key.Value] {
-			c.fault(key, "%s is there twice", join(place, key.Value))
+			l.fault(key, "%s is there twice", join(at, key.Value))
 			continue
 		}
 		seen[key.Value] = true
-		c.member(key, value, pattern, place)
+		l.member(key, value, pattern, at)
 	}
 	if pattern == "sources.NAME" {
-		c.source(n, place, seen)
+		l.source(n, at, seen)
 	}
 }
 
-func (c *checker) member(key, value *yaml.Node, pattern, place string) {
-	next, at := join(pattern, key.Value), join(place, key.Value)
+func (l *loader) member(key, value *yaml.Node, pattern, at string) {
+	next, at := join(pattern, key.Value), join(at, key.Value)
 	if pattern == "sources" {
 		next = "sources.NAME"
 		if !regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]*$`).MatchString(key.Value) || key.Value == Environment {
-			c.fault(key, "a source must be named by letters, digits, - and _, and not %q: %q", Environment, key.Value)
+			l.fault(key, "a source must be named by letters, digits, - and _, and not %q: %q", Environment, key.Value)
 			return
 		}
 	}
-	if known := c.below(pattern); pattern != "sources" && !slices.Contains(known, key.Value) {
-		c.fault(key, "%s is not a setting%s", at, schemas.DidYouMean(key.Value, known))
+	if known := below(pattern); pattern != "sources" && !slices.Contains(known, key.Value) {
+		l.fault(key, "%s is not a setting%s", at, schemas.DidYouMean(key.Value, known))
 		return
 	}
-	i := slices.IndexFunc(c.table, func(s Setting) bool { return s.Key == next })
-	if i < 0 {
-		c.mapping(value, next, at)
-		return
-	}
-	values := []*yaml.Node{value}
-	if c.table[i].Kind == List {
-		if values = value.Content; value.Kind != yaml.SequenceNode && value.Tag != "!!null" {
-			c.fault(value, "%s must be a list", at)
+	table := All()
+	i := slices.IndexFunc(table, func(s Setting) bool { return s.Key == next })
+	switch {
+	case i < 0:
+		l.mapping(value, next, at)
+	case table[i].Kind == List:
+		l.list(value, table[i], at)
+	default:
+		if v, ok := l.value(value, table[i], at); ok {
+			l.set(at, v, "file "+l.File)
 		}
-	}
-	for _, v := range values {
-		c.value(v, c.table[i], at)
 	}
 }
 
-func (c *checker) value(n *yaml.Node, setting Setting, at string) {
-	if n.Style&yaml.TaggedStyle != 0 {
-		c.fault(n, "%s must have no YAML tag", at)
+func (l *loader) list(n *yaml.Node, setting Setting, at string) {
+	if n.Kind != yaml.SequenceNode {
+		if n.Tag != "!!null" {
+			l.fault(n, "%s must be a list", at)
+		}
 		return
 	}
-	if setting.Kind == Secret && (n.Tag == "!!int" || n.Tag == "!!float") {
-		c.fault(n, "%s must be in quotes, as YAML takes it for a number", at)
-		return
+	var list []string
+	for _, element := range n.Content {
+		if v, ok := l.value(element, setting, at); ok {
+			list = append(list, v.([]string)...)
+		}
 	}
-	if n.Kind != yaml.ScalarNode {
-		c.fault(n, "%s must be a single value", at)
-		return
+	l.set(at, list, "file "+l.File)
+}
+
+// value reads a single value, and returns false if there is none.
+func (l *loader) value(n *yaml.Node, setting Setting, at string) (any, bool) {
+	v, err := any(nil), error(nil)
+	switch {
+	case n.Style&yaml.TaggedStyle != 0:
+		err = errors.New("must have no YAML tag")
+	case setting.Kind == Secret && (n.Tag == "!!int" || n.Tag == "!!float"):
+		err = errors.New("must be in quotes, as YAML takes it for a number")
+	case n.Kind != yaml.ScalarNode:
+		err = errors.New("must be a single value")
+	case n.Tag == "!!null":
+		return nil, false
+	case setting.Kind == Path:
+		v = l.beside(n.Value)
+	default:
+		v, err = setting.read(n.Value)
 	}
-	if n.Tag == "!!null" {
-		return
+	if err != nil {
+		l.fault(n, "%s %s", at, err)
 	}
-	if _, err := setting.read(n.Value); err != nil {
-		c.fault(n, "%s %s", at, err)
-	}
+	return v, err == nil
 }
 
 // source checks what the settings of one source must be together.
-func (c *checker) source(n *yaml.Node, place string, has map[string]bool) {
+func (l *loader) source(n *yaml.Node, at string, has map[string]bool) {
 	var keys []string
 	for _, name := range []string{"writeKey", "writeKeyEnv", "writeKeyFile"} {
 		if has[name] {
@@ -193,27 +212,24 @@ func (c *checker) source(n *yaml.Node, place string, has map[string]bool) {
 		}
 	}
 	if len(keys) > 1 {
-		c.fault(n, "%s must have only one of %s", place, strings.Join(keys, ", "))
+		l.fault(n, "%s must have only one of %s", at, strings.Join(keys, ", "))
 	}
 	if has["region"] && has["endpoint"] {
-		c.fault(n, "%s must have a region or an endpoint, not both", place)
+		l.fault(n, "%s must have a region or an endpoint, not both", at)
 	}
+	l.Sources[strings.TrimPrefix(at, "sources.")] = Source{}
 }
 
-// below lists the names that may stand below a place of the table.
-func (c *checker) below(pattern string) []string {
+// below lists the names that may stand below a key of the tables.
+func below(pattern string) []string {
 	var names []string
-	for _, s := range c.table {
-		rest, ok := strings.CutPrefix(s.Key, pattern)
-		if !ok {
-			continue
-		}
-		name, _, _ := strings.Cut(strings.TrimPrefix(rest, "."), ".")
-		if !slices.Contains(names, name) {
+	for _, s := range All() {
+		if rest, ok := strings.CutPrefix(s.Key, pattern); ok {
+			name, _, _ := strings.Cut(strings.TrimPrefix(rest, "."), ".")
 			names = append(names, name)
 		}
 	}
-	return names
+	return slices.Compact(names)
 }
 
 // readableByOthers reports whether other users of the machine can read a file.
@@ -222,16 +238,9 @@ func readableByOthers(path string) bool {
 	return err == nil && runtime.GOOS != "windows" && info.Mode().Perm()&0o044 != 0
 }
 
-func join(place, name string) string {
-	if place == "" {
+func join(at, name string) string {
+	if at == "" {
 		return name
 	}
-	return place + "." + name
-}
-
-func or(text, otherwise string) string {
-	if text == "" {
-		return otherwise
-	}
-	return text
+	return at + "." + name
 }

@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/aacflow/segment-blocks/runtime/retry"
 	"github.com/aacflow/segment-blocks/schemas"
@@ -21,56 +20,34 @@ import (
 
 // Source is a source as it is configured.
 type Source struct {
-	Name          string `koanf:"-"`
-	WriteKey      string `koanf:"writeKey"`
-	WriteKeyEnv   string `koanf:"writeKeyEnv"`
-	WriteKeyFile  string `koanf:"writeKeyFile"`
-	Region        string `koanf:"region"`
-	Endpoint      string `koanf:"endpoint"`
-	AllowInsecure bool   `koanf:"allowInsecure"`
-	Gzip          bool   `koanf:"gzip"`
-	Delivery      string `koanf:"delivery"`
-	Store         string `koanf:"store"`
-	// Durable bounds the store.
-	Durable Limits `koanf:"durable"`
-	// Retry has the settings of all sources where the source has none of its own.
-	Retry Retry `koanf:"-"`
+	Name          string `yaml:"-"`
+	WriteKey      string
+	WriteKeyEnv   string
+	WriteKeyFile  string
+	Region        string
+	Endpoint      string
+	AllowInsecure bool
+	Gzip          bool
+	Delivery      string
+	Store         string
+	// Durable bounds the store. Only its limits are set.
+	Durable delivery.StoreOptions
+	// Retry has the settings of all sources for what the source leaves out.
+	Retry retry.Policy
 }
 
-// Limits are those of a store. What is nil has the default of package delivery; 0 is no limit.
-type Limits struct {
-	Rate      *float64       `koanf:"rate"`
-	MaxEvents *int           `koanf:"maxEvents"`
-	MaxBytes  *int64         `koanf:"maxBytes"`
-	MaxAge    *time.Duration `koanf:"maxAge"`
-}
-
-// StoreOptions returns the limits as a store needs them: there, 0 stands for the default and a negative value for no limit.
-func (l Limits) StoreOptions() delivery.StoreOptions {
-	return delivery.StoreOptions{Rate: orNone(l.Rate), MaxEvents: orNone(l.MaxEvents), MaxBytes: orNone(l.MaxBytes), MaxAge: orNone(l.MaxAge)}
-}
-
-func orNone[T float64 | int | int64 | time.Duration](limit *T) T {
-	switch {
-	case limit == nil:
-		return 0
-	case *limit == 0:
-		return -1
-	}
-	return *limit
-}
-
-// The ways a source's messages leave.
+// The ways in which a source sends its messages.
 const (
 	Direct    = "direct"
 	Coalesced = "coalesced"
 	Durable   = "durable"
 )
 
-// Way returns the way that the source's messages leave.
+// Way returns the way in which the source sends its messages.
 func (s Source) Way() string { return cmp.Or(s.Delivery, Direct) }
 
-// StorePath returns the file that a durable source stores in: the one it names, or NAME.store in the segment-blocks folder of $XDG_STATE_HOME (~/.local/state).
+// StorePath returns the file of a durable source: the one it names, or NAME.store in the
+// segment-blocks folder of $XDG_STATE_HOME (~/.local/state).
 func (s *Settings) StorePath(source Source) (string, error) {
 	if source.Store != "" {
 		return source.Store, nil
@@ -82,11 +59,11 @@ func (s *Settings) StorePath(source Source) (string, error) {
 	return filepath.Join(dir, source.Name+".store"), nil
 }
 
-// stateFolder returns the folder of the stores that nobody has named.
+// stateFolder returns the folder of the stores whose sources name no file.
 func (s *Settings) stateFolder() (string, error) {
-	dir := s.options.variable("XDG_STATE_HOME")
-	if !filepath.IsAbs(dir) { // the specification wants what is not to be ignored
-		home := s.options.variable("HOME")
+	dir := Getenv(s.options.Environ, "XDG_STATE_HOME")
+	if !filepath.IsAbs(dir) { // the XDG specification says to ignore a relative path
+		home := Getenv(s.options.Environ, "HOME")
 		if home == "" {
 			var err error
 			if home, err = os.UserHomeDir(); err != nil {
@@ -98,7 +75,8 @@ func (s *Settings) stateFolder() (string, error) {
 	return filepath.Join(dir, "segment-blocks"), nil
 }
 
-// Keeps reports whether a store is that of a durable source of this name, which then sends what is in it.
+// Keeps reports whether a store belongs to a durable source of this name, which then sends the
+// messages in it.
 func (s *Settings) Keeps(name, path string) bool {
 	source, ok := s.Sources[name]
 	if !ok || source.Way() != Durable {
@@ -108,17 +86,8 @@ func (s *Settings) Keeps(name, path string) bool {
 	return err == nil && sameFile(own, path)
 }
 
-func sameFile(a, b string) bool {
-	if filepath.Clean(a) == filepath.Clean(b) {
-		return true
-	}
-	one, err := os.Stat(a)
-	other, failed := os.Stat(b)
-	return err == nil && failed == nil && os.SameFile(one, other)
-}
-
-// OtherStores lists the stores that are there and that no durable source has: those of sources that are not durable any more, and what else is in the
-// folder of the stores that nobody has named.
+// OtherStores lists the existing stores that belong to no durable source: those of sources that are
+// not durable any more, and others in the state folder.
 func (s *Settings) OtherStores() []string {
 	var paths, list []string
 	for _, name := range s.Names() {
@@ -129,7 +98,7 @@ func (s *Settings) OtherStores() []string {
 		}
 	}
 	if dir, err := s.stateFolder(); err == nil {
-		entries, _ := os.ReadDir(dir) // where it cannot be read there is nothing to list
+		entries, _ := os.ReadDir(dir) // if it cannot be read there is nothing to list
 		for _, entry := range entries {
 			if strings.HasSuffix(entry.Name(), ".store") {
 				paths = append(paths, filepath.Join(dir, entry.Name()))
@@ -147,21 +116,21 @@ func (s *Settings) OtherStores() []string {
 	return list
 }
 
-// What is wrong with a choice of source.
+// The errors of a choice of source.
 var (
 	// ErrUnknownSource: no source has the name.
 	ErrUnknownSource = errors.New("no such source")
-	// ErrNotChosen: there are several sources, and neither a default nor a choice.
+	// ErrNotChosen: there are several sources, and none is the default or chosen.
 	ErrNotChosen = errors.New("several sources are configured and none is chosen")
-	// ErrNoKey: the place that should hold the write key holds none.
+	// ErrNoKey: the variable or file that should hold the write key holds none.
 	ErrNoKey = errors.New("no write key")
 )
 
 // Names lists the sources, sorted.
 func (s *Settings) Names() []string { return slices.Sorted(maps.Keys(s.Sources)) }
 
-// Chosen returns the source to send to: the default one, or the only one. It returns false where no source is configured and none is
-// asked for.
+// Chosen returns the source to send to: the default one, or the only one. It returns false if no
+// source is configured and none is asked for.
 func (s *Settings) Chosen() (Source, bool, error) {
 	names := s.Names()
 	switch {
@@ -181,54 +150,63 @@ func (s *Settings) Chosen() (Source, bool, error) {
 	case len(names) == 0:
 		return Source{}, false, nil
 	}
-	return Source{}, false, fmt.Errorf("%w, name one with --source or defaultSource: %s", ErrNotChosen, strings.Join(names, ", "))
+	return Source{}, false, fmt.Errorf(
+		"%w, name one with --source or defaultSource: %s", ErrNotChosen, strings.Join(names, ", "),
+	)
 }
 
 // Key returns the write key of a source, and where it came from. The error wraps [ErrNoKey].
 func (s *Settings) Key(source Source) (key tracking.WriteKey, origin string, err error) {
+	none := func(format string, args ...any) (tracking.WriteKey, string, error) {
+		return "", "", fmt.Errorf("source %q has %w: %w", source.Name, ErrNoKey, fmt.Errorf(format, args...))
+	}
 	switch {
 	case source.WriteKey != "":
 		return tracking.WriteKey(source.WriteKey), s.origins["sources."+source.Name+".writeKey"], nil
 	case source.WriteKeyEnv != "":
-		if value := s.options.variable(source.WriteKeyEnv); value != "" {
+		if value := Getenv(s.options.Environ, source.WriteKeyEnv); value != "" {
 			return tracking.WriteKey(value), "environment " + source.WriteKeyEnv, nil
 		}
 		if hide(source.WriteKeyEnv) != source.WriteKeyEnv {
-			return "", "", fmt.Errorf("source %q has %w: writeKeyEnv must name an environment variable, and what it holds looks like a key", source.Name, ErrNoKey)
+			return none("writeKeyEnv must name an environment variable, and what it holds looks like a key")
 		}
-		return "", "", fmt.Errorf("source %q has %w: the environment variable %s is not set", source.Name, ErrNoKey, source.WriteKeyEnv)
+		return none("the environment variable %s is not set", source.WriteKeyEnv)
 	case source.WriteKeyFile != "":
-		return s.keyFile(source)
+		key, path, err := s.readKey(source.WriteKeyFile)
+		if err != nil {
+			return none("%w", err)
+		}
+		return key, "file " + path, nil
 	case source.Name == Environment:
-		return "", "", fmt.Errorf("source %q has %w: set the environment variable SEGMENT_WRITE_KEY", source.Name, ErrNoKey)
+		return none("set the environment variable SEGMENT_WRITE_KEY")
 	}
-	return "", "", fmt.Errorf("source %q has %w: give it a writeKeyEnv, writeKeyFile or writeKey", source.Name, ErrNoKey)
+	return none("give it a writeKeyEnv, writeKeyFile or writeKey")
 }
 
-func (s *Settings) keyFile(source Source) (tracking.WriteKey, string, error) {
+// readKey reads a key from a file, and returns the file's path in a form that may be shown.
+func (s *Settings) readKey(file string) (key tracking.WriteKey, path string, err error) {
 	const most = 4096
-	path := s.beside(source.WriteKeyFile)
+	path = s.beside(file)
 	data, err := os.ReadFile(path)
-	if hidden := hidePath(source.WriteKeyFile); hidden != source.WriteKeyFile {
+	if hidden := hidePath(file); hidden != file {
 		path = hidden
 	}
-	if err != nil {
-		if failed, ok := errors.AsType[*fs.PathError](err); ok {
-			err = failed.Err // without the path, which may be a key
-		}
-		return "", "", fmt.Errorf("source %q has %w: cannot read %s: %w", source.Name, ErrNoKey, path, err)
+	if failed, ok := errors.AsType[*fs.PathError](err); ok {
+		err = failed.Err // without the path, which may be a key
 	}
 	data = bytes.TrimSpace(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")))
 	switch {
+	case err != nil:
+		err = fmt.Errorf("cannot read %s: %w", path, err)
 	case len(data) == 0:
-		return "", "", fmt.Errorf("source %q has %w: %s is empty", source.Name, ErrNoKey, path)
+		err = fmt.Errorf("%s is empty", path)
 	case len(data) > most || bytes.ContainsAny(data, "\r\n"):
-		return "", "", fmt.Errorf("source %q has %w: %s must hold the key and nothing else", source.Name, ErrNoKey, path)
+		err = fmt.Errorf("%s must hold the key and nothing else", path)
 	}
-	return tracking.WriteKey(data), "file " + path, nil
+	return tracking.WriteKey(data), path, err
 }
 
-// Tracking returns a source as the blocks need it.
+// Tracking returns a source in the form that the blocks take.
 func (s *Settings) Tracking(source Source, key tracking.WriteKey) tracking.Source {
 	return tracking.Source{
 		WriteKey:      key,
@@ -236,34 +214,33 @@ func (s *Settings) Tracking(source Source, key tracking.WriteKey) tracking.Sourc
 		Endpoint:      source.Endpoint,
 		AllowInsecure: source.AllowInsecure,
 		Gzip:          source.Gzip,
-		Retry:         source.Retry.policy(),
+		Retry:         source.Retry,
 	}
 }
 
-// RetryPolicy returns the retry settings of sources that have none of their own, as the blocks need them.
-func (s *Settings) RetryPolicy() retry.Policy { return s.Retry.policy() }
-
-// policy returns the settings as the blocks need them: there, 0 stands for the default and a negative value for none.
-func (r Retry) policy() retry.Policy {
-	p := retry.Policy{
-		MaxRetries:      r.MaxRetries,
-		BaseDelay:       r.BaseDelay,
-		MaxDelay:        r.MaxDelay,
-		Budget:          r.Budget,
-		RateLimitBudget: r.RateLimitBudget,
-		AttemptTimeout:  r.AttemptTimeout,
+// unusedStores warns of a store, or of limits of one, that belongs to a source that is not durable.
+func (s *Settings) unusedStores() {
+	for _, name := range s.Names() {
+		source := s.Sources[name]
+		if source.Way() == Durable {
+			continue
+		}
+		if name == Environment && source.Store != "" && s.DefaultSource == Environment {
+			s.Warnings = append(
+				s.Warnings,
+				fmt.Sprintf(
+					"SEGMENT_STORE is not used, because SEGMENT_DELIVERY is %s, not durable: %s", source.Way(), hidePath(source.Store),
+				),
+			)
+		}
+		for key := range s.origins {
+			rest, ok := strings.CutPrefix(key, "sources."+name+".")
+			if name != Environment && ok && (rest == "store" || strings.HasPrefix(rest, "durable.")) {
+				s.Warnings = append(
+					s.Warnings, fmt.Sprintf("%s is not used, because the source's delivery is %s, not durable", key, source.Way()),
+				)
+			}
+		}
 	}
-	if p.MaxRetries == 0 {
-		p.MaxRetries = -1
-	}
-	if p.Budget == 0 {
-		p.Budget = -1
-	}
-	if p.RateLimitBudget == 0 {
-		p.RateLimitBudget = -1
-	}
-	if p.AttemptTimeout == 0 {
-		p.AttemptTimeout = -1
-	}
-	return p
+	slices.Sort(s.Warnings)
 }

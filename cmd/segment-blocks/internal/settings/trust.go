@@ -2,29 +2,31 @@ package settings
 
 import (
 	"fmt"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
 
+	"github.com/aacflow/segment-blocks/internal/loopback"
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
-// onlyFound reports whether a file is read for no other reason than that it is in the current folder. Somebody else may have put it there.
+// onlyFound reports whether a file is read only because it is in the current folder. Somebody else
+// may have put it there.
 func onlyFound(path string, o Options) bool {
-	if o.File != "" || o.variable("SEGMENT_BLOCKS_CONFIG") != "" || path != FileName {
+	if o.asked() != "" || path != FileName {
 		return false
 	}
 	return !slices.ContainsFunc(SearchPath()[1:], func(own string) bool { return sameFile(path, own) })
 }
 
-// distrust finds what a file that was only found may not do: open a server to others, or send to a host of its choice a secret that is not its own, be it a variable, another
-// file, the key of an invocation, or what is stored under the name of a source.
+// distrust finds what a file that was only found must not do: let others reach a server, or send to
+// a host of its choice a secret that is not its own: a variable, another file, the key of an
+// invocation, or the messages stored under the name of a source. It may send them to this machine.
 func (s *Settings) distrust() []Fault {
 	var faults []Fault
 	refuse := func(format string, args ...any) {
-		faults = append(faults, Fault{s.File, fmt.Sprintf(format, args...) + fmt.Sprintf(
-			", which a file that was only found in the current folder must not do; if the file is yours, name it: --config %s or SEGMENT_BLOCKS_CONFIG", s.File)})
+		faults = append(faults, Fault{s.File, fmt.Sprintf(format, args...) + ", which a file that was only found in the " +
+			"current folder must not do; if the file is yours, name it: --config " + s.File + " or SEGMENT_BLOCKS_CONFIG"})
 	}
 	for _, name := range s.Names() {
 		source := s.Sources[name]
@@ -37,7 +39,7 @@ func (s *Settings) distrust() []Fault {
 		case source.WriteKey != "" && source.Way() == Durable:
 			what = "stored events"
 		case source.WriteKey != "":
-			continue // all that it sends by itself is its own
+			continue // all that it sends without an invocation is its own
 		}
 		if host := foreign(source.Endpoint); host != "" && name != Environment {
 			refuse("makes the source %q send %s to %s", name, what, host)
@@ -47,7 +49,8 @@ func (s *Settings) distrust() []Fault {
 		refuse("makes doctor send write keys to %s, its cdn", host)
 	}
 	for key, set := range map[string]bool{
-		"allowHost": len(s.Serve.AllowHost) > 0, "allowOrigin": len(s.Serve.AllowOrigin) > 0, "tokenFile": s.Serve.TokenFile != "", "tlsClientCa": s.Serve.TLSClientCA != "",
+		"allowHost": len(s.Serve.AllowHost) > 0, "allowOrigin": len(s.Serve.AllowOrigin) > 0,
+		"tokenFile": s.Serve.TokenFile != "", "tlsClientCa": s.Serve.TLSClientCA != "",
 	} {
 		if set && strings.HasPrefix(s.origins["serve."+key], "file ") {
 			refuse("makes serve let others in by its serve.%s", key)
@@ -56,17 +59,19 @@ func (s *Settings) distrust() []Fault {
 	return faults
 }
 
-// foreign returns the host of a URL that is neither this machine nor Segment's own over https, else "".
+// foreign returns the host of a URL that is neither this machine nor Segment's own over https, else
+// "".
 func foreign(endpoint string) string {
 	u, err := url.Parse(endpoint)
 	if err != nil || u.Host == "" {
 		return ""
 	}
 	host := strings.ToLower(u.Hostname())
-	if ip, err := netip.ParseAddr(host); host == "localhost" || err == nil && ip.Unmap().IsLoopback() {
+	if loopback.Host(host) {
 		return ""
 	}
-	own := []string{"https://cdn.segment.com", "https://eu1.api.segmentapis.com"} // the latter is the EU in Segment's HTTP API page
+	// The second host is the EU's on Segment's page about its HTTP API.
+	own := []string{"https://cdn.segment.com", "https://eu1.api.segmentapis.com"}
 	for _, region := range []tracking.Region{tracking.US, tracking.EU} {
 		base, _ := tracking.Source{Region: region}.URL() // a region of Segment's has one
 		own = append(own, base)

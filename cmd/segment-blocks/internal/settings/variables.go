@@ -9,11 +9,11 @@ import (
 	"github.com/agnivade/levenshtein"
 )
 
-// unknownVariables warns of environment variables that look like ours and that nothing reads: a misspelt SEGMENT_WRITE_KEY would send
-// everything to an emulator. It never shows a value.
+// unknownVariables warns of environment variables that look like ours and that nothing reads: with
+// a misspelt SEGMENT_WRITE_KEY, every event would go to an emulator. It never shows a value.
 func (s *Settings) unknownVariables() {
 	known := []string{"SEGMENT_BLOCKS_CONFIG", "SEGMENT_BLOCKS_TOKEN", "SEGMENT_BLOCKS_URL"}
-	for _, setting := range append(Table(), SourceTable()...) {
+	for _, setting := range All() {
 		known = append(known, setting.Env)
 	}
 	for _, source := range s.Sources {
@@ -29,14 +29,24 @@ func (s *Settings) unknownVariables() {
 		near := nearest(name, known)
 		switch {
 		case near != "":
-			s.Warnings = append(s.Warnings, fmt.Sprintf("the environment variable %s is not one that segment-blocks reads; did you mean %s?", name, near))
+			s.Warnings = append(
+				s.Warnings,
+				fmt.Sprintf("the environment variable %s is not one that segment-blocks reads; did you mean %s?", name, near),
+			)
 		case strings.HasPrefix(name, "SEGMENT_"):
-			s.Warnings = append(s.Warnings, fmt.Sprintf("the environment variable %s is not one that segment-blocks reads; segment-blocks help environment lists those", name))
+			s.Warnings = append(
+				s.Warnings,
+				fmt.Sprintf(
+					"the environment variable %s is not one that segment-blocks reads; segment-blocks help environment lists those",
+					name,
+				),
+			)
 		}
 	}
 }
 
-// nearest returns the known name that differs from a name in one or two letters, underscores aside, or "".
+// nearest returns the known name that differs from name in at most two letters, ignoring
+// underscores, or "".
 func nearest(name string, known []string) string {
 	plain := func(s string) string { return strings.ToUpper(strings.ReplaceAll(s, "_", "")) }
 	best, distance := "", 3
