@@ -90,7 +90,7 @@ variable or a file. No output ever shows one.`,
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"text", "json", "yaml"}, cobra.ShellCompDirectiveNoFileComp))
 	root.AddCommand(
 		newRun(p), newPreview(p), newValidate(p), newImport(p), newBlocks(p),
-		newServe(p), newMCP(p), newQueueCommand(p), newExport(p), newEmulator(p), newConfig(p), newDoctor(p), newE2E(p), newVersion(p),
+		newServe(p), newMCP(p), newQueueCommand(p), newExport(p), newEmulator(p), newConfig(p), newDoctor(p), newVersion(p),
 	)
 	root.AddCommand(topics()...)
 	return root

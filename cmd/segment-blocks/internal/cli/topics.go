@@ -36,7 +36,7 @@ that the error names, or that the first try was given: then nothing is counted t
 import ends with 6 where lines were rejected and all others accepted, and with the code of the failure where it stopped: then it goes
 on with --resume. Its --dry-run ends with 2 where nothing would be sent.
 A fault of segment-blocks itself ends it with 1 or by SIGABRT (134 in a shell), never with 2.
-doctor ends with the code of the first check that failed; warnings leave it at 0. e2e ends with 0 or 1.`)
+doctor ends with the code of the first check that failed; warnings leave it at 0.`)
 	return b.String()
 }
 
