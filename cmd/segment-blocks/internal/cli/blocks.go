@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
+	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
 	"github.com/aacflow/segment-blocks/registry"
 	"github.com/aacflow/segment-blocks/schemas"
 )
@@ -16,8 +17,8 @@ import (
 func newBlocks(p *Program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "blocks",
-		Short: "The catalog of blocks: list them, or show one",
-		Long:  "The catalog of the blocks in this program, made from the same manifests that inputs are checked against.",
+		Short: "List the blocks, or show one",
+		Long:  "List and show the blocks of this program, from the same manifests that inputs are validated against.",
 		Example: `  segment-blocks blocks list --search order
   segment-blocks blocks show segment_track
   segment-blocks blocks schema segment_track input`,
@@ -28,7 +29,7 @@ func newBlocks(p *Program) *cobra.Command {
 	return cmd
 }
 
-// listed is a block in a list; blocks show has all of it.
+// listed is a block in a list. blocks show has the rest of it.
 type listed struct {
 	ID       string   `json:"id"`
 	Name     string   `json:"name"`
@@ -42,27 +43,21 @@ func newBlocksList(p *Program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the blocks",
-		Long: `List the blocks, sorted by id; with --search the best match first. Each filter narrows the list further. A list without
-any block in it is no error.`,
+		Long: `List the blocks, sorted by id or, with --search, by how well they match. Each filter narrows the list. An
+empty list is not an error.`,
 		Example: `  segment-blocks blocks list
   segment-blocks blocks list --search "order completed"
   segment-blocks blocks list --category analytics --tag import --output json`,
 		Args: noArguments,
 	}
-	search := cmd.Flags().String("search", "", "words that must all occur in the block's id, name, prose or parameters")
+	search := cmd.Flags().String(
+		"search", "", "words that must all occur in the block's id, name, descriptions or parameters",
+	)
 	category := cmd.Flags().String("category", "", "only blocks of this category")
 	tag := cmd.Flags().String("tag", "", "only blocks with this tag")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		s, err := p.load(cmd)
-		if err != nil {
-			return err
-		}
-		reg, err := p.registry()
-		if err != nil {
-			return err
-		}
+	cmd.RunE = p.settled(func(_ *cobra.Command, _ []string, s *settings.Settings) error {
 		entries := []listed{}
-		for _, b := range reg.Search(*search) {
+		for _, b := range p.registry().Search(*search) {
 			m := b.Manifest()
 			if (*category == "" || m.Category == *category) && (*tag == "" || slices.Contains(m.Tags, *tag)) {
 				entries = append(entries, listed{m.ID, m.Name, m.Summary, m.Version, m.Category, m.Tags})
@@ -81,7 +76,7 @@ any block in it is no error.`,
 		}
 		console.WriteTable(p.Stdout, rows)
 		return nil
-	}
+	})
 	return cmd
 }
 
@@ -89,17 +84,13 @@ func newBlocksShow(p *Program) *cobra.Command {
 	return &cobra.Command{
 		Use:   "show BLOCK",
 		Short: "Show a block: parameters, rules, outputs and examples",
-		Long: `Show what a block does, when to use it, its parameters and outputs, the rules its input must keep, and examples to copy.
-JSON and YAML hold the catalog entry, schemas included.`,
+		Long: `Show what a block does and when to use it, its parameters, rules and outputs, and examples to copy. As JSON
+or YAML this is the catalog entry, schemas included.`,
 		Example: `  segment-blocks blocks show segment_track
   segment-blocks blocks show segment_alias --output yaml`,
 		Args:              oneBlock,
 		ValidArgsFunction: p.completeBlock,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := p.load(cmd)
-			if err != nil {
-				return err
-			}
+		RunE: p.settled(func(_ *cobra.Command, args []string, s *settings.Settings) error {
 			entry, err := p.entryOf(args[0])
 			if err != nil {
 				return err
@@ -109,7 +100,7 @@ JSON and YAML hold the catalog entry, schemas included.`,
 			}
 			p.showBlock(entry)
 			return nil
-		},
+		}),
 	}
 }
 
@@ -117,8 +108,8 @@ func newBlocksSchema(p *Program) *cobra.Command {
 	return &cobra.Command{
 		Use:   "schema BLOCK [input|output]",
 		Short: "Print a block's JSON Schema",
-		Long: `Print the JSON Schema (2020-12) of a block's input, or of its output. It stands alone: no reference leads out of it.
-Without --output it is JSON, since a schema is for programs.`,
+		Long: `Print the JSON Schema (2020-12) of a block's input or output. It refers to no other schema. Without
+--output it is JSON, since a schema is for programs.`,
 		Example: `  segment-blocks blocks schema segment_track
   segment-blocks blocks schema segment_track output --output yaml`,
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -138,11 +129,7 @@ Without --output it is JSON, since a schema is for programs.`,
 			}
 			return p.completeBlock(cmd, args, typed)
 		},
-		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := p.load(cmd)
-			if err != nil {
-				return err
-			}
+		RunE: p.settled(func(_ *cobra.Command, args []string, s *settings.Settings) error {
 			entry, err := p.entryOf(args[0])
 			if err != nil {
 				return err
@@ -151,30 +138,35 @@ Without --output it is JSON, since a schema is for programs.`,
 			if len(args) == 2 && args[1] == "output" {
 				schema = entry.OutputSchema
 			}
-			if s.Output == "yaml" {
-				return p.Print("yaml", schema)
-			}
-			return p.Print("json", schema)
-		},
+			return p.Print(document(s), schema)
+		}),
 	}
+}
+
+// document returns the format of output that is for programs only: YAML if it is asked for, else
+// JSON.
+func document(s *settings.Settings) string {
+	if s.Output == "yaml" {
+		return "yaml"
+	}
+	return "json"
 }
 
 func (p *Program) entryOf(id string) (registry.Entry, error) {
 	if err := p.knownBlock(id); err != nil {
 		return registry.Entry{}, err
 	}
-	reg, err := p.registry()
-	if err != nil {
-		return registry.Entry{}, err
-	}
-	b, _ := reg.Lookup(id)
+	b, _ := p.registry().Lookup(id)
 	return registry.EntryOf(b), nil
 }
 
 func (p *Program) showBlock(e registry.Entry) {
 	w, s := p.Stdout, p.Style(p.Stdout)
 	console.Writef(w, "%s  %s\n%s\n\n", s.Strong(e.ID), e.Name, e.Summary)
-	console.Writef(w, "%s\n%s\n", console.Wrap(e.Description, "", console.PageWidth(w)), console.Wrap(e.WhenToUse, "", console.PageWidth(w)))
+	console.Writef(
+		w, "%s\n%s\n", console.Wrap(e.Description, "", console.PageWidth(w)),
+		console.Wrap(e.WhenToUse, "", console.PageWidth(w)),
+	)
 	console.Writeln(w, s.Strong("Input"))
 	writeFields(w, e.Input)
 	if len(e.Rules) > 0 {
@@ -205,7 +197,9 @@ func writeFields(w io.Writer, fields []schemas.Field) {
 		name, kind = max(name, len(row[0])), max(kind, len(row[1]))
 	}
 	for _, row := range rows {
-		console.WriteString(w, console.Hang(fmt.Sprintf("  %-*s  %-*s  ", name, row[0], kind, row[1]), row[2], console.PageWidth(w)))
+		console.WriteString(
+			w, console.Hang(fmt.Sprintf("  %-*s  %-*s  ", name, row[0], kind, row[1]), row[2], console.PageWidth(w)),
+		)
 	}
 }
 

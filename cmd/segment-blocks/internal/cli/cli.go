@@ -1,4 +1,5 @@
-// Package cli is the segment-blocks command: its subcommands, what they print and what they end with.
+// Package cli is the segment-blocks command: its subcommands, what they print and what they end
+// with.
 package cli
 
 import (
@@ -65,11 +66,11 @@ func newRoot(p *Program) *cobra.Command {
 		Short: "Send events to Segment, and see exactly what is sent",
 		Long: `segment-blocks runs the Segment tool blocks from a terminal or a script.
 
-Without any configuration it sends to an emulator of its own, so everything can be tried and nothing reaches Segment.
-Set SEGMENT_WRITE_KEY and SEGMENT_REGION to send for real, or name sources in a segment-blocks.yaml.
+Without a configuration it sends to its own emulator, so that you can try everything and nothing reaches Segment. To
+send to Segment, set SEGMENT_WRITE_KEY and SEGMENT_REGION, or configure sources in a segment-blocks.yaml.
 
-A write key is never taken from the command line, where other users of the machine could see it: use an environment
-variable or a file. No output ever shows one.`,
+The command line takes no write key, because other users of the machine could see it: use an environment variable or a
+file. No output shows a write key.`,
 		Example: `  segment-blocks blocks list
   segment-blocks run segment_track --input '{"event": "Order Completed", "userId": "u-42"}'
   segment-blocks preview segment_track --input @order-completed.json
@@ -83,11 +84,17 @@ variable or a file. No output ever shows one.`,
 		SilenceUsage:  true,
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
-	root.PersistentFlags().String("config", "", "configuration file (default: ./segment-blocks.yaml, then the one in your config folder)")
-	root.PersistentFlags().StringP("output", "o", "auto", "text, json or yaml; the default auto is explained in segment-blocks help output")
+	root.PersistentFlags().String(
+		"config", "", "configuration file (default ./segment-blocks.yaml, then the one in your config folder)",
+	)
+	root.PersistentFlags().StringP(
+		"output", "o", "auto", "output format: auto, text, json or yaml; see segment-blocks help output",
+	)
 	root.SetFlagErrorFunc(flagError)
 	root.SetHelpFunc(p.helpFunc(root.HelpFunc()))
-	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"text", "json", "yaml"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = root.RegisterFlagCompletionFunc(
+		"output", cobra.FixedCompletions([]string{"text", "json", "yaml"}, cobra.ShellCompDirectiveNoFileComp),
+	)
 	root.AddCommand(
 		newRun(p), newPreview(p), newValidate(p), newImport(p), newBlocks(p),
 		newServe(p), newMCP(p), newQueueCommand(p), newExport(p), newEmulator(p), newConfig(p), newDoctor(p), newVersion(p),
@@ -96,7 +103,7 @@ variable or a file. No output ever shows one.`,
 	return root
 }
 
-// helpFunc returns one that fits help to the width of the terminal, where there is one.
+// helpFunc returns a function that fits help to the width of the terminal, if there is one.
 func (p *Program) helpFunc(help func(*cobra.Command, []string)) func(*cobra.Command, []string) {
 	return func(cmd *cobra.Command, args []string) {
 		if console.Columns(p.Stdout) == 0 {
@@ -111,7 +118,7 @@ func (p *Program) helpFunc(help func(*cobra.Command, []string)) func(*cobra.Comm
 	}
 }
 
-// load reads the configuration for a command, and warns of what is unwise in it.
+// load reads the configuration for a command, and prints its warnings.
 func (p *Program) load(cmd *cobra.Command) (*settings.Settings, error) {
 	path, _ := cmd.Flags().GetString("config")
 	s, err := settings.Load(settings.Options{File: path, Environ: p.Environ, Flags: cmd.Flags(), Command: cmd.Name()})
@@ -125,7 +132,20 @@ func (p *Program) load(cmd *cobra.Command) (*settings.Settings, error) {
 	return s, nil
 }
 
-// noSuchCommand is for commands that do nothing but hold others.
+// settled returns the function of a command that begins by reading the configuration.
+func (p *Program) settled(
+	do func(cmd *cobra.Command, args []string, s *settings.Settings) error,
+) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		s, err := p.load(cmd)
+		if err != nil {
+			return err
+		}
+		return do(cmd, args, s)
+	}
+}
+
+// noSuchCommand refuses arguments of a command that only groups others.
 func noSuchCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
@@ -146,7 +166,10 @@ func flagError(cmd *cobra.Command, err error) error {
 	}
 	name := unknown.GetSpecifiedName()
 	if strings.Contains(strings.ToLower(strings.ReplaceAll(name, "-", "")), "writekey") {
-		return console.Usage("a write key is never taken from the command line, where others can see it: set SEGMENT_WRITE_KEY, or name a file with writeKeyFile")
+		return console.Usage(
+			"a write key is never taken from the command line, because others could see it: set SEGMENT_WRITE_KEY, or name a " +
+				"file with writeKeyFile",
+		)
 	}
 	var known []string
 	cmd.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, f.Name) })

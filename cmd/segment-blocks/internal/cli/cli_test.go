@@ -132,7 +132,8 @@ func exampleFolder(t *testing.T) (string, *emulator.Server) {
 		require.NoError(t, err)
 		require.NoError(t, os.WriteFile(filepath.Join(dir, filepath.Base(name)), data, 0o600))
 	}
-	config := "defaultSource: prod\nsources:\n  prod: {writeKey: " + emulatorKey + ", endpoint: '" + server.URL + "'}\n  queued: {delivery: durable, store: queued.store, writeKey: " + emulatorKey + ", endpoint: '" + server.URL + "'}\n"
+	to := "writeKey: " + emulatorKey + ", endpoint: '" + server.URL + "'}\n"
+	config := "defaultSource: prod\nsources:\n  prod: {" + to + "  queued: {delivery: durable, store: queued.store, " + to
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "segment-blocks.yaml"), []byte(config), 0o600))
 	return dir, server
 }
@@ -140,7 +141,9 @@ func exampleFolder(t *testing.T) (string, *emulator.Server) {
 // deadLetters makes a store with the dead letters 1 and 2, which the examples of queue name.
 func deadLetters(t *testing.T, path string) {
 	require.NoError(t, os.RemoveAll(path))
-	refusing := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadRequest) }))
+	refusing := httptest.NewServer(
+		http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadRequest) }),
+	)
 	defer refusing.Close()
 	store, err := delivery.Open(path, delivery.StoreOptions{})
 	require.NoError(t, err)
@@ -148,7 +151,9 @@ func deadLetters(t *testing.T, path string) {
 	for range 2 {
 		fields, err := rawjson.ParseObject([]byte(`{"type":"track","event":"Refused","userId":"u"}`), rawjson.Limits{})
 		require.NoError(t, err)
-		_, err = source.Send(t.Context(), nil, tracking.Call{Messages: []tracking.Message{tracking.NewMessage("", fields)}, Alone: true})
+		_, err = source.Send(
+			t.Context(), nil, tracking.Call{Messages: []tracking.Message{tracking.NewMessage("", fields)}, Alone: true},
+		)
 		require.NoError(t, err)
 	}
 	require.Eventually(t, func() bool { return store.Stats()[0].Dead == 2 }, 5*time.Second, 5*time.Millisecond)
@@ -171,7 +176,9 @@ func TestLettersFitTheTerminal(t *testing.T) {
 func shell(t *testing.T, dir, line string) *exec.Cmd {
 	cmd := exec.Command("sh", "-c", line)
 	cmd.Dir = dir
-	cmd.Env = []string{"PATH=" + filepath.Join(dir, "bin") + string(filepath.ListSeparator) + os.Getenv("PATH"), "HOME=" + t.TempDir()}
+	cmd.Env = []string{
+		"PATH=" + filepath.Join(dir, "bin") + string(filepath.ListSeparator) + os.Getenv("PATH"), "HOME=" + t.TempDir(),
+	}
 	return cmd
 }
 
@@ -185,7 +192,9 @@ func serveExample(t *testing.T, dir, line string) {
 	cmd := shell(t, dir, "exec env "+line)
 	cmd.Stdout, cmd.Stderr = &out, &out
 	require.NoError(t, cmd.Start())
-	require.Eventually(t, func() bool { return strings.Contains(out.String(), "Ctrl-C") }, 5*time.Second, 10*time.Millisecond)
+	require.Eventually(
+		t, func() bool { return strings.Contains(out.String(), "Ctrl-C") }, 5*time.Second, 10*time.Millisecond,
+	)
 	require.NoError(t, cmd.Process.Signal(os.Interrupt))
 	require.NoError(t, cmd.Wait(), out.String())
 }
@@ -193,7 +202,8 @@ func serveExample(t *testing.T, dir, line string) {
 // The examples of the folder of that name are inputs, and one of them is refused.
 func TestExampleInputs(t *testing.T) {
 	blocks := map[string]string{
-		"order-completed.json": "segment_track", "identify.json": "segment_identify", "batch.json": "segment_batch", "refused.json": "segment_track",
+		"order-completed.json": "segment_track", "identify.json": "segment_identify", "batch.json": "segment_batch",
+		"refused.json": "segment_track",
 	}
 	files, err := filepath.Glob("../../../../examples/*.json")
 	require.NoError(t, err)
@@ -211,11 +221,15 @@ func TestExampleInputs(t *testing.T) {
 
 func TestServeOffersInvocationIDsOnRequest(t *testing.T) {
 	for _, asked := range []bool{false, true} {
-		h, err := (&Program{Console: &console.Console{}}).openToHost(t.Context(), &settings.Settings{}, slog.New(slog.DiscardHandler), false)
+		h, err := (&Program{Console: &console.Console{}}).openToHost(
+			t.Context(), &settings.Settings{}, slog.New(slog.DiscardHandler), false,
+		)
 		require.NoError(t, err)
 		handler, err := serve.New(h.Runtime, h.registry, h.serveConfig(settings.Serve{MCPInvocationID: asked}))
 		require.NoError(t, err)
-		request := httptest.NewRequest(http.MethodPost, "http://localhost/mcp", strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"tools/list"}`))
+		request := httptest.NewRequest(
+			http.MethodPost, "http://localhost/mcp", strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"tools/list"}`),
+		)
 		request.Header.Set("Content-Type", "application/json")
 		request.Header.Set("Accept", "application/json, text/event-stream")
 		answer := httptest.NewRecorder()

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,7 +18,7 @@ import (
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
-// verdict is what a check comes to.
+// verdict is the result of a check.
 type verdict string
 
 const (
@@ -33,27 +34,27 @@ type check struct {
 	Verdict verdict `json:"verdict"`
 	Message string  `json:"message"`
 
-	exit console.ExitCode // for a check that failed
+	exit console.ExitCode // of a check that failed
 }
 
-// checkTimeout bounds each look-up over the network: a doctor that hangs is of no help.
+// checkTimeout bounds each look-up over the network: a doctor that hangs is no help.
 const checkTimeout = 5 * time.Second
 
 func newDoctor(p *Program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check the configuration, the receiver and the write key, without sending an event",
-		Long: `Check that events would arrive, without sending one: the configuration, whether the receiver can be reached, the clock, the
-write key, and the stores of durable sources. Each line is ok, a warning, failed, or not checked; the command ends with the code of the
-first failure.
+		Long: `Check that events would arrive, without sending one: the configuration, the stores of durable sources, the
+receiver, the clock and the write key. Each line is ok, a warning, failed, or not checked. The exit code is that of
+the first failure.
 
-Segment's API takes any write key and answers 200. So for Segment's own endpoints the key is looked up where Segment
-publishes the settings of sources to its browser library (cdn.segment.com, for both regions). A key that is found there
-is a real one, and its settings tell the region. One that is not found is a warning and no proof, as Segment does not
-publish every source. At an emulator or another receiver on this machine the same look-up goes there; to any other
-receiver the key is not shown, and the line says that it was not checked.
+Segment's API answers 200 to any write key. For Segment's own endpoints, doctor therefore looks the key up where Segment
+publishes the settings of sources for its browser library (cdn.segment.com, for both regions). A key that it finds is
+real, and its settings tell the region. A key that it does not find is a warning and no proof, because Segment does not
+publish every source. For a receiver on this machine, such as an emulator, doctor asks that receiver. It does not show
+the key to any other receiver, and the line says that the key was not checked.
 
-A wrong region is the commonest way to lose data: Segment answers 200 and the events never show. Find the region in
+A wrong region is the commonest way to lose data: Segment answers 200, and the events never appear. Find the region in
 Segment under Settings, Workspace Settings, Data storage, and state it.`,
 		Example: `  segment-blocks doctor
   segment-blocks doctor --source prod --output json`,
@@ -82,23 +83,27 @@ Segment under Settings, Workspace Settings, Data storage, and state it.`,
 	return cmd
 }
 
-// examination collects what is found.
+// examination collects the checks.
 type examination struct{ checks []check }
 
+func (e *examination) add(v verdict, exit console.ExitCode, name, format string, args []any) {
+	e.checks = append(e.checks, check{Name: name, Verdict: v, Message: fmt.Sprintf(format, args...), exit: exit})
+}
+
 func (e *examination) ok(name, format string, args ...any) {
-	e.checks = append(e.checks, check{Name: name, Verdict: verdictOK, Message: fmt.Sprintf(format, args...)})
+	e.add(verdictOK, console.ExitOK, name, format, args)
 }
 
 func (e *examination) warn(name, format string, args ...any) {
-	e.checks = append(e.checks, check{Name: name, Verdict: verdictWarning, Message: fmt.Sprintf(format, args...)})
+	e.add(verdictWarning, console.ExitOK, name, format, args)
 }
 
 func (e *examination) notChecked(name, format string, args ...any) {
-	e.checks = append(e.checks, check{Name: name, Verdict: verdictNotChecked, Message: fmt.Sprintf(format, args...)})
+	e.add(verdictNotChecked, console.ExitOK, name, format, args)
 }
 
 func (e *examination) fail(name string, exit console.ExitCode, format string, args ...any) {
-	e.checks = append(e.checks, check{Name: name, Verdict: verdictFailed, Message: fmt.Sprintf(format, args...), exit: exit})
+	e.add(verdictFailed, exit, name, format, args)
 }
 
 func (e *examination) run(ctx context.Context, s *settings.Settings) {
@@ -110,12 +115,20 @@ func (e *examination) run(ctx context.Context, s *settings.Settings) {
 		e.fail("source", console.ExitUsage, "%s", err)
 		return
 	case !configured:
-		e.warn("source", "none is configured: run sends to an emulator of its own, and no event is real; set SEGMENT_WRITE_KEY and SEGMENT_REGION")
+		e.warn(
+			"source",
+			"none is configured: run sends to its own emulator, and no event reaches Segment; set SEGMENT_WRITE_KEY and "+
+				"SEGMENT_REGION",
+		)
 		e.notChecked("receiver", "there is none")
 		e.notChecked("write key", "there is none")
 		return
 	}
-	e.ok("source", "%q%s", source.Name, chosenBy(s))
+	chosen := "the only one"
+	if s.DefaultSource != "" {
+		chosen = "chosen by " + s.Origin("defaultSource")
+	}
+	e.ok("source", "%q, %s", source.Name, chosen)
 	key, origin, err := s.Key(source)
 	if err != nil {
 		e.fail("write key", console.ExitCredentials, "%s", err)
@@ -133,14 +146,9 @@ func (e *examination) run(ctx context.Context, s *settings.Settings) {
 	if key != "" {
 		e.key(ctx, network, s, target, base, origin)
 	}
-	e.notChecked("destinations", "whether destinations get the events: Segment confirms receipt only; see the source's Debugger and Delivery Overview in Segment")
-}
-
-func chosenBy(s *settings.Settings) string {
-	if s.DefaultSource == "" {
-		return ", the only one"
-	}
-	return ", chosen by " + s.Origin("defaultSource")
+	e.notChecked(
+		"destinations", "Segment confirms receipt, not delivery; see the source's Debugger and Delivery Overview in Segment",
+	)
 }
 
 func (e *examination) configuration(s *settings.Settings, err error) {
@@ -165,24 +173,37 @@ func (e *examination) configuration(s *settings.Settings, err error) {
 	}
 }
 
-// region says where events go, and warns where nobody has said so: Segment's default is a guess that loses an EU workspace's data.
+// region says where events go, and warns if nobody has chosen that: Segment's default loses the
+// data of a workspace in the EU.
 func (e *examination) region(source settings.Source, base string) {
 	switch {
 	case source.Endpoint != "" && strings.HasPrefix(base, "http://") && !isLocal(base):
-		e.warn("receiver", "%s; the write key and the events travel there unencrypted", base)
+		e.warn("receiver", "%s; the write key and the events travel unencrypted", base)
 	case source.Endpoint == "" && source.Region == "":
-		e.warn("receiver", "%s, because no region is stated; where the workspace keeps its data in the EU, everything sent there is lost behind a 200: state us or eu", base)
+		e.warn(
+			"receiver",
+			"%s, because no region is stated; if the workspace keeps its data in the EU, every event is lost behind a 200: "+
+				"state us or eu",
+			base,
+		)
 	case base == "https://events.eu1.segmentapis.com":
-		e.ok("receiver", "%s, as in Segment's SDKs; the page of its HTTP API names eu1.api.segmentapis.com for the EU instead, and endpoint takes that", base)
+		e.ok(
+			"receiver",
+			"%s, as in Segment's SDKs; the page of its HTTP API names eu1.api.segmentapis.com for the EU, which endpoint can "+
+				"set",
+			base,
+		)
 	case base == "https://eu1.api.segmentapis.com":
-		e.ok("receiver", "%s, as on the page of Segment's HTTP API; its SDKs use events.eu1.segmentapis.com for the EU, and region: eu does", base)
+		e.ok(
+			"receiver", "%s, as on the page of Segment's HTTP API; its SDKs and region: eu use events.eu1.segmentapis.com", base,
+		)
 	default:
 		e.ok("receiver", "%s", base)
 	}
 }
 
-// reach asks for a page that is no tracking call. Any answer will do: the name resolves, the connection stands, the certificate
-// is trusted.
+// reach sends a request that is no tracking call. Any answer will do: the name resolves, the
+// connection works, the certificate is trusted.
 func (e *examination) reach(ctx context.Context, n *network, base string) {
 	answer, err := n.get(ctx, http.MethodHead, base+"/")
 	if err != nil {
@@ -195,16 +216,20 @@ func (e *examination) reach(ctx context.Context, n *network, base string) {
 	skew := time.Since(answer.date).Round(time.Second)
 	switch {
 	case answer.date.IsZero():
-		e.notChecked("clock", "the receiver does not say what time it is")
+		e.notChecked("clock", "the receiver does not send its time")
 	case skew.Abs() > tolerated:
-		e.warn("clock", "this machine's clock is off by %s; Segment corrects timestamps by it, other receivers may not", skew)
+		e.warn(
+			"clock", "this machine's clock is off by %s; Segment corrects timestamps for that, other receivers may not", skew,
+		)
 	default:
 		e.ok("clock", "within %s of the receiver's", tolerated)
 	}
 }
 
-// key checks the form of the write key, and asks for it where that gives it away to nobody.
-func (e *examination) key(ctx context.Context, n *network, s *settings.Settings, target tracking.Source, base, origin string) {
+// key checks the form of the write key, and looks it up if that shows it to nobody new.
+func (e *examination) key(
+	ctx context.Context, n *network, s *settings.Settings, target tracking.Source, base, origin string,
+) {
 	const name = "write key"
 	if err := target.Validate(); err != nil {
 		e.fail(name, console.ExitCredentials, "%s", err)
@@ -217,13 +242,16 @@ func (e *examination) key(ctx context.Context, n *network, s *settings.Settings,
 		e.notChecked(name, "%s; the setting cdn is not https, and the key would travel unencrypted", fingerprint)
 		return
 	case segments:
-		if !segmentsForm(target.WriteKey) {
-			e.warn(name, "%s does not look like one of Segment's, which have 32 letters and digits", fingerprint)
+		if !target.WriteKey.LooksLikeSegments() {
+			e.warn(name, "%s does not look like a key of Segment's, which has 32 letters and digits", fingerprint)
 		}
 	case isLocal(base):
 		cdn = base
 	default:
-		e.notChecked(name, "%s; the key is only looked up at Segment and on this machine, not shown to another receiver", fingerprint)
+		e.notChecked(
+			name, "%s; doctor looks keys up at Segment and on this machine only: the key is not shown to another receiver",
+			fingerprint,
+		)
 		return
 	}
 	found := n.lookUp(ctx, cdn, target)
@@ -234,61 +262,59 @@ func (e *examination) key(ctx context.Context, n *network, s *settings.Settings,
 		e.ok(name, "%s is known to %s", fingerprint, cdn)
 		e.home(found, segments, base)
 	case found.unknown:
-		e.warn(name, "%s is not known to %s; it is wrong, or the source's settings are not published there: compare it with the source's API keys in Segment", fingerprint, cdn)
+		e.warn(
+			name,
+			"%s is not known to %s; it is wrong, or the source's settings are not published: compare it with the source's API "+
+				"keys in Segment",
+			fingerprint, cdn,
+		)
 	default:
-		e.notChecked(name, "%s; %s answered %d, which says nothing of keys", fingerprint, cdn, found.status)
+		e.notChecked(name, "%s; %s answered %d, which says nothing about the key", fingerprint, cdn, found.status)
 	}
 }
 
-// home compares where events go with where the source's settings send browsers.
+// home compares the receiver with the host to which the source's settings send browsers.
 func (e *examination) home(found settingsAnswer, segments bool, base string) {
 	const name = "region"
 	host := strings.TrimPrefix(strings.TrimPrefix(base, "https://"), "http://")
 	switch {
 	case !segments:
 	case found.apiHost == "":
-		e.notChecked(name, "the source's settings do not name a region; an event in the source's Debugger is the proof")
+		e.notChecked(name, "the source's settings do not name a region; look for an event in the source's Debugger")
 	case found.apiHost == host:
 		e.ok(name, "the source's settings name %s too", host)
 	default:
-		e.warn(name, "events go to %s, but the source's settings name %s: with the wrong region everything is lost behind a 200", host, found.apiHost)
+		e.warn(
+			name, "events go to %s, but the source's settings name %s: in the wrong region every event is lost behind a 200",
+			host, found.apiHost,
+		)
 	}
-}
-
-func segmentsForm(key tracking.WriteKey) bool {
-	return len(key) == 32 && strings.IndexFunc(string(key), func(r rune) bool {
-		return (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
-	}) < 0
 }
 
 func (p *Program) printChecks(format string, checks []check) error {
 	exit := console.ExitOK
 	for _, c := range checks {
-		if exit == console.ExitOK {
-			exit = c.exit
-		}
+		exit = cmp.Or(exit, c.exit)
+	}
+	ended := error(nil)
+	if exit != console.ExitOK {
+		ended = console.End(exit)
 	}
 	if format != "text" {
-		if err := p.Print(format, struct {
+		return cmp.Or(p.Print(format, struct {
 			OK     bool    `json:"ok"`
 			Checks []check `json:"checks"`
-		}{exit == console.ExitOK, checks}); err != nil {
-			return err
-		}
-	} else {
-		s := p.Style(p.Stdout)
-		for _, c := range checks {
-			text := text.Escape(c.Message) + "\n"
-			if console.IsTerminal(p.Stdout) {
-				text = strings.TrimLeft(console.Wrap(text, strings.Repeat(" ", 28), console.PageWidth(p.Stdout)), " ")
-			}
-			console.Writef(p.Stdout, "%s  %-13s  %s", painted(s, c.Verdict), c.Name, text)
-		}
+		}{exit == console.ExitOK, checks}), ended)
 	}
-	if exit != console.ExitOK {
-		return console.End(exit)
+	s := p.Style(p.Stdout)
+	for _, c := range checks {
+		line := text.Escape(c.Message) + "\n"
+		if console.IsTerminal(p.Stdout) {
+			line = strings.TrimLeft(console.Wrap(line, strings.Repeat(" ", 28), console.PageWidth(p.Stdout)), " ")
+		}
+		console.Writef(p.Stdout, "%s  %-13s  %s", painted(s, c.Verdict), c.Name, line)
 	}
-	return nil
+	return ended
 }
 
 func painted(s console.Style, v verdict) string {

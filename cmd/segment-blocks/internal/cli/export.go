@@ -9,67 +9,61 @@ import (
 
 	"github.com/aacflow/segment-blocks/blocks"
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
+	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
 	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/registry"
 	"github.com/aacflow/segment-blocks/serve/mcp"
 	"github.com/aacflow/segment-blocks/serve/rest"
 )
 
-// exportFormats are what the blocks can be told as.
-func exportFormats() map[string]func(*registry.Registry) (any, error) {
-	return map[string]func(*registry.Registry) (any, error){
-		"openai": func(reg *registry.Registry) (any, error) {
-			return eachTool(reg, func(d mcp.Definition) any {
-				type function struct {
-					Name        string          `json:"name"`
-					Description string          `json:"description"`
-					Parameters  json.RawMessage `json:"parameters"`
-				}
-				return struct {
-					Type     string   `json:"type"`
-					Function function `json:"function"`
-				}{"function", function{d.Name, d.Description, d.InputSchema}}
-			})
-		},
-		"anthropic": func(reg *registry.Registry) (any, error) {
-			return eachTool(reg, func(d mcp.Definition) any {
-				return struct {
-					Name        string          `json:"name"`
-					Description string          `json:"description"`
-					InputSchema json.RawMessage `json:"input_schema"`
-				}{d.Name, d.Description, d.InputSchema}
-			})
-		},
-		"mcp": func(reg *registry.Registry) (any, error) {
-			return eachTool(reg, func(d mcp.Definition) any {
-				return struct {
-					Name         string          `json:"name"`
-					Title        string          `json:"title"`
-					Description  string          `json:"description"`
-					InputSchema  json.RawMessage `json:"inputSchema"`
-					OutputSchema json.RawMessage `json:"outputSchema"`
-				}{d.Name, d.Title, d.Description, d.InputSchema, d.OutputSchema}
-			})
-		},
-		"json-schema": func(reg *registry.Registry) (any, error) {
-			schemas := rawjson.Object{}
-			for _, e := range reg.Catalog() {
-				both := rawjson.Object{{Name: "input", Value: e.InputSchema}, {Name: "output", Value: e.OutputSchema}}
-				schemas = append(schemas, rawjson.Member{Name: e.ID, Value: both.JSON()})
-			}
-			return schemas, nil
-		},
-		"openapi": func(reg *registry.Registry) (any, error) { return rest.OpenAPI(reg, blocks.Version()), nil },
-	}
-}
-
-func eachTool(reg *registry.Registry, told func(mcp.Definition) any) (any, error) {
+// exportTools returns the blocks as tools, in a format of those that list them.
+func exportTools(reg *registry.Registry, format string) any {
 	definitions := mcp.Definitions(reg, mcp.Agent)
+	type function struct {
+		Name        string          `json:"name"`
+		Description string          `json:"description"`
+		Parameters  json.RawMessage `json:"parameters"`
+	}
 	list := make([]any, len(definitions))
 	for i, d := range definitions {
-		list[i] = told(d)
+		switch format {
+		case "openai":
+			list[i] = struct {
+				Type     string   `json:"type"`
+				Function function `json:"function"`
+			}{"function", function{d.Name, d.Description, d.InputSchema}}
+		case "anthropic":
+			list[i] = struct {
+				Name        string          `json:"name"`
+				Description string          `json:"description"`
+				InputSchema json.RawMessage `json:"input_schema"`
+			}{d.Name, d.Description, d.InputSchema}
+		default:
+			list[i] = struct {
+				Name         string          `json:"name"`
+				Title        string          `json:"title"`
+				Description  string          `json:"description"`
+				InputSchema  json.RawMessage `json:"inputSchema"`
+				OutputSchema json.RawMessage `json:"outputSchema"`
+			}{d.Name, d.Title, d.Description, d.InputSchema, d.OutputSchema}
+		}
 	}
-	return list, nil
+	return list
+}
+
+func export(reg *registry.Registry, format string) any {
+	switch format {
+	case "json-schema":
+		schemas := rawjson.Object{}
+		for _, e := range reg.Catalog() {
+			both := rawjson.Object{{Name: "input", Value: e.InputSchema}, {Name: "output", Value: e.OutputSchema}}
+			schemas = append(schemas, rawjson.Member{Name: e.ID, Value: both.JSON()})
+		}
+		return schemas
+	case "openapi":
+		return rest.OpenAPI(reg, blocks.Version())
+	}
+	return exportTools(reg, format)
 }
 
 func newExport(p *Program) *cobra.Command {
@@ -77,17 +71,17 @@ func newExport(p *Program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "export FORMAT",
 		Short: "Print the blocks as definitions for agents and other tools",
-		Long: `Print the blocks in a form that other software takes:
+		Long: `Print the blocks in a format that other software reads:
 
   openai        a list of tools of the type function
   anthropic     a list of tools with their input_schema
-  mcp           a list of tools as an MCP server tells them
+  mcp           a list of tools as an MCP server lists them
   json-schema   the blocks' own schemas for input and output, by id
-  openapi       the OpenAPI 3.1 description of what segment-blocks serve offers
+  openapi       the OpenAPI 3.1 description of the REST API of segment-blocks serve
   aacflow       TypeScript for a fork of Sim, or a workflow to import; see segment-blocks export aacflow --help
 
-The first three have plain schemas, which all providers of models take; the rules that those cannot say stand in the
-descriptions. The write key is no input in them: whoever runs the tool gives it.`,
+The first three have plain schemas, which all providers of models accept; their descriptions hold the rules that such
+schemas cannot express. The write key is not among their inputs: the program that runs the tool supplies it.`,
 		Example: `  segment-blocks export openai
   segment-blocks export json-schema --output yaml
   segment-blocks export aacflow --out sim-blocks`,
@@ -98,24 +92,9 @@ descriptions. The write key is no input in them: whoever runs the tool gives it.
 			}
 			return nil
 		},
-		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := p.load(cmd)
-			if err != nil {
-				return err
-			}
-			reg, err := p.registry()
-			if err != nil {
-				return err
-			}
-			doc, err := exportFormats()[args[0]](reg)
-			if err != nil {
-				return console.Failed("%w", err)
-			}
-			if s.Output == "yaml" {
-				return p.Print("yaml", doc)
-			}
-			return p.Print("json", doc)
-		},
+		RunE: p.settled(func(_ *cobra.Command, args []string, s *settings.Settings) error {
+			return p.Print(document(s), export(p.registry(), args[0]))
+		}),
 	}
 	cmd.AddCommand(newExportAACFlow(p))
 	return cmd

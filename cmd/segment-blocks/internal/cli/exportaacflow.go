@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
+	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
 	"github.com/aacflow/segment-blocks/export/aacflow"
 	"github.com/aacflow/segment-blocks/internal/text"
 	"github.com/aacflow/segment-blocks/registry"
@@ -19,55 +20,54 @@ func newExportAACFlow(p *Program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "aacflow --out DIR",
 		Short: "Write the blocks as TypeScript for a fork of Sim, or as a workflow to import",
-		Long: `Write what AACFlow, or another fork of Sim, needs to have the blocks:
+		Long: `Write the files that AACFlow, or another fork of Sim, needs in order to offer the blocks:
 
-  native     TypeScript that makes them a block of the canvas, with a README.md that says what to do with it. The tools call a
-             running segment-blocks serve. The fork has to be built anew.
-  workflow   one workflow as JSON, to import into a fork as it is: it calls a block through MCP. The server in it is a
-             placeholder, to be chosen after the import.
+  native     TypeScript that adds the blocks to the canvas, with a README.md that says what to do with it. The tools
+             call a running segment-blocks serve. The fork has to be rebuilt.
+  workflow   one workflow as JSON, which any fork can import: it calls a block through MCP. Its server is a
+             placeholder; choose yours after the import.
 
-Files that are there already with another content are left alone, and then nothing is written; --force replaces them.`,
+If a file exists with other content, nothing is written; --force replaces such files.`,
 		Example: `  segment-blocks export aacflow --out sim-blocks
   segment-blocks export aacflow --format workflow --block segment_identify > identify.json`,
 		Args: noArguments,
 	}
 	flags := cmd.Flags()
-	out := flags.String("out", "", "folder to write to; it is made where it does not exist")
+	out := flags.String("out", "", "folder to write to; it is created if it does not exist")
 	format := flags.String("format", "native", "native or workflow")
 	block := flags.String("block", "segment_track", "block that the workflow calls")
 	force := flags.Bool("force", false, "replace files that differ")
 	_ = cmd.MarkFlagDirname("out")
-	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{"native", "workflow"}, cobra.ShellCompDirectiveNoFileComp))
-	_ = cmd.RegisterFlagCompletionFunc("block", func(cmd *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+	_ = cmd.RegisterFlagCompletionFunc(
+		"format", cobra.FixedCompletions([]string{"native", "workflow"}, cobra.ShellCompDirectiveNoFileComp),
+	)
+	_ = cmd.RegisterFlagCompletionFunc("block", func(
+		cmd *cobra.Command, _ []string, typed string,
+	) ([]string, cobra.ShellCompDirective) {
 		return p.completeBlock(cmd, nil, typed)
 	})
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		s, err := p.load(cmd)
-		if err != nil {
-			return err
-		}
-		reg, err := p.registry()
-		if err != nil {
-			return err
-		}
-		var files []aacflow.File
+	cmd.RunE = p.settled(func(_ *cobra.Command, _ []string, s *settings.Settings) error {
+		files, err := []aacflow.File(nil), error(nil)
 		switch {
 		case *format != "native" && *format != "workflow":
-			return console.Usage("--format must be native or workflow: %q", *format)
-		case *format == "native" && flags.Changed("block"):
-			return console.Usage("--block is for --format workflow; native has all blocks")
-		case *format == "native" && *out == "":
-			return console.Usage("name the folder to write to, such as --out sim-blocks")
-		case *format == "native":
-			files, err = aacflow.Native(reg, aacflow.Segment())
+			err = console.Usage("--format must be native or workflow: %q", *format)
+		case *format == "workflow":
+			files, err = workflowFiles(p.registry(), *block)
+		case flags.Changed("block"):
+			err = console.Usage("--block is for --format workflow; native has all blocks")
+		case *out == "":
+			err = console.Usage("name the folder to write to, such as --out sim-blocks")
 		default:
-			files, err = workflowFiles(reg, *block)
+			files, err = aacflow.Native(p.registry(), aacflow.Segment())
 		}
 		if err != nil {
 			return err
 		}
 		if *format == "workflow" {
-			defer p.Note("after the import choose the MCP server and the tool in the workflow's MCP block: %s is a placeholder", aacflow.PlaceholderServer)
+			defer p.Note(
+				"after the import, choose the MCP server and the tool in the workflow's MCP block: %s is a placeholder",
+				aacflow.PlaceholderServer,
+			)
 		}
 		if *out == "" {
 			if _, err := p.Stdout.Write(files[0].Content); err != nil {
@@ -85,9 +85,11 @@ Files that are there already with another content are left alone, and then nothi
 		for _, path := range written.Written {
 			console.Writeln(p.Stdout, "wrote "+text.Escape(path))
 		}
-		console.Writef(p.Stdout, "%s written, %d unchanged\n", console.Count(len(written.Written), "file"), len(written.Unchanged))
+		console.Writef(
+			p.Stdout, "%s written, %d unchanged\n", console.Count(len(written.Written), "file"), len(written.Unchanged),
+		)
 		return nil
-	}
+	})
 	return cmd
 }
 
@@ -102,13 +104,14 @@ func workflowFiles(reg *registry.Registry, block string) ([]aacflow.File, error)
 	return []aacflow.File{{Path: block + ".json", Content: content}}, nil
 }
 
-// placed tells what became of generated files.
+// placed lists generated files by what was done with them.
 type placed struct {
 	Written   []string `json:"written"`
 	Unchanged []string `json:"unchanged"`
 }
 
-// place writes files below a folder, all of them or none: first it looks, then it writes beside them, and only then does it rename.
+// place writes files below a folder, all of them or none: it checks what exists, writes temporary
+// files, and only then renames them.
 func place(folder string, files []aacflow.File, force bool) (placed, error) {
 	result := placed{[]string{}, []string{}}
 	var differ []string
@@ -129,7 +132,10 @@ func place(folder string, files []aacflow.File, force bool) (placed, error) {
 		content[path] = f.Content
 	}
 	if len(differ) > 0 {
-		return placed{}, console.Usage("--force replaces files that differ, without it nothing is written; %s, the first: %s", console.Count(len(differ), "file"), differ[0])
+		return placed{}, console.Usage(
+			"--force replaces files that differ, without it nothing is written; %s, the first: %s",
+			console.Count(len(differ), "file"), differ[0],
+		)
 	}
 	var beside []string
 	defer func() {
@@ -155,7 +161,8 @@ func place(folder string, files []aacflow.File, force bool) (placed, error) {
 	return result, nil
 }
 
-// writeBeside writes a temporary file in the folder of path, which it makes, and returns its name as soon as there is one.
+// writeBeside writes a temporary file to the folder of path, which it creates. It returns the
+// file's name even if it fails later.
 func writeBeside(path string, content []byte) (string, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return "", err

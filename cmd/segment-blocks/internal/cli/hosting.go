@@ -35,14 +35,11 @@ type hosting struct {
 // says so, it sends to an emulator in this process. The logger gets every failed invocation,
 // trouble with a queue, and trouble with exporting the traces that the environment asks for.
 func (p *Program) openToHost(ctx context.Context, s *settings.Settings, logger *slog.Logger, emulate bool) (*hosting, error) {
-	reg, err := p.registry()
-	if err != nil {
-		return nil, err
-	}
-	b := console.ReadBuild()
+	reg, b := p.registry(), console.ReadBuild()
 	h := &hosting{registry: reg, metrics: metrics.New(reg), logger: logger, deliveries: newDeliveries(logger)}
 	h.metrics.Build(b.Version, b.Commit)
 	h.metrics.Queues(h.deliveries.queues)
+	var err error
 	if h.tracing, err = p.startTracing(ctx, logger); err != nil {
 		return nil, err
 	}

@@ -5,19 +5,19 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
 
+	"github.com/aacflow/segment-blocks/internal/loopback"
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
-// network looks things up for doctor. It posts nothing.
+// network makes the requests of doctor. It posts nothing.
 type network struct{ transport *http.Transport }
 
-// answer is what came back.
+// answer is the answer to a request.
 type answer struct {
 	status int
 	body   []byte
@@ -25,8 +25,8 @@ type answer struct {
 	took   time.Duration
 }
 
-// get makes one request, without following redirects: they could carry what is in the URL to a place nobody named. The error has no
-// URL in it, since that may hold a write key.
+// get makes one request. It follows no redirect, which could carry what is in the URL to another
+// host. Its error does not show the URL, which may hold a write key.
 func (n *network) get(ctx context.Context, method, address string) (answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
@@ -50,17 +50,16 @@ func (n *network) get(ctx context.Context, method, address string) (answer, erro
 }
 
 func bare(err error) error {
-	var wrapped *url.Error
-	if errors.As(err, &wrapped) {
-		err = wrapped.Err
+	if failed, ok := errors.AsType[*url.Error](err); ok {
+		err = failed.Err
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
-		return errors.New("the time was up")
+		return errors.New("no answer in time")
 	}
 	return err
 }
 
-// settingsAnswer is what the published settings of a source tell of its write key.
+// settingsAnswer is what the published settings of a source say about its write key.
 type settingsAnswer struct {
 	known, unknown bool
 	status         int
@@ -68,7 +67,8 @@ type settingsAnswer struct {
 	err            error
 }
 
-// lookUp asks for the settings that Segment publishes for a write key, the way its own outbound destination checks one.
+// lookUp asks for the settings that Segment publishes for a write key, as Segment's own outbound
+// destination does to check one.
 func (n *network) lookUp(ctx context.Context, cdn string, source tracking.Source) settingsAnswer {
 	key := string(source.WriteKey)
 	got, err := n.get(ctx, http.MethodGet, strings.TrimRight(cdn, "/")+"/v1/projects/"+url.PathEscape(key)+"/settings")
@@ -89,18 +89,17 @@ func (n *network) lookUp(ctx context.Context, cdn string, source tracking.Source
 		found.known = ok
 		found.apiHost = strings.TrimSuffix(strings.TrimRight(segment.APIHost, "/"), "/v1")
 	case http.StatusNotFound:
-		found.unknown = strings.Contains(strings.ToLower(string(got.body)), "write key") || strings.Contains(cdn, "cdn.segment.com")
+		found.unknown = strings.Contains(
+			strings.ToLower(string(got.body)), "write key",
+		) || strings.Contains(cdn, "cdn.segment.com")
 	}
 	return found
 }
 
-// scrub takes the write key out of a text, in the form it has in a URL too.
+// scrub removes the write key from a text, also in the form that it has in a URL.
 func scrub(text string, source tracking.Source) string {
-	secrets := append(source.Secrets(), url.PathEscape(string(source.WriteKey)))
-	for _, secret := range secrets {
-		if secret != "" {
-			text = strings.ReplaceAll(text, secret, source.WriteKey.Fingerprint())
-		}
+	for _, secret := range append(source.Secrets(), url.PathEscape(string(source.WriteKey))) {
+		text = strings.ReplaceAll(text, secret, source.WriteKey.Fingerprint())
 	}
 	return text
 }
@@ -108,10 +107,5 @@ func scrub(text string, source tracking.Source) string {
 // isLocal reports whether a URL leads to this machine.
 func isLocal(address string) bool {
 	u, err := url.Parse(address)
-	if err != nil {
-		return false
-	}
-	host := u.Hostname()
-	ip := net.ParseIP(host)
-	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
+	return err == nil && loopback.Host(u.Hostname())
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
+	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
 	"github.com/aacflow/segment-blocks/internal/text"
 	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/runtime"
@@ -19,21 +21,22 @@ func newRun(p *Program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run BLOCK --input JSON|@FILE|@-",
 		Short: "Invoke a block and print its output",
-		Long: `Invoke a block: check the input, send it, and print the block's output.
+		Long: `Invoke a block: validate the input, send it, and print the block's output.
 
-Free-form values such as properties are passed on as they are written, every digit of a number. What Segment would
-answer 200 to and drop is refused before anything is sent, with everything that is wrong at once.
+Free-form values such as properties are passed on exactly as written, with every digit of a number. Events that Segment
+would answer with 200 and then drop are refused before anything is sent, with a list of everything that is wrong.
 
-Events go to the source that is configured. Without one they go to an emulator inside this process, and the command
-says so. Segment confirms receipt, not delivery to destinations; so does this command.
+Events go to the configured source. Without one they go to an emulator inside this process, and the command says so.
+Segment confirms receipt, not delivery to destinations, and so does this command.
 
-Give the invocation an id where the same input may be sent again, such as in a job that is retried: with the same id and
-write key the messages keep their ids, and Segment counts them once. Another input needs another id, or Segment takes its
-messages for repeats and drops them.
+Give --invocation-id if the same input may be sent again, for example by a job that is retried: with the same id and
+write key the messages keep their ids, and Segment counts them once. Use a new id for other input: Segment would
+drop its messages as repeats.
 
-Where the source is durable, success means that the messages are stored on disk. The command then sends what the store holds for as long as
---drain allows, and says what is left for the next segment-blocks that uses the store. Where the receiver refuses one of its messages, which
-becomes a dead letter, it ends as for a rejection. It cannot run while another segment-blocks has the store open.
+With a durable source, success means that the messages are stored on disk. The command then sends what the store holds
+for as long as --drain allows, and reports what it leaves for the next segment-blocks that uses the store. If the
+receiver refuses a message of this command, the message becomes a dead letter and the command ends as for a rejection.
+The command cannot run while another segment-blocks has the store open.
 
 On a terminal the output is text; elsewhere it is one JSON document. See segment-blocks help output.`,
 		Example: `  segment-blocks run segment_track --input '{"event": "Order Completed", "userId": "u-42"}'
@@ -45,15 +48,14 @@ On a terminal the output is text; elsewhere it is one JSON document. See segment
 	}
 	value := addInput(cmd)
 	id := addInvocationID(cmd)
-	drain := cmd.Flags().Duration("drain", 10*time.Second, "how long to send what a durable source has stored, before the command ends; 0 to leave that to the next")
-	receipt := cmd.Flags().Bool("receipt", false, "print the receipt with the output: what was sent, where, in how many attempts")
+	drain := cmd.Flags().Duration("drain", 10*time.Second,
+		"how long to send stored messages of a durable source before the command ends; 0 for not at all")
+	receipt := cmd.Flags().Bool(
+		"receipt", false, "print the receipt with the output: what was sent, where, in how many attempts",
+	)
 	addSource(p, cmd)
 	addTimeout(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		s, err := p.load(cmd)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = p.settled(func(cmd *cobra.Command, args []string, s *settings.Settings) error {
 		in, err := p.readInput(cmd.Context(), cmd, *value)
 		if err != nil {
 			return err
@@ -93,11 +95,12 @@ On a terminal the output is text; elsewhere it is one JSON document. See segment
 			return err
 		}
 		return p.printResult(format, t, res, became, *receipt)
-	}
+	})
 	return cmd
 }
 
-// showRetries returns a context that says on a terminal what a command waits for. Elsewhere nobody watches.
+// showRetries returns a context that shows on a terminal what a command waits for. Elsewhere nobody
+// watches.
 func (p *Program) showRetries(ctx context.Context) context.Context {
 	if !console.IsTerminal(p.Stderr) {
 		return ctx
@@ -111,26 +114,13 @@ func (p *Program) showRetries(ctx context.Context) context.Context {
 	})
 }
 
-// knownBlock names an unknown block before an emulator is started for it.
+// knownBlock refuses an unknown block before an emulator is started for it.
 func (p *Program) knownBlock(id string) error {
-	reg, err := p.registry()
-	if err != nil {
-		return err
-	}
-	if _, ok := reg.Lookup(id); !ok {
-		return &runtime.Error{
-			Code: runtime.UnknownBlock, Block: id,
-			Message: "is not a known block" + unknownBlockHint(reg.Suggest(id)),
-		}
+	if _, ok := p.registry().Lookup(id); !ok {
+		hint := cmp.Or(p.registry().Suggest(id), "; segment-blocks blocks list shows them all")
+		return &runtime.Error{Code: runtime.UnknownBlock, Block: id, Message: "is not a known block" + hint}
 	}
 	return nil
-}
-
-func unknownBlockHint(suggestion string) string {
-	if suggestion == "" {
-		return "; segment-blocks blocks list shows them all"
-	}
-	return suggestion
 }
 
 func (p *Program) printResult(format string, t *target, res *runtime.Result, became *fate, withReceipt bool) error {
@@ -165,7 +155,8 @@ func (p *Program) printText(t *target, res *runtime.Result, became *fate) {
 	p.printWarnings(res.Receipt)
 }
 
-// receiptLines says what happened, and not more than is known. What a durable source has stored became something in the meantime.
+// receiptLines says what happened, and no more than is known. For a durable source, became says
+// what has happened to its messages since they were stored.
 func receiptLines(t *target, r *runtime.Receipt, became *fate) []string {
 	ids := r.MessageIDs
 	label, more := "messageId", ""
@@ -182,11 +173,15 @@ func receiptLines(t *target, r *runtime.Receipt, became *fate) []string {
 		const receipt = "Segment confirms receipt, not delivery to destinations"
 		switch list := label + " " + strings.Join(ids, ", ") + more; {
 		case became.waiting == 0:
-			return []string{fmt.Sprintf("delivered to %s, which accepted %s, %s", r.Endpoint, console.Count(became.accepted, "message"), list), receipt}
+			return []string{
+				fmt.Sprintf("delivered to %s, which accepted %s, %s", r.Endpoint, console.Count(became.accepted, "message"), list),
+				receipt,
+			}
 		case became.accepted == 0:
 			return []string{"stored on disk, left for the next segment-blocks that uses the source, " + list}
 		default:
-			return []string{fmt.Sprintf("delivered to %s: %s; stored on disk, left for the next segment-blocks that uses the source: %s, %s",
+			return []string{fmt.Sprintf("delivered to %s: %s; stored on disk, left for the next segment-blocks that uses the "+
+				"source: %s, %s",
 				r.Endpoint, console.Count(became.accepted, "message"), text.Grouped(int64(became.waiting)), list), receipt}
 		}
 	}

@@ -20,7 +20,8 @@ import (
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
-// These keys are no secrets: one goes to the emulator in this process, the other nowhere. They have the form of Segment's.
+// These keys are no secrets: one goes to the emulator in this process, the other nowhere. They have
+// the form of Segment's.
 const (
 	emulatorKey    = "segmentBlocksEmbeddedEmulatorKey"
 	placeholderKey = "segmentBlocksPlaceholderWriteKey"
@@ -36,21 +37,18 @@ type target struct {
 	deliveries *deliveries // nil where what is sent is sent at once
 }
 
-// registry returns the registry with the blocks. It is made once, on demand: compiling the schemas takes longer than all else that
-// most commands do.
-func (p *Program) registry() (*registry.Registry, error) {
-	if p.blocks != nil {
-		return p.blocks, nil
+// registry returns the registry with the blocks. It is made once, on demand: compiling the schemas
+// takes longer than all else that most commands do.
+func (p *Program) registry() *registry.Registry {
+	if p.blocks == nil {
+		p.blocks = registry.New()
+		blocks.MustRegister(p.blocks) // the manifests are embedded, and tests load them
 	}
-	reg := registry.New()
-	if err := blocks.Register(reg); err != nil {
-		return nil, console.Failed("cannot load the blocks: %w", err)
-	}
-	p.blocks = reg
-	return reg, nil
+	return p.blocks
 }
 
-// openToSend returns the configured target or, where none is configured, an emulator in this process.
+// openToSend returns the configured target or, where none is configured, an emulator in this
+// process.
 func (p *Program) openToSend(s *settings.Settings, in input) (*target, error) {
 	source, configured, err := s.Chosen()
 	if err != nil {
@@ -58,7 +56,12 @@ func (p *Program) openToSend(s *settings.Settings, in input) (*target, error) {
 	}
 	if !configured {
 		if in.writeKey() != "" { // somebody means a real source
-			return nil, console.Fail(console.ExitUsage, console.CodeConfiguration, "the input has a write key, but nothing says where its source is: set SEGMENT_REGION (us or eu) or SEGMENT_ENDPOINT with SEGMENT_WRITE_KEY instead, or configure a source without a key", nil)
+			return nil, console.Fail(
+				console.ExitUsage, console.CodeConfiguration,
+				"the input has a write key, but nothing says where its source is: set SEGMENT_REGION (us or eu) or "+
+					"SEGMENT_ENDPOINT with SEGMENT_WRITE_KEY instead, or configure a source without a key",
+				nil,
+			)
 		}
 		return p.openEmulator(s)
 	}
@@ -90,8 +93,8 @@ func (p *Program) openToSend(s *settings.Settings, in input) (*target, error) {
 	return t, nil
 }
 
-// look is how the commands begin that send nothing: with the settings, the input, and a target that needs no write key. Where it
-// makes no difference which source it is, none has to be chosen.
+// look is how the commands begin that send nothing: with the settings, the input, and a target that
+// needs no write key. Where it makes no difference which source it is, none has to be chosen.
 func (p *Program) look(cmd *cobra.Command, value string, anySource bool) (*settings.Settings, input, *target, error) {
 	s, err := p.load(cmd)
 	if err != nil {
@@ -137,7 +140,8 @@ func (p *Program) openEmulator(s *settings.Settings) (*target, error) {
 	return t, nil
 }
 
-// disclose says that events went to the emulator, once any did: an input that was refused went nowhere.
+// disclose says that events went to the emulator, once any did: an input that was refused went
+// nowhere.
 func (p *Program) disclose(t *target, r *runtime.Receipt) {
 	if t.emulator == nil || r == nil || r.Attempts == 0 {
 		return
@@ -147,10 +151,6 @@ func (p *Program) disclose(t *target, r *runtime.Receipt) {
 }
 
 func (p *Program) newTarget(name string, sender tracking.Sender) (*target, error) {
-	reg, err := p.registry()
-	if err != nil {
-		return nil, err
-	}
 	t := &target{source: name, sends: sender.Target()}
 	add := runtime.Source
 	if t.sends.WriteKey == emulatorKey {
@@ -158,13 +158,15 @@ func (p *Program) newTarget(name string, sender tracking.Sender) (*target, error
 	}
 	// The command reports a failure itself. The log is for the stacks of panics.
 	logger := slog.New(slog.NewTextHandler(p.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))
-	if t.Runtime, err = runtime.New(reg, add(name, sender), runtime.Logger(logger)); err != nil {
+	var err error
+	if t.Runtime, err = runtime.New(p.registry(), add(name, sender), runtime.Logger(logger)); err != nil {
 		return nil, sourceFailure(err)
 	}
 	return t, nil
 }
 
-// mentionRegion warns of a source that names no region. Segment answers 200 to what is sent to the wrong one, and drops it.
+// mentionRegion warns of a source that names no region. Segment answers 200 to what is sent to the
+// wrong one, and drops it.
 func (p *Program) mentionRegion(t *target) { p.warnOfRegion(t.source, t.sends) }
 
 func (p *Program) warnOfRegion(name string, source tracking.Source) {
@@ -175,7 +177,9 @@ func (p *Program) warnOfRegion(name string, source tracking.Source) {
 	if name == settings.Environment {
 		set = "SEGMENT_REGION (us or eu)"
 	}
-	p.Warn("source %q names no region, so its events go to the US; a workspace in the EU never sees them: set %s", name, set)
+	p.Warn(
+		"source %q names no region, so its events go to the US; a workspace in the EU never sees them: set %s", name, set,
+	)
 }
 
 func (t *target) close() {
@@ -220,7 +224,9 @@ func wrapInvocation(err error, in input) error {
 
 func addSource(p *Program, cmd *cobra.Command) {
 	cmd.Flags().String("source", "", "name of the configured source to send to")
-	_ = cmd.RegisterFlagCompletionFunc("source", func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+	_ = cmd.RegisterFlagCompletionFunc("source", func(
+		cmd *cobra.Command, _ []string, _ string,
+	) ([]string, cobra.ShellCompDirective) {
 		path, _ := cmd.Flags().GetString("config")
 		s, err := settings.Load(settings.Options{File: path, Environ: p.Environ})
 		if err != nil {
@@ -245,7 +251,9 @@ func addSettings(cmd *cobra.Command, section string) {
 		case settings.Bool:
 			flag.NoOptDefVal = "true"
 		case settings.Log:
-			_ = cmd.RegisterFlagCompletionFunc(s.Flag, cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
+			_ = cmd.RegisterFlagCompletionFunc(
+				s.Flag, cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp),
+			)
 		}
 	}
 }
@@ -282,7 +290,9 @@ func addTimeout(cmd *cobra.Command) {
 }
 
 func addInvocationID(cmd *cobra.Command) *string {
-	return cmd.Flags().String("invocation-id", "", "identifies this invocation: the same id and input again are counted once")
+	return cmd.Flags().String(
+		"invocation-id", "", "identifies this invocation: the same id and input again are counted once",
+	)
 }
 
 func invokeOptions(invocationID string) []runtime.InvokeOption {
@@ -294,12 +304,11 @@ func invokeOptions(invocationID string) []runtime.InvokeOption {
 
 // completeBlock offers the ids of the blocks.
 func (p *Program) completeBlock(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	reg, err := p.registry()
-	if err != nil || len(args) > 0 {
+	if len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	var ids []string
-	for _, b := range reg.List() {
+	for _, b := range p.registry().List() {
 		ids = append(ids, b.Manifest().ID+"\t"+b.Manifest().Summary)
 	}
 	return ids, cobra.ShellCompDirectiveNoFileComp

@@ -13,8 +13,8 @@ import (
 	"github.com/aacflow/segment-blocks/runtime"
 )
 
-// tracing exports the traces of a hosting, where the environment asks for it. Where it does not there is none: a nil *tracing does nothing
-// and costs nothing.
+// tracing exports the traces of a hosting, where the environment asks for it. Where it does not
+// there is none: a nil *tracing does nothing and costs nothing.
 type tracing struct {
 	traces   *traces.Traces
 	provider *otlp.Provider
@@ -31,11 +31,7 @@ func (p *Program) startTracing(ctx context.Context, logger *slog.Logger) (*traci
 	if !on {
 		return nil, nil
 	}
-	reg, err := p.registry()
-	if err != nil {
-		return nil, err
-	}
-	return &tracing{traces.New(reg, provider), provider, runtime.NewTransport(), logger}, nil
+	return &tracing{traces.New(p.registry(), provider), provider, runtime.NewTransport(), logger}, nil
 }
 
 // observe returns what makes a runtime tell of its invocations and requests.
@@ -62,8 +58,8 @@ func (t *tracing) join(handler http.Handler) http.Handler {
 	return traces.Handler(handler)
 }
 
-// close exports what is left, once no invocation is under way: in what ctx leaves of five seconds, and in one second at least. The spans of
-// what took the longest are worth that.
+// close exports what is left, once no invocation is under way: in what ctx leaves of five seconds,
+// and in one second at least. The spans of what took the longest are worth that.
 func (t *tracing) close(ctx context.Context) {
 	if t == nil {
 		return

@@ -16,7 +16,8 @@ import (
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
 )
 
-// collect starts a receiver of traces. The function returns the spans, and which service they are from.
+// collect starts a receiver of traces. The function returns the spans, and which service they are
+// from.
 func collect(t *testing.T) (url string, received func() (spans []*tracepb.Span, service string)) {
 	var mu sync.Mutex
 	var bodies [][]byte
@@ -69,7 +70,9 @@ func TestServeExportsTraces(t *testing.T) {
 		require.Equal(t, http.StatusOK, res.StatusCode)
 	}
 	request("/v1/blocks/segment_track/invoke", `{"input": {"event": "e", "userId": "u"}}`)
-	request("/mcp", `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"segment_page","arguments":{"userId":"u"}}}`)
+	request(
+		"/mcp", `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"segment_page","arguments":{"userId":"u"}}}`,
+	)
 	s.stop(t)
 
 	spans, service := received()
@@ -88,11 +91,17 @@ func TestMCPExportsTraces(t *testing.T) {
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
 	t.Setenv("OTEL_SERVICE_NAME", "agent")
 	var stdout, stderr lockedBuffer
-	p := &Program{Console: &console.Console{Args: []string{"mcp"}, Environ: []string{"HOME=" + t.TempDir()}, Stdout: &stdout, Stderr: &stderr, Stdin: strings.NewReader(
-		`{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"c","version":"1"}}}` + "\n" +
-			`{"jsonrpc":"2.0","method":"notifications/initialized"}` + "\n" +
-			`{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"segment_page","arguments":{"userId":"u"},"_meta":{"traceparent":"` + traceparent + `"}}}` + "\n",
-	)}}
+	stdin := strings.Join([]string{
+		`{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},` +
+			`"clientInfo":{"name":"c","version":"1"}}}`,
+		`{"jsonrpc":"2.0","method":"notifications/initialized"}`,
+		`{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"segment_page","arguments":{"userId":"u"},` +
+			`"_meta":{"traceparent":"` + traceparent + `"}}}`, "",
+	}, "\n")
+	p := &Program{Console: &console.Console{
+		Args: []string{"mcp"}, Environ: []string{"HOME=" + t.TempDir()}, Stdin: strings.NewReader(stdin),
+		Stdout: &stdout, Stderr: &stderr,
+	}}
 	require.Zero(t, Run(t.Context(), p), "%s", &stderr)
 	spans, service := received()
 	require.Equal(t, "agent", service)
@@ -106,6 +115,8 @@ func TestTracesUsage(t *testing.T) {
 	for _, args := range [][]string{{"serve", "--addr", "127.0.0.1:0"}, {"mcp"}} {
 		code, said := runFor(t, nil, args...)
 		require.Equal(t, int(console.ExitUsage), code, said)
-		require.Contains(t, said, `OTEL_EXPORTER_OTLP_PROTOCOL must be http/protobuf, the only protocol that is spoken here: "grpc"`)
+		require.Contains(
+			t, said, `OTEL_EXPORTER_OTLP_PROTOCOL must be http/protobuf, the only protocol that is spoken here: "grpc"`,
+		)
 	}
 }
