@@ -27,18 +27,18 @@ const (
 	placeholderKey = "segmentBlocksPlaceholderWriteKey"
 )
 
-// target is where a command sends to.
+// target is where a command sends.
 type target struct {
 	*runtime.Runtime
 	source   string
-	emulator *emulator.Server // nil where it sends elsewhere
+	emulator *emulator.Server // nil if it sends elsewhere
 	sends    tracking.Source
 
-	deliveries *deliveries // nil where what is sent is sent at once
+	deliveries *deliveries // nil unless the source is durable
 }
 
 // registry returns the registry with the blocks. It is made once, on demand: compiling the schemas
-// takes longer than all else that most commands do.
+// takes longer than everything else that most commands do.
 func (p *Program) registry() *registry.Registry {
 	if p.blocks == nil {
 		p.blocks = registry.New()
@@ -47,15 +47,14 @@ func (p *Program) registry() *registry.Registry {
 	return p.blocks
 }
 
-// openToSend returns the configured target or, where none is configured, an emulator in this
-// process.
+// openToSend returns the configured target or, if none is configured, an emulator in this process.
 func (p *Program) openToSend(s *settings.Settings, in input) (*target, error) {
 	source, configured, err := s.Chosen()
 	if err != nil {
 		return nil, sourceFailure(err)
 	}
 	if !configured {
-		if in.writeKey() != "" { // somebody means a real source
+		if in.writeKey() != "" { // a real source is meant
 			return nil, console.Fail(
 				console.ExitUsage, console.CodeConfiguration,
 				"the input has a write key, but nothing says where its source is: set SEGMENT_REGION (us or eu) or "+
@@ -72,9 +71,9 @@ func (p *Program) openToSend(s *settings.Settings, in input) (*target, error) {
 		}
 	}
 	if source.Way() != settings.Durable {
-		return p.newTarget(source.Name, s.Tracking(source, key)) // a lone call has nobody to share a request with
+		return p.newTarget(source.Name, s.Tracking(source, key)) // a single call has none to share a request with
 	}
-	d := newDeliveries(slog.New(slog.DiscardHandler)) // what troubles it is told at the end, and the notices below
+	d := newDeliveries(slog.New(slog.DiscardHandler)) // run reports failures at the end
 	sender, err := d.sender(s, source, key)
 	if err != nil {
 		return nil, err
@@ -93,8 +92,8 @@ func (p *Program) openToSend(s *settings.Settings, in input) (*target, error) {
 	return t, nil
 }
 
-// look is how the commands begin that send nothing: with the settings, the input, and a target that
-// needs no write key. Where it makes no difference which source it is, none has to be chosen.
+// look begins a command that sends nothing. It returns the settings, the input, and a target that
+// needs no write key. With anySource, any of several sources will do.
 func (p *Program) look(cmd *cobra.Command, value string, anySource bool) (*settings.Settings, input, *target, error) {
 	s, err := p.load(cmd)
 	if err != nil {
@@ -108,7 +107,7 @@ func (p *Program) look(cmd *cobra.Command, value string, anySource bool) (*setti
 	return s, in, t, err
 }
 
-// openToLook returns a target for commands that send nothing, which hence need no write key.
+// openToLook returns a target for commands that send nothing and so need no write key.
 func (p *Program) openToLook(s *settings.Settings, anySource bool) (*target, error) {
 	source, configured, err := s.Chosen()
 	if anySource && errors.Is(err, settings.ErrNotChosen) {
@@ -140,8 +139,7 @@ func (p *Program) openEmulator(s *settings.Settings) (*target, error) {
 	return t, nil
 }
 
-// disclose says that events went to the emulator, once any did: an input that was refused went
-// nowhere.
+// disclose says that events went to the emulator, if any did: a refused input goes nowhere.
 func (p *Program) disclose(t *target, r *runtime.Receipt) {
 	if t.emulator == nil || r == nil || r.Attempts == 0 {
 		return
@@ -165,8 +163,8 @@ func (p *Program) newTarget(name string, sender tracking.Sender) (*target, error
 	return t, nil
 }
 
-// mentionRegion warns of a source that names no region. Segment answers 200 to what is sent to the
-// wrong one, and drops it.
+// mentionRegion warns of a source that names no region. Segment answers 200 to events that are sent
+// to the wrong region, and drops them.
 func (p *Program) mentionRegion(t *target) { p.warnOfRegion(t.source, t.sends) }
 
 func (p *Program) warnOfRegion(name string, source tracking.Source) {
@@ -196,7 +194,7 @@ func (t *target) close() {
 	}
 }
 
-// writeKey returns the write key that an input brings along, which takes the place of the source's.
+// writeKey returns the write key of an input, which replaces that of the source.
 func (in input) writeKey() tracking.WriteKey {
 	obj, err := rawjson.ParseObject(in.json, rawjson.Limits{})
 	if err != nil {
@@ -258,7 +256,7 @@ func addSettings(cmd *cobra.Command, section string) {
 	}
 }
 
-// settingFlag holds the text of a flag, which package settings reads and judges.
+// settingFlag holds the text of a flag. Package settings reads it.
 type settingFlag struct {
 	kind  settings.Kind
 	text  string
@@ -276,7 +274,7 @@ func (f *settingFlag) Type() string {
 	return string(f.kind)
 }
 
-// Set takes a text in. Lists may be given in several flags.
+// Set keeps a text. A list may be spread over several flags.
 func (f *settingFlag) Set(text string) error {
 	if f.kind == settings.List && f.given {
 		text = f.text + "," + text
@@ -286,12 +284,12 @@ func (f *settingFlag) Set(text string) error {
 }
 
 func addTimeout(cmd *cobra.Command) {
-	cmd.Flags().String("timeout", "0s", "longest time for the command, retries included; 0 for no limit of its own")
+	cmd.Flags().String("timeout", "0s", "longest time for the command, retries included; 0 for no limit")
 }
 
 func addInvocationID(cmd *cobra.Command) *string {
 	return cmd.Flags().String(
-		"invocation-id", "", "identifies this invocation: the same id and input again are counted once",
+		"invocation-id", "", "id of this invocation; the same id and input again count once",
 	)
 }
 

@@ -13,8 +13,7 @@ import (
 	"github.com/aacflow/segment-blocks/runtime"
 )
 
-// tracing exports the traces of a hosting, where the environment asks for it. Where it does not
-// there is none: a nil *tracing does nothing and costs nothing.
+// tracing exports traces if the environment asks for it. A nil *tracing exports none.
 type tracing struct {
 	traces   *traces.Traces
 	provider *otlp.Provider
@@ -22,7 +21,7 @@ type tracing struct {
 	logger   *slog.Logger
 }
 
-// startTracing returns nil where the environment asks for no traces.
+// startTracing returns nil if the environment asks for no traces.
 func (p *Program) startTracing(ctx context.Context, logger *slog.Logger) (*tracing, error) {
 	provider, on, err := otlp.Start(ctx, otlp.Service{Name: "segment-blocks", Version: blocks.Version()}, logger)
 	if err != nil {
@@ -34,7 +33,7 @@ func (p *Program) startTracing(ctx context.Context, logger *slog.Logger) (*traci
 	return &tracing{traces.New(p.registry(), provider), provider, runtime.NewTransport(), logger}, nil
 }
 
-// observe returns what makes a runtime tell of its invocations and requests.
+// observe returns the options that make a runtime report its invocations and requests.
 func (t *tracing) observe() []runtime.Option {
 	if t == nil {
 		return nil
@@ -58,8 +57,8 @@ func (t *tracing) join(handler http.Handler) http.Handler {
 	return traces.Handler(handler)
 }
 
-// close exports what is left, once no invocation is under way: in what ctx leaves of five seconds,
-// and in one second at least. The spans of what took the longest are worth that.
+// close exports the spans that are left, once no invocation is in flight. It takes the time that ctx
+// leaves, at most five seconds, and at least one: the last spans are those of the slowest calls.
 func (t *tracing) close(ctx context.Context) {
 	if t == nil {
 		return

@@ -99,9 +99,7 @@ func (l *loader) readFile(path string) error {
 	}
 	holdsKey := func(key string) bool { return strings.HasSuffix(key, ".writeKey") }
 	if slices.ContainsFunc(slices.Collect(maps.Keys(l.origins)), holdsKey) && readableByOthers(path) {
-		l.Warnings = append(l.Warnings, fmt.Sprintf(
-			"%s holds a write key and others can read it: chmod 600 it, or use writeKeyEnv or writeKeyFile", path,
-		))
+		l.warn("%s holds a write key and others can read it: chmod 600 it, or use writeKeyEnv or writeKeyFile", path)
 	}
 	return nil
 }

@@ -127,6 +127,10 @@ type loader struct {
 	faults []Fault
 }
 
+func (s *Settings) warn(format string, args ...any) {
+	s.Warnings = append(s.Warnings, fmt.Sprintf(format, args...))
+}
+
 func (s *Settings) set(key string, value any, origin string) {
 	s.values[key], s.origins[key] = value, origin
 }
@@ -189,7 +193,7 @@ func (l *loader) describedSource(variables []string) {
 		if last := len(variables) - 1; last > 0 {
 			list = strings.Join(variables[:last], ", ") + " and " + variables[last] + " are"
 		}
-		l.Warnings = append(l.Warnings, list+" not used, because SEGMENT_WRITE_KEY is not set")
+		l.warn("%s not used, because SEGMENT_WRITE_KEY is not set", list)
 	case !strings.HasPrefix(l.origins["defaultSource"], "environment "):
 		l.set("defaultSource", Environment, "environment "+variables[0])
 	}

@@ -226,19 +226,13 @@ func (s *Settings) unusedStores() {
 			continue
 		}
 		if name == Environment && source.Store != "" && s.DefaultSource == Environment {
-			s.Warnings = append(
-				s.Warnings,
-				fmt.Sprintf(
-					"SEGMENT_STORE is not used, because SEGMENT_DELIVERY is %s, not durable: %s", source.Way(), hidePath(source.Store),
-				),
-			)
+			s.warn("SEGMENT_STORE is not used, because SEGMENT_DELIVERY is %s, not durable: %s",
+				source.Way(), hidePath(source.Store))
 		}
 		for key := range s.origins {
 			rest, ok := strings.CutPrefix(key, "sources."+name+".")
 			if name != Environment && ok && (rest == "store" || strings.HasPrefix(rest, "durable.")) {
-				s.Warnings = append(
-					s.Warnings, fmt.Sprintf("%s is not used, because the source's delivery is %s, not durable", key, source.Way()),
-				)
+				s.warn("%s is not used, because the source's delivery is %s, not durable", key, source.Way())
 			}
 		}
 	}

@@ -1,7 +1,6 @@
 package settings
 
 import (
-	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -27,20 +26,12 @@ func (s *Settings) unknownVariables() {
 			continue
 		}
 		near := nearest(name, known)
+		const unread = "the environment variable %s is not one that segment-blocks reads; "
 		switch {
 		case near != "":
-			s.Warnings = append(
-				s.Warnings,
-				fmt.Sprintf("the environment variable %s is not one that segment-blocks reads; did you mean %s?", name, near),
-			)
+			s.warn(unread+"did you mean %s?", name, near)
 		case strings.HasPrefix(name, "SEGMENT_"):
-			s.Warnings = append(
-				s.Warnings,
-				fmt.Sprintf(
-					"the environment variable %s is not one that segment-blocks reads; segment-blocks help environment lists those",
-					name,
-				),
-			)
+			s.warn(unread+"segment-blocks help environment lists those", name)
 		}
 	}
 }
