@@ -95,7 +95,8 @@ func Capacity(events int) Option { return func(c *config) { c.capacity = events 
 // makes New fail, rather than lose what somebody may want back.
 //
 // A file belongs to one emulator at a time: New fails with [ErrLogInUse] while
-// another holds the lock on the file beside it that ends in ".lock".
+// another holds the lock on the file beside it that ends in ".lock". Without a path
+// there is no file.
 func LogTo(path string) Option { return func(c *config) { c.logPath = path } }
 
 // KnownWriteKeys are the keys whose messages are stored. A message with another
@@ -128,5 +129,5 @@ func AllowHosts(hosts ...string) Option {
 }
 
 // Token makes the query API demand "Authorization: Bearer token". [Emulator.Serve]
-// requires one on any address that is not loopback.
+// requires one on any address that is not loopback. "" demands none.
 func Token(token string) Option { return func(c *config) { c.token = token } }

@@ -28,33 +28,41 @@ func newEmulator(p *Program) *cobra.Command {
 		Short: "Serve a local Segment to try things on",
 		Long: `Serve a local server that speaks Segment's Tracking API, until it is interrupted.
 
-Events are shown as they arrive, one line each on stderr, with what Segment would have discarded and why. In the mode segment it
-answers as Segment does, 200 to almost everything; in the mode strict it answers 4xx with Segment's own discard code.
+It prints events as they arrive, one line each on stderr, and what Segment would have discarded and why. In the
+mode segment it answers as Segment does, 200 to almost everything; in the mode strict it answers 4xx with Segment's
+own discard code.
 
-Everything that was received can be asked for over HTTP below /emulator/v1/: events, discards, requests, stats, and
-stream. A POST to /emulator/v1/faults makes the next requests fail, to see what a client does then, such as two that get a
-503 and one whose answer is lost after it was stored:
+Everything that it received can be asked for over HTTP below /emulator/v1/: events, discards, requests, stats and
+stream. A POST to /emulator/v1/faults makes the next requests fail, to see what a client does then. This makes two
+of them get a 503, and one lose its answer after it was stored:
 
   curl -X POST http://127.0.0.1:4010/emulator/v1/faults -H 'Content-Type: application/json' \
     -d '[{"status": 503, "times": 2}, {"reset": true, "store": true}]'
 
-The events are kept in memory, the last 10,000 of them and 64 MiB at most; --log also appends them to a file and loads them
-from it again. Off this machine's own addresses the API below /emulator/v1/ demands a token, which is printed at the start.`,
+It keeps the last 10,000 events in memory, 64 MiB at most; --log also appends them to a file, and loads them from
+it at the next start. Off this machine's own addresses the API below /emulator/v1/ demands a token, which is printed
+at the start.`,
 		Example: `  segment-blocks emulator
   segment-blocks emulator --addr 127.0.0.1:0 --mode strict --log received.ndjson
-  SEGMENT_ENDPOINT=http://127.0.0.1:4010 SEGMENT_WRITE_KEY=any-write-key segment-blocks run segment_track --input @order-completed.json`,
+  SEGMENT_ENDPOINT=http://127.0.0.1:4010 SEGMENT_WRITE_KEY=any-write-key \
+    segment-blocks run segment_track --input @order-completed.json`,
 		Args: noArguments,
 	}
 	var f emulatorFlags
-	cmd.Flags().StringVar(&f.addr, "addr", "127.0.0.1:4010", "address to listen on; port 0 takes a free one")
-	cmd.Flags().StringVar(&f.mode, "mode", string(emulator.Segment), "how to answer what Segment would drop: segment (200) or strict (4xx)")
-	cmd.Flags().StringVar(&f.log, "log", "", "file to append events to, one line of JSON each, and to load them from at the start")
-	cmd.Flags().IntVar(&f.capacity, "capacity", 10_000, "how many events to keep in memory, 64 MiB at most")
-	cmd.Flags().StringVar(&f.oversize, "oversize", string(emulator.RefuseBatch), "what becomes of a batch with a message over 32 KB: refuse or drop (that message)")
-	cmd.Flags().StringSliceVar(&f.hosts, "allow-host", nil, "further host names that the query API may be asked under")
-	cmd.Flags().BoolVar(&f.token, "token", false, "demand a token for the query API on this machine's own addresses too")
-	cmd.Flags().BoolVar(&f.quiet, "quiet", false, "print the addresses and nothing more")
-	_ = cmd.RegisterFlagCompletionFunc("mode", cobra.FixedCompletions([]string{"segment", "strict"}, cobra.ShellCompDirectiveNoFileComp))
+	flags := cmd.Flags()
+	flags.StringVar(&f.addr, "addr", "127.0.0.1:4010", "address to listen on; port 0 takes a free one")
+	flags.StringVar(&f.mode, "mode", string(emulator.Segment),
+		"how to answer what Segment would drop: segment (200) or strict (4xx)")
+	flags.StringVar(&f.log, "log", "",
+		"file to append events to, one line of JSON each, and to load them from at the start")
+	flags.IntVar(&f.capacity, "capacity", 10_000, "how many events to keep in memory, 64 MiB at most")
+	flags.StringVar(&f.oversize, "oversize", string(emulator.RefuseBatch),
+		"what becomes of a batch with a message over 32 KB: refuse or drop (that message)")
+	flags.StringSliceVar(&f.hosts, "allow-host", nil, "further host names that the query API may be asked under")
+	flags.BoolVar(&f.token, "token", false, "demand a token for the query API on this machine's own addresses too")
+	flags.BoolVar(&f.quiet, "quiet", false, "print the addresses and nothing more")
+	_ = cmd.RegisterFlagCompletionFunc("mode",
+		cobra.FixedCompletions([]string{"segment", "strict"}, cobra.ShellCompDirectiveNoFileComp))
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		s, err := p.load(cmd)
 		if err != nil {
@@ -70,21 +78,18 @@ func (p *Program) serveEmulator(ctx context.Context, f emulatorFlags, format str
 	if err != nil {
 		return cannotListen(f.addr, err)
 	}
-	options := []emulator.Option{
+	token := ""
+	if f.token || !onLoopback(ln.Addr()) {
+		token = rand.Text()
+	}
+	e, err := emulator.New(
 		emulator.Mode(emulator.AnswerMode(f.mode)),
 		emulator.Capacity(f.capacity),
 		emulator.OversizeItem(emulator.OversizePolicy(f.oversize)),
 		emulator.AllowHosts(f.hosts...),
-	}
-	if f.log != "" {
-		options = append(options, emulator.LogTo(f.log))
-	}
-	token := ""
-	if f.token || !onLoopback(ln.Addr()) {
-		token = rand.Text()
-		options = append(options, emulator.Token(token))
-	}
-	e, err := emulator.New(options...)
+		emulator.LogTo(f.log),
+		emulator.Token(token),
+	)
 	switch {
 	case errors.Is(err, emulator.ErrLogInUse):
 		return errors.Join(console.Failed("%w; --log names another", err), ln.Close())
@@ -94,7 +99,8 @@ func (p *Program) serveEmulator(ctx context.Context, f emulatorFlags, format str
 	if err := p.announce(ln.Addr(), f, token, format, e.Stats().Kept); err != nil {
 		return errors.Join(err, ln.Close(), e.Close())
 	}
-	watching, stop := context.WithCancel(context.WithoutCancel(ctx)) // it prints what came last, after the end of ctx
+	// The watcher outlives ctx, to print what came last.
+	watching, stop := context.WithCancel(context.WithoutCancel(ctx))
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)
@@ -109,7 +115,8 @@ func (p *Program) serveEmulator(ctx context.Context, f emulatorFlags, format str
 		return console.Failed("%w", err)
 	}
 	stats := e.Stats()
-	p.Note("stopped: %s accepted, %s, %s discarded", console.Count(int(stats.Stored), "event"), console.Count(int(stats.Duplicates), "duplicate"), text.Grouped(int64(stats.Discarded)))
+	p.Note("stopped: %s accepted, %s, %s discarded", console.Count(int(stats.Stored), "event"),
+		console.Count(int(stats.Duplicates), "duplicate"), text.Grouped(int64(stats.Discarded)))
 	return nil
 }
 
@@ -148,7 +155,8 @@ func onLoopback(addr net.Addr) bool {
 	return ok && tcp.IP.IsLoopback()
 }
 
-// reachable returns the address that a client on this machine can use: that of all interfaces is none.
+// reachable returns the address that a client on this machine can use. That of all interfaces is
+// not one.
 func reachable(addr net.Addr) string {
 	tcp, ok := addr.(*net.TCPAddr)
 	if !ok || !tcp.IP.IsUnspecified() {
