@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/aacflow/segment-blocks/internal/paths"
 	"github.com/aacflow/segment-blocks/runtime/retry"
 	"github.com/aacflow/segment-blocks/schemas"
 	"github.com/aacflow/segment-blocks/segment/delivery"
@@ -83,17 +84,17 @@ func (s *Settings) Keeps(name, path string) bool {
 		return false
 	}
 	own, err := s.StorePath(source)
-	return err == nil && sameFile(own, path)
+	return err == nil && paths.Same(own, path)
 }
 
 // OtherStores lists the existing stores that belong to no durable source: those of sources that are
 // not durable any more, and others in the state folder.
 func (s *Settings) OtherStores() []string {
-	var paths, list []string
+	var stores, list []string
 	for _, name := range s.Names() {
 		if source := s.Sources[name]; source.Store != "" {
 			if path, err := s.StorePath(source); err == nil {
-				paths = append(paths, path)
+				stores = append(stores, path)
 			}
 		}
 	}
@@ -101,14 +102,14 @@ func (s *Settings) OtherStores() []string {
 		entries, _ := os.ReadDir(dir) // if it cannot be read there is nothing to list
 		for _, entry := range entries {
 			if strings.HasSuffix(entry.Name(), ".store") {
-				paths = append(paths, filepath.Join(dir, entry.Name()))
+				stores = append(stores, filepath.Join(dir, entry.Name()))
 			}
 		}
 	}
-	for _, path := range paths {
+	for _, path := range stores {
 		info, err := os.Stat(path)
 		known := slices.ContainsFunc(s.Names(), func(name string) bool { return s.Keeps(name, path) }) ||
-			slices.ContainsFunc(list, func(other string) bool { return sameFile(other, path) })
+			slices.ContainsFunc(list, func(other string) bool { return paths.Same(other, path) })
 		if err == nil && info.Mode().IsRegular() && info.Size() > 0 && !known {
 			list = append(list, path)
 		}

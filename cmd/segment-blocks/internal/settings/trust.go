@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/aacflow/segment-blocks/internal/loopback"
+	"github.com/aacflow/segment-blocks/internal/paths"
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
@@ -16,7 +17,7 @@ func onlyFound(path string, o Options) bool {
 	if o.asked() != "" || path != FileName {
 		return false
 	}
-	return !slices.ContainsFunc(SearchPath()[1:], func(own string) bool { return sameFile(path, own) })
+	return !slices.ContainsFunc(SearchPath()[1:], func(own string) bool { return paths.Same(path, own) })
 }
 
 // distrust finds what a file that was only found must not do: let others reach a server, or send to
