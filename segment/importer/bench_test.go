@@ -1,7 +1,10 @@
 package importer_test
 
 import (
+	"os"
 	"testing"
+
+	"github.com/stretchr/testify/require"
 
 	"github.com/aacflow/segment-blocks/segment/importer"
 )
@@ -10,9 +13,11 @@ import (
 func BenchmarkImport(b *testing.B) {
 	in := file(b, "events.ndjson", tracks(b.N, 5000, 330))
 	invoke := invoker(b, sink(b))
-	b.SetBytes(in.Size / int64(b.N))
+	info, err := os.Stat(in)
+	require.NoError(b, err)
+	b.SetBytes(info.Size() / int64(b.N))
 	b.ReportAllocs()
 	b.ResetTimer()
-	run(b, importer.Options{Inputs: []*importer.Input{in}, Invoke: invoke})
+	run(b, importer.Options{Files: []string{in}, Invoke: invoke})
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
 }

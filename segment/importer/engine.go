@@ -1,384 +1,304 @@
 package importer
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"hash/maphash"
 	"io"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
-	"golang.org/x/time/rate"
+	"github.com/aacflow/segment-blocks/schemas"
 )
 
-// engine joins one reader to the lanes.
-type engine struct {
-	options Options
-	reader  *reader
-	limiter *rate.Limiter // nil for no limit
-	most    int           // events of an invocation
-	rejects *rejects      // belongs to run's goroutine
-	wake    chan struct{} // asks run to write rejects
-	base    Counts        // of earlier runs
-	started time.Time
-	written State // what the file of the state says
+const (
+	maxHeldRejects = 4 << 20 // bytes of rejects in memory, where they can be written
+	tick           = 250 * time.Millisecond
+	idle           = 500 * time.Millisecond
+)
 
-	mu      sync.Mutex
-	changed sync.Cond
-	lanes   []*lane
-	next    mark // what is read next
-	held    []reject
-	heldLen int
-	ended   bool // there is nothing more to read
-	halted  bool // nothing new is to be sent
-	failure error
-	spare   []*batch // to be used again
-	counts  Counts   // of this run: accepted, requests, attempts, bytes
-	refused int64    // rejects found in this run
-	warned  map[string]bool
-	inRow   int // events that the receiver refused since it accepted one
-	twins   twins
-}
-
-// mark is a place in the files, and how many events are before it.
+// mark is a position in the files, and how many events are before it.
 type mark struct {
 	seq int64
-	at  Position
+	at  position
 }
 
-func (e *engine) run(ctx context.Context) (_ Counts, err error) {
-	e.started = time.Now()
-	size := int64(0)
-	if e.options.State != nil {
-		size = e.options.State.RejectsBytes
+// Run imports until every event is accepted or rejected, and returns what was done, by earlier runs
+// too. It may be called once. An import that an earlier run has finished returns that run's counts
+// and sends nothing.
+//
+// The error is an *[InputError], a *[DeliveryError] or a *[PanicError], or it wraps [ErrCut], the
+// error of ctx, or that of reading or writing a file. When Run returns an error, nothing is in
+// flight any more and the state is written, so that another run can go on.
+func (im *Import) Run(ctx context.Context) (Counts, error) {
+	im.started = time.Now()
+	release, err := im.lock()
+	if err != nil {
+		return Counts{}, err
 	}
-	if err := e.begin(size); err != nil {
-		return e.progress().Counts, err
+	defer release()
+	if finished, err := im.begin(); finished || err != nil {
+		return im.base, err
 	}
 	sending, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	waiting, stopWaiting := context.WithCancel(sending)
-	defer stopWaiting()
-	stop := context.AfterFunc(ctx, func() { e.halt(ctx.Err()) })
-	defer stop()
+	im.halting, im.halt = context.WithCancelCause(context.WithoutCancel(ctx))
+	defer context.AfterFunc(ctx, func() { im.halt(ctx.Err()) })()
+	defer context.AfterFunc(im.halting, im.wake)()
 
-	read := make(chan struct{})
+	read, sent := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(read)
-		e.guard(e.readAll)
+		im.guard(im.readAll)
 	}()
-	sent := make(chan struct{})
 	var workers sync.WaitGroup
-	for _, l := range e.lanes {
-		workers.Go(func() { e.guard(func() { e.work(sending, waiting, l) }) })
+	for _, p := range im.partitions {
+		workers.Go(func() { im.guard(func() { im.work(sending, p) }) })
 	}
 	go func() {
 		workers.Wait()
 		close(sent)
 	}()
-	if err := e.watch(sent); err != nil {
-		e.halt(err)
-	}
-	stopWaiting()
-	grace := time.AfterFunc(e.options.Grace, cancel)
-	defer grace.Stop()
+	im.guard(func() { im.watch(sent) })
+	defer time.AfterFunc(im.options.Grace, cancel).Stop()
 	<-sent
-	e.await(read)
-	return e.finish()
+	select { // a read of standard input cannot be stopped: it ends with the process
+	case <-read:
+	case <-time.After(time.Second):
+	}
+	return im.finish()
 }
 
-// guard runs f. A panic of it ends the import like any other failure.
-func (e *engine) guard(f func()) {
+// guard runs f. A panic in it ends the import like any other failure.
+func (im *Import) guard(f func()) {
 	defer func() {
 		if p := recover(); p != nil {
-			e.halt(&PanicError{p, debug.Stack()})
+			im.halt(&PanicError{p, debug.Stack()})
 		}
 	}()
 	f()
 }
 
-// begin opens the file of rejects, so that one which cannot be written is known before anything is sent, and writes the first state, so that
-// rejects never stand without one.
-func (e *engine) begin(rejectsBytes int64) error {
-	var err error
-	if e.rejects, err = openRejects(e.options.RejectsPath, rejectsBytes); err != nil {
-		return err
-	}
-	if e.options.State != nil {
-		e.written = *e.options.State
-	}
-	if e.options.StatePath != "" && e.options.State == nil {
-		e.written = State{Plan: e.options.Plan, Position: e.next.at, RejectsFile: e.options.RejectsPath}
-		if err = e.written.write(e.options.StatePath); err != nil {
-			return errors.Join(err, e.rejects.close())
-		}
-	}
-	return nil
+func (im *Import) wake() {
+	im.mu.Lock()
+	defer im.mu.Unlock()
+	im.changed.Broadcast()
 }
 
-// await waits for the reader to end. One that waits for standard input cannot be stopped: it ends with the process.
-func (e *engine) await(read <-chan struct{}) {
-	select {
-	case <-read:
-	case <-time.After(time.Second):
-	}
-}
+func (im *Import) halted() bool { return im.halting.Err() != nil }
 
-// watch keeps the state current until everything is sent, or nothing more is to be.
-func (e *engine) watch(sent <-chan struct{}) error {
+// watch keeps the state current until everything is sent, or nothing new may be.
+func (im *Import) watch(sent <-chan struct{}) {
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
-	last := time.Now()
-	for {
+	for n := 1; ; n++ {
 		select {
 		case <-sent:
-			return nil
-		case <-e.wake:
-			if _, _, err := e.settle(); err != nil {
-				return err
-			}
-			continue
+			return
+		case <-im.halting.Done():
+			return
 		case <-ticker.C:
 		}
-		if e.isHalted() {
-			return nil
-		}
-		e.flushIdle()
-		if time.Since(last) >= checkpointEvery {
-			last = time.Now()
-			if err := e.checkpoint(); err != nil {
-				return err
+		im.flushIdle()
+		if n%2 == 0 {
+			if err := im.checkpoint(); err != nil {
+				im.halt(err)
+				return
 			}
 		}
-		if e.options.Progress != nil {
-			e.options.Progress(e.progress())
+		if im.options.Progress != nil {
+			im.options.Progress(im.progress())
 		}
 	}
 }
 
 // finish writes down where everything stands.
-func (e *engine) finish() (Counts, error) {
-	err := e.checkpoint()
-	if err != nil && e.rejects.failed != nil { // what was accepted behind the last state comes again, and is to be counted so
-		e.written.Ahead = max(0, e.acceptedNow()-(e.written.Counts.Accepted-e.base.Accepted))
-		if e.options.StatePath != "" {
-			_ = e.written.write(e.options.StatePath) // the last one holds as well
-		}
+func (im *Import) finish() (Counts, error) {
+	var err error
+	im.guard(func() { err = im.checkpoint() })
+	err = errors.Join(err, im.rejects.close())
+	im.mu.Lock()
+	failure := im.readErr
+	im.rejected = im.rejects.count // what was found ahead of the settled events is found again
+	im.mu.Unlock()
+	if im.halted() {
+		failure = context.Cause(im.halting)
 	}
-	err = errors.Join(err, e.rejects.close())
-	e.mu.Lock()
-	failure := e.failure
-	e.refused = e.rejects.count // what was found ahead of the rest is found again
-	e.mu.Unlock()
-	p := e.progress()
-	if e.options.Progress != nil {
-		e.options.Progress(p)
+	if failure != nil && (err == nil || !strings.Contains(err.Error(), failure.Error())) { // it is said once
+		err = errors.Join(failure, err)
 	}
-	switch {
-	case failure != nil && (err == nil || errors.Is(failure, e.rejects.failed)): // which is said once
-		return p.Counts, failure
-	case failure != nil:
-		return p.Counts, errors.Join(failure, err)
-	case err == nil && e.options.StatePath != "":
-		e.written.Done, e.written.Ahead = true, 0
-		err = e.written.write(e.options.StatePath)
+	p := im.progress()
+	if im.options.Progress != nil {
+		im.options.Progress(p)
 	}
 	return p.Counts, err
 }
 
-// halt makes everything come to an end, because of err. The first one counts.
-func (e *engine) halt(err error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.failure == nil {
-		e.failure = err
-	}
-	e.halted = true
-	e.changed.Broadcast()
-}
-
-func (e *engine) isHalted() bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.halted
-}
-
-// readAll gives every event to its lane.
-func (e *engine) readAll() {
-	seed := maphash.MakeSeed()
-	defer func() { _ = e.reader.close() }()
+// readAll gives every event to its partition.
+func (im *Import) readAll() {
+	defer im.reader.close()
 	for {
-		ev, err := e.reader.next()
+		e, err := im.reader.next()
 		switch {
-		case errors.Is(err, io.EOF):
-			e.end(nil)
-			return
 		case err != nil:
-			e.end(err)
+			im.end(err)
 			return
-		case ev.faults != nil:
-			object, text := ev.whole()
-			if !e.reject(ev, object, text) {
-				return
-			}
-		case !e.add(e.lanes[maphash.Bytes(seed, ev.message.person)%uint64(len(e.lanes))], &ev):
+		case e.faults != nil && !im.rejectLine(&e), e.faults == nil && !im.add(&e):
 			return
 		}
 	}
 }
 
-// end makes the import come to its end when all that has been read is sent, because the files are through or cannot be read any further.
-func (e *engine) end(err error) {
+// end makes the import end when all that has been read is sent, because the files are through or
+// cannot be read any further.
+func (im *Import) end(err error) {
 	var input *InputError
 	if errors.As(err, &input) {
-		e.halt(err)
+		im.halt(err)
 		return
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.failure == nil {
-		e.failure = err
+	im.mu.Lock()
+	defer im.mu.Unlock()
+	if !errors.Is(err, io.EOF) {
+		im.readErr = err
 	}
-	e.ended, e.next.at = true, e.reader.at
-	for _, l := range e.lanes {
-		l.flush()
-	}
-	e.changed.Broadcast()
+	im.ended, im.next.at = true, im.reader.at
+	im.flush()
 }
 
-// reject keeps a line that is no message. It returns false when the import has been halted.
-func (e *engine) reject(ev event, object, text []byte) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for !e.halted && e.heldLen > maxHeldRejects {
-		for _, l := range e.lanes {
-			l.flush()
-		}
-		e.ask()
-		e.changed.Broadcast()
-		e.changed.Wait()
+// flush makes ready what the partitions have gathered. The caller holds the lock.
+func (im *Import) flush() {
+	for _, p := range im.partitions {
+		p.flush()
 	}
-	if e.halted {
+	im.changed.Broadcast()
+}
+
+// rejectLine keeps a line that is no message. It waits where many wait for the events before them,
+// and returns false when the import is halted.
+func (im *Import) rejectLine(e *event) bool {
+	im.mu.Lock()
+	defer im.mu.Unlock()
+	for im.heldBytes > maxHeldRejects && !im.halted() {
+		im.flush()
+		if im.settle(); im.heldBytes > maxHeldRejects {
+			im.changed.Wait()
+		}
+	}
+	if im.halted() {
 		return false
 	}
-	e.hold(mark{e.next.seq, ev.before}, ev.origin, ev.faults, object, text)
-	e.next = mark{e.next.seq + 1, ev.after}
+	object, text := e.whole()
+	im.hold(mark{im.next.seq, e.before}, e.origin, e.faults, object, text)
+	im.next = mark{im.next.seq + 1, e.after}
 	return true
 }
 
-// hold keeps a reject until it is its turn to be written. The caller holds the lock.
-func (e *engine) hold(of mark, origin string, reasons []Reason, object, text []byte) {
-	name, line := e.options.Inputs[of.at.File].Path, of.at.Line
-	r := newReject(of.seq, name, line, origin, reasons, object, text)
-	e.held = append(e.held, r)
-	e.heldLen += len(r.json)
-	e.refused++
-	if e.heldLen > wakeHeldRejects && len(e.held)%256 == 0 {
-		e.ask()
-	}
-	if e.options.Refused != nil {
-		e.options.Refused(name, line, reasons)
-	}
+// hold keeps a reject until all before it is settled. The caller holds the lock.
+func (im *Import) hold(of mark, origin string, reasons []schemas.Violation, object, text []byte) {
+	r := newReject(of, im.inputs[of.at.File].path, origin, reasons, object, text)
+	im.held = append(im.held, r)
+	im.heldBytes += len(r.json)
+	im.rejected++
 }
 
-func (e *engine) ask() {
-	select {
-	case e.wake <- struct{}{}:
-	default:
-	}
-}
-
-// low returns the place before which everything is settled. The caller holds the lock.
-func (e *engine) low() mark {
-	low := e.next
-	for _, l := range e.lanes {
-		if first, ok := l.oldest(); ok && first.seq < low.seq {
-			low = first
+// settle finds up to where everything is settled, and writes the rejects before that. The caller
+// holds the lock.
+func (im *Import) settle() mark {
+	low := im.next
+	for _, p := range im.partitions {
+		if b := p.oldest(); b != nil && b.first.seq < low.seq {
+			low = b.first
 		}
 	}
+	im.duplicates = slices.DeleteFunc(im.duplicates, func(seq int64) bool {
+		if seq < low.seq {
+			im.counts.Duplicates++
+		}
+		return seq < low.seq
+	})
+	slices.SortFunc(im.held, func(a, b reject) int { return cmp.Compare(a.seq, b.seq) })
+	ready := 0
+	for ; ready < len(im.held) && im.held[ready].seq < low.seq; ready++ {
+		r := im.held[ready]
+		im.heldBytes -= len(r.json)
+		if im.options.Rejected != nil && !im.halted() {
+			im.options.Rejected(r.file, r.line, r.reasons)
+		}
+	}
+	if err := im.rejects.write(im.held[:ready]); err != nil {
+		im.halt(err)
+	}
+	im.held = slices.Delete(im.held, 0, ready)
+	im.changed.Broadcast()
 	return low
 }
 
-// settle writes the rejects before the low mark. It returns the mark, and how many repeated
-// messageIds are before it.
-func (e *engine) settle() (_ mark, repeats int64, _ error) {
-	e.mu.Lock()
-	low := e.low()
-	e.twins.settle(low.seq)
-	var ready, kept []reject
-	for _, r := range e.held {
-		if r.seq < low.seq {
-			ready = append(ready, r)
-			e.heldLen -= len(r.json)
-		} else {
-			kept = append(kept, r)
+// checkpoint writes the rejects and the state. Where the rejects cannot be written the state keeps
+// its position, and only says how much was accepted behind that.
+func (im *Import) checkpoint() error {
+	next, accepted, err := im.settled()
+	if err == nil && next.RejectsBytes > im.written.RejectsBytes {
+		if err = im.rejects.sync(); err != nil {
+			im.mu.Lock()
+			im.rejects.failed = err
+			im.mu.Unlock()
 		}
 	}
-	e.held, repeats = kept, e.twins.settled
-	e.changed.Broadcast()
-	e.mu.Unlock()
-	return low, repeats, e.rejects.write(ready)
+	if err == nil {
+		im.written = next
+	}
+	im.written.Ahead = max(0, accepted-im.written.Counts.Accepted)
+	if im.options.StatePath == "" {
+		return err
+	}
+	return errors.Join(err, im.written.write(im.options.StatePath))
 }
 
-// checkpoint writes down how far everything is settled.
-func (e *engine) checkpoint() error {
-	low, repeats, err := e.settle()
-	if err != nil {
-		return err
-	}
-	if e.options.StatePath == "" {
-		return nil
-	}
-	if err := e.rejects.sync(); err != nil {
-		return err
-	}
-	s := State{
-		Plan: e.options.Plan, Position: low.at, RejectsBytes: e.rejects.size, RejectsFile: e.options.RejectsPath, Counts: e.progress().Counts,
+// settled writes the rejects that are settled, and returns the state after them, how many events
+// have been accepted, and whether rejects could not be written.
+func (im *Import) settled() (s state, accepted int64, err error) {
+	im.mu.Lock()
+	defer im.mu.Unlock()
+	low := im.settle()
+	s = state{
+		Plan: im.plan, Position: low.at, RejectsBytes: im.rejects.size, RejectsFile: im.options.RejectsPath,
+		Counts: im.progressLocked().Counts, Cut: errors.Is(im.readErr, ErrCut),
+		Done: im.ended && im.readErr == nil && low.seq == im.next.seq,
 	}
 	s.Counts.Events = low.seq
-	s.Counts.Duplicates = e.base.Duplicates + repeats
-	s.Counts.Rejected = e.base.Rejected + e.rejects.count
+	s.Counts.Duplicates = im.base.Duplicates + im.counts.Duplicates
+	s.Counts.Rejected = im.base.Rejected + im.rejects.count
 	s.Counts.Accepted = low.seq - s.Counts.Rejected
-	s.Cut = e.isCut()
-	s.Ahead = max(0, e.acceptedNow()-(s.Counts.Accepted-e.base.Accepted))
-	e.written = s
-	return s.write(e.options.StatePath)
+	return s, im.base.Accepted + im.counts.Accepted, im.rejects.failed
 }
 
-// isCut tells whether a packed file ended too early.
-func (e *engine) isCut() bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	var cut *CutError
-	return errors.As(e.failure, &cut)
+// progress returns what has been done so far, by earlier runs too.
+func (im *Import) progress() Progress {
+	im.mu.Lock()
+	defer im.mu.Unlock()
+	return im.progressLocked()
 }
 
-func (e *engine) acceptedNow() int64 {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.counts.Accepted
-}
-
-// progress returns what has been done so far, over all runs.
-func (e *engine) progress() Progress {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	p := Progress{Counts: e.base, Read: e.reader.read.Load()}
-	p.Events = e.next.seq
-	p.Accepted += e.counts.Accepted
-	p.Rejected += e.refused
-	p.Duplicates += e.twins.settled + int64(len(e.twins.seqs))
-	p.Requests += e.counts.Requests
-	p.Attempts += e.counts.Attempts
-	p.Bytes += e.counts.Bytes
-	p.Seconds += time.Since(e.started).Seconds()
-	for _, in := range e.options.Inputs {
-		if in.Size < 0 || p.Size < 0 {
+func (im *Import) progressLocked() Progress {
+	p := Progress{Counts: im.base, Read: im.reader.read.Load()}
+	p.Events = im.next.seq
+	p.Accepted += im.counts.Accepted
+	p.Rejected += im.rejected
+	p.Duplicates += im.counts.Duplicates + int64(len(im.duplicates))
+	p.Requests += im.counts.Requests
+	p.Attempts += im.counts.Attempts
+	p.Bytes += im.counts.Bytes
+	p.Seconds += time.Since(im.started).Seconds()
+	for _, in := range im.inputs {
+		if in.size < 0 {
 			p.Size = -1
-			continue
+			break
 		}
-		p.Size += in.Size
+		p.Size += in.size
 	}
 	return p
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +15,7 @@ import (
 	goruntime "runtime"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -22,10 +24,6 @@ import (
 	"github.com/aacflow/segment-blocks/runtime"
 	"github.com/aacflow/segment-blocks/segment/importer"
 )
-
-func planOf(in *importer.Input) importer.Plan {
-	return importer.Plan{Files: []importer.PlanFile{{Name: in.Path, ID: in.ID, Size: in.Size, Format: in.Format}}}
-}
 
 // Two events with the same messageId are told of by their lines, whoever they are about, also behind a stop.
 func TestGivenIDsTwice(t *testing.T) {
@@ -37,7 +35,7 @@ func TestGivenIDsTwice(t *testing.T) {
 	in := file(t, "events.ndjson", text)
 	var said []string
 	o := importer.Options{
-		Inputs: []*importer.Input{in}, Invoke: invoker(t, r.URL), StatePath: in.Path + ".state", Plan: planOf(in),
+		Files: []string{in}, Invoke: invoker(t, r.URL), StatePath: in + ".state",
 		Warned: func(_ string, line int64, w runtime.Warning) {
 			said = append(said, fmt.Sprintf("%d %s %s %s", line, w.Path, w.Code, w.Message))
 		},
@@ -46,9 +44,7 @@ func TestGivenIDsTwice(t *testing.T) {
 	require.Equal(t, []string{"4 /messageId duplicate_message_id is that of line 1 too, and the receiver keeps one of them"}, said)
 	require.EqualValues(t, 2, counts.Duplicates)
 	require.Len(t, r.seen, 3)
-	state, err := importer.ReadState(o.StatePath)
-	require.NoError(t, err)
-	require.EqualValues(t, 2, state.Counts.Duplicates)
+	require.EqualValues(t, 2, stateOf(t, o.StatePath).Counts.Duplicates)
 }
 
 // What cannot be sent gives its messageId to nobody.
@@ -56,7 +52,7 @@ func TestRejectsHaveNoID(t *testing.T) {
 	r := newReceiver(t)
 	in := file(t, "events.ndjson", `{"type":"track","userId":"u","messageId":"a"}`+"\n"+strings.Repeat("\n", 10)+tracks(200, 1, 0)+
 		`{"type":"track","event":"A","userId":"u","messageId":"a"}`+"\n")
-	counts := run(t, importer.Options{Inputs: []*importer.Input{in}, Invoke: invoker(t, r.URL), Concurrency: 1}) // the first batch is settled before the last event is read
+	counts := run(t, importer.Options{Files: []string{in}, Invoke: invoker(t, r.URL), Concurrency: 1}) // the first batch is settled before the last event is read
 	require.EqualValues(t, 201, counts.Accepted)
 	require.Zero(t, counts.Duplicates)
 }
@@ -73,20 +69,18 @@ func TestRejectsThatCannotBeWritten(t *testing.T) {
 	r := newReceiver(t)
 	in := file(t, "events.ndjson", tracks(200, 3, 0)+strings.Repeat("not json\n", 30)+tracks(100, 3, 1))
 	o := importer.Options{
-		Inputs: []*importer.Input{in}, Invoke: invoker(t, r.URL), Key: key, StatePath: in.Path + ".state", RejectsPath: "/dev/full", Plan: planOf(in),
+		Files: []string{in}, Invoke: invoker(t, r.URL), Key: key, StatePath: in + ".state", RejectsPath: "/dev/full",
 	}
 	im, err := importer.New(o)
 	require.NoError(t, err)
 	counts, err := im.Run(t.Context())
-	var failed *importer.RejectsError
-	require.ErrorAs(t, err, &failed)
+	require.ErrorIs(t, err, syscall.ENOSPC)
 	require.Equal(t, 1, strings.Count(err.Error(), "cannot write the rejects"))
+	require.ErrorContains(t, err, "make room, or name another file with --rejects")
 	require.Zero(t, counts.Rejected)
 
-	state, err := importer.ReadState(o.StatePath)
-	require.NoError(t, err)
-	require.Zero(t, state.Counts.Rejected)
-	o.State, o.RejectsPath = state, in.Path+".rejects"
+	require.Zero(t, stateOf(t, o.StatePath).Counts.Rejected)
+	o.Resume, o.RejectsPath = true, in+".rejects"
 	counts = run(t, o)
 	require.EqualValues(t, 30, counts.Rejected)
 	require.Len(t, readRejects(t, o.RejectsPath), 30)
@@ -99,13 +93,14 @@ func TestRejectsWithoutAFolder(t *testing.T) {
 	r := newReceiver(t)
 	in := file(t, "events.ndjson", tracks(10, 1, 0))
 	o := importer.Options{
-		Inputs: []*importer.Input{in}, Invoke: invoker(t, r.URL), Key: key, StatePath: in.Path + ".state",
-		RejectsPath: filepath.Join(t.TempDir(), "missing", "rejects"), Plan: planOf(in),
+		Files: []string{in}, Invoke: invoker(t, r.URL), Key: key, StatePath: in + ".state",
+		RejectsPath: filepath.Join(t.TempDir(), "missing", "rejects"),
 	}
 	im, err := importer.New(o)
 	require.NoError(t, err)
 	_, err = im.Run(t.Context())
 	require.ErrorIs(t, err, os.ErrNotExist)
+	require.ErrorContains(t, err, "create the folder, or name another file with --rejects")
 	require.NoFileExists(t, o.StatePath)
 	require.Zero(t, r.count)
 }
@@ -153,7 +148,7 @@ func TestRefusedRequestsAreNarrowedDown(t *testing.T) {
 		r := newReceiver(t)
 		url := serve(t, picky(r, c.status, c.answer, func(event string) bool { return strings.HasSuffix(event, "77") }))
 		in := file(t, "events.ndjson", tracks(events, 7, 0))
-		o := importer.Options{Inputs: []*importer.Input{in}, Invoke: invoker(t, url), RejectsPath: in.Path + ".rejects"}
+		o := importer.Options{Files: []string{in}, Invoke: invoker(t, url), RejectsPath: in + ".rejects"}
 		counts := run(t, o)
 		require.EqualValues(t, 30, counts.Rejected)
 		require.EqualValues(t, events-30, counts.Accepted)
@@ -185,18 +180,20 @@ func TestRefusedEventsAmongFailures(t *testing.T) {
 	})
 	in := file(t, "events.ndjson", tracks(events, 7, 0))
 	o := importer.Options{
-		Inputs: []*importer.Input{in}, Invoke: retrying(t, url, -1), Key: key, Concurrency: 1,
-		StatePath: in.Path + ".state", RejectsPath: in.Path + ".rejects", Plan: planOf(in),
+		Files: []string{in}, Invoke: retrying(t, url, -1), Key: key, Concurrency: 1,
+		StatePath: in + ".state", RejectsPath: in + ".rejects",
 	}
+	var before int64
 	for done := false; !done; {
 		im, err := importer.New(o)
 		require.NoError(t, err)
-		before := o.State
 		_, err = im.Run(t.Context())
-		o.State, done = stateOf(t, o.StatePath), err == nil
-		if before != nil {
-			require.Greater(t, o.State.Counts.Events, before.Counts.Events, "no run is in vain")
+		done = err == nil
+		now := stateOf(t, o.StatePath).Counts.Events
+		if o.Resume {
+			require.Greater(t, now, before, "no run is in vain")
 		}
+		o.Resume, before = true, now
 	}
 	rejects := readRejects(t, o.RejectsPath)
 	require.Len(t, rejects, events/10)
@@ -206,10 +203,20 @@ func TestRefusedEventsAmongFailures(t *testing.T) {
 	requireOrder(t, r, events-events/10)
 }
 
-func stateOf(t *testing.T, path string) *importer.State {
-	state, err := importer.ReadState(path)
+// state is what the tests look at in a file of the state.
+type state struct {
+	Done, Cut bool
+	Position  struct{ Offset int }
+	Counts    importer.Counts
+	Ahead     int64
+}
+
+func stateOf(t *testing.T, path string) state {
+	data, err := os.ReadFile(path)
 	require.NoError(t, err)
-	return state
+	var s state
+	require.NoError(t, json.Unmarshal(data, &s))
+	return s
 }
 
 // A receiver that refuses whatever comes refuses the source, which ends it before all are rejected for that.
@@ -217,7 +224,7 @@ func TestReceiverThatRefusesEverything(t *testing.T) {
 	url := serve(t, picky(newReceiver(t), 400, "", func(string) bool { return true }))
 	in := file(t, "events.ndjson", tracks(1000, 7, 0))
 	o := importer.Options{
-		Inputs: []*importer.Input{in}, Invoke: invoker(t, url), Key: key, StatePath: in.Path + ".state", RejectsPath: in.Path + ".rejects", Plan: planOf(in),
+		Files: []string{in}, Invoke: invoker(t, url), Key: key, StatePath: in + ".state", RejectsPath: in + ".rejects",
 	}
 	im, err := importer.New(o)
 	require.NoError(t, err)
@@ -248,39 +255,41 @@ func TestCutFile(t *testing.T) {
 	}
 	whole := pack(t, text.String())
 	in := file(t, "events.ndjson.gz", whole[:len(whole)*2/3])
-	o := importer.Options{Inputs: []*importer.Input{in}, Invoke: invoker(t, r.URL), Key: key, StatePath: in.Path + ".state", Plan: planOf(in)}
+	o := importer.Options{Files: []string{in}, Invoke: invoker(t, r.URL), Key: key, StatePath: in + ".state"}
 	im, err := importer.New(o)
 	require.NoError(t, err)
 	counts, err := im.Run(t.Context())
-	var cut *importer.CutError
-	require.ErrorAs(t, err, &cut)
-	require.Equal(t, cut.Line, counts.Accepted)
+	require.ErrorIs(t, err, importer.ErrCut)
+	require.ErrorContains(t, err, fmt.Sprintf("after line %d: %s", counts.Accepted, in))
 	require.Greater(t, counts.Accepted, int64(2000))
 	require.Len(t, r.events(), int(counts.Accepted))
 
-	state, err := importer.ReadState(o.StatePath)
-	require.NoError(t, err)
-	require.True(t, state.Cut)
-	require.False(t, state.Done)
-	require.Zero(t, state.Ahead)
+	left := stateOf(t, o.StatePath)
+	require.True(t, left.Cut)
+	require.False(t, left.Done)
+	require.Zero(t, left.Ahead)
 
-	other := file(t, "events.ndjson.gz", pack(t, strings.ReplaceAll(text.String(), "track", "TRACK")))
-	require.False(t, state.Plan.Adopt(0, other, true), "it begins otherwise")
-	mended := file(t, "events.ndjson.gz", whole)
-	require.False(t, state.Plan.Adopt(0, mended, false))
-	require.True(t, state.Plan.Adopt(0, mended, true))
-	require.Equal(t, in.ID, mended.ID)
-	o.Inputs, o.State, o.Plan = []*importer.Input{mended}, state, state.Plan
-	counts = run(t, o)
+	o.Resume = true
+	resume := func(text string) (importer.Counts, error) {
+		o.Files = []string{file(t, "events.ndjson.gz", pack(t, text))}
+		im, err := importer.New(o)
+		require.NoError(t, err)
+		return im.Run(t.Context())
+	}
+	_, err = resume(strings.ReplaceAll(text.String(), "track", "TRACK"))
+	var input *importer.InputError
+	require.ErrorAs(t, err, &input, "it begins otherwise")
+	counts, err = resume(text.String())
+	require.NoError(t, err)
 	require.EqualValues(t, 5000, counts.Accepted)
 	require.Zero(t, counts.Repeated)
 	requireOrder(t, r, 5000)
 
-	state, err = importer.ReadState(o.StatePath)
+	requests := r.count
+	counts, err = resume(text.String())
 	require.NoError(t, err)
-	again := file(t, "events.ndjson.gz", whole)
-	require.True(t, state.Plan.Adopt(0, again, state.Cut), "the whole file is known from now on")
-	require.Empty(t, state.Plan.Difference(planOf(again)))
+	require.EqualValues(t, 5000, counts.Accepted)
+	require.Equal(t, requests, r.count, "the whole file is known from now on")
 }
 
 // A rate holds from the beginning.
@@ -289,7 +298,7 @@ func TestRateAtTheBeginning(t *testing.T) {
 	in := file(t, "events.ndjson", tracks(300, 10, 0))
 	sizes := make(chan int, 300)
 	im, err := importer.New(importer.Options{
-		Inputs: []*importer.Input{in}, Key: key, Rate: 30,
+		Files: []string{in}, Key: key, Rate: 30,
 		Invoke: func(_ context.Context, batch runtime.JSON) (*runtime.Receipt, error) {
 			list, _ := rawjson.At([]byte(batch), "/batch")
 			sizes <- len(rawjson.OpenArray(list))

@@ -1,121 +1,248 @@
-// Package importer sends files of events, however long, through the block segment_batch, and can go on where it was stopped.
+// Package importer sends files of events, however long, through the block segment_batch. An import
+// that was stopped, even by a kill, goes on where it was.
 //
-//	in, err := importer.OpenInput("events.ndjson", "", nil)
-//	im, err := importer.New(importer.Options{Inputs: []*importer.Input{in}, Invoke: invoke, Key: key, StatePath: "events.import.json"})
+//	im, err := importer.New(importer.Options{
+//		Files: []string{"events.ndjson"}, Invoke: invoke, Key: key,
+//		StatePath: "events.import.json", RejectsPath: "events.rejects.ndjson", Resume: true,
+//	})
 //	counts, err := im.Run(ctx)
 //
-// A reader cuts the files into lines and gives each to one of a few lanes, chosen by the person that the event is about. Each lane has
-// one invocation under way at a time, so the events of a person arrive in order. What is before the oldest event that is not settled is
-// done with: that place is written to a file twice a second, after the rejects before it, and is where the next run goes on. What that one
-// sends again has the messageId that it had, so the receiver counts it once.
+// A reader cuts the files into lines and gives each event to one of a few partitions, chosen by the
+// person that the event is about. A partition has one invocation in flight at a time, so the events
+// of a person arrive in order. Everything before the oldest event that is neither accepted nor
+// rejected is settled. Run writes this position to the state file twice a second, after the rejects
+// before it, and the next run starts there. Events that it sends again keep their messageIds, so
+// the receiver counts them once.
+//
+// Errors and notes call the options by the flags of the command segment-blocks import: --map is
+// Options.Map, --rejects is Options.RejectsPath, and so on.
 package importer
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io"
 	"math"
+	"sync"
 	"time"
 
+	"github.com/google/uuid"
+	lru "github.com/hashicorp/golang-lru/v2"
 	"golang.org/x/time/rate"
 
+	"github.com/aacflow/segment-blocks/internal/paths"
 	"github.com/aacflow/segment-blocks/runtime"
+	"github.com/aacflow/segment-blocks/schemas"
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
-// Options say what to import and how. Inputs, Invoke and Key must be given.
-type Options struct {
-	// Inputs are read one after the other.
-	Inputs []*Input
-	// Invoke sends an input of segment_batch. The receipt may come with an error too; the error is a *[runtime.Error]. It is called from
-	// several goroutines.
-	Invoke func(ctx context.Context, batch runtime.JSON) (*runtime.Receipt, error)
-	// Key is the write key that messageIds are derived from.
-	Key tracking.WriteKey
-	// Type is that of messages which do not say theirs.
-	Type tracking.Type
-	// Rules map columns of CSV files, and Delimiter stands between the fields of a row. Default: a comma.
-	Rules     []Rule
-	Delimiter byte
-	// InvocationID takes the place of the files' identities in messageIds. Give one with standard input, which has none, where the same
-	// input may come again.
-	InvocationID string
-	// Concurrency is how many invocations may be under way at once. Default 4.
-	Concurrency int
-	// Rate is how many events a second may be sent, in bursts of a quarter of that at most. 0: as many as the receiver takes.
-	Rate float64
+// Stdin is the name in [Options].Files that stands for Options.Stdin.
+const Stdin = "-"
 
-	// State is what an earlier run has left, to go on from there. Nil begins at the beginning.
-	State *State
-	// Plan and StatePath are what is written to go on from, and where. Without a path the import cannot be resumed.
-	Plan      Plan
-	StatePath string
-	// RejectsPath is the file for what cannot be sent. One that is there is cut to what State knows of it. Without a path
-	// rejects are only counted.
-	RejectsPath string
-	// Grace is how long invocations under way may take when the context ends. Default 10 s.
+// Options say what to import and how. Files, Invoke and Key are required.
+type Options struct {
+	// Files are read one after the other. Their names tell the format: .ndjson, .jsonl and .json
+	// hold a message a line, .csv holds rows, and each may have .gz behind it. Data that begins like
+	// gzip is unpacked, whatever its name.
+	Files []string
+	// Stdin is read where Files is [Stdin] alone. Its events are NDJSON unless Format says
+	// otherwise.
+	Stdin io.Reader
+	// Format is the format of all files, whatever their names.
+	Format Format
+	// Type is the type of messages that do not name one. A CSV file without a column for it needs
+	// one.
+	Type tracking.Type
+	// Map says what columns of CSV files become, in place of what their names say: COLUMN=FIELD such
+	// as user=userId, COLUMN=FIELD:KIND such as total=properties.total:number, or COLUMN= to leave
+	// the column out. Kinds are text, number, boolean and json.
+	Map []string
+	// Delimiter stands between the fields of a CSV row. Default: a comma.
+	Delimiter byte
+
+	// Invoke sends an input of segment_batch and returns the receipt, also where it fails: then the
+	// error is a *[runtime.Error]. Run calls it from several goroutines.
+	Invoke func(ctx context.Context, batch runtime.JSON) (*runtime.Receipt, error)
+	// Key is the write key. Message ids are derived from it; it is not written anywhere.
+	Key tracking.WriteKey
+	// Source and Endpoint name the receiver. An import is resumed only with the same ones.
+	Source, Endpoint string
+	// InvocationID takes the place of the files' contents in message ids. Standard input has no
+	// identity: give one where the same input may come again.
+	InvocationID string
+	// Concurrency is how many invocations may be in flight at once. Default 4.
+	Concurrency int
+	// Rate is the most events to send a second, in bursts of a quarter of that. 0 is no limit.
+	Rate float64
+	// Grace is how long invocations in flight may go on when the context of Run ends. Default 10 s.
 	Grace time.Duration
 
-	// Mapped is told what becomes of the columns of each CSV file, before anything of it is sent.
-	Mapped func(*Input, []Column)
-	// Warned is told the first warning of each kind, with the place of the event. It may be called from several goroutines, one at a time.
+	// StatePath is the file that says how far the import is. It must not be shared by two imports.
+	// Without it the import cannot be resumed.
+	StatePath string
+	// Resume goes on where an earlier run has left an unfinished import at StatePath, and begins
+	// where there is none. Restart begins anyway, and overwrites the rejects of the earlier run.
+	// With neither, an unfinished import is an error.
+	Resume, Restart bool
+	// RejectsPath is the file that takes the events that cannot be sent, one a line with all
+	// reasons. Such a file can be mended and imported. Without it rejects are only counted.
+	RejectsPath string
+
+	// Note, if not nil, is told in a sentence what Run has found before it sends anything, such as
+	// where it goes on.
+	Note func(sentence string)
+	// Mapped, if not nil, is told what becomes of the columns of each CSV file.
+	Mapped func(file string, columns []Column)
+	// Warned, if not nil, is told the first warning of each kind. Line is 0 where the warning is not
+	// about one event. Calls come from several goroutines, one at a time.
 	Warned func(file string, line int64, w runtime.Warning)
-	// Refused is told of rejects as they are found. It may be called from several goroutines, one at a time.
-	Refused func(file string, line int64, reasons []Reason)
-	// Progress is called about every quarter of a second, and at the end.
+	// Rejected, if not nil, is told of rejects in the order of their lines, once everything before
+	// them is accepted or rejected. Calls come from several goroutines, one at a time.
+	Rejected func(file string, line int64, reasons []schemas.Violation)
+	// Progress, if not nil, is called about every quarter of a second, and at the end.
 	Progress func(Progress)
+}
+
+// Counts are what an import has done, over all runs of it.
+type Counts struct {
+	// Events are the lines or rows that are not empty.
+	Events int64 `json:"events"`
+	// Accepted events have been confirmed by the receiver. Rejected ones were not sent, or the
+	// receiver refused them.
+	Accepted int64 `json:"accepted"`
+	Rejected int64 `json:"rejected"`
+	// Repeated is how many events were accepted and sent again after a stop, at least: what was sent
+	// in the last moment before a kill is not counted.
+	Repeated int64 `json:"repeated"`
+	// Duplicates is how many accepted events have the messageId of an earlier event, at least: a run
+	// remembers the latest 100,000 ids.
+	Duplicates int64 `json:"duplicates,omitempty"`
+	// Requests, Attempts and Bytes are those of the receipts.
+	Requests int64   `json:"requests"`
+	Attempts int64   `json:"attempts"`
+	Bytes    int64   `json:"bytes"`
+	Seconds  float64 `json:"seconds"`
 }
 
 // Progress is how far an import is.
 type Progress struct {
 	Counts
-	// Read is how many bytes of the files have been read, of Size, which is -1 where that is not known.
+	// Read is how many bytes of the files have been read. Size is how many there are, -1 where that
+	// is not known.
 	Read, Size int64
 }
 
-// DeliveryError is the error of an import that was ended by an invocation. It wraps the *[runtime.Error].
+// Codes of rejects that only files have. All others are those of the violations of segment_batch,
+// and rejected or too_large for events that the receiver refused.
+const (
+	CodeTooLong    = "line_too_long"
+	CodeCSV        = "invalid_csv"
+	CodeWrongValue = "invalid_value"
+)
+
+// ErrCut is the error of an import whose packed file ends too early. Everything before has been
+// dealt with. With the whole file in its place, Resume goes on behind the last line.
+var ErrCut = errors.New("the packed file is cut: it ends too early")
+
+// InputError is the error of an import that cannot begin, or not go on: an option, a file or what
+// an earlier run has left is not what it must be. Another attempt fails in the same way.
+type InputError struct{ Err error }
+
+func (e *InputError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *InputError) Unwrap() error { return e.Err }
+
+// DeliveryError is the error of an import that an invocation has ended. It wraps the
+// *[runtime.Error].
 type DeliveryError struct {
 	File        string
 	First, Last int64 // the lines of the invocation
-	// Source tells that many events were refused one after the other, so that it seems to be the source that is refused.
+	// Source tells that the receiver refused many events in a row, so it seems to refuse the source
+	// and not the events.
 	Source bool
 	Err    error
 }
 
-func (f *DeliveryError) Error() string {
-	if f.Source {
-		return fmt.Sprintf("the receiver refused %d events in a row, each sent by itself, so it seems to refuse the source: %s (line %d of %s)",
-			maxRefusedInRow, f.Err, f.Last, f.File)
+func (e *DeliveryError) Error() string {
+	if e.Source {
+		return fmt.Sprintf("the receiver refused %d events in a row, each sent alone, so it seems to refuse the source: %s"+
+			" (line %d of %s)", maxRefusedInRow, e.Err, e.Last, e.File)
 	}
-	return fmt.Sprintf("%s (events of lines %d to %d of %s)", f.Err, f.First, f.Last, f.File)
+	return fmt.Sprintf("%s (events of lines %d to %d of %s)", e.Err, e.First, e.Last, e.File)
 }
 
 // Unwrap returns the error of the invocation.
-func (f *DeliveryError) Unwrap() error { return f.Err }
+func (e *DeliveryError) Unwrap() error { return e.Err }
 
-// PanicError is the error of an import that was ended by a panic, be it of the importer or of one
-// of the functions in [Options].
+// PanicError is the error of an import that a panic has ended, be it in this package or in one of
+// the functions in [Options].
 type PanicError struct {
-	// Value is what was given to panic, and Stack where that happened.
+	// Value is what panic was called with, and Stack where that was.
 	Value any
 	Stack []byte
 }
 
 func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
 
-const (
-	// maxBatchBytes makes most invocations one request: what is added to each message is allowed for.
-	maxBatchBytes   = tracking.MaxBodyBytes - 5000
-	addedBytes      = 130 // to a message: a timestamp, a library and a comma
-	maxBatchEvents  = tracking.MaxBatchMessages
-	maxQueued       = 2        // batches of a lane that are ready and wait
-	maxHeldRejects  = 16 << 20 // bytes of rejects that wait for their turn
-	wakeHeldRejects = 1 << 20
-	tick            = 250 * time.Millisecond
-	checkpointEvery = time.Second / 2
-	idle            = 500 * time.Millisecond
-)
+// Import is one run of an import.
+type Import struct {
+	options Options
+	inputs  []*input
+	rules   []rule
+	plan    plan
+	reader  *reader
+	limiter *rate.Limiter
+	most    int // events of an invocation
+	seed    maphash.Seed
+	base    Counts // of earlier runs
+	started time.Time
+	halting context.Context // ends when nothing new may be sent, for the cause of that
+	halt    context.CancelCauseFunc
+
+	mu         sync.Mutex
+	changed    sync.Cond
+	partitions []*partition
+	next       mark // what is read next
+	ended      bool // there is nothing more to read
+	readErr    error
+	counts     Counts // of this run: accepted, duplicates, requests, attempts, bytes
+	rejects    *rejects
+	held       []reject // until everything before them is settled
+	heldBytes  int
+	rejected   int64 // rejects found in this run
+	written    state // what the state file says
+	warned     map[string]bool
+	inRow      int                          // events that the receiver has refused since it accepted one
+	ids        *lru.Cache[uint64, position] // where the latest messageIds were given, by hash
+	duplicates []int64                      // accepted ones that are not settled
+}
+
+// New prepares an import. It reads the beginnings of files and writes nothing. The error is an
+// *[InputError].
+func New(o Options) (*Import, error) {
+	o.complete()
+	im := &Import{
+		options: o, most: maxBatchEvents, warned: map[string]bool{}, seed: maphash.MakeSeed(),
+		limiter: rate.NewLimiter(rate.Inf, 0),
+	}
+	im.changed.L = &im.mu
+	im.ids, _ = lru.New[uint64, position](rememberedIDs) // which fails for no size only
+	if o.Rate > 0 {
+		im.most = int(min(maxBatchEvents, max(1, math.Floor(o.Rate/4)))) // a burst is a quarter of a second's worth
+		im.limiter = rate.NewLimiter(rate.Limit(o.Rate), im.most)
+	}
+	for range o.Concurrency {
+		im.partitions = append(im.partitions, &partition{most: min(fewEvents, im.most)})
+	}
+	if err := im.open(); err != nil {
+		return nil, &InputError{err}
+	}
+	im.plan = newPlan(&im.options, im.inputs)
+	return im, nil
+}
 
 func (o *Options) complete() {
 	if o.Concurrency <= 0 {
@@ -129,82 +256,66 @@ func (o *Options) complete() {
 	}
 }
 
-// Import is one run of an import.
-type Import struct {
-	engine *engine
-}
-
-// New prepares an import. Nothing is read or written yet.
-func New(o Options) (*Import, error) {
-	o.complete()
-	if len(o.Inputs) == 0 || o.Invoke == nil {
-		return nil, errors.New("an import needs an input, and something to invoke")
+// open looks at the files and the mapping.
+func (im *Import) open() error {
+	o := &im.options
+	if len(o.Files) == 0 || o.Invoke == nil {
+		return errors.New("an import needs a file, and a function to invoke")
 	}
-	return &Import{newEngine(o)}, nil
-}
-
-func newEngine(o Options) *engine {
-	e := &engine{options: o, most: maxBatchEvents, wake: make(chan struct{}, 1), warned: map[string]bool{}, twins: newTwins()}
-	var at Position
-	if o.State != nil {
-		e.base, at = o.State.Counts, o.State.Position
-		e.base.Repeated += o.State.Ahead
-	}
-	e.reader = newReader(&e.options, at)
-	e.next = mark{e.base.Events, e.reader.at}
-	if o.Rate > 0 {
-		e.most = int(min(maxBatchEvents, max(1, math.Floor(o.Rate/4)))) // a burst is a quarter of a second's worth
-		e.limiter = rate.NewLimiter(rate.Limit(o.Rate), e.most)
-	}
-	for range o.Concurrency {
-		e.lanes = append(e.lanes, &lane{most: min(fewEvents, e.most)})
-	}
-	e.changed.L = &e.mu
-	return e
-}
-
-// Run imports until everything has been accepted or rejected, and returns what was done, over earlier runs too. It may be called once.
-//
-// The error is a *[DeliveryError] where an invocation failed in another way than by refusing
-// messages; a *[PanicError] where something panicked; the context's where that ended; else one of
-// reading or writing files. With an error too the state has been written, and what was under way is
-// over.
-func (im *Import) Run(ctx context.Context) (Counts, error) { return im.engine.run(ctx) }
-
-// Sample returns up to n events as an input of segment_batch: the first ones that refused does not return an error for.
-func Sample(o Options, n int, refused func(runtime.JSON) error) (runtime.JSON, error) {
-	o.complete()
-	r := newReader(&o, Position{})
-	defer func() { _ = r.close() }()
-	body := []byte(batchOpen)
-	for range 1000 {
-		e, err := r.next()
-		if errors.Is(err, io.EOF) || n == 0 {
-			break
-		}
+	for _, text := range o.Map {
+		r, err := parseRule(text)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		if e.faults != nil {
-			continue
-		}
-		one, _ := e.message.appendTo([]byte(batchOpen), o.Key, e.origin)
-		if refused(append(one, batchClose...)) != nil {
-			continue
-		}
-		if len(body) > len(batchOpen) {
-			body = append(body, ',')
-		}
-		body = append(body, one[len(batchOpen):]...)
-		n--
+		im.rules = append(im.rules, r)
 	}
-	if len(body) == len(batchOpen) {
-		return nil, nil
+	csv := false
+	for _, path := range o.Files {
+		in, err := openInput(path, o.Format, o.Stdin)
+		if err != nil {
+			return err
+		}
+		csv = csv || in.format == CSV
+		im.inputs = append(im.inputs, in)
 	}
-	return append(body, batchClose...), nil
+	if len(o.Map) > 0 && !csv {
+		return fmt.Errorf("--map is for columns of CSV, and no file is CSV: %q", o.Map[0])
+	}
+	if o.Files[0] == Stdin && o.InvocationID == "" {
+		o.InvocationID = "stdin/" + uuid.NewString()
+	}
+	return o.checkPaths()
 }
 
-const (
-	batchOpen  = `{"batch":[`
-	batchClose = `]}`
-)
+// checkPaths refuses to overwrite one file with another.
+func (o *Options) checkPaths() error {
+	var state []string // what the state needs
+	if o.StatePath != "" {
+		state = []string{o.StatePath, o.StatePath + ".tmp", o.StatePath + ".lock"}
+	}
+	for _, file := range o.Files {
+		if file == Stdin {
+			if len(o.Files) > 1 {
+				return errors.New("stdin is imported alone, not together with files")
+			}
+			if o.StatePath != "" || o.Resume || o.Restart {
+				return errors.New("an import of stdin cannot be resumed, since stdin is read only once; import a file," +
+					" or give an --invocation-id to repeat it safely")
+			}
+			continue
+		}
+		for _, own := range append(state, o.RejectsPath) {
+			if paths.Same(file, own) {
+				return fmt.Errorf("the file of events cannot take the state or the rejects too; "+
+					"name another file with --state or --rejects: %q", file)
+			}
+		}
+	}
+	for _, own := range state {
+		if paths.Same(own, o.RejectsPath) {
+			return fmt.Errorf("one file cannot take both the state and the rejects; "+
+				"name another file with --state or --rejects: %q", o.RejectsPath)
+		}
+	}
+	return nil
+}

@@ -20,18 +20,19 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/aacflow/segment-blocks/runtime"
+	"github.com/aacflow/segment-blocks/schemas"
 	"github.com/aacflow/segment-blocks/segment/emulator"
 	"github.com/aacflow/segment-blocks/segment/importer"
 )
 
 // reject is a line of the file of rejects.
 type reject struct {
-	File    string            `json:"file"`
-	Line    int               `json:"line"`
-	Origin  string            `json:"origin"`
-	Reasons []importer.Reason `json:"reasons"`
-	Message json.RawMessage   `json:"message"`
-	Text    string            `json:"text"`
+	File    string              `json:"file"`
+	Line    int                 `json:"line"`
+	Origin  string              `json:"origin"`
+	Reasons []schemas.Violation `json:"reasons"`
+	Message json.RawMessage     `json:"message"`
+	Text    string              `json:"text"`
 }
 
 func readRejects(t testing.TB, path string) []reject {
@@ -56,7 +57,7 @@ func TestEventsOfAPersonStayInOrder(t *testing.T) {
 		return 0
 	}
 	in := file(t, "events.ndjson", tracks(events, users, 20))
-	counts := run(t, importer.Options{Inputs: []*importer.Input{in}, Invoke: invoker(t, r.URL), Concurrency: 8})
+	counts := run(t, importer.Options{Files: []string{in}, Invoke: invoker(t, r.URL), Concurrency: 8})
 	require.EqualValues(t, events, counts.Accepted)
 	require.Equal(t, counts.Events, counts.Accepted)
 	require.Greater(t, counts.Attempts, counts.Requests)
@@ -110,11 +111,11 @@ func TestRejectsAreExact(t *testing.T) {
 	for _, ending := range []string{"\n", "\r\n"} {
 		require.NoError(t, segment.Clear())
 		in := file(t, "events.ndjson", "\xef\xbb\xbf"+strings.Join(lines, ending))
-		path := in.Path + ".rejects"
+		path := in + ".rejects"
 		var told []int64
 		counts := run(t, importer.Options{
-			Inputs: []*importer.Input{in}, Invoke: invoker(t, segment.URL), RejectsPath: path,
-			Refused: func(_ string, line int64, _ []importer.Reason) { told = append(told, line) },
+			Files: []string{in}, Invoke: invoker(t, segment.URL), RejectsPath: path,
+			Rejected: func(_ string, line int64, _ []schemas.Violation) { told = append(told, line) },
 		})
 		require.EqualValues(t, 15, counts.Events)
 		require.EqualValues(t, 5, counts.Accepted)
@@ -123,7 +124,7 @@ func TestRejectsAreExact(t *testing.T) {
 
 		var got []string
 		for _, r := range readRejects(t, path) {
-			require.Equal(t, in.Path, r.File)
+			require.Equal(t, in, r.File)
 			for _, reason := range r.Reasons {
 				got = append(got, fmt.Sprintf("%d %s %s", r.Line, reason.Path, reason.Code))
 			}
@@ -167,7 +168,7 @@ func TestRejectsCanBeImported(t *testing.T) {
 	invoke := invoker(t, r.URL)
 	in := file(t, "events.ndjson", `{"type":"track","event":"","userId":"u","properties":{"a":1.10}}`+"\n"+`{"type":"track","event":"B"}`+"\nnot json\n")
 	path := filepath.Join(t.TempDir(), "rejects.ndjson")
-	counts := run(t, importer.Options{Inputs: []*importer.Input{in}, Invoke: invoke, RejectsPath: path})
+	counts := run(t, importer.Options{Files: []string{in}, Invoke: invoke, RejectsPath: path})
 	require.EqualValues(t, 3, counts.Rejected)
 
 	data, err := os.ReadFile(path)
@@ -175,8 +176,8 @@ func TestRejectsCanBeImported(t *testing.T) {
 	mended := strings.Replace(string(data), `"event":""`, `"event":"Mended"`, 1)
 	for range 2 { // with different files around it, the mended message is the same
 		mend := file(t, "mended.ndjson", mended)
-		again := mend.Path + ".rejects"
-		counts = run(t, importer.Options{Inputs: []*importer.Input{mend}, Invoke: invoke, RejectsPath: again})
+		again := mend + ".rejects"
+		counts = run(t, importer.Options{Files: []string{mend}, Invoke: invoke, RejectsPath: again})
 		require.EqualValues(t, 1, counts.Accepted)
 		left := readRejects(t, again)
 		require.Len(t, left, int(counts.Rejected))
@@ -195,8 +196,8 @@ func TestOnlyRejects(t *testing.T) {
 	r := newReceiver(t)
 	const lines, refused = 21_000, 1_000
 	in := file(t, "events.ndjson", strings.Repeat("nothing of use\n", lines-refused)+strings.Repeat(`{"type":"track"}`+"\n", refused))
-	path := in.Path + ".rejects"
-	counts := run(t, importer.Options{Inputs: []*importer.Input{in}, Invoke: invoker(t, r.URL), RejectsPath: path})
+	path := in + ".rejects"
+	counts := run(t, importer.Options{Files: []string{in}, Invoke: invoker(t, r.URL), RejectsPath: path})
 	require.EqualValues(t, lines, counts.Rejected)
 	require.Zero(t, r.count)
 	for i, one := range readRejects(t, path) {
@@ -213,15 +214,12 @@ func TestEmptyFiles(t *testing.T) {
 			}
 			in := file(t, name, text)
 			counts := run(t, importer.Options{
-				Inputs: []*importer.Input{in}, Invoke: invoker(t, r.URL), Type: "track",
-				RejectsPath: in.Path + ".rejects", StatePath: in.Path + ".state",
-				Plan: importer.Plan{Files: []importer.PlanFile{{Name: in.Path, ID: in.ID, Format: in.Format}}},
+				Files: []string{in}, Invoke: invoker(t, r.URL), Type: "track",
+				RejectsPath: in + ".rejects", StatePath: in + ".state",
 			})
 			require.Zero(t, counts.Events)
-			require.NoFileExists(t, in.Path+".rejects")
-			state, err := importer.ReadState(in.Path + ".state")
-			require.NoError(t, err)
-			require.True(t, state.Done)
+			require.NoFileExists(t, in+".rejects")
+			require.True(t, stateOf(t, in+".state").Done)
 		}
 	}
 }
@@ -236,14 +234,14 @@ func TestPackedFiles(t *testing.T) {
 		require.NoError(t, w.Close())
 	}
 	in := file(t, "events.jsonl.gz", packed.String())
-	counts := run(t, importer.Options{Inputs: []*importer.Input{in}, Invoke: invoker(t, r.URL)})
+	counts := run(t, importer.Options{Files: []string{in}, Invoke: invoker(t, r.URL)})
 	require.EqualValues(t, 1000, counts.Accepted)
 
 	cut := file(t, "events.ndjson.gz", packed.String()[:packed.Len()-20])
-	im, err := importer.New(importer.Options{Inputs: []*importer.Input{cut}, Invoke: invoker(t, r.URL), Key: key})
+	im, err := importer.New(importer.Options{Files: []string{cut}, Invoke: invoker(t, r.URL), Key: key})
 	require.NoError(t, err)
 	_, err = im.Run(t.Context())
-	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+	require.ErrorIs(t, err, importer.ErrCut)
 }
 
 // The same event has the same id however its file is called, and another in another file.
@@ -252,16 +250,14 @@ func TestMessageIDs(t *testing.T) {
 	invoke := invoker(t, r.URL)
 	one := `{"type":"track","event":"A","userId":"u"}` + "\n"
 	for _, text := range []string{one, one, one + one, one + "\n" + one, `{"event":"A","userId":"u"}` + "\n"} {
-		run(t, importer.Options{Inputs: []*importer.Input{file(t, "events.ndjson", text)}, Invoke: invoke, Type: "track"})
+		run(t, importer.Options{Files: []string{file(t, "events.ndjson", text)}, Invoke: invoke, Type: "track"})
 	}
 	require.Len(t, r.seen, 6)
 	for id := range r.seen {
 		require.Less(t, len(id), 100)
 	}
 	stdin := func(id string) {
-		in, err := importer.OpenInput(importer.Stdin, "", strings.NewReader(one))
-		require.NoError(t, err)
-		run(t, importer.Options{Inputs: []*importer.Input{in}, Invoke: invoke, InvocationID: id})
+		run(t, importer.Options{Files: []string{importer.Stdin}, Stdin: strings.NewReader(one), Invoke: invoke, InvocationID: id})
 	}
 	stdin("a")
 	stdin("a")
@@ -292,20 +288,20 @@ func TestInputsThatAreNoLines(t *testing.T) {
 		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
 		format := importer.Format("")
 		if name == "packed.gz" {
-			_, err := importer.OpenInput(path, "", nil)
+			_, err := importer.New(importer.Options{Files: []string{path}, Invoke: invoker(t, "http://127.0.0.1:1")})
 			require.ErrorContains(t, err, "must end in .ndjson")
 			format = importer.NDJSON
 		}
-		in, err := importer.OpenInput(path, format, nil)
-		require.NoError(t, err)
-		o := importer.Options{Inputs: []*importer.Input{in}, Type: "track", Invoke: invoker(t, "http://127.0.0.1:1")}
-		var input *importer.InputError
-		require.ErrorAs(t, importer.Describe(o), &input, name)
-		im, err := importer.New(o)
-		require.NoError(t, err)
-		_, err = im.Run(t.Context())
-		require.ErrorAs(t, err, &input, name)
-		require.ErrorContains(t, err, name)
+		o := importer.Options{Type: "track", Format: format, Invoke: invoker(t, "http://127.0.0.1:1")}
+		for _, o.Files = range [][]string{{path}, {file(t, "good.json", tracks(10, 1, 0)), path}} {
+			im, err := importer.New(o)
+			require.NoError(t, err)
+			counts, err := im.Run(t.Context())
+			var input *importer.InputError
+			require.ErrorAs(t, err, &input, name)
+			require.Equal(t, 1, strings.Count(err.Error(), name), err)
+			require.Zero(t, counts, "nothing is sent, of the other file neither")
+		}
 	}
 }
 
@@ -328,8 +324,7 @@ func TestFailureKeepsTheCheckpoint(t *testing.T) {
 	}
 	in := file(t, "events.ndjson", tracks(events, 50, 200))
 	o := importer.Options{
-		Inputs: []*importer.Input{in}, Invoke: invoker(t, r.URL), Key: key, StatePath: in.Path + ".state",
-		Plan: importer.Plan{Files: []importer.PlanFile{{Name: in.Path, ID: in.ID, Format: in.Format}}},
+		Files: []string{in}, Invoke: invoker(t, r.URL), Key: key, StatePath: in + ".state",
 	}
 	im, err := importer.New(o)
 	require.NoError(t, err)
@@ -340,18 +335,16 @@ func TestFailureKeepsTheCheckpoint(t *testing.T) {
 	require.Positive(t, counts.Accepted)
 	require.LessOrEqual(t, failed.First, failed.Last)
 
-	state, err := importer.ReadState(o.StatePath)
-	require.NoError(t, err)
+	state := stateOf(t, o.StatePath)
 	require.False(t, state.Done)
 	require.Equal(t, counts.Accepted, state.Counts.Accepted+state.Ahead)
 	r.answer = nil
-	o.State = state
+	o.Resume = true
 	counts = run(t, o)
 	require.EqualValues(t, events, counts.Accepted)
 	require.Equal(t, state.Ahead, counts.Repeated)
 	requireOrder(t, r, events)
-	state, err = importer.ReadState(o.StatePath)
-	require.NoError(t, err)
+	state = stateOf(t, o.StatePath)
 	require.True(t, state.Done)
 	require.Equal(t, counts.Accepted, state.Counts.Accepted)
 }
@@ -365,7 +358,7 @@ func TestPanicKeepsTheCheckpoint(t *testing.T) {
 		before, after, _ := strings.Cut(tracks(events, 50, 200), fmt.Sprintf("\n"+`{"type":"track","event":"E%d"`, events/2))
 		in := file(t, "events.ndjson", before+fmt.Sprintf("\nno event\n"+`{"type":"track","event":"E%d"`, events/2)+after)
 		o := importer.Options{
-			Inputs: []*importer.Input{in}, Key: key, StatePath: in.Path + ".state", RejectsPath: in.Path + ".rejects", Plan: planOf(in),
+			Files: []string{in}, Key: key, StatePath: in + ".state", RejectsPath: in + ".rejects",
 		}
 		send := invoker(t, r.URL)
 		var calls atomic.Int32
@@ -375,7 +368,7 @@ func TestPanicKeepsTheCheckpoint(t *testing.T) {
 			}
 			return send(ctx, batch)
 		}
-		o.Refused = func(string, int64, []importer.Reason) {
+		o.Rejected = func(string, int64, []schemas.Violation) {
 			if where == "reading" {
 				panic("out of order")
 			}
@@ -389,8 +382,8 @@ func TestPanicKeepsTheCheckpoint(t *testing.T) {
 		require.Contains(t, string(panicked.Stack), "importer_test.go")
 		require.Positive(t, counts.Accepted)
 
-		o.State, where = stateOf(t, o.StatePath), ""
-		require.False(t, o.State.Done)
+		o.Resume, where = true, ""
+		require.False(t, stateOf(t, o.StatePath).Done)
 		counts = run(t, o)
 		require.EqualValues(t, events, counts.Accepted)
 		require.EqualValues(t, 1, counts.Rejected)
@@ -411,7 +404,7 @@ func TestEditedFileIsNotResumed(t *testing.T) {
 	}
 	text := tracks(events, 50, 200)
 	in := file(t, "events.ndjson", text)
-	o := importer.Options{Inputs: []*importer.Input{in}, Invoke: invoker(t, r.URL), Key: key, Concurrency: 1, StatePath: in.Path + ".state", Plan: planOf(in)}
+	o := importer.Options{Files: []string{in}, Invoke: invoker(t, r.URL), Key: key, Concurrency: 1, StatePath: in + ".state"}
 	runs := func() (importer.Counts, error) {
 		im, err := importer.New(o)
 		require.NoError(t, err)
@@ -420,8 +413,9 @@ func TestEditedFileIsNotResumed(t *testing.T) {
 	_, err := runs()
 	require.Error(t, err)
 	r.answer = nil
-	o.State = stateOf(t, o.StatePath)
-	at := int(o.State.Position.Offset)
+	o.Resume = true
+	left := stateOf(t, o.StatePath)
+	at := left.Position.Offset
 	require.Greater(t, at, 300_000)
 	require.Less(t, at, len(text)-300_000)
 	requests := r.count
@@ -432,20 +426,17 @@ func TestEditedFileIsNotResumed(t *testing.T) {
 		"shorter line": text[:200_000] + strings.Replace(text[200_000:at], "x", "", 1) + "x" + text[at:],
 	} {
 		require.Len(t, edited, len(text))
-		require.NoError(t, os.WriteFile(in.Path, []byte(edited), 0o600))
-		again, err := importer.OpenInput(in.Path, "", nil)
-		require.NoError(t, err)
-		require.Equal(t, in.ID, again.ID)
+		require.NoError(t, os.WriteFile(in, []byte(edited), 0o600))
 		_, err = runs()
 		var input *importer.InputError
 		require.ErrorAs(t, err, &input, name)
 		require.ErrorContains(t, err, "has changed since; --restart begins again")
 		require.Equal(t, requests, r.count, "nothing is sent")
-		require.Equal(t, o.State.Position, stateOf(t, o.StatePath).Position)
+		require.Equal(t, left.Position, stateOf(t, o.StatePath).Position)
 	}
 
 	later := text[:at] + strings.Replace(text[at:], "xxx", "xyx", 1) // which has not been imported yet
-	require.NoError(t, os.WriteFile(in.Path, []byte(later), 0o600))
+	require.NoError(t, os.WriteFile(in, []byte(later), 0o600))
 	counts, err := runs()
 	require.NoError(t, err)
 	require.EqualValues(t, events, counts.Events)
@@ -456,9 +447,7 @@ func TestEditedFileIsNotResumed(t *testing.T) {
 func TestSlowInput(t *testing.T) {
 	r := newReceiver(t)
 	from, to := io.Pipe()
-	in, err := importer.OpenInput(importer.Stdin, "", from)
-	require.NoError(t, err)
-	im, err := importer.New(importer.Options{Inputs: []*importer.Input{in}, Invoke: invoker(t, r.URL), Key: key})
+	im, err := importer.New(importer.Options{Files: []string{importer.Stdin}, Stdin: from, Invoke: invoker(t, r.URL), Key: key})
 	require.NoError(t, err)
 	done := make(chan error, 1)
 	go func() {
@@ -476,9 +465,7 @@ func TestCanceledWhileReading(t *testing.T) {
 	r := newReceiver(t)
 	from, to := io.Pipe()
 	defer to.Close()
-	in, err := importer.OpenInput(importer.Stdin, "", from)
-	require.NoError(t, err)
-	im, err := importer.New(importer.Options{Inputs: []*importer.Input{in}, Invoke: invoker(t, r.URL), Key: key})
+	im, err := importer.New(importer.Options{Files: []string{importer.Stdin}, Stdin: from, Invoke: invoker(t, r.URL), Key: key})
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
@@ -490,7 +477,7 @@ func TestGraceEndsWhatHangs(t *testing.T) {
 	in := file(t, "events.ndjson", tracks(10, 1, 0))
 	ctx, cancel := context.WithCancel(t.Context())
 	o := importer.Options{
-		Inputs: []*importer.Input{in}, Key: key, Grace: 100 * time.Millisecond,
+		Files: []string{in}, Key: key, Grace: 100 * time.Millisecond,
 		Invoke: func(ctx context.Context, _ runtime.JSON) (*runtime.Receipt, error) {
 			cancel()
 			<-ctx.Done()

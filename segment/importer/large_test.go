@@ -54,11 +54,11 @@ func TestLargeFiles(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			o := importer.Options{Type: "track", Invoke: invoker(t, sink(t))}
 			if strings.HasPrefix(name, "CSV") {
-				o.Inputs = []*importer.Input{file(t, "events.csv", c.text)}
+				o.Files = []string{file(t, "events.csv", c.text)}
 			} else {
-				o.Inputs = []*importer.Input{file(t, "events.ndjson", c.text)}
+				o.Files = []string{file(t, "events.ndjson", c.text)}
 			}
-			o.RejectsPath = o.Inputs[0].Path + ".rejects"
+			o.RejectsPath = o.Files[0] + ".rejects"
 			started := time.Now()
 			counts := run(t, o)
 			require.Less(t, time.Since(started), time.Minute)
@@ -76,7 +76,7 @@ func TestLargeFiles(t *testing.T) {
 // Each reject has all of its reasons, also where an invocation does not list those of all messages.
 func TestRejectsOfManyReasons(t *testing.T) {
 	in := file(t, "events.ndjson", strings.Repeat(`{"type":"track","userId":7,"properties":1}`+"\n", 300))
-	o := importer.Options{Inputs: []*importer.Input{in}, Invoke: invoker(t, sink(t)), RejectsPath: in.Path + ".rejects"}
+	o := importer.Options{Files: []string{in}, Invoke: invoker(t, sink(t)), RejectsPath: in + ".rejects"}
 	run(t, o)
 	rejects := readRejects(t, o.RejectsPath)
 	require.Len(t, rejects, 300)

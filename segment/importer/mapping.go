@@ -12,55 +12,50 @@ import (
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
-// Rule sends a column somewhere else than its name says.
-type Rule struct {
-	Column string
-	// Path leads to the field: userId, or properties and price. It is empty for a column that is left out.
-	Path []string
-	// Kind is what the value becomes: text, number, boolean or json.
-	Kind string
+// rule sends a column somewhere else than its name says.
+type rule struct {
+	column string
+	// path leads to the field: userId, or properties and price. It is empty for a column that is
+	// left out.
+	path []string
+	kind string // what the value becomes: one of kinds
 }
 
-// ParseRule reads column=field, column=field:kind, or column= which leaves it out.
-func ParseRule(text string) (Rule, error) {
-	column, field, ok := cutLast(text, "=")
-	if !ok || column == "" {
-		return Rule{}, fmt.Errorf("--map must be column=field, such as price=properties.price:number: %q", text)
+// parseRule reads an element of [Options].Map.
+func parseRule(text string) (rule, error) {
+	at := strings.LastIndex(text, "=")
+	if at <= 0 {
+		return rule{}, fmt.Errorf("--map must be column=field, such as price=properties.price:number: %q", text)
 	}
+	column, field := text[:at], text[at+1:]
 	if field == "" {
-		return Rule{Column: column}, nil
+		return rule{column: column}, nil
 	}
 	field, kind, typed := strings.Cut(field, ":")
 	if !typed {
 		kind = "text"
 	}
-	if !slices.Contains(kinds(), kind) {
-		return Rule{}, fmt.Errorf("--map must name a kind of value after the colon, one of %s: %q", strings.Join(kinds(), ", "), text)
-	}
-	r := Rule{column, strings.Split(field, "."), kind}
-	if slices.Contains(r.Path, "") {
-		return Rule{}, fmt.Errorf("--map has a field with a part that is empty: %q", text)
-	}
-	head, object := r.Path[0], slices.Contains(objects(), r.Path[0])
+	r := rule{column, strings.Split(field, "."), kind}
+	head, object := r.path[0], slices.Contains(objects(), r.path[0])
 	switch {
-	case object && len(r.Path) == 1 && kind != "json":
-		return Rule{}, fmt.Errorf("--map can fill all of %s only with an object, as %s:json, or a part of it, as %s.name: %q", head, head, head, text)
+	case !slices.Contains(kinds(), kind):
+		return rule{}, fmt.Errorf("--map must name a kind of value after the colon, one of %s: %q",
+			strings.Join(kinds(), ", "), text)
+	case slices.Contains(r.path, ""):
+		return rule{}, fmt.Errorf("--map has a field with a part that is empty: %q", text)
+	case object && len(r.path) == 1 && kind != "json":
+		return rule{}, fmt.Errorf("--map can fill all of %[1]s only with an object, as %[1]s:json,"+
+			" or a part of it, as %[1]s.name: %[2]q", head, text)
 	case object:
 	case !slices.Contains(texts(), head):
-		return Rule{}, fmt.Errorf("--map must name a field of a message, and %q is none%s", head, schemas.DidYouMean(head, append(texts(), objects()...)))
-	case len(r.Path) > 1:
-		return Rule{}, fmt.Errorf("--map names a part of %s, which is a text: %q", head, text)
+		return rule{}, fmt.Errorf("--map must name a field of a message, and %q is none%s",
+			head, schemas.DidYouMean(head, append(texts(), objects()...)))
+	case len(r.path) > 1:
+		return rule{}, fmt.Errorf("--map names a part of %s, which is a text: %q", head, text)
 	case kind != "text":
-		return Rule{}, fmt.Errorf("--map makes %s a %s, and it must be a text: %q", head, kind, text)
+		return rule{}, fmt.Errorf("--map makes %s a %s, and it must be a text: %q", head, kind, text)
 	}
 	return r, nil
-}
-
-func cutLast(text, sep string) (before, after string, found bool) {
-	if i := strings.LastIndex(text, sep); i >= 0 {
-		return text[:i], text[i+len(sep):], true
-	}
-	return text, "", false
 }
 
 func kinds() []string { return []string{"text", "number", "boolean", "json"} }
@@ -75,8 +70,8 @@ func texts() []string {
 	}
 }
 
-// takes tells whether messages of a type have a field of this name, as all have userId. An unknown type has them all, so that what is
-// wrong with the message is its type alone.
+// takes tells whether messages of a type have a field of this name, as all have userId. An unknown
+// type has them all, so that what is wrong with the message is its type alone.
 func takes(t tracking.Type, field string) bool {
 	switch field {
 	case "event":
@@ -102,25 +97,26 @@ func container(t tracking.Type) string {
 	return "properties"
 }
 
-// Mapping says which column of a CSV file becomes what.
-type Mapping struct {
+// mapping says which column of a CSV file becomes what.
+type mapping struct {
 	header []string
-	rules  map[string]Rule
-	typ    tracking.Type // of rows that do not say theirs
+	rules  map[string]rule
+	typ    tracking.Type // of rows that do not name one
 	plans  map[tracking.Type]*node
 	typeAt int // the column that holds the type, or -1
 }
 
-// Column is what becomes of one column.
+// Column is what becomes of one column of a CSV file.
 type Column struct {
 	Name string `json:"column"`
-	// Field is such as userId or properties.price, "" for a column that is left out. Kind is text, number, boolean or json.
+	// Field is such as userId or properties.price, "" for a column that is left out.
 	Field string `json:"field"`
-	Kind  string `json:"kind,omitempty"`
+	// Kind is text, number, boolean or json.
+	Kind string `json:"kind,omitempty"`
 }
 
-func newMapping(header []string, rules []Rule, t tracking.Type) (*Mapping, error) {
-	m := &Mapping{rules: map[string]Rule{}, typ: t, plans: map[tracking.Type]*node{}, typeAt: -1}
+func newMapping(header []string, rules []rule, t tracking.Type) (*mapping, error) {
+	m := &mapping{rules: map[string]rule{}, typ: t, plans: map[tracking.Type]*node{}, typeAt: -1}
 	for _, name := range header {
 		name = strings.TrimSpace(name)
 		if name != "" && slices.Contains(m.header, name) {
@@ -128,39 +124,43 @@ func newMapping(header []string, rules []Rule, t tracking.Type) (*Mapping, error
 		}
 		m.header = append(m.header, name)
 	}
+	all := strings.Join(m.header, ", ")
 	for _, r := range rules {
-		if !slices.Contains(m.header, r.Column) {
+		if !slices.Contains(m.header, r.column) {
 			return nil, fmt.Errorf("--map names a column that is not in the file: %q%s; the columns are %s",
-				r.Column, schemas.DidYouMean(r.Column, m.header), strings.Join(m.header, ", "))
+				r.column, schemas.DidYouMean(r.column, m.header), all)
 		}
-		if _, twice := m.rules[r.Column]; twice {
-			return nil, fmt.Errorf("--map names a column twice: %q", r.Column)
+		if _, twice := m.rules[r.column]; twice {
+			return nil, fmt.Errorf("--map names a column twice: %q", r.column)
 		}
-		m.rules[r.Column] = r
+		m.rules[r.column] = r
 	}
 	if other := anotherDelimiter(m.header); other != "" && len(rules) == 0 {
-		return nil, fmt.Errorf("the only column is %q, and what parts the columns may be another character, as with --delimiter %s", m.header[0], other)
+		return nil, fmt.Errorf("the only column is %q, and another character may stand between the columns;"+
+			" name it with --delimiter %s", m.header[0], other)
 	}
-	known := map[string]bool{}
+	person := false
 	for i, name := range m.header {
-		if head, _, parts := strings.Cut(name, "."); parts && slices.Contains(objects(), head) && slices.Contains(strings.Split(name, "."), "") {
-			if _, ruled := m.rules[name]; !ruled {
-				return nil, fmt.Errorf("a column names a part of %s that is empty; --map sends it elsewhere, or leaves it out: %q", head, name)
-			}
+		parts := strings.Split(name, ".")
+		_, ruled := m.rules[name]
+		if !ruled && slices.Contains(objects(), parts[0]) && slices.Contains(parts, "") {
+			return nil, fmt.Errorf("a column names a part of %s that is empty;"+
+				" --map sends it elsewhere, or leaves it out: %q", parts[0], name)
 		}
-		if path, _ := m.field(i, t); len(path) == 1 {
-			known[path[0]] = true
-			if path[0] == "type" {
-				m.typeAt = i
-			}
+		switch path, _ := m.field(i, t); strings.Join(path, ".") {
+		case "userId", "anonymousId":
+			person = true
+		case "type":
+			m.typeAt = i
 		}
 	}
 	if t == "" && m.typeAt < 0 {
-		return nil, errors.New("nothing says what the rows are: name --type, such as --type track, or the column that holds it, such as --map kind=type")
+		return nil, errors.New("nothing says what the rows are: name --type, such as --type track," +
+			" or the column that holds it, such as --map kind=type")
 	}
-	if !known["userId"] && !known["anonymousId"] {
-		return nil, fmt.Errorf("no column says whose event a row is: map one to userId or anonymousId, such as --map %s=userId; the columns are %s",
-			cmp.Or(append(slices.Clone(m.header), "COLUMN")...), strings.Join(m.header, ", "))
+	if !person {
+		return nil, fmt.Errorf("no column says whose event a row is: map one to userId or anonymousId,"+
+			" such as --map %s=userId; the columns are %s", cmp.Or(append(slices.Clone(m.header), "COLUMN")...), all)
 	}
 	_, err := m.plan(t)
 	return m, err
@@ -182,10 +182,10 @@ func anotherDelimiter(header []string) string {
 }
 
 // field returns where a column goes in messages of a type; nowhere where the path is empty.
-func (m *Mapping) field(i int, t tracking.Type) (path []string, kind string) {
+func (m *mapping) field(i int, t tracking.Type) (path []string, kind string) {
 	name := m.header[i]
 	if r, ok := m.rules[name]; ok {
-		return r.Path, r.Kind
+		return r.path, r.kind
 	}
 	parts := strings.Split(name, ".")
 	switch {
@@ -201,8 +201,8 @@ func (m *Mapping) field(i int, t tracking.Type) (path []string, kind string) {
 	return []string{container(t), name}, "text"
 }
 
-// Columns tells what becomes of each column, in the order of the file.
-func (m *Mapping) Columns() []Column {
+// columns tells what becomes of each column, in the order of the file.
+func (m *mapping) columns() []Column {
 	var out []Column
 	for i, name := range m.header {
 		path, kind := m.field(i, m.typ)
@@ -225,7 +225,7 @@ type node struct {
 }
 
 // plan returns the form of the messages of a type.
-func (m *Mapping) plan(t tracking.Type) (*node, error) {
+func (m *mapping) plan(t tracking.Type) (*node, error) {
 	if p, ok := m.plans[t]; ok {
 		return p, nil
 	}

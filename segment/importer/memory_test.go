@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/aacflow/segment-blocks/runtime"
+	"github.com/aacflow/segment-blocks/schemas"
 	"github.com/aacflow/segment-blocks/segment/importer"
 )
 
@@ -33,8 +34,6 @@ func TestMemoryIsConstant(t *testing.T) {
 		}
 		require.NoError(t, w.Flush())
 		require.NoError(t, f.Close())
-		in, err := importer.OpenInput(path, "", nil)
-		require.NoError(t, err)
 		var mu sync.Mutex
 		var most uint64
 		calls := 0
@@ -50,14 +49,14 @@ func TestMemoryIsConstant(t *testing.T) {
 			most = max(most, m.HeapAlloc)
 		}
 		o := importer.Options{
-			Inputs: []*importer.Input{in}, RejectsPath: path + ".rejects",
+			Files: []string{path}, RejectsPath: path + ".rejects",
 			Invoke: func(ctx context.Context, batch runtime.JSON) (*runtime.Receipt, error) {
 				measure()
 				return invoke(ctx, batch)
 			},
 		}
 		refused := 0
-		o.Refused = func(string, int64, []importer.Reason) {
+		o.Rejected = func(string, int64, []schemas.Violation) {
 			if refused++; refused%500 == 0 {
 				measure()
 			}

@@ -9,12 +9,13 @@ import (
 	"sync/atomic"
 
 	"github.com/aacflow/segment-blocks/rawjson"
+	"github.com/aacflow/segment-blocks/schemas"
 )
 
-// Position is a place between two lines: all before it has been dealt with.
-type Position struct {
-	// File counts the files from 0. Line is the number, from 1, of the line that comes next, and Offset where it begins in the file's
-	// unpacked contents.
+// position is a place between two lines: all before it has been dealt with.
+type position struct {
+	// File counts the files from 0. Line is the number, from 1, of the line that comes next, and
+	// Offset where it begins in the file's unpacked contents.
 	File   int   `json:"file"`
 	Line   int64 `json:"line"`
 	Offset int64 `json:"offset"`
@@ -25,246 +26,217 @@ type Position struct {
 
 // event is what a line holds: a message, or faults that keep it from being one.
 type event struct {
-	message message
-	faults  []Reason
-	raw     []byte // what the message was read from, or what could not be read
-	line    int64
-	origin  string
-	before  Position // its own place
-	after   Position
+	message
+	faults []schemas.Violation
+	raw    []byte // what the message was read from, or what could not be read
+	origin string
+	before position // its own
+	after  position
 }
 
-// reader goes through the lines of all files. It belongs to one goroutine, but for the counters.
+// reader goes through the lines of all files. It belongs to one goroutine, but for the counter.
 type reader struct {
 	options *Options
+	inputs  []*input
+	rules   []rule
+	mapped  func(file string, columns []Column)
 	read    atomic.Int64 // bytes, as they are on disk
-	at      Position
-	open    *content
+	at      position
+	file    io.Closer // of what is open; nil for none
 	split   *splitter
 	rows    *rows // nil for NDJSON
-	// mapped is told the mapping of each CSV file.
-	mapped func(*Input, []Column)
-	first  bool
-	id     string
-	origin []byte
+	first   bool  // nothing of the file has been read
+	id      string
+	names   []string       // that look finds
+	known   rawjson.Object // that it has found
+	timeAt  int            // where the timestamp is in the text that was looked at; 0 where that is not known
 }
 
-func newReader(o *Options, at Position) *reader {
-	if at.Line == 0 {
-		at.Line = 1
-	}
-	r := &reader{options: o, at: at, mapped: o.Mapped}
-	for _, done := range o.Inputs[:min(at.File, len(o.Inputs))] {
-		r.read.Add(max(0, done.Size))
+func (im *Import) newReader(at position) *reader {
+	at.Line = max(1, at.Line)
+	r := &reader{options: &im.options, inputs: im.inputs, rules: im.rules, at: at, names: known()}
+	for _, done := range r.inputs[:min(at.File, len(r.inputs))] {
+		r.read.Add(max(0, done.size))
 	}
 	return r
+}
+
+// describe looks at how each file begins, before anything is sent, and tells what becomes of the
+// columns. Standard input can be read only once, so its columns are told later.
+func (im *Import) describe() error {
+	im.reader.mapped = im.options.Mapped
+	if im.options.Files[0] == Stdin {
+		return nil
+	}
+	im.reader.mapped = nil
+	for i := range im.inputs {
+		r := im.newReader(position{File: i})
+		r.mapped = im.options.Mapped
+		err := r.openFile()
+		if err == nil {
+			_, _, err = r.record()
+		}
+		r.close()
+		if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) { // what can be read is imported
+			return &InputError{r.failed(err)}
+		}
+	}
+	return nil
 }
 
 // next returns the next event, valid until the one after it, or io.EOF when all files are through.
 func (r *reader) next() (event, error) {
 	for {
-		if r.at.File >= len(r.options.Inputs) {
+		if r.at.File >= len(r.inputs) {
 			return event{}, io.EOF
 		}
-		if r.split == nil {
+		if r.file == nil {
 			if err := r.openFile(); err != nil {
-				return event{}, &InputError{err}
+				return event{}, err
 			}
 		}
-		e, err := r.record()
+		e, ok, err := r.record()
 		switch {
-		case err == nil && e.line > 0:
+		case ok:
 			return e, nil
 		case err == nil: // an empty line
 		case errors.Is(err, io.EOF):
-			if err := r.close(); err != nil {
-				return event{}, err
-			}
-			r.at = Position{File: r.at.File + 1, Line: 1}
-		case errors.Is(err, errDocument):
-			return event{}, err
-		case errors.Is(err, io.ErrUnexpectedEOF):
-			return event{}, &CutError{r.input().Path, r.at.Line - 1}
+			r.close()
+			r.at = position{File: r.at.File + 1, Line: 1}
 		default:
-			return event{}, fmt.Errorf("cannot read the events: %w: %s, after line %d", err, r.input().Path, r.at.Line-1)
+			return event{}, r.failed(err)
 		}
 	}
 }
 
-func (r *reader) input() *Input { return r.options.Inputs[r.at.File] }
-
-// openFile opens the file at hand and goes to its place. The header of a CSV file is read whatever the place.
-func (r *reader) openFile() error {
-	in := r.input()
-	c, err := in.open(&r.read)
-	if err != nil {
+// failed says where reading failed.
+func (r *reader) failed(err error) error {
+	var own *InputError
+	switch file, last := r.inputs[r.at.File].path, r.at.Line-1; {
+	case errors.As(err, &own):
 		return err
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return fmt.Errorf("%w, after line %d: %s", ErrCut, last, file)
+	default:
+		return fmt.Errorf("cannot read the events: %w: %s, after line %d", reason(err), file, last)
 	}
-	r.open, r.rows, r.first = c, nil, true
-	r.split = newSplitter(c, r.at.File, nil)
-	r.id = in.ID
+}
+
+// openFile opens the file at hand and goes to its position. It reads the header of a CSV file
+// whatever the position. The error is an *[InputError].
+func (r *reader) openFile() error {
+	in := r.inputs[r.at.File]
+	from, file, err := in.open(&r.read)
+	if err != nil {
+		return &InputError{err}
+	}
+	r.file, r.split, r.rows, r.first = file, newSplitter(from, r.at.File, 0), nil, true
+	r.id = in.id
 	if r.options.InvocationID != "" {
 		r.id = r.options.InvocationID + "/" + strconv.Itoa(r.at.File)
 	}
-	if in.Format == CSV {
-		if err := r.header(in); err != nil {
-			return errors.Join(err, r.close())
-		}
+	if in.format == CSV {
+		err = r.header(in)
 	}
-	if r.at.Offset > 0 {
-		if err := r.goOn(); err != nil {
-			return errors.Join(fmt.Errorf("cannot go on: %w: %q", err, in.Path), r.close())
-		}
+	if err == nil && r.at.Offset > 0 {
+		err = r.goOn()
+	}
+	if err != nil {
+		r.close()
+		return &InputError{fmt.Errorf("%w: %q", err, in.path)}
 	}
 	r.at = r.split.at
 	return nil
 }
 
-// goOn reads up to the place at hand, to find out whether all before it is as it was.
+// goOn reads up to the position at hand, to find out whether all before it is as it was.
 func (r *reader) goOn() error {
 	err := r.split.skip(r.at.Offset)
 	if err == nil && r.split.at != r.at || errors.Is(err, io.EOF) {
-		return fmt.Errorf("what was imported of the file, up to line %d, has changed since; --restart begins again", r.at.Line-1)
+		return fmt.Errorf("cannot go on: what was imported of the file, up to line %d, has changed since;"+
+			" --restart begins again", r.at.Line-1)
 	}
-	return err
+	if err != nil {
+		return fmt.Errorf("cannot go on: %w", reason(err))
+	}
+	return nil
 }
 
 // header reads the names of the columns and chooses the mapping.
-func (r *reader) header(in *Input) error {
-	r.rows = newRows(r.options.Delimiter)
-	r.split.rows = &rowEnd{comma: r.options.Delimiter}
+func (r *reader) header(in *input) error {
+	r.rows = &rows{comma: rune(r.options.Delimiter)}
+	r.split.comma = r.options.Delimiter
 	first, err := r.split.next()
 	if errors.Is(err, io.EOF) {
 		return nil // an empty file has no rows either
 	}
 	if err != nil {
-		return fmt.Errorf("cannot read the events: %w: %q", err, in.Path)
+		return fmt.Errorf("cannot read the events: %w", reason(err))
 	}
 	if i := bytes.IndexByte(first.raw, '\r'); i >= 0 && !bytes.HasPrefix(first.raw[i:], []byte("\r\n")) {
-		return fmt.Errorf("%w: %q", errLineEnds, in.Path)
+		return errLineEnds
 	}
 	if first.long || first.open {
-		return fmt.Errorf("the first line must name the columns: %q", in.Path)
+		return errors.New("the first line must name the columns")
 	}
 	cells, fault := r.rows.fields(first.raw)
 	if fault != nil {
-		return fmt.Errorf("the first line must name the columns; it %s: %q", fault.Message, in.Path)
+		return fmt.Errorf("the first line must name the columns; it %s", fault.Message)
 	}
-	mapping, err := newMapping(cells, r.options.Rules, r.options.Type)
-	if err != nil {
-		return fmt.Errorf("%w: %q", err, in.Path)
+	if r.rows.mapping, err = newMapping(cells, r.rules, r.options.Type); err != nil {
+		return err
 	}
-	r.rows.mapping = mapping
 	if r.mapped != nil {
-		r.mapped(in, mapping.Columns())
+		r.mapped(in.path, r.rows.mapping.columns())
 	}
 	return nil
 }
 
-// record reads one line. An empty one has the line number 0.
-func (r *reader) record() (event, error) {
+// record reads one line. It returns false for an empty one.
+func (r *reader) record() (e event, ok bool, err error) {
 	rec, err := r.split.next()
 	if err != nil {
-		return event{}, err
+		return event{}, false, err
 	}
 	r.at = r.split.at
-	e := event{line: rec.at.Line, raw: rec.raw, before: rec.at, after: r.at}
 	raw := bytes.TrimSpace(rec.raw)
 	if len(raw) == 0 {
-		return event{}, nil
+		return event{}, false, nil
 	}
-	r.origin = strconv.AppendInt(append(append(r.origin[:0], r.id...), ':'), rec.at.Line, 10)
-	e.origin = string(r.origin)
-	if r.first && r.rows == nil && (raw[0] == '[' || string(raw) == "{") {
-		return event{}, &InputError{fmt.Errorf("%w: %q", errDocument, r.input().Path)}
-	}
-	first := r.first
+	first := r.first && r.rows == nil
 	r.first = false
+	if first && (raw[0] == '[' || string(raw) == "{") {
+		return event{}, false, &InputError{fmt.Errorf("%w: %q", errDocument, r.inputs[r.at.File].path)}
+	}
+	e = event{raw: rec.raw, before: rec.at, origin: r.id + ":" + strconv.FormatInt(rec.at.Line, 10)}
 	switch {
 	case rec.long:
-		e.faults = []Reason{{Code: CodeTooLong, Message: fmt.Sprintf("must be at most %d bytes: %d", maxRecord, rec.size)}}
+		e.fault(CodeTooLong, fmt.Sprintf("must be at most %d bytes: %d", maxRecord, rec.size()))
 	case rec.open:
-		e.faults = []Reason{{Code: CodeCSV, Message: "must close its quotes, and one that opens here is never closed"}}
+		e.fault(CodeCSV, "must close its quotes, and one that opens here is never closed")
 	case r.rows != nil:
 		raw, e.faults = r.rows.message(rec.raw)
-		if r.rows.torn && r.split.back(&rec) {
-			r.at = r.split.at
-			e.raw, e.after = rec.raw, r.at
+		if r.rows.torn && len(rec.lines) > 0 {
+			r.split.back(&rec)
+			r.at, e.raw = r.split.at, rec.raw
 		}
 		if raw != nil {
 			e.raw = raw
 		}
 	}
+	e.after = r.at
 	if e.faults == nil {
-		e.message, e.raw, e.origin, e.faults = read(raw, r.options.Type, e.origin)
+		r.message(raw, &e)
 	}
-	if first && r.rows == nil && e.faults != nil && bytes.IndexByte(raw, '\r') >= 0 {
-		return event{}, &InputError{fmt.Errorf("%w: %q", errLineEnds, r.input().Path)}
+	if first && e.faults != nil && bytes.IndexByte(raw, '\r') >= 0 {
+		return event{}, false, &InputError{fmt.Errorf("%w: %q", errLineEnds, r.inputs[r.at.File].path)}
 	}
-	return e, nil
+	return e, true, nil
 }
 
-// InputError tells that a file is not what it has to be, as opposed to one that cannot be read.
-type InputError struct{ Err error }
-
-func (e *InputError) Error() string { return e.Err.Error() }
-
-// Unwrap returns the cause.
-func (e *InputError) Unwrap() error { return e.Err }
-
-// CutError tells that packed data ends too early. All that could be read has been dealt with.
-type CutError struct {
-	File string
-	Line int64 // the last one
+func (e *event) fault(code, message string) {
+	e.faults = []schemas.Violation{{Code: code, Message: message}}
 }
-
-func (e *CutError) Error() string {
-	return fmt.Sprintf("the packed file is cut: it ends too early, after line %d: %s", e.Line, e.File)
-}
-
-// Unwrap returns [io.ErrUnexpectedEOF].
-func (e *CutError) Unwrap() error { return io.ErrUnexpectedEOF }
-
-// Describe looks at how each file begins, and tells Options.Mapped what becomes of the columns. It leaves standard input alone. The error
-// is an *[InputError].
-func Describe(o Options) error {
-	o.complete()
-	for i, in := range o.Inputs {
-		if in.Path == Stdin {
-			continue
-		}
-		r := newReader(&o, Position{File: i})
-		err := r.openFile()
-		if err == nil {
-			if _, err = r.record(); errors.Is(err, io.ErrUnexpectedEOF) {
-				err = nil // what can be read is imported all the same
-			}
-		}
-		_ = r.close() // which repeats what is wrong with a packed file
-		err = ignoreEnd(err)
-		if err != nil {
-			var own *InputError
-			if errors.As(err, &own) {
-				return own
-			}
-			return &InputError{fmt.Errorf("%w: %q", err, in.Path)}
-		}
-	}
-	return nil
-}
-
-func ignoreEnd(err error) error {
-	if errors.Is(err, io.EOF) {
-		return nil
-	}
-	return err
-}
-
-// errDocument is for a document where lines are expected.
-var errDocument = errors.New("this is one JSON document, and events are read one a line; jq -c '.[]' FILE writes a list so, and jq -c . FILE an event")
-
-// errLineEnds is for files of which the first line seems to be all there is.
-var errLineEnds = errors.New("lines must end in LF or CR LF, and these end in CR alone; tr '\\r' '\\n' < FILE writes them so")
 
 // whole returns the event as it was given: a JSON object, or else a text.
 func (e *event) whole() (object, text []byte) {
@@ -274,11 +246,17 @@ func (e *event) whole() (object, text []byte) {
 	return nil, e.raw
 }
 
-func (r *reader) close() error {
-	if r.open == nil {
-		return nil
+var (
+	// errDocument is for a document where lines are expected.
+	errDocument = errors.New("this is one JSON document, and events are read one a line;" +
+		" jq -c '.[]' FILE writes a list so, and jq -c . FILE an event")
+	// errLineEnds is for files of which the first line seems to be all there is.
+	errLineEnds = errors.New("lines must end in LF or CR LF, and these end in CR alone; tr '\\r' '\\n' < FILE writes them so")
+)
+
+func (r *reader) close() {
+	if r.file != nil {
+		_ = r.file.Close() // nothing was written
+		r.file = nil
 	}
-	err := r.open.Close()
-	r.open, r.split = nil, nil
-	return err
 }

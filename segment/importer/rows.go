@@ -9,13 +9,15 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/aacflow/segment-blocks/internal/text"
 	"github.com/aacflow/segment-blocks/rawjson"
+	"github.com/aacflow/segment-blocks/schemas"
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
 // rows turns rows of CSV into messages.
 type rows struct {
-	mapping *Mapping
+	mapping *mapping
 	comma   rune
 	from    bytes.Reader
 	csv     *csv.Reader
@@ -24,13 +26,11 @@ type rows struct {
 	torn    bool // the last row was none because of its quotes
 }
 
-func newRows(comma byte) *rows { return &rows{comma: rune(comma)} }
-
 // fields returns the cells of one row. They are valid until the next call.
-func (c *rows) fields(raw []byte) ([]string, *Reason) {
+func (c *rows) fields(raw []byte) ([]string, *schemas.Violation) {
 	c.torn = false
 	if bytes.IndexByte(raw, 0) >= 0 {
-		return nil, &Reason{Code: CodeCSV, Message: "must be text, and has a NUL byte"}
+		return nil, &schemas.Violation{Code: CodeCSV, Message: "must be text, and has a NUL byte"}
 	}
 	c.row = append(append(c.row[:0], raw...), '\n')
 	if bytes.IndexByte(raw, '\r') >= 0 { // the reader drops one before each line feed, also inside a cell
@@ -44,7 +44,7 @@ func (c *rows) fields(raw []byte) ([]string, *Reason) {
 	cells, err := c.csv.Read()
 	if err == nil && c.from.Len() == 0 {
 		if !utf8.Valid(raw) {
-			return nil, &Reason{Code: "invalid_utf8", Message: rawjson.ErrInvalidUTF8.Error()}
+			return nil, &schemas.Violation{Code: "invalid_utf8", Message: rawjson.ErrInvalidUTF8.Error()}
 		}
 		return cells, nil
 	}
@@ -57,18 +57,18 @@ func (c *rows) fields(raw []byte) ([]string, *Reason) {
 	if err == nil || errors.Is(err, io.EOF) {
 		err = errors.New("must be one row")
 	}
-	return nil, &Reason{Code: CodeCSV, Message: "must be a row of CSV: " + err.Error()}
+	return nil, &schemas.Violation{Code: CodeCSV, Message: "must be a row of CSV: " + err.Error()}
 }
 
 // message returns a row as a message, valid until the next call.
-func (c *rows) message(raw []byte) ([]byte, []Reason) {
+func (c *rows) message(raw []byte) ([]byte, []schemas.Violation) {
 	cells, fault := c.fields(raw)
 	if fault != nil {
-		return nil, []Reason{*fault}
+		return nil, []schemas.Violation{*fault}
 	}
 	m := c.mapping
 	if len(cells) != len(m.header) {
-		return nil, []Reason{{Code: CodeCSV, Message: fmt.Sprintf("must have as many fields as the header has columns, %d: %d", len(m.header), len(cells))}}
+		return nil, []schemas.Violation{{Code: CodeCSV, Message: fmt.Sprintf("must have as many fields as the header has columns, %d: %d", len(m.header), len(cells))}}
 	}
 	t := m.typ
 	if m.typeAt >= 0 {
@@ -78,9 +78,9 @@ func (c *rows) message(raw []byte) ([]byte, []Reason) {
 	}
 	plan, err := m.plan(t)
 	if err != nil {
-		return nil, []Reason{{Code: CodeCSV, Message: err.Error()}}
+		return nil, []schemas.Violation{{Code: CodeCSV, Message: err.Error()}}
 	}
-	var faults []Reason
+	var faults []schemas.Violation
 	dst := append(c.buf[:0], '{')
 	if t != "" {
 		dst = rawjson.AppendText(append(dst, `"type":`...), string(t))
@@ -91,7 +91,7 @@ func (c *rows) message(raw []byte) ([]byte, []Reason) {
 }
 
 // appendMembers appends the children that have a value, each with a comma where one is due.
-func (n *node) appendMembers(dst []byte, cells []string, faults []Reason) ([]byte, []Reason) {
+func (n *node) appendMembers(dst []byte, cells []string, faults []schemas.Violation) ([]byte, []schemas.Violation) {
 	for _, child := range n.children {
 		if !child.present(cells) {
 			continue
@@ -107,7 +107,7 @@ func (n *node) appendMembers(dst []byte, cells []string, faults []Reason) ([]byt
 		}
 		value, fault := appendCell(dst, cells[child.column], child.kind)
 		if fault != "" {
-			faults = append(faults, Reason{Path: child.path, Code: CodeWrongValue, Message: fmt.Sprintf("%s: %q", fault, excerpt(cells[child.column], 60))})
+			faults = append(faults, schemas.Violation{Path: child.path, Code: CodeWrongValue, Message: fmt.Sprintf("%s: %q", fault, text.Clip(cells[child.column], 60))})
 			value = rawjson.AppendText(dst, cells[child.column]) // so that the message can be mended
 		}
 		dst = value
@@ -133,29 +133,20 @@ func appendCell(dst []byte, cell, kind string) (out []byte, fault string) {
 	if kind == "text" {
 		return rawjson.AppendText(dst, cell), ""
 	}
-	trimmed := strings.TrimSpace(cell)
-	switch kind {
-	case "number":
-		if err := rawjson.Check([]byte(trimmed), limits()); err != nil || rawjson.KindOf([]byte(trimmed)) != rawjson.NumberKind {
-			return dst, "must be a number as JSON writes it"
-		}
-		return append(dst, trimmed...), ""
-	case "boolean":
-		if trimmed = strings.ToLower(trimmed); trimmed != "true" && trimmed != "false" {
+	value := strings.TrimSpace(cell)
+	if kind == "boolean" {
+		value = strings.ToLower(value)
+		if value != "true" && value != "false" {
 			return dst, "must be true or false"
 		}
-		return append(dst, trimmed...), ""
+		return append(dst, value...), ""
 	}
-	if err := rawjson.Check([]byte(trimmed), limits()); err != nil {
+	err := rawjson.Check([]byte(value), limits())
+	switch {
+	case kind == "number" && (err != nil || rawjson.KindOf([]byte(value)) != rawjson.NumberKind):
+		return dst, "must be a number as JSON writes it"
+	case err != nil:
 		return dst, err.Error()
 	}
-	return append(dst, trimmed...), ""
-}
-
-// excerpt returns the beginning of a text.
-func excerpt(text string, most int) string {
-	if len(text) <= most {
-		return text
-	}
-	return strings.ToValidUTF8(text[:most], "") + "…"
+	return append(dst, value...), ""
 }

@@ -1,7 +1,9 @@
 package importer
 
 import (
+	"bufio"
 	"bytes"
+	"context"
 	"encoding/csv"
 	"errors"
 	"io"
@@ -12,16 +14,22 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"github.com/aacflow/segment-blocks/runtime"
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
+// readerOf returns a reader of the beginning of a file.
+func readerOf(t testing.TB, o Options) *reader {
+	o.Invoke = func(context.Context, runtime.JSON) (*runtime.Receipt, error) { return nil, nil }
+	im, err := New(o)
+	require.NoError(t, err)
+	return im.newReader(position{})
+}
+
 // all reads every event of a text, as JSON or as what is wrong with it.
 func all(t testing.TB, format Format, text string, o Options) []string {
-	in, err := OpenInput(Stdin, format, strings.NewReader(text))
-	require.NoError(t, err)
-	o.Inputs = []*Input{in}
-	o.complete()
-	r := newReader(&o, Position{})
+	o.Files, o.Format, o.Stdin = []string{Stdin}, format, strings.NewReader(text)
+	r := readerOf(t, o)
 	var out []string
 	for {
 		e, err := r.next()
@@ -37,16 +45,14 @@ func all(t testing.TB, format Format, text string, o Options) []string {
 			out = append(out, strings.TrimSpace(text))
 			continue
 		}
-		e.message.hasID = true // none is put in
-		object, _ := e.message.appendTo(nil, "", "")
-		out = append(out, string(object))
+		out = append(out, string(e.given()))
 	}
 }
 
-func rules(t testing.TB, texts ...string) []Rule {
-	var out []Rule
+func rules(t testing.TB, texts ...string) []rule {
+	var out []rule
 	for _, text := range texts {
-		r, err := ParseRule(text)
+		r, err := parseRule(text)
 		require.NoError(t, err)
 		out = append(out, r)
 	}
@@ -143,7 +149,7 @@ func TestRows(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := all(t, CSV, c.text, Options{Type: c.typ, Rules: rules(t, c.rules...), Delimiter: c.comma})
+			got := all(t, CSV, c.text, Options{Type: c.typ, Map: c.rules, Delimiter: c.comma})
 			require.Equal(t, c.want, got)
 		})
 	}
@@ -154,7 +160,7 @@ func TestMappingsThatAreRefused(t *testing.T) {
 		"x": "must be column=field", "=userId": "must be column=field", "a=userID": `did you mean "userId"`, "a=properties": "as properties:json",
 		"a=userId:number": "it must be a text", "a=properties.x:date": "a kind of value", "a=userId.x": "a part of userId", "a=traits..x": "that is empty",
 	} {
-		_, err := ParseRule(text)
+		_, err := parseRule(text)
 		require.ErrorContains(t, err, want, text)
 	}
 	for name, c := range map[string]struct {
@@ -196,8 +202,8 @@ func TestRowsOfTheStandardLibrary(t *testing.T) {
 			}
 		}
 
-		s := newSplitter(&slow{text.Bytes(), rapid.IntRange(1, 9).Draw(t, "piece")}, 0, &rowEnd{comma: ','})
-		c := newRows(',')
+		s := newSplitter(bufio.NewReader(&slow{text.Bytes(), rapid.IntRange(1, 9).Draw(t, "piece")}), 0, ',')
+		c := &rows{comma: ','}
 		var got [][]string
 		offset := int64(0)
 		for {
@@ -207,7 +213,7 @@ func TestRowsOfTheStandardLibrary(t *testing.T) {
 			}
 			require.NoError(t, err)
 			require.Equal(t, offset, rec.at.Offset)
-			offset += rec.size
+			offset += rec.size()
 			cells, fault := c.fields(rec.raw)
 			require.Nil(t, fault)
 			got = append(got, append([]string{}, cells...))
@@ -249,17 +255,12 @@ func TestReadingGoesOnAnywhere(t *testing.T) {
 	for name, text := range map[string]string{"a.ndjson": ndjson.String(), "a.csv": rows.String()} {
 		path := t.TempDir() + "/" + name
 		require.NoError(t, replaceFile(path, []byte(text)))
-		in, err := OpenInput(path, "", nil)
-		require.NoError(t, err)
-		o := Options{Inputs: []*Input{in, in}, Type: "track"}
-		o.complete()
 		type seen struct {
-			at   Position
-			line int64
-			raw  string
+			at  position
+			raw string
 		}
 		var events []seen
-		r := newReader(&o, Position{})
+		r := readerOf(t, Options{Files: []string{path, path}, Type: "track"})
 		for {
 			e, err := r.next()
 			if errors.Is(err, io.EOF) {
@@ -267,29 +268,26 @@ func TestReadingGoesOnAnywhere(t *testing.T) {
 			}
 			require.NoError(t, err)
 			require.Nil(t, e.faults)
-			events = append(events, seen{e.before, e.line, string(e.raw)})
+			events = append(events, seen{e.before, string(e.raw)})
 		}
 		require.Len(t, events, 80_000)
 		for _, i := range []int{0, 1, 2, 101, 999, 20_000, 39_999, 40_000, 40_001, 70_000, 79_999} {
-			r := newReader(&o, events[i].at)
+			r := readerOf(t, Options{Files: []string{path, path}, Type: "track"})
+			r.at = events[i].at
 			for j := i; j < min(i+3, len(events)); j++ {
 				e, err := r.next()
 				require.NoError(t, err)
-				require.Equal(t, events[j], seen{e.before, e.line, string(e.raw)}, "%s, event %d from %d", name, j, i)
+				require.Equal(t, events[j], seen{e.before, string(e.raw)}, "%s, event %d from %d", name, j, i)
 			}
-			require.NoError(t, r.close())
+			r.close()
 		}
 	}
 }
 
 func TestLongLinesTakeConstantMemory(t *testing.T) {
-	in, err := OpenInput(Stdin, NDJSON, io.MultiReader(
+	r := readerOf(t, Options{Files: []string{Stdin}, Stdin: io.MultiReader(
 		strings.NewReader(`{"a":"`), io.LimitReader(endless{}, 200<<20), strings.NewReader("\n"+`{"type":"track"}`+"\n"),
-	))
-	require.NoError(t, err)
-	o := Options{Inputs: []*Input{in}}
-	o.complete()
-	r := newReader(&o, Position{})
+	)})
 	e, err := r.next()
 	require.NoError(t, err)
 	require.Equal(t, CodeTooLong, e.faults[0].Code)
@@ -297,8 +295,8 @@ func TestLongLinesTakeConstantMemory(t *testing.T) {
 	e, err = r.next()
 	require.NoError(t, err)
 	require.Nil(t, e.faults)
-	require.EqualValues(t, 2, e.line)
-	require.LessOrEqual(t, cap(r.split.buf), 3*maxRecord)
+	require.EqualValues(t, 2, e.before.Line)
+	require.LessOrEqual(t, r.split.from.Size(), 3*maxRecord)
 }
 
 type endless struct{}

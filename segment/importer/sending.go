@@ -1,98 +1,224 @@
 package importer
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"hash/maphash"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/aacflow/segment-blocks/runtime"
+	"github.com/aacflow/segment-blocks/schemas"
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
-// maxRefusedInRow is how many events the receiver may refuse one after the other, each sent by itself, before it seems to refuse the source.
-const maxRefusedInRow = 100
+const (
+	// maxBatchBytes makes most invocations one request, with room for what is added to a message: a
+	// timestamp, a library and a comma.
+	maxBatchBytes  = tracking.MaxBodyBytes - 5000
+	addedBytes     = 130
+	maxBatchEvents = tracking.MaxBatchMessages
+	maxReady       = 2 // batches of a partition that wait
+	// fewEvents is how many events the first batches of a partition have.
+	fewEvents = 50
+	// maxRefusedInRow is how many events the receiver may refuse in a row, each sent alone, before
+	// it seems to refuse the source.
+	maxRefusedInRow = 100
+	rememberedIDs   = 100_000
+)
 
-// errHalted ends what is under way when something else has gone wrong, which is what counts.
+// errHalted ends an invocation's work when something else has failed, which is what counts.
 var errHalted = errors.New("halted")
 
-// send invokes the block until all of a batch is accepted or rejected, and returns how many were rejected. What is refused keeps nothing
-// else from being sent. The error is a *[DeliveryError], but for errHalted.
-func (e *engine) send(ctx, waiting context.Context, b *batch) (refused int, err error) {
-	all := len(b.items)
-	for len(b.items) > 0 {
-		receipt, err := e.options.Invoke(ctx, append(b.body, batchClose...))
-		e.record(b, receipt, err == nil)
+// partition sends the events of some people, in order. The import's lock guards its fields.
+type partition struct {
+	building *batch   // is being filled; nil for none
+	ready    []*batch // in order; the first may be in flight
+	// most is how many events a batch may have. It begins small and grows while none is refused,
+	// because to tell what is wrong with a message takes longer with more messages around it.
+	most int
+	last int // how many events the last full batch had
+}
+
+// batch is the events of one invocation.
+type batch struct {
+	first mark // the first event that is not settled; the import's lock guards it
+	items []item
+	bytes int
+	since time.Time
+}
+
+// item is one event of a batch.
+type item struct {
+	mark
+	message
+	origin    string
+	idHash    uint64 // of a messageId that the event brings, 0 for none
+	duplicate bool   // an earlier event has that id too
+}
+
+// flush makes ready what has been gathered. The caller holds the lock.
+func (p *partition) flush() {
+	if p.building != nil {
+		p.ready = append(p.ready, p.building)
+		p.building = nil
+	}
+}
+
+// oldest returns the batch with the oldest event that is not settled, nil for none. The caller holds
+// the lock.
+func (p *partition) oldest() *batch {
+	if len(p.ready) > 0 {
+		return p.ready[0]
+	}
+	return p.building
+}
+
+// add puts an event into the batch of its person's partition, and waits where enough is ready. It
+// returns false when the import is halted.
+func (im *Import) add(e *event) bool {
+	im.mu.Lock()
+	defer im.mu.Unlock()
+	p := im.partitions[maphash.String(im.seed, e.person)%uint64(len(im.partitions))]
+	size := len(e.json) + addedBytes
+	if b := p.building; b != nil && (len(b.items) >= p.most || b.bytes+size > maxBatchBytes) {
+		for len(p.ready) >= maxReady && !im.halted() {
+			im.changed.Wait()
+		}
+		p.last = len(b.items)
+		p.flush()
+		im.changed.Broadcast()
+	}
+	if im.halted() {
+		return false
+	}
+	it := item{mark: mark{im.next.seq, e.before}, message: e.message, origin: e.origin}
+	im.meet(&it)
+	if p.building == nil {
+		p.building = &batch{first: it.mark, since: time.Now(), items: make([]item, 0, p.last)}
+	}
+	p.building.items = append(p.building.items, it)
+	p.building.bytes += size
+	im.next = mark{im.next.seq + 1, e.after}
+	return true
+}
+
+// flushIdle makes ready what waits in partitions that have nothing else to do: input may come
+// slowly.
+func (im *Import) flushIdle() {
+	im.mu.Lock()
+	defer im.mu.Unlock()
+	for _, p := range im.partitions {
+		if p.building != nil && len(p.ready) == 0 && time.Since(p.building.since) >= idle {
+			p.flush()
+			im.changed.Broadcast()
+		}
+	}
+}
+
+// work sends the batches of a partition until there will be no more, or the import is halted. A
+// batch stays in the partition until all of it is settled.
+func (im *Import) work(ctx context.Context, p *partition) {
+	for {
+		im.mu.Lock()
+		for len(p.ready) == 0 && !im.ended && !im.halted() {
+			im.changed.Wait()
+		}
+		var b *batch
+		if len(p.ready) > 0 && !im.halted() {
+			b = p.ready[0]
+		}
+		im.mu.Unlock()
+		if b == nil {
+			return
+		}
+		rejected, err := im.send(ctx, b, b.items)
+		if err != nil {
+			im.halt(err)
+			return
+		}
+		im.mu.Lock()
+		switch {
+		case rejected == 0:
+			p.most = min(2*p.most, im.most)
+		case rejected*50 > len(b.items):
+			p.most = max(p.most/4, min(fewEvents, im.most))
+		}
+		p.ready = slices.Delete(p.ready, 0, 1)
+		im.changed.Broadcast()
+		im.mu.Unlock()
+	}
+}
+
+// send invokes the block until all items of a batch are accepted or rejected, and returns how many
+// are rejected. A refused event keeps no other from being sent. The error is a *[DeliveryError], or
+// errHalted.
+func (im *Import) send(ctx context.Context, b *batch, items []item) (rejected int, err error) {
+	im.mu.Lock()
+	b.first = items[0].mark // all before is settled, and a stop loses none of it
+	im.mu.Unlock()
+	if im.limiter.WaitN(im.halting, len(items)) != nil {
+		return 0, errHalted
+	}
+	for len(items) > 0 {
+		receipt, err := im.options.Invoke(ctx, bodyOf(items))
+		im.record(items, receipt, err == nil)
 		if err == nil {
 			break
 		}
-		if bad := reasonsOf(runtime.ErrorOf(err), len(b.items)); len(bad) > 0 {
-			e.refuse(b, bad)
-			continue
+		bad := reasonsOf(runtime.ErrorOf(err), len(items))
+		if len(bad) == 0 {
+			refusal, ok := refusalIn(err)
+			switch {
+			case !ok:
+				return rejected, im.deliveryError(items, err, false)
+			case len(items) > 1:
+				n, err := im.narrow(ctx, b, items)
+				return rejected + n, err
+			case im.refusedOneMore():
+				return rejected, im.deliveryError(items, err, true)
+			}
+			text := "was refused by the receiver: " + refusal.Error()
+			bad[0] = []schemas.Violation{{Code: string(refusal.Code), Message: text}}
 		}
-		failure, ok := refusal(err)
-		if !ok {
-			return 0, e.deliveryError(b, err, false)
-		}
-		if len(b.items) > 1 {
-			within, err := e.narrow(ctx, waiting, b)
-			return all - len(b.items) + within, err
-		}
-		if e.oneMoreRefused() {
-			return 0, e.deliveryError(b, err, true)
-		}
-		reason := Reason{Code: string(failure.Code), Message: "was refused by the receiver: " + failure.Error()}
-		e.refuse(b, map[int][]Reason{0: {reason}})
+		items = im.reject(items, bad)
+		rejected += len(bad)
 	}
-	return all - len(b.items), nil
+	return rejected, nil
 }
 
-// narrow sends the halves of a batch that the receiver refuses, in order, and so on, until the
-// events are found that are to blame. What is before the half being sent is settled, so that a stop
-// in between loses none of it. What was accepted and comes again has the same messageId.
-func (e *engine) narrow(ctx, waiting context.Context, b *batch) (refused int, err error) {
-	half := len(b.items) / 2
-	for _, part := range []*batch{b.part(0, half), b.part(half, len(b.items))} {
-		if !e.reach(part) {
-			return refused, errHalted
-		}
-		if e.limiter != nil && e.limiter.WaitN(waiting, len(part.items)) != nil {
-			return refused, errHalted
-		}
-		n, err := e.send(ctx, waiting, part)
-		refused += n
-		if err != nil {
-			return refused, err
-		}
+// narrow sends the halves of what the receiver refuses, in order, and so on, until the events to
+// blame are found. What is accepted and sent again has the same messageId.
+func (im *Import) narrow(ctx context.Context, b *batch, items []item) (rejected int, err error) {
+	half := len(items) / 2
+	rejected, err = im.send(ctx, b, items[:half])
+	if err != nil {
+		return rejected, err
 	}
-	return refused, nil
+	n, err := im.send(ctx, b, items[half:])
+	return rejected + n, err
 }
 
-// reach notes that all before a part of a batch is settled. It returns false when the import has
-// been halted.
-func (e *engine) reach(part *batch) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	*part.first = part.items[0].mark
-	return !e.halted
-}
-
-// part returns a batch of some of the items.
-func (b *batch) part(from, to int) *batch {
-	start, end := b.items[from].start, b.items[to-1].end
-	p := &batch{first: b.first, since: b.since, body: append([]byte(batchOpen), b.body[start:end]...)}
-	for _, it := range b.items[from:to] {
-		it.start += len(batchOpen) - start
-		it.end += len(batchOpen) - start
-		p.items = append(p.items, it)
+func bodyOf(items []item) runtime.JSON {
+	size := len(`{"batch":[]}`)
+	for _, it := range items {
+		size += len(it.json) + 1
 	}
-	return p
+	body := append(make([]byte, 0, size), `{"batch":[`...)
+	for _, it := range items {
+		body = append(append(body, it.json...), ',')
+	}
+	return append(bytes.TrimSuffix(body, []byte(",")), `]}`...)
 }
 
-// refusal returns the error of a receiver that finds fault with what is in the request, and would
+// refusalIn returns the error of a receiver that finds fault with what is in the request, and would
 // again: by a status, or in the body of a 2xx.
-func refusal(err error) (*tracking.Error, bool) {
+func refusalIn(err error) (*tracking.Error, bool) {
 	var e *tracking.Error
 	if !errors.As(err, &e) || e.Code != runtime.Rejected && e.Code != runtime.TooLarge {
 		return nil, false
@@ -105,47 +231,76 @@ func refusal(err error) (*tracking.Error, bool) {
 	return e, status >= 200 && status < 300
 }
 
-// oneMoreRefused counts the events that were refused since one was accepted, and tells whether there are too many.
-func (e *engine) oneMoreRefused() bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.inRow++
-	return e.inRow >= maxRefusedInRow
+// refusedOneMore counts the events that were refused since one was accepted, and tells whether there
+// are too many.
+func (im *Import) refusedOneMore() bool {
+	im.mu.Lock()
+	defer im.mu.Unlock()
+	im.inRow++
+	return im.inRow >= maxRefusedInRow
 }
 
-func (e *engine) deliveryError(b *batch, err error, source bool) *DeliveryError {
-	first, last := b.items[0], b.items[len(b.items)-1]
-	return &DeliveryError{File: e.options.Inputs[first.at.File].Path, First: first.at.Line, Last: last.at.Line, Source: source, Err: err}
+func (im *Import) deliveryError(items []item, err error, source bool) *DeliveryError {
+	first, last := items[0].at, items[len(items)-1].at
+	return &DeliveryError{im.inputs[first.File].path, first.Line, last.Line, source, err}
 }
 
-func (e *engine) record(b *batch, r *runtime.Receipt, accepted bool) {
+// record counts an invocation, and tells the first warning of each kind.
+func (im *Import) record(items []item, r *runtime.Receipt, accepted bool) {
+	im.mu.Lock()
+	defer im.mu.Unlock()
+	if accepted {
+		im.inRow = 0
+		im.counts.Accepted += int64(len(items))
+		for _, it := range items {
+			if it.duplicate {
+				im.duplicates = append(im.duplicates, it.seq)
+			}
+		}
+	}
 	if r == nil {
 		return
 	}
-	e.warn(b, r.Warnings)
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.counts.Requests += int64(r.Requests)
-	e.counts.Attempts += int64(r.Attempts)
-	e.counts.Bytes += r.Bytes
-	if accepted {
-		e.counts.Accepted += int64(len(b.items))
-		e.inRow = 0
+	im.counts.Requests += int64(r.Requests)
+	im.counts.Attempts += int64(r.Attempts)
+	im.counts.Bytes += r.Bytes
+	for _, w := range r.Warnings {
+		if im.warned[w.Code] || w.Code == tracking.WarnDuplicateID { // meet tells of those, with lines
+			continue
+		}
+		im.warned[w.Code] = true
+		at := position{File: -1}
+		if i, path, ok := indexIn(w.Path); ok && i < len(items) {
+			at, w.Path = items[i].at, path
+		}
+		im.warn(at, w)
 	}
 }
 
-// reasonsOf sorts violations by the message that they are about. It returns nothing where one is
-// about none: the fault then lies elsewhere, and rejecting the messages would not mend it. Where
-// not all are listed, the last message may have more of them, and is left for the next invocation.
-func reasonsOf(refused *runtime.Error, messages int) map[int][]Reason {
-	out := map[int][]Reason{}
+func (im *Import) warn(at position, w runtime.Warning) {
+	if im.options.Warned == nil {
+		return
+	}
+	file := ""
+	if at.File >= 0 {
+		file = im.inputs[at.File].path
+	}
+	im.options.Warned(file, at.Line, w)
+}
+
+// reasonsOf sorts violations by the item that they are about. It returns none where one is about no
+// item: the fault then lies elsewhere, and rejecting items would not mend it. Where not all
+// violations are listed, the last item may have more of them, and is left for the next invocation.
+func reasonsOf(refused *runtime.Error, items int) map[int][]schemas.Violation {
+	out := map[int][]schemas.Violation{}
 	last := 0
 	for _, v := range refused.Violations {
-		i, path, ok := placeOf(v.Path)
-		if !ok || i >= messages {
-			return nil
+		i, path, ok := indexIn(v.Path)
+		if !ok || i >= items {
+			return map[int][]schemas.Violation{}
 		}
-		out[i] = append(out[i], Reason{path, v.Code, v.Message})
+		v.Path = path
+		out[i] = append(out[i], v)
 		last = i
 	}
 	if refused.UnlistedViolations > 0 && len(out) > 1 {
@@ -154,61 +309,53 @@ func reasonsOf(refused *runtime.Error, messages int) map[int][]Reason {
 	return out
 }
 
-// placeOf takes the number of a message off a path such as /batch/12/event.
-func placeOf(path string) (index int, rest string, ok bool) {
+// indexIn takes the index of an item off a path such as /batch/12/event.
+func indexIn(path string) (index int, rest string, ok bool) {
 	path, ok = strings.CutPrefix(path, "/batch/")
-	if !ok {
-		return 0, "", false
-	}
 	number, rest, more := strings.Cut(path, "/")
 	if more {
 		rest = "/" + rest
 	}
 	index, err := strconv.Atoi(number)
-	return index, rest, err == nil && index >= 0
+	return index, rest, ok && err == nil && index >= 0
 }
 
-// refuse takes the refused messages out of a batch.
-func (e *engine) refuse(b *batch, refused map[int][]Reason) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	body, items := []byte(batchOpen), make([]item, 0, len(b.items)-len(refused))
-	for i, it := range b.items {
-		if reasons, bad := refused[i]; bad {
-			e.twins.forget(it)
-			object := append([]byte{'{'}, b.body[it.start+1+it.skip:it.end]...)
-			e.hold(it.mark, it.origin, reasons, object, nil)
-			continue
+// reject keeps the items that reasons speak against as rejects, and returns the others.
+func (im *Import) reject(items []item, reasons map[int][]schemas.Violation) []item {
+	im.mu.Lock()
+	defer im.mu.Unlock()
+	kept := make([]item, 0, len(items)-len(reasons))
+	for i, it := range items {
+		if against, ok := reasons[i]; ok {
+			if before, _ := im.ids.Peek(it.idHash); before == it.at { // it gives its id to nobody
+				im.ids.Remove(it.idHash)
+			}
+			im.hold(it.mark, it.origin, against, it.given(), nil)
+		} else {
+			kept = append(kept, it)
 		}
-		if len(items) > 0 {
-			body = append(body, ',')
-		}
-		start := len(body)
-		body = append(body, b.body[it.start:it.end]...)
-		it.start, it.end = start, len(body)
-		items = append(items, it)
 	}
-	b.body, b.items = body, items
+	return kept
 }
 
-// warn tells of the first warning of each kind.
-func (e *engine) warn(b *batch, list []runtime.Warning) {
-	if e.options.Warned == nil {
+// meet tells of the first messageId that an earlier event has too. The caller holds the lock.
+func (im *Import) meet(it *item) {
+	if it.id == "" {
 		return
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for _, w := range list {
-		if e.warned[w.Code] || w.Code == tracking.WarnDuplicateID { // which meet has told, with numbers of lines
-			continue
-		}
-		e.warned[w.Code] = true
-		i, path, ok := placeOf(w.Path)
-		if ok && i < len(b.items) {
-			w.Path = path
-			e.options.Warned(e.options.Inputs[b.items[i].at.File].Path, b.items[i].at.Line, w)
-			continue
-		}
-		e.options.Warned("", 0, w)
+	it.idHash = maphash.String(im.seed, it.id)
+	before, ok, _ := im.ids.PeekOrAdd(it.idHash, it.at)
+	it.duplicate = ok
+	if !ok || im.warned[tracking.WarnDuplicateID] {
+		return
 	}
+	im.warned[tracking.WarnDuplicateID] = true
+	where := fmt.Sprintf("line %d", before.Line)
+	if before.File != it.at.File {
+		where += " of " + im.inputs[before.File].path
+	}
+	im.warn(it.at, runtime.Warning{
+		Path: "/messageId", Code: tracking.WarnDuplicateID,
+		Message: "is that of " + where + " too, and the receiver keeps one of them",
+	})
 }

@@ -9,84 +9,82 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+
+	"github.com/gofrs/flock"
+
+	"github.com/aacflow/segment-blocks/internal/paths"
+	"github.com/aacflow/segment-blocks/internal/text"
 )
 
-// State is what an import remembers in a file, so that it can go on after having been killed.
-type State struct {
+// state is what an import remembers in a file, so that it can go on after having been killed.
+type state struct {
 	Version int `json:"version"`
 	// Done tells that everything has been accepted or rejected.
 	Done bool `json:"done"`
-	Plan Plan `json:"plan"`
-	// Position is where to go on: everything before it has been accepted, or is in the file of rejects.
-	Position Position `json:"position"`
+	Plan plan `json:"plan"`
+	// Position is where to go on: everything before it has been accepted, or is in the file of
+	// rejects.
+	Position position `json:"position"`
 	Counts   Counts   `json:"counts"`
-	// Ahead is how many events behind the position had been accepted as well. They are sent once more, with the ids that they had.
+	// Ahead is how many events behind the position had been accepted as well. They are sent once
+	// more, with the ids that they had.
 	Ahead int64 `json:"ahead"`
-	// RejectsBytes is how long the file of rejects was.
-	RejectsBytes int64 `json:"rejectsBytes"`
-	// RejectsFile is its path.
-	RejectsFile string `json:"rejectsFile,omitempty"`
+	// RejectsBytes is how long the file of rejects was, and RejectsFile its path.
+	RejectsBytes int64  `json:"rejectsBytes"`
+	RejectsFile  string `json:"rejectsFile,omitempty"`
 	// Cut tells that a packed file ended too early: the whole one may take its place.
 	Cut     bool      `json:"cut,omitempty"`
 	Updated time.Time `json:"updated"`
 }
 
-// Counts are what an import has done, over all runs of it.
-type Counts struct {
-	// Events are the lines or rows that are not empty.
-	Events int64 `json:"events"`
-	// Accepted events have been confirmed by the receiver, Rejected ones were not sent.
-	Accepted int64 `json:"accepted"`
-	Rejected int64 `json:"rejected"`
-	// Repeated is how many had been accepted and were sent again after a stop, at least: what was sent in the last moment before a kill
-	// is not counted.
-	Repeated int64 `json:"repeated"`
-	// Duplicates is how many events gave the messageId of an earlier one, at least: the latest 100,000 ids of a run are remembered.
-	Duplicates int64 `json:"duplicates,omitempty"`
-	// Requests, Attempts and Bytes are those of the receipts.
-	Requests int64   `json:"requests"`
-	Attempts int64   `json:"attempts"`
-	Bytes    int64   `json:"bytes"`
-	Seconds  float64 `json:"seconds"`
-}
+const stateVersion = 2
 
-// Plan is what must be the same for an import to go on.
-type Plan struct {
-	// Source is the name of the source, Credential the fingerprint of its key, and Endpoint where it sends.
+// plan is what must be the same for an import to go on.
+type plan struct {
 	Source       string     `json:"source"`
-	Credential   string     `json:"credential"`
+	Credential   string     `json:"credential"` // the fingerprint of the write key
 	Endpoint     string     `json:"endpoint"`
 	Type         string     `json:"type,omitempty"`
 	Map          []string   `json:"map,omitempty"`
 	Delimiter    string     `json:"delimiter,omitempty"`
 	InvocationID string     `json:"invocationId,omitempty"`
-	Files        []PlanFile `json:"files"`
+	Files        []planFile `json:"files"`
 }
 
-// PlanFile is one of the files. Its name is for people only.
-type PlanFile struct {
+// planFile is one of the files. Its name is for people only.
+type planFile struct {
 	Name   string `json:"name"`
 	ID     string `json:"id"`
 	Size   int64  `json:"size,omitempty"`
 	Format Format `json:"format"`
-	// Whole is the ID of the whole file that came in the place of one that was cut, whose ID goes on to make the messageIds.
+	// Whole is the id of the whole file that came in the place of one that was cut, whose ID goes on
+	// to make the messageIds.
 	Whole string `json:"whole,omitempty"`
 }
 
-// Adopt takes the file of an earlier plan for the one at hand: where that is the whole one which came for one that was cut, or, with cut, one
-// that begins with all that the earlier had.
-func (p Plan) Adopt(i int, in *Input, cut bool) (adopted bool) {
-	f := p.Files[i]
-	whole := f.Whole != "" && f.Whole == in.ID
-	if !whole && (!cut || f.ID == in.ID || f.Size <= 0 || !in.beginsWith(f.Size, f.ID)) {
-		return false
+func newPlan(o *Options, inputs []*input) plan {
+	p := plan{
+		Source: o.Source, Credential: o.Key.Fingerprint(), Endpoint: o.Endpoint, Type: string(o.Type), Map: o.Map,
+		Delimiter: string(rune(o.Delimiter)), InvocationID: o.InvocationID,
 	}
-	p.Files[i].Whole, in.ID = in.ID, f.ID
-	return true
+	for _, in := range inputs {
+		p.Files = append(p.Files, planFile{Name: in.path, ID: in.id, Size: max(0, in.size), Format: in.format})
+	}
+	return p
 }
 
-// Difference says in words what another plan has otherwise, or returns "".
-func (p Plan) Difference(other Plan) string {
+// adopt takes the file of an earlier plan for the one at hand: where that is the whole one which
+// came for one that was cut, or, with cut, one that begins with all that the earlier one had.
+func (p *plan) adopt(f planFile, i int, in *input, cut bool) {
+	whole := f.Whole != "" && f.Whole == in.id
+	if whole || cut && f.ID != in.id && f.Size > 0 && in.beginsWith(f.Size, f.ID) {
+		f.Whole, f.Name, in.id = in.id, in.path, f.ID
+		p.Files[i] = f
+	}
+}
+
+// difference says in words what another plan has otherwise, or returns "".
+func (p *plan) difference(other *plan) string {
 	for _, c := range []struct{ what, was, is string }{
 		{"the source", p.Source, other.Source},
 		{"the write key", p.Credential, other.Credential},
@@ -117,20 +115,165 @@ func (p Plan) Difference(other Plan) string {
 	return ""
 }
 
-// OtherContents tells whether a file that has the name of one here holds something else.
-func (p Plan) OtherContents(other Plan) bool {
-	for i, f := range p.Files {
-		if i < len(other.Files) && f.ID != other.Files[i].ID && filepath.Base(f.Name) == filepath.Base(other.Files[i].Name) {
+// changed tells whether a file that has the name of one here holds something else.
+func (p *plan) changed(other *plan) bool {
+	for i, f := range p.Files[:min(len(p.Files), len(other.Files))] {
+		if o := other.Files[i]; f.ID != o.ID && filepath.Base(f.Name) == filepath.Base(o.Name) {
 			return true
 		}
 	}
 	return false
 }
 
-const stateVersion = 2
+// lock keeps another process from importing the same, or into the same file of rejects, at the same
+// time: both would write the state and the rejects.
+func (im *Import) lock() (release func(), err error) {
+	var held []*flock.Flock
+	release = func() {
+		for _, file := range held {
+			_ = file.Unlock()
+		}
+	}
+	for _, l := range []struct{ path, what, flag, taken string }{
+		{im.options.StatePath, "the state of the import", "--state", "another process is importing this"},
+		{im.options.RejectsPath, "the rejects", "--rejects", "another process is writing its rejects to the same file"},
+	} {
+		if info, err := os.Stat(l.path); l.path == "" || err == nil && !info.Mode().IsRegular() {
+			continue // a device takes what anybody writes
+		}
+		// The file stays: if it were removed, another process could lock a file that has no name any
+		// more.
+		file := flock.New(paths.Resolve(l.path) + ".lock")
+		ok, err := file.TryLock()
+		if err == nil && !ok {
+			err = fmt.Errorf("%s: it holds %q", l.taken, l.path+".lock")
+		} else if err != nil {
+			err = &InputError{unwritable(l.what, l.flag, &fs.PathError{Op: "open", Path: l.path, Err: reason(err)})}
+		}
+		if err != nil {
+			release()
+			return nil, err
+		}
+		held = append(held, file)
+	}
+	return release, nil
+}
 
-// ReadState reads the state that an earlier run has left, nil where there is none.
-func ReadState(path string) (*State, error) {
+// begin finds where to go on, looks at the files, opens the rejects and writes the first state. It
+// tells whether an earlier run has finished the import.
+func (im *Import) begin() (finished bool, err error) {
+	earlier, err := im.earlier()
+	if err != nil {
+		return false, &InputError{err}
+	}
+	im.written = state{Plan: im.plan, RejectsFile: im.options.RejectsPath}
+	if earlier != nil {
+		im.written, im.base = *earlier, earlier.Counts
+		if earlier.Done {
+			im.note("this import was finished on %s, and nothing is sent again; --restart begins it anew",
+				earlier.Updated.Format(time.RFC3339))
+			return true, nil
+		}
+		im.base.Repeated += earlier.Ahead
+	}
+	im.reader = im.newReader(im.written.Position)
+	im.next = mark{im.base.Events, im.reader.at}
+	if err := im.describe(); err != nil {
+		return false, err
+	}
+	// The file of rejects is opened first, so that one which cannot be written is known before
+	// anything is sent, and so that rejects never stand without a state.
+	if im.rejects, err = openRejects(im.options.RejectsPath, im.written.RejectsBytes); err != nil {
+		return false, err
+	}
+	if earlier == nil && im.options.StatePath != "" {
+		im.written.Position = im.next.at
+		if err = im.written.write(im.options.StatePath); err != nil {
+			return false, errors.Join(err, im.rejects.close())
+		}
+	}
+	return false, nil
+}
+
+func (im *Import) note(format string, args ...any) {
+	if im.options.Note != nil {
+		im.options.Note(fmt.Sprintf(format, args...))
+	}
+}
+
+// earlier returns what an earlier run has left: a state to go on from, that of an import which was
+// finished, or nil to begin at the beginning.
+func (im *Import) earlier() (*state, error) {
+	o := &im.options
+	s, err := readState(o.StatePath)
+	if err != nil || o.Restart {
+		return nil, err
+	}
+	difference, changed := "", false
+	if s != nil {
+		for i, in := range im.inputs {
+			if len(s.Plan.Files) == len(im.inputs) {
+				im.plan.adopt(s.Plan.Files[i], i, in, s.Cut && i == s.Position.File)
+			}
+		}
+		difference, changed = s.Plan.difference(&im.plan), s.Plan.changed(&im.plan)
+	}
+	switch {
+	case s != nil && s.Done && difference == "":
+		return s, nil
+	case s != nil && s.Done && changed:
+		return nil, fmt.Errorf("this file was imported on %s and has changed since: all its events would be sent as new ones,"+
+			" and those that were sent count twice; import the new lines from a file of their own, send everything with --restart,"+
+			" or name another state with --state where this is another file: %q", s.Updated.Format(time.RFC3339), o.Files[0])
+	case s == nil || s.Done:
+		if o.Resume {
+			im.note("there is nothing to go on from, so this begins at the beginning")
+		}
+		return nil, im.keepRejects()
+	case !o.Resume:
+		return nil, fmt.Errorf("an earlier run has not finished this import: --resume goes on after %s events,"+
+			" --restart begins again; it is described in %q", text.Grouped(s.Counts.Events), o.StatePath)
+	case difference != "":
+		return nil, fmt.Errorf("cannot resume, because %s; --restart begins again", difference)
+	}
+	im.moveRejects(s)
+	where := "the end"
+	if i := s.Position.File; i < len(o.Files) {
+		where = fmt.Sprintf("line %d of %s", s.Position.Line, o.Files[i])
+	}
+	im.note("going on after %s events, at %s", text.Grouped(s.Counts.Events), where)
+	return s, nil
+}
+
+// moveRejects lets an import go on with another file of rejects where the first one is gone, or is
+// full.
+func (im *Import) moveRejects(s *state) {
+	path := im.options.RejectsPath
+	if s.RejectsBytes == 0 || s.RejectsFile == "" || paths.Same(path, s.RejectsFile) {
+		return
+	}
+	if info, err := os.Stat(path); err == nil && info.Size() > 0 {
+		return // it was moved, or is not long enough
+	}
+	im.note("further rejects go to %s; those of the earlier run are in %s", path, s.RejectsFile)
+	s.RejectsBytes = 0
+}
+
+// keepRejects refuses to overwrite the rejects of an earlier import.
+func (im *Import) keepRejects() error {
+	path := im.options.RejectsPath
+	if info, err := os.Stat(path); path != "" && err == nil && info.Size() > 0 {
+		return fmt.Errorf("there are rejects of an earlier import, which would be lost:"+
+			" name another file with --rejects, or move %q away", path)
+	}
+	return nil
+}
+
+// readState reads the state that an earlier run has left, nil where there is none.
+func readState(path string) (*state, error) {
+	if path == "" {
+		return nil, nil //nolint:nilnil // there being none is no failure
+	}
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil //nolint:nilnil // there being none is no failure
@@ -138,22 +281,23 @@ func ReadState(path string) (*State, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the state of the import: %w", err)
 	}
-	s := &State{}
+	s := &state{}
 	if err := json.Unmarshal(data, s); err != nil || s.Version != stateVersion || len(s.Plan.Files) == 0 {
-		return nil, fmt.Errorf("this is no state of an import that this release can go on with; name another with --state, or take it away: %q", path)
+		return nil, fmt.Errorf("this is no state of an import that this release can go on with;"+
+			" name another file with --state, or remove this one: %q", path)
 	}
 	return s, nil
 }
 
 // write replaces the file by a new one, whole or not at all.
-func (s *State) write(path string) error {
+func (s *state) write(path string) error {
 	s.Version, s.Updated = stateVersion, time.Now().UTC().Truncate(time.Second)
 	data, err := json.MarshalIndent(s, "", "  ")
 	if err == nil {
 		err = replaceFile(path, append(data, '\n'))
 	}
 	if err != nil {
-		return fmt.Errorf("cannot write the state of the import: %w", err)
+		return unwritable("the state of the import", "--state", err)
 	}
 	return nil
 }

@@ -3,9 +3,8 @@ package cli
 import (
 	"context"
 	"fmt"
-	"os"
+	"slices"
 	"strconv"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -17,15 +16,11 @@ import (
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
+// importFlags are the flags of the command: those that are options of an import, and the others.
 type importFlags struct {
-	typ, format, delimiter  string
-	maps                    []string
-	state, rejects          string
-	resume, restart, dryRun bool
-	concurrency             int
-	rate                    float64
-	progress                string
-	invocationID            string
+	importer.Options
+	delimiter, progress string
+	dryRun              bool
 }
 
 func newImport(p *Program) *cobra.Command {
@@ -65,22 +60,23 @@ A message without a timestamp gets the time at which it is sent.`,
 	}
 	var f importFlags
 	fl := cmd.Flags()
-	fl.StringVar(&f.typ, "type", "", "type of the messages that do not say theirs: track, identify, page, screen, group or alias")
-	fl.StringVar(&f.format, "format", "", "ndjson or csv, whatever the names of the files say")
+	fl.StringVar((*string)(&f.Type), "type", "",
+		"type of the messages that do not say theirs: track, identify, page, screen, group or alias")
+	fl.StringVar((*string)(&f.Format), "format", "", "ndjson or csv, whatever the names of the files say")
 	fl.StringVar(&f.delimiter, "delimiter", ",", "what stands between the fields of a CSV row, such as ';' or tab")
-	fl.StringArrayVar(&f.maps, "map", nil, "make a CSV column a field: COLUMN=FIELD, COLUMN=FIELD:KIND, or COLUMN= to leave it out")
+	fl.StringArrayVar(&f.Map, "map", nil, "make a CSV column a field: COLUMN=FIELD, COLUMN=FIELD:KIND, or COLUMN= to leave it out")
 	fl.BoolVar(&f.dryRun, "dry-run", false, "check every line and print the first messages as they would be sent; send nothing")
-	fl.BoolVar(&f.resume, "resume", false, "go on where an earlier run stopped")
-	fl.BoolVar(&f.restart, "restart", false, "begin again, whatever an earlier run has left; its rejects are overwritten")
-	fl.StringVar(&f.state, "state", "", "file that says how far the import is (default: FILE.import.json beside the first file)")
-	fl.StringVar(&f.rejects, "rejects", "", "file for what cannot be sent (default: FILE.rejects.ndjson beside the first file)")
-	fl.IntVar(&f.concurrency, "concurrency", 4, "how many requests may be under way at once")
-	fl.Float64Var(&f.rate, "rate", 0, "how many events to send a second, at most; 0 for as many as are taken")
+	fl.BoolVar(&f.Resume, "resume", false, "go on where an earlier run stopped")
+	fl.BoolVar(&f.Restart, "restart", false, "begin again, whatever an earlier run has left; its rejects are overwritten")
+	fl.StringVar(&f.StatePath, "state", "", "file that says how far the import is (default: FILE.import.json beside the first file)")
+	fl.StringVar(&f.RejectsPath, "rejects", "", "file for what cannot be sent (default: FILE.rejects.ndjson beside the first file)")
+	fl.IntVar(&f.Concurrency, "concurrency", 4, "how many requests may be in flight at once")
+	fl.Float64Var(&f.Rate, "rate", 0, "how many events to send a second, at most; 0 for as many as are taken")
 	fl.StringVar(&f.progress, "progress", "auto", "on stderr: bar, plain, json (a line of JSON a second) or none; auto is bar on a terminal, else plain")
-	fl.StringVar(&f.invocationID, "invocation-id", "", "derive messageIds from this in place of the files' contents; stdin given again with the same id counts once")
-	_ = cmd.RegisterFlagCompletionFunc("type", cobra.FixedCompletions(typeNames(), cobra.ShellCompDirectiveNoFileComp))
-	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{"ndjson", "csv"}, cobra.ShellCompDirectiveNoFileComp))
-	_ = cmd.RegisterFlagCompletionFunc("progress", cobra.FixedCompletions(progressNames(), cobra.ShellCompDirectiveNoFileComp))
+	fl.StringVar(&f.InvocationID, "invocation-id", "", "derive messageIds from this in place of the files' contents; stdin given again with the same id counts once")
+	for name, values := range map[string][]string{"type": typeNames(), "format": {"ndjson", "csv"}, "progress": progressNames()} {
+		_ = cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
+	}
 	addSource(p, cmd)
 	addTimeout(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -88,8 +84,7 @@ A message without a timestamp gets the time at which it is sent.`,
 		if err != nil {
 			return err
 		}
-		options, err := p.importOptions(f, args)
-		if err != nil {
+		if err := f.check(); err != nil {
 			return err
 		}
 		t, source, err := p.openToImport(s, f.dryRun)
@@ -97,17 +92,17 @@ A message without a timestamp gets the time at which it is sent.`,
 			return err
 		}
 		defer t.close()
-		run := &importRun{program: p, flags: f, options: options, target: t, format: p.Format(s.Output, false)}
-		run.options.Key = source.WriteKey
 		endpoint, err := source.URL()
 		if err != nil {
 			return sourceFailure(err)
 		}
-		if t.emulator != nil {
-			endpoint = "an emulator" // another one the next time
+		run := &importRun{
+			program: p, options: f.Options, target: t, progress: f.progress, format: p.Format(s.Output, false),
+			segment: source.Endpoint == "",
 		}
-		run.segment = source.Endpoint == ""
-		run.plan(endpoint)
+		run.options.Key, run.options.Source, run.options.Endpoint = source.WriteKey, t.source, endpoint
+		run.options.Stdin, run.options.Files = p.Stdin, args
+		run.complete(f.dryRun)
 		ctx, cancel := limited(cmd.Context(), s)
 		defer cancel()
 		if f.dryRun {
@@ -124,6 +119,35 @@ func typeNames() []string {
 		names = append(names, string(t))
 	}
 	return names
+}
+
+// check looks at what the flags say, but for the files and the mapping.
+func (f *importFlags) check() error {
+	switch {
+	case f.Type != "" && !f.Type.Valid():
+		return console.Usage("--type must be track, identify, page, screen, group or alias: %q", f.Type)
+	case f.Format != "" && f.Format != importer.NDJSON && f.Format != importer.CSV:
+		return console.Usage("--format must be ndjson or csv: %q", f.Format)
+	case f.Concurrency < 1 || f.Concurrency > 256:
+		return console.Usage("--concurrency must be from 1 to 256: %d", f.Concurrency)
+	case f.Rate < 0 || f.Rate > 0 && f.Rate < 1e-3:
+		return console.Usage("--rate must be 0, or events a second: %s", strconv.FormatFloat(f.Rate, 'g', -1, 64))
+	case f.Resume && f.Restart:
+		return console.Usage("--resume goes on and --restart begins again: choose one")
+	case f.dryRun && (f.Resume || f.Restart):
+		return console.Usage("--dry-run checks all lines, and has nothing to resume or restart")
+	case !slices.Contains(progressNames(), f.progress):
+		return console.Usage("--progress must be auto, bar, plain, json or none: %q", f.progress)
+	}
+	switch d := f.delimiter; {
+	case d == "tab" || d == `\t`:
+		f.Delimiter = '\t'
+	case len(d) != 1 || d[0] < ' ' && d[0] != '\t' || d[0] > '~' || d == `"`:
+		return console.Usage("--delimiter must be one ASCII character that is no quote, or tab: %q", d)
+	default:
+		f.Delimiter = d[0]
+	}
+	return nil
 }
 
 // openToImport returns the configured target or, where none is configured, an emulator that forgets what it got.
@@ -155,7 +179,7 @@ func (p *Program) openToImport(s *settings.Settings, dryRun bool) (*target, trac
 		}
 		name, source.WriteKey, source.Endpoint = "emulator", emulatorKey, server.URL
 	}
-	source.InFlight = 1 // the lanes of the import take its place
+	source.InFlight = 1 // the import's own concurrency takes its place
 	t, err := p.newTarget(name, source)
 	if err != nil {
 		return fail(err)
@@ -166,28 +190,33 @@ func (p *Program) openToImport(s *settings.Settings, dryRun bool) (*target, trac
 
 // importRun is one run of the command.
 type importRun struct {
-	program *Program
-	flags   importFlags
-	options importer.Options
-	target  *target
-	format  string // of the summary
-	segment bool   // the receiver is Segment's own
-	shown   map[*importer.Input]bool
+	program  *Program
+	options  importer.Options
+	target   *target
+	progress string
+	format   string // of the summary
+	segment  bool   // the receiver is Segment's own
 }
 
-func (r *importRun) plan(endpoint string) {
+// complete names the files that no flag has named, and shows what the import finds.
+func (r *importRun) complete(dryRun bool) {
 	o := &r.options
-	o.Plan = importer.Plan{
-		Source: r.target.source, Credential: o.Key.Fingerprint(), Endpoint: endpoint, Type: r.flags.typ, Map: r.flags.maps,
-		Delimiter: string(rune(o.Delimiter)), InvocationID: o.InvocationID,
+	if len(o.Files) == 0 {
+		o.Files = []string{importer.Stdin}
 	}
-	for _, in := range o.Inputs {
-		o.Plan.Files = append(o.Plan.Files, importer.PlanFile{Name: in.Path, ID: in.ID, Size: max(0, in.Size), Format: in.Format})
+	first := o.Files[0]
+	if r.stdin() {
+		first = "stdin"
+	} else if o.StatePath == "" {
+		o.StatePath = first + ".import.json"
 	}
-	if o.Inputs[0].Path == importer.Stdin && o.InvocationID == "" {
-		o.InvocationID = "stdin/" + strconv.FormatInt(time.Now().UnixNano(), 36)
+	if dryRun || r.target.emulator != nil {
+		o.StatePath = "" // nothing real is done that must not be done twice
 	}
-	r.shown = map[*importer.Input]bool{}
+	if o.RejectsPath == "" && !dryRun {
+		o.RejectsPath = first + ".rejects.ndjson"
+	}
+	o.Note = func(sentence string) { r.program.Note("%s", sentence) }
 	o.Mapped = r.showMapping
 	o.Warned = func(file string, line int64, w runtime.Warning) {
 		where := ""
@@ -198,26 +227,30 @@ func (r *importRun) plan(endpoint string) {
 	}
 }
 
+func (r *importRun) stdin() bool { return r.options.Files[0] == importer.Stdin }
+
 // send imports, and says what came of it.
 func (r *importRun) send(ctx context.Context) error {
 	p, o := r.program, &r.options
-	release, err := r.lock()
+	o.Invoke = func(ctx context.Context, batch runtime.JSON) (*runtime.Receipt, error) {
+		res, err := r.target.Invoke(ctx, "segment_batch", batch)
+		if err != nil {
+			return runtime.ErrorOf(err).Receipt, err
+		}
+		return res.Receipt, nil
+	}
+	show := p.newProgress(r.progress)
+	o.Progress = func(now importer.Progress) {
+		show.show(now)
+		if r.target.emulator != nil {
+			_ = r.target.emulator.Clear() // nobody can ask it what it got, and its memory is this process's
+		}
+	}
+	im, err := importer.New(*o)
 	if err != nil {
-		return err
-	}
-	defer release()
-	finished, err := r.earlier()
-	if err != nil {
-		return err
-	}
-	if finished != nil {
-		p.Note("this import was finished on %s, and nothing is sent again; --restart begins it anew", finished.Updated.Format(time.RFC3339))
-		return r.conclude(finished.Counts, nil)
-	}
-	if err := importer.Describe(*o); err != nil {
 		return console.Usage("%w", err)
 	}
-	if o.Inputs[0].Path == importer.Stdin {
+	if r.stdin() {
 		if console.IsTerminal(p.Stdin) {
 			p.Note("reading events from the terminal; end them with Ctrl-D on a line of its own")
 		}
@@ -228,28 +261,7 @@ func (r *importRun) send(ctx context.Context) error {
 		p.Note("to send to Segment, set SEGMENT_WRITE_KEY and SEGMENT_REGION (us or eu); see segment-blocks help environment")
 	}
 	p.mentionRegion(r.target)
-	o.Invoke = func(ctx context.Context, batch runtime.JSON) (*runtime.Receipt, error) {
-		res, err := r.target.Invoke(ctx, "segment_batch", batch)
-		if err != nil {
-			return runtime.ErrorOf(err).Receipt, err
-		}
-		return res.Receipt, nil
-	}
-	show := p.newProgress(r.flags.progress, o.Inputs)
-	o.Progress = func(now importer.Progress) {
-		show.show(now)
-		if r.target.emulator != nil {
-			_ = r.target.emulator.Clear() // nobody can ask it what it got, and its memory is this process's
-		}
-	}
-	im, err := importer.New(*o)
-	if err != nil {
-		return console.Failed("%w", err)
-	}
 	counts, err := im.Run(ctx)
 	show.end(err == nil)
-	if err == nil && r.target.emulator != nil && o.StatePath != "" {
-		_ = os.Remove(o.StatePath) // nothing real was done that must not be done twice
-	}
 	return r.conclude(counts, err)
 }

@@ -1,102 +1,57 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"slices"
+	"fmt"
 	"strings"
 
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
 	"github.com/aacflow/segment-blocks/internal/text"
 	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/runtime"
+	"github.com/aacflow/segment-blocks/schemas"
 	"github.com/aacflow/segment-blocks/segment/importer"
 )
 
-// toldRefused is how many rejects a dry run tells of.
-const toldRefused = 20
-
-// firstRefused keeps the first rejects of a dry run, which are found in another order than that of the lines.
-type firstRefused struct {
-	first []refusedLine
-	all   int64
-	files []string // that are read, in their order
-}
-
-type refusedLine struct {
-	file int
-	line int64
-	text string
-}
-
-// add takes one more.
-func (f *firstRefused) add(file string, line int64, reasons []importer.Reason) {
-	f.all++
-	at := max(0, slices.Index(f.files, file))
-	var texts []string
-	for _, reason := range reasons {
-		texts = append(texts, strings.TrimSpace(reason.Path+" "+reason.Message))
-	}
-	one := refusedLine{at, line, strings.Join(texts, "; ")}
-	i, _ := slices.BinarySearchFunc(f.first, one, func(a, b refusedLine) int {
-		return cmp.Or(cmp.Compare(a.file, b.file), cmp.Compare(a.line, b.line))
-	})
-	f.first = slices.Insert(f.first, i, one)
-	f.first = f.first[:min(len(f.first), toldRefused)]
-}
-
-func (f *firstRefused) tell(p *Program) {
-	for _, one := range f.first {
-		p.Note("%s:%d: %s", f.files[one.file], one.line, one.text)
-	}
-	if more := f.all - int64(len(f.first)); more > 0 {
-		p.Note("and %s more; --rejects FILE writes them all", text.Grouped(more))
-	}
-}
-
 // check looks at every line as send would, and sends nothing.
 func (r *importRun) check(ctx context.Context) error {
-	p, o := r.program, &r.options
-	if err := importer.Describe(*o); err != nil {
-		return console.Usage("%w", err)
-	}
-	release, err := r.lock() // for the rejects, if they are written
-	if err != nil {
-		return err
-	}
-	defer release()
-	if err := r.keepRejects(); err != nil {
-		return err
-	}
+	const most = 20 // rejects to tell of
+	p, o := r.program, r.options
 	o.Rate = 0
 	o.Invoke = func(ctx context.Context, batch runtime.JSON) (*runtime.Receipt, error) {
-		_, receipt, err := r.target.Preview(ctx, "segment_batch", batch)
-		if err != nil {
-			receipt = runtime.ErrorOf(err).Receipt
-		}
+		_, receipt, err := r.preview(ctx, batch)
 		return receipt, err
 	}
-	var refused firstRefused
-	for _, in := range o.Inputs {
-		refused.files = append(refused.files, in.Path)
-	}
-	o.Refused = refused.add
-	var sample []rawjson.Object
-	if o.Inputs[0].Path != importer.Stdin {
-		if sample, err = r.sample(ctx); err != nil {
-			return err
+	var rejected []string
+	o.Rejected = func(file string, line int64, reasons []schemas.Violation) {
+		if len(rejected) == most {
+			return
 		}
+		var texts []string
+		for _, v := range reasons {
+			texts = append(texts, strings.TrimSpace(v.Path+" "+v.Message))
+		}
+		rejected = append(rejected, fmt.Sprintf("%s:%d: %s", file, line, strings.Join(texts, "; ")))
 	}
-	show := p.newProgress(r.flags.progress, o.Inputs)
+	show := p.newProgress(r.progress)
 	o.Progress = show.show
-	im, err := importer.New(*o)
+	im, err := importer.New(o)
 	if err != nil {
-		return console.Failed("%w", err)
+		return console.Usage("%w", err)
 	}
-	counts, err := im.Run(ctx)
+	sample, err := r.sample(ctx)
+	var counts importer.Counts
+	if err == nil {
+		counts, err = im.Run(ctx)
+	}
 	show.end(err == nil)
-	refused.tell(p)
+	for _, one := range rejected {
+		p.Note("%s", one)
+	}
+	if more := counts.Rejected - int64(len(rejected)); more > 0 && err == nil {
+		p.Note("and %s more; --rejects FILE writes them all", text.Grouped(more))
+	}
 	var input *importer.InputError
 	switch {
 	case errors.As(err, &input):
@@ -104,7 +59,7 @@ func (r *importRun) check(ctx context.Context) error {
 	case errors.Is(err, context.Canceled):
 		return console.Interrupted("checking")
 	case err != nil:
-		return r.stopped(err)
+		return r.stopped(counts, err)
 	}
 	if err := r.printCheck(sample, counts); err != nil {
 		return err
@@ -119,29 +74,51 @@ func (r *importRun) check(ctx context.Context) error {
 	return console.End(console.ExitPartial)
 }
 
-// sample returns the first messages as they would be sent.
-func (r *importRun) sample(ctx context.Context) ([]rawjson.Object, error) {
-	batch, err := importer.Sample(r.options, 3, func(one runtime.JSON) error {
-		return r.target.Validate(ctx, "segment_batch", one)
-	})
+func (r *importRun) preview(ctx context.Context, batch runtime.JSON) ([]runtime.Request, *runtime.Receipt, error) {
+	requests, receipt, err := r.target.Preview(ctx, "segment_batch", batch)
 	if err != nil {
-		return nil, console.Usage("%w", err)
+		receipt = runtime.ErrorOf(err).Receipt
 	}
-	if batch == nil {
+	return requests, receipt, err
+}
+
+// sample returns the first messages as they would be sent. Stdin can be read only once, so of that there is none.
+func (r *importRun) sample(ctx context.Context) (messages []rawjson.Object, err error) {
+	if r.stdin() {
 		return nil, nil
 	}
-	requests, _, err := r.target.Preview(ctx, "segment_batch", batch)
-	if err != nil {
-		return nil, err
-	}
-	var out []rawjson.Object
-	for _, request := range requests {
-		list, _ := rawjson.At([]byte(request.Body), "/batch")
-		for _, one := range rawjson.OpenArray(list) {
-			out = append(out, rawjson.OpenObject(one))
+	const most, tries = 3, 1000
+	o := r.options
+	enough, cancel := context.WithCancel(ctx)
+	defer cancel()
+	o.Concurrency, o.RejectsPath, o.Mapped, o.Warned = 1, "", nil, nil
+	rejected := 0
+	o.Rejected = func(string, int64, []schemas.Violation) {
+		if rejected++; rejected == tries {
+			cancel()
 		}
 	}
-	return out, nil
+	o.Invoke = func(ctx context.Context, batch runtime.JSON) (*runtime.Receipt, error) {
+		requests, receipt, err := r.preview(ctx, batch)
+		for _, request := range requests {
+			list, _ := rawjson.At([]byte(request.Body), "/batch")
+			for _, one := range rawjson.OpenArray(list) {
+				messages = append(messages, rawjson.OpenObject(one))
+			}
+		}
+		if len(messages) >= most {
+			cancel()
+		}
+		return receipt, err
+	}
+	im, err := importer.New(o)
+	if err == nil {
+		_, err = im.Run(enough)
+	}
+	if enough.Err() != nil && ctx.Err() == nil {
+		err = nil
+	}
+	return messages[:min(len(messages), most)], err
 }
 
 func (r *importRun) printCheck(sample []rawjson.Object, c importer.Counts) error {

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"time"
 
@@ -16,13 +15,6 @@ import (
 )
 
 func progressNames() []string { return []string{"auto", "bar", "plain", "json", "none"} }
-
-func knownProgress(name string) error {
-	if !slices.Contains(progressNames(), name) {
-		return console.Usage("--progress must be auto, bar, plain, json or none: %q", name)
-	}
-	return nil
-}
 
 // progress shows how far an import is, on stderr. Its methods are called by one goroutine at a time.
 type progress struct {
@@ -36,8 +28,8 @@ type progress struct {
 	now     importer.Progress
 }
 
-func (p *Program) newProgress(kind string, inputs []*importer.Input) *progress {
-	s := &progress{kind: kind, w: p.Stderr, every: 5 * time.Second, started: time.Now(), last: time.Now()}
+func (p *Program) newProgress(kind string) *progress {
+	s := &progress{kind: kind, w: p.Stderr, started: time.Now(), last: time.Now()}
 	if kind == "auto" {
 		s.kind = "plain"
 		if console.IsTerminal(p.Stderr) && p.Variable("TERM") != "dumb" {
@@ -47,20 +39,8 @@ func (p *Program) newProgress(kind string, inputs []*importer.Input) *progress {
 	switch s.kind {
 	case "json":
 		s.every = time.Second
-	case "bar":
-		s.every = 0
-		size := int64(0)
-		for _, in := range inputs {
-			if in.Size < 0 {
-				size = -1
-				break
-			}
-			size += in.Size
-		}
-		s.bar = progressbar.NewOptions64(size,
-			progressbar.OptionSetWriter(p.Stderr), progressbar.OptionShowBytes(true), progressbar.OptionFullWidth(),
-			progressbar.OptionThrottle(200*time.Millisecond), progressbar.OptionClearOnFinish(),
-			progressbar.OptionSetPredictTime(size >= 0), progressbar.OptionEnableColorCodes(false))
+	case "plain":
+		s.every = 5 * time.Second
 	}
 	return s
 }
@@ -76,6 +56,12 @@ func (s *progress) show(now importer.Progress) {
 	s.last = time.Now()
 	switch s.kind {
 	case "bar":
+		if s.bar == nil {
+			s.bar = progressbar.NewOptions64(now.Size,
+				progressbar.OptionSetWriter(s.w), progressbar.OptionShowBytes(true), progressbar.OptionFullWidth(),
+				progressbar.OptionThrottle(200*time.Millisecond), progressbar.OptionClearOnFinish(),
+				progressbar.OptionSetPredictTime(now.Size >= 0), progressbar.OptionEnableColorCodes(false))
+		}
 		s.bar.Describe(s.words())
 		_ = s.bar.Set64(now.Read) // a bar that cannot be drawn stops nothing
 	case "plain":

@@ -39,7 +39,7 @@ func (r *importRun) conclude(c importer.Counts, err error) error {
 		Source: r.target.source, Emulator: r.target.emulator != nil,
 	}
 	if !sum.Emulator {
-		sum.Endpoint = r.options.Plan.Endpoint
+		sum.Endpoint = r.options.Endpoint
 	}
 	if c.Rejected > 0 {
 		sum.RejectsFile = r.options.RejectsPath
@@ -47,11 +47,13 @@ func (r *importRun) conclude(c importer.Counts, err error) error {
 	if err != nil {
 		sum.StateFile = r.options.StatePath
 	}
-	if printed := r.printSummary(sum); printed != nil {
-		return printed
+	if err == nil || c != (importer.Counts{}) {
+		if printed := r.printSummary(sum); printed != nil {
+			return printed
+		}
 	}
 	if err != nil {
-		return r.stopped(err)
+		return r.stopped(c, err)
 	}
 	r.noteEmpty(c)
 	if c.Rejected > 0 {
@@ -67,8 +69,8 @@ func (r *importRun) noteEmpty(c importer.Counts) {
 		return
 	}
 	where := "the files"
-	if len(r.options.Inputs) == 1 {
-		where = r.options.Inputs[0].Path
+	if len(r.options.Files) == 1 {
+		where = r.options.Files[0]
 	}
 	r.program.Note("there is no event in %s", where)
 }
@@ -115,31 +117,23 @@ func (r *importRun) printSummary(sum importSummary) error {
 }
 
 // stopped is the error of an import that did not come to its end, with the way to go on.
-func (r *importRun) stopped(err error) error {
+func (r *importRun) stopped(c importer.Counts, err error) error {
 	advice := "; to go on, run the same command with --resume"
-	if _, missing := os.Stat(r.options.StatePath); missing != nil { // it cannot be resumed, or has not begun
-		advice = ""
-	} else if r.flags.restart {
+	if _, missing := os.Stat(r.options.StatePath); missing != nil || c == (importer.Counts{}) {
+		advice = "" // it cannot be resumed, or has not begun
+	} else if r.options.Restart {
 		advice += " in place of --restart"
 	}
 	var delivery *importer.DeliveryError
-	var rejects *importer.RejectsError
-	var cut *importer.CutError
 	var panicked *importer.PanicError
 	if errors.As(err, &delivery) && delivery.Source && advice != "" {
 		advice = "; mend the source" + strings.Replace(advice, "; to go on", ", and then, to go on", 1)
 	}
 	switch {
-	case errors.As(err, &rejects):
-		if advice != "" {
-			advice = "; make room or another file for them" + advice + ", and --rejects where it is another file"
-		}
-		return console.Failed("%w%s", err, advice)
-	case errors.As(err, &cut):
+	case errors.Is(err, importer.ErrCut):
 		if advice != "" {
 			advice = "; everything before is dealt with. Put the whole file in its place" + advice + ": it begins behind that line"
 		}
-		return console.Failed("%w%s", err, advice)
 	case errors.As(err, &delivery):
 		// It does not wrap the error of the invocation, which gives advice that does not fit an import.
 		cause := runtime.ErrorOf(err)
@@ -172,14 +166,10 @@ func exitOfDelivery(e *runtime.Error) console.ExitCode {
 	return console.ExitUnreachable
 }
 
-// showMapping says what becomes of the columns of a file, once.
-func (r *importRun) showMapping(in *importer.Input, columns []importer.Column) {
-	if r.shown[in] {
-		return
-	}
-	r.shown[in] = true
+// showMapping says what becomes of the columns of a file.
+func (r *importRun) showMapping(file string, columns []importer.Column) {
 	p := r.program
-	p.Note("the columns of %s become:", in.Path)
+	p.Note("the columns of %s become:", file)
 	var rows [][]string
 	for _, c := range columns {
 		row := []string{c.Name, c.Field}

@@ -1,0 +1,196 @@
+package importer
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Format is how the events of a file are written.
+type Format string
+
+// The formats.
+const (
+	NDJSON Format = "ndjson" // one JSON object a line
+	CSV    Format = "csv"    // a header line that names the columns, then one event a row
+)
+
+// input is a file of events.
+type input struct {
+	path   string
+	format Format
+	// id stands for the contents of the file, whatever its path: a hash of its size and of its first
+	// and last 64 KB. It is "" for standard input.
+	id    string
+	size  int64 // in bytes on disk, -1 where that is not known
+	stdin io.Reader
+}
+
+// edge is how much of either end of a file makes its id.
+const edge = 64 << 10
+
+// openInput looks at a file.
+func openInput(path string, format Format, stdin io.Reader) (*input, error) {
+	in := &input{path: path, format: format, size: -1, stdin: stdin}
+	if in.format == "" {
+		in.format = formatOf(path)
+	}
+	if path == Stdin {
+		return in, nil
+	}
+	if in.format == "" {
+		return nil, fmt.Errorf("the name of a file must end in .ndjson, .jsonl, .json or .csv,"+
+			" or --format name its format: %q", path)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the events: %w", err)
+	}
+	defer func() { _ = f.Close() }()
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("events are read from files and from standard input, and this is neither: %q", path)
+	}
+	if err == nil {
+		in.size = info.Size()
+		in.id, err = identify(f, in.size)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the events: %w", err)
+	}
+	return in, nil
+}
+
+func formatOf(path string) Format {
+	switch filepath.Ext(strings.TrimSuffix(strings.ToLower(path), ".gz")) {
+	case ".ndjson", ".jsonl", ".json":
+		return NDJSON
+	case ".csv":
+		return CSV
+	}
+	if path == Stdin {
+		return NDJSON
+	}
+	return ""
+}
+
+func identify(f io.ReaderAt, size int64) (string, error) {
+	h := sha256.New()
+	h.Write(binary.BigEndian.AppendUint64([]byte("segment-blocks/import-file/v1"), uint64(size)))
+	buf := make([]byte, min(edge, size))
+	for _, at := range []int64{0, size - int64(len(buf))} {
+		if _, err := f.ReadAt(buf, at); err != nil && !errors.Is(err, io.EOF) {
+			return "", err
+		}
+		h.Write(buf)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16]), nil
+}
+
+// beginsWith tells whether the file begins with all of one that had a size and an id.
+func (in *input) beginsWith(size int64, id string) bool {
+	if in.size <= size {
+		return false
+	}
+	f, err := os.Open(in.path)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = f.Close() }()
+	got, err := identify(f, size)
+	return err == nil && got == id
+}
+
+// open returns the unpacked contents without a byte order mark, and the file to close. Offsets
+// count from the first byte of the events, behind the mark. What is read of the file itself is
+// counted in read.
+func (in *input) open(read *atomic.Int64) (*bufio.Reader, io.Closer, error) {
+	file := io.NopCloser(in.stdin)
+	if in.path != Stdin {
+		f, err := os.Open(in.path)
+		if err != nil {
+			return nil, nil, fmt.Errorf("cannot read the events: %w", err)
+		}
+		file = f
+	}
+	r, err := in.unpack(&counted{file, read})
+	if err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("%w: %q", err, in.path), file.Close())
+	}
+	return r, file, nil
+}
+
+func (in *input) unpack(file io.Reader) (*bufio.Reader, error) {
+	const size = maxRecord + len("\r\n")
+	r := bufio.NewReaderSize(file, size)
+	if magic, _ := r.Peek(2); bytes.Equal(magic, []byte{0x1f, 0x8b}) {
+		unpacked, err := gzip.NewReader(r)
+		if err != nil {
+			return nil, fmt.Errorf("cannot unpack the events: %w", err)
+		}
+		r = bufio.NewReaderSize(unpacked, size)
+	}
+	mark, _ := r.Peek(3)
+	switch {
+	case bytes.HasPrefix(mark, []byte("\xff\xfe")), bytes.HasPrefix(mark, []byte("\xfe\xff")):
+		return nil, errors.New("the events must be UTF-8 and are UTF-16, as some Windows programs write it")
+	case string(mark) == "\xef\xbb\xbf":
+		_, _ = r.Discard(3)
+	}
+	_, _ = r.Peek(1)
+	head, _ := r.Peek(min(r.Buffered(), 128<<10)) // what has arrived by now
+	if line := binaryLine(head); line > 0 {
+		return nil, fmt.Errorf("the events must be text in UTF-8, and line %d holds binary data or another encoding", line)
+	}
+	return r, nil
+}
+
+// binaryLine returns the number of the line with the first byte that tells binary data from text, 0
+// for none: a NUL or, in what is not UTF-8 either, another control character.
+func binaryLine(head []byte) int {
+	for len(head) > 0 && head[len(head)-1] >= utf8.RuneSelf {
+		head = head[:len(head)-1] // it may be cut
+	}
+	at := bytes.IndexByte(head, 0)
+	if at < 0 && !utf8.Valid(head) {
+		at = bytes.IndexFunc(head, func(r rune) bool { return r < ' ' && !unicode.IsSpace(r) })
+	}
+	if at < 0 {
+		return 0
+	}
+	return 1 + bytes.Count(head[:at], []byte("\n"))
+}
+
+// counted counts what is read.
+type counted struct {
+	io.Reader
+	read *atomic.Int64
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	c.read.Add(int64(n))
+	return n, err
+}
+
+// reason returns what is behind an error of package os, which names the path.
+func reason(err error) error {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		return p.Err
+	}
+	return err
+}

@@ -1,0 +1,163 @@
+package importer
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+	"slices"
+
+	"github.com/cespare/xxhash/v2"
+)
+
+// maxRecord is the longest line or row that is looked at. Segment takes far less; a longer one is
+// rejected without being held.
+const maxRecord = 4 << 20
+
+// excerptBytes is how much is kept of one that is too long.
+const excerptBytes = 1000
+
+// record is one line of NDJSON, or one row of CSV, which may have line breaks in it.
+type record struct {
+	at, after position
+	raw       []byte
+	long      bool     // too long: raw is how it begins
+	open      bool     // a quote in it is never closed, and this is its first line
+	lines     []record // of a row that has several
+}
+
+// size is how many bytes the record has in the file.
+func (r *record) size() int64 { return r.after.Offset - r.at.Offset }
+
+// splitter cuts what it reads into records, in constant memory.
+type splitter struct {
+	from  *bufio.Reader // has room for a line of maxRecord bytes
+	at    position
+	sum   xxhash.Digest // of all that was read
+	comma byte          // between the fields of CSV; 0 for NDJSON
+	ahead []record      // lines that were read already
+}
+
+func newSplitter(from *bufio.Reader, file int, comma byte) *splitter {
+	return &splitter{from: from, at: position{File: file, Line: 1}, sum: *xxhash.New(), comma: comma}
+}
+
+// skip passes over the lines before an offset.
+func (s *splitter) skip(offset int64) error {
+	for s.at.Offset < offset {
+		if _, err := s.line(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// next returns the next record, valid until the one after it, or io.EOF.
+func (s *splitter) next() (record, error) {
+	r, err := s.line()
+	quotes := quotes{comma: s.comma, field: true}
+	if err == nil && s.comma != 0 && !r.long && quotes.open(r.raw) {
+		return s.row(r, &quotes)
+	}
+	r.raw = withoutBreak(r.raw)
+	return r, err
+}
+
+func withoutBreak(line []byte) []byte {
+	return bytes.TrimSuffix(bytes.TrimSuffix(line, []byte("\n")), []byte("\r"))
+}
+
+// row returns a row that goes on in the lines after its first one. Where no line closes the quotes,
+// the row is its first line alone, and so it is where the row gets too long.
+func (s *splitter) row(first record, quotes *quotes) (record, error) {
+	first.raw = bytes.Clone(first.raw)
+	row := record{at: first.at, raw: bytes.Clone(first.raw), lines: []record{first}}
+	for open := true; open; {
+		l, err := s.line()
+		if err != nil && !errors.Is(err, io.EOF) {
+			return record{}, err // half a row is none
+		}
+		if err == nil {
+			l.raw = bytes.Clone(l.raw)
+			row.lines = append(row.lines, l)
+		}
+		if err != nil || l.long || len(row.raw)+len(l.raw) > maxRecord {
+			s.back(&row)
+			row.open = true
+			return row, nil
+		}
+		row.raw = append(row.raw, l.raw...)
+		open = quotes.open(l.raw)
+	}
+	row.raw, row.after = withoutBreak(row.raw), s.at
+	return row, nil
+}
+
+// back makes the first line of a row that has several a record of its own, and the next one begin
+// behind it.
+func (s *splitter) back(r *record) {
+	if len(r.lines) > 0 {
+		s.ahead = slices.Concat(r.lines[1:], s.ahead)
+		*r = r.lines[0]
+		r.raw, s.at = withoutBreak(r.raw), r.after
+	}
+}
+
+// line returns the next line with its line break.
+func (s *splitter) line() (record, error) {
+	if len(s.ahead) > 0 {
+		r := s.ahead[0]
+		s.ahead, s.at = s.ahead[1:], r.after
+		return r, nil
+	}
+	r := record{at: s.at}
+	var err error
+	for read := true; read; read = errors.Is(err, bufio.ErrBufferFull) {
+		var part []byte
+		part, err = s.from.ReadSlice('\n')
+		_, _ = s.sum.Write(part) // never fails
+		s.at.Offset += int64(len(part))
+		s.at.Line += int64(bytes.Count(part, []byte("\n")))
+		switch {
+		case len(withoutBreak(part)) > maxRecord:
+			r.long, r.raw = true, bytes.Clone(part[:excerptBytes])
+		case !r.long:
+			r.raw = part
+		}
+	}
+	s.at.Sum = s.sum.Sum64()
+	r.after = s.at
+	if err != nil && (!errors.Is(err, io.EOF) || r.size() == 0) {
+		return record{}, err // half a line is none
+	}
+	return r, nil
+}
+
+// quotes follows the quotes of a row of CSV. One means something only where a field begins, so that
+// one inside a field does not swallow the rows that follow.
+type quotes struct {
+	comma  byte
+	field  bool // a field begins here
+	quoted bool // inside quotes
+	closed bool // behind a quote that may close them
+}
+
+// open tells whether quotes are open at the end of a row's next line.
+func (q *quotes) open(line []byte) bool {
+	if !q.quoted && bytes.IndexByte(line, '"') < 0 {
+		return false
+	}
+	for _, c := range line {
+		switch {
+		case q.quoted && !q.closed:
+			q.closed = c == '"'
+		case q.closed && c == '"': // two of them stand for one
+			q.closed = false
+		case c == '"' && q.field:
+			q.quoted, q.field = true, false
+		default:
+			q.quoted, q.closed, q.field = false, false, c == q.comma
+		}
+	}
+	return q.quoted && !q.closed
+}
