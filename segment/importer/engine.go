@@ -43,6 +43,7 @@ func (im *Import) Run(ctx context.Context) (Counts, error) {
 	if finished, err := im.begin(); finished || err != nil {
 		return im.base, err
 	}
+	im.tellProgress()
 	sending, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	im.halting, im.halt = context.WithCancelCause(context.WithoutCancel(ctx))
@@ -109,9 +110,7 @@ func (im *Import) watch(sent <-chan struct{}) {
 				return
 			}
 		}
-		if im.options.Progress != nil {
-			im.options.Progress(im.progress())
-		}
+		im.tellProgress()
 	}
 }
 
@@ -130,11 +129,17 @@ func (im *Import) finish() (Counts, error) {
 	if failure != nil && (err == nil || !strings.Contains(err.Error(), failure.Error())) { // it is said once
 		err = errors.Join(failure, err)
 	}
+	return im.tellProgress().Counts, err
+}
+
+func (im *Import) tellProgress() Progress {
+	im.mu.Lock()
 	p := im.progress()
+	im.mu.Unlock()
 	if im.options.Progress != nil {
 		im.options.Progress(p)
 	}
-	return p.Counts, err
+	return p
 }
 
 // readAll gives every event to its partition.
@@ -266,7 +271,7 @@ func (im *Import) settled() (s state, accepted int64, err error) {
 	low := im.settle()
 	s = state{
 		Plan: im.plan, Position: low.at, RejectsBytes: im.rejects.size, RejectsFile: im.options.RejectsPath,
-		Counts: im.progressLocked().Counts, Cut: errors.Is(im.readErr, ErrCut),
+		Counts: im.progress().Counts, Cut: errors.Is(im.readErr, ErrCut),
 		Done: im.ended && im.readErr == nil && low.seq == im.next.seq,
 	}
 	s.Counts.Events = low.seq
@@ -276,14 +281,8 @@ func (im *Import) settled() (s state, accepted int64, err error) {
 	return s, im.base.Accepted + im.counts.Accepted, im.rejects.failed
 }
 
-// progress returns what has been done so far, by earlier runs too.
+// progress returns what has been done so far, by earlier runs too. The caller holds the lock.
 func (im *Import) progress() Progress {
-	im.mu.Lock()
-	defer im.mu.Unlock()
-	return im.progressLocked()
-}
-
-func (im *Import) progressLocked() Progress {
 	p := Progress{Counts: im.base, Read: im.reader.read.Load()}
 	p.Events = im.next.seq
 	p.Accepted += im.counts.Accepted

@@ -101,7 +101,8 @@ type Options struct {
 	// Rejected, if not nil, is told of rejects in the order of their lines, once everything before
 	// them is accepted or rejected. Calls come from several goroutines, one at a time.
 	Rejected func(file string, line int64, reasons []schemas.Violation)
-	// Progress, if not nil, is called about every quarter of a second, and at the end.
+	// Progress, if not nil, is called when all is checked and nothing is sent yet, then about every
+	// quarter of a second, and at the end.
 	Progress func(Progress)
 }
 

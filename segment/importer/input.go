@@ -174,14 +174,14 @@ func binaryLine(head []byte) int {
 	return 1 + bytes.Count(head[:at], []byte("\n"))
 }
 
-// counted counts what is read.
+// counted counts what is read, in small steps, so that progress does not jump.
 type counted struct {
 	io.Reader
 	read *atomic.Int64
 }
 
 func (c *counted) Read(p []byte) (int, error) {
-	n, err := c.Reader.Read(p)
+	n, err := c.Reader.Read(p[:min(len(p), 128<<10)])
 	c.read.Add(int64(n))
 	return n, err
 }

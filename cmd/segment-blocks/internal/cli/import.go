@@ -219,12 +219,23 @@ func (r *importRun) complete(dryRun bool) {
 	o.Note = func(sentence string) { r.program.Note("%s", sentence) }
 	o.Mapped = r.showMapping
 	o.Warned = func(file string, line int64, w runtime.Warning) {
+		if w.Code == "emulated" && r.target.emulator != nil {
+			return // noteReceiver says so
+		}
 		where := ""
 		if line > 0 {
-			where = fmt.Sprintf("%s:%d: ", file, line)
+			where = fmt.Sprintf("%s:%d: ", fileName(file), line)
 		}
-		r.program.Warn("%s%s %s (%s; it is said once)", where, w.Path, w.Message, w.Code)
+		r.program.Warn("%s%s %s (%s; only the first is shown)", where, w.Path, w.Message, w.Code)
 	}
+}
+
+// fileName returns the name of a file for people.
+func fileName(file string) string {
+	if file == importer.Stdin {
+		return "stdin"
+	}
+	return file
 }
 
 func (r *importRun) stdin() bool { return r.options.Files[0] == importer.Stdin }
@@ -241,6 +252,9 @@ func (r *importRun) send(ctx context.Context) error {
 	}
 	show := p.newProgress(r.progress)
 	o.Progress = func(now importer.Progress) {
+		if show.first == nil {
+			r.noteReceiver()
+		}
 		show.show(now)
 		if r.target.emulator != nil {
 			_ = r.target.emulator.Clear() // nobody can ask it what it got, and its memory is this process's
@@ -250,10 +264,18 @@ func (r *importRun) send(ctx context.Context) error {
 	if err != nil {
 		return console.Usage("%w", err)
 	}
+	if r.stdin() && console.IsTerminal(p.Stdin) {
+		p.Note("reading events from the terminal; end them with Ctrl-D on a line of its own")
+	}
+	counts, err := im.Run(ctx)
+	show.end(err == nil)
+	return r.conclude(counts, err)
+}
+
+// noteReceiver says what to know of the import before anything is sent.
+func (r *importRun) noteReceiver() {
+	p := r.program
 	if r.stdin() {
-		if console.IsTerminal(p.Stdin) {
-			p.Note("reading events from the terminal; end them with Ctrl-D on a line of its own")
-		}
 		p.Note("an import of stdin cannot be resumed")
 	}
 	if r.target.emulator != nil {
@@ -261,7 +283,4 @@ func (r *importRun) send(ctx context.Context) error {
 		p.Note("to send to Segment, set SEGMENT_WRITE_KEY and SEGMENT_REGION (us or eu); see segment-blocks help environment")
 	}
 	p.mentionRegion(r.target)
-	counts, err := im.Run(ctx)
-	show.end(err == nil)
-	return r.conclude(counts, err)
 }

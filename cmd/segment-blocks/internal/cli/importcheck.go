@@ -32,7 +32,7 @@ func (r *importRun) check(ctx context.Context) error {
 		for _, v := range reasons {
 			texts = append(texts, strings.TrimSpace(v.Path+" "+v.Message))
 		}
-		rejected = append(rejected, fmt.Sprintf("%s:%d: %s", file, line, strings.Join(texts, "; ")))
+		rejected = append(rejected, fmt.Sprintf("%s:%d: %s", fileName(file), line, strings.Join(texts, "; ")))
 	}
 	show := p.newProgress(r.progress)
 	o.Progress = show.show

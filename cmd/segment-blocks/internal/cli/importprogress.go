@@ -29,7 +29,7 @@ type progress struct {
 }
 
 func (p *Program) newProgress(kind string) *progress {
-	s := &progress{kind: kind, w: p.Stderr, started: time.Now(), last: time.Now()}
+	s := &progress{kind: kind, w: p.Stderr, every: 100 * time.Millisecond, started: time.Now(), last: time.Now()}
 	if kind == "auto" {
 		s.kind = "plain"
 		if console.IsTerminal(p.Stderr) && p.Variable("TERM") != "dumb" {

@@ -70,7 +70,7 @@ func (r *importRun) noteEmpty(c importer.Counts) {
 	}
 	where := "the files"
 	if len(r.options.Files) == 1 {
-		where = r.options.Files[0]
+		where = fileName(r.options.Files[0])
 	}
 	r.program.Note("there is no event in %s", where)
 }
@@ -169,7 +169,7 @@ func exitOfDelivery(e *runtime.Error) console.ExitCode {
 // showMapping says what becomes of the columns of a file.
 func (r *importRun) showMapping(file string, columns []importer.Column) {
 	p := r.program
-	p.Note("the columns of %s become:", file)
+	p.Note("the columns of %s become:", fileName(file))
 	var rows [][]string
 	for _, c := range columns {
 		row := []string{c.Name, c.Field}
