@@ -17,7 +17,6 @@ import (
 const (
 	maxHeldRejects = 4 << 20 // bytes of rejects in memory, where they can be written
 	tick           = 250 * time.Millisecond
-	idle           = 500 * time.Millisecond
 )
 
 // mark is a position in the files, and how many events are before it.

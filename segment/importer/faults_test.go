@@ -25,7 +25,8 @@ import (
 	"github.com/aacflow/segment-blocks/segment/importer"
 )
 
-// Two events with the same messageId are told of by their lines, whoever they are about, also behind a stop.
+// Two events with the same messageId are told of by their lines, whoever they are about, also
+// behind a stop.
 func TestGivenIDsTwice(t *testing.T) {
 	r := newReceiver(t)
 	line := func(id, user string) string {
@@ -63,7 +64,8 @@ func full(t *testing.T) {
 	}
 }
 
-// Rejects that cannot be written stop the import, and are none in the summary; with room elsewhere it goes on.
+// Rejects that cannot be written stop the import, and are none in the summary; with room elsewhere
+// it goes on.
 func TestRejectsThatCannotBeWritten(t *testing.T) {
 	full(t)
 	r := newReceiver(t)
@@ -132,7 +134,8 @@ func serve(t *testing.T, handler http.HandlerFunc) (url string) {
 	return s.URL
 }
 
-// Where the receiver refuses a request as a whole, the events to blame are found, and all others arrive in order.
+// Where the receiver refuses a request as a whole, the events to blame are found, and all others
+// arrive in order.
 func TestRefusedRequestsAreNarrowedDown(t *testing.T) {
 	const events = 3000
 	for _, c := range []struct {
@@ -219,7 +222,8 @@ func stateOf(t *testing.T, path string) state {
 	return s
 }
 
-// A receiver that refuses whatever comes refuses the source, which ends it before all are rejected for that.
+// A receiver that refuses whatever comes refuses the source, which ends it before all are rejected
+// for that.
 func TestReceiverThatRefusesEverything(t *testing.T) {
 	url := serve(t, picky(newReceiver(t), 400, "", func(string) bool { return true }))
 	in := file(t, "events.ndjson", tracks(1000, 7, 0))
@@ -246,7 +250,8 @@ func pack(t *testing.T, text string) string {
 	return b.String()
 }
 
-// Of a packed file that is cut all is imported that can be read, and the whole file goes on behind it.
+// Of a packed file that is cut all is imported that can be read, and the whole file goes on behind
+// it.
 func TestCutFile(t *testing.T) {
 	r := newReceiver(t)
 	var text strings.Builder

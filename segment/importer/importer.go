@@ -44,8 +44,8 @@ const Stdin = "-"
 // Options say what to import and how. Files, Invoke and Key are required.
 type Options struct {
 	// Files are read one after the other. Their names tell the format: .ndjson, .jsonl and .json
-	// hold a message a line, .csv holds rows, and each may have .gz behind it. Data that begins like
-	// gzip is unpacked, whatever its name.
+	// hold a message a line, .csv holds rows, and each may have .gz behind it. Data that begins
+	// like gzip is unpacked, whatever its name.
 	Files []string
 	// Stdin is read where Files is [Stdin] alone. Its events are NDJSON unless Format says
 	// otherwise.
@@ -55,9 +55,9 @@ type Options struct {
 	// Type is the type of messages that do not name one. A CSV file without a column for it needs
 	// one.
 	Type tracking.Type
-	// Map says what columns of CSV files become, in place of what their names say: COLUMN=FIELD such
-	// as user=userId, COLUMN=FIELD:KIND such as total=properties.total:number, or COLUMN= to leave
-	// the column out. Kinds are text, number, boolean and json.
+	// Map says what columns of CSV files become, in place of what their names say: COLUMN=FIELD
+	// such as user=userId, COLUMN=FIELD:KIND such as total=properties.total:number, or COLUMN= to
+	// leave the column out. Kinds are text, number, boolean and json.
 	Map []string
 	// Delimiter stands between the fields of a CSV row. Default: a comma.
 	Delimiter byte
@@ -95,8 +95,8 @@ type Options struct {
 	Note func(sentence string)
 	// Mapped, if not nil, is told what becomes of the columns of each CSV file.
 	Mapped func(file string, columns []Column)
-	// Warned, if not nil, is told the first warning of each kind. Line is 0 where the warning is not
-	// about one event. Calls come from several goroutines, one at a time.
+	// Warned, if not nil, is told the first warning of each kind. Line is 0 where the warning is
+	// not about one event. Calls come from several goroutines, one at a time.
 	Warned func(file string, line int64, w runtime.Warning)
 	// Rejected, if not nil, is told of rejects in the order of their lines, once everything before
 	// them is accepted or rejected. Calls come from several goroutines, one at a time.
@@ -114,11 +114,11 @@ type Counts struct {
 	// receiver refused them.
 	Accepted int64 `json:"accepted"`
 	Rejected int64 `json:"rejected"`
-	// Repeated is how many events were accepted and sent again after a stop, at least: what was sent
-	// in the last moment before a kill is not counted.
+	// Repeated is how many events were accepted and sent again after a stop, at least: what was
+	// sent in the last moment before a kill is not counted.
 	Repeated int64 `json:"repeated"`
-	// Duplicates is how many accepted events have the messageId of an earlier event, at least: a run
-	// remembers the latest 100,000 ids.
+	// Duplicates is how many accepted events have the messageId of an earlier event, at least: a
+	// run remembers the latest 100,000 ids.
 	Duplicates int64 `json:"duplicates,omitempty"`
 	// Requests, Attempts and Bytes are those of the receipts.
 	Requests int64   `json:"requests"`

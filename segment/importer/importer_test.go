@@ -162,7 +162,8 @@ func TestRejectsAreExact(t *testing.T) {
 
 func deep(n int) string { return strings.Repeat("[", n) + strings.Repeat("]", n) }
 
-// A file of rejects can be mended and imported as it is, and each message keeps the id that its line would have had.
+// A file of rejects can be mended and imported as it is, and each message keeps the id that its
+// line would have had.
 func TestRejectsCanBeImported(t *testing.T) {
 	r := newReceiver(t)
 	invoke := invoker(t, r.URL)

@@ -32,8 +32,8 @@ const (
 type input struct {
 	path   string
 	format Format
-	// id stands for the contents of the file, whatever its path: a hash of its size and of its first
-	// and last 64 KB. It is "" for standard input.
+	// id stands for the contents of the file, whatever its path: a hash of its size and of its
+	// first and last 64 KB. It is "" for standard input.
 	id    string
 	size  int64 // in bytes on disk, -1 where that is not known
 	stdin io.Reader

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/schemas"
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
@@ -102,7 +101,7 @@ type mapping struct {
 	header []string
 	rules  map[string]rule
 	typ    tracking.Type // of rows that do not name one
-	plans  map[tracking.Type]*node
+	plans  map[tracking.Type][]cell
 	typeAt int // the column that holds the type, or -1
 }
 
@@ -116,7 +115,7 @@ type Column struct {
 }
 
 func newMapping(header []string, rules []rule, t tracking.Type) (*mapping, error) {
-	m := &mapping{rules: map[string]rule{}, typ: t, plans: map[tracking.Type]*node{}, typeAt: -1}
+	m := &mapping{rules: map[string]rule{}, typ: t, plans: map[tracking.Type][]cell{}, typeAt: -1}
 	for _, name := range header {
 		name = strings.TrimSpace(name)
 		if name != "" && slices.Contains(m.header, name) {
@@ -166,7 +165,8 @@ func newMapping(header []string, rules []rule, t tracking.Type) (*mapping, error
 	return m, err
 }
 
-// anotherDelimiter guesses what parts the columns where all of them have been taken for one. It returns "" where nothing says so.
+// anotherDelimiter guesses what parts the columns where all of them have been taken for one. It
+// returns "" where nothing says so.
 func anotherDelimiter(header []string) string {
 	if len(header) != 1 {
 		return ""
@@ -215,48 +215,48 @@ func (m *mapping) columns() []Column {
 	return out
 }
 
-// node is a member of the messages that rows become: a value, or an object of further ones.
-type node struct {
-	name     []byte // as JSON
-	column   int    // -1 for an object
-	kind     string
-	path     string // as a JSON Pointer
-	children []*node
+// cell is where the value of a column goes in the messages that rows become.
+type cell struct {
+	path   []string
+	column int
+	kind   string
 }
 
-// plan returns the form of the messages of a type.
-func (m *mapping) plan(t tracking.Type) (*node, error) {
+// plan returns the cells of messages of a type, those of one object side by side.
+func (m *mapping) plan(t tracking.Type) ([]cell, error) {
 	if p, ok := m.plans[t]; ok {
 		return p, nil
 	}
-	root := &node{column: -1}
+	var plan []cell
 	for i := range m.header {
 		path, kind := m.field(i, t)
 		if len(path) == 0 || len(path) == 1 && path[0] == "type" {
 			continue
 		}
-		if !root.add(path, i, kind) {
-			return nil, fmt.Errorf("two columns become the same field, or one a part of the other: %s, %q", strings.Join(path, "."), m.header[i])
+		at, most := len(plan), 1
+		for j, c := range plan {
+			n := common(c.path, path)
+			if n == min(len(c.path), len(path)) {
+				return nil, fmt.Errorf("two columns become the same field, or one a part of the other: %s, %q",
+					strings.Join(path, "."), m.header[i])
+			}
+			if n >= most {
+				at, most = j+1, n
+			}
 		}
+		plan = slices.Insert(plan, at, cell{path, i, kind})
 	}
 	if len(m.plans) < 100 { // whatever stands in the column of the type
-		m.plans[t] = root
+		m.plans[t] = plan
 	}
-	return root, nil
+	return plan, nil
 }
 
-func (n *node) add(path []string, column int, kind string) bool {
-	quoted := rawjson.Quote(path[0])
-	for _, c := range n.children {
-		if string(c.name) == string(quoted) {
-			return c.column < 0 && len(path) > 1 && c.add(path[1:], column, kind)
-		}
+// common returns how many elements two paths have in common at their beginnings.
+func common(a, b []string) int {
+	n := 0
+	for n < min(len(a), len(b)) && a[n] == b[n] {
+		n++
 	}
-	c := &node{name: quoted, column: -1, path: rawjson.Pointer(n.path, path[0])}
-	n.children = append(n.children, c)
-	if len(path) == 1 {
-		c.column, c.kind = column, kind
-		return true
-	}
-	return c.add(path[1:], column, kind)
+	return n
 }

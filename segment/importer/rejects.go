@@ -26,8 +26,8 @@ type reject struct {
 // newReject writes what became of an event. Object is the message, and text stands in its place for
 // what is no JSON object.
 //
-// Such a line can itself be imported: the message is taken out of it. Origin is where the line stood
-// at first, from which its messageId is derived.
+// Such a line can itself be imported: the message is taken out of it. Origin is where the line
+// stood at first, from which its messageId is derived.
 func newReject(of mark, file, origin string, reasons []schemas.Violation, object, text []byte) reject {
 	list, _ := json.Marshal(reasons) // strings always can be
 	dst := make([]byte, 0, len(object)+len(text)+len(list)+200)
@@ -52,8 +52,8 @@ type rejects struct {
 	failed  error // of writing: nothing more is written, or the lines between would be lost
 }
 
-// openRejects makes the file, or goes on behind size bytes of it, where an earlier run stopped. What
-// that run wrote beyond is cut off.
+// openRejects makes the file, or goes on behind size bytes of it, where an earlier run stopped.
+// What that run wrote beyond is cut off.
 func openRejects(path string, size int64) (*rejects, error) {
 	r := &rejects{path: path, size: size}
 	if path == "" {

@@ -80,52 +80,59 @@ func (c *rows) message(raw []byte) ([]byte, []schemas.Violation) {
 	if err != nil {
 		return nil, []schemas.Violation{{Code: CodeCSV, Message: err.Error()}}
 	}
-	var faults []schemas.Violation
-	dst := append(c.buf[:0], '{')
+	c.buf = append(c.buf[:0], '{')
 	if t != "" {
-		dst = rawjson.AppendText(append(dst, `"type":`...), string(t))
+		c.buf = rawjson.AppendText(append(c.buf, `"type":`...), string(t))
 	}
-	dst, faults = plan.appendMembers(dst, cells, faults)
-	c.buf = append(dst, '}')
+	var faults []schemas.Violation
+	var open []string // the objects that have begun
+	for _, to := range plan {
+		if cells[to.column] != "" { // an empty cell is absent
+			c.enter(&open, to.path[:len(to.path)-1])
+			if fault := c.cell(to, cells[to.column]); fault != nil {
+				faults = append(faults, *fault)
+			}
+		}
+	}
+	c.enter(&open, nil)
+	c.buf = append(c.buf, '}')
 	return c.buf, faults
 }
 
-// appendMembers appends the children that have a value, each with a comma where one is due.
-func (n *node) appendMembers(dst []byte, cells []string, faults []schemas.Violation) ([]byte, []schemas.Violation) {
-	for _, child := range n.children {
-		if !child.present(cells) {
-			continue
-		}
-		if dst[len(dst)-1] != '{' {
-			dst = append(dst, ',')
-		}
-		dst = append(append(dst, child.name...), ':')
-		if child.column < 0 {
-			dst, faults = child.appendMembers(append(dst, '{'), cells, faults)
-			dst = append(dst, '}')
-			continue
-		}
-		value, fault := appendCell(dst, cells[child.column], child.kind)
-		if fault != "" {
-			faults = append(faults, schemas.Violation{Path: child.path, Code: CodeWrongValue, Message: fmt.Sprintf("%s: %q", fault, text.Clip(cells[child.column], 60))})
-			value = rawjson.AppendText(dst, cells[child.column]) // so that the message can be mended
-		}
-		dst = value
+// enter ends and begins objects until those of a path are open.
+func (c *rows) enter(open *[]string, path []string) {
+	n := common(*open, path)
+	c.buf = append(c.buf, strings.Repeat("}", len(*open)-n)...)
+	for _, name := range path[n:] {
+		c.name(name)
+		c.buf = append(c.buf, '{')
 	}
-	return dst, faults
+	*open = path
 }
 
-// present tells whether anything is there: an empty cell is not.
-func (n *node) present(cells []string) bool {
-	if n.column >= 0 {
-		return cells[n.column] != ""
+// name appends the name of a member, with a comma where one is due.
+func (c *rows) name(name string) {
+	if c.buf[len(c.buf)-1] != '{' {
+		c.buf = append(c.buf, ',')
 	}
-	for _, child := range n.children {
-		if child.present(cells) {
-			return true
-		}
+	c.buf = append(rawjson.AppendText(c.buf, name), ':')
+}
+
+// cell appends the member that a cell becomes. What the cell must be, and is not, is a fault; then
+// it is appended as a text, so that the message can be mended.
+func (c *rows) cell(to cell, value string) *schemas.Violation {
+	c.name(to.path[len(to.path)-1])
+	out, fault := appendCell(c.buf, value, to.kind)
+	if fault == "" {
+		c.buf = out
+		return nil
 	}
-	return false
+	c.buf = rawjson.AppendText(c.buf, value)
+	at := ""
+	for _, name := range to.path {
+		at = rawjson.Pointer(at, name)
+	}
+	return &schemas.Violation{Path: at, Code: CodeWrongValue, Message: fmt.Sprintf("%s: %q", fault, text.Clip(value, 60))}
 }
 
 // appendCell appends a cell as JSON, or says what it must be.

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/aacflow/segment-blocks/runtime"
 	"github.com/aacflow/segment-blocks/schemas"
@@ -50,7 +49,6 @@ type batch struct {
 	first mark // the first event that is not settled; the import's lock guards it
 	items []item
 	bytes int
-	since time.Time
 }
 
 // item is one event of a batch.
@@ -70,8 +68,8 @@ func (p *partition) flush() {
 	}
 }
 
-// oldest returns the batch with the oldest event that is not settled, nil for none. The caller holds
-// the lock.
+// oldest returns the batch with the oldest event that is not settled, nil for none. The caller
+// holds the lock.
 func (p *partition) oldest() *batch {
 	if len(p.ready) > 0 {
 		return p.ready[0]
@@ -100,7 +98,7 @@ func (im *Import) add(e *event) bool {
 	it := item{mark: mark{im.next.seq, e.before}, message: e.message, origin: e.origin}
 	im.meet(&it)
 	if p.building == nil {
-		p.building = &batch{first: it.mark, since: time.Now(), items: make([]item, 0, p.last)}
+		p.building = &batch{first: it.mark, items: make([]item, 0, p.last)}
 	}
 	p.building.items = append(p.building.items, it)
 	p.building.bytes += size
@@ -108,13 +106,13 @@ func (im *Import) add(e *event) bool {
 	return true
 }
 
-// flushIdle makes ready what waits in partitions that have nothing else to do: input may come
-// slowly.
+// flushIdle makes ready what the partitions without anything in flight have gathered: input may
+// come slowly.
 func (im *Import) flushIdle() {
 	im.mu.Lock()
 	defer im.mu.Unlock()
 	for _, p := range im.partitions {
-		if p.building != nil && len(p.ready) == 0 && time.Since(p.building.since) >= idle {
+		if len(p.ready) == 0 {
 			p.flush()
 			im.changed.Broadcast()
 		}
@@ -231,8 +229,8 @@ func refusalIn(err error) (*tracking.Error, bool) {
 	return e, status >= 200 && status < 300
 }
 
-// refusedOneMore counts the events that were refused since one was accepted, and tells whether there
-// are too many.
+// refusedOneMore counts the events that were refused since one was accepted, and tells whether
+// there are too many.
 func (im *Import) refusedOneMore() bool {
 	im.mu.Lock()
 	defer im.mu.Unlock()
@@ -268,24 +266,20 @@ func (im *Import) record(items []item, r *runtime.Receipt, accepted bool) {
 		if im.warned[w.Code] || w.Code == tracking.WarnDuplicateID { // meet tells of those, with lines
 			continue
 		}
-		im.warned[w.Code] = true
-		at := position{File: -1}
 		if i, path, ok := indexIn(w.Path); ok && i < len(items) {
-			at, w.Path = items[i].at, path
+			w.Path = path
+			im.warn(im.inputs[items[i].at.File].path, items[i].at.Line, w)
+		} else {
+			im.warn("", 0, w)
 		}
-		im.warn(at, w)
 	}
 }
 
-func (im *Import) warn(at position, w runtime.Warning) {
-	if im.options.Warned == nil {
-		return
+func (im *Import) warn(file string, line int64, w runtime.Warning) {
+	im.warned[w.Code] = true
+	if im.options.Warned != nil {
+		im.options.Warned(file, line, w)
 	}
-	file := ""
-	if at.File >= 0 {
-		file = im.inputs[at.File].path
-	}
-	im.options.Warned(file, at.Line, w)
 }
 
 // reasonsOf sorts violations by the item that they are about. It returns none where one is about no
@@ -349,12 +343,11 @@ func (im *Import) meet(it *item) {
 	if !ok || im.warned[tracking.WarnDuplicateID] {
 		return
 	}
-	im.warned[tracking.WarnDuplicateID] = true
 	where := fmt.Sprintf("line %d", before.Line)
 	if before.File != it.at.File {
 		where += " of " + im.inputs[before.File].path
 	}
-	im.warn(it.at, runtime.Warning{
+	im.warn(im.inputs[it.at.File].path, it.at.Line, runtime.Warning{
 		Path: "/messageId", Code: tracking.WarnDuplicateID,
 		Message: "is that of " + where + " too, and the receiver keeps one of them",
 	})

@@ -57,8 +57,8 @@ type planFile struct {
 	ID     string `json:"id"`
 	Size   int64  `json:"size,omitempty"`
 	Format Format `json:"format"`
-	// Whole is the id of the whole file that came in the place of one that was cut, whose ID goes on
-	// to make the messageIds.
+	// Whole is the id of the whole file that came in the place of one that was cut, whose ID goes
+	// on to make the messageIds.
 	Whole string `json:"whole,omitempty"`
 }
 
@@ -141,8 +141,8 @@ func (im *Import) lock() (release func(), err error) {
 		if info, err := os.Stat(l.path); l.path == "" || err == nil && !info.Mode().IsRegular() {
 			continue // a device takes what anybody writes
 		}
-		// The file stays: if it were removed, another process could lock a file that has no name any
-		// more.
+		// The file stays: if it were removed, another process could lock a file that has no name
+		// any more.
 		file := flock.New(paths.Resolve(l.path) + ".lock")
 		ok, err := file.TryLock()
 		if err == nil && !ok {

@@ -150,7 +150,8 @@ func (f *importFlags) check() error {
 	return nil
 }
 
-// openToImport returns the configured target or, where none is configured, an emulator that forgets what it got.
+// openToImport returns the configured target or, where none is configured, an emulator that forgets
+// what it got.
 func (p *Program) openToImport(s *settings.Settings, dryRun bool) (*target, tracking.Source, error) {
 	fail := func(err error) (*target, tracking.Source, error) { return nil, tracking.Source{}, err }
 	chosen, configured, err := s.Chosen()

@@ -82,7 +82,8 @@ func (r *importRun) preview(ctx context.Context, batch runtime.JSON) ([]runtime.
 	return requests, receipt, err
 }
 
-// sample returns the first messages as they would be sent. Stdin can be read only once, so of that there is none.
+// sample returns the first messages as they would be sent. Stdin can be read only once, so of that
+// there is none.
 func (r *importRun) sample(ctx context.Context) (messages []rawjson.Object, err error) {
 	if r.stdin() {
 		return nil, nil

@@ -16,7 +16,8 @@ import (
 
 func progressNames() []string { return []string{"auto", "bar", "plain", "json", "none"} }
 
-// progress shows how far an import is, on stderr. Its methods are called by one goroutine at a time.
+// progress shows how far an import is, on stderr. Its methods are called by one goroutine at a
+// time.
 type progress struct {
 	kind    string
 	w       io.Writer
@@ -71,7 +72,8 @@ func (s *progress) show(now importer.Progress) {
 	}
 }
 
-// end leaves the line of the bar empty for what comes next. Done tells that the import has come to its end.
+// end leaves the line of the bar empty for what comes next. Done tells that the import has come to
+// its end.
 func (s *progress) end(done bool) {
 	switch {
 	case s.bar != nil:

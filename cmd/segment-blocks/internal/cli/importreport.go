@@ -135,7 +135,8 @@ func (r *importRun) stopped(c importer.Counts, err error) error {
 			advice = "; everything before is dealt with. Put the whole file in its place" + advice + ": it begins behind that line"
 		}
 	case errors.As(err, &delivery):
-		// It does not wrap the error of the invocation, which gives advice that does not fit an import.
+		// It does not wrap the error of the invocation, which gives advice that does not fit an
+		// import.
 		cause := runtime.ErrorOf(err)
 		return console.Fail(exitOfDelivery(cause), string(cause.Code), delivery.Error()+advice, nil)
 	case errors.As(err, &panicked):
@@ -149,7 +150,8 @@ func (r *importRun) stopped(c importer.Counts, err error) error {
 	return console.Failed("%w%s", err, advice)
 }
 
-// exitOfDelivery looks behind a partial failure: of an import, some of the events are accepted in any case.
+// exitOfDelivery looks behind a partial failure: of an import, some of the events are accepted in
+// any case.
 func exitOfDelivery(e *runtime.Error) console.ExitCode {
 	if e.Code != runtime.PartialFailure {
 		return console.ExitOf(e)

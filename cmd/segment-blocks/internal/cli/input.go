@@ -18,7 +18,8 @@ import (
 	"github.com/aacflow/segment-blocks/runtime"
 )
 
-// input is what a block is to be invoked with: bytes that nothing here decodes, so that they arrive as they were written.
+// input is what a block is to be invoked with: bytes that nothing here decodes, so that they arrive
+// as they were written.
 type input struct {
 	json runtime.JSON
 	file string // where it came from; "" for the command line
@@ -32,7 +33,8 @@ func addInput(cmd *cobra.Command) *string {
 	return value
 }
 
-// readInput reads what --input names. It is never taken from stdin unasked: a stdin that nobody closes would hang the command.
+// readInput reads what --input names. It is never taken from stdin unasked: a stdin that nobody
+// closes would hang the command.
 func (p *Program) readInput(ctx context.Context, cmd *cobra.Command, value string) (input, error) {
 	if !cmd.Flags().Changed("input") {
 		return input{}, console.Usage(`pass the block's input with --input: JSON, @FILE, or @- for stdin, such as --input '{"event": "Order Completed", "userId": "u-42"}'`)
@@ -106,7 +108,8 @@ func withoutMark(data []byte) runtime.JSON {
 	return bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
 }
 
-// place says which file an error is about, and where in it when it is no JSON: " in order.json:3:7".
+// place says which file an error is about, and where in it when it is no JSON: " in
+// order.json:3:7".
 func (in input) place(e *runtime.Error) string {
 	if in.file == "" {
 		return ""
