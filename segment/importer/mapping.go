@@ -207,7 +207,8 @@ func (m *mapping) columns() []Column {
 	for i, name := range m.header {
 		path, kind := m.field(i, m.typ)
 		c := Column{name, strings.Join(path, "."), kind}
-		if _, ruled := m.rules[name]; m.typeAt >= 0 && !ruled && len(path) == 2 && path[0] == "properties" && !strings.Contains(name, ".") {
+		_, ruled := m.rules[name]
+		if m.typeAt >= 0 && !ruled && !strings.Contains(name, ".") && len(path) == 2 && path[0] == "properties" {
 			c.Field += ", or traits." + name // as the type of the row has it
 		}
 		out = append(out, c)

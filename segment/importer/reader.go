@@ -251,7 +251,8 @@ var (
 	errDocument = errors.New("this is one JSON document, and events are read one a line;" +
 		" jq -c '.[]' FILE writes a list so, and jq -c . FILE an event")
 	// errLineEnds is for files of which the first line seems to be all there is.
-	errLineEnds = errors.New("lines must end in LF or CR LF, and these end in CR alone; tr '\\r' '\\n' < FILE writes them so")
+	errLineEnds = errors.New("lines must end in LF or CR LF, and these end in CR alone;" +
+		" tr '\\r' '\\n' < FILE writes them so")
 )
 
 func (r *reader) close() {

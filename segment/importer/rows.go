@@ -68,7 +68,8 @@ func (c *rows) message(raw []byte) ([]byte, []schemas.Violation) {
 	}
 	m := c.mapping
 	if len(cells) != len(m.header) {
-		return nil, []schemas.Violation{{Code: CodeCSV, Message: fmt.Sprintf("must have as many fields as the header has columns, %d: %d", len(m.header), len(cells))}}
+		message := fmt.Sprintf("must have as many fields as the header has columns, %d: %d", len(m.header), len(cells))
+		return nil, []schemas.Violation{{Code: CodeCSV, Message: message}}
 	}
 	t := m.typ
 	if m.typeAt >= 0 {

@@ -222,9 +222,10 @@ func (im *Import) earlier() (*state, error) {
 	case s != nil && s.Done && difference == "":
 		return s, nil
 	case s != nil && s.Done && changed:
-		return nil, fmt.Errorf("this file was imported on %s and has changed since: all its events would be sent as new ones,"+
-			" and those that were sent count twice; import the new lines from a file of their own, send everything with --restart,"+
-			" or name another state with --state where this is another file: %q", s.Updated.Format(time.RFC3339), o.Files[0])
+		return nil, fmt.Errorf("this file was imported on %s and has changed since: all its events would be sent as"+
+			" new ones, and those that were sent count twice; import the new lines from a file of their own,"+
+			" send everything with --restart, or name another state with --state where this is another file: %q",
+			s.Updated.Format(time.RFC3339), o.Files[0])
 	case s == nil || s.Done:
 		if o.Resume {
 			im.note("there is nothing to go on from, so this begins at the beginning")

@@ -27,27 +27,34 @@ func newImport(p *Program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import [FILE…]",
 		Short: "Send files of events, however long, and go on after a stop",
-		Long: `Send files of events: NDJSON (.ndjson, .jsonl, .json), one message a line as segment_batch takes them, or CSV (.csv),
-a header and one event a row; each also packed (.gz). Without a file, or with -, events are read from stdin.
+		Long: `Send files of events: NDJSON (.ndjson, .jsonl, .json), one message a line as segment_batch
+takes them, or CSV (.csv), a header and one event a row; each also packed (.gz). Without a file, or
+with -, events are read from stdin.
 
-What cannot be sent is written to a file of rejects, a line each with all reasons, and all the rest is sent. Mend that file
-and import it in turn: the lines are taken as they are, the message in each is what counts.
+Events that cannot be sent are written to a file of rejects, one a line with all reasons. All others
+are sent. Mend that file and import it in turn: the lines are taken as they are, and the message in
+each is what counts.
 
-Twice a second it writes down how far everything is done, in FILE.import.json. Stopped by whatever, even a kill, it goes on
-with --resume: every event is sent, and what is sent twice carries the messageId that it had, so Segment counts it once. An
-id is derived from the write key, the file's contents, the line's number and the message, unless the message has one. An
-import of stdin cannot be resumed, nor one into the emulator inside this process, which is used where no source is configured.
+Twice a second the command writes how far the import is to FILE.import.json. Stopped by whatever,
+even a kill, the import goes on with --resume. Every event is sent, and one that is sent twice
+carries the same messageId, so Segment counts it once. An id is derived from the write key, the
+file's contents, the line's number and the message, unless the message has one. An import of stdin
+cannot be resumed. Where no source is configured, events go to an emulator inside this process, and
+such an import cannot be resumed either.
 
-Events of one person (userId, else anonymousId, else previousId, else groupId) are sent in order. Where a file joins ids, as an
-alias does, only --concurrency 1 keeps the events of all of them in order.
+Events of one person (userId, else anonymousId, else previousId, else groupId) are sent in order.
+Where a file joins ids, as an alias does, only --concurrency 1 keeps the events of all of them in
+order.
 
-Columns of CSV named as a field of the message (userId, anonymousId, event, timestamp, messageId, groupId, previousId, name,
-category) or a part of one (properties.x, traits.x, context.x) become that, all others a property or trait. Cells are texts, and
-empty ones are absent. --map COLUMN=FIELD changes that, --map COLUMN=FIELD:KIND also what a cell becomes (number, boolean, json),
-and --map COLUMN= leaves the column out.
+A column of CSV that is named as a field of the message (userId, anonymousId, event, timestamp,
+messageId, groupId, previousId, name, category) or as a part of one (properties.x, traits.x,
+context.x) becomes that; any other becomes a property or trait. Cells are texts, and empty ones are
+absent. --map COLUMN=FIELD changes that, --map COLUMN=FIELD:KIND also what a cell becomes (number,
+boolean, json), and --map COLUMN= leaves the column out.
 
-Segment recommends at most 1,000 requests a second for a workspace, and may queue what exceeds 1,000 events a second for a source:
---rate 1000 keeps to that, in bursts of a quarter of a second's worth. Where Segment asks to slow down, that is heeded in any case.
+Segment recommends at most 1,000 requests a second for a workspace, and may queue what exceeds 1,000
+events a second for a source: --rate 1000 keeps to that, in bursts of a quarter of a second's worth.
+Where Segment asks to slow down, the import does in any case.
 
 A message without a timestamp gets the time at which it is sent.`,
 		Example: `  segment-blocks import events.ndjson
@@ -64,17 +71,25 @@ A message without a timestamp gets the time at which it is sent.`,
 		"type of the messages that do not say theirs: track, identify, page, screen, group or alias")
 	fl.StringVar((*string)(&f.Format), "format", "", "ndjson or csv, whatever the names of the files say")
 	fl.StringVar(&f.delimiter, "delimiter", ",", "what stands between the fields of a CSV row, such as ';' or tab")
-	fl.StringArrayVar(&f.Map, "map", nil, "make a CSV column a field: COLUMN=FIELD, COLUMN=FIELD:KIND, or COLUMN= to leave it out")
-	fl.BoolVar(&f.dryRun, "dry-run", false, "check every line and print the first messages as they would be sent; send nothing")
+	fl.StringArrayVar(&f.Map, "map", nil,
+		"make a CSV column a field: COLUMN=FIELD, COLUMN=FIELD:KIND, or COLUMN= to leave it out")
+	fl.BoolVar(&f.dryRun, "dry-run", false,
+		"check every line and print the first messages as they would be sent; send nothing")
 	fl.BoolVar(&f.Resume, "resume", false, "go on where an earlier run stopped")
 	fl.BoolVar(&f.Restart, "restart", false, "begin again, whatever an earlier run has left; its rejects are overwritten")
-	fl.StringVar(&f.StatePath, "state", "", "file that says how far the import is (default: FILE.import.json beside the first file)")
-	fl.StringVar(&f.RejectsPath, "rejects", "", "file for what cannot be sent (default: FILE.rejects.ndjson beside the first file)")
+	fl.StringVar(&f.StatePath, "state", "",
+		"file that says how far the import is (default: FILE.import.json beside the first file)")
+	fl.StringVar(&f.RejectsPath, "rejects", "",
+		"file for what cannot be sent (default: FILE.rejects.ndjson beside the first file)")
 	fl.IntVar(&f.Concurrency, "concurrency", 4, "how many requests may be in flight at once")
 	fl.Float64Var(&f.Rate, "rate", 0, "how many events to send a second, at most; 0 for as many as are taken")
-	fl.StringVar(&f.progress, "progress", "auto", "on stderr: bar, plain, json (a line of JSON a second) or none; auto is bar on a terminal, else plain")
-	fl.StringVar(&f.InvocationID, "invocation-id", "", "derive messageIds from this in place of the files' contents; stdin given again with the same id counts once")
-	for name, values := range map[string][]string{"type": typeNames(), "format": {"ndjson", "csv"}, "progress": progressNames()} {
+	fl.StringVar(&f.progress, "progress", "auto",
+		"on stderr: bar, plain, json (a line of JSON a second) or none; auto is bar on a terminal, else plain")
+	fl.StringVar(&f.InvocationID, "invocation-id", "",
+		"derive messageIds from this in place of the files' contents; stdin given again with the same id counts once")
+	for name, values := range map[string][]string{
+		"type": typeNames(), "format": {"ndjson", "csv"}, "progress": progressNames(),
+	} {
 		_ = cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 	}
 	addSource(p, cmd)

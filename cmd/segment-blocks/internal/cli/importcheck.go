@@ -138,7 +138,7 @@ func (r *importRun) printCheck(sample []rawjson.Object, c importer.Counts) error
 		console.Writeln(p.Stdout, text.Escape(string(one.JSON())))
 	}
 	if c.Duplicates > 0 {
-		console.Writef(p.Stdout, "at least %s gave the messageId of an earlier event; the receiver keeps one of them\n", text.Grouped(c.Duplicates))
+		console.Writef(p.Stdout, "%s\n", duplicates(c))
 	}
 	console.Writef(p.Stdout, "%s: %s would be sent, %s would be rejected; nothing was sent\n",
 		console.Count(int(c.Events), "event"), text.Grouped(c.Accepted), text.Grouped(c.Rejected))

@@ -98,10 +98,11 @@ func (r *importRun) printSummary(sum importSummary) error {
 		rows = append(rows, []string{"not sent", text.Grouped(sum.Unsent) + ", or not known to have arrived"})
 	}
 	if sum.Repeated > 0 {
-		rows = append(rows, []string{"repeated", "at least " + text.Grouped(sum.Repeated) + " were sent again on resuming, with the same messageId"})
+		again := "at least " + text.Grouped(sum.Repeated) + " were sent again on resuming, with the same messageId"
+		rows = append(rows, []string{"repeated", again})
 	}
 	if sum.Duplicates > 0 {
-		rows = append(rows, []string{"duplicates", "at least " + text.Grouped(sum.Duplicates) + " gave the messageId of an earlier event; the receiver keeps one of them"})
+		rows = append(rows, []string{"duplicates", duplicates(sum.Counts)})
 	}
 	rows = append(rows, []string{"requests", text.Grouped(sum.Requests)}, []string{"attempts", text.Grouped(sum.Attempts)},
 		[]string{"bytes", text.Grouped(sum.Bytes)}, []string{"seconds", fmt.Sprintf("%.1f", sum.Seconds)})
@@ -114,6 +115,11 @@ func (r *importRun) printSummary(sum importSummary) error {
 		console.Writeln(p.Stdout, "Segment confirms receipt, not delivery to destinations")
 	}
 	return nil
+}
+
+func duplicates(c importer.Counts) string {
+	return "at least " + text.Grouped(c.Duplicates) + " gave the messageId of an earlier event;" +
+		" the receiver keeps one of them"
 }
 
 // stopped is the error of an import that did not come to its end, with the way to go on.
@@ -132,7 +138,8 @@ func (r *importRun) stopped(c importer.Counts, err error) error {
 	switch {
 	case errors.Is(err, importer.ErrCut):
 		if advice != "" {
-			advice = "; everything before is dealt with. Put the whole file in its place" + advice + ": it begins behind that line"
+			advice = "; everything before is dealt with. Put the whole file in its place" + advice +
+				": it begins behind that line"
 		}
 	case errors.As(err, &delivery):
 		// It does not wrap the error of the invocation, which gives advice that does not fit an
@@ -143,7 +150,8 @@ func (r *importRun) stopped(c importer.Counts, err error) error {
 		console.Writef(r.program.Stderr, "%v\n\n%s\n", panicked, panicked.Stack)
 		return console.Crashed(panicked.Value, advice)
 	case errors.Is(err, context.DeadlineExceeded):
-		return console.Fail(console.ExitUnreachable, string(runtime.DeadlineExceeded), "the time of --timeout was up"+advice, err)
+		message := "the time of --timeout was up" + advice
+		return console.Fail(console.ExitUnreachable, string(runtime.DeadlineExceeded), message, err)
 	case errors.Is(err, context.Canceled):
 		return console.Fail(console.ExitInterrupted, string(runtime.Canceled), "interrupted"+advice, err)
 	}

@@ -37,7 +37,8 @@ func addInput(cmd *cobra.Command) *string {
 // closes would hang the command.
 func (p *Program) readInput(ctx context.Context, cmd *cobra.Command, value string) (input, error) {
 	if !cmd.Flags().Changed("input") {
-		return input{}, console.Usage(`pass the block's input with --input: JSON, @FILE, or @- for stdin, such as --input '{"event": "Order Completed", "userId": "u-42"}'`)
+		return input{}, console.Usage("pass the block's input with --input: JSON, @FILE, or @- for stdin, such as " +
+			`--input '{"event": "Order Completed", "userId": "u-42"}'`)
 	}
 	name, isFile := strings.CutPrefix(value, "@")
 	switch {

@@ -286,12 +286,3 @@ func (s *Settings) beside(path string) string {
 	return filepath.Join(filepath.Dir(s.File), path)
 }
 
-// sameFile tells whether two paths lead to one file.
-func sameFile(a, b string) bool {
-	if filepath.Clean(a) == filepath.Clean(b) {
-		return true
-	}
-	one, err := os.Stat(a)
-	other, failed := os.Stat(b)
-	return err == nil && failed == nil && os.SameFile(one, other)
-}
