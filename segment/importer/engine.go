@@ -47,7 +47,7 @@ func (im *Import) Run(ctx context.Context) (Counts, error) {
 	defer cancel()
 	im.halting, im.halt = context.WithCancelCause(context.WithoutCancel(ctx))
 	defer context.AfterFunc(ctx, func() { im.halt(ctx.Err()) })()
-	defer context.AfterFunc(im.halting, im.wake)()
+	defer context.AfterFunc(im.halting, im.wake)() //nolint:contextcheck // it is ctx's, and outlives it
 
 	read, sent := make(chan struct{}), make(chan struct{})
 	go func() {

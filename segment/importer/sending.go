@@ -160,7 +160,7 @@ func (im *Import) send(ctx context.Context, b *batch, items []item) (rejected in
 	im.mu.Lock()
 	b.first = items[0].mark // all before is settled, and a stop loses none of it
 	im.mu.Unlock()
-	if im.limiter.WaitN(im.halting, len(items)) != nil {
+	if im.limiter.WaitN(im.halting, len(items)) != nil { //nolint:contextcheck // ctx outlives halting
 		return 0, errHalted
 	}
 	for len(items) > 0 {
