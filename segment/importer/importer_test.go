@@ -57,7 +57,7 @@ func TestEventsOfAPersonStayInOrder(t *testing.T) {
 		return 0
 	}
 	in := file(t, "events.ndjson", tracks(events, users, 20))
-	counts := run(t, importer.Options{Files: []string{in}, Invoke: invoker(t, r.URL), Concurrency: 8})
+	counts := run(t, importer.Options{Files: []string{in}, Invoke: retrying(t, r.URL, 10), Concurrency: 8})
 	require.EqualValues(t, events, counts.Accepted)
 	require.Equal(t, counts.Events, counts.Accepted)
 	require.Greater(t, counts.Attempts, counts.Requests)
