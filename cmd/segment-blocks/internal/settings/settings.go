@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -285,4 +284,3 @@ func (s *Settings) beside(path string) string {
 	}
 	return filepath.Join(filepath.Dir(s.File), path)
 }
-
