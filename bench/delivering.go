@@ -81,8 +81,8 @@ func calling(name, path string, callers int, slice time.Duration, coalesce bool)
 		var sender tracking.Sender = source
 		end := func() {}
 		if coalesce {
-			c := delivery.Coalesce(source, delivery.CoalesceOptions{})
-			sender, end = c, func() { _ = c.Close(ctx) }
+			coalesced, closeSource := delivery.Coalesce(source, delivery.CoalesceOptions{})
+			sender, end = coalesced, func() { _ = closeSource(ctx) }
 		}
 		rt, err := newRuntimeOf(sender)
 		if err != nil {
@@ -139,10 +139,10 @@ func durable(set settings) group {
 }
 
 // keepWith returns a function that has a stored source keep an event of a caller.
-type keepWith func(ctx context.Context, source *delivery.StoredSource) (keep func(ctx context.Context, caller int) error, end func(), err error)
+type keepWith func(ctx context.Context, source tracking.Sender) (keep func(ctx context.Context, caller int) error, end func(), err error)
 
 // throughSender calls the source itself, as a runtime does.
-func throughSender(_ context.Context, source *delivery.StoredSource) (func(context.Context, int) error, func(), error) {
+func throughSender(_ context.Context, source tracking.Sender) (func(context.Context, int) error, func(), error) {
 	messages, err := eventsOf(storing)
 	if err != nil {
 		return nil, nil, err
@@ -154,7 +154,7 @@ func throughSender(_ context.Context, source *delivery.StoredSource) (func(conte
 }
 
 // throughInvoke is the whole way of an event.
-func throughInvoke(ctx context.Context, source *delivery.StoredSource) (func(context.Context, int) error, func(), error) {
+func throughInvoke(ctx context.Context, source tracking.Sender) (func(context.Context, int) error, func(), error) {
 	rt, err := newRuntimeOf(source)
 	if err != nil {
 		return nil, nil, err

@@ -32,7 +32,7 @@ func ways(ctx context.Context, source tracking.Source) error {
 	if err != nil {
 		return err
 	}
-	busy := delivery.Coalesce(source, delivery.CoalesceOptions{})
+	busy, closeBusy := delivery.Coalesce(source, delivery.CoalesceOptions{})
 	rt, err := runtime.New(reg,
 		runtime.Source("shop", store.Source("shop", source)),
 		runtime.Source("busy", busy))
@@ -44,7 +44,7 @@ func ways(ctx context.Context, source tracking.Source) error {
 			return err
 		}
 	}
-	err = errors.Join(rt.Close(ctx), busy.Close(ctx))
+	err = errors.Join(rt.Close(ctx), closeBusy(ctx))
 	_, closing := store.Close(ctx)
 	return errors.Join(err, closing)
 }

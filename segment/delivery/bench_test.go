@@ -33,7 +33,8 @@ func upstream(b *testing.B, delay time.Duration) (tracking.Source, *tracking.Cli
 	b.Cleanup(server.Close)
 	transport := &http.Transport{MaxIdleConnsPerHost: 1024, WriteBufferSize: 64 << 10}
 	b.Cleanup(transport.CloseIdleConnections)
-	return tracking.Source{WriteKey: testKey, Endpoint: server.URL}, tracking.NewClient(resty.New().SetTransport(transport))
+	client := tracking.NewClient(resty.New().SetTransport(transport))
+	return tracking.Source{WriteKey: testKey, Endpoint: server.URL}, client
 }
 
 // sample makes a message of about 600 bytes.
@@ -88,7 +89,7 @@ func BenchmarkCallers(b *testing.B) {
 			})
 			b.Run(fmt.Sprintf("upstream=%s/callers=%d/coalesced", delay, n), func(b *testing.B) {
 				source, client := upstream(b, delay)
-				sender := delivery.Coalesce(source, delivery.CoalesceOptions{})
+				sender := coalesce(source, delivery.CoalesceOptions{})
 				callers(b, n, sender, client)
 				require.NoError(b, sender.Close(b.Context()))
 			})
@@ -100,7 +101,8 @@ func BenchmarkCallers(b *testing.B) {
 func BenchmarkStore(b *testing.B) {
 	for _, n := range []int{1, 64, 1024} {
 		b.Run(fmt.Sprintf("callers=%d", n), func(b *testing.B) {
-			s, err := delivery.Open(filepath.Join(b.TempDir(), "bench.store"), delivery.StoreOptions{MaxEvents: -1, MaxBytes: -1})
+			path := filepath.Join(b.TempDir(), "bench.store")
+			s, err := delivery.Open(path, delivery.StoreOptions{MaxEvents: -1, MaxBytes: -1})
 			require.NoError(b, err)
 			source := s.Source("bench", tracking.Source{WriteKey: testKey, Endpoint: "http://127.0.0.1:1"})
 			callers(b, n, source, tracking.NewClient(nil))
@@ -114,7 +116,8 @@ func BenchmarkStore(b *testing.B) {
 // BenchmarkStoreDelivers is how fast what has been stored leaves, without a limit of the rate.
 func BenchmarkStoreDelivers(b *testing.B) {
 	source, client := upstream(b, 0)
-	s, err := delivery.Open(filepath.Join(b.TempDir(), "bench.store"), delivery.StoreOptions{Client: client, MaxEvents: -1, MaxBytes: -1, Rate: -1})
+	path := filepath.Join(b.TempDir(), "bench.store")
+	s, err := delivery.Open(path, delivery.StoreOptions{Client: client, MaxEvents: -1, MaxBytes: -1, Rate: -1})
 	require.NoError(b, err)
 	stored := s.Source("bench", source)
 	messages := make([]tracking.Message, 10_000)

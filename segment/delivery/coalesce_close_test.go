@@ -29,7 +29,7 @@ func TestCancelledCallers(t *testing.T) {
 		}
 		return reply{}
 	})
-	c := delivery.Coalesce(r.source(), delivery.CoalesceOptions{MaxInFlight: 3})
+	c := coalesce(r.source(), delivery.CoalesceOptions{MaxInFlight: 3})
 	client := newClient(t)
 	var calls sync.WaitGroup
 	call := func(ctx context.Context, user string, check func(tracking.Report, error)) {
@@ -71,7 +71,8 @@ func TestCancelledCallers(t *testing.T) {
 	}
 }
 
-// After a request has been split, a caller that leaves ends it where nobody else waits for the rest.
+// After a request has been split, a caller that leaves ends it where nobody else waits for the
+// rest.
 func TestRequestOfNobodyEnds(t *testing.T) {
 	both, free, slow, gone := make(chan struct{}, 2), make(chan struct{}), make(chan struct{}), make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
@@ -90,7 +91,7 @@ func TestRequestOfNobodyEnds(t *testing.T) {
 		}
 	}))
 	defer server.Close()
-	c := delivery.Coalesce(tracking.Source{WriteKey: testKey, Endpoint: server.URL}, delivery.CoalesceOptions{MaxInFlight: 2})
+	c := coalesce(tracking.Source{WriteKey: testKey, Endpoint: server.URL}, delivery.CoalesceOptions{MaxInFlight: 2})
 	client := newClient(t)
 	var calls sync.WaitGroup
 	call := func(ctx context.Context, user string) {
@@ -103,9 +104,9 @@ func TestRequestOfNobodyEnds(t *testing.T) {
 	going, goes := context.WithCancel(soon(t))
 	defer goes()
 	call(soon(t), "good")
-	eventually(t, func() bool { return c.Waiting() == 1 })
+	eventually(t, func() bool { return delivery.Gathering(c.Sender) == 1 })
 	call(going, "slow")
-	eventually(t, func() bool { return c.Waiting() == 2 })
+	eventually(t, func() bool { return delivery.Gathering(c.Sender) == 2 })
 	close(free)
 	<-slow
 	goes()
@@ -120,7 +121,7 @@ func TestRequestOfNobodyEnds(t *testing.T) {
 
 func TestCloseSaysWhatIsLeft(t *testing.T) {
 	r := newReceiver(t, func(int, []message) reply { return reply{delay: time.Minute} })
-	c := delivery.Coalesce(r.source(), delivery.CoalesceOptions{MaxInFlight: 2})
+	c := coalesce(r.source(), delivery.CoalesceOptions{MaxInFlight: 2})
 	client := newClient(t)
 	var calls sync.WaitGroup
 	var unsent, unconfirmed atomic.Int32
@@ -151,7 +152,7 @@ func TestCloseSaysWhatIsLeft(t *testing.T) {
 
 func TestCloseDrainsDuringTraffic(t *testing.T) {
 	r := newReceiver(t, func(int, []message) reply { return reply{delay: 2 * time.Millisecond} })
-	c := delivery.Coalesce(r.source(), delivery.CoalesceOptions{})
+	c := coalesce(r.source(), delivery.CoalesceOptions{})
 	client := newClient(t)
 	var calls sync.WaitGroup
 	var accepted atomic.Int32

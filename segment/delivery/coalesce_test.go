@@ -29,9 +29,11 @@ type outcome struct {
 	took   time.Duration
 }
 
-// gathered makes calls that share a request: two requests are held up until all have come. It returns the outcomes once release is
-// called, in the order of the messages.
-func gathered(t *testing.T, c *delivery.Coalescer, client *tracking.Client, r *receiver, release func(), messages ...tracking.Message) []outcome {
+// gathered makes calls that share a request: two requests are held up until all have come. It
+// returns the outcomes once release is called, in the order of the messages.
+func gathered(
+	t *testing.T, c *coalesced, client *tracking.Client, r *receiver, release func(), messages ...tracking.Message,
+) []outcome {
 	t.Helper()
 	outcomes := make([]outcome, len(messages))
 	var calls sync.WaitGroup
@@ -54,7 +56,7 @@ func gathered(t *testing.T, c *delivery.Coalescer, client *tracking.Client, r *r
 
 func TestLoneCallGoesAtOnce(t *testing.T) {
 	r := newReceiver(t, nil)
-	c := delivery.Coalesce(r.source(), delivery.CoalesceOptions{})
+	c := coalesce(r.source(), delivery.CoalesceOptions{})
 	report, err := c.Send(soon(t), newClient(t), one(track(t, "u1", "A")))
 	require.NoError(t, err)
 	require.Equal(t, delivery.Coalesced, report.Delivery)
@@ -81,13 +83,14 @@ func TestCallsShareRequests(t *testing.T) {
 		}
 		return reply{}
 	})
-	c := delivery.Coalesce(r.source(), delivery.CoalesceOptions{MaxInFlight: 2})
+	c := coalesce(r.source(), delivery.CoalesceOptions{MaxInFlight: 2})
 	defer c.Close(soon(t))
 	var messages []tracking.Message
 	for i := range 50 {
 		messages = append(messages, track(t, fmt.Sprint("u", i), "E"))
 	}
-	for i, o := range gathered(t, c, newClient(t), r, func() { time.Sleep(30 * time.Millisecond); release() }, messages...) {
+	later := func() { time.Sleep(30 * time.Millisecond); release() }
+	for i, o := range gathered(t, c, newClient(t), r, later, messages...) {
 		require.NoError(t, o.err)
 		require.Equal(t, 1, o.report.Accepted)
 		require.Equal(t, 1, o.report.Attempts)
@@ -99,7 +102,7 @@ func TestCallsShareRequests(t *testing.T) {
 
 func TestProblemsAreFoundBeforeJoining(t *testing.T) {
 	r := newReceiver(t, nil)
-	c := delivery.Coalesce(r.source(), delivery.CoalesceOptions{})
+	c := coalesce(r.source(), delivery.CoalesceOptions{})
 	defer c.Close(soon(t))
 	report, err := c.Send(soon(t), newClient(t), one(track(t, "", "A")))
 	var failed *tracking.Error
@@ -132,7 +135,7 @@ func TestOnlyTheGuiltyFails(t *testing.T) {
 				}
 				return reply{}
 			})
-			sender := delivery.Coalesce(r.source(), delivery.CoalesceOptions{MaxInFlight: 2})
+			sender := coalesce(r.source(), delivery.CoalesceOptions{MaxInFlight: 2})
 			defer sender.Close(soon(t))
 			var messages []tracking.Message
 			for i := range 40 {
@@ -142,7 +145,8 @@ func TestOnlyTheGuiltyFails(t *testing.T) {
 				}
 				messages = append(messages, track(t, fmt.Sprint("u", i%10), event))
 			}
-			for i, o := range gathered(t, sender, newClient(t), r, func() { time.Sleep(30 * time.Millisecond); release() }, messages...) {
+			later := func() { time.Sleep(30 * time.Millisecond); release() }
+			for i, o := range gathered(t, sender, newClient(t), r, later, messages...) {
 				if i != 17 {
 					require.NoError(t, o.err)
 					require.Equal(t, tracking.Accepted, o.report.Messages[0].Status)
@@ -158,7 +162,8 @@ func TestOnlyTheGuiltyFails(t *testing.T) {
 	}
 }
 
-// inOrderOfUsers demands that want messages arrived, and that those of each user, whose events are numbers, arrived first in their order.
+// inOrderOfUsers demands that want messages arrived, and that those of each user, whose events
+// are numbers, arrived first in their order.
 func inOrderOfUsers(t *testing.T, batches [][]message, want int) {
 	t.Helper()
 	seen := map[string]bool{}
@@ -176,7 +181,8 @@ func inOrderOfUsers(t *testing.T, batches [][]message, want int) {
 	require.Len(t, seen, want)
 }
 
-// asked is a context that tells when it is first asked for its end, which a call does once it is in its queue.
+// asked is a context that tells when it is first asked for its end, which a call does once it
+// is in its queue.
 type asked struct {
 	context.Context
 	once   sync.Once
@@ -197,7 +203,7 @@ func TestOneUserStaysInOrder(t *testing.T) {
 		}
 		return reply{delay: rand.N(3 * time.Millisecond)}
 	})
-	c := delivery.Coalesce(r.source(), delivery.CoalesceOptions{})
+	c := coalesce(r.source(), delivery.CoalesceOptions{})
 	client := newClient(t)
 	var calls sync.WaitGroup
 	for u := range users {
@@ -228,7 +234,7 @@ func TestLaterMessageOfAUserWaits(t *testing.T) {
 		}
 		return reply{}
 	})
-	c := delivery.Coalesce(r.source(), delivery.CoalesceOptions{})
+	c := coalesce(r.source(), delivery.CoalesceOptions{})
 	client := newClient(t)
 	var calls sync.WaitGroup
 	deliver := func(user, event string) {
@@ -269,7 +275,7 @@ func TestRateLimitIsWaitedOut(t *testing.T) {
 		}
 		return reply{}
 	})
-	c := delivery.Coalesce(r.source(), delivery.CoalesceOptions{})
+	c := coalesce(r.source(), delivery.CoalesceOptions{})
 	defer c.Close(soon(t))
 	client := newClient(t)
 	began := time.Now()
@@ -302,7 +308,7 @@ func TestPanicsStayInside(t *testing.T) {
 	transport := &http.Transport{MaxIdleConnsPerHost: 16}
 	defer transport.CloseIdleConnections()
 	client := tracking.NewClient(resty.New().SetTransport(&panicking{RoundTripper: transport}))
-	c := delivery.Coalesce(r.source(), delivery.CoalesceOptions{})
+	c := coalesce(r.source(), delivery.CoalesceOptions{})
 	var calls sync.WaitGroup
 	var panics atomic.Int32
 	for i := range 100 {
@@ -328,7 +334,7 @@ func TestPanicsStayInside(t *testing.T) {
 
 func TestKeysDoNotShareRequests(t *testing.T) {
 	r := newReceiver(t, func(int, []message) reply { return reply{delay: 5 * time.Millisecond} })
-	c := delivery.Coalesce(r.source(), delivery.CoalesceOptions{})
+	c := coalesce(r.source(), delivery.CoalesceOptions{})
 	client := newClient(t)
 	var calls sync.WaitGroup
 	for i := range 100 {
@@ -356,7 +362,7 @@ func TestVeryManyCallers(t *testing.T) {
 		most.Store(max(most.Load(), int64(len(batch))))
 		return reply{}
 	})
-	c := delivery.Coalesce(r.source(), delivery.CoalesceOptions{})
+	c := coalesce(r.source(), delivery.CoalesceOptions{})
 	client := newClient(t)
 	n := 6000
 	if testing.Short() {
@@ -379,9 +385,9 @@ func TestVeryManyCallers(t *testing.T) {
 }
 
 func TestSourceIsCheckedAndRedacted(t *testing.T) {
-	bad := delivery.Coalesce(tracking.Source{Region: "mars"}, delivery.CoalesceOptions{})
+	bad := coalesce(tracking.Source{Region: "mars"}, delivery.CoalesceOptions{})
 	require.ErrorContains(t, bad.Validate(), "region must be us or eu")
-	good := delivery.Coalesce(tracking.Source{WriteKey: testKey}, delivery.CoalesceOptions{})
+	good := coalesce(tracking.Source{WriteKey: testKey}, delivery.CoalesceOptions{})
 	require.NoError(t, good.Validate())
 	require.Contains(t, good.Secrets(), string(testKey))
 	require.Equal(t, testKey, good.Target().WriteKey)

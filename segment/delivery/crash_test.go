@@ -49,8 +49,9 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// child keeps a store at arguments 1, for the receiver at 2. It reads lines of a user and a number, stores an event of each, and answers with
-// the line, its messageId or an error once Deliver has returned. With argument 3 files may not grow beyond so many bytes.
+// child keeps a store at arguments 1, for the receiver at 2. It reads lines of a user and a
+// number, stores an event of each, and answers with the line, its messageId or an error once
+// Deliver has returned. With argument 3 files may not grow beyond so many bytes.
 func child() {
 	if len(os.Args) > 3 {
 		signal.Ignore(syscall.SIGXFSZ) // the default ends the process; what is wanted is that writing fails
@@ -61,12 +62,15 @@ func child() {
 		}
 	}
 	client := tracking.NewClient(resty.New())
-	store, err := delivery.Open(os.Args[1], delivery.StoreOptions{Client: client, Rate: -1, MaxBackoff: 20 * time.Millisecond})
+	options := delivery.StoreOptions{Client: client, Rate: -1, MaxBackoff: 20 * time.Millisecond}
+	store, err := delivery.Open(os.Args[1], options)
 	if err != nil {
 		fmt.Println("cannot:", err)
 		return
 	}
-	source := store.Source("prod", tracking.Source{WriteKey: testKey, Endpoint: os.Args[2], Retry: retry.Policy{BaseDelay: time.Millisecond}})
+	source := store.Source("prod", tracking.Source{
+		WriteKey: testKey, Endpoint: os.Args[2], Retry: retry.Policy{BaseDelay: time.Millisecond},
+	})
 	var out sync.Mutex
 	say := func(args ...any) {
 		out.Lock()
@@ -83,7 +87,8 @@ func child() {
 			users[user] = numbers
 			all.Go(func() {
 				for number := range numbers { // one after the other, as their order counts
-					fields, _ := rawjson.ParseObject([]byte(`{"event":"`+number+`","userId":"`+user+`","properties":{"x":"`+strings.Repeat("x", 300)+`"}}`), rawjson.Limits{})
+					input := `{"event":"` + number + `","userId":"` + user + `","properties":{"x":"` + strings.Repeat("x", 300) + `"}}`
+					fields, _ := rawjson.ParseObject([]byte(input), rawjson.Limits{})
 					report, err := source.Send(context.Background(), client, tracking.Call{
 						Messages: []tracking.Message{tracking.NewMessage(tracking.Track, fields)}, Alone: true,
 						InvocationID: user + "/" + number,
@@ -145,7 +150,8 @@ func startChild(t *testing.T, args ...string) *process {
 	return p
 }
 
-// flapping is a receiver that refuses, breaks off and forgets to answer, and remembers the first arrival of each message.
+// flapping is a receiver that refuses, breaks off and forgets to answer, and remembers the
+// first arrival of each message.
 type flapping struct {
 	*httptest.Server
 	mu       sync.Mutex
@@ -290,7 +296,8 @@ func note(t *testing.T, acknowledged map[string]string, line string) {
 	require.NotContains(t, line, "error")
 }
 
-// A file that cannot grow any more, as on a full disk, is an error to who calls, and what is in it stays. Once messages have left there is room.
+// A file that cannot grow any more, as on a full disk, is an error to who calls, and what is in
+// it stays. Once messages have left there is room.
 func TestFullDisk(t *testing.T) {
 	var up atomic.Bool
 	receiver := newReceiver(t, func(int, []message) reply {

@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -28,7 +29,8 @@ import (
 func readingChild() {
 	client := tracking.NewClient(resty.New())
 	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
-		store, err := delivery.Open(lines.Text(), delivery.StoreOptions{Client: client, Rate: -1, MaxBackoff: 10 * time.Millisecond})
+		options := delivery.StoreOptions{Client: client, Rate: -1, MaxBackoff: 10 * time.Millisecond}
+		store, err := delivery.Open(lines.Text(), options)
 		if err != nil {
 			fmt.Println("refused " + strconv.Quote(err.Error()))
 			continue
@@ -37,24 +39,22 @@ func readingChild() {
 			store.Source(stats.Source, tracking.Source{WriteKey: testKey, Endpoint: os.Args[1]})
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-		store.Drain(ctx)
-		cancel()
-		letters := []delivery.Letter{}
-		for _, stats := range store.Stats() {
-			for l, err := range store.Dead(stats.Source) {
-				if err != nil {
-					fmt.Println("cannot:", err)
-					return
+		letters := []delivery.StoredMessage{}
+		var reading error
+		left, err := store.Close(ctx, func() {
+			for _, stats := range store.Stats() {
+				for l, err := range store.Dead(stats.Source) {
+					reading = errors.Join(reading, err)
+					letters = append(letters, l)
 				}
-				letters = append(letters, l)
 			}
-		}
-		left, err := store.Close(context.Background())
-		if err != nil || left > 0 {
+		})
+		cancel()
+		if err = errors.Join(err, reading); err != nil || left > 0 {
 			fmt.Println("cannot:", left, err)
 			return
 		}
-		if _, err := delivery.Check(lines.Text()); err != nil {
+		if _, err := delivery.Check(context.Background(), lines.Text(), nil); err != nil {
 			fmt.Println("cannot be opened again:", err)
 			return
 		}
@@ -186,7 +186,7 @@ func TestDamageIsNoticed(t *testing.T) {
 		}
 		list, opened := strings.CutPrefix(line, "opened ")
 		require.True(t, opened, "%s: %s", what, line)
-		var letters []delivery.Letter
+		var letters []delivery.StoredMessage
 		require.NoError(t, json.Unmarshal([]byte(list), &letters), what)
 		harmed := 0
 		for _, l := range letters {
@@ -211,13 +211,12 @@ func TestDamageIsNoticed(t *testing.T) {
 // requireSalvage looks at what can be saved of a store that was refused.
 func requireSalvage(t *testing.T, path string, known map[string]string, what string) {
 	t.Helper()
-	var last error
-	for l, err := range delivery.Salvage(path) {
-		if last = err; err == nil && !l.Damaged {
-			require.Equal(t, known[l.MessageID], string(l.Message), what)
+	_, err := delivery.Check(t.Context(), path, func(m delivery.StoredMessage) {
+		if !m.Damaged {
+			require.Equal(t, known[m.MessageID], string(m.Message), what)
 		}
-	}
-	require.Error(t, last, what)
+	})
+	require.Error(t, err, what)
 }
 
 // number is what an environment variable says, or what goes without.

@@ -1,8 +1,10 @@
 package delivery
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -16,335 +18,282 @@ import (
 
 const (
 	firstBackoff = time.Second / 4
-	// So many messages condemned with none accepted between are no longer taken for the messages'
-	// fault, unless one from the end is accepted.
-	mostCondemned = 100
-	requestsAhead = 4
+	// So many dead letters in a row, with no message accepted between, are no
+	// longer taken for the messages' fault, unless one from the end is
+	// accepted.
+	mostDeadLetters = 100
+	requestsAhead   = 4
 )
 
-// deliverer sends what a source has stored. It is the goroutine's own.
-//
-// When a request is refused for one of its messages, the first half of them is sent next, until the
-// one is found, which becomes a dead letter. That takes several rounds, and outlives those that
-// fail for another reason.
+// deliverer sends what a source has stored. Only its goroutine uses it.
 type deliverer struct {
-	*StoredSource
-	sending   tracking.Source
-	limiter   *rate.Limiter
-	most      int   // messages at a time
-	mostBytes int64 // of them
-	together  int   // messages to send at a time while none is suspected
-	suspects  int   // so many of the first messages were refused together
-	clean     int   // messages accepted since one was condemned
-	failures  int   // rounds that ended in trouble since a message was accepted
-	condemned int   // messages, since the receiver accepted one
+	*storedSource
+	sending     tracking.Source
+	limiter     *rate.Limiter
+	most        int   // messages at a time
+	mostBytes   int64 // of them
+	failures    int   // in a row, since a message was accepted
+	deadLetters int   // since a message was accepted
+	lastError   string
+	ended       bool
 }
 
 // run sends until the store closes.
-func (s *StoredSource) run() {
-	d := &deliverer{StoredSource: s, sending: s.source, limiter: rate.NewLimiter(rate.Inf, 0)}
-	// This goroutine tries again by itself, so that what is wrong is known at once, and a closing store does not wait for it.
+func (s *storedSource) run() {
+	d := &deliverer{storedSource: s, sending: s.Source, limiter: rate.NewLimiter(rate.Inf, 0)}
+	// This goroutine does the retries: it reports an error at once, and does
+	// not wait when the store closes.
 	d.sending.Retry.MaxRetries, d.sending.Retry.RateLimitBudget = -1, -1
 	ahead := requestsAhead
-	if s.source.InFlight > 0 {
-		ahead = s.source.InFlight
+	if s.InFlight > 0 {
+		ahead = s.InFlight
 	}
 	d.most, d.mostBytes = ahead*tracking.MaxBatchMessages, int64(ahead)*tracking.MaxBodyBytes
 	if limit := s.store.options.Rate; limit > 0 {
 		d.most = min(d.most, max(1, int(limit)))
 		d.limiter = rate.NewLimiter(rate.Limit(limit), d.most)
 	}
-	d.together = d.most
-	for d.survive() {
+	for !d.ended {
+		d.round()
 	}
 }
 
-// survive is round, and after a panic goes on with the messages where they are.
-func (d *deliverer) survive() (more bool) {
-	defer caught(d.store.logger, d.source, func(err *PanicError) {
-		d.underWay(0)
-		more = d.recovered(err)
-	})
-	return d.round()
-}
-
-// round sends the first messages that wait, and waits for more or for the receiver to recover. It returns false at the end.
-func (d *deliverer) round() bool {
-	size := d.together
-	if d.suspects > 0 {
-		size = (d.suspects + 1) / 2
+// round sends the first messages that wait, or waits for some. After a panic
+// the next round goes on with the messages where they are.
+func (d *deliverer) round() {
+	defer caught(d.store.logger, d.Source, func(err *panicError) { d.proceed(err) })
+	var closing bool // asked before reading, so that nothing is left that was stored before
+	select {
+	case <-d.store.closing:
+		closing = true
+	default:
 	}
-	list, err := d.read(0, size, d.mostBytes)
-	if err == nil && len(list) == 0 {
-		select {
-		case <-d.store.closing:
-			return false
-		case <-d.wake:
-			return true
-		default:
-		}
-		select {
-		case <-d.wake:
-		case <-d.store.closing:
-		}
-		return true
-	}
-	if err == nil {
-		d.underWay(len(list))
-		if list, err = d.expire(list); err == nil && len(list) > 0 {
-			err = d.send(list)
-		}
-		d.underWay(0)
-	}
-	if d.store.ctx.Err() != nil {
-		return false
-	}
-	if errors.Is(err, errSuspects) {
-		return true
-	}
-	return d.recovered(err)
-}
-
-// errSuspects tells that the messages of a round were refused together.
-var errSuspects = errors.New("one of several messages was refused")
-
-func (d *deliverer) underWay(n int) {
-	d.store.mu.Lock()
-	defer d.store.mu.Unlock()
-	d.inFlight = n
-}
-
-// send delivers the first messages and deletes what has been accepted. One that is refused by
-// itself becomes a dead letter. What is neither stays where it is.
-func (d *deliverer) send(list []kept) error {
-	left, refused, err := d.post(list)
+	list, err := d.store.read(d.stats.Source, waitingBucket, 0, d.most, d.mostBytes)
 	switch {
-	case err == nil:
-		if d.suspects == 0 {
-			d.together = min(2*d.together, d.most)
-		}
-		return nil
-	case !refused:
-		return err
-	case len(left) > 1:
-		d.suspects = len(left)
-		return errSuspects
-	}
-	if d.condemned >= mostCondemned {
-		accepted, trouble := d.probe()
-		switch {
-		case trouble != nil:
-			return trouble
-		case !accepted:
-			return err
+	case err != nil:
+		d.proceed(err)
+	case len(list) > 0:
+		d.deliver(list)
+	case closing:
+		d.ended = true
+	default:
+		select {
+		case <-d.wake:
+		case <-d.store.closing:
 		}
 	}
-	d.condemned++
-	d.suspects, d.together, d.clean = 0, max(1, d.clean), 0
-	return d.condemn(left, err.Error())
 }
 
-// post sends messages and deletes what has been accepted. It returns the others, and whether the
-// receiver refuses one of them for itself, as far as one can tell.
-func (d *deliverer) post(list []kept) (left []kept, refused bool, err error) {
+// deliver sends messages until each has been accepted or is a dead letter, or
+// the store closes. When a request is refused for one of its messages, it sends
+// the first half of them next, until the one is found. Requests that fail for
+// another reason do not change that.
+func (d *deliverer) deliver(list []entry) {
+	size := len(list) // of the next request
+	suspects := 0     // so many of the first messages were refused together
+	clean := 0        // messages accepted since the last dead letter
+	for list = d.expire(list); len(list) > 0; list = d.expire(list) {
+		if suspects > 0 {
+			size = (suspects + 1) / 2
+		}
+		n := min(size, len(list))
+		left, err := d.send(list[:n])
+		accepted := n - len(left)
+		suspects, clean = max(0, suspects-accepted), clean+accepted
+		list = slices.Concat(left, list[n:])
+		switch {
+		case d.ended:
+		case err == nil:
+			size *= 2
+			d.proceed(nil)
+		case !refusesMessage(err):
+			d.proceed(err)
+		case len(left) > 1:
+			suspects = len(left)
+		default:
+			if d.deadLetters >= mostDeadLetters {
+				probed, probing := d.probe()
+				if probed == 0 {
+					d.proceed(cmp.Or(probing, err))
+					continue
+				}
+				list = slices.DeleteFunc(list, func(e entry) bool { return e.ID == probed })
+			}
+			d.deadLetters++
+			left[0].Reason = err.Error()
+			d.deadLetter(left)
+			d.proceed(nil)
+			list, suspects, size, clean = list[1:], 0, max(1, clean), 0
+		}
+	}
+}
+
+// send sends messages and deletes those that have been accepted. It returns the
+// others.
+func (d *deliverer) send(list []entry) (left []entry, err error) {
 	if err := d.limiter.WaitN(d.store.ctx, len(list)); err != nil {
-		return list, false, err
+		d.ended = true
+		return list, err
 	}
 	messages := make([]tracking.Prepared, len(list))
-	for i, k := range list {
-		messages[i] = k.message
+	for i, e := range list {
+		messages[i] = e.prepared
 	}
+	d.setInFlight(len(list))
+	defer d.setInFlight(0)
 	report, err := d.store.options.Client.Send(d.store.ctx, &tracking.Batch{Source: d.sending, Messages: messages})
-	var accepted []kept
+	var accepted []entry
 	for i, o := range report.Messages {
 		if o.Status == tracking.Accepted {
 			accepted = append(accepted, list[i])
-			continue
+		} else {
+			left = append(left, list[i])
 		}
-		left = append(left, list[i])
-		refused = refused || o.Status == tracking.Rejected || o.Status == tracking.Unconfirmed && answeredOK(err)
 	}
 	if len(accepted) > 0 {
-		d.condemned, d.failures = 0, 0
-		d.suspects, d.clean = max(0, d.suspects-len(accepted)), d.clean+len(accepted)
-		if err := d.finish(func(b *bbolt.Bucket) change { return remove(b, accepted, len(accepted)) }); err != nil {
-			return left, false, err
-		}
+		d.deadLetters, d.failures = 0, 0
+		d.write(func(b *bbolt.Bucket) (change, error) {
+			did, err := remove(b, accepted)
+			did.delivered = len(accepted)
+			return did, err
+		})
 	}
-	return left, refused && onesFault(err), err
+	d.ended = d.ended || d.store.ctx.Err() != nil
+	return left, err
 }
 
-// probe sends some of the last messages, one by one, until one is accepted. It tells a receiver
-// that refuses every message from one that refuses the many that come first. No probe overtakes an
-// earlier message of the same person.
-func (d *deliverer) probe() (accepted bool, err error) {
+func (d *deliverer) setInFlight(n int) {
+	d.store.mu.Lock()
+	defer d.store.mu.Unlock()
+	d.stats.InFlight = n
+}
+
+// probe sends some of the last messages, one by one, until one is accepted, and
+// returns its number, 0 for none. It tells a receiver that refuses every
+// message from one that refuses the many that come first.
+func (d *deliverer) probe() (accepted uint64, err error) {
+	list, err := d.probes()
+	for _, e := range slices.Backward(list) {
+		left, err := d.send([]entry{e})
+		if len(left) == 0 {
+			return e.ID, nil
+		}
+		if !refusesMessage(err) {
+			return 0, err
+		}
+	}
+	return 0, err
+}
+
+// probes returns some of the last messages that wait, but not the first of all,
+// and none that would overtake an earlier message of the same person.
+func (d *deliverer) probes() (list []entry, err error) {
 	const most = 5
-	list, err := d.readLast(most)
-	if err != nil {
-		return false, err
-	}
-	for _, k := range slices.Backward(list) {
-		left, refused, err := d.post([]kept{k})
-		switch {
-		case len(left) == 0:
-			return true, err
-		case !refused:
-			return false, err
-		}
-	}
-	return false, nil
-}
-
-// readLast returns the last messages that wait, but for those that share a person with an earlier
-// one, and the first of all.
-func (s *StoredSource) readLast(most int) ([]kept, error) {
-	first, err := s.fromEnd(most)
-	if err != nil {
-		return nil, err
-	}
-	list, err := s.read(first, most, tracking.MaxBodyBytes)
-	if err != nil {
-		return nil, err
-	}
-	list = slices.DeleteFunc(list, func(k kept) bool { return k.err != nil })
-	owners := map[string][]uint64{} // the messages among them that an id is in
-	for _, k := range list {
-		for _, id := range k.message.UserIDs() {
-			owners[string(id)] = append(owners[string(id)], sequence(k.key))
-		}
-	}
-	later := map[uint64]bool{}
-	start := true
-	for letter, err := range s.store.Waiting(s.name) {
+	seed, people, first := maphash.MakeSeed(), map[uint64]bool{}, true
+	for e, err := range d.store.entries(d.stats.Source, waitingBucket) {
 		if err != nil {
 			return nil, err
 		}
-		if start {
-			start, later[letter.ID] = false, true
-		}
-		if len(list) == 0 || letter.ID >= sequence(list[len(list)-1].key) {
-			break
-		}
-		m, err := tracking.ReadPrepared(letter.Message)
-		if err != nil {
+		if e.Damaged {
 			continue
 		}
-		for _, id := range m.UserIDs() {
-			for _, owner := range owners[string(id)] {
-				later[owner] = later[owner] || owner > letter.ID
-			}
+		seen := first
+		first = false
+		for _, id := range e.prepared.UserIDs() {
+			hash := maphash.Bytes(seed, id)
+			seen = seen || people[hash]
+			people[hash] = true
+		}
+		if !seen {
+			list = append(list[max(0, len(list)+1-most):], e)
 		}
 	}
-	return slices.DeleteFunc(list, func(k kept) bool { return later[sequence(k.key)] }), nil
+	return list, nil
 }
 
-// fromEnd returns the key of the message before which all but the last ones wait.
-func (s *StoredSource) fromEnd(most int) (first uint64, err error) {
-	err = s.store.view(func(tx *bbolt.Tx) error {
-		cursor := waitingOf(tx, s.name).Cursor()
-		for key, _ := cursor.Last(); key != nil && most > 0; key, _ = cursor.Prev() {
-			first = sequence(key)
-			most--
-		}
-		return nil
-	})
-	return first, err
-}
-
-// answeredOK tells of a 2xx that did not take all of a request.
-func answeredOK(err error) bool {
-	var e *retry.Error
-	return errors.As(err, &e) && e.Status >= 200 && e.Status < 300
-}
-
-// expire makes dead letters of what is too old or damaged, and returns the rest.
-func (d *deliverer) expire(list []kept) ([]kept, error) {
+// expire makes dead letters of what is too old or damaged, and returns the
+// rest, nothing when the store closes.
+func (d *deliverer) expire(list []entry) (rest []entry) {
 	most := d.store.options.MaxAge
-	var old, rest []kept
-	for _, k := range list {
-		switch {
-		case k.err != nil:
-			if err := d.condemn([]kept{k}, k.err.Error()); err != nil {
-				return nil, err
+	var dead []entry
+	for _, e := range list {
+		switch e.prepare(); {
+		case e.Damaged:
+			dead = append(dead, e)
+		case most > 0 && time.Since(e.StoredAt) > most:
+			e.Reason = fmt.Sprintf("it was not accepted within %s", most)
+			if d.lastError != "" {
+				e.Reason += ": " + d.lastError
 			}
-		case most > 0 && time.Since(stampOf(k.stored)) > most:
-			old = append(old, k)
+			dead = append(dead, e)
 		default:
-			rest = append(rest, k)
+			rest = append(rest, e)
 		}
 	}
-	if len(old) == 0 {
-		return rest, nil
+	if len(dead) > 0 {
+		d.deadLetter(dead)
 	}
-	reason := fmt.Sprintf("it was not accepted within %s", most)
-	if trouble := d.currentTrouble(); trouble != "" {
-		reason += ": " + trouble
+	if d.ended {
+		return nil
 	}
-	return rest, d.condemn(old, reason)
+	return rest
 }
 
-func (d *deliverer) currentTrouble() string {
-	d.store.mu.Lock()
-	defer d.store.mu.Unlock()
-	return d.trouble
-}
-
-// condemn makes dead letters of messages.
-func (d *deliverer) condemn(list []kept, reason string) error {
-	for _, k := range list {
-		d.store.logger.Error("a message became a dead letter", "source", d.name, "messageId", k.message.MessageID(), "reason", reason)
+// deadLetter makes dead letters of messages, each for its Reason.
+func (d *deliverer) deadLetter(list []entry) {
+	for _, e := range list {
+		d.store.logger.Error("a message became a dead letter",
+			"source", e.Source, "messageId", e.MessageID, "reason", e.Reason)
 	}
-	return d.finish(func(b *bbolt.Bucket) change {
-		did := remove(b, list, 0)
-		dead := b.Bucket(deadBucket)
-		for _, k := range list {
-			value := seal(d.name, deadBucket, k.key, newDead(k.stored, time.Now(), reason, k.err != nil))
-			did.bytes, did.sum = did.bytes+int64(len(value)), did.sum+sealOf(value)
-			did.err = errors.Join(did.err, dead.Put(k.key, value))
-		}
+	d.write(func(b *bbolt.Bucket) (change, error) {
+		did, err := remove(b, list)
 		did.dead = len(list)
-		return did
+		dead := b.Bucket([]byte(deadBucket))
+		for _, e := range list {
+			e.DiedAt = time.Now()
+			record := e.record(deadBucket, keyOf(e.ID))
+			did.added(record)
+			err = errors.Join(err, dead.Put(keyOf(e.ID), record))
+		}
+		return did, err
 	})
 }
 
-func remove(b *bbolt.Bucket, list []kept, delivered int) change {
-	did := change{waiting: -len(list), delivered: delivered}
-	waiting := b.Bucket(waitingBucket)
-	for _, k := range list {
-		did.bytes, did.sum = did.bytes-k.bytes, did.sum-k.seal
-		if err := waiting.Delete(k.key); err != nil {
-			did.err = err
-		}
+// remove deletes messages that wait.
+func remove(b *bbolt.Bucket, list []entry) (did change, err error) {
+	b = b.Bucket([]byte(waitingBucket))
+	for _, e := range list {
+		did.waiting--
+		did.removed(e)
+		err = errors.Join(err, b.Delete(keyOf(e.ID)))
 	}
-	return did
+	return did, err
 }
 
-// finish writes what became of messages. While the disk does not take that, nothing else is sent: it would be sent again and again.
-func (d *deliverer) finish(apply func(b *bbolt.Bucket) change) error {
-	for wait := firstBackoff; ; wait = min(2*wait, d.store.options.MaxBackoff) {
-		_, err := d.store.perform(d.StoredSource, apply)
+// write writes what became of messages. While the disk does not take that,
+// nothing else is sent: it would be sent again and again.
+func (d *deliverer) write(apply func(b *bbolt.Bucket) (change, error)) {
+	for wait := firstBackoff; !d.ended; wait = min(2*wait, d.store.options.MaxBackoff) {
+		_, err := d.store.perform(d.storedSource, apply)
 		if err == nil {
-			return nil
+			return
 		}
-		err = fmt.Errorf("what has been delivered cannot be written down: %w", err)
-		d.say(err)
-		if !d.sleep(wait) {
-			return err
-		}
+		d.note(fmt.Errorf("what has been delivered cannot be written down: %w", err))
+		d.sleep(wait)
 	}
 }
 
-// recovered notes how a round ended. After trouble it waits, and returns false when the store closes meanwhile.
-func (d *deliverer) recovered(err error) bool {
+// proceed notes an error, and waits before the next try; nil means that all
+// went well.
+func (d *deliverer) proceed(err error) {
+	d.note(err)
 	if err == nil {
 		d.failures = 0
-		d.say(nil)
-		return true
+		return
 	}
-	d.say(err)
 	longest := d.store.options.MaxBackoff
 	wait := longest
-	if d.failures < 20 && !blamesSource(err) {
+	if d.failures < 20 && !refusesSource(err) {
 		wait = min(firstBackoff<<d.failures, longest)
 	}
 	wait = wait/2 + rand.N(wait/2+1)
@@ -353,11 +302,12 @@ func (d *deliverer) recovered(err error) bool {
 	if errors.As(err, &failed) {
 		wait = max(wait, failed.RetryAfter)
 	}
-	return d.sleep(wait)
+	d.sleep(wait)
 }
 
-// blamesSource tells of errors that go away only when somebody mends the source, or the receiver.
-func blamesSource(err error) bool {
+// refusesSource tells of errors that go away only when somebody corrects the
+// source, or the receiver.
+func refusesSource(err error) bool {
 	var failed *tracking.Error
 	if !errors.As(err, &failed) {
 		return false
@@ -369,35 +319,36 @@ func blamesSource(err error) bool {
 	return false
 }
 
-// say keeps the trouble for Stats and logs it when it changes.
-func (d *deliverer) say(err error) {
-	text := ""
+// note keeps an error for Stats, nil for none, and logs it when it changes.
+func (d *deliverer) note(err error) {
+	before := d.lastError
+	d.lastError = ""
 	if err != nil {
-		text = err.Error()
+		d.lastError = err.Error()
 	}
 	d.store.mu.Lock()
-	before, waiting := d.trouble, d.waiting
-	d.trouble = text
+	d.stats.LastError = d.lastError
+	waiting := d.stats.Waiting
 	d.store.mu.Unlock()
+	logger := d.store.logger.With("source", d.stats.Source, "waiting", waiting)
 	switch {
-	case text == before:
+	case d.lastError == before:
 	case err == nil:
-		d.store.logger.Info("messages are being delivered again", "source", d.name, "waiting", waiting)
-	case blamesSource(err):
-		d.store.logger.Error("the receiver refuses the source: nothing is delivered until that is mended", "source", d.name, "waiting", waiting, "reason", text)
+		logger.Info("messages are being delivered again")
+	case refusesSource(err):
+		logger.Error("the receiver refuses the source: nothing is delivered until that is corrected", "reason", err)
 	default:
-		d.store.logger.Warn("messages cannot be delivered at present", "source", d.name, "waiting", waiting, "reason", text)
+		logger.Warn("messages cannot be delivered at present", "reason", err)
 	}
 }
 
-// sleep waits, and returns false when the store closes.
-func (d *deliverer) sleep(wait time.Duration) bool {
+// sleep waits, and ends the deliverer when the store closes.
+func (d *deliverer) sleep(wait time.Duration) {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-		return true
 	case <-d.store.closing:
-		return false
+		d.ended = true
 	}
 }

@@ -26,7 +26,8 @@ func ExampleCoalesce() {
 	}
 	defer segment.Close(ctx)
 
-	prod := delivery.Coalesce(tracking.Source{WriteKey: "0123456789abcdefghijklmnopqrstuv", Endpoint: segment.URL}, delivery.CoalesceOptions{})
+	source := tracking.Source{WriteKey: "0123456789abcdefghijklmnopqrstuv", Endpoint: segment.URL}
+	prod, closeProd := delivery.Coalesce(source, delivery.CoalesceOptions{})
 	reg := registry.New()
 	blocks.MustRegister(reg)
 	rt, err := runtime.New(reg, runtime.Source("prod", prod))
@@ -44,7 +45,7 @@ func ExampleCoalesce() {
 		})
 	}
 	calls.Wait()
-	if err := errors.Join(rt.Close(ctx), prod.Close(ctx)); err != nil {
+	if err := errors.Join(rt.Close(ctx), closeProd(ctx)); err != nil {
 		fmt.Println(err)
 	}
 	fmt.Println(len(segment.Events(emulator.Filter{})), "events, fewer requests:", len(segment.Requests()) < 100)

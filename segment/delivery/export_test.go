@@ -1,7 +1,13 @@
 package delivery
 
-// Waiting counts the calls that have not left.
-func (c *Coalescer) Waiting() (n int) {
+import "github.com/aacflow/segment-blocks/segment/tracking"
+
+// PanicError is the error of a call whose transport panicked.
+type PanicError = panicError
+
+// Gathering counts the calls of a coalesced source that have not left.
+func Gathering(sender tracking.Sender) (n int) {
+	c := sender.(*coalescer)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, q := range c.queues {

@@ -59,7 +59,8 @@ func TestIsolationSurvivesTransientErrors(t *testing.T) {
 	require.Less(t, len(r.got()), bad*12, "about log2(37) requests find one")
 }
 
-// That messages are accepted ends a time of trouble, even when others fail: waits do not grow for ever.
+// That messages are accepted ends a time of trouble, even when others fail: waits do not grow
+// for ever.
 func TestBackoffStartsAnewWithProgress(t *testing.T) {
 	r := newReceiver(t, func(n int, _ []message) reply {
 		if n%2 == 1 {
@@ -68,7 +69,8 @@ func TestBackoffStartsAnewWithProgress(t *testing.T) {
 		return reply{}
 	})
 	s := openStore(t, storePath(t), delivery.StoreOptions{MaxBackoff: time.Hour})
-	// Those of one person leave one request after the other: of each round one is accepted, and the next fails.
+	// Those of one person leave one request after the other: of each round one is accepted, and
+	// the next fails.
 	storeAll(t, s.Source("prod", r.source()), slices.Repeat([]tracking.Message{track(t, "u", "A")}, 15_000))
 	require.Eventually(t, func() bool { return only(t, s).Waiting == 0 }, 30*time.Second, 5*time.Millisecond)
 }
@@ -105,18 +107,25 @@ func TestManyBadMessagesFirst(t *testing.T) {
 		}
 	}
 	require.Less(t, slices.Index(accepted, "u1 good0"), slices.Index(accepted, "u1 good3"))
-	require.Equal(t, "u3 good2", accepted[0], "the last that overtakes nobody of its own person is the first to show that all is well")
+	// The last that overtakes nobody of its own person is the first to show that all is well.
+	require.Equal(t, "u3 good2", accepted[0])
 }
 
-// A panic ends neither the process nor the delivery, loses nothing, and its stack is in the log, without the key.
+// A panic ends neither the process nor the delivery, loses nothing, and its stack is in the
+// log, without the key.
 func TestPanicsAreLogged(t *testing.T) {
-	for name, open := range map[string]func(t *testing.T, client *tracking.Client, source tracking.Source, log *slog.Logger) (tracking.Sender, func()){
-		"durable": func(t *testing.T, client *tracking.Client, source tracking.Source, log *slog.Logger) (tracking.Sender, func()) {
+	type opener func(*testing.T, *tracking.Client, tracking.Source, *slog.Logger) (tracking.Sender, func())
+	for name, open := range map[string]opener{
+		"durable": func(
+			t *testing.T, client *tracking.Client, source tracking.Source, log *slog.Logger,
+		) (tracking.Sender, func()) {
 			s := openStore(t, storePath(t), delivery.StoreOptions{Client: client, Logger: log})
 			return s.Source("prod", source), func() { eventually(t, func() bool { return only(t, s).Delivered == 5000 }) }
 		},
-		"coalesced": func(_ *testing.T, _ *tracking.Client, source tracking.Source, log *slog.Logger) (tracking.Sender, func()) {
-			return delivery.Coalesce(source, delivery.CoalesceOptions{Logger: log}), func() {}
+		"coalesced": func(
+			_ *testing.T, _ *tracking.Client, source tracking.Source, log *slog.Logger,
+		) (tracking.Sender, func()) {
+			return coalesce(source, delivery.CoalesceOptions{Logger: log}), func() {}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -8,299 +8,227 @@ import (
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
-// queue holds the calls of one write key that gather for a request. The lock of its [Coalescer] guards it.
+// queue holds the calls of one write key that gather for a request. The lock of
+// its [coalescer] guards it.
 //
-// The order of a person's messages is kept by the ids in them: a call waits while one that shares an id with it is under way, or waits
-// before it. In one request they go together, in order. Ids are kept as hashes; where two collide, a call waits in vain, for one request.
+// It keeps the order of a person's messages by the ids in them: a call waits
+// while one that shares an id with it is in flight, or waits before it. In one
+// request they go together, in order. Ids are kept as hashes; where two
+// collide, a call waits in vain, for one request.
 type queue struct {
-	owner  *Coalescer
+	owner  *coalescer
 	key    queueKey
 	source tracking.Source
 
-	waiting  []*entry // in the order in which they came
-	large    int      // how many of them go by themselves
-	ids      map[uint64]holds
-	underWay int // shared requests
-	due      bool
-	armed    bool
-	timer    *time.Timer
-	latency  time.Duration // of requests, smoothed
+	waiting        []*pendingCall // in the order in which they came
+	people         counts         // of those that wait
+	inFlightPeople counts
+	inFlight       int  // requests
+	due            bool // calls have waited for company long enough
+	timer          *time.Timer
+	latency        time.Duration // of requests, smoothed
 }
 
-// holds counts the calls with an id.
-type holds struct{ waiting, underWay int32 }
+// counts has how many calls have a person's id.
+type counts map[uint64]int
 
-// batch is a request, or what is made of it.
-type batch struct {
-	queue           *queue
-	entries         []*entry
-	counted         bool // takes a place among the shared requests
-	waiting         int  // calls that still want to know
-	messages, bytes int
-	ctx             context.Context
-	cancel          context.CancelFunc
-}
-
-func newQueue(owner *Coalescer, key queueKey, source tracking.Source) *queue {
-	return &queue{owner: owner, key: key, source: source, ids: map[uint64]holds{}}
-}
-
-// free tells whether no call before e has a person in common with it.
-func (q *queue) free(e *entry) bool {
-	for _, id := range e.ids {
-		if _, held := q.ids[id]; held {
-			return false
+func (c counts) add(people []uint64, n int) {
+	for _, id := range people {
+		if c[id] += n; c[id] == 0 {
+			delete(c, id)
 		}
 	}
-	return true
 }
 
-// wait appends a call and sees to it that it will leave: when the call before it with the same person has ended, or by the clock.
-func (q *queue) wait(e *entry) {
-	if q.free(e) {
-		q.arm()
-	}
-	for _, id := range e.ids {
-		h := q.ids[id]
-		h.waiting++
-		q.ids[id] = h
-	}
-	if e.large {
-		q.large++
-	}
-	q.waiting = append(q.waiting, e)
+func (c counts) has(people []uint64) bool {
+	return slices.ContainsFunc(people, func(id uint64) bool { return c[id] > 0 })
 }
 
-// remove takes a waiting call out.
-func (q *queue) remove(e *entry) {
-	if i := slices.Index(q.waiting, e); i >= 0 {
+// request is what calls share, or what is made of it after a refusal.
+type request struct {
+	queue   *queue
+	calls   []*pendingCall
+	waiting int // calls without an outcome
+	ctx     context.Context
+	cancel  context.CancelFunc
+}
+
+// add appends a call. It leaves at once if it can.
+func (q *queue) add(p *pendingCall) {
+	free := !q.people.has(p.people) && !q.inFlightPeople.has(p.people)
+	q.people.add(p.people, 1)
+	q.waiting = append(q.waiting, p)
+	if free { // else the end of what holds it back lets it leave
+		q.advance()
+	}
+}
+
+// remove takes a call that waits out.
+func (q *queue) remove(p *pendingCall) {
+	if i := slices.Index(q.waiting, p); i >= 0 {
 		q.waiting = slices.Delete(q.waiting, i, i+1)
-		if e.large {
-			q.large--
+		q.people.add(p.people, -1)
+	}
+}
+
+// room tells whether another request may leave.
+func (q *queue) room() bool {
+	eager := min(max(minEager, int(q.latency/time.Millisecond)), maxEager)
+	return q.inFlight < q.owner.most && (q.due || q.owner.closed || q.inFlight < eager)
+}
+
+// advance sends what may leave now, and starts the clock for what waits for
+// company.
+func (q *queue) advance() {
+	for q.room() {
+		calls := q.take()
+		if len(calls) == 0 {
+			q.due = false
+			return
 		}
-		q.unhold(e)
+		q.send(calls)
 	}
-}
-
-// unhold forgets the ids of a call that no longer waits.
-func (q *queue) unhold(e *entry) {
-	for _, id := range e.ids {
-		h := q.ids[id]
-		h.waiting--
-		q.keep(id, h)
-	}
-}
-
-func (q *queue) keep(id uint64, h holds) {
-	if h == (holds{}) {
-		delete(q.ids, id)
-	} else {
-		q.ids[id] = h
-	}
-}
-
-// arm starts the clock at the end of which what waits leaves without company.
-func (q *queue) arm() {
-	if q.armed || q.due {
+	q.due = q.due && len(q.waiting) > 0 && q.inFlight >= q.owner.most
+	if len(q.waiting) == 0 || q.due || q.timer != nil {
 		return
 	}
-	q.armed = true
-	window := max(minWindow, q.latency/windowShare)
-	if q.timer == nil {
-		q.timer = time.AfterFunc(window, q.expire)
-	} else {
-		q.timer.Reset(window)
-	}
+	q.timer = time.AfterFunc(max(minWindow, q.latency/windowShare), func() {
+		q.owner.mu.Lock()
+		defer q.owner.mu.Unlock()
+		q.timer, q.due = nil, true
+		q.advance()
+	})
 }
 
-func (q *queue) expire() {
-	defer caught(q.owner.logger, q.source, func(*PanicError) {})
-	q.owner.mu.Lock()
-	defer q.owner.mu.Unlock()
-	q.armed, q.due = false, true
-	q.owner.start(q.advance())
-}
-
-// advance takes what may leave now out of what waits, as batches that have departed.
-func (q *queue) advance() (departed []*batch) {
-	if len(q.waiting) == 0 {
-		q.due = q.owner.closed
-		return nil
-	}
-	if !q.room() && q.large == 0 {
-		q.arm()
-		return nil
-	}
-	var (
-		current *batch
-		ready   bool                // one stays for want of room only
-		passed  map[uint64]struct{} // ids of calls that must stay
-		stay    = q.waiting[:0]
-		all     = q.waiting
-	)
-	leave := func(b *batch) {
-		q.depart(b)
-		departed = append(departed, b)
-	}
-	for _, e := range all {
+// take takes the calls of one request out of those that wait.
+func (q *queue) take() (calls []*pendingCall) {
+	kept, passed, full := q.waiting[:0], counts{}, false
+	bytes, messages := envelope, 0
+	for i, p := range q.waiting {
+		if full {
+			kept = append(kept, q.waiting[i:]...)
+			break
+		}
+		fits := bytes+p.bytes <= tracking.MaxBodyBytes && messages+len(p.messages) <= tracking.MaxBatchMessages
 		switch {
-		case q.blocked(e, passed):
-		case e.large && !sharesID(current, e):
-			q.taken(e)
-			leave(&batch{queue: q, entries: []*entry{e}})
-			continue
-		case e.large:
-		default:
-			if current != nil && !current.fits(e) {
-				leave(current)
-				current = nil
-				if q.blocked(e, passed) {
-					break
-				}
-			}
-			if current == nil && q.room() {
-				current = &batch{queue: q, counted: true}
-			}
-			if current != nil {
-				q.taken(e)
-				current.add(e)
-				continue
-			}
-			ready = true
-		}
-		if passed == nil {
-			passed = map[uint64]struct{}{}
-		}
-		for _, id := range e.ids {
-			passed[id] = struct{}{}
-		}
-		stay = append(stay, e)
-	}
-	if current != nil {
-		leave(current)
-	}
-	clear(all[len(stay):])
-	q.waiting = stay
-	q.due = q.due && len(stay) > 0 && q.underWay >= q.owner.most || q.owner.closed
-	if ready {
-		q.arm()
-	} else if q.armed && len(stay) == 0 {
-		q.armed = !q.timer.Stop() // where it is too late for that it will find nothing
-	}
-	return departed
-}
-
-// taken moves the holds of a call that leaves from waiting to under way.
-func (q *queue) taken(e *entry) {
-	if e.large {
-		q.large--
-	}
-	q.unhold(e)
-}
-
-func (q *queue) room() bool {
-	return q.underWay < q.eager() || q.due && q.underWay < q.owner.most
-}
-
-// eager is how many requests may be under way for another to leave at once.
-func (q *queue) eager() int {
-	return min(max(minEager, int(q.latency/time.Millisecond)), maxEager, q.owner.most)
-}
-
-// blocked tells whether a call must let another pass first that is under way, or that stays.
-func (q *queue) blocked(e *entry, passed map[uint64]struct{}) bool {
-	for _, id := range e.ids {
-		if q.ids[id].underWay > 0 {
-			return true
-		}
-		if _, stays := passed[id]; stays {
-			return true
+		case passed.has(p.people) || q.inFlightPeople.has(p.people):
+			passed.add(p.people, 1)
+			kept = append(kept, p)
+		case len(calls) == 0, fits && !p.large:
+			calls = append(calls, p)
+			bytes, messages, full = bytes+p.bytes, messages+len(p.messages), p.large
+		default: // the first of the next request
+			passed.add(p.people, 1)
+			kept, full = append(kept, p), !p.large
 		}
 	}
-	return false
+	clear(q.waiting[len(kept):])
+	q.waiting = kept
+	return calls
 }
 
-func sharesID(b *batch, e *entry) bool {
-	if b == nil {
-		return false
+// send sends a request in a goroutine of its own.
+func (q *queue) send(calls []*pendingCall) {
+	ctx := calls[0].ctx
+	if len(calls) > 1 {
+		ctx = context.WithoutCancel(ctx) // its values, such as a trace, are as good as those of another
 	}
-	for _, other := range b.entries {
-		for _, id := range other.ids {
-			if slices.Contains(e.ids, id) {
-				return true
-			}
+	r := &request{queue: q, calls: calls, waiting: len(calls)}
+	r.ctx, r.cancel = context.WithCancel(ctx)
+	for _, p := range calls {
+		p.request = r
+		q.people.add(p.people, -1)
+		q.inFlightPeople.add(p.people, 1)
+	}
+	q.inFlight++
+	q.owner.busy.Go(r.run)
+}
+
+// run sends the request, gives its calls their outcomes and lets the next ones
+// leave.
+func (r *request) run() {
+	q, c := r.queue, r.queue.owner
+	began := time.Now()
+	smooth := r.deliver()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if smooth && !r.calls[0].large {
+		if q.latency == 0 {
+			q.latency = time.Since(began)
 		}
+		q.latency += (time.Since(began) - q.latency) / 8
 	}
-	return false
-}
-
-func (b *batch) add(e *entry) {
-	b.entries = append(b.entries, e)
-	b.messages += len(e.messages)
-	b.bytes += e.bytes
-}
-
-func (b *batch) fits(e *entry) bool {
-	return b.bytes+e.bytes+envelope <= tracking.MaxBodyBytes && b.messages+len(e.messages) <= tracking.MaxBatchMessages
-}
-
-// depart marks a batch as under way.
-func (q *queue) depart(b *batch) {
-	b.waiting = len(b.entries)
-	first := b.entries[0].ctx
-	if len(b.entries) > 1 {
-		first = context.WithoutCancel(first) // its values, such as a trace, are as good as those of another
+	r.cancel()
+	for _, p := range r.calls {
+		q.inFlightPeople.add(p.people, -1)
 	}
-	b.ctx, b.cancel = context.WithCancel(first)
-	for _, e := range b.entries {
-		e.state, e.batch = underWay, b
-		for _, id := range e.ids {
-			h := q.ids[id]
-			h.underWay++
-			q.ids[id] = h
+	q.inFlight--
+	q.advance()
+	if q.inFlight == 0 && len(q.waiting) == 0 && q.key.key != c.WriteKey {
+		delete(c.queues, q.key) // that of a key that a call brought along
+	}
+}
+
+// deliver sends the request. A panic, such as one in a client's transport,
+// fails the calls that have no outcome by then.
+func (r *request) deliver() (smooth bool) {
+	c := r.queue.owner
+	defer caught(c.logger, r.queue.source, func(err *panicError) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		for _, p := range r.calls {
+			p.fail(err)
 		}
-	}
-	if b.counted {
-		q.underWay++
-	}
-	q.owner.batches[b] = struct{}{}
+	})
+	return r.post(r.calls)
 }
 
-// arrive ends a batch. Its calls have their outcomes.
-func (q *queue) arrive(b *batch) {
-	b.cancel()
-	for _, e := range b.entries {
-		for _, id := range e.ids {
-			h := q.ids[id]
-			h.underWay--
-			q.keep(id, h)
+// post sends the messages of calls as one request, and those of each half again
+// where the receiver refuses them together. It tells whether the first attempt
+// went through.
+func (r *request) post(calls []*pendingCall) (smooth bool) {
+	var messages []tracking.Prepared
+	for _, p := range calls {
+		messages = append(messages, p.messages...)
+	}
+	report, err := r.queue.key.client.Send(r.ctx, &tracking.Batch{Source: r.queue.source, Messages: messages})
+	split := len(calls) > 1 && refusesMessage(err)
+	if split && r.ctx.Err() != nil {
+		// Which it was will not be known any more, and most are not to blame.
+		err = canceled(report.Endpoint, report.Attempts, r.ctx.Err())
+		split = false
+	}
+	r.record(calls, report, err, !split)
+	if split {
+		half := len(calls) / 2
+		r.post(calls[:half])
+		r.post(calls[half:])
+	}
+	return err == nil && report.Attempts == 1
+}
+
+// record notes in calls what became of their messages.
+func (r *request) record(calls []*pendingCall, report tracking.Report, err error, final bool) {
+	c := r.queue.owner
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	outcomes := report.Messages
+	for _, p := range calls {
+		own := outcomes[:len(p.messages)]
+		outcomes = outcomes[len(p.messages):]
+		if p.settled {
+			continue // its caller has left
 		}
-		q.settle(e)
-	}
-	if b.counted {
-		q.underWay--
-	}
-	delete(q.owner.batches, b)
-}
-
-func (q *queue) settle(e *entry) {
-	if e.state != settled {
-		e.state = settled
-		close(e.done)
-	}
-}
-
-// observe learns how long a request takes that needed one attempt.
-func (q *queue) observe(took time.Duration) {
-	if q.latency == 0 {
-		q.latency = took
-	}
-	q.latency += (took - q.latency) / 8
-}
-
-// retire drops the queue of a key that a call brought along once it has nothing to do.
-func (q *queue) retire() {
-	if q.key.key != q.owner.source.WriteKey && len(q.waiting) == 0 && len(q.ids) == 0 && q.underWay == 0 {
-		delete(q.owner.queues, q.key)
+		p.outcomes = own
+		p.requests += report.Requests
+		p.attempts += report.Attempts
+		if len(calls) == 1 {
+			p.wrote += report.Bytes
+		} else {
+			p.wrote += p.bytes * report.Attempts
+		}
+		if final {
+			p.settle(err)
+		}
 	}
 }

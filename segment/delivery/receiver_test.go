@@ -16,6 +16,7 @@ import (
 
 	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/runtime/retry"
+	"github.com/aacflow/segment-blocks/segment/delivery"
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
@@ -111,13 +112,35 @@ func newClient(t testing.TB) *tracking.Client {
 
 func track(t testing.TB, user, event string) tracking.Message {
 	t.Helper()
-	fields, err := rawjson.ParseObject([]byte(`{"type":"track","event":"`+event+`","userId":"`+user+`"}`), rawjson.Limits{})
+	input := `{"type":"track","event":"` + event + `","userId":"` + user + `"}`
+	fields, err := rawjson.ParseObject([]byte(input), rawjson.Limits{})
 	require.NoError(t, err)
 	return tracking.NewMessage("", fields)
 }
 
 func one(m tracking.Message) tracking.Call {
 	return tracking.Call{Messages: []tracking.Message{m}, Alone: true}
+}
+
+// coalesced is a source whose calls share requests, with the function that closes it.
+type coalesced struct {
+	tracking.Sender
+	Close func(context.Context) error
+}
+
+func coalesce(source tracking.Source, options delivery.CoalesceOptions) *coalesced {
+	sender, closeSource := delivery.Coalesce(source, options)
+	return &coalesced{sender, closeSource}
+}
+
+// Validate and Secrets are what a runtime asks a source.
+func (c *coalesced) Validate() error   { return validate(c.Sender) }
+func (c *coalesced) Secrets() []string { return secrets(c.Sender) }
+
+func validate(sender tracking.Sender) error { return sender.(interface{ Validate() error }).Validate() }
+
+func secrets(sender tracking.Sender) []string {
+	return sender.(interface{ Secrets() []string }).Secrets()
 }
 
 // soon is a context for what should not take long.

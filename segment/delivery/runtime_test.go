@@ -16,12 +16,12 @@ import (
 func TestBlocksThroughEachWay(t *testing.T) {
 	r := newReceiver(t, nil)
 	store := openStore(t, storePath(t), delivery.StoreOptions{MaxEvents: 2})
-	coalesced := delivery.Coalesce(r.source(), delivery.CoalesceOptions{})
+	shared := coalesce(r.source(), delivery.CoalesceOptions{})
 	reg := registry.New()
 	blocks.MustRegister(reg)
 	rt, err := runtime.New(reg,
 		runtime.Source("direct", r.source()),
-		runtime.Source("coalesced", coalesced),
+		runtime.Source("coalesced", shared.Sender),
 		runtime.Source("durable", store.Source("durable", r.source())))
 	require.NoError(t, err)
 	defer rt.Close(soon(t))
@@ -38,7 +38,8 @@ func TestBlocksThroughEachWay(t *testing.T) {
 		require.Equal(t, accepted[way], res.Receipt.Accepted)
 		require.Equal(t, 2-accepted[way], res.Receipt.Stored)
 		require.Equal(t, r.URL, res.Receipt.Endpoint)
-		_, receipt, err := rt.Preview(t.Context(), "segment_track", runtime.Map{"event": "A", "userId": "u"}, runtime.ToSource(way))
+		_, receipt, err := rt.Preview(t.Context(), "segment_track",
+			runtime.Map{"event": "A", "userId": "u"}, runtime.ToSource(way))
 		require.NoError(t, err)
 		require.Zero(t, receipt.Accepted+receipt.Stored)
 	}
@@ -63,7 +64,7 @@ func TestBlocksThroughEachWay(t *testing.T) {
 	_, err = rt.Invoke(soon(t), "segment_track", own, runtime.ToSource("coalesced"))
 	require.NoError(t, err)
 
-	require.NoError(t, coalesced.Close(soon(t)))
+	require.NoError(t, shared.Close(soon(t)))
 	_, err = rt.Invoke(soon(t), "segment_track", runtime.Map{"event": "A", "userId": "u"}, runtime.ToSource("coalesced"))
 	require.Equal(t, runtime.Closed, runtime.ErrorOf(err).Code)
 }

@@ -1,12 +1,14 @@
 package delivery
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -17,27 +19,35 @@ import (
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
-// StoreOptions set up [Open]. The zero value is good; a field that is zero has its default.
+// StoreOptions set up [Open]. The zero value is good; a field that is zero has
+// its default.
 type StoreOptions struct {
-	// Client sends what is stored. Default: tracking.NewClient(nil). It should be one of its own, as what it waits for (a rate limit, a slow
+	// Client sends what is stored. Default: tracking.NewClient(nil). Give the
+	// store a client of its own: what it waits for (a rate limit, a slow
 	// receiver) may take long.
 	Client *tracking.Client
-	// MaxEvents and MaxBytes bound what is kept, dead letters included: a call that would go beyond is refused, and may be made again later.
-	// Default 1,000,000 messages and 1 GiB of them; negative for no bound. The file is larger than its messages, by a tenth or so, and does not
-	// shrink: room that becomes free is used again.
+	// MaxEvents and MaxBytes bound what is kept, dead letters included: a call
+	// that would go beyond is refused, and may be made again later. Default
+	// 1,000,000 messages and 1 GiB of them; negative for no bound. The file is
+	// larger than its messages, by a tenth or so, and does not shrink: room
+	// that becomes free is used again.
 	MaxEvents int
 	MaxBytes  int64
-	// MaxAge is how long to try to deliver a message. Older ones become dead letters. Default 7 days; negative for ever.
+	// MaxAge is how long to try to deliver a message. Older ones become dead
+	// letters. Default 7 days; negative for ever.
 	MaxAge time.Duration
-	// Rate is how many messages a second are sent for each source. Default 1000, from where on Segment may queue them; negative for no
-	// limit. What comes faster waits on disk.
+	// Rate is how many messages a second are sent for each source. Default
+	// 1000, from where on Segment may queue them; negative for no limit. What
+	// comes faster waits on disk.
 	Rate float64
-	// MaxBackoff is the longest wait between tries while the receiver cannot take messages. Default
-	// 5 min. It starts at a quarter of a second, doubles, and starts anew when a message is
-	// accepted. A Retry-After is waited out, longer or not. While it refuses the source as such
+	// MaxBackoff is the longest wait between tries while the receiver cannot
+	// take messages. Default 5 min. It starts at a quarter of a second,
+	// doubles, and starts anew when a message is accepted. A Retry-After is
+	// waited out, longer or not. While the receiver refuses the source as such
 	// (401, 403, 404, …) each wait is the longest.
 	MaxBackoff time.Duration
-	// Logger is told of trouble with a source, when it is over, and of dead letters. Default: nothing is logged.
+	// Logger gets the errors that keep a source's messages from being sent,
+	// their end, and dead letters. Default: nothing is logged.
 	Logger *slog.Logger
 }
 
@@ -45,50 +55,49 @@ func (o *StoreOptions) fill() {
 	if o.Client == nil {
 		o.Client = tracking.NewClient(nil)
 	}
-	if o.MaxEvents == 0 {
-		o.MaxEvents = 1_000_000
-	}
-	if o.MaxBytes == 0 {
-		o.MaxBytes = 1 << 30
-	}
-	if o.MaxAge == 0 {
-		o.MaxAge = 7 * 24 * time.Hour
-	}
-	if o.Rate == 0 {
-		o.Rate = 1000
-	}
-	if o.MaxBackoff <= 0 {
-		o.MaxBackoff = 5 * time.Minute
-	}
+	o.MaxEvents = cmp.Or(o.MaxEvents, 1_000_000)
+	o.MaxBytes = cmp.Or(o.MaxBytes, 1<<30)
+	o.MaxAge = cmp.Or(o.MaxAge, 7*24*time.Hour)
+	o.Rate = cmp.Or(o.Rate, 1000)
+	o.MaxBackoff = cmp.Or(max(o.MaxBackoff, 0), 5*time.Minute)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 }
 
-// Store keeps messages in a file until a receiver has accepted them. [Open] makes it. It is safe for concurrent use.
+// Store keeps messages in a file until a receiver has accepted them. [Open]
+// makes it. It is safe for concurrent use.
 //
-// A call of one of its sources ([Store.Source]) succeeds when its messages are on disk, synced: they survive the end of the process, and that of the
-// machine as far as the disk does. Calls that come together share a sync. The messages of a call are stored together or not at all.
-// From then on they are sent in the background, in batches, in order for each person, for as long as it takes; after a crash the next
-// process that opens the file goes on, and what it repeats carries the same messageId.
+// A call of one of its sources ([Store.Source]) succeeds when its messages are
+// on disk, synced: they survive the end of the process, and that of the machine
+// as far as the disk does. Calls that come together share a sync. The messages
+// of a call are stored together or not at all. From then on they are sent in
+// the background, in batches, in order for each person, for as long as it
+// takes; after a crash the next process that opens the file goes on, and what
+// it repeats carries the same messageId.
 //
-// A message that the receiver refuses for itself, once it has been sent apart from others, becomes a dead letter, and so does one that is older than
-// StoreOptions.MaxAge. Dead letters stay in the file until they are retried or dropped. A receiver that refuses the source as such (401, 403, 404
-// and the like) is asked again at long intervals, as nothing is wrong with the messages, and so is one that refuses a hundred messages one
-// after another, accepts none between, and refuses the last ones too.
+// A message that the receiver refuses for itself, once it has been sent apart
+// from others, becomes a dead letter, and so does one that is older than
+// StoreOptions.MaxAge. Dead letters stay in the file until they are retried or
+// dropped. A receiver that refuses the source as such (401, 403, 404 and the
+// like) is asked again at long intervals, as nothing is wrong with the
+// messages, and so is one that refuses a hundred messages one after another,
+// accepts none between, and refuses the last ones too.
 //
-// The file holds the messages as they go over the wire, the names of sources and fingerprints of their write keys, never a write key. Only
-// its owner can read it. One process at a time can use it.
+// The file holds the messages as they go over the wire, the names of sources
+// and fingerprints of their write keys, never a write key. Only its owner can
+// read it. One process at a time can use it.
 type Store struct {
 	path    string
 	options StoreOptions
 	db      *bbolt.DB
+	file    *os.File // that of db
 	logger  *slog.Logger
 
 	mu      sync.Mutex
 	wake    *sync.Cond // for the writer
 	ops     []*op
-	sources map[string]*StoredSource
+	sources map[string]*storedSource
 	events  int   // kept or about to be
 	bytes   int64 // of them
 	closed  bool  // takes no more calls
@@ -98,46 +107,32 @@ type Store struct {
 	broken     error         // the writer's: why nothing can be written any more
 	writer     chan struct{} // closed at its end
 	deliverers sync.WaitGroup
-	ctx        context.Context // of the deliverers
+	ctx        context.Context //nolint:containedctx // of the deliverers
 	cancel     context.CancelFunc
 }
 
-const (
-	lockWait = time.Second
-	// The file is a tree of buckets: "segment-blocks" with the format and the tally, "sources" with
-	// a bucket for each source by its name. That has the fingerprint under "credential" and the
-	// buckets "waiting" and "dead", with records by 8 byte sequence numbers.
-	storeFormat = "2"
-)
-
-var (
-	rootBucket    = []byte("segment-blocks")
-	formatKey     = []byte("format")
-	tallyKey      = []byte("tally")
-	sourcesBucket = []byte("sources")
-	credentialKey = []byte("credential")
-	waitingBucket = []byte("waiting")
-	deadBucket    = []byte("dead")
-)
-
-// ErrInUse is in the error of [Open] when another process, or this one, has the file open.
+// ErrInUse is in the error of [Open] and [Check] when a process has the file
+// open.
 var ErrInUse = errors.New("it is in use by another process")
 
-// ErrDamaged is in the error of [Open] when the file cannot be read as a store: it is damaged, or
-// something else. It is left as it is. [Salvage] reads what can still be read.
+// ErrDamaged is in the error of [Open] and [Check] when the file cannot be read
+// as a store: it is damaged, or something else. It is left as it is. [Check]
+// visits the messages that can be read.
 var ErrDamaged = errors.New("the file is damaged, or no store of segment-blocks")
 
-// Open opens a store, and makes the file, readable by its owner only, where there is none; the
-// folder must be there. It reads the file through once, to find damage and to count; one that is no
-// store, or does not hold what it should, is not touched. A single message that does not match its
-// checksum is not sent: it becomes a dead letter with Damaged set. A file of 0 bytes, which a crash
-// may leave before the first write, begins as a new store, which is logged. Sources are added with
-// [Store.Source]. Close it when no more calls come.
+// Open opens a store, and makes the file, readable by its owner only, where
+// there is none; the folder must be there. It reads the file through once, to
+// find damage and to count; one that is no store, or does not hold what it
+// should, is not touched. A single message that does not match its checksum is
+// not sent: it becomes a dead letter with Damaged set. A file of 0 bytes, which
+// a crash may leave before the first write, begins as a new store, which is
+// logged. Sources are added with [Store.Source]. Close it when no more calls
+// come.
 func Open(path string, options StoreOptions) (*Store, error) {
 	options.fill()
 	s := &Store{
 		path: path, options: options, logger: options.Logger.With("store", path),
-		sources: map[string]*StoredSource{}, closing: make(chan struct{}), writer: make(chan struct{}),
+		sources: map[string]*storedSource{}, closing: make(chan struct{}), writer: make(chan struct{}),
 	}
 	s.wake = sync.NewCond(&s.mu)
 	if err := s.open(); err != nil {
@@ -151,7 +146,7 @@ func Open(path string, options StoreOptions) (*Store, error) {
 // open opens the file. One that is there is read through first: see pages.
 func (s *Store) open() error {
 	info, err := os.Stat(s.path)
-	found := &reading{}
+	found := &contents{}
 	switch {
 	case err != nil: // opening it says what is wrong with that
 	case info.IsDir():
@@ -159,35 +154,32 @@ func (s *Store) open() error {
 	case !info.Mode().IsRegular():
 		return errors.New("it is not a regular file")
 	case info.Size() == 0:
-		s.logger.Warn("the store's file is there and empty: it begins as a new store; if it has held messages, they are lost")
+		s.logger.Warn("the store's file is there and empty: it begins as a new store; " +
+			"if it has held messages, they are lost")
 	default:
-		if found, err = readThrough(s.path, nil); err == nil {
-			err = found.verdict()
-		}
-		if err != nil {
+		if found, err = readFile(context.Background(), s.path, nil); err != nil {
 			return err
 		}
 	}
-	s.events, s.bytes = int(found.records.records), found.bytes
-	for _, stats := range found.stats() {
-		s.sources[stats.Source] = &StoredSource{
-			store: s, name: stats.Source, wake: make(chan struct{}, 1),
-			waiting: stats.Waiting, dead: stats.Dead, storedWith: stats.StoredWith,
-		}
+	s.events, s.bytes = int(found.found.records), found.bytes
+	for name, stats := range found.sources {
+		s.sources[name] = &storedSource{store: s, wake: make(chan struct{}, 1), stats: *stats}
+		s.sources[name].stats.Damaged = 0
 	}
-	if s.db, err = openBolt(s.path, &bbolt.Options{}); err != nil {
+	if s.db, s.file, err = openBolt(s.path, false); err != nil {
 		return err
 	}
 	err = s.db.Update(func(tx *bbolt.Tx) error {
 		if found.pages != nil && uint64(tx.ID()) != found.transaction+1 {
 			return ErrInUse // until a moment ago
 		}
-		root, err := tx.CreateBucketIfNotExists(rootBucket)
+		root, err := tx.CreateBucketIfNotExists([]byte(rootBucket))
 		if err != nil {
 			return err
 		}
-		_, err = tx.CreateBucketIfNotExists(sourcesBucket)
-		return errors.Join(err, root.Put(formatKey, []byte(storeFormat)), root.Put(tallyKey, found.records.bytes()))
+		_, err = tx.CreateBucketIfNotExists([]byte(sourcesBucket))
+		return errors.Join(err, root.Put([]byte(formatKey), []byte(storeFormat)),
+			root.Put([]byte(tallyKey), found.found.bytes()))
 	})
 	if err == nil && info != nil && info.Mode().Perm()&0o077 != 0 {
 		err = os.Chmod(s.path, 0o600) // only now it is certain that it is ours
@@ -198,22 +190,27 @@ func (s *Store) open() error {
 	return nil
 }
 
-func openBolt(path string, options *bbolt.Options) (*bbolt.DB, error) {
-	options.Timeout, options.FreelistType = lockWait, bbolt.FreelistMapType
-	options.NoFreelistSync, options.NoStatistics = true, true
-	db, err := bbolt.Open(path, 0o600, options)
+func openBolt(path string, readOnly bool) (db *bbolt.DB, file *os.File, err error) {
+	db, err = bbolt.Open(path, 0o600, &bbolt.Options{
+		ReadOnly: readOnly, Timeout: time.Second, FreelistType: bbolt.FreelistMapType,
+		NoFreelistSync: true, NoStatistics: true,
+		OpenFile: func(name string, flag int, mode os.FileMode) (_ *os.File, err error) {
+			file, err = os.OpenFile(name, flag, mode)
+			return file, err
+		},
+	})
 	var system syscall.Errno
 	switch {
 	case errors.Is(err, bolterrors.ErrTimeout):
-		return nil, ErrInUse
-	case err == nil, errors.As(err, &system):
-		return db, err
+		err = ErrInUse
+	case err != nil && !errors.As(err, &system):
+		err = fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
-	return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
+	return db, file, err
 }
 
-// view reads the file as it is now. A fault of the disk, or a file that somebody has cut off, is an
-// error.
+// view reads the file as it is now. A fault of the disk, or a file that
+// somebody has cut off, is an error.
 func (s *Store) view(read func(tx *bbolt.Tx) error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
@@ -224,32 +221,15 @@ func (s *Store) view(read func(tx *bbolt.Tx) error) (err error) {
 	return s.db.View(read)
 }
 
-// Close refuses further calls, stores what has been taken, sends what it can until ctx ends or nothing waits, and closes the file. A source whose
-// receiver fails is not waited for. It returns how many messages are left, which the next process that opens the file sends; they are
-// no error. The error is that of closing the file, or says that it could not be written any more. No goroutine outlives it. Closing twice is harmless.
-func (s *Store) Close(ctx context.Context) (left int, err error) {
-	s.Drain(ctx)
-	s.mu.Lock()
-	s.stopped = true
-	s.wake.Signal()
-	s.mu.Unlock()
-	<-s.writer
-	for _, stats := range s.counts() {
-		left += stats.Waiting
-	}
-	err = s.broken // then bbolt would wait for the transaction that has panicked
-	if err == nil {
-		err = s.db.Close()
-	}
-	if err != nil {
-		return left, fmt.Errorf("close store %s: %w", s.path, err)
-	}
-	return left, nil
-}
-
-// Drain is Close but for the end of it: it refuses further calls and sends what it can until ctx ends or nothing waits. Nothing is sent after
-// it, and what became of messages can be looked at. Close has to follow.
-func (s *Store) Drain(ctx context.Context) {
+// Close refuses further calls, stores what has been taken, sends what it can
+// until ctx ends or nothing waits, and closes the file. A source whose receiver
+// fails is not waited for. Before it closes the file it calls the functions of
+// last, which may read what has become of messages: nothing is sent any more.
+// It returns how many messages are left, which the next process that opens the
+// file sends; they are no error. The error is that of closing the file, or says
+// that it could not be written any more. No goroutine outlives it. Closing
+// twice is harmless.
+func (s *Store) Close(ctx context.Context, last ...func()) (left int, err error) {
 	s.mu.Lock()
 	var taken *op
 	if !s.closed {
@@ -267,51 +247,68 @@ func (s *Store) Drain(ctx context.Context) {
 	defer stop()
 	s.deliverers.Wait()
 	s.cancel()
+	for _, do := range last {
+		do()
+	}
+	s.mu.Lock()
+	s.stopped = true
+	s.wake.Signal()
+	s.mu.Unlock()
+	<-s.writer
+	for _, source := range s.sources {
+		left += source.stats.Waiting
+	}
+	err = s.broken // then bbolt would wait for the transaction that has panicked
+	if err == nil {
+		err = s.db.Close()
+	}
+	if err != nil {
+		return left, fmt.Errorf("close store %s: %w", s.path, err)
+	}
+	return left, nil
 }
 
-// Stats is how a source stands.
+// Stats is the state of a source.
 type Stats struct {
 	Source string `json:"source"`
-	// Waiting messages have not been accepted yet; InFlight are those of them that are being sent, with their retries.
+	// Waiting messages have not been accepted yet; InFlight are those of them
+	// that are being sent, with their retries.
 	Waiting  int `json:"waiting"`
 	InFlight int `json:"inFlight"`
 	// Oldest is when the first that waits was stored, zero when none does.
 	Oldest time.Time `json:"oldest,omitzero"`
 	// Dead counts the dead letters.
 	Dead int `json:"dead"`
-	// Damaged counts the messages, waiting or dead, that [Check] has found damaged. A store does
-	// not count them.
+	// Damaged counts the messages, waiting or dead, that [Check] has found
+	// damaged. Store.Stats does not count them.
 	Damaged int `json:"damaged,omitempty"`
-	// Delivered counts the messages that have been accepted since the store was opened.
+	// Delivered counts the messages that have been accepted since the store was
+	// opened.
 	Delivered int64 `json:"delivered"`
-	// Trouble says why nothing can be delivered at present, "" when nothing keeps it.
-	Trouble string `json:"trouble,omitempty"`
-	// StoredWith is the fingerprint of the write key that the source had when the file was last written before it was opened, "" for a new one.
+	// LastError says why nothing can be delivered at present, "" once a message
+	// is accepted again.
+	LastError string `json:"lastError,omitempty"`
+	// StoredWith is the fingerprint of the write key that the source had when
+	// the file was last written before it was opened, "" for a new one.
 	StoredWith string `json:"storedWith,omitempty"`
 }
 
-// Stats tells of every source that has something in the store or has been added to it, sorted by name.
+// Stats returns the state of every source that has something in the store or
+// has been added to it, sorted by name.
 func (s *Store) Stats() []Stats {
-	list := s.counts()
-	_ = s.view(func(tx *bbolt.Tx) error {
-		for i := range list {
-			if bucket := waitingOf(tx, list[i].Source); bucket != nil {
-				if key, value := bucket.Cursor().First(); key != nil {
-					content, _ := unseal(list[i].Source, waitingBucket, key, value)
-					list[i].Oldest = stampOf(content)
-				}
-			}
-		}
-		return nil
-	})
-	return list
-}
-
-func waitingOf(tx *bbolt.Tx, source string) *bbolt.Bucket { return bucketOf(tx, source, waitingBucket) }
-
-func bucketOf(tx *bbolt.Tx, source string, name []byte) *bbolt.Bucket {
-	if b := tx.Bucket(sourcesBucket).Bucket([]byte(source)); b != nil {
-		return b.Bucket(name)
+	s.mu.Lock()
+	list := make([]Stats, 0, len(s.sources))
+	for _, source := range s.sources {
+		list = append(list, source.stats)
 	}
-	return nil
+	s.mu.Unlock()
+	for i := range list {
+		list[i].Oldest = time.Time{}
+		first, _ := s.read(list[i].Source, waitingBucket, 0, 1, 0)
+		for _, e := range first {
+			list[i].Oldest = e.StoredAt
+		}
+	}
+	slices.SortFunc(list, func(a, b Stats) int { return cmp.Compare(a.Source, b.Source) })
+	return list
 }

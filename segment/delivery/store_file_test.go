@@ -96,7 +96,10 @@ func TestWhatIsNoStoreIsNotTouched(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, db.Update(func(tx *bbolt.Tx) error { _, err := tx.CreateBucket([]byte("theirs")); return err }))
 	require.NoError(t, db.Close())
-	for path, want := range map[string]string{text: "the file is damaged, or no store of segment-blocks: ", theirs: "the file is no store of segment-blocks: "} {
+	for path, want := range map[string]string{
+		text:   "the file is damaged, or no store of segment-blocks: ",
+		theirs: "the file is no store of segment-blocks: ",
+	} {
 		require.NoError(t, os.Chmod(path, 0o644)) //nolint:gosec // as files are
 		before, err := os.ReadFile(path)
 		require.NoError(t, err)
@@ -152,23 +155,25 @@ func TestUnknownLettersChangeNothing(t *testing.T) {
 	require.Equal(t, 1, n)
 }
 
-// After Drain nothing is sent, and what became of messages can be looked at.
-func TestDrainLeavesTheStoreToBeLookedAt(t *testing.T) {
+// Before a store is closed, when nothing is sent any more, what became of messages can be read.
+func TestCloseLetsTheStoreBeRead(t *testing.T) {
 	r := newReceiver(t, func(int, []message) reply { return reply{status: 503} })
 	path := storePath(t)
 	s := openStore(t, path, delivery.StoreOptions{})
 	source := s.Source("prod", r.source())
 	id := mustStore(t, source, track(t, "u1", "A"))
-	s.Drain(soon(t))
-	sent := len(r.got())
-	_, err := source.Send(soon(t), nil, one(track(t, "u1", "B")))
-	require.ErrorContains(t, err, "the store has been closed")
-	for l, err := range s.Waiting("prod") {
-		require.NoError(t, err)
-		require.Equal(t, id, l.MessageID)
-	}
-	left, err := s.Close(soon(t))
+	sent, found := 0, ""
+	left, err := s.Close(soon(t), func() {
+		sent = len(r.got())
+		_, err := source.Send(soon(t), nil, one(track(t, "u1", "B")))
+		require.ErrorContains(t, err, "the store has been closed")
+		for m, err := range s.Waiting("prod") {
+			require.NoError(t, err)
+			found += m.MessageID
+		}
+	})
 	require.NoError(t, err)
+	require.Equal(t, id, found)
 	require.Equal(t, 1, left)
 	require.Len(t, r.got(), sent)
 	require.Equal(t, testKey.Fingerprint(), only(t, openStore(t, path, delivery.StoreOptions{})).StoredWith)
@@ -181,7 +186,8 @@ func TestFullStoreRefuses(t *testing.T) {
 	mustStore(t, source, track(t, "u1", "A"))
 	batch := tracking.Call{Messages: []tracking.Message{track(t, "u1", "B"), track(t, "u1", "C")}}
 	report, err := source.Send(soon(t), nil, batch)
-	require.ErrorContains(t, err, "nothing was stored or sent: the store is full: it keeps 1 of 2 messages, dead letters included: ")
+	require.ErrorContains(t, err,
+		"nothing was stored or sent: the store is full: it keeps 1 of 2 messages, dead letters included: ")
 	require.Equal(t, tracking.Unsent, report.Messages[1].Status)
 	var failed *tracking.Error
 	require.ErrorAs(t, err, &failed)

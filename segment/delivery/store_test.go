@@ -81,8 +81,8 @@ func TestStoredIsDelivered(t *testing.T) {
 	r := newReceiver(t, nil)
 	s := openStore(t, storePath(t), delivery.StoreOptions{})
 	source := s.Source("prod", r.source())
-	require.NoError(t, source.Validate())
-	require.Contains(t, source.Secrets(), string(testKey))
+	require.NoError(t, validate(source))
+	require.Contains(t, secrets(source), string(testKey))
 	id := mustStore(t, source, track(t, "u1", "A"))
 	eventually(t, func() bool { return only(t, s).Delivered == 1 })
 	require.Equal(t, []string{id}, ids(r.got()))
@@ -113,8 +113,8 @@ func TestStoreOutlivesTheReceiverAndItself(t *testing.T) {
 	for i := range 30 {
 		want = append(want, mustStore(t, source, track(t, "u1", strconv.Itoa(i))))
 	}
-	eventually(t, func() bool { return only(t, s).Trouble != "" })
-	require.Contains(t, only(t, s).Trouble, "503")
+	eventually(t, func() bool { return only(t, s).LastError != "" })
+	require.Contains(t, only(t, s).LastError, "503")
 	require.WithinDuration(t, time.Now(), only(t, s).Oldest, 5*time.Second)
 	left, err := s.Close(soon(t)) // at once: a receiver that fails is not waited for
 	require.NoError(t, err)
@@ -130,7 +130,7 @@ func TestStoreOutlivesTheReceiverAndItself(t *testing.T) {
 	require.Zero(t, left)
 	got := ids(r.got())
 	require.Equal(t, want, got[len(got)-30:])
-	require.Empty(t, only(t, again).Trouble)
+	require.Empty(t, only(t, again).LastError)
 }
 
 func TestPoisonBecomesADeadLetter(t *testing.T) {
@@ -157,7 +157,7 @@ func TestPoisonBecomesADeadLetter(t *testing.T) {
 		}
 	}
 	eventually(t, func() bool { st := only(t, s); return st.Dead == 1 && st.Delivered == 199 })
-	var letters []delivery.Letter
+	var letters []delivery.StoredMessage
 	for l, err := range s.Dead("prod") {
 		require.NoError(t, err)
 		letters = append(letters, l)
@@ -191,7 +191,7 @@ func TestSourceAtFaultIsNotAMessagesFault(t *testing.T) {
 				calls.Go(func() { mustStore(t, source, track(t, fmt.Sprint("u", i), "A")) })
 			}
 			calls.Wait()
-			eventually(t, func() bool { return only(t, s).Trouble != "" })
+			eventually(t, func() bool { return only(t, s).LastError != "" })
 			if status == 400 { // nobody can tell, up to a point
 				eventually(t, func() bool { return only(t, s).Dead == 100 })
 				time.Sleep(50 * time.Millisecond)
@@ -233,7 +233,7 @@ func TestKeyOfTheInputIsRefused(t *testing.T) {
 	var failed *tracking.Error
 	require.ErrorAs(t, err, &failed)
 	require.Equal(t, tracking.InvalidInput, failed.Code)
-	require.Equal(t, delivery.CodeKeyNotKept, failed.Problems[0].Code)
+	require.Equal(t, "write_key_not_stored", failed.Problems[0].Code)
 	require.Equal(t, delivery.Durable, report.Delivery)
 	call.WriteKey = testKey
 	_, err = source.Send(soon(t), nil, call)
@@ -242,10 +242,11 @@ func TestKeyOfTheInputIsRefused(t *testing.T) {
 
 func TestNamesOfStoredSources(t *testing.T) {
 	s := openStore(t, storePath(t), delivery.StoreOptions{})
-	require.NoError(t, s.Source("prod", tracking.Source{WriteKey: testKey, Endpoint: "http://127.0.0.1:1"}).Validate())
-	require.ErrorContains(t, s.Source("prod", tracking.Source{WriteKey: testKey}).Validate(), `has a source of this name already: "prod"`)
-	require.ErrorContains(t, s.Source("", tracking.Source{WriteKey: testKey}).Validate(), "must have a name")
-	require.ErrorContains(t, s.Source("bad", tracking.Source{Region: "mars"}).Validate(), "must be us or eu")
+	require.NoError(t, validate(s.Source("prod", tracking.Source{WriteKey: testKey, Endpoint: "http://127.0.0.1:1"})))
+	again := s.Source("prod", tracking.Source{WriteKey: testKey})
+	require.ErrorContains(t, validate(again), `has a source of this name already: "prod"`)
+	require.ErrorContains(t, validate(s.Source("", tracking.Source{WriteKey: testKey})), "must have a name")
+	require.ErrorContains(t, validate(s.Source("bad", tracking.Source{Region: "mars"})), "must be us or eu")
 }
 
 func TestRateAndRetryAfterAreKept(t *testing.T) {
@@ -302,7 +303,7 @@ func TestSourcesOfAStoreDoNotHoldEachOtherUp(t *testing.T) {
 		mustStore(t, bad, track(t, "u", strconv.Itoa(i)))
 		mustStore(t, good, track(t, "u", strconv.Itoa(i)))
 	}
-	eventually(t, func() bool { st := s.Stats(); return st[1].Delivered == 20 && st[0].Trouble != "" })
+	eventually(t, func() bool { st := s.Stats(); return st[1].Delivered == 20 && st[0].LastError != "" })
 	require.Equal(t, "bad", s.Stats()[0].Source)
 	require.Equal(t, 20, s.Stats()[0].Waiting)
 	inOrderOfUsers(t, up.got(), 20)

@@ -2,8 +2,12 @@ package delivery_test
 
 import (
 	"bytes"
+	"context"
+	"fmt"
 	"os"
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -30,7 +34,7 @@ func closedStore(t *testing.T, events ...string) (path string, data []byte) {
 	return path, data
 }
 
-func letters(t *testing.T, s *delivery.Store) (list []delivery.Letter) {
+func letters(t *testing.T, s *delivery.Store) (list []delivery.StoredMessage) {
 	t.Helper()
 	for l, err := range s.Dead("prod") {
 		require.NoError(t, err)
@@ -44,7 +48,7 @@ func TestDamagedMessageBecomesADeadLetter(t *testing.T) {
 	path, data := closedStore(t, "first", "second", "third")
 	require.Contains(t, string(data), `"event":"second"`)
 	require.NoError(t, os.WriteFile(path, bytes.ReplaceAll(data, []byte("second"), []byte("sekond")), 0o600))
-	stats, err := delivery.Check(path)
+	stats, err := delivery.Check(t.Context(), path, nil)
 	require.NoError(t, err)
 	require.Equal(t, []int{3, 0, 1}, []int{stats[0].Waiting, stats[0].Dead, stats[0].Damaged})
 
@@ -68,7 +72,7 @@ func TestDamagedMessageBecomesADeadLetter(t *testing.T) {
 	require.Zero(t, n)
 	_, err = s.Close(soon(t))
 	require.NoError(t, err)
-	stats, err = delivery.Check(path)
+	stats, err = delivery.Check(t.Context(), path, nil)
 	require.NoError(t, err)
 	require.Equal(t, []int{0, 1, 1}, []int{stats[0].Waiting, stats[0].Dead, stats[0].Damaged})
 	again := openStore(t, path, delivery.StoreOptions{})
@@ -93,7 +97,7 @@ func TestLastTransactionIsNotForgotten(t *testing.T) {
 
 func TestCheckChangesNothing(t *testing.T) {
 	path, data := closedStore(t, "first", "second")
-	stats, err := delivery.Check(path)
+	stats, err := delivery.Check(t.Context(), path, nil)
 	require.NoError(t, err)
 	require.Len(t, stats, 1)
 	require.Equal(t, []int{2, 0, 0}, []int{stats[0].Waiting, stats[0].Dead, stats[0].Damaged})
@@ -103,9 +107,9 @@ func TestCheckChangesNothing(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, data, after)
 	openStore(t, path, delivery.StoreOptions{})
-	_, err = delivery.Check(path)
+	_, err = delivery.Check(t.Context(), path, nil)
 	require.ErrorIs(t, err, delivery.ErrInUse)
-	_, err = delivery.Check(storePath(t))
+	_, err = delivery.Check(t.Context(), storePath(t), nil)
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 
@@ -123,16 +127,13 @@ func TestSalvage(t *testing.T) {
 	require.ErrorIs(t, err, delivery.ErrDamaged)
 	require.Regexp(t, `: page \d+: element 0 is not where it should be; \d+ of 100 messages can be read$`, err.Error())
 	saved := 0
-	for l, err := range delivery.Salvage(path) {
-		if err != nil {
-			require.ErrorIs(t, err, delivery.ErrDamaged)
-			break
-		}
-		require.Equal(t, "prod", l.Source)
-		require.Contains(t, string(l.Message), `"event":"`+strconv.FormatUint(l.ID-1, 10)+`"`)
-		require.Zero(t, l.DiedAt)
+	_, checking := delivery.Check(t.Context(), path, func(m delivery.StoredMessage) {
+		require.Equal(t, "prod", m.Source)
+		require.Contains(t, string(m.Message), `"event":"`+strconv.FormatUint(m.ID-1, 10)+`"`)
+		require.Zero(t, m.DiedAt)
 		saved++
-	}
+	})
+	require.ErrorIs(t, checking, delivery.ErrDamaged)
 	require.Greater(t, saved, 50)
 	require.Less(t, saved, 100)
 	require.ErrorContains(t, err, strconv.Itoa(saved)+" of 100 messages")
@@ -149,12 +150,13 @@ func TestStoreOfAnotherFormat(t *testing.T) {
 	}))
 	require.NoError(t, db.Close())
 	_, err = delivery.Open(path, delivery.StoreOptions{})
-	require.ErrorContains(t, err, `the file was written by another release, which must deliver what it holds: its format is "1"`)
+	require.ErrorContains(t, err,
+		`the file was written by another release, which must deliver what it holds: its format is "1"`)
 	require.NotErrorIs(t, err, delivery.ErrDamaged)
 }
 
-// A file that somebody cuts off while it is open is an error to who reads or writes, not the end of the
-// process.
+// A file that somebody cuts off while it is open is an error to who reads or writes, not the
+// end of the process.
 func TestStoreIsCutOffWhileOpen(t *testing.T) {
 	path, _ := closedStore(t, "first", "second")
 	s := openStore(t, path, delivery.StoreOptions{})
@@ -212,4 +214,56 @@ func TestManyDeadLettersAreRetried(t *testing.T) {
 	again.Source("prod", r.source())
 	eventually(t, func() bool { return only(t, again).Delivered == 2500 })
 	inOrderOfUsers(t, r.got(), 2500)
+}
+
+// A store is checked while it stores and sends.
+func TestCheckOfAnOpenStore(t *testing.T) {
+	r := newReceiver(t, nil)
+	path := storePath(t)
+	s := openStore(t, path, delivery.StoreOptions{})
+	source := s.Source("prod", r.source())
+	var calls sync.WaitGroup
+	var ended atomic.Bool
+	for i := range 4 {
+		calls.Go(func() {
+			for n := 0; !ended.Load(); n++ {
+				mustStore(t, source, track(t, fmt.Sprint("u", i), strconv.Itoa(n)))
+			}
+		})
+	}
+	for range 30 {
+		stats, err := s.Check(t.Context())
+		require.NoError(t, err)
+		for _, one := range stats {
+			require.Equal(t, []int{0, 0}, []int{one.Dead, one.Damaged})
+		}
+	}
+	ended.Store(true)
+	calls.Wait()
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := s.Check(gone)
+	require.ErrorIs(t, err, context.Canceled)
+	require.NotErrorIs(t, err, delivery.ErrDamaged)
+}
+
+// Damage shows while the store is open.
+func TestDamageOfAnOpenStore(t *testing.T) {
+	path, data := closedStore(t, "first", "second", "third")
+	s := openStore(t, path, delivery.StoreOptions{})
+	file, err := os.OpenFile(path, os.O_RDWR, 0)
+	require.NoError(t, err)
+	defer file.Close()
+	_, err = file.WriteAt([]byte("sekond"), int64(bytes.LastIndex(data, []byte("second"))))
+	require.NoError(t, err)
+	stats, err := s.Check(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, []int{3, 0, 1}, []int{stats[0].Waiting, stats[0].Dead, stats[0].Damaged})
+	require.Equal(t, testKey.Fingerprint(), stats[0].StoredWith)
+	leaf := int64(bytes.LastIndex(data, []byte("second")) &^ (os.Getpagesize() - 1))
+	_, err = file.WriteAt([]byte{0xFF}, leaf+10) // the number of its elements
+	require.NoError(t, err)
+	_, err = s.Check(t.Context())
+	require.ErrorIs(t, err, delivery.ErrDamaged)
+	require.ErrorContains(t, err, "check store "+path+": ")
 }

@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"runtime/debug"
@@ -10,27 +11,48 @@ import (
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
-// op is something to be written. Several go into a transaction, and so share a sync.
+// op is something to be written. Several go into a transaction, and so share a
+// sync.
 type op struct {
-	source *StoredSource
-	// credential is the fingerprint of the source's key, "" to leave what the file has.
+	source *storedSource // nil for one that only waits for those before it
+	// credential is the fingerprint of the source's key, "" to leave what the
+	// file has.
 	credential string
+	apply      func(b *bbolt.Bucket) (change, error) // to the source's bucket; an error fails the transaction
+	events     int                                   // that it reserves room for
+	bytes      int64                                 // of them
 
-	put   []tracking.Prepared          // to be stored, or
-	apply func(b *bbolt.Bucket) change // something else to be done with the source's bucket
-	did   change                       // what it came to
-	taken bool                         // by the writer
-	done  chan struct{}                // closed when it is on disk, or err says why not
+	taken bool // by the writer
+	did   change
+	done  chan struct{} // closed when it is on disk, or err says why not
 	err   error
 }
 
-// change is what an op did to the numbers of its source.
+// storing is the op that stores messages.
+func storing(source *storedSource, messages []tracking.Prepared) *op {
+	o := &op{source: source, events: len(messages)}
+	for _, m := range messages {
+		o.bytes += checksumBytes + stampBytes + int64(len(m.JSON()))
+	}
+	o.apply = func(b *bbolt.Bucket) (change, error) { return put(b, source.stats.Source, messages) }
+	return o
+}
+
+// change is what an op did to the numbers of its source, and to the tally.
 type change struct {
-	waiting, dead int
-	delivered     int
-	bytes         int64
-	sum           uint64 // of checksums
-	err           error  // fails the transaction
+	waiting, dead, delivered int
+	bytes                    int64
+	sum                      uint64 // of checksums
+}
+
+func (c *change) added(record []byte) {
+	c.bytes += int64(len(record))
+	c.sum += uint64(binary.BigEndian.Uint32(record))
+}
+
+func (c *change) removed(e entry) {
+	c.bytes -= e.size
+	c.sum -= e.sum
 }
 
 // What one transaction takes at most, so that none takes long.
@@ -43,16 +65,14 @@ const (
 func (s *Store) enqueue(o *op) {
 	o.done = make(chan struct{})
 	if o.source != nil && o.source.added {
-		o.credential = o.source.source.WriteKey.Fingerprint()
+		o.credential = o.source.WriteKey.Fingerprint()
 	}
 	s.ops = append(s.ops, o)
-	if len(s.ops) == 1 {
-		s.wake.Signal()
-	}
+	s.wake.Signal()
 }
 
 // perform has the writer do something with a source's bucket, and waits for it.
-func (s *Store) perform(source *StoredSource, apply func(b *bbolt.Bucket) change) (change, error) {
+func (s *Store) perform(source *storedSource, apply func(b *bbolt.Bucket) (change, error)) (change, error) {
 	o := &op{source: source, apply: apply}
 	s.mu.Lock()
 	if s.stopped {
@@ -65,7 +85,8 @@ func (s *Store) perform(source *StoredSource, apply func(b *bbolt.Bucket) change
 	return o.did, o.err
 }
 
-// write is the goroutine that writes. It ends when the store is stopped and all is written.
+// write is the writer: it performs ops in their order, until the store stops
+// and there are none.
 func (s *Store) write() {
 	defer close(s.writer)
 	for {
@@ -78,36 +99,26 @@ func (s *Store) write() {
 		if len(group) == 0 {
 			return
 		}
-		err := s.commit(group)
-		s.settle(group, err)
+		s.settle(group, s.commit(group))
 	}
 }
 
-// group takes as many ops as one transaction may have. The caller holds the lock.
-func (s *Store) group() []*op {
-	events, bytes, n := 0, 0, 0
-	for _, o := range s.ops {
+// group takes as many ops as one transaction may have. The caller holds the
+// lock.
+func (s *Store) group() (group []*op) {
+	events, bytes := 0, int64(0)
+	for len(s.ops) > 0 && events < groupEvents && bytes < groupBytes {
+		o := s.ops[0]
 		o.taken = true
-		n++
-		events += len(o.put)
-		for _, m := range o.put {
-			bytes += len(m.JSON())
-		}
-		if events >= groupEvents || bytes >= groupBytes {
-			break
-		}
-	}
-	group := s.ops[:n:n]
-	s.ops = s.ops[n:]
-	if len(s.ops) == 0 {
-		s.ops = nil
+		events, bytes = events+o.events, bytes+o.bytes
+		group, s.ops = append(group, o), s.ops[1:]
 	}
 	return group
 }
 
-// commit writes ops in one transaction. Where bbolt panics, which damage makes it do, nothing more is
-// written: the transaction is left as it is, since bbolt ends it by reading the pages once more, in a
-// goroutine of its own.
+// commit writes ops in one transaction. Where bbolt panics, which damage makes
+// it do, nothing more is written: the transaction is left as it is, since bbolt
+// ends it by reading the pages once more, in a goroutine of its own.
 func (s *Store) commit(group []*op) (err error) {
 	if s.broken != nil {
 		return s.broken
@@ -133,69 +144,42 @@ func (s *Store) commit(group []*op) (err error) {
 }
 
 func writeGroup(tx *bbolt.Tx, group []*op) (err error) {
-	stamp, all := stampNow(), change{}
-	opened := map[*StoredSource]*bbolt.Bucket{}
+	var all change
+	opened := map[*storedSource]*bbolt.Bucket{}
 	for _, o := range group {
 		if o.source == nil {
-			continue // it only waits for those before it
+			continue
 		}
 		b := opened[o.source]
 		if b == nil {
-			if b, err = sourceBucket(tx, o.source.name, o.credential); err != nil {
+			if b, err = sourceBucket(tx, o.source.stats.Source, o.credential); err != nil {
 				return err
 			}
 			opened[o.source] = b
 		}
-		if o.apply != nil {
-			o.did = o.apply(b)
-		} else {
-			o.did = put(b.Bucket(waitingBucket), o.source.name, stamp, o.put)
-		}
-		if o.did.err != nil {
-			return o.did.err
+		if o.did, err = o.apply(b); err != nil {
+			return err
 		}
 		all.waiting, all.dead, all.sum = all.waiting+o.did.waiting, all.dead+o.did.dead, all.sum+o.did.sum
 	}
-	return count(tx, all.waiting+all.dead, all.sum)
-}
-
-// put appends messages to a bucket.
-func put(b *bbolt.Bucket, source string, stamp []byte, messages []tracking.Prepared) change {
-	b.FillPercent = 1 // keys only grow
-	did := change{waiting: len(messages), bytes: sizeOf(messages)}
-	room := make([]byte, 0, did.bytes) // bbolt keeps values until the transaction ends
-	for _, m := range messages {
-		n, err := b.NextSequence()
-		if err != nil {
-			did.err = err
-			return did
-		}
-		key, start := keyOf(n), len(room)
-		room = append(append(append(room, 0, 0, 0, 0), stamp...), m.JSON()...)
-		record := seal(source, waitingBucket, key, room[start:len(room):len(room)])
-		did.sum += sealOf(record)
-		if did.err = b.Put(key, record); did.err != nil {
-			return did
-		}
-	}
-	return did
+	return all.count(tx)
 }
 
 // sourceBucket returns the bucket of a source, with all that belongs into it.
 func sourceBucket(tx *bbolt.Tx, name, credential string) (*bbolt.Bucket, error) {
-	b, err := tx.Bucket(sourcesBucket).CreateBucketIfNotExists([]byte(name))
+	b, err := tx.Bucket([]byte(sourcesBucket)).CreateBucketIfNotExists([]byte(name))
 	if err != nil {
 		return nil, err
 	}
-	for _, part := range [][]byte{waitingBucket, deadBucket} {
-		if _, err := b.CreateBucketIfNotExists(part); err != nil {
+	for _, part := range []string{waitingBucket, deadBucket} {
+		if _, err := b.CreateBucketIfNotExists([]byte(part)); err != nil {
 			return nil, err
 		}
 	}
 	if credential == "" {
 		return b, nil
 	}
-	return b, b.Put(credentialKey, sealedCredential(name, credential))
+	return b, b.Put([]byte(credentialKey), credentialValue(name, credential))
 }
 
 // settle counts what a transaction has done and tells those who wait for it.
@@ -203,15 +187,14 @@ func (s *Store) settle(group []*op, err error) {
 	s.mu.Lock()
 	for _, o := range group {
 		o.err = err
-		if o.put != nil {
-			s.release(o.put) // from here on it is counted by what has been written
-		}
+		s.release(o) // from here on it is counted by what has been written
 		if err != nil || o.source == nil {
 			continue
 		}
-		o.source.waiting += o.did.waiting
-		o.source.dead += o.did.dead
-		o.source.delivered += int64(o.did.delivered)
+		stats := &o.source.stats
+		stats.Waiting += o.did.waiting
+		stats.Dead += o.did.dead
+		stats.Delivered += int64(o.did.delivered)
 		s.events += o.did.waiting + o.did.dead
 		s.bytes += o.did.bytes
 		if o.did.waiting > 0 {
@@ -224,29 +207,23 @@ func (s *Store) settle(group []*op, err error) {
 	}
 }
 
-// reserve counts messages that are about to be stored, or says that there is no room. The caller holds the lock.
-func (s *Store) reserve(messages []tracking.Prepared) error {
-	size := sizeOf(messages)
-	if most := s.options.MaxEvents; most > 0 && s.events+len(messages) > most {
-		return fmt.Errorf("the store is full: it keeps %d of %d messages, dead letters included: %s", s.events, most, s.path)
+// reserve counts messages that are about to be stored, or says that there is no
+// room. The caller holds the lock.
+func (s *Store) reserve(o *op) error {
+	const full = "the store is full: it keeps %d of %d %s, dead letters included: %s"
+	if most := s.options.MaxEvents; most > 0 && s.events+o.events > most {
+		return fmt.Errorf(full, s.events, most, "messages", s.path)
 	}
-	if most := s.options.MaxBytes; most > 0 && s.bytes+size > most {
-		return fmt.Errorf("the store is full: it keeps %d of %d bytes of messages, dead letters included: %s", s.bytes, most, s.path)
+	if most := s.options.MaxBytes; most > 0 && s.bytes+o.bytes > most {
+		return fmt.Errorf(full, s.bytes, most, "bytes of messages", s.path)
 	}
-	s.events += len(messages)
-	s.bytes += size
+	s.events += o.events
+	s.bytes += o.bytes
 	return nil
 }
 
 // release takes a reservation back. The caller holds the lock.
-func (s *Store) release(messages []tracking.Prepared) {
-	s.events -= len(messages)
-	s.bytes -= sizeOf(messages)
-}
-
-func sizeOf(messages []tracking.Prepared) (size int64) {
-	for _, m := range messages {
-		size += checksumBytes + stampBytes + int64(len(m.JSON()))
-	}
-	return size
+func (s *Store) release(o *op) {
+	s.events -= o.events
+	s.bytes -= o.bytes
 }

@@ -162,10 +162,10 @@ func deadLetters(t *testing.T, path string) {
 }
 
 // On a narrow terminal the reason of a dead letter is prose below it.
-func TestLettersFitTheTerminal(t *testing.T) {
+func TestDeadLettersFitTheTerminal(t *testing.T) {
 	var out bytes.Buffer
 	reason := strings.Repeat("the receiver answered 400 ", 6)
-	writeLetters(&out, []delivery.Letter{{ID: 7, MessageID: "sb1-" + strings.Repeat("x", 36), Reason: reason}}, 80)
+	writeMessages(&out, []delivery.StoredMessage{{ID: 7, MessageID: "sb1-" + strings.Repeat("x", 36), Reason: reason}}, 80)
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 	require.Len(t, lines, 4)
 	for _, line := range lines {

@@ -22,17 +22,18 @@ import (
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
-// deliveries are the ways that the sources of a command's messages leave, those aside that need no closing.
+// deliveries are the ways that the sources of a command's messages leave, those aside that need
+// no closing.
 type deliveries struct {
-	logger     *slog.Logger
-	coalescers []*delivery.Coalescer
-	stores     map[string]*delivery.Store // by path
-	admins     map[string]*admin          // of the stores, by path
-	transport  *http.Transport            // of the stores
-	ways       map[string]string          // by the name of the source
-	paths      map[string]string          // of the stores, by the name of the source
-	settings   *settings.Settings         // nil until there is a store
-	notices    []string                   // what the logger has been told that a command without a log should say
+	logger    *slog.Logger
+	closers   []func(context.Context) error // of coalesced sources
+	stores    map[string]*delivery.Store    // by path
+	admins    map[string]*admin             // of the stores, by path
+	transport *http.Transport               // of the stores
+	ways      map[string]string             // by the name of the source
+	paths     map[string]string             // of the stores, by the name of the source
+	settings  *settings.Settings            // nil until there is a store
+	notices   []string                      // what the logger has been told that a command without a log should say
 }
 
 func newDeliveries(logger *slog.Logger) *deliveries {
@@ -43,26 +44,31 @@ func newDeliveries(logger *slog.Logger) *deliveries {
 }
 
 // sender returns a source with its way of delivery.
-func (d *deliveries) sender(s *settings.Settings, source settings.Source, key tracking.WriteKey) (tracking.Sender, error) {
+func (d *deliveries) sender(
+	s *settings.Settings, source settings.Source, key tracking.WriteKey,
+) (tracking.Sender, error) {
 	target := s.Tracking(source, key)
 	way := source.Way()
 	d.ways[source.Name] = way
 	switch way {
 	case settings.Coalesced:
-		c := delivery.Coalesce(target, delivery.CoalesceOptions{Logger: d.logger})
-		d.coalescers = append(d.coalescers, c)
-		return c, nil
+		sender, closeSource := delivery.Coalesce(target, delivery.CoalesceOptions{Logger: d.logger})
+		d.closers = append(d.closers, closeSource)
+		return sender, nil
 	case settings.Durable:
 		if key == "" {
-			return nil, console.Fail(console.ExitCredentials, string(runtime.MissingCredential), "the source "+source.Name+" is durable and so needs a write key: an invocation cannot bring one", nil)
+			message := "the source " + source.Name + " is durable and so needs a write key: an invocation cannot bring one"
+			return nil, console.Fail(console.ExitCredentials, string(runtime.MissingCredential), message, nil)
 		}
 		store, err := d.store(s, source)
 		if err != nil {
 			return nil, err
 		}
 		for _, stats := range store.Stats() {
-			if before, now := stats.StoredWith, key.Fingerprint(); stats.Source == source.Name && stats.Waiting > 0 && before != "" && before != now {
-				d.notices = append(d.notices, fmt.Sprintf("%s for source %q with another write key; sent with the one it has now: before %s, now %s",
+			before, now := stats.StoredWith, key.Fingerprint()
+			if stats.Source == source.Name && stats.Waiting > 0 && before != "" && before != now {
+				d.notices = append(d.notices, fmt.Sprintf("%s for source %q with another write key; "+
+					"sent with the one it has now: before %s, now %s",
 					messages(stats.Waiting, "was stored", "were stored"), source.Name, before, now))
 			}
 		}
@@ -73,14 +79,15 @@ func (d *deliveries) sender(s *settings.Settings, source settings.Source, key tr
 
 // store opens the store of a source, which may be that of others too.
 func (d *deliveries) store(s *settings.Settings, source settings.Source) (*delivery.Store, error) {
-	path, err := s.StorePath(source)
+	path, err := storePath(s, source)
 	if err != nil {
-		return nil, console.Fail(console.ExitUsage, console.CodeConfiguration, err.Error(), err)
+		return nil, err
 	}
 	if store := d.stores[path]; store != nil {
 		for other, at := range d.paths {
 			if at == path && s.Sources[other].Durable != source.Durable {
-				err := fmt.Errorf("the sources %s and %s share a store and must have the same limits below durable: %s", other, source.Name, path)
+				err := fmt.Errorf("the sources %s and %s share a store and must have the same limits below durable: %s",
+					other, source.Name, path)
 				return nil, console.Fail(console.ExitUsage, console.CodeConfiguration, err.Error(), err)
 			}
 		}
@@ -94,13 +101,14 @@ func (d *deliveries) store(s *settings.Settings, source settings.Source) (*deliv
 	if d.transport == nil {
 		d.transport = runtime.NewTransport()
 	}
-	client := tracking.NewClient(resty.New().SetTransport(d.transport).SetRedirectPolicy(resty.NoRedirectPolicy()).SetDisableWarn(true),
-		tracking.WithVersion(blocks.Version()))
+	client := resty.New().SetTransport(d.transport).SetRedirectPolicy(resty.NoRedirectPolicy()).SetDisableWarn(true)
 	if info, err := os.Stat(path); err == nil && info.Size() == 0 {
-		d.notices = append(d.notices, "the store's file was there and empty, and begins as a new store; if it has held messages, they are lost: "+path)
+		d.notices = append(d.notices, "the store's file was there and empty, and begins as a new store; "+
+			"if it has held messages, they are lost: "+path)
 	}
 	options := source.Durable
-	options.Client, options.Logger = client, d.logger
+	options.Client = tracking.NewClient(client, tracking.WithVersion(blocks.Version()))
+	options.Logger = d.logger
 	store, err := openStore(path, options)
 	if err != nil {
 		return nil, err
@@ -113,14 +121,24 @@ func (d *deliveries) store(s *settings.Settings, source settings.Source) (*deliv
 	return store, nil
 }
 
+// storePath is where a durable source keeps its messages.
+func storePath(s *settings.Settings, source settings.Source) (string, error) {
+	path, err := s.StorePath(source)
+	if err != nil {
+		return "", console.Fail(console.ExitUsage, console.CodeConfiguration, err.Error(), err)
+	}
+	return path, nil
+}
+
 func openStore(path string, options delivery.StoreOptions) (*delivery.Store, error) {
 	store, err := delivery.Open(path, options)
 	switch {
 	case errors.Is(err, delivery.ErrInUse):
-		return nil, console.Failed("%w: a running segment-blocks serve, mcp or run has it; stop that, or send through it", err)
+		return nil, console.Failed("%w: a running segment-blocks serve, mcp or run has it; "+
+			"stop that, or send through it", err)
 	case errors.Is(err, delivery.ErrDamaged):
-		return nil, console.Failed("%w; segment-blocks queue export --store %s prints what can be read, with --waiting of what waited; "+
-			"then move the file away, and the next start makes a new one", err, path)
+		return nil, console.Failed("%w; segment-blocks queue export --store %s prints what can be read, "+
+			"with --waiting of what waited; then move the file away, and the next start makes a new one", err, path)
 	case err != nil:
 		return nil, console.Failed("%w", err)
 	}
@@ -140,7 +158,8 @@ func (d *deliveries) stranded() (list []string) {
 	for path, store := range d.stores {
 		for _, s := range store.Stats() {
 			if s.Waiting > 0 && !d.settings.Keeps(s.Source, path) {
-				list = append(list, fmt.Sprintf("%s in %s, and no durable source of that name is configured with this store, so nothing sends them: %q",
+				list = append(list, fmt.Sprintf("%s in %s, and no durable source of that name is configured with this store, "+
+					"so nothing sends them: %q",
 					messages(s.Waiting, "waits", "wait"), path, s.Source))
 			}
 		}
@@ -149,19 +168,20 @@ func (d *deliveries) stranded() (list []string) {
 	return list
 }
 
-// close sends what is left to be sent for as long as ctx allows. It returns the messages that stay in each store for the next run, by path;
-// those of sources that are not configured are not among them.
-func (d *deliveries) close(ctx context.Context) (left map[string]int, err error) {
-	for _, c := range d.coalescers {
-		err = errors.Join(err, c.Close(ctx))
+// close sends what is left to be sent for as long as ctx allows, and calls the functions of last
+// before it closes a store. It returns the messages that stay in each store for the next run, by
+// path; those of sources that are not configured are not among them.
+func (d *deliveries) close(ctx context.Context, last ...func()) (left map[string]int, err error) {
+	for _, closeSource := range d.closers {
+		err = errors.Join(err, closeSource(ctx))
 	}
 	left = map[string]int{}
 	for path, store := range d.stores {
-		store.Drain(ctx)
-		if a := d.admins[path]; a != nil {
-			err = errors.Join(err, a.close())
-		}
-		_, closing := store.Close(ctx)
+		_, closing := store.Close(ctx, append(last, func() {
+			if a := d.admins[path]; a != nil {
+				err = errors.Join(err, a.close())
+			}
+		})...)
 		for _, s := range store.Stats() {
 			if d.settings.Keeps(s.Source, path) {
 				left[path] += s.Waiting
@@ -175,32 +195,42 @@ func (d *deliveries) close(ctx context.Context) (left map[string]int, err error)
 	return left, err
 }
 
-// trouble waits until nothing waits any more, or ctx ends, and returns what then keeps messages from leaving.
-func (d *deliveries) trouble(ctx context.Context) string {
+// lastError waits until nothing waits any more, or ctx ends, and returns what then keeps messages
+// from leaving.
+func (d *deliveries) lastError(ctx context.Context) string {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		waiting, trouble := 0, ""
-		for path, store := range d.stores {
-			for _, s := range store.Stats() {
-				if d.paths[s.Source] == path {
-					waiting += s.Waiting
-					trouble += s.Trouble
-				}
-			}
-		}
+		waiting, lastError := 0, ""
+		d.each(func(s delivery.Stats) {
+			waiting += s.Waiting
+			lastError += s.LastError
+		})
 		if waiting == 0 {
 			return ""
 		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return trouble
+			return lastError
 		}
 	}
 }
 
-// special lists the sources whose messages do not simply leave as they come, and how they do, in the order of names.
+// each calls do with the state of each durable source. What else is in a file is from another time:
+// its source has another store now, or none.
+func (d *deliveries) each(do func(delivery.Stats)) {
+	for path, store := range d.stores {
+		for _, s := range store.Stats() {
+			if d.paths[s.Source] == path {
+				do(s)
+			}
+		}
+	}
+}
+
+// special lists the sources whose messages do not simply leave as they come, and how they do,
+// in the order of names.
 func (d *deliveries) special(names []string) (rows [][]string) {
 	for _, name := range names {
 		switch d.ways[name] {
@@ -213,18 +243,13 @@ func (d *deliveries) special(names []string) (rows [][]string) {
 	return rows
 }
 
-// queues tells the metrics how the stores stand.
+// queues is the state of the durable sources for the metrics.
 func (d *deliveries) queues() (list []metrics.Queue) {
-	for path, store := range d.stores {
-		for _, s := range store.Stats() {
-			if d.paths[s.Source] != path {
-				continue // it is in the file from another time, and has another store now, or none
-			}
-			list = append(list, metrics.Queue{
-				Source: s.Source, Waiting: s.Waiting, InFlight: s.InFlight, Dead: s.Dead, Delivered: s.Delivered, Oldest: s.Oldest,
-			})
-		}
-	}
+	d.each(func(s delivery.Stats) {
+		list = append(list, metrics.Queue{
+			Source: s.Source, Waiting: s.Waiting, InFlight: s.InFlight, Dead: s.Dead, Delivered: s.Delivered, Oldest: s.Oldest,
+		})
+	})
 	return list
 }
 

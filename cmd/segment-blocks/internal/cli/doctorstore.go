@@ -47,7 +47,8 @@ func (e *examination) store(ctx context.Context, s *settings.Settings, name, pat
 		e.fail(line, console.ExitFailure, "of %q: %s", name, err)
 		return
 	case info.Mode().IsRegular() && info.Size() == 0:
-		e.warn(line, "of %q is an empty file, which begins as a new store; if it has held messages, they are lost: %s", name, path)
+		e.warn(line, "of %q is an empty file, which begins as a new store; if it has held messages, they are lost: %s",
+			name, path)
 		return
 	}
 	if info.Mode().IsRegular() {
@@ -80,11 +81,13 @@ func (e *examination) store(ctx context.Context, s *settings.Settings, name, pat
 		case one.Dead > 0:
 			say, more = e.warn, "; segment-blocks queue list says why they died"
 		}
-		say(line, "of %q: %s waiting, %s dead, in %s%s", one.Source, text.Grouped(int64(one.Waiting)), text.Grouped(int64(one.Dead)), path, more)
+		say(line, "of %q: %s waiting, %s dead, in %s%s",
+			one.Source, text.Grouped(int64(one.Waiting)), text.Grouped(int64(one.Dead)), path, more)
 	}
 }
 
-// canMake tries whether a file can be made, in the nearest folder that is there: those below it are made with the store.
+// canMake tries whether a file can be made, in the nearest folder that is there: those below it
+// are made with the store.
 func canMake(path string) error {
 	dir := filepath.Dir(path)
 	for {

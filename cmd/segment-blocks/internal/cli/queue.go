@@ -22,13 +22,14 @@ func newQueueCommand(p *Program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "queue",
 		Short: "What durable sources have stored: what waits, and dead letters",
-		Long: `What the sources with delivery: durable have stored on this machine. Messages wait until the receiver has accepted them.
-Those that it refuses for themselves, or that waited for seven days, become dead letters: they stay until they are retried
-or dropped.
+		Long: `What the sources with delivery: durable have stored on this machine. Messages wait until the
+receiver has accepted them. Those that it refuses for themselves, or that waited for seven days,
+become dead letters: they stay until they are retried or dropped.
 
-While a segment-blocks serve, mcp or run has the store open, these commands ask that process; only check needs it stopped.
-The process says where it can be asked in a file beside the store, NAME.admin, which only the user that runs it can read.
-What is retried is sent by that process, or by the next one that serves or runs with the source.`,
+While a segment-blocks serve, mcp or run has the store open, these commands ask that process. The
+process says where it can be asked in a file beside the store, NAME.admin, which only the user that
+runs it can read. What is retried is sent by that process, or by the next one that serves or runs
+with the source.`,
 		Example: `  segment-blocks queue status
   segment-blocks queue list --source queued`,
 		Args: noSuchCommand,
@@ -43,10 +44,11 @@ func newQueueStatus(p *Program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Count what is stored, for each durable source",
-		Long: `Count the messages that wait and the dead letters of each durable source, and say since when the oldest waits. Sources that
-have messages in a store and are not configured for it are listed too: nothing sends those until a durable source of that name
-has the store again. Stores are those of the durable sources, those of sources that are not durable any more, and what else lies
-in the folder of the stores that nobody has named; --store looks into another.`,
+		Long: `Count the messages that wait and the dead letters of each durable source, and say since when the
+oldest waits. Sources that have messages in a store and are not configured for it are listed too:
+nothing sends those until a durable source of that name has the store again. Stores are those of the
+durable sources, those of sources that are not durable any more, and what else lies in the folder of
+the stores that nobody has named; --store looks into another.`,
 		Example: `  segment-blocks queue status
   segment-blocks queue status --output json`,
 		Args: noArguments,
@@ -62,7 +64,8 @@ in the folder of the stores that nobody has named; --store looks into another.`,
 			return errors.Join(p.Print(format, list), err)
 		}
 		if len(list) == 0 && err == nil {
-			p.Note("no source is durable, and there is no store: nothing is stored; see delivery in segment-blocks help environment")
+			p.Note("no source is durable, and there is no store: nothing is stored; " +
+				"see delivery in segment-blocks help environment")
 		}
 		var rows [][]string
 		for _, one := range list {
@@ -78,8 +81,8 @@ func newQueueList(p *Program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List dead letters, or what waits",
-		Long: `List the dead letters of a source: the id, when it was stored, the type and the event, the user, the messageId, and why it was
-given up. With --waiting, list the messages that wait to be sent.`,
+		Long: `List the dead letters of a source: the id, when it was stored, the type and the event, the user, the
+messageId, and why it was given up. With --waiting, list the messages that wait to be sent.`,
 		Example: `  segment-blocks queue list --source queued
   segment-blocks queue list --source queued --waiting --limit 20 --output json`,
 		Args: noArguments,
@@ -88,16 +91,15 @@ given up. With --waiting, list the messages that wait to be sent.`,
 	limit := cmd.Flags().Int("limit", 100, "list at most so many; 0 for all")
 	file := addQueueSource(p, cmd)
 	cmd.RunE = p.withQueue(file, func(s *settings.Settings, q *storeQueue, _ []string) error {
-		list := []delivery.Letter{}
-		more := false
-		for l, err := range q.letters(*waiting) {
-			if err != nil {
-				return console.Failed("%w", err)
+		list, more := []delivery.StoredMessage{}, false
+		err := q.visit(*waiting, func(m delivery.StoredMessage) bool {
+			if more = *limit > 0 && len(list) == *limit; !more {
+				list = append(list, m)
 			}
-			if more = *limit > 0 && len(list) == *limit; more {
-				break
-			}
-			list = append(list, l)
+			return !more
+		})
+		if err != nil {
+			return err
 		}
 		if more {
 			p.Note("there are more; --limit 0 lists them all")
@@ -108,7 +110,7 @@ given up. With --waiting, list the messages that wait to be sent.`,
 		if len(list) == 0 {
 			p.Note("there are none")
 		}
-		writeLetters(p.Stdout, list, console.Columns(p.Stdout))
+		writeMessages(p.Stdout, list, console.Columns(p.Stdout))
 		return nil
 	})
 	return cmd
@@ -116,9 +118,10 @@ given up. With --waiting, list the messages that wait to be sent.`,
 
 func newQueueShow(p *Program) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "show ID",
-		Short:   "Show a dead letter, or a message that waits",
-		Long:    "Show a dead letter as one JSON document: why it was given up, when, and the message as it goes over the wire. Lists have the ids.",
+		Use:   "show ID",
+		Short: "Show a dead letter, or a message that waits",
+		Long: "Show a dead letter as one JSON document: why it was given up, when, and the message as it goes " +
+			"over the wire. Lists have the ids.",
 		Example: "  segment-blocks queue show 1 --source queued",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
@@ -130,75 +133,84 @@ func newQueueShow(p *Program) *cobra.Command {
 	waiting := addWaiting(cmd)
 	file := addQueueSource(p, cmd)
 	cmd.RunE = p.withQueue(file, func(s *settings.Settings, q *storeQueue, args []string) error {
-		ids, err := letterIDs(args)
+		ids, err := messageIDs(args)
 		if err != nil {
 			return err
 		}
-		for l, err := range q.letters(*waiting) {
-			if err != nil {
-				return console.Failed("%w", err)
+		var found *delivery.StoredMessage
+		err = q.visit(*waiting, func(m delivery.StoredMessage) bool {
+			if m.ID == ids[0] {
+				found = &m
 			}
-			if l.ID == ids[0] {
-				format := p.Format(s.Output, true)
-				if format == "text" {
-					format = "json"
-				}
-				return p.Print(format, l)
-			}
+			return found == nil
+		})
+		switch {
+		case err != nil:
+			return err
+		case found == nil:
+			return console.Failed("the source has no such message: %d", ids[0])
 		}
-		return console.Failed("the source has no such message: %d", ids[0])
+		format := p.Format(s.Output, true)
+		if format == "text" {
+			format = "json"
+		}
+		return p.Print(format, found)
 	})
 	return cmd
 }
 
 func newQueueRetry(p *Program) *cobra.Command {
 	return p.newQueueChange("retry", "Put dead letters back to be sent",
-		`Put dead letters behind the messages that wait, as if they had just been stored: the segment-blocks that has the store
-open, or the next that serves or runs with the source, sends them, with their messageIds. Messages of the same people that
-came later have gone before them. Those that are damaged stay: they are not what was stored.`,
-		"put back", letterStore.Retry)
+		`Put dead letters behind the messages that wait, as if they had just been stored: the segment-blocks
+that has the store open, or the next that serves or runs with the source, sends them, with their
+messageIds. Messages of the same people that came later have gone before them. Those that are
+damaged stay: they are not what was stored.`,
+		"put back")
 }
 
 func newQueueDrop(p *Program) *cobra.Command {
 	return p.newQueueChange("drop", "Delete dead letters",
-		"Delete dead letters for good. segment-blocks queue export keeps a copy.", "dropped", letterStore.Drop)
+		"Delete dead letters for good. segment-blocks queue export keeps a copy.", "dropped")
 }
 
 // newQueueChange makes a command that does something with dead letters, named or all.
-func (p *Program) newQueueChange(
-	verb, short, long, past string, do func(letterStore, string, ...uint64) (int, error),
-) *cobra.Command {
+func (p *Program) newQueueChange(verb, short, long, past string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: verb + " ID… | --all", Short: short, Long: long,
-		Example: "  segment-blocks queue " + verb + " 1 2 --source queued\n  segment-blocks queue " + verb + " --all --source queued",
+		Example: "  segment-blocks queue " + verb + " 1 2 --source queued\n" +
+			"  segment-blocks queue " + verb + " --all --source queued",
 	}
 	all := cmd.Flags().Bool("all", false, "all dead letters of the source")
 	file := addQueueSource(p, cmd)
 	cmd.RunE = p.withQueue(file, func(s *settings.Settings, q *storeQueue, args []string) error {
-		ids, err := letterIDs(args)
+		ids, err := messageIDs(args)
 		switch {
 		case err != nil:
 			return err
 		case *all == (len(ids) > 0):
 			return console.Usage("queue %s needs the ids of dead letters, or --all", verb)
 		}
-		n := 0
-		switch {
-		case q.store == nil && len(ids) > 0:
-			return console.Failed("there is no store yet, and so no dead letter: %s", q.path)
-		case q.store != nil:
-			if n, err = do(q.store, q.source, ids...); err != nil {
-				return console.Failed("%w", err)
-			}
+		done, err := q.ask(q.ctx, queueRequest{verb, q.source, ids}, nil)
+		if err != nil {
+			return console.Failed("%w", err)
 		}
-		if left := q.damagedLetters(); *all && left > 0 {
-			p.Note("not %s: %s", past, console.Count(left, "damaged dead letter"))
+		damaged := 0
+		if *all {
+			err = q.visit(false, func(m delivery.StoredMessage) bool {
+				if m.Damaged {
+					damaged++
+				}
+				return true
+			})
+		}
+		if damaged > 0 {
+			p.Note("not %s: %s", past, console.Count(damaged, "damaged dead letter"))
 		}
 		if format := p.Format(s.Output, false); format != "text" {
-			return p.Print(format, map[string]int{"letters": n})
+			return p.Print(format, map[string]int{"deadLetters": done.Changed})
 		}
-		console.Writeln(p.Stdout, console.Count(n, "dead letter")+" "+past)
-		return nil
+		console.Writeln(p.Stdout, console.Count(done.Changed, "dead letter")+" "+past)
+		return err
 	})
 	return cmd
 }
@@ -207,8 +219,9 @@ func newQueueExport(p *Program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "export",
 		Short: "Print dead letters, or what waits, one message a line",
-		Long: `Print the dead letters of a source, or with --waiting what waits, one JSON document a line: the messages as they go over the
-wire, each with its messageId. segment-blocks import takes them. queue list --output json says why each was given up.
+		Long: `Print the dead letters of a source, or with --waiting what waits, one JSON document a line: the
+messages as they go over the wire, each with its messageId. segment-blocks import takes them. queue
+list --output json says why each was given up.
 
 Messages that are damaged are left out, and a warning says how many.`,
 		Example: `  segment-blocks queue export --source queued > dead-letters.ndjson
@@ -220,18 +233,20 @@ Messages that are damaged are left out, and a warning says how many.`,
 	cmd.RunE = p.withQueue(file, func(_ *settings.Settings, q *storeQueue, _ []string) error {
 		out := json.NewEncoder(p.Stdout)
 		out.SetEscapeHTML(false)
-		damaged := 0
-		for l, err := range q.letters(*waiting) {
-			switch {
-			case err != nil:
-				return console.Failed("%w", err)
-			case l.Damaged:
+		damaged, printing := 0, error(nil)
+		err := q.visit(*waiting, func(m delivery.StoredMessage) bool {
+			if m.Damaged {
 				damaged++
-				continue
+			} else {
+				printing = out.Encode(m.Message)
 			}
-			if err := out.Encode(l.Message); err != nil {
-				return console.Failed("cannot write to stdout: %w", err)
-			}
+			return printing == nil
+		})
+		switch {
+		case err != nil:
+			return err
+		case printing != nil:
+			return console.Failed("cannot write to stdout: %w", printing)
 		}
 		if damaged > 0 {
 			p.Warn("%s and not printed; segment-blocks queue list --output json shows what there is",
@@ -242,11 +257,12 @@ Messages that are damaged are left out, and a warning says how many.`,
 	return cmd
 }
 
-// writeLetters lists messages, each reason on lines of its own. Width is that of a terminal, 0 for what is none.
-func writeLetters(w io.Writer, list []delivery.Letter, width int) {
-	for _, l := range list {
-		console.Writef(w, "  %d  %s  %s\n", l.ID, l.StoredAt.Format(time.RFC3339), text.Escape(about(l)))
-		switch reason := text.Escape(l.Reason); {
+// writeMessages lists messages, each reason on lines of its own. Width is that of a terminal, 0
+// for what is none.
+func writeMessages(w io.Writer, list []delivery.StoredMessage, width int) {
+	for _, m := range list {
+		console.Writef(w, "  %d  %s  %s\n", m.ID, m.StoredAt.Format(time.RFC3339), text.Escape(about(m)))
+		switch reason := text.Escape(m.Reason); {
 		case reason == "":
 		case width > 0:
 			console.WriteString(w, console.Wrap(reason, "      ", max(width, 40)))
@@ -257,7 +273,7 @@ func writeLetters(w io.Writer, list []delivery.Letter, width int) {
 }
 
 // about says what a message is: its type, what it is of, whose it is, and its id.
-func about(l delivery.Letter) string {
+func about(l delivery.StoredMessage) string {
 	if l.Damaged {
 		return "damaged"
 	}
@@ -271,7 +287,7 @@ func addWaiting(cmd *cobra.Command) *bool {
 	return cmd.Flags().Bool("waiting", false, "the messages that wait to be sent, in place of the dead letters")
 }
 
-func letterIDs(args []string) ([]uint64, error) {
+func messageIDs(args []string) ([]uint64, error) {
 	ids := make([]uint64, len(args))
 	for i, arg := range args {
 		id, err := strconv.ParseUint(arg, 10, 64)

@@ -1,11 +1,13 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -14,21 +16,138 @@ import (
 	"github.com/aacflow/segment-blocks/segment/delivery"
 )
 
-// admin lets the queue commands of other processes look into a store, and change it, while this one
-// has it open. It listens on this machine only, on a port of its own, and wants a token. Both are
-// in a file beside the store, which only its owner can read.
+// queueRequest is what a queue command asks of a store: to list its messages, stats, to change dead
+// letters, or to check it.
+type queueRequest struct {
+	Do     string   `json:"do"`
+	Source string   `json:"source,omitempty"`
+	IDs    []uint64 `json:"ids,omitempty"`
+}
+
+// queueAnswer is a line of the answer: one for each message, and one that ends it.
+type queueAnswer struct {
+	Message *delivery.StoredMessage `json:"message,omitempty"`
+	Done    bool                    `json:"done,omitempty"`
+	Stats   []delivery.Stats        `json:"stats,omitempty"`
+	Changed int                     `json:"changed,omitempty"`
+	Error   string                  `json:"error,omitempty"`
+}
+
+// asker does what a request asks of a store, be it open here or elsewhere, damaged or not there. It
+// calls visit with each message until that returns false, and returns the end of the answer.
+type asker func(ctx context.Context, r queueRequest, visit func(delivery.StoredMessage) bool) (queueAnswer, error)
+
+// askStore asks a store that this process has open.
+func askStore(store *delivery.Store) asker {
+	return func(ctx context.Context, r queueRequest, visit func(delivery.StoredMessage) bool) (a queueAnswer, err error) {
+		list := store.Dead
+		switch r.Do {
+		case "stats":
+			a.Stats = store.Stats()
+			return a, nil
+		case "check":
+			a.Stats, err = store.Check(ctx)
+			return a, err
+		case "retry":
+			a.Changed, err = store.Retry(r.Source, r.IDs...)
+			return a, err
+		case "drop":
+			a.Changed, err = store.Drop(r.Source, r.IDs...)
+			return a, err
+		case "waiting":
+			list = store.Waiting
+		}
+		for m, err := range list(r.Source) {
+			if err != nil || !visit(m) {
+				return a, err
+			}
+		}
+		return a, nil
+	}
+}
+
+// askDamaged asks what is left of a damaged store.
+func askDamaged(path string) asker {
+	return func(ctx context.Context, r queueRequest, visit func(delivery.StoredMessage) bool) (a queueAnswer, err error) {
+		if r.Do == "retry" || r.Do == "drop" {
+			return a, errors.New("nothing can be changed in a damaged store")
+		}
+		ctx, stop := context.WithCancel(ctx)
+		defer stop()
+		a.Stats, _ = delivery.Check(ctx, path, func(m delivery.StoredMessage) {
+			if m.Source == r.Source && m.DiedAt.IsZero() == (r.Do == "waiting") && ctx.Err() == nil && !visit(m) {
+				stop()
+			}
+		})
+		return a, nil // closing says what is wrong with the file
+	}
+}
+
+// remoteStore is the store of a process that is running: see admin.
+type remoteStore struct {
+	client *http.Client
+	URL    string `json:"url"`
+	Token  string `json:"token"`
+}
+
+// dialStore returns the store of the process that has it open, nil where none answers.
+func dialStore(ctx context.Context, path string) *remoteStore {
+	s := &remoteStore{client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}}
+	doc, err := os.ReadFile(adminFile(path))
+	if err == nil {
+		err = json.Unmarshal(doc, s)
+	}
+	if err == nil {
+		_, err = s.ask(ctx, queueRequest{Do: "stats"}, nil)
+	}
+	if err != nil {
+		return nil // it is gone
+	}
+	return s
+}
+
+func (s *remoteStore) ask(
+	ctx context.Context, r queueRequest, visit func(delivery.StoredMessage) bool,
+) (a queueAnswer, err error) {
+	body, err := json.Marshal(r)
+	if err != nil {
+		return a, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.URL, bytes.NewReader(body))
+	if err != nil {
+		return a, err
+	}
+	req.Header.Set("Authorization", "Bearer "+s.Token)
+	res, err := s.client.Do(req)
+	if err != nil {
+		return a, fmt.Errorf("ask the running segment-blocks: %w", bare(err))
+	}
+	defer func() { _ = res.Body.Close() }()
+	if res.StatusCode != http.StatusOK {
+		return a, fmt.Errorf("the running segment-blocks answered %d", res.StatusCode)
+	}
+	for in := json.NewDecoder(res.Body); ; {
+		var line queueAnswer
+		switch err := in.Decode(&line); {
+		case err != nil:
+			return a, fmt.Errorf("the running segment-blocks broke off its answer: %w", err)
+		case line.Error != "":
+			return line, errors.New(line.Error)
+		case line.Done || line.Message != nil && !visit(*line.Message):
+			return line, nil
+		}
+	}
+}
+
+// admin answers the queue commands of other processes while this one has a store open. It listens
+// on this machine only, on a port of its own, and wants a token. Both are in a file beside the
+// store, which only its owner can read.
 type admin struct {
 	file    string
 	token   string
-	store   *delivery.Store
+	ask     asker
 	server  *http.Server
 	stopped chan struct{}
-}
-
-// adminAddress is what the file says.
-type adminAddress struct {
-	URL   string `json:"url"`
-	Token string `json:"token"`
 }
 
 func adminFile(store string) string { return store + ".admin" }
@@ -38,33 +157,23 @@ func startAdmin(ctx context.Context, path string, store *delivery.Store) (*admin
 	if err != nil {
 		return nil, err
 	}
-	a := &admin{file: adminFile(path), token: rand.Text(), store: store, stopped: make(chan struct{})}
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /stats", a.stats)
-	mux.HandleFunc("GET /letters/{part}", a.letters)
-	mux.HandleFunc("POST /retry", a.change(store.Retry))
-	mux.HandleFunc("POST /drop", a.change(store.Drop))
-	a.server = &http.Server{Handler: a.guard(mux), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute}
+	a := &admin{file: adminFile(path), token: rand.Text(), ask: askStore(store), stopped: make(chan struct{})}
+	a.server = &http.Server{Handler: a, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute}
 	go func() {
 		defer close(a.stopped)
 		_ = a.server.Serve(ln)
 	}()
-	if err := a.announce("http://" + ln.Addr().String()); err != nil {
+	doc, err := json.Marshal(remoteStore{URL: "http://" + ln.Addr().String(), Token: a.token})
+	if err == nil {
+		err = os.Remove(a.file) // that of a process that was killed
+	}
+	if err == nil || errors.Is(err, os.ErrNotExist) {
+		err = os.WriteFile(a.file, append(doc, '\n'), 0o600)
+	}
+	if err != nil {
 		return nil, errors.Join(err, a.close())
 	}
 	return a, nil
-}
-
-// announce writes the file, in place of one that a process has left which was killed.
-func (a *admin) announce(url string) error {
-	doc, err := json.Marshal(adminAddress{url, a.token})
-	if err != nil {
-		return err
-	}
-	if err := os.Remove(a.file); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	return os.WriteFile(a.file, append(doc, '\n'), 0o600)
 }
 
 // close ends it. The store must still be open: afterwards the file may be another process's.
@@ -74,69 +183,24 @@ func (a *admin) close() error {
 	return err
 }
 
-func (a *admin) guard(next http.Handler) http.Handler {
+// ServeHTTP is that of http.Handler.
+func (a *admin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	const mostBody = 32 << 20
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if subtle.ConstantTimeCompare([]byte(r.Header.Get("Authorization")), []byte("Bearer "+a.token)) != 1 {
-			http.Error(w, "the token is missing or wrong", http.StatusUnauthorized)
-			return
-		}
-		r.Body = http.MaxBytesReader(w, r.Body, mostBody)
-		next.ServeHTTP(w, r)
+	if subtle.ConstantTimeCompare([]byte(r.Header.Get("Authorization")), []byte("Bearer "+a.token)) != 1 {
+		http.Error(w, "the token is missing or wrong", http.StatusUnauthorized)
+		return
+	}
+	var asked queueRequest
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, mostBody)).Decode(&asked); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	out := json.NewEncoder(w)
+	answer, err := a.ask(r.Context(), asked, func(m delivery.StoredMessage) bool {
+		return out.Encode(queueAnswer{Message: &m}) == nil
 	})
-}
-
-func (a *admin) stats(w http.ResponseWriter, _ *http.Request) {
-	_ = json.NewEncoder(w).Encode(a.store.Stats())
-}
-
-// adminLine is a line of an answer that lists letters. The last one has neither a letter nor an
-// error.
-type adminLine struct {
-	Letter *delivery.Letter `json:"letter,omitempty"`
-	Error  string           `json:"error,omitempty"`
-}
-
-func (a *admin) letters(w http.ResponseWriter, r *http.Request) {
-	visit, out := a.store.Dead, json.NewEncoder(w)
-	if r.PathValue("part") == "waiting" {
-		visit = a.store.Waiting
+	if answer.Done = true; err != nil {
+		answer.Error = err.Error()
 	}
-	for l, err := range visit(r.URL.Query().Get("source")) {
-		line := adminLine{Letter: &l}
-		if err != nil {
-			line = adminLine{Error: err.Error()}
-		}
-		if out.Encode(line) != nil || err != nil {
-			return
-		}
-	}
-	_ = out.Encode(adminLine{})
-}
-
-// adminChange asks for a change of dead letters, and adminChanged says what came of it.
-type adminChange struct {
-	Source string   `json:"source"`
-	IDs    []uint64 `json:"ids"`
-}
-
-type adminChanged struct {
-	Letters int    `json:"letters"`
-	Error   string `json:"error,omitempty"`
-}
-
-func (a *admin) change(do func(string, ...uint64) (int, error)) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		var asked adminChange
-		if err := json.NewDecoder(r.Body).Decode(&asked); err != nil {
-			http.Error(w, err.Error(), http.StatusBadRequest)
-			return
-		}
-		n, err := do(asked.Source, asked.IDs...)
-		done := adminChanged{Letters: n}
-		if err != nil {
-			done.Error = err.Error()
-		}
-		_ = json.NewEncoder(w).Encode(done)
-	}
+	_ = out.Encode(answer)
 }

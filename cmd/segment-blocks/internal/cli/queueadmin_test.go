@@ -32,7 +32,8 @@ func waitingStore(t *testing.T, path string, inputs ...string) *delivery.Store {
 	for _, input := range inputs {
 		fields, err := rawjson.ParseObject([]byte(input), rawjson.Limits{})
 		require.NoError(t, err)
-		_, err = source.Send(t.Context(), nil, tracking.Call{Messages: []tracking.Message{tracking.NewMessage("", fields)}, Alone: true})
+		call := tracking.Call{Messages: []tracking.Message{tracking.NewMessage("", fields)}, Alone: true}
+		_, err = source.Send(t.Context(), nil, call)
 		require.NoError(t, err)
 	}
 	return store
@@ -40,10 +41,12 @@ func waitingStore(t *testing.T, path string, inputs ...string) *delivery.Store {
 
 func runHere(t *testing.T, environ []string, args ...string) (stdout string) {
 	t.Helper()
-	var out, trouble bytes.Buffer
+	var out, stderr bytes.Buffer
 	home := "HOME=" + t.TempDir()
-	code := Run(t.Context(), &Program{Console: &console.Console{Args: args, Environ: append(environ, home), Stdin: strings.NewReader(""), Stdout: &out, Stderr: &trouble}})
-	require.Zero(t, code, "%s\n%s", out.String(), trouble.String())
+	code := Run(t.Context(), &Program{Console: &console.Console{
+		Args: args, Environ: append(environ, home), Stdin: strings.NewReader(""), Stdout: &out, Stderr: &stderr,
+	}})
+	require.Zero(t, code, "%s\n%s", out.String(), stderr.String())
 	return out.String()
 }
 
@@ -77,8 +80,10 @@ func TestExportIsImportedAgain(t *testing.T) {
 	}))
 	defer receiver.Close()
 	exported := filepath.Join(t.TempDir(), "waiting.ndjson")
-	require.NoError(t, os.WriteFile(exported, []byte(runHere(t, nil, "queue", "export", "--waiting", "--store", path)), 0o600))
-	runHere(t, []string{"SEGMENT_WRITE_KEY=" + emulatorKey, "SEGMENT_ENDPOINT=" + receiver.URL}, "import", exported, "--concurrency", "1")
+	printed := runHere(t, nil, "queue", "export", "--waiting", "--store", path)
+	require.NoError(t, os.WriteFile(exported, []byte(printed), 0o600))
+	environ := []string{"SEGMENT_WRITE_KEY=" + emulatorKey, "SEGMENT_ENDPOINT=" + receiver.URL}
+	runHere(t, environ, "import", exported, "--concurrency", "1")
 	slices.Sort(want)
 	slices.Sort(got)
 	require.Equal(t, want, got)
@@ -88,7 +93,8 @@ func TestExportIsImportedAgain(t *testing.T) {
 func TestAdminIsForTheOwnerOfTheStore(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "queued.store")
 	store := waitingStore(t, path, `{"type":"track","event":"E","userId":"u"}`)
-	require.NoError(t, os.WriteFile(adminFile(path), []byte("of a process that was killed"), 0o644)) //nolint:gosec // it is to be made private
+	stale := []byte("of a process that was killed")
+	require.NoError(t, os.WriteFile(adminFile(path), stale, 0o644)) //nolint:gosec // it is to be made private
 	require.Nil(t, dialStore(t.Context(), path))
 	a, err := startAdmin(t.Context(), path, store)
 	require.NoError(t, err)
@@ -98,13 +104,16 @@ func TestAdminIsForTheOwnerOfTheStore(t *testing.T) {
 
 	running := dialStore(t.Context(), path)
 	require.NotNil(t, running)
-	require.Equal(t, 1, running.Stats()[0].Waiting)
+	answer, err := running.ask(t.Context(), queueRequest{Do: "stats"}, nil)
+	require.NoError(t, err)
+	require.Equal(t, 1, answer.Stats[0].Waiting)
 	address, err := url.Parse(running.URL)
 	require.NoError(t, err)
 	require.Equal(t, "127.0.0.1", address.Hostname())
 	for _, token := range []string{"", "Bearer ", "Bearer wrong", a.token} {
-		for _, path := range []string{"/stats", "/letters/waiting?source=queued", "/retry", "/drop"} {
-			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, running.URL+path, nil)
+		for _, path := range []string{"", "/", "/stats", "/drop"} {
+			body := strings.NewReader(`{"do":"stats"}`)
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, running.URL+path, body)
 			require.NoError(t, err)
 			req.Header.Set("Authorization", token)
 			res, err := running.client.Do(req)
@@ -113,8 +122,7 @@ func TestAdminIsForTheOwnerOfTheStore(t *testing.T) {
 			require.Equal(t, http.StatusUnauthorized, res.StatusCode)
 		}
 	}
-	_, err = running.Close(t.Context())
-	require.NoError(t, err)
+	running.client.CloseIdleConnections()
 	require.NoError(t, a.close())
 	require.NoFileExists(t, adminFile(path))
 	require.Nil(t, dialStore(t.Context(), path))

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"os"
 	"slices"
@@ -25,10 +26,13 @@ func newQueueCheck(p *Program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check [FILE]",
 		Short: "Check that a store is not damaged",
-		Long: `Read a store through, as each start does, and change nothing: every page of the file that is in use, the checksum of
-every message, and that no message is missing. Without a file it checks the stores that the configuration leads to.
+		Long: `Read a store through, as each start does, and change nothing: every page of the file that is in
+use, the checksum of every message, and that no message is missing. Without a file it checks the stores that
+the configuration leads to.
 
-It ends with 0 when all is in order, and with 1 when a file or a message is damaged, or a running process has the store.
+A running segment-blocks that has the store open checks it, and goes on storing and sending meanwhile.
+
+It ends with 0 when all is in order, and with 1 when a file or a message is damaged.
 A damaged message is not sent: it becomes a dead letter that says so. A damaged file is not used at all:
 
   segment-blocks queue export --store FILE             prints the dead letters that can be read
@@ -53,7 +57,7 @@ Then move the file away: the next start makes a new one.`,
 		}
 		list, wrong := []checkedStore{}, false
 		for _, path := range args {
-			one := checkStore(path)
+			one := checkStore(cmd.Context(), path)
 			wrong = wrong || one.Problem != ""
 			list = append(list, one)
 		}
@@ -65,8 +69,17 @@ Then move the file away: the next start makes a new one.`,
 	return cmd
 }
 
-func checkStore(path string) checkedStore {
-	list, err := delivery.Check(path)
+// checkStore checks a store, through the process that has it open if there is one.
+func checkStore(ctx context.Context, path string) checkedStore {
+	var list []delivery.Stats
+	var err error
+	if running := dialStore(ctx, path); running != nil {
+		var answer queueAnswer
+		answer, err = running.ask(ctx, queueRequest{Do: "check"}, nil)
+		list = answer.Stats
+	} else {
+		list, err = delivery.Check(ctx, path, nil)
+	}
 	one := checkedStore{Store: path, Sources: list}
 	damaged := 0
 	for _, stats := range list {
@@ -74,7 +87,7 @@ func checkStore(path string) checkedStore {
 	}
 	switch {
 	case errors.Is(err, delivery.ErrInUse):
-		one.Problem = "not checked, another process has it open; stop that first: " + path
+		one.Problem = "not checked, another process has it open and does not answer; stop that first: " + path
 	case err != nil:
 		one.Problem = "not in order: " + console.Sentence(err)
 	case damaged > 0:

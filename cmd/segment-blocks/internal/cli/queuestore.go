@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"iter"
 	"os"
 	"slices"
 	"strconv"
@@ -21,17 +20,20 @@ import (
 	"github.com/aacflow/segment-blocks/segment/delivery"
 )
 
-// storeQueue is the store of a source, opened to be looked at. Where nothing has been stored yet there is none.
+// storeQueue is the store of a source, opened to be looked at.
 type storeQueue struct {
+	ctx    context.Context //nolint:containedctx // that of the command
 	source string
 	path   string
+	exists bool
 	empty  bool // the file is there and has 0 bytes
-	store  letterStore
-	ctx    context.Context //nolint:containedctx // that of the command
+	ask    asker
+	close  func() error
 }
 
 func addStore(cmd *cobra.Command) *string {
-	return cmd.Flags().String("store", "", "file of the store to look into, in place of those that the configuration leads to")
+	return cmd.Flags().String("store", "",
+		"file of the store to look into, in place of those that the configuration leads to")
 }
 
 // addQueueSource adds the flags that say whose messages a command is about.
@@ -45,28 +47,37 @@ func addQueueSource(p *Program, cmd *cobra.Command) (file *string) {
 // store that is not there, or has nothing in it, is not made. One that is damaged is an error of
 // close, so that what can be read of it is.
 func openPath(ctx context.Context, source, path string) (*storeQueue, error) {
-	q := &storeQueue{source: source, path: path, ctx: ctx}
+	q := &storeQueue{ctx: ctx, source: source, path: path, close: func() error { return nil }}
 	info, err := os.Stat(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return q, nil
-	case err != nil:
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, console.Failed("%w", err)
-	case info.Mode().IsRegular() && info.Size() == 0:
-		q.empty = true
+	}
+	q.empty = err == nil && info.Mode().IsRegular() && info.Size() == 0
+	if q.exists = err == nil && !q.empty; !q.exists {
+		q.ask = func(_ context.Context, r queueRequest, _ func(delivery.StoredMessage) bool) (a queueAnswer, err error) {
+			if len(r.IDs) > 0 {
+				err = fmt.Errorf("there is no store yet, and so no dead letter: %s", path)
+			}
+			return a, err
+		}
 		return q, nil
 	}
 	if running := dialStore(ctx, path); running != nil {
-		q.store = running
+		q.ask = running.ask
 		return q, nil
 	}
-	store, err := openStore(path, delivery.StoreOptions{})
+	store, err := openStore(path, delivery.StoreOptions{}) //nolint:contextcheck // opening is short
 	switch {
 	case err == nil:
-		q.store = store
+		q.ask = askStore(store)
+		q.close = func() error {
+			if _, err := store.Close(ctx); err != nil {
+				return console.Failed("%w", err)
+			}
+			return nil
+		}
 	case errors.Is(err, delivery.ErrDamaged):
-		stats, _ := delivery.Check(path)
-		q.store = &salvagedStore{path, stats, err}
+		q.ask, q.close = askDamaged(path), func() error { return err }
 	default:
 		return nil, err
 	}
@@ -101,10 +112,12 @@ func (s queueState) row() []string {
 	if !s.Configured {
 		last = strings.TrimPrefix(last+"; not configured: nothing sends them", "; ")
 	}
-	return []string{s.Source, text.Grouped(int64(s.Waiting)) + " waiting", text.Grouped(int64(s.Dead)) + " dead", s.Store, last}
+	waiting, dead := text.Grouped(int64(s.Waiting))+" waiting", text.Grouped(int64(s.Dead))+" dead"
+	return []string{s.Source, waiting, dead, s.Store, last}
 }
 
-// queueStates looks into the stores: the one file, or all that the configuration leads to. The error is of those that could not be opened.
+// queueStates looks into the stores: the one file, or all that the configuration leads to. The
+// error is of those that could not be opened.
 func (p *Program) queueStates(cmd *cobra.Command, s *settings.Settings, file string) ([]queueState, error) {
 	list := []queueState{}
 	var errs []error
@@ -118,11 +131,11 @@ func (p *Program) queueStates(cmd *cobra.Command, s *settings.Settings, file str
 		errs = append(errs, q.close())
 	}
 	if file != "" {
-		if _, err := os.Stat(file); err != nil {
-			return list, console.Failed("cannot look into the store: %w", err)
+		err := mustExist(file)
+		if err == nil {
+			look(file)
 		}
-		look(file)
-		return list, errors.Join(errs...)
+		return list, errors.Join(append(errs, err)...)
 	}
 	paths, err := ownStores(s)
 	if err != nil {
@@ -143,15 +156,22 @@ func (p *Program) queueStates(cmd *cobra.Command, s *settings.Settings, file str
 	return list, errors.Join(errs[:own]...)
 }
 
+func mustExist(file string) error {
+	if _, err := os.Stat(file); err != nil {
+		return console.Failed("cannot look into the store: %w", err)
+	}
+	return nil
+}
+
 // ownStores lists the stores of the durable sources.
 func ownStores(s *settings.Settings) (paths []string, err error) {
 	for _, name := range s.Names() {
 		if s.Sources[name].Way() != settings.Durable {
 			continue
 		}
-		path, err := s.StorePath(s.Sources[name])
+		path, err := storePath(s, s.Sources[name])
 		if err != nil {
-			return nil, console.Fail(console.ExitUsage, console.CodeConfiguration, err.Error(), err)
+			return nil, err
 		}
 		if !slices.Contains(paths, path) {
 			paths = append(paths, path)
@@ -177,14 +197,16 @@ func (q *storeQueue) states(s *settings.Settings) (list []queueState) {
 		list = append(list, one)
 	}
 	for _, name := range names {
-		list = append(list, queueState{Source: name, Store: q.path, Configured: true, Exists: q.store != nil, empty: q.empty})
+		list = append(list, queueState{Source: name, Store: q.path, Configured: true, Exists: q.exists, empty: q.empty})
 	}
 	slices.SortFunc(list, func(a, b queueState) int { return strings.Compare(a.Source, b.Source) })
 	return list
 }
 
 // withQueue runs a command on the store of the chosen source.
-func (p *Program) withQueue(file *string, do func(s *settings.Settings, q *storeQueue, args []string) error) func(*cobra.Command, []string) error {
+func (p *Program) withQueue(
+	file *string, do func(s *settings.Settings, q *storeQueue, args []string) error,
+) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		s, err := p.load(cmd)
 		if err != nil {
@@ -198,7 +220,8 @@ func (p *Program) withQueue(file *string, do func(s *settings.Settings, q *store
 	}
 }
 
-// findQueue opens the store of the chosen source: its own, the file that was named, or one where a source of this name has left something.
+// findQueue opens the store of the chosen source: its own, the file that was named, or one
+// where a source of this name has left something.
 func (p *Program) findQueue(cmd *cobra.Command, s *settings.Settings, file string) (*storeQueue, error) {
 	source, configured, wrong := s.Chosen()
 	name := source.Name
@@ -213,9 +236,9 @@ func (p *Program) findQueue(cmd *cobra.Command, s *settings.Settings, file strin
 	case wrong != nil && !asked:
 		return nil, sourceFailure(wrong)
 	case configured && source.Way() == settings.Durable:
-		path, err := s.StorePath(source)
+		path, err := storePath(s, source)
 		if err != nil {
-			return nil, console.Fail(console.ExitUsage, console.CodeConfiguration, err.Error(), err)
+			return nil, err
 		}
 		return openPath(cmd.Context(), name, path)
 	}
@@ -231,13 +254,15 @@ func (p *Program) findQueue(cmd *cobra.Command, s *settings.Settings, file strin
 	case wrong != nil:
 		return nil, sourceFailure(fmt.Errorf("%w; and no store has messages of one", wrong))
 	}
-	return nil, console.Fail(console.ExitUsage, string(runtime.UnknownSource), "the source is not durable, so nothing of it is stored: "+strconv.Quote(name)+p.durables(s), nil)
+	message := "the source is not durable, so nothing of it is stored: " + strconv.Quote(name) + p.durables(s)
+	return nil, console.Fail(console.ExitUsage, string(runtime.UnknownSource), message, nil)
 }
 
-// namedQueue opens a file and finds the source in it: the one asked for, or the only one, or the chosen one.
+// namedQueue opens a file and finds the source in it: the one asked for, or the only one, or
+// the chosen one.
 func (p *Program) namedQueue(cmd *cobra.Command, file, name string, asked bool) (*storeQueue, error) {
-	if _, err := os.Stat(file); err != nil {
-		return nil, console.Failed("cannot look into the store: %w", err)
+	if err := mustExist(file); err != nil {
+		return nil, err
 	}
 	q, err := openPath(cmd.Context(), name, file)
 	if err != nil {
@@ -252,7 +277,9 @@ func (p *Program) namedQueue(cmd *cobra.Command, file, name string, asked bool) 
 	case !asked && len(names) == 1:
 		q.source = names[0]
 	default:
-		return nil, errors.Join(console.Usage("the store has messages of %s; name one of these with --source: %q", strings.Join(names, ", "), name), q.close())
+		err := console.Usage("the store has messages of %s; name one of these with --source: %q",
+			strings.Join(names, ", "), name)
+		return nil, errors.Join(err, q.close())
 	}
 	return q, nil
 }
@@ -267,39 +294,18 @@ func (p *Program) durables(s *settings.Settings) string {
 }
 
 func (q *storeQueue) stats() []delivery.Stats {
-	if q.store == nil {
-		return nil
-	}
-	return q.store.Stats()
+	answer, _ := q.ask(q.ctx, queueRequest{Do: "stats"}, nil)
+	return answer.Stats
 }
 
-func (q *storeQueue) letters(waiting bool) iter.Seq2[delivery.Letter, error] {
-	switch {
-	case q.store == nil:
-		return func(func(delivery.Letter, error) bool) {}
-	case waiting:
-		return q.store.Waiting(q.source)
+// visit calls do with the dead letters of the source, or with what waits, until it returns false.
+func (q *storeQueue) visit(waiting bool, do func(delivery.StoredMessage) bool) error {
+	r := queueRequest{Do: "dead", Source: q.source}
+	if waiting {
+		r.Do = "waiting"
 	}
-	return q.store.Dead(q.source)
-}
-
-func (q *storeQueue) damagedLetters() (n int) {
-	for l, err := range q.letters(false) {
-		if err == nil && l.Damaged {
-			n++
-		}
+	if _, err := q.ask(q.ctx, r, do); err != nil {
+		return console.Failed("%w", err)
 	}
-	return n
-}
-
-func (q *storeQueue) close() error {
-	if q.store == nil {
-		return nil
-	}
-	var own *console.Error
-	_, err := q.store.Close(q.ctx)
-	if err == nil || errors.As(err, &own) {
-		return err
-	}
-	return console.Failed("%w", err)
+	return nil
 }

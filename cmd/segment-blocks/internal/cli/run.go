@@ -123,7 +123,7 @@ func (p *Program) knownBlock(id string) error {
 	return nil
 }
 
-func (p *Program) printResult(format string, t *target, res *runtime.Result, became *fate, withReceipt bool) error {
+func (p *Program) printResult(format string, t *target, res *runtime.Result, became *outcome, withReceipt bool) error {
 	if format == "text" {
 		p.printText(t, res, became)
 		return nil
@@ -138,7 +138,7 @@ func (p *Program) printResult(format string, t *target, res *runtime.Result, bec
 	}{res.Output, res.Receipt})
 }
 
-func (p *Program) printText(t *target, res *runtime.Result, became *fate) {
+func (p *Program) printText(t *target, res *runtime.Result, became *outcome) {
 	console.Writef(p.Stdout, "%s %s\n", res.Receipt.Block, p.Style(p.Stdout).Good("succeeded"))
 	var rows [][]string
 	for _, m := range rawjson.OpenObject(res.Output) {
@@ -157,7 +157,7 @@ func (p *Program) printText(t *target, res *runtime.Result, became *fate) {
 
 // receiptLines says what happened, and no more than is known. For a durable source, became says
 // what has happened to its messages since they were stored.
-func receiptLines(t *target, r *runtime.Receipt, became *fate) []string {
+func receiptLines(t *target, r *runtime.Receipt, became *outcome) []string {
 	ids := r.MessageIDs
 	label, more := "messageId", ""
 	const most = 3

@@ -10,44 +10,50 @@ import (
 	"github.com/aacflow/segment-blocks/segment/delivery"
 )
 
-// fate is what became of the messages that a run has stored.
-type fate struct {
+// outcome is what became of the messages that a run has stored.
+type outcome struct {
 	accepted, waiting int
-	dead              []delivery.Letter
+	dead              []delivery.StoredMessage
 	others            int // messages stored before, that this run has made dead letters of
 }
 
-// drain gives a durable source time to send what is stored, and says what is left. The interrupt that ends ctx ends it. The error says that messages of
-// this run, which began at the time, were refused.
-func (p *Program) drain(ctx context.Context, t *target, r *runtime.Receipt, began time.Time, most time.Duration) (*fate, error) {
+// drain gives a durable source time to send what is stored, and says what is left. The
+// interrupt that ends ctx ends it. The error says that messages of this run, which began at the
+// time, were refused.
+func (p *Program) drain(
+	ctx context.Context, t *target, r *runtime.Receipt, began time.Time, most time.Duration,
+) (*outcome, error) {
 	ctx, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
 	d := t.deliveries
-	trouble := d.trouble(ctx)
-	store := d.stores[d.paths[t.source]]
-	store.Drain(ctx)
-	f, looking := fateOf(store, t.source, r.MessageIDs, began)
-	left, err := d.close(ctx)
+	lastError := d.lastError(ctx)
+	var f *outcome
+	var reading error
+	left, err := d.close(ctx, func() {
+		f, reading = outcomeOf(d.stores[d.paths[t.source]], t.source, r.MessageIDs, began)
+	})
 	t.deliveries = nil
-	if trouble != "" {
-		p.Warn("%s", trouble)
+	if lastError != "" {
+		p.Warn("%s", lastError)
 	}
 	if f != nil && f.others > 0 {
-		p.Warn("%s in this run; segment-blocks queue list says why", messages(f.others, "that was stored before became a dead letter", "that were stored before became dead letters"))
+		p.Warn("%s in this run; segment-blocks queue list says why", messages(f.others,
+			"that was stored before became a dead letter", "that were stored before became dead letters"))
 	}
 	p.sayLeft(left)
 	switch {
 	case err != nil:
 		return nil, console.Failed("%w", err)
-	case looking != nil:
-		return nil, console.Failed("%w", looking)
+	case reading != nil:
+		return nil, console.Failed("%w", reading)
 	}
 	return f, f.refusal()
 }
 
-// fateOf looks for messages in a store that sends nothing any more. What is neither waiting nor dead has been accepted.
-func fateOf(store *delivery.Store, source string, ids []string, began time.Time) (*fate, error) {
-	f := &fate{}
+// outcomeOf looks for messages in a store that sends nothing any more. What is neither waiting
+// nor dead has been accepted.
+func outcomeOf(store *delivery.Store, source string, ids []string, began time.Time) (*outcome, error) {
+	f := &outcome{}
 	open := map[string]bool{}
 	for _, id := range ids {
 		open[id] = true
@@ -78,7 +84,7 @@ func fateOf(store *delivery.Store, source string, ids []string, began time.Time)
 }
 
 // refusal is the error for messages that became dead letters, nil where none did.
-func (f *fate) refusal() error {
+func (f *outcome) refusal() error {
 	if len(f.dead) == 0 {
 		return nil
 	}
@@ -88,7 +94,8 @@ func (f *fate) refusal() error {
 		exit, code = console.ExitPartial, runtime.PartialFailure
 	}
 	total := len(f.dead) + f.accepted + f.waiting
-	text := fmt.Sprintf("the receiver refused %d of %s, kept as a dead letter (segment-blocks queue list)", len(f.dead), console.Count(total, "message"))
+	text := fmt.Sprintf("the receiver refused %d of %s, kept as a dead letter (segment-blocks queue list)",
+		len(f.dead), console.Count(total, "message"))
 	for i, l := range f.dead {
 		if i == most {
 			text += fmt.Sprintf("; and %d more", len(f.dead)-most)

@@ -1,0 +1,216 @@
+package delivery
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/aacflow/segment-blocks/segment/tracking"
+)
+
+// Waiting visits the messages of a source that wait to be sent, in their order.
+// What changes meanwhile may be visited or not.
+func (s *Store) Waiting(source string) iter.Seq2[StoredMessage, error] {
+	return s.messages(source, waitingBucket)
+}
+
+// Dead visits the dead letters of a source, in the order in which they were
+// stored. What changes meanwhile may be visited or not.
+func (s *Store) Dead(source string) iter.Seq2[StoredMessage, error] {
+	return s.messages(source, deadBucket)
+}
+
+func (s *Store) messages(source, bucket string) iter.Seq2[StoredMessage, error] {
+	return func(yield func(StoredMessage, error) bool) {
+		for e, err := range s.entries(source, bucket) {
+			if !yield(e.public(), err) {
+				return
+			}
+		}
+	}
+}
+
+// entries reads piece by piece: a long transaction would keep the file from
+// using its free room again.
+func (s *Store) entries(source, bucket string) iter.Seq2[entry, error] {
+	const most, mostBytes = 500, 16 << 20
+	return func(yield func(entry, error) bool) {
+		for from := uint64(0); ; {
+			list, err := s.read(source, bucket, from, most, mostBytes)
+			for _, e := range list {
+				e.prepare()
+				if from = e.ID + 1; !yield(e, nil) {
+					return
+				}
+			}
+			if err != nil {
+				yield(entry{}, fmt.Errorf("read store %s: %w", s.path, err))
+			}
+			if err != nil || len(list) == 0 {
+				return
+			}
+		}
+	}
+}
+
+// read returns the messages in a bucket from a number on, not more than can be
+// sent at once.
+func (s *Store) read(source, bucket string, from uint64, most int, mostBytes int64) (list []entry, err error) {
+	err = s.view(func(tx *bbolt.Tx) error {
+		b := bucketOf(tx, source, bucket)
+		if b == nil {
+			return nil
+		}
+		cursor := b.Cursor()
+		for key, value := cursor.Seek(keyOf(from)); key != nil && len(list) < most; key, value = cursor.Next() {
+			if mostBytes -= int64(len(value)); mostBytes < 0 && len(list) > 0 {
+				break
+			}
+			list = append(list, readEntry(source, bucket, key, bytes.Clone(value)))
+		}
+		return nil
+	})
+	return list, err
+}
+
+func bucketOf(tx *bbolt.Tx, source, bucket string) *bbolt.Bucket {
+	if b := tx.Bucket([]byte(sourcesBucket)).Bucket([]byte(source)); b != nil {
+		return b.Bucket([]byte(bucket))
+	}
+	return nil
+}
+
+// Retry puts dead letters of a source behind the messages that wait, as if they
+// had just been stored: those with the ids, or all where none is given.
+// Messages of the same person that came after have gone before them. It returns
+// how many there were. Where an id is not that of a dead letter, or the message
+// is damaged, nothing is changed, and the error names it. Of all, the damaged
+// ones stay.
+func (s *Store) Retry(source string, ids ...uint64) (int, error) {
+	return s.removeDead(source, ids, true)
+}
+
+// Drop deletes dead letters of a source: those with the ids, or all where none
+// is given. It returns how many there were. Where an id is not that of a dead
+// letter, nothing is changed, and the error names it.
+func (s *Store) Drop(source string, ids ...uint64) (int, error) {
+	return s.removeDead(source, ids, false)
+}
+
+// removeDead removes dead letters, and puts them back among those that wait if
+// retry is set. Those with ids go in one transaction, all in several.
+func (s *Store) removeDead(source string, ids []uint64, retry bool) (total int, err error) {
+	s.mu.Lock()
+	stored := s.sources[source]
+	s.mu.Unlock()
+	if len(ids) > 0 {
+		return stored.removePiece(source, ids, retry, true)
+	}
+	for m, err := range s.Dead(source) {
+		if err != nil {
+			return 0, err
+		}
+		if !retry || !m.Damaged {
+			ids = append(ids, m.ID)
+		}
+	}
+	const piece = 1000
+	for ids := range slices.Chunk(ids, piece) {
+		n, err := stored.removePiece(source, ids, retry, false)
+		if total += n; err != nil {
+			return total, err
+		}
+	}
+	return total, nil
+}
+
+// removePiece removes dead letters in one transaction. Where they are named,
+// all of them have to be there. A source that the store does not know has none.
+func (s *storedSource) removePiece(name string, ids []uint64, retry, named bool) (int, error) {
+	if s == nil {
+		return 0, noSuchDead(name, ids)
+	}
+	var missing, damaged []uint64
+	did, err := s.store.perform(s, func(b *bbolt.Bucket) (did change, err error) {
+		dead, list := b.Bucket([]byte(deadBucket)), []entry{}
+		for _, id := range slices.Compact(slices.Sorted(slices.Values(ids))) {
+			record := bytes.Clone(dead.Get(keyOf(id)))
+			if record == nil {
+				missing = append(missing, id)
+				continue
+			}
+			e := readEntry(name, deadBucket, keyOf(id), record)
+			if e.prepare(); retry && e.Damaged {
+				damaged = append(damaged, id)
+				continue
+			}
+			list = append(list, e)
+		}
+		if named && len(missing)+len(damaged) > 0 {
+			return did, nil // others may be written in the same transaction, which must not fail
+		}
+		if retry {
+			messages := make([]tracking.Prepared, len(list))
+			for i, e := range list {
+				messages[i] = e.prepared
+			}
+			did, err = put(b, name, messages)
+		}
+		for _, e := range list {
+			did.dead--
+			did.removed(e)
+			err = errors.Join(err, dead.Delete(keyOf(e.ID)))
+		}
+		return did, err
+	})
+	switch {
+	case err != nil:
+		return 0, fmt.Errorf("write store %s: %w", s.store.path, err)
+	case named && len(missing) > 0:
+		return 0, noSuchDead(name, missing)
+	case named && len(damaged) > 0:
+		return 0, fmt.Errorf("dead letters of source %q are damaged and cannot be sent, and nothing was changed: %s",
+			name, listed(damaged))
+	}
+	return -did.dead, nil
+}
+
+func noSuchDead(source string, ids []uint64) error {
+	return fmt.Errorf("source %q has no dead letters with these ids, and nothing was changed: %s", source, listed(ids))
+}
+
+func listed(ids []uint64) string {
+	texts := make([]string, len(ids))
+	for i, id := range ids {
+		texts[i] = strconv.FormatUint(id, 10)
+	}
+	return strings.Join(texts, ", ")
+}
+
+// put appends messages to those of a source that wait.
+func put(b *bbolt.Bucket, source string, messages []tracking.Prepared) (did change, err error) {
+	b = b.Bucket([]byte(waitingBucket))
+	b.FillPercent = 1 // keys only grow
+	m := StoredMessage{Source: source, StoredAt: time.Now()}
+	for _, prepared := range messages {
+		id, err := b.NextSequence()
+		if err != nil {
+			return did, err
+		}
+		m.Message = prepared.JSON()
+		record := m.record(waitingBucket, keyOf(id))
+		did.waiting++
+		did.added(record)
+		if err := b.Put(keyOf(id), record); err != nil {
+			return did, err
+		}
+	}
+	return did, nil
+}
