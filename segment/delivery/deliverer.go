@@ -92,15 +92,17 @@ func (d *deliverer) deliver(list []entry) {
 	size := len(list) // of the next request
 	suspects := 0     // so many of the first messages were refused together
 	clean := 0        // messages accepted since the last dead letter
-	for list = d.expire(list); len(list) > 0; list = d.expire(list) {
+	for len(list) > 0 && !d.ended {
 		if suspects > 0 {
 			size = (suspects + 1) / 2
 		}
 		n := min(size, len(list))
-		left, err := d.send(list[:n])
-		accepted := n - len(left)
+		part := d.expire(list[:n])
+		left, err := d.send(part)
+		accepted, kept := len(part)-len(left), n-len(left)
 		suspects, clean = max(0, suspects-accepted), clean+accepted
-		list = slices.Concat(left, list[n:])
+		copy(list[kept:], left)
+		list = list[kept:]
 		switch {
 		case d.ended:
 		case err == nil:
@@ -131,6 +133,9 @@ func (d *deliverer) deliver(list []entry) {
 // send sends messages and deletes those that have been accepted. It returns the
 // others.
 func (d *deliverer) send(list []entry) (left []entry, err error) {
+	if len(list) == 0 || d.ended {
+		return list, nil
+	}
 	if err := d.limiter.WaitN(d.store.ctx, len(list)); err != nil {
 		d.ended = true
 		return list, err
@@ -212,7 +217,7 @@ func (d *deliverer) probes() (list []entry, err error) {
 }
 
 // expire makes dead letters of what is too old or damaged, and returns the
-// rest, nothing when the store closes.
+// rest.
 func (d *deliverer) expire(list []entry) (rest []entry) {
 	most := d.store.options.MaxAge
 	var dead []entry
@@ -232,9 +237,6 @@ func (d *deliverer) expire(list []entry) (rest []entry) {
 	}
 	if len(dead) > 0 {
 		d.deadLetter(dead)
-	}
-	if d.ended {
-		return nil
 	}
 	return rest
 }

@@ -119,7 +119,7 @@ func readEntry(source, bucket string, key, record []byte) entry {
 
 // prepare reads the message, for what needs its id or is to send it.
 func (e *entry) prepare() {
-	if e.Damaged {
+	if e.Damaged || e.MessageID != "" {
 		return
 	}
 	prepared, err := tracking.ReadPrepared(e.Message)
