@@ -83,7 +83,8 @@ type Call struct {
 	InvocationID string
 	// Input holds the parameters that are present, normalised and valid.
 	Input rawjson.Object
-	// HTTP is the client to send with. It is shared: set nothing on it.
+	// HTTP is the client that [Call.Send] sends with, for what Send does not do. It is shared: set
+	// nothing on it.
 	HTTP *resty.Client
 	// DryRun tells that HTTP only records requests and answers each with 200 and {}.
 	DryRun bool
@@ -92,6 +93,7 @@ type Call struct {
 	Receipt *Receipt
 
 	shared *sync.Map
+	redact func(text string) string
 	lists  map[string][]rawjson.Object // lists in the input that have been opened on the way
 }
 

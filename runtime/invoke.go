@@ -169,6 +169,7 @@ func (rt *Runtime) prepare(ctx context.Context, inv *invocation, input Input) (*
 		InvocationID: inv.receipt.InvocationID,
 		Input:        in.Object,
 		Receipt:      inv.receipt,
+		redact:       inv.redactor.text,
 		lists:        in.Lists,
 	}, nil
 }

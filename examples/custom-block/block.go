@@ -23,6 +23,7 @@ import (
 
 	"github.com/aacflow/segment-blocks/registry"
 	"github.com/aacflow/segment-blocks/runtime"
+	"github.com/aacflow/segment-blocks/runtime/retry"
 	"github.com/aacflow/segment-blocks/schemas"
 )
 
@@ -34,6 +35,9 @@ type Source struct {
 	// URL is the base of the board; notes go to /notes below it.
 	URL   string
 	Token string
+	// Retry bounds what is tried again, and for how long. The zero value is the default of package
+	// retry.
+	Retry retry.Policy
 }
 
 // Validate is asked by runtime.New. The URL is not repeated in full: what is wrong with it may be that it holds a password.
@@ -72,48 +76,29 @@ func MustRegister(reg *registry.Registry) {
 	}
 }
 
-// post sends one note, once. Whether to try again is left to the host, which the error tells whether that can help.
+// post sends one note. call.Send retries what is worth it, keeps the receipt, and gives the error its
+// code; the board knows a repeat by the Idempotency-Key.
 func post(ctx context.Context, call *runtime.Call, board Source) (any, error) {
 	id := noteID(board, call.InvocationID)
-	receipt := call.Receipt
-	receipt.Endpoint, receipt.MessageIDs, receipt.Requests = board.URL, []string{id}, 1
-
+	call.Receipt.MessageIDs = []string{id}
 	body := call.Input.JSON()
-	receipt.Bytes = int64(len(body))
-	res, err := call.HTTP.R().SetContext(ctx).
-		SetHeader("Authorization", "Bearer "+board.Token).
-		SetHeader("Content-Type", "application/json").
-		SetHeader("Idempotency-Key", id).
-		SetBody([]byte(body)).
-		Post(strings.TrimRight(board.URL, "/") + "/notes")
-	receipt.Attempts = 1
-	switch {
-	case ctx.Err() != nil:
-		return nil, ctx.Err() // the runtime tells a cancellation from a deadline
-	case err != nil:
-		return nil, &runtime.Error{Code: runtime.Unavailable, Message: "failed: the board did not answer", Retryable: true, Err: err}
-	case !res.IsSuccess():
-		return nil, refusal(res.StatusCode())
+	_, err := call.Send(ctx, retry.Request{
+		URL:        strings.TrimRight(board.URL, "/") + "/notes",
+		Endpoint:   board.URL,
+		Credential: board.Token,
+		Header: http.Header{
+			"Authorization":   {"Bearer " + board.Token},
+			"Content-Type":    {"application/json"},
+			"Idempotency-Key": {id},
+		},
+		Body:   func() ([]byte, error) { return body, nil },
+		Policy: board.Retry,
+	})
+	if err != nil {
+		return nil, err
 	}
-	receipt.Accepted = 1
+	call.Receipt.Accepted = 1
 	return map[string]any{"posted": true, "title": call.Input.Text("title")}, nil
-}
-
-// refusal says what a status means. The text of the answer is left out: it may repeat the note.
-func refusal(status int) *runtime.Error {
-	e := &runtime.Error{
-		Code: runtime.Rejected, Status: status,
-		Message: fmt.Sprintf("failed: the board answered %d %s", status, http.StatusText(status)),
-	}
-	switch {
-	case status == http.StatusUnauthorized, status == http.StatusForbidden:
-		e.Code = runtime.Unauthorized
-	case status == http.StatusTooManyRequests:
-		e.Code, e.Retryable = runtime.RateLimited, true
-	case status >= http.StatusInternalServerError:
-		e.Code, e.Retryable = runtime.Unavailable, true
-	}
-	return e
 }
 
 // noteID is the same for the same invocation, so the board can tell a repeat from a second note; another board gets another id.
