@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/http"
+	"regexp"
 	"strings"
 	"time"
 
@@ -21,8 +22,7 @@ type Answer struct {
 	// Attempts is how many attempts it took. [Client.Send] sets it.
 	Attempts int
 
-	unread     error // why Body is not the whole of it
-	redirected bool  // resty followed a redirect
+	unread error // why Body is not the whole of it
 }
 
 func (a *Answer) accepted() bool { return a.Status >= 200 && a.Status < 300 }
@@ -114,16 +114,9 @@ func wordsOf(raw json.RawMessage) string {
 // titleOf keeps of an HTML page what its title says; the rest is markup that helps nobody in an
 // error.
 func titleOf(page string) string {
-	const nameless = "an HTML page"
-	lower := strings.ToLower(page)
-	_, rest, found := strings.Cut(lower, "<title>")
-	title, _, closed := strings.Cut(rest, "</title>")
-	if !found || !closed || len(lower) != len(page) { // some letters change size, and the places would not match
-		return nameless
+	title := regexp.MustCompile(`(?is)<title>\s*(.*?)\s*</title>`).FindStringSubmatch(page)
+	if len(title) == 0 || title[1] == "" {
+		return "an HTML page"
 	}
-	start := len(lower) - len(rest)
-	if title = strings.TrimSpace(page[start : start+len(title)]); title == "" {
-		return nameless
-	}
-	return nameless + ": " + title
+	return "an HTML page: " + title[1]
 }

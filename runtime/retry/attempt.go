@@ -34,9 +34,9 @@ type localError struct{ error }
 func (e *localError) Unwrap() error { return e.error }
 
 // try makes one attempt.
-func (c *Client) try(ctx context.Context, s *sending) (*Answer, error) {
+func (s *sending) try(ctx context.Context) (*Answer, error) {
 	// The answer is read here, up to a bound, rather than by resty, which would read all of it or fail.
-	req := c.http.R().SetDoNotParseResponse(true)
+	req := s.client.http.R().SetDoNotParseResponse(true)
 	req.SetDebug(false) // resty's debug log shows credentials
 	maps.Copy(req.Header, s.Header)
 	if s.attempts > 1 {
@@ -49,7 +49,7 @@ func (c *Client) try(ctx context.Context, s *sending) (*Answer, error) {
 		}
 		req.SetBody(bytes.NewReader(body))
 	}
-	timeout := s.policy.AttemptTimeout
+	timeout := s.Policy.AttemptTimeout
 	if deadline, ok := ctx.Deadline(); timeout > 0 && (!ok || time.Until(deadline) > timeout) {
 		// Only when the caller's own deadline does not come first: a timer costs more than the rest of
 		// the request's set-up.
@@ -57,7 +57,7 @@ func (c *Client) try(ctx context.Context, s *sending) (*Answer, error) {
 		ctx, cancel = context.WithTimeoutCause(ctx, timeout, errAttemptTimeout)
 		defer cancel()
 	}
-	resp, err := req.SetContext(ctx).Execute(s.method(), s.URL)
+	resp, err := req.SetContext(ctx).Execute(s.Method, s.URL)
 	timedOut := func() bool { return errors.Is(context.Cause(ctx), errAttemptTimeout) }
 	if resp != nil && resp.RawResponse != nil {
 		answer, err := s.read(resp.RawResponse, err)
@@ -88,19 +88,13 @@ func (s *sending) read(raw *http.Response, err error) (*Answer, error) {
 		return nil, err
 	}
 	defer func() { _ = raw.Body.Close() }()
-	if req := raw.Request; req != nil && req.Response != nil && req.Method != s.method() {
+	if req := raw.Request; req != nil && req.Response != nil && req.Method != s.Method {
 		// resty followed a redirect, and the POST became a GET without a body: whatever the answer
 		// says, it is not about this request.
-		a.Status, a.redirected = req.Response.StatusCode, true
-		a.Header = http.Header{"Location": {req.URL.String()}}
-		return a, nil
+		return &Answer{Status: req.Response.StatusCode, Header: http.Header{"Location": {req.URL.String()}}}, nil
 	}
 	if a.accepted() {
-		most := s.MaxAnswer
-		if most <= 0 {
-			most = maxRead
-		}
-		a.Body, a.unread = readUpTo(raw.Body, most)
+		a.Body, a.unread = readUpTo(raw.Body, s.MaxAnswer)
 		return a, nil
 	}
 	a.RetryAfter = parseRetryAfter(raw.Header.Get("Retry-After"), time.Now())
@@ -142,27 +136,24 @@ func parseRetryAfter(header string, now time.Time) time.Duration {
 	return min(max(at.Sub(now), 0), maxRetryAfter)
 }
 
-// permanent tells whether err would come again however often one tries.
-func permanent(err error) bool {
-	var certificate *tls.CertificateVerificationError
-	return errors.As(err, &certificate) || errors.Is(err, http.ErrSchemeMismatch) ||
-		isLocal(err) && !errors.Is(err, resty.ErrRateLimitExceeded)
-}
-
-// neverSent tells whether err came up before a byte of the request left.
-func neverSent(err error) bool {
+// classify tells whether a byte of the request may have left before err came up, and whether err
+// would come again however often one tries.
+func classify(err error) (sent, permanent bool) {
 	var (
 		op          *net.OpError
 		dns         *net.DNSError
 		certificate *tls.CertificateVerificationError
+		local       *localError
 	)
-	return errors.As(err, &op) && (op.Op == "dial" || op.Op == "proxyconnect") ||
-		errors.As(err, &dns) || errors.As(err, &certificate) || errors.Is(err, http.ErrSchemeMismatch) || isLocal(err)
-}
-
-func isLocal(err error) bool {
-	var local *localError
-	return errors.As(err, &local)
+	switch {
+	case errors.As(err, &local):
+		return false, !errors.Is(err, resty.ErrRateLimitExceeded)
+	case errors.As(err, &certificate), errors.Is(err, http.ErrSchemeMismatch):
+		return false, true
+	case errors.As(err, &dns), errors.As(err, &op) && (op.Op == "dial" || op.Op == "proxyconnect"):
+		return false, false
+	}
+	return true, false
 }
 
 // networkError strips what net/http puts around a cause, and secrets should they be in there.
@@ -178,14 +169,7 @@ func (s *sending) networkError(err error) error {
 	return err
 }
 
-func (s *sending) redirect(location string) error {
-	if location == "" {
-		return errors.New("redirects are not followed")
-	}
-	return fmt.Errorf("redirects are not followed: %q", s.clean(location, 100))
-}
-
 // clean makes one short line, without secrets, of a text from outside.
 func (s *sending) clean(said string, most int) string {
-	return text.Clip(text.OneLine(s.redact(said)), most)
+	return text.Clip(text.OneLine(s.Redact(said)), most)
 }

@@ -54,7 +54,7 @@ func TestPausesAreForgotten(t *testing.T) {
 	for i := range 900 {
 		c.until[at(i)] = past
 	}
-	require.Zero(t, c.remaining(at(0)))
+	require.LessOrEqual(t, c.remaining(at(0)), time.Duration(0))
 	c.pause(at(5000), time.Hour)
 	require.Len(t, c.until, 101)
 }

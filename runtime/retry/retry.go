@@ -15,7 +15,9 @@
 package retry
 
 import (
+	"cmp"
 	"context"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"sync"
@@ -29,7 +31,7 @@ type Request struct {
 	// Method is POST where it is empty.
 	Method string
 	URL    string
-	// Endpoint names the receiver in texts, such as the base URL. Empty: the scheme and host of URL.
+	// Endpoint names the receiver in texts, such as the base URL.
 	Endpoint string
 	// Credential is what the receiver limits by, such as an API key; it is never shown. All requests
 	// of a [Client] with the same Endpoint and Credential wait together when one gets a Retry-After.
@@ -37,8 +39,8 @@ type Request struct {
 	// Header is sent with each attempt. From the second on there is an X-Retry-Count too, from 1.
 	Header http.Header
 	// Body makes the body of one attempt, so that it may hold the time of that attempt. An HTTP
-	// transport may read a body after its attempt is over: each call must return memory that nobody
-	// changes later. An error ends the request. Nil: no body.
+	// transport may read a body after its attempt is over, so nobody may change it later. An error ends
+	// the request. Nil: no body.
 	Body func() ([]byte, error)
 	// MaxAnswer bounds, in bytes, what is read of an answer with a 2xx status. Default 64 KiB. Of
 	// other answers 64 KiB are read, for the words in them.
@@ -83,20 +85,12 @@ type Policy struct {
 const uncountedRetries = 20
 
 func (p Policy) withDefaults() Policy {
-	fill := func(d *time.Duration, def time.Duration) {
-		if *d == 0 {
-			*d = def
-		}
-	}
-	if p.MaxRetries == 0 {
-		p.MaxRetries = 10
-	}
-	p.MaxRetries = max(0, p.MaxRetries)
-	fill(&p.BaseDelay, 500*time.Millisecond)
-	fill(&p.MaxDelay, time.Minute)
-	fill(&p.Budget, 2*time.Minute)
-	fill(&p.RateLimitBudget, 2*time.Minute)
-	fill(&p.AttemptTimeout, 15*time.Second)
+	p.MaxRetries = max(0, cmp.Or(p.MaxRetries, 10))
+	p.BaseDelay = cmp.Or(max(0, p.BaseDelay), 500*time.Millisecond)
+	p.MaxDelay = cmp.Or(max(0, p.MaxDelay), time.Minute)
+	p.Budget = cmp.Or(p.Budget, 2*time.Minute)
+	p.RateLimitBudget = cmp.Or(p.RateLimitBudget, 2*time.Minute)
+	p.AttemptTimeout = cmp.Or(p.AttemptTimeout, 15*time.Second)
 	return p
 }
 
@@ -110,11 +104,9 @@ func (p Policy) maxAttempts() int {
 
 // delay is the wait before counted retry n, from 0.
 func (p Policy) delay(n int) time.Duration {
-	d := p.MaxDelay
-	if n < 30 {
-		if doubled := p.BaseDelay << n; doubled > 0 && doubled>>n == p.BaseDelay {
-			d = min(d, doubled)
-		}
+	d := min(p.BaseDelay, p.MaxDelay)
+	for ; n > 0 && d < p.MaxDelay; n-- {
+		d = min(d, p.MaxDelay/2) * 2
 	}
 	return d/2 + rand.N(d/2+1)
 }
@@ -163,7 +155,7 @@ func (c *Client) Send(ctx context.Context, request *Request) (*Answer, error) {
 		switch {
 		case ctx.Err() != nil:
 			return nil, s.interrupted(ctx)
-		case !verdict.Retry || s.attempts >= s.policy.maxAttempts():
+		case !verdict.Retry || s.attempts >= s.Policy.maxAttempts():
 			return nil, s.giveUp()
 		case answer != nil && answer.RetryAfter > 0:
 			c.pause(s.limit, answer.RetryAfter)
@@ -184,25 +176,21 @@ func (c *Client) pause(l limit, d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := time.Now()
-	for other, until := range c.until {
-		if !now.Before(until) {
-			delete(c.until, other)
-		}
-	}
+	maps.DeleteFunc(c.until, func(_ limit, until time.Time) bool { return !now.Before(until) })
 	if until := now.Add(d); until.After(c.until[l]) {
 		c.until[l] = until
 	}
 }
 
-// remaining returns how long the requests under a limit must wait, or 0.
+// remaining returns how long the requests under a limit must wait, if that is above 0.
 func (c *Client) remaining(l limit) time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	until, ok := c.until[l]
-	if !ok {
-		return 0
+	until, paused := c.until[l]
+	if !paused {
+		return 0 // without a look at the clock
 	}
-	return max(0, time.Until(until))
+	return time.Until(until)
 }
 
 // Wait is a pause before an attempt.

@@ -6,16 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"strconv"
 	"time"
 )
 
-// sending is one request on its way.
+// sending is one request on its way, with the defaults filled in.
 type sending struct {
-	*Request
+	Request
 	client *Client
-	policy Policy
 	limit  limit
 
 	attempts       int
@@ -27,13 +25,16 @@ type sending struct {
 }
 
 func newSending(c *Client, r *Request) *sending {
-	s := &sending{Request: r, client: c, policy: r.Policy.withDefaults(), last: Error{Endpoint: r.Endpoint}}
-	if r.Endpoint == "" {
-		if u, err := url.Parse(r.URL); err == nil {
-			s.last.Endpoint = u.Scheme + "://" + u.Host
-		}
+	s := &sending{Request: *r, client: c, limit: limit{r.Endpoint, r.Credential}, last: Error{Endpoint: r.Endpoint}}
+	s.Method = cmp.Or(s.Method, http.MethodPost)
+	s.MaxAnswer = cmp.Or(s.MaxAnswer, maxRead)
+	s.Policy = s.Policy.withDefaults()
+	if s.Judge == nil {
+		s.Judge = Judge
 	}
-	s.limit = limit{s.last.Endpoint, r.Credential}
+	if s.Redact == nil {
+		s.Redact = func(text string) string { return text }
+	}
 	return s
 }
 
@@ -44,11 +45,14 @@ func (s *sending) awaitTurn(ctx context.Context) error {
 		if wait <= 0 {
 			return nil
 		}
-		if budget := max(0, s.policy.RateLimitBudget); s.limited+wait > budget {
-			return s.rateLimited(wait, "the "+briefly(budget)+" that may be spent waiting for it")
-		}
-		if left, short := shortOf(ctx, wait); short {
-			return s.rateLimited(wait, "the "+briefly(left)+" left until the deadline")
+		if bound := exceeds(ctx, wait, s.limited, s.Policy.RateLimitBudget, "waiting for it"); bound != "" {
+			ending := fmt.Sprintf("the receiver asked to wait another %s, beyond %s", briefly(wait), bound)
+			if s.attempts > 0 {
+				ending = s.gaveUp(wait, bound)
+			}
+			e := s.end(ending)
+			e.Code, e.RetryAfter = RateLimited, max(e.RetryAfter, wait)
+			return e
 		}
 		s.limited += wait
 		if !s.sleep(ctx, wait) {
@@ -60,8 +64,18 @@ func (s *sending) awaitTurn(ctx context.Context) error {
 // attempt makes one attempt and notes what it came to.
 func (s *sending) attempt(ctx context.Context) (*Answer, Verdict) {
 	s.attempts++
-	answer, err := s.client.try(ctx, s)
-	verdict := s.judge(answer, err)
+	answer, err := s.try(ctx)
+	sent, verdict := true, Verdict{}
+	switch {
+	case err != nil:
+		var permanent bool
+		sent, permanent = classify(err)
+		verdict = Verdict{Code: Unavailable, Retry: !permanent, InDoubt: sent, Err: s.networkError(err)}
+	case answer.unread != nil && answer.accepted(): // what is missing may have said that nothing was accepted
+		verdict = Verdict{Code: Unavailable, Retry: true, InDoubt: true, Err: s.networkError(answer.unread)}
+	default:
+		verdict = s.Judge(answer)
+	}
 	if verdict.Code == "" {
 		return answer, verdict
 	}
@@ -69,49 +83,39 @@ func (s *sending) attempt(ctx context.Context) (*Answer, Verdict) {
 		s.since, s.limitedAtFirst = time.Now(), s.limited
 	}
 	s.last = Error{
-		Code: verdict.Code, Endpoint: s.last.Endpoint, Err: verdict.Err,
-		Sent: s.last.Sent || answer != nil || !neverSent(err), InDoubt: s.last.InDoubt || verdict.InDoubt,
+		Code: verdict.Code, Endpoint: s.Endpoint, Err: verdict.Err,
+		Sent: s.last.Sent || sent, InDoubt: s.last.InDoubt || verdict.InDoubt,
 	}
 	if answer != nil {
-		s.last.Status, s.last.RetryAfter = answer.Status, answer.RetryAfter
-		if !verdict.Retry || !answer.accepted() { // else it is broken
-			s.last.Text = answer.text(s.redact)
-		}
+		s.note(answer, verdict)
 	}
 	return answer, verdict
 }
 
-func (s *sending) judge(answer *Answer, err error) Verdict {
-	if err != nil {
-		return Verdict{Code: Unavailable, Retry: !permanent(err), InDoubt: !neverSent(err), Err: s.networkError(err)}
+// note adds to the last failure what the receiver said.
+func (s *sending) note(a *Answer, verdict Verdict) {
+	s.last.Status, s.last.RetryAfter = a.Status, a.RetryAfter
+	if !verdict.Retry || !a.accepted() { // else it is broken
+		s.last.Text = a.text(s.Redact)
 	}
-	if answer.unread != nil && answer.accepted() { // what is missing may have said that nothing was accepted
-		return Verdict{Code: Unavailable, Retry: true, InDoubt: true, Err: s.networkError(answer.unread)}
+	if a.Status >= 300 && a.Status < 400 && verdict.Err == nil {
+		s.last.Err = errors.New("redirects are not followed")
+		if location := a.Header.Get("Location"); location != "" {
+			s.last.Err = fmt.Errorf("%w: %q", s.last.Err, s.clean(location, 100))
+		}
 	}
-	judge := s.Judge
-	if judge == nil || answer.redirected {
-		judge = Judge
-	}
-	verdict := judge(answer)
-	if verdict.Code != "" && verdict.Err == nil && answer.Status >= 300 && answer.Status < 400 {
-		verdict.Err = s.redirect(answer.Header.Get("Location"))
-	}
-	return verdict
 }
 
 // backOff waits before a counted retry, if the wait fits.
 func (s *sending) backOff(ctx context.Context) error {
-	if s.counted >= s.policy.MaxRetries {
+	if s.counted >= s.Policy.MaxRetries {
 		return s.giveUp()
 	}
-	wait := s.policy.delay(s.counted)
+	wait := s.Policy.delay(s.counted)
 	s.counted++
 	spent := time.Since(s.since) - (s.limited - s.limitedAtFirst)
-	if budget := max(0, s.policy.Budget); spent+wait > budget {
-		return s.stop(wait, "the "+briefly(budget)+" that may be spent on retrying")
-	}
-	if left, short := shortOf(ctx, wait); short {
-		return s.stop(wait, "the "+briefly(left)+" left until the deadline")
+	if bound := exceeds(ctx, wait, spent, s.Policy.Budget, "on retrying"); bound != "" {
+		return s.end(s.gaveUp(wait, bound))
 	}
 	if !s.sleep(ctx, wait) {
 		return s.interrupted(ctx)
@@ -119,52 +123,55 @@ func (s *sending) backOff(ctx context.Context) error {
 	return nil
 }
 
-func (s *sending) giveUp() *Error {
-	e := s.last
-	e.Attempts = s.attempts
-	if s.attempts > 1 {
-		e.ending = "gave up after " + attempts(s.attempts)
+// exceeds returns the bound that a wait does not fit in, or "".
+func exceeds(ctx context.Context, wait, spent, budget time.Duration, purpose string) string {
+	if budget = max(0, budget); spent+wait > budget {
+		return "the " + briefly(budget) + " that may be spent " + purpose
 	}
+	if deadline, ok := ctx.Deadline(); ok && wait >= time.Until(deadline) {
+		return "the " + briefly(time.Until(deadline)) + " left until the deadline"
+	}
+	return ""
+}
+
+// end makes an error of the last failure.
+func (s *sending) end(ending string) *Error {
+	e := s.last
+	e.Attempts, e.ending = s.attempts, ending
 	return &e
 }
 
-// stop ends with the last failure because the next wait does not fit.
-func (s *sending) stop(wait time.Duration, limit string) *Error {
-	e := s.giveUp()
-	e.ending = fmt.Sprintf("gave up after %s: the next try would be in %s, beyond %s", attempts(s.attempts), briefly(wait), limit)
-	return e
+func (s *sending) giveUp() *Error {
+	if s.attempts == 1 {
+		return s.end("")
+	}
+	return s.end("gave up after " + attempts(s.attempts))
 }
 
-func (s *sending) rateLimited(wait time.Duration, limit string) *Error {
-	if s.attempts > 0 {
-		e := s.stop(wait, limit)
-		e.Code, e.RetryAfter = RateLimited, max(e.RetryAfter, wait)
-		return e
-	}
-	return &Error{
-		Code: RateLimited, Endpoint: s.last.Endpoint, RetryAfter: wait,
-		ending: fmt.Sprintf("the receiver asked to wait another %s, beyond %s", briefly(wait), limit),
-	}
+// gaveUp says that the next wait does not fit.
+func (s *sending) gaveUp(wait time.Duration, bound string) string {
+	return fmt.Sprintf("gave up after %s: the next try would be in %s, beyond %s", attempts(s.attempts), briefly(wait), bound)
 }
 
 // interrupted ends because of the caller's context.
 func (s *sending) interrupted(ctx context.Context) *Error {
-	e := s.last
+	ending := ""
+	if s.attempts > 0 {
+		ending = "stopped after " + attempts(s.attempts)
+	}
+	e := s.end(ending)
 	e.Code, e.Err = Canceled, ctx.Err()
 	if errors.Is(e.Err, context.DeadlineExceeded) {
 		e.Code = DeadlineExceeded
 	}
-	if e.Attempts = s.attempts; s.attempts > 0 {
-		e.ending = "stopped after " + attempts(s.attempts)
-	}
-	return &e
+	return e
 }
 
 // sleep waits for d, and reports whether it did to the end.
 func (s *sending) sleep(ctx context.Context, d time.Duration) bool {
 	if tell, ok := ctx.Value(onRetryKey{}).(func(Wait)); ok {
 		next := s.attempts + 1
-		wait := Wait{Attempt: next, Of: next + s.policy.MaxRetries - s.counted, In: d, Cause: "the receiver limits the rate"}
+		wait := Wait{Attempt: next, Of: next + s.Policy.MaxRetries - s.counted, In: d, Cause: "the receiver limits the rate"}
 		switch {
 		case s.last.Status != 0:
 			wait.Cause = strconv.Itoa(s.last.Status)
@@ -181,23 +188,4 @@ func (s *sending) sleep(ctx context.Context, d time.Duration) bool {
 	case <-ctx.Done():
 		return false
 	}
-}
-
-func (s *sending) redact(text string) string {
-	if s.Redact == nil {
-		return text
-	}
-	return s.Redact(text)
-}
-
-func (s *sending) method() string { return cmp.Or(s.Method, http.MethodPost) }
-
-// shortOf tells whether wait ends after the context's deadline, and how much time is left.
-func shortOf(ctx context.Context, wait time.Duration) (left time.Duration, short bool) {
-	deadline, ok := ctx.Deadline()
-	if !ok {
-		return 0, false
-	}
-	left = time.Until(deadline)
-	return left, wait >= left
 }
