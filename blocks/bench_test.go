@@ -20,13 +20,17 @@ func (nowhere) RoundTrip(r *http.Request) (*http.Response, error) {
 	if _, err := io.Copy(io.Discard, r.Body); err != nil {
 		return nil, err
 	}
-	return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(`{"success":true}`)), Request: r}, nil
+	return &http.Response{
+		StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(`{"success":true}`)),
+		Request: r,
+	}, nil
 }
 
 func BenchmarkInvoke(b *testing.B) {
 	reg := registry.New()
 	blocks.MustRegister(reg)
-	rt, err := runtime.New(reg, runtime.Transport(nowhere{}), runtime.Source("bench", tracking.Source{WriteKey: "0123456789abcdefghijklmnopqrstuv"}))
+	rt, err := runtime.New(reg, runtime.Transport(nowhere{}),
+		runtime.Source("bench", tracking.Source{WriteKey: "0123456789abcdefghijklmnopqrstuv"}))
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -1,12 +1,14 @@
-// Package blocks are the Segment blocks: each joins a manifest of package schemas/segment to the API of package tracking.
+// Package blocks are the Segment blocks: each joins a manifest of package schemas/segment to the
+// API of package tracking.
 //
 //	reg := registry.New()
 //	blocks.MustRegister(reg)
 //	rt, err := runtime.New(reg, runtime.Source("prod", tracking.Source{WriteKey: key}))
 //
-// The blocks are segment_track, segment_identify, segment_page, segment_screen, segment_group, segment_alias and segment_batch. The
-// sources they use are a tracking.Source or any other tracking.Sender, such as those of package delivery. A write key in the input
-// takes the place of the source's own; where events are sent is the source's alone.
+// The blocks are segment_track, segment_identify, segment_page, segment_screen, segment_group,
+// segment_alias and segment_batch. The sources they use are a tracking.Source or any other
+// tracking.Sender, such as those of package delivery. A write key in the input takes the place of
+// the source's own; where events are sent is the source's alone.
 package blocks
 
 import (
@@ -33,7 +35,8 @@ func Register(reg *registry.Registry) error {
 	return reg.Register(list...)
 }
 
-// MustRegister is Register for programs that cannot go on without the blocks: it panics on an error.
+// MustRegister is Register for programs that cannot go on without the blocks: it panics on an
+// error.
 func MustRegister(reg *registry.Registry) {
 	if err := Register(reg); err != nil {
 		panic(err)
@@ -63,7 +66,8 @@ func all() ([]registry.Block, error) {
 // executor does the work of a block.
 type executor = func(ctx context.Context, call *runtime.Call, source tracking.Sender) (any, error)
 
-// client is shared by all the blocks of a runtime, since they wait together when a source is rate limited.
+// client is shared by all the blocks of a runtime, since they wait together when a source is rate
+// limited.
 func client(call *runtime.Call) *tracking.Client {
 	return runtime.Once(call, func(http *resty.Client) *tracking.Client {
 		options := []tracking.Option{tracking.WithVersion(Version())}
@@ -74,16 +78,19 @@ func client(call *runtime.Call) *tracking.Client {
 	})
 }
 
-// deliver sends messages to the source, with the input's write key where it gives one. A dry run goes straight to the client, which
-// records, whatever way the messages would leave.
-func deliver(ctx context.Context, call *runtime.Call, source tracking.Sender, messages tracking.Call) (tracking.Report, error) {
+// deliver sends messages to the source, with the input's write key where it gives one. A dry run
+// goes straight to the client, which records, whatever way the messages would leave.
+func deliver(ctx context.Context, call *runtime.Call, source tracking.Sender, messages tracking.Call) (tracking.Report,
+	error,
+) {
 	messages.WriteKey = tracking.WriteKey(call.Input.Text("writeKey"))
 	messages.InvocationID, messages.Time = call.InvocationID, call.Receipt.StartedAt
 	target := source.Target()
 	target.WriteKey = cmp.Or(messages.WriteKey, target.WriteKey)
 	if target.WriteKey == "" {
 		return tracking.Report{}, runtime.Refuse([]schemas.Violation{{
-			Path: "/writeKey", Code: string(runtime.MissingCredential), Message: "must be given, since the source has no write key",
+			Path: "/writeKey", Code: string(runtime.MissingCredential),
+			Message: "must be given, since the source has no write key",
 		}})
 	}
 	if (tracking.Source{WriteKey: messages.WriteKey}).Validate() != nil { // the schema has seen to the rest

@@ -14,7 +14,8 @@ func Example() {
 	reg := registry.New()
 	blocks.MustRegister(reg)
 
-	rt, err := runtime.New(reg, runtime.Source("prod", tracking.Source{WriteKey: "0123456789abcdefghijklmnopqrstuv", Region: tracking.EU}))
+	rt, err := runtime.New(reg,
+		runtime.Source("prod", tracking.Source{WriteKey: "0123456789abcdefghijklmnopqrstuv", Region: tracking.EU}))
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -9,8 +9,8 @@ import (
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
-// record writes what the API client did into the receipt. Under is where in the input the messages stand: "" for the block whose
-// input is the message itself.
+// record writes what the API client did into the receipt. Under is where in the input the messages
+// stand: "" for the block whose input is the message itself.
 func record(receipt *runtime.Receipt, report tracking.Report, under string) {
 	receipt.Delivery, receipt.Endpoint = report.Delivery, report.Endpoint
 	receipt.Requests, receipt.Attempts, receipt.Bytes = report.Requests, report.Attempts, int64(report.Bytes)

@@ -10,7 +10,8 @@ import (
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
-// single is the executor of the blocks that send one message. Their output repeats what was sent under the same names.
+// single is the executor of the blocks that send one message. Their output repeats what was sent
+// under the same names.
 func single(t tracking.Type, m *schemas.Manifest) executor {
 	outputs := m.Output.Fields()
 	return func(ctx context.Context, call *runtime.Call, source tracking.Sender) (any, error) {

@@ -4,8 +4,8 @@ import "runtime/debug"
 
 const module = "github.com/aacflow/segment-blocks"
 
-// Version is the version of this module in the running program, as the Go toolchain recorded it, or dev. Segment sees it in the
-// User-Agent header and in context.library.
+// Version is the version of this module in the running program, as the Go toolchain recorded it, or
+// dev. Segment sees it in the User-Agent header and in context.library.
 func Version() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

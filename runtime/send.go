@@ -12,11 +12,11 @@ import (
 // budget: it waits and tries again as package retry says. The requests of all blocks of a runtime
 // with the same Endpoint and Credential wait together when the receiver asks one of them to.
 //
-// Send adds the request, its attempts and bytes to the receipt, and sets the endpoint there where it
-// is empty. How many messages were accepted is for the executor to say. Secrets of the input and the
-// source do not get into errors. The error is an *[Error] that the executor can return as it is: its
-// code, status, retryability and time to wait are those of the failure. The requests of one call are
-// to be sent one after the other.
+// Send adds the request, its attempts and bytes to the receipt, and sets the endpoint there where
+// it is empty. How many messages were accepted is for the executor to say. Secrets of the input and
+// the source do not get into errors. The error is an *[Error] that the executor can return as it
+// is: its code, status, retryability and time to wait are those of the failure. The requests of one
+// call are to be sent one after the other.
 //
 // A request may arrive more than once. What makes a repeat harmless, such as an idempotency key, is
 // to be derived from InvocationID.

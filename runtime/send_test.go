@@ -142,9 +142,10 @@ func TestSendPausesEveryInvocation(t *testing.T) {
 
 func TestSendIsCanceled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	rt := posting(t, retry.Policy{BaseDelay: time.Minute, Budget: time.Hour}, func(w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(http.StatusServiceUnavailable)
-	})
+	rt := posting(t, retry.Policy{BaseDelay: time.Minute, Budget: time.Hour},
+		func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		})
 	_, err := rt.Invoke(retry.OnRetry(ctx, func(retry.Wait) { cancel() }), "toy_post", runtime.Map{"title": "Hi"})
 	e := runtime.ErrorOf(err)
 	require.ErrorIs(t, err, context.Canceled)

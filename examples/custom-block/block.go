@@ -1,4 +1,5 @@
-// Package customblock shows a block of one's own: the manifest board_post.yaml and this file are all of it.
+// Package customblock shows a block of one's own: the manifest board_post.yaml and this file are
+// all of it.
 //
 //	reg := registry.New()
 //	blocks.MustRegister(reg)      // the Segment blocks
@@ -30,7 +31,8 @@ import (
 //go:embed board_post.yaml
 var files embed.FS
 
-// Source is a notice board. Because post demands this type, the runtime never hands it a source of another vendor.
+// Source is a notice board. Because post demands this type, the runtime never hands it a source of
+// another vendor.
 type Source struct {
 	// URL is the base of the board; notes go to /notes below it.
 	URL   string
@@ -40,7 +42,8 @@ type Source struct {
 	Retry retry.Policy
 }
 
-// Validate is asked by runtime.New. The URL is not repeated in full: what is wrong with it may be that it holds a password.
+// Validate is asked by runtime.New. The URL is not repeated in full: what is wrong with it may be
+// that it holds a password.
 func (s Source) Validate() error {
 	u, err := url.Parse(s.URL)
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.User != nil || u.RawQuery != "" {
@@ -76,8 +79,8 @@ func MustRegister(reg *registry.Registry) {
 	}
 }
 
-// post sends one note. call.Send retries what is worth it, keeps the receipt, and gives the error its
-// code; the board knows a repeat by the Idempotency-Key.
+// post sends one note. call.Send retries what is worth it, keeps the receipt, and gives the error
+// its code; the board knows a repeat by the Idempotency-Key.
 func post(ctx context.Context, call *runtime.Call, board Source) (any, error) {
 	id := noteID(board, call.InvocationID)
 	call.Receipt.MessageIDs = []string{id}
@@ -101,7 +104,8 @@ func post(ctx context.Context, call *runtime.Call, board Source) (any, error) {
 	return map[string]any{"posted": true, "title": call.Input.Text("title")}, nil
 }
 
-// noteID is the same for the same invocation, so the board can tell a repeat from a second note; another board gets another id.
+// noteID is the same for the same invocation, so the board can tell a repeat from a second note;
+// another board gets another id.
 func noteID(board Source, invocation string) string {
 	sum := sha256.Sum256([]byte(board.URL + "\x00" + invocation))
 	return "note-" + hex.EncodeToString(sum[:16])

@@ -14,7 +14,8 @@ import (
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
-// One registry and one runtime hold blocks of two vendors. Each finds its own source by the type of it.
+// One registry and one runtime hold blocks of two vendors. Each finds its own source by the type of
+// it.
 func Example() {
 	ctx := context.Background()
 	segment, err := emulator.Start()
@@ -23,7 +24,11 @@ func Example() {
 		return
 	}
 	defer segment.Close(ctx)
-	board := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusCreated) }))
+	board := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter,
+		_ *http.Request,
+	) {
+		w.WriteHeader(http.StatusCreated)
+	}))
 	defer board.Close()
 
 	reg := registry.New()

@@ -35,7 +35,8 @@ func (e *localError) Unwrap() error { return e.error }
 
 // try makes one attempt.
 func (s *sending) try(ctx context.Context) (*Answer, error) {
-	// The answer is read here, up to a bound, rather than by resty, which would read all of it or fail.
+	// The answer is read here, up to a bound, rather than by resty, which would read all of it or
+	// fail.
 	req := s.client.http.R().SetDoNotParseResponse(true)
 	req.SetDebug(false) // resty's debug log shows credentials
 	maps.Copy(req.Header, s.Header)

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Code says what kind of failure an error is. Package runtime and the vendors' packages add codes of
-// their own to these.
+// Code says what kind of failure an error is. Package runtime and the vendors' packages add codes
+// of their own to these.
 type Code string
 
 // The codes of a request that was not accepted.

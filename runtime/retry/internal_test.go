@@ -61,5 +61,6 @@ func TestPausesAreForgotten(t *testing.T) {
 
 func TestErrorTexts(t *testing.T) {
 	require.Equal(t, "the request failed: rejected", (&Error{Code: Rejected}).Error())
-	require.Equal(t, "the receiver answered 418 (i'm a teapot): short and stout", (&Error{Status: 418, Text: "short and stout"}).Error())
+	require.Equal(t, "the receiver answered 418 (i'm a teapot): short and stout",
+		(&Error{Status: 418, Text: "short and stout"}).Error())
 }

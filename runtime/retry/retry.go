@@ -39,8 +39,8 @@ type Request struct {
 	// Header is sent with each attempt. From the second on there is an X-Retry-Count too, from 1.
 	Header http.Header
 	// Body makes the body of one attempt, so that it may hold the time of that attempt. An HTTP
-	// transport may read a body after its attempt is over, so nobody may change it later. An error ends
-	// the request. Nil: no body.
+	// transport may read a body after its attempt is over, so nobody may change it later. An error
+	// ends the request. Nil: no body.
 	Body func() ([]byte, error)
 	// MaxAnswer bounds, in bytes, what is read of an answer with a 2xx status. Default 64 KiB. Of
 	// other answers 64 KiB are read, for the words in them.
@@ -205,9 +205,9 @@ type Wait struct {
 
 type onRetryKey struct{}
 
-// OnRetry returns a context that has tell called whenever a request sent with it begins to wait, for
-// a retry or for a rate limit to clear. Requests that are sent side by side may call it at the same
-// time.
+// OnRetry returns a context that has tell called whenever a request sent with it begins to wait,
+// for a retry or for a rate limit to clear. Requests that are sent side by side may call it at the
+// same time.
 func OnRetry(ctx context.Context, tell func(Wait)) context.Context {
 	return context.WithValue(ctx, onRetryKey{}, tell)
 }

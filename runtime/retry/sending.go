@@ -65,7 +65,8 @@ func (s *sending) awaitTurn(ctx context.Context) error {
 func (s *sending) attempt(ctx context.Context) (*Answer, Verdict) {
 	s.attempts++
 	answer, err := s.try(ctx)
-	sent, verdict := true, Verdict{}
+	sent := true
+	var verdict Verdict
 	switch {
 	case err != nil:
 		var permanent bool
@@ -150,7 +151,8 @@ func (s *sending) giveUp() *Error {
 
 // gaveUp says that the next wait does not fit.
 func (s *sending) gaveUp(wait time.Duration, bound string) string {
-	return fmt.Sprintf("gave up after %s: the next try would be in %s, beyond %s", attempts(s.attempts), briefly(wait), bound)
+	return fmt.Sprintf("gave up after %s: the next try would be in %s, beyond %s", attempts(s.attempts), briefly(wait),
+		bound)
 }
 
 // interrupted ends because of the caller's context.

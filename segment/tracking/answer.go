@@ -161,7 +161,8 @@ func (j *judgement) word(raw []byte) {
 		"enqueued", "scheduled", "pending", "processing", "processed", "ingested", "delivered", "stored", "done", "complete",
 		"completed":
 		j.yes = true
-	case "false", "no", "error", "errors", "fail", "failed", "failure", "rejected", "refused", "invalid", "denied", "dropped",
+	case "false", "no", "error", "errors", "fail", "failed", "failure", "rejected", "refused", "invalid", "denied",
+		"dropped",
 		"discarded", "unauthorized", "forbidden":
 		j.no = true
 	case "partial", "partial_success", "partialsuccess", "partially_accepted":

@@ -19,7 +19,8 @@ import (
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
-// What a body makes of a 2xx, for a message that goes alone and for a batch of three. docs/errors.md has the rules.
+// What a body makes of a 2xx, for a message that goes alone and for a batch of three.
+// docs/errors.md has the rules.
 func TestAcceptance(t *testing.T) {
 	const accepted, rejected, unconfirmed = tracking.Accepted, tracking.Rejected, tracking.Unconfirmed
 	for _, tt := range []struct {
@@ -102,7 +103,9 @@ func TestAcceptance(t *testing.T) {
 func TestLongListOfFailures(t *testing.T) {
 	for _, n := range []int{1023, 1024, 1500, 2500} {
 		list := strings.Repeat(`{"code":"quota","message":"`+strings.Repeat("x", 60)+`"},`, n)
-		r := newReceiver(t, reply{body: `{"ok":true,"padding":"` + strings.Repeat(" ", 1000) + `","errors":[` + strings.TrimSuffix(list, ",") + `]}`})
+		r := newReceiver(t,
+			reply{body: `{"ok":true,"padding":"` + strings.Repeat(" ", 1000) + `","errors":[` + strings.TrimSuffix(list,
+				",") + `]}`})
 		report, err := r.source().Send(t.Context(), r.client(), tracking.Call{Messages: manyOrders(t, n, 7)})
 		require.Equal(t, retry.Rejected, failure(t, err).Code)
 		require.Equal(t, map[tracking.Status]int{tracking.Unconfirmed: n}, statuses(report))
@@ -135,8 +138,14 @@ func TestAnswerThatIsNotReadToItsEnd(t *testing.T) {
 				}
 			}
 		}, "answered 200 (ok); the answer is too long: it has more than 66,"},
-		"compressed":                   {func(w http.ResponseWriter, _ *http.Request) { bomb(w, `{"success":true}`) }, "the answer is too long"},
-		"compressed, with spaces only": {func(w http.ResponseWriter, _ *http.Request) { bomb(w, "") }, "the answer is too long"},
+		"compressed": {
+			func(w http.ResponseWriter, _ *http.Request) { bomb(w, `{"success":true}`) },
+			"the answer is too long",
+		},
+		"compressed, with spaces only": {
+			func(w http.ResponseWriter, _ *http.Request) { bomb(w, "") },
+			"the answer is too long",
+		},
 		"cut": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "100")
 			_, _ = io.WriteString(w, `{"success":true}`)
@@ -188,8 +197,12 @@ func TestEchoedKeyIsNotShown(t *testing.T) {
 		"header in lines": lines(base64.StdEncoding.EncodeToString([]byte(key + ":"))),
 		"in pieces":       strings.Join(strings.Split(key, ""), "-"),
 	} {
-		for _, body := range []string{echo, `{"success":false,"message":"` + strings.NewReplacer("\r", `\r`, "\n", `\n`).Replace(echo) + `"}`} {
-			r := newReceiver(t, reply{status: 400, body: "no: " + body, header: map[string]string{"Location": "/" + url.PathEscape(echo)}})
+		for _, body := range []string{
+			echo,
+			`{"success":false,"message":"` + strings.NewReplacer("\r", `\r`, "\n", `\n`).Replace(echo) + `"}`,
+		} {
+			r := newReceiver(t,
+				reply{status: 400, body: "no: " + body, header: map[string]string{"Location": "/" + url.PathEscape(echo)}})
 			_, e := send(t, t.Context(), r, r.source())
 			require.Equal(t, "(not shown, as it holds the write key)", cause(t, e).Text, name)
 			r = newReceiver(t, reply{status: 302, body: body, header: map[string]string{"Location": "/" + url.PathEscape(echo)}})

@@ -23,7 +23,9 @@ import (
 )
 
 // send sends one order and returns its status and error.
-func send(t testing.TB, ctx context.Context, r *receiver, source tracking.Source) (tracking.Status, *tracking.Error) { //nolint:revive // t first, as in testing
+func send(t testing.TB, ctx context.Context, r *receiver, source tracking.Source) ( //nolint:revive // as in testing
+	tracking.Status, *tracking.Error,
+) {
 	t.Helper()
 	report, err := source.Send(ctx, r.client(), alone(order(t)))
 	status := report.Messages[0].Status
@@ -40,24 +42,60 @@ func TestAnswers(t *testing.T) {
 		kind  retry.Code // "" for accepted
 		text  string
 	}{
-		"segment":         {reply: reply{body: `{"success":true}`}},
-		"rudderstack":     {reply: reply{body: "ok"}},
-		"empty":           {reply: reply{status: 204}},
-		"jitsu":           {reply: reply{body: `{"ok":true,"receivedEvents":1,"okEvents":1,"errors":[]}`}},
-		"ok false":        {reply: reply{body: `{"ok":false,"error":"no such stream"}`}, kind: retry.Rejected, text: "no such stream"},
-		"success false":   {reply: reply{body: ` {"success": false, "code": "bad", "message": "no"} `}, kind: retry.Rejected, text: "bad: no"},
-		"errors":          {reply: reply{body: `{"ok":true,"errors":["first",{"message":"second"},3]}`}, kind: retry.Rejected, text: "first: second: 3"},
-		"text":            {reply: reply{status: 400, body: "Bad Request\n"}, kind: retry.Rejected, text: "Bad Request"},
-		"json error":      {reply: reply{status: 400, body: `{"error":{"code":"x","message":"y"}}`}, kind: retry.Rejected, text: "x: y"},
-		"other json":      {reply: reply{status: 400, body: `{"why":1}`}, kind: retry.Rejected, text: `{"why":1}`},
-		"html":            {reply: reply{status: 404, body: "<!doctype html>\n<TITLE>Not\nhere</TITLE><p>…"}, kind: retry.Rejected, text: "an HTML page: Not here"},
-		"html, but 200":   {reply: reply{body: "<title>Sign in</title>"}, kind: retry.Rejected, text: "an HTML page: Sign in"},
-		"html, no title":  {reply: reply{status: 404, body: "<html><body>lots of it"}, kind: retry.Rejected, text: "an HTML page"},
-		"controls":        {reply: reply{status: 400, body: "a\x1b[31mb\r\n\x00c\u202ed\xff"}, kind: retry.Rejected, text: "a [31mb c d�"},
-		"long":            {reply: reply{status: 400, body: strings.Repeat("ä", 100_000)}, kind: retry.Rejected, text: strings.Repeat("ä", 300) + "…"},
-		"key echoed":      {reply: reply{status: 400, body: "bad key " + string(testKey) + "!"}, kind: retry.Rejected, text: "bad key key:c17c91dd!"},
-		"header echoed":   {reply: reply{status: 400, body: base64.StdEncoding.EncodeToString([]byte(testKey + ":"))}, kind: retry.Rejected, text: "key:c17c91dd"},
-		"key at the edge": {reply: reply{status: 400, body: strings.Repeat("x", 280) + string(testKey)}, kind: retry.Rejected, text: strings.Repeat("x", 280) + "key:c17c91dd"},
+		"segment":     {reply: reply{body: `{"success":true}`}},
+		"rudderstack": {reply: reply{body: "ok"}},
+		"empty":       {reply: reply{status: 204}},
+		"jitsu":       {reply: reply{body: `{"ok":true,"receivedEvents":1,"okEvents":1,"errors":[]}`}},
+		"ok false": {
+			reply: reply{body: `{"ok":false,"error":"no such stream"}`}, kind: retry.Rejected,
+			text: "no such stream",
+		},
+		"success false": {
+			reply: reply{body: ` {"success": false, "code": "bad", "message": "no"} `}, kind: retry.Rejected,
+			text: "bad: no",
+		},
+		"errors": {
+			reply: reply{body: `{"ok":true,"errors":["first",{"message":"second"},3]}`},
+			kind:  retry.Rejected, text: "first: second: 3",
+		},
+		"text": {reply: reply{status: 400, body: "Bad Request\n"}, kind: retry.Rejected, text: "Bad Request"},
+		"json error": {
+			reply: reply{status: 400, body: `{"error":{"code":"x","message":"y"}}`}, kind: retry.Rejected,
+			text: "x: y",
+		},
+		"other json": {reply: reply{status: 400, body: `{"why":1}`}, kind: retry.Rejected, text: `{"why":1}`},
+		"html": {
+			reply: reply{status: 404, body: "<!doctype html>\n<TITLE>Not\nhere</TITLE><p>…"},
+			kind:  retry.Rejected, text: "an HTML page: Not here",
+		},
+		"html, but 200": {
+			reply: reply{body: "<title>Sign in</title>"}, kind: retry.Rejected,
+			text: "an HTML page: Sign in",
+		},
+		"html, no title": {
+			reply: reply{status: 404, body: "<html><body>lots of it"}, kind: retry.Rejected,
+			text: "an HTML page",
+		},
+		"controls": {
+			reply: reply{status: 400, body: "a\x1b[31mb\r\n\x00c\u202ed\xff"}, kind: retry.Rejected,
+			text: "a [31mb c d�",
+		},
+		"long": {
+			reply: reply{status: 400, body: strings.Repeat("ä", 100_000)}, kind: retry.Rejected,
+			text: strings.Repeat("ä", 300) + "…",
+		},
+		"key echoed": {
+			reply: reply{status: 400, body: "bad key " + string(testKey) + "!"}, kind: retry.Rejected,
+			text: "bad key key:c17c91dd!",
+		},
+		"header echoed": {
+			reply: reply{status: 400, body: base64.StdEncoding.EncodeToString([]byte(testKey + ":"))},
+			kind:  retry.Rejected, text: "key:c17c91dd",
+		},
+		"key at the edge": {
+			reply: reply{status: 400, body: strings.Repeat("x", 280) + string(testKey)},
+			kind:  retry.Rejected, text: strings.Repeat("x", 280) + "key:c17c91dd",
+		},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -99,9 +137,13 @@ func TestConnectionsAreReused(t *testing.T) {
 
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	policies := map[string]any{
-		"none":              resty.NoRedirectPolicy(),
-		"use last response": resty.RedirectPolicyFunc(func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }),
-		"followed":          resty.FlexibleRedirectPolicy(3),
+		"none": resty.NoRedirectPolicy(),
+		"use last response": resty.RedirectPolicyFunc(func(*http.Request,
+			[]*http.Request,
+		) error {
+			return http.ErrUseLastResponse
+		}),
+		"followed": resty.FlexibleRedirectPolicy(3),
 	}
 	for name, policy := range policies {
 		t.Run(name, func(t *testing.T) {
@@ -129,14 +171,19 @@ func TestNoConnection(t *testing.T) {
 	address := listener.Addr().String()
 	require.NoError(t, listener.Close())
 
-	source := tracking.Source{WriteKey: testKey, Endpoint: "http://" + address, Retry: retry.Policy{MaxRetries: 2, BaseDelay: time.Millisecond}}
+	source := tracking.Source{
+		WriteKey: testKey, Endpoint: "http://" + address,
+		Retry: retry.Policy{MaxRetries: 2, BaseDelay: time.Millisecond},
+	}
 	report, err := source.Send(t.Context(), tracking.NewClient(nil), alone(order(t)))
 	e := failure(t, err)
 	require.Equal(t, retry.Unavailable, e.Code)
 	require.True(t, e.Code.Retryable())
 	require.Equal(t, 3, report.Attempts)
 	require.Equal(t, tracking.Unsent, report.Messages[0].Status, "nothing can have arrived")
-	require.Equal(t, "no answer from http://"+address+": dial tcp "+address+": connect: connection refused; gave up after 3 attempts", err.Error())
+	require.Equal(t,
+		"no answer from http://"+address+": dial tcp "+address+": connect: connection refused; "+
+			"gave up after 3 attempts", err.Error())
 	var op *net.OpError
 	require.ErrorAs(t, err, &op)
 }
@@ -157,7 +204,8 @@ func TestBrokenConnectionLeavesDoubt(t *testing.T) {
 	})
 	for code, want := range map[int]tracking.Status{
 		500: tracking.Unconfirmed, 503: tracking.Unconfirmed, 429: tracking.Rejected, 410: tracking.Rejected,
-		408: tracking.Unconfirmed, 460: tracking.Unconfirmed, 502: tracking.Unconfirmed, 504: tracking.Unconfirmed, 522: tracking.Unconfirmed,
+		408: tracking.Unconfirmed, 460: tracking.Unconfirmed, 502: tracking.Unconfirmed,
+		504: tracking.Unconfirmed, 522: tracking.Unconfirmed,
 	} {
 		t.Run(http.StatusText(code), func(t *testing.T) {
 			r := newReceiver(t, reply{status: code})
@@ -253,7 +301,9 @@ func TestNoGoroutineOutlivesACall(t *testing.T) {
 	require.Error(t, err)
 	r.Client().CloseIdleConnections()
 	r.CloseClientConnections()
-	require.NoError(t, goleak.Find(before, goleak.IgnoreAnyFunction("net/http.(*Server).Serve"), goleak.IgnoreAnyFunction("net/http.(*conn).serve")))
+	require.NoError(t,
+		goleak.Find(before, goleak.IgnoreAnyFunction("net/http.(*Server).Serve"),
+			goleak.IgnoreAnyFunction("net/http.(*conn).serve")))
 }
 
 func TestCertificateFailureIsFinal(t *testing.T) {
@@ -272,7 +322,11 @@ func TestCertificateFailureIsFinal(t *testing.T) {
 func TestCallersRestyClient(t *testing.T) {
 	t.Run("its retries do not apply, and stay as they are", func(t *testing.T) {
 		r := newReceiver(t, reply{status: 400})
-		http := resty.NewWithClient(r.Client()).SetRetryCount(5).AddRetryCondition(func(*resty.Response, error) bool { return true })
+		http := resty.NewWithClient(r.Client()).SetRetryCount(5).AddRetryCondition(func(*resty.Response,
+			error,
+		) bool {
+			return true
+		})
 		_, err := r.source().Send(t.Context(), tracking.NewClient(http), alone(order(t)))
 		require.Error(t, err)
 		require.Len(t, r.requests(), 1)

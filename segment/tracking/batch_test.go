@@ -31,8 +31,10 @@ func TestBatchOnTheWire(t *testing.T) {
 	r := newReceiver(t)
 	report, err := r.source().Send(t.Context(), r.client(), tracking.Call{
 		Messages: []tracking.Message{
-			item(t, `{"type":"identify","userId":"u","traits":{"n":1.10},"timestamp":"2024-01-02T03:04:05Z","messageId":"mine"}`),
-			item(t, `{"type":"group","userId":"u","groupId":"g","context":{"ip":"1.2.3.4"},"integrations":{"Mixpanel":{"a":1}}}`),
+			item(t,
+				`{"type":"identify","userId":"u","traits":{"n":1.10},"timestamp":"2024-01-02T03:04:05Z","messageId":"mine"}`),
+			item(t,
+				`{"type":"group","userId":"u","groupId":"g","context":{"ip":"1.2.3.4"},"integrations":{"Mixpanel":{"a":1}}}`),
 		}, InvocationID: "run-1", Time: time.Date(2025, 6, 7, 8, 9, 10, 11_000_000, time.UTC),
 		Context: json.RawMessage(`{"ip":"0.0.0.0","app":{"name":"shop"}}`), Integrations: json.RawMessage(`{"All":false}`),
 	})
@@ -102,19 +104,22 @@ func TestManyBadMessagesAreAllNamed(t *testing.T) {
 	require.Contains(t, err.Error(), "and 5 more problems, the messages in question are 0, 3, 6, 9, 12, 15-19")
 }
 
-// A batch with nothing but faults costs no more than its listing: the error is bounded, and the end is not looked at.
+// A batch with nothing but faults costs no more than its listing: the error is bounded, and the end
+// is not looked at.
 func TestManyProblemsAreBounded(t *testing.T) {
 	bad := item(t, `{"type":"track"}`) // has two
 	for n, listed := range map[int]int{60: 120, 4_000: 1_000, 300_000: 1_000} {
 		messages := slices.Repeat([]tracking.Message{bad}, n)
-		report, err := tracking.Source{WriteKey: testKey}.Send(t.Context(), tracking.NewClient(nil), tracking.Call{Messages: messages})
+		report, err := tracking.Source{WriteKey: testKey}.Send(t.Context(), tracking.NewClient(nil),
+			tracking.Call{Messages: messages})
 		e := failure(t, err)
 		require.Equal(t, tracking.InvalidInput, e.Code)
 		require.Len(t, e.Problems, listed)
 		require.Equal(t, n, e.Total)
 		require.Len(t, report.Messages, n)
 		require.Less(t, len(err.Error()), 2000)
-		require.Contains(t, err.Error(), fmt.Sprintf("; and %s more problems", map[int]string{120: "115", 1000: "995"}[listed]))
+		require.Contains(t, err.Error(),
+			fmt.Sprintf("; and %s more problems", map[int]string{120: "115", 1000: "995"}[listed]))
 	}
 }
 
@@ -148,14 +153,19 @@ func TestBatchDefaultsAreChecked(t *testing.T) {
 	for text, code := range map[string]string{
 		`[]`: "context_not_object", `"x"`: "context_not_object", `{"a":`: "invalid_json", `{"a":1,"a":2}`: "invalid_json",
 	} {
-		_, _, err := tracking.NewClient(nil).Preview(tracking.Source{WriteKey: testKey}, tracking.Call{Messages: []tracking.Message{order(t)}, Context: json.RawMessage(text)})
+		_, _, err := tracking.NewClient(nil).Preview(tracking.Source{WriteKey: testKey},
+			tracking.Call{Messages: []tracking.Message{order(t)}, Context: json.RawMessage(text)})
 		e := failure(t, err)
 		require.Len(t, e.Problems, 1)
 		require.Equal(t, code, e.Problems[0].Code)
 		require.Equal(t, "/context", e.Problems[0].Path)
 		require.Equal(t, -1, e.Problems[0].Index)
 	}
-	_, _, err := tracking.NewClient(nil).Preview(tracking.Source{WriteKey: testKey}, tracking.Call{Messages: []tracking.Message{order(t)}, Context: json.RawMessage(`null`), Integrations: json.RawMessage(`1`)})
+	_, _, err := tracking.NewClient(nil).Preview(tracking.Source{WriteKey: testKey},
+		tracking.Call{
+			Messages: []tracking.Message{order(t)}, Context: json.RawMessage(`null`),
+			Integrations: json.RawMessage(`1`),
+		})
 	require.Equal(t, "integrations_not_object", failure(t, err).Problems[0].Code)
 }
 
@@ -163,7 +173,8 @@ func TestBatchDefaultsAreChecked(t *testing.T) {
 func TestLimitsCountWhatIsMergedIn(t *testing.T) {
 	r := newReceiver(t)
 	context := json.RawMessage(`{"x":"` + strings.Repeat("x", 31_900) + `"}`)
-	_, err := r.source().Send(t.Context(), r.client(), tracking.Call{Messages: []tracking.Message{order(t), order(t)}, Context: context})
+	_, err := r.source().Send(t.Context(), r.client(),
+		tracking.Call{Messages: []tracking.Message{order(t), order(t)}, Context: context})
 	e := failure(t, err)
 	require.Equal(t, retry.TooLarge, e.Code)
 	require.Len(t, e.Problems, 2)
@@ -173,7 +184,8 @@ func TestLimitsCountWhatIsMergedIn(t *testing.T) {
 func TestLargeBatchIsSplitAndKeepsOrder(t *testing.T) {
 	r := newReceiverFunc(t, func(int, posted) reply { return reply{delay: 20 * time.Millisecond} })
 	const n, users = 12_000, 37
-	report, err := r.source().Send(t.Context(), r.client(), tracking.Call{Messages: manyOrders(t, n, users), InvocationID: "x"})
+	report, err := r.source().Send(t.Context(), r.client(),
+		tracking.Call{Messages: manyOrders(t, n, users), InvocationID: "x"})
 	require.NoError(t, err)
 	got := r.requests()
 	require.Equal(t, len(got), report.Requests)
@@ -314,7 +326,8 @@ func TestHalfDeliveredBatch(t *testing.T) {
 func TestBatchTakenInPart(t *testing.T) {
 	r := newReceiver(t, reply{body: `{"ok":false,"receivedEvents":2,"okEvents":1,"errors":["one is bad"]}`})
 	report, err := r.source().Send(t.Context(), r.client(), tracking.Call{Messages: manyOrders(t, 2, 1)})
-	require.EqualError(t, err, "0 of 2 messages were accepted, 2 more may have been: "+r.URL+" answered 200 (ok): one is bad")
+	require.EqualError(t, err,
+		"0 of 2 messages were accepted, 2 more may have been: "+r.URL+" answered 200 (ok): one is bad")
 	require.Equal(t, retry.Rejected, failure(t, err).Code)
 	require.Equal(t, map[tracking.Status]int{tracking.Unconfirmed: 2}, statuses(report))
 
@@ -389,7 +402,15 @@ func TestLinkedIDsKeepTheirOrder(t *testing.T) {
 // Whatever the receiver does, the report adds up and agrees with what arrived.
 func TestReportAddsUp(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		answers := rapid.SliceOfN(rapid.SampledFrom([]reply{{}, {}, {}, {status: 500}, {status: 400}, {reset: true}, {status: 504}}), 1, 12).Draw(rt, "answers")
+		answers := rapid.SliceOfN(rapid.SampledFrom([]reply{
+			{},
+			{},
+			{},
+			{status: 500},
+			{status: 400},
+			{reset: true},
+			{status: 504},
+		}), 1, 12).Draw(rt, "answers")
 		var mu sync.Mutex
 		accepted := map[any]bool{}
 		r := newReceiverFunc(t, func(n int, p posted) reply {
@@ -408,7 +429,8 @@ func TestReportAddsUp(t *testing.T) {
 		source.Retry.MaxRetries = rapid.SampledFrom([]int{-1, 1, 3}).Draw(rt, "retries")
 		source.InFlight = rapid.IntRange(1, 5).Draw(rt, "inFlight")
 		n := rapid.IntRange(1, 9000).Draw(rt, "messages")
-		report, err := source.Send(t.Context(), r.client(), tracking.Call{Messages: manyOrders(t, n, rapid.IntRange(1, 50).Draw(rt, "users")), InvocationID: "i"})
+		report, err := source.Send(t.Context(), r.client(),
+			tracking.Call{Messages: manyOrders(t, n, rapid.IntRange(1, 50).Draw(rt, "users")), InvocationID: "i"})
 
 		count := statuses(report)
 		require.Equal(rt, count[tracking.Accepted], report.Accepted)

@@ -17,17 +17,21 @@ type accepting struct{}
 func (accepting) RoundTrip(req *http.Request) (*http.Response, error) {
 	_, _ = io.Copy(io.Discard, req.Body)
 	return &http.Response{
-		StatusCode: http.StatusOK, Header: http.Header{}, Request: req, Body: io.NopCloser(strings.NewReader(`{"success":true}`)),
+		StatusCode: http.StatusOK, Header: http.Header{}, Request: req,
+		Body: io.NopCloser(strings.NewReader(`{"success":true}`)),
 	}, nil
 }
 
 func BenchmarkSend(b *testing.B) {
 	client := tracking.NewClient(resty.New().SetTransport(accepting{}))
 	source := tracking.Source{WriteKey: testKey}
-	m := item(b, `{"type":"track","event":"Order Completed","userId":"u-42","context":{"ip":"1.2.3.4"},"properties":{"x":"`+strings.Repeat("x", 900)+`"}}`)
+	m := item(b,
+		`{"type":"track","event":"Order Completed","userId":"u-42","context":{"ip":"1.2.3.4"},`+
+			`"properties":{"x":"`+strings.Repeat("x", 900)+`"}}`)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := source.Send(b.Context(), client, tracking.Call{Messages: []tracking.Message{m}, Alone: true, InvocationID: "run-7/node-3"}); err != nil {
+		if _, err := source.Send(b.Context(), client,
+			tracking.Call{Messages: []tracking.Message{m}, Alone: true, InvocationID: "run-7/node-3"}); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -38,11 +42,14 @@ func BenchmarkSendBatch(b *testing.B) {
 	source := tracking.Source{WriteKey: testKey}
 	messages := make([]tracking.Message, 5000)
 	for i := range messages {
-		messages[i] = item(b, `{"type":"track","event":"Order Completed","userId":"u-42","context":{"ip":"1.2.3.4"},"properties":{"x":"`+strings.Repeat("x", 900)+`"}}`)
+		messages[i] = item(b,
+			`{"type":"track","event":"Order Completed","userId":"u-42","context":{"ip":"1.2.3.4"},`+
+				`"properties":{"x":"`+strings.Repeat("x", 900)+`"}}`)
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := source.Send(b.Context(), client, tracking.Call{Messages: messages, InvocationID: "run-7/node-3"}); err != nil {
+		if _, err := source.Send(b.Context(), client,
+			tracking.Call{Messages: messages, InvocationID: "run-7/node-3"}); err != nil {
 			b.Fatal(err)
 		}
 	}

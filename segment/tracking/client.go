@@ -1,11 +1,13 @@
 // Package tracking speaks Segment's Tracking API. It checks messages, writes them as they go over
 // the wire, splits batches, sends and retries them, and reports what became of each.
 //
-//	fields, err := rawjson.ParseObject([]byte(`{"userId": "u-42", "event": "Order Completed"}`), rawjson.DefaultLimits())
+//	event := []byte(`{"userId": "u-42", "event": "Order Completed"}`)
+//	fields, err := rawjson.ParseObject(event, rawjson.DefaultLimits())
 //	client := tracking.NewClient(nil)
 //	source := tracking.Source{WriteKey: key, Region: tracking.EU}
 //	report, err := source.Send(ctx, client, tracking.Call{
-//		Messages: []tracking.Message{tracking.NewMessage(tracking.Track, fields)}, InvocationID: "run-7/node-3",
+//		Messages:     []tracking.Message{tracking.NewMessage(tracking.Track, fields)},
+//		InvocationID: "run-7/node-3",
 //	})
 //	// report.Messages[0].Status is tracking.Accepted
 //
@@ -18,8 +20,8 @@
 // receipt, not delivery to a destination, hence the word "accepted".
 //
 // Every message gets its messageId before the first attempt and keeps it in every retry. Segment
-// drops a messageId that it has seen in the last 24 hours, so calling again with the same invocation
-// id does not double an event.
+// drops a messageId that it has seen in the last 24 hours, so calling again with the same
+// invocation id does not double an event.
 package tracking
 
 import (
@@ -66,7 +68,8 @@ func WithVersion(version string) Option { return func(o *options) { o.version = 
 func WithOneByOne() Option { return func(o *options) { o.oneByOne = true } }
 
 // NewClient makes a Client that sends through client, as [retry.New] says. Nil stands for a resty
-// client with its defaults that follows no redirect. Credentials set on client replace the source's.
+// client with its defaults that follows no redirect. Credentials set on client replace the
+// source's.
 func NewClient(client *resty.Client, opts ...Option) *Client {
 	o := options{version: "dev"}
 	for _, opt := range opts {

@@ -18,7 +18,8 @@ func Example() {
 	}))
 	defer receiver.Close()
 
-	fields, err := rawjson.ParseObject([]byte(`{"event": "Order Completed", "userId": "u-42", "properties": {"total": 42.50}}`), rawjson.DefaultLimits())
+	event := []byte(`{"event": "Order Completed", "userId": "u-42", "properties": {"total": 42.50}}`)
+	fields, err := rawjson.ParseObject(event, rawjson.DefaultLimits())
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -12,7 +12,8 @@ import (
 	"github.com/aacflow/segment-blocks/rawjson"
 )
 
-// Nothing lost, nothing twice, every body within its limits to the byte, each person's messages in one lane and in order.
+// Nothing lost, nothing twice, every body within its limits to the byte, each person's messages in
+// one lane and in order.
 func TestSplit(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		inFlight := rapid.IntRange(1, 6).Draw(rt, "inFlight")
@@ -88,7 +89,10 @@ func TestSplitFillsBodiesToTheByte(t *testing.T) {
 }
 
 func TestBodySizeIsWhatSplitCounts(t *testing.T) {
-	s := &sending{Batch: &Batch{Messages: []Prepared{{item: json.RawMessage(`{"type":"a"}`)}, {item: json.RawMessage(`{}`)}}}}
+	s := &sending{Batch: &Batch{Messages: []Prepared{
+		{item: json.RawMessage(`{"type":"a"}`)},
+		{item: json.RawMessage(`{}`)},
+	}}}
 	path, size := s.target(&request{messages: []int{0, 1}})
 	body := s.body([]int{0, 1}, size)
 	require.Equal(t, BatchPath, path)

@@ -12,11 +12,12 @@ import (
 	"strings"
 )
 
-// WriteKey is the credential of a source. It never prints itself: whatever formats, logs or marshals it gets its
-// [WriteKey.Fingerprint]. The key itself takes a conversion, string(key).
+// WriteKey is the credential of a source. It never prints itself: whatever formats, logs or
+// marshals it gets its [WriteKey.Fingerprint]. The key itself takes a conversion, string(key).
 type WriteKey string
 
-// Fingerprint names the key without giving it away: "key:" and the first 8 hex digits of its SHA-256, or "key:none".
+// Fingerprint names the key without giving it away: "key:" and the first 8 hex digits of its
+// SHA-256, or "key:none".
 func (k WriteKey) Fingerprint() string {
 	if k == "" {
 		return "key:none"
@@ -31,7 +32,8 @@ func (k WriteKey) String() string { return k.Fingerprint() }
 // GoString returns the fingerprint, for %#v.
 func (k WriteKey) GoString() string { return k.Fingerprint() }
 
-// Format writes the fingerprint whatever the verb, since %x and %d would otherwise reach the key's bytes.
+// Format writes the fingerprint whatever the verb, since %x and %d would otherwise reach the key's
+// bytes.
 func (k WriteKey) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, k.Fingerprint()) }
 
 // MarshalText returns the fingerprint, which is what JSON and YAML then hold.
@@ -45,9 +47,9 @@ func (k WriteKey) LooksLikeSegments() bool {
 	return len(k) == 32 && strings.IndexFunc(string(k), func(r rune) bool { return alphanumeric(r) < 0 }) < 0
 }
 
-// authorization is the header value that carries the key: Basic, with an empty password. The key goes nowhere else.
-// Segment takes it in the body too, but bodies end up in previews, dumps and captures, and every compatible
-// receiver reads the header.
+// authorization is the header value that carries the key: Basic, with an empty password. The key
+// goes nowhere else. Segment takes it in the body too, but bodies end up in previews, dumps and
+// captures, and every compatible receiver reads the header.
 func (k WriteKey) authorization() string { return "Basic " + k.basic() }
 
 func (k WriteKey) basic() string { return base64.StdEncoding.EncodeToString([]byte(k + ":")) }

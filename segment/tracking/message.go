@@ -103,8 +103,8 @@ func (m Message) Type() Type { return m.typ }
 // Fields returns the fields that the message was made from. They must not be changed.
 func (m Message) Fields() rawjson.Object { return m.fields }
 
-// appendUserIDs appends the ids by which a message of these fields names a user. A user's userId may
-// be another message's previousId, so they are all of one kind.
+// appendUserIDs appends the ids by which a message of these fields names a user. A user's userId
+// may be another message's previousId, so they are all of one kind.
 func appendUserIDs(ids [][]byte, fields rawjson.Object) [][]byte {
 	for _, f := range fields {
 		switch f.Name {
@@ -272,7 +272,8 @@ func (p *presence) missing(t Type, refuse func(path, code, text string, value js
 func checkConsent(context json.RawMessage, refuse func(path, code, text string, value json.RawMessage)) {
 	const at = "/context/consent/categoryPreferences"
 	if id, ok := rawjson.At(context, "/device/advertisingId"); ok && rawjson.KindOf(id) != rawjson.StringKind {
-		refuse("/context/device/advertisingId", "device_advertisingid_should_be_string", "must be a string for this event", id)
+		refuse("/context/device/advertisingId", "device_advertisingid_should_be_string", "must be a string for this event",
+			id)
 	}
 	if version, ok := rawjson.At(context, "/consent/version"); ok && rawjson.KindOf(version) != rawjson.NumberKind {
 		refuse("/context/consent/version", "consent_version_should_be_number", "must be a number for this event", version)
@@ -287,7 +288,8 @@ func checkConsent(context json.RawMessage, refuse func(path, code, text string, 
 	}
 	for _, m := range rawjson.OpenObject(preferences) {
 		if rawjson.KindOf(m.Value) != rawjson.BooleanKind {
-			refuse(rawjson.Pointer(at, m.Name), "consent_categorypreferences_fields_should_be_bool", "must be true or false", m.Value)
+			refuse(rawjson.Pointer(at, m.Name), "consent_categorypreferences_fields_should_be_bool", "must be true or false",
+				m.Value)
 		}
 	}
 }

@@ -22,7 +22,8 @@ var when = time.Date(2025, 6, 7, 8, 9, 10, 0, time.UTC)
 // wire returns what a message looks like on the wire, without the sentAt before it.
 func wire(t testing.TB, m tracking.Message) (string, tracking.Report, error) {
 	t.Helper()
-	requests, report, err := tracking.NewClient(nil).Preview(tracking.Source{WriteKey: testKey}, tracking.Call{Messages: []tracking.Message{m}, Alone: true, InvocationID: "inv", Time: when})
+	requests, report, err := tracking.NewClient(nil).Preview(tracking.Source{WriteKey: testKey},
+		tracking.Call{Messages: []tracking.Message{m}, Alone: true, InvocationID: "inv", Time: when})
 	if err != nil {
 		failure(t, err)
 		return "", report, err
@@ -36,12 +37,14 @@ func wire(t testing.TB, m tracking.Message) (string, tracking.Report, error) {
 
 func TestMessagesOnTheWire(t *testing.T) {
 	tail := func(typ tracking.Type) string {
-		return `,"messageId":"` + tracking.DeriveMessageID(testKey, typ, "inv", 0) + `","timestamp":"2025-06-07T08:09:10.000Z"}`
+		return `,"messageId":"` + tracking.DeriveMessageID(testKey, typ, "inv",
+			0) + `","timestamp":"2025-06-07T08:09:10.000Z"}`
 	}
 	bare := `,"context":{` + wireLibrary + `}`
 	for in, want := range map[string]string{
 		// Values as written, members in order.
-		`{"type":"track","properties":{ "b":1.10,"a":12345678901234567890 },"event":"É\u0041","userId":"u"}`: `"type":"track","properties":{ "b":1.10,"a":12345678901234567890 },"event":"É\u0041","userId":"u"` + bare + tail("track"),
+		`{"type":"track","properties":{ "b":1.10,"a":12345678901234567890 },"event":"É\u0041","userId":"u"}`: `"type":"track","properties":{ "b":1.10,"a":12345678901234567890 },"event":"É\u0041","userId":"u"` + bare +
+			tail("track"),
 		// What forms leave empty is not sent.
 		`{"type":"page","userId":"u","anonymousId":"","name":"","category":null,"messageId":null,"timestamp":"","properties":null,"context":null,"integrations":null}`: `"type":"page","userId":"u"` + bare + tail("page"),
 		`{"type":"screen","anonymousId":"a","name":"Home"}`:                                          `"type":"screen","anonymousId":"a","name":"Home"` + bare + tail("screen"),
@@ -51,13 +54,14 @@ func TestMessagesOnTheWire(t *testing.T) {
 		// Other spellings of a time become the one that Segment documents.
 		`{"type":"identify","userId":"u","messageId":"m","timestamp":"20240102T030405Z"}`: `"type":"identify","userId":"u","messageId":"m","timestamp":"2024-01-02T03:04:05.000Z"` + bare + `}`,
 		// The library joins the caller's context, unless there is one.
-		`{"type":"identify","userId":"u","context":{"ip":"1.2.3.4"}}`:                        `"type":"identify","userId":"u","context":{"ip":"1.2.3.4",` + wireLibrary + `}` + tail("identify"),
-		`{"type":"identify","userId":"u","context": { } }`:                                   `"type":"identify","userId":"u","context":{` + wireLibrary + `}` + tail("identify"),
-		`{"type":"identify","userId":"u","context":{"library":{"name":"mine"}}}`:             `"type":"identify","userId":"u","context":{"library":{"name":"mine"}}` + tail("identify"),
-		`{"type":"identify","userId":"u","context":{"libr\u0061ry":{"name":"mine"}}}`:        `"type":"identify","userId":"u","context":{"libr\u0061ry":{"name":"mine"}}` + tail("identify"),
-		`{"type":"identify","userId":"u","context":{"library":null,"x":1}}`:                  `"type":"identify","userId":"u","context":{` + wireLibrary + `,"x":1}` + tail("identify"),
-		`{"type":"identify","userId":"u","context":{"app":{"library":1}}}`:                   `"type":"identify","userId":"u","context":{"app":{"library":1},` + wireLibrary + `}` + tail("identify"),
-		`{"type":"identify","userId":"u","context":{"title":"\"library\": a \\ history"} }`:  `"type":"identify","userId":"u","context":{"title":"\"library\": a \\ history",` + wireLibrary + `}` + tail("identify"),
+		`{"type":"identify","userId":"u","context":{"ip":"1.2.3.4"}}`:                 `"type":"identify","userId":"u","context":{"ip":"1.2.3.4",` + wireLibrary + `}` + tail("identify"),
+		`{"type":"identify","userId":"u","context": { } }`:                            `"type":"identify","userId":"u","context":{` + wireLibrary + `}` + tail("identify"),
+		`{"type":"identify","userId":"u","context":{"library":{"name":"mine"}}}`:      `"type":"identify","userId":"u","context":{"library":{"name":"mine"}}` + tail("identify"),
+		`{"type":"identify","userId":"u","context":{"libr\u0061ry":{"name":"mine"}}}`: `"type":"identify","userId":"u","context":{"libr\u0061ry":{"name":"mine"}}` + tail("identify"),
+		`{"type":"identify","userId":"u","context":{"library":null,"x":1}}`:           `"type":"identify","userId":"u","context":{` + wireLibrary + `,"x":1}` + tail("identify"),
+		`{"type":"identify","userId":"u","context":{"app":{"library":1}}}`:            `"type":"identify","userId":"u","context":{"app":{"library":1},` + wireLibrary + `}` + tail("identify"),
+		`{"type":"identify","userId":"u","context":{"title":"\"library\": a \\ history"} }`: `"type":"identify","userId":"u","context":{"title":"\"library\": a \\ history",` + wireLibrary + `}` +
+			tail("identify"),
 		`{"type":"track","event":"e","userId":"u","integrations":{"All":true,"X":{"a": 1}}}`: `"type":"track","event":"e","userId":"u","integrations":{"All":true,"X":{"a": 1}}` + bare + tail("track"),
 		// What we do not know is passed on.
 		`{"type":"track","event":"e","userId":"u","a/b~c":"","traits":[1],"version":2}`: `"type":"track","event":"e","userId":"u","a/b~c":"","traits":[1],"version":2` + bare + tail("track"),
@@ -78,18 +82,30 @@ func TestProblems(t *testing.T) {
 		`{"type":"Track"}`: {"/type invalid_type"},
 		`{"type":5}`:       {"/type invalid_type"},
 		`{"type":"track"}`: {"/event event_not_defined", " no_user_anon_id"},
-		`{"type":"track","event":"","userId":"","anonymousId":null}`:        {"/event event_not_defined", " no_user_anon_id"},
-		`{"type":"track","event":{},"userId":5}`:                            {"/event event_not_string", "/userId id_not_string"},
-		`{"type":"track","event":"e","userId":"u","properties":[]}`:         {"/properties properties_not_object"},
-		`{"type":"identify","userId":"u","traits":"{}"}`:                    {"/traits traits_not_object"},
-		`{"type":"identify","anonymousId":true}`:                            {"/anonymousId id_not_string"},
-		`{"type":"page","userId":"u","name":1,"category":false}`:            {"/name name_not_string", "/category category_not_string"},
-		`{"type":"group","userId":"u"}`:                                     {"/groupId id_required"},
-		`{"type":"group","groupId":7}`:                                      {"/groupId id_not_string", " no_user_anon_id"},
-		`{"type":"alias"}`:                                                  {"/userId id_required", "/previousId id_required"},
-		`{"type":"alias","anonymousId":"a","previousId":"p"}`:               {"/userId id_required"},
-		`{"type":"alias","userId":"u","previousId":[]}`:                     {"/previousId id_not_string"},
-		`{"type":"page","userId":"u","context":1,"integrations":true}`:      {"/context context_not_object", "/integrations integrations_not_object"},
+		`{"type":"track","event":"","userId":"","anonymousId":null}`: {"/event event_not_defined", " no_user_anon_id"},
+		`{"type":"track","event":{},"userId":5}`: {
+			"/event event_not_string",
+			"/userId id_not_string",
+		},
+		`{"type":"track","event":"e","userId":"u","properties":[]}`: {"/properties properties_not_object"},
+		`{"type":"identify","userId":"u","traits":"{}"}`:            {"/traits traits_not_object"},
+		`{"type":"identify","anonymousId":true}`:                    {"/anonymousId id_not_string"},
+		`{"type":"page","userId":"u","name":1,"category":false}`: {
+			"/name name_not_string",
+			"/category category_not_string",
+		},
+		`{"type":"group","userId":"u"}`: {"/groupId id_required"},
+		`{"type":"group","groupId":7}`:  {"/groupId id_not_string", " no_user_anon_id"},
+		`{"type":"alias"}`: {
+			"/userId id_required",
+			"/previousId id_required",
+		},
+		`{"type":"alias","anonymousId":"a","previousId":"p"}`: {"/userId id_required"},
+		`{"type":"alias","userId":"u","previousId":[]}`:       {"/previousId id_not_string"},
+		`{"type":"page","userId":"u","context":1,"integrations":true}`: {
+			"/context context_not_object",
+			"/integrations integrations_not_object",
+		},
 		`{"type":"page","userId":"u","messageId":5}`:                        {"/messageId invalid_message_id"},
 		`{"type":"page","userId":"u","messageId":"` + long + `"}`:           {"/messageId invalid_message_id"},
 		`{"type":"page","userId":"u","timestamp":"yesterday"}`:              {"/timestamp invalid_timestamp"},
@@ -169,9 +185,11 @@ func TestMessageSizeIsExact(t *testing.T) {
 	require.EqualError(t, err, "nothing was sent: message is 32,001 bytes, 32,000 are allowed")
 
 	const sentAt = len(`"sentAt":"2006-01-02T15:04:05.000Z",`)
-	_, _, err = client.Preview(source, tracking.Call{Messages: []tracking.Message{build(tracking.MaxMessageBytes - base + sentAt)}})
+	_, _, err = client.Preview(source,
+		tracking.Call{Messages: []tracking.Message{build(tracking.MaxMessageBytes - base + sentAt)}})
 	require.NoError(t, err)
-	_, _, err = client.Preview(source, tracking.Call{Messages: []tracking.Message{build(tracking.MaxMessageBytes - base + sentAt + 1)}})
+	_, _, err = client.Preview(source,
+		tracking.Call{Messages: []tracking.Message{build(tracking.MaxMessageBytes - base + sentAt + 1)}})
 	require.Error(t, err)
 }
 
@@ -205,7 +223,8 @@ func TestWarningsAreBounded(t *testing.T) {
 	for i := range messages {
 		messages[i] = item(t, `{"type":"track","event":"e","userId":"u","sentAt":"x"}`)
 	}
-	_, report, err := tracking.NewClient(nil).Preview(tracking.Source{WriteKey: testKey}, tracking.Call{Messages: messages})
+	_, report, err := tracking.NewClient(nil).Preview(tracking.Source{WriteKey: testKey},
+		tracking.Call{Messages: messages})
 	require.NoError(t, err)
 	require.Len(t, report.Warnings, 101)
 	require.Equal(t, finding(-1, "", "more_warnings", "1,400 more warnings are not listed"), report.Warnings[100])
@@ -213,7 +232,8 @@ func TestWarningsAreBounded(t *testing.T) {
 
 func TestDuplicateMessageIDs(t *testing.T) {
 	m := item(t, `{"type":"track","event":"e","userId":"u","messageId":"same"}`)
-	_, report, err := tracking.NewClient(nil).Preview(tracking.Source{WriteKey: testKey}, tracking.Call{Messages: []tracking.Message{m, order(t), m, order(t)}})
+	_, report, err := tracking.NewClient(nil).Preview(tracking.Source{WriteKey: testKey},
+		tracking.Call{Messages: []tracking.Message{m, order(t), m, order(t)}})
 	require.NoError(t, err)
 	require.Equal(t, []tracking.Finding{
 		finding(2, "/messageId", tracking.WarnDuplicateID, "is that of message 0 too; Segment keeps one of them"),
@@ -222,7 +242,8 @@ func TestDuplicateMessageIDs(t *testing.T) {
 }
 
 func TestDeriveMessageID(t *testing.T) {
-	// Changing this value would double the events of every host that runs a step again across the update.
+	// Changing this value would double the events of every host that runs a step again across the
+	// update.
 	require.Equal(t, "sb1-200634fd34a473e83310e72c7d586cd0", tracking.DeriveMessageID("key", tracking.Track, "run-7", 0))
 
 	seen := map[string]string{}
@@ -240,30 +261,37 @@ func TestDeriveMessageID(t *testing.T) {
 		}
 		seen[id] = args
 	})
-	require.NotEqual(t, tracking.DeriveMessageID("key", tracking.Track, "", 0), tracking.DeriveMessageID("key", tracking.Track, "", 0))
+	require.NotEqual(t, tracking.DeriveMessageID("key", tracking.Track, "", 0),
+		tracking.DeriveMessageID("key", tracking.Track, "", 0))
 	require.Regexp(t, `^sb1-[0-9a-f]{32}$`, tracking.DeriveMessageID("key", tracking.Track, "", 0))
 }
 
 // However a message is written, it arrives whole: every field of the caller's is there, as it was.
 func TestNothingIsLostInRendering(t *testing.T) {
 	value := rapid.Custom(func(rt *rapid.T) any {
-		return rapid.OneOf(rapid.String().AsAny(), rapid.Int().AsAny(), rapid.Bool().AsAny(), rapid.Float64Range(-1e9, 1e9).AsAny(), rapid.Just[any](nil)).Draw(rt, "scalar")
+		return rapid.OneOf(rapid.String().AsAny(), rapid.Int().AsAny(), rapid.Bool().AsAny(),
+			rapid.Float64Range(-1e9, 1e9).AsAny(), rapid.Just[any](nil)).Draw(rt, "scalar")
 	})
 	tree := rapid.Custom(func(rt *rapid.T) map[string]any {
 		m := rapid.MapOfN(rapid.String(), value, 0, 4).Draw(rt, "leaf")
 		if rapid.Bool().Draw(rt, "nest") {
-			m[rapid.SampledFrom([]string{"app", "library", "ip", "x\\y"}).Draw(rt, "name")] = rapid.MapOfN(rapid.SampledFrom([]string{"a", "b", "library"}), value, 0, 3).Draw(rt, "inner")
+			m[rapid.SampledFrom([]string{"app", "library", "ip", "x\\y"}).Draw(rt,
+				"name")] = rapid.MapOfN(rapid.SampledFrom([]string{"a", "b", "library"}), value, 0, 3).Draw(rt, "inner")
 		}
 		return m
 	})
 	rapid.Check(t, func(rt *rapid.T) {
-		fields := map[string]any{"userId": "u", "event": "e", "properties": tree.Draw(rt, "properties"), "context": tree.Draw(rt, "context")}
+		fields := map[string]any{
+			"userId": "u", "event": "e", "properties": tree.Draw(rt, "properties"),
+			"context": tree.Draw(rt, "context"),
+		}
 		common := tree.Draw(rt, "common")
 		obj, err := rawjson.EncodeObject(fields, rawjson.DefaultLimits())
 		require.NoError(rt, err)
 		raw, err := rawjson.Encode(common, rawjson.DefaultLimits())
 		require.NoError(rt, err)
-		requests, _, err := tracking.NewClient(nil).Preview(tracking.Source{WriteKey: testKey}, tracking.Call{Messages: []tracking.Message{tracking.NewMessage(tracking.Track, obj)}, Context: raw})
+		requests, _, err := tracking.NewClient(nil).Preview(tracking.Source{WriteKey: testKey},
+			tracking.Call{Messages: []tracking.Message{tracking.NewMessage(tracking.Track, obj)}, Context: raw})
 		require.NoError(rt, err)
 
 		got := posted{body: requests[0].Body}.messages(t)[0]
@@ -301,7 +329,8 @@ func merged(base, over map[string]any) map[string]any {
 }
 
 func TestUserIDs(t *testing.T) {
-	m := item(t, `{"type":"alias","userId":"u\u002d1","previousId":"p","anonymousId":null,"groupId":"g","context":{"userId":"not me"}}`)
+	m := item(t,
+		`{"type":"alias","userId":"u\u002d1","previousId":"p","anonymousId":null,"groupId":"g","context":{"userId":"not me"}}`)
 	call := tracking.Call{Messages: []tracking.Message{m}}
 	batch, err := tracking.NewClient(nil).Prepare(t.Context(), tracking.Source{WriteKey: testKey}, call)
 	require.NoError(t, err)

@@ -12,13 +12,15 @@ import (
 
 const messageIDPrefix = "sb1-"
 
-// DeriveMessageID returns the messageId of the message at index in the invocation that invocationID names. The same
-// arguments give the same id, for good: a host that runs a step again, on another machine or with another release,
-// does not double an event. The write key is part of it because Segment compares messageIds across sources.
+// DeriveMessageID returns the messageId of the message at index in the invocation that invocationID
+// names. The same arguments give the same id, for good: a host that runs a step again, on another
+// machine or with another release, does not double an event. The write key is part of it because
+// Segment compares messageIds across sources.
 //
-// The id is "sb1-" and 32 hex digits, half of a SHA-256 over the index and another SHA-256, that of a version and the other arguments,
-// each preceded by its length so that no two lists of arguments run together into the same bytes. The key cannot be read from it. With an
-// empty invocationID the id is random, as nothing tells two calls apart.
+// The id is "sb1-" and 32 hex digits, half of a SHA-256 over the index and another SHA-256, that of
+// a version and the other arguments, each preceded by its length so that no two lists of arguments
+// run together into the same bytes. The key cannot be read from it. With an empty invocationID the
+// id is random, as nothing tells two calls apart.
 func DeriveMessageID(key WriteKey, t Type, invocationID string, index int) string {
 	if invocationID == "" {
 		id := idText(uuid.New())

@@ -14,8 +14,8 @@ import (
 	"github.com/aacflow/segment-blocks/schemas"
 )
 
-// Batch is prepared messages, and where they go. [Client.Prepare] makes one of a call; messages that
-// have been kept make another.
+// Batch is prepared messages, and where they go. [Client.Prepare] makes one of a call; messages
+// that have been kept make another.
 type Batch struct {
 	Source   Source
 	Messages []Prepared
@@ -37,8 +37,8 @@ func (b *Batch) Report() Report {
 }
 
 // Prepared is a message that has been checked and written as it goes over the wire in a batch. It
-// can be kept, and sent later or together with those of other calls, any number of times: it has its
-// messageId. It is immutable.
+// can be kept, and sent later or together with those of other calls, any number of times: it has
+// its messageId. It is immutable.
 type Prepared struct {
 	id     string
 	item   json.RawMessage
@@ -59,8 +59,8 @@ func (p Prepared) UserIDs() [][]byte { return appendUserIDs(nil, p.fields) }
 // anySize lets through what was within limits when it came in.
 func anySize() rawjson.Limits { return rawjson.Limits{MaxBytes: math.MaxInt32, MaxDepth: 1000} }
 
-// ReadPrepared reads what [Prepared.JSON] returned, perhaps in another process. It keeps item, which
-// must not change after.
+// ReadPrepared reads what [Prepared.JSON] returned, perhaps in another process. It keeps item,
+// which must not change after.
 func ReadPrepared(item json.RawMessage) (Prepared, error) {
 	fields, err := rawjson.ParseObject(item, anySize())
 	if err != nil {
@@ -113,7 +113,8 @@ func (c *Client) Prepare(ctx context.Context, source Source, call Call) (*Batch,
 			size += aloneBytes
 		}
 		if size > MaxMessageBytes {
-			p.refuse("", tooLarge, fmt.Sprintf("message is %s bytes, %s are allowed", grouped(size), grouped(MaxMessageBytes)), nil)
+			p.refuse("", tooLarge, fmt.Sprintf("message is %s bytes, %s are allowed", grouped(size), grouped(MaxMessageBytes)),
+				nil)
 		}
 	}
 	b.Warnings = p.listWarnings()

@@ -194,7 +194,8 @@ func retryCounts(got []posted) []string {
 	return out
 }
 
-// failure returns err as the package's error and checks that its text is fit for a person and holds no secret.
+// failure returns err as the package's error and checks that its text is fit for a person and holds
+// no secret.
 func failure(t testing.TB, err error) *tracking.Error {
 	t.Helper()
 	var e *tracking.Error

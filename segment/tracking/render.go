@@ -39,8 +39,8 @@ func (p *preparer) message(m Message) Prepared {
 
 const itemOpening = `{"type":"`
 
-// makeRoom returns an empty buffer that holds size bytes and more, and is followed by nothing that is
-// in use.
+// makeRoom returns an empty buffer that holds size bytes and more, and is followed by nothing that
+// is in use.
 func (p *preparer) makeRoom(size int) []byte {
 	const most = 256 << 10
 	if cap(p.room) < size {
@@ -110,7 +110,8 @@ func (w *writer) field(f rawjson.Member) {
 	case roleServer:
 		w.warn(pointer(), "field_set_by_segment", "is set by Segment; it is sent as given and may be replaced")
 	case roleUnknown:
-		w.warn(pointer(), "field_unknown", "is not a field of "+string(w.typ)+"; it is sent as given, and Segment may ignore it")
+		w.warn(pointer(), "field_unknown",
+			"is not a field of "+string(w.typ)+"; it is sent as given, and Segment may ignore it")
 	}
 	if role == roleID || role == roleText {
 		w.has.note(f.Name)
@@ -137,9 +138,9 @@ func (w *writer) complete() {
 		w.name("messageId")
 		w.buf = append(append(append(w.buf, '"'), w.id...), '"') // letters, digits and a hyphen
 	}
-	// Without a timestamp Segment takes the time of receipt, which for a retry is minutes after the fact. With one,
-	// Segment corrects it for the sender's clock by timestamp = receivedAt - (sentAt - timestamp), which is why sentAt
-	// must be the time of the attempt.
+	// Without a timestamp Segment takes the time of receipt, which for a retry is minutes after the
+	// fact. With one, Segment corrects it for the sender's clock by timestamp = receivedAt - (sentAt -
+	// timestamp), which is why sentAt must be the time of the attempt.
 	if !w.timeSeen {
 		w.add("timestamp", w.time)
 	}
@@ -217,11 +218,13 @@ func (p *preparer) appendWithLibrary(dst []byte, context json.RawMessage) []byte
 	return append(dst, '}')
 }
 
-// checkAll looks for the one special name of integrations in another case, which Segment takes for a destination.
+// checkAll looks for the one special name of integrations in another case, which Segment takes for
+// a destination.
 func (p *preparer) checkAll(pointer string, integrations json.RawMessage) {
 	for _, m := range rawjson.OpenObject(integrations) {
 		if m.Name != "All" && strings.EqualFold(m.Name, "All") {
-			p.warn(rawjson.Pointer(pointer, m.Name), "integrations_all_case", `is not the name that stands for all destinations, which is "All"`)
+			p.warn(rawjson.Pointer(pointer, m.Name), "integrations_all_case",
+				`is not the name that stands for all destinations, which is "All"`)
 		}
 	}
 }

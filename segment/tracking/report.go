@@ -74,8 +74,8 @@ func (r *Report) count(status Status) (n int) {
 	return n
 }
 
-// Finding is something about one message: a problem, for which it is refused, or a warning. Its path
-// is a JSON Pointer inside the message, or inside the [Call] where Index is -1.
+// Finding is something about one message: a problem, for which it is refused, or a warning. Its
+// path is a JSON Pointer inside the message, or inside the [Call] where Index is -1.
 type Finding struct {
 	// Index is the message's place in the call, from 0; -1 for what concerns the call as a whole.
 	Index int

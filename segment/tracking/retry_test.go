@@ -30,29 +30,55 @@ func TestConformance(t *testing.T) {
 		{id: "T03 501", replies: []reply{{status: 501}}, header: []string{"-"}, kind: retry.Rejected},
 		{id: "T04 505", replies: []reply{{status: 505}}, header: []string{"-"}, kind: retry.Rejected},
 		{id: "T05 511", replies: []reply{{status: 511}}, header: []string{"-"}, kind: retry.Unauthorized},
-		{id: "T06 429 with Retry-After", replies: []reply{{status: 429, header: later}, {}}, header: []string{"-", "1"}, atLeast: time.Second},
-		{id: "T07 408 with Retry-After", replies: []reply{{status: 408, header: later}, {}}, header: []string{"-", "1"}, atLeast: time.Second},
-		{id: "T08 503 with Retry-After", replies: []reply{{status: 503, header: later}, {}}, header: []string{"-", "1"}, atLeast: time.Second},
+		{
+			id: "T06 429 with Retry-After", replies: []reply{{status: 429, header: later}, {}}, header: []string{"-", "1"},
+			atLeast: time.Second,
+		},
+		{
+			id: "T07 408 with Retry-After", replies: []reply{{status: 408, header: later}, {}}, header: []string{"-", "1"},
+			atLeast: time.Second,
+		},
+		{
+			id: "T08 503 with Retry-After", replies: []reply{{status: 503, header: later}, {}}, header: []string{"-", "1"},
+			atLeast: time.Second,
+		},
 		{id: "T09 429 without", replies: []reply{{status: 429}, {}}, header: []string{"-", "1"}},
-		{id: "T09 429 without, counted", replies: []reply{{status: 429}}, maxRetries: 2, header: []string{"-", "1", "2"}, kind: retry.RateLimited},
+		{
+			id: "T09 429 without, counted", replies: []reply{{status: 429}}, maxRetries: 2, header: []string{"-", "1", "2"},
+			kind: retry.RateLimited,
+		},
 		{id: "T10 408", replies: []reply{{status: 408}, {}}, header: []string{"-", "1"}},
 		{id: "T11 410", replies: []reply{{status: 410}, {}}, header: []string{"-", "1"}},
 		{id: "T12 413", replies: []reply{{status: 413}}, header: []string{"-"}, kind: retry.TooLarge},
 		{id: "T13 460", replies: []reply{{status: 460}, {}}, header: []string{"-", "1"}},
 		{id: "T14 404", replies: []reply{{status: 404}}, header: []string{"-"}, kind: retry.Rejected},
 		{id: "T15 connection error", replies: []reply{{reset: true}, {reset: true}, {}}, header: []string{"-", "1", "2"}},
-		{id: "T16 always 500", replies: []reply{{status: 500}}, maxRetries: 4, header: []string{"-", "1", "2", "3", "4"}, kind: retry.Unavailable},
-		{id: "T16 no retries", replies: []reply{{status: 500}}, maxRetries: -1, header: []string{"-"}, kind: retry.Unavailable},
+		{
+			id: "T16 always 500", replies: []reply{{status: 500}}, maxRetries: 4, header: []string{"-", "1", "2", "3", "4"},
+			kind: retry.Unavailable,
+		},
+		{
+			id: "T16 no retries", replies: []reply{{status: 500}}, maxRetries: -1, header: []string{"-"},
+			kind: retry.Unavailable,
+		},
 		{
 			id: "T17 429 is not counted", replies: []reply{{status: 429, header: later}, {status: 500}}, maxRetries: 1,
 			header: []string{"-", "1", "2"}, kind: retry.Unavailable,
 		},
 		{
-			id: "Retry-After with 408 is not counted", replies: []reply{{status: 408, header: later}, {status: 500}, {}}, maxRetries: 1,
+			id: "Retry-After with 408 is not counted", replies: []reply{
+				{status: 408, header: later},
+				{status: 500},
+				{},
+			}, maxRetries: 1,
 			header: []string{"-", "1", "2"}, atLeast: time.Second,
 		},
 		{
-			id: "Retry-After with 529 is not counted", replies: []reply{{status: 529, header: later}, {status: 500}, {}}, maxRetries: 1,
+			id: "Retry-After with 529 is not counted", replies: []reply{
+				{status: 529, header: later},
+				{status: 500},
+				{},
+			}, maxRetries: 1,
 			header: []string{"-", "1", "2"}, atLeast: time.Second,
 		},
 		{id: "T18 408 500", replies: []reply{{status: 408}, {status: 500}, {}}, header: []string{"-", "1", "2"}},
@@ -61,10 +87,16 @@ func TestConformance(t *testing.T) {
 		{id: "T19 403", replies: []reply{{status: 403}}, header: []string{"-"}, kind: retry.Unauthorized},
 		{id: "422", replies: []reply{{status: 422}}, header: []string{"-"}, kind: retry.Rejected},
 		{
-			id: "T21 endless 429 with Retry-After 0", replies: []reply{{status: 429, header: map[string]string{"Retry-After": "0"}}},
+			id: "T21 endless 429 with Retry-After 0", replies: []reply{{
+				status: 429,
+				header: map[string]string{"Retry-After": "0"},
+			}},
 			header: []string{"-", "1", "2", "3"}, kind: retry.RateLimited,
 		},
-		{id: "504 508 599", replies: []reply{{status: 504}, {status: 508}, {status: 599}, {}}, header: []string{"-", "1", "2", "3"}},
+		{
+			id: "504 508 599", replies: []reply{{status: 504}, {status: 508}, {status: 599}, {}},
+			header: []string{"-", "1", "2", "3"},
+		},
 		{id: "other 2xx", replies: []reply{{status: 204}}, header: []string{"-"}},
 	}
 	for _, tt := range tests {
@@ -112,7 +144,8 @@ func TestConformance(t *testing.T) {
 
 func TestRetryAfterIsCapped(t *testing.T) {
 	for name, value := range map[string]string{
-		"T22 seconds": "600", "date": time.Now().Add(time.Hour).UTC().Format(http.TimeFormat), "absurd": strings.Repeat("9", 40),
+		"T22 seconds": "600", "date": time.Now().Add(time.Hour).UTC().Format(http.TimeFormat), "absurd": strings.Repeat("9",
+			40),
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newReceiver(t, reply{status: 429, header: map[string]string{"Retry-After": value}})
@@ -156,7 +189,10 @@ func TestBudgetEndsRetries(t *testing.T) {
 	t.Run("many waits that add up", func(t *testing.T) {
 		r := newReceiver(t, reply{status: 503})
 		source := r.source()
-		source.Retry = retry.Policy{BaseDelay: 20 * time.Millisecond, MaxDelay: 20 * time.Millisecond, MaxRetries: 1000, Budget: 200 * time.Millisecond}
+		source.Retry = retry.Policy{
+			BaseDelay: 20 * time.Millisecond, MaxDelay: 20 * time.Millisecond, MaxRetries: 1000,
+			Budget: 200 * time.Millisecond,
+		}
 		_, err := source.Send(t.Context(), r.client(), alone(order(t)))
 		require.Equal(t, retry.Unavailable, failure(t, err).Code)
 		require.Greater(t, len(r.requests()), 1)

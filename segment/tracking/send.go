@@ -22,13 +22,13 @@ import (
 // Send sends a batch, in as many requests as the limits take. It returns when all messages are
 // accepted, or one request has been given up and those under way are done.
 //
-// Messages that share a userId, anonymousId or previousId, directly or through other messages of the
-// batch, are sent in their order; others may go at the same time, [Source.InFlight] requests at
-// once. When a request fails for good, no new one is begun: the report, which is whole with an error
-// too, says of each message what became of it. The error is an [*Error].
+// Messages that share a userId, anonymousId or previousId, directly or through other messages of
+// the batch, are sent in their order; others may go at the same time, [Source.InFlight] requests at
+// once. When a request fails for good, no new one is begun: the report, which is whole with an
+// error too, says of each message what became of it. The error is an [*Error].
 //
-// Send retries as the source's policy says, and waits with every other call to the same source while
-// that is rate limited. Sending the batch again, or preparing the call again with the same
+// Send retries as the source's policy says, and waits with every other call to the same source
+// while that is rate limited. Sending the batch again, or preparing the call again with the same
 // InvocationID and sending that, is safe.
 func (c *Client) Send(ctx context.Context, b *Batch) (Report, error) {
 	report := b.Report()
@@ -37,7 +37,10 @@ func (c *Client) Send(ctx context.Context, b *Batch) (Report, error) {
 		return report, err
 	}
 	report.Endpoint = endpoint
-	s := &sending{client: c, Batch: b, alone: b.Alone && len(b.Messages) == 1, report: report, header: maps.Clone(c.header)}
+	s := &sending{
+		client: c, Batch: b, alone: b.Alone && len(b.Messages) == 1, report: report,
+		header: maps.Clone(c.header),
+	}
 	s.header["Authorization"] = []string{b.Source.WriteKey.authorization()}
 	s.run(ctx)
 	if s.panic != nil {
@@ -122,7 +125,8 @@ func (s *sending) sendInOrder(ctx context.Context, requests []*request) {
 	}
 }
 
-// send sends one request and records what became of it. It returns false when no other is to follow.
+// send sends one request and records what became of it. It returns false when no other is to
+// follow.
 func (s *sending) send(ctx context.Context, r *request) bool {
 	if s.waiting != nil {
 		var cancel context.CancelFunc
@@ -246,7 +250,8 @@ func (s *sending) body(messages []int, size int) []byte {
 	return append(buf, batchClose...)
 }
 
-// gzipBytes is the smallest body that is compressed. What is smaller fits a packet or two either way.
+// gzipBytes is the smallest body that is compressed. What is smaller fits a packet or two either
+// way.
 const gzipBytes = 1 << 10
 
 // compress returns data as gzip.

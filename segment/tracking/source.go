@@ -11,7 +11,8 @@ import (
 	"github.com/aacflow/segment-blocks/runtime/retry"
 )
 
-// Region is where Segment keeps a workspace's data. Data sent to the wrong one is lost, mostly behind a 200.
+// Region is where Segment keeps a workspace's data. Data sent to the wrong one is lost, mostly
+// behind a 200.
 type Region string
 
 // Segment's regions.
@@ -25,32 +26,35 @@ const (
 	euEndpoint = "https://events.eu1.segmentapis.com"
 )
 
-// Source is a Segment source, or one of a receiver that speaks its API: a credential and where events go.
-// It is a plain value, safe to copy and to use from many goroutines at once.
+// Source is a Segment source, or one of a receiver that speaks its API: a credential and where
+// events go. It is a plain value, safe to copy and to use from many goroutines at once.
 type Source struct {
 	// WriteKey is the source's credential. Segment's have 32 letters and digits. One of fewer than
 	// 8 characters is refused, as it could not be kept out of texts.
 	WriteKey WriteKey
 	// Region picks Segment's own endpoint; empty is [US]. Leave it empty when Endpoint is given.
 	Region Region
-	// Endpoint is the base URL of another receiver (a proxy, a custom domain, an emulator), with or without /v1 and
-	// a trailing slash. A path before /v1 is kept. It takes no user, query or fragment.
+	// Endpoint is the base URL of another receiver (a proxy, a custom domain, an emulator), with or
+	// without /v1 and a trailing slash. A path before /v1 is kept. It takes no user, query or
+	// fragment.
 	Endpoint string
-	// AllowInsecure permits plain http to a host that is not this machine: the write key then travels in the clear.
+	// AllowInsecure permits plain http to a host that is not this machine: the write key then travels
+	// in the clear.
 	AllowInsecure bool
 	// Retry bounds what is tried again, and for how long. The zero value is the documented default.
 	Retry retry.Policy
 	// InFlight is how many requests of one batch may be under way at once. Default 4.
 	InFlight int
-	// Gzip compresses bodies of 1 KiB and more, which costs time here and saves it on a slow or metered network. Segment takes it, as some of its
-	// own libraries send it, but does not document it. Limits and reported sizes are those before compression.
+	// Gzip compresses bodies of 1 KiB and more, which costs time here and saves it on a slow or
+	// metered network. Segment takes it, as some of its own libraries send it, but does not document
+	// it. Limits and reported sizes are those before compression.
 	Gzip bool
 }
 
 const defaultInFlight = 4
 
-// URL returns the base below which the paths of [Type.Path] stand, without /v1 and without a trailing slash.
-// The error is an [*Error] with the code [InvalidSource].
+// URL returns the base below which the paths of [Type.Path] stand, without /v1 and without a
+// trailing slash. The error is an [*Error] with the code [InvalidSource].
 func (s Source) URL() (string, error) {
 	base, err := s.base()
 	if err != nil {
@@ -59,15 +63,15 @@ func (s Source) URL() (string, error) {
 	return base, nil
 }
 
-// Validate reports, as an [*Error] with the code [InvalidSource], what is wrong with the settings of s. A source without a write key is
-// valid: the call may bring one.
+// Validate reports, as an [*Error] with the code [InvalidSource], what is wrong with the settings
+// of s. A source without a write key is valid: the call may bring one.
 func (s Source) Validate() error {
 	_, err := s.settings()
 	return err
 }
 
-// Secrets lists every text that must be removed from what is logged or shown: the write key, and the forms it takes
-// on the wire.
+// Secrets lists every text that must be removed from what is logged or shown: the write key, and
+// the forms it takes on the wire.
 func (s Source) Secrets() []string { return s.WriteKey.secrets() }
 
 func (s Source) check() (base string, err error) {
@@ -92,15 +96,17 @@ func checkInFlight(n int) error {
 	return nil
 }
 
-// checkKey catches what pasting does to a key. Its form is not checked further: receivers other than Segment have
-// their own.
+// checkKey catches what pasting does to a key. Its form is not checked further: receivers other
+// than Segment have their own.
 func checkKey(k WriteKey) error {
 	if k != "" && len(k) < minKeyLength {
-		return fmt.Errorf("the source's write key must have at least %d characters; check that all of it was pasted", minKeyLength)
+		return fmt.Errorf("the source's write key must have at least %d characters; check that all of it was pasted",
+			minKeyLength)
 	}
 	for _, c := range []byte(k) {
 		if c <= ' ' || c > '~' {
-			return errors.New("the source's write key must be printable ASCII without white space; check what was pasted around it")
+			return errors.New("the source's write key must be printable ASCII without white space; " +
+				"check what was pasted around it")
 		}
 	}
 	return nil
@@ -126,7 +132,8 @@ func (s Source) base() (string, error) {
 	return "", fmt.Errorf("the source's region must be us or eu: %q", string(s.Region))
 }
 
-// parseEndpoint never repeats the URL as a whole: what is wrong with it may be that it holds a password.
+// parseEndpoint never repeats the URL as a whole: what is wrong with it may be that it holds a
+// password.
 func parseEndpoint(endpoint string, allowInsecure bool) (string, error) {
 	u, err := url.Parse(endpoint)
 	switch {

@@ -45,7 +45,8 @@ func TestWriteKeyNeverPrintsItself(t *testing.T) {
 
 func TestSecrets(t *testing.T) {
 	require.Equal(t, []string{
-		base64.StdEncoding.EncodeToString([]byte("abcd1234:")), base64.StdEncoding.EncodeToString([]byte("abcd1234")), "abcd1234",
+		base64.StdEncoding.EncodeToString([]byte("abcd1234:")),
+		base64.StdEncoding.EncodeToString([]byte("abcd1234")), "abcd1234",
 	}, tracking.Source{WriteKey: "abcd1234"}.Secrets())
 	require.Empty(t, tracking.Source{}.Secrets())
 }
@@ -55,15 +56,18 @@ func TestSourceURL(t *testing.T) {
 		source tracking.Source
 		want   string
 	}{
-		"default":        {tracking.Source{}, "https://api.segment.io"},
-		"us":             {tracking.Source{Region: tracking.US}, "https://api.segment.io"},
-		"eu":             {tracking.Source{Region: tracking.EU}, "https://events.eu1.segmentapis.com"},
-		"upper case":     {tracking.Source{Region: "EU"}, "https://events.eu1.segmentapis.com"},
-		"bare":           {tracking.Source{Endpoint: "https://cdp.example.com"}, "https://cdp.example.com"},
-		"slash":          {tracking.Source{Endpoint: "https://cdp.example.com/"}, "https://cdp.example.com"},
-		"v1":             {tracking.Source{Endpoint: "https://cdp.example.com/v1"}, "https://cdp.example.com"},
-		"v1 slash":       {tracking.Source{Endpoint: "https://cdp.example.com//v1//"}, "https://cdp.example.com"},
-		"prefix":         {tracking.Source{Endpoint: "https://example.com/proxy/segment/v1/"}, "https://example.com/proxy/segment"},
+		"default":    {tracking.Source{}, "https://api.segment.io"},
+		"us":         {tracking.Source{Region: tracking.US}, "https://api.segment.io"},
+		"eu":         {tracking.Source{Region: tracking.EU}, "https://events.eu1.segmentapis.com"},
+		"upper case": {tracking.Source{Region: "EU"}, "https://events.eu1.segmentapis.com"},
+		"bare":       {tracking.Source{Endpoint: "https://cdp.example.com"}, "https://cdp.example.com"},
+		"slash":      {tracking.Source{Endpoint: "https://cdp.example.com/"}, "https://cdp.example.com"},
+		"v1":         {tracking.Source{Endpoint: "https://cdp.example.com/v1"}, "https://cdp.example.com"},
+		"v1 slash":   {tracking.Source{Endpoint: "https://cdp.example.com//v1//"}, "https://cdp.example.com"},
+		"prefix": {
+			tracking.Source{Endpoint: "https://example.com/proxy/segment/v1/"},
+			"https://example.com/proxy/segment",
+		},
 		"escaped prefix": {tracking.Source{Endpoint: "https://example.com/a%2Fb"}, "https://example.com/a%2Fb"},
 		"port":           {tracking.Source{Endpoint: "https://example.com:8443/v1"}, "https://example.com:8443"},
 		"localhost":      {tracking.Source{Endpoint: "http://localhost:9999"}, "http://localhost:9999"},
@@ -97,13 +101,22 @@ func TestSourceRefuses(t *testing.T) {
 		"query":         {tracking.Source{Endpoint: "https://x.example?a=hunter2"}, "query or fragment"},
 		"empty query":   {tracking.Source{Endpoint: "https://x.example?"}, "query or fragment"},
 		"fragment":      {tracking.Source{Endpoint: "https://x.example#"}, "query or fragment"},
-		"plain http":    {tracking.Source{Endpoint: "http://x.example:80"}, `must use https, or plain http be allowed for it: "x.example:80"`},
-		"not loopback":  {tracking.Source{Endpoint: "http://localhost.example.com"}, "must use https"},
-		"path of call":  {tracking.Source{Endpoint: "https://x.example/v1/track"}, `must end before the path of a call: "/v1/track"`},
+		"plain http": {
+			tracking.Source{Endpoint: "http://x.example:80"},
+			`must use https, or plain http be allowed for it: "x.example:80"`,
+		},
+		"not loopback": {tracking.Source{Endpoint: "http://localhost.example.com"}, "must use https"},
+		"path of call": {
+			tracking.Source{Endpoint: "https://x.example/v1/track"},
+			`must end before the path of a call: "/v1/track"`,
+		},
 		"path of batch": {tracking.Source{Endpoint: "https://x.example/v1/batch/"}, "must end before the path of a call"},
 		"key in path":   {tracking.Source{Endpoint: "https://x.example/" + string(testKey)}, "must not hold the write key"},
 		"in flight":     {tracking.Source{InFlight: -1}, "must not be negative: -1"},
-		"delay":         {tracking.Source{Retry: retry.Policy{BaseDelay: -time.Second}}, "base delay must not be negative: -1s"},
+		"delay": {
+			tracking.Source{Retry: retry.Policy{BaseDelay: -time.Second}},
+			"base delay must not be negative: -1s",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tt.source.WriteKey = testKey

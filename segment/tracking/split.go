@@ -22,11 +22,10 @@ const (
 // messages by their indexes, ascending.
 type partition [][]int
 
-// split spreads messages over as few partitions as at most inFlight requests at a
-// time can use.
+// split spreads messages over as few partitions as at most inFlight requests at a time can use.
 //
-// Messages of one user must arrive in order, and a user may go by several ids. So messages that share
-// an id, directly or through others, go to the same partition, in order.
+// Messages of one user must arrive in order, and a user may go by several ids. So messages that
+// share an id, directly or through others, go to the same partition, in order.
 func split(messages []Prepared, inFlight int) []partition {
 	all, sizes := make([]int, len(messages)), make([]int, len(messages))
 	for i, m := range messages {
