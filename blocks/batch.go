@@ -20,7 +20,7 @@ func batch(ctx context.Context, call *runtime.Call, source tracking.Sender) (any
 		messages[i] = tracking.NewMessage("", item)
 	}
 	batchContext, _ := call.Input.Get("context")
-	report, err := deliver(ctx, call, source, tracking.Call{Messages: messages, Context: batchContext})
+	report, err := send(ctx, call, source, tracking.Call{Messages: messages, Context: batchContext})
 	record(call.Receipt, report, batchPath)
 	if err != nil {
 		return nil, failure(err, report, batchPath)

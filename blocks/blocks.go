@@ -78,11 +78,11 @@ func client(call *runtime.Call) *tracking.Client {
 	})
 }
 
-// deliver sends messages to the source, with the input's write key where it gives one. A dry run
+// send sends messages to the source, with the input's write key where it gives one. A dry run
 // goes straight to the client, which records, whatever way the messages would leave.
-func deliver(ctx context.Context, call *runtime.Call, source tracking.Sender, messages tracking.Call) (tracking.Report,
-	error,
-) {
+func send(
+	ctx context.Context, call *runtime.Call, source tracking.Sender, messages tracking.Call,
+) (tracking.Report, error) {
 	messages.WriteKey = tracking.WriteKey(call.Input.Text("writeKey"))
 	messages.InvocationID, messages.Time = call.InvocationID, call.Receipt.StartedAt
 	target := source.Target()

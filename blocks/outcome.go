@@ -19,12 +19,12 @@ func record(receipt *runtime.Receipt, report tracking.Report, under string) {
 		receipt.MessageIDs = append(receipt.MessageIDs, m.MessageID)
 	}
 	for _, w := range report.Warnings {
-		receipt.Warn(place(under, w.Index, w.Path), w.Code, w.Message)
+		receipt.Warn(pathIn(under, w.Index, w.Path), w.Code, w.Message)
 	}
 }
 
-// place is the JSON Pointer, in the input, of what stands at pointer in message number index.
-func place(under string, index int, pointer string) string {
+// pathIn returns the JSON Pointer, in the input, of what stands at pointer in message number index.
+func pathIn(under string, index int, pointer string) string {
 	if under == "" || index < 0 {
 		return pointer
 	}
@@ -40,7 +40,7 @@ func failure(err error, report tracking.Report, under string) error {
 	if len(cause.Problems) > 0 {
 		var violations []schemas.Violation
 		for _, p := range cause.Problems {
-			p.Path = place(under, p.Index, p.Path)
+			p.Path = pathIn(under, p.Index, p.Path)
 			violations = append(violations, p.Violation)
 		}
 		refusal := runtime.Refuse(violations)

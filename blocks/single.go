@@ -20,7 +20,7 @@ func single(t tracking.Type, m *schemas.Manifest) executor {
 			fields = fields.Without("writeKey")
 		}
 		message := tracking.NewMessage(t, fields)
-		report, err := deliver(ctx, call, source, tracking.Call{Messages: []tracking.Message{message}, Alone: true})
+		report, err := send(ctx, call, source, tracking.Call{Messages: []tracking.Message{message}, Alone: true})
 		record(call.Receipt, report, "")
 		if err != nil {
 			return nil, failure(err, report, "")

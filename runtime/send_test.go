@@ -32,9 +32,9 @@ func posting(t *testing.T, policy retry.Policy, receiver http.HandlerFunc) *runt
 			URL: to.url + "/notes", Endpoint: to.url, Credential: to.token,
 			Header: http.Header{"Authorization": {"Bearer " + to.token}},
 			Body:   func() ([]byte, error) { return []byte("a note"), nil },
-			Judge: func(a *retry.Answer) retry.Verdict {
+			Judge: func(a *retry.Answer) retry.Decision {
 				if string(a.Body) == "no" {
-					return retry.Verdict{Code: runtime.Rejected, Err: errors.New("it does not want the note")}
+					return retry.Decision{Code: runtime.Rejected, Err: errors.New("it does not want the note")}
 				}
 				return retry.Judge(a)
 			},

@@ -27,8 +27,8 @@ type Answer struct {
 
 func (a *Answer) accepted() bool { return a.Status >= 200 && a.Status < 300 }
 
-// Verdict is what an answer means.
-type Verdict struct {
+// Decision is what an answer means.
+type Decision struct {
 	// Code says why the request was not accepted. Empty: it was.
 	Code Code
 	// Retry tells that another attempt may be accepted.
@@ -42,22 +42,22 @@ type Verdict struct {
 // Judge goes by the status alone. It retries 408, 429 and 5xx, save 501, 505 and 511, and all other
 // statuses are final. After a 408 or 5xx the request is in doubt: the receiver ran out of time or
 // failed on the way, or a gateway in front of it says so after having passed the request on.
-func Judge(a *Answer) Verdict {
+func Judge(a *Answer) Decision {
 	switch status := a.Status; {
 	case a.accepted():
-		return Verdict{}
+		return Decision{}
 	case status == 401, status == 403, status == 511:
-		return Verdict{Code: Unauthorized}
+		return Decision{Code: Unauthorized}
 	case status == 413:
-		return Verdict{Code: TooLarge}
+		return Decision{Code: TooLarge}
 	case status == 429:
-		return Verdict{Code: RateLimited, Retry: true}
+		return Decision{Code: RateLimited, Retry: true}
 	case status == 501, status == 505:
-		return Verdict{Code: Rejected}
+		return Decision{Code: Rejected}
 	case status == 408, status >= 500, status < 200:
-		return Verdict{Code: Unavailable, Retry: true, InDoubt: true}
+		return Decision{Code: Unavailable, Retry: true, InDoubt: true}
 	}
-	return Verdict{Code: Rejected}
+	return Decision{Code: Rejected}
 }
 
 // maxText is what is shown of an answer, in characters.

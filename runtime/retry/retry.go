@@ -47,7 +47,7 @@ type Request struct {
 	MaxAnswer int
 	// Judge says what an answer means. Default: [Judge]. It is not asked about an answer with a 2xx
 	// status that was cut off or is too long: such a request is tried again.
-	Judge func(*Answer) Verdict
+	Judge func(*Answer) Decision
 	// Redact takes secrets out of a text from outside, before it is cut and put into an error.
 	Redact func(text string) string
 	Policy Policy
@@ -147,15 +147,15 @@ func (c *Client) Send(ctx context.Context, request *Request) (*Answer, error) {
 		if ctx.Err() != nil {
 			return nil, s.interrupted(ctx)
 		}
-		answer, verdict := s.attempt(ctx)
-		if verdict.Code == "" {
+		answer, decision := s.attempt(ctx)
+		if decision.Code == "" {
 			answer.Attempts = s.attempts
 			return answer, nil
 		}
 		switch {
 		case ctx.Err() != nil:
 			return nil, s.interrupted(ctx)
-		case !verdict.Retry || s.attempts >= s.Policy.maxAttempts():
+		case !decision.Retry || s.attempts >= s.Policy.maxAttempts():
 			return nil, s.giveUp()
 		case answer != nil && answer.RetryAfter > 0:
 			c.pause(s.limit, answer.RetryAfter)

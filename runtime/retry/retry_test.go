@@ -114,9 +114,9 @@ func TestJudge(t *testing.T) {
 	url := serve(t, func(n int, _ string, w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader([]int{http.StatusLocked, http.StatusOK}[n-1])
 	})
-	judge := func(a *retry.Answer) retry.Verdict {
+	judge := func(a *retry.Answer) retry.Decision {
 		if a.Status == http.StatusLocked {
-			return retry.Verdict{Code: retry.Unavailable, Retry: true}
+			return retry.Decision{Code: retry.Unavailable, Retry: true}
 		}
 		return retry.Judge(a)
 	}

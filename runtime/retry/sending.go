@@ -62,44 +62,44 @@ func (s *sending) awaitTurn(ctx context.Context) error {
 }
 
 // attempt makes one attempt and notes what it came to.
-func (s *sending) attempt(ctx context.Context) (*Answer, Verdict) {
+func (s *sending) attempt(ctx context.Context) (*Answer, Decision) {
 	s.attempts++
 	answer, err := s.try(ctx)
 	sent := true
-	var verdict Verdict
+	var decision Decision
 	switch {
 	case err != nil:
 		var permanent bool
 		sent, permanent = classify(err)
-		verdict = Verdict{Code: Unavailable, Retry: !permanent, InDoubt: sent, Err: s.networkError(err)}
+		decision = Decision{Code: Unavailable, Retry: !permanent, InDoubt: sent, Err: s.networkError(err)}
 	case answer.unread != nil && answer.accepted(): // what is missing may have said that nothing was accepted
-		verdict = Verdict{Code: Unavailable, Retry: true, InDoubt: true, Err: s.networkError(answer.unread)}
+		decision = Decision{Code: Unavailable, Retry: true, InDoubt: true, Err: s.networkError(answer.unread)}
 	default:
-		verdict = s.Judge(answer)
+		decision = s.Judge(answer)
 	}
-	if verdict.Code == "" {
-		return answer, verdict
+	if decision.Code == "" {
+		return answer, decision
 	}
 	if s.since.IsZero() {
 		s.since, s.limitedAtFirst = time.Now(), s.limited
 	}
 	s.last = Error{
-		Code: verdict.Code, Endpoint: s.Endpoint, Err: verdict.Err,
-		Sent: s.last.Sent || sent, InDoubt: s.last.InDoubt || verdict.InDoubt,
+		Code: decision.Code, Endpoint: s.Endpoint, Err: decision.Err,
+		Sent: s.last.Sent || sent, InDoubt: s.last.InDoubt || decision.InDoubt,
 	}
 	if answer != nil {
-		s.note(answer, verdict)
+		s.note(answer, decision)
 	}
-	return answer, verdict
+	return answer, decision
 }
 
 // note adds to the last failure what the receiver said.
-func (s *sending) note(a *Answer, verdict Verdict) {
+func (s *sending) note(a *Answer, decision Decision) {
 	s.last.Status, s.last.RetryAfter = a.Status, a.RetryAfter
-	if !verdict.Retry || !a.accepted() { // else it is broken
+	if !decision.Retry || !a.accepted() { // else it is broken
 		s.last.Text = a.text(s.Redact)
 	}
-	if a.Status >= 300 && a.Status < 400 && verdict.Err == nil {
+	if a.Status >= 300 && a.Status < 400 && decision.Err == nil {
 		s.last.Err = errors.New("redirects are not followed")
 		if location := a.Header.Get("Location"); location != "" {
 			s.last.Err = fmt.Errorf("%w: %q", s.last.Err, s.clean(location, 100))

@@ -20,39 +20,39 @@ var (
 // judge says what an answer to a request of so many messages means. Segment's libraries retry two
 // statuses more than package retry does: 410, and 460, with which a load balancer says that the
 // client went before the answer came.
-func judge(a *retry.Answer, messages int) retry.Verdict {
-	verdict := retry.Judge(a)
+func judge(a *retry.Answer, messages int) retry.Decision {
+	decision := retry.Judge(a)
 	switch {
-	case verdict.Code == "":
+	case decision.Code == "":
 		return judgeBody(a, messages)
 	case a.Status == http.StatusGone || a.Status == 460:
-		return retry.Verdict{Code: retry.Unavailable, Retry: true, InDoubt: a.Status == 460}
+		return retry.Decision{Code: retry.Unavailable, Retry: true, InDoubt: a.Status == 460}
 	}
-	return verdict
+	return decision
 }
 
 // judgeBody judges an answer with a 2xx status. Only what is understood is an acceptance.
 // docs/errors.md has these rules as a table; keep the two alike.
-func judgeBody(a *retry.Answer, messages int) retry.Verdict {
+func judgeBody(a *retry.Answer, messages int) retry.Decision {
 	body := bytes.TrimSpace(a.Body)
 	j := judgement{}
 	switch {
 	case string(body) == `{"success":true}`: // Segment's own
-		return retry.Verdict{}
+		return retry.Decision{}
 	case len(body) == 0 || string(body) == "null":
 		j.unclear = a.Status == http.StatusMultiStatus // the outcomes should be in the body
-		return j.verdict(messages)
+		return j.decision(messages)
 	case body[0] == '<': // something in between, such as a proxy that wants a login
-		return retry.Verdict{Code: retry.Rejected}
+		return retry.Decision{Code: retry.Rejected}
 	}
 	switch rawjson.KindOf(body) {
 	case rawjson.ObjectKind, rawjson.ArrayKind:
 		if rawjson.Check(body, rawjson.Limits{}) != nil {
-			return retry.Verdict{Code: retry.Unavailable, Retry: true, InDoubt: true, Err: errBroken}
+			return retry.Decision{Code: retry.Unavailable, Retry: true, InDoubt: true, Err: errBroken}
 		}
 	}
 	j.value(body, 0)
-	return j.verdict(messages)
+	return j.decision(messages)
 }
 
 // maxAnswerDepth is how deep outcomes may be wrapped:
@@ -68,17 +68,17 @@ type judgement struct {
 	count, most int // the fewest that any member counts as taken, and of how many
 }
 
-func (j *judgement) verdict(messages int) retry.Verdict {
+func (j *judgement) decision(messages int) retry.Decision {
 	short := j.counted && j.count < max(j.most, messages)
 	switch {
 	case j.no && !j.yes && j.count == 0:
-		return retry.Verdict{Code: retry.Rejected}
+		return retry.Decision{Code: retry.Rejected}
 	case j.no || j.some || short: // of several, some may have been taken
-		return retry.Verdict{Code: retry.Rejected, InDoubt: messages > 1}
+		return retry.Decision{Code: retry.Rejected, InDoubt: messages > 1}
 	case j.unclear && !j.yes:
-		return retry.Verdict{Code: retry.Rejected, InDoubt: true, Err: errUnclear}
+		return retry.Decision{Code: retry.Rejected, InDoubt: true, Err: errUnclear}
 	}
-	return retry.Verdict{}
+	return retry.Decision{}
 }
 
 func (j *judgement) value(raw json.RawMessage, depth int) {
@@ -104,10 +104,10 @@ func (j *judgement) value(raw json.RawMessage, depth int) {
 func (j *judgement) element(raw json.RawMessage, depth int) {
 	var one judgement
 	one.value(raw, depth)
-	switch verdict := one.verdict(1); {
-	case verdict.Err != nil: // an id, say
+	switch decision := one.decision(1); {
+	case decision.Err != nil: // an id, say
 		j.unclear = j.unclear || rawjson.KindOf(raw) == rawjson.ObjectKind
-	case verdict.Code != "":
+	case decision.Code != "":
 		j.some = true
 	}
 }

@@ -118,7 +118,7 @@ type Call struct {
 	// Alone sends the one message of the call to the path of its type rather than to [BatchPath].
 	Alone bool
 	// InvocationID names this call for good (run, node, iteration, …). The messageIds are derived
-	// from it and each message's type and place, so that calling again with the same id and messages
+	// from it and each message's type and position, so that calling again with the same id and messages
 	// does not double an event. Empty: the messageIds are random.
 	InvocationID string
 	// Time is when it happened, for messages without a timestamp. Zero: now.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"strings"
 	"unicode/utf8"
 
 	"github.com/aacflow/segment-blocks/rawjson"
@@ -292,12 +291,4 @@ func checkConsent(context json.RawMessage, refuse func(path, code, text string, 
 				m.Value)
 		}
 	}
-}
-
-func typeList() string {
-	names := make([]string, 0, len(Types()))
-	for _, t := range Types() {
-		names = append(names, string(t))
-	}
-	return strings.Join(names, ", ")
 }

@@ -141,13 +141,13 @@ type preparer struct {
 
 	index int    // of the message at hand, or -1
 	left  int    // messages that are still to be written, that one included
-	room  []byte // messages are written behind one another, so that not each is allocated by itself
+	free  []byte // messages are written behind one another, so that not each is allocated by itself
 
 	code     retry.Code // of the error, once there is a problem
 	problems []Finding
 	warnings []Finding
 	unlisted int            // warnings beyond maxWarnings
-	givenIDs map[string]int // the messageIds that messages came with, and their first places
+	givenIDs map[string]int // the messageIds that messages came with, and the positions they first had
 }
 
 func (c *Client) preparer(source Source, call Call) *preparer {

@@ -18,14 +18,14 @@ func (p *preparer) message(m Message) Prepared {
 		return Prepared{}
 	}
 	if !m.typ.Valid() {
-		p.refuse("/type", "invalid_type", "must be one of "+typeList(), rawjson.Quote(string(m.typ)))
+		p.refuse("/type", "invalid_type", "must be one of alias, group, identify, page, screen, track", rawjson.Quote(string(m.typ)))
 		return Prepared{}
 	}
 	size := 240 + len(p.bareContext) + len(p.integrations)
 	for _, f := range m.fields {
 		size += len(f.Name) + len(f.Value) + 4
 	}
-	w := writer{preparer: p, typ: m.typ, buf: p.makeRoom(size)}
+	w := writer{preparer: p, typ: m.typ, buf: p.buffer(size)}
 	w.buf = append(w.buf, itemOpening...)
 	w.buf = append(append(w.buf, m.typ...), '"')
 	for _, f := range m.fields {
@@ -33,20 +33,20 @@ func (p *preparer) message(m Message) Prepared {
 	}
 	w.complete()
 	item := append(w.buf, '}')
-	p.room = item[len(item):]
+	p.free = item[len(item):]
 	return Prepared{id: w.id, item: slices.Clip(item), fields: m.fields}
 }
 
 const itemOpening = `{"type":"`
 
-// makeRoom returns an empty buffer that holds size bytes and more, and is followed by nothing that
+// buffer returns an empty buffer that holds size bytes and more, and is followed by nothing that
 // is in use.
-func (p *preparer) makeRoom(size int) []byte {
+func (p *preparer) buffer(size int) []byte {
 	const most = 256 << 10
-	if cap(p.room) < size {
-		p.room = make([]byte, 0, max(size, min(p.left*size, most)))
+	if cap(p.free) < size {
+		p.free = make([]byte, 0, max(size, min(p.left*size, most)))
 	}
-	return p.room
+	return p.free
 }
 
 // writer writes one message.

@@ -55,7 +55,7 @@ type Report struct {
 
 // Outcome is what became of one message.
 type Outcome struct {
-	// Index is the message's place in the call, from 0.
+	// Index is the message's position in the call, from 0.
 	Index int
 	// MessageID is the id it has on the wire, the same in every attempt. "" when the message was
 	// refused for its id.
@@ -77,7 +77,7 @@ func (r *Report) count(status Status) (n int) {
 // Finding is something about one message: a problem, for which it is refused, or a warning. Its
 // path is a JSON Pointer inside the message, or inside the [Call] where Index is -1.
 type Finding struct {
-	// Index is the message's place in the call, from 0; -1 for what concerns the call as a whole.
+	// Index is the message's position in the call, from 0; -1 for what concerns the call as a whole.
 	Index int
 	schemas.Violation
 }

@@ -152,7 +152,7 @@ func (s *sending) send(ctx context.Context, r *request) bool {
 			return s.client.compress(s.body(r.messages, size))
 		},
 		MaxAnswer: 64<<10 + size + 1<<10*len(r.messages), // it may repeat all, and say something about each
-		Judge:     func(a *retry.Answer) retry.Verdict { return judge(a, len(r.messages)) },
+		Judge:     func(a *retry.Answer) retry.Decision { return judge(a, len(r.messages)) },
 		Redact:    key.scrub,
 		Policy:    s.Source.Retry,
 	})
