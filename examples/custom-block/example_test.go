@@ -24,9 +24,7 @@ func Example() {
 		return
 	}
 	defer segment.Close(ctx)
-	board := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter,
-		_ *http.Request,
-	) {
+	board := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusCreated)
 	}))
 	defer board.Close()
