@@ -13,7 +13,11 @@ func Rewrite(schema json.RawMessage, edit func(rawjson.Object) rawjson.Object) j
 	return rewrite(schema, keywords(), edit)
 }
 
-func rewrite(schema json.RawMessage, known map[string]string, edit func(rawjson.Object) rawjson.Object) json.RawMessage {
+func rewrite(
+	schema json.RawMessage,
+	known map[string]string,
+	edit func(rawjson.Object) rawjson.Object,
+) json.RawMessage {
 	if rawjson.KindOf(schema) != rawjson.ObjectKind {
 		return schema
 	}

@@ -146,7 +146,8 @@ func (s *Server) takeCredential(e registry.Entry, obj rawjson.Object, header htt
 			obj = obj.Without(name)
 			wrong = append(wrong, schemas.Violation{
 				Path: rawjson.Pointer("", name), Code: "unknown_parameter",
-				Message: "must not be given by the caller: it comes from the source or the request header " + s.cfg.CredentialHeader,
+				Message: "must not be given by the caller: it comes from the source or the request header " +
+					s.cfg.CredentialHeader,
 			})
 		}
 	}

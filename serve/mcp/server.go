@@ -180,8 +180,9 @@ func (s *Server) endpoint(source string, tools []*sdk.Tool) *endpoint {
 	return &endpoint{server, sdk.NewStreamableHTTPHandler(func(*http.Request) *sdk.Server { return server }, transport)}
 }
 
-const instructions = "Each tool makes one kind of call to a customer data platform. What the platform would drop is refused, and the " +
-	"error names all that is wrong. Accepted means that the platform has confirmed receipt, not that destinations have got it."
+const instructions = "Each tool makes one kind of call to a customer data platform. What the platform would drop " +
+	"is refused, and the error names all that is wrong. Accepted means that the platform has confirmed receipt, " +
+	"not that destinations have got it."
 
 // recovered turns a panic into an error: the SDK runs each handler in a goroutine of its own, where
 // a panic would end the process. The value of the panic may quote the call, so it is not logged.

@@ -61,8 +61,8 @@ func secrets(fields []schemas.Field) []string {
 }
 
 func withIDInput(schema json.RawMessage) json.RawMessage {
-	const property = `{"type":["string","null"],"description":"Identifies this call, such as the id of the run, the node and ` +
-		`the iteration. The same id and input again count once; the same id for anything else is lost. ` +
+	const property = `{"type":["string","null"],"description":"Identifies this call, such as the id of the run, ` +
+		`the node and the iteration. The same id and input again count once; the same id for anything else is lost. ` +
 		`Leave it out where nothing repeats calls."}`
 	obj := rawjson.OpenObject(schema)
 	properties, _ := obj.Get("properties")

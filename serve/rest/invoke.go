@@ -59,7 +59,8 @@ func (h *Handler) invoke(w http.ResponseWriter, r *http.Request, block string) {
 	if !ok {
 		fail(w, r, newProblem(
 			codeKeyReused,
-			"the Idempotency-Key has been used for another input; nothing was sent, since the receiver would drop it as a duplicate",
+			"the Idempotency-Key has been used for another input; nothing was sent, "+
+				"since the receiver would drop it as a duplicate",
 		))
 		return
 	}

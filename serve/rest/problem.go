@@ -35,7 +35,8 @@ func newProblem(code, detail string, violations ...schemas.Violation) *Problem {
 	doc := docOf(code)
 	return &Problem{
 		Problem: guard.Problem{
-			Type: "/v1/errors/" + code, Title: strings.TrimSuffix(doc.Meaning, "."), Status: doc.Status, Detail: detail, Code: code,
+			Type: "/v1/errors/" + code, Title: strings.TrimSuffix(doc.Meaning, "."),
+			Status: doc.Status, Detail: detail, Code: code,
 		},
 		Violations: append([]schemas.Violation{}, violations...),
 	}

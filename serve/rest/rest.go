@@ -12,9 +12,9 @@
 //	GET  /v1/blocks                       ?search= category= tag=
 //	GET  /v1/blocks/{id}                  text/markdown where Accept prefers it
 //	GET  /v1/blocks/{id}/schema/{which}   input or output, as application/schema+json
-//	POST /v1/blocks/{id}/invoke           {"input":{…},"source":"name"} → {"output":{…},"receipt":{…}}
-//	POST /v1/blocks/{id}/preview          the same body → {"requests":[…],"receipt":{…}}, and nothing is sent
-//	POST /v1/blocks/{id}/validate         the same body → {"valid":…,"violations":[…]}, and nothing is sent
+//	POST /v1/blocks/{id}/invoke           {"input":{…},"source":"name"} → output and receipt
+//	POST /v1/blocks/{id}/preview          the same body → requests and receipt; sends nothing
+//	POST /v1/blocks/{id}/validate         the same body → valid and violations; sends nothing
 //	GET  /v1/errors                       what can go wrong, with the status of each code
 //	GET  /v1/errors/{code}
 //	GET  /openapi.json                    OpenAPI 3.1, generated from the manifests

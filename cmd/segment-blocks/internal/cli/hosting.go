@@ -16,25 +16,27 @@ import (
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
-// hosting is what the commands that serve others run on: a runtime with every configured source,
-// the chosen one first.
+// hosting is what serve and mcp run on: a runtime with every configured source, the chosen one
+// first.
 type hosting struct {
 	*runtime.Runtime
 	registry *registry.Registry
 	names    []string
 	target   string           // where the chosen source sends
-	emulator *emulator.Server // nil where a source is configured
+	emulator *emulator.Server // nil if a source is configured
 	metrics  *metrics.Metrics
-	tracing  *tracing // nil where none is asked for
+	tracing  *tracing // nil if nobody asks for traces
 	logger   *slog.Logger
 
 	deliveries *deliveries
 }
 
-// openToHost returns a runtime for many invocations. Without a configured source, or where emulate
-// says so, it sends to an emulator in this process. The logger gets every failed invocation,
-// trouble with a queue, and trouble with exporting the traces that the environment asks for.
-func (p *Program) openToHost(ctx context.Context, s *settings.Settings, logger *slog.Logger, emulate bool) (*hosting, error) {
+// openToHost returns a runtime for many invocations. Without a configured source, or if emulate is
+// set, it sends to an emulator in this process. The logger gets failed invocations, problems of
+// queues, and problems with the export of traces.
+func (p *Program) openToHost(
+	ctx context.Context, s *settings.Settings, logger *slog.Logger, emulate bool,
+) (*hosting, error) {
 	reg, b := p.registry(), console.ReadBuild()
 	h := &hosting{registry: reg, metrics: metrics.New(reg), logger: logger, deliveries: newDeliveries(logger)}
 	h.metrics.Build(b.Version, b.Commit)
@@ -73,20 +75,25 @@ func (p *Program) openRuntime(h *hosting, s *settings.Settings, emulate bool) er
 	if err != nil {
 		return err
 	}
-	if h.Runtime, err = runtime.New(h.registry, append(append(options, runtime.Logger(h.logger)), sources...)...); err != nil {
+	options = append(append(options, runtime.Logger(h.logger)), sources...)
+	if h.Runtime, err = runtime.New(h.registry, options...); err != nil {
 		return errors.Join(sourceFailure(err), h.closeEmulator(context.Background()))
 	}
 	return nil
 }
 
 // openSources returns every configured source, the chosen one first.
-func (p *Program) openSources(h *hosting, s *settings.Settings, chosen settings.Source) (list []runtime.Option, err error) {
+func (p *Program) openSources(
+	h *hosting,
+	s *settings.Settings,
+	chosen settings.Source,
+) (list []runtime.Option, err error) {
 	names := slices.DeleteFunc(s.Names(), func(name string) bool { return name == chosen.Name })
 	for _, name := range append([]string{chosen.Name}, names...) {
 		source := s.Sources[name]
 		key, _, err := s.Key(source)
 		if err != nil && name == chosen.Name {
-			if source.Way() == settings.Durable { // what it has stored could not be sent, and invocations cannot bring a key to be stored
+			if source.Way() == settings.Durable { // it could not send what it has stored, and stores no keys of invocations
 				return nil, console.Fail(console.ExitCredentials, string(runtime.MissingCredential), err.Error(), err)
 			}
 			p.Warn("%s; each invocation must bring one", err)
@@ -116,14 +123,14 @@ func (h *hosting) startEmulator(s *settings.Settings) ([]runtime.Option, error) 
 	return []runtime.Option{runtime.EmulatedSource("emulator", source)}, nil
 }
 
-// close lets the invocations under way end, for as long as ctx allows, sends what is stored, and
-// exports the traces. It returns what is left in each store.
+// close lets the invocations in progress end, for as long as ctx allows, sends what is stored, and
+// exports the traces. It returns how many messages are left in each store.
 func (h *hosting) close(ctx context.Context) (left map[string]int, err error) {
 	err = h.Close(ctx)
 	left, delivering := h.deliveries.close(ctx)
 	err = errors.Join(err, delivering)
 	h.tracing.close(ctx)
-	// The emulator has streams that only end with it, whatever became of the rest.
+	// The emulator has streams that end only with it, so it gets a second of its own.
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
 	return left, errors.Join(err, h.closeEmulator(last))

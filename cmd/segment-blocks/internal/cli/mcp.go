@@ -3,14 +3,12 @@ package cli
 import (
 	"context"
 	"io"
-	"log/slog"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/aacflow/segment-blocks/blocks"
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
-	"github.com/aacflow/segment-blocks/observe/traces"
 	"github.com/aacflow/segment-blocks/serve/mcp"
 )
 
@@ -18,29 +16,31 @@ func newMCP(p *Program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "mcp",
 		Short: "Serve the blocks over MCP on stdin and stdout, for one agent",
-		Long: `Serve the blocks as MCP tools on stdin and stdout, for an agent that starts this command itself. It ends when stdin does.
-Over HTTP, segment-blocks serve does the same for many clients.
+		Long: `Serve the blocks as MCP tools on stdin and stdout, for an agent that starts this command itself. It ends when
+stdin does. Over HTTP, segment-blocks serve does the same for many clients.
 
 The write key comes from the configured source, never from the model. Without a source events go to an emulator inside
 this process, and none is real.
 
---profile says how the tools describe their inputs: agent (flat, what models and their providers take), sim (for the MCP block of
-AACFlow and Sim, whose forms may pass objects as text) or strict (the blocks' own schemas, with all their rules).
+--profile is how the tools describe their inputs: agent (flat, what models and their providers take), sim (for the
+MCP block of AACFlow and Sim, whose forms may pass objects as text) or strict (the blocks' own schemas, with all
+their rules).
 
-Traces are exported over OTLP where OTEL_EXPORTER_OTLP_ENDPOINT is set.`,
+Traces are exported over OTLP if OTEL_EXPORTER_OTLP_ENDPOINT is set.`,
 		Example: `  segment-blocks mcp < /dev/null
   segment-blocks mcp --profile strict < /dev/null`,
 		Args: noArguments,
 	}
 	profile := cmd.Flags().String("profile", string(mcp.Agent), "how inputs are described: agent, sim or strict")
-	_ = cmd.RegisterFlagCompletionFunc("profile", cobra.FixedCompletions([]string{"agent", "sim", "strict"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("profile",
+		cobra.FixedCompletions([]string{"agent", "sim", "strict"}, cobra.ShellCompDirectiveNoFileComp))
 	addSource(p, cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		s, err := p.load(cmd)
 		if err != nil {
 			return err
 		}
-		h, err := p.openToHost(cmd.Context(), s, slog.New(traces.LogHandler(slog.NewTextHandler(p.Stderr, nil))), false)
+		h, err := p.openToHost(cmd.Context(), s, p.logger("text"), false)
 		if err != nil {
 			return err
 		}

@@ -33,34 +33,38 @@ func newServe(p *Program) *cobra.Command {
 
   /v1/blocks      REST: the catalog, and invoke, preview and validate for each block
   /openapi.json   the description of it, OpenAPI 3.1
-  /mcp            MCP over streamable HTTP; /mcp/NAME for each configured source, /mcp/NAME/agent for the schemas that models like
+  /mcp            MCP over streamable HTTP; /mcp/NAME for each configured source,
+                  /mcp/NAME/agent for the schemas that models like
   /metrics        Prometheus: invocations by block, source and outcome; HTTP requests; queues of durable sources
   /healthz        200 while the process lives; /readyz: 200 until it is stopped
 
-Without a configured source, or with --emulator, events go to an emulator inside this process. Then no event is real, and every receipt,
-result and metric says so. Off this machine it takes --emulator to start without a source.
+Without a configured source, or with --emulator, events go to an emulator inside this process. Then no event is
+real, and every receipt, result and metric says so. If other machines can reach the server, it starts without a
+source only with --emulator.
 
 It listens on this machine only, unless --addr says otherwise; then it needs a token, which clients send as
-Authorization: Bearer TOKEN. The token comes from ` + tokenVariable + ` or a file, never from the command line. Web pages of other
-origins and requests under other host names are refused unless they are allowed.
+Authorization: Bearer TOKEN. The token comes from ` + tokenVariable + ` or a file, never from the command line.
+Web pages of other origins and requests under other host names are refused unless they are allowed.
 
---tls-cert and --tls-key make it speak https; renewed files are taken up by themselves. With --tls-client-ca each client, a health check
-too, must have a certificate signed by one of that file, and no token is needed.
+--tls-cert and --tls-key make it speak https; it reads renewed files again. With --tls-client-ca each client, a
+health check too, must have a certificate signed by one of that file, and no token is needed.
 
-Traces are exported over OTLP where OTEL_EXPORTER_OTLP_ENDPOINT is set: a span for each invocation and each HTTP request that it sends.
+Traces are exported over OTLP if OTEL_EXPORTER_OTLP_ENDPOINT is set: a span for each invocation and each HTTP
+request that it sends.
 
-Each source says how its messages leave (delivery in the configuration): direct, coalesced or durable. With durable an
-invocation succeeds when its messages are on disk; they are sent in the background, and segment-blocks queue shows what waits
-and what was given up.
+Each source has a way of delivery (delivery in the configuration): direct, coalesced or durable. With durable an
+invocation succeeds when its messages are on disk; they are sent in the background, and segment-blocks queue shows
+what waits and what was given up.
 
-An interrupt, SIGTERM or SIGHUP ends it. First /readyz answers 503 for --drain-delay, while requests are still taken. Then it stops
-listening, and requests in progress may take --drain. What is stored is sent until then too; what is left stays in the store for the
-next start.
+An interrupt, SIGTERM or SIGHUP ends it. First /readyz answers 503 for --drain-delay, while requests are still
+taken. Then it stops listening, and requests in progress may take --drain. What is stored is sent until then too;
+what is left stays in the store for the next start.
 
 Each flag has a setting in the configuration file, below serve. segment-blocks config show --origin shows them.`,
 		Example: `  segment-blocks serve
   segment-blocks serve --config segment-blocks.yaml --log json
-  ` + tokenVariable + `=a-token-of-at-least-16-characters segment-blocks serve --addr 0.0.0.0:8787 --allow-host blocks.example.com`,
+  ` + tokenVariable + `=a-token-of-at-least-16-characters segment-blocks serve --addr 0.0.0.0:8787 \
+    --allow-host blocks.example.com`,
 		Args: noArguments,
 	}
 	addSettings(cmd, "serve")
@@ -98,12 +102,14 @@ func (p *Program) serve(ctx context.Context, s *settings.Settings) error {
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
-	stopBy := time.Time{}
-	config := h.serveConfig(s.Serve)
+	config, stopBy := h.serveConfig(s.Serve), time.Time{}
 	config.Guard, config.TLS = g, secure
 	config.OnDrain = func(delay time.Duration) {
 		stopBy = time.Now().Add(delay + s.Serve.Drain)
-		p.noteDrain(delay, s.Serve.Drain)
+		if delay > 0 {
+			p.Note("stopping in %s: /readyz answers 503 until then", delay)
+		}
+		p.Note("stopping: requests in progress have %s", s.Serve.Drain)
 	}
 	server, err := serve.New(h.Runtime, h.registry, config)
 	if err == nil {
@@ -113,11 +119,22 @@ func (p *Program) serve(ctx context.Context, s *settings.Settings) error {
 		_, closing := h.close(ctx)
 		return errors.Join(console.Failed("%w", err), ln.Close(), closing)
 	}
-	err = server.Serve(ctx, ln)
-	if stopBy.IsZero() { // it could not go on
+	served := server.Serve(ctx, ln)
+	if stopBy.IsZero() { // it has failed, and was not stopped
 		stopBy = time.Now().Add(s.Serve.Drain)
 	}
-	return p.stop(ctx, h, stopBy, err)
+	last, cancel := context.WithDeadline(context.WithoutCancel(ctx), stopBy)
+	defer cancel()
+	left, closing := h.close(last)
+	p.sayLeft(left)
+	switch {
+	case served != nil:
+		return console.Failed("%w", errors.Join(served, closing))
+	case closing != nil:
+		return console.Failed("requests were cut off: %w", closing)
+	}
+	p.Note("stopped: every request has been answered")
+	return nil
 }
 
 // serveConfig returns what the settings say of a server, and what of the hosting it serves.
@@ -136,30 +153,6 @@ func (h *hosting) serveConfig(s settings.Serve) serve.Config {
 		config.DrainDelay = orNone(*s.DrainDelay)
 	}
 	return config
-}
-
-func (p *Program) noteDrain(delay, drain time.Duration) {
-	if delay > 0 {
-		p.Note("stopping in %s: /readyz answers 503 until then; requests in progress have %s after that", delay, drain)
-		return
-	}
-	p.Note("stopping: requests in progress have %s", drain)
-}
-
-// stop closes a hosting whose server has ended, with an error or nil.
-func (p *Program) stop(ctx context.Context, h *hosting, by time.Time, served error) error {
-	last, cancel := context.WithDeadline(context.WithoutCancel(ctx), by)
-	defer cancel()
-	left, closing := h.close(last)
-	p.sayLeft(left)
-	switch {
-	case served != nil:
-		return console.Failed("%w", errors.Join(served, closing))
-	case closing != nil:
-		return console.Failed("requests were cut off: %w", closing)
-	}
-	p.Note("stopped: every request has been answered")
-	return nil
 }
 
 func urlOf(addr net.Addr, secure bool) string {
@@ -210,8 +203,9 @@ func orNone[T int | int64 | float64 | time.Duration](limit T) T {
 func checkEmulator(s *settings.Settings, addr net.Addr) error {
 	_, configured, err := s.Chosen()
 	if err == nil && !configured && !s.Serve.Emulator && !onLoopback(addr) {
-		return console.Usage("no source is configured, and other machines can reach %s: set SEGMENT_WRITE_KEY and SEGMENT_REGION, name sources in a %s, "+
-			"or give --emulator to send all events to an emulator", addr, settings.FileName)
+		return console.Usage("no source is configured, and other machines can reach %s: set SEGMENT_WRITE_KEY and "+
+			"SEGMENT_REGION, name sources in a %s, or give --emulator to send all events to an emulator",
+			addr, settings.FileName)
 	}
 	return nil // opening the source reports what is wrong with the choice
 }
@@ -229,25 +223,25 @@ func (p *Program) announceServe(url string, h *hosting, format string) error {
 			Real    bool     `json:"real"`
 			// Delivery has the ways of the configured sources, by name.
 			Delivery map[string]string `json:"delivery"`
-		}{url, url + "/v1/blocks", url + "/openapi.json", url + "/mcp", h.names, h.target, h.emulator == nil, h.deliveries.ways})
+		}{
+			url, url + "/v1/blocks", url + "/openapi.json", url + "/mcp", h.names, h.target,
+			h.emulator == nil, h.deliveries.ways,
+		})
 	}
-	target := h.target + ", events are real"
-	if isLocal(h.target) {
-		target = h.target + ", a receiver on this machine"
-	}
-	if h.emulator != nil {
+	target, last := h.target+", events are real", []string{"sources", strings.Join(h.names, ", ")}
+	switch {
+	case h.emulator != nil:
 		target = h.target + ", an emulator inside this process: no event is real"
+		last = []string{"look at", h.emulator.URL + "/emulator/v1/events"}
+	case isLocal(h.target):
+		target = h.target + ", a receiver on this machine"
 	}
 	rows := [][]string{
 		{"REST", url + "/v1/blocks"},
 		{"OpenAPI", url + "/openapi.json"},
 		{"MCP", url + "/mcp"},
 		{"target", target},
-	}
-	if h.emulator != nil {
-		rows = append(rows, []string{"look at", h.emulator.URL + "/emulator/v1/events"})
-	} else {
-		rows = append(rows, []string{"sources", strings.Join(h.names, ", ")})
+		last,
 	}
 	rows = append(rows, h.deliveries.special(h.names)...)
 	console.Writeln(p.Stdout, "the blocks are being served")
@@ -283,11 +277,12 @@ func (p *Program) tokens(file string) ([]string, error) {
 	return tokens, nil
 }
 
-// listenFailure says why the server cannot listen.
+// listenFailure explains why the server cannot listen.
 func listenFailure(address string, err error) error {
 	var op *net.OpError
 	if !errors.As(err, &op) { // the guard's own
-		return console.Usage("off loopback, serve needs a token or client certificates: set %s, or give --tls-client-ca: %s", tokenVariable, address)
+		return console.Usage("off loopback, serve needs a token or client certificates: set %s, or give --tls-client-ca: %s",
+			tokenVariable, address)
 	}
 	return cannotListen(address, op)
 }
@@ -306,7 +301,8 @@ func cannotListen(address string, err error) error {
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		return console.Failed("cannot listen on %s: this machine does not have the address; --addr picks another", address)
 	case errors.Is(err, syscall.EACCES):
-		return console.Failed("cannot listen on %s: this user may not, as is usual for ports below 1024; --addr picks another", address)
+		return console.Failed("cannot listen on %s: this user may not, as is usual for ports below 1024; "+
+			"--addr picks another", address)
 	}
 	return console.Failed("cannot listen on %s: %w; --addr picks another", address, err)
 }
