@@ -39,8 +39,8 @@ type Iteration struct {
 	Index int
 }
 
-// InvocationID names one execution of one node. The attempt is left out on purpose: an attempt more
-// is no event more. Each part is escaped, so that no two join into the same.
+// InvocationID names one execution of one node. The attempt is not part of it: another attempt is
+// not another event. The parts are escaped, so that no two executions have the same id.
 func (e Execution) InvocationID(node Node) string {
 	parts := []string{url.PathEscape(e.WorkflowID), url.PathEscape(e.RunID), url.PathEscape(node.ID)}
 	for _, i := range e.Iterations {

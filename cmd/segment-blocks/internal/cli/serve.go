@@ -63,8 +63,8 @@ what is left stays in the store for the next start.
 Each flag has a setting in the configuration file, below serve. segment-blocks config show --origin shows them.`,
 		Example: `  segment-blocks serve
   segment-blocks serve --config segment-blocks.yaml --log json
-  ` + tokenVariable + `=a-token-of-at-least-16-characters segment-blocks serve --addr 0.0.0.0:8787 \
-    --allow-host blocks.example.com`,
+  ` + tokenVariable + `=a-token-of-at-least-16-characters segment-blocks serve ` +
+			`--addr 0.0.0.0:8787 --allow-host blocks.example.com`,
 		Args: noArguments,
 	}
 	addSettings(cmd, "serve")
