@@ -52,7 +52,7 @@ func (c *certificate) load(stamp [2]fileStamp) error {
 	c.read = stamp
 	pair, err := tls.LoadX509KeyPair(c.files[0], c.files[1])
 	if err != nil {
-		return err //nolint:wrapcheck // names the file
+		return err // names the file
 	}
 	c.current = &pair
 	return nil

@@ -137,9 +137,9 @@ func ReadBody(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error
 	}
 	body := http.MaxBytesReader(w, r.Body, most)
 	if r.ContentLength < 0 {
-		return io.ReadAll(body) //nolint:wrapcheck // callers tell the errors apart
+		return io.ReadAll(body)
 	}
 	data := make([]byte, r.ContentLength)
 	_, err := io.ReadFull(body, data)
-	return data, err //nolint:wrapcheck // as above
+	return data, err
 }
