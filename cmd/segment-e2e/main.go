@@ -1,15 +1,16 @@
 // Command segment-e2e speaks the protocol of Segment's end-to-end harness for its libraries
-// (github.com/segmentio/sdk-e2e-tests), so that the harness can test the blocks as it tests Segment's
-// own libraries:
+// (github.com/segmentio/sdk-e2e-tests), so that the harness can test the blocks as it tests
+// Segment's own libraries:
 //
-//	go run ./cmd/segment-e2e --input '{"writeKey": "any-write-key", "apiHost": "http://127.0.0.1:4010",
+//	go run ./cmd/segment-e2e --input '{"writeKey": "any-key", "apiHost": "http://127.0.0.1:4010",
 //	  "sequences": [{"delayMs": 0, "events": [{"type": "track", "event": "Test", "userId": "u1"}]}]}'
 //
-// It sends sequences of events through the block segment_batch. Each sequence waits delayMs and then
-// queues its events. The queue is sent when it holds config.flushAt events (15), when the oldest has
-// waited config.flushInterval milliseconds (10,000), and at the end. config.maxRetries, and in
-// seconds config.timeout, maxTotalBackoffDuration and maxRateLimitDuration, bound the attempts for
-// each batch. An event that Segment would drop is reported and left out; the others are sent.
+// It sends sequences of events through the block segment_batch. Each sequence waits delayMs and
+// then queues its events. The queue is sent when it holds config.flushAt events (15), when the
+// oldest has waited config.flushInterval milliseconds (10,000), and at the end. config.maxRetries,
+// and in seconds config.timeout, maxTotalBackoffDuration and maxRateLimitDuration, bound the
+// attempts for each batch. An event that Segment would drop is reported and left out; the others
+// are sent.
 //
 // The program prints one line of JSON to stdout: {"success":true,"sentBatches":1}, or success false
 // with an error. It logs to stderr. The exit code is 0 for success, 130 after an interrupt and 1

@@ -47,7 +47,8 @@ If a file exists with other content, nothing is written; --force replaces such f
 		return p.completeBlock(cmd, nil, typed)
 	})
 	cmd.RunE = p.settled(func(_ *cobra.Command, _ []string, s *settings.Settings) error {
-		files, err := []aacflow.File(nil), error(nil)
+		var files []aacflow.File
+		var err error
 		switch {
 		case *format != "native" && *format != "workflow":
 			err = console.Usage("--format must be native or workflow: %q", *format)

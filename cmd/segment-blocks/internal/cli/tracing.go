@@ -57,8 +57,9 @@ func (t *tracing) join(handler http.Handler) http.Handler {
 	return traces.Handler(handler)
 }
 
-// close exports the spans that are left, once no invocation is in flight. It takes the time that ctx
-// leaves, at most five seconds, and at least one: the last spans are those of the slowest calls.
+// close exports the spans that are left, once no invocation is in flight. It takes the time that
+// ctx leaves, at most five seconds, and at least one: the last spans are those of the slowest
+// calls.
 func (t *tracing) close(ctx context.Context) {
 	if t == nil {
 		return

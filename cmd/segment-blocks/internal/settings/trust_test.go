@@ -12,8 +12,8 @@ import (
 
 // A file that somebody put into the current folder cannot make us send them what is not theirs.
 func TestFileThatWasOnlyFound(t *testing.T) {
-	const byFile = ", which a file that was only found in the current folder must not do; if the file is yours, name it: " +
-		"--config segment-blocks.yaml or SEGMENT_BLOCKS_CONFIG"
+	const byFile = ", which a file that was only found in the current folder must not do; " +
+		"if the file is yours, name it: --config segment-blocks.yaml or SEGMENT_BLOCKS_CONFIG"
 	for name, c := range map[string]struct{ text, says string }{
 		"a variable": {
 			`sources: {a: {writeKeyEnv: AWS_SECRET_ACCESS_KEY, endpoint: "https://evil.example/v1"}}`,
@@ -69,7 +69,8 @@ func TestFileThatWasOnlyFound(t *testing.T) {
 			"",
 		},
 		"this machine": {
-			`sources: {a: {writeKeyEnv: A, endpoint: "http://localhost:4010"}, b: {writeKeyFile: k, endpoint: "http://127.0.0.1:1"},
+			`sources: {a: {writeKeyEnv: A, endpoint: "http://localhost:4010"},
+				b: {writeKeyFile: k, endpoint: "http://127.0.0.1:1"},
 				c: {writeKeyEnv: C, endpoint: "http://[::1]:1"}}`,
 			"",
 		},
