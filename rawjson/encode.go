@@ -31,13 +31,10 @@ func EncodeObject(m map[string]any, limits Limits) (Object, error) {
 func Encode(v any, limits Limits) (json.RawMessage, error) {
 	e := encoder{limits: limits.withDefaults(), pairs: make([]pair, 0, 32)}
 	raw, err := e.append(make([]byte, 0, 1<<10), v, 1)
-	if err == nil {
-		err = e.checkSize(raw)
-	}
 	if err != nil {
-		return nil, shortened(err)
+		return nil, err
 	}
-	return raw, nil
+	return raw, e.checkSize(raw)
 }
 
 type encoder struct {
@@ -167,28 +164,12 @@ func (e *encoder) tooDeep() error {
 	return &Error{Err: fmt.Errorf("%w: %d levels are allowed", ErrTooDeep, e.limits.MaxDepth)}
 }
 
-// below says that what is wrong lies in the member or element that a token names.
+// below says that what is wrong lies in the member or element that a token names. It is the whole
+// that is too large or nests too deep.
 func below(token string, err error) error {
 	var where *Error
-	if errors.As(err, &where) && len(where.Pointer) < 1<<10 {
+	if errors.As(err, &where) && !errors.Is(err, ErrTooLarge) && !errors.Is(err, ErrTooDeep) {
 		where.Pointer = Pointer("", token) + where.Pointer
-	}
-	return err
-}
-
-// shortened keeps the pointer to a value a hundred levels down readable. A size is that of the
-// whole document.
-func shortened(err error) error {
-	const most = 80
-	var where *Error
-	switch {
-	case !errors.As(err, &where):
-	case errors.Is(err, ErrTooLarge):
-		where.Pointer = ""
-	case errors.Is(err, ErrTooDeep) && len(where.Pointer) > most:
-		if i := strings.LastIndexByte(where.Pointer[:most], '/'); i > 0 {
-			where.Pointer = where.Pointer[:i]
-		}
 	}
 	return err
 }

@@ -165,31 +165,19 @@ func (r *Registry) Clone() *Registry {
 
 // With returns a registry that holds only the blocks with the ids given. It returns an error that
 // wraps [ErrUnknown] for an id that no block has.
-func (r *Registry) With(ids ...string) (*Registry, error) {
-	if err := r.demand(ids); err != nil {
-		return nil, err
-	}
-	c := r.Clone()
-	maps.DeleteFunc(c.blocks, func(id string, _ Block) bool { return !slices.Contains(ids, id) })
-	return c, nil
-}
+func (r *Registry) With(ids ...string) (*Registry, error) { return r.subset(ids, true) }
 
 // Without returns a registry that lacks the blocks with the ids given. It returns an error that
 // wraps [ErrUnknown] for an id that no block has.
-func (r *Registry) Without(ids ...string) (*Registry, error) {
-	if err := r.demand(ids); err != nil {
-		return nil, err
-	}
-	c := r.Clone()
-	maps.DeleteFunc(c.blocks, func(id string, _ Block) bool { return slices.Contains(ids, id) })
-	return c, nil
-}
+func (r *Registry) Without(ids ...string) (*Registry, error) { return r.subset(ids, false) }
 
-func (r *Registry) demand(ids []string) error {
+func (r *Registry) subset(ids []string, keep bool) (*Registry, error) {
+	c := r.Clone()
 	for _, id := range ids {
-		if _, ok := r.Lookup(id); !ok {
-			return fmt.Errorf("%w: %q%s", ErrUnknown, id, r.Suggest(id))
+		if c.blocks[id] == nil {
+			return nil, fmt.Errorf("%w: %q%s", ErrUnknown, id, c.Suggest(id))
 		}
 	}
-	return nil
+	maps.DeleteFunc(c.blocks, func(id string, _ Block) bool { return slices.Contains(ids, id) != keep })
+	return c, nil
 }

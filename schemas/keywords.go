@@ -37,44 +37,35 @@ func keywords() map[string]string {
 }
 
 // checkKeywords refuses keywords that are not known, at any depth.
-func (l *loader) checkKeywords(schema *yaml.Node) error {
-	known := keywords()
-	if schema.Kind != yaml.MappingNode {
-		if schema.ShortTag() == "!!bool" {
-			return nil
-		}
-		return l.errorf(schema, "a schema must be a mapping, true or false")
+func (r *reader) checkKeywords(schema *yaml.Node) {
+	if schema.Kind != yaml.MappingNode && schema.ShortTag() != "!!bool" {
+		r.fail(schema, "a schema must be a mapping, true or false")
 	}
 	for key, value := range pairs(schema) {
-		kind, ok := known[key.Value]
+		kind, ok := r.keywords[key.Value]
 		if !ok {
-			return l.errorf(key, "unknown keyword %q%s", key.Value, DidYouMean(key.Value, slices.Sorted(maps.Keys(known))))
+			r.fail(key, "unknown keyword %q%s", key.Value, DidYouMean(key.Value, slices.Sorted(maps.Keys(r.keywords))))
 		}
 		if key.Value == "x-codes" || key.Value == "x-says" {
 			for about := range pairs(value) {
 				if child(schema, about.Value) == nil {
-					return l.errorf(about, "%s speaks of a keyword that is not in this schema: %q", key.Value, about.Value)
+					r.fail(about, "%s speaks of a keyword that is not in this schema: %q", key.Value, about.Value)
 				}
 			}
 		}
-		var inner []*yaml.Node
 		switch kind {
 		case oneSchema:
-			inner = []*yaml.Node{value}
+			r.checkKeywords(value)
 		case listOf:
-			inner = value.Content
-		case mapOf:
-			for _, v := range pairs(value) {
-				inner = append(inner, v)
+			for _, sub := range value.Content {
+				r.checkKeywords(sub)
 			}
-		}
-		for _, s := range inner {
-			if err := l.checkKeywords(s); err != nil {
-				return err
+		case mapOf:
+			for _, sub := range pairs(value) {
+				r.checkKeywords(sub)
 			}
 		}
 	}
-	return nil
 }
 
 // checkFields demands of each field what forms and tables need to show it.

@@ -26,7 +26,9 @@ func LoadFor(host Conventions, files fs.FS) ([]*Manifest, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list manifests: %w", err)
 	}
-	l := &loader{conventions: host, documents: map[string]*yaml.Node{}, file: map[*yaml.Node]string{}}
+	l := &loader{
+		conventions: host, keywords: keywords(), documents: map[string]*yaml.Node{}, file: map[*yaml.Node]string{},
+	}
 	var errs []error
 	for _, name := range names {
 		if err := l.read(files, name); err != nil {
@@ -62,6 +64,7 @@ func LoadFor(host Conventions, files fs.FS) ([]*Manifest, error) {
 // error messages.
 type loader struct {
 	conventions Conventions
+	keywords    map[string]string
 	documents   map[string]*yaml.Node
 	file        map[*yaml.Node]string
 }

@@ -81,24 +81,16 @@ func (r *reader) schema(root *yaml.Node, key, url string) *Schema {
 		r.fail(root, "%s must be given", key)
 		return nil
 	}
-	whole, err := r.inline(n, nil)
-	if err != nil {
-		r.errs = append(r.errs, err)
-		return nil
-	}
-	if err := r.checkKeywords(whole); err != nil {
-		r.errs = append(r.errs, err)
-		return nil
-	}
-	raw, err := r.toJSON(whole)
-	if err != nil {
-		r.errs = append(r.errs, err)
+	before := len(r.errs)
+	whole := r.inline(n, nil)
+	r.checkKeywords(whole)
+	raw := r.toJSON(whole)
+	if len(r.errs) > before {
 		return nil
 	}
 	s, err := Compile(url, raw)
 	if err != nil {
 		r.fail(n, "%s: %w", key, err)
-		return nil
 	}
 	return s
 }
@@ -109,12 +101,7 @@ func (r *reader) object(n *yaml.Node, key string) rawjson.Object {
 		r.fail(n, "%s must be a mapping", key)
 		return nil
 	}
-	raw, err := r.toJSON(c)
-	if err != nil {
-		r.errs = append(r.errs, err)
-		return nil
-	}
-	return rawjson.OpenObject(raw)
+	return rawjson.OpenObject(r.toJSON(c))
 }
 
 // examples validates without a context, as a manifest is small.

@@ -12,91 +12,76 @@ import (
 
 // toJSON writes a YAML tree as JSON, members in the order of the file and numbers with the digits
 // they have there.
-func (l *loader) toJSON(n *yaml.Node) (json.RawMessage, error) {
+func (r *reader) toJSON(n *yaml.Node) json.RawMessage {
 	switch n.Kind {
 	case yaml.MappingNode:
 		obj := rawjson.Object{}
 		for key, value := range pairs(n) {
-			raw, err := l.toJSON(value)
-			if err != nil {
-				return nil, err
-			}
-			obj = append(obj, rawjson.Member{Name: key.Value, Value: raw})
+			obj = append(obj, rawjson.Member{Name: key.Value, Value: r.toJSON(value)})
 		}
-		return obj.JSON(), nil
+		return obj.JSON()
 	case yaml.SequenceNode:
 		elements := []json.RawMessage{}
 		for _, c := range n.Content {
-			raw, err := l.toJSON(c)
-			if err != nil {
-				return nil, err
-			}
-			elements = append(elements, raw)
+			elements = append(elements, r.toJSON(c))
 		}
-		return rawjson.AppendArray(nil, elements), nil
+		return rawjson.AppendArray(nil, elements)
 	}
-	switch n.ShortTag() {
-	case "!!str", "!!timestamp":
-		return rawjson.Quote(n.Value), nil
-	case "!!null":
-		return json.RawMessage("null"), nil
-	case "!!bool":
-		return json.RawMessage(strings.ToLower(n.Value)), nil
-	case "!!int", "!!float":
-		if json.Valid([]byte(n.Value)) {
-			return json.RawMessage(n.Value), nil
-		}
+	switch tag := n.ShortTag(); {
+	case tag == "!!str", tag == "!!timestamp":
+		return rawjson.Quote(n.Value)
+	case tag == "!!bool":
+		return json.RawMessage(strings.ToLower(n.Value))
+	case (tag == "!!int" || tag == "!!float") && json.Valid([]byte(n.Value)):
+		return json.RawMessage(n.Value)
+	case tag != "!!null":
+		r.fail(n, "must be a value that JSON has: %s", n.Value)
 	}
-	return nil, l.errorf(n, "must be a value that JSON has: %s", n.Value)
+	return json.RawMessage("null")
 }
 
 // inline returns a copy of a schema in which each $ref to a definition of another file is replaced
 // by that definition. Beside such a $ref only annotations may stand; they win over the definition's
-// own.
-func (l *loader) inline(n *yaml.Node, within []string) (*yaml.Node, error) {
+// own. Within are the definitions that lead here.
+func (r *reader) inline(n *yaml.Node, within []string) *yaml.Node {
 	if ref := child(n, "$ref"); ref != nil && !strings.HasPrefix(ref.Value, "#") {
-		return l.resolve(n, ref, within)
+		return r.resolve(n, ref, within)
 	}
 	copied := *n
 	copied.Content = make([]*yaml.Node, len(n.Content))
 	for i, c := range n.Content {
-		inlined, err := l.inline(c, within)
-		if err != nil {
-			return nil, err
-		}
-		copied.Content[i] = inlined
+		copied.Content[i] = r.inline(c, within)
 	}
-	l.file[&copied] = l.file[n]
-	return &copied, nil
+	r.file[&copied] = r.file[n]
+	return &copied
 }
 
-func (l *loader) resolve(n, ref *yaml.Node, within []string) (*yaml.Node, error) {
-	if slices.Contains(within, ref.Value) {
-		return nil, l.errorf(ref, "$ref leads back to itself: %q", ref.Value)
+func (r *reader) resolve(n, ref *yaml.Node, within []string) *yaml.Node {
+	file, name, _ := strings.Cut(ref.Value, "#/$defs/")
+	doc := r.documents[file]
+	target := child(child(doc, "$defs"), name)
+	switch {
+	case slices.Contains(within, ref.Value):
+		r.fail(ref, "$ref leads back to itself: %q", ref.Value)
+		return n
+	case doc == nil:
+		r.fail(ref, "$ref leads to a file that is not there: %q", ref.Value)
+		return n
+	case target == nil:
+		r.fail(ref, "$ref leads nowhere: %q", ref.Value)
+		return n
 	}
-	file, pointer, _ := strings.Cut(ref.Value, "#/$defs/")
-	doc := l.documents[file]
-	if doc == nil {
-		return nil, l.errorf(ref, "$ref leads to a file that is not there: %q", ref.Value)
-	}
-	target := child(child(doc, "$defs"), pointer)
-	if target == nil {
-		return nil, l.errorf(ref, "$ref leads nowhere: %q", ref.Value)
-	}
-	definition, err := l.inline(target, append(within, ref.Value))
-	if err != nil {
-		return nil, err
-	}
+	definition := r.inline(target, append(within, ref.Value))
 	for key, value := range pairs(n) {
 		switch key.Value {
 		case "$ref":
 		case "title", "description", "examples":
 			set(definition, key, value)
 		default:
-			return nil, l.errorf(key, "beside a $ref to another file only title, description and examples may stand: %q", key.Value)
+			r.fail(key, "beside a $ref to another file only title, description and examples may stand: %q", key.Value)
 		}
 	}
-	return definition, nil
+	return definition
 }
 
 func set(mapping, key, value *yaml.Node) {

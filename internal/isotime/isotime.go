@@ -37,12 +37,13 @@ func IsFormatted[T ~string | ~[]byte](text T) bool {
 // leap second, which [Parse] does.
 func IsRFC3339[T ~string | ~[]byte](text T) bool {
 	const shortest = len("2006-01-02T15:04:05Z")
-	if len(text) < shortest || text[4] != '-' || text[7] != '-' || text[10]|0x20 != 't' || text[13] != ':' || text[16] != ':' {
+	if len(text) < shortest || text[4] != '-' || text[7] != '-' ||
+		text[10]|0x20 != 't' || text[13] != ':' || text[16] != ':' {
 		return false
 	}
 	century, year, month, day := pair(text, 0), pair(text, 2), pair(text, 5), pair(text, 8)
-	if century > 99 || year > 99 || century+year == 0 || month < 1 || month > 12 || day < 1 || day > daysIn(100*century+year, month) ||
-		pair(text, 11) > 23 || pair(text, 14) > 59 || pair(text, 17) > 59 {
+	if century > 99 || year > 99 || century+year == 0 || month < 1 || month > 12 || day < 1 ||
+		day > 28 && day > daysIn(100*century+year, month) || pair(text, 11) > 23 || pair(text, 14) > 59 || pair(text, 17) > 59 {
 		return false
 	}
 	at := shortest - 1
@@ -72,17 +73,9 @@ func pair[T ~string | ~[]byte](text T, at int) int {
 	return 10*int(tens) + int(ones)
 }
 
+// daysIn returns the length of a month: the day before the first of the next.
 func daysIn(year, month int) int {
-	switch month {
-	case 4, 6, 9, 11:
-		return 30
-	case 2:
-		if year%4 == 0 && (year%100 != 0 || year%400 == 0) {
-			return 29
-		}
-		return 28
-	}
-	return 31
+	return time.Date(year, time.Month(month)+1, 0, 0, 0, 0, 0, time.UTC).Day()
 }
 
 // ErrFormat is what [Parse] returns, with the text behind it.
