@@ -1,6 +1,6 @@
 // Package rawjson opens JSON one level at a time and leaves the values as they were written.
 //
-//	obj, err := rawjson.ParseObject([]byte(`{"total": 1.10, "id": 12345678901234567890}`), rawjson.DefaultLimits())
+//	obj, err := rawjson.ParseObject([]byte(`{"total": 1.10, "id": 12345678901234567890}`), rawjson.Limits{})
 //	total, _ := obj.Get("total") // 1.10, not 1.1
 //
 // What passes through it is never decoded into Go values and encoded again, so numbers keep their

@@ -27,7 +27,8 @@ func (e Entry) Markdown() string {
 	}
 	b.WriteString("\n## Examples\n\n")
 	for _, x := range e.Examples {
-		fmt.Fprintf(&b, "%s:\n\n```json\n%s\n```\n\ngives\n\n```json\n%s\n```\n\n", x.Title, indent(x.Input), indent(x.Output))
+		const form = "%s:\n\n```json\n%s\n```\n\ngives\n\n```json\n%s\n```\n\n"
+		fmt.Fprintf(&b, form, x.Title, indent(x.Input), indent(x.Output))
 	}
 	b.WriteString("## Refused\n\nThese inputs are refused, and nothing is sent.\n\n")
 	for _, x := range e.Refused {
@@ -45,7 +46,8 @@ func (e Entry) Markdown() string {
 }
 
 func (e Entry) writeInput(b *strings.Builder) {
-	b.WriteString("## Input\n\n| Parameter | Type | Required | Description |\n| --------- | ---- | -------- | ----------- |\n")
+	b.WriteString("## Input\n\n| Parameter | Type | Required | Description |\n")
+	b.WriteString("| --------- | ---- | -------- | ----------- |\n")
 	var required []string
 	list, _ := rawjson.OpenObject(e.InputSchema).Get("required")
 	for _, name := range rawjson.OpenArray(list) {

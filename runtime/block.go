@@ -33,7 +33,9 @@ type NoSource struct{}
 // anything that encodes to a JSON object, and writes into call.Receipt what it did, also when it
 // fails. Its error should be an *[Error]; any other becomes an internal error. It must honour ctx,
 // may run many times at once, and must not keep call after it returns.
-func Define[S any](manifest *schemas.Manifest, execute func(ctx context.Context, call *Call, source S) (any, error)) *Block {
+func Define[S any](
+	manifest *schemas.Manifest, execute func(ctx context.Context, call *Call, source S) (any, error),
+) *Block {
 	_, none := any(*new(S)).(NoSource)
 	return &Block{
 		manifest: manifest,
@@ -47,9 +49,9 @@ func Define[S any](manifest *schemas.Manifest, execute func(ctx context.Context,
 	}
 }
 
-// DefineTyped is [Define] for an executor that takes and returns Go values, mostly structs with json
-// tags. encoding/json decodes the validated input into In; a number that goes into an any becomes a
-// json.Number and keeps its digits. The output schema judges what Out encodes to.
+// DefineTyped is [Define] for an executor that takes and returns Go values, mostly structs with
+// json tags. encoding/json decodes the validated input into In; a number that goes into an any
+// becomes a json.Number and keeps its digits. The output schema judges what Out encodes to.
 func DefineTyped[In, Out, S any](
 	manifest *schemas.Manifest, execute func(ctx context.Context, call *Call, input In, source S) (Out, error),
 ) *Block {
@@ -58,7 +60,8 @@ func DefineTyped[In, Out, S any](
 		decoder := json.NewDecoder(bytes.NewReader(call.Input.JSON()))
 		decoder.UseNumber()
 		if err := decoder.Decode(&input); err != nil {
-			return nil, &Error{Code: Internal, Message: "cannot decode an input that its schema allows: " + err.Error(), Err: err}
+			message := "cannot decode an input that its schema allows: " + err.Error()
+			return nil, &Error{Code: Internal, Message: message, Err: err}
 		}
 		return execute(ctx, call, input, source)
 	})

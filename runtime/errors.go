@@ -50,22 +50,71 @@ type CodeInfo struct {
 // Codes returns all codes, in the order in which an invocation can meet them.
 func Codes() []CodeInfo {
 	return []CodeInfo{
-		{UnknownBlock, "No block has this id.", "Look the id up in the catalog; the message names the nearest one.", "no"},
-		{UnknownSource, "The invocation names a source that is not configured, or no source fits the block.", "Configure the source, or name another.", "no"},
+		{
+			UnknownBlock, "No block has this id.",
+			"Look the id up in the catalog; the message names the nearest one.", "no",
+		},
+		{
+			UnknownSource, "The invocation names a source that is not configured, or no source fits the block.",
+			"Configure the source, or name another.", "no",
+		},
 		{Closed, "The runtime has been closed.", "Invoke before closing, or make a new runtime.", "no"},
-		{InvalidInput, "The input breaks the block's schema, a rule of the receiver, or is not JSON.", "Mend what the violations name: the first 100 are listed, the others counted.", "no"},
-		{UnresolvedReference, "A parameter is still a {{VARIABLE}} or a <block.field>.", "Set the variable, or wire the block that the reference names.", "no"},
-		{TooLarge, "The input, or a message in it, is larger than the receiver takes.", "Make it smaller; the message gives the limit.", "maybe"},
-		{MissingCredential, "There is no credential: the source has none, and the input gives none.", "Configure the source's credential.", "no"},
-		{Unauthorized, "The receiver refuses the credential.", "Check the credential, and that it belongs to the region or endpoint.", "maybe"},
-		{Rejected, "The receiver refuses the message for good, or answers that it did not take it.", "Read the receiver's text in the message.", "maybe"},
-		{RateLimited, "The receiver asks to slow down for longer than the invocation may wait.", "Invoke again, with the same invocation id, after the time that the error gives, 300 seconds at most; the receiver may then name another.", "maybe"},
-		{Unavailable, "The receiver could not be reached, or kept failing, until the retries were used up; or the store of a durable source is full, or its disk.", "Invoke again, with the same invocation id.", "maybe"},
-		{Canceled, "The caller canceled the invocation.", "Invoke again, with the same invocation id, where it is still wanted.", "maybe"},
-		{DeadlineExceeded, "The caller's deadline passed.", "Invoke again, with the same invocation id and more time.", "maybe"},
-		{PartialFailure, "Some messages of a batch were accepted and others not. The items say which.", "Where items are unsent or unconfirmed, invoke again with the same input and invocation id: what was accepted is not counted twice. Messages that were rejected hold back those behind them: send the rest as a batch of its own, each with the messageId of its item.", "yes"},
-		{InvalidOutput, "The block's output breaks its own schema. It is not handed on.", "Report it: it is a fault in the block.", "maybe"},
-		{Internal, "The block failed in a way it does not explain, such as a panic.", "Report it: it is a fault in the block.", "maybe"},
+		{
+			InvalidInput, "The input breaks the block's schema, a rule of the receiver, or is not JSON.",
+			"Mend what the violations name: the first 100 are listed, the others counted.", "no",
+		},
+		{
+			UnresolvedReference, "A parameter is still a {{VARIABLE}} or a <block.field>.",
+			"Set the variable, or wire the block that the reference names.", "no",
+		},
+		{
+			TooLarge, "The input, or a message in it, is larger than the receiver takes.",
+			"Make it smaller; the message gives the limit.", "maybe",
+		},
+		{
+			MissingCredential, "There is no credential: the source has none, and the input gives none.",
+			"Configure the source's credential.", "no",
+		},
+		{
+			Unauthorized, "The receiver refuses the credential.",
+			"Check the credential, and that it belongs to the region or endpoint.", "maybe",
+		},
+		{
+			Rejected, "The receiver refuses the message for good, or answers that it did not take it.",
+			"Read the receiver's text in the message.", "maybe",
+		},
+		{
+			RateLimited, "The receiver asks to slow down for longer than the invocation may wait.",
+			"Invoke again, with the same invocation id, after the time that the error gives, 300 seconds at " +
+				"most; the receiver may then name another.", "maybe",
+		},
+		{
+			Unavailable, "The receiver could not be reached, or kept failing, until the retries were used up; " +
+				"or the store of a durable source is full, or its disk.",
+			"Invoke again, with the same invocation id.", "maybe",
+		},
+		{
+			Canceled, "The caller canceled the invocation.",
+			"Invoke again, with the same invocation id, where it is still wanted.", "maybe",
+		},
+		{
+			DeadlineExceeded, "The caller's deadline passed.",
+			"Invoke again, with the same invocation id and more time.", "maybe",
+		},
+		{
+			PartialFailure, "Some messages of a batch were accepted and others not. The items say which.",
+			"Where items are unsent or unconfirmed, invoke again with the same input and invocation id: what " +
+				"was accepted is not counted twice. Messages that were rejected hold back those behind them: send " +
+				"the rest as a batch of its own, each with the messageId of its item.", "yes",
+		},
+		{
+			InvalidOutput, "The block's output breaks its own schema. It is not handed on.",
+			"Report it: it is a fault in the block.", "maybe",
+		},
+		{
+			Internal, "The block failed in a way it does not explain, such as a panic.",
+			"Report it: it is a fault in the block.", "maybe",
+		},
 	}
 }
 
@@ -156,7 +205,8 @@ func (e *Error) UnmarshalJSON(data []byte) error {
 		return err
 	}
 	*e = Error{
-		Code: j.Code, Block: j.Block, Message: strings.TrimPrefix(j.Message, text.Clip(j.Block, 80)+" "), Retryable: j.Retryable, Status: j.Status,
+		Code: j.Code, Block: j.Block, Message: strings.TrimPrefix(j.Message, text.Clip(j.Block, 80)+" "),
+		Retryable: j.Retryable, Status: j.Status,
 		RetryAfter: time.Duration(math.Round(j.RetryAfter * float64(time.Second))),
 		Violations: j.Violations, UnlistedViolations: j.Unlisted, Items: j.Items, Receipt: j.Receipt,
 	}

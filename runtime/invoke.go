@@ -241,7 +241,8 @@ func (rt *Runtime) run(ctx context.Context, inv *invocation, call *Call) (json.R
 	}
 	obj, err := rawjson.ParseObject(raw, wide)
 	if err != nil {
-		return nil, &Error{Code: InvalidOutput, Message: "ran, but did not return an object: " + schemas.Excerpt(raw), Err: err}
+		message := "ran, but did not return an object: " + schemas.Excerpt(raw)
+		return nil, &Error{Code: InvalidOutput, Message: message, Err: err}
 	}
 	if violations := schema.Validate(context.WithoutCancel(ctx), obj); len(violations) > 0 {
 		e := &Error{Code: InvalidOutput}
@@ -285,7 +286,8 @@ func (rt *Runtime) failed(ctx context.Context, inv *invocation, err error) *Erro
 	if len(inv.receipt.MessageIDs) > 0 {
 		first = inv.receipt.MessageIDs[0]
 	}
-	rt.logger.LogAttrs(ctx, level, "invocation failed", slog.String("block", e.Block), slog.String("source", inv.receipt.Source),
+	rt.logger.LogAttrs(ctx, level, "invocation failed",
+		slog.String("block", e.Block), slog.String("source", inv.receipt.Source),
 		slog.String("code", string(e.Code)), slog.Int("status", e.Status), slog.Int("attempts", inv.receipt.Attempts),
 		slog.String("invocationId", inv.receipt.InvocationID), slog.String("messageId", first),
 		slog.Float64("durationMs", milliseconds(inv.receipt.Duration)), slog.String("error", e.Message))

@@ -372,7 +372,8 @@ func TestObservers(t *testing.T) {
 	}, told)
 }
 
-// What goes to an emulator says so in every receipt: that of a success, of a refusal and of a preview.
+// What goes to an emulator says so in every receipt: that of a success, of a refusal and of a
+// preview.
 func TestEmulatedSource(t *testing.T) {
 	rt := start(t, echo, runtime.EmulatedSource("emulator", board{}))
 	emulated := func(r *runtime.Receipt) {

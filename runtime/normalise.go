@@ -55,7 +55,8 @@ func (n *normaliser) unwrap(value json.RawMessage, at string) json.RawMessage {
 	if err := rawjson.Check(inner, n.limits); err != nil {
 		v := schemas.InvalidJSON(err)
 		v.Path = at // what lies inside a text has no JSON Pointer of its own
-		v.Message = "must hold valid JSON where it is a text: " + strings.TrimPrefix(v.Message, rawjson.ErrNotJSON.Error()+": ")
+		reason := strings.TrimPrefix(v.Message, rawjson.ErrNotJSON.Error()+": ")
+		v.Message = "must hold valid JSON where it is a text: " + reason
 		n.refuse(v)
 		return value
 	}
@@ -67,7 +68,9 @@ func (n *normaliser) unwrap(value json.RawMessage, at string) json.RawMessage {
 
 // member normalises the value of a field, nil for one that is not known, and reports whether it is
 // present at all. Parent and name say where it stands.
-func (n *normaliser) member(ctx context.Context, value json.RawMessage, f *schemas.Field, parent, name string) (json.RawMessage, bool) {
+func (n *normaliser) member(
+	ctx context.Context, value json.RawMessage, f *schemas.Field, parent, name string,
+) (json.RawMessage, bool) {
 	if f == nil && !n.conventions.MayBeUnresolved(value) {
 		return value, true
 	}

@@ -25,7 +25,9 @@ type Request struct {
 // over a transport that records each request and answers 200 with an empty object. Message ids that
 // Invoke would make at random differ from call to call, and times are those of the preview. The
 // receipt counts the requests and bytes that would be sent, no attempts, and has the warnings.
-func (rt *Runtime) Preview(ctx context.Context, block string, input Input, options ...InvokeOption) ([]Request, *Receipt, error) {
+func (rt *Runtime) Preview(
+	ctx context.Context, block string, input Input, options ...InvokeOption,
+) ([]Request, *Receipt, error) {
 	inv := newInvocation(block, options)
 	recorder := &recorder{redactor: &inv.redactor}
 	if err := rt.dryRun(ctx, inv, input, recorder); err != nil {

@@ -84,8 +84,9 @@ func Source(name string, source any) Option {
 	}
 }
 
-// EmulatedSource adds a source, as [Source] does, that sends to an emulator in place of the real receiver. Every receipt of the source
-// says so: [Receipt.Emulated] is true, and there is a warning with the code emulated.
+// EmulatedSource adds a source, as [Source] does, that sends to an emulator in place of the real
+// receiver. Every receipt of the source says so: [Receipt.Emulated] is true, and there is a warning
+// with the code emulated.
 func EmulatedSource(name string, source any) Option {
 	add := Source(name, source)
 	return func(rt *Runtime) error {
@@ -180,9 +181,9 @@ func New(reg *registry.Registry, options ...Option) (*Runtime, error) {
 // outside an input, such as an invocation id.
 func (rt *Runtime) Conventions() schemas.Conventions { return rt.conventions }
 
-// Close refuses further invocations, waits for those that are running, and closes idle connections. When
-// ctx ends first it returns the context's error, and the invocations go on by themselves. Closing
-// twice is harmless.
+// Close refuses further invocations, waits for those that are running, and closes idle connections.
+// When ctx ends first it returns the context's error, and the invocations go on by themselves.
+// Closing twice is harmless.
 func (rt *Runtime) Close(ctx context.Context) error {
 	rt.mu.Lock()
 	rt.closed = true

@@ -25,9 +25,10 @@ func keywords() map[string]string {
 			"x-aacflow-type x-filled-by x-code x-codes x-says type const enum format minLength maxLength pattern " +
 			"minimum maximum exclusiveMinimum exclusiveMaximum multipleOf required minProperties maxProperties " +
 			"dependentRequired minItems maxItems uniqueItems minContains maxContains",
-		oneSchema: "additionalProperties propertyNames items contains unevaluatedProperties unevaluatedItems not if then else",
-		listOf:    "prefixItems allOf anyOf oneOf",
-		mapOf:     "$defs properties patternProperties",
+		oneSchema: "additionalProperties propertyNames items contains unevaluatedProperties unevaluatedItems " +
+			"not if then else",
+		listOf: "prefixItems allOf anyOf oneOf",
+		mapOf:  "$defs properties patternProperties",
 	} {
 		for name := range strings.FieldsSeq(names) {
 			all[name] = kind

@@ -135,7 +135,8 @@ func isDefinitions(root *yaml.Node) bool {
 func (l *loader) manifest(root *yaml.Node) (*Manifest, error) {
 	r := &reader{loader: l}
 	m := &Manifest{}
-	r.keys(root, "id", "name", "summary", "description", "whenToUse", "version", "category", "tags", "link", "input", "output", "examples", "refused")
+	r.keys(root, "id", "name", "summary", "description", "whenToUse", "version", "category", "tags", "link",
+		"input", "output", "examples", "refused")
 	m.ID = r.text(root, "id")
 	m.Name = r.text(root, "name")
 	m.Summary = r.text(root, "summary")

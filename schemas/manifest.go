@@ -14,7 +14,7 @@
 //	x-filled-by      user-only (credentials and account settings) or user-or-llm (all else)
 //	x-code           code of the violation that any keyword of this schema leads to
 //	x-codes          the same for single keywords
-//	x-says           sentence of the violation for single keywords, where the keyword's own says too little
+//	x-says           sentences of the violations for single keywords, where their own say too little
 package schemas
 
 import (

@@ -43,7 +43,8 @@ func IsRFC3339[T ~string | ~[]byte](text T) bool {
 	}
 	century, year, month, day := pair(text, 0), pair(text, 2), pair(text, 5), pair(text, 8)
 	if century > 99 || year > 99 || century+year == 0 || month < 1 || month > 12 || day < 1 ||
-		day > 28 && day > daysIn(100*century+year, month) || pair(text, 11) > 23 || pair(text, 14) > 59 || pair(text, 17) > 59 {
+		day > 28 && day > daysIn(100*century+year, month) ||
+		pair(text, 11) > 23 || pair(text, 14) > 59 || pair(text, 17) > 59 {
 		return false
 	}
 	at := shortest - 1

@@ -127,7 +127,9 @@ func (k *kit) start(t *testing.T, answer http.HandlerFunc) *bench {
 	return b
 }
 
-func (b *bench) invoke(ctx context.Context, id string, input runtime.Input, options ...runtime.InvokeOption) (*runtime.Result, error) {
+func (b *bench) invoke(
+	ctx context.Context, id string, input runtime.Input, options ...runtime.InvokeOption,
+) (*runtime.Result, error) {
 	res, err := b.Invoke(ctx, id, input, options...)
 	if err == nil {
 		b.saw(string(res.Output), res.Receipt)
@@ -149,7 +151,8 @@ func (b *bench) saw(things ...any) {
 }
 
 func (b *bench) requireNoSecret() {
-	forms := []string{Secret, base64.StdEncoding.EncodeToString([]byte(Secret)), base64.StdEncoding.EncodeToString([]byte(Secret + ":"))}
+	encode := base64.StdEncoding.EncodeToString
+	forms := []string{Secret, encode([]byte(Secret)), encode([]byte(Secret + ":"))}
 	for _, text := range b.seen {
 		for _, form := range forms {
 			require.NotContains(b.t, text, form)
@@ -168,7 +171,8 @@ func (k *kit) examples(t *testing.T) {
 		require.NoError(t, err, x.Title)
 		require.JSONEq(t, string(x.Output.JSON()), string(res.Output), x.Title)
 		require.Empty(t, k.manifest.Output.Validate(t.Context(), rawjson.OpenObject(res.Output)), x.Title)
-		require.Equal(t, b.requests.Load()-requests, int64(res.Receipt.Attempts), "the receipt must count the attempts: %s", x.Title)
+		require.Equal(t, b.requests.Load()-requests, int64(res.Receipt.Attempts),
+			"the receipt must count the attempts: %s", x.Title)
 		require.NotZero(t, res.Receipt.Attempts, "the block must count its attempts in the receipt: %s", x.Title)
 		require.NotEmpty(t, res.Receipt.Endpoint, "the block must name its endpoint in the receipt: %s", x.Title)
 		require.NotEmpty(t, res.Receipt.InvocationID, x.Title)
@@ -286,7 +290,8 @@ func (k *kit) invocationID(t *testing.T) {
 		return res.Receipt.MessageIDs
 	}
 	first := ids(runtime.InvocationID("run-7/node-3/0"))
-	require.Equal(t, first, ids(runtime.InvocationID("run-7/node-3/0")), "the same invocation must have the same message ids")
+	require.Equal(t, first, ids(runtime.InvocationID("run-7/node-3/0")),
+		"the same invocation must have the same message ids")
 	require.NotEqual(t, first, ids(runtime.InvocationID("run-7/node-3/1")))
 	require.NotEqual(t, first, ids())
 }

@@ -176,7 +176,8 @@ func unknownKeywords(s *jsonschema.Schema) bool {
 		len(s.DependentRequired) + len(s.PrefixItems) + len(s.Extensions)
 	otherFormat := jsonschema.Formats[s.Format] != nil && s.Format != "date-time"
 	otherBound := s.ExclusiveMinimum != nil || s.ExclusiveMaximum != nil || !isInt64(s.Minimum) || !isInt64(s.Maximum)
-	return lists > 0 || otherFormat || otherBound || len(s.Constant) > 0 && len(s.Enum) > 0 || s.UniqueItems || s.RegexProperties ||
+	return lists > 0 || otherFormat || otherBound ||
+		len(s.Constant) > 0 && len(s.Enum) > 0 || s.UniqueItems || s.RegexProperties ||
 		s.MinProperties >= 0 || s.MaxProperties >= 0 || s.PropertyNames != nil || s.UnevaluatedProperties != nil ||
 		s.Items != nil || s.AdditionalItems != nil || s.Contains != nil || s.UnevaluatedItems != nil ||
 		s.RecursiveRef != nil || s.DynamicRef != nil || s.DynamicAnchor != "" ||
