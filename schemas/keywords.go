@@ -1,11 +1,14 @@
 package schemas
 
 import (
+	"encoding/json"
 	"maps"
 	"slices"
 	"strings"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/aacflow/segment-blocks/rawjson"
 )
 
 // Where schemas stand inside a schema. JSON Schema ignores keywords that it does not know; a
@@ -35,6 +38,40 @@ func keywords() map[string]string {
 		}
 	}
 	return all
+}
+
+// Rewrite returns a JSON Schema with edit applied to each schema in it, the innermost first. Values
+// such as constants and examples stay as they are, and so do the schemas true and false.
+func Rewrite(schema json.RawMessage, edit func(rawjson.Object) rawjson.Object) json.RawMessage {
+	return rewrite(schema, keywords(), edit)
+}
+
+func rewrite(
+	schema json.RawMessage, known map[string]string, edit func(rawjson.Object) rawjson.Object,
+) json.RawMessage {
+	if rawjson.KindOf(schema) != rawjson.ObjectKind {
+		return schema
+	}
+	s := rawjson.OpenObject(schema)
+	for i, m := range s {
+		switch known[m.Name] {
+		case oneSchema:
+			s[i].Value = rewrite(m.Value, known, edit)
+		case listOf:
+			list := rawjson.OpenArray(m.Value)
+			for j, inner := range list {
+				list[j] = rewrite(inner, known, edit)
+			}
+			s[i].Value = rawjson.AppendArray(nil, list)
+		case mapOf:
+			members := rawjson.OpenObject(m.Value)
+			for j, inner := range members {
+				members[j].Value = rewrite(inner.Value, known, edit)
+			}
+			s[i].Value = members.JSON()
+		}
+	}
+	return edit(s).JSON()
 }
 
 // checkKeywords refuses keywords that are not known, at any depth.
