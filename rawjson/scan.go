@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"math"
 	"math/bits"
+	"strconv"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -172,35 +174,26 @@ func escape(data []byte) int {
 		return 2
 	}
 	switch r := hex4(data); {
-	case r < 0, 0xdc00 <= r && r < 0xe000:
+	case r < 0:
 		return 0
-	case 0xd800 <= r && r < 0xdc00:
-		if low := hex4(data[6:]); low < 0xdc00 || low >= 0xe000 {
-			return 0
-		}
+	case !utf16.IsSurrogate(r):
+		return 6
+	case utf16.DecodeRune(r, hex4(data[6:])) != utf8.RuneError:
 		return 12
 	}
-	return 6
+	return 0
 }
 
 // hex4 reads an escape of the form \u0000, and returns -1 for anything else.
-func hex4(data []byte) int {
+func hex4(data []byte) rune {
 	if len(data) < 6 || data[0] != '\\' || data[1] != 'u' {
 		return -1
 	}
-	r := 0
-	for _, c := range data[2:6] {
-		switch {
-		case '0' <= c && c <= '9':
-			c -= '0'
-		case 'a' <= c|0x20 && c|0x20 <= 'f':
-			c = (c | 0x20) - 'a' + 10
-		default:
-			return -1
-		}
-		r = r<<4 | int(c)
+	r, err := strconv.ParseUint(string(data[2:6]), 16, 16)
+	if err != nil {
+		return -1
 	}
-	return r
+	return rune(r)
 }
 
 // number moves past the number that begins here.
@@ -242,16 +235,13 @@ func (s *Scanner) number() bool {
 
 // literal moves past true, false or null.
 func (s *Scanner) literal() bool {
-	rest := s.data[s.pos:]
-	switch {
-	case len(rest) >= 4 && (string(rest[:4]) == "true" || string(rest[:4]) == "null"):
-		s.pos += 4
-	case len(rest) >= 5 && string(rest[:5]) == "false":
-		s.pos += 5
-	default:
-		return false
+	for _, word := range [...]string{"true", "false", "null"} {
+		if rest := s.data[s.pos:]; len(rest) >= len(word) && string(rest[:len(word)]) == word {
+			s.pos += len(word)
+			return true
+		}
 	}
-	return true
+	return false
 }
 
 // Skip moves past the next value, whatever it is.
