@@ -266,14 +266,22 @@ func (s *Scanner) skipArray() bool {
 	if !s.Enter() {
 		return false
 	}
-	for first := true; ; first = false {
-		if more, ok := s.More(']', first); !more || !ok {
-			return ok
-		}
-		if !s.Skip() {
+	if s.Peek() == ']' {
+		s.leave()
+		return true
+	}
+	for s.Skip() {
+		switch s.Peek() {
+		case ',':
+			s.pos++
+		case ']':
+			s.leave()
+			return true
+		default:
 			return false
 		}
 	}
+	return false
 }
 
 func (s *Scanner) skipObject() bool {
@@ -281,12 +289,13 @@ func (s *Scanner) skipObject() bool {
 	if !s.Enter() {
 		return false
 	}
+	if s.Peek() == '}' {
+		s.leave()
+		return true
+	}
 	var names Names
 	distinct := true
-	for first := true; ; first = false {
-		if more, ok := s.More('}', first); !more || !ok {
-			return ok && (distinct || s.reread(s.data[start:s.pos]))
-		}
+	for {
 		name, plain, ok := s.Name()
 		if !ok {
 			return false
@@ -295,7 +304,22 @@ func (s *Scanner) skipObject() bool {
 		if !s.Skip() {
 			return false
 		}
+		switch s.Peek() {
+		case ',':
+			s.pos++
+		case '}':
+			s.leave()
+			return distinct || s.reread(s.data[start:s.pos])
+		default:
+			return false
+		}
 	}
+}
+
+// leave moves past the byte that closes an object or array.
+func (s *Scanner) leave() {
+	s.pos++
+	s.depth++
 }
 
 // reread checks an object whose names were not easily told apart. That is rare and costs little,
