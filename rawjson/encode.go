@@ -174,12 +174,27 @@ func below(token string, err error) error {
 	return err
 }
 
+// appendValid appends a text as JSON. Most texts need no escapes, and are copied as they are.
 func appendValid(dst []byte, s string) ([]byte, error) {
+	if isPlain(s) {
+		dst = append(append(dst, '"'), s...)
+		return append(dst, '"'), nil
+	}
 	dst, err := jsontext.AppendQuote(dst, s)
 	if err != nil {
 		return nil, &Error{Err: ErrInvalidUTF8}
 	}
 	return dst, nil
+}
+
+// isPlain reports whether a text is ASCII that needs no escapes.
+func isPlain(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c >= 0x80 {
+			return false
+		}
+	}
+	return true
 }
 
 // marshal is encoding/json without its HTML escapes, which would change what a person sees in

@@ -29,7 +29,10 @@ type Plan struct {
 	items   *Plan
 	others  *Plan // the same for members that names does not have
 	plain   bool  // nothing is asked of the value but its type
-	depth   depth
+	// words are set where nothing is asked of the value but to be one of these texts, as conditions
+	// on the type of a message do.
+	words []string
+	depth depth
 }
 
 // New compiles a plan from a schema that jsonschema has compiled.
@@ -107,6 +110,11 @@ func (c *compiler) plan(schema *jsonschema.Schema) *Plan {
 	}
 	p.members = append(p.members, make([]*Plan, len(p.names)-len(p.members))...)
 	p.plain = p.schema.plain()
+	bare, l := *p.schema, p.schema.literals
+	bare.literals = nil
+	if l != nil && l.words == nil && !l.others && bare.plain() && bare.kinds&isString != 0 {
+		p.words = l.texts
+	}
 	p.look()
 	return p
 }

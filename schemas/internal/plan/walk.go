@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"math"
 	"math/bits"
+	"slices"
 
 	"github.com/aacflow/segment-blocks/rawjson"
 )
@@ -73,6 +74,10 @@ func (w *walk) root(p *Plan) bool { return w.Peek() == '{' && w.value(p) == yes 
 // every walk to the heap.
 func (p *Plan) judgeAgain(value json.RawMessage) verdict {
 	switch c := value[0]; {
+	case p.words != nil && c != '"':
+		return no
+	case p.words != nil && bytes.IndexByte(value, '\\') < 0:
+		return verdictOf(slices.Contains(p.words, view(value[1:len(value)-1])))
 	case c == '"':
 		body := value[1 : len(value)-1]
 		return p.schema.judge(p, &subject{kind: isString, text: view(body), escaped: bytes.IndexByte(body, '\\') >= 0})
