@@ -159,7 +159,7 @@ func TestPromiseGoValuesThatAreNoJSONAreRefused(t *testing.T) {
 			require.Equal(t, runtime.InvalidInput, e.Code)
 			require.Len(t, e.Violations, 1)
 			require.Equal(t, c.code, e.Violations[0].Code)
-			require.True(t, strings.HasPrefix(e.Violations[0].Path, c.path), e.Violations[0].Path)
+			require.True(t, strings.HasPrefix(e.Violations[0].Path, c.path), "%q", e.Violations[0].Path)
 			require.Less(t, len(e.Error()), 500)
 		})
 	}

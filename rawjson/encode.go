@@ -107,7 +107,7 @@ func (e *encoder) appendMap(dst []byte, m map[string]any, depth int) ([]byte, er
 		}
 		dst = append(dst, ':')
 		if dst, err = e.append(dst, value, depth+1); err != nil {
-			return nil, below(name, err)
+			return nil, below(name, depth, err)
 		}
 		if err := e.checkSize(dst); err != nil {
 			return nil, err
@@ -132,7 +132,7 @@ func appendList[T any](e *encoder, dst []byte, list []T, depth int) ([]byte, err
 		}
 		var err error
 		if dst, err = e.append(dst, v, depth+1); err != nil {
-			return nil, below(strconv.Itoa(i), err)
+			return nil, below(strconv.Itoa(i), depth, err)
 		}
 		if err := e.checkSize(dst); err != nil {
 			return nil, err
@@ -164,17 +164,18 @@ func (e *encoder) tooDeep() error {
 	return &Error{Err: fmt.Errorf("%w: %d levels are allowed", ErrTooDeep, e.limits.MaxDepth)}
 }
 
-// below says that what is wrong lies in the member or element that a token names. It is the whole
-// that is too large or nests too deep.
-func below(token string, err error) error {
+// below adds to an error the name of the member, or the index of the element, that holds what is
+// wrong. A size is that of the whole document. Of values that nest too deep the outermost names
+// are enough to find them.
+func below(token string, depth int, err error) error {
+	const most = 4
 	var where *Error
-	if errors.As(err, &where) && !errors.Is(err, ErrTooLarge) && !errors.Is(err, ErrTooDeep) {
+	if errors.As(err, &where) && !errors.Is(err, ErrTooLarge) && (depth <= most || !errors.Is(err, ErrTooDeep)) {
 		where.Pointer = Pointer("", token) + where.Pointer
 	}
 	return err
 }
 
-// appendValid appends a text as JSON. Most texts need no escapes, and are copied as they are.
 func appendValid(dst []byte, s string) ([]byte, error) {
 	if isPlain(s) {
 		dst = append(append(dst, '"'), s...)

@@ -100,7 +100,7 @@ func examples(cmd *cobra.Command) []string {
 	var list []string
 	for line := range strings.SplitSeq(cmd.Example, "\n") {
 		if strings.HasPrefix(line, "    ") {
-			list[len(list)-1] += " " + strings.TrimSpace(line)
+			list[len(list)-1] = strings.TrimSuffix(list[len(list)-1], `\`) + strings.TrimSpace(line)
 			continue
 		}
 		list = append(list, strings.TrimSpace(line))
