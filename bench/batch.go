@@ -12,10 +12,12 @@ import (
 )
 
 const (
-	// batchEvents are sent in one run, batchKinds of them different: a program that sends a stream holds a part of it at a time.
+	// batchEvents are sent in one run, batchKinds of them different: a program that sends a stream
+	// holds a part of it at a time.
 	batchEvents, batchKinds = 100_000, 20_000
 	nodeEvents              = 25_000
-	// eachInvocation is how many events an invocation takes, and inFlight how many invocations there are at once.
+	// eachInvocation is how many events an invocation takes, and inFlight how many invocations
+	// there are at once.
 	eachInvocation, inFlight = 4_000, 2
 )
 
@@ -53,10 +55,14 @@ func batch(set settings) []group {
 		lines: []line{
 			rate("batch/raw/analytics-go", atLeast(12, times), "batch raw", peer, peers...),
 			rate("batch/map/analytics-go", atLeast(8, times), "batch map", peer, peers...),
-			rate("batch/raw/analytics-node", atLeast(100, times), "batch raw", "@segment/analytics-node, the faster of flushAt 15 (its default) and 500", node...),
-			rate("batch/raw/limit", atLeast(0.30, percent), "batch raw", "net/http posting the same bodies, built before", "net/http prebuilt"),
-			rate("batch/raw/seconds", none(percent), "batch raw seconds", "the same events with milliseconds in their times, which need no rewriting", "batch raw"),
-			rate("batch/raw/sign", none(percent), "batch raw sign", "the same events without a < in one text of each invocation", "batch raw"),
+			rate("batch/raw/analytics-node", atLeast(100, times), "batch raw",
+				"@segment/analytics-node, the faster of flushAt 15 (its default) and 500", node...),
+			rate("batch/raw/limit", atLeast(0.30, percent), "batch raw", "net/http posting the same bodies, built before",
+				"net/http prebuilt"),
+			rate("batch/raw/seconds", none(percent), "batch raw seconds",
+				"the same events with milliseconds in their times, which need no rewriting", "batch raw"),
+			rate("batch/raw/sign", none(percent), "batch raw sign", "the same events without a < in one text of each invocation",
+				"batch raw"),
 		},
 	}}
 }
@@ -82,8 +88,11 @@ func mapInputs(documents [][]byte) ([]runtime.Input, error) {
 	return out, nil
 }
 
-// invokingBatches sends through segment_batch. Coupon, unless it is empty, is that of the first event of each invocation.
-func invokingBatches(name string, l load, layout string, inputs func([][]byte) ([]runtime.Input, error), coupon string) contender {
+// invokingBatches sends through segment_batch. Coupon, unless it is empty, is that of the first
+// event of each invocation.
+func invokingBatches(name string, l load, layout string, inputs func([][]byte) ([]runtime.Input, error),
+	coupon string,
+) contender {
 	return contender{name: name, open: func(ctx context.Context, b *bench) (runner, error) {
 		rt, err := newRuntime(b.sink.url)
 		if err != nil {
@@ -137,7 +146,8 @@ func prebuilt(name string, l load) contender {
 		return runner{
 			run: func(ctx context.Context) (sample, error) {
 				s, err := rateOf(l.events, func() error {
-					return inParallel(4, len(requests)*(l.events/l.kinds), func(i int) error { return client.post(ctx, requests[i%len(requests)]) })
+					return inParallel(4, len(requests)*(l.events/l.kinds),
+						func(i int) error { return client.post(ctx, requests[i%len(requests)]) })
 				})
 				s.distinct = l.kinds
 				return s, err
@@ -161,8 +171,8 @@ func rateOf(events int, send func() error) (sample, error) {
 	}, nil
 }
 
-// inParallel does n things, so many at once, and returns the first errors. A single thing needs no goroutine: a new one would first have
-// to grow its stack.
+// inParallel does n things, so many at once, and returns the first errors. A single thing needs no
+// goroutine: a new one would first have to grow its stack.
 func inParallel(workers, n int, do func(i int) error) error {
 	if n == 1 {
 		return do(0)

@@ -65,7 +65,8 @@ func TestGoals(t *testing.T) {
 	require.Equal(t, "12.3", digits(12.34))
 }
 
-// Names are how a person chooses, so they must tell lines apart, and each line must have what it compares.
+// Names are how a person chooses, so they must tell lines apart, and each line must have what it
+// compares.
 func TestSections(t *testing.T) {
 	all := sections(settings{})
 	names := map[string]bool{}
@@ -85,7 +86,10 @@ func TestCountEvents(t *testing.T) {
 	body := makeEvents(1000)
 	docs := documents(body, 1000, timeLayout)
 	for _, size := range []int{16, 17, 100, 1 << 20} {
-		for _, reader := range []io.Reader{bytes.NewReader(docs[0]), iotest.OneByteReader(bytes.NewReader(docs[0])), iotest.DataErrReader(bytes.NewReader(docs[0]))} {
+		for _, reader := range []io.Reader{
+			bytes.NewReader(docs[0]), iotest.OneByteReader(bytes.NewReader(docs[0])),
+			iotest.DataErrReader(bytes.NewReader(docs[0])),
+		} {
 			events, n, err := countEvents(reader, make([]byte, size))
 			require.NoError(t, err)
 			require.Equal(t, 1000, events)
@@ -106,7 +110,8 @@ func TestIDs(t *testing.T) {
 	require.Error(t, err)
 }
 
-// What is measured must be what the peers can send: JSON of about the size that the guide speaks of.
+// What is measured must be what the peers can send: JSON of about the size that the guide speaks
+// of.
 func TestEvents(t *testing.T) {
 	require.True(t, json.Valid(orderEvent()))
 	require.InDelta(t, 1160, len(orderEvent()), 60)
@@ -124,7 +129,11 @@ func TestRun(t *testing.T) {
 		t.Skip("takes seconds")
 	}
 	var out bytes.Buffer
-	require.NoError(t, run(t.Context(), []string{"-quick", "-json", "-rounds", "1", "-node", "nowhere", "-only", "^(validation/typed$|call/16|batch|delivery/(coalesced/256|durable)|import/rate$|scale)"}, &out))
+	require.NoError(t, run(t.Context(),
+		[]string{
+			"-quick", "-json", "-rounds", "1", "-node", "nowhere", "-only",
+			"^(validation/typed$|call/16|batch|delivery/(coalesced/256|durable)|import/rate$|scale)",
+		}, &out))
 	var sent, stored, skips int
 	for line := range strings.Lines(out.String()) {
 		var object struct {
@@ -213,8 +222,11 @@ func TestArguments(t *testing.T) {
 
 func TestPicture(t *testing.T) {
 	g := growth{
-		Events:  []eventsRow{{Events: 1, Wall: 200, CPU: 100}, {Events: 1_000_000, Wall: 2, CPU: 3}},
-		Callers: []callersRow{{Callers: 1, P50: 50, P99: 500, PerSecond: 12345}, {Callers: 1024, P50: 5000, P99: 50000, PerSecond: 20000}},
+		Events: []eventsRow{{Events: 1, Wall: 200, CPU: 100}, {Events: 1_000_000, Wall: 2, CPU: 3}},
+		Callers: []callersRow{
+			{Callers: 1, P50: 50, P99: 500, PerSecond: 12345},
+			{Callers: 1024, P50: 5000, P99: 50000, PerSecond: 20000},
+		},
 	}
 	d := xml.NewDecoder(bytes.NewReader(g.draw()))
 	for {

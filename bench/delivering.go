@@ -25,7 +25,8 @@ const (
 	sourceName = "bench"
 )
 
-// deliveryModes compares the ways in which messages leave: coalesced with direct, and durable with a file that is appended to.
+// deliveryModes compares the ways in which messages leave: coalesced with direct, and durable with
+// a file that is appended to.
 func deliveryModes(set settings) []group {
 	return append(coalesced(set), durable(set), fromDisk(set))
 }
@@ -45,7 +46,10 @@ func coalesced(set settings) []group {
 		{"delivery/coalesced/1", 1, 0, atLeast(0.6, times), goal{}, 100 * time.Millisecond, 31},
 		{"delivery/coalesced/256", 256, 0, atLeast(5, times), atMost(1, times), 400 * time.Millisecond, 21},
 		{"delivery/coalesced/16/20ms", 16, 20 * time.Millisecond, atLeast(1, exact), none(exact), 400 * time.Millisecond, 11},
-		{"delivery/coalesced/256/20ms", 256, 20 * time.Millisecond, atLeast(1, exact), none(exact), 500 * time.Millisecond, 11},
+		{
+			"delivery/coalesced/256/20ms", 256, 20 * time.Millisecond, atLeast(1, exact), none(exact), 500 * time.Millisecond,
+			11,
+		},
 	} {
 		if set.quick {
 			c.slice /= 4
@@ -57,7 +61,10 @@ func coalesced(set settings) []group {
 		short := strings.TrimPrefix(c.name, "delivery/coalesced/")
 		mine, direct := "coalesced "+short, "direct "+short
 		against := fmt.Sprintf("direct, both Invoke of segment_track through HTTP to %s, callers: %d", upstream, c.callers)
-		lines := []line{{name: c.name, goal: c.rate, unit: "calls/s", ours: mine, theirs: []string{direct}, more: true, against: against}}
+		lines := []line{{
+			name: c.name, goal: c.rate, unit: "calls/s", ours: mine, theirs: []string{direct}, more: true,
+			against: against,
+		}}
 		if c.p99 != (goal{}) {
 			lines = append(lines, line{
 				name: c.name + "/p99", goal: c.p99, unit: "µs (p99)", ours: mine, theirs: []string{direct}, against: against,
@@ -74,7 +81,8 @@ func coalesced(set settings) []group {
 	return groups
 }
 
-// calling invokes segment_track, each caller for a person of its own: events of one person would wait for each other.
+// calling invokes segment_track, each caller for a person of its own: events of one person would
+// wait for each other.
 func calling(name, path string, callers int, slice time.Duration, coalesce bool) contender {
 	return contender{name: name, open: func(ctx context.Context, b *bench) (runner, error) {
 		source := sourceOf(b.sink.url + path)
@@ -108,7 +116,9 @@ func calling(name, path string, callers int, slice time.Duration, coalesce bool)
 }
 
 // callsOf measures how many calls a second there are, and their latency.
-func callsOf(ctx context.Context, callers int, slice time.Duration, call func(ctx context.Context, caller int) error) (sample, error) {
+func callsOf(ctx context.Context, callers int, slice time.Duration, call func(ctx context.Context,
+	caller int) error,
+) (sample, error) {
 	begin := time.Now()
 	took, err := drive(ctx, callers, slice, call)
 	seconds := time.Since(begin).Seconds()
@@ -125,21 +135,31 @@ func durable(set settings) group {
 	return group{
 		name: "delivery/durable", rounds: 7,
 		contenders: []contender{
-			keeping("durable", slice, throughSender), keeping("durable Invoke", slice, throughInvoke), appending("append", slice),
+			keeping("durable", slice, throughSender), keeping("durable Invoke", slice, throughInvoke),
+			appending("append", slice),
 		},
 		lines: []line{
-			{name: "delivery/durable", goal: atLeast(150_000, count), unit: "events/s", ours: "durable", more: true, against: "acknowledged by Store.Source, " + calls},
 			{
-				name: "delivery/durable/append", goal: none(percent), unit: "events/s", ours: "durable", theirs: []string{"append"}, more: true,
-				against: "the same bytes appended to a file, synced before they are acknowledged, callers that come together sharing a sync",
+				name: "delivery/durable", goal: atLeast(150_000, count), unit: "events/s", ours: "durable", more: true,
+				against: "acknowledged by Store.Source, " + calls,
 			},
-			{name: "delivery/durable/invoke", goal: none(count), unit: "events/s", ours: "durable Invoke", more: true, against: "acknowledged by Invoke of segment_track, " + calls},
+			{
+				name: "delivery/durable/append", goal: none(percent), unit: "events/s", ours: "durable", theirs: []string{"append"},
+				more: true,
+				against: "the same bytes appended to a file, synced before they are acknowledged, callers that come together " +
+					"sharing a sync",
+			},
+			{
+				name: "delivery/durable/invoke", goal: none(count), unit: "events/s", ours: "durable Invoke", more: true,
+				against: "acknowledged by Invoke of segment_track, " + calls,
+			},
 		},
 	}
 }
 
 // keepWith returns a function that has a stored source keep an event of a caller.
-type keepWith func(ctx context.Context, source tracking.Sender) (keep func(ctx context.Context, caller int) error, end func(), err error)
+type keepWith func(ctx context.Context, source tracking.Sender) (keep func(ctx context.Context,
+	caller int) error, end func(), err error)
 
 // throughSender calls the source itself, as a runtime does.
 func throughSender(_ context.Context, source tracking.Sender) (func(context.Context, int) error, func(), error) {
@@ -182,7 +202,8 @@ func eventsOf(n int) ([]tracking.Message, error) {
 	return messages, nil
 }
 
-// keeping stores events in a new file in each run. Nobody takes them from there, and when the store is closed the file is read to count them.
+// keeping stores events in a new file in each run. Nobody takes them from there, and when the store
+// is closed the file is read to count them.
 func keeping(name string, slice time.Duration, with keepWith) contender {
 	return contender{name: name, open: func(context.Context, *bench) (runner, error) {
 		return runner{run: func(ctx context.Context) (s sample, err error) {
@@ -243,14 +264,16 @@ func inFolder(do func(folder string) error) error {
 	return errors.Join(do(folder), os.RemoveAll(folder))
 }
 
-// appending is the least that keeping an event on disk takes: its bytes are appended to a file and synced.
+// appending is the least that keeping an event on disk takes: its bytes are appended to a file and
+// synced.
 func appending(name string, slice time.Duration) contender {
 	return contender{name: name, open: func(context.Context, *bench) (runner, error) {
 		messages, err := eventsOf(storing)
 		if err != nil {
 			return runner{}, err
 		}
-		batch, err := tracking.NewClient(nil).Prepare(context.Background(), sourceOf(nobody), tracking.Call{Messages: messages})
+		batch, err := tracking.NewClient(nil).Prepare(context.Background(), sourceOf(nobody),
+			tracking.Call{Messages: messages})
 		if err != nil {
 			return runner{}, err
 		}
@@ -261,7 +284,11 @@ func appending(name string, slice time.Duration) contender {
 				if err != nil {
 					return err
 				}
-				s, err = callsOf(ctx, storing, slice, func(_ context.Context, caller int) error { return l.append(batch.Messages[caller].JSON()) })
+				s, err = callsOf(ctx, storing, slice, func(_ context.Context,
+					caller int,
+				) error {
+					return l.append(batch.Messages[caller].JSON())
+				})
 				if err := errors.Join(err, l.close()); err != nil {
 					return err
 				}
@@ -278,7 +305,8 @@ func appending(name string, slice time.Duration) contender {
 	}}
 }
 
-// logFile is a file to which many append lines, of which those that come while it is being synced go into the next sync together.
+// logFile is a file to which many append lines, of which those that come while it is being synced
+// go into the next sync together.
 type logFile struct {
 	file *os.File
 

@@ -23,7 +23,10 @@ type facts struct {
 }
 
 func factsOf(ctx context.Context, node string) facts {
-	f := facts{OS: runtime.GOOS, Arch: runtime.GOARCH, Cores: runtime.GOMAXPROCS(0), CPU: cpuModel(), Go: runtime.Version()}
+	f := facts{
+		OS: runtime.GOOS, Arch: runtime.GOARCH, Cores: runtime.GOMAXPROCS(0), CPU: cpuModel(),
+		Go: runtime.Version(),
+	}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, dep := range info.Deps {
 			if slices.Contains(goPeers(), dep.Path) {

@@ -37,7 +37,8 @@ func imports(set settings) []group {
 					against: "analytics-go, the faster of batches of 250 (its default) and 1000, which has its events in memory",
 				},
 				{
-					name: "import/rate/batch", goal: none(percent), unit: "events/s", ours: "import", theirs: []string{"batch raw"}, more: true,
+					name: "import/rate/batch", goal: none(percent), unit: "events/s", ours: "import", theirs: []string{"batch raw"},
+					more:    true,
 					against: "segment_batch of inputs in memory, as batch/raw",
 				},
 			},
@@ -90,7 +91,8 @@ func importing(name string, lines int, value func(lines int, r childReport) floa
 		return runner{
 			many: lines > importedLines,
 			run: func(ctx context.Context) (sample, error) {
-				took, err := runImport(ctx, b.sink.url, folder, lines, command, "import", file, "--restart", "--progress", "none", "--output", "json")
+				took, err := runImport(ctx, b.sink.url, folder, lines, command, "import", file, "--restart", "--progress", "none",
+					"--output", "json")
 				return sample{value: value(lines, took), sent: lines}, err
 			},
 			close: remove,
@@ -100,7 +102,8 @@ func importing(name string, lines int, value func(lines int, r childReport) floa
 
 // buildCommand builds segment-blocks, from the folder in which the module is.
 func buildCommand(ctx context.Context, folder string) (string, error) {
-	module, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/aacflow/segment-blocks").Output()
+	module, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}",
+		"github.com/aacflow/segment-blocks").Output()
 	if err != nil {
 		return "", fmt.Errorf("find the module: %w", err)
 	}
@@ -132,8 +135,9 @@ func writeLines(path string, lines int) error {
 	return errors.Join(w.Flush(), file.Close())
 }
 
-// runImport runs the command with nothing but the settings that it needs. Another process starts it: one that this large process
-// starts itself would be taken to have held as much memory as this one does.
+// runImport runs the command with nothing but the settings that it needs. Another process starts
+// it: one that this large process starts itself would be taken to have held as much memory as this
+// one does.
 func runImport(ctx context.Context, url, folder string, lines int, args ...string) (took childReport, err error) {
 	self, err := os.Executable()
 	if err != nil {

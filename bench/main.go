@@ -1,10 +1,12 @@
-// Command bench measures segment-blocks against other ways to do the same, and says which of its goals are met:
+// Command bench measures segment-blocks against other ways to do the same, and says which of its
+// goals are met:
 //
 //	cd bench && go run .
 //
-// Each line is a ratio of two things that ran in turns on the same machine: the median over all rounds. Absolute numbers stand
-// beside it to give an idea, and mean little elsewhere. What was sent is counted by a receiver in a process of its own; a count that
-// is wrong makes the program fail, a goal that is missed does not. docs/performance.md says what the lines mean.
+// Each line is a ratio of two things that ran in turns on the same machine: the median over all
+// rounds. Absolute numbers stand beside it to give an idea, and mean little elsewhere. What was
+// sent is counted by a receiver in a process of its own; a count that is wrong makes the program
+// fail, a goal that is missed does not. docs/performance.md says what the lines mean.
 package main
 
 import (
@@ -52,7 +54,8 @@ func parse(args []string) (settings, error) {
 	flags.BoolVar(&s.asJSON, "json", false, "print one JSON object a line")
 	flags.BoolVar(&s.list, "list", false, "print the names and goals of the lines, measure nothing")
 	flags.StringVar(&s.svg, "svg", "", "draw what scale measures into `FILE`")
-	flags.StringVar(&s.cpuprofile, "cpuprofile", "", "write a CPU profile into `FILE`; its label contender says whose time it is")
+	flags.StringVar(&s.cpuprofile, "cpuprofile", "",
+		"write a CPU profile into `FILE`; its label contender says whose time it is")
 	flags.StringVar(&s.node, "node", "node", "`folder` in which npm has installed @segment/analytics-node")
 	if err := flags.Parse(args); err != nil {
 		return s, err

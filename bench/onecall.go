@@ -10,7 +10,8 @@ import (
 	"github.com/aacflow/segment-blocks/runtime"
 )
 
-// oneCall measures how long one invocation takes, through HTTP to the sink, with several callers at once.
+// oneCall measures how long one invocation takes, through HTTP to the sink, with several callers at
+// once.
 func oneCall(set settings) []group {
 	var groups []group
 	for _, c := range []struct {
@@ -75,7 +76,11 @@ func posting(name, path string, callers int, slice time.Duration) contender {
 		client := newBare(b.sink.url + path)
 		return runner{
 			run: func(ctx context.Context) (sample, error) {
-				took, err := drive(ctx, callers, slice, func(ctx context.Context, _ int) error { return client.post(ctx, requests[0]) })
+				took, err := drive(ctx, callers, slice, func(ctx context.Context,
+					_ int,
+				) error {
+					return client.post(ctx, requests[0])
+				})
 				return sample{value: took.micros(0.5), sent: len(took), distinct: 1}, err
 			},
 			close: client.client.CloseIdleConnections,
@@ -95,7 +100,9 @@ func (l latencies) micros(share float64) float64 {
 }
 
 // drive makes calls for a time from so many callers, each of which makes the next when one is done.
-func drive(ctx context.Context, callers int, d time.Duration, call func(ctx context.Context, caller int) error) (latencies, error) {
+func drive(ctx context.Context, callers int, d time.Duration, call func(ctx context.Context,
+	caller int) error,
+) (latencies, error) {
 	took := make([]latencies, callers)
 	errs := make([]error, callers)
 	end := time.Now().Add(d)

@@ -16,7 +16,8 @@ import (
 	"github.com/aacflow/segment-blocks/runtime"
 )
 
-// analyticsGo sends with Segment's own client for Go. It gets our transport, which is better for it than its default.
+// analyticsGo sends with Segment's own client for Go. It gets our transport, which is better for it
+// than its default.
 func analyticsGo(name string, l load, size int) contender {
 	return contender{name: name, open: func(_ context.Context, b *bench) (runner, error) {
 		var tracks []analytics.Track
@@ -58,7 +59,8 @@ func (*quiet) Logf(string, ...any) {}
 
 func (q *quiet) Errorf(format string, args ...any) { q.err = fmt.Errorf(format, args...) }
 
-// analyticsNode sends with Segment's client for Node, in a process of its own that measures itself, from the first call on.
+// analyticsNode sends with Segment's client for Node, in a process of its own that measures itself,
+// from the first call on.
 func analyticsNode(name string, l load, flushAt int) contender {
 	return contender{name: name, rounds: 3, open: func(_ context.Context, b *bench) (runner, error) {
 		if nodePackage(b.node) == "" {
@@ -72,7 +74,10 @@ func analyticsNode(name string, l load, flushAt int) contender {
 		for _, e := range makeEvents(l.node) {
 			events = append(events, json.RawMessage(e.json(timeLayout)))
 		}
-		task, err := json.Marshal(map[string]any{"url": b.sink.url, "writeKey": writeKey, "flushAt": flushAt, "events": events})
+		task, err := json.Marshal(map[string]any{
+			"url": b.sink.url, "writeKey": writeKey, "flushAt": flushAt,
+			"events": events,
+		})
 		if err != nil {
 			return runner{}, err
 		}

@@ -30,7 +30,8 @@ type receipts struct {
 	Bytes    int `json:"bytes"`
 }
 
-// storage is what has been acknowledged to a contender by a store, in all its runs, and what was found in the file.
+// storage is what has been acknowledged to a contender by a store, in all its runs, and what was
+// found in the file.
 type storage struct {
 	Contender    string `json:"contender"`
 	Acknowledged int    `json:"acknowledged"`
@@ -83,7 +84,8 @@ func (r *report) line(res result) {
 		r.object("line", jsonLine(res))
 		return
 	}
-	r.print("%-34s %9s   %-16s %-7s %s\n", res.name, res.goal.style.write(res.measured), res.goal, res.goal.verdict(res.measured), explain(res))
+	r.print("%-34s %9s   %-16s %-7s %s\n", res.name, res.goal.style.write(res.measured), res.goal,
+		res.goal.verdict(res.measured), explain(res))
 }
 
 // explain says what was measured, and against what.
@@ -100,7 +102,8 @@ func explain(res result) string {
 	}
 	fmt.Fprintf(&b, " %s", res.against)
 	if res.rounds > 2 && len(res.line.theirs) > 0 {
-		fmt.Fprintf(&b, "; half of %d rounds %s to %s", res.rounds, res.goal.style.write(res.low), res.goal.style.write(res.high))
+		fmt.Fprintf(&b, "; half of %d rounds %s to %s", res.rounds, res.goal.style.write(res.low),
+			res.goal.style.write(res.high))
 	}
 	return b.String()
 }
@@ -168,7 +171,8 @@ func (r *report) deliveries() {
 			r.object("delivery", d)
 			continue
 		}
-		r.print("    delivered  %-22s %s of %s events in %s requests of %s B an event", d.Contender, grouped(d.Counted), grouped(d.Sent),
+		r.print("    delivered  %-22s %s of %s events in %s requests of %s B an event", d.Contender, grouped(d.Counted),
+			grouped(d.Sent),
 			grouped(d.Requests), grouped(d.Bytes/max(1, d.Counted)))
 		if d.Verified > 0 {
 			r.print("; different messageIds: %s in %s events", grouped(d.Distinct), grouped(d.Verified))
@@ -180,7 +184,8 @@ func (r *report) deliveries() {
 			r.object("stored", k)
 			continue
 		}
-		r.print("    stored     %-22s %s of %s acknowledged events are in the file\n", k.Contender, grouped(k.Waiting), grouped(k.Acknowledged))
+		r.print("    stored     %-22s %s of %s acknowledged events are in the file\n", k.Contender, grouped(k.Waiting),
+			grouped(k.Acknowledged))
 	}
 	r.sent, r.stored = nil, nil
 }

@@ -118,13 +118,16 @@ func (b *bench) once(ctx context.Context, name string, r runner, verify bool) (s
 		return s, err
 	}
 	runtime.GC()
-	// What is measured gets a context that nobody can cancel: watching one has a price, and it is not what is compared.
-	pprof.Do(context.WithoutCancel(ctx), pprof.Labels("contender", name), func(ctx context.Context) { s, err = r.run(ctx) })
+	// What is measured gets a context that nobody can cancel: watching one has a price, and it is
+	// not what is compared.
+	pprof.Do(context.WithoutCancel(ctx), pprof.Labels("contender", name),
+		func(ctx context.Context) { s, err = r.run(ctx) })
 	if err != nil {
 		return s, err
 	}
 	if s.kept != s.waiting {
-		b.miscounts = append(b.miscounts, fmt.Errorf("%s had %s events acknowledged, %s wait in the store", name, grouped(s.kept), grouped(s.waiting)))
+		b.miscounts = append(b.miscounts,
+			fmt.Errorf("%s had %s events acknowledged, %s wait in the store", name, grouped(s.kept), grouped(s.waiting)))
 	}
 	b.report.kept(name, s)
 	if s.sent == 0 {
@@ -139,9 +142,12 @@ func (b *bench) once(ctx context.Context, name string, r runner, verify bool) (s
 	}
 	switch {
 	case got.Events != s.sent:
-		b.miscounts = append(b.miscounts, fmt.Errorf("%s sent %s events, the sink counted %s", name, grouped(s.sent), grouped(got.Events)))
+		b.miscounts = append(b.miscounts,
+			fmt.Errorf("%s sent %s events, the sink counted %s", name, grouped(s.sent), grouped(got.Events)))
 	case verify && got.Distinct != s.distinct:
-		b.miscounts = append(b.miscounts, fmt.Errorf("%s must have sent %s different messageIds, the sink counted %s", name, grouped(s.distinct), grouped(got.Distinct)))
+		b.miscounts = append(b.miscounts,
+			fmt.Errorf("%s must have sent %s different messageIds, the sink counted %s", name, grouped(s.distinct),
+				grouped(got.Distinct)))
 	}
 	b.report.delivered(name, s, got, verify)
 	return s, nil
@@ -193,7 +199,8 @@ func (l line) best(samples map[string][]sample, round int) float64 {
 	return slices.Min(values)
 }
 
-// quantile returns the value below which a share of the values lies, between two values where it falls between them; 0 of none.
+// quantile returns the value below which a share of the values lies, between two values where it
+// falls between them; 0 of none.
 func quantile(values []float64, share float64) float64 {
 	if len(values) == 0 {
 		return 0

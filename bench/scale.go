@@ -84,7 +84,8 @@ func (b *bench) times() int {
 	return 5
 }
 
-// scaleEvents sends n events: in one invocation or, where they are more than one should take, in several, two at a time.
+// scaleEvents sends n events: in one invocation or, where they are more than one should take, in
+// several, two at a time.
 func (b *bench) scaleEvents(ctx context.Context, n int) (eventsRow, error) {
 	rt, err := newRuntime(b.sink.url)
 	if err != nil {
@@ -156,10 +157,14 @@ func (b *bench) scaleCallers(ctx context.Context, callers int) (callersRow, erro
 			return callersRow{}, err
 		}
 		if i >= 0 {
-			rate, p50, p99 = append(rate, float64(len(took))/seconds), append(p50, took.micros(0.5)), append(p99, took.micros(0.99))
+			rate, p50, p99 = append(rate, float64(len(took))/seconds), append(p50, took.micros(0.5)), append(p99,
+				took.micros(0.99))
 		}
 	}
-	return callersRow{Callers: callers, PerSecond: quantile(rate, 0.5), P50: quantile(p50, 0.5), P99: quantile(p99, 0.5)}, nil
+	return callersRow{
+		Callers: callers, PerSecond: quantile(rate, 0.5), P50: quantile(p50, 0.5),
+		P99: quantile(p99, 0.5),
+	}, nil
 }
 
 func (r *report) events(row eventsRow, first bool) {

@@ -5,8 +5,8 @@ import (
 	"regexp"
 )
 
-// sections are all groups there are, in the order in which they run. A new section is a file with a function that returns its
-// groups, and a line here.
+// sections are all groups there are, in the order in which they run. A new section is a file with a
+// function that returns its groups, and a line here.
 func sections(set settings) []group {
 	var all []group
 	for _, section := range []func(settings) []group{validation, oneCall, batch, deliveryModes, imports, scale} {
@@ -15,13 +15,15 @@ func sections(set settings) []group {
 	return all
 }
 
-// group is what is measured together: in every round each of its contenders runs once, in an order that rotates.
+// group is what is measured together: in every round each of its contenders runs once, in an order
+// that rotates.
 type group struct {
 	name       string
 	rounds     int
 	contenders []contender
 	lines      []line
-	// table measures by itself, for what is no comparison. Such a group has neither contenders nor lines.
+	// table measures by itself, for what is no comparison. Such a group has neither contenders nor
+	// lines.
 	table func(ctx context.Context, b *bench) error
 }
 
@@ -30,7 +32,8 @@ type contender struct {
 	name string
 	// rounds is how many rounds it takes part in, 0 for all: some are too slow for more than a few.
 	rounds int
-	// open makes it ready, and is called only when a line is wanted that needs it. A skipped error takes its lines out.
+	// open makes it ready, and is called only when a line is wanted that needs it. A skipped error
+	// takes its lines out.
 	open func(ctx context.Context, b *bench) (runner, error)
 }
 
@@ -39,7 +42,8 @@ type runner struct {
 	prepare func() error // before each run, not timed; may be nil
 	run     func(ctx context.Context) (sample, error)
 	close   func() // may be nil
-	// many tells that it sends more messageIds than the sink should keep, so they are never looked at.
+	// many tells that it sends more messageIds than the sink should keep, so they are never looked
+	// at.
 	many bool
 }
 
@@ -50,7 +54,8 @@ type sample struct {
 	sent  int     // events that the sink must have counted by now; 0 where nothing is sent
 	// distinct is how many different messageIds they have. 0: as many as events.
 	distinct int
-	// p99 is the latency that all but one of a hundred calls kept, in microseconds, where it is of interest.
+	// p99 is the latency that all but one of a hundred calls kept, in microseconds, where it is of
+	// interest.
 	p99 float64
 	// kept events have been acknowledged by a store, and waiting are in it.
 	kept, waiting int
@@ -69,7 +74,8 @@ type line struct {
 	// of is what of a sample counts. nil: its value.
 	of   func(sample) float64
 	ours string
-	// theirs are what ours is compared with: the best of them in each round. None: the value of ours is itself what counts.
+	// theirs are what ours is compared with: the best of them in each round. None: the value of
+	// ours is itself what counts.
 	theirs []string
 	// more tells that larger values are the better ones.
 	more bool
@@ -85,7 +91,8 @@ func (l line) value(s sample) float64 {
 	return l.of(s)
 }
 
-// wanted returns the groups with those of their lines that match, and only the contenders that these need.
+// wanted returns the groups with those of their lines that match, and only the contenders that
+// these need.
 func wanted(groups []group, only *regexp.Regexp) []group {
 	var out []group
 	for _, g := range groups {

@@ -34,8 +34,8 @@ func slowness(path string) time.Duration {
 	return d
 }
 
-// marker stands once in every event that is sent here, in its order id, and nowhere else. One byte can be counted faster than anything
-// else, so that the sink is not what is measured.
+// marker stands once in every event that is sent here, in its order id, and nowhere else. One byte
+// can be counted faster than anything else, so that the sink is not what is measured.
 const marker = '~'
 
 // counts are what a sink has got since it was reset.
@@ -43,7 +43,8 @@ type counts struct {
 	Requests int `json:"requests"`
 	Events   int `json:"events"`
 	Bytes    int `json:"bytes"`
-	// Distinct is how many different messageIds there were. It is counted only while the sink verifies.
+	// Distinct is how many different messageIds there were. It is counted only while the sink
+	// verifies.
 	Distinct int `json:"distinct"`
 }
 

@@ -85,7 +85,8 @@ func (p *panel) draw(out *bytes.Buffer) {
 	p.yLow, p.yHigh = math.Pow(10, math.Floor(math.Log10(p.yLow))), math.Pow(10, math.Ceil(math.Log10(p.yHigh)))
 	bottom := p.top + p.height
 	text := func(x, y float64, anchor, style, s string) {
-		fmt.Fprintf(out, `<text x="%.1f" y="%.1f" text-anchor="%s"%s>%s</text>`+"\n", x, y, anchor, style, html.EscapeString(s))
+		fmt.Fprintf(out, `<text x="%.1f" y="%.1f" text-anchor="%s"%s>%s</text>`+"\n", x, y, anchor, style,
+			html.EscapeString(s))
 	}
 	rule := func(x1, y1, x2, y2 float64) {
 		fmt.Fprintf(out, `<line x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1f" stroke="%s"/>`+"\n", x1, y1, x2, y2, gridColour)

@@ -25,7 +25,8 @@ func validation(settings) []group {
 			name: "validation/typed", rounds: 60,
 			contenders: []contender{ours("typed", typedSchema), theirs("typed by v5", typedSchema)},
 			lines: []line{{
-				name: "validation/typed", goal: atMost(1.0/10, fraction), unit: "ns", ours: "typed", theirs: []string{"typed by v5"},
+				name: "validation/typed", goal: atMost(1.0/10, fraction), unit: "ns", ours: "typed",
+				theirs:  []string{"typed by v5"},
 				against: v5 + ", schema that types the properties too",
 			}},
 		},
@@ -47,7 +48,10 @@ func validation(settings) []group {
 			name: "validation/allocations", rounds: 1,
 			contenders: []contender{allocations("json allocations", blockSchema)},
 			lines: []line{
-				{name: "validation/json/allocations", goal: atMost(0, count), unit: "allocations", ours: "json allocations", against: "testing.AllocsPerRun"},
+				{
+					name: "validation/json/allocations", goal: atMost(0, count), unit: "allocations", ours: "json allocations",
+					against: "testing.AllocsPerRun",
+				},
 			},
 		},
 	}
@@ -105,7 +109,8 @@ func allocations(name string, schema func() (*schemas.Schema, error)) contender 
 	}}
 }
 
-// timed makes a runner of a function: it calls it for some milliseconds, and measures nanoseconds a call.
+// timed makes a runner of a function: it calls it for some milliseconds, and measures nanoseconds a
+// call.
 func timed(f func() bool) (runner, error) {
 	const slice = 4 * time.Millisecond
 	if !f() {
@@ -140,7 +145,8 @@ func blockSchema() (*schemas.Schema, error) {
 	return nil, errors.New("there is no manifest of segment_track")
 }
 
-// typedSchema says in addition what each property must be, as a tracking plan would: its type, and of amounts between what they are.
+// typedSchema says in addition what each property must be, as a tracking plan would: its type, and
+// of amounts between what they are.
 func typedSchema() (*schemas.Schema, error) {
 	s, err := schemas.Compile("typed.json", []byte(`{
 		"type": "object", "additionalProperties": false, "required": ["event", "userId", "properties"],

@@ -102,7 +102,8 @@ var segmentBlocks = sync.OnceValue(func() *registry.Registry {
 	return reg
 })
 
-// open makes a runtime with the Segment blocks and closes it when the test ends, before whatever was started earlier.
+// open makes a runtime with the Segment blocks and closes it when the test ends, before whatever
+// was started earlier.
 func open(t testing.TB, options ...runtime.Option) *runtime.Runtime {
 	t.Helper()
 	rt, err := runtime.New(segmentBlocks(), options...)

@@ -14,8 +14,9 @@ import (
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
-// The basic list by which Segment's libraries test what they send. A block has no queue, so of that list the flush at a count,
-// after a time and on closing have no case here: a batch is sent when it is invoked, and Close waits for it.
+// The basic list by which Segment's libraries test what they send. A block has no queue, so of that
+// list the flush at a count, after a time and on closing have no case here: a batch is sent when it
+// is invoked, and Close waits for it.
 
 var wireTime = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$`)
 
@@ -80,7 +81,8 @@ func TestConformanceMessages(t *testing.T) {
 	}
 }
 
-// Libraries always send integrations; where nobody gave any, the blocks do not make any up: absent means all.
+// Libraries always send integrations; where nobody gave any, the blocks do not make any up: absent
+// means all.
 func TestConformanceIntegrations(t *testing.T) {
 	b := start(t)
 	b.accepted("segment_track", `{"event":"e","userId":"u","integrations":{"All":false,"Mixpanel":true}}`)
@@ -92,7 +94,8 @@ func TestConformanceIntegrations(t *testing.T) {
 
 func TestConformanceGivenIDAndTimeStay(t *testing.T) {
 	b := start(t)
-	b.accepted("segment_batch", `{"batch":[{"type":"track","event":"e","userId":"u","messageId":"own-1","timestamp":"2020-02-29T23:59:59.999Z"}]}`)
+	b.accepted("segment_batch",
+		`{"batch":[{"type":"track","event":"e","userId":"u","messageId":"own-1","timestamp":"2020-02-29T23:59:59.999Z"}]}`)
 	b.accepted("segment_track", `{"event":"e","userId":"u","timestamp":"2020-02-29T23:59:59.999Z"}`)
 	want := time.Date(2020, 2, 29, 23, 59, 59, 999e6, time.UTC)
 	events := b.stored()
@@ -101,7 +104,8 @@ func TestConformanceGivenIDAndTimeStay(t *testing.T) {
 	require.Equal(t, want, events[1].OriginalTimestamp)
 }
 
-// The difference between timestamp and sentAt is what Segment corrects a sender's clock by, so an event of now is stored as of now.
+// The difference between timestamp and sentAt is what Segment corrects a sender's clock by, so an
+// event of now is stored as of now.
 func TestConformanceClock(t *testing.T) {
 	b := start(t)
 	begun := time.Now()
@@ -111,11 +115,14 @@ func TestConformanceClock(t *testing.T) {
 	require.WithinDuration(t, begun, ev.SentAt, 5*time.Second)
 }
 
-// A message over the limit is reported. Libraries send the others of its batch; a block sends none, and says which it is.
+// A message over the limit is reported. Libraries send the others of its batch; a block sends none,
+// and says which it is.
 func TestConformanceOversizeIsReported(t *testing.T) {
 	b := start(t)
 	big := strings.Repeat("x", tracking.MaxMessageBytes)
-	e := b.refused("segment_batch", `{"batch":[{"type":"track","event":"e","userId":"u"},{"type":"track","event":"e","userId":"u","properties":{"x":"`+big+`"}}]}`)
+	e := b.refused("segment_batch",
+		`{"batch":[{"type":"track","event":"e","userId":"u"},{"type":"track","event":"e","userId":"u","properties":{"x":"`+
+			big+`"}}]}`)
 	require.Equal(t, []violation{{"/batch/1", "message_too_large"}}, violations(e))
 }
 

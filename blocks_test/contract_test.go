@@ -11,8 +11,8 @@ import (
 	"github.com/aacflow/segment-blocks/schemas"
 )
 
-// page is AACFlow's page for Segment, as data: the parameters and outputs of each tool, in its order, with its types. All
-// parameters are "Required: No" there.
+// page is AACFlow's page for Segment, as data: the parameters and outputs of each tool, in its
+// order, with its types. All parameters are "Required: No" there.
 const page = `
 segment_track
 	in  writeKey:string event:string userId:string anonymousId:string properties:json context:json timestamp:string integrations:json
@@ -37,7 +37,10 @@ segment_batch
 func TestPromiseThePagesContract(t *testing.T) {
 	var got strings.Builder
 	got.WriteString("\n")
-	for _, id := range []string{"segment_track", "segment_identify", "segment_page", "segment_group", "segment_alias", "segment_batch"} {
+	for _, id := range []string{
+		"segment_track", "segment_identify", "segment_page", "segment_group", "segment_alias",
+		"segment_batch",
+	} {
 		m := manifest(t, id)
 		got.WriteString(id + "\n\tin  " + table(m.Input) + "\n\tout " + table(m.Output) + "\n")
 	}
@@ -66,7 +69,8 @@ func TestPromiseSevenBlocks(t *testing.T) {
 		ids = append(ids, b.Manifest().ID)
 	}
 	require.Equal(t, []string{
-		"segment_alias", "segment_batch", "segment_group", "segment_identify", "segment_page", "segment_screen", "segment_track",
+		"segment_alias", "segment_batch", "segment_group", "segment_identify", "segment_page", "segment_screen",
+		"segment_track",
 	}, ids)
 	require.Equal(t, table(manifest(t, "segment_page").Input), table(manifest(t, "segment_screen").Input))
 	require.Equal(t, table(manifest(t, "segment_page").Output), table(manifest(t, "segment_screen").Output))
@@ -84,17 +88,20 @@ func TestPromiseNoParameterIsRequired(t *testing.T) {
 // Hosts act on these names in a tool's output.
 func TestPromiseOutputsUseNoReservedName(t *testing.T) {
 	reserved := []string{
-		"error", "selectedOption", "selectedRoute", "selectedPath", "stream", "execution", "childTraceSpans", "_childExecutionId",
+		"error", "selectedOption", "selectedRoute", "selectedPath", "stream", "execution", "childTraceSpans",
+		"_childExecutionId",
 		"cost", "_serviceCost",
 	}
 	for _, b := range segmentBlocks().List() {
 		for _, f := range b.Manifest().Output.Fields() {
-			require.False(t, slices.Contains(reserved, f.Name) || strings.HasPrefix(f.Name, "__"), "%s returns %s", b.Manifest().ID, f.Name)
+			require.False(t, slices.Contains(reserved, f.Name) || strings.HasPrefix(f.Name, "__"), "%s returns %s",
+				b.Manifest().ID, f.Name)
 		}
 	}
 }
 
-// Only a person fills in the write key; it is the only secret, and no parameter names a place to send to.
+// Only a person fills in the write key; it is the only secret, and no parameter names a place to
+// send to.
 func TestPromiseNoParameterChoosesTheEndpoint(t *testing.T) {
 	for _, b := range segmentBlocks().List() {
 		for _, f := range b.Manifest().Input.Fields() {

@@ -29,14 +29,15 @@ func beside() map[string]string {
 	}
 }
 
-// TestCorpusFlawed invokes with each flawed event and demands that it is refused for the flaws that its line names, and for no
-// other reason than those of beside.
+// TestCorpusFlawed invokes with each flawed event and demands that it is refused for the flaws that
+// its line names, and for no other reason than those of beside.
 func TestCorpusFlawed(t *testing.T) {
 	t.Parallel()
 	all := corpus(t, "flawed-events.jsonl")
 	require.Len(t, all, 701)
 	b := start(t, keeping(emulator.Mode(emulator.Strict)))
-	accepted := map[int]string{} // line to reason; every flaw of the corpus is one that Segment drops a message for, so there is none
+	// line to reason; every flaw of the corpus is one that Segment drops a message for, so there is none
+	accepted := map[int]string{}
 	count := map[string]int{}
 	for _, r := range all {
 		_, err := b.invoke("segment_batch", batchInput(r))
@@ -65,7 +66,8 @@ func TestCorpusFlawed(t *testing.T) {
 			count[why]++
 		}
 		for code := range codes {
-			require.True(t, expected[code] || beside()[code] != "", "line %d is refused for more than %v: %v\n%s", r.line, r.why, e, r.event.JSON())
+			require.True(t, expected[code] || beside()[code] != "", "line %d is refused for more than %v: %v\n%s", r.line, r.why,
+				e, r.event.JSON())
 			if !expected[code] {
 				count["beside "+code]++
 			}
@@ -73,7 +75,8 @@ func TestCorpusFlawed(t *testing.T) {
 	}
 	require.Empty(t, b.requests(), "nothing was sent")
 	require.Equal(t, map[string]int{
-		"refused": 701, "no string id": 654, "no event name": 68, "no groupId": 9, "alias ids": 18, "properties not an object": 1,
+		"refused": 701, "no string id": 654, "no event name": 68, "no groupId": 9, "alias ids": 18,
+		"properties not an object":  1,
 		"beside invalid_message_id": 7, "beside invalid_timestamp": 7, "beside name_not_string": 3,
 	}, count)
 }

@@ -17,7 +17,8 @@ import (
 	"github.com/aacflow/segment-blocks/segment/emulator"
 )
 
-// recorded is a line of the corpus: a Segment call as another project wrote it, and why a receiver would drop it.
+// recorded is a line of the corpus: a Segment call as another project wrote it, and why a receiver
+// would drop it.
 type recorded struct {
 	line   int
 	source string
@@ -25,8 +26,9 @@ type recorded struct {
 	why    []string
 }
 
-// corpus reads a file of recorded calls. The folder is that of SEGMENT_BLOCKS_CORPUS or, without it, one beside the repository.
-// The tests skip where there is none, unless SEGMENT_BLOCKS_REQUIRE_CORPUS is 1.
+// corpus reads a file of recorded calls. The folder is that of SEGMENT_BLOCKS_CORPUS or, without
+// it, one beside the repository. The tests skip where there is none, unless
+// SEGMENT_BLOCKS_REQUIRE_CORPUS is 1.
 func corpus(t *testing.T, name string) []recorded {
 	t.Helper()
 	dir := os.Getenv("SEGMENT_BLOCKS_CORPUS")
@@ -35,7 +37,8 @@ func corpus(t *testing.T, name string) []recorded {
 	}
 	data, err := os.ReadFile(filepath.Join(dir, name))
 	if os.IsNotExist(err) && os.Getenv("SEGMENT_BLOCKS_REQUIRE_CORPUS") != "1" {
-		t.Skipf("the corpus of recorded events is not here, so nothing is compared with it; SEGMENT_BLOCKS_CORPUS may name its folder: %s", dir)
+		t.Skipf("the corpus of recorded events is not here, so nothing is compared with it; SEGMENT_BLOCKS_CORPUS may name "+
+			"its folder: %s", dir)
 	}
 	require.NoError(t, err)
 	var list []recorded
@@ -62,7 +65,8 @@ func batchInput(events ...recorded) string {
 	return `{"batch":[` + strings.Join(items, ",") + `]}`
 }
 
-// changes are the ways in which what Segment gets differs from what was given, and how often each comes up in the corpus.
+// changes are the ways in which what Segment gets differs from what was given, and how often each
+// comes up in the corpus.
 func changes() map[string]struct {
 	why   string
 	times int
@@ -71,8 +75,9 @@ func changes() map[string]struct {
 		why   string
 		times int
 	}{
-		"messageId added":      {"every message gets one, so that a retry can be recognised", 548},
-		"timestamp added":      {"the time of the invocation, since Segment would take the time of receipt, which a retry delays", 514},
+		"messageId added": {"every message gets one, so that a retry can be recognised", 548},
+		"timestamp added": {"the time of the invocation, since Segment would take the time of receipt, which a retry " +
+			"delays", 514},
 		"timestamp normalised": {"any form of ISO 8601 goes on in UTC with milliseconds", 16},
 		"context added":        {"holds the library, which Segment wants from every sender", 490},
 		"library added":        {"the same, in a context that named none", 118},
@@ -81,10 +86,12 @@ func changes() map[string]struct {
 	}
 }
 
-// refusedWell are the events of the well-formed file that are refused all the same, by line: where, with which code, and why.
+// refusedWell are the events of the well-formed file that are refused all the same, by line: where,
+// with which code, and why.
 func refusedWell() map[int][3]string {
 	const time, key = "/batch/0/timestamp", "/batch/0/writeKey"
-	const notISO = "Segment wants ISO 8601; it does not say what it makes of anything else, and a wrong time cannot be mended later"
+	const notISO = "Segment wants ISO 8601; it does not say what it makes of anything else, and a wrong time cannot be " +
+		"mended later"
 	return map[int][3]string{
 		106: {time, "invalid_timestamp", "seconds since 1970. " + notISO},
 		488: {time, "invalid_timestamp", "a year alone. " + notISO},
@@ -95,12 +102,14 @@ func refusedWell() map[int][3]string {
 	}
 }
 
-// TestCorpus sends every well-formed event in batches and compares what is stored with what was given, field by field.
+// TestCorpus sends every well-formed event in batches and compares what is stored with what was
+// given, field by field.
 func TestCorpus(t *testing.T) {
 	t.Parallel()
 	all := corpus(t, "events.jsonl")
 	require.Len(t, all, 633)
-	// Some ids come up more than once; comparing each event needs all of them stored. In one line of requests, they are stored in order.
+	// Some ids come up more than once; comparing each event needs all of them stored. In one line
+	// of requests, they are stored in order.
 	b := start(t, inFlight(1), keeping(emulator.DedupWindow(0)))
 	var sent []recorded
 	refused := 0
@@ -181,7 +190,8 @@ func compare(t *testing.T, given recorded, stored rawjson.Object, times map[stri
 	}
 }
 
-// Sent to a receiver that remembers ids, as Segment does, the events that share one are stored once, and the receipt had warned.
+// Sent to a receiver that remembers ids, as Segment does, the events that share one are stored
+// once, and the receipt had warned.
 func TestCorpusRepeatedIDs(t *testing.T) {
 	t.Parallel()
 	all := corpus(t, "events.jsonl")

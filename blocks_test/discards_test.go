@@ -14,7 +14,8 @@ import (
 
 const consentEvent = "Segment Consent Preference Updated"
 
-// discard is a message that Segment answers 200 to and drops, and the code under which its Delivery Overview shows it later.
+// discard is a message that Segment answers 200 to and drops, and the code under which its Delivery
+// Overview shows it later.
 type discard struct {
 	name, code string
 	// at is where in the message it is wrong.
@@ -24,8 +25,9 @@ type discard struct {
 	// ours is what the blocks say, where it is not the same code at the same place; see why.
 	ours, oursAt string
 	why          string
-	// alone is where a single block sees it, if elsewhere: its schema names the outermost thing that is missing, while in a batch
-	// only the API client knows what the context of the batch brings in.
+	// alone is where a single block sees it, if elsewhere: its schema names the outermost thing
+	// that is missing, while in a batch only the API client knows what the context of the batch
+	// brings in.
 	alone string
 	// batchOnly is for what the schema of a single block has no way to say.
 	batchOnly bool
@@ -46,23 +48,62 @@ func discards() []discard {
 		{name: "nobody in the group", code: "no_user_anon_id", message: `{"type":"group","groupId":"g"}`},
 		{name: "no event", code: "event_not_defined", at: "/event", message: `{"type":"track","userId":"u"}`},
 		{name: "empty event", code: "event_not_defined", at: "/event", message: `{"type":"track","userId":"u","event":""}`},
-		{name: "event is a number", code: "event_not_string", at: "/event", message: `{"type":"track","userId":"u","event":7}`},
-		{name: "event is an object", code: "event_not_string", at: "/event", message: `{"type":"track","userId":"u","event":{}}`},
-		{name: "properties are a list", code: "properties_not_object", at: "/properties", message: `{"type":"track","userId":"u","event":"e","properties":[]}`},
-		{name: "properties are a number", code: "properties_not_object", at: "/properties", message: `{"type":"page","userId":"u","properties":1}`},
-		{name: "properties of a screen", code: "properties_not_object", at: "/properties", message: `{"type":"screen","userId":"u","properties":true}`},
-		{name: "traits are a list", code: "traits_not_object", at: "/traits", message: `{"type":"identify","userId":"u","traits":[1]}`},
-		{name: "traits of a group", code: "traits_not_object", at: "/traits", message: `{"type":"group","groupId":"g","userId":"u","traits":1}`},
+		{
+			name: "event is a number", code: "event_not_string", at: "/event",
+			message: `{"type":"track","userId":"u","event":7}`,
+		},
+		{
+			name: "event is an object", code: "event_not_string", at: "/event",
+			message: `{"type":"track","userId":"u","event":{}}`,
+		},
+		{
+			name: "properties are a list", code: "properties_not_object", at: "/properties",
+			message: `{"type":"track","userId":"u","event":"e","properties":[]}`,
+		},
+		{
+			name: "properties are a number", code: "properties_not_object", at: "/properties",
+			message: `{"type":"page","userId":"u","properties":1}`,
+		},
+		{
+			name: "properties of a screen", code: "properties_not_object", at: "/properties",
+			message: `{"type":"screen","userId":"u","properties":true}`,
+		},
+		{
+			name: "traits are a list", code: "traits_not_object", at: "/traits",
+			message: `{"type":"identify","userId":"u","traits":[1]}`,
+		},
+		{
+			name: "traits of a group", code: "traits_not_object", at: "/traits",
+			message: `{"type":"group","groupId":"g","userId":"u","traits":1}`,
+		},
 		{name: "name of a page", code: "name_not_string", at: "/name", message: `{"type":"page","userId":"u","name":7}`},
-		{name: "name of a screen", code: "name_not_string", at: "/name", message: `{"type":"screen","userId":"u","name":["n"]}`},
-		{name: "category of a page", code: "category_not_string", at: "/category", message: `{"type":"page","userId":"u","category":{}}`},
+		{
+			name: "name of a screen", code: "name_not_string", at: "/name",
+			message: `{"type":"screen","userId":"u","name":["n"]}`,
+		},
+		{
+			name: "category of a page", code: "category_not_string", at: "/category",
+			message: `{"type":"page","userId":"u","category":{}}`,
+		},
 		{name: "group without its id", code: "id_required", at: "/groupId", message: `{"type":"group","userId":"u"}`},
 		{name: "alias without the new id", code: "id_required", at: "/userId", message: `{"type":"alias","previousId":"p"}`},
 		{name: "alias without the old id", code: "id_required", at: "/previousId", message: `{"type":"alias","userId":"u"}`},
-		{name: "user id is a number", code: "id_not_string", at: "/userId", message: `{"type":"track","event":"e","userId":42}`},
-		{name: "anonymous id is a boolean", code: "id_not_string", at: "/anonymousId", message: `{"type":"identify","userId":"u","anonymousId":true}`},
-		{name: "group id is a number", code: "id_not_string", at: "/groupId", message: `{"type":"group","userId":"u","groupId":7}`},
-		{name: "previous id is a number", code: "id_not_string", at: "/previousId", message: `{"type":"alias","userId":"u","previousId":7}`},
+		{
+			name: "user id is a number", code: "id_not_string", at: "/userId",
+			message: `{"type":"track","event":"e","userId":42}`,
+		},
+		{
+			name: "anonymous id is a boolean", code: "id_not_string", at: "/anonymousId",
+			message: `{"type":"identify","userId":"u","anonymousId":true}`,
+		},
+		{
+			name: "group id is a number", code: "id_not_string", at: "/groupId",
+			message: `{"type":"group","userId":"u","groupId":7}`,
+		},
+		{
+			name: "previous id is a number", code: "id_not_string", at: "/previousId",
+			message: `{"type":"alias","userId":"u","previousId":7}`,
+		},
 		{
 			name: "empty user id", code: "id_not_string", at: "/userId", message: `{"type":"track","event":"e","userId":""}`,
 			ours: "no_user_anon_id", why: blank,
@@ -72,33 +113,58 @@ func discards() []discard {
 			name: "empty group id", code: "id_not_string", at: "/groupId", message: `{"type":"group","userId":"u","groupId":""}`,
 			ours: "id_required", oursAt: "/groupId", why: blank,
 		},
-		{name: "type that is none", code: "invalid_type", at: "/type", message: `{"type":"purchase","userId":"u"}`, batchOnly: true},
-		{name: "type in another case", code: "invalid_type", at: "/type", message: `{"type":"Track","event":"e","userId":"u"}`, batchOnly: true},
+		{
+			name: "type that is none", code: "invalid_type", at: "/type", message: `{"type":"purchase","userId":"u"}`,
+			batchOnly: true,
+		},
+		{
+			name: "type in another case", code: "invalid_type", at: "/type",
+			message: `{"type":"Track","event":"e","userId":"u"}`, batchOnly: true,
+		},
 		{name: "type is a number", code: "invalid_type", at: "/type", message: `{"type":1,"userId":"u"}`, batchOnly: true},
 		{name: "no type", code: "missing_type", at: "/type", message: `{"event":"e","userId":"u"}`, batchOnly: true},
 		{
-			name: "context is text", code: "bad_request", at: "/context", message: `{"type":"track","event":"e","userId":"u","context":7}`,
-			ours: "context_not_object", oursAt: "/context", why: "Segment has no code of its own for it",
+			name: "context is text", code: "bad_request", at: "/context",
+			message: `{"type":"track","event":"e","userId":"u","context":7}`,
+			ours:    "context_not_object", oursAt: "/context", why: "Segment has no code of its own for it",
 		},
 		{
-			name: "integrations are a list", code: "bad_request", at: "/integrations", message: `{"type":"track","event":"e","userId":"u","integrations":[]}`,
-			ours: "integrations_not_object", oursAt: "/integrations", why: "Segment has no code of its own for it",
+			name: "integrations are a list", code: "bad_request", at: "/integrations",
+			message: `{"type":"track","event":"e","userId":"u","integrations":[]}`,
+			ours:    "integrations_not_object", oursAt: "/integrations", why: "Segment has no code of its own for it",
 		},
-		{name: "consent without preferences", code: "consent_categorypreferences_should_exist", at: preferences, message: consent(`{"consent":{}}`)},
+		{
+			name: "consent without preferences", code: "consent_categorypreferences_should_exist", at: preferences,
+			message: consent(`{"consent":{}}`),
+		},
 		{
 			name: "consent event without a context", code: "consent_categorypreferences_should_exist", at: preferences,
 			message: `{"type":"track","event":"` + consentEvent + `","userId":"u","anonymousId":"a"}`,
 			alone:   "/context",
 		},
-		{name: "preferences are a list", code: "consent_categorypreferences_fields_should_be_object", at: preferences, message: consent(`{"consent":{"categoryPreferences":["a"]}}`)},
-		{name: "a preference is text", code: "consent_categorypreferences_fields_should_be_bool", at: preferences + "/a", message: consent(`{"consent":{"categoryPreferences":{"a":"yes"}}}`)},
-		{name: "advertising id is a number", code: "device_advertisingid_should_be_string", at: "/context/device/advertisingId", message: consent(`{"consent":{"categoryPreferences":{}},"device":{"advertisingId":7}}`)},
-		{name: "consent version is text", code: "consent_version_should_be_number", at: "/context/consent/version", message: consent(`{"consent":{"categoryPreferences":{},"version":"1"}}`)},
+		{
+			name: "preferences are a list", code: "consent_categorypreferences_fields_should_be_object", at: preferences,
+			message: consent(`{"consent":{"categoryPreferences":["a"]}}`),
+		},
+		{
+			name: "a preference is text", code: "consent_categorypreferences_fields_should_be_bool", at: preferences + "/a",
+			message: consent(`{"consent":{"categoryPreferences":{"a":"yes"}}}`),
+		},
+		{
+			name: "advertising id is a number", code: "device_advertisingid_should_be_string",
+			at:      "/context/device/advertisingId",
+			message: consent(`{"consent":{"categoryPreferences":{}},"device":{"advertisingId":7}}`),
+		},
+		{
+			name: "consent version is text", code: "consent_version_should_be_number", at: "/context/consent/version",
+			message: consent(`{"consent":{"categoryPreferences":{},"version":"1"}}`),
+		},
 	}
 }
 
-// TestDiscards posts each message to the emulator as it is, to see that it is answered 200 and dropped, and then gives it to the
-// blocks, which must refuse it with that code at that place before anything is sent.
+// TestDiscards posts each message to the emulator as it is, to see that it is answered 200 and
+// dropped, and then gives it to the blocks, which must refuse it with that code at that place
+// before anything is sent.
 func TestDiscards(t *testing.T) {
 	t.Parallel()
 	b := start(t)
@@ -161,7 +227,8 @@ func TestDiscardsEmptyBatch(t *testing.T) {
 // serverOnly are the codes of the same table that no sender can foresee.
 func serverOnly() map[string]string {
 	return map[string]string{
-		"unknown_source":     "whether a write key belongs to a source is known to Segment alone; a key of another form gets a warning",
+		"unknown_source": "whether a write key belongs to a source is known to Segment alone; a key of another form " +
+			"gets a warning",
 		"project_not_found":  "the same, under another name",
 		"source_disabled":    "a switch in the workspace",
 		"locked_workspace":   "a matter of the workspace's plan",
@@ -172,7 +239,8 @@ func serverOnly() map[string]string {
 	}
 }
 
-// TestDiscardsNamesEveryCode holds the table of codes against the cases, so that none is passed over.
+// TestDiscardsNamesEveryCode holds the table of codes against the cases, so that none is passed
+// over.
 func TestDiscardsNamesEveryCode(t *testing.T) {
 	covered := map[string]bool{"empty_batch": true}
 	for _, d := range discards() {
@@ -188,7 +256,8 @@ func TestDiscardsNamesEveryCode(t *testing.T) {
 	}
 }
 
-// A source can be wrong in ways only Segment knows. All that a block can do is to say "accepted" and not "delivered".
+// A source can be wrong in ways only Segment knows. All that a block can do is to say "accepted"
+// and not "delivered".
 func TestDiscardsUnknownSourceIsAnswered200(t *testing.T) {
 	b := start(t, keeping(emulator.KnownWriteKeys("another-key-altogether")))
 	res := b.accepted("segment_track", `{"event":"e","userId":"u"}`)

@@ -31,8 +31,8 @@ func (s *sink) RoundTrip(r *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// FuzzInvoke gives each block any bytes at all. It must not panic, must know why it refuses, and may send nothing but JSON that
-// keeps Segment's limits.
+// FuzzInvoke gives each block any bytes at all. It must not panic, must know why it refuses, and
+// may send nothing but JSON that keeps Segment's limits.
 func FuzzInvoke(f *testing.F) {
 	for _, b := range segmentBlocks().List() {
 		m := b.Manifest()
@@ -50,11 +50,15 @@ func FuzzInvoke(f *testing.F) {
 	for _, d := range discards() {
 		f.Add([]byte(`{"batch":[` + d.message + `]}`))
 	}
-	for _, seed := range []string{"", "{}", "null", "[]", `"{}"`, "{\"\xff\":1}", "{\"event\":\"\x00\"}", strings.Repeat("[", 1000), `{"batch":[[[]]]}`, "\ufeff{}"} {
+	for _, seed := range []string{
+		"", "{}", "null", "[]", `"{}"`, "{\"\xff\":1}", "{\"event\":\"\x00\"}",
+		strings.Repeat("[", 1000), `{"batch":[[[]]]}`, "\ufeff{}",
+	} {
 		f.Add([]byte(seed))
 	}
 	network := &sink{}
-	rt, err := runtime.New(segmentBlocks(), runtime.Transport(network), runtime.Source("fuzz", tracking.Source{WriteKey: testKey, Retry: fast(-1)}))
+	rt, err := runtime.New(segmentBlocks(), runtime.Transport(network),
+		runtime.Source("fuzz", tracking.Source{WriteKey: testKey, Retry: fast(-1)}))
 	if err != nil {
 		f.Fatal(err)
 	}

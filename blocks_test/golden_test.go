@@ -23,12 +23,12 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files of testdata/wire from what is sent now")
 
-// TestGolden sends what each file of testdata/wire holds under "input", and compares what came over the wire, what came back
-// and what went wrong with the rest of the file.
+// TestGolden sends what each file of testdata/wire holds under "input", and compares what came over
+// the wire, what came back and what went wrong with the rest of the file.
 //
-// A file begins with what the case is about. Lines of the form "name: value" in there say how to invoke: block; id, the invocation
-// id; answer, a status and a body that the receiver gives instead of its own. Run with -update to rewrite everything but the
-// comment and the input.
+// A file begins with what the case is about. Lines of the form "name: value" in there say how to
+// invoke: block; id, the invocation id; answer, a status and a body that the receiver gives instead
+// of its own. Run with -update to rewrite everything but the comment and the input.
 func TestGolden(t *testing.T) {
 	files, err := filepath.Glob("testdata/wire/*.txtar")
 	require.NoError(t, err)
@@ -129,7 +129,8 @@ func (g *golden) run(t *testing.T) *archive {
 func requireSameRefusal(t *testing.T, e *runtime.Error, previewed error) {
 	t.Helper()
 	p := asError(t, previewed)
-	require.Equal(t, []any{e.Code, e.Message, e.Violations}, []any{p.Code, p.Message, p.Violations}, "a preview refuses what is refused")
+	require.Equal(t, []any{e.Code, e.Message, e.Violations}, []any{p.Code, p.Message, p.Violations},
+		"a preview refuses what is refused")
 }
 
 func wireOf(t *testing.T, b *bench, receipt *runtime.Receipt, random bool) []string {
@@ -146,12 +147,14 @@ func wireOf(t *testing.T, b *bench, receipt *runtime.Receipt, random bool) []str
 func previewOf(b *bench, requests []runtime.Request, receipt *runtime.Receipt, random bool) []string {
 	var list []string
 	for _, r := range requests {
-		list = append(list, showRequest(r.Method, strings.TrimPrefix(r.URL, b.url), r.Header, []byte(r.Body), receipt, random))
+		list = append(list, showRequest(r.Method, strings.TrimPrefix(r.URL, b.url), r.Header, []byte(r.Body), receipt,
+			random))
 	}
 	return list
 }
 
-// showRequest writes a request as the golden files hold it: the headers that carry meaning, and the body byte for byte.
+// showRequest writes a request as the golden files hold it: the headers that carry meaning, and the
+// body byte for byte.
 func showRequest(method, path string, header http.Header, body []byte, receipt *runtime.Receipt, random bool) string {
 	var s strings.Builder
 	fmt.Fprintf(&s, "%s %s\n", method, path)
@@ -169,15 +172,17 @@ var (
 	randomID      = regexp.MustCompile(`"sb1-[0-9a-f]{32}"`)
 )
 
-// stable is the one place that takes out of a request what differs from run to run: the credential, which requireBasic has
-// checked; the time of sending; the time of the invocation, which stands in for a timestamp; the version of this module; and the
-// message ids of an invocation without an id, which are random.
+// stable is the one place that takes out of a request what differs from run to run: the credential,
+// which requireBasic has checked; the time of sending; the time of the invocation, which stands in
+// for a timestamp; the version of this module; and the message ids of an invocation without an id,
+// which are random.
 func stable(s string, receipt *runtime.Receipt, random bool) string {
 	s = authorization.ReplaceAllString(s, "${1}WRITE-KEY")
 	s = sentAt.ReplaceAllString(s, `${1}SENT-AT"`)
 	s = strings.ReplaceAll(s, `"`+isotime.Format(receipt.StartedAt)+`"`, `"INVOKED-AT"`)
 	s = strings.ReplaceAll(s, "segment-blocks/"+blocks.Version(), "segment-blocks/VERSION")
-	s = strings.ReplaceAll(s, `{"name":"segment-blocks","version":"`+blocks.Version()+`"}`, `{"name":"segment-blocks","version":"VERSION"}`)
+	s = strings.ReplaceAll(s, `{"name":"segment-blocks","version":"`+blocks.Version()+`"}`,
+		`{"name":"segment-blocks","version":"VERSION"}`)
 	if random {
 		s = randomID.ReplaceAllString(s, `"RANDOM"`)
 	}
@@ -201,9 +206,11 @@ func warningText(receipt *runtime.Receipt) string {
 	return s.String()
 }
 
-// The ids of a derived message are part of what other releases must repeat, so one is written down here as well.
+// The ids of a derived message are part of what other releases must repeat, so one is written down
+// here as well.
 func TestGoldenDerivedIDsAreTheTrackingPackages(t *testing.T) {
 	b := start(t)
 	res := b.accepted("segment_track", `{"event":"e","userId":"u"}`, runtime.InvocationID("run-7/node-3/0"))
-	require.Equal(t, []string{tracking.DeriveMessageID(testKey, tracking.Track, "run-7/node-3/0", 0)}, res.Receipt.MessageIDs)
+	require.Equal(t, []string{tracking.DeriveMessageID(testKey, tracking.Track, "run-7/node-3/0", 0)},
+		res.Receipt.MessageIDs)
 }

@@ -12,9 +12,12 @@ import (
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
-// fill makes an input whose only request has a body, or whose only message has a size, of exactly n bytes. make returns the
-// input for a filler of some length, measure what that comes to on the wire.
-func fill(t *testing.T, b *bench, n int, block string, make func(filler string) string, measure func(body string) int) string {
+// fill makes an input whose only request has a body, or whose only message has a size, of exactly n
+// bytes. make returns the input for a filler of some length, measure what that comes to on the
+// wire.
+func fill(t *testing.T, b *bench, n int, block string, make func(filler string) string,
+	measure func(body string) int,
+) string {
 	t.Helper()
 	requests, _, err := b.rt.Preview(t.Context(), block, runtime.JSON(make("")))
 	require.NoError(t, err)
@@ -87,7 +90,8 @@ func TestLimitsBodyBytes(t *testing.T) {
 	make := func(last string) string {
 		var items []string
 		for i := range 16 {
-			items = append(items, fmt.Sprintf(`{"type":"track","event":"e","userId":"u","properties":{"n":%d,"x":"%s"}}`, i, filler))
+			items = append(items, fmt.Sprintf(`{"type":"track","event":"e","userId":"u","properties":{"n":%d,"x":"%s"}}`, i,
+				filler))
 		}
 		items = append(items, `{"type":"track","event":"e","userId":"u","properties":{"n":16,"x":"`+last+`"}}`)
 		return `{"batch":[` + strings.Join(items, ",") + `]}`
@@ -113,7 +117,8 @@ func TestLimitsMessagesARequest(t *testing.T) {
 	short := func(prefix string, n int) string {
 		var items []string
 		for i := range n {
-			items = append(items, `{"type":"track","event":"e","userId":"u","context":{"library":{}},"messageId":"`+prefix+itoa(i)+`"}`)
+			items = append(items, `{"type":"track","event":"e","userId":"u","context":{"library":{}},"messageId":"`+prefix+
+				itoa(i)+`"}`)
 		}
 		return `{"batch":[` + strings.Join(items, ",") + `]}`
 	}
@@ -179,10 +184,12 @@ func TestLimitsManyBadItemsAreCounted(t *testing.T) {
 // The limits of an input as a whole guard the host's memory.
 func TestLimitsInput(t *testing.T) {
 	b := start(t)
-	e := b.refused("segment_track", `{"event":"e","userId":"u","properties":`+strings.Repeat(`{"a":`, 128)+`1`+strings.Repeat("}", 129))
+	e := b.refused("segment_track",
+		`{"event":"e","userId":"u","properties":`+strings.Repeat(`{"a":`, 128)+`1`+strings.Repeat("}", 129))
 	require.Equal(t, []violation{{"", "too_deep"}}, violations(e))
 	require.Contains(t, e.Error(), "128 levels are allowed")
-	b.accepted("segment_track", `{"event":"e","userId":"u","properties":`+strings.Repeat(`{"a":`, 127)+`1`+strings.Repeat("}", 128))
+	b.accepted("segment_track",
+		`{"event":"e","userId":"u","properties":`+strings.Repeat(`{"a":`, 127)+`1`+strings.Repeat("}", 128))
 
 	small := start(t, func(s *setup) { s.runtime = []runtime.Option{runtime.Limits(smallLimits())} })
 	e = small.refused("segment_track", trackOf(strings.Repeat("x", 5000)))

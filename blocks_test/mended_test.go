@@ -25,7 +25,8 @@ func TestMendedSourceWithoutWriteKey(t *testing.T) {
 
 	_, err = rt.Invoke(t.Context(), "segment_track", runtime.JSON(`{"event":"e","userId":"u"}`))
 	require.Equal(t, runtime.MissingCredential, asError(t, err).Code)
-	_, err = rt.Invoke(t.Context(), "segment_track", runtime.JSON(`{"event":"e","userId":"u","writeKey":"`+anotherKey+`"}`))
+	_, err = rt.Invoke(t.Context(), "segment_track",
+		runtime.JSON(`{"event":"e","userId":"u","writeKey":"`+anotherKey+`"}`))
 	require.NoError(t, err)
 	require.Len(t, b.stored(), 1)
 }
@@ -33,7 +34,8 @@ func TestMendedSourceWithoutWriteKey(t *testing.T) {
 // A write key that is not valid UTF-8, say with a byte of Latin-1 pasted behind it, is not shown.
 func TestMendedWriteKeyOfInvalidUTF8(t *testing.T) {
 	b := start(t)
-	_, err := b.rt.Invoke(t.Context(), "segment_track", runtime.Map{"event": "e", "userId": "u", "writeKey": anotherKey + "\xa0"})
+	_, err := b.rt.Invoke(t.Context(), "segment_track",
+		runtime.Map{"event": "e", "userId": "u", "writeKey": anotherKey + "\xa0"})
 	require.NotContains(t, asError(t, err).Error(), anotherKey)
 }
 
@@ -44,7 +46,8 @@ func TestMendedWriteKeyAsNameGivenTwice(t *testing.T) {
 	require.NotContains(t, e.Error(), testKey)
 }
 
-// A write key inside a message stays secret where a value around it has the wrong type and is shown in excerpt.
+// A write key inside a message stays secret where a value around it has the wrong type and is shown
+// in excerpt.
 func TestMendedWriteKeyInsideWrongType(t *testing.T) {
 	b := start(t)
 	for _, input := range []string{
@@ -58,7 +61,8 @@ func TestMendedWriteKeyInsideWrongType(t *testing.T) {
 // The context of a batch is merged into each message before the consent event is looked at.
 func TestMendedConsentInTheBatchsContext(t *testing.T) {
 	b := start(t)
-	_, err := b.invoke("segment_batch", `{"batch":[{"type":"track","event":"`+consentEvent+`","userId":"u","anonymousId":"a"}],
+	_, err := b.invoke("segment_batch",
+		`{"batch":[{"type":"track","event":"`+consentEvent+`","userId":"u","anonymousId":"a"}],
 		"context":{"consent":{"categoryPreferences":{"Advertising":true}}}}`)
 	require.NoError(t, err)
 }
@@ -66,7 +70,8 @@ func TestMendedConsentInTheBatchsContext(t *testing.T) {
 // What the batch's context brings in is checked as the message's own is.
 func TestMendedConsentVersionInTheBatchsContext(t *testing.T) {
 	b := start(t)
-	_, err := b.invoke("segment_batch", `{"batch":[{"type":"track","event":"`+consentEvent+`","userId":"u","anonymousId":"a",
+	_, err := b.invoke("segment_batch",
+		`{"batch":[{"type":"track","event":"`+consentEvent+`","userId":"u","anonymousId":"a",
 		"context":{"consent":{"categoryPreferences":{}}}}],"context":{"consent":{"version":"1"}}}`)
 	require.Error(t, err)
 	require.Equal(t, "consent_version_should_be_number", asError(t, err).Violations[0].Code)
@@ -110,8 +115,9 @@ func TestMendedWarningsBeyondTheBound(t *testing.T) {
 	require.Contains(t, warnings[len(warnings)-1].Message, "more", "the last one must count the rest")
 }
 
-// Names come out of an input as they are. One that holds a line break makes two lines of an error, one with an escape
-// sequence steers a terminal. An id of a block that does not exist does the same.
+// Names come out of an input as they are. One that holds a line break makes two lines of an error,
+// one with an escape sequence steers a terminal. An id of a block that does not exist does the
+// same.
 func TestMendedControlCharactersInAnError(t *testing.T) {
 	b := start(t)
 	for _, c := range []struct{ block, input string }{
@@ -143,7 +149,8 @@ func TestMendedSyntaxErrorQuotesTheWriteKey(t *testing.T) {
 	require.NotContains(t, e.Error(), anotherKey[:6])
 }
 
-// Limits that a host has raised hold for all of an input but the context of a batch, which has the default ones.
+// Limits that a host has raised hold for all of an input but the context of a batch, which has the
+// default ones.
 func TestMendedContextIsHeldToDefaultLimits(t *testing.T) {
 	b := start(t, func(s *setup) { s.runtime = []runtime.Option{runtime.Limits(rawjson.Limits{MaxDepth: 200})} })
 	deep := strings.Repeat(`{"a":`, 150) + "1" + strings.Repeat("}", 150)
@@ -180,7 +187,8 @@ func TestMendedHTMLIsNoAcceptance(t *testing.T) {
 	require.ErrorContains(t, err, "an HTML page: Sign in")
 }
 
-// A 503 may come from a proxy that has passed the request on: what was stored must not be called rejected.
+// A 503 may come from a proxy that has passed the request on: what was stored must not be called
+// rejected.
 func TestMendedStoredBehindA503(t *testing.T) {
 	b := start(t, func(s *setup) { s.source.Retry.MaxRetries = -1 })
 	b.script(emulator.Fault{Status: 503, Store: true})
@@ -193,7 +201,8 @@ func TestMendedStoredBehindA503(t *testing.T) {
 	}
 }
 
-// A transport of the host's that panics in one of several requests at a time ends the invocation, not the program.
+// A transport of the host's that panics in one of several requests at a time ends the invocation,
+// not the program.
 func TestMendedPanicInAnyRequestOfABatch(t *testing.T) {
 	b := start(t)
 	rt, err := runtime.New(segmentBlocks(), runtime.Source("test", b.source), runtime.Transport(panicking{}))

@@ -14,8 +14,8 @@ import (
 
 func smallLimits() rawjson.Limits { return rawjson.Limits{MaxBytes: 4096} }
 
-// manyUsers is a batch of n messages of several users, each numbered within its user. Every tenth joins two ids of its user, so
-// that some lines of order run over more than one id.
+// manyUsers is a batch of n messages of several users, each numbered within its user. Every tenth
+// joins two ids of its user, so that some lines of order run over more than one id.
 //
 // The filler makes messages large, so that few of them take many requests.
 func manyUsers(n, users int, filler string) string {
@@ -30,7 +30,8 @@ func manyUsers(n, users int, filler string) string {
 		case 5:
 			item = fmt.Sprintf(`"anonymousId":"a-%d"`, u)
 		}
-		items = append(items, fmt.Sprintf(`{"type":"track","event":"e","properties":{"user":%d,"n":%d,"x":"%s"},%s}`, u, count[u], filler, item))
+		items = append(items, fmt.Sprintf(`{"type":"track","event":"e","properties":{"user":%d,"n":%d,"x":"%s"},%s}`, u,
+			count[u], filler, item))
 		count[u]++
 	}
 	return `{"batch":[` + strings.Join(items, ",") + `]}`
@@ -93,7 +94,8 @@ func TestBatchHalfWay(t *testing.T) {
 				require.Contains(t, e.Error(), itoa(counts["unconfirmed"])+" more may have been")
 			}
 
-			// The same invocation again completes it, elsewhere even, as a rate limit would be remembered here.
+			// The same invocation again completes it, elsewhere even, as a rate limit would be
+			// remembered here.
 			b.segment.ClearFaults()
 			again := open(t, runtime.Source("test", b.source))
 			res, err := again.Invoke(t.Context(), "segment_batch", runtime.JSON(input), id)
@@ -105,7 +107,8 @@ func TestBatchHalfWay(t *testing.T) {
 	}
 }
 
-// requireTruth compares what the error says of each message with what the emulator has stored, and counts the words.
+// requireTruth compares what the error says of each message with what the emulator has stored, and
+// counts the words.
 func requireTruth(t *testing.T, b *bench, e *runtime.Error) map[string]int {
 	t.Helper()
 	stored := map[string]bool{}

@@ -15,8 +15,9 @@ import (
 func TestPromiseUnknownParameterIsRefusedWithTheNearestName(t *testing.T) {
 	b := start(t)
 	for given, nearest := range map[string]string{
-		"user_id": "userId", "UserID": "userId", "annonymousId": "anonymousId", "propertys": "properties", "time stamp": "timestamp",
-		"write_key": "writeKey", "somethingElse": "",
+		"user_id": "userId", "UserID": "userId", "annonymousId": "anonymousId", "propertys": "properties",
+		"time stamp": "timestamp",
+		"write_key":  "writeKey", "somethingElse": "",
 	} {
 		e := b.refused("segment_track", `{"event":"e","userId":"u","`+given+`":"s3cret value"}`)
 		require.Equal(t, []violation{{"/" + given, "unknown_parameter"}}, violations(e))
@@ -29,7 +30,8 @@ func TestPromiseUnknownParameterIsRefusedWithTheNearestName(t *testing.T) {
 	}
 }
 
-// TestPromiseUnresolvedReferences goes through every parameter: a whole value is refused wherever it is.
+// TestPromiseUnresolvedReferences goes through every parameter: a whole value is refused wherever
+// it is.
 func TestPromiseUnresolvedReferences(t *testing.T) {
 	b := start(t)
 	references := []string{"{{VAR}}", " {{ some.var }} ", "<start.input>", "<agent.response.items[0].id>"}
@@ -50,7 +52,8 @@ func TestPromiseUnresolvedReferences(t *testing.T) {
 
 func TestPromiseDeeperReferencesAreWarnedOf(t *testing.T) {
 	b := start(t)
-	res := b.accepted("segment_track", `{"event":"Hello {{NAME}}","userId":"u","properties":{"a":{"b":["{{VAR}}"]},"html":"<b>x</b>","lt":"\u003cagent.out\u003e"}}`)
+	res := b.accepted("segment_track",
+		`{"event":"Hello {{NAME}}","userId":"u","properties":{"a":{"b":["{{VAR}}"]},"html":"<b>x</b>","lt":"\u003cagent.out\u003e"}}`)
 	var paths []string
 	for _, w := range res.Receipt.Warnings {
 		require.Equal(t, "unresolved_reference", w.Code)
@@ -59,7 +62,8 @@ func TestPromiseDeeperReferencesAreWarnedOf(t *testing.T) {
 	require.Equal(t, []string{"/event", "/properties/a/b/0", "/properties/lt"}, paths)
 	require.Len(t, b.stored(), 1)
 
-	res = b.accepted("segment_batch", `{"batch":[{"type":"track","event":"e","userId":"u","properties":{"a":"<x.y>"}}],"context":{"ip":"{{IP}}"}}`)
+	res = b.accepted("segment_batch",
+		`{"batch":[{"type":"track","event":"e","userId":"u","properties":{"a":"<x.y>"}}],"context":{"ip":"{{IP}}"}}`)
 	require.Equal(t, "/batch/0/properties/a", res.Receipt.Warnings[0].Path)
 	require.Equal(t, "/context/ip", res.Receipt.Warnings[1].Path)
 }
@@ -110,17 +114,20 @@ func bodiesOf(t *testing.T, b *bench, block string, input json.RawMessage) []str
 func TestPromiseDuplicateNamesAreRefusedAtAnyDepth(t *testing.T) {
 	b := start(t)
 	for input, path := range map[string]string{
-		`{"event":"e","event":"f","userId":"u"}`:                                                                                 "/event",
-		`{"event":"e","userId":"u","\u0075serId":"v"}`:                                                                           "/userId",
-		`{"event":"e","userId":"u","properties":{"a":[{"b":{"c":1,"c":1}}]}}`:                                                    "/properties/a/0/b/c",
-		`{"event":"e","userId":"u","properties":{"a":[` + `{"x/y~":1,"x/y~":2}` + `]}}`:                                          "/properties/a/0/x~1y~0",
-		`{"event":"e","userId":"u","properties":"{\"a\":{\"b\":1,\"b\":2}}"}`:                                                    "/properties",
-		`{"event":"e","userId":"u","context":{"a":` + strings.Repeat(`[`, 50) + `{"k":1,"k":2}` + strings.Repeat(`]`, 50) + `}}`: "/context/a" + strings.Repeat("/0", 50) + "/k",
+		`{"event":"e","event":"f","userId":"u"}`:                              "/event",
+		`{"event":"e","userId":"u","\u0075serId":"v"}`:                        "/userId",
+		`{"event":"e","userId":"u","properties":{"a":[{"b":{"c":1,"c":1}}]}}`: "/properties/a/0/b/c",
+		`{"event":"e","userId":"u","properties":{"a":[` + `{"x/y~":1,"x/y~":2}` +
+			`]}}`: "/properties/a/0/x~1y~0",
+		`{"event":"e","userId":"u","properties":"{\"a\":{\"b\":1,\"b\":2}}"}`: "/properties",
+		`{"event":"e","userId":"u","context":{"a":` + strings.Repeat(`[`, 50) + `{"k":1,"k":2}` + strings.Repeat(`]`, 50) +
+			`}}`: "/context/a" + strings.Repeat("/0", 50) + "/k",
 	} {
 		e := b.refused("segment_track", input)
 		require.Equal(t, []violation{{path, "duplicate_key"}}, violations(e))
 	}
-	e := b.refused("segment_batch", `{"batch":[{"type":"track","event":"e","userId":"u"},{"type":"track","event":"e","userId":"u","type":"page"}]}`)
+	e := b.refused("segment_batch",
+		`{"batch":[{"type":"track","event":"e","userId":"u"},{"type":"track","event":"e","userId":"u","type":"page"}]}`)
 	require.Equal(t, []violation{{"/batch/1/type", "duplicate_key"}}, violations(e))
 }
 
@@ -170,7 +177,8 @@ func TestPromiseGoValuesThatAreNoJSONAreRefused(t *testing.T) {
 func TestPromiseMapsAreReadOnly(t *testing.T) {
 	b := start(t)
 	properties := map[string]any{
-		"big": json.Number("12345678901234567890"), "price": json.RawMessage("1.10"), "when": time.Date(2026, 1, 31, 0, 0, 0, 0, time.UTC),
+		"big": json.Number("12345678901234567890"), "price": json.RawMessage("1.10"),
+		"when": time.Date(2026, 1, 31, 0, 0, 0, 0, time.UTC),
 		"list": []string{"<a>", "é"}, "n": 42, "f": 0.1, "nothing": nil, "yes": true,
 	}
 	before := jsonOf(t, properties)
@@ -183,10 +191,14 @@ func TestPromiseMapsAreReadOnly(t *testing.T) {
 	require.Equal(t, `{"big":12345678901234567890,"f":0.1,"list":["<a>","é"],"n":42,"nothing":null,"price":1.10,"when":"2026-01-31T00:00:00Z","yes":true}`, string(sent))
 }
 
-// Whoever finds a time to be none, the schema or the API client behind it, says so with the same code.
+// Whoever finds a time to be none, the schema or the API client behind it, says so with the same
+// code.
 func TestPromiseOneCodeForATimeThatIsNone(t *testing.T) {
 	b := start(t)
-	for _, text := range []string{"yesterday", "1631210020", "2026-02-30", "0001-01-01T00:00:00+01:00", "2016-11-30T23:59:60Z"} {
+	for _, text := range []string{
+		"yesterday", "1631210020", "2026-02-30", "0001-01-01T00:00:00+01:00",
+		"2016-11-30T23:59:60Z",
+	} {
 		e := b.refused("segment_track", `{"event":"e","userId":"u","timestamp":"`+text+`"}`)
 		require.Equal(t, []violation{{"/timestamp", "invalid_timestamp"}}, violations(e), text)
 	}

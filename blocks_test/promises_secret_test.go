@@ -21,7 +21,8 @@ import (
 // anotherKey is given in inputs, to see that such a key is kept as well as the source's own.
 const anotherKey = "pL0mN9bV8cX7zA6sD5fG4hJ3kL2qW1eR"
 
-// witness collects everything that comes out of a runtime, in every form in which it may end up in a log.
+// witness collects everything that comes out of a runtime, in every form in which it may end up in
+// a log.
 type witness struct {
 	text strings.Builder
 	slog *slog.Logger
@@ -52,7 +53,8 @@ func (w *witness) requireNoKey(t *testing.T) {
 	t.Helper()
 	for _, key := range []string{testKey, anotherKey} {
 		for _, form := range []string{
-			key, base64.StdEncoding.EncodeToString([]byte(key)), base64.StdEncoding.EncodeToString([]byte(key + ":")), key[:16], key[16:],
+			key, base64.StdEncoding.EncodeToString([]byte(key)), base64.StdEncoding.EncodeToString([]byte(key + ":")), key[:16],
+			key[16:],
 		} {
 			require.NotContains(t, w.text.String(), form)
 		}
@@ -111,7 +113,8 @@ func TestPromiseWriteKeyComesOutNowhere(t *testing.T) {
 			for _, key := range []string{"", anotherKey} {
 				for block, input := range map[string]string{
 					"segment_track": `{"writeKey":"` + key + `","event":"e","userId":"u"}`,
-					"segment_batch": `{"writeKey":"` + key + `","batch":[{"type":"track","event":"e","userId":"u"},{"type":"track","event":"e","userId":"u"}]}`,
+					"segment_batch": `{"writeKey":"` + key +
+						`","batch":[{"type":"track","event":"e","userId":"u"},{"type":"track","event":"e","userId":"u"}]}`,
 				} {
 					requests, receipt, err := rt.Preview(t.Context(), block, runtime.JSON(input))
 					require.NoError(t, err)
@@ -139,7 +142,8 @@ func TestPromiseWriteKeyIsNotShownWhenRefused(t *testing.T) {
 	for block, inputs := range map[string][]string{
 		"segment_track": {
 			`{"writeKey":"` + anotherKey + ` "}`, `{"writeKey":["` + anotherKey + `"],"event":"e","userId":"u"}`,
-			`{"writeKey":{"k":"` + anotherKey + `"}}`, `{"writekey":"` + anotherKey + `"}`, `{"write_key":"` + anotherKey + `","event":7}`,
+			`{"writeKey":{"k":"` + anotherKey + `"}}`, `{"writekey":"` + anotherKey + `"}`,
+			`{"write_key":"` + anotherKey + `","event":7}`,
 			`{"writeKey":"` + anotherKey + `","event":{"k":"` + anotherKey + `"},"timestamp":"` + anotherKey + `"}`,
 			`{"writeKey":"` + anotherKey + `","writeKey":"` + anotherKey + `"}`, `{"writeKey":"` + anotherKey + `:"}`,
 			`{"writeKey":"` + anotherKey + `","properties":"` + anotherKey + `"}`,
@@ -174,7 +178,8 @@ func TestPromiseReceiptsCarryAFingerprint(t *testing.T) {
 	require.Equal(t, anotherKey, user, "the input's key takes the place of the source's")
 }
 
-// A redirect is not followed: it would carry messages, and the key, to a place that the host never named.
+// A redirect is not followed: it would carry messages, and the key, to a place that the host never
+// named.
 func TestPromiseRedirectsAreNotFollowed(t *testing.T) {
 	other := start(t)
 	for _, status := range []int{301, 302, 303, 307, 308} {
@@ -190,7 +195,8 @@ func TestPromiseRedirectsAreNotFollowed(t *testing.T) {
 	require.Empty(t, other.requests())
 }
 
-// A write key in a message would choose its source; it is refused whatever it holds, unless that counts as absent.
+// A write key in a message would choose its source; it is refused whatever it holds, unless that
+// counts as absent.
 func TestPromiseNoMessageChoosesItsSource(t *testing.T) {
 	b := start(t)
 	for _, value := range []string{`"` + testKey + `"`, `"x"`, `7`, `{}`, `[]`, `false`} {

@@ -16,21 +16,25 @@ import (
 	"github.com/aacflow/segment-blocks/segment/emulator"
 )
 
-// The same invocation has the same message ids, for good and everywhere; another source, type, place or invocation has others.
+// The same invocation has the same message ids, for good and everywhere; another source, type,
+// place or invocation has others.
 func TestPromiseMessageIDsAreDerived(t *testing.T) {
 	b := start(t)
 	const track, id = `{"event":"e","userId":"u"}`, "run-7/node-3/0"
 	first := b.accepted("segment_track", track, runtime.InvocationID(id)).Receipt.MessageIDs
-	require.Equal(t, []string{"sb1-6b35ec8cc0bf60c1bb56d64f3d3eba23"}, first, "derived another way, a host that is updated would double events")
+	require.Equal(t, []string{"sb1-6b35ec8cc0bf60c1bb56d64f3d3eba23"}, first,
+		"derived another way, a host that is updated would double events")
 
 	again := open(t, runtime.Source("another name", b.source))
-	res, err := again.Invoke(t.Context(), "segment_track", runtime.JSON(`{"event":"changed","userId":"v"}`), runtime.InvocationID(id))
+	res, err := again.Invoke(t.Context(), "segment_track", runtime.JSON(`{"event":"changed","userId":"v"}`),
+		runtime.InvocationID(id))
 	require.NoError(t, err)
 	require.Equal(t, first, res.Receipt.MessageIDs)
 
 	others := map[string]bool{first[0]: true}
 	for name, ids := range map[string][]string{
-		"another key":        b.accepted("segment_track", `{"event":"e","userId":"u","writeKey":"`+anotherKey+`"}`, runtime.InvocationID(id)).Receipt.MessageIDs,
+		"another key": b.accepted("segment_track", `{"event":"e","userId":"u","writeKey":"`+anotherKey+`"}`,
+			runtime.InvocationID(id)).Receipt.MessageIDs,
 		"another invocation": b.accepted("segment_track", track, runtime.InvocationID(id+"0")).Receipt.MessageIDs,
 		"another type":       b.accepted("segment_page", `{"userId":"u"}`, runtime.InvocationID(id)).Receipt.MessageIDs,
 		"no id":              b.accepted("segment_track", track).Receipt.MessageIDs,
@@ -97,7 +101,10 @@ func TestPromiseCanceledBefore(t *testing.T) {
 	b := start(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	for block, input := range map[string]string{"segment_track": `{"event":"e","userId":"u"}`, "segment_batch": trackBatch(2)} {
+	for block, input := range map[string]string{
+		"segment_track": `{"event":"e","userId":"u"}`,
+		"segment_batch": trackBatch(2),
+	} {
 		_, err := b.rt.Invoke(ctx, block, runtime.JSON(input))
 		e := asError(t, err)
 		require.Equal(t, runtime.Canceled, e.Code)
@@ -150,7 +157,8 @@ func TestPromiseCanceledDuring(t *testing.T) {
 	t.Run("deadline", func(t *testing.T) {
 		b := start(t)
 		b.script(emulator.Fault{Delay: time.Minute})
-		_, err := b.rt.Invoke(t.Context(), "segment_track", runtime.JSON(`{"event":"e","userId":"u"}`), runtime.Deadline(time.Now().Add(50*time.Millisecond)))
+		_, err := b.rt.Invoke(t.Context(), "segment_track", runtime.JSON(`{"event":"e","userId":"u"}`),
+			runtime.Deadline(time.Now().Add(50*time.Millisecond)))
 		e := asError(t, err)
 		require.Equal(t, runtime.DeadlineExceeded, e.Code)
 		require.True(t, e.Retryable)
@@ -179,7 +187,8 @@ func TestPromiseManyAtOnce(t *testing.T) {
 	const n = 200
 	outputs := make([]string, n)
 	errs = atOnce(n, func(i int) error {
-		res, err := b.rt.Invoke(t.Context(), "segment_identify", runtime.Map{"userId": fmt.Sprintf("u-%d", i), "traits": map[string]any{"n": i}})
+		res, err := b.rt.Invoke(t.Context(), "segment_identify",
+			runtime.Map{"userId": fmt.Sprintf("u-%d", i), "traits": map[string]any{"n": i}})
 		if err == nil {
 			outputs[i] = string(res.Output)
 		}

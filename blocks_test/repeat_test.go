@@ -61,7 +61,8 @@ func TestRepeatAfterStoringIsStoredOnce(t *testing.T) {
 			b := start(t)
 			b.script(c.fault)
 			res := b.accepted("segment_track", `{"event":"Order Completed","userId":"u-42"}`)
-			require.JSONEq(t, `{"success":true,"event":"Order Completed","userId":"u-42","anonymousId":null}`, string(res.Output))
+			require.JSONEq(t, `{"success":true,"event":"Order Completed","userId":"u-42","anonymousId":null}`,
+				string(res.Output))
 			require.Len(t, b.stored(), 1)
 			require.Equal(t, c.duplicates, b.segment.Stats().Duplicates)
 
@@ -113,7 +114,10 @@ func TestRepeatRefusalInside200(t *testing.T) {
 			require.Zero(t, e.Receipt.Accepted)
 		})
 	}
-	for _, body := range []string{`{"success":true}`, `{"ok":true,"errors":[]}`, `{"success":true,"error":null}`, "ok", ""} {
+	for _, body := range []string{
+		`{"success":true}`, `{"ok":true,"errors":[]}`, `{"success":true,"error":null}`, "ok",
+		"",
+	} {
 		t.Run("taken: "+body, func(t *testing.T) {
 			b := start(t)
 			b.script(emulator.Fault{Status: 200, Body: body})

@@ -18,8 +18,9 @@ import (
 
 func itoa(n int) string { return strconv.Itoa(n) }
 
-// retryCase is one line of the list by which Segment's libraries test their retries; the names carry its ids. T05b, a 511 to a
-// client that authenticates with OAuth, has no case: the blocks know write keys only.
+// retryCase is one line of the list by which Segment's libraries test their retries; the names
+// carry its ids. T05b, a 511 to a client that authenticates with OAuth, has no case: the blocks
+// know write keys only.
 type retryCase struct {
 	name   string
 	faults []emulator.Fault
@@ -68,9 +69,16 @@ func retryCases() []retryCase {
 			name: "T06 429 that says when is waited for and not counted", faults: []emulator.Fault{slow}, policy: fast(1),
 			counts: []string{"", "1"}, atLeast: time.Second,
 		},
-		// That such a header is honoured with any status is seen in T20'; here the time has passed, to have no wait.
-		{name: "T07 408 that says when", faults: []emulator.Fault{{Status: 408, RetryAfter: past}}, policy: fast(1), counts: []string{"", "1"}},
-		{name: "T08 503 that says when", faults: []emulator.Fault{{Status: 503, RetryAfter: past}}, policy: fast(1), counts: []string{"", "1"}},
+		// That such a header is honoured with any status is seen in T20'; here the time has passed,
+		// to have no wait.
+		{
+			name: "T07 408 that says when", faults: []emulator.Fault{{Status: 408, RetryAfter: past}}, policy: fast(1),
+			counts: []string{"", "1"},
+		},
+		{
+			name: "T08 503 that says when", faults: []emulator.Fault{{Status: 503, RetryAfter: past}}, policy: fast(1),
+			counts: []string{"", "1"},
+		},
 		{
 			name: "T09 429 that does not say when is counted", faults: always(emulator.Fault{Status: 429}), policy: fast(2),
 			counts: []string{"", "1", "2"}, code: runtime.RateLimited, status: 429, retryable: true,
@@ -82,15 +90,17 @@ func retryCases() []retryCase {
 		{name: "T14 404", faults: status(404), policy: fast(3), counts: once, code: runtime.Rejected, status: 404},
 		{name: "T15 connection cut", faults: []emulator.Fault{{Reset: true}}, policy: fast(3), counts: []string{"", "1"}},
 		{
-			name: "T16 always 500", faults: always(emulator.Fault{Status: 500}), policy: fast(3), counts: []string{"", "1", "2", "3"},
-			code: runtime.Unavailable, status: 500, retryable: true, text: "gave up after 4 attempts",
+			name: "T16 always 500", faults: always(emulator.Fault{Status: 500}), policy: fast(3),
+			counts: []string{"", "1", "2", "3"},
+			code:   runtime.Unavailable, status: 500, retryable: true, text: "gave up after 4 attempts",
 		},
 		{
 			name: "T16 always 500 without retries", faults: always(emulator.Fault{Status: 500}), policy: fast(-1), counts: once,
 			code: runtime.Unavailable, status: 500, retryable: true,
 		},
 		{
-			name: "T17 429 that says when leaves the one retry for the 500", faults: append([]emulator.Fault{slow}, status(500)...),
+			name:   "T17 429 that says when leaves the one retry for the 500",
+			faults: append([]emulator.Fault{slow}, status(500)...),
 			policy: fast(1), counts: []string{"", "1", "2"}, atLeast: time.Second,
 		},
 		{name: "T18 408 500 200", faults: status(408, 500), policy: fast(3), counts: []string{"", "1", "2"}},
@@ -114,15 +124,18 @@ func retryCases() []retryCase {
 			retryable: true, retryAfter: 30 * time.Second, text: "beyond the 20s that may be spent waiting for it",
 		},
 		{
-			name: "T21 endless 429 with a Retry-After of 0", faults: always(emulator.Fault{Status: 429, RetryAfter: "0"}), policy: fast(3),
+			name: "T21 endless 429 with a Retry-After of 0", faults: always(emulator.Fault{Status: 429, RetryAfter: "0"}),
+			policy: fast(3),
 			counts: []string{"", "1", "2", "3"}, code: runtime.RateLimited, status: 429, retryable: true,
 		},
 		{
-			name: "T21 endless 429 that says when ends with the budget", faults: always(slow), policy: withBudget(fast(-1), 0, time.Second),
+			name: "T21 endless 429 that says when ends with the budget", faults: always(slow),
+			policy: withBudget(fast(-1), 0, time.Second),
 			counts: once, code: runtime.RateLimited, status: 429, retryable: true, retryAfter: time.Second,
 		},
 		{
-			name: "T22 Retry-After of 600 means 300", faults: always(emulator.Fault{Status: 429, RetryAfter: "600"}), policy: fast(3),
+			name: "T22 Retry-After of 600 means 300", faults: always(emulator.Fault{Status: 429, RetryAfter: "600"}),
+			policy: fast(3),
 			counts: once, code: runtime.RateLimited, status: 429, retryable: true, retryAfter: 300 * time.Second,
 			text: "the next try would be in 5m0s",
 		},

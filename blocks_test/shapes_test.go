@@ -30,7 +30,8 @@ type shape struct {
 	refused bool
 }
 
-// repeated writes before, element number 0, 1, 2 … joined by commas, and after, size bytes in all or a little more.
+// repeated writes before, element number 0, 1, 2 … joined by commas, and after, size bytes in all
+// or a little more.
 func repeated(before string, element func(i int) string, after string) func(size int) []byte {
 	return func(size int) []byte {
 		var b bytes.Buffer
@@ -67,24 +68,66 @@ func shapes() []shape {
 			list := repeated(`[`, tiny, `]`)(size * 3 / 4)
 			return rawjson.Object{{Name: "batch", Value: rawjson.Quote(string(list))}}.JSON()
 		}},
-		{name: "messages with blanks", block: batch, make: repeated(`{"batch":[`, the(`{"type":"track","userId":"u","event":"E","anonymousId":""}`), `]}`)},
-		{name: "one huge message", block: batch, refused: true, make: repeated(`{"batch":[{"type":"track","userId":"u","event":"E","properties":{"list":[`, the(`0`), `]}}]}`)},
-		{name: "huge properties", block: track, refused: true, make: repeated(`{"event":"E","userId":"u","properties":{`, func(i int) string { return fmt.Sprintf(`"n%d":%d`, i, i) }, `}}`)},
-		{name: "references in properties", block: track, refused: true, make: repeated(`{"event":"E","userId":"u","properties":{"list":[`, the(`"{{A}}"`), `]}}`)},
+		{
+			name: "messages with blanks", block: batch,
+			make: repeated(`{"batch":[`, the(`{"type":"track","userId":"u","event":"E","anonymousId":""}`), `]}`),
+		},
+		{
+			name: "one huge message", block: batch, refused: true,
+			make: repeated(`{"batch":[{"type":"track","userId":"u","event":"E","properties":{"list":[`, the(`0`), `]}}]}`),
+		},
+		{
+			name: "huge properties", block: track, refused: true,
+			make: repeated(`{"event":"E","userId":"u","properties":{`,
+				func(i int) string { return fmt.Sprintf(`"n%d":%d`, i, i) }, `}}`),
+		},
+		{
+			name: "references in properties", block: track, refused: true,
+			make: repeated(`{"event":"E","userId":"u","properties":{"list":[`, the(`"{{A}}"`), `]}}`),
+		},
 		{name: "empty messages", block: batch, refused: true, make: repeated(`{"batch":[`, the(`{}`), `]}`)},
 		{name: "numbers for messages", block: batch, refused: true, make: repeated(`{"batch":[`, the(`1`), `]}`)},
-		{name: "blank messages", block: batch, refused: true, make: repeated(`{"batch":[`, the(`{"type":"track","event":"","userId":null}`), `]}`)},
-		{name: "unresolved messages", block: batch, refused: true, make: repeated(`{"batch":[`, the(`{"event":"{{A}}"}`), `]}`)},
-		{name: "unknown members", block: track, refused: true, make: repeated(`{`, func(i int) string { return fmt.Sprintf(`"n%d":0`, i) }, `}`)},
-		{name: "one long name", block: track, refused: true, make: func(size int) []byte { return []byte(`{"` + strings.Repeat("n", size) + `":0}`) }},
+		{
+			name: "blank messages", block: batch, refused: true,
+			make: repeated(`{"batch":[`, the(`{"type":"track","event":"","userId":null}`), `]}`),
+		},
+		{
+			name: "unresolved messages", block: batch, refused: true,
+			make: repeated(`{"batch":[`, the(`{"event":"{{A}}"}`), `]}`),
+		},
+		{
+			name: "unknown members", block: track, refused: true,
+			make: repeated(`{`, func(i int) string { return fmt.Sprintf(`"n%d":0`, i) }, `}`),
+		},
+		{
+			name: "one long name", block: track, refused: true,
+			make: func(size int) []byte { return []byte(`{"` + strings.Repeat("n", size) + `":0}`) },
+		},
 		{name: "one long text", block: track, refused: true, make: func(size int) []byte {
 			return []byte(`{"event":7,"userId":"` + strings.Repeat(`\u00e9`, size/6) + `"}`)
 		}},
-		{name: "an array for an event", block: track, refused: true, make: repeated(`{"userId":"u","event":[`, the(`{"a":[]}`), `]}`)},
-		{name: "deep values", block: track, refused: true, make: repeated(`{"event":"E","userId":"u","properties":{"list":[`, the(strings.Repeat("[", 120)+strings.Repeat("]", 120)), `]}}`)},
-		{name: "wide objects in wide objects", block: track, refused: true, make: repeated(`{"event":"E","userId":"u","properties":{"list":[`, the(nested(30, 20)), `]}}`)},
-		{name: "a name twice at the end", block: track, refused: true, make: repeated(`{"event":"E","userId":"u","properties":{"n0":1,`, func(i int) string { return fmt.Sprintf(`"n%d":0`, i+1) }, `,"n0":2}}`)},
-		{name: "not JSON at the end", block: track, refused: true, make: repeated(`{"event":"E","userId":"u","properties":{"list":[`, the(`{"a":"b"}`), `,]}}`)},
+		{
+			name: "an array for an event", block: track, refused: true,
+			make: repeated(`{"userId":"u","event":[`, the(`{"a":[]}`), `]}`),
+		},
+		{
+			name: "deep values", block: track, refused: true,
+			make: repeated(`{"event":"E","userId":"u","properties":{"list":[`,
+				the(strings.Repeat("[", 120)+strings.Repeat("]", 120)), `]}}`),
+		},
+		{
+			name: "wide objects in wide objects", block: track, refused: true,
+			make: repeated(`{"event":"E","userId":"u","properties":{"list":[`, the(nested(30, 20)), `]}}`),
+		},
+		{
+			name: "a name twice at the end", block: track, refused: true,
+			make: repeated(`{"event":"E","userId":"u","properties":{"n0":1,`,
+				func(i int) string { return fmt.Sprintf(`"n%d":0`, i+1) }, `,"n0":2}}`),
+		},
+		{
+			name: "not JSON at the end", block: track, refused: true,
+			make: repeated(`{"event":"E","userId":"u","properties":{"list":[`, the(`{"a":"b"}`), `,]}}`),
+		},
 	}
 }
 
@@ -159,7 +202,8 @@ func requireBounded(t require.TestingT, refused bool, err error) {
 	}
 	require.Error(t, err)
 	e := runtime.ErrorOf(err)
-	require.Contains(t, []runtime.Code{runtime.InvalidInput, runtime.TooLarge, runtime.UnresolvedReference}, e.Code, err.Error())
+	require.Contains(t, []runtime.Code{runtime.InvalidInput, runtime.TooLarge, runtime.UnresolvedReference}, e.Code,
+		err.Error())
 	require.LessOrEqual(t, len(e.Violations), 100)
 	answer, err := json.Marshal(e)
 	require.NoError(t, err)
@@ -194,12 +238,15 @@ func TestInputsThatGrow(t *testing.T) {
 	rt := receiverless(t)
 	rapid.Check(t, func(t *rapid.T) {
 		value := rapid.SampledFrom([]string{
-			`{}`, `[]`, `""`, `null`, `1e400`, `-0.0`, `"{{A}}"`, `"<a.b>"`, `"\ud83d\ude00"`, `"2026-01-31"`, `[[[]]]`, `{"a":{"a":{}}}`,
-			`{"type":"track","event":"E","userId":"u"}`, `{"type":"alias"}`, `{"type":"nothing","event":[],"timestamp":"x","messageId":""}`,
+			`{}`, `[]`, `""`, `null`, `1e400`, `-0.0`, `"{{A}}"`, `"<a.b>"`, `"\ud83d\ude00"`, `"2026-01-31"`, `[[[]]]`,
+			`{"a":{"a":{}}}`,
+			`{"type":"track","event":"E","userId":"u"}`, `{"type":"alias"}`,
+			`{"type":"nothing","event":[],"timestamp":"x","messageId":""}`,
 			nested(3, 3), nested(30, 3),
 		}).Draw(t, "value")
 		place := rapid.SampledFrom([]string{
-			`{"batch":[%s]}`, `{"batch":[{"type":"identify","userId":"u","traits":{"list":[%s]}}]}`, `{"batch":[{"type":[%s]}]}`, `{"batch":[[%s]]}`,
+			`{"batch":[%s]}`, `{"batch":[{"type":"identify","userId":"u","traits":{"list":[%s]}}]}`, `{"batch":[{"type":[%s]}]}`,
+			`{"batch":[[%s]]}`,
 			`{"batch":[],"context":{"list":[%s]}}`, `{"writeKey":[%s]}`, `{"unknown":[%s]}`, `{"batch":{"x":[%s]}}`,
 		}).Draw(t, "place")
 		n := 1 << rapid.IntRange(0, 14).Draw(t, "doublings")
@@ -215,5 +262,6 @@ func TestInputsThatGrow(t *testing.T) {
 }
 
 func repeatedNames(value string, n int) string {
-	return string(repeated(`{`, func(i int) string { return fmt.Sprintf(`"n%d":%s`, i, value) }, `}`)(n * (len(value) + 8)))
+	return string(repeated(`{`, func(i int) string { return fmt.Sprintf(`"n%d":%s`, i, value) },
+		`}`)(n * (len(value) + 8)))
 }

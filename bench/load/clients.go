@@ -61,7 +61,8 @@ func crowd(clients int, client func(i int)) {
 }
 
 func body(source string) string {
-	return `{"source":"` + source + `","input":{"event":"Order Completed","userId":"u-42","properties":{"total":42.50,"currency":"EUR"}}}`
+	return `{"source":"` + source +
+		`","input":{"event":"Order Completed","userId":"u-42","properties":{"total":42.50,"currency":"EUR"}}}`
 }
 
 const path = "/v1/blocks/segment_track/invoke"
@@ -96,8 +97,8 @@ func (t *tally) invokeUntil(ctx context.Context, url, source string) {
 	}
 }
 
-// invokeByHand invokes until the server no longer takes connections. A request that was written to an
-// accepted connection and got no answer is lost. No library must try again and hide that.
+// invokeByHand invokes until the server no longer takes connections. A request that was written to
+// an accepted connection and got no answer is lost. No library must try again and hide that.
 func (t *tally) invokeByHand(ctx context.Context, address, source string, keep bool) {
 	var conn net.Conn
 	defer func() {
@@ -127,7 +128,8 @@ func (t *tally) invokeByHand(ctx context.Context, address, source string, keep b
 	}
 }
 
-// exchange sends one request and reads its answer, and tells whether the connection can be used again.
+// exchange sends one request and reads its answer, and tells whether the connection can be used
+// again.
 func exchange(conn net.Conn, source string, keep bool) (status int, again bool, err error) {
 	_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
 	connection := "close"
@@ -135,7 +137,9 @@ func exchange(conn net.Conn, source string, keep bool) (status int, again bool, 
 		connection = "keep-alive"
 	}
 	text := body(source)
-	_, err = fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: localhost\r\nConnection: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
+	_, err = fmt.Fprintf(conn,
+		"POST %s HTTP/1.1\r\nHost: localhost\r\nConnection: %s\r\nContent-Type: application/json\r\nContent-Length: "+
+			"%d\r\n\r\n%s",
 		path, connection, len(text), text)
 	if err != nil {
 		return 0, false, err

@@ -23,7 +23,8 @@ func main() {
 	var o options
 	flag.StringVar(&o.binary, "binary", "", "the segment-blocks to run; built from this tree where empty")
 	flag.DurationVar(&o.part, "part", 5*time.Second, "how long each part takes")
-	flag.IntVar(&o.memory, "memory", 512, "the memory limit of the process in MiB: GOMEMLIMIT is nine tenths of it; 0 for none")
+	flag.IntVar(&o.memory, "memory", 512,
+		"the memory limit of the process in MiB: GOMEMLIMIT is nine tenths of it; 0 for none")
 	flag.IntVar(&o.virtual, "virtual", 4096, "the limit of its address space in MiB, by ulimit -v; 0 for none")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -102,8 +103,8 @@ func part(ctx context.Context, o options, r *receivers, source string, clients i
 	return nil
 }
 
-// terminated ends serve while clients invoke, and counts the requests on accepted connections that get
-// no answer.
+// terminated ends serve while clients invoke, and counts the requests on accepted connections that
+// get no answer.
 func terminated(ctx context.Context, o options, r *receivers, source string) error {
 	p, err := startServe(ctx, o, r.config)
 	if err != nil {
@@ -125,6 +126,7 @@ func terminated(ctx context.Context, o options, r *receivers, source string) err
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%8s  %s  ended with %s after its last client by %s\n", source, t.outcomes(), state, time.Since(began).Round(time.Millisecond))
+	fmt.Printf("%8s  %s  ended with %s after its last client by %s\n", source, t.outcomes(), state,
+		time.Since(began).Round(time.Millisecond))
 	return nil
 }

@@ -25,7 +25,10 @@ func newReceivers(folder string) (*receivers, error) {
 	add := func(name, url string) {
 		fmt.Fprintf(&b, "  %s: {writeKeyEnv: LOAD_WRITE_KEY, endpoint: %q}\n", name, url)
 	}
-	for name, answer := range map[string]http.HandlerFunc{"fast": fast, "slow": slow, "silent": silent, "endless": endless} {
+	for name, answer := range map[string]http.HandlerFunc{
+		"fast": fast, "slow": slow, "silent": silent,
+		"endless": endless,
+	} {
 		server := httptest.NewServer(answer)
 		r.servers = append(r.servers, server)
 		add(name, server.URL)

@@ -27,7 +27,8 @@ func TestImportsRunOneWay(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		if d.IsDir() && (d.Name() == "node_modules" || d.Name() == "testdata" || file == filepath.Join(root, "segment", "emulator", "clients")) {
+		if d.IsDir() && (d.Name() == "node_modules" || d.Name() == "testdata" ||
+			file == filepath.Join(root, "segment", "emulator", "clients")) {
 			return filepath.SkipDir
 		}
 		if !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go") {

@@ -22,7 +22,8 @@ func page(e registry.Entry) []byte {
 		fmt.Fprintf(&b, "- %s\n", l)
 	}
 	b.WriteString("\nWhat exceeds them is refused before anything is sent.\n\n")
-	b.WriteString("## Accepted\n\nSuccess means that Segment has confirmed receipt. It does not confirm delivery to destinations.\n")
+	b.WriteString("## Accepted\n\nSuccess means that Segment has confirmed receipt. It does not confirm delivery to " +
+		"destinations.\n")
 	return b.Bytes()
 }
 
@@ -33,7 +34,8 @@ func limits(e registry.Entry) []string {
 	}
 	return []string{
 		message,
-		fmt.Sprintf("A request may have %d bytes and %d messages; a longer list is split.", tracking.MaxBodyBytes, tracking.MaxBatchMessages),
+		fmt.Sprintf("A request may have %d bytes and %d messages; a longer list is split.", tracking.MaxBodyBytes,
+			tracking.MaxBatchMessages),
 		fmt.Sprintf("A messageId may have %d characters.", tracking.MaxMessageIDLength),
 	}
 }

@@ -40,7 +40,8 @@ func ways(ctx context.Context, source tracking.Source) error {
 		return err
 	}
 	for _, name := range []string{"shop", "busy"} {
-		if _, err := rt.Invoke(ctx, "segment_track", runtime.Map{"event": "Order Completed", "userId": "u-42"}, runtime.ToSource(name)); err != nil {
+		if _, err := rt.Invoke(ctx, "segment_track", runtime.Map{"event": "Order Completed", "userId": "u-42"},
+			runtime.ToSource(name)); err != nil {
 			return err
 		}
 	}

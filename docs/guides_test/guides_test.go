@@ -1,4 +1,5 @@
-// Package guides runs what the guides in docs tell a reader to type, and compares what they show with what comes.
+// Package guides runs what the guides in docs tell a reader to type, and compares what they show
+// with what comes.
 package guides
 
 import (
@@ -39,8 +40,8 @@ func read(t *testing.T, guide string) []fence {
 	return out
 }
 
-// The sh blocks of a guide are one script, run by bash in the guide's order. A json block that comes next after one of them is what it
-// prints, or a part of that.
+// The sh blocks of a guide are one script, run by bash in the guide's order. A json block that
+// comes next after one of them is what it prints, or a part of that.
 func TestCommands(t *testing.T) {
 	bash, err := exec.LookPath("bash")
 	if err != nil {
@@ -92,7 +93,8 @@ func scriptOf(t *testing.T, blocks []fence) (script string, shown []string) {
 	var b strings.Builder
 	b.WriteString("set -euo pipefail\n" +
 		"finish() { trap - EXIT; kill $(jobs -p) 2>/dev/null || true; wait; }\ntrap finish EXIT\n" +
-		"await() { for _ in $(seq 200); do curl -s -o /dev/null \"$1\" && return; sleep 0.05; done; echo \"$1 does not answer\" >&2; exit 1; }\n")
+		"await() { for _ in $(seq 200); do curl -s -o /dev/null \"$1\" && return; sleep 0.05; done; echo \"$1 does not " +
+		"answer\" >&2; exit 1; }\n")
 	for i, block := range blocks {
 		if block.language != "sh" {
 			continue
@@ -106,7 +108,8 @@ func scriptOf(t *testing.T, blocks []fence) (script string, shown []string) {
 			case background && strings.Contains(line, "segment-blocks serve"):
 				line = strings.TrimSuffix(line, "&\n") + ">/dev/null &\nawait http://127.0.0.1:8787/readyz\n"
 			case background && strings.Contains(line, "segment-blocks emulator"):
-				line = strings.Replace(line, "segment-blocks emulator", "segment-blocks emulator --addr 127.0.0.1:4010 >/dev/null", 1) +
+				line = strings.Replace(line, "segment-blocks emulator", "segment-blocks emulator --addr 127.0.0.1:4010 >/dev/null",
+					1) +
 					"await http://127.0.0.1:4010/emulator/v1/events\n"
 			}
 			line = strings.ReplaceAll(line, ":8787", ":"+serve)
@@ -124,7 +127,10 @@ func scriptOf(t *testing.T, blocks []fence) (script string, shown []string) {
 // environment has no setting of the one who runs the test, and keeps Go's caches.
 func environment(t *testing.T, bin string) []string {
 	home := t.TempDir()
-	env := []string{"PATH=" + bin + string(os.PathListSeparator) + os.Getenv("PATH"), "HOME=" + home, "XDG_CONFIG_HOME=" + home}
+	env := []string{
+		"PATH=" + bin + string(os.PathListSeparator) + os.Getenv("PATH"), "HOME=" + home,
+		"XDG_CONFIG_HOME=" + home,
+	}
 	for _, name := range []string{"GOCACHE", "GOMODCACHE", "GOPATH", "GOFLAGS", "GOTOOLCHAIN"} {
 		value, err := exec.CommandContext(t.Context(), "go", "env", name).Output()
 		require.NoError(t, err)
@@ -142,7 +148,8 @@ func freePort(t *testing.T) string {
 	return port
 }
 
-// requireShown demands that the output has all that is shown: objects may have more members, and … in a text stands for any text.
+// requireShown demands that the output has all that is shown: objects may have more members, and …
+// in a text stands for any text.
 func requireShown(t *testing.T, want, output string) {
 	var shown, got any
 	require.NoError(t, json.Unmarshal([]byte(want), &shown), "%s", want)

@@ -50,8 +50,8 @@ type Integration struct {
 	Docs, Home string
 	// Tags are taken from the host's own list.
 	Tags []string
-	// Variables starts the names of the environment variables that the tools read: SEGMENT_BLOCKS for
-	// SEGMENT_BLOCKS_URL.
+	// Variables starts the names of the environment variables that the tools read: SEGMENT_BLOCKS
+	// for SEGMENT_BLOCKS_URL.
 	Variables string
 	// Strokes are the lines of the icon: SVG paths in a square of 24 by 24.
 	Strokes []string

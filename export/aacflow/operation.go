@@ -76,7 +76,8 @@ func operationsOf(reg *registry.Registry, in Integration) ([]operation, error) {
 			Entry: e, Integration: in, Name: name,
 			Label: title(name), Type: pascal(e.ID),
 		}
-		// The first four are files of their own. Ids that differ in underscores only would share a type.
+		// The first four are files of their own. Ids that differ in underscores only would share a
+		// type.
 		if slices.Contains([]string{"index", "service", "types", "call"}, name) ||
 			slices.ContainsFunc(ops, func(other operation) bool { return other.Type == op.Type }) {
 			return nil, fmt.Errorf("the block has an id whose file or type is taken: %q", e.ID)

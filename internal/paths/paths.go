@@ -21,7 +21,8 @@ func Same(a, b string) bool {
 }
 
 // Resolve returns the absolute path behind all symbolic links, including a link to a file that does
-// not exist yet. Two processes that write the same file by different names resolve both to one path.
+// not exist yet. Two processes that write the same file by different names resolve both to one
+// path.
 func Resolve(path string) string {
 	const links = 40 // as many as systems follow
 	for range links {
