@@ -144,7 +144,8 @@ func runImport(ctx context.Context, url, folder string, lines int, args ...strin
 		return took, err
 	}
 	report := filepath.Join(folder, "child.json")
-	cmd := exec.CommandContext(ctx, self, append([]string{childArgument, report}, args...)...) //nolint:gosec // it is this program
+	//nolint:gosec // it is this program
+	cmd := exec.CommandContext(ctx, self, append([]string{childArgument, report}, args...)...)
 	cmd.Dir = folder
 	cmd.Env = append(os.Environ(), "SEGMENT_WRITE_KEY="+writeKey, "SEGMENT_ENDPOINT="+url, "SEGMENT_BLOCKS_CONFIG=")
 	var stdout, stderr bytes.Buffer

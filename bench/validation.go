@@ -158,7 +158,8 @@ func typedSchema() (*schemas.Schema, error) {
 			"context": {
 				"type": "object",
 				"properties": {
-					"ip": {"type": "string"}, "locale": {"type": "string"}, "timezone": {"type": "string"}, "userAgent": {"type": "string"},
+					"ip": {"type": "string"}, "locale": {"type": "string"},
+					"timezone": {"type": "string"}, "userAgent": {"type": "string"},
 					"page": {"type": "object", "properties": {"path": {"type": "string"}, "url": {"type": "string"}}},
 					"campaign": {"type": "object", "additionalProperties": {"type": "string"}}
 				}
@@ -167,8 +168,12 @@ func typedSchema() (*schemas.Schema, error) {
 				"type": "object", "required": ["order_id", "total", "currency", "products"],
 				"properties": {
 					"order_id": {"type": "string", "minLength": 1}, "affiliation": {"type": "string"},
-					"total": {"type": "number", "minimum": 0, "maximum": 99999.99}, "subtotal": {"type": "number", "minimum": 0, "maximum": 99999.99}, "revenue": {"type": "number", "minimum": 0, "maximum": 99999.99},
-					"shipping": {"type": "number", "minimum": 0, "maximum": 99999.99}, "tax": {"type": "number", "minimum": 0, "maximum": 99999.99}, "discount": {"type": "number", "minimum": 0, "maximum": 99999.99},
+					"total": {"type": "number", "minimum": 0, "maximum": 99999.99},
+					"subtotal": {"type": "number", "minimum": 0, "maximum": 99999.99},
+					"revenue": {"type": "number", "minimum": 0, "maximum": 99999.99},
+					"shipping": {"type": "number", "minimum": 0, "maximum": 99999.99},
+					"tax": {"type": "number", "minimum": 0, "maximum": 99999.99},
+					"discount": {"type": "number", "minimum": 0, "maximum": 99999.99},
 					"coupon": {"type": "string"}, "currency": {"enum": ["EUR", "GBP", "USD"]}, "first_order": {"type": "boolean"},
 					"products": {
 						"type": "array", "minItems": 1,
@@ -176,7 +181,8 @@ func typedSchema() (*schemas.Schema, error) {
 							"type": "object", "required": ["product_id", "price", "quantity"],
 							"properties": {
 								"product_id": {"type": "string"}, "sku": {"type": "string"}, "name": {"type": "string", "maxLength": 200},
-								"price": {"type": "number", "minimum": 0.01, "maximum": 99999.99}, "quantity": {"type": "integer", "minimum": 1},
+								"price": {"type": "number", "minimum": 0.01, "maximum": 99999.99},
+								"quantity": {"type": "integer", "minimum": 1},
 								"category": {"type": "string"}
 							}
 						}
