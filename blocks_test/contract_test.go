@@ -15,13 +15,15 @@ import (
 // order, with its types. All parameters are "Required: No" there.
 const page = `
 segment_track
-	in  writeKey:string event:string userId:string anonymousId:string properties:json context:json timestamp:string integrations:json
+	in  writeKey:string event:string userId:string anonymousId:string properties:json context:json timestamp:string
+	    integrations:json
 	out success:boolean event:string userId:string anonymousId:string
 segment_identify
 	in  writeKey:string userId:string anonymousId:string traits:json context:json timestamp:string
 	out success:boolean userId:string anonymousId:string
 segment_page
-	in  writeKey:string userId:string anonymousId:string name:string category:string properties:json context:json timestamp:string
+	in  writeKey:string userId:string anonymousId:string name:string category:string properties:json context:json
+	    timestamp:string
 	out success:boolean name:string userId:string anonymousId:string
 segment_group
 	in  writeKey:string groupId:string userId:string anonymousId:string traits:json context:json timestamp:string
@@ -44,7 +46,7 @@ func TestPromiseThePagesContract(t *testing.T) {
 		m := manifest(t, id)
 		got.WriteString(id + "\n\tin  " + table(m.Input) + "\n\tout " + table(m.Output) + "\n")
 	}
-	require.Equal(t, page, got.String())
+	require.Equal(t, strings.ReplaceAll(page, "\n\t    ", " "), got.String())
 }
 
 func manifest(t *testing.T, id string) *schemas.Manifest {
