@@ -25,6 +25,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"log"
 	"os"
 	"os/signal"
 	"syscall"
@@ -54,11 +55,12 @@ type input struct {
 	Config config `json:"config"`
 }
 
-// config tells what is 0 from what is left out.
+// config has pointers where 0 differs from a member that is left out: 0 asks for no retries or no
+// time, and a member that is left out for the default.
 type config struct {
 	FlushAt                 int      `json:"flushAt"`
 	FlushInterval           float64  `json:"flushInterval"` // milliseconds
-	MaxRetries              *int     `json:"maxRetries"`
+	MaxRetries              *float64 `json:"maxRetries"`
 	Timeout                 *float64 `json:"timeout"`                 // seconds, for one attempt
 	MaxTotalBackoffDuration *float64 `json:"maxTotalBackoffDuration"` // seconds
 	MaxRateLimitDuration    *float64 `json:"maxRateLimitDuration"`    // seconds
@@ -71,7 +73,8 @@ type result struct {
 	Error       string `json:"error,omitempty"`
 }
 
-// run returns the exit code.
+// run prints the result, for a failure too: the harness reads stdout, not the exit code alone. It
+// returns the exit code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	batches, err := send(ctx, args, stderr)
 	r := result{Success: err == nil, SentBatches: batches}
@@ -92,7 +95,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-// send plays the sequences and returns how many batches were accepted.
+// send plays the sequences through a runtime of its own and returns how many batches were accepted.
 func send(ctx context.Context, args []string, stderr io.Writer) (batches int, err error) {
 	flags := flag.NewFlagSet("segment-e2e", flag.ContinueOnError)
 	flags.SetOutput(stderr)
@@ -104,6 +107,7 @@ func send(ctx context.Context, args []string, stderr io.Writer) (batches int, er
 	if err := json.Unmarshal([]byte(*text), &in); err != nil {
 		return 0, fmt.Errorf("--input must be what the harness sends: %w", err)
 	}
+	// Without a key the runtime would fail each batch, and say so only after the delays.
 	if in.WriteKey == "" {
 		return 0, errors.New("the input has no writeKey")
 	}
@@ -125,37 +129,28 @@ func send(ctx context.Context, args []string, stderr io.Writer) (batches int, er
 		return 0, err
 	}
 	defer func() { _ = rt.Close(context.WithoutCancel(ctx)) }()
-	q := newQueue(ctx, rt, stderr)
-	q.size = cmp.Or(max(0, in.Config.FlushAt), 15)
-	q.interval = cmp.Or(time.Duration(max(0, in.Config.FlushInterval)*float64(time.Millisecond)), 10*time.Second)
-	return q.play(in)
+	q := &queue{
+		runtime: rt, log: log.New(stderr, "", 0), size: cmp.Or(max(0, in.Config.FlushAt), 15),
+		interval: cmp.Or(time.Duration(max(0, in.Config.FlushInterval)*float64(time.Millisecond)), 10*time.Second),
+	}
+	return q.play(ctx, in)
 }
 
 // policy converts the harness's bounds into ours, where 0 stands for the default and a negative
 // value for none.
 func (c config) policy() (p retry.Policy, err error) {
-	if c.MaxRetries != nil {
-		if *c.MaxRetries < 0 {
-			return p, fmt.Errorf("config.maxRetries must not be negative: %d", *c.MaxRetries)
+	bound := func(name string, value *float64, unit time.Duration) time.Duration {
+		switch {
+		case value == nil:
+			return 0
+		case *value < 0:
+			err = cmp.Or(err, fmt.Errorf("config.%s must not be negative: %v", name, *value))
 		}
-		p.MaxRetries = cmp.Or(*c.MaxRetries, -1)
+		return cmp.Or(time.Duration(*value*float64(unit)), -1)
 	}
-	for _, d := range []struct {
-		name    string
-		seconds *float64
-		to      *time.Duration
-	}{
-		{"timeout", c.Timeout, &p.AttemptTimeout},
-		{"maxTotalBackoffDuration", c.MaxTotalBackoffDuration, &p.Budget},
-		{"maxRateLimitDuration", c.MaxRateLimitDuration, &p.RateLimitBudget},
-	} {
-		if d.seconds == nil {
-			continue
-		}
-		if *d.seconds < 0 {
-			return p, fmt.Errorf("config.%s must not be negative: %v", d.name, *d.seconds)
-		}
-		*d.to = cmp.Or(time.Duration(*d.seconds*float64(time.Second)), -1)
-	}
-	return p, nil
+	p.MaxRetries = int(bound("maxRetries", c.MaxRetries, 1))
+	p.AttemptTimeout = bound("timeout", c.Timeout, time.Second)
+	p.Budget = bound("maxTotalBackoffDuration", c.MaxTotalBackoffDuration, time.Second)
+	p.RateLimitBudget = bound("maxRateLimitDuration", c.MaxRateLimitDuration, time.Second)
+	return p, err
 }

@@ -1,12 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log"
 	"strings"
 	"sync"
@@ -18,73 +16,73 @@ import (
 // queue collects events into batches as Segment's libraries do. It sends the batches one after
 // another, in the order in which they were filled, while further events are queued.
 type queue struct {
-	ctx      context.Context
 	runtime  *runtime.Runtime
 	log      *log.Logger
 	size     int
 	interval time.Duration
 
-	mu      sync.Mutex
-	changed *sync.Cond
-	pending []json.RawMessage // queued, not yet a batch
-	// ready holds the batches to be sent. It has no bound, since the harness measures when events are
-	// queued.
-	ready  [][]json.RawMessage
-	timer  *time.Timer
-	closed bool
-	sent   int
-	failed []error
-}
-
-func newQueue(ctx context.Context, rt *runtime.Runtime, stderr io.Writer) *queue {
-	q := &queue{ctx: ctx, runtime: rt, log: log.New(stderr, "", 0)}
-	q.changed = sync.NewCond(&q.mu)
-	return q
+	// These belong to the goroutine that plays the sequences. The one that sends only receives from
+	// ready.
+	pending  []json.RawMessage // queued, not yet a batch
+	due      <-chan time.Time  // when the oldest of them has waited long enough
+	ready    chan []json.RawMessage
+	problems []string
 }
 
 // play queues the sequences of an input, each after its delay, sends what is left and waits for it.
 // It returns how many batches were accepted.
-func (q *queue) play(in input) (batches int, err error) {
+func (q *queue) play(ctx context.Context, in input) (batches int, err error) {
+	total := 0
+	for _, sequence := range in.Sequences {
+		total += len(sequence.Events)
+	}
+	// There is room for every batch, so that a slow receiver does not delay the queueing of events,
+	// which the harness measures.
+	q.ready = make(chan []json.RawMessage, total)
+	var failed []string
 	var sending sync.WaitGroup
-	sending.Go(q.send)
+	sending.Go(func() { batches, failed = q.send(ctx) })
 	for i, sequence := range in.Sequences {
-		select {
-		case <-time.After(time.Duration(sequence.DelayMS * float64(time.Millisecond))):
-		case <-q.ctx.Done():
-		}
-		if q.ctx.Err() != nil {
+		q.wait(ctx, time.Duration(sequence.DelayMS*float64(time.Millisecond)))
+		if ctx.Err() != nil {
 			break
 		}
 		for j, event := range sequence.Events {
-			q.add(fmt.Sprintf("sequence %d, event %d", i, j), event)
+			q.add(ctx, fmt.Sprintf("sequence %d, event %d", i, j), event)
 		}
 	}
-	q.mu.Lock()
 	q.flush()
-	q.closed = true
-	q.changed.Signal()
-	q.mu.Unlock()
+	close(q.ready)
 	sending.Wait()
-	if q.ctx.Err() != nil {
-		q.failed = append(q.failed, errors.New("interrupted"))
+	problems := append(q.problems, failed...)
+	if ctx.Err() != nil {
+		problems = append(problems, "interrupted")
 	}
-	var texts []string
-	for _, err := range q.failed {
-		texts = append(texts, err.Error())
+	if len(problems) > 0 {
+		err = errors.New(strings.Join(problems, "; "))
 	}
-	if len(texts) > 0 {
-		err = errors.New(strings.Join(texts, "; "))
+	return batches, err
+}
+
+// wait lets a sequence's delay pass, and flushes the queue when its oldest event is due.
+func (q *queue) wait(ctx context.Context, delay time.Duration) {
+	over := time.After(delay)
+	for {
+		select {
+		case <-q.due:
+			q.flush()
+		case <-over:
+			return
+		case <-ctx.Done():
+			return
+		}
 	}
-	return q.sent, err
 }
 
 // add queues an event, unless Segment would drop it.
-func (q *queue) add(name string, event json.RawMessage) {
-	invalid := q.runtime.Validate(q.ctx, "segment_batch", batchOf(event))
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if invalid != nil {
-		q.failed = append(q.failed, notQueued(name, invalid))
+func (q *queue) add(ctx context.Context, name string, event json.RawMessage) {
+	if err := q.runtime.Validate(ctx, "segment_batch", batchOf(event)); err != nil {
+		q.problems = append(q.problems, notQueued(name, err))
 		return
 	}
 	q.log.Printf("%s queued", name)
@@ -93,75 +91,50 @@ func (q *queue) add(name string, event json.RawMessage) {
 	case q.size:
 		q.flush()
 	case 1:
-		q.timer = time.AfterFunc(q.interval, func() {
-			q.mu.Lock()
-			defer q.mu.Unlock()
-			q.flush()
-		})
+		q.due = time.After(q.interval)
 	}
 }
 
 // notQueued says what is wrong with an event, in terms of the event and not of the batch.
-func notQueued(name string, err error) error {
-	var e *runtime.Error
-	if !errors.As(err, &e) || len(e.Violations) == 0 {
-		return fmt.Errorf("%s: %w", name, err)
+func notQueued(name string, err error) string {
+	e := runtime.ErrorOf(err)
+	if len(e.Violations) == 0 {
+		return name + ": " + err.Error()
 	}
 	var why []string
 	for _, v := range e.Violations {
 		why = append(why, strings.TrimSpace(strings.TrimPrefix(v.Path, "/batch/0")+" "+v.Message))
 	}
-	return fmt.Errorf("%s was not queued: %s", name, strings.Join(why, "; "))
+	return name + " was not queued: " + strings.Join(why, "; ")
 }
 
-// flush makes a batch of what is pending. The caller holds the lock.
+// flush makes a batch of what is pending.
 func (q *queue) flush() {
-	if q.timer != nil {
-		q.timer.Stop()
-	}
+	q.due = nil
 	if len(q.pending) > 0 {
-		q.ready = append(q.ready, q.pending)
+		q.ready <- q.pending
 		q.pending = nil
-		q.changed.Signal()
 	}
 }
 
-// send sends the batches until the queue is closed and empty.
-func (q *queue) send() {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for {
-		for len(q.ready) == 0 {
-			if q.closed {
-				return
-			}
-			q.changed.Wait()
-		}
-		batch := q.ready[0]
-		q.ready = q.ready[1:]
-		q.mu.Unlock()
-		res, err := q.runtime.Invoke(q.ctx, "segment_batch", batchOf(batch...))
-		q.mu.Lock()
+// send sends the batches until the queue is closed and empty. It returns how many requests were
+// accepted, and the errors of the batches that were not.
+func (q *queue) send(ctx context.Context) (accepted int, failed []string) {
+	for batch := range q.ready {
+		res, err := q.runtime.Invoke(ctx, "segment_batch", batchOf(batch...))
 		if err != nil {
-			q.failed = append(q.failed, err)
+			failed = append(failed, err.Error())
 			q.log.Printf("a batch of %d events failed", len(batch))
 			continue
 		}
-		q.sent += res.Receipt.Requests
+		accepted += res.Receipt.Requests
 		q.log.Printf("a batch of %d events was accepted; attempts: %d", len(batch), res.Receipt.Attempts)
 	}
+	return accepted, failed
 }
 
-// batchOf makes the input of segment_batch from events as they were written.
+// batchOf makes the input of segment_batch. Numbers in the events keep their digits.
 func batchOf(events ...json.RawMessage) runtime.JSON {
-	var b bytes.Buffer
-	b.WriteString(`{"batch":[`)
-	for i, event := range events {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		b.Write(event)
-	}
-	b.WriteString("]}")
-	return b.Bytes()
+	raw, _ := json.Marshal(map[string][]json.RawMessage{"batch": events}) // the events are valid JSON
+	return runtime.JSON(raw)
 }
