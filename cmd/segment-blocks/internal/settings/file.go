@@ -32,14 +32,6 @@ type Fault struct {
 // An Error lists all that is wrong with the configuration.
 type Error struct{ Faults []Fault }
 
-// newError keeps what may be a key out of the texts.
-func newError(faults []Fault) *Error {
-	for i := range faults {
-		faults[i].Text = hide(faults[i].Text)
-	}
-	return &Error{faults}
-}
-
 func (e *Error) Error() string {
 	texts := make([]string, len(e.Faults))
 	for i, f := range e.Faults {
@@ -55,6 +47,8 @@ func find(o Options) (string, error) {
 		return asked, nil
 	}
 	for _, path := range SearchPath() {
+		// A file that exists and cannot be read is an error. Passing it over would send elsewhere
+		// than its author means.
 		if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 			return path, err
 		}
@@ -92,10 +86,10 @@ func (l *loader) readFile(path string) error {
 		// The parser's error quotes the file, which may hold a key.
 		text := strings.TrimPrefix(err.Error(), "yaml: ")
 		text = regexp.MustCompile("(?s) *['\"`].*['\"`]").ReplaceAllString(text, "")
-		l.faults = append(l.faults, Fault{path, "is not valid YAML: " + text})
+		l.refuse(path, "is not valid YAML: %s", text)
 	}
 	if len(doc.Content) > 0 { // it is not empty
-		l.mapping(doc.Content[0], "", "")
+		l.walk(doc.Content[0], "", "")
 	}
 	holdsKey := func(key string) bool { return strings.HasSuffix(key, ".writeKey") }
 	if slices.ContainsFunc(slices.Collect(maps.Keys(l.origins)), holdsKey) && readableByOthers(path) {
@@ -104,11 +98,37 @@ func (l *loader) readFile(path string) error {
 	return nil
 }
 
+// fault notes what is wrong at a node of the file, and reading goes on, so that one run names all.
 func (l *loader) fault(n *yaml.Node, format string, args ...any) {
-	l.faults = append(l.faults, Fault{fmt.Sprintf("%s:%d", l.File, n.Line), fmt.Sprintf(format, args...)})
+	l.refuse(fmt.Sprintf("%s:%d", l.File, n.Line), format, args...)
 }
 
-// mapping reads the members of a mapping. At is its key in the file, pattern its key in the tables.
+// walk reads a node. At is its key in the file, pattern its key in the tables. They differ below
+// the name of a source.
+func (l *loader) walk(n *yaml.Node, pattern, at string) {
+	table := All()
+	i := slices.IndexFunc(table, func(s Setting) bool { return s.Key == pattern })
+	switch {
+	case i < 0:
+		l.mapping(n, pattern, at)
+	case table[i].Kind != List:
+		if v, ok := l.value(n, table[i], at); ok {
+			l.set(at, v, "file "+l.File)
+		}
+	case n.Kind == yaml.SequenceNode:
+		var list []string
+		for _, element := range n.Content {
+			if v, ok := l.value(element, table[i], at); ok {
+				list = append(list, v.([]string)...)
+			}
+		}
+		l.set(at, list, "file "+l.File)
+	case n.Tag != "!!null":
+		l.fault(n, "%s must be a list", at)
+	}
+}
+
+// mapping reads the members of a mapping, or of the whole file.
 func (l *loader) mapping(n *yaml.Node, pattern, at string) {
 	if n.Kind == yaml.AliasNode {
 		n = n.Alias
@@ -120,70 +140,39 @@ func (l *loader) mapping(n *yaml.Node, pattern, at string) {
 		l.fault(n, "%s must be a mapping of names to values", cmp.Or(at, "the file"))
 		return
 	}
-	seen := map[string]bool{}
+	known, seen := below(pattern), map[string]bool{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, value := n.Content[i], n.Content[i+1]
-		if seen[key.Value] {
-			l.fault(key, "%s is there twice", join(at, key.Value))
-			continue
+		name := key.Value
+		path := strings.TrimPrefix(at+"."+name, ".")
+		switch {
+		case seen[name]:
+			l.fault(key, "%s is there twice", path)
+		case pattern == "sources" &&
+			(!regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]*$`).MatchString(name) || name == Environment):
+			l.fault(key, "a source must be named by letters, digits, - and _, and not %q: %q", Environment, name)
+		case pattern == "sources":
+			l.walk(value, "sources.NAME", path)
+		case !slices.Contains(known, name):
+			l.fault(key, "%s is not a setting%s", path, schemas.DidYouMean(name, known))
+		default:
+			l.walk(value, strings.TrimPrefix(pattern+"."+name, "."), path)
 		}
-		seen[key.Value] = true
-		l.member(key, value, pattern, at)
+		seen[name] = true
 	}
 	if pattern == "sources.NAME" {
 		l.source(n, at, seen)
 	}
 }
 
-func (l *loader) member(key, value *yaml.Node, pattern, at string) {
-	next, at := join(pattern, key.Value), join(at, key.Value)
-	if pattern == "sources" {
-		next = "sources.NAME"
-		if !regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]*$`).MatchString(key.Value) || key.Value == Environment {
-			l.fault(key, "a source must be named by letters, digits, - and _, and not %q: %q", Environment, key.Value)
-			return
-		}
-	}
-	if known := below(pattern); pattern != "sources" && !slices.Contains(known, key.Value) {
-		l.fault(key, "%s is not a setting%s", at, schemas.DidYouMean(key.Value, known))
-		return
-	}
-	table := All()
-	i := slices.IndexFunc(table, func(s Setting) bool { return s.Key == next })
-	switch {
-	case i < 0:
-		l.mapping(value, next, at)
-	case table[i].Kind == List:
-		l.list(value, table[i], at)
-	default:
-		if v, ok := l.value(value, table[i], at); ok {
-			l.set(at, v, "file "+l.File)
-		}
-	}
-}
-
-func (l *loader) list(n *yaml.Node, setting Setting, at string) {
-	if n.Kind != yaml.SequenceNode {
-		if n.Tag != "!!null" {
-			l.fault(n, "%s must be a list", at)
-		}
-		return
-	}
-	var list []string
-	for _, element := range n.Content {
-		if v, ok := l.value(element, setting, at); ok {
-			list = append(list, v.([]string)...)
-		}
-	}
-	l.set(at, list, "file "+l.File)
-}
-
 // value reads a single value, and returns false if there is none.
 func (l *loader) value(n *yaml.Node, setting Setting, at string) (any, bool) {
 	v, err := any(nil), error(nil)
 	switch {
+	// A tag such as !!str would make the value another one than it seems.
 	case n.Style&yaml.TaggedStyle != 0:
 		err = errors.New("must have no YAML tag")
+	// Other tools that read and write the file would drop the leading zeros of such a key.
 	case setting.Kind == Secret && (n.Tag == "!!int" || n.Tag == "!!float"):
 		err = errors.New("must be in quotes, as YAML takes it for a number")
 	case n.Kind != yaml.ScalarNode:
@@ -218,7 +207,7 @@ func (l *loader) source(n *yaml.Node, at string, has map[string]bool) {
 	l.Sources[strings.TrimPrefix(at, "sources.")] = Source{}
 }
 
-// below lists the names that may stand below a key of the tables.
+// below lists the names that may stand below a key of the tables, once each.
 func below(pattern string) []string {
 	var names []string
 	for _, s := range All() {
@@ -230,15 +219,9 @@ func below(pattern string) []string {
 	return slices.Compact(names)
 }
 
-// readableByOthers reports whether other users of the machine can read a file.
+// readableByOthers reports whether other users of the machine can read a file. Windows has access
+// lists, which a mode does not show.
 func readableByOthers(path string) bool {
 	info, err := os.Stat(path)
 	return err == nil && runtime.GOOS != "windows" && info.Mode().Perm()&0o044 != 0
-}
-
-func join(at, name string) string {
-	if at == "" {
-		return name
-	}
-	return at + "." + name
 }

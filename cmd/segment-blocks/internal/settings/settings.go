@@ -9,7 +9,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -104,16 +103,16 @@ func Load(o Options) (*Settings, error) {
 	}
 	l.readVariables()
 	l.readFlags()
-	if len(l.faults) > 0 {
-		return nil, newError(l.faults)
-	}
-	if err := s.decode(); err != nil {
-		return nil, errors.New(hide("cannot read the configuration: " + err.Error()))
-	}
-	if onlyFound(path, o) {
-		if faults := s.distrust(); len(faults) > 0 {
-			return nil, newError(faults)
+	if len(l.faults) == 0 {
+		if err := s.decode(); err != nil {
+			return nil, errors.New(hide("cannot read the configuration: " + err.Error()))
 		}
+		if onlyFound(path, o) {
+			l.distrust()
+		}
+	}
+	if len(l.faults) > 0 {
+		return nil, &Error{l.faults}
 	}
 	s.unusedStores()
 	s.unknownVariables()
@@ -126,46 +125,49 @@ type loader struct {
 	faults []Fault
 }
 
+// refuse notes a fault. What may be a key is kept out of its text.
+func (l *loader) refuse(where, format string, args ...any) {
+	l.faults = append(l.faults, Fault{where, hide(fmt.Sprintf(format, args...))})
+}
+
+// warn adds a warning. The caller of Load prints it.
 func (s *Settings) warn(format string, args ...any) {
 	s.Warnings = append(s.Warnings, fmt.Sprintf(format, args...))
 }
 
+// set overrides what an earlier origin has set.
 func (s *Settings) set(key string, value any, origin string) {
 	s.values[key], s.origins[key] = value, origin
 }
 
-// take sets a value that came as text. Where names its variable or flag.
+// take sets a value that came as text. Where names its variable or flag, for the error; origin says
+// the same for config show.
 func (l *loader) take(setting Setting, text, where, origin string) {
 	value, err := setting.read(text)
 	if err != nil {
-		l.faults = append(l.faults, Fault{where, err.Error()})
+		l.refuse(where, "%s", err)
 		return
 	}
 	l.set(strings.Replace(setting.Key, "NAME", Environment, 1), value, origin)
 }
 
-// readVariables reads the variables of the tables. SEGMENT_WRITE_KEY makes a source and chooses it,
+// readVariables reads the variables of the tables. An empty one counts as not set, because a
+// deployment often passes on all of them. SEGMENT_WRITE_KEY makes a source and chooses it,
 // unless a source of the file takes its key from that very variable. The region must then be that
 // source's too, since a key sent to the wrong region is lost data.
 func (l *loader) readVariables() {
-	owner := ""
-	for _, name := range l.Names() {
-		if l.values["sources."+name+".writeKeyEnv"] == "SEGMENT_WRITE_KEY" {
-			owner = name
-			break
-		}
-	}
+	owners := slices.DeleteFunc(l.Names(), func(name string) bool {
+		return l.values["sources."+name+".writeKeyEnv"] != "SEGMENT_WRITE_KEY"
+	})
 	var described []string // the variables that describe a source
 	for _, setting := range All() {
 		text, ofSource := Getenv(l.options.Environ, setting.Env), strings.HasPrefix(setting.Key, "sources.")
 		switch {
 		case text == "":
-		case ofSource && owner != "":
-			if setting.Env != "SEGMENT_WRITE_KEY" {
-				l.faults = append(l.faults, Fault{setting.Env, fmt.Sprintf(
-					"is set, but the source %q takes SEGMENT_WRITE_KEY for itself; say in %s where it sends", owner, l.File,
-				)})
-			}
+		case ofSource && len(owners) > 0 && setting.Env == "SEGMENT_WRITE_KEY":
+		case ofSource && len(owners) > 0:
+			l.refuse(setting.Env, "is set, but the source %q takes SEGMENT_WRITE_KEY for itself; say in %s where it sends",
+				owners[0], l.File)
 		default:
 			l.take(setting, text, setting.Env, "environment "+setting.Env)
 			if ofSource {
@@ -184,20 +186,20 @@ func (l *loader) describedSource(variables []string) {
 	l.Sources[Environment] = Source{}
 	switch {
 	case slices.Contains(variables, "SEGMENT_REGION") && slices.Contains(variables, "SEGMENT_ENDPOINT"):
-		l.faults = append(l.faults, Fault{
-			"SEGMENT_REGION", "and SEGMENT_ENDPOINT are both set; one source has a region or an endpoint",
-		})
+		l.refuse("SEGMENT_REGION", "and SEGMENT_ENDPOINT are both set; one source has a region or an endpoint")
 	case variables[0] != "SEGMENT_WRITE_KEY" && others > 0:
-		list := variables[0] + " is"
-		if last := len(variables) - 1; last > 0 {
-			list = strings.Join(variables[:last], ", ") + " and " + variables[last] + " are"
+		for _, variable := range variables {
+			l.warn("%s is not used, because SEGMENT_WRITE_KEY is not set", variable)
 		}
-		l.warn("%s not used, because SEGMENT_WRITE_KEY is not set", list)
+	// The key in the environment is closer than the file's default, but SEGMENT_BLOCKS_SOURCE names
+	// a source outright.
 	case !strings.HasPrefix(l.origins["defaultSource"], "environment "):
 		l.set("defaultSource", Environment, "environment "+variables[0])
 	}
 }
 
+// readFlags reads the flags that were given. Other commands have flags of the same names as those
+// of serve, and theirs are not settings.
 func (l *loader) readFlags() {
 	for _, setting := range Table() {
 		if l.options.Flags == nil || strings.HasPrefix(setting.Key, "serve.") && l.options.Command != "serve" {
@@ -211,46 +213,43 @@ func (l *loader) readFlags() {
 
 // decode fills the fields from the values. A source inherits the retry settings that it lacks.
 func (s *Settings) decode() error {
-	values := maps.Clone(s.values)
-	for _, name := range s.Names() {
-		for _, setting := range Table() {
-			key := "sources." + name + "." + setting.Key
-			if _, own := values[key]; !own && strings.HasPrefix(setting.Key, "retry.") {
-				values[key] = values[setting.Key]
+	for key, value := range s.values {
+		if !strings.HasPrefix(key, "sources.") {
+			if err := assign(s, key, value); err != nil {
+				return err
 			}
 		}
 	}
-	tree := map[string]any{}
-	for key, value := range values {
-		at, path := tree, strings.Split(key, ".")
-		last := len(path) - 1
-		for i, name := range path[:last] {
-			if i != 1 { // which is the name of a source
-				name = strings.ToLower(name)
+	for name := range s.Sources {
+		source := Source{Name: name}
+		source.Retry = s.Retry
+		for key, value := range s.values {
+			if own, ok := strings.CutPrefix(key, "sources."+name+"."); ok {
+				if err := assign(&source, own, value); err != nil {
+					return err
+				}
 			}
-			below, ok := at[name].(map[string]any)
-			if !ok {
-				below = map[string]any{}
-				at[name] = below
-			}
-			at = below
 		}
-		at[strings.ToLower(path[last])] = negativeForNone(path, value)
+		s.Sources[name] = source
+	}
+	return nil
+}
+
+// assign sets the field that a key names. YAML gives its fields the names of Go's in lower case,
+// and reads durations.
+func assign(to any, key string, value any) error {
+	path := strings.Split(key, ".")
+	tree := negativeForNone(path, value)
+	for _, name := range slices.Backward(path) {
+		tree = map[string]any{strings.ToLower(name): tree}
 	}
 	data, err := yaml.Marshal(tree)
 	if err != nil {
 		return err
 	}
 	d := yaml.NewDecoder(bytes.NewReader(data))
-	d.KnownFields(true) // each setting has a field, of its name in lower case
-	if err := d.Decode(s); err != nil {
-		return err
-	}
-	for name, source := range s.Sources {
-		source.Name = name
-		s.Sources[name] = source
-	}
-	return nil
+	d.KnownFields(true)
+	return d.Decode(to)
 }
 
 // negativeForNone returns the value of a setting as the package that applies it takes it. In Go 0
@@ -260,21 +259,14 @@ func negativeForNone(path []string, value any) any {
 	if section != "retry" && section != "durable" || strings.HasSuffix(name, "Delay") {
 		return value
 	}
-	switch v := value.(type) {
-	case int:
-		if v == 0 {
-			return -1
-		}
-	case float64:
-		if v == 0 {
-			return -1.0
-		}
-	case string:
-		if d, err := time.ParseDuration(v); err == nil && d == 0 {
-			return "-1ns"
-		}
+	// A number is a duration without a unit, which only 0 may be.
+	if d, err := time.ParseDuration(fmt.Sprint(value)); err != nil || d != 0 {
+		return value
 	}
-	return value
+	if _, isDuration := value.(string); isDuration {
+		return "-1ns"
+	}
+	return -1
 }
 
 // beside resolves a path of the configuration file, which is relative to the file's own folder.

@@ -33,7 +33,7 @@ func (s *Settings) Values() []Value {
 			key := at + strings.TrimPrefix(setting.Key, "sources.NAME.")
 			origin, set := s.origins[key]
 			if !set || strings.HasSuffix(key, ".writeKey") {
-				continue
+				continue // the key is added below, wherever it comes from
 			}
 			value := s.values[key]
 			switch setting.Key {
@@ -44,7 +44,11 @@ func (s *Settings) Values() []Value {
 			}
 			values = append(values, Value{key, value, origin})
 		}
-		values = append(values, s.keyValue(s.Sources[name], at+"writeKey"))
+		shown := Value{at + "writeKey", nil, "not set"}
+		if key, origin, err := s.Key(s.Sources[name]); err == nil {
+			shown.Value, shown.Origin = key.Fingerprint(), origin
+		}
+		values = append(values, shown)
 		if s.values[at+"region"] == nil && s.values[at+"endpoint"] == nil {
 			values = append(values, Value{at + "region", "us", "default"})
 		}
@@ -66,15 +70,6 @@ func (s *Settings) shownEndpoint(source Source, endpoint string) string {
 	return endpoint
 }
 
-// keyValue shows a write key as its fingerprint.
-func (s *Settings) keyValue(source Source, at string) Value {
-	key, origin, err := s.Key(source)
-	if err != nil {
-		return Value{at, nil, "not set"}
-	}
-	return Value{at, key.Fingerprint(), origin}
-}
-
 // Origin says where the value of a setting came from.
 func (s *Settings) Origin(key string) string { return s.origins[key] }
 
@@ -82,7 +77,8 @@ func (s *Settings) Origin(key string) string { return s.origins[key] }
 func (s *Settings) String() string { return fmt.Sprintf("settings with sources %v", s.Names()) }
 
 // hide replaces what looks like a key in a text. A key that was pasted where a name belongs must
-// not reach a log with an error.
+// not reach a log with an error. Long words that mix digits or cases are taken for keys; ordinary
+// names and paths stay readable.
 func hide(text string) string {
 	return regexp.MustCompile(`[A-Za-z0-9]{12,}`).ReplaceAllStringFunc(text, func(word string) string {
 		digits := strings.ContainsFunc(word, unicode.IsDigit)

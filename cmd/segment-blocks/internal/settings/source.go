@@ -13,7 +13,6 @@ import (
 	"strings"
 
 	"github.com/aacflow/segment-blocks/internal/paths"
-	"github.com/aacflow/segment-blocks/runtime/retry"
 	"github.com/aacflow/segment-blocks/schemas"
 	"github.com/aacflow/segment-blocks/segment/delivery"
 	"github.com/aacflow/segment-blocks/segment/tracking"
@@ -21,20 +20,16 @@ import (
 
 // Source is a source as it is configured.
 type Source struct {
-	Name          string `yaml:"-"`
-	WriteKey      string
-	WriteKeyEnv   string
-	WriteKeyFile  string
-	Region        string
-	Endpoint      string
-	AllowInsecure bool
-	Gzip          bool
-	Delivery      string
-	Store         string
+	Name string `yaml:"-"`
+	// Source is where and how the messages are sent. Its Retry has the settings of all sources for
+	// what the source leaves out.
+	tracking.Source `yaml:",inline"`
+	WriteKeyEnv     string
+	WriteKeyFile    string
+	Delivery        string
+	Store           string
 	// Durable bounds the store. Only its limits are set.
 	Durable delivery.StoreOptions
-	// Retry has the settings of all sources for what the source leaves out.
-	Retry retry.Policy
 }
 
 // The ways in which a source sends its messages.
@@ -88,22 +83,18 @@ func (s *Settings) Keeps(name, path string) bool {
 }
 
 // OtherStores lists the existing stores that belong to no durable source: those of sources that are
-// not durable any more, and others in the state folder.
+// not durable any more, and others in the state folder. Nobody sends what they hold.
 func (s *Settings) OtherStores() []string {
 	var stores, list []string
 	for _, name := range s.Names() {
-		if source := s.Sources[name]; source.Store != "" {
-			if path, err := s.StorePath(source); err == nil {
-				stores = append(stores, path)
-			}
+		if store := s.Sources[name].Store; store != "" {
+			stores = append(stores, store)
 		}
 	}
 	if dir, err := s.stateFolder(); err == nil {
-		entries, _ := os.ReadDir(dir) // if it cannot be read there is nothing to list
-		for _, entry := range entries {
-			if strings.HasSuffix(entry.Name(), ".store") {
-				stores = append(stores, filepath.Join(dir, entry.Name()))
-			}
+		names, _ := fs.Glob(os.DirFS(dir), "*.store") // if the folder cannot be read there is nothing to list
+		for _, name := range names {
+			stores = append(stores, filepath.Join(dir, name))
 		}
 	}
 	for _, path := range stores {
@@ -134,26 +125,27 @@ func (s *Settings) Names() []string { return slices.Sorted(maps.Keys(s.Sources))
 // source is configured and none is asked for.
 func (s *Settings) Chosen() (Source, bool, error) {
 	names := s.Names()
-	switch {
-	case s.DefaultSource != "":
-		source, ok := s.Sources[s.DefaultSource]
-		if !ok {
-			known := "none is configured"
-			if len(names) > 0 {
-				known = "the sources are " + strings.Join(names, ", ")
-			}
-			return Source{}, false, fmt.Errorf("%w: %q (from %s)%s; %s", ErrUnknownSource, hide(s.DefaultSource),
-				s.origins["defaultSource"], schemas.DidYouMean(s.DefaultSource, names), known)
-		}
-		return source, true, nil
-	case len(names) == 1:
-		return s.Sources[names[0]], true, nil
-	case len(names) == 0:
-		return Source{}, false, nil
+	name := s.DefaultSource
+	if name == "" && len(names) == 1 {
+		name = names[0]
 	}
-	return Source{}, false, fmt.Errorf(
-		"%w, name one with --source or defaultSource: %s", ErrNotChosen, strings.Join(names, ", "),
-	)
+	source, ok := s.Sources[name]
+	switch {
+	case ok:
+		return source, true, nil
+	case name == "" && len(names) == 0:
+		return Source{}, false, nil
+	case name == "":
+		return Source{}, false, fmt.Errorf(
+			"%w, name one with --source or defaultSource: %s", ErrNotChosen, strings.Join(names, ", "),
+		)
+	}
+	known := "none is configured"
+	if len(names) > 0 {
+		known = "the sources are " + strings.Join(names, ", ")
+	}
+	return Source{}, false, fmt.Errorf("%w: %q (from %s)%s; %s", ErrUnknownSource, hide(name),
+		s.origins["defaultSource"], schemas.DidYouMean(name, names), known)
 }
 
 // Key returns the write key of a source, and where it came from. The error wraps [ErrNoKey].
@@ -163,7 +155,7 @@ func (s *Settings) Key(source Source) (key tracking.WriteKey, origin string, err
 	}
 	switch {
 	case source.WriteKey != "":
-		return tracking.WriteKey(source.WriteKey), s.origins["sources."+source.Name+".writeKey"], nil
+		return source.WriteKey, s.origins["sources."+source.Name+".writeKey"], nil
 	case source.WriteKeyEnv != "":
 		if value := Getenv(s.options.Environ, source.WriteKeyEnv); value != "" {
 			return tracking.WriteKey(value), "environment " + source.WriteKeyEnv, nil
@@ -186,7 +178,7 @@ func (s *Settings) Key(source Source) (key tracking.WriteKey, origin string, err
 
 // readKey reads a key from a file, and returns the file's path in a form that may be shown.
 func (s *Settings) readKey(file string) (key tracking.WriteKey, path string, err error) {
-	const most = 4096
+	const most = 4096 // far beyond any key: the file is another one by mistake
 	path = s.beside(file)
 	data, err := os.ReadFile(path)
 	if hidden := hidePath(file); hidden != file {
@@ -195,6 +187,7 @@ func (s *Settings) readKey(file string) (key tracking.WriteKey, path string, err
 	if failed, ok := errors.AsType[*fs.PathError](err); ok {
 		err = failed.Err // without the path, which may be a key
 	}
+	// Editors on Windows put a byte order mark in front, and most editors a line break at the end.
 	data = bytes.TrimSpace(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")))
 	switch {
 	case err != nil:
@@ -207,19 +200,15 @@ func (s *Settings) readKey(file string) (key tracking.WriteKey, path string, err
 	return tracking.WriteKey(data), path, err
 }
 
-// Tracking returns a source in the form that the blocks take.
+// Tracking returns a source in the form that the blocks take, with the key that [Settings.Key]
+// found.
 func (s *Settings) Tracking(source Source, key tracking.WriteKey) tracking.Source {
-	return tracking.Source{
-		WriteKey:      key,
-		Region:        tracking.Region(source.Region),
-		Endpoint:      source.Endpoint,
-		AllowInsecure: source.AllowInsecure,
-		Gzip:          source.Gzip,
-		Retry:         source.Retry,
-	}
+	source.WriteKey = key
+	return source.Source
 }
 
 // unusedStores warns of a store, or of limits of one, that belongs to a source that is not durable.
+// Its author expects events to survive an outage, and they would not.
 func (s *Settings) unusedStores() {
 	for _, name := range s.Names() {
 		source := s.Sources[name]

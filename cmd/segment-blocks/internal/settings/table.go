@@ -69,6 +69,8 @@ func All() []Setting {
 		}
 		list = append(list, s)
 	}
+	// Each source may have its own retry settings. Their defaults are the general ones, so these
+	// entries have none.
 	for _, s := range list {
 		if strings.HasPrefix(s.Key, "retry.") {
 			list = append(list, Setting{Key: "sources.NAME." + s.Key, Kind: s.Kind, Says: s.Says})
@@ -103,7 +105,7 @@ func (s Setting) read(text string) (any, error) {
 		if err != nil || d < 0 {
 			return nil, fmt.Errorf("must be a duration such as 30s or 2m: %q", text)
 		}
-		return text, nil
+		return text, nil // as written, for config show
 	case Decimal:
 		n, err := strconv.ParseFloat(text, 64)
 		if err != nil || !(n >= 0) || math.IsInf(n, 0) {

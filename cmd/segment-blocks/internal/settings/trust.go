@@ -23,14 +23,13 @@ func onlyFound(path string, o Options) bool {
 // distrust finds what a file that was only found must not do: let others reach a server, or send to
 // a host of its choice a secret that is not its own: a variable, another file, the key of an
 // invocation, or the messages stored under the name of a source. It may send them to this machine.
-func (s *Settings) distrust() []Fault {
-	var faults []Fault
+func (l *loader) distrust() {
 	refuse := func(format string, args ...any) {
-		faults = append(faults, Fault{s.File, fmt.Sprintf(format, args...) + ", which a file that was only found in the " +
-			"current folder must not do; if the file is yours, name it: --config " + s.File + " or SEGMENT_BLOCKS_CONFIG"})
+		l.refuse(l.File, "%s, which a file that was only found in the current folder must not do; "+
+			"if the file is yours, name it: --config %s or SEGMENT_BLOCKS_CONFIG", fmt.Sprintf(format, args...), l.File)
 	}
-	for _, name := range s.Names() {
-		source := s.Sources[name]
+	for _, name := range l.Names() {
+		source := l.Sources[name]
 		what := "the keys of invocations"
 		switch {
 		case source.WriteKeyEnv != "":
@@ -46,18 +45,17 @@ func (s *Settings) distrust() []Fault {
 			refuse("makes the source %q send %s to %s", name, what, host)
 		}
 	}
-	if host := foreign(s.CDN); host != "" && strings.HasPrefix(s.origins["cdn"], "file ") {
+	if host := foreign(l.CDN); host != "" && strings.HasPrefix(l.origins["cdn"], "file ") {
 		refuse("makes doctor send write keys to %s, its cdn", host)
 	}
 	for key, set := range map[string]bool{
-		"allowHost": len(s.Serve.AllowHost) > 0, "allowOrigin": len(s.Serve.AllowOrigin) > 0,
-		"tokenFile": s.Serve.TokenFile != "", "tlsClientCa": s.Serve.TLSClientCA != "",
+		"allowHost": len(l.Serve.AllowHost) > 0, "allowOrigin": len(l.Serve.AllowOrigin) > 0,
+		"tokenFile": l.Serve.TokenFile != "", "tlsClientCa": l.Serve.TLSClientCA != "",
 	} {
-		if set && strings.HasPrefix(s.origins["serve."+key], "file ") {
+		if set && strings.HasPrefix(l.origins["serve."+key], "file ") {
 			refuse("makes serve let others in by its serve.%s", key)
 		}
 	}
-	return faults
 }
 
 // foreign returns the host of a URL that is neither this machine nor Segment's own over https, else

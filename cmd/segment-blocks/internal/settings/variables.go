@@ -42,6 +42,7 @@ func nearest(name string, known []string) string {
 	plain := func(s string) string { return strings.ToUpper(strings.ReplaceAll(s, "_", "")) }
 	best, distance := "", 3
 	for _, k := range known {
+		// A long name is nobody's slip, and its distance takes time.
 		if !strings.HasPrefix(k, "SEGMENT_") || len(name) > 2*len(k) {
 			continue
 		}
