@@ -5,7 +5,8 @@ package console
 import (
 	"io"
 	"os"
-	"strings"
+
+	"github.com/spf13/pflag"
 
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
 )
@@ -29,20 +30,12 @@ func Process() *Console {
 // AskedFormat returns the output format for errors that come before the configuration is read, such
 // as those of the command line.
 func (c *Console) AskedFormat() string {
-	asked := c.Variable("SEGMENT_BLOCKS_OUTPUT")
-	for i, arg := range c.Args {
-		switch {
-		case arg == "--":
-			return asked
-		case (arg == "--output" || arg == "-o") && i+1 < len(c.Args):
-			asked = c.Args[i+1]
-		case strings.HasPrefix(arg, "--output="):
-			asked = strings.TrimPrefix(arg, "--output=")
-		case strings.HasPrefix(arg, "-o") && len(arg) > 2:
-			asked = strings.TrimPrefix(arg[2:], "=")
-		}
-	}
-	return asked
+	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+	flags.ParseErrorsAllowlist.UnknownFlags = true // those of the command
+	flags.Usage = func() {}
+	asked := flags.StringP("output", "o", c.Variable("SEGMENT_BLOCKS_OUTPUT"), "")
+	_ = flags.Parse(c.Args) // the command itself reports what is wrong with them
+	return *asked
 }
 
 // Variable returns the value of an environment variable, "" when it is not set.

@@ -38,7 +38,9 @@ func ExitCodes() []Exit {
 	}
 }
 
-// ExitOf returns the code for the error of an invocation.
+// ExitOf returns the code for the error of an invocation. What is too large for a limit of this
+// program was not sent, so the input is at fault; a receiver that finds it too large has refused
+// it.
 func ExitOf(e *runtime.Error) ExitCode {
 	switch e.Code {
 	case runtime.InvalidInput, runtime.UnresolvedReference, runtime.UnknownBlock, runtime.UnknownSource:

@@ -1,6 +1,8 @@
 package console
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,7 +16,8 @@ import (
 	"github.com/aacflow/segment-blocks/runtime"
 )
 
-// Error is an error of the command itself, as opposed to one of an invocation.
+// Error is an error of the command itself, as opposed to one of an invocation. Without a message
+// all there is to say has been said, and it only ends the command with an exit code.
 type Error struct {
 	exit    ExitCode
 	code    string
@@ -25,7 +28,8 @@ type Error struct {
 func (f *Error) Error() string { return f.message }
 func (f *Error) Unwrap() error { return f.err }
 
-// The codes of failures. Those of invocations are in package runtime.
+// The codes of failures. Those of invocations are in package runtime. Scripts match against them,
+// so they stay as they are.
 const (
 	codeUsage         = "usage"
 	CodeConfiguration = "invalid_configuration"
@@ -53,21 +57,21 @@ func Failed(format string, args ...any) error {
 
 // Interrupted is the error of a command that was stopped before it invoked anything.
 func Interrupted(doing string) error {
-	return &Error{ExitInterrupted, string(runtime.Canceled), "interrupted while " + doing + ", nothing was sent", context.Canceled}
+	return &Error{
+		ExitInterrupted, string(runtime.Canceled), "interrupted while " + doing + ", nothing was sent",
+		context.Canceled,
+	}
 }
 
-// Crashed is the error of a command that panicked.
+// Crashed is the error of a command that panicked. The advice says what the user can do about the
+// work that was in progress.
 func Crashed(value any, advice string) error {
 	message := fmt.Sprintf("a fault of segment-blocks ended the command; please report it with the stack above: %v", value)
 	return &Error{ExitFailure, string(runtime.Internal), message + advice, nil}
 }
 
-type done struct{ exit ExitCode }
-
 // End ends a command with a code when all there is to say has been said.
-func End(code ExitCode) error { return done{code} }
-
-func (d done) Error() string { return fmt.Sprintf("exit %d", d.exit) }
+func End(code ExitCode) error { return &Error{exit: code} }
 
 // InputError is the error of an invocation, with the file that its input came from.
 type InputError struct {
@@ -79,19 +83,17 @@ type InputError struct {
 func (r *InputError) Error() string { return r.Cause.Error() }
 func (r *InputError) Unwrap() error { return r.Cause }
 
-// ExitCodeOf returns the exit code for any error that a command ends with. Errors that cobra itself
-// returns are about the command line.
+// ExitCodeOf returns the exit code for any error that a command ends with. An error of the command
+// comes first: it may wrap one of an invocation, and then knows better what that means here. Errors
+// that cobra itself returns are about the command line.
 func ExitCodeOf(err error) ExitCode {
 	var (
 		own        *Error
 		invocation *runtime.Error
-		finished   done
 	)
 	switch {
 	case err == nil:
 		return ExitOK
-	case errors.As(err, &finished):
-		return finished.exit
 	case errors.As(err, &own):
 		return own.exit
 	case errors.As(err, &invocation):
@@ -102,21 +104,21 @@ func ExitCodeOf(err error) ExitCode {
 	return ExitUsage
 }
 
-// Report writes an error to stderr, in the format that was asked for.
+// Report writes an error to stderr, in the format that was asked for. Stdout stays empty, so that
+// the next program in a pipe does not take an error for a result.
 func (c *Console) Report(err error, format string) {
-	var finished done
-	if errors.As(err, &finished) {
+	if own, ok := errors.AsType[*Error](err); ok && own.message == "" {
 		return
 	}
-	if format == "json" || format == "yaml" {
-		doc, _ := json.Marshal(map[string]any{"error": errorDocument(err)})
-		if format == "yaml" {
-			doc = YAML(doc)
-		}
-		_, _ = c.Stderr.Write(append(trimNewline(doc), '\n'))
+	if format != "json" && format != "yaml" {
+		WriteErrorText(c.Stderr, c.Style(c.Stderr), err)
 		return
 	}
-	WriteErrorText(c.Stderr, c.Style(c.Stderr), err)
+	doc, _ := json.Marshal(map[string]any{"error": errorDocument(err)})
+	if format == "yaml" {
+		doc = bytes.TrimRight(YAML(doc), "\n")
+	}
+	Writeln(c.Stderr, string(doc))
 }
 
 // Sentence returns the text of an error on one line: joined errors have one each.
@@ -130,34 +132,26 @@ func Sentence(err error) string {
 	return strings.Join(parts, "; ")
 }
 
-func trimNewline(b []byte) []byte { return []byte(strings.TrimRight(string(b), "\n")) }
-
-// errorDocument returns what stands below "error". The keys code, message, retryable and violations
-// are always there.
+// errorDocument returns what stands below "error". An error of the command has the form of an
+// invocation's, so that a program reads both in the same way.
 func errorDocument(err error) json.RawMessage {
-	var invocation *runtime.Error
-	if errors.As(err, &invocation) {
-		doc, _ := json.Marshal(invocation)
-		var r *InputError
-		if errors.As(err, &r) && r.File != "" {
-			doc = rawjson.OpenObject(doc).Set("inputFile", rawjson.Quote(r.File)).JSON()
+	invocation, ok := errors.AsType[*runtime.Error](err)
+	if !ok {
+		own := &Error{code: codeUsage}
+		if !errors.As(err, &own) && errors.Is(err, context.Canceled) {
+			own.code = string(runtime.Canceled)
 		}
-		return doc
+		invocation = &runtime.Error{Code: runtime.Code(own.code), Message: Sentence(err)}
 	}
-	own := &Error{code: codeUsage}
-	if !errors.As(err, &own) && errors.Is(err, context.Canceled) {
-		own.code = string(runtime.Canceled)
+	doc, _ := json.Marshal(invocation)
+	if r, ok := errors.AsType[*InputError](err); ok && r.File != "" {
+		doc = rawjson.OpenObject(doc).Set("inputFile", rawjson.Quote(r.File)).JSON()
 	}
-	doc, _ := json.Marshal(struct {
-		Code       string   `json:"code"`
-		Message    string   `json:"message"`
-		Retryable  bool     `json:"retryable"`
-		Violations []string `json:"violations"`
-	}{own.code, Sentence(err), false, []string{}})
 	return doc
 }
 
-// WriteErrorText writes an error for a person to read.
+// WriteErrorText writes an error for a person to read. Texts from the input or from a receiver are
+// escaped, since they could hold sequences that a terminal acts upon.
 func WriteErrorText(w io.Writer, s Style, err error) {
 	var (
 		invocation *runtime.Error
@@ -174,9 +168,8 @@ func WriteErrorText(w io.Writer, s Style, err error) {
 	case !errors.As(err, &invocation):
 		Writeln(w, s.Bad("error:")+" "+text.Escape(Sentence(err)))
 	case len(invocation.Violations) > 0 && invocation.Code != runtime.InvalidOutput:
-		var r *InputError
 		from := ""
-		if errors.As(err, &r) {
+		if r, ok := errors.AsType[*InputError](err); ok {
 			from = r.At
 		}
 		Writeln(w, s.Bad(text.Escape(invocation.Block)+" refused its input"+from+", nothing was sent"))
@@ -188,19 +181,18 @@ func WriteErrorText(w io.Writer, s Style, err error) {
 	}
 }
 
+// violationRows returns a row for each violation. The path of the input as a whole is empty, which
+// would look like a gap in the table.
 func violationRows(e *runtime.Error) [][]string {
 	rows := make([][]string, len(e.Violations))
 	for i, v := range e.Violations {
-		path := v.Path
-		if path == "" {
-			path = "/"
-		}
-		rows[i] = []string{path, v.Code, v.Message}
+		rows[i] = []string{cmp.Or(v.Path, "/"), v.Code, v.Message}
 	}
 	return rows
 }
 
-// writeItems names the messages that were not accepted, the first of them where there are many.
+// writeItems names the messages that were not accepted, the first of them where there are many. A
+// batch may have thousands, and all of them fail when the receiver is away.
 func writeItems(w io.Writer, e *runtime.Error) {
 	const most = 20
 	var rows [][]string
@@ -220,11 +212,13 @@ func writeItems(w io.Writer, e *runtime.Error) {
 	}
 }
 
-// writeAdvice says how to try again without doubling what was accepted.
+// writeAdvice says how to try again without doubling what was accepted. The receiver drops messages
+// whose ids it knows, and the ids follow from the invocation's.
 func writeAdvice(w io.Writer, e *runtime.Error) {
 	again := e.Retryable || e.Code == runtime.Canceled || e.Code == runtime.PartialFailure
 	if !again || e.Receipt == nil || e.Receipt.Attempts == 0 {
 		return
 	}
-	Writef(w, "to try again without doubling what may have been accepted, add --invocation-id %s\n", text.Escape(e.Receipt.InvocationID))
+	Writef(w, "to try again without doubling what may have been accepted, add --invocation-id %s\n",
+		text.Escape(e.Receipt.InvocationID))
 }

@@ -25,19 +25,16 @@ func (c *Console) Format(chosen string, document bool) string {
 func (c *Console) Print(format string, value any) error {
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)
-	enc.SetEscapeHTML(false)
+	enc.SetEscapeHTML(false) // the text is for people and programs, not for a page
+	if format != "yaml" && IsTerminal(c.Stdout) {
+		enc.SetIndent("", "  ")
+	}
 	if err := enc.Encode(value); err != nil {
 		return Failed("cannot print the result: %w", err)
 	}
 	out := buf.Bytes()
-	switch {
-	case format == "yaml":
+	if format == "yaml" {
 		out = YAML(out)
-	case IsTerminal(c.Stdout):
-		var indented bytes.Buffer
-		if err := json.Indent(&indented, out, "", "  "); err == nil {
-			out = indented.Bytes()
-		}
 	}
 	if _, err := c.Stdout.Write(out); err != nil {
 		return Failed("cannot write to stdout: %w", err)
@@ -45,7 +42,7 @@ func (c *Console) Print(format string, value any) error {
 	return nil
 }
 
-// Note prints a sentence beside the data.
+// Note prints a sentence beside the data, to stderr.
 func (c *Console) Note(format string, args ...any) {
 	Writeln(c.Stderr, text.Escape(fmt.Sprintf(format, args...)))
 }

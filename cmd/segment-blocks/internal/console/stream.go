@@ -21,7 +21,8 @@ func (s *Stream) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// Writef writes formatted text. Its error is the [Stream]'s.
+// Writef writes formatted text. Its error is the [Stream]'s: the command looks at that once, when
+// it ends.
 func Writef(w io.Writer, format string, args ...any) { _, _ = fmt.Fprintf(w, format, args...) }
 
 // Writeln writes its arguments and a line break.

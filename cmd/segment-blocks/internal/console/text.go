@@ -1,6 +1,7 @@
 package console
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"regexp"
@@ -41,32 +42,34 @@ func (s Style) paint(code, text string) string {
 	return "\x1b[" + code + "m" + text + "\x1b[0m"
 }
 
-// IsTerminal reports whether a stream is a terminal.
-func IsTerminal(of any) bool {
-	if s, ok := of.(*Stream); ok {
-		of = s.Writer
+// terminal returns the file of a stream that is a terminal, or nil. The shells of Cygwin and of Git
+// for Windows give a program pipes, which only isatty takes for terminals.
+func terminal(stream any) *os.File {
+	if s, ok := stream.(*Stream); ok {
+		stream = s.Writer
 	}
-	f, ok := of.(*os.File)
-	return ok && (isatty.IsTerminal(f.Fd()) || isatty.IsCygwinTerminal(f.Fd()))
+	f, ok := stream.(*os.File)
+	if !ok || !isatty.IsTerminal(f.Fd()) && !isatty.IsCygwinTerminal(f.Fd()) {
+		return nil
+	}
+	return f
 }
+
+// IsTerminal reports whether a stream is a terminal.
+func IsTerminal(stream any) bool { return terminal(stream) != nil }
 
 // Columns returns how wide a terminal is, or 0 for what is none.
 func Columns(w io.Writer) int {
-	if s, ok := w.(*Stream); ok {
-		w = s.Writer
+	if f := terminal(w); f != nil {
+		if width, _, err := term.GetSize(int(f.Fd())); err == nil {
+			return width
+		}
 	}
-	f, ok := w.(*os.File)
-	if !ok || !IsTerminal(f) {
-		return 0
-	}
-	width, _, err := term.GetSize(int(f.Fd()))
-	if err != nil {
-		return 0
-	}
-	return width
+	return 0
 }
 
 // PageWidth is how long lines of prose get: 100 characters, or less on a terminal that has less.
+// Longer lines are hard to read, however wide the terminal is.
 func PageWidth(w io.Writer) int {
 	const most = 100
 	if width := Columns(w); width > 0 {
@@ -79,7 +82,7 @@ func PageWidth(w io.Writer) int {
 // as long as it is; on a terminal it goes on below itself.
 func WriteTable(w io.Writer, rows [][]string) { WriteTableWithin(w, rows, Columns(w)) }
 
-// WriteTableWithin is writeTable for lines of at most width characters; 0 is no limit.
+// WriteTableWithin is [WriteTable] for lines of at most width characters; 0 is no limit.
 func WriteTableWithin(w io.Writer, rows [][]string, width int) {
 	var widths []int
 	for _, row := range rows {
@@ -87,22 +90,19 @@ func WriteTableWithin(w io.Writer, rows [][]string, width int) {
 			if i == len(widths) {
 				widths = append(widths, 0)
 			}
+			// Width is in characters of the escaped text, which is what the terminal shows.
 			widths[i] = max(widths[i], utf8.RuneCountInString(text.Escape(cell)))
 		}
 	}
 	for _, row := range rows {
-		var b strings.Builder
+		line, label := "", "" // the label is what is in front of the last column
 		for i, cell := range row {
-			cell = text.Escape(cell)
-			b.WriteString("  " + cell)
-			if i < len(row)-1 {
-				b.WriteString(strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell)))
-			}
+			label = line + "  "
+			line = label + fmt.Sprintf("%-*s", widths[i], text.Escape(cell))
 		}
-		line := strings.TrimRight(b.String(), " ")
+		line = strings.TrimRight(line, " ")
 		if width > 0 && utf8.RuneCountInString(line) > width && len(row) > 1 {
-			last := text.Escape(row[len(row)-1])
-			WriteString(w, Hang(line[:len(line)-len(last)], last, width))
+			WriteString(w, Hang(label, text.Escape(row[len(row)-1]), width))
 			continue
 		}
 		Writeln(w, line)
@@ -171,7 +171,8 @@ func Reflow(text string, width int) string {
 	return out.String()
 }
 
-// Hang writes prose after a label, its further lines under the first one.
+// Hang writes prose after a label, its further lines under the first one. Without prose the label
+// stands alone, without blanks at its end.
 func Hang(label, text string, width int) string {
 	lines := Wrap(text, strings.Repeat(" ", utf8.RuneCountInString(label)), width)
 	if strings.TrimSpace(lines) == "" {

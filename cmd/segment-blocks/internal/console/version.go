@@ -10,7 +10,7 @@ import (
 // linker has. Any other build knows itself from what the Go toolchain recorded.
 var version, commit, date string
 
-// Build says what this program was built from.
+// Build says what this program was built from, as the command version prints it with --output json.
 type Build struct {
 	Version  string `json:"version"`
 	Commit   string `json:"commit,omitempty"`
@@ -36,9 +36,13 @@ func (b Build) String() string {
 	return fmt.Sprintf("segment-blocks %s%s %s %s", b.Version, origin, b.Go, b.Platform)
 }
 
-// ReadBuild returns what this program was built from.
+// ReadBuild returns what this program was built from. What the linker was told comes first: a
+// release is built in a checkout whose state says less than its tag.
 func ReadBuild() Build {
-	b := Build{Version: version, Commit: commit, Date: date, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
+	b := Build{
+		Version: version, Commit: commit, Date: date, Go: runtime.Version(),
+		Platform: runtime.GOOS + "/" + runtime.GOARCH,
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		info = &debug.BuildInfo{}

@@ -41,6 +41,7 @@ func yamlNode(doc json.RawMessage) *yaml.Node {
 	if text, ok := rawjson.Text(doc); ok {
 		return yamlText(text)
 	}
+	// Numbers, true, false and null are the same words in YAML.
 	return &yaml.Node{Kind: yaml.ScalarNode, Value: string(doc)}
 }
 
