@@ -103,7 +103,13 @@ func (o Object) AppendJSON(dst []byte) []byte {
 }
 
 // JSON returns o as a document of its own.
-func (o Object) JSON() json.RawMessage { return o.AppendJSON(nil) }
+func (o Object) JSON() json.RawMessage {
+	size := len(`{}`)
+	for _, m := range o {
+		size += len(m.Name) + len(m.Value) + len(`"":,`)
+	}
+	return o.AppendJSON(make([]byte, 0, size)) // more only where names need escapes
+}
 
 // MarshalJSON makes an Object a JSON object to encoding/json.
 func (o Object) MarshalJSON() ([]byte, error) { return o.JSON(), nil }

@@ -6,6 +6,7 @@ import (
 	"math"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -27,6 +28,32 @@ func ExampleMerge() {
 	merged := rawjson.Merge([]byte(`{"app":{"name":"Shop","build":7},"ip":"203.0.113.9"}`), []byte(`{"app":{"build":8}}`))
 	fmt.Println(string(merged))
 	// Output: {"app":{"name":"Shop","build":8},"ip":"203.0.113.9"}
+}
+
+func TestMergeOfManyMembers(t *testing.T) {
+	object := func(first, n int) rawjson.Object {
+		var obj rawjson.Object
+		for i := range n {
+			obj = append(obj, rawjson.Member{Name: fmt.Sprintf("m%06d", first+i), Value: fmt.Appendf(nil, "%d", first)})
+		}
+		return obj
+	}
+	merged := rawjson.OpenObject(rawjson.Merge(object(0, 100).JSON(), object(50, 100).JSON()))
+	require.Equal(t, append(object(0, 100)[:50], object(50, 100)...), merged)
+
+	// With a search for each name it would take several hundred times as long as to read the two.
+	base, over := object(0, 10_000).JSON(), object(10_000, 10_000).JSON()
+	quickest := func(do func()) time.Duration {
+		best := time.Duration(math.MaxInt64)
+		for range 5 {
+			start := time.Now()
+			do()
+			best = min(best, time.Since(start))
+		}
+		return best
+	}
+	reading := quickest(func() { _, _ = rawjson.OpenObject(base), rawjson.OpenObject(over) })
+	require.Less(t, quickest(func() { rawjson.Merge(base, over) }), 50*reading)
 }
 
 func TestParseObjectRefuses(t *testing.T) {

@@ -200,36 +200,14 @@ func (c *call) merge(m *message, env envelope) (context, integrations json.RawMe
 			"counted once for each message", maxMergedBytes)
 	default:
 		ownContext, ownIntegrations := get(m.obj, "context"), get(m.obj, "integrations")
-		context = mergeOver(env.context, ownContext)
-		integrations = mergeOver(env.integrations, ownIntegrations)
+		context = rawjson.Merge(env.context, ownContext)
+		integrations = rawjson.Merge(env.integrations, ownIntegrations)
 		size := m.size + len(context) - len(ownContext) + len(integrations) - len(ownIntegrations)
 		if size > MaxMessageBytes {
 			m.refuse(badRequest, "", "must be at most %d bytes: %d", MaxMessageBytes, size)
 		}
 	}
 	return context, integrations
-}
-
-// mergeOver lays a message's own document over its batch's, which the messages that
-// have none of their own share. Its time grows with the members of both, which
-// rawjson.Merge does not promise.
-func mergeOver(base, own json.RawMessage) json.RawMessage {
-	merged, over := rawjson.OpenObject(base), rawjson.OpenObject(own)
-	if merged == nil || over == nil {
-		return rawjson.Merge(base, own)
-	}
-	index := make(map[string]int, len(merged))
-	for i, m := range merged {
-		index[m.Name] = i
-	}
-	for _, m := range over {
-		if i, ok := index[m.Name]; ok {
-			merged[i].Value = mergeOver(merged[i].Value, m.Value)
-		} else {
-			merged = append(merged, m)
-		}
-	}
-	return bytes.Clone(merged.JSON()) // no more memory than it needs
 }
 
 // pointer is the JSON Pointer of a message in the body.
