@@ -118,15 +118,15 @@ type Call struct {
 	// Alone sends the one message of the call to the path of its type rather than to [BatchPath].
 	Alone bool
 	// InvocationID names this call for good (run, node, iteration, …). The messageIds are derived
-	// from it and each message's type and position, so that calling again with the same id and messages
-	// does not double an event. Empty: the messageIds are random.
+	// from it and each message's type and position, so that calling again with the same id and
+	// messages does not double an event. Empty: the messageIds are random.
 	InvocationID string
 	// Time is when it happened, for messages without a timestamp. Zero: now.
 	Time time.Time
 	// Context and Integrations are objects laid under each message's own: members of objects are
-	// joined at every depth, and where both have a value the message's stands. Segment only says that
-	// it merges them; doing it here makes the outcome plain and the limits exact. Empty or null for
-	// none.
+	// joined at every depth, and where both have a value the message's stands. Segment only says
+	// that it merges them; doing it here makes the outcome plain and the limits exact. Empty or
+	// null for none.
 	Context, Integrations json.RawMessage
 }
 

@@ -50,16 +50,19 @@ func (k WriteKey) LooksLikeSegments() bool {
 // authorization is the header value that carries the key: Basic, with an empty password. The key
 // goes nowhere else. Segment takes it in the body too, but bodies end up in previews, dumps and
 // captures, and every compatible receiver reads the header.
-func (k WriteKey) authorization() string { return "Basic " + k.basic() }
+func (k WriteKey) authorization() string {
+	pair := append(append(make([]byte, 0, 64), k...), ':')
+	return string(base64.StdEncoding.AppendEncode(append(make([]byte, 0, 128), basic...), pair))
+}
 
-func (k WriteKey) basic() string { return base64.StdEncoding.EncodeToString([]byte(k + ":")) }
+const basic = "Basic "
 
 // secrets lists the forms in which the key could turn up in a text, the longest first.
 func (k WriteKey) secrets() []string {
 	if k == "" {
 		return nil
 	}
-	return []string{k.basic(), base64.StdEncoding.EncodeToString([]byte(k)), string(k)}
+	return []string{strings.TrimPrefix(k.authorization(), basic), base64.StdEncoding.EncodeToString([]byte(k)), string(k)}
 }
 
 // minKeyLength is that of the shortest key that is taken. To remove a shorter one from a text would

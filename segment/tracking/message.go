@@ -44,12 +44,13 @@ const BatchPath = "/v1/batch"
 // 1024, and counts the whole request; these are the safe readings that its own libraries use. All
 // are checked on the bytes that are sent.
 const (
-	// MaxMessageBytes is the largest message, in bytes: an item of a batch as it stands in the body,
-	// or the body of a message that goes alone.
+	// MaxMessageBytes is the largest message, in bytes: an item of a batch as it stands in the
+	// body, or the body of a message that goes alone.
 	MaxMessageBytes = 32_000
 	// MaxBodyBytes is the largest body of a batch, in bytes, everything included.
 	MaxBodyBytes = 475_000
-	// MaxBatchMessages is how many messages one request may carry. [Client.Send] splits longer lists.
+	// MaxBatchMessages is how many messages one request may carry. [Client.Send] splits longer
+	// lists.
 	MaxBatchMessages = 2500
 	// MaxMessageIDLength is the longest messageId, in characters: Segment wants fewer than 100.
 	MaxMessageIDLength = 99

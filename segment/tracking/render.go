@@ -18,7 +18,8 @@ func (p *preparer) message(m Message) Prepared {
 		return Prepared{}
 	}
 	if !m.typ.Valid() {
-		p.refuse("/type", "invalid_type", "must be one of alias, group, identify, page, screen, track", rawjson.Quote(string(m.typ)))
+		p.refuse("/type", "invalid_type", "must be one of alias, group, identify, page, screen, track",
+			rawjson.Quote(string(m.typ)))
 		return Prepared{}
 	}
 	size := 240 + len(p.bareContext) + len(p.integrations)
@@ -139,8 +140,8 @@ func (w *writer) complete() {
 		w.buf = append(append(append(w.buf, '"'), w.id...), '"') // letters, digits and a hyphen
 	}
 	// Without a timestamp Segment takes the time of receipt, which for a retry is minutes after the
-	// fact. With one, Segment corrects it for the sender's clock by timestamp = receivedAt - (sentAt -
-	// timestamp), which is why sentAt must be the time of the attempt.
+	// fact. With one, Segment corrects it for the sender's clock by timestamp = receivedAt -
+	// (sentAt - timestamp), which is why sentAt must be the time of the attempt.
 	if !w.timeSeen {
 		w.add("timestamp", w.time)
 	}

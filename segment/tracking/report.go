@@ -18,7 +18,8 @@ type Status string
 
 // What can become of a message.
 const (
-	// Accepted: a 2xx answer took it. Segment confirms receipt with it, not delivery to destinations.
+	// Accepted: a 2xx answer took it. Segment confirms receipt with it, not delivery to
+	// destinations.
 	Accepted Status = "accepted"
 	// Rejected: every answer said that the receiver did not take it.
 	Rejected Status = "rejected"
@@ -39,8 +40,8 @@ type Report struct {
 	Delivery string
 	// Endpoint is the base URL, "" when the source is not valid.
 	Endpoint string
-	// Requests counts the distinct bodies that were posted at least once, Attempts the HTTP requests,
-	// retries included.
+	// Requests counts the distinct bodies that were posted at least once, Attempts the HTTP
+	// requests, retries included.
 	Requests, Attempts int
 	// Bytes sums the bodies of all attempts, uncompressed, without headers.
 	Bytes int
@@ -77,7 +78,8 @@ func (r *Report) count(status Status) (n int) {
 // Finding is something about one message: a problem, for which it is refused, or a warning. Its
 // path is a JSON Pointer inside the message, or inside the [Call] where Index is -1.
 type Finding struct {
-	// Index is the message's position in the call, from 0; -1 for what concerns the call as a whole.
+	// Index is the message's position in the call, from 0; -1 for what concerns the call as a
+	// whole.
 	Index int
 	schemas.Violation
 }
@@ -96,8 +98,8 @@ const (
 
 // Error is every error of this package. Its text is one line in which no write key stands.
 type Error struct {
-	// Code says what a caller can do about it. It is retry.TooLarge too where nothing was sent because
-	// messages exceed a size limit.
+	// Code says what a caller can do about it. It is retry.TooLarge too where nothing was sent
+	// because messages exceed a size limit.
 	Code retry.Code
 	// Problems lists what is wrong with the messages, by message. After the 1,000th the rest of the
 	// call is not looked at.

@@ -79,9 +79,6 @@ type request struct {
 // requests spreads the messages over requests, and those over partitions. Requests are numbered in
 // the order of their first messages.
 func (s *sending) requests() [][]*request {
-	if len(s.Messages) == 1 {
-		return [][]*request{{{messages: []int{0}}}}
-	}
 	var all []*request
 	var partitions [][]*request
 	for _, p := range split(s.Messages, cmp.Or(s.Source.InFlight, defaultInFlight)) {
@@ -102,6 +99,10 @@ func (s *sending) requests() [][]*request {
 }
 
 func (s *sending) run(ctx context.Context) {
+	if len(s.Messages) == 1 {
+		s.send(ctx, &request{messages: []int{0}})
+		return
+	}
 	partitions := s.requests()
 	if len(partitions) > 1 {
 		s.waiting = map[*request]context.CancelFunc{}
@@ -114,7 +115,7 @@ func (s *sending) run(ctx context.Context) {
 		})
 	}
 	defer others.Wait()               // also when this partition panics
-	s.sendInOrder(ctx, partitions[0]) // a lone message starts no goroutine
+	s.sendInOrder(ctx, partitions[0]) // a lone partition starts no goroutine
 }
 
 func (s *sending) sendInOrder(ctx context.Context, requests []*request) {
@@ -136,7 +137,7 @@ func (s *sending) send(ctx context.Context, r *request) bool {
 			return false
 		}
 	}
-	path, size := s.target(r)
+	url, size := s.target(r)
 	key, header := s.Source.WriteKey, s.header
 	compress := s.Source.Gzip && size >= gzipBytes
 	if compress {
@@ -144,7 +145,7 @@ func (s *sending) send(ctx context.Context, r *request) bool {
 		header["Content-Encoding"] = []string{"gzip"}
 	}
 	answer, err := s.client.retry.Send(ctx, &retry.Request{
-		URL: s.report.Endpoint + path, Endpoint: s.report.Endpoint, Credential: string(key), Header: header,
+		URL: url, Endpoint: s.report.Endpoint, Credential: string(key), Header: header,
 		Body: func() ([]byte, error) {
 			if err := s.try(ctx, r); err != nil || !compress {
 				return s.body(r.messages, size), err
@@ -166,21 +167,17 @@ func (s *sending) send(ctx context.Context, r *request) bool {
 }
 
 // target returns where a request goes, and the size of its body.
-func (s *sending) target(r *request) (path string, size int) {
-	path, size = BatchPath, batchBytes+len(r.messages)-1
+func (s *sending) target(r *request) (url string, size int) {
 	if s.alone {
-		path, size = "/v1/"+typeOf(s.Messages[0].item), aloneBytes
+		item := s.Messages[0].item
+		typ, _, _ := bytes.Cut(item[len(itemOpening):], []byte{'"'}) // what preparer.message has written first
+		return s.report.Endpoint + "/v1/" + string(typ), aloneBytes + len(item)
 	}
+	size = batchBytes + len(r.messages) - 1
 	for _, i := range r.messages {
 		size += len(s.Messages[i].item)
 	}
-	return path, size
-}
-
-// typeOf reads what [preparer.message] has written first.
-func typeOf(item []byte) string {
-	typ, _, _ := bytes.Cut(item[len(itemOpening):], []byte{'"'})
-	return string(typ)
+	return s.report.Endpoint + BatchPath, size
 }
 
 // begin lets a request begin, unless another has failed for good.

@@ -38,16 +38,16 @@ type Source struct {
 	// without /v1 and a trailing slash. A path before /v1 is kept. It takes no user, query or
 	// fragment.
 	Endpoint string
-	// AllowInsecure permits plain http to a host that is not this machine: the write key then travels
-	// in the clear.
+	// AllowInsecure permits plain http to a host that is not this machine: the write key then
+	// travels in the clear.
 	AllowInsecure bool
 	// Retry bounds what is tried again, and for how long. The zero value is the documented default.
 	Retry retry.Policy
 	// InFlight is how many requests of one batch may be under way at once. Default 4.
 	InFlight int
 	// Gzip compresses bodies of 1 KiB and more, which costs time here and saves it on a slow or
-	// metered network. Segment takes it, as some of its own libraries send it, but does not document
-	// it. Limits and reported sizes are those before compression.
+	// metered network. Segment takes it, as some of its own libraries send it, but does not
+	// document it. Limits and reported sizes are those before compression.
 	Gzip bool
 }
 
