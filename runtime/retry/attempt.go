@@ -52,8 +52,8 @@ func (s *sending) try(ctx context.Context) (*Answer, error) {
 	}
 	timeout := s.Policy.AttemptTimeout
 	if deadline, ok := ctx.Deadline(); timeout > 0 && (!ok || time.Until(deadline) > timeout) {
-		// Only when the caller's own deadline does not come first: a timer costs more than the rest of
-		// the request's set-up.
+		// Only when the caller's own deadline does not come first: a timer costs more than the rest
+		// of the request's set-up.
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, timeout, errAttemptTimeout)
 		defer cancel()
@@ -80,8 +80,8 @@ func (s *sending) try(ctx context.Context) (*Answer, error) {
 func (s *sending) read(raw *http.Response, err error) (*Answer, error) {
 	a := &Answer{Status: raw.StatusCode, Header: raw.Header}
 	if err != nil {
-		// resty came back with an answer and an error: it refuses to follow a redirect, and has closed
-		// the body.
+		// resty came back with an answer and an error: it refuses to follow a redirect, and has
+		// closed the body.
 		if a.Status >= 300 && a.Status < 400 {
 			return a, nil
 		}
@@ -123,12 +123,9 @@ const maxRetryAfter = 300 * time.Second
 // parseRetryAfter reads seconds or an HTTP date; 0 for anything else, and for what has passed.
 func parseRetryAfter(header string, now time.Time) time.Duration {
 	header = strings.TrimSpace(header)
-	if header != "" && strings.Trim(header, "0123456789") == "" {
-		seconds, err := strconv.Atoi(header)
-		if err != nil || seconds > int(maxRetryAfter/time.Second) {
-			return maxRetryAfter
-		}
-		return time.Duration(seconds) * time.Second
+	seconds, err := strconv.ParseUint(header, 10, 64)
+	if err == nil || errors.Is(err, strconv.ErrRange) {
+		return time.Duration(min(seconds, uint64(maxRetryAfter/time.Second))) * time.Second
 	}
 	at, err := http.ParseTime(header)
 	if err != nil {

@@ -50,16 +50,16 @@ type Error struct {
 	Endpoint string
 	// Text is what the receiver said with it: at most 300 characters, one line, secrets replaced.
 	Text string
-	// RetryAfter is how long the receiver asks to wait before the next try, at most 300 s; 0 when it
-	// did not say.
+	// RetryAfter is how long the receiver asks to wait before the next try, at most 300 s; 0 when
+	// it did not say.
 	RetryAfter time.Duration
 	// Attempts is how many attempts there were.
 	Attempts int
 	// Sent tells that a byte of the request may have left. InDoubt tells that the receiver may have
 	// taken it: an attempt got no answer, or one that does not settle it.
 	Sent, InDoubt bool
-	// Err is the cause, if there is one beside the receiver's answer: the context's error, a network
-	// error.
+	// Err is the cause, if there is one beside the receiver's answer: the context's error, a
+	// network error.
 	Err error
 
 	ending string // why no further attempt was made
@@ -98,6 +98,16 @@ func (e *Error) Error() string {
 		parts = append(parts, e.ending)
 	}
 	return strings.Join(parts, "; ")
+}
+
+// Interrupted returns the error of a request that the caller's context ended: [Canceled], or
+// [DeadlineExceeded] where its deadline passed. Cause is the error of the context.
+func Interrupted(endpoint string, attempts int, cause error) *Error {
+	code := Canceled
+	if errors.Is(cause, context.DeadlineExceeded) {
+		code = DeadlineExceeded
+	}
+	return &Error{Code: code, Endpoint: endpoint, Attempts: attempts, Err: cause}
 }
 
 // causeText says in words what the errors of a context leave to the reader.

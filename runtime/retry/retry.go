@@ -33,8 +33,9 @@ type Request struct {
 	URL    string
 	// Endpoint names the receiver in texts, such as the base URL.
 	Endpoint string
-	// Credential is what the receiver limits by, such as an API key; it is never shown. All requests
-	// of a [Client] with the same Endpoint and Credential wait together when one gets a Retry-After.
+	// Credential is what the receiver limits by, such as an API key; it is never shown. All
+	// requests of a [Client] with the same Endpoint and Credential wait together when one gets a
+	// Retry-After.
 	Credential string
 	// Header is sent with each attempt. From the second on there is an X-Retry-Count too, from 1.
 	Header http.Header
@@ -59,8 +60,8 @@ type Request struct {
 // Retry-After with one of those answers replaces the delay below. It is obeyed up to 300 s.
 type Policy struct {
 	// MaxRetries is how many attempts may follow the first. Default 10; negative for none. A retry
-	// after a Retry-After is not counted, but never do more than MaxRetries + 20 attempts follow the
-	// first.
+	// after a Retry-After is not counted, but never do more than MaxRetries + 20 attempts follow
+	// the first.
 	MaxRetries int
 	// BaseDelay is the longest wait before the first retry; each further one doubles it. Default
 	// 500 ms. The wait is drawn between half of that and all of it, lest many callers come back at
@@ -128,8 +129,8 @@ type Client struct {
 // turns a redirected POST into an empty GET. That is reported as a failure, but the receiver sees
 // the GET. Set http up before: later changes may not take effect here.
 func New(http *resty.Client) *Client {
-	// The clone shares the transport and all else by reference. Only its retries differ: resty would
-	// add them to ours, and post what is left of a body the second time.
+	// The clone shares the transport and all else by reference. Only its retries differ: resty
+	// would add them to ours, and post what is left of a body the second time.
 	return &Client{http: http.Clone().SetRetryCount(0), until: map[limit]time.Time{}}
 }
 
@@ -182,15 +183,11 @@ func (c *Client) pause(l limit, d time.Duration) {
 	}
 }
 
-// remaining returns how long the requests under a limit must wait, if that is above 0.
+// remaining returns how long the requests under a limit must still wait.
 func (c *Client) remaining(l limit) time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	until, paused := c.until[l]
-	if !paused {
-		return 0 // without a look at the clock
-	}
-	return time.Until(until)
+	return max(0, time.Until(c.until[l]))
 }
 
 // Wait is a pause before an attempt.

@@ -42,7 +42,7 @@ func newSending(c *Client, r *Request) *sending {
 func (s *sending) awaitTurn(ctx context.Context) error {
 	for {
 		wait := s.client.remaining(s.limit)
-		if wait <= 0 {
+		if wait == 0 {
 			return nil
 		}
 		if bound := exceeds(ctx, wait, s.limited, s.Policy.RateLimitBudget, "waiting for it"); bound != "" {
@@ -161,11 +161,8 @@ func (s *sending) interrupted(ctx context.Context) *Error {
 	if s.attempts > 0 {
 		ending = "stopped after " + attempts(s.attempts)
 	}
-	e := s.end(ending)
-	e.Code, e.Err = Canceled, ctx.Err()
-	if errors.Is(e.Err, context.DeadlineExceeded) {
-		e.Code = DeadlineExceeded
-	}
+	e, why := s.end(ending), Interrupted(s.Endpoint, s.attempts, ctx.Err())
+	e.Code, e.Err = why.Code, why.Err
 	return e
 }
 

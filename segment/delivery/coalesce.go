@@ -130,10 +130,6 @@ func (c *coalescer) Send(
 		return report, err
 	}
 	p := c.newCall(ctx, batch.Messages, report.Endpoint)
-	if ctx.Err() != nil {
-		p.err = canceled(p.endpoint, 0, ctx.Err())
-		return p.report(report)
-	}
 	if c.join(queueKey{client, batch.Source.WriteKey}, batch.Source, p) {
 		select {
 		case <-p.done:

@@ -222,7 +222,7 @@ func (d *deliverer) expire(list []entry) (rest []entry) {
 	most := d.store.options.MaxAge
 	var dead []entry
 	for _, e := range list {
-		switch e.prepare(); {
+		switch {
 		case e.Damaged:
 			dead = append(dead, e)
 		case most > 0 && time.Since(e.StoredAt) > most:

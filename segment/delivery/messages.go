@@ -45,7 +45,6 @@ func (s *Store) entries(source, bucket string) iter.Seq2[entry, error] {
 		for from := uint64(0); ; {
 			list, err := s.read(source, bucket, from, most, mostBytes)
 			for _, e := range list {
-				e.prepare()
 				if from = e.ID + 1; !yield(e, nil) {
 					return
 				}
@@ -73,7 +72,9 @@ func (s *Store) read(source, bucket string, from uint64, most int, mostBytes int
 			if mostBytes -= int64(len(value)); mostBytes < 0 && len(list) > 0 {
 				break
 			}
-			list = append(list, readEntry(source, bucket, key, bytes.Clone(value)))
+			e := readEntry(source, bucket, key, bytes.Clone(value))
+			e.prepare()
+			list = append(list, e)
 		}
 		return nil
 	})

@@ -101,8 +101,6 @@ func (s *storedSource) Send(
 		problem.Message = "must be left out, or be that of the source: " +
 			"the source stores its messages, and write keys are never stored"
 		return report, &tracking.Error{Code: tracking.InvalidInput, Total: 1, Problems: []tracking.Finding{problem}}
-	case ctx.Err() != nil:
-		failed = canceled(report.Endpoint, 0, ctx.Err())
 	default:
 		failed = s.keep(ctx, messages, report.Endpoint)
 	}
@@ -131,10 +129,7 @@ const codeKeyNotStored = "write_key_not_stored"
 
 // canceled is the error of a call that was ended after so many attempts.
 func canceled(endpoint string, attempts int, cause error) *tracking.Error {
-	err := &retry.Error{Code: retry.Canceled, Endpoint: endpoint, Attempts: attempts, Err: cause}
-	if errors.Is(cause, context.DeadlineExceeded) {
-		err.Code = retry.DeadlineExceeded
-	}
+	err := retry.Interrupted(endpoint, attempts, cause)
 	return &tracking.Error{Code: err.Code, Err: err}
 }
 

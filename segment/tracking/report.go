@@ -2,7 +2,6 @@ package tracking
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -139,10 +138,7 @@ func (e *Error) Error() string {
 
 // interrupted is the error of a call whose context ended before anything was sent.
 func interrupted(ctx context.Context, total int) *Error {
-	cause := &retry.Error{Code: retry.Canceled, Err: ctx.Err()}
-	if errors.Is(cause.Err, context.DeadlineExceeded) {
-		cause.Code = retry.DeadlineExceeded
-	}
+	cause := retry.Interrupted("", 0, ctx.Err())
 	return &Error{Code: cause.Code, Total: total, Err: cause, unsent: true}
 }
 
