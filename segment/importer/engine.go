@@ -202,8 +202,8 @@ func (im *Import) rejectLine(e *event) bool {
 }
 
 // hold keeps a reject until all before it is settled. The caller holds the lock.
-func (im *Import) hold(of mark, origin string, reasons []schemas.Violation, object, text []byte) {
-	r := newReject(of, im.inputs[of.at.File].path, origin, reasons, object, text)
+func (im *Import) hold(of mark, from origin, reasons []schemas.Violation, object, text []byte) {
+	r := newReject(of, im.inputs[of.at.File].path, from.String(), reasons, object, text)
 	im.held = append(im.held, r)
 	im.heldBytes += len(r.json)
 	im.rejected++

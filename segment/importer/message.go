@@ -23,6 +23,30 @@ type message struct {
 	added  int    // how many bytes behind the opening brace are a messageId that the line did not have
 	id     string // the messageId that it had
 	person string // the id whose messages must stay in order
+	origin origin
+}
+
+// origin is where a message stood at first, from which its messageId is derived. It stays the same
+// while the message goes through files of rejects, so that mending one does not double the event.
+type origin struct {
+	file string // the id of the file
+	line int64  // 0 for an origin in a form of someone else's
+}
+
+func parseOrigin(text string) origin {
+	if i := strings.LastIndexByte(text, ':'); i >= 0 {
+		if line, err := strconv.ParseInt(text[i+1:], 10, 64); err == nil {
+			return origin{text[:i], line}
+		}
+	}
+	return origin{file: text}
+}
+
+func (o origin) String() string {
+	if o.line == 0 {
+		return o.file
+	}
+	return o.file + ":" + strconv.FormatInt(o.line, 10)
 }
 
 // given returns the message without a messageId that was added.
@@ -36,7 +60,9 @@ func limits() rawjson.Limits { return rawjson.Limits{MaxBytes: maxRecord, MaxDep
 func (r *reader) message(raw []byte, e *event) {
 	text, known, err := r.parse(raw)
 	if inner := rejectedIn(known); inner != nil {
-		e.origin = cmp.Or(known.Text("origin"), e.origin)
+		if text := known.Text("origin"); text != "" {
+			e.origin = parseOrigin(text)
+		}
 		e.raw = inner
 		text, known, err = r.parse(inner)
 	}
@@ -51,21 +77,25 @@ func (r *reader) message(raw []byte, e *event) {
 	m := &e.message
 	m.id = known.Text("messageId")
 	m.person = cmp.Or(known.Text("userId"), known.Text("anonymousId"), known.Text("previousId"), known.Text("groupId"))
-	front, typ := "", tracking.Type(known.Text("type"))
-	if _, ok := known.Get("type"); !ok && r.options.Type != "" {
+	const front = len(`"messageId":"sb1-0123456789abcdef0123456789abcdef","type":"identify",`)
+	m.json = append(make([]byte, 0, len(text)+front+isotime.Size), '{')
+	_, typed := known.Get("type")
+	typ := tracking.Type(known.Text("type"))
+	if !typed {
 		typ = r.options.Type
-		front = `"type":"` + string(typ) + `",`
 	}
 	if _, ok := known.Get("messageId"); !ok {
-		id := `"messageId":"` + r.deriveID(text, typ, e.origin) + `",`
-		front, m.added = id+front, len(id)
+		m.json = append(append(append(m.json, `"messageId":"`...), r.deriveID(text, typ, e.origin)...), `",`...)
+		m.added = len(m.json) - 1
 	}
-	if len(bytes.TrimSpace(text[1:])) == 1 { // an empty object: there is nothing for the last comma to part
-		front = strings.TrimSuffix(front, ",")
-		m.added = min(m.added, len(front))
+	if !typed && typ != "" {
+		m.json = append(append(append(m.json, `"type":"`...), typ...), `",`...)
 	}
-	m.json = append(append(make([]byte, 0, len(text)+len(front)+isotime.Size), '{'), front...)
 	rest := text[1:]
+	if len(bytes.TrimSpace(rest)) == 1 { // an empty object: there is nothing for the last comma to part
+		m.json = bytes.TrimSuffix(m.json, []byte(","))
+		m.added = min(m.added, len(m.json)-1)
+	}
 	if stamp, _ := known.Get("timestamp"); r.timeAt > 0 {
 		m.json = appendTime(append(m.json, text[1:r.timeAt]...), stamp)
 		rest = text[r.timeAt+len(stamp):]
@@ -116,10 +146,8 @@ func (r *reader) look(text []byte) (known rawjson.Object, ok bool) {
 		if !s.Skip() {
 			return nil, false
 		}
-		for _, known := range r.names {
-			if known == string(name) {
-				r.known = append(r.known, rawjson.Member{Name: known, Value: text[start:s.Pos()]})
-			}
+		if i := slices.Index(r.names, string(name)); i >= 0 {
+			r.known = append(r.known, rawjson.Member{Name: r.names[i], Value: text[start:s.Pos()]})
 		}
 		if string(name) == "timestamp" {
 			r.timeAt = start
@@ -166,12 +194,9 @@ func appendTime(dst []byte, stamp json.RawMessage) []byte {
 // deriveID derives a messageId from the write key, from where the message stood, and from what it
 // says. So a repeat has the id that it had, and a line that was changed, or is mapped otherwise,
 // does not pass for a repeat.
-func (r *reader) deriveID(text []byte, typ tracking.Type, origin string) string {
+func (r *reader) deriveID(text []byte, typ tracking.Type, from origin) string {
+	var digest [32]byte
 	sum := sha256.Sum256(text[1:])
-	file, number, _ := strings.Cut(origin, ":")
-	line, err := strconv.Atoi(number)
-	if err != nil {
-		file = origin
-	}
-	return tracking.DeriveMessageID(r.options.Key, typ, "import/"+file+"/"+hex.EncodeToString(sum[:16]), line)
+	hex.Encode(digest[:], sum[:16])
+	return tracking.DeriveMessageID(r.options.Key, typ, "import/"+from.file+"/"+string(digest[:]), int(from.line))
 }

@@ -29,7 +29,6 @@ type event struct {
 	message
 	faults []schemas.Violation
 	raw    []byte // what the message was read from, or what could not be read
-	origin string
 	before position // its own
 	after  position
 }
@@ -208,7 +207,7 @@ func (r *reader) record() (e event, ok bool, err error) {
 	if first && (raw[0] == '[' || string(raw) == "{") {
 		return event{}, false, &InputError{fmt.Errorf("%w: %q", errDocument, r.inputs[r.at.File].path)}
 	}
-	e = event{raw: rec.raw, before: rec.at, origin: r.id + ":" + strconv.FormatInt(rec.at.Line, 10)}
+	e = event{raw: rec.raw, before: rec.at, message: message{origin: origin{r.id, rec.at.Line}}}
 	switch {
 	case rec.long:
 		e.fault(CodeTooLong, fmt.Sprintf("must be at most %d bytes: %d", maxRecord, rec.size()))

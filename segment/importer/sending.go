@@ -55,7 +55,6 @@ type batch struct {
 type item struct {
 	mark
 	message
-	origin    string
 	idHash    uint64 // of a messageId that the event brings, 0 for none
 	duplicate bool   // an earlier event has that id too
 }
@@ -95,7 +94,7 @@ func (im *Import) add(e *event) bool {
 	if im.halted() {
 		return false
 	}
-	it := item{mark: mark{im.next.seq, e.before}, message: e.message, origin: e.origin}
+	it := item{mark: mark{im.next.seq, e.before}, message: e.message}
 	im.meet(&it)
 	if p.building == nil {
 		p.building = &batch{first: it.mark, items: make([]item, 0, p.last)}
