@@ -35,7 +35,7 @@ type idSeed [sha256.Size]byte
 
 func newIDSeed(key WriteKey, t Type, invocationID string) idSeed {
 	const domain = "segment-blocks/message-id/v1"
-	buf := make([]byte, 0, 160)
+	buf := make([]byte, 0, 256) // on the stack, with room for the ids of an import too
 	for _, part := range []string{domain, string(key), string(t), invocationID} {
 		buf = binary.BigEndian.AppendUint64(buf, uint64(len(part)))
 		buf = append(buf, part...)
