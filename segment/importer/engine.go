@@ -40,7 +40,7 @@ func (im *Import) Run(ctx context.Context) (Counts, error) {
 	}
 	defer release()
 	if finished, err := im.begin(); finished || err != nil {
-		return im.base, err
+		return im.counts, err
 	}
 	im.tellProgress()
 	sending, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -120,7 +120,7 @@ func (im *Import) finish() (Counts, error) {
 	err = errors.Join(err, im.rejects.close())
 	im.mu.Lock()
 	failure := im.readErr
-	im.rejected = im.rejects.count // what was found ahead of the settled events is found again
+	im.counts.Rejected = im.rejects.count // what was found ahead of the settled events is found again
 	im.mu.Unlock()
 	if im.halted() {
 		failure = context.Cause(im.halting)
@@ -206,7 +206,7 @@ func (im *Import) hold(of mark, from origin, reasons []schemas.Violation, object
 	r := newReject(of, im.inputs[of.at.File].path, from.String(), reasons, object, text)
 	im.held = append(im.held, r)
 	im.heldBytes += len(r.json)
-	im.rejected++
+	im.counts.Rejected++
 }
 
 // settle finds up to where everything is settled, and writes the rejects before that. The caller
@@ -230,7 +230,7 @@ func (im *Import) settle() mark {
 		r := im.held[ready]
 		im.heldBytes -= len(r.json)
 		if im.options.Rejected != nil && !im.halted() {
-			im.options.Rejected(r.file, r.line, r.reasons)
+			im.options.Rejected(im.inputs[r.at.File].path, r.at.Line, r.reasons)
 		}
 	}
 	if err := im.rejects.write(im.held[:ready]); err != nil {
@@ -274,29 +274,20 @@ func (im *Import) settled() (s state, accepted int64, err error) {
 		Done: im.ended && im.readErr == nil && low.seq == im.next.seq,
 	}
 	s.Counts.Events = low.seq
-	s.Counts.Duplicates = im.base.Duplicates + im.counts.Duplicates
-	s.Counts.Rejected = im.base.Rejected + im.rejects.count
+	s.Counts.Duplicates = im.counts.Duplicates
+	s.Counts.Rejected = im.rejects.count
 	s.Counts.Accepted = low.seq - s.Counts.Rejected
-	return s, im.base.Accepted + im.counts.Accepted, im.rejects.failed
+	return s, im.counts.Accepted, im.rejects.failed
 }
 
 // progress returns what has been done so far, by earlier runs too. The caller holds the lock.
 func (im *Import) progress() Progress {
-	p := Progress{Counts: im.base, Read: im.reader.read.Load()}
+	p := Progress{Counts: im.counts, Read: im.reader.read.Load()}
 	p.Events = im.next.seq
-	p.Accepted += im.counts.Accepted
-	p.Rejected += im.rejected
-	p.Duplicates += im.counts.Duplicates + int64(len(im.duplicates))
-	p.Requests += im.counts.Requests
-	p.Attempts += im.counts.Attempts
-	p.Bytes += im.counts.Bytes
+	p.Duplicates += int64(len(im.duplicates))
 	p.Seconds += time.Since(im.started).Seconds()
 	for _, in := range im.inputs {
-		if in.size < 0 {
-			p.Size = -1
-			break
-		}
-		p.Size += in.size
+		p.Size += in.size // -1 for standard input, which is imported alone
 	}
 	return p
 }

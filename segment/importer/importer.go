@@ -19,12 +19,14 @@
 package importer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"hash/maphash"
 	"io"
 	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -198,7 +200,6 @@ type Import struct {
 	limiter *rate.Limiter
 	most    int // events of an invocation
 	seed    maphash.Seed
-	base    Counts // of earlier runs
 	started time.Time
 	halting context.Context // ends when nothing new may be sent, for the cause of that
 	halt    context.CancelCauseFunc
@@ -209,11 +210,10 @@ type Import struct {
 	next       mark // what is read next
 	ended      bool // there is nothing more to read
 	readErr    error
-	counts     Counts // of this run: accepted, duplicates, requests, attempts, bytes
+	counts     Counts // of all runs; see progress for those that are kept elsewhere
 	rejects    *rejects
 	held       []reject // until everything before them is settled
 	heldBytes  int
-	rejected   int64 // rejects found in this run
 	written    state // what the state file says
 	warned     map[string]bool
 	inRow      int                          // events that the receiver has refused since it accepted one
@@ -224,7 +224,9 @@ type Import struct {
 // New prepares an import. It reads the beginnings of files and writes nothing. The error is an
 // *[InputError].
 func New(o Options) (*Import, error) {
-	o.complete()
+	o.Concurrency = cmp.Or(max(0, o.Concurrency), 4)
+	o.Delimiter = cmp.Or(o.Delimiter, ',')
+	o.Grace = cmp.Or(max(0, o.Grace), 10*time.Second)
 	im := &Import{
 		options: o, most: maxBatchEvents, warned: map[string]bool{}, seed: maphash.MakeSeed(),
 		limiter: rate.NewLimiter(rate.Inf, 0),
@@ -243,18 +245,6 @@ func New(o Options) (*Import, error) {
 	}
 	im.plan = newPlan(&im.options, im.inputs)
 	return im, nil
-}
-
-func (o *Options) complete() {
-	if o.Concurrency <= 0 {
-		o.Concurrency = 4
-	}
-	if o.Delimiter == 0 {
-		o.Delimiter = ','
-	}
-	if o.Grace <= 0 {
-		o.Grace = 10 * time.Second
-	}
 }
 
 // open looks at the files and the mapping.
@@ -290,33 +280,32 @@ func (im *Import) open() error {
 
 // checkPaths refuses to overwrite one file with another.
 func (o *Options) checkPaths() error {
-	var state []string // what the state needs
+	stdin := slices.Contains(o.Files, Stdin)
+	switch {
+	case stdin && len(o.Files) > 1:
+		return errors.New("stdin is imported alone, not together with files")
+	case stdin && (o.StatePath != "" || o.Resume || o.Restart):
+		return errors.New("an import of stdin cannot be resumed, since stdin is read only once; import a file," +
+			" or give an --invocation-id to repeat it safely")
+	case stdin:
+		return nil
+	}
+	written := []string{o.RejectsPath}
 	if o.StatePath != "" {
-		state = []string{o.StatePath, o.StatePath + ".tmp", o.StatePath + ".lock"}
+		written = append(written, o.StatePath, o.StatePath+".tmp", o.StatePath+".lock")
+	}
+	same := func(path string) func(string) bool {
+		return func(other string) bool { return paths.Same(path, other) }
 	}
 	for _, file := range o.Files {
-		if file == Stdin {
-			if len(o.Files) > 1 {
-				return errors.New("stdin is imported alone, not together with files")
-			}
-			if o.StatePath != "" || o.Resume || o.Restart {
-				return errors.New("an import of stdin cannot be resumed, since stdin is read only once; import a file," +
-					" or give an --invocation-id to repeat it safely")
-			}
-			continue
-		}
-		for _, own := range append(state, o.RejectsPath) {
-			if paths.Same(file, own) {
-				return fmt.Errorf("the file of events cannot take the state or the rejects too; "+
-					"name another file with --state or --rejects: %q", file)
-			}
+		if slices.ContainsFunc(written, same(file)) {
+			return fmt.Errorf("the file of events cannot take the state or the rejects too; "+
+				"name another file with --state or --rejects: %q", file)
 		}
 	}
-	for _, own := range state {
-		if paths.Same(own, o.RejectsPath) {
-			return fmt.Errorf("one file cannot take both the state and the rejects; "+
-				"name another file with --state or --rejects: %q", o.RejectsPath)
-		}
+	if slices.ContainsFunc(written[1:], same(o.RejectsPath)) {
+		return fmt.Errorf("one file cannot take both the state and the rejects; "+
+			"name another file with --state or --rejects: %q", o.RejectsPath)
 	}
 	return nil
 }

@@ -28,7 +28,7 @@ type position struct {
 type event struct {
 	message
 	faults []schemas.Violation
-	raw    []byte // what the message was read from, or what could not be read
+	raw    []byte   // what the message was read from, or what could not be read
 	before position // its own
 	after  position
 }
@@ -55,7 +55,7 @@ func (im *Import) newReader(at position) *reader {
 	at.Line = max(1, at.Line)
 	r := &reader{options: &im.options, inputs: im.inputs, rules: im.rules, at: at, names: known()}
 	for _, done := range r.inputs[:min(at.File, len(r.inputs))] {
-		r.read.Add(max(0, done.size))
+		r.read.Add(done.size)
 	}
 	return r
 }
@@ -63,11 +63,10 @@ func (im *Import) newReader(at position) *reader {
 // describe looks at how each file begins, before anything is sent, and tells what becomes of the
 // columns. Standard input can be read only once, so its columns are told later.
 func (im *Import) describe() error {
-	im.reader.mapped = im.options.Mapped
 	if im.options.Files[0] == Stdin {
+		im.reader.mapped = im.options.Mapped
 		return nil
 	}
-	im.reader.mapped = nil
 	for i := range im.inputs {
 		r := im.newReader(position{File: i})
 		r.mapped = im.options.Mapped
@@ -150,7 +149,10 @@ func (r *reader) openFile() error {
 
 // goOn reads up to the position at hand, to find out whether all before it is as it was.
 func (r *reader) goOn() error {
-	err := r.split.skip(r.at.Offset)
+	var err error
+	for err == nil && r.split.at.Offset < r.at.Offset {
+		_, err = r.split.line()
+	}
 	if err == nil && r.split.at != r.at || errors.Is(err, io.EOF) {
 		return fmt.Errorf("cannot go on: what was imported of the file, up to line %d, has changed since;"+
 			" --restart begins again", r.at.Line-1)

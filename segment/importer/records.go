@@ -42,16 +42,6 @@ func newSplitter(from *bufio.Reader, file int, comma byte) *splitter {
 	return &splitter{from: from, at: position{File: file, Line: 1}, sum: *xxhash.New(), comma: comma}
 }
 
-// skip passes over the lines before an offset.
-func (s *splitter) skip(offset int64) error {
-	for s.at.Offset < offset {
-		if _, err := s.line(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // next returns the next record, valid until the one after it, or io.EOF.
 func (s *splitter) next() (record, error) {
 	r, err := s.line()

@@ -16,9 +16,7 @@ import (
 
 // reject is an event that was not sent, as the file of rejects has it.
 type reject struct {
-	seq     int64
-	file    string
-	line    int64
+	mark
 	reasons []schemas.Violation
 	json    []byte // with its line break
 }
@@ -39,7 +37,7 @@ func newReject(of mark, file, origin string, reasons []schemas.Violation, object
 	} else {
 		dst = rawjson.AppendText(append(dst, `,"text":`...), string(text))
 	}
-	return reject{of.seq, file, of.at.Line, reasons, append(dst, '}', '\n')}
+	return reject{of, reasons, append(dst, '}', '\n')}
 }
 
 // rejects is the file of what was not sent. Its path may be "", for none.
@@ -48,7 +46,7 @@ type rejects struct {
 	file    *os.File
 	special bool  // no regular file, such as /dev/null, which can be neither cut nor removed
 	size    int64 // of what is written
-	count   int64 // of those that are in the file
+	count   int64 // of those that all runs have written
 	failed  error // of writing: nothing more is written, or the lines between would be lost
 }
 

@@ -174,9 +174,15 @@ func (im *Import) send(ctx context.Context, b *batch, items []item) (rejected in
 			switch {
 			case !ok:
 				return rejected, im.deliveryError(items, err, false)
-			case len(items) > 1:
-				n, err := im.narrow(ctx, b, items)
-				return rejected + n, err
+			case len(items) > 1: // its halves, in order, and so on until the events to blame are found
+				half := len(items) / 2
+				n, err := im.send(ctx, b, items[:half])
+				rejected += n
+				if err == nil {
+					n, err = im.send(ctx, b, items[half:]) // what is sent again has the same messageIds
+					rejected += n
+				}
+				return rejected, err
 			case im.refusedOneMore():
 				return rejected, im.deliveryError(items, err, true)
 			}
@@ -187,18 +193,6 @@ func (im *Import) send(ctx context.Context, b *batch, items []item) (rejected in
 		rejected += len(bad)
 	}
 	return rejected, nil
-}
-
-// narrow sends the halves of what the receiver refuses, in order, and so on, until the events to
-// blame are found. What is accepted and sent again has the same messageId.
-func (im *Import) narrow(ctx context.Context, b *batch, items []item) (rejected int, err error) {
-	half := len(items) / 2
-	rejected, err = im.send(ctx, b, items[:half])
-	if err != nil {
-		return rejected, err
-	}
-	n, err := im.send(ctx, b, items[half:])
-	return rejected + n, err
 }
 
 func bodyOf(items []item) runtime.JSON {

@@ -168,16 +168,16 @@ func (im *Import) begin() (finished bool, err error) {
 	}
 	im.written = state{Plan: im.plan, RejectsFile: im.options.RejectsPath}
 	if earlier != nil {
-		im.written, im.base = *earlier, earlier.Counts
+		im.written, im.counts = *earlier, earlier.Counts
 		if earlier.Done {
 			im.note("this import was finished on %s, and nothing is sent again; --restart begins it anew",
 				earlier.Updated.Format(time.RFC3339))
 			return true, nil
 		}
-		im.base.Repeated += earlier.Ahead
+		im.counts.Repeated += earlier.Ahead
 	}
 	im.reader = im.newReader(im.written.Position)
-	im.next = mark{im.base.Events, im.reader.at}
+	im.next = mark{im.counts.Events, im.reader.at}
 	if err := im.describe(); err != nil {
 		return false, err
 	}
@@ -186,6 +186,7 @@ func (im *Import) begin() (finished bool, err error) {
 	if im.rejects, err = openRejects(im.options.RejectsPath, im.written.RejectsBytes); err != nil {
 		return false, err
 	}
+	im.rejects.count = im.counts.Rejected
 	if earlier == nil && im.options.StatePath != "" {
 		im.written.Position = im.next.at
 		if err = im.written.write(im.options.StatePath); err != nil {
@@ -263,7 +264,7 @@ func (im *Import) moveRejects(s *state) {
 // keepRejects refuses to overwrite the rejects of an earlier import.
 func (im *Import) keepRejects() error {
 	path := im.options.RejectsPath
-	if info, err := os.Stat(path); path != "" && err == nil && info.Size() > 0 {
+	if info, err := os.Stat(path); err == nil && info.Size() > 0 {
 		return fmt.Errorf("there are rejects of an earlier import, which would be lost:"+
 			" name another file with --rejects, or move %q away", path)
 	}
@@ -272,9 +273,6 @@ func (im *Import) keepRejects() error {
 
 // readState reads the state that an earlier run has left, nil where there is none.
 func readState(path string) (*state, error) {
-	if path == "" {
-		return nil, nil //nolint:nilnil // there being none is no failure
-	}
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil //nolint:nilnil // there being none is no failure
