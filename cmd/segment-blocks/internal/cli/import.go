@@ -102,20 +102,19 @@ A message without a timestamp gets the time at which it is sent.`,
 		if err := f.check(); err != nil {
 			return err
 		}
-		t, source, err := p.openToImport(s, f.dryRun)
+		t, err := p.openToImport(s, f.dryRun)
 		if err != nil {
 			return err
 		}
 		defer t.close()
-		endpoint, err := source.URL()
+		endpoint, err := t.sends.URL()
 		if err != nil {
 			return sourceFailure(err)
 		}
 		run := &importRun{
 			program: p, options: f.Options, target: t, progress: f.progress, format: p.Format(s.Output, false),
-			segment: source.Endpoint == "",
 		}
-		run.options.Key, run.options.Source, run.options.Endpoint = source.WriteKey, t.source, endpoint
+		run.options.Key, run.options.Source, run.options.Endpoint = t.sends.WriteKey, t.source, endpoint
 		run.options.Stdin, run.options.Files = p.Stdin, args
 		run.complete(f.dryRun)
 		ctx, cancel := limited(cmd.Context(), s)
@@ -166,42 +165,27 @@ func (f *importFlags) check() error {
 }
 
 // openToImport returns the configured target or, where none is configured, an emulator that forgets
-// what it got.
-func (p *Program) openToImport(s *settings.Settings, dryRun bool) (*target, tracking.Source, error) {
-	fail := func(err error) (*target, tracking.Source, error) { return nil, tracking.Source{}, err }
+// what it got. It leaves out the durable way, since the state of an import is its queue.
+func (p *Program) openToImport(s *settings.Settings, dryRun bool) (*target, error) {
+	if dryRun {
+		return p.openToLook(s, false)
+	}
 	chosen, configured, err := s.Chosen()
 	if err != nil {
-		return fail(sourceFailure(err))
+		return nil, sourceFailure(err)
 	}
-	source := tracking.Source{WriteKey: placeholderKey, Retry: s.Retry}
-	name := chosen.Name
-	var server *emulator.Server
-	switch {
-	case configured:
-		key, _, err := s.Key(chosen)
-		switch {
-		case err == nil:
-		case dryRun:
-			key = placeholderKey
-		default:
-			return fail(console.Fail(console.ExitCredentials, string(runtime.MissingCredential), err.Error(), err))
-		}
-		source = s.Tracking(chosen, key)
-	case dryRun:
-		name = "placeholder"
-	default:
-		if server, err = emulator.Start(emulator.Capacity(1), emulator.DedupWindow(0)); err != nil {
-			return fail(console.Failed("cannot start the emulator: %w", err))
-		}
-		name, source.WriteKey, source.Endpoint = "emulator", emulatorKey, server.URL
+	const inFlight = 1 // the import's own concurrency takes its place
+	if !configured {
+		source := tracking.Source{Retry: s.Retry, InFlight: inFlight}
+		return p.openEmulator(source, emulator.Capacity(1), emulator.DedupWindow(0))
 	}
-	source.InFlight = 1 // the import's own concurrency takes its place
-	t, err := p.newTarget(name, source)
+	key, _, err := s.Key(chosen)
 	if err != nil {
-		return fail(err)
+		return nil, console.Fail(console.ExitCredentials, string(runtime.MissingCredential), err.Error(), err)
 	}
-	t.emulator = server
-	return t, source, nil
+	source := s.Tracking(chosen, key)
+	source.InFlight = inFlight
+	return p.newTarget(chosen.Name, source)
 }
 
 // importRun is one run of the command.
@@ -211,7 +195,6 @@ type importRun struct {
 	target   *target
 	progress string
 	format   string // of the summary
-	segment  bool   // the receiver is Segment's own
 }
 
 // complete names the files that no flag has named, and shows what the import finds.

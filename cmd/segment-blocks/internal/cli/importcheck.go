@@ -16,12 +16,28 @@ import (
 
 // check looks at every line as send would, and sends nothing.
 func (r *importRun) check(ctx context.Context) error {
-	const most = 20 // rejects to tell of
+	const (
+		most   = 20 // rejects to tell of
+		sample = 3  // messages to show
+	)
 	p, o := r.program, r.options
-	o.Rate = 0
+	o.Rate, o.Concurrency = 0, 1 // so that the first messages are checked first
+	messages := []rawjson.Object{}
 	o.Invoke = func(ctx context.Context, batch runtime.JSON) (*runtime.Receipt, error) {
-		_, receipt, err := r.preview(ctx, batch)
-		return receipt, err
+		requests, receipt, err := r.target.Preview(ctx, "segment_batch", batch)
+		if err != nil {
+			return runtime.ErrorOf(err).Receipt, err
+		}
+		for _, request := range requests {
+			list, _ := rawjson.At([]byte(request.Body), "/batch")
+			for one := range rawjson.Elements(list) {
+				if len(messages) == sample {
+					return receipt, nil
+				}
+				messages = append(messages, rawjson.OpenObject(one))
+			}
+		}
+		return receipt, nil
 	}
 	var rejected []string
 	o.Rejected = func(file string, line int64, reasons []schemas.Violation) {
@@ -40,11 +56,7 @@ func (r *importRun) check(ctx context.Context) error {
 	if err != nil {
 		return console.Usage("%w", err)
 	}
-	sample, err := r.sample(ctx)
-	var counts importer.Counts
-	if err == nil {
-		counts, err = im.Run(ctx)
-	}
+	counts, err := im.Run(ctx)
 	show.end(err == nil)
 	for _, one := range rejected {
 		p.Note("%s", one)
@@ -61,7 +73,7 @@ func (r *importRun) check(ctx context.Context) error {
 	case err != nil:
 		return r.stopped(counts, err)
 	}
-	if err := r.printCheck(sample, counts); err != nil {
+	if err := r.printCheck(messages, counts); err != nil {
 		return err
 	}
 	r.noteEmpty(counts)
@@ -74,54 +86,6 @@ func (r *importRun) check(ctx context.Context) error {
 	return console.End(console.ExitPartial)
 }
 
-func (r *importRun) preview(ctx context.Context, batch runtime.JSON) ([]runtime.Request, *runtime.Receipt, error) {
-	requests, receipt, err := r.target.Preview(ctx, "segment_batch", batch)
-	if err != nil {
-		receipt = runtime.ErrorOf(err).Receipt
-	}
-	return requests, receipt, err
-}
-
-// sample returns the first messages as they would be sent. Stdin can be read only once, so of that
-// there is none.
-func (r *importRun) sample(ctx context.Context) (messages []rawjson.Object, err error) {
-	if r.stdin() {
-		return nil, nil
-	}
-	const most, tries = 3, 1000
-	o := r.options
-	enough, cancel := context.WithCancel(ctx)
-	defer cancel()
-	o.Concurrency, o.RejectsPath, o.Mapped, o.Warned = 1, "", nil, nil
-	rejected := 0
-	o.Rejected = func(string, int64, []schemas.Violation) {
-		if rejected++; rejected == tries {
-			cancel()
-		}
-	}
-	o.Invoke = func(ctx context.Context, batch runtime.JSON) (*runtime.Receipt, error) {
-		requests, receipt, err := r.preview(ctx, batch)
-		for _, request := range requests {
-			list, _ := rawjson.At([]byte(request.Body), "/batch")
-			for _, one := range rawjson.OpenArray(list) {
-				messages = append(messages, rawjson.OpenObject(one))
-			}
-		}
-		if len(messages) >= most {
-			cancel()
-		}
-		return receipt, err
-	}
-	im, err := importer.New(o)
-	if err == nil {
-		_, err = im.Run(enough)
-	}
-	if enough.Err() != nil && ctx.Err() == nil {
-		err = nil
-	}
-	return messages[:min(len(messages), most)], err
-}
-
 func (r *importRun) printCheck(sample []rawjson.Object, c importer.Counts) error {
 	p := r.program
 	if r.format != "text" {
@@ -132,7 +96,7 @@ func (r *importRun) printCheck(sample []rawjson.Object, c importer.Counts) error
 			Rejected   int64            `json:"rejected"`
 			Duplicates int64            `json:"duplicates,omitempty"`
 			Messages   []rawjson.Object `json:"messages"`
-		}{false, c.Events, c.Accepted, c.Rejected, c.Duplicates, append([]rawjson.Object{}, sample...)})
+		}{false, c.Events, c.Accepted, c.Rejected, c.Duplicates, sample})
 	}
 	for _, one := range sample {
 		console.Writeln(p.Stdout, text.Escape(string(one.JSON())))

@@ -109,7 +109,7 @@ func (r *importRun) printSummary(sum importSummary) error {
 	console.WriteTable(p.Stdout, rows)
 	if sum.Emulator {
 		console.Writeln(p.Stdout, "that is an emulator inside this process: nothing has reached Segment")
-	} else if sum.Accepted > 0 && !r.segment {
+	} else if sum.Accepted > 0 && r.target.sends.Endpoint != "" {
 		console.Writeln(p.Stdout, "the receiver confirms receipt, and not what it does with them")
 	} else if sum.Accepted > 0 {
 		console.Writeln(p.Stdout, "Segment confirms receipt, not delivery to destinations")

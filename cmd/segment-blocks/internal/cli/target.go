@@ -62,7 +62,7 @@ func (p *Program) openToSend(s *settings.Settings, in input) (*target, error) {
 				nil,
 			)
 		}
-		return p.openEmulator(s)
+		return p.openEmulator(tracking.Source{Retry: s.Retry})
 	}
 	key, _, err := s.Key(source)
 	if err != nil {
@@ -126,12 +126,14 @@ func (p *Program) openToLook(s *settings.Settings, anySource bool) (*target, err
 	return p.newTarget(source.Name, s.Tracking(source, key))
 }
 
-func (p *Program) openEmulator(s *settings.Settings) (*target, error) {
-	server, err := emulator.Start()
+// openEmulator starts an emulator in this process, and completes a source that leads to it.
+func (p *Program) openEmulator(source tracking.Source, options ...emulator.Option) (*target, error) {
+	server, err := emulator.Start(options...)
 	if err != nil {
 		return nil, console.Failed("cannot start the emulator: %w", err)
 	}
-	t, err := p.newTarget("emulator", tracking.Source{WriteKey: emulatorKey, Endpoint: server.URL, Retry: s.Retry})
+	source.WriteKey, source.Endpoint = emulatorKey, server.URL
+	t, err := p.newTarget("emulator", source)
 	if err != nil {
 		return nil, err
 	}
