@@ -43,6 +43,8 @@ func (im *Import) Run(ctx context.Context) (Counts, error) {
 		return im.counts, err
 	}
 	im.tellProgress()
+	// The end of ctx stops new invocations at once. Those in flight have the time of Grace, because
+	// what is cut off may have arrived, and would be sent again.
 	sending, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	im.halting, im.halt = context.WithCancelCause(context.WithoutCancel(ctx))
@@ -82,6 +84,8 @@ func (im *Import) guard(f func()) {
 	f()
 }
 
+// wake lets those who wait for a change see that the import is halted. It takes the lock so that
+// nobody is between looking and waiting.
 func (im *Import) wake() {
 	im.mu.Lock()
 	defer im.mu.Unlock()
@@ -103,6 +107,8 @@ func (im *Import) watch(sent <-chan struct{}) {
 		case <-ticker.C:
 		}
 		im.flushIdle()
+		// The state is written less often than progress is told, because each time waits for the
+		// disk.
 		if n%2 == 0 {
 			if err := im.checkpoint(); err != nil {
 				im.halt(err)
@@ -131,6 +137,8 @@ func (im *Import) finish() (Counts, error) {
 	return im.tellProgress().Counts, err
 }
 
+// tellProgress calls the function of the options without the lock, which that function may take
+// long with.
 func (im *Import) tellProgress() Progress {
 	im.mu.Lock()
 	p := im.progress()
@@ -182,7 +190,8 @@ func (im *Import) flush() {
 }
 
 // rejectLine keeps a line that is no message. It waits where many wait for the events before them,
-// and returns false when the import is halted.
+// so that a file of nothing but faults does not fill the memory while one event in front of them is
+// in flight. It returns false when the import is halted.
 func (im *Import) rejectLine(e *event) bool {
 	im.mu.Lock()
 	defer im.mu.Unlock()
@@ -201,7 +210,8 @@ func (im *Import) rejectLine(e *event) bool {
 	return true
 }
 
-// hold keeps a reject until all before it is settled. The caller holds the lock.
+// hold keeps a reject until all before it is settled: the file of rejects is in the order of the
+// lines, and has nothing in it that the next run would find again. The caller holds the lock.
 func (im *Import) hold(of mark, from origin, reasons []schemas.Violation, object, text []byte) {
 	r := newReject(of, im.inputs[of.at.File].path, from.String(), reasons, object, text)
 	im.held = append(im.held, r)
@@ -218,12 +228,15 @@ func (im *Import) settle() mark {
 			low = b.first
 		}
 	}
+	// Only what is settled counts for good. The next run sends the others again, and counts them
+	// then.
 	im.duplicates = slices.DeleteFunc(im.duplicates, func(seq int64) bool {
 		if seq < low.seq {
 			im.counts.Duplicates++
 		}
 		return seq < low.seq
 	})
+	// The reader and the partitions find rejects in an order of their own.
 	slices.SortFunc(im.held, func(a, b reject) int { return cmp.Compare(a.seq, b.seq) })
 	ready := 0
 	for ; ready < len(im.held) && im.held[ready].seq < low.seq; ready++ {
@@ -241,11 +254,13 @@ func (im *Import) settle() mark {
 	return low
 }
 
-// checkpoint writes the rejects and the state. Where the rejects cannot be written the state keeps
-// its position, and only says how much was accepted behind that.
+// checkpoint writes the rejects and the state, in this order: a kill between the two leaves rejects
+// that the next run cuts off and finds again, and loses none. Where the rejects cannot be written
+// the state keeps its position, and only says how much was accepted behind that.
 func (im *Import) checkpoint() error {
 	next, accepted, err := im.settled()
 	if err == nil && next.RejectsBytes > im.written.RejectsBytes {
+		// Without the lock, because the disk may be slow and nothing else need wait for it.
 		if err = im.rejects.sync(); err != nil {
 			im.mu.Lock()
 			im.rejects.failed = err

@@ -42,7 +42,8 @@ func TestGivenIDsTwice(t *testing.T) {
 		},
 	}
 	counts := run(t, o)
-	require.Equal(t, []string{"4 /messageId duplicate_message_id is that of line 1 too, and the receiver keeps one of them"}, said)
+	require.Equal(t, []string{"4 /messageId duplicate_message_id is that of line 1 too, and the receiver keeps one " +
+		"of them"}, said)
 	require.EqualValues(t, 2, counts.Duplicates)
 	require.Len(t, r.seen, 3)
 	require.EqualValues(t, 2, stateOf(t, o.StatePath).Counts.Duplicates)
@@ -51,9 +52,11 @@ func TestGivenIDsTwice(t *testing.T) {
 // What cannot be sent gives its messageId to nobody.
 func TestRejectsHaveNoID(t *testing.T) {
 	r := newReceiver(t)
-	in := file(t, "events.ndjson", `{"type":"track","userId":"u","messageId":"a"}`+"\n"+strings.Repeat("\n", 10)+tracks(200, 1, 0)+
-		`{"type":"track","event":"A","userId":"u","messageId":"a"}`+"\n")
-	counts := run(t, importer.Options{Files: []string{in}, Invoke: invoker(t, r.URL), Concurrency: 1}) // the first batch is settled before the last event is read
+	in := file(t, "events.ndjson",
+		`{"type":"track","userId":"u","messageId":"a"}`+"\n"+strings.Repeat("\n", 10)+tracks(200, 1, 0)+
+			`{"type":"track","event":"A","userId":"u","messageId":"a"}`+"\n")
+	// the first batch is settled before the last event is read
+	counts := run(t, importer.Options{Files: []string{in}, Invoke: invoker(t, r.URL), Concurrency: 1})
 	require.EqualValues(t, 201, counts.Accepted)
 	require.Zero(t, counts.Duplicates)
 }
@@ -172,7 +175,8 @@ func TestRefusedRequestsAreNarrowedDown(t *testing.T) {
 func TestRefusedEventsAmongFailures(t *testing.T) {
 	const events = 300
 	r := newReceiver(t)
-	healthy := picky(r, 200, `{"success":false,"message":"not this one"}`, func(event string) bool { return strings.HasSuffix(event, "7") })
+	healthy := picky(r, 200, `{"success":false,"message":"not this one"}`,
+		func(event string) bool { return strings.HasSuffix(event, "7") })
 	var requests atomic.Int32
 	url := serve(t, func(w http.ResponseWriter, req *http.Request) {
 		if requests.Add(1)%7 == 0 { // requests come one at a time
@@ -256,7 +260,8 @@ func TestCutFile(t *testing.T) {
 	r := newReceiver(t)
 	var text strings.Builder
 	for i := range 5000 {
-		fmt.Fprintf(&text, `{"type":"track","event":"E%d","userId":"u-%d","properties":{"n":%d}}`+"\n", i, i%7, i*i*7919%100_003)
+		fmt.Fprintf(&text, `{"type":"track","event":"E%d","userId":"u-%d","properties":{"n":%d}}`+"\n", i, i%7,
+			i*i*7919%100_003)
 	}
 	whole := pack(t, text.String())
 	in := file(t, "events.ndjson.gz", whole[:len(whole)*2/3])

@@ -234,6 +234,8 @@ func New(o Options) (*Import, error) {
 	im.changed.L = &im.mu
 	im.ids, _ = lru.New[uint64, position](rememberedIDs) // which fails for no size only
 	if o.Rate > 0 {
+		// A batch takes all of its events from the limit at once, so none may have more than a
+		// burst.
 		im.most = int(min(maxBatchEvents, max(1, math.Floor(o.Rate/4)))) // a burst is a quarter of a second's worth
 		im.limiter = rate.NewLimiter(rate.Limit(o.Rate), im.most)
 	}
@@ -272,13 +274,15 @@ func (im *Import) open() error {
 	if len(o.Map) > 0 && !csv {
 		return fmt.Errorf("--map is for columns of CSV, and no file is CSV: %q", o.Map[0])
 	}
+	// Two inputs must not have the same messageIds by chance, where nothing tells them apart.
 	if o.Files[0] == Stdin && o.InvocationID == "" {
 		o.InvocationID = "stdin/" + uuid.NewString()
 	}
 	return o.checkPaths()
 }
 
-// checkPaths refuses to overwrite one file with another.
+// checkPaths refuses to overwrite one file with another. It compares what the paths lead to, since
+// links and relative paths give one file many names.
 func (o *Options) checkPaths() error {
 	stdin := slices.Contains(o.Files, Stdin)
 	switch {

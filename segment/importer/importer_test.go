@@ -103,7 +103,8 @@ func TestRejectsAreExact(t *testing.T) {
 		`[1]`, // 10
 		"{\"type\":\"track\",\"event\":\"\xff\"}", // 11
 		`{"type":"nope","userId":"u"}`,            // 12
-		`{"type":"track","event":"日本 \ud83d\ude00 \u0000","userId":"ü\u2028","properties":{"a":1.10,"b":12345678901234567890}}`, // 13: sent
+		// 13: sent
+		`{"type":"track","event":"日本 \ud83d\ude00 \u0000","userId":"ü\u2028","properties":{"a":1.10,"b":12345678901234567890}}`,
 		`{}`, // 14
 		`  {"type" : "track", "event":"C", "userId":"u", "messageId":"mine"}  `, // 15: sent
 		`{"type":"track","event":"D","userId":"u","messageId":""}`,              // 16: sent
@@ -140,7 +141,8 @@ func TestRejectsAreExact(t *testing.T) {
 			}
 		}
 		require.Equal(t, []string{
-			"2 /userId id_not_string", "2 /event event_not_defined", "4  invalid_json", "5  line_too_long", "6 /userId duplicate_key",
+			"2 /userId id_not_string", "2 /event event_not_defined", "4  invalid_json", "5  line_too_long",
+			"6 /userId duplicate_key",
 			"7  message_too_large", "8  too_deep", "10  message_not_object",
 			"11 /event invalid_utf8", "12 /type invalid_type", "14 /type missing_type",
 		}, got)
@@ -167,7 +169,8 @@ func deep(n int) string { return strings.Repeat("[", n) + strings.Repeat("]", n)
 func TestRejectsCanBeImported(t *testing.T) {
 	r := newReceiver(t)
 	invoke := invoker(t, r.URL)
-	in := file(t, "events.ndjson", `{"type":"track","event":"","userId":"u","properties":{"a":1.10}}`+"\n"+`{"type":"track","event":"B"}`+"\nnot json\n")
+	in := file(t, "events.ndjson",
+		`{"type":"track","event":"","userId":"u","properties":{"a":1.10}}`+"\n"+`{"type":"track","event":"B"}`+"\nnot json\n")
 	path := filepath.Join(t.TempDir(), "rejects.ndjson")
 	counts := run(t, importer.Options{Files: []string{in}, Invoke: invoke, RejectsPath: path})
 	require.EqualValues(t, 3, counts.Rejected)
@@ -196,7 +199,8 @@ func TestRejectsCanBeImported(t *testing.T) {
 func TestOnlyRejects(t *testing.T) {
 	r := newReceiver(t)
 	const lines, refused = 21_000, 1_000
-	in := file(t, "events.ndjson", strings.Repeat("nothing of use\n", lines-refused)+strings.Repeat(`{"type":"track"}`+"\n", refused))
+	in := file(t, "events.ndjson",
+		strings.Repeat("nothing of use\n", lines-refused)+strings.Repeat(`{"type":"track"}`+"\n", refused))
 	path := in + ".rejects"
 	counts := run(t, importer.Options{Files: []string{in}, Invoke: invoker(t, r.URL), RejectsPath: path})
 	require.EqualValues(t, lines, counts.Rejected)
@@ -228,7 +232,8 @@ func TestEmptyFiles(t *testing.T) {
 func TestPackedFiles(t *testing.T) {
 	r := newReceiver(t)
 	var packed bytes.Buffer
-	for _, part := range []string{tracks(500, 5, 0), strings.ReplaceAll(tracks(500, 5, 0), `"E`, `"F`)} { // two members, as of cat a.gz b.gz
+	// two members, as of cat a.gz b.gz
+	for _, part := range []string{tracks(500, 5, 0), strings.ReplaceAll(tracks(500, 5, 0), `"E`, `"F`)} {
 		w := gzip.NewWriter(&packed)
 		_, err := io.WriteString(w, part)
 		require.NoError(t, err)
@@ -258,7 +263,10 @@ func TestMessageIDs(t *testing.T) {
 		require.Less(t, len(id), 100)
 	}
 	stdin := func(id string) {
-		run(t, importer.Options{Files: []string{importer.Stdin}, Stdin: strings.NewReader(one), Invoke: invoke, InvocationID: id})
+		run(t, importer.Options{
+			Files: []string{importer.Stdin}, Stdin: strings.NewReader(one), Invoke: invoke,
+			InvocationID: id,
+		})
 	}
 	stdin("a")
 	stdin("a")
@@ -405,7 +413,10 @@ func TestEditedFileIsNotResumed(t *testing.T) {
 	}
 	text := tracks(events, 50, 200)
 	in := file(t, "events.ndjson", text)
-	o := importer.Options{Files: []string{in}, Invoke: invoker(t, r.URL), Key: key, Concurrency: 1, StatePath: in + ".state"}
+	o := importer.Options{
+		Files: []string{in}, Invoke: invoker(t, r.URL), Key: key, Concurrency: 1,
+		StatePath: in + ".state",
+	}
 	runs := func() (importer.Counts, error) {
 		im, err := importer.New(o)
 		require.NoError(t, err)
@@ -448,7 +459,10 @@ func TestEditedFileIsNotResumed(t *testing.T) {
 func TestSlowInput(t *testing.T) {
 	r := newReceiver(t)
 	from, to := io.Pipe()
-	im, err := importer.New(importer.Options{Files: []string{importer.Stdin}, Stdin: from, Invoke: invoker(t, r.URL), Key: key})
+	im, err := importer.New(importer.Options{
+		Files: []string{importer.Stdin}, Stdin: from, Invoke: invoker(t, r.URL),
+		Key: key,
+	})
 	require.NoError(t, err)
 	done := make(chan error, 1)
 	go func() {
@@ -466,7 +480,10 @@ func TestCanceledWhileReading(t *testing.T) {
 	r := newReceiver(t)
 	from, to := io.Pipe()
 	defer to.Close()
-	im, err := importer.New(importer.Options{Files: []string{importer.Stdin}, Stdin: from, Invoke: invoker(t, r.URL), Key: key})
+	im, err := importer.New(importer.Options{
+		Files: []string{importer.Stdin}, Stdin: from, Invoke: invoker(t, r.URL),
+		Key: key,
+	})
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()

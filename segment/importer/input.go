@@ -74,6 +74,7 @@ func openInput(path string, format Format, stdin io.Reader) (*input, error) {
 	return in, nil
 }
 
+// formatOf returns the format that a name tells, "" for none.
 func formatOf(path string) Format {
 	switch filepath.Ext(strings.TrimSuffix(strings.ToLower(path), ".gz")) {
 	case ".ndjson", ".jsonl", ".json":
@@ -87,6 +88,8 @@ func formatOf(path string) Format {
 	return ""
 }
 
+// identify hashes the two ends of the first size bytes of a file. Hashing all of it would read a
+// large file twice. Where the middle differs, resuming finds out by the hash in the position.
 func identify(f io.ReaderAt, size int64) (string, error) {
 	h := sha256.New()
 	h.Write(binary.BigEndian.AppendUint64([]byte("segment-blocks/import-file/v1"), uint64(size)))
@@ -133,6 +136,8 @@ func (in *input) open(read *atomic.Int64) (*bufio.Reader, io.Closer, error) {
 	return r, file, nil
 }
 
+// unpack looks at the first bytes, so that what is no text ends the import at once, and not as
+// millions of rejects.
 func (in *input) unpack(file io.Reader) (*bufio.Reader, error) {
 	const size = maxRecord + len("\r\n")
 	r := bufio.NewReaderSize(file, size)
@@ -150,7 +155,7 @@ func (in *input) unpack(file io.Reader) (*bufio.Reader, error) {
 	case string(mark) == "\xef\xbb\xbf":
 		_, _ = r.Discard(3)
 	}
-	_, _ = r.Peek(1)
+	_, _ = r.Peek(1)                              // which fills the buffer, without waiting for more than one read gives
 	head, _ := r.Peek(min(r.Buffered(), 128<<10)) // what has arrived by now
 	if line := binaryLine(head); line > 0 {
 		return nil, fmt.Errorf("the events must be text in UTF-8, and line %d holds binary data or another encoding", line)

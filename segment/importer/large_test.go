@@ -38,17 +38,26 @@ func TestLargeFiles(t *testing.T) {
 		accepted, rejected int64
 		code               string
 	}{
-		"a line of 32 MiB":             {sized(32<<20) + "\n" + event, 1, 1, importer.CodeTooLong},
-		"lines of the limit":           {sized(longest) + "\n" + sized(longest) + "\r\n" + sized(longest), 0, 3, "message_too_large"},
-		"lines of one byte more":       {sized(longest+1) + "\n" + sized(longest+1) + "\r\n" + sized(longest+1), 0, 3, importer.CodeTooLong},
-		"32 MiB of such lines":         {strings.Repeat(sized(longest-10)+"\n", 8), 0, 8, "message_too_large"},
-		"tiny events":                  {strings.Repeat(event, 100_000), 100_000, 0, ""},
-		"no last line break":           {event + strings.TrimSpace(event), 2, 0, ""},
-		"empty objects":                {strings.Repeat("{}\n", 10_000), 0, 10_000, "no_user_anon_id"},
-		"20,000 members":               {members(20_000) + event, 1, 1, "message_too_large"},
-		"400,000 members":              {members(400_000) + event, 1, 1, "message_too_large"},
-		"1,000,000 members":            {members(1_000_000) + event, 1, 1, importer.CodeTooLong},
-		"a million levels":             {`{"type":"track","properties":{"x":` + deep(1_000_000) + "}}\n" + event, 1, 1, "too_deep"},
+		"a line of 32 MiB": {sized(32<<20) + "\n" + event, 1, 1, importer.CodeTooLong},
+		"lines of the limit": {
+			sized(longest) + "\n" + sized(longest) + "\r\n" + sized(longest), 0, 3,
+			"message_too_large",
+		},
+		"lines of one byte more": {
+			sized(longest+1) + "\n" + sized(longest+1) + "\r\n" + sized(longest+1), 0, 3,
+			importer.CodeTooLong,
+		},
+		"32 MiB of such lines": {strings.Repeat(sized(longest-10)+"\n", 8), 0, 8, "message_too_large"},
+		"tiny events":          {strings.Repeat(event, 100_000), 100_000, 0, ""},
+		"no last line break":   {event + strings.TrimSpace(event), 2, 0, ""},
+		"empty objects":        {strings.Repeat("{}\n", 10_000), 0, 10_000, "no_user_anon_id"},
+		"20,000 members":       {members(20_000) + event, 1, 1, "message_too_large"},
+		"400,000 members":      {members(400_000) + event, 1, 1, "message_too_large"},
+		"1,000,000 members":    {members(1_000_000) + event, 1, 1, importer.CodeTooLong},
+		"a million levels": {
+			`{"type":"track","properties":{"x":` + deep(1_000_000) + "}}\n" + event, 1, 1,
+			"too_deep",
+		},
 		"CSV, a quote that stays open": {"userId,event\n\"" + strings.Repeat("u,E\n", 100_000), 99_999, 1, importer.CodeCSV},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -22,7 +22,7 @@ type rule struct {
 
 // parseRule reads an element of [Options].Map.
 func parseRule(text string) (rule, error) {
-	at := strings.LastIndex(text, "=")
+	at := strings.LastIndex(text, "=") // names of columns may have one, and fields have none
 	if at <= 0 {
 		return rule{}, fmt.Errorf("--map must be column=field, such as price=properties.price:number: %q", text)
 	}
@@ -34,6 +34,7 @@ func parseRule(text string) (rule, error) {
 	if !typed {
 		kind = "text"
 	}
+	// What is wrong is said here, before any file is opened, and not for each row.
 	r := rule{column, strings.Split(field, "."), kind}
 	head, object := r.path[0], slices.Contains(objects(), r.path[0])
 	switch {
@@ -114,6 +115,8 @@ type Column struct {
 	Kind string `json:"kind,omitempty"`
 }
 
+// newMapping decides for every column of a header. It refuses what would make messages that nobody
+// meant: one column for several, a name twice, or rows about nobody.
 func newMapping(header []string, rules []rule, t tracking.Type) (*mapping, error) {
 	m := &mapping{rules: map[string]rule{}, typ: t, plans: map[tracking.Type][]cell{}, typeAt: -1}
 	for _, name := range header {
@@ -223,7 +226,9 @@ type cell struct {
 	kind   string
 }
 
-// plan returns the cells of messages of a type, those of one object side by side.
+// plan returns the cells of messages of a type, those of one object side by side, so that a row is
+// written from left to right and each object begins once. A row may have any type, so plans are
+// made as types come.
 func (m *mapping) plan(t tracking.Type) ([]cell, error) {
 	if p, ok := m.plans[t]; ok {
 		return p, nil
@@ -236,6 +241,7 @@ func (m *mapping) plan(t tracking.Type) ([]cell, error) {
 		}
 		at, most := len(plan), 1
 		for j, c := range plan {
+			// One path that leads through the other would need a field to be a text and an object.
 			n := common(c.path, path)
 			if n == min(len(c.path), len(path)) {
 				return nil, fmt.Errorf("two columns become the same field, or one a part of the other: %s, %q",

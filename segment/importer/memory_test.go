@@ -68,7 +68,8 @@ func TestMemoryIsConstant(t *testing.T) {
 	}
 	const few, many = 50_000, 200_000
 	for name, line := range map[string]string{
-		"sent":     `{"type":"track","event":"E%d","userId":"u-%d","properties":{"note":"` + strings.Repeat("x", 400) + `"}}` + "\n",
+		"sent": `{"type":"track","event":"E%d","userId":"u-%d","properties":{"note":"` + strings.Repeat("x", 400) +
+			`"}}` + "\n",
 		"rejected": "no JSON %d %d " + strings.Repeat("x", 400) + "\n",
 	} {
 		short, long := peak(few, line), peak(many, line)

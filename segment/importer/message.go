@@ -49,7 +49,8 @@ func (o origin) String() string {
 	return o.file + ":" + strconv.FormatInt(o.line, 10)
 }
 
-// given returns the message without a messageId that was added.
+// given returns the message without a messageId that was added, for the file of rejects: once it is
+// mended it is another message, and derives an id of its own.
 func (m *message) given() []byte { return append([]byte{'{'}, m.json[1+m.added:]...) }
 
 // limits leave room for the two levels and the few bytes that a batch puts around a message.
@@ -76,6 +77,7 @@ func (r *reader) message(raw []byte, e *event) {
 	}
 	m := &e.message
 	m.id = known.Text("messageId")
+	// A message of an alias or a group may have none of the first ids, and still has an order.
 	m.person = cmp.Or(known.Text("userId"), known.Text("anonymousId"), known.Text("previousId"), known.Text("groupId"))
 	const front = len(`"messageId":"sb1-0123456789abcdef0123456789abcdef","type":"identify",`)
 	m.json = append(make([]byte, 0, len(text)+front+isotime.Size), '{')
@@ -84,6 +86,7 @@ func (r *reader) message(raw []byte, e *event) {
 	if !typed {
 		typ = r.options.Type
 	}
+	// The members that are added come first, because text is copied from there on as it is.
 	if _, ok := known.Get("messageId"); !ok {
 		m.json = append(append(append(m.json, `"messageId":"`...), r.deriveID(text, typ, e.origin)...), `",`...)
 		m.added = len(m.json) - 1
@@ -124,7 +127,8 @@ func (r *reader) parse(raw []byte) (text []byte, known rawjson.Object, err error
 }
 
 // look is parse for what is as usual, in one pass and without allocating. It returns false for
-// anything else.
+// anything else, such as names with escapes, and leaves it to parse to say what is wrong. It
+// exists because reading is one goroutine's work, which all the senders wait for.
 func (r *reader) look(text []byte) (known rawjson.Object, ok bool) {
 	s := rawjson.NewScanner(text, limits())
 	if s.Peek() != '{' || !s.Enter() {

@@ -51,6 +51,8 @@ type reader struct {
 	timeAt  int            // where the timestamp is in the text that was looked at; 0 where that is not known
 }
 
+// newReader returns a reader that begins at a position. The files before it count as read, so that
+// the progress of a resumed import begins where it stopped.
 func (im *Import) newReader(at position) *reader {
 	at.Line = max(1, at.Line)
 	r := &reader{options: &im.options, inputs: im.inputs, rules: im.rules, at: at, names: known()}
@@ -193,7 +195,9 @@ func (r *reader) header(in *input) error {
 	return nil
 }
 
-// record reads one line. It returns false for an empty one.
+// record reads one line. It returns false for an empty one. A fault of one line is the event's. A
+// fault that shows that the file as a whole is in another form is an error, because every line
+// would have it.
 func (r *reader) record() (e event, ok bool, err error) {
 	rec, err := r.split.next()
 	if err != nil {
@@ -218,6 +222,7 @@ func (r *reader) record() (e event, ok bool, err error) {
 	case r.rows != nil:
 		raw, e.faults = r.rows.message(rec.raw)
 		if r.rows.torn && len(rec.lines) > 0 {
+			// Its quotes took lines in that have rows of their own: reject the first line alone.
 			r.split.back(&rec)
 			r.at, e.raw = r.split.at, rec.raw
 		}

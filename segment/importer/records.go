@@ -53,6 +53,7 @@ func (s *splitter) next() (record, error) {
 	return r, err
 }
 
+// withoutBreak drops one LF or CR LF. A CR alone stays, since it may be part of a cell.
 func withoutBreak(line []byte) []byte {
 	return bytes.TrimSuffix(bytes.TrimSuffix(line, []byte("\n")), []byte("\r"))
 }
@@ -60,6 +61,7 @@ func withoutBreak(line []byte) []byte {
 // row returns a row that goes on in the lines after its first one. Where no line closes the quotes,
 // the row is its first line alone, and so it is where the row gets too long.
 func (s *splitter) row(first record, quotes *quotes) (record, error) {
+	// Lines share the buffer of the reader, which the next one overwrites.
 	first.raw = bytes.Clone(first.raw)
 	row := record{at: first.at, raw: bytes.Clone(first.raw), lines: []record{first}}
 	for open := true; open; {
@@ -93,7 +95,8 @@ func (s *splitter) back(r *record) {
 	}
 }
 
-// line returns the next line with its line break.
+// line returns the next line with its line break. It reads a line that is too long in pieces, keeps
+// the beginning, and hashes and counts all of it, so that the position after it is right.
 func (s *splitter) line() (record, error) {
 	if len(s.ahead) > 0 {
 		r := s.ahead[0]

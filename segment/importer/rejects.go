@@ -90,6 +90,7 @@ func openRejects(path string, size int64) (*rejects, error) {
 	return r, nil
 }
 
+// unwritable says that the rejects cannot be written.
 func (r *rejects) unwritable(err error) error { return unwritable("the rejects", "--rejects", err) }
 
 // unwritable says why a file cannot be written, and what to do about it.
@@ -133,7 +134,8 @@ func (r *rejects) write(list []reject) error {
 	return r.failed
 }
 
-// sync returns when all that was written is on disk.
+// sync returns when all that was written is on disk. The state must not speak of rejects that a
+// loss of power would take away.
 func (r *rejects) sync() error {
 	if r.file == nil || r.special {
 		return nil

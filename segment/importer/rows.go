@@ -36,6 +36,7 @@ func (c *rows) fields(raw []byte) ([]string, *schemas.Violation) {
 	if bytes.IndexByte(raw, '\r') >= 0 { // the reader drops one before each line feed, also inside a cell
 		c.row = bytes.ReplaceAll(c.row, []byte("\r\n"), []byte("\r\r\n"))
 	}
+	// One csv.Reader serves all rows, because making one allocates a buffer.
 	c.from.Reset(c.row)
 	if c.csv == nil {
 		c.csv = csv.NewReader(&c.from)
@@ -60,7 +61,9 @@ func (c *rows) fields(raw []byte) ([]string, *schemas.Violation) {
 	return nil, &schemas.Violation{Code: CodeCSV, Message: "must be a row of CSV: " + err.Error()}
 }
 
-// message returns a row as a message, valid until the next call.
+// message returns a row as a message, valid until the next call. It writes JSON straight into a
+// buffer, since rows come by the million. A row with faults in its cells is a message too, which
+// the file of rejects shows so that it can be mended.
 func (c *rows) message(raw []byte) ([]byte, []schemas.Violation) {
 	cells, fault := c.fields(raw)
 	if fault != nil {
@@ -100,7 +103,8 @@ func (c *rows) message(raw []byte) ([]byte, []schemas.Violation) {
 	return c.buf, faults
 }
 
-// enter ends and begins objects until those of a path are open.
+// enter ends and begins objects until those of a path are open. The cells of one object are side by
+// side, so no object begins twice.
 func (c *rows) enter(open *[]string, path []string) {
 	n := common(*open, path)
 	c.buf = append(c.buf, strings.Repeat("}", len(*open)-n)...)

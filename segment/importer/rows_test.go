@@ -86,7 +86,8 @@ func TestRows(t *testing.T) {
 			},
 		},
 		"types by row": {
-			text: "type,userId,plan,event,name\ntrack,u,a,E,n\nidentify,u,b,E,n\n,u,c,,\npage,u,,,n\nalias,u,x,,\n", typ: "group",
+			text: "type,userId,plan,event,name\ntrack,u,a,E,n\nidentify,u,b,E,n\n,u,c,,\npage,u,,,n\nalias,u,x,,\n",
+			typ:  "group",
 			want: []string{
 				`{"type":"track","userId":"u","properties":{"plan":"a","name":"n"},"event":"E"}`,
 				`{"type":"identify","userId":"u","traits":{"plan":"b","event":"E","name":"n"}}`,
@@ -96,7 +97,8 @@ func TestRows(t *testing.T) {
 			},
 		},
 		"rows that are none": {
-			text: "userId,event,x\nu,A\nu,A,1,2\nu,A,5\" pipe\nu,B,\"open\nu,\"C\"x,1\n\r\n\"u\",\"D\nE\",\"\"\"\"\nu,F,\"never closed\nu,G,\n", typ: "track",
+			text: "userId,event,x\nu,A\nu,A,1,2\nu,A,5\" " +
+				"pipe\nu,B,\"open\nu,\"C\"x,1\n\r\n\"u\",\"D\nE\",\"\"\"\"\nu,F,\"never closed\nu,G,\n", typ: "track",
 			want: []string{
 				`invalid_csv  must have as many fields as the header has columns, 3: 2.`,
 				`invalid_csv  must have as many fields as the header has columns, 3: 4.`,
@@ -129,7 +131,8 @@ func TestRows(t *testing.T) {
 		},
 		"a NUL": {
 			text: "userId,event\n" + strings.Repeat("u,A\n", 100_000) + "u,\x00\n", typ: "track",
-			want: append(slices.Repeat([]string{`{"type":"track","userId":"u","event":"A"}`}, 100_000), `invalid_csv  must be text, and has a NUL byte.`),
+			want: append(slices.Repeat([]string{`{"type":"track","userId":"u","event":"A"}`}, 100_000),
+				`invalid_csv  must be text, and has a NUL byte.`),
 		},
 		"columns without a name": {
 			text: "userId,event,,\nu,A,1,2\n", typ: "track",
@@ -157,8 +160,10 @@ func TestRows(t *testing.T) {
 
 func TestMappingsThatAreRefused(t *testing.T) {
 	for text, want := range map[string]string{
-		"x": "must be column=field", "=userId": "must be column=field", "a=userID": `did you mean "userId"`, "a=properties": "as properties:json",
-		"a=userId:number": "it must be a text", "a=properties.x:date": "a kind of value", "a=userId.x": "a part of userId", "a=traits..x": "that is empty",
+		"x": "must be column=field", "=userId": "must be column=field", "a=userID": `did you mean "userId"`,
+		"a=properties":    "as properties:json",
+		"a=userId:number": "it must be a text", "a=properties.x:date": "a kind of value", "a=userId.x": "a part of userId",
+		"a=traits..x": "that is empty",
 	} {
 		_, err := parseRule(text)
 		require.ErrorContains(t, err, want, text)

@@ -59,7 +59,7 @@ type item struct {
 	duplicate bool   // an earlier event has that id too
 }
 
-// flush makes ready what has been gathered. The caller holds the lock.
+// flush makes ready what has been gathered, however little. The caller holds the lock.
 func (p *partition) flush() {
 	if p.building != nil {
 		p.ready = append(p.ready, p.building)
@@ -81,6 +81,8 @@ func (p *partition) oldest() *batch {
 func (im *Import) add(e *event) bool {
 	im.mu.Lock()
 	defer im.mu.Unlock()
+	// The same person is always in the same partition, which sends one batch at a time: this keeps
+	// the order of the person's events.
 	p := im.partitions[maphash.String(im.seed, e.person)%uint64(len(im.partitions))]
 	size := len(e.json) + addedBytes
 	if b := p.building; b != nil && (len(b.items) >= p.most || b.bytes+size > maxBatchBytes) {
@@ -140,6 +142,7 @@ func (im *Import) work(ctx context.Context, p *partition) {
 			return
 		}
 		im.mu.Lock()
+		// More than one in fifty refused makes smaller batches, and none makes larger ones.
 		switch {
 		case rejected == 0:
 			p.most = min(2*p.most, im.most)
@@ -187,6 +190,7 @@ func (im *Import) send(ctx context.Context, b *batch, items []item) (rejected in
 				return rejected, im.deliveryError(items, err, true)
 			}
 			text := "was refused by the receiver: " + refusal.Error()
+			// It was sent alone, so the refusal is about it.
 			bad[0] = []schemas.Violation{{Code: string(refusal.Code), Message: text}}
 		}
 		items = im.reject(items, bad)
@@ -195,6 +199,7 @@ func (im *Import) send(ctx context.Context, b *batch, items []item) (rejected in
 	return rejected, nil
 }
 
+// bodyOf writes the input of segment_batch. The messages have been checked, so they are copied.
 func bodyOf(items []item) runtime.JSON {
 	size := len(`{"batch":[]}`)
 	for _, it := range items {
@@ -231,6 +236,7 @@ func (im *Import) refusedOneMore() bool {
 	return im.inRow >= maxRefusedInRow
 }
 
+// deliveryError names the lines that an invocation was about, among which the cause may be.
 func (im *Import) deliveryError(items []item, err error, source bool) *DeliveryError {
 	first, last := items[0].at, items[len(items)-1].at
 	return &DeliveryError{im.inputs[first.File].path, first.Line, last.Line, source, err}
@@ -268,6 +274,7 @@ func (im *Import) record(items []item, r *runtime.Receipt, accepted bool) {
 	}
 }
 
+// warn tells of a warning, and keeps others of its kind from being told. The caller holds the lock.
 func (im *Import) warn(file string, line int64, w runtime.Warning) {
 	im.warned[w.Code] = true
 	if im.options.Warned != nil {

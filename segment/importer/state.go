@@ -62,6 +62,8 @@ type planFile struct {
 	Whole string `json:"whole,omitempty"`
 }
 
+// newPlan describes an import. It has the fingerprint of the write key in place of the key, since
+// the state is a file that people pass around.
 func newPlan(o *Options, inputs []*input) plan {
 	p := plan{
 		Source: o.Source, Credential: o.Key.Fingerprint(), Endpoint: o.Endpoint, Type: string(o.Type), Map: o.Map,
@@ -89,6 +91,8 @@ func (p *plan) difference(other *plan) string {
 		{"the source", p.Source, other.Source},
 		{"the write key", p.Credential, other.Credential},
 		{"the endpoint", p.Endpoint, other.Endpoint},
+		// These change the messageIds or what the events become, so what was sent would count
+		// twice.
 		{"--type", p.Type, other.Type},
 		{"--delimiter", p.Delimiter, other.Delimiter},
 		{"--invocation-id", p.InvocationID, other.InvocationID},
@@ -196,6 +200,7 @@ func (im *Import) begin() (finished bool, err error) {
 	return false, nil
 }
 
+// note tells a sentence, if anyone listens.
 func (im *Import) note(format string, args ...any) {
 	if im.options.Note != nil {
 		im.options.Note(fmt.Sprintf(format, args...))
@@ -301,6 +306,8 @@ func (s *state) write(path string) error {
 	return nil
 }
 
+// replaceFile writes beside the file and renames, so that a kill leaves the old file or the new
+// one.
 func replaceFile(path string, data []byte) error {
 	f, err := os.OpenFile(path+".tmp", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
@@ -311,6 +318,7 @@ func replaceFile(path string, data []byte) error {
 		err = f.Sync()
 	}
 	err = errors.Join(err, f.Close())
+	// The new contents are on disk before they take the name.
 	if err == nil {
 		err = os.Rename(f.Name(), path)
 	}
