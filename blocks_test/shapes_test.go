@@ -213,7 +213,7 @@ func requireBounded(t require.TestingT, refused bool, err error) {
 // The largest input, in every form in which it may be given.
 func TestInputsAsLargeAsTheLimit(t *testing.T) {
 	rt := receiverless(t)
-	largest := rawjson.DefaultLimits().MaxBytes
+	largest := rawjson.Limits{}.WithDefaults().MaxBytes
 	for _, s := range shapes()[:6] {
 		t.Run(s.name, func(t *testing.T) {
 			input := s.make(largest - 1<<10)

@@ -13,15 +13,6 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// EncodeObject is [Encode] for a Go map, nil for an empty object.
-func EncodeObject(m map[string]any, limits Limits) (Object, error) {
-	if m == nil {
-		m = map[string]any{}
-	}
-	raw, err := Encode(m, limits)
-	return OpenObject(raw), err
-}
-
 // Encode writes a Go value as JSON, the names of a map sorted. Maps, slices and the basic types are
 // written directly; any other type goes through encoding/json. A json.Number keeps its digits.
 //
@@ -29,7 +20,7 @@ func EncodeObject(m map[string]any, limits Limits) (Object, error) {
 // not UTF-8 (encoding/json would replace it without a word), or nesting past the limit, which also
 // ends a map that contains itself.
 func Encode(v any, limits Limits) (json.RawMessage, error) {
-	e := encoder{limits: limits.withDefaults(), pairs: make([]pair, 0, 32)}
+	e := encoder{limits: limits.WithDefaults(), pairs: make([]pair, 0, 32)}
 	raw, err := e.append(make([]byte, 0, 1<<10), v, 1)
 	if err != nil {
 		return nil, err

@@ -19,6 +19,8 @@ import (
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/aacflow/segment-blocks/internal/jsonscan"
 )
 
 // Limits bound what is read. A zero field means the default.
@@ -30,16 +32,13 @@ type Limits struct {
 	MaxDepth int
 }
 
-// DefaultLimits returns the limits that a zero Limits stands for.
-func DefaultLimits() Limits { return Limits{MaxBytes: 32 << 20, MaxDepth: 128} }
-
-func (l Limits) withDefaults() Limits {
-	d := DefaultLimits()
+// WithDefaults returns the limits with the defaults in place of zero fields.
+func (l Limits) WithDefaults() Limits {
 	if l.MaxBytes <= 0 {
-		l.MaxBytes = d.MaxBytes
+		l.MaxBytes = 32 << 20
 	}
 	if l.MaxDepth <= 0 {
-		l.MaxDepth = d.MaxDepth
+		l.MaxDepth = 128
 	}
 	return l
 }
@@ -151,7 +150,8 @@ var (
 // Check reports whether data is one JSON value that keeps the limits: valid syntax and UTF-8, no
 // duplicate names at any depth, nothing behind it but white space. The error is an *[Error].
 func Check(data []byte, limits Limits) error {
-	if s := NewScanner(data, limits); s.Skip() && s.End() {
+	limits = limits.WithDefaults()
+	if s := jsonscan.New(data, limits.MaxBytes, limits.MaxDepth); s.Skip() && s.End() {
 		return nil
 	}
 	return check(data, limits)
@@ -160,8 +160,9 @@ func Check(data []byte, limits Limits) error {
 // ParseObject checks data as [Check] does, demands an object, and returns its members. They share
 // memory with data, which must not change after.
 func ParseObject(data []byte, limits Limits) (Object, error) {
-	s := NewScanner(data, limits)
-	if obj, distinct, ok := s.object(); ok && distinct && s.End() {
+	limits = limits.WithDefaults()
+	s := jsonscan.New(data, limits.MaxBytes, limits.MaxDepth)
+	if obj, distinct, ok := members(data, &s); ok && distinct && s.End() {
 		return obj, nil
 	}
 	if err := check(data, limits); err != nil {
@@ -173,29 +174,31 @@ func ParseObject(data []byte, limits Limits) (Object, error) {
 	return OpenObject(data), nil
 }
 
-// check is slower than the scanner, and says what is wrong.
+// check reads data token by token. It is slower than the scanner, and says what is wrong.
 func check(data []byte, limits Limits) error {
-	limits = limits.withDefaults()
 	if len(data) > limits.MaxBytes {
 		return &Error{
 			Offset: int64(limits.MaxBytes),
 			Err:    fmt.Errorf("%w: %d bytes, %d are allowed", ErrTooLarge, len(data), limits.MaxBytes),
 		}
 	}
-	if at := deeperThan(data, limits.MaxDepth); at >= 0 {
-		return &Error{Offset: int64(at), Err: fmt.Errorf("%w: %d levels are allowed", ErrTooDeep, limits.MaxDepth)}
-	}
 	d := jsontext.NewDecoder(bytes.NewBuffer(data))
-	if err := d.SkipValue(); err != nil {
-		return located(err)
+	for complete := false; ; complete = d.StackDepth() == 0 {
+		_, err := d.ReadToken()
+		switch {
+		case complete && errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return located(err)
+		case complete:
+			return &Error{Offset: d.InputOffset(), Err: fmt.Errorf("%w: something follows the value", ErrNotJSON)}
+		case d.StackDepth() > limits.MaxDepth:
+			return &Error{
+				Offset: d.InputOffset() - 1,
+				Err:    fmt.Errorf("%w: %d levels are allowed", ErrTooDeep, limits.MaxDepth),
+			}
+		}
 	}
-	switch _, err := d.ReadToken(); {
-	case errors.Is(err, io.EOF):
-		return nil
-	case err != nil:
-		return located(err)
-	}
-	return &Error{Offset: d.InputOffset(), Err: fmt.Errorf("%w: something follows the value", ErrNotJSON)}
 }
 
 func located(err error) error {
@@ -226,27 +229,4 @@ func reason(err error) string {
 		}
 	}
 	return text
-}
-
-// deeperThan returns where data first nests deeper than limit, or -1. Looking at brackets outside
-// strings is enough for that: whether they match is the decoder's business.
-func deeperThan(data []byte, limit int) int {
-	depth := 0
-	for i := 0; i < len(data); i++ {
-		switch data[i] {
-		case '{', '[':
-			if depth++; depth > limit {
-				return i
-			}
-		case '}', ']':
-			depth--
-		case '"':
-			for i++; i < len(data) && data[i] != '"'; i++ {
-				if data[i] == '\\' {
-					i++
-				}
-			}
-		}
-	}
-	return -1
 }

@@ -99,7 +99,7 @@ func TestDepthLooksPastTexts(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestEncodeObject(t *testing.T) {
+func TestEncode(t *testing.T) {
 	type custom struct {
 		N json.Number `json:"n"`
 	}
@@ -128,10 +128,10 @@ func TestEncodeObject(t *testing.T) {
 		{name: "a map that holds itself", in: loop, pointer: "", err: rawjson.ErrTooDeep},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			obj, err := rawjson.EncodeObject(c.in, rawjson.Limits{})
+			raw, err := rawjson.Encode(c.in, rawjson.Limits{})
 			if c.err == nil {
 				require.NoError(t, err)
-				require.Equal(t, c.want, string(obj.JSON()))
+				require.Equal(t, c.want, string(raw))
 				return
 			}
 			require.ErrorIs(t, err, c.err)
@@ -217,7 +217,7 @@ func TestEncodingIsBoundedBySize(t *testing.T) {
 	}
 	_, err := rawjson.Encode(list, rawjson.Limits{MaxBytes: 1 << 16})
 	require.ErrorIs(t, err, rawjson.ErrTooLarge)
-	_, err = rawjson.EncodeObject(map[string]any{"a": map[string]any{"b": list}}, rawjson.Limits{MaxBytes: 1 << 16})
+	_, err = rawjson.Encode(map[string]any{"a": map[string]any{"b": list}}, rawjson.Limits{MaxBytes: 1 << 16})
 	var where *rawjson.Error
 	require.ErrorAs(t, err, &where)
 	require.ErrorIs(t, where, rawjson.ErrTooLarge)

@@ -4,12 +4,13 @@ import (
 	"bytes"
 	"encoding/json"
 	"iter"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/aacflow/segment-blocks/internal/jsonscan"
 )
 
 // Kind is the JSON type of a value.
@@ -54,7 +55,7 @@ func KindOf(raw []byte) Kind {
 
 // Text decodes a JSON string, and reports whether raw is one.
 func Text(raw []byte) (string, bool) {
-	s := trusting(raw)
+	s := jsonscan.Trusting(raw)
 	if s.Peek() != '"' {
 		return "", false
 	}
@@ -79,9 +80,42 @@ func OpenObject(raw json.RawMessage) Object {
 	if KindOf(raw) != ObjectKind {
 		return nil
 	}
-	s := trusting(raw)
-	obj, _, _ := s.object()
+	s := jsonscan.Trusting(raw)
+	obj, _, _ := members(raw, &s)
 	return obj
+}
+
+// members opens the object that comes next in data. Distinct tells that no two names are the same
+// for sure; where it is false that has to be looked at.
+func members(data []byte, s *jsonscan.Scanner) (obj Object, distinct, ok bool) {
+	if s.Peek() != '{' || !s.Enter() {
+		return nil, false, false
+	}
+	var names jsonscan.Names
+	obj, distinct = make(Object, 0, 8), true
+	for first := true; ; first = false {
+		more, ok := s.More('}', first)
+		if !ok || !more {
+			return obj, distinct, ok
+		}
+		quoted := s.Pos()
+		name, plain, ok := s.Name()
+		if !ok {
+			return nil, false, false
+		}
+		distinct = distinct && plain && names.Add(name)
+		m := Member{Name: string(name)}
+		if !plain {
+			m.Name, _ = Text(data[quoted : quoted+len(name)+2])
+		}
+		s.Peek()
+		start := s.Pos()
+		if !s.Skip() {
+			return nil, false, false
+		}
+		m.Value = data[start:s.Pos():s.Pos()]
+		obj = append(obj, m)
+	}
 }
 
 // OpenArray returns the elements of a value that has been checked, or nil when it is not an array.
@@ -100,23 +134,20 @@ func Elements(raw json.RawMessage) iter.Seq[json.RawMessage] {
 		if KindOf(raw) != ArrayKind {
 			return
 		}
-		s := trusting(raw)
+		s := jsonscan.Trusting(raw)
 		s.Peek()
 		s.Enter()
 		for first := true; ; first = false {
 			if more, ok := s.More(']', first); !more || !ok {
 				return
 			}
-			start := s.pos
-			if !s.Skip() || !yield(raw[start:s.pos:s.pos]) {
+			start := s.Pos()
+			if !s.Skip() || !yield(raw[start:s.Pos():s.Pos()]) {
 				return
 			}
 		}
 	}
 }
-
-// trusting reads what has been checked already, so any depth is fine.
-func trusting(raw []byte) Scanner { return Scanner{data: raw, depth: math.MaxInt, again: trusted} }
 
 // AppendArray appends the elements as a JSON array.
 func AppendArray(dst []byte, elements []json.RawMessage) []byte {

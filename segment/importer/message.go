@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/aacflow/segment-blocks/internal/isotime"
+	"github.com/aacflow/segment-blocks/internal/jsonscan"
 	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/schemas"
 	"github.com/aacflow/segment-blocks/segment/tracking"
@@ -130,11 +131,11 @@ func (r *reader) parse(raw []byte) (text []byte, known rawjson.Object, err error
 // anything else, such as names with escapes, and leaves it to parse to say what is wrong. It
 // exists because reading is one goroutine's work, which all the senders wait for.
 func (r *reader) look(text []byte) (known rawjson.Object, ok bool) {
-	s := rawjson.NewScanner(text, limits())
+	s := jsonscan.New(text, limits().MaxBytes, limits().MaxDepth)
 	if s.Peek() != '{' || !s.Enter() {
 		return nil, false
 	}
-	var names rawjson.Names
+	var names jsonscan.Names
 	r.known, r.timeAt = r.known[:0], 0
 	for first := true; ; first = false {
 		more, ok := s.More('}', first)

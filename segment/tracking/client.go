@@ -2,7 +2,7 @@
 // the wire, splits batches, sends and retries them, and reports what became of each.
 //
 //	event := []byte(`{"userId": "u-42", "event": "Order Completed"}`)
-//	fields, err := rawjson.ParseObject(event, rawjson.DefaultLimits())
+//	fields, err := rawjson.ParseObject(event, rawjson.Limits{})
 //	client := tracking.NewClient(nil)
 //	source := tracking.Source{WriteKey: key, Region: tracking.EU}
 //	report, err := source.Send(ctx, client, tracking.Call{

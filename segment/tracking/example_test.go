@@ -19,7 +19,7 @@ func Example() {
 	defer receiver.Close()
 
 	event := []byte(`{"event": "Order Completed", "userId": "u-42", "properties": {"total": 42.50}}`)
-	fields, err := rawjson.ParseObject(event, rawjson.DefaultLimits())
+	fields, err := rawjson.ParseObject(event, rawjson.Limits{})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -38,7 +38,7 @@ func Example() {
 }
 
 func ExampleSource_Send_refused() {
-	fields, _ := rawjson.ParseObject([]byte(`{"type": "track", "event": "Order Completed"}`), rawjson.DefaultLimits())
+	fields, _ := rawjson.ParseObject([]byte(`{"type": "track", "event": "Order Completed"}`), rawjson.Limits{})
 	call := tracking.Call{Messages: []tracking.Message{tracking.NewMessage("", fields)}}
 	_, err := tracking.Source{WriteKey: "abcd1234"}.Send(context.Background(), tracking.NewClient(nil), call)
 	fmt.Println(err)

@@ -66,7 +66,7 @@ type Message struct {
 // properties, context, …). With t empty the type is that of the field "type", as in an item of a
 // batch.
 //
-// The values must come out of [rawjson.ParseObject] or [rawjson.EncodeObject], which check their
+// The values must come out of [rawjson.ParseObject] or [rawjson.Encode], which check their
 // syntax; they are sent exactly as they are written, and must not change until the call that sends
 // them returns. Whether Segment takes them is checked there, for all messages at once.
 func NewMessage(t Type, fields rawjson.Object) Message {

@@ -287,12 +287,12 @@ func TestNothingIsLostInRendering(t *testing.T) {
 			"context": tree.Draw(rt, "context"),
 		}
 		common := tree.Draw(rt, "common")
-		obj, err := rawjson.EncodeObject(fields, rawjson.DefaultLimits())
+		event, err := rawjson.Encode(fields, rawjson.Limits{})
 		require.NoError(rt, err)
-		raw, err := rawjson.Encode(common, rawjson.DefaultLimits())
+		raw, err := rawjson.Encode(common, rawjson.Limits{})
 		require.NoError(rt, err)
 		requests, _, err := tracking.NewClient(nil).Preview(tracking.Source{WriteKey: testKey},
-			tracking.Call{Messages: []tracking.Message{tracking.NewMessage(tracking.Track, obj)}, Context: raw})
+			tracking.Call{Messages: []tracking.Message{tracking.NewMessage(tracking.Track, rawjson.OpenObject(event))}, Context: raw})
 		require.NoError(rt, err)
 
 		got := posted{body: requests[0].Body}.messages(t)[0]

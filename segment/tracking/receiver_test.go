@@ -166,7 +166,7 @@ func (r *receiver) client(opts ...tracking.Option) *tracking.Client {
 
 func object(t testing.TB, text string) rawjson.Object {
 	t.Helper()
-	obj, err := rawjson.ParseObject([]byte(text), rawjson.DefaultLimits())
+	obj, err := rawjson.ParseObject([]byte(text), rawjson.Limits{})
 	require.NoError(t, err, text)
 	return obj
 }

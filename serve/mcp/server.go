@@ -107,7 +107,7 @@ func (c *Config) check() error {
 	c.Mount = strings.TrimRight(cmp.Or(c.Mount, "/mcp"), "/")
 	c.DefaultProfile = cmp.Or(c.DefaultProfile, Sim)
 	c.CredentialHeader = cmp.Or(c.CredentialHeader, DefaultCredentialHeader)
-	c.MaxBytes = cmp.Or(c.MaxBytes, int64(rawjson.DefaultLimits().MaxBytes)+envelope)
+	c.MaxBytes = cmp.Or(c.MaxBytes, int64(rawjson.Limits{}.WithDefaults().MaxBytes)+envelope)
 	c.Version = cmp.Or(c.Version, "dev")
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

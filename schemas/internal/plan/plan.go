@@ -6,12 +6,12 @@ package plan
 
 import (
 	"encoding/json"
-	"math"
 	"math/big"
 	"slices"
 
 	"github.com/santhosh-tekuri/jsonschema/v5"
 
+	"github.com/aacflow/segment-blocks/internal/jsonscan"
 	"github.com/aacflow/segment-blocks/rawjson"
 )
 
@@ -59,8 +59,7 @@ func (p *Plan) Open(data []byte, limits rawjson.Limits) (*Opened, bool) {
 
 // AcceptsValue is AcceptsJSON for a value of any type that has been checked.
 func (p *Plan) AcceptsValue(value json.RawMessage) bool {
-	w := newWalk(value, rawjson.Limits{MaxBytes: math.MaxInt, MaxDepth: math.MaxInt})
-	w.checked = true
+	w := walk{Scanner: jsonscan.Trusting(value), data: value, checked: true}
 	return w.value(p) == yes
 }
 

@@ -3,10 +3,10 @@ package plan
 import (
 	"bytes"
 	"encoding/json"
-	"math"
 	"math/bits"
 	"slices"
 
+	"github.com/aacflow/segment-blocks/internal/jsonscan"
 	"github.com/aacflow/segment-blocks/rawjson"
 )
 
@@ -51,7 +51,7 @@ func (o *Opened) endList(name string, elements int) {
 // walk judges JSON while it checks its syntax. After any verdict but yes its scanner stands
 // anywhere.
 type walk struct {
-	rawjson.Scanner
+	jsonscan.Scanner
 	data    []byte
 	checked bool    // the JSON has been checked before
 	blank   bool    // a value that a schema knows is an empty text or null
@@ -63,7 +63,8 @@ type walk struct {
 
 // newWalk returns a walk at the first byte of data.
 func newWalk(data []byte, limits rawjson.Limits) walk {
-	return walk{Scanner: rawjson.NewScanner(data, limits), data: data}
+	limits = limits.WithDefaults()
+	return walk{Scanner: jsonscan.New(data, limits.MaxBytes, limits.MaxDepth), data: data}
 }
 
 // root judges the whole document.
@@ -88,8 +89,8 @@ func (p *Plan) judgeAgain(value json.RawMessage) verdict {
 	case c != '{' && c != '[':
 		return p.schema.judge(p, &subject{kind: kindOf(value), text: view(value)})
 	}
-	w := newWalk(bytes.Clone(value), rawjson.Limits{MaxBytes: math.MaxInt, MaxDepth: math.MaxInt})
-	w.checked = true
+	again := bytes.Clone(value)
+	w := walk{Scanner: jsonscan.Trusting(again), data: again, checked: true}
 	return w.value(p)
 }
 
@@ -166,7 +167,7 @@ func (w *walk) object(p *Plan) verdict {
 		return unsure
 	}
 	w.level++
-	var unknown rawjson.Names
+	var unknown jsonscan.Names
 	for first := true; ; first = false {
 		more, ok := w.More('}', first)
 		if !ok {

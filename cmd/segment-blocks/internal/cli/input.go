@@ -94,7 +94,7 @@ func (p *Program) readStdin(ctx context.Context) (input, error) {
 
 func readAll(r io.Reader, name string) (input, error) {
 	// One byte more than the runtime takes, so that it is the runtime that says so.
-	data, err := io.ReadAll(io.LimitReader(r, int64(rawjson.DefaultLimits().MaxBytes)+1))
+	data, err := io.ReadAll(io.LimitReader(r, int64(rawjson.Limits{}.WithDefaults().MaxBytes)+1))
 	if err != nil {
 		return input{}, console.Usage("cannot read the input from %s: %w", name, err)
 	}

@@ -1,23 +1,28 @@
-package rawjson
+// Package jsonscan reads JSON by moving over it: package rawjson checks and opens documents with
+// it, and the plans of package schemas judge them on the way.
+package jsonscan
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math"
 	"math/bits"
 	"strconv"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // Scanner moves through JSON of which nothing has been checked yet, in one pass and without
 // allocating:
 //
-//	s := rawjson.NewScanner(data, rawjson.Limits{})
-//	ok := s.Skip() && s.End() // data is one value, and Check would say so too
+//	s := jsonscan.New(data, 32<<20, 128)
+//	ok := s.Skip() && s.End() // data is one value, and rawjson.Check would say so too
 //
-// It does not explain: where a method returns false the scanner is spent, and [Check] or
-// [ParseObject] tell what is wrong and where. What it accepts has valid syntax and UTF-8, keeps the
-// limits, and has no object that names a member twice.
+// It does not explain: where a method returns false the scanner is spent, and rawjson.Check tells
+// what is wrong and where. What it accepts has valid syntax and UTF-8, keeps the limits, and has no
+// object that names a member twice.
 //
 // Skip does all of this. A caller that enters an object with Enter, More and Name must check for
 // duplicate names itself, with [Names].
@@ -31,15 +36,18 @@ type Scanner struct {
 // trusted is set as a scanner's again where the names are known to differ.
 const trusted = math.MinInt
 
-// NewScanner returns a scanner at the first byte of data. Larger data than the limits allow is not
-// accepted.
-func NewScanner(data []byte, limits Limits) Scanner {
-	limits = limits.withDefaults()
-	if len(data) > limits.MaxBytes {
+// New returns a scanner at the first byte of data. It does not accept data that is larger than
+// maxBytes, or nests deeper than maxDepth.
+func New(data []byte, maxBytes, maxDepth int) Scanner {
+	if len(data) > maxBytes {
 		return Scanner{}
 	}
-	return Scanner{data: data, depth: limits.MaxDepth, again: len(data)}
+	return Scanner{data: data, depth: maxDepth, again: len(data)}
 }
+
+// Trusting returns a scanner for data that has been checked before. It takes any depth, and does
+// not look for duplicate names again.
+func Trusting(data []byte) Scanner { return Scanner{data: data, depth: math.MaxInt, again: trusted} }
 
 // Pos returns the offset of the next byte.
 func (s *Scanner) Pos() int { return s.pos }
@@ -329,38 +337,5 @@ func (s *Scanner) reread(object []byte) bool {
 		return true
 	}
 	s.again -= len(object)
-	return s.again >= 0 && check(object, Limits{MaxBytes: len(object), MaxDepth: math.MaxInt}) == nil
-}
-
-// object reads the members of the object that comes next. Distinct tells that no two names are the
-// same.
-func (s *Scanner) object() (obj Object, distinct, ok bool) {
-	if s.Peek() != '{' || !s.Enter() {
-		return nil, false, false
-	}
-	var names Names
-	obj, distinct = make(Object, 0, 8), true
-	for first := true; ; first = false {
-		more, ok := s.More('}', first)
-		if !ok || !more {
-			return obj, distinct, ok
-		}
-		quoted := s.pos
-		name, plain, ok := s.Name()
-		if !ok {
-			return nil, false, false
-		}
-		distinct = distinct && plain && names.Add(name)
-		m := Member{Name: string(name)}
-		if !plain {
-			m.Name, _ = Text(s.data[quoted : quoted+len(name)+2])
-		}
-		s.Peek()
-		start := s.pos
-		if !s.Skip() {
-			return nil, false, false
-		}
-		m.Value = s.data[start:s.pos:s.pos]
-		obj = append(obj, m)
-	}
+	return s.again >= 0 && jsontext.NewDecoder(bytes.NewBuffer(object)).SkipValue() == nil
 }
