@@ -2,9 +2,11 @@ package retry
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -73,7 +75,7 @@ func (a *Answer) text(redact func(string) string) string {
 	said := string(body)
 	switch body[0] {
 	case '{':
-		if words := wordsOf(body); words != "" {
+		if words := wordsOf(body, 0); words != "" {
 			said = words
 		}
 	case '<':
@@ -86,26 +88,37 @@ func (a *Answer) text(redact func(string) string) string {
 	return text.Clip(text.OneLine(redact(said)), maxText)
 }
 
+// maxTextDepth is how deep the words of an error may be nested: {"errors":[{"error":{"message":…}}]}.
+const maxTextDepth = 6
+
 // wordsOf picks the words out of the usual shapes of JSON errors, or returns "".
-func wordsOf(raw json.RawMessage) string {
-	var word string
-	if json.Unmarshal(raw, &word) == nil {
+func wordsOf(raw json.RawMessage, depth int) string {
+	var (
+		word   string
+		list   []json.RawMessage
+		object map[string]json.RawMessage
+		parts  []string
+	)
+	switch {
+	case depth > maxTextDepth:
+		return ""
+	case json.Unmarshal(raw, &word) == nil:
 		return word
-	}
-	var object map[string]json.RawMessage
-	if json.Unmarshal(raw, &object) != nil {
+	case json.Unmarshal(raw, &list) == nil:
+		for _, e := range list {
+			parts = append(parts, cmp.Or(wordsOf(e, depth+1), string(e)))
+		}
+		return strings.Join(parts, "; ")
+	case json.Unmarshal(raw, &object) != nil:
 		return ""
 	}
-	var parts []string
-	for _, name := range [...]string{"code", "error", "message", "errors"} {
-		list := []json.RawMessage{object[name]}
-		_ = json.Unmarshal(object[name], &list)
-		for _, e := range list {
-			if words := wordsOf(e); words != "" {
-				parts = append(parts, words)
-			} else if name == "errors" && len(e) > 0 {
-				parts = append(parts, string(e))
-			}
+	for _, name := range [...]string{"code", "error", "title", "message", "detail", "reason", "errors"} {
+		words := wordsOf(object[name], depth+1)
+		if name == "errors" && words == "" && string(object[name]) != "[]" {
+			words = string(object[name]) // such as the faults of each field
+		}
+		if words != "" && !slices.Contains(parts, words) {
+			parts = append(parts, words)
 		}
 	}
 	return strings.Join(parts, ": ")

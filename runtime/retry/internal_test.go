@@ -3,11 +3,14 @@ package retry
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/go-resty/resty/v2"
 	"github.com/stretchr/testify/require"
+
+	"github.com/aacflow/segment-blocks/internal/text"
 )
 
 func TestDelay(t *testing.T) {
@@ -38,6 +41,16 @@ func TestParseRetryAfter(t *testing.T) {
 	} {
 		require.Equal(t, want, parseRetryAfter(in, now), in)
 	}
+}
+
+// An answer can nest as deep as it is long. Looking for words at each depth would take half a minute.
+func TestTextOfADeepAnswer(t *testing.T) {
+	const depth = maxRead / len(`{"error":}`)
+	a := &Answer{Status: 400, Body: []byte(strings.Repeat(`{"error":`, depth) + `1` + strings.Repeat("}", depth))}
+	began := time.Now()
+	said := a.text(func(s string) string { return s })
+	require.Less(t, time.Since(began), 5*time.Second)
+	require.Equal(t, text.Clip(string(a.Body), maxText), said)
 }
 
 func TestPausesAreForgotten(t *testing.T) {

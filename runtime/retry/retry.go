@@ -196,7 +196,8 @@ type Wait struct {
 	Attempt, Of int
 	// In is how long it takes.
 	In time.Duration
-	// Cause says in a few words what makes it necessary, such as 503.
+	// Cause says in a few words what makes it necessary, such as 503, or 200 and
+	// why its answer cannot be read.
 	Cause string
 }
 

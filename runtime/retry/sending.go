@@ -174,6 +174,9 @@ func (s *sending) sleep(ctx context.Context, d time.Duration) bool {
 		switch {
 		case s.last.Status != 0:
 			wait.Cause = strconv.Itoa(s.last.Status)
+			if s.last.Err != nil { // the answer broke off, or does not end
+				wait.Cause += "; " + s.last.Err.Error()
+			}
 		case s.last.Err != nil:
 			wait.Cause = s.last.Err.Error()
 		}

@@ -56,7 +56,19 @@ func TestAnswers(t *testing.T) {
 		},
 		"errors": {
 			reply: reply{body: `{"ok":true,"errors":["first",{"message":"second"},3]}`},
-			kind:  retry.Rejected, text: "first: second: 3",
+			kind:  retry.Rejected, text: "first; second; 3",
+		},
+		"errors with codes": {
+			reply: reply{body: `{"success":true,"errors":[{"index":1,"code":"bad_event","message":"not planned"},{"row":3}]}`},
+			kind:  retry.Rejected, text: `bad_event: not planned; {"row":3}`,
+		},
+		"problem": {
+			reply: reply{status: 400, body: `{"type":"x","title":"Not planned","detail":"No event of this name"}`},
+			kind:  retry.Rejected, text: "Not planned: No event of this name",
+		},
+		"errors of fields": {
+			reply: reply{status: 422, body: `{"message":"invalid","errors":{"event":["is too long"]}}`},
+			kind:  retry.Rejected, text: `invalid: {"event":["is too long"]}`,
 		},
 		"text": {reply: reply{status: 400, body: "Bad Request\n"}, kind: retry.Rejected, text: "Bad Request"},
 		"json error": {
@@ -363,7 +375,7 @@ func TestCallersRestyClient(t *testing.T) {
 }
 
 func TestOnRetry(t *testing.T) {
-	r := newReceiver(t, reply{status: 500}, reply{reset: true}, reply{})
+	r := newReceiver(t, reply{status: 500}, reply{reset: true}, reply{body: `{"success":tr`}, reply{})
 	var seen []retry.Wait
 	ctx := retry.OnRetry(t.Context(), func(r retry.Wait) { seen = append(seen, r) })
 	client := r.client(tracking.WithVersion("1.2.3"))
@@ -371,10 +383,11 @@ func TestOnRetry(t *testing.T) {
 	source.Retry.MaxRetries = 4
 	_, err := source.Send(ctx, client, alone(order(t)))
 	require.NoError(t, err)
-	require.Len(t, seen, 2)
+	require.Len(t, seen, 3)
 	require.Equal(t, []int{2, 5, 3, 5}, []int{seen[0].Attempt, seen[0].Of, seen[1].Attempt, seen[1].Of})
 	require.Equal(t, "500", seen[0].Cause)
 	require.NotEmpty(t, seen[1].Cause)
+	require.Equal(t, "200; the answer is not valid JSON", seen[2].Cause)
 	require.Positive(t, seen[0].In)
 	require.Equal(t, "segment-blocks/1.2.3", r.requests()[0].header.Get("User-Agent"))
 }
