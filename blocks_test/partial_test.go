@@ -91,7 +91,11 @@ func TestBatchHalfWay(t *testing.T) {
 			require.Equal(t, e.Receipt.Accepted, counts["accepted"])
 			require.Contains(t, e.Error(), itoa(counts["accepted"])+" of 110 messages were accepted")
 			if counts["unconfirmed"] > 0 {
-				require.Contains(t, e.Error(), itoa(counts["unconfirmed"])+" more may have been")
+				more := " more"
+				if counts["accepted"] == 0 {
+					more = ""
+				}
+				require.Contains(t, e.Error(), itoa(counts["unconfirmed"])+more+" may have been")
 			}
 
 			// The same invocation again completes it, elsewhere even, as a rate limit would be
@@ -150,6 +154,6 @@ func TestBatchUnconfirmed(t *testing.T) {
 	e := b.failed("segment_batch", trackBatch(3), runtime.InvocationID("run-8"))
 	require.Equal(t, runtime.Unavailable, e.Code)
 	require.Equal(t, map[string]int{"unconfirmed": 3}, requireTruth(t, b, e))
-	require.Contains(t, e.Error(), "0 of 3 messages were accepted, 3 more may have been")
+	require.Contains(t, e.Error(), "0 of 3 messages were accepted, 3 may have been")
 	require.Len(t, b.stored(), 3)
 }

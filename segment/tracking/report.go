@@ -132,6 +132,9 @@ func (e *Error) Error() string {
 	more := ""
 	if e.Unconfirmed > 0 {
 		more = fmt.Sprintf(", %s more may have been", grouped(e.Unconfirmed))
+		if e.Accepted == 0 {
+			more = fmt.Sprintf(", %s may have been", grouped(e.Unconfirmed))
+		}
 	}
 	return fmt.Sprintf("%s of %s messages were accepted%s: %s", grouped(e.Accepted), grouped(e.Total), more, said)
 }

@@ -150,7 +150,7 @@ func parseEndpoint(endpoint string, allowInsecure bool) (string, error) {
 	case u.RawQuery != "" || u.ForceQuery || strings.Contains(endpoint, "#"):
 		return "", errors.New("the source's endpoint must not have a query or fragment")
 	case u.Scheme == "http" && !allowInsecure && !loopback.Host(u.Hostname()):
-		return "", fmt.Errorf("the source's endpoint must use https, or plain http be allowed for it: %q", u.Host)
+		return "", fmt.Errorf("the source's endpoint must use https: %q", u.Host)
 	}
 	path := strings.TrimRight(u.EscapedPath(), "/")
 	if i := strings.LastIndex(path, "/v1/"); i >= 0 && isCall(path[i+len("/v1/"):]) {

@@ -103,7 +103,7 @@ func TestSourceRefuses(t *testing.T) {
 		"fragment":      {tracking.Source{Endpoint: "https://x.example#"}, "query or fragment"},
 		"plain http": {
 			tracking.Source{Endpoint: "http://x.example:80"},
-			`must use https, or plain http be allowed for it: "x.example:80"`,
+			`must use https: "x.example:80"`,
 		},
 		"not loopback": {tracking.Source{Endpoint: "http://localhost.example.com"}, "must use https"},
 		"path of call": {

@@ -172,12 +172,12 @@ func flagError(cmd *cobra.Command, err error) error {
 		)
 	}
 	var known []string
-	cmd.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, f.Name) })
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, "--"+f.Name) })
 	dashes := "--"
 	if len(name) == 1 {
 		dashes = "-"
 	}
-	return console.Usage("%s%s is not a flag of %s%s", dashes, name, cmd.CommandPath(), schemas.DidYouMean(name, known))
+	return console.Usage("%s%s is not a flag of %s%s", dashes, name, cmd.CommandPath(), schemas.DidYouMean(dashes+name, known))
 }
 
 // oneBlock demands the id of a block.

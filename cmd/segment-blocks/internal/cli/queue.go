@@ -88,7 +88,7 @@ messageId, and why it was given up. With --waiting, list the messages that wait 
 		Args: noArguments,
 	}
 	waiting := addWaiting(cmd)
-	limit := cmd.Flags().Int("limit", 100, "list at most so many; 0 for all")
+	limit := cmd.Flags().Int("limit", 100, "most messages to list; 0 for all")
 	file := addQueueSource(p, cmd)
 	cmd.RunE = p.withQueue(file, func(s *settings.Settings, q *storeQueue, _ []string) error {
 		list, more := []delivery.StoredMessage{}, false

@@ -33,13 +33,13 @@ type storeQueue struct {
 
 func addStore(cmd *cobra.Command) *string {
 	return cmd.Flags().String("store", "",
-		"file of the store to look into, in place of those that the configuration leads to")
+		"store file to read, instead of those of the configured sources")
 }
 
 // addQueueSource adds the flags that say whose messages a command is about.
 func addQueueSource(p *Program, cmd *cobra.Command) (file *string) {
 	addSource(p, cmd)
-	cmd.Flags().Lookup("source").Usage = "source whose messages; one that is not configured any more, too"
+	cmd.Flags().Lookup("source").Usage = "source of the messages, even one that is no longer configured"
 	return addStore(cmd)
 }
 
@@ -254,7 +254,10 @@ func (p *Program) findQueue(cmd *cobra.Command, s *settings.Settings, file strin
 	case wrong != nil:
 		return nil, sourceFailure(fmt.Errorf("%w; and no store has messages of one", wrong))
 	}
-	message := "the source is not durable, so nothing of it is stored: " + strconv.Quote(name) + p.durables(s)
+	message := "no source is durable, so nothing is stored; see delivery in segment-blocks help environment"
+	if name != "" {
+		message = "the source is not durable, so nothing of it is stored: " + strconv.Quote(name) + p.durables(s)
+	}
 	return nil, console.Fail(console.ExitUsage, string(runtime.UnknownSource), message, nil)
 }
 
@@ -288,9 +291,9 @@ func (p *Program) namedQueue(cmd *cobra.Command, file, name string, asked bool) 
 func (p *Program) durables(s *settings.Settings) string {
 	names := slices.DeleteFunc(s.Names(), func(name string) bool { return s.Sources[name].Way() != settings.Durable })
 	if len(names) == 0 {
-		return "; none is"
+		return "; no source is durable"
 	}
-	return "; " + strings.Join(names, ", ") + " would be"
+	return "; the durable sources: " + strings.Join(names, ", ")
 }
 
 func (q *storeQueue) stats() []delivery.Stats {

@@ -322,7 +322,7 @@ func sourceFailure(err error) error {
 	}
 	message := strings.TrimPrefix(err.Error(), "new runtime: ")
 	if strings.Contains(message, "must use https") {
-		message += "; SEGMENT_ALLOW_INSECURE=true or the source's allowInsecure allows it"
+		message += "; SEGMENT_ALLOW_INSECURE=true or the source's allowInsecure allows plain http"
 	}
 	return console.Fail(console.ExitUsage, string(runtime.UnknownSource), message, err)
 }

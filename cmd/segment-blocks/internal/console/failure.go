@@ -212,13 +212,13 @@ func writeItems(w io.Writer, e *runtime.Error) {
 	}
 }
 
-// writeAdvice says how to try again without doubling what was accepted. The receiver drops messages
-// whose ids it knows, and the ids follow from the invocation's.
+// writeAdvice says how to try again so that nothing counts twice. The receiver drops messages whose
+// ids it knows, and the ids follow from the invocation's.
 func writeAdvice(w io.Writer, e *runtime.Error) {
 	again := e.Retryable || e.Code == runtime.Canceled || e.Code == runtime.PartialFailure
 	if !again || e.Receipt == nil || e.Receipt.Attempts == 0 {
 		return
 	}
-	Writef(w, "to try again without doubling what may have been accepted, add --invocation-id %s\n",
+	Writef(w, "to try again without counting anything twice, add --invocation-id %s\n",
 		text.Escape(e.Receipt.InvocationID))
 }

@@ -145,12 +145,24 @@ func Wrap(text, indent string, width int) string {
 // itself. Commands stay as they are.
 func Reflow(text string, width int) string {
 	column := regexp.MustCompile(`^ +\S+( \S+)*  +(\S)`)
+	var lines []string
+	for line := range strings.Lines(text) {
+		if last := len(lines) - 1; last >= 0 {
+			at := column.FindStringSubmatchIndex(lines[last])
+			more := strings.TrimLeft(line, " ")
+			if at != nil && len(line)-len(more) == at[4] { // the column goes on
+				lines[last] = strings.TrimSuffix(lines[last], "\n") + " " + more
+				continue
+			}
+		}
+		lines = append(lines, line)
+	}
 	var out, prose strings.Builder
 	end := func() {
 		out.WriteString(Wrap(prose.String(), "", width))
 		prose.Reset()
 	}
-	for line := range strings.Lines(text) {
+	for _, line := range lines {
 		if line != "\n" && line[0] != ' ' {
 			prose.WriteString(line)
 			continue

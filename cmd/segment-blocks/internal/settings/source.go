@@ -140,12 +140,15 @@ func (s *Settings) Chosen() (Source, bool, error) {
 			"%w, name one with --source or defaultSource: %s", ErrNotChosen, strings.Join(names, ", "),
 		)
 	}
-	known := "none is configured"
-	if len(names) > 0 {
-		known = "the sources are " + strings.Join(names, ", ")
+	known := schemas.DidYouMean(name, names)
+	switch {
+	case len(names) == 0:
+		known = "; none is configured"
+	case known == "":
+		known = "; the sources are " + strings.Join(names, ", ")
 	}
-	return Source{}, false, fmt.Errorf("%w: %q (from %s)%s; %s", ErrUnknownSource, hide(name),
-		s.origins["defaultSource"], schemas.DidYouMean(name, names), known)
+	return Source{}, false, fmt.Errorf("%w: %q (from %s)%s", ErrUnknownSource, hide(name),
+		s.origins["defaultSource"], known)
 }
 
 // Key returns the write key of a source, and where it came from. The error wraps [ErrNoKey].
