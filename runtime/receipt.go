@@ -46,9 +46,6 @@ type Receipt struct {
 	unlisted int
 }
 
-// Warning is a finding that did not stop the invocation.
-type Warning = schemas.Violation
-
 // maxWarnings bounds a receipt: a batch may give cause for several a message.
 const maxWarnings = 100
 

@@ -22,6 +22,7 @@ import (
 
 	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/runtime"
+	"github.com/aacflow/segment-blocks/schemas"
 	"github.com/aacflow/segment-blocks/segment/importer"
 )
 
@@ -37,7 +38,7 @@ func TestGivenIDsTwice(t *testing.T) {
 	var said []string
 	o := importer.Options{
 		Files: []string{in}, Invoke: invoker(t, r.URL), StatePath: in + ".state",
-		Warned: func(_ string, line int64, w runtime.Warning) {
+		Warned: func(_ string, line int64, w schemas.Violation) {
 			said = append(said, fmt.Sprintf("%d %s %s %s", line, w.Path, w.Code, w.Message))
 		},
 	}

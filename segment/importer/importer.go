@@ -99,7 +99,7 @@ type Options struct {
 	Mapped func(file string, columns []Column)
 	// Warned, if not nil, is told the first warning of each kind. Line is 0 where the warning is
 	// not about one event. Calls come from several goroutines, one at a time.
-	Warned func(file string, line int64, w runtime.Warning)
+	Warned func(file string, line int64, w schemas.Violation)
 	// Rejected, if not nil, is told of rejects in the order of their lines, once everything before
 	// them is accepted or rejected. Calls come from several goroutines, one at a time.
 	Rejected func(file string, line int64, reasons []schemas.Violation)

@@ -8,7 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/aacflow/segment-blocks/runtime"
+	"github.com/aacflow/segment-blocks/schemas"
 	"github.com/aacflow/segment-blocks/segment/importer"
 )
 
@@ -27,7 +27,7 @@ func TestWarningsAreSaidOnce(t *testing.T) {
 	var said []string
 	run(t, importer.Options{
 		Files: []string{in}, Invoke: invoker(t, r.URL),
-		Warned: func(_ string, line int64, w runtime.Warning) { said = append(said, fmt.Sprint(line, w.Path, w.Code)) },
+		Warned: func(_ string, line int64, w schemas.Violation) { said = append(said, fmt.Sprint(line, w.Path, w.Code)) },
 	})
 	require.Equal(t, []string{"1/colourfield_unknown"}, said)
 }

@@ -275,7 +275,7 @@ func (im *Import) record(items []item, r *runtime.Receipt, accepted bool) {
 }
 
 // warn tells of a warning, and keeps others of its kind from being told. The caller holds the lock.
-func (im *Import) warn(file string, line int64, w runtime.Warning) {
+func (im *Import) warn(file string, line int64, w schemas.Violation) {
 	im.warned[w.Code] = true
 	if im.options.Warned != nil {
 		im.options.Warned(file, line, w)
@@ -347,7 +347,7 @@ func (im *Import) meet(it *item) {
 	if before.File != it.at.File {
 		where += " of " + im.inputs[before.File].path
 	}
-	im.warn(im.inputs[it.at.File].path, it.at.Line, runtime.Warning{
+	im.warn(im.inputs[it.at.File].path, it.at.Line, schemas.Violation{
 		Path: "/messageId", Code: tracking.WarnDuplicateID,
 		Message: "is that of " + where + " too, and the receiver keeps one of them",
 	})

@@ -197,7 +197,7 @@ func success(res *runtime.Result) *sdk.CallToolResult {
 }
 
 // warnings lists what was sent although it looks like a mistake. Most models never see _meta.
-func warnings(list []runtime.Warning) string {
+func warnings(list []schemas.Violation) string {
 	const most = 10
 	var lines []string
 	for i, w := range list {

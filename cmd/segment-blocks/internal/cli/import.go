@@ -11,6 +11,7 @@ import (
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
 	"github.com/aacflow/segment-blocks/runtime"
+	"github.com/aacflow/segment-blocks/schemas"
 	"github.com/aacflow/segment-blocks/segment/emulator"
 	"github.com/aacflow/segment-blocks/segment/importer"
 	"github.com/aacflow/segment-blocks/segment/tracking"
@@ -217,7 +218,7 @@ func (r *importRun) complete(dryRun bool) {
 	}
 	o.Note = func(sentence string) { r.program.Note("%s", sentence) }
 	o.Mapped = r.showMapping
-	o.Warned = func(file string, line int64, w runtime.Warning) {
+	o.Warned = func(file string, line int64, w schemas.Violation) {
 		if w.Code == "emulated" && r.target.emulator != nil {
 			return // noteReceiver says so
 		}
