@@ -18,12 +18,8 @@ func newBlocks(p *Program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "blocks",
 		Short: "List the blocks, or show one",
-		Long:  "List and show the blocks of this program, from the same manifests that inputs are validated against.",
-		Example: `  segment-blocks blocks list --search order
-  segment-blocks blocks show segment_track
-  segment-blocks blocks schema segment_track input`,
-		Args: noSuchCommand,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Args:  noSuchCommand,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newBlocksList(p), newBlocksShow(p), newBlocksSchema(p))
 	return cmd
@@ -43,12 +39,7 @@ func newBlocksList(p *Program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the blocks",
-		Long: `List the blocks, sorted by id or, with --search, by how well they match. Each filter narrows the list. An
-empty list is not an error.`,
-		Example: `  segment-blocks blocks list
-  segment-blocks blocks list --search "order completed"
-  segment-blocks blocks list --category analytics --tag import --output json`,
-		Args: noArguments,
+		Args:  noArguments,
 	}
 	search := cmd.Flags().String(
 		"search", "", "words that must all occur in the block's id, name, descriptions or parameters",
@@ -82,12 +73,8 @@ empty list is not an error.`,
 
 func newBlocksShow(p *Program) *cobra.Command {
 	return &cobra.Command{
-		Use:   "show BLOCK",
-		Short: "Show a block: parameters, rules, outputs and examples",
-		Long: `Show what a block does and when to use it, its parameters, rules and outputs, and examples to copy. As JSON
-or YAML this is the catalog entry, schemas included.`,
-		Example: `  segment-blocks blocks show segment_track
-  segment-blocks blocks show segment_alias --output yaml`,
+		Use:               "show BLOCK",
+		Short:             "Show a block: parameters, rules, outputs and examples",
 		Args:              oneBlock,
 		ValidArgsFunction: p.completeBlock,
 		RunE: p.settled(func(_ *cobra.Command, args []string, s *settings.Settings) error {
@@ -108,10 +95,6 @@ func newBlocksSchema(p *Program) *cobra.Command {
 	return &cobra.Command{
 		Use:   "schema BLOCK [input|output]",
 		Short: "Print a block's JSON Schema",
-		Long: `Print the JSON Schema (2020-12) of a block's input or output. It refers to no other schema. Without
---output it is JSON, since a schema is for programs.`,
-		Example: `  segment-blocks blocks schema segment_track
-  segment-blocks blocks schema segment_track output --output yaml`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			switch {
 			case len(args) < 2:

@@ -62,21 +62,8 @@ func Run(ctx context.Context, p *Program) (code int) {
 
 func newRoot(p *Program) *cobra.Command {
 	root := &cobra.Command{
-		Use:   "segment-blocks",
-		Short: "Send events to Segment, and see exactly what is sent",
-		Long: `segment-blocks runs the Segment tool blocks from a terminal or a script.
-
-Without a configuration it sends to its own emulator, so that you can try everything and nothing reaches Segment. To
-send to Segment, set SEGMENT_WRITE_KEY and SEGMENT_REGION, or configure sources in a segment-blocks.yaml.
-
-The command line takes no write key, because other users of the machine could see it: use an environment variable or a
-file. No output shows a write key.`,
-		Example: `  segment-blocks blocks list
-  segment-blocks run segment_track --input '{"event": "Order Completed", "userId": "u-42"}'
-  segment-blocks preview segment_track --input @order-completed.json
-  segment-blocks import events.ndjson
-  segment-blocks emulator
-  segment-blocks doctor`,
+		Use:           "segment-blocks",
+		Short:         "Send events to Segment, and see exactly what is sent",
 		Args:          noSuchCommand,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		Version:       console.ReadBuild().String(),
@@ -100,6 +87,7 @@ file. No output shows a write key.`,
 		newServe(p), newMCP(p), newQueueCommand(p), newExport(p), newEmulator(p), newConfig(p), newDoctor(p), newVersion(p),
 	)
 	root.AddCommand(topics()...)
+	describe(root, helpTables())
 	return root
 }
 
@@ -202,10 +190,7 @@ func newVersion(p *Program) *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the version and what it was built from",
-		Long:  "Print the version of this program, the commit and date it was built from, and the Go version that built it.",
-		Example: `  segment-blocks version
-  segment-blocks version --output json`,
-		Args: noArguments,
+		Args:  noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s, err := p.load(cmd)
 			if err != nil {

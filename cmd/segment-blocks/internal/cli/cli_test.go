@@ -43,6 +43,27 @@ func TestHelpIsComplete(t *testing.T) {
 	})
 }
 
+// Each command and topic has a help text of its own, within 100 columns, and no text is left over.
+func TestHelpTexts(t *testing.T) {
+	var want, got []string
+	each(newRoot(&Program{Console: &console.Console{}}), func(cmd *cobra.Command) { want = append(want, helpFile(cmd)) })
+	files, err := helpTexts.ReadDir("help")
+	require.NoError(t, err)
+	for _, file := range files {
+		name := "help/" + file.Name()
+		got = append(got, name)
+		data, err := helpTexts.ReadFile(name)
+		require.NoError(t, err)
+		for line := range strings.Lines(string(data)) {
+			assert.LessOrEqual(t, utf8.RuneCountInString(line), 101, "%s: %s", name, line)
+		}
+	}
+	assert.ElementsMatch(t, want, got)
+	each(newRoot(&Program{Console: &console.Console{}}), func(cmd *cobra.Command) {
+		assert.NotContains(t, cmd.Long, "{{", cmd.CommandPath())
+	})
+}
+
 // On a terminal of 80 columns help has no longer line, commands to copy aside, and loses no word.
 func TestHelpFitsTheTerminal(t *testing.T) {
 	var out strings.Builder
@@ -95,7 +116,8 @@ func TestExamples(t *testing.T) {
 	})
 }
 
-// examples returns the commands of a help text. A line that is indented further goes on with the one before it.
+// examples returns the commands of a help text. A line that is indented further goes
+// on with the one before it, which ends in a backslash.
 func examples(cmd *cobra.Command) []string {
 	var list []string
 	for line := range strings.SplitSeq(cmd.Example, "\n") {

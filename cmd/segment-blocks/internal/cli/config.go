@@ -14,11 +14,8 @@ func newConfig(p *Program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "config",
 		Short: "Show the configuration in force",
-		Long: `Show the configuration in force, and where each part of it comes from: a default, the configuration file, an
-environment variable, or a flag. Each overrides the one before it.`,
-		Example: "  segment-blocks config show --origin",
-		Args:    noSuchCommand,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Args:  noSuchCommand,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newConfigShow(p))
 	return cmd
@@ -28,13 +25,7 @@ func newConfigShow(p *Program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show",
 		Short: "Show every setting, its value and where it comes from",
-		Long: `Show every setting with its value and, with --origin, where the value comes from. Write keys are shown as
-fingerprints: the first eight hex digits of their SHA-256, as in receipts and in the emulator. Give --source and
---timeout to see their effect.`,
-		Example: `  segment-blocks config show
-  segment-blocks config show --origin --output json
-  SEGMENT_REGION=eu segment-blocks config show --origin`,
-		Args: noArguments,
+		Args:  noArguments,
 	}
 	origin := cmd.Flags().Bool("origin", false, "show where each value comes from")
 	addSource(p, cmd)

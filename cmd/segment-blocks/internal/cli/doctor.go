@@ -44,21 +44,7 @@ func newDoctor(p *Program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check the configuration, the receiver and the write key, without sending an event",
-		Long: `Check that events would arrive, without sending one: the configuration, the stores of durable sources, the
-receiver, the clock and the write key. Each line is ok, a warning, failed, or not checked. The exit code is that of
-the first failure.
-
-Segment's API answers 200 to any write key. For Segment's own endpoints, doctor therefore looks the key up where Segment
-publishes the settings of sources for its browser library (cdn.segment.com, for both regions). A key that it finds is
-real, and its settings tell the region. A key that it does not find is a warning and no proof, because Segment does not
-publish every source. For a receiver on this machine, such as an emulator, doctor asks that receiver. It does not show
-the key to any other receiver, and the line says that the key was not checked.
-
-A wrong region is the commonest way to lose data: Segment answers 200, and the events never appear. Find the region in
-Segment under Settings, Workspace Settings, Data storage, and state it.`,
-		Example: `  segment-blocks doctor
-  segment-blocks doctor --source prod --output json`,
-		Args: noArguments,
+		Args:  noArguments,
 	}
 	addSource(p, cmd)
 	addTimeout(cmd)

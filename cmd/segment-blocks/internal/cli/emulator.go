@@ -26,27 +26,7 @@ func newEmulator(p *Program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "emulator",
 		Short: "Serve a local Segment to try things on",
-		Long: `Serve a local server that speaks Segment's Tracking API, until it is interrupted.
-
-It prints events as they arrive, one line each on stderr, and what Segment would have discarded and why. In the
-mode segment it answers as Segment does, 200 to almost everything; in the mode strict it answers 4xx with Segment's
-own discard code.
-
-Everything that it received can be asked for over HTTP below /emulator/v1/: events, discards, requests, stats and
-stream. A POST to /emulator/v1/faults makes the next requests fail, to see what a client does then. This makes two
-of them get a 503, and one lose its answer after it was stored:
-
-  curl -X POST http://127.0.0.1:4010/emulator/v1/faults -H 'Content-Type: application/json' \
-    -d '[{"status": 503, "times": 2}, {"reset": true, "store": true}]'
-
-It keeps the last 10,000 events in memory, 64 MiB at most; --log also appends them to a file, and loads them from
-it at the next start. Off this machine's own addresses the API below /emulator/v1/ demands a token, which is printed
-at the start.`,
-		Example: `  segment-blocks emulator
-  segment-blocks emulator --addr 127.0.0.1:0 --mode strict --log received.ndjson
-  SEGMENT_ENDPOINT=http://127.0.0.1:4010 SEGMENT_WRITE_KEY=any-write-key \
-    segment-blocks run segment_track --input @order-completed.json`,
-		Args: noArguments,
+		Args:  noArguments,
 	}
 	var f emulatorFlags
 	flags := cmd.Flags()

@@ -69,22 +69,8 @@ func export(reg *registry.Registry, format string) any {
 func newExport(p *Program) *cobra.Command {
 	names := []string{"anthropic", "json-schema", "mcp", "openai", "openapi"}
 	cmd := &cobra.Command{
-		Use:   "export FORMAT",
-		Short: "Print the blocks as definitions for agents and other tools",
-		Long: `Print the blocks in a format that other software reads:
-
-  openai        a list of tools of the type function
-  anthropic     a list of tools with their input_schema
-  mcp           a list of tools as an MCP server lists them
-  json-schema   the blocks' own schemas for input and output, by id
-  openapi       the OpenAPI 3.1 description of the REST API of segment-blocks serve
-  aacflow       TypeScript for a fork of Sim, or a workflow to import; see segment-blocks export aacflow --help
-
-The first three have plain schemas, which all providers of models accept; their descriptions hold the rules that such
-schemas cannot express. The write key is not among their inputs: the program that runs the tool supplies it.`,
-		Example: `  segment-blocks export openai
-  segment-blocks export json-schema --output yaml
-  segment-blocks export aacflow --out sim-blocks`,
+		Use:       "export FORMAT",
+		Short:     "Print the blocks as definitions for agents and other tools",
 		ValidArgs: names,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 || !slices.Contains(names, args[0]) {

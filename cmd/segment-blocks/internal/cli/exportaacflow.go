@@ -20,17 +20,7 @@ func newExportAACFlow(p *Program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "aacflow --out DIR",
 		Short: "Write the blocks as TypeScript for a fork of Sim, or as a workflow to import",
-		Long: `Write the files that AACFlow, or another fork of Sim, needs in order to offer the blocks:
-
-  native     TypeScript that adds the blocks to the canvas, with a README.md that says what to do with it. The tools
-             call a running segment-blocks serve. The fork has to be rebuilt.
-  workflow   one workflow as JSON, which any fork can import: it calls a block through MCP. Its server is a
-             placeholder; choose yours after the import.
-
-If a file exists with other content, nothing is written; --force replaces such files.`,
-		Example: `  segment-blocks export aacflow --out sim-blocks
-  segment-blocks export aacflow --format workflow --block segment_identify > identify.json`,
-		Args: noArguments,
+		Args:  noArguments,
 	}
 	flags := cmd.Flags()
 	out := flags.String("out", "", "folder to write to; it is created if it does not exist")

@@ -16,20 +16,7 @@ func newMCP(p *Program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "mcp",
 		Short: "Serve the blocks over MCP on stdin and stdout, for one agent",
-		Long: `Serve the blocks as MCP tools on stdin and stdout, for an agent that starts this command itself. It ends when
-stdin does. Over HTTP, segment-blocks serve does the same for many clients.
-
-The write key comes from the configured source, never from the model. Without a source events go to an emulator inside
-this process, and none is real.
-
---profile is how the tools describe their inputs: agent (flat, what models and their providers take), sim (for the
-MCP block of AACFlow and Sim, whose forms may pass objects as text) or strict (the blocks' own schemas, with all
-their rules).
-
-Traces are exported over OTLP if OTEL_EXPORTER_OTLP_ENDPOINT is set.`,
-		Example: `  segment-blocks mcp < /dev/null
-  segment-blocks mcp --profile strict < /dev/null`,
-		Args: noArguments,
+		Args:  noArguments,
 	}
 	profile := cmd.Flags().String("profile", string(mcp.Agent), "how inputs are described: agent, sim or strict")
 	_ = cmd.RegisterFlagCompletionFunc("profile",

@@ -18,16 +18,8 @@ import (
 
 func newPreview(p *Program) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "preview BLOCK --input JSON|@FILE|@-",
-		Short: "Show the exact requests a block would send, and send nothing",
-		Long: `Show the requests that run would send with the same input: method, URL, headers and body, without the write
-key, and their sizes next to Segment's limits. Nothing is sent.
-
-Preview needs no write key. Without a source, it shows the requests as they would go to Segment in the US. With
---invocation-id, message ids are derived from the write key too, so only a preview with the real key shows the real
-ids.`,
-		Example: `  segment-blocks preview segment_track --input '{"event": "Order Completed", "userId": "u-42"}'
-  segment-blocks preview segment_track --input @order-completed.json --output json`,
+		Use:               "preview BLOCK --input JSON|@FILE|@-",
+		Short:             "Show the exact requests a block would send, and send nothing",
 		Args:              oneBlock,
 		ValidArgsFunction: p.completeBlock,
 	}

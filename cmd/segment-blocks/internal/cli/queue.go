@@ -22,18 +22,8 @@ func newQueueCommand(p *Program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "queue",
 		Short: "What durable sources have stored: what waits, and dead letters",
-		Long: `What the sources with delivery: durable have stored on this machine. Messages wait until the
-receiver has accepted them. Those that it refuses for themselves, or that waited for seven days,
-become dead letters: they stay until they are retried or dropped.
-
-While a segment-blocks serve, mcp or run has the store open, these commands ask that process. The
-process says where it can be asked in a file beside the store, NAME.admin, which only the user that
-runs it can read. What is retried is sent by that process, or by the next one that serves or runs
-with the source.`,
-		Example: `  segment-blocks queue status
-  segment-blocks queue list --source queued`,
-		Args: noSuchCommand,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Args:  noSuchCommand,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newQueueStatus(p), newQueueList(p), newQueueShow(p), newQueueRetry(p), newQueueDrop(p),
 		newQueueExport(p), newQueueCheck(p))
@@ -44,14 +34,7 @@ func newQueueStatus(p *Program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Count what is stored, for each durable source",
-		Long: `Count the messages that wait and the dead letters of each durable source, and say since when the
-oldest waits. Sources that have messages in a store and are not configured for it are listed too:
-nothing sends those until a durable source of that name has the store again. Stores are those of the
-durable sources, those of sources that are not durable any more, and what else lies in the folder of
-the stores that nobody has named; --store looks into another.`,
-		Example: `  segment-blocks queue status
-  segment-blocks queue status --output json`,
-		Args: noArguments,
+		Args:  noArguments,
 	}
 	file := addStore(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -81,11 +64,7 @@ func newQueueList(p *Program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List dead letters, or what waits",
-		Long: `List the dead letters of a source: the id, when it was stored, the type and the event, the user, the
-messageId, and why it was given up. With --waiting, list the messages that wait to be sent.`,
-		Example: `  segment-blocks queue list --source queued
-  segment-blocks queue list --source queued --waiting --limit 20 --output json`,
-		Args: noArguments,
+		Args:  noArguments,
 	}
 	waiting := addWaiting(cmd)
 	limit := cmd.Flags().Int("limit", 100, "most messages to list; 0 for all")
@@ -120,9 +99,6 @@ func newQueueShow(p *Program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show ID",
 		Short: "Show a dead letter, or a message that waits",
-		Long: "Show a dead letter as one JSON document: why it was given up, when, and the message as it goes " +
-			"over the wire. Lists have the ids.",
-		Example: "  segment-blocks queue show 1 --source queued",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return console.Usage("queue show needs the id of one message; segment-blocks queue list has them")
@@ -160,26 +136,16 @@ func newQueueShow(p *Program) *cobra.Command {
 }
 
 func newQueueRetry(p *Program) *cobra.Command {
-	return p.newQueueChange("retry", "Put dead letters back to be sent",
-		`Put dead letters behind the messages that wait, as if they had just been stored: the segment-blocks
-that has the store open, or the next that serves or runs with the source, sends them, with their
-messageIds. Messages of the same people that came later have gone before them. Those that are
-damaged stay: they are not what was stored.`,
-		"put back")
+	return p.newQueueChange("retry", "Put dead letters back to be sent", "put back")
 }
 
 func newQueueDrop(p *Program) *cobra.Command {
-	return p.newQueueChange("drop", "Delete dead letters",
-		"Delete dead letters for good. segment-blocks queue export keeps a copy.", "dropped")
+	return p.newQueueChange("drop", "Delete dead letters", "dropped")
 }
 
 // newQueueChange makes a command that does something with dead letters, named or all.
-func (p *Program) newQueueChange(verb, short, long, past string) *cobra.Command {
-	cmd := &cobra.Command{
-		Use: verb + " ID… | --all", Short: short, Long: long,
-		Example: "  segment-blocks queue " + verb + " 1 2 --source queued\n" +
-			"  segment-blocks queue " + verb + " --all --source queued",
-	}
+func (p *Program) newQueueChange(verb, short, past string) *cobra.Command {
+	cmd := &cobra.Command{Use: verb + " ID… | --all", Short: short}
 	all := cmd.Flags().Bool("all", false, "all dead letters of the source")
 	file := addQueueSource(p, cmd)
 	cmd.RunE = p.withQueue(file, func(s *settings.Settings, q *storeQueue, args []string) error {
@@ -219,14 +185,7 @@ func newQueueExport(p *Program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "export",
 		Short: "Print dead letters, or what waits, one message a line",
-		Long: `Print the dead letters of a source, or with --waiting what waits, one JSON document a line: the
-messages as they go over the wire, each with its messageId. segment-blocks import takes them. queue
-list --output json says why each was given up.
-
-Messages that are damaged are left out, and a warning says how many.`,
-		Example: `  segment-blocks queue export --source queued > dead-letters.ndjson
-  segment-blocks queue export --source queued --waiting > waiting.ndjson`,
-		Args: noArguments,
+		Args:  noArguments,
 	}
 	waiting := addWaiting(cmd)
 	file := addQueueSource(p, cmd)

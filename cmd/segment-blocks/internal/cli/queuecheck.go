@@ -26,23 +26,7 @@ func newQueueCheck(p *Program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check [FILE]",
 		Short: "Check that a store is not damaged",
-		Long: `Read a store through, as each start does, and change nothing: every page of the file that is in
-use, the checksum of every message, and that no message is missing. Without a file it checks the stores that
-the configuration leads to.
-
-A running segment-blocks that has the store open checks it, and goes on storing and sending meanwhile.
-
-It ends with 0 when all is in order, and with 1 when a file or a message is damaged.
-A damaged message is not sent: it becomes a dead letter that says so. A damaged file is not used at all:
-
-  segment-blocks queue export --store FILE             prints the dead letters that can be read
-  segment-blocks queue export --store FILE --waiting   prints what waited; some of it may have been sent
-  segment-blocks import                                sends what was printed, once
-
-Then move the file away: the next start makes a new one.`,
-		Example: `  segment-blocks queue check
-  segment-blocks queue check queued.store --output json`,
-		Args: cobra.MaximumNArgs(1),
+		Args:  cobra.MaximumNArgs(1),
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		s, err := p.load(cmd)

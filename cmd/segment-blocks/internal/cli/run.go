@@ -19,30 +19,8 @@ import (
 
 func newRun(p *Program) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "run BLOCK --input JSON|@FILE|@-",
-		Short: "Invoke a block and print its output",
-		Long: `Invoke a block: validate the input, send it, and print the block's output.
-
-Free-form values such as properties are passed on exactly as written, with every digit of a number. Events that Segment
-would answer with 200 and then drop are refused before anything is sent, with a list of everything that is wrong.
-
-Events go to the configured source. Without one they go to an emulator inside this process, and the command says so.
-Segment confirms receipt, not delivery to destinations, and so does this command.
-
-Give --invocation-id if the same input may be sent again, for example by a job that is retried: with the same id and
-write key the messages keep their ids, and Segment counts them once. Use a new id for other input: Segment would
-drop its messages as repeats.
-
-With a durable source, success means that the messages are stored on disk. The command then sends what the store holds
-for as long as --drain allows, and reports what it leaves for the next segment-blocks that uses the store. If the
-receiver refuses a message of this command, the message becomes a dead letter and the command ends as for a rejection.
-The command cannot run while another segment-blocks has the store open.
-
-On a terminal the output is text; elsewhere it is one JSON document. See segment-blocks help output.`,
-		Example: `  segment-blocks run segment_track --input '{"event": "Order Completed", "userId": "u-42"}'
-  segment-blocks run segment_track --input @order-completed.json --receipt
-  segment-blocks run segment_batch --input @- --invocation-id import-2026-01-31 < batch.json
-  segment-blocks run segment_track --source prod --timeout 30s --input @order-completed.json`,
+		Use:               "run BLOCK --input JSON|@FILE|@-",
+		Short:             "Invoke a block and print its output",
 		Args:              oneBlock,
 		ValidArgsFunction: p.completeBlock,
 	}

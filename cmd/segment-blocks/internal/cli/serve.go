@@ -29,43 +29,7 @@ func newServe(p *Program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve the blocks to other programs, over REST and MCP",
-		Long: `Serve the blocks until interrupted, so that any workflow engine or agent can list and invoke them:
-
-  /v1/blocks      REST: the catalog, and invoke, preview and validate for each block
-  /openapi.json   the description of it, OpenAPI 3.1
-  /mcp            MCP over streamable HTTP; /mcp/NAME for each configured source,
-                  /mcp/NAME/agent for the schemas that models like
-  /metrics        Prometheus: invocations by block, source and outcome; HTTP requests; queues of durable sources
-  /healthz        200 while the process lives; /readyz: 200 until it is stopped
-
-Without a configured source, or with --emulator, events go to an emulator inside this process. Then no event is
-real, and every receipt, result and metric says so. If other machines can reach the server, it starts without a
-source only with --emulator.
-
-It listens on this machine only, unless --addr says otherwise; then it needs a token, which clients send as
-Authorization: Bearer TOKEN. The token comes from ` + tokenVariable + ` or a file, never from the command line.
-Web pages of other origins and requests under other host names are refused unless they are allowed.
-
---tls-cert and --tls-key make it speak https; it reads renewed files again. With --tls-client-ca each client, a
-health check too, must have a certificate signed by one of that file, and no token is needed.
-
-Traces are exported over OTLP if OTEL_EXPORTER_OTLP_ENDPOINT is set: a span for each invocation and each HTTP
-request that it sends.
-
-Each source has a way of delivery (delivery in the configuration): direct, coalesced or durable. With durable an
-invocation succeeds when its messages are on disk; they are sent in the background, and segment-blocks queue shows
-what waits and what was given up.
-
-An interrupt, SIGTERM or SIGHUP ends it. First /readyz answers 503 for --drain-delay, while requests are still
-taken. Then it stops listening, and requests in progress may take --drain. What is stored is sent until then too;
-what is left stays in the store for the next start.
-
-Each flag has a setting in the configuration file, below serve. segment-blocks config show --origin shows them.`,
-		Example: `  segment-blocks serve
-  segment-blocks serve --config segment-blocks.yaml --log json
-  ` + tokenVariable + `=a-token-of-at-least-16-characters segment-blocks serve ` +
-			`--addr 0.0.0.0:8787 --allow-host blocks.example.com`,
-		Args: noArguments,
+		Args:  noArguments,
 	}
 	addSettings(cmd, "serve")
 	addSource(p, cmd)

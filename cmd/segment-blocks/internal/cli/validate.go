@@ -12,14 +12,8 @@ import (
 
 func newValidate(p *Program) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "validate BLOCK --input JSON|@FILE|@-",
-		Short: "Check an input as run would, and send nothing",
-		Long: `Check an input as run does before it sends: against the block's schema, its rules, and Segment's limits.
-Nothing is sent and no write key is needed.
-
-The violations are the result of this command, so they go to stdout. The exit code is 2 if run would refuse the input.`,
-		Example: `  segment-blocks validate segment_track --input '{"event": "Order Completed", "userId": "u-42"}'
-  segment-blocks validate segment_batch --input @- --output json < batch.json`,
+		Use:               "validate BLOCK --input JSON|@FILE|@-",
+		Short:             "Check an input as run would, and send nothing",
 		Args:              oneBlock,
 		ValidArgsFunction: p.completeBlock,
 	}
