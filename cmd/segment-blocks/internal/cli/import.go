@@ -28,40 +28,6 @@ func newImport(p *Program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import [FILE…]",
 		Short: "Send files of events, however long, and go on after a stop",
-		Long: `Send files of events: NDJSON (.ndjson, .jsonl, .json), one message a line as segment_batch
-takes them, or CSV (.csv), a header and one event a row; each also packed (.gz). Without a file, or
-with -, events are read from stdin.
-
-Events that cannot be sent are written to a file of rejects, one a line with all reasons. All others
-are sent. Mend that file and import it in turn: the lines are taken as they are, and the message in
-each is what counts.
-
-Twice a second the command writes how far the import is to FILE.import.json. Stopped by whatever,
-even a kill, the import goes on with --resume. Every event is sent, and one that is sent twice
-carries the same messageId, so Segment counts it once. An id is derived from the write key, the
-file's contents, the line's number and the message, unless the message has one. An import of stdin
-cannot be resumed. Where no source is configured, events go to an emulator inside this process, and
-such an import cannot be resumed either.
-
-Events of one person (userId, else anonymousId, else previousId, else groupId) are sent in order.
-Where a file joins ids, as an alias does, only --concurrency 1 keeps the events of all of them in
-order.
-
-A column of CSV that is named as a field of the message (userId, anonymousId, event, timestamp,
-messageId, groupId, previousId, name, category) or as a part of one (properties.x, traits.x,
-context.x) becomes that; any other becomes a property or trait. Cells are texts, and empty ones are
-absent. --map COLUMN=FIELD changes that, --map COLUMN=FIELD:KIND also what a cell becomes (number,
-boolean, json), and --map COLUMN= leaves the column out.
-
-Segment recommends at most 1,000 requests a second for a workspace, and may queue what exceeds 1,000
-events a second for a source: --rate 1000 keeps to that, in bursts of a quarter of a second's worth.
-Where Segment asks to slow down, the import does in any case.
-
-A message without a timestamp gets the time at which it is sent.`,
-		Example: `  segment-blocks import events.ndjson
-  segment-blocks import events.csv --type track --map user=userId --map total=properties.total:number --dry-run
-  segment-blocks import events.csv --type track --map user=userId --map total=properties.total:number --rate 1000
-  segment-blocks import --progress none < events.ndjson`,
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return []string{"ndjson", "jsonl", "json", "csv", "gz"}, cobra.ShellCompDirectiveFilterFileExt
 		},
