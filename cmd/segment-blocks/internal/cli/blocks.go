@@ -15,14 +15,7 @@ import (
 )
 
 func newBlocks(p *Program) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "blocks",
-		Short: "List the blocks, or show one",
-		Args:  noSuchCommand,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(newBlocksList(p), newBlocksShow(p), newBlocksSchema(p))
-	return cmd
+	return group("blocks", "List the blocks, or show one", newBlocksList(p), newBlocksShow(p), newBlocksSchema(p))
 }
 
 // listed is a block in a list. blocks show has the rest of it.
@@ -54,19 +47,16 @@ func newBlocksList(p *Program) *cobra.Command {
 				entries = append(entries, listed{m.ID, m.Name, m.Summary, m.Version, m.Category, m.Tags})
 			}
 		}
-		if format := p.Format(s.Output, false); format != "text" {
-			return p.Print(format, entries)
-		}
-		if len(entries) == 0 {
-			p.Note("no block matches")
-			return nil
-		}
-		rows := make([][]string, len(entries))
-		for i, e := range entries {
-			rows[i] = []string{e.ID, e.Category, e.Summary}
-		}
-		console.WriteTable(p.Stdout, rows)
-		return nil
+		return p.show(s.Output, entries, func(w io.Writer) {
+			if len(entries) == 0 {
+				p.Note("no block matches")
+			}
+			var rows [][]string
+			for _, e := range entries {
+				rows = append(rows, []string{e.ID, e.Category, e.Summary})
+			}
+			console.WriteTable(w, rows)
+		})
 	})
 	return cmd
 }
@@ -82,11 +72,7 @@ func newBlocksShow(p *Program) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if format := p.Format(s.Output, false); format != "text" {
-				return p.Print(format, entry)
-			}
-			p.showBlock(entry)
-			return nil
+			return p.show(s.Output, entry, func(w io.Writer) { writeBlock(w, p.Style(w), entry) })
 		}),
 	}
 }
@@ -143,8 +129,7 @@ func (p *Program) entryOf(id string) (registry.Entry, error) {
 	return registry.EntryOf(b), nil
 }
 
-func (p *Program) showBlock(e registry.Entry) {
-	w, s := p.Stdout, p.Style(p.Stdout)
+func writeBlock(w io.Writer, s console.Style, e registry.Entry) {
 	console.Writef(w, "%s  %s\n%s\n\n", s.Strong(e.ID), e.Name, e.Summary)
 	console.Writef(
 		w, "%s\n%s\n", console.Wrap(e.Description, "", console.PageWidth(w)),

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"runtime/debug"
 	"strings"
 
@@ -61,15 +62,14 @@ func Run(ctx context.Context, p *Program) (code int) {
 }
 
 func newRoot(p *Program) *cobra.Command {
-	root := &cobra.Command{
-		Use:           "segment-blocks",
-		Short:         "Send events to Segment, and see exactly what is sent",
-		Args:          noSuchCommand,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-		Version:       console.ReadBuild().String(),
-		SilenceErrors: true,
-		SilenceUsage:  true,
-	}
+	root := group(
+		"segment-blocks", "Send events to Segment, and see exactly what is sent",
+		newRun(p), newPreview(p), newValidate(p), newImport(p), newBlocks(p),
+		newServe(p), newMCP(p), newQueueCommand(p), newExport(p), newEmulator(p), newConfig(p), newDoctor(p), newVersion(p),
+	)
+	root.AddCommand(topics()...)
+	describe(root, helpTables())
+	root.Version, root.SilenceErrors, root.SilenceUsage = console.ReadBuild().String(), true, true
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.PersistentFlags().String(
 		"config", "", "configuration file (default ./segment-blocks.yaml, then the one in your config folder)",
@@ -79,16 +79,23 @@ func newRoot(p *Program) *cobra.Command {
 	)
 	root.SetFlagErrorFunc(flagError)
 	root.SetHelpFunc(p.helpFunc(root.HelpFunc()))
-	_ = root.RegisterFlagCompletionFunc(
-		"output", cobra.FixedCompletions([]string{"text", "json", "yaml"}, cobra.ShellCompDirectiveNoFileComp),
-	)
-	root.AddCommand(
-		newRun(p), newPreview(p), newValidate(p), newImport(p), newBlocks(p),
-		newServe(p), newMCP(p), newQueueCommand(p), newExport(p), newEmulator(p), newConfig(p), newDoctor(p), newVersion(p),
-	)
-	root.AddCommand(topics()...)
-	describe(root, helpTables())
+	offer(root, "output", "text", "json", "yaml")
 	return root
+}
+
+// group returns a command that only groups others. Alone it prints its help.
+func group(use, short string, commands ...*cobra.Command) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: use, Short: short, Args: noSuchCommand,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(commands...)
+	return cmd
+}
+
+// offer makes shells complete the value of a flag from a list.
+func offer(cmd *cobra.Command, flag string, values ...string) {
+	_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 }
 
 // helpFunc returns a function that fits help to the width of the terminal, if there is one.
@@ -131,6 +138,16 @@ func (p *Program) settled(
 		}
 		return do(cmd, args, s)
 	}
+}
+
+// show prints a result in the chosen format: for people as text writes it, and for programs as one
+// document.
+func (p *Program) show(chosen string, result any, text func(w io.Writer)) error {
+	if format := p.Format(chosen, false); format != "text" {
+		return p.Print(format, result)
+	}
+	text(p.Stdout)
+	return nil
 }
 
 // noSuchCommand refuses arguments of a command that only groups others.
@@ -191,17 +208,9 @@ func newVersion(p *Program) *cobra.Command {
 		Use:   "version",
 		Short: "Print the version and what it was built from",
 		Args:  noArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := p.load(cmd)
-			if err != nil {
-				return err
-			}
+		RunE: p.settled(func(_ *cobra.Command, _ []string, s *settings.Settings) error {
 			b := console.ReadBuild()
-			if format := p.Format(s.Output, false); format != "text" {
-				return p.Print(format, b)
-			}
-			console.Writeln(p.Stdout, b.String())
-			return nil
-		},
+			return p.show(s.Output, b, func(w io.Writer) { console.Writeln(w, b.String()) })
+		}),
 	}
 }

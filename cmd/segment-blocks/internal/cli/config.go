@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -11,14 +12,7 @@ import (
 )
 
 func newConfig(p *Program) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "config",
-		Short: "Show the configuration in force",
-		Args:  noSuchCommand,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(newConfigShow(p))
-	return cmd
+	return group("config", "Show the configuration in force", newConfigShow(p))
 }
 
 func newConfigShow(p *Program) *cobra.Command {
@@ -31,29 +25,27 @@ func newConfigShow(p *Program) *cobra.Command {
 	addSource(p, cmd)
 	addTimeout(cmd)
 	cmd.RunE = p.settled(func(_ *cobra.Command, _ []string, s *settings.Settings) error {
-		values := s.Values()
-		if format := p.Format(s.Output, false); format != "text" {
-			var file *string
-			if s.File != "" {
-				file = &s.File
+		result := struct {
+			File     *string          `json:"file"` // null without one
+			Settings []settings.Value `json:"settings"`
+		}{nil, s.Values()}
+		if s.File != "" {
+			result.File = &s.File
+		}
+		return p.show(s.Output, result, func(w io.Writer) {
+			var rows [][]string
+			for _, v := range result.Settings {
+				row := []string{v.Key, shown(v.Value)}
+				if *origin {
+					row = append(row, v.Origin)
+				}
+				rows = append(rows, row)
 			}
-			return p.Print(format, struct {
-				File     *string          `json:"file"`
-				Settings []settings.Value `json:"settings"`
-			}{file, values})
-		}
-		rows := make([][]string, len(values))
-		for i, v := range values {
-			rows[i] = []string{v.Key, shown(v.Value)}
-			if *origin {
-				rows[i] = append(rows[i], v.Origin)
+			console.WriteTable(w, rows)
+			if s.File == "" {
+				p.Note("no configuration file was found; looked for %s", strings.Join(settings.SearchPath(), " and "))
 			}
-		}
-		console.WriteTable(p.Stdout, rows)
-		if s.File == "" {
-			p.Note("no configuration file was found; looked for %s", strings.Join(settings.SearchPath(), " and "))
-		}
-		return nil
+		})
 	})
 	return cmd
 }

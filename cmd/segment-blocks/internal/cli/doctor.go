@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -64,7 +65,7 @@ func newDoctor(p *Program) *cobra.Command {
 		if cmd.Context().Err() != nil {
 			return console.Interrupted("checking")
 		}
-		return p.printChecks(p.Format(chosen, false), e.checks)
+		return p.printChecks(chosen, e.checks)
 	}
 	return cmd
 }
@@ -277,30 +278,28 @@ func (e *examination) home(found settingsAnswer, segments bool, base string) {
 	}
 }
 
-func (p *Program) printChecks(format string, checks []check) error {
+// printChecks prints the report, and ends with the exit code of the first check that failed.
+func (p *Program) printChecks(chosen string, checks []check) error {
 	exit := console.ExitOK
 	for _, c := range checks {
 		exit = cmp.Or(exit, c.exit)
 	}
-	ended := error(nil)
-	if exit != console.ExitOK {
-		ended = console.End(exit)
-	}
-	if format != "text" {
-		return cmp.Or(p.Print(format, struct {
-			OK     bool    `json:"ok"`
-			Checks []check `json:"checks"`
-		}{exit == console.ExitOK, checks}), ended)
-	}
-	s := p.Style(p.Stdout)
-	for _, c := range checks {
-		line := text.Escape(c.Message) + "\n"
-		if console.IsTerminal(p.Stdout) {
-			line = strings.TrimLeft(console.Wrap(line, strings.Repeat(" ", 28), console.PageWidth(p.Stdout)), " ")
+	err := p.show(chosen, struct {
+		OK     bool    `json:"ok"`
+		Checks []check `json:"checks"`
+	}{exit == console.ExitOK, checks}, func(w io.Writer) {
+		for _, c := range checks {
+			line := text.Escape(c.Message) + "\n"
+			if console.IsTerminal(w) {
+				line = strings.TrimLeft(console.Wrap(line, strings.Repeat(" ", 28), console.PageWidth(w)), " ")
+			}
+			console.Writef(w, "%s  %-13s  %s", painted(p.Style(w), c.Verdict), c.Name, line)
 		}
-		console.Writef(p.Stdout, "%s  %-13s  %s", painted(s, c.Verdict), c.Name, line)
+	})
+	if err == nil && exit != console.ExitOK {
+		return console.End(exit)
 	}
-	return ended
+	return err
 }
 
 func painted(s console.Style, v verdict) string {

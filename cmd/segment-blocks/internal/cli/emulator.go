@@ -5,11 +5,13 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 
 	"github.com/spf13/cobra"
 
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
+	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
 	"github.com/aacflow/segment-blocks/internal/text"
 	"github.com/aacflow/segment-blocks/segment/emulator"
 )
@@ -41,19 +43,14 @@ func newEmulator(p *Program) *cobra.Command {
 	flags.StringSliceVar(&f.hosts, "allow-host", nil, "further host names that the query API may be asked under")
 	flags.BoolVar(&f.token, "token", false, "demand a token for the query API on this machine's own addresses too")
 	flags.BoolVar(&f.quiet, "quiet", false, "print the addresses and nothing more")
-	_ = cmd.RegisterFlagCompletionFunc("mode",
-		cobra.FixedCompletions([]string{"segment", "strict"}, cobra.ShellCompDirectiveNoFileComp))
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		s, err := p.load(cmd)
-		if err != nil {
-			return err
-		}
-		return p.serveEmulator(cmd.Context(), f, p.Format(s.Output, false))
-	}
+	offer(cmd, "mode", "segment", "strict")
+	cmd.RunE = p.settled(func(cmd *cobra.Command, _ []string, s *settings.Settings) error {
+		return p.serveEmulator(cmd.Context(), f, s)
+	})
 	return cmd
 }
 
-func (p *Program) serveEmulator(ctx context.Context, f emulatorFlags, format string) error {
+func (p *Program) serveEmulator(ctx context.Context, f emulatorFlags, s *settings.Settings) error {
 	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", f.addr)
 	if err != nil {
 		return cannotListen(f.addr, err)
@@ -76,7 +73,7 @@ func (p *Program) serveEmulator(ctx context.Context, f emulatorFlags, format str
 	case err != nil:
 		return errors.Join(console.Usage("%w", err), ln.Close())
 	}
-	if err := p.announce(ln.Addr(), f, token, format, e.Stats().Kept); err != nil {
+	if err := p.announce(ln.Addr(), f, token, s, e.Stats().Kept); err != nil {
 		return errors.Join(err, ln.Close(), e.Close())
 	}
 	// The watcher outlives ctx, to print what came last.
@@ -101,33 +98,27 @@ func (p *Program) serveEmulator(ctx context.Context, f emulatorFlags, format str
 }
 
 // announce prints where the emulator is. The lines are data: a script waits for them.
-func (p *Program) announce(addr net.Addr, f emulatorFlags, token, format string, loaded int) error {
+func (p *Program) announce(addr net.Addr, f emulatorFlags, token string, s *settings.Settings, loaded int) error {
 	url := "http://" + reachable(addr)
-	if format != "text" {
-		doc := struct {
-			URL   string `json:"url"`
-			API   string `json:"api"`
-			Mode  string `json:"mode"`
-			Log   string `json:"log,omitempty"`
-			Token string `json:"token,omitempty"`
-		}{url, url + "/emulator/v1/", f.mode, f.log, token}
-		return p.Print(format, doc)
-	}
-	rows := [][]string{
-		{"send to", url},
-		{"look at", url + "/emulator/v1/events"},
-		{"mode", f.mode},
-	}
-	if token != "" {
-		rows = append(rows, []string{"token", token})
-	}
-	if f.log != "" {
-		rows = append(rows, []string{"log", fmt.Sprintf("%s, %s in it", f.log, console.Count(loaded, "event"))})
-	}
-	console.Writeln(p.Stdout, "a local Segment is listening; nothing that it receives goes anywhere else")
-	console.WriteTable(p.Stdout, rows)
-	console.Writeln(p.Stderr, "Ctrl-C stops it")
-	return nil
+	doc := struct {
+		URL   string `json:"url"`
+		API   string `json:"api"`
+		Mode  string `json:"mode"`
+		Log   string `json:"log,omitempty"`
+		Token string `json:"token,omitempty"`
+	}{url, url + "/emulator/v1/", f.mode, f.log, token}
+	return p.show(s.Output, doc, func(w io.Writer) {
+		rows := [][]string{{"send to", url}, {"look at", url + "/emulator/v1/events"}, {"mode", f.mode}}
+		if token != "" {
+			rows = append(rows, []string{"token", token})
+		}
+		if f.log != "" {
+			rows = append(rows, []string{"log", fmt.Sprintf("%s, %s in it", f.log, console.Count(loaded, "event"))})
+		}
+		console.Writeln(w, "a local Segment is listening; nothing that it receives goes anywhere else")
+		console.WriteTable(w, rows)
+		console.Writeln(p.Stderr, "Ctrl-C stops it")
+	})
 }
 
 func onLoopback(addr net.Addr) bool {

@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -28,9 +29,7 @@ func newExportAACFlow(p *Program) *cobra.Command {
 	block := flags.String("block", "segment_track", "block that the workflow calls")
 	force := flags.Bool("force", false, "replace files that differ")
 	_ = cmd.MarkFlagDirname("out")
-	_ = cmd.RegisterFlagCompletionFunc(
-		"format", cobra.FixedCompletions([]string{"native", "workflow"}, cobra.ShellCompDirectiveNoFileComp),
-	)
+	offer(cmd, "format", "native", "workflow")
 	_ = cmd.RegisterFlagCompletionFunc("block", func(
 		cmd *cobra.Command, _ []string, typed string,
 	) ([]string, cobra.ShellCompDirective) {
@@ -70,16 +69,12 @@ func newExportAACFlow(p *Program) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if format := p.Format(s.Output, false); format != "text" {
-			return p.Print(format, written)
-		}
-		for _, path := range written.Written {
-			console.Writeln(p.Stdout, "wrote "+text.Escape(path))
-		}
-		console.Writef(
-			p.Stdout, "%s written, %d unchanged\n", console.Count(len(written.Written), "file"), len(written.Unchanged),
-		)
-		return nil
+		return p.show(s.Output, written, func(w io.Writer) {
+			for _, path := range written.Written {
+				console.Writeln(w, "wrote "+text.Escape(path))
+			}
+			console.Writef(w, "%s written, %d unchanged\n", console.Count(len(written.Written), "file"), len(written.Unchanged))
+		})
 	})
 	return cmd
 }

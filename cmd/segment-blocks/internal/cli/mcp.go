@@ -9,6 +9,7 @@ import (
 
 	"github.com/aacflow/segment-blocks/blocks"
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
+	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
 	"github.com/aacflow/segment-blocks/serve/mcp"
 )
 
@@ -19,14 +20,9 @@ func newMCP(p *Program) *cobra.Command {
 		Args:  noArguments,
 	}
 	profile := cmd.Flags().String("profile", string(mcp.Agent), "how inputs are described: agent, sim or strict")
-	_ = cmd.RegisterFlagCompletionFunc("profile",
-		cobra.FixedCompletions([]string{"agent", "sim", "strict"}, cobra.ShellCompDirectiveNoFileComp))
+	offer(cmd, "profile", "agent", "sim", "strict")
 	addSource(p, cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		s, err := p.load(cmd)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = p.settled(func(cmd *cobra.Command, _ []string, s *settings.Settings) error {
 		h, err := p.openToHost(cmd.Context(), s, p.logger("text"), false)
 		if err != nil {
 			return err
@@ -51,6 +47,6 @@ func newMCP(p *Program) *cobra.Command {
 			return console.Failed("%w", err)
 		}
 		return nil
-	}
+	})
 	return cmd
 }

@@ -19,15 +19,9 @@ import (
 )
 
 func newQueueCommand(p *Program) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "queue",
-		Short: "What durable sources have stored: what waits, and dead letters",
-		Args:  noSuchCommand,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(newQueueStatus(p), newQueueList(p), newQueueShow(p), newQueueRetry(p), newQueueDrop(p),
+	return group("queue", "What durable sources have stored: what waits, and dead letters",
+		newQueueStatus(p), newQueueList(p), newQueueShow(p), newQueueRetry(p), newQueueDrop(p),
 		newQueueExport(p), newQueueCheck(p))
-	return cmd
 }
 
 func newQueueStatus(p *Program) *cobra.Command {
@@ -37,26 +31,20 @@ func newQueueStatus(p *Program) *cobra.Command {
 		Args:  noArguments,
 	}
 	file := addStore(cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		s, err := p.load(cmd)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = p.settled(func(cmd *cobra.Command, _ []string, s *settings.Settings) error {
 		list, err := p.queueStates(cmd, s, *file)
-		if format := p.Format(s.Output, false); format != "text" {
-			return errors.Join(p.Print(format, list), err)
-		}
-		if len(list) == 0 && err == nil {
-			p.Note("no source is durable, and there is no store: nothing is stored; " +
-				"see delivery in segment-blocks help environment")
-		}
-		var rows [][]string
-		for _, one := range list {
-			rows = append(rows, one.row())
-		}
-		console.WriteTable(p.Stdout, rows)
-		return err
-	}
+		return errors.Join(p.show(s.Output, list, func(w io.Writer) {
+			if len(list) == 0 && err == nil {
+				p.Note("no source is durable, and there is no store: nothing is stored; " +
+					"see delivery in segment-blocks help environment")
+			}
+			var rows [][]string
+			for _, one := range list {
+				rows = append(rows, one.row())
+			}
+			console.WriteTable(w, rows)
+		}), err)
+	})
 	return cmd
 }
 
@@ -83,14 +71,12 @@ func newQueueList(p *Program) *cobra.Command {
 		if more {
 			p.Note("there are more; --limit 0 lists them all")
 		}
-		if format := p.Format(s.Output, false); format != "text" {
-			return p.Print(format, list)
-		}
-		if len(list) == 0 {
-			p.Note("there are none")
-		}
-		writeMessages(p.Stdout, list, console.Columns(p.Stdout))
-		return nil
+		return p.show(s.Output, list, func(w io.Writer) {
+			if len(list) == 0 {
+				p.Note("there are none")
+			}
+			writeMessages(w, list, console.Columns(w))
+		})
 	})
 	return cmd
 }
@@ -172,11 +158,9 @@ func (p *Program) newQueueChange(verb, short, past string) *cobra.Command {
 		if damaged > 0 {
 			p.Note("not %s: %s", past, console.Count(damaged, "damaged dead letter"))
 		}
-		if format := p.Format(s.Output, false); format != "text" {
-			return p.Print(format, map[string]int{"deadLetters": done.Changed})
-		}
-		console.Writeln(p.Stdout, console.Count(done.Changed, "dead letter")+" "+past)
-		return err
+		return errors.Join(p.show(s.Output, map[string]int{"deadLetters": done.Changed}, func(w io.Writer) {
+			console.Writeln(w, console.Count(done.Changed, "dead letter")+" "+past)
+		}), err)
 	})
 	return cmd
 }

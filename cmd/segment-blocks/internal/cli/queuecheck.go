@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"slices"
 
@@ -28,11 +29,7 @@ func newQueueCheck(p *Program) *cobra.Command {
 		Short: "Check that a store is not damaged",
 		Args:  cobra.MaximumNArgs(1),
 	}
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		s, err := p.load(cmd)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = p.settled(func(cmd *cobra.Command, args []string, s *settings.Settings) (err error) {
 		if len(args) == 0 {
 			if args, err = ownStores(s); err != nil {
 				return err
@@ -45,11 +42,12 @@ func newQueueCheck(p *Program) *cobra.Command {
 			wrong = wrong || one.Problem != ""
 			list = append(list, one)
 		}
-		if err := p.writeChecked(s, list); err != nil || !wrong {
+		err = p.show(s.Output, list, func(w io.Writer) { p.writeChecked(w, list) })
+		if err != nil || !wrong {
 			return err
 		}
 		return console.End(console.ExitFailure)
-	}
+	})
 	return cmd
 }
 
@@ -86,18 +84,15 @@ func nothingStored(path string) bool {
 	return os.IsNotExist(err) || err == nil && info.Mode().IsRegular() && info.Size() == 0
 }
 
-func (p *Program) writeChecked(s *settings.Settings, list []checkedStore) error {
-	if format := p.Format(s.Output, false); format != "text" {
-		return p.Print(format, list)
-	}
+func (p *Program) writeChecked(w io.Writer, list []checkedStore) {
 	if len(list) == 0 {
 		p.Note("there is no store to check")
 	}
 	for _, one := range list {
 		if one.Problem == "" {
-			console.Writeln(p.Stdout, "in order: "+one.Store)
+			console.Writeln(w, "in order: "+one.Store)
 		} else {
-			console.Writeln(p.Stdout, p.Style(p.Stdout).Bad(text.Escape(one.Problem)))
+			console.Writeln(w, p.Style(w).Bad(text.Escape(one.Problem)))
 		}
 		var rows [][]string
 		for _, stats := range one.Sources {
@@ -106,7 +101,6 @@ func (p *Program) writeChecked(s *settings.Settings, list []checkedStore) error 
 				text.Grouped(int64(stats.Damaged)) + " damaged",
 			})
 		}
-		console.WriteTable(p.Stdout, rows)
+		console.WriteTable(w, rows)
 	}
-	return nil
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -33,13 +34,9 @@ func newServe(p *Program) *cobra.Command {
 	}
 	addSettings(cmd, "serve")
 	addSource(p, cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		s, err := p.load(cmd)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = p.settled(func(cmd *cobra.Command, _ []string, s *settings.Settings) error {
 		return p.serve(cmd.Context(), s)
-	}
+	})
 	return cmd
 }
 
@@ -77,7 +74,7 @@ func (p *Program) serve(ctx context.Context, s *settings.Settings) error {
 	}
 	server, err := serve.New(h.Runtime, h.registry, config)
 	if err == nil {
-		err = p.announceServe(urlOf(ln.Addr(), secure != nil), h, p.Format(s.Output, false))
+		err = p.announceServe(urlOf(ln.Addr(), secure != nil), h, s)
 	}
 	if err != nil {
 		_, closing := h.close(ctx)
@@ -175,43 +172,36 @@ func checkEmulator(s *settings.Settings, addr net.Addr) error {
 }
 
 // announceServe prints where the server is. The lines are data: scripts wait for them.
-func (p *Program) announceServe(url string, h *hosting, format string) error {
-	if format != "text" {
-		return p.Print(format, struct {
-			URL     string   `json:"url"`
-			REST    string   `json:"rest"`
-			OpenAPI string   `json:"openapi"`
-			MCP     string   `json:"mcp"`
-			Sources []string `json:"sources"`
-			Target  string   `json:"target"`
-			Real    bool     `json:"real"`
-			// Delivery has the ways of the configured sources, by name.
-			Delivery map[string]string `json:"delivery"`
-		}{
-			url, url + "/v1/blocks", url + "/openapi.json", url + "/mcp", h.names, h.target,
-			h.emulator == nil, h.deliveries.ways,
-		})
+func (p *Program) announceServe(url string, h *hosting, s *settings.Settings) error {
+	doc := struct {
+		URL     string   `json:"url"`
+		REST    string   `json:"rest"`
+		OpenAPI string   `json:"openapi"`
+		MCP     string   `json:"mcp"`
+		Sources []string `json:"sources"`
+		Target  string   `json:"target"`
+		Real    bool     `json:"real"`
+		// Delivery has the ways of the configured sources, by name.
+		Delivery map[string]string `json:"delivery"`
+	}{
+		url, url + "/v1/blocks", url + "/openapi.json", url + "/mcp", h.names, h.target,
+		h.emulator == nil, h.deliveries.ways,
 	}
-	target, last := h.target+", events are real", []string{"sources", strings.Join(h.names, ", ")}
-	switch {
-	case h.emulator != nil:
-		target = h.target + ", an emulator inside this process: no event is real"
-		last = []string{"look at", h.emulator.URL + "/emulator/v1/events"}
-	case isLocal(h.target):
-		target = h.target + ", a receiver on this machine"
-	}
-	rows := [][]string{
-		{"REST", url + "/v1/blocks"},
-		{"OpenAPI", url + "/openapi.json"},
-		{"MCP", url + "/mcp"},
-		{"target", target},
-		last,
-	}
-	rows = append(rows, h.deliveries.special(h.names)...)
-	console.Writeln(p.Stdout, "the blocks are being served")
-	console.WriteTable(p.Stdout, rows)
-	console.Writeln(p.Stderr, "Ctrl-C stops it")
-	return nil
+	return p.show(s.Output, doc, func(w io.Writer) {
+		target, last := h.target+", events are real", []string{"sources", strings.Join(h.names, ", ")}
+		switch {
+		case h.emulator != nil:
+			target = h.target + ", an emulator inside this process: no event is real"
+			last = []string{"look at", h.emulator.URL + "/emulator/v1/events"}
+		case isLocal(h.target):
+			target = h.target + ", a receiver on this machine"
+		}
+		console.Writeln(w, "the blocks are being served")
+		console.WriteTable(w, append([][]string{
+			{"REST", doc.REST}, {"OpenAPI", doc.OpenAPI}, {"MCP", doc.MCP}, {"target", target}, last,
+		}, h.deliveries.special(h.names)...))
+		console.Writeln(p.Stderr, "Ctrl-C stops it")
+	})
 }
 
 // logger logs to stderr, as text or JSON.

@@ -251,9 +251,7 @@ func addSettings(cmd *cobra.Command, section string) {
 		case settings.Bool:
 			flag.NoOptDefVal = "true"
 		case settings.Log:
-			_ = cmd.RegisterFlagCompletionFunc(
-				s.Flag, cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp),
-			)
+			offer(cmd, s.Flag, "text", "json")
 		}
 	}
 }

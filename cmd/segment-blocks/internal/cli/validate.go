@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -32,7 +33,7 @@ func newValidate(p *Program) *cobra.Command {
 		if err != nil && (!errors.As(err, &refusal) || len(refusal.Cause.Violations) == 0) {
 			return err
 		}
-		if err := p.printVerdict(p.Format(s.Output, false), args[0], refusal); err != nil {
+		if err := p.printVerdict(s.Output, args[0], refusal); err != nil {
 			return err
 		}
 		if refusal != nil {
@@ -43,15 +44,8 @@ func newValidate(p *Program) *cobra.Command {
 	return cmd
 }
 
-func (p *Program) printVerdict(format, block string, refusal *console.InputError) error {
-	if format == "text" {
-		if refusal != nil {
-			console.WriteErrorText(p.Stdout, p.Style(p.Stdout), refusal)
-		} else {
-			console.Writef(p.Stdout, "%s would take this input\n", block)
-		}
-		return nil
-	}
+// printVerdict prints whether the block would take the input. A refusal is nil if it would.
+func (p *Program) printVerdict(chosen, block string, refusal *console.InputError) error {
 	verdict := struct {
 		Block      string              `json:"block"`
 		Valid      bool                `json:"valid"`
@@ -62,5 +56,11 @@ func (p *Program) printVerdict(format, block string, refusal *console.InputError
 	if refusal != nil {
 		verdict.Code, verdict.InputFile, verdict.Violations = refusal.Cause.Code, refusal.File, refusal.Cause.Violations
 	}
-	return p.Print(format, verdict)
+	return p.show(chosen, verdict, func(w io.Writer) {
+		if refusal != nil {
+			console.WriteErrorText(w, p.Style(w), refusal)
+		} else {
+			console.Writef(w, "%s would take this input\n", block)
+		}
+	})
 }
