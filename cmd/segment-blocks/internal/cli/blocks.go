@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -136,7 +135,7 @@ func writeBlock(w io.Writer, s console.Style, e registry.Entry) {
 		console.Wrap(e.WhenToUse, "", console.PageWidth(w)),
 	)
 	console.Writeln(w, s.Strong("Input"))
-	writeFields(w, e.Input)
+	console.WriteTableWithin(w, fieldRows(e.Input, ""), console.PageWidth(w))
 	if len(e.Rules) > 0 {
 		console.Writef(w, "\n%s\n", s.Strong("Rules"))
 		for _, rule := range e.Rules {
@@ -144,7 +143,7 @@ func writeBlock(w io.Writer, s console.Style, e registry.Entry) {
 		}
 	}
 	console.Writef(w, "\n%s\n", s.Strong("Output"))
-	writeFields(w, e.Output)
+	console.WriteTableWithin(w, fieldRows(e.Output, ""), console.PageWidth(w))
 	if len(e.Examples) > 0 {
 		console.Writef(w, "\n%s\n", s.Strong("Examples"))
 		for _, x := range e.Examples {
@@ -154,20 +153,6 @@ func writeBlock(w io.Writer, s console.Style, e registry.Entry) {
 	console.Writef(w, "\nversion %s, %s, tags %s\n", e.Version, e.Category, strings.Join(e.Tags, ", "))
 	if e.Link != "" {
 		console.Writeln(w, e.Link)
-	}
-}
-
-// writeFields writes fields as a table in which the descriptions are wrapped.
-func writeFields(w io.Writer, fields []schemas.Field) {
-	rows := fieldRows(fields, "")
-	name, kind := 0, 0
-	for _, row := range rows {
-		name, kind = max(name, len(row[0])), max(kind, len(row[1]))
-	}
-	for _, row := range rows {
-		console.WriteString(
-			w, console.Hang(fmt.Sprintf("  %-*s  %-*s  ", name, row[0], kind, row[1]), row[2], console.PageWidth(w)),
-		)
 	}
 }
 

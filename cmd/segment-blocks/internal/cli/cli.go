@@ -118,7 +118,7 @@ func (p *Program) load(cmd *cobra.Command) (*settings.Settings, error) {
 	path, _ := cmd.Flags().GetString("config")
 	s, err := settings.Load(settings.Options{File: path, Environ: p.Environ, Flags: cmd.Flags(), Command: cmd.Name()})
 	if err != nil {
-		return nil, console.Fail(console.ExitUsage, console.CodeConfiguration, err.Error(), err)
+		return nil, configurationFailure(err)
 	}
 	p.ErrorFormat = s.Output
 	for _, w := range s.Warnings {

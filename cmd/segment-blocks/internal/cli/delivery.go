@@ -86,9 +86,9 @@ func (d *deliveries) store(s *settings.Settings, source settings.Source) (*deliv
 	if store := d.stores[path]; store != nil {
 		for other, at := range d.paths {
 			if at == path && s.Sources[other].Durable != source.Durable {
-				err := fmt.Errorf("the sources %s and %s share a store and must have the same limits below durable: %s",
-					other, source.Name, path)
-				return nil, console.Fail(console.ExitUsage, console.CodeConfiguration, err.Error(), err)
+				return nil, configurationFailure(fmt.Errorf(
+					"the sources %s and %s share a store and must have the same limits below durable: %s", other, source.Name, path,
+				))
 			}
 		}
 		d.paths[source.Name] = path
@@ -125,7 +125,7 @@ func (d *deliveries) store(s *settings.Settings, source settings.Source) (*deliv
 func storePath(s *settings.Settings, source settings.Source) (string, error) {
 	path, err := s.StorePath(source)
 	if err != nil {
-		return "", console.Fail(console.ExitUsage, console.CodeConfiguration, err.Error(), err)
+		return "", configurationFailure(err)
 	}
 	return path, nil
 }

@@ -15,50 +15,17 @@ import (
 
 // stores checks the store of each durable source.
 func (e *examination) stores(ctx context.Context, s *settings.Settings) {
-	checked := map[string]bool{}
-	for _, name := range s.Names() {
-		source := s.Sources[name]
-		if source.Way() != settings.Durable {
-			continue
-		}
-		path, err := s.StorePath(source)
-		switch {
-		case err != nil:
-			e.fail("store", console.ExitUsage, "%s", err)
-		case !checked[path]:
-			checked[path] = true
-			e.store(ctx, s, name, path)
-		}
+	own, err := ownStores(s)
+	if err != nil {
+		e.fail("store", console.ExitUsage, "%s", err)
+	}
+	for _, store := range own {
+		e.store(ctx, s, store.source, store.path)
 	}
 }
 
 func (e *examination) store(ctx context.Context, s *settings.Settings, name, path string) {
 	const line = "store"
-	info, err := os.Stat(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		if err := canMake(path); err != nil {
-			e.fail(line, console.ExitFailure, "of %q is not there and cannot be made: %s", name, err)
-			return
-		}
-		e.ok(line, "of %q is not there yet, the first message makes it: %s", name, path)
-		return
-	case err != nil:
-		e.fail(line, console.ExitFailure, "of %q: %s", name, err)
-		return
-	case info.Mode().IsRegular() && info.Size() == 0:
-		e.warn(line, "of %q is an empty file, which begins as a new store; if it has held messages, they are lost: %s",
-			name, path)
-		return
-	}
-	if info.Mode().IsRegular() {
-		f, err := os.OpenFile(path, os.O_RDWR, 0)
-		if err != nil {
-			e.fail(line, console.ExitFailure, "of %q cannot be written: %s", name, err)
-			return
-		}
-		_ = f.Close() // nothing was written
-	}
 	q, err := openPath(ctx, name, path)
 	switch {
 	case errors.Is(err, delivery.ErrInUse):
@@ -66,6 +33,17 @@ func (e *examination) store(ctx context.Context, s *settings.Settings, name, pat
 		return
 	case err != nil:
 		e.fail(line, console.ExitFailure, "of %q: %s", name, console.Sentence(err))
+		return
+	case q.empty:
+		e.warn(line, "of %q is an empty file, which begins as a new store; if it has held messages, they are lost: %s",
+			name, path)
+		return
+	case !q.exists:
+		if err := canMake(path); err != nil {
+			e.fail(line, console.ExitFailure, "of %q is not there and cannot be made: %s", name, err)
+			return
+		}
+		e.ok(line, "of %q is not there yet, the first message makes it: %s", name, path)
 		return
 	}
 	list := q.states(s)

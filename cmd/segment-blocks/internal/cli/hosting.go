@@ -4,12 +4,16 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/http"
 	"slices"
 	"time"
 
+	"github.com/aacflow/segment-blocks/blocks"
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
 	"github.com/aacflow/segment-blocks/observe/metrics"
+	"github.com/aacflow/segment-blocks/observe/traces"
+	"github.com/aacflow/segment-blocks/observe/traces/otlp"
 	"github.com/aacflow/segment-blocks/registry"
 	"github.com/aacflow/segment-blocks/runtime"
 	"github.com/aacflow/segment-blocks/segment/emulator"
@@ -94,7 +98,7 @@ func (p *Program) openSources(
 		key, _, err := s.Key(source)
 		if err != nil && name == chosen.Name {
 			if source.Way() == settings.Durable { // it could not send what it has stored, and stores no keys of invocations
-				return nil, console.Fail(console.ExitCredentials, string(runtime.MissingCredential), err.Error(), err)
+				return nil, sourceFailure(err)
 			}
 			p.Warn("%s; each invocation must bring one", err)
 		}
@@ -141,4 +145,67 @@ func (h *hosting) closeEmulator(ctx context.Context) error {
 		return nil
 	}
 	return h.emulator.Close(ctx)
+}
+
+// tracing exports traces if the environment asks for it. A nil *tracing exports none.
+type tracing struct {
+	traces   *traces.Traces
+	provider *otlp.Provider
+	outgoing *http.Transport
+	logger   *slog.Logger
+}
+
+// startTracing returns nil if the environment asks for no traces.
+func (p *Program) startTracing(ctx context.Context, logger *slog.Logger) (*tracing, error) {
+	provider, on, err := otlp.Start(ctx, otlp.Service{Name: "segment-blocks", Version: blocks.Version()}, logger)
+	if err != nil {
+		return nil, console.Usage("%w", err)
+	}
+	if !on {
+		return nil, nil
+	}
+	return &tracing{traces.New(p.registry(), provider), provider, runtime.NewTransport(), logger}, nil
+}
+
+// observe returns the options that make a runtime report its invocations and requests.
+func (t *tracing) observe() []runtime.Option {
+	if t == nil {
+		return nil
+	}
+	return []runtime.Option{runtime.Observe(t.traces.Observe), runtime.Transport(t.traces.Transport(t.outgoing))}
+}
+
+// callContext returns what makes MCP calls join the traces that they name, or nil.
+func (t *tracing) callContext() func(context.Context, map[string]any) context.Context {
+	if t == nil {
+		return nil
+	}
+	return traces.JoinMeta
+}
+
+// join makes requests join the traces that they name.
+func (t *tracing) join(handler http.Handler) http.Handler {
+	if t == nil {
+		return handler
+	}
+	return traces.Handler(handler)
+}
+
+// close exports the spans that are left, once no invocation is in flight. It takes the time that
+// ctx leaves, at most five seconds, and at least one: the last spans are those of the slowest
+// calls.
+func (t *tracing) close(ctx context.Context) {
+	if t == nil {
+		return
+	}
+	t.outgoing.CloseIdleConnections()
+	left := 5 * time.Second
+	if deadline, ok := ctx.Deadline(); ok {
+		left = min(left, max(time.Second, time.Until(deadline)))
+	}
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), left)
+	defer cancel()
+	if err := t.provider.Shutdown(last); err != nil {
+		t.logger.WarnContext(ctx, "traces cannot be exported", "error", err)
+	}
 }

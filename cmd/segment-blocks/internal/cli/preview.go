@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"maps"
 	"slices"
@@ -13,6 +14,7 @@ import (
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
 	"github.com/aacflow/segment-blocks/internal/text"
 	"github.com/aacflow/segment-blocks/runtime"
+	"github.com/aacflow/segment-blocks/schemas"
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
@@ -32,7 +34,7 @@ func newPreview(p *Program) *cobra.Command {
 			return err
 		}
 		defer t.close()
-		requests, receipt, err := t.Preview(cmd.Context(), args[0], in.json, invokeOptions(*id)...)
+		requests, receipt, err := t.Preview(cmd.Context(), args[0], in.json, runtime.InvocationID(*id))
 		if err != nil {
 			return wrapInvocation(err, in)
 		}
@@ -80,4 +82,58 @@ func writeRequest(w io.Writer, s console.Style, r runtime.Request) {
 		console.Writeln(w, "  "+strings.TrimPrefix(text.Escape(line), "  "))
 	}
 	console.Writeln(w)
+}
+
+func newValidate(p *Program) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:               "validate BLOCK --input JSON|@FILE|@-",
+		Short:             "Check an input as run would, and send nothing",
+		Args:              oneBlock,
+		ValidArgsFunction: p.completeBlock,
+	}
+	value := addInput(cmd)
+	addSource(p, cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		s, in, t, err := p.look(cmd, *value, true)
+		if err != nil {
+			return err
+		}
+		defer t.close()
+		_, receipt, err := t.Preview(cmd.Context(), args[0], in.json)
+		p.printWarnings(receipt)
+		err = wrapInvocation(err, in)
+		var refusal *console.InputError
+		if err != nil && (!errors.As(err, &refusal) || len(refusal.Cause.Violations) == 0) {
+			return err
+		}
+		if err := p.printVerdict(s.Output, args[0], refusal); err != nil {
+			return err
+		}
+		if refusal != nil {
+			return console.End(console.ExitOf(refusal.Cause))
+		}
+		return nil
+	}
+	return cmd
+}
+
+// printVerdict prints whether the block would take the input. A refusal is nil if it would.
+func (p *Program) printVerdict(chosen, block string, refusal *console.InputError) error {
+	verdict := struct {
+		Block      string              `json:"block"`
+		Valid      bool                `json:"valid"`
+		Code       runtime.Code        `json:"code,omitempty"`
+		InputFile  string              `json:"inputFile,omitempty"`
+		Violations []schemas.Violation `json:"violations"`
+	}{Block: block, Valid: refusal == nil, Violations: []schemas.Violation{}}
+	if refusal != nil {
+		verdict.Code, verdict.InputFile, verdict.Violations = refusal.Cause.Code, refusal.File, refusal.Cause.Violations
+	}
+	return p.show(chosen, verdict, func(w io.Writer) {
+		if refusal != nil {
+			console.WriteErrorText(w, p.Style(w), refusal)
+		} else {
+			console.Writef(w, "%s would take this input\n", block)
+		}
+	})
 }

@@ -29,10 +29,14 @@ func newQueueCheck(p *Program) *cobra.Command {
 		Short: "Check that a store is not damaged",
 		Args:  cobra.MaximumNArgs(1),
 	}
-	cmd.RunE = p.settled(func(cmd *cobra.Command, args []string, s *settings.Settings) (err error) {
+	cmd.RunE = p.settled(func(cmd *cobra.Command, args []string, s *settings.Settings) error {
 		if len(args) == 0 {
-			if args, err = ownStores(s); err != nil {
+			own, err := ownStores(s)
+			if err != nil {
 				return err
+			}
+			for _, store := range own {
+				args = append(args, store.path)
 			}
 			args = slices.DeleteFunc(append(args, s.OtherStores()...), nothingStored)
 		}
@@ -42,7 +46,7 @@ func newQueueCheck(p *Program) *cobra.Command {
 			wrong = wrong || one.Problem != ""
 			list = append(list, one)
 		}
-		err = p.show(s.Output, list, func(w io.Writer) { p.writeChecked(w, list) })
+		err := p.show(s.Output, list, func(w io.Writer) { p.writeChecked(w, list) })
 		if err != nil || !wrong {
 			return err
 		}

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -16,7 +15,6 @@ import (
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
 	"github.com/aacflow/segment-blocks/internal/text"
-	"github.com/aacflow/segment-blocks/runtime"
 	"github.com/aacflow/segment-blocks/segment/delivery"
 )
 
@@ -131,18 +129,18 @@ func (p *Program) queueStates(cmd *cobra.Command, s *settings.Settings, file str
 		errs = append(errs, q.close())
 	}
 	if file != "" {
-		err := mustExist(file)
-		if err == nil {
-			look(file)
+		if err := mustExist(file); err != nil {
+			return list, err
 		}
-		return list, errors.Join(append(errs, err)...)
+		look(file)
+		return list, errors.Join(errs...)
 	}
-	paths, err := ownStores(s)
+	stores, err := ownStores(s)
 	if err != nil {
 		return list, err
 	}
-	for _, path := range paths {
-		look(path)
+	for _, store := range stores {
+		look(store.path)
 	}
 	own := len(errs)
 	for _, path := range s.OtherStores() {
@@ -163,21 +161,25 @@ func mustExist(file string) error {
 	return nil
 }
 
-// ownStores lists the stores of the durable sources.
-func ownStores(s *settings.Settings) (paths []string, err error) {
-	for _, name := range s.Names() {
-		if s.Sources[name].Way() != settings.Durable {
-			continue
-		}
-		path, err := storePath(s, s.Sources[name])
-		if err != nil {
-			return nil, err
-		}
-		if !slices.Contains(paths, path) {
-			paths = append(paths, path)
+// ownStore is the store of a durable source, which other sources may share.
+type ownStore struct{ source, path string }
+
+// ownStores lists the stores of the durable sources, each once. The error is of sources for whose
+// store there is no path.
+func ownStores(s *settings.Settings) (list []ownStore, err error) {
+	for _, name := range durableNames(s) {
+		path, failed := storePath(s, s.Sources[name])
+		if failed != nil {
+			err = failed
+		} else if !slices.ContainsFunc(list, func(other ownStore) bool { return other.path == path }) {
+			list = append(list, ownStore{name, path})
 		}
 	}
-	return paths, nil
+	return list, err
+}
+
+func durableNames(s *settings.Settings) []string {
+	return slices.DeleteFunc(s.Names(), func(name string) bool { return s.Sources[name].Way() != settings.Durable })
 }
 
 // states has a line for each source in the store, and for each that is configured to have it.
@@ -254,11 +256,15 @@ func (p *Program) findQueue(cmd *cobra.Command, s *settings.Settings, file strin
 	case wrong != nil:
 		return nil, sourceFailure(fmt.Errorf("%w; and no store has messages of one", wrong))
 	}
-	message := "no source is durable, so nothing is stored; see delivery in segment-blocks help environment"
-	if name != "" {
-		message = "the source is not durable, so nothing of it is stored: " + strconv.Quote(name) + p.durables(s)
+	if name == "" {
+		return nil, sourceFailure(errors.New(
+			"no source is durable, so nothing is stored; see delivery in segment-blocks help environment"))
 	}
-	return nil, console.Fail(console.ExitUsage, string(runtime.UnknownSource), message, nil)
+	others := "no source is durable"
+	if durable := durableNames(s); len(durable) > 0 {
+		others = "the durable sources: " + strings.Join(durable, ", ")
+	}
+	return nil, sourceFailure(fmt.Errorf("the source is not durable, so nothing of it is stored: %q; %s", name, others))
 }
 
 // namedQueue opens a file and finds the source in it: the one asked for, or the only one, or
@@ -285,15 +291,6 @@ func (p *Program) namedQueue(cmd *cobra.Command, file, name string, asked bool) 
 		return nil, errors.Join(err, q.close())
 	}
 	return q, nil
-}
-
-// durables names the sources that are, for who chose another.
-func (p *Program) durables(s *settings.Settings) string {
-	names := slices.DeleteFunc(s.Names(), func(name string) bool { return s.Sources[name].Way() != settings.Durable })
-	if len(names) == 0 {
-		return "; no source is durable"
-	}
-	return "; the durable sources: " + strings.Join(names, ", ")
 }
 
 func (q *storeQueue) stats() []delivery.Stats {

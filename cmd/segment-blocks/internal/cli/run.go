@@ -51,7 +51,7 @@ func newRun(p *Program) *cobra.Command {
 		defer cancel()
 		ctx = p.showRetries(ctx)
 		began := time.Now()
-		res, err := t.Invoke(ctx, args[0], in.json, invokeOptions(*id)...)
+		res, err := t.Invoke(ctx, args[0], in.json, runtime.InvocationID(*id))
 		if err != nil {
 			p.disclose(t, runtime.ErrorOf(err).Receipt)
 			return wrapInvocation(err, in)

@@ -55,19 +55,16 @@ func (p *Program) openToSend(s *settings.Settings, in input) (*target, error) {
 	}
 	if !configured {
 		if in.writeKey() != "" { // a real source is meant
-			return nil, console.Fail(
-				console.ExitUsage, console.CodeConfiguration,
-				"the input has a write key, but nothing says where its source is: set SEGMENT_REGION (us or eu) or "+
-					"SEGMENT_ENDPOINT with SEGMENT_WRITE_KEY instead, or configure a source without a key",
-				nil,
-			)
+			return nil, configurationFailure(errors.New("the input has a write key, but nothing says where its source is: " +
+				"set SEGMENT_REGION (us or eu) or SEGMENT_ENDPOINT with SEGMENT_WRITE_KEY instead, or configure a source " +
+				"without a key"))
 		}
 		return p.openEmulator(tracking.Source{Retry: s.Retry})
 	}
 	key, _, err := s.Key(source)
 	if err != nil {
 		if key = in.writeKey(); key == "" {
-			return nil, console.Fail(console.ExitCredentials, string(runtime.MissingCredential), err.Error(), err)
+			return nil, sourceFailure(err)
 		}
 	}
 	if source.Way() != settings.Durable {
@@ -293,13 +290,6 @@ func addInvocationID(cmd *cobra.Command) *string {
 	)
 }
 
-func invokeOptions(invocationID string) []runtime.InvokeOption {
-	if invocationID == "" {
-		return nil
-	}
-	return []runtime.InvokeOption{runtime.InvocationID(invocationID)}
-}
-
 // completeBlock offers the ids of the blocks.
 func (p *Program) completeBlock(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	if len(args) > 0 {
@@ -315,7 +305,7 @@ func (p *Program) completeBlock(_ *cobra.Command, args []string, _ string) ([]st
 // sourceFailure gives an error about a source its code.
 func sourceFailure(err error) error {
 	var own *tracking.Error
-	if errors.As(err, &own) && own.Code == tracking.MissingCredential {
+	if errors.Is(err, settings.ErrNoKey) || errors.As(err, &own) && own.Code == tracking.MissingCredential {
 		return console.Fail(console.ExitCredentials, string(runtime.MissingCredential), err.Error(), err)
 	}
 	message := strings.TrimPrefix(err.Error(), "new runtime: ")
@@ -323,4 +313,9 @@ func sourceFailure(err error) error {
 		message += "; SEGMENT_ALLOW_INSECURE=true or the source's allowInsecure allows plain http"
 	}
 	return console.Fail(console.ExitUsage, string(runtime.UnknownSource), message, err)
+}
+
+// configurationFailure is the error of settings that are not valid.
+func configurationFailure(err error) error {
+	return console.Fail(console.ExitUsage, console.CodeConfiguration, err.Error(), err)
 }
