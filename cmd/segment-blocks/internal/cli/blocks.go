@@ -13,6 +13,7 @@ import (
 	"github.com/aacflow/segment-blocks/schemas"
 )
 
+// newBlocks makes the commands that show what blocks there are. They need no source.
 func newBlocks(p *Program) *cobra.Command {
 	return group("blocks", "List the blocks, or show one", newBlocksList(p), newBlocksShow(p), newBlocksSchema(p))
 }
@@ -27,6 +28,8 @@ type listed struct {
 	Tags     []string `json:"tags"`
 }
 
+// newBlocksList makes blocks list. Its JSON has a summary of each block and not the schemas, which
+// would be most of the output.
 func newBlocksList(p *Program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
@@ -60,6 +63,8 @@ func newBlocksList(p *Program) *cobra.Command {
 	return cmd
 }
 
+// newBlocksShow makes blocks show, whose JSON is the entry of the catalog that serve and agents
+// get.
 func newBlocksShow(p *Program) *cobra.Command {
 	return &cobra.Command{
 		Use:               "show BLOCK",
@@ -76,6 +81,8 @@ func newBlocksShow(p *Program) *cobra.Command {
 	}
 }
 
+// newBlocksSchema makes blocks schema. Its second argument is optional, because nearly everybody
+// wants the schema of the input.
 func newBlocksSchema(p *Program) *cobra.Command {
 	return &cobra.Command{
 		Use:   "schema BLOCK [input|output]",
@@ -120,6 +127,7 @@ func document(s *settings.Settings) string {
 	return "json"
 }
 
+// entryOf returns the entry of a block in the catalog, or an error that suggests a similar id.
 func (p *Program) entryOf(id string) (registry.Entry, error) {
 	if err := p.knownBlock(id); err != nil {
 		return registry.Entry{}, err
@@ -128,6 +136,7 @@ func (p *Program) entryOf(id string) (registry.Entry, error) {
 	return registry.EntryOf(b), nil
 }
 
+// writeBlock writes what a person needs in order to use a block, with examples as commands to copy.
 func writeBlock(w io.Writer, s console.Style, e registry.Entry) {
 	console.Writef(w, "%s  %s\n%s\n\n", s.Strong(e.ID), e.Name, e.Summary)
 	console.Writef(

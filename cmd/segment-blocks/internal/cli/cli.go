@@ -61,6 +61,8 @@ func Run(ctx context.Context, p *Program) (code int) {
 	return int(console.ExitCodeOf(err))
 }
 
+// newRoot makes the whole tree of commands for one run. It is made anew each time, so that tests
+// share no state.
 func newRoot(p *Program) *cobra.Command {
 	root := group(
 		"segment-blocks", "Send events to Segment, and see exactly what is sent",
@@ -164,6 +166,8 @@ func noSuchCommand(cmd *cobra.Command, args []string) error {
 	return console.Usage("%q is not a command of %s%s", args[0], cmd.CommandPath(), schemas.DidYouMean(args[0], known))
 }
 
+// flagError explains a flag that does not exist, with the one that was probably meant. Whoever
+// tries to pass a write key learns why there is no such flag.
 func flagError(cmd *cobra.Command, err error) error {
 	var unknown *pflag.NotExistError
 	if !errors.As(err, &unknown) {
@@ -196,6 +200,7 @@ func oneBlock(cmd *cobra.Command, args []string) error {
 	return console.Usage("%s takes one argument, the id of a block: %q is too many", cmd.CommandPath(), args[1])
 }
 
+// noArguments refuses arguments. Cobra's own check does not say what was given.
 func noArguments(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
 		return console.Usage("%s takes no arguments: %q", cmd.CommandPath(), args[0])
@@ -203,6 +208,7 @@ func noArguments(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
+// newVersion makes version, which unlike --version has a JSON form.
 func newVersion(p *Program) *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",

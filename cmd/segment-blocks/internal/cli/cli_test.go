@@ -133,7 +133,8 @@ func examples(cmd *cobra.Command) []string {
 	return list
 }
 
-// exampleFolder is what the examples take for granted: the command, its inputs, and a source called prod.
+// exampleFolder is what the examples take for granted: the command, its inputs, and a source called
+// prod.
 func exampleFolder(t *testing.T) (string, *emulator.Server) {
 	dir := t.TempDir()
 	build := exec.Command("go", "build", "-o", filepath.Join(dir, "bin", "segment-blocks"), "../..")

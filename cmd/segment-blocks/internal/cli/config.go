@@ -11,10 +11,13 @@ import (
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
 )
 
+// newConfig makes config, the group of commands about the configuration.
 func newConfig(p *Program) *cobra.Command {
 	return group("config", "Show the configuration in force", newConfigShow(p))
 }
 
+// newConfigShow makes config show. It has the flags of commands that send, so that their effect can
+// be seen without sending anything.
 func newConfigShow(p *Program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show",
@@ -50,6 +53,7 @@ func newConfigShow(p *Program) *cobra.Command {
 	return cmd
 }
 
+// shown returns a value for people: a dash for what is not set, and a list without its brackets.
 func shown(value any) string {
 	if value == nil || value == "" {
 		return "-"

@@ -36,6 +36,8 @@ type deliveries struct {
 	notices   []string                      // what the logger has been told that a command without a log should say
 }
 
+// newDeliveries returns deliveries without a source. The logger gets what goes wrong after an
+// invocation has returned.
 func newDeliveries(logger *slog.Logger) *deliveries {
 	return &deliveries{
 		logger: logger, stores: map[string]*delivery.Store{}, admins: map[string]*admin{},
@@ -130,6 +132,7 @@ func storePath(s *settings.Settings, source settings.Source) (string, error) {
 	return path, nil
 }
 
+// openStore opens a store, and says what to do if that fails.
 func openStore(path string, options delivery.StoreOptions) (*delivery.Store, error) {
 	store, err := delivery.Open(path, options)
 	switch {

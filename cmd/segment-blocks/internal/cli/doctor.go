@@ -41,6 +41,8 @@ type check struct {
 // checkTimeout bounds each look-up over the network: a doctor that hangs is no help.
 const checkTimeout = 5 * time.Second
 
+// newDoctor makes doctor. It reads the configuration itself: a configuration that is not valid is a
+// finding of this command, not an error that ends it.
 func newDoctor(p *Program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor",
@@ -73,6 +75,7 @@ func newDoctor(p *Program) *cobra.Command {
 // examination collects the checks.
 type examination struct{ checks []check }
 
+// add appends a check. The four methods below are what checks call.
 func (e *examination) add(v verdict, exit console.ExitCode, name, format string, args []any) {
 	e.checks = append(e.checks, check{Name: name, Verdict: v, Message: fmt.Sprintf(format, args...), exit: exit})
 }
@@ -81,18 +84,23 @@ func (e *examination) ok(name, format string, args ...any) {
 	e.add(verdictOK, console.ExitOK, name, format, args)
 }
 
+// warn is for what may lose events and does not have to.
 func (e *examination) warn(name, format string, args ...any) {
 	e.add(verdictWarning, console.ExitOK, name, format, args)
 }
 
+// notChecked says what doctor has not found out and why, lest its silence pass for success.
 func (e *examination) notChecked(name, format string, args ...any) {
 	e.add(verdictNotChecked, console.ExitOK, name, format, args)
 }
 
+// fail adds a failure. The first one decides what the command ends with.
 func (e *examination) fail(name string, exit console.ExitCode, format string, args ...any) {
 	e.add(verdictFailed, exit, name, format, args)
 }
 
+// run makes the checks in the order in which a message meets what they check. It stops where the
+// next ones would only repeat the failure.
 func (e *examination) run(ctx context.Context, s *settings.Settings) {
 	e.configuration(s, nil)
 	e.stores(ctx, s)
@@ -138,6 +146,8 @@ func (e *examination) run(ctx context.Context, s *settings.Settings) {
 	)
 }
 
+// configuration reports how reading the configuration went: s is nil if it failed, with a line for
+// each fault.
 func (e *examination) configuration(s *settings.Settings, err error) {
 	const name = "configuration"
 	var faults *settings.Error
@@ -302,6 +312,7 @@ func (p *Program) printChecks(chosen string, checks []check) error {
 	return err
 }
 
+// painted returns a verdict in its color, padded before it is colored: the codes have no width.
 func painted(s console.Style, v verdict) string {
 	text := fmt.Sprintf("%-11s", v)
 	switch v {

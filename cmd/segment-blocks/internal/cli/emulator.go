@@ -16,6 +16,7 @@ import (
 	"github.com/aacflow/segment-blocks/segment/emulator"
 )
 
+// emulatorFlags are the flags of emulator. Package emulator checks their values.
 type emulatorFlags struct {
 	addr, mode, log, oversize string
 	token                     bool
@@ -24,6 +25,7 @@ type emulatorFlags struct {
 	quiet                     bool
 }
 
+// newEmulator makes emulator, the local receiver that other commands and programs can send to.
 func newEmulator(p *Program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "emulator",
@@ -50,6 +52,8 @@ func newEmulator(p *Program) *cobra.Command {
 	return cmd
 }
 
+// serveEmulator listens before anything else, because only then is it known whether other machines
+// can reach the emulator, which makes a token necessary.
 func (p *Program) serveEmulator(ctx context.Context, f emulatorFlags, s *settings.Settings) error {
 	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", f.addr)
 	if err != nil {
@@ -121,6 +125,7 @@ func (p *Program) announce(addr net.Addr, f emulatorFlags, token string, s *sett
 	})
 }
 
+// onLoopback reports whether only this machine can reach an address.
 func onLoopback(addr net.Addr) bool {
 	tcp, ok := addr.(*net.TCPAddr)
 	return ok && tcp.IP.IsLoopback()

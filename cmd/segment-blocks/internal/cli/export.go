@@ -51,6 +51,7 @@ func exportTools(reg *registry.Registry, format string) any {
 	return list
 }
 
+// export returns the blocks in a format as a value to print.
 func export(reg *registry.Registry, format string) any {
 	switch format {
 	case "json-schema":
@@ -66,6 +67,8 @@ func export(reg *registry.Registry, format string) any {
 	return exportTools(reg, format)
 }
 
+// newExport makes export. The formats of tools have no source or write key among their inputs: a
+// model is to see neither.
 func newExport(p *Program) *cobra.Command {
 	names := []string{"anthropic", "json-schema", "mcp", "openai", "openapi"}
 	cmd := &cobra.Command{

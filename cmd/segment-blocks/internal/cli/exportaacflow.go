@@ -17,6 +17,8 @@ import (
 	"github.com/aacflow/segment-blocks/registry"
 )
 
+// newExportAACFlow makes export aacflow. It is the one format of many files, and so it has a folder
+// and a --force, which the other formats need not have.
 func newExportAACFlow(p *Program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "aacflow --out DIR",
@@ -79,6 +81,7 @@ func newExportAACFlow(p *Program) *cobra.Command {
 	return cmd
 }
 
+// workflowFiles returns the one file of a workflow that calls a block.
 func workflowFiles(reg *registry.Registry, block string) ([]aacflow.File, error) {
 	if _, ok := reg.Lookup(block); !ok {
 		return nil, console.Usage("no block has this id%s: %q", reg.Suggest(block), block)

@@ -31,6 +31,7 @@ func describe(cmd *cobra.Command, tables *strings.Replacer) {
 	}
 }
 
+// helpFile returns the name of the file that holds the help of a command.
 func helpFile(cmd *cobra.Command) string {
 	path := strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()+" ")
 	return "help/" + strings.ReplaceAll(path, " ", "-") + ".txt"
@@ -61,6 +62,7 @@ func helpTables() *strings.Replacer {
 	)
 }
 
+// exitRows lists the exit codes, as package console defines them.
 func exitRows() (rows [][]string) {
 	for _, c := range console.ExitCodes() {
 		rows = append(rows, []string{fmt.Sprintf("%3d", c.Code), c.Meaning})
@@ -68,6 +70,8 @@ func exitRows() (rows [][]string) {
 	return rows
 }
 
+// variableRows lists the environment variables: those of settings, and those that something else
+// reads.
 func variableRows() [][]string {
 	rows := [][]string{{"SEGMENT_BLOCKS_CONFIG", "the configuration file, as --config"}}
 	for _, s := range append(settings.SourceTable(), settings.Table()...) {

@@ -140,6 +140,7 @@ func (h *hosting) close(ctx context.Context) (left map[string]int, err error) {
 	return left, errors.Join(err, h.closeEmulator(last))
 }
 
+// closeEmulator ends the emulator, if there is one.
 func (h *hosting) closeEmulator(ctx context.Context) error {
 	if h.emulator == nil {
 		return nil

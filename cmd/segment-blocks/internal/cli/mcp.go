@@ -13,6 +13,7 @@ import (
 	"github.com/aacflow/segment-blocks/serve/mcp"
 )
 
+// newMCP makes mcp. Its stdout belongs to the protocol, so everything else goes to stderr.
 func newMCP(p *Program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "mcp",

@@ -49,6 +49,7 @@ func (n *network) get(ctx context.Context, method, address string) (answer, erro
 	return answer{res.StatusCode, body, date, time.Since(started)}, nil
 }
 
+// bare returns the cause of a failed request, without the URL.
 func bare(err error) error {
 	if failed, ok := errors.AsType[*url.Error](err); ok {
 		err = failed.Err

@@ -18,6 +18,8 @@ import (
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
+// newPreview makes preview. It builds the requests exactly as run does, and shows them in place of
+// sending them.
 func newPreview(p *Program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:               "preview BLOCK --input JSON|@FILE|@-",
@@ -61,6 +63,8 @@ func newPreview(p *Program) *cobra.Command {
 	return cmd
 }
 
+// writeRequest writes a request for people: the headers as a table, the body indented, and its size
+// next to the limit that applies to it.
 func writeRequest(w io.Writer, s console.Style, r runtime.Request) {
 	console.Writeln(w, s.Strong(text.Escape(r.Method+" "+r.URL)))
 	var rows [][]string
@@ -84,6 +88,8 @@ func writeRequest(w io.Writer, s console.Style, r runtime.Request) {
 	console.Writeln(w)
 }
 
+// newValidate makes validate. It takes the first of several sources if none is chosen, because an
+// input is valid for all of them or for none.
 func newValidate(p *Program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:               "validate BLOCK --input JSON|@FILE|@-",

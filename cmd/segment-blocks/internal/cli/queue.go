@@ -18,12 +18,15 @@ import (
 	"github.com/aacflow/segment-blocks/segment/delivery"
 )
 
+// newQueueCommand makes the commands that look into the stores of durable sources.
 func newQueueCommand(p *Program) *cobra.Command {
 	return group("queue", "What durable sources have stored: what waits, and dead letters",
 		newQueueStatus(p), newQueueList(p), newQueueShow(p), newQueueRetry(p), newQueueDrop(p),
 		newQueueExport(p), newQueueCheck(p))
 }
 
+// newQueueStatus makes queue status. It prints what it can find out, even if some store cannot be
+// opened.
 func newQueueStatus(p *Program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
@@ -48,6 +51,8 @@ func newQueueStatus(p *Program) *cobra.Command {
 	return cmd
 }
 
+// newQueueList makes queue list. It stops reading at the limit: a store may hold a million
+// messages.
 func newQueueList(p *Program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
@@ -81,6 +86,7 @@ func newQueueList(p *Program) *cobra.Command {
 	return cmd
 }
 
+// newQueueShow makes queue show. Its output is a document in any case, since a message is one.
 func newQueueShow(p *Program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show ID",
@@ -121,10 +127,12 @@ func newQueueShow(p *Program) *cobra.Command {
 	return cmd
 }
 
+// newQueueRetry makes queue retry.
 func newQueueRetry(p *Program) *cobra.Command {
 	return p.newQueueChange("retry", "Put dead letters back to be sent", "put back")
 }
 
+// newQueueDrop makes queue drop.
 func newQueueDrop(p *Program) *cobra.Command {
 	return p.newQueueChange("drop", "Delete dead letters", "dropped")
 }
@@ -165,6 +173,8 @@ func (p *Program) newQueueChange(verb, short, past string) *cobra.Command {
 	return cmd
 }
 
+// newQueueExport makes queue export. It prints messages as they are read and keeps none, so that a
+// store of any size can be exported.
 func newQueueExport(p *Program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "export",
@@ -226,10 +236,12 @@ func about(l delivery.StoredMessage) string {
 	return strings.Join(slices.DeleteFunc(words, func(word string) bool { return word == "" }), "  ")
 }
 
+// addWaiting adds the flag that turns a command from dead letters to waiting messages.
 func addWaiting(cmd *cobra.Command) *bool {
 	return cmd.Flags().Bool("waiting", false, "the messages that wait to be sent, in place of the dead letters")
 }
 
+// messageIDs reads the arguments of a command as ids of messages, all of them or none.
 func messageIDs(args []string) ([]uint64, error) {
 	ids := make([]uint64, len(args))
 	for i, arg := range args {

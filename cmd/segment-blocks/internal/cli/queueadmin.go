@@ -106,6 +106,8 @@ func dialStore(ctx context.Context, path string) *remoteStore {
 	return s
 }
 
+// ask is an asker over HTTP. It reads the answer line by line, and ends it early when visit has
+// seen enough.
 func (s *remoteStore) ask(
 	ctx context.Context, r queueRequest, visit func(delivery.StoredMessage) bool,
 ) (a queueAnswer, err error) {
@@ -150,8 +152,11 @@ type admin struct {
 	stopped chan struct{}
 }
 
+// adminFile returns the file beside a store that says where the process that has it open listens.
 func adminFile(store string) string { return store + ".admin" }
 
+// startAdmin listens before it writes the file, so that whoever reads the file gets an answer. It
+// replaces the file that a killed process has left.
 func startAdmin(ctx context.Context, path string, store *delivery.Store) (*admin, error) {
 	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {

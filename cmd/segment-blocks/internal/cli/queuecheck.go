@@ -23,6 +23,7 @@ type checkedStore struct {
 	Problem string `json:"problem,omitempty"`
 }
 
+// newQueueCheck makes queue check. It goes on after a damaged store, and then ends with 1.
 func newQueueCheck(p *Program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check [FILE]",
@@ -88,6 +89,7 @@ func nothingStored(path string) bool {
 	return os.IsNotExist(err) || err == nil && info.Mode().IsRegular() && info.Size() == 0
 }
 
+// writeChecked writes a line for each store, and the counts of its sources below it.
 func (p *Program) writeChecked(w io.Writer, list []checkedStore) {
 	if len(list) == 0 {
 		p.Note("there is no store to check")

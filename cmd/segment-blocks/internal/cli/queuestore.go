@@ -29,6 +29,7 @@ type storeQueue struct {
 	close  func() error
 }
 
+// addStore adds the flag that names a file, also one that no configuration knows, such as a copy.
 func addStore(cmd *cobra.Command) *string {
 	return cmd.Flags().String("store", "",
 		"store file to read, instead of those of the configured sources")
@@ -96,6 +97,7 @@ type queueState struct {
 	empty bool
 }
 
+// row returns the cells of the state in the table of queue status.
 func (s queueState) row() []string {
 	switch {
 	case s.empty:
@@ -154,6 +156,8 @@ func (p *Program) queueStates(cmd *cobra.Command, s *settings.Settings, file str
 	return list, errors.Join(errs[:own]...)
 }
 
+// mustExist refuses a file of --store that is not there. A configured store may be missing, because
+// the first message makes it; a named one is more likely misspelled.
 func mustExist(file string) error {
 	if _, err := os.Stat(file); err != nil {
 		return console.Failed("cannot look into the store: %w", err)
@@ -178,6 +182,7 @@ func ownStores(s *settings.Settings) (list []ownStore, err error) {
 	return list, err
 }
 
+// durableNames lists the durable sources, sorted.
 func durableNames(s *settings.Settings) []string {
 	return slices.DeleteFunc(s.Names(), func(name string) bool { return s.Sources[name].Way() != settings.Durable })
 }
@@ -293,6 +298,8 @@ func (p *Program) namedQueue(cmd *cobra.Command, file, name string, asked bool) 
 	return q, nil
 }
 
+// stats returns the counts of all sources in the store, none if it cannot be read: closing says
+// why.
 func (q *storeQueue) stats() []delivery.Stats {
 	answer, _ := q.ask(q.ctx, queueRequest{Do: "stats"}, nil)
 	return answer.Stats

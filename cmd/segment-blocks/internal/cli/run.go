@@ -17,6 +17,8 @@ import (
 	"github.com/aacflow/segment-blocks/runtime/retry"
 )
 
+// newRun makes run. It checks the input and the block before it opens a target, because opening one
+// may start an emulator or lock a store.
 func newRun(p *Program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:               "run BLOCK --input JSON|@FILE|@-",
@@ -101,6 +103,8 @@ func (p *Program) knownBlock(id string) error {
 	return nil
 }
 
+// printResult prints the output of a block. As a document it is what the block returned, so that
+// the next program need not know of receipts; --receipt adds it.
 func (p *Program) printResult(format string, t *target, res *runtime.Result, became *outcome, withReceipt bool) error {
 	if format == "text" {
 		p.printText(t, res, became)
@@ -116,6 +120,7 @@ func (p *Program) printResult(format string, t *target, res *runtime.Result, bec
 	}{res.Output, res.Receipt})
 }
 
+// printText prints a result for people: the output, and what is known of its delivery.
 func (p *Program) printText(t *target, res *runtime.Result, became *outcome) {
 	console.Writef(p.Stdout, "%s %s\n", res.Receipt.Block, p.Style(p.Stdout).Good("succeeded"))
 	var rows [][]string
@@ -169,6 +174,7 @@ func receiptLines(t *target, r *runtime.Receipt, became *outcome) []string {
 	return []string{said, "Segment confirms receipt, not delivery to destinations"}
 }
 
+// printWarnings prints the warnings of an invocation.
 func (p *Program) printWarnings(r *runtime.Receipt) {
 	if r == nil {
 		return

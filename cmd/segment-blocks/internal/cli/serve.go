@@ -26,8 +26,12 @@ import (
 	"github.com/aacflow/segment-blocks/serve/mcp"
 )
 
+// tokenVariable may hold the tokens of serve. There is no flag for them, because other users of the
+// machine can see command lines.
 const tokenVariable = "SEGMENT_BLOCKS_TOKEN"
 
+// newServe makes serve. Its flags come from the table of settings, so that each can also be set in
+// the configuration file.
 func newServe(p *Program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
@@ -118,6 +122,7 @@ func (h *hosting) serveConfig(s settings.Serve) serve.Config {
 	return config
 }
 
+// urlOf returns the base URL of a server for clients on this machine.
 func urlOf(addr net.Addr, secure bool) string {
 	if secure {
 		return "https://" + reachable(addr)
@@ -243,6 +248,7 @@ func listenFailure(address string, err error) error {
 	return cannotListen(address, op)
 }
 
+// cannotListen explains why an address cannot be listened on, for the reasons that people meet.
 func cannotListen(address string, err error) error {
 	var op *net.OpError
 	if errors.As(err, &op) {

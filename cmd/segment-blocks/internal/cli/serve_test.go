@@ -161,7 +161,8 @@ func TestFailedInvocationsAreLogged(t *testing.T) {
 			t,
 			[]any{"WARN", "invocation failed", "segment_alias", "environment", "unauthorized", 401.0, 1.0},
 			[]any{
-				logged["level"], logged["msg"], logged["block"], logged["source"], logged["code"], logged["status"], logged["attempts"],
+				logged["level"], logged["msg"], logged["block"], logged["source"], logged["code"], logged["status"],
+				logged["attempts"],
 			},
 			line,
 		)

@@ -147,6 +147,8 @@ func (p *Program) disclose(t *target, r *runtime.Receipt) {
 	p.Note("to send to Segment, set SEGMENT_WRITE_KEY and SEGMENT_REGION (us or eu); see segment-blocks help environment")
 }
 
+// newTarget returns a target that sends to one source. A source with the key of the emulator is
+// marked as emulated, and so are its receipts.
 func (p *Program) newTarget(name string, sender tracking.Sender) (*target, error) {
 	t := &target{source: name, sends: sender.Target()}
 	add := runtime.Source
@@ -166,6 +168,7 @@ func (p *Program) newTarget(name string, sender tracking.Sender) (*target, error
 // to the wrong region, and drops them.
 func (p *Program) mentionRegion(t *target) { p.warnOfRegion(t.source, t.sends) }
 
+// warnOfRegion is mentionRegion for a source that has no target of its own.
 func (p *Program) warnOfRegion(name string, source tracking.Source) {
 	if source.Region != "" || source.Endpoint != "" {
 		return
@@ -179,6 +182,7 @@ func (p *Program) warnOfRegion(name string, source tracking.Source) {
 	)
 }
 
+// close gives up what is still in flight after a second. The messages in a store stay there.
 func (t *target) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
@@ -219,6 +223,8 @@ func wrapInvocation(err error, in input) error {
 	return err
 }
 
+// addSource adds --source. Shells complete the names in the configuration, which may be the one
+// that --config names.
 func addSource(p *Program, cmd *cobra.Command) {
 	cmd.Flags().String("source", "", "name of the configured source to send to")
 	_ = cmd.RegisterFlagCompletionFunc("source", func(
@@ -280,10 +286,13 @@ func (f *settingFlag) Set(text string) error {
 	return nil
 }
 
+// addTimeout adds --timeout. Package settings reads it, since it is a setting too.
 func addTimeout(cmd *cobra.Command) {
 	cmd.Flags().String("timeout", "0s", "longest time for the command, retries included; 0 for no limit")
 }
 
+// addInvocationID adds --invocation-id, the key to sending an input again without counting it
+// twice.
 func addInvocationID(cmd *cobra.Command) *string {
 	return cmd.Flags().String(
 		"invocation-id", "", "id of this invocation; the same id and input again count once",

@@ -208,9 +208,18 @@ func TestTLSUsage(t *testing.T) {
 		"unreadable":       {[]string{"--tls-cert", "none.pem", "--tls-key", key}, "cannot serve https: open none.pem"},
 		"no PEM":           {[]string{"--tls-cert", key, "--tls-key", key}, "cannot serve https: tls: "},
 		"another's key":    {[]string{"--tls-cert", cert, "--tls-key", otherKey}, "private key does not match"},
-		"no client CA":     {[]string{"--tls-cert", cert, "--tls-key", key, "--tls-client-ca", "none.pem"}, "cannot read the certificates of --tls-client-ca: open none.pem"},
-		"empty client CA":  {[]string{"--tls-cert", cert, "--tls-key", key, "--tls-client-ca", key}, "the file of --tls-client-ca must hold certificates in PEM: " + key},
-		"neither":          {[]string{"--tls-cert", cert, "--tls-key", key, "--addr", "0.0.0.0:0"}, "set SEGMENT_BLOCKS_TOKEN, or give --tls-client-ca"},
+		"no client CA": {
+			[]string{"--tls-cert", cert, "--tls-key", key, "--tls-client-ca", "none.pem"},
+			"cannot read the certificates of --tls-client-ca: open none.pem",
+		},
+		"empty client CA": {
+			[]string{"--tls-cert", cert, "--tls-key", key, "--tls-client-ca", key},
+			"the file of --tls-client-ca must hold certificates in PEM: " + key,
+		},
+		"neither": {
+			[]string{"--tls-cert", cert, "--tls-key", key, "--addr", "0.0.0.0:0"},
+			"set SEGMENT_BLOCKS_TOKEN, or give --tls-client-ca",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			code, said := runFor(t, nil, append([]string{"serve", "--addr", "127.0.0.1:0"}, c.args...)...)

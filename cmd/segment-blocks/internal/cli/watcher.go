@@ -23,6 +23,7 @@ type watcher struct {
 	event, discard, request uint64 // the last ones seen
 }
 
+// newWatcher returns a watcher that prints what arrives from now on.
 func newWatcher(p *Program, e *emulator.Emulator) *watcher {
 	// What was loaded from a log has been shown when it arrived.
 	return &watcher{program: p, emulator: e, style: p.Style(p.Stderr), event: e.Stats().LastSeq}
@@ -54,6 +55,8 @@ type line struct {
 	text    string
 }
 
+// print prints what has come since the last call, in the order of requests and of the messages in
+// each.
 func (w *watcher) print() {
 	var lines []line
 	for _, e := range w.emulator.Events(emulator.Filter{Since: w.event}) {
@@ -78,6 +81,7 @@ func (w *watcher) print() {
 	}
 }
 
+// accepted describes an event that was stored.
 func (w *watcher) accepted(e *emulator.Event) string {
 	words := []string{strings.ToUpper(e.Type)}
 	if e.Name != "" {
@@ -96,6 +100,7 @@ func (w *watcher) accepted(e *emulator.Event) string {
 	return clock(e.ReceivedAt) + " " + w.style.Good("accepted ") + "  " + text.Escape(strings.Join(words, "  "))
 }
 
+// discarded describes a message that Segment would drop, with every reason.
 func (w *watcher) discarded(d *emulator.Discard) string {
 	var why []string
 	for _, problem := range d.Problems {
@@ -104,6 +109,7 @@ func (w *watcher) discarded(d *emulator.Discard) string {
 	return clock(d.ReceivedAt) + " " + w.style.Warn("discarded") + "  " + text.Escape(d.Path+"  "+strings.Join(why, "; "))
 }
 
+// faulted describes a request that failed because a fault was scripted for it.
 func (w *watcher) faulted(r *emulator.Request) string {
 	what := fmt.Sprintf("answered %d", r.Status)
 	if r.Status == 0 {
@@ -112,4 +118,5 @@ func (w *watcher) faulted(r *emulator.Request) string {
 	return clock(r.At) + " " + w.style.Warn("fault    ") + "  " + text.Escape(r.Path+"  "+what+", as scripted")
 }
 
+// clock returns a time of day in the zone of whoever is watching.
 func clock(t time.Time) string { return t.Local().Format("15:04:05.000") }
