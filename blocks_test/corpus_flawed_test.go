@@ -36,7 +36,8 @@ func TestCorpusFlawed(t *testing.T) {
 	all := corpus(t, "flawed-events.jsonl")
 	require.Len(t, all, 701)
 	b := start(t, keeping(emulator.Mode(emulator.Strict)))
-	// line to reason; every flaw of the corpus is one that Segment drops a message for, so there is none
+	// line to reason; every flaw of the corpus is one that Segment drops a message for, so there is
+	// none
 	accepted := map[int]string{}
 	count := map[string]int{}
 	for _, r := range all {

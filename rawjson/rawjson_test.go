@@ -112,19 +112,53 @@ func TestEncode(t *testing.T) {
 		pointer string
 		err     error
 	}{
-		{name: "digits stay", in: map[string]any{"n": json.Number("12345678901234567890"), "d": json.Number("1.10"), "r": json.RawMessage(`1e400`)}, want: `{"d":1.10,"n":12345678901234567890,"r":1e400}`},
-		{name: "basic types", in: map[string]any{"a": nil, "b": true, "c": 1, "d": int64(-2), "e": 1.5, "f": "<ä&>"}, want: `{"a":null,"b":true,"c":1,"d":-2,"e":1.5,"f":"<ä&>"}`},
-		{name: "structs and typed maps", in: map[string]any{"a": custom{"1.10"}, "b": map[string]int{"x": 1}, "c": []string{"<"}}, want: `{"a":{"n":1.10},"b":{"x":1},"c":["<"]}`},
-		{name: "nil maps and raw messages", in: map[string]any{"a": map[string]any(nil), "b": json.RawMessage(nil)}, want: `{"a":null,"b":null}`},
-		{name: "lists of maps", in: map[string]any{"a": []map[string]any{{"x": 1}}, "b": []any{}}, want: `{"a":[{"x":1}],"b":[]}`},
-		{name: "NaN", in: map[string]any{"a": map[string]any{"b/c": math.NaN()}}, pointer: "/a/b~1c", err: rawjson.ErrNotJSON},
+		{name: "digits stay", in: map[string]any{
+			"n": json.Number("12345678901234567890"), "d": json.Number("1.10"),
+			"r": json.RawMessage(`1e400`),
+		}, want: `{"d":1.10,"n":12345678901234567890,"r":1e400}`},
+		{
+			name: "basic types", in: map[string]any{"a": nil, "b": true, "c": 1, "d": int64(-2), "e": 1.5, "f": "<ä&>"},
+			want: `{"a":null,"b":true,"c":1,"d":-2,"e":1.5,"f":"<ä&>"}`,
+		},
+		{
+			name: "structs and typed maps",
+			in:   map[string]any{"a": custom{"1.10"}, "b": map[string]int{"x": 1}, "c": []string{"<"}},
+			want: `{"a":{"n":1.10},"b":{"x":1},"c":["<"]}`,
+		},
+		{
+			name: "nil maps and raw messages", in: map[string]any{"a": map[string]any(nil), "b": json.RawMessage(nil)},
+			want: `{"a":null,"b":null}`,
+		},
+		{
+			name: "lists of maps", in: map[string]any{"a": []map[string]any{{"x": 1}}, "b": []any{}},
+			want: `{"a":[{"x":1}],"b":[]}`,
+		},
+		{
+			name: "NaN", in: map[string]any{"a": map[string]any{"b/c": math.NaN()}}, pointer: "/a/b~1c",
+			err: rawjson.ErrNotJSON,
+		},
 		{name: "infinity", in: map[string]any{"a": []any{math.Inf(1)}}, pointer: "/a/0", err: rawjson.ErrNotJSON},
 		{name: "a channel", in: map[string]any{"a": make(chan int)}, pointer: "/a", err: rawjson.ErrNotJSON},
-		{name: "bytes that are not UTF-8", in: map[string]any{"a": []any{"\xff"}}, pointer: "/a/0", err: rawjson.ErrInvalidUTF8},
-		{name: "the same in a name", in: map[string]any{"a": map[string]any{"\xff": 1}}, pointer: "/a", err: rawjson.ErrInvalidUTF8},
-		{name: "the same in a typed map", in: map[string]any{"a": map[string]string{"x": "\xff"}}, pointer: "/a", err: rawjson.ErrInvalidUTF8},
-		{name: "raw JSON that is none", in: map[string]any{"a": json.RawMessage(`{`)}, pointer: "/a", err: rawjson.ErrNotJSON},
-		{name: "raw JSON with a name twice", in: map[string]any{"a": json.RawMessage(`{"x":{"y":1,"y":2}}`)}, pointer: "/a/x/y", err: rawjson.ErrDuplicateName},
+		{
+			name: "bytes that are not UTF-8", in: map[string]any{"a": []any{"\xff"}}, pointer: "/a/0",
+			err: rawjson.ErrInvalidUTF8,
+		},
+		{
+			name: "the same in a name", in: map[string]any{"a": map[string]any{"\xff": 1}}, pointer: "/a",
+			err: rawjson.ErrInvalidUTF8,
+		},
+		{
+			name: "the same in a typed map", in: map[string]any{"a": map[string]string{"x": "\xff"}}, pointer: "/a",
+			err: rawjson.ErrInvalidUTF8,
+		},
+		{
+			name: "raw JSON that is none", in: map[string]any{"a": json.RawMessage(`{`)}, pointer: "/a",
+			err: rawjson.ErrNotJSON,
+		},
+		{
+			name: "raw JSON with a name twice", in: map[string]any{"a": json.RawMessage(`{"x":{"y":1,"y":2}}`)},
+			pointer: "/a/x/y", err: rawjson.ErrDuplicateName,
+		},
 		{name: "a map that holds itself", in: loop, pointer: "", err: rawjson.ErrTooDeep},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -174,7 +208,10 @@ func TestOpenIgnoresOtherKinds(t *testing.T) {
 
 // What parses must agree with encoding/json, and writing it again must lose nothing.
 func FuzzParseObject(f *testing.F) {
-	for _, seed := range []string{`{}`, `{"a":1.10}`, `{"a":{"b":[1,"x",null]}}`, `{"a":1,"a":2}`, ` {"\u0061" : "\ud83d\ude00"} `, `{"a":`, "{\"a\":\"\xff\"}"} {
+	for _, seed := range []string{
+		`{}`, `{"a":1.10}`, `{"a":{"b":[1,"x",null]}}`, `{"a":1,"a":2}`,
+		` {"\u0061" : "\ud83d\ude00"} `, `{"a":`, "{\"a\":\"\xff\"}",
+	} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -194,7 +231,10 @@ func FuzzParseObject(f *testing.F) {
 // A document may be a part of a buffer whose other bytes belong to somebody else. The race detector
 // sees a read of those.
 func TestNothingBehindTheDocumentIsRead(t *testing.T) {
-	for _, doc := range []string{`{"a":1}`, `{"abcd":"x"}`, `[true,"ab",-1.5e3]`, `{"a":[{"b":"\u00e9"}],"abcdefgh":null}`} {
+	for _, doc := range []string{
+		`{"a":1}`, `{"abcd":"x"}`, `[true,"ab",-1.5e3]`,
+		`{"a":[{"b":"\u00e9"}],"abcdefgh":null}`,
+	} {
 		buffer := append([]byte(doc), make([]byte, 64)...)
 		done := make(chan struct{})
 		go func() {

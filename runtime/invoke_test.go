@@ -47,7 +47,8 @@ func TestDefaultSourceIsTheFirstThatFits(t *testing.T) {
 	reg.MustRegister(runtime.Define(manifest(t), func(_ context.Context, _ *runtime.Call, b board) (any, error) {
 		return map[string]any{"seen": map[string]string{"url": b.url}}, nil
 	}))
-	rt, err := runtime.New(reg, runtime.Source("number", 42), runtime.Source("a", board{url: "A"}), runtime.Source("b", board{url: "B"}))
+	rt, err := runtime.New(reg, runtime.Source("number", 42), runtime.Source("a", board{url: "A"}),
+		runtime.Source("b", board{url: "B"}))
 	require.NoError(t, err)
 	for source, want := range map[string]string{"": "A", "a": "A", "b": "B"} {
 		res, err := rt.Invoke(t.Context(), "toy_post", good, runtime.ToSource(source))
@@ -63,7 +64,9 @@ func TestDefaultSourceIsTheFirstThatFits(t *testing.T) {
 
 func TestBlockWithoutSource(t *testing.T) {
 	reg := registry.New()
-	reg.MustRegister(runtime.Define(manifest(t), func(_ context.Context, _ *runtime.Call, _ runtime.NoSource) (any, error) {
+	reg.MustRegister(runtime.Define(manifest(t), func(_ context.Context, _ *runtime.Call,
+		_ runtime.NoSource,
+	) (any, error) {
 		return map[string]any{"seen": map[string]any{}}, nil
 	}))
 	rt, err := runtime.New(reg, runtime.Source("main", board{}))
@@ -111,14 +114,40 @@ func TestFaultyExecutors(t *testing.T) {
 		code runtime.Code
 		text string
 	}{
-		{"panics", func(context.Context, *runtime.Call, board) (any, error) { panic("boom hush-hush") }, runtime.Internal, "toy_post failed: panic: boom [redacted]"},
-		{"nil pointer", func(context.Context, *runtime.Call, board) (any, error) { return *(*any)(nil), nil }, runtime.Internal, "toy_post failed: panic: runtime error: invalid memory address or nil pointer dereference"},
-		{"plain error", func(context.Context, *runtime.Call, board) (any, error) { return nil, errors.New("no hush-hush") }, runtime.Internal, "toy_post failed: no [redacted]"},
-		{"its own error", func(context.Context, *runtime.Call, board) (any, error) { return nil, fmt.Errorf("x: %w", own) }, runtime.Rejected, "toy_post failed: no"},
-		{"no output", func(context.Context, *runtime.Call, board) (any, error) { return nil, nil }, runtime.InvalidOutput, "toy_post ran, but did not return an object: null"},
-		{"a list", func(context.Context, *runtime.Call, board) (any, error) { return []int{1}, nil }, runtime.InvalidOutput, "toy_post ran, but did not return an object: [1]"},
-		{"not JSON", func(context.Context, *runtime.Call, board) (any, error) { return func() {}, nil }, runtime.InvalidOutput, "toy_post ran, but returned what is not JSON: must be valid JSON: json: unsupported type: func()"},
-		{"breaks its schema", func(context.Context, *runtime.Call, board) (any, error) { return map[string]any{"sean": 1}, nil }, runtime.InvalidOutput, "toy_post ran, but its output breaks its own schema: /seen must be given"},
+		{
+			"panics", func(context.Context, *runtime.Call, board) (any, error) { panic("boom hush-hush") }, runtime.Internal,
+			"toy_post failed: panic: boom [redacted]",
+		},
+		{
+			"nil pointer", func(context.Context, *runtime.Call, board) (any, error) { return *(*any)(nil), nil },
+			runtime.Internal, "toy_post failed: panic: runtime error: invalid memory address or nil pointer dereference",
+		},
+		{
+			"plain error", func(context.Context, *runtime.Call, board) (any, error) { return nil, errors.New("no hush-hush") },
+			runtime.Internal, "toy_post failed: no [redacted]",
+		},
+		{
+			"its own error", func(context.Context, *runtime.Call, board) (any, error) { return nil, fmt.Errorf("x: %w", own) },
+			runtime.Rejected, "toy_post failed: no",
+		},
+		{
+			"no output", func(context.Context, *runtime.Call, board) (any, error) { return nil, nil }, runtime.InvalidOutput,
+			"toy_post ran, but did not return an object: null",
+		},
+		{
+			"a list", func(context.Context, *runtime.Call, board) (any, error) { return []int{1}, nil }, runtime.InvalidOutput,
+			"toy_post ran, but did not return an object: [1]",
+		},
+		{
+			"not JSON", func(context.Context, *runtime.Call, board) (any, error) { return func() {}, nil },
+			runtime.InvalidOutput, "toy_post ran, but returned what is not JSON: must be valid JSON: json: unsupported type: " +
+				"func()",
+		},
+		{"breaks its schema", func(context.Context, *runtime.Call,
+			board,
+		) (any, error) {
+			return map[string]any{"sean": 1}, nil
+		}, runtime.InvalidOutput, "toy_post ran, but its output breaks its own schema: /seen must be given"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var logged bytes.Buffer
@@ -195,13 +224,15 @@ func TestSharedClient(t *testing.T) {
 		_, _ = io.WriteString(w, `{"ok":true}`)
 	})
 	rt := start(t, post, runtime.Source("real", board{url: url, token: "hush-hush"}))
-	res, err := rt.Invoke(t.Context(), "toy_post", runtime.JSON(`{"title":"Hi","token":"s3cret-in"}`), runtime.ToSource("real"))
+	res, err := rt.Invoke(t.Context(), "toy_post", runtime.JSON(`{"title":"Hi","token":"s3cret-in"}`),
+		runtime.ToSource("real"))
 	require.NoError(t, err)
 	require.Equal(t, `{"seen":{"ok":true}}`, string(res.Output))
 	require.Equal(t, "real", res.Receipt.Source)
 	require.Equal(t, []string{`POST /notes {"title":"Hi","token":"s3cret-in"}`}, requests)
 
-	sent, _, err := rt.Preview(t.Context(), "toy_post", runtime.JSON(`{"title":"Hi","token":"s3cret-in"}`), runtime.ToSource("real"))
+	sent, _, err := rt.Preview(t.Context(), "toy_post", runtime.JSON(`{"title":"Hi","token":"s3cret-in"}`),
+		runtime.ToSource("real"))
 	require.NoError(t, err)
 	require.Len(t, requests, 1, "a preview sends nothing")
 	require.Len(t, sent, 1)
@@ -248,7 +279,8 @@ func (c *countingTransport) CloseIdleConnections() { c.closed++ }
 
 func TestOwnTransport(t *testing.T) {
 	transport := &countingTransport{}
-	rt := start(t, post, runtime.Transport(transport), runtime.Source("real", board{url: "http://127.0.0.1:1", token: "hush-hush"}))
+	rt := start(t, post, runtime.Transport(transport),
+		runtime.Source("real", board{url: "http://127.0.0.1:1", token: "hush-hush"}))
 	_, err := rt.Invoke(t.Context(), "toy_post", good, runtime.ToSource("real"))
 	require.NoError(t, err)
 	require.Equal(t, 1, transport.calls)
@@ -266,7 +298,8 @@ func TestErrorJSON(t *testing.T) {
 	require.Equal(t, "invalid_input", got["code"])
 	require.Equal(t, "toy_post refused its input, nothing was sent: /title must be given", got["message"])
 	require.Equal(t, false, got["retryable"])
-	require.Equal(t, []any{map[string]any{"path": "/title", "code": "missing_parameter", "message": "must be given"}}, got["violations"])
+	require.Equal(t, []any{map[string]any{"path": "/title", "code": "missing_parameter", "message": "must be given"}},
+		got["violations"])
 
 	documented := map[runtime.Code]bool{}
 	for _, c := range runtime.Codes() {
@@ -281,11 +314,13 @@ func TestErrorJSON(t *testing.T) {
 func TestErrorsSurviveJSON(t *testing.T) {
 	for _, info := range runtime.Codes() {
 		e := &runtime.Error{
-			Code: info.Code, Block: "toy_post", Message: "failed: no\nmore", Retryable: true, Status: 429, RetryAfter: 90500 * time.Millisecond,
+			Code: info.Code, Block: "toy_post", Message: "failed: no\nmore", Retryable: true, Status: 429,
+			RetryAfter: 90500 * time.Millisecond,
 			Violations: []schemas.Violation{{Path: "/a", Code: "c", Message: "m"}}, UnlistedViolations: 7,
 			Items: []runtime.Item{{Index: 1, MessageID: "m-1", Status: runtime.ItemUnsent}},
 			Receipt: &runtime.Receipt{
-				InvocationID: "run/node", Block: "toy_post", Source: "main", Credential: "c0ffee", Delivery: "direct", Endpoint: "http://127.0.0.1:1",
+				InvocationID: "run/node", Block: "toy_post", Source: "main", Credential: "c0ffee", Delivery: "direct",
+				Endpoint: "http://127.0.0.1:1",
 				Emulated: true, MessageIDs: []string{"m-1"}, Accepted: 1, Stored: 2, Requests: 3, Attempts: 4, Bytes: 5,
 				StartedAt: time.Date(2026, 1, 31, 9, 30, 0, 1000, time.UTC), Duration: 3*time.Second + 42*time.Microsecond,
 				Warnings: []schemas.Violation{{Path: "/b", Code: "w", Message: "x"}},

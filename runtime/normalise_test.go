@@ -14,17 +14,32 @@ import (
 func TestNormalisation(t *testing.T) {
 	rt := start(t, echo)
 	for _, c := range []struct{ name, input, want string }{
-		{"digits and order stay", `{"title":"Hi","body":{"z":1.10,"a":12345678901234567890,"e":1E400}}`, `{"title":"Hi","body":{"z":1.10,"a":12345678901234567890,"e":1E400}}`},
-		{"escapes and odd Unicode stay", "{\"title\":\"\\u0041\\ud83d\\ude00\\u0000\u202e\"}", "{\"title\":\"\\u0041\\ud83d\\ude00\\u0000\u202e\"}"},
+		{
+			"digits and order stay", `{"title":"Hi","body":{"z":1.10,"a":12345678901234567890,"e":1E400}}`,
+			`{"title":"Hi","body":{"z":1.10,"a":12345678901234567890,"e":1E400}}`,
+		},
+		{
+			"escapes and odd Unicode stay", "{\"title\":\"\\u0041\\ud83d\\ude00\\u0000\u202e\"}",
+			"{\"title\":\"\\u0041\\ud83d\\ude00\\u0000\u202e\"}",
+		},
 		{"empty text and null are absent", `{"title":"Hi","body":"","lines":null,"when":null,"times":""}`, `{"title":"Hi"}`},
 		{"so is white space where JSON is due", `{"title":"Hi","body":" \n "}`, `{"title":"Hi"}`},
 		{"white space is a title", `{"title":" "}`, `{"title":" "}`},
 		{"JSON as text", `{"title":"Hi","body":" {\"a\": 1.10} "}`, `{"title":"Hi","body":{"a": 1.10}}`},
 		{"a list as text", `{"title":"Hi","lines":"[{\"text\":\"a\"}]"}`, `{"title":"Hi","lines":[{"text":"a"}]}`},
 		{"times", `{"title":"Hi","when":"2026-01-31 10:30:00,5+01:00"}`, `{"title":"Hi","when":"2026-01-31T09:30:00.500Z"}`},
-		{"inside lists as well", `{"title":"Hi","lines":[{"text":"a","at":"20260131T0100+01","extra":null,"more":null}]}`, `{"title":"Hi","lines":[{"text":"a","at":"2026-01-31T00:00:00.000Z","more":null}]}`},
-		{"untouched bytes inside lists", `{"title":"Hi","lines":[ {"text" : "a"} ]}`, `{"title":"Hi","lines":[ {"text" : "a"} ]}`},
-		{"a word in angle brackets is no reference", `{"title":"<div>","body":{"a":"<b>"}}`, `{"title":"<div>","body":{"a":"<b>"}}`},
+		{
+			"inside lists as well", `{"title":"Hi","lines":[{"text":"a","at":"20260131T0100+01","extra":null,"more":null}]}`,
+			`{"title":"Hi","lines":[{"text":"a","at":"2026-01-31T00:00:00.000Z","more":null}]}`,
+		},
+		{
+			"untouched bytes inside lists", `{"title":"Hi","lines":[ {"text" : "a"} ]}`,
+			`{"title":"Hi","lines":[ {"text" : "a"} ]}`,
+		},
+		{
+			"a word in angle brackets is no reference", `{"title":"<div>","body":{"a":"<b>"}}`,
+			`{"title":"<div>","body":{"a":"<b>"}}`,
+		},
 		{"an address in angle brackets is none", `{"title":"<ada@example.com>"}`, `{"title":"<ada@example.com>"}`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -47,18 +62,55 @@ func TestRefusedInputs(t *testing.T) {
 		{"nothing", ``, runtime.InvalidInput, []string{" invalid_json must be valid JSON: it ends too early"}},
 		{"empty object", `{}`, runtime.InvalidInput, []string{"/title missing_parameter must be given"}},
 		{"a list", `[]`, runtime.InvalidInput, []string{" wrong_type must be a JSON object"}},
-		{"given, but empty", `{"title":""}`, runtime.InvalidInput, []string{`/title missing_parameter must not be empty: ""`}},
-		{"given, but null", `{"title":null}`, runtime.InvalidInput, []string{`/title missing_parameter must not be empty: null`}},
-		{"a key twice", `{"title":"a","body":{"x":[{"y":1,"y":2}]}}`, runtime.InvalidInput, []string{"/body/x/0/y duplicate_key must not name a member twice"}},
-		{"a key twice, in text", `{"title":"a","body":"{\"y\":1,\"y\":2}"}`, runtime.InvalidInput, []string{"/body duplicate_key must hold valid JSON where it is a text: must not name a member twice"}},
-		{"too deep", `{"title":"a","body":` + deep + `}`, runtime.InvalidInput, []string{" too_deep must not nest so deep: 128 levels are allowed"}},
-		{"text that holds JSON cut short", `{"title":"a","body":"{\"x\":1"}`, runtime.InvalidInput, []string{`/body invalid_json must hold valid JSON where it is a text: it ends too early, after byte 6`}},
-		{"text that holds text", `{"title":"a","body":"\"{}\""}`, runtime.InvalidInput, []string{`/body wrong_type must be an object: "\"{}\""`}},
-		{"text that holds a list for an object", `{"title":"a","body":"[1]"}`, runtime.InvalidInput, []string{`/body wrong_type must be an object: [1]`}},
-		{"an unresolved variable", `{"title":" {{ TITLE }} "}`, runtime.UnresolvedReference, []string{`/title unresolved_reference must be resolved by the host before the call: " {{ TITLE }} "`}},
-		{"an unresolved field", `{"title":"a","body":"<start.items[0].x>"}`, runtime.UnresolvedReference, []string{`/body unresolved_reference must be resolved by the host before the call: "<start.items[0].x>"`}},
-		{"an unresolved secret", `{"title":"a","token":"{{TOKEN}}"}`, runtime.UnresolvedReference, []string{`/token unresolved_reference must be resolved by the host before the call`}},
-		{"an unresolved field of a list", `{"title":"a","lines":[{"text":"<loop.currentItem>"}]}`, runtime.UnresolvedReference, []string{`/lines/0/text unresolved_reference must be resolved by the host before the call: "<loop.currentItem>"`}},
+		{
+			"given, but empty", `{"title":""}`, runtime.InvalidInput,
+			[]string{`/title missing_parameter must not be empty: ""`},
+		},
+		{
+			"given, but null", `{"title":null}`, runtime.InvalidInput,
+			[]string{`/title missing_parameter must not be empty: null`},
+		},
+		{
+			"a key twice", `{"title":"a","body":{"x":[{"y":1,"y":2}]}}`, runtime.InvalidInput,
+			[]string{"/body/x/0/y duplicate_key must not name a member twice"},
+		},
+		{
+			"a key twice, in text", `{"title":"a","body":"{\"y\":1,\"y\":2}"}`, runtime.InvalidInput,
+			[]string{"/body duplicate_key must hold valid JSON where it is a text: must not name a member twice"},
+		},
+		{
+			"too deep", `{"title":"a","body":` + deep + `}`, runtime.InvalidInput,
+			[]string{" too_deep must not nest so deep: 128 levels are allowed"},
+		},
+		{
+			"text that holds JSON cut short", `{"title":"a","body":"{\"x\":1"}`, runtime.InvalidInput,
+			[]string{`/body invalid_json must hold valid JSON where it is a text: it ends too early, after byte 6`},
+		},
+		{
+			"text that holds text", `{"title":"a","body":"\"{}\""}`, runtime.InvalidInput,
+			[]string{`/body wrong_type must be an object: "\"{}\""`},
+		},
+		{
+			"text that holds a list for an object", `{"title":"a","body":"[1]"}`, runtime.InvalidInput,
+			[]string{`/body wrong_type must be an object: [1]`},
+		},
+		{
+			"an unresolved variable", `{"title":" {{ TITLE }} "}`, runtime.UnresolvedReference,
+			[]string{`/title unresolved_reference must be resolved by the host before the call: " {{ TITLE }} "`},
+		},
+		{
+			"an unresolved field", `{"title":"a","body":"<start.items[0].x>"}`, runtime.UnresolvedReference,
+			[]string{`/body unresolved_reference must be resolved by the host before the call: "<start.items[0].x>"`},
+		},
+		{
+			"an unresolved secret", `{"title":"a","token":"{{TOKEN}}"}`, runtime.UnresolvedReference,
+			[]string{`/token unresolved_reference must be resolved by the host before the call`},
+		},
+		{
+			"an unresolved field of a list", `{"title":"a","lines":[{"text":"<loop.currentItem>"}]}`,
+			runtime.UnresolvedReference,
+			[]string{`/lines/0/text unresolved_reference must be resolved by the host before the call: "<loop.currentItem>"`},
+		},
 		{"several things, in order", `{"nope":1,"when":"noon","title":"{{T}}"}`, runtime.InvalidInput, []string{
 			`/title unresolved_reference must be resolved by the host before the call: "{{T}}"`,
 			`/when invalid_format must be an ISO 8601 time such as 2026-01-31T09:30:00Z: "noon"`,
@@ -114,10 +166,12 @@ func TestTimesWithoutAZoneAreWarnedOf(t *testing.T) {
 
 func TestWarningsAreBounded(t *testing.T) {
 	rt := start(t, echo)
-	res, err := rt.Invoke(t.Context(), "toy_post", runtime.JSON(`{"title":"x","body":{"a":[`+strings.Repeat(`"{{A}}",`, 1500)+`1]}}`))
+	res, err := rt.Invoke(t.Context(), "toy_post",
+		runtime.JSON(`{"title":"x","body":{"a":[`+strings.Repeat(`"{{A}}",`, 1500)+`1]}}`))
 	require.NoError(t, err)
 	require.Len(t, res.Receipt.Warnings, 101)
-	require.Equal(t, schemas.Violation{Code: "more_warnings", Message: "1400 more warnings are not listed"}, res.Receipt.Warnings[100])
+	require.Equal(t, schemas.Violation{Code: "more_warnings", Message: "1400 more warnings are not listed"},
+		res.Receipt.Warnings[100])
 }
 
 // A runtime without conventions takes an input as it is, and the schema alone decides.
@@ -128,7 +182,8 @@ func TestWithoutConventions(t *testing.T) {
 	require.NoError(t, err)
 	require.JSONEq(t, `{"seen":{"title":"{{TITLE}}","body":{"a":"<b.c>"}}}`, string(res.Output))
 	require.Empty(t, res.Receipt.Warnings)
-	_, err = rt.Invoke(t.Context(), "toy_post", runtime.JSON(`{"title":"Hi","body":"{}","when":"2026-01-31","times":null}`))
+	_, err = rt.Invoke(t.Context(), "toy_post",
+		runtime.JSON(`{"title":"Hi","body":"{}","when":"2026-01-31","times":null}`))
 	var paths []string
 	for _, v := range asError(t, err).Violations {
 		paths = append(paths, v.Path)

@@ -67,13 +67,15 @@ func TestFailuresAreLogged(t *testing.T) {
 			return map[string]any{"seen": 1}, nil
 		}
 		return map[string]any{"seen": map[string]any{}}, nil
-	}, runtime.Source("other", board{url: url, token: "other-secret"}), runtime.Logger(slog.New(slog.NewJSONHandler(&log, nil))))
+	}, runtime.Source("other", board{url: url, token: "other-secret"}),
+		runtime.Logger(slog.New(slog.NewJSONHandler(&log, nil))))
 
 	_, err := rt.Invoke(t.Context(), "toy_post", runtime.Map{"title": "fine"})
 	require.NoError(t, err)
 	require.Empty(t, log.String())
 
-	_, err = rt.Invoke(t.Context(), "toy_post", runtime.Map{"title": "refused"}, runtime.ToSource("other"), runtime.InvocationID("run-1"))
+	_, err = rt.Invoke(t.Context(), "toy_post", runtime.Map{"title": "refused"}, runtime.ToSource("other"),
+		runtime.InvocationID("run-1"))
 	require.Error(t, err)
 	line := map[string]any{}
 	require.NoError(t, json.Unmarshal(log.Bytes(), &line), "one line: %s", log.String())
@@ -81,7 +83,8 @@ func TestFailuresAreLogged(t *testing.T) {
 	delete(line, "durationMs")
 	delete(line, "time")
 	require.Equal(t, map[string]any{
-		"level": "WARN", "msg": "invocation failed", "block": "toy_post", "source": "other", "code": "unauthorized", "status": 403.0,
+		"level": "WARN", "msg": "invocation failed", "block": "toy_post", "source": "other", "code": "unauthorized",
+		"status":   403.0,
 		"attempts": 3.0, "invocationId": "run-1", "messageId": "m-1", "error": "was refused with [redacted]",
 	}, line)
 
@@ -148,7 +151,10 @@ func (c *counted) Err() error {
 
 func TestValidationEndsWithItsContext(t *testing.T) {
 	rt := start(t, echo)
-	for name, line := range map[string]string{"faulty": `{"text":1}`, "blank": `{"text":""}`, "unresolved": `{"text":"{{A}}"}`, "valid": `{"text":"x","at":""}`} {
+	for name, line := range map[string]string{
+		"faulty": `{"text":1}`, "blank": `{"text":""}`,
+		"unresolved": `{"text":"{{A}}"}`, "valid": `{"text":"x","at":""}`,
+	} {
 		t.Run(name, func(t *testing.T) {
 			input := runtime.JSON(`{"title":"x","lines":[` + strings.Repeat(line+",", 50_000) + line + `]}`)
 			ctx := &counted{Context: t.Context()}
@@ -162,7 +168,8 @@ func TestValidationEndsWithItsContext(t *testing.T) {
 
 func TestViolationsAreBounded(t *testing.T) {
 	rt := start(t, echo)
-	e := asError(t, rt.Validate(t.Context(), "toy_post", runtime.JSON(`{"title":"x","lines":[`+strings.Repeat(`{},`, 500)+`{}]}`)))
+	e := asError(t, rt.Validate(t.Context(), "toy_post",
+		runtime.JSON(`{"title":"x","lines":[`+strings.Repeat(`{},`, 500)+`{}]}`)))
 	require.Len(t, e.Violations, 100)
 	require.Equal(t, 401, e.UnlistedViolations)
 	require.Equal(t, "/lines/99/text", e.Violations[99].Path)

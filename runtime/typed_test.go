@@ -75,7 +75,10 @@ func postNote(ctx context.Context, call *runtime.Call, n note, b board) (*note, 
 	if err != nil {
 		return nil, err
 	}
-	failed := &runtime.Error{Message: fmt.Sprintf("failed: the board answered %d", res.StatusCode()), Status: res.StatusCode()}
+	failed := &runtime.Error{
+		Message: fmt.Sprintf("failed: the board answered %d", res.StatusCode()),
+		Status:  res.StatusCode(),
+	}
 	switch {
 	case res.IsSuccess():
 		call.Receipt.Accepted = 1

@@ -17,7 +17,8 @@ func TestUnresolved(t *testing.T) {
 	for text, want := range map[string]string{
 		"{{API_KEY}}": "{{API_KEY}}", "a {{ user.id }} b": "{{ user.id }}", "<start.input>": "<start.input>",
 		"x<a-1.b[0][12].c>": "<a-1.b[0][12].c>", "{{1}}<a.b>": "<a.b>", "{{{{A}}": "{{A}}", "<<a.b>": "<a.b>",
-		"<b>": "", "<br/>": "", "{{}}": "", "{{a b}}": "", "{A}": "", "<a.b": "", "<a.1>": "", "<a.b[]>": "", "<a..b>": "", "1 < 2.5 > 1": "",
+		"<b>": "", "<br/>": "", "{{}}": "", "{{a b}}": "", "{A}": "", "<a.b": "", "<a.1>": "", "<a.b[]>": "", "<a..b>": "",
+		"1 < 2.5 > 1": "",
 	} {
 		got, whole := schemas.AACFlow().Unresolved(text)
 		require.Equal(t, want, got, text)
@@ -32,7 +33,10 @@ func TestUnresolved(t *testing.T) {
 func TestUnresolvedIsItsGrammar(t *testing.T) {
 	reference := regexp.MustCompile(`\{\{\s*[A-Za-z_][\w.-]*\s*\}\}|` +
 		`<[A-Za-z_][\w-]*(?:\.[A-Za-z_][\w-]*|\[\d+\])*\.[A-Za-z_][\w-]*(?:\[\d+\])*>`)
-	pieces := []string{"{", "{{", "}}", "<", ">", "a", "_b-1", ".", "[", "]", "[0]", "7", " ", "\n", "é", `"`, "<a.b>", "{{A}}", "c.d"}
+	pieces := []string{
+		"{", "{{", "}}", "<", ">", "a", "_b-1", ".", "[", "]", "[0]", "7", " ", "\n", "é", `"`, "<a.b>",
+		"{{A}}", "c.d",
+	}
 	rapid.Check(t, func(t *rapid.T) {
 		text := strings.Join(rapid.SliceOfN(rapid.SampledFrom(pieces), 0, 9).Draw(t, "pieces"), "")
 		got, whole := schemas.AACFlow().Unresolved(text)
@@ -49,7 +53,8 @@ func TestUnresolvedIsItsGrammar(t *testing.T) {
 // A host without conventions gives no name a meaning of its own.
 func TestLoadForAnotherHost(t *testing.T) {
 	files := fstest.MapFS{
-		"greet.yaml":  {Data: []byte(strings.NewReplacer("    name:", "    timeout:", "[name]", "[timeout]", "{name: Ada}", "{timeout: Ada}").Replace(good))},
+		"greet.yaml": {Data: []byte(strings.NewReplacer("    name:", "    timeout:", "[name]", "[timeout]", "{name: Ada}",
+			"{timeout: Ada}").Replace(good))},
 		"shared.yaml": {Data: []byte(shared)},
 	}
 	_, err := schemas.Load(files)

@@ -41,16 +41,20 @@ func TestViolations(t *testing.T) {
 		want        []string
 	}{
 		{"nothing wrong", `{"id":"abc","lines":[{"sku":"x","n":1}]}`, nil},
-		{"all at once, in the order of the fields", `{"zzz":1,"lines":[{"sku":7},3],"kind":"x","total":11,"state":"lost","id":"ab"}`, []string{
-			`/id id_short must have at least 3 characters: "ab"`,
-			`/state bad_state must be one of open, paid: "lost"`,
-			`/total invalid_value must be at most 10: 11`,
-			`/kind invalid_value must be "order": "x"`,
-			`/lines/0/sku wrong_type must be a string: 7`,
-			`/lines/0/n missing_parameter must be given`,
-			`/lines/1 wrong_type must be an object: 3`,
-			`/zzz unknown_parameter is not a known parameter`,
-		}},
+		{
+			"all at once, in the order of the fields",
+			`{"zzz":1,"lines":[{"sku":7},3],"kind":"x","total":11,"state":"lost","id":"ab"}`,
+			[]string{
+				`/id id_short must have at least 3 characters: "ab"`,
+				`/state bad_state must be one of open, paid: "lost"`,
+				`/total invalid_value must be at most 10: 11`,
+				`/kind invalid_value must be "order": "x"`,
+				`/lines/0/sku wrong_type must be a string: 7`,
+				`/lines/0/n missing_parameter must be given`,
+				`/lines/1 wrong_type must be an object: 3`,
+				`/zzz unknown_parameter is not a known parameter`,
+			},
+		},
 		{"a choice is one violation", `{}`, []string{` nobody must have id or mail`}},
 		{"a secret is not shown", `{"id":"abc","key":"HUSH"}`, []string{
 			`/key invalid_format must be letters`, `/key too_short must have at least 8 characters`,
@@ -58,7 +62,10 @@ func TestViolations(t *testing.T) {
 		{"nor the value of a name misspelt", `{"id":"abc","Key_":"hush"}`, []string{
 			`/Key_ unknown_parameter is not a known parameter; did you mean "key"?`,
 		}},
-		{"several types", `{"id":"abc","lines":[{"sku":"x","n":1.5}]}`, []string{`/lines/0/n wrong_type must be an integer or null: 1.5`}},
+		{
+			"several types", `{"id":"abc","lines":[{"sku":"x","n":1.5}]}`,
+			[]string{`/lines/0/n wrong_type must be an integer or null: 1.5`},
+		},
 		{"times and formats", `{"id":"abc","when":"noon","mail":"nobody"}`, []string{
 			`/when invalid_format must be an ISO 8601 time such as 2026-01-31T09:30:00Z: "noon"`,
 			`/mail invalid_format must be a valid email: "nobody"`,
@@ -66,7 +73,10 @@ func TestViolations(t *testing.T) {
 		{"list too short, list too long", `{"id":"abc","lines":[]}`, []string{`/lines too_few must not be empty: []`}},
 		{"names with slashes and tildes", `{"id":"abc","a/b~c":1}`, []string{`/a~1b~0c wrong_type must be a boolean: 1`}},
 		{"names with percent signs", `{"id":"abc","100%":1}`, []string{`/100% unknown_parameter is not a known parameter`}},
-		{"a long value is cut", `{"id":"` + strings.Repeat("ä", 100) + `"}`, []string{`/id too_long must have at most 5 characters: "` + strings.Repeat("ä", 59) + `…`}},
+		{
+			"a long value is cut", `{"id":"` + strings.Repeat("ä", 100) + `"}`,
+			[]string{`/id too_long must have at most 5 characters: "` + strings.Repeat("ä", 59) + `…`},
+		},
 		{"a rule that only its title explains", `{"id":"abc","mail":"a@example.com","kind":"order"}`, []string{
 			` invalid_value must keep the rule: Either id or mail, or both with lines`,
 		}},
@@ -88,7 +98,8 @@ func TestKnownViolationsJoin(t *testing.T) {
 	require.NoError(t, err)
 	obj, err := rawjson.ParseObject([]byte(`{"lines":[{"sku":7}],"total":"x"}`), rawjson.Limits{})
 	require.NoError(t, err)
-	got := s.Validate(t.Context(), obj, schemas.Violation{Path: "/lines", Code: "unresolved_reference", Message: "must be resolved"})
+	got := s.Validate(t.Context(), obj,
+		schemas.Violation{Path: "/lines", Code: "unresolved_reference", Message: "must be resolved"})
 	require.Equal(t, []schemas.Violation{
 		{Path: "", Code: "nobody", Message: "must have id or mail"},
 		{Path: "/total", Code: "wrong_type", Message: `must be a number: "x"`},

@@ -73,25 +73,64 @@ func TestLoadNamesFileAndLine(t *testing.T) {
 		{"bad id", "id: hello_greet", "id: Hello-Greet", `greet.yaml:1: id must be lower-case words`},
 		{"bad version", "version: 1.0.0", "version: one", `greet.yaml:6: version must be like 1.2.3: "one"`},
 		{"unsorted tags", "tags: [hello]", "tags: [world, hello]", `greet.yaml:8: tags must be sorted`},
-		{"unknown keyword", "additionalProperties: false", "additionalPropertys: false", `greet.yaml:11: unknown keyword "additionalPropertys"; did you mean "additionalProperties"?`},
-		{"keyword of a wrong type", "additionalProperties: false", "additionalProperties: 7", `greet.yaml:11: a schema must be a mapping, true or false`},
-		{"schema that is none", "required: [name]", "required: name", `greet.yaml:10: input: compile schema: /allOf/0/required expected array, but got string`},
+		{
+			"unknown keyword", "additionalProperties: false", "additionalPropertys: false",
+			`greet.yaml:11: unknown keyword "additionalPropertys"; did you mean "additionalProperties"?`,
+		},
+		{
+			"keyword of a wrong type", "additionalProperties: false", "additionalProperties: 7",
+			`greet.yaml:11: a schema must be a mapping, true or false`,
+		},
+		{
+			"schema that is none", "required: [name]", "required: name",
+			`greet.yaml:10: input: compile schema: /allOf/0/required expected array, but got string`,
+		},
 		{"$ref to nowhere", "$defs/name", "$defs/nome", `greet.yaml:13: $ref leads nowhere: "shared.yaml#/$defs/nome"`},
-		{"$ref to no file", "shared.yaml#/$defs/name", "other.yaml#/$defs/name", `greet.yaml:13: $ref leads to a file that is not there`},
+		{
+			"$ref to no file", "shared.yaml#/$defs/name", "other.yaml#/$defs/name",
+			`greet.yaml:13: $ref leads to a file that is not there`,
+		},
 		{"$ref in a circle", "$defs/name", "$defs/loop", `shared.yaml:9: $ref leads back to itself`},
-		{"$ref to the net", "{required: [name], title: Somebody must be named}", "{$ref: 'https://example.com/x.json'}", `greet.yaml:15: $ref leads to a file that is not there`},
-		{"a rule beside a $ref", "description: Whom to greet.", "maxLength: 7", `greet.yaml:13: beside a $ref to another file only title, description and examples may stand: "maxLength"`},
-		{"code for no keyword", "required: [name], title", "required: [name], x-codes: {minimum: low}, title", `greet.yaml:15: x-codes speaks of a keyword that is not in this schema: "minimum"`},
+		{
+			"$ref to the net", "{required: [name], title: Somebody must be named}", "{$ref: 'https://example.com/x.json'}",
+			`greet.yaml:15: $ref leads to a file that is not there`,
+		},
+		{
+			"a rule beside a $ref", "description: Whom to greet.", "maxLength: 7",
+			`greet.yaml:13: beside a $ref to another file only title, description and examples may stand: "maxLength"`,
+		},
+		{
+			"code for no keyword", "required: [name], title", "required: [name], x-codes: {minimum: low}, title",
+			`greet.yaml:15: x-codes speaks of a keyword that is not in this schema: "minimum"`,
+		},
 		{"reserved output", "    text: {type", "    error: {type", `greet.yaml:19: hosts treat this name specially: "error"`},
-		{"reserved parameter", "    name: {$ref", "    timeout: {$ref", `greet.yaml:13: hosts treat this name specially: "timeout"`},
-		{"no host type", ", x-aacflow-type: string}", "}", `greet.yaml:19: text: x-aacflow-type must be string, json, boolean or number: ""`},
-		{"secret by half", "text: {type: string,", "text: {type: string, writeOnly: true,", `greet.yaml:19: text: a secret has both writeOnly and format: password`},
-		{"example breaks the input", "input: {name: Ada}", "input: {name: 7}", `greet.yaml:22: example breaks the input schema: /name must be a string: 7`},
-		{"example breaks the output", "output: {text: Hello Ada}", "output: {text: 7}", `greet.yaml:23: example breaks the output schema: /text must be a string: 7`},
+		{
+			"reserved parameter", "    name: {$ref", "    timeout: {$ref",
+			`greet.yaml:13: hosts treat this name specially: "timeout"`,
+		},
+		{
+			"no host type", ", x-aacflow-type: string}", "}",
+			`greet.yaml:19: text: x-aacflow-type must be string, json, boolean or number: ""`,
+		},
+		{
+			"secret by half", "text: {type: string,", "text: {type: string, writeOnly: true,",
+			`greet.yaml:19: text: a secret has both writeOnly and format: password`,
+		},
+		{
+			"example breaks the input", "input: {name: Ada}", "input: {name: 7}",
+			`greet.yaml:22: example breaks the input schema: /name must be a string: 7`,
+		},
+		{
+			"example breaks the output", "output: {text: Hello Ada}", "output: {text: 7}",
+			`greet.yaml:23: example breaks the output schema: /text must be a string: 7`,
+		},
 		{"no example", good[strings.Index(good, "examples:\n"):], "", `greet.yaml:1: examples must be given`},
 		{"key twice", "category: examples", "category: examples\nname: Again", `greet.yaml:8: key given twice: "name"`},
 		{"anchor", "category: examples", "category: &c examples", `greet.yaml:7: anchors and aliases are not allowed`},
-		{"number that JSON lacks", "input: {name: Ada}", "input: {name: .nan}", `greet.yaml:22: must be a value that JSON has: .nan`},
+		{
+			"number that JSON lacks", "input: {name: Ada}", "input: {name: .nan}",
+			`greet.yaml:22: must be a value that JSON has: .nan`,
+		},
 		{"not a mapping", good, "- just a list\n", `greet.yaml:1: a manifest must be a mapping`},
 		{"not YAML", "name: Greet\n", "name: [Greet\n", `greet.yaml: yaml: line`},
 	} {
@@ -105,7 +144,8 @@ func TestLoadNamesFileAndLine(t *testing.T) {
 
 func TestLoadReportsAllErrorsOfAllFiles(t *testing.T) {
 	_, err := schemas.Load(fstest.MapFS{
-		"a.yaml":      {Data: []byte(strings.Replace(strings.Replace(good, "version: 1.0.0", "version: one", 1), "sumary", "x", 1))},
+		"a.yaml": {Data: []byte(strings.Replace(strings.Replace(good, "version: 1.0.0", "version: one", 1), "sumary",
+			"x", 1))},
 		"b.yaml":      {Data: []byte(strings.Replace(good, "summary", "sumary", 1))},
 		"shared.yaml": {Data: []byte(shared)},
 	})
@@ -113,7 +153,10 @@ func TestLoadReportsAllErrorsOfAllFiles(t *testing.T) {
 	require.ErrorContains(t, err, `b.yaml:3: unknown key "sumary"`)
 	require.ErrorContains(t, err, "b.yaml:1: summary must be given")
 
-	_, err = schemas.Load(fstest.MapFS{"a.yaml": {Data: []byte(good)}, "b.yaml": {Data: []byte(good)}, "shared.yaml": {Data: []byte(shared)}})
+	_, err = schemas.Load(fstest.MapFS{
+		"a.yaml": {Data: []byte(good)}, "b.yaml": {Data: []byte(good)},
+		"shared.yaml": {Data: []byte(shared)},
+	})
 	require.ErrorContains(t, err, `two manifests have the id "hello_greet"`)
 }
 
@@ -126,6 +169,7 @@ func TestSegmentManifests(t *testing.T) {
 		require.NotEmpty(t, m.Refused, m.ID)
 	}
 	require.Equal(t, []string{
-		"segment_alias", "segment_batch", "segment_group", "segment_identify", "segment_page", "segment_screen", "segment_track",
+		"segment_alias", "segment_batch", "segment_group", "segment_identify", "segment_page", "segment_screen",
+		"segment_track",
 	}, ids)
 }

@@ -93,7 +93,10 @@ func drawValue(t *rapid.T, depth int) json.RawMessage {
 	case 2:
 		return json.RawMessage(rapid.SampledFrom([]string{"0", "7", "1.10", "-3e2"}).Draw(t, "number"))
 	case 3, 4, 5:
-		return rawjson.Quote(rapid.SampledFrom([]string{"", "x", "track", "alias", "2026-01-31T09:30:00Z", "Segment Consent Preference Updated"}).Draw(t, "text"))
+		return rawjson.Quote(rapid.SampledFrom([]string{
+			"", "x", "track", "alias", "2026-01-31T09:30:00Z",
+			"Segment Consent Preference Updated",
+		}).Draw(t, "text"))
 	case 6:
 		var list []json.RawMessage
 		for range rapid.IntRange(0, 3).Draw(t, "length") {

@@ -180,7 +180,9 @@ func pick(t *rapid.T, what string, of ...string) string { return rapid.SampledFr
 var (
 	anyName   = []string{"a", "b", "c", "d"}
 	anyScalar = []string{
-		`null`, `true`, `false`, `0`, `1`, `-1`, `2`, `1.0`, `1.5`, `1e0`, `3`, `0.5`, `1.4999999999999999`, `1.50000000000000000001`, `0.99999999`, `42.50`, `1e-10`, `-0.0`, `9007199254740993`, `1e400`, `1e30`, `""`, `"a"`, `"ab"`, `"é"`, `"\u0061"`, `"abc"`, `"2026-01-31T09:30:00.000Z"`,
+		`null`, `true`, `false`, `0`, `1`, `-1`, `2`, `1.0`, `1.5`, `1e0`, `3`, `0.5`, `1.4999999999999999`,
+		`1.50000000000000000001`, `0.99999999`, `42.50`, `1e-10`, `-0.0`, `9007199254740993`, `1e400`, `1e30`, `""`, `"a"`,
+		`"ab"`, `"é"`, `"\u0061"`, `"abc"`, `"2026-01-31T09:30:00.000Z"`,
 		`"2026-02-29T09:30:00Z"`, `"2024-02-29t23:59:60z"`, `"2024-02-29T23:59:59.1+23:59"`, `"a@example.com"`,
 	}
 )
@@ -229,7 +231,8 @@ func drawSchema(t *rapid.T, depth int) string {
 	}
 	keywords := map[string]func() string{
 		"type": func() string {
-			return pick(t, "type", `"object"`, `"string"`, `"integer"`, `"number"`, `"array"`, `["object","null"]`, `["string","integer"]`, `["object","array","boolean"]`)
+			return pick(t, "type", `"object"`, `"string"`, `"integer"`, `"number"`, `"array"`, `["object","null"]`,
+				`["string","integer"]`, `["object","array","boolean"]`)
 		},
 		"const":                func() string { return drawValue(t, 1) },
 		"enum":                 func() string { return "[" + drawValue(t, 1) + "," + pick(t, "scalar", anyScalar...) + "]" },
@@ -269,9 +272,12 @@ func drawSchema(t *rapid.T, depth int) string {
 		},
 	}
 	names := []string{
-		"type", "type", "const", "enum", "minLength", "maxLength", "pattern", "format", "minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum", "multipleOf",
-		"required", "required", "minProperties", "maxProperties", "dependentRequired", "properties", "properties", "properties", "patternProperties",
-		"additionalProperties", "propertyNames", "items", "prefixItems", "contains", "minItems", "maxItems", "uniqueItems", "allOf", "anyOf", "oneOf", "not",
+		"type", "type", "const", "enum", "minLength", "maxLength", "pattern", "format", "minimum", "exclusiveMinimum",
+		"maximum", "exclusiveMaximum", "multipleOf",
+		"required", "required", "minProperties", "maxProperties", "dependentRequired", "properties", "properties",
+		"properties", "patternProperties",
+		"additionalProperties", "propertyNames", "items", "prefixItems", "contains", "minItems", "maxItems", "uniqueItems",
+		"allOf", "anyOf", "oneOf", "not",
 		"if", "if", "then", "else", "unevaluatedProperties",
 	}
 	if depth == 3 {

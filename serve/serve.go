@@ -50,15 +50,15 @@ const (
 type Config struct {
 	// Guard is in front of every path. Default a guard of the zero [guard.Config], with the Logger.
 	Guard *guard.Guard
-	// MCP configures the tools. New sets its Mount and HostChecked, and its Version and Logger if they
-	// are empty.
+	// MCP configures the tools. New sets its Mount and HostChecked, and its Version and Logger if
+	// they are empty.
 	MCP mcp.Config
 	// Version is what REST and MCP give as the version of what they offer.
 	Version string
 	// Emulated says that the runtime sends to an emulator, so that the health checks can say so.
 	Emulated bool
-	// Logger gets panics with their stacks and what goes wrong with connections. The default discards
-	// them. [runtime.Logger] takes a logger for failed invocations.
+	// Logger gets panics with their stacks and what goes wrong with connections. The default
+	// discards them. [runtime.Logger] takes a logger for failed invocations.
 	Logger *slog.Logger
 	// Metrics answers /metrics. Without it the path does not exist.
 	Metrics http.Handler
@@ -71,8 +71,8 @@ type Config struct {
 	// [DefaultDrain]; negative is no time.
 	Drain time.Duration
 	// DrainDelay is how long Serve goes on listening after its context has ended, while /readyz
-	// answers 503, so that load balancers can take the server out first. Default [DefaultDrainDelay]
-	// if other machines can reach the listener; negative is none.
+	// answers 503, so that load balancers can take the server out first. Default
+	// [DefaultDrainDelay] if other machines can reach the listener; negative is none.
 	DrainDelay time.Duration
 	// OnDrain is called when the context of Serve has ended, with the delay until Serve stops
 	// listening.

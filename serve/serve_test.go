@@ -100,7 +100,8 @@ func TestMounted(t *testing.T) {
 	web := httptest.NewServer(mux)
 	defer web.Close()
 
-	const call = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"segment_alias","arguments":` + alias + `}}`
+	const call = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"segment_alias","arguments":` + alias +
+		`}}`
 	for _, c := range []struct {
 		path, body, route, says string
 		status                  int

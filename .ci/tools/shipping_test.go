@@ -1,5 +1,6 @@
-// Package shipping reads the Dockerfile with the code of BuildKit and the compose files with that of Compose. Neither takes an engine,
-// and neither builds an image: what an image does when it runs is not known from here.
+// Package shipping reads the Dockerfile with the code of BuildKit and the compose files with that
+// of Compose. Neither takes an engine, and neither builds an image: what an image does when it runs
+// is not known from here.
 package shipping
 
 import (
@@ -30,11 +31,13 @@ import (
 // root is the repository, as seen from the folder of this test.
 const root = "../.."
 
-// noRegistry answers for every base image, so that nothing is fetched. Bases differ from this one in what they set, which is why the
-// Dockerfile sets all that matters itself.
+// noRegistry answers for every base image, so that nothing is fetched. Bases differ from this one
+// in what they set, which is why the Dockerfile sets all that matters itself.
 type noRegistry struct{}
 
-func (noRegistry) ResolveImageConfig(_ context.Context, ref string, opt sourceresolver.Opt) (string, digest.Digest, []byte, error) {
+func (noRegistry) ResolveImageConfig(_ context.Context, ref string,
+	opt sourceresolver.Opt,
+) (string, digest.Digest, []byte, error) {
 	config, err := json.Marshal(ocispecs.Image{Platform: *opt.ImageOpt.Platform})
 	return ref, digest.FromString(ref), config, err
 }
@@ -45,7 +48,8 @@ func options(target, arch string, args map[string]string) dockerfile2llb.Convert
 	return dockerfile2llb.ConvertOpt{
 		Config: dockerui.Config{
 			Target: target, BuildArgs: args,
-			BuildPlatforms: []ocispecs.Platform{builder}, TargetPlatforms: []ocispecs.Platform{platform}, MultiPlatformRequested: true,
+			BuildPlatforms: []ocispecs.Platform{builder}, TargetPlatforms: []ocispecs.Platform{platform},
+			MultiPlatformRequested: true,
 		},
 		TargetPlatform: &platform,
 		MetaResolver:   noRegistry{},
@@ -99,7 +103,8 @@ func TestImage(t *testing.T) {
 				}
 				// The compiler belongs to one way only, and runs on the machine that builds.
 				require.Equal(t, target == "", strings.Contains(steps.String(), "go build -trimpath"))
-				require.Equal(t, target == "", strings.Contains(steps.String(), "GOARCH="+arch) || strings.Contains(steps.String(), "TARGETARCH="+arch))
+				require.Equal(t, target == "",
+					strings.Contains(steps.String(), "GOARCH="+arch) || strings.Contains(steps.String(), "TARGETARCH="+arch))
 				if target == "released" {
 					require.Contains(t, steps.String(), "/linux/"+arch+"/segment-blocks")
 				}
@@ -108,7 +113,8 @@ func TestImage(t *testing.T) {
 	}
 }
 
-// What .dockerignore lets through is enough to compile the command, and has no room for secrets and for what others have built.
+// What .dockerignore lets through is enough to compile the command, and has no room for secrets and
+// for what others have built.
 func TestContextCompiles(t *testing.T) {
 	file, err := os.Open(filepath.Join(root, ".dockerignore"))
 	require.NoError(t, err)
@@ -117,7 +123,10 @@ func TestContextCompiles(t *testing.T) {
 	require.NoError(t, err)
 	ignored, err := patternmatcher.New(patterns)
 	require.NoError(t, err)
-	for _, file := range []string{".env", ".git/config", "segment-blocks.yaml", "segment-blocks.token", "secrets/key", "dist/x", "bin/x", "blocks/x_test.go"} {
+	for _, file := range []string{
+		".env", ".git/config", "segment-blocks.yaml", "segment-blocks.token", "secrets/key",
+		"dist/x", "bin/x", "blocks/x_test.go",
+	} {
 		out, err := ignored.MatchesOrParentMatches(file)
 		require.NoError(t, err)
 		require.True(t, out, "this does not belong into an image's context: %s", file)
@@ -180,7 +189,8 @@ func compose(t *testing.T, environment types.Mapping, files ...types.ConfigFile)
 			files[i].Filename = filepath.Join(folder, files[i].Filename)
 		}
 	}
-	return loader.LoadWithContext(t.Context(), types.ConfigDetails{WorkingDir: folder, ConfigFiles: files, Environment: environment},
+	return loader.LoadWithContext(t.Context(),
+		types.ConfigDetails{WorkingDir: folder, ConfigFiles: files, Environment: environment},
 		func(o *loader.Options) { o.SetProjectName("test", true) })
 }
 
@@ -221,7 +231,8 @@ func TestComposeBesideSim(t *testing.T) {
 		return []types.ConfigFile{sim(service), {Filename: ours}, {Filename: overlay}}
 	}
 	for more, want := range map[string]string{"": "segment-blocks", "a.example.com,b": "segment-blocks,a.example.com,b"} {
-		project, err := compose(t, types.Mapping{"PROD_SEGMENT_WRITE_KEY": "", "MORE_MCP_DOMAINS": more}, files("simstudio")...)
+		project, err := compose(t, types.Mapping{"PROD_SEGMENT_WRITE_KEY": "", "MORE_MCP_DOMAINS": more},
+			files("simstudio")...)
 		require.NoError(t, err)
 		require.Len(t, project.Services, 3)
 		app, err := project.GetService("simstudio")
@@ -236,5 +247,6 @@ func TestComposeBesideSim(t *testing.T) {
 		require.NotEmpty(t, app.Networks)
 	}
 	_, err := compose(t, types.Mapping{"PROD_SEGMENT_WRITE_KEY": ""}, files("renamed")...)
-	require.ErrorContains(t, err, `service "simstudio" has neither an image nor a build context`, "sim.compose.yaml quotes this")
+	require.ErrorContains(t, err, `service "simstudio" has neither an image nor a build context`,
+		"sim.compose.yaml quotes this")
 }

@@ -47,8 +47,8 @@ func (s composeService) flagOf(t *testing.T, name string) string {
 	return ""
 }
 
-// The service of the compose file, run with its own command and environment, lets in whom it should. What differs from the container is
-// the port, and where the two mounted files lie.
+// The service of the compose file, run with its own command and environment, lets in whom it
+// should. What differs from the container is the port, and where the two mounted files lie.
 func TestComposeServiceServes(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("signals")
@@ -56,7 +56,8 @@ func TestComposeServiceServes(t *testing.T) {
 	const name, token = "segment-blocks", "a-token-for-this-test-only"
 	service := readCompose(t, "segment-blocks.compose.yaml", name)
 	require.Equal(t, name, service.flagOf(t, "allow-host"))
-	require.Equal(t, "/run/secrets/"+service.Secrets[0], service.flagOf(t, "token-file"), "this is where Compose mounts a secret")
+	require.Equal(t, "/run/secrets/"+service.Secrets[0], service.flagOf(t, "token-file"),
+		"this is where Compose mounts a secret")
 	require.Equal(t, service.Volumes[0].Target, service.flagOf(t, "config"))
 	port := strings.TrimPrefix(service.flagOf(t, "addr"), "0.0.0.0")
 	require.Equal(t, []string{"127.0.0.1" + port + port}, service.Ports)

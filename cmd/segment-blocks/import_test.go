@@ -78,13 +78,15 @@ func importCommand(t *testing.T, dir, url string, args ...string) (*exec.Cmd, *b
 	require.NoError(t, err)
 	cmd := exec.Command(path, append([]string{"import", "events.ndjson", "--progress", "none"}, args...)...)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "HOME="+dir, "XDG_CONFIG_HOME="+dir, "SEGMENT_WRITE_KEY="+secretKey, "SEGMENT_ENDPOINT="+url)
+	cmd.Env = append(os.Environ(), "HOME="+dir, "XDG_CONFIG_HOME="+dir, "SEGMENT_WRITE_KEY="+secretKey,
+		"SEGMENT_ENDPOINT="+url)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	return cmd, &out
 }
 
-// importFile writes events of some users, with lines among them that cannot be sent, and returns the numbers of those.
+// importFile writes events of some users, with lines among them that cannot be sent, and returns
+// the numbers of those.
 func importFile(t *testing.T, dir string, lines, users int) (rejected []int) {
 	var b strings.Builder
 	for i := range lines {
@@ -285,7 +287,8 @@ func TestImportRunsOnce(t *testing.T) {
 	second, out := importCommand(t, dir, receiver.URL)
 	require.Error(t, second.Run())
 	require.Contains(t, out.String(), "another process is importing this")
-	third, out := importCommand(t, dir, receiver.URL, "--state", "other.json", "--rejects", "./events.ndjson.rejects.ndjson")
+	third, out := importCommand(t, dir, receiver.URL, "--state", "other.json", "--rejects",
+		"./events.ndjson.rejects.ndjson")
 	require.Error(t, third.Run())
 	require.Contains(t, out.String(), "another process is writing its rejects to the same file")
 	close(held)

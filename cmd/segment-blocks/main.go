@@ -1,5 +1,5 @@
-// Command segment-blocks runs the Segment blocks from a terminal or a script: it previews, validates and sends, shows the catalog,
-// and serves a local Segment to try things on.
+// Command segment-blocks runs the Segment blocks from a terminal or a script: it previews,
+// validates and sends, shows the catalog, and serves a local Segment to try things on.
 //
 //	go run ./cmd/segment-blocks run segment_track --input '{"event": "Order Completed", "userId": "u-42"}'
 package main
@@ -23,8 +23,8 @@ func main() {
 		signals = append(signals, syscall.SIGHUP)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), signals...)
-	// After the first signal the usual behavior is back, so that a second one ends a program that does not end. SIGHUP never kills: a
-	// terminal that closes sends it while the program drains.
+	// After the first signal the usual behavior is back, so that a second one ends a program that
+	// does not end. SIGHUP never kills: a terminal that closes sends it while the program drains.
 	context.AfterFunc(ctx, func() {
 		signal.Ignore(syscall.SIGHUP)
 		stop()

@@ -25,7 +25,8 @@ import (
 	"github.com/aacflow/segment-blocks/segment/emulator"
 )
 
-// secretKey is the write key of the scripts. The command exits fails a script in whose output it turns up in any form.
+// secretKey is the write key of the scripts. The command exits fails a script in whose output it
+// turns up in any form.
 const secretKey = "S3cretS3cretS3cretS3cretS3cretS3"
 
 func TestMain(m *testing.M) {
@@ -85,7 +86,8 @@ func copyExamples(dir string) error {
 	if err != nil {
 		return err
 	}
-	files = slices.DeleteFunc(files, func(name string) bool { return strings.HasSuffix(name, ".yaml") }) // which would configure it
+	// which would configure it
+	files = slices.DeleteFunc(files, func(name string) bool { return strings.HasSuffix(name, ".yaml") })
 	for _, name := range files {
 		data, err := os.ReadFile(name)
 		if err != nil {
@@ -188,7 +190,8 @@ func events(ts *testscript.TestScript, _ bool, _ []string) {
 	}
 }
 
-// interrupt runs a command, interrupts it once the emulator has taken a fault, and demands its exit code: interrupt 130 segment-blocks …
+// interrupt runs a command, interrupts it once the emulator has taken a fault, and demands its exit
+// code: interrupt 130 segment-blocks …
 func interrupt(ts *testscript.TestScript, _ bool, args []string) {
 	path, err := exec.LookPath(args[1])
 	ts.Check(err)
@@ -225,7 +228,8 @@ func freePort(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Setenv(args[0], port)
 }
 
-// await asks for a URL until it answers, and writes the answer to stdout. With a text, until the answer holds it.
+// await asks for a URL until it answers, and writes the answer to stdout. With a text, until the
+// answer holds it.
 func await(ts *testscript.TestScript, _ bool, args []string) {
 	want := append(slices.Clone(args), "")[1]
 	for range 300 {

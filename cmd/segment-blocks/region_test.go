@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The warning that a source names no region is on stderr before anything is sent: here a proxy holds
-// back the connection to Segment until it has seen the warning.
+// The warning that a source names no region is on stderr before anything is sent: here a proxy
+// holds back the connection to Segment until it has seen the warning.
 func TestRegionWarningComesBeforeTheEvent(t *testing.T) {
 	path, err := exec.LookPath("segment-blocks")
 	require.NoError(t, err)

@@ -20,7 +20,8 @@ func built(t *testing.T, ldflags string) string {
 	if runtime.GOOS == "windows" {
 		binary += ".exe"
 	}
-	out, err := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-ldflags", ldflags, "-o", binary, ".").CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-ldflags", ldflags, "-o", binary,
+		".").CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	return binary
 }
@@ -31,8 +32,8 @@ func readRoot(t *testing.T, name ...string) string {
 	return string(data)
 }
 
-// A release knows what it was built from. The linker passes over a variable that is not there without a word, so this takes the flags
-// from the files that releases are made with.
+// A release knows what it was built from. The linker passes over a variable that is not there
+// without a word, so this takes the flags from the files that releases are made with.
 func TestReleaseKnowsItself(t *testing.T) {
 	var config struct {
 		Builds []struct{ Ldflags []string }

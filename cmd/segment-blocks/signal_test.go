@@ -24,8 +24,8 @@ import (
 
 // A hang-up drains the server as SIGTERM does, and further ones do not kill it.
 func TestHangUpDrains(t *testing.T) {
-	// Where the tests run under nohup, a child would ignore hang-ups as well. One that is handled here
-	// is not ignored there.
+	// Where the tests run under nohup, a child would ignore hang-ups as well. One that is handled
+	// here is not ignored there.
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)

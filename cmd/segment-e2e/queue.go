@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -54,7 +55,7 @@ func (q *queue) play(ctx context.Context, in input) (batches int, err error) {
 	q.flush()
 	close(q.ready)
 	sending.Wait()
-	problems := append(q.problems, failed...)
+	problems := slices.Concat(q.problems, failed)
 	if ctx.Err() != nil {
 		problems = append(problems, "interrupted")
 	}

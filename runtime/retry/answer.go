@@ -88,7 +88,8 @@ func (a *Answer) text(redact func(string) string) string {
 	return text.Clip(text.OneLine(redact(said)), maxText)
 }
 
-// maxTextDepth is how deep the words of an error may be nested: {"errors":[{"error":{"message":…}}]}.
+// maxTextDepth is how deep the words of an error may be nested:
+// {"errors":[{"error":{"message":…}}]}.
 const maxTextDepth = 6
 
 // wordsOf picks the words out of the usual shapes of JSON errors, or returns "".

@@ -43,7 +43,8 @@ func TestParseRetryAfter(t *testing.T) {
 	}
 }
 
-// An answer can nest as deep as it is long. Looking for words at each depth would take half a minute.
+// An answer can nest as deep as it is long. Looking for words at each depth would take half a
+// minute.
 func TestTextOfADeepAnswer(t *testing.T) {
 	const depth = maxRead / len(`{"error":}`)
 	a := &Answer{Status: 400, Body: []byte(strings.Repeat(`{"error":`, depth) + `1` + strings.Repeat("}", depth))}

@@ -292,7 +292,10 @@ func TestNothingIsLostInRendering(t *testing.T) {
 		raw, err := rawjson.Encode(common, rawjson.Limits{})
 		require.NoError(rt, err)
 		requests, _, err := tracking.NewClient(nil).Preview(tracking.Source{WriteKey: testKey},
-			tracking.Call{Messages: []tracking.Message{tracking.NewMessage(tracking.Track, rawjson.OpenObject(event))}, Context: raw})
+			tracking.Call{
+				Messages: []tracking.Message{tracking.NewMessage(tracking.Track, rawjson.OpenObject(event))},
+				Context:  raw,
+			})
 		require.NoError(rt, err)
 
 		got := posted{body: requests[0].Body}.messages(t)[0]

@@ -33,7 +33,8 @@ func (p *preparer) message(m Message) Prepared {
 		w.field(f)
 	}
 	w.complete()
-	item := append(w.buf, '}')
+	w.buf = append(w.buf, '}')
+	item := w.buf
 	p.free = item[len(item):]
 	return Prepared{id: w.id, item: slices.Clip(item), fields: m.fields}
 }

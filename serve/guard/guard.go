@@ -30,10 +30,11 @@ const (
 	// users it has, and stop a runaway loop.
 	DefaultRate  = 500
 	DefaultBurst = 1000
-	// DefaultMaxClients is how many clients the rate limit remembers. They cost about two megabytes.
+	// DefaultMaxClients is how many clients the rate limit remembers. They cost about two
+	// megabytes.
 	DefaultMaxClients = 10_000
-	// DefaultMaxInFlight, DefaultMaxBuffered and DefaultMaxConnections keep a server of blocks within
-	// 512 MiB of memory.
+	// DefaultMaxInFlight, DefaultMaxBuffered and DefaultMaxConnections keep a server of blocks
+	// within 512 MiB of memory.
 	DefaultMaxInFlight    = 1024
 	DefaultMaxBuffered    = 32 << 20
 	DefaultMaxConnections = 2048
@@ -48,47 +49,47 @@ type Config struct {
 	// more. Several are accepted so that one can be replaced without an interruption. Without a
 	// token, everybody who can reach the listener is let in.
 	Tokens []string
-	// ClientCertificates says that the listener demands and verifies TLS client certificates. Then no
-	// token is needed off loopback.
+	// ClientCertificates says that the listener demands and verifies TLS client certificates. Then
+	// no token is needed off loopback.
 	ClientCertificates bool
 	// Hosts are the host names, without port, that requests may name beside localhost and the
 	// loopback addresses. A web page that rebinds its own name to this machine sends that name, and
 	// is refused.
 	Hosts []string
-	// Origins are the origins of web pages, such as https://app.example.com, that may send requests.
-	// The server's own origin and those on loopback always may.
+	// Origins are the origins of web pages, such as https://app.example.com, that may send
+	// requests. The server's own origin and those on loopback always may.
 	Origins []string
 	// MaxBody is the largest body of a request, in bytes. Default [DefaultMaxBody].
 	MaxBody int64
-	// MaxInFlight is how many requests are processed at once, for all clients together. Those beyond
-	// are answered with 503 and Retry-After. GET and HEAD are not counted, so that health checks and
-	// metrics are answered while the server is full. Default [DefaultMaxInFlight]; negative is no
-	// limit.
+	// MaxInFlight is how many requests are processed at once, for all clients together. Those
+	// beyond are answered with 503 and Retry-After. GET and HEAD are not counted, so that health
+	// checks and metrics are answered while the server is full. Default [DefaultMaxInFlight];
+	// negative is no limit.
 	MaxInFlight int
-	// MaxBuffered is how many bytes of request bodies are held at once, for all clients together: from
-	// when a request announces or sends them until it has been answered. Requests beyond are answered
-	// with 503 and Retry-After. Default [DefaultMaxBuffered], and at least MaxBody; negative is no
-	// limit.
+	// MaxBuffered is how many bytes of request bodies are held at once, for all clients together:
+	// from when a request announces or sends them until it has been answered. Requests beyond are
+	// answered with 503 and Retry-After. Default [DefaultMaxBuffered], and at least MaxBody;
+	// negative is no limit.
 	MaxBuffered int64
-	// MaxConnections is how many connections [Guard.Server] serves. A few beyond are answered once and
-	// closed: GET and HEAD as usual, everything else with 503. Default [DefaultMaxConnections];
+	// MaxConnections is how many connections [Guard.Server] serves. A few beyond are answered once
+	// and closed: GET and HEAD as usual, everything else with 503. Default [DefaultMaxConnections];
 	// negative is no limit.
 	MaxConnections int
 	// Rate is how many requests a second one client may make, Burst how many at once. Requests that
 	// are refused for their Host, Origin or token have a separate limit of the same size, so that a
-	// web page cannot use up what programs on the same machine may send. A client is a remote address,
-	// or an IPv6 network of 64 bits; behind a proxy all clients are one. Defaults [DefaultRate] and
-	// [DefaultBurst]; a negative Rate is no limit.
+	// web page cannot use up what programs on the same machine may send. A client is a remote
+	// address, or an IPv6 network of 64 bits; behind a proxy all clients are one. Defaults
+	// [DefaultRate] and [DefaultBurst]; a negative Rate is no limit.
 	Rate  float64
 	Burst int
-	// MaxClients is how many clients the rate limit remembers. Beyond, it forgets the one that it has
-	// not seen for longest. Default [DefaultMaxClients].
+	// MaxClients is how many clients the rate limit remembers. Beyond, it forgets the one that it
+	// has not seen for longest. Default [DefaultMaxClients].
 	MaxClients int
-	// WriteTimeout is how long one write of an answer may take before a client that does not read is
-	// cut off. A stream goes on for as long as its reader keeps up. Default 30 seconds.
+	// WriteTimeout is how long one write of an answer may take before a client that does not read
+	// is cut off. A stream goes on for as long as its reader keeps up. Default 30 seconds.
 	WriteTimeout time.Duration
-	// Logger gets a line for each request, without query, body or credentials, and panics with their
-	// stacks. The default discards them.
+	// Logger gets a line for each request, without query, body or credentials, and panics with
+	// their stacks. The default discards them.
 	Logger *slog.Logger
 	// Quiet leaves out the lines for requests.
 	Quiet bool

@@ -117,9 +117,11 @@ func TestToken(t *testing.T) {
 func TestHost(t *testing.T) {
 	server := start(t, guard.Config{Hosts: []string{"blocks.internal", "2001:db8::1"}}, echo, "/healthz")
 	for host, ok := range map[string]bool{
-		"localhost": true, "LOCALHOST:8787": true, "localhost.": true, "127.0.0.1:1": true, "127.9.9.9": true, "[::1]:8787": true, "[::1]": true,
+		"localhost": true, "LOCALHOST:8787": true, "localhost.": true, "127.0.0.1:1": true, "127.9.9.9": true,
+		"[::1]:8787": true, "[::1]": true,
 		"blocks.internal:80": true, "[2001:db8::1]:80": true,
-		"evil.example": false, "evil.example:8787": false, "localhost.evil.example": false, "127.0.0.1.nip.io": false, "10.0.0.1": false,
+		"evil.example": false, "evil.example:8787": false, "localhost.evil.example": false, "127.0.0.1.nip.io": false,
+		"10.0.0.1":          false,
 		"x.blocks.internal": false, "0.0.0.0:8787": false,
 	} {
 		res, body := ask(t, server, "POST", "/", "{}", "Host", host)

@@ -12,11 +12,11 @@ import (
 // Problem is a problem document (RFC 9457), the application/problem+json that every refused request
 // gets. An API may embed it in a type with more members.
 type Problem struct { //nolint:errname // RFC 9457 calls it a problem
-	// Type is a URI reference that names the kind of problem. Default about:blank, which leaves that
-	// to the status and the code.
+	// Type is a URI reference that names the kind of problem. Default about:blank, which leaves
+	// that to the status and the code.
 	Type string `json:"type"`
-	// Title says the same in words, and is the same for all problems of a type. Default the status in
-	// words.
+	// Title says the same in words, and is the same for all problems of a type. Default the status
+	// in words.
 	Title  string `json:"title"`
 	Status int    `json:"status"`
 	// Detail is one line about this occurrence.

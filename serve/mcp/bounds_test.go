@@ -186,15 +186,20 @@ func TestAnswersAreBounded(t *testing.T) {
 	for name, message := range map[string]string{
 		"an id": `{"jsonrpc":"2.0","id":"` + long + `","method":"tools/call",` +
 			`"params":{"name":"segment_track","arguments":{}}}`,
-		"a tool":             `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"` + long + `","arguments":{}}}`,
-		"a tool, shadowed":   `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"` + long + `","Name":"a","arguments":{}}}`,
-		"a tool, first":      `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"` + long + `","name":"a","arguments":{}}}`,
-		"a tool, last":       `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","name":"` + long + `","arguments":{}}}`,
-		"a method":           `{"jsonrpc":"2.0","id":1,"method":"` + long + `"}`,
-		"a resource":         `{"jsonrpc":"2.0","id":1,"method":"resources/read","params":{"uri":"` + long + `"}}`,
-		"a protocol version": `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"` + long + `","capabilities":{},"clientInfo":{"name":"c","version":"1"}}}`,
-		"no message":         `"` + long + `"`,
-		"half a message":     `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"` + long,
+		"a tool": `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"` + long +
+			`","arguments":{}}}`,
+		"a tool, shadowed": `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"` + long +
+			`","Name":"a","arguments":{}}}`,
+		"a tool, first": `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"` + long +
+			`","name":"a","arguments":{}}}`,
+		"a tool, last": `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","name":"` + long +
+			`","arguments":{}}}`,
+		"a method":   `{"jsonrpc":"2.0","id":1,"method":"` + long + `"}`,
+		"a resource": `{"jsonrpc":"2.0","id":1,"method":"resources/read","params":{"uri":"` + long + `"}}`,
+		"a protocol version": `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"` + long +
+			`","capabilities":{},"clientInfo":{"name":"c","version":"1"}}}`,
+		"no message":     `"` + long + `"`,
+		"half a message": `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"` + long,
 		"an invocation id": `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"segment_track",` +
 			`"arguments":{},"_meta":{"` + mcp.MetaInvocationID + `":"` + long + `"}}}`,
 		"a member of params": `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"segment_track",` +

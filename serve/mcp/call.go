@@ -22,11 +22,11 @@ import (
 
 // The keys of _meta that this server knows.
 const (
-	// MetaInvocationID is read from the _meta of a call: a text that identifies the call. The same id
-	// and input again are counted once.
+	// MetaInvocationID is read from the _meta of a call: a text that identifies the call. The same
+	// id and input again are counted once.
 	MetaInvocationID = "io.github.aacflow/invocationId"
-	// MetaReceipt is in the _meta of each result of an invocation: the receipt, as [runtime.Receipt]
-	// marshals.
+	// MetaReceipt is in the _meta of each result of an invocation: the receipt, as
+	// [runtime.Receipt] marshals.
 	MetaReceipt = "io.github.aacflow/receipt"
 )
 

@@ -125,7 +125,8 @@ func (f fixtures) mountTalk(server *sdk.Server) {
 		func(ctx context.Context, session *sdk.ServerSession, req *sdk.CallToolRequest) ([]sdk.Content, error) {
 			token := req.Params.GetProgressToken()
 			for _, progress := range []float64{0, 50, 100} {
-				if err := session.NotifyProgress(ctx, &sdk.ProgressNotificationParams{ProgressToken: token, Progress: progress, Total: 100}); err != nil {
+				if err := session.NotifyProgress(ctx,
+					&sdk.ProgressNotificationParams{ProgressToken: token, Progress: progress, Total: 100}); err != nil {
 					return nil, err
 				}
 				time.Sleep(50 * time.Millisecond)
@@ -164,7 +165,8 @@ func (f fixtures) mountTalk(server *sdk.Server) {
 	const titled = `[{"const":"value1","title":"First Option"},{"const":"value2","title":"Second Option"},` +
 		`{"const":"value3","title":"Third Option"}]`
 	ask("test_elicitation_sep1330_enums", `{"type":"object","properties":{
-		"untitledSingle":{"type":"string","enum":["option1","option2","option3"]},"titledSingle":{"type":"string","oneOf":`+titled+`},
+		"untitledSingle":{"type":"string","enum":["option1","option2","option3"]},"titledSingle":{"type":"string","oneOf":`+
+		titled+`},
 		"legacyEnum":{"type":"string","enum":["opt1","opt2","opt3"],"enumNames":["Option One","Option Two","Option Three"]},
 		"untitledMulti":{"type":"array","items":{"type":"string","enum":["option1","option2","option3"]}},
 		"titledMulti":{"type":"array","items":{"anyOf":`+titled+`}}}}`)

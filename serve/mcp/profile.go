@@ -12,8 +12,8 @@ type Profile string
 
 const (
 	// Sim is for the MCP block of AACFlow and Sim. Each parameter may be null, and those that take
-	// JSON may be a text that holds it, because references in their forms arrive as text. Nothing is
-	// required and the rules are in the description: their own check reports a violation only as
+	// JSON may be a text that holds it, because references in their forms arrive as text. Nothing
+	// is required and the rules are in the description: their own check reports a violation only as
 	// "Invalid tool arguments". It has only the keywords that every provider of models accepts.
 	Sim Profile = "sim"
 	// Agent is for models that call the tools. It is as plain as Sim, but has exact types, and

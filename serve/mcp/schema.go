@@ -17,8 +17,8 @@ func inputSchema(e registry.Entry, p Profile, hidden []string) json.RawMessage {
 	}
 	flat := flattener{e.InputSchema, p, hidden}.object(rawjson.OpenObject(e.InputSchema), 0)
 	if p == Sim {
-		// A workflow file that names the tool keeps only the schema, and an agent in the workflow sees
-		// nothing else.
+		// A workflow file that names the tool keeps only the schema, and an agent in the workflow
+		// sees nothing else.
 		flat = flat.Set("description", rawjson.Quote(describe(e, p)))
 	}
 	return flat.JSON()

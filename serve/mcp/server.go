@@ -56,39 +56,40 @@ type endpoint struct {
 type Config struct {
 	// Mount is the path that the server is mounted at. Default /mcp.
 	Mount string
-	// Sources are the names of the runtime's sources that have a path of their own. Without any there
-	// is only the default source.
+	// Sources are the names of the runtime's sources that have a path of their own. Without any
+	// there is only the default source.
 	Sources []string
 	// DefaultSource names the source that stdio and the bare mount point send to. Default the
 	// runtime's first.
 	DefaultSource string
 	// DefaultProfile is the profile of stdio and of paths that name none. Default [Sim].
 	DefaultProfile Profile
-	// CredentialHeader names the request header that may carry the credential for a call, in place of
-	// the source's own. The source still decides where events are sent. The value is never logged or
-	// answered. Default [DefaultCredentialHeader].
+	// CredentialHeader names the request header that may carry the credential for a call, in place
+	// of the source's own. The source still decides where events are sent. The value is never
+	// logged or answered. Default [DefaultCredentialHeader].
 	CredentialHeader string
 	// CredentialInput leaves the credential among the inputs of each tool. A model then sees that
 	// there is one and may be given one, and it ends up in the transcripts of conversations.
 	CredentialInput bool
-	// InvocationIDInput adds the optional input invocationId to each tool, for clients that cannot set
-	// _meta, such as the MCP block of AACFlow and Sim: wire the run's id and the name of the node into
-	// it, and a repeat of the node counts nothing twice. It is not for tools that a model calls. Where
-	// a model gives different events the same id, the receiver drops all but the first.
+	// InvocationIDInput adds the optional input invocationId to each tool, for clients that cannot
+	// set _meta, such as the MCP block of AACFlow and Sim: wire the run's id and the name of the
+	// node into it, and a repeat of the node counts nothing twice. It is not for tools that a model
+	// calls. Where a model gives different events the same id, the receiver drops all but the
+	// first.
 	InvocationIDInput bool
-	// CallContext derives the context of each call from the _meta of its request, which may name the
-	// trace that the call is part of. The context that it is given has the values of the HTTP
+	// CallContext derives the context of each call from the _meta of its request, which may name
+	// the trace that the call is part of. The context that it is given has the values of the HTTP
 	// request's, or of that of [Server.Serve].
 	CallContext func(ctx context.Context, meta map[string]any) context.Context
-	// HostChecked says that the Host header is checked before requests come here. Otherwise a request
-	// that arrives over loopback under a name that is not this machine's gets 403, since a web page
-	// may have rebound its own name.
+	// HostChecked says that the Host header is checked before requests come here. Otherwise a
+	// request that arrives over loopback under a name that is not this machine's gets 403, since a
+	// web page may have rebound its own name.
 	HostChecked bool
 	// MaxBytes bounds a message. Default 33 MiB: the largest input that a runtime takes by default,
 	// and the JSON around it.
 	MaxBytes int64
-	// Logger gets panics of handlers with their stacks; callers get an error with the code internal.
-	// The default discards them.
+	// Logger gets panics of handlers with their stacks; callers get an error with the code
+	// internal. The default discards them.
 	Logger *slog.Logger
 	// Version is what clients are told as the server's version. Default dev.
 	Version string

@@ -32,8 +32,8 @@ func (s *Server) tools(p Profile) ([]*sdk.Tool, error) {
 			Name: e.ID, Title: e.Name, Description: describe(e, p),
 			InputSchema: input, OutputSchema: bare(e.OutputSchema),
 			Annotations: &sdk.ToolAnnotations{
-				// A call with the same arguments sends another message with another id, so no tool is
-				// idempotent.
+				// A call with the same arguments sends another message with another id, so no tool
+				// is idempotent.
 				DestructiveHint: &no, IdempotentHint: false, OpenWorldHint: &yes, ReadOnlyHint: false,
 			},
 		})

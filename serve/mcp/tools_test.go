@@ -132,7 +132,8 @@ func TestSimTakesTextForJSON(t *testing.T) {
 	h := build(t)
 	s := h.connect(t, "/mcp", "")
 	input := map[string]any{
-		"event": "E", "userId": "u", "anonymousId": nil, "timestamp": "", "context": nil, "integrations": "", "properties": `{"total": 42.50}`,
+		"event": "E", "userId": "u", "anonymousId": nil, "timestamp": "", "context": nil, "integrations": "",
+		"properties": `{"total": 42.50}`,
 	}
 	list := tools(t, h, "/mcp")
 	i := slices.IndexFunc(list, func(tool *sdk.Tool) bool { return tool.Name == "segment_track" })

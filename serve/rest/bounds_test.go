@@ -41,12 +41,15 @@ func TestAnswersAreBounded(t *testing.T) {
 		"a long text":              {invoke, `"` + long + `"`, nil},
 		"a long block":             {"/v1/blocks/" + header + "/invoke", `{"input":{}}`, nil},
 		"a long path":              {"/" + header, `{}`, nil},
-		"a long source, AACFlow":   {invoke, `{"input":{},"source":"` + long + `"}`, []string{"Accept", "application/vnd.aacflow.result+json"}},
-		"a long Accept":            {invoke, `{"input":{}}`, []string{"Accept", strings.Repeat("a/b;q=0.1,", 2800)}},
-		"a long Content-Type":      {invoke, `{"input":{}}`, []string{"Content-Type", header}},
-		"a long Content-Encoding":  {invoke, `{"input":{}}`, []string{"Content-Encoding", header}},
-		"a long key":               {invoke, `{"input":{}}`, []string{"Idempotency-Key", header}},
-		"a long request id":        {invoke, `{"input":{}}`, []string{"X-Request-Id", header}},
+		"a long source, AACFlow": {
+			invoke, `{"input":{},"source":"` + long + `"}`,
+			[]string{"Accept", "application/vnd.aacflow.result+json"},
+		},
+		"a long Accept":           {invoke, `{"input":{}}`, []string{"Accept", strings.Repeat("a/b;q=0.1,", 2800)}},
+		"a long Content-Type":     {invoke, `{"input":{}}`, []string{"Content-Type", header}},
+		"a long Content-Encoding": {invoke, `{"input":{}}`, []string{"Content-Encoding", header}},
+		"a long key":              {invoke, `{"input":{}}`, []string{"Idempotency-Key", header}},
+		"a long request id":       {invoke, `{"input":{}}`, []string{"X-Request-Id", header}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := b.ask("POST", c.path, c.body, c.headers...)

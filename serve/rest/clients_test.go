@@ -195,9 +195,11 @@ func (b *bench) requireArrived(orderID string) {
 	b.t.Helper()
 	const anonymous = `"anonymousId":"3a12eab0-bca7-11e4-8dfc-aa07a5b093db"`
 	want := map[string]string{
-		"Order Completed": `{"type":"track","event":"Order Completed","userId":"u-42",` + anonymous + `,"timestamp":"2026-01-31T09:30:00.000Z",
+		"Order Completed": `{"type":"track","event":"Order Completed","userId":"u-42",` + anonymous +
+			`,"timestamp":"2026-01-31T09:30:00.000Z",
 			"properties":{"order_id":"o-1001","total":42.5,"products":[{"sku":"A","quantity":2}],"note":null},
-			"context":{"ip":"203.0.113.9","locale":"en-GB"},"integrations":{"All":true,"Mixpanel":false},"messageId":"` + orderID + `"}`,
+			"context":{"ip":"203.0.113.9","locale":"en-GB"},"integrations":{"All":true,"Mixpanel":false},"messageId":"` +
+			orderID + `"}`,
 		"identify": `{"type":"identify","userId":"u-42","traits":{"email":"jane@example.com","age":42},` +
 			`"context":{"active":true}}`,
 		"page": `{"type":"page",` + anonymous + `,"name":"Pricing","category":"Docs","properties":{"path":"/pricing"},` +

@@ -10,7 +10,14 @@ import (
 func TestInvocationIDsDoNotMeet(t *testing.T) {
 	seen := map[string]bool{}
 	for _, c := range [][3]string{
-		{"a", "b", "c"}, {"a", "", "b/c"}, {"a", "b/c", "d"}, {"a", "b", "c/d"}, {"a", "b%2Fc", "d"}, {"a", "", "c"}, {"a", "c", ""}, {"x", "b", "c"},
+		{"a", "b", "c"},
+		{"a", "", "b/c"},
+		{"a", "b/c", "d"},
+		{"a", "b", "c/d"},
+		{"a", "b%2Fc", "d"},
+		{"a", "", "c"},
+		{"a", "c", ""},
+		{"x", "b", "c"},
 	} {
 		id := idempotencyKey(c[2]).invocationID(c[0], c[1])
 		require.False(t, seen[id], id)

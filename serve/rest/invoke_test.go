@@ -88,26 +88,67 @@ func TestRefusals(t *testing.T) {
 		violations []string
 		says       string
 	}{
-		"unknown member":       {`{"input":{},"sorce":"prod"}`, nil, 400, "invalid_request", []string{"/sorce unknown_member"}, `did you mean "source"?`},
-		"all at once":          {`{"source":1,"x":2}`, nil, 400, "invalid_request", []string{"/source wrong_type", "/x unknown_member", "/input missing_member"}, ""},
-		"input as text":        {`{"input":"{\"writeKey\":\"` + writeKey + `\"}"}`, nil, 400, "invalid_request", []string{"/input wrong_type"}, ""},
-		"duplicate in body":    {`{"input":{},"input":{}}`, nil, 400, "invalid_request", []string{"/input duplicate_key"}, ""},
-		"duplicate in input":   {`{"input":{"properties":{"a":1,"a":2}}}`, nil, 422, "invalid_input", []string{"/properties/a duplicate_key"}, ""},
-		"too deep":             {`{"input":{"properties":` + deep + `}}`, nil, 422, "invalid_input", nil, ""},
-		"not JSON":             {`{"input":{"event":}}`, nil, 400, "invalid_request", nil, ""},
-		"cut off":              {`{"input":{`, nil, 400, "invalid_request", nil, ""},
-		"something behind":     {`{"input":{}} x`, nil, 400, "invalid_request", nil, ""},
-		"a list":               {`[]`, nil, 400, "invalid_request", []string{" wrong_type"}, ""},
-		"not UTF-8":            {"{\"input\":{\"event\":\"\xff\"}}", nil, 422, "invalid_input", []string{"/event invalid_utf8"}, ""},
-		"a line break":         {`{"input":{},"a\nb":1}`, nil, 400, "invalid_request", []string{"/a\nb unknown_member"}, `/a\nb`},
-		"a form":               {`a=b`, []string{"Content-Type", "application/x-www-form-urlencoded"}, 415, "unsupported_media_type", nil, ""},
-		"plain text":           {`{}`, []string{"Content-Type", "text/plain"}, 415, "unsupported_media_type", nil, ""},
-		"no type":              {`{}`, []string{"Content-Type", ""}, 415, "unsupported_media_type", nil, ""},
-		"compressed":           {`{}`, []string{"Content-Encoding", "gzip"}, 415, "unsupported_media_type", nil, ""},
-		"too large":            {`{"input":{"event":"` + strings.Repeat("x", 5000) + `"}}`, nil, 413, "too_large", nil, ""},
-		"unknown source":       {`{"input":{},"source":"prd"}`, nil, 422, "unknown_source", nil, `did you mean "prod"?`},
-		"no credential":        {`{"input":{"event":"e","userId":"u"},"source":"keyless"}`, nil, 422, "missing_credential", []string{"/writeKey missing_credential"}, ""},
-		"unresolved reference": {`{"input":{"event":"e","userId":"<start.userId>"}}`, nil, 422, "unresolved_reference", []string{"/userId unresolved_reference"}, ""},
+		"unknown member": {
+			`{"input":{},"sorce":"prod"}`, nil, 400, "invalid_request",
+			[]string{"/sorce unknown_member"},
+			`did you mean "source"?`,
+		},
+		"all at once": {
+			`{"source":1,"x":2}`, nil, 400, "invalid_request",
+			[]string{"/source wrong_type", "/x unknown_member", "/input missing_member"},
+			"",
+		},
+		"input as text": {
+			`{"input":"{\"writeKey\":\"` + writeKey + `\"}"}`, nil, 400, "invalid_request",
+			[]string{"/input wrong_type"},
+			"",
+		},
+		"duplicate in body": {
+			`{"input":{},"input":{}}`, nil, 400, "invalid_request",
+			[]string{"/input duplicate_key"},
+			"",
+		},
+		"duplicate in input": {
+			`{"input":{"properties":{"a":1,"a":2}}}`, nil, 422, "invalid_input",
+			[]string{"/properties/a duplicate_key"},
+			"",
+		},
+		"too deep":         {`{"input":{"properties":` + deep + `}}`, nil, 422, "invalid_input", nil, ""},
+		"not JSON":         {`{"input":{"event":}}`, nil, 400, "invalid_request", nil, ""},
+		"cut off":          {`{"input":{`, nil, 400, "invalid_request", nil, ""},
+		"something behind": {`{"input":{}} x`, nil, 400, "invalid_request", nil, ""},
+		"a list":           {`[]`, nil, 400, "invalid_request", []string{" wrong_type"}, ""},
+		"not UTF-8": {
+			"{\"input\":{\"event\":\"\xff\"}}", nil, 422, "invalid_input",
+			[]string{"/event invalid_utf8"},
+			"",
+		},
+		"a line break": {
+			`{"input":{},"a\nb":1}`, nil, 400, "invalid_request",
+			[]string{"/a\nb unknown_member"},
+			`/a\nb`,
+		},
+		"a form": {
+			`a=b`,
+			[]string{"Content-Type", "application/x-www-form-urlencoded"},
+			415,
+			"unsupported_media_type", nil, "",
+		},
+		"plain text":     {`{}`, []string{"Content-Type", "text/plain"}, 415, "unsupported_media_type", nil, ""},
+		"no type":        {`{}`, []string{"Content-Type", ""}, 415, "unsupported_media_type", nil, ""},
+		"compressed":     {`{}`, []string{"Content-Encoding", "gzip"}, 415, "unsupported_media_type", nil, ""},
+		"too large":      {`{"input":{"event":"` + strings.Repeat("x", 5000) + `"}}`, nil, 413, "too_large", nil, ""},
+		"unknown source": {`{"input":{},"source":"prd"}`, nil, 422, "unknown_source", nil, `did you mean "prod"?`},
+		"no credential": {
+			`{"input":{"event":"e","userId":"u"},"source":"keyless"}`, nil, 422, "missing_credential",
+			[]string{"/writeKey missing_credential"},
+			"",
+		},
+		"unresolved reference": {
+			`{"input":{"event":"e","userId":"<start.userId>"}}`, nil, 422, "unresolved_reference",
+			[]string{"/userId unresolved_reference"},
+			"",
+		},
 		"invalid input": {
 			`{"input":{"event":"","properties":[1]}}`, nil, 422, "invalid_input",
 			[]string{"/event event_not_defined", " no_user_anon_id", "/properties properties_not_object"},
@@ -115,7 +156,12 @@ func TestRefusals(t *testing.T) {
 		},
 		"odd key":   {order, []string{"Idempotency-Key", "a b"}, 400, "invalid_request", nil, "Idempotency-Key"},
 		"empty key": {order, []string{"Idempotency-Key", `""`}, 400, "invalid_request", nil, "Idempotency-Key"},
-		"long key":  {order, []string{"Idempotency-Key", strings.Repeat("k", 256)}, 400, "invalid_request", nil, "Idempotency-Key"},
+		"long key": {
+			order,
+			[]string{"Idempotency-Key", strings.Repeat("k", 256)},
+			400, "invalid_request", nil,
+			"Idempotency-Key",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := b.post("segment_track", "invoke", c.body, c.headers...)
@@ -315,7 +361,10 @@ func TestAACFlowResult(t *testing.T) {
 	require.Equal(t, "rejected", failure.Output["code"])
 	require.Contains(t, failure.Output, "receipt")
 	require.NotEmpty(t, failure.Error)
-	for _, reserved := range []string{"error", "selectedOption", "selectedRoute", "selectedPath", "stream", "execution", "cost", "childTraceSpans"} {
+	for _, reserved := range []string{
+		"error", "selectedOption", "selectedRoute", "selectedPath", "stream", "execution",
+		"cost", "childTraceSpans",
+	} {
 		require.NotContains(t, failure.Output, reserved)
 	}
 }

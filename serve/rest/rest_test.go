@@ -206,7 +206,10 @@ func TestBlock(t *testing.T) {
 func TestConditionalRequests(t *testing.T) {
 	b := start(t)
 	tags := map[string]bool{}
-	for _, path := range []string{"/v1/blocks", "/v1/blocks/segment_track", "/v1/blocks/segment_track/schema/input", "/v1/errors", "/openapi.json"} {
+	for _, path := range []string{
+		"/v1/blocks", "/v1/blocks/segment_track", "/v1/blocks/segment_track/schema/input",
+		"/v1/errors", "/openapi.json",
+	} {
 		full := b.ask("GET", path, "")
 		tag := full.Header.Get("ETag")
 		require.False(t, tags[tag], "a tag of its own")
@@ -219,7 +222,10 @@ func TestConditionalRequests(t *testing.T) {
 		require.Equal(t, tag, head.Header.Get("ETag"))
 		require.Equal(t, int64(len(full.text)), head.ContentLength)
 
-		for header, status := range map[string]int{tag: 304, "W/" + tag: 304, `"x", ` + tag: 304, "*": 304, `"x"`: 200, "": 200} {
+		for header, status := range map[string]int{
+			tag: 304, "W/" + tag: 304, `"x", ` + tag: 304, "*": 304, `"x"`: 200,
+			"": 200,
+		} {
 			a := b.ask("GET", path, "", "If-None-Match", header)
 			require.Equal(t, status, a.StatusCode, header)
 			require.Equal(t, tag, a.Header.Get("ETag"))
@@ -231,7 +237,10 @@ func TestConditionalRequests(t *testing.T) {
 
 func TestPathsAndMethods(t *testing.T) {
 	b := start(t)
-	for _, path := range []string{"/", "/v1", "/v1/blocks/", "//v1/blocks", "/v1/blocks/segment_track/", "/v1/blocks/segment_track/run", "/v1/blocks/segment_track/schema/both", "/v1/errors/", "/../v1/blocks", "/%2e%2e"} {
+	for _, path := range []string{
+		"/", "/v1", "/v1/blocks/", "//v1/blocks", "/v1/blocks/segment_track/",
+		"/v1/blocks/segment_track/run", "/v1/blocks/segment_track/schema/both", "/v1/errors/", "/../v1/blocks", "/%2e%2e",
+	} {
 		b.requireProblem(b.ask("GET", path, ""), 404, "not_found")
 	}
 	p := b.requireProblem(b.ask("GET", "/v1/errors/rejectd", ""), 404, "not_found")

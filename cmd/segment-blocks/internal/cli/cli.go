@@ -186,7 +186,8 @@ func flagError(cmd *cobra.Command, err error) error {
 	if len(name) == 1 {
 		dashes = "-"
 	}
-	return console.Usage("%s%s is not a flag of %s%s", dashes, name, cmd.CommandPath(), schemas.DidYouMean(dashes+name, known))
+	return console.Usage("%s%s is not a flag of %s%s", dashes, name, cmd.CommandPath(),
+		schemas.DidYouMean(dashes+name, known))
 }
 
 // oneBlock demands the id of a block.

@@ -107,11 +107,12 @@ func (r *importRun) printSummary(sum importSummary) error {
 	rows = append(rows, []string{"requests", text.Grouped(sum.Requests)}, []string{"attempts", text.Grouped(sum.Attempts)},
 		[]string{"bytes", text.Grouped(sum.Bytes)}, []string{"seconds", fmt.Sprintf("%.1f", sum.Seconds)})
 	console.WriteTable(p.Stdout, rows)
-	if sum.Emulator {
+	switch {
+	case sum.Emulator:
 		console.Writeln(p.Stdout, "that is an emulator inside this process: nothing has reached Segment")
-	} else if sum.Accepted > 0 && r.target.sends.Endpoint != "" {
+	case sum.Accepted > 0 && r.target.sends.Endpoint != "":
 		console.Writeln(p.Stdout, "the receiver confirms receipt, and not what it does with them")
-	} else if sum.Accepted > 0 {
+	case sum.Accepted > 0:
 		console.Writeln(p.Stdout, "Segment confirms receipt, not delivery to destinations")
 	}
 	return nil

@@ -15,7 +15,8 @@ import (
 	"github.com/aacflow/segment-blocks/runtime"
 )
 
-// Every code of the runtime has an exit code of its own choice, so that a new one cannot be forgotten.
+// Every code of the runtime has an exit code of its own choice, so that a new one cannot be
+// forgotten.
 func TestExitCodes(t *testing.T) {
 	want := map[runtime.Code]console.ExitCode{
 		runtime.UnknownBlock: 2, runtime.UnknownSource: 2, runtime.Closed: 1, runtime.InvalidInput: 2,
@@ -28,7 +29,8 @@ func TestExitCodes(t *testing.T) {
 		require.True(t, known, "no exit code is chosen for %s", info.Code)
 		assert.Equal(t, code, console.ExitOf(&runtime.Error{Code: info.Code}), info.Code)
 	}
-	assert.Equal(t, console.ExitRejected, console.ExitOf(&runtime.Error{Code: runtime.TooLarge, Status: 413}), "too large for the receiver")
+	assert.Equal(t, console.ExitRejected, console.ExitOf(&runtime.Error{Code: runtime.TooLarge, Status: 413}),
+		"too large for the receiver")
 	assert.Equal(t, console.ExitOK, console.ExitCodeOf(nil))
 	assert.Equal(t, console.ExitInterrupted, console.ExitCodeOf(context.Canceled))
 }
@@ -65,7 +67,8 @@ func TestReportIsOneDocument(t *testing.T) {
 
 // Errors that were joined are one sentence, in text and in a document.
 func TestJoinedErrorsAreOneLine(t *testing.T) {
-	err := console.Failed("requests were cut off: %w", errors.Join(errors.New("one"), errors.Join(errors.New("two"), errors.New("three"))))
+	err := console.Failed("requests were cut off: %w",
+		errors.Join(errors.New("one"), errors.Join(errors.New("two"), errors.New("three"))))
 	var stderr bytes.Buffer
 	p := &console.Console{Stderr: &stderr}
 	p.Report(err, "text")
