@@ -87,7 +87,7 @@ func (c *connections) changed(conn net.Conn, state http.ConnState) {
 // quiet for half a second, or until ctx ends.
 func (c *connections) settle(ctx context.Context, stopped <-chan error) {
 	select {
-	case _, _ = <-stopped: // the listener was closed on purpose, so its error says nothing
+	case <-stopped: //nolint:errcheck // the listener was closed on purpose, so its error says nothing
 	case <-ctx.Done():
 	}
 	tick := time.NewTicker(10 * time.Millisecond)
