@@ -3,6 +3,7 @@ package plan
 import (
 	"encoding/json"
 	"math"
+	"math/big"
 	"regexp"
 	"slices"
 	"strconv"
@@ -293,30 +294,58 @@ func (t *textTest) judge(s *subject) verdict {
 	return yes
 }
 
-// numberTest is what is asked of a number. It knows whole numbers only.
-type numberTest struct{ least, most int64 }
+// numberTest is what is asked of a number. It reckons in float64, and is unsure where rounding could
+// carry a value over a bound: jsonschema decides those.
+type numberTest struct{ lower, upper []bound }
+
+type bound struct {
+	limit     float64
+	exact     bool // the limit is a whole number that float64 holds
+	exclusive bool
+}
 
 func numberTestOf(s *jsonschema.Schema) *numberTest {
-	t := &numberTest{math.MinInt64, math.MaxInt64}
-	if s.Minimum == nil && s.Maximum == nil {
+	t := &numberTest{}
+	add := func(to *[]bound, limit *big.Rat, exclusive bool) {
+		if limit != nil {
+			f, _ := limit.Float64()
+			*to = append(*to, bound{f, limit.IsInt() && limit.Num().BitLen() <= 53, exclusive})
+		}
+	}
+	add(&t.lower, s.Minimum, false)
+	add(&t.lower, s.ExclusiveMinimum, true)
+	add(&t.upper, s.Maximum, false)
+	add(&t.upper, s.ExclusiveMaximum, true)
+	if t.lower == nil && t.upper == nil {
 		return nil
-	}
-	if s.Minimum != nil {
-		t.least = s.Minimum.Num().Int64()
-	}
-	if s.Maximum != nil {
-		t.most = s.Maximum.Num().Int64()
 	}
 	return t
 }
 
 func (t *numberTest) judge(s *subject) verdict {
-	if s.kind != isInteger {
-		return unsure
-	}
-	n, err := strconv.ParseInt(s.text, 10, 64)
+	v, err := strconv.ParseFloat(s.text, 64)
 	if err != nil {
 		return unsure
 	}
-	return verdictOf(t.least <= n && n <= t.most)
+	exact := s.kind == isInteger && math.Abs(v) < 1<<53
+	for _, b := range t.lower {
+		if !b.holds(v-b.limit, exact, v) {
+			return unsure
+		}
+	}
+	for _, b := range t.upper {
+		if !b.holds(b.limit-v, exact, v) {
+			return unsure
+		}
+	}
+	return yes
+}
+
+// holds judges by how far within the bound a value lies. What comes of rounding is far less than a
+// billionth of either.
+func (b bound) holds(within float64, exact bool, value float64) bool {
+	if exact && b.exact {
+		return within > 0 || within == 0 && !b.exclusive
+	}
+	return within > 1e-9*(math.Abs(value)+math.Abs(b.limit))
 }

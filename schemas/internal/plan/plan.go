@@ -6,7 +6,6 @@ package plan
 
 import (
 	"encoding/json"
-	"math/big"
 	"slices"
 
 	"github.com/santhosh-tekuri/jsonschema/v5"
@@ -182,17 +181,13 @@ func unknownKeywords(s *jsonschema.Schema) bool {
 	lists := len(s.OneOf) + len(s.PatternProperties) + len(s.Dependencies) + len(s.DependentSchemas) +
 		len(s.DependentRequired) + len(s.PrefixItems) + len(s.Extensions)
 	otherFormat := jsonschema.Formats[s.Format] != nil && s.Format != "date-time"
-	otherBound := s.ExclusiveMinimum != nil || s.ExclusiveMaximum != nil || !isInt64(s.Minimum) || !isInt64(s.Maximum)
-	return lists > 0 || otherFormat || otherBound ||
+	return lists > 0 || otherFormat ||
 		len(s.Constant) > 0 && len(s.Enum) > 0 || s.UniqueItems || s.RegexProperties ||
 		s.MinProperties >= 0 || s.MaxProperties >= 0 || s.PropertyNames != nil || s.UnevaluatedProperties != nil ||
 		s.Items != nil || s.AdditionalItems != nil || s.Contains != nil || s.UnevaluatedItems != nil ||
 		s.RecursiveRef != nil || s.DynamicRef != nil || s.DynamicAnchor != "" ||
 		s.ContentEncoding != "" || s.ContentMediaType != "" || s.ContentSchema != nil || s.MultipleOf != nil
 }
-
-// isInt64 accepts no bound as well.
-func isInt64(bound *big.Rat) bool { return bound == nil || bound.IsInt() && bound.Num().IsInt64() }
 
 func (c *compiler) object(p *Plan, s *jsonschema.Schema, always bool) *objectTest {
 	t := &objectTest{required: p.bits(s.Required)}
