@@ -1,7 +1,10 @@
 package mcp
 
 import (
+	"bufio"
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -24,7 +27,9 @@ func (s *Server) Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 	if !ok {
 		closer = io.NopCloser(in)
 	}
-	lines := &sdk.IOTransport{Reader: closer, Writer: unclosed{out}, MaxLineLength: int(s.cfg.MaxBytes)}
+	replies := &replies{out: out}
+	messages := &messageReader{in: bufio.NewReader(closer), most: int(s.cfg.MaxBytes), Closer: closer, replies: replies}
+	lines := &sdk.IOTransport{Reader: messages, Writer: replies, MaxLineLength: int(s.cfg.MaxBytes)}
 	err := s.endpoints[address{profile: s.cfg.DefaultProfile}].server.Run(withLife(ctx), draining{lines})
 	if err != nil && ctx.Err() == nil && !errors.Is(err, io.EOF) {
 		return fmt.Errorf("serve mcp: %w", err)
@@ -32,10 +37,83 @@ func (s *Server) Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 	return nil
 }
 
-// unclosed is a writer that its owner closes.
-type unclosed struct{ io.Writer }
+// replies is a writer for one message at a time. Its owner closes what is below it.
+type replies struct {
+	mu  sync.Mutex
+	out io.Writer
+}
 
-func (unclosed) Close() error { return nil }
+func (r *replies) Write(message []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.out.Write(message)
+}
+
+func (*replies) Close() error { return nil }
+
+// messageReader passes on the lines that hold JSON-RPC, and answers the others as JSON-RPC wants.
+// The SDK's transport would end the session at the first line that it cannot read.
+type messageReader struct {
+	in   *bufio.Reader
+	most int // bytes of a line; what is longer is left to the transport, which refuses it
+	io.Closer
+	replies *replies
+	left    []byte // of the line that is being passed on
+	err     error  // of the input, after that line
+}
+
+func (r *messageReader) Read(p []byte) (int, error) {
+	for len(r.left) == 0 {
+		if r.err != nil {
+			return 0, r.err
+		}
+		if r.left = r.line(); len(r.left) > r.most {
+			break
+		}
+		message := bytes.TrimSpace(r.left)
+		if refusal := refusalOf(message); refusal != "" {
+			r.left = nil
+			if _, err := io.WriteString(r.replies, refusal+"\n"); err != nil {
+				return 0, err
+			}
+			continue
+		}
+		message = append(message, '\n') // the transport refuses other white space behind a message
+		r.left = message
+	}
+	n := copy(p, r.left)
+	r.left = r.left[n:]
+	return n, nil
+}
+
+// line reads the next line, or the beginning of one that is too long.
+func (r *messageReader) line() (line []byte) {
+	for len(line) <= r.most {
+		part, err := r.in.ReadSlice('\n')
+		line = append(line, part...)
+		if !errors.Is(err, bufio.ErrBufferFull) {
+			r.err = err
+			break
+		}
+	}
+	return line
+}
+
+// refusalOf returns the answer to a line that the transport cannot read, or "". The transport skips
+// blank lines, and decides on batches by the version of the protocol.
+func refusalOf(line []byte) string {
+	if len(line) == 0 || line[0] == '[' && json.Valid(line) {
+		return ""
+	}
+	_, err := jsonrpc.DecodeMessage(line)
+	switch {
+	case err == nil:
+		return ""
+	case !json.Valid(line):
+		return `{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"the line must be JSON"}}`
+	}
+	return `{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"the line must be a JSON-RPC 2.0 message"}}`
+}
 
 // draining is a transport that reports the end of its input only when all requests are answered.
 // The SDK cancels the requests in progress when the input ends, so requests piped into a program

@@ -3,10 +3,12 @@ package mcp_test
 import (
 	"bytes"
 	"context"
-	"errors"
+	"encoding/json"
 	"io"
+	"strconv"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
@@ -51,12 +53,32 @@ func TestPipedRequestsAreAnswered(t *testing.T) {
 	require.Contains(t, lines[1], `"structuredContent":{"success":true,`)
 }
 
-func TestInputThatIsNoMessageEndsServing(t *testing.T) {
+// A line that is no message is answered, and the session goes on. A message may be split between
+// reads, and a line may be as long as the limit.
+func TestLinesThatAreNoMessages(t *testing.T) {
 	h := build(t)
 	var out bytes.Buffer
-	err := h.server.Serve(t.Context(), strings.NewReader(handshake+"not json\n"), &out)
-	require.ErrorContains(t, err, "serve mcp: ")
-	require.False(t, errors.Is(err, io.EOF))
+	in := "not json\n" + handshake +
+		"{\"jsonrpc\":\"2.0\",\n\n\r\n5\n{}\n{\"jsonrpc\":\"1.0\",\"id\":1,\"method\":\"ping\"}\n" +
+		track + strings.Repeat(" ", 10_000) + "\r\n" + "\xff\xfe"
+	require.NoError(t, h.server.Serve(t.Context(), iotest.HalfReader(strings.NewReader(in)), &out))
+	var codes []string
+	for line := range strings.Lines(out.String()) {
+		var answer struct {
+			ID    json.RawMessage
+			Error *struct{ Code int }
+		}
+		require.NoError(t, json.Unmarshal([]byte(line), &answer), line)
+		code := "ok"
+		if answer.Error != nil {
+			code = strconv.Itoa(answer.Error.Code)
+		}
+		codes = append(codes, code+" "+string(answer.ID))
+	}
+	require.ElementsMatch(t, []string{
+		"-32700 null", "ok 0", "-32700 null", "-32600 null", "-32600 null", "-32600 null", "ok 1", "-32700 null",
+	}, codes)
+	require.Contains(t, out.String(), `"structuredContent":{"success":true,`)
 }
 
 func TestEndOfContextCancels(t *testing.T) {
