@@ -147,17 +147,23 @@ func (p *Plan) find(name string) int {
 	return -1
 }
 
-func (w *walk) object(p *Plan) verdict {
-	var into *rawjson.Object // what takes the members
-	from := 0
+// receiver returns what takes the members of the object that the walk has come to, and how many are
+// in it already; nil if nobody asks for them.
+func (w *walk) receiver() (into *rawjson.Object, from int) {
 	switch {
 	case w.opened != nil && w.level == 0:
-		into = &w.opened.Object
-	case p.plain:
-		return w.skip(p, isObject)
+		return &w.opened.Object, 0
 	case w.listed && w.level == 2:
-		into, from = &w.opened.members, w.opened.beginElement()
+		return &w.opened.members, w.opened.beginElement()
 	}
+	return nil, 0
+}
+
+func (w *walk) object(p *Plan) verdict {
+	if p.plain && (w.opened == nil || w.level != 0) {
+		return w.skip(p, isObject)
+	}
+	into, from := w.receiver()
 	var usual [24]json.RawMessage
 	s := subject{kind: isObject, members: usual[:]}
 	if len(p.names) > len(usual) {

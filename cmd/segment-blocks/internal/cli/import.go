@@ -32,33 +32,7 @@ func newImport(p *Program) *cobra.Command {
 			return []string{"ndjson", "jsonl", "json", "csv", "gz"}, cobra.ShellCompDirectiveFilterFileExt
 		},
 	}
-	var f importFlags
-	fl := cmd.Flags()
-	fl.StringVar((*string)(&f.Type), "type", "",
-		"type of the messages that do not say theirs: track, identify, page, screen, group or alias")
-	fl.StringVar((*string)(&f.Format), "format", "", "ndjson or csv, whatever the names of the files say")
-	fl.StringVar(&f.delimiter, "delimiter", ",", "what stands between the fields of a CSV row, such as ';' or tab")
-	fl.StringArrayVar(&f.Map, "map", nil,
-		"make a CSV column a field: COLUMN=FIELD, COLUMN=FIELD:KIND, or COLUMN= to leave it out")
-	fl.BoolVar(&f.dryRun, "dry-run", false,
-		"check every line and print the first messages as they would be sent; send nothing")
-	fl.BoolVar(&f.Resume, "resume", false, "go on where an earlier run stopped")
-	fl.BoolVar(&f.Restart, "restart", false, "begin again, whatever an earlier run has left; its rejects are overwritten")
-	fl.StringVar(&f.StatePath, "state", "",
-		"file that says how far the import is (default: FILE.import.json beside the first file)")
-	fl.StringVar(&f.RejectsPath, "rejects", "",
-		"file for what cannot be sent (default: FILE.rejects.ndjson beside the first file)")
-	fl.IntVar(&f.Concurrency, "concurrency", 4, "how many requests may be in flight at once")
-	fl.Float64Var(&f.Rate, "rate", 0, "how many events to send a second, at most; 0 for as many as are taken")
-	fl.StringVar(&f.progress, "progress", "auto",
-		"on stderr: bar, plain, json (a line of JSON a second) or none; auto is bar on a terminal, else plain")
-	fl.StringVar(&f.InvocationID, "invocation-id", "",
-		"derive messageIds from this in place of the files' contents; stdin given again with the same id counts once")
-	for name, values := range map[string][]string{
-		"type": typeNames(), "format": {"ndjson", "csv"}, "progress": progressNames(),
-	} {
-		_ = cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
-	}
+	f := addImportFlags(cmd)
 	addSource(p, cmd)
 	addTimeout(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -92,6 +66,38 @@ func newImport(p *Program) *cobra.Command {
 		return run.send(ctx)
 	}
 	return cmd
+}
+
+// addImportFlags gives the command the flags that only it has.
+func addImportFlags(cmd *cobra.Command) *importFlags {
+	var f importFlags
+	fl := cmd.Flags()
+	fl.StringVar((*string)(&f.Type), "type", "",
+		"type of the messages that do not say theirs: track, identify, page, screen, group or alias")
+	fl.StringVar((*string)(&f.Format), "format", "", "ndjson or csv, whatever the names of the files say")
+	fl.StringVar(&f.delimiter, "delimiter", ",", "what stands between the fields of a CSV row, such as ';' or tab")
+	fl.StringArrayVar(&f.Map, "map", nil,
+		"make a CSV column a field: COLUMN=FIELD, COLUMN=FIELD:KIND, or COLUMN= to leave it out")
+	fl.BoolVar(&f.dryRun, "dry-run", false,
+		"check every line and print the first messages as they would be sent; send nothing")
+	fl.BoolVar(&f.Resume, "resume", false, "go on where an earlier run stopped")
+	fl.BoolVar(&f.Restart, "restart", false, "begin again, whatever an earlier run has left; its rejects are overwritten")
+	fl.StringVar(&f.StatePath, "state", "",
+		"file that says how far the import is (default: FILE.import.json beside the first file)")
+	fl.StringVar(&f.RejectsPath, "rejects", "",
+		"file for what cannot be sent (default: FILE.rejects.ndjson beside the first file)")
+	fl.IntVar(&f.Concurrency, "concurrency", 4, "how many requests may be in flight at once")
+	fl.Float64Var(&f.Rate, "rate", 0, "how many events to send a second, at most; 0 for as many as are taken")
+	fl.StringVar(&f.progress, "progress", "auto",
+		"on stderr: bar, plain, json (a line of JSON a second) or none; auto is bar on a terminal, else plain")
+	fl.StringVar(&f.InvocationID, "invocation-id", "",
+		"derive messageIds from this in place of the files' contents; stdin given again with the same id counts once")
+	for name, values := range map[string][]string{
+		"type": typeNames(), "format": {"ndjson", "csv"}, "progress": progressNames(),
+	} {
+		_ = cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
+	}
+	return &f
 }
 
 func typeNames() []string {

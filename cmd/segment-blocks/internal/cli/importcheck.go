@@ -16,29 +16,11 @@ import (
 
 // check looks at every line as send would, and sends nothing.
 func (r *importRun) check(ctx context.Context) error {
-	const (
-		most   = 20 // rejects to tell of
-		sample = 3  // messages to show
-	)
+	const most = 20 // rejects to tell of
 	p, o := r.program, r.options
 	o.Rate, o.Concurrency = 0, 1 // so that the first messages are checked first
 	messages := []rawjson.Object{}
-	o.Invoke = func(ctx context.Context, batch runtime.JSON) (*runtime.Receipt, error) {
-		requests, receipt, err := r.target.Preview(ctx, "segment_batch", batch)
-		if err != nil {
-			return runtime.ErrorOf(err).Receipt, err
-		}
-		for _, request := range requests {
-			list, _ := rawjson.At([]byte(request.Body), "/batch")
-			for one := range rawjson.Elements(list) {
-				if len(messages) == sample {
-					return receipt, nil
-				}
-				messages = append(messages, rawjson.OpenObject(one))
-			}
-		}
-		return receipt, nil
-	}
+	o.Invoke = r.preview(&messages)
 	var rejected []string
 	o.Rejected = func(file string, line int64, reasons []schemas.Violation) {
 		if len(rejected) == most {
@@ -84,6 +66,27 @@ func (r *importRun) check(ctx context.Context) error {
 		return console.End(console.ExitUsage)
 	}
 	return console.End(console.ExitPartial)
+}
+
+// preview previews batches in place of sending them, and keeps the first messages to show them.
+func (r *importRun) preview(messages *[]rawjson.Object) func(context.Context, runtime.JSON) (*runtime.Receipt, error) {
+	const sample = 3 // messages to show
+	return func(ctx context.Context, batch runtime.JSON) (*runtime.Receipt, error) {
+		requests, receipt, err := r.target.Preview(ctx, "segment_batch", batch)
+		if err != nil {
+			return runtime.ErrorOf(err).Receipt, err
+		}
+		for _, request := range requests {
+			list, _ := rawjson.At([]byte(request.Body), "/batch")
+			for one := range rawjson.Elements(list) {
+				if len(*messages) == sample {
+					return receipt, nil
+				}
+				*messages = append(*messages, rawjson.OpenObject(one))
+			}
+		}
+		return receipt, nil
+	}
 }
 
 func (r *importRun) printCheck(sample []rawjson.Object, c importer.Counts) error {
