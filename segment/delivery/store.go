@@ -118,7 +118,7 @@ var ErrInUse = errors.New("it is in use by another process")
 // ErrDamaged is in the error of [Open] and [Check] when the file cannot be read
 // as a store: it is damaged, or something else. It is left as it is. [Check]
 // visits the messages that can be read.
-var ErrDamaged = errors.New("the file is damaged, or no store of segment-blocks")
+var ErrDamaged = errors.New("the file is damaged, or is not a store of segment-blocks")
 
 // Open opens a store, and makes the file, readable by its owner only, where
 // there is none; the folder must be there. It reads the file through once, to

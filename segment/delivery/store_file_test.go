@@ -97,7 +97,7 @@ func TestWhatIsNoStoreIsNotTouched(t *testing.T) {
 	require.NoError(t, db.Update(func(tx *bbolt.Tx) error { _, err := tx.CreateBucket([]byte("theirs")); return err }))
 	require.NoError(t, db.Close())
 	for path, want := range map[string]string{
-		text:   "the file is damaged, or no store of segment-blocks: ",
+		text:   "the file is damaged, or is not a store of segment-blocks: ",
 		theirs: "the file is no store of segment-blocks: ",
 	} {
 		require.NoError(t, os.Chmod(path, 0o644)) //nolint:gosec // as files are
