@@ -101,7 +101,8 @@ func TestCountEvents(t *testing.T) {
 }
 
 func TestIDs(t *testing.T) {
-	ids, err := idsOf([]byte(`{"messageId":"of the batch","batch":[{"event":"E","messageId":"a"},{"event":"E","messageId":"b"}]}`))
+	ids, err := idsOf([]byte(`{"messageId":"of the batch","batch":[{"event":"E","messageId":"a"},{"event":"E",` +
+		`"messageId":"b"}]}`))
 	require.NoError(t, err)
 	require.Equal(t, []string{"a", "b"}, ids)
 	_, err = idsOf([]byte(`{"event":"E"}`))

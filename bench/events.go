@@ -65,7 +65,8 @@ func (e event) json(layout string) string {
 		items = append(items, fmt.Sprintf(`{"product_id":%q,"name":%q,"price":%.2f,"quantity":%d}`, i.id, i.name, i.price,
 			i.quantity))
 	}
-	return fmt.Sprintf(`{"type":"track","event":%q,"userId":%q,"properties":{"order_id":%q,"total":%.2f,"currency":%q,"coupon":%q,"products":[%s]},`+
+	return fmt.Sprintf(`{"type":"track","event":%q,"userId":%q,"properties":{"order_id":%q,"total":%.2f,"currency":%q,`+
+		`"coupon":%q,"products":[%s]},`+
 		`"context":{"ip":%q,"locale":%q,"page":{"path":%q,"url":"https://shop.example%s"}},"timestamp":%q}`,
 		e.name, e.user, e.order, e.total, e.currency, e.coupon, strings.Join(items, ","), e.ip, e.locale, e.path, e.path,
 		e.at.Format(layout))
@@ -112,12 +113,16 @@ func orderEvent() []byte {
 			`{"product_id":"507f1f77bcf86cd7994390%02d","sku":"G-%d","name":%q,"price":%d.5,"quantity":%d,"category":"Games"}`,
 			i, 30+i, name, 19+i, 1+i%2))
 	}
-	return []byte(`{"event":"Order Completed","userId":"u-42","properties":{"order_id":"50314b8e9bcf~00000000000","affiliation":"Google Store",` +
-		`"total":127.50,"subtotal":122.50,"revenue":125.00,"shipping":3.00,"tax":2.00,"discount":2.50,"coupon":"hasbros","currency":"USD","first_order":true,` +
+	return []byte(`{"event":"Order Completed","userId":"u-42","properties":{"order_id":"50314b8e9bcf~00000000000",` +
+		`"affiliation":"Google Store",` +
+		`"total":127.50,"subtotal":122.50,"revenue":125.00,"shipping":3.00,"tax":2.00,"discount":2.50,"coupon":"hasbros",` +
+		`"currency":"USD","first_order":true,` +
 		`"products":[` + strings.Join(products, ",") +
 		`]},"context":{"ip":"203.0.113.9","locale":"en-GB","timezone":"Europe/London",` +
-		`"userAgent":"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36",` +
-		`"page":{"path":"/checkout/thank-you","url":"https://shop.example/checkout/thank-you"},"campaign":{"name":"winter","source":"newsletter"}},` +
+		`"userAgent":"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML,` +
+		` like Gecko) Chrome/131.0.0.0 Safari/537.36",` +
+		`"page":{"path":"/checkout/thank-you","url":"https://shop.example/checkout/thank-you"},"campaign":{"name":"winter",` +
+		`"source":"newsletter"}},` +
 		`"timestamp":"2026-01-31T09:30:00.000Z","integrations":{"All":true,"Mixpanel":false}}`)
 }
 

@@ -64,7 +64,8 @@ func (g growth) draw() []byte {
 		right.ticks = append(right.ticks, tick{at: n, text: short(n), below: short(row.PerSecond)})
 	}
 	var out bytes.Buffer
-	fmt.Fprintf(&out, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 850 345" font-family="system-ui, sans-serif" font-size="11" fill="%s">`+"\n", inkColour)
+	fmt.Fprintf(&out, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 850 345" font-family="system-ui,`+
+		` sans-serif" font-size="11" fill="%s">`+"\n", inkColour)
 	out.WriteString("<title>How cost grows</title>\n")
 	left.draw(&out)
 	right.draw(&out)

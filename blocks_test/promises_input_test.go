@@ -53,7 +53,8 @@ func TestPromiseUnresolvedReferences(t *testing.T) {
 func TestPromiseDeeperReferencesAreWarnedOf(t *testing.T) {
 	b := start(t)
 	res := b.accepted("segment_track",
-		`{"event":"Hello {{NAME}}","userId":"u","properties":{"a":{"b":["{{VAR}}"]},"html":"<b>x</b>","lt":"\u003cagent.out\u003e"}}`)
+		`{"event":"Hello {{NAME}}","userId":"u","properties":{"a":{"b":["{{VAR}}"]},"html":"<b>x</b>",`+
+			`"lt":"\u003cagent.out\u003e"}}`)
 	var paths []string
 	for _, w := range res.Receipt.Warnings {
 		require.Equal(t, "unresolved_reference", w.Code)
@@ -188,7 +189,8 @@ func TestPromiseMapsAreReadOnly(t *testing.T) {
 	require.Equal(t, before, jsonOf(t, properties))
 	require.Len(t, input, 3)
 	sent, _ := b.requests()[0].messages(t)[0].Get("properties")
-	require.Equal(t, `{"big":12345678901234567890,"f":0.1,"list":["<a>","é"],"n":42,"nothing":null,"price":1.10,"when":"2026-01-31T00:00:00Z","yes":true}`, string(sent))
+	require.Equal(t, `{"big":12345678901234567890,"f":0.1,"list":["<a>","é"],"n":42,"nothing":null,"price":1.10,`+
+		`"when":"2026-01-31T00:00:00Z","yes":true}`, string(sent))
 }
 
 // Whoever finds a time to be none, the schema or the API client behind it, says so with the same

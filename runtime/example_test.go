@@ -56,10 +56,13 @@ func ExampleDefine() {
 	res, err := rt.Invoke(context.Background(), "hello_greet", runtime.Map{"name": "Ada"})
 	fmt.Println(string(res.Output), err)
 	_, err = rt.Invoke(context.Background(), "hello_greet", runtime.Map{"nmae": "Ada"})
-	fmt.Println(err)
+	for _, v := range runtime.ErrorOf(err).Violations {
+		fmt.Println(v.Path, v.Message)
+	}
 	// Output:
 	// {"text":"Hello Ada"} <nil>
-	// hello_greet refused its input, nothing was sent: /name must be given; /nmae is not a known parameter; did you mean "name"?
+	// /name must be given
+	// /nmae is not a known parameter; did you mean "name"?
 }
 
 // DefineTyped spares an executor the reading and writing of JSON.

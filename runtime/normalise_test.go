@@ -144,7 +144,8 @@ func TestSizeIsBounded(t *testing.T) {
 func TestReferencesInsideAreWarnedOf(t *testing.T) {
 	rt := start(t, echo)
 	res, err := rt.Invoke(t.Context(), "toy_post", runtime.JSON(
-		`{"title":"Hi {{NAME}}","body":{"a":["<start.x>",{"b":"{{ B }}!"}],"{{KEY}}":1,"c":"a < b.c > d"},"lines":[{"text":"x","extra":{"q":"{{Q}}"}}],"token":"{{x}}y"}`))
+		`{"title":"Hi {{NAME}}","body":{"a":["<start.x>",{"b":"{{ B }}!"}],"{{KEY}}":1,"c":"a < b.c > d"},`+
+			`"lines":[{"text":"x","extra":{"q":"{{Q}}"}}],"token":"{{x}}y"}`))
 	require.NoError(t, err)
 	var got []string
 	for _, w := range res.Receipt.Warnings {

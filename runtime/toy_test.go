@@ -28,10 +28,13 @@ input:
   type: object
   additionalProperties: false
   properties:
-    token: {type: string, writeOnly: true, format: password, description: Token., examples: [t], x-filled-by: user-only, x-aacflow-type: string}
-    title: {type: string, minLength: 1, description: Title., examples: [Hi], x-filled-by: user-or-llm, x-aacflow-type: string}
+    token: {type: string, writeOnly: true, format: password, description: Token., examples: [t],
+      x-filled-by: user-only, x-aacflow-type: string}
+    title: {type: string, minLength: 1, description: Title., examples: [Hi],
+      x-filled-by: user-or-llm, x-aacflow-type: string}
     body: {type: object, description: Body., examples: [{a: 1}], x-filled-by: user-or-llm, x-aacflow-type: json}
-    when: {type: string, format: date-time, description: When., examples: ['2026-01-31T09:30:00Z'], x-filled-by: user-or-llm, x-aacflow-type: string}
+    when: {type: string, format: date-time, description: When., examples: ['2026-01-31T09:30:00Z'],
+      x-filled-by: user-or-llm, x-aacflow-type: string}
     times: {type: number, description: How often., examples: [1], x-filled-by: user-or-llm, x-aacflow-type: number}
     lines:
       type: array

@@ -28,9 +28,11 @@ input:
   type: object
   additionalProperties: false
   properties:
-    title: {type: string, minLength: 1, description: Title., examples: [Hi], x-filled-by: user-or-llm, x-aacflow-type: string}
+    title: {type: string, minLength: 1, description: Title., examples: [Hi],
+      x-filled-by: user-or-llm, x-aacflow-type: string}
     priority: {type: number, description: Priority., examples: [1], x-filled-by: user-or-llm, x-aacflow-type: number}
-    extra: {type: object, description: Anything else., examples: [{a: 1}], x-filled-by: user-or-llm, x-aacflow-type: json}
+    extra: {type: object, description: Anything else., examples: [{a: 1}],
+      x-filled-by: user-or-llm, x-aacflow-type: json}
   allOf:
     - {required: [title], title: A note needs a title}
 output:

@@ -15,7 +15,8 @@ const order = `{
   "type": "object",
   "additionalProperties": false,
   "properties": {
-    "key":   {"type": "string", "writeOnly": true, "minLength": 8, "pattern": "^[a-z]+$", "x-says": {"pattern": "must be letters"}},
+    "key":   {"type": "string", "writeOnly": true, "minLength": 8, "pattern": "^[a-z]+$",
+              "x-says": {"pattern": "must be letters"}},
     "id":    {"type": "string", "minLength": 3, "maxLength": 5, "x-codes": {"minLength": "id_short"}},
     "state": {"enum": ["open", "paid"], "x-code": "bad_state"},
     "total": {"type": "number", "minimum": 0, "maximum": 10},
@@ -23,7 +24,8 @@ const order = `{
     "mail":  {"type": "string", "format": "email"},
     "kind":  {"const": "order"},
     "lines": {"type": "array", "minItems": 1, "maxItems": 2, "items": {
-      "type": "object", "properties": {"sku": {"type": "string"}, "n": {"type": ["integer", "null"]}}, "required": ["sku", "n"]
+      "type": "object", "properties": {"sku": {"type": "string"}, "n": {"type": ["integer", "null"]}},
+      "required": ["sku", "n"]
     }},
     "a/b~c": {"type": "boolean"}
   },

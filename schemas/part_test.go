@@ -52,20 +52,27 @@ var trickySchemas = []string{
 	`{"properties":{"traits":{"$ref":"#"},"event":{"type":"string"}},"minProperties":1}`,
 	`{"properties":{"batch":{"type":"array","maxItems":1}},"allOf":[{"properties":{"batch":{"minItems":2}}}]}`,
 	`{"allOf":[{"properties":{"event":{"type":"string"}}},{"properties":{"event":{"type":["string","object"]}}}]}`,
-	`{"anyOf":[{"properties":{"event":{"type":"string"}}},{"properties":{"traits":{"type":"array"}},"required":["traits"]}]}`,
+	`{"anyOf":[{"properties":{"event":{"type":"string"}}},{"properties":{"traits":{"type":"array"}},` +
+		`"required":["traits"]}]}`,
 	`{"properties":{"context":{"enum":["x",{"type":"x"}]},"traits":{"anyOf":[{"type":"string"},{"minItems":2}]}}}`,
 	`{"type":"object","properties":{"properties":{"type":"object","minProperties":1}}}`,
-	`{"type":"object","properties":{"context":{"type":"object"}},"anyOf":[{"properties":{"context":{"required":["event"]}}},{"required":["userId"]}]}`,
-	`{"type":"object","not":{"properties":{"traits":{"properties":{"event":{"type":"string"}},"required":["event"]}},"required":["traits"]}}`,
+	`{"type":"object","properties":{"context":{"type":"object"}},"anyOf":[{"properties":{"context":` +
+		`{"required":["event"]}}},{"required":["userId"]}]}`,
+	`{"type":"object","not":{"properties":{"traits":{"properties":{"event":{"type":"string"}},"required":["event"]}},` +
+		`"required":["traits"]}}`,
 	`{"type":"object","properties":{"batch":{"type":"array","items":{"type":"object"}}}}`,
-	`{"type":"object","properties":{"batch":{"type":"array","items":{"properties":{"context":{"type":"object"}}},"uniqueItems":true}}}`,
+	`{"type":"object","properties":{"batch":{"type":"array","items":{"properties":{"context":{"type":"object"}}},` +
+		`"uniqueItems":true}}}`,
 	`{"type":"object","properties":{"batch":{"contains":{"type":"object","required":["type"]}}}}`,
-	`{"type":"object","patternProperties":{"^e":{"type":"string"}},"additionalProperties":{"type":"object","required":["type"]}}`,
+	`{"type":"object","patternProperties":{"^e":{"type":"string"}},"additionalProperties":{"type":"object",` +
+		`"required":["type"]}}`,
 	`{"type":"object","properties":{"event":{"const":{"event":"x"}},"traits":{"enum":[{"event":"x"},{}]}}}`,
 	`{"type":"object","properties":{"context":{"$ref":"#/$defs/c"}},"$defs":{"c":{"type":"object","required":["type"]}}}`,
 	`{"type":"object","properties":{"context":true,"traits":false}}`,
-	`{"type":"object","additionalProperties":false,"properties":{"context":{"additionalProperties":false,"properties":{"type":{}}}}}`,
-	`{"type":"object","if":{"required":["event"]},"then":{"properties":{"batch":{"items":{"required":["type"]}}}},"else":{"maxProperties":1}}`,
+	`{"type":"object","additionalProperties":false,"properties":{"context":{"additionalProperties":false,"properties":` +
+		`{"type":{}}}}}`,
+	`{"type":"object","if":{"required":["event"]},"then":{"properties":{"batch":{"items":{"required":["type"]}}}},` +
+		`"else":{"maxProperties":1}}`,
 }
 
 func drawObject(t *rapid.T, depth int) rawjson.Object {

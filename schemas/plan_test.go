@@ -73,9 +73,11 @@ func manifests(t require.TestingT) []*schemas.Manifest {
 func TestPlanAcceptsTheUsual(t *testing.T) {
 	usual := map[string][]string{
 		"segment_track": {
-			`{"event":"Order Completed","userId":"u-42","properties":{"total":42.50,"products":[{"sku":"G-32"}]},"context":{"ip":"203.0.113.9"},"timestamp":"2026-01-31T09:30:00.000Z","integrations":{"All":true}}`,
+			`{"event":"Order Completed","userId":"u-42","properties":{"total":42.50,"products":[{"sku":"G-32"}]},"context":` +
+				`{"ip":"203.0.113.9"},"timestamp":"2026-01-31T09:30:00.000Z","integrations":{"All":true}}`,
 			`{"event":"a","anonymousId":"b","timestamp":"2026-01-31T09:30:00+02:00","writeKey":"abc"}`,
-			`{"event":"Segment Consent Preference Updated","userId":"u","context":{"consent":{"categoryPreferences":{"Advertising":true,"Analytics":false},"version":2},"device":{"advertisingId":"x"}}}`,
+			`{"event":"Segment Consent Preference Updated","userId":"u","context":{"consent":{"categoryPreferences":` +
+				`{"Advertising":true,"Analytics":false},"version":2},"device":{"advertisingId":"x"}}}`,
 		},
 		"segment_identify": {`{"userId":"u-42","traits":{"email":"a@example.com"}}`},
 		"segment_alias":    {`{"userId":"u-42","previousId":"u-41"}`},
@@ -123,7 +125,8 @@ func TestPlanAllocatesNothing(t *testing.T) {
 		if m.ID != "segment_track" {
 			continue
 		}
-		input := []byte(`{"event":"Order Completed","userId":"u-42","properties":{"total":42.50,"products":[{"sku":"G-32"}]},"timestamp":"2026-01-31T09:30:00.000Z"}`)
+		input := []byte(`{"event":"Order Completed","userId":"u-42","properties":{"total":42.50,` +
+			`"products":[{"sku":"G-32"}]},"timestamp":"2026-01-31T09:30:00.000Z"}`)
 		require.Zero(t, testing.AllocsPerRun(100, func() { m.Input.AcceptsJSON(input, rawjson.Limits{}) }))
 	}
 }

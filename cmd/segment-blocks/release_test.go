@@ -50,7 +50,8 @@ func TestReleaseKnowsItself(t *testing.T) {
 	for arguments, want := range map[string]string{
 		"version":   line,
 		"--version": line,
-		"version --output json": `{"version":"v1.2.3","commit":"0123456789abcdef0123456789abcdef01234567","date":"2026-01-02T03:04:05Z",` +
+		"version --output json": `{"version":"v1.2.3","commit":"0123456789abcdef0123456789abcdef01234567",` +
+			`"date":"2026-01-02T03:04:05Z",` +
 			`"modified":false,"go":"` + runtime.Version() + `","platform":"` + platform + `"}` + "\n",
 	} {
 		cmd := exec.CommandContext(t.Context(), binary, strings.Fields(arguments)...)

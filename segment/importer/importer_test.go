@@ -104,7 +104,8 @@ func TestRejectsAreExact(t *testing.T) {
 		"{\"type\":\"track\",\"event\":\"\xff\"}", // 11
 		`{"type":"nope","userId":"u"}`,            // 12
 		// 13: sent
-		`{"type":"track","event":"日本 \ud83d\ude00 \u0000","userId":"ü\u2028","properties":{"a":1.10,"b":12345678901234567890}}`,
+		`{"type":"track","event":"日本 \ud83d\ude00 \u0000","userId":"ü\u2028","properties":{"a":1.10,` +
+			`"b":12345678901234567890}}`,
 		`{}`, // 14
 		`  {"type" : "track", "event":"C", "userId":"u", "messageId":"mine"}  `, // 15: sent
 		`{"type":"track","event":"D","userId":"u","messageId":""}`,              // 16: sent

@@ -69,7 +69,8 @@ func TestRows(t *testing.T) {
 	}{
 		"names say what they are": {
 			text: "userId,event,total,context.page.url,context.ip,properties.a.b\nu,A,007,http://x,::1,deep\n", typ: "track",
-			want: []string{`{"type":"track","userId":"u","event":"A","properties":{"total":"007","a":{"b":"deep"}},"context":{"page":{"url":"http://x"},"ip":"::1"}}`},
+			want: []string{`{"type":"track","userId":"u","event":"A","properties":{"total":"007","a":{"b":"deep"}},"context":` +
+				`{"page":{"url":"http://x"},"ip":"::1"}}`},
 		},
 		"traits of an identify, name and event among them": {
 			text: "anonymousId,name,event,groupId\na,Acme,E,g\n", typ: "identify",
@@ -81,7 +82,8 @@ func TestRows(t *testing.T) {
 			want: []string{
 				`{"type":"track","userId":"1","properties":{"n":1.50,"b":true},"traits":{"a":[1]},"event":"1"}`,
 				`{"type":"track","userId":"2","properties":{"n":1e3,"b":false},"event":"2"}`,
-				`invalid_value /properties/n must be a number as JSON writes it: "07". invalid_value /properties/b must be true or false: "yes". ` +
+				`invalid_value /properties/n must be a number as JSON writes it: "07". invalid_value /properties/b must be true` +
+					` or false: "yes". ` +
 					`invalid_value /traits must be valid JSON: it ends too early, after byte 1: "{".`,
 			},
 		},

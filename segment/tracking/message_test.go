@@ -41,35 +41,84 @@ func TestMessagesOnTheWire(t *testing.T) {
 			0) + `","timestamp":"2025-06-07T08:09:10.000Z"}`
 	}
 	bare := `,"context":{` + wireLibrary + `}`
-	for in, want := range map[string]string{
+	for _, c := range []struct{ in, want string }{
 		// Values as written, members in order.
-		`{"type":"track","properties":{ "b":1.10,"a":12345678901234567890 },"event":"É\u0041","userId":"u"}`: `"type":"track","properties":{ "b":1.10,"a":12345678901234567890 },"event":"É\u0041","userId":"u"` + bare +
-			tail("track"),
+		{
+			`{"type":"track","properties":{ "b":1.10,"a":12345678901234567890 },"event":"É\u0041","userId":"u"}`,
+			`"type":"track","properties":{ "b":1.10,"a":12345678901234567890 },"event":"É\u0041","userId":"u"` + bare +
+				tail("track"),
+		},
 		// What forms leave empty is not sent.
-		`{"type":"page","userId":"u","anonymousId":"","name":"","category":null,"messageId":null,"timestamp":"","properties":null,"context":null,"integrations":null}`: `"type":"page","userId":"u"` + bare + tail("page"),
-		`{"type":"screen","anonymousId":"a","name":"Home"}`:                                          `"type":"screen","anonymousId":"a","name":"Home"` + bare + tail("screen"),
-		`{"type":"alias","userId":"new","previousId":"old"}`:                                         `"type":"alias","userId":"new","previousId":"old"` + bare + tail("alias"),
-		`{"type":"group","groupId":"g","userId":"u","traits":{}}`:                                    `"type":"group","groupId":"g","userId":"u","traits":{}` + bare + tail("group"),
-		`{"type":"identify","userId":"u","messageId":"m","timestamp":"2024-01-02T03:04:05.6+02:00"}`: `"type":"identify","userId":"u","messageId":"m","timestamp":"2024-01-02T01:04:05.600Z"` + bare + `}`,
+		{
+			`{"type":"page","userId":"u","anonymousId":"","name":"","category":null,"messageId":null,"timestamp":"",` +
+				`"properties":null,"context":null,"integrations":null}`,
+			`"type":"page","userId":"u"` + bare + tail("page"),
+		},
+		{
+			`{"type":"screen","anonymousId":"a","name":"Home"}`,
+			`"type":"screen","anonymousId":"a","name":"Home"` + bare + tail("screen"),
+		},
+		{
+			`{"type":"alias","userId":"new","previousId":"old"}`,
+			`"type":"alias","userId":"new","previousId":"old"` + bare + tail("alias"),
+		},
+		{
+			`{"type":"group","groupId":"g","userId":"u","traits":{}}`,
+			`"type":"group","groupId":"g","userId":"u","traits":{}` + bare + tail("group"),
+		},
+		{
+			`{"type":"identify","userId":"u","messageId":"m","timestamp":"2024-01-02T03:04:05.6+02:00"}`,
+			`"type":"identify","userId":"u","messageId":"m","timestamp":"2024-01-02T01:04:05.600Z"` + bare + `}`,
+		},
 		// Other spellings of a time become the one that Segment documents.
-		`{"type":"identify","userId":"u","messageId":"m","timestamp":"20240102T030405Z"}`: `"type":"identify","userId":"u","messageId":"m","timestamp":"2024-01-02T03:04:05.000Z"` + bare + `}`,
+		{
+			`{"type":"identify","userId":"u","messageId":"m","timestamp":"20240102T030405Z"}`,
+			`"type":"identify","userId":"u","messageId":"m","timestamp":"2024-01-02T03:04:05.000Z"` + bare + `}`,
+		},
 		// The library joins the caller's context, unless there is one.
-		`{"type":"identify","userId":"u","context":{"ip":"1.2.3.4"}}`:                 `"type":"identify","userId":"u","context":{"ip":"1.2.3.4",` + wireLibrary + `}` + tail("identify"),
-		`{"type":"identify","userId":"u","context": { } }`:                            `"type":"identify","userId":"u","context":{` + wireLibrary + `}` + tail("identify"),
-		`{"type":"identify","userId":"u","context":{"library":{"name":"mine"}}}`:      `"type":"identify","userId":"u","context":{"library":{"name":"mine"}}` + tail("identify"),
-		`{"type":"identify","userId":"u","context":{"libr\u0061ry":{"name":"mine"}}}`: `"type":"identify","userId":"u","context":{"libr\u0061ry":{"name":"mine"}}` + tail("identify"),
-		`{"type":"identify","userId":"u","context":{"library":null,"x":1}}`:           `"type":"identify","userId":"u","context":{` + wireLibrary + `,"x":1}` + tail("identify"),
-		`{"type":"identify","userId":"u","context":{"app":{"library":1}}}`:            `"type":"identify","userId":"u","context":{"app":{"library":1},` + wireLibrary + `}` + tail("identify"),
-		`{"type":"identify","userId":"u","context":{"title":"\"library\": a \\ history"} }`: `"type":"identify","userId":"u","context":{"title":"\"library\": a \\ history",` + wireLibrary + `}` +
-			tail("identify"),
-		`{"type":"track","event":"e","userId":"u","integrations":{"All":true,"X":{"a": 1}}}`: `"type":"track","event":"e","userId":"u","integrations":{"All":true,"X":{"a": 1}}` + bare + tail("track"),
+		{
+			`{"type":"identify","userId":"u","context":{"ip":"1.2.3.4"}}`,
+			`"type":"identify","userId":"u","context":{"ip":"1.2.3.4",` + wireLibrary + `}` + tail("identify"),
+		},
+		{
+			`{"type":"identify","userId":"u","context": { } }`,
+			`"type":"identify","userId":"u","context":{` + wireLibrary + `}` + tail("identify"),
+		},
+		{
+			`{"type":"identify","userId":"u","context":{"library":{"name":"mine"}}}`,
+			`"type":"identify","userId":"u","context":{"library":{"name":"mine"}}` + tail("identify"),
+		},
+		{
+			`{"type":"identify","userId":"u","context":{"libr\u0061ry":{"name":"mine"}}}`,
+			`"type":"identify","userId":"u","context":{"libr\u0061ry":{"name":"mine"}}` + tail("identify"),
+		},
+		{
+			`{"type":"identify","userId":"u","context":{"library":null,"x":1}}`,
+			`"type":"identify","userId":"u","context":{` + wireLibrary + `,"x":1}` + tail("identify"),
+		},
+		{
+			`{"type":"identify","userId":"u","context":{"app":{"library":1}}}`,
+			`"type":"identify","userId":"u","context":{"app":{"library":1},` + wireLibrary + `}` + tail("identify"),
+		},
+		{
+			`{"type":"identify","userId":"u","context":{"title":"\"library\": a \\ history"} }`,
+			`"type":"identify","userId":"u","context":{"title":"\"library\": a \\ history",` + wireLibrary + `}` +
+				tail("identify"),
+		},
+		{
+			`{"type":"track","event":"e","userId":"u","integrations":{"All":true,"X":{"a": 1}}}`,
+			`"type":"track","event":"e","userId":"u","integrations":{"All":true,"X":{"a": 1}}` + bare + tail("track"),
+		},
 		// What we do not know is passed on.
-		`{"type":"track","event":"e","userId":"u","a/b~c":"","traits":[1],"version":2}`: `"type":"track","event":"e","userId":"u","a/b~c":"","traits":[1],"version":2` + bare + tail("track"),
+		{
+			`{"type":"track","event":"e","userId":"u","a/b~c":"","traits":[1],"version":2}`,
+			`"type":"track","event":"e","userId":"u","a/b~c":"","traits":[1],"version":2` + bare + tail("track"),
+		},
 	} {
-		t.Run(in, func(t *testing.T) {
-			got, _, err := wire(t, item(t, in))
+		t.Run(c.in, func(t *testing.T) {
+			got, _, err := wire(t, item(t, c.in))
 			require.NoError(t, err)
-			require.Equal(t, want, got[1:])
+			require.Equal(t, c.want, got[1:])
 		})
 	}
 }
@@ -77,6 +126,7 @@ func TestMessagesOnTheWire(t *testing.T) {
 func TestProblems(t *testing.T) {
 	consent := `{"type":"track","event":"Segment Consent Preference Updated","anonymousId":"a",`
 	long := strings.Repeat("é", 100)
+	const preferences = "/context/consent/categoryPreferences"
 	for in, want := range map[string][]string{
 		`{}`:               {"/type missing_type"},
 		`{"type":"Track"}`: {"/type invalid_type"},
@@ -113,12 +163,17 @@ func TestProblems(t *testing.T) {
 		`{"type":"page","userId":"u","writeKey":"` + string(testKey) + `"}`: {"/writeKey write_key_in_message"},
 
 		consent + `"context":{"consent":{"categoryPreferences":{"ads":true}}}}`: nil,
-		consent + `"x":1}`: {"/context/consent/categoryPreferences consent_categorypreferences_should_exist"},
-		consent + `"context":{"consent":{"categoryPreferences":null}}}`:                                    {"/context/consent/categoryPreferences consent_categorypreferences_should_exist"},
-		consent + `"context":{"consent":{"categoryPreferences":[]}}}`:                                      {"/context/consent/categoryPreferences consent_categorypreferences_fields_should_be_object"},
-		consent + `"context":{"consent":{"categoryPreferences":{"a/b":"yes","c":false}}}}`:                 {"/context/consent/categoryPreferences/a~1b consent_categorypreferences_fields_should_be_bool"},
-		consent + `"context":{"device":{"advertisingId":1},"consent":{"categoryPreferences":{"a":true}}}}`: {"/context/device/advertisingId device_advertisingid_should_be_string"},
-		consent + `"context":{"consent":{"categoryPreferences":{},"version":"2"}}}`:                        {"/context/consent/version consent_version_should_be_number"},
+		consent + `"x":1}`: {preferences + " consent_categorypreferences_should_exist"},
+		consent + `"context":{"consent":{"categoryPreferences":null}}}`: {preferences +
+			" consent_categorypreferences_should_exist"},
+		consent + `"context":{"consent":{"categoryPreferences":[]}}}`: {preferences +
+			" consent_categorypreferences_fields_should_be_object"},
+		consent + `"context":{"consent":{"categoryPreferences":{"a/b":"yes","c":false}}}}`: {preferences +
+			"/a~1b consent_categorypreferences_fields_should_be_bool"},
+		consent + `"context":{"device":{"advertisingId":1},"consent":{"categoryPreferences":` +
+			`{"a":true}}}}`: {"/context/device/advertisingId device_advertisingid_should_be_string"},
+		consent + `"context":{"consent":{"categoryPreferences":{},"version":"2"}}}`: {"/context/consent/version " +
+			"consent_version_should_be_number"},
 	} {
 		t.Run(in, func(t *testing.T) {
 			_, report, err := wire(t, item(t, in))
@@ -200,10 +255,13 @@ func TestWarnings(t *testing.T) {
 		`{"type":"track","event":"e","userId":"u","sentAt":null}`:                   nil,
 		`{"type":"track","event":"e","userId":"u","receivedAt":"x","_metadata":{},"channel":"server"}`: {"/receivedAt " +
 			"field_set_by_segment", "/_metadata field_set_by_segment", "/channel field_set_by_segment"},
-		`{"type":"identify","userId":"u","event":"e","a/b":1}`:                                           {"/event field_unknown", "/a~1b field_unknown"},
-		`{"type":"track","event":"e","userId":"u","timestamp":"2024-01-02"}`:                             {"/timestamp timestamp_zone_assumed"},
-		`{"type":"track","event":"e","userId":"u","integrations":{"all":false,"Mixpanel":{"all":true}}}`: {"/integrations/all integrations_all_case"},
-		`{"type":"track","event":"e","userId":"u","integrations":{"All":false}}`:                         nil,
+		`{"type":"identify","userId":"u","event":"e",` +
+			`"a/b":1}`: {"/event field_unknown", "/a~1b field_unknown"},
+		`{"type":"track","event":"e","userId":"u",` +
+			`"timestamp":"2024-01-02"}`: {"/timestamp timestamp_zone_assumed"},
+		`{"type":"track","event":"e","userId":"u","integrations":{"all":false,"Mixpanel":` +
+			`{"all":true}}}`: {"/integrations/all integrations_all_case"},
+		`{"type":"track","event":"e","userId":"u","integrations":{"All":false}}`: nil,
 	} {
 		t.Run(in, func(t *testing.T) {
 			body, report, err := wire(t, item(t, in))
@@ -334,7 +392,8 @@ func merged(base, over map[string]any) map[string]any {
 
 func TestUserIDs(t *testing.T) {
 	m := item(t,
-		`{"type":"alias","userId":"u\u002d1","previousId":"p","anonymousId":null,"groupId":"g","context":{"userId":"not me"}}`)
+		`{"type":"alias","userId":"u\u002d1","previousId":"p","anonymousId":null,"groupId":"g","context":`+
+			`{"userId":"not me"}}`)
 	call := tracking.Call{Messages: []tracking.Message{m}}
 	batch, err := tracking.NewClient(nil).Prepare(t.Context(), tracking.Source{WriteKey: testKey}, call)
 	require.NoError(t, err)

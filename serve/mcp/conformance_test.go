@@ -126,7 +126,7 @@ func TestConformanceOfBlocksAlone(t *testing.T) {
 // serveFixtures adds what only the fixtures need of a server.
 func serveFixtures(options *sdk.ServerOptions, _ *sdk.StreamableHTTPOptions) {
 	options.Capabilities.Prompts = &sdk.PromptCapabilities{}
-	options.Capabilities.Logging = &sdk.LoggingCapabilities{} //nolint:staticcheck // deprecated by SEP-2577, and still part of the suite
+	options.Capabilities.Logging = &sdk.LoggingCapabilities{} //nolint:staticcheck // the suite still has it
 	options.Capabilities.Resources.Subscribe = true
 	options.CompletionHandler = func(context.Context, *sdk.CompleteRequest) (*sdk.CompleteResult, error) {
 		return &sdk.CompleteResult{Completion: sdk.CompletionResultDetails{Values: []string{"paris"}}}, nil

@@ -158,10 +158,13 @@ func (f fixtures) mountTalk(server *sdk.Server) {
 		)
 	}
 	ask("test_elicitation", `{"type":"object","required":["username","email"],"properties":{
-		"username":{"type":"string","description":"User's response"},"email":{"type":"string","description":"User's email address"}}}`)
+		"username":{"type":"string","description":"User's response"},
+		"email":{"type":"string","description":"User's email address"}}}`)
 	ask("test_elicitation_sep1034_defaults", `{"type":"object","properties":{
-		"name":{"type":"string","default":"John Doe"},"age":{"type":"integer","default":30},"score":{"type":"number","default":95.5},
-		"status":{"type":"string","enum":["active","inactive","pending"],"default":"active"},"verified":{"type":"boolean","default":true}}}`)
+		"name":{"type":"string","default":"John Doe"},"age":{"type":"integer","default":30},
+		"score":{"type":"number","default":95.5},
+		"status":{"type":"string","enum":["active","inactive","pending"],"default":"active"},
+		"verified":{"type":"boolean","default":true}}}`)
 	const titled = `[{"const":"value1","title":"First Option"},{"const":"value2","title":"Second Option"},` +
 		`{"const":"value3","title":"Third Option"}]`
 	ask("test_elicitation_sep1330_enums", `{"type":"object","properties":{

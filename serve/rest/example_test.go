@@ -1,6 +1,8 @@
 package rest_test
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -31,7 +33,22 @@ func Example() {
 	r.Header.Set("Content-Type", "application/json")
 	w := httptest.NewRecorder()
 	handler.ServeHTTP(w, r)
-	fmt.Println(w.Code, strings.TrimSpace(w.Body.String()))
+	var body bytes.Buffer
+	if err := json.Indent(&body, w.Body.Bytes(), "", "  "); err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(w.Code, body.String())
 	// Output:
-	// 200 {"valid":false,"code":"invalid_input","violations":[{"path":"","code":"no_user_anon_id","message":"must have userId or anonymousId"}]}
+	// 200 {
+	//   "valid": false,
+	//   "code": "invalid_input",
+	//   "violations": [
+	//     {
+	//       "path": "",
+	//       "code": "no_user_anon_id",
+	//       "message": "must have userId or anonymousId"
+	//     }
+	//   ]
+	// }
 }

@@ -27,7 +27,8 @@ func terminal(t *testing.T) (screen, program *os.File) {
 	}
 	var number, lock int32
 	for request, value := range map[uintptr]*int32{syscall.TIOCGPTN: &number, syscall.TIOCSPTLCK: &lock} {
-		_, _, errno := syscall.Syscall(syscall.SYS_IOCTL, screen.Fd(), request, uintptr(unsafe.Pointer(value))) //nolint:gosec // as ioctl wants it
+		at := uintptr(unsafe.Pointer(value)) //nolint:gosec // as ioctl wants it
+		_, _, errno := syscall.Syscall(syscall.SYS_IOCTL, screen.Fd(), request, at)
 		require.Zero(t, errno)
 	}
 	program, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|syscall.O_NOCTTY, 0)

@@ -36,7 +36,8 @@ func TestExitCodes(t *testing.T) {
 }
 
 func TestYAMLKeepsWhatJSONSays(t *testing.T) {
-	doc := `{"z":1.10,"a":12345678901234567890123,"e":1e5,"text":"1.10","yes":"yes","null":null,"list":[true,[],{}],"lines":"a\nb","pair":"\ud83d\ude00","":"-"}`
+	doc := `{"z":1.10,"a":12345678901234567890123,"e":1e5,"text":"1.10","yes":"yes","null":null,"list":[true,[],{}],` +
+		`"lines":"a\nb","pair":"\ud83d\ude00","":"-"}`
 	want := `z: 1.10
 a: 12345678901234567890123
 e: 1e5
