@@ -117,6 +117,12 @@ func Coalesce(
 	return c, c.close
 }
 
+// Describe is that of [tracking.Source], with [Coalesced].
+func (c *coalescer) Describe() (endpoint, region, way, fingerprint string) {
+	endpoint, region, _, fingerprint = c.Source.Describe()
+	return endpoint, region, Coalesced, fingerprint
+}
+
 // Send sends the messages of a call and returns when the receiver has accepted
 // them, or they have been given up.
 func (c *coalescer) Send(

@@ -78,6 +78,12 @@ func (s *storedSource) compareKeys() {
 // [tracking.Source.Validate], or with its name.
 func (s *storedSource) Validate() error { return s.err }
 
+// Describe is that of [tracking.Source], with [Durable].
+func (s *storedSource) Describe() (endpoint, region, way, fingerprint string) {
+	endpoint, region, _, fingerprint = s.Source.Describe()
+	return endpoint, region, Durable, fingerprint
+}
+
 // Send checks the messages of a call and stores them: see [Store.Source].
 func (s *storedSource) Send(
 	ctx context.Context, client *tracking.Client, call tracking.Call,

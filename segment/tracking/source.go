@@ -1,6 +1,7 @@
 package tracking
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/url"
@@ -73,6 +74,16 @@ func (s Source) Validate() error {
 // Secrets lists every text that must be removed from what is logged or shown: the write key, and
 // the forms it takes on the wire.
 func (s Source) Secrets() []string { return s.WriteKey.secrets() }
+
+// Describe says in plain words where the source sends, for lists of sources: the base URL, the
+// region (empty with an endpoint of its own), [Direct], and the fingerprint of its write key.
+func (s Source) Describe() (endpoint, region, delivery, fingerprint string) {
+	endpoint, _ = s.base()
+	if s.Endpoint == "" {
+		region = cmp.Or(strings.ToLower(string(s.Region)), string(US))
+	}
+	return endpoint, region, Direct, s.WriteKey.Fingerprint()
+}
 
 func (s Source) check() (base string, err error) {
 	if s.WriteKey == "" {

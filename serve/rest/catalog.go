@@ -77,6 +77,10 @@ func (h *Handler) outputSchema(w http.ResponseWriter, r *http.Request, id string
 	}
 }
 
+func (h *Handler) sources(w http.ResponseWriter, r *http.Request, _ string) {
+	writeCached(w, r, typeJSON, encode(map[string]any{"sources": h.runtime.Sources()}))
+}
+
 // lookup returns the block with an id. If there is none it answers 404 and returns nil.
 func (h *Handler) lookup(w http.ResponseWriter, r *http.Request, id string) registry.Block {
 	b, ok := h.registry.Lookup(id)

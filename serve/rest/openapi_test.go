@@ -72,7 +72,7 @@ func TestOpenAPI(t *testing.T) {
 	}
 	for _, path := range []string{
 		"/v1/blocks", "/v1/blocks/segment_batch", "/v1/blocks/segment_trak", "/v1/blocks/segment_track/schema/input",
-		"/v1/errors",
+		"/v1/errors", "/v1/sources",
 		"/v1/errors/rejected", "/v1/errors/x", "/v1/blocks?x=1",
 	} {
 		b.check(router, false, "GET", path, "")

@@ -15,6 +15,7 @@
 //	POST /v1/blocks/{id}/invoke           {"input":{…},"source":"name"} → output and receipt
 //	POST /v1/blocks/{id}/preview          the same body → requests and receipt; sends nothing
 //	POST /v1/blocks/{id}/validate         the same body → valid and violations; sends nothing
+//	GET  /v1/sources                      where invocations can send, without credentials
 //	GET  /v1/errors                       what can go wrong, with the status of each code
 //	GET  /v1/errors/{code}
 //	GET  /openapi.json                    OpenAPI 3.1, generated from the manifests

@@ -27,6 +27,7 @@ func (h *Handler) table() []route {
 		{path: "/v1/blocks/{id}/invoke", post: h.invoke},
 		{path: "/v1/blocks/{id}/preview", post: h.preview},
 		{path: "/v1/blocks/{id}/validate", post: h.validate},
+		{path: "/v1/sources", get: h.sources},
 		{path: "/v1/errors", get: h.errors},
 		{path: "/v1/errors/{code}", get: h.error},
 	}
