@@ -51,6 +51,7 @@ type invocation struct {
 	id         string
 	sourceName string
 	deadline   time.Time
+	attempts   *attemptRecorder // nil unless they are asked for
 
 	block    *Block
 	source   namedSource
@@ -78,6 +79,9 @@ func (rt *Runtime) Invoke(ctx context.Context, block string, input Input, option
 	}
 	output, err := rt.invoke(ctx, inv, input)
 	inv.finish()
+	if inv.attempts != nil {
+		inv.attempts.finish()
+	}
 	var res *Result
 	if err != nil {
 		err = rt.failed(ctx, inv, err)
@@ -102,6 +106,9 @@ func (rt *Runtime) invoke(ctx context.Context, inv *invocation, input Input) (ou
 		return nil, err
 	}
 	call.HTTP, call.shared = rt.http, &rt.shared
+	if inv.attempts != nil {
+		ctx = retry.OnAttempt(ctx, inv.attempts.add)
+	}
 	return rt.run(ctx, inv, call)
 }
 

@@ -104,32 +104,14 @@ func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 			return nil, fmt.Errorf("read request body: %w", err)
 		}
 	}
-	header := map[string][]string{}
-	for name, values := range req.Header {
-		for _, v := range values {
-			header[name] = append(header[name], r.header(name, v))
-		}
-	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.requests = append(r.requests, Request{
 		Method: req.Method,
 		URL:    r.redactor.text(req.URL.String()),
-		Header: header,
+		Header: r.redactor.headers(req.Header),
 		Body:   r.redactor.text(string(body)),
 		Bytes:  len(body),
 	})
 	return nowhere{}.RoundTrip(req)
-}
-
-// header redacts a value whole where the header is there to hold a credential.
-func (r *recorder) header(name, value string) string {
-	switch http.CanonicalHeaderKey(name) {
-	case "Authorization", "Proxy-Authorization":
-		scheme, _, _ := strings.Cut(value, " ")
-		return scheme + " " + redacted
-	case "Cookie", "X-Api-Key", "X-Write-Key":
-		return redacted
-	}
-	return r.redactor.text(value)
 }

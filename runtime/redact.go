@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"errors"
+	"net/http"
 	"strings"
 
 	"github.com/aacflow/segment-blocks/rawjson"
@@ -61,4 +62,26 @@ func (r *redactor) receipt(receipt *Receipt) {
 		receipt.Warnings[i].Path = r.text(receipt.Warnings[i].Path)
 		receipt.Warnings[i].Message = r.text(receipt.Warnings[i].Message)
 	}
+}
+
+// headers redacts a value whole where the header is there to hold a credential.
+func (r *redactor) headers(header http.Header) map[string][]string {
+	shown := map[string][]string{}
+	for name, values := range header {
+		for _, v := range values {
+			switch http.CanonicalHeaderKey(name) {
+			case "Authorization", "Proxy-Authorization":
+				scheme, _, two := strings.Cut(v, " ")
+				if v = redacted; two {
+					v = scheme + " " + redacted
+				}
+			case "Cookie", "Set-Cookie", "X-Api-Key", "X-Write-Key":
+				v = redacted
+			default:
+				v = r.text(v)
+			}
+			shown[name] = append(shown[name], v)
+		}
+	}
+	return shown
 }

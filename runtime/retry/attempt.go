@@ -33,8 +33,8 @@ type localError struct{ error }
 
 func (e *localError) Unwrap() error { return e.error }
 
-// try makes one attempt.
-func (s *sending) try(ctx context.Context) (*Answer, error) {
+// try makes one attempt, and notes in seen what is sent.
+func (s *sending) try(ctx context.Context, seen *Attempt) (*Answer, error) {
 	// The answer is read here, up to a bound, rather than by resty, which would read all of it or
 	// fail.
 	req := s.client.http.R().SetDoNotParseResponse(true)
@@ -43,12 +43,14 @@ func (s *sending) try(ctx context.Context) (*Answer, error) {
 	if s.attempts > 1 {
 		req.Header["X-Retry-Count"] = []string{strconv.Itoa(s.attempts - 1)}
 	}
+	seen.Header = req.Header
 	if s.Body != nil {
 		body, err := s.Body()
 		if err != nil {
 			return nil, &localError{err}
 		}
 		req.SetBody(bytes.NewReader(body))
+		seen.Body = body
 	}
 	timeout := s.Policy.AttemptTimeout
 	if deadline, ok := ctx.Deadline(); timeout > 0 && (!ok || time.Until(deadline) > timeout) {

@@ -18,6 +18,7 @@ type sending struct {
 
 	attempts       int
 	counted        int           // retries that count against MaxRetries
+	waited         time.Duration // since the last attempt
 	limited        time.Duration // waited for rate limits
 	since          time.Time     // the first failure
 	limitedAtFirst time.Duration // limited by then
@@ -64,7 +65,8 @@ func (s *sending) awaitTurn(ctx context.Context) error {
 // attempt makes one attempt and notes what it came to.
 func (s *sending) attempt(ctx context.Context) (*Answer, Decision) {
 	s.attempts++
-	answer, err := s.try(ctx)
+	seen := Attempt{StartedAt: time.Now()}
+	answer, err := s.try(ctx, &seen)
 	sent := true
 	var decision Decision
 	switch {
@@ -77,6 +79,8 @@ func (s *sending) attempt(ctx context.Context) (*Answer, Decision) {
 	default:
 		decision = s.Judge(answer)
 	}
+	s.observed(ctx, seen, answer, decision.Err)
+	s.waited = 0
 	if decision.Code == "" {
 		return answer, decision
 	}
@@ -186,6 +190,7 @@ func (s *sending) sleep(ctx context.Context, d time.Duration) bool {
 	defer timer.Stop()
 	select {
 	case <-timer.C:
+		s.waited += d
 		return true
 	case <-ctx.Done():
 		return false

@@ -27,6 +27,7 @@ type outcome struct {
 	report tracking.Report
 	err    error
 	took   time.Duration
+	seen   []retry.Attempt // what the call was told of
 }
 
 // gathered makes calls that share a request: two requests are held up until all have come. It
@@ -40,8 +41,10 @@ func gathered(
 	for i, m := range messages {
 		calls.Go(func() {
 			began := time.Now()
-			report, err := c.Send(soon(t), client, one(m))
-			outcomes[i] = outcome{report, err, time.Since(began)}
+			var seen []retry.Attempt
+			ctx := retry.OnAttempt(soon(t), func(a retry.Attempt) { seen = append(seen, a) })
+			report, err := c.Send(ctx, client, one(m))
+			outcomes[i] = outcome{report, err, time.Since(began), seen}
 		})
 		if i < 2 {
 			require.Eventually(t, func() bool { return len(r.got()) == i+1 }, time.Second, time.Millisecond)
@@ -96,6 +99,11 @@ func TestCallsShareRequests(t *testing.T) {
 		require.Equal(t, 1, o.report.Attempts)
 		require.Positive(t, o.report.Bytes)
 		require.Less(t, o.report.Bytes, 1000, i)
+		if i < 2 { // it had a request of its own
+			require.Len(t, o.seen, 1)
+		} else {
+			require.Empty(t, o.seen, "a call must not see what others send")
+		}
 	}
 	require.LessOrEqual(t, len(r.got()), 5)
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/aacflow/segment-blocks/runtime/retry"
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
@@ -132,6 +133,7 @@ func (q *queue) send(calls []*pendingCall) {
 	ctx := calls[0].ctx
 	if len(calls) > 1 {
 		ctx = context.WithoutCancel(ctx) // its values, such as a trace, are as good as those of another
+		ctx = retry.OnAttempt(ctx, nil)  // but what goes over the wire is not for one of them to see
 	}
 	r := &request{queue: q, calls: calls, waiting: len(calls)}
 	r.ctx, r.cancel = context.WithCancel(ctx)

@@ -17,8 +17,9 @@ import (
 
 // envelope is the body of a POST: the input as it was written, and where to send.
 type envelope struct {
-	input  json.RawMessage
-	source string
+	input    json.RawMessage
+	source   string
+	attempts bool // the answer is to list them
 }
 
 // The bounds of what an answer tells of a body, whatever it holds.
@@ -97,12 +98,16 @@ func envelopeOf(obj rawjson.Object) (e envelope, _ *Problem) {
 			} else if len(e.source) > longestName {
 				wrong("/source", "wrong_type", fmt.Sprintf("must be the name of a source, of %d bytes at most", longestName))
 			}
+		case m.Name == "attempts":
+			if e.attempts = string(m.Value) == "true"; kind != rawjson.BooleanKind {
+				wrong("/attempts", "wrong_type", "must be true or false")
+			}
 		case len(violations) == mostViolations:
 			unlisted++ // without the cost of its message
 		case len(m.Name) > longestName:
 			wrong("", "unknown_member", fmt.Sprintf("has a member that it must not have: %.60q…", m.Name))
 		default:
-			meant := schemas.DidYouMean(m.Name, []string{"input", "source"})
+			meant := schemas.DidYouMean(m.Name, []string{"input", "source", "attempts"})
 			wrong(rawjson.Pointer("", m.Name), "unknown_member", "is no member of the body"+meant)
 		}
 	}

@@ -66,22 +66,33 @@ func (h *Handler) invoke(w http.ResponseWriter, r *http.Request, block string) {
 	}
 	keep := true // also if the runtime panics
 	defer func() { use.Done(keep) }()
-	result, err := h.runtime.Invoke(r.Context(), q.block, runtime.JSON(q.input), q.options()...)
+	var attempts []runtime.Attempt // stays nil unless they are asked for
+	options := q.options()
+	if q.attempts {
+		attempts = []runtime.Attempt{}
+		options = append(options, runtime.RecordAttempts(&attempts))
+	}
+	result, err := h.runtime.Invoke(r.Context(), q.block, runtime.JSON(q.input), options...)
 	if err != nil {
 		e := runtime.ErrorOf(err)
 		keep = idempotency.Sent(e)
-		fail(w, r, problemOf(e))
+		p := problemOf(e)
+		p.Attempts = attempts
+		fail(w, r, p)
 		return
 	}
 	keep = !q.random // no client repeats a success under a key that it did not choose
-	succeed(w, result)
+	succeed(w, result, attempts)
 }
 
 func failPlainly(w http.ResponseWriter, r *http.Request, p *Problem) { p.Write(w, r) }
 
 // succeedPlainly answers with the output as it is.
-func succeedPlainly(w http.ResponseWriter, result *runtime.Result) {
+func succeedPlainly(w http.ResponseWriter, result *runtime.Result, attempts []runtime.Attempt) {
 	answer := rawjson.Object{{Name: "output", Value: result.Output}, {Name: "receipt", Value: encode(result.Receipt)}}
+	if attempts != nil {
+		answer = answer.Set("attempts", encode(attempts))
+	}
 	writeFresh(w, typeJSON, answer.JSON())
 }
 
@@ -131,7 +142,7 @@ func (h *Handler) validate(w http.ResponseWriter, r *http.Request, block string)
 
 // succeedAsResult answers in AACFlow's shape. The output is the block's own and nothing else,
 // because workflows refer to its members.
-func succeedAsResult(w http.ResponseWriter, result *runtime.Result) {
+func succeedAsResult(w http.ResponseWriter, result *runtime.Result, _ []runtime.Attempt) {
 	answer := rawjson.Object{{Name: "success", Value: json.RawMessage("true")}, {Name: "output", Value: result.Output}}
 	if result.Receipt.Emulated {
 		answer = answer.Set("emulated", json.RawMessage("true"))

@@ -28,6 +28,8 @@ type Problem struct { //nolint:errname // RFC 9457 calls it a problem
 	RetryAfterSeconds float64 `json:"retryAfterSeconds,omitempty"`
 	// Receipt says what was tried. It is absent if nothing was.
 	Receipt *runtime.Receipt `json:"receipt,omitempty"`
+	// Attempts are what went over the wire, if the request has asked for them.
+	Attempts []runtime.Attempt `json:"attempts,omitzero"`
 }
 
 // newProblem returns a problem with the status and title of its code.
