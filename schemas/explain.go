@@ -131,7 +131,9 @@ func (e *explainer) explain(err *jsonschema.ValidationError) {
 		if says := keyword.says(); says != "" {
 			sentence = says
 		}
-		if value, ok := rawjson.At(e.value, path); ok && e.at+path != "" && !e.schema.secretAt(e.at+path) {
+		value, ok := rawjson.At(e.value, path)
+		missing := choices(keyword) != nil // nothing in the value is wrong
+		if ok && !missing && e.at+path != "" && !e.schema.secretAt(e.at+path) {
 			sentence += ": " + excerpt(value, e.schema.secrets)
 		}
 		e.report(keyword, path, path+firstChoice(keyword), sentence)

@@ -152,7 +152,7 @@ func TestConfigIsChecked(t *testing.T) {
 	rt, err := runtime.New(reg)
 	require.NoError(t, err)
 	_, err = serve.New(rt, reg, serve.Config{MCP: mcp.Config{DefaultProfile: "lax"}})
-	require.EqualError(t, err, `serve: new mcp server: there is no profile of this name: "lax"`)
+	require.EqualError(t, err, `serve: new mcp server: the profile must be sim, agent or strict: "lax"`)
 }
 
 // serving lets a server serve a listener, and returns its URL and what ends it.

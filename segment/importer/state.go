@@ -130,11 +130,12 @@ func (p *plan) changed(other *plan) bool {
 }
 
 // lock keeps another process from importing the same, or into the same file of rejects, at the same
-// time: both would write the state and the rejects.
+// time: both would write the state and the rejects. It leaves no files behind.
 func (im *Import) lock() (release func(), err error) {
 	var held []*flock.Flock
 	release = func() {
 		for _, file := range held {
+			_ = os.Remove(file.Path()) // before others can lock it; see tryLock
 			_ = file.Unlock()
 		}
 	}
@@ -145,10 +146,8 @@ func (im *Import) lock() (release func(), err error) {
 		if info, err := os.Stat(l.path); l.path == "" || err == nil && !info.Mode().IsRegular() {
 			continue // a device takes what anybody writes
 		}
-		// The file stays: if it were removed, another process could lock a file that has no name
-		// any more.
 		file := flock.New(paths.Resolve(l.path) + ".lock")
-		ok, err := file.TryLock()
+		ok, err := tryLock(file)
 		if err == nil && !ok {
 			err = fmt.Errorf("%s: it holds %q", l.taken, l.path+".lock")
 		} else if err != nil {
@@ -161,6 +160,27 @@ func (im *Import) lock() (release func(), err error) {
 		held = append(held, file)
 	}
 	return release, nil
+}
+
+// tryLock locks a file that its holder removes. Between opening and locking it, the holder may have
+// removed it, and the lock on a file without a name keeps nobody away.
+func tryLock(file *flock.Flock) (bool, error) {
+	for {
+		ok, err := file.TryLock()
+		if !ok || err != nil {
+			return false, err
+		}
+		locked, err := file.Stat()
+		if err == nil {
+			named, missing := os.Stat(file.Path())
+			if missing == nil && os.SameFile(locked, named) {
+				return true, nil
+			}
+		}
+		if err := errors.Join(err, file.Unlock()); err != nil {
+			return false, err
+		}
+	}
 }
 
 // begin finds where to go on, looks at the files, opens the rejects and writes the first state. It
@@ -244,6 +264,10 @@ func (im *Import) earlier() (*state, error) {
 		return nil, fmt.Errorf("cannot resume, because %s; --restart begins again", difference)
 	}
 	im.moveRejects(s)
+	if s.Counts.Events == 0 {
+		im.note("the earlier run has sent nothing, so this begins at the beginning")
+		return s, nil
+	}
 	where := "the end"
 	if i := s.Position.File; i < len(o.Files) {
 		where = fmt.Sprintf("line %d of %s", s.Position.Line, o.Files[i])

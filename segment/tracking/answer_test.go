@@ -218,7 +218,7 @@ func TestEchoedKeyIsNotShown(t *testing.T) {
 func TestShortWriteKeyIsRefused(t *testing.T) {
 	for _, key := range []tracking.WriteKey{"k", "abc1234"} {
 		err := tracking.Source{WriteKey: key}.Validate()
-		require.EqualError(t, err, "the source's write key must have at least 8 characters; check that all of it was pasted")
+		require.EqualError(t, err, "the write key must have at least 8 characters; check that all of it was pasted")
 	}
 	require.NoError(t, tracking.Source{WriteKey: "abcd1234"}.Validate())
 	require.NoError(t, tracking.Source{}.Validate(), "a call may bring a key")

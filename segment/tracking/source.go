@@ -102,7 +102,7 @@ func (s Source) settings() (base string, err error) {
 
 func checkInFlight(n int) error {
 	if n < 0 {
-		return fmt.Errorf("the source's in-flight limit must not be negative: %d", n)
+		return fmt.Errorf("the in-flight limit must not be negative: %d", n)
 	}
 	return nil
 }
@@ -111,12 +111,12 @@ func checkInFlight(n int) error {
 // than Segment have their own.
 func checkKey(k WriteKey) error {
 	if k != "" && len(k) < minKeyLength {
-		return fmt.Errorf("the source's write key must have at least %d characters; check that all of it was pasted",
+		return fmt.Errorf("the write key must have at least %d characters; check that all of it was pasted",
 			minKeyLength)
 	}
 	for _, c := range []byte(k) {
 		if c <= ' ' || c > '~' {
-			return errors.New("the source's write key must be printable ASCII without white space; " +
+			return errors.New("the write key must be printable ASCII without white space; " +
 				"check what was pasted around it")
 		}
 	}
@@ -130,7 +130,7 @@ func (s Source) base() (string, error) {
 		}
 		base, err := parseEndpoint(s.Endpoint, s.AllowInsecure)
 		if err == nil && s.WriteKey != "" && strings.Contains(base, string(s.WriteKey)) {
-			return "", errors.New("the source's endpoint must not hold the write key: URLs end up in logs")
+			return "", errors.New("the endpoint must not hold the write key: URLs end up in logs")
 		}
 		return base, err
 	}
@@ -140,7 +140,7 @@ func (s Source) base() (string, error) {
 	case EU:
 		return euEndpoint, nil
 	}
-	return "", fmt.Errorf("the source's region must be us or eu: %q", string(s.Region))
+	return "", fmt.Errorf("the region must be us or eu: %q", string(s.Region))
 }
 
 // parseEndpoint never repeats the URL as a whole: what is wrong with it may be that it holds a
@@ -153,19 +153,19 @@ func parseEndpoint(endpoint string, allowInsecure bool) (string, error) {
 		if errors.As(err, &parse) {
 			err = parse.Err
 		}
-		return "", fmt.Errorf("the source's endpoint must be a URL: %w", err)
+		return "", fmt.Errorf("the endpoint must be a URL: %w", err)
 	case u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "":
-		return "", errors.New("the source's endpoint must begin with https:// and a host")
+		return "", errors.New("the endpoint must begin with https:// and a host")
 	case u.User != nil:
-		return "", errors.New("the source's endpoint must not hold a user or password; the write key has a field of its own")
+		return "", errors.New("the endpoint must not hold a user or password; the write key has a field of its own")
 	case u.RawQuery != "" || u.ForceQuery || strings.Contains(endpoint, "#"):
-		return "", errors.New("the source's endpoint must not have a query or fragment")
+		return "", errors.New("the endpoint must not have a query or fragment")
 	case u.Scheme == "http" && !allowInsecure && !loopback.Host(u.Hostname()):
-		return "", fmt.Errorf("the source's endpoint must use https: %q", u.Host)
+		return "", fmt.Errorf("the endpoint must use https: %q", u.Host)
 	}
 	path := strings.TrimRight(u.EscapedPath(), "/")
 	if i := strings.LastIndex(path, "/v1/"); i >= 0 && isCall(path[i+len("/v1/"):]) {
-		return "", fmt.Errorf("the source's endpoint must end before the path of a call: %q", path[i:])
+		return "", fmt.Errorf("the endpoint must end before the path of a call: %q", path[i:])
 	}
 	path = strings.TrimRight(strings.TrimSuffix(path, "/v1"), "/")
 	return u.Scheme + "://" + u.Host + path, nil

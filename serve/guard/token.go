@@ -10,6 +10,9 @@ import (
 
 const minToken = 16
 
+// ErrToken means that a token of the configuration is too short, or cannot be sent in a header.
+var ErrToken = fmt.Errorf("a token must have at least %d characters, all of them visible ASCII", minToken)
+
 // tokens holds digests, so that comparing takes the same time whatever the length of the token
 // sent.
 type tokens [][sha256.Size]byte
@@ -19,7 +22,7 @@ func newTokens(list []string) (tokens, error) {
 	for _, token := range list {
 		// The token itself does not belong in an error.
 		if len(token) < minToken || strings.IndexFunc(token, func(c rune) bool { return c <= ' ' || c > '~' }) >= 0 {
-			return nil, fmt.Errorf("a token must have at least %d characters, all of them visible ASCII", minToken)
+			return nil, ErrToken
 		}
 		out = append(out, sha256.Sum256([]byte(token)))
 	}

@@ -87,7 +87,7 @@ func (s *Server) address(u *url.URL) (address, error) {
 	if profile = cmp.Or(profile, u.Query().Get("profile")); profile != "" {
 		at.profile = Profile(profile)
 		if !slices.Contains(Profiles(), at.profile) {
-			return at, fmt.Errorf("there is no profile of this name: %.100q", profile)
+			return at, fmt.Errorf("the profile must be sim, agent or strict: %.100q", profile)
 		}
 	}
 	return at, nil

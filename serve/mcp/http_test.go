@@ -92,9 +92,9 @@ func TestPaths(t *testing.T) {
 	for path, says := range map[string]string{
 		"/mcp/webshop":      `there is no source of this name: \"webshop\"; did you mean \"web shop\"?`,
 		"/mcp/sim":          `there is no source of this name: \"sim\"`,
-		"/mcp/first/lax":    `there is no profile of this name: \"lax\"`,
-		"/mcp?profile=lax":  `there is no profile of this name: \"lax\"`,
-		"/mcp/first/sim/no": `there is no profile of this name: \"sim/no\"`,
+		"/mcp/first/lax":    `the profile must be sim, agent or strict: \"lax\"`,
+		"/mcp?profile=lax":  `the profile must be sim, agent or strict: \"lax\"`,
+		"/mcp/first/sim/no": `the profile must be sim, agent or strict: \"sim/no\"`,
 		"/mcpx":             `nothing is here`,
 		"/":                 `nothing is here`,
 	} {
@@ -155,7 +155,7 @@ func TestConfigIsChecked(t *testing.T) {
 		`new mcp server: the mount point must begin with a slash: "mcp"`:        {Mount: "mcp"},
 		`new mcp server: a source needs a name of its own, other than "-": "-"`: {Sources: []string{"-"}},
 		`new mcp server: a source needs a name of its own, other than "-": "a"`: {Sources: []string{"a", "a"}},
-		`new mcp server: there is no profile of this name: "lax"`:               {DefaultProfile: "lax"},
+		`new mcp server: the profile must be sim, agent or strict: "lax"`:               {DefaultProfile: "lax"},
 	} {
 		_, err := mcp.New(h.rt, h.reg, cfg)
 		require.EqualError(t, err, says)

@@ -122,7 +122,7 @@ func (c *Config) check() error {
 		}
 	}
 	if !slices.Contains(Profiles(), c.DefaultProfile) {
-		return fmt.Errorf("there is no profile of this name: %q", string(c.DefaultProfile))
+		return fmt.Errorf("the profile must be sim, agent or strict: %q", string(c.DefaultProfile))
 	}
 	return nil
 }

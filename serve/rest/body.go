@@ -105,19 +105,19 @@ func envelopeOf(obj rawjson.Object) (e envelope, _ *Problem) {
 		case len(violations) == mostViolations:
 			unlisted++ // without the cost of its message
 		case len(m.Name) > longestName:
-			wrong("", "unknown_member", fmt.Sprintf("has a member that it must not have: %.60q…", m.Name))
+			wrong("", "unknown_member", fmt.Sprintf("has an unknown member: %.60q…", m.Name))
 		default:
 			meant := schemas.DidYouMean(m.Name, []string{"input", "source", "attempts"})
-			wrong(rawjson.Pointer("", m.Name), "unknown_member", "is no member of the body"+meant)
+			wrong(rawjson.Pointer("", m.Name), "unknown_member", "is not a known member"+meant)
 		}
 	}
 	if !hasInput {
-		wrong("/input", "missing_member", "must be there, an object")
+		wrong("/input", "missing_member", "must be given, as an object")
 	}
 	if len(violations) == 0 {
 		return e, nil
 	}
-	return e, badRequest("the body is not as it must be", unlisted, violations...)
+	return e, badRequest("the body is not valid", unlisted, violations...)
 }
 
 // badRequest returns the problem of a faulty request. Its one line has room for the first

@@ -80,7 +80,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	if !fits {
 		w.Header().Set("Allow", allow)
-		newProblem(codeMethod, fmt.Sprintf("this path must be asked with %s: %.20q", allow, r.Method)).Write(w, r)
+		newProblem(codeMethod, fmt.Sprintf("the method of this path must be %s: %.20q", strings.ReplaceAll(allow, ", ", " or "), r.Method)).Write(w, r)
 		return
 	}
 	answer(w, r, variable)

@@ -16,7 +16,7 @@ import (
 	"github.com/aacflow/segment-blocks/segment/emulator"
 )
 
-// emulatorFlags are the flags of emulator. Package emulator checks their values.
+// emulatorFlags are the flags of emulator.
 type emulatorFlags struct {
 	addr, mode, log, oversize string
 	token                     bool
@@ -47,9 +47,26 @@ func newEmulator(p *Program) *cobra.Command {
 	flags.BoolVar(&f.quiet, "quiet", false, "print the addresses and nothing more")
 	offer(cmd, "mode", "segment", "strict")
 	cmd.RunE = p.settled(func(cmd *cobra.Command, _ []string, s *settings.Settings) error {
+		if err := f.check(); err != nil {
+			return err
+		}
 		return p.serveEmulator(cmd.Context(), f, s)
 	})
 	return cmd
+}
+
+// check looks at what the flags say.
+func (f *emulatorFlags) check() error {
+	mode, oversize := emulator.AnswerMode(f.mode), emulator.OversizePolicy(f.oversize)
+	switch {
+	case mode != emulator.Segment && mode != emulator.Strict:
+		return console.Usage("--mode must be segment or strict: %q", f.mode)
+	case oversize != emulator.RefuseBatch && oversize != emulator.DropItem:
+		return console.Usage("--oversize must be refuse or drop: %q", f.oversize)
+	case f.capacity < 1:
+		return console.Usage("--capacity must be at least 1: %d", f.capacity)
+	}
+	return nil
 }
 
 // serveEmulator listens before anything else, because only then is it known whether other machines

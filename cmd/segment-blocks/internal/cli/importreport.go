@@ -57,7 +57,7 @@ func (r *importRun) conclude(c importer.Counts, err error) error {
 	}
 	r.noteEmpty(c)
 	if c.Rejected > 0 {
-		r.program.Note("mend the messages in %s and import that file in turn", r.options.RejectsPath)
+		r.program.Note("correct the messages in %s, then import that file", r.options.RejectsPath)
 		return console.End(console.ExitPartial)
 	}
 	return nil

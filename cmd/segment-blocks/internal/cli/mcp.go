@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -24,6 +25,9 @@ func newMCP(p *Program) *cobra.Command {
 	offer(cmd, "profile", "agent", "sim", "strict")
 	addSource(p, cmd)
 	cmd.RunE = p.settled(func(cmd *cobra.Command, _ []string, s *settings.Settings) error {
+		if !slices.Contains(mcp.Profiles(), mcp.Profile(*profile)) {
+			return console.Usage("--profile must be agent, sim or strict: %q", *profile)
+		}
 		h, err := p.openToHost(cmd.Context(), s, p.logger("text"), false)
 		if err != nil {
 			return err

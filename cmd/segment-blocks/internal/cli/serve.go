@@ -151,7 +151,12 @@ func (p *Program) guard(s settings.Serve, logger *slog.Logger) (*guard.Guard, er
 		MaxConnections: orNone(s.MaxConnections),
 		Logger:         logger, Quiet: s.Quiet,
 	})
-	if err != nil {
+	switch {
+	case errors.Is(err, guard.ErrToken) && s.TokenFile != "":
+		return nil, console.Usage("%w: %s", guard.ErrToken, s.TokenFile)
+	case errors.Is(err, guard.ErrToken):
+		return nil, console.Usage("%s: %w", tokenVariable, guard.ErrToken)
+	case err != nil:
 		return nil, console.Usage("%w", err)
 	}
 	return g, nil

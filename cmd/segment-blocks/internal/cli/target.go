@@ -288,7 +288,8 @@ func (f *settingFlag) Set(text string) error {
 
 // addTimeout adds --timeout. Package settings reads it, since it is a setting too.
 func addTimeout(cmd *cobra.Command) {
-	cmd.Flags().String("timeout", "0s", "longest time for the command, retries included; 0 for no limit")
+	cmd.Flags().Var(&settingFlag{kind: settings.Duration, text: "0s"}, "timeout",
+		"longest time for the command, retries included; 0 for no limit")
 }
 
 // addInvocationID adds --invocation-id, the key to sending an input again without counting it
