@@ -89,9 +89,9 @@ func TestRefusals(t *testing.T) {
 		says       string
 	}{
 		"unknown member": {
-			`{"input":{},"sorce":"prod"}`, nil, 400, "invalid_request",
-			[]string{"/sorce unknown_member"},
-			`did you mean "source"?`,
+			`{"sorce":"prod"}`, nil, 400, "invalid_request",
+			[]string{"/sorce unknown_member", "/input missing_member"},
+			`the body is not valid; /sorce is not a known member; did you mean "source"?; /input must be given`,
 		},
 		"all at once": {
 			`{"source":1,"x":2}`, nil, 400, "invalid_request",

@@ -255,7 +255,8 @@ func TestPathsAndMethods(t *testing.T) {
 		}
 		for _, m := range []string{method, "PUT", "OPTIONS", "BREW"} {
 			a := b.ask(m, path, "")
-			b.requireProblem(a, 405, "method_not_allowed")
+			p := b.requireProblem(a, 405, "method_not_allowed")
+			require.Contains(t, p.Detail, "the method of this path must be "+strings.ReplaceAll(allow, ", ", " or ")+`: "`+m)
 			require.Equal(t, allow, a.Header.Get("Allow"))
 		}
 	}
