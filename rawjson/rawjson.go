@@ -68,6 +68,32 @@ func (o Object) Text(name string) string {
 	return s
 }
 
+// Object opens the member called name: nil when it is absent or not an object.
+func (o Object) Object(name string) Object {
+	raw, _ := o.Get(name)
+	return OpenObject(raw)
+}
+
+// Array returns the elements of the member called name: nil when it is absent or not an array.
+func (o Object) Array(name string) []json.RawMessage {
+	raw, _ := o.Get(name)
+	return OpenArray(raw)
+}
+
+// Texts returns the elements of the member called name as Go strings, such as the names of a
+// required. An element of another type is returned as it is written.
+func (o Object) Texts(name string) []string {
+	var list []string
+	for _, raw := range o.Array(name) {
+		text, ok := Text(raw)
+		if !ok {
+			text = string(raw)
+		}
+		list = append(list, text)
+	}
+	return list
+}
+
 // Set returns o with the member called name set to value: in place where it exists, else at the
 // end. Like append, it may write into o's own memory.
 func (o Object) Set(name string, value json.RawMessage) Object {
@@ -87,27 +113,21 @@ func (o Object) index(name string) int {
 	return slices.IndexFunc(o, func(m Member) bool { return m.Name == name })
 }
 
-// AppendJSON appends o as compact JSON between its values, which are copied as they are.
-func (o Object) AppendJSON(dst []byte) []byte {
-	dst = append(dst, '{')
-	for i, m := range o {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		dst = AppendText(dst, m.Name)
-		dst = append(dst, ':')
-		dst = append(dst, m.Value...)
-	}
-	return append(dst, '}')
-}
-
-// JSON returns o as a document of its own.
+// JSON returns o as a compact document of its own. Its values are copied as they are.
 func (o Object) JSON() json.RawMessage {
 	size := len(`{}`)
 	for _, m := range o {
 		size += len(m.Name) + len(m.Value) + len(`"":,`)
 	}
-	return o.AppendJSON(make([]byte, 0, size)) // more only where names need escapes
+	dst := append(make([]byte, 0, size), '{') // more only where names need escapes
+	for i, m := range o {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(AppendText(dst, m.Name), ':')
+		dst = append(dst, m.Value...)
+	}
+	return append(dst, '}')
 }
 
 // MarshalJSON makes an Object a JSON object to encoding/json.

@@ -106,8 +106,7 @@ func (c *Call) Objects(name string) []rawjson.Object {
 	if list, ok := c.lists[name]; ok {
 		return list
 	}
-	raw, _ := c.Input.Get(name)
-	elements := rawjson.OpenArray(raw)
+	elements := c.Input.Array(name)
 	list := make([]rawjson.Object, len(elements))
 	for i, e := range elements {
 		list[i] = rawjson.OpenObject(e)

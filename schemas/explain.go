@@ -150,7 +150,7 @@ func (e *explainer) report(k keyword, path, place, sentence string) {
 // be.
 func (e *explainer) missing(k keyword, path string) {
 	obj := e.open(path)
-	for _, name := range texts(k.value) {
+	for _, name := range k.schema.Texts("required") {
 		if _, ok := obj.Get(name); !ok {
 			at := rawjson.Pointer(path, name)
 			e.report(k, at, at, "must be given")
@@ -161,9 +161,8 @@ func (e *explainer) missing(k keyword, path string) {
 // unknown makes a violation of each member that the schema does not know. Its value is not shown:
 // it may be a secret under a name misspelt.
 func (e *explainer) unknown(k keyword, path string) {
-	properties, _ := k.schema.Get("properties")
 	var known []string
-	for _, p := range rawjson.OpenObject(properties) {
+	for _, p := range k.schema.Object("properties") {
 		known = append(known, p.Name)
 	}
 	for _, m := range e.open(path) {

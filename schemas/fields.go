@@ -39,10 +39,8 @@ func Find(fields []Field, name string) *Field {
 }
 
 func fieldsOf(schema json.RawMessage) []Field {
-	root := rawjson.OpenObject(schema)
-	properties, _ := root.Get("properties")
 	var fields []Field
-	for _, p := range rawjson.OpenObject(properties) {
+	for _, p := range rawjson.OpenObject(schema).Object("properties") {
 		def := rawjson.OpenObject(p.Value)
 		f := Field{
 			Name:        p.Name,
@@ -54,8 +52,7 @@ func fieldsOf(schema json.RawMessage) []Field {
 		}
 		secret, _ := def.Get("writeOnly")
 		f.Secret = string(secret) == "true"
-		examples, _ := def.Get("examples")
-		if list := rawjson.OpenArray(examples); len(list) > 0 {
+		if list := def.Array("examples"); len(list) > 0 {
 			f.Example = list[0]
 		}
 		if f.Fields = fieldsOf(p.Value); f.Fields == nil {
@@ -68,15 +65,11 @@ func fieldsOf(schema json.RawMessage) []Field {
 }
 
 func kindsOf(def rawjson.Object) []rawjson.Kind {
-	raw, ok := def.Get("type")
-	if !ok {
-		return nil
-	}
-	if one, ok := rawjson.Text(raw); ok {
+	if one := def.Text("type"); one != "" {
 		return []rawjson.Kind{rawjson.Kind(one)}
 	}
 	var kinds []rawjson.Kind
-	for _, name := range texts(raw) {
+	for _, name := range def.Texts("type") {
 		kinds = append(kinds, rawjson.Kind(name))
 	}
 	return kinds
@@ -85,14 +78,12 @@ func kindsOf(def rawjson.Object) []rawjson.Kind {
 func rulesOf(schema json.RawMessage) []string {
 	root := rawjson.OpenObject(schema)
 	var rules []string
-	all, _ := root.Get("allOf")
-	for _, rule := range rawjson.OpenArray(all) {
+	for _, rule := range root.Array("allOf") {
 		if title := rawjson.OpenObject(rule).Text("title"); title != "" {
 			rules = append(rules, title)
 		}
 	}
-	properties, _ := root.Get("properties")
-	for _, p := range rawjson.OpenObject(properties) {
+	for _, p := range root.Object("properties") {
 		if items, ok := rawjson.OpenObject(p.Value).Get("items"); ok {
 			rules = append(rules, rulesOf(items)...)
 		}
@@ -125,17 +116,4 @@ func (s *Schema) secretAt(pointer string) bool {
 		fields = f.Fields
 	}
 	return false
-}
-
-// texts are the elements of a list, those that are no texts as they are written.
-func texts(list json.RawMessage) []string {
-	var out []string
-	for _, raw := range rawjson.OpenArray(list) {
-		s, ok := rawjson.Text(raw)
-		if !ok {
-			s = string(raw)
-		}
-		out = append(out, s)
-	}
-	return out
 }

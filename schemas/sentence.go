@@ -54,8 +54,7 @@ func (e *explainer) keyword(err *jsonschema.ValidationError) keyword {
 // for the keyword.
 func (k keyword) code() string {
 	for _, schema := range append([]rawjson.Object{k.schema}, k.around...) {
-		codes, _ := schema.Get("x-codes")
-		if code := rawjson.OpenObject(codes).Text(k.name); code != "" {
+		if code := schema.Object("x-codes").Text(k.name); code != "" {
 			return code
 		}
 		if code := schema.Text("x-code"); code != "" {
@@ -77,10 +76,7 @@ func keywordCodes() map[string]string {
 	}
 }
 
-func (k keyword) says() string {
-	says, _ := k.schema.Get("x-says")
-	return rawjson.OpenObject(says).Text(k.name)
-}
+func (k keyword) says() string { return k.schema.Object("x-says").Text(k.name) }
 
 func (e *explainer) sentence(k keyword, fallback string) string {
 	switch k.name {
@@ -94,7 +90,7 @@ func (e *explainer) sentence(k keyword, fallback string) string {
 	case "maxLength", "maxItems":
 		return fmt.Sprintf("must have at most %s %s", k.value, unit(k.name))
 	case "enum":
-		return "must be one of " + strings.Join(texts(k.value), ", ")
+		return "must be one of " + strings.Join(k.schema.Texts("enum"), ", ")
 	case "const":
 		return "must be " + string(k.value)
 	case "format":
@@ -124,8 +120,7 @@ func choices(k keyword) []string {
 	}
 	var names []string
 	for _, branch := range rawjson.OpenArray(k.value) {
-		required, _ := rawjson.OpenObject(branch).Get("required")
-		list := texts(required)
+		list := rawjson.OpenObject(branch).Texts("required")
 		if len(list) != 1 {
 			return nil
 		}

@@ -31,7 +31,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -230,16 +229,16 @@ func (k *kit) wrongTypes(t *testing.T) {
 // looks where the violation is.
 func (k *kit) rules(t *testing.T) {
 	b := k.start(t, k.Accept)
-	for _, rule := range elements(rawjson.OpenObject(k.manifest.Input.JSON()), "allOf") {
+	for _, rule := range rawjson.OpenObject(k.manifest.Input.JSON()).Array("allOf") {
 		obj := rawjson.OpenObject(rule)
 		require.NotEmpty(t, obj.Text("title"), "a rule must say in words what it demands: %s", rule)
-		for _, name := range list(obj, "required") {
+		for _, name := range obj.Texts("required") {
 			require.Contains(t, paths(b.refused(t, k.manifest.ID, k.good().Without(name))), "/"+name)
 		}
-		choices := elements(obj, "anyOf")
+		choices := obj.Array("anyOf")
 		input := k.good()
 		for _, choice := range choices {
-			input = input.Without(list(rawjson.OpenObject(choice), "required")...)
+			input = input.Without(rawjson.OpenObject(choice).Texts("required")...)
 		}
 		if choices != nil {
 			require.Contains(t, paths(b.refused(t, k.manifest.ID, input)), "")
@@ -251,16 +250,14 @@ func (k *kit) rules(t *testing.T) {
 // with a condition, or one for the objects in a list.
 func (k *kit) broken(t *testing.T) {
 	schema := rawjson.OpenObject(k.manifest.Input.JSON())
-	for _, rule := range elements(schema, "allOf") {
+	for _, rule := range schema.Array("allOf") {
 		if _, conditional := rawjson.OpenObject(rule).Get("if"); conditional {
 			k.requireBroken(t, rule, func(input rawjson.Object) []json.RawMessage { return []json.RawMessage{input.JSON()} })
 		}
 	}
-	properties, _ := schema.Get("properties")
-	for _, p := range rawjson.OpenObject(properties) {
-		items, _ := rawjson.OpenObject(p.Value).Get("items")
-		for _, rule := range elements(rawjson.OpenObject(items), "allOf") {
-			k.requireBroken(t, rule, func(input rawjson.Object) []json.RawMessage { return elements(input, p.Name) })
+	for _, p := range schema.Object("properties") {
+		for _, rule := range rawjson.OpenObject(p.Value).Object("items").Array("allOf") {
+			k.requireBroken(t, rule, func(input rawjson.Object) []json.RawMessage { return input.Array(p.Name) })
 		}
 	}
 }
@@ -274,11 +271,6 @@ func (k *kit) requireBroken(t *testing.T, rule json.RawMessage, parts func(rawjs
 	require.True(t, slices.ContainsFunc(k.manifest.Refused, func(r schemas.Refusal) bool {
 		return slices.ContainsFunc(parts(r.Input), breaks)
 	}), "the manifest must list a refused input that breaks the rule: %s", rawjson.OpenObject(rule).Text("title"))
-}
-
-func elements(obj rawjson.Object, name string) []json.RawMessage {
-	raw, _ := obj.Get(name)
-	return rawjson.OpenArray(raw)
 }
 
 func (k *kit) invocationID(t *testing.T) {
@@ -383,15 +375,6 @@ func paths(e *runtime.Error) []string {
 	var out []string
 	for _, v := range e.Violations {
 		out = append(out, v.Path)
-	}
-	return out
-}
-
-func list(obj rawjson.Object, name string) []string {
-	var out []string
-	for _, r := range elements(obj, name) {
-		text, _ := rawjson.Text(r)
-		out = append(out, strings.TrimSpace(text))
 	}
 	return out
 }

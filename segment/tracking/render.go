@@ -208,7 +208,7 @@ func (p *preparer) appendWithLibrary(dst []byte, context json.RawMessage) []byte
 			if rawjson.KindOf(lib) != rawjson.NullKind {
 				return append(dst, context...)
 			}
-			return rawjson.OpenObject(context).Set("library", p.library).AppendJSON(dst)
+			return append(dst, rawjson.OpenObject(context).Set("library", p.library).JSON()...)
 		}
 	}
 	inner := bytes.TrimSpace(context[1 : len(context)-1])

@@ -35,18 +35,17 @@ func bare(schema json.RawMessage) json.RawMessage {
 // them at its root or in a branch of allOf.
 func without(schema json.RawMessage, names []string) json.RawMessage {
 	forget := func(o rawjson.Object) rawjson.Object {
-		if required, ok := o.Get("required"); ok {
-			left := slices.DeleteFunc(texts(required), func(name string) bool { return slices.Contains(names, name) })
+		if required := o.Texts("required"); required != nil {
+			left := slices.DeleteFunc(required, func(name string) bool { return slices.Contains(names, name) })
 			o = slices.Clone(o).Set("required", textList(left))
 		}
 		return o
 	}
 	s := forget(slices.Clone(rawjson.OpenObject(schema)))
-	if properties, ok := s.Get("properties"); ok {
-		s = s.Set("properties", rawjson.OpenObject(properties).Without(names...).JSON())
+	if properties := s.Object("properties"); properties != nil {
+		s = s.Set("properties", properties.Without(names...).JSON())
 	}
-	if raw, ok := s.Get("allOf"); ok {
-		branches := slices.Clone(rawjson.OpenArray(raw))
+	if branches := s.Array("allOf"); branches != nil {
 		for i, branch := range branches {
 			if rule := rawjson.OpenObject(branch); rule != nil { // true and false are schemas too
 				branches[i] = forget(rule).JSON()
@@ -71,8 +70,7 @@ const deepest = 16
 func (f flattener) object(schema rawjson.Object, depth int) rawjson.Object {
 	out := rawjson.Object{{Name: "type", Value: rawjson.Quote("object")}}
 	var members rawjson.Object
-	properties, _ := schema.Get("properties")
-	for _, p := range rawjson.OpenObject(properties) {
+	for _, p := range schema.Object("properties") {
 		def := f.resolve(p.Value)
 		if _, forbidden := def.Get("not"); forbidden || depth == 0 && slices.Contains(f.hidden, p.Name) {
 			continue
@@ -151,11 +149,9 @@ func typesOf(def rawjson.Object) []string {
 	if text := def.Text("type"); text != "" {
 		return []string{text}
 	}
-	list, _ := def.Get("type")
-	types := texts(list)
+	types := def.Texts("type")
 	if types == nil {
-		enum, _ := def.Get("enum")
-		for _, element := range rawjson.OpenArray(enum) {
+		for _, element := range def.Array("enum") {
 			types = with(types, string(rawjson.KindOf(element)))
 		}
 	}
@@ -165,10 +161,8 @@ func typesOf(def rawjson.Object) []string {
 // required returns the names that a schema requires in any case: at its root, and in each branch of
 // its allOf.
 func required(schema rawjson.Object) (names []string) {
-	all, _ := schema.Get("allOf")
-	for _, part := range append([]json.RawMessage{schema.JSON()}, rawjson.OpenArray(all)...) {
-		list, _ := rawjson.OpenObject(part).Get("required")
-		for _, name := range texts(list) {
+	for _, part := range append([]json.RawMessage{schema.JSON()}, schema.Array("allOf")...) {
+		for _, name := range rawjson.OpenObject(part).Texts("required") {
 			names = with(names, name)
 		}
 	}
@@ -181,15 +175,6 @@ func with(list []string, text string) []string {
 		return list
 	}
 	return append(slices.Clone(list), text)
-}
-
-// texts returns the elements of a JSON array of texts.
-func texts(array json.RawMessage) (list []string) {
-	for _, element := range rawjson.OpenArray(array) {
-		text, _ := rawjson.Text(element)
-		list = append(list, text)
-	}
-	return list
 }
 
 // textList returns a JSON array of texts.

@@ -65,8 +65,7 @@ func withIDInput(schema json.RawMessage) json.RawMessage {
 		`the node and the iteration. The same id and input again count once; the same id for anything else is lost. ` +
 		`Leave it out where nothing repeats calls."}`
 	obj := rawjson.OpenObject(schema)
-	properties, _ := obj.Get("properties")
-	members := append(rawjson.OpenObject(properties), rawjson.Member{Name: idInput, Value: json.RawMessage(property)})
+	members := append(obj.Object("properties"), rawjson.Member{Name: idInput, Value: json.RawMessage(property)})
 	return obj.Set("properties", members.JSON()).JSON()
 }
 

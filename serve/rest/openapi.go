@@ -32,8 +32,8 @@ var openAPIBlock string
 // and null for absent) is described in words, and examples that use it are left out.
 func OpenAPI(reg *registry.Registry, version string) json.RawMessage {
 	doc := rawjson.OpenObject(json.RawMessage(strings.ReplaceAll(openAPI, `"$version"`, string(rawjson.Quote(version)))))
-	paths, components := objectIn(doc, "paths"), objectIn(doc, "components")
-	types, bodies := objectIn(components, "schemas"), rawjson.Object{}
+	paths, components := doc.Object("paths"), doc.Object("components")
+	types, bodies := components.Object("schemas"), rawjson.Object{}
 	for _, b := range reg.List() {
 		m := b.Manifest()
 		added := rawjson.OpenObject(json.RawMessage(strings.NewReplacer(
@@ -44,17 +44,12 @@ func OpenAPI(reg *registry.Registry, version string) json.RawMessage {
 			`"$output"`, string(m.Output.JSON()),
 			`"$examples"`, string(encode(examplesOf(m))),
 		).Replace(openAPIBlock)))
-		paths = append(paths, objectIn(added, "paths")...)
-		types = append(types, objectIn(added, "schemas")...)
-		bodies = append(bodies, objectIn(added, "requestBodies")...)
+		paths = append(paths, added.Object("paths")...)
+		types = append(types, added.Object("schemas")...)
+		bodies = append(bodies, added.Object("requestBodies")...)
 	}
 	components = components.Set("schemas", types.JSON()).Set("requestBodies", bodies.JSON())
 	return doc.Set("paths", paths.JSON()).Set("components", components.JSON()).JSON()
-}
-
-func objectIn(o rawjson.Object, name string) rawjson.Object {
-	raw, _ := o.Get(name)
-	return rawjson.OpenObject(raw)
 }
 
 // examplesOf returns the examples of the manifest that match the strict schema.

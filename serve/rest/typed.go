@@ -15,8 +15,8 @@ import (
 func typed(schema json.RawMessage) json.RawMessage {
 	return schemas.Rewrite(schema, func(s rawjson.Object) rawjson.Object {
 		s = s.Without("writeOnly") // an input is never part of an answer
-		if properties, ok := s.Get("properties"); ok {
-			return hoist(s, rawjson.OpenObject(properties))
+		if properties := s.Object("properties"); properties != nil {
+			return hoist(s, properties)
 		}
 		if _, closed := s.Get("additionalProperties"); s.Text("type") == "object" && !closed {
 			s = s.Set("additionalProperties", json.RawMessage("true"))
@@ -28,15 +28,15 @@ func typed(schema json.RawMessage) json.RawMessage {
 // hoist moves what allOf requires in any case to where the properties are, and gives the
 // alternatives in it the types of the properties that they require.
 func hoist(s, properties rawjson.Object) rawjson.Object {
-	required := namesIn(s, "required")
+	required := s.Texts("required")
 	var rest []json.RawMessage
-	for _, part := range listIn(s, "allOf") {
+	for _, part := range s.Array("allOf") {
 		rule := rawjson.OpenObject(part)
-		if names := namesIn(rule, "required"); names != nil && len(rule.Without("required", "title", "x-code")) == 0 {
+		if names := rule.Texts("required"); names != nil && len(rule.Without("required", "title", "x-code")) == 0 {
 			required = append(required, names...)
 			continue
 		}
-		if anyOf := listIn(rule, "anyOf"); anyOf != nil {
+		if anyOf := rule.Array("anyOf"); anyOf != nil {
 			part = rule.Set("anyOf", alternatives(anyOf, properties)).JSON()
 		}
 		rest = append(rest, part)
@@ -67,11 +67,10 @@ func kindsOf(rules []json.RawMessage, required []string, properties rawjson.Obje
 		}
 	}
 	name := conditions[0].property
-	property, _ := properties.Get(name)
 	if !slices.Contains(required, name) {
 		return nil
 	}
-	for _, value := range listIn(rawjson.OpenObject(property), "enum") {
+	for _, value := range properties.Object(name).Array("enum") {
 		demanded := []string{name}
 		var further []json.RawMessage
 		for _, c := range conditions {
@@ -84,9 +83,8 @@ func kindsOf(rules []json.RawMessage, required []string, properties rawjson.Obje
 			}
 		}
 		kind := withTypes(distinct(demanded), properties)
-		types, _ := kind.Get("properties")
 		constant := rawjson.Object{{Name: "const", Value: value}}.JSON()
-		kind = kind.Set("properties", rawjson.OpenObject(types).Set(name, constant).JSON())
+		kind = kind.Set("properties", kind.Object("properties").Set(name, constant).JSON())
 		if further != nil {
 			kind = kind.Set("allOf", rawjson.AppendArray(nil, further))
 		}
@@ -144,7 +142,7 @@ func alternatives(anyOf []json.RawMessage, properties rawjson.Object) json.RawMe
 	list := slices.Clone(anyOf)
 	for i, alternative := range list {
 		s := rawjson.OpenObject(alternative)
-		if names := namesIn(s, "required"); names != nil && len(s) == 1 {
+		if names := s.Texts("required"); names != nil && len(s) == 1 {
 			list[i] = withTypes(names, properties).JSON()
 		}
 	}
@@ -155,8 +153,7 @@ func alternatives(anyOf []json.RawMessage, properties rawjson.Object) json.RawMe
 func withTypes(names []string, properties rawjson.Object) rawjson.Object {
 	var types rawjson.Object
 	for _, name := range names {
-		property, _ := properties.Get(name)
-		if kind := rawjson.OpenObject(property).Text("type"); kind != "" {
+		if kind := properties.Object(name).Text("type"); kind != "" {
 			types = append(types, rawjson.Member{Name: name, Value: encode(map[string]any{"type": kind})})
 		}
 	}
@@ -165,21 +162,6 @@ func withTypes(names []string, properties rawjson.Object) rawjson.Object {
 		{Name: "required", Value: encode(names)},
 		{Name: "properties", Value: types.JSON()},
 	}
-}
-
-// listIn returns the elements of a member that is a list, or nil.
-func listIn(o rawjson.Object, name string) []json.RawMessage {
-	raw, _ := o.Get(name)
-	return rawjson.OpenArray(raw)
-}
-
-// namesIn returns the texts of a member that is a list of texts, or nil.
-func namesIn(o rawjson.Object, name string) (names []string) {
-	for _, element := range listIn(o, name) {
-		text, _ := rawjson.Text(element)
-		names = append(names, text)
-	}
-	return names
 }
 
 func distinct(names []string) (once []string) {
