@@ -12,7 +12,6 @@ import (
 	"strings"
 
 	"github.com/aacflow/segment-blocks/internal/isotime"
-	"github.com/aacflow/segment-blocks/internal/jsonscan"
 	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/schemas"
 	"github.com/aacflow/segment-blocks/segment/tracking"
@@ -20,11 +19,11 @@ import (
 
 // message is what a line gives segment_batch to send.
 type message struct {
-	json   []byte
-	added  int    // how many bytes behind the opening brace are a messageId that the line did not have
-	id     string // the messageId that it had
-	person string // the id whose messages must stay in order
-	origin origin
+	json    []byte
+	id      string // the messageId that the line had
+	derived bool   // it had none, and json has one
+	person  string // the id whose messages must stay in order
+	origin  origin
 }
 
 // origin is where a message stood at first, from which its messageId is derived. It stays the same
@@ -52,7 +51,12 @@ func (o origin) String() string {
 
 // given returns the message without a messageId that was added, for the file of rejects: once it is
 // mended it is another message, and derives an id of its own.
-func (m *message) given() []byte { return append([]byte{'{'}, m.json[1+m.added:]...) }
+func (m *message) given() []byte {
+	if !m.derived {
+		return m.json
+	}
+	return rawjson.OpenObject(m.json).Without("messageId").JSON()
+}
 
 // limits leave room for the two levels and the few bytes that a batch puts around a message.
 func limits() rawjson.Limits { return rawjson.Limits{MaxBytes: maxRecord, MaxDepth: 126} }
@@ -60,13 +64,13 @@ func limits() rawjson.Limits { return rawjson.Limits{MaxBytes: maxRecord, MaxDep
 // message makes a message of a line. Where the line is one of a file of rejects, the message is
 // taken out of that, and keeps the origin that it has there.
 func (r *reader) message(raw []byte, e *event) {
-	text, known, err := r.parse(raw)
-	if inner := rejectedIn(known); inner != nil {
-		if text := known.Text("origin"); text != "" {
+	text, obj, err := parse(raw)
+	if inner := rejectedIn(obj); inner != nil {
+		if text := obj.Text("origin"); text != "" {
 			e.origin = parseOrigin(text)
 		}
 		e.raw = inner
-		text, known, err = r.parse(inner)
+		text, obj, err = parse(inner)
 	}
 	if err != nil {
 		v := schemas.InvalidJSON(err)
@@ -77,95 +81,41 @@ func (r *reader) message(raw []byte, e *event) {
 		return
 	}
 	m := &e.message
-	m.id = known.Text("messageId")
+	m.id = obj.Text("messageId")
 	// A message of an alias or a group may have none of the first ids, and still has an order.
-	m.person = cmp.Or(known.Text("userId"), known.Text("anonymousId"), known.Text("previousId"), known.Text("groupId"))
-	const front = len(`"messageId":"sb1-0123456789abcdef0123456789abcdef","type":"identify",`)
-	m.json = append(make([]byte, 0, len(text)+front+isotime.Size), '{')
-	_, typed := known.Get("type")
-	typ := tracking.Type(known.Text("type"))
-	if !typed {
+	m.person = cmp.Or(obj.Text("userId"), obj.Text("anonymousId"), obj.Text("previousId"), obj.Text("groupId"))
+	if stamp, ok := obj.Get("timestamp"); ok {
+		obj = obj.Set("timestamp", normalTime(stamp))
+	}
+	var added rawjson.Object
+	typ := tracking.Type(obj.Text("type"))
+	if _, typed := obj.Get("type"); !typed && r.options.Type != "" {
 		typ = r.options.Type
+		added = rawjson.Object{{Name: "type", Value: rawjson.Quote(string(typ))}}
 	}
-	// The members that are added come first, because text is copied from there on as it is.
-	if _, ok := known.Get("messageId"); !ok {
-		m.json = append(append(append(m.json, `"messageId":"`...), r.deriveID(text, typ, e.origin)...), `",`...)
-		m.added = len(m.json) - 1
+	if _, ok := obj.Get("messageId"); !ok {
+		m.derived = true
+		id := rawjson.Member{Name: "messageId", Value: rawjson.Quote(r.deriveID(text, typ, e.origin))}
+		added = append(rawjson.Object{id}, added...)
 	}
-	if !typed && typ != "" {
-		m.json = append(append(append(m.json, `"type":"`...), typ...), `",`...)
-	}
-	rest := text[1:]
-	if len(bytes.TrimSpace(rest)) == 1 { // an empty object: there is nothing for the last comma to part
-		m.json = bytes.TrimSuffix(m.json, []byte(","))
-		m.added = min(m.added, len(m.json)-1)
-	}
-	if stamp, _ := known.Get("timestamp"); r.timeAt > 0 {
-		m.json = appendTime(append(m.json, text[1:r.timeAt]...), stamp)
-		rest = text[r.timeAt+len(stamp):]
-	}
-	m.json = append(m.json, rest...)
+	m.json = append(added, obj...).JSON()
 }
 
-// parse opens an object. It returns the object as it is written, and the members that the importer
-// looks at, valid until the next call. An empty type or messageId counts as absent, because
-// something is about to take its place.
-func (r *reader) parse(raw []byte) (text []byte, known rawjson.Object, err error) {
+// parse opens an object, and returns it as it is written, too. An empty type or messageId counts as
+// absent, because something is about to take its place.
+func parse(raw []byte) (text []byte, obj rawjson.Object, err error) {
 	text = bytes.TrimSpace(raw)
-	blank := func(m rawjson.Member) bool {
-		return (m.Name == "type" || m.Name == "messageId") && (string(m.Value) == `""` || string(m.Value) == "null")
-	}
-	if known, ok := r.look(text); ok && !slices.ContainsFunc(known, blank) {
-		return text, known, nil
-	}
-	r.timeAt = 0
-	obj, err := rawjson.ParseObject(text, limits())
-	if err != nil {
+	if obj, err = rawjson.ParseObject(text, limits()); err != nil {
 		return nil, nil, err
 	}
-	obj = slices.DeleteFunc(obj, blank)
-	return obj.JSON(), obj, nil
-}
-
-// look is parse for what is as usual, in one pass and without allocating. It returns false for
-// anything else, such as names with escapes, and leaves it to parse to say what is wrong. It
-// exists because reading is one goroutine's work, which all the senders wait for.
-func (r *reader) look(text []byte) (known rawjson.Object, ok bool) {
-	s := jsonscan.New(text, limits().MaxBytes, limits().MaxDepth)
-	if s.Peek() != '{' || !s.Enter() {
-		return nil, false
+	members := len(obj)
+	obj = slices.DeleteFunc(obj, func(m rawjson.Member) bool {
+		return (m.Name == "type" || m.Name == "messageId") && (string(m.Value) == `""` || string(m.Value) == "null")
+	})
+	if len(obj) < members {
+		text = obj.JSON()
 	}
-	var names jsonscan.Names
-	r.known, r.timeAt = r.known[:0], 0
-	for first := true; ; first = false {
-		more, ok := s.More('}', first)
-		if !ok || !more {
-			return r.known, ok && s.End()
-		}
-		name, plain, ok := s.Name()
-		if !ok || !plain || !names.Add(name) {
-			return nil, false
-		}
-		s.Peek()
-		start := s.Pos()
-		if !s.Skip() {
-			return nil, false
-		}
-		if i := slices.Index(r.names, string(name)); i >= 0 {
-			r.known = append(r.known, rawjson.Member{Name: r.names[i], Value: text[start:s.Pos()]})
-		}
-		if string(name) == "timestamp" {
-			r.timeAt = start
-		}
-	}
-}
-
-// known are the names of the members that look finds.
-func known() []string {
-	return []string{
-		"type", "messageId", "userId", "anonymousId", "previousId", "groupId", "timestamp",
-		"message", "text", "reasons", "origin", // of a file of rejects
-	}
+	return text, obj, nil
 }
 
 // rejectedIn returns what a line of a file of rejects holds, or nil for any other line.
@@ -185,15 +135,15 @@ func rejectedIn(obj rawjson.Object) []byte {
 	return nil
 }
 
-// appendTime appends a timestamp in the form of package isotime. The block would change it too, at
+// normalTime returns a timestamp in the form of package isotime. The block would change it too, at
 // the cost of opening the whole batch once more.
-func appendTime(dst []byte, stamp json.RawMessage) []byte {
+func normalTime(stamp json.RawMessage) json.RawMessage {
 	if text, ok := rawjson.Text(stamp); ok && len(text) != isotime.Size && isotime.HasZone(text) {
 		if t, err := isotime.Parse(text); err == nil { // the block says what it takes for the zone
-			return append(isotime.Append(append(dst, '"'), t), '"')
+			return rawjson.Quote(string(isotime.Append(nil, t)))
 		}
 	}
-	return append(dst, stamp...)
+	return stamp
 }
 
 // deriveID derives a messageId from the write key, from where the message stood, and from what it

@@ -46,16 +46,13 @@ type reader struct {
 	rows    *rows // nil for NDJSON
 	first   bool  // nothing of the file has been read
 	id      string
-	names   []string       // that look finds
-	known   rawjson.Object // that it has found
-	timeAt  int            // where the timestamp is in the text that was looked at; 0 where that is not known
 }
 
 // newReader returns a reader that begins at a position. The files before it count as read, so that
 // the progress of a resumed import begins where it stopped.
 func (im *Import) newReader(at position) *reader {
 	at.Line = max(1, at.Line)
-	r := &reader{options: &im.options, inputs: im.inputs, rules: im.rules, at: at, names: known()}
+	r := &reader{options: &im.options, inputs: im.inputs, rules: im.rules, at: at}
 	for _, done := range r.inputs[:min(at.File, len(r.inputs))] {
 		r.read.Add(done.size)
 	}
