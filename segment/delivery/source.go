@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/aacflow/segment-blocks/runtime/retry"
@@ -147,31 +146,22 @@ var errNotKnown = errors.New("whether it was stored is not known: the disk takes
 
 // keep has messages written and waits for it.
 func (s *storedSource) keep(ctx context.Context, messages []tracking.Prepared, endpoint string) *tracking.Error {
-	store, o := s.store, storing(s, messages)
-	store.mu.Lock()
-	if store.closed {
-		store.mu.Unlock()
-		return closedError("nothing was stored: the store has been closed")
+	o := storing(s, messages)
+	if failed := s.store.admit(o); failed != nil {
+		return failed
 	}
-	if err := store.reserve(o); err != nil {
-		store.mu.Unlock()
-		return unavailable(err)
+	defer s.store.calls.Done()
+	if err := s.store.hand(ctx, o); err != nil {
+		s.store.mu.Lock()
+		defer s.store.mu.Unlock()
+		s.store.release(o)
+		return canceled(endpoint, 0, err)
 	}
-	store.enqueue(o)
-	store.mu.Unlock()
 	select {
 	case <-o.done:
 		return unavailable(o.err)
 	case <-ctx.Done():
 	}
-	store.mu.Lock()
-	if !o.taken {
-		store.ops = slices.DeleteFunc(store.ops, func(other *op) bool { return other == o })
-		store.release(o)
-		store.mu.Unlock()
-		return canceled(endpoint, 0, ctx.Err())
-	}
-	store.mu.Unlock()
 	timer := time.NewTimer(writeGrace) // it is being written, which should not take long
 	defer timer.Stop()
 	select {
@@ -180,6 +170,20 @@ func (s *storedSource) keep(ctx context.Context, messages []tracking.Prepared, e
 	case <-timer.C:
 		return &tracking.Error{Code: retry.DeadlineExceeded, Err: errNotKnown}
 	}
+}
+
+// admit reserves room for a call, unless the store is closed or full.
+func (s *Store) admit(o *op) *tracking.Error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return closedError("nothing was stored: the store has been closed")
+	}
+	if err := s.reserve(o); err != nil {
+		return unavailable(err)
+	}
+	s.calls.Add(1)
+	return nil
 }
 
 func unavailable(err error) *tracking.Error {

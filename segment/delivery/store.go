@@ -95,17 +95,18 @@ type Store struct {
 	logger  *slog.Logger
 
 	mu      sync.Mutex
-	wake    *sync.Cond // for the writer
-	ops     []*op
 	sources map[string]*storedSource
 	events  int   // kept or about to be
 	bytes   int64 // of them
 	closed  bool  // takes no more calls
 	closing chan struct{}
-	stopped bool // takes no more ops
+	calls   sync.WaitGroup // that are being stored
 
-	broken     error         // the writer's: why nothing can be written any more
+	ops        chan *op // for the writer
+	stopped    chan struct{}
+	stop       func()        // makes the writer take no more ops
 	writer     chan struct{} // closed at its end
+	broken     error         // the writer's: why nothing can be written any more
 	deliverers sync.WaitGroup
 	ctx        context.Context //nolint:containedctx // of the deliverers
 	cancel     context.CancelFunc
@@ -132,9 +133,10 @@ func Open(path string, options StoreOptions) (*Store, error) {
 	options.fill()
 	s := &Store{
 		path: path, options: options, logger: options.Logger.With("store", path),
-		sources: map[string]*storedSource{}, closing: make(chan struct{}), writer: make(chan struct{}),
+		sources: map[string]*storedSource{}, closing: make(chan struct{}),
+		ops: make(chan *op), stopped: make(chan struct{}), writer: make(chan struct{}),
 	}
-	s.wake = sync.NewCond(&s.mu)
+	s.stop = sync.OnceFunc(func() { close(s.stopped) })
 	if err := s.open(); err != nil {
 		return nil, fmt.Errorf("open store %s: %w", path, err)
 	}
@@ -231,15 +233,11 @@ func (s *Store) view(read func(tx *bbolt.Tx) error) (err error) {
 // twice is harmless.
 func (s *Store) Close(ctx context.Context, last ...func()) (left int, err error) {
 	s.mu.Lock()
-	var taken *op
-	if !s.closed {
-		s.closed = true
-		taken = &op{} // once it is done everything before it is
-		s.enqueue(taken)
-	}
+	first := !s.closed
+	s.closed = true
 	s.mu.Unlock()
-	if taken != nil {
-		<-taken.done
+	if first {
+		s.calls.Wait()
 		close(s.closing)
 	}
 	<-s.closing
@@ -250,10 +248,7 @@ func (s *Store) Close(ctx context.Context, last ...func()) (left int, err error)
 	for _, do := range last {
 		do()
 	}
-	s.mu.Lock()
-	s.stopped = true
-	s.wake.Signal()
-	s.mu.Unlock()
+	s.stop()
 	<-s.writer
 	for _, source := range s.sources {
 		left += source.stats.Waiting

@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -11,21 +12,20 @@ import (
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
-// op is something to be written. Several go into a transaction, and so share a
+// op is something to be written to a source's bucket. Several go into a transaction, and so share a
 // sync.
 type op struct {
-	source *storedSource // nil for one that only waits for those before it
+	source *storedSource
 	// credential is the fingerprint of the source's key, "" to leave what the
 	// file has.
 	credential string
-	apply      func(b *bbolt.Bucket) (change, error) // to the source's bucket; an error fails the transaction
+	apply      func(b *bbolt.Bucket) (change, error) // an error fails the transaction
 	events     int                                   // that it reserves room for
 	bytes      int64                                 // of them
 
-	taken bool // by the writer
-	did   change
-	done  chan struct{} // closed when it is on disk, or err says why not
-	err   error
+	did  change
+	done chan struct{} // closed when it is on disk, or err says why not
+	err  error
 }
 
 // storing is the op that stores messages.
@@ -61,57 +61,61 @@ const (
 	groupBytes  = 16 << 20
 )
 
-// enqueue hands an op to the writer. The caller holds the lock.
-func (s *Store) enqueue(o *op) {
+// hand gives an op to the writer, unless ctx ends or the store closes before
+// the writer takes it.
+func (s *Store) hand(ctx context.Context, o *op) error {
 	o.done = make(chan struct{})
-	if o.source != nil && o.source.added {
+	s.mu.Lock()
+	if o.source.added {
 		o.credential = o.source.WriteKey.Fingerprint()
 	}
-	s.ops = append(s.ops, o)
-	s.wake.Signal()
+	s.mu.Unlock()
+	select {
+	case s.ops <- o:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-s.stopped:
+		return errors.New("the store is closed")
+	}
 }
 
 // perform has the writer do something with a source's bucket, and waits for it.
 func (s *Store) perform(source *storedSource, apply func(b *bbolt.Bucket) (change, error)) (change, error) {
 	o := &op{source: source, apply: apply}
-	s.mu.Lock()
-	if s.stopped {
-		s.mu.Unlock()
-		return change{}, errors.New("the store is closed")
+	if err := s.hand(context.Background(), o); err != nil {
+		return change{}, err
 	}
-	s.enqueue(o)
-	s.mu.Unlock()
 	<-o.done
 	return o.did, o.err
 }
 
-// write is the writer: it performs ops in their order, until the store stops
-// and there are none.
+// write is the writer: it performs ops as they come until the store stops.
+// Those that come while it writes go into the next transaction together.
 func (s *Store) write() {
 	defer close(s.writer)
 	for {
-		s.mu.Lock()
-		for len(s.ops) == 0 && !s.stopped {
-			s.wake.Wait()
-		}
-		group := s.group()
-		s.mu.Unlock()
-		if len(group) == 0 {
+		select {
+		case o := <-s.ops:
+			group := s.group(o)
+			s.settle(group, s.commit(group))
+		case <-s.stopped:
 			return
 		}
-		s.settle(group, s.commit(group))
 	}
 }
 
-// group takes as many ops as one transaction may have. The caller holds the
-// lock.
-func (s *Store) group() (group []*op) {
-	events, bytes := 0, int64(0)
-	for len(s.ops) > 0 && events < groupEvents && bytes < groupBytes {
-		o := s.ops[0]
-		o.taken = true
-		events, bytes = events+o.events, bytes+o.bytes
-		group, s.ops = append(group, o), s.ops[1:]
+// group adds to an op those that wait behind it, as many as one transaction may
+// have.
+func (s *Store) group(first *op) []*op {
+	group, events, bytes := []*op{first}, first.events, first.bytes
+	for events < groupEvents && bytes < groupBytes {
+		select {
+		case o := <-s.ops:
+			group, events, bytes = append(group, o), events+o.events, bytes+o.bytes
+		default:
+			return group
+		}
 	}
 	return group
 }
@@ -147,9 +151,6 @@ func writeGroup(tx *bbolt.Tx, group []*op) (err error) {
 	var all change
 	opened := map[*storedSource]*bbolt.Bucket{}
 	for _, o := range group {
-		if o.source == nil {
-			continue
-		}
 		b := opened[o.source]
 		if b == nil {
 			if b, err = sourceBucket(tx, o.source.stats.Source, o.credential); err != nil {
@@ -188,7 +189,7 @@ func (s *Store) settle(group []*op, err error) {
 	for _, o := range group {
 		o.err = err
 		s.release(o) // from here on it is counted by what has been written
-		if err != nil || o.source == nil {
+		if err != nil {
 			continue
 		}
 		stats := &o.source.stats
@@ -208,7 +209,7 @@ func (s *Store) settle(group []*op, err error) {
 }
 
 // reserve counts messages that are about to be stored, or says that there is no
-// room. The caller holds the lock.
+// room. The caller holds the lock, and releases them.
 func (s *Store) reserve(o *op) error {
 	const full = "the store is full: it keeps %d of %d %s, dead letters included: %s"
 	if most := s.options.MaxEvents; most > 0 && s.events+o.events > most {
