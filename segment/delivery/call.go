@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"hash/maphash"
-	"net/http"
 	"slices"
 
 	"github.com/aacflow/segment-blocks/runtime/retry"
@@ -107,21 +106,4 @@ func (p *pendingCall) report(report tracking.Report) (tracking.Report, error) {
 		return report, &own
 	}
 	return report, p.err
-}
-
-// refusesMessage tells whether a request may have been refused for one of its
-// messages. Other answers are about the source, and every message would get
-// them.
-func refusesMessage(err error) bool {
-	var e *retry.Error
-	if !errors.As(err, &e) {
-		return false
-	}
-	switch e.Code {
-	case retry.TooLarge:
-		return true
-	case retry.Rejected:
-		return e.Status == http.StatusBadRequest || e.Status == http.StatusUnprocessableEntity || e.Status/100 == 2
-	}
-	return false
 }

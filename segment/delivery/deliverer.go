@@ -108,7 +108,7 @@ func (d *deliverer) deliver(list []entry) {
 		case err == nil:
 			size *= 2
 			d.proceed(nil)
-		case !refusesMessage(err):
+		case tracking.Refusal(err) == nil:
 			d.proceed(err)
 		case len(left) > 1:
 			suspects = len(left)
@@ -183,7 +183,7 @@ func (d *deliverer) probe() (accepted uint64, err error) {
 		if len(left) == 0 {
 			return e.ID, nil
 		}
-		if !refusesMessage(err) {
+		if tracking.Refusal(err) == nil {
 			return 0, err
 		}
 	}

@@ -194,7 +194,7 @@ func (r *request) post(calls []*pendingCall) (smooth bool) {
 		messages = append(messages, p.messages...)
 	}
 	report, err := r.queue.key.client.Send(r.ctx, &tracking.Batch{Source: r.queue.source, Messages: messages})
-	split := len(calls) > 1 && refusesMessage(err)
+	split := len(calls) > 1 && tracking.Refusal(err) != nil
 	if split && r.ctx.Err() != nil {
 		// Which it was will not be known any more, and most are not to blame.
 		err = canceled(report.Endpoint, report.Attempts, r.ctx.Err())

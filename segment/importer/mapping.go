@@ -70,31 +70,21 @@ func texts() []string {
 	}
 }
 
-// takes tells whether messages of a type have a field of this name, as all have userId. An unknown
-// type has them all, so that what is wrong with the message is its type alone.
+// takes tells whether messages of a type have a text of this name. An unknown type has them all, so
+// that what is wrong with the message is its type alone.
 func takes(t tracking.Type, field string) bool {
-	switch field {
-	case "event":
-		return t == tracking.Track || !t.Valid()
-	case "name", "category":
-		return t == tracking.Page || t == tracking.Screen || !t.Valid()
-	case "groupId":
-		return t == tracking.Group || !t.Valid()
-	case "previousId":
-		return t == tracking.Alias || !t.Valid()
-	}
-	return slices.Contains(texts(), field)
+	return slices.Contains(texts(), field) && (t.Has(field) || !t.Valid())
 }
 
 // container is where messages of a type keep what has no field of its own, "" for nowhere.
 func container(t tracking.Type) string {
-	switch t {
-	case tracking.Identify, tracking.Group:
+	switch {
+	case t.Has("traits"):
 		return "traits"
-	case tracking.Alias:
-		return ""
+	case t.Has("properties"), !t.Valid():
+		return "properties"
 	}
-	return "properties"
+	return ""
 }
 
 // mapping says which column of a CSV file becomes what.

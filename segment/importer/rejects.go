@@ -107,31 +107,28 @@ func unwritable(what, flag string, err error) error {
 	return fmt.Errorf("cannot write %s: %w; %sname another file with %s", what, err, advice, flag)
 }
 
-// write appends rejects. What cannot be written whole is cut off again.
+// write appends rejects, all of them or none: where the file does not take them, what it took is
+// cut off again, and where it cannot even be cut, the next run does so.
 func (r *rejects) write(list []reject) error {
 	if len(list) == 0 || r.failed != nil {
 		return r.failed
 	}
-	if r.path == "" {
-		r.count += int64(len(list))
-		return nil
-	}
-	var buf bytes.Buffer
-	for _, one := range list {
-		buf.Write(one.json)
-	}
-	n, err := r.file.Write(buf.Bytes())
-	written := buf.Bytes()[:n]
-	if err != nil {
-		r.failed = r.unwritable(err)
-		written = written[:bytes.LastIndexByte(written, '\n')+1]
-		if !r.special && r.file.Truncate(r.size+int64(len(written))) != nil {
-			written = written[:0] // what is there cannot be told; going on cuts it
+	if r.path != "" {
+		var buf bytes.Buffer
+		for _, one := range list {
+			buf.Write(one.json)
 		}
+		if _, err := r.file.Write(buf.Bytes()); err != nil {
+			r.failed = r.unwritable(err)
+			if !r.special {
+				_ = r.file.Truncate(r.size)
+			}
+			return r.failed
+		}
+		r.size += int64(buf.Len())
 	}
-	r.size += int64(len(written))
-	r.count += int64(bytes.Count(written, []byte("\n")))
-	return r.failed
+	r.count += int64(len(list))
+	return nil
 }
 
 // sync returns when all that was written is on disk. The state must not speak of rejects that a

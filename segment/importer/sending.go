@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
-	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -173,9 +172,9 @@ func (im *Import) send(ctx context.Context, b *batch, items []item) (rejected in
 		}
 		bad := reasonsOf(runtime.ErrorOf(err), len(items))
 		if len(bad) == 0 {
-			refusal, ok := refusalIn(err)
+			refusal := tracking.Refusal(err)
 			switch {
-			case !ok:
+			case refusal == nil:
 				return rejected, im.deliveryError(items, err, false)
 			case len(items) > 1: // its halves, in order, and so on until the events to blame are found
 				half := len(items) / 2
@@ -210,21 +209,6 @@ func bodyOf(items []item) runtime.JSON {
 		body = append(append(body, it.json...), ',')
 	}
 	return append(bytes.TrimSuffix(body, []byte(",")), `]}`...)
-}
-
-// refusalIn returns the error of a receiver that finds fault with what is in the request, and would
-// again: by a status, or in the body of a 2xx.
-func refusalIn(err error) (*tracking.Error, bool) {
-	var e *tracking.Error
-	if !errors.As(err, &e) || e.Code != runtime.Rejected && e.Code != runtime.TooLarge {
-		return nil, false
-	}
-	status := runtime.ErrorOf(err).Status
-	switch status {
-	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
-		return e, true
-	}
-	return e, status >= 200 && status < 300
 }
 
 // refusedOneMore counts the events that were refused since one was accepted, and tells whether

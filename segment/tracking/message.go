@@ -142,6 +142,12 @@ const (
 	roleWriteKey
 )
 
+// Has reports whether messages of type t have a field of this name, as all have userId.
+func (t Type) Has(field string) bool {
+	r := t.role(field)
+	return r != roleUnknown && r != roleServer
+}
+
 func (t Type) role(field string) role {
 	switch field {
 	case "type":

@@ -2,7 +2,9 @@ package tracking
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -114,6 +116,26 @@ type Error struct {
 
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
+
+// Refusal returns the error of a receiver that finds fault with what is in a request, by its status
+// (400, 413 or 422) or in the body of a 2xx, and would again. Sent apart, its other messages may be
+// accepted. For any other error, which every message would get, it returns nil.
+func Refusal(err error) *Error {
+	var e *Error
+	var answered *retry.Error
+	if !errors.As(err, &e) || !errors.As(err, &answered) ||
+		answered.Code != retry.Rejected && answered.Code != retry.TooLarge {
+		return nil
+	}
+	switch answered.Status {
+	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
+		return e
+	}
+	if answered.Status/100 == 2 {
+		return e
+	}
+	return nil
+}
 
 func (e *Error) Error() string {
 	if len(e.Problems) > 0 {
