@@ -90,7 +90,7 @@ type envelope struct {
 // that before the header's.
 func (c *call) takeBatch(sent, clean rawjson.Object, key string) {
 	raw := get(clean, "batch")
-	items := elements(raw, MaxBatchMessages)
+	items := rawjson.OpenArray(raw)
 	if len(items) == 0 || len(items) > MaxBatchMessages {
 		if c.admit(key) {
 			c.discardBatch(raw, len(items))
@@ -106,7 +106,7 @@ func (c *call) takeBatch(sent, clean rawjson.Object, key string) {
 		c.refuse(refused(413, "context and integrations of a batch must be at most %d bytes each", MaxMessageBytes))
 		return
 	}
-	for i, item := range elements(get(sent, "batch"), MaxBatchMessages) {
+	for i, item := range rawjson.OpenArray(get(sent, "batch")) {
 		own := rawjson.OpenObject(item).Text("writeKey")
 		if own == "" && !c.admit(key) {
 			return

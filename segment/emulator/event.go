@@ -77,14 +77,9 @@ func (e *Event) appendJSON(dst []byte) []byte {
 		rawjson.Member{Name: "integrations", Value: e.Integrations}, rawjson.Member{Name: "message", Value: e.Message})
 }
 
-func (e *Event) size() int {
-	n := 512 + len(e.Context) + len(e.Integrations) + len(e.Message) +
-		len(e.Name) + len(e.UserID) + len(e.AnonymousID) + len(e.MessageID)
-	for _, note := range e.Notes {
-		n += 16 + len(note)
-	}
-	return n
-}
+// size is what an event takes at most: its ids and its name are copies of what the
+// message holds, and its notes are few and short.
+func (e *Event) size() int { return 2<<10 + len(e.Context) + len(e.Integrations) + 2*len(e.Message) }
 
 // A Discard is a message, or a whole request, that the emulator answered and did
 // not store. Its byte slices are shared and must not be changed.
@@ -116,13 +111,7 @@ func (d *Discard) appendJSON(dst []byte) []byte {
 	return appendObject(dst, head, rawjson.Member{Name: "message", Value: d.Message})
 }
 
-func (d *Discard) size() int {
-	n := 512 + len(d.Message) + len(d.MessageID)
-	for _, p := range d.Problems {
-		n += 48 + len(p.Pointer) + len(p.Text)
-	}
-	return n
-}
+func (d *Discard) size() int { return 512 + 2*len(d.Message) + 256*len(d.Problems) }
 
 // A Request is one HTTP request to the tracking API, as it was received.
 // Preflights and the query API are not recorded.

@@ -48,16 +48,6 @@ func getObject(obj rawjson.Object, name string) json.RawMessage {
 
 func isObject(raw json.RawMessage) bool { return rawjson.KindOf(raw) == rawjson.ObjectKind }
 
-// elements returns the elements of an array, and no more than one over the limit.
-func elements(raw json.RawMessage, limit int) (items []json.RawMessage) {
-	for item := range rawjson.Elements(raw) {
-		if items = append(items, item); len(items) > limit {
-			break
-		}
-	}
-	return items
-}
-
 // show makes a value fit for the end of an error text: short and on one line.
 func show[T string | json.RawMessage](value T) string {
 	return text.Clip(text.OneLine(string(value)), 64)
