@@ -56,6 +56,22 @@ func unfit(r rune) bool {
 		r == '\u2028' || r == '\u2029'
 }
 
+// Or lists words to choose from: text, json or yaml.
+func Or[T ~string](words ...T) string {
+	list := ""
+	for i, word := range words {
+		switch {
+		case i == 0:
+		case i == len(words)-1:
+			list += " or "
+		default:
+			list += ", "
+		}
+		list += string(word)
+	}
+	return list
+}
+
 // Grouped writes 40123 as 40,123.
 func Grouped(n int64) string {
 	s := strconv.FormatInt(n, 10)

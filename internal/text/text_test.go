@@ -28,6 +28,12 @@ func TestEscape(t *testing.T) {
 	require.Equal(t, `a\ufffdb`, text.Escape("a\xffb"))
 }
 
+func TestOr(t *testing.T) {
+	require.Equal(t, "json", text.Or("json"))
+	require.Equal(t, "json or yaml", text.Or("json", "yaml"))
+	require.Equal(t, "text, json or yaml", text.Or("text", "json", "yaml"))
+}
+
 func TestGrouped(t *testing.T) {
 	for n, want := range map[int64]string{
 		0: "0", 999: "999", 1000: "1,000", -999: "-999", -123456: "-123,456", math.MaxInt64: "9,223,372,036,854,775,807",

@@ -31,11 +31,7 @@ type listed struct {
 // newBlocksList makes blocks list. Its JSON has a summary of each block and not the schemas, which
 // would be most of the output.
 func newBlocksList(p *Program) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "list",
-		Short: "List the blocks",
-		Args:  noArguments,
-	}
+	cmd := command("list", "List the blocks")
 	search := cmd.Flags().String(
 		"search", "", "words that must all occur in the block's id, name, descriptions or parameters",
 	)

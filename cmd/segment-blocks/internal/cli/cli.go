@@ -5,18 +5,14 @@ package cli
 import (
 	"bytes"
 	"context"
-	"errors"
 	"io"
 	"runtime/debug"
-	"strings"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
 	"github.com/aacflow/segment-blocks/registry"
-	"github.com/aacflow/segment-blocks/schemas"
 )
 
 // Program is a run of the command.
@@ -85,21 +81,6 @@ func newRoot(p *Program) *cobra.Command {
 	return root
 }
 
-// group returns a command that only groups others. Alone it prints its help.
-func group(use, short string, commands ...*cobra.Command) *cobra.Command {
-	cmd := &cobra.Command{
-		Use: use, Short: short, Args: noSuchCommand,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(commands...)
-	return cmd
-}
-
-// offer makes shells complete the value of a flag from a list.
-func offer(cmd *cobra.Command, flag string, values ...string) {
-	_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
-}
-
 // helpFunc returns a function that fits help to the width of the terminal, if there is one.
 func (p *Program) helpFunc(help func(*cobra.Command, []string)) func(*cobra.Command, []string) {
 	return func(cmd *cobra.Command, args []string) {
@@ -115,10 +96,15 @@ func (p *Program) helpFunc(help func(*cobra.Command, []string)) func(*cobra.Comm
 	}
 }
 
+// readSettings reads the configuration for a command.
+func (p *Program) readSettings(cmd *cobra.Command) (*settings.Settings, error) {
+	path, _ := cmd.Flags().GetString("config")
+	return settings.Load(settings.Options{File: path, Environ: p.Environ, Flags: cmd.Flags(), Command: cmd.Name()})
+}
+
 // load reads the configuration for a command, and prints its warnings.
 func (p *Program) load(cmd *cobra.Command) (*settings.Settings, error) {
-	path, _ := cmd.Flags().GetString("config")
-	s, err := settings.Load(settings.Options{File: path, Environ: p.Environ, Flags: cmd.Flags(), Command: cmd.Name()})
+	s, err := p.readSettings(cmd)
 	if err != nil {
 		return nil, configurationFailure(err)
 	}
@@ -152,72 +138,12 @@ func (p *Program) show(chosen string, result any, text func(w io.Writer)) error 
 	return nil
 }
 
-// noSuchCommand refuses arguments of a command that only groups others.
-func noSuchCommand(cmd *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return nil
-	}
-	var known []string
-	for _, c := range cmd.Commands() {
-		if c.IsAvailableCommand() {
-			known = append(known, c.Name())
-		}
-	}
-	return console.Usage("%q is not a command of %s%s", args[0], cmd.CommandPath(), schemas.DidYouMean(args[0], known))
-}
-
-// flagError explains a flag that does not exist, with the one that was probably meant. Whoever
-// tries to pass a write key learns why there is no such flag.
-func flagError(cmd *cobra.Command, err error) error {
-	var unknown *pflag.NotExistError
-	if !errors.As(err, &unknown) {
-		return console.Usage("%w", err)
-	}
-	name := unknown.GetSpecifiedName()
-	if strings.Contains(strings.ToLower(strings.ReplaceAll(name, "-", "")), "writekey") {
-		return console.Usage(
-			"a write key is never taken from the command line, because others could see it: set SEGMENT_WRITE_KEY, or name a " +
-				"file with writeKeyFile",
-		)
-	}
-	var known []string
-	cmd.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, "--"+f.Name) })
-	dashes := "--"
-	if len(name) == 1 {
-		dashes = "-"
-	}
-	return console.Usage("%s%s is not a flag of %s%s", dashes, name, cmd.CommandPath(),
-		schemas.DidYouMean(dashes+name, known))
-}
-
-// oneBlock demands the id of a block.
-func oneBlock(cmd *cobra.Command, args []string) error {
-	switch len(args) {
-	case 0:
-		return console.Usage("%s needs the id of a block, such as %s segment_track", cmd.CommandPath(), cmd.CommandPath())
-	case 1:
-		return nil
-	}
-	return console.Usage("%s takes one argument, the id of a block: %q is too many", cmd.CommandPath(), args[1])
-}
-
-// noArguments refuses arguments. Cobra's own check does not say what was given.
-func noArguments(cmd *cobra.Command, args []string) error {
-	if len(args) > 0 {
-		return console.Usage("%s takes no arguments: %q", cmd.CommandPath(), args[0])
-	}
-	return nil
-}
-
 // newVersion makes version, which unlike --version has a JSON form.
 func newVersion(p *Program) *cobra.Command {
-	return &cobra.Command{
-		Use:   "version",
-		Short: "Print the version and what it was built from",
-		Args:  noArguments,
-		RunE: p.settled(func(_ *cobra.Command, _ []string, s *settings.Settings) error {
-			b := console.ReadBuild()
-			return p.show(s.Output, b, func(w io.Writer) { console.Writeln(w, b.String()) })
-		}),
-	}
+	cmd := command("version", "Print the version and what it was built from")
+	cmd.RunE = p.settled(func(_ *cobra.Command, _ []string, s *settings.Settings) error {
+		b := console.ReadBuild()
+		return p.show(s.Output, b, func(w io.Writer) { console.Writeln(w, b.String()) })
+	})
+	return cmd
 }

@@ -19,11 +19,7 @@ func newConfig(p *Program) *cobra.Command {
 // newConfigShow makes config show. It has the flags of commands that send, so that their effect can
 // be seen without sending anything.
 func newConfigShow(p *Program) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "show",
-		Short: "Show every setting, its value and where it comes from",
-		Args:  noArguments,
-	}
+	cmd := command("show", "Show every setting, its value and where it comes from")
 	origin := cmd.Flags().Bool("origin", false, "show where each value comes from")
 	addSource(p, cmd)
 	addTimeout(cmd)

@@ -44,16 +44,11 @@ const checkTimeout = 5 * time.Second
 // newDoctor makes doctor. It reads the configuration itself: a configuration that is not valid is a
 // finding of this command, not an error that ends it.
 func newDoctor(p *Program) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "doctor",
-		Short: "Check the configuration, the receiver and the write key, without sending an event",
-		Args:  noArguments,
-	}
+	cmd := command("doctor", "Check the configuration, the receiver and the write key, without sending an event")
 	addSource(p, cmd)
 	addTimeout(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		path, _ := cmd.Flags().GetString("config")
-		s, err := settings.Load(settings.Options{File: path, Environ: p.Environ, Flags: cmd.Flags()})
+		s, err := p.readSettings(cmd)
 		chosen := p.ErrorFormat
 		e := &examination{}
 		if err != nil {

@@ -18,55 +18,38 @@ import (
 
 // emulatorFlags are the flags of emulator.
 type emulatorFlags struct {
-	addr, mode, log, oversize string
-	token                     bool
-	capacity                  int
-	hosts                     []string
-	quiet                     bool
+	addr, log    string
+	mode         emulator.AnswerMode
+	oversize     emulator.OversizePolicy
+	token, quiet bool
+	capacity     int
+	hosts        []string
 }
 
 // newEmulator makes emulator, the local receiver that other commands and programs can send to.
 func newEmulator(p *Program) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "emulator",
-		Short: "Serve a local Segment to try things on",
-		Args:  noArguments,
-	}
-	var f emulatorFlags
+	cmd := command("emulator", "Serve a local Segment to try things on")
+	f := emulatorFlags{mode: emulator.Segment, oversize: emulator.RefuseBatch}
 	flags := cmd.Flags()
 	flags.StringVar(&f.addr, "addr", "127.0.0.1:4010", "address to listen on; port 0 takes a free one")
-	flags.StringVar(&f.mode, "mode", string(emulator.Segment),
-		"how to answer what Segment would drop: segment (200) or strict (4xx)")
+	addChoice(cmd, &f.mode, "mode", "how to answer what Segment would drop: segment (200) or strict (4xx)",
+		emulator.Segment, emulator.Strict)
 	flags.StringVar(&f.log, "log", "",
 		"file to append events to, one line of JSON each, and to load them from at the start")
 	flags.IntVar(&f.capacity, "capacity", 10_000, "how many events to keep in memory, 64 MiB at most")
-	flags.StringVar(&f.oversize, "oversize", string(emulator.RefuseBatch),
-		"what becomes of a batch with a message over 32 KB: refuse or drop (that message)")
+	addChoice(cmd, &f.oversize, "oversize",
+		"what becomes of a batch with a message over 32 KB: refuse or drop (that message)",
+		emulator.RefuseBatch, emulator.DropItem)
 	flags.StringSliceVar(&f.hosts, "allow-host", nil, "further host names that the query API may be asked under")
 	flags.BoolVar(&f.token, "token", false, "demand a token for the query API on this machine's own addresses too")
 	flags.BoolVar(&f.quiet, "quiet", false, "print the addresses and nothing more")
-	offer(cmd, "mode", "segment", "strict")
 	cmd.RunE = p.settled(func(cmd *cobra.Command, _ []string, s *settings.Settings) error {
-		if err := f.check(); err != nil {
-			return err
+		if f.capacity < 1 {
+			return console.Usage("--capacity must be at least 1: %d", f.capacity)
 		}
 		return p.serveEmulator(cmd.Context(), f, s)
 	})
 	return cmd
-}
-
-// check looks at what the flags say.
-func (f *emulatorFlags) check() error {
-	mode, oversize := emulator.AnswerMode(f.mode), emulator.OversizePolicy(f.oversize)
-	switch {
-	case mode != emulator.Segment && mode != emulator.Strict:
-		return console.Usage("--mode must be segment or strict: %q", f.mode)
-	case oversize != emulator.RefuseBatch && oversize != emulator.DropItem:
-		return console.Usage("--oversize must be refuse or drop: %q", f.oversize)
-	case f.capacity < 1:
-		return console.Usage("--capacity must be at least 1: %d", f.capacity)
-	}
-	return nil
 }
 
 // serveEmulator listens before anything else, because only then is it known whether other machines
@@ -81,12 +64,8 @@ func (p *Program) serveEmulator(ctx context.Context, f emulatorFlags, s *setting
 		token = rand.Text()
 	}
 	e, err := emulator.New(
-		emulator.Mode(emulator.AnswerMode(f.mode)),
-		emulator.Capacity(f.capacity),
-		emulator.OversizeItem(emulator.OversizePolicy(f.oversize)),
-		emulator.AllowHosts(f.hosts...),
-		emulator.LogTo(f.log),
-		emulator.Token(token),
+		emulator.Mode(f.mode), emulator.Capacity(f.capacity), emulator.OversizeItem(f.oversize),
+		emulator.AllowHosts(f.hosts...), emulator.LogTo(f.log), emulator.Token(token),
 	)
 	switch {
 	case errors.Is(err, emulator.ErrLogInUse):
@@ -127,9 +106,9 @@ func (p *Program) announce(addr net.Addr, f emulatorFlags, token string, s *sett
 		Mode  string `json:"mode"`
 		Log   string `json:"log,omitempty"`
 		Token string `json:"token,omitempty"`
-	}{url, url + "/emulator/v1/", f.mode, f.log, token}
+	}{url, url + "/emulator/v1/", string(f.mode), f.log, token}
 	return p.show(s.Output, doc, func(w io.Writer) {
-		rows := [][]string{{"send to", url}, {"look at", url + "/emulator/v1/events"}, {"mode", f.mode}}
+		rows := [][]string{{"send to", url}, {"look at", url + "/emulator/v1/events"}, {"mode", doc.Mode}}
 		if token != "" {
 			rows = append(rows, []string{"token", token})
 		}

@@ -20,18 +20,14 @@ import (
 // newExportAACFlow makes export aacflow. It is the one format of many files, and so it has a folder
 // and a --force, which the other formats need not have.
 func newExportAACFlow(p *Program) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "aacflow --out DIR",
-		Short: "Write the blocks as TypeScript for a fork of Sim, or as a workflow to import",
-		Args:  noArguments,
-	}
+	cmd := command("aacflow --out DIR", "Write the blocks as TypeScript for a fork of Sim, or as a workflow to import")
 	flags := cmd.Flags()
 	out := flags.String("out", "", "folder to write to; it is created if it does not exist")
-	format := flags.String("format", "native", "native or workflow")
+	format := "native"
+	addChoice(cmd, &format, "format", "native or workflow", "native", "workflow")
 	block := flags.String("block", "segment_track", "block that the workflow calls")
 	force := flags.Bool("force", false, "replace files that differ")
 	_ = cmd.MarkFlagDirname("out")
-	offer(cmd, "format", "native", "workflow")
 	_ = cmd.RegisterFlagCompletionFunc("block", func(
 		cmd *cobra.Command, _ []string, typed string,
 	) ([]string, cobra.ShellCompDirective) {
@@ -41,9 +37,7 @@ func newExportAACFlow(p *Program) *cobra.Command {
 		var files []aacflow.File
 		var err error
 		switch {
-		case *format != "native" && *format != "workflow":
-			err = console.Usage("--format must be native or workflow: %q", *format)
-		case *format == "workflow":
+		case format == "workflow":
 			files, err = workflowFiles(p.registry(), *block)
 		case flags.Changed("block"):
 			err = console.Usage("--block is for --format workflow; native has all blocks")
@@ -55,7 +49,7 @@ func newExportAACFlow(p *Program) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if *format == "workflow" {
+		if format == "workflow" {
 			defer p.Note(
 				"after the import, choose the MCP server and the tool in the workflow's MCP block: %s is a placeholder",
 				aacflow.PlaceholderServer,

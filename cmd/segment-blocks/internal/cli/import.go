@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -70,11 +69,13 @@ func newImport(p *Program) *cobra.Command {
 
 // addImportFlags gives the command the flags that only it has.
 func addImportFlags(cmd *cobra.Command) *importFlags {
-	var f importFlags
+	f := importFlags{progress: "auto"}
 	fl := cmd.Flags()
-	fl.StringVar((*string)(&f.Type), "type", "",
-		"type of the messages that do not say theirs: track, identify, page, screen, group or alias")
-	fl.StringVar((*string)(&f.Format), "format", "", "ndjson or csv, whatever the names of the files say")
+	addChoice(cmd, &f.Type, "type",
+		"type of the messages that do not say theirs: track, identify, page, screen, group or alias",
+		tracking.Track, tracking.Identify, tracking.Page, tracking.Screen, tracking.Group, tracking.Alias)
+	addChoice(cmd, &f.Format, "format", "ndjson or csv, whatever the names of the files say",
+		importer.NDJSON, importer.CSV)
 	fl.StringVar(&f.delimiter, "delimiter", ",", "what stands between the fields of a CSV row, such as ';' or tab")
 	fl.StringArrayVar(&f.Map, "map", nil,
 		"make a CSV column a field: COLUMN=FIELD, COLUMN=FIELD:KIND, or COLUMN= to leave it out")
@@ -88,33 +89,17 @@ func addImportFlags(cmd *cobra.Command) *importFlags {
 		"file for what cannot be sent (default: FILE.rejects.ndjson beside the first file)")
 	fl.IntVar(&f.Concurrency, "concurrency", 4, "how many requests may be in flight at once")
 	fl.Float64Var(&f.Rate, "rate", 0, "how many events to send a second, at most; 0 for as many as are taken")
-	fl.StringVar(&f.progress, "progress", "auto",
-		"on stderr: bar, plain, json (a line of JSON a second) or none; auto is bar on a terminal, else plain")
+	addChoice(cmd, &f.progress, "progress",
+		"on stderr: bar, plain, json (a line of JSON a second) or none; auto is bar on a terminal, else plain",
+		"auto", "bar", "plain", "json", "none")
 	fl.StringVar(&f.InvocationID, "invocation-id", "",
 		"derive messageIds from this in place of the files' contents; stdin given again with the same id counts once")
-	for name, values := range map[string][]string{
-		"type": typeNames(), "format": {"ndjson", "csv"}, "progress": progressNames(),
-	} {
-		_ = cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
-	}
 	return &f
-}
-
-func typeNames() []string {
-	var names []string
-	for _, t := range tracking.Types() {
-		names = append(names, string(t))
-	}
-	return names
 }
 
 // check looks at what the flags say, but for the files and the mapping.
 func (f *importFlags) check() error {
 	switch {
-	case f.Type != "" && !f.Type.Valid():
-		return console.Usage("--type must be track, identify, page, screen, group or alias: %q", f.Type)
-	case f.Format != "" && f.Format != importer.NDJSON && f.Format != importer.CSV:
-		return console.Usage("--format must be ndjson or csv: %q", f.Format)
 	case f.Concurrency < 1 || f.Concurrency > 256:
 		return console.Usage("--concurrency must be from 1 to 256: %d", f.Concurrency)
 	case f.Rate < 0 || f.Rate > 0 && f.Rate < 1e-3:
@@ -123,8 +108,6 @@ func (f *importFlags) check() error {
 		return console.Usage("--resume goes on and --restart begins again: choose one")
 	case f.dryRun && (f.Resume || f.Restart):
 		return console.Usage("--dry-run checks all lines, and has nothing to resume or restart")
-	case !slices.Contains(progressNames(), f.progress):
-		return console.Usage("--progress must be auto, bar, plain, json or none: %q", f.progress)
 	}
 	switch d := f.delimiter; {
 	case d == "tab" || d == `\t`:

@@ -14,8 +14,6 @@ import (
 	"github.com/aacflow/segment-blocks/segment/importer"
 )
 
-func progressNames() []string { return []string{"auto", "bar", "plain", "json", "none"} }
-
 // progress shows how far an import is, on stderr. Its methods are called by one goroutine at a
 // time.
 type progress struct {

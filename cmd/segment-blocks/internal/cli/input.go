@@ -25,14 +25,6 @@ type input struct {
 	file string // where it came from; "" for the command line
 }
 
-const inputHelp = "the block's input: JSON, @FILE, or @- for stdin"
-
-func addInput(cmd *cobra.Command) *string {
-	value := cmd.Flags().StringP("input", "i", "", inputHelp)
-	_ = cmd.MarkFlagFilename("input", "json")
-	return value
-}
-
 // readInput reads what --input names. It is never taken from stdin unasked: a stdin that nobody
 // closes would hang the command.
 func (p *Program) readInput(ctx context.Context, cmd *cobra.Command, value string) (input, error) {

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"io"
-	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -16,18 +15,11 @@ import (
 
 // newMCP makes mcp. Its stdout belongs to the protocol, so everything else goes to stderr.
 func newMCP(p *Program) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "mcp",
-		Short: "Serve the blocks over MCP on stdin and stdout, for one agent",
-		Args:  noArguments,
-	}
-	profile := cmd.Flags().String("profile", string(mcp.Agent), "how inputs are described: agent, sim or strict")
-	offer(cmd, "profile", "agent", "sim", "strict")
+	cmd := command("mcp", "Serve the blocks over MCP on stdin and stdout, for one agent")
+	profile := mcp.Agent
+	addChoice(cmd, &profile, "profile", "how inputs are described: agent, sim or strict", mcp.Agent, mcp.Sim, mcp.Strict)
 	addSource(p, cmd)
 	cmd.RunE = p.settled(func(cmd *cobra.Command, _ []string, s *settings.Settings) error {
-		if !slices.Contains(mcp.Profiles(), mcp.Profile(*profile)) {
-			return console.Usage("--profile must be agent, sim or strict: %q", *profile)
-		}
 		h, err := p.openToHost(cmd.Context(), s, p.logger("text"), false)
 		if err != nil {
 			return err
@@ -39,7 +31,7 @@ func newMCP(p *Program) *cobra.Command {
 			p.sayLeft(left)
 		}()
 		server, err := mcp.New(h.Runtime, h.registry, mcp.Config{
-			Sources: h.names, DefaultProfile: mcp.Profile(*profile), Version: blocks.Version(), Logger: h.logger,
+			Sources: h.names, DefaultProfile: profile, Version: blocks.Version(), Logger: h.logger,
 			CallContext: h.tracing.callContext(),
 		})
 		if err != nil {

@@ -21,12 +21,7 @@ import (
 // newPreview makes preview. It builds the requests exactly as run does, and shows them in place of
 // sending them.
 func newPreview(p *Program) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:               "preview BLOCK --input JSON|@FILE|@-",
-		Short:             "Show the exact requests a block would send, and send nothing",
-		Args:              oneBlock,
-		ValidArgsFunction: p.completeBlock,
-	}
+	cmd := p.blockCommand("preview BLOCK --input JSON|@FILE|@-", "Show the exact requests a block would send, and send nothing")
 	value := addInput(cmd)
 	id := addInvocationID(cmd)
 	addSource(p, cmd)
@@ -91,12 +86,7 @@ func writeRequest(w io.Writer, s console.Style, r runtime.Request) {
 // newValidate makes validate. It takes the first of several sources if none is chosen, because an
 // input is valid for all of them or for none.
 func newValidate(p *Program) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:               "validate BLOCK --input JSON|@FILE|@-",
-		Short:             "Check an input as run would, and send nothing",
-		Args:              oneBlock,
-		ValidArgsFunction: p.completeBlock,
-	}
+	cmd := p.blockCommand("validate BLOCK --input JSON|@FILE|@-", "Check an input as run would, and send nothing")
 	value := addInput(cmd)
 	addSource(p, cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

@@ -28,11 +28,7 @@ func newQueueCommand(p *Program) *cobra.Command {
 // newQueueStatus makes queue status. It prints what it can find out, even if some store cannot be
 // opened.
 func newQueueStatus(p *Program) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "status",
-		Short: "Count what is stored, for each durable source",
-		Args:  noArguments,
-	}
+	cmd := command("status", "Count what is stored, for each durable source")
 	file := addStore(cmd)
 	cmd.RunE = p.settled(func(cmd *cobra.Command, _ []string, s *settings.Settings) error {
 		list, err := p.queueStates(cmd, s, *file)
@@ -54,11 +50,7 @@ func newQueueStatus(p *Program) *cobra.Command {
 // newQueueList makes queue list. It stops reading at the limit: a store may hold a million
 // messages.
 func newQueueList(p *Program) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "list",
-		Short: "List dead letters, or what waits",
-		Args:  noArguments,
-	}
+	cmd := command("list", "List dead letters, or what waits")
 	waiting := addWaiting(cmd)
 	limit := cmd.Flags().Int("limit", 100, "most messages to list; 0 for all")
 	file := addQueueSource(p, cmd)
@@ -176,11 +168,7 @@ func (p *Program) newQueueChange(verb, short, past string) *cobra.Command {
 // newQueueExport makes queue export. It prints messages as they are read and keeps none, so that a
 // store of any size can be exported.
 func newQueueExport(p *Program) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "export",
-		Short: "Print dead letters, or what waits, one message a line",
-		Args:  noArguments,
-	}
+	cmd := command("export", "Print dead letters, or what waits, one message a line")
 	waiting := addWaiting(cmd)
 	file := addQueueSource(p, cmd)
 	cmd.RunE = p.withQueue(file, func(_ *settings.Settings, q *storeQueue, _ []string) error {

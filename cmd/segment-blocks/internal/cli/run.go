@@ -20,12 +20,7 @@ import (
 // newRun makes run. It checks the input and the block before it opens a target, because opening one
 // may start an emulator or lock a store.
 func newRun(p *Program) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:               "run BLOCK --input JSON|@FILE|@-",
-		Short:             "Invoke a block and print its output",
-		Args:              oneBlock,
-		ValidArgsFunction: p.completeBlock,
-	}
+	cmd := p.blockCommand("run BLOCK --input JSON|@FILE|@-", "Invoke a block and print its output")
 	value := addInput(cmd)
 	id := addInvocationID(cmd)
 	drain := cmd.Flags().Duration("drain", 10*time.Second,

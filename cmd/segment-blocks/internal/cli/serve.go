@@ -33,11 +33,7 @@ const tokenVariable = "SEGMENT_BLOCKS_TOKEN"
 // newServe makes serve. Its flags come from the table of settings, so that each can also be set in
 // the configuration file.
 func newServe(p *Program) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "serve",
-		Short: "Serve the blocks to other programs, over REST and MCP",
-		Args:  noArguments,
-	}
+	cmd := command("serve", "Serve the blocks to other programs, over REST and MCP")
 	addSettings(cmd, "serve")
 	addSource(p, cmd)
 	cmd.RunE = p.settled(func(cmd *cobra.Command, _ []string, s *settings.Settings) error {

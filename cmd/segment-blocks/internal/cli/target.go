@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"strings"
 	"time"
@@ -221,95 +220,6 @@ func wrapInvocation(err error, in input) error {
 		return &console.InputError{Cause: e, File: in.file, At: in.place(e)}
 	}
 	return err
-}
-
-// addSource adds --source. Shells complete the names in the configuration, which may be the one
-// that --config names.
-func addSource(p *Program, cmd *cobra.Command) {
-	cmd.Flags().String("source", "", "name of the configured source to send to")
-	_ = cmd.RegisterFlagCompletionFunc("source", func(
-		cmd *cobra.Command, _ []string, _ string,
-	) ([]string, cobra.ShellCompDirective) {
-		path, _ := cmd.Flags().GetString("config")
-		s, err := settings.Load(settings.Options{File: path, Environ: p.Environ})
-		if err != nil {
-			return nil, cobra.ShellCompDirectiveError
-		}
-		return s.Names(), cobra.ShellCompDirectiveNoFileComp
-	})
-}
-
-// addSettings adds a flag for each setting of a section of the configuration.
-func addSettings(cmd *cobra.Command, section string) {
-	for _, s := range settings.Table() {
-		if !strings.HasPrefix(s.Key, section+".") {
-			continue
-		}
-		value := &settingFlag{kind: s.Kind}
-		if s.Default != nil {
-			value.text = fmt.Sprint(s.Default)
-		}
-		flag := cmd.Flags().VarPF(value, s.Flag, "", s.Says)
-		switch s.Kind {
-		case settings.Bool:
-			flag.NoOptDefVal = "true"
-		case settings.Log:
-			offer(cmd, s.Flag, "text", "json")
-		}
-	}
-}
-
-// settingFlag holds the text of a flag. Package settings reads it.
-type settingFlag struct {
-	kind  settings.Kind
-	text  string
-	given bool
-}
-
-// String returns the text.
-func (f *settingFlag) String() string { return f.text }
-
-// Type names the kind in help.
-func (f *settingFlag) Type() string {
-	if f.kind == settings.Log {
-		return string(settings.Text)
-	}
-	return string(f.kind)
-}
-
-// Set keeps a text. A list may be spread over several flags.
-func (f *settingFlag) Set(text string) error {
-	if f.kind == settings.List && f.given {
-		text = f.text + "," + text
-	}
-	f.text, f.given = text, true
-	return nil
-}
-
-// addTimeout adds --timeout. Package settings reads it, since it is a setting too.
-func addTimeout(cmd *cobra.Command) {
-	cmd.Flags().Var(&settingFlag{kind: settings.Duration, text: "0s"}, "timeout",
-		"longest time for the command, retries included; 0 for no limit")
-}
-
-// addInvocationID adds --invocation-id, the key to sending an input again without counting it
-// twice.
-func addInvocationID(cmd *cobra.Command) *string {
-	return cmd.Flags().String(
-		"invocation-id", "", "id of this invocation; the same id and input again count once",
-	)
-}
-
-// completeBlock offers the ids of the blocks.
-func (p *Program) completeBlock(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	if len(args) > 0 {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	var ids []string
-	for _, b := range p.registry().List() {
-		ids = append(ids, b.Manifest().ID+"\t"+b.Manifest().Summary)
-	}
-	return ids, cobra.ShellCompDirectiveNoFileComp
 }
 
 // sourceFailure gives an error about a source its code.

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	words "github.com/aacflow/segment-blocks/internal/text"
 )
 
 // Environment is the name of the source that environment variables describe. A file cannot define
@@ -146,6 +148,5 @@ func oneOf(text string, allowed ...string) (any, error) {
 	if slices.Contains(allowed, text) {
 		return text, nil
 	}
-	last := len(allowed) - 1
-	return nil, fmt.Errorf("must be %s or %s: %q", strings.Join(allowed[:last], ", "), allowed[last], text)
+	return nil, fmt.Errorf("must be %s: %q", words.Or(allowed...), text)
 }

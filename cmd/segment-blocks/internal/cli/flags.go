@@ -1,0 +1,223 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
+	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
+	"github.com/aacflow/segment-blocks/internal/text"
+	"github.com/aacflow/segment-blocks/schemas"
+)
+
+// command returns a command that takes no arguments.
+func command(use, short string) *cobra.Command {
+	return &cobra.Command{Use: use, Short: short, Args: noArguments}
+}
+
+// noArguments refuses arguments. Cobra's own check does not say what was given.
+func noArguments(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return console.Usage("%s takes no arguments: %q", cmd.CommandPath(), args[0])
+	}
+	return nil
+}
+
+// blockCommand returns a command whose one argument is the id of a block.
+func (p *Program) blockCommand(use, short string) *cobra.Command {
+	return &cobra.Command{Use: use, Short: short, Args: oneBlock, ValidArgsFunction: p.completeBlock}
+}
+
+// oneBlock demands the id of a block.
+func oneBlock(cmd *cobra.Command, args []string) error {
+	switch len(args) {
+	case 0:
+		return console.Usage("%s needs the id of a block, such as %s segment_track", cmd.CommandPath(), cmd.CommandPath())
+	case 1:
+		return nil
+	}
+	return console.Usage("%s takes one argument, the id of a block: %q is too many", cmd.CommandPath(), args[1])
+}
+
+// completeBlock offers the ids of the blocks.
+func (p *Program) completeBlock(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	var ids []string
+	if len(args) == 0 {
+		for _, b := range p.registry().List() {
+			ids = append(ids, b.Manifest().ID+"\t"+b.Manifest().Summary)
+		}
+	}
+	return ids, cobra.ShellCompDirectiveNoFileComp
+}
+
+// group returns a command that only groups others. Alone it prints its help.
+func group(use, short string, commands ...*cobra.Command) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: use, Short: short, Args: noSuchCommand,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(commands...)
+	return cmd
+}
+
+// noSuchCommand refuses arguments of a command that only groups others.
+func noSuchCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	var known []string
+	for _, c := range cmd.Commands() {
+		if c.IsAvailableCommand() {
+			known = append(known, c.Name())
+		}
+	}
+	return console.Usage("%q is not a command of %s%s", args[0], cmd.CommandPath(), schemas.DidYouMean(args[0], known))
+}
+
+// flagError explains a flag that does not exist, with the one that was probably meant. Whoever
+// tries to pass a write key learns why there is no such flag.
+func flagError(cmd *cobra.Command, err error) error {
+	if wrong, ok := errors.AsType[*pflag.InvalidValueError](err); ok && strings.HasPrefix(wrong.Unwrap().Error(), "must ") {
+		return console.Usage("--%s %w", wrong.GetFlag().Name, wrong.Unwrap())
+	}
+	unknown, ok := errors.AsType[*pflag.NotExistError](err)
+	if !ok {
+		return console.Usage("%w", err)
+	}
+	name := unknown.GetSpecifiedName()
+	if strings.Contains(strings.ToLower(strings.ReplaceAll(name, "-", "")), "writekey") {
+		return console.Usage("a write key is never taken from the command line, because others could see it: " +
+			"set SEGMENT_WRITE_KEY, or name a file with writeKeyFile")
+	}
+	var known []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, "--"+f.Name) })
+	dashes := strings.Repeat("-", min(2, len(name)))
+	return console.Usage("%s%s is not a flag of %s%s", dashes, name, cmd.CommandPath(),
+		schemas.DidYouMean(dashes+name, known))
+}
+
+// offer makes shells complete the value of a flag from a list.
+func offer(cmd *cobra.Command, flag string, values ...string) {
+	_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// choice is a flag that takes one of a few words. It checks them as the command line is read, so
+// that a slip is found before anything is opened.
+type choice[T ~string] struct {
+	value *T
+	words []T
+}
+
+// addChoice adds a flag that takes one of the words, which shells complete. Its default is the
+// value.
+func addChoice[T ~string](cmd *cobra.Command, value *T, flag, usage string, words ...T) {
+	cmd.Flags().Var(&choice[T]{value, words}, flag, usage)
+	values := make([]string, len(words))
+	for i, word := range words {
+		values[i] = string(word)
+	}
+	offer(cmd, flag, values...)
+}
+
+// String returns the word.
+func (c *choice[T]) String() string { return string(*c.value) }
+
+// Type names the kind in help.
+func (*choice[T]) Type() string { return "string" }
+
+// Set takes a word, or the default that it has already.
+func (c *choice[T]) Set(word string) error {
+	if T(word) != *c.value && !slices.Contains(c.words, T(word)) {
+		return fmt.Errorf("must be %s: %q", text.Or(c.words...), word)
+	}
+	*c.value = T(word)
+	return nil
+}
+
+// addSource adds --source. Shells complete the names in the configuration, which may be the one
+// that --config names.
+func addSource(p *Program, cmd *cobra.Command) {
+	cmd.Flags().String("source", "", "name of the configured source to send to")
+	_ = cmd.RegisterFlagCompletionFunc("source", func(
+		cmd *cobra.Command, _ []string, _ string,
+	) ([]string, cobra.ShellCompDirective) {
+		s, err := p.readSettings(cmd)
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveError
+		}
+		return s.Names(), cobra.ShellCompDirectiveNoFileComp
+	})
+}
+
+// addSettings adds a flag for each setting of a section of the configuration.
+func addSettings(cmd *cobra.Command, section string) {
+	for _, s := range settings.Table() {
+		if !strings.HasPrefix(s.Key, section+".") {
+			continue
+		}
+		value := &settingFlag{kind: s.Kind}
+		if s.Default != nil {
+			value.text = fmt.Sprint(s.Default)
+		}
+		flag := cmd.Flags().VarPF(value, s.Flag, "", s.Says)
+		switch s.Kind {
+		case settings.Bool:
+			flag.NoOptDefVal = "true"
+		case settings.Log:
+			offer(cmd, s.Flag, "text", "json")
+		}
+	}
+}
+
+// addTimeout adds --timeout, which is a setting too.
+func addTimeout(cmd *cobra.Command) {
+	cmd.Flags().Var(&settingFlag{kind: settings.Duration, text: "0s"}, "timeout",
+		"longest time for the command, retries included; 0 for no limit")
+}
+
+// settingFlag holds the text of a flag. Package settings reads it.
+type settingFlag struct {
+	kind  settings.Kind
+	text  string
+	given bool
+}
+
+// String returns the text.
+func (f *settingFlag) String() string { return f.text }
+
+// Type names the kind in help.
+func (f *settingFlag) Type() string {
+	if f.kind == settings.Log {
+		return string(settings.Text)
+	}
+	return string(f.kind)
+}
+
+// Set keeps a text. A list may be spread over several flags.
+func (f *settingFlag) Set(text string) error {
+	if f.kind == settings.List && f.given {
+		text = f.text + "," + text
+	}
+	f.text, f.given = text, true
+	return nil
+}
+
+// addInput adds --input, which is required: stdin is never read unasked.
+func addInput(cmd *cobra.Command) *string {
+	value := cmd.Flags().StringP("input", "i", "", "the block's input: JSON, @FILE, or @- for stdin")
+	_ = cmd.MarkFlagFilename("input", "json")
+	return value
+}
+
+// addInvocationID adds --invocation-id, the key to sending an input again without counting it
+// twice.
+func addInvocationID(cmd *cobra.Command) *string {
+	return cmd.Flags().String(
+		"invocation-id", "", "id of this invocation; the same id and input again count once",
+	)
+}
