@@ -198,6 +198,14 @@ func (d *deliveries) close(ctx context.Context, last ...func()) (left map[string
 	return left, err
 }
 
+// abandon closes the sources at once. What is stored stays stored.
+func (d *deliveries) abandon() error {
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	_, err := d.close(ended)
+	return err
+}
+
 // lastError waits until nothing waits any more, or ctx ends, and returns what then keeps messages
 // from leaving.
 func (d *deliveries) lastError(ctx context.Context) string {

@@ -41,8 +41,8 @@ type hosting struct {
 func (p *Program) openToHost(
 	ctx context.Context, s *settings.Settings, logger *slog.Logger, emulate bool,
 ) (*hosting, error) {
-	reg, b := p.registry(), console.ReadBuild()
-	h := &hosting{registry: reg, metrics: metrics.New(reg), logger: logger, deliveries: newDeliveries(logger)}
+	b := console.ReadBuild()
+	h := &hosting{registry: p.registry(), metrics: metrics.New(p.registry()), logger: logger, deliveries: newDeliveries(logger)}
 	h.metrics.Build(b.Version, b.Commit)
 	h.metrics.Queues(h.deliveries.queues)
 	var err error
@@ -51,10 +51,7 @@ func (p *Program) openToHost(
 	}
 	if err := p.openRuntime(h, s, emulate); err != nil { //nolint:contextcheck // what is opened goes on until close
 		h.tracing.close(ctx)
-		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-		defer cancel()
-		_, closing := h.deliveries.close(last)
-		return nil, errors.Join(err, closing)
+		return nil, errors.Join(err, h.deliveries.abandon(), h.closeEmulator(ctx)) //nolint:contextcheck // at once
 	}
 	for _, text := range h.deliveries.stranded() {
 		p.Warn("%s", text)
@@ -69,62 +66,48 @@ func (p *Program) openRuntime(h *hosting, s *settings.Settings, emulate bool) er
 		return sourceFailure(err)
 	}
 	options := append(h.tracing.observe(), runtime.Observe(h.metrics.Observe))
-	var sources []runtime.Option
 	if configured && !emulate {
-		sources, err = p.openSources(h, s, chosen)
+		names := slices.DeleteFunc(s.Names(), func(name string) bool { return name == chosen.Name })
+		for _, name := range append([]string{chosen.Name}, names...) {
+			sender, err := p.openSource(h, s, s.Sources[name], name == chosen.Name)
+			if err != nil {
+				return err
+			}
+			h.names = append(h.names, name)
+			options = append(options, runtime.Source(name, sender))
+		}
+		h.target, err = s.Tracking(chosen, "").URL()
 	} else {
-		h.logger = h.logger.With("emulated", true)
-		sources, err = h.startEmulator(s)
+		if h.emulator, err = emulator.Start(); err != nil {
+			return console.Failed("cannot start the emulator: %w", err)
+		}
+		h.target, h.names, h.logger = h.emulator.URL, []string{"emulator"}, h.logger.With("emulated", true)
+		source := tracking.Source{WriteKey: emulatorKey, Endpoint: h.emulator.URL, Retry: s.Retry}
+		options = append(options, runtime.EmulatedSource("emulator", source))
+	}
+	if err == nil {
+		h.Runtime, err = runtime.New(h.registry, append(options, runtime.Logger(h.logger))...)
 	}
 	if err != nil {
-		return err
-	}
-	options = append(append(options, runtime.Logger(h.logger)), sources...)
-	if h.Runtime, err = runtime.New(h.registry, options...); err != nil {
-		return errors.Join(sourceFailure(err), h.closeEmulator(context.Background()))
+		return sourceFailure(err)
 	}
 	return nil
 }
 
-// openSources returns every configured source, the chosen one first.
-func (p *Program) openSources(
-	h *hosting,
-	s *settings.Settings,
-	chosen settings.Source,
-) (list []runtime.Option, err error) {
-	names := slices.DeleteFunc(s.Names(), func(name string) bool { return name == chosen.Name })
-	for _, name := range append([]string{chosen.Name}, names...) {
-		source := s.Sources[name]
-		key, _, err := s.Key(source)
-		if err != nil && name == chosen.Name {
-			if source.Way() == settings.Durable { // it could not send what it has stored, and stores no keys of invocations
-				return nil, sourceFailure(err)
-			}
-			p.Warn("%s; each invocation must bring one", err)
-		}
-		p.warnOfRegion(name, s.Tracking(source, key))
-		sender, err := h.deliveries.sender(s, source, key)
-		if err != nil {
-			return nil, err
-		}
-		h.names = append(h.names, name)
-		list = append(list, runtime.Source(name, sender))
-	}
-	if h.target, err = s.Tracking(chosen, "").URL(); err != nil {
+// openSource opens a configured source. Without a write key each invocation must bring one, but not
+// to a durable source: it could not send what it has stored, and stores no keys.
+func (p *Program) openSource(
+	h *hosting, s *settings.Settings, source settings.Source, chosen bool,
+) (tracking.Sender, error) {
+	key, _, err := s.Key(source)
+	switch {
+	case err != nil && chosen && source.Way() == settings.Durable:
 		return nil, sourceFailure(err)
+	case err != nil && chosen:
+		p.Warn("%s; each invocation must bring one", err)
 	}
-	return list, nil
-}
-
-// startEmulator starts an emulator in this process and returns the source that sends to it.
-func (h *hosting) startEmulator(s *settings.Settings) ([]runtime.Option, error) {
-	var err error
-	if h.emulator, err = emulator.Start(); err != nil {
-		return nil, console.Failed("cannot start the emulator: %w", err)
-	}
-	h.target, h.names = h.emulator.URL, []string{"emulator"}
-	source := tracking.Source{WriteKey: emulatorKey, Endpoint: h.emulator.URL, Retry: s.Retry}
-	return []runtime.Option{runtime.EmulatedSource("emulator", source)}, nil
+	p.mentionRegion(source.Name, s.Tracking(source, key))
+	return h.deliveries.sender(s, source, key)
 }
 
 // close lets the invocations in progress end, for as long as ctx allows, sends what is stored, and

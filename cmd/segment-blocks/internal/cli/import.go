@@ -2,13 +2,16 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
+	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/runtime"
 	"github.com/aacflow/segment-blocks/schemas"
 	"github.com/aacflow/segment-blocks/segment/emulator"
@@ -23,22 +26,18 @@ type importFlags struct {
 	dryRun              bool
 }
 
+// newImport makes import. Its exit code says what a script has to do: see help exit-codes.
 func newImport(p *Program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import [FILE…]",
 		Short: "Send files of events, however long, and go on after a stop",
-		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-			return []string{"ndjson", "jsonl", "json", "csv", "gz"}, cobra.ShellCompDirectiveFilterFileExt
-		},
+		ValidArgsFunction: cobra.FixedCompletions(
+			[]string{"ndjson", "jsonl", "json", "csv", "gz"}, cobra.ShellCompDirectiveFilterFileExt),
 	}
 	f := addImportFlags(cmd)
 	addSource(p, cmd)
 	addTimeout(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		s, err := p.load(cmd)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = p.settled(func(cmd *cobra.Command, args []string, s *settings.Settings) error {
 		if err := f.check(); err != nil {
 			return err
 		}
@@ -47,23 +46,17 @@ func newImport(p *Program) *cobra.Command {
 			return err
 		}
 		defer t.close()
-		endpoint, err := t.sends.URL()
-		if err != nil {
-			return sourceFailure(err)
+		r := &importRun{
+			program: p, target: t, options: f.Options, dryRun: f.dryRun, progress: p.newProgress(f.progress), output: s.Output,
+			messages: []rawjson.Object{},
 		}
-		run := &importRun{
-			program: p, options: f.Options, target: t, progress: f.progress, format: p.Format(s.Output, false),
+		if err := r.complete(args); err != nil {
+			return err
 		}
-		run.options.Key, run.options.Source, run.options.Endpoint = t.sends.WriteKey, t.source, endpoint
-		run.options.Stdin, run.options.Files = p.Stdin, args
-		run.complete(f.dryRun)
 		ctx, cancel := limited(cmd.Context(), s)
 		defer cancel()
-		if f.dryRun {
-			return run.check(ctx)
-		}
-		return run.send(ctx)
-	}
+		return r.run(ctx)
+	})
 	return cmd
 }
 
@@ -137,7 +130,7 @@ func (p *Program) openToImport(s *settings.Settings, dryRun bool) (*target, erro
 	}
 	key, _, err := s.Key(chosen)
 	if err != nil {
-		return nil, console.Fail(console.ExitCredentials, string(runtime.MissingCredential), err.Error(), err)
+		return nil, sourceFailure(err)
 	}
 	source := s.Tracking(chosen, key)
 	source.InFlight = inFlight
@@ -147,42 +140,45 @@ func (p *Program) openToImport(s *settings.Settings, dryRun bool) (*target, erro
 // importRun is one run of the command.
 type importRun struct {
 	program  *Program
-	options  importer.Options
 	target   *target
-	progress string
-	format   string // of the summary
+	options  importer.Options
+	dryRun   bool
+	progress *progress
+	output   string // the format that was asked for
+
+	// A dry run keeps the first messages and rejects, to show them.
+	messages []rawjson.Object
+	rejected []string
 }
 
-// complete names the files that no flag has named, and shows what the import finds.
-func (r *importRun) complete(dryRun bool) {
-	o := &r.options
-	if len(o.Files) == 0 {
+// complete names the files that no flag has named, and connects the import to the target and to the
+// terminal.
+func (r *importRun) complete(files []string) (err error) {
+	o, t := &r.options, r.target
+	if o.Endpoint, err = t.sends.URL(); err != nil {
+		return sourceFailure(err)
+	}
+	o.Key, o.Source, o.Stdin, o.Files = t.sends.WriteKey, t.source, r.program.Stdin, files
+	if len(files) == 0 {
 		o.Files = []string{importer.Stdin}
 	}
-	first := o.Files[0]
-	if r.stdin() {
-		first = "stdin"
-	} else if o.StatePath == "" {
+	first := fileName(o.Files[0])
+	switch {
+	case r.dryRun || t.emulator != nil:
+		o.StatePath = "" // nothing real is done that must not be done twice
+	case o.StatePath == "" && !r.stdin():
 		o.StatePath = first + ".import.json"
 	}
-	if dryRun || r.target.emulator != nil {
-		o.StatePath = "" // nothing real is done that must not be done twice
-	}
-	if o.RejectsPath == "" && !dryRun {
+	if o.RejectsPath == "" && !r.dryRun {
 		o.RejectsPath = first + ".rejects.ndjson"
 	}
 	o.Note = func(sentence string) { r.program.Note("%s", sentence) }
-	o.Mapped = r.showMapping
-	o.Warned = func(file string, line int64, w schemas.Violation) {
-		if w.Code == "emulated" && r.target.emulator != nil {
-			return // noteReceiver says so
-		}
-		where := ""
-		if line > 0 {
-			where = fmt.Sprintf("%s:%d: ", fileName(file), line)
-		}
-		r.program.Warn("%s%s %s (%s; only the first is shown)", where, w.Path, w.Message, w.Code)
+	o.Mapped, o.Warned, o.Progress, o.Invoke = r.showMapping, r.warn, r.advance, r.send
+	if r.dryRun {
+		o.Rate, o.Concurrency = 0, 1 // so that the first messages are checked first
+		o.Invoke, o.Rejected = r.preview, r.keepReject
 	}
+	return nil
 }
 
 // fileName returns the name of a file for people.
@@ -195,47 +191,95 @@ func fileName(file string) string {
 
 func (r *importRun) stdin() bool { return r.options.Files[0] == importer.Stdin }
 
-// send imports, and says what came of it.
-func (r *importRun) send(ctx context.Context) error {
-	p, o := r.program, &r.options
-	o.Invoke = func(ctx context.Context, batch runtime.JSON) (*runtime.Receipt, error) {
-		res, err := r.target.Invoke(ctx, "segment_batch", batch)
-		if err != nil {
-			return runtime.ErrorOf(err).Receipt, err
-		}
-		return res.Receipt, nil
-	}
-	show := p.newProgress(r.progress)
-	o.Progress = func(now importer.Progress) {
-		if show.first == nil {
-			r.noteReceiver()
-		}
-		show.show(now)
-		if r.target.emulator != nil {
-			_ = r.target.emulator.Clear() // nobody can ask it what it got, and its memory is this process's
-		}
-	}
-	im, err := importer.New(*o)
+// run imports or checks the files, and says what came of it.
+func (r *importRun) run(ctx context.Context) error {
+	im, err := importer.New(r.options)
 	if err != nil {
 		return console.Usage("%w", err)
 	}
-	if r.stdin() && console.IsTerminal(p.Stdin) {
-		p.Note("reading events from the terminal; end them with Ctrl-D on a line of its own")
+	if r.stdin() && console.IsTerminal(r.program.Stdin) {
+		r.program.Note("reading events from the terminal; end them with Ctrl-D on a line of its own")
 	}
 	counts, err := im.Run(ctx)
-	show.end(err == nil)
+	r.progress.end(err == nil)
+	r.noteRejected(counts, err)
+	if _, ok := errors.AsType[*importer.InputError](err); ok {
+		return console.Usage("%w", err)
+	}
+	if r.dryRun {
+		return r.concludeCheck(counts, err)
+	}
 	return r.conclude(counts, err)
 }
 
-// noteReceiver says what to know of the import before anything is sent.
-func (r *importRun) noteReceiver() {
+// send sends a batch.
+func (r *importRun) send(ctx context.Context, batch runtime.JSON) (*runtime.Receipt, error) {
+	res, err := r.target.Invoke(ctx, "segment_batch", batch)
+	if err != nil {
+		return runtime.ErrorOf(err).Receipt, err
+	}
+	return res.Receipt, nil
+}
+
+// preview takes the place of send in a dry run. It keeps the first messages to show them.
+func (r *importRun) preview(ctx context.Context, batch runtime.JSON) (*runtime.Receipt, error) {
+	const sample = 3 // messages to show
+	requests, receipt, err := r.target.Preview(ctx, "segment_batch", batch)
+	if err != nil {
+		return runtime.ErrorOf(err).Receipt, err
+	}
+	for _, request := range requests {
+		list, _ := rawjson.At([]byte(request.Body), "/batch")
+		for one := range rawjson.Elements(list) {
+			if len(r.messages) == sample {
+				return receipt, nil
+			}
+			r.messages = append(r.messages, rawjson.OpenObject(one))
+		}
+	}
+	return receipt, nil
+}
+
+// keepReject keeps the first rejects of a dry run.
+func (r *importRun) keepReject(file string, line int64, reasons []schemas.Violation) {
+	const most = 20
+	if len(r.rejected) == most {
+		return
+	}
+	texts := make([]string, len(reasons))
+	for i, v := range reasons {
+		texts[i] = strings.TrimSpace(v.Path + " " + v.Message)
+	}
+	r.rejected = append(r.rejected, fmt.Sprintf("%s:%d: %s", fileName(file), line, strings.Join(texts, "; ")))
+}
+
+// warn shows the first warning of each kind.
+func (r *importRun) warn(file string, line int64, w schemas.Violation) {
+	if w.Code == "emulated" && r.target.emulator != nil {
+		return // advance says so, with what to do
+	}
+	where := ""
+	if line > 0 {
+		where = fmt.Sprintf("%s:%d: ", fileName(file), line)
+	}
+	r.program.Warn("%s%s %s (%s; only the first is shown)", where, w.Path, w.Message, w.Code)
+}
+
+// advance shows how far the import is. The first call comes before anything is sent: only then it
+// is known that the import begins, and what there is to know of it can be said.
+func (r *importRun) advance(now importer.Progress) {
 	p := r.program
-	if r.stdin() {
-		p.Note("an import of stdin cannot be resumed")
+	if r.progress.first == nil && !r.dryRun {
+		if r.stdin() {
+			p.Note("an import of stdin cannot be resumed")
+		}
+		if r.target.emulator != nil {
+			p.noteEmulator("sending")
+		}
+		p.mentionRegion(r.target.source, r.target.sends)
 	}
+	r.progress.show(now)
 	if r.target.emulator != nil {
-		p.Note("no source is configured: sending to an emulator inside this process, the events are not real")
-		p.Note("to send to Segment, set SEGMENT_WRITE_KEY and SEGMENT_REGION (us or eu); see segment-blocks help environment")
+		_ = r.target.emulator.Clear() // nobody can ask it what it got, and its memory is this process's
 	}
-	p.mentionRegion(r.target)
 }

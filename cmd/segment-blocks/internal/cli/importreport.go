@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
 	"github.com/aacflow/segment-blocks/internal/text"
+	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/runtime"
 	"github.com/aacflow/segment-blocks/segment/importer"
 	"github.com/aacflow/segment-blocks/segment/tracking"
@@ -30,10 +32,6 @@ type importSummary struct {
 
 // conclude prints the summary, and turns what went wrong into what the command ends with.
 func (r *importRun) conclude(c importer.Counts, err error) error {
-	var input *importer.InputError
-	if errors.As(err, &input) {
-		return console.Usage("%w", err)
-	}
 	sum := importSummary{
 		Complete: err == nil, Counts: c, Unsent: max(0, c.Events-c.Accepted-c.Rejected),
 		Source: r.target.source, Emulator: r.target.emulator != nil,
@@ -48,7 +46,8 @@ func (r *importRun) conclude(c importer.Counts, err error) error {
 		sum.StateFile = r.options.StatePath
 	}
 	if err == nil || c != (importer.Counts{}) {
-		if printed := r.printSummary(sum); printed != nil {
+		printed := r.program.show(r.output, sum, func(w io.Writer) { r.writeSummary(w, sum) })
+		if printed != nil {
 			return printed
 		}
 	}
@@ -75,16 +74,13 @@ func (r *importRun) noteEmpty(c importer.Counts) {
 	r.program.Note("there is no event in %s", where)
 }
 
-func (r *importRun) printSummary(sum importSummary) error {
-	p := r.program
-	if r.format != "text" {
-		return p.Print(r.format, sum)
-	}
-	title := p.Style(p.Stdout).Good("imported")
+// writeSummary writes the summary for people.
+func (r *importRun) writeSummary(w io.Writer, sum importSummary) {
+	title := r.program.Style(w).Good("imported")
 	if !sum.Complete {
-		title = p.Style(p.Stdout).Bad("stopped before the end")
+		title = r.program.Style(w).Bad("stopped before the end")
 	}
-	console.Writef(p.Stdout, "%s\n", title)
+	console.Writeln(w, title)
 	rows := [][]string{
 		{"source", strings.TrimSuffix(sum.Source+", "+sum.Endpoint, ", ")},
 		{"events", text.Grouped(sum.Events)},
@@ -106,21 +102,67 @@ func (r *importRun) printSummary(sum importSummary) error {
 	}
 	rows = append(rows, []string{"requests", text.Grouped(sum.Requests)}, []string{"attempts", text.Grouped(sum.Attempts)},
 		[]string{"bytes", text.Grouped(sum.Bytes)}, []string{"seconds", fmt.Sprintf("%.1f", sum.Seconds)})
-	console.WriteTable(p.Stdout, rows)
+	console.WriteTable(w, rows)
 	switch {
 	case sum.Emulator:
-		console.Writeln(p.Stdout, "that is an emulator inside this process: nothing has reached Segment")
+		console.Writeln(w, "that is an emulator inside this process: nothing has reached Segment")
 	case sum.Accepted > 0 && r.target.sends.Endpoint != "":
-		console.Writeln(p.Stdout, "the receiver confirms receipt, and not what it does with them")
+		console.Writeln(w, "the receiver confirms receipt, and not what it does with them")
 	case sum.Accepted > 0:
-		console.Writeln(p.Stdout, "Segment confirms receipt, not delivery to destinations")
+		console.Writeln(w, receiptOnly)
 	}
-	return nil
 }
 
+// duplicates says how many events have the messageId of an earlier one.
 func duplicates(c importer.Counts) string {
 	return "at least " + text.Grouped(c.Duplicates) + " gave the messageId of an earlier event;" +
 		" the receiver keeps one of them"
+}
+
+// noteRejected tells of the rejects of a dry run.
+func (r *importRun) noteRejected(c importer.Counts, err error) {
+	for _, one := range r.rejected {
+		r.program.Note("%s", one)
+	}
+	if more := c.Rejected - int64(len(r.rejected)); r.dryRun && more > 0 && err == nil {
+		r.program.Note("and %s more; --rejects FILE writes them all", text.Grouped(more))
+	}
+}
+
+// concludeCheck prints what a dry run found. It ends like an import of the same files would.
+func (r *importRun) concludeCheck(c importer.Counts, err error) error {
+	switch {
+	case errors.Is(err, context.Canceled):
+		return console.Interrupted("checking")
+	case err != nil:
+		return r.stopped(c, err)
+	}
+	result := struct {
+		Sent       bool             `json:"sent"`
+		Events     int64            `json:"events"`
+		Valid      int64            `json:"valid"`
+		Rejected   int64            `json:"rejected"`
+		Duplicates int64            `json:"duplicates,omitempty"`
+		Messages   []rawjson.Object `json:"messages"`
+	}{false, c.Events, c.Accepted, c.Rejected, c.Duplicates, r.messages}
+	err = r.program.show(r.output, result, func(w io.Writer) {
+		for _, one := range r.messages {
+			console.Writeln(w, text.Escape(string(one.JSON())))
+		}
+		if c.Duplicates > 0 {
+			console.Writeln(w, duplicates(c))
+		}
+		console.Writef(w, "%s: %s would be sent, %s would be rejected; nothing was sent\n",
+			console.Count(int(c.Events), "event"), text.Grouped(c.Accepted), text.Grouped(c.Rejected))
+	})
+	r.noteEmpty(c)
+	switch {
+	case err != nil || c.Rejected == 0:
+		return err
+	case c.Accepted == 0:
+		return console.End(console.ExitUsage)
+	}
+	return console.End(console.ExitPartial)
 }
 
 // stopped is the error of an import that did not come to its end, with the way to go on.
@@ -131,9 +173,9 @@ func (r *importRun) stopped(c importer.Counts, err error) error {
 	} else if r.options.Restart {
 		advice += " in place of --restart"
 	}
-	var delivery *importer.DeliveryError
-	var panicked *importer.PanicError
-	if errors.As(err, &delivery) && delivery.Source && advice != "" {
+	delivery, undelivered := errors.AsType[*importer.DeliveryError](err)
+	panicked, crashed := errors.AsType[*importer.PanicError](err)
+	if undelivered && delivery.Source && advice != "" {
 		advice = "; mend the source" + strings.Replace(advice, "; to go on", ", and then, to go on", 1)
 	}
 	switch {
@@ -142,12 +184,12 @@ func (r *importRun) stopped(c importer.Counts, err error) error {
 			advice = "; everything before is dealt with. Put the whole file in its place" + advice +
 				": it begins behind that line"
 		}
-	case errors.As(err, &delivery):
+	case undelivered:
 		// It does not wrap the error of the invocation, which gives advice that does not fit an
 		// import.
 		cause := runtime.ErrorOf(err)
 		return console.Fail(exitOfDelivery(cause), string(cause.Code), delivery.Error()+advice, nil)
-	case errors.As(err, &panicked):
+	case crashed:
 		console.Writef(r.program.Stderr, "%v\n\n%s\n", panicked, panicked.Stack)
 		return console.Crashed(panicked.Value, advice)
 	case errors.Is(err, context.DeadlineExceeded):
@@ -165,8 +207,7 @@ func exitOfDelivery(e *runtime.Error) console.ExitCode {
 	if e.Code != runtime.PartialFailure {
 		return console.ExitOf(e)
 	}
-	var cause *tracking.Error
-	if errors.As(e, &cause) {
+	if cause, ok := errors.AsType[*tracking.Error](e); ok {
 		switch cause.Code {
 		case runtime.Unauthorized:
 			return console.ExitCredentials

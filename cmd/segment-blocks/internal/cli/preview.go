@@ -38,7 +38,7 @@ func newPreview(p *Program) *cobra.Command {
 		if t.source == "placeholder" {
 			p.Note("no source is configured: shown as for Segment in the US, with a placeholder for the write key")
 		} else {
-			p.mentionRegion(t)
+			p.mentionRegion(t.source, t.sends)
 		}
 		if format := p.Format(s.Output, true); format != "text" {
 			p.printWarnings(receipt)

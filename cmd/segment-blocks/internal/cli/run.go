@@ -43,7 +43,7 @@ func newRun(p *Program) *cobra.Command {
 			return err
 		}
 		defer t.close()
-		p.mentionRegion(t)
+		p.mentionRegion(t.source, t.sends)
 		ctx, cancel := limited(cmd.Context(), s)
 		defer cancel()
 		ctx = p.showRetries(ctx)

@@ -19,6 +19,9 @@ import (
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
+// receiptOnly is what an answer of Segment's means, and no more.
+const receiptOnly = "Segment confirms receipt, not delivery to destinations"
+
 // These keys are no secrets: one goes to the emulator in this process, the other nowhere. They have
 // the form of Segment's.
 const (
@@ -76,10 +79,7 @@ func (p *Program) openToSend(s *settings.Settings, in input) (*target, error) {
 	}
 	t, err := p.newTarget(source.Name, sender)
 	if err != nil {
-		ended, cancel := context.WithCancel(context.Background())
-		cancel()
-		_, closing := d.close(ended)
-		return nil, errors.Join(err, closing)
+		return nil, errors.Join(err, d.abandon())
 	}
 	t.deliveries = d
 	for _, text := range append(d.notices, d.stranded()...) {
@@ -142,7 +142,12 @@ func (p *Program) disclose(t *target, r *runtime.Receipt) {
 	if t.emulator == nil || r == nil || r.Attempts == 0 {
 		return
 	}
-	p.Note("no source is configured: sent to an emulator inside this process, the events are not real")
+	p.noteEmulator("sent")
+}
+
+// noteEmulator says that events go to the emulator, and how to send them to Segment.
+func (p *Program) noteEmulator(doing string) {
+	p.Note("no source is configured: %s to an emulator inside this process, the events are not real", doing)
 	p.Note("to send to Segment, set SEGMENT_WRITE_KEY and SEGMENT_REGION (us or eu); see segment-blocks help environment")
 }
 
@@ -165,10 +170,7 @@ func (p *Program) newTarget(name string, sender tracking.Sender) (*target, error
 
 // mentionRegion warns of a source that names no region. Segment answers 200 to events that are sent
 // to the wrong region, and drops them.
-func (p *Program) mentionRegion(t *target) { p.warnOfRegion(t.source, t.sends) }
-
-// warnOfRegion is mentionRegion for a source that has no target of its own.
-func (p *Program) warnOfRegion(name string, source tracking.Source) {
+func (p *Program) mentionRegion(name string, source tracking.Source) {
 	if source.Region != "" || source.Endpoint != "" {
 		return
 	}
@@ -187,9 +189,7 @@ func (t *target) close() {
 	defer cancel()
 	_ = t.Close(ctx)
 	if t.deliveries != nil {
-		ended, cancel := context.WithCancel(ctx)
-		cancel()
-		_, _ = t.deliveries.close(ended)
+		_ = t.deliveries.abandon()
 	}
 	if t.emulator != nil {
 		_ = t.emulator.Close(ctx)
@@ -215,8 +215,7 @@ func limited(ctx context.Context, s *settings.Settings) (context.Context, contex
 
 // wrapInvocation keeps the input's origin with the error of an invocation.
 func wrapInvocation(err error, in input) error {
-	var e *runtime.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*runtime.Error](err); ok {
 		return &console.InputError{Cause: e, File: in.file, At: in.place(e)}
 	}
 	return err
@@ -224,8 +223,8 @@ func wrapInvocation(err error, in input) error {
 
 // sourceFailure gives an error about a source its code.
 func sourceFailure(err error) error {
-	var own *tracking.Error
-	if errors.Is(err, settings.ErrNoKey) || errors.As(err, &own) && own.Code == tracking.MissingCredential {
+	own, ok := errors.AsType[*tracking.Error](err)
+	if errors.Is(err, settings.ErrNoKey) || ok && own.Code == tracking.MissingCredential {
 		return console.Fail(console.ExitCredentials, string(runtime.MissingCredential), err.Error(), err)
 	}
 	message := strings.TrimPrefix(err.Error(), "new runtime: ")
