@@ -3,10 +3,11 @@
 package cli
 
 import (
-	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -76,24 +77,11 @@ func newRoot(p *Program) *cobra.Command {
 		"output", "o", "auto", "output format: auto, text, json or yaml; see segment-blocks help output",
 	)
 	root.SetFlagErrorFunc(flagError)
-	root.SetHelpFunc(p.helpFunc(root.HelpFunc()))
+	// Cobra's template does not break the lines of flags.
+	wrapped := fmt.Sprintf("FlagUsagesWrapped %d", helpWidth)
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "FlagUsages", wrapped))
 	offer(root, "output", "text", "json", "yaml")
 	return root
-}
-
-// helpFunc returns a function that fits help to the width of the terminal, if there is one.
-func (p *Program) helpFunc(help func(*cobra.Command, []string)) func(*cobra.Command, []string) {
-	return func(cmd *cobra.Command, args []string) {
-		if console.Columns(p.Stdout) == 0 {
-			help(cmd, args)
-			return
-		}
-		var text bytes.Buffer
-		cmd.SetOut(&text)
-		help(cmd, args)
-		cmd.SetOut(p.Stdout)
-		console.WriteString(p.Stdout, console.Reflow(text.String(), console.PageWidth(p.Stdout)))
-	}
 }
 
 // readSettings reads the configuration for a command.

@@ -43,20 +43,14 @@ func TestHelpIsComplete(t *testing.T) {
 	})
 }
 
-// Each command and topic has a help text of its own, within 100 columns, and no text is left over.
+// Each command and topic has a help text of its own, and no text is left over.
 func TestHelpTexts(t *testing.T) {
 	var want, got []string
 	each(newRoot(&Program{Console: &console.Console{}}), func(cmd *cobra.Command) { want = append(want, helpFile(cmd)) })
 	files, err := helpTexts.ReadDir("help")
 	require.NoError(t, err)
 	for _, file := range files {
-		name := "help/" + file.Name()
-		got = append(got, name)
-		data, err := helpTexts.ReadFile(name)
-		require.NoError(t, err)
-		for line := range strings.Lines(string(data)) {
-			assert.LessOrEqual(t, utf8.RuneCountInString(line), 101, "%s: %s", name, line)
-		}
+		got = append(got, "help/"+file.Name())
 	}
 	assert.ElementsMatch(t, want, got)
 	each(newRoot(&Program{Console: &console.Console{}}), func(cmd *cobra.Command) {
@@ -64,7 +58,7 @@ func TestHelpTexts(t *testing.T) {
 	})
 }
 
-// On a terminal of 80 columns help has no longer line, commands to copy aside, and loses no word.
+// Help has no line of more than 80 columns, commands to copy aside.
 func TestHelpFitsTheTerminal(t *testing.T) {
 	var out strings.Builder
 	root := newRoot(&Program{Console: &console.Console{Stdout: &out}})
@@ -72,9 +66,7 @@ func TestHelpFitsTheTerminal(t *testing.T) {
 	each(root, func(cmd *cobra.Command) {
 		out.Reset()
 		require.NoError(t, cmd.Help())
-		text := console.Reflow(out.String(), 80)
-		assert.Equal(t, strings.Fields(out.String()), strings.Fields(text))
-		for line := range strings.Lines(text) {
+		for line := range strings.Lines(out.String()) {
 			if !strings.Contains(line, "segment-blocks ") && !strings.Contains(line, "://") && !strings.Contains(line, `{"`) {
 				assert.LessOrEqual(t, utf8.RuneCountInString(line), 81, "%s: %s", cmd.Name(), line)
 			}

@@ -15,7 +15,6 @@ import (
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
 	"github.com/aacflow/segment-blocks/internal/text"
-	"github.com/aacflow/segment-blocks/runtime"
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
@@ -44,7 +43,7 @@ const checkTimeout = 5 * time.Second
 // newDoctor makes doctor. It reads the configuration itself: a configuration that is not valid is a
 // finding of this command, not an error that ends it.
 func newDoctor(p *Program) *cobra.Command {
-	cmd := command("doctor", "Check the configuration, the receiver and the write key, without sending an event")
+	cmd := command("doctor", "Check the configuration, the receiver and the write key")
 	addSource(p, cmd)
 	addTimeout(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -130,11 +129,11 @@ func (e *examination) run(ctx context.Context, s *settings.Settings) {
 		return
 	}
 	e.region(source, base)
-	network := &network{transport: runtime.NewTransport()}
-	defer network.transport.CloseIdleConnections()
-	e.reach(ctx, network, base)
+	client := network()
+	defer client.CloseIdleConnections()
+	e.reach(ctx, client, base)
 	if key != "" {
-		e.key(ctx, network, s, target, base, origin)
+		e.key(ctx, client, s, target, base, origin)
 	}
 	e.notChecked(
 		"destinations", "Segment confirms receipt, not delivery; see the source's Debugger and Delivery Overview in Segment",
@@ -145,9 +144,9 @@ func (e *examination) run(ctx context.Context, s *settings.Settings) {
 // each fault.
 func (e *examination) configuration(s *settings.Settings, err error) {
 	const name = "configuration"
-	var faults *settings.Error
+	faults, invalid := errors.AsType[*settings.Error](err)
 	switch {
-	case errors.As(err, &faults):
+	case invalid:
 		for _, f := range faults.Faults {
 			e.fail(name, console.ExitUsage, "%s %s", f.Where, f.Text)
 		}
@@ -196,18 +195,20 @@ func (e *examination) region(source settings.Source, base string) {
 
 // reach sends a request that is no tracking call. Any answer will do: the name resolves, the
 // connection works, the certificate is trusted.
-func (e *examination) reach(ctx context.Context, n *network, base string) {
-	answer, err := n.get(ctx, http.MethodHead, base+"/")
+func (e *examination) reach(ctx context.Context, client *http.Client, base string) {
+	began := time.Now()
+	answer, _, err := get(ctx, client, http.MethodHead, base+"/")
 	if err != nil {
 		e.fail("reachable", console.ExitUnreachable, "no answer from %s: %s", base, err)
 		e.notChecked("clock", "the receiver did not answer")
 		return
 	}
-	e.ok("reachable", "answered in %d ms", answer.took.Milliseconds())
+	e.ok("reachable", "answered in %d ms", time.Since(began).Milliseconds())
 	const tolerated = 30 * time.Second
-	skew := time.Since(answer.date).Round(time.Second)
+	date, err := http.ParseTime(answer.Header.Get("Date"))
+	skew := time.Since(date).Round(time.Second)
 	switch {
-	case answer.date.IsZero():
+	case err != nil:
 		e.notChecked("clock", "the receiver does not send its time")
 	case skew.Abs() > tolerated:
 		e.warn(
@@ -220,7 +221,7 @@ func (e *examination) reach(ctx context.Context, n *network, base string) {
 
 // key checks the form of the write key, and looks it up if that shows it to nobody new.
 func (e *examination) key(
-	ctx context.Context, n *network, s *settings.Settings, target tracking.Source, base, origin string,
+	ctx context.Context, client *http.Client, s *settings.Settings, target tracking.Source, base, origin string,
 ) {
 	const name = "write key"
 	if err := target.Validate(); err != nil {
@@ -246,10 +247,10 @@ func (e *examination) key(
 		)
 		return
 	}
-	found := n.lookUp(ctx, cdn, target)
+	found, err := lookUp(ctx, client, cdn, target)
 	switch {
-	case found.err != nil:
-		e.notChecked(name, "%s; no answer from %s: %s", fingerprint, cdn, found.err)
+	case err != nil:
+		e.notChecked(name, "%s; no answer from %s: %s", fingerprint, cdn, err)
 	case found.known:
 		e.ok(name, "%s is known to %s", fingerprint, cdn)
 		e.home(found, segments, base)
@@ -266,7 +267,7 @@ func (e *examination) key(
 }
 
 // home compares the receiver with the host to which the source's settings send browsers.
-func (e *examination) home(found settingsAnswer, segments bool, base string) {
+func (e *examination) home(found publishedSettings, segments bool, base string) {
 	const name = "region"
 	host := strings.TrimPrefix(strings.TrimPrefix(base, "https://"), "http://")
 	switch {

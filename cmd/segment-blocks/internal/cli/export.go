@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"slices"
 	"strings"
 
@@ -16,55 +15,34 @@ import (
 	"github.com/aacflow/segment-blocks/serve/rest"
 )
 
-// exportTools returns the blocks as tools, in a format of those that list them.
-func exportTools(reg *registry.Registry, format string) any {
-	definitions := mcp.Definitions(reg, mcp.Agent)
-	type function struct {
-		Name        string          `json:"name"`
-		Description string          `json:"description"`
-		Parameters  json.RawMessage `json:"parameters"`
-	}
-	list := make([]any, len(definitions))
-	for i, d := range definitions {
-		switch format {
-		case "openai":
-			list[i] = struct {
-				Type     string   `json:"type"`
-				Function function `json:"function"`
-			}{"function", function{d.Name, d.Description, d.InputSchema}}
-		case "anthropic":
-			list[i] = struct {
-				Name        string          `json:"name"`
-				Description string          `json:"description"`
-				InputSchema json.RawMessage `json:"input_schema"`
-			}{d.Name, d.Description, d.InputSchema}
-		default:
-			list[i] = struct {
-				Name         string          `json:"name"`
-				Title        string          `json:"title"`
-				Description  string          `json:"description"`
-				InputSchema  json.RawMessage `json:"inputSchema"`
-				OutputSchema json.RawMessage `json:"outputSchema"`
-			}{d.Name, d.Title, d.Description, d.InputSchema, d.OutputSchema}
-		}
-	}
-	return list
-}
-
 // export returns the blocks in a format as a value to print.
 func export(reg *registry.Registry, format string) any {
 	switch format {
 	case "json-schema":
-		schemas := rawjson.Object{}
+		var all rawjson.Object
 		for _, e := range reg.Catalog() {
-			both := rawjson.Object{{Name: "input", Value: e.InputSchema}, {Name: "output", Value: e.OutputSchema}}
-			schemas = append(schemas, rawjson.Member{Name: e.ID, Value: both.JSON()})
+			both := rawjson.Object{}.Set("input", e.InputSchema).Set("output", e.OutputSchema)
+			all = all.Set(e.ID, both.JSON())
 		}
-		return schemas
+		return all
 	case "openapi":
 		return rest.OpenAPI(reg, blocks.Version())
 	}
-	return exportTools(reg, format)
+	// Lists of tools differ in the name of the schema and in what is around it.
+	schema := map[string]string{"openai": "parameters", "anthropic": "input_schema", "mcp": "inputSchema"}[format]
+	list := []rawjson.Object{}
+	for _, d := range mcp.Definitions(reg, mcp.Agent) {
+		tool := rawjson.Object{}.Set("name", rawjson.Quote(d.Name)).Set("description", rawjson.Quote(d.Description)).
+			Set(schema, d.InputSchema)
+		switch format {
+		case "openai":
+			tool = rawjson.Object{}.Set("type", rawjson.Quote("function")).Set("function", tool.JSON())
+		case "mcp":
+			tool = tool.Set("title", rawjson.Quote(d.Title)).Set("outputSchema", d.OutputSchema)
+		}
+		list = append(list, tool)
+	}
+	return list
 }
 
 // newExport makes export. The formats of tools have no source or write key among their inputs: a

@@ -20,7 +20,7 @@ import (
 // newExportAACFlow makes export aacflow. It is the one format of many files, and so it has a folder
 // and a --force, which the other formats need not have.
 func newExportAACFlow(p *Program) *cobra.Command {
-	cmd := command("aacflow --out DIR", "Write the blocks as TypeScript for a fork of Sim, or as a workflow to import")
+	cmd := command("aacflow --out DIR", "Write the blocks as TypeScript for a fork of Sim, or as a workflow")
 	flags := cmd.Flags()
 	out := flags.String("out", "", "folder to write to; it is created if it does not exist")
 	format := "native"

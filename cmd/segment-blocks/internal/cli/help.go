@@ -17,8 +17,8 @@ import (
 //go:embed help/*.txt
 var helpTexts embed.FS
 
-// tableWidth is the width of the tables in help, which are made before the terminal is known.
-const tableWidth = 80
+// helpWidth is how wide help is, on a terminal and elsewhere.
+const helpWidth = 80
 
 // describe gives a command, and all below it, the help of its file. That of segment-blocks queue
 // list is help/queue-list.txt. A test makes sure that no command is without.
@@ -51,14 +51,14 @@ func topics() []*cobra.Command {
 func helpTables() *strings.Replacer {
 	table := func(rows [][]string) string {
 		var b strings.Builder
-		console.WriteTableWithin(&b, rows, tableWidth)
+		console.WriteTableWithin(&b, rows, helpWidth)
 		return strings.TrimRight(b.String(), "\n")
 	}
 	return strings.NewReplacer(
 		"{{codes}}", table(exitRows()),
 		"{{variables}}", table(variableRows()),
 		"{{settings}}", table(settingRows()),
-		"{{paths}}", strings.Join(settings.SearchPath(), ", then "),
+		"{{paths}}", "  "+strings.Join(settings.SearchPath(), "\n  "),
 	)
 }
 

@@ -8,45 +8,39 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/aacflow/segment-blocks/internal/loopback"
+	"github.com/aacflow/segment-blocks/runtime"
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
-// network makes the requests of doctor. It posts nothing.
-type network struct{ transport *http.Transport }
-
-// answer is the answer to a request.
-type answer struct {
-	status int
-	body   []byte
-	date   time.Time
-	took   time.Duration
+// network makes the requests of doctor. It posts nothing, and follows no redirect, which could carry
+// what is in the URL to another host.
+func network() *http.Client {
+	return &http.Client{
+		Transport: runtime.NewTransport(), Timeout: checkTimeout,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 }
 
-// get makes one request. It follows no redirect, which could carry what is in the URL to another
-// host. Its error does not show the URL, which may hold a write key.
-func (n *network) get(ctx context.Context, method, address string) (answer, error) {
-	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
-	defer cancel()
+// get makes one request and reads the answer. Its error does not show the URL, which may hold a
+// write key.
+func get(ctx context.Context, client *http.Client, method, address string) (*http.Response, []byte, error) {
 	req, err := http.NewRequestWithContext(ctx, method, address, nil)
 	if err != nil {
-		return answer{}, bare(err)
+		return nil, nil, bare(err)
 	}
-	started := time.Now()
-	res, err := n.transport.RoundTrip(req)
+	res, err := client.Do(req)
 	if err != nil {
-		return answer{}, bare(err)
+		return nil, nil, bare(err)
 	}
 	defer func() { _ = res.Body.Close() }()
 	const most = 4 << 20 // the settings of a source with many destinations
 	body, err := io.ReadAll(io.LimitReader(res.Body, most))
 	if err != nil {
-		return answer{}, bare(err)
+		return nil, nil, bare(err)
 	}
-	date, _ := http.ParseTime(res.Header.Get("Date"))
-	return answer{res.StatusCode, body, date, time.Since(started)}, nil
+	return res, body, nil
 }
 
 // bare returns the cause of a failed request, without the URL.
@@ -60,41 +54,39 @@ func bare(err error) error {
 	return err
 }
 
-// settingsAnswer is what the published settings of a source say about its write key.
-type settingsAnswer struct {
-	known, unknown bool
-	status         int
-	apiHost        string
-	err            error
+// publishedSettings are what Segment publishes of a source, by its write key.
+type publishedSettings struct {
+	status  int
+	known   bool   // the key is that of a source
+	unknown bool   // the answer says that it is not
+	apiHost string // where the source's browsers send
 }
 
 // lookUp asks for the settings that Segment publishes for a write key, as Segment's own outbound
 // destination does to check one.
-func (n *network) lookUp(ctx context.Context, cdn string, source tracking.Source) settingsAnswer {
-	key := string(source.WriteKey)
-	got, err := n.get(ctx, http.MethodGet, strings.TrimRight(cdn, "/")+"/v1/projects/"+url.PathEscape(key)+"/settings")
+func lookUp(ctx context.Context, client *http.Client, cdn string, source tracking.Source) (publishedSettings, error) {
+	key := url.PathEscape(string(source.WriteKey))
+	res, body, err := get(ctx, client, http.MethodGet, strings.TrimRight(cdn, "/")+"/v1/projects/"+key+"/settings")
 	if err != nil {
-		return settingsAnswer{err: errors.New(scrub(err.Error(), source))}
+		return publishedSettings{}, errors.New(scrub(err.Error(), source))
 	}
 	var doc struct {
 		Integrations map[string]struct {
 			APIHost string `json:"apiHost"`
 		} `json:"integrations"`
 	}
-	found := settingsAnswer{status: got.status}
-	switch got.status {
+	found := publishedSettings{status: res.StatusCode}
+	switch res.StatusCode {
 	case http.StatusOK:
 		// Some integrations have settings of other types; the one in question decides.
-		_ = json.Unmarshal(got.body, &doc)
+		_ = json.Unmarshal(body, &doc)
 		segment, ok := doc.Integrations["Segment.io"]
 		found.known = ok
 		found.apiHost = strings.TrimSuffix(strings.TrimRight(segment.APIHost, "/"), "/v1")
 	case http.StatusNotFound:
-		found.unknown = strings.Contains(
-			strings.ToLower(string(got.body)), "write key",
-		) || strings.Contains(cdn, "cdn.segment.com")
+		found.unknown = strings.Contains(strings.ToLower(string(body)), "write key") || strings.Contains(cdn, "cdn.segment.com")
 	}
-	return found
+	return found, nil
 }
 
 // scrub removes the write key from a text, also in the form that it has in a URL.

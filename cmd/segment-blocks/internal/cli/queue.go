@@ -21,7 +21,9 @@ import (
 // newQueueCommand makes the commands that look into the stores of durable sources.
 func newQueueCommand(p *Program) *cobra.Command {
 	return group("queue", "What durable sources have stored: what waits, and dead letters",
-		newQueueStatus(p), newQueueList(p), newQueueShow(p), newQueueRetry(p), newQueueDrop(p),
+		newQueueStatus(p), newQueueList(p), newQueueShow(p),
+		p.newQueueChange("retry", "Put dead letters back to be sent", "put back"),
+		p.newQueueChange("drop", "Delete dead letters", "dropped"),
 		newQueueExport(p), newQueueCheck(p))
 }
 
@@ -110,23 +112,9 @@ func newQueueShow(p *Program) *cobra.Command {
 		case found == nil:
 			return console.Failed("the source has no such message: %d", ids[0])
 		}
-		format := p.Format(s.Output, true)
-		if format == "text" {
-			format = "json"
-		}
-		return p.Print(format, found)
+		return p.Print(document(s), found)
 	})
 	return cmd
-}
-
-// newQueueRetry makes queue retry.
-func newQueueRetry(p *Program) *cobra.Command {
-	return p.newQueueChange("retry", "Put dead letters back to be sent", "put back")
-}
-
-// newQueueDrop makes queue drop.
-func newQueueDrop(p *Program) *cobra.Command {
-	return p.newQueueChange("drop", "Delete dead letters", "dropped")
 }
 
 // newQueueChange makes a command that does something with dead letters, named or all.

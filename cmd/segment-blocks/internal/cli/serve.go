@@ -249,23 +249,18 @@ func listenFailure(address string, err error) error {
 	return cannotListen(address, op)
 }
 
-// cannotListen explains why an address cannot be listened on, for the reasons that people meet.
+// cannotListen explains why an address cannot be listened on. The system knows: it is in use, or not
+// this machine's, or this user may not.
 func cannotListen(address string, err error) error {
-	var op *net.OpError
-	if errors.As(err, &op) {
+	if op, ok := errors.AsType[*net.OpError](err); ok {
 		err = op.Err
 	}
-	var malformed *net.AddrError
-	switch {
-	case errors.As(err, &malformed):
+	if _, malformed := errors.AsType[*net.AddrError](err); malformed {
 		return console.Usage("--addr must be HOST:PORT, such as 127.0.0.1:8787: %s", address)
-	case errors.Is(err, syscall.EADDRINUSE):
-		return console.Failed("cannot listen on %s: it is in use; --addr picks another", address)
-	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return console.Failed("cannot listen on %s: this machine does not have the address; --addr picks another", address)
-	case errors.Is(err, syscall.EACCES):
-		return console.Failed("cannot listen on %s: this user may not, as is usual for ports below 1024; "+
-			"--addr picks another", address)
+	}
+	var number syscall.Errno
+	if errors.As(err, &number) {
+		err = number // without the name of the system call
 	}
 	return console.Failed("cannot listen on %s: %w; --addr picks another", address, err)
 }

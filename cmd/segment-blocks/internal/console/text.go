@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"regexp"
 	"strings"
 	"unicode/utf8"
 
@@ -139,48 +138,6 @@ func Wrap(text, indent string, width int) string {
 		b.WriteString(line + "\n")
 	}
 	return b.String()
-}
-
-// Reflow fits help to a width: prose is wrapped, and the last column of a table goes on below
-// itself. Commands stay as they are.
-func Reflow(text string, width int) string {
-	column := regexp.MustCompile(`^ +\S+( \S+)*  +(\S)`)
-	var lines []string
-	for line := range strings.Lines(text) {
-		if last := len(lines) - 1; last >= 0 {
-			at := column.FindStringSubmatchIndex(lines[last])
-			more := strings.TrimLeft(line, " ")
-			if at != nil && len(line)-len(more) == at[4] { // the column goes on
-				lines[last] = strings.TrimSuffix(lines[last], "\n") + " " + more
-				continue
-			}
-		}
-		lines = append(lines, line)
-	}
-	var out, prose strings.Builder
-	end := func() {
-		out.WriteString(Wrap(prose.String(), "", width))
-		prose.Reset()
-	}
-	for _, line := range lines {
-		if line != "\n" && line[0] != ' ' {
-			prose.WriteString(line)
-			continue
-		}
-		if prose.Len() > 0 {
-			end()
-		}
-		at := column.FindStringSubmatchIndex(line)
-		if at == nil || utf8.RuneCountInString(line) <= width {
-			out.WriteString(line)
-			continue
-		}
-		out.WriteString(Hang(line[:at[4]], line[at[4]:], width))
-	}
-	if prose.Len() > 0 {
-		end()
-	}
-	return out.String()
 }
 
 // Hang writes prose after a label, its further lines under the first one. Without prose the label
