@@ -197,7 +197,7 @@ func (e *examination) region(source settings.Source, base string) {
 // connection works, the certificate is trusted.
 func (e *examination) reach(ctx context.Context, client *http.Client, base string) {
 	began := time.Now()
-	answer, _, err := get(ctx, client, http.MethodHead, base+"/")
+	answer, _, err := fetch(ctx, client, http.MethodHead, base+"/")
 	if err != nil {
 		e.fail("reachable", console.ExitUnreachable, "no answer from %s: %s", base, err)
 		e.notChecked("clock", "the receiver did not answer")

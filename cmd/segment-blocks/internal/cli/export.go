@@ -1,6 +1,12 @@
 package cli
 
 import (
+	"bytes"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -9,6 +15,8 @@ import (
 	"github.com/aacflow/segment-blocks/blocks"
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
+	"github.com/aacflow/segment-blocks/export/aacflow"
+	"github.com/aacflow/segment-blocks/internal/text"
 	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/registry"
 	"github.com/aacflow/segment-blocks/serve/mcp"
@@ -65,4 +73,145 @@ func newExport(p *Program) *cobra.Command {
 	}
 	cmd.AddCommand(newExportAACFlow(p))
 	return cmd
+}
+
+// newExportAACFlow makes export aacflow. It is the one format of many files, and so it has a folder
+// and a --force, which the other formats need not have.
+func newExportAACFlow(p *Program) *cobra.Command {
+	cmd := command("aacflow --out DIR", "Write the blocks as TypeScript for a fork of Sim, or as a workflow")
+	flags := cmd.Flags()
+	out := flags.String("out", "", "folder to write to; it is created if it does not exist")
+	format := "native"
+	addChoice(cmd, &format, "format", "native or workflow", "native", "workflow")
+	block := flags.String("block", "segment_track", "block that the workflow calls")
+	force := flags.Bool("force", false, "replace files that differ")
+	_ = cmd.MarkFlagDirname("out")
+	_ = cmd.RegisterFlagCompletionFunc("block", func(
+		cmd *cobra.Command, _ []string, typed string,
+	) ([]string, cobra.ShellCompDirective) {
+		return p.completeBlock(cmd, nil, typed)
+	})
+	cmd.RunE = p.settled(func(_ *cobra.Command, _ []string, s *settings.Settings) error {
+		var files []aacflow.File
+		var err error
+		switch {
+		case format == "workflow":
+			files, err = workflowFiles(p.registry(), *block)
+		case flags.Changed("block"):
+			err = console.Usage("--block is for --format workflow; native has all blocks")
+		case *out == "":
+			err = console.Usage("name the folder to write to, such as --out sim-blocks")
+		default:
+			files, err = aacflow.Native(p.registry(), aacflow.Segment())
+		}
+		if err != nil {
+			return err
+		}
+		if format == "workflow" {
+			defer p.Note(
+				"after the import, choose the MCP server and the tool in the workflow's MCP block: %s is a placeholder",
+				aacflow.PlaceholderServer,
+			)
+		}
+		if *out == "" {
+			if _, err := p.Stdout.Write(files[0].Content); err != nil {
+				return console.Failed("cannot write to stdout: %w", err)
+			}
+			return nil
+		}
+		written, err := place(*out, files, *force)
+		if err != nil {
+			return err
+		}
+		return p.show(s.Output, written, func(w io.Writer) {
+			for _, path := range written.Written {
+				console.Writeln(w, "wrote "+text.Escape(path))
+			}
+			console.Writef(w, "%s written, %d unchanged\n", console.Count(len(written.Written), "file"), len(written.Unchanged))
+		})
+	})
+	return cmd
+}
+
+// workflowFiles returns the one file of a workflow that calls a block.
+func workflowFiles(reg *registry.Registry, block string) ([]aacflow.File, error) {
+	if _, ok := reg.Lookup(block); !ok {
+		return nil, console.Usage("no block has this id%s: %q", reg.Suggest(block), block)
+	}
+	content, err := aacflow.Workflow(reg, block)
+	if err != nil {
+		return nil, console.Failed("%w", err)
+	}
+	return []aacflow.File{{Path: block + ".json", Content: content}}, nil
+}
+
+// placed lists generated files by what was done with them.
+type placed struct {
+	Written   []string `json:"written"`
+	Unchanged []string `json:"unchanged"`
+}
+
+// place writes files below a folder, all of them or none: it checks what exists, writes temporary
+// files, and only then renames them.
+func place(folder string, files []aacflow.File, force bool) (placed, error) {
+	result := placed{[]string{}, []string{}}
+	var differ []string
+	content := map[string][]byte{}
+	for _, f := range files {
+		path := filepath.Join(folder, filepath.FromSlash(f.Path))
+		there, err := os.ReadFile(path)
+		switch {
+		case err == nil && bytes.Equal(there, f.Content):
+			result.Unchanged = append(result.Unchanged, path)
+			continue
+		case err == nil && !force:
+			differ = append(differ, path)
+		case err != nil && !errors.Is(err, fs.ErrNotExist):
+			return placed{}, console.Failed("cannot write, nothing was changed: %w", err)
+		}
+		result.Written = append(result.Written, path)
+		content[path] = f.Content
+	}
+	if len(differ) > 0 {
+		return placed{}, console.Usage(
+			"--force replaces files that differ, without it nothing is written; %s, the first: %s",
+			console.Count(len(differ), "file"), differ[0],
+		)
+	}
+	var beside []string
+	defer func() {
+		for _, temporary := range beside {
+			_ = os.Remove(temporary)
+		}
+	}()
+	for _, path := range result.Written {
+		temporary, err := writeBeside(path, content[path])
+		if temporary != "" {
+			beside = append(beside, temporary)
+		}
+		if err != nil {
+			return placed{}, console.Failed("cannot write, nothing was changed: %w", err)
+		}
+	}
+	for i, path := range result.Written {
+		if err := os.Rename(beside[i], path); err != nil {
+			return placed{}, console.Failed("cannot write all files, %d of %d are written: %w", i, len(beside), err)
+		}
+	}
+	beside = nil
+	return result, nil
+}
+
+// writeBeside writes a temporary file to the folder of path, which it creates. It returns the
+// file's name even if it fails later.
+func writeBeside(path string, content []byte) (string, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return "", err
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".segment-blocks-*")
+	if err != nil {
+		return "", err
+	}
+	_, err = f.Write(content)
+	return f.Name(), errors.Join(err, f.Chmod(0o644), f.Close())
 }

@@ -23,9 +23,9 @@ func network() *http.Client {
 	}
 }
 
-// get makes one request and reads the answer. Its error does not show the URL, which may hold a
+// fetch makes one request and reads the answer. Its error does not show the URL, which may hold a
 // write key.
-func get(ctx context.Context, client *http.Client, method, address string) (*http.Response, []byte, error) {
+func fetch(ctx context.Context, client *http.Client, method, address string) (*http.Response, []byte, error) {
 	req, err := http.NewRequestWithContext(ctx, method, address, nil)
 	if err != nil {
 		return nil, nil, bare(err)
@@ -66,7 +66,7 @@ type publishedSettings struct {
 // destination does to check one.
 func lookUp(ctx context.Context, client *http.Client, cdn string, source tracking.Source) (publishedSettings, error) {
 	key := url.PathEscape(string(source.WriteKey))
-	res, body, err := get(ctx, client, http.MethodGet, strings.TrimRight(cdn, "/")+"/v1/projects/"+key+"/settings")
+	res, body, err := fetch(ctx, client, http.MethodGet, strings.TrimRight(cdn, "/")+"/v1/projects/"+key+"/settings")
 	if err != nil {
 		return publishedSettings{}, errors.New(scrub(err.Error(), source))
 	}
