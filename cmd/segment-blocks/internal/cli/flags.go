@@ -165,11 +165,12 @@ func addSettings(cmd *cobra.Command, section string) {
 			value.text = fmt.Sprint(s.Default)
 		}
 		flag := cmd.Flags().VarPF(value, s.Flag, "", s.Says)
-		switch s.Kind {
-		case settings.Bool:
+		if s.Kind == settings.Bool {
 			flag.NoOptDefVal = "true"
-		case settings.Log:
-			offer(cmd, s.Flag, "text", "json")
+		}
+		if words := s.Words(); words != nil {
+			offer(cmd, s.Flag, words...)
+			value.kind = settings.Text
 		}
 	}
 }
@@ -191,12 +192,7 @@ type settingFlag struct {
 func (f *settingFlag) String() string { return f.text }
 
 // Type names the kind in help.
-func (f *settingFlag) Type() string {
-	if f.kind == settings.Log {
-		return string(settings.Text)
-	}
-	return string(f.kind)
-}
+func (f *settingFlag) Type() string { return string(f.kind) }
 
 // Set keeps a text. A list may be spread over several flags.
 func (f *settingFlag) Set(text string) error {

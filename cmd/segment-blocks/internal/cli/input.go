@@ -27,7 +27,7 @@ type input struct {
 
 // readInput reads what --input names. It is never taken from stdin unasked: a stdin that nobody
 // closes would hang the command.
-func (p *Program) readInput(ctx context.Context, cmd *cobra.Command, value string) (input, error) {
+func (p *Program) readInput(cmd *cobra.Command, value string) (input, error) {
 	if !cmd.Flags().Changed("input") {
 		return input{}, console.Usage("pass the block's input with --input: JSON, @FILE, or @- for stdin, such as " +
 			`--input '{"event": "Order Completed", "userId": "u-42"}'`)
@@ -39,7 +39,7 @@ func (p *Program) readInput(ctx context.Context, cmd *cobra.Command, value strin
 	case name == "":
 		return input{}, console.Usage("--input @ must name a file, or be @- for stdin")
 	case name == "-":
-		return p.readStdin(ctx)
+		return p.readStdin(cmd.Context())
 	}
 	f, err := os.Open(name)
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
+	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
 	"github.com/aacflow/segment-blocks/internal/text"
 	"github.com/aacflow/segment-blocks/runtime"
 	"github.com/aacflow/segment-blocks/schemas"
@@ -25,8 +26,12 @@ func newPreview(p *Program) *cobra.Command {
 	value := addInput(cmd)
 	id := addInvocationID(cmd)
 	addSource(p, cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		s, in, t, err := p.look(cmd, *value, false)
+	cmd.RunE = p.settled(func(cmd *cobra.Command, args []string, s *settings.Settings) error {
+		in, err := p.readInput(cmd, *value)
+		if err != nil {
+			return err
+		}
+		t, err := p.openToLook(s, false)
 		if err != nil {
 			return err
 		}
@@ -54,7 +59,7 @@ func newPreview(p *Program) *cobra.Command {
 		console.Writef(p.Stdout, "%s, nothing was sent\n", console.Count(len(requests), "request"))
 		p.printWarnings(receipt)
 		return nil
-	}
+	})
 	return cmd
 }
 
@@ -89,8 +94,12 @@ func newValidate(p *Program) *cobra.Command {
 	cmd := p.blockCommand("validate BLOCK --input JSON|@FILE|@-", "Check an input as run would, and send nothing")
 	value := addInput(cmd)
 	addSource(p, cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		s, in, t, err := p.look(cmd, *value, true)
+	cmd.RunE = p.settled(func(cmd *cobra.Command, args []string, s *settings.Settings) error {
+		in, err := p.readInput(cmd, *value)
+		if err != nil {
+			return err
+		}
+		t, err := p.openToLook(s, true)
 		if err != nil {
 			return err
 		}
@@ -98,8 +107,8 @@ func newValidate(p *Program) *cobra.Command {
 		_, receipt, err := t.Preview(cmd.Context(), args[0], in.json)
 		p.printWarnings(receipt)
 		err = wrapInvocation(err, in)
-		var refusal *console.InputError
-		if err != nil && (!errors.As(err, &refusal) || len(refusal.Cause.Violations) == 0) {
+		refusal, refused := errors.AsType[*console.InputError](err)
+		if err != nil && (!refused || len(refusal.Cause.Violations) == 0) {
 			return err
 		}
 		if err := p.printVerdict(s.Output, args[0], refusal); err != nil {
@@ -109,7 +118,7 @@ func newValidate(p *Program) *cobra.Command {
 			return console.End(console.ExitOf(refusal.Cause))
 		}
 		return nil
-	}
+	})
 	return cmd
 }
 

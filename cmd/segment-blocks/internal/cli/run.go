@@ -32,7 +32,7 @@ func newRun(p *Program) *cobra.Command {
 	addSource(p, cmd)
 	addTimeout(cmd)
 	cmd.RunE = p.settled(func(cmd *cobra.Command, args []string, s *settings.Settings) error {
-		in, err := p.readInput(cmd.Context(), cmd, *value)
+		in, err := p.readInput(cmd, *value)
 		if err != nil {
 			return err
 		}
@@ -56,18 +56,15 @@ func newRun(p *Program) *cobra.Command {
 		}
 		p.disclose(t, res.Receipt)
 		format := p.Format(s.Output, true)
-		if t.deliveries == nil {
-			return p.printResult(format, t, res, nil, *receipt)
-		}
-		if format != "text" { // the output is that of the invocation, and what reads it need not wait for the rest
-			if err := p.printResult(format, t, res, nil, *receipt); err != nil {
+		// A document is the output of the invocation, and what reads it need not wait for the rest. A
+		// person wants to know what became of the messages.
+		if t.deliveries == nil || format != "text" {
+			if err := p.printResult(format, t, res, nil, *receipt); err != nil || t.deliveries == nil {
 				return err
 			}
-			_, err := p.drain(cmd.Context(), t, res.Receipt, began, *drain)
-			return err
 		}
 		became, err := p.drain(cmd.Context(), t, res.Receipt, began, *drain)
-		if err != nil {
+		if err != nil || format != "text" {
 			return err
 		}
 		return p.printResult(format, t, res, became, *receipt)
@@ -146,28 +143,26 @@ func receiptLines(t *target, r *runtime.Receipt, became *outcome) []string {
 	if len(ids) > most {
 		ids, more = ids[:most], fmt.Sprintf(" and %s more", text.Grouped(int64(len(ids)-most)))
 	}
-	said := fmt.Sprintf("accepted by %s, %s, %s, %s bytes, %s %s%s", r.Endpoint, console.Count(r.Requests, "request"),
-		console.Count(r.Attempts, "attempt"), text.Grouped(r.Bytes), label, strings.Join(ids, ", "), more)
-	if became != nil {
-		const receipt = "Segment confirms receipt, not delivery to destinations"
-		switch list := label + " " + strings.Join(ids, ", ") + more; {
-		case became.waiting == 0:
-			return []string{
-				fmt.Sprintf("delivered to %s, which accepted %s, %s", r.Endpoint, console.Count(became.accepted, "message"), list),
-				receipt,
-			}
-		case became.accepted == 0:
-			return []string{"stored on disk, left for the next segment-blocks that uses the source, " + list}
-		default:
-			return []string{fmt.Sprintf("delivered to %s: %s; stored on disk, left for the next segment-blocks that uses the "+
-				"source: %s, %s",
-				r.Endpoint, console.Count(became.accepted, "message"), text.Grouped(int64(became.waiting)), list), receipt}
-		}
-	}
+	list := label + " " + strings.Join(ids, ", ") + more
+	meaning := receiptOnly
 	if t.emulator != nil {
-		return []string{said, "that is an emulator inside this process: nothing has reached Segment"}
+		meaning = "that is an emulator inside this process: nothing has reached Segment"
 	}
-	return []string{said, "Segment confirms receipt, not delivery to destinations"}
+	switch {
+	case became == nil:
+		return []string{fmt.Sprintf("accepted by %s, %s, %s, %s bytes, %s", r.Endpoint,
+			console.Count(r.Requests, "request"), console.Count(r.Attempts, "attempt"), text.Grouped(r.Bytes), list), meaning}
+	case became.waiting == 0:
+		accepted := console.Count(became.accepted, "message")
+		return []string{fmt.Sprintf("delivered to %s, which accepted %s, %s", r.Endpoint, accepted, list), receiptOnly}
+	case became.accepted == 0:
+		return []string{"stored on disk, left for the next segment-blocks that uses the source, " + list}
+	}
+	return []string{
+		fmt.Sprintf("delivered to %s: %s; stored on disk, left for the next segment-blocks that uses the "+
+			"source: %s, %s", r.Endpoint, console.Count(became.accepted, "message"), text.Grouped(int64(became.waiting)), list),
+		receiptOnly,
+	}
 }
 
 // printWarnings prints the warnings of an invocation.

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/spf13/cobra"
-
 	"github.com/aacflow/segment-blocks/blocks"
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
@@ -88,22 +86,8 @@ func (p *Program) openToSend(s *settings.Settings, in input) (*target, error) {
 	return t, nil
 }
 
-// look begins a command that sends nothing. It returns the settings, the input, and a target that
-// needs no write key. With anySource, any of several sources will do.
-func (p *Program) look(cmd *cobra.Command, value string, anySource bool) (*settings.Settings, input, *target, error) {
-	s, err := p.load(cmd)
-	if err != nil {
-		return nil, input{}, nil, err
-	}
-	in, err := p.readInput(cmd.Context(), cmd, value)
-	if err != nil {
-		return nil, input{}, nil, err
-	}
-	t, err := p.openToLook(s, anySource)
-	return s, in, t, err
-}
-
-// openToLook returns a target for commands that send nothing and so need no write key.
+// openToLook returns a target for commands that send nothing and so need no write key. With
+// anySource, any of several sources will do.
 func (p *Program) openToLook(s *settings.Settings, anySource bool) (*target, error) {
 	source, configured, err := s.Chosen()
 	if anySource && errors.Is(err, settings.ErrNotChosen) {

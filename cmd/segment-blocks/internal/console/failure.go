@@ -87,17 +87,15 @@ func (r *InputError) Unwrap() error { return r.Cause }
 // comes first: it may wrap one of an invocation, and then knows better what that means here. Errors
 // that cobra itself returns are about the command line.
 func ExitCodeOf(err error) ExitCode {
-	var (
-		own        *Error
-		invocation *runtime.Error
-	)
+	if own, ok := errors.AsType[*Error](err); ok {
+		return own.exit
+	}
+	if invocation, ok := errors.AsType[*runtime.Error](err); ok {
+		return ExitOf(invocation)
+	}
 	switch {
 	case err == nil:
 		return ExitOK
-	case errors.As(err, &own):
-		return own.exit
-	case errors.As(err, &invocation):
-		return ExitOf(invocation)
 	case errors.Is(err, context.Canceled):
 		return ExitInterrupted
 	}
@@ -153,19 +151,17 @@ func errorDocument(err error) json.RawMessage {
 // WriteErrorText writes an error for a person to read. Texts from the input or from a receiver are
 // escaped, since they could hold sequences that a terminal acts upon.
 func WriteErrorText(w io.Writer, s Style, err error) {
-	var (
-		invocation *runtime.Error
-		config     *settings.Error
-	)
+	config, misconfigured := errors.AsType[*settings.Error](err)
+	invocation, invoked := errors.AsType[*runtime.Error](err)
 	switch {
-	case errors.As(err, &config):
+	case misconfigured:
 		Writeln(w, s.Bad("the configuration is not valid"))
 		rows := make([][]string, len(config.Faults))
 		for i, f := range config.Faults {
 			rows[i] = []string{f.Where, f.Text}
 		}
 		WriteTable(w, rows)
-	case !errors.As(err, &invocation):
+	case !invoked:
 		Writeln(w, s.Bad("error:")+" "+text.Escape(Sentence(err)))
 	case len(invocation.Violations) > 0 && invocation.Code != runtime.InvalidOutput:
 		from := ""

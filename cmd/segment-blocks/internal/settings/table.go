@@ -22,7 +22,7 @@ const Environment = "environment"
 // Kind is the type of a setting's value.
 type Kind string
 
-// The kinds of values.
+// The kinds of values. The kind of a value that is one of a few words lists them, such as us/eu.
 const (
 	Text     Kind = "string"
 	Path     Kind = "file" // in a configuration file it is relative to that file
@@ -32,10 +32,6 @@ const (
 	Duration Kind = "duration"
 	Bool     Kind = "bool"
 	URL      Kind = "url"
-	Format   Kind = "format"
-	Log      Kind = "log"
-	Region   Kind = "region"
-	Delivery Kind = "delivery"
 	Secret   Kind = "secret"   // its value is never shown
 	Variable Kind = "variable" // the name of an environment variable
 )
@@ -92,6 +88,14 @@ func SourceTable() []Setting {
 	return slices.DeleteFunc(All(), func(s Setting) bool { return !strings.HasPrefix(s.Key, "sources.") })
 }
 
+// Words lists what a setting can be, if it is one of a few words.
+func (s Setting) Words() []string {
+	if !strings.Contains(string(s.Kind), "/") {
+		return nil
+	}
+	return strings.Split(string(s.Kind), "/")
+}
+
 // read checks a value that came as text and returns it in the setting's type. Its errors never
 // repeat a value that may be secret.
 func (s Setting) read(text string) (any, error) {
@@ -120,16 +124,8 @@ func (s Setting) read(text string) (any, error) {
 			return nil, fmt.Errorf("must be true or false: %q", text)
 		}
 		return b, nil
-	case Format:
-		return oneOf(text, "auto", "text", "json", "yaml")
 	case List:
 		return strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' }), nil
-	case Log:
-		return oneOf(text, "text", "json")
-	case Region:
-		return oneOf(strings.ToLower(text), "us", "eu")
-	case Delivery:
-		return oneOf(text, Direct, Coalesced, Durable)
 	case Variable:
 		// It may be the key itself.
 		if !regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`).MatchString(text) {
@@ -141,12 +137,11 @@ func (s Setting) read(text string) (any, error) {
 			return nil, fmt.Errorf("must be a URL that begins with https:// and a host")
 		}
 	}
-	return text, nil
-}
-
-func oneOf(text string, allowed ...string) (any, error) {
-	if slices.Contains(allowed, text) {
-		return text, nil
+	if allowed := s.Words(); allowed != nil {
+		if !slices.Contains(allowed, strings.ToLower(text)) {
+			return nil, fmt.Errorf("must be %s: %q", words.Or(allowed...), text)
+		}
+		return strings.ToLower(text), nil
 	}
-	return nil, fmt.Errorf("must be %s: %q", words.Or(allowed...), text)
+	return text, nil
 }
