@@ -57,27 +57,24 @@ func formOf(ops []operation) []formField {
 			form[at].Operations = append(form[at].Operations, op.Name)
 		}
 	}
-	named, used := map[string]int{}, map[string]int{}
+	named := map[string]int{}
 	for _, f := range form {
 		named[f.Name]++
 	}
 	for i, f := range form {
-		switch {
-		case named[f.Name] == 1:
-			form[i].ID = f.Name
-		case len(f.Operations) > 1:
-			form[i].ID = "common" + upper(f.Name)
-		default:
-			form[i].ID = f.Operations[0] + upper(f.Name)
+		form[i].ID = f.Name
+		if named[f.Name] == 1 {
+			continue
 		}
-		used[form[i].ID]++
-	}
-	for i := range form { // an id that was made up may be another parameter's name
-		for id := form[i].ID; used[id] > 1; id = form[i].ID {
-			form[i].ID += "2"
-			used[id]--
-			used[form[i].ID]++
+		id := f.Operations[0] + upper(f.Name)
+		if len(f.Operations) > 1 {
+			id = "common" + upper(f.Name)
 		}
+		for named[id] > 0 { // an id that was made up may be another parameter's name
+			id += "2"
+		}
+		named[id]++
+		form[i].ID = id
 	}
 	return form
 }

@@ -83,17 +83,12 @@ func newBlocksSchema(p *Program) *cobra.Command {
 	return &cobra.Command{
 		Use:   "schema BLOCK [input|output]",
 		Short: "Print a block's JSON Schema",
-		Args: func(cmd *cobra.Command, args []string) error {
-			switch {
-			case len(args) < 2:
-				return oneBlock(cmd, args)
-			case len(args) > 2:
-				return console.Usage("%s takes a block and input or output: %q is too many", cmd.CommandPath(), args[2])
-			case len(args) == 2 && args[1] != "input" && args[1] != "output":
+		Args: cobra.MatchAll(cobra.MaximumNArgs(2), func(cmd *cobra.Command, args []string) error {
+			if len(args) == 2 && args[1] != "input" && args[1] != "output" {
 				return console.Usage("the schema must be input or output: %q", args[1])
 			}
-			return nil
-		},
+			return oneBlock(cmd, args[:min(len(args), 1)])
+		}),
 		ValidArgsFunction: func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
 			if len(args) == 1 {
 				return []string{"input", "output"}, cobra.ShellCompDirectiveNoFileComp

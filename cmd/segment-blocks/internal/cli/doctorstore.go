@@ -3,13 +3,14 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
-	"github.com/aacflow/segment-blocks/internal/text"
 	"github.com/aacflow/segment-blocks/segment/delivery"
 )
 
@@ -29,40 +30,27 @@ func (e *examination) stores(ctx context.Context, s *settings.Settings) {
 func (e *examination) store(ctx context.Context, s *settings.Settings, name, path string) {
 	const line = "store"
 	q, err := openPath(ctx, name, path)
+	var list []queueState
 	switch {
 	case errors.Is(err, delivery.ErrInUse):
 		e.ok(line, "of %q is in use by a running segment-blocks: %s", name, path)
 		return
-	case err != nil:
-		e.fail(line, console.ExitFailure, "of %q: %s", name, console.Sentence(err))
-		return
-	case q.empty:
-		e.warn(line, "of %q is an empty file, which begins as a new store; if it has held messages, they are lost: %s",
-			name, path)
-		return
-	case !q.exists:
-		if err := canMake(path); err != nil {
-			e.fail(line, console.ExitFailure, "of %q is not there and cannot be made: %s", name, err)
-			return
-		}
-		e.ok(line, "of %q is not there yet, the first message makes it: %s", name, path)
-		return
+	case err == nil:
+		list, err = q.states(s), q.close()
 	}
-	list := q.states(s)
-	if err := q.close(); err != nil {
+	if err == nil && !q.exists && !q.empty {
+		err = canMake(path)
+	}
+	if err != nil {
 		e.fail(line, console.ExitFailure, "of %q: %s", name, console.Sentence(err))
 		return
 	}
 	for _, one := range list {
-		say, more := e.ok, ""
-		switch {
-		case !one.Configured:
-			say, more = e.warn, "; no durable source of this name is configured with it, so nothing sends them"
-		case one.Dead > 0:
-			say, more = e.warn, "; segment-blocks queue list says why they died"
+		say := e.ok
+		if one.empty || one.Dead > 0 || !one.Configured {
+			say = e.warn
 		}
-		say(line, "of %q: %s waiting, %s dead, in %s%s",
-			one.Source, text.Grouped(int64(one.Waiting)), text.Grouped(int64(one.Dead)), path, more)
+		say(line, "of %q: %s", one.Source, strings.Join(one.row()[1:], ", "))
 	}
 }
 
@@ -82,7 +70,7 @@ func canMake(path string) error {
 	}
 	f, err := os.CreateTemp(dir, ".segment-blocks-*")
 	if err != nil {
-		return err
+		return fmt.Errorf("it is not there and cannot be made: %w", err)
 	}
 	return errors.Join(f.Close(), os.Remove(f.Name()))
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -151,12 +152,12 @@ type placed struct {
 	Unchanged []string `json:"unchanged"`
 }
 
-// place writes files below a folder, all of them or none: it checks what exists, writes temporary
-// files, and only then renames them.
+// place writes files below a folder, all of them or none: it looks at what is there, writes the files
+// to a folder of their own, and only then moves them to their places.
 func place(folder string, files []aacflow.File, force bool) (placed, error) {
 	result := placed{[]string{}, []string{}}
+	var changed []aacflow.File
 	var differ []string
-	content := map[string][]byte{}
 	for _, f := range files {
 		path := filepath.Join(folder, filepath.FromSlash(f.Path))
 		there, err := os.ReadFile(path)
@@ -170,7 +171,7 @@ func place(folder string, files []aacflow.File, force bool) (placed, error) {
 			return placed{}, console.Failed("cannot write, nothing was changed: %w", err)
 		}
 		result.Written = append(result.Written, path)
-		content[path] = f.Content
+		changed = append(changed, f)
 	}
 	if len(differ) > 0 {
 		return placed{}, console.Usage(
@@ -178,40 +179,28 @@ func place(folder string, files []aacflow.File, force bool) (placed, error) {
 			console.Count(len(differ), "file"), differ[0],
 		)
 	}
-	var beside []string
-	defer func() {
-		for _, temporary := range beside {
-			_ = os.Remove(temporary)
+	err := os.MkdirAll(folder, 0o755)
+	staged := ""
+	if err == nil {
+		staged, err = os.MkdirTemp(folder, ".segment-blocks-*")
+		defer func() { _ = os.RemoveAll(staged) }()
+	}
+	for i, f := range changed {
+		if err == nil {
+			err = os.WriteFile(filepath.Join(staged, strconv.Itoa(i)), f.Content, 0o644)
 		}
-	}()
-	for _, path := range result.Written {
-		temporary, err := writeBeside(path, content[path])
-		if temporary != "" {
-			beside = append(beside, temporary)
-		}
-		if err != nil {
-			return placed{}, console.Failed("cannot write, nothing was changed: %w", err)
-		}
+	}
+	if err != nil {
+		return placed{}, console.Failed("cannot write, nothing was changed: %w", err)
 	}
 	for i, path := range result.Written {
-		if err := os.Rename(beside[i], path); err != nil {
-			return placed{}, console.Failed("cannot write all files, %d of %d are written: %w", i, len(beside), err)
+		err := os.MkdirAll(filepath.Dir(path), 0o755)
+		if err == nil {
+			err = os.Rename(filepath.Join(staged, strconv.Itoa(i)), path)
+		}
+		if err != nil {
+			return placed{}, console.Failed("cannot write all files, %d of %d are written: %w", i, len(changed), err)
 		}
 	}
-	beside = nil
 	return result, nil
-}
-
-// writeBeside writes a temporary file to the folder of path, which it creates. It returns the
-// file's name even if it fails later.
-func writeBeside(path string, content []byte) (string, error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return "", err
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".segment-blocks-*")
-	if err != nil {
-		return "", err
-	}
-	_, err = f.Write(content)
-	return f.Name(), errors.Join(err, f.Chmod(0o644), f.Close())
 }

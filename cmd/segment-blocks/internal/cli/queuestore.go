@@ -101,9 +101,9 @@ type queueState struct {
 func (s queueState) row() []string {
 	switch {
 	case s.empty:
-		return []string{s.Source, "nothing is stored: the file is empty, " + s.Store}
+		return []string{s.Source, "nothing is stored: the file is empty; if it has held messages, they are lost: " + s.Store}
 	case !s.Exists:
-		return []string{s.Source, "there is no store yet: " + s.Store}
+		return []string{s.Source, "there is no store yet, the first message makes it: " + s.Store}
 	}
 	last := ""
 	if s.Oldest != nil {
@@ -113,7 +113,7 @@ func (s queueState) row() []string {
 		last = strings.TrimPrefix(last+"; not configured: nothing sends them", "; ")
 	}
 	waiting, dead := text.Grouped(int64(s.Waiting))+" waiting", text.Grouped(int64(s.Dead))+" dead"
-	return []string{s.Source, waiting, dead, s.Store, last}
+	return slices.DeleteFunc([]string{s.Source, waiting, dead, s.Store, last}, func(cell string) bool { return cell == "" })
 }
 
 // queueStates looks into the stores: the one file, or all that the configuration leads to. The
