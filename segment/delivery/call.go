@@ -25,14 +25,12 @@ type pendingCall struct {
 	done    chan struct{}
 	settled bool
 
-	endpoint                  string
-	outcomes                  []tracking.Outcome // of its messages
-	requests, attempts, wrote int
-	err                       error
+	report tracking.Report
+	err    error
 }
 
-func (c *coalescer) newCall(ctx context.Context, messages []tracking.Prepared, endpoint string) *pendingCall {
-	p := &pendingCall{ctx: ctx, messages: messages, endpoint: endpoint, done: make(chan struct{})}
+func (c *coalescer) newCall(ctx context.Context, messages []tracking.Prepared, report tracking.Report) *pendingCall {
+	p := &pendingCall{ctx: ctx, messages: messages, report: report, done: make(chan struct{})}
 	for _, m := range messages {
 		p.bytes += len(m.JSON()) + 1
 		for _, id := range m.UserIDs() {
@@ -63,47 +61,63 @@ func (p *pendingCall) settle(err error) {
 	}
 }
 
-// fail settles a call that has left and whose outcome is not known. The caller
-// holds the lock.
-func (p *pendingCall) fail(err error) {
-	if p.settled {
-		return
+// record notes what a request did with the call's messages. The caller holds
+// the lock.
+func (p *pendingCall) record(outcomes []tracking.Outcome, request tracking.Report, shared bool) {
+	p.report.Requests += request.Requests
+	p.report.Attempts += request.Attempts
+	if shared {
+		request.Bytes = p.bytes * request.Attempts
 	}
-	p.requests, p.attempts, p.wrote = max(1, p.requests), max(1, p.attempts), max(p.bytes, p.wrote)
-	p.outcomes = slices.Repeat([]tracking.Outcome{{Status: tracking.Unconfirmed}}, len(p.messages))
-	p.settle(err)
-}
-
-// report completes the report of a call that has its outcome, and makes the
-// error its own.
-func (p *pendingCall) report(report tracking.Report) (tracking.Report, error) {
-	report.Requests, report.Attempts, report.Bytes = p.requests, p.attempts, p.wrote
-	unconfirmed := 0
-	for i, o := range p.outcomes {
-		m := &report.Messages[i]
+	p.report.Bytes += request.Bytes
+	for i, o := range outcomes {
+		m := &p.report.Messages[i]
 		m.Status = o.Status
 		switch {
 		case o.Request < 0:
 		case p.large:
 			m.Request = o.Request
 		default:
-			m.Request = p.requests - 1 // the last of those that carried it
+			m.Request = p.report.Requests - 1 // the last of those that carried it
 		}
-		switch o.Status {
+	}
+}
+
+// fail settles a call that has left and whose outcome is not known. The caller
+// holds the lock.
+func (p *pendingCall) fail(err error) {
+	if p.settled {
+		return
+	}
+	r := &p.report
+	r.Requests, r.Attempts, r.Bytes = max(1, r.Requests), max(1, r.Attempts), max(p.bytes, r.Bytes)
+	for i := range r.Messages {
+		r.Messages[i].Status = tracking.Unconfirmed
+	}
+	p.settle(err)
+}
+
+// outcome returns the report of a call that is settled, and the error made its
+// own: other calls may have it too.
+func (p *pendingCall) outcome() (tracking.Report, error) {
+	unconfirmed := 0
+	for _, m := range p.report.Messages {
+		switch m.Status {
 		case tracking.Accepted:
-			report.Accepted++
+			p.report.Accepted++
 		case tracking.Unconfirmed:
 			unconfirmed++
 		}
 	}
 	var failed *tracking.Error
-	if errors.As(p.err, &failed) {
-		own := *failed // the others have it too
-		if own.Code == retry.Canceled && p.ctx.Err() == nil {
-			own.Err = canceled(report.Endpoint, report.Attempts, errors.New("the source was closed before it ended")).Err
-		}
-		own.Accepted, own.Unconfirmed, own.Total = report.Accepted, unconfirmed, len(report.Messages)
-		return report, &own
+	if !errors.As(p.err, &failed) {
+		return p.report, p.err
 	}
-	return report, p.err
+	own := *failed
+	if own.Code == retry.Canceled && p.ctx.Err() == nil {
+		closed := errors.New("the source was closed before it ended")
+		own.Err = canceled(p.report.Endpoint, p.report.Attempts, closed).Err
+	}
+	own.Accepted, own.Unconfirmed, own.Total = p.report.Accepted, unconfirmed, len(p.messages)
+	return p.report, &own
 }

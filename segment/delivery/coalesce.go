@@ -135,7 +135,7 @@ func (c *coalescer) Send(
 	if err != nil {
 		return report, err
 	}
-	p := c.newCall(ctx, batch.Messages, report.Endpoint)
+	p := c.newCall(ctx, batch.Messages, report)
 	if c.join(queueKey{client, batch.Source.WriteKey}, batch.Source, p) {
 		select {
 		case <-p.done:
@@ -143,7 +143,7 @@ func (c *coalescer) Send(
 			c.leave(p)
 		}
 	}
-	return p.report(report)
+	return p.outcome()
 }
 
 // join puts a call into its queue. It returns false where the source is closed.
@@ -173,10 +173,10 @@ func (c *coalescer) leave(p *pendingCall) {
 	defer c.mu.Unlock()
 	if p.request == nil {
 		p.queue.remove(p)
-		p.settle(canceled(p.endpoint, 0, p.ctx.Err()))
+		p.settle(canceled(p.report.Endpoint, 0, p.ctx.Err()))
 		return
 	}
-	p.fail(canceled(p.endpoint, 1, p.ctx.Err()))
+	p.fail(canceled(p.report.Endpoint, 1, p.ctx.Err()))
 }
 
 // close is the function that [Coalesce] returns.

@@ -221,14 +221,7 @@ func (r *request) record(calls []*pendingCall, report tracking.Report, err error
 		if p.settled {
 			continue // its caller has left
 		}
-		p.outcomes = own
-		p.requests += report.Requests
-		p.attempts += report.Attempts
-		if len(calls) == 1 {
-			p.wrote += report.Bytes
-		} else {
-			p.wrote += p.bytes * report.Attempts
-		}
+		p.record(own, report, len(calls) > 1)
 		if final {
 			p.settle(err)
 		}
