@@ -7,9 +7,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 
 	"github.com/gofrs/flock"
+
+	"github.com/aacflow/segment-blocks/internal/paths"
 )
 
 // ErrLogInUse is what New wraps when another emulator writes to the file of LogTo.
@@ -30,21 +31,17 @@ func openLog(path string, load func(Event)) (*logFile, error) {
 	if err != nil {
 		return nil, fmt.Errorf("emulator: cannot open the log: %w", err)
 	}
-	target, err := filepath.EvalSymlinks(path)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("emulator: cannot open the log: %w", err), f.Close())
-	}
 	// The lock is on a file beside the log, since Windows would keep the log itself
 	// from its readers. The system gives the lock up when the process ends, in
 	// whatever way; the file stays, as one that is removed can be held twice.
-	l := &logFile{f: f, lock: flock.New(target+".lock", flock.SetPermissions(0o600))}
-	if err := l.open(path, target, load); err != nil {
+	l := &logFile{f: f, lock: flock.New(paths.Resolve(path)+".lock", flock.SetPermissions(0o600))}
+	if err := l.open(path, load); err != nil {
 		return nil, errors.Join(fmt.Errorf("emulator: %w", err), f.Close(), l.lock.Unlock())
 	}
 	return l, nil
 }
 
-func (l *logFile) open(path, target string, load func(Event)) error {
+func (l *logFile) open(path string, load func(Event)) error {
 	if info, err := l.f.Stat(); err != nil || !info.Mode().IsRegular() {
 		return errors.Join(fmt.Errorf("log must be a regular file: %q", path), err)
 	}
@@ -52,7 +49,7 @@ func (l *logFile) open(path, target string, load func(Event)) error {
 	case err != nil:
 		return fmt.Errorf("cannot lock the log: %w", err)
 	case !locked:
-		return fmt.Errorf("%w: %s", ErrLogInUse, target)
+		return fmt.Errorf("%w: %s", ErrLogInUse, path)
 	}
 	r := bufio.NewReaderSize(l.f, maxLine)
 	for number := 1; ; number++ {
