@@ -42,6 +42,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/aacflow/segment-blocks/registry"
@@ -69,34 +70,31 @@ func durations() []float64 {
 
 // New returns counters for the blocks of a registry.
 func New(blocks *registry.Registry) *Metrics {
+	m := &Metrics{blocks: blocks, prometheus: prometheus.NewRegistry()}
+	m.prometheus.MustRegister(
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	)
 	labels := []string{"block", "source", "emulated"}
+	made := promauto.With(m.prometheus)
 	counter := func(name, help string, more ...string) *prometheus.CounterVec {
-		return prometheus.NewCounterVec(
+		return made.NewCounterVec(
 			prometheus.CounterOpts{Name: "segment_blocks_" + name, Help: help}, append(labels, more...),
 		)
 	}
-	m := &Metrics{
-		blocks:     blocks,
-		prometheus: prometheus.NewRegistry(),
-		invocations: counter(
-			"invocations_total", "Invocations that have ended, by outcome: ok or the code of the error.", "outcome",
-		),
-		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "segment_blocks_invocation_duration_seconds", Help: "How long invocations took, retries and waits included.",
-			Buckets: durations(),
-		}, labels),
-		inFlight: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "segment_blocks_invocations_in_flight", Help: "Invocations in flight.",
-		}, []string{"block"}),
-		attempts: counter("attempts_total", "HTTP requests to the receiver, retries included."),
-		bytes:    counter("sent_bytes_total", "Bytes of the bodies of those requests."),
-		accepted: counter("accepted_messages_total", "Messages that the receiver has confirmed."),
-		stored:   counter("stored_messages_total", "Messages that are stored, to be sent later."),
-	}
-	m.prometheus.MustRegister(
-		m.invocations, m.duration, m.inFlight, m.attempts, m.bytes, m.accepted, m.stored,
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	m.invocations = counter(
+		"invocations_total", "Invocations that have ended, by outcome: ok or the code of the error.", "outcome",
 	)
+	m.duration = made.NewHistogramVec(prometheus.HistogramOpts{
+		Name: "segment_blocks_invocation_duration_seconds", Help: "How long invocations took, retries and waits included.",
+		Buckets: durations(),
+	}, labels)
+	m.inFlight = made.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "segment_blocks_invocations_in_flight", Help: "Invocations in flight.",
+	}, []string{"block"})
+	m.attempts = counter("attempts_total", "HTTP requests to the receiver, retries included.")
+	m.bytes = counter("sent_bytes_total", "Bytes of the bodies of those requests.")
+	m.accepted = counter("accepted_messages_total", "Messages that the receiver has confirmed.")
+	m.stored = counter("stored_messages_total", "Messages that are stored, to be sent later.")
 	return m
 }
 
@@ -130,24 +128,24 @@ func (m *Metrics) Build(version, revision string) {
 	if info, ok := debug.ReadBuildInfo(); ok {
 		goVersion = info.GoVersion
 	}
-	m.prometheus.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+	promauto.With(m.prometheus).NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "segment_blocks_build_info", Help: "What the program was built from; always 1.",
 		ConstLabels: prometheus.Labels{"version": version, "revision": revision, "goversion": goVersion},
-	}, func() float64 { return 1 }))
+	}, func() float64 { return 1 })
 }
 
 // HTTP returns a handler that counts and times the requests to next. Put it in front of the
 // handlers that may refuse a request. Route names the route of a request, such as /v1/blocks/{id};
 // it must return one of a few names, whatever the request asks for. Call HTTP once.
 func (m *Metrics) HTTP(next http.Handler, route func(*http.Request) string) http.Handler {
-	requests := prometheus.NewCounterVec(prometheus.CounterOpts{
+	made := promauto.With(m.prometheus)
+	requests := made.NewCounterVec(prometheus.CounterOpts{
 		Name: "segment_blocks_http_requests_total", Help: "HTTP requests that have been answered.",
 	}, []string{"route", "method", "code"})
-	duration := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+	duration := made.NewHistogramVec(prometheus.HistogramOpts{
 		Name: "segment_blocks_http_request_duration_seconds", Help: "How long HTTP requests took, to the end of the answer.",
 		Buckets: durations(),
 	}, []string{"route", "method"})
-	m.prometheus.MustRegister(requests, duration)
 	label := promhttp.WithLabelFromRequest("route", route)
 	return promhttp.InstrumentHandlerCounter(requests, promhttp.InstrumentHandlerDuration(duration, next, label), label)
 }
