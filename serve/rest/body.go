@@ -127,7 +127,11 @@ func badRequest(detail string, unlisted int, violations ...schemas.Violation) *P
 	var b strings.Builder
 	b.WriteString(detail)
 	for _, v := range violations[:min(most, len(violations))] {
-		fmt.Fprintf(&b, "; %.100s %s", v.Path, v.Message)
+		b.WriteString("; ")
+		if v.Path != "" { // the body as a whole has none
+			fmt.Fprintf(&b, "%.100s ", v.Path)
+		}
+		b.WriteString(v.Message)
 	}
 	if more := len(violations) + unlisted - most; more > 0 {
 		fmt.Fprintf(&b, "; and %d more", more)

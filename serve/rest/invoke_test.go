@@ -117,7 +117,9 @@ func TestRefusals(t *testing.T) {
 		"not JSON":         {`{"input":{"event":}}`, nil, 400, "invalid_request", nil, ""},
 		"cut off":          {`{"input":{`, nil, 400, "invalid_request", nil, ""},
 		"something behind": {`{"input":{}} x`, nil, 400, "invalid_request", nil, ""},
-		"a list":           {`[]`, nil, 400, "invalid_request", []string{" wrong_type"}, ""},
+		"a list": {
+			`[]`, nil, 400, "invalid_request", []string{" wrong_type"}, "the body cannot be read; must be a JSON object",
+		},
 		"not UTF-8": {
 			"{\"input\":{\"event\":\"\xff\"}}", nil, 422, "invalid_input",
 			[]string{"/event invalid_utf8"},
