@@ -15,10 +15,12 @@ const batchPath = "/batch"
 // batch is the executor of segment_batch.
 func batch(ctx context.Context, call *runtime.Call, source tracking.Sender) (any, error) {
 	items := call.Objects("batch")
-	messages := make([]tracking.Message, len(items))
+	count := len(items)
+	messages := make([]tracking.Message, count)
 	for i, item := range items {
 		messages[i] = tracking.NewMessage("", item)
 	}
+	// Items and messages are not used any more once they are sent, which frees their memory meanwhile.
 	batchContext, _ := call.Input.Get("context")
 	report, err := send(ctx, call, source, tracking.Call{Messages: messages, Context: batchContext})
 	record(call.Receipt, report, batchPath)
@@ -27,6 +29,6 @@ func batch(ctx context.Context, call *runtime.Call, source tracking.Sender) (any
 	}
 	return rawjson.Object{
 		{Name: "success", Value: json.RawMessage("true")},
-		{Name: "count", Value: json.RawMessage(strconv.Itoa(len(messages)))},
+		{Name: "count", Value: json.RawMessage(strconv.Itoa(count))},
 	}, nil
 }

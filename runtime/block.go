@@ -101,9 +101,11 @@ type Call struct {
 }
 
 // Objects returns the objects of a list in the input, such as the messages of a batch: nil for an
-// element that is none, and none at all where there is no such list. They must not be changed.
+// element that is none, and none at all where there is no such list. They must not be changed. The
+// call does not keep them: an executor that is done with a long list frees its memory.
 func (c *Call) Objects(name string) []rawjson.Object {
 	if list, ok := c.lists[name]; ok {
+		delete(c.lists, name)
 		return list
 	}
 	elements := c.Input.Array(name)

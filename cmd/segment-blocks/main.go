@@ -6,6 +6,8 @@ package main
 
 import (
 	"context"
+	"io"
+	"log"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -18,6 +20,9 @@ func main() {
 	// A crash that nothing recovers ends the process with SIGABRT. The usual exit code 2 would say
 	// that nothing was sent.
 	debug.SetTraceback("crash")
+	// Only net/http writes to the standard logger: what a receiver sends behind its answer, which
+	// may be an echo of the write key.
+	log.SetOutput(io.Discard)
 	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
 	if !signal.Ignored(syscall.SIGHUP) { // nohup ignores it
 		signals = append(signals, syscall.SIGHUP)

@@ -43,7 +43,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuseBody(w, err)
 		return
 	}
-	r.Body = io.NopCloser(bytes.NewReader(body))
+	r.Body = io.NopCloser(&readOnce{*bytes.NewReader(body)})
 
 	message := peek(body)
 	if status, reason := message.fault(body); reason != "" {
@@ -64,6 +64,18 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.calls.cancel(callID{session, string(message.Params.RequestID)})
 	}
 	handler.ServeHTTP(w, r)
+}
+
+// readOnce lets go of its bytes when they have been read. The SDK has a copy of them by then, and
+// holds the request for as long as the call takes.
+type readOnce struct{ bytes.Reader }
+
+func (r *readOnce) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	if r.Len() == 0 {
+		r.Reset(nil)
+	}
+	return n, err
 }
 
 // address returns what a URL names, or an error that says why it names nothing.
