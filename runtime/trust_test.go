@@ -7,9 +7,11 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	goruntime "runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"weak"
 
 	"github.com/stretchr/testify/require"
 
@@ -53,6 +55,23 @@ func TestNoPanicLeaves(t *testing.T) {
 	}
 	_, err := rt.Invoke(t.Context(), "toy_post", runtime.Map{"title": "x"})
 	require.NoError(t, err, "the runtime goes on")
+}
+
+// A list that an executor is done with is not held in memory while it sends.
+func TestListsAreLetGo(t *testing.T) {
+	rt := start(t, func(ctx context.Context, call *runtime.Call, b board) (any, error) {
+		list := call.Objects("lines")
+		require.Len(t, list, 2)
+		held := weak.Make(&list[0])
+		goruntime.GC()
+		require.Nil(t, held.Value())
+		again := call.Objects("lines")
+		require.Len(t, again, 2)
+		require.Equal(t, "b", again[1].Text("text"))
+		return echo(ctx, call, b)
+	})
+	_, err := rt.Invoke(t.Context(), "toy_post", runtime.JSON(`{"title":"x","lines":[{"text":"a"},{"text":"b"}]}`))
+	require.NoError(t, err)
 }
 
 func TestFailuresAreLogged(t *testing.T) {

@@ -43,7 +43,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuseBody(w, err)
 		return
 	}
-	r.Body = io.NopCloser(&readOnce{*bytes.NewReader(body)})
+	r.Body = io.NopCloser(&readOnce{bytes.NewReader(body)})
 
 	message := peek(body)
 	if status, reason := message.fault(body); reason != "" {
@@ -68,12 +68,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // readOnce lets go of its bytes when they have been read. The SDK has a copy of them by then, and
 // holds the request for as long as the call takes.
-type readOnce struct{ bytes.Reader }
+type readOnce struct{ left *bytes.Reader }
 
 func (r *readOnce) Read(p []byte) (int, error) {
-	n, err := r.Reader.Read(p)
-	if r.Len() == 0 {
-		r.Reset(nil)
+	n, err := r.left.Read(p)
+	if r.left.Len() == 0 {
+		r.left.Reset(nil)
 	}
 	return n, err
 }

@@ -155,7 +155,7 @@ func TestConfigIsChecked(t *testing.T) {
 		`new mcp server: the mount point must begin with a slash: "mcp"`:        {Mount: "mcp"},
 		`new mcp server: a source needs a name of its own, other than "-": "-"`: {Sources: []string{"-"}},
 		`new mcp server: a source needs a name of its own, other than "-": "a"`: {Sources: []string{"a", "a"}},
-		`new mcp server: the profile must be sim, agent or strict: "lax"`:               {DefaultProfile: "lax"},
+		`new mcp server: the profile must be sim, agent or strict: "lax"`:       {DefaultProfile: "lax"},
 	} {
 		_, err := mcp.New(h.rt, h.reg, cfg)
 		require.EqualError(t, err, says)
