@@ -164,6 +164,9 @@ func (rt *Runtime) prepare(ctx context.Context, inv *invocation, input Input) (*
 		return nil, Refuse([]schemas.Violation{schemas.InvalidJSON(err)})
 	}
 	inv.redactor.input, inv.redactor.fields = in.Object, manifest.Input.Fields()
+	if tell, ok := ctx.Value(onInputKey{}).(func(json.RawMessage)); ok {
+		tell(inv.redactor.object())
+	}
 	if !normal {
 		if in, err = rt.normalise(ctx, inv, in.Object); err != nil {
 			return nil, err

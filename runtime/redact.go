@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"encoding/json"
 	"errors"
 	"net/http"
 	"strings"
@@ -42,6 +43,17 @@ func (r *redactor) text(s string) string {
 		}
 	}
 	return strings.NewReplacer(pairs...).Replace(s)
+}
+
+// object returns the input without its secrets.
+func (r *redactor) object() json.RawMessage {
+	shown := r.input
+	for _, f := range r.fields {
+		if f.Secret {
+			shown = shown.Without(f.Name)
+		}
+	}
+	return json.RawMessage(r.text(string(shown.JSON())))
 }
 
 func (r *redactor) error(e *Error) {

@@ -16,6 +16,7 @@ package runtime
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -150,6 +151,15 @@ func Observe(observer Observer) Option {
 		rt.observers = append(rt.observers, observer)
 		return nil
 	}
+}
+
+type onInputKey struct{}
+
+// OnInput returns a context that has tell called with the input of an invocation made with it, as
+// it was given and before it is validated, without its secrets. An observer may install it. An
+// input that is not a JSON object is not told.
+func OnInput(ctx context.Context, tell func(input json.RawMessage)) context.Context {
+	return context.WithValue(ctx, onInputKey{}, tell)
 }
 
 // New returns a runtime for the blocks of a registry, those registered later included. It returns

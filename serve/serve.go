@@ -7,7 +7,7 @@
 //
 // These are its paths:
 //
-//	/v1/blocks …    REST, see package rest
+//	/v1/ …          REST, see package rest
 //	/openapi.json   the description of it
 //	/mcp …          MCP over streamable HTTP, see package mcp
 //	/healthz        200 while the process lives
@@ -34,6 +34,7 @@ import (
 	"github.com/aacflow/segment-blocks/registry"
 	"github.com/aacflow/segment-blocks/runtime"
 	"github.com/aacflow/segment-blocks/serve/guard"
+	"github.com/aacflow/segment-blocks/serve/invocations"
 	"github.com/aacflow/segment-blocks/serve/mcp"
 	"github.com/aacflow/segment-blocks/serve/rest"
 )
@@ -53,6 +54,8 @@ type Config struct {
 	// MCP configures the tools. New sets its Mount and HostChecked, and its Version and Logger if
 	// they are empty.
 	MCP mcp.Config
+	// Invocations remembers invocations for /v1/invocations. It must observe the runtime.
+	Invocations *invocations.Log
 	// Version is what REST and MCP give as the version of what they offer.
 	Version string
 	// Emulated says that the runtime sends to an emulator, so that the health checks can say so.
@@ -85,6 +88,7 @@ type Server struct {
 	cfg      Config
 	routes   []route
 	handler  http.Handler
+	api      *rest.Handler
 	draining atomic.Bool
 }
 
@@ -109,7 +113,8 @@ func New(rt *runtime.Runtime, reg *registry.Registry, cfg Config) (*Server, erro
 		return nil, fmt.Errorf("serve: %w", err)
 	}
 	s := &Server{cfg: cfg}
-	s.routes = s.table(rest.New(rt, reg, rest.Config{Version: cfg.Version}), tools)
+	s.api = rest.New(rt, reg, rest.Config{Version: cfg.Version, Invocations: cfg.Invocations})
+	s.routes = s.table(s.api, tools)
 	s.handler = cfg.Guard.Wrap(http.HandlerFunc(s.dispatch), healthPath, readyPath)
 	if cfg.Middleware != nil {
 		s.handler = cfg.Middleware(s.handler, s.routeOf)
@@ -126,8 +131,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.handler.ServeHTTP(w, r)
 }
 
-// Drain makes /readyz answer 503, and each answer close its connection.
-func (s *Server) Drain() { s.draining.Store(true) }
+// Drain makes /readyz answer 503, and each answer close its connection. It ends streams.
+func (s *Server) Drain() {
+	s.draining.Store(true)
+	s.api.Drain()
+}
 
 // Serve answers requests on a listener until ctx ends, and then drains: requests in progress and
 // connections that clients have opened already are served, for as long as Config.Drain. It closes

@@ -39,10 +39,13 @@ func start(t *testing.T, cfg serve.Config) (*serve.Server, *emulator.Server) {
 	require.NoError(t, err)
 	reg := registry.New()
 	blocks.MustRegister(reg)
-	rt, err := runtime.New(
-		reg,
+	options := []runtime.Option{
 		runtime.Source("prod", tracking.Source{WriteKey: "S3cretS3cretS3cretS3cretS3cretS3", Endpoint: segment.URL}),
-	)
+	}
+	if cfg.Invocations != nil {
+		options = append(options, runtime.Observe(cfg.Invocations.Observe))
+	}
+	rt, err := runtime.New(reg, options...)
 	require.NoError(t, err)
 	server, err := serve.New(rt, reg, cfg)
 	require.NoError(t, err)

@@ -16,6 +16,8 @@ import (
 
 	"github.com/aacflow/segment-blocks/schemas"
 	"github.com/aacflow/segment-blocks/segment/emulator"
+	"github.com/aacflow/segment-blocks/serve/invocations"
+	"github.com/aacflow/segment-blocks/serve/rest"
 )
 
 // described is the API's own description, read back by a validator.
@@ -60,7 +62,7 @@ func (b *bench) check(router routers.Router, strict bool, method, path, body str
 }
 
 func TestOpenAPI(t *testing.T) {
-	b := start(t)
+	b := startWith(t, rest.Config{Invocations: invocations.New(invocations.Config{KeepInputs: true})})
 	doc, router := b.described()
 	for _, block := range b.registry.List() {
 		id := block.Manifest().ID
@@ -92,6 +94,10 @@ func TestOpenAPI(t *testing.T) {
 	b.check(router, false, "POST", "/v1/blocks/segment_track/invoke", `{"input":{}}`, "Accept", result)
 	require.NoError(t, b.segment.Script(emulator.Fault{Status: 400}))
 	b.check(router, true, "POST", "/v1/blocks/segment_track/invoke", `{"input":{"event":"e","userId":"u"}}`)
+	a := b.check(router, true, "GET", "/v1/invocations?after=0", "")
+	require.Contains(t, a.text, `"code":"rejected"`)
+	require.Contains(t, a.text, `"input":{"event":"e","userId":"u"}`)
+	b.check(router, false, "GET", "/v1/invocations?after=x", "")
 }
 
 // TestExamples runs everything that the manifests show, through the description of the API as well.

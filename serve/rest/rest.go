@@ -7,7 +7,8 @@
 //	if err != nil { … }
 //	err = g.Server(handler).Serve(ln)
 //
-// These are the paths. Each GET answers HEAD as well, has an ETag and honours If-None-Match.
+// These are the paths. Each GET answers HEAD as well, and all but those of invocations have an ETag
+// and honour If-None-Match.
 //
 //	GET  /v1/blocks                       ?search= category= tag=
 //	GET  /v1/blocks/{id}                  text/markdown where Accept prefers it
@@ -16,6 +17,8 @@
 //	POST /v1/blocks/{id}/preview          the same body → requests and receipt; sends nothing
 //	POST /v1/blocks/{id}/validate         the same body → valid and violations; sends nothing
 //	GET  /v1/sources                      where invocations can send, without credentials
+//	GET  /v1/invocations                  ?after= limit= the latest of them, if the host keeps a log
+//	GET  /v1/invocations/stream           ?after= the same as server-sent events
 //	GET  /v1/errors                       what can go wrong, with the status of each code
 //	GET  /v1/errors/{code}
 //	GET  /openapi.json                    OpenAPI 3.1, generated from the manifests
@@ -49,11 +52,14 @@ package rest
 
 import (
 	"cmp"
+	"sync"
+	"sync/atomic"
 
 	"github.com/aacflow/segment-blocks/registry"
 	"github.com/aacflow/segment-blocks/runtime"
 	"github.com/aacflow/segment-blocks/serve/guard"
 	"github.com/aacflow/segment-blocks/serve/internal/idempotency"
+	"github.com/aacflow/segment-blocks/serve/invocations"
 )
 
 // Config configures a [Handler]. The zero value of each field is a sensible default.
@@ -66,6 +72,8 @@ type Config struct {
 	MaxDepth int
 	// Version is what /openapi.json gives as the version of the API's description. Default 1.0.0.
 	Version string
+	// Invocations is what /v1/invocations answers from. Without it the paths do not exist.
+	Invocations *invocations.Log
 }
 
 // Handler answers the requests of the API. It may be wrapped, and mounted under a prefix with
@@ -76,6 +84,10 @@ type Handler struct {
 	cfg      Config
 	routes   []route
 	keys     *idempotency.Memory
+
+	streams  atomic.Int64
+	stopping chan struct{} // closed by stop
+	stop     func()
 }
 
 // New returns a handler that invokes the blocks of reg through rt. Blocks that the registry lacks
@@ -84,7 +96,8 @@ func New(rt *runtime.Runtime, reg *registry.Registry, cfg Config) *Handler {
 	cfg.MaxBody = cmp.Or(cfg.MaxBody, guard.DefaultMaxBody)
 	cfg.MaxDepth = cmp.Or(cfg.MaxDepth, 128)
 	cfg.Version = cmp.Or(cfg.Version, "1.0.0")
-	h := &Handler{runtime: rt, registry: reg, cfg: cfg, keys: idempotency.New()}
+	h := &Handler{runtime: rt, registry: reg, cfg: cfg, keys: idempotency.New(), stopping: make(chan struct{})}
+	h.stop = sync.OnceFunc(func() { close(h.stopping) })
 	h.routes = h.table()
 	return h
 }

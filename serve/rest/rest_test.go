@@ -50,8 +50,14 @@ func startWith(t testing.TB, cfg rest.Config) *bench {
 		retry := retry.Policy{MaxRetries: 1, BaseDelay: time.Millisecond, RateLimitBudget: time.Second}
 		return tracking.Source{WriteKey: tracking.WriteKey(key), Endpoint: segment.URL, Retry: retry, InFlight: 1}
 	}
-	rt, err := runtime.New(reg, runtime.Source("prod", source(writeKey)),
-		runtime.Source("other", source(strings.ToUpper(writeKey))), runtime.Source("keyless", source("")))
+	options := []runtime.Option{
+		runtime.Source("prod", source(writeKey)), runtime.Source("other", source(strings.ToUpper(writeKey))),
+		runtime.Source("keyless", source("")),
+	}
+	if cfg.Invocations != nil {
+		options = append(options, runtime.Observe(cfg.Invocations.Observe))
+	}
+	rt, err := runtime.New(reg, options...)
 	require.NoError(t, err)
 	g, err := guard.New(guard.Config{Rate: -1})
 	require.NoError(t, err)

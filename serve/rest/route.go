@@ -18,7 +18,7 @@ type route struct {
 
 // table lists the routes. An http.ServeMux would answer 301, 404 and 405 in HTML and plain text.
 func (h *Handler) table() []route {
-	return []route{
+	routes := []route{
 		{path: "/openapi.json", get: h.openapi},
 		{path: "/v1/blocks", get: h.list},
 		{path: "/v1/blocks/{id}", get: h.block},
@@ -31,6 +31,11 @@ func (h *Handler) table() []route {
 		{path: "/v1/errors", get: h.errors},
 		{path: "/v1/errors/{code}", get: h.error},
 	}
+	if h.cfg.Invocations != nil {
+		routes = append(routes, route{path: "/v1/invocations", get: h.invocations},
+			route{path: "/v1/invocations/stream", get: h.stream})
+	}
+	return routes
 }
 
 // find returns the route of a path and its variable, or nil.

@@ -18,6 +18,7 @@ import (
 	"github.com/aacflow/segment-blocks/runtime"
 	"github.com/aacflow/segment-blocks/segment/emulator"
 	"github.com/aacflow/segment-blocks/segment/tracking"
+	"github.com/aacflow/segment-blocks/serve/invocations"
 )
 
 // hosting is what serve and mcp run on: a runtime with every configured source, the chosen one
@@ -32,7 +33,8 @@ type hosting struct {
 	tracing  *tracing // nil if nobody asks for traces
 	logger   *slog.Logger
 
-	deliveries *deliveries
+	deliveries  *deliveries
+	invocations *invocations.Log
 }
 
 // openToHost returns a runtime for many invocations. Without a configured source, or if emulate is
@@ -42,7 +44,10 @@ func (p *Program) openToHost(
 	ctx context.Context, s *settings.Settings, logger *slog.Logger, emulate bool,
 ) (*hosting, error) {
 	b := console.ReadBuild()
-	h := &hosting{registry: p.registry(), metrics: metrics.New(p.registry()), logger: logger, deliveries: newDeliveries(logger)}
+	h := &hosting{
+		registry: p.registry(), metrics: metrics.New(p.registry()), logger: logger, deliveries: newDeliveries(logger),
+		invocations: invocations.New(invocations.Config{KeepInputs: s.Serve.KeepInputs}),
+	}
 	h.metrics.Build(b.Version, b.Commit)
 	h.metrics.Queues(h.deliveries.queues)
 	var err error
@@ -65,7 +70,7 @@ func (p *Program) openRuntime(h *hosting, s *settings.Settings, emulate bool) er
 	if err != nil && !emulate {
 		return sourceFailure(err)
 	}
-	options := append(h.tracing.observe(), runtime.Observe(h.metrics.Observe))
+	options := append(h.tracing.observe(), runtime.Observe(h.metrics.Observe), runtime.Observe(h.invocations.Observe))
 	if configured && !emulate {
 		names := slices.DeleteFunc(s.Names(), func(name string) bool { return name == chosen.Name })
 		for _, name := range append([]string{chosen.Name}, names...) {

@@ -80,6 +80,7 @@ type Serve struct {
 	MaxBuffered     int64 // in MiB
 	MaxConnections  int
 	MCPInvocationID bool
+	KeepInputs      bool
 	TLSCert         string
 	TLSKey          string
 	TLSClientCA     string

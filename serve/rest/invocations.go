@@ -1,0 +1,154 @@
+package rest
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/aacflow/segment-blocks/schemas"
+	"github.com/aacflow/segment-blocks/serve/guard"
+	"github.com/aacflow/segment-blocks/serve/invocations"
+)
+
+const (
+	defaultPage = 100
+	// maxStreams bounds the streams of all clients together.
+	maxStreams = 64
+	heartbeat  = 15 * time.Second
+)
+
+// invocations answers with those that follow a number, or else with the latest.
+func (h *Handler) invocations(w http.ResponseWriter, r *http.Request, _ string) {
+	query, p := queryOf(r, "after", "limit")
+	if p != nil {
+		p.Write(w, r)
+		return
+	}
+	after, p := number(query, "after", 0)
+	limit, wrong := number(query, "limit", defaultPage)
+	if p == nil && (wrong != nil || limit == 0 || limit > invocations.Most) {
+		p = newProblem(codeRequest, fmt.Sprintf("limit must be a whole number from 1 to %d: %.50q",
+			invocations.Most, query.Get("limit")))
+	}
+	if p != nil {
+		p.Write(w, r)
+		return
+	}
+	var list []*invocations.Invocation
+	cursor, missed := h.cfg.Invocations.Last(), uint64(0)
+	if query.Has("after") {
+		list, missed, _ = h.cfg.Invocations.After(after, int(limit))
+	} else {
+		list = h.cfg.Invocations.Latest(int(limit))
+	}
+	if len(list) > 0 {
+		cursor = list[len(list)-1].Seq
+	}
+	writeFresh(w, typeJSON, encode(struct {
+		Invocations []*invocations.Invocation `json:"invocations"`
+		Cursor      uint64                    `json:"cursor"`
+		Missed      uint64                    `json:"missed"`
+	}{append([]*invocations.Invocation{}, list...), cursor, missed}))
+}
+
+// queryOf refuses unknown parameters, which would seem to have worked.
+func queryOf(r *http.Request, known ...string) (url.Values, *Problem) {
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil, newProblem(codeRequest, "the query must be readable")
+	}
+	for name := range query {
+		if !slices.Contains(known, name) {
+			return nil, newProblem(codeRequest,
+				fmt.Sprintf("the query has an unknown parameter: %.100q%s", name, schemas.DidYouMean(name, known)))
+		}
+	}
+	return query, nil
+}
+
+func number(query url.Values, name string, standard uint64) (uint64, *Problem) {
+	if !query.Has(name) {
+		return standard, nil
+	}
+	n, err := strconv.ParseUint(query.Get(name), 10, 63)
+	if err != nil {
+		return 0, newProblem(codeRequest, fmt.Sprintf("%s must be a whole number: %.50q", name, query.Get(name)))
+	}
+	return n, nil
+}
+
+// stream sends invocations as they end, as server-sent events: the id is the number of the
+// invocation, the data its JSON. It begins after the header Last-Event-ID, or else ?after=, or else
+// with the next to end. An event of type gap says how many the client has missed.
+//
+// A stream reads the log at its own pace, so a slow client holds nothing up.
+func (h *Handler) stream(w http.ResponseWriter, r *http.Request, _ string) {
+	query, p := queryOf(r, "after")
+	if p != nil {
+		p.Write(w, r)
+		return
+	}
+	seq, p := number(query, "after", h.cfg.Invocations.Last())
+	if last, err := strconv.ParseUint(r.Header.Get("Last-Event-ID"), 10, 63); err == nil {
+		seq = last
+	} else if p != nil {
+		p.Write(w, r)
+		return
+	}
+	if h.streams.Add(1) > maxStreams {
+		h.streams.Add(-1)
+		guard.Problem{
+			Status: http.StatusServiceUnavailable, Code: "overloaded", Retryable: true, RetryAfter: heartbeat,
+			Detail: fmt.Sprintf("the server has as many streams as it may: %d", maxStreams),
+		}.Write(w, r)
+		return
+	}
+	defer h.streams.Add(-1)
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("Cache-Control", "no-store")
+	if r.Method == http.MethodGet {
+		h.follow(w, r, seq)
+	}
+}
+
+// follow writes to a stream until its client has left or the server stops.
+func (h *Handler) follow(w http.ResponseWriter, r *http.Request, seq uint64) {
+	control := http.NewResponseController(w)
+	_ = control.SetReadDeadline(time.Time{}) // a request of a server with a ReadTimeout would end at it
+	alive := time.NewTicker(heartbeat)
+	defer alive.Stop()
+	chunk := []byte(": connected\n\n")
+	for {
+		list, missed, changed := h.cfg.Invocations.After(seq, defaultPage)
+		if missed > 0 {
+			chunk = fmt.Appendf(chunk, "event: gap\ndata: {\"missed\":%d}\n\n", missed)
+		}
+		for _, i := range list {
+			doc, _ := json.Marshal(i)
+			chunk = fmt.Appendf(chunk, "id: %d\ndata: %s\n\n", i.Seq, doc)
+			seq = i.Seq
+		}
+		if _, err := w.Write(chunk); err != nil || control.Flush() != nil {
+			return
+		}
+		if chunk = chunk[:0]; len(list) > 0 {
+			continue
+		}
+		select {
+		case <-changed:
+		case <-alive.C:
+			chunk = []byte(": alive\n\n")
+		case <-r.Context().Done():
+			return
+		case <-h.stopping:
+			return
+		}
+	}
+}
+
+// Drain ends the streams, and those that are opened later as soon as they have said what there is.
+func (h *Handler) Drain() { h.stop() }
