@@ -17,6 +17,9 @@ type Entry struct {
 	Category    string          `json:"category"`
 	Tags        []string        `json:"tags"`
 	Link        string          `json:"link,omitempty"`
+	Icon        string          `json:"icon,omitempty"`
+	Color       string          `json:"color,omitempty"`
+	Verb        string          `json:"verb,omitempty"`
 	Input       []schemas.Field `json:"input"`
 	Output      []schemas.Field `json:"output"`
 	// Rules say in words what the input must keep beyond the types of its parameters.
@@ -42,6 +45,7 @@ func EntryOf(b Block) Entry {
 	return Entry{
 		ID: m.ID, Name: m.Name, Summary: m.Summary, Description: m.Description, WhenToUse: m.WhenToUse,
 		Version: m.Version, Category: m.Category, Tags: append([]string{}, m.Tags...), Link: m.Link,
+		Icon: m.Icon, Color: m.Color, Verb: m.Verb,
 		Input: m.Input.Fields(), Output: m.Output.Fields(), Rules: append([]string{}, m.Input.Rules()...),
 		InputSchema: m.Input.JSON(), OutputSchema: m.Output.JSON(),
 		Examples: append([]schemas.Example{}, m.Examples...), Refused: append([]schemas.Refusal{}, m.Refused...),

@@ -136,7 +136,7 @@ func (l *loader) manifest(root *yaml.Node) (*Manifest, error) {
 	r := &reader{loader: l}
 	m := &Manifest{}
 	r.keys(root, "id", "name", "summary", "description", "whenToUse", "version", "category", "tags", "link",
-		"input", "output", "examples", "refused")
+		"icon", "color", "verb", "input", "output", "examples", "refused")
 	m.ID = r.text(root, "id")
 	m.Name = r.text(root, "name")
 	m.Summary = r.text(root, "summary")
@@ -146,6 +146,7 @@ func (l *loader) manifest(root *yaml.Node) (*Manifest, error) {
 	m.Category = r.text(root, "category")
 	m.Tags = r.words(root, "tags")
 	m.Link = r.optionalText(root, "link")
+	r.look(root, m)
 	if m.ID != "" && !ValidID(m.ID) {
 		r.fail(child(root, "id"), "id must be lower-case words joined by underscores, 64 characters at most: %q", m.ID)
 	}

@@ -1,6 +1,8 @@
 package schemas_test
 
 import (
+	"math"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -65,6 +67,49 @@ func TestLoad(t *testing.T) {
 	require.NotContains(t, string(m.Input.JSON()), "shared.yaml", "a published schema stands alone")
 }
 
+func TestLook(t *testing.T) {
+	manifests, err := load(good)
+	require.NoError(t, err)
+	require.Empty(t, manifests[0].Icon+manifests[0].Color+manifests[0].Verb, "all are optional")
+	for _, icon := range []string{"M4 4h16v16H4z", "m1.5.5-2e1,+3 a2 2 0 012 2Z M1,1", "M0 0\n  L1 1"} {
+		manifests, err = load(good + "icon: |\n  " + icon + "\ncolor: '#0F766E'\nverb: Grüß Gott\n")
+		require.NoError(t, err)
+		require.Equal(t, strings.ReplaceAll(icon, "\n  ", "\n"), manifests[0].Icon)
+		require.Equal(t, []string{"#0F766E", "Grüß Gott"}, []string{manifests[0].Color, manifests[0].Verb})
+	}
+}
+
+// TestSegmentLooks: a user tells the blocks apart, and can see a white icon on each color.
+func TestSegmentLooks(t *testing.T) {
+	manifests, err := schemas.Load(segment.Manifests())
+	require.NoError(t, err)
+	icons, colors := map[string]bool{}, map[string]bool{}
+	for _, m := range manifests {
+		icons[m.Icon], colors[m.Color] = true, true
+		require.NotEmpty(t, m.Verb, m.ID)
+		require.GreaterOrEqual(t, contrastWithWhite(t, m.Color), 4.5, m.ID)
+	}
+	require.Len(t, icons, len(manifests))
+	require.Len(t, colors, len(manifests))
+}
+
+// contrastWithWhite is that of WCAG.
+func contrastWithWhite(t *testing.T, color string) float64 {
+	t.Helper()
+	n, err := strconv.ParseUint(strings.TrimPrefix(color, "#"), 16, 24)
+	require.NoError(t, err)
+	luminance := 0.0
+	for i, weight := range []float64{0.0722, 0.7152, 0.2126} {
+		c := float64(n>>(8*i)&0xff) / 255
+		if c <= 0.04045 {
+			luminance += weight * c / 12.92
+		} else {
+			luminance += weight * math.Pow((c+0.055)/1.055, 2.4)
+		}
+	}
+	return 1.05 / (luminance + 0.05)
+}
+
 func TestLoadNamesFileAndLine(t *testing.T) {
 	for _, c := range []struct{ name, old, new, want string }{
 		{"unknown key", "summary: Greet", "sumary: Greet", `greet.yaml:3: unknown key "sumary"; did you mean "summary"?`},
@@ -72,6 +117,24 @@ func TestLoadNamesFileAndLine(t *testing.T) {
 		{"empty text", "name: Greet\n", "name: ''\n", `greet.yaml:2: name must be text`},
 		{"bad id", "id: hello_greet", "id: Hello-Greet", `greet.yaml:1: id must be lower-case words`},
 		{"bad version", "version: 1.0.0", "version: one", `greet.yaml:6: version must be like 1.2.3: "one"`},
+		{
+			"icon that is markup", "tags: [hello]", `icon: M0 0"/><script>`,
+			`greet.yaml:8: icon must be the data of an SVG path on a grid of 24 by 24, at most 2,000 characters, ` +
+				`such as M4 4h16v16H4z: "M0 0\"/><script>"`,
+		},
+		{"icon without a move", "tags: [hello]", "icon: h4v4z", `greet.yaml:8: icon must be the data of an SVG path`},
+		{"icon that is a list", "tags: [hello]", "icon: [M0 0]", `greet.yaml:8: icon must be the data of an SVG path`},
+		{"long icon", "tags: [hello]", "icon: M" + strings.Repeat("1 1 ", 500) + "z", `greet.yaml:8: icon must be the data`},
+		{
+			"color without quotes", "tags: [hello]", "color: #0f766e",
+			`greet.yaml:8: color must be a hash and six hexadecimal digits, in quotes, such as "#0f766e": ""`,
+		},
+		{"color by name", "tags: [hello]", "color: teal", `such as "#0f766e": "teal"`},
+		{
+			"long verb", "tags: [hello]", "verb: " + strings.Repeat("x", 31),
+			`greet.yaml:8: verb must be a line of at most 30 characters, such as Track event: "xxx`,
+		},
+		{"verb of two lines", "tags: [hello]", `verb: "a\nb"`, `greet.yaml:8: verb must be a line of at most 30 characters`},
 		{"unsorted tags", "tags: [hello]", "tags: [world, hello]", `greet.yaml:8: tags must be sorted`},
 		{
 			"unknown keyword", "additionalProperties: false", "additionalPropertys: false",

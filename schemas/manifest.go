@@ -40,6 +40,10 @@ type Manifest struct {
 	Tags     []string
 	// Link leads to the documentation of the vendor.
 	Link string
+	// Icon is the data of a filled SVG path on a grid of 24 by 24, Color its background as #rrggbb,
+	// dark enough for white, and Verb a label of a few words, such as Track event. A catalog shows
+	// them. All are optional.
+	Icon, Color, Verb string
 	// Input and Output are the schemas of what an invocation takes and returns, both of them
 	// objects.
 	Input, Output *Schema
