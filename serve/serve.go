@@ -56,6 +56,8 @@ type Config struct {
 	MCP mcp.Config
 	// Invocations remembers invocations for /v1/invocations. It must observe the runtime.
 	Invocations *invocations.Log
+	// Queues are those of the sources that send messages later, by the names of the sources.
+	Queues map[string]rest.Queue
 	// Version is what REST and MCP give as the version of what they offer.
 	Version string
 	// Emulated says that the runtime sends to an emulator, so that the health checks can say so.
@@ -113,7 +115,7 @@ func New(rt *runtime.Runtime, reg *registry.Registry, cfg Config) (*Server, erro
 		return nil, fmt.Errorf("serve: %w", err)
 	}
 	s := &Server{cfg: cfg}
-	s.api = rest.New(rt, reg, rest.Config{Version: cfg.Version, Invocations: cfg.Invocations})
+	s.api = rest.New(rt, reg, rest.Config{Version: cfg.Version, Invocations: cfg.Invocations, Queues: cfg.Queues})
 	s.routes = s.table(s.api, tools)
 	s.handler = cfg.Guard.Wrap(http.HandlerFunc(s.dispatch), healthPath, readyPath)
 	if cfg.Middleware != nil {

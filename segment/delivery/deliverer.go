@@ -304,6 +304,10 @@ func (d *deliverer) proceed(err error) {
 	if errors.As(err, &failed) {
 		wait = max(wait, failed.RetryAfter)
 	}
+	d.store.mu.Lock()
+	d.stats.WaitsUntil = time.Now().Add(wait)
+	d.stats.Retried++
+	d.store.mu.Unlock()
 	d.sleep(wait)
 }
 
@@ -329,7 +333,7 @@ func (d *deliverer) note(err error) {
 		d.lastError = err.Error()
 	}
 	d.store.mu.Lock()
-	d.stats.LastError = d.lastError
+	d.stats.LastError, d.stats.WaitsUntil = d.lastError, time.Time{}
 	waiting := d.stats.Waiting
 	d.store.mu.Unlock()
 	logger := d.store.logger.With("source", d.stats.Source, "waiting", waiting)

@@ -177,14 +177,26 @@ func (s *storedSource) removePiece(name string, ids []uint64, retry, named bool)
 	case named && len(missing) > 0:
 		return 0, noSuchDead(name, missing)
 	case named && len(damaged) > 0:
-		return 0, fmt.Errorf("dead letters of source %q are damaged and cannot be sent, and nothing was changed: %s",
-			name, listed(damaged))
+		return 0, idsError(fmt.Sprintf(
+			"dead letters of source %q are damaged and cannot be sent, and nothing was changed: %s", name, listed(damaged)))
 	}
 	return -did.dead, nil
 }
 
+// ErrIDs marks the errors of [Store.Retry] and [Store.Drop] that are about the ids they were given.
+// Nothing was changed.
+var ErrIDs = errors.New("the ids are not those of dead letters")
+
+type idsError string
+
+func (e idsError) Error() string { return string(e) }
+
+// Is makes it one of [ErrIDs].
+func (idsError) Is(target error) bool { return target == ErrIDs } //nolint:errorlint // that is what it is for
+
 func noSuchDead(source string, ids []uint64) error {
-	return fmt.Errorf("source %q has no dead letters with these ids, and nothing was changed: %s", source, listed(ids))
+	return idsError(fmt.Sprintf(
+		"source %q has no dead letters with these ids, and nothing was changed: %s", source, listed(ids)))
 }
 
 func listed(ids []uint64) string {

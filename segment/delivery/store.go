@@ -283,6 +283,10 @@ type Stats struct {
 	// LastError says why nothing can be delivered at present, "" once a message
 	// is accepted again.
 	LastError string `json:"lastError,omitempty"`
+	// WaitsUntil is when it is tried again. Retried counts such tries since the
+	// store was opened.
+	WaitsUntil time.Time `json:"waitsUntil,omitzero"`
+	Retried    int64     `json:"retried,omitempty"`
 	// StoredWith is the fingerprint of the write key that the source had when
 	// the file was last written before it was opened, "" for a new one.
 	StoredWith string `json:"storedWith,omitempty"`

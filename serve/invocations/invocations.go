@@ -54,6 +54,13 @@ type Invocation struct {
 	Input     json.RawMessage `json:"input,omitempty"`
 }
 
+// Tally sums up all invocations of a source, the forgotten ones too.
+type Tally struct {
+	Invocations, Failed int64
+	// Accepted and Stored count messages, Retried the attempts beyond the first of each request.
+	Accepted, Stored, Retried int64
+}
+
 // Log remembers the latest invocations. It is safe for concurrent use.
 type Log struct {
 	cfg Config
@@ -61,11 +68,12 @@ type Log struct {
 	mu      sync.Mutex
 	list    []*Invocation // oldest first
 	last    uint64
-	changed chan struct{} // closed by the next invocation; nil if nobody waits
+	tallies map[string]Tally // by source
+	changed chan struct{}    // closed by the next invocation; nil if nobody waits
 }
 
 // New returns a Log that remembers nothing yet.
-func New(cfg Config) *Log { return &Log{cfg: cfg} }
+func New(cfg Config) *Log { return &Log{cfg: cfg, tallies: map[string]Tally{}} }
 
 // Observe is a [runtime.Observer].
 func (l *Log) Observe(ctx context.Context, _ string) (context.Context, func(*runtime.Receipt, error)) {
@@ -90,13 +98,22 @@ func (l *Log) Observe(ctx context.Context, _ string) (context.Context, func(*run
 		if err != nil {
 			i.Status, i.Code = "failed", runtime.ErrorOf(err).Code
 		}
-		l.add(i)
+		l.add(i, r)
 	}
 }
 
-func (l *Log) add(i *Invocation) {
+func (l *Log) add(i *Invocation, r *runtime.Receipt) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	t := l.tallies[r.Source]
+	t.Invocations++
+	if i.Code != "" {
+		t.Failed++
+	}
+	t.Accepted += int64(r.Accepted)
+	t.Stored += int64(r.Stored)
+	t.Retried += int64(r.Attempts - r.Requests)
+	l.tallies[r.Source] = t
 	l.last++
 	i.Seq = l.last
 	if l.list = append(l.list, i); len(l.list) > Most {
@@ -134,6 +151,13 @@ func (l *Log) After(seq uint64, limit int) (list []*Invocation, forgotten uint64
 		l.changed = make(chan struct{})
 	}
 	return list, forgotten, l.changed
+}
+
+// Tally returns that of a source.
+func (l *Log) Tally(source string) Tally {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.tallies[source]
 }
 
 // Last returns the number of the newest invocation, 0 if there is none.

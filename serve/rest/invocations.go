@@ -23,17 +23,7 @@ const (
 
 // invocations answers with those that follow a number, or else with the latest.
 func (h *Handler) invocations(w http.ResponseWriter, r *http.Request, _ string) {
-	query, p := queryOf(r, "after", "limit")
-	if p != nil {
-		p.Write(w, r)
-		return
-	}
-	after, p := number(query, "after", 0)
-	limit, wrong := number(query, "limit", defaultPage)
-	if p == nil && (wrong != nil || limit == 0 || limit > invocations.Most) {
-		p = newProblem(codeRequest, fmt.Sprintf("limit must be a whole number from 1 to %d: %.50q",
-			invocations.Most, query.Get("limit")))
-	}
+	query, after, limit, p := pageOf(r)
 	if p != nil {
 		p.Write(w, r)
 		return
@@ -53,6 +43,22 @@ func (h *Handler) invocations(w http.ResponseWriter, r *http.Request, _ string) 
 		Cursor      uint64                    `json:"cursor"`
 		Missed      uint64                    `json:"missed"`
 	}{append([]*invocations.Invocation{}, list...), cursor, missed}))
+}
+
+// pageOf reads which part of a list is asked for.
+func pageOf(r *http.Request) (query url.Values, after, limit uint64, p *Problem) {
+	if query, p = queryOf(r, "after", "limit"); p != nil {
+		return nil, 0, 0, p
+	}
+	if after, p = number(query, "after", 0); p != nil {
+		return nil, 0, 0, p
+	}
+	limit, p = number(query, "limit", defaultPage)
+	if p != nil || limit == 0 || limit > invocations.Most {
+		p = newProblem(codeRequest, fmt.Sprintf("limit must be a whole number from 1 to %d: %.50q",
+			invocations.Most, query.Get("limit")))
+	}
+	return query, after, limit, p
 }
 
 // queryOf refuses unknown parameters, which would seem to have worked.

@@ -33,7 +33,7 @@ var openAPIBlock string
 func OpenAPI(reg *registry.Registry, version string) json.RawMessage {
 	doc := rawjson.OpenObject(json.RawMessage(strings.ReplaceAll(openAPI, `"$version"`, string(rawjson.Quote(version)))))
 	paths, components := doc.Object("paths"), doc.Object("components")
-	types, bodies := components.Object("schemas"), rawjson.Object{}
+	types, bodies := components.Object("schemas"), components.Object("requestBodies")
 	for _, b := range reg.List() {
 		m := b.Manifest()
 		added := rawjson.OpenObject(json.RawMessage(strings.NewReplacer(

@@ -7,8 +7,8 @@
 //	if err != nil { … }
 //	err = g.Server(handler).Serve(ln)
 //
-// These are the paths. Each GET answers HEAD as well, and all but those of invocations have an ETag
-// and honour If-None-Match.
+// These are the paths. Each GET answers HEAD as well, and those of the catalog have an ETag and
+// honour If-None-Match.
 //
 //	GET  /v1/blocks                       ?search= category= tag=
 //	GET  /v1/blocks/{id}                  text/markdown where Accept prefers it
@@ -17,6 +17,9 @@
 //	POST /v1/blocks/{id}/preview          the same body → requests and receipt; sends nothing
 //	POST /v1/blocks/{id}/validate         the same body → valid and violations; sends nothing
 //	GET  /v1/sources                      where invocations can send, without credentials
+//	GET  /v1/sources/{name}/delivery      how its messages fare
+//	GET  /v1/sources/{name}/dead-letters  ?after= limit= what a source with a queue has given up
+//	POST …/dead-letters/retry             {"ids":[1,2]} or {"all":true} → changed; drop likewise
 //	GET  /v1/invocations                  ?after= limit= the latest of them, if the host keeps a log
 //	GET  /v1/invocations/stream           ?after= the same as server-sent events
 //	GET  /v1/errors                       what can go wrong, with the status of each code
@@ -74,6 +77,8 @@ type Config struct {
 	Version string
 	// Invocations is what /v1/invocations answers from. Without it the paths do not exist.
 	Invocations *invocations.Log
+	// Queues are those of the sources that send messages later, by the names of the sources.
+	Queues map[string]Queue
 }
 
 // Handler answers the requests of the API. It may be wrapped, and mounted under a prefix with

@@ -28,6 +28,10 @@ func (h *Handler) table() []route {
 		{path: "/v1/blocks/{id}/preview", post: h.preview},
 		{path: "/v1/blocks/{id}/validate", post: h.validate},
 		{path: "/v1/sources", get: h.sources},
+		{path: "/v1/sources/{name}/delivery", get: h.delivery},
+		{path: "/v1/sources/{name}/dead-letters", get: h.deadLetters},
+		{path: "/v1/sources/{name}/dead-letters/retry", post: h.retryDead},
+		{path: "/v1/sources/{name}/dead-letters/drop", post: h.dropDead},
 		{path: "/v1/errors", get: h.errors},
 		{path: "/v1/errors/{code}", get: h.error},
 	}

@@ -110,7 +110,7 @@ func (h *hosting) serveConfig(s settings.Serve) serve.Config {
 		Middleware: func(next http.Handler, route func(*http.Request) string) http.Handler {
 			return h.metrics.HTTP(h.tracing.join(next), route)
 		},
-		Drain: orNone(s.Drain), Invocations: h.invocations,
+		Drain: orNone(s.Drain), Invocations: h.invocations, Queues: h.deliveries.restQueues(),
 	}
 	if s.DrainDelay != nil {
 		config.DrainDelay = orNone(*s.DrainDelay)

@@ -1,0 +1,196 @@
+package rest
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/aacflow/segment-blocks/runtime"
+	"github.com/aacflow/segment-blocks/schemas"
+	"github.com/aacflow/segment-blocks/serve/guard"
+	"github.com/aacflow/segment-blocks/serve/invocations"
+)
+
+// Queue is where a source keeps the messages that it sends later. Its functions are called from
+// many goroutines at once.
+type Queue struct {
+	State func() QueueState
+	// Dead visits the dead letters in the order of their ids.
+	Dead func() iter.Seq2[DeadLetter, error]
+	// Retry puts dead letters back among those that wait, Drop deletes them: those with the ids, or
+	// all if there is none. They return how many. For an id that is none they change nothing and
+	// return a *[runtime.Error] with the code invalid_input.
+	Retry, Drop func(ids ...uint64) (int, error)
+}
+
+// QueueState counts the messages of a queue.
+type QueueState struct {
+	// Waiting have not been accepted yet. InFlight of them are being sent.
+	Waiting  int `json:"waiting"`
+	InFlight int `json:"inFlight"`
+	Dead     int `json:"dead"`
+	// Oldest is when the first that waits was stored.
+	Oldest time.Time `json:"oldest,omitzero"`
+	// LastError says why nothing can be sent at present, WaitsUntil when it is tried again.
+	LastError  string    `json:"lastError,omitempty"`
+	WaitsUntil time.Time `json:"waitsUntil,omitzero"`
+	// Delivered and Retried count accepted messages and repeated tries since the start.
+	Delivered int64 `json:"-"`
+	Retried   int64 `json:"-"`
+}
+
+// DeadLetter is a message that was given up. What it says is not shown.
+type DeadLetter struct {
+	ID        uint64    `json:"id"`
+	MessageID string    `json:"messageId"`
+	StoredAt  time.Time `json:"storedAt"`
+	DiedAt    time.Time `json:"diedAt"`
+	Reason    string    `json:"reason"`
+	// Damaged says that it is not what was stored, so that it can only be dropped.
+	Damaged bool `json:"damaged,omitempty"`
+}
+
+// delivery is how the messages of a source fare, since the start of the process.
+type delivery struct {
+	Source      string      `json:"source"`
+	Delivery    string      `json:"delivery"`
+	Invocations int64       `json:"invocations"`
+	Failed      int64       `json:"failed"`
+	Sent        int64       `json:"sent"`
+	Stored      int64       `json:"stored"`
+	Retried     int64       `json:"retried"`
+	Queue       *QueueState `json:"queue,omitempty"`
+}
+
+func (h *Handler) delivery(w http.ResponseWriter, r *http.Request, name string) {
+	source, p := h.source(name)
+	if p != nil {
+		p.Write(w, r)
+		return
+	}
+	var t invocations.Tally
+	if h.cfg.Invocations != nil {
+		t = h.cfg.Invocations.Tally(name)
+	}
+	d := delivery{name, source.Delivery, t.Invocations, t.Failed, t.Accepted, t.Stored, t.Retried, nil}
+	if q, ok := h.cfg.Queues[name]; ok {
+		state := q.State()
+		d.Queue = &state
+		d.Sent += state.Delivered
+		d.Retried += state.Retried
+	}
+	writeFresh(w, typeJSON, encode(d))
+}
+
+func (h *Handler) source(name string) (runtime.SourceInfo, *Problem) {
+	var names []string
+	for _, s := range h.runtime.Sources() {
+		if s.Name == name {
+			return s, nil
+		}
+		names = append(names, s.Name)
+	}
+	return runtime.SourceInfo{}, newProblem(codeNotFound,
+		fmt.Sprintf("there is no such source: %.100q%s", name, schemas.DidYouMean(name, names)))
+}
+
+func (h *Handler) queue(name string) (Queue, *Problem) {
+	s, p := h.source(name)
+	if p != nil {
+		return Queue{}, p
+	}
+	q, ok := h.cfg.Queues[name]
+	if !ok {
+		return Queue{}, newProblem(codeNotFound,
+			fmt.Sprintf("the source keeps no messages to send later: its delivery is %q", s.Delivery))
+	}
+	return q, nil
+}
+
+func (h *Handler) deadLetters(w http.ResponseWriter, r *http.Request, name string) {
+	q, p := h.queue(name)
+	if p != nil {
+		p.Write(w, r)
+		return
+	}
+	query, after, limit, p := pageOf(r)
+	if p != nil {
+		p.Write(w, r)
+		return
+	}
+	list, cursor := []DeadLetter{}, after
+	for letter, err := range q.Dead() {
+		if err != nil {
+			problemOf(runtime.ErrorOf(err)).Write(w, r)
+			return
+		}
+		if letter.ID <= after && query.Has("after") {
+			continue
+		}
+		if len(list) == int(limit) {
+			break
+		}
+		list, cursor = append(list, letter), letter.ID
+	}
+	writeFresh(w, typeJSON, encode(struct {
+		DeadLetters []DeadLetter `json:"deadLetters"`
+		Cursor      uint64       `json:"cursor"`
+	}{list, cursor}))
+}
+
+func (h *Handler) retryDead(w http.ResponseWriter, r *http.Request, name string) {
+	h.changeDead(w, r, name, func(q Queue) func(...uint64) (int, error) { return q.Retry })
+}
+
+func (h *Handler) dropDead(w http.ResponseWriter, r *http.Request, name string) {
+	h.changeDead(w, r, name, func(q Queue) func(...uint64) (int, error) { return q.Drop })
+}
+
+// changeDead does to dead letters what the path says.
+func (h *Handler) changeDead(
+	w http.ResponseWriter, r *http.Request, name string, which func(Queue) func(...uint64) (int, error),
+) {
+	q, p := h.queue(name)
+	if p == nil {
+		p = checkMediaType(r)
+	}
+	if p != nil {
+		p.Write(w, r)
+		return
+	}
+	ids, p := idsOf(w, r)
+	if p != nil {
+		p.Write(w, r)
+		return
+	}
+	changed, err := which(q)(ids...)
+	if err != nil {
+		problemOf(runtime.ErrorOf(err)).Write(w, r)
+		return
+	}
+	writeFresh(w, typeJSON, encode(map[string]int{"changed": changed}))
+}
+
+// idsOf reads the ids of a body, none if it asks for all.
+func idsOf(w http.ResponseWriter, r *http.Request) ([]uint64, *Problem) {
+	const mostBody, mostIDs = 256 << 10, 10_000
+	data, err := guard.ReadBody(w, r, mostBody)
+	var asked struct {
+		IDs []uint64 `json:"ids"`
+		All bool     `json:"all"`
+	}
+	if err == nil {
+		in := json.NewDecoder(bytes.NewReader(data))
+		in.DisallowUnknownFields()
+		err = in.Decode(&asked)
+	}
+	if err != nil || asked.All == (len(asked.IDs) > 0) || len(asked.IDs) > mostIDs || slices.Contains(asked.IDs, 0) {
+		return nil, newProblem(codeRequest, fmt.Sprintf(
+			`the body must be {"ids": [1, …]}, with 1 to %d ids of dead letters, or {"all": true}`, mostIDs))
+	}
+	return asked.IDs, nil
+}
