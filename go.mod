@@ -2,6 +2,8 @@ module github.com/aacflow/segment-blocks
 
 go 1.26.0
 
+ignore ./serve/catalog/app/node_modules
+
 require (
 	github.com/agnivade/levenshtein v1.2.2
 	github.com/cespare/xxhash/v2 v2.3.0

@@ -7,9 +7,10 @@ import (
 )
 
 const (
-	healthPath = "/healthz"
-	readyPath  = "/readyz"
-	mcpPath    = "/mcp"
+	healthPath  = "/healthz"
+	readyPath   = "/readyz"
+	mcpPath     = "/mcp"
+	catalogPath = "/catalog/"
 )
 
 // route is a path and what answers it.
@@ -38,7 +39,36 @@ func (s *Server) table(api, tools http.Handler) []route {
 	if s.cfg.Metrics != nil {
 		routes = append(routes, route{path: "/metrics", handler: s.cfg.Metrics})
 	}
+	if s.page != nil {
+		prefix := strings.TrimSuffix(catalogPath, "/")
+		routes = append(
+			routes,
+			route{path: catalogPath, handler: http.StripPrefix(prefix, s.page)},
+			route{path: prefix, handler: http.HandlerFunc(toCatalog)},
+		)
+		api = home{api}
+	}
 	return append(routes, route{path: "/", handler: api})
+}
+
+// home is the API, and leads browsers from its root to the catalog.
+type home struct{ http.Handler }
+
+func (h home) Route(r *http.Request) string { return h.Handler.(namer).Route(r) }
+
+func (h home) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == "/" && r.Method == http.MethodGet && strings.Contains(r.Header.Get("Accept"), "text/html") {
+		toCatalog(w, r)
+		return
+	}
+	h.Handler.ServeHTTP(w, r)
+}
+
+// toCatalog redirects to a path relative to the request's, since the server does not know the
+// prefix that it is mounted under.
+func toCatalog(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Location", strings.TrimPrefix(catalogPath, "/"))
+	w.WriteHeader(http.StatusFound)
 }
 
 func (s *Server) find(path string) route {

@@ -10,12 +10,14 @@
 //	/v1/ …          REST, see package rest
 //	/openapi.json   the description of it
 //	/mcp …          MCP over streamable HTTP, see package mcp
+//	/catalog/ …     a web page over all of it, see package catalog; / leads browsers to it
 //	/healthz        200 while the process lives
 //	/readyz         200, and 503 once the server drains
 //	/metrics        what Config.Metrics answers
 //
 // A [guard.Guard] is in front of all of them: it decides which requests are let in, and bounds what
-// they cost. The two health checks need no token and answer while the server is full.
+// they cost. The two health checks need no token and answer while the server is full. The files of
+// the catalog need none either: they hold no data, and the page asks its user for the token.
 package serve
 
 import (
@@ -27,12 +29,14 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/aacflow/segment-blocks/internal/loopback"
 	"github.com/aacflow/segment-blocks/registry"
 	"github.com/aacflow/segment-blocks/runtime"
+	"github.com/aacflow/segment-blocks/serve/catalog"
 	"github.com/aacflow/segment-blocks/serve/guard"
 	"github.com/aacflow/segment-blocks/serve/invocations"
 	"github.com/aacflow/segment-blocks/serve/mcp"
@@ -58,6 +62,9 @@ type Config struct {
 	Invocations *invocations.Log
 	// Queues are those of the sources that send messages later, by the names of the sources.
 	Queues map[string]rest.Queue
+	// Catalog makes the server offer a web page at /catalog/. Its API is the server's own, whatever
+	// is set. Default none.
+	Catalog *catalog.Config
 	// Version is what REST and MCP give as the version of what they offer.
 	Version string
 	// Emulated says that the runtime sends to an emulator, so that the health checks can say so.
@@ -88,6 +95,7 @@ type Config struct {
 // use. It does not close the runtime.
 type Server struct {
 	cfg      Config
+	page     *catalog.Handler // nil without one
 	routes   []route
 	handler  http.Handler
 	api      *rest.Handler
@@ -115,9 +123,17 @@ func New(rt *runtime.Runtime, reg *registry.Registry, cfg Config) (*Server, erro
 		return nil, fmt.Errorf("serve: %w", err)
 	}
 	s := &Server{cfg: cfg}
+	open := []string{healthPath, readyPath}
+	if cfg.Catalog != nil {
+		s.page = catalog.New(catalog.Config{Emulator: cfg.Catalog.Emulator})
+		open = append(open, "/", strings.TrimSuffix(catalogPath, "/"))
+		for _, path := range s.page.Paths() {
+			open = append(open, strings.TrimSuffix(catalogPath, "/")+path)
+		}
+	}
 	s.api = rest.New(rt, reg, rest.Config{Version: cfg.Version, Invocations: cfg.Invocations, Queues: cfg.Queues})
 	s.routes = s.table(s.api, tools)
-	s.handler = cfg.Guard.Wrap(http.HandlerFunc(s.dispatch), healthPath, readyPath)
+	s.handler = cfg.Guard.Wrap(http.HandlerFunc(s.dispatch), open...)
 	if cfg.Middleware != nil {
 		s.handler = cfg.Middleware(s.handler, s.routeOf)
 	}

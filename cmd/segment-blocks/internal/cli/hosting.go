@@ -83,7 +83,7 @@ func (p *Program) openRuntime(h *hosting, s *settings.Settings, emulate bool) er
 		}
 		h.target, err = s.Tracking(chosen, "").URL()
 	} else {
-		if h.emulator, err = emulator.Start(); err != nil {
+		if h.emulator, err = emulator.Start(emulator.AllowHosts(s.Serve.AllowHost...)); err != nil {
 			return console.Failed("cannot start the emulator: %w", err)
 		}
 		h.target, h.names, h.logger = h.emulator.URL, []string{"emulator"}, h.logger.With("emulated", true)

@@ -22,6 +22,7 @@ import (
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
 	"github.com/aacflow/segment-blocks/observe/traces"
 	"github.com/aacflow/segment-blocks/serve"
+	"github.com/aacflow/segment-blocks/serve/catalog"
 	"github.com/aacflow/segment-blocks/serve/guard"
 	"github.com/aacflow/segment-blocks/serve/mcp"
 )
@@ -106,11 +107,14 @@ func (h *hosting) serveConfig(s settings.Serve) serve.Config {
 		MCP: mcp.Config{
 			Sources: h.names, InvocationIDInput: s.MCPInvocationID, CallContext: h.tracing.callContext(),
 		},
-		Version: blocks.Version(), Emulated: h.emulator != nil, Logger: h.logger, Metrics: h.metrics.Handler(),
+		Catalog: &catalog.Config{}, Version: blocks.Version(), Emulated: h.emulator != nil, Logger: h.logger, Metrics: h.metrics.Handler(),
 		Middleware: func(next http.Handler, route func(*http.Request) string) http.Handler {
 			return h.metrics.HTTP(h.tracing.join(next), route)
 		},
 		Drain: orNone(s.Drain), Invocations: h.invocations, Queues: h.deliveries.restQueues(),
+	}
+	if h.emulator != nil {
+		config.Catalog.Emulator = h.emulator.Handler()
 	}
 	if s.DrainDelay != nil {
 		config.DrainDelay = orNone(*s.DrainDelay)
@@ -183,6 +187,7 @@ func checkEmulator(s *settings.Settings, addr net.Addr) error {
 func (p *Program) announceServe(url string, h *hosting, s *settings.Settings) error {
 	doc := struct {
 		URL     string   `json:"url"`
+		Catalog string   `json:"catalog"`
 		REST    string   `json:"rest"`
 		OpenAPI string   `json:"openapi"`
 		MCP     string   `json:"mcp"`
@@ -192,7 +197,7 @@ func (p *Program) announceServe(url string, h *hosting, s *settings.Settings) er
 		// Delivery has the ways of the configured sources, by name.
 		Delivery map[string]string `json:"delivery"`
 	}{
-		url, url + "/v1/blocks", url + "/openapi.json", url + "/mcp", h.names, h.target,
+		url, url + "/catalog/", url + "/v1/blocks", url + "/openapi.json", url + "/mcp", h.names, h.target,
 		h.emulator == nil, h.deliveries.ways,
 	}
 	return p.show(s.Output, doc, func(w io.Writer) {
@@ -206,7 +211,7 @@ func (p *Program) announceServe(url string, h *hosting, s *settings.Settings) er
 		}
 		console.Writeln(w, "the blocks are being served")
 		console.WriteTable(w, append([][]string{
-			{"REST", doc.REST}, {"OpenAPI", doc.OpenAPI}, {"MCP", doc.MCP}, {"target", target}, last,
+			{"catalog", doc.Catalog}, {"REST", doc.REST}, {"OpenAPI", doc.OpenAPI}, {"MCP", doc.MCP}, {"target", target}, last,
 		}, h.deliveries.special(h.names)...))
 		console.Writeln(p.Stderr, "Ctrl-C stops it")
 	})

@@ -1,0 +1,132 @@
+// The requests that the page makes: to the REST API, and to the emulator where there is one.
+import { parse } from "./json";
+import type { Problem } from "./types";
+
+const here = document.documentElement.dataset;
+const apiRoot = new URL(here.api!, location.href.replace(/#.*/, "")).href;
+const emulatorRoot = new URL("emulator/v1/", location.href.replace(/#.*/, "")).href;
+
+export const hasEmulator = "emulator" in here;
+export const nonce = here.nonce!;
+
+// urlOf returns the address of a path such as v1/blocks.
+export function urlOf(path: string): string {
+  return path.startsWith("emulator/") ? emulatorRoot + path.slice("emulator/".length) : apiRoot + path;
+}
+
+// Refused is an answer that is a problem, or the failure to get one.
+export class Refused extends Error {
+  constructor(readonly problem: Problem) {
+    super(problem.detail);
+  }
+}
+
+// The token is kept for this tab's session, and nowhere else.
+const tokenKey = "segment-blocks.token";
+let waiting: ((token: string) => void)[] = [];
+let onAsk: (asked: boolean, wrong: boolean) => void = () => {};
+
+export function whenTokenIsAsked(f: typeof onAsk): void {
+  onAsk = f;
+  if (waiting.length) onAsk(true, false);
+}
+
+export function giveToken(token: string): void {
+  sessionStorage.setItem(tokenKey, token);
+  onAsk(false, false);
+  const all = waiting;
+  waiting = [];
+  for (const go of all) go(token);
+}
+
+function askForToken(wrong: boolean): Promise<string> {
+  return new Promise((resolve) => {
+    waiting.push(resolve);
+    onAsk(true, wrong);
+  });
+}
+
+// ask sends a request, and asks the user for the token if the server wants one.
+async function ask(path: string, init: RequestInit = {}): Promise<Response> {
+  for (;;) {
+    const token = sessionStorage.getItem(tokenKey);
+    const headers = new Headers(init.headers);
+    if (token) headers.set("Authorization", `Bearer ${token}`);
+    let res: Response;
+    try {
+      res = await fetch(urlOf(path), { ...init, headers });
+    } catch (e) {
+      if ((e as Error).name === "AbortError") throw e;
+      throw new Refused(problem(0, "unreachable", "the server cannot be reached: is it still running?"));
+    }
+    if (res.status !== 401) return res;
+    if (sessionStorage.getItem(tokenKey) === token) {
+      sessionStorage.removeItem(tokenKey);
+      await askForToken(token !== null);
+    }
+  }
+}
+
+function problem(status: number, code: string, detail: string): Problem {
+  return { type: "about:blank", title: "", status, code, detail };
+}
+
+export interface Answer<T> {
+  value: T;
+  header: Headers;
+}
+
+async function read<T>(res: Response): Promise<Answer<T>> {
+  const text = await res.text();
+  let value: unknown;
+  try {
+    value = parse(text);
+  } catch {
+    throw new Refused(problem(res.status, "unreadable", `the server answered ${res.status} and no JSON`));
+  }
+  if (res.ok) return { value: value as T, header: res.headers };
+  const told = value as Problem & { error?: { message?: string } };
+  throw new Refused(told.detail ? told : problem(res.status, "refused", told.error?.message ?? text.slice(0, 300)));
+}
+
+export async function get<T>(path: string, signal?: AbortSignal): Promise<T> {
+  return (await read<T>(await ask(path, { signal }))).value;
+}
+
+export async function getText(path: string, accept: string): Promise<string> {
+  return (await ask(path, { headers: { Accept: accept } })).text();
+}
+
+// post sends a body that is JSON text already.
+export async function post<T>(path: string, body: string, signal?: AbortSignal): Promise<Answer<T>> {
+  const headers = { "Content-Type": "application/json" };
+  return read<T>(await ask(path, { method: "POST", headers, body, signal }));
+}
+
+export async function del(path: string): Promise<void> {
+  await read(await ask(path, { method: "DELETE" }));
+}
+
+export interface Message {
+  event: string;
+  data: string;
+}
+
+// stream reads server-sent events until the server ends them. EventSource cannot send a token.
+export async function* stream(path: string, signal: AbortSignal): AsyncGenerator<Message> {
+  const res = await ask(path, { signal, headers: { Accept: "text/event-stream" } });
+  if (!res.ok || !res.body) await read(res);
+  let rest = "";
+  for await (const chunk of res.body!.pipeThrough(new TextDecoderStream())) {
+    const blocks = (rest + chunk).split("\n\n");
+    rest = blocks.pop()!;
+    for (const block of blocks) {
+      const message: Message = { event: "message", data: "" };
+      for (const line of block.split("\n")) {
+        if (line.startsWith("event: ")) message.event = line.slice(7);
+        if (line.startsWith("data: ")) message.data += line.slice(6);
+      }
+      if (message.data) yield message;
+    }
+  }
+}

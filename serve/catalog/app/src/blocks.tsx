@@ -1,0 +1,112 @@
+// The list of all blocks, by category, and the search over them.
+import { blockLink, setQuery } from "./route";
+import type { Block } from "./types";
+import { Chip, count, Empty, usePage } from "./ui";
+
+// search finds the blocks that have every word somewhere, those that have them in front first.
+function search(blocks: Block[], text: string): Block[] {
+  const words = text.toLowerCase().split(/\s+/).filter(Boolean);
+  const scored = blocks.map((b) => {
+    const places = [
+      b.name + b.id,
+      b.summary + b.tags.join(" "),
+      b.input.map((f) => f.name).join(" ") + JSON.stringify(b.examples.map((e) => [e.title, e.input])),
+      b.description + b.whenToUse + b.input.map((f) => f.description).join(" "),
+    ].map((place) => place.toLowerCase());
+    const ranks = words.map((word) => places.findIndex((place) => place.includes(word)));
+    return { block: b, found: !ranks.includes(-1), rank: ranks.reduce((sum, r) => sum + r, 0) };
+  });
+  return scored
+    .filter((s) => s.found)
+    .sort((a, b) => a.rank - b.rank)
+    .map((s) => s.block);
+}
+
+export function BlocksPage({ blocks, query }: { blocks: Block[]; query: URLSearchParams }) {
+  usePage("All blocks");
+  const text = query.get("q") ?? "";
+  const asList = query.get("view") === "list";
+  const found = search(blocks, text);
+  const groups = new Map<string, Block[]>();
+  for (const b of found) groups.set(b.category, [...(groups.get(b.category) ?? []), b]);
+  const view = (name: string, title: string, on: boolean) => (
+    <button type="button" class="small" aria-pressed={on} onClick={() => setQuery({ view: name })}>
+      {title}
+    </button>
+  );
+  return (
+    <>
+      <div class="head">
+        <div>
+          <h1 tabIndex={-1}>Blocks</h1>
+          <p role="status">
+            {text ? `${found.length} of ${count(blocks.length, "block")} match “${text}”` : "Each is a tool that a workflow or an agent can call."}
+          </p>
+        </div>
+        <div class="buttons" role="group" aria-label="View">
+          {view("", "Grid", !asList)}
+          {view("list", "List", asList)}
+        </div>
+      </div>
+      {found.length === 0 && (
+        <Empty title={blocks.length ? "No block matches" : "This server has no blocks"}>
+          {blocks.length ? (
+            <button type="button" onClick={() => setQuery({ q: "" })}>
+              Show all blocks
+            </button>
+          ) : (
+            <p>The host has registered none.</p>
+          )}
+        </Empty>
+      )}
+      {[...groups].map(([category, members]) => (
+        <section key={category} aria-label={category}>
+          <h2 class="category">
+            {category} <span>{members.length}</span>
+          </h2>
+          <ul class={asList ? "cards list" : "cards"}>
+            {members.map((b) => (
+              <Card key={b.id} block={b} />
+            ))}
+          </ul>
+        </section>
+      ))}
+    </>
+  );
+}
+
+function Card({ block }: { block: Block }) {
+  return (
+    <li>
+      <Tile block={block} />
+      <div>
+        <h3>
+          <a href={blockLink(block.id)}>{block.name}</a>
+        </h3>
+        <p>{block.summary}</p>
+        <p class="meta">
+          <code>{block.id}</code>
+          {block.tags.slice(0, 3).map((tag) => (
+            <Chip key={tag}>{tag}</Chip>
+          ))}
+        </p>
+      </div>
+    </li>
+  );
+}
+
+// Tile is a block's icon, or the first letter of what sets its name apart.
+export function Tile({ block }: { block: Block }) {
+  const color = /^#[0-9a-f]{6}$/i.test(block.color ?? "") ? block.color : undefined;
+  return (
+    <span class="tile" aria-hidden="true" style={color && { background: color, color: "#fff" }}>
+      {block.icon ? (
+        <svg viewBox="0 0 24 24">
+          <path d={block.icon} />
+        </svg>
+      ) : (
+        (block.name.split(" ").pop() ?? "?").charAt(0)
+      )}
+    </span>
+  );
+}

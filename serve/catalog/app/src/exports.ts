@@ -1,0 +1,48 @@
+// Runs in the formats of other tools. Runs hold no secrets, so neither do these.
+import { urlOf } from "./api";
+import { bodyOf } from "./check";
+import { split } from "./json";
+import type { Run } from "./runs";
+
+function body(run: Run): string {
+  return bodyOf(split(run.input), run.source);
+}
+
+export function asCurl(runs: Run[]): string {
+  const quoted = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`;
+  const lines = runs.map(
+    (r) => `curl -sS ${quoted(urlOf(`v1/blocks/${r.block}/invoke`))} \\\n  -H 'Content-Type: application/json' \\\n  -d ${quoted(body(r))}\n`,
+  );
+  return `#!/bin/sh\n${lines.join("\n")}`;
+}
+
+export function asNDJSON(runs: Run[]): string {
+  return runs.map((r) => `${JSON.stringify(r)}\n`).join("");
+}
+
+// asHAR writes the exchanges with this service, as HAR 1.2.
+export function asHAR(runs: Run[]): string {
+  const entries = runs.map((r) => {
+    const sent = body(r);
+    const { ok } = r.outcome;
+    const got = r.outcome.ok ? r.outcome.output : JSON.stringify(r.outcome.problem);
+    const status = r.outcome.ok ? 200 : r.outcome.problem.status;
+    const common = { httpVersion: "HTTP/1.1", cookies: [], headersSize: -1 };
+    return {
+      startedDateTime: new Date(r.at).toISOString(),
+      time: r.ms,
+      request: {
+        ...common, method: "POST", url: urlOf(`v1/blocks/${r.block}/invoke`), queryString: [], bodySize: sent.length,
+        headers: [{ name: "Content-Type", value: "application/json" }],
+        postData: { mimeType: "application/json", text: sent },
+      },
+      response: {
+        ...common, status, statusText: "", headers: [], redirectURL: "", bodySize: -1,
+        content: { size: got.length, mimeType: ok ? "application/json" : "application/problem+json", text: got },
+      },
+      cache: {},
+      timings: { send: 0, wait: r.ms, receive: 0 },
+    };
+  });
+  return JSON.stringify({ log: { version: "1.2", creator: { name: "segment-blocks", version: "1" }, entries } }, null, 2);
+}

@@ -1,0 +1,203 @@
+// What came of a run: the outcome in words, the output, and each attempt.
+import { useState } from "preact/hooks";
+import { pretty, parse, isObject } from "./json";
+import type { Attempt, Block, Problem, Receipt } from "./types";
+import { bytes, Chip, Code, count, Empty, Tabs, timeOf } from "./ui";
+
+export interface Answer {
+  output: unknown;
+  receipt: Receipt;
+  attempts?: Attempt[];
+}
+
+export type Outcome =
+  | { ok: true; output: string; receipt: Receipt; attempts?: Attempt[]; key: string }
+  | { ok: false; problem: Problem };
+
+const tabs = [
+  ["output", "Output"],
+  ["attempts", "Attempts"],
+  ["json", "JSON"],
+] as const;
+
+type Tab = (typeof tabs)[number][0];
+
+export function Result({ block, outcome, busy }: { block: Block; outcome?: Outcome; busy: boolean }) {
+  const [tab, setTab] = useState<Tab>("output");
+  if (!outcome) {
+    return (
+      <Empty title={busy ? "Running…" : "Not run yet"}>
+        <p>Fill the form and run it: the outcome stands here, with each attempt to send it.</p>
+      </Empty>
+    );
+  }
+  const receipt = outcome.ok ? outcome.receipt : outcome.problem.receipt;
+  const attempts = (outcome.ok ? outcome.attempts : outcome.problem.attempts) ?? [];
+  return (
+    <>
+      <Banner outcome={outcome} />
+      <Tabs<Tab> label="The outcome" id="outcome" all={tabs} chosen={tab} choose={setTab}>
+        {tab === "output" && (outcome.ok ? <Output block={block} text={outcome.output} /> : <Violations problem={outcome.problem} />)}
+        {tab === "attempts" && <Attempts attempts={attempts} receipt={receipt} />}
+        {tab === "json" && <Code label="Answer" text={outcome.ok ? outcome.output : JSON.stringify(outcome.problem, null, 2)} />}
+      </Tabs>
+      {receipt && <ReceiptFacts receipt={receipt} />}
+    </>
+  );
+}
+
+function Banner({ outcome }: { outcome: Outcome }) {
+  if (!outcome.ok) {
+    const { code, detail, retryable } = outcome.problem;
+    return (
+      <div class="note bad" role="status">
+        <strong>{code.replaceAll("_", " ")}</strong> {detail}
+        {retryable && <p class="hint">The same run may succeed later.</p>}
+      </div>
+    );
+  }
+  const { receipt: r } = outcome;
+  const what = r.stored ? `${count(r.stored, "message")} stored, to be sent` : `${count(r.accepted, "message")} accepted`;
+  return (
+    <div class={`note ${r.emulated ? "good" : "real"}`} role="status">
+      <strong>{what}</strong> by {r.emulated ? "the emulator" : (r.endpoint ?? "the receiver")}, in{" "}
+      {count(r.requests, "request")} and {count(r.attempts, "attempt")}, {bytes(r.bytes)}, {r.durationMs.toFixed(1)} ms.
+      {r.emulated ? " Nothing reached the real receiver." : " Accepted means received: nobody confirms delivery to destinations."}
+    </div>
+  );
+}
+
+function Output({ block, text }: { block: Block; text: string }) {
+  const output = parse<unknown>(text);
+  if (!isObject(output)) return <Code label="Output" text={text} />;
+  return (
+    <>
+      <table>
+        <tbody>
+          {Object.entries(output).map(([name, value]) => (
+            <tr key={name} title={block.output.find((f) => f.name === name)?.description}>
+              <th scope="row">
+                <code>{name}</code>
+              </th>
+              <td>{typeof value === "string" ? value : JSON.stringify(value)}</td>
+              <td class="hint">{block.output.find((f) => f.name === name)?.type}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      <p class="hint">The server has checked it against the output schema.</p>
+    </>
+  );
+}
+
+function Violations({ problem }: { problem: Problem }) {
+  const items = problem.items ?? [];
+  return (
+    <>
+      {(problem.violations ?? []).length > 0 && (
+        <table>
+          <tbody>
+            {problem.violations!.map((v) => (
+              <tr key={v.path + v.code}>
+                <th scope="row">
+                  <code>{v.path || "/"}</code>
+                </th>
+                <td>{v.message}</td>
+                <td>
+                  <code>{v.code}</code>
+                </td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      )}
+      {items.length > 0 && <Code label={`Outcome of ${count(items.length, "message")}`} text={JSON.stringify(items, null, 2)} />}
+      {!items.length && !problem.violations?.length && <p class="hint">There is no output: the run failed.</p>}
+    </>
+  );
+}
+
+function ReceiptFacts({ receipt: r }: { receipt: Receipt }) {
+  return (
+    <>
+      {r.warnings.length > 0 && (
+        <ul class="warnings" aria-label="Warnings">
+          {r.warnings.map((w) => (
+            <li key={w.path + w.code}>
+              {w.path && <code>{w.path}</code>} {w.message}
+            </li>
+          ))}
+        </ul>
+      )}
+      <dl class="facts">
+        <dt>Source</dt>
+        <dd>
+          {r.source} {r.credential && <Chip>{r.credential}</Chip>}
+        </dd>
+        <dt>{r.messageIds.length > 1 ? "Message ids" : "Message id"}</dt>
+        <dd>
+          {r.messageIds.slice(0, 5).map((id) => (
+            <a key={id} href={`#/watch?search=${encodeURIComponent(id)}`}>
+              {id}
+            </a>
+          ))}
+          {r.messageIds.length > 5 && <> and {r.messageIds.length - 5} more</>}
+        </dd>
+        <dt>Invocation</dt>
+        <dd>
+          <code>{r.invocationId}</code>
+        </dd>
+      </dl>
+    </>
+  );
+}
+
+// Attempts draws each attempt on the time since the run began, its wait in front of it.
+function Attempts({ attempts, receipt }: { attempts: Attempt[]; receipt?: Receipt }) {
+  if (attempts.length === 0) {
+    const n = receipt?.attempts ?? 0;
+    return <p class="hint">{n ? `${count(n, "attempt")}, ${count(receipt!.requests, "request")}. This server tells no more of them.` : "No attempt was made: nothing was sent."}</p>;
+  }
+  const begin = Math.min(...attempts.map((a) => Date.parse(a.startedAt) - a.waitedMs));
+  const total = Math.max(...attempts.map((a) => Date.parse(a.startedAt) + a.durationMs)) - begin || 1;
+  const percent = (ms: number) => `${Math.max(0, (100 * ms) / total)}%`;
+  return (
+    <ol class="attempts">
+      {attempts.map((a, i) => {
+        const status = a.response?.status;
+        const good = status !== undefined && status < 300;
+        return (
+          <li key={i}>
+            <details>
+              <summary>
+                <span class="grow">
+                  <Chip kind={good ? "good" : "bad"}>{status ?? "no answer"}</Chip> {a.request.method} attempt {i + 1}
+                </span>
+                <span class="hint">
+                  {a.waitedMs > 0 && `waited ${a.waitedMs.toFixed(0)} ms, `}
+                  {a.durationMs.toFixed(1)} ms
+                </span>
+                <span class="bar" aria-hidden="true">
+                  <i class="wait" style={{ marginLeft: percent(Date.parse(a.startedAt) - a.waitedMs - begin), width: percent(a.waitedMs) }} />
+                  <i class={good ? "good" : "bad"} style={{ width: `max(3px, ${percent(a.durationMs)})` }} />
+                </span>
+              </summary>
+              {a.error && <p class="fault">{a.error}</p>}
+              <p class="hint">
+                at {timeOf(a.startedAt)} to <code>{a.request.url}</code>
+              </p>
+              <Exchange label="Request" part={a.request} />
+              {a.response && <Exchange label="Response" part={a.response} />}
+            </details>
+          </li>
+        );
+      })}
+    </ol>
+  );
+}
+
+function Exchange({ label, part }: { label: string; part: { headers: Record<string, string | string[]>; body: string; truncated?: boolean } }) {
+  const headers = Object.entries(part.headers ?? {}).map(([name, value]) => `${name}: ${[value].flat().join(", ")}`);
+  const end = part.truncated ? "\n… (cut here)" : "";
+  return <Code label={label} text={`${headers.join("\n")}\n\n${pretty(part.body)}${end}`} />;
+}

@@ -1,0 +1,55 @@
+// Where events go: the choice of the source, and the bar that says whether they are real.
+import { useEffect, useState } from "preact/hooks";
+import { get } from "./api";
+import type { Source } from "./types";
+
+export interface Sources {
+  list?: Source[];
+  chosen?: Source;
+  choose: (name: string) => void;
+}
+
+const key = "segment-blocks.source";
+
+export function useSources(): Sources {
+  const [list, setList] = useState<Source[]>();
+  const [name, setName] = useState(sessionStorage.getItem(key));
+  useEffect(() => {
+    void get<{ sources: Source[] }>("v1/sources").then((a) => setList(a.sources), () => {});
+  }, []);
+  const choose = (wanted: string) => {
+    sessionStorage.setItem(key, wanted);
+    setName(wanted);
+  };
+  const chosen = list?.find((s) => s.name === name) ?? list?.find((s) => s.default) ?? list?.[0];
+  return { list, chosen, choose };
+}
+
+export function SourceBar({ sources }: { sources: Sources }) {
+  const { list, chosen } = sources;
+  if (!list) return <div class="target" aria-busy="true" />;
+  if (!chosen) return <div class="target">No source is configured: each run must bring its own credential.</div>;
+  return (
+    <div class={`target ${chosen.emulated ? "emulated" : "real"}`} role="region" aria-label="Where events go">
+      <strong>{chosen.emulated ? "Emulated" : "Real"}</strong>
+      <span class="says">{chosen.emulated ? "Nothing leaves for the real receiver" : "Events reach the real receiver"}</span>
+      {list.length > 1 ? (
+        <label>
+          Source{" "}
+          <select value={chosen.name} onChange={(e) => sources.choose(e.currentTarget.value)}>
+            {list.map((s) => (
+              <option key={s.name} value={s.name}>
+                {s.name} ({s.emulated ? "emulated" : "real"})
+              </option>
+            ))}
+          </select>
+        </label>
+      ) : (
+        chosen.name && <span>Source {chosen.name}</span>
+      )}
+      {chosen.endpoint && <code>{chosen.endpoint}</code>}
+      {chosen.delivery && chosen.delivery !== "direct" && <span>{chosen.delivery}</span>}
+      {chosen.fingerprint && <span title="Fingerprint of the credential">{chosen.fingerprint}</span>}
+    </div>
+  );
+}

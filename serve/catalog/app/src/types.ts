@@ -1,0 +1,192 @@
+// The shapes of what the REST API and the emulator answer.
+
+export interface Field {
+  name: string;
+  type: "string" | "json" | "boolean" | "number";
+  description: string;
+  filledBy?: string;
+  secret?: boolean;
+  format?: string;
+  kinds?: string[];
+  example?: unknown;
+  fields?: Field[];
+}
+
+export interface Example {
+  title: string;
+  input: Record<string, unknown>;
+  output?: unknown;
+}
+
+export interface Refusal {
+  title: string;
+  input: Record<string, unknown>;
+  violations: Violation[];
+}
+
+export interface Block {
+  id: string;
+  name: string;
+  summary: string;
+  description: string;
+  whenToUse: string;
+  version: string;
+  category: string;
+  tags: string[];
+  link?: string;
+  icon?: string;
+  color?: string;
+  verb?: string;
+  input: Field[];
+  output: Field[];
+  rules: string[];
+  inputSchema: Schema;
+  outputSchema: Schema;
+  examples: Example[];
+  refused: Refusal[];
+}
+
+export interface Schema {
+  properties?: Record<string, Schema>;
+  enum?: unknown[];
+  default?: unknown;
+  minLength?: number;
+  maxLength?: number;
+  minItems?: number;
+  maxItems?: number;
+  minimum?: number;
+  maximum?: number;
+  pattern?: string;
+  [keyword: string]: unknown;
+}
+
+export interface Violation {
+  path: string;
+  code: string;
+  message: string;
+}
+
+export interface Source {
+  name: string;
+  default?: boolean;
+  endpoint?: string;
+  region?: string;
+  emulated?: boolean;
+  delivery?: string;
+  fingerprint?: string;
+}
+
+export interface Receipt {
+  invocationId: string;
+  block: string;
+  source?: string;
+  credential?: string;
+  delivery?: string;
+  endpoint?: string;
+  emulated?: boolean;
+  messageIds: string[];
+  accepted: number;
+  stored?: number;
+  requests: number;
+  attempts: number;
+  bytes: number;
+  startedAt: string;
+  durationMs: number;
+  warnings: Violation[];
+}
+
+export interface Verdict {
+  valid: boolean;
+  code?: string;
+  violations: Violation[];
+  unlistedViolations?: number;
+}
+
+export interface Request {
+  method: string;
+  url: string;
+  header: Record<string, string[]>;
+  body: string;
+  bytes: number;
+}
+
+export interface Attempt {
+  startedAt: string;
+  waitedMs: number;
+  durationMs: number;
+  request: { method: string; url: string; headers: Headers; body: string; truncated?: boolean };
+  response?: { status: number; headers: Headers; body: string; truncated?: boolean };
+  error?: string;
+}
+
+type Headers = Record<string, string | string[]>;
+
+export interface Problem {
+  type: string;
+  title: string;
+  status: number;
+  detail: string;
+  code: string;
+  retryable?: boolean;
+  violations?: Violation[];
+  unlistedViolations?: number;
+  items?: unknown[];
+  receipt?: Receipt;
+  attempts?: Attempt[];
+}
+
+// Invocation is one that the server remembers; see GET /v1/invocations.
+export interface Invocation {
+  seq: number;
+  id: string;
+  block: string;
+  source: string;
+  emulated: boolean;
+  startedAt: string;
+  durationMs: number;
+  status?: string;
+  code?: string;
+  attempts: number;
+  messages: number;
+  messageId?: string;
+}
+
+// Stored is a message that the emulator has taken, Dropped one that it has not.
+export interface Stored {
+  seq: number;
+  request: number;
+  path: string;
+  index: number;
+  source: string;
+  type: string;
+  name?: string;
+  userId?: string;
+  anonymousId?: string;
+  messageId: string;
+  receivedAt: string;
+  notes?: string[];
+  message: Record<string, unknown>;
+}
+
+export interface Dropped {
+  seq: number;
+  request: number;
+  path: string;
+  index: number;
+  source?: string;
+  receivedAt: string;
+  messageId?: string;
+  problems: { code: string; pointer?: string; text?: string }[];
+  message?: Record<string, unknown>;
+}
+
+export interface Fault {
+  status?: number;
+  body?: string;
+  retryAfter?: string;
+  delay?: string;
+  reset?: boolean;
+  store?: boolean;
+  times?: number;
+  path?: string;
+}

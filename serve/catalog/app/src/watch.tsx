@@ -1,0 +1,162 @@
+// The live list of what arrives, with its detail beside it.
+import { useEffect, useState } from "preact/hooks";
+import { del, hasEmulator } from "./api";
+import { Detail } from "./detail";
+import { Faults, Strip } from "./emulator";
+import { type Item, most, useFeed } from "./feed";
+import { setQuery } from "./route";
+import type { Block } from "./types";
+import { count, download, Empty, timeOf, usePage } from "./ui";
+
+const words: Record<Item["status"], string> = { stored: "Stored", duplicate: "Duplicate", dropped: "Dropped", ok: "Accepted", failed: "Failed" };
+
+// values lists what an event holds, without the names of its members.
+function values(value: unknown): string {
+  if (typeof value !== "object" || value === null) return String(value);
+  return Object.values(value).map(values).join(" ");
+}
+
+function matches(item: Item, query: URLSearchParams): boolean {
+  const status = query.get("status");
+  const type = query.get("type");
+  const text = query.get("search")?.toLowerCase();
+  if ((status && item.status !== status) || (type && item.type !== type)) return false;
+  if (!text) return true;
+  const place = query.get("in") === "payload" ? JSON.stringify(item.of) : values(item.of);
+  return place.toLowerCase().includes(text);
+}
+
+export function WatchPage({ blocks, query }: { blocks: Block[]; query: URLSearchParams }) {
+  usePage("Watch");
+  const live = query.get("live") !== "off";
+  const { items, fresh, missed, connection, clear } = useFeed(live);
+  const [open, setOpen] = useState<Item>();
+  const found = items.filter((item) => matches(item, query));
+  const forget = async () => {
+    if (hasEmulator) await del("emulator/events");
+    clear();
+    setOpen(undefined);
+  };
+  return (
+    <>
+      <div class="head">
+        <div class="grow">
+          <h1 tabIndex={-1}>Watch</h1>
+          <p>
+            {hasEmulator ? "What reaches the emulator inside this server." : "What this server was asked to do. It keeps no properties of events."}{" "}
+            <Connected state={connection} />
+          </p>
+        </div>
+        <div class="buttons">
+          <button type="button" class="small" aria-pressed={live} onClick={() => setQuery({ live: "" })}>
+            Live
+          </button>
+          <button type="button" class="small" aria-pressed={!live} onClick={() => setQuery({ live: "off" })}>
+            Pause{!live && fresh > 0 && `, ${fresh} new`}
+          </button>
+          <button type="button" class="small" onClick={() => download("events.ndjson", found.map((i) => `${JSON.stringify(i.of)}\n`).join(""), "application/x-ndjson")}>
+            NDJSON
+          </button>
+          <button type="button" class="small" onClick={() => void forget()}>
+            Clear
+          </button>
+        </div>
+      </div>
+      {hasEmulator && <Strip />}
+      {hasEmulator && <Faults />}
+      <Filters query={query} items={items} found={found.length} missed={missed} />
+      {connection === "absent" ? (
+        <Empty title="This server keeps no list">
+          <p>Its target is real, and its API tells nothing of past invocations.</p>
+        </Empty>
+      ) : items.length === 0 ? (
+        <Empty title={live ? "Nothing has arrived yet" : "Paused"}>
+          <p>
+            Run a block, or send something: it appears here at once. <a href="#/">Pick a block</a>
+          </p>
+        </Empty>
+      ) : (
+        <div class="halves watch">
+          <List items={found} open={open} choose={setOpen} />
+          <div class="panel">
+            <Detail item={open} blocks={blocks} items={items} choose={setOpen} />
+          </div>
+        </div>
+      )}
+    </>
+  );
+}
+
+function Connected({ state }: { state: string }) {
+  return state === "lost" ? <strong class="fault">The connection is lost, and is being made again.</strong> : null;
+}
+
+function Filters({ query, items, found, missed }: { query: URLSearchParams; items: Item[]; found: number; missed: number }) {
+  const types = [...new Set(items.map((i) => i.type))].sort();
+  const statuses = [...new Set(items.map((i) => i.status))].sort();
+  const says = useSettled(`${found === items.length ? "" : `${found} of `}${count(items.length, "item")}${items.length === most ? `, the newest ${most}` : ""}${missed ? `; ${missed} were missed` : ""}`);
+  return (
+    <div class="filters" role="group" aria-label="Filters">
+      <input
+        type="search"
+        class="grow"
+        aria-label="Search what arrived"
+        placeholder="Search"
+        value={query.get("search") ?? ""}
+        onInput={(e) => setQuery({ search: e.currentTarget.value })}
+      />
+      <select aria-label="Search in" value={query.get("in") ?? ""} onChange={(e) => setQuery({ in: e.currentTarget.value })}>
+        <option value="">in values</option>
+        <option value="payload">in the full payload</option>
+      </select>
+      <select aria-label="Type" value={query.get("type") ?? ""} onChange={(e) => setQuery({ type: e.currentTarget.value })}>
+        <option value="">All types</option>
+        {[...new Set([...types, query.get("type") ?? ""])].filter(Boolean).map((t) => (
+          <option key={t}>{t}</option>
+        ))}
+      </select>
+      <select aria-label="Status" value={query.get("status") ?? ""} onChange={(e) => setQuery({ status: e.currentTarget.value })}>
+        <option value="">All outcomes</option>
+        {[...new Set([...statuses, (query.get("status") ?? "") as Item["status"]])].filter(Boolean).map((s) => (
+          <option key={s} value={s}>
+            {words[s] ?? s}
+          </option>
+        ))}
+      </select>
+      <span class="hint" role="status">
+        {says}
+      </span>
+    </div>
+  );
+}
+
+// useSettled keeps screen readers from being told of each change: the text changes once a second.
+function useSettled(text: string): string {
+  const [said, setSaid] = useState(text);
+  useEffect(() => {
+    const timer = setTimeout(() => setSaid(text), 1000);
+    return () => clearTimeout(timer);
+  }, [text]);
+  return said;
+}
+
+function List({ items, open, choose }: { items: Item[]; open?: Item; choose: (item: Item) => void }) {
+  return (
+    <div class="feed panel" role="region" aria-label="Arrived, newest first">
+      {items.length === 0 && <p class="hint">Nothing matches the filters.</p>}
+      <ul>
+        {items.map((item) => (
+          <li key={item.key}>
+            <button type="button" aria-pressed={item.key === open?.key} onClick={() => choose(item)}>
+              <span class={`dot ${item.status}`} aria-hidden="true" />
+              <span class="type">{item.type}</span>
+              <span class="name">{item.name || item.who}</span>
+              <span class="hint">{item.status === "stored" ? item.who : words[item.status]}</span>
+              <time dateTime={item.at}>{timeOf(item.at)}</time>
+            </button>
+          </li>
+        ))}
+      </ul>
+    </div>
+  );
+}
