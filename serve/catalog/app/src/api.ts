@@ -23,7 +23,8 @@ export class Refused extends Error {
 
 // The token is kept for this tab's session, and nowhere else.
 const tokenKey = "segment-blocks.token";
-let waiting: ((token: string) => void)[] = [];
+let waiting: (() => void)[] = [];
+let wasWrong = false;
 let onAsk: (asked: boolean, wrong: boolean) => void = () => {};
 
 export function whenTokenIsAsked(f: typeof onAsk): void {
@@ -36,13 +37,15 @@ export function giveToken(token: string): void {
   onAsk(false, false);
   const all = waiting;
   waiting = [];
-  for (const go of all) go(token);
+  wasWrong = false;
+  for (const go of all) go();
 }
 
-function askForToken(wrong: boolean): Promise<string> {
+function askForToken(wrong: boolean): Promise<void> {
   return new Promise((resolve) => {
     waiting.push(resolve);
-    onAsk(true, wrong);
+    wasWrong ||= wrong;
+    onAsk(true, wasWrong);
   });
 }
 
@@ -60,10 +63,10 @@ async function ask(path: string, init: RequestInit = {}): Promise<Response> {
       throw new Refused(problem(0, "unreachable", "the server cannot be reached: is it still running?"));
     }
     if (res.status !== 401) return res;
-    if (sessionStorage.getItem(tokenKey) === token) {
-      sessionStorage.removeItem(tokenKey);
-      await askForToken(token !== null);
-    }
+    const now = sessionStorage.getItem(tokenKey);
+    if (now !== null && now !== token) continue; // another request has been given one meanwhile
+    sessionStorage.removeItem(tokenKey);
+    await askForToken(token !== null);
   }
 }
 

@@ -4,14 +4,15 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { get, giveToken, whenTokenIsAsked } from "./api";
 import { BlocksPage } from "./blocks";
 import { go, setQuery, useRoute } from "./route";
-import { type Sources, SourceBar, useSources } from "./sources";
+import { type Sources, SourceBar, sourcesFor, useSources } from "./sources";
 import type { Block } from "./types";
 import { Dialog, Empty, Failure, useLoaded, usePage } from "./ui";
 
 function App() {
   const [token, setToken] = useState({ asked: false, wrong: false });
   useEffect(() => whenTokenIsAsked((asked, wrong) => setToken({ asked, wrong })), []);
-  const sources = useSources();
+  const { parts } = useRoute();
+  const sources = sourcesFor(useSources(), parts[0] === "blocks" ? parts[1] : undefined);
   const catalog = useLoaded("blocks", (signal) => get<{ blocks: Block[] }>("v1/blocks", signal));
   return (
     <>

@@ -3,9 +3,11 @@ import { blockLink, setQuery } from "./route";
 import type { Block } from "./types";
 import { Chip, count, Empty, usePage } from "./ui";
 
-// search finds the blocks that have every word somewhere, those that have them in front first.
+// search finds the blocks that have every word somewhere: first those that have the words as they
+// stand, then those that have them further in front.
 function search(blocks: Block[], text: string): Block[] {
-  const words = text.toLowerCase().split(/\s+/).filter(Boolean);
+  const phrase = text.toLowerCase().trim();
+  const words = phrase.split(/\s+/).filter(Boolean);
   const scored = blocks.map((b) => {
     const places = [
       b.name + b.id,
@@ -14,7 +16,9 @@ function search(blocks: Block[], text: string): Block[] {
       b.description + b.whenToUse + b.input.map((f) => f.description).join(" "),
     ].map((place) => place.toLowerCase());
     const ranks = words.map((word) => places.findIndex((place) => place.includes(word)));
-    return { block: b, found: !ranks.includes(-1), rank: ranks.reduce((sum, r) => sum + r, 0) };
+    const whole = places.find((place) => place.includes(phrase));
+    const start = whole === undefined ? 100 : whole.indexOf(phrase) / 1e6;
+    return { block: b, found: !ranks.includes(-1), rank: ranks.reduce((sum, r) => sum + r, start) };
   });
   return scored
     .filter((s) => s.found)
@@ -86,7 +90,7 @@ function Card({ block }: { block: Block }) {
         <p>{block.summary}</p>
         <p class="meta">
           <code>{block.id}</code>
-          {block.tags.slice(0, 3).map((tag) => (
+          {block.tags.slice(0, 2).map((tag) => (
             <Chip key={tag}>{tag}</Chip>
           ))}
         </p>

@@ -118,11 +118,12 @@ function Violations({ problem }: { problem: Problem }) {
 }
 
 function ReceiptFacts({ receipt: r }: { receipt: Receipt }) {
+  const warnings = r.warnings.filter((w) => w.code !== "emulated"); // which the outcome says already
   return (
     <>
-      {r.warnings.length > 0 && (
+      {warnings.length > 0 && (
         <ul class="warnings" aria-label="Warnings">
-          {r.warnings.map((w) => (
+          {warnings.map((w) => (
             <li key={w.path + w.code}>
               {w.path && <code>{w.path}</code>} {w.message}
             </li>

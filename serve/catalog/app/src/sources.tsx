@@ -25,10 +25,18 @@ export function useSources(): Sources {
   return { list, chosen, choose };
 }
 
+// sourcesFor leaves the sources that a block can use. The choice stays where it can.
+export function sourcesFor(sources: Sources, block?: string): Sources {
+  if (!block || !sources.list) return sources;
+  const list = sources.list.filter((s) => !s.blocks || s.blocks.includes(block));
+  const chosen = list.find((s) => s === sources.chosen) ?? list.find((s) => s.default) ?? list[0];
+  return { ...sources, list, chosen };
+}
+
 export function SourceBar({ sources }: { sources: Sources }) {
   const { list, chosen } = sources;
   if (!list) return <div class="target" aria-busy="true" />;
-  if (!chosen) return <div class="target">No source is configured: each run must bring its own credential.</div>;
+  if (!chosen) return <div class="target">No source fits: what runs here must bring all that it needs.</div>;
   return (
     <div class={`target ${chosen.emulated ? "emulated" : "real"}`} role="region" aria-label="Where events go">
       <strong>{chosen.emulated ? "Emulated" : "Real"}</strong>

@@ -28,6 +28,7 @@ export function Try({ block, query, sources }: { block: Block; query: URLSearchP
   const [touched, setTouched] = useState<ReadonlySet<string>>(new Set());
   const [strict, setStrict] = useState(false); // every violation is shown, not only those of touched fields
   const [panel, setPanel] = useState<Panel>("preview");
+  const [refusals, setRefusals] = useState(0); // how often running was refused
   const [text, setText] = useState<string>(); // of the document, while it is edited as JSON
   const [kept, setKept] = useState<Outcome>(); // of an earlier run that is being looked at
   const summary = useRef<HTMLDivElement>(null);
@@ -56,6 +57,8 @@ export function Try({ block, query, sources }: { block: Block; query: URLSearchP
     setTouched((old) => new Set(old).add(name));
   };
 
+  useEffect(() => summary.current?.focus(), [refusals]);
+
   // The address may hold an input: an example, an earlier run, or one that somebody shared.
   useEffect(() => {
     void filledBy(block, query).then(({ input, run }) => {
@@ -73,7 +76,7 @@ export function Try({ block, query, sources }: { block: Block; query: URLSearchP
     if (fault) return;
     setStrict(true);
     if ((await check.now()).length > 0) {
-      setTimeout(() => summary.current?.focus());
+      setRefusals((n) => n + 1);
       return;
     }
     run.start();

@@ -74,6 +74,7 @@ export interface Source {
   emulated?: boolean;
   delivery?: string;
   fingerprint?: string;
+  blocks?: string[];
 }
 
 export interface Receipt {

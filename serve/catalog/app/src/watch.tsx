@@ -1,5 +1,6 @@
 // The live list of what arrives, with its detail beside it.
-import { useEffect, useState } from "preact/hooks";
+import { Component } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { del, hasEmulator } from "./api";
 import { Detail } from "./detail";
 import { Faults, Strip } from "./emulator";
@@ -133,11 +134,39 @@ function Filters({ query, items, found, missed }: { query: URLSearchParams; item
 // useSettled keeps screen readers from being told of each change: the text changes once a second.
 function useSettled(text: string): string {
   const [said, setSaid] = useState(text);
+  const latest = useRef(text);
+  latest.current = text;
   useEffect(() => {
-    const timer = setTimeout(() => setSaid(text), 1000);
-    return () => clearTimeout(timer);
-  }, [text]);
+    const timer = setInterval(() => setSaid(latest.current), 1000);
+    return () => clearInterval(timer);
+  }, []);
   return said;
+}
+
+interface RowProps {
+  item: Item;
+  on: boolean;
+  choose: (item: Item) => void;
+}
+
+// Row is drawn once: what has arrived does not change.
+class Row extends Component<RowProps> {
+  override shouldComponentUpdate(next: RowProps) {
+    return next.item !== this.props.item || next.on !== this.props.on;
+  }
+  override render({ item, on, choose }: RowProps) {
+    return (
+      <li>
+        <button type="button" aria-pressed={on} onClick={() => choose(item)}>
+          <span class={`dot ${item.status}`} aria-hidden="true" />
+          <span class="type">{item.type}</span>
+          <span class="name">{item.name || item.who}</span>
+          <span class="hint">{item.status === "stored" ? item.who : words[item.status]}</span>
+          <time dateTime={item.at}>{timeOf(item.at)}</time>
+        </button>
+      </li>
+    );
+  }
 }
 
 function List({ items, open, choose }: { items: Item[]; open?: Item; choose: (item: Item) => void }) {
@@ -146,15 +175,7 @@ function List({ items, open, choose }: { items: Item[]; open?: Item; choose: (it
       {items.length === 0 && <p class="hint">Nothing matches the filters.</p>}
       <ul>
         {items.map((item) => (
-          <li key={item.key}>
-            <button type="button" aria-pressed={item.key === open?.key} onClick={() => choose(item)}>
-              <span class={`dot ${item.status}`} aria-hidden="true" />
-              <span class="type">{item.type}</span>
-              <span class="name">{item.name || item.who}</span>
-              <span class="hint">{item.status === "stored" ? item.who : words[item.status]}</span>
-              <time dateTime={item.at}>{timeOf(item.at)}</time>
-            </button>
-          </li>
+          <Row key={item.key} item={item} on={item.key === open?.key} choose={choose} />
         ))}
       </ul>
     </div>

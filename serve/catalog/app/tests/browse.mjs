@@ -1,0 +1,61 @@
+import assert from "node:assert/strict";
+import { given, withPage } from "./browser.mjs";
+
+await withPage(async ({ page, open }) => {
+  await open();
+  await page.getByRole("link", { name: "Segment Track" }).waitFor();
+  await page.getByRole("link", { name: "Post to the notice board" }).waitFor(); // of a second vendor
+
+  // "/" leads to the search, which looks into examples too.
+  await page.keyboard.press("/");
+  await page.keyboard.type("order completed");
+  await page.getByText("of 8 blocks match").waitFor();
+  assert.equal(await page.locator(".cards h3").first().textContent(), "Segment Track");
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { name: "Segment Track", level: 1 }).waitFor();
+
+  // The tables of the page, the schemas, the definitions.
+  await page.getByRole("tab", { name: "Reference" }).click();
+  const row = page.getByRole("row", { name: /^writeKey/ });
+  assert.match(await row.textContent(), /the user.*secret/s);
+  await page.getByText("Segment needs userId or anonymousId").waitFor();
+  await page.getByRole("tab", { name: "Schemas" }).click();
+  assert.equal(JSON.parse(await page.getByRole("region", { name: "Input schema" }).textContent()).type, "object");
+  await page.getByRole("tab", { name: "Connect" }).click();
+  const tool = JSON.parse(await page.getByRole("region", { name: "OpenAI function" }).textContent());
+  assert.equal(tool.function.name, "segment_track");
+
+  await page.getByRole("button", { name: "Copy page" }).click();
+  await page.getByText("Copied").waitFor();
+  assert.match(await page.evaluate(() => navigator.clipboard.readText()), /^# Segment Track/);
+
+  // Deep links, and what there is not.
+  await open("blocks/segment_batch?tab=reference");
+  await page.getByRole("heading", { name: "Rules" }).waitFor();
+  await open("blocks/segment_trak");
+  await page.getByText("Nothing here is called segment_trak").waitFor();
+  await open("?q=zzz");
+  await page.getByText("No block matches").waitFor();
+  assert.ok((await page.title()).startsWith("All blocks"));
+});
+
+// Whoever serves the catalog with a token is asked for it once.
+await withPage(
+  async ({ page, context }) => {
+    await page.goto(`${given.secured}catalog/`);
+    const dialog = page.getByRole("dialog", { name: "This server wants its token" });
+    await dialog.getByLabel("Token").fill("not-the-token-at-all");
+    await page.keyboard.press("Enter");
+    await dialog.getByText("That was not the token").waitFor();
+    await dialog.getByLabel("Token").fill(given.token);
+    await page.keyboard.press("Enter");
+    await page.getByRole("link", { name: "Segment Track" }).waitFor();
+    await page.goto(`${given.secured}catalog/#/watch`);
+    await page.getByText("Nothing has arrived yet").waitFor();
+    await page.reload();
+    await page.getByText("Nothing has arrived yet").waitFor();
+    const kept = JSON.stringify(await context.storageState());
+    assert.ok(!kept.includes(given.token), "the token is kept beyond the session");
+  },
+  { base: given.secured, expect: ["401"] },
+);

@@ -1,0 +1,80 @@
+import assert from "node:assert/strict";
+import { run, withPage } from "./browser.mjs";
+import { given } from "./browser.mjs";
+
+const send = (batch) =>
+  fetch(`${given.emulator}/v1/batch`, {
+    method: "POST",
+    headers: { "Content-Type": "application/json", Authorization: `Basic ${Buffer.from("any-write-key:").toString("base64")}` },
+    body: JSON.stringify({ batch }),
+  });
+
+await withPage(async ({ page, open }) => {
+  await open("watch");
+  await page.getByText("Nothing has arrived yet").waitFor();
+  const order = { type: "track", event: "Order Completed", userId: "u-42", messageId: "m-1", properties: { total: 42.5, coupon: "SPRING" } };
+  await send([order, { type: "identify", userId: "u-43", messageId: "m-2", traits: { plan: "pro" } }]);
+  const list = page.getByRole("region", { name: "Arrived, newest first" });
+  await list.getByRole("button", { name: /Order Completed/ }).waitFor();
+  await send([order]); // again
+  await send([{ type: "track", userId: "u-44", messageId: "m-3" }]); // no event: Segment would drop it and say 200
+  await list.getByRole("button", { name: /Duplicate/ }).click();
+  await page.getByRole("tab", { name: "Duplicate of" }).click();
+  await page.getByRole("button", { name: /Show the first one/ }).click();
+  await page.getByRole("tab", { name: "Raw" }).click();
+  assert.match(await page.getByRole("region", { name: "As JSON" }).textContent(), /"messageId": "m-1"/);
+  await list.getByRole("button", { name: /Dropped/ }).click();
+  await page.getByRole("tab", { name: "Discarded because" }).click();
+  await page.getByText("event_not_defined").first().waitFor();
+
+  // Filters are kept in the address.
+  await page.getByLabel("Search what arrived").fill("spring");
+  assert.equal(await list.getByRole("listitem").count(), 2);
+  await page.getByLabel("Search what arrived").fill("coupon");
+  assert.equal(await list.getByRole("listitem").count(), 0); // it is no value
+  await page.getByLabel("Search in").selectOption("payload");
+  await page.getByLabel("Status").selectOption("stored");
+  assert.equal(await list.getByRole("listitem").count(), 1);
+  await page.reload();
+  await list.getByRole("button", { name: /Order Completed/ }).click();
+  assert.equal(await list.getByRole("listitem").count(), 1);
+
+  // An event taken from the list fills the form of its block.
+  await page.getByRole("link", { name: "Use in a form" }).click();
+  await page.getByText("Ready").waitFor();
+  assert.equal(await page.getByLabel("userId", { exact: true }).inputValue(), "u-42");
+
+  // Pause counts what is new.
+  await open("watch?live=off");
+  await send([{ type: "page", name: "Pricing", userId: "u-42", messageId: "m-4" }]);
+  await page.getByRole("button", { name: /Pause, \d+ new/ }).waitFor();
+  await page.getByRole("button", { name: "Live" }).click();
+  await list.getByRole("button", { name: /Pricing/ }).waitFor();
+
+  // A fault, and the run that copes with it.
+  await page.getByText("Make the emulator fail").click();
+  await page.getByRole("button", { name: "503, twice" }).click();
+  await page.getByText("The next requests meet 1 fault.").waitFor();
+  await open("blocks/segment_track?example=0");
+  await page.getByText("Ready").waitFor();
+  await run(page);
+  await page.getByText("1 request and 3 attempts").waitFor();
+
+  // 2,000 events in three seconds do not freeze the page.
+  await open("watch");
+  await page.evaluate(() => {
+    window.long = 0;
+    new PerformanceObserver((list) => {
+      for (const entry of list.getEntries()) window.long += entry.duration;
+    }).observe({ type: "longtask" });
+  });
+  for (let i = 0; i < 40; i++) {
+    await send(Array.from({ length: 50 }, (_, n) => ({ type: "track", event: `Load ${i}`, userId: `u-${n}`, messageId: `load-${i}-${n}` })));
+    await new Promise((resolve) => setTimeout(resolve, 60));
+  }
+  await list.getByRole("button", { name: /Load 39/ }).first().waitFor();
+  await page.getByText("500 items, the newest 500").waitFor();
+  console.log(`long tasks: ${await page.evaluate(() => Math.round(window.long))} ms`);
+  await page.getByRole("button", { name: "Clear" }).click();
+  await page.getByText("Nothing has arrived yet").waitFor();
+}, { expect: ["400"] });

@@ -1,0 +1,157 @@
+package catalog_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/aacflow/segment-blocks/blocks"
+	customblock "github.com/aacflow/segment-blocks/examples/custom-block"
+	"github.com/aacflow/segment-blocks/registry"
+	"github.com/aacflow/segment-blocks/runtime"
+	"github.com/aacflow/segment-blocks/segment/emulator"
+	"github.com/aacflow/segment-blocks/segment/tracking"
+	"github.com/aacflow/segment-blocks/serve"
+	"github.com/aacflow/segment-blocks/serve/catalog"
+	"github.com/aacflow/segment-blocks/serve/guard"
+)
+
+// need skips a test without the tool or the npm packages of the page, unless
+// SEGMENT_BLOCKS_REQUIRE_CLIENTS=1 says that they must be there.
+func need(t *testing.T, tools ...string) {
+	t.Helper()
+	says := ""
+	if _, err := os.Stat("app/node_modules"); err != nil {
+		says = "needs npm ci in serve/catalog/app"
+	}
+	for _, tool := range tools {
+		if _, err := exec.LookPath(tool); err != nil {
+			says = "needs " + tool
+		}
+	}
+	if says == "" {
+		return
+	}
+	if os.Getenv("SEGMENT_BLOCKS_REQUIRE_CLIENTS") == "1" {
+		require.FailNow(t, says)
+	}
+	t.Skip(says)
+}
+
+// command runs a program to its end and returns what it wrote.
+func command(t *testing.T, folder string, stdin []byte, name string, args ...string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Dir, cmd.Stdin, cmd.WaitDelay = folder, bytes.NewReader(stdin), 10*time.Second
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	return string(out)
+}
+
+// What is embedded is what the sources make. Run go generate ./serve/catalog if it is not.
+func TestDistIsFresh(t *testing.T) {
+	need(t)
+	built := t.TempDir()
+	command(t, "build", nil, "go", "run", ".", built)
+	want, err := os.ReadDir(built)
+	require.NoError(t, err)
+	have, err := os.ReadDir("dist")
+	require.NoError(t, err)
+	require.Len(t, have, len(want))
+	for _, entry := range want {
+		fresh, err := os.ReadFile(filepath.Join(built, entry.Name()))
+		require.NoError(t, err)
+		kept, err := os.ReadFile(filepath.Join("dist", entry.Name()))
+		require.NoError(t, err)
+		require.True(t, bytes.Equal(fresh, kept), "%s is not what go generate ./serve/catalog writes", entry.Name())
+	}
+}
+
+func TestTypes(t *testing.T) {
+	need(t, "node")
+	command(t, "app", nil, "node", "node_modules/typescript/bin/tsc", "--project", ".")
+}
+
+const (
+	planted = "planted-write-key-that-nobody-may-see"
+	token   = "a-token-for-the-catalog-0123456789"
+)
+
+// host is a program with the catalog below a prefix, and what the scripts need to know of it.
+type host struct {
+	URL      string `json:"url"`
+	Secured  string `json:"secured"` // the same behind a token
+	Token    string `json:"token"`
+	Emulator string `json:"emulator"`
+	Planted  string `json:"planted"`
+}
+
+// start serves the Segment blocks with an emulated source and one that passes for real, and a block
+// of another vendor.
+func start(t *testing.T) host {
+	t.Helper()
+	segment, err := emulator.Start()
+	require.NoError(t, err)
+	receiver, err := emulator.Start()
+	require.NoError(t, err)
+	board := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusCreated)
+		_, _ = w.Write([]byte(`{"id":"n-1"}`))
+	}))
+	reg := registry.New()
+	blocks.MustRegister(reg)
+	customblock.MustRegister(reg)
+	rt, err := runtime.New(
+		reg,
+		runtime.EmulatedSource("emulator", tracking.Source{WriteKey: "emulated-write-key", Endpoint: segment.URL}),
+		runtime.Source("prod", tracking.Source{WriteKey: planted, Endpoint: receiver.URL}),
+		runtime.Source("board", customblock.Source{URL: board.URL, Token: "board-token"}),
+	)
+	require.NoError(t, err)
+	serving := func(tokens ...string) string {
+		g, err := guard.New(guard.Config{Tokens: tokens})
+		require.NoError(t, err)
+		server, err := serve.New(rt, reg, serve.Config{
+			Guard: g, Catalog: &catalog.Config{Emulator: segment.Handler()},
+		})
+		require.NoError(t, err)
+		mux := http.NewServeMux()
+		mux.Handle("/tools/", http.StripPrefix("/tools", server))
+		web := httptest.NewServer(mux)
+		t.Cleanup(web.Close)
+		return web.URL + "/tools/"
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		require.NoError(t, rt.Close(ctx))
+		require.NoError(t, segment.Close(ctx))
+		require.NoError(t, receiver.Close(ctx))
+		board.Close()
+	})
+	return host{serving(), serving(token), token, segment.URL, planted}
+}
+
+// The scripts in app/tests drive the page in Chromium. Each has a server of its own.
+func TestInBrowser(t *testing.T) {
+	need(t, "node", "chromium")
+	for _, script := range []string{"browse", "fill", "run", "watch", "secrets", "access"} {
+		t.Run(script, func(t *testing.T) {
+			given, err := json.Marshal(start(t))
+			require.NoError(t, err)
+			t.Log(command(t, "app", given, "node", "tests/"+script+".mjs"))
+		})
+	}
+}

@@ -1,0 +1,50 @@
+package catalog_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/aacflow/segment-blocks/serve/catalog"
+)
+
+func ask(h http.Handler, method, path string, header ...string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(method, path, nil)
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w
+}
+
+func TestFilesAreKeptAndAskedForAgain(t *testing.T) {
+	h := catalog.New(catalog.Config{})
+	require.Contains(t, h.Paths(), "/app.js")
+	for _, path := range h.Paths() {
+		w := ask(h, http.MethodGet, path)
+		require.Equal(t, http.StatusOK, w.Code, path)
+		require.NotEmpty(t, w.Body.Bytes(), path)
+		if path == "/" {
+			continue
+		}
+		require.Equal(t, "no-cache", w.Header().Get("Cache-Control"), path)
+		again := ask(h, http.MethodGet, path, "If-None-Match", w.Header().Get("ETag"))
+		require.Equal(t, http.StatusNotModified, again.Code, path)
+	}
+	require.Equal(t, http.StatusNotFound, ask(h, http.MethodGet, "/index.html").Code)
+	require.Equal(t, http.StatusNotFound, ask(h, http.MethodGet, "/emulator/v1/events").Code, "there is none")
+	require.Equal(t, http.StatusMethodNotAllowed, ask(h, http.MethodPost, "/").Code)
+}
+
+func TestThePolicyLetsNothingElseIn(t *testing.T) {
+	h := catalog.New(catalog.Config{API: `/api/"><script>`})
+	one, two := ask(h, http.MethodGet, "/"), ask(h, http.MethodGet, "/")
+	require.Contains(t, one.Header().Get("Content-Security-Policy"), "default-src 'self'; ")
+	require.NotContains(t, one.Header().Get("Content-Security-Policy"), "unsafe")
+	require.NotEqual(t, one.Header().Get("Content-Security-Policy"), two.Header().Get("Content-Security-Policy"))
+	require.Equal(t, "no-store", one.Header().Get("Cache-Control"))
+	require.Contains(t, one.Body.String(), `data-api="/api/&#34;&gt;&lt;script&gt;"`)
+}
