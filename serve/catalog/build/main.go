@@ -6,10 +6,15 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
 
 	"github.com/evanw/esbuild/pkg/api"
 )
@@ -36,10 +41,13 @@ func build(app, out string) error {
 		EntryNames: "[name]", ChunkNames: "[name]", Target: api.ES2022, Charset: api.CharsetUTF8,
 		MinifyWhitespace: true, MinifyIdentifiers: true, MinifySyntax: true,
 		JSX: api.JSXAutomatic, JSXImportSource: "preact",
-		LegalComments: api.LegalCommentsNone, LogLevel: api.LogLevelWarning,
+		LegalComments: api.LegalCommentsNone, LogLevel: api.LogLevelWarning, Metafile: true,
 	})
 	if len(result.Errors) > 0 {
 		return errors.New("esbuild refused the sources")
+	}
+	if err := writeLicenses(app, out, result.Metafile); err != nil {
+		return err
 	}
 	for _, name := range []string{"index.html", "icon.svg"} {
 		data, err := os.ReadFile(filepath.Join(app, "src", name))
@@ -51,4 +59,31 @@ func build(app, out string) error {
 		}
 	}
 	return nil
+}
+
+var packageOf = regexp.MustCompile(`node_modules/((?:@[^/]+/)?[^/]+)/`)
+
+// writeLicenses writes the licences of the packages that the bundle holds, as they demand.
+func writeLicenses(app, out, metafile string) error {
+	var bundle struct {
+		Inputs map[string]struct{} `json:"inputs"`
+	}
+	if err := json.Unmarshal([]byte(metafile), &bundle); err != nil {
+		return err
+	}
+	packages := map[string]bool{}
+	for input := range bundle.Inputs {
+		if m := packageOf.FindStringSubmatch(input); m != nil {
+			packages[m[1]] = true
+		}
+	}
+	var text strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(packages)) {
+		license, err := os.ReadFile(filepath.Join(app, "node_modules", name, "LICENSE"))
+		if err != nil {
+			return fmt.Errorf("a package has no licence: %w", err)
+		}
+		fmt.Fprintf(&text, "%s\n\n%s\n\n", name, strings.TrimSpace(string(license)))
+	}
+	return os.WriteFile(filepath.Join(out, "licenses.txt"), []byte(strings.TrimSpace(text.String())+"\n"), 0o644)
 }

@@ -30,6 +30,9 @@ function App() {
           <div class="loading" aria-busy="true" />
         )}
       </main>
+      <footer>
+        <a href="licenses.txt">Licences of the software in this page</a>
+      </footer>
       {token.asked && <TokenDialog wrong={token.wrong} />}
     </>
   );

@@ -35,8 +35,8 @@ function ofDropped(d: Dropped): Item {
 }
 
 function ofInvocation(i: Invocation): Item {
-  const failed = !!i.code || (!!i.status && i.status !== "ok" && i.status !== "200");
-  return { key: `i${i.seq}`, at: i.startedAt, type: i.block, name: i.code ?? i.status ?? "", who: i.source, status: failed ? "failed" : "ok", of: i };
+  const name = i.code ?? `${i.messages} in ${i.durationMs.toFixed(0)} ms`;
+  return { key: `i${i.seq}`, at: i.startedAt, type: i.block, name, who: i.source, status: i.status === "failed" ? "failed" : "ok", of: i };
 }
 
 // useFeed keeps the newest items. It changes its state ten times a second at most, however many
@@ -135,7 +135,7 @@ const followEmulator: Follow = async (signal, add, miss, say) => {
   }
 };
 
-const followInvocations: Follow = async (signal, add, _, say) => {
+const followInvocations: Follow = async (signal, add, miss, say) => {
   let last = 0;
   while (!signal.aborted) {
     try {
@@ -146,8 +146,11 @@ const followInvocations: Follow = async (signal, add, _, say) => {
       }
       say("live");
       for await (const message of stream(`v1/invocations/stream?after=${last}`, signal)) {
+        if (message.event === "gap") {
+          miss((JSON.parse(message.data) as { missed: number }).missed);
+          continue;
+        }
         const i = parse<Invocation>(message.data);
-        if (i.seq <= last) continue;
         last = i.seq;
         add(ofInvocation(i));
       }

@@ -53,23 +53,14 @@ export function useRun(block: Block, input: Input, sources: Sources, done: (outc
   return { busy, elapsed, confirming, start, confirm, deny: () => setConfirming(false), cancel: () => controller.current?.abort() };
 }
 
-// An API that tells nothing of attempts refuses the option, before anything is sent.
-let tellsAttempts = true;
-
 async function invoke(block: Block, input: Input, source: string, signal: AbortSignal): Promise<Outcome> {
   try {
-    const body = bodyOf(input, source, tellsAttempts ? { attempts: true } : {});
+    const body = bodyOf(input, source, { attempts: true });
     const { value, header } = await post<Answer>(`v1/blocks/${block.id}/invoke`, body, signal);
     return { ok: true, ...value, output: show(value.output), key: header.get("Idempotency-Key") ?? "" };
   } catch (e) {
-    if (!(e instanceof Refused)) {
-      const detail = "you cancelled it; whether the receiver has taken it is not known";
-      return { ok: false, problem: { type: "about:blank", title: "", status: 0, code: "canceled", detail } };
-    }
-    if (tellsAttempts && e.problem.status === 400 && e.problem.violations?.some((v) => v.path === "/attempts")) {
-      tellsAttempts = false;
-      return invoke(block, input, source, signal);
-    }
-    return { ok: false, problem: e.problem };
+    if (e instanceof Refused) return { ok: false, problem: e.problem };
+    const detail = "you cancelled it; whether the receiver has taken it is not known";
+    return { ok: false, problem: { type: "about:blank", title: "", status: 0, code: "canceled", detail } };
   }
 }

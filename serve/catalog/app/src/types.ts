@@ -136,7 +136,7 @@ export interface Problem {
   attempts?: Attempt[];
 }
 
-// Invocation is one that the server remembers; see GET /v1/invocations.
+// Invocation is one that the server remembers. Not every server does.
 export interface Invocation {
   seq: number;
   id: string;
@@ -145,7 +145,7 @@ export interface Invocation {
   emulated: boolean;
   startedAt: string;
   durationMs: number;
-  status?: string;
+  status: "succeeded" | "failed";
   code?: string;
   attempts: number;
   messages: number;
