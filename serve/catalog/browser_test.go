@@ -83,6 +83,11 @@ func TestTypes(t *testing.T) {
 	command(t, "app", nil, "node", "node_modules/typescript/bin/tsc", "--project", ".")
 }
 
+func TestFormat(t *testing.T) {
+	need(t, "node")
+	command(t, "app", nil, "node", "node_modules/prettier/bin/prettier.cjs", "--check", "src/*.ts", "src/*.tsx", "tests/*.mjs")
+}
+
 const (
 	planted = "planted-write-key-that-nobody-may-see"
 	token   = "a-token-for-the-catalog-0123456789"

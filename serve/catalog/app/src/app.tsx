@@ -87,7 +87,10 @@ function Header() {
     document.querySelector<HTMLAnchorElement>("main .cards a")?.click();
   };
   const link = (room: string, title: string) => (
-    <a href={`#/${room}`} aria-current={(parts[0] ?? "") === room || (!room && parts[0] === "blocks") ? "page" : undefined}>
+    <a
+      href={`#/${room}`}
+      aria-current={(parts[0] ?? "") === room || (!room && parts[0] === "blocks") ? "page" : undefined}
+    >
       {title}
     </a>
   );

@@ -46,7 +46,13 @@ export function BlockPage(props: { block: Block; query: URLSearchParams; sources
           <Copy label="Copy page" text={() => getText(`v1/blocks/${block.id}`, "text/markdown")} />
         </div>
       </div>
-      <Tabs<Tab> label="Parts of this page" id="part" all={tabs} chosen={tab} choose={(t) => setQuery({ tab: t === "try" ? "" : t })}>
+      <Tabs<Tab>
+        label="Parts of this page"
+        id="part"
+        all={tabs}
+        chosen={tab}
+        choose={(t) => setQuery({ tab: t === "try" ? "" : t })}
+      >
         {tab === "try" && <Try block={block} query={query} sources={sources} />}
         {tab === "reference" && <Reference block={block} />}
         {tab === "schema" && <Schemas block={block} />}

@@ -44,7 +44,9 @@ export function BlocksPage({ blocks, query }: { blocks: Block[]; query: URLSearc
         <div>
           <h1 tabIndex={-1}>Blocks</h1>
           <p role="status">
-            {text ? `${found.length} of ${count(blocks.length, "block")} match “${text}”` : "Each is a tool that a workflow or an agent can call."}
+            {text
+              ? `${found.length} of ${count(blocks.length, "block")} match “${text}”`
+              : "Each is a tool that a workflow or an agent can call."}
           </p>
         </div>
         <div class="buttons" role="group" aria-label="View">

@@ -27,7 +27,9 @@ export function bodyOf(input: Input, source: string, options: Record<string, unk
 function faults(input: Input): Violation[] {
   return [...input].flatMap(([name, text]) => {
     const message = faultOf(text);
-    return message ? [{ path: `/${name.replaceAll("~", "~0").replaceAll("/", "~1")}`, code: "invalid_json", message }] : [];
+    return message
+      ? [{ path: `/${name.replaceAll("~", "~0").replaceAll("/", "~1")}`, code: "invalid_json", message }]
+      : [];
   });
 }
 

@@ -24,21 +24,24 @@ export function CodeField(props: Props) {
 
   useEffect(() => {
     let gone = false;
-    void import("./editor").then(({ mount }) => {
-      if (gone || !place.current) return;
-      const hadFocus = document.activeElement?.id === id;
-      setLoaded(true);
-      editor.current = mount(place.current, {
-        id,
-        nonce,
-        text: latest.current.value,
-        keys: latest.current.keys,
-        labelledBy: `${id}-label`,
-        describedBy: latest.current.describedBy,
-        onChange: (text) => latest.current.onChange(text),
-      });
-      if (hadFocus) editor.current.focus();
-    }, () => {}); // without it the text area does
+    void import("./editor").then(
+      ({ mount }) => {
+        if (gone || !place.current) return;
+        const hadFocus = document.activeElement?.id === id;
+        setLoaded(true);
+        editor.current = mount(place.current, {
+          id,
+          nonce,
+          text: latest.current.value,
+          keys: latest.current.keys,
+          labelledBy: `${id}-label`,
+          describedBy: latest.current.describedBy,
+          onChange: (text) => latest.current.onChange(text),
+        });
+        if (hadFocus) editor.current.focus();
+      },
+      () => {},
+    ); // without it the text area does
     return () => {
       gone = true;
       editor.current?.destroy();
@@ -60,7 +63,12 @@ export function CodeField(props: Props) {
           onInput={(e) => props.onChange(e.currentTarget.value)}
         />
       )}
-      <button type="button" class="small quiet" onClick={() => props.onChange(pretty(value))} aria-label={`Format ${id.replace("field-", "")}`}>
+      <button
+        type="button"
+        class="small quiet"
+        onClick={() => props.onChange(pretty(value))}
+        aria-label={`Format ${id.replace("field-", "")}`}
+      >
         Format
       </button>
     </div>

@@ -9,7 +9,11 @@ export function Connect({ block }: { block: Block }) {
   const description = `${block.summary}. ${block.whenToUse}`.replaceAll("\n", " ");
   const schema = block.inputSchema;
   const kinds: [string, string, unknown][] = [
-    ["MCP tool", "mcp", { name, title: block.name, description, inputSchema: schema, outputSchema: block.outputSchema }],
+    [
+      "MCP tool",
+      "mcp",
+      { name, title: block.name, description, inputSchema: schema, outputSchema: block.outputSchema },
+    ],
     ["OpenAI function", "openai", { type: "function", function: { name, description, parameters: schema } }],
     ["Anthropic tool", "anthropic", { name, description, input_schema: schema }],
   ];

@@ -41,7 +41,9 @@ export function Detail(props: { item?: Item; blocks: Block[]; items: Item[]; cho
       <Tabs<Tab> label="Views" id="view" all={tabs} chosen={chosen} choose={setTab}>
         {chosen === "pretty" && <Pretty item={item} />}
         {chosen === "raw" && <Code label="As JSON" text={show(item.of)} />}
-        {chosen === "why" && (item.status === "dropped" || item.status === "duplicate") && <Why item={item} items={items} choose={choose} />}
+        {chosen === "why" && (item.status === "dropped" || item.status === "duplicate") && (
+          <Why item={item} items={items} choose={choose} />
+        )}
       </Tabs>
     </>
   );
@@ -49,7 +51,8 @@ export function Detail(props: { item?: Item; blocks: Block[]; items: Item[]; cho
 
 // Pretty is a table of the message, one line for each value.
 function Pretty({ item }: { item: Item }) {
-  const top = "message" in item.of && item.of.message ? item.of.message : (item.of as unknown as Record<string, unknown>);
+  const top =
+    "message" in item.of && item.of.message ? item.of.message : (item.of as unknown as Record<string, unknown>);
   const notes = item.status === "stored" ? (item.of.notes ?? []) : [];
   return (
     <>
@@ -77,13 +80,22 @@ function Pretty({ item }: { item: Item }) {
 const mostLines = 200;
 
 function lines(value: unknown, path = ""): [string, string][] {
-  if (!isObject(value) && !Array.isArray(value)) return [[path, typeof value === "string" ? value : JSON.stringify(value)]];
+  if (!isObject(value) && !Array.isArray(value))
+    return [[path, typeof value === "string" ? value : JSON.stringify(value)]];
   const entries = Object.entries(value);
   if (entries.length === 0) return path ? [[path, JSON.stringify(value)]] : [];
   return entries.flatMap(([name, member]) => lines(member, path ? `${path}.${name}` : name)).slice(0, mostLines);
 }
 
-function Why({ item, items, choose }: { item: Item & { status: "dropped" | "duplicate" }; items: Item[]; choose: (item: Item) => void }) {
+function Why({
+  item,
+  items,
+  choose,
+}: {
+  item: Item & { status: "dropped" | "duplicate" };
+  items: Item[];
+  choose: (item: Item) => void;
+}) {
   const first = items.find((i) => i.status === "stored" && i.of.messageId === item.of.messageId);
   return (
     <>

@@ -34,7 +34,11 @@ const colors = HighlightStyle.define([
 const syntax = jsonParseLinter();
 
 export function mount(parent: HTMLElement, options: Options): Editor {
-  const attributes: Record<string, string> = { id: options.id, "aria-labelledby": options.labelledBy, spellcheck: "false" };
+  const attributes: Record<string, string> = {
+    id: options.id,
+    "aria-labelledby": options.labelledBy,
+    spellcheck: "false",
+  };
   if (options.describedBy) attributes["aria-describedby"] = options.describedBy;
   let setting = false;
   const view = new EditorView({

@@ -54,7 +54,10 @@ export function Faults() {
   const load = () => get<{ faults: Fault[] }>("emulator/faults").then((a) => setWaiting(a.faults), setError);
   useEffect(() => void load(), []);
   const script = (list: Fault[]) => {
-    post<{ faults: Fault[] }>("emulator/faults", JSON.stringify(list)).then((a) => setWaiting(a.value.faults), setError);
+    post<{ faults: Fault[] }>("emulator/faults", JSON.stringify(list)).then(
+      (a) => setWaiting(a.value.faults),
+      setError,
+    );
   };
   return (
     <details class="more">
@@ -67,7 +70,12 @@ export function Faults() {
             {title}
           </button>
         ))}
-        <button type="button" class="small" disabled={!waiting.length} onClick={() => void del("emulator/faults").then(load, setError)}>
+        <button
+          type="button"
+          class="small"
+          disabled={!waiting.length}
+          onClick={() => void del("emulator/faults").then(load, setError)}
+        >
           Forget all
         </button>
       </div>

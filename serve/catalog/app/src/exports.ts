@@ -11,7 +11,8 @@ function body(run: Run): string {
 export function asCurl(runs: Run[]): string {
   const quoted = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`;
   const lines = runs.map(
-    (r) => `curl -sS ${quoted(urlOf(`v1/blocks/${r.block}/invoke`))} \\\n  -H 'Content-Type: application/json' \\\n  -d ${quoted(body(r))}\n`,
+    (r) =>
+      `curl -sS ${quoted(urlOf(`v1/blocks/${r.block}/invoke`))} \\\n  -H 'Content-Type: application/json' \\\n  -d ${quoted(body(r))}\n`,
   );
   return `#!/bin/sh\n${lines.join("\n")}`;
 }
@@ -32,17 +33,30 @@ export function asHAR(runs: Run[]): string {
       startedDateTime: new Date(r.at).toISOString(),
       time: r.ms,
       request: {
-        ...common, method: "POST", url: urlOf(`v1/blocks/${r.block}/invoke`), queryString: [], bodySize: sent.length,
+        ...common,
+        method: "POST",
+        url: urlOf(`v1/blocks/${r.block}/invoke`),
+        queryString: [],
+        bodySize: sent.length,
         headers: [{ name: "Content-Type", value: "application/json" }],
         postData: { mimeType: "application/json", text: sent },
       },
       response: {
-        ...common, status, statusText: "", headers: [], redirectURL: "", bodySize: -1,
+        ...common,
+        status,
+        statusText: "",
+        headers: [],
+        redirectURL: "",
+        bodySize: -1,
         content: { size: got.length, mimeType: ok ? "application/json" : "application/problem+json", text: got },
       },
       cache: {},
       timings: { send: 0, wait: r.ms, receive: 0 },
     };
   });
-  return JSON.stringify({ log: { version: "1.2", creator: { name: "segment-blocks", version: "1" }, entries } }, null, 2);
+  return JSON.stringify(
+    { log: { version: "1.2", creator: { name: "segment-blocks", version: "1" }, entries } },
+    null,
+    2,
+  );
 }

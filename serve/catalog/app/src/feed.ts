@@ -24,19 +24,43 @@ export type Connection = "connecting" | "live" | "lost" | "absent";
 const text = (value: unknown) => (typeof value === "string" ? value : "");
 
 function ofStored(e: Stored): Item {
-  return { key: `e${e.seq}`, at: e.receivedAt, type: e.type, name: e.name ?? "", who: e.userId ?? e.anonymousId ?? "", status: "stored", of: e };
+  return {
+    key: `e${e.seq}`,
+    at: e.receivedAt,
+    type: e.type,
+    name: e.name ?? "",
+    who: e.userId ?? e.anonymousId ?? "",
+    status: "stored",
+    of: e,
+  };
 }
 
 function ofDropped(d: Dropped): Item {
   const m = d.message ?? {};
   const status = d.problems.some((p) => p.code === "duplicate") ? "duplicate" : "dropped";
   const name = text(m.event) || text(m.name) || (d.message ? "" : d.path);
-  return { key: `d${d.seq}`, at: d.receivedAt, type: text(m.type) || "request", name, who: text(m.userId) || text(m.anonymousId), status, of: d };
+  return {
+    key: `d${d.seq}`,
+    at: d.receivedAt,
+    type: text(m.type) || d.path.split("/").pop()!,
+    name,
+    who: text(m.userId) || text(m.anonymousId),
+    status,
+    of: d,
+  };
 }
 
 function ofInvocation(i: Invocation): Item {
   const name = i.code ?? `${i.messages} in ${i.durationMs.toFixed(0)} ms`;
-  return { key: `i${i.seq}`, at: i.startedAt, type: i.block, name, who: i.source, status: i.status === "failed" ? "failed" : "ok", of: i };
+  return {
+    key: `i${i.seq}`,
+    at: i.startedAt,
+    type: i.block,
+    name,
+    who: i.source,
+    status: i.status === "failed" ? "failed" : "ok",
+    of: i,
+  };
 }
 
 // useFeed keeps the newest items. It changes its state ten times a second at most, however many
@@ -97,7 +121,10 @@ const followEmulator: Follow = async (signal, add, miss, say) => {
   let lastEvent = 0;
   let lastDrop = 0;
   const drops = async () => {
-    const { discards } = await get<{ discards: Dropped[] }>(`emulator/discards?since=${lastDrop}&limit=${most}`, signal);
+    const { discards } = await get<{ discards: Dropped[] }>(
+      `emulator/discards?since=${lastDrop}&limit=${most}`,
+      signal,
+    );
     for (const d of discards) {
       lastDrop = d.seq;
       add(ofDropped(d));
@@ -139,7 +166,10 @@ const followInvocations: Follow = async (signal, add, miss, say) => {
   let last = 0;
   while (!signal.aborted) {
     try {
-      const { invocations } = await get<{ invocations: Invocation[] }>(`v1/invocations?after=${last}&limit=${most}`, signal);
+      const { invocations } = await get<{ invocations: Invocation[] }>(
+        `v1/invocations?after=${last}&limit=${most}`,
+        signal,
+      );
       for (const i of invocations) {
         last = i.seq;
         add(ofInvocation(i));

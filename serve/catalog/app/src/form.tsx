@@ -79,14 +79,21 @@ function Entry({ field, block, input, change, violations, touched, strict }: For
         <label for={id} id={`${id}-label`}>
           {name}
         </label>
-        <span class="hint">{field.format === "date-time" ? "date and time" : field.secret ? "secret" : field.type}</span>
+        <span class="hint">
+          {field.format === "date-time" ? "date and time" : field.secret ? "secret" : field.type}
+        </span>
         {field.format === "date-time" && (
           <button type="button" class="small" onClick={() => set(JSON.stringify(new Date().toISOString()))}>
             Now
           </button>
         )}
         {field.example !== undefined && value === undefined && !field.secret && (
-          <button type="button" class="small quiet" onClick={() => set(show(field.example))} aria-label={`Use the example for ${name}`}>
+          <button
+            type="button"
+            class="small quiet"
+            onClick={() => set(show(field.example))}
+            aria-label={`Use the example for ${name}`}
+          >
             Example
           </button>
         )}
@@ -131,8 +138,17 @@ function Control({ field, schema, value, set, attrs, fault }: ControlProps) {
     );
   }
   if (field.type === "number") {
-    const typed = (text: string) => set(text.trim() === "" ? undefined : faultOf(text) ? JSON.stringify(text) : text.trim());
-    return <input {...attrs} inputMode="decimal" autocomplete="off" value={textOf(value) ?? value ?? ""} onInput={(e) => typed(e.currentTarget.value)} />;
+    const typed = (text: string) =>
+      set(text.trim() === "" ? undefined : faultOf(text) ? JSON.stringify(text) : text.trim());
+    return (
+      <input
+        {...attrs}
+        inputMode="decimal"
+        autocomplete="off"
+        value={textOf(value) ?? value ?? ""}
+        onInput={(e) => typed(e.currentTarget.value)}
+      />
+    );
   }
   const held = textOf(value);
   if (field.type === "string" && (value === undefined || held !== undefined)) {
@@ -143,8 +159,24 @@ function Control({ field, schema, value, set, attrs, fault }: ControlProps) {
       onInput: (e: { currentTarget: HTMLInputElement }) =>
         set(e.currentTarget.value === "" ? undefined : JSON.stringify(e.currentTarget.value)),
     };
-    return field.secret ? <input type="password" autocomplete="new-password" {...common} /> : <input autocomplete="off" {...common} />;
+    return field.secret ? (
+      <input type="password" autocomplete="new-password" {...common} />
+    ) : (
+      <input autocomplete="off" {...common} />
+    );
   }
-  const keys = [...(field.fields ?? []).map((f) => f.name), ...(isObject(field.example) ? Object.keys(field.example) : [])];
-  return <CodeField id={attrs.id} value={value ?? ""} onChange={(t) => set(t.trim() === "" ? undefined : t)} fault={fault} keys={keys} describedBy={attrs["aria-describedby"]} />;
+  const keys = [
+    ...(field.fields ?? []).map((f) => f.name),
+    ...(isObject(field.example) ? Object.keys(field.example) : []),
+  ];
+  return (
+    <CodeField
+      id={attrs.id}
+      value={value ?? ""}
+      onChange={(t) => set(t.trim() === "" ? undefined : t)}
+      fault={fault}
+      keys={keys}
+      describedBy={attrs["aria-describedby"]}
+    />
+  );
 }

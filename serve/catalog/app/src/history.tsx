@@ -5,7 +5,7 @@ import { join, split } from "./json";
 import { blockLink } from "./route";
 import { allRuns, clear, pin, type Run } from "./runs";
 import type { Block } from "./types";
-import { Chip, count, download, Empty, goHome, usePage } from "./ui";
+import { Chip, count, download, duration, Empty, goHome, usePage } from "./ui";
 
 export function HistoryPage({ blocks }: { blocks: Block[] }) {
   usePage("History");
@@ -16,7 +16,8 @@ export function HistoryPage({ blocks }: { blocks: Block[] }) {
   if (!runs) return <div class="loading" aria-busy="true" />;
   const chosen = runs.filter((r) => picked.includes(r.id!));
   const out = chosen.length ? chosen : runs;
-  const toggle = (id: number) => setPicked((old) => (old.includes(id) ? old.filter((o) => o !== id) : [...old, id].slice(-2)));
+  const toggle = (id: number) =>
+    setPicked((old) => (old.includes(id) ? old.filter((o) => o !== id) : [...old, id].slice(-2)));
   return (
     <>
       <div class="head">
@@ -32,7 +33,11 @@ export function HistoryPage({ blocks }: { blocks: Block[] }) {
             <button type="button" class="small" onClick={() => download("runs.har", asHAR(out))}>
               HAR
             </button>
-            <button type="button" class="small" onClick={() => download("runs.ndjson", asNDJSON(out), "application/x-ndjson")}>
+            <button
+              type="button"
+              class="small"
+              onClick={() => download("runs.ndjson", asNDJSON(out), "application/x-ndjson")}
+            >
               NDJSON
             </button>
             <button type="button" class="small" onClick={() => void clear().then(load)}>
@@ -69,20 +74,36 @@ export function HistoryPage({ blocks }: { blocks: Block[] }) {
               {runs.map((r) => (
                 <tr key={r.id}>
                   <td>
-                    <input type="checkbox" checked={picked.includes(r.id!)} onChange={() => toggle(r.id!)} aria-label={`Pick the run of ${new Date(r.at).toLocaleString()}`} />
+                    <input
+                      type="checkbox"
+                      checked={picked.includes(r.id!)}
+                      onChange={() => toggle(r.id!)}
+                      aria-label={`Pick the run of ${new Date(r.at).toLocaleString()}`}
+                    />
                   </td>
                   <td>{new Date(r.at).toLocaleString()}</td>
                   <td>{blocks.find((b) => b.id === r.block)?.name ?? r.block}</td>
-                  <td>{r.outcome.ok ? <Chip kind="good">accepted</Chip> : <Chip kind="bad">{r.outcome.problem.code}</Chip>}</td>
+                  <td>
+                    {r.outcome.ok ? (
+                      <Chip kind="good">accepted</Chip>
+                    ) : (
+                      <Chip kind="bad">{r.outcome.problem.code}</Chip>
+                    )}
+                  </td>
                   <td>
                     {r.source} {r.emulated ? "(emulated)" : "(real)"}
                   </td>
-                  <td>{r.ms} ms</td>
+                  <td>{duration(r.ms)}</td>
                   <td class="buttons">
                     <a class="small" href={blockLink(r.block, `run=${r.id}`)}>
                       Replay
                     </a>
-                    <button type="button" class="small" aria-pressed={!!r.pinned} onClick={() => void pin(r).then(load)}>
+                    <button
+                      type="button"
+                      class="small"
+                      aria-pressed={!!r.pinned}
+                      onClick={() => void pin(r).then(load)}
+                    >
                       Pin
                     </button>
                   </td>

@@ -8,7 +8,11 @@ export function Preview({ check }: { check: Check }) {
   if (!check.requests) {
     return (
       <Empty title={check.state === "failed" ? "No preview" : "The request stands here"}>
-        <p>{check.state === "failed" ? check.says : "Fill the form, and see exactly what would be sent. Looking sends nothing."}</p>
+        <p>
+          {check.state === "failed"
+            ? check.says
+            : "Fill the form, and see exactly what would be sent. Looking sends nothing."}
+        </p>
       </Empty>
     );
   }
@@ -17,18 +21,23 @@ export function Preview({ check }: { check: Check }) {
     <>
       {check.requests.length > 1 && (
         <p class="note">
-          The batch is split into {count(check.requests.length, "request")}: messages of one user stay together, in order.
+          The batch is split into {count(check.requests.length, "request")}: messages of one user stay together, in
+          order.
         </p>
       )}
-      {(check.receipt?.warnings ?? []).filter((w) => w.code !== "emulated").map((w) => (
-        <p class="note" key={w.path + w.code}>
-          <code>{w.path}</code> {w.message}
-        </p>
-      ))}
+      {(check.receipt?.warnings ?? [])
+        .filter((w) => w.code !== "emulated")
+        .map((w) => (
+          <p class="note" key={w.path + w.code}>
+            <code>{w.path}</code> {w.message}
+          </p>
+        ))}
       {shown.map((r, i) => (
         <RequestView key={i} request={r} />
       ))}
-      {check.requests.length > shown.length && <p class="hint">and {count(check.requests.length - shown.length, "more request")}</p>}
+      {check.requests.length > shown.length && (
+        <p class="hint">and {count(check.requests.length - shown.length, "more request")}</p>
+      )}
     </>
   );
 }

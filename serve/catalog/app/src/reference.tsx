@@ -29,7 +29,9 @@ export function Reference({ block }: { block: Block }) {
       {block.examples.map((example, i) => (
         <details key={example.title}>
           <summary>{example.title}</summary>
-          <pre tabIndex={0} role="region" aria-label={`Example: ${example.title}`}>{show(example.input)}</pre>
+          <pre tabIndex={0} role="region" aria-label={`Example: ${example.title}`}>
+            {show(example.input)}
+          </pre>
           <a href={blockLink(block.id, `example=${i}`)}>Fill the form with it</a>
         </details>
       ))}
@@ -37,7 +39,9 @@ export function Reference({ block }: { block: Block }) {
       {block.refused.map((refusal) => (
         <details key={refusal.title}>
           <summary>{refusal.title}</summary>
-          <pre tabIndex={0} role="region" aria-label={`Refused: ${refusal.title}`}>{show(refusal.input)}</pre>
+          <pre tabIndex={0} role="region" aria-label={`Refused: ${refusal.title}`}>
+            {show(refusal.input)}
+          </pre>
           <ul>
             {refusal.violations.map((v) => (
               <li key={v.path + v.code}>
@@ -84,8 +88,16 @@ function FieldTable(props: { fields: Field[]; schema: Schema; label: string; inp
 
 // The keywords of JSON Schema that say what a value may be, in words.
 const words: Record<string, string> = {
-  default: "default", format: "format", minLength: "shortest", maxLength: "longest", minItems: "fewest", maxItems: "most",
-  minimum: "least", maximum: "greatest", multipleOf: "multiple of", pattern: "pattern",
+  default: "default",
+  format: "format",
+  minLength: "shortest",
+  maxLength: "longest",
+  minItems: "fewest",
+  maxItems: "most",
+  minimum: "least",
+  maximum: "greatest",
+  multipleOf: "multiple of",
+  pattern: "pattern",
 };
 
 function Limits({ schema = {} }: { schema?: Schema }) {

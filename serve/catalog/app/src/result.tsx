@@ -2,7 +2,7 @@
 import { useState } from "preact/hooks";
 import { pretty, parse, isObject } from "./json";
 import type { Attempt, Block, Problem, Receipt } from "./types";
-import { bytes, Chip, Code, count, Empty, Tabs, timeOf } from "./ui";
+import { bytes, Chip, Code, count, duration, Empty, Tabs, timeOf } from "./ui";
 
 export interface Answer {
   output: unknown;
@@ -11,8 +11,7 @@ export interface Answer {
 }
 
 export type Outcome =
-  | { ok: true; output: string; receipt: Receipt; attempts?: Attempt[]; key: string }
-  | { ok: false; problem: Problem };
+  { ok: true; output: string; receipt: Receipt; attempts?: Attempt[]; key: string } | { ok: false; problem: Problem };
 
 const tabs = [
   ["output", "Output"],
@@ -37,9 +36,12 @@ export function Result({ block, outcome, busy }: { block: Block; outcome?: Outco
     <>
       <Banner outcome={outcome} />
       <Tabs<Tab> label="The outcome" id="outcome" all={tabs} chosen={tab} choose={setTab}>
-        {tab === "output" && (outcome.ok ? <Output block={block} text={outcome.output} /> : <Violations problem={outcome.problem} />)}
+        {tab === "output" &&
+          (outcome.ok ? <Output block={block} text={outcome.output} /> : <Violations problem={outcome.problem} />)}
         {tab === "attempts" && <Attempts attempts={attempts} receipt={receipt} />}
-        {tab === "json" && <Code label="Answer" text={outcome.ok ? outcome.output : JSON.stringify(outcome.problem, null, 2)} />}
+        {tab === "json" && (
+          <Code label="Answer" text={outcome.ok ? outcome.output : JSON.stringify(outcome.problem, null, 2)} />
+        )}
       </Tabs>
       {receipt && <ReceiptFacts receipt={receipt} />}
     </>
@@ -57,12 +59,16 @@ function Banner({ outcome }: { outcome: Outcome }) {
     );
   }
   const { receipt: r } = outcome;
-  const what = r.stored ? `${count(r.stored, "message")} stored, to be sent` : `${count(r.accepted, "message")} accepted`;
+  const what = r.stored
+    ? `${count(r.stored, "message")} stored, to be sent`
+    : `${count(r.accepted, "message")} accepted`;
   return (
     <div class={`note ${r.emulated ? "good" : "real"}`} role="status">
       <strong>{what}</strong> by {r.emulated ? "the emulator" : (r.endpoint ?? "the receiver")}, in{" "}
-      {count(r.requests, "request")} and {count(r.attempts, "attempt")}, {bytes(r.bytes)}, {r.durationMs.toFixed(1)} ms.
-      {r.emulated ? " Nothing reached the real receiver." : " Accepted means received: nobody confirms delivery to destinations."}
+      {count(r.requests, "request")} and {count(r.attempts, "attempt")}, {bytes(r.bytes)}, {duration(r.durationMs)}.
+      {r.emulated
+        ? " Nothing reached the real receiver."
+        : " Accepted means received: nobody confirms delivery to destinations."}
     </div>
   );
 }
@@ -111,7 +117,9 @@ function Violations({ problem }: { problem: Problem }) {
           </tbody>
         </table>
       )}
-      {items.length > 0 && <Code label={`Outcome of ${count(items.length, "message")}`} text={JSON.stringify(items, null, 2)} />}
+      {items.length > 0 && (
+        <Code label={`Outcome of ${count(items.length, "message")}`} text={JSON.stringify(items, null, 2)} />
+      )}
       {!items.length && !problem.violations?.length && <p class="hint">There is no output: the run failed.</p>}
     </>
   );
@@ -157,7 +165,13 @@ function ReceiptFacts({ receipt: r }: { receipt: Receipt }) {
 function Attempts({ attempts, receipt }: { attempts: Attempt[]; receipt?: Receipt }) {
   if (attempts.length === 0) {
     const n = receipt?.attempts ?? 0;
-    return <p class="hint">{n ? `${count(n, "attempt")}, ${count(receipt!.requests, "request")}. This server tells no more of them.` : "No attempt was made: nothing was sent."}</p>;
+    return (
+      <p class="hint">
+        {n
+          ? `${count(n, "attempt")}, ${count(receipt!.requests, "request")}. This server tells no more of them.`
+          : "No attempt was made: nothing was sent."}
+      </p>
+    );
   }
   const begin = Math.min(...attempts.map((a) => Date.parse(a.startedAt) - a.waitedMs));
   const total = Math.max(...attempts.map((a) => Date.parse(a.startedAt) + a.durationMs)) - begin || 1;
@@ -175,11 +189,17 @@ function Attempts({ attempts, receipt }: { attempts: Attempt[]; receipt?: Receip
                   <Chip kind={good ? "good" : "bad"}>{status ?? "no answer"}</Chip> {a.request.method} attempt {i + 1}
                 </span>
                 <span class="hint">
-                  {a.waitedMs > 0 && `waited ${a.waitedMs.toFixed(0)} ms, `}
-                  {a.durationMs.toFixed(1)} ms
+                  {a.waitedMs > 0 && `waited ${duration(a.waitedMs)}, `}
+                  {duration(a.durationMs)}
                 </span>
                 <span class="bar" aria-hidden="true">
-                  <i class="wait" style={{ marginLeft: percent(Date.parse(a.startedAt) - a.waitedMs - begin), width: percent(a.waitedMs) }} />
+                  <i
+                    class="wait"
+                    style={{
+                      marginLeft: percent(Date.parse(a.startedAt) - a.waitedMs - begin),
+                      width: percent(a.waitedMs),
+                    }}
+                  />
                   <i class={good ? "good" : "bad"} style={{ width: `max(3px, ${percent(a.durationMs)})` }} />
                 </span>
               </summary>
@@ -197,7 +217,13 @@ function Attempts({ attempts, receipt }: { attempts: Attempt[]; receipt?: Receip
   );
 }
 
-function Exchange({ label, part }: { label: string; part: { headers: Record<string, string | string[]>; body: string; truncated?: boolean } }) {
+function Exchange({
+  label,
+  part,
+}: {
+  label: string;
+  part: { headers: Record<string, string | string[]>; body: string; truncated?: boolean };
+}) {
   const headers = Object.entries(part.headers ?? {}).map(([name, value]) => `${name}: ${[value].flat().join(", ")}`);
   const end = part.truncated ? "\n… (cut here)" : "";
   return <Code label={label} text={`${headers.join("\n")}\n\n${pretty(part.body)}${end}`} />;

@@ -39,7 +39,15 @@ export function useRun(block: Block, input: Input, sources: Sources, done: (outc
     setBusy(false);
     done(outcome);
     const kept = join(withoutSecrets(block, input));
-    void keep({ at, block: block.id, source: source?.name ?? "", emulated: !!source?.emulated, ms: Date.now() - at, input: kept, outcome });
+    void keep({
+      at,
+      block: block.id,
+      source: source?.name ?? "",
+      emulated: !!source?.emulated,
+      ms: Date.now() - at,
+      input: kept,
+      outcome,
+    });
   };
   const start = () => {
     if (source && !source.emulated && !confirmed().includes(source.name)) setConfirming(true);
@@ -50,7 +58,15 @@ export function useRun(block: Block, input: Input, sources: Sources, done: (outc
     setConfirming(false);
     void send();
   };
-  return { busy, elapsed, confirming, start, confirm, deny: () => setConfirming(false), cancel: () => controller.current?.abort() };
+  return {
+    busy,
+    elapsed,
+    confirming,
+    start,
+    confirm,
+    deny: () => setConfirming(false),
+    cancel: () => controller.current?.abort(),
+  };
 }
 
 async function invoke(block: Block, input: Input, source: string, signal: AbortSignal): Promise<Outcome> {

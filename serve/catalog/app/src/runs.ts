@@ -27,7 +27,10 @@ function open(): Promise<IDBDatabase> {
 
 // inStore runs one request against the store. A browser that has none forbids it: then there is no
 // history, and the rest works.
-async function inStore<T>(mode: IDBTransactionMode, act: (store: IDBObjectStore) => IDBRequest<T>): Promise<T | undefined> {
+async function inStore<T>(
+  mode: IDBTransactionMode,
+  act: (store: IDBObjectStore) => IDBRequest<T>,
+): Promise<T | undefined> {
   try {
     const db = await open();
     return await new Promise<T>((resolve, reject) => {

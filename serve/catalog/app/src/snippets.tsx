@@ -28,7 +28,11 @@ export function snippetsOf(block: Block, input: Input, requests: Request[], sour
       "curl, over MCP",
       `curl -sS ${quote(urlOf("mcp"))} \\\n  -H 'Content-Type: application/json' \\\n  -H 'Accept: application/json, text/event-stream' \\\n  -d ${quote(call)}`,
     ],
-    ["Go", `result, err := rt.Invoke(ctx, ${JSON.stringify(block.id)}, runtime.JSON([]byte(\`${document.replaceAll("`", '` + "`" + `')}\`)))`],
+    ["Workflow", `name: try\nnodes:\n  one:\n    block: ${block.id}\n    with: ${indent(document, "    ")}\n`],
+    [
+      "Go",
+      `result, err := rt.Invoke(ctx, ${JSON.stringify(block.id)}, runtime.JSON([]byte(\`${document.replaceAll("`", '` + "`" + `')}\`)))`,
+    ],
   ];
   if (requests[0]) all.splice(1, 0, ["curl, to the receiver", requests.map(curlOf).join("\n\n")]);
   const node = nodeOf(requests[0]);

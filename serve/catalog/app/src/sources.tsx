@@ -15,7 +15,10 @@ export function useSources(): Sources {
   const [list, setList] = useState<Source[]>();
   const [name, setName] = useState(sessionStorage.getItem(key));
   useEffect(() => {
-    void get<{ sources: Source[] }>("v1/sources").then((a) => setList(a.sources), () => {});
+    void get<{ sources: Source[] }>("v1/sources").then(
+      (a) => setList(a.sources),
+      () => {},
+    );
   }, []);
   const choose = (wanted: string) => {
     sessionStorage.setItem(key, wanted);
@@ -40,7 +43,9 @@ export function SourceBar({ sources }: { sources: Sources }) {
   return (
     <div class={`target ${chosen.emulated ? "emulated" : "real"}`} role="region" aria-label="Where events go">
       <strong>{chosen.emulated ? "Emulated" : "Real"}</strong>
-      <span class="says">{chosen.emulated ? "Nothing leaves for the real receiver" : "Events reach the real receiver"}</span>
+      <span class="says">
+        {chosen.emulated ? "Nothing leaves for the real receiver" : "Events reach the real receiver"}
+      </span>
       {list.length > 1 ? (
         <label>
           Source{" "}

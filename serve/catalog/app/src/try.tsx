@@ -122,11 +122,25 @@ export function Try({ block, query, sources }: { block: Block; query: URLSearchP
           </div>
         )}
         {text === undefined ? (
-          <Form block={block} input={input} change={change} violations={check.violations} touched={touched} strict={strict} />
+          <Form
+            block={block}
+            input={input}
+            change={change}
+            violations={check.violations}
+            touched={touched}
+            strict={strict}
+          />
         ) : (
           <div class="field">
             <label id="document-label">Input as JSON</label>
-            <CodeField id="document" value={text} onChange={edit} fault={fault} keys={block.input.map((f) => f.name)} tall />
+            <CodeField
+              id="document"
+              value={text}
+              onChange={edit}
+              fault={fault}
+              keys={block.input.map((f) => f.name)}
+              tall
+            />
             <p class="hint">Secrets stay in the form; they are not shown here.</p>
           </div>
         )}
@@ -149,7 +163,9 @@ export function Try({ block, query, sources }: { block: Block; query: URLSearchP
         <Tabs<Panel> label="What it sends" id="sends" all={panels} chosen={panel} choose={setPanel}>
           {panel === "preview" && <Preview check={check} />}
           {panel === "result" && <Result block={block} outcome={kept} busy={run.busy} />}
-          {panel === "code" && <Snippets block={block} input={withoutSecrets(block, input)} check={check} source={source} />}
+          {panel === "code" && (
+            <Snippets block={block} input={withoutSecrets(block, input)} check={check} source={source} />
+          )}
         </Tabs>
       </div>
       {run.confirming && (
@@ -234,9 +250,21 @@ function Fill({ block, fill }: { block: Block; fill: (input: Input) => void }) {
   return (
     <select class="small grow" aria-label="Fill the form with" onChange={pick} value="">
       <option value="">Fill with…</option>
-      {group("Examples", "example", block.examples.map((e) => e.title))}
-      {group("Refused, to see why", "refused", block.refused.map((r) => r.title))}
-      {group("Run here lately", "run", runs.map((r) => `${new Date(r.at).toLocaleString()}, ${r.outcome.ok ? "accepted" : r.outcome.problem.code}`))}
+      {group(
+        "Examples",
+        "example",
+        block.examples.map((e) => e.title),
+      )}
+      {group(
+        "Refused, to see why",
+        "refused",
+        block.refused.map((r) => r.title),
+      )}
+      {group(
+        "Run here lately",
+        "run",
+        runs.map((r) => `${new Date(r.at).toLocaleString()}, ${r.outcome.ok ? "accepted" : r.outcome.problem.code}`),
+      )}
     </select>
   );
 }

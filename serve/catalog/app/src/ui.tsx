@@ -164,7 +164,12 @@ export function useLoaded<T>(key: string, load: (signal: AbortSignal) => Promise
 }
 
 // One for all: making a format takes longer than anything else that a line of a long list needs.
-const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+const clock = new Intl.DateTimeFormat(undefined, {
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+  hourCycle: "h23",
+});
 
 export function timeOf(iso: string): string {
   const at = new Date(iso);
@@ -173,6 +178,10 @@ export function timeOf(iso: string): string {
 
 export function bytes(n: number): string {
   return n < 1000 ? `${n} B` : n < 1e6 ? `${(n / 1000).toFixed(1)} kB` : `${(n / 1e6).toFixed(1)} MB`;
+}
+
+export function duration(ms: number): string {
+  return ms < 1000 ? `${ms.toFixed(1)} ms` : `${(ms / 1000).toFixed(2)} s`;
 }
 
 export function count(n: number, noun: string): string {

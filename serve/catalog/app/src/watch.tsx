@@ -9,7 +9,13 @@ import { setQuery } from "./route";
 import type { Block } from "./types";
 import { count, download, Empty, timeOf, usePage } from "./ui";
 
-const words: Record<Item["status"], string> = { stored: "Stored", duplicate: "Duplicate", dropped: "Dropped", ok: "Accepted", failed: "Failed" };
+const words: Record<Item["status"], string> = {
+  stored: "Stored",
+  duplicate: "Duplicate",
+  dropped: "Dropped",
+  ok: "Accepted",
+  failed: "Failed",
+};
 
 // values lists what an event holds, without the names of its members.
 function values(value: unknown): string {
@@ -44,7 +50,9 @@ export function WatchPage({ blocks, query }: { blocks: Block[]; query: URLSearch
         <div class="grow">
           <h1 tabIndex={-1}>Watch</h1>
           <p>
-            {hasEmulator ? "What reaches the emulator inside this server." : "What this server was asked to do. It keeps no properties of events."}{" "}
+            {hasEmulator
+              ? "What reaches the emulator inside this server."
+              : "What this server was asked to do. It keeps no properties of events."}{" "}
             <Connected state={connection} />
           </p>
         </div>
@@ -55,7 +63,13 @@ export function WatchPage({ blocks, query }: { blocks: Block[]; query: URLSearch
           <button type="button" class="small" aria-pressed={!live} onClick={() => setQuery({ live: "off" })}>
             Pause{!live && fresh > 0 && `, ${fresh} new`}
           </button>
-          <button type="button" class="small" onClick={() => download("events.ndjson", found.map((i) => `${JSON.stringify(i.of)}\n`).join(""), "application/x-ndjson")}>
+          <button
+            type="button"
+            class="small"
+            onClick={() =>
+              download("events.ndjson", found.map((i) => `${JSON.stringify(i.of)}\n`).join(""), "application/x-ndjson")
+            }
+          >
             NDJSON
           </button>
           <button type="button" class="small" onClick={() => void forget()}>
@@ -92,10 +106,22 @@ function Connected({ state }: { state: string }) {
   return state === "lost" ? <strong class="fault">The connection is lost, and is being made again.</strong> : null;
 }
 
-function Filters({ query, items, found, missed }: { query: URLSearchParams; items: Item[]; found: number; missed: number }) {
+function Filters({
+  query,
+  items,
+  found,
+  missed,
+}: {
+  query: URLSearchParams;
+  items: Item[];
+  found: number;
+  missed: number;
+}) {
   const types = [...new Set(items.map((i) => i.type))].sort();
   const statuses = [...new Set(items.map((i) => i.status))].sort();
-  const says = useSettled(`${found === items.length ? "" : `${found} of `}${count(items.length, "item")}${items.length === most ? `, the newest ${most}` : ""}${missed ? `; ${missed} were missed` : ""}`);
+  const says = useSettled(
+    `${found === items.length ? "" : `${found} of `}${count(items.length, "item")}${items.length === most ? `, the newest ${most}` : ""}${missed ? `; ${missed} were missed` : ""}`,
+  );
   return (
     <div class="filters" role="group" aria-label="Filters">
       <input
@@ -106,17 +132,29 @@ function Filters({ query, items, found, missed }: { query: URLSearchParams; item
         value={query.get("search") ?? ""}
         onInput={(e) => setQuery({ search: e.currentTarget.value })}
       />
-      <select aria-label="Search in" value={query.get("in") ?? ""} onChange={(e) => setQuery({ in: e.currentTarget.value })}>
+      <select
+        aria-label="Search in"
+        value={query.get("in") ?? ""}
+        onChange={(e) => setQuery({ in: e.currentTarget.value })}
+      >
         <option value="">in values</option>
         <option value="payload">in the full payload</option>
       </select>
-      <select aria-label="Type" value={query.get("type") ?? ""} onChange={(e) => setQuery({ type: e.currentTarget.value })}>
+      <select
+        aria-label="Type"
+        value={query.get("type") ?? ""}
+        onChange={(e) => setQuery({ type: e.currentTarget.value })}
+      >
         <option value="">All types</option>
         {[...new Set([...types, query.get("type") ?? ""])].filter(Boolean).map((t) => (
           <option key={t}>{t}</option>
         ))}
       </select>
-      <select aria-label="Status" value={query.get("status") ?? ""} onChange={(e) => setQuery({ status: e.currentTarget.value })}>
+      <select
+        aria-label="Status"
+        value={query.get("status") ?? ""}
+        onChange={(e) => setQuery({ status: e.currentTarget.value })}
+      >
         <option value="">All outcomes</option>
         {[...new Set([...statuses, (query.get("status") ?? "") as Item["status"]])].filter(Boolean).map((s) => (
           <option key={s} value={s}>
@@ -161,7 +199,7 @@ class Row extends Component<RowProps> {
           <span class={`dot ${item.status}`} aria-hidden="true" />
           <span class="type">{item.type}</span>
           <span class="name">{item.name || item.who}</span>
-          <span class="hint">{item.status === "stored" ? item.who : words[item.status]}</span>
+          <span class="hint">{item.status === "stored" ? item.name && item.who : words[item.status]}</span>
           <time dateTime={item.at}>{timeOf(item.at)}</time>
         </button>
       </li>

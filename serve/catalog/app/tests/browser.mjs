@@ -8,8 +8,13 @@ export const given = JSON.parse(readFileSync(0, "utf8"));
 const executablePath = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find(existsSync);
 
 const args = [
-  "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-  "--disable-component-update", "--disable-sync",
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
 ];
 
 // withPage opens a page of the catalog, hands it to the flow, and checks that nothing went wrong
@@ -22,22 +27,28 @@ export async function withPage(flow, { options = {}, base = given.url, expect = 
     const wrong = [];
     const seen = [];
     await context.addInitScript(() => {
-      addEventListener("securitypolicyviolation", (e) => console.error(`policy: ${e.violatedDirective} ${e.blockedURI}`));
+      addEventListener("securitypolicyviolation", (e) =>
+        console.error(`policy: ${e.violatedDirective} ${e.blockedURI}`),
+      );
     });
     const page = await context.newPage();
-    page.setDefaultTimeout(15_000);
+    page.setDefaultTimeout(60_000);
     page.on("console", (m) => m.type() === "error" && wrong.push(m.text()));
     page.on("pageerror", (e) => wrong.push(e.message));
     page.on("request", (r) => {
       seen.push({ url: r.url(), body: r.postData() ?? "", headers: r.headers() });
-      if (!r.url().startsWith(new URL(base).origin) && !r.url().startsWith("blob:")) wrong.push(`request elsewhere: ${r.url()}`);
+      if (!r.url().startsWith(new URL(base).origin) && !r.url().startsWith("blob:"))
+        wrong.push(`request elsewhere: ${r.url()}`);
     });
     const open = async (hash = "") => {
       await page.goto(`${base}catalog/#/${hash}`);
       await page.getByRole("heading", { level: 1 }).waitFor();
     };
     await flow({ page, context, open, seen });
-    assert.deepEqual(wrong.filter((text) => !expect.some((e) => text.includes(e))), []);
+    assert.deepEqual(
+      wrong.filter((text) => !expect.some((e) => text.includes(e))),
+      [],
+    );
   } finally {
     await browser.close();
   }

@@ -30,7 +30,9 @@ await withPage(async ({ page, open }) => {
   const document = page.getByRole("textbox", { name: "Input as JSON" });
   await page.locator("#document.cm-content").waitFor();
   assert.match(await document.innerText(), /"id": 12345678901234567890, "total": 42\.50/);
-  await document.fill('{"event": "Order Refunded", "userId": "u-42", "properties": {"id": 12345678901234567890}, "odd": 1}');
+  await document.fill(
+    '{"event": "Order Refunded", "userId": "u-42", "properties": {"id": 12345678901234567890}, "odd": 1}',
+  );
   await page.getByRole("alert").getByText("odd").first().waitFor();
   await page.getByRole("button", { name: "Form", exact: true }).click();
   assert.equal(await page.getByLabel("event", { exact: true }).inputValue(), "Order Refunded");

@@ -2,76 +2,91 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { given, json, run, withPage } from "./browser.mjs";
 
-await withPage(async ({ page, open }) => {
-  // A run into the emulator, and what came of it.
-  await open("blocks/segment_track?example=0");
-  await page.getByText("Ready").waitFor();
-  await run(page);
-  await page.getByText("1 message accepted").waitFor();
-  assert.match(await page.getByRole("row", { name: /^event/ }).textContent(), /Order Completed/);
-  await page.getByRole("tab", { name: "Attempts" }).click();
-  await page.getByRole("tabpanel", { name: "Attempts" }).waitFor();
+await withPage(
+  async ({ page, open }) => {
+    // A run into the emulator, and what came of it.
+    await open("blocks/segment_track?example=0");
+    await page.getByText("Ready").waitFor();
+    await run(page);
+    await page.getByText("1 message accepted").waitFor();
+    assert.match(await page.getByRole("row", { name: /^event/ }).textContent(), /Order Completed/);
+    await page.getByRole("tab", { name: "Attempts" }).click();
+    await page.getByRole("tabpanel", { name: "Attempts" }).waitFor();
 
-  // The second vendor's block has a form and runs, without a line for it.
-  await open("blocks/board_post");
-  await page.getByLabel("title", { exact: true }).fill("Order o-1001 completed");
-  await page.getByText("Ready").waitFor();
-  await page.getByRole("button", { name: "Run for real" }).click(); // its source is no emulator
-  await page.getByRole("button", { name: "Send it" }).click();
-  await page.getByText(/accepted/).first().waitFor();
-  assert.match(await page.getByRole("row", { name: /^posted/ }).textContent(), /true/);
+    // The second vendor's block has a form and runs, without a line for it.
+    await open("blocks/board_post");
+    await page.getByLabel("title", { exact: true }).fill("Order o-1001 completed");
+    await page.getByText("Ready").waitFor();
+    await page.getByRole("button", { name: "Run for real" }).click(); // its source is no emulator
+    await page.getByRole("button", { name: "Send it" }).click();
+    await page
+      .getByText(/accepted/)
+      .first()
+      .waitFor();
+    assert.match(await page.getByRole("row", { name: /^posted/ }).textContent(), /true/);
 
-  // A real source is in sight, and wants a confirmation once.
-  await open("blocks/segment_track?example=0");
-  await page.getByLabel("Source").selectOption("prod");
-  await page.getByText("Events reach the real receiver").waitFor();
-  await page.getByText("Ready").waitFor();
-  await page.getByRole("button", { name: "Run for real" }).click();
-  const dialog = page.getByRole("dialog", { name: "Send a real event?" });
-  await dialog.getByRole("button", { name: "Do not send" }).click();
-  await page.getByRole("button", { name: "Run for real" }).click();
-  await dialog.getByRole("button", { name: "Send it" }).click();
-  await page.getByText("nobody confirms delivery").waitFor();
-  await page.getByRole("button", { name: "Run for real" }).click();
-  await page.waitForTimeout(300);
-  assert.equal(await dialog.count(), 0);
-  await page.getByLabel("Source").selectOption("emulator");
+    // A real source is in sight, and wants a confirmation once.
+    await open("blocks/segment_track?example=0");
+    await page.getByLabel("Source").selectOption("prod");
+    await page.getByText("Events reach the real receiver").waitFor();
+    await page.getByText("Ready").waitFor();
+    await page.getByRole("button", { name: "Run for real" }).click();
+    const dialog = page.getByRole("dialog", { name: "Send a real event?" });
+    await dialog.getByRole("button", { name: "Do not send" }).click();
+    await page.getByRole("button", { name: "Run for real" }).click();
+    await dialog.getByRole("button", { name: "Send it" }).click();
+    await page.getByText("nobody confirms delivery").waitFor();
+    await page.getByRole("button", { name: "Run for real" }).click();
+    await page.waitForTimeout(300);
+    assert.equal(await dialog.count(), 0);
+    await page.getByLabel("Source").selectOption("emulator");
 
-  // A run that fails says why, and a run that lasts can be cancelled.
-  await page.evaluate((base) => fetch(`${base}catalog/emulator/v1/faults`, {
-    method: "POST", headers: { "Content-Type": "application/json" }, body: '[{"status":400},{"delay":"20s"}]',
-  }), given.url);
-  await run(page);
-  await page.getByText("rejected", { exact: true }).waitFor();
-  await run(page);
-  await page.getByRole("button", { name: "Cancel" }).click();
-  await page.getByText("whether the receiver has taken it is not known").waitFor();
+    // A run that fails says why, and a run that lasts can be cancelled.
+    await page.evaluate(
+      (base) =>
+        fetch(`${base}catalog/emulator/v1/faults`, {
+          method: "POST",
+          headers: { "Content-Type": "application/json" },
+          body: '[{"status":400},{"delay":"20s"}]',
+        }),
+      given.url,
+    );
+    await run(page);
+    await page.getByText("rejected", { exact: true }).waitFor();
+    await run(page);
+    await page.getByRole("button", { name: "Cancel" }).click();
+    await page.getByText("whether the receiver has taken it is not known").waitFor();
 
-  // The history: replay, pin, compare, take along.
-  await open("history");
-  await page.getByText(/^6 runs|^7 runs/).waitFor();
-  await page.getByRole("button", { name: "Pin" }).first().click();
-  await page.locator('[aria-pressed="true"]', { hasText: "Pin" }).waitFor();
-  const boxes = page.getByRole("checkbox");
-  await boxes.first().check();
-  await boxes.last().check();
-  await page.getByRole("region", { name: "Compare two runs" }).waitFor();
-  for (const [name, check] of [
-    ["curl", (text) => text.includes("/v1/blocks/segment_track/invoke")],
-    ["HAR", (text) => JSON.parse(text).log.entries.length === 2],
-    ["NDJSON", (text) => text.trim().split("\n").map(JSON.parse).length === 2],
-  ]) {
-    const [saved] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name, exact: true }).click()]);
-    assert.ok(check(readFileSync(await saved.path(), "utf8")), name);
-  }
-  await page.getByRole("link", { name: "Replay" }).last().click();
-  await page.getByText("1 message accepted").waitFor();
-  assert.equal(await page.getByLabel("event", { exact: true }).inputValue(), "Order Completed");
-  assert.match(await json(page, "properties").innerText(), /42\.50/);
-  await open("history");
-  await page.getByRole("button", { name: "Clear all" }).click();
-  await page.getByText("Nothing was run here yet").waitFor();
-}, { expect: ["502"] });
+    // The history: replay, pin, compare, take along.
+    await open("history");
+    await page.getByText(/^6 runs|^7 runs/).waitFor();
+    await page.getByRole("button", { name: "Pin" }).first().click();
+    await page.locator('[aria-pressed="true"]', { hasText: "Pin" }).waitFor();
+    const boxes = page.getByRole("checkbox");
+    await boxes.first().check();
+    await boxes.last().check();
+    await page.getByRole("region", { name: "Compare two runs" }).waitFor();
+    for (const [name, check] of [
+      ["curl", (text) => text.includes("/v1/blocks/segment_track/invoke")],
+      ["HAR", (text) => JSON.parse(text).log.entries.length === 2],
+      ["NDJSON", (text) => text.trim().split("\n").map(JSON.parse).length === 2],
+    ]) {
+      const [saved] = await Promise.all([
+        page.waitForEvent("download"),
+        page.getByRole("button", { name, exact: true }).click(),
+      ]);
+      assert.ok(check(readFileSync(await saved.path(), "utf8")), name);
+    }
+    await page.getByRole("link", { name: "Replay" }).last().click();
+    await page.getByText("1 message accepted").waitFor();
+    assert.equal(await page.getByLabel("event", { exact: true }).inputValue(), "Order Completed");
+    assert.match(await json(page, "properties").innerText(), /42\.50/);
+    await open("history");
+    await page.getByRole("button", { name: "Clear all" }).click();
+    await page.getByText("Nothing was run here yet").waitFor();
+  },
+  { expect: ["502"] },
+);
 
 // A block is found, filled and run with the keyboard alone.
 await withPage(async ({ page, open }) => {

@@ -5,14 +5,23 @@ import { given } from "./browser.mjs";
 const send = (batch) =>
   fetch(`${given.emulator}/v1/batch`, {
     method: "POST",
-    headers: { "Content-Type": "application/json", Authorization: `Basic ${Buffer.from("any-write-key:").toString("base64")}` },
+    headers: {
+      "Content-Type": "application/json",
+      Authorization: `Basic ${Buffer.from("any-write-key:").toString("base64")}`,
+    },
     body: JSON.stringify({ batch }),
   });
 
 await withPage(async ({ page, open }) => {
   await open("watch");
   await page.getByText("Nothing has arrived yet").waitFor();
-  const order = { type: "track", event: "Order Completed", userId: "u-42", messageId: "m-1", properties: { total: 42.5, coupon: "SPRING" } };
+  const order = {
+    type: "track",
+    event: "Order Completed",
+    userId: "u-42",
+    messageId: "m-1",
+    properties: { total: 42.5, coupon: "SPRING" },
+  };
   await send([order, { type: "identify", userId: "u-43", messageId: "m-2", traits: { plan: "pro" } }]);
   const list = page.getByRole("region", { name: "Arrived, newest first" });
   await list.getByRole("button", { name: /Order Completed/ }).waitFor();
@@ -63,7 +72,10 @@ await withPage(async ({ page, open }) => {
   const attempts = page.locator(".attempts li");
   assert.deepEqual(await attempts.locator(".chip").allTextContents(), ["503", "503", "200"]);
   await attempts.last().locator("summary").click();
-  assert.match(await attempts.last().getByRole("region", { name: "Request" }).textContent(), /Authorization: Basic \[redacted\]/);
+  assert.match(
+    await attempts.last().getByRole("region", { name: "Request" }).textContent(),
+    /Authorization: Basic \[redacted\]/,
+  );
 
   // 2,000 events in three seconds do not freeze the page.
   await open("watch");
@@ -74,10 +86,20 @@ await withPage(async ({ page, open }) => {
     }).observe({ type: "longtask" });
   });
   for (let i = 0; i < 40; i++) {
-    await send(Array.from({ length: 50 }, (_, n) => ({ type: "track", event: `Load ${i}`, userId: `u-${n}`, messageId: `load-${i}-${n}` })));
+    await send(
+      Array.from({ length: 50 }, (_, n) => ({
+        type: "track",
+        event: `Load ${i}`,
+        userId: `u-${n}`,
+        messageId: `load-${i}-${n}`,
+      })),
+    );
     await new Promise((resolve) => setTimeout(resolve, 60));
   }
-  await list.getByRole("button", { name: /Load 39/ }).first().waitFor();
+  await list
+    .getByRole("button", { name: /Load 39/ })
+    .first()
+    .waitFor();
   await page.getByText("500 items, the newest 500").waitFor();
   console.log(`long tasks: ${await page.evaluate(() => Math.round(window.long))} ms`);
   await page.getByRole("button", { name: "Clear" }).click();
