@@ -15,8 +15,9 @@ func record(receipt *runtime.Receipt, report tracking.Report, under string) {
 	receipt.Delivery, receipt.Endpoint = report.Delivery, report.Endpoint
 	receipt.Requests, receipt.Attempts, receipt.Bytes = report.Requests, report.Attempts, int64(report.Bytes)
 	receipt.Accepted, receipt.Stored = report.Accepted, report.Stored
-	for _, m := range report.Messages {
-		receipt.MessageIDs = append(receipt.MessageIDs, m.MessageID)
+	receipt.MessageIDs = make([]string, len(report.Messages))
+	for i, m := range report.Messages {
+		receipt.MessageIDs[i] = m.MessageID
 	}
 	for _, w := range report.Warnings {
 		receipt.Warn(pathIn(under, w.Index, w.Path), w.Code, w.Message)
@@ -53,8 +54,8 @@ func failure(err error, report tracking.Report, under string) error {
 		e.Code = runtime.PartialFailure
 	}
 	if len(report.Messages) > 1 && report.Attempts > 0 {
-		for _, m := range report.Messages {
-			e.Items = append(e.Items, runtime.Item{Index: m.Index, MessageID: m.MessageID, Status: runtime.ItemStatus(m.Status)})
+		for i, m := range report.Messages {
+			e.Items = append(e.Items, runtime.Item{Index: i, MessageID: m.MessageID, Status: runtime.ItemStatus(m.Status)})
 		}
 	}
 	return e

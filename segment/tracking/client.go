@@ -29,7 +29,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/go-resty/resty/v2"
@@ -48,7 +47,6 @@ type Client struct {
 	library     json.RawMessage // context.library
 	bareContext json.RawMessage // a context with nothing else in it
 	oneByOne    bool
-	compressors sync.Pool
 }
 
 // Option sets up a [Client].

@@ -117,7 +117,7 @@ func appendUserIDs(ids [][]byte, fields rawjson.Object) [][]byte {
 			text, _ := rawjson.Text(id)
 			id = rawjson.Quote(text)
 		}
-		if !roleID.absent(id, rawjson.KindOf(id)) {
+		if !roleUserID.absent(id, rawjson.KindOf(id)) {
 			ids = append(ids, id)
 		}
 	}
@@ -131,8 +131,12 @@ const (
 	roleUnknown role = iota
 	roleServer       // set by Segment
 	roleType
-	roleID
-	roleText
+	roleUserID
+	roleAnonymousID
+	roleGroupID
+	rolePreviousID
+	roleEvent
+	roleText // name and category
 	roleMessageID
 	roleTimestamp
 	roleData // properties and traits
@@ -148,12 +152,16 @@ func (t Type) Has(field string) bool {
 	return r != roleUnknown && r != roleServer
 }
 
+func (r role) isID() bool { return r >= roleUserID && r <= rolePreviousID }
+
 func (t Type) role(field string) role {
 	switch field {
 	case "type":
 		return roleType
-	case "userId", "anonymousId":
-		return roleID
+	case "userId":
+		return roleUserID
+	case "anonymousId":
+		return roleAnonymousID
 	case "messageId":
 		return roleMessageID
 	case "timestamp":
@@ -173,13 +181,13 @@ func (t Type) role(field string) role {
 	case "traits":
 		return roleIf(t == Identify || t == Group, roleData)
 	case "event":
-		return roleIf(t == Track, roleText)
+		return roleIf(t == Track, roleEvent)
 	case "name", "category":
 		return roleIf(t == Page || t == Screen, roleText)
 	case "groupId":
-		return roleIf(t == Group, roleID)
+		return roleIf(t == Group, roleGroupID)
 	case "previousId":
-		return roleIf(t == Alias, roleID)
+		return roleIf(t == Alias, rolePreviousID)
 	}
 	return roleUnknown
 }
@@ -194,10 +202,10 @@ func roleIf(known bool, r role) role {
 // absent tells whether a field of this role counts as not given. Forms and templates leave "" and
 // null behind where a person left a field empty; Segment would discard the message for it.
 func (r role) absent(value json.RawMessage, kind rawjson.Kind) bool {
-	switch r {
-	case roleID, roleText, roleMessageID, roleTimestamp:
+	switch {
+	case r.isID(), r == roleEvent, r == roleText, r == roleMessageID, r == roleTimestamp:
 		return string(value) == `""` || kind == rawjson.NullKind
-	case roleData, roleContext, roleIntegrations, roleSentAt, roleWriteKey:
+	case r >= roleData:
 		return kind == rawjson.NullKind
 	}
 	return false
@@ -205,24 +213,17 @@ func (r role) absent(value json.RawMessage, kind rawjson.Kind) bool {
 
 // checkField returns the code and text of what is wrong with a field that is there, or nothing.
 func (r role) checkField(name string, value json.RawMessage, kind rawjson.Kind) (code, text string) {
-	switch r {
-	case roleID, roleText, roleMessageID:
-		if kind == rawjson.StringKind {
-			break
-		}
-		switch r {
-		case roleID:
-			return "id_not_string", "must be a string"
-		case roleMessageID:
-			return "invalid_message_id", "must be a string"
-		}
+	isText := kind == rawjson.StringKind
+	switch {
+	case r.isID() && !isText:
+		return "id_not_string", "must be a string"
+	case (r == roleEvent || r == roleText) && !isText:
 		return name + "_not_string", "must be a string"
-	case roleData, roleContext, roleIntegrations:
-		if kind != rawjson.ObjectKind {
-			return name + "_not_object", "must be an object"
-		}
-	}
-	if r == roleMessageID && len(value) > MaxMessageIDLength { // a string is never longer than what it was written with
+	case r == roleMessageID && !isText:
+		return "invalid_message_id", "must be a string"
+	case (r == roleData || r == roleContext || r == roleIntegrations) && kind != rawjson.ObjectKind:
+		return name + "_not_object", "must be an object"
+	case r == roleMessageID && len(value) > MaxMessageIDLength: // a string is never longer than what it was written with
 		text, _ := rawjson.Text(value)
 		if n := utf8.RuneCountInString(text); n > MaxMessageIDLength {
 			return "invalid_message_id", fmt.Sprintf("has %d characters, %d are allowed", n, MaxMessageIDLength)
@@ -231,44 +232,31 @@ func (r role) checkField(name string, value json.RawMessage, kind rawjson.Kind) 
 	return "", ""
 }
 
-// presence collects which of the fields that make a message whole are there.
-type presence struct {
-	userID, anonymousID, groupID, previousID, event bool
-}
+// roles is a set of them.
+type roles uint32
 
-func (p *presence) note(name string) {
-	switch name {
-	case "userId":
-		p.userID = true
-	case "anonymousId":
-		p.anonymousID = true
-	case "groupId":
-		p.groupID = true
-	case "previousId":
-		p.previousID = true
-	case "event":
-		p.event = true
-	}
-}
+func (s *roles) add(r role) { *s |= 1 << r }
 
-// missing reports what Segment needs and the message lacks.
-func (p *presence) missing(t Type, refuse func(path, code, text string, value json.RawMessage)) {
+func (s roles) has(r role) bool { return s&(1<<r) != 0 }
+
+// missing reports what Segment needs and a message with fields of these roles lacks.
+func (s roles) missing(t Type, refuse func(path, code, text string, value json.RawMessage)) {
 	if t == Alias {
-		if !p.userID {
+		if !s.has(roleUserID) {
 			refuse("/userId", "id_required", "must be given: the new id of the person", nil)
 		}
-		if !p.previousID {
+		if !s.has(rolePreviousID) {
 			refuse("/previousId", "id_required", "must be given: the id that the person had before", nil)
 		}
 		return
 	}
-	if t == Track && !p.event {
+	if t == Track && !s.has(roleEvent) {
 		refuse("/event", "event_not_defined", "must be given and not empty", nil)
 	}
-	if t == Group && !p.groupID {
+	if t == Group && !s.has(roleGroupID) {
 		refuse("/groupId", "id_required", "must be given and not empty", nil)
 	}
-	if !p.userID && !p.anonymousID {
+	if !s.has(roleUserID) && !s.has(roleAnonymousID) {
 		refuse("", "no_user_anon_id", "must have userId or anonymousId", nil)
 	}
 }

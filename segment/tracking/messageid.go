@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -65,7 +64,8 @@ func idText(id [16]byte) (text [idLength]byte) {
 type idMaker struct {
 	key          WriteKey
 	invocationID string
-	seeds        []typeSeed
+	typ          Type // the one that seed is for
+	seed         idSeed
 	made         strings.Builder
 }
 
@@ -75,7 +75,10 @@ func (m *idMaker) next(t Type, index, left int) string {
 	if m.invocationID == "" {
 		id = idText(uuid.New())
 	} else {
-		id = m.seed(t).at(index)
+		if m.typ != t {
+			m.typ, m.seed = t, newIDSeed(m.key, t, m.invocationID)
+		}
+		id = m.seed.at(index)
 	}
 	if m.made.Cap()-m.made.Len() < idLength {
 		m.made = strings.Builder{} // the ids made so far keep theirs
@@ -84,18 +87,4 @@ func (m *idMaker) next(t Type, index, left int) string {
 	start := m.made.Len()
 	m.made.Write(id[:])
 	return m.made.String()[start:]
-}
-
-func (m *idMaker) seed(t Type) idSeed {
-	i := slices.IndexFunc(m.seeds, func(s typeSeed) bool { return s.typ == t })
-	if i < 0 {
-		i = len(m.seeds)
-		m.seeds = append(m.seeds, typeSeed{t, newIDSeed(m.key, t, m.invocationID)})
-	}
-	return m.seeds[i].seed
-}
-
-type typeSeed struct {
-	typ  Type
-	seed idSeed
 }

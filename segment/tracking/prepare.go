@@ -31,7 +31,7 @@ type Batch struct {
 func (b *Batch) Report() Report {
 	r := Report{Delivery: Direct, Endpoint: b.endpoint, Messages: make([]Outcome, len(b.Messages)), Warnings: b.Warnings}
 	for i, m := range b.Messages {
-		r.Messages[i] = Outcome{Index: i, MessageID: m.id, Status: Unsent, Request: -1}
+		r.Messages[i] = Outcome{MessageID: m.id, Status: Unsent, Request: -1}
 	}
 	return r
 }

@@ -54,13 +54,13 @@ func (p *preparer) buffer(size int) []byte {
 // writer writes one message.
 type writer struct {
 	*preparer
-	typ  Type
-	buf  []byte
-	has  presence
-	id   string
-	sent json.RawMessage // the context as sent
+	typ   Type
+	buf   []byte
+	given roles // of the fields that are there, faulty ones too: those are wrong, not missing
+	id    string
+	sent  json.RawMessage // the context as sent
 
-	idSeen, timeSeen, integrationsSeen, consent bool
+	consent bool // the message is the one event whose context Segment checks
 }
 
 func (w *writer) field(f rawjson.Member) {
@@ -74,9 +74,8 @@ func (w *writer) field(f rawjson.Member) {
 	if role.absent(f.Value, kind) {
 		return
 	}
+	w.given.add(role)
 	if code, text := role.checkField(f.Name, f.Value, kind); code != "" {
-		w.idSeen = w.idSeen || role == roleMessageID
-		w.has.note(f.Name) // it is wrong, not missing
 		w.refuse(pointer(), code, text, f.Value)
 		return
 	}
@@ -93,7 +92,6 @@ func (w *writer) field(f rawjson.Member) {
 		w.warn(pointer(), "sent_at_replaced", "is not sent; the time of each attempt is, as the protocol wants it")
 		return
 	case roleTimestamp:
-		w.timeSeen = true
 		f.Value = w.timestamp(f.Value)
 	case roleContext:
 		w.name(f.Name)
@@ -102,24 +100,17 @@ func (w *writer) field(f rawjson.Member) {
 	case roleIntegrations:
 		w.checkAll(pointer(), f.Value)
 		f.Value = rawjson.Merge(w.integrations, f.Value)
-		w.integrationsSeen = true
 	case roleMessageID:
-		w.idSeen = true
 		w.id, _ = rawjson.Text(f.Value)
 		w.noteID(w.id)
-	case roleText:
-		w.consent = w.consent || f.Name == "event" && says(f.Value, "Segment Consent Preference Updated")
+	case roleEvent:
+		w.consent = says(f.Value, "Segment Consent Preference Updated")
 	case roleServer:
 		w.warn(pointer(), "field_set_by_segment", "is set by Segment; it is sent as given and may be replaced")
 	case roleUnknown:
 		w.warn(pointer(), "field_unknown",
 			"is not a field of "+string(w.typ)+"; it is sent as given, and Segment may ignore it")
-	}
-	if role == roleID || role == roleText {
-		w.has.note(f.Name)
-	}
-	if role == roleUnknown { // a name that may need escapes
-		w.buf = append(rawjson.AppendText(append(w.buf, ','), f.Name), ':')
+		w.buf = append(rawjson.AppendText(append(w.buf, ','), f.Name), ':') // the name may need escapes
 		w.buf = append(w.buf, f.Value...)
 		return
 	}
@@ -132,10 +123,10 @@ func (w *writer) complete() {
 		w.sent = w.bareContext
 		w.add("context", w.sent)
 	}
-	if !w.integrationsSeen && w.integrations != nil {
+	if !w.given.has(roleIntegrations) && w.integrations != nil {
 		w.add("integrations", w.integrations)
 	}
-	if !w.idSeen {
+	if !w.given.has(roleMessageID) {
 		w.id = w.ids.next(w.typ, w.index, w.left)
 		w.name("messageId")
 		w.buf = append(append(append(w.buf, '"'), w.id...), '"') // letters, digits and a hyphen
@@ -143,10 +134,10 @@ func (w *writer) complete() {
 	// Without a timestamp Segment takes the time of receipt, which for a retry is minutes after the
 	// fact. With one, Segment corrects it for the sender's clock by timestamp = receivedAt -
 	// (sentAt - timestamp), which is why sentAt must be the time of the attempt.
-	if !w.timeSeen {
+	if !w.given.has(roleTimestamp) {
 		w.add("timestamp", w.time)
 	}
-	w.has.missing(w.typ, w.refuse)
+	w.given.missing(w.typ, w.refuse)
 	if w.consent {
 		checkConsent(w.sent, w.refuse)
 	}

@@ -55,10 +55,8 @@ type Report struct {
 	Warnings []Finding
 }
 
-// Outcome is what became of one message.
+// Outcome is what became of the message of a call that stands at the same position in it.
 type Outcome struct {
-	// Index is the message's position in the call, from 0.
-	Index int
 	// MessageID is the id it has on the wire, the same in every attempt. "" when the message was
 	// refused for its id.
 	MessageID string

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -139,18 +138,18 @@ func (s *sending) send(ctx context.Context, r *request) bool {
 	}
 	url, size := s.target(r)
 	key, header := s.Source.WriteKey, s.header
-	compress := s.Source.Gzip && size >= gzipBytes
-	if compress {
+	zipped := s.Source.Gzip && size >= gzipBytes
+	if zipped {
 		header = header.Clone()
 		header["Content-Encoding"] = []string{"gzip"}
 	}
 	answer, err := s.client.retry.Send(ctx, &retry.Request{
 		URL: url, Endpoint: s.report.Endpoint, Credential: string(key), Header: header,
 		Body: func() ([]byte, error) {
-			if err := s.try(ctx, r); err != nil || !compress {
+			if err := s.try(ctx, r); err != nil || !zipped {
 				return s.body(r.messages, size), err
 			}
-			return s.client.compress(s.body(r.messages, size))
+			return compress(s.body(r.messages, size))
 		},
 		MaxAnswer: 64<<10 + size + 1<<10*len(r.messages), // it may repeat all, and say something about each
 		Judge:     func(a *retry.Answer) retry.Decision { return judge(a, len(r.messages)) },
@@ -252,19 +251,14 @@ func (s *sending) body(messages []int, size int) []byte {
 const gzipBytes = 1 << 10
 
 // compress returns data as gzip.
-func (c *Client) compress(data []byte) ([]byte, error) {
+func compress(data []byte) ([]byte, error) {
 	var buf bytes.Buffer
 	buf.Grow(len(data) / 4)
-	w, ok := c.compressors.Get().(*gzip.Writer)
-	if !ok {
-		w, _ = gzip.NewWriterLevel(nil, gzip.BestSpeed) // no error: the level exists
-	}
-	w.Reset(&buf)
+	w, _ := gzip.NewWriterLevel(&buf, gzip.BestSpeed) // no error: the level exists
 	_, err := w.Write(data)
 	if err = errors.Join(err, w.Close()); err != nil {
 		return nil, fmt.Errorf("compress the body: %w", err)
 	}
-	c.compressors.Put(w)
 	return buf.Bytes(), nil
 }
 
@@ -274,17 +268,6 @@ func (s *sending) catch() {
 	if p := recover(); p != nil {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.panic = &panicError{p, debug.Stack()}
+		s.panic = p
 	}
 }
-
-// panicError is a panic in another goroutine than the caller's, which it is brought to.
-type panicError struct {
-	value any
-	stack []byte
-}
-
-func (p *panicError) Error() string { return fmt.Sprint(p.value) }
-
-// Stack returns where it happened.
-func (p *panicError) Stack() []byte { return p.stack }

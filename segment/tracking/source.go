@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/aacflow/segment-blocks/internal/loopback"
 	"github.com/aacflow/segment-blocks/runtime/retry"
@@ -85,6 +84,7 @@ func (s Source) Describe() (endpoint, region, delivery, fingerprint string) {
 	return endpoint, region, Direct, s.WriteKey.Fingerprint()
 }
 
+// check is settings for a source that sends.
 func (s Source) check() (base string, err error) {
 	if s.WriteKey == "" {
 		return "", &Error{Code: MissingCredential, Err: errors.New("the source has no write key")}
@@ -94,17 +94,20 @@ func (s Source) check() (base string, err error) {
 
 func (s Source) settings() (base string, err error) {
 	base, err = s.base()
-	if err = errors.Join(err, checkKey(s.WriteKey), checkPolicy(s.Retry), checkInFlight(s.InFlight)); err != nil {
+	errs := []error{err, checkKey(s.WriteKey)}
+	if s.Retry.BaseDelay < 0 {
+		errs = append(errs, fmt.Errorf("the retry policy's base delay must not be negative: %s", s.Retry.BaseDelay))
+	}
+	if s.Retry.MaxDelay < 0 {
+		errs = append(errs, fmt.Errorf("the retry policy's longest delay must not be negative: %s", s.Retry.MaxDelay))
+	}
+	if s.InFlight < 0 {
+		errs = append(errs, fmt.Errorf("the in-flight limit must not be negative: %d", s.InFlight))
+	}
+	if err := errors.Join(errs...); err != nil {
 		return "", &Error{Code: InvalidSource, Err: err}
 	}
 	return base, nil
-}
-
-func checkInFlight(n int) error {
-	if n < 0 {
-		return fmt.Errorf("the in-flight limit must not be negative: %d", n)
-	}
-	return nil
 }
 
 // checkKey catches what pasting does to a key. Its form is not checked further: receivers other
@@ -172,16 +175,3 @@ func parseEndpoint(endpoint string, allowInsecure bool) (string, error) {
 }
 
 func isCall(name string) bool { return name == "batch" || Type(name).Valid() }
-
-// checkPolicy refuses what [retry.Policy] gives no meaning to.
-func checkPolicy(p retry.Policy) error {
-	for _, d := range []struct {
-		name  string
-		value time.Duration
-	}{{"base delay", p.BaseDelay}, {"longest delay", p.MaxDelay}} {
-		if d.value < 0 {
-			return fmt.Errorf("the retry policy's %s must not be negative: %s", d.name, d.value)
-		}
-	}
-	return nil
-}
