@@ -2,7 +2,7 @@ package rawjson
 
 import (
 	"bytes"
-	"encoding/json"
+	stdjson "encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -10,26 +10,29 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+	jsonv1 "github.com/go-json-experiment/json/v1"
 )
 
 // Encode writes a Go value as JSON, the names of a map sorted. Maps, slices and the basic types are
-// written directly; any other type goes through encoding/json. A json.Number keeps its digits.
+// written directly; any other type goes through its json tags and methods, as in encoding/json. A
+// json.Number keeps its digits.
 //
 // It returns an *[Error] that names the value which JSON cannot hold (NaN, a channel), text that is
 // not UTF-8 (encoding/json would replace it without a word), or nesting past the limit, which also
 // ends a map that contains itself.
-func Encode(v any, limits Limits) (json.RawMessage, error) {
-	e := encoder{limits: limits.WithDefaults(), pairs: make([]pair, 0, 32)}
-	raw, err := e.append(make([]byte, 0, 1<<10), v, 1)
-	if err != nil {
+func Encode(v any, limits Limits) (stdjson.RawMessage, error) {
+	e := encoder{limits: limits.WithDefaults(), buf: make([]byte, 0, 1<<10), pairs: make([]pair, 0, 32)}
+	if err := e.value(v, 1); err != nil {
 		return nil, err
 	}
-	return raw, e.checkSize(raw)
+	return e.buf, e.checkSize()
 }
 
 type encoder struct {
 	limits Limits
+	buf    []byte
 	pairs  []pair // members of the maps being written, inner maps behind outer ones
 }
 
@@ -39,113 +42,134 @@ type pair struct {
 	value any
 }
 
-func (e *encoder) append(dst []byte, v any, depth int) ([]byte, error) {
+// value appends v, which stands at a depth from 1.
+func (e *encoder) value(v any, depth int) error {
+	if err := e.checkSize(); err != nil {
+		return err
+	}
 	switch v := v.(type) {
 	case nil:
-		return append(dst, "null"...), nil
+		e.buf = append(e.buf, "null"...)
 	case bool:
-		return strconv.AppendBool(dst, v), nil
+		e.buf = strconv.AppendBool(e.buf, v)
 	case string:
-		return appendValid(dst, v)
+		return e.text(v)
 	case int:
-		return strconv.AppendInt(dst, int64(v), 10), nil
+		e.buf = strconv.AppendInt(e.buf, int64(v), 10)
 	case int64:
-		return strconv.AppendInt(dst, v, 10), nil
+		e.buf = strconv.AppendInt(e.buf, v, 10)
 	case float64:
 		if math.IsNaN(v) || math.IsInf(v, 0) {
-			return nil, &Error{Err: fmt.Errorf("%w: JSON has no %v", ErrNotJSON, v)}
+			return &Error{Err: fmt.Errorf("%w: JSON has no %v", ErrNotJSON, v)}
 		}
-		return jsontext.AppendFloat(dst, v, 64), nil
+		e.buf = jsontext.AppendFloat(e.buf, v, 64)
 	case map[string]any:
-		return e.appendMap(dst, v, depth)
+		return e.object(v, depth)
 	case []any:
-		return appendList(e, dst, v, depth)
+		return list(e, v, depth)
 	case []map[string]any:
-		return appendList(e, dst, v, depth)
-	case json.RawMessage:
-		return e.appendRaw(dst, v, depth)
-	case Object:
-		return e.appendRaw(dst, v.JSON(), depth)
+		return list(e, v, depth)
+	case stdjson.RawMessage:
+		return e.raw(v, depth)
+	default:
+		raw, err := marshal(v)
+		if err != nil {
+			return err
+		}
+		return e.raw(raw, depth)
 	}
-	raw, err := marshal(v)
-	if err != nil {
-		return nil, &Error{Err: fmt.Errorf("%w: %w", ErrNotJSON, err)}
-	}
-	return e.appendRaw(dst, raw, depth)
+	return nil
 }
 
-func (e *encoder) appendMap(dst []byte, m map[string]any, depth int) ([]byte, error) {
-	if depth > e.limits.MaxDepth {
-		return nil, e.tooDeep()
-	}
+func (e *encoder) object(m map[string]any, depth int) error {
 	if m == nil {
-		return append(dst, "null"...), nil
+		return e.value(nil, depth)
+	}
+	if depth > e.limits.MaxDepth {
+		return e.tooDeep()
 	}
 	first := len(e.pairs)
 	for name, value := range m {
 		e.pairs = append(e.pairs, pair{name, value})
 	}
 	slices.SortFunc(e.pairs[first:], func(a, b pair) int { return strings.Compare(a.name, b.name) })
-	dst = append(dst, '{')
+	e.buf = append(e.buf, '{')
 	for i := first; i < first+len(m); i++ {
-		name, value := e.pairs[i].name, e.pairs[i].value
+		member := e.pairs[i]
 		if i > first {
-			dst = append(dst, ',')
+			e.buf = append(e.buf, ',')
 		}
-		var err error
-		if dst, err = appendValid(dst, name); err != nil {
-			return nil, err // no excerpt, here and below: the text may be a secret
+		if err := e.text(member.name); err != nil {
+			return err // no excerpt, here and below: the text may be a secret
 		}
-		dst = append(dst, ':')
-		if dst, err = e.append(dst, value, depth+1); err != nil {
-			return nil, below(name, depth, err)
-		}
-		if err := e.checkSize(dst); err != nil {
-			return nil, err
+		e.buf = append(e.buf, ':')
+		if err := e.value(member.value, depth+1); err != nil {
+			return below(member.name, depth, err)
 		}
 	}
 	e.pairs = e.pairs[:first]
-	return append(dst, '}'), nil
+	e.buf = append(e.buf, '}')
+	return nil
 }
 
-func appendList[T any](e *encoder, dst []byte, list []T, depth int) ([]byte, error) {
+func list[T any](e *encoder, elements []T, depth int) error {
 	if depth > e.limits.MaxDepth {
-		return nil, e.tooDeep()
+		return e.tooDeep()
 	}
-	dst = append(dst, '[')
-	start := len(dst)
-	for i, v := range list {
+	e.buf = append(e.buf, '[')
+	start := len(e.buf)
+	for i, v := range elements {
 		if i > 0 {
-			dst = append(dst, ',')
+			e.buf = append(e.buf, ',')
 		}
 		if i == 1 { // the elements that follow are likely to be as long as the first
-			dst = slices.Grow(dst, min((len(dst)-start)*len(list)*9/8, 1<<20))
+			e.buf = slices.Grow(e.buf, min((len(e.buf)-start)*len(elements)*17/16, 1<<20))
 		}
-		var err error
-		if dst, err = e.append(dst, v, depth+1); err != nil {
-			return nil, below(strconv.Itoa(i), depth, err)
-		}
-		if err := e.checkSize(dst); err != nil {
-			return nil, err
+		if err := e.value(v, depth+1); err != nil {
+			return below(strconv.Itoa(i), depth, err)
 		}
 	}
-	return append(dst, ']'), nil
+	e.buf = append(e.buf, ']')
+	return nil
 }
 
-// appendRaw checks JSON that somebody else wrote before it joins ours.
-func (e *encoder) appendRaw(dst []byte, raw json.RawMessage, depth int) ([]byte, error) {
+// raw checks JSON that somebody else wrote before it joins ours.
+func (e *encoder) raw(raw stdjson.RawMessage, depth int) error {
 	if raw == nil {
-		return append(dst, "null"...), nil
+		return e.value(nil, depth)
 	}
 	if err := Check(raw, Limits{MaxBytes: e.limits.MaxBytes, MaxDepth: max(1, e.limits.MaxDepth-depth+1)}); err != nil {
-		return nil, err
+		return err
 	}
-	return append(dst, bytes.TrimSpace(raw)...), nil
+	e.buf = append(e.buf, bytes.TrimSpace(raw)...)
+	return nil
+}
+
+func (e *encoder) text(s string) error {
+	if isPlain(s) {
+		e.buf = append(append(append(e.buf, '"'), s...), '"')
+		return nil
+	}
+	var err error
+	if e.buf, err = jsontext.AppendQuote(e.buf, s); err != nil {
+		return &Error{Err: ErrInvalidUTF8}
+	}
+	return nil
+}
+
+// isPlain reports whether a text is ASCII that needs no escapes.
+func isPlain(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c >= 0x80 {
+			return false
+		}
+	}
+	return true
 }
 
 // checkSize ends the encoding of a value that repeats inside itself before memory does.
-func (e *encoder) checkSize(dst []byte) error {
-	if len(dst) > e.limits.MaxBytes {
+func (e *encoder) checkSize() error {
+	if len(e.buf) > e.limits.MaxBytes {
 		return &Error{Err: fmt.Errorf("%w: %d bytes are allowed", ErrTooLarge, e.limits.MaxBytes)}
 	}
 	return nil
@@ -167,55 +191,19 @@ func below(token string, depth int, err error) error {
 	return err
 }
 
-func appendValid(dst []byte, s string) ([]byte, error) {
-	if isPlain(s) {
-		dst = append(append(dst, '"'), s...)
-		return append(dst, '"'), nil
-	}
-	dst, err := jsontext.AppendQuote(dst, s)
-	if err != nil {
+// marshal is encoding/json without its escapes for HTML, which would change what a person sees in
+// previews, and without its silence about bytes that are not UTF-8.
+func marshal(v any) (stdjson.RawMessage, error) {
+	digits := json.MarshalToFunc(func(e *jsontext.Encoder, n stdjson.Number) error {
+		return e.WriteValue(jsontext.Value(n))
+	})
+	raw, err := json.Marshal(v, jsonv1.DefaultOptionsV1(), json.WithMarshalers(digits),
+		jsontext.AllowInvalidUTF8(false), jsontext.EscapeForHTML(false), jsontext.EscapeForJS(false))
+	if strings.HasSuffix(fmt.Sprint(err), "invalid UTF-8") {
 		return nil, &Error{Err: ErrInvalidUTF8}
 	}
-	return dst, nil
-}
-
-// isPlain reports whether a text is ASCII that needs no escapes.
-func isPlain(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c >= 0x80 {
-			return false
-		}
+	if err != nil {
+		return nil, &Error{Err: fmt.Errorf("%w: %w", ErrNotJSON, err)}
 	}
-	return true
-}
-
-// marshal is encoding/json without its HTML escapes, which would change what a person sees in
-// previews.
-func marshal(v any) (json.RawMessage, error) {
-	var buf bytes.Buffer
-	enc := json.NewEncoder(&buf)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
-		return nil, err
-	}
-	if hasReplacement(buf.Bytes()) {
-		return nil, ErrInvalidUTF8
-	}
-	return bytes.TrimRight(buf.Bytes(), "\n"), nil
-}
-
-// hasReplacement looks for the escape by which encoding/json replaces bytes that are not UTF-8. A
-// U+FFFD that was there before it writes as it is.
-func hasReplacement(written []byte) bool {
-	for {
-		i := bytes.Index(written, []byte(`\ufffd`))
-		if i < 0 {
-			return false
-		}
-		before := written[:i]
-		if (len(before)-len(bytes.TrimRight(before, `\`)))%2 == 0 { // else the backslash is itself escaped
-			return true
-		}
-		written = written[i+2:]
-	}
+	return raw, nil
 }

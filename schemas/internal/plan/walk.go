@@ -36,6 +36,15 @@ func (o *Opened) beginElement() int {
 	return len(o.members)
 }
 
+// endElement adds to the list the element whose members begin at from. Expected is how many such
+// elements there may be in all.
+func (o *Opened) endElement(from, expected int) {
+	if o.list == nil {
+		o.list = make([]rawjson.Object, 0, min(1024, 1+expected))
+	}
+	o.list = append(o.list, o.members[from:len(o.members):len(o.members)])
+}
+
 // endList keeps the list that has been read as a member's, if all its elements are objects that
 // have been opened.
 func (o *Opened) endList(name string, elements int) {
@@ -169,6 +178,7 @@ func (w *walk) object(p *Plan) verdict {
 	if len(p.names) > len(usual) {
 		s.members = make([]json.RawMessage, len(p.names))
 	}
+	begin := w.Pos()
 	if !w.Enter() {
 		return unsure
 	}
@@ -217,8 +227,7 @@ func (w *walk) object(p *Plan) verdict {
 	}
 	w.level--
 	if w.listed && w.level == 2 {
-		all := w.opened.members
-		w.opened.list = append(w.opened.list, all[from:len(all):len(all)])
+		w.opened.endElement(from, len(w.data)/(w.Pos()-begin))
 	}
 	return p.schema.judge(p, &s)
 }
