@@ -94,20 +94,23 @@ func (s Source) check() (base string, err error) {
 
 func (s Source) settings() (base string, err error) {
 	base, err = s.base()
-	errs := []error{err, checkKey(s.WriteKey)}
-	if s.Retry.BaseDelay < 0 {
-		errs = append(errs, fmt.Errorf("the retry policy's base delay must not be negative: %s", s.Retry.BaseDelay))
-	}
-	if s.Retry.MaxDelay < 0 {
-		errs = append(errs, fmt.Errorf("the retry policy's longest delay must not be negative: %s", s.Retry.MaxDelay))
-	}
-	if s.InFlight < 0 {
-		errs = append(errs, fmt.Errorf("the in-flight limit must not be negative: %d", s.InFlight))
-	}
-	if err := errors.Join(errs...); err != nil {
+	if err = errors.Join(err, checkKey(s.WriteKey), s.checkNumbers()); err != nil {
 		return "", &Error{Code: InvalidSource, Err: err}
 	}
 	return base, nil
+}
+
+// checkNumbers refuses those that nobody gives a meaning to.
+func (s Source) checkNumbers() error {
+	switch {
+	case s.Retry.BaseDelay < 0:
+		return fmt.Errorf("the retry policy's base delay must not be negative: %s", s.Retry.BaseDelay)
+	case s.Retry.MaxDelay < 0:
+		return fmt.Errorf("the retry policy's longest delay must not be negative: %s", s.Retry.MaxDelay)
+	case s.InFlight < 0:
+		return fmt.Errorf("the in-flight limit must not be negative: %d", s.InFlight)
+	}
+	return nil
 }
 
 // checkKey catches what pasting does to a key. Its form is not checked further: receivers other
