@@ -42,8 +42,12 @@
 // (https://modelcontextprotocol.io/specification/2025-11-25/basic/transports): the call runs on,
 // bounded by the runtime's retries.
 //
-// A request is one message: JSON-RPC batches are refused at every protocol version, as newer ones
-// demand. A message that calls no tool may have 64 KiB.
+// A message that calls no tool may have 64 KiB.
 //
 // A status of 4xx says that no tool was called.
+//
+// # Batches
+//
+// Over HTTP a request is one message, and over stdio a line is: JSON-RPC batches are refused at every
+// protocol version, as newer ones demand.
 package mcp

@@ -23,172 +23,151 @@ import (
 func (s *Server) Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	closer, ok := in.(io.ReadCloser)
-	if !ok {
-		closer = io.NopCloser(in)
-	}
-	replies := &replies{out: out}
-	messages := &messageReader{in: bufio.NewReader(closer), most: int(s.cfg.MaxBytes), Closer: closer, replies: replies}
-	lines := &sdk.IOTransport{Reader: messages, Writer: replies, MaxLineLength: int(s.cfg.MaxBytes)}
-	err := s.endpoints[address{profile: s.cfg.DefaultProfile}].server.Run(withLife(ctx), draining{lines})
+	server := s.endpoints[address{profile: s.cfg.DefaultProfile}].server
+	err := server.Run(withLife(ctx), lines{in, out, int(s.cfg.MaxBytes)})
 	if err != nil && ctx.Err() == nil && !errors.Is(err, io.EOF) {
 		return fmt.Errorf("serve mcp: %w", err)
 	}
 	return nil
 }
 
-// replies is a writer for one message at a time. Its owner closes what is below it.
-type replies struct {
-	mu  sync.Mutex
-	out io.Writer
+// lines is a transport of one JSON-RPC message a line. Unlike the SDK's own it answers a line that
+// is no message, and goes on. And it reports the end of its input only when all requests are
+// answered: the SDK then cancels those in progress, so requests piped into a program would get no
+// answer.
+type lines struct {
+	in   io.Reader
+	out  io.Writer
+	most int // bytes of a line
 }
 
-func (r *replies) Write(message []byte) (int, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.out.Write(message)
+func (l lines) Connect(context.Context) (sdk.Connection, error) {
+	c := &lineConn{lines: l, incoming: make(chan jsonrpc.Message), closed: make(chan struct{}), unanswered: map[any]bool{}}
+	c.changed.L = &c.mu
+	go c.receive()
+	return c, nil
 }
 
-func (*replies) Close() error { return nil }
+type lineConn struct {
+	lines
+	incoming chan jsonrpc.Message // closed when nothing more comes
+	err      error                // why that is so
+	closed   chan struct{}
+	close    sync.Once
 
-// messageReader passes on the lines that hold JSON-RPC, and answers the others as JSON-RPC wants.
-// The SDK's transport would end the session at the first line that it cannot read.
-type messageReader struct {
-	in   *bufio.Reader
-	most int // bytes of a line; what is longer is left to the transport, which refuses it
-	io.Closer
-	replies *replies
-	left    []byte // of the line that is being passed on
-	err     error  // of the input, after that line
+	mu         sync.Mutex   // guards out, too
+	unanswered map[any]bool // ids of requests
+	changed    sync.Cond    // what unanswered holds
 }
 
-func (r *messageReader) Read(p []byte) (int, error) {
-	for len(r.left) == 0 {
-		if r.err != nil {
-			return 0, r.err
-		}
-		if r.left = r.line(); len(r.left) > r.most {
-			break
-		}
-		message := bytes.TrimSpace(r.left)
-		if refusal := refusalOf(message); refusal != "" {
-			r.left = nil
-			if _, err := io.WriteString(r.replies, refusal+"\n"); err != nil {
-				return 0, err
-			}
+func (*lineConn) SessionID() string { return "" }
+
+// receive reads lines to the end of the input, and then waits for the answers. It is a goroutine,
+// since a read of a pipe cannot be canceled.
+func (c *lineConn) receive() {
+	defer close(c.incoming)
+	in := bufio.NewReader(c.in)
+	for c.err == nil {
+		var line []byte
+		line, c.err = c.line(in)
+		message := c.decode(bytes.TrimSpace(line))
+		if message == nil {
 			continue
 		}
-		message = append(message, '\n') // the transport refuses other white space behind a message
-		r.left = message
-	}
-	n := copy(p, r.left)
-	r.left = r.left[n:]
-	return n, nil
-}
-
-// line reads the next line, or the beginning of one that is too long.
-func (r *messageReader) line() (line []byte) {
-	for len(line) <= r.most {
-		part, err := r.in.ReadSlice('\n')
-		line = append(line, part...)
-		if !errors.Is(err, bufio.ErrBufferFull) {
-			r.err = err
-			break
+		select {
+		case c.incoming <- message:
+		case <-c.closed:
+			return
 		}
 	}
-	return line
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for len(c.unanswered) > 0 {
+		c.changed.Wait()
+	}
 }
 
-// refusalOf returns the answer to a line that the transport cannot read, or "". The transport skips
-// blank lines, and decides on batches by the version of the protocol.
-func refusalOf(line []byte) string {
-	if len(line) == 0 || line[0] == '[' && json.Valid(line) {
-		return ""
+// line reads the next line. Of one that is too long it keeps the beginning.
+func (c *lineConn) line(in *bufio.Reader) (line []byte, err error) {
+	for {
+		part, err := in.ReadSlice('\n')
+		if len(line) <= c.most {
+			line = append(line, part...)
+		}
+		if !errors.Is(err, bufio.ErrBufferFull) {
+			return line, err
+		}
 	}
-	_, err := jsonrpc.DecodeMessage(line)
+}
+
+// decode returns the message of a line, or nil where there is none; one that is faulty it answers.
+func (c *lineConn) decode(line []byte) jsonrpc.Message {
+	if len(line) == 0 {
+		return nil
+	}
+	message, err := jsonrpc.DecodeMessage(line)
+	code, text := jsonrpc.CodeInvalidRequest, "the line must be one JSON-RPC 2.0 message"
 	switch {
+	case len(line) > c.most:
+		text = fmt.Sprintf("a message must have %d bytes at most", c.most)
 	case err == nil:
-		return ""
+		// A subscription is answered only when its client or the connection ends it.
+		if r, ok := message.(*jsonrpc.Request); ok && r.IsCall() && r.Method != "subscriptions/listen" {
+			c.change(func() { c.unanswered[r.ID.Raw()] = true })
+		}
+		return message
 	case !json.Valid(line):
-		return `{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"the line must be JSON"}}`
+		code, text = jsonrpc.CodeParseError, "the line must be JSON"
 	}
-	return `{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"the line must be a JSON-RPC 2.0 message"}}`
+	c.change(func() {
+		// If the client reads no more, the next write of an answer says so.
+		_, _ = fmt.Fprintf(c.out, `{"jsonrpc":"2.0","id":null,"error":{"code":%d,"message":%q}}`+"\n", code, text)
+	})
+	return nil
 }
 
-// draining is a transport that reports the end of its input only when all requests are answered.
-// The SDK cancels the requests in progress when the input ends, so requests piped into a program
-// would get no answer.
-type draining struct{ sdk.Transport }
+func (c *lineConn) Read(ctx context.Context) (jsonrpc.Message, error) {
+	select {
+	case message, ok := <-c.incoming:
+		if !ok {
+			return nil, c.err
+		}
+		return message, nil
+	case <-c.closed:
+		return nil, io.EOF
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
 
-func (d draining) Connect(ctx context.Context) (sdk.Connection, error) {
-	conn, err := d.Transport.Connect(ctx)
+func (c *lineConn) Write(_ context.Context, message jsonrpc.Message) error {
+	data, err := jsonrpc.EncodeMessage(message)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return &drainingConn{Connection: conn, unanswered: map[any]bool{}, changed: make(chan struct{}, 1)}, nil
-}
-
-type drainingConn struct {
-	sdk.Connection
-	changed chan struct{} // gets a value after each change of what is below
-
-	mu         sync.Mutex
-	unanswered map[any]bool // ids of requests; nil once the connection is closed
-}
-
-func (c *drainingConn) Read(ctx context.Context) (jsonrpc.Message, error) {
-	msg, err := c.Connection.Read(ctx)
-	if err != nil {
-		c.drain(ctx)
-		return msg, err
-	}
-	// A subscription is answered only when its client or the connection ends it.
-	if r, ok := msg.(*jsonrpc.Request); ok && r.IsCall() && r.Method != "subscriptions/listen" {
-		c.change(func() {
-			if c.unanswered != nil {
-				c.unanswered[r.ID.Raw()] = true
-			}
-		})
-	}
-	return msg, nil
-}
-
-func (c *drainingConn) Write(ctx context.Context, msg jsonrpc.Message) error {
-	err := c.Connection.Write(ctx, msg)
-	if r, ok := msg.(*jsonrpc.Response); ok {
-		c.change(func() { delete(c.unanswered, r.ID.Raw()) })
-	}
+	c.change(func() {
+		_, err = c.out.Write(append(data, '\n'))
+		if r, ok := message.(*jsonrpc.Response); ok {
+			delete(c.unanswered, r.ID.Raw())
+		}
+	})
 	return err
 }
 
-func (c *drainingConn) Close() error {
-	c.change(func() { c.unanswered = nil })
-	return c.Connection.Close()
+func (c *lineConn) Close() (err error) {
+	c.close.Do(func() {
+		close(c.closed)
+		c.change(func() { clear(c.unanswered) })
+		if in, ok := c.in.(io.Closer); ok {
+			err = in.Close()
+		}
+	})
+	return err
 }
 
-func (c *drainingConn) change(do func()) {
+func (c *lineConn) change(do func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	do()
-	select {
-	case c.changed <- struct{}{}:
-	default:
-	}
-}
-
-// drain waits until each request is answered, or the connection is closed.
-func (c *drainingConn) drain(ctx context.Context) {
-	for {
-		c.mu.Lock()
-		left := len(c.unanswered)
-		c.mu.Unlock()
-		if left == 0 {
-			return
-		}
-		select {
-		case <-c.changed:
-		case <-ctx.Done():
-			return
-		}
-	}
+	c.changed.Broadcast()
 }

@@ -59,7 +59,7 @@ func TestLinesThatAreNoMessages(t *testing.T) {
 	h := build(t)
 	var out bytes.Buffer
 	in := "not json\n" + handshake +
-		"{\"jsonrpc\":\"2.0\",\n\n\r\n5\n{}\n{\"jsonrpc\":\"1.0\",\"id\":1,\"method\":\"ping\"}\n" +
+		"{\"jsonrpc\":\"2.0\",\n\n\r\n5\n{}\n[]\n{\"jsonrpc\":\"1.0\",\"id\":1,\"method\":\"ping\"}\n" +
 		track + strings.Repeat(" ", 10_000) + "\r\n" + "\xff\xfe"
 	require.NoError(t, h.server.Serve(t.Context(), iotest.HalfReader(strings.NewReader(in)), &out))
 	var codes []string
@@ -76,7 +76,7 @@ func TestLinesThatAreNoMessages(t *testing.T) {
 		codes = append(codes, code+" "+string(answer.ID))
 	}
 	require.ElementsMatch(t, []string{
-		"-32700 null", "ok 0", "-32700 null", "-32600 null", "-32600 null", "-32600 null", "ok 1", "-32700 null",
+		"-32700 null", "ok 0", "-32700 null", "-32600 null", "-32600 null", "-32600 null", "-32600 null", "ok 1", "-32700 null",
 	}, codes)
 	require.Contains(t, out.String(), `"structuredContent":{"success":true,`)
 }
