@@ -69,6 +69,8 @@ func (e *encoder) value(v any, depth int) error {
 		return list(e, v, depth)
 	case []map[string]any:
 		return list(e, v, depth)
+	case Object:
+		return e.raw(v.JSON(), depth)
 	case stdjson.RawMessage:
 		return e.raw(v, depth)
 	default:

@@ -6,7 +6,6 @@ import (
 	"iter"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -175,35 +174,18 @@ func Merge(base, over json.RawMessage) json.RawMessage {
 	if under == nil || upper == nil {
 		return over
 	}
-	find := under.index
-	if len(under) > fewMembers && len(upper) > fewMembers {
-		find = under.indexes()
+	places := make(map[string]int, len(under))
+	for i, m := range under {
+		places[m.Name] = i
 	}
 	for _, m := range upper {
-		if i := find(m.Name); i >= 0 {
+		if i, ok := places[m.Name]; ok {
 			under[i].Value = Merge(under[i].Value, m.Value)
 		} else {
-			under = append(under, m) // find need not see it: no name comes twice in upper
+			under = append(under, m) // no name comes twice in upper, so places need not know it
 		}
 	}
 	return under.JSON()
-}
-
-// fewMembers is up to how many members a search one by one is faster than a map.
-const fewMembers = 16
-
-// indexes returns a function that does what [Object.index] does, by a map.
-func (o Object) indexes() func(name string) int {
-	byName := make(map[string]int, len(o))
-	for i, m := range o {
-		byName[m.Name] = i
-	}
-	return func(name string) int {
-		if i, ok := byName[name]; ok {
-			return i
-		}
-		return -1
-	}
 }
 
 // Texts calls visit with each string value inside raw (not with names) and its JSON Pointer below
@@ -229,7 +211,7 @@ func Texts(raw json.RawMessage, visit func(pointer, text string) bool) {
 
 // Pointer appends one reference token to a JSON Pointer, escaped as RFC 6901 says.
 func Pointer(parent, token string) string {
-	return parent + "/" + escaper.Replace(token)
+	return string(jsontext.Pointer(parent).AppendToken(token))
 }
 
 // At returns the value that a JSON Pointer names inside a checked document, and whether it is
@@ -249,8 +231,6 @@ func At(raw json.RawMessage, pointer string) (json.RawMessage, bool) {
 	}
 	return raw, true
 }
-
-var escaper = strings.NewReplacer("~", "~0", "/", "~1")
 
 func elementAt(elements []json.RawMessage, token string) (json.RawMessage, bool) {
 	i, err := strconv.Atoi(token)

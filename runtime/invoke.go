@@ -316,5 +316,5 @@ func (inv *invocation) failed(err error) *Error {
 func (inv *invocation) finish() {
 	inv.receipt.Duration = time.Since(inv.receipt.StartedAt)
 	inv.receipt.countUnlisted()
-	inv.redactor.receipt(inv.receipt)
+	inv.redactor.violations(inv.receipt.Warnings)
 }

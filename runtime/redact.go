@@ -58,10 +58,7 @@ func (r *redactor) object() json.RawMessage {
 
 func (r *redactor) error(e *Error) {
 	e.Message = r.text(e.Message)
-	for i := range e.Violations {
-		e.Violations[i].Path = r.text(e.Violations[i].Path)
-		e.Violations[i].Message = r.text(e.Violations[i].Message)
-	}
+	r.violations(e.Violations)
 	if e.Err != nil {
 		if text := e.Err.Error(); r.text(text) != text {
 			e.Err = errors.New(r.text(text)) // the cause would print it
@@ -69,10 +66,9 @@ func (r *redactor) error(e *Error) {
 	}
 }
 
-func (r *redactor) receipt(receipt *Receipt) {
-	for i := range receipt.Warnings {
-		receipt.Warnings[i].Path = r.text(receipt.Warnings[i].Path)
-		receipt.Warnings[i].Message = r.text(receipt.Warnings[i].Message)
+func (r *redactor) violations(list []schemas.Violation) {
+	for i := range list {
+		list[i].Path, list[i].Message = r.text(list[i].Path), r.text(list[i].Message)
 	}
 }
 

@@ -48,6 +48,6 @@
 //
 // # Batches
 //
-// Over HTTP a request is one message, and over stdio a line is: JSON-RPC batches are refused at every
-// protocol version, as newer ones demand.
+// Over HTTP a request is one message, and over stdio a line is one. JSON-RPC batches are refused at
+// every protocol version, as newer ones demand.
 package mcp

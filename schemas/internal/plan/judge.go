@@ -294,58 +294,52 @@ func (t *textTest) judge(s *subject) verdict {
 	return yes
 }
 
-// numberTest is what is asked of a number. It reckons in float64, and is unsure where rounding could
-// carry a value over a bound: jsonschema decides those.
-type numberTest struct{ lower, upper []bound }
+// numberTest is what is asked of a number: to keep bounds. It reckons in float64, and is unsure where
+// rounding could carry a value over a bound: jsonschema decides those.
+type numberTest []bound
 
 type bound struct {
 	limit     float64
 	exact     bool // the limit is a whole number that float64 holds
+	upper     bool
 	exclusive bool
 }
 
-func numberTestOf(s *jsonschema.Schema) *numberTest {
-	t := &numberTest{}
-	add := func(to *[]bound, limit *big.Rat, exclusive bool) {
-		if limit != nil {
-			f, _ := limit.Float64()
-			*to = append(*to, bound{f, limit.IsInt() && limit.Num().BitLen() <= 53, exclusive})
+func numberTestOf(s *jsonschema.Schema) (t numberTest) {
+	for _, b := range []struct {
+		limit            *big.Rat
+		upper, exclusive bool
+	}{
+		{s.Minimum, false, false}, {s.ExclusiveMinimum, false, true},
+		{s.Maximum, true, false}, {s.ExclusiveMaximum, true, true},
+	} {
+		if b.limit != nil {
+			f, _ := b.limit.Float64()
+			t = append(t, bound{f, b.limit.IsInt() && b.limit.Num().BitLen() <= 53, b.upper, b.exclusive})
 		}
-	}
-	add(&t.lower, s.Minimum, false)
-	add(&t.lower, s.ExclusiveMinimum, true)
-	add(&t.upper, s.Maximum, false)
-	add(&t.upper, s.ExclusiveMaximum, true)
-	if t.lower == nil && t.upper == nil {
-		return nil
 	}
 	return t
 }
 
-func (t *numberTest) judge(s *subject) verdict {
+func (t numberTest) judge(s *subject) verdict {
 	v, err := strconv.ParseFloat(s.text, 64)
 	if err != nil {
 		return unsure
 	}
 	exact := s.kind == isInteger && math.Abs(v) < 1<<53
-	for _, b := range t.lower {
-		if !b.holds(v-b.limit, exact, v) {
-			return unsure
+	for _, b := range t {
+		within := v - b.limit // how far within the bound the value lies
+		if b.upper {
+			within = -within
 		}
-	}
-	for _, b := range t.upper {
-		if !b.holds(b.limit-v, exact, v) {
+		// What comes of rounding is far less than a billionth of either.
+		sure := within > 1e-9*(math.Abs(v)+math.Abs(b.limit))
+		if exact && b.exact {
+			sure = within > 0 || within == 0 && !b.exclusive
+		}
+		if !sure {
 			return unsure
 		}
 	}
 	return yes
-}
-
-// holds judges by how far within the bound a value lies. What comes of rounding is far less than a
-// billionth of either.
-func (b bound) holds(within float64, exact bool, value float64) bool {
-	if exact && b.exact {
-		return within > 0 || within == 0 && !b.exclusive
-	}
-	return within > 1e-9*(math.Abs(value)+math.Abs(b.limit))
 }

@@ -67,7 +67,7 @@ type node struct {
 	kinds    kinds // those allowed
 	literals *literals
 	text     *textTest
-	number   *numberTest
+	number   numberTest
 	object   *objectTest
 	array    *arrayTest
 
