@@ -26,126 +26,113 @@ func LoadFor(host Conventions, files fs.FS) ([]*Manifest, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list manifests: %w", err)
 	}
-	l := &loader{
+	r := &reader{
 		conventions: host, keywords: keywords(), documents: map[string]*yaml.Node{}, file: map[*yaml.Node]string{},
 	}
-	var errs []error
 	for _, name := range names {
-		if err := l.read(files, name); err != nil {
-			errs = append(errs, err)
-		}
+		r.read(files, name)
 	}
 	var manifests []*Manifest
 	for _, name := range names {
-		root := l.documents[name]
-		if root == nil || isDefinitions(root) {
-			continue
+		if root := r.documents[name]; root != nil && !isDefinitions(root) {
+			manifests = append(manifests, r.manifest(root))
 		}
-		m, err := l.manifest(root)
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		manifests = append(manifests, m)
 	}
 	slices.SortFunc(manifests, func(a, b *Manifest) int { return cmp.Compare(a.ID, b.ID) })
 	for i := 1; i < len(manifests); i++ {
-		if manifests[i].ID == manifests[i-1].ID {
-			errs = append(errs, fmt.Errorf("two manifests have the id %q", manifests[i].ID))
+		if id := manifests[i].ID; id != "" && manifests[i-1].ID == id {
+			r.errs = append(r.errs, fmt.Errorf("two manifests have the id %q", id))
 		}
 	}
-	if len(errs) > 0 {
-		return nil, errors.Join(errs...)
+	if len(r.errs) > 0 {
+		return nil, errors.Join(r.errs...)
 	}
 	return manifests, nil
 }
 
-// loader holds the parsed files. Nodes copied from one file into another keep their own file for
-// error messages.
-type loader struct {
+// reader takes the documents of manifests apart and collects what is wrong with them. It does not
+// stop at the first fault, so that whoever writes a manifest sees all of them at once.
+type reader struct {
 	conventions Conventions
 	keywords    map[string]string
 	documents   map[string]*yaml.Node
-	file        map[*yaml.Node]string
+	// file tells of each node in which file it stands. A node that a $ref copies into another
+	// document keeps its own.
+	file map[*yaml.Node]string
+	errs []error
 }
 
-func (l *loader) read(files fs.FS, name string) error {
-	data, err := fs.ReadFile(files, name)
-	if err != nil {
-		return fmt.Errorf("read manifest: %w", err)
-	}
+func (r *reader) fail(n *yaml.Node, format string, args ...any) {
+	r.errs = append(r.errs, fmt.Errorf("%s:%d: %w", r.file[n], n.Line, fmt.Errorf(format, args...)))
+}
+
+// read parses a file, and keeps its document if that has the form of one.
+func (r *reader) read(files fs.FS, name string) {
 	var doc yaml.Node
-	if err := yaml.Unmarshal(data, &doc); err != nil {
-		return fmt.Errorf("%s: %w", name, err)
+	data, err := fs.ReadFile(files, name)
+	if err == nil {
+		err = yaml.Unmarshal(data, &doc)
 	}
-	if len(doc.Content) != 1 || doc.Content[0].Kind != yaml.MappingNode {
-		return fmt.Errorf("%s:1: a manifest must be a mapping of keys to values", name)
+	switch {
+	case err != nil:
+		r.errs = append(r.errs, fmt.Errorf("%s: %w", name, err))
+		return
+	case len(doc.Content) != 1 || doc.Content[0].Kind != yaml.MappingNode:
+		r.errs = append(r.errs, fmt.Errorf("%s:1: a manifest must be a mapping of keys to values", name))
+		return
 	}
-	root := doc.Content[0]
-	l.claim(root, name)
-	if err := l.checkTree(root); err != nil {
-		return err
+	root, before := doc.Content[0], len(r.errs)
+	r.claim(root, name)
+	if r.checkTree(root); len(r.errs) == before {
+		r.documents[name] = root
 	}
-	l.documents[name] = root
-	return nil
 }
 
-func (l *loader) claim(n *yaml.Node, name string) {
-	l.file[n] = name
+func (r *reader) claim(n *yaml.Node, name string) {
+	r.file[n] = name
 	for _, c := range n.Content {
-		l.claim(c, name)
+		r.claim(c, name)
 	}
 }
 
 // checkTree refuses what YAML allows and a manifest has no use for: keys given twice, keys that are
 // not text, and aliases.
-func (l *loader) checkTree(n *yaml.Node) error {
+func (r *reader) checkTree(n *yaml.Node) {
 	if n.Kind == yaml.AliasNode || n.Anchor != "" {
-		return l.errorf(n, "anchors and aliases are not allowed, use $ref")
+		r.fail(n, "anchors and aliases are not allowed, use $ref")
+		return
 	}
-	if n.Kind == yaml.MappingNode {
-		seen := map[string]bool{}
-		for key := range pairs(n) {
-			if key.Kind != yaml.ScalarNode {
-				return l.errorf(key, "a key must be plain text")
-			}
-			if seen[key.Value] {
-				return l.errorf(key, "key given twice: %q", key.Value)
-			}
-			seen[key.Value] = true
+	seen := map[string]bool{}
+	for key := range pairs(n) {
+		switch {
+		case key.Kind != yaml.ScalarNode:
+			r.fail(key, "a key must be plain text")
+		case seen[key.Value]:
+			r.fail(key, "key given twice: %q", key.Value)
 		}
+		seen[key.Value] = true
 	}
 	for _, c := range n.Content {
-		if err := l.checkTree(c); err != nil {
-			return err
-		}
+		r.checkTree(c)
 	}
-	return nil
-}
-
-func (l *loader) errorf(n *yaml.Node, format string, args ...any) error {
-	return fmt.Errorf("%s:%d: %w", l.file[n], n.Line, fmt.Errorf(format, args...))
 }
 
 func isDefinitions(root *yaml.Node) bool {
 	return len(root.Content) == 2 && root.Content[0].Value == "$defs"
 }
 
-// manifest turns a checked document into a Manifest, all its errors joined.
-func (l *loader) manifest(root *yaml.Node) (*Manifest, error) {
-	r := &reader{loader: l}
-	m := &Manifest{}
+// manifest turns a document into a Manifest. What is wrong with it leaves a part of that empty.
+func (r *reader) manifest(root *yaml.Node) *Manifest {
 	r.keys(root, "id", "name", "summary", "description", "whenToUse", "version", "category", "tags", "link",
 		"icon", "color", "verb", "input", "output", "examples", "refused")
-	m.ID = r.text(root, "id")
-	m.Name = r.text(root, "name")
-	m.Summary = r.text(root, "summary")
-	m.Description = r.text(root, "description")
-	m.WhenToUse = r.text(root, "whenToUse")
-	m.Version = r.text(root, "version")
-	m.Category = r.text(root, "category")
-	m.Tags = r.words(root, "tags")
-	m.Link = r.optionalText(root, "link")
+	address := "https://blocks.invalid/" + path.Base(r.file[root])
+	m := &Manifest{
+		ID: r.text(root, "id"), Name: r.text(root, "name"), Summary: r.text(root, "summary"),
+		Description: r.text(root, "description"), WhenToUse: r.text(root, "whenToUse"),
+		Version: r.text(root, "version"), Category: r.text(root, "category"), Tags: r.words(root, "tags"),
+		Link: r.optionalText(root, "link"), Input: r.schema(root, "input", address+"/input"),
+		Output: r.schema(root, "output", address+"/output"),
+	}
 	r.look(root, m)
 	if m.ID != "" && !ValidID(m.ID) {
 		r.fail(child(root, "id"), "id must be lower-case words joined by underscores, 64 characters at most: %q", m.ID)
@@ -153,17 +140,11 @@ func (l *loader) manifest(root *yaml.Node) (*Manifest, error) {
 	if m.Version != "" && !versionPattern.MatchString(m.Version) {
 		r.fail(child(root, "version"), "version must be like 1.2.3: %q", m.Version)
 	}
-	name := l.file[root]
-	m.Input = r.schema(root, "input", "https://blocks.invalid/"+path.Base(name)+"/input")
-	m.Output = r.schema(root, "output", "https://blocks.invalid/"+path.Base(name)+"/output")
 	if m.Input != nil && m.Output != nil {
 		r.checkFields(child(root, "input"), m.Input.Fields(), true)
 		r.checkFields(child(root, "output"), m.Output.Fields(), false)
 		m.Examples = r.examples(root, m)
 		m.Refused = r.refusals(root)
 	}
-	if len(r.errs) > 0 {
-		return nil, errors.Join(r.errs...)
-	}
-	return m, nil
+	return m
 }

@@ -17,16 +17,6 @@ import (
 
 var versionPattern = regexp.MustCompile(`^\d+\.\d+\.\d+$`)
 
-// reader takes a manifest's document apart and collects what is wrong with it.
-type reader struct {
-	*loader
-	errs []error
-}
-
-func (r *reader) fail(n *yaml.Node, format string, args ...any) {
-	r.errs = append(r.errs, r.errorf(n, format, args...))
-}
-
 // keys refuses those that are not known.
 func (r *reader) keys(n *yaml.Node, known ...string) {
 	for key := range pairs(n) {
