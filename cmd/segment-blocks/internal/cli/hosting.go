@@ -3,10 +3,13 @@ package cli
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"slices"
 	"time"
+
+	"github.com/spf13/cobra"
 
 	"github.com/aacflow/segment-blocks/blocks"
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
@@ -19,6 +22,7 @@ import (
 	"github.com/aacflow/segment-blocks/segment/emulator"
 	"github.com/aacflow/segment-blocks/segment/tracking"
 	"github.com/aacflow/segment-blocks/serve/invocations"
+	"github.com/aacflow/segment-blocks/serve/mcp"
 )
 
 // hosting is what serve and mcp run on: a runtime with every configured source, the chosen one
@@ -197,4 +201,39 @@ func (t *tracing) close(ctx context.Context) {
 	if err := t.provider.Shutdown(last); err != nil {
 		t.logger.WarnContext(ctx, "traces cannot be exported", "error", err)
 	}
+}
+
+// newMCP makes mcp. Its stdout belongs to the protocol, so everything else goes to stderr.
+func newMCP(p *Program) *cobra.Command {
+	cmd := command("mcp", "Serve the blocks over MCP on stdin and stdout, for one agent")
+	profile := mcp.Agent
+	addChoice(cmd, &profile, "profile", "how inputs are described: agent, sim or strict", mcp.Agent, mcp.Sim, mcp.Strict)
+	addSource(p, cmd)
+	cmd.RunE = p.settled(func(cmd *cobra.Command, _ []string, s *settings.Settings) error {
+		h, err := p.openToHost(cmd.Context(), s, p.logger("text"), false)
+		if err != nil {
+			return err
+		}
+		defer func() {
+			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+			defer cancel()
+			left, _ := h.close(ctx)
+			p.sayLeft(left)
+		}()
+		server, err := mcp.New(h.Runtime, h.registry, mcp.Config{
+			Sources: h.names, DefaultProfile: profile, Version: blocks.Version(), Logger: h.logger,
+			CallContext: h.tracing.callContext(),
+		})
+		if err != nil {
+			return console.Usage("%w", err)
+		}
+		if h.emulator != nil {
+			p.Note("no source is configured: events go to an emulator inside this process and are not real")
+		}
+		if err := server.Serve(cmd.Context(), io.NopCloser(p.Stdin), p.Stdout); err != nil {
+			return console.Failed("%w", err)
+		}
+		return nil
+	})
+	return cmd
 }

@@ -2,11 +2,15 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strings"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
 
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
 	"github.com/aacflow/segment-blocks/internal/text"
@@ -237,4 +241,109 @@ func (r *importRun) showMapping(file string, columns []importer.Column) {
 		rows = append(rows, row)
 	}
 	console.WriteTable(p.Stderr, rows)
+}
+
+// progress shows how far an import is, on stderr. Its methods are called by one goroutine at a
+// time.
+type progress struct {
+	kind    string
+	w       io.Writer
+	every   time.Duration
+	bar     *progressbar.ProgressBar
+	started time.Time
+	last    time.Time
+	first   *importer.Progress // of this run
+	now     importer.Progress
+}
+
+func (p *Program) newProgress(kind string) *progress {
+	s := &progress{kind: kind, w: p.Stderr, every: 100 * time.Millisecond, started: time.Now(), last: time.Now()}
+	if kind == "auto" {
+		s.kind = "plain"
+		if console.IsTerminal(p.Stderr) && p.Variable("TERM") != "dumb" {
+			s.kind = "bar"
+		}
+	}
+	switch s.kind {
+	case "json":
+		s.every = time.Second
+	case "plain":
+		s.every = 5 * time.Second
+	}
+	return s
+}
+
+func (s *progress) show(now importer.Progress) {
+	if s.first == nil {
+		s.first = &now
+	}
+	s.now = now
+	if s.kind == "none" || time.Since(s.last) < s.every {
+		return
+	}
+	s.last = time.Now()
+	switch s.kind {
+	case "bar":
+		if s.bar == nil {
+			s.bar = progressbar.NewOptions64(now.Size,
+				progressbar.OptionSetWriter(s.w), progressbar.OptionShowBytes(true), progressbar.OptionFullWidth(),
+				progressbar.OptionThrottle(200*time.Millisecond), progressbar.OptionClearOnFinish(),
+				progressbar.OptionSetPredictTime(now.Size >= 0), progressbar.OptionEnableColorCodes(false))
+		}
+		s.bar.Describe(s.words())
+		_ = s.bar.Set64(now.Read) // a bar that cannot be drawn stops nothing
+	case "plain":
+		console.Writeln(s.w, s.words()+s.left())
+	case "json":
+		s.json(false)
+	}
+}
+
+// end leaves the line of the bar empty for what comes next. Done tells that the import has come to
+// its end.
+func (s *progress) end(done bool) {
+	switch {
+	case s.bar != nil:
+		_ = s.bar.Clear()
+	case s.kind == "json":
+		s.json(done)
+	}
+}
+
+func (s *progress) rate() float64 {
+	if s.first == nil {
+		return 0
+	}
+	return float64(s.now.Events-s.first.Events) / max(0.001, time.Since(s.started).Seconds())
+}
+
+func (s *progress) words() string {
+	parts := []string{console.Count(int(s.now.Events), "event"), text.Grouped(int64(s.rate())) + "/s"}
+	if s.kind == "plain" {
+		parts = append(parts, fmt.Sprintf("%.1f MB", float64(s.now.Read)/1e6))
+	}
+	if s.now.Rejected > 0 {
+		parts = append(parts, text.Grouped(s.now.Rejected)+" rejected")
+	}
+	return strings.Join(parts, ", ")
+}
+
+// left says how much has been read and how long the rest will take, where that can be told.
+func (s *progress) left() string {
+	read := s.now.Read - s.first.Read
+	if s.now.Size <= 0 || read <= 0 {
+		return ""
+	}
+	rest := time.Duration(float64(time.Since(s.started)) * float64(s.now.Size-s.now.Read) / float64(read))
+	return fmt.Sprintf(", %d%%, %s left", 100*s.now.Read/s.now.Size, rest.Round(time.Second))
+}
+
+func (s *progress) json(done bool) {
+	doc, _ := json.Marshal(struct {
+		importer.Counts
+		Read int64 `json:"readBytes"`
+		Size int64 `json:"sizeBytes"`
+		Done bool  `json:"done"`
+	}{s.now.Counts, s.now.Read, s.now.Size, done}) // numbers always can be
+	console.Writeln(s.w, string(doc))
 }
