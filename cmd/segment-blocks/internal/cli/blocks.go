@@ -128,6 +128,7 @@ func (p *Program) entryOf(id string) (registry.Entry, error) {
 }
 
 // writeBlock writes what a person needs in order to use a block, with examples as commands to copy.
+// Programs get the entry of the catalog, which has the schemas too.
 func writeBlock(w io.Writer, s console.Style, e registry.Entry) {
 	console.Writef(w, "%s  %s\n%s\n\n", s.Strong(e.ID), e.Name, e.Summary)
 	console.Writef(

@@ -60,7 +60,8 @@ func Run(ctx context.Context, p *Program) (code int) {
 }
 
 // newRoot makes the whole tree of commands for one run. It is made anew each time, so that tests
-// share no state.
+// share no state. Cobra prints neither errors nor usage, because [Run] prints errors in the format
+// that was asked for.
 func newRoot(p *Program) *cobra.Command {
 	root := group(
 		"segment-blocks", "Send events to Segment, and see exactly what is sent",
@@ -91,7 +92,8 @@ func (p *Program) readSettings(cmd *cobra.Command) (*settings.Settings, error) {
 	return settings.Load(settings.Options{File: path, Environ: p.Environ, Flags: cmd.Flags(), Command: cmd.Name()})
 }
 
-// load reads the configuration for a command, and prints its warnings.
+// load reads the configuration for a command, and prints its warnings. From here on errors have the
+// format that the configuration asks for.
 func (p *Program) load(cmd *cobra.Command) (*settings.Settings, error) {
 	s, err := p.readSettings(cmd)
 	if err != nil {
@@ -118,7 +120,7 @@ func (p *Program) settled(
 }
 
 // show prints a result in the chosen format: for people as text writes it, and for programs as one
-// document.
+// document. Both are made from one value, so that they cannot say different things.
 func (p *Program) show(chosen string, result any, text func(w io.Writer)) error {
 	if format := p.Format(chosen, false); format != "text" {
 		return p.Print(format, result)
@@ -163,7 +165,7 @@ func helpFile(cmd *cobra.Command) string {
 	return "help/" + strings.ReplaceAll(path, " ", "-") + ".txt"
 }
 
-// topics returns commands that only help shows.
+// topics returns commands that only help shows: they have a text and nothing to run.
 func topics() []*cobra.Command {
 	return []*cobra.Command{
 		{Use: "exit-codes", Short: "Exit codes and their meaning"},
@@ -243,7 +245,7 @@ func newConfig(p *Program) *cobra.Command {
 }
 
 // newConfigShow makes config show. It has the flags of commands that send, so that their effect can
-// be seen without sending anything.
+// be seen without sending anything. Write keys are shown as fingerprints.
 func newConfigShow(p *Program) *cobra.Command {
 	cmd := command("show", "Show every setting, its value and where it comes from")
 	origin := cmd.Flags().Bool("origin", false, "show where each value comes from")

@@ -22,8 +22,9 @@ import (
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
-// deliveries are the ways that the sources of a command's messages leave, those aside that need
-// no closing.
+// deliveries are the coalesced and durable sources of a command. They outlive the invocations, so
+// the command closes them. Several sources may share a store: its file is opened once, and has one
+// admin, which answers the queue commands of other processes.
 type deliveries struct {
 	logger    *slog.Logger
 	closers   []func(context.Context) error // of coalesced sources
@@ -66,6 +67,9 @@ func (d *deliveries) sender(
 		if err != nil {
 			return nil, err
 		}
+		// The messages were stored for a source that had another key then. They go out with the new
+		// one, which is right after a key was renewed and wrong after a name was given to another
+		// source.
 		for _, stats := range store.Stats() {
 			before, now := stats.StoredWith, key.Fingerprint()
 			if stats.Source == source.Name && stats.Waiting > 0 && before != "" && before != now {
@@ -79,7 +83,9 @@ func (d *deliveries) sender(
 	return target, nil
 }
 
-// store opens the store of a source, which may be that of others too.
+// store opens the store of a source, which may be that of others too. Those must have the same
+// limits, because the file has one set of them. The stores have a transport of their own: while
+// they wait for a slow receiver, invocations keep their connections.
 func (d *deliveries) store(s *settings.Settings, source settings.Source) (*delivery.Store, error) {
 	path, err := storePath(s, source)
 	if err != nil {
@@ -132,7 +138,8 @@ func storePath(s *settings.Settings, source settings.Source) (string, error) {
 	return path, nil
 }
 
-// openStore opens a store, and says what to do if that fails.
+// openStore opens a store, and says what to do if that fails. A damaged file is never replaced: it
+// may be all that is left of the messages.
 func openStore(path string, options delivery.StoreOptions) (*delivery.Store, error) {
 	store, err := delivery.Open(path, options)
 	switch {
@@ -156,7 +163,8 @@ func messages(n int, one, many string) string {
 	return console.Count(n, "message") + " " + many
 }
 
-// stranded says which messages lie in the stores that are open and that nothing sends.
+// stranded says which messages lie in the stores that are open and that nothing sends: their source
+// has been renamed, removed or given another store.
 func (d *deliveries) stranded() (list []string) {
 	for path, store := range d.stores {
 		for _, s := range store.Stats() {
@@ -207,7 +215,8 @@ func (d *deliveries) abandon() error {
 }
 
 // lastError waits until nothing waits any more, or ctx ends, and returns what then keeps messages
-// from leaving.
+// from leaving. Closing a store does not wait for a receiver that fails, and so cannot be used for
+// this.
 func (d *deliveries) lastError(ctx context.Context) string {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
@@ -264,7 +273,7 @@ func (d *deliveries) queues() (list []metrics.Queue) {
 	return list
 }
 
-// sayLeft says which messages wait for the next run.
+// sayLeft says which messages wait for the next run, so that nobody takes them for sent.
 func (p *Program) sayLeft(left map[string]int) {
 	for path, n := range left {
 		if n > 0 {

@@ -66,7 +66,8 @@ func newDoctor(p *Program) *cobra.Command {
 	return cmd
 }
 
-// examination collects the checks.
+// examination collects the checks of doctor. A check that fails does not end it, so that one run
+// names all that can be found out.
 type examination struct{ checks []check }
 
 // add appends a check. The four methods below are what checks call.
@@ -74,6 +75,7 @@ func (e *examination) add(v verdict, exit console.ExitCode, name, format string,
 	e.checks = append(e.checks, check{Name: name, Verdict: v, Message: fmt.Sprintf(format, args...), exit: exit})
 }
 
+// ok is for what is in order.
 func (e *examination) ok(name, format string, args ...any) {
 	e.add(verdictOK, console.ExitOK, name, format, args)
 }
@@ -219,7 +221,8 @@ func (e *examination) reach(ctx context.Context, client *http.Client, base strin
 	}
 }
 
-// key checks the form of the write key, and looks it up if that shows it to nobody new.
+// key checks the form of the write key, and looks it up if that shows it to nobody new. Segment's
+// API cannot be asked: it answers 200 to any key.
 func (e *examination) key(
 	ctx context.Context, client *http.Client, s *settings.Settings, target tracking.Source, base, origin string,
 ) {
@@ -266,7 +269,8 @@ func (e *examination) key(
 	}
 }
 
-// home compares the receiver with the host to which the source's settings send browsers.
+// home compares the receiver with the host to which the source's settings send browsers. They name
+// the region of the workspace, the one thing that an accepted event does not tell.
 func (e *examination) home(found publishedSettings, segments bool, base string) {
 	const name = "region"
 	host := strings.TrimPrefix(strings.TrimPrefix(base, "https://"), "http://")
@@ -284,7 +288,8 @@ func (e *examination) home(found publishedSettings, segments bool, base string) 
 	}
 }
 
-// printChecks prints the report, and ends with the exit code of the first check that failed.
+// printChecks prints the report, and ends with the exit code of the first check that failed. The
+// report is the result of the command, so an error beside it would say the same twice.
 func (p *Program) printChecks(chosen string, checks []check) error {
 	exit := console.ExitOK
 	for _, c := range checks {

@@ -50,7 +50,7 @@ func fetch(ctx context.Context, client *http.Client, method, address string) (*h
 	return res, body, nil
 }
 
-// bare returns the cause of a failed request, without the URL.
+// bare returns the cause of a failed request, without the URL, which may hold a write key.
 func bare(err error) error {
 	if failed, ok := errors.AsType[*url.Error](err); ok {
 		err = failed.Err
@@ -150,8 +150,9 @@ func (e *examination) store(ctx context.Context, s *settings.Settings, name, pat
 	}
 }
 
-// canMake tries whether a file can be made, in the nearest folder that is there: those below it
-// are made with the store.
+// canMake tries whether a file can be made, in the nearest folder that is there: those below it are
+// made with the store. Only trying tells: modes say little about mounts, quotas and other users'
+// folders.
 func canMake(path string) error {
 	dir := filepath.Dir(path)
 	for {

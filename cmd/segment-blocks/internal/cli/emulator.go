@@ -101,7 +101,8 @@ func (p *Program) serveEmulator(ctx context.Context, f emulatorFlags, s *setting
 	return nil
 }
 
-// announce prints where the emulator is. The lines are data: a script waits for them.
+// announce prints where the emulator is. The lines are data: a script waits for them, and with port
+// 0 it learns the address from nowhere else.
 func (p *Program) announce(addr net.Addr, f emulatorFlags, token string, s *settings.Settings, loaded int) error {
 	url := "http://" + reachable(addr)
 	doc := struct {
@@ -142,7 +143,8 @@ func reachable(addr net.Addr) string {
 }
 
 // watcher prints what an emulator receives. It looks a few times a second rather than at each
-// request, so that printing holds nothing up.
+// request, so that printing holds nothing up. It remembers what it has printed by the numbers that
+// the emulator gives to events, discards and requests.
 type watcher struct {
 	program  *Program
 	emulator *emulator.Emulator
@@ -184,7 +186,8 @@ type line struct {
 }
 
 // print prints what has come since the last call, in the order of requests and of the messages in
-// each.
+// each. Events and discards are kept apart by the emulator, and a reader wants to see a batch as it
+// was.
 func (w *watcher) print() {
 	var lines []line
 	for _, e := range w.emulator.Events(emulator.Filter{Since: w.event}) {

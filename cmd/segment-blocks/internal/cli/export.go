@@ -24,7 +24,8 @@ import (
 	"github.com/aacflow/segment-blocks/serve/rest"
 )
 
-// export returns the blocks in a format as a value to print.
+// export returns the blocks in a format as a value to print. Tools have the schemas of the profile
+// for agents, which every provider of models accepts.
 func export(reg *registry.Registry, format string) any {
 	switch format {
 	case "json-schema":
@@ -77,7 +78,8 @@ func newExport(p *Program) *cobra.Command {
 }
 
 // newExportAACFlow makes export aacflow. It is the one format of many files, and so it has a folder
-// and a --force, which the other formats need not have.
+// and a --force, which the other formats need not have. A workflow is one file, and goes to stdout
+// without a folder.
 func newExportAACFlow(p *Program) *cobra.Command {
 	cmd := command("aacflow --out DIR", "Write the blocks as TypeScript for a fork of Sim, or as a workflow")
 	flags := cmd.Flags()

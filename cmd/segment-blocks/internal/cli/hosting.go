@@ -26,7 +26,7 @@ import (
 )
 
 // hosting is what serve and mcp run on: a runtime with every configured source, the chosen one
-// first.
+// first, which is where an invocation goes that names none.
 type hosting struct {
 	*runtime.Runtime
 	registry *registry.Registry
@@ -68,7 +68,8 @@ func (p *Program) openToHost(
 	return h, nil
 }
 
-// openRuntime opens the runtime of a hosting that has all the rest.
+// openRuntime opens the runtime of a hosting that has all the rest. What it has opened when it
+// fails, the caller closes.
 func (p *Program) openRuntime(h *hosting, s *settings.Settings, emulate bool) error {
 	chosen, configured, err := s.Chosen()
 	if err != nil && !emulate {
@@ -120,7 +121,8 @@ func (p *Program) openSource(
 }
 
 // close lets the invocations in progress end, for as long as ctx allows, sends what is stored, and
-// exports the traces. It returns how many messages are left in each store.
+// exports the traces. The order matters: an invocation may still store messages, and its span is
+// complete only when it has ended. It returns how many messages are left in each store.
 func (h *hosting) close(ctx context.Context) (left map[string]int, err error) {
 	err = h.Close(ctx)
 	left, delivering := h.deliveries.close(ctx)
@@ -203,7 +205,8 @@ func (t *tracing) close(ctx context.Context) {
 	}
 }
 
-// newMCP makes mcp. Its stdout belongs to the protocol, so everything else goes to stderr.
+// newMCP makes mcp. Its stdout belongs to the protocol, so everything else goes to stderr. It ends
+// when stdin does, which is how an agent stops a server that it has started.
 func newMCP(p *Program) *cobra.Command {
 	cmd := command("mcp", "Serve the blocks over MCP on stdin and stdout, for one agent")
 	profile := mcp.Agent
@@ -214,6 +217,7 @@ func newMCP(p *Program) *cobra.Command {
 		if err != nil {
 			return err
 		}
+		// The agent has closed stdin and may soon kill this process.
 		defer func() {
 			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 			defer cancel()

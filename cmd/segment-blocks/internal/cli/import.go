@@ -20,13 +20,15 @@ import (
 )
 
 // importFlags are the flags of the command: those that are options of an import, and the others.
+// Package importer checks what the options mean together with the files.
 type importFlags struct {
 	importer.Options
 	delimiter, progress string
 	dryRun              bool
 }
 
-// newImport makes import. Its exit code says what a script has to do: see help exit-codes.
+// newImport makes import. An import and a dry run of it are one run with another function to call
+// for each batch, so that a dry run finds what the import would.
 func newImport(p *Program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import [FILE…]",
@@ -90,7 +92,8 @@ func addImportFlags(cmd *cobra.Command) *importFlags {
 	return &f
 }
 
-// check looks at what the flags say, but for the files and the mapping.
+// check looks at what the flags say, but for the files and the mapping. It comes before anything is
+// opened, so that a slip leaves no file behind.
 func (f *importFlags) check() error {
 	switch {
 	case f.Concurrency < 1 || f.Concurrency > 256:
@@ -114,7 +117,8 @@ func (f *importFlags) check() error {
 }
 
 // openToImport returns the configured target or, where none is configured, an emulator that forgets
-// what it got. It leaves out the durable way, since the state of an import is its queue.
+// what it got. It leaves out the durable way: the state file says what is still to be sent, and a
+// second queue behind it would say "accepted" too early.
 func (p *Program) openToImport(s *settings.Settings, dryRun bool) (*target, error) {
 	if dryRun {
 		return p.openToLook(s, false)
@@ -152,7 +156,7 @@ type importRun struct {
 }
 
 // complete names the files that no flag has named, and connects the import to the target and to the
-// terminal.
+// terminal. Without a state file, as for stdin, an import cannot be resumed.
 func (r *importRun) complete(files []string) (err error) {
 	o, t := &r.options, r.target
 	if o.Endpoint, err = t.sends.URL(); err != nil {
@@ -189,6 +193,7 @@ func fileName(file string) string {
 	return file
 }
 
+// stdin reports whether the events come from stdin, which has no name and cannot be read twice.
 func (r *importRun) stdin() bool { return r.options.Files[0] == importer.Stdin }
 
 // run imports or checks the files, and says what came of it.
@@ -212,7 +217,8 @@ func (r *importRun) run(ctx context.Context) error {
 	return r.conclude(counts, err)
 }
 
-// send sends a batch.
+// send sends a batch. The receipt of one that failed counts too: some of its messages may have been
+// accepted.
 func (r *importRun) send(ctx context.Context, batch runtime.JSON) (*runtime.Receipt, error) {
 	res, err := r.target.Invoke(ctx, "segment_batch", batch)
 	if err != nil {

@@ -34,7 +34,8 @@ type importSummary struct {
 	StateFile   string `json:"stateFile,omitempty"`
 }
 
-// conclude prints the summary, and turns what went wrong into what the command ends with.
+// conclude prints the summary, and turns what went wrong into what the command ends with. A summary
+// is printed for an import that stopped too, unless it stopped before it read anything.
 func (r *importRun) conclude(c importer.Counts, err error) error {
 	sum := importSummary{
 		Complete: err == nil, Counts: c, Unsent: max(0, c.Events-c.Accepted-c.Rejected),
@@ -133,7 +134,8 @@ func (r *importRun) noteRejected(c importer.Counts, err error) {
 	}
 }
 
-// concludeCheck prints what a dry run found. It ends like an import of the same files would.
+// concludeCheck prints what a dry run found. It ends with the exit code of an import of the same
+// files, or with 2 if nothing would be sent.
 func (r *importRun) concludeCheck(c importer.Counts, err error) error {
 	switch {
 	case errors.Is(err, context.Canceled):
@@ -169,7 +171,8 @@ func (r *importRun) concludeCheck(c importer.Counts, err error) error {
 	return console.End(console.ExitPartial)
 }
 
-// stopped is the error of an import that did not come to its end, with the way to go on.
+// stopped is the error of an import that did not come to its end, with the way to go on. The same
+// command with --resume is offered only if there is a state file to go on from.
 func (r *importRun) stopped(c importer.Counts, err error) error {
 	advice := "; to go on, run the same command with --resume"
 	if _, missing := os.Stat(r.options.StatePath); missing != nil || c == (importer.Counts{}) {
@@ -222,7 +225,8 @@ func exitOfDelivery(e *runtime.Error) console.ExitCode {
 	return console.ExitUnreachable
 }
 
-// showMapping says what becomes of the columns of a file.
+// showMapping says what becomes of the columns of a file. It is shown before anything is sent: a
+// column that is taken for the wrong field is the commonest mistake with CSV.
 func (r *importRun) showMapping(file string, columns []importer.Column) {
 	p := r.program
 	p.Note("the columns of %s become:", fileName(file))
@@ -256,6 +260,8 @@ type progress struct {
 	now     importer.Progress
 }
 
+// newProgress returns a progress of a kind. A bar needs a terminal that can move its cursor; a log
+// gets a line now and then, and a program one every second.
 func (p *Program) newProgress(kind string) *progress {
 	s := &progress{kind: kind, w: p.Stderr, every: 100 * time.Millisecond, started: time.Now(), last: time.Now()}
 	if kind == "auto" {
@@ -273,6 +279,7 @@ func (p *Program) newProgress(kind string) *progress {
 	return s
 }
 
+// show takes the newest counts and shows them, unless it has done so a moment ago.
 func (s *progress) show(now importer.Progress) {
 	if s.first == nil {
 		s.first = &now
@@ -310,6 +317,7 @@ func (s *progress) end(done bool) {
 	}
 }
 
+// rate is that of this run: what an earlier run has sent says nothing about the time that is left.
 func (s *progress) rate() float64 {
 	if s.first == nil {
 		return 0
@@ -317,6 +325,7 @@ func (s *progress) rate() float64 {
 	return float64(s.now.Events-s.first.Events) / max(0.001, time.Since(s.started).Seconds())
 }
 
+// words says how far the import is, for a bar or a line.
 func (s *progress) words() string {
 	parts := []string{console.Count(int(s.now.Events), "event"), text.Grouped(int64(s.rate())) + "/s"}
 	if s.kind == "plain" {
@@ -338,6 +347,7 @@ func (s *progress) left() string {
 	return fmt.Sprintf(", %d%%, %s left", 100*s.now.Read/s.now.Size, rest.Round(time.Second))
 }
 
+// json writes a line of JSON. Its counts are those of the summary, under the same names.
 func (s *progress) json(done bool) {
 	doc, _ := json.Marshal(struct {
 		importer.Counts

@@ -62,7 +62,8 @@ func inline(value string) (input, error) {
 	return input{json: withoutMark([]byte(value))}, nil
 }
 
-// readStdin can be interrupted, which a plain read cannot.
+// readStdin can be interrupted, which a plain read cannot. The goroutine that reads may be left
+// behind; the process ends then.
 func (p *Program) readStdin(ctx context.Context) (input, error) {
 	if console.IsTerminal(p.Stdin) {
 		p.Note("reading the input from the terminal; end it with Ctrl-D on a line of its own")
@@ -84,6 +85,7 @@ func (p *Program) readStdin(ctx context.Context) (input, error) {
 	}
 }
 
+// readAll reads an input, and says what it is if Windows wrote it in another encoding.
 func readAll(r io.Reader, name string) (input, error) {
 	// One byte more than the runtime takes, so that it is the runtime that says so.
 	data, err := io.ReadAll(io.LimitReader(r, int64(rawjson.Limits{}.WithDefaults().MaxBytes)+1))
@@ -102,7 +104,7 @@ func withoutMark(data []byte) runtime.JSON {
 }
 
 // place says which file an error is about, and where in it when it is no JSON: " in
-// order.json:3:7".
+// order.json:3:7". Editors understand the form.
 func (in input) place(e *runtime.Error) string {
 	if in.file == "" {
 		return ""
@@ -118,6 +120,8 @@ func (in input) place(e *runtime.Error) string {
 	return fmt.Sprintf("%s:%d:%d", where, line, column)
 }
 
+// isSyntax reports whether an input was refused before it was read as JSON. Only then is there a
+// place in the file to name; other violations have a path.
 func isSyntax(e *runtime.Error) bool {
 	codes := []string{"invalid_json", "duplicate_key", "invalid_utf8"}
 	return len(e.Violations) == 1 && slices.Contains(codes, e.Violations[0].Code)

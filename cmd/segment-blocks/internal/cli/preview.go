@@ -19,8 +19,8 @@ import (
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
-// newPreview makes preview. It builds the requests exactly as run does, and shows them in place of
-// sending them.
+// newPreview makes preview. It builds the requests exactly as run does, by the same code, and shows
+// them in place of sending them.
 func newPreview(p *Program) *cobra.Command {
 	cmd := p.blockCommand("preview BLOCK --input JSON|@FILE|@-", "Show the exact requests a block would send, and send nothing")
 	value := addInput(cmd)
@@ -122,7 +122,8 @@ func newValidate(p *Program) *cobra.Command {
 	return cmd
 }
 
-// printVerdict prints whether the block would take the input. A refusal is nil if it would.
+// printVerdict prints whether the block would take the input. A refusal is nil if it would. It is
+// the result of the command, not its failure, and so it goes to stdout.
 func (p *Program) printVerdict(chosen, block string, refusal *console.InputError) error {
 	verdict := struct {
 		Block      string              `json:"block"`

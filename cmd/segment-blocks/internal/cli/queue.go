@@ -20,7 +20,8 @@ import (
 	"github.com/aacflow/segment-blocks/segment/delivery"
 )
 
-// newQueueCommand makes the commands that look into the stores of durable sources.
+// newQueueCommand makes the commands that look into the stores of durable sources. They work on the
+// file if no process has it open, and otherwise ask that process: see [asker].
 func newQueueCommand(p *Program) *cobra.Command {
 	return group("queue", "What durable sources have stored: what waits, and dead letters",
 		newQueueStatus(p), newQueueList(p), newQueueShow(p),
@@ -30,7 +31,7 @@ func newQueueCommand(p *Program) *cobra.Command {
 }
 
 // newQueueStatus makes queue status. It prints what it can find out, even if some store cannot be
-// opened.
+// opened, and then ends with that error.
 func newQueueStatus(p *Program) *cobra.Command {
 	cmd := command("status", "Count what is stored, for each durable source")
 	file := addStore(cmd)
@@ -119,7 +120,9 @@ func newQueueShow(p *Program) *cobra.Command {
 	return cmd
 }
 
-// newQueueChange makes a command that does something with dead letters, named or all.
+// newQueueChange makes a command that does something with dead letters, named or all. There is no
+// default for which: dropping is final, and retrying sends. A damaged message is never sent again,
+// so --all leaves it and says so.
 func (p *Program) newQueueChange(verb, short, past string) *cobra.Command {
 	cmd := &cobra.Command{Use: verb + " ID… | --all", Short: short}
 	all := cmd.Flags().Bool("all", false, "all dead letters of the source")
@@ -203,7 +206,8 @@ func writeMessages(w io.Writer, list []delivery.StoredMessage, width int) {
 	}
 }
 
-// about says what a message is: its type, what it is of, whose it is, and its id.
+// about says what a message is: its type, what it is of, whose it is, and its id. It reads the
+// message loosely, because a list must show what cannot be sent too.
 func about(l delivery.StoredMessage) string {
 	if l.Damaged {
 		return "damaged"
@@ -219,7 +223,8 @@ func addWaiting(cmd *cobra.Command) *bool {
 	return cmd.Flags().Bool("waiting", false, "the messages that wait to be sent, in place of the dead letters")
 }
 
-// messageIDs reads the arguments of a command as ids of messages, all of them or none.
+// messageIDs reads the arguments of a command as ids of messages, all of them or none: a slip in
+// the last one must not leave the first ones changed.
 func messageIDs(args []string) ([]uint64, error) {
 	ids := make([]uint64, len(args))
 	for i, arg := range args {
@@ -240,7 +245,8 @@ type checkedStore struct {
 	Problem string `json:"problem,omitempty"`
 }
 
-// newQueueCheck makes queue check. It goes on after a damaged store, and then ends with 1.
+// newQueueCheck makes queue check. It goes on after a damaged store, and then ends with 1. It
+// leaves out stores that hold nothing yet, but not those that are named.
 func newQueueCheck(p *Program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check [FILE]",

@@ -17,14 +17,16 @@ import (
 )
 
 // queueRequest is what a queue command asks of a store: to list its messages, stats, to change dead
-// letters, or to check it.
+// letters, or to check it. The same request is put to a store in this process and, as JSON, to one
+// in another.
 type queueRequest struct {
 	Do     string   `json:"do"`
 	Source string   `json:"source,omitempty"`
 	IDs    []uint64 `json:"ids,omitempty"`
 }
 
-// queueAnswer is a line of the answer: one for each message, and one that ends it.
+// queueAnswer is a line of the answer: one for each message, and one that ends it. The last line
+// tells a whole answer from one that was cut off.
 type queueAnswer struct {
 	Message *delivery.StoredMessage `json:"message,omitempty"`
 	Done    bool                    `json:"done,omitempty"`
@@ -66,7 +68,8 @@ func askStore(store *delivery.Store) asker {
 	}
 }
 
-// askDamaged asks what is left of a damaged store.
+// askDamaged asks what is left of a damaged store. It reads the file past the damage, and so finds
+// messages that opening the store would not.
 func askDamaged(path string) asker {
 	return func(ctx context.Context, r queueRequest, visit func(delivery.StoredMessage) bool) (a queueAnswer, err error) {
 		if r.Do == "retry" || r.Do == "drop" {
@@ -90,7 +93,8 @@ type remoteStore struct {
 	Token  string `json:"token"`
 }
 
-// dialStore returns the store of the process that has it open, nil where none answers.
+// dialStore returns the store of the process that has it open, nil where none answers. The file
+// that says where to ask may be that of a process that was killed, so only an answer counts.
 func dialStore(ctx context.Context, path string) *remoteStore {
 	s := &remoteStore{client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}}
 	doc, err := os.ReadFile(adminFile(path))
@@ -181,14 +185,16 @@ func startAdmin(ctx context.Context, path string, store *delivery.Store) (*admin
 	return a, nil
 }
 
-// close ends it. The store must still be open: afterwards the file may be another process's.
+// close ends it. The store must still be open: afterwards the file may be another process's, and
+// would be removed from under it.
 func (a *admin) close() error {
 	err := errors.Join(a.server.Close(), os.Remove(a.file))
 	<-a.stopped
 	return err
 }
 
-// ServeHTTP is that of http.Handler.
+// ServeHTTP answers a request. Messages are written as they are read from the store, of which there
+// may be a million.
 func (a *admin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	const mostBody = 32 << 20
 	if subtle.ConstantTimeCompare([]byte(r.Header.Get("Authorization")), []byte("Bearer "+a.token)) != 1 {

@@ -18,7 +18,7 @@ import (
 	"github.com/aacflow/segment-blocks/segment/delivery"
 )
 
-// storeQueue is the store of a source, opened to be looked at.
+// storeQueue is a store, opened to be looked at, and the source whose messages a command is about.
 type storeQueue struct {
 	ctx    context.Context //nolint:containedctx // that of the command
 	source string
@@ -43,8 +43,8 @@ func addQueueSource(p *Program, cmd *cobra.Command) (file *string) {
 }
 
 // openPath opens a store to be looked at, through the process that has it open if there is one. A
-// store that is not there, or has nothing in it, is not made. One that is damaged is an error of
-// close, so that what can be read of it is.
+// store that is not there, or has nothing in it, is not made: looking leaves nothing behind. One
+// that is damaged is an error of close, so that what can be read of it is printed first.
 func openPath(ctx context.Context, source, path string) (*storeQueue, error) {
 	q := &storeQueue{ctx: ctx, source: source, path: path, close: func() error { return nil }}
 	info, err := os.Stat(path)
@@ -117,7 +117,8 @@ func (s queueState) row() []string {
 }
 
 // queueStates looks into the stores: the one file, or all that the configuration leads to. The
-// error is of those that could not be opened.
+// error is of those that could not be opened. Stores that only lie in the folder are no reason to
+// fail, because they may belong to another program of this user.
 func (p *Program) queueStates(cmd *cobra.Command, s *settings.Settings, file string) ([]queueState, error) {
 	list := []queueState{}
 	var errs []error
@@ -187,7 +188,8 @@ func durableNames(s *settings.Settings) []string {
 	return slices.DeleteFunc(s.Names(), func(name string) bool { return s.Sources[name].Way() != settings.Durable })
 }
 
-// states has a line for each source in the store, and for each that is configured to have it.
+// states has a line for each source in the store, and for each that is configured to have it. What
+// is stored under another name is listed as not configured, unless nothing is left of it.
 func (q *storeQueue) states(s *settings.Settings) (list []queueState) {
 	names := slices.DeleteFunc(s.Names(), func(name string) bool { return !s.Keeps(name, q.path) })
 	for _, stats := range q.stats() {
@@ -210,7 +212,8 @@ func (q *storeQueue) states(s *settings.Settings) (list []queueState) {
 	return list
 }
 
-// withQueue runs a command on the store of the chosen source.
+// withQueue runs a command on the store of the chosen source. Closing tells of damage, so its error
+// comes after what the command could print.
 func (p *Program) withQueue(
 	file *string, do func(s *settings.Settings, q *storeQueue, args []string) error,
 ) func(*cobra.Command, []string) error {
@@ -227,8 +230,9 @@ func (p *Program) withQueue(
 	}
 }
 
-// findQueue opens the store of the chosen source: its own, the file that was named, or one
-// where a source of this name has left something.
+// findQueue opens the store of the chosen source: its own, the file that was named, or one where a
+// source of this name has left something. So the messages of a source that has been renamed or made
+// direct can still be seen.
 func (p *Program) findQueue(cmd *cobra.Command, s *settings.Settings, file string) (*storeQueue, error) {
 	source, configured, wrong := s.Chosen()
 	name := source.Name

@@ -19,7 +19,8 @@ import (
 )
 
 // newRun makes run. It checks the input and the block before it opens a target, because opening one
-// may start an emulator or lock a store.
+// may start an emulator or lock a store. With a durable source the invocation succeeds once its
+// messages are stored; run then stays to send them, and says what became of them.
 func newRun(p *Program) *cobra.Command {
 	cmd := p.blockCommand("run BLOCK --input JSON|@FILE|@-", "Invoke a block and print its output")
 	value := addInput(cmd)
@@ -72,7 +73,8 @@ func newRun(p *Program) *cobra.Command {
 	return cmd
 }
 
-// showRetries returns a context that shows on a terminal what a command waits for. Elsewhere nobody
+// showRetries returns a context that shows on a terminal what a command waits for: with the default
+// budget a retried call takes minutes, and would look like one that hangs. Elsewhere nobody
 // watches.
 func (p *Program) showRetries(ctx context.Context) context.Context {
 	if !console.IsTerminal(p.Stderr) {
@@ -113,7 +115,8 @@ func (p *Program) printResult(format string, t *target, res *runtime.Result, bec
 	}{res.Output, res.Receipt})
 }
 
-// printText prints a result for people: the output, and what is known of its delivery.
+// printText prints a result for people: the output, and what is known of its delivery. Warnings
+// come last, where they are seen.
 func (p *Program) printText(t *target, res *runtime.Result, became *outcome) {
 	console.Writef(p.Stdout, "%s %s\n", res.Receipt.Block, p.Style(p.Stdout).Good("succeeded"))
 	var rows [][]string
@@ -131,8 +134,9 @@ func (p *Program) printText(t *target, res *runtime.Result, became *outcome) {
 	p.printWarnings(res.Receipt)
 }
 
-// receiptLines says what happened, and no more than is known. For a durable source, became says
-// what has happened to its messages since they were stored.
+// receiptLines says what happened, and no more than is known: that Segment has accepted a message
+// does not mean that it has reached a destination. For a durable source, became says what has
+// happened to its messages since they were stored.
 func receiptLines(t *target, r *runtime.Receipt, became *outcome) []string {
 	ids := r.MessageIDs
 	label, more := "messageId", ""
@@ -165,7 +169,7 @@ func receiptLines(t *target, r *runtime.Receipt, became *outcome) []string {
 	}
 }
 
-// printWarnings prints the warnings of an invocation.
+// printWarnings prints the warnings of an invocation, to stderr: they are not part of its output.
 func (p *Program) printWarnings(r *runtime.Receipt) {
 	if r == nil {
 		return
@@ -178,7 +182,8 @@ func (p *Program) printWarnings(r *runtime.Receipt) {
 	}
 }
 
-// outcome is what became of the messages that a run has stored.
+// outcome is what became of the messages that a run has stored. Each is accepted, waits or has been
+// refused.
 type outcome struct {
 	accepted, waiting int
 	dead              []delivery.StoredMessage
@@ -218,8 +223,9 @@ func (p *Program) drain(
 	return f, f.refusal()
 }
 
-// outcomeOf looks for messages in a store that sends nothing any more. What is neither waiting
-// nor dead has been accepted.
+// outcomeOf looks for messages in a store that sends nothing any more. What is neither waiting nor
+// dead has been accepted, since an accepted message is deleted. A repeat of an invocation has the
+// ids of the first one, so only dead letters since began count.
 func outcomeOf(store *delivery.Store, source string, ids []string, began time.Time) (*outcome, error) {
 	f := &outcome{}
 	open := map[string]bool{}
@@ -251,7 +257,8 @@ func outcomeOf(store *delivery.Store, source string, ids []string, began time.Ti
 	return f, nil
 }
 
-// refusal is the error for messages that became dead letters, nil where none did.
+// refusal is the error for messages that became dead letters, nil where none did. It takes the
+// place of the error that a direct source would have returned, with the same exit codes.
 func (f *outcome) refusal() error {
 	if len(f.dead) == 0 {
 		return nil

@@ -43,7 +43,9 @@ func newServe(p *Program) *cobra.Command {
 	return cmd
 }
 
-// serve opens everything, the cheapest to refuse first, and serves until ctx ends.
+// serve opens everything, the cheapest to refuse first, and serves until ctx ends. It listens
+// before it opens the sources, since opening one may send what an earlier run has stored. What is
+// left at the end has the time until stopBy, which begins when the server is asked to stop.
 func (p *Program) serve(ctx context.Context, s *settings.Settings) error {
 	p.limitMemory(s.Serve)
 	logger := p.logger(s.Serve.Log)
@@ -101,7 +103,8 @@ func (p *Program) serve(ctx context.Context, s *settings.Settings) error {
 	return nil
 }
 
-// serveConfig returns what the settings say of a server, and what of the hosting it serves.
+// serveConfig returns what the settings say of a server, and what of the hosting it serves. Metrics
+// are outermost, so that they count requests that the guard refuses.
 func (h *hosting) serveConfig(s settings.Serve) serve.Config {
 	config := serve.Config{
 		MCP: mcp.Config{
@@ -183,7 +186,8 @@ func checkEmulator(s *settings.Settings, addr net.Addr) error {
 	return nil // opening the source reports what is wrong with the choice
 }
 
-// announceServe prints where the server is. The lines are data: scripts wait for them.
+// announceServe prints where the server is. The lines are data: scripts wait for them. They say
+// whether events are real, which is the costliest thing to be wrong about.
 func (p *Program) announceServe(url string, h *hosting, s *settings.Settings) error {
 	doc := struct {
 		URL     string   `json:"url"`
@@ -270,7 +274,8 @@ func cannotListen(address string, err error) error {
 	return console.Failed("cannot listen on %s: %w; --addr picks another", address, err)
 }
 
-// tlsConfig returns nil if the settings name no certificate.
+// tlsConfig returns nil if the settings name no certificate. Half a configuration is refused:
+// serving http to somebody who asked for https would send tokens in the clear.
 func tlsConfig(s settings.Serve, logger *slog.Logger) (*tls.Config, error) {
 	switch {
 	case s.TLSCert == "" && s.TLSKey == "" && s.TLSClientCA == "":

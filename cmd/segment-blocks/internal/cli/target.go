@@ -27,7 +27,9 @@ const (
 	placeholderKey = "segmentBlocksPlaceholderWriteKey"
 )
 
-// target is where a command sends.
+// target is where a command sends: a runtime with one source. The commands that invoke once or a
+// few times (run, preview, validate, import) open one; serve and mcp have a [hosting] with every
+// source.
 type target struct {
 	*runtime.Runtime
 	source   string
@@ -48,6 +50,8 @@ func (p *Program) registry() *registry.Registry {
 }
 
 // openToSend returns the configured target or, if none is configured, an emulator in this process.
+// A write key in the input is used if the source has none. If there is no source at all it is an
+// error: whoever gives a key means a real source, and its events must not end in an emulator.
 func (p *Program) openToSend(s *settings.Settings, in input) (*target, error) {
 	source, configured, err := s.Chosen()
 	if err != nil {
@@ -86,8 +90,8 @@ func (p *Program) openToSend(s *settings.Settings, in input) (*target, error) {
 	return t, nil
 }
 
-// openToLook returns a target for commands that send nothing and so need no write key. With
-// anySource, any of several sources will do.
+// openToLook returns a target for commands that send nothing and so need no write key. Without a
+// source they see what Segment in the US would get. With anySource, any of several sources will do.
 func (p *Program) openToLook(s *settings.Settings, anySource bool) (*target, error) {
 	source, configured, err := s.Chosen()
 	if anySource && errors.Is(err, settings.ErrNotChosen) {
@@ -135,8 +139,8 @@ func (p *Program) noteEmulator(doing string) {
 	p.Note("to send to Segment, set SEGMENT_WRITE_KEY and SEGMENT_REGION (us or eu); see segment-blocks help environment")
 }
 
-// newTarget returns a target that sends to one source. A source with the key of the emulator is
-// marked as emulated, and so are its receipts.
+// newTarget returns a target that sends to one source. The key of the emulator marks a source as
+// emulated, so that its receipts say so wherever they end up.
 func (p *Program) newTarget(name string, sender tracking.Sender) (*target, error) {
 	t := &target{source: name, sends: sender.Target()}
 	add := runtime.Source
@@ -167,7 +171,8 @@ func (p *Program) mentionRegion(name string, source tracking.Source) {
 	)
 }
 
-// close gives up what is still in flight after a second. The messages in a store stay there.
+// close gives up what is still in flight after a second: a command that has printed its result must
+// not hang. The messages in a store stay there.
 func (t *target) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
@@ -180,7 +185,8 @@ func (t *target) close() {
 	}
 }
 
-// writeKey returns the write key of an input, which replaces that of the source.
+// writeKey returns the write key of an input, which replaces that of the source. What is wrong with
+// the input is for the runtime to say, with its place.
 func (in input) writeKey() tracking.WriteKey {
 	obj, err := rawjson.ParseObject(in.json, rawjson.Limits{})
 	if err != nil {
@@ -205,7 +211,8 @@ func wrapInvocation(err error, in input) error {
 	return err
 }
 
-// sourceFailure gives an error about a source its code.
+// sourceFailure gives an error about a source its code and exit code: scripts tell a missing key,
+// which is 4, from a source that is not there, which is 2.
 func sourceFailure(err error) error {
 	own, ok := errors.AsType[*tracking.Error](err)
 	if errors.Is(err, settings.ErrNoKey) || ok && own.Code == tracking.MissingCredential {
