@@ -26,6 +26,8 @@ type explanations struct {
 	Segment, Ours, Any, Warnings map[string]string
 }
 
+// readCodes reads codes.yaml. A member that explanations does not have is passed over; the test of
+// the page would miss its codes.
 func readCodes() (explanations, error) {
 	var known explanations
 	err := yaml.Unmarshal(codesFile, &known)
@@ -35,6 +37,8 @@ func readCodes() (explanations, error) {
 // violation is a row of the table of violation codes.
 type violation struct{ Whose, Meaning string }
 
+// violations returns the codes of violations with whose they are: the reader of an error wants to
+// know whether to ask Segment or this program.
 func (e explanations) violations() map[string]violation {
 	all := map[string]violation{}
 	for whose, codes := range map[string]map[string]string{"Segment": e.Segment, "ours": e.Ours, "any block": e.Any} {

@@ -28,6 +28,8 @@ func main() {
 	}
 }
 
+// run writes the files below the module's root. It removes none: the test finds a page whose block
+// is gone.
 func run(root string) error {
 	files, err := generate(root)
 	if err != nil {

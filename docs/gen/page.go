@@ -27,6 +27,8 @@ func page(e registry.Entry) []byte {
 	return b.Bytes()
 }
 
+// limits says how large a message and a request may be. The numbers are those that package tracking
+// enforces.
 func limits(e registry.Entry) []string {
 	message := fmt.Sprintf("A message may have %d bytes, all that is sent with it included.", tracking.MaxMessageBytes)
 	if e.ID != "segment_batch" {
@@ -40,6 +42,7 @@ func limits(e registry.Entry) []string {
 	}
 }
 
+// index is the page that lists the blocks.
 func index(entries []registry.Entry) []byte {
 	var b bytes.Buffer
 	b.WriteString(generated)
@@ -59,7 +62,8 @@ func table(entries []registry.Entry) []byte {
 	return b.Bytes()
 }
 
-// needs names the parameters that the rules at the root ask for.
+// needs names the parameters that the rules at the root ask for. Schemas that allow one parameter
+// or another name both.
 func needs(e registry.Entry) string {
 	var schema struct {
 		AllOf []struct {

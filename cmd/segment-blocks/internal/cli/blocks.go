@@ -110,7 +110,7 @@ func newBlocksSchema(p *Program) *cobra.Command {
 }
 
 // document returns the format of output that is for programs only: YAML if it is asked for, else
-// JSON.
+// JSON. There is no text form of it.
 func document(s *settings.Settings) string {
 	if s.Output == "yaml" {
 		return "yaml"
@@ -157,7 +157,8 @@ func writeBlock(w io.Writer, s console.Style, e registry.Entry) {
 	}
 }
 
-// fieldRows lists the name, kind and description of fields and, indented, of those inside them.
+// fieldRows lists the name, kind and description of fields and, indented, of those inside them. A
+// field without one type lists its kinds.
 func fieldRows(fields []schemas.Field, indent string) [][]string {
 	var rows [][]string
 	for _, f := range fields {

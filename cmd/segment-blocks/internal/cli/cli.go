@@ -42,6 +42,8 @@ func Run(ctx context.Context, p *Program) (code int) {
 			code = int(console.ExitCodeOf(err))
 		}
 	}()
+	// Commands write without looking at errors. One that has failed, as on a full disk, is noticed
+	// below.
 	data := &console.Stream{Writer: p.Stdout}
 	p.Stdout = data
 	root := newRoot(p) //nolint:contextcheck // commands get ctx from cobra, below

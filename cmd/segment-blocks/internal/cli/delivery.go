@@ -26,15 +26,19 @@ import (
 // the command closes them. Several sources may share a store: its file is opened once, and has one
 // admin, which answers the queue commands of other processes.
 type deliveries struct {
-	logger    *slog.Logger
-	closers   []func(context.Context) error // of coalesced sources
-	stores    map[string]*delivery.Store    // by path
-	admins    map[string]*admin             // of the stores, by path
-	transport *http.Transport               // of the stores
-	ways      map[string]string             // by the name of the source
-	paths     map[string]string             // of the stores, by the name of the source
-	settings  *settings.Settings            // nil until there is a store
-	notices   []string                      // what the logger has been told that a command without a log should say
+	logger *slog.Logger
+	// closers are those of the coalesced sources.
+	closers []func(context.Context) error
+	// stores and admins are by path. They share the transport and the settings, which are nil until
+	// there is a store.
+	stores    map[string]*delivery.Store
+	admins    map[string]*admin
+	transport *http.Transport
+	settings  *settings.Settings
+	// ways and paths have the way of each source, and the path of its store.
+	ways, paths map[string]string
+	// notices are what the logger has been told and a command without a log should say.
+	notices []string
 }
 
 // newDeliveries returns deliveries without a source. The logger gets what goes wrong after an
@@ -183,6 +187,7 @@ func (d *deliveries) stranded() (list []string) {
 // before it closes a store. It returns the messages that stay in each store for the next run, by
 // path; those of sources that are not configured are not among them.
 func (d *deliveries) close(ctx context.Context, last ...func()) (left map[string]int, err error) {
+	// Coalesced sources come first: what they hold is lost when the time is up.
 	for _, closeSource := range d.closers {
 		err = errors.Join(err, closeSource(ctx))
 	}
@@ -218,6 +223,8 @@ func (d *deliveries) abandon() error {
 // from leaving. Closing a store does not wait for a receiver that fails, and so cannot be used for
 // this.
 func (d *deliveries) lastError(ctx context.Context) string {
+	// A receiver that works takes messages within milliseconds, and the command waits no longer
+	// than that.
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for {

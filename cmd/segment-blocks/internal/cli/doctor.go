@@ -41,7 +41,8 @@ type check struct {
 const checkTimeout = 5 * time.Second
 
 // newDoctor makes doctor. It reads the configuration itself: a configuration that is not valid is a
-// finding of this command, not an error that ends it.
+// finding of this command, not an error that ends it. It sends no event, and shows the write key to
+// nobody who does not know it already.
 func newDoctor(p *Program) *cobra.Command {
 	cmd := command("doctor", "Check the configuration, the receiver and the write key")
 	addSource(p, cmd)
@@ -124,6 +125,7 @@ func (e *examination) run(ctx context.Context, s *settings.Settings) {
 	if err != nil {
 		e.fail("write key", console.ExitCredentials, "%s", err)
 	}
+	// Without a key the receiver can still be checked.
 	target := s.Tracking(source, key)
 	base, err := target.URL()
 	if err != nil {
@@ -137,13 +139,14 @@ func (e *examination) run(ctx context.Context, s *settings.Settings) {
 	if key != "" {
 		e.key(ctx, client, s, target, base, origin)
 	}
+	// It is the last line because it is what an "ok" above may be mistaken for.
 	e.notChecked(
 		"destinations", "Segment confirms receipt, not delivery; see the source's Debugger and Delivery Overview in Segment",
 	)
 }
 
 // configuration reports how reading the configuration went: s is nil if it failed, with a line for
-// each fault.
+// each fault. The warnings that other commands print to stderr are findings here.
 func (e *examination) configuration(s *settings.Settings, err error) {
 	const name = "configuration"
 	faults, invalid := errors.AsType[*settings.Error](err)
@@ -196,7 +199,8 @@ func (e *examination) region(source settings.Source, base string) {
 }
 
 // reach sends a request that is no tracking call. Any answer will do: the name resolves, the
-// connection works, the certificate is trusted.
+// connection works, the certificate is trusted. The answer's time tells whether this machine's
+// clock is right.
 func (e *examination) reach(ctx context.Context, client *http.Client, base string) {
 	began := time.Now()
 	answer, _, err := fetch(ctx, client, http.MethodHead, base+"/")

@@ -61,7 +61,8 @@ func bare(err error) error {
 	return err
 }
 
-// publishedSettings are what Segment publishes of a source, by its write key.
+// publishedSettings are what Segment publishes of a source, by its write key, for the library that
+// runs in browsers. A source of which it publishes nothing may still be a good one.
 type publishedSettings struct {
 	status  int
 	known   bool   // the key is that of a source
@@ -96,7 +97,8 @@ func lookUp(ctx context.Context, client *http.Client, cdn string, source trackin
 	return found, nil
 }
 
-// scrub removes the write key from a text, also in the form that it has in a URL.
+// scrub removes the write key from a text, also in the form that it has in a URL. Errors of the
+// network may quote the address, and the report of doctor is what people paste into a ticket.
 func scrub(text string, source tracking.Source) string {
 	for _, secret := range append(source.Secrets(), url.PathEscape(string(source.WriteKey))) {
 		text = strings.ReplaceAll(text, secret, source.WriteKey.Fingerprint())
@@ -104,7 +106,7 @@ func scrub(text string, source tracking.Source) string {
 	return text
 }
 
-// isLocal reports whether a URL leads to this machine.
+// isLocal reports whether a URL leads to this machine, where a key may be shown and http is safe.
 func isLocal(address string) bool {
 	u, err := url.Parse(address)
 	return err == nil && loopback.Host(u.Hostname())

@@ -63,6 +63,7 @@ func (p *Program) serveEmulator(ctx context.Context, f emulatorFlags, s *setting
 	if err != nil {
 		return cannotListen(f.addr, err)
 	}
+	// The API shows what was sent, so other machines need a token for it.
 	token := ""
 	if f.token || !onLoopback(ln.Addr()) {
 		token = rand.Text()
@@ -133,7 +134,7 @@ func onLoopback(addr net.Addr) bool {
 }
 
 // reachable returns the address that a client on this machine can use. That of all interfaces is
-// not one.
+// not one, and people copy what is printed.
 func reachable(addr net.Addr) string {
 	tcp, ok := addr.(*net.TCPAddr)
 	if !ok || !tcp.IP.IsUnspecified() {

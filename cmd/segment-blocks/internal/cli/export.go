@@ -56,7 +56,8 @@ func export(reg *registry.Registry, format string) any {
 }
 
 // newExport makes export. The formats of tools have no source or write key among their inputs: a
-// model is to see neither.
+// model is to see neither. The output is a document whatever the terminal, since a person does not
+// read it.
 func newExport(p *Program) *cobra.Command {
 	names := []string{"anthropic", "json-schema", "mcp", "openai", "openapi"}
 	cmd := &cobra.Command{
@@ -116,6 +117,7 @@ func newExportAACFlow(p *Program) *cobra.Command {
 				aacflow.PlaceholderServer,
 			)
 		}
+		// A workflow is one file, so it can go to the next program.
 		if *out == "" {
 			if _, err := p.Stdout.Write(files[0].Content); err != nil {
 				return console.Failed("cannot write to stdout: %w", err)

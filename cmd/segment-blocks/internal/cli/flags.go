@@ -28,12 +28,13 @@ func noArguments(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-// blockCommand returns a command whose one argument is the id of a block.
+// blockCommand returns a command whose one argument is the id of a block. Shells complete it.
 func (p *Program) blockCommand(use, short string) *cobra.Command {
 	return &cobra.Command{Use: use, Short: short, Args: oneBlock, ValidArgsFunction: p.completeBlock}
 }
 
-// oneBlock demands the id of a block.
+// oneBlock demands the id of a block. Whether there is one of this id is for the command to find
+// out, which can suggest another.
 func oneBlock(cmd *cobra.Command, args []string) error {
 	switch len(args) {
 	case 0:
@@ -55,7 +56,8 @@ func (p *Program) completeBlock(_ *cobra.Command, args []string, _ string) ([]st
 	return ids, cobra.ShellCompDirectiveNoFileComp
 }
 
-// group returns a command that only groups others. Alone it prints its help.
+// group returns a command that only groups others. Alone it prints its help, which is what somebody
+// who types half a command needs.
 func group(use, short string, commands ...*cobra.Command) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: use, Short: short, Args: noSuchCommand,
@@ -79,8 +81,9 @@ func noSuchCommand(cmd *cobra.Command, args []string) error {
 	return console.Usage("%q is not a command of %s%s", args[0], cmd.CommandPath(), schemas.DidYouMean(args[0], known))
 }
 
-// flagError explains a flag that does not exist, with the one that was probably meant. Whoever
-// tries to pass a write key learns why there is no such flag.
+// flagError explains a flag that does not exist, with the one that was probably meant, or a value
+// that is not one of those it can have. Whoever tries to pass a write key learns why there is no
+// such flag.
 func flagError(cmd *cobra.Command, err error) error {
 	if wrong, ok := errors.AsType[*pflag.InvalidValueError](err); ok && strings.HasPrefix(wrong.Unwrap().Error(), "must ") {
 		return console.Usage("--%s %w", wrong.GetFlag().Name, wrong.Unwrap())
@@ -154,7 +157,8 @@ func addSource(p *Program, cmd *cobra.Command) {
 	})
 }
 
-// addSettings adds a flag for each setting of a section of the configuration.
+// addSettings adds a flag for each setting of a section of the configuration, with the default and
+// the words of the table, so that flags and file cannot differ.
 func addSettings(cmd *cobra.Command, section string) {
 	for _, s := range settings.Table() {
 		if !strings.HasPrefix(s.Key, section+".") {
@@ -181,7 +185,8 @@ func addTimeout(cmd *cobra.Command) {
 		"longest time for the command, retries included; 0 for no limit")
 }
 
-// settingFlag holds the text of a flag. Package settings reads it.
+// settingFlag holds the text of a flag. Package settings reads it, as it reads a value of the file
+// or of a variable, and so all three are refused in the same words.
 type settingFlag struct {
 	kind  settings.Kind
 	text  string

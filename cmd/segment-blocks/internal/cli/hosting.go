@@ -30,14 +30,18 @@ import (
 type hosting struct {
 	*runtime.Runtime
 	registry *registry.Registry
-	names    []string
-	target   string           // where the chosen source sends
-	emulator *emulator.Server // nil if a source is configured
+	// names are those of the sources, and target is where the chosen one sends.
+	names  []string
+	target string
+	// emulator is the one in this process, nil if events go to configured sources.
+	emulator *emulator.Server
 	metrics  *metrics.Metrics
-	tracing  *tracing // nil if nobody asks for traces
-	logger   *slog.Logger
-
-	deliveries  *deliveries
+	// tracing is nil if nobody asks for traces.
+	tracing *tracing
+	// logger marks each line as emulated if events are not real.
+	logger     *slog.Logger
+	deliveries *deliveries
+	// invocations are the latest ones, for the catalog of serve.
 	invocations *invocations.Log
 }
 
@@ -194,6 +198,7 @@ func (t *tracing) close(ctx context.Context) {
 		return
 	}
 	t.outgoing.CloseIdleConnections()
+	// A collector that does not answer must not hold up the end.
 	left := 5 * time.Second
 	if deadline, ok := ctx.Deadline(); ok {
 		left = min(left, max(time.Second, time.Until(deadline)))

@@ -26,10 +26,12 @@ type importSummary struct {
 	Complete bool `json:"complete"`
 	importer.Counts
 	// Unsent is what was read and is neither accepted nor rejected, where the import was stopped.
-	Unsent      int64  `json:"unsent,omitempty"`
-	Source      string `json:"source"`
-	Endpoint    string `json:"endpoint,omitempty"`
-	Emulator    bool   `json:"emulator,omitempty"`
+	Unsent int64  `json:"unsent,omitempty"`
+	Source string `json:"source"`
+	// Endpoint is where the events went, "" for an emulator that is gone by now.
+	Endpoint string `json:"endpoint,omitempty"`
+	Emulator bool   `json:"emulator,omitempty"`
+	// RejectsFile is there if it holds rejects, StateFile if there is something to resume.
 	RejectsFile string `json:"rejectsFile,omitempty"`
 	StateFile   string `json:"stateFile,omitempty"`
 }
@@ -250,14 +252,16 @@ func (r *importRun) showMapping(file string, columns []importer.Column) {
 // progress shows how far an import is, on stderr. Its methods are called by one goroutine at a
 // time.
 type progress struct {
-	kind    string
-	w       io.Writer
-	every   time.Duration
-	bar     *progressbar.ProgressBar
-	started time.Time
-	last    time.Time
-	first   *importer.Progress // of this run
-	now     importer.Progress
+	kind string
+	w    io.Writer
+	// every is the time between two updates: what reads them differs in how much it can take.
+	every time.Duration
+	bar   *progressbar.ProgressBar
+	// started is when this run began, last when it was shown.
+	started, last time.Time
+	// first is what an earlier run had done, nil before anything is sent.
+	first *importer.Progress
+	now   importer.Progress
 }
 
 // newProgress returns a progress of a kind. A bar needs a terminal that can move its cursor; a log

@@ -54,6 +54,7 @@ func inline(value string) (input, error) {
 	if value == "-" {
 		return input{}, console.Usage("--input - is no JSON; did you mean @-, which reads stdin?")
 	}
+	// What has no bracket and no quote is no input, and probably the name of a file.
 	if !strings.ContainsAny(value, "{}[]\"") {
 		if _, err := os.Stat(value); err == nil {
 			return input{}, console.Usage("--input %[1]s is no JSON; did you mean @%[1]s, which reads the file?", value)

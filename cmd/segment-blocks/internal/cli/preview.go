@@ -64,7 +64,8 @@ func newPreview(p *Program) *cobra.Command {
 }
 
 // writeRequest writes a request for people: the headers as a table, the body indented, and its size
-// next to the limit that applies to it.
+// next to the limit that applies to it. The size is that of the body as it is sent, not as it is
+// shown.
 func writeRequest(w io.Writer, s console.Style, r runtime.Request) {
 	console.Writeln(w, s.Strong(text.Escape(r.Method+" "+r.URL)))
 	var rows [][]string
@@ -72,6 +73,7 @@ func writeRequest(w io.Writer, s console.Style, r runtime.Request) {
 		rows = append(rows, []string{name + ":", strings.Join(r.Header[name], ", ")})
 	}
 	console.WriteTable(w, rows)
+	// A request of one message has the limit of a message.
 	limit := tracking.MaxMessageBytes
 	if strings.HasSuffix(r.URL, tracking.BatchPath) {
 		limit = tracking.MaxBodyBytes

@@ -139,6 +139,7 @@ func (p *Program) newQueueChange(verb, short, past string) *cobra.Command {
 		if err != nil {
 			return console.Failed("%w", err)
 		}
+		// Nobody has named the damaged ones that --all has left, so the command does.
 		damaged := 0
 		if *all {
 			err = q.visit(false, func(m delivery.StoredMessage) bool {
@@ -165,6 +166,7 @@ func newQueueExport(p *Program) *cobra.Command {
 	waiting := addWaiting(cmd)
 	file := addQueueSource(p, cmd)
 	cmd.RunE = p.withQueue(file, func(_ *settings.Settings, q *storeQueue, _ []string) error {
+		// A message is printed as it goes over the wire, so that importing it changes nothing.
 		out := json.NewEncoder(p.Stdout)
 		out.SetEscapeHTML(false)
 		damaged, printing := 0, error(nil)
@@ -237,7 +239,7 @@ func messageIDs(args []string) ([]uint64, error) {
 	return ids, nil
 }
 
-// checkedStore is what queue check found.
+// checkedStore is what queue check found in one file.
 type checkedStore struct {
 	Store   string           `json:"store"`
 	Sources []delivery.Stats `json:"sources"`
@@ -306,7 +308,8 @@ func checkStore(ctx context.Context, path string) checkedStore {
 	return one
 }
 
-// nothingStored says that a store is not there yet, or has nothing in it.
+// nothingStored says that a store is not there yet, or has nothing in it. There is nothing to
+// check, and that is not damage.
 func nothingStored(path string) bool {
 	info, err := os.Stat(path)
 	return os.IsNotExist(err) || err == nil && info.Mode().IsRegular() && info.Size() == 0

@@ -96,6 +96,7 @@ type remoteStore struct {
 // dialStore returns the store of the process that has it open, nil where none answers. The file
 // that says where to ask may be that of a process that was killed, so only an answer counts.
 func dialStore(ctx context.Context, path string) *remoteStore {
+	// Kept-alive connections would hold up the end of the process that is asked.
 	s := &remoteStore{client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}}
 	doc, err := os.ReadFile(adminFile(path))
 	if err == nil {
@@ -196,6 +197,7 @@ func (a *admin) close() error {
 // ServeHTTP answers a request. Messages are written as they are read from the store, of which there
 // may be a million.
 func (a *admin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	// The ids of a million dead letters fit.
 	const mostBody = 32 << 20
 	if subtle.ConstantTimeCompare([]byte(r.Header.Get("Authorization")), []byte("Bearer "+a.token)) != 1 {
 		http.Error(w, "the token is missing or wrong", http.StatusUnauthorized)

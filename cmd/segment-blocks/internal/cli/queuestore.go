@@ -23,10 +23,12 @@ type storeQueue struct {
 	ctx    context.Context //nolint:containedctx // that of the command
 	source string
 	path   string
-	exists bool
-	empty  bool // the file is there and has 0 bytes
-	ask    asker
-	close  func() error
+	// exists is false if there is no file yet. A file of 0 bytes, which is empty, counts as none:
+	// a crash may leave one before the first message is stored.
+	exists, empty bool
+	// ask reaches the store, wherever it is open. close says what was wrong with it.
+	ask   asker
+	close func() error
 }
 
 // addStore adds the flag that names a file, also one that no configuration knows, such as a copy.
@@ -83,7 +85,7 @@ func openPath(ctx context.Context, source, path string) (*storeQueue, error) {
 	return q, nil
 }
 
-// queueState is a line of the status.
+// queueState is a line of the status: what one source has in one store.
 type queueState struct {
 	Source  string     `json:"source"`
 	Store   string     `json:"store"`

@@ -44,8 +44,9 @@ func newServe(p *Program) *cobra.Command {
 }
 
 // serve opens everything, the cheapest to refuse first, and serves until ctx ends. It listens
-// before it opens the sources, since opening one may send what an earlier run has stored. What is
-// left at the end has the time until stopBy, which begins when the server is asked to stop.
+// before it opens the sources, since opening one may send what an earlier run has stored. Once it
+// is asked to stop, requests and stored messages have --drain-delay and --drain together, and not
+// each of them.
 func (p *Program) serve(ctx context.Context, s *settings.Settings) error {
 	p.limitMemory(s.Serve)
 	logger := p.logger(s.Serve.Log)
@@ -231,7 +232,8 @@ func (p *Program) logger(format string) *slog.Logger {
 }
 
 // tokens reads the tokens that clients may send, separated by commas or lines. There are several
-// while one is being replaced.
+// while one is being replaced. An empty file is an error: it is a secret that was not mounted, not
+// a server without one.
 func (p *Program) tokens(file string) ([]string, error) {
 	text := p.Variable(tokenVariable)
 	if file != "" {

@@ -32,11 +32,15 @@ const (
 // source.
 type target struct {
 	*runtime.Runtime
-	source   string
-	emulator *emulator.Server // nil if it sends elsewhere
-	sends    tracking.Source
-
-	deliveries *deliveries // nil unless the source is durable
+	// source is the name of the source: "emulator" for that of this process, "placeholder" for
+	// none.
+	source string
+	// emulator is the one in this process, nil if the command sends elsewhere.
+	emulator *emulator.Server
+	// sends is the source itself, with the endpoint and the write key.
+	sends tracking.Source
+	// deliveries holds the store, nil unless the source is durable.
+	deliveries *deliveries
 }
 
 // registry returns the registry with the blocks. It is made once, on demand: compiling the schemas
