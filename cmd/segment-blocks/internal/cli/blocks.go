@@ -118,7 +118,8 @@ func document(s *settings.Settings) string {
 	return "json"
 }
 
-// entryOf returns the entry of a block in the catalog, or an error that suggests a similar id.
+// entryOf returns the entry of a block in the catalog, or an error that suggests a similar id. It
+// is what REST and agents get, so that all three describe a block in the same way.
 func (p *Program) entryOf(id string) (registry.Entry, error) {
 	if err := p.knownBlock(id); err != nil {
 		return registry.Entry{}, err

@@ -222,7 +222,7 @@ func variableRows() [][]string {
 }
 
 // settingRows lists the settings of the configuration file. Those of serve are flags, which the
-// help of that command has.
+// help of that command has, and those of a source's retry have the texts of retry.
 func settingRows() (rows [][]string) {
 	for _, s := range append(settings.Table(), settings.SourceTable()...) {
 		if strings.HasPrefix(s.Key, "serve.") || strings.HasPrefix(s.Key, "sources.NAME.retry.") {

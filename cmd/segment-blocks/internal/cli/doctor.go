@@ -18,7 +18,8 @@ import (
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
-// verdict is the result of a check.
+// verdict is the result of a check. A warning is what may lose events and does not have to; not
+// checked is what doctor could not find out.
 type verdict string
 
 const (
@@ -28,7 +29,8 @@ const (
 	verdictNotChecked verdict = "not checked"
 )
 
-// check is one line of the report.
+// check is one line of the report. Its name says what was looked at, and several lines may have the
+// same one.
 type check struct {
 	Name    string  `json:"name"`
 	Verdict verdict `json:"verdict"`
@@ -318,6 +320,7 @@ func (p *Program) printChecks(chosen string, checks []check) error {
 }
 
 // painted returns a verdict in its color, padded before it is colored: the codes have no width.
+// Color only repeats what the word says.
 func painted(s console.Style, v verdict) string {
 	text := fmt.Sprintf("%-11s", v)
 	switch v {

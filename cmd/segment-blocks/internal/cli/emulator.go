@@ -57,7 +57,8 @@ func newEmulator(p *Program) *cobra.Command {
 }
 
 // serveEmulator listens before anything else, because only then is it known whether other machines
-// can reach the emulator, which makes a token necessary.
+// can reach the emulator, which makes a token necessary. An interrupt is how an emulator ends, and
+// no failure.
 func (p *Program) serveEmulator(ctx context.Context, f emulatorFlags, s *settings.Settings) error {
 	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", f.addr)
 	if err != nil {
@@ -127,7 +128,8 @@ func (p *Program) announce(addr net.Addr, f emulatorFlags, token string, s *sett
 	})
 }
 
-// onLoopback reports whether only this machine can reach an address.
+// onLoopback reports whether only this machine can reach an address. Where it cannot tell, it says
+// no.
 func onLoopback(addr net.Addr) bool {
 	tcp, ok := addr.(*net.TCPAddr)
 	return ok && tcp.IP.IsLoopback()
@@ -160,7 +162,8 @@ func newWatcher(p *Program, e *emulator.Emulator) *watcher {
 	return &watcher{program: p, emulator: e, style: p.Style(p.Stderr), event: e.Stats().LastSeq}
 }
 
-// watch prints until ctx ends, and then what came last.
+// watch prints until ctx ends, and then what came last. Nothing is printed while no request has
+// come.
 func (w *watcher) watch(ctx context.Context) {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
@@ -232,7 +235,8 @@ func (w *watcher) accepted(e *emulator.Event) string {
 	return clock(e.ReceivedAt) + " " + w.style.Good("accepted ") + "  " + text.Escape(strings.Join(words, "  "))
 }
 
-// discarded describes a message that Segment would drop, with every reason.
+// discarded describes a message that Segment would drop, with every reason. Segment itself answers
+// 200 and says nothing, so this line is what the emulator is for.
 func (w *watcher) discarded(d *emulator.Discard) string {
 	var why []string
 	for _, problem := range d.Problems {

@@ -138,7 +138,8 @@ func newExportAACFlow(p *Program) *cobra.Command {
 	return cmd
 }
 
-// workflowFiles returns the one file of a workflow that calls a block.
+// workflowFiles returns the one file of a workflow that calls a block. A block that is not there is
+// a slip on the command line, not a failure of the export.
 func workflowFiles(reg *registry.Registry, block string) ([]aacflow.File, error) {
 	if _, ok := reg.Lookup(block); !ok {
 		return nil, console.Usage("no block has this id%s: %q", reg.Suggest(block), block)
@@ -150,7 +151,8 @@ func workflowFiles(reg *registry.Registry, block string) ([]aacflow.File, error)
 	return []aacflow.File{{Path: block + ".json", Content: content}}, nil
 }
 
-// placed lists generated files by what was done with them.
+// placed lists generated files by what was done with them. A script can tell whether there is
+// anything to commit.
 type placed struct {
 	Written   []string `json:"written"`
 	Unchanged []string `json:"unchanged"`

@@ -146,7 +146,8 @@ func (h *hosting) closeEmulator(ctx context.Context) error {
 	return h.emulator.Close(ctx)
 }
 
-// tracing exports traces if the environment asks for it. A nil *tracing exports none.
+// tracing exports traces if the environment asks for it. A nil *tracing exports none, and its
+// methods then change nothing, so that no caller has to ask.
 type tracing struct {
 	traces   *traces.Traces
 	provider *otlp.Provider

@@ -62,7 +62,8 @@ func newImport(p *Program) *cobra.Command {
 	return cmd
 }
 
-// addImportFlags gives the command the flags that only it has.
+// addImportFlags gives the command the flags that only it has. Package importer names them in its
+// errors.
 func addImportFlags(cmd *cobra.Command) *importFlags {
 	f := importFlags{progress: "auto"}
 	fl := cmd.Flags()
@@ -141,7 +142,8 @@ func (p *Program) openToImport(s *settings.Settings, dryRun bool) (*target, erro
 	return p.newTarget(chosen.Name, source)
 }
 
-// importRun is one run of the command.
+// importRun is one run of the command. The importer calls its methods; those that it calls from
+// several goroutines it calls one at a time, but for send.
 type importRun struct {
 	program  *Program
 	target   *target

@@ -120,13 +120,15 @@ func (r *importRun) writeSummary(w io.Writer, sum importSummary) {
 	}
 }
 
-// duplicates says how many events have the messageId of an earlier one.
+// duplicates says how many events have the messageId of an earlier one. It is "at least" because a
+// run remembers only the latest ids.
 func duplicates(c importer.Counts) string {
 	return "at least " + text.Grouped(c.Duplicates) + " gave the messageId of an earlier event;" +
 		" the receiver keeps one of them"
 }
 
-// noteRejected tells of the rejects of a dry run.
+// noteRejected tells of the rejects of a dry run, which writes no file of them unless it is told
+// to.
 func (r *importRun) noteRejected(c importer.Counts, err error) {
 	for _, one := range r.rejected {
 		r.program.Note("%s", one)

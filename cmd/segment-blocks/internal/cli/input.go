@@ -19,7 +19,7 @@ import (
 )
 
 // input is what a block is to be invoked with: bytes that nothing here decodes, so that they arrive
-// as they were written.
+// as they were written, with every digit of a number.
 type input struct {
 	json runtime.JSON
 	file string // where it came from; "" for the command line

@@ -91,7 +91,8 @@ func writeRequest(w io.Writer, s console.Style, r runtime.Request) {
 }
 
 // newValidate makes validate. It takes the first of several sources if none is chosen, because an
-// input is valid for all of them or for none.
+// input is valid for all of them or for none. It is a preview whose requests are not shown: only so
+// are limits checked that depend on what is sent.
 func newValidate(p *Program) *cobra.Command {
 	cmd := p.blockCommand("validate BLOCK --input JSON|@FILE|@-", "Check an input as run would, and send nothing")
 	value := addInput(cmd)

@@ -39,7 +39,8 @@ type queueAnswer struct {
 // calls visit with each message until that returns false, and returns the end of the answer.
 type asker func(ctx context.Context, r queueRequest, visit func(delivery.StoredMessage) bool) (queueAnswer, error)
 
-// askStore asks a store that this process has open.
+// askStore asks a store that this process has open, for a command of its own or for another
+// process.
 func askStore(store *delivery.Store) asker {
 	return func(ctx context.Context, r queueRequest, visit func(delivery.StoredMessage) bool) (a queueAnswer, err error) {
 		list := store.Dead
@@ -86,7 +87,8 @@ func askDamaged(path string) asker {
 	}
 }
 
-// remoteStore is the store of a process that is running: see admin.
+// remoteStore is the store of a process that is running: see [admin]. Its members are the file
+// beside the store.
 type remoteStore struct {
 	client *http.Client
 	URL    string `json:"url"`
@@ -146,9 +148,9 @@ func (s *remoteStore) ask(
 	}
 }
 
-// admin answers the queue commands of other processes while this one has a store open. It listens
-// on this machine only, on a port of its own, and wants a token. Both are in a file beside the
-// store, which only its owner can read.
+// admin answers the queue commands of other processes while this one has a store open: the lock on
+// the file admits one process. It listens on this machine only, on a port of its own, and wants a
+// token. Both are in a file beside the store, which only its owner can read.
 type admin struct {
 	file    string
 	token   string

@@ -172,7 +172,7 @@ func mustExist(file string) error {
 type ownStore struct{ source, path string }
 
 // ownStores lists the stores of the durable sources, each once. The error is of sources for whose
-// store there is no path.
+// store there is no path; the others are listed all the same.
 func ownStores(s *settings.Settings) (list []ownStore, err error) {
 	for _, name := range durableNames(s) {
 		path, failed := storePath(s, s.Sources[name])
@@ -278,8 +278,9 @@ func (p *Program) findQueue(cmd *cobra.Command, s *settings.Settings, file strin
 	return nil, sourceFailure(fmt.Errorf("the source is not durable, so nothing of it is stored: %q; %s", name, others))
 }
 
-// namedQueue opens a file and finds the source in it: the one asked for, or the only one, or
-// the chosen one.
+// namedQueue opens a file and finds the source in it: the one asked for, or the only one, or the
+// chosen one. A copy of a store may be that of another machine, whose sources this configuration
+// does not know.
 func (p *Program) namedQueue(cmd *cobra.Command, file, name string, asked bool) (*storeQueue, error) {
 	if err := mustExist(file); err != nil {
 		return nil, err
@@ -305,7 +306,7 @@ func (p *Program) namedQueue(cmd *cobra.Command, file, name string, asked bool) 
 }
 
 // stats returns the counts of all sources in the store, none if it cannot be read: closing says
-// why.
+// why, after the command has printed what it can.
 func (q *storeQueue) stats() []delivery.Stats {
 	answer, _ := q.ask(q.ctx, queueRequest{Do: "stats"}, nil)
 	return answer.Stats

@@ -89,7 +89,8 @@ func (p *Program) showRetries(ctx context.Context) context.Context {
 	})
 }
 
-// knownBlock refuses an unknown block before an emulator is started for it.
+// knownBlock refuses an unknown block before an emulator is started for it. The runtime would
+// refuse it too, but later.
 func (p *Program) knownBlock(id string) error {
 	if _, ok := p.registry().Lookup(id); !ok {
 		hint := cmp.Or(p.registry().Suggest(id), "; segment-blocks blocks list shows them all")
@@ -99,7 +100,8 @@ func (p *Program) knownBlock(id string) error {
 }
 
 // printResult prints the output of a block. As a document it is what the block returned, so that
-// the next program need not know of receipts; --receipt adds it.
+// the next program need not know of receipts; --receipt adds it. What the receipt warns of goes to
+// stderr in either case.
 func (p *Program) printResult(format string, t *target, res *runtime.Result, became *outcome, withReceipt bool) error {
 	if format == "text" {
 		p.printText(t, res, became)
@@ -190,9 +192,10 @@ type outcome struct {
 	others            int // messages stored before, that this run has made dead letters of
 }
 
-// drain gives a durable source time to send what is stored, and says what is left. The
-// interrupt that ends ctx ends it. The error says that messages of this run, which began at the
-// time, were refused.
+// drain gives a durable source time to send what is stored, and says what is left. The interrupt
+// that ends ctx ends it; what was stored stays stored. The error says that messages of this run,
+// which began at the time, were refused. The store is asked what became of them when it sends no
+// more and before it is closed, because then another process may have it.
 func (p *Program) drain(
 	ctx context.Context, t *target, r *runtime.Receipt, began time.Time, most time.Duration,
 ) (*outcome, error) {

@@ -129,7 +129,8 @@ func (p *Program) openEmulator(source tracking.Source, options ...emulator.Optio
 	return t, nil
 }
 
-// disclose says that events went to the emulator, if any did: a refused input goes nowhere.
+// disclose says that events went to the emulator, if any did: a refused input goes nowhere. It is
+// said each time, because somebody who tries things out forgets it.
 func (p *Program) disclose(t *target, r *runtime.Receipt) {
 	if t.emulator == nil || r == nil || r.Attempts == 0 {
 		return
