@@ -49,7 +49,7 @@ func (l *logFile) open(path string, load func(Event)) error {
 	case err != nil:
 		return fmt.Errorf("cannot lock the log: %w", err)
 	case !locked:
-		return fmt.Errorf("%w: %s", ErrLogInUse, path)
+		return fmt.Errorf("%w: %s", ErrLogInUse, paths.Resolve(path))
 	}
 	r := bufio.NewReaderSize(l.f, maxLine)
 	for number := 1; ; number++ {

@@ -69,7 +69,6 @@ func newConfig(opts []Option) (config, error) {
 		"oversize policy must be refuse or drop: %q", cfg.oversize)
 	check(cfg.capacity >= 1, "capacity must be at least 1: %d", cfg.capacity)
 	check(cfg.dedup >= 0, "dedup window cannot be negative: %s", cfg.dedup)
-	check(cfg.clock != nil, "clock cannot be nil")
 	for i, key := range cfg.keys {
 		check(key != "", "known write key %d is empty", i)
 	}
@@ -106,11 +105,6 @@ func LogTo(path string) Option { return func(c *config) { c.logPath = path } }
 func KnownWriteKeys(keys ...string) Option {
 	return func(c *config) { c.keys = append(c.keys, keys...) }
 }
-
-// Clock replaces time.Now as the source of receivedAt and of the age of a
-// messageId. It must be safe for concurrent use. Delays, timeouts and heartbeats
-// keep real time.
-func Clock(now func() time.Time) Option { return func(c *config) { c.clock = now } }
 
 // OversizeItem chooses what becomes of a batch with an oversize message.
 func OversizeItem(p OversizePolicy) Option { return func(c *config) { c.oversize = p } }

@@ -199,10 +199,10 @@ func TestHandlerInAServerOfOnesOwn(t *testing.T) {
 func TestOptionsOutOfRange(t *testing.T) {
 	_, err := emulator.Start(
 		emulator.Mode("lax"), emulator.Capacity(0), emulator.OversizeItem("x"),
-		emulator.DedupWindow(-1), emulator.Clock(nil), emulator.KnownWriteKeys(""))
+		emulator.DedupWindow(-1), emulator.KnownWriteKeys(""))
 	for _, want := range []string{
 		`mode must be segment or strict: "lax"`, "capacity must be at least 1: 0",
-		`oversize policy must be refuse or drop: "x"`, "dedup window cannot be negative", "clock cannot be nil",
+		`oversize policy must be refuse or drop: "x"`, "dedup window cannot be negative",
 		"known write key 0 is empty",
 	} {
 		require.ErrorContains(t, err, want)
