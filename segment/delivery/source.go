@@ -92,40 +92,42 @@ func (s *storedSource) Send(
 	}
 	call.Alone = false
 	batch, err := client.Prepare(ctx, s.Source, call)
-	messages, report := batch.Messages, batch.Report()
+	report := batch.Report()
 	report.Delivery = Durable
-	var failed *tracking.Error
-	switch {
-	case err != nil:
+	if err == nil {
+		err = s.accepts(call)
+	}
+	if err != nil {
 		return report, err
-	case s.err != nil:
-		failed = &tracking.Error{Code: tracking.InvalidSource, Err: s.err}
-	case call.WriteKey != "" && call.WriteKey != s.WriteKey:
-		problem := tracking.Finding{Index: -1}
-		problem.Path, problem.Code = "/writeKey", codeKeyNotStored
-		problem.Message = "must be left out, or be that of the source: " +
-			"the source stores its messages, and write keys are never stored"
-		return report, &tracking.Error{Code: tracking.InvalidInput, Total: 1, Problems: []tracking.Finding{problem}}
-	default:
-		failed = s.keep(ctx, messages, report.Endpoint)
 	}
-	status := tracking.Stored
-	switch {
-	case failed == nil:
-		report.Stored = len(messages)
-	case errors.Is(failed, errNotKnown):
-		status, failed.Unconfirmed = tracking.Unconfirmed, len(messages)
-	default:
-		status = tracking.Unsent
-	}
+	status, failed := s.keep(ctx, batch.Messages, report.Endpoint)
 	for i := range report.Messages {
 		report.Messages[i].Status = status
 	}
 	if failed == nil {
+		report.Stored = len(batch.Messages)
 		return report, nil
 	}
-	failed.Total = len(messages)
+	failed.Total = len(batch.Messages)
+	if status == tracking.Unconfirmed {
+		failed.Unconfirmed = failed.Total
+	}
 	return report, failed
+}
+
+// accepts says why a call whose messages are good cannot be stored.
+func (s *storedSource) accepts(call tracking.Call) error {
+	switch {
+	case s.err != nil:
+		return &tracking.Error{Code: tracking.InvalidSource, Err: s.err, Total: len(call.Messages)}
+	case call.WriteKey == "", call.WriteKey == s.WriteKey:
+		return nil
+	}
+	problem := tracking.Finding{Index: -1}
+	problem.Path, problem.Code = "/writeKey", codeKeyNotStored
+	problem.Message = "must be left out, or be that of the source: " +
+		"the source stores its messages, and write keys are never stored"
+	return &tracking.Error{Code: tracking.InvalidInput, Total: 1, Problems: []tracking.Finding{problem}}
 }
 
 // codeKeyNotStored is the code of the problem of a call that brings a write key
@@ -142,34 +144,35 @@ func canceled(endpoint string, attempts int, cause error) *tracking.Error {
 // became of it.
 const writeGrace = time.Second
 
-var errNotKnown = errors.New("whether it was stored is not known: the disk takes longer than the call may")
-
-// keep has messages written and waits for it.
-func (s *storedSource) keep(ctx context.Context, messages []tracking.Prepared, endpoint string) *tracking.Error {
+// keep has messages written, waits for it, and returns what became of them.
+func (s *storedSource) keep(
+	ctx context.Context, messages []tracking.Prepared, endpoint string,
+) (tracking.Status, *tracking.Error) {
 	o := storing(s, messages)
 	if failed := s.store.admit(o); failed != nil {
-		return failed
+		return tracking.Unsent, failed
 	}
 	defer s.store.calls.Done()
 	if err := s.store.hand(ctx, o); err != nil {
 		s.store.mu.Lock()
 		defer s.store.mu.Unlock()
 		s.store.release(o)
-		return canceled(endpoint, 0, err)
+		return tracking.Unsent, canceled(endpoint, 0, err)
 	}
 	select {
 	case <-o.done:
-		return unavailable(o.err)
-	case <-ctx.Done():
+	case <-ctx.Done(): // it is being written, which should not take long
+		select {
+		case <-o.done:
+		case <-time.After(writeGrace):
+			text := "whether it was stored is not known: the disk takes longer than the call may"
+			return tracking.Unconfirmed, &tracking.Error{Code: retry.DeadlineExceeded, Err: errors.New(text)}
+		}
 	}
-	timer := time.NewTimer(writeGrace) // it is being written, which should not take long
-	defer timer.Stop()
-	select {
-	case <-o.done:
-		return unavailable(o.err)
-	case <-timer.C:
-		return &tracking.Error{Code: retry.DeadlineExceeded, Err: errNotKnown}
+	if o.err != nil {
+		return tracking.Unsent, unavailable(o.err)
 	}
+	return tracking.Stored, nil
 }
 
 // admit reserves room for a call, unless the store is closed or full.
@@ -187,9 +190,6 @@ func (s *Store) admit(o *op) *tracking.Error {
 }
 
 func unavailable(err error) *tracking.Error {
-	if err == nil {
-		return nil
-	}
 	return &tracking.Error{Code: retry.Unavailable, Err: fmt.Errorf("nothing was stored or sent: %w", err)}
 }
 
