@@ -52,9 +52,6 @@ import (
 	"hash/maphash"
 	"maps"
 	"sync"
-	"time"
-
-	"github.com/hashicorp/golang-lru/v2/simplelru"
 )
 
 // ErrClosed is what Wait returns when the emulator is closed under it.
@@ -85,23 +82,17 @@ type kept struct {
 	events   ring[Event]
 	discards ring[Discard]
 	requests ring[Request]
+	memory   memory
 	stats    Stats
-
-	// When the latest messageIds were stored. It keeps hashes, so that a client that
-	// sends long ids cannot fill it.
-	ids  *simplelru.LRU[uint64, time.Time]
-	seed maphash.Seed
 }
 
 func newKept(cfg *config) kept {
-	ids, _ := simplelru.NewLRU[uint64, time.Time](maxRemembered, nil) // fails for no size only
 	return kept{
 		events:   ring[Event]{max: cfg.capacity, maxBytes: maxEventBytes, size: (*Event).size},
 		discards: ring[Discard]{max: maxRecords, maxBytes: maxRecordBytes, size: (*Discard).size},
 		requests: ring[Request]{max: maxRecords, maxBytes: maxRecordBytes, size: (*Request).size},
+		memory:   memory{window: cfg.dedup, seed: maphash.MakeSeed()},
 		stats:    Stats{Mode: cfg.mode, ByType: map[string]uint64{}, ByCode: map[string]uint64{}},
-		ids:      ids,
-		seed:     maphash.MakeSeed(),
 	}
 }
 

@@ -46,10 +46,36 @@ func (r *ring[T]) pick(match func(*T) bool, limit int, newest bool) []T {
 	return out
 }
 
-// remembers reports whether a messageId was stored less than the window ago.
-func (e *Emulator) remembers(messageID string, now time.Time) bool {
-	at, ok := e.ids.Peek(maphash.String(e.seed, messageID))
-	return ok && now.Sub(at) < e.cfg.dedup
+// A memory remembers messageIds for a time. It keeps hashes, so that a client that
+// sends long ids cannot fill it: a million take up to 40 MB, where a linked list such
+// as an LRU's would take three times as much. It is not safe for concurrent use.
+type memory struct {
+	window time.Duration
+	seed   maphash.Seed
+	// When each id was remembered, in milliseconds. New ids go into recent. When it
+	// holds half of what may be remembered, or its first id is over the window, it
+	// becomes older, whose ids are forgotten, and recent begins anew.
+	recent, older map[uint64]int64
+	since         int64 // when recent began
+}
+
+// knows reports whether the id was remembered less than the window ago.
+func (m *memory) knows(messageID string, now time.Time) bool {
+	id := maphash.String(m.seed, messageID)
+	at, ok := m.recent[id]
+	if !ok {
+		at, ok = m.older[id]
+	}
+	return ok && !m.over(at, now)
+}
+
+func (m *memory) over(at int64, now time.Time) bool { return now.Sub(time.UnixMilli(at)) >= m.window }
+
+func (m *memory) remember(messageID string, now time.Time) {
+	if m.recent == nil || len(m.recent) == maxRemembered/2 || m.over(m.since, now) {
+		m.recent, m.older, m.since = map[uint64]int64{}, m.recent, now.UnixMilli()
+	}
+	m.recent[maphash.String(m.seed, messageID)] = now.UnixMilli()
 }
 
 // commit stores what a request brought, all of it or nothing, and records the
@@ -97,7 +123,7 @@ func (e *Emulator) commit(c *call) {
 func (e *Emulator) dropDuplicates(c *call) {
 	fresh, inThisRequest := c.events[:0], map[string]bool{}
 	for _, ev := range c.events {
-		if !ev.Minted && e.cfg.dedup > 0 && (inThisRequest[ev.MessageID] || e.remembers(ev.MessageID, c.now)) {
+		if !ev.Minted && e.cfg.dedup > 0 && (inThisRequest[ev.MessageID] || e.memory.knows(ev.MessageID, c.now)) {
 			c.record.Duplicates++
 			c.discard(Discard{
 				Index: ev.Index, Source: ev.Source, MessageID: ev.MessageID, Message: ev.Message, Problems: []Problem{{
@@ -119,7 +145,7 @@ func (e *Emulator) store(ev *Event, at time.Time) {
 	e.stats.Stored++
 	e.stats.ByType[ev.Type]++
 	if !ev.Minted && e.cfg.dedup > 0 {
-		e.ids.Add(maphash.String(e.seed, ev.MessageID), at)
+		e.memory.remember(ev.MessageID, at)
 	}
 	e.events.add(ev)
 }
