@@ -1,12 +1,15 @@
 package guard
 
 import (
+	"container/list"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"math"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -14,7 +17,8 @@ import (
 )
 
 // spareConnections is how many connections beyond the cap are answered, so that health checks get
-// through.
+// through. Beyond these, each new connection takes the place of the one that has waited longest for
+// its client to send a request.
 const spareConnections = 64
 
 // capacity bounds the requests, bytes and connections of all clients together.
@@ -23,6 +27,10 @@ type capacity struct {
 
 	requests, bytes *semaphore.Weighted
 	connections     atomic.Int64
+
+	mu      sync.Mutex
+	waiting list.List // the connections without a request, as net.Conn, longest first
+	places  map[net.Conn]*list.Element
 }
 
 func newCapacity(cfg Config) *capacity {
@@ -39,6 +47,7 @@ func newCapacity(cfg Config) *capacity {
 		mostRequests:    limit(int64(cfg.MaxInFlight), DefaultMaxInFlight),
 		mostBytes:       max(limit(cfg.MaxBuffered, DefaultMaxBuffered), cfg.MaxBody),
 		mostConnections: limit(int64(cfg.MaxConnections), DefaultMaxConnections),
+		places:          map[net.Conn]*list.Element{},
 	}
 	c.requests, c.bytes = semaphore.NewWeighted(c.mostRequests), semaphore.NewWeighted(c.mostBytes)
 	return c
@@ -115,16 +124,46 @@ func crowded(r *http.Request) bool { return r.Context().Value(crowdedKey{}) != n
 func (c *capacity) connected(ctx context.Context, conn net.Conn) context.Context {
 	switch beyond := c.connections.Add(1) - c.mostConnections; {
 	case beyond > spareConnections:
-		_ = conn.Close()
+		c.makeRoom(conn)
+		fallthrough
 	case beyond > 0:
 		ctx = context.WithValue(ctx, crowdedKey{}, true)
 	}
 	return ctx
 }
 
-func (c *capacity) changed(_ net.Conn, state http.ConnState) {
-	if state == http.StateClosed || state == http.StateHijacked {
+// makeRoom closes the connection that has waited longest for a request, or the new one if all
+// others have one.
+func (c *capacity) makeRoom(last net.Conn) {
+	c.mu.Lock()
+	if first := c.waiting.Front(); first != nil {
+		last = first.Value.(net.Conn)
+		c.forget(last)
+	}
+	c.mu.Unlock()
+	if t, ok := last.(*tls.Conn); ok {
+		last = t.NetConn() // without a farewell, which could wait for the client
+	}
+	_ = last.Close()
+}
+
+func (c *capacity) changed(conn net.Conn, state http.ConnState) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.forget(conn)
+	switch state {
+	case http.StateNew, http.StateIdle:
+		c.places[conn] = c.waiting.PushBack(conn)
+	case http.StateClosed, http.StateHijacked:
 		c.connections.Add(-1)
+	}
+}
+
+// forget takes a connection out of those that wait. The caller holds the lock.
+func (c *capacity) forget(conn net.Conn) {
+	if place := c.places[conn]; place != nil {
+		c.waiting.Remove(place)
+		delete(c.places, conn)
 	}
 }
 

@@ -205,16 +205,51 @@ func TestConnectionsAreCapped(t *testing.T) {
 	}, 10*time.Second, 5*time.Millisecond)
 }
 
-func TestConnectionsFarBeyondTheCapAreCut(t *testing.T) {
-	server := start(t, guard.Config{MaxConnections: 1}, echo)
-	var last net.Conn
-	for range 1 + 64 + 1 {
+// Clients that open connections and leave them unused cannot keep others out: the oldest of those
+// make room.
+func TestUnusedConnectionsMakeRoom(t *testing.T) {
+	server := start(t, guard.Config{MaxConnections: 1}, echo, "/healthz")
+	dial := func() net.Conn {
 		conn, err := net.Dial("tcp", server.Listener.Addr().String())
 		require.NoError(t, err)
-		defer conn.Close()
-		last = conn
+		t.Cleanup(func() { conn.Close() })
+		return conn
 	}
-	requireCut(t, last)
+	var unused []net.Conn
+	for range 1 + 64 {
+		unused = append(unused, dial())
+	}
+	res, err := server.Client().Get(server.URL + "/healthz")
+	require.NoError(t, err)
+	require.NoError(t, res.Body.Close())
+	require.Equal(t, 200, res.StatusCode)
+	requireCut(t, unused[0])
+	_, err = fmt.Fprint(unused[64], "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+	require.NoError(t, err)
+	res, err = http.ReadResponse(bufio.NewReader(unused[64]), nil)
+	require.NoError(t, err)
+	require.Equal(t, 200, res.StatusCode)
+}
+
+func TestConnectionsFarBeyondTheCapAreCut(t *testing.T) {
+	busy, answer := make(chan struct{}), make(chan struct{})
+	server := start(t, guard.Config{MaxConnections: 1}, func(http.ResponseWriter, *http.Request) {
+		busy <- struct{}{}
+		<-answer
+	})
+	defer close(answer)
+	dial := func() net.Conn {
+		conn, err := net.Dial("tcp", server.Listener.Addr().String())
+		require.NoError(t, err)
+		t.Cleanup(func() { conn.Close() })
+		return conn
+	}
+	for range 1 + 64 {
+		_, err := fmt.Fprint(dial(), "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+		require.NoError(t, err)
+		<-busy
+	}
+	requireCut(t, dial())
 }
 
 func TestReadBodyTakesMemoryOfItsSize(t *testing.T) {

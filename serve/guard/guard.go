@@ -72,7 +72,8 @@ type Config struct {
 	// negative is no limit.
 	MaxBuffered int64
 	// MaxConnections is how many connections [Guard.Server] serves. A few beyond are answered once
-	// and closed: GET and HEAD as usual, everything else with 503. Default [DefaultMaxConnections];
+	// and closed: GET and HEAD as usual, everything else with 503. Beyond these, the connection that
+	// has waited longest for a request makes room for a new one. Default [DefaultMaxConnections];
 	// negative is no limit.
 	MaxConnections int
 	// Rate is how many requests a second one client may make, Burst how many at once. Requests that
