@@ -92,7 +92,8 @@ func lookUp(ctx context.Context, client *http.Client, cdn string, source trackin
 		found.known = ok
 		found.apiHost = strings.TrimSuffix(strings.TrimRight(segment.APIHost, "/"), "/v1")
 	case http.StatusNotFound:
-		found.unknown = strings.Contains(strings.ToLower(string(body)), "write key") || strings.Contains(cdn, "cdn.segment.com")
+		says := strings.ToLower(string(body))
+		found.unknown = strings.Contains(says, "write key") || strings.Contains(cdn, "cdn.segment.com")
 	}
 	return found, nil
 }

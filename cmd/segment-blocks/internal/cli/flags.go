@@ -85,7 +85,8 @@ func noSuchCommand(cmd *cobra.Command, args []string) error {
 // that is not one of those it can have. Whoever tries to pass a write key learns why there is no
 // such flag.
 func flagError(cmd *cobra.Command, err error) error {
-	if wrong, ok := errors.AsType[*pflag.InvalidValueError](err); ok && strings.HasPrefix(wrong.Unwrap().Error(), "must ") {
+	wrong, invalid := errors.AsType[*pflag.InvalidValueError](err)
+	if invalid && strings.HasPrefix(wrong.Unwrap().Error(), "must ") {
 		return console.Usage("--%s %w", wrong.GetFlag().Name, wrong.Unwrap())
 	}
 	unknown, ok := errors.AsType[*pflag.NotExistError](err)

@@ -22,7 +22,8 @@ import (
 // newPreview makes preview. It builds the requests exactly as run does, by the same code, and shows
 // them in place of sending them.
 func newPreview(p *Program) *cobra.Command {
-	cmd := p.blockCommand("preview BLOCK --input JSON|@FILE|@-", "Show the exact requests a block would send, and send nothing")
+	cmd := p.blockCommand("preview BLOCK --input JSON|@FILE|@-",
+		"Show the exact requests a block would send, and send nothing")
 	value := addInput(cmd)
 	id := addInvocationID(cmd)
 	addSource(p, cmd)

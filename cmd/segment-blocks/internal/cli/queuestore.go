@@ -115,7 +115,8 @@ func (s queueState) row() []string {
 		last = strings.TrimPrefix(last+"; not configured: nothing sends them", "; ")
 	}
 	waiting, dead := text.Grouped(int64(s.Waiting))+" waiting", text.Grouped(int64(s.Dead))+" dead"
-	return slices.DeleteFunc([]string{s.Source, waiting, dead, s.Store, last}, func(cell string) bool { return cell == "" })
+	row := []string{s.Source, waiting, dead, s.Store, last}
+	return slices.DeleteFunc(row, func(cell string) bool { return cell == "" })
 }
 
 // queueStates looks into the stores: the one file, or all that the configuration leads to. The

@@ -111,7 +111,8 @@ func (h *hosting) serveConfig(s settings.Serve) serve.Config {
 		MCP: mcp.Config{
 			Sources: h.names, InvocationIDInput: s.MCPInvocationID, CallContext: h.tracing.callContext(),
 		},
-		Catalog: &catalog.Config{}, Version: blocks.Version(), Emulated: h.emulator != nil, Logger: h.logger, Metrics: h.metrics.Handler(),
+		Catalog: &catalog.Config{}, Version: blocks.Version(), Emulated: h.emulator != nil,
+		Logger: h.logger, Metrics: h.metrics.Handler(),
 		Middleware: func(next http.Handler, route func(*http.Request) string) http.Handler {
 			return h.metrics.HTTP(h.tracing.join(next), route)
 		},
