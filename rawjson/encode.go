@@ -83,6 +83,8 @@ func (e *encoder) value(v any, depth int) error {
 	return nil
 }
 
+// object appends a map. Its members are sorted in the part of pairs behind those of the maps around
+// it, so that a map in a map needs no list of its own.
 func (e *encoder) object(m map[string]any, depth int) error {
 	if m == nil {
 		return e.value(nil, depth)

@@ -53,7 +53,8 @@ type Member struct {
 // written. Names are unique when it comes from [ParseObject].
 type Object []Member
 
-// Get returns the value of the member called name, and whether there is one.
+// Get returns the value of the member called name, and whether there is one. It looks at one member
+// after the other: objects with many members that are asked often want a map.
 func (o Object) Get(name string) (json.RawMessage, bool) {
 	if i := o.index(name); i >= 0 {
 		return o[i].Value, true
@@ -104,7 +105,7 @@ func (o Object) Set(name string, value json.RawMessage) Object {
 	return append(o, Member{Name: name, Value: value})
 }
 
-// Without returns a copy of o that lacks the members named.
+// Without returns a copy of o that lacks the members named. The values are not copied.
 func (o Object) Without(names ...string) Object {
 	return slices.DeleteFunc(slices.Clone(o), func(m Member) bool { return slices.Contains(names, m.Name) })
 }
@@ -171,6 +172,8 @@ var (
 // duplicate names at any depth, nothing behind it but white space. The error is an *[Error].
 func Check(data []byte, limits Limits) error {
 	limits = limits.WithDefaults()
+	// What the scanner accepts is valid. It gives up on the rest without a reason, and check finds
+	// one.
 	if s := jsonscan.New(data, limits.MaxBytes, limits.MaxDepth); s.Skip() && s.End() {
 		return nil
 	}
@@ -221,6 +224,7 @@ func check(data []byte, limits Limits) error {
 	}
 }
 
+// located makes an *Error of jsontext's.
 func located(err error) error {
 	var syntax *jsontext.SyntacticError
 	if !errors.As(err, &syntax) { // nothing at all was there to read

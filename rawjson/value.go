@@ -52,7 +52,8 @@ func KindOf(raw []byte) Kind {
 	return Invalid
 }
 
-// Text decodes a JSON string, and reports whether raw is one.
+// Text decodes a JSON string, and reports whether raw is one. The text is a copy, so it may be kept
+// when raw is gone.
 func Text(raw []byte) (string, bool) {
 	s := jsonscan.Trusting(raw)
 	if s.Peek() != '"' {
@@ -75,6 +76,8 @@ func AppendText(dst []byte, s string) []byte {
 func Quote(s string) json.RawMessage { return AppendText(nil, s) }
 
 // OpenObject returns the members of a value that has been checked, or nil when it is not an object.
+// An empty object is not nil. The values share memory with raw, and an append to one of them does
+// not reach the next.
 func OpenObject(raw json.RawMessage) Object {
 	if KindOf(raw) != ObjectKind {
 		return nil
@@ -232,6 +235,8 @@ func At(raw json.RawMessage, pointer string) (json.RawMessage, bool) {
 	return raw, true
 }
 
+// elementAt takes only an index that the array has: not the "-" of RFC 6901, which stands for the
+// element behind the last.
 func elementAt(elements []json.RawMessage, token string) (json.RawMessage, bool) {
 	i, err := strconv.Atoi(token)
 	if err != nil || i < 0 || i >= len(elements) {

@@ -100,7 +100,7 @@ func (s Source) settings() (base string, err error) {
 	return base, nil
 }
 
-// checkNumbers refuses those that nobody gives a meaning to.
+// checkNumbers refuses negative durations and counts, which have no meaning here.
 func (s Source) checkNumbers() error {
 	switch {
 	case s.Retry.BaseDelay < 0:

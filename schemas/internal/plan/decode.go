@@ -11,7 +11,9 @@ import (
 // are many.
 const maxUnknown = 1000
 
-// depth says how far the schemas of a plan look into an object or array.
+// depth says how far the schemas of a plan look into an object or array. Free-form properties may
+// be many megabytes, of which jsonschema wants to know no more than that they are an object: to
+// decode them would take many times their size in memory.
 type depth struct {
 	objects, arrays bool   // at more of one than its type and the number of its elements
 	elements        int    // of this many it takes to tell whether there are too few or too many
@@ -77,6 +79,7 @@ func (p *Plan) Decode(value json.RawMessage) any {
 	return object
 }
 
+// decode keeps numbers as they are written, as jsonschema reckons with all of their digits.
 func decode(value json.RawMessage, d depth) any {
 	switch kind := rawjson.KindOf(value); {
 	case kind == rawjson.ObjectKind && !d.objects:

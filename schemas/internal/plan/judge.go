@@ -17,6 +17,9 @@ import (
 )
 
 // verdict is what can be said of a value. Only yes and no are certain.
+//
+// A plan as a whole only ever says yes or unsure to its caller. A certain no is needed inside: not
+// turns it into a yes, and an if chooses a branch by it.
 type verdict uint8
 
 const (
@@ -25,6 +28,7 @@ const (
 	yes
 )
 
+// verdictOf is for what leaves no doubt.
 func verdictOf(ok bool) verdict {
 	if ok {
 		return yes
@@ -40,7 +44,7 @@ func (v verdict) and(w verdict) verdict {
 	return min(v, w)
 }
 
-// kinds is a set of JSON types.
+// kinds is a set of JSON types. A schema without a type has all of them.
 type kinds uint8
 
 const (
@@ -54,6 +58,7 @@ const (
 	isAny = isNull | isBoolean | isNumber | isString | isArray | isObject
 )
 
+// kindsNamed returns the set that the keyword type names.
 func kindsNamed(types []string) kinds {
 	if len(types) == 0 {
 		return isAny
@@ -96,7 +101,8 @@ type subject struct {
 	array   json.RawMessage
 }
 
-// view is text without a copy of it.
+// view is text without a copy of it. Whoever gets it may look at it until the walk returns: the
+// bytes are the caller's, and may change after that.
 func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
 // judge asks all schemas of a plan, whose members and items have been judged as far as the walk
@@ -124,7 +130,8 @@ func (n *node) judge(p *Plan, s *subject) verdict {
 	return v.and(n.judgeOthers(p, s))
 }
 
-// judgeOthers asks the schemas that this one leads to for the same value.
+// judgeOthers asks the schemas that this one leads to for the same value. A certain no of any of
+// them is one of the whole, however unsure the others are.
 func (n *node) judgeOthers(p *Plan, s *subject) verdict {
 	v := yes
 	for _, each := range n.all {
@@ -159,6 +166,7 @@ func (n *node) judgeOthers(p *Plan, s *subject) verdict {
 	return v
 }
 
+// anyOf is yes if one schema of the list is, and no only if all of them are.
 func anyOf(list []*node, p *Plan, s *subject) verdict {
 	v := no
 	for _, each := range list {
@@ -172,6 +180,7 @@ func anyOf(list []*node, p *Plan, s *subject) verdict {
 	return v
 }
 
+// objectTest is what is asked of an object, beyond what the walk has seen to in passing.
 type objectTest struct {
 	required   uint64   // by the index of the name in Plan.names
 	members    []member // those that the walk has not judged in passing
@@ -181,11 +190,13 @@ type objectTest struct {
 	inPassing  bool // which the walk has asked about the names that no schema of the plan has
 }
 
+// member is a schema for a member that the walk has not judged, such as one that stands in a then.
 type member struct {
 	name   int
 	schema *Plan
 }
 
+// judge compares sets of names first, which costs next to nothing and decides most objects.
 func (t *objectTest) judge(s *subject) verdict {
 	named, more := s.present&^t.known != 0, s.more
 	switch {
@@ -203,6 +214,7 @@ func (t *objectTest) judge(s *subject) verdict {
 	return v
 }
 
+// arrayTest is what is asked of an array.
 type arrayTest struct {
 	fewest, most int   // negative for none
 	items        *Plan // where the walk has not judged them in passing
@@ -215,6 +227,7 @@ func (t *arrayTest) judge(s *subject) verdict {
 	case t.items == nil:
 		return yes
 	}
+	// A second schema for the elements is rare. They are read once more, by a plan for it alone.
 	list := &Plan{schema: &node{kinds: isArray}, items: t.items}
 	return list.judgeAgain(s.array)
 }
@@ -247,6 +260,7 @@ func literalsOf(s *jsonschema.Schema) *literals {
 	return l
 }
 
+// judge compares a text with escapes to nothing: it may be any text in another spelling.
 func (l *literals) judge(s *subject) verdict {
 	switch {
 	case s.kind&(isNull|isBoolean) != 0:
@@ -266,6 +280,7 @@ type textTest struct {
 	dateTime          bool
 }
 
+// textTestOf returns nil for a schema that asks nothing of strings.
 func textTestOf(s *jsonschema.Schema) *textTest {
 	t := &textTest{shortest: s.MinLength, longest: s.MaxLength, pattern: s.Pattern, dateTime: s.Format == "date-time"}
 	if t.shortest < 0 && t.longest < 0 && t.pattern == nil && !t.dateTime {
@@ -294,10 +309,11 @@ func (t *textTest) judge(s *subject) verdict {
 	return yes
 }
 
-// numberTest is what is asked of a number: to keep bounds. It reckons in float64, and is unsure where
-// rounding could carry a value over a bound: jsonschema decides those.
+// numberTest is what is asked of a number: to keep bounds. It reckons in float64, and is unsure
+// where rounding could carry a value over a bound: jsonschema decides those.
 type numberTest []bound
 
+// bound is one of minimum, maximum and their exclusive forms.
 type bound struct {
 	limit     float64
 	exact     bool // the limit is a whole number that float64 holds

@@ -2,6 +2,17 @@
 // once, and keeps nothing of it. It says yes only where jsonschema does too. Whatever it refuses or
 // is unsure of is left to jsonschema, which then explains it. So a plan need not know all of JSON
 // Schema: it knows what manifests use often.
+//
+// The work is done in three steps, each in a file of its own:
+//
+//   - New compiles a tree of nodes, one for each schema, and puts all schemas that apply to the
+//     same value into one Plan (plan.go).
+//   - A walk moves over the JSON once. What can be judged in passing, such as the type of a
+//     member, it judges at once; of the rest it notes what it sees, in a subject (walk.go).
+//   - At the end of each object and array the nodes are asked about the subject (judge.go).
+//     Rules such as required, anyOf and if are decided here, when all members are known.
+//
+// Nothing is allocated on the way unless the caller wants the members, see Open.
 package plan
 
 import (
@@ -18,7 +29,9 @@ import (
 // names of the members that any of them speaks of. Plans of members and elements hang below it.
 type Plan struct {
 	schema *node
-	names  []string
+	// names are numbered, so that a set of them is one uint64. A plan with more than 64 names is
+	// unsure of everything.
+	names []string
 	// lengths tells which of the names have a certain length, the last those that are longer.
 	lengths [24]uint64
 	// members and items are the first schema that applies to a member or to all elements, whatever
@@ -56,13 +69,15 @@ func (p *Plan) Open(data []byte, limits rawjson.Limits) (*Opened, bool) {
 	return w.opened, ok
 }
 
-// AcceptsValue is AcceptsJSON for a value of any type that has been checked.
+// AcceptsValue is AcceptsJSON for a value of any type that has been checked. It does not look for
+// duplicate names or faulty syntax again.
 func (p *Plan) AcceptsValue(value json.RawMessage) bool {
 	w := walk{Scanner: jsonscan.Trusting(value), data: value, checked: true}
 	return w.value(p) == yes
 }
 
-// node is one schema.
+// node is one schema. Its tests are nil where the schema says nothing of that type, which is most
+// of the time: a value of the type then passes.
 type node struct {
 	kinds    kinds // those allowed
 	literals *literals
@@ -77,7 +92,8 @@ type node struct {
 	unsure       bool  // it has a keyword that plans do not know
 }
 
-// each visits the schemas that a schema leads to for the same value.
+// each visits the schemas that a schema leads to for the same value, and not those of its members
+// or elements.
 func (n *node) each(visit func(*node)) {
 	for _, list := range [][]*node{n.all, n.any, {n.not, n.cond, n.then, n.orElse}} {
 		for _, sub := range list {
@@ -117,7 +133,9 @@ func (c *compiler) plan(schema *jsonschema.Schema) *Plan {
 	return p
 }
 
-// plain reports whether a schema demands nothing but a type.
+// plain reports whether a schema demands nothing but a type. A walk skips over objects and arrays
+// of a plain schema, which is what free-form properties are. Integer is not plain, since 1.0 is
+// one.
 func (n *node) plain() bool {
 	subs := 0
 	n.each(func(*node) { subs++ })
@@ -155,6 +173,8 @@ func (c *compiler) node(p *Plan, s *jsonschema.Schema, always bool, within []*js
 		return n
 	}
 	within = append(slices.Clip(within), s)
+	// First the members and elements, so that those of the outermost schema become Plan.members and
+	// Plan.items, which are judged in passing.
 	n.object = c.object(p, s, always)
 	n.array = c.array(p, s, always)
 	sub := func(s *jsonschema.Schema, always bool) *node {
@@ -176,7 +196,9 @@ func (c *compiler) node(p *Plan, s *jsonschema.Schema, always bool, within []*js
 	return n
 }
 
-// unknownKeywords reports whether a schema uses what plans leave to jsonschema.
+// unknownKeywords reports whether a schema uses what plans leave to jsonschema. Whatever jsonschema
+// may learn in a later version must be added here, or a plan would accept what it does not look at.
+// A format is looked at only if jsonschema knows it: others are annotations.
 func unknownKeywords(s *jsonschema.Schema) bool {
 	lists := len(s.OneOf) + len(s.PatternProperties) + len(s.Dependencies) + len(s.DependentSchemas) +
 		len(s.DependentRequired) + len(s.PrefixItems) + len(s.Extensions)
@@ -189,6 +211,8 @@ func unknownKeywords(s *jsonschema.Schema) bool {
 		s.ContentEncoding != "" || s.ContentMediaType != "" || s.ContentSchema != nil || s.MultipleOf != nil
 }
 
+// object compiles what a schema asks of objects, or returns nil if that is nothing. Names are
+// sorted, so that the same schema always gives the same plan.
 func (c *compiler) object(p *Plan, s *jsonschema.Schema, always bool) *objectTest {
 	t := &objectTest{required: p.bits(s.Required)}
 	names := make([]string, 0, len(s.Properties))
@@ -223,6 +247,7 @@ func (c *compiler) object(p *Plan, s *jsonschema.Schema, always bool) *objectTes
 	return t
 }
 
+// array does the same for arrays. Its number of elements is judged at the end, once it is known.
 func (c *compiler) array(p *Plan, s *jsonschema.Schema, always bool) *arrayTest {
 	t := &arrayTest{fewest: s.MinItems, most: s.MaxItems}
 	switch {

@@ -27,7 +27,9 @@ type Opened struct {
 }
 
 // beginElement makes room for an element's members, and returns where they begin. A new slice when
-// the last one is full costs less than to copy a large one.
+// the last one is full costs less than to copy a large one. The elements share one slice, so that a
+// batch of a thousand messages does not make a thousand: that is most of what a batch would
+// allocate.
 func (o *Opened) beginElement() int {
 	const usual = 16 // members of an element
 	if cap(o.members)-len(o.members) < usual {
@@ -58,7 +60,9 @@ func (o *Opened) endList(name string, elements int) {
 }
 
 // walk judges JSON while it checks its syntax. After any verdict but yes its scanner stands
-// anywhere.
+// anywhere, so the walk is over: jsonschema starts anew.
+//
+// A walk lives on the stack. It must not be handed to an interface or kept by a closure.
 type walk struct {
 	jsonscan.Scanner
 	data    []byte
@@ -79,9 +83,10 @@ func newWalk(data []byte, limits rawjson.Limits) walk {
 // root judges the whole document.
 func (w *walk) root(p *Plan) bool { return w.Peek() == '{' && w.value(p) == yes && w.End() }
 
-// judgeAgain judges a value that has been scanned before. It may be faulty in no other way than by
-// its schema. It reads a copy of objects and arrays: with the value itself the compiler would move
-// every walk to the heap.
+// judgeAgain judges a value that has been scanned before, for a schema that applies under a
+// condition. It may be faulty in no other way than by its schema. Texts, numbers and literals are
+// judged where they are, without a walk. It reads a copy of objects and arrays: with the value
+// itself the compiler would move every walk to the heap.
 func (p *Plan) judgeAgain(value json.RawMessage) verdict {
 	switch c := value[0]; {
 	case p.words != nil && c != '"':
@@ -103,7 +108,8 @@ func (p *Plan) judgeAgain(value json.RawMessage) verdict {
 	return w.value(p)
 }
 
-// kindOf tells the kind of a number or literal.
+// kindOf tells the kind of a number or literal, whose syntax has been checked. A number in digits
+// alone is an integer for sure; 1.0 and 1e3 are, too, but that takes arithmetic.
 func kindOf(scalar []byte) kinds {
 	switch scalar[0] {
 	case 'n':
@@ -119,7 +125,7 @@ func kindOf(scalar []byte) kinds {
 	return isInteger
 }
 
-// value judges the value that comes next.
+// value judges the value that comes next, and moves past it.
 func (w *walk) value(p *Plan) verdict {
 	s := subject{}
 	switch c := w.Peek(); c {
@@ -146,7 +152,8 @@ func (w *walk) value(p *Plan) verdict {
 	return p.schema.judge(p, &s)
 }
 
-// find returns the number of a name, or -1.
+// find returns the number of a name, or -1. Few names of a schema have the same length, so that a
+// name is mostly compared with one other or with none.
 func (p *Plan) find(name string) int {
 	for candidates := p.lengths[min(len(name), len(p.lengths)-1)]; candidates != 0; candidates &= candidates - 1 {
 		if i := bits.TrailingZeros64(candidates); p.names[i] == name {
@@ -168,11 +175,14 @@ func (w *walk) receiver() (into *rawjson.Object, from int) {
 	return nil, 0
 }
 
+// object judges an object. It gives up on a name with escapes, which may be any name, and where it
+// cannot tell whether a name comes twice: the caller then looks more closely.
 func (w *walk) object(p *Plan) verdict {
 	if p.plain && (w.opened == nil || w.level != 0) {
 		return w.skip(p, isObject)
 	}
 	into, from := w.receiver()
+	// Room on the stack for as many names as most schemas have.
 	var usual [24]json.RawMessage
 	s := subject{kind: isObject, members: usual[:]}
 	if len(p.names) > len(usual) {
@@ -248,6 +258,7 @@ func (w *walk) next(schema *Plan) bool {
 	return w.value(schema) == yes
 }
 
+// array judges an array, its elements as they come.
 func (w *walk) array(p *Plan) verdict {
 	if p.plain {
 		return w.skip(p, isArray)
