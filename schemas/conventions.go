@@ -103,6 +103,7 @@ func (c Conventions) MayBeUnresolved(raw []byte) bool {
 		}))
 }
 
+// hasAfter reports whether a mark stands anywhere with the right bytes behind it.
 func hasAfter(raw []byte, mark string, follows func(rest []byte) bool) bool {
 	for {
 		i := bytes.Index(raw, []byte(mark))

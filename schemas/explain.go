@@ -30,6 +30,7 @@ type ranked struct {
 	rank []int
 }
 
+// newFinder returns a finder that begins with what the caller knows already.
 func newFinder(s *Schema, known []Violation) *finder {
 	f := &finder{schema: s, known: map[string]bool{}}
 	for _, v := range known {
@@ -39,6 +40,7 @@ func newFinder(s *Schema, known []Violation) *finder {
 	return f
 }
 
+// full reports whether enough has been found: whoever looks for more may stop.
 func (f *finder) full() bool { return len(f.found) >= maxFound }
 
 // find judges the value that a JSON Pointer leads to by one part of the schema, then the elements
@@ -107,6 +109,8 @@ func (e *explainer) open(pointer string) rawjson.Object {
 	return rawjson.OpenObject(raw)
 }
 
+// explain goes down to the leaves of the tree, which are the keywords that failed. It stops above
+// the branches of a choice: that none of them holds is the fault, and each of theirs would mislead.
 func (e *explainer) explain(err *jsonschema.ValidationError) {
 	keyword := e.keyword(err)
 	if len(err.Causes) > 0 && keyword.name != "anyOf" && keyword.name != "oneOf" && keyword.name != "minContains" {

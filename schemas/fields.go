@@ -38,6 +38,8 @@ func Find(fields []Field, name string) *Field {
 	return nil
 }
 
+// fieldsOf lists the properties of a schema, with those of the objects that they lead to. It looks
+// into one array of each property, which is as deep as forms and tables show.
 func fieldsOf(schema json.RawMessage) []Field {
 	var fields []Field
 	for _, p := range rawjson.OpenObject(schema).Object("properties") {
@@ -64,6 +66,7 @@ func fieldsOf(schema json.RawMessage) []Field {
 	return fields
 }
 
+// kindsOf returns the types that a schema names: one, a list, or none, which admits any.
 func kindsOf(def rawjson.Object) []rawjson.Kind {
 	if one := def.Text("type"); one != "" {
 		return []rawjson.Kind{rawjson.Kind(one)}
@@ -75,6 +78,8 @@ func kindsOf(def rawjson.Object) []rawjson.Kind {
 	return kinds
 }
 
+// rulesOf collects the titles of what an allOf demands. A manifest gives each rule a title, since
+// its keywords tell a person little.
 func rulesOf(schema json.RawMessage) []string {
 	root := rawjson.OpenObject(schema)
 	var rules []string
@@ -91,6 +96,8 @@ func rulesOf(schema json.RawMessage) []string {
 	return slices.Clip(rules)
 }
 
+// secretNames collects the names of secret fields at any depth. An input that breaks its schema may
+// hold a secret in the wrong place, where only its name gives it away.
 func secretNames(fields []Field, into map[string]bool) map[string]bool {
 	for _, f := range fields {
 		if f.Secret {

@@ -26,6 +26,7 @@ func (r *reader) keys(n *yaml.Node, known ...string) {
 	}
 }
 
+// text returns a text that must be given.
 func (r *reader) text(n *yaml.Node, key string) string {
 	s := r.optionalText(n, key)
 	if s == "" && child(n, key) == nil {
@@ -34,6 +35,7 @@ func (r *reader) text(n *yaml.Node, key string) string {
 	return s
 }
 
+// optionalText returns a text without the white space that a folded scalar of YAML ends in.
 func (r *reader) optionalText(n *yaml.Node, key string) string {
 	c := child(n, key)
 	if c == nil {
@@ -47,6 +49,8 @@ func (r *reader) optionalText(n *yaml.Node, key string) string {
 	return s
 }
 
+// words returns a list of lower-case words. They are sorted in the file, so that two files that say
+// the same look the same.
 func (r *reader) words(n *yaml.Node, key string) []string {
 	c := child(n, key)
 	if c == nil {
@@ -65,6 +69,8 @@ func (r *reader) words(n *yaml.Node, key string) []string {
 	return words
 }
 
+// schema returns a schema with its references to other files resolved, or nil after a fault. It is
+// not compiled after one, as the compiler would report the same again without a line.
 func (r *reader) schema(root *yaml.Node, key, url string) *Schema {
 	n := child(root, key)
 	if n == nil {
@@ -85,6 +91,7 @@ func (r *reader) schema(root *yaml.Node, key, url string) *Schema {
 	return s
 }
 
+// object returns a mapping as JSON, with the digits and the order of the file.
 func (r *reader) object(n *yaml.Node, key string) rawjson.Object {
 	c := child(n, key)
 	if c == nil || c.Kind != yaml.MappingNode {
@@ -137,6 +144,8 @@ func (r *reader) normalised(input rawjson.Object, fields []Field) rawjson.Object
 	return out
 }
 
+// refusals reads inputs that break the schema, or a rule that only the block knows. Whether they
+// lead to their violations is for the block's tests to find out.
 func (r *reader) refusals(root *yaml.Node) []Refusal {
 	list := child(root, "refused")
 	if list == nil {
@@ -173,6 +182,7 @@ func pairs(n *yaml.Node) iter.Seq2[*yaml.Node, *yaml.Node] {
 	}
 }
 
+// child returns the value of a key, or nil, also of no mapping at all.
 func child(n *yaml.Node, key string) *yaml.Node {
 	for k, v := range pairs(n) {
 		if k.Value == key {
@@ -182,7 +192,8 @@ func child(n *yaml.Node, key string) *yaml.Node {
 	return nil
 }
 
-// locate follows a JSON Pointer as far as it leads.
+// locate follows a JSON Pointer as far as it leads, so that an error has at least the line of what
+// should hold the value.
 func locate(n *yaml.Node, pointer string) *yaml.Node {
 	for token := range strings.SplitSeq(strings.TrimPrefix(pointer, "/"), "/") {
 		var next *yaml.Node

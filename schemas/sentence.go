@@ -23,6 +23,7 @@ type keyword struct {
 	around []rawjson.Object
 }
 
+// keyword follows the location of an error from the root of the schema to the keyword.
 func (e *explainer) keyword(err *jsonschema.ValidationError) keyword {
 	_, fragment, _ := strings.Cut(err.AbsoluteKeywordLocation, "#")
 	tokens := strings.Split(strings.TrimPrefix(fragment, "/"), "/")
@@ -76,8 +77,11 @@ func keywordCodes() map[string]string {
 	}
 }
 
+// says returns the sentence that the manifest gives for the keyword, or "".
 func (k keyword) says() string { return k.schema.Object("x-says").Text(k.name) }
 
+// sentence says what must be, so that it can follow the name of a parameter: "event must not be
+// empty". The fallback is jsonschema's own message, for keywords that manifests hardly use.
 func (e *explainer) sentence(k keyword, fallback string) string {
 	switch k.name {
 	case "type":
@@ -144,6 +148,7 @@ func unit(keyword string) string {
 	return "characters"
 }
 
+// kindWords joins types with their articles: an object or null.
 func kindWords(kinds []rawjson.Kind) string {
 	words := make([]string, len(kinds))
 	for i, k := range kinds {

@@ -56,6 +56,7 @@ func (r *reader) inline(n *yaml.Node, within []string) *yaml.Node {
 	return &copied
 }
 
+// resolve returns the definition that a $ref of n leads to. After a fault it returns n as it is.
 func (r *reader) resolve(n, ref *yaml.Node, within []string) *yaml.Node {
 	file, name, _ := strings.Cut(ref.Value, "#/$defs/")
 	doc := r.documents[file]
@@ -84,6 +85,7 @@ func (r *reader) resolve(n, ref *yaml.Node, within []string) *yaml.Node {
 	return definition
 }
 
+// set gives a mapping a value for a key, in place of one that it has.
 func set(mapping, key, value *yaml.Node) {
 	for i := 0; i+1 < len(mapping.Content); i += 2 {
 		if mapping.Content[i].Value == key.Value {

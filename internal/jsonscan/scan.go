@@ -246,7 +246,7 @@ func (s *Scanner) number() bool {
 	return true
 }
 
-// literal moves past true, false or null.
+// literal moves past true, false or null. A longer word fails at what must follow a value.
 func (s *Scanner) literal() bool {
 	for _, word := range [...]string{"true", "false", "null"} {
 		if rest := s.data[s.pos:]; len(rest) >= len(word) && string(rest[:len(word)]) == word {
@@ -330,7 +330,8 @@ func (s *Scanner) skipObject() bool {
 	}
 }
 
-// leave moves past the byte that closes an object or array.
+// leave moves past the byte that closes an object or array. What lies behind it is one level up
+// again.
 func (s *Scanner) leave() {
 	s.pos++
 	s.depth++
