@@ -7,9 +7,8 @@
 //	if err != nil { … }
 //	err = g.Server(handler, "/healthz").Serve(ln)
 //
-// The zero Config is safe for a server on 127.0.0.1 that no web page may use. A guard does not
-// answer CORS preflights: a page of another origin may post where it is allowed to, but its browser
-// does not let it read the answer.
+// The zero Config is safe for a server on 127.0.0.1 that no web page of another origin may use. A
+// guard answers the CORS preflights of the pages in [Config.Origins], and lets them read answers.
 package guard
 
 import (
@@ -57,7 +56,8 @@ type Config struct {
 	// is refused.
 	Hosts []string
 	// Origins are the origins of web pages, such as https://app.example.com, that may send
-	// requests. The server's own origin and those on loopback always may.
+	// requests and read the answers. The server's own origin always may. Pages on loopback may send
+	// without being named, but not read.
 	Origins []string
 	// MaxBody is the largest body of a request, in bytes. Default [DefaultMaxBody].
 	MaxBody int64
@@ -152,6 +152,10 @@ func (g *Guard) checked(next http.Handler, open []string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if crowded(r) {
 			w.Header().Set("Connection", "close")
+		}
+		if g.allowPage(w, r) {
+			g.preflight(w, r)
+			return
 		}
 		if p := g.tooLarge(r); p != nil {
 			p.Write(w, r)

@@ -56,7 +56,7 @@ func filtersOf(r *http.Request) (url.Values, *Problem) {
 
 func (h *Handler) block(w http.ResponseWriter, r *http.Request, id string) {
 	if b := h.lookup(w, r, id); b != nil {
-		w.Header().Set("Vary", "Accept")
+		w.Header().Add("Vary", "Accept")
 		if prefers(r, "text/markdown") {
 			writeCached(w, r, typeMarkdown, []byte(registry.EntryOf(b).Markdown()))
 			return

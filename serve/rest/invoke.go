@@ -49,7 +49,7 @@ func (h *Handler) invoke(w http.ResponseWriter, r *http.Request, block string) {
 	if prefers(r, typeResult) {
 		fail, succeed = failAsResult, succeedAsResult
 	}
-	w.Header().Set("Vary", "Accept")
+	w.Header().Add("Vary", "Accept")
 	q, p := h.read(w, r, block)
 	if p != nil {
 		fail(w, r, p)
