@@ -77,6 +77,8 @@ type Config struct {
 	// calls. Where a model gives different events the same id, the receiver drops all but the
 	// first.
 	InvocationIDInput bool
+	// Tools are offered beside the blocks, on every path. Their names must not be those of blocks.
+	Tools []Tool
 	// CallContext derives the context of each call from the _meta of its request, which may name
 	// the trace that the call is part of. The context that it is given has the values of the HTTP
 	// request's, or of that of [Server.Serve].
@@ -136,6 +138,12 @@ func New(rt *runtime.Runtime, reg *registry.Registry, cfg Config) (*Server, erro
 	s := &Server{
 		runtime: rt, blocks: reg.Catalog(), cfg: cfg, endpoints: map[address]*endpoint{}, invocations: idempotency.New(),
 	}
+	for i, t := range cfg.Tools {
+		same := func(other Tool) bool { return other.Name == t.Name }
+		if _, taken := reg.Lookup(t.Name); taken || slices.ContainsFunc(cfg.Tools[:i], same) {
+			return nil, fmt.Errorf("new mcp server: there is a tool of this name already: %q", t.Name)
+		}
+	}
 	for _, profile := range Profiles() {
 		tools, err := s.tools(profile)
 		if err != nil {
@@ -174,6 +182,9 @@ func (s *Server) endpoint(source string, tools []*sdk.Tool) *endpoint {
 	for i, entry := range s.blocks {
 		server.AddTool(tools[i], s.handler(entry, source))
 		server.AddResource(resource(entry))
+	}
+	for _, t := range s.cfg.Tools {
+		t.add(server)
 	}
 	if s.cfg.fixtures.mount != nil {
 		s.cfg.fixtures.mount(server)

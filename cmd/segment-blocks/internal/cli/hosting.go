@@ -217,6 +217,8 @@ func newMCP(p *Program) *cobra.Command {
 	cmd := command("mcp", "Serve the blocks over MCP on stdin and stdout, for one agent")
 	profile := mcp.Agent
 	addChoice(cmd, &profile, "profile", "how inputs are described: agent, sim or strict", mcp.Agent, mcp.Sim, mcp.Strict)
+	watch := cmd.Flags().Bool("watch", false,
+		"add tools that tell what has run, and what the emulator inside this process has received")
 	addSource(p, cmd)
 	cmd.RunE = p.settled(func(cmd *cobra.Command, _ []string, s *settings.Settings) error {
 		h, err := p.openToHost(cmd.Context(), s, p.logger("text"), false)
@@ -230,9 +232,13 @@ func newMCP(p *Program) *cobra.Command {
 			left, _ := h.close(ctx)
 			p.sayLeft(left)
 		}()
+		var tools []mcp.Tool
+		if *watch {
+			tools = h.watchTools()
+		}
 		server, err := mcp.New(h.Runtime, h.registry, mcp.Config{
 			Sources: h.names, DefaultProfile: profile, Version: blocks.Version(), Logger: h.logger,
-			CallContext: h.tracing.callContext(),
+			CallContext: h.tracing.callContext(), Tools: tools,
 		})
 		if err != nil {
 			return console.Usage("%w", err)

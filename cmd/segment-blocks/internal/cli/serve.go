@@ -121,6 +121,9 @@ func (h *hosting) serveConfig(s settings.Serve) serve.Config {
 	if h.emulator != nil {
 		config.Catalog.Emulator = h.emulator.Handler()
 	}
+	if s.MCPWatch {
+		config.MCP.Tools = h.watchTools()
+	}
 	if s.DrainDelay != nil {
 		config.DrainDelay = orNone(*s.DrainDelay)
 	}

@@ -81,6 +81,7 @@ type Serve struct {
 	MaxConnections  int
 	MCPInvocationID bool
 	KeepInputs      bool
+	MCPWatch        bool
 	TLSCert         string
 	TLSKey          string
 	TLSClientCA     string

@@ -1,0 +1,52 @@
+package mcp
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/aacflow/segment-blocks/internal/text"
+)
+
+// Tool is a tool that is no block and changes nothing, such as one that tells what has arrived. The
+// host hands it in; see [Config.Tools].
+type Tool struct {
+	Name, Title, Description string
+	// InputSchema is a JSON Schema of type object. Call is to check what it says itself.
+	InputSchema json.RawMessage
+	// Call returns what is to be marshalled as an object. It ends with ctx. Its error is shown to
+	// the caller.
+	Call func(ctx context.Context, arguments json.RawMessage) (any, error)
+}
+
+// add adds the tool to a server.
+func (t Tool) add(server *sdk.Server) {
+	closed := false
+	tool := &sdk.Tool{
+		Name: t.Name, Title: t.Title, Description: t.Description, InputSchema: t.InputSchema,
+		Annotations: &sdk.ToolAnnotations{ReadOnlyHint: true, IdempotentHint: true, OpenWorldHint: &closed},
+	}
+	server.AddTool(tool, func(ctx context.Context, req *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
+		ctx, done := joinLife(ctx)
+		defer done()
+		arguments := req.Params.Arguments
+		if len(arguments) == 0 || string(arguments) == "null" {
+			arguments = json.RawMessage("{}")
+		}
+		said, err := t.Call(ctx, arguments)
+		var doc []byte
+		if err == nil {
+			doc, err = json.Marshal(said)
+		}
+		if err != nil {
+			return &sdk.CallToolResult{IsError: true, Content: []sdk.Content{&sdk.TextContent{
+				Text: text.Clip(text.Escape(fmt.Sprintf("%s: %v", t.Name, err)), 1000),
+			}}}, nil
+		}
+		return &sdk.CallToolResult{
+			Content: []sdk.Content{&sdk.TextContent{Text: string(doc)}}, StructuredContent: json.RawMessage(doc),
+		}, nil
+	})
+}
