@@ -50,7 +50,7 @@ func need(t *testing.T, tools ...string) {
 // command runs a program to its end and returns what it wrote.
 func command(t *testing.T, folder string, stdin []byte, name string, args ...string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 9*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir, cmd.Stdin, cmd.WaitDelay = folder, bytes.NewReader(stdin), 10*time.Second
@@ -100,6 +100,7 @@ type host struct {
 	Token    string `json:"token"`
 	Emulator string `json:"emulator"`
 	Planted  string `json:"planted"`
+	Bin      string `json:"bin"` // the folder of the command, for what wants it
 }
 
 // start serves the Segment blocks with an emulated source and one that passes for real, and a block
@@ -146,15 +147,20 @@ func start(t *testing.T) host {
 		require.NoError(t, receiver.Close(ctx))
 		board.Close()
 	})
-	return host{serving(), serving(token), token, segment.URL, planted}
+	return host{URL: serving(), Secured: serving(token), Token: token, Emulator: segment.URL, Planted: planted}
 }
 
 // The scripts in app/tests drive the page in Chromium. Each has a server of its own.
 func TestInBrowser(t *testing.T) {
 	need(t, "node", "chromium")
-	for _, script := range []string{"browse", "fill", "run", "watch", "secrets", "access"} {
+	for _, script := range []string{"browse", "fill", "run", "watch", "snippets", "secrets", "access"} {
 		t.Run(script, func(t *testing.T) {
-			given, err := json.Marshal(start(t))
+			h := start(t)
+			if script == "snippets" {
+				h.Bin = t.TempDir()
+				command(t, "../..", nil, "go", "build", "-o", h.Bin, "./cmd/segment-blocks")
+			}
+			given, err := json.Marshal(h)
 			require.NoError(t, err)
 			t.Log(command(t, "app", given, "node", "tests/"+script+".mjs"))
 		})

@@ -50,7 +50,11 @@ function Screen({ blocks, sources }: { blocks: Block[]; sources: Sources }) {
   if (!rooms.value) return <div class="loading" aria-busy="true" />;
   const { BlockPage, HistoryPage, WatchPage } = rooms.value;
   if (block) return <BlockPage key={block.id} block={block} query={query} sources={sources} />;
-  return room === "watch" ? <WatchPage blocks={blocks} query={query} /> : <HistoryPage blocks={blocks} />;
+  return room === "watch" ? (
+    <WatchPage blocks={blocks} query={query} sources={sources} />
+  ) : (
+    <HistoryPage blocks={blocks} />
+  );
 }
 
 function NotFound({ what }: { what: string }) {

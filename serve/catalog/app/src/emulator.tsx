@@ -2,7 +2,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { del, get, post } from "./api";
 import type { Fault } from "./types";
-import { count, Failure } from "./ui";
+import { count, Counts, Failure } from "./ui";
 
 interface Stats {
   requests: number;
@@ -21,21 +21,17 @@ export function Strip() {
     const timer = setInterval(load, 1000);
     return () => clearInterval(timer);
   }, []);
-  const cell = (label: string, n: number | undefined, kind = "") => (
-    <div class={kind}>
-      <dt>{label}</dt>
-      <dd>{n?.toLocaleString("en") ?? "–"}</dd>
-    </div>
-  );
   return (
-    <dl class="strip">
-      {cell("Requests", stats?.requests)}
-      {cell("Refused requests", stats?.refused, stats?.refused ? "bad" : "")}
-      {cell("Stored", stats?.stored, "good")}
-      {cell("Duplicates", stats?.duplicates)}
-      {cell("Discarded", stats?.discarded, stats?.discarded ? "bad" : "")}
-      {cell("Faults waiting", stats?.faults)}
-    </dl>
+    <Counts
+      cells={[
+        ["Requests", stats?.requests],
+        ["Refused requests", stats?.refused, stats?.refused ? "bad" : ""],
+        ["Stored", stats?.stored, "good"],
+        ["Duplicates", stats?.duplicates],
+        ["Discarded", stats?.discarded, stats?.discarded ? "bad" : ""],
+        ["Faults waiting", stats?.faults],
+      ]}
+    />
   );
 }
 

@@ -3,17 +3,14 @@ import { urlOf } from "./api";
 import { bodyOf } from "./check";
 import { split } from "./json";
 import type { Run } from "./runs";
+import { posted } from "./snippets";
 
 function body(run: Run): string {
   return bodyOf(split(run.input), run.source);
 }
 
 export function asCurl(runs: Run[]): string {
-  const quoted = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`;
-  const lines = runs.map(
-    (r) =>
-      `curl -sS ${quoted(urlOf(`v1/blocks/${r.block}/invoke`))} \\\n  -H 'Content-Type: application/json' \\\n  -d ${quoted(body(r))}\n`,
-  );
+  const lines = runs.map((r) => `${posted(urlOf(`v1/blocks/${r.block}/invoke`), body(r))}\n`);
   return `#!/bin/sh\n${lines.join("\n")}`;
 }
 

@@ -6,42 +6,35 @@ import type { Block, Request, Source } from "./types";
 import { Code } from "./ui";
 
 // quote makes one word of a POSIX shell.
-function quote(text: string): string {
+export function quote(text: string): string {
   return `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
-function indent(text: string, by: string): string {
-  return text.replaceAll("\n", `\n${by}`);
+// posted writes a curl that posts JSON.
+export function posted(url: string, body: string, ...more: string[]): string {
+  const headers = ["Content-Type: application/json", ...more].map((h) => `-H ${quote(h)}`);
+  return [`curl -sS ${quote(url)}`, ...headers, `-d ${quote(body)}`].join(" \\\n  ");
 }
 
 export function snippetsOf(block: Block, input: Input, requests: Request[], source?: Source): [string, string][] {
   const named = source?.name && !source.emulated ? source.name : "";
-  const document = join(input);
-  const call = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"${block.id}","arguments":${document}}}`;
-  const all: [string, string][] = [
-    ["Command line", `segment-blocks run ${block.id}${named && ` --source ${named}`} --input ${quote(document)}`],
-    [
-      "curl, to this service",
-      `curl -sS ${quote(urlOf(`v1/blocks/${block.id}/invoke`))} \\\n  -H 'Content-Type: application/json' \\\n  -d ${quote(bodyOf(input, named))}`,
-    ],
-    [
-      "curl, over MCP",
-      `curl -sS ${quote(urlOf("mcp"))} \\\n  -H 'Content-Type: application/json' \\\n  -H 'Accept: application/json, text/event-stream' \\\n  -d ${quote(call)}`,
-    ],
-    ["Workflow", `name: try\nnodes:\n  one:\n    block: ${block.id}\n    with: ${indent(document, "    ")}\n`],
-    [
-      "Go",
-      `result, err := rt.Invoke(ctx, ${JSON.stringify(block.id)}, runtime.JSON([]byte(\`${document.replaceAll("`", '` + "`" + `')}\`)))`,
-    ],
+  const text = join(input);
+  const call = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"${block.id}","arguments":${text}}}`;
+  const mcp = posted(urlOf("mcp"), call, "Accept: application/json, text/event-stream");
+  const all: [string, string | undefined][] = [
+    ["Command line", `segment-blocks run ${block.id}${named && ` --source ${named}`} --input ${quote(text)}`],
+    ["curl, to this service", posted(urlOf(`v1/blocks/${block.id}/invoke`), bodyOf(input, named))],
+    ["curl, to the receiver", requests.map(curlOf).join("\n\n") || undefined],
+    ["curl, over MCP", mcp],
+    ["Workflow", `name: try\nnodes:\n  one:\n    block: ${block.id}\n    with: ${text.replaceAll("\n", "\n    ")}\n`],
+    ["Go", goOf(block, text, requests[0])],
+    ["analytics-node", nodeOf(requests[0])],
   ];
-  if (requests[0]) all.splice(1, 0, ["curl, to the receiver", requests.map(curlOf).join("\n\n")]);
-  const node = nodeOf(requests[0]);
-  if (node) all.push(["analytics-node", node]);
-  return all;
+  return all.filter((s): s is [string, string] => s[1] !== undefined);
 }
 
 // curlOf writes a request. A credential that was left out of it comes from the environment.
-export function curlOf(r: Request): string {
+function curlOf(r: Request): string {
   const own = ["authorization", "content-length", "user-agent", "accept-encoding"];
   const lines = [`curl -sS -X ${r.method} ${quote(r.url)}`];
   if (r.header.Authorization?.[0]?.startsWith("Basic ")) lines.push('-u "$SEGMENT_WRITE_KEY:"');
@@ -52,10 +45,50 @@ export function curlOf(r: Request): string {
   return lines.join(" \\\n  ");
 }
 
+// segmentCall finds the call of Segment's API that a request is, if it is one.
+function segmentCall(r?: Request): string | undefined {
+  return /\/v1\/(track|identify|page|screen|group|alias|batch)$/.exec(r?.url ?? "")?.[1];
+}
+
+// goOf writes a program. Of a block of another vendor it knows only the call.
+function goOf(block: Block, text: string, r?: Request): string {
+  const input = `runtime.JSON([]byte(\`${text.replaceAll("`", '` + "`" + `')}\`))`;
+  if (!r || !segmentCall(r)) return `result, err := rt.Invoke(ctx, "${block.id}", ${input})`;
+  return `package main
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"os"
+
+	"github.com/aacflow/segment-blocks/blocks"
+	"github.com/aacflow/segment-blocks/registry"
+	"github.com/aacflow/segment-blocks/runtime"
+	"github.com/aacflow/segment-blocks/segment/tracking"
+)
+
+func main() {
+	reg := registry.New()
+	blocks.MustRegister(reg)
+	rt, err := runtime.New(reg, runtime.Source("prod", tracking.Source{
+		WriteKey: os.Getenv("SEGMENT_WRITE_KEY"), Endpoint: ${JSON.stringify(new URL(r.url).origin)},
+	}))
+	if err != nil {
+		log.Fatal(err)
+	}
+	result, err := rt.Invoke(context.Background(), "${block.id}", ${input})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(string(result.Output))
+}`;
+}
+
 // nodeOf writes the call of Segment's library for Node that sends the same message, if there is one.
 function nodeOf(r?: Request): string | undefined {
-  const [, type] = /\/v1\/(track|identify|page|screen|group|alias)$/.exec(r?.url ?? "") ?? [];
-  if (!r || !type) return undefined;
+  const type = segmentCall(r);
+  if (!r || !type || type === "batch") return undefined;
   const message = JSON.parse(r.body) as Record<string, unknown>;
   for (const own of ["sentAt", "type", "writeKey"]) delete message[own];
   return `import { Analytics } from "@segment/analytics-node";
@@ -64,7 +97,7 @@ const analytics = new Analytics({
   writeKey: process.env.SEGMENT_WRITE_KEY,
   host: ${JSON.stringify(new URL(r.url).origin)},
 });
-analytics.${type}(${indent(JSON.stringify(message, null, 2), "")});
+analytics.${type}(${JSON.stringify(message, null, 2)});
 await analytics.closeAndFlush();`;
 }
 

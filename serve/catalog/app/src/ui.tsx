@@ -50,6 +50,20 @@ export function Chip({ kind = "", children }: { kind?: string; children: Compone
   return <span class={`chip ${kind}`}>{children}</span>;
 }
 
+// Counts is a strip of numbers, each with its name.
+export function Counts({ cells }: { cells: [label: string, n: number | undefined, kind?: string][] }) {
+  return (
+    <dl class="strip">
+      {cells.map(([label, n, kind]) => (
+        <div key={label} class={kind}>
+          <dt>{label}</dt>
+          <dd>{n?.toLocaleString("en") ?? "–"}</dd>
+        </div>
+      ))}
+    </dl>
+  );
+}
+
 export function Empty({ title, children }: { title: string; children?: ComponentChildren }) {
   return (
     <div class="empty">

@@ -3,9 +3,11 @@ import { Component } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { del, hasEmulator } from "./api";
 import { Detail } from "./detail";
+import { Delivery } from "./delivery";
 import { Faults, Strip } from "./emulator";
 import { type Item, most, useFeed } from "./feed";
 import { setQuery } from "./route";
+import type { Sources } from "./sources";
 import type { Block } from "./types";
 import { count, download, Empty, timeOf, usePage } from "./ui";
 
@@ -33,7 +35,8 @@ function matches(item: Item, query: URLSearchParams): boolean {
   return place.toLowerCase().includes(text);
 }
 
-export function WatchPage({ blocks, query }: { blocks: Block[]; query: URLSearchParams }) {
+export function WatchPage(props: { blocks: Block[]; query: URLSearchParams; sources: Sources }) {
+  const { blocks, query, sources } = props;
   usePage("Watch");
   const live = query.get("live") !== "off";
   const { items, fresh, missed, connection, clear } = useFeed(live);
@@ -78,6 +81,7 @@ export function WatchPage({ blocks, query }: { blocks: Block[]; query: URLSearch
         </div>
       </div>
       {hasEmulator && <Strip />}
+      {!hasEmulator && sources.chosen && <Delivery key={sources.chosen.name} source={sources.chosen.name} />}
       {hasEmulator && <Faults />}
       <Filters query={query} items={items} found={found.length} missed={missed} />
       {connection === "absent" ? (

@@ -1,0 +1,59 @@
+// Each snippet is run as it stands, and its event arrives.
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { given, withPage } from "./browser.mjs";
+
+const place = mkdtempSync(join(tmpdir(), "snippets-"));
+symlinkSync(resolve("node_modules"), join(place, "node_modules"));
+const env = {
+  ...process.env,
+  PATH: `${given.bin}:${process.env.PATH}`,
+  HOME: process.env.HOME,
+  SEGMENT_WRITE_KEY: "a-write-key-of-snippets",
+  SEGMENT_ENDPOINT: given.emulator,
+};
+
+function run(name, text, program, ...args) {
+  const file = join(place, name);
+  writeFileSync(file, text);
+  return execFileSync(program, [...args, file], { env, cwd: resolve(".."), encoding: "utf8" });
+}
+
+const arrived = async () => {
+  const answer = await fetch(`${given.emulator}/emulator/v1/stats`);
+  const { stored, duplicates } = await answer.json();
+  return stored + duplicates; // the curl to the receiver and analytics-node share a messageId
+};
+
+try {
+  await withPage(async ({ page, open }) => {
+    await open("blocks/segment_track?example=0");
+    await page.getByLabel("userId", { exact: true }).fill(`it's "$HOME" \`u\``); // for those who quote
+    await page.getByText("Ready").waitFor();
+    await page.getByRole("tab", { name: "Code" }).click();
+    const text = (label) => page.getByRole("region", { name: label, exact: true }).textContent();
+    const ways = [
+      ["Command line", (t) => run("a.sh", t, "sh")],
+      ["curl, to this service", (t) => run("b.sh", t, "sh")],
+      ["curl, to the receiver", (t) => run("c.sh", t, "sh")],
+      ["curl, over MCP", (t) => run("d.sh", t, "sh")],
+      ["Go", (t) => run("e.go", t, "go", "run")],
+      ["analytics-node", (t) => run("f.mjs", t, "node")],
+    ];
+    if (execFileSync("segment-blocks", ["--help"], { env, encoding: "utf8" }).includes("workflow")) {
+      ways.push(["Workflow", (t) => run("g.yaml", t, "segment-blocks", "workflow", "run")]);
+    }
+    for (const [label, go] of ways) {
+      const before = await arrived();
+      const said = go(await text(label));
+      assert.equal(await arrived(), before + 1, `${label}: ${said}`);
+    }
+    const answer = await fetch(`${given.emulator}/emulator/v1/events`);
+    for (const event of (await answer.json()).events) assert.equal(event.userId, `it's "$HOME" \`u\``);
+  });
+} finally {
+  rmSync(place, { recursive: true });
+}
