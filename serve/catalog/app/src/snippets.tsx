@@ -72,7 +72,7 @@ func main() {
 	reg := registry.New()
 	blocks.MustRegister(reg)
 	rt, err := runtime.New(reg, runtime.Source("prod", tracking.Source{
-		WriteKey: os.Getenv("SEGMENT_WRITE_KEY"), Endpoint: ${JSON.stringify(new URL(r.url).origin)},
+		WriteKey: tracking.WriteKey(os.Getenv("SEGMENT_WRITE_KEY")), Endpoint: ${JSON.stringify(new URL(r.url).origin)},
 	}))
 	if err != nil {
 		log.Fatal(err)
