@@ -1,6 +1,7 @@
 package serve_test
 
 import (
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -48,4 +49,25 @@ func TestCatalog(t *testing.T) {
 	r.Header.Set("Authorization", bearer)
 	without.ServeHTTP(w, r)
 	require.Equal(t, http.StatusNotFound, w.Code)
+}
+
+// Somebody who has the page open does not keep the server from stopping.
+func TestDrainEndsWhatThePageWatches(t *testing.T) {
+	emulator := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = w.Write([]byte(": connected\n\n"))
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	})
+	server, _ := start(t, serve.Config{Catalog: &catalog.Config{Emulator: emulator}})
+	web := httptest.NewServer(server)
+	defer web.Close()
+	for range 2 { // the page asks again
+		res, err := http.Get(web.URL + "/catalog/emulator/v1/stream")
+		require.NoError(t, err)
+		server.Drain()
+		said, err := io.ReadAll(res.Body)
+		require.NoError(t, err)
+		require.NoError(t, res.Body.Close())
+		require.Equal(t, ": connected\n\n", string(said))
+	}
 }

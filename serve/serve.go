@@ -153,6 +153,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *Server) Drain() {
 	s.draining.Store(true)
 	s.api.Drain()
+	if s.page != nil {
+		s.page.Drain()
+	}
 }
 
 // Serve answers requests on a listener until ctx ends, and then drains: requests in progress and

@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"iter"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -23,6 +26,8 @@ import (
 	"github.com/aacflow/segment-blocks/serve"
 	"github.com/aacflow/segment-blocks/serve/catalog"
 	"github.com/aacflow/segment-blocks/serve/guard"
+	"github.com/aacflow/segment-blocks/serve/invocations"
+	"github.com/aacflow/segment-blocks/serve/rest"
 )
 
 // need skips a test without the tool or the npm packages of the page, unless
@@ -97,6 +102,7 @@ const (
 type host struct {
 	URL      string `json:"url"`
 	Secured  string `json:"secured"` // the same behind a token
+	Real     string `json:"real"`    // one that has no emulator, and tells of invocations
 	Token    string `json:"token"`
 	Emulator string `json:"emulator"`
 	Planted  string `json:"planted"`
@@ -119,19 +125,17 @@ func start(t *testing.T) host {
 	reg := registry.New()
 	blocks.MustRegister(reg)
 	customblock.MustRegister(reg)
+	log := invocations.New(invocations.Config{})
 	rt, err := runtime.New(
 		reg,
+		runtime.Observe(log.Observe),
 		runtime.EmulatedSource("emulator", tracking.Source{WriteKey: "emulated-write-key", Endpoint: segment.URL}),
 		runtime.Source("prod", tracking.Source{WriteKey: planted, Endpoint: receiver.URL}),
 		runtime.Source("board", customblock.Source{URL: board.URL, Token: "board-token"}),
 	)
 	require.NoError(t, err)
-	serving := func(tokens ...string) string {
-		g, err := guard.New(guard.Config{Tokens: tokens})
-		require.NoError(t, err)
-		server, err := serve.New(rt, reg, serve.Config{
-			Guard: g, Catalog: &catalog.Config{Emulator: segment.Handler()},
-		})
+	serving := func(cfg serve.Config) string {
+		server, err := serve.New(rt, reg, cfg)
 		require.NoError(t, err)
 		mux := http.NewServeMux()
 		mux.Handle("/tools/", http.StripPrefix("/tools", server))
@@ -147,13 +151,53 @@ func start(t *testing.T) host {
 		require.NoError(t, receiver.Close(ctx))
 		board.Close()
 	})
-	return host{URL: serving(), Secured: serving(token), Token: token, Emulator: segment.URL, Planted: planted}
+	g, err := guard.New(guard.Config{Tokens: []string{token}})
+	require.NoError(t, err)
+	page := &catalog.Config{Emulator: segment.Handler()}
+	return host{
+		URL: serving(serve.Config{Catalog: page}), Secured: serving(serve.Config{Catalog: page, Guard: g}),
+		Real: serving(serve.Config{
+			Catalog: &catalog.Config{}, Invocations: log, Queues: map[string]rest.Queue{"prod": queue()},
+		}),
+		Token: token, Emulator: segment.URL, Planted: planted,
+	}
+}
+
+// queue is one with two dead letters.
+func queue() rest.Queue {
+	var mu sync.Mutex
+	dead := []rest.DeadLetter{{ID: 1, MessageID: "dead-1", Reason: "400 Bad Request"}, {ID: 2, MessageID: "dead-2", Reason: "too old"}}
+	remove := func(ids ...uint64) (int, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		dead = slices.DeleteFunc(dead, func(d rest.DeadLetter) bool { return slices.Contains(ids, d.ID) })
+		return len(ids), nil
+	}
+	return rest.Queue{
+		State: func() rest.QueueState {
+			mu.Lock()
+			defer mu.Unlock()
+			return rest.QueueState{Waiting: 3, Dead: len(dead), LastError: "rate limited"}
+		},
+		Dead: func() iter.Seq2[rest.DeadLetter, error] {
+			return func(yield func(rest.DeadLetter, error) bool) {
+				mu.Lock()
+				defer mu.Unlock()
+				for _, d := range dead {
+					if !yield(d, nil) {
+						return
+					}
+				}
+			}
+		},
+		Retry: remove, Drop: remove,
+	}
 }
 
 // The scripts in app/tests drive the page in Chromium. Each has a server of its own.
 func TestInBrowser(t *testing.T) {
 	need(t, "node", "chromium")
-	for _, script := range []string{"browse", "fill", "run", "watch", "snippets", "secrets", "access"} {
+	for _, script := range []string{"browse", "fill", "run", "watch", "real", "snippets", "secrets", "access"} {
 		t.Run(script, func(t *testing.T) {
 			h := start(t)
 			if script == "snippets" {

@@ -17,6 +17,7 @@ package catalog
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"embed"
@@ -52,6 +53,8 @@ type Handler struct {
 	cfg   Config
 	index *template.Template
 	files map[string]file // by path
+	life  context.Context //nolint:containedctx // of the streams, which Drain ends
+	drain context.CancelFunc
 }
 
 type file struct {
@@ -68,6 +71,7 @@ const (
 func New(cfg Config) *Handler {
 	cfg.API = cmp.Or(cfg.API, "../")
 	h := &Handler{cfg: cfg, files: map[string]file{}}
+	h.life, h.drain = context.WithCancel(context.Background())
 	entries, err := fs.ReadDir(dist, "dist")
 	if err != nil {
 		panic(err) // the files are part of the program
@@ -103,7 +107,7 @@ func (h *Handler) Paths() []string {
 // ServeHTTP answers a request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if h.cfg.Emulator != nil && strings.HasPrefix(r.URL.Path, emulatorPath) {
-		h.cfg.Emulator.ServeHTTP(w, r)
+		h.serveEmulator(w, r)
 		return
 	}
 	f, found := h.files[r.URL.Path]
@@ -122,6 +126,17 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		http.Error(w, "the catalog has no such file", http.StatusNotFound)
 	}
+}
+
+// Drain ends the streams that are open, and those that are asked for later, so that a server can
+// stop although somebody has the page open. The files are served as before.
+func (h *Handler) Drain() { h.drain() }
+
+func (h *Handler) serveEmulator(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	defer context.AfterFunc(h.life, cancel)()
+	h.cfg.Emulator.ServeHTTP(w, r.WithContext(ctx))
 }
 
 // serveIndex writes the page. Its policy lets nothing in that is not of this server. The editor
