@@ -90,7 +90,8 @@ func TestTypes(t *testing.T) {
 
 func TestFormat(t *testing.T) {
 	need(t, "node")
-	command(t, "app", nil, "node", "node_modules/prettier/bin/prettier.cjs", "--check", "src/*.ts", "src/*.tsx", "tests/*.mjs")
+	const prettier = "node_modules/prettier/bin/prettier.cjs"
+	command(t, "app", nil, "node", prettier, "--check", "src/*.ts", "src/*.tsx", "tests/*.mjs")
 }
 
 const (
@@ -166,7 +167,9 @@ func start(t *testing.T) host {
 // queue is one with two dead letters.
 func queue() rest.Queue {
 	var mu sync.Mutex
-	dead := []rest.DeadLetter{{ID: 1, MessageID: "dead-1", Reason: "400 Bad Request"}, {ID: 2, MessageID: "dead-2", Reason: "too old"}}
+	dead := []rest.DeadLetter{
+		{ID: 1, MessageID: "dead-1", Reason: "400 Bad Request"}, {ID: 2, MessageID: "dead-2", Reason: "too old"},
+	}
 	remove := func(ids ...uint64) (int, error) {
 		mu.Lock()
 		defer mu.Unlock()

@@ -135,7 +135,8 @@ func (h *Handler) Drain() { h.drain() }
 func (h *Handler) serveEmulator(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	defer context.AfterFunc(h.life, cancel)()
+	stop := context.AfterFunc(h.life, cancel) //nolint:contextcheck // the end of the catalog is another than the request's
+	defer stop()
 	h.cfg.Emulator.ServeHTTP(w, r.WithContext(ctx))
 }
 

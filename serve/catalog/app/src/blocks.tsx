@@ -11,7 +11,7 @@ function search(blocks: Block[], text: string): Block[] {
   const scored = blocks.map((b) => {
     const places = [
       b.name + b.id,
-      b.summary + b.tags.join(" "),
+      b.summary + b.tags.join(" ") + (b.verb ?? ""),
       b.input.map((f) => f.name).join(" ") + JSON.stringify(b.examples.map((e) => [e.title, e.input])),
       b.description + b.whenToUse + b.input.map((f) => f.description).join(" "),
     ].map((place) => place.toLowerCase());
@@ -92,7 +92,7 @@ function Card({ block }: { block: Block }) {
         <p>{block.summary}</p>
         <p class="meta">
           <code>{block.id}</code>
-          {block.tags.slice(0, 2).map((tag) => (
+          {(block.verb ? [block.verb] : block.tags.slice(0, 2)).map((tag) => (
             <Chip key={tag}>{tag}</Chip>
           ))}
         </p>
