@@ -84,7 +84,7 @@ func send(
 	ctx context.Context, call *runtime.Call, source tracking.Sender, messages tracking.Call,
 ) (tracking.Report, error) {
 	messages.WriteKey = tracking.WriteKey(call.Input.Text("writeKey"))
-	messages.InvocationID, messages.Time = call.InvocationID, call.Receipt.StartedAt
+	messages.InvocationID, messages.Time = call.InvocationID, call.Time
 	target := source.Target()
 	target.WriteKey = cmp.Or(messages.WriteKey, target.WriteKey)
 	if target.WriteKey == "" {

@@ -125,3 +125,20 @@ func TestRepeatRefusalInside200(t *testing.T) {
 		})
 	}
 }
+
+// A host that invokes again later gives the time of the first try, and the message is the same.
+func TestRepeatAtTheTimeOfTheFirstTry(t *testing.T) {
+	b := start(t)
+	first := time.Date(2026, 1, 31, 9, 30, 0, 0, time.UTC)
+	for range 2 {
+		res, err := b.rt.Invoke(t.Context(), "segment_track", runtime.JSON(`{"event":"e","userId":"u"}`),
+			runtime.InvocationID("run/node"), runtime.At(first))
+		require.NoError(t, err)
+		require.True(t, res.Receipt.StartedAt.After(first), "the receipt tells the truth")
+	}
+	stored := b.stored()
+	require.Len(t, stored, 1)
+	for _, r := range b.requests() {
+		require.Equal(t, "2026-01-31T09:30:00.000Z", r.field(t, "timestamp"))
+	}
+}

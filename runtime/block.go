@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"reflect"
 	"sync"
+	"time"
 
 	"github.com/go-resty/resty/v2"
 
@@ -84,6 +85,8 @@ type Call struct {
 	// InvocationID identifies the invocation: given by the host, or random. The same id means the
 	// same invocation again, so whatever makes a repeat harmless is to be derived from it.
 	InvocationID string
+	// Time is when what the invocation reports happened, where the input does not say: see [At].
+	Time time.Time
 	// Input holds the parameters that are present, normalised and valid.
 	Input rawjson.Object
 	// HTTP is the client that [Call.Send] sends with, for what Send does not do. It is shared: set

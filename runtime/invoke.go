@@ -46,11 +46,19 @@ func Deadline(t time.Time) InvokeOption {
 	return func(inv *invocation) { inv.deadline = t }
 }
 
+// At gives the time of what the invocation reports: of messages whose input names no time of their
+// own. A host that invokes again, after a crash or hours later, gives the time of the first try, so
+// that the messages stay the same. The default is the time at which the invocation begins.
+func At(t time.Time) InvokeOption {
+	return func(inv *invocation) { inv.at = t }
+}
+
 // invocation is one call on its way through the runtime.
 type invocation struct {
 	id         string
 	sourceName string
 	deadline   time.Time
+	at         time.Time
 	attempts   *attemptRecorder // nil unless they are asked for
 
 	block    *Block
@@ -175,8 +183,13 @@ func (rt *Runtime) prepare(ctx context.Context, inv *invocation, input Input) (*
 	if err := ctx.Err(); err != nil {
 		return nil, contextError(err, "nothing was sent")
 	}
+	at := inv.at
+	if at.IsZero() {
+		at = inv.receipt.StartedAt
+	}
 	return &Call{
 		InvocationID: inv.receipt.InvocationID,
+		Time:         at,
 		Input:        in.Object,
 		Receipt:      inv.receipt,
 		redact:       inv.redactor.text,

@@ -38,17 +38,27 @@ func AACFlow() Conventions {
 
 // Unresolved returns the first reference in a text, or "", and whether it is all of the text.
 func (c Conventions) Unresolved(text string) (reference string, whole bool) {
-	for i := 0; c.References && i < len(text); i++ {
+	if !c.References {
+		return "", false
+	}
+	reference, before, after, _ := CutReference(text)
+	return reference, strings.TrimSpace(before) == "" && strings.TrimSpace(after) == "" && reference != ""
+}
+
+// CutReference cuts a text around the first reference in it, {{VARIABLE}} or <block.field>. Found
+// is false where there is none; then all of the text is before it.
+func CutReference(text string) (reference, before, after string, found bool) {
+	for i := 0; i < len(text); i++ {
 		next := strings.IndexAny(text[i:], "{<")
 		if next < 0 {
 			break
 		}
 		i += next
 		if n := referenceLength(text[i:]); n > 0 {
-			return text[i : i+n], strings.TrimSpace(text[:i]) == "" && strings.TrimSpace(text[i+n:]) == ""
+			return text[i : i+n], text[:i], text[i+n:], true
 		}
 	}
-	return "", false
+	return "", text, "", false
 }
 
 const (
