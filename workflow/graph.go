@@ -1,0 +1,102 @@
+// Package workflow runs graphs of blocks.
+//
+//	graph, err := workflow.Check("order.workflow.yaml", data, reg, workflow.CheckOptions{})
+//	if err != nil { … } // *workflow.FileError: all that is wrong with the file, by line and column
+//	res, err := workflow.Run(ctx, graph, input, workflow.Options{Invoke: workflow.Invoker(rt), RunID: "o-1001"})
+//
+// What a graph means is said once, by [Graph.Begin], [Graph.Next] and [Graph.Complete]: functions of
+// a graph and a state that know no clock, no goroutine and no I/O. [Run] drives them in this
+// process, with a journal if it is to outlive the process; another engine may drive them as well.
+package workflow
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/aacflow/segment-blocks/rawjson"
+)
+
+// Graph is a workflow: nodes, and which of them need which. [Parse] and [Check] make it. It is
+// read-only, and safe for concurrent use.
+type Graph struct {
+	// Name is what people call the workflow.
+	Name string
+	// Start has the inputs and their defaults.
+	Start rawjson.Object
+	// Nodes are in the order of the file. A [State] has its nodes in the same order.
+	Nodes []*Node
+
+	index map[string]int
+}
+
+// Node is one node of a graph.
+type Node struct {
+	ID string
+	// Block is the id of the block, Major the major version it must have, 0 for any. A node without
+	// a block has what stands under with for its output.
+	Block string
+	Major int
+	// With is the input, a JSON object whose texts may hold references.
+	With json.RawMessage
+	// When is an expression that must be true; "" for none.
+	When string
+	// ForEach is the list to run over: JSON whose texts may hold references, or nil.
+	ForEach     json.RawMessage
+	Concurrency int
+	Retry       Retry
+	// Timeout bounds one try; 0 for no bound.
+	Timeout time.Duration
+	OnError OnError
+	// Any tells that one of the needs is enough.
+	Any bool
+	// Needs are the edges that lead here: those of the file, then those of references.
+	Needs []Need
+
+	condition *condition
+	next      []int  // the nodes that need this one
+	at        string // JSON Pointer in the file
+}
+
+// Need is an edge from one node to another.
+type Need struct {
+	// Node is the position of the needed node in the graph.
+	Node int
+	// Failed tells that the node must have failed, not succeeded.
+	Failed bool
+	// Implied tells that only a reference asks for it.
+	Implied bool
+}
+
+// OnError says what becomes of a run when a node fails.
+type OnError string
+
+// What can become of a run.
+const (
+	Fail     OnError = "fail"
+	Continue OnError = "continue"
+	Branch   OnError = "branch"
+)
+
+// Retry says how often to try a node whose error is retryable.
+type Retry struct {
+	Attempts      int
+	Wait, MaxWait time.Duration
+}
+
+// Delay returns how long to wait behind the attempt with this number, counted from 1, and whether
+// there is to be another. It is never shorter than what the receiver asks for.
+func (r Retry) Delay(attempt int, asked time.Duration) (wait time.Duration, again bool) {
+	wait = r.Wait
+	for range min(attempt-1, 20) {
+		wait = min(2*wait, r.MaxWait)
+	}
+	return max(wait, asked), attempt < r.Attempts
+}
+
+// Node returns the node with the id, or nil.
+func (g *Graph) Node(id string) *Node {
+	if i, ok := g.index[id]; ok {
+		return g.Nodes[i]
+	}
+	return nil
+}

@@ -1,0 +1,300 @@
+package workflow
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/aacflow/segment-blocks/rawjson"
+	"github.com/aacflow/segment-blocks/schemas"
+)
+
+// reference is a {{VARIABLE}}, or a <head.step.step[0]> whose steps lead into the value of its head:
+// a node, start or loop.
+type reference struct {
+	text     string // as it is written
+	variable string
+	head     string
+	steps    []step
+}
+
+// step is a member of an object or, with a name that is empty, a place in a list.
+type step struct {
+	name  string
+	place int
+}
+
+// The heads that are no nodes.
+const (
+	startHead = "start"
+	loopHead  = "loop"
+)
+
+// parseReference reads what schemas.CutReference has found.
+func parseReference(text string) reference {
+	ref := reference{text: text}
+	if inner, ok := strings.CutPrefix(text, "{{"); ok {
+		ref.variable = strings.TrimSpace(strings.TrimSuffix(inner, "}}"))
+		return ref
+	}
+	parts := strings.Split(strings.Trim(text, "<>"), ".")
+	for i, part := range parts {
+		name, places, _ := strings.Cut(part, "[")
+		if i == 0 {
+			ref.head = name
+		} else {
+			ref.steps = append(ref.steps, step{name: name})
+		}
+		for place := range strings.SplitSeq(strings.TrimSuffix(places, "]"), "][") {
+			if n, err := strconv.Atoi(place); err == nil {
+				ref.steps = append(ref.steps, step{place: n})
+			} else if place != "" { // more digits than a list can have elements
+				ref.steps = append(ref.steps, step{place: -1})
+			}
+		}
+	}
+	return ref
+}
+
+// isError reports whether a reference leads into the error of a node.
+func (r reference) isError() bool { return len(r.steps) > 0 && r.steps[0].name == "error" }
+
+// referencesIn calls visit with each reference in the texts of a value, the JSON Pointer of the
+// text, and whether the reference is all of it.
+func referencesIn(raw json.RawMessage, visit func(pointer string, ref reference, whole bool)) {
+	rawjson.Texts(raw, func(pointer, text string) bool {
+		rest := text
+		for {
+			found, before, after, ok := schemas.CutReference(rest)
+			if !ok {
+				return true
+			}
+			visit(pointer, parseReference(found), len(rest) == len(text) && isAll(before, after))
+			rest = after
+		}
+	})
+}
+
+// isAll reports whether a reference is all of a text but white space.
+func isAll(before, after string) bool { return strings.TrimSpace(before+after) == "" }
+
+// lookUp follows the steps of a reference into the object that its head stands for, nil for one that
+// is not there. Below what is null, all is null. The error names what there is.
+func (r reference) lookUp(head rawjson.Object) (json.RawMessage, error) {
+	if head == nil {
+		return json.RawMessage("null"), nil
+	}
+	members, list, kind, at := head, []json.RawMessage(nil), rawjson.ObjectKind, "<"+r.head
+	var here json.RawMessage
+	for _, s := range r.steps { // there is one at least
+		switch {
+		case kind == rawjson.NullKind:
+			return json.RawMessage("null"), nil
+		case s.name != "" && kind == rawjson.ObjectKind:
+			found, ok := members.Get(s.name)
+			if !ok {
+				return nil, fmt.Errorf("%s leads nowhere: %s> has %s", r.text, at, namesOf(members))
+			}
+			here, at = found, at+"."+s.name
+		case s.name != "" || kind != rawjson.ArrayKind:
+			return nil, fmt.Errorf("%s leads nowhere: %s> is a JSON %s", r.text, at, kind)
+		case s.place < 0 || s.place >= len(list):
+			return nil, fmt.Errorf("%s leads nowhere: %s> has %d elements", r.text, at, len(list))
+		default:
+			here, at = list[s.place], fmt.Sprintf("%s[%d]", at, s.place)
+		}
+		members, list, kind = rawjson.OpenObject(here), rawjson.OpenArray(here), rawjson.KindOf(here)
+	}
+	return here, nil
+}
+
+// namesOf lists the members of an object for a person.
+func namesOf(members rawjson.Object) string {
+	var names []string
+	for _, m := range members {
+		names = append(names, m.Name)
+	}
+	return listed(names)
+}
+
+// listed writes names for a person, and not too many of them.
+func listed(names []string) string {
+	const most = 20
+	switch {
+	case len(names) == 0:
+		return "nothing"
+	case len(names) > most:
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
+	}
+	return strings.Join(names, ", ")
+}
+
+// maxResolved bounds what the references in one input may grow to.
+const maxResolved = 32 << 20
+
+// resolver puts values in the place of references. Each text is read once: what has been put into it
+// is not looked at again.
+type resolver struct {
+	value func(ref reference) (json.RawMessage, error)
+	size  int
+}
+
+// resolve returns a value with its references resolved. A text that is one reference and nothing
+// else becomes the value, whatever its type. Inside a longer text a value is text.
+func (r *resolver) resolve(raw json.RawMessage) (json.RawMessage, error) {
+	switch rawjson.KindOf(raw) {
+	case rawjson.ObjectKind:
+		members := rawjson.OpenObject(raw)
+		for i := range members {
+			var err error
+			if members[i].Value, err = r.resolve(members[i].Value); err != nil {
+				return nil, err
+			}
+		}
+		return members.JSON(), nil
+	case rawjson.ArrayKind:
+		elements := rawjson.OpenArray(raw)
+		for i := range elements {
+			var err error
+			if elements[i], err = r.resolve(elements[i]); err != nil {
+				return nil, err
+			}
+		}
+		return rawjson.AppendArray(nil, elements), nil
+	case rawjson.StringKind:
+		return r.text(raw)
+	}
+	return raw, nil
+}
+
+func (r *resolver) text(raw json.RawMessage) (json.RawMessage, error) {
+	text, _ := rawjson.Text(raw)
+	found, before, after, ok := schemas.CutReference(text)
+	if !ok {
+		return raw, nil
+	}
+	if isAll(before, after) {
+		value, err := r.value(parseReference(found))
+		return value, r.grown(len(value), err)
+	}
+	pieces, err := r.pieces(text)
+	if err != nil {
+		return nil, err
+	}
+	if looksLikeJSON(text) {
+		if document := joinJSON(pieces); rawjson.Check([]byte(document), rawjson.Limits{}) == nil {
+			return rawjson.Quote(document), nil
+		}
+	}
+	var b strings.Builder
+	for _, p := range pieces {
+		b.WriteString(p.literal)
+		b.WriteString(p.text())
+	}
+	return rawjson.Quote(b.String()), nil
+}
+
+// piece is a literal part of a text, and the value of the reference behind it.
+type piece struct {
+	literal  string
+	value    json.RawMessage
+	variable bool
+}
+
+func (r *resolver) pieces(text string) ([]piece, error) {
+	var pieces []piece
+	for {
+		found, before, after, ok := schemas.CutReference(text)
+		if !ok {
+			return append(pieces, piece{literal: text}), nil
+		}
+		ref := parseReference(found)
+		value, err := r.value(ref)
+		if err = r.grown(len(before)+len(value), err); err != nil {
+			return nil, err
+		}
+		pieces = append(pieces, piece{literal: before, value: value, variable: ref.variable != ""})
+		text = after
+	}
+}
+
+func (r *resolver) grown(by int, err error) error {
+	if err != nil {
+		return err
+	}
+	if r.size += by; r.size > maxResolved {
+		return fmt.Errorf("the input must be smaller once its references are resolved: %d bytes are allowed", maxResolved)
+	}
+	return nil
+}
+
+// text returns the value as text: a text as it is, null as nothing, all else as JSON.
+func (p piece) text() string {
+	if text, ok := rawjson.Text(p.value); ok {
+		return text
+	}
+	if rawjson.KindOf(p.value) == rawjson.NullKind {
+		return ""
+	}
+	return string(p.value)
+}
+
+func looksLikeJSON(text string) bool {
+	text = strings.TrimSpace(text)
+	return strings.HasPrefix(text, "{") && !strings.HasPrefix(text, "{{") || strings.HasPrefix(text, "[")
+}
+
+// joinJSON joins the pieces of a text that holds JSON. Within its strings a value is escaped; outside
+// of them it stands as JSON.
+func joinJSON(pieces []piece) string {
+	var b strings.Builder
+	inString, escaped := false, false
+	for _, p := range pieces {
+		for _, c := range []byte(p.literal) {
+			switch {
+			case escaped:
+				escaped = false
+			case c == '\\':
+				escaped = inString
+			case c == '"':
+				inString = !inString
+			}
+		}
+		b.WriteString(p.literal)
+		switch {
+		case inString:
+			quoted := rawjson.Quote(p.text())
+			b.Write(quoted[1 : len(quoted)-1])
+		case p.variable:
+			b.WriteString(p.text())
+		default:
+			b.Write(p.value)
+		}
+	}
+	return b.String()
+}
+
+// Environment gives the value of a variable, and whether it may be used. It is the host's list of
+// what a workflow may know.
+type Environment func(name string) (value string, ok bool)
+
+// Input returns the input of a task, its references resolved. The error names a variable that env
+// does not give; env may be nil where the graph uses none.
+func (t Task) Input(env Environment) (json.RawMessage, error) {
+	r := resolver{value: func(ref reference) (json.RawMessage, error) {
+		if ref.variable == "" {
+			if value, ok := t.Values[ref.text]; ok {
+				return value, nil
+			}
+			return nil, fmt.Errorf("the task has no value for %s", ref.text)
+		}
+		if env != nil {
+			if value, ok := env(ref.variable); ok {
+				return rawjson.Quote(value), nil
+			}
+		}
+		return nil, fmt.Errorf("%s is not set, or not allowed", ref.text)
+	}}
+	return r.resolve(t.With)
+}
