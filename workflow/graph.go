@@ -26,6 +26,9 @@ type Graph struct {
 	// Nodes are in the order of the file. A [State] has its nodes in the same order.
 	Nodes []*Node
 
+	// Digest is the SHA-256 of the file, in hexadecimal digits.
+	Digest string
+
 	index map[string]int
 }
 

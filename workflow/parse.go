@@ -2,7 +2,9 @@ package workflow
 
 import (
 	"context"
+	"crypto/sha256"
 	_ "embed"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -42,7 +44,9 @@ type parser struct {
 
 func parse(file string, data []byte) *parser {
 	s, raw := open(file, data)
-	p := &parser{source: s, graph: &Graph{index: map[string]int{}}, broken: map[string]bool{}}
+	sum := sha256.Sum256(data)
+	g := &Graph{Digest: hex.EncodeToString(sum[:]), index: map[string]int{}}
+	p := &parser{source: s, graph: g, broken: map[string]bool{}}
 	if raw == nil {
 		return p
 	}
@@ -285,20 +289,11 @@ func (p *parser) ids() []string {
 func (p *parser) findCycles() {
 	g := p.graph
 	waits := make([]int, len(g.Nodes))
-	var free []int
 	for i, n := range g.Nodes {
-		if waits[i] = len(n.Needs); waits[i] == 0 {
-			free = append(free, i)
-		}
+		waits[i] = len(n.Needs)
 	}
-	for len(free) > 0 {
-		i := free[0]
-		free = free[1:]
-		for _, j := range g.Nodes[i].next {
-			if waits[j]--; waits[j] == 0 {
-				free = append(free, j)
-			}
-		}
+	for _, i := range g.order() {
+		waits[i] = 0
 	}
 	inCycle := map[int]bool{}
 	for i := range g.Nodes {

@@ -136,19 +136,21 @@ const maxResolved = 32 << 20
 // resolver puts values in the place of references. Each text is read once: what has been put into it
 // is not looked at again.
 type resolver struct {
-	value func(ref reference) (json.RawMessage, error)
+	// value returns what a reference stands for in the text that a JSON Pointer leads to.
+	value func(pointer string, ref reference) (json.RawMessage, error)
 	size  int
 }
 
-// resolve returns a value with its references resolved. A text that is one reference and nothing
-// else becomes the value, whatever its type. Inside a longer text a value is text.
-func (r *resolver) resolve(raw json.RawMessage) (json.RawMessage, error) {
+// resolve returns the value at a JSON Pointer with its references resolved. A text that is one
+// reference and nothing else becomes the value, whatever its type. Inside a longer text a value is
+// text.
+func (r *resolver) resolve(raw json.RawMessage, pointer string) (json.RawMessage, error) {
 	switch rawjson.KindOf(raw) {
 	case rawjson.ObjectKind:
 		members := rawjson.OpenObject(raw)
-		for i := range members {
+		for i, m := range members {
 			var err error
-			if members[i].Value, err = r.resolve(members[i].Value); err != nil {
+			if members[i].Value, err = r.resolve(m.Value, rawjson.Pointer(pointer, m.Name)); err != nil {
 				return nil, err
 			}
 		}
@@ -157,28 +159,28 @@ func (r *resolver) resolve(raw json.RawMessage) (json.RawMessage, error) {
 		elements := rawjson.OpenArray(raw)
 		for i := range elements {
 			var err error
-			if elements[i], err = r.resolve(elements[i]); err != nil {
+			if elements[i], err = r.resolve(elements[i], pointer+"/"+strconv.Itoa(i)); err != nil {
 				return nil, err
 			}
 		}
 		return rawjson.AppendArray(nil, elements), nil
 	case rawjson.StringKind:
-		return r.text(raw)
+		return r.text(raw, pointer)
 	}
 	return raw, nil
 }
 
-func (r *resolver) text(raw json.RawMessage) (json.RawMessage, error) {
+func (r *resolver) text(raw json.RawMessage, pointer string) (json.RawMessage, error) {
 	text, _ := rawjson.Text(raw)
 	found, before, after, ok := schemas.CutReference(text)
 	if !ok {
 		return raw, nil
 	}
 	if isAll(before, after) {
-		value, err := r.value(parseReference(found))
+		value, err := r.value(pointer, parseReference(found))
 		return value, r.grown(len(value), err)
 	}
-	pieces, err := r.pieces(text)
+	pieces, err := r.pieces(text, pointer)
 	if err != nil {
 		return nil, err
 	}
@@ -202,7 +204,7 @@ type piece struct {
 	variable bool
 }
 
-func (r *resolver) pieces(text string) ([]piece, error) {
+func (r *resolver) pieces(text, pointer string) ([]piece, error) {
 	var pieces []piece
 	for {
 		found, before, after, ok := schemas.CutReference(text)
@@ -210,7 +212,7 @@ func (r *resolver) pieces(text string) ([]piece, error) {
 			return append(pieces, piece{literal: text}), nil
 		}
 		ref := parseReference(found)
-		value, err := r.value(ref)
+		value, err := r.value(pointer, ref)
 		if err = r.grown(len(before)+len(value), err); err != nil {
 			return nil, err
 		}
@@ -282,7 +284,7 @@ type Environment func(name string) (value string, ok bool)
 // Input returns the input of a task, its references resolved. The error names a variable that env
 // does not give; env may be nil where the graph uses none.
 func (t Task) Input(env Environment) (json.RawMessage, error) {
-	r := resolver{value: func(ref reference) (json.RawMessage, error) {
+	r := resolver{value: func(_ string, ref reference) (json.RawMessage, error) {
 		if ref.variable == "" {
 			if value, ok := t.Values[ref.text]; ok {
 				return value, nil
@@ -296,5 +298,5 @@ func (t Task) Input(env Environment) (json.RawMessage, error) {
 		}
 		return nil, fmt.Errorf("%s is not set, or not allowed", ref.text)
 	}}
-	return r.resolve(t.With)
+	return r.resolve(t.With, "")
 }

@@ -35,6 +35,8 @@ type State struct {
 	Nodes []NodeState `json:"nodes"`
 	// Ready are the positions of the nodes that have something to start.
 	Ready []int `json:"ready"`
+	// Ended are the positions of the nodes that are done, in the order in which they were.
+	Ended []int `json:"ended"`
 }
 
 // NodeState is how far a node is.
@@ -130,7 +132,7 @@ func (g *Graph) Begin(input json.RawMessage) (*State, error) {
 			start = start.Set(m.Name, m.Value)
 		}
 	}
-	s := &State{Start: start, Nodes: make([]NodeState, len(g.Nodes))}
+	s := &State{Start: start, Nodes: make([]NodeState, len(g.Nodes)), Ready: []int{}, Ended: []int{}}
 	var free []int
 	for i, n := range g.Nodes {
 		s.Nodes[i] = NodeState{Status: Pending, Waits: len(n.Needs)}
@@ -222,6 +224,7 @@ func (g *Graph) complete(s *State, i, iteration int, outcome Outcome) {
 
 // freed returns the nodes that wait for nothing any more now that a node is done.
 func (g *Graph) freed(s *State, done int) (free []int) {
+	s.Ended = append(s.Ended, done)
 	for _, j := range g.Nodes[done].next {
 		if s.Nodes[j].Waits--; s.Nodes[j].Waits == 0 {
 			free = append(free, j)
@@ -479,16 +482,13 @@ func memberNames(members rawjson.Object) []string {
 // Status returns how far the run is: running until all its nodes are done, then failed if a node
 // failed that the graph has no answer to, else succeeded.
 func (g *Graph) Status(s *State) Status {
-	status := Succeeded
+	if len(s.Ended) < len(s.Nodes) {
+		return Running
+	}
 	for i := range s.Nodes {
-		switch s.Nodes[i].Status {
-		case Pending, Running:
-			return Running
-		case Failed:
-			if g.Nodes[i].OnError == Fail {
-				status = Failed
-			}
+		if s.Nodes[i].Status == Failed && g.Nodes[i].OnError == Fail {
+			return Failed
 		}
 	}
-	return status
+	return Succeeded
 }

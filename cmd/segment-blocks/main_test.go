@@ -87,7 +87,7 @@ func copyExamples(dir string) error {
 		return err
 	}
 	// which would configure it
-	files = slices.DeleteFunc(files, func(name string) bool { return strings.HasSuffix(name, ".yaml") })
+	files = slices.DeleteFunc(files, func(name string) bool { return filepath.Base(name) == "segment-blocks.yaml" })
 	for _, name := range files {
 		data, err := os.ReadFile(name)
 		if err != nil {

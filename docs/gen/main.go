@@ -1,6 +1,7 @@
-// Command gen writes the documentation that is derived from the manifests and the error codes:
-// docs/blocks, docs/errors.md, docs/openapi.json and the block table of the README. Run it with go
-// generate ./docs/gen; a test fails when what it would write is not what is there.
+// Command gen writes the documentation that is derived from the manifests, the error codes and the
+// schema of workflow files: docs/blocks, docs/errors.md, docs/openapi.json,
+// docs/workflow.schema.json and the block table of the README. Run it with go generate ./docs/gen; a
+// test fails when what it would write is not what is there.
 package main
 
 import (
@@ -13,6 +14,7 @@ import (
 	"github.com/aacflow/segment-blocks/blocks"
 	"github.com/aacflow/segment-blocks/registry"
 	"github.com/aacflow/segment-blocks/serve/rest"
+	"github.com/aacflow/segment-blocks/workflow"
 )
 
 //go:generate go run .
@@ -65,6 +67,7 @@ func generate(root string) (map[string][]byte, error) {
 	if files["docs/openapi.json"], err = indented(rest.OpenAPI(reg, openAPIVersion)); err != nil {
 		return nil, err
 	}
+	files["docs/workflow.schema.json"] = workflow.Schema()
 	if files["docs/errors.md"], err = errorsPage(entries); err != nil {
 		return nil, err
 	}

@@ -67,7 +67,7 @@ func Run(ctx context.Context, p *Program) (code int) {
 func newRoot(p *Program) *cobra.Command {
 	root := group(
 		"segment-blocks", "Send events to Segment, and see exactly what is sent",
-		newRun(p), newPreview(p), newValidate(p), newImport(p), newBlocks(p),
+		newRun(p), newPreview(p), newValidate(p), newImport(p), newWorkflow(p), newBlocks(p),
 		newServe(p), newMCP(p), newQueueCommand(p), newExport(p), newEmulator(p), newConfig(p), newDoctor(p), newVersion(p),
 	)
 	root.AddCommand(topics()...)

@@ -136,7 +136,7 @@ func exampleFolder(t *testing.T) (string, *emulator.Server) {
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = server.Close(context.Background()) })
 	var inputs []string
-	for _, pattern := range []string{"*.json", "*.ndjson", "*.csv"} {
+	for _, pattern := range []string{"*.json", "*.ndjson", "*.csv", "*.workflow.yaml"} {
 		found, err := filepath.Glob("../../../../examples/" + pattern)
 		require.NoError(t, err)
 		require.NotEmpty(t, found)

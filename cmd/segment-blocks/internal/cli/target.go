@@ -146,7 +146,7 @@ func (p *Program) noteEmulator(doing string) {
 
 // newTarget returns a target that sends to one source. The key of the emulator marks a source as
 // emulated, so that its receipts say so wherever they end up.
-func (p *Program) newTarget(name string, sender tracking.Sender) (*target, error) {
+func (p *Program) newTarget(name string, sender tracking.Sender, options ...runtime.Option) (*target, error) {
 	t := &target{source: name, sends: sender.Target()}
 	add := runtime.Source
 	if t.sends.WriteKey == emulatorKey {
@@ -155,7 +155,8 @@ func (p *Program) newTarget(name string, sender tracking.Sender) (*target, error
 	// The command reports a failure itself. The log is for the stacks of panics.
 	logger := slog.New(slog.NewTextHandler(p.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))
 	var err error
-	if t.Runtime, err = runtime.New(p.registry(), add(name, sender), runtime.Logger(logger)); err != nil {
+	options = append(options, add(name, sender), runtime.Logger(logger))
+	if t.Runtime, err = runtime.New(p.registry(), options...); err != nil {
 		return nil, sourceFailure(err)
 	}
 	return t, nil

@@ -1,0 +1,319 @@
+package workflow
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/aacflow/segment-blocks/rawjson"
+	"github.com/aacflow/segment-blocks/registry"
+	"github.com/aacflow/segment-blocks/runtime"
+	"github.com/aacflow/segment-blocks/schemas"
+)
+
+// Conventions are those of AACFlow for a runtime that a graph invokes: without references, since the
+// graph has resolved its own, and what looks like one in the end is data.
+func Conventions() schemas.Conventions {
+	c := schemas.AACFlow()
+	c.References = false
+	return c
+}
+
+// CheckOptions say what to check a file against.
+type CheckOptions struct {
+	// Registry has the blocks.
+	Registry *registry.Registry
+	// Runtime validates the inputs as it will when the graph runs, limits of the receiver included.
+	// Nil: only references are checked against the schemas.
+	Runtime *runtime.Runtime
+	// Variables are the names that the graph may use as {{NAME}}.
+	Variables []string
+	// Input is the input of a run that is about to begin, or nil.
+	Input json.RawMessage
+}
+
+// Check is [Parse] and looks at the blocks as well: that there are such blocks, that they have the
+// parameters and outputs that the graph uses, with types that fit, and that they would take the
+// inputs as far as those are known. It sends nothing. The error is a *[FileError] with all faults,
+// or says that Input does not fit the graph.
+func Check(ctx context.Context, file string, data []byte, o CheckOptions) (*Graph, error) {
+	p := parse(file, data)
+	c := &checker{parser: p, CheckOptions: o, start: p.graph.Start}
+	if state, err := p.graph.Begin(o.Input); err == nil {
+		c.start = state.Start
+	} else if len(p.faults) == 0 {
+		return nil, err
+	}
+	for _, n := range p.graph.Nodes {
+		c.checkNode(ctx, n)
+	}
+	if err := p.err(); err != nil {
+		return nil, err
+	}
+	return p.graph, nil
+}
+
+type checker struct {
+	*parser
+	CheckOptions
+	start rawjson.Object
+}
+
+func (c *checker) checkNode(ctx context.Context, n *Node) {
+	if n.condition != nil {
+		if _, err := compileCondition(n.When, conditionTypes(c.graph, n.When, c.outputNames)); err != nil {
+			c.fault(n.at+"/when", "%s", err)
+		}
+	}
+	var input []schemas.Field
+	if n.Block != "" {
+		block := c.block(n)
+		if block == nil {
+			return
+		}
+		input = block.Manifest().Input.Fields()
+	}
+	s := sampler{checker: c, node: n, input: input, unknown: map[string]bool{}}
+	sample := s.sample(n.With, n.at+"/with")
+	if n.ForEach != nil {
+		s.sample(n.ForEach, n.at+"/forEach")
+	}
+	if n.Block != "" && c.Runtime != nil && sample != nil {
+		c.validate(ctx, n, sample, s.unknown)
+	}
+}
+
+// block returns the block of a node, or nil with a fault.
+func (c *checker) block(n *Node) registry.Block {
+	block, ok := c.Registry.Lookup(n.Block)
+	if !ok {
+		c.fault(n.at+"/block", "no block has this id: %q%s", n.Block, c.Registry.Suggest(n.Block))
+		return nil
+	}
+	version := block.Manifest().Version
+	major, _, _ := strings.Cut(version, ".")
+	if n.Major != 0 && strconv.Itoa(n.Major) != major {
+		c.fault(n.at+"/block", "%s has the version %s here, not %d", n.Block, version, n.Major)
+	}
+	return block
+}
+
+// validate has the runtime judge a sample of a node's input. What it says of values that are not
+// known yet does not count.
+func (c *checker) validate(ctx context.Context, n *Node, sample json.RawMessage, unknown map[string]bool) {
+	var e *runtime.Error
+	err := c.Runtime.Validate(ctx, n.Block, runtime.JSON(sample))
+	if !errors.As(err, &e) {
+		return
+	}
+	if len(e.Violations) == 0 {
+		c.faultAtKey(n.at, "%s: %s", n.ID, e.Error())
+	}
+	for _, v := range e.Violations {
+		path := v.Path
+		for path != "" && !unknown[path] {
+			path = path[:strings.LastIndexByte(path, '/')]
+		}
+		switch where := n.at + "/with" + v.Path; {
+		case path != "" && unknown[path]:
+		case v.Code == "unknown_parameter":
+			c.faultAtKey(where, "%s: %s of %s", keyOf(v.Path), v.Message, n.Block)
+		default:
+			c.fault(where, "%s", strings.TrimSpace(n.Block+" "+strings.TrimPrefix(v.Path, "/")+" "+v.Message))
+		}
+	}
+}
+
+// outputs returns what is known of the output of a node; none where that is nothing.
+func (c *checker) outputs(n *Node) []schemas.Field {
+	if n.Block == "" {
+		var fields []schemas.Field
+		for _, m := range rawjson.OpenObject(n.With) {
+			fields = append(fields, schemas.Field{Name: m.Name})
+		}
+		return fields
+	}
+	block, ok := c.Registry.Lookup(n.Block)
+	if !ok {
+		return nil
+	}
+	fields := block.Manifest().Output.Fields()
+	if n.ForEach != nil {
+		return []schemas.Field{{Name: "results", Kinds: []rawjson.Kind{rawjson.ArrayKind}, Fields: fields}}
+	}
+	return fields
+}
+
+func (c *checker) outputNames(n *Node) []string {
+	var names []string
+	for _, f := range c.outputs(n) {
+		names = append(names, f.Name)
+	}
+	return names
+}
+
+// kindsOf follows a reference into the output of a node, and returns the JSON types that may come of
+// it: none where nothing is known. The error says that it leads nowhere.
+func (c *checker) kindsOf(n *Node, ref reference) ([]rawjson.Kind, error) {
+	fields, kinds, at := c.outputs(n), []rawjson.Kind{rawjson.ObjectKind}, "<"+n.ID+">"
+	if ref.isError() || len(fields) == 0 {
+		return nil, nil
+	}
+	for i, s := range ref.steps {
+		if s.name == "" {
+			if len(kinds) > 0 && !slices.Contains(kinds, rawjson.ArrayKind) {
+				return nil, fmt.Errorf("%s leads nowhere: %s is no list, it is %s", ref.text, at, kindWords(kinds))
+			}
+			kinds = nil
+			continue
+		}
+		if len(kinds) > 0 && !slices.Contains(kinds, rawjson.ObjectKind) {
+			return nil, fmt.Errorf("%s leads nowhere: %s has no members, it is %s", ref.text, at, kindWords(kinds))
+		}
+		f := schemas.Find(fields, s.name)
+		if f == nil && (i == 0 || len(fields) > 0) {
+			var names []string
+			for _, known := range fields {
+				names = append(names, known.Name)
+			}
+			return nil, fmt.Errorf("%s leads nowhere%s; %s has %s", ref.text, schemas.DidYouMean(s.name, names), at,
+				listed(names))
+		}
+		if f == nil {
+			return nil, nil
+		}
+		fields, kinds, at = f.Fields, f.Kinds, ref.text
+	}
+	return kinds, nil
+}
+
+func kindWords(kinds []rawjson.Kind) string {
+	var words []string
+	for _, k := range kinds {
+		if k != rawjson.NullKind {
+			words = append(words, string(k))
+		}
+	}
+	return strings.Join(words, " or ")
+}
+
+// sampler makes of a template an input that a block may be asked about: with the values of start,
+// and examples for all that is not known before the graph runs.
+type sampler struct {
+	*checker
+	node    *Node
+	input   []schemas.Field
+	unknown map[string]bool // JSON Pointers of the texts whose value is not known
+}
+
+// sample returns the sample of a template, or nil where a reference in it is faulty.
+func (s *sampler) sample(template json.RawMessage, at string) json.RawMessage {
+	before := len(s.faults)
+	whole := map[string]bool{}
+	referencesIn(template, func(pointer string, _ reference, all bool) { whole[pointer] = all })
+	r := resolver{value: func(pointer string, ref reference) (json.RawMessage, error) {
+		field := s.field(pointer)
+		kinds, known := s.kindsAndValue(ref, at+pointer)
+		if known != nil {
+			return known, nil
+		}
+		s.unknown[pointer] = true
+		if whole[pointer] && field != nil && s.node.Block != "" && !overlap(kinds, field) {
+			s.fault(at+pointer, "%s is %s, and %s of %s must be %s", ref.text, kindWords(kinds), field.Name, s.node.Block,
+				kindWords(field.Kinds))
+		}
+		return exampleOf(field), nil
+	}}
+	sample, err := r.resolve(template, "")
+	if err != nil || len(s.faults) > before {
+		return nil
+	}
+	return sample
+}
+
+// kindsAndValue returns what is known of the value of a reference: its types, or itself.
+func (s *sampler) kindsAndValue(ref reference, at string) ([]rawjson.Kind, json.RawMessage) {
+	of := s.graph.Node(ref.head)
+	switch {
+	case ref.variable != "":
+		if !slices.Contains(s.Variables, ref.variable) {
+			s.fault(at, "%s: the workflow may not use this variable, allow it with --env %s", ref.text, ref.variable)
+		}
+		return []rawjson.Kind{rawjson.StringKind}, nil
+	case ref.head == startHead:
+		value, err := ref.lookUp(s.start)
+		if err != nil && s.node.When == "" {
+			s.fault(at, "%s", err)
+		}
+		if blank := string(value) == "null" || string(value) == `""`; err == nil && !blank && s.node.When == "" {
+			return nil, value
+		}
+	case of != nil:
+		kinds, err := s.kindsOf(of, ref)
+		if err != nil {
+			s.fault(at, "%s", err)
+		}
+		return kinds, nil
+	case ref.head == loopHead && ref.steps[0].name == "index":
+		return []rawjson.Kind{rawjson.NumberKind}, nil
+	}
+	return nil, nil
+}
+
+// field returns the parameter that a JSON Pointer leads to, or nil.
+func (s *sampler) field(pointer string) *schemas.Field {
+	fields := s.input
+	var f *schemas.Field
+	for token := range strings.SplitSeq(strings.TrimPrefix(pointer, "/"), "/") {
+		if _, err := strconv.Atoi(token); err == nil {
+			f = nil
+			continue // a place in a list
+		}
+		if f = schemas.Find(fields, token); f == nil {
+			return nil
+		}
+		fields = f.Fields
+	}
+	return f
+}
+
+// overlap reports whether a value of some types may be one that a parameter takes.
+func overlap(kinds []rawjson.Kind, f *schemas.Field) bool {
+	if len(kinds) == 0 || len(f.Kinds) == 0 {
+		return true
+	}
+	return slices.ContainsFunc(kinds, func(k rawjson.Kind) bool {
+		switch k {
+		case rawjson.NullKind:
+			return false
+		case rawjson.StringKind:
+			return f.Type == "json" || slices.Contains(f.Kinds, k) // a text may hold JSON
+		case rawjson.NumberKind, "integer":
+			return slices.Contains(f.Kinds, rawjson.NumberKind) || slices.Contains(f.Kinds, "integer")
+		}
+		return slices.Contains(f.Kinds, k)
+	})
+}
+
+// exampleOf returns a value that a parameter may have.
+func exampleOf(f *schemas.Field) json.RawMessage {
+	if f == nil {
+		return rawjson.Quote("example")
+	}
+	if f.Example != nil {
+		return f.Example
+	}
+	kind := rawjson.StringKind
+	if len(f.Kinds) > 0 {
+		kind = f.Kinds[0]
+	}
+	return json.RawMessage(cmp.Or(map[rawjson.Kind]string{
+		rawjson.ObjectKind: "{}", rawjson.ArrayKind: "[]", rawjson.BooleanKind: "true", rawjson.NumberKind: "1",
+		"integer": "1",
+	}[kind], `"example"`))
+}

@@ -1,0 +1,135 @@
+package workflow
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/aacflow/segment-blocks/rawjson"
+	"github.com/aacflow/segment-blocks/registry"
+	"github.com/aacflow/segment-blocks/runtime"
+)
+
+// Call is one try of a task.
+type Call struct {
+	Node *Node
+	Task Task
+	// Input has its references resolved.
+	Input json.RawMessage
+	// InvocationID is made of run, node and iteration: the same for each try, and after each resume.
+	InvocationID string
+	// At is when the task was started for the first time, whatever has ended it since.
+	At time.Time
+}
+
+// Invoke does the work of a task. It must honour ctx, and is called from many goroutines at once.
+type Invoke func(ctx context.Context, call Call) Outcome
+
+// InvocationID names a task for the blocks, which derive from it what makes a repeat harmless.
+func InvocationID(run string, task Task) string { return run + "/" + task.ID() }
+
+// Invoker returns the Invoke that invokes the blocks of a runtime. The runtime should have
+// conventions without references: those of the graph have been resolved, and what looks like one
+// now is data.
+func Invoker(rt *runtime.Runtime) Invoke {
+	return func(ctx context.Context, call Call) Outcome {
+		res, err := rt.Invoke(ctx, call.Node.Block, runtime.JSON(call.Input),
+			runtime.InvocationID(call.InvocationID), runtime.At(call.At))
+		if err != nil {
+			return OutcomeOf(err)
+		}
+		return Outcome{Output: res.Output, Receipt: written(res.Receipt)}
+	}
+}
+
+// Previewer returns the Invoke of a dry run: it sends nothing. An output is that of the block's
+// first example, with the values of the input where both have the same name. The receipt has the
+// requests that would be sent, under preview.
+func Previewer(rt *runtime.Runtime, reg *registry.Registry) Invoke {
+	return func(ctx context.Context, call Call) Outcome {
+		requests, receipt, err := rt.Preview(ctx, call.Node.Block, runtime.JSON(call.Input),
+			runtime.InvocationID(call.InvocationID), runtime.At(call.At))
+		if err != nil {
+			return OutcomeOf(err)
+		}
+		with := append(rawjson.OpenObject(written(receipt)), rawjson.Member{Name: "preview", Value: written(requests)})
+		return Outcome{Output: exampleOutput(reg, call), Receipt: with.JSON()}
+	}
+}
+
+func exampleOutput(reg *registry.Registry, call Call) json.RawMessage {
+	block, ok := reg.Lookup(call.Node.Block)
+	if !ok || len(block.Manifest().Examples) == 0 {
+		return json.RawMessage("{}")
+	}
+	output, input := rawjson.Object{}, rawjson.OpenObject(call.Input)
+	for _, m := range block.Manifest().Examples[0].Output {
+		if value, ok := input.Get(m.Name); ok {
+			m.Value = value
+		}
+		output = append(output, m)
+	}
+	return output.JSON()
+}
+
+// OutcomeOf returns the outcome of an invocation that failed.
+func OutcomeOf(err error) Outcome {
+	e := *runtime.ErrorOf(err) // a copy, since the receipt stands beside it
+	var outcome Outcome
+	if e.Receipt != nil {
+		outcome.Receipt = written(e.Receipt)
+		e.Receipt = nil
+	}
+	outcome.Error = written(&e)
+	return outcome
+}
+
+// written writes a value that always can be written.
+func written(value any) json.RawMessage {
+	raw, err := json.Marshal(value)
+	if err != nil {
+		return Failure(string(runtime.Internal), "cannot be written as JSON: "+err.Error()).Error
+	}
+	return raw
+}
+
+// mayRetry reads an error: whether the same may succeed later, and how long the receiver asks to
+// wait until then.
+func (o Outcome) mayRetry() (retryable bool, after time.Duration) {
+	var e struct {
+		Retryable bool    `json:"retryable"`
+		After     float64 `json:"retryAfterSeconds"`
+	}
+	if o.Error == nil || json.Unmarshal(o.Error, &e) != nil {
+		return false, 0
+	}
+	return e.Retryable, time.Duration(e.After * float64(time.Second))
+}
+
+// try invokes until there is an output, or no hope of one. Waiting tells of each wait.
+func (inv Invoke) try(ctx context.Context, call Call, waiting func(attempt int, last Outcome)) Outcome {
+	for attempt := 1; ; attempt++ {
+		outcome := inv.once(ctx, call)
+		retryable, after := outcome.mayRetry()
+		wait, again := call.Node.Retry.Delay(attempt, after)
+		deadline, limited := ctx.Deadline()
+		if !retryable || !again || ctx.Err() != nil || limited && time.Until(deadline) < wait {
+			return outcome
+		}
+		waiting(attempt+1, outcome)
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return outcome
+		}
+	}
+}
+
+func (inv Invoke) once(ctx context.Context, call Call) Outcome {
+	if call.Node.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, call.Node.Timeout)
+		defer cancel()
+	}
+	return inv(ctx, call)
+}

@@ -1,0 +1,251 @@
+package workflow
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
+
+	"github.com/aacflow/segment-blocks/rawjson"
+)
+
+// Journal is the file in which a run keeps what has been started and what has ended, synced before
+// the run goes on. One process at a time has it open. Outputs and receipts are in it, so only its
+// owner may read it.
+type Journal struct {
+	db     *bbolt.DB
+	path   string
+	target string
+	allow  bool
+	record *record // of the run that is in the file, or nil
+}
+
+// JournalOptions set up [OpenJournal].
+type JournalOptions struct {
+	// Target says where events go, such as an endpoint and the fingerprint of a credential. A run
+	// that has begun is not resumed with another one.
+	Target string
+	// AllowDuplicates resumes a run though messages in it are so old that the receiver may count
+	// them twice.
+	AllowDuplicates bool
+	// MustExist refuses a run that has not begun.
+	MustExist bool
+}
+
+// record is what a run was begun with.
+type record struct {
+	Run    string         `json:"run"`
+	Name   string         `json:"name"`
+	Digest string         `json:"digest"`
+	Start  rawjson.Object `json:"start"`
+	Target string         `json:"target"`
+	Began  time.Time      `json:"began"`
+}
+
+// The buckets: the record of the run; when tasks were first started; what came of them.
+const (
+	bucketRun     = "run"
+	bucketStarted = "started"
+	bucketEnded   = "ended"
+)
+
+// ErrRunInUse is the error of a run that another process is at.
+var ErrRunInUse = errors.New("the run is in use by another process")
+
+// OpenJournal opens the journal of a run in a folder, and makes both where they do not exist. Close
+// it. The error wraps [ErrRunInUse] where another process has it open.
+func OpenJournal(folder, run string, o JournalOptions) (*Journal, error) {
+	if !ValidRunID(run) {
+		return nil, errRunID(run)
+	}
+	path := filepath.Join(folder, run+".db")
+	if _, err := os.Stat(path); o.MustExist && errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("no run has this id, as %s does not exist: %q", path, run)
+	}
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return nil, fmt.Errorf("make the folder of journals: %w", err)
+	}
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: 100 * time.Millisecond})
+	switch {
+	case errors.Is(err, bolterrors.ErrTimeout):
+		return nil, fmt.Errorf("%w: %q", ErrRunInUse, run)
+	case err != nil:
+		return nil, fmt.Errorf("open the journal %s: %w", path, err)
+	}
+	j := &Journal{db: db, path: path, target: o.Target, allow: o.AllowDuplicates}
+	if err := j.load(); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return j, nil
+}
+
+func (j *Journal) load() error {
+	return j.db.Update(func(tx *bbolt.Tx) error {
+		for _, name := range []string{bucketRun, bucketStarted, bucketEnded} {
+			if _, err := tx.CreateBucketIfNotExists([]byte(name)); err != nil {
+				return fmt.Errorf("prepare the journal %s: %w", j.path, err)
+			}
+		}
+		raw := tx.Bucket([]byte(bucketRun)).Get([]byte("record"))
+		if raw == nil {
+			return nil
+		}
+		j.record = &record{}
+		if err := json.Unmarshal(raw, j.record); err != nil {
+			return fmt.Errorf("the journal %s is damaged: %w", j.path, err)
+		}
+		return nil
+	})
+}
+
+// Close closes the file.
+func (j *Journal) Close() error { return j.db.Close() }
+
+// Input returns the input of the run that the journal has, or nil where none has begun.
+func (j *Journal) Input() json.RawMessage {
+	if j.record == nil {
+		return nil
+	}
+	return j.record.Start.JSON()
+}
+
+// bind makes sure that the journal is that of this run, graph and input, and that going on with it
+// counts nothing twice. A new journal becomes that of the run.
+func (j *Journal) bind(run string, g *Graph, s *State) error {
+	now := record{Run: run, Name: g.Name, Digest: g.Digest, Start: s.Start, Target: j.target, Began: time.Now()}
+	if old := j.record; old != nil {
+		var differs []string
+		if old.Digest != now.Digest {
+			differs = append(differs, fmt.Sprintf("the file (it was %q with SHA-256 %.12s…, it is now %.12s…)",
+				old.Name, old.Digest, now.Digest))
+		}
+		differs = append(differs, differentInputs(old.Start, now.Start)...)
+		if old.Target != now.Target {
+			differs = append(differs, fmt.Sprintf("where events go (it was %s, it is now %s)", old.Target, now.Target))
+		}
+		if len(differs) > 0 {
+			return fmt.Errorf("the run %q was begun with something else, take another run id: what differs is %s",
+				run, strings.Join(differs, ", and "))
+		}
+		return j.checkAge(g)
+	}
+	return j.db.Update(func(tx *bbolt.Tx) error {
+		raw, err := json.Marshal(now)
+		if err != nil {
+			return fmt.Errorf("write the journal: %w", err)
+		}
+		return tx.Bucket([]byte(bucketRun)).Put([]byte("record"), raw)
+	})
+}
+
+func differentInputs(old, now rawjson.Object) (differs []string) {
+	for _, m := range now {
+		if was, _ := old.Get(m.Name); string(was) != string(m.Value) {
+			differs = append(differs, fmt.Sprintf("the input %q", m.Name))
+		}
+	}
+	return differs
+}
+
+// checkAge refuses tasks that have to be done again though the receiver may have forgotten their
+// first try.
+func (j *Journal) checkAge(g *Graph) error {
+	if j.allow {
+		return nil
+	}
+	var old []string
+	err := j.db.View(func(tx *bbolt.Tx) error {
+		finished := tx.Bucket([]byte(bucketEnded))
+		return tx.Bucket([]byte(bucketStarted)).ForEach(func(id, at []byte) error {
+			first, err := time.Parse(time.RFC3339Nano, string(at))
+			if err != nil {
+				return fmt.Errorf("the journal %s is damaged: %w", j.path, err)
+			}
+			node, _, _ := strings.Cut(string(id), "/")
+			outcome, err := final(g.Node(node), finished.Get(id))
+			if err == nil && outcome == nil && time.Since(first) > maxRetrying {
+				old = append(old, string(id))
+			}
+			return err
+		})
+	})
+	if err != nil || len(old) == 0 {
+		return err
+	}
+	slices.Sort(old)
+	return fmt.Errorf("the run is too old to be resumed: Segment knows a repeated message for 24 hours, and these were "+
+		"begun more than %s ago and may count twice: %s; --allow-duplicates resumes it anyway", maxRetrying, listed(old))
+}
+
+// final returns the outcome in a journal, or nil where the task is to be done again: it has none, or
+// has failed and nothing has gone on from there.
+func final(n *Node, raw []byte) (*Outcome, error) {
+	if raw == nil {
+		return nil, nil //nolint:nilnil // there is none, and that is no error
+	}
+	var outcome Outcome
+	if err := json.Unmarshal(raw, &outcome); err != nil {
+		return nil, fmt.Errorf("the journal is damaged: %w", err)
+	}
+	if outcome.Error != nil && (n == nil || n.OnError == Fail) {
+		return nil, nil //nolint:nilnil // as above
+	}
+	return &outcome, nil
+}
+
+// find returns when a task was first started, and what came of it; zero and nil where it is not
+// known. A nil journal knows nothing.
+func (j *Journal) find(g *Graph, task Task) (first time.Time, outcome *Outcome, err error) {
+	if j == nil {
+		return first, nil, nil
+	}
+	err = j.db.View(func(tx *bbolt.Tx) error {
+		id := []byte(task.ID())
+		if at := tx.Bucket([]byte(bucketStarted)).Get(id); at != nil {
+			if first, err = time.Parse(time.RFC3339Nano, string(at)); err != nil {
+				return fmt.Errorf("the journal %s is damaged: %w", j.path, err)
+			}
+		}
+		outcome, err = final(g.Node(task.Node), tx.Bucket([]byte(bucketEnded)).Get(id))
+		return err
+	})
+	return first, outcome, err
+}
+
+// write keeps what has ended and what is about to start, all of it or nothing, and syncs.
+func (j *Journal) write(done []ended, starts []start) error {
+	if j == nil || len(done)+len(starts) == 0 {
+		return nil
+	}
+	err := j.db.Update(func(tx *bbolt.Tx) error {
+		for _, d := range done {
+			raw, err := json.Marshal(d.outcome)
+			if err != nil {
+				return err
+			}
+			if err := tx.Bucket([]byte(bucketEnded)).Put([]byte(d.task.ID()), raw); err != nil {
+				return err
+			}
+		}
+		for _, s := range starts {
+			at := s.first.UTC().Format(time.RFC3339Nano)
+			if err := tx.Bucket([]byte(bucketStarted)).Put([]byte(s.task.ID()), []byte(at)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("write the journal %s: %w", j.path, err)
+	}
+	return nil
+}
+
+func (j *Journal) allowsDuplicates() bool { return j != nil && j.allow }
