@@ -119,13 +119,15 @@ func (c *checker) validate(ctx context.Context, n *Node, sample json.RawMessage,
 		for path != "" && !unknown[path] {
 			path = path[:strings.LastIndexByte(path, '/')]
 		}
-		switch where := n.at + "/with" + v.Path; {
-		case path != "" && unknown[path]:
-		case v.Code == "unknown_parameter":
-			c.faultAtKey(where, "%s: %s of %s", keyOf(v.Path), v.Message, n.Block)
-		default:
-			c.fault(where, "%s", strings.TrimSpace(n.Block+" "+strings.TrimPrefix(v.Path, "/")+" "+v.Message))
+		if path != "" && unknown[path] {
+			continue
 		}
+		at := c.fault
+		if v.Code == "unknown_parameter" {
+			at = c.faultAtKey
+		}
+		subject := strings.TrimSuffix(n.Block+" "+strings.TrimPrefix(v.Path, "/"), " ")
+		at(n.at+"/with"+v.Path, "%s %s", subject, v.Message)
 	}
 }
 
@@ -160,20 +162,20 @@ func (c *checker) outputNames(n *Node) []string {
 // kindsOf follows a reference into the output of a node, and returns the JSON types that may come of
 // it: none where nothing is known. The error says that it leads nowhere.
 func (c *checker) kindsOf(n *Node, ref reference) ([]rawjson.Kind, error) {
-	fields, kinds, at := c.outputs(n), []rawjson.Kind{rawjson.ObjectKind}, "<"+n.ID+">"
+	fields, kinds, at := c.outputs(n), []rawjson.Kind{rawjson.ObjectKind}, "<"+n.ID
 	if ref.isError() || len(fields) == 0 {
 		return nil, nil
 	}
 	for i, s := range ref.steps {
 		if s.name == "" {
 			if len(kinds) > 0 && !slices.Contains(kinds, rawjson.ArrayKind) {
-				return nil, fmt.Errorf("%s leads nowhere: %s is no list, it is %s", ref.text, at, kindWords(kinds))
+				return nil, fmt.Errorf("%s leads nowhere: %s> is no list, it is %s", ref.text, at, kindWords(kinds))
 			}
-			kinds = nil
+			kinds, at = nil, fmt.Sprintf("%s[%d]", at, s.place)
 			continue
 		}
 		if len(kinds) > 0 && !slices.Contains(kinds, rawjson.ObjectKind) {
-			return nil, fmt.Errorf("%s leads nowhere: %s has no members, it is %s", ref.text, at, kindWords(kinds))
+			return nil, fmt.Errorf("%s leads nowhere: %s> has no members, it is %s", ref.text, at, kindWords(kinds))
 		}
 		f := schemas.Find(fields, s.name)
 		if f == nil && (i == 0 || len(fields) > 0) {
@@ -181,13 +183,13 @@ func (c *checker) kindsOf(n *Node, ref reference) ([]rawjson.Kind, error) {
 			for _, known := range fields {
 				names = append(names, known.Name)
 			}
-			return nil, fmt.Errorf("%s leads nowhere%s; %s has %s", ref.text, schemas.DidYouMean(s.name, names), at,
+			return nil, fmt.Errorf("%s leads nowhere%s; %s> has %s", ref.text, schemas.DidYouMean(s.name, names), at,
 				listed(names))
 		}
 		if f == nil {
 			return nil, nil
 		}
-		fields, kinds, at = f.Fields, f.Kinds, ref.text
+		fields, kinds, at = f.Fields, f.Kinds, at+"."+s.name
 	}
 	return kinds, nil
 }
@@ -195,8 +197,12 @@ func (c *checker) kindsOf(n *Node, ref reference) ([]rawjson.Kind, error) {
 func kindWords(kinds []rawjson.Kind) string {
 	var words []string
 	for _, k := range kinds {
-		if k != rawjson.NullKind {
-			words = append(words, string(k))
+		switch {
+		case k == rawjson.NullKind:
+		case strings.ContainsRune("aio", rune(k[0])):
+			words = append(words, "an "+string(k))
+		default:
+			words = append(words, "a "+string(k))
 		}
 	}
 	return strings.Join(words, " or ")
@@ -211,9 +217,8 @@ type sampler struct {
 	unknown map[string]bool // JSON Pointers of the texts whose value is not known
 }
 
-// sample returns the sample of a template, or nil where a reference in it is faulty.
+// sample returns the sample of a template, or nil where there can be none.
 func (s *sampler) sample(template json.RawMessage, at string) json.RawMessage {
-	before := len(s.faults)
 	whole := map[string]bool{}
 	referencesIn(template, func(pointer string, _ reference, all bool) { whole[pointer] = all })
 	r := resolver{value: func(pointer string, ref reference) (json.RawMessage, error) {
@@ -230,7 +235,8 @@ func (s *sampler) sample(template json.RawMessage, at string) json.RawMessage {
 		return exampleOf(field), nil
 	}}
 	sample, err := r.resolve(template, "")
-	if err != nil || len(s.faults) > before {
+	if err != nil { // the values of start grow too large in it
+		s.fault(at, "%s", err)
 		return nil
 	}
 	return sample

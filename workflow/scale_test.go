@@ -1,0 +1,128 @@
+package workflow_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	goruntime "runtime"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/aacflow/segment-blocks/runtime"
+	"github.com/aacflow/segment-blocks/workflow"
+)
+
+// nothing is a block that is done at once.
+func nothing(context.Context, workflow.Call) workflow.Outcome {
+	return workflow.Outcome{Output: json.RawMessage(`{"success":true}`), Receipt: json.RawMessage(`{"accepted":1}`)}
+}
+
+func chain(nodes int) string {
+	var b strings.Builder
+	b.WriteString("name: chain\nstart: {userId: u}\nnodes:\n  n0: {block: segment_track, with: {userId: <start.userId>}}\n")
+	for i := 1; i < nodes; i++ {
+		fmt.Fprintf(&b, "  n%d: {block: segment_track, with: {userId: \"<start.userId>\", ok: <n%d.success>}, when: n%d.success}\n",
+			i, i-1, i/2)
+	}
+	return b.String()
+}
+
+// heap returns the most memory in use, in MiB, while something runs.
+func heap(do func(sample func())) uint64 {
+	var most uint64
+	do(func() {
+		var m goruntime.MemStats
+		goruntime.GC()
+		goruntime.ReadMemStats(&m)
+		most = max(most, m.HeapAlloc>>20)
+	})
+	return most
+}
+
+func TestTenThousandNodes(t *testing.T) {
+	g := graphOf(t, chain(10_000))
+	most := heap(func(sample func()) {
+		ended := 0
+		res, err := workflow.Run(t.Context(), g, nil, workflow.Options{Invoke: nothing, Observe: func(e workflow.Event) {
+			if e.Status == workflow.Succeeded {
+				if ended++; ended%2500 == 0 {
+					sample()
+				}
+			}
+		}})
+		require.NoError(t, err)
+		require.Equal(t, workflow.Succeeded, res.Status)
+		require.Equal(t, 10_000, ended)
+	})
+	t.Logf("at most %d MiB in use", most)
+	require.Less(t, most, uint64(150))
+	require.NotEmpty(t, g.Mermaid())
+	require.NotEmpty(t, g.SVG())
+}
+
+func TestHundredThousandIterations(t *testing.T) {
+	g := graphOf(t, `{name: x, start: {n: 100000, u: u}, nodes: {each: {block: segment_track, forEach: <start.n>,
+		concurrency: 100, with: {userId: <start.u>, event: "e<loop.index>"}}, last: {with: {r: "<each.results[99999].success>"}}}}`)
+	j := journal(t, t.TempDir(), "R", workflow.JournalOptions{})
+	defer func() { require.NoError(t, j.Close()) }()
+	most := heap(func(sample func()) {
+		ended := 0
+		res, err := workflow.Run(t.Context(), g, nil, workflow.Options{
+			Invoke: nothing, Journal: j, RunID: "R", Observe: func(e workflow.Event) {
+				if e.Iteration != nil && e.Status == workflow.Succeeded {
+					if ended++; ended%25_000 == 0 {
+						sample()
+					}
+				}
+			},
+		})
+		require.NoError(t, err)
+		require.Equal(t, workflow.Succeeded, res.Status)
+		require.Equal(t, 100_000, ended)
+		require.JSONEq(t, `{"r":true}`, string(res.State.Nodes[1].Output))
+	})
+	t.Logf("at most %d MiB in use", most)
+	require.Less(t, most, uint64(150))
+}
+
+// A file full of faults is answered in time and memory that its size explains.
+func TestManyFaults(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("name: x\nnodes:\n")
+	for i := range 10_000 {
+		fmt.Fprintf(&b, "  n%d: {needs: [m%d], with: {x: \"<k%d.y>\"}, when: \"1 +\"}\n", i, i, i)
+	}
+	_, err := workflow.Parse("f.yaml", []byte(b.String()))
+	var faults *workflow.FileError
+	require.ErrorAs(t, err, &faults)
+	require.Len(t, faults.Faults, 200)
+	require.Equal(t, 29_800, faults.Unlisted)
+}
+
+// What a node costs beside its block: the same invocation bare, and as a node.
+func BenchmarkNode(b *testing.B) {
+	rt := runtimeTo(b, newReceiver(b).url)
+	input := json.RawMessage(`{"userId":"u","event":"Order Completed"}`)
+	b.Run("bare", func(b *testing.B) {
+		for b.Loop() {
+			_, err := rt.Invoke(b.Context(), "segment_track", runtime.JSON(input))
+			require.NoError(b, err)
+		}
+	})
+	for _, journaled := range []bool{false, true} {
+		b.Run(fmt.Sprintf("journal=%v", journaled), func(b *testing.B) {
+			g := graphOf(b, fmt.Sprintf(`{name: x, start: {u: u}, nodes: {each: {block: segment_track, forEach: %d,
+				with: {userId: <start.u>, event: Order Completed}}}}`, b.N))
+			options := workflow.Options{Invoke: workflow.Invoker(rt), RunID: "R"}
+			if journaled {
+				options.Journal = journal(b, b.TempDir(), "R", workflow.JournalOptions{})
+				defer options.Journal.Close()
+			}
+			b.ResetTimer()
+			_, err := workflow.Run(b.Context(), g, nil, options)
+			require.NoError(b, err)
+		})
+	}
+}
