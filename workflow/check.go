@@ -145,6 +145,9 @@ func (c *checker) outputs(n *Node) []schemas.Field {
 		return nil
 	}
 	fields := block.Manifest().Output.Fields()
+	if n.Under != "" {
+		fields = []schemas.Field{{Name: n.Under, Kinds: []rawjson.Kind{rawjson.ObjectKind}, Fields: fields}}
+	}
 	if n.ForEach != nil {
 		return []schemas.Field{{Name: "results", Kinds: []rawjson.Kind{rawjson.ArrayKind}, Fields: fields}}
 	}

@@ -52,8 +52,8 @@ nodes:
 
 // The faults of a file of its own and those of its blocks come together.
 func TestCheckAndParseTogether(t *testing.T) {
-	_, err := workflow.Check(t.Context(), "f.yaml", []byte("name: x\nnodes: {a: {block: nope, needs: [b]}, c: {needs: [c]}}"),
-		workflow.CheckOptions{Registry: registered()})
+	text := "name: x\nnodes: {a: {block: nope, needs: [b]}, c: {needs: [c]}}"
+	_, err := workflow.Check(t.Context(), "f.yaml", []byte(text), workflow.CheckOptions{Registry: registered()})
 	require.Equal(t, []string{
 		`f.yaml:2:20: no block has this id: "nope"`, `f.yaml:2:34: no node has this id: "b"`,
 		`f.yaml:2:39: needs itself: c needs c`,

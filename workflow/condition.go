@@ -132,3 +132,40 @@ func decode(raw json.RawMessage) any {
 	}
 	return nil
 }
+
+// conditionTypes returns the names that a condition may use, as far as it does: start with its
+// members, and nodes. The members of a node are those that fieldsOf returns, nil for any.
+func conditionTypes(g *Graph, text string, fieldsOf func(n *Node) []string) types.Map {
+	env, start := types.Map{}, types.Map{}
+	for _, m := range g.Start {
+		start[m.Name] = types.Any
+	}
+	env[startHead] = start
+	for _, name := range wordsOf(text) {
+		n := g.Node(name)
+		if n == nil || name == startHead {
+			continue
+		}
+		env[name] = types.Any
+		if fieldsOf == nil {
+			continue
+		}
+		if names := fieldsOf(n); names != nil {
+			members := types.Map{"error": types.Any}
+			for _, field := range names {
+				members[field] = types.Any
+			}
+			env[name] = members
+		}
+	}
+	return env
+}
+
+// wordsOf returns all that may be the id of a node in a text. A dash may be part of it or not.
+func wordsOf(text string) []string {
+	isWord := func(r rune) bool {
+		return r == '_' || '0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z'
+	}
+	words := strings.FieldsFunc(text, func(r rune) bool { return !isWord(r) })
+	return append(words, strings.FieldsFunc(text, func(r rune) bool { return !isWord(r) && r != '-' })...)
+}

@@ -41,6 +41,9 @@ type Node struct {
 	Major int
 	// With is the input, a JSON object whose texts may hold references.
 	With json.RawMessage
+	// Under is the member of the node's output that holds the block's, "" where they are the same:
+	// structuredContent for the result of an MCP tool.
+	Under string
 	// When is an expression that must be true; "" for none.
 	When string
 	// ForEach is the list to run over: JSON whose texts may hold references, or nil.
@@ -66,7 +69,8 @@ type Need struct {
 	Node int
 	// Failed tells that the node must have failed, not succeeded.
 	Failed bool
-	// Implied tells that only a reference asks for it.
+	// Implied tells that only a reference asks for it. A node that one need is enough for waits for
+	// it, whatever comes of it.
 	Implied bool
 }
 

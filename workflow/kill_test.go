@@ -37,7 +37,7 @@ nodes:
     block: segment_batch
     needs: [who]
     forEach: 50
-    with: {batch: [{type: track, userId: u, event: One, properties: {i: <loop.index>}}, {type: track, userId: u, event: Two}]}
+    with: {batch: [{type: track, userId: u, event: One, properties: {i: <loop.index>}}, {type: page, userId: u}]}
   last: {block: segment_group, needs: [each, batch], with: {userId: <start.userId>, groupId: buyers}}
 `
 

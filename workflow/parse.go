@@ -13,8 +13,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/expr-lang/expr/types"
-
 	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/schemas"
 )
@@ -51,8 +49,8 @@ func parse(file string, data []byte) *parser {
 		return p
 	}
 	var drafts []draft
-	if state := exportedState(raw); state.blocks != nil {
-		drafts = p.readExport(state)
+	if e := findExport(raw); e != nil {
+		drafts = p.readExport(e)
 	} else {
 		drafts = p.readFile(raw)
 	}
@@ -65,6 +63,7 @@ type draft struct {
 	id, at string
 	node   Node
 	needs  []string // NODE, or NODE.error
+	begins bool     // at the start: it waits for what it needs, and runs whatever comes of that
 }
 
 // nodeFile is a node in a file.
@@ -207,10 +206,10 @@ func (p *parser) link(d *draft) {
 		case p.broken[id]:
 		case !known:
 			p.fault(at, "no node has this id: %q%s", id, p.suggest(id))
-		case slices.Contains(n.Needs, Need{Node: j, Failed: failed}):
+		case slices.Contains(n.Needs, Need{Node: j, Failed: failed, Implied: d.begins}):
 			p.fault(at, "is listed twice: %q", text)
 		default:
-			n.Needs = append(n.Needs, Need{Node: j, Failed: failed})
+			n.Needs = append(n.Needs, Need{Node: j, Failed: failed, Implied: d.begins})
 		}
 	}
 	mentioned := map[int]bool{} // and whether for its error
@@ -261,8 +260,7 @@ func (p *parser) checkReferences(n *Node, template json.RawMessage, at string, m
 		case known:
 			mentioned[j] = mentioned[j] || ref.isError()
 		case !p.broken[ref.head]:
-			p.fault(where, "%s names no node%s; there are %s", ref.text, p.suggest(ref.head),
-				listed(append([]string{startHead}, p.ids()...)))
+			p.fault(where, "%s names no node%s; there are %s", ref.text, p.suggest(ref.head), p.known())
 		}
 	})
 }
@@ -275,6 +273,14 @@ func (p *parser) suggest(id string) string {
 	return schemas.DidYouMean(id, p.ids())
 }
 
+// known lists what references may lead to. Of very many faults the later ones go without.
+func (p *parser) known() string {
+	if len(p.faults) > maxFaults {
+		return "others"
+	}
+	return listed(append([]string{startHead}, p.ids()...))
+}
+
 func (p *parser) ids() []string {
 	var ids []string
 	for _, n := range p.graph.Nodes {
@@ -283,112 +289,4 @@ func (p *parser) ids() []string {
 		}
 	}
 	return ids
-}
-
-// findCycles refuses nodes that need themselves, and the nodes behind them, which can never run.
-func (p *parser) findCycles() {
-	g := p.graph
-	waits := make([]int, len(g.Nodes))
-	for i, n := range g.Nodes {
-		waits[i] = len(n.Needs)
-	}
-	for _, i := range g.order() {
-		waits[i] = 0
-	}
-	inCycle := map[int]bool{}
-	for i := range g.Nodes {
-		if waits[i] > 0 && !inCycle[i] && len(p.faults) <= maxFaults {
-			p.reportCycle(i, waits, inCycle)
-		}
-	}
-}
-
-// reportCycle follows needs that cannot be met from a node until it comes back to one.
-func (p *parser) reportCycle(from int, waits []int, inCycle map[int]bool) {
-	g := p.graph
-	seen, path := map[int]int{}, []int{}
-	for i := from; ; {
-		if inCycle[i] {
-			p.faultAtKey(g.Nodes[from].at, "%s can never run: it needs %s, which needs itself", g.Nodes[from].ID, g.Nodes[i].ID)
-			return
-		}
-		if start, been := seen[i]; been {
-			path = path[start:]
-			break
-		}
-		seen[i] = len(path)
-		path = append(path, i)
-		k := slices.IndexFunc(g.Nodes[i].Needs, func(need Need) bool { return waits[need.Node] > 0 })
-		i = g.Nodes[i].Needs[k].Node
-	}
-	first := slices.Index(path, slices.Min(path))
-	path = append(path[first:], path[:first]...)
-	var names []string
-	for _, i := range append(path, path[0]) {
-		names = append(names, g.Nodes[i].ID)
-		inCycle[i] = true
-	}
-	p.faultAtKey(g.Nodes[path[0]].at, "needs itself: %s", strings.Join(names, " needs "))
-	if !inCycle[from] {
-		p.faultAtKey(g.Nodes[from].at, "%s can never run: it needs %s, which needs itself", g.Nodes[from].ID, names[0])
-	}
-}
-
-// checkBranches refuses branches that lead nowhere, and nodes that could never run.
-func (p *parser) checkBranches() {
-	handled := map[int]bool{}
-	for _, n := range p.graph.Nodes {
-		for _, need := range n.Needs {
-			of := p.graph.Nodes[need.Node]
-			if need.Failed && of.OnError != Branch {
-				p.fault(n.at+"/needs", "%s can never run: %s.error needs onError: branch at %s", n.ID, of.ID, of.ID)
-			}
-			handled[need.Node] = handled[need.Node] || need.Failed
-		}
-		if strings.TrimSpace(n.When) == "false" {
-			p.fault(n.at+"/when", "%s can never run: its condition is false", n.ID)
-		}
-	}
-	for i, n := range p.graph.Nodes {
-		if n.OnError == Branch && !handled[i] {
-			p.fault(n.at+"/onError", "onError: branch at %s leads nowhere: no node needs %s.error", n.ID, n.ID)
-		}
-	}
-}
-
-// conditionTypes returns the names that a condition may use, as far as it does: start with its
-// members, and nodes. The members of a node are those that fieldsOf returns, nil for any.
-func conditionTypes(g *Graph, text string, fieldsOf func(n *Node) []string) types.Map {
-	env, start := types.Map{}, types.Map{}
-	for _, m := range g.Start {
-		start[m.Name] = types.Any
-	}
-	env[startHead] = start
-	for _, name := range wordsOf(text) {
-		n := g.Node(name)
-		if n == nil || name == startHead {
-			continue
-		}
-		env[name] = types.Any
-		if fieldsOf == nil {
-			continue
-		}
-		if names := fieldsOf(n); names != nil {
-			members := types.Map{"error": types.Any}
-			for _, field := range names {
-				members[field] = types.Any
-			}
-			env[name] = members
-		}
-	}
-	return env
-}
-
-// wordsOf returns all that may be the id of a node in a text. A dash may be part of it or not.
-func wordsOf(text string) []string {
-	isWord := func(r rune) bool {
-		return r == '_' || '0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z'
-	}
-	words := strings.FieldsFunc(text, func(r rune) bool { return !isWord(r) })
-	return append(words, strings.FieldsFunc(text, func(r rune) bool { return !isWord(r) && r != '-' })...)
 }

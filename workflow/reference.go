@@ -110,12 +110,14 @@ func (r reference) lookUp(head rawjson.Object) (json.RawMessage, error) {
 }
 
 // namesOf lists the members of an object for a person.
-func namesOf(members rawjson.Object) string {
+func namesOf(members rawjson.Object) string { return listed(memberNames(members)) }
+
+func memberNames(members rawjson.Object) []string {
 	var names []string
 	for _, m := range members {
 		names = append(names, m.Name)
 	}
-	return listed(names)
+	return names
 }
 
 // listed writes names for a person, and not too many of them.

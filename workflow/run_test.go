@@ -56,9 +56,9 @@ type receiver struct {
 	before func(body string) // called with each request before the emulator sees it
 }
 
-func newReceiver(t testing.TB, options ...emulator.Option) *receiver {
+func newReceiver(t testing.TB) *receiver {
 	t.Helper()
-	segment, err := emulator.New(options...)
+	segment, err := emulator.New()
 	require.NoError(t, err)
 	r := &receiver{Emulator: segment, before: func(string) {}}
 	handler := segment.Handler()
@@ -110,7 +110,8 @@ func example(t testing.TB, name string) (string, []byte) {
 
 func checked(t testing.TB, rt *runtime.Runtime, text string) *workflow.Graph {
 	t.Helper()
-	g, err := workflow.Check(t.Context(), "test.yaml", []byte(text), workflow.CheckOptions{Registry: registered(), Runtime: rt})
+	options := workflow.CheckOptions{Registry: registered(), Runtime: rt}
+	g, err := workflow.Check(t.Context(), "test.yaml", []byte(text), options)
 	require.NoError(t, err)
 	return g
 }
@@ -251,11 +252,12 @@ func TestTimeoutAndRetry(t *testing.T) {
 		}
 	}
 	var attempts []int
-	res, err := workflow.Run(t.Context(), g, nil, workflow.Options{Invoke: workflow.Invoker(rt), Observe: func(e workflow.Event) {
+	observe := func(e workflow.Event) {
 		if e.Status == workflow.Running {
 			attempts = append(attempts, e.Attempt)
 		}
-	}})
+	}
+	res, err := workflow.Run(t.Context(), g, nil, workflow.Options{Invoke: workflow.Invoker(rt), Observe: observe})
 	require.NoError(t, err)
 	require.Equal(t, workflow.Succeeded, res.Status)
 	require.Equal(t, []int{1, 2, 3}, attempts)
@@ -363,7 +365,8 @@ func TestDryRun(t *testing.T) {
 		each: {block: segment_track, forEach: <start.l>, with: {userId: <who.userId>, event: "E <loop.currentItem>"}},
 		last: {with: {event: "<each.results[1].event>", of: <who.userId>}}}}`)
 	run := func(pins map[string]json.RawMessage) *workflow.Result {
-		res, err := workflow.Run(t.Context(), g, nil, workflow.Options{Invoke: workflow.Previewer(rt, registered()), Pins: pins})
+		options := workflow.Options{Invoke: workflow.Previewer(rt, registered()), Pins: pins}
+		res, err := workflow.Run(t.Context(), g, nil, options)
 		require.NoError(t, err)
 		require.Equal(t, workflow.Succeeded, res.Status)
 		return res

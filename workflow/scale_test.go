@@ -21,9 +21,9 @@ func nothing(context.Context, workflow.Call) workflow.Outcome {
 
 func chain(nodes int) string {
 	var b strings.Builder
-	b.WriteString("name: chain\nstart: {userId: u}\nnodes:\n  n0: {block: segment_track, with: {userId: <start.userId>}}\n")
+	b.WriteString("name: chain\nstart: {u: u}\nnodes:\n  n0: {block: segment_track, with: {userId: <start.u>}}\n")
 	for i := 1; i < nodes; i++ {
-		fmt.Fprintf(&b, "  n%d: {block: segment_track, with: {userId: \"<start.userId>\", ok: <n%d.success>}, when: n%d.success}\n",
+		fmt.Fprintf(&b, "  n%d: {block: segment_track, with: {userId: <start.u>, ok: <n%d.success>}, when: n%d.success}\n",
 			i, i-1, i/2)
 	}
 	return b.String()

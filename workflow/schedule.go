@@ -52,26 +52,6 @@ type NodeState struct {
 	Loop *Loop `json:"loop,omitempty"`
 }
 
-// Loop is how far the iterations of a node are. They start in order. An iteration starts only when
-// all those that are as far behind it as the concurrency, or farther, have ended, and none of them
-// has failed, unless the node goes on after errors: so what is started before a failure stops the
-// loop does not depend on which one ends first.
-type Loop struct {
-	Items   []json.RawMessage `json:"items,omitempty"`
-	Results []json.RawMessage `json:"results,omitempty"`
-	Count   int               `json:"count"`
-	// Next is the iteration to start next; Open are those that run.
-	Next int   `json:"next"`
-	Open []int `json:"open,omitempty"`
-	// Fixed has the values of the references that are the same for all iterations.
-	Fixed map[string]json.RawMessage `json:"fixed,omitempty"`
-	// Queued tells that the node is among those that are ready.
-	Queued bool `json:"queued,omitempty"`
-	// Failed counts failures, FirstFailed is the lowest iteration that failed.
-	Failed      int `json:"failed,omitempty"`
-	FirstFailed int `json:"firstFailed,omitempty"`
-}
-
 // Task is one thing to do: invoke the block of a node, for one iteration where it has several.
 type Task struct {
 	Node string `json:"node"`
@@ -202,6 +182,9 @@ func (g *Graph) Complete(s *State, node string, iteration int, outcome Outcome) 
 
 func (g *Graph) complete(s *State, i, iteration int, outcome Outcome) {
 	state := &s.Nodes[i]
+	if under := g.Nodes[i].Under; under != "" && outcome.Output != nil {
+		outcome.Output = rawjson.Object{{Name: under, Value: outcome.Output}}.JSON()
+	}
 	if loop := state.Loop; loop != nil {
 		loop.end(iteration, outcome)
 		if outcome.Error != nil && loop.FirstFailed == iteration {
@@ -326,35 +309,6 @@ func (g *Graph) meets(s *State, need Need) bool {
 	return status == Succeeded || status == Failed && goesOn == Continue
 }
 
-// items returns the list that a node runs over.
-func (g *Graph) items(s *State, n *Node) ([]json.RawMessage, error) {
-	list, err := g.resolved(s, n.ForEach)
-	if err != nil {
-		return nil, err
-	}
-	if text, ok := rawjson.Text(list); ok && rawjson.Check([]byte(text), rawjson.Limits{}) == nil {
-		list = json.RawMessage(text) // a list as text, as hosts hold them
-	}
-	if count, err := strconv.Atoi(string(list)); err == nil && count >= 0 && count <= maxIterations {
-		items := make([]json.RawMessage, count)
-		for i := range items {
-			items[i] = json.RawMessage(strconv.Itoa(i))
-		}
-		return items, nil
-	}
-	if kind := rawjson.KindOf(list); kind != rawjson.ArrayKind {
-		return nil, fmt.Errorf("forEach must be a list, or how many times up to %d: %s", maxIterations, schemas.Excerpt(list))
-	}
-	items := rawjson.OpenArray(list)
-	if len(items) > maxIterations {
-		return nil, fmt.Errorf("forEach must have at most %d elements, it has %d", maxIterations, len(items))
-	}
-	return items, nil
-}
-
-// maxIterations bounds a loop: each iteration is kept until the loop is done.
-const maxIterations = 1_000_000
-
 // resolved resolves a template that has no variables and no loop in it.
 func (g *Graph) resolved(s *State, template json.RawMessage) (json.RawMessage, error) {
 	values, err := g.valuesFor(s, template, nil, -1)
@@ -425,58 +379,6 @@ func orNull(raw json.RawMessage) json.RawMessage {
 		return json.RawMessage("null")
 	}
 	return raw
-}
-
-func (l *Loop) mayStart(n *Node) bool {
-	limit := l.Next
-	for _, i := range l.Open {
-		limit = min(limit, i)
-	}
-	if l.Failed > 0 && n.OnError != Continue {
-		limit = min(limit, l.FirstFailed)
-	}
-	return l.Next < min(l.Count, limit+n.Concurrency)
-}
-
-func (l *Loop) start() int {
-	i := l.Next
-	l.Next++
-	l.Open = append(l.Open, i)
-	return i
-}
-
-func (l *Loop) end(iteration int, outcome Outcome) {
-	l.Open = slices.DeleteFunc(l.Open, func(i int) bool { return i == iteration })
-	if outcome.Error == nil {
-		l.Results[iteration] = outcome.Output
-		return
-	}
-	if l.Failed == 0 || iteration < l.FirstFailed {
-		l.FirstFailed = iteration
-	}
-	l.Failed++
-}
-
-// loopError says which iteration an error is of.
-func loopError(iteration int, raw json.RawMessage) json.RawMessage {
-	e := rawjson.OpenObject(raw)
-	message := fmt.Sprintf("iteration %d: %s", iteration, e.Text("message"))
-	return e.Set("message", rawjson.Quote(message)).JSON()
-}
-
-func arrayOf(elements []json.RawMessage) json.RawMessage {
-	for i := range elements {
-		elements[i] = orNull(elements[i])
-	}
-	return rawjson.AppendArray(nil, elements)
-}
-
-func memberNames(members rawjson.Object) []string {
-	var names []string
-	for _, m := range members {
-		names = append(names, m.Name)
-	}
-	return names
 }
 
 // Status returns how far the run is: running until all its nodes are done, then failed if a node

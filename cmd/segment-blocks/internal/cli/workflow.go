@@ -46,7 +46,9 @@ func addVariables(cmd *cobra.Command) *[]string {
 }
 
 // readWorkflow reads and checks a file. Nothing is sent while it has faults.
-func (p *Program) readWorkflow(ctx context.Context, file string, options workflow.CheckOptions) (*workflow.Graph, error) {
+func (p *Program) readWorkflow(
+	ctx context.Context, file string, options workflow.CheckOptions,
+) (*workflow.Graph, error) {
 	data, err := os.ReadFile(file)
 	if err != nil {
 		return nil, console.Usage("cannot read the workflow: %w", err)

@@ -1,0 +1,104 @@
+package workflow
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/aacflow/segment-blocks/rawjson"
+	"github.com/aacflow/segment-blocks/schemas"
+)
+
+// Loop is how far the iterations of a node are. They start in order. An iteration starts only when
+// all those that are as far behind it as the concurrency, or farther, have ended, and none of them
+// has failed, unless the node goes on after errors: so what is started before a failure stops the
+// loop does not depend on which one ends first.
+type Loop struct {
+	Items   []json.RawMessage `json:"items,omitempty"`
+	Results []json.RawMessage `json:"results,omitempty"`
+	Count   int               `json:"count"`
+	// Next is the iteration to start next; Open are those that run.
+	Next int   `json:"next"`
+	Open []int `json:"open,omitempty"`
+	// Fixed has the values of the references that are the same for all iterations.
+	Fixed map[string]json.RawMessage `json:"fixed,omitempty"`
+	// Queued tells that the node is among those that are ready.
+	Queued bool `json:"queued,omitempty"`
+	// Failed counts failures, FirstFailed is the lowest iteration that failed.
+	Failed      int `json:"failed,omitempty"`
+	FirstFailed int `json:"firstFailed,omitempty"`
+}
+
+// items returns the list that a node runs over.
+func (g *Graph) items(s *State, n *Node) ([]json.RawMessage, error) {
+	list, err := g.resolved(s, n.ForEach)
+	if err != nil {
+		return nil, err
+	}
+	if text, ok := rawjson.Text(list); ok && rawjson.Check([]byte(text), rawjson.Limits{}) == nil {
+		list = json.RawMessage(text) // a list as text, as hosts hold them
+	}
+	if count, err := strconv.Atoi(string(list)); err == nil && count >= 0 && count <= maxIterations {
+		items := make([]json.RawMessage, count)
+		for i := range items {
+			items[i] = json.RawMessage(strconv.Itoa(i))
+		}
+		return items, nil
+	}
+	if kind := rawjson.KindOf(list); kind != rawjson.ArrayKind {
+		return nil, fmt.Errorf("forEach must be a list, or how many times up to %d: %s", maxIterations, schemas.Excerpt(list))
+	}
+	items := rawjson.OpenArray(list)
+	if len(items) > maxIterations {
+		return nil, fmt.Errorf("forEach must have at most %d elements, it has %d", maxIterations, len(items))
+	}
+	return items, nil
+}
+
+// maxIterations bounds a loop: each iteration is kept until the loop is done.
+const maxIterations = 1_000_000
+
+func (l *Loop) mayStart(n *Node) bool {
+	limit := l.Next
+	for _, i := range l.Open {
+		limit = min(limit, i)
+	}
+	if l.Failed > 0 && n.OnError != Continue {
+		limit = min(limit, l.FirstFailed)
+	}
+	return l.Next < min(l.Count, limit+n.Concurrency)
+}
+
+func (l *Loop) start() int {
+	i := l.Next
+	l.Next++
+	l.Open = append(l.Open, i)
+	return i
+}
+
+func (l *Loop) end(iteration int, outcome Outcome) {
+	l.Open = slices.DeleteFunc(l.Open, func(i int) bool { return i == iteration })
+	if outcome.Error == nil {
+		l.Results[iteration] = outcome.Output
+		return
+	}
+	if l.Failed == 0 || iteration < l.FirstFailed {
+		l.FirstFailed = iteration
+	}
+	l.Failed++
+}
+
+// loopError says which iteration an error is of.
+func loopError(iteration int, raw json.RawMessage) json.RawMessage {
+	e := rawjson.OpenObject(raw)
+	message := fmt.Sprintf("iteration %d: %s", iteration, e.Text("message"))
+	return e.Set("message", rawjson.Quote(message)).JSON()
+}
+
+func arrayOf(elements []json.RawMessage) json.RawMessage {
+	for i := range elements {
+		elements[i] = orNull(elements[i])
+	}
+	return rawjson.AppendArray(nil, elements)
+}
