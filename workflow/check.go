@@ -42,7 +42,7 @@ type CheckOptions struct {
 // inputs as far as those are known. It sends nothing. The error is a *[FileError] with all faults,
 // or says that Input does not fit the graph.
 func Check(ctx context.Context, file string, data []byte, o CheckOptions) (*Graph, error) {
-	p := parse(file, data)
+	p := parse(file, data) //nolint:contextcheck // it looks at no more than the file
 	c := &checker{parser: p, CheckOptions: o, start: p.graph.Start}
 	if state, err := p.graph.Begin(o.Input); err == nil {
 		c.start = state.Start
@@ -256,7 +256,8 @@ func (s *sampler) kindsAndValue(ref reference, at string) ([]rawjson.Kind, json.
 		return []rawjson.Kind{rawjson.StringKind}, nil
 	case ref.head == startHead:
 		value, err := ref.lookUp(s.start)
-		if err != nil && s.node.When == "" {
+		_, given := s.start.Get(ref.steps[0].name) // else the parser has said so
+		if err != nil && given && s.node.When == "" {
 			s.fault(at, "%s", err)
 		}
 		if blank := string(value) == "null" || string(value) == `""`; err == nil && !blank && s.node.When == "" {

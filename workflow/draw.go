@@ -50,68 +50,113 @@ const (
 	margin              = 20
 )
 
+// point is a place in a drawing.
+type point struct{ x, y int }
+
+// cell is a place in the grid of a drawing.
+type cell struct{ column, row int }
+
+// layout is where the boxes of a drawing are, and the cells that edges go through on the way.
+type layout struct {
+	boxes   []cell
+	through map[[2]int][]cell // by the positions of both nodes
+	height  []int             // of each column, in cells
+}
+
 // SVG draws the graph from left to right: each node in the column behind the last one that it needs.
 func (g *Graph) SVG() string {
-	column := make([]int, len(g.Nodes))
-	row := make([]int, len(g.Nodes))
-	var height []int // of each column, in nodes
-	for _, i := range g.order() {
-		for _, need := range g.Nodes[i].Needs {
-			column[i] = max(column[i], column[need.Node]+1)
-		}
-		for len(height) <= column[i] {
-			height = append(height, 0)
-		}
-		row[i] = height[column[i]]
-		height[column[i]]++
-	}
+	l := g.layout()
 	tallest := 0
-	for _, h := range height {
+	for _, h := range l.height {
 		tallest = max(tallest, h)
 	}
-	at := func(i int) (x, y int) {
-		above := (tallest - height[column[i]]) * (boxHeight + gapDown) / 2
-		return margin + column[i]*(boxWidth+gapAcross), margin + above + row[i]*(boxHeight+gapDown)
+	at := func(c cell) point {
+		above := (tallest - l.height[c.column]) * (boxHeight + gapDown) / 2
+		return point{margin + c.column*(boxWidth+gapAcross), margin + above + c.row*(boxHeight+gapDown)}
 	}
 	var b strings.Builder
-	width := 2*margin + len(height)*(boxWidth+gapAcross) - gapAcross
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" font-family="system-ui, `+
-		`sans-serif" font-size="13">`+"\n", width, 2*margin+tallest*(boxHeight+gapDown)-gapDown, width)
+	width := 2*margin + len(l.height)*(boxWidth+gapAcross) - gapAcross
+	depth := 2*margin + tallest*(boxHeight+gapDown) - gapDown
+	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d" `+
+		`font-family="system-ui, sans-serif" font-size="13">`+"\n", width, depth, width, depth)
 	fmt.Fprintf(&b, "<title>%s</title>\n", html.EscapeString(text.Escape(g.Name)))
 	for i, n := range g.Nodes {
-		x2, y2 := at(i)
 		for _, need := range n.Needs {
-			x1, y1 := at(need.Node)
-			writeEdge(&b, x1+boxWidth, y1+boxHeight/2, x2, y2+boxHeight/2, need.Failed)
+			points := []point{at(l.boxes[need.Node])}
+			for _, c := range l.through[[2]int{need.Node, i}] {
+				points = append(points, at(c))
+			}
+			writeEdge(&b, append(points, at(l.boxes[i])), need.Failed)
 		}
 	}
 	for i, n := range g.Nodes {
-		x, y := at(i)
-		writeBox(&b, n, x, y)
+		writeBox(&b, n, at(l.boxes[i]))
 	}
 	b.WriteString("</svg>\n")
 	return b.String()
 }
 
-func writeEdge(b *strings.Builder, x1, y1, x2, y2 int, failed bool) {
-	bend, dashes := (x2-x1)/2, ""
+// layout finds a cell for each node and, in graphs that somebody could look at, for each column that
+// an edge has to cross.
+func (g *Graph) layout() layout {
+	const most = 200
+	l := layout{boxes: make([]cell, len(g.Nodes)), through: map[[2]int][]cell{}}
+	take := func(column int) cell {
+		for len(l.height) <= column {
+			l.height = append(l.height, 0)
+		}
+		l.height[column]++
+		return cell{column, l.height[column] - 1}
+	}
+	for _, i := range g.order() {
+		column := 0
+		for _, need := range g.Nodes[i].Needs {
+			column = max(column, l.boxes[need.Node].column+1)
+		}
+		l.boxes[i] = take(column)
+		for _, need := range g.Nodes[i].Needs {
+			edge := [2]int{need.Node, i}
+			for c := l.boxes[need.Node].column + 1; c < column && len(g.Nodes) <= most; c++ {
+				l.through[edge] = append(l.through[edge], take(c))
+			}
+		}
+	}
+	return l
+}
+
+// writeEdge draws a line from box to box, through the places of boxes that are not there.
+func writeEdge(b *strings.Builder, points []point, failed bool) {
+	fmt.Fprintf(b, `<path d="M%d %d`, points[0].x+boxWidth, points[0].y+boxHeight/2)
+	for k, to := range points[1:] {
+		from, y := points[k], to.y+boxHeight/2
+		x, end := from.x+boxWidth, to.x
+		if k == len(points)-2 {
+			end -= 6 // the arrow is there
+		}
+		middle := (x + end) / 2
+		fmt.Fprintf(b, "C%d %d %d %d %d %d", middle, from.y+boxHeight/2, middle, y, end, y)
+		if k < len(points)-2 {
+			fmt.Fprintf(b, "H%d", to.x+boxWidth)
+		}
+	}
+	dashes := ""
 	if failed {
 		dashes = ` stroke-dasharray="5 4"`
 	}
-	fmt.Fprintf(b, `<path d="M%d %dC%d %d %d %d %d %d" fill="none" stroke="#64748b"%s/>`+"\n",
-		x1, y1, x1+bend, y1, x2-bend, y2, x2-6, y2, dashes)
-	fmt.Fprintf(b, `<path d="M%d %dl-7 -4v8z" fill="#64748b"/>`+"\n", x2, y2)
+	last := points[len(points)-1]
+	fmt.Fprintf(b, `" fill="none" stroke="#64748b"%s/>`+"\n", dashes)
+	fmt.Fprintf(b, `<path d="M%d %dl-7 -4v8z" fill="#64748b"/>`+"\n", last.x, last.y+boxHeight/2)
 }
 
-func writeBox(b *strings.Builder, n *Node, x, y int) {
+func writeBox(b *strings.Builder, n *Node, at point) {
 	fmt.Fprintf(b, `<g><rect x="%d" y="%d" width="%d" height="%d" rx="8" fill="#f8fafc" stroke="#334155"/>`,
-		x, y, boxWidth, boxHeight)
+		at.x, at.y, boxWidth, boxHeight)
 	id, does, _ := strings.Cut(n.label(), "\n")
-	middle := x + boxWidth/2
+	middle := at.x + boxWidth/2
 	fmt.Fprintf(b, `<text x="%d" y="%d" text-anchor="middle" font-weight="600" fill="#0f172a">%s</text>`,
-		middle, y+19, html.EscapeString(text.Clip(id, 24)))
+		middle, at.y+19, html.EscapeString(text.Clip(id, 24)))
 	fmt.Fprintf(b, `<text x="%d" y="%d" text-anchor="middle" font-size="11" fill="#475569">%s</text>`,
-		middle, y+36, html.EscapeString(text.Clip(does, 30)))
+		middle, at.y+36, html.EscapeString(text.Clip(does, 30)))
 	if n.When != "" {
 		fmt.Fprintf(b, "<title>when %s</title>", html.EscapeString(text.Escape(n.When)))
 	}

@@ -64,8 +64,8 @@ func workflowFailure(err error) error {
 	if !errors.As(err, &faults) {
 		return err
 	}
-	n := len(faults.Faults) + faults.Unlisted
-	message := console.Count(n, "fault") + " in " + faults.File + ", nothing was sent:\n" + err.Error()
+	message := faults.File + " is no workflow that can run, nothing was sent: it has " +
+		console.Count(len(faults.Faults)+faults.Unlisted, "fault")
 	return console.Fail(console.ExitUsage, "invalid_workflow", message, err)
 }
 

@@ -14,6 +14,8 @@ import (
 	"github.com/aacflow/segment-blocks/internal/text"
 	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/runtime"
+	"github.com/aacflow/segment-blocks/schemas"
+	"github.com/aacflow/segment-blocks/workflow"
 )
 
 // Error is an error of the command itself, as opposed to one of an invocation. Without a message
@@ -140,6 +142,15 @@ func errorDocument(err error) json.RawMessage {
 			own.code = string(runtime.Canceled)
 		}
 		invocation = &runtime.Error{Code: runtime.Code(own.code), Message: Sentence(err)}
+		if file, ok := errors.AsType[*workflow.FileError](err); ok {
+			for _, f := range file.Faults {
+				message := fmt.Sprintf("%s, in line %d, column %d", f.Message, f.Line, f.Column)
+				invocation.Violations = append(invocation.Violations, schemas.Violation{
+					Path: f.Path, Code: own.code, Message: message,
+				})
+			}
+			invocation.Message, invocation.UnlistedViolations = own.message, file.Unlisted
+		}
 	}
 	doc, _ := json.Marshal(invocation)
 	if r, ok := errors.AsType[*InputError](err); ok && r.File != "" {
@@ -152,8 +163,19 @@ func errorDocument(err error) json.RawMessage {
 // escaped, since they could hold sequences that a terminal acts upon.
 func WriteErrorText(w io.Writer, s Style, err error) {
 	config, misconfigured := errors.AsType[*settings.Error](err)
+	file, faulty := errors.AsType[*workflow.FileError](err)
 	invocation, invoked := errors.AsType[*runtime.Error](err)
 	switch {
+	case faulty:
+		Writeln(w, s.Bad(text.Escape(file.File)+" is no workflow that can run, nothing was sent"))
+		rows := make([][]string, len(file.Faults))
+		for i, f := range file.Faults {
+			rows[i] = []string{fmt.Sprintf("%d:%d", f.Line, f.Column), f.Message}
+		}
+		WriteTable(w, rows)
+		if file.Unlisted > 0 {
+			Writef(w, "  and %d more\n", file.Unlisted)
+		}
 	case misconfigured:
 		Writeln(w, s.Bad("the configuration is not valid"))
 		rows := make([][]string, len(config.Faults))
