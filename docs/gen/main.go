@@ -1,7 +1,7 @@
-// Command gen writes the documentation that is derived from the manifests, the error codes and the
-// schema of workflow files: docs/blocks, docs/errors.md, docs/openapi.json,
-// docs/workflow.schema.json and the block table of the README. Run it with go generate ./docs/gen; a
-// test fails when what it would write is not what is there.
+// Command gen writes the documentation that is derived from the manifests, the error codes, and the
+// schema and an example of workflow files: docs/blocks, docs/errors.md, docs/openapi.json,
+// docs/workflow.schema.json, docs/workflow.svg and the block table of the README. Run it with go
+// generate ./docs/gen; a test fails when what it would write is not what is there.
 package main
 
 import (
@@ -68,6 +68,9 @@ func generate(root string) (map[string][]byte, error) {
 		return nil, err
 	}
 	files["docs/workflow.schema.json"] = workflow.Schema()
+	if files["docs/workflow.svg"], err = drawing(filepath.Join(root, "examples", "signup.workflow.yaml")); err != nil {
+		return nil, err
+	}
 	if files["docs/errors.md"], err = errorsPage(entries); err != nil {
 		return nil, err
 	}
@@ -75,6 +78,19 @@ func generate(root string) (map[string][]byte, error) {
 		return nil, err
 	}
 	return files, nil
+}
+
+// drawing returns the picture of a workflow.
+func drawing(file string) ([]byte, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	g, err := workflow.Parse(file, data)
+	if err != nil {
+		return nil, err
+	}
+	return []byte(g.SVG()), nil
 }
 
 // indented makes one line of JSON fit to be compared line by line.

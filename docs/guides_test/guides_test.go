@@ -56,7 +56,7 @@ func TestCommands(t *testing.T) {
 	out, err := build.CombinedOutput()
 	require.NoError(t, err, "%s", out)
 
-	for _, guide := range []string{"rest.md", "mcp.md", "embedding.md", "aacflow.md", "delivery.md", "import.md"} {
+	for _, guide := range []string{"rest.md", "mcp.md", "embedding.md", "aacflow.md", "delivery.md", "import.md", "workflows.md"} {
 		t.Run(guide, func(t *testing.T) {
 			t.Parallel()
 			blocks := read(t, guide)
@@ -197,7 +197,7 @@ func TestGoIsCompiled(t *testing.T) {
 			code.WriteString(unindented(string(data)))
 		}
 	}
-	for _, guide := range []string{"rest.md", "mcp.md", "embedding.md", "aacflow.md", "delivery.md", "import.md"} {
+	for _, guide := range []string{"rest.md", "mcp.md", "embedding.md", "aacflow.md", "delivery.md", "import.md", "workflows.md"} {
 		for _, block := range read(t, guide) {
 			if block.language == "go" {
 				require.Contains(t, code.String(), unindented(block.text), "%s shows Go that is in no file", guide)
@@ -232,7 +232,7 @@ func TestStatusTable(t *testing.T) {
 
 func TestLinksLeadSomewhere(t *testing.T) {
 	links := regexp.MustCompile(`\]\(([^)#:]+)(#[^)]*)?\)`)
-	for _, guide := range []string{"rest.md", "mcp.md", "embedding.md", "aacflow.md", "delivery.md", "import.md"} {
+	for _, guide := range []string{"rest.md", "mcp.md", "embedding.md", "aacflow.md", "delivery.md", "import.md", "workflows.md"} {
 		data, err := os.ReadFile(filepath.Join(root, "docs", guide))
 		require.NoError(t, err)
 		for _, m := range links.FindAllStringSubmatch(string(data), -1) {
