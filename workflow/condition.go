@@ -84,13 +84,12 @@ func (c *condition) holds(g *Graph, s *State) (bool, error) {
 	}
 	result, err := expr.Run(c.program, env)
 	if err != nil {
-		return false, plainError(err)
+		if err = plainError(err); strings.HasPrefix(err.Error(), "invalid operation: bool(") {
+			return false, errors.New("the condition must be true or false")
+		}
+		return false, err
 	}
-	yes, ok := result.(bool)
-	if !ok {
-		return false, fmt.Errorf("the condition must be true or false: %v", result)
-	}
-	return yes, nil
+	return result == true, nil
 }
 
 // value is what a condition sees of a node: its output, with the error in it if there is one.

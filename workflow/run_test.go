@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -245,9 +246,9 @@ func TestTimeoutAndRetry(t *testing.T) {
 		retry: {attempts: 3, wait: 1ms}}}}`)
 	hang := make(chan struct{})
 	defer close(hang)
-	tries := 0
+	var tries atomic.Int32
 	segment.before = func(string) {
-		if tries++; tries < 3 {
+		if tries.Add(1) < 3 {
 			<-hang
 		}
 	}

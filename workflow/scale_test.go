@@ -63,6 +63,9 @@ func TestTenThousandNodes(t *testing.T) {
 }
 
 func TestHundredThousandIterations(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes a while on a slow disk")
+	}
 	g := graphOf(t, `{name: x, start: {n: 100000, u: u}, nodes: {each: {block: segment_track, forEach: <start.n>,
 		concurrency: 100, with: {userId: <start.u>, event: "e<loop.index>"}}, last: {with: {r: "<each.results[99999].success>"}}}}`)
 	j := journal(t, t.TempDir(), "R", workflow.JournalOptions{})
