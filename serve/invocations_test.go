@@ -75,7 +75,8 @@ func TestInvocations(t *testing.T) {
 	require.Equal(t, page{Invocations: []invocations.Invocation{}, Cursor: 3}, list(t, url, "?after=3"))
 	require.Len(t, list(t, url, "?after=99").Invocations, 3, "the number is from another process")
 	for query, says := range map[string]string{
-		"?after=x": "after must be a whole number", "?after=-1": "after must be", "?limit=0": "limit must be a whole number from",
+		"?after=x": "after must be a whole number", "?after=-1": "after must be",
+		"?limit=0":   "limit must be a whole number from",
 		"?limit=501": "from 1 to 500", "?limit=1e2": "limit must be", "?aftr=1": `did you mean \"after\"?`, "?%zz": "readable",
 	} {
 		status, body := ask(t, url+"/v1/invocations"+query, "")

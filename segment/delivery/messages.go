@@ -192,7 +192,7 @@ type idsError string
 func (e idsError) Error() string { return string(e) }
 
 // Is makes it one of [ErrIDs].
-func (idsError) Is(target error) bool { return target == ErrIDs } //nolint:errorlint // that is what it is for
+func (idsError) Is(target error) bool { return target == ErrIDs }
 
 func noSuchDead(source string, ids []uint64) error {
 	return idsError(fmt.Sprintf(

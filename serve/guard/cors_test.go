@@ -64,7 +64,8 @@ func TestPreflight(t *testing.T) {
 
 func TestNoOriginsNoCORS(t *testing.T) {
 	server := start(t, guard.Config{}, echo)
-	res, _ := ask(t, server, "OPTIONS", "/", "", "Origin", "http://localhost:3000", "Access-Control-Request-Method", "POST")
+	res, _ := ask(t, server, "OPTIONS", "/", "", "Origin", "http://localhost:3000",
+		"Access-Control-Request-Method", "POST")
 	require.Empty(t, res.Header.Get("Access-Control-Allow-Origin"))
 	require.Empty(t, res.Header.Get("Vary"))
 }

@@ -39,13 +39,15 @@ func TestDelivery(t *testing.T) {
 		Queues: map[string]rest.Queue{"other": {
 			State: func() rest.QueueState {
 				return rest.QueueState{
-					Waiting: 4, InFlight: 1, Dead: len(dead), Oldest: now, LastError: "429", WaitsUntil: now, Delivered: 40, Retried: 2,
+					Waiting: 4, InFlight: 1, Dead: len(dead), Oldest: now, LastError: "429", WaitsUntil: now,
+					Delivered: 40, Retried: 2,
 				}
 			},
 			Dead: func() iter.Seq2[rest.DeadLetter, error] {
 				return func(yield func(rest.DeadLetter, error) bool) {
 					for _, id := range dead {
-						if !yield(rest.DeadLetter{ID: id, MessageID: fmt.Sprint("m", id), StoredAt: now, DiedAt: now, Reason: "400"}, nil) {
+						letter := rest.DeadLetter{ID: id, MessageID: fmt.Sprint("m", id), StoredAt: now, DiedAt: now, Reason: "400"}
+						if !yield(letter, nil) {
 							return
 						}
 					}
@@ -73,8 +75,10 @@ func TestDelivery(t *testing.T) {
 	}, get("/v1/sources/prod/delivery"))
 	at := now.Format(time.RFC3339Nano)
 	require.Equal(t, map[string]any{
-		"source": "other", "delivery": "direct", "invocations": 0.0, "failed": 0.0, "sent": 40.0, "stored": 0.0, "retried": 2.0,
-		"queue": map[string]any{"waiting": 4.0, "inFlight": 1.0, "dead": 3.0, "oldest": at, "waitsUntil": at, "lastError": "429"},
+		"source": "other", "delivery": "direct", "invocations": 0.0, "failed": 0.0, "sent": 40.0, "stored": 0.0,
+		"retried": 2.0, "queue": map[string]any{
+			"waiting": 4.0, "inFlight": 1.0, "dead": 3.0, "oldest": at, "waitsUntil": at, "lastError": "429",
+		},
 	}, get("/v1/sources/other/delivery"))
 
 	const letters = "/v1/sources/other/dead-letters"
@@ -99,8 +103,8 @@ func TestDelivery(t *testing.T) {
 	require.JSONEq(t, `{"changed":2}`, b.check(router, true, "POST", letters+"/drop", `{"all":true}`).text)
 	require.Empty(t, dead)
 
-	for _, path := range []string{"/v1/sources/prod/dead-letters", "/v1/sources/othr/dead-letters", "/v1/sources/othr/delivery"} {
-		b.requireProblem(b.check(router, false, "GET", path, ""), 404, "not_found")
+	for _, path := range []string{"prod/dead-letters", "othr/dead-letters", "othr/delivery"} {
+		b.requireProblem(b.check(router, false, "GET", "/v1/sources/"+path, ""), 404, "not_found")
 	}
 	b.requireProblem(b.ask("POST", "/v1/sources/prod/dead-letters/retry", `{"all":true}`), 404, "not_found")
 	b.requireProblem(b.ask("GET", letters+"?limit=x", ""), 400, "invalid_request")

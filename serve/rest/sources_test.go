@@ -45,7 +45,8 @@ func TestSources(t *testing.T) {
 	store, err := delivery.Open(filepath.Join(t.TempDir(), "queue.db"), delivery.StoreOptions{})
 	require.NoError(t, err)
 	defer store.Close(context.Background())
-	coalesced, closeSource := delivery.Coalesce(tracking.Source{WriteKey: writeKey, Region: "EU"}, delivery.CoalesceOptions{})
+	eu := tracking.Source{WriteKey: writeKey, Region: "EU"}
+	coalesced, closeSource := delivery.Coalesce(eu, delivery.CoalesceOptions{})
 	defer closeSource(context.Background())
 	manifests, err := schemas.Load(fstest.MapFS{"notes_add.yaml": {Data: []byte(notesManifest)}})
 	require.NoError(t, err)
@@ -56,7 +57,8 @@ func TestSources(t *testing.T) {
 	local := tracking.Source{Endpoint: "http://127.0.0.1:1/v1/"}
 	keyed := local
 	keyed.WriteKey = writeKey
-	rt, err := runtime.New(reg, runtime.Source("coalesced", coalesced), runtime.Source("durable", store.Source("durable", keyed)),
+	rt, err := runtime.New(reg,
+		runtime.Source("coalesced", coalesced), runtime.Source("durable", store.Source("durable", keyed)),
 		runtime.EmulatedSource("keyless", local), runtime.Source("us", &tracking.Source{WriteKey: writeKey}),
 		runtime.Source("notes", notes{Token: writeKey}))
 	require.NoError(t, err)

@@ -114,7 +114,8 @@ func TestNoWatchToolsUnasked(t *testing.T) {
 		require.True(t, strings.HasPrefix(tool.Name, "segment_"), tool.Name)
 	}
 	// Without an emulator there is nothing of it to tell.
-	s = startServing(t, []string{"SEGMENT_WRITE_KEY=" + emulatorKey, "SEGMENT_ENDPOINT=http://127.0.0.1:1"}, "--quiet", "--mcp-watch")
+	elsewhere := []string{"SEGMENT_WRITE_KEY=" + emulatorKey, "SEGMENT_ENDPOINT=http://127.0.0.1:1"}
+	s = startServing(t, elsewhere, "--quiet", "--mcp-watch")
 	for _, tool := range askMCP(t, s.url, "tools/list", `{}`).Tools {
 		require.True(t, strings.HasPrefix(tool.Name, "segment_") || tool.Name == "list_runs", tool.Name)
 	}
