@@ -136,6 +136,7 @@ func start(t *testing.T) host {
 	)
 	require.NoError(t, err)
 	serving := func(cfg serve.Config) string {
+		cfg.MCP.Sources = []string{"emulator", "prod", "board"}
 		server, err := serve.New(rt, reg, cfg)
 		require.NoError(t, err)
 		mux := http.NewServeMux()

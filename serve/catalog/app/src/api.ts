@@ -102,7 +102,9 @@ export async function getText(path: string, accept: string): Promise<string> {
 
 // post sends a body that is JSON text already.
 export async function post<T>(path: string, body: string, signal?: AbortSignal): Promise<Answer<T>> {
-  const headers = { "Content-Type": "application/json" };
+  // MCP wants to hear that a stream would do as well; the rest prefers JSON.
+  const accept = path.startsWith("mcp") ? "application/json, text/event-stream" : "application/json";
+  const headers = { "Content-Type": "application/json", Accept: accept };
   return read<T>(await ask(path, { method: "POST", headers, body, signal }));
 }
 

@@ -56,7 +56,7 @@ export function BlockPage(props: { block: Block; query: URLSearchParams; sources
         {tab === "try" && <Try block={block} query={query} sources={sources} />}
         {tab === "reference" && <Reference block={block} />}
         {tab === "schema" && <Schemas block={block} />}
-        {tab === "connect" && <Connect block={block} />}
+        {tab === "connect" && <Connect block={block} source={sources.chosen?.name ?? ""} />}
       </Tabs>
     </>
   );

@@ -1,22 +1,28 @@
-// The definitions of a block for those who call tools.
-import { urlOf } from "./api";
+// The addresses of a block, and its definitions for those who call tools.
+import { post, urlOf } from "./api";
 import { show } from "./json";
 import { Document } from "./schemas";
 import type { Block } from "./types";
+import { Failure, useLoaded } from "./ui";
 
-export function Connect({ block }: { block: Block }) {
+interface Tool {
+  name: string;
+  description: string;
+  inputSchema: unknown;
+}
+
+// toolOf asks MCP for the block as a model should see it: with plain schemas, and without what only
+// a host supplies. A host may offer no such profile; then it is the tool as it is.
+async function toolOf(id: string, source: string): Promise<Tool | undefined> {
+  const list = (path: string) =>
+    post<{ result: { tools: Tool[] } }>(path, '{"jsonrpc":"2.0","id":1,"method":"tools/list"}');
+  const answer = await list(`mcp/${encodeURIComponent(source)}/agent`).catch(() => list("mcp"));
+  return answer.value.result.tools.find((tool) => tool.name === id);
+}
+
+export function Connect({ block, source }: { block: Block; source: string }) {
   const name = block.id;
-  const description = `${block.summary}. ${block.whenToUse}`.replaceAll("\n", " ");
-  const schema = block.inputSchema;
-  const kinds: [string, string, unknown][] = [
-    [
-      "MCP tool",
-      "mcp",
-      { name, title: block.name, description, inputSchema: schema, outputSchema: block.outputSchema },
-    ],
-    ["OpenAI function", "openai", { type: "function", function: { name, description, parameters: schema } }],
-    ["Anthropic tool", "anthropic", { name, description, input_schema: schema }],
-  ];
+  const tool = useLoaded(`${name} ${source}`, () => toolOf(name, source));
   return (
     <>
       <dl class="facts">
@@ -36,12 +42,29 @@ export function Connect({ block }: { block: Block }) {
         <dd>
           <code>segment-blocks run {name} --input @input.json</code>
         </dd>
+        <dt>AACFlow</dt>
+        <dd>
+          <code>segment-blocks export aacflow --out sim-blocks</code>
+        </dd>
       </dl>
-      <div class="halves">
-        {kinds.map(([label, kind, definition]) => (
-          <Document key={kind} name={`${name}.${kind}.json`} label={label} text={show(definition)} />
-        ))}
-      </div>
+      {!!tool.error && <Failure error={tool.error} />}
+      {tool.value && <Definitions tool={tool.value} />}
     </>
+  );
+}
+
+function Definitions({ tool }: { tool: Tool }) {
+  const { name, description, inputSchema } = tool;
+  const kinds: [string, string, unknown][] = [
+    ["MCP tool", "mcp", tool],
+    ["OpenAI function", "openai", { type: "function", function: { name, description, parameters: inputSchema } }],
+    ["Anthropic tool", "anthropic", { name, description, input_schema: inputSchema }],
+  ];
+  return (
+    <div class="halves">
+      {kinds.map(([label, kind, definition]) => (
+        <Document key={kind} name={`${name}.${kind}.json`} label={label} text={show(definition)} />
+      ))}
+    </div>
   );
 }

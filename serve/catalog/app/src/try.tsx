@@ -37,6 +37,7 @@ export function Try({ block, query, sources }: { block: Block; query: URLSearchP
   const run = useRun(block, input, sources, (outcome) => {
     setKept(outcome);
     setPanel("result");
+    document.getElementById("sends-result")?.scrollIntoView({ block: "nearest" }); // it may be below the form
     if (!outcome.ok) setStrict(true);
   });
   const fault = text === undefined ? undefined : faultOfDocument(text);

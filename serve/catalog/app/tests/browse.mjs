@@ -24,6 +24,8 @@ await withPage(async ({ page, open }) => {
   await page.getByRole("tab", { name: "Connect" }).click();
   const tool = JSON.parse(await page.getByRole("region", { name: "OpenAI function" }).textContent());
   assert.equal(tool.function.name, "segment_track");
+  assert.ok("userId" in tool.function.parameters.properties);
+  assert.ok(!("writeKey" in tool.function.parameters.properties), "a model is asked for the write key");
 
   await page.getByRole("button", { name: "Copy page" }).click();
   await page.getByText("Copied").waitFor();
