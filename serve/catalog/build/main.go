@@ -1,5 +1,5 @@
 // Command build bundles the catalog's page: it reads the folder app beside it and writes the files
-// that package catalog embeds. Run it with go generate ./serve/catalog, after npm ci in that folder.
+// that package catalog embeds. Run it with go generate ./serve/catalog, after npm ci in app.
 //
 // The same sources give the same bytes, under the same names: a change of the page is a change of
 // few files.
