@@ -40,6 +40,13 @@ func read(t *testing.T, guide string) []fence {
 	return out
 }
 
+// guides lists the files of docs whose commands and Go code the tests run.
+func guides() []string {
+	return []string{
+		"rest.md", "mcp.md", "embedding.md", "aacflow.md", "delivery.md", "import.md", "workflows.md",
+	}
+}
+
 // The sh blocks of a guide are one script, run by bash in the guide's order. A json block that
 // comes next after one of them is what it prints, or a part of that.
 func TestCommands(t *testing.T) {
@@ -56,7 +63,7 @@ func TestCommands(t *testing.T) {
 	out, err := build.CombinedOutput()
 	require.NoError(t, err, "%s", out)
 
-	for _, guide := range []string{"rest.md", "mcp.md", "embedding.md", "aacflow.md", "delivery.md", "import.md", "workflows.md"} {
+	for _, guide := range guides() {
 		t.Run(guide, func(t *testing.T) {
 			t.Parallel()
 			blocks := read(t, guide)
@@ -197,7 +204,7 @@ func TestGoIsCompiled(t *testing.T) {
 			code.WriteString(unindented(string(data)))
 		}
 	}
-	for _, guide := range []string{"rest.md", "mcp.md", "embedding.md", "aacflow.md", "delivery.md", "import.md", "workflows.md"} {
+	for _, guide := range guides() {
 		for _, block := range read(t, guide) {
 			if block.language == "go" {
 				require.Contains(t, code.String(), unindented(block.text), "%s shows Go that is in no file", guide)
@@ -232,7 +239,7 @@ func TestStatusTable(t *testing.T) {
 
 func TestLinksLeadSomewhere(t *testing.T) {
 	links := regexp.MustCompile(`\]\(([^)#:]+)(#[^)]*)?\)`)
-	for _, guide := range []string{"rest.md", "mcp.md", "embedding.md", "aacflow.md", "delivery.md", "import.md", "workflows.md"} {
+	for _, guide := range guides() {
 		data, err := os.ReadFile(filepath.Join(root, "docs", guide))
 		require.NoError(t, err)
 		for _, m := range links.FindAllStringSubmatch(string(data), -1) {

@@ -76,7 +76,8 @@ func TestLinesThatAreNoMessages(t *testing.T) {
 		codes = append(codes, code+" "+string(answer.ID))
 	}
 	require.ElementsMatch(t, []string{
-		"-32700 null", "ok 0", "-32700 null", "-32600 null", "-32600 null", "-32600 null", "-32600 null", "ok 1", "-32700 null",
+		"-32700 null", "ok 0", "-32700 null", "-32600 null", "-32600 null", "-32600 null", "-32600 null", "ok 1",
+		"-32700 null",
 	}, codes)
 	require.Contains(t, out.String(), `"structuredContent":{"success":true,`)
 }

@@ -89,7 +89,8 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	if !fits {
 		w.Header().Set("Allow", allow)
-		newProblem(codeMethod, fmt.Sprintf("the method of this path must be %s: %.20q", strings.ReplaceAll(allow, ", ", " or "), r.Method)).Write(w, r)
+		methods := strings.ReplaceAll(allow, ", ", " or ")
+		newProblem(codeMethod, fmt.Sprintf("the method of this path must be %s: %.20q", methods, r.Method)).Write(w, r)
 		return
 	}
 	answer(w, r, variable)

@@ -326,8 +326,10 @@ func numberTestOf(s *jsonschema.Schema) (t numberTest) {
 		limit            *big.Rat
 		upper, exclusive bool
 	}{
-		{s.Minimum, false, false}, {s.ExclusiveMinimum, false, true},
-		{s.Maximum, true, false}, {s.ExclusiveMaximum, true, true},
+		{s.Minimum, false, false},
+		{s.ExclusiveMinimum, false, true},
+		{s.Maximum, true, false},
+		{s.ExclusiveMaximum, true, true},
 	} {
 		if b.limit != nil {
 			f, _ := b.limit.Float64()

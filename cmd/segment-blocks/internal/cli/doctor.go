@@ -205,7 +205,7 @@ func (e *examination) region(source settings.Source, base string) {
 // clock is right.
 func (e *examination) reach(ctx context.Context, client *http.Client, base string) {
 	began := time.Now()
-	answer, _, err := fetch(ctx, client, http.MethodHead, base+"/")
+	a, err := fetch(ctx, client, http.MethodHead, base+"/")
 	if err != nil {
 		e.fail("reachable", console.ExitUnreachable, "no answer from %s: %s", base, err)
 		e.notChecked("clock", "the receiver did not answer")
@@ -213,7 +213,7 @@ func (e *examination) reach(ctx context.Context, client *http.Client, base strin
 	}
 	e.ok("reachable", "answered in %d ms", time.Since(began).Milliseconds())
 	const tolerated = 30 * time.Second
-	date, err := http.ParseTime(answer.Header.Get("Date"))
+	date, err := http.ParseTime(a.header.Get("Date"))
 	skew := time.Since(date).Round(time.Second)
 	switch {
 	case err != nil:

@@ -30,24 +30,31 @@ func network() *http.Client {
 	}
 }
 
+// answer is what fetch has read.
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
 // fetch makes one request and reads the answer. Its error does not show the URL, which may hold a
 // write key.
-func fetch(ctx context.Context, client *http.Client, method, address string) (*http.Response, []byte, error) {
+func fetch(ctx context.Context, client *http.Client, method, address string) (answer, error) {
 	req, err := http.NewRequestWithContext(ctx, method, address, nil)
 	if err != nil {
-		return nil, nil, bare(err)
+		return answer{}, bare(err)
 	}
 	res, err := client.Do(req)
 	if err != nil {
-		return nil, nil, bare(err)
+		return answer{}, bare(err)
 	}
 	defer func() { _ = res.Body.Close() }()
 	const most = 4 << 20 // the settings of a source with many destinations
 	body, err := io.ReadAll(io.LimitReader(res.Body, most))
 	if err != nil {
-		return nil, nil, bare(err)
+		return answer{}, bare(err)
 	}
-	return res, body, nil
+	return answer{res.StatusCode, res.Header, body}, nil
 }
 
 // bare returns the cause of a failed request, without the URL, which may hold a write key.
@@ -74,7 +81,7 @@ type publishedSettings struct {
 // destination does to check one.
 func lookUp(ctx context.Context, client *http.Client, cdn string, source tracking.Source) (publishedSettings, error) {
 	key := url.PathEscape(string(source.WriteKey))
-	res, body, err := fetch(ctx, client, http.MethodGet, strings.TrimRight(cdn, "/")+"/v1/projects/"+key+"/settings")
+	a, err := fetch(ctx, client, http.MethodGet, strings.TrimRight(cdn, "/")+"/v1/projects/"+key+"/settings")
 	if err != nil {
 		return publishedSettings{}, errors.New(scrub(err.Error(), source))
 	}
@@ -83,16 +90,16 @@ func lookUp(ctx context.Context, client *http.Client, cdn string, source trackin
 			APIHost string `json:"apiHost"`
 		} `json:"integrations"`
 	}
-	found := publishedSettings{status: res.StatusCode}
-	switch res.StatusCode {
+	found := publishedSettings{status: a.status}
+	switch a.status {
 	case http.StatusOK:
 		// Some integrations have settings of other types; the one in question decides.
-		_ = json.Unmarshal(body, &doc)
+		_ = json.Unmarshal(a.body, &doc)
 		segment, ok := doc.Integrations["Segment.io"]
 		found.known = ok
 		found.apiHost = strings.TrimSuffix(strings.TrimRight(segment.APIHost, "/"), "/v1")
 	case http.StatusNotFound:
-		says := strings.ToLower(string(body))
+		says := strings.ToLower(string(a.body))
 		found.unknown = strings.Contains(says, "write key") || strings.Contains(cdn, "cdn.segment.com")
 	}
 	return found, nil

@@ -52,10 +52,10 @@ func askStore(store *delivery.Store) asker {
 			a.Stats, err = store.Check(ctx)
 			return a, err
 		case "retry":
-			a.Changed, err = store.Retry(r.Source, r.IDs...)
+			a.Changed, err = store.Retry(r.Source, r.IDs...) //nolint:contextcheck // a change is made whole
 			return a, err
 		case "drop":
-			a.Changed, err = store.Drop(r.Source, r.IDs...)
+			a.Changed, err = store.Drop(r.Source, r.IDs...) //nolint:contextcheck // a change is made whole
 			return a, err
 		case "waiting":
 			list = store.Waiting

@@ -135,8 +135,9 @@ func waitForEvent(e *emulator.Emulator) mcp.Tool {
 		TimeoutSeconds *float64 `json:"timeoutSeconds"`
 	}
 	timeout := `"timeoutSeconds":{"type":"number","minimum":0,"maximum":30,"default":10}`
-	return watchTool("wait_for_event", "Wait for an event", "Waits until the local emulator of Segment has stored an event "+
-		"that matches, and returns it; at once if there is one. event is null if none came in time.",
+	return watchTool("wait_for_event", "Wait for an event",
+		"Waits until the local emulator of Segment has stored an event that matches, and returns it; at once if there is "+
+			"one. event is null if none came in time.",
 		filterSchema+","+timeout, func(ctx context.Context, a arguments) (any, error) {
 			wait := watchWait
 			if a.TimeoutSeconds != nil {
@@ -170,8 +171,9 @@ func explainDiscard(e *emulator.Emulator) mcp.Tool {
 	}
 	properties := `"messageId":{"type":"string"},"code":{"type":"string","description":"Such as no_user_anon_id or duplicate."},` +
 		limitSchema
-	return watchTool("explain_discard", "Explain a discard", "Says why the local emulator has not stored messages that it "+
-		"was sent: the problems of each, the newest first. Segment itself answers 200 to most of them and drops them.",
+	return watchTool("explain_discard", "Explain a discard",
+		"Says why the local emulator has not stored messages that it was sent: the problems of each, the newest first. "+
+			"Segment itself answers 200 to most of them and drops them.",
 		properties, func(_ context.Context, a arguments) (any, error) {
 			limit, err := pageSize(a.Limit)
 			if err != nil {
