@@ -1,0 +1,161 @@
+package temporal
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/aacflow/segment-blocks/runtime"
+	"github.com/aacflow/segment-blocks/workflow"
+)
+
+// Call is the second argument of a block's activity. A workflow may leave it out, or any member.
+type Call struct {
+	// InvocationID is what the messageIds are derived from. Make it of the FirstRunID of the
+	// workflow, and of what is unique within that and all runs it continues as: then retries,
+	// resets and continue-as-new count nothing twice. Default: the run id and the activity's id,
+	// which a reset changes.
+	InvocationID string `json:"invocationId,omitempty"`
+	// At is the time of what the input reports, where that has none of its own. Default: when the
+	// activity was scheduled, which retries do not change.
+	At time.Time `json:"at,omitzero"`
+	// Source is the name of the worker's source to send to. Default: its first.
+	Source string `json:"source,omitempty"`
+	// Timeout bounds this try: 5s. It should end before StartToCloseTimeout does, which cannot tell
+	// a slow receiver from a dead worker.
+	Timeout string `json:"timeout,omitempty"`
+	// Values, if there are any, say that the input is that of a workflow file: its references stand
+	// for these, and its variables for what the worker's environment allows.
+	Values map[string]json.RawMessage `json:"values,omitempty"`
+}
+
+// workerStopped is the type of the error of an activity whose worker was stopped under it. It is to
+// be tried on another one, whatever the workflow says of errors.
+const workerStopped = "worker_stopped"
+
+// heartbeatEvery is how often an invocation that takes long tells that it is alive, if its workflow
+// sets a HeartbeatTimeout. Shorter ones never do.
+const heartbeatEvery = 10 * time.Second
+
+// blocks runs any block as an activity.
+type blocks struct {
+	runtime     *runtime.Runtime
+	environment workflow.Environment
+}
+
+// run is the dynamic activity: its type is the id of a block, its arguments are the block's input
+// and, if it likes, a [Call]. Its result has output and receipt.
+func (b *blocks) run(ctx context.Context, args converter.EncodedValues) (*workflow.Outcome, error) {
+	info := activity.GetInfo(ctx)
+	var input json.RawMessage
+	var call Call
+	if err := args.Get(&input, &call); err != nil {
+		return nil, invalid("the arguments of %s must be its input and, optionally, a call: %w", info.ActivityType.Name, err)
+	}
+	if call.Values != nil {
+		var err error
+		if input, err = (workflow.Task{With: input, Values: call.Values}).Input(b.environment); err != nil {
+			return nil, temporal.NewNonRetryableApplicationError(err.Error(), string(runtime.UnresolvedReference), nil)
+		}
+	}
+	id := call.InvocationID
+	if id == "" {
+		id = cmp.Or(info.WorkflowExecution.RunID, info.ActivityRunID) + "/" + info.ActivityID
+	}
+	at := call.At
+	if at.IsZero() {
+		at = info.ScheduledTime
+	}
+	options := []runtime.InvokeOption{runtime.InvocationID(id), runtime.At(at)}
+	if call.Source != "" {
+		options = append(options, runtime.ToSource(call.Source))
+	}
+	trying := ctx
+	if call.Timeout != "" {
+		limit, err := time.ParseDuration(call.Timeout)
+		if err != nil {
+			return nil, invalid("the timeout of a call must be a duration, such as 5s: %q", call.Timeout)
+		}
+		var cancel context.CancelFunc
+		trying, cancel = context.WithTimeout(ctx, limit)
+		defer cancel()
+	}
+	stop := heartbeat(ctx, info.HeartbeatTimeout)
+	res, err := b.runtime.Invoke(trying, info.ActivityType.Name, runtime.JSON(input), options...)
+	stop()
+	if err != nil {
+		return nil, failure(ctx, err)
+	}
+	return result(info.ActivityType.Name, res)
+}
+
+// result refuses what Temporal would not take, which it would otherwise hide from the workflow.
+func result(block string, res *runtime.Result) (*workflow.Outcome, error) {
+	receipt, err := json.Marshal(res.Receipt)
+	if err != nil {
+		return nil, err
+	}
+	if size := len(res.Output) + len(receipt); size > maxPayload {
+		return nil, temporal.NewNonRetryableApplicationError(fmt.Sprintf(
+			"%s has done its work, but its output and receipt have %d bytes, and Temporal takes %d",
+			block, size, maxPayload), string(runtime.TooLarge), nil)
+	}
+	return &workflow.Outcome{Output: res.Output, Receipt: receipt}, nil
+}
+
+func invalid(format string, args ...any) error {
+	return temporal.NewNonRetryableApplicationError(fmt.Errorf(format, args...).Error(), string(runtime.InvalidInput), nil)
+}
+
+// failure returns an error of the runtime as Temporal's: its type is our code, and its details are
+// the error and the receipt as the runtime writes them.
+func failure(ctx context.Context, err error) error {
+	e := runtime.ErrorOf(err)
+	select {
+	case <-activity.GetWorkerStopChannel(ctx):
+		if e.Code == runtime.Canceled || e.Code == runtime.Closed {
+			return temporal.NewApplicationError("the worker was stopped", workerStopped)
+		}
+	default:
+	}
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return temporal.NewCanceledError()
+	}
+	outcome := workflow.OutcomeOf(err)
+	details := []any{outcome.Error}
+	if outcome.Receipt != nil {
+		details = append(details, outcome.Receipt)
+	}
+	return temporal.NewApplicationErrorWithOptions(e.Error(), string(e.Code), temporal.ApplicationErrorOptions{
+		NonRetryable: !e.Retryable, NextRetryDelay: e.RetryAfter, Details: details,
+	})
+}
+
+// heartbeat tells that the activity is alive until stop is called. A heartbeat also brings the news
+// that the activity is canceled.
+func heartbeat(ctx context.Context, timeout time.Duration) (stop func()) {
+	if timeout <= 0 {
+		return func() {}
+	}
+	done := make(chan struct{})
+	go func() {
+		ticker := time.NewTicker(heartbeatEvery)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ticker.C:
+				activity.RecordHeartbeat(ctx)
+			case <-done:
+				return
+			}
+		}
+	}()
+	return func() { close(done) }
+}

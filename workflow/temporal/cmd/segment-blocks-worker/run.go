@@ -1,0 +1,216 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/spf13/cobra"
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+	sdk "go.temporal.io/sdk/temporal"
+
+	"github.com/aacflow/segment-blocks/blocks"
+	"github.com/aacflow/segment-blocks/registry"
+	"github.com/aacflow/segment-blocks/runtime"
+	"github.com/aacflow/segment-blocks/segment/tracking"
+	"github.com/aacflow/segment-blocks/workflow"
+	"github.com/aacflow/segment-blocks/workflow/temporal"
+)
+
+type runFlags struct {
+	file, input, id, source string
+	variables               []string
+	detach                  bool
+}
+
+func newRun(to *connection) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "run --file FILE", Short: "Start a workflow file on Temporal, and follow it", Args: cobra.NoArgs,
+	}
+	var f runFlags
+	flags := cmd.Flags()
+	flags.StringVarP(&f.file, "file", "f", "", "the workflow file")
+	flags.StringVarP(&f.input, "input", "i", "", "the run's input, a JSON object")
+	flags.StringVar(&f.id, "run", "", "id of the workflow; a run with the same id is followed, not begun again (default: a random id)")
+	flags.StringVar(&f.source, "source", "", "name of the workers' source to send to (default: their first)")
+	flags.StringSliceVar(&f.variables, "env", nil, "environment variables of the workers that the workflow may use as {{NAME}}")
+	flags.BoolVar(&f.detach, "detach", false, "print the id of the workflow and leave it to the workers")
+	_ = cmd.MarkFlagRequired("file")
+	_ = cmd.MarkFlagFilename("file", "yaml", "yml", "json")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return start(cmd, *to, f) }
+	return cmd
+}
+
+// start checks the file, so that nothing is sent if it has a fault, and starts the workflow.
+func start(cmd *cobra.Command, to connection, f runFlags) error {
+	ctx := cmd.Context()
+	data, err := os.ReadFile(f.file)
+	if err != nil {
+		return fmt.Errorf("read the workflow: %w", err)
+	}
+	request := temporal.Request{File: f.file, Text: string(data), Source: f.source}
+	if f.input != "" {
+		request.Input = json.RawMessage(f.input)
+	}
+	g, err := check(ctx, request, f.variables)
+	if err != nil {
+		return err
+	}
+	server, err := to.dial(ctx, slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelWarn})))
+	if err != nil {
+		return err
+	}
+	defer server.Close()
+	if f.id == "" {
+		f.id = g.Name + "-" + uuid.NewString()
+	}
+	run, err := execute(ctx, server, to.queue, f.id, request)
+	if err != nil {
+		return err
+	}
+	if f.detach {
+		_, err := fmt.Fprintln(cmd.OutOrStdout(), f.id)
+		return err
+	}
+	warnOfNoWorker(ctx, cmd.ErrOrStderr(), server, to.queue)
+	return follow(ctx, cmd, server, run, g)
+}
+
+// check looks at the file as the runtime of a worker will.
+func check(ctx context.Context, request temporal.Request, variables []string) (*workflow.Graph, error) {
+	reg := registry.New()
+	if err := blocks.Register(reg); err != nil {
+		return nil, err
+	}
+	rt, err := runtime.New(reg, runtime.WithConventions(workflow.Conventions()),
+		runtime.Source("of the workers", tracking.Source{WriteKey: "placeholderThatIsNeverSent"}))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rt.Close(context.WithoutCancel(ctx)) }()
+	g, err := workflow.Check(ctx, request.File, []byte(request.Text), workflow.CheckOptions{
+		Registry: reg, Runtime: rt, Variables: variables, Input: request.Input,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return g, temporal.CheckSize(request)
+}
+
+// execute starts the workflow or, if it has begun, returns it as it is.
+func execute(
+	ctx context.Context, server client.Client, queue, id string, request temporal.Request,
+) (client.WorkflowRun, error) {
+	raw, err := json.Marshal(request)
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(raw)
+	const digest = "requestDigest"
+	ours := hex.EncodeToString(sum[:])
+	run, err := server.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
+		ID: id, TaskQueue: queue, Memo: map[string]any{digest: ours},
+		WorkflowIDReusePolicy:                    enums.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
+		WorkflowExecutionErrorWhenAlreadyStarted: true,
+	}, temporal.WorkflowType, request)
+	var started *serviceerror.WorkflowExecutionAlreadyStarted
+	if !errors.As(err, &started) {
+		if err != nil {
+			return nil, fmt.Errorf("start the workflow: %w", err)
+		}
+		return run, nil
+	}
+	described, err := server.DescribeWorkflow(ctx, id, "")
+	if err != nil {
+		return nil, fmt.Errorf("look at the workflow that has the id %q: %w", id, err)
+	}
+	var theirs string
+	if payload := described.Memo.GetFields()[digest]; payload != nil {
+		_ = json.Unmarshal(payload.GetData(), &theirs)
+	}
+	if theirs != ours {
+		return nil, fmt.Errorf("a workflow with another file, input or source has this id, take another one: %q", id)
+	}
+	return server.GetWorkflow(ctx, id, ""), nil
+}
+
+func warnOfNoWorker(ctx context.Context, w io.Writer, server client.Client, queue string) {
+	described, err := server.DescribeTaskQueue(ctx, queue, enums.TASK_QUEUE_TYPE_ACTIVITY)
+	if err == nil && len(described.GetPollers()) == 0 {
+		fmt.Fprintf(w, "no worker serves the task queue %q yet, start one: segment-blocks-worker serve --task-queue %s\n",
+			queue, queue)
+	}
+}
+
+// follow shows what becomes of the nodes, and prints the result. When it is interrupted, the
+// workflow goes on.
+func follow(
+	ctx context.Context, cmd *cobra.Command, server client.Client, run client.WorkflowRun, g *workflow.Graph,
+) error {
+	fmt.Fprintf(cmd.ErrOrStderr(), "%s runs as the workflow %s\n", g.Name, run.GetID())
+	watching, stop := context.WithCancel(ctx)
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		watch(watching, cmd.ErrOrStderr(), server, run.GetID(), g)
+	}()
+	var result json.RawMessage
+	err := run.Get(ctx, &result)
+	stop()
+	<-watched
+	var failed *sdk.ApplicationError
+	switch {
+	case ctx.Err() != nil:
+		return fmt.Errorf("interrupted; the workflow goes on: the same command with --run %[1]s follows it, and "+
+			"\"temporal workflow cancel -w %[1]s\" ends it", run.GetID())
+	case errors.As(err, &failed) && failed.Type() == temporal.NodeFailed && failed.HasDetails():
+		if decoding := failed.Details(&result); decoding == nil {
+			fmt.Fprintln(cmd.OutOrStdout(), string(result))
+		}
+		return errors.New(failed.Message())
+	case errors.As(err, &failed):
+		return fmt.Errorf("the workflow %s failed: %s", run.GetID(), failed.Message())
+	case sdk.IsCanceledError(err):
+		return fmt.Errorf("the workflow %s was canceled", run.GetID())
+	case err != nil:
+		return fmt.Errorf("follow the workflow %s: %w", run.GetID(), err)
+	}
+	_, err = fmt.Fprintln(cmd.OutOrStdout(), string(result))
+	return err
+}
+
+// watch prints a line for each node whose status has changed, until ctx ends.
+func watch(ctx context.Context, w io.Writer, server client.Client, id string, g *workflow.Graph) {
+	shown := map[string]workflow.Status{}
+	for {
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+			return
+		}
+		answer, err := server.QueryWorkflow(ctx, id, "", temporal.ProgressQuery)
+		if err != nil {
+			continue // there is no worker now
+		}
+		var p temporal.Progress
+		if answer.Get(&p) != nil {
+			continue
+		}
+		for _, n := range g.Nodes {
+			if status := p.Nodes[n.ID]; status != workflow.Pending && status != shown[n.ID] {
+				fmt.Fprintf(w, "%s %s\n", n.ID, status)
+				shown[n.ID] = status
+			}
+		}
+	}
+}

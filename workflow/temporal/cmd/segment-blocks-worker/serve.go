@@ -1,0 +1,101 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+	"go.temporal.io/sdk/worker"
+	sdk "go.temporal.io/sdk/workflow"
+
+	"github.com/aacflow/segment-blocks/blocks"
+	"github.com/aacflow/segment-blocks/cmd/segment-blocks/sources"
+	"github.com/aacflow/segment-blocks/registry"
+	"github.com/aacflow/segment-blocks/runtime"
+	"github.com/aacflow/segment-blocks/workflow"
+	"github.com/aacflow/segment-blocks/workflow/temporal"
+)
+
+type serveFlags struct {
+	config, version    string
+	sources, variables []string
+	rate               float64
+}
+
+func newServe(to *connection) *cobra.Command {
+	cmd := &cobra.Command{Use: "serve", Short: "Work for Temporal until stopped", Args: cobra.NoArgs}
+	var f serveFlags
+	flags := cmd.Flags()
+	flags.StringVar(&f.config, "config", "", "configuration file (default: segment-blocks.yaml, as segment-blocks finds it)")
+	flags.StringSliceVar(&f.sources, "source", nil, "sources to serve, the default one first (default: all)")
+	flags.StringSliceVar(&f.variables, "env", nil, "environment variables that workflows may use as {{NAME}}")
+	flags.Float64Var(&f.rate, "rate", 0, "invocations a second of all workers of the task queue (0: no limit)")
+	flags.StringVar(&f.version, "worker-version", "", "version of this worker, if Temporal is to send it only runs of its own")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return serve(cmd.Context(), *to, f) }
+	return cmd
+}
+
+func serve(ctx context.Context, to connection, f serveFlags) (err error) {
+	logger := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	rt, err := openRuntime(f, logger)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+		defer cancel()
+		err = errors.Join(err, rt.Close(closing))
+	}()
+	server, err := to.dial(ctx, logger)
+	if err != nil {
+		return err
+	}
+	defer server.Close()
+
+	options := temporal.WorkerOptions()
+	options.TaskQueueActivitiesPerSecond = f.rate
+	if f.version != "" {
+		options.DeploymentOptions = worker.DeploymentOptions{
+			UseVersioning:             true,
+			Version:                   worker.WorkerDeploymentVersion{DeploymentName: to.queue, BuildID: f.version},
+			DefaultVersioningBehavior: sdk.VersioningBehaviorPinned,
+		}
+	}
+	w := worker.New(server, to.queue, options)
+	temporal.Register(w, rt, func(name string) (string, bool) {
+		value := os.Getenv(name)
+		return value, value != "" && slices.Contains(f.variables, name)
+	})
+	if err := w.Start(); err != nil {
+		return fmt.Errorf("start the worker: %w", err)
+	}
+	logger.Info("the worker is ready", "taskQueue", to.queue)
+	<-ctx.Done()
+	w.Stop()
+	return nil
+}
+
+// openRuntime returns the runtime of the configured sources. Their keys stay in this process.
+func openRuntime(f serveFlags, logger *slog.Logger) (*runtime.Runtime, error) {
+	found, warnings, err := sources.Load(f.config, os.Environ(), f.sources)
+	if err != nil {
+		return nil, err
+	}
+	for _, warning := range warnings {
+		logger.Warn(warning)
+	}
+	options := []runtime.Option{runtime.WithConventions(workflow.Conventions()), runtime.Logger(logger)}
+	for _, source := range found {
+		options = append(options, runtime.Source(source.Name, source.Source))
+	}
+	reg := registry.New()
+	if err := blocks.Register(reg); err != nil {
+		return nil, err
+	}
+	return runtime.New(reg, options...)
+}

@@ -1,0 +1,305 @@
+package temporal
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	sdk "go.temporal.io/sdk/workflow"
+
+	"github.com/aacflow/segment-blocks/runtime"
+	"github.com/aacflow/segment-blocks/workflow"
+)
+
+// Request is the argument of [Graph].
+type Request struct {
+	// File is the name of the workflow file, for errors; Text is all that stands in it.
+	File string `json:"file"`
+	Text string `json:"text"`
+	// Input is the input of the run, or nothing.
+	Input json.RawMessage `json:"input,omitempty"`
+	// Source is the name of the workers' source to send to, "" for their first.
+	Source string `json:"source,omitempty"`
+	// State is how far the run was when it was continued as a new one.
+	State *workflow.State `json:"state,omitempty"`
+}
+
+// Progress is how far a run is.
+type Progress struct {
+	Status workflow.Status `json:"status"`
+	// Nodes has the status of each node by its id.
+	Nodes map[string]workflow.Status `json:"nodes"`
+}
+
+const (
+	// maxPayload is the size of an argument or a result that Temporal takes, which is 2 MiB, and
+	// room for what stands around it.
+	maxPayload = 2<<20 - 16<<10
+	// maxRetrying is how long after its first try a task may be tried again, as Segment knows a
+	// repeated message for 24 hours.
+	maxRetrying = 23 * time.Hour
+	// lostAfter is how long an invocation may give no sign of life before it is tried on another
+	// worker. It has the same messageIds there, should the first one still be at it.
+	lostAfter = 30 * time.Second
+	// Temporal ends a workflow with a longer or larger history.
+	maxEvents, maxHistory = 45_000, 45 << 20
+	// atOnce is how many tasks run at once.
+	atOnce = 64
+)
+
+// NodeFailed is the type of the error of a run that ended as failed. Its detail is the result that
+// the run would have had otherwise.
+const NodeFailed = "node_failed"
+
+// Graph is the workflow that runs a workflow file to its end. It returns what workflow run prints:
+// run, status and nodes. A run that fails does so with an error of the type [NodeFailed]. When it is
+// canceled, so are the invocations that run. It answers [ProgressQuery], and continues as a new one
+// when its history grows long.
+//
+// The messageIds derive from the FirstRunID of the workflow, the node and the iteration, so a reset
+// counts nothing twice unless it comes more than 24 hours after the event.
+func Graph(ctx sdk.Context, req Request) (json.RawMessage, error) {
+	g, err := workflow.Parse(req.File, []byte(req.Text))
+	if err != nil {
+		return nil, temporal.NewNonRetryableApplicationError(err.Error(), string(runtime.InvalidInput), nil)
+	}
+	r := &run{graph: g, request: req, state: req.State, id: sdk.GetInfo(ctx).FirstRunID}
+	if r.state == nil {
+		if r.state, err = g.Begin(req.Input); err != nil {
+			return nil, temporal.NewNonRetryableApplicationError(err.Error(), string(runtime.InvalidInput), nil)
+		}
+	}
+	if err := sdk.SetQueryHandler(ctx, ProgressQuery, r.progress); err != nil {
+		return nil, err
+	}
+	if err := r.drive(ctx); err != nil {
+		return nil, err
+	}
+	return r.result()
+}
+
+// run is one run of a graph. Temporal runs one of its coroutines at a time.
+type run struct {
+	graph   *workflow.Graph
+	request Request
+	state   *workflow.State
+	id      string
+	running int
+	ended   sdk.Channel
+}
+
+func (r *run) progress() (Progress, error) {
+	p := Progress{Status: r.graph.Status(r.state), Nodes: map[string]workflow.Status{}}
+	for i, n := range r.graph.Nodes {
+		p.Nodes[n.ID] = r.state.Nodes[i].Status
+	}
+	return p, nil
+}
+
+// drive runs tasks until none is left. The error is that of the context, or one that continues the
+// run as a new one.
+func (r *run) drive(ctx sdk.Context) error {
+	r.ended = sdk.NewBufferedChannel(ctx, atOnce)
+	handingOver, tooLarge := false, false
+	for {
+		if info := sdk.GetInfo(ctx); info.GetContinueAsNewSuggested() && !handingOver && !tooLarge {
+			handingOver = r.carriedSize() <= maxPayload
+			tooLarge = !handingOver
+		} else if info.GetCurrentHistoryLength() > maxEvents || info.GetCurrentHistorySize() > maxHistory {
+			return r.tooLong()
+		}
+		if !handingOver && ctx.Err() == nil {
+			r.start(ctx)
+		}
+		if r.running == 0 {
+			break
+		}
+		r.ended.Receive(ctx, nil) // a canceled context does not end it
+		r.running--
+	}
+	if ctx.Err() != nil && r.graph.Status(r.state) == workflow.Running {
+		return ctx.Err()
+	}
+	if handingOver && r.graph.Status(r.state) == workflow.Running {
+		next := r.request
+		next.Input, next.State = nil, r.state
+		return sdk.NewContinueAsNewError(ctx, WorkflowType, next)
+	}
+	return nil
+}
+
+// start starts what is ready. Temporal takes 4 MiB of commands at once, so a pause divides those of
+// large inputs.
+func (r *run) start(ctx sdk.Context) {
+	bytes := 0
+	for _, task := range r.graph.Next(r.state, atOnce-r.running) {
+		r.running++
+		size := inputSize(task)
+		if bytes += size; bytes > maxPayload && bytes > size {
+			_ = sdk.Sleep(ctx, time.Millisecond) // what has been canceled in it will notice
+			bytes = size
+		}
+		sdk.Go(ctx, func(ctx sdk.Context) {
+			outcome, canceled := r.do(ctx, task, size)
+			if !canceled {
+				_ = r.graph.Complete(r.state, task.Node, task.Iteration, outcome) // it runs
+			}
+			r.ended.Send(ctx, nil)
+		})
+	}
+}
+
+func inputSize(task workflow.Task) int {
+	size := len(task.With)
+	for name, value := range task.Values {
+		size += len(name) + len(value)
+	}
+	return size
+}
+
+// do does a task, and tries it again as its node says. A worker that dies is none of its tries.
+func (r *run) do(ctx sdk.Context, task workflow.Task, size int) (outcome workflow.Outcome, canceled bool) {
+	if size > maxPayload {
+		return workflow.Failure(string(runtime.TooLarge), fmt.Sprintf(
+			"the input of %s has %d bytes with all it refers to, and Temporal takes %d; nothing was sent: "+
+				"divide the data, or refer to less of it", task.ID(), size, maxPayload)), false
+	}
+	n, first := r.graph.Node(task.Node), sdk.Now(ctx)
+	call := Call{
+		InvocationID: workflow.InvocationID(r.id, task), At: first, Source: r.request.Source, Values: task.Values,
+	}
+	if n.Timeout > 0 {
+		call.Timeout = n.Timeout.String()
+	}
+	if call.Values == nil {
+		call.Values = map[string]json.RawMessage{}
+	}
+	for attempt := 1; ; attempt++ {
+		left := maxRetrying - sdk.Now(ctx).Sub(first)
+		outcome, retryable, after, err := invoke(ctx, n, task, call, attempt, left)
+		if err != nil {
+			return outcome, true
+		}
+		wait, again := n.Retry.Delay(attempt, after)
+		if !retryable || !again || wait > left {
+			return outcome, false
+		}
+		if sdk.Sleep(ctx, wait) != nil {
+			return outcome, true
+		}
+	}
+}
+
+// invoke makes one try. Of the errors only that of a lost or stopped worker makes Temporal repeat
+// it, so that the number of tries is the one of the file. The error says that it was canceled.
+func invoke(
+	ctx sdk.Context, n *workflow.Node, task workflow.Task, call Call, attempt int, left time.Duration,
+) (outcome workflow.Outcome, retryable bool, after time.Duration, err error) {
+	options := sdk.ActivityOptions{
+		ActivityID:             task.ID(),
+		ScheduleToCloseTimeout: left,
+		StartToCloseTimeout:    left,
+		HeartbeatTimeout:       lostAfter,
+		WaitForCancellation:    true,
+		Summary:                task.ID(),
+		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: time.Second, MaximumInterval: time.Minute},
+	}
+	if attempt > 1 {
+		options.ActivityID = fmt.Sprintf("%s#%d", task.ID(), attempt)
+	}
+	if n.Timeout > 0 {
+		options.StartToCloseTimeout = min(left, n.Timeout+5*time.Second) // the try itself ends first
+	}
+	for _, code := range runtime.Codes() {
+		options.RetryPolicy.NonRetryableErrorTypes = append(options.RetryPolicy.NonRetryableErrorTypes, string(code.Code))
+	}
+	future := sdk.ExecuteActivity(sdk.WithActivityOptions(ctx, options), n.Block, task.With, call)
+	err = future.Get(ctx, &outcome)
+	switch app := (*temporal.ApplicationError)(nil); {
+	case err == nil:
+		return outcome, false, 0, nil
+	case temporal.IsCanceledError(err):
+		return outcome, false, 0, err
+	case errors.As(err, &app):
+		if !app.HasDetails() || app.Details(&outcome.Error, &outcome.Receipt) != nil {
+			outcome = workflow.Failure(app.Type(), app.Message())
+		}
+		return outcome, !app.NonRetryable(), app.NextRetryDelay(), nil
+	}
+	return workflow.Failure(string(runtime.DeadlineExceeded), fmt.Sprintf(
+		"no worker has done %s within %s: %s", task.ID(), maxRetrying, err)), false, 0, nil
+}
+
+// carriedSize returns how large the request of the run that continues this one would be.
+func (r *run) carriedSize() int {
+	raw, err := json.Marshal(r.state)
+	if err != nil {
+		return maxPayload + 1
+	}
+	return len(raw) + len(r.request.Text)
+}
+
+// tooLong is the error of a run that is about to outgrow Temporal's limits, and has too much to
+// carry on to be continued as a new one.
+func (r *run) tooLong() error {
+	largest, most := "", 0
+	for i, n := range r.graph.Nodes {
+		raw, err := json.Marshal(r.state.Nodes[i])
+		if err == nil && len(raw) > most {
+			largest, most = n.ID, len(raw)
+		}
+	}
+	return temporal.NewNonRetryableApplicationError(fmt.Sprintf(
+		"the run is too large for Temporal: what it has to remember are %d bytes, of at most %d, and %d of them are of "+
+			"the node %q; give it fewer elements, or send them with segment_batch",
+		r.carriedSize(), maxPayload, most, largest), string(runtime.TooLarge), nil)
+}
+
+// result returns how the run ended. Where its outputs do not fit, the statuses have to do.
+func (r *run) result() (json.RawMessage, error) {
+	status := r.graph.Status(r.state)
+	res := &workflow.Result{Run: r.id, Status: status, Graph: r.graph, State: r.state}
+	raw, err := json.Marshal(res)
+	if err != nil {
+		return nil, err
+	}
+	if len(raw) > maxPayload {
+		for i := range r.state.Nodes {
+			state := &r.state.Nodes[i]
+			state.Output, state.Receipt = nil, nil
+		}
+		if raw, err = json.Marshal(res); err != nil {
+			return nil, err
+		}
+	}
+	if status == workflow.Failed {
+		return nil, temporal.NewNonRetryableApplicationError(r.failedNode(), NodeFailed, nil, json.RawMessage(raw))
+	}
+	return raw, nil
+}
+
+// failedNode says which node failed that the file has no answer to.
+func (r *run) failedNode() string {
+	for i, n := range r.graph.Nodes {
+		if state := r.state.Nodes[i]; state.Status == workflow.Failed && n.OnError == workflow.Fail {
+			var e struct {
+				Message string `json:"message"`
+			}
+			_ = json.Unmarshal(state.Error, &e) // the runtime has written it
+			return fmt.Sprintf("the node %q failed: %s", n.ID, e.Message)
+		}
+	}
+	return "a node failed"
+}
+
+// CheckSize refuses a request that Temporal would not take.
+func CheckSize(req Request) error {
+	raw, err := json.Marshal(req)
+	if err == nil && len(raw) > maxPayload {
+		err = fmt.Errorf("the workflow file and its input have %d bytes, and Temporal takes %d: "+
+			"divide them, or have a block fetch the data", len(raw), maxPayload)
+	}
+	return err
+}

@@ -1,0 +1,205 @@
+package temporal_test
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/log"
+	sdk "go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/testsuite"
+	sdkflow "go.temporal.io/sdk/workflow"
+
+	"github.com/aacflow/segment-blocks/blocks"
+	"github.com/aacflow/segment-blocks/registry"
+	"github.com/aacflow/segment-blocks/runtime"
+	"github.com/aacflow/segment-blocks/segment/emulator"
+	"github.com/aacflow/segment-blocks/segment/tracking"
+	"github.com/aacflow/segment-blocks/workflow"
+	"github.com/aacflow/segment-blocks/workflow/temporal"
+)
+
+const writeKey = "plantedWriteKeyThatMustNotLeave1"
+
+func newEmulator(t *testing.T) *emulator.Server {
+	t.Helper()
+	server, err := emulator.Start()
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, server.Close(context.Background())) })
+	return server
+}
+
+func newRuntime(t *testing.T, endpoint string) *runtime.Runtime {
+	t.Helper()
+	reg := registry.New()
+	require.NoError(t, blocks.Register(reg))
+	source := tracking.Source{WriteKey: writeKey, Endpoint: endpoint}
+	source.Retry.MaxRetries = -1
+	rt, err := runtime.New(reg, runtime.WithConventions(workflow.Conventions()), runtime.Source("prod", source))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, rt.Close(context.Background())) })
+	return rt
+}
+
+// newEnvironment returns an environment in which workflows run without a server.
+func newEnvironment(t *testing.T, endpoint string) *testsuite.TestWorkflowEnvironment {
+	t.Helper()
+	var suite testsuite.WorkflowTestSuite
+	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
+	env := suite.NewTestWorkflowEnvironment()
+	temporal.Register(env, newRuntime(t, endpoint), func(name string) (string, bool) {
+		return "secretOfTheWorker", name == "TOKEN"
+	})
+	return env
+}
+
+// TestSameAsInProcess runs the same files by both drivers.
+func TestSameAsInProcess(t *testing.T) {
+	for name, text := range files {
+		t.Run(name, func(t *testing.T) {
+			server := newEmulator(t)
+			env := newEnvironment(t, server.URL)
+			env.ExecuteWorkflow(temporal.WorkflowType, temporal.Request{File: name, Text: text})
+			require.True(t, env.IsWorkflowCompleted())
+			result := resultOf(t, env.GetWorkflowResult, env.GetWorkflowError())
+
+			local := newEmulator(t)
+			wanted := runLocally(t, local.URL, name, text, result.Run)
+			require.Equal(t, wanted, result)
+			require.Equal(t, stored(local), stored(server))
+		})
+	}
+}
+
+// result is what is the same however often a workflow runs: receipts have times.
+type result struct {
+	Run, Status string
+	Nodes       map[string]struct {
+		Status string
+		Output any
+		Error  struct {
+			Code, Message string
+		}
+	}
+}
+
+// resultOf returns the result of a workflow, also that of one that failed.
+func resultOf(t *testing.T, get func(any) error, err error) (res result) {
+	t.Helper()
+	var raw json.RawMessage
+	var failed *sdk.ApplicationError
+	if err == nil {
+		require.NoError(t, get(&raw))
+	} else {
+		require.ErrorAs(t, err, &failed)
+		require.Equal(t, temporal.NodeFailed, failed.Type(), "%s", err)
+		require.NoError(t, failed.Details(&raw))
+	}
+	require.NoError(t, json.Unmarshal(raw, &res))
+	return res
+}
+
+func runLocally(t *testing.T, endpoint, name, text, run string) (res result) {
+	t.Helper()
+	g, err := workflow.Parse(name, []byte(text))
+	require.NoError(t, err)
+	ran, err := workflow.Run(t.Context(), g, nil, workflow.Options{
+		Invoke: workflow.Invoker(newRuntime(t, endpoint)), RunID: run,
+		Environment: func(name string) (string, bool) { return "secretOfTheWorker", name == "TOKEN" },
+	})
+	require.NoError(t, err)
+	raw, err := json.Marshal(ran)
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(raw, &res))
+	return res
+}
+
+// stored returns the messages that an emulator has stored, by their ids, without what tells the time.
+func stored(server *emulator.Server) map[string]any {
+	messages := map[string]any{}
+	for _, e := range server.Events(emulator.Filter{}) {
+		var message map[string]any
+		_ = json.Unmarshal(e.Message, &message)
+		for _, name := range []string{"timestamp", "sentAt", "originalTimestamp"} {
+			delete(message, name)
+		}
+		messages[e.MessageID] = message
+	}
+	return messages
+}
+
+func TestErrors(t *testing.T) {
+	server := newEmulator(t)
+	t.Run("retry", func(t *testing.T) {
+		env := newEnvironment(t, server.URL)
+		require.NoError(t, server.Script(emulator.Fault{Status: 503}))
+		env.ExecuteWorkflow(temporal.WorkflowType, temporal.Request{Text: `
+name: retry
+nodes:
+  a: {block: segment_track, with: {userId: u, event: Again}, retry: {attempts: 2, wait: 1h}}
+`})
+		require.Equal(t, "succeeded", resultOf(t, env.GetWorkflowResult, env.GetWorkflowError()).Nodes["a"].Status)
+		require.Len(t, server.Events(emulator.Filter{}), 1)
+	})
+	t.Run("faulty file", func(t *testing.T) {
+		env := newEnvironment(t, server.URL)
+		env.ExecuteWorkflow(temporal.WorkflowType, temporal.Request{File: "f.yaml", Text: "name: x"})
+		require.ErrorContains(t, env.GetWorkflowError(), "f.yaml")
+	})
+	t.Run("too large", func(t *testing.T) {
+		env := newEnvironment(t, server.URL)
+		input, err := json.Marshal(map[string]any{"text": strings.Repeat("x", 1_500_000)})
+		require.NoError(t, err)
+		env.ExecuteWorkflow(temporal.WorkflowType, temporal.Request{Input: input, Text: `
+name: large
+start: {text: ""}
+nodes:
+  a: {with: {double: "<start.text><start.text>"}}
+  b: {block: segment_track, with: {userId: u, event: Large, properties: {text: <a.double>}}, onError: continue}
+`})
+		e := resultOf(t, env.GetWorkflowResult, env.GetWorkflowError()).Nodes["b"].Error
+		require.Equal(t, "too_large", e.Code)
+		require.Contains(t, e.Message, "the input of b has 30000")
+		require.Len(t, server.Events(emulator.Filter{}), 1, "that of the first case")
+	})
+	t.Run("unknown source", func(t *testing.T) {
+		env := newEnvironment(t, server.URL)
+		env.ExecuteWorkflow(temporal.WorkflowType, temporal.Request{Source: "dev", Text: `
+name: source
+nodes: {a: {block: segment_track, with: {userId: u, event: E}}}
+`})
+		require.ErrorContains(t, env.GetWorkflowError(), `"dev"`)
+	})
+}
+
+func TestContinuesAsNew(t *testing.T) {
+	server := newEmulator(t)
+	text := "name: loop\nnodes: {a: {block: segment_track, forEach: 100, concurrency: 8, " +
+		"with: {userId: u, event: 'E<loop.index>'}}}"
+	request := temporal.Request{Text: text}
+	runs := 0
+	for {
+		env := newEnvironment(t, server.URL)
+		if runs == 0 {
+			env.RegisterDelayedCallback(func() { env.SetContinueAsNewSuggested(true) }, time.Millisecond)
+		}
+		env.ExecuteWorkflow(temporal.WorkflowType, request)
+		runs++
+		var next *sdkflow.ContinueAsNewError
+		if err := env.GetWorkflowError(); err != nil && runs < 3 {
+			require.ErrorAs(t, err, &next)
+			require.Less(t, len(server.Events(emulator.Filter{})), 100)
+			require.NoError(t, json.Unmarshal(next.Input.GetPayloads()[0].GetData(), &request))
+			continue
+		}
+		require.Equal(t, "succeeded", resultOf(t, env.GetWorkflowResult, env.GetWorkflowError()).Status)
+		break
+	}
+	require.Equal(t, 2, runs)
+	require.Len(t, server.Events(emulator.Filter{}), 100)
+	require.Len(t, server.Requests(), 100, "nothing was sent again")
+}

@@ -1,0 +1,53 @@
+// Package temporal runs blocks, and workflows of blocks, on Temporal.
+//
+//	w := worker.New(client, "segment-blocks", temporal.WorkerOptions())
+//	temporal.Register(w, rt, nil)
+//	err := w.Run(worker.InterruptCh())
+//
+// Every block is then an activity whose type is the block's id, for workflows in any language: its
+// arguments are the block's input and, optionally, a [Call]; its result has output and receipt. An
+// error is an application error with the code of package runtime as its type.
+//
+// [Graph] is the workflow that runs a file of package workflow, by the same scheduler that runs it
+// in one process.
+package temporal
+
+import (
+	"time"
+
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/worker"
+	sdk "go.temporal.io/sdk/workflow"
+
+	"github.com/aacflow/segment-blocks/runtime"
+	"github.com/aacflow/segment-blocks/workflow"
+)
+
+// WorkflowType is the name of the workflow type that runs workflow files.
+const WorkflowType = "segment_blocks_graph"
+
+// ProgressQuery is the query that a [Graph] answers with a [Progress].
+const ProgressQuery = "progress"
+
+// WorkerOptions returns the options that a worker should have. Change what needs to be changed.
+func WorkerOptions() worker.Options {
+	return worker.Options{
+		// A workflow goes on elsewhere this long after its worker has died.
+		StickyScheduleToStartTimeout: time.Second,
+		MaxHeartbeatThrottleInterval: heartbeatEvery,
+		// Invocations may end in peace when the worker is stopped; then they are canceled.
+		WorkerStopTimeout: 10 * time.Second,
+		// Reading a workflow file of a megabyte takes longer than the default of one second.
+		DeadlockDetectionTimeout: 10 * time.Second,
+	}
+}
+
+// Register makes a worker run all blocks of a runtime, and [Graph]. The runtime should have the
+// conventions of workflow.Conventions, as references have been resolved by then. Environment gives
+// the variables that workflow files may use; it may be nil. The runtime must stay open until the
+// worker has stopped.
+func Register(w worker.Registry, rt *runtime.Runtime, environment workflow.Environment) {
+	b := &blocks{rt, environment}
+	w.RegisterDynamicActivity(b.run, activity.DynamicRegisterOptions{})
+	w.RegisterWorkflowWithOptions(Graph, sdk.RegisterOptions{Name: WorkflowType})
+}
