@@ -31,9 +31,9 @@ type Call struct {
 	// Timeout bounds this try: 5s. It should end before StartToCloseTimeout does, which cannot tell
 	// a slow receiver from a dead worker.
 	Timeout string `json:"timeout,omitempty"`
-	// Values, if there are any, say that the input is that of a workflow file: its references stand
+	// Values, also an empty map of them, say that the input is that of a workflow file: its references stand
 	// for these, and its variables for what the worker's environment allows.
-	Values map[string]json.RawMessage `json:"values,omitempty"`
+	Values map[string]json.RawMessage `json:"values,omitzero"`
 }
 
 // workerStopped is the type of the error of an activity whose worker was stopped under it. It is to

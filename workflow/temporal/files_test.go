@@ -25,7 +25,7 @@ nodes:
   b: {block: segment_screen, with: {userId: u-1, name: B}}
   c: {block: segment_alias, with: {previousId: u-0, userId: u-1}}
   d: {block: segment_batch, with: {batch: [{type: track, userId: u-1, event: D}, {type: track, userId: u-1, event: E}]}}
-  e: {needs: [a, b, c, d], with: {all: [<a>, <b.userId>]}}
+  e: {needs: [a, b, c, d], with: {all: [<a.name>, <b.userId>]}}
 `,
 	"fails": `
 name: fails

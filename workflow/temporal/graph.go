@@ -1,6 +1,7 @@
 package temporal
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -65,7 +66,8 @@ func Graph(ctx sdk.Context, req Request) (json.RawMessage, error) {
 	if err != nil {
 		return nil, temporal.NewNonRetryableApplicationError(err.Error(), string(runtime.InvalidInput), nil)
 	}
-	r := &run{graph: g, request: req, state: req.State, id: sdk.GetInfo(ctx).FirstRunID}
+	info := sdk.GetInfo(ctx)
+	r := &run{graph: g, request: req, state: req.State, id: cmp.Or(info.FirstRunID, info.WorkflowExecution.RunID)}
 	if r.state == nil {
 		if r.state, err = g.Begin(req.Input); err != nil {
 			return nil, temporal.NewNonRetryableApplicationError(err.Error(), string(runtime.InvalidInput), nil)
