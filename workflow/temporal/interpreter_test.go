@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -59,20 +61,34 @@ func newEnvironment(t *testing.T, endpoint string) *testsuite.TestWorkflowEnviro
 
 // TestSameAsInProcess runs the same files by both drivers.
 func TestSameAsInProcess(t *testing.T) {
-	for name, text := range files {
-		t.Run(name, func(t *testing.T) {
+	for _, name := range files(t) {
+		t.Run(filepath.Base(name), func(t *testing.T) {
+			text, err := os.ReadFile(name)
+			require.NoError(t, err)
 			server := newEmulator(t)
 			env := newEnvironment(t, server.URL)
-			env.ExecuteWorkflow(temporal.WorkflowType, temporal.Request{File: name, Text: text})
+			env.ExecuteWorkflow(temporal.WorkflowType, temporal.Request{File: name, Text: string(text)})
 			require.True(t, env.IsWorkflowCompleted())
 			result := resultOf(t, env.GetWorkflowResult, env.GetWorkflowError())
 
 			local := newEmulator(t)
-			wanted := runLocally(t, local.URL, name, text, result.Run)
+			wanted := runLocally(t, local.URL, name, string(text), result.Run)
 			require.Equal(t, wanted, result)
 			require.Equal(t, stored(local), stored(server))
 		})
 	}
+}
+
+// files are the workflow files of this folder, of package workflow and of the examples.
+func files(t *testing.T) (names []string) {
+	t.Helper()
+	for _, pattern := range []string{"testdata/*.yaml", "../testdata/*.json", "../../examples/*.workflow.yaml"} {
+		found, err := filepath.Glob(pattern)
+		require.NoError(t, err)
+		require.NotEmpty(t, found, pattern)
+		names = append(names, found...)
+	}
+	return names
 }
 
 // result is what is the same however often a workflow runs: receipts have times.
