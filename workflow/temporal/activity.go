@@ -36,13 +36,20 @@ type Call struct {
 	Values map[string]json.RawMessage `json:"values,omitzero"`
 }
 
-// workerStopped is the type of the error of an activity whose worker was stopped under it. It is to
-// be tried on another one, whatever the workflow says of errors.
+// errWorkerStopped ends an invocation whose worker is stopped under it.
+var errWorkerStopped = errors.New("the worker was stopped")
+
+// workerStopped is the type of that error. It is to be tried on another worker, whatever the
+// workflow says of errors.
 const workerStopped = "worker_stopped"
 
-// heartbeatEvery is how often an invocation that takes long tells that it is alive, if its workflow
-// sets a HeartbeatTimeout. Shorter ones never do.
-const heartbeatEvery = 10 * time.Second
+const (
+	// heartbeatEvery is how often an invocation that takes long tells that it is alive, if its
+	// workflow sets a HeartbeatTimeout. Shorter ones never do.
+	heartbeatEvery = 10 * time.Second
+	// graceAtStop is how long an invocation may go on when its worker is stopped.
+	graceAtStop = 5 * time.Second
+)
 
 // blocks runs any block as an activity.
 type blocks struct {
@@ -77,7 +84,8 @@ func (b *blocks) run(ctx context.Context, args converter.EncodedValues) (*workfl
 	if call.Source != "" {
 		options = append(options, runtime.ToSource(call.Source))
 	}
-	trying := ctx
+	trying, stop := attend(ctx, info.HeartbeatTimeout > 0)
+	defer stop()
 	if call.Timeout != "" {
 		limit, err := time.ParseDuration(call.Timeout)
 		if err != nil {
@@ -87,11 +95,9 @@ func (b *blocks) run(ctx context.Context, args converter.EncodedValues) (*workfl
 		trying, cancel = context.WithTimeout(ctx, limit)
 		defer cancel()
 	}
-	stop := heartbeat(ctx, info.HeartbeatTimeout)
 	res, err := b.runtime.Invoke(trying, info.ActivityType.Name, runtime.JSON(input), options...)
-	stop()
 	if err != nil {
-		return nil, failure(ctx, err)
+		return nil, failure(trying, err)
 	}
 	return result(info.ActivityType.Name, res)
 }
@@ -118,12 +124,8 @@ func invalid(format string, args ...any) error {
 // the error and the receipt as the runtime writes them.
 func failure(ctx context.Context, err error) error {
 	e := runtime.ErrorOf(err)
-	select {
-	case <-activity.GetWorkerStopChannel(ctx):
-		if e.Code == runtime.Canceled || e.Code == runtime.Closed {
-			return temporal.NewApplicationError("the worker was stopped", workerStopped)
-		}
-	default:
+	if e.Code == runtime.Closed || errors.Is(context.Cause(ctx), errWorkerStopped) {
+		return temporal.NewApplicationError(errWorkerStopped.Error(), workerStopped)
 	}
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return temporal.NewCanceledError()
@@ -138,24 +140,28 @@ func failure(ctx context.Context, err error) error {
 	})
 }
 
-// heartbeat tells that the activity is alive until stop is called. A heartbeat also brings the news
-// that the activity is canceled.
-func heartbeat(ctx context.Context, timeout time.Duration) (stop func()) {
-	if timeout <= 0 {
-		return func() {}
-	}
-	done := make(chan struct{})
+// attend returns the context of an invocation, and tells Temporal that it is alive until stop is
+// called. The answer to that may be that the activity is canceled.
+func attend(ctx context.Context, heartbeats bool) (trying context.Context, stop func()) {
+	trying, cancel := context.WithCancelCause(ctx)
 	go func() {
 		ticker := time.NewTicker(heartbeatEvery)
 		defer ticker.Stop()
+		stopped, grace := activity.GetWorkerStopChannel(ctx), (<-chan time.Time)(nil)
 		for {
 			select {
 			case <-ticker.C:
-				activity.RecordHeartbeat(ctx)
-			case <-done:
+				if heartbeats {
+					activity.RecordHeartbeat(ctx)
+				}
+			case <-stopped:
+				stopped, grace = nil, time.After(graceAtStop)
+			case <-grace:
+				cancel(errWorkerStopped)
+			case <-trying.Done():
 				return
 			}
 		}
 	}()
-	return func() { close(done) }
+	return trying, func() { cancel(nil) }
 }

@@ -35,8 +35,8 @@ func WorkerOptions() worker.Options {
 		// A workflow goes on elsewhere this long after its worker has died.
 		StickyScheduleToStartTimeout: time.Second,
 		MaxHeartbeatThrottleInterval: heartbeatEvery,
-		// Invocations may end in peace when the worker is stopped; then they are canceled.
-		WorkerStopTimeout: 10 * time.Second,
+		// When the worker is stopped, invocations may end, or are handed to another one.
+		WorkerStopTimeout: graceAtStop + 5*time.Second,
 		// Reading a workflow file of a megabyte takes longer than the default of one second.
 		DeadlockDetectionTimeout: 10 * time.Second,
 	}

@@ -1,0 +1,187 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/client"
+)
+
+// Secrets of a worker that must not get anywhere else.
+const (
+	writeKey = "plantedWriteKeyThatMustNotLeave1"
+	token    = "plantedTokenThatMustNotLeave"
+)
+
+// TestMain lets this binary be the command, so that tests can kill one.
+func TestMain(m *testing.M) {
+	if os.Getenv("BE_SEGMENT_BLOCKS_WORKER") == "1" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// temporalServer is a real one, in a process of its own.
+type temporalServer struct {
+	path, file, port string
+	process          *exec.Cmd
+	client.Client
+}
+
+// startTemporal starts a server, or skips the test where there is none.
+func startTemporal(t *testing.T, args ...string) *temporalServer {
+	t.Helper()
+	path, err := exec.LookPath("temporal")
+	if err != nil {
+		const says = "the temporal command is not installed: go install github.com/temporalio/cli/cmd/temporal@v1.5.1"
+		if os.Getenv("SEGMENT_BLOCKS_REQUIRE_CLIENTS") == "1" {
+			require.FailNow(t, says)
+		}
+		t.Skip(says)
+	}
+	s := &temporalServer{path: path, file: filepath.Join(t.TempDir(), "temporal.db"), port: freePort(t)}
+	s.start(t, args...)
+	t.Cleanup(func() {
+		s.Close()
+		s.kill(t)
+	})
+	return s
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer ln.Close()
+	_, port, err := net.SplitHostPort(ln.Addr().String())
+	require.NoError(t, err)
+	return port
+}
+
+func (s *temporalServer) start(t *testing.T, args ...string) {
+	t.Helper()
+	args = append([]string{"server", "start-dev", "--headless", "--db-filename", s.file, "--port", s.port}, args...)
+	s.process = exec.Command(s.path, args...)
+	s.process.Env = append(os.Environ(), "HOME="+filepath.Dir(s.file))
+	require.NoError(t, s.process.Start())
+	require.Eventually(t, func() bool {
+		c, err := client.DialContext(t.Context(), client.Options{HostPort: s.address(), Logger: quiet{}})
+		if err != nil {
+			return false
+		}
+		if _, err = c.DescribeTaskQueue(t.Context(), "any", 1); err != nil {
+			c.Close()
+			return false
+		}
+		s.Client = c
+		return true
+	}, time.Minute, 100*time.Millisecond)
+}
+
+func (s *temporalServer) address() string { return "127.0.0.1:" + s.port }
+
+func (s *temporalServer) kill(t *testing.T) {
+	t.Helper()
+	require.NoError(t, s.process.Process.Kill())
+	_ = s.process.Wait() // it was killed
+}
+
+// quiet is a logger that says nothing.
+type quiet struct{}
+
+func (quiet) Debug(string, ...any) {}
+func (quiet) Info(string, ...any)  {}
+func (quiet) Warn(string, ...any)  {}
+func (quiet) Error(string, ...any) {}
+
+// command returns this program as a command that sends to an endpoint, and what it writes to stderr.
+func command(t *testing.T, endpoint string, args ...string) (*exec.Cmd, *bytes.Buffer) {
+	t.Helper()
+	var stderr bytes.Buffer
+	cmd := exec.Command(os.Args[0], args...)
+	cmd.Stderr = &stderr
+	cmd.Env = []string{
+		"BE_SEGMENT_BLOCKS_WORKER=1", "HOME=" + t.TempDir(), "TOKEN=" + token,
+		"SEGMENT_WRITE_KEY=" + writeKey, "SEGMENT_ENDPOINT=" + endpoint,
+	}
+	return cmd, &stderr
+}
+
+// startWorker starts a worker in a process of its own. It is killed in the end, if not before.
+func startWorker(t *testing.T, s *temporalServer, endpoint, queue string) *exec.Cmd {
+	t.Helper()
+	cmd, stderr := command(t, endpoint, "serve", "--address", s.address(), "--task-queue", queue, "--env", "TOKEN")
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		if t.Failed() {
+			t.Log(stderr.String())
+		}
+		require.NotContains(t, stderr.String(), writeKey)
+	})
+	return cmd
+}
+
+// runCommand runs a command to its end in this process.
+func runCommand(ctx context.Context, args ...string) (stdout, stderr string, err error) {
+	var out, errs bytes.Buffer
+	cmd := newCommand()
+	cmd.SetOut(&out)
+	cmd.SetErr(&errs)
+	cmd.SetArgs(args)
+	err = cmd.ExecuteContext(ctx)
+	return out.String(), errs.String(), err
+}
+
+func TestServerThatIsNotThere(t *testing.T) {
+	address := "127.0.0.1:" + freePort(t)
+	_, _, err := runCommand(t.Context(), "run", "--file", "../../testdata/kill.workflow.yaml", "--env", "TOKEN",
+		"--address", address)
+	require.ErrorContains(t, err, "no Temporal server answers at "+address+": start one with \"temporal server start-dev\"")
+}
+
+func TestWorkerWithoutKey(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "segment-blocks.yaml")
+	require.NoError(t, os.WriteFile(file, []byte("sources: {prod: {writeKeyEnv: PROD_KEY, region: eu}}"), 0o600))
+	_, _, err := runCommand(t.Context(), "serve", "--config", file)
+	require.ErrorContains(t, err, `source "prod" has no write key: the environment variable PROD_KEY is not set`)
+}
+
+func TestFaultyFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "faulty.workflow.yaml")
+	require.NoError(t, os.WriteFile(file, []byte(`name: faulty
+nodes:
+  a: {block: segment_trak, with: {}}
+  b: {block: segment_track, with: {userId: <c.userId>, event: E}}
+`), 0o600))
+	_, _, err := runCommand(t.Context(), "run", "--file", file, "--address", "127.0.0.1:1")
+	require.ErrorContains(t, err, "3:")
+	require.ErrorContains(t, err, "segment_trak")
+	require.ErrorContains(t, err, "<c.userId> names no node")
+
+	large := fmt.Sprintf("name: large\nstart: {a: %q}\nnodes: {a: {with: {b: <start.a>}}}", strings.Repeat("x", 3<<20))
+	require.NoError(t, os.WriteFile(file, []byte(large), 0o600))
+	_, _, err = runCommand(t.Context(), "run", "--file", file, "--address", "127.0.0.1:1")
+	require.ErrorContains(t, err, "and Temporal takes 2080768")
+}
+
+var errTimeout = errors.New("the workflow did not end")
+
+func within(t *testing.T, limit time.Duration) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeoutCause(t.Context(), limit, errTimeout)
+	t.Cleanup(cancel)
+	return ctx
+}
