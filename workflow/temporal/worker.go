@@ -47,7 +47,12 @@ func WorkerOptions() worker.Options {
 // the variables that workflow files may use; it may be nil. The runtime must stay open until the
 // worker has stopped.
 func Register(w worker.Registry, rt *runtime.Runtime, environment workflow.Environment) {
+	RegisterBlocks(w, rt, environment)
+	w.RegisterWorkflowWithOptions(Graph, sdk.RegisterOptions{Name: WorkflowType})
+}
+
+// RegisterBlocks is Register without [Graph], for a worker whose workflows are all of the host's own.
+func RegisterBlocks(w worker.ActivityRegistry, rt *runtime.Runtime, environment workflow.Environment) {
 	b := &blocks{rt, environment}
 	w.RegisterDynamicActivity(b.run, activity.DynamicRegisterOptions{})
-	w.RegisterWorkflowWithOptions(Graph, sdk.RegisterOptions{Name: WorkflowType})
 }

@@ -1,0 +1,99 @@
+package temporal_test
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	sdk "go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/worker"
+	sdkflow "go.temporal.io/sdk/workflow"
+
+	"github.com/aacflow/segment-blocks/segment/emulator"
+	"github.com/aacflow/segment-blocks/workflow"
+	"github.com/aacflow/segment-blocks/workflow/temporal"
+)
+
+// track is what any workflow may do: it invokes a block with its input alone.
+func track(ctx sdkflow.Context, input map[string]any) (*workflow.Outcome, error) {
+	ctx = sdkflow.WithActivityOptions(ctx, sdkflow.ActivityOptions{
+		StartToCloseTimeout: time.Minute, ScheduleToCloseTimeout: 23 * time.Hour,
+	})
+	var outcome workflow.Outcome
+	err := sdkflow.ExecuteActivity(ctx, "segment_track", input).Get(ctx, &outcome)
+	return &outcome, err
+}
+
+func runTrack(t *testing.T, server *emulator.Server, input map[string]any) *testsuite.TestWorkflowEnvironment {
+	t.Helper()
+	env := newEnvironment(t, server.URL)
+	env.RegisterWorkflow(track)
+	env.ExecuteWorkflow(track, input)
+	require.True(t, env.IsWorkflowCompleted())
+	return env
+}
+
+func TestActivityOfAnyWorkflow(t *testing.T) {
+	server := newEmulator(t)
+	// The first try was stored, but its answer is a failure: the second one must not count.
+	require.NoError(t, server.Script(emulator.Fault{Status: 503, Store: true}))
+	env := runTrack(t, server, map[string]any{"userId": "u", "event": "E {{NOT}} <a.reference>"})
+	var outcome workflow.Outcome
+	require.NoError(t, env.GetWorkflowResult(&outcome))
+	require.JSONEq(t, `{"success":true,"event":"E {{NOT}} <a.reference>","userId":"u","anonymousId":null}`,
+		string(outcome.Output))
+	var receipt struct{ Accepted int }
+	require.NoError(t, json.Unmarshal(outcome.Receipt, &receipt))
+	require.Equal(t, 1, receipt.Accepted)
+	require.EqualValues(t, 1, server.Stats().Stored)
+	require.EqualValues(t, 1, server.Stats().Duplicates)
+}
+
+func TestActivityErrors(t *testing.T) {
+	server := newEmulator(t)
+	var failed *sdk.ApplicationError
+	require.ErrorAs(t, runTrack(t, server, map[string]any{"event": "E"}).GetWorkflowError(), &failed)
+	require.Equal(t, "invalid_input", failed.Type())
+	require.True(t, failed.NonRetryable())
+	var detail struct {
+		Code       string
+		Violations []struct{ Message string }
+	}
+	require.NoError(t, failed.Details(&detail))
+	require.Equal(t, "invalid_input", detail.Code)
+	require.Equal(t, "must have userId or anonymousId", detail.Violations[0].Message)
+
+	var suite testsuite.WorkflowTestSuite
+	env := suite.NewTestActivityEnvironment()
+	temporal.RegisterBlocks(env, newRuntime(t, server.URL), nil)
+	require.NoError(t, server.Script(emulator.Fault{Status: 429, RetryAfter: "250"}))
+	_, err := env.ExecuteActivity("segment_track", map[string]any{"userId": "u", "event": "E"})
+	require.ErrorAs(t, err, &failed)
+	require.Equal(t, "rate_limited", failed.Type())
+	require.False(t, failed.NonRetryable())
+	require.InDelta(t, 250, failed.NextRetryDelay().Seconds(), 5)
+
+	_, err = env.ExecuteActivity("segment_trak", map[string]any{})
+	require.ErrorAs(t, err, &failed)
+	require.Equal(t, "unknown_block", failed.Type())
+	_, err = env.ExecuteActivity("segment_track", "no object")
+	require.ErrorAs(t, err, &failed)
+	require.Equal(t, "invalid_input", failed.Type())
+	_, err = env.ExecuteActivity("segment_track", map[string]any{}, "no call")
+	require.ErrorAs(t, err, &failed)
+	require.ErrorContains(t, err, "the arguments of segment_track must be its input and, optionally, a call")
+}
+
+// TestRecordedHistories replays runs of earlier releases. A change of the interpreter that breaks
+// runs which are under way breaks it, and needs workflow.GetVersion. Record one with:
+//
+//	temporal workflow show --workflow-id ID --output json > testdata/NAME.history.json
+func TestRecordedHistories(t *testing.T) {
+	for _, name := range []string{"signup", "variables"} {
+		replayer := worker.NewWorkflowReplayer()
+		replayer.RegisterWorkflowWithOptions(temporal.Graph, sdkflow.RegisterOptions{Name: temporal.WorkflowType})
+		require.NoError(t, replayer.ReplayWorkflowHistoryFromJSONFile(nil, "testdata/"+name+".history.json"), name)
+	}
+}
