@@ -26,7 +26,7 @@ type normaliser struct {
 	limits      rawjson.Limits
 	receipt     *Receipt
 	violations  []schemas.Violation
-	// blank holds the paths of values that were taken for absent, and what they were.
+	// blank holds the paths of empty texts that were taken for absent, and what they were.
 	blank map[string]json.RawMessage
 }
 
@@ -81,8 +81,7 @@ func (n *normaliser) member(
 	}
 	switch rawjson.KindOf(value) {
 	case rawjson.NullKind:
-		if n.conventions.BlankIsAbsent {
-			n.noteBlank(at, value)
+		if n.conventions.BlankIsAbsent { // a form sends null for a field that nobody has touched
 			return nil, false
 		}
 	case rawjson.StringKind:

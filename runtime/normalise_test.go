@@ -68,7 +68,7 @@ func TestRefusedInputs(t *testing.T) {
 		},
 		{
 			"given, but null", `{"title":null}`, runtime.InvalidInput,
-			[]string{`/title missing_parameter must not be empty: null`},
+			[]string{`/title missing_parameter must be given`},
 		},
 		{
 			"a key twice", `{"title":"a","body":{"x":[{"y":1,"y":2}]}}`, runtime.InvalidInput,

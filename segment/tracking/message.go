@@ -232,6 +232,20 @@ func (r role) checkField(name string, value json.RawMessage, kind rawjson.Kind) 
 	return "", ""
 }
 
+// isPlaceholder tells whether an id is what a missing value turns into where a host, a template or
+// a script writes it as text.
+func (r role) isPlaceholder(id json.RawMessage) bool {
+	if !r.isID() && r != roleMessageID {
+		return false
+	}
+	for _, text := range [...]string{"null", "undefined", "NaN", "[object Object]", "None"} {
+		if says(id, text) {
+			return true
+		}
+	}
+	return false
+}
+
 // roles is a set of them.
 type roles uint32
 

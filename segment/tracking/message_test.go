@@ -162,6 +162,13 @@ func TestProblems(t *testing.T) {
 		`{"type":"page","userId":"u","timestamp":1704207845}`:               {"/timestamp invalid_timestamp"},
 		`{"type":"page","userId":"u","writeKey":"` + string(testKey) + `"}`: {"/writeKey write_key_in_message"},
 
+		`{"type":"page","userId":"null","anonymousId":"undefined"}`:   {"/userId placeholder_id", "/anonymousId placeholder_id"},
+		`{"type":"group","groupId":"[object Object]","userId":"NaN"}`: {"/groupId placeholder_id", "/userId placeholder_id"},
+		`{"type":"alias","userId":"u","previousId":"None"}`:           {"/previousId placeholder_id"},
+		`{"type":"page","userId":"u","messageId":"nul\u006c"}`:        {"/messageId placeholder_id"},
+		`{"type":"page","userId":"nullable","anonymousId":"NULL"}`:    nil,
+		`{"type":"track","userId":"u","event":"null"}`:                nil,
+
 		consent + `"context":{"consent":{"categoryPreferences":{"ads":true}}}}`: nil,
 		consent + `"x":1}`: {preferences + " consent_categorypreferences_should_exist"},
 		consent + `"context":{"consent":{"categoryPreferences":null}}}`: {preferences +
@@ -196,6 +203,15 @@ func TestProblems(t *testing.T) {
 			require.Equal(t, tracking.Unsent, report.Messages[0].Status)
 		})
 	}
+}
+
+func TestPlaceholdersMayBeAllowed(t *testing.T) {
+	source := tracking.Source{WriteKey: testKey, AllowPlaceholderIDs: true}
+	requests, _, err := tracking.NewClient(nil).Preview(source, tracking.Call{
+		Messages: []tracking.Message{item(t, `{"type":"page","userId":"null","messageId":"None"}`)},
+	})
+	require.NoError(t, err)
+	require.Contains(t, string(requests[0].Body), `"userId":"null","messageId":"None"`)
 }
 
 func TestConstructedMessages(t *testing.T) {

@@ -139,6 +139,8 @@ type preparer struct {
 	bareContext  json.RawMessage // what a message without a context gets: context with the library in it
 	integrations json.RawMessage // laid under each message's own; nil when there is none
 
+	allowPlaceholders bool // see [Source.AllowPlaceholderIDs]
+
 	index int    // of the message at hand, or -1
 	left  int    // messages that are still to be written, that one included
 	free  []byte // messages are written behind one another, so that not each is allocated by itself
@@ -157,7 +159,7 @@ func (c *Client) preparer(source Source, call Call) *preparer {
 	p := &preparer{
 		key: source.WriteKey, ids: idMaker{key: source.WriteKey, invocationID: call.InvocationID},
 		library: c.library, bareContext: c.bareContext,
-		index: -1, code: retry.TooLarge,
+		index: -1, code: retry.TooLarge, allowPlaceholders: source.AllowPlaceholderIDs,
 	}
 	p.time = append(isotime.Append(append(make([]byte, 0, isotime.Size+2), '"'), call.Time), '"')
 	if source.Endpoint == "" && !source.WriteKey.LooksLikeSegments() {

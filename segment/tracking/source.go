@@ -49,6 +49,10 @@ type Source struct {
 	// metered network. Segment takes it, as some of its own libraries send it, but does not
 	// document it. Limits and reported sizes are those before compression.
 	Gzip bool
+	// AllowPlaceholderIDs sends messages whose ids are the text that a missing value turns into,
+	// such as null or undefined. Otherwise they are refused, as placeholder_id: all who share such
+	// an id would count as one.
+	AllowPlaceholderIDs bool
 }
 
 const defaultInFlight = 4

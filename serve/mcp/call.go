@@ -35,7 +35,7 @@ const longestID = 512
 
 // handler returns a tool that invokes a block. Its result is never an error: clients hide what is
 // not a result.
-func (s *Server) handler(e registry.Entry, source string) sdk.ToolHandler {
+func (s *Server) handler(e registry.Entry, source string, p Profile) sdk.ToolHandler {
 	return func(ctx context.Context, req *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
 		ctx, done := joinLife(ctx)
 		defer done()
@@ -74,7 +74,7 @@ func (s *Server) handler(e registry.Entry, source string) sdk.ToolHandler {
 			keep = idempotency.Sent(failed)
 			return failure(failed), nil
 		}
-		return success(res), nil
+		return success(res, p), nil
 	}
 }
 
@@ -184,11 +184,15 @@ func (s *Server) refuse(
 	return refusal
 }
 
-func success(res *runtime.Result) *sdk.CallToolResult {
+func success(res *runtime.Result, p Profile) *sdk.CallToolResult {
+	output := res.Output
+	if p == Sim {
+		output = schemas.WithoutNulls(output)
+	}
 	out := &sdk.CallToolResult{
 		Meta:              sdk.Meta{MetaReceipt: res.Receipt},
-		Content:           []sdk.Content{&sdk.TextContent{Text: string(res.Output)}},
-		StructuredContent: res.Output,
+		Content:           []sdk.Content{&sdk.TextContent{Text: string(output)}},
+		StructuredContent: output,
 	}
 	if text := warnings(res.Receipt.Warnings); text != "" {
 		out.Content = append(out.Content, &sdk.TextContent{Text: text})

@@ -15,6 +15,8 @@ const (
 	// JSON may be a text that holds it, because references in their forms arrive as text. Nothing
 	// is required and the rules are in the description: their own check reports a violation only as
 	// "Invalid tool arguments". It has only the keywords that every provider of models accepts.
+	// Members of an output that are null are left out, since a reference to one would arrive in
+	// the next block as the text null.
 	Sim Profile = "sim"
 	// Agent is for models that call the tools. It is as plain as Sim, but has exact types, and
 	// requires the parameters that are needed in any case. Some providers of models refuse the

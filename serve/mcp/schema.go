@@ -24,6 +24,14 @@ func inputSchema(e registry.Entry, p Profile, hidden []string) json.RawMessage {
 	return flat.JSON()
 }
 
+// outputSchema returns the schema of an entry's output.
+func outputSchema(e registry.Entry, p Profile) json.RawMessage {
+	if p == Sim {
+		return schemas.NullsOptional(bare(e.OutputSchema))
+	}
+	return bare(e.OutputSchema)
+}
+
 // bare returns a schema without the keywords that only this project knows (x-…).
 func bare(schema json.RawMessage) json.RawMessage {
 	return schemas.Rewrite(schema, func(s rawjson.Object) rawjson.Object {

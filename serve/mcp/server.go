@@ -150,14 +150,14 @@ func New(rt *runtime.Runtime, reg *registry.Registry, cfg Config) (*Server, erro
 			return nil, fmt.Errorf("new mcp server: %w", err)
 		}
 		for _, source := range append([]string{""}, s.cfg.Sources...) {
-			s.endpoints[address{source, profile}] = s.endpoint(source, tools)
+			s.endpoints[address{source, profile}] = s.endpoint(source, profile, tools)
 		}
 	}
 	return s, nil
 }
 
 // endpoint returns a server for a source and the tools of a profile.
-func (s *Server) endpoint(source string, tools []*sdk.Tool) *endpoint {
+func (s *Server) endpoint(source string, profile Profile, tools []*sdk.Tool) *endpoint {
 	options := &sdk.ServerOptions{
 		Instructions: instructions,
 		// The tools and resources never change, so there are no notifications of changes.
@@ -180,7 +180,7 @@ func (s *Server) endpoint(source string, tools []*sdk.Tool) *endpoint {
 		source = s.cfg.DefaultSource
 	}
 	for i, entry := range s.blocks {
-		server.AddTool(tools[i], s.handler(entry, source))
+		server.AddTool(tools[i], s.handler(entry, source, profile))
 		server.AddResource(resource(entry))
 	}
 	for _, t := range s.cfg.Tools {

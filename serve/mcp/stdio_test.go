@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/aacflow/segment-blocks/segment/emulator"
+	"github.com/aacflow/segment-blocks/serve/mcp"
 )
 
 const handshake = `{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"c","version":"1"}}}
@@ -24,7 +25,7 @@ const handshake = `{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"prot
 func TestEveryExampleOverStreams(t *testing.T) {
 	h := build(t)
 	s, _, done := h.streams(t.Context(), t)
-	requireExamples(t, h, s)
+	requireExamples(t, h, s, mcp.Sim)
 	requireRefusals(t, h, s)
 	require.NoError(t, s.Close())
 	require.NoError(t, <-done)

@@ -30,7 +30,7 @@ func (s *Server) tools(p Profile) ([]*sdk.Tool, error) {
 		}
 		tools = append(tools, &sdk.Tool{
 			Name: e.ID, Title: e.Name, Description: describe(e, p),
-			InputSchema: input, OutputSchema: bare(e.OutputSchema),
+			InputSchema: input, OutputSchema: outputSchema(e, p),
 			Annotations: &sdk.ToolAnnotations{
 				// A call with the same arguments sends another message with another id, so no tool
 				// is idempotent.
@@ -98,7 +98,7 @@ type Definition struct {
 func Definitions(reg *registry.Registry, p Profile) (list []Definition) {
 	for _, e := range reg.Catalog() {
 		list = append(list, Definition{
-			e.ID, e.Name, describe(e, p), inputSchema(e, p, secrets(e.Input)), bare(e.OutputSchema),
+			e.ID, e.Name, describe(e, p), inputSchema(e, p, secrets(e.Input)), outputSchema(e, p),
 		})
 	}
 	return list

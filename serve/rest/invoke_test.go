@@ -346,7 +346,7 @@ func TestAACFlowResult(t *testing.T) {
 	require.Equal(t, shape, a.Header.Get("Content-Type"))
 	require.JSONEq(
 		t,
-		`{"success":true,"output":{"success":true,"event":"Order Completed","userId":"u-42","anonymousId":null}}`,
+		`{"success":true,"output":{"success":true,"event":"Order Completed","userId":"u-42"}}`,
 		a.text,
 	)
 

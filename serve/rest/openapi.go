@@ -42,6 +42,7 @@ func OpenAPI(reg *registry.Registry, version string) json.RawMessage {
 			`"$description"`, string(rawjson.Quote(m.Description)),
 			`"$input"`, string(typed(m.Input.JSON())),
 			`"$output"`, string(m.Output.JSON()),
+			`"$withoutNulls"`, string(schemas.NullsOptional(m.Output.JSON())),
 			`"$examples"`, string(encode(examplesOf(m))),
 		).Replace(openAPIBlock)))
 		paths = append(paths, added.Object("paths")...)

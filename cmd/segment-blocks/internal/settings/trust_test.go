@@ -128,7 +128,7 @@ func TestTheUsersOwnFileIsTrusted(t *testing.T) {
 // settings.
 func TestKeyInAnyPlace(t *testing.T) {
 	plain := "writeKey: $, writeKeyEnv: $, writeKeyFile: $, region: $, endpoint: $, allowInsecure: $, gzip: $, " +
-		"delivery: $, store: $, $: x, writeKey:$, nothing: $"
+		"allowPlaceholderIds: $, delivery: $, store: $, $: x, writeKey:$, nothing: $"
 	var texts []string
 	for _, member := range strings.Split(plain, ", ") {
 		texts = append(
