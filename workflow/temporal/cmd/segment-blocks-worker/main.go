@@ -34,9 +34,9 @@ func newCommand() *cobra.Command {
 	}
 	var to connection
 	flags := root.PersistentFlags()
-	flags.StringVar(&to.address, "address", "", "address of the Temporal server (TEMPORAL_ADDRESS; default localhost:7233)")
-	flags.StringVar(&to.namespace, "namespace", "", "Temporal namespace (TEMPORAL_NAMESPACE; default default)")
-	flags.StringVar(&to.queue, "task-queue", "segment-blocks", "Temporal task queue")
+	flags.StringVar(&to.address, "address", "", "Temporal server (default TEMPORAL_ADDRESS, localhost:7233)")
+	flags.StringVar(&to.namespace, "namespace", "", "namespace (default TEMPORAL_NAMESPACE, default)")
+	flags.StringVar(&to.queue, "task-queue", "segment-blocks", "task queue")
 	root.AddCommand(newServe(&to), newRun(&to))
 	return root
 }

@@ -39,8 +39,8 @@ type temporalServer struct {
 	client.Client
 }
 
-// startTemporal starts a server, or skips the test where there is none.
-func startTemporal(t *testing.T, args ...string) *temporalServer {
+// needTemporal returns the path of Temporal's command, or skips a test where there is none.
+func needTemporal(t *testing.T) string {
 	t.Helper()
 	path, err := exec.LookPath("temporal")
 	if err != nil {
@@ -50,6 +50,13 @@ func startTemporal(t *testing.T, args ...string) *temporalServer {
 		}
 		t.Skip(says)
 	}
+	return path
+}
+
+// startTemporal starts a server, or skips the test where there is none.
+func startTemporal(t *testing.T, args ...string) *temporalServer {
+	t.Helper()
+	path := needTemporal(t)
 	s := &temporalServer{path: path, file: filepath.Join(t.TempDir(), "temporal.db"), port: freePort(t)}
 	s.start(t, args...)
 	t.Cleanup(func() {
@@ -149,7 +156,7 @@ func TestServerThatIsNotThere(t *testing.T) {
 	address := "127.0.0.1:" + freePort(t)
 	_, _, err := runCommand(t.Context(), "run", "--file", "../../testdata/kill.workflow.yaml", "--env", "TOKEN",
 		"--address", address)
-	require.ErrorContains(t, err, "no Temporal server answers at "+address+": start one with \"temporal server start-dev\"")
+	require.ErrorContains(t, err, "no Temporal server answers at "+address+": start one with \"temporal server")
 }
 
 func TestWorkerWithoutKey(t *testing.T) {
@@ -179,9 +186,10 @@ nodes:
 
 var errTimeout = errors.New("the workflow did not end")
 
-func within(t *testing.T, limit time.Duration) context.Context {
+// patiently returns a context that ends when a workflow takes too long.
+func patiently(t *testing.T) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeoutCause(t.Context(), limit, errTimeout)
+	ctx, cancel := context.WithTimeoutCause(t.Context(), time.Minute, errTimeout)
 	t.Cleanup(cancel)
 	return ctx
 }

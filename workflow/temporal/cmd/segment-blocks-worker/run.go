@@ -41,10 +41,10 @@ func newRun(to *connection) *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringVarP(&f.file, "file", "f", "", "the workflow file")
 	flags.StringVarP(&f.input, "input", "i", "", "the run's input, a JSON object")
-	flags.StringVar(&f.id, "run", "", "id of the workflow; a run with the same id is followed, not begun again (default: a random id)")
-	flags.StringVar(&f.source, "source", "", "name of the workers' source to send to (default: their first)")
-	flags.StringSliceVar(&f.variables, "env", nil, "environment variables of the workers that the workflow may use as {{NAME}}")
-	flags.BoolVar(&f.detach, "detach", false, "print the id of the workflow and leave it to the workers")
+	flags.StringVar(&f.id, "run", "", "id of the Temporal workflow; one that exists is followed")
+	flags.StringVar(&f.source, "source", "", "the workers' source to send to")
+	flags.StringSliceVar(&f.variables, "env", nil, "variables of the workers, for {{NAME}}")
+	flags.BoolVar(&f.detach, "detach", false, "print the id and leave the run to the workers")
 	_ = cmd.MarkFlagRequired("file")
 	_ = cmd.MarkFlagFilename("file", "yaml", "yml", "json")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return start(cmd, *to, f) }
@@ -66,7 +66,8 @@ func start(cmd *cobra.Command, to connection, f runFlags) error {
 	if err != nil {
 		return err
 	}
-	server, err := to.dial(ctx, slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelWarn})))
+	logs := slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelWarn})
+	server, err := to.dial(ctx, slog.New(logs))
 	if err != nil {
 		return err
 	}
@@ -147,7 +148,7 @@ func execute(
 func warnOfNoWorker(ctx context.Context, w io.Writer, server client.Client, queue string) {
 	described, err := server.DescribeTaskQueue(ctx, queue, enums.TASK_QUEUE_TYPE_ACTIVITY)
 	if err == nil && len(described.GetPollers()) == 0 {
-		fmt.Fprintf(w, "no worker serves the task queue %q yet, start one: segment-blocks-worker serve --task-queue %s\n",
+		say(w, "no worker serves the task queue %q yet, start one: segment-blocks-worker serve --task-queue %s",
 			queue, queue)
 	}
 }
@@ -157,7 +158,7 @@ func warnOfNoWorker(ctx context.Context, w io.Writer, server client.Client, queu
 func follow(
 	ctx context.Context, cmd *cobra.Command, server client.Client, run client.WorkflowRun, g *workflow.Graph,
 ) error {
-	fmt.Fprintf(cmd.ErrOrStderr(), "%s runs as the workflow %s\n", g.Name, run.GetID())
+	say(cmd.ErrOrStderr(), "%s runs as the workflow %s", g.Name, run.GetID())
 	watching, stop := context.WithCancel(ctx)
 	watched := make(chan struct{})
 	go func() {
@@ -175,7 +176,7 @@ func follow(
 			"\"temporal workflow cancel -w %[1]s\" ends it", run.GetID())
 	case errors.As(err, &failed) && failed.Type() == temporal.NodeFailed && failed.HasDetails():
 		if decoding := failed.Details(&result); decoding == nil {
-			fmt.Fprintln(cmd.OutOrStdout(), string(result))
+			say(cmd.OutOrStdout(), "%s", result)
 		}
 		return errors.New(failed.Message())
 	case errors.As(err, &failed):
@@ -187,6 +188,11 @@ func follow(
 	}
 	_, err = fmt.Fprintln(cmd.OutOrStdout(), string(result))
 	return err
+}
+
+// say writes a line. That nobody may read it does not end a run.
+func say(w io.Writer, format string, args ...any) {
+	_, _ = fmt.Fprintf(w, format+"\n", args...)
 }
 
 // watch prints a line for each node whose status has changed, until ctx ends.
@@ -208,7 +214,7 @@ func watch(ctx context.Context, w io.Writer, server client.Client, id string, g 
 		}
 		for _, n := range g.Nodes {
 			if status := p.Nodes[n.ID]; status != workflow.Pending && status != shown[n.ID] {
-				fmt.Fprintf(w, "%s %s\n", n.ID, status)
+				say(w, "%s %s", n.ID, status)
 				shown[n.ID] = status
 			}
 		}

@@ -31,11 +31,11 @@ func newServe(to *connection) *cobra.Command {
 	cmd := &cobra.Command{Use: "serve", Short: "Work for Temporal until stopped", Args: cobra.NoArgs}
 	var f serveFlags
 	flags := cmd.Flags()
-	flags.StringVar(&f.config, "config", "", "configuration file (default: segment-blocks.yaml, as segment-blocks finds it)")
-	flags.StringSliceVar(&f.sources, "source", nil, "sources to serve, the default one first (default: all)")
-	flags.StringSliceVar(&f.variables, "env", nil, "environment variables that workflows may use as {{NAME}}")
-	flags.Float64Var(&f.rate, "rate", 0, "invocations a second of all workers of the task queue (0: no limit)")
-	flags.StringVar(&f.version, "worker-version", "", "version of this worker, if Temporal is to send it only runs of its own")
+	flags.StringVar(&f.config, "config", "", "configuration file (default: as segment-blocks)")
+	flags.StringSliceVar(&f.sources, "source", nil, "sources, the default one first (default: all)")
+	flags.StringSliceVar(&f.variables, "env", nil, "variables that workflows may use as {{NAME}}")
+	flags.Float64Var(&f.rate, "rate", 0, "invocations a second of all workers of the queue")
+	flags.StringVar(&f.version, "worker-version", "", "take only runs of this version of the worker")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return serve(cmd.Context(), *to, f) }
 	return cmd
 }

@@ -48,7 +48,7 @@ func begin(t *testing.T, s *temporalServer, segment *emulator.Server, id string)
 		"--env", "TOKEN", "--run", id, "--detach")
 	require.NoError(t, err)
 	require.Equal(t, id+"\n", out)
-	_, err = segment.Wait(within(t, time.Minute), killMessages/2)
+	_, err = segment.Wait(patiently(t), killMessages/2)
 	require.NoError(t, err)
 }
 
@@ -56,7 +56,7 @@ func begin(t *testing.T, s *temporalServer, segment *emulator.Server, id string)
 func requireComplete(t *testing.T, s *temporalServer, segment *emulator.Server, id string) {
 	t.Helper()
 	var raw json.RawMessage
-	require.NoError(t, s.GetWorkflow(t.Context(), id, "").Get(within(t, time.Minute), &raw))
+	require.NoError(t, s.GetWorkflow(t.Context(), id, "").Get(patiently(t), &raw))
 	require.Contains(t, string(raw), `"status":"succeeded"`)
 	stats := segment.Stats()
 	require.EqualValues(t, killMessages, stats.Stored)
@@ -178,7 +178,7 @@ func TestStoppedWorker(t *testing.T) {
 	require.NoError(t, first.Wait())
 	startWorker(t, s, segment.URL, "stopped")
 	var raw json.RawMessage
-	require.NoError(t, s.GetWorkflow(t.Context(), "stopped", "").Get(within(t, time.Minute), &raw))
+	require.NoError(t, s.GetWorkflow(t.Context(), "stopped", "").Get(patiently(t), &raw))
 	require.EqualValues(t, 1, segment.Stats().Stored)
 	var why string
 	for _, event := range historyOf(t, s, "stopped") {
@@ -194,7 +194,7 @@ func TestCanceled(t *testing.T) {
 	startWorker(t, s, segment.URL, "canceled")
 	slow(t, s, segment, "canceled")
 	require.NoError(t, s.CancelWorkflow(t.Context(), "canceled", ""))
-	err := s.GetWorkflow(t.Context(), "canceled", "").Get(within(t, time.Minute), nil)
+	err := s.GetWorkflow(t.Context(), "canceled", "").Get(patiently(t), nil)
 	require.True(t, temporal.IsCanceledError(err), "%v", err)
 	require.Zero(t, segment.Stats().Stored)
 }
@@ -210,7 +210,7 @@ func TestRun(t *testing.T) {
 	} {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			require.NoError(t, segment.Clear())
-			out, _, err := runCommand(within(t, time.Minute), "run", "--address", s.address(), "--task-queue", "run",
+			out, _, err := runCommand(patiently(t), "run", "--address", s.address(), "--task-queue", "run",
 				"--file", file)
 			require.NoError(t, err)
 			got := resultOf(t, []byte(out))
@@ -223,9 +223,9 @@ func TestRun(t *testing.T) {
 		require.NoError(t, segment.Clear())
 		file := "../../../../examples/order.workflow.yaml"
 		args := []string{"run", "--address", s.address(), "--task-queue", "run", "--file", file, "--run", "o-1"}
-		first, _, err := runCommand(within(t, time.Minute), args...)
+		first, _, err := runCommand(patiently(t), args...)
 		require.NoError(t, err)
-		second, _, err := runCommand(within(t, time.Minute), args...)
+		second, _, err := runCommand(patiently(t), args...)
 		require.NoError(t, err)
 		require.Equal(t, first, second)
 		require.Len(t, segment.Requests(), 3, "nothing was sent again")
@@ -234,7 +234,7 @@ func TestRun(t *testing.T) {
 	})
 	t.Run("failed", func(t *testing.T) {
 		require.NoError(t, segment.Script(emulator.Fault{Status: 400}))
-		out, stderr, err := runCommand(within(t, time.Minute), "run", "--address", s.address(), "--task-queue", "run",
+		out, stderr, err := runCommand(patiently(t), "run", "--address", s.address(), "--task-queue", "run",
 			"--file", "../../../../examples/order.workflow.yaml")
 		require.ErrorContains(t, err, `the node "who" failed: `)
 		require.Contains(t, stderr, "order-completed runs as the workflow order-completed-")
