@@ -108,12 +108,14 @@ func result(block string, res *runtime.Result) (*workflow.Outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	if size := len(res.Output) + len(receipt); size > maxPayload {
-		return nil, temporal.NewNonRetryableApplicationError(fmt.Sprintf(
+	outcome := &workflow.Outcome{Output: res.Output, Receipt: receipt}
+	raw, err := json.Marshal(outcome)
+	if err == nil && len(raw) > maxPayload {
+		err = temporal.NewNonRetryableApplicationError(fmt.Sprintf(
 			"%s has done its work, but its output and receipt have %d bytes, and Temporal takes %d",
-			block, size, maxPayload), string(runtime.TooLarge), nil)
+			block, len(raw), maxPayload), string(runtime.TooLarge), nil)
 	}
-	return &workflow.Outcome{Output: res.Output, Receipt: receipt}, nil
+	return outcome, err
 }
 
 func invalid(format string, args ...any) error {

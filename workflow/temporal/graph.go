@@ -125,9 +125,7 @@ func (r *run) drive(ctx sdk.Context) error {
 		return ctx.Err()
 	}
 	if handingOver && r.graph.Status(r.state) == workflow.Running {
-		next := r.request
-		next.Input, next.State = nil, r.state
-		return sdk.NewContinueAsNewError(ctx, WorkflowType, next)
+		return sdk.NewContinueAsNewError(ctx, WorkflowType, r.next())
 	}
 	return nil
 }
@@ -153,12 +151,13 @@ func (r *run) start(ctx sdk.Context) {
 	}
 }
 
+// inputSize returns the size of a task's arguments as Temporal keeps them: JSON in which < is \u003c.
 func inputSize(task workflow.Task) int {
-	size := len(task.With)
-	for name, value := range task.Values {
-		size += len(name) + len(value)
+	raw, err := json.Marshal(task)
+	if err != nil {
+		return maxPayload + 1
 	}
-	return size
+	return len(raw)
 }
 
 // do does a task, and tries it again as its node says. A worker that dies is none of its tries.
@@ -234,13 +233,20 @@ func invoke(
 		"no worker has done %s within %s: %s", task.ID(), maxRetrying, err)), false, 0, nil
 }
 
-// carriedSize returns how large the request of the run that continues this one would be.
+// next is the request of the run that continues this one.
+func (r *run) next() Request {
+	next := r.request
+	next.Input, next.State = nil, r.state
+	return next
+}
+
+// carriedSize returns how large that request would be.
 func (r *run) carriedSize() int {
-	raw, err := json.Marshal(r.state)
+	raw, err := json.Marshal(r.next())
 	if err != nil {
 		return maxPayload + 1
 	}
-	return len(raw) + len(r.request.Text)
+	return len(raw)
 }
 
 // tooLong is the error of a run that is about to outgrow Temporal's limits, and has too much to

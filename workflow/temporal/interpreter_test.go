@@ -179,7 +179,8 @@ nodes:
 `})
 		e := resultOf(t, env.GetWorkflowResult, env.GetWorkflowError()).Nodes["b"].Error
 		require.Equal(t, "too_large", e.Code)
-		require.Contains(t, e.Message, "the input of b has 30000")
+		require.Contains(t, e.Message, "the input of b has 300")
+		require.Contains(t, e.Message, "Temporal takes 2080768; nothing was sent")
 		require.Len(t, server.Events(emulator.Filter{}), 1, "that of the first case")
 	})
 	t.Run("unknown source", func(t *testing.T) {

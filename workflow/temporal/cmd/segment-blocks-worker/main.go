@@ -6,9 +6,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -21,9 +24,29 @@ func main() {
 	err := newCommand().ExecuteContext(ctx)
 	stop()
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "error: "+text.Escape(err.Error()))
-		os.Exit(1)
+		for line := range strings.Lines(err.Error()) { // a faulty file has a line for each fault
+			say(os.Stderr, "error: %s", text.Escape(strings.TrimSpace(line)))
+		}
+		os.Exit(exitCode(err))
 	}
+}
+
+// failed is the error of what went wrong at work. Others are about the command line, the
+// configuration or the workflow file, and nothing has begun.
+type failed struct{ error }
+
+func (f failed) Unwrap() error { return f.error }
+
+func exitCode(err error) int {
+	if _, ok := errors.AsType[failed](err); ok {
+		return 1
+	}
+	return 2
+}
+
+// say writes a line. That nobody may read it does not end a run.
+func say(w io.Writer, format string, args ...any) {
+	_, _ = fmt.Fprintf(w, format+"\n", args...)
 }
 
 // newCommand makes the command with the flags that all its commands share.
@@ -34,7 +57,7 @@ func newCommand() *cobra.Command {
 	}
 	var to connection
 	flags := root.PersistentFlags()
-	flags.StringVar(&to.address, "address", "", "Temporal server (default TEMPORAL_ADDRESS, localhost:7233)")
+	flags.StringVar(&to.address, "address", "", "Temporal server (default TEMPORAL_ADDRESS or local)")
 	flags.StringVar(&to.namespace, "namespace", "", "namespace (default TEMPORAL_NAMESPACE, default)")
 	flags.StringVar(&to.queue, "task-queue", "segment-blocks", "task queue")
 	root.AddCommand(newServe(&to), newRun(&to))

@@ -157,6 +157,7 @@ func TestServerThatIsNotThere(t *testing.T) {
 	_, _, err := runCommand(t.Context(), "run", "--file", "../../testdata/kill.workflow.yaml", "--env", "TOKEN",
 		"--address", address)
 	require.ErrorContains(t, err, "no Temporal server answers at "+address+": start one with \"temporal server")
+	require.Equal(t, 1, exitCode(err))
 }
 
 func TestWorkerWithoutKey(t *testing.T) {
@@ -177,6 +178,7 @@ nodes:
 	require.ErrorContains(t, err, "3:")
 	require.ErrorContains(t, err, "segment_trak")
 	require.ErrorContains(t, err, "<c.userId> names no node")
+	require.Equal(t, 2, exitCode(err))
 
 	large := fmt.Sprintf("name: large\nstart: {a: %q}\nnodes: {a: {with: {b: <start.a>}}}", strings.Repeat("x", 3<<20))
 	require.NoError(t, os.WriteFile(file, []byte(large), 0o600))

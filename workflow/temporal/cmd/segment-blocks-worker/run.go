@@ -66,22 +66,31 @@ func start(cmd *cobra.Command, to connection, f runFlags) error {
 	if err != nil {
 		return err
 	}
+	if f.id == "" {
+		f.id = g.Name + "-" + uuid.NewString()
+	}
+	if err := launch(cmd, to, f, request, g); err != nil {
+		return failed{err}
+	}
+	return nil
+}
+
+// launch starts the workflow and, unless it is to be left alone, follows it.
+func launch(cmd *cobra.Command, to connection, f runFlags, request temporal.Request, g *workflow.Graph) error {
+	ctx := cmd.Context()
 	logs := slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelWarn})
 	server, err := to.dial(ctx, slog.New(logs))
 	if err != nil {
 		return err
 	}
 	defer server.Close()
-	if f.id == "" {
-		f.id = g.Name + "-" + uuid.NewString()
-	}
 	run, err := execute(ctx, server, to.queue, f.id, request)
 	if err != nil {
 		return err
 	}
 	if f.detach {
-		_, err := fmt.Fprintln(cmd.OutOrStdout(), f.id)
-		return err
+		say(cmd.OutOrStdout(), "%s", f.id)
+		return nil
 	}
 	warnOfNoWorker(ctx, cmd.ErrOrStderr(), server, to.queue)
 	return follow(ctx, cmd, server, run, g)
@@ -169,18 +178,18 @@ func follow(
 	err := run.Get(ctx, &result)
 	stop()
 	<-watched
-	var failed *sdk.ApplicationError
+	var ended *sdk.ApplicationError
 	switch {
 	case ctx.Err() != nil:
 		return fmt.Errorf("interrupted; the workflow goes on: the same command with --run %[1]s follows it, and "+
 			"\"temporal workflow cancel -w %[1]s\" ends it", run.GetID())
-	case errors.As(err, &failed) && failed.Type() == temporal.NodeFailed && failed.HasDetails():
-		if decoding := failed.Details(&result); decoding == nil {
+	case errors.As(err, &ended) && ended.Type() == temporal.NodeFailed && ended.HasDetails():
+		if decoding := ended.Details(&result); decoding == nil {
 			say(cmd.OutOrStdout(), "%s", result)
 		}
-		return errors.New(failed.Message())
-	case errors.As(err, &failed):
-		return fmt.Errorf("the workflow %s failed: %s", run.GetID(), failed.Message())
+		return errors.New(ended.Message())
+	case errors.As(err, &ended):
+		return fmt.Errorf("the workflow %s failed: %s", run.GetID(), ended.Message())
 	case sdk.IsCanceledError(err):
 		return fmt.Errorf("the workflow %s was canceled", run.GetID())
 	case err != nil:
@@ -188,11 +197,6 @@ func follow(
 	}
 	_, err = fmt.Fprintln(cmd.OutOrStdout(), string(result))
 	return err
-}
-
-// say writes a line. That nobody may read it does not end a run.
-func say(w io.Writer, format string, args ...any) {
-	_, _ = fmt.Fprintf(w, format+"\n", args...)
 }
 
 // watch prints a line for each node whose status has changed, until ctx ends.

@@ -40,17 +40,23 @@ func newServe(to *connection) *cobra.Command {
 	return cmd
 }
 
-func serve(ctx context.Context, to connection, f serveFlags) (err error) {
+func serve(ctx context.Context, to connection, f serveFlags) error {
 	logger := slog.New(slog.NewTextHandler(os.Stderr, nil))
 	rt, err := openRuntime(f, logger)
 	if err != nil {
 		return err
 	}
-	defer func() {
-		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-		defer cancel()
-		err = errors.Join(err, rt.Close(closing))
-	}()
+	err = work(ctx, to, f, rt, logger)
+	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	if err = errors.Join(err, rt.Close(closing)); err != nil {
+		return failed{err}
+	}
+	return nil
+}
+
+// work does what Temporal has for the worker until ctx ends.
+func work(ctx context.Context, to connection, f serveFlags, rt *runtime.Runtime, logger *slog.Logger) error {
 	server, err := to.dial(ctx, logger)
 	if err != nil {
 		return err
