@@ -53,6 +53,7 @@ func newEnvironment(t *testing.T, endpoint string) *testsuite.TestWorkflowEnviro
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
 	env := suite.NewTestWorkflowEnvironment()
+	env.SetWorkerOptions(temporal.WorkerOptions())
 	temporal.Register(env, newRuntime(t, endpoint), func(name string) (string, bool) {
 		return "secretOfTheWorker", name == "TOKEN"
 	})

@@ -15,6 +15,7 @@ import (
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/history/v1"
 	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 	"google.golang.org/protobuf/proto"
 
@@ -24,6 +25,7 @@ import (
 	"github.com/aacflow/segment-blocks/segment/emulator"
 	"github.com/aacflow/segment-blocks/segment/tracking"
 	"github.com/aacflow/segment-blocks/workflow"
+	blockflow "github.com/aacflow/segment-blocks/workflow/temporal"
 )
 
 func newEmulator(t *testing.T) *emulator.Server {
@@ -199,28 +201,46 @@ func TestCanceled(t *testing.T) {
 	require.Zero(t, segment.Stats().Stored)
 }
 
-// TestRun follows workflow files, and compares with a run in this process.
+// TestSameAsInProcess runs all workflow files on two workers, and compares with a run in this process.
+func TestSameAsInProcess(t *testing.T) {
+	t.Parallel()
+	s, segment := startTemporal(t), newEmulator(t)
+	startWorker(t, s, segment.URL, "same")
+	startWorker(t, s, segment.URL, "same")
+	var files []string
+	for _, pattern := range []string{
+		"../../testdata/*.yaml", "../../../testdata/*.json", "../../../../examples/*.workflow.yaml",
+	} {
+		found, err := filepath.Glob(pattern)
+		require.NoError(t, err)
+		files = append(files, found...)
+	}
+	require.GreaterOrEqual(t, len(files), 12)
+	for _, file := range files {
+		require.NoError(t, segment.Clear())
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		options := client.StartWorkflowOptions{TaskQueue: "same"}
+		run, err := s.ExecuteWorkflow(t.Context(), options, blockflow.WorkflowType, blockflow.Request{Text: string(text)})
+		require.NoError(t, err)
+		var raw json.RawMessage
+		var failed *temporal.ApplicationError
+		if err := run.Get(patiently(t), &raw); err != nil {
+			require.ErrorAs(t, err, &failed, file)
+			require.NoError(t, failed.Details(&raw), file)
+		}
+		local := newEmulator(t)
+		require.Equal(t, runLocally(t, local.URL, file, run.GetRunID()), resultOf(t, raw), file)
+		require.Equal(t, stored(local), stored(segment), file)
+	}
+}
+
+// TestRun follows workflow files.
 func TestRun(t *testing.T) {
 	t.Parallel()
 	s, segment := startTemporal(t), newEmulator(t)
 	startWorker(t, s, segment.URL, "run")
-	for _, file := range []string{
-		"../../testdata/parallel.workflow.yaml", "../../testdata/loop.workflow.yaml",
-		"../../../testdata/aacflow-order.json", "../../../../examples/signup.workflow.yaml",
-	} {
-		t.Run(filepath.Base(file), func(t *testing.T) {
-			require.NoError(t, segment.Clear())
-			out, _, err := runCommand(patiently(t), "run", "--address", s.address(), "--task-queue", "run",
-				"--file", file)
-			require.NoError(t, err)
-			got := resultOf(t, []byte(out))
-			local := newEmulator(t)
-			require.Equal(t, runLocally(t, local.URL, file, got["run"].(string)), got)
-			require.Equal(t, stored(local), stored(segment))
-		})
-	}
 	t.Run("same run", func(t *testing.T) {
-		require.NoError(t, segment.Clear())
 		file := "../../../../examples/order.workflow.yaml"
 		args := []string{"run", "--address", s.address(), "--task-queue", "run", "--file", file, "--run", "o-1"}
 		first, _, err := runCommand(patiently(t), args...)
@@ -266,7 +286,10 @@ func runLocally(t *testing.T, endpoint, file, run string) map[string]any {
 		runtime.Source("prod", tracking.Source{WriteKey: writeKey, Endpoint: endpoint}))
 	require.NoError(t, err)
 	defer rt.Close(context.Background())
-	res, err := workflow.Run(t.Context(), g, nil, workflow.Options{Invoke: workflow.Invoker(rt), RunID: run})
+	res, err := workflow.Run(t.Context(), g, nil, workflow.Options{
+		Invoke: workflow.Invoker(rt), RunID: run,
+		Environment: func(name string) (string, bool) { return token, name == "TOKEN" },
+	})
 	require.NoError(t, err)
 	raw, err := json.Marshal(res)
 	require.NoError(t, err)
