@@ -20,6 +20,10 @@ type Entry struct {
 	Icon        string          `json:"icon,omitempty"`
 	Color       string          `json:"color,omitempty"`
 	Verb        string          `json:"verb,omitempty"`
+	// Sentence, Templates and Skills are those of [schemas.Manifest].
+	Sentence  []schemas.Clause   `json:"sentence,omitempty"`
+	Templates []schemas.Template `json:"templates,omitempty"`
+	Skills    []schemas.Skill    `json:"skills,omitempty"`
 	Input       []schemas.Field `json:"input"`
 	Output      []schemas.Field `json:"output"`
 	// Rules say in words what the input must keep beyond the types of its parameters.
@@ -46,6 +50,7 @@ func EntryOf(b Block) Entry {
 		ID: m.ID, Name: m.Name, Summary: m.Summary, Description: m.Description, WhenToUse: m.WhenToUse,
 		Version: m.Version, Category: m.Category, Tags: append([]string{}, m.Tags...), Link: m.Link,
 		Icon: m.Icon, Color: m.Color, Verb: m.Verb,
+		Sentence: m.Sentence, Templates: m.Templates, Skills: m.Skills,
 		Input: m.Input.Fields(), Output: m.Output.Fields(), Rules: append([]string{}, m.Input.Rules()...),
 		InputSchema: m.Input.JSON(), OutputSchema: m.Output.JSON(),
 		Examples: append([]schemas.Example{}, m.Examples...), Refused: append([]schemas.Refusal{}, m.Refused...),

@@ -20,6 +20,8 @@ type Field struct {
 	Secret bool `json:"secret,omitempty"`
 	// Format is the schema's format, such as date-time.
 	Format string `json:"format,omitempty"`
+	// Hint tells a host's assistant what to write into it.
+	Hint string `json:"hint,omitempty"`
 	// Kinds are the JSON types that the schema admits; empty for any.
 	Kinds []rawjson.Kind `json:"kinds,omitempty"`
 	// Example is one value it may have.
@@ -50,6 +52,7 @@ func fieldsOf(schema json.RawMessage) []Field {
 			Description: def.Text("description"),
 			FilledBy:    def.Text("x-filled-by"),
 			Format:      def.Text("format"),
+			Hint:        def.Text("x-hint"),
 			Kinds:       kindsOf(def),
 		}
 		secret, _ := def.Get("writeOnly")

@@ -25,7 +25,7 @@ func keywords() map[string]string {
 	all := map[string]string{}
 	for kind, names := range map[string]string{
 		noSchema: "title description examples default deprecated readOnly writeOnly $comment $ref " +
-			"x-aacflow-type x-filled-by x-code x-codes x-says type const enum format minLength maxLength pattern " +
+			"x-aacflow-type x-filled-by x-code x-codes x-hint x-says type const enum format minLength maxLength pattern " +
 			"minimum maximum exclusiveMinimum exclusiveMaximum multipleOf required minProperties maxProperties " +
 			"dependentRequired minItems maxItems uniqueItems minContains maxContains",
 		oneSchema: "additionalProperties propertyNames items contains unevaluatedProperties unevaluatedItems " +

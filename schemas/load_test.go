@@ -79,6 +79,41 @@ func TestLook(t *testing.T) {
 	}
 }
 
+func TestGuide(t *testing.T) {
+	const guide = `
+sentence: Greet {name}, warmly [in {how|name}]
+templates:
+  - {title: T, prompt: "Greet\n  all.", category: popular, modules: [agent], tags: [hello], with: [slack]}
+skills:
+  - {name: say-hello, description: D, content: Call hello_greet.}
+`
+	manifests, err := load(strings.ReplaceAll(good+guide, "how|", ""))
+	require.NoError(t, err)
+	m := manifests[0]
+	require.Equal(t, []schemas.Clause{
+		{Text: "Greet", Fields: []string{"name"}},
+		{Text: ", warmly"},
+		{Text: "in", Fields: []string{"name"}, Optional: true},
+	}, m.Sentence)
+	require.Equal(t, "Greet all.", m.Templates[0].Prompt)
+	require.Equal(t, "say-hello", m.Skills[0].Name)
+	for text, says := range map[string]string{
+		guide:                            `a parameter that the block does not have: "how"`,
+		"sentence: Greet {who":           "sentence must be text with {parameter}",
+		"sentence: '[Greet]'":            "sentence must be text with {parameter}",
+		"templates: [x]":                 "templates must be a list of mappings",
+		"templates: [{title: T}]":        "prompt must be given",
+		"templates: [{category: fun}]":   `category must be one of`,
+		"templates: [{modules: [moon]}]": `modules must be of`,
+		"skills: {a: b}":                 "skills must be a list of mappings",
+		"skills: [{name: A B}]":          "name must be lower-case words joined by hyphens",
+		"skills: [{name: a, description: d, content: c}]": `content must name the block that it is about: "hello_greet"`,
+	} {
+		_, err := load(good + text + "\n")
+		require.ErrorContains(t, err, says, text)
+	}
+}
+
 // TestSegmentLooks: a user tells the blocks apart, and can see a white icon on each color.
 func TestSegmentLooks(t *testing.T) {
 	manifests, err := schemas.Load(segment.Manifests())

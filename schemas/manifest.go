@@ -12,6 +12,7 @@
 //
 //	x-aacflow-type   string, json, boolean or number: the type that a host's form shows
 //	x-filled-by      user-only (credentials and account settings) or user-or-llm (all else)
+//	x-hint           what a host's assistant should write into the parameter
 //	x-code           code of the violation that any keyword of this schema leads to
 //	x-codes          the same for single keywords
 //	x-says           sentences of the violations for single keywords, where their own say too little
@@ -44,6 +45,11 @@ type Manifest struct {
 	// dark enough for white, and Verb a label of a few words, such as Track event. A catalog shows
 	// them. All are optional.
 	Icon, Color, Verb string
+	// Sentence says on a card what the block does with its parameters, Templates are workflows to
+	// start from, and Skills tell an agent how to use the block. All are optional.
+	Sentence  []Clause
+	Templates []Template
+	Skills    []Skill
 	// Input and Output are the schemas of what an invocation takes and returns, both of them
 	// objects.
 	Input, Output *Schema

@@ -1,13 +1,13 @@
 // Package aacflow generates what a fork of Sim, such as AACFlow, needs in order to offer the blocks
 // of a registry as its own.
 //
-//	files, err := aacflow.Native(reg, aacflow.Segment())
+//	files, err := aacflow.Native(reg, aacflow.Segment(), aacflow.Sim08)
 //	workflow, err := aacflow.Workflow(reg, "segment_track")
 //
 // Native returns TypeScript: a tool for each block, one block of the canvas with the tools as its
 // operations, and the lines to add to the fork's registries. The tools call the REST API of package
 // rest, so that inputs are validated here and nowhere else. Their descriptions come from the
-// manifests.
+// manifests. Apply makes the edits of the fork's registries as well.
 //
 // Workflow returns a file to import into a host that reaches the blocks through MCP.
 package aacflow
@@ -42,19 +42,16 @@ type Integration struct {
 	// Name is for people, Summary one line without a full stop, Description prose.
 	Name, Summary, Description string
 	// Operations are the ids of blocks, without the prefix, in the order of the form. A new block
-	// starts with the first. Blocks that are not named follow, sorted.
+	// starts with the first, and has its icon and color. Blocks that are not named follow, sorted.
 	Operations []string
-	// Color is the color of the block's tile, in CSS.
-	Color string
-	// Docs is the URL of a guide, Home that of the vendor.
+	// Docs is the URL of a guide on the host's own site, "" for the page that the host generates.
+	// Home is that of the vendor.
 	Docs, Home string
 	// Tags are taken from the host's own list.
 	Tags []string
 	// Variables starts the names of the environment variables that the tools read: SEGMENT_BLOCKS
 	// for SEGMENT_BLOCKS_URL.
 	Variables string
-	// Strokes are the lines of the icon: SVG paths in a square of 24 by 24.
-	Strokes []string
 }
 
 // Segment returns the integration of the blocks in schemas/segment.
@@ -65,29 +62,34 @@ func Segment() Integration {
 		Description: "Tell Segment what users do, who they are and which account they belong to, one call at a time or " +
 			"many at once.",
 		Operations: []string{"track", "identify", "page", "screen", "group", "alias", "batch"},
-		Color:      "#1B4B5A",
-		Docs:       "https://github.com/aacflow/segment-blocks/blob/main/docs/aacflow.md",
 		Home:       "https://segment.com",
 		Tags:       []string{"data-analytics", "events", "marketing"},
 		Variables:  "SEGMENT_BLOCKS",
-		Strokes:    []string{"M3 12h18", "M7 12c5 0 4-7 9-7h5", "M7 12c5 0 4 7 9 7h5"},
 	}
 }
 
 // Native returns the files that a fork adds, sorted by path: TypeScript, and two pages that say
 // what to do with it. It takes the blocks of reg whose ids start with the integration's. It fails
-// if a manifest uses a name that the host reserves.
-func Native(reg *registry.Registry, in Integration) ([]File, error) {
-	ops, err := operationsOf(reg, in)
+// if a manifest uses a name that the host reserves, or the engine is none.
+func Native(reg *registry.Registry, in Integration, engine Engine) ([]File, error) {
+	files, _, err := generate(reg, in, engine)
+	return files, err
+}
+
+func generate(reg *registry.Registry, in Integration, engine Engine) ([]File, page, error) {
+	var p page
+	err := engine.check()
+	if err == nil {
+		p, err = newPage(reg, in, engine)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("generate native blocks: %w", err)
+		return nil, p, fmt.Errorf("generate native blocks: %w", err)
 	}
 	all, err := parseTemplates()
 	if err != nil {
-		return nil, fmt.Errorf("generate native blocks: %w", err)
+		return nil, p, fmt.Errorf("generate native blocks: %w", err)
 	}
 	folder := "tools/" + in.ID + "/"
-	page := newPage(in, ops)
 	var files []File
 	add := func(path, name string, data any) {
 		var b bytes.Buffer
@@ -96,21 +98,20 @@ func Native(reg *registry.Registry, in Integration) ([]File, error) {
 		}
 		files = append(files, File{path, b.Bytes()})
 	}
-	for _, op := range ops {
+	for _, op := range p.Operations {
 		add(folder+op.Name+".ts", "tool.ts.tmpl", op)
 	}
-	add(folder+"index.ts", "index.ts.tmpl", page)
-	add(folder+"service.ts", "service.ts.tmpl", page)
-	add(folder+"types.ts", "types.ts.tmpl", page)
-	add("blocks/blocks/"+in.ID+".ts", "block.ts.tmpl", page)
-	add("components/"+in.ID+"-icon.tsx", "icon.tsx.tmpl", page)
-	add("README.md", "README.md.tmpl", page)
-	add("REGISTRY.md", "REGISTRY.md.tmpl", page)
+	add(folder+"index.ts", "index.ts.tmpl", p)
+	add(folder+"service.ts", "service.ts.tmpl", p)
+	add(folder+"types.ts", "types.ts.tmpl", p)
+	add("blocks/blocks/"+in.ID+".ts", "block.ts.tmpl", p)
+	add("README.md", "README.md.tmpl", p)
+	add("REGISTRY.md", "REGISTRY.md.tmpl", p)
 	if err != nil {
-		return nil, err
+		return nil, p, err
 	}
 	slices.SortFunc(files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
-	return files, nil
+	return files, p, nil
 }
 
 //go:embed templates
@@ -119,7 +120,7 @@ var templates embed.FS
 func parseTemplates() (*template.Template, error) {
 	return template.New("").Delims("[[", "]]").Funcs(template.FuncMap{
 		"comment": comment, "oneLine": oneLine, "quote": quote, "key": key, "access": access,
-		"prose": prose, "declaration": declaration, "array": array,
+		"prose": prose, "list": list, "literal": literal, "declaration": declaration, "array": array,
 		"json":       func(text string) string { return string(rawjson.Quote(text)) },
 		"formatType": formatType, "placeholder": placeholder, "reference": reference,
 	}).ParseFS(templates, "templates/*.tmpl")

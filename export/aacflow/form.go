@@ -2,22 +2,30 @@ package aacflow
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"slices"
 	"strings"
 
+	"github.com/aacflow/segment-blocks/rawjson"
+	"github.com/aacflow/segment-blocks/registry"
 	"github.com/aacflow/segment-blocks/schemas"
 )
 
 // page is what the templates that concern all operations are filled with.
 type page struct {
 	Integration
+	Engine     Engine
 	Operations []operation
 	Fields     []formField
 }
 
-func newPage(in Integration, ops []operation) page {
-	p := page{Integration: in, Operations: ops, Fields: formOf(ops)}
+func newPage(reg *registry.Registry, in Integration, engine Engine) (page, error) {
+	ops, err := operationsOf(reg, in)
+	if err != nil {
+		return page{}, err
+	}
+	p := page{Integration: in, Engine: engine, Operations: ops, Fields: formOf(ops)}
 	for i, f := range p.Fields {
 		p.Fields[i].Advanced = isAdvanced(ops, f.Name)
 		p.Fields[i].everywhere = len(f.Operations) == len(ops)
@@ -25,7 +33,7 @@ func newPage(in Integration, ops []operation) page {
 	for _, f := range fixed() {
 		p.Fields = append(p.Fields, formField{Field: f, ID: f.Name, Advanced: true, everywhere: true})
 	}
-	return p
+	return p, nil
 }
 
 // formField is one field of the block's form. Operations whose manifests describe a parameter in
@@ -82,7 +90,7 @@ func formOf(ops []operation) []formField {
 // alike tells whether one field of the form can stand for both parameters.
 func alike(a, b schemas.Field) bool {
 	return a.Name == b.Name && a.Type == b.Type && a.Description == b.Description && a.FilledBy == b.FilledBy &&
-		a.Secret == b.Secret && bytes.Equal(a.Example, b.Example)
+		a.Secret == b.Secret && a.Hint == b.Hint && bytes.Equal(a.Example, b.Example)
 }
 
 // isAdvanced tells whether most calls do without a parameter. Manifests list what matters first: a
@@ -115,6 +123,29 @@ func placeholder(example json.RawMessage) string {
 		return text
 	}
 	return string(example)
+}
+
+// Wand is what the host's assistant is told when it fills the field in, "" where it does not.
+func (f formField) Wand() string {
+	if f.Hint == "" {
+		return ""
+	}
+	kind, form := "", "value"
+	switch {
+	case f.Format == "date-time":
+		kind, form = "timestamp", "timestamp"
+	case slices.Contains(f.Kinds, rawjson.ArrayKind):
+		form = "JSON array"
+	case f.Type == "json":
+		kind, form = "json-object", "JSON object"
+	}
+	members := []string{
+		"enabled: true", prose(8, "prompt", sentences(f.Hint, "Return ONLY the "+form+", without an explanation")),
+	}
+	if kind != "" {
+		members = append(members, "generationType: "+quote(kind))
+	}
+	return object(6, "wandConfig: ", members...)
 }
 
 // Condition says for which operations the form shows the field. It is empty for a field of all.
@@ -188,19 +219,48 @@ func (p page) Renamed(op operation) string {
 	return object(12, "return ", members...)
 }
 
-// About is the long description: what the block is for, and the rules of each operation in words.
-func (p page) About() string {
-	parts := []string{p.Description}
-	for _, op := range p.Operations {
-		if len(op.Rules) > 0 {
-			parts = append(parts, op.Label+": "+strings.Join(op.Rules, "; "))
+// Catalogued tells whether the fork has a catalog entry of a block, with templates and skills, and
+// sentences on its cards.
+func (p page) Catalogued() bool { return p.Engine == Sim08 }
+
+// Categorised tells whether the fork has categories of integrations.
+func (p page) Categorised() bool { return p.Engine != Sim202602 }
+
+// Sentence is the sentence of an operation as the elements of an array. A clause that holds its
+// place while its field is empty is core.
+func (p page) Sentence(op operation) []string {
+	var clauses []string
+	for _, c := range op.Entry.Sentence {
+		if c.Fields == nil {
+			clauses = append(clauses, quote(c.Text))
+			continue
 		}
+		var ids []string
+		for _, name := range c.Fields {
+			for _, f := range p.Fields {
+				if f.Name == name && slices.Contains(f.Operations, op.Name) {
+					ids = append(ids, f.ID)
+				}
+			}
+		}
+		field := "field: " + array(ids)
+		if len(ids) == 1 {
+			field = "field: " + quote(ids[0])
+		}
+		members := []string{"text: " + quote(c.Text), field}
+		if !c.Optional {
+			members = append(members, "core: true")
+		}
+		clauses = append(clauses, object(10, "", members...))
 	}
-	return sentences(parts...)
+	return clauses
 }
 
 // First is the operation that a new block starts with.
 func (p page) First() operation { return p.Operations[0] }
+
+// Tile is the color of the block's tile.
+func (p page) Tile() string { return cmp.Or(p.First().Color, "#334155") }
 
 // Category is the host's constant for the category of the blocks.
 func (p page) Category() string { return access("IntegrationType", pascal(p.First().Category)) }

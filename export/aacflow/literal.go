@@ -37,6 +37,27 @@ func array(values []string) string {
 	return "[" + strings.Join(quoted, ", ") + "]"
 }
 
+// list writes the elements of an array, each on a line of its own where they do not fit.
+func list(indent int, elements []string) string {
+	if line := "[" + strings.Join(elements, ", ") + "]"; fits(indent, line) && !strings.Contains(line, "\n") {
+		return line
+	}
+	margin := "\n" + strings.Repeat(" ", indent)
+	return "[" + margin + "  " + strings.Join(elements, ","+margin+"  ") + "," + margin + "]"
+}
+
+// literal writes a text of several lines, a line of code for each.
+func literal(indent int, text string) string {
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		if i < len(lines)-1 {
+			line += "\n"
+		}
+		lines[i] = quote(line)
+	}
+	return strings.Join(lines, " +\n"+strings.Repeat(" ", indent))
+}
+
 // prose writes a member whose value is a text. A long text has a line of its own.
 func prose(indent int, name, value string) string {
 	line := name + ": " + quote(value)
@@ -50,7 +71,7 @@ func prose(indent int, name, value string) string {
 func declaration(name string, f schemas.Field) string {
 	members := []string{"type: " + quote(f.Type), prose(6, "description", oneLine(f.Description))}
 	if slices.Contains(f.Kinds, rawjson.NullKind) {
-		members = append(members, "nullable: true")
+		members = append(members, "optional: true") // the service leaves out what is null
 	}
 	return object(4, key(name)+": ", members...)
 }

@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -17,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/aacflow/segment-blocks/blocks"
+	"github.com/aacflow/segment-blocks/export/aacflow"
 	"github.com/aacflow/segment-blocks/registry"
 	"github.com/aacflow/segment-blocks/runtime"
 	"github.com/aacflow/segment-blocks/runtime/retry"
@@ -66,15 +66,12 @@ type fork struct {
 	node, root string
 }
 
-func build(t *testing.T, examples string) fork {
+func build(t *testing.T, in aacflow.Integration, engine aacflow.Engine, reg *registry.Registry) fork {
 	t.Helper()
 	f := fork{needNode(t), t.TempDir()}
 	require.NoError(t, os.CopyFS(f.root, os.DirFS(filepath.Join("clients", "fork"))))
-	for _, folder := range []string{"blocks", "components", "tools"} {
-		// Fails where a file is there already: the generated ones replace none of the fork's.
-		require.NoError(t, os.CopyFS(filepath.Join(f.root, folder), os.DirFS(filepath.Join(examples, folder))))
-	}
-	f.register(t, filepath.Join(examples, "REGISTRY.md"))
+	require.NoError(t, os.CopyFS(f.root, os.DirFS(filepath.Join("clients", "engines", string(engine)))))
+	f.apply(t, reg, in, engine)
 	if workflow, err := os.ReadFile(filepath.Join(examples+"-workflow", "segment_track.json")); err == nil {
 		const head = "import type { WorkflowFile } from '@/lib/workflow-file'\n\nexport const file: WorkflowFile = "
 		require.NoError(t, os.WriteFile(filepath.Join(f.root, "workflow.ts"), append([]byte(head), workflow...), 0o600))
@@ -82,30 +79,19 @@ func build(t *testing.T, examples string) fork {
 	return f
 }
 
-// register adds to the fork's own files the lines of REGISTRY.md: those of each section, in order,
-// at the places that are marked.
-func (f fork) register(t *testing.T, page string) {
+// apply adds the blocks to the fork, and returns the files that changed.
+func (f fork) apply(t *testing.T, reg *registry.Registry, in aacflow.Integration, engine aacflow.Engine) []string {
 	t.Helper()
-	text, err := os.ReadFile(page)
+	a, err := aacflow.Apply(reg, in, engine, os.DirFS(f.root))
 	require.NoError(t, err)
-	sections := regexp.MustCompile("(?m)^## `(.*)`$").FindAllSubmatchIndex(text, -1)
-	require.Len(t, sections, 4)
-	for i, at := range sections {
-		end := len(text)
-		if i+1 < len(sections) {
-			end = sections[i+1][0]
-		}
-		path := filepath.Join(f.root, string(text[at[2]:at[3]]))
-		file, err := os.ReadFile(path)
-		require.NoError(t, err)
-		for _, lines := range regexp.MustCompile("(?ms)^```ts\n(.*?)^```$").FindAllSubmatch(text[at[1]:end], -1) {
-			mark := regexp.MustCompile(`(?m)^ *// add: \w+\n`).FindIndex(file)
-			require.NotNil(t, mark, "%s has no place for\n%s", path, lines[1])
-			file = bytes.Join([][]byte{file[:mark[0]], lines[1], file[mark[1]:]}, nil)
-		}
-		require.NotContains(t, string(file), "// add:")
-		require.NoError(t, os.WriteFile(path, file, 0o600))
+	var changed []string
+	for _, c := range a.Changes {
+		path := filepath.Join(f.root, filepath.FromSlash(c.Path))
+		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o700))
+		require.NoError(t, os.WriteFile(path, c.Content, 0o600))
+		changed = append(changed, c.Path)
 	}
+	return changed
 }
 
 // compile runs the TypeScript compiler in the fork and returns what it says.
@@ -147,17 +133,25 @@ type said struct {
 		Params, Outputs                                map[string]declared
 	}
 	Blocks map[string]struct {
-		LongDescription string
+		LongDescription    string
+		CanvasPresentation struct {
+			Sentences struct{ ByOperation map[string][]any }
+		}
 		SubBlocks       []subBlock
 		Inputs, Outputs map[string]declared
 		Tools           struct{ Access []string }
 	}
-	Metas map[string]struct{ Tags []string }
+	Metas map[string]struct {
+		Tags      []string
+		Templates []struct{ Prompt string }
+		Skills    []struct{ Content string }
+	}
 }
 
 type subBlock struct {
 	ID, Type, Mode, Description, Placeholder string
 	Password                                 bool
+	WandConfig                               *struct{ Prompt string }
 	Condition                                *struct {
 		Field string
 		Value any
@@ -201,7 +195,7 @@ func (f fork) run(t *testing.T, calls []call, environment ...string) said {
 // host's own code, in the strictest reading.
 func compiled(t *testing.T) fork {
 	t.Helper()
-	f := build(t, examples)
+	f := build(t, aacflow.Segment(), aacflow.Sim08, segmentBlocks(t))
 	// The client runs what was compiled as modules.
 	require.NoError(t, os.WriteFile(filepath.Join(f.root, "package.json"), []byte(`{"type":"module"}`), 0o600))
 	out, err := f.compile(t)
@@ -211,7 +205,7 @@ func compiled(t *testing.T) fork {
 	require.NoError(
 		t,
 		os.WriteFile(
-			filepath.Join(f.root, "out", "components", "icons.js"), []byte("export const SegmentIcon = () => null\n"), 0o600,
+			filepath.Join(f.root, "out", "components", "icons.js"), []byte("export const SegmentIcon = () => null\nexport const EnvelopeIcon = SegmentIcon\n"), 0o600,
 		),
 	)
 	return f

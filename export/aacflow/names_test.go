@@ -118,7 +118,7 @@ refused:
 	}
 	in := aacflow.Segment()
 	in.ID, in.Name, in.Summary, in.Operations = "evil", "Evil "+text, text, []string{"post"}
-	files, err := aacflow.Native(reg, in)
+	files, err := aacflow.Native(reg, in, aacflow.Sim08)
 	if err != nil {
 		require.ErrorContains(t, err, "keeps for itself")
 		return nil, false

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -16,7 +18,7 @@ import (
 
 func TestExamplesAreFresh(t *testing.T) {
 	reg := segmentBlocks(t)
-	files, err := aacflow.Native(reg, aacflow.Segment())
+	files, err := aacflow.Native(reg, aacflow.Segment(), aacflow.Sim08)
 	require.NoError(t, err)
 	want := map[string]string{}
 	for _, f := range files {
@@ -48,7 +50,7 @@ func TestExamplesAreFresh(t *testing.T) {
 // TestTypesFindFaults: the compiler really looks at the generated files, and at what was added to
 // the fork's own.
 func TestTypesFindFaults(t *testing.T) {
-	f := build(t, examples)
+	f := build(t, aacflow.Segment(), aacflow.Sim08, segmentBlocks(t))
 	faults := map[string]struct{ file, old, new, says string }{
 		"a parameter that the tool does not have": {
 			"tools/segment/track.ts", "event: params.event", "event: params.evnt", "'evnt'",
@@ -93,10 +95,22 @@ func testDeclarations(t *testing.T, f fork) {
 		require.Equal(t, "string", block.Inputs[sub.ID].Type, "the engine reads nothing else as it is")
 	}
 	require.Len(t, block.Inputs, len(ids))
-	require.Equal(t, []string{"data-analytics", "events", "marketing"}, told.Metas["segment"].Tags)
+	meta := told.Metas["segment"]
+	require.Equal(t, []string{"data-analytics", "events", "marketing"}, meta.Tags)
+	require.GreaterOrEqual(t, len(meta.Templates), 7)
+	require.GreaterOrEqual(t, len(meta.Skills), 5)
+	named := regexp.MustCompile(`segment_\w+`)
+	for _, text := range meta.Templates {
+		require.NotEmpty(t, named.FindAllString(text.Prompt, -1))
+		require.Subset(t, block.Tools.Access, named.FindAllString(text.Prompt, -1))
+	}
+	for _, text := range meta.Skills {
+		require.NotEmpty(t, named.FindAllString(text.Content, -1))
+		require.Subset(t, block.Tools.Access, named.FindAllString(text.Content, -1))
+	}
 
 	entries := segmentBlocks(t).Catalog()
-	require.Len(t, told.Tools, len(entries))
+	require.Len(t, told.Tools, len(entries)+3, "the fork has three of its own")
 	require.Len(t, block.Tools.Access, len(entries))
 	outputs := map[string]bool{}
 	advanced := map[string]bool{}
@@ -105,10 +119,8 @@ func testDeclarations(t *testing.T, f fork) {
 		require.Equal(t, []string{e.ID, e.Name, e.Version}, []string{tool.ID, tool.Name, tool.Version})
 		require.Contains(t, block.Tools.Access, e.ID)
 		require.Contains(t, tool.Description, e.Summary)
-		for _, rule := range e.Rules {
-			require.Contains(t, tool.Description, rule)
-			require.Contains(t, block.LongDescription, rule)
-		}
+		require.LessOrEqual(t, len([]rune(tool.Description)), 170)
+		requireSentence(t, block.SubBlocks, block.CanvasPresentation.Sentences.ByOperation, e.ID)
 		require.Len(t, tool.Params, len(e.Input)+2, "and source and invocationId")
 		for _, f := range e.Input {
 			require.Equal(t, declared{f.Type, flat(f.Description), f.FilledBy, false}, tool.Params[f.Name])
@@ -116,6 +128,7 @@ func testDeclarations(t *testing.T, f fork) {
 			require.Equal(t, f.Secret, sub.Password)
 			require.Equal(t, flat(f.Description), sub.Description)
 			require.NotEmpty(t, sub.Placeholder)
+			require.Equal(t, f.Hint != "", sub.WandConfig != nil, f.Name)
 			require.Equal(t, map[bool]string{true: "long-input", false: "short-input"}[f.Type == "json"], sub.Type)
 			if sub.Mode == "advanced" {
 				advanced[f.Name] = true
@@ -138,6 +151,34 @@ func testDeclarations(t *testing.T, f fork) {
 	}
 	require.Len(t, block.Outputs, len(outputs))
 	require.Equal(t, map[string]bool{"context": true, "integrations": true, "timestamp": true}, advanced)
+}
+
+// requireSentence holds the card's sentence to the host's rules: its fields are those of the
+// operation, and what is core is shown on a new card.
+func requireSentence(t *testing.T, subs []subBlock, sentences map[string][]any, id string) {
+	t.Helper()
+	operation := strings.TrimPrefix(id, "segment_")
+	always := 0
+	for _, clause := range sentences[operation] {
+		c, ok := clause.(map[string]any)
+		if !ok {
+			always++
+			continue
+		}
+		fields, several := c["field"].([]any)
+		if !several {
+			fields = []any{c["field"]}
+		}
+		for _, field := range fields {
+			i := slices.IndexFunc(subs, func(s subBlock) bool { return s.ID == field && s.shown(operation) })
+			require.GreaterOrEqual(t, i, 0, "%s: %s", operation, field)
+			if c["core"] == true {
+				require.NotEqual(t, "advanced", subs[i].Mode, "%s: %s", operation, field)
+				always++
+			}
+		}
+	}
+	require.Positive(t, always, "the card of %s may be empty", operation)
 }
 
 func flat(text string) string { return strings.Join(strings.Fields(text), " ") }
@@ -189,7 +230,7 @@ func TestNativeRefuses(t *testing.T) {
 			require.NoError(
 				t, reg.Register(documented{&schemas.Manifest{ID: c.id, Input: schema(c.input), Output: schema(c.output)}}),
 			)
-			_, err := aacflow.Native(reg, aacflow.Segment())
+			_, err := aacflow.Native(reg, aacflow.Segment(), aacflow.Sim08)
 			require.ErrorContains(t, err, c.says)
 		})
 	}
@@ -217,18 +258,13 @@ func TestAnotherVendor(t *testing.T) {
 		Input: input, Output: output,
 	}}))
 	in := aacflow.Integration{
-		ID: "toy", Name: "Toy", Summary: "Toys", Color: "#000", Variables: "TOY", Tags: []string{"events"},
-		Strokes: []string{"M3 12h18"},
+		ID: "toy", Name: "Toy", Summary: "Toys", Variables: "TOY", Tags: []string{"events"},
 	}
-	files, err := aacflow.Native(reg, in)
+	files, err := aacflow.Native(reg, in, aacflow.Sim08)
 	require.NoError(t, err)
-	folder := t.TempDir()
 	for _, f := range files {
-		path := filepath.Join(folder, filepath.FromSlash(f.Path))
-		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o700))
-		require.NoError(t, os.WriteFile(path, f.Content, 0o600))
 		require.NotContains(t, strings.ToLower(string(f.Content)), "segment_blocks")
 	}
-	out, err := build(t, folder).compile(t)
+	out, err := build(t, in, aacflow.Sim08, reg).compile(t)
 	require.NoError(t, err, out)
 }

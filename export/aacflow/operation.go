@@ -118,10 +118,21 @@ func checkNames(e registry.Entry) error {
 // Const is the constant of the tool.
 func (op operation) Const() string { return strings.ToLower(op.Type[:1]) + op.Type[1:] + "Tool" }
 
-// About is the tool's description, which is all that a model knows of it: what the tool does, when
-// to use it, and its rules.
+// longestAbout is how long the descriptions of the host's own tools are at most.
+const longestAbout = 170
+
+// About is the tool's description: what the tool does, and as many of its rules as have room. The
+// service names every rule that an input breaks.
 func (op operation) About() string {
-	return sentences(append([]string{op.Summary, op.WhenToUse}, op.Rules...)...)
+	about := sentences(op.Summary)
+	for _, rule := range op.Rules {
+		longer := sentences(about, rule)
+		if utf8.RuneCountInString(longer) > longestAbout {
+			break
+		}
+		about = longer
+	}
+	return about
 }
 
 // Params are the tool's parameters. The tool requires none of them: the service judges which are
@@ -139,13 +150,13 @@ func (operation) InputType(f schemas.Field) string {
 	return typeScript(f.Type)
 }
 
-// OutputType returns the TypeScript of a member of the output.
-func (operation) OutputType(f schemas.Field) string {
-	kind := typeScript(f.Type)
+// OutputMember is the TypeScript of a member of the output. The service leaves out what is null.
+func (operation) OutputMember(f schemas.Field) string {
+	name := key(f.Name)
 	if slices.Contains(f.Kinds, rawjson.NullKind) {
-		kind += " | null"
+		name += "?"
 	}
-	return kind
+	return name + ": " + typeScript(f.Type)
 }
 
 // typeScript returns the type of a field that is no JSON.

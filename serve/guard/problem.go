@@ -21,6 +21,8 @@ type Problem struct { //nolint:errname // RFC 9457 calls it a problem
 	Status int    `json:"status"`
 	// Detail is one line about this occurrence.
 	Detail string `json:"detail"`
+	// Message repeats the detail: many clients, AACFlow's among them, look for the reason there.
+	Message string `json:"message"`
 	// Instance is the request id, which is in the log too.
 	Instance string `json:"instance,omitempty"`
 	// Code is stable; programs should match against it.
@@ -49,6 +51,7 @@ func (p *Problem) Fill(r *http.Request) {
 	if p.Title == "" {
 		p.Title = http.StatusText(p.Status)
 	}
+	p.Message = p.Detail
 	if p.Instance == "" {
 		p.Instance = RequestID(r.Context())
 	}

@@ -7,8 +7,7 @@ import { register } from 'node:module'
 const input = JSON.parse(readFileSync(0, 'utf8'))
 register('./resolve.mjs', import.meta.url, { data: { root: input.root } })
 const { tools } = await import(new URL('tools/registry.js', input.root))
-const { blocks, metas } = await import(new URL('blocks/registry-maps.js', input.root))
-const { extractors } = await import(new URL('tools/error-extractors.js', input.root))
+const { BLOCK_REGISTRY: blocks, BLOCK_META_REGISTRY: metas } = await import(new URL('blocks/registry-maps.js', input.root))
 
 // runBlock maps the values of the form to the parameters of a tool. The engine reads inputs that are declared as JSON; where that
 // fails it goes on with the text.
@@ -59,8 +58,9 @@ async function executeRequest(tool, params) {
     data = JSON.parse(text)
   } catch {}
   const { status, statusText } = response
-  const extractor = extractors.find((e) => e.id === tool.errorExtractor)
-  const error = extractor?.extract({ status, statusText, data }) || `Request failed with status ${status}`
+  // The host's own extractor of this name.
+  const message = tool.errorExtractor === 'standard-message' ? data?.message : undefined
+  const error = message || `Request failed with status ${status}`
   return { success: false, output: { status, statusText, data }, error }
 }
 

@@ -82,20 +82,38 @@ func newExport(p *Program) *cobra.Command {
 // and a --force, which the other formats need not have. A workflow is one file, and goes to stdout
 // without a folder.
 func newExportAACFlow(p *Program) *cobra.Command {
-	cmd := command("aacflow --out DIR", "Write the blocks as TypeScript for a fork of Sim, or as a workflow")
+	cmd := command("aacflow --out DIR|--apply DIR", "Write the blocks as TypeScript for a fork of Sim, or as a workflow")
 	flags := cmd.Flags()
 	out := flags.String("out", "", "folder to write to; it is created if it does not exist")
 	format := "native"
 	addChoice(cmd, &format, "format", "native or workflow", "native", "workflow")
 	block := flags.String("block", "segment_track", "block that the workflow calls")
 	force := flags.Bool("force", false, "replace files that differ")
+	engine := string(aacflow.Sim08)
+	var engines []string
+	for _, e := range aacflow.Engines() {
+		engines = append(engines, string(e))
+	}
+	addChoice(cmd, &engine, "engine", "form of Sim that the fork has: "+text.Or(engines...), engines...)
+	fork := flags.String("apply", "", "folder of a fork to add the blocks to; shows the differences")
+	yes := flags.Bool("yes", false, "with --apply, write them")
 	_ = cmd.MarkFlagDirname("out")
+	_ = cmd.MarkFlagDirname("apply")
+	cmd.MarkFlagsMutuallyExclusive("apply", "out")
+	cmd.MarkFlagsMutuallyExclusive("apply", "format")
 	_ = cmd.RegisterFlagCompletionFunc("block", func(
 		cmd *cobra.Command, _ []string, typed string,
 	) ([]string, cobra.ShellCompDirective) {
 		return p.completeBlock(cmd, nil, typed)
 	})
-	cmd.RunE = p.settled(func(_ *cobra.Command, _ []string, s *settings.Settings) error {
+	cmd.RunE = p.settled(func(cmd *cobra.Command, _ []string, s *settings.Settings) error {
+		if *fork != "" {
+			result, err := apply(cmd.Context(), p.registry(), aacflow.Engine(engine), *fork, *yes)
+			if err != nil {
+				return err
+			}
+			return p.show(s.Output, result, result.tell)
+		}
 		var files []aacflow.File
 		var err error
 		switch {
@@ -106,7 +124,7 @@ func newExportAACFlow(p *Program) *cobra.Command {
 		case *out == "":
 			err = console.Usage("name the folder to write to, such as --out sim-blocks")
 		default:
-			files, err = aacflow.Native(p.registry(), aacflow.Segment())
+			files, err = aacflow.Native(p.registry(), aacflow.Segment(), aacflow.Engine(engine))
 		}
 		if err != nil {
 			return err

@@ -7,13 +7,43 @@ export const SegmentBlock: BlockConfig = {
   name: 'Segment',
   description: 'Send events and customer data to Segment',
   longDescription:
-    'Tell Segment what users do, who they are and which account they belong to, one call at a time or many at once. Track: Segment needs the name of the event; Segment needs userId or anonymousId; The event Segment Consent Preference Updated needs context.consent.categoryPreferences, an object of booleans. Identify: Segment needs userId or anonymousId. Page: Segment needs userId or anonymousId. Screen: Segment needs userId or anonymousId. Group: Segment needs the id of the group; Segment needs userId or anonymousId. Alias: Segment needs the id to keep; Segment needs the id to join from. Batch: Segment needs at least one message; Each message needs its type; A track message needs an event name; A group message needs a groupId; An alias message needs userId and previousId; A message of any type but alias needs userId or anonymousId.',
-  docsLink: 'https://github.com/aacflow/segment-blocks/blob/main/docs/aacflow.md',
+    'Tell Segment what users do, who they are and which account they belong to, one call at a time or many at once.',
   category: 'tools',
   integrationType: IntegrationType.Analytics,
-  bgColor: '#1B4B5A',
+  bgColor: '#0f766e',
   icon: SegmentIcon,
   authMode: AuthMode.ApiKey,
+  canvasPresentation: {
+    defaultTitle: 'Segment',
+    sentences: {
+      byOperation: {
+        track: [
+          { text: 'Track', field: 'event', core: true },
+          { text: 'for', field: ['commonUserId', 'anonymousId'] },
+        ],
+        identify: [{ text: 'Identify', field: ['commonUserId', 'anonymousId'], core: true }],
+        page: [
+          'Record a page view',
+          { text: 'of', field: 'pageName' },
+          { text: 'by', field: ['commonUserId', 'anonymousId'] },
+        ],
+        screen: [
+          'Record a screen view',
+          { text: 'of', field: 'screenName' },
+          { text: 'by', field: ['commonUserId', 'anonymousId'] },
+        ],
+        group: [
+          { text: 'Add', field: ['commonUserId', 'anonymousId'], core: true },
+          { text: 'to', field: 'groupId', core: true },
+        ],
+        alias: [
+          { text: 'Join', field: 'previousId', core: true },
+          { text: 'to', field: 'aliasUserId', core: true },
+        ],
+        batch: [{ text: 'Send', field: 'batch', core: true }],
+      },
+    },
+  },
 
   subBlocks: [
     {
@@ -90,6 +120,12 @@ export const SegmentBlock: BlockConfig = {
         'What is worth knowing about the event, such as revenue, currency or the products of an order.',
       required: false,
       condition: { field: 'operation', value: 'track' },
+      wandConfig: {
+        enabled: true,
+        prompt:
+          'Write the properties of a Segment event. Names are in snake_case, numbers stay numbers, and values that are not known are left out. Return ONLY the JSON object, without an explanation.',
+        generationType: 'json-object',
+      },
     },
     {
       id: 'identifyTraits',
@@ -99,6 +135,12 @@ export const SegmentBlock: BlockConfig = {
       description: 'What is known about the user, such as name, email, plan or createdAt.',
       required: false,
       condition: { field: 'operation', value: 'identify' },
+      wandConfig: {
+        enabled: true,
+        prompt:
+          'Write the traits of a Segment user or group, such as name, email, plan and createdAt. Values that are not known are left out. Return ONLY the JSON object, without an explanation.',
+        generationType: 'json-object',
+      },
     },
     {
       id: 'pageName',
@@ -127,6 +169,12 @@ export const SegmentBlock: BlockConfig = {
         'What is worth knowing about the view, such as url, path, title, referrer and search.',
       required: false,
       condition: { field: 'operation', value: 'page' },
+      wandConfig: {
+        enabled: true,
+        prompt:
+          'Write the properties of a Segment event. Names are in snake_case, numbers stay numbers, and values that are not known are left out. Return ONLY the JSON object, without an explanation.',
+        generationType: 'json-object',
+      },
     },
     {
       id: 'screenName',
@@ -155,6 +203,12 @@ export const SegmentBlock: BlockConfig = {
         'What is worth knowing about the view, such as the variant shown or where it was opened from.',
       required: false,
       condition: { field: 'operation', value: 'screen' },
+      wandConfig: {
+        enabled: true,
+        prompt:
+          'Write the properties of a Segment event. Names are in snake_case, numbers stay numbers, and values that are not known are left out. Return ONLY the JSON object, without an explanation.',
+        generationType: 'json-object',
+      },
     },
     {
       id: 'groupTraits',
@@ -164,6 +218,12 @@ export const SegmentBlock: BlockConfig = {
       description: 'What is known about the group, such as name, industry, employees or plan.',
       required: false,
       condition: { field: 'operation', value: 'group' },
+      wandConfig: {
+        enabled: true,
+        prompt:
+          'Write the traits of a Segment user or group, such as name, email, plan and createdAt. Values that are not known are left out. Return ONLY the JSON object, without an explanation.',
+        generationType: 'json-object',
+      },
     },
     {
       id: 'aliasUserId',
@@ -196,6 +256,12 @@ export const SegmentBlock: BlockConfig = {
         field: 'operation',
         value: ['track', 'identify', 'page', 'screen', 'group', 'alias'],
       },
+      wandConfig: {
+        enabled: true,
+        prompt:
+          "Write a Segment context with Segment's own keys, such as ip, locale, timezone, userAgent, page, campaign, device and app. Return ONLY the JSON object, without an explanation.",
+        generationType: 'json-object',
+      },
     },
     {
       id: 'timestamp',
@@ -209,6 +275,12 @@ export const SegmentBlock: BlockConfig = {
       condition: {
         field: 'operation',
         value: ['track', 'identify', 'page', 'screen', 'group', 'alias'],
+      },
+      wandConfig: {
+        enabled: true,
+        prompt:
+          'Write the time as ISO 8601 in UTC, such as 2026-01-31T09:30:00Z. Return ONLY the timestamp, without an explanation.',
+        generationType: 'timestamp',
       },
     },
     {
@@ -228,9 +300,14 @@ export const SegmentBlock: BlockConfig = {
       type: 'long-input',
       placeholder: '[{"type":"track","event":"Order Completed","userId":"u-42"}]',
       description:
-        'The messages, in order. Each is an object with its type, its ids, and the fields of that type.',
+        'JSON array of messages, in order. Each is an object with its type, its ids, and the fields of that type.',
       required: false,
       condition: { field: 'operation', value: 'batch' },
+      wandConfig: {
+        enabled: true,
+        prompt:
+          'Write Segment messages, each an object with type (track, identify, page, screen, group or alias), userId or anonymousId, and the fields of that type. Return ONLY the JSON array, without an explanation.',
+      },
     },
     {
       id: 'batchContext',
@@ -242,6 +319,12 @@ export const SegmentBlock: BlockConfig = {
       required: false,
       mode: 'advanced',
       condition: { field: 'operation', value: 'batch' },
+      wandConfig: {
+        enabled: true,
+        prompt:
+          "Write a Segment context with Segment's own keys, such as ip, locale, timezone, userAgent, page, campaign, device and app. Return ONLY the JSON object, without an explanation.",
+        generationType: 'json-object',
+      },
     },
     {
       id: 'source',
@@ -412,7 +495,7 @@ export const SegmentBlock: BlockConfig = {
     batch: {
       type: 'string',
       description:
-        'The messages, in order. Each is an object with its type, its ids, and the fields of that type.',
+        'JSON array of messages, in order. Each is an object with its type, its ids, and the fields of that type.',
     },
     batchContext: {
       type: 'string',
@@ -463,4 +546,147 @@ export const SegmentBlock: BlockConfig = {
 export const SegmentBlockMeta = {
   tags: ['data-analytics', 'events', 'marketing'],
   url: 'https://segment.com',
+  templates: [
+    {
+      icon: SegmentIcon,
+      title: 'Orders from Shopify as Segment events',
+      prompt:
+        "Build a workflow that lists the new orders of Shopify every hour and, for each, tracks Order Completed in Segment with segment_track: the customer's id as userId, and order_id, total, currency and products as properties.",
+      modules: ['scheduled', 'workflows'],
+      category: 'marketing',
+      tags: ['e-commerce', 'sync'],
+      alsoIntegrations: ['shopify'],
+    },
+    {
+      icon: SegmentIcon,
+      title: 'Failed payments as Segment events',
+      prompt:
+        "Build a workflow that starts on a failed Stripe payment, tracks Payment Failed in Segment with segment_track for the customer's userId, with amount, currency and the decline code as properties, and posts a line to Slack.",
+      modules: ['workflows'],
+      category: 'operations',
+      tags: ['monitoring', 'payments'],
+      alsoIntegrations: ['slack', 'stripe'],
+    },
+    {
+      icon: SegmentIcon,
+      title: 'Typeform sign-ups as Segment users',
+      prompt:
+        "Build a workflow that starts on each Typeform response and calls segment_identify in Segment with the respondent's account id as userId, and name, email and the answers worth keeping as traits.",
+      modules: ['workflows'],
+      category: 'marketing',
+      tags: ['leads', 'sync'],
+      alsoIntegrations: ['typeform'],
+    },
+    {
+      icon: SegmentIcon,
+      title: 'Views of server-rendered pages',
+      prompt:
+        'Build a workflow with an API trigger that takes a path, a title and a visitor id, and records the view in Segment with segment_page: the title as name, the visitor id as anonymousId, and path and referrer as properties.',
+      modules: ['workflows'],
+      category: 'engineering',
+      tags: ['analytics', 'web'],
+    },
+    {
+      icon: SegmentIcon,
+      title: 'Screens of a kiosk app',
+      prompt:
+        'Build a workflow with an API trigger that a kiosk app calls with a device id and the name of a screen, and that records the view in Segment with segment_screen: the device id as anonymousId, the name as name.',
+      modules: ['workflows'],
+      category: 'engineering',
+      tags: ['analytics', 'apps'],
+    },
+    {
+      icon: SegmentIcon,
+      title: 'HubSpot companies as Segment groups',
+      prompt:
+        "Build a scheduled workflow that reads the companies changed since yesterday from HubSpot, and for each contact of a company calls segment_group in Segment with the company's id as groupId, the contact's id as userId, and name, industry and plan as traits.",
+      modules: ['scheduled', 'workflows'],
+      category: 'sales',
+      tags: ['crm', 'sync'],
+      alsoIntegrations: ['hubspot'],
+    },
+    {
+      icon: SegmentIcon,
+      title: 'Move users to new ids',
+      prompt:
+        'Build a workflow that reads pairs of an old and a new user id from a table, calls segment_alias in Segment for each pair with the old one as previousId and the new one as userId, and marks the row as done.',
+      modules: ['tables', 'workflows'],
+      category: 'operations',
+      tags: ['migration'],
+    },
+    {
+      icon: SegmentIcon,
+      title: 'Nightly import of a table',
+      prompt:
+        "Build a scheduled workflow that reads yesterday's rows from a table every night, turns each into a Segment message of type track with event, userId, timestamp and a messageId made of the row's id, sends them with one segment_batch call, and posts the count to Slack.",
+      modules: ['scheduled', 'tables', 'workflows'],
+      category: 'operations',
+      tags: ['import', 'sync'],
+      alsoIntegrations: ['slack'],
+    },
+  ],
+  skills: [
+    {
+      name: 'track-an-event',
+      description:
+        'Records in Segment what a user did. Use it when somebody asks to log, count or report an action.',
+      content:
+        '# Track an event\n' +
+        '\n' +
+        '1. Name the event as an object and a past-tense verb in title case, such as Order Completed. Keep values out of the name.\n' +
+        "2. Find the user's own permanent id for userId. Use anonymousId for a visitor who cannot be named. Never make up an id, and\n" +
+        '   never send the word null or undefined as one.\n' +
+        '3. Put values into properties as a JSON object. Keep numbers as numbers: {"total": 42.5, "currency": "EUR"}.\n' +
+        '4. Call segment_track once. It retries by itself; a second call is a second event.\n' +
+        '5. If it refuses the input, mend every violation that it names, and call again.',
+    },
+    {
+      name: 'keep-user-traits-current',
+      description:
+        'Writes what is known about a user to Segment. Use it after a sign-up, a login or a change of profile.',
+      content:
+        '# Keep the traits of a user current\n' +
+        '\n' +
+        '1. Use the permanent id of the account as userId. An email address is a trait and no id, since it changes.\n' +
+        '2. Give anonymousId as well where the visit before the login is known: that joins the two.\n' +
+        '3. Send only traits that you know. Traits that are left out keep the value they had.\n' +
+        '4. Call segment_identify once for each user. Use segment_track for what the user did.',
+    },
+    {
+      name: 'tie-a-user-to-an-account',
+      description:
+        'Says in Segment which account a user belongs to. Use it when somebody joins an account or its plan changes.',
+      content:
+        '# Tie a user to an account\n' +
+        '\n' +
+        '1. groupId is the permanent id of the account, never its name.\n' +
+        '2. Give the user as userId, or as anonymousId before the user is known.\n' +
+        '3. Traits describe the account: name, industry, employees, plan. What describes the person belongs to segment_identify.\n' +
+        '4. Call segment_group once for each user and account. A user may belong to several.',
+    },
+    {
+      name: 'join-two-ids',
+      description:
+        'Joins a new user id to the id the same person had before. Use it where a destination needs it, such as Mixpanel.',
+      content:
+        '# Join two ids of a person\n' +
+        '\n' +
+        '1. Make sure that both ids belong to one person: an alias cannot be taken back.\n' +
+        '2. userId is the id to keep, previousId the one to leave behind. They must differ.\n' +
+        '3. Call segment_alias once, before anything is sent under the new id.\n' +
+        '4. Where no destination asks for it, call segment_identify with userId and anonymousId instead.',
+    },
+    {
+      name: 'send-many-messages',
+      description:
+        'Sends a list of Segment messages in one call. Use it for imports and for events that were collected.',
+      content:
+        '# Send many messages\n' +
+        '\n' +
+        '1. Write batch as a JSON array, never as an object. Each item has its type: track, identify, page, screen, group or alias.\n' +
+        '2. Give each item its ids, and a messageId made of the id of the record, so that a repeated import counts once.\n' +
+        '3. Give each item the timestamp of what happened, with its zone.\n' +
+        '4. Call segment_batch once: it splits what is too large. If one item is faulty nothing is sent; mend all that it names.',
+    },
+  ],
 } as const satisfies BlockMeta

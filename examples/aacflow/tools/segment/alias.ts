@@ -7,9 +7,9 @@ export const segmentAliasTool: ToolConfig<SegmentAliasParams, SegmentAliasRespon
   id: 'segment_alias',
   name: 'Segment Alias',
   description:
-    'Join a new user id to the id the same person had before. Use it where a destination joins ids only when told to, such as Mixpanel. For most others segment_identify with both an anonymousId and a userId is enough. Segment needs the id to keep. Segment needs the id to join from.',
+    'Join a new user id to the id the same person had before. Segment needs the id to keep. Segment needs the id to join from.',
   version: '1.0.0',
-  errorExtractor: 'problem-details',
+  errorExtractor: 'standard-message',
 
   params: {
     writeKey: {
@@ -83,7 +83,7 @@ export const segmentAliasTool: ToolConfig<SegmentAliasParams, SegmentAliasRespon
       description:
         'True once Segment has accepted the call; with a durable source, once it is stored to be sent.',
     },
-    userId: { type: 'string', description: 'The id that is kept.', nullable: true },
-    previousId: { type: 'string', description: 'The id that was joined to it.', nullable: true },
+    userId: { type: 'string', description: 'The id that is kept.', optional: true },
+    previousId: { type: 'string', description: 'The id that was joined to it.', optional: true },
   },
 }

@@ -7,9 +7,9 @@ export const segmentBatchTool: ToolConfig<SegmentBatchParams, SegmentBatchRespon
   id: 'segment_batch',
   name: 'Segment Batch',
   description:
-    'Send many Segment messages of any type in one go. Use it for imports, and for events that you have collected. For a single event the other blocks give a clearer form. Segment needs at least one message. Each message needs its type. A track message needs an event name. A group message needs a groupId. An alias message needs userId and previousId. A message of any type but alias needs userId or anonymousId.',
+    'Send many Segment messages of any type in one go. Segment needs at least one message. Each message needs its type. A track message needs an event name.',
   version: '1.0.0',
-  errorExtractor: 'problem-details',
+  errorExtractor: 'standard-message',
 
   params: {
     writeKey: {
@@ -24,7 +24,7 @@ export const segmentBatchTool: ToolConfig<SegmentBatchParams, SegmentBatchRespon
       required: false,
       visibility: 'user-or-llm',
       description:
-        'The messages, in order. Each is an object with its type, its ids, and the fields of that type.',
+        'JSON array of messages, in order. Each is an object with its type, its ids, and the fields of that type.',
     },
     context: {
       type: 'json',

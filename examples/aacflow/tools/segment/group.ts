@@ -7,9 +7,9 @@ export const segmentGroupTool: ToolConfig<SegmentGroupParams, SegmentGroupRespon
   id: 'segment_group',
   name: 'Segment Group',
   description:
-    'Say which account, company or team a user belongs to. Use it when somebody joins an account or its traits change. Use segment_identify for traits of the person. Segment needs the id of the group. Segment needs userId or anonymousId.',
+    'Say which account, company or team a user belongs to. Segment needs the id of the group. Segment needs userId or anonymousId.',
   version: '1.0.0',
-  errorExtractor: 'problem-details',
+  errorExtractor: 'standard-message',
 
   params: {
     writeKey: {
@@ -99,16 +99,16 @@ export const segmentGroupTool: ToolConfig<SegmentGroupParams, SegmentGroupRespon
       description:
         'True once Segment has accepted the call; with a durable source, once it is stored to be sent.',
     },
-    groupId: { type: 'string', description: 'Group id that was sent.', nullable: true },
+    groupId: { type: 'string', description: 'Group id that was sent.', optional: true },
     userId: {
       type: 'string',
       description: 'User id that was sent; null where there was none.',
-      nullable: true,
+      optional: true,
     },
     anonymousId: {
       type: 'string',
       description: 'Anonymous id that was sent; null where there was none.',
-      nullable: true,
+      optional: true,
     },
   },
 }

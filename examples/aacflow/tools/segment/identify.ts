@@ -7,9 +7,9 @@ export const segmentIdentifyTool: ToolConfig<SegmentIdentifyParams, SegmentIdent
   id: 'segment_identify',
   name: 'Segment Identify',
   description:
-    'Say who a user is and what is known about them. Use it after somebody signs up, logs in or changes their profile. Use segment_track for what they did, and segment_group for the account they belong to. Segment needs userId or anonymousId.',
+    'Say who a user is and what is known about them. Segment needs userId or anonymousId.',
   version: '1.0.0',
-  errorExtractor: 'problem-details',
+  errorExtractor: 'standard-message',
 
   params: {
     writeKey: {
@@ -95,12 +95,12 @@ export const segmentIdentifyTool: ToolConfig<SegmentIdentifyParams, SegmentIdent
     userId: {
       type: 'string',
       description: 'User id that was sent; null where there was none.',
-      nullable: true,
+      optional: true,
     },
     anonymousId: {
       type: 'string',
       description: 'Anonymous id that was sent; null where there was none.',
-      nullable: true,
+      optional: true,
     },
   },
 }

@@ -7,9 +7,9 @@ export const segmentPageTool: ToolConfig<SegmentPageParams, SegmentPageResponse>
   id: 'segment_page',
   name: 'Segment Page',
   description:
-    'Record that somebody viewed a page of a website. Use it for views of a website, for example when a server renders it. Use segment_screen for the screens of an app, and segment_track for what people did there. Segment needs userId or anonymousId.',
+    'Record that somebody viewed a page of a website. Segment needs userId or anonymousId.',
   version: '1.0.0',
-  errorExtractor: 'problem-details',
+  errorExtractor: 'standard-message',
 
   params: {
     writeKey: {
@@ -110,17 +110,17 @@ export const segmentPageTool: ToolConfig<SegmentPageParams, SegmentPageResponse>
     name: {
       type: 'string',
       description: 'Name of the page; null where there was none.',
-      nullable: true,
+      optional: true,
     },
     userId: {
       type: 'string',
       description: 'User id that was sent with it; null where there was none.',
-      nullable: true,
+      optional: true,
     },
     anonymousId: {
       type: 'string',
       description: 'Anonymous id that was sent with it; null where there was none.',
-      nullable: true,
+      optional: true,
     },
   },
 }

@@ -7,9 +7,9 @@ export const segmentScreenTool: ToolConfig<SegmentScreenParams, SegmentScreenRes
   id: 'segment_screen',
   name: 'Segment Screen',
   description:
-    'Record that somebody viewed a screen of an app. Use it for views of a mobile, desktop or television app. Use segment_page for the pages of a website, and segment_track for what people did there. Segment needs userId or anonymousId.',
+    'Record that somebody viewed a screen of an app. Segment needs userId or anonymousId.',
   version: '1.0.0',
-  errorExtractor: 'problem-details',
+  errorExtractor: 'standard-message',
 
   params: {
     writeKey: {
@@ -110,17 +110,17 @@ export const segmentScreenTool: ToolConfig<SegmentScreenParams, SegmentScreenRes
     name: {
       type: 'string',
       description: 'Name of the screen; null where there was none.',
-      nullable: true,
+      optional: true,
     },
     userId: {
       type: 'string',
       description: 'User id that was sent with it; null where there was none.',
-      nullable: true,
+      optional: true,
     },
     anonymousId: {
       type: 'string',
       description: 'Anonymous id that was sent with it; null where there was none.',
-      nullable: true,
+      optional: true,
     },
   },
 }

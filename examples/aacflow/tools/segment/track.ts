@@ -7,9 +7,9 @@ export const segmentTrackTool: ToolConfig<SegmentTrackParams, SegmentTrackRespon
   id: 'segment_track',
   name: 'Segment Track',
   description:
-    'Record something that a user or visitor did. Use it when somebody did something worth counting, such as signing up or completing an order. Use segment_identify for what a person is rather than did, segment_page or segment_screen for views, and segment_batch for many events at once. Segment needs the name of the event. Segment needs userId or anonymousId. The event Segment Consent Preference Updated needs context.consent.categoryPreferences, an object of booleans.',
+    'Record something that a user or visitor did. Segment needs the name of the event. Segment needs userId or anonymousId.',
   version: '1.0.0',
-  errorExtractor: 'problem-details',
+  errorExtractor: 'standard-message',
 
   params: {
     writeKey: {
@@ -109,16 +109,16 @@ export const segmentTrackTool: ToolConfig<SegmentTrackParams, SegmentTrackRespon
       description:
         'True once Segment has accepted the event; with a durable source, once it is stored to be sent.',
     },
-    event: { type: 'string', description: 'Name of the event that was sent.', nullable: true },
+    event: { type: 'string', description: 'Name of the event that was sent.', optional: true },
     userId: {
       type: 'string',
       description: 'User id that was sent with it; null where there was none.',
-      nullable: true,
+      optional: true,
     },
     anonymousId: {
       type: 'string',
       description: 'Anonymous id that was sent with it; null where there was none.',
-      nullable: true,
+      optional: true,
     },
   },
 }

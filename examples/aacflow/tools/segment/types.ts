@@ -56,11 +56,11 @@ export interface SegmentTrackOutput {
   /** True once Segment has accepted the event; with a durable source, once it is stored to be sent. */
   success: boolean
   /** Name of the event that was sent. */
-  event: string | null
+  event?: string
   /** User id that was sent with it; null where there was none. */
-  userId: string | null
+  userId?: string
   /** Anonymous id that was sent with it; null where there was none. */
-  anonymousId: string | null
+  anonymousId?: string
 }
 
 export interface SegmentTrackResponse extends ToolResponse {
@@ -87,9 +87,9 @@ export interface SegmentIdentifyOutput {
   /** True once Segment has accepted the call; with a durable source, once it is stored to be sent. */
   success: boolean
   /** User id that was sent; null where there was none. */
-  userId: string | null
+  userId?: string
   /** Anonymous id that was sent; null where there was none. */
-  anonymousId: string | null
+  anonymousId?: string
 }
 
 export interface SegmentIdentifyResponse extends ToolResponse {
@@ -120,11 +120,11 @@ export interface SegmentPageOutput {
   /** True once Segment has accepted the page view; with a durable source, once it is stored to be sent. */
   success: boolean
   /** Name of the page; null where there was none. */
-  name: string | null
+  name?: string
   /** User id that was sent with it; null where there was none. */
-  userId: string | null
+  userId?: string
   /** Anonymous id that was sent with it; null where there was none. */
-  anonymousId: string | null
+  anonymousId?: string
 }
 
 export interface SegmentPageResponse extends ToolResponse {
@@ -155,11 +155,11 @@ export interface SegmentScreenOutput {
   /** True once Segment has accepted the screen view; with a durable source, once it is stored to be sent. */
   success: boolean
   /** Name of the screen; null where there was none. */
-  name: string | null
+  name?: string
   /** User id that was sent with it; null where there was none. */
-  userId: string | null
+  userId?: string
   /** Anonymous id that was sent with it; null where there was none. */
-  anonymousId: string | null
+  anonymousId?: string
 }
 
 export interface SegmentScreenResponse extends ToolResponse {
@@ -188,11 +188,11 @@ export interface SegmentGroupOutput {
   /** True once Segment has accepted the call; with a durable source, once it is stored to be sent. */
   success: boolean
   /** Group id that was sent. */
-  groupId: string | null
+  groupId?: string
   /** User id that was sent; null where there was none. */
-  userId: string | null
+  userId?: string
   /** Anonymous id that was sent; null where there was none. */
-  anonymousId: string | null
+  anonymousId?: string
 }
 
 export interface SegmentGroupResponse extends ToolResponse {
@@ -217,9 +217,9 @@ export interface SegmentAliasOutput {
   /** True once Segment has accepted the call; with a durable source, once it is stored to be sent. */
   success: boolean
   /** The id that is kept. */
-  userId: string | null
+  userId?: string
   /** The id that was joined to it. */
-  previousId: string | null
+  previousId?: string
 }
 
 export interface SegmentAliasResponse extends ToolResponse {
@@ -230,7 +230,7 @@ export interface SegmentAliasResponse extends ToolResponse {
 export interface SegmentBatchParams extends SegmentCallParams {
   /** Write key of the Segment source that the call is for. Leave it out where the host has configured one. */
   writeKey?: string
-  /** The messages, in order. Each is an object with its type, its ids, and the fields of that type. */
+  /** JSON array of messages, in order. Each is an object with its type, its ids, and the fields of that type. */
   batch?: JsonArray
   /** Context for every message of the batch. It is merged into each message's own, whose values win. */
   context?: JsonObject

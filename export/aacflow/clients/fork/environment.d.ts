@@ -16,10 +16,8 @@ declare namespace JSX {
     svg: import('react').SVGProps<SVGSVGElement> & {
       viewBox: string
       fill: string
-      stroke: string
-      strokeWidth: number
-      strokeLinecap: 'round'
       xmlns: string
+      'aria-hidden'?: 'true'
       children?: unknown
     }
     path: { d: string }

@@ -1,6 +1,13 @@
+import {
+  airtableReadTool,
+  airtableWriteTool,
+} from '@/tools/airtable'
 import type { ToolConfig } from '@/tools/types'
-// add: imports
+import { zoomListTool } from '@/tools/zoom'
 
 export const tools: Record<string, ToolConfig> = {
-  // add: tools
+  airtable_read:
+    airtableReadTool,
+  airtable_write: airtableWriteTool,
+  zoom_list: zoomListTool,
 }

@@ -15,7 +15,6 @@ export interface OutputProperty {
   type: OutputType
   description?: string
   optional?: boolean
-  nullable?: boolean
   properties?: Record<string, OutputProperty>
 }
 

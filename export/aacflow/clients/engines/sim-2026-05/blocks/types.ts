@@ -1,4 +1,4 @@
-// The shape of a block in Sim v0.8.9, as far as a generated one may use it.
+// The shape of a block in Sim from 21 March to August 2026, the tags left out that it lost in June, as far as a generated one may use it.
 import type { SVGProps } from 'react'
 
 export enum IntegrationType {
@@ -20,6 +20,8 @@ export interface Condition {
   not?: boolean
 }
 
+export type GenerationType = 'json-object' | 'json-schema' | 'sql-query' | 'timestamp' | 'timezone'
+
 export interface SubBlockConfig {
   id: string
   title?: string
@@ -30,6 +32,13 @@ export interface SubBlockConfig {
   options?: { label: string; id: string }[]
   value?: (params: Record<string, any>) => string
   placeholder?: string
+  wandConfig?: {
+    enabled: boolean
+    prompt: string
+    generationType?: GenerationType
+    placeholder?: string
+    maintainHistory?: boolean
+  }
   password?: boolean
   description?: string
   condition?: Condition
@@ -66,10 +75,4 @@ export interface BlockConfig {
   }
   inputs: Record<string, ParamConfig>
   outputs: Record<string, OutputField>
-}
-
-/** What the catalog says of a block. */
-export interface BlockMeta {
-  readonly tags?: readonly ('customer-support' | 'data-analytics' | 'events' | 'identity' | 'marketing')[]
-  readonly url?: string
 }

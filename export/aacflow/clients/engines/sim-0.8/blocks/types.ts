@@ -1,0 +1,118 @@
+// The shape of a block in Sim v0.8.9, as far as a generated one may use it.
+import type { SVGProps } from 'react'
+
+export enum IntegrationType {
+  Analytics = 'analytics',
+  Marketing = 'marketing',
+}
+
+export enum AuthMode {
+  OAuth = 'oauth',
+  ApiKey = 'api_key',
+  BotToken = 'bot_token',
+}
+
+type Value = string | number | boolean
+
+export interface Condition {
+  field: string
+  value: Value | Value[]
+  not?: boolean
+}
+
+export type GenerationType = 'json-object' | 'json-schema' | 'sql-query' | 'timestamp' | 'timezone'
+
+export interface SubBlockConfig {
+  id: string
+  title?: string
+  type: 'short-input' | 'long-input' | 'dropdown' | 'combobox' | 'switch' | 'slider' | 'table' | 'code'
+  mode?: 'basic' | 'advanced' | 'both' | 'trigger'
+  paramVisibility?: 'user-or-llm' | 'user-only' | 'llm-only' | 'hidden'
+  required?: boolean | Condition
+  options?: { label: string; id: string }[]
+  value?: (params: Record<string, any>) => string
+  placeholder?: string
+  wandConfig?: {
+    enabled: boolean
+    prompt: string
+    generationType?: GenerationType
+    placeholder?: string
+    maintainHistory?: boolean
+  }
+  password?: boolean
+  description?: string
+  condition?: Condition
+}
+
+export interface ParamConfig {
+  type: 'string' | 'number' | 'boolean' | 'json' | 'array' | 'file'
+  description?: string
+}
+
+export interface OutputField {
+  type: 'string' | 'number' | 'boolean' | 'json' | 'array' | 'file' | 'file[]' | 'any'
+  description?: string
+}
+
+/** One line on the card of a block: mere text, or text around the value of a field. */
+export type CanvasSentence = readonly (
+  | string
+  | { text?: string; field: string | readonly string[]; after?: string; core?: boolean }
+)[]
+
+export interface BlockConfig {
+  type: string
+  name: string
+  description: string
+  longDescription?: string
+  docsLink?: string
+  category: 'blocks' | 'tools' | 'triggers'
+  integrationType?: IntegrationType
+  bgColor: string
+  iconColor?: string
+  canvasPresentation?: {
+    typeLabel?: string
+    defaultTitle: string
+    sentences?: {
+      default?: CanvasSentence
+      byOperation?: Record<string, CanvasSentence>
+    }
+  }
+  icon: (props: SVGProps<SVGSVGElement>) => JSX.Element
+  authMode?: AuthMode
+  subBlocks: SubBlockConfig[]
+  tools: {
+    access: string[]
+    config?: {
+      tool: (params: Record<string, any>) => string
+      params?: (params: Record<string, any>) => Record<string, any>
+    }
+  }
+  inputs: Record<string, ParamConfig>
+  outputs: Record<string, OutputField>
+}
+
+export interface BlockTemplate {
+  icon: (props: SVGProps<SVGSVGElement>) => JSX.Element
+  title: string
+  prompt: string
+  modules: readonly ('knowledge-base' | 'tables' | 'files' | 'workflows' | 'scheduled' | 'agent')[]
+  category: 'popular' | 'sales' | 'support' | 'engineering' | 'marketing' | 'productivity' | 'operations'
+  tags: readonly string[]
+  featured?: boolean
+  alsoIntegrations?: readonly string[]
+}
+
+export interface SuggestedSkill {
+  name: string
+  description: string
+  content: string
+}
+
+/** What the catalog says of a block. */
+export interface BlockMeta {
+  readonly tags: readonly ('customer-support' | 'data-analytics' | 'events' | 'identity' | 'marketing')[]
+  readonly url?: string
+  readonly templates?: readonly BlockTemplate[]
+  readonly skills?: readonly SuggestedSkill[]
+}

@@ -1,0 +1,152 @@
+package aacflow
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Engine is the form of Sim that a fork has, named by its version or by the month since which the
+// form is current.
+type Engine string
+
+const (
+	// Sim08 is Sim v0.8 of August 2026 and later. It alone has sentences on the cards of the canvas,
+	// templates and skills.
+	Sim08 Engine = "sim-0.8"
+	// Sim202605 is the form from 21 March 2026 on, with categories of integrations.
+	Sim202605 Engine = "sim-2026-05"
+	// Sim202602 is the form before, which is that of AACFlow's own pages.
+	Sim202602 Engine = "sim-2026-02"
+)
+
+// Engines returns all engines, the newest first. The first loses nothing that a manifest says, and
+// no older one does so.
+func Engines() []Engine { return []Engine{Sim08, Sim202605, Sim202602} }
+
+func (e Engine) check() error {
+	if slices.Contains(Engines(), e) {
+		return nil
+	}
+	return fmt.Errorf("the engine must be one of %q: %q", Engines(), string(e))
+}
+
+// An edit adds lines to a file that a fork has.
+type edit struct {
+	// Path is relative to the folder of the app, Where tells people the place.
+	Path, Where string
+	// Kind is how the place is found.
+	Kind editKind
+	// List is the constant of the object that entries go into.
+	List string
+	Text string
+}
+
+type editKind int
+
+const (
+	imports editKind = iota // among the imports, by the name of the module
+	entries                 // in the object List, by key
+	ending                  // at the end
+)
+
+// Edits are what the fork's own files need, file by file.
+func (p page) Edits() []edit {
+	var names, tools []string
+	for _, op := range p.Sorted() {
+		names = append(names, "  "+op.Const()+",\n")
+		tools = append(tools, "  "+op.ID+": "+op.Const()+",\n")
+	}
+	const registry = "tools/registry.ts"
+	list := []edit{
+		{registry, "Among the imports", imports, "", fmt.Sprintf(
+			"import {\n%s} from '@/tools/%s'\n", strings.Join(names, ""), p.ID)},
+		{registry, "In the object `tools`", entries, "tools", strings.Join(tools, "")},
+	}
+	block := p.Type() + "Block"
+	blocks, constant := "blocks/registry.ts", "registry"
+	imported := block
+	if p.Engine == Sim08 {
+		blocks, constant = "blocks/registry-maps.ts", "BLOCK_REGISTRY"
+		imported += ", " + block + "Meta"
+	}
+	list = append(list,
+		edit{blocks, "Among the imports", imports, "", fmt.Sprintf(
+			"import { %s } from '@/blocks/blocks/%s'\n", imported, p.ID)},
+		edit{blocks, "In the object `" + constant + "`", entries, constant, "  " + p.ID + ": " + block + ",\n"},
+	)
+	if p.Engine == Sim08 {
+		list = append(list, edit{
+			blocks, "In the object `BLOCK_META_REGISTRY`", entries, "BLOCK_META_REGISTRY",
+			"  " + p.ID + ": " + block + "Meta,\n",
+		})
+	}
+	return append(list, edit{"components/icons.tsx", "At the end", ending, "", p.icon()})
+}
+
+// icon is the component of the icon. The generators of the fork look for it in the text of the file
+// that has all icons.
+func (p page) icon() string {
+	return `export function ` + p.Type() + `Icon(props: SVGProps<SVGSVGElement>) {
+  return (
+    <svg
+      {...props}
+      viewBox='0 0 24 24'
+      fill='currentColor'
+      xmlns='http://www.w3.org/2000/svg'
+      aria-hidden='true'
+    >
+      <path d='` + oneLine(cmp.Or(p.First().Icon, "M4 4h16v16H4z")) + `' />
+    </svg>
+  )
+}
+`
+}
+
+// Files are the files that the edits are for, in their order.
+func (p page) Files() []string {
+	var files []string
+	for _, e := range p.Edits() {
+		if !slices.Contains(files, e.Path) {
+			files = append(files, e.Path)
+		}
+	}
+	return files
+}
+
+// EditsOf are the edits of one file.
+func (p page) EditsOf(path string) []edit {
+	return slices.DeleteFunc(p.Edits(), func(e edit) bool { return e.Path != path })
+}
+
+// Commands are to be run in the root of the fork after the edits, in this order.
+func (p page) Commands() []string {
+	switch p.Engine {
+	case Sim08:
+		return []string{
+			"bun run tool-metadata:generate", "bun run scripts/generate-docs.ts", "bun run docs-manifest:generate",
+			"bun run lint", "bun run check:canvas-sentences", "bun run integration-catalog:check",
+			"bun run check:import-specifiers", "bun run check:bare-icons", "bun run tool-metadata:check", "bun run type-check",
+		}
+	default:
+		return []string{"bun run scripts/generate-docs.ts", "bun run lint", "bun run type-check"}
+	}
+}
+
+// Generated are the files that the commands write and that belong in the same commit, from the root
+// of the fork.
+func (p page) Generated() []string {
+	docs := []string{
+		"apps/docs/components/icons.tsx", "apps/docs/components/ui/icon-mapping.ts",
+		"apps/docs/content/docs/en/" + map[bool]string{true: "integrations", false: "tools"}[p.Engine == Sim08] +
+			"/{" + p.ID + ".mdx,meta.json}",
+	}
+	if p.Engine != Sim08 {
+		return docs
+	}
+	return append([]string{
+		"apps/sim/tools/generated/*", "apps/sim/lib/integrations/icon-mapping.ts",
+		"apps/sim/lib/copilot/generated/docs-manifest.ts", "packages/deployment-config/src/integrations.json",
+	}, docs...)
+}
