@@ -36,6 +36,9 @@ func Apply(reg *registry.Registry, in Integration, engine Engine, app fs.FS) (Ap
 	if err != nil {
 		return Application{}, err
 	}
+	if _, err := fs.Stat(app, maps); err == nil {
+		p.Registry = maps // from June to August 2026 forks of an older form had it already
+	}
 	a := Application{Commands: p.Commands(), Generated: p.Generated()}
 	for _, f := range files {
 		if path.Ext(f.Path) == ".md" {
@@ -108,9 +111,9 @@ func (e edit) apply(text string) (string, error) {
 		}
 		return text[:at] + e.Text + text[at:], nil
 	}
-	head := regexp.MustCompile(`(?m)^(?:export )?const ` + e.List + `\b[^\n]*\{\n`).FindStringIndex(text)
+	head := regexp.MustCompile(`(?m)^(?:export )?const (?:` + e.List + `)\b[^\n]*\{\n`).FindStringIndex(text)
 	if head == nil {
-		return "", fmt.Errorf("it has no object called %s", e.List)
+		return "", fmt.Errorf("it has no object called %s", strings.ReplaceAll(e.List, "|", " or "))
 	}
 	length := strings.Index(text[head[1]:], "\n}")
 	if strings.HasPrefix(text[head[1]:], "}") {

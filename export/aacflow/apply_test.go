@@ -3,6 +3,7 @@ package aacflow_test
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -86,4 +87,18 @@ func TestApplyRefuses(t *testing.T) {
 	other["tools/registry.ts"].Data = nil
 	_, err = aacflow.Apply(reg, aacflow.Segment(), aacflow.Sim08, other)
 	require.ErrorContains(t, err, "it has no imports")
+}
+
+// TestApplyFindsTheRegistry: forks of June to August 2026 have the older form, and the newer place.
+func TestApplyFindsTheRegistry(t *testing.T) {
+	fork := fstest.MapFS{
+		"tools/registry.ts":       {Data: []byte("import { a } from '@/tools/a'\n\nexport const tools: T = {\n}\n")},
+		"blocks/registry-maps.ts": {Data: []byte("import { A } from '@/blocks/blocks/a'\n\nconst BLOCK_REGISTRY: T = {\n  a: A,\n}\n")},
+		"components/icons.tsx":    {Data: []byte("import type { SVGProps } from 'react'\n")},
+	}
+	a, err := aacflow.Apply(segmentBlocks(t), aacflow.Segment(), aacflow.Sim202605, fork)
+	require.NoError(t, err)
+	i := slices.IndexFunc(a.Changes, func(c aacflow.Change) bool { return c.Path == "blocks/registry-maps.ts" })
+	require.Equal(t, "import { A } from '@/blocks/blocks/a'\nimport { SegmentBlock } from '@/blocks/blocks/segment'\n\n"+
+		"const BLOCK_REGISTRY: T = {\n  a: A,\n  segment: SegmentBlock,\n}\n", string(a.Changes[i].Content))
 }

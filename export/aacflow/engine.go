@@ -38,7 +38,7 @@ type edit struct {
 	Path, Where string
 	// Kind is how the place is found.
 	Kind editKind
-	// List is the constant of the object that entries go into.
+	// List is the constant of the object that entries go into, or several, parted by |.
 	List string
 	Text string
 }
@@ -65,16 +65,14 @@ func (p page) Edits() []edit {
 		{registry, "In the object `tools`", entries, "tools", strings.Join(tools, "")},
 	}
 	block := p.Type() + "Block"
-	blocks, constant := "blocks/registry.ts", "registry"
-	imported := block
+	blocks, constant, imported := p.Registry, "registry", block
 	if p.Engine == Sim08 {
-		blocks, constant = "blocks/registry-maps.ts", "BLOCK_REGISTRY"
-		imported += ", " + block + "Meta"
+		constant, imported = "BLOCK_REGISTRY", block+", "+block+"Meta"
 	}
 	list = append(list,
 		edit{blocks, "Among the imports", imports, "", fmt.Sprintf(
 			"import { %s } from '@/blocks/blocks/%s'\n", imported, p.ID)},
-		edit{blocks, "In the object `" + constant + "`", entries, constant, "  " + p.ID + ": " + block + ",\n"},
+		edit{blocks, "In the object `" + constant + "`", entries, "BLOCK_REGISTRY|registry", "  " + p.ID + ": " + block + ",\n"},
 	)
 	if p.Engine == Sim08 {
 		list = append(list, edit{
@@ -103,6 +101,9 @@ func (p page) icon() string {
 }
 `
 }
+
+// maps is the file of the blocks' registry since 27 June 2026.
+const maps = "blocks/registry-maps.ts"
 
 // Files are the files that the edits are for, in their order.
 func (p page) Files() []string {

@@ -16,6 +16,7 @@ import (
 type page struct {
 	Integration
 	Engine     Engine
+	Registry   string // the file that lists the fork's blocks
 	Operations []operation
 	Fields     []formField
 }
@@ -26,6 +27,9 @@ func newPage(reg *registry.Registry, in Integration, engine Engine) (page, error
 		return page{}, err
 	}
 	p := page{Integration: in, Engine: engine, Operations: ops, Fields: formOf(ops)}
+	if p.Registry = "blocks/registry.ts"; engine == Sim08 {
+		p.Registry = maps
+	}
 	for i, f := range p.Fields {
 		p.Fields[i].Advanced = isAdvanced(ops, f.Name)
 		p.Fields[i].everywhere = len(f.Operations) == len(ops)
