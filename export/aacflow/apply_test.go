@@ -92,9 +92,11 @@ func TestApplyRefuses(t *testing.T) {
 // TestApplyFindsTheRegistry: forks of June to August 2026 have the older form, and the newer place.
 func TestApplyFindsTheRegistry(t *testing.T) {
 	fork := fstest.MapFS{
-		"tools/registry.ts":       {Data: []byte("import { a } from '@/tools/a'\n\nexport const tools: T = {\n}\n")},
-		"blocks/registry-maps.ts": {Data: []byte("import { A } from '@/blocks/blocks/a'\n\nconst BLOCK_REGISTRY: T = {\n  a: A,\n}\n")},
-		"components/icons.tsx":    {Data: []byte("import type { SVGProps } from 'react'\n")},
+		"tools/registry.ts": {Data: []byte("import { a } from '@/tools/a'\n\nexport const tools: T = {\n}\n")},
+		"blocks/registry-maps.ts": {
+			Data: []byte("import { A } from '@/blocks/blocks/a'\n\nconst BLOCK_REGISTRY: T = {\n  a: A,\n}\n"),
+		},
+		"components/icons.tsx": {Data: []byte("import type { SVGProps } from 'react'\n")},
 	}
 	a, err := aacflow.Apply(segmentBlocks(t), aacflow.Segment(), aacflow.Sim202605, fork)
 	require.NoError(t, err)

@@ -234,7 +234,7 @@ func (p page) Categorised() bool { return p.Engine != Sim202602 }
 // place while its field is empty is core.
 func (p page) Sentence(op operation) []string {
 	var clauses []string
-	for _, c := range op.Entry.Sentence {
+	for _, c := range op.Sentence {
 		if c.Fields == nil {
 			clauses = append(clauses, quote(c.Text))
 			continue

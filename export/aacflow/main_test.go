@@ -202,12 +202,9 @@ func compiled(t *testing.T) fork {
 	require.NoError(t, err, out)
 	// With jsx preserved the compiler writes .jsx, which node does not read. No test looks at the
 	// icon.
-	require.NoError(
-		t,
-		os.WriteFile(
-			filepath.Join(f.root, "out", "components", "icons.js"), []byte("export const SegmentIcon = () => null\nexport const EnvelopeIcon = SegmentIcon\n"), 0o600,
-		),
-	)
+	icons := filepath.Join(f.root, "out", "components", "icons.js")
+	const none = "export const SegmentIcon = () => null\nexport const EnvelopeIcon = SegmentIcon\n"
+	require.NoError(t, os.WriteFile(icons, []byte(none), 0o600))
 	return f
 }
 

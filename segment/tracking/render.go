@@ -80,8 +80,8 @@ func (w *writer) field(f rawjson.Member) {
 		return
 	}
 	if !w.allowPlaceholders && role.isPlaceholder(f.Value) {
-		w.refuse(pointer(), "placeholder_id", "must not be the text of a missing value, as all who have it would count as one; "+
-			"the source's allowPlaceholderIds lets it pass", f.Value)
+		w.refuse(pointer(), "placeholder_id", "must not be the text of a missing value, as all who have it would count as "+
+			"one; the source's allowPlaceholderIds lets it pass", f.Value)
 		return
 	}
 	switch role {

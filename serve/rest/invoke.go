@@ -144,7 +144,10 @@ func (h *Handler) validate(w http.ResponseWriter, r *http.Request, block string)
 // because workflows refer to its members. Those that are null are left out: the engine writes a
 // reference to one into the next block as the text null, which would be taken for an id.
 func succeedAsResult(w http.ResponseWriter, result *runtime.Result, _ []runtime.Attempt) {
-	answer := rawjson.Object{{Name: "success", Value: json.RawMessage("true")}, {Name: "output", Value: schemas.WithoutNulls(result.Output)}}
+	answer := rawjson.Object{
+		{Name: "success", Value: json.RawMessage("true")},
+		{Name: "output", Value: schemas.WithoutNulls(result.Output)},
+	}
 	if result.Receipt.Emulated {
 		answer = answer.Set("emulated", json.RawMessage("true"))
 	}

@@ -89,18 +89,10 @@ func newExportAACFlow(p *Program) *cobra.Command {
 	addChoice(cmd, &format, "format", "native or workflow", "native", "workflow")
 	block := flags.String("block", "segment_track", "block that the workflow calls")
 	force := flags.Bool("force", false, "replace files that differ")
-	engine := string(aacflow.Sim08)
-	var engines []string
-	for _, e := range aacflow.Engines() {
-		engines = append(engines, string(e))
-	}
-	addChoice(cmd, &engine, "engine", "form of Sim that the fork has: "+text.Or(engines...), engines...)
-	fork := flags.String("apply", "", "folder of a fork to add the blocks to; shows the differences")
-	yes := flags.Bool("yes", false, "with --apply, write them")
+	engine := aacflow.Sim08
+	addChoice(cmd, &engine, "engine", "form of Sim that the fork has: "+text.Or(aacflow.Engines()...), aacflow.Engines()...)
 	_ = cmd.MarkFlagDirname("out")
-	_ = cmd.MarkFlagDirname("apply")
-	cmd.MarkFlagsMutuallyExclusive("apply", "out")
-	cmd.MarkFlagsMutuallyExclusive("apply", "format")
+	fork, yes := addApply(cmd)
 	_ = cmd.RegisterFlagCompletionFunc("block", func(
 		cmd *cobra.Command, _ []string, typed string,
 	) ([]string, cobra.ShellCompDirective) {
@@ -108,7 +100,7 @@ func newExportAACFlow(p *Program) *cobra.Command {
 	})
 	cmd.RunE = p.settled(func(cmd *cobra.Command, _ []string, s *settings.Settings) error {
 		if *fork != "" {
-			result, err := apply(cmd.Context(), p.registry(), aacflow.Engine(engine), *fork, *yes)
+			result, err := apply(cmd.Context(), p.registry(), engine, *fork, *yes)
 			if err != nil {
 				return err
 			}
@@ -124,7 +116,7 @@ func newExportAACFlow(p *Program) *cobra.Command {
 		case *out == "":
 			err = console.Usage("name the folder to write to, such as --out sim-blocks")
 		default:
-			files, err = aacflow.Native(p.registry(), aacflow.Segment(), aacflow.Engine(engine))
+			files, err = aacflow.Native(p.registry(), aacflow.Segment(), engine)
 		}
 		if err != nil {
 			return err
@@ -146,12 +138,7 @@ func newExportAACFlow(p *Program) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return p.show(s.Output, written, func(w io.Writer) {
-			for _, path := range written.Written {
-				console.Writeln(w, "wrote "+text.Escape(path))
-			}
-			console.Writef(w, "%s written, %d unchanged\n", console.Count(len(written.Written), "file"), len(written.Unchanged))
-		})
+		return p.show(s.Output, written, written.tell)
 	})
 	return cmd
 }
@@ -174,6 +161,13 @@ func workflowFiles(reg *registry.Registry, block string) ([]aacflow.File, error)
 type placed struct {
 	Written   []string `json:"written"`
 	Unchanged []string `json:"unchanged"`
+}
+
+func (p placed) tell(w io.Writer) {
+	for _, path := range p.Written {
+		console.Writeln(w, "wrote "+text.Escape(path))
+	}
+	console.Writef(w, "%s written, %d unchanged\n", console.Count(len(p.Written), "file"), len(p.Unchanged))
 }
 
 // place writes files below a folder, all of them or none: it looks at what is there, writes the files

@@ -10,12 +10,23 @@ import (
 	"strings"
 
 	"github.com/rogpeppe/go-internal/diff"
+	"github.com/spf13/cobra"
 
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
 	"github.com/aacflow/segment-blocks/export/aacflow"
 	"github.com/aacflow/segment-blocks/internal/text"
 	"github.com/aacflow/segment-blocks/registry"
 )
+
+// addApply adds the flags that give a fork the blocks.
+func addApply(cmd *cobra.Command) (fork *string, yes *bool) {
+	fork = cmd.Flags().String("apply", "", "folder of a fork to add the blocks to; shows the differences")
+	yes = cmd.Flags().Bool("yes", false, "with --apply, write them")
+	_ = cmd.MarkFlagDirname("apply")
+	cmd.MarkFlagsMutuallyExclusive("apply", "out")
+	cmd.MarkFlagsMutuallyExclusive("apply", "format")
+	return fork, yes
+}
 
 // applied is what was done to a fork, or would be.
 type applied struct {
@@ -28,7 +39,9 @@ type applied struct {
 
 // apply gives a fork the blocks. Only write lets it change anything, and only in a work tree of git
 // that has no other changes, so that all of it can be looked at and taken back.
-func apply(ctx context.Context, reg *registry.Registry, engine aacflow.Engine, dir string, write bool) (applied, error) {
+func apply(
+	ctx context.Context, reg *registry.Registry, engine aacflow.Engine, dir string, write bool,
+) (applied, error) {
 	app := filepath.Join(dir, "apps", "sim")
 	if _, err := os.Stat(app); err != nil {
 		app = dir
