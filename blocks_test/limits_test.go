@@ -7,6 +7,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/aacflow/segment-blocks/blocks"
+	"github.com/aacflow/segment-blocks/registry"
 	"github.com/aacflow/segment-blocks/runtime"
 	"github.com/aacflow/segment-blocks/segment/emulator"
 	"github.com/aacflow/segment-blocks/segment/tracking"
@@ -196,4 +198,21 @@ func TestLimitsInput(t *testing.T) {
 	require.Equal(t, runtime.TooLarge, e.Code)
 	require.Contains(t, e.Error(), "4096 are allowed")
 	small.accepted("segment_track", trackOf(strings.Repeat("x", 3000)))
+}
+
+// The manifests tell people the limits that package tracking enforces.
+func TestManifestsSayTheLimits(t *testing.T) {
+	reg := registry.New()
+	blocks.MustRegister(reg)
+	for _, e := range reg.Catalog() {
+		said := strings.ReplaceAll(strings.Join(e.Limits, " "), ",", "")
+		require.Contains(t, said, fmt.Sprintf("A message may have %d bytes", tracking.MaxMessageBytes), e.ID)
+		if e.ID != "segment_batch" {
+			require.Equal(t, tracking.MaxMessageBytes, e.MaxRequestBytes, e.ID)
+			continue
+		}
+		require.Equal(t, tracking.MaxBodyBytes, e.MaxRequestBytes)
+		require.Contains(t, said, fmt.Sprintf("%d bytes and %d messages", tracking.MaxBodyBytes, tracking.MaxBatchMessages))
+		require.Contains(t, said, fmt.Sprintf("messageId may have %d characters", tracking.MaxMessageIDLength))
+	}
 }

@@ -27,11 +27,15 @@ type Entry struct {
 	Input       []schemas.Field `json:"input"`
 	Output      []schemas.Field `json:"output"`
 	// Rules say in words what the input must keep beyond the types of its parameters.
-	Rules        []string          `json:"rules"`
-	InputSchema  json.RawMessage   `json:"inputSchema"`
-	OutputSchema json.RawMessage   `json:"outputSchema"`
-	Examples     []schemas.Example `json:"examples"`
-	Refused      []schemas.Refusal `json:"refused"`
+	Rules []string `json:"rules"`
+	// Limits say in words how much the receiver takes, MaxRequestBytes how large the body of one
+	// request may be.
+	Limits          []string          `json:"limits"`
+	MaxRequestBytes int               `json:"maxRequestBytes,omitempty"`
+	InputSchema     json.RawMessage   `json:"inputSchema"`
+	OutputSchema    json.RawMessage   `json:"outputSchema"`
+	Examples        []schemas.Example `json:"examples"`
+	Refused         []schemas.Refusal `json:"refused"`
 }
 
 // Catalog returns an entry for each block, sorted by id.
@@ -52,6 +56,7 @@ func EntryOf(b Block) Entry {
 		Icon: m.Icon, Color: m.Color, Verb: m.Verb,
 		Sentence: m.Sentence, Templates: m.Templates, Skills: m.Skills,
 		Input: m.Input.Fields(), Output: m.Output.Fields(), Rules: append([]string{}, m.Input.Rules()...),
+		Limits: append([]string{}, m.Limits...), MaxRequestBytes: m.MaxRequestBytes,
 		InputSchema: m.Input.JSON(), OutputSchema: m.Output.JSON(),
 		Examples: append([]schemas.Example{}, m.Examples...), Refused: append([]schemas.Refusal{}, m.Refused...),
 	}

@@ -124,7 +124,8 @@ func isDefinitions(root *yaml.Node) bool {
 // manifest turns a document into a Manifest. What is wrong with it leaves a part of that empty.
 func (r *reader) manifest(root *yaml.Node) *Manifest {
 	r.keys(root, "id", "name", "summary", "description", "whenToUse", "version", "category", "tags", "link",
-		"icon", "color", "verb", "sentence", "templates", "skills", "input", "output", "examples", "refused")
+		"icon", "color", "verb", "sentence", "templates", "skills", "limits", "maxRequestBytes",
+		"input", "output", "examples", "refused")
 	address := "https://blocks.invalid/" + path.Base(r.file[root])
 	m := &Manifest{
 		ID: r.text(root, "id"), Name: r.text(root, "name"), Summary: r.text(root, "summary"),
@@ -135,6 +136,7 @@ func (r *reader) manifest(root *yaml.Node) *Manifest {
 	}
 	r.look(root, m)
 	r.guide(root, m)
+	r.limits(root, m)
 	if m.ID != "" && !ValidID(m.ID) {
 		r.fail(child(root, "id"), "id must be lower-case words joined by underscores, 64 characters at most: %q", m.ID)
 	}

@@ -67,6 +67,13 @@ func TestLoad(t *testing.T) {
 	require.NotContains(t, string(m.Input.JSON()), "shared.yaml", "a published schema stands alone")
 }
 
+func TestLimits(t *testing.T) {
+	manifests, err := load(good + "limits:\n  - A greeting may have 9 bytes.\nmaxRequestBytes: 9\n")
+	require.NoError(t, err)
+	require.Equal(t, []string{"A greeting may have 9 bytes."}, manifests[0].Limits)
+	require.Equal(t, 9, manifests[0].MaxRequestBytes)
+}
+
 func TestLook(t *testing.T) {
 	manifests, err := load(good)
 	require.NoError(t, err)
@@ -170,6 +177,12 @@ func TestLoadNamesFileAndLine(t *testing.T) {
 			`greet.yaml:8: verb must be a line of at most 30 characters, such as Track event: "xxx`,
 		},
 		{"verb of two lines", "tags: [hello]", `verb: "a\nb"`, `greet.yaml:8: verb must be a line of at most 30 characters`},
+		{"limits that are no list", "tags: [hello]", "limits: many", `greet.yaml:8: limits must be a list of lines`},
+		{"limit of two lines", "tags: [hello]", `limits: ["a\nb"]`, `greet.yaml:8: limits must be lines of text: "a\nb"`},
+		{
+			"limit that is no number", "tags: [hello]", "maxRequestBytes: 32 kB",
+			`greet.yaml:8: maxRequestBytes must be a number of bytes above 0: "32 kB"`,
+		},
 		{"unsorted tags", "tags: [hello]", "tags: [world, hello]", `greet.yaml:8: tags must be sorted`},
 		{
 			"unknown keyword", "additionalProperties: false", "additionalPropertys: false",

@@ -50,6 +50,10 @@ type Manifest struct {
 	Sentence  []Clause
 	Templates []Template
 	Skills    []Skill
+	// Limits are sentences that say how much the receiver takes, and MaxRequestBytes is the largest
+	// body of one request, 0 where none is known. They inform people: the executor enforces them.
+	Limits          []string
+	MaxRequestBytes int
 	// Input and Output are the schemas of what an invocation takes and returns, both of them
 	// objects.
 	Input, Output *Schema

@@ -8,38 +8,18 @@ import (
 	"strings"
 
 	"github.com/aacflow/segment-blocks/registry"
-	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
 const generated = "<!-- Generated from schemas/segment by go generate ./docs/gen. Do not edit. -->\n\n"
 
-// page is a block's page with what is Segment's alone: limits, and what accepted means.
+// page is a block's page with what is Segment's alone: what accepted means.
 func page(e registry.Entry) []byte {
 	var b bytes.Buffer
 	b.WriteString(generated + e.Markdown())
-	b.WriteString("\nThe codes are explained in [errors](../errors.md).\n\n## Limits\n\n")
-	for _, l := range limits(e) {
-		fmt.Fprintf(&b, "- %s\n", l)
-	}
-	b.WriteString("\nWhat exceeds them is refused before anything is sent.\n\n")
+	b.WriteString("\nThe codes are explained in [errors](../errors.md).\n\n")
 	b.WriteString("## Accepted\n\nSuccess means that Segment has confirmed receipt. It does not confirm delivery to " +
 		"destinations.\n")
 	return b.Bytes()
-}
-
-// limits says how large a message and a request may be. The numbers are those that package tracking
-// enforces.
-func limits(e registry.Entry) []string {
-	message := fmt.Sprintf("A message may have %d bytes, all that is sent with it included.", tracking.MaxMessageBytes)
-	if e.ID != "segment_batch" {
-		return []string{message}
-	}
-	return []string{
-		message,
-		fmt.Sprintf("A request may have %d bytes and %d messages; a longer list is split.", tracking.MaxBodyBytes,
-			tracking.MaxBatchMessages),
-		fmt.Sprintf("A messageId may have %d characters.", tracking.MaxMessageIDLength),
-	}
 }
 
 // index is the page that lists the blocks.
