@@ -19,6 +19,7 @@ import (
 
 	"github.com/aacflow/segment-blocks/blocks"
 	customblock "github.com/aacflow/segment-blocks/examples/custom-block"
+	"github.com/aacflow/segment-blocks/export/aacflow"
 	"github.com/aacflow/segment-blocks/registry"
 	"github.com/aacflow/segment-blocks/runtime"
 	"github.com/aacflow/segment-blocks/segment/emulator"
@@ -155,7 +156,10 @@ func start(t *testing.T) host {
 	})
 	g, err := guard.New(guard.Config{Tokens: []string{token}})
 	require.NoError(t, err)
-	page := &catalog.Config{Emulator: segment.Handler()}
+	page := &catalog.Config{
+		Emulator: segment.Handler(),
+		AACFlow:  func(block string) ([]byte, error) { return aacflow.Workflow(reg, block) },
+	}
 	return host{
 		URL: serving(serve.Config{Catalog: page}), Secured: serving(serve.Config{Catalog: page, Guard: g}),
 		Real: serving(serve.Config{

@@ -45,6 +45,9 @@ type Config struct {
 	// Emulator answers the query API of an emulator, below /emulator/v1/. With it the page shows
 	// what the emulator receives, and scripts its faults. Without it the page shows invocations.
 	Emulator http.Handler
+	// AACFlow returns the workflow for a block that AACFlow imports, as JSON. With it the page offers
+	// that file, below /aacflow/. It must be safe for concurrent use.
+	AACFlow func(block string) ([]byte, error)
 }
 
 // Handler serves the page. It may be mounted under any prefix with http.StripPrefix, and is safe
@@ -65,6 +68,7 @@ type file struct {
 const (
 	indexPath    = "/"
 	emulatorPath = "/emulator/v1/"
+	aacflowPath  = "/aacflow/"
 )
 
 // New returns the handler of a catalog.
@@ -110,6 +114,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.serveEmulator(w, r)
 		return
 	}
+	if block, ok := strings.CutPrefix(r.URL.Path, aacflowPath); ok && h.cfg.AACFlow != nil {
+		h.serveAACFlow(w, block)
+		return
+	}
 	f, found := h.files[r.URL.Path]
 	switch {
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
@@ -140,15 +148,27 @@ func (h *Handler) serveEmulator(w http.ResponseWriter, r *http.Request) {
 	h.cfg.Emulator.ServeHTTP(w, r.WithContext(ctx))
 }
 
+func (h *Handler) serveAACFlow(w http.ResponseWriter, block string) {
+	workflow, err := h.cfg.AACFlow(block)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusNotFound)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-cache")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	_, _ = w.Write(workflow)
+}
+
 // serveIndex writes the page. Its policy lets nothing in that is not of this server. The editor
 // writes its styles into the page, which takes a nonce, a new one each time.
 func (h *Handler) serveIndex(w http.ResponseWriter) {
 	nonce := rand.Text()
 	var page bytes.Buffer
 	err := h.index.Execute(&page, struct {
-		Nonce, API string
-		Emulator   bool
-	}{nonce, h.cfg.API, h.cfg.Emulator != nil})
+		Nonce, API        string
+		Emulator, AACFlow bool
+	}{nonce, h.cfg.API, h.cfg.Emulator != nil, h.cfg.AACFlow != nil})
 	if err != nil {
 		panic(err)
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/aacflow/segment-blocks/blocks"
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
+	"github.com/aacflow/segment-blocks/export/aacflow"
 	"github.com/aacflow/segment-blocks/observe/traces"
 	"github.com/aacflow/segment-blocks/serve"
 	"github.com/aacflow/segment-blocks/serve/catalog"
@@ -118,6 +119,7 @@ func (h *hosting) serveConfig(s settings.Serve) serve.Config {
 		},
 		Drain: orNone(s.Drain), Invocations: h.invocations, Queues: h.deliveries.restQueues(),
 	}
+	config.Catalog.AACFlow = func(block string) ([]byte, error) { return aacflow.Workflow(h.registry, block) }
 	if h.emulator != nil {
 		config.Catalog.Emulator = h.emulator.Handler()
 	}

@@ -4,14 +4,17 @@ import type { Problem } from "./types";
 
 const here = document.documentElement.dataset;
 const apiRoot = new URL(here.api!, location.href.replace(/#.*/, "")).href;
-const emulatorRoot = new URL("emulator/v1/", location.href.replace(/#.*/, "")).href;
+const pageRoot = new URL(".", location.href.replace(/#.*/, "")).href;
+const emulatorRoot = `${pageRoot}emulator/v1/`;
 
 export const hasEmulator = "emulator" in here;
+export const hasAACFlow = "aacflow" in here;
 export const nonce = here.nonce!;
 
 // urlOf returns the address of a path such as v1/blocks.
 export function urlOf(path: string): string {
-  return path.startsWith("emulator/") ? emulatorRoot + path.slice("emulator/".length) : apiRoot + path;
+  if (path.startsWith("emulator/")) return emulatorRoot + path.slice("emulator/".length);
+  return (path.startsWith("aacflow/") ? pageRoot : apiRoot) + path;
 }
 
 // Refused is an answer that is a problem, or the failure to get one.

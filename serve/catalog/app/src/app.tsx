@@ -31,7 +31,7 @@ function App() {
         )}
       </main>
       <footer>
-        <a href="licenses.txt">Licences of the software in this page</a>
+        <a href="licenses.txt">Open-source licences</a>
       </footer>
       {token.asked && <TokenDialog wrong={token.wrong} />}
     </>
@@ -62,7 +62,7 @@ function NotFound({ what }: { what: string }) {
   return (
     <>
       <h1 tabIndex={-1}>Not found</h1>
-      <Empty title={`Nothing here is called ${what}`}>
+      <Empty title={`There is no ${what}`}>
         <p>
           <a href="#/">All blocks</a>
         </p>
@@ -131,15 +131,15 @@ function TokenDialog({ wrong }: { wrong: boolean }) {
     if (input.value.trim()) giveToken(input.value.trim());
   };
   return (
-    <Dialog title="This server wants its token">
+    <Dialog title="This server asks for a token">
       <form onSubmit={submit}>
         <p>
-          Whoever runs the server has it, in <code>SEGMENT_BLOCKS_TOKEN</code> or a file. It is kept until this tab is
-          closed.
+          It is in <code>SEGMENT_BLOCKS_TOKEN</code> or in the token file of the server. This page keeps it until you
+          close the tab.
         </p>
         {wrong && (
           <p class="fault" role="alert">
-            That was not the token.
+            This token is not valid.
           </p>
         )}
         <label for="token">Token</label>

@@ -46,7 +46,7 @@ export function BlocksPage({ blocks, query }: { blocks: Block[]; query: URLSearc
           <p role="status">
             {text
               ? `${found.length} of ${count(blocks.length, "block")} match “${text}”`
-              : "Each is a tool that a workflow or an agent can call."}
+              : "Tools that a workflow or an agent can call."}
           </p>
         </div>
         <div class="buttons" role="group" aria-label="View">
@@ -61,7 +61,7 @@ export function BlocksPage({ blocks, query }: { blocks: Block[]; query: URLSearc
               Show all blocks
             </button>
           ) : (
-            <p>The host has registered none.</p>
+            <p>The host program registers them.</p>
           )}
         </Empty>
       )}

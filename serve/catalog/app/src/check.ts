@@ -34,7 +34,7 @@ function faults(input: Input): Violation[] {
 }
 
 function invalid(violations: Violation[]): State {
-  return { state: "invalid", says: `Not ready: ${count(violations.length, "thing")} to mend`, violations };
+  return { state: "invalid", says: `${count(violations.length, "problem")} to fix`, violations };
 }
 
 async function check(block: Block, input: Input, source: string, signal?: AbortSignal): Promise<State> {
@@ -46,7 +46,7 @@ async function check(block: Block, input: Input, source: string, signal?: AbortS
     if (!verdict.valid) return invalid(verdict.violations);
     const shown = await post<{ requests: Request[]; receipt: Receipt }>(`v1/blocks/${block.id}/preview`, body, signal);
     const { requests, receipt } = shown.value;
-    const says = `Ready: ${count(requests.length, "request")} would be sent`;
+    const says = `Ready to send ${count(requests.length, "request")}`;
     return { state: "valid", says, violations: [], requests, receipt };
   } catch (e) {
     const { problem } = e as Refused;

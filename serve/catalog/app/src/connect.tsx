@@ -1,5 +1,5 @@
 // The addresses of a block, and its definitions for those who call tools.
-import { post, urlOf } from "./api";
+import { getText, hasAACFlow, post, urlOf } from "./api";
 import { show } from "./json";
 import { Document } from "./schemas";
 import type { Block } from "./types";
@@ -48,7 +48,10 @@ export function Connect({ block, source }: { block: Block; source: string }) {
         </dd>
       </dl>
       {!!tool.error && <Failure error={tool.error} />}
-      {tool.value && <Definitions tool={tool.value} />}
+      <div class="halves">
+        {tool.value && <Definitions tool={tool.value} />}
+        {hasAACFlow && <Workflow id={name} />}
+      </div>
     </>
   );
 }
@@ -61,10 +64,17 @@ function Definitions({ tool }: { tool: Tool }) {
     ["Anthropic tool", "anthropic", { name, description, input_schema: inputSchema }],
   ];
   return (
-    <div class="halves">
+    <>
       {kinds.map(([label, kind, definition]) => (
         <Document key={kind} name={`${name}.${kind}.json`} label={label} text={show(definition)} />
       ))}
-    </div>
+    </>
   );
+}
+
+// Workflow is a file that AACFlow imports.
+function Workflow({ id }: { id: string }) {
+  const file = useLoaded(id, () => getText(`aacflow/${encodeURIComponent(id)}`, "application/json"));
+  if (!file.value) return null;
+  return <Document name={`${id}.aacflow.json`} label="AACFlow workflow, to import" text={file.value} />;
 }

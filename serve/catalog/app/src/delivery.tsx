@@ -54,8 +54,8 @@ export function Delivery({ source }: { source: string }) {
       />
       {queue?.lastError && (
         <p class="note bad">
-          Nothing can be sent at present: {queue.lastError}
-          {queue.waitsUntil && `. It is tried again at ${timeOf(queue.waitsUntil)}.`}
+          Sending is paused: {queue.lastError}
+          {queue.waitsUntil && `. Next attempt at ${timeOf(queue.waitsUntil)}.`}
         </p>
       )}
       {queue && queue.dead > 0 && <DeadLetters path={path} dead={queue.dead} />}
@@ -84,7 +84,7 @@ function DeadLetters({ path, dead }: { path: string; dead: number }) {
   return (
     <details class="more">
       <summary>
-        {count(dead, "dead letter")} <span class="hint">which the receiver refused, or which grew too old</span>
+        {count(dead, "dead letter")} <span class="hint">rejected by the receiver, or too old</span>
       </summary>
       {!!error && <Failure error={error} />}
       <div class="buttons">
@@ -127,10 +127,10 @@ function DeadLetters({ path, dead }: { path: string; dead: number }) {
       </table>
       {dropping && (
         <Dialog title={`Drop ${count(dropping.length, "dead letter")}?`} close={() => setDropping(undefined)}>
-          <p>They are deleted from the store and cannot be brought back.</p>
+          <p>This deletes them from the store. You cannot undo it.</p>
           <p class="actions">
             <button type="button" onClick={() => setDropping(undefined)}>
-              Keep them
+              Cancel
             </button>
             <button type="button" class="danger" onClick={() => change("drop", dropping)}>
               Drop them

@@ -1,10 +1,11 @@
 // One thing that arrived, in full: what it says, as it was sent, and why it was not taken.
 import { useState } from "preact/hooks";
 import { hasEmulator } from "./api";
-import type { Item } from "./feed";
+import { type Item, words } from "./feed";
 import { isObject, show } from "./json";
 import { blockLink } from "./route";
 import { toLink } from "./secrets";
+import { callOf } from "./snippets";
 import type { Block } from "./types";
 import { Chip, Code, Empty, Tabs, timeOf } from "./ui";
 
@@ -15,8 +16,8 @@ export function Detail(props: { item?: Item; blocks: Block[]; items: Item[]; cho
   const [tab, setTab] = useState<Tab>("pretty");
   if (!item) {
     return (
-      <Empty title="Nothing is selected">
-        <p>Choose a line to see all of it.</p>
+      <Empty title="No event selected">
+        <p>Select an event to see its details.</p>
       </Empty>
     );
   }
@@ -35,8 +36,11 @@ export function Detail(props: { item?: Item; blocks: Block[]; items: Item[]; cho
         {link && <a href={link}>Use in a form</a>}
       </div>
       <p class="meta">
-        <Chip kind={item.status === "stored" || item.status === "ok" ? "good" : "bad"}>{item.status}</Chip>
-        <Chip>{item.type}</Chip> {timeOf(item.at)} <span class="hint">({new Date(item.at).toISOString()})</span>
+        <Chip kind={item.status === "stored" || item.status === "ok" ? "good" : "bad"}>{words[item.status]}</Chip>
+        <Chip>{item.type}</Chip> <time dateTime={item.at}>{timeOf(item.at)}</time>{" "}
+        <span class="hint">
+          {timeOf(item.at, "UTC")} UTC, {timeOf(item.at, "relative")}
+        </span>
       </p>
       <Tabs<Tab> label="Views" id="view" all={tabs} chosen={chosen} choose={setTab}>
         {chosen === "pretty" && <Pretty item={item} />}
@@ -49,10 +53,11 @@ export function Detail(props: { item?: Item; blocks: Block[]; items: Item[]; cho
   );
 }
 
-// Pretty is a table of the message, one line for each value.
+// Pretty is the call that makes the message, and a table with a line for each of its values.
 function Pretty({ item }: { item: Item }) {
   const top =
     "message" in item.of && item.of.message ? item.of.message : (item.of as unknown as Record<string, unknown>);
+  const call = "message" in item.of && item.of.message && callOf(item.type, item.of.message);
   const notes = item.status === "stored" ? (item.of.notes ?? []) : [];
   return (
     <>
@@ -61,6 +66,7 @@ function Pretty({ item }: { item: Item }) {
           {note}
         </p>
       ))}
+      {call && <Code label="Call in analytics-node" text={call} />}
       <table>
         <tbody>
           {lines(top).map(([path, value]) => (
@@ -109,7 +115,7 @@ function Why({
       {item.status === "duplicate" && first && (
         <p>
           <button type="button" onClick={() => choose(first)}>
-            Show the first one, of {timeOf(first.at)}
+            Show the first event, received at {timeOf(first.at)}
           </button>
         </p>
       )}

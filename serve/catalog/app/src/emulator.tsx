@@ -25,23 +25,23 @@ export function Strip() {
     <Counts
       cells={[
         ["Requests", stats?.requests],
-        ["Refused requests", stats?.refused, stats?.refused ? "bad" : ""],
+        ["Rejected requests", stats?.refused, stats?.refused ? "bad" : ""],
         ["Stored", stats?.stored, "good"],
         ["Duplicates", stats?.duplicates],
         ["Discarded", stats?.discarded, stats?.discarded ? "bad" : ""],
-        ["Faults waiting", stats?.faults],
+        ["Faults queued", stats?.faults],
       ]}
     />
   );
 }
 
 const faults: [string, Fault[]][] = [
-  ["429, again in 1 s", [{ status: 429, retryAfter: "1" }]],
-  ["503, twice", [{ status: 503, times: 2 }]],
-  ["Slow, 3 s", [{ delay: "3s" }]],
-  ["Cut the connection", [{ reset: true }]],
-  ["Store, then cut", [{ reset: true, store: true }]],
-  ["Refuse the next", [{ status: 400, body: '{"success":false,"error":{"code":"bad_request","message":"scripted"}}' }]],
+  ["429, Retry-After 1 s", [{ status: 429, retryAfter: "1" }]],
+  ["503 twice", [{ status: 503, times: 2 }]],
+  ["Delay of 3 s", [{ delay: "3s" }]],
+  ["Connection reset", [{ reset: true }]],
+  ["Store, then reset", [{ reset: true, store: true }]],
+  ["400 once", [{ status: 400, body: '{"success":false,"error":{"code":"bad_request","message":"scripted"}}' }]],
 ];
 
 export function Faults() {
@@ -58,7 +58,7 @@ export function Faults() {
   return (
     <details class="more">
       <summary>
-        Make the emulator fail <span class="hint">to see how a flow copes</span>
+        Simulate failures <span class="hint">to test how a workflow handles them</span>
       </summary>
       <div class="buttons">
         {faults.map(([title, list]) => (
@@ -72,11 +72,11 @@ export function Faults() {
           disabled={!waiting.length}
           onClick={() => void del("emulator/faults").then(load, setError)}
         >
-          Forget all
+          Remove all
         </button>
       </div>
       <p class="hint" role="status">
-        {waiting.length ? `The next requests meet ${count(waiting.length, "fault")}.` : "No fault is waiting."}
+        {waiting.length ? `${count(waiting.length, "fault")} queued for the next requests.` : "No faults queued."}
       </p>
       {!!error && <Failure error={error} />}
     </details>

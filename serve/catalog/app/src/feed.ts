@@ -17,6 +17,14 @@ export type Item = {
   | { status: "ok" | "failed"; of: Invocation }
 );
 
+export const words: Record<Item["status"], string> = {
+  stored: "Stored",
+  duplicate: "Duplicate",
+  dropped: "Discarded",
+  ok: "Accepted",
+  failed: "Failed",
+};
+
 export const most = 500; // items that are kept
 
 export type Connection = "connecting" | "live" | "lost" | "absent";

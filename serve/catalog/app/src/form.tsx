@@ -98,7 +98,7 @@ function Entry({ field, block, input, change, violations, touched, strict }: For
           </button>
         )}
       </div>
-      <Control field={field} schema={schema} value={value} set={set} attrs={attrs} fault={faults[0]} />
+      <Control block={block} field={field} schema={schema} value={value} set={set} attrs={attrs} fault={faults[0]} />
       <p class="hint" id={`${id}-hint`}>
         {field.description}
       </p>
@@ -112,6 +112,7 @@ function Entry({ field, block, input, change, violations, touched, strict }: For
 }
 
 interface ControlProps {
+  block: Block;
   field: Field;
   schema: Schema;
   value: string | undefined;
@@ -120,7 +121,13 @@ interface ControlProps {
   fault: string | undefined;
 }
 
-function Control({ field, schema, value, set, attrs, fault }: ControlProps) {
+// keysOf lists the names of members, at any depth.
+function keysOf(value: unknown): string[] {
+  if (Array.isArray(value)) return value.flatMap(keysOf);
+  return isObject(value) ? Object.entries(value).flatMap(([name, member]) => [name, ...keysOf(member)]) : [];
+}
+
+function Control({ block, field, schema, value, set, attrs, fault }: ControlProps) {
   const choices = schema.enum ?? (field.type === "boolean" ? [true, false] : undefined);
   if (choices) {
     return (
@@ -167,7 +174,7 @@ function Control({ field, schema, value, set, attrs, fault }: ControlProps) {
   }
   const keys = [
     ...(field.fields ?? []).map((f) => f.name),
-    ...(isObject(field.example) ? Object.keys(field.example) : []),
+    ...[field.example, ...block.examples.map((e) => e.input[field.name])].flatMap(keysOf),
   ];
   return (
     <CodeField

@@ -23,10 +23,10 @@ export function HistoryPage({ blocks }: { blocks: Block[] }) {
       <div class="head">
         <div class="grow">
           <h1 tabIndex={-1}>History</h1>
-          <p role="status">{count(runs.length, "run")} of this browser. Inputs are kept without secrets.</p>
+          <p role="status">{count(runs.length, "run")} in this browser, stored without secrets.</p>
         </div>
         {runs.length > 0 && (
-          <div class="buttons" role="group" aria-label={chosen.length ? "Export what is picked" : "Export all"}>
+          <div class="buttons" role="group" aria-label={chosen.length ? "Export the selected runs" : "Export all runs"}>
             <button type="button" class="small" onClick={() => download("runs.sh", asCurl(out), "text/x-shellscript")}>
               curl
             </button>
@@ -47,9 +47,9 @@ export function HistoryPage({ blocks }: { blocks: Block[] }) {
         )}
       </div>
       {runs.length === 0 && (
-        <Empty title="Nothing was run here yet">
+        <Empty title="No runs yet">
           <button type="button" onClick={goHome}>
-            Pick a block
+            Choose a block
           </button>
         </Empty>
       )}
@@ -78,7 +78,7 @@ export function HistoryPage({ blocks }: { blocks: Block[] }) {
                       type="checkbox"
                       checked={picked.includes(r.id!)}
                       onChange={() => toggle(r.id!)}
-                      aria-label={`Pick the run of ${new Date(r.at).toLocaleString()}`}
+                      aria-label={`Select the run of ${new Date(r.at).toLocaleString()}`}
                     />
                   </td>
                   <td>{new Date(r.at).toLocaleString()}</td>

@@ -100,6 +100,6 @@ export function faultOf(text: string): string | undefined {
   try {
     JSON.parse(text);
   } catch (e) {
-    return `is not JSON yet: ${(e as Error).message}`;
+    return `is not valid JSON: ${(e as Error).message}`;
   }
 }

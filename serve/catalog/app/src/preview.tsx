@@ -1,17 +1,17 @@
 // The requests that a run would send, exactly, and how near they come to the limits.
 import type { Check } from "./check";
 import { pretty } from "./json";
-import type { Request } from "./types";
+import type { Block, Request } from "./types";
 import { bytes, Code, count, Empty } from "./ui";
 
-export function Preview({ check }: { check: Check }) {
+export function Preview({ block, check }: { block: Block; check: Check }) {
   if (!check.requests) {
     return (
-      <Empty title={check.state === "failed" ? "No preview" : "The request stands here"}>
+      <Empty title={check.state === "failed" ? "No preview" : "No request yet"}>
         <p>
           {check.state === "failed"
             ? check.says
-            : "Fill the form, and see exactly what would be sent. Looking sends nothing."}
+            : "Fill in the form to see the exact request. A preview sends nothing."}
         </p>
       </Empty>
     );
@@ -21,7 +21,7 @@ export function Preview({ check }: { check: Check }) {
     <>
       {check.requests.length > 1 && (
         <p class="note">
-          The batch is split into {count(check.requests.length, "request")}: messages of one user stay together, in
+          This batch is sent as {count(check.requests.length, "request")}. Messages of one user stay together and in
           order.
         </p>
       )}
@@ -33,7 +33,7 @@ export function Preview({ check }: { check: Check }) {
           </p>
         ))}
       {shown.map((r, i) => (
-        <RequestView key={i} request={r} />
+        <RequestView key={i} request={r} limit={block.maxRequestBytes} />
       ))}
       {check.requests.length > shown.length && (
         <p class="hint">and {count(check.requests.length - shown.length, "more request")}</p>
@@ -42,24 +42,23 @@ export function Preview({ check }: { check: Check }) {
   );
 }
 
-function RequestView({ request: r }: { request: Request }) {
+function RequestView({ request: r, limit }: { request: Request; limit?: number }) {
   const headers = Object.entries(r.header).map(([name, values]) => `${name}: ${values.join(", ")}`);
   return (
     <article class="request">
       <p class="line">
         <strong>{r.method}</strong> <code>{r.url}</code>
       </p>
-      <Meter request={r} />
+      <Meter request={r} limit={limit} />
       <Code label="Body" text={pretty(r.body)} />
       <Code label="Headers" text={headers.join("\n")} />
     </article>
   );
 }
 
-// Meter compares a body with what the receiver takes. The receiver of a single call takes 32 kB, that
-// of a batch 500 kB: the preview tells them apart by the batch in the body.
-function Meter({ request }: { request: Request }) {
-  const limit = request.body.startsWith('{"batch"') || request.url.endsWith("/batch") ? 500_000 : 32_000;
+// Meter compares a body with the largest that the receiver takes.
+function Meter({ request, limit }: { request: Request; limit?: number }) {
+  if (!limit) return <p class="meter">{bytes(request.bytes)}</p>;
   return (
     <label class="meter">
       <span>

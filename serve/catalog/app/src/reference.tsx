@@ -1,8 +1,9 @@
 // What a block takes, what it gives, and what it refuses: the tables of its documentation.
+import { get } from "./api";
 import { show } from "./json";
 import { blockLink } from "./route";
-import type { Block, Field, Schema } from "./types";
-import { Chip } from "./ui";
+import type { Block, ErrorDoc, Field, Schema } from "./types";
+import { bytes, Chip, Failure, useLoaded } from "./ui";
 
 const filler: Record<string, string> = { "user-only": "the user", "user-or-llm": "the user or a model" };
 
@@ -25,6 +26,13 @@ export function Reference({ block }: { block: Block }) {
       <FieldTable fields={block.input} schema={block.inputSchema} label="Input" input />
       <h2>Output</h2>
       <FieldTable fields={block.output} schema={block.outputSchema} label="Output" />
+      {(block.limits.length > 0 || block.maxRequestBytes) && <h2>Limits</h2>}
+      <ul>
+        {block.limits.map((limit) => (
+          <li key={limit}>{limit}</li>
+        ))}
+        {!block.limits.length && block.maxRequestBytes && <li>A request may have {bytes(block.maxRequestBytes)}.</li>}
+      </ul>
       <h2>Examples</h2>
       {block.examples.map((example, i) => (
         <details key={example.title}>
@@ -32,10 +40,10 @@ export function Reference({ block }: { block: Block }) {
           <pre tabIndex={0} role="region" aria-label={`Example: ${example.title}`}>
             {show(example.input)}
           </pre>
-          <a href={blockLink(block.id, `example=${i}`)}>Fill the form with it</a>
+          <a href={blockLink(block.id, `example=${i}`)}>Load into the form</a>
         </details>
       ))}
-      {block.refused.length > 0 && <h2>What it refuses</h2>}
+      {block.refused.length > 0 && <h2>Invalid inputs</h2>}
       {block.refused.map((refusal) => (
         <details key={refusal.title}>
           <summary>{refusal.title}</summary>
@@ -51,6 +59,49 @@ export function Reference({ block }: { block: Block }) {
           </ul>
         </details>
       ))}
+      <h2>Errors</h2>
+      <Errors />
+      <h2>Version</h2>
+      <p>
+        This is version {block.version}. In a workflow, <code>{`${block.id}@${block.version.split(".")[0]}`}</code>{" "}
+        accepts this major version only.
+      </p>
+    </div>
+  );
+}
+
+const sentWords: Record<string, string> = { no: "No", maybe: "Possibly", yes: "Yes" };
+
+// Errors lists the codes with which a run can fail. They are the same for every block.
+function Errors() {
+  const list = useLoaded("errors", (signal) => get<{ errors: ErrorDoc[] }>("v1/errors", signal));
+  if (list.error) return <Failure error={list.error} />;
+  return (
+    <div class="scroll" tabIndex={0} role="region" aria-label="Errors table">
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">Code</th>
+            <th scope="col">HTTP</th>
+            <th scope="col">Meaning</th>
+            <th scope="col">What to do</th>
+            <th scope="col">Sent</th>
+          </tr>
+        </thead>
+        <tbody>
+          {(list.value?.errors ?? []).map((e) => (
+            <tr key={e.code}>
+              <th scope="row">
+                <code>{e.code}</code>
+              </th>
+              <td>{e.status}</td>
+              <td>{e.meaning}</td>
+              <td>{e.remedy}</td>
+              <td>{sentWords[e.sent] ?? e.sent}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
     </div>
   );
 }
@@ -90,12 +141,12 @@ function FieldTable(props: { fields: Field[]; schema: Schema; label: string; inp
 const words: Record<string, string> = {
   default: "default",
   format: "format",
-  minLength: "shortest",
-  maxLength: "longest",
-  minItems: "fewest",
-  maxItems: "most",
-  minimum: "least",
-  maximum: "greatest",
+  minLength: "min length",
+  maxLength: "max length",
+  minItems: "min items",
+  maxItems: "max items",
+  minimum: "min",
+  maximum: "max",
   multipleOf: "multiple of",
   pattern: "pattern",
 };

@@ -26,7 +26,7 @@ export function Result({ block, outcome, busy }: { block: Block; outcome?: Outco
   if (!outcome) {
     return (
       <Empty title={busy ? "Running…" : "Not run yet"}>
-        <p>Fill the form and run it: the outcome stands here, with each attempt to send it.</p>
+        <p>Fill in the form and run the block. The result and each attempt appear here.</p>
       </Empty>
     );
   }
@@ -54,21 +54,21 @@ function Banner({ outcome }: { outcome: Outcome }) {
     return (
       <div class="note bad" role="status">
         <strong>{code.replaceAll("_", " ")}</strong> {detail}
-        {retryable && <p class="hint">The same run may succeed later.</p>}
+        {retryable && <p class="hint">Try again later. The same run may succeed then.</p>}
       </div>
     );
   }
   const { receipt: r } = outcome;
   const what = r.stored
-    ? `${count(r.stored, "message")} stored, to be sent`
+    ? `${count(r.stored, "message")} stored, waiting to be sent`
     : `${count(r.accepted, "message")} accepted`;
   return (
     <div class={`note ${r.emulated ? "good" : "real"}`} role="status">
       <strong>{what}</strong> by {r.emulated ? "the emulator" : (r.endpoint ?? "the receiver")}, in{" "}
       {count(r.requests, "request")} and {count(r.attempts, "attempt")}, {bytes(r.bytes)}, {duration(r.durationMs)}.
       {r.emulated
-        ? " Nothing reached the real receiver."
-        : " Accepted means received: nobody confirms delivery to destinations."}
+        ? " No real event was sent."
+        : " Accepted means received. It does not confirm delivery to destinations."}
     </div>
   );
 }
@@ -91,7 +91,7 @@ function Output({ block, text }: { block: Block; text: string }) {
           ))}
         </tbody>
       </table>
-      <p class="hint">The server has checked it against the output schema.</p>
+      <p class="hint">The server checked the output against its schema.</p>
     </>
   );
 }
@@ -120,7 +120,7 @@ function Violations({ problem }: { problem: Problem }) {
       {items.length > 0 && (
         <Code label={`Outcome of ${count(items.length, "message")}`} text={JSON.stringify(items, null, 2)} />
       )}
-      {!items.length && !problem.violations?.length && <p class="hint">There is no output: the run failed.</p>}
+      {!items.length && !problem.violations?.length && <p class="hint">The run failed, so there is no output.</p>}
     </>
   );
 }
@@ -168,8 +168,8 @@ function Attempts({ attempts, receipt }: { attempts: Attempt[]; receipt?: Receip
     return (
       <p class="hint">
         {n
-          ? `${count(n, "attempt")}, ${count(receipt!.requests, "request")}. This server tells no more of them.`
-          : "No attempt was made: nothing was sent."}
+          ? `${count(n, "attempt")}, ${count(receipt!.requests, "request")}. This server keeps no details.`
+          : "No attempts. Nothing was sent."}
       </p>
     );
   }
@@ -225,6 +225,6 @@ function Exchange({
   part: { headers: Record<string, string | string[]>; body: string; truncated?: boolean };
 }) {
   const headers = Object.entries(part.headers ?? {}).map(([name, value]) => `${name}: ${[value].flat().join(", ")}`);
-  const end = part.truncated ? "\n… (cut here)" : "";
+  const end = part.truncated ? "\n… (truncated)" : "";
   return <Code label={label} text={`${headers.join("\n")}\n\n${pretty(part.body)}${end}`} />;
 }

@@ -76,7 +76,7 @@ async function invoke(block: Block, input: Input, source: string, signal: AbortS
     return { ok: true, ...value, output: show(value.output), key: header.get("Idempotency-Key") ?? "" };
   } catch (e) {
     if (e instanceof Refused) return { ok: false, problem: e.problem };
-    const detail = "you cancelled it; whether the receiver has taken it is not known";
+    const detail = "you cancelled the run; the receiver may have accepted the event";
     return { ok: false, problem: { type: "about:blank", title: "", status: 0, code: "canceled", detail } };
   }
 }

@@ -1,7 +1,7 @@
 // The same call elsewhere: text that runs as it stands.
 import { urlOf } from "./api";
 import { bodyOf, type Check } from "./check";
-import { type Input, join } from "./json";
+import { type Input, join, parse, show } from "./json";
 import type { Block, Request, Source } from "./types";
 import { Code } from "./ui";
 
@@ -85,19 +85,26 @@ func main() {
 }`;
 }
 
+// callOf writes the call of Segment's library for Node that makes a message, if there is one.
+export function callOf(type: string, message: Record<string, unknown>): string | undefined {
+  if (!/^(track|identify|page|screen|group|alias)$/.test(type)) return undefined;
+  const own = ["sentAt", "receivedAt", "originalTimestamp", "type", "writeKey"];
+  const given = Object.entries(message).filter(([name]) => !own.includes(name));
+  return `analytics.${type}(${show(Object.fromEntries(given))});`;
+}
+
 // nodeOf writes the call of Segment's library for Node that sends the same message, if there is one.
 function nodeOf(r?: Request): string | undefined {
   const type = segmentCall(r);
-  if (!r || !type || type === "batch") return undefined;
-  const message = JSON.parse(r.body) as Record<string, unknown>;
-  for (const own of ["sentAt", "type", "writeKey"]) delete message[own];
+  const call = r && type && callOf(type, parse(r.body));
+  if (!r || !call) return undefined;
   return `import { Analytics } from "@segment/analytics-node";
 
 const analytics = new Analytics({
   writeKey: process.env.SEGMENT_WRITE_KEY,
   host: ${JSON.stringify(new URL(r.url).origin)},
 });
-analytics.${type}(${JSON.stringify(message, null, 2)});
+${call}
 await analytics.closeAndFlush();`;
 }
 
@@ -105,7 +112,7 @@ export function Snippets(props: { block: Block; input: Input; check: Check; sour
   const ready = props.check.requests ?? [];
   return (
     <>
-      {!ready.length && <p class="hint">The input is not complete. The code below sends it as it is.</p>}
+      {!ready.length && <p class="hint">The input has problems. This code sends it as it is.</p>}
       {snippetsOf(props.block, props.input, ready, props.source).map(([label, text]) => (
         <Code key={label} label={label} text={text} />
       ))}

@@ -36,16 +36,22 @@ export function sourcesFor(sources: Sources, block?: string): Sources {
   return { ...sources, list, chosen };
 }
 
+function saysOf(source: Source): string {
+  if (!source.emulated) return "Events go to the real receiver";
+  return /^https?:\/\/(127\.|localhost\b|\[::1\])/.test(source.endpoint ?? "")
+    ? "Events stay on this machine"
+    : "Events go to an emulator";
+}
+
 export function SourceBar({ sources }: { sources: Sources }) {
   const { list, chosen } = sources;
   if (!list) return <div class="target" aria-busy="true" />;
-  if (!chosen) return <div class="target">No source fits: what runs here must bring all that it needs.</div>;
+  if (!chosen)
+    return <div class="target">No source is configured for this block. Its input must have all that a run needs.</div>;
   return (
     <div class={`target ${chosen.emulated ? "emulated" : "real"}`} role="region" aria-label="Where events go">
       <strong>{chosen.emulated ? "Emulated" : "Real"}</strong>
-      <span class="says">
-        {chosen.emulated ? "Nothing leaves for the real receiver" : "Events reach the real receiver"}
-      </span>
+      <span class="says">{saysOf(chosen)}</span>
       {list.length > 1 ? (
         <label>
           Source{" "}

@@ -112,7 +112,7 @@ export function Try({ block, query, sources }: { block: Block; query: URLSearchP
         </div>
         {strict && check.violations.length > 0 && (
           <div class="note bad" ref={summary} tabIndex={-1} role="alert" aria-label="What is wrong with the input">
-            <strong>Nothing was sent.</strong> The input is not complete:
+            <strong>Nothing was sent.</strong> Fix these problems:
             <ul>
               {check.violations.map((v) => (
                 <li key={v.path + v.code + v.message}>
@@ -142,7 +142,7 @@ export function Try({ block, query, sources }: { block: Block; query: URLSearchP
               keys={block.input.map((f) => f.name)}
               tall
             />
-            <p class="hint">Secrets stay in the form; they are not shown here.</p>
+            <p class="hint">Secrets are not shown here. They stay in the form.</p>
           </div>
         )}
         <div class="runbar">
@@ -162,7 +162,7 @@ export function Try({ block, query, sources }: { block: Block; query: URLSearchP
       </form>
       <div class="panel">
         <Tabs<Panel> label="What it sends" id="sends" all={panels} chosen={panel} choose={setPanel}>
-          {panel === "preview" && <Preview check={check} />}
+          {panel === "preview" && <Preview block={block} check={check} />}
           {panel === "result" && <Result block={block} outcome={kept} busy={run.busy} />}
           {panel === "code" && (
             <Snippets block={block} input={withoutSecrets(block, input)} check={check} source={source} />
@@ -172,10 +172,10 @@ export function Try({ block, query, sources }: { block: Block; query: URLSearchP
       {run.confirming && (
         <Dialog title="Send a real event?" close={run.deny}>
           <p>
-            <strong>{source?.name || "The source"}</strong> is not an emulator. What you run reaches{" "}
-            <code>{source?.endpoint ?? "the real receiver"}</code> and cannot be taken back.
+            <strong>{source?.name || "The source"}</strong> is a real source. The event goes to{" "}
+            <code>{source?.endpoint ?? "the real receiver"}</code>, and you cannot undo it.
           </p>
-          <p class="hint">You are asked once for each source, until this tab is closed.</p>
+          <p class="hint">The page asks once for each source, until you close this tab.</p>
           <p class="actions">
             <button type="button" onClick={run.deny}>
               Do not send
@@ -194,7 +194,7 @@ function faultOfDocument(text: string): string | undefined {
   try {
     split(text || "{}");
   } catch (e) {
-    return `is not JSON yet: ${(e as Error).message}`;
+    return `is not valid JSON: ${(e as Error).message}`;
   }
 }
 
@@ -257,12 +257,12 @@ function Fill({ block, fill }: { block: Block; fill: (input: Input) => void }) {
         block.examples.map((e) => e.title),
       )}
       {group(
-        "Refused, to see why",
+        "Invalid inputs",
         "refused",
         block.refused.map((r) => r.title),
       )}
       {group(
-        "Run here lately",
+        "Recent runs",
         "run",
         runs.map((r) => `${new Date(r.at).toLocaleString()}, ${r.outcome.ok ? "accepted" : r.outcome.problem.code}`),
       )}

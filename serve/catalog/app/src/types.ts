@@ -40,10 +40,21 @@ export interface Block {
   input: Field[];
   output: Field[];
   rules: string[];
+  limits: string[];
+  maxRequestBytes?: number;
   inputSchema: Schema;
   outputSchema: Schema;
   examples: Example[];
   refused: Refusal[];
+}
+
+// ErrorDoc is what the API says of the code of a problem.
+export interface ErrorDoc {
+  code: string;
+  status: number;
+  meaning: string;
+  remedy: string;
+  sent: string;
 }
 
 export interface Schema {

@@ -11,7 +11,7 @@ export function Copy({ text, label = "Copy" }: { text: string | (() => string | 
       await navigator.clipboard.writeText(typeof text === "string" ? text : await text());
       setDone("Copied");
     } catch {
-      setDone("Not allowed here");
+      setDone("Copy failed");
     }
     setTimeout(() => setDone(""), 1500);
   };
@@ -177,17 +177,30 @@ export function useLoaded<T>(key: string, load: (signal: AbortSignal) => Promise
   return state.key === key ? state : { key };
 }
 
-// One for all: making a format takes longer than anything else that a line of a long list needs.
-const clock = new Intl.DateTimeFormat(undefined, {
-  hour: "2-digit",
-  minute: "2-digit",
-  second: "2-digit",
-  hourCycle: "h23",
-});
+// How a moment is written. One format for all: making one takes longer than anything else that a
+// line of a long list needs.
+export type Clock = "local" | "UTC" | "relative";
 
-export function timeOf(iso: string): string {
+export const clocks: [Clock, string][] = [
+  ["local", "Local time"],
+  ["UTC", "UTC"],
+  ["relative", "Relative time"],
+];
+
+const parts = { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" } as const;
+const local = new Intl.DateTimeFormat(undefined, parts);
+
+export function timeOf(iso: string, clock: Clock = "local"): string {
   const at = new Date(iso);
-  return `${clock.format(at)}.${String(at.getMilliseconds()).padStart(3, "0")}`;
+  if (clock === "UTC") return at.toISOString().slice(11, 23);
+  if (clock === "relative") return ago(Math.max(0, Date.now() - at.getTime()) / 1000);
+  return `${local.format(at)}.${String(at.getMilliseconds()).padStart(3, "0")}`;
+}
+
+function ago(seconds: number): string {
+  if (seconds < 60) return `${Math.floor(seconds)} s ago`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;
+  return `${Math.floor(seconds / 3600)} h ago`;
 }
 
 export function bytes(n: number): string {

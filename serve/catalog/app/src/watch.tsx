@@ -5,19 +5,11 @@ import { del, hasEmulator } from "./api";
 import { Detail } from "./detail";
 import { Delivery } from "./delivery";
 import { Faults, Strip } from "./emulator";
-import { type Item, most, useFeed } from "./feed";
+import { type Item, most, useFeed, words } from "./feed";
 import { setQuery } from "./route";
 import type { Sources } from "./sources";
 import type { Block } from "./types";
-import { count, download, Empty, timeOf, usePage } from "./ui";
-
-const words: Record<Item["status"], string> = {
-  stored: "Stored",
-  duplicate: "Duplicate",
-  dropped: "Dropped",
-  ok: "Accepted",
-  failed: "Failed",
-};
+import { type Clock, clocks, count, download, Empty, timeOf, usePage } from "./ui";
 
 // values lists what an event holds, without the names of its members.
 function values(value: unknown): string {
@@ -41,6 +33,7 @@ export function WatchPage(props: { blocks: Block[]; query: URLSearchParams; sour
   const live = query.get("live") !== "off";
   const { items, fresh, missed, connection, clear } = useFeed(live);
   const [open, setOpen] = useState<Item>();
+  const clock = clocks.find(([name]) => name === query.get("time"))?.[0] ?? "local";
   const found = items.filter((item) => matches(item, query));
   const forget = async () => {
     if (hasEmulator) await del("emulator/events");
@@ -54,8 +47,8 @@ export function WatchPage(props: { blocks: Block[]; query: URLSearchParams; sour
           <h1 tabIndex={-1}>Watch</h1>
           <p>
             {hasEmulator
-              ? "What reaches the emulator inside this server."
-              : "What this server was asked to do. It keeps no properties of events."}{" "}
+              ? "Events that the emulator in this server receives."
+              : "Recent runs on this server. It does not keep the properties of events."}{" "}
             <Connected state={connection} />
           </p>
         </div>
@@ -89,14 +82,14 @@ export function WatchPage(props: { blocks: Block[]; query: URLSearchParams; sour
           <p>Its target is real, and its API tells nothing of past invocations.</p>
         </Empty>
       ) : items.length === 0 ? (
-        <Empty title={live ? "Nothing has arrived yet" : "Paused"}>
+        <Empty title={live ? "No events yet" : "Paused"}>
           <p>
-            Run a block, or send something: it appears here at once. <a href="#/">Pick a block</a>
+            Run a block or send an event. It appears here immediately. <a href="#/">Choose a block</a>
           </p>
         </Empty>
       ) : (
         <div class="halves watch">
-          <List items={found} open={open} choose={setOpen} />
+          <List items={found} open={open} choose={setOpen} clock={clock} />
           <div class="panel">
             <Detail item={open} blocks={blocks} items={items} choose={setOpen} />
           </div>
@@ -107,7 +100,7 @@ export function WatchPage(props: { blocks: Block[]; query: URLSearchParams; sour
 }
 
 function Connected({ state }: { state: string }) {
-  return state === "lost" ? <strong class="fault">The connection is lost, and is being made again.</strong> : null;
+  return state === "lost" ? <strong class="fault">Connection lost. Reconnecting…</strong> : null;
 }
 
 function Filters({
@@ -124,14 +117,14 @@ function Filters({
   const types = [...new Set(items.map((i) => i.type))].sort();
   const statuses = [...new Set(items.map((i) => i.status))].sort();
   const says = useSettled(
-    `${found === items.length ? "" : `${found} of `}${count(items.length, "item")}${items.length === most ? `, the newest ${most}` : ""}${missed ? `; ${missed} were missed` : ""}`,
+    `${found === items.length ? "" : `${found} of `}${count(items.length, "item")}${items.length === most ? `, the newest ${most}` : ""}${missed ? `; ${missed} missed` : ""}`,
   );
   return (
     <div class="filters" role="group" aria-label="Filters">
       <input
         type="search"
         class="grow"
-        aria-label="Search what arrived"
+        aria-label="Search events"
         placeholder="Search"
         value={query.get("search") ?? ""}
         onInput={(e) => setQuery({ search: e.currentTarget.value })}
@@ -159,10 +152,21 @@ function Filters({
         value={query.get("status") ?? ""}
         onChange={(e) => setQuery({ status: e.currentTarget.value })}
       >
-        <option value="">All outcomes</option>
+        <option value="">All statuses</option>
         {[...new Set([...statuses, (query.get("status") ?? "") as Item["status"]])].filter(Boolean).map((s) => (
           <option key={s} value={s}>
             {words[s] ?? s}
+          </option>
+        ))}
+      </select>
+      <select
+        aria-label="Time"
+        value={query.get("time") ?? "local"}
+        onChange={(e) => setQuery({ time: e.currentTarget.value === "local" ? "" : e.currentTarget.value })}
+      >
+        {clocks.map(([name, title]) => (
+          <option key={name} value={name}>
+            {title}
           </option>
         ))}
       </select>
@@ -189,14 +193,15 @@ interface RowProps {
   item: Item;
   on: boolean;
   choose: (item: Item) => void;
+  time: string;
 }
 
-// Row is drawn once: what has arrived does not change.
+// Row is drawn again only if it looks different: what has arrived does not change.
 class Row extends Component<RowProps> {
   override shouldComponentUpdate(next: RowProps) {
-    return next.item !== this.props.item || next.on !== this.props.on;
+    return next.item !== this.props.item || next.on !== this.props.on || next.time !== this.props.time;
   }
-  override render({ item, on, choose }: RowProps) {
+  override render({ item, on, choose, time }: RowProps) {
     return (
       <li>
         <button type="button" aria-pressed={on} onClick={() => choose(item)}>
@@ -204,20 +209,33 @@ class Row extends Component<RowProps> {
           <span class="type">{item.type}</span>
           <span class="name">{item.name || item.who}</span>
           <span class="hint">{item.status === "stored" ? item.name && item.who : words[item.status]}</span>
-          <time dateTime={item.at}>{timeOf(item.at)}</time>
+          <time dateTime={item.at}>{time}</time>
         </button>
       </li>
     );
   }
 }
 
-function List({ items, open, choose }: { items: Item[]; open?: Item; choose: (item: Item) => void }) {
+interface ListProps {
+  items: Item[];
+  open?: Item;
+  choose: (item: Item) => void;
+  clock: Clock;
+}
+
+function List({ items, open, choose, clock }: ListProps) {
+  const [, setTick] = useState(0);
+  useEffect(() => {
+    if (clock !== "relative") return;
+    const timer = setInterval(() => setTick((n) => n + 1), 1000);
+    return () => clearInterval(timer);
+  }, [clock]);
   return (
-    <div class="feed panel" role="region" aria-label="Arrived, newest first">
-      {items.length === 0 && <p class="hint">Nothing matches the filters.</p>}
+    <div class="feed panel" role="region" aria-label="Events, newest first">
+      {items.length === 0 && <p class="hint">No events match the filters.</p>}
       <ul>
         {items.map((item) => (
-          <Row key={item.key} item={item} on={item.key === open?.key} choose={choose} />
+          <Row key={item.key} item={item} on={item.key === open?.key} choose={choose} time={timeOf(item.at, clock)} />
         ))}
       </ul>
     </div>

@@ -60,7 +60,7 @@ await withPage(
     }
     await page.getByRole("tab", { name: "Try it" }).click();
     await page.getByLabel("Source").selectOption("prod");
-    await page.getByText("Events reach the real receiver").waitFor();
+    await page.getByText("Events go to the real receiver").waitFor();
     await page.getByLabel("Fill the form with").selectOption("example 0");
     await page.getByText("Ready").waitFor();
     await page.getByRole("button", { name: "Run for real" }).click();
@@ -69,7 +69,7 @@ await withPage(
     await page.getByRole("button", { name: "Do not send" }).click();
     await open("watch");
     await page.locator(".feed button").first().click();
-    await page.getByText("Make the emulator fail").click();
+    await page.getByText("Simulate failures").click();
     await check("watch");
     await open("history");
     await page.getByRole("checkbox").first().waitFor();

@@ -19,6 +19,8 @@ await withPage(async ({ page, open }) => {
   const row = page.getByRole("row", { name: /^writeKey/ });
   assert.match(await row.textContent(), /the user.*secret/s);
   await page.getByText("Segment needs userId or anonymousId").waitFor();
+  await page.getByText("A message may have 32,000 bytes").waitFor();
+  await page.getByRole("row", { name: /^rate_limited 503/ }).waitFor();
   await page.getByRole("tab", { name: "Schemas" }).click();
   assert.equal(JSON.parse(await page.getByRole("region", { name: "Input schema" }).textContent()).type, "object");
   await page.getByRole("tab", { name: "Connect" }).click();
@@ -26,6 +28,8 @@ await withPage(async ({ page, open }) => {
   assert.equal(tool.function.name, "segment_track");
   assert.ok("userId" in tool.function.parameters.properties);
   assert.ok(!("writeKey" in tool.function.parameters.properties), "a model is asked for the write key");
+  const workflow = page.getByRole("region", { name: "AACFlow workflow, to import" });
+  assert.equal(JSON.parse(await workflow.textContent()).version, "1.0");
 
   await page.getByRole("button", { name: "Copy page" }).click();
   await page.getByText("Copied").waitFor();
@@ -35,7 +39,7 @@ await withPage(async ({ page, open }) => {
   await open("blocks/segment_batch?tab=reference");
   await page.getByRole("heading", { name: "Rules" }).waitFor();
   await open("blocks/segment_trak");
-  await page.getByText("Nothing here is called segment_trak").waitFor();
+  await page.getByText("There is no segment_trak").waitFor();
   await open("?q=zzz");
   await page.getByText("No block matches").waitFor();
   assert.ok((await page.title()).startsWith("All blocks"));
@@ -45,17 +49,17 @@ await withPage(async ({ page, open }) => {
 await withPage(
   async ({ page, context }) => {
     await page.goto(`${given.secured}catalog/`);
-    const dialog = page.getByRole("dialog", { name: "This server wants its token" });
+    const dialog = page.getByRole("dialog", { name: "This server asks for a token" });
     await dialog.getByLabel("Token").fill("not-the-token-at-all");
     await page.keyboard.press("Enter");
-    await dialog.getByText("That was not the token").waitFor();
+    await dialog.getByText("This token is not valid").waitFor();
     await dialog.getByLabel("Token").fill(given.token);
     await page.keyboard.press("Enter");
     await page.getByRole("link", { name: "Segment Track" }).waitFor();
     await page.goto(`${given.secured}catalog/#/watch`);
-    await page.getByText("Nothing has arrived yet").waitFor();
+    await page.getByText("No events yet").waitFor();
     await page.reload();
-    await page.getByText("Nothing has arrived yet").waitFor();
+    await page.getByText("No events yet").waitFor();
     const kept = JSON.stringify(await context.storageState());
     assert.ok(!kept.includes(given.token), "the token is kept beyond the session");
   },

@@ -23,7 +23,7 @@ await withPage(async ({ page, open }) => {
 
   // JSON: a fault of syntax at its field; numbers that no double holds survive form, JSON and request.
   await json(page, "properties").fill('{"id": 12345678901234567890, "total": 42.50');
-  await page.locator("#field-properties-fault").getByText("is not JSON yet").waitFor();
+  await page.locator("#field-properties-fault").getByText("is not valid JSON").waitFor();
   await json(page, "properties").fill('{"id": 12345678901234567890, "total": 42.50}');
   await page.getByText("Ready").waitFor();
   await page.getByRole("button", { name: "JSON", exact: true }).click();

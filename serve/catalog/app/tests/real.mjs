@@ -12,10 +12,10 @@ const invoke = (body) =>
 await withPage(
   async ({ page, open }) => {
     await open("watch");
-    await page.getByText("Nothing has arrived yet").waitFor();
+    await page.getByText("No events yet").waitFor();
     await page.getByLabel("Source").selectOption("prod");
-    await page.getByText("Events reach the real receiver").waitFor();
-    const list = page.getByRole("region", { name: "Arrived, newest first" });
+    await page.getByText("Events go to the real receiver").waitFor();
+    const list = page.getByRole("region", { name: "Events, newest first" });
     await invoke({ source: "prod", input: { userId: "u-42", previousId: "u-41" } });
     await list.getByRole("button", { name: /segment_alias/ }).waitFor();
     await invoke({ source: "prod", input: { userId: "u-42" } }); // refused
@@ -26,7 +26,7 @@ await withPage(
       .waitFor();
     assert.ok(!(await page.content()).includes("u-42"), "it shows what an event says");
 
-    await page.getByText("Nothing can be sent at present: rate limited").waitFor();
+    await page.getByText("Sending is paused: rate limited").waitFor();
     await page.getByText("2 dead letters").click();
     await page.getByRole("button", { name: "Retry", exact: true }).first().click();
     await page.getByText("1 dead letter", { exact: false }).first().waitFor();

@@ -28,14 +28,14 @@ await withPage(
     // A real source is in sight, and wants a confirmation once.
     await open("blocks/segment_track?example=0");
     await page.getByLabel("Source").selectOption("prod");
-    await page.getByText("Events reach the real receiver").waitFor();
+    await page.getByText("Events go to the real receiver").waitFor();
     await page.getByText("Ready").waitFor();
     await page.getByRole("button", { name: "Run for real" }).click();
     const dialog = page.getByRole("dialog", { name: "Send a real event?" });
     await dialog.getByRole("button", { name: "Do not send" }).click();
     await page.getByRole("button", { name: "Run for real" }).click();
     await dialog.getByRole("button", { name: "Send it" }).click();
-    await page.getByText("nobody confirms delivery").waitFor();
+    await page.getByText("does not confirm delivery").waitFor();
     await page.getByRole("button", { name: "Run for real" }).click();
     await page.waitForTimeout(300);
     assert.equal(await dialog.count(), 0);
@@ -55,7 +55,7 @@ await withPage(
     await page.getByText("rejected", { exact: true }).waitFor();
     await run(page);
     await page.getByRole("button", { name: "Cancel" }).click();
-    await page.getByText("whether the receiver has taken it is not known").waitFor();
+    await page.getByText("the receiver may have accepted the event").waitFor();
 
     // The history: replay, pin, compare, take along.
     await open("history");
@@ -83,7 +83,7 @@ await withPage(
     assert.match(await json(page, "properties").innerText(), /42\.50/);
     await open("history");
     await page.getByRole("button", { name: "Clear all" }).click();
-    await page.getByText("Nothing was run here yet").waitFor();
+    await page.getByText("No runs yet").waitFor();
   },
   { expect: ["502"] },
 );

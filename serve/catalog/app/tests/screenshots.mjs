@@ -39,7 +39,7 @@ for (const colorScheme of ["light", "dark"]) {
   await page.getByRole("tab", { name: "Attempts" }).click();
   await shot("run");
   await page.goto(`${url}/catalog/#/watch`);
-  await page.locator(".feed button", { hasText: "Dropped" }).first().click();
+  await page.locator(".feed button", { hasText: "Discarded" }).first().click();
   await page.getByRole("tab", { name: "Discarded because" }).click();
   await page.waitForTimeout(1500); // until the counts have come
   await shot("watch");

@@ -14,7 +14,7 @@ const send = (batch) =>
 
 await withPage(async ({ page, open }) => {
   await open("watch");
-  await page.getByText("Nothing has arrived yet").waitFor();
+  await page.getByText("No events yet").waitFor();
   const order = {
     type: "track",
     event: "Order Completed",
@@ -23,23 +23,30 @@ await withPage(async ({ page, open }) => {
     properties: { total: 42.5, coupon: "SPRING" },
   };
   await send([order, { type: "identify", userId: "u-43", messageId: "m-2", traits: { plan: "pro" } }]);
-  const list = page.getByRole("region", { name: "Arrived, newest first" });
+  const list = page.getByRole("region", { name: "Events, newest first" });
   await list.getByRole("button", { name: /Order Completed/ }).waitFor();
   await send([order]); // again
   await send([{ type: "track", userId: "u-44", messageId: "m-3" }]); // no event: Segment would drop it and say 200
   await list.getByRole("button", { name: /Duplicate/ }).click();
   await page.getByRole("tab", { name: "Duplicate of" }).click();
-  await page.getByRole("button", { name: /Show the first one/ }).click();
+  await page.getByRole("button", { name: /Show the first event/ }).click();
+  const call = await page.getByRole("region", { name: "Call in analytics-node" }).textContent();
+  assert.match(call, /^analytics\.track\(\{\n  "event": "Order Completed"/);
+  await page.getByLabel("Time").selectOption("relative");
+  await list
+    .getByText(/^\d+ s ago$/)
+    .first()
+    .waitFor();
   await page.getByRole("tab", { name: "Raw" }).click();
   assert.match(await page.getByRole("region", { name: "As JSON" }).textContent(), /"messageId": "m-1"/);
-  await list.getByRole("button", { name: /Dropped/ }).click();
+  await list.getByRole("button", { name: /Discarded/ }).click();
   await page.getByRole("tab", { name: "Discarded because" }).click();
   await page.getByText("event_not_defined").first().waitFor();
 
   // Filters are kept in the address.
-  await page.getByLabel("Search what arrived").fill("spring");
+  await page.getByLabel("Search events").fill("spring");
   assert.equal(await list.getByRole("listitem").count(), 2);
-  await page.getByLabel("Search what arrived").fill("coupon");
+  await page.getByLabel("Search events").fill("coupon");
   assert.equal(await list.getByRole("listitem").count(), 0); // it is no value
   await page.getByLabel("Search in").selectOption("payload");
   await page.getByLabel("Status").selectOption("stored");
@@ -61,9 +68,9 @@ await withPage(async ({ page, open }) => {
   await list.getByRole("button", { name: /Pricing/ }).waitFor();
 
   // A fault, and the run that copes with it.
-  await page.getByText("Make the emulator fail").click();
-  await page.getByRole("button", { name: "503, twice" }).click();
-  await page.getByText("The next requests meet 1 fault.").waitFor();
+  await page.getByText("Simulate failures").click();
+  await page.getByRole("button", { name: "503 twice" }).click();
+  await page.getByText("1 fault queued for the next requests.").waitFor();
   await open("blocks/segment_track?example=0");
   await page.getByText("Ready").waitFor();
   await run(page);
@@ -103,5 +110,5 @@ await withPage(async ({ page, open }) => {
   await page.getByText("500 items, the newest 500").waitFor();
   console.log(`long tasks: ${await page.evaluate(() => Math.round(window.long))} ms`);
   await page.getByRole("button", { name: "Clear" }).click();
-  await page.getByText("Nothing has arrived yet").waitFor();
+  await page.getByText("No events yet").waitFor();
 });
