@@ -1,6 +1,7 @@
 package catalog_test
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -37,6 +38,24 @@ func TestFilesAreKeptAndAskedForAgain(t *testing.T) {
 	require.Equal(t, http.StatusNotFound, ask(h, http.MethodGet, "/index.html").Code)
 	require.Equal(t, http.StatusNotFound, ask(h, http.MethodGet, "/emulator/v1/events").Code, "there is none")
 	require.Equal(t, http.StatusMethodNotAllowed, ask(h, http.MethodPost, "/").Code)
+}
+
+func TestAACFlow(t *testing.T) {
+	h := catalog.New(catalog.Config{AACFlow: func(block string) ([]byte, error) {
+		if block != "segment_track" {
+			return nil, errors.New("no block has this id")
+		}
+		return []byte(`{"version":"1.0"}`), nil
+	}})
+	require.Contains(t, ask(h, http.MethodGet, "/").Body.String(), "data-aacflow")
+	w := ask(h, http.MethodGet, "/aacflow/segment_track")
+	require.Equal(t, `{"version":"1.0"}`, w.Body.String())
+	require.Equal(t, "application/json", w.Header().Get("Content-Type"))
+	require.Equal(t, http.StatusNotFound, ask(h, http.MethodGet, "/aacflow/other").Code)
+	require.NotContains(t, h.Paths(), "/aacflow/segment_track", "which needs the token")
+	without := catalog.New(catalog.Config{})
+	require.NotContains(t, ask(without, http.MethodGet, "/").Body.String(), "data-aacflow")
+	require.Equal(t, http.StatusNotFound, ask(without, http.MethodGet, "/aacflow/segment_track").Code)
 }
 
 func TestThePolicyLetsNothingElseIn(t *testing.T) {

@@ -28,6 +28,7 @@ export function Try({ block, query, sources }: { block: Block; query: URLSearchP
   const [touched, setTouched] = useState<ReadonlySet<string>>(new Set());
   const [strict, setStrict] = useState(false); // every violation is shown, not only those of touched fields
   const [panel, setPanel] = useState<Panel>("preview");
+  const [starting, setStarting] = useState(false); // the input is being checked before a run
   const [refusals, setRefusals] = useState(0); // how often running was refused
   const [text, setText] = useState<string>(); // of the document, while it is edited as JSON
   const [kept, setKept] = useState<Outcome>(); // of an earlier run that is being looked at
@@ -74,13 +75,13 @@ export function Try({ block, query, sources }: { block: Block; query: URLSearchP
 
   const submit = async (e: Event) => {
     e.preventDefault();
-    if (fault) return;
+    if (fault || starting || run.busy) return; // a second click must not send a second event
     setStrict(true);
-    if ((await check.now()).length > 0) {
-      setRefusals((n) => n + 1);
-      return;
-    }
-    run.start();
+    setStarting(true);
+    const found = await check.now();
+    setStarting(false);
+    if (found.length > 0) setRefusals((n) => n + 1);
+    else run.start();
   };
   const asForm = () => setText(undefined);
   const asJSON = () => setText(join(withoutSecrets(block, input)));
@@ -146,13 +147,12 @@ export function Try({ block, query, sources }: { block: Block; query: URLSearchP
           </div>
         )}
         <div class="runbar">
-          {run.busy ? (
-            <button type="button" class="primary" onClick={run.cancel}>
+          <button class="primary" disabled={!!fault} aria-disabled={starting || run.busy}>
+            {source && !source.emulated ? "Run for real" : "Run"}
+          </button>
+          {run.busy && (
+            <button type="button" onClick={run.cancel}>
               Cancel
-            </button>
-          ) : (
-            <button class="primary" disabled={!!fault}>
-              {source && !source.emulated ? "Run for real" : "Run"}
             </button>
           )}
           <span class={`says ${check.state}`} role="status">

@@ -19,7 +19,7 @@ await withPage(async ({ page, open }) => {
   await page.locator("#field-userId-fault").waitFor();
   assert.match(await page.locator("#field-userId-fault").textContent(), /must be resolved by the host/);
   await page.getByLabel("userId", { exact: true }).fill("u-42");
-  await page.getByText("Ready: 1 request would be sent").waitFor();
+  await page.getByText("Ready to send 1 request").waitFor();
 
   // JSON: a fault of syntax at its field; numbers that no double holds survive form, JSON and request.
   await json(page, "properties").fill('{"id": 12345678901234567890, "total": 42.50');
@@ -73,5 +73,5 @@ await withPage(async ({ page, open }) => {
   const item = { type: "track", event: "A", userId: "u-1", properties: { text: "x".repeat(20_000) } };
   await page.locator("#document.cm-content").waitFor();
   await document.fill(JSON.stringify({ batch: Array(30).fill(item) }));
-  await page.getByText("The batch is split into 2 requests").waitFor();
+  await page.getByText("This batch is sent as 2 requests").waitFor();
 });

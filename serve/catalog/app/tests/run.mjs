@@ -7,8 +7,10 @@ await withPage(
     // A run into the emulator, and what came of it.
     await open("blocks/segment_track?example=0");
     await page.getByText("Ready").waitFor();
-    await run(page);
+    await page.getByRole("button", { name: "Run", exact: true }).dblclick(); // which sends one event
     await page.getByText("1 message accepted").waitFor();
+    const stats = await (await fetch(`${given.url}catalog/emulator/v1/stats`)).json();
+    assert.equal(stats.requests, 1);
     assert.match(await page.getByRole("row", { name: /^event/ }).textContent(), /Order Completed/);
     await page.getByRole("tab", { name: "Attempts" }).click();
     await page.getByRole("tabpanel", { name: "Attempts" }).waitFor();
