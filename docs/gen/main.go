@@ -1,6 +1,7 @@
 // Command gen writes the documentation that is derived from the manifests, the error codes, and the
 // schema and an example of workflow files: docs/blocks, docs/errors.md, docs/openapi.json,
-// docs/workflow.schema.json, docs/workflow.svg and the block table of the README. Run it with go
+// docs/workflow.schema.json, docs/workflow.svg, the block table of the README and, once for each
+// version of a block, its contract in schemas/contracts. Run it with go
 // generate ./docs/gen; a test fails when what it would write is not what is there.
 package main
 
@@ -8,6 +9,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 
@@ -63,7 +65,11 @@ func generate(root string) (map[string][]byte, error) {
 	for _, e := range entries {
 		files["docs/blocks/"+e.ID+".md"] = page(e)
 	}
-	var err error
+	published, err := contracts(root, reg.List())
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(files, published)
 	if files["docs/openapi.json"], err = indented(rest.OpenAPI(reg, openAPIVersion)); err != nil {
 		return nil, err
 	}

@@ -1,0 +1,293 @@
+package contract
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/aacflow/segment-blocks/rawjson"
+	"github.com/aacflow/segment-blocks/schemas"
+)
+
+// comparison collects how the schema of an input or output has changed. Where it cannot tell
+// whether a keyword now takes more or less, it says that the change breaks callers.
+type comparison struct {
+	part    string
+	changes []Change
+}
+
+// object is a schema that is neither true nor false.
+type object = map[string]any
+
+func decode(schema json.RawMessage) any {
+	decoder := json.NewDecoder(bytes.NewReader(schema))
+	decoder.UseNumber()
+	var v any
+	if err := decoder.Decode(&v); err != nil {
+		return object{}
+	}
+	return v
+}
+
+func (c *comparison) add(breaking bool, at, message string) {
+	c.changes = append(c.changes, Change{breaking, c.part, at, message})
+}
+
+// narrower adds a change after which fewer values are valid, wider one after which more are.
+func (c *comparison) narrower(at, message string) { c.add(c.part == "input", at, message) }
+func (c *comparison) wider(at, message string)    { c.add(c.part == "output", at, message) }
+
+// schema compares what a schema says of the value at a place.
+func (c *comparison) schema(at string, before, after any) {
+	old, oldTakes := open(before)
+	now, nowTakes := open(after)
+	switch {
+	case reflect.DeepEqual(before, after):
+	case !oldTakes:
+		c.wider(at, "allowed now")
+	case !nowTakes:
+		c.narrower(at, "no longer allowed")
+	case looksElsewhere(old) || looksElsewhere(now):
+		c.add(true, at, "another schema")
+	default:
+		c.kinds(at, old, now)
+		c.values(at, old, now)
+		c.required(at, old, now)
+		c.bounds(at, old, now)
+		c.choices(at, old, now)
+		c.members(at, old, now)
+		c.codes(at, old, now)
+		c.rest(at, old, now)
+		c.schema(at+"/*", otherwise(old, "items"), otherwise(now, "items"))
+	}
+}
+
+// open returns a schema as an object, and whether it takes any value at all.
+func open(schema any) (s object, takes bool) {
+	if s, ok := schema.(object); ok {
+		return s, true
+	}
+	return object{}, schema != false
+}
+
+// looksElsewhere reports whether a schema has a keyword whose sense depends on other keywords beside
+// it in a way that is not followed here.
+func looksElsewhere(s object) bool {
+	for _, keyword := range []string{"$ref", "patternProperties", "prefixItems", "unevaluatedItems", "unevaluatedProperties"} {
+		if _, ok := s[keyword]; ok {
+			return true
+		}
+	}
+	return false
+}
+
+// otherwise returns the schema under a keyword, which takes everything where it is not given.
+func otherwise(s object, keyword string) any {
+	if inner, ok := s[keyword]; ok {
+		return inner
+	}
+	return true
+}
+
+func list(v any) []any {
+	l, _ := v.([]any)
+	return l
+}
+
+// lacking returns the elements of a list that another lacks.
+func lacking(from, other []any) []any {
+	return slices.DeleteFunc(slices.Clone(from), func(v any) bool {
+		return slices.ContainsFunc(other, func(o any) bool { return reflect.DeepEqual(v, o) })
+	})
+}
+
+func (c *comparison) kinds(at string, before, after object) {
+	kinds := func(s object) []any {
+		l := list(s["type"])
+		if one, ok := s["type"].(string); ok {
+			l = []any{one}
+		}
+		if slices.Contains(l, any("number")) && !slices.Contains(l, any("integer")) {
+			l = append(slices.Clone(l), "integer")
+		}
+		return l
+	}
+	c.set(at, "type", kinds(before), kinds(after))
+}
+
+func (c *comparison) values(at string, before, after object) {
+	values := func(s object) []any {
+		if one, ok := s["const"]; ok {
+			return []any{one}
+		}
+		return list(s["enum"])
+	}
+	c.set(at, "value", values(before), values(after))
+}
+
+// set compares lists of what is allowed. None at all allows everything.
+func (c *comparison) set(at, what string, before, after []any) {
+	switch {
+	case len(before) == 0 && len(after) == 0:
+	case len(before) == 0:
+		c.narrower(at, fmt.Sprintf("%s restricted to %s", what, text(after)))
+	case len(after) == 0:
+		c.wider(at, what+" no longer restricted")
+	default:
+		for _, v := range lacking(before, after) {
+			c.narrower(at, fmt.Sprintf("%s no longer allowed: %s", what, text(v)))
+		}
+		for _, v := range lacking(after, before) {
+			c.wider(at, fmt.Sprintf("%s allowed now: %s", what, text(v)))
+		}
+	}
+}
+
+func (c *comparison) required(at string, before, after object) {
+	for _, name := range lacking(list(after["required"]), list(before["required"])) {
+		c.narrower(rawjson.Pointer(at, fmt.Sprint(name)), "required now")
+	}
+	for _, name := range lacking(list(before["required"]), list(after["required"])) {
+		c.wider(rawjson.Pointer(at, fmt.Sprint(name)), "no longer required")
+	}
+}
+
+func lower() []string {
+	return []string{"minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties"}
+}
+
+func upper() []string {
+	return []string{"maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties"}
+}
+
+func (c *comparison) bounds(at string, before, after object) {
+	for _, keyword := range slices.Concat(lower(), upper()) {
+		old, was := before[keyword]
+		now, is := after[keyword]
+		if reflect.DeepEqual(old, now) {
+			continue
+		}
+		message := fmt.Sprintf("%s changed: %s → %s", keyword, orNone(old), orNone(now))
+		a, b := number(old), number(now)
+		if slices.Contains(upper(), keyword) {
+			a, b = -a, -b
+		}
+		switch {
+		case !was || is && a < b:
+			c.narrower(at, message)
+		case !is || a > b:
+			c.wider(at, message)
+		default: // a difference beyond the digits of a float
+			c.add(true, at, message)
+		}
+	}
+}
+
+func number(v any) float64 {
+	n, _ := v.(json.Number)
+	f, _ := strconv.ParseFloat(n.String(), 64)
+	return f
+}
+
+// choices compares rules, all of which hold, and branches, one of which does.
+func (c *comparison) choices(at string, before, after object) {
+	for _, rule := range lacking(list(after["allOf"]), list(before["allOf"])) {
+		c.narrower(at, "new rule: "+text(rule))
+	}
+	for _, rule := range lacking(list(before["allOf"]), list(after["allOf"])) {
+		c.wider(at, "rule gone: "+text(rule))
+	}
+	c.set(at, "choice", list(before["anyOf"]), list(after["anyOf"]))
+}
+
+// members compares the members of an object. One that is gone breaks whoever gives or reads it, even
+// where the object takes any member.
+func (c *comparison) members(at string, before, after object) {
+	olds, _ := before["properties"].(object)
+	news, _ := after["properties"].(object)
+	others := otherwise(before, "additionalProperties")
+	noun := map[string]string{"input": "parameter", "output": "member"}[c.part]
+	for _, name := range slices.Sorted(maps.Keys(olds)) {
+		place := rawjson.Pointer(at, name)
+		if now, ok := news[name]; ok {
+			c.schema(place, olds[name], now)
+		} else {
+			c.add(true, place, noun+" gone")
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(news)) {
+		if _, ok := olds[name]; ok {
+			continue
+		}
+		place := rawjson.Pointer(at, name)
+		c.add(false, place, "new "+noun)
+		if c.part == "input" && others != false { // it was free until now
+			c.schema(place, others, news[name])
+		}
+	}
+	c.schema(at+"/…", others, otherwise(after, "additionalProperties"))
+}
+
+// codes compares the codes of the keywords that are in both schemas.
+func (c *comparison) codes(at string, before, after object) {
+	code := func(s object, keyword string) any {
+		if codes, ok := s["x-codes"].(object); ok && codes[keyword] != nil {
+			return codes[keyword]
+		}
+		return s["x-code"]
+	}
+	for _, keyword := range slices.Sorted(maps.Keys(before)) {
+		old, now := code(before, keyword), code(after, keyword)
+		if _, both := after[keyword]; both && !strings.HasPrefix(keyword, "x-") && !reflect.DeepEqual(old, now) {
+			c.add(true, at, fmt.Sprintf("code of %s changed: %s → %s", keyword, orNone(old), orNone(now)))
+		}
+	}
+}
+
+// rest compares the keywords that the others leave. Some may take more or less when they come or go.
+func (c *comparison) rest(at string, before, after object) {
+	known := slices.Concat(lower(), upper(), []string{
+		"type", "const", "enum", "required", "allOf", "anyOf", "properties", "additionalProperties", "items",
+		"x-code", "x-codes",
+	})
+	unclear := []string{
+		"minContains", "maxContains", "$defs", "default", "writeOnly", "readOnly", "x-aacflow-type", "x-filled-by",
+	}
+	all := maps.Clone(before)
+	maps.Copy(all, after)
+	for _, keyword := range slices.Sorted(maps.Keys(all)) {
+		old, was := before[keyword]
+		now, is := after[keyword]
+		switch message := fmt.Sprintf("%s changed: %s → %s", keyword, orNone(old), orNone(now)); {
+		case slices.Contains(known, keyword) || reflect.DeepEqual(old, now):
+		case was && is || slices.Contains(unclear, keyword):
+			c.add(true, at, message)
+		case is:
+			c.narrower(at, message)
+		default:
+			c.wider(at, message)
+		}
+	}
+}
+
+// orNone is text for a keyword that may be missing.
+func orNone(v any) string {
+	if v == nil {
+		return "none"
+	}
+	return text(v)
+}
+
+// text returns a value as JSON, fit for a line.
+func text(v any) string {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Sprint(v)
+	}
+	return schemas.Excerpt(raw)
+}

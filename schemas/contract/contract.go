@@ -1,0 +1,147 @@
+// Package contract compares what a block promises its callers with what it promised before, and
+// says which version the difference needs.
+//
+//	diff := contract.Compare(contract.Of(before), contract.Of(after))
+//	if !diff.Versioned { … } // diff.Changes say why diff.Needs is the least version
+//
+// A contract is about values, not about words: titles, descriptions, examples and the sentences of
+// violations may change without a new version.
+package contract
+
+import (
+	"cmp"
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/aacflow/segment-blocks/rawjson"
+	"github.com/aacflow/segment-blocks/schemas"
+)
+
+// Contract is what callers of a block rely on.
+type Contract struct {
+	ID      string `json:"id"`
+	Version string `json:"version"`
+	// InputSchema and OutputSchema are those of the manifest, without what is only for people.
+	InputSchema  json.RawMessage `json:"inputSchema"`
+	OutputSchema json.RawMessage `json:"outputSchema"`
+	// Codes are those of the violations that the manifest names, sorted.
+	Codes []string `json:"codes"`
+}
+
+// Of returns the contract of a manifest.
+func Of(m *schemas.Manifest) Contract {
+	return New(m.ID, m.Version, m.Input.JSON(), m.Output.JSON(), m.Refused)
+}
+
+// New returns a contract of the parts of a manifest, such as a catalog lists them. The schemas must
+// be JSON.
+func New(id, version string, input, output json.RawMessage, refused []schemas.Refusal) Contract {
+	codes := map[string]bool{}
+	rawjson.Texts(input, func(pointer, text string) bool {
+		if strings.HasSuffix(pointer, "/x-code") || strings.Contains(pointer, "/x-codes/") {
+			codes[text] = true
+		}
+		return true
+	})
+	for _, refusal := range refused {
+		for _, v := range refusal.Violations {
+			codes[v.Code] = true
+		}
+	}
+	return Contract{id, version, wordless(input), wordless(output), slices.Sorted(maps.Keys(codes))}
+}
+
+func wordless(schema json.RawMessage) json.RawMessage {
+	return schemas.Rewrite(schema, func(s rawjson.Object) rawjson.Object {
+		return s.Without("title", "description", "examples", "$comment", "x-says")
+	})
+}
+
+// Change is one difference between two contracts of a block.
+type Change struct {
+	// Breaking is true where a caller that the old contract served may fail with the new one.
+	Breaking bool `json:"breaking"`
+	// Part is block, input, output or codes.
+	Part string `json:"part"`
+	// Path is the JSON Pointer of the value, with * for each element of a list.
+	Path    string `json:"path"`
+	Message string `json:"message"`
+}
+
+// Diff is what has become of a block.
+type Diff struct {
+	Block string `json:"block"`
+	// Before and After are the versions, "" where there was, or is, no such block.
+	Before string `json:"before"`
+	After  string `json:"after"`
+	// Needs is the least version that the changes allow, "" where the block is gone.
+	Needs string `json:"needs"`
+	// Versioned reports whether After is that version or a later one.
+	Versioned bool     `json:"versioned"`
+	Changes   []Change `json:"changes"`
+}
+
+// Breaking reports whether one of the changes is.
+func (d Diff) Breaking() bool {
+	return slices.ContainsFunc(d.Changes, func(c Change) bool { return c.Breaking })
+}
+
+// Compare returns what has become of a block. An input breaks callers where it takes less than
+// before, an output where it may hold more values than before or lacks a member, and a code where it
+// is gone. A new member of an output breaks nobody: callers pass over what they do not know.
+func Compare(before, after Contract) Diff {
+	d := Diff{Block: before.ID, Before: before.Version, After: after.Version, Changes: []Change{}}
+	for _, part := range []struct {
+		name          string
+		before, after json.RawMessage
+	}{{"input", before.InputSchema, after.InputSchema}, {"output", before.OutputSchema, after.OutputSchema}} {
+		c := comparison{part: part.name}
+		c.schema("", decode(part.before), decode(part.after))
+		d.Changes = append(d.Changes, c.changes...)
+	}
+	for _, code := range without(before.Codes, after.Codes) {
+		d.Changes = append(d.Changes, Change{true, "codes", "", "code gone: " + code})
+	}
+	for _, code := range without(after.Codes, before.Codes) {
+		d.Changes = append(d.Changes, Change{false, "codes", "", "new code: " + code})
+	}
+	d.Needs = next(before.Version, len(d.Changes) > 0, d.Breaking())
+	d.Versioned = !isLess(after.Version, d.Needs)
+	return d
+}
+
+// CompareAll compares the blocks of two catalogs, sorted by id. No version allows a block to go.
+func CompareAll(before, after []Contract) []Diff {
+	byID := func(list []Contract) map[string]Contract {
+		m := map[string]Contract{}
+		for _, c := range list {
+			m[c.ID] = c
+		}
+		return m
+	}
+	olds, news := byID(before), byID(after)
+	diffs := []Diff{}
+	for id, old := range olds {
+		if now, ok := news[id]; ok {
+			diffs = append(diffs, Compare(old, now))
+			continue
+		}
+		gone := []Change{{true, "block", "", "block gone"}}
+		diffs = append(diffs, Diff{Block: id, Before: old.Version, Changes: gone})
+	}
+	for id, now := range news {
+		if _, ok := olds[id]; !ok {
+			added := []Change{{false, "block", "", "new block"}}
+			diffs = append(diffs, Diff{Block: id, After: now.Version, Needs: now.Version, Versioned: true, Changes: added})
+		}
+	}
+	slices.SortFunc(diffs, func(a, b Diff) int { return cmp.Compare(a.Block, b.Block) })
+	return diffs
+}
+
+// without returns the elements of a list that another lacks.
+func without(list, other []string) []string {
+	return slices.DeleteFunc(slices.Clone(list), func(s string) bool { return slices.Contains(other, s) })
+}
