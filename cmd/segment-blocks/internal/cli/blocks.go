@@ -13,9 +13,13 @@ import (
 	"github.com/aacflow/segment-blocks/schemas"
 )
 
-// newBlocks makes the commands that show what blocks there are. They need no source.
+// newBlocks makes the commands that show what blocks there are, and those for whoever writes them.
+// They need no source.
 func newBlocks(p *Program) *cobra.Command {
-	return group("blocks", "List the blocks, or show one", newBlocksList(p), newBlocksShow(p), newBlocksSchema(p))
+	return group(
+		"blocks", "List and show the blocks, and write new ones",
+		newBlocksList(p), newBlocksShow(p), newBlocksSchema(p), newBlocksDiff(p),
+	)
 }
 
 // listed is a block in a list. blocks show has the rest of it.

@@ -1,0 +1,169 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
+	"github.com/aacflow/segment-blocks/internal/loopback"
+	"github.com/aacflow/segment-blocks/registry"
+	"github.com/aacflow/segment-blocks/schemas"
+	"github.com/aacflow/segment-blocks/schemas/contract"
+)
+
+// someManifests is a folder of which only some manifests count, and all the files of definitions.
+type someManifests struct {
+	fs.FS
+	names []string
+}
+
+// Glob lists the files that count. Package fs calls it.
+func (m someManifests) Glob(pattern string) ([]string, error) {
+	all, err := fs.Glob(m.FS, pattern)
+	return slices.DeleteFunc(all, func(name string) bool {
+		return !slices.Contains(m.names, name) && !m.isDefinitions(name)
+	}), err
+}
+
+func (m someManifests) isDefinitions(name string) bool {
+	var keys map[string]yaml.Node
+	data, err := fs.ReadFile(m.FS, name)
+	if err != nil || yaml.Unmarshal(data, &keys) != nil {
+		return false
+	}
+	_, ok := keys["$defs"]
+	return ok && len(keys) == 1
+}
+
+// loadManifests reads manifests from files and folders. It returns all that is wrong with all of
+// them, each fault with its file as the caller named it.
+func loadManifests(places []string) ([]*schemas.Manifest, error) {
+	folders := map[string][]string{} // to the files that were named in them; nil is all
+	for _, place := range places {
+		info, err := os.Stat(place)
+		switch {
+		case err != nil:
+			return nil, fmt.Errorf("cannot read manifests: %w", err)
+		case info.IsDir():
+			folders[filepath.Clean(place)] = nil
+			continue
+		case filepath.Ext(place) != ".yaml":
+			return nil, fmt.Errorf("a manifest is a file that ends in .yaml: %s", place)
+		}
+		folder := filepath.Dir(place)
+		if names, ok := folders[folder]; !ok || names != nil {
+			folders[folder] = append(names, filepath.Base(place))
+		}
+	}
+	var manifests []*schemas.Manifest
+	var errs []error
+	for _, folder := range slices.Sorted(maps.Keys(folders)) {
+		var files fs.FS = os.DirFS(folder)
+		if names := folders[folder]; names != nil {
+			files = someManifests{files, names}
+		}
+		list, err := schemas.Load(files)
+		switch {
+		case err != nil:
+			errs = append(errs, inFolder(folder, err)...)
+		case len(list) == 0:
+			errs = append(errs, fmt.Errorf("no manifest is here: %s", folder))
+		}
+		manifests = append(manifests, list...)
+	}
+	return manifests, errors.Join(errs...)
+}
+
+// inFolder takes joined faults apart, and puts the folder before the file that each begins with.
+func inFolder(folder string, err error) []error {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{err}
+	}
+	var errs []error
+	for _, e := range joined.Unwrap() {
+		if strings.Contains(e.Error(), ".yaml:") && folder != "." {
+			e = fmt.Errorf("%s%c%w", folder, filepath.Separator, e)
+		}
+		errs = append(errs, e)
+	}
+	return errs
+}
+
+// contractsAt returns the contracts at a place: a service, a published contract, or manifests.
+func (p *Program) contractsAt(ctx context.Context, place string) ([]contract.Contract, error) {
+	if strings.HasPrefix(place, "http://") || strings.HasPrefix(place, "https://") {
+		return p.contractsOf(ctx, strings.TrimRight(place, "/")+"/v1/blocks")
+	}
+	if filepath.Ext(place) == ".json" {
+		var c contract.Contract
+		data, err := os.ReadFile(place)
+		if err == nil {
+			err = json.Unmarshal(data, &c)
+		}
+		if err == nil && (c.ID == "" || c.InputSchema == nil || c.OutputSchema == nil) {
+			err = errors.New("it has no id, inputSchema or outputSchema")
+		}
+		if err != nil {
+			return nil, console.Usage("cannot read the contract %s: %w", place, err)
+		}
+		return []contract.Contract{c}, nil
+	}
+	manifests, err := loadManifests([]string{place})
+	if err != nil {
+		return nil, console.Usage("%w", err)
+	}
+	var list []contract.Contract
+	for _, m := range manifests {
+		list = append(list, contract.Of(m))
+	}
+	return list, nil
+}
+
+// maxCatalog bounds what a service may answer.
+const maxCatalog = 32 << 20
+
+// contractsOf asks a service for its catalog. The token is that of the service here, so it goes only
+// over TLS or to this machine.
+func (p *Program) contractsOf(ctx context.Context, address string) ([]contract.Contract, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return nil, console.Usage("the service's URL is not valid: %w", err)
+	}
+	token := p.Variable(tokenVariable)
+	if token != "" && (req.URL.Scheme == "https" || loopback.Host(req.URL.Hostname())) {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	client := network()
+	client.Timeout = time.Minute
+	resp, err := client.Do(req)
+	if err != nil {
+		return nil, console.Fail(console.ExitUnreachable, "unavailable", "cannot reach the service: "+bare(err).Error(), err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	var catalog struct{ Blocks []registry.Entry }
+	if resp.StatusCode != http.StatusOK {
+		return nil, console.Failed("the service answered %s, not its catalog: %s", resp.Status, address)
+	}
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxCatalog)).Decode(&catalog); err != nil {
+		return nil, console.Failed("the service answered what is not its catalog: %s: %w", address, err)
+	}
+	var list []contract.Contract
+	for _, e := range catalog.Blocks {
+		list = append(list, contract.New(e.ID, e.Version, e.InputSchema, e.OutputSchema, e.Refused))
+	}
+	return list, nil
+}
