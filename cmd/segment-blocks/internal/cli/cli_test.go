@@ -147,6 +147,12 @@ func exampleFolder(t *testing.T) (string, *emulator.Server) {
 		require.NoError(t, err)
 		require.NoError(t, os.WriteFile(filepath.Join(dir, filepath.Base(name)), data, 0o600))
 	}
+	manifest, err := os.ReadFile("../../../../examples/custom-block/board_post.yaml")
+	require.NoError(t, err)
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "published"), 0o700))
+	for _, name := range []string{"board_post.yaml", "published/board_post.yaml"} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), manifest, 0o600))
+	}
 	to := "writeKey: " + emulatorKey + ", endpoint: '" + server.URL + "'}\n"
 	config := "defaultSource: prod\nsources:\n  prod: {" + to + "  queued: {delivery: durable, store: queued.store, " + to
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "segment-blocks.yaml"), []byte(config), 0o600))
