@@ -123,9 +123,7 @@ func isDefinitions(root *yaml.Node) bool {
 
 // manifest turns a document into a Manifest. What is wrong with it leaves a part of that empty.
 func (r *reader) manifest(root *yaml.Node) *Manifest {
-	r.keys(root, "id", "name", "summary", "description", "whenToUse", "version", "category", "tags", "link",
-		"icon", "color", "verb", "sentence", "templates", "skills", "limits", "maxRequestBytes",
-		"input", "output", "examples", "refused")
+	r.keys(root, keysBelow("")...)
 	address := "https://blocks.invalid/" + path.Base(r.file[root])
 	m := &Manifest{
 		ID: r.text(root, "id"), Name: r.text(root, "name"), Summary: r.text(root, "summary"),

@@ -112,7 +112,7 @@ func (r *reader) examples(root *yaml.Node, m *Manifest) []Example {
 	}
 	var examples []Example
 	for _, n := range list.Content {
-		r.keys(n, "title", "input", "output")
+		r.keys(n, keysBelow("examples[].")...)
 		e := Example{Title: r.text(n, "title"), Input: r.object(n, "input"), Output: r.object(n, "output")}
 		for _, v := range m.Input.Validate(context.Background(), r.normalised(e.Input, m.Input.Fields())) {
 			r.fail(locate(child(n, "input"), v.Path), "example breaks the input schema: %s %s", v.Path, v.Message)
@@ -153,13 +153,13 @@ func (r *reader) refusals(root *yaml.Node) []Refusal {
 	}
 	var refusals []Refusal
 	for _, n := range list.Content {
-		r.keys(n, "title", "input", "violations")
+		r.keys(n, keysBelow("refused[].")...)
 		f := Refusal{Title: r.text(n, "title"), Input: r.object(n, "input")}
 		if vs := child(n, "violations"); vs == nil || len(vs.Content) == 0 {
 			r.fail(n, "violations must be given, one at least")
 		} else {
 			for _, v := range vs.Content {
-				r.keys(v, "path", "code")
+				r.keys(v, keysBelow("refused[].violations[].")...)
 				f.Violations = append(f.Violations, Violation{Path: child(v, "path").Value, Code: r.text(v, "code")})
 			}
 		}

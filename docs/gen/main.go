@@ -1,8 +1,8 @@
-// Command gen writes the documentation that is derived from the manifests, the error codes, and the
-// schema and an example of workflow files: docs/blocks, docs/errors.md, docs/openapi.json,
-// docs/workflow.schema.json, docs/workflow.svg, the block table of the README and, once for each
-// version of a block, its contract in schemas/contracts. Run it with go
-// generate ./docs/gen; a test fails when what it would write is not what is there.
+// Command gen writes the documentation that is derived from the manifests, the keys of a manifest,
+// the error codes, and the schema and an example of workflow files: docs/blocks, docs/errors.md,
+// docs/manifest.md, docs/openapi.json, docs/workflow.schema.json, docs/workflow.svg, the block table
+// of the README and, once for each version of a block, its contract in schemas/contracts. Run it
+// with go generate ./docs/gen; a test fails when what it would write is not what is there.
 package main
 
 import (
@@ -78,6 +78,9 @@ func generate(root string) (map[string][]byte, error) {
 		return nil, err
 	}
 	if files["docs/errors.md"], err = errorsPage(entries); err != nil {
+		return nil, err
+	}
+	if files["docs/manifest.md"], err = manifestPage(); err != nil {
 		return nil, err
 	}
 	if files["README.md"], err = between(filepath.Join(root, "README.md"), table(entries)); err != nil {

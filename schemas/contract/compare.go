@@ -78,7 +78,9 @@ func open(schema any) (s object, takes bool) {
 // looksElsewhere reports whether a schema has a keyword whose sense depends on other keywords beside
 // it in a way that is not followed here.
 func looksElsewhere(s object) bool {
-	for _, keyword := range []string{"$ref", "patternProperties", "prefixItems", "unevaluatedItems", "unevaluatedProperties"} {
+	for _, keyword := range []string{
+		"$ref", "patternProperties", "prefixItems", "unevaluatedItems", "unevaluatedProperties",
+	} {
 		if _, ok := s[keyword]; ok {
 			return true
 		}

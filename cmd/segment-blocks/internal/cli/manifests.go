@@ -71,7 +71,7 @@ func loadManifests(places []string) ([]*schemas.Manifest, error) {
 	var manifests []*schemas.Manifest
 	var errs []error
 	for _, folder := range slices.Sorted(maps.Keys(folders)) {
-		var files fs.FS = os.DirFS(folder)
+		files := os.DirFS(folder)
 		if names := folders[folder]; names != nil {
 			files = someManifests{files, names}
 		}
