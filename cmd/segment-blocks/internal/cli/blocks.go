@@ -18,7 +18,7 @@ import (
 func newBlocks(p *Program) *cobra.Command {
 	return group(
 		"blocks", "List and show the blocks, and write new ones",
-		newBlocksList(p), newBlocksShow(p), newBlocksSchema(p), newBlocksDiff(p),
+		newBlocksList(p), newBlocksShow(p), newBlocksSchema(p), newBlocksDiff(p), newBlocksLint(p), newBlocksNew(p),
 	)
 }
 
