@@ -83,6 +83,20 @@ func (r *Registry) Lookup(id string) (Block, bool) {
 	return b, ok
 }
 
+// Find returns the block that a reference names: an id, or an id and the major version that the
+// block must have, such as segment_track@1. The error goes on from the id: is not a known block.
+func (r *Registry) Find(ref string) (Block, error) {
+	id, major := schemas.CutMajor(ref)
+	b, ok := r.Lookup(id)
+	switch {
+	case !ok:
+		return nil, fmt.Errorf("is not a known block%s", r.Suggest(id))
+	case major != 0 && major != b.Manifest().Major():
+		return nil, fmt.Errorf("has the version %s here, not %d", b.Manifest().Version, major)
+	}
+	return b, nil
+}
+
 // Suggest returns `; did you mean "x"?` for the registered id nearest to one that is not, or "".
 func (r *Registry) Suggest(id string) string { return schemas.DidYouMean(id, r.ids()) }
 

@@ -71,6 +71,20 @@ func TestLookup(t *testing.T) {
 	require.Empty(t, r.Suggest("http_request"))
 }
 
+func TestFind(t *testing.T) {
+	r := full(t)
+	for _, ref := range []string{"segment_track", "segment_track@1"} {
+		b, err := r.Find(ref)
+		require.NoError(t, err)
+		require.Equal(t, "segment_track", b.Manifest().ID)
+	}
+	_, err := r.Find("segment_track@2")
+	require.ErrorContains(t, err, "has the version 1.")
+	require.ErrorContains(t, err, " here, not 2")
+	_, err = r.Find("segment_trak@1")
+	require.EqualError(t, err, `is not a known block; did you mean "segment_track"?`)
+}
+
 func TestSearch(t *testing.T) {
 	r := full(t)
 	for query, want := range map[string]string{

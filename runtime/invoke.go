@@ -56,6 +56,7 @@ func At(t time.Time) InvokeOption {
 // invocation is one call on its way through the runtime.
 type invocation struct {
 	id         string
+	ref        string // what the host names the block by
 	sourceName string
 	deadline   time.Time
 	at         time.Time
@@ -67,7 +68,8 @@ type invocation struct {
 	redactor redactor
 }
 
-// Invoke runs a block. The error is always an *[Error]; it carries the receipt of whatever was
+// Invoke runs a block, named by its id or, where it must have a major version, by id@major, such as
+// segment_track@1. The error is always an *[Error]; it carries the receipt of whatever was
 // tried. A panic of the executor becomes an internal error.
 //
 // It waits for the answer of the receiver and for retries; ctx ends both, and the validation of a
@@ -82,7 +84,7 @@ func (rt *Runtime) Invoke(ctx context.Context, block string, input Input, option
 	var ends []func(*Receipt, error)
 	for _, observe := range rt.observers {
 		var end func(*Receipt, error)
-		ctx, end = observe(ctx, block)
+		ctx, end = observe(ctx, inv.receipt.Block)
 		ends = append(ends, end)
 	}
 	output, err := rt.invoke(ctx, inv, input)
@@ -130,7 +132,8 @@ func (rt *Runtime) recover(ctx context.Context, inv *invocation, err *error) {
 }
 
 func newInvocation(block string, options []InvokeOption) *invocation {
-	inv := &invocation{receipt: &Receipt{Block: block, StartedAt: time.Now()}}
+	id, _ := schemas.CutMajor(block)
+	inv := &invocation{ref: block, receipt: &Receipt{Block: id, StartedAt: time.Now()}}
 	for _, option := range options {
 		option(inv)
 	}
@@ -144,15 +147,15 @@ func newInvocation(block string, options []InvokeOption) *invocation {
 // prepare does all that can be done without the executor: find the block and source, normalise and
 // validate.
 func (rt *Runtime) prepare(ctx context.Context, inv *invocation, input Input) (*Call, error) {
-	id := inv.receipt.Block
-	found, ok := rt.registry.Lookup(id)
-	if !ok {
-		return nil, &Error{Code: UnknownBlock, Message: "is not a known block" + rt.registry.Suggest(id)}
+	found, err := rt.registry.Find(inv.ref)
+	if err != nil {
+		return nil, &Error{Code: UnknownBlock, Message: err.Error()}
 	}
+	inv.receipt.Version = found.Manifest().Version
+	var ok bool
 	if inv.block, ok = found.(*Block); !ok {
 		return nil, &Error{Code: Internal, Message: "cannot be invoked: it was not made by runtime.Define"}
 	}
-	var err error
 	if inv.source, err = rt.sourceFor(inv.block, inv.sourceName); err != nil {
 		return nil, err
 	}

@@ -34,6 +34,15 @@ func TestUnknownBlockAndSource(t *testing.T) {
 	require.Equal(t, runtime.UnknownBlock, asError(t, err).Code)
 	require.EqualError(t, err, `toy_pots is not a known block; did you mean "toy_post"?`)
 
+	_, err = rt.Invoke(t.Context(), "toy_post@9", good)
+	require.Equal(t, runtime.UnknownBlock, asError(t, err).Code)
+	require.ErrorContains(t, err, "toy_post has the version ")
+	require.ErrorContains(t, err, " here, not 9")
+	pinned, err := rt.Invoke(t.Context(), "toy_post@1", good)
+	require.NoError(t, err)
+	require.Equal(t, "toy_post", pinned.Receipt.Block)
+	require.NotEmpty(t, pinned.Receipt.Version)
+
 	_, err = rt.Invoke(t.Context(), "toy_post", good, runtime.ToSource("mian"))
 	require.Equal(t, runtime.UnknownSource, asError(t, err).Code)
 	require.EqualError(t, err, `toy_post names a source that is not configured: "mian"; did you mean "main"?`)

@@ -16,6 +16,8 @@ type Receipt struct {
 	// InvocationID repeats the host's, or is a random one that the host may invoke again with.
 	InvocationID string `json:"invocationId"`
 	Block        string `json:"block"`
+	// Version is that of the block's manifest.
+	Version string `json:"version,omitempty"`
 	// Source is the name of the source, Credential a fingerprint of its credential, never the
 	// credential itself.
 	Source     string `json:"source,omitempty"`

@@ -95,10 +95,8 @@ func (c *checker) block(n *Node) registry.Block {
 		c.fault(n.at+"/block", "no block has this id: %q%s", n.Block, c.Registry.Suggest(n.Block))
 		return nil
 	}
-	version := block.Manifest().Version
-	major, _, _ := strings.Cut(version, ".")
-	if n.Major != 0 && strconv.Itoa(n.Major) != major {
-		c.fault(n.at+"/block", "%s has the version %s here, not %d", n.Block, version, n.Major)
+	if m := block.Manifest(); n.Major != 0 && n.Major != m.Major() {
+		c.fault(n.at+"/block", "%s has the version %s here, not %d", n.Block, m.Version, n.Major)
 	}
 	return block
 }

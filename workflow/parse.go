@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -138,13 +137,11 @@ func (p *parser) readNode(id, at string, raw json.RawMessage) draft {
 			MaxWait: p.duration(at+"/retry/maxWait", f.Retry.MaxWait, time.Minute),
 		},
 	}}
-	block, major, _ := strings.Cut(f.Block, "@")
-	d.node.Block = block
-	d.node.Major, _ = strconv.Atoi(major)
+	d.node.Block, d.node.Major = schemas.CutMajor(f.Block)
 	if d.node.With == nil {
 		d.node.With = json.RawMessage("{}")
 	}
-	if block == "" && d.node.ForEach != nil && !p.isFaulty(at) {
+	if d.node.Block == "" && d.node.ForEach != nil && !p.isFaulty(at) {
 		p.fault(at+"/forEach", "forEach needs a block to run")
 	}
 	return d

@@ -28,6 +28,9 @@ const (
 	// MetaReceipt is in the _meta of each result of an invocation: the receipt, as
 	// [runtime.Receipt] marshals.
 	MetaReceipt = "io.github.aacflow/receipt"
+	// MetaVersion is in the _meta of each tool in the list: the version of its block. A call may
+	// demand a major version by its name: segment_track@1.
+	MetaVersion = "io.github.aacflow/version"
 )
 
 // longestID bounds an invocation id, in bytes.

@@ -200,3 +200,20 @@ func TestCancelEndsTheInvocation(t *testing.T) {
 		})
 	}
 }
+
+func TestPinnedVersion(t *testing.T) {
+	for _, version := range versions() {
+		h := build(t)
+		s := h.connect(t, "/mcp", version)
+		input := map[string]any{"event": "Order Completed", "userId": "u-42"}
+		res := call(t, s, "segment_track@1", input)
+		require.False(t, res.IsError, text(t, res, 0))
+		require.Regexp(t, `^1\.`, receipt(t, res)["version"])
+		res = call(t, s, "segment_track@2", input)
+		require.True(t, res.IsError)
+		require.Regexp(t, `^segment_track has the version 1\.\d+\.\d+ here, not 2$`, text(t, res, 0))
+		tools, err := s.ListTools(t.Context(), nil)
+		require.NoError(t, err)
+		require.Regexp(t, `^1\.`, tools.Tools[0].Meta[mcp.MetaVersion])
+	}
+}

@@ -16,6 +16,7 @@ import (
 	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/registry"
 	"github.com/aacflow/segment-blocks/runtime"
+	"github.com/aacflow/segment-blocks/schemas"
 	"github.com/aacflow/segment-blocks/serve/internal/idempotency"
 )
 
@@ -33,6 +34,7 @@ const envelope = 1 << 20
 // use. It owns nothing that must be closed, and does not close the runtime.
 type Server struct {
 	runtime     *runtime.Runtime
+	registry    *registry.Registry
 	blocks      []registry.Entry
 	cfg         Config
 	endpoints   map[address]*endpoint
@@ -136,7 +138,8 @@ func New(rt *runtime.Runtime, reg *registry.Registry, cfg Config) (*Server, erro
 		return nil, fmt.Errorf("new mcp server: %w", err)
 	}
 	s := &Server{
-		runtime: rt, blocks: reg.Catalog(), cfg: cfg, endpoints: map[address]*endpoint{}, invocations: idempotency.New(),
+		runtime: rt, registry: reg.Clone(), blocks: reg.Catalog(), cfg: cfg, endpoints: map[address]*endpoint{},
+		invocations: idempotency.New(),
 	}
 	for i, t := range cfg.Tools {
 		same := func(other Tool) bool { return other.Name == t.Name }
@@ -175,7 +178,7 @@ func (s *Server) endpoint(source string, profile Profile, tools []*sdk.Tool) *en
 		&sdk.Implementation{Name: "segment-blocks", Title: "Segment blocks", Version: s.cfg.Version},
 		options,
 	)
-	server.AddReceivingMiddleware(s.recovered)
+	server.AddReceivingMiddleware(s.recovered, s.pinned)
 	if source == "" {
 		source = s.cfg.DefaultSource
 	}
@@ -214,6 +217,23 @@ func (s *Server) recovered(next sdk.MethodHandler) sdk.MethodHandler {
 			}
 			result, err = nil, &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: method + " " + message}
 		}()
+		return next(ctx, method, req)
+	}
+}
+
+// pinned lets a call name the major version that the block must have: segment_track@1.
+func (s *Server) pinned(next sdk.MethodHandler) sdk.MethodHandler {
+	return func(ctx context.Context, method string, req sdk.Request) (sdk.Result, error) {
+		call, ok := req.GetParams().(*sdk.CallToolParamsRaw)
+		if !ok {
+			return next(ctx, method, req)
+		}
+		if id, major := schemas.CutMajor(call.Name); major != 0 {
+			if _, err := s.registry.Find(call.Name); err != nil {
+				return failure(&runtime.Error{Code: runtime.UnknownBlock, Block: id, Message: err.Error()}), nil
+			}
+			call.Name = id
+		}
 		return next(ctx, method, req)
 	}
 }

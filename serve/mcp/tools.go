@@ -29,7 +29,7 @@ func (s *Server) tools(p Profile) ([]*sdk.Tool, error) {
 			input = withIDInput(input)
 		}
 		tools = append(tools, &sdk.Tool{
-			Name: e.ID, Title: e.Name, Description: describe(e, p),
+			Meta: sdk.Meta{MetaVersion: e.Version}, Name: e.ID, Title: e.Name, Description: describe(e, p),
 			InputSchema: input, OutputSchema: outputSchema(e, p),
 			Annotations: &sdk.ToolAnnotations{
 				// A call with the same arguments sends another message with another id, so no tool

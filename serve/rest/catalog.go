@@ -83,15 +83,15 @@ func (h *Handler) sources(w http.ResponseWriter, r *http.Request, _ string) {
 
 // lookup returns the block with an id. If there is none it answers 404 and returns nil.
 func (h *Handler) lookup(w http.ResponseWriter, r *http.Request, id string) registry.Block {
-	b, ok := h.registry.Lookup(id)
-	if !ok {
-		h.unknown(id).Write(w, r)
+	b, err := h.registry.Find(id)
+	if err != nil {
+		unknown(id, err).Write(w, r)
 		return nil
 	}
 	return b
 }
 
-func (h *Handler) unknown(id string) *Problem {
-	message := "is not a known block" + h.registry.Suggest(id)
-	return problemOf(&runtime.Error{Code: runtime.UnknownBlock, Block: id, Message: message})
+func unknown(ref string, err error) *Problem {
+	id, _ := schemas.CutMajor(ref)
+	return problemOf(&runtime.Error{Code: runtime.UnknownBlock, Block: id, Message: err.Error()})
 }

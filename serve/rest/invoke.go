@@ -32,8 +32,9 @@ func (q request) options() []runtime.InvokeOption {
 }
 
 func (h *Handler) read(w http.ResponseWriter, r *http.Request, block string) (request, *Problem) {
-	if _, ok := h.registry.Lookup(block); !ok {
-		return request{}, h.unknown(block)
+	found, err := h.registry.Find(block)
+	if err != nil {
+		return request{}, unknown(block, err)
 	}
 	key, random, p := keyOf(r)
 	if p != nil {
@@ -41,7 +42,7 @@ func (h *Handler) read(w http.ResponseWriter, r *http.Request, block string) (re
 	}
 	w.Header().Set(keyHeader, string(key))
 	e, p := h.open(w, r)
-	return request{block, e, key, random}, p
+	return request{found.Manifest().ID, e, key, random}, p
 }
 
 func (h *Handler) invoke(w http.ResponseWriter, r *http.Request, block string) {

@@ -195,6 +195,8 @@ func TestRefusals(t *testing.T) {
 		})
 	}
 	b.requireProblem(b.post("segment_trak", "invoke", `{"input":{}}`), 404, "unknown_block")
+	p := b.requireProblem(b.post("segment_track@2", "invoke", `{"input":{}}`), 404, "unknown_block")
+	require.Regexp(t, `^segment_track has the version 1\.\d+\.\d+ here, not 2`, p.Detail)
 	require.Empty(t, b.segment.Requests(), "nothing was sent")
 }
 
@@ -460,4 +462,21 @@ func TestClientLeavesDuringValidate(t *testing.T) {
 	closing, done := context.WithTimeout(context.Background(), 10*time.Second)
 	defer done()
 	require.NoError(t, rt.Close(closing), "nothing is running any more")
+}
+
+// A pinned block is the block: the same key and input under either name count once.
+func TestPinnedVersion(t *testing.T) {
+	b := start(t)
+	var ids []string
+	for _, name := range []string{"segment_track", "segment_track@1"} {
+		var result struct{ Receipt runtime.Receipt }
+		a := b.post(name, "invoke", `{"input":{"event":"Order Completed","userId":"u-42"}}`, "Idempotency-Key", "run-7")
+		require.Equal(t, 200, a.StatusCode)
+		a.into(t, &result)
+		require.Equal(t, "segment_track", result.Receipt.Block)
+		require.Regexp(t, `^1\.\d+\.\d+$`, result.Receipt.Version)
+		ids = append(ids, result.Receipt.MessageIDs...)
+	}
+	require.Len(t, ids, 2)
+	require.Equal(t, ids[0], ids[1])
 }

@@ -128,7 +128,7 @@ func (p *Program) entryOf(id string) (registry.Entry, error) {
 	if err := p.knownBlock(id); err != nil {
 		return registry.Entry{}, err
 	}
-	b, _ := p.registry().Lookup(id)
+	b, _ := p.registry().Find(id)
 	return registry.EntryOf(b), nil
 }
 

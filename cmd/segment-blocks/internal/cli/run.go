@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -15,6 +14,7 @@ import (
 	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/runtime"
 	"github.com/aacflow/segment-blocks/runtime/retry"
+	"github.com/aacflow/segment-blocks/schemas"
 	"github.com/aacflow/segment-blocks/segment/delivery"
 )
 
@@ -92,11 +92,16 @@ func (p *Program) showRetries(ctx context.Context) context.Context {
 // knownBlock refuses an unknown block before an emulator is started for it. The runtime would
 // refuse it too, but later.
 func (p *Program) knownBlock(id string) error {
-	if _, ok := p.registry().Lookup(id); !ok {
-		hint := cmp.Or(p.registry().Suggest(id), "; segment-blocks blocks list shows them all")
-		return &runtime.Error{Code: runtime.UnknownBlock, Block: id, Message: "is not a known block" + hint}
+	_, err := p.registry().Find(id)
+	if err == nil {
+		return nil
 	}
-	return nil
+	message := err.Error()
+	id, major := schemas.CutMajor(id)
+	if major == 0 && p.registry().Suggest(id) == "" {
+		message += "; segment-blocks blocks list shows them all"
+	}
+	return &runtime.Error{Code: runtime.UnknownBlock, Block: id, Message: message}
 }
 
 // printResult prints the output of a block. As a document it is what the block returned, so that
