@@ -55,7 +55,7 @@ func New(id, version string, input, output json.RawMessage, refused []schemas.Re
 
 func wordless(schema json.RawMessage) json.RawMessage {
 	return schemas.Rewrite(schema, func(s rawjson.Object) rawjson.Object {
-		return s.Without("title", "description", "examples", "$comment", "x-says")
+		return s.Without("title", "description", "examples", "$comment", "x-says", "x-hint")
 	})
 }
 
