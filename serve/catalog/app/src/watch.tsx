@@ -193,15 +193,21 @@ interface RowProps {
   item: Item;
   on: boolean;
   choose: (item: Item) => void;
-  time: string;
+  clock: Clock;
+  tick: number;
 }
 
 // Row is drawn again only if it looks different: what has arrived does not change.
 class Row extends Component<RowProps> {
   override shouldComponentUpdate(next: RowProps) {
-    return next.item !== this.props.item || next.on !== this.props.on || next.time !== this.props.time;
+    return (
+      next.item !== this.props.item ||
+      next.on !== this.props.on ||
+      next.clock !== this.props.clock ||
+      next.tick !== this.props.tick
+    );
   }
-  override render({ item, on, choose, time }: RowProps) {
+  override render({ item, on, choose, clock }: RowProps) {
     return (
       <li>
         <button type="button" aria-pressed={on} onClick={() => choose(item)}>
@@ -209,7 +215,7 @@ class Row extends Component<RowProps> {
           <span class="type">{item.type}</span>
           <span class="name">{item.name || item.who}</span>
           <span class="hint">{item.status === "stored" ? item.name && item.who : words[item.status]}</span>
-          <time dateTime={item.at}>{time}</time>
+          <time dateTime={item.at}>{timeOf(item.at, clock)}</time>
         </button>
       </li>
     );
@@ -224,7 +230,7 @@ interface ListProps {
 }
 
 function List({ items, open, choose, clock }: ListProps) {
-  const [, setTick] = useState(0);
+  const [tick, setTick] = useState(0);
   useEffect(() => {
     if (clock !== "relative") return;
     const timer = setInterval(() => setTick((n) => n + 1), 1000);
@@ -235,7 +241,7 @@ function List({ items, open, choose, clock }: ListProps) {
       {items.length === 0 && <p class="hint">No events match the filters.</p>}
       <ul>
         {items.map((item) => (
-          <Row key={item.key} item={item} on={item.key === open?.key} choose={choose} time={timeOf(item.at, clock)} />
+          <Row key={item.key} item={item} on={item.key === open?.key} choose={choose} clock={clock} tick={tick} />
         ))}
       </ul>
     </div>
