@@ -29,7 +29,7 @@ type capacity struct {
 	connections     atomic.Int64
 
 	mu      sync.Mutex
-	waiting list.List // the connections without a request, as net.Conn, longest first
+	waiting list.List // the connections without a whole request, as net.Conn, longest first
 	places  map[net.Conn]*list.Element
 }
 
@@ -118,10 +118,14 @@ func (b *heldBody) release() { b.capacity.bytes.Release(b.held) }
 // crowdedKey marks the context of a connection beyond the cap.
 type crowdedKey struct{}
 
+// connKey finds the connection of a request in its context.
+type connKey struct{}
+
 func crowded(r *http.Request) bool { return r.Context().Value(crowdedKey{}) != nil }
 
 // connected is called for each new connection, before anything is read from it.
 func (c *capacity) connected(ctx context.Context, conn net.Conn) context.Context {
+	ctx = context.WithValue(ctx, connKey{}, conn)
 	switch beyond := c.connections.Add(1) - c.mostConnections; {
 	case beyond > spareConnections:
 		c.makeRoom(conn)
@@ -133,7 +137,7 @@ func (c *capacity) connected(ctx context.Context, conn net.Conn) context.Context
 }
 
 // makeRoom closes the connection that has waited longest for a request, or the new one if all
-// others have one.
+// others have sent theirs.
 func (c *capacity) makeRoom(last net.Conn) {
 	c.mu.Lock()
 	if first := c.waiting.Front(); first != nil {
@@ -165,6 +169,47 @@ func (c *capacity) forget(conn net.Conn) {
 		c.waiting.Remove(place)
 		delete(c.places, conn)
 	}
+}
+
+// awaitBody lets the connection wait for the rest of its request until the body has been read: a
+// client that does not send it must not hold a place.
+func (c *capacity) awaitBody(r *http.Request) io.ReadCloser {
+	conn, ok := r.Context().Value(connKey{}).(net.Conn)
+	if !ok || r.ContentLength == 0 {
+		return r.Body
+	}
+	c.wait(conn)
+	return &awaitedBody{ReadCloser: r.Body, capacity: c, conn: conn}
+}
+
+type awaitedBody struct {
+	io.ReadCloser
+	capacity *capacity
+	conn     net.Conn
+	done     bool
+}
+
+func (b *awaitedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	switch {
+	case b.done:
+	case err != nil:
+		b.done = true
+		b.capacity.mu.Lock()
+		b.capacity.forget(b.conn)
+		b.capacity.mu.Unlock()
+	default:
+		b.capacity.wait(b.conn)
+	}
+	return n, err
+}
+
+// wait puts a connection at the end of those that wait.
+func (c *capacity) wait(conn net.Conn) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.forget(conn)
+	c.places[conn] = c.waiting.PushBack(conn)
 }
 
 // ReadBody reads the body of a request to its end, into memory of its size if the request announces

@@ -231,6 +231,25 @@ func TestUnusedConnectionsMakeRoom(t *testing.T) {
 	require.Equal(t, 200, res.StatusCode)
 }
 
+// Clients that do not send what they announce hold no place either, whatever the path.
+func TestUnsentBodiesMakeRoom(t *testing.T) {
+	for _, path := range []string{"/", "/healthz"} {
+		server := start(t, guard.Config{MaxConnections: 1}, echo, "/healthz")
+		for range 2 * (1 + 64) {
+			conn, err := net.Dial("tcp", server.Listener.Addr().String())
+			require.NoError(t, err)
+			t.Cleanup(func() { conn.Close() })
+			_, err = fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: 20\r\n\r\n{", path)
+			require.NoError(t, err)
+		}
+		require.Eventually(t, func() bool {
+			res, err := server.Client().Get(server.URL + "/healthz")
+			return err == nil && res.Body.Close() == nil && res.StatusCode == http.StatusOK
+		}, 10*time.Second, 10*time.Millisecond, path)
+		server.CloseClientConnections()
+	}
+}
+
 func TestConnectionsFarBeyondTheCapAreCut(t *testing.T) {
 	busy, answer := make(chan struct{}), make(chan struct{})
 	server := start(t, guard.Config{MaxConnections: 1}, func(http.ResponseWriter, *http.Request) {

@@ -73,7 +73,7 @@ type Config struct {
 	MaxBuffered int64
 	// MaxConnections is how many connections [Guard.Server] serves. A few beyond are answered once
 	// and closed: GET and HEAD as usual, everything else with 503. Beyond these, the connection that
-	// has waited longest for a request makes room for a new one. Default [DefaultMaxConnections];
+	// has waited longest for the rest of a request makes room for a new one. Default [DefaultMaxConnections];
 	// negative is no limit.
 	MaxConnections int
 	// Rate is how many requests a second one client may make, Burst how many at once. Requests that
@@ -161,7 +161,7 @@ func (g *Guard) checked(next http.Handler, open []string) http.Handler {
 			p.Write(w, r)
 			return
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, g.cfg.MaxBody)
+		r.Body = http.MaxBytesReader(w, g.capacity.awaitBody(r), g.cfg.MaxBody)
 		if slices.Contains(open, r.URL.Path) {
 			next.ServeHTTP(w, r)
 			return
