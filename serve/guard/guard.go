@@ -73,8 +73,8 @@ type Config struct {
 	MaxBuffered int64
 	// MaxConnections is how many connections [Guard.Server] serves. A few beyond are answered once
 	// and closed: GET and HEAD as usual, everything else with 503. Beyond these, the connection that
-	// has waited longest for the rest of a request makes room for a new one. Default [DefaultMaxConnections];
-	// negative is no limit.
+	// has waited longest for the rest of a request makes room for a new one. Default
+	// [DefaultMaxConnections]; negative is no limit.
 	MaxConnections int
 	// Rate is how many requests a second one client may make, Burst how many at once. Requests that
 	// are refused for their Host, Origin or token have a separate limit of the same size, so that a
