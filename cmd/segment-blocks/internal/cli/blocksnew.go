@@ -111,7 +111,8 @@ func newBlocksLint(p *Program) *cobra.Command {
 					console.Writeln(w, fault)
 				}
 				if result.Valid {
-					console.Writef(w, "%s in order: %s\n", console.Count(len(manifests), "manifest"), strings.Join(result.Blocks, ", "))
+					ids := strings.Join(result.Blocks, ", ")
+					console.Writef(w, "%s in order: %s\n", console.Count(len(manifests), "manifest"), ids)
 				}
 			}); err != nil {
 				return err
