@@ -8,24 +8,24 @@ import (
 
 // Entry is a block as a catalog shows it: plain data, ready to be JSON.
 type Entry struct {
-	ID          string          `json:"id"`
-	Name        string          `json:"name"`
-	Summary     string          `json:"summary"`
-	Description string          `json:"description"`
-	WhenToUse   string          `json:"whenToUse"`
-	Version     string          `json:"version"`
-	Category    string          `json:"category"`
-	Tags        []string        `json:"tags"`
-	Link        string          `json:"link,omitempty"`
-	Icon        string          `json:"icon,omitempty"`
-	Color       string          `json:"color,omitempty"`
-	Verb        string          `json:"verb,omitempty"`
+	ID          string   `json:"id"`
+	Name        string   `json:"name"`
+	Summary     string   `json:"summary"`
+	Description string   `json:"description"`
+	WhenToUse   string   `json:"whenToUse"`
+	Version     string   `json:"version"`
+	Category    string   `json:"category"`
+	Tags        []string `json:"tags"`
+	Link        string   `json:"link,omitempty"`
+	Icon        string   `json:"icon,omitempty"`
+	Color       string   `json:"color,omitempty"`
+	Verb        string   `json:"verb,omitempty"`
 	// Sentence, Templates and Skills are those of [schemas.Manifest].
 	Sentence  []schemas.Clause   `json:"sentence,omitempty"`
 	Templates []schemas.Template `json:"templates,omitempty"`
 	Skills    []schemas.Skill    `json:"skills,omitempty"`
-	Input       []schemas.Field `json:"input"`
-	Output      []schemas.Field `json:"output"`
+	Input     []schemas.Field    `json:"input"`
+	Output    []schemas.Field    `json:"output"`
 	// Rules say in words what the input must keep beyond the types of its parameters.
 	Rules []string `json:"rules"`
 	// Limits say in words how much the receiver takes, MaxRequestBytes how large the body of one

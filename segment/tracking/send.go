@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -268,6 +269,18 @@ func (s *sending) catch() {
 	if p := recover(); p != nil {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.panic = p
+		s.panic = &panicError{p, debug.Stack()}
 	}
 }
+
+// panicError is a panic of another goroutine than the caller's, with the stack that shows its cause.
+// Package delivery logs that.
+type panicError struct {
+	value any
+	stack []byte
+}
+
+func (p *panicError) Error() string { return fmt.Sprint(p.value) }
+
+// Stack returns the stack of the goroutine that panicked.
+func (p *panicError) Stack() []byte { return p.stack }

@@ -230,7 +230,8 @@ func (s *Server) pinned(next sdk.MethodHandler) sdk.MethodHandler {
 		}
 		if id, major := schemas.CutMajor(call.Name); major != 0 {
 			if _, err := s.registry.Find(call.Name); err != nil {
-				return failure(&runtime.Error{Code: runtime.UnknownBlock, Block: id, Message: err.Error()}), nil
+				unknown := &runtime.Error{Code: runtime.UnknownBlock, Block: id, Message: err.Error()}
+				return failure(unknown), nil //nolint:nilerr // the result tells of it
 			}
 			call.Name = id
 		}

@@ -90,7 +90,7 @@ func newExportAACFlow(p *Program) *cobra.Command {
 	block := flags.String("block", "segment_track", "block that the workflow calls")
 	force := flags.Bool("force", false, "replace files that differ")
 	engine := aacflow.Sim08
-	addChoice(cmd, &engine, "engine", "form of Sim that the fork has: "+text.Or(aacflow.Engines()...), aacflow.Engines()...)
+	addChoice(cmd, &engine, "engine", "form of Sim in the fork: "+text.Or(aacflow.Engines()...), aacflow.Engines()...)
 	_ = cmd.MarkFlagDirname("out")
 	fork, yes := addApply(cmd)
 	_ = cmd.RegisterFlagCompletionFunc("block", func(
