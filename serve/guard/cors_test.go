@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -80,7 +81,7 @@ func TestPageInABrowser(t *testing.T) {
 		}
 		t.Skip("there is no chromium")
 	}
-	var api *httptest.Server
+	var address atomic.Value // of the API, which starts later
 	reports := make(chan string, 1)
 	pages := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPost {
@@ -94,10 +95,11 @@ func TestPageInABrowser(t *testing.T) {
 				"Authorization": "Bearer %s", "Content-Type": "application/json", "Idempotency-Key": "k-1"}})
 			.then(async r => r.status + " " + r.headers.get("X-Request-Id") + " " + await r.text(), e => "no: " + e.name)
 			.then(said => fetch("/", {method: "POST", body: said}))
-		</script>`, api.URL+"/v1/blocks", token)
+		</script>`, address.Load().(string)+"/v1/blocks", token)
 	}))
 	defer pages.Close()
-	api = start(t, guard.Config{Tokens: []string{token}, Origins: []string{pages.URL}}, echo)
+	api := start(t, guard.Config{Tokens: []string{token}, Origins: []string{pages.URL}}, echo)
+	address.Store(api.URL)
 	visit := func(url string) string {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
