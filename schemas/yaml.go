@@ -27,17 +27,26 @@ func (r *reader) toJSON(n *yaml.Node) json.RawMessage {
 		}
 		return rawjson.AppendArray(nil, elements)
 	}
-	switch tag := n.ShortTag(); {
-	case tag == "!!str", tag == "!!timestamp":
-		return rawjson.Quote(n.Value)
-	case tag == "!!bool":
-		return json.RawMessage(strings.ToLower(n.Value))
-	case (tag == "!!int" || tag == "!!float") && json.Valid([]byte(n.Value)):
-		return json.RawMessage(n.Value)
-	case tag != "!!null":
+	value, ok := ScalarJSON(n)
+	if !ok {
 		r.fail(n, "must be a value that JSON has: %s", n.Value)
 	}
-	return json.RawMessage("null")
+	return value
+}
+
+// ScalarJSON returns a YAML scalar as JSON, a number with the digits that it has in the file. It
+// returns null and false for what JSON cannot say, such as .inf or 0x1F.
+func ScalarJSON(n *yaml.Node) (json.RawMessage, bool) {
+	switch tag := n.ShortTag(); {
+	case tag == "!!str", tag == "!!timestamp":
+		return rawjson.Quote(n.Value), true
+	case tag == "!!bool":
+		return json.RawMessage(strings.ToLower(n.Value)), true
+	case (tag == "!!int" || tag == "!!float") && json.Valid([]byte(n.Value)):
+		return json.RawMessage(n.Value), true
+	default:
+		return json.RawMessage("null"), tag == "!!null"
+	}
 }
 
 // inline returns a copy of a schema in which each $ref to a definition of another file is replaced

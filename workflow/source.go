@@ -14,6 +14,7 @@ import (
 
 	"github.com/aacflow/segment-blocks/internal/text"
 	"github.com/aacflow/segment-blocks/rawjson"
+	"github.com/aacflow/segment-blocks/schemas"
 )
 
 // Fault is one thing that is wrong with a file.
@@ -132,17 +133,11 @@ func (s *source) toJSON(n *yaml.Node, at string, depth int) json.RawMessage {
 		}
 		return rawjson.AppendArray(nil, elements)
 	}
-	switch tag := n.ShortTag(); {
-	case tag == "!!str", tag == "!!timestamp":
-		return rawjson.Quote(n.Value)
-	case tag == "!!bool":
-		return json.RawMessage(strings.ToLower(n.Value))
-	case (tag == "!!int" || tag == "!!float") && json.Valid([]byte(n.Value)):
-		return json.RawMessage(n.Value)
-	case tag != "!!null":
+	value, ok := schemas.ScalarJSON(n)
+	if !ok {
 		s.fault(at, "must be a value that JSON has: %s", text.Clip(n.Value, 80))
 	}
-	return null
+	return value
 }
 
 func (s *source) object(n *yaml.Node, at string, depth int) json.RawMessage {
