@@ -253,7 +253,7 @@ func TestRetryT04PrimeRateLimitStopsAll(t *testing.T) {
 		_, err := b.invoke("segment_batch", trackBatch(tracking.MaxBatchMessages+1))
 		done <- err
 	}()
-	require.Eventually(t, func() bool { return len(b.segment.Requests()) == 1 }, time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return len(b.segment.Requests()) == 1 }, 10*time.Second, time.Millisecond)
 	limited := b.requests()[0].at
 	time.Sleep(100 * time.Millisecond) // the answer has arrived by then
 	b.accepted("segment_track", `{"event":"e","userId":"u"}`)

@@ -172,6 +172,9 @@ func BenchmarkShapes(b *testing.B) {
 
 // What an input costs must grow as its size does, and no answer may grow with it.
 func TestLargeInputsCostWhatTheirSizeSays(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it measures time and memory of large inputs")
+	}
 	rt := receiverless(t)
 	const small, factor = 128 << 10, 16
 	for _, s := range shapes() {
@@ -212,6 +215,9 @@ func requireBounded(t require.TestingT, refused bool, err error) {
 
 // The largest input, in every form in which it may be given.
 func TestInputsAsLargeAsTheLimit(t *testing.T) {
+	if testing.Short() {
+		t.Skip("32 MiB in each of several shapes")
+	}
 	rt := receiverless(t)
 	largest := rawjson.Limits{}.WithDefaults().MaxBytes
 	for _, s := range shapes()[:6] {
@@ -235,6 +241,10 @@ func TestInputsAsLargeAsTheLimit(t *testing.T) {
 
 // Whatever stands anywhere in an input may stand there very often.
 func TestInputsThatGrow(t *testing.T) {
+	most := 14
+	if testing.Short() {
+		most = 10
+	}
 	rt := receiverless(t)
 	rapid.Check(t, func(t *rapid.T) {
 		value := rapid.SampledFrom([]string{
@@ -249,7 +259,7 @@ func TestInputsThatGrow(t *testing.T) {
 			`{"batch":[[%s]]}`,
 			`{"batch":[],"context":{"list":[%s]}}`, `{"writeKey":[%s]}`, `{"unknown":[%s]}`, `{"batch":{"x":[%s]}}`,
 		}).Draw(t, "place")
-		n := 1 << rapid.IntRange(0, 14).Draw(t, "doublings")
+		n := 1 << rapid.IntRange(0, most).Draw(t, "doublings")
 		list := strings.TrimSuffix(strings.Repeat(value+",", n), ",")
 		input := strings.Replace(place, "%s", list, 1)
 		if rapid.Bool().Draw(t, "names") {
