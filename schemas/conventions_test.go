@@ -58,9 +58,9 @@ func TestLoadForAnotherHost(t *testing.T) {
 		"shared.yaml": {Data: []byte(shared)},
 	}
 	_, err := schemas.Load(files)
-	require.ErrorContains(t, err, `greet.yaml:13: hosts treat this name specially: "timeout"`)
+	require.ErrorContains(t, err, `greet.yaml:13: hosts give this name a meaning of their own; choose another: "timeout"`)
 	_, err = schemas.LoadFor(schemas.Conventions{ReservedInputs: []string{"time*"}}, files)
-	require.ErrorContains(t, err, `greet.yaml:13: hosts treat this name specially: "timeout"`)
+	require.ErrorContains(t, err, `greet.yaml:13: hosts give this name a meaning of their own; choose another: "timeout"`)
 	_, err = schemas.LoadFor(schemas.Conventions{}, files)
 	require.NoError(t, err)
 }

@@ -41,6 +41,19 @@ func Keys() []Key {
 				"version, " +
 				"any other change of the contract a new minor version.", "", "version: 1.0.0",
 		},
+		{
+			"deprecated", "A sentence that says why the block should not be used any more. Pages, the catalog and agents " +
+				"show it, and the receipt of each invocation warns.", "in use", "deprecated: Greetings have moved.",
+		},
+		{
+			"replacedBy", "The block to use instead of a deprecated one: an id, or an id and its major version.",
+			"no block", "replacedBy: hello_greet@2",
+		},
+		{"sunset", "The day from which a deprecated block may be gone.", "no day", "sunset: 2027-06-30"},
+		{
+			"changes", "What each version has brought, a line each, the newest first.", "no lines",
+			"changes:\n  1.0.0: The first version.",
+		},
 		{"category", "One word that groups blocks in a catalog.", "", "category: examples"},
 		{"tags", "Lower-case words to find the block by, sorted.", "no tags", "tags: [greeting, hello]"},
 		{"link", "The vendor's own documentation.", "no link", "link: https://example.com/docs"},
@@ -97,8 +110,7 @@ func Keys() []Key {
 		},
 		{
 			"input", "The JSON Schema of what an invocation takes: an object with properties. Each property has a " +
-				"description, " +
-				"examples, x-filled-by and x-aacflow-type. Rules across properties stand in allOf, each with a title.", "",
+				"description, and may have examples. Rules across properties stand in allOf, each with a title.", "",
 			`input:
   type: object
   additionalProperties: false
@@ -108,20 +120,18 @@ func Keys() []Key {
       minLength: 1
       description: Whom to greet.
       examples: [Ada]
-      x-filled-by: user-or-llm
-      x-aacflow-type: string
   allOf:
     - {required: [name], title: Somebody must be named}`,
 		},
 		{
-			"output", "The JSON Schema of what it returns: an object with properties, each with a description and " +
-				"x-aacflow-type.", "",
+			"output", "The JSON Schema of what it returns: an object with properties, each with a " +
+				"description.", "",
 			`output:
   type: object
   additionalProperties: false
   required: [text]
   properties:
-    text: {type: string, description: The greeting., x-aacflow-type: string}`,
+    text: {type: string, description: The greeting.}`,
 		},
 		{
 			"examples", "Complete invocations, one at least. They are validated when the manifest is loaded, and " +
@@ -156,13 +166,12 @@ func OwnKeywords() []Key {
 	return []Key{
 		{
 			"x-aacflow-type", "The type that a host's form shows: string, json, boolean or number. It stands at " +
-				"each property of the root.",
-			"", "x-aacflow-type: json",
+				"properties of the root.", "what the type says: json for an object or an array, none for several types",
+			"x-aacflow-type: json",
 		},
 		{
 			"x-filled-by", "Who fills a parameter in: user-only for credentials and account settings, user-or-llm " +
-				"for all " +
-				"else.", "", "x-filled-by: user-or-llm",
+				"for all else.", "user-only for a secret, else user-or-llm", "x-filled-by: user-only",
 		},
 		{
 			"x-hint", "What a host's assistant should write into the parameter.", "no hint",

@@ -106,6 +106,45 @@ func (r *reader) checkKeywords(schema *yaml.Node) {
 	}
 }
 
+// fillFields gives the properties at the root of an input or output what follows from their schemas
+// where the manifest does not say it, so that whoever reads the schema finds it there.
+func fillFields(properties *yaml.Node, isInput bool) {
+	plain := map[string]string{
+		"string": "string", "boolean": "boolean", "number": "number", "integer": "number", "object": "json", "array": "json",
+	}
+	add := func(def *yaml.Node, key, value string) {
+		if value != "" && child(def, key) == nil {
+			def.Content = append(def.Content, scalar(key), scalar(value))
+		}
+	}
+	for _, def := range pairs(properties) {
+		if def.Kind != yaml.MappingNode {
+			continue
+		}
+		types := child(def, "type")
+		if types != nil && types.Kind == yaml.SequenceNode { // such as [string, "null"]
+			types = &yaml.Node{Content: slices.DeleteFunc(slices.Clone(types.Content), func(t *yaml.Node) bool {
+				return t.Value == "null"
+			})}
+			if len(types.Content) == 1 {
+				types = types.Content[0]
+			}
+		}
+		if types != nil {
+			add(def, "x-aacflow-type", plain[types.Value])
+		}
+		if secret := child(def, "writeOnly"); isInput && secret != nil && secret.Value == "true" {
+			add(def, "x-filled-by", "user-only")
+		} else if isInput {
+			add(def, "x-filled-by", "user-or-llm")
+		}
+	}
+}
+
+func scalar(value string) *yaml.Node {
+	return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: value}
+}
+
 // checkFields demands of each field what forms and tables need to show it.
 func (r *reader) checkFields(schema *yaml.Node, fields []Field, isInput bool) {
 	reserved, filledBy := r.conventions.ReservedOutputs, []string{""}
@@ -121,22 +160,20 @@ func (r *reader) checkFields(schema *yaml.Node, fields []Field, isInput bool) {
 			start, more := strings.CutSuffix(name, "*")
 			return name == f.Name || more && strings.HasPrefix(f.Name, start)
 		}) {
-			r.fail(at, "hosts treat this name specially: %q", f.Name)
+			r.fail(at, "hosts give this name a meaning of their own; choose another: %q", f.Name)
 		}
 		if !slices.Contains([]string{"string", "json", "boolean", "number"}, f.Type) {
-			r.fail(at, "%s: x-aacflow-type must be string, json, boolean or number: %q", f.Name, f.Type)
+			r.fail(at, "%s: must have one type, such as type: string, or x-aacflow-type, which is string, json, boolean or number: %q",
+				f.Name, f.Type)
 		}
 		if !slices.Contains(filledBy, f.FilledBy) {
 			r.fail(at, "%s: x-filled-by must be one of %q: %q", f.Name, filledBy, f.FilledBy)
 		}
 		if f.Description == "" {
-			r.fail(at, "%s: description must be given", f.Name)
-		}
-		if isInput && f.Example == nil {
-			r.fail(at, "%s: examples must be given, one at least", f.Name)
+			r.fail(at, "%s: description must be given: a sentence that forms and agents show", f.Name)
 		}
 		if f.Secret != (f.Format == "password") {
-			r.fail(at, "%s: a secret has both writeOnly and format: password", f.Name)
+			r.fail(at, "%s: a secret must have both writeOnly: true and format: password", f.Name)
 		}
 	}
 }

@@ -11,8 +11,9 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// Load reads every *.yaml file at the root of files and returns the manifests sorted by id. A file
-// that has nothing but $defs is not a manifest: it holds definitions that the others refer to as
+// Load reads every *.yaml file at the root of files and returns the manifests sorted by id, and
+// those of one id by version, the newest first. Two files may declare the same id where their major
+// versions differ. A file that has nothing but $defs is not a manifest: it holds definitions that the others refer to as
 // FILE#/$defs/NAME.
 //
 // A manifest is checked fully: unknown keys, references that lead nowhere, faulty schemas, names
@@ -38,10 +39,12 @@ func LoadFor(host Conventions, files fs.FS) ([]*Manifest, error) {
 			manifests = append(manifests, r.manifest(root))
 		}
 	}
-	slices.SortFunc(manifests, func(a, b *Manifest) int { return cmp.Compare(a.ID, b.ID) })
+	slices.SortFunc(manifests, func(a, b *Manifest) int {
+		return cmp.Or(cmp.Compare(a.ID, b.ID), CompareVersions(b.Version, a.Version))
+	})
 	for i := 1; i < len(manifests); i++ {
-		if id := manifests[i].ID; id != "" && manifests[i-1].ID == id {
-			r.errs = append(r.errs, fmt.Errorf("two manifests have the id %q", id))
+		if a, b := manifests[i-1], manifests[i]; a.ID != "" && a.ID == b.ID && a.Major() == b.Major() {
+			r.errs = append(r.errs, fmt.Errorf("two manifests have the id %q and the major version %d", a.ID, a.Major()))
 		}
 	}
 	if len(r.errs) > 0 {
@@ -132,6 +135,7 @@ func (r *reader) manifest(root *yaml.Node) *Manifest {
 		Link: r.optionalText(root, "link"), Input: r.schema(root, "input", address+"/input"),
 		Output: r.schema(root, "output", address+"/output"),
 	}
+	r.history(root, m)
 	r.look(root, m)
 	r.guide(root, m)
 	r.limits(root, m)

@@ -42,7 +42,7 @@ input:
 output:
   type: object
   properties:
-    text: {type: string, description: The greeting., x-aacflow-type: string}
+    text: {type: string, description: The greeting.}
 examples:
   - title: A friend
     input: {name: Ada}
@@ -72,6 +72,77 @@ func TestLimits(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{"A greeting may have 9 bytes."}, manifests[0].Limits)
 	require.Equal(t, 9, manifests[0].MaxRequestBytes)
+}
+
+// What a type says already need not be said again.
+func TestFieldDefaults(t *testing.T) {
+	manifests, err := load(strings.Replace(good, "  allOf:", `    age: {type: [integer, "null"], description: D.}
+    happy: {type: boolean, description: D.}
+    more: {type: array, description: D.}
+    any: {description: D., x-aacflow-type: json}
+    key: {type: string, writeOnly: true, format: password, description: D.}
+  allOf:`, 1))
+	require.NoError(t, err)
+	var got []string
+	for _, f := range manifests[0].Input.Fields() {
+		got = append(got, f.Name+" "+f.Type+" "+f.FilledBy)
+	}
+	require.Equal(t, []string{
+		"name string user-or-llm", "age number user-or-llm", "happy boolean user-or-llm", "more json user-or-llm",
+		"any json user-or-llm", "key string user-only",
+	}, got)
+	require.Equal(t, "string", manifests[0].Output.Fields()[0].Type)
+	require.Empty(t, manifests[0].Output.Fields()[0].FilledBy)
+}
+
+func TestHistory(t *testing.T) {
+	const history = `
+deprecated: Greetings have moved
+replacedBy: hello_greet@2
+sunset: 2027-06-30
+changes:
+  1.0.0: The first version.
+  0.9.0: A try.
+`
+	manifests, err := load(good + history)
+	require.NoError(t, err)
+	require.Equal(t, "Greetings have moved. Use hello_greet@2 instead. It may be gone from 2027-06-30 on.",
+		manifests[0].Notice())
+	require.Equal(t, []schemas.Change{{"1.0.0", "The first version."}, {"0.9.0", "A try."}}, manifests[0].Changes)
+	manifests, err = load(good)
+	require.NoError(t, err)
+	require.Empty(t, manifests[0].Notice())
+
+	for text, says := range map[string]string{
+		"sunset: 2027-06-30":                          "sunset needs deprecated beside it",
+		"deprecated: D\nsunset: soon":                 `sunset must be a day, such as 2027-06-30: "soon"`,
+		"deprecated: D\nsunset: 2027-02-30":           `sunset must be a day`,
+		"deprecated: |\n  A\n  B":                     "deprecated must be one line",
+		"deprecated: true\nreplacedBy: hello_greet":   "such as hello_greet@2",
+		"deprecated: true\nreplacedBy: hello_greet@1": "must be another block, or another major version",
+		"deprecated: D\nreplacedBy: Other":            `replacedBy must be the id of a block`,
+		"changes: [one]":                              "changes must be a mapping of versions to lines",
+		"changes: {one: A}":                           `changes must name versions like 1.2.3: "one"`,
+		"changes: {1.0.1: A}":                         `changes must not go beyond the version of the manifest, 1.0.0: "1.0.1"`,
+		"changes: {0.1.0: A, 0.2.0: B}":               `changes must begin with the newest version: "0.2.0"`,
+		"changes: {1.0.0: [A]}":                       "1.0.0 must be text",
+	} {
+		_, err := load(good + text + "\n")
+		require.ErrorContains(t, err, says, text)
+	}
+}
+
+func TestMajorsOfOneBlock(t *testing.T) {
+	files := fstest.MapFS{"shared.yaml": {Data: []byte(shared)}}
+	for version, file := range map[string]string{"1.0.0": "a.yaml", "10.2.0": "b.yaml", "2.0.0": "c.yaml"} {
+		files[file] = &fstest.MapFile{Data: []byte(strings.Replace(good, "version: 1.0.0", "version: "+version, 1))}
+	}
+	manifests, err := schemas.Load(files)
+	require.NoError(t, err)
+	require.Equal(t, []int{10, 2, 1}, []int{manifests[0].Major(), manifests[1].Major(), manifests[2].Major()})
+	files["d.yaml"] = &fstest.MapFile{Data: []byte(strings.Replace(good, "version: 1.0.0", "version: 2.1.0", 1))}
+	_, err = schemas.Load(files)
+	require.ErrorContains(t, err, `two manifests have the id "hello_greet" and the major version 2`)
 }
 
 func TestLook(t *testing.T) {
@@ -214,18 +285,22 @@ func TestLoadNamesFileAndLine(t *testing.T) {
 			"code for no keyword", "required: [name], title", "required: [name], x-codes: {minimum: low}, title",
 			`greet.yaml:15: x-codes speaks of a keyword that is not in this schema: "minimum"`,
 		},
-		{"reserved output", "    text: {type", "    error: {type", `greet.yaml:19: hosts treat this name specially: "error"`},
 		{
-			"reserved parameter", "    name: {$ref", "    timeout: {$ref",
-			`greet.yaml:13: hosts treat this name specially: "timeout"`,
+			"reserved output", "    text: {type", "    error: {type",
+			`greet.yaml:19: hosts give this name a meaning of their own; choose another: "error"`,
 		},
 		{
-			"no host type", ", x-aacflow-type: string}", "}",
-			`greet.yaml:19: text: x-aacflow-type must be string, json, boolean or number: ""`,
+			"reserved parameter", "    name: {$ref", "    timeout: {$ref",
+			`greet.yaml:13: hosts give this name a meaning of their own; choose another: "timeout"`,
+		},
+		{
+			"no host type", "text: {type: string,", "text: {type: [string, object],",
+			`greet.yaml:19: text: must have one type, such as type: string, or x-aacflow-type, which is string, json, ` +
+				`boolean or number: ""`,
 		},
 		{
 			"secret by half", "text: {type: string,", "text: {type: string, writeOnly: true,",
-			`greet.yaml:19: text: a secret has both writeOnly and format: password`,
+			`greet.yaml:19: text: a secret must have both writeOnly: true and format: password`,
 		},
 		{
 			"example breaks the input", "input: {name: Ada}", "input: {name: 7}",

@@ -36,6 +36,10 @@ type Manifest struct {
 	Description, WhenToUse string
 	// Version is the manifest's own semantic version.
 	Version string
+	// Deprecation says that the block should no longer be used, and Changes what each version has
+	// brought, the newest first.
+	Deprecation
+	Changes []Change
 	// Category and Tags are lower-case words to list and find blocks by; tags are sorted.
 	Category string
 	Tags     []string

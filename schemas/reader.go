@@ -79,6 +79,7 @@ func (r *reader) schema(root *yaml.Node, key, url string) *Schema {
 	}
 	before := len(r.errs)
 	whole := r.inline(n, nil)
+	fillFields(child(whole, "properties"), key == "input")
 	r.checkKeywords(whole)
 	raw := r.toJSON(whole)
 	if len(r.errs) > before {
@@ -107,7 +108,7 @@ func (r *reader) object(n *yaml.Node, key string) rawjson.Object {
 func (r *reader) examples(root *yaml.Node, m *Manifest) []Example {
 	list := child(root, "examples")
 	if list == nil || len(list.Content) == 0 {
-		r.fail(root, "examples must be given, one at least")
+		r.fail(root, "examples must be given, one at least: a list of title, input and output")
 		return nil
 	}
 	var examples []Example
@@ -156,7 +157,7 @@ func (r *reader) refusals(root *yaml.Node) []Refusal {
 		r.keys(n, keysBelow("refused[].")...)
 		f := Refusal{Title: r.text(n, "title"), Input: r.object(n, "input")}
 		if vs := child(n, "violations"); vs == nil || len(vs.Content) == 0 {
-			r.fail(n, "violations must be given, one at least")
+			r.fail(n, "violations must be given, one at least: a list of path and code")
 		} else {
 			for _, v := range vs.Content {
 				r.keys(v, keysBelow("refused[].violations[].")...)

@@ -1,6 +1,7 @@
 package schemas
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -16,8 +17,18 @@ func CutMajor(ref string) (id string, major int) {
 }
 
 // Major returns the major version of a manifest.
-func (m *Manifest) Major() int {
-	digits, _, _ := strings.Cut(m.Version, ".")
-	n, _ := strconv.Atoi(digits) // the loader has checked it
-	return n
+func (m *Manifest) Major() int { return VersionNumbers(m.Version)[0] }
+
+// VersionNumbers returns the numbers of a version like 1.2.3. What is no number counts as 0.
+func VersionNumbers(version string) (numbers [3]int) {
+	for i, part := range strings.SplitN(version, ".", 3) {
+		numbers[i], _ = strconv.Atoi(part)
+	}
+	return numbers
+}
+
+// CompareVersions compares two versions like 1.2.3 as cmp.Compare compares numbers.
+func CompareVersions(a, b string) int {
+	as, bs := VersionNumbers(a), VersionNumbers(b)
+	return slices.Compare(as[:], bs[:])
 }

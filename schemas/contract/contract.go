@@ -108,7 +108,7 @@ func Compare(before, after Contract) Diff {
 		d.Changes = append(d.Changes, Change{false, "codes", "", "new code: " + code})
 	}
 	d.Needs = next(before.Version, len(d.Changes) > 0, d.Breaking())
-	d.Versioned = !isLess(after.Version, d.Needs)
+	d.Versioned = schemas.CompareVersions(after.Version, d.Needs) >= 0
 	return d
 }
 
