@@ -8,18 +8,23 @@ import (
 
 // Entry is a block as a catalog shows it: plain data, ready to be JSON.
 type Entry struct {
-	ID          string   `json:"id"`
-	Name        string   `json:"name"`
-	Summary     string   `json:"summary"`
-	Description string   `json:"description"`
-	WhenToUse   string   `json:"whenToUse"`
-	Version     string   `json:"version"`
-	Category    string   `json:"category"`
-	Tags        []string `json:"tags"`
-	Link        string   `json:"link,omitempty"`
-	Icon        string   `json:"icon,omitempty"`
-	Color       string   `json:"color,omitempty"`
-	Verb        string   `json:"verb,omitempty"`
+	ID          string `json:"id"`
+	Name        string `json:"name"`
+	Summary     string `json:"summary"`
+	Description string `json:"description"`
+	WhenToUse   string `json:"whenToUse"`
+	Version     string `json:"version"`
+	// Majors are the major versions that are registered, the newest first, where there are several.
+	// Each can be demanded: segment_track@1.
+	Majors []int `json:"majors,omitempty"`
+	schemas.Deprecation
+	Changes  []schemas.Change `json:"changes,omitempty"`
+	Category string           `json:"category"`
+	Tags     []string         `json:"tags"`
+	Link     string           `json:"link,omitempty"`
+	Icon     string           `json:"icon,omitempty"`
+	Color    string           `json:"color,omitempty"`
+	Verb     string           `json:"verb,omitempty"`
 	// Sentence, Templates and Skills are those of [schemas.Manifest].
 	Sentence  []schemas.Clause   `json:"sentence,omitempty"`
 	Templates []schemas.Template `json:"templates,omitempty"`
@@ -38,21 +43,38 @@ type Entry struct {
 	Refused         []schemas.Refusal `json:"refused"`
 }
 
-// Catalog returns an entry for each block, sorted by id.
+// Ref is the id with the major version: segment_track@1.
+func (e Entry) Ref() string { return (&schemas.Manifest{ID: e.ID, Version: e.Version}).Ref() }
+
+// Catalog returns an entry for the newest major version of each block, sorted by id.
 func (r *Registry) Catalog() []Entry {
 	entries := []Entry{}
 	for _, b := range r.List() {
-		entries = append(entries, EntryOf(b))
+		entries = append(entries, r.Entry(b))
 	}
 	return entries
 }
 
-// EntryOf returns the entry of one block.
+// Entry returns the entry of a block in this registry.
+func (r *Registry) Entry(b Block) Entry {
+	e := EntryOf(b)
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	for _, other := range r.blocks[e.ID] {
+		e.Majors = append(e.Majors, other.Manifest().Major())
+	}
+	if len(e.Majors) < 2 {
+		e.Majors = nil
+	}
+	return e
+}
+
+// EntryOf returns the entry of one block, without [Entry.Majors].
 func EntryOf(b Block) Entry {
 	m := b.Manifest()
 	return Entry{
 		ID: m.ID, Name: m.Name, Summary: m.Summary, Description: m.Description, WhenToUse: m.WhenToUse,
-		Version: m.Version, Category: m.Category, Tags: append([]string{}, m.Tags...), Link: m.Link,
+		Version: m.Version, Deprecation: m.Deprecation, Changes: m.Changes, Category: m.Category, Tags: append([]string{}, m.Tags...), Link: m.Link,
 		Icon: m.Icon, Color: m.Color, Verb: m.Verb,
 		Sentence: m.Sentence, Templates: m.Templates, Skills: m.Skills,
 		Input: m.Input.Fields(), Output: m.Output.Fields(), Rules: append([]string{}, m.Input.Rules()...),

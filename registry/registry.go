@@ -32,38 +32,42 @@ type Block interface {
 
 // What Register refuses.
 var (
-	ErrDuplicate = errors.New("a block with this id is registered already")
+	ErrDuplicate = errors.New("a block with this id and major version is registered already")
 	ErrInvalidID = errors.New("a block id must be lower-case words joined by underscores, 64 characters at most")
 	ErrUnknown   = errors.New("no block has this id")
 )
 
-// Registry holds blocks by id. It is safe for concurrent use. The zero value is not ready: use
-// [New].
+// Registry holds blocks by id, and those of one id by major version. It is safe for concurrent use.
+// The zero value is not ready: use [New].
 type Registry struct {
 	mu     sync.RWMutex
-	blocks map[string]Block
+	blocks map[string][]Block // the majors of each id, the newest first; the lists are never changed
 }
 
 // New returns an empty registry.
-func New() *Registry { return &Registry{blocks: map[string]Block{}} }
+func New() *Registry { return &Registry{blocks: map[string][]Block{}} }
 
-// Register adds blocks: all of them or, where one is refused, none. It returns an error that wraps
-// [ErrDuplicate] or [ErrInvalidID] and ends in the id.
+// Register adds blocks: all of them or, where one is refused, none. Two blocks may have the same id
+// where their major versions differ. It returns an error that wraps [ErrDuplicate] or [ErrInvalidID]
+// and ends in the id.
 func (r *Registry) Register(blocks ...Block) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	added := map[string]Block{}
+	added := maps.Clone(r.blocks)
 	for _, b := range blocks {
 		id := b.Manifest().ID
 		if !schemas.ValidID(id) {
 			return fmt.Errorf("register block: %w: %q", ErrInvalidID, id)
 		}
-		if r.blocks[id] != nil || added[id] != nil {
+		major := func(b Block) int { return b.Manifest().Major() }
+		if slices.ContainsFunc(added[id], func(other Block) bool { return major(other) == major(b) }) {
 			return fmt.Errorf("register block: %w: %q", ErrDuplicate, id)
 		}
-		added[id] = b
+		majors := append(slices.Clone(added[id]), b)
+		slices.SortFunc(majors, func(a, b Block) int { return major(b) - major(a) })
+		added[id] = majors
 	}
-	maps.Copy(r.blocks, added)
+	r.blocks = added
 	return nil
 }
 
@@ -75,70 +79,79 @@ func (r *Registry) MustRegister(blocks ...Block) {
 	}
 }
 
-// Lookup returns the block with the id, and whether there is one.
+// Lookup returns the block with the id, and whether there is one. Of several major versions it is
+// the newest.
 func (r *Registry) Lookup(id string) (Block, bool) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	b, ok := r.blocks[id]
-	return b, ok
+	if majors := r.blocks[id]; majors != nil {
+		return majors[0], true
+	}
+	return nil, false
 }
 
-// Find returns the block that a reference names: an id, or an id and the major version that the
-// block must have, such as segment_track@1. The error goes on from the id: is not a known block.
+// Find returns the block that a reference names: an id, which means the newest major version, or an
+// id and a major version, such as segment_track@1. The error goes on from the id: is not a known
+// block.
 func (r *Registry) Find(ref string) (Block, error) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
 	id, major := schemas.CutMajor(ref)
-	b, ok := r.Lookup(id)
-	switch {
-	case !ok:
-		return nil, fmt.Errorf("is not a known block%s", r.Suggest(id))
-	case major != 0 && major != b.Manifest().Major():
-		return nil, fmt.Errorf("has the version %s here, not %d", b.Manifest().Version, major)
+	majors := r.blocks[id]
+	if majors == nil {
+		return nil, fmt.Errorf("is not a known block%s", schemas.DidYouMean(id, r.ids()))
 	}
-	return b, nil
+	var versions []string
+	for _, b := range majors {
+		if major == 0 || major == b.Manifest().Major() {
+			return b, nil
+		}
+		versions = append(versions, b.Manifest().Version)
+	}
+	return nil, fmt.Errorf("has the version %s here, not %d", strings.Join(versions, " and "), major)
 }
 
 // Suggest returns `; did you mean "x"?` for the registered id nearest to one that is not, or "".
-func (r *Registry) Suggest(id string) string { return schemas.DidYouMean(id, r.ids()) }
-
-func (r *Registry) ids() []string {
+func (r *Registry) Suggest(id string) string {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return slices.Sorted(maps.Keys(r.blocks))
+	return schemas.DidYouMean(id, r.ids())
 }
 
-// List returns all blocks, sorted by id.
+func (r *Registry) ids() []string { return slices.Sorted(maps.Keys(r.blocks)) }
+
+// List returns the newest major version of each block, sorted by id.
 func (r *Registry) List() []Block {
-	return r.where(func(*schemas.Manifest) bool { return true })
+	all := r.All()
+	return slices.CompactFunc(all, func(a, b Block) bool { return a.Manifest().ID == b.Manifest().ID })
 }
 
-func (r *Registry) where(keep func(*schemas.Manifest) bool) []Block {
+// All returns all major versions of all blocks, sorted by id, the newest first.
+func (r *Registry) All() []Block {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	var list []Block
-	for _, b := range r.blocks {
-		if keep(b.Manifest()) {
-			list = append(list, b)
-		}
+	for _, id := range r.ids() {
+		list = append(list, r.blocks[id]...)
 	}
-	slices.SortFunc(list, func(a, b Block) int { return cmp.Compare(a.Manifest().ID, b.Manifest().ID) })
 	return list
 }
 
-// Search returns the blocks in which every word of the query occurs, whatever its case: those with
+// Search returns the blocks of [Registry.List] in which every word of the query occurs, whatever its case: those with
 // a word in their id or name first, then by summary and tags, then by prose and parameters; sorted
 // by id among equals. An empty query finds all.
 func (r *Registry) Search(query string) []Block {
 	words := strings.Fields(strings.ToLower(query))
 	score := map[string]int{}
-	found := r.where(func(m *schemas.Manifest) bool {
+	found := slices.DeleteFunc(r.List(), func(b Block) bool {
 		for _, word := range words {
-			s := searchScore(m, word)
+			s := searchScore(b.Manifest(), word)
 			if s == 0 {
-				return false
+				return true
 			}
-			score[m.ID] += s
+			score[b.Manifest().ID] += s
 		}
-		return true
+		return false
 	})
 	slices.SortStableFunc(found, func(a, b Block) int {
 		return cmp.Compare(score[b.Manifest().ID], score[a.Manifest().ID])
@@ -177,21 +190,26 @@ func (r *Registry) Clone() *Registry {
 	return &Registry{blocks: maps.Clone(r.blocks)}
 }
 
-// With returns a registry that holds only the blocks with the ids given. It returns an error that
-// wraps [ErrUnknown] for an id that no block has.
-func (r *Registry) With(ids ...string) (*Registry, error) { return r.subset(ids, true) }
+// With returns a registry that holds only the blocks that are named, by an id or by an id and a major
+// version. It returns an error that wraps [ErrUnknown] for what names no block.
+func (r *Registry) With(refs ...string) (*Registry, error) { return r.subset(refs, true) }
 
-// Without returns a registry that lacks the blocks with the ids given. It returns an error that
-// wraps [ErrUnknown] for an id that no block has.
-func (r *Registry) Without(ids ...string) (*Registry, error) { return r.subset(ids, false) }
+// Without returns a registry that lacks the blocks that are named, as [Registry.With] has them.
+func (r *Registry) Without(refs ...string) (*Registry, error) { return r.subset(refs, false) }
 
-func (r *Registry) subset(ids []string, keep bool) (*Registry, error) {
-	c := r.Clone()
-	for _, id := range ids {
-		if c.blocks[id] == nil {
-			return nil, fmt.Errorf("%w: %q%s", ErrUnknown, id, c.Suggest(id))
+func (r *Registry) subset(refs []string, keep bool) (*Registry, error) {
+	for _, ref := range refs {
+		if _, err := r.Find(ref); err != nil {
+			id, _ := schemas.CutMajor(ref)
+			return nil, fmt.Errorf("%w: %q%s", ErrUnknown, ref, r.Suggest(id))
 		}
 	}
-	maps.DeleteFunc(c.blocks, func(id string, _ Block) bool { return slices.Contains(ids, id) != keep })
+	c := New()
+	for _, b := range r.All() {
+		m := b.Manifest()
+		if (slices.Contains(refs, m.ID) || slices.Contains(refs, m.Ref())) == keep {
+			c.blocks[m.ID] = append(c.blocks[m.ID], b)
+		}
+	}
 	return c, nil
 }

@@ -85,6 +85,46 @@ func TestFind(t *testing.T) {
 	require.EqualError(t, err, `is not a known block; did you mean "segment_track"?`)
 }
 
+// Two majors of a block live side by side; what names none means the newest.
+func TestMajors(t *testing.T) {
+	r := full(t)
+	of := func(version string) documented {
+		return documented{&schemas.Manifest{ID: "segment_track", Version: version}}
+	}
+	first, _ := r.Lookup("segment_track")
+	require.NoError(t, r.Register(of("10.0.1"), of("2.1.0")))
+	require.ErrorIs(t, r.Register(of("2.2.0")), registry.ErrDuplicate)
+	b, ok := r.Lookup("segment_track")
+	require.True(t, ok)
+	require.Equal(t, "segment_track@10", b.Manifest().Ref())
+	require.Len(t, r.List(), 7)
+	require.Len(t, r.All(), 9)
+	for ref, version := range map[string]string{
+		"segment_track": "10.0.1", "segment_track@10": "10.0.1", "segment_track@2": "2.1.0",
+		"segment_track@1": first.Manifest().Version,
+	} {
+		b, err := r.Find(ref)
+		require.NoError(t, err)
+		require.Equal(t, version, b.Manifest().Version, ref)
+	}
+	_, err := r.Find("segment_track@3")
+	require.EqualError(t, err, "has the version 10.0.1 and 2.1.0 and "+first.Manifest().Version+" here, not 3")
+
+	e := registry.EntryOf(first)
+	require.Empty(t, e.Majors)
+	require.Equal(t, "segment_track@1", e.Ref())
+	require.Equal(t, []int{10, 2, 1}, r.Entry(first).Majors)
+	only, err := r.With("segment_track@2", "segment_page")
+	require.NoError(t, err)
+	require.Len(t, only.All(), 2)
+	rest, err := r.Without("segment_track@10")
+	require.NoError(t, err)
+	b, _ = rest.Lookup("segment_track")
+	require.Equal(t, "2.1.0", b.Manifest().Version)
+	_, err = r.With("segment_track@3")
+	require.ErrorIs(t, err, registry.ErrUnknown)
+}
+
 func TestSearch(t *testing.T) {
 	r := full(t)
 	for query, want := range map[string]string{
@@ -155,7 +195,14 @@ func TestMarkdown(t *testing.T) {
 	e.InputSchema = json.RawMessage(`{"required":["event"]}`)
 	e.Input = slices.Clone(e.Input)
 	e.Input[1].Description = "A | pipe, a <tag> and {{braces}}"
+	require.NotContains(t, e.Markdown(), "Deprecated")
+	e.Deprecation = schemas.Deprecation{Deprecated: "Events have moved", ReplacedBy: "other_block"}
+	e.Changes = []schemas.Change{{Version: "1.0.0", Text: "The first version."}}
 	page := e.Markdown()
+	require.Contains(t, page, "> **Deprecated.** Events have moved. Use other_block instead.\n")
+	require.Contains(t, page, "## Changes\n\n- 1.0.0: The first version.\n")
+	require.Contains(t, page, "**Orders from Shopify as Segment events.** Build a workflow")
+	require.Contains(t, page, "````markdown\n# Track an event\n")
 	require.Contains(t, page,
 		"| `event` | string | Yes | A \\| pipe, a &lt;tag> and &#123;&#123;braces}} Example: `Order Completed`. |\n")
 	require.Contains(t, page, "| `userId` | string | No |")
