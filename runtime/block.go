@@ -3,7 +3,10 @@ package runtime
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"reflect"
 	"sync"
 	"time"
@@ -117,6 +120,14 @@ func (c *Call) Objects(name string) []rawjson.Object {
 		list[i] = rawjson.OpenObject(e)
 	}
 	return list
+}
+
+// MessageID returns an id for what the call sends, such as message number 7, by which the receiver
+// can tell a repeat: the same for the same block, invocation, endpoint and number, and another for
+// any other. It is 32 hexadecimal digits.
+func (c *Call) MessageID(endpoint string, number int) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %d", c.Receipt.Block, c.InvocationID, endpoint, number))
+	return hex.EncodeToString(sum[:16])
 }
 
 // Once returns the one T that belongs to the runtime of a call, such as a vendor's API client

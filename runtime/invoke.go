@@ -68,7 +68,7 @@ type invocation struct {
 	redactor redactor
 }
 
-// Invoke runs a block, named by its id or, where it must have a major version, by id@major, such as
+// Invoke runs a block, named by its id, which means its newest major version, or by id@major, such as
 // segment_track@1. The error is always an *[Error]; it carries the receipt of whatever was
 // tried. A panic of the executor becomes an internal error.
 //
@@ -155,6 +155,9 @@ func (rt *Runtime) prepare(ctx context.Context, inv *invocation, input Input) (*
 	var ok bool
 	if inv.block, ok = found.(*Block); !ok {
 		return nil, &Error{Code: Internal, Message: "cannot be invoked: it was not made by runtime.Define"}
+	}
+	if notice := found.Manifest().Notice(); notice != "" {
+		inv.receipt.Warn("", "deprecated_block", "the block is deprecated: "+notice)
 	}
 	if inv.source, err = rt.sourceFor(inv.block, inv.sourceName); err != nil {
 		return nil, err

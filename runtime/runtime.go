@@ -22,6 +22,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -72,6 +73,9 @@ func Source(name string, source any) Option {
 		if strings.TrimSpace(name) == "" {
 			return errors.New("a source must have a name")
 		}
+		if fault := faultOf(source); fault != "" {
+			return fmt.Errorf("source %q %s; give a value of the vendor's type of source, such as tracking.Source", name, fault)
+		}
 		if slices.ContainsFunc(rt.sources, func(s namedSource) bool { return s.name == name }) {
 			return fmt.Errorf("a source with this name is configured already: %q", name)
 		}
@@ -83,6 +87,24 @@ func Source(name string, source any) Option {
 		rt.sources = append(rt.sources, namedSource{name: name, value: source})
 		return nil
 	}
+}
+
+// faultOf says why a value can be no source, or "". It does not repeat the value: a text may be a
+// credential.
+func faultOf(source any) string {
+	switch v := reflect.ValueOf(source); v.Kind() {
+	case reflect.Invalid:
+		return "must not be nil"
+	case reflect.Pointer, reflect.Map, reflect.Func:
+		if v.IsNil() {
+			return fmt.Sprintf("must not be a nil %T", source)
+		}
+	case reflect.String:
+		if v.Type() == reflect.TypeFor[string]() {
+			return "must not be a mere string"
+		}
+	}
+	return ""
 }
 
 // EmulatedSource adds a source, as [Source] does, that sends to an emulator in place of the real
@@ -163,9 +185,12 @@ func OnInput(ctx context.Context, tell func(input json.RawMessage)) context.Cont
 }
 
 // New returns a runtime for the blocks of a registry, those registered later included. It returns
-// an error for a source that is not valid, or a block in the registry that was not made by
-// [Define].
+// an error for a registry that is nil, a source that is not valid, or a block in the registry that
+// was not made by [Define].
 func New(reg *registry.Registry, options ...Option) (*Runtime, error) {
+	if reg == nil {
+		return nil, errors.New("new runtime: the registry must not be nil: make one with registry.New, and register blocks")
+	}
 	rt := &Runtime{
 		registry:    reg,
 		conventions: schemas.AACFlow(),
@@ -178,7 +203,7 @@ func New(reg *registry.Registry, options ...Option) (*Runtime, error) {
 			return nil, fmt.Errorf("new runtime: %w", err)
 		}
 	}
-	for _, b := range reg.List() {
+	for _, b := range reg.All() {
 		if _, ok := b.(*Block); !ok {
 			return nil, fmt.Errorf("new runtime: block %q cannot be invoked: it was not made by runtime.Define", b.Manifest().ID)
 		}

@@ -1,5 +1,7 @@
 package runtime
 
+import "slices"
+
 // SourceInfo describes a source to whoever has to choose one. It never holds the credential.
 type SourceInfo struct {
 	Name string `json:"name"`
@@ -30,7 +32,7 @@ func (rt *Runtime) Sources() []SourceInfo {
 			list[i].Endpoint, list[i].Region, list[i].Delivery, list[i].Fingerprint = d.Describe()
 		}
 	}
-	for _, b := range rt.registry.List() { // sorted
+	for _, b := range rt.registry.All() { // sorted
 		block, ok := b.(*Block)
 		if !ok || !block.sourced {
 			continue
@@ -38,7 +40,7 @@ func (rt *Runtime) Sources() []SourceInfo {
 		chosen := false
 		for i, s := range rt.sources {
 			if block.accepts(s.value) {
-				list[i].Blocks = append(list[i].Blocks, block.manifest.ID)
+				list[i].Blocks = slices.Compact(append(list[i].Blocks, block.manifest.ID)) // majors share an id
 				list[i].Default = list[i].Default || !chosen
 				chosen = true
 			}
