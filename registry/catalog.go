@@ -2,6 +2,7 @@ package registry
 
 import (
 	"encoding/json"
+	"strings"
 
 	"github.com/aacflow/segment-blocks/schemas"
 )
@@ -45,6 +46,20 @@ type Entry struct {
 
 // Ref is the id with the major version: segment_track@1.
 func (e Entry) Ref() string { return (&schemas.Manifest{ID: e.ID, Version: e.Version}).Ref() }
+
+// Older reports whether a newer major version is registered beside this one.
+func (e Entry) Older() bool {
+	return len(e.Majors) > 0 && schemas.VersionNumbers(e.Version)[0] != e.Majors[0]
+}
+
+// Unique names the entry among all major versions where a name may hold no @, as those of tools: the
+// id, and for an older major version segment_track_v1.
+func (e Entry) Unique() string {
+	if e.Older() {
+		return strings.Replace(e.Ref(), "@", "_v", 1)
+	}
+	return e.ID
+}
 
 // Catalog returns an entry for the newest major version of each block, sorted by id.
 func (r *Registry) Catalog() []Entry {

@@ -90,13 +90,14 @@ func (c *checker) checkNode(ctx context.Context, n *Node) {
 
 // block returns the block of a node, or nil with a fault.
 func (c *checker) block(n *Node) registry.Block {
-	block, ok := c.Registry.Lookup(n.Block)
-	if !ok {
+	if _, known := c.Registry.Lookup(n.Block); !known {
 		c.fault(n.at+"/block", "no block has this id: %q%s", n.Block, c.Registry.Suggest(n.Block))
 		return nil
 	}
-	if m := block.Manifest(); n.Major != 0 && n.Major != m.Major() {
-		c.fault(n.at+"/block", "%s has the version %s here, not %d", n.Block, m.Version, n.Major)
+	block, err := c.Registry.Find(n.Ref())
+	if err != nil {
+		c.fault(n.at+"/block", "%s %s", n.Block, err)
+		return nil
 	}
 	return block
 }
@@ -105,7 +106,7 @@ func (c *checker) block(n *Node) registry.Block {
 // known yet does not count.
 func (c *checker) validate(ctx context.Context, n *Node, sample json.RawMessage, unknown map[string]bool) {
 	var e *runtime.Error
-	err := c.Runtime.Validate(ctx, n.Block, runtime.JSON(sample))
+	err := c.Runtime.Validate(ctx, n.Ref(), runtime.JSON(sample))
 	if !errors.As(err, &e) {
 		return
 	}
@@ -138,8 +139,8 @@ func (c *checker) outputs(n *Node) []schemas.Field {
 		}
 		return fields
 	}
-	block, ok := c.Registry.Lookup(n.Block)
-	if !ok {
+	block, err := c.Registry.Find(n.Ref())
+	if err != nil {
 		return nil
 	}
 	fields := block.Manifest().Output.Fields()

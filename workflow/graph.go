@@ -11,6 +11,7 @@ package workflow
 
 import (
 	"encoding/json"
+	"strconv"
 	"time"
 
 	"github.com/aacflow/segment-blocks/rawjson"
@@ -30,6 +31,15 @@ type Graph struct {
 	Digest string
 
 	index map[string]int
+}
+
+// Ref names the block of a node as a runtime takes it: its id and, where the node demands one, its
+// major version.
+func (n *Node) Ref() string {
+	if n.Major == 0 {
+		return n.Block
+	}
+	return n.Block + "@" + strconv.Itoa(n.Major)
 }
 
 // Node is one node of a graph.

@@ -33,7 +33,7 @@ func InvocationID(run string, task Task) string { return run + "/" + task.ID() }
 // now is data.
 func Invoker(rt *runtime.Runtime) Invoke {
 	return func(ctx context.Context, call Call) Outcome {
-		res, err := rt.Invoke(ctx, call.Node.Block, runtime.JSON(call.Input),
+		res, err := rt.Invoke(ctx, call.Node.Ref(), runtime.JSON(call.Input),
 			runtime.InvocationID(call.InvocationID), runtime.At(call.At))
 		if err != nil {
 			return OutcomeOf(err)
@@ -47,7 +47,7 @@ func Invoker(rt *runtime.Runtime) Invoke {
 // requests that would be sent, under preview.
 func Previewer(rt *runtime.Runtime, reg *registry.Registry) Invoke {
 	return func(ctx context.Context, call Call) Outcome {
-		requests, receipt, err := rt.Preview(ctx, call.Node.Block, runtime.JSON(call.Input),
+		requests, receipt, err := rt.Preview(ctx, call.Node.Ref(), runtime.JSON(call.Input),
 			runtime.InvocationID(call.InvocationID), runtime.At(call.At))
 		if err != nil {
 			return OutcomeOf(err)
@@ -58,8 +58,8 @@ func Previewer(rt *runtime.Runtime, reg *registry.Registry) Invoke {
 }
 
 func exampleOutput(reg *registry.Registry, call Call) json.RawMessage {
-	block, ok := reg.Lookup(call.Node.Block)
-	if !ok || len(block.Manifest().Examples) == 0 {
+	block, err := reg.Find(call.Node.Ref())
+	if err != nil || len(block.Manifest().Examples) == 0 {
 		return json.RawMessage("{}")
 	}
 	output, input := rawjson.Object{}, rawjson.OpenObject(call.Input)

@@ -29,7 +29,8 @@ const (
 	// [runtime.Receipt] marshals.
 	MetaReceipt = "io.github.aacflow/receipt"
 	// MetaVersion is in the _meta of each tool in the list: the version of its block. A call may
-	// demand a major version by its name: segment_track@1.
+	// demand a major version by its name: segment_track@1. Of several major versions the newest
+	// has the bare id, and an older one a tool of its own: segment_track_v1.
 	MetaVersion = "io.github.aacflow/version"
 )
 
@@ -69,9 +70,9 @@ func (s *Server) handler(e registry.Entry, source string, p Profile) sdk.ToolHan
 			}
 		}
 		if wrong != nil {
-			return failure(s.refuse(ctx, e.ID, input, wrong, options)), nil
+			return failure(s.refuse(ctx, e, input, wrong, options)), nil
 		}
-		res, err := s.runtime.Invoke(ctx, e.ID, input, options...)
+		res, err := s.runtime.Invoke(ctx, e.Ref(), input, options...)
 		if err != nil {
 			failed := runtime.ErrorOf(err)
 			keep = idempotency.Sent(failed)
@@ -169,10 +170,10 @@ func (s *Server) takeCredential(e registry.Entry, obj rawjson.Object, header htt
 
 // refuse joins what is wrong with a call and what the runtime finds wrong with its input.
 func (s *Server) refuse(
-	ctx context.Context, block string, input runtime.JSON, wrong []schemas.Violation, options []runtime.InvokeOption,
+	ctx context.Context, e registry.Entry, input runtime.JSON, wrong []schemas.Violation, options []runtime.InvokeOption,
 ) *runtime.Error {
 	unlisted := 0
-	if err := s.runtime.Validate(ctx, block, input, options...); err != nil {
+	if err := s.runtime.Validate(ctx, e.Ref(), input, options...); err != nil {
 		found := runtime.ErrorOf(err)
 		unlisted = found.UnlistedViolations
 		for _, v := range found.Violations {
@@ -182,7 +183,7 @@ func (s *Server) refuse(
 		}
 	}
 	refusal := runtime.Refuse(wrong)
-	refusal.Block = block
+	refusal.Block = e.ID
 	refusal.UnlistedViolations += unlisted
 	return refusal
 }

@@ -33,6 +33,9 @@ func Profiles() []Profile { return []Profile{Sim, Agent, Strict} }
 // describe returns the description of a tool, with the rules that its schema does not state.
 func describe(e registry.Entry, p Profile) string {
 	paragraphs := []string{e.Summary + "."}
+	if notice := e.Notice(); notice != "" {
+		paragraphs = []string{"Deprecated: " + notice, e.Summary + "."}
+	}
 	for paragraph := range strings.SplitSeq(e.WhenToUse, "\n\n") {
 		if words := strings.Fields(paragraph); len(words) > 0 {
 			paragraphs = append(paragraphs, strings.Join(words, " ")) // manifests break their lines

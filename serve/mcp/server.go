@@ -138,13 +138,20 @@ func New(rt *runtime.Runtime, reg *registry.Registry, cfg Config) (*Server, erro
 		return nil, fmt.Errorf("new mcp server: %w", err)
 	}
 	s := &Server{
-		runtime: rt, registry: reg.Clone(), blocks: reg.Catalog(), cfg: cfg, endpoints: map[address]*endpoint{},
+		runtime: rt, registry: reg.Clone(), cfg: cfg, endpoints: map[address]*endpoint{},
 		invocations: idempotency.New(),
 	}
-	for i, t := range cfg.Tools {
-		same := func(other Tool) bool { return other.Name == t.Name }
-		if _, taken := reg.Lookup(t.Name); taken || slices.ContainsFunc(cfg.Tools[:i], same) {
-			return nil, fmt.Errorf("new mcp server: there is a tool of this name already: %q", t.Name)
+	var names []string
+	for _, b := range s.registry.All() {
+		s.blocks = append(s.blocks, s.registry.Entry(b))
+		names = append(names, s.blocks[len(s.blocks)-1].Unique())
+	}
+	for _, t := range cfg.Tools {
+		names = append(names, t.Name)
+	}
+	for i, name := range names {
+		if slices.Contains(names[:i], name) {
+			return nil, fmt.Errorf("new mcp server: there is a tool of this name already: %q", name)
 		}
 	}
 	for _, profile := range Profiles() {
@@ -229,11 +236,12 @@ func (s *Server) pinned(next sdk.MethodHandler) sdk.MethodHandler {
 			return next(ctx, method, req)
 		}
 		if id, major := schemas.CutMajor(call.Name); major != 0 {
-			if _, err := s.registry.Find(call.Name); err != nil {
+			b, err := s.registry.Find(call.Name)
+			if err != nil {
 				unknown := &runtime.Error{Code: runtime.UnknownBlock, Block: id, Message: err.Error()}
 				return failure(unknown), nil //nolint:nilerr // the result tells of it
 			}
-			call.Name = id
+			call.Name = s.registry.Entry(b).Unique()
 		}
 		return next(ctx, method, req)
 	}

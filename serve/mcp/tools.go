@@ -16,7 +16,7 @@ import (
 // idInput is the input that Config.InvocationIDInput adds.
 const idInput = "invocationId"
 
-// tools returns the tools of a profile, one for each block, sorted by id.
+// tools returns the tools of a profile, one for each major version of each block, sorted by id.
 func (s *Server) tools(p Profile) ([]*sdk.Tool, error) {
 	no, yes := false, true
 	var tools []*sdk.Tool
@@ -29,7 +29,7 @@ func (s *Server) tools(p Profile) ([]*sdk.Tool, error) {
 			input = withIDInput(input)
 		}
 		tools = append(tools, &sdk.Tool{
-			Meta: sdk.Meta{MetaVersion: e.Version}, Name: e.ID, Title: e.Name, Description: describe(e, p),
+			Meta: sdk.Meta{MetaVersion: e.Version}, Name: e.Unique(), Title: e.Name, Description: describe(e, p),
 			InputSchema: input, OutputSchema: outputSchema(e, p),
 			Annotations: &sdk.ToolAnnotations{
 				// A call with the same arguments sends another message with another id, so no tool
@@ -75,7 +75,7 @@ func resource(e registry.Entry) (*sdk.Resource, sdk.ResourceHandler) {
 	e.Input = slices.DeleteFunc(slices.Clone(e.Input), func(f schemas.Field) bool { return f.Secret })
 	text := e.Markdown()
 	r := &sdk.Resource{
-		URI: "segment-blocks://blocks/" + e.ID, Name: e.ID, Title: e.Name,
+		URI: "segment-blocks://blocks/" + e.Unique(), Name: e.Unique(), Title: e.Name,
 		Description: e.Summary + ": parameters, rules, examples and what is refused.",
 		MIMEType:    "text/markdown", Size: int64(len(text)),
 	}

@@ -28,7 +28,7 @@ func (h *Handler) list(w http.ResponseWriter, r *http.Request, _ string) {
 		if tag := query.Get("tag"); tag != "" && !slices.Contains(m.Tags, tag) {
 			continue
 		}
-		entries = append(entries, registry.EntryOf(b))
+		entries = append(entries, h.registry.Entry(b))
 	}
 	writeCached(w, r, typeJSON, encode(map[string]any{"blocks": entries}))
 }
@@ -58,10 +58,10 @@ func (h *Handler) block(w http.ResponseWriter, r *http.Request, id string) {
 	if b := h.lookup(w, r, id); b != nil {
 		w.Header().Add("Vary", "Accept")
 		if prefers(r, "text/markdown") {
-			writeCached(w, r, typeMarkdown, []byte(registry.EntryOf(b).Markdown()))
+			writeCached(w, r, typeMarkdown, []byte(h.registry.Entry(b).Markdown()))
 			return
 		}
-		writeCached(w, r, typeJSON, encode(registry.EntryOf(b)))
+		writeCached(w, r, typeJSON, encode(h.registry.Entry(b)))
 	}
 }
 

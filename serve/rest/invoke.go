@@ -16,7 +16,8 @@ import (
 
 // request is a POST that has been read.
 type request struct {
-	block string
+	ref   string // what the path names: an id, or an id and a major version
+	block string // the id
 	envelope
 	key    idempotencyKey
 	random bool // the key is not the client's
@@ -42,7 +43,7 @@ func (h *Handler) read(w http.ResponseWriter, r *http.Request, block string) (re
 	}
 	w.Header().Set(keyHeader, string(key))
 	e, p := h.open(w, r)
-	return request{found.Manifest().ID, e, key, random}, p
+	return request{block, found.Manifest().ID, e, key, random}, p
 }
 
 func (h *Handler) invoke(w http.ResponseWriter, r *http.Request, block string) {
@@ -73,7 +74,7 @@ func (h *Handler) invoke(w http.ResponseWriter, r *http.Request, block string) {
 		attempts = []runtime.Attempt{}
 		options = append(options, runtime.RecordAttempts(&attempts))
 	}
-	result, err := h.runtime.Invoke(r.Context(), q.block, runtime.JSON(q.input), options...)
+	result, err := h.runtime.Invoke(r.Context(), q.ref, runtime.JSON(q.input), options...)
 	if err != nil {
 		e := runtime.ErrorOf(err)
 		keep = idempotency.Sent(e)
@@ -103,7 +104,7 @@ func (h *Handler) preview(w http.ResponseWriter, r *http.Request, block string) 
 		p.Write(w, r)
 		return
 	}
-	requests, receipt, err := h.runtime.Preview(r.Context(), q.block, runtime.JSON(q.input), q.options()...)
+	requests, receipt, err := h.runtime.Preview(r.Context(), q.ref, runtime.JSON(q.input), q.options()...)
 	if err != nil {
 		problemOf(runtime.ErrorOf(err)).Write(w, r)
 		return
@@ -130,7 +131,7 @@ func (h *Handler) validate(w http.ResponseWriter, r *http.Request, block string)
 		return
 	}
 	v := verdict{Valid: true, Violations: []schemas.Violation{}}
-	if err := h.runtime.Validate(r.Context(), q.block, runtime.JSON(q.input), q.options()...); err != nil {
+	if err := h.runtime.Validate(r.Context(), q.ref, runtime.JSON(q.input), q.options()...); err != nil {
 		e := runtime.ErrorOf(err)
 		if len(e.Violations) == 0 || e.Code == runtime.InvalidOutput {
 			problemOf(e).Write(w, r)

@@ -34,12 +34,21 @@ func OpenAPI(reg *registry.Registry, version string) json.RawMessage {
 	doc := rawjson.OpenObject(json.RawMessage(strings.ReplaceAll(openAPI, `"$version"`, string(rawjson.Quote(version)))))
 	paths, components := doc.Object("paths"), doc.Object("components")
 	types, bodies := components.Object("schemas"), components.Object("requestBodies")
-	for _, b := range reg.List() {
-		m := b.Manifest()
+	for _, b := range reg.All() {
+		m, e := b.Manifest(), reg.Entry(b)
+		path, description := m.ID, m.Description
+		if e.Older() {
+			path = m.Ref()
+		}
+		if notice := m.Notice(); notice != "" {
+			description = "Deprecated: " + notice + "\n\n" + description
+		}
 		added := rawjson.OpenObject(json.RawMessage(strings.NewReplacer(
-			"BLOCK", m.ID,
+			"/v1/blocks/BLOCK/", "/v1/blocks/"+path+"/",
+			"BLOCK", e.Unique(),
+			`"$deprecated"`, strconv.FormatBool(m.Deprecated != ""),
 			`"$summary"`, string(rawjson.Quote(m.Summary)),
-			`"$description"`, string(rawjson.Quote(m.Description)),
+			`"$description"`, string(rawjson.Quote(description)),
 			`"$input"`, string(typed(m.Input.JSON())),
 			`"$output"`, string(m.Output.JSON()),
 			`"$withoutNulls"`, string(schemas.NullsOptional(m.Output.JSON())),
