@@ -12,13 +12,13 @@
 // OTEL_TRACES_EXPORTER=none turn it off.
 //
 // The exporter also reads OTEL_EXPORTER_OTLP_HEADERS, _TIMEOUT, _COMPRESSION, _CERTIFICATE,
-// _CLIENT_CERTIFICATE with _CLIENT_KEY, and _PROTOCOL, which must be http/protobuf. Each of them
-// has a form for traces alone, such as OTEL_EXPORTER_OTLP_TRACES_HEADERS, which comes first. The
-// SDK reads OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES, OTEL_TRACES_SAMPLER, OTEL_BSP_… and
-// OTEL_SPAN_….
+// _CLIENT_CERTIFICATE with _CLIENT_KEY, and _PROTOCOL, which must be http/protobuf or http/json.
+// Each of them has a form for traces alone, such as OTEL_EXPORTER_OTLP_TRACES_HEADERS, which comes
+// first. The SDK reads OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES, OTEL_TRACES_SAMPLER, OTEL_BSP_…
+// and OTEL_SPAN_….
 //
-// The exporter is OpenTelemetry's. Its HTTP client is this package's: OpenTelemetry's links gRPC,
-// logs what a collector answers, and does not hurry at the end.
+// The exporter is OpenTelemetry's. Its HTTP transport is this package's, so that no log shows what
+// a collector answers, and no redirect takes the headers elsewhere.
 package otlp
 
 import (
@@ -26,11 +26,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"sync"
-	"time"
 
-	"go.opentelemetry.io/otel/exporters/otlp/otlptrace"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdk "go.opentelemetry.io/otel/sdk/trace"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
@@ -44,7 +40,7 @@ type Service struct{ Name, Version string }
 // size, and are dropped if the queue is full or they cannot be delivered.
 type Provider struct {
 	*sdk.TracerProvider
-	client *client
+	exporter *exporter
 }
 
 // Start returns a provider whose spans are exported, and whether the environment asks for that. An
@@ -53,8 +49,7 @@ type Provider struct {
 //
 // The caller calls Shutdown at the end.
 func Start(ctx context.Context, service Service, logger *slog.Logger) (provider *Provider, on bool, err error) {
-	config, on, err := readEnvironment(os.Getenv)
-	if err != nil || !on {
+	if on, err = enabled(); err != nil || !on {
 		return nil, false, err
 	}
 	about, err := resource.New(
@@ -68,59 +63,21 @@ func Start(ctx context.Context, service Service, logger *slog.Logger) (provider 
 	case err != nil:
 		return nil, false, fmt.Errorf("cannot describe this service to OpenTelemetry: %w", err)
 	}
-	c := newClient(config)
-	exporter := &logged{
-		SpanExporter: otlptrace.NewUnstarted(c), logger: logger, endpoint: config.endpoint.Host, now: time.Now,
+	e, err := newExporter(ctx, logger)
+	if err != nil {
+		return nil, false, err
 	}
-	return &Provider{sdk.NewTracerProvider(sdk.WithBatcher(exporter), sdk.WithResource(about)), c}, true, nil
+	return &Provider{sdk.NewTracerProvider(sdk.WithBatcher(e), sdk.WithResource(about)), e}, true, nil
 }
 
-// Shutdown exports the spans that wait, in one attempt, until ctx ends. It then gives up those that
-// are left.
+// Shutdown exports the spans that wait, without further attempts, until ctx ends. It then gives up
+// those that are left.
 func (p *Provider) Shutdown(ctx context.Context) error {
-	p.client.hurry()
+	p.exporter.ending.Store(true)
 	err := p.TracerProvider.Shutdown(ctx)
-	p.client.abandon()
+	_ = p.exporter.Shutdown(context.WithoutCancel(ctx)) // ends the request that ctx has not waited for
 	if err != nil {
 		return fmt.Errorf("spans were lost at the end: %w", err)
-	}
-	return nil
-}
-
-// quiet is how long a logged failure silences those that follow.
-const quiet = time.Minute
-
-// logged is an exporter that logs its failures instead of returning them. The SDK would hand them
-// to an error handler that the whole process shares, which this package must not set.
-type logged struct {
-	sdk.SpanExporter
-	logger   *slog.Logger
-	endpoint string
-	now      func() time.Time
-
-	mu      sync.Mutex
-	dropped int       // spans since the last line
-	last    time.Time // of the last line, zero if the last export succeeded
-}
-
-// ExportSpans always returns nil.
-func (l *logged) ExportSpans(ctx context.Context, spans []sdk.ReadOnlySpan) error {
-	err := l.SpanExporter.ExportSpans(ctx, spans)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if err == nil {
-		if !l.last.IsZero() {
-			l.logger.InfoContext(ctx, "traces are exported again", "endpoint", l.endpoint, "droppedSpans", l.dropped)
-			l.dropped, l.last = 0, time.Time{}
-		}
-		return nil
-	}
-	l.dropped += len(spans)
-	if now := l.now(); now.Sub(l.last) >= quiet {
-		l.logger.WarnContext(
-			ctx, "traces cannot be exported", "endpoint", l.endpoint, "error", err, "droppedSpans", l.dropped,
-		)
-		l.dropped, l.last = 0, now
 	}
 	return nil
 }

@@ -116,7 +116,7 @@ func TestTracesUsage(t *testing.T) {
 		code, said := runFor(t, nil, args...)
 		require.Equal(t, int(console.ExitUsage), code, said)
 		require.Contains(
-			t, said, `OTEL_EXPORTER_OTLP_PROTOCOL must be http/protobuf, the only protocol that is spoken here: "grpc"`,
+			t, said, `OTEL_EXPORTER_OTLP_PROTOCOL must be http/protobuf or http/json, since gRPC is not spoken here: "grpc"`,
 		)
 	}
 }
