@@ -13,7 +13,7 @@ import (
 )
 
 func TestExportFromAACFlow(t *testing.T) {
-	data, err := os.ReadFile("testdata/aacflow-order.json")
+	data, err := os.ReadFile("testdata/drivers/aacflow-order.json")
 	require.NoError(t, err)
 	for _, c := range []struct{ name, input, statuses string }{
 		{"big", ``, "segment1 succeeded, isitbig__if succeeded, isitbig__else-if-0 skipped, isitbig__else skipped, " +

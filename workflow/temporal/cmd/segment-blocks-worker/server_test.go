@@ -209,7 +209,7 @@ func TestSameAsInProcess(t *testing.T) {
 	startWorker(t, s, segment.URL, "same")
 	var files []string
 	for _, pattern := range []string{
-		"../../testdata/*.yaml", "../../../testdata/*.json", "../../../../examples/*.workflow.yaml",
+		"../../testdata/*.yaml", "../../../testdata/drivers/*", "../../../../examples/*.workflow.yaml",
 	} {
 		found, err := filepath.Glob(pattern)
 		require.NoError(t, err)
