@@ -39,6 +39,11 @@ func (s *Server) table(api, tools http.Handler) []route {
 	if s.cfg.Metrics != nil {
 		routes = append(routes, route{path: "/metrics", handler: s.cfg.Metrics})
 	}
+	if flows := s.cfg.Workflows; flows != nil {
+		for _, path := range []string{"/v1/workflows", "/v1/runs"} {
+			routes = append(routes, route{path: path, handler: flows}, route{path: path + "/", handler: flows})
+		}
+	}
 	if s.page != nil {
 		prefix := strings.TrimSuffix(catalogPath, "/")
 		routes = append(

@@ -9,6 +9,7 @@
 //
 //	/v1/ …          REST, see package rest
 //	/openapi.json   the description of it
+//	/v1/workflows   and /v1/runs: what Config.Workflows answers, see package workflows
 //	/mcp …          MCP over streamable HTTP, see package mcp
 //	/catalog/ …     a web page over all of it, see package catalog; / leads browsers to it
 //	/healthz        200 while the process lives
@@ -65,6 +66,9 @@ type Config struct {
 	// Catalog makes the server offer a web page at /catalog/. Its API is the server's own, whatever
 	// is set. Default none.
 	Catalog *catalog.Config
+	// Workflows answers /v1/workflows and /v1/runs: a handler of package workflows. Default none. The
+	// host closes it once the server has stopped, before it closes the runtime.
+	Workflows Workflows
 	// Version is what REST and MCP give as the version of what they offer.
 	Version string
 	// Emulated says that the runtime sends to an emulator, so that the health checks can say so.
@@ -89,6 +93,13 @@ type Config struct {
 	// OnDrain is called when the context of Serve has ended, with the delay until Serve stops
 	// listening.
 	OnDrain func(delay time.Duration)
+}
+
+// Workflows is a handler with several routes that ends its streams when the server drains.
+type Workflows interface {
+	http.Handler
+	namer
+	Drain()
 }
 
 // Server answers the requests of other programs. It is an [http.Handler] and safe for concurrent
@@ -153,6 +164,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *Server) Drain() {
 	s.draining.Store(true)
 	s.api.Drain()
+	if s.cfg.Workflows != nil {
+		s.cfg.Workflows.Drain()
+	}
 	if s.page != nil {
 		s.page.Drain()
 	}

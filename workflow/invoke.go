@@ -22,6 +22,11 @@ type Call struct {
 	At time.Time
 }
 
+// options are those that each try of a task is invoked with, and some more.
+func (c Call) options(more []runtime.InvokeOption) []runtime.InvokeOption {
+	return append([]runtime.InvokeOption{runtime.InvocationID(c.InvocationID), runtime.At(c.At)}, more...)
+}
+
 // Invoke does the work of a task. It must honour ctx, and is called from many goroutines at once.
 type Invoke func(ctx context.Context, call Call) Outcome
 
@@ -30,11 +35,10 @@ func InvocationID(run string, task Task) string { return run + "/" + task.ID() }
 
 // Invoker returns the Invoke that invokes the blocks of a runtime. The runtime should have
 // conventions without references: those of the graph have been resolved, and what looks like one
-// now is data.
-func Invoker(rt *runtime.Runtime) Invoke {
+// now is data. The options come beside those of the call.
+func Invoker(rt *runtime.Runtime, options ...runtime.InvokeOption) Invoke {
 	return func(ctx context.Context, call Call) Outcome {
-		res, err := rt.Invoke(ctx, call.Node.Ref(), runtime.JSON(call.Input),
-			runtime.InvocationID(call.InvocationID), runtime.At(call.At))
+		res, err := rt.Invoke(ctx, call.Node.Ref(), runtime.JSON(call.Input), call.options(options)...)
 		if err != nil {
 			return OutcomeOf(err)
 		}
@@ -45,10 +49,9 @@ func Invoker(rt *runtime.Runtime) Invoke {
 // Previewer returns the Invoke of a dry run: it sends nothing. An output is that of the block's
 // first example, with the values of the input where both have the same name. The receipt has the
 // requests that would be sent, under preview.
-func Previewer(rt *runtime.Runtime, reg *registry.Registry) Invoke {
+func Previewer(rt *runtime.Runtime, reg *registry.Registry, options ...runtime.InvokeOption) Invoke {
 	return func(ctx context.Context, call Call) Outcome {
-		requests, receipt, err := rt.Preview(ctx, call.Node.Ref(), runtime.JSON(call.Input),
-			runtime.InvocationID(call.InvocationID), runtime.At(call.At))
+		requests, receipt, err := rt.Preview(ctx, call.Node.Ref(), runtime.JSON(call.Input), call.options(options)...)
 		if err != nil {
 			return OutcomeOf(err)
 		}

@@ -52,10 +52,11 @@ func (f *FileError) Error() string {
 	return strings.Join(lines, "\n")
 }
 
+// MaxFile is the largest file, in bytes: 20,000 nodes have room in it.
+const MaxFile = 8 << 20
+
 const (
 	maxFaults = 200
-	// maxFile bounds a file: 20,000 nodes have room in it.
-	maxFile = 8 << 20
 	// maxNesting bounds how deep it may nest. An input may nest 128 levels.
 	maxNesting = 100
 )
@@ -72,8 +73,8 @@ type source struct {
 func open(name string, data []byte) (*source, json.RawMessage) {
 	s := &source{file: name, at: map[string]*yaml.Node{}, keys: map[string]*yaml.Node{}}
 	data = []byte(strings.TrimPrefix(string(data), "\ufeff"))
-	if len(data) > maxFile {
-		s.fault("", "a workflow must be smaller: %d bytes are allowed, it has %d", maxFile, len(data))
+	if len(data) > MaxFile {
+		s.fault("", "a workflow must be smaller: %d bytes are allowed, it has %d", MaxFile, len(data))
 		return s, nil
 	}
 	if !utf8.Valid(data) {

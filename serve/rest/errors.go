@@ -15,6 +15,9 @@ const (
 	codeMediaType = "unsupported_media_type"
 	codeRequest   = "invalid_request"
 	codeKeyReused = "idempotency_key_reused"
+	// These are of package workflows.
+	codeWorkflow    = "invalid_workflow"
+	codeRunConflict = "run_conflict"
 )
 
 // ErrorDoc documents the code of a problem.
@@ -49,6 +52,14 @@ func Errors() []ErrorDoc {
 		{
 			codeKeyReused, 422, "The Idempotency-Key has been used for another body.",
 			"Use a new key for each invocation, and the old one only to repeat it.", "no",
+		},
+		{
+			codeWorkflow, 422, "The file is no workflow that can run.",
+			"Correct what the faults name, by line and column.", "no",
+		},
+		{
+			codeRunConflict, 409, "The run with this id goes on already, was begun with something else, or is too old to be resumed.",
+			"Wait for its end, or begin one with another id.", "no",
 		},
 	}
 	for _, c := range runtime.Codes() {

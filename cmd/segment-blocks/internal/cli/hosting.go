@@ -23,6 +23,7 @@ import (
 	"github.com/aacflow/segment-blocks/segment/tracking"
 	"github.com/aacflow/segment-blocks/serve/invocations"
 	"github.com/aacflow/segment-blocks/serve/mcp"
+	"github.com/aacflow/segment-blocks/serve/workflows"
 )
 
 // hosting is what serve and mcp run on: a runtime with every configured source, the chosen one
@@ -43,6 +44,11 @@ type hosting struct {
 	deliveries *deliveries
 	// invocations are the latest ones, for the catalog of serve.
 	invocations *invocations.Log
+	// flows are the workflows of serve and their runs, flowing is what they invoke blocks with, and
+	// sources is where they can send. The first two are nil without --workflows.
+	flows   *workflows.Handler
+	flowing *runtime.Runtime
+	sources []workflows.Source
 }
 
 // openToHost returns a runtime for many invocations. Without a configured source, or if emulate is
@@ -88,6 +94,7 @@ func (p *Program) openRuntime(h *hosting, s *settings.Settings, emulate bool) er
 				return err
 			}
 			h.names = append(h.names, name)
+			h.sources = append(h.sources, workflows.Source{Name: name, Target: journalTarget(name, sender.Target())})
 			options = append(options, runtime.Source(name, sender))
 		}
 		h.target, err = s.Tracking(chosen, "").URL()
@@ -98,9 +105,14 @@ func (p *Program) openRuntime(h *hosting, s *settings.Settings, emulate bool) er
 		h.target, h.names, h.logger = h.emulator.URL, []string{"emulator"}, h.logger.With("emulated", true)
 		source := tracking.Source{WriteKey: emulatorKey, Endpoint: h.emulator.URL, Retry: s.Retry}
 		options = append(options, runtime.EmulatedSource("emulator", source))
+		h.sources = []workflows.Source{{Name: "emulator", Target: emulatorTarget}}
 	}
+	options = append(options, runtime.Logger(h.logger))
 	if err == nil {
-		h.Runtime, err = runtime.New(h.registry, append(options, runtime.Logger(h.logger))...)
+		h.Runtime, err = runtime.New(h.registry, options...)
+	}
+	if err == nil && s.Serve.Workflows != "" {
+		return p.openWorkflows(h, s.Serve, options)
 	}
 	if err != nil {
 		return sourceFailure(err)
@@ -128,7 +140,10 @@ func (p *Program) openSource(
 // exports the traces. The order matters: an invocation may still store messages, and its span is
 // complete only when it has ended. It returns how many messages are left in each store.
 func (h *hosting) close(ctx context.Context) (left map[string]int, err error) {
-	err = h.Close(ctx)
+	if h.flows != nil {
+		err = errors.Join(h.flows.Close(ctx), h.flowing.Close(ctx))
+	}
+	err = errors.Join(err, h.Close(ctx))
 	left, delivering := h.deliveries.close(ctx)
 	err = errors.Join(err, delivering)
 	h.tracing.close(ctx)

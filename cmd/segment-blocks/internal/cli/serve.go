@@ -123,6 +123,9 @@ func (h *hosting) serveConfig(s settings.Serve) serve.Config {
 	if h.emulator != nil {
 		config.Catalog.Emulator = h.emulator.Handler()
 	}
+	if h.flows != nil {
+		config.Workflows = h.flows
+	}
 	if s.MCPWatch {
 		config.MCP.Tools = h.watchTools()
 	}
@@ -207,9 +210,16 @@ func (p *Program) announceServe(url string, h *hosting, s *settings.Settings) er
 		Real    bool     `json:"real"`
 		// Delivery has the ways of the configured sources, by name.
 		Delivery map[string]string `json:"delivery"`
+		// Workflows is empty without --workflows.
+		Workflows string `json:"workflows,omitempty"`
 	}{
 		url, url + "/catalog/", url + "/v1/blocks", url + "/openapi.json", url + "/mcp", h.names, h.target,
-		h.emulator == nil, h.deliveries.ways,
+		h.emulator == nil, h.deliveries.ways, "",
+	}
+	rows := h.deliveries.special(h.names)
+	if h.flows != nil {
+		doc.Workflows = url + "/v1/workflows"
+		rows = append(rows, []string{"workflows", doc.Workflows})
 	}
 	return p.show(s.Output, doc, func(w io.Writer) {
 		target, last := h.target+", events are real", []string{"sources", strings.Join(h.names, ", ")}
@@ -223,7 +233,7 @@ func (p *Program) announceServe(url string, h *hosting, s *settings.Settings) er
 		console.Writeln(w, "the blocks are being served")
 		console.WriteTable(w, append([][]string{
 			{"catalog", doc.Catalog}, {"REST", doc.REST}, {"OpenAPI", doc.OpenAPI}, {"MCP", doc.MCP}, {"target", target}, last,
-		}, h.deliveries.special(h.names)...))
+		}, rows...))
 		console.Writeln(p.Stderr, "Ctrl-C stops it")
 	})
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -110,9 +109,7 @@ func (p *Program) runWorkflow(cmd *cobra.Command, file string, f runFlags, s *se
 	if options.Pins, err = readPins(g, f.pins); err != nil {
 		return err
 	}
-	options.Environment = func(name string) (string, bool) {
-		return p.Variable(name), slices.Contains(*f.variables, name) && p.Variable(name) != ""
-	}
+	options.Environment = p.environment(*f.variables)
 	if !f.dryRun {
 		p.mentionRegion(t.source, t.sends)
 	}
@@ -175,9 +172,9 @@ func openJournal(file string, f runFlags, t *target) (*workflow.Journal, error) 
 	if run == "" {
 		return nil, nil //nolint:nilnil // a run without a name has no journal
 	}
-	where := "the emulator inside segment-blocks"
+	where := emulatorTarget
 	if t.emulator == nil {
-		where = fmt.Sprintf("source %q, key %s", t.source, t.sends.WriteKey.Fingerprint())
+		where = journalTarget(t.source, t.sends)
 	}
 	folder := f.journals
 	if folder == "" {

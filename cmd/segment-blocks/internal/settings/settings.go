@@ -82,6 +82,8 @@ type Serve struct {
 	MCPInvocationID bool
 	KeepInputs      bool
 	MCPWatch        bool
+	Workflows       string
+	WorkflowEnv     []string
 	TLSCert         string
 	TLSKey          string
 	TLSClientCA     string

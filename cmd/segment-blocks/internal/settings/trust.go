@@ -56,6 +56,9 @@ func (l *loader) distrust() {
 			refuse("makes serve let others in by its serve.%s", key)
 		}
 	}
+	if len(l.Serve.WorkflowEnv) > 0 && strings.HasPrefix(l.origins["serve.workflowEnv"], "file ") {
+		refuse("lets workflows send variables of the environment by its serve.workflowEnv")
+	}
 }
 
 // foreign returns the host of a URL that is neither this machine nor Segment's own over https, else

@@ -1,0 +1,48 @@
+package cli
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
+	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
+	"github.com/aacflow/segment-blocks/runtime"
+	"github.com/aacflow/segment-blocks/segment/tracking"
+	"github.com/aacflow/segment-blocks/serve/workflows"
+	"github.com/aacflow/segment-blocks/workflow"
+)
+
+// openWorkflows makes a hosting serve the workflows of a folder. They have a runtime of their own,
+// with the same sources: what looks like a reference in an input of the server is refused, and in
+// one of a workflow, whose references have been resolved, it is data.
+func (p *Program) openWorkflows(h *hosting, s settings.Serve, options []runtime.Option) error {
+	var err error
+	h.flowing, err = runtime.New(h.registry, append(slices.Clone(options), runtime.WithConventions(workflow.Conventions()))...)
+	if err != nil {
+		return sourceFailure(err)
+	}
+	h.flows, err = workflows.New(workflows.Config{
+		Folder: s.Workflows, Registry: h.registry, Runtime: h.flowing, Sources: h.sources, Variables: s.WorkflowEnv,
+		Environment: p.environment(s.WorkflowEnv),
+	})
+	if err != nil {
+		return console.Usage("%w", err)
+	}
+	return nil
+}
+
+// environment gives workflows the variables that they may use.
+func (p *Program) environment(allowed []string) workflow.Environment {
+	return func(name string) (string, bool) {
+		value := p.Variable(name)
+		return value, slices.Contains(allowed, name) && value != ""
+	}
+}
+
+// emulatorTarget is where a run sends that sends to an emulator in this process.
+const emulatorTarget = "the emulator inside segment-blocks"
+
+// journalTarget says in the journal of a run where it sends.
+func journalTarget(name string, source tracking.Source) string {
+	return fmt.Sprintf("source %q, key %s", name, source.WriteKey.Fingerprint())
+}

@@ -1,0 +1,248 @@
+package workflows
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"io/fs"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/aacflow/segment-blocks/rawjson"
+	"github.com/aacflow/segment-blocks/serve/guard"
+	"github.com/aacflow/segment-blocks/workflow"
+)
+
+// file is a workflow file: what it holds, or what is wrong with it.
+type file struct {
+	File  string `json:"file"`
+	Name  string `json:"name"`
+	Valid bool   `json:"valid"`
+	// Start has the inputs of a run and their defaults.
+	Start rawjson.Object `json:"start"`
+	// Faults are what is wrong, by line and column; Unlisted counts those beyond.
+	Faults   []workflow.Fault `json:"faults"`
+	Unlisted int              `json:"unlistedFaults,omitempty"`
+	Nodes    []node           `json:"nodes"`
+}
+
+// node is a node of a graph, as a client draws it.
+type node struct {
+	ID          string           `json:"id"`
+	Block       string           `json:"block,omitempty"`
+	Needs       []need           `json:"needs"`
+	Join        string           `json:"join,omitempty"`
+	When        string           `json:"when,omitempty"`
+	With        json.RawMessage  `json:"with"`
+	ForEach     json.RawMessage  `json:"forEach,omitempty"`
+	Concurrency int              `json:"concurrency,omitempty"`
+	Attempts    int              `json:"attempts"`
+	Timeout     string           `json:"timeout,omitempty"`
+	OnError     workflow.OnError `json:"onError"`
+}
+
+// need is an edge that leads to a node. Failed edges are taken when the node at their begin has
+// failed; implied ones are there since a reference asks for a value.
+type need struct {
+	Node    string `json:"node"`
+	Failed  bool   `json:"failed,omitempty"`
+	Implied bool   `json:"implied,omitempty"`
+}
+
+// open reads a file of the folder. It follows no link out of it.
+func (h *Handler) open(name string) ([]byte, error) {
+	missing := problem(http.StatusNotFound, "not_found", "the folder has no workflow file of this name: %.200q", name)
+	if !isWorkflow(name) || strings.ContainsAny(name, `/\`) {
+		return nil, missing
+	}
+	root, err := os.OpenRoot(h.cfg.Folder)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	info, err := root.Stat(name)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !info.Mode().IsRegular() {
+		return nil, missing
+	} else if err != nil {
+		return nil, err
+	}
+	f, err := root.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, workflow.MaxFile+1)) // which the parser refuses to be as long
+}
+
+func isWorkflow(name string) bool {
+	return strings.HasSuffix(name, ".workflow.yaml") || strings.HasSuffix(name, ".workflow.yml") ||
+		strings.HasSuffix(name, ".json")
+}
+
+// check reads a file and looks for faults. The error is a problem, or the faults.
+func (h *Handler) check(ctx context.Context, name string, input json.RawMessage) (*workflow.Graph, error) {
+	data, err := h.open(name)
+	if err != nil {
+		return nil, err
+	}
+	return workflow.Check(ctx, name, data, workflow.CheckOptions{
+		Registry: h.cfg.Registry, Runtime: h.cfg.Runtime, Variables: h.cfg.Variables, Input: input,
+	})
+}
+
+// describe reads a file that is there.
+func (h *Handler) describe(ctx context.Context, name string) (*file, error) {
+	f := &file{File: name, Name: name, Start: rawjson.Object{}, Faults: []workflow.Fault{}, Nodes: []node{}}
+	g, err := h.check(ctx, name, nil)
+	var faults *workflow.FileError
+	if errors.As(err, &faults) {
+		f.Faults, f.Unlisted = faults.Faults, faults.Unlisted
+		return f, nil
+	} else if err != nil {
+		return nil, err
+	}
+	f.Name, f.Valid, f.Nodes = g.Name, true, nodesOf(g)
+	if g.Start != nil {
+		f.Start = g.Start
+	}
+	return f, nil
+}
+
+func nodesOf(g *workflow.Graph) []node {
+	nodes := []node{}
+	for _, n := range g.Nodes {
+		v := node{
+			ID: n.ID, Block: n.Block, Needs: []need{}, When: n.When, With: n.With, ForEach: n.ForEach,
+			Concurrency: n.Concurrency, Attempts: n.Retry.Attempts, OnError: n.OnError,
+		}
+		if n.Any {
+			v.Join = "any"
+		}
+		if n.Timeout > 0 {
+			v.Timeout = n.Timeout.String()
+		}
+		for _, from := range n.Needs {
+			v.Needs = append(v.Needs, need{g.Nodes[from.Node].ID, from.Failed, from.Implied})
+		}
+		nodes = append(nodes, v)
+	}
+	return nodes
+}
+
+// list answers with the files in the order of their names, without their nodes.
+func (h *Handler) list(w http.ResponseWriter, r *http.Request, _ string) {
+	entries, err := os.ReadDir(h.cfg.Folder)
+	if err != nil {
+		h.refuse(w, r, err)
+		return
+	}
+	type entry struct {
+		File   string `json:"file"`
+		Name   string `json:"name"`
+		Valid  bool   `json:"valid"`
+		Nodes  int    `json:"nodes"`
+		Faults int    `json:"faults"`
+	}
+	files, unlisted := []entry{}, 0
+	for _, e := range entries {
+		if !isWorkflow(e.Name()) || e.IsDir() {
+			continue
+		}
+		if len(files) == mostFiles {
+			unlisted++
+			continue
+		}
+		f, err := h.describe(r.Context(), e.Name())
+		if err != nil { // it cannot be read, or is gone
+			f = &file{File: e.Name(), Name: e.Name(), Faults: []workflow.Fault{{Message: err.Error()}}}
+		}
+		files = append(files, entry{f.File, f.Name, f.Valid, len(f.Nodes), len(f.Faults) + f.Unlisted})
+	}
+	answer(w, http.StatusOK, struct {
+		Workflows []entry `json:"workflows"`
+		Unlisted  int     `json:"unlisted,omitempty"`
+	}{files, unlisted})
+}
+
+func (h *Handler) file(w http.ResponseWriter, r *http.Request, name string) {
+	f, err := h.describe(r.Context(), name)
+	if err != nil {
+		h.refuse(w, r, err)
+		return
+	}
+	answer(w, http.StatusOK, f)
+}
+
+// order is the body of a request that begins a run.
+type order struct {
+	Input json.RawMessage `json:"input"`
+	// Run is the id of the run. With one it has a journal, and goes on if it has begun before.
+	Run             string `json:"run"`
+	Source          string `json:"source"`
+	DryRun          bool   `json:"dryRun"`
+	AllowDuplicates bool   `json:"allowDuplicates"`
+}
+
+// orderOf reads a body. An empty one is one without members.
+func (h *Handler) orderOf(r *http.Request) (order, *Source, error) {
+	var o order
+	var source *Source
+	raw, err := io.ReadAll(io.LimitReader(r.Body, guard.DefaultMaxBody+1))
+	if err != nil {
+		return o, nil, problem(http.StatusBadRequest, "invalid_request", "the body cannot be read: %s", err)
+	} else if len(raw) > guard.DefaultMaxBody {
+		return o, nil, problem(http.StatusRequestEntityTooLarge, "too_large", "a body may have %d bytes", guard.DefaultMaxBody)
+	}
+	if kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";"); strings.TrimSpace(kind) != "application/json" {
+		return o, nil, problem(http.StatusUnsupportedMediaType, "unsupported_media_type",
+			"the body must be JSON, with Content-Type: application/json: %.100q", kind)
+	}
+	invalid := func(format string, args ...any) error {
+		return problem(http.StatusBadRequest, "invalid_request", format, args...)
+	}
+	if len(raw) > 0 {
+		members, err := rawjson.ParseObject(raw, rawjson.Limits{})
+		if err != nil {
+			return o, nil, invalid("the body %s", err)
+		}
+		decoder := json.NewDecoder(strings.NewReader(string(members.JSON())))
+		decoder.DisallowUnknownFields()
+		if err := decoder.Decode(&o); err != nil {
+			return o, nil, invalid("the body must have no members but input, run, source, dryRun and allowDuplicates: %s", err)
+		}
+	}
+	for i, s := range h.cfg.Sources {
+		if s.Name == cmp.Or(o.Source, h.cfg.Sources[0].Name) {
+			source = &h.cfg.Sources[i]
+		}
+	}
+	switch {
+	case source == nil:
+		return o, nil, problem(http.StatusUnprocessableEntity, "unknown_source", "no source has this name: %.100q", o.Source)
+	case o.Run != "" && o.DryRun:
+		return o, nil, invalid("a dry run cannot be resumed: leave out run")
+	case o.Run != "" && !workflow.ValidRunID(o.Run):
+		return o, nil, invalid("run must be letters, digits, points, dashes and underscores, 64 in all: %.100q", o.Run)
+	}
+	return o, source, nil
+}
+
+// answer writes a document that no cache may keep.
+func answer(w http.ResponseWriter, status int, doc any) {
+	raw, err := json.Marshal(doc)
+	if err != nil {
+		http.Error(w, `{"error":"cannot be written as JSON"}`, http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = w.Write(append(raw, '\n'))
+}
+
+// stamp is a time as answers have it.
+func stamp() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }

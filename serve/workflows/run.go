@@ -1,0 +1,336 @@
+package workflows
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/aacflow/segment-blocks/rawjson"
+	"github.com/aacflow/segment-blocks/runtime"
+	"github.com/aacflow/segment-blocks/serve/guard"
+	"github.com/aacflow/segment-blocks/workflow"
+)
+
+// run is a run and what has been seen of it. The mutex of the handler guards all but cancel.
+type run struct {
+	Run       string          `json:"run"`
+	File      string          `json:"file"`
+	Name      string          `json:"name"`
+	Source    string          `json:"source"`
+	DryRun    bool            `json:"dryRun"`
+	Status    workflow.Status `json:"status"`
+	StartedAt time.Time       `json:"startedAt"`
+	EndedAt   time.Time       `json:"endedAt,omitzero"`
+	// Error says why a run could not go on, such as a journal on a full disk.
+	Error string `json:"error,omitempty"`
+
+	order   []string // ids of the nodes, in the order of the file
+	nodes   map[string]*state
+	kept    int // bytes of outputs and receipts
+	events  []event
+	last    uint64
+	changed chan struct{} // closed by what happens next
+	cancel  context.CancelFunc
+}
+
+// state is how far a node is.
+type state struct {
+	Status    workflow.Status `json:"status"`
+	StartedAt time.Time       `json:"startedAt,omitzero"`
+	EndedAt   time.Time       `json:"endedAt,omitzero"`
+	// Resumed tells that the node had ended in an earlier process.
+	Resumed  bool      `json:"resumed,omitempty"`
+	Attempts []attempt `json:"attempts,omitempty"`
+	// Iterations counts those of a node with forEach.
+	Iterations *iterations     `json:"iterations,omitempty"`
+	Output     json.RawMessage `json:"output,omitempty"`
+	Error      json.RawMessage `json:"error,omitempty"`
+	Receipt    json.RawMessage `json:"receipt,omitempty"`
+	// Omitted tells that output and receipt are too large to be kept here.
+	Omitted bool `json:"omitted,omitempty"`
+}
+
+// attempt is one try of a node, which waits first if it is not the first.
+type attempt struct {
+	StartedAt time.Time       `json:"startedAt"`
+	Error     json.RawMessage `json:"error,omitempty"`
+}
+
+type iterations struct {
+	Started int `json:"started"`
+	Ended   int `json:"ended"`
+	Failed  int `json:"failed"`
+}
+
+// event is one thing that has happened, as streams send it.
+type event struct {
+	seq  uint64
+	kind string // of the server-sent event: node, or end
+	data json.RawMessage
+}
+
+// begin starts a run, and answers once it has begun. Faults of the file, an input that does not fit
+// and a run that cannot be resumed are refused before anything is sent.
+func (h *Handler) begin(w http.ResponseWriter, r *http.Request, name string) {
+	run, err := h.start(r, name)
+	if err != nil {
+		h.refuse(w, r, err)
+		return
+	}
+	w.Header().Set("Location", "../../runs/"+run.Run)
+	h.mu.Lock()
+	doc := run.document()
+	h.mu.Unlock()
+	answer(w, http.StatusAccepted, doc)
+}
+
+func (h *Handler) start(r *http.Request, name string) (*run, error) {
+	o, source, err := h.orderOf(r)
+	if err != nil {
+		return nil, err
+	}
+	g, err := h.check(r.Context(), name, o.Input)
+	if err != nil {
+		if errors.As(err, new(*workflow.FileError)) || errors.As(err, new(*guard.Problem)) {
+			return nil, err
+		}
+		return nil, problem(http.StatusUnprocessableEntity, string(runtime.InvalidInput), "%s", err)
+	}
+	run := newRun(g, name, source.Name, o)
+	ctx, cancel := context.WithCancel(h.ctx)
+	run.cancel = cancel
+	if err := h.add(run); err != nil {
+		cancel()
+		return nil, err
+	}
+	options := workflow.Options{
+		Invoke: workflow.Invoker(h.cfg.Runtime, runtime.ToSource(source.Name)), RunID: run.Run,
+		Environment: h.cfg.Environment,
+	}
+	if o.DryRun {
+		options.Invoke = workflow.Previewer(h.cfg.Runtime, h.cfg.Registry, runtime.ToSource(source.Name))
+	}
+	if o.Run != "" {
+		folder := filepath.Join(h.cfg.Folder, name+".runs")
+		options.Journal, err = workflow.OpenJournal(folder, o.Run, workflow.JournalOptions{
+			Target: source.Target, AllowDuplicates: o.AllowDuplicates,
+		})
+		if err != nil {
+			h.forget(run)
+			return nil, problem(http.StatusConflict, codeConflict, "%s", err)
+		}
+	}
+	begun := make(chan error, 1)
+	go h.follow(ctx, run, g, o.Input, options, begun)
+	if err := <-begun; err != nil {
+		return nil, problem(http.StatusConflict, codeConflict, "%s", err)
+	}
+	return run, nil
+}
+
+// codeConflict is the code of a run that cannot begin under its id: it goes on already, was begun
+// with something else, or is too old to be resumed.
+const codeConflict = "run_conflict"
+
+func newRun(g *workflow.Graph, name, source string, o order) *run {
+	run := &run{
+		Run: cmp.Or(o.Run, uuid.NewString()), File: name, Name: g.Name, Source: source, DryRun: o.DryRun,
+		Status: workflow.Running, StartedAt: stamp(), nodes: map[string]*state{}, changed: make(chan struct{}),
+	}
+	for _, n := range g.Nodes {
+		run.order = append(run.order, n.ID)
+		run.nodes[n.ID] = &state{Status: workflow.Pending}
+	}
+	return run
+}
+
+// add counts a run in, and forgets old ones.
+func (h *Handler) add(added *run) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	select {
+	case <-h.drained:
+		return &guard.Problem{
+			Status: http.StatusServiceUnavailable, Code: string(runtime.Closed), Retryable: true, RetryAfter: time.Second,
+			Detail: "the server is stopping, and begins no more runs",
+		}
+	default:
+	}
+	running := 0
+	for _, r := range h.runs {
+		if r.EndedAt.IsZero() {
+			running++
+			if r.Run == added.Run {
+				return problem(http.StatusConflict, codeConflict, "the run goes on already: %q", r.Run)
+			}
+		}
+	}
+	if running >= MostRunning {
+		return &guard.Problem{
+			Status: http.StatusServiceUnavailable, Code: "overloaded", Retryable: true, RetryAfter: time.Second,
+			Detail: fmt.Sprintf("as many runs go on as may: %d", MostRunning),
+		}
+	}
+	for i := 0; len(h.runs) >= MostRuns && i < len(h.runs); i++ {
+		if !h.runs[i].EndedAt.IsZero() {
+			h.runs = slices.Delete(h.runs, i, i+1)
+			i--
+		}
+	}
+	h.runs = append(h.runs, added)
+	h.going.Add(1)
+	return nil
+}
+
+// forget takes back a run that has not begun.
+func (h *Handler) forget(gone *run) {
+	h.mu.Lock()
+	h.runs = slices.DeleteFunc(h.runs, func(r *run) bool { return r == gone })
+	h.mu.Unlock()
+	gone.cancel()
+	h.going.Done()
+}
+
+// replace forgets what is remembered of a run under the same id, now that this one has begun.
+func (h *Handler) replace(by *run) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.runs = slices.DeleteFunc(h.runs, func(r *run) bool { return r.Run == by.Run && r != by })
+}
+
+// follow runs a graph to its end. It sends on begun when the run has begun, or why it cannot.
+func (h *Handler) follow(
+	ctx context.Context, run *run, g *workflow.Graph, input json.RawMessage, o workflow.Options, begun chan<- error,
+) {
+	said := false
+	o.Observe = func(e workflow.Event) {
+		if !said { // the journal has been bound to the run
+			said = true
+			h.replace(run)
+			begun <- nil
+		}
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		run.see(e)
+	}
+	res, err := workflow.Run(ctx, g, input, o)
+	if o.Journal != nil {
+		err = errors.Join(err, o.Journal.Close())
+	}
+	if !said && res == nil {
+		h.forget(run)
+		begun <- err
+		return
+	}
+	h.mu.Lock()
+	run.end(res.Status, err)
+	h.mu.Unlock()
+	run.cancel()
+	if !said { // it was canceled before its first node
+		h.replace(run)
+		begun <- nil
+	}
+	h.going.Done()
+}
+
+// see takes in what has happened in a run.
+func (r *run) see(e workflow.Event) {
+	s := r.nodes[e.Node]
+	started := e.Status == workflow.Running
+	if s.StartedAt.IsZero() && started {
+		s.StartedAt = stamp()
+	}
+	if e.Iteration != nil {
+		s.iterate(e)
+	} else {
+		s.Status = e.Status
+		if started {
+			if last := len(s.Attempts) - 1; last >= 0 {
+				s.Attempts[last].Error = e.Error
+			}
+			s.Attempts = append(s.Attempts, attempt{StartedAt: stamp()})
+		} else {
+			r.endNode(s, e)
+		}
+	}
+	e.Output, e.Receipt = nil, nil // a stream says what happens, and a run what came of it
+	raw, _ := json.Marshal(e)      // it is made of what has been JSON before
+	r.tell("node", raw)
+}
+
+func (s *state) iterate(e workflow.Event) {
+	if s.Iterations == nil {
+		s.Iterations = &iterations{}
+	}
+	s.Status = workflow.Running
+	switch {
+	case e.Status == workflow.Running && e.Attempt == 1:
+		s.Iterations.Started++
+	case e.Status == workflow.Running:
+	case e.Status == workflow.Failed:
+		s.Iterations.Failed++
+		fallthrough
+	default:
+		s.Iterations.Ended++
+		s.Iterations.Started = max(s.Iterations.Started, s.Iterations.Ended) // resumed ones do not start
+	}
+}
+
+func (r *run) endNode(s *state, e workflow.Event) {
+	s.EndedAt, s.Resumed, s.Error = stamp(), e.Resumed, e.Error
+	if last := len(s.Attempts) - 1; last >= 0 {
+		s.Attempts[last].Error = e.Error
+	}
+	if r.kept+len(e.Output)+len(e.Receipt) > mostKept {
+		s.Omitted = true
+		return
+	}
+	r.kept += len(e.Output) + len(e.Receipt)
+	s.Output, s.Receipt = e.Output, e.Receipt
+}
+
+// end takes in that a run has ended. What was canceled stands as it would for a resume.
+func (r *run) end(status workflow.Status, err error) {
+	r.Status, r.EndedAt = status, stamp()
+	if err != nil && !errors.Is(err, context.Canceled) {
+		r.Error = err.Error()
+	}
+	for _, s := range r.nodes {
+		if s.Status == workflow.Running {
+			s.Status = workflow.Pending
+		}
+	}
+	raw, _ := json.Marshal(struct {
+		Run    string          `json:"run"`
+		Status workflow.Status `json:"status"`
+	}{r.Run, status})
+	r.tell("end", raw)
+}
+
+func (r *run) tell(kind string, data json.RawMessage) {
+	r.last++
+	if r.events = append(r.events, event{r.last, kind, data}); len(r.events) > mostEvents {
+		r.events = r.events[1:]
+	}
+	close(r.changed)
+	r.changed = make(chan struct{})
+}
+
+// document is a run with its nodes, in the order of the file.
+func (r *run) document() rawjson.Object {
+	head, _ := json.Marshal(r) // of plain values
+	nodes := rawjson.Object{}
+	for _, id := range r.order {
+		raw, _ := json.Marshal(r.nodes[id])
+		nodes = append(nodes, rawjson.Member{Name: id, Value: raw})
+	}
+	return append(rawjson.OpenObject(head), rawjson.Member{Name: "nodes", Value: nodes.JSON()})
+}

@@ -1,0 +1,136 @@
+package workflows
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/aacflow/segment-blocks/serve/guard"
+)
+
+// latest answers with the runs that are remembered, the newest first, without their nodes.
+func (h *Handler) latest(w http.ResponseWriter, _ *http.Request, _ string) {
+	h.mu.Lock()
+	runs := []json.RawMessage{}
+	for _, r := range slices.Backward(h.runs) {
+		raw, _ := json.Marshal(r) // of plain values
+		runs = append(runs, raw)
+	}
+	h.mu.Unlock()
+	answer(w, http.StatusOK, map[string]any{"runs": runs})
+}
+
+// find returns a run. The error is a problem.
+func (h *Handler) find(id string) (*run, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, r := range slices.Backward(h.runs) {
+		if r.Run == id {
+			return r, nil
+		}
+	}
+	return nil, problem(http.StatusNotFound, "not_found", "this process remembers no run with this id: %.100q", id)
+}
+
+func (h *Handler) run(w http.ResponseWriter, r *http.Request, id string) {
+	run, err := h.find(id)
+	if err != nil {
+		h.refuse(w, r, err)
+		return
+	}
+	h.mu.Lock()
+	doc := run.document()
+	h.mu.Unlock()
+	answer(w, http.StatusOK, doc)
+}
+
+// cancelRun ends what a run does. One that has ended stays as it is.
+func (h *Handler) cancelRun(w http.ResponseWriter, r *http.Request, id string) {
+	run, err := h.find(id)
+	if err != nil {
+		h.refuse(w, r, err)
+		return
+	}
+	run.cancel()
+	answer(w, http.StatusAccepted, map[string]string{"run": run.Run})
+}
+
+// stream sends what happens in a run: events of type node, whose ids count from 1, and one of type
+// end. It begins behind the header Last-Event-ID, or else ?after=, or else with the first that is
+// remembered; an event of type gap says how many are not. A client that comes again after the end
+// gets 204, which makes an EventSource stop.
+func (h *Handler) stream(w http.ResponseWriter, r *http.Request, id string) {
+	run, err := h.find(id)
+	if err != nil {
+		h.refuse(w, r, err)
+		return
+	}
+	seq, err := strconv.ParseUint(r.Header.Get("Last-Event-ID"), 10, 63)
+	if after := r.URL.Query().Get("after"); err != nil && after != "" {
+		if seq, err = strconv.ParseUint(after, 10, 63); err != nil {
+			h.refuse(w, r, problem(http.StatusBadRequest, "invalid_request", "after must be a whole number: %.50q", after))
+			return
+		}
+	}
+	if h.streams.Add(1) > mostStreams {
+		h.streams.Add(-1)
+		h.refuse(w, r, &guard.Problem{
+			Status: http.StatusServiceUnavailable, Code: "overloaded", Retryable: true, RetryAfter: heartbeat,
+			Detail: fmt.Sprintf("the server has as many streams of runs as it may: %d", mostStreams),
+		})
+		return
+	}
+	defer h.streams.Add(-1)
+	h.mu.Lock()
+	over := !run.EndedAt.IsZero() && seq >= run.last
+	h.mu.Unlock()
+	if over {
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("Cache-Control", "no-store")
+	if r.Method == http.MethodGet {
+		h.send(w, r, run, seq)
+	}
+}
+
+// send writes to a stream until the run has ended, the client has left, or the server stops.
+func (h *Handler) send(w http.ResponseWriter, r *http.Request, run *run, seq uint64) {
+	control := http.NewResponseController(w)
+	_ = control.SetReadDeadline(time.Time{}) // a request of a server with a ReadTimeout would end at it
+	alive := time.NewTicker(heartbeat)
+	defer alive.Stop()
+	chunk := []byte(": connected\n\n")
+	for {
+		h.mu.Lock()
+		events, changed, ended := run.events, run.changed, !run.EndedAt.IsZero()
+		h.mu.Unlock()
+		for _, e := range events {
+			if e.seq <= seq {
+				continue
+			}
+			if missed := e.seq - seq - 1; missed > 0 {
+				chunk = fmt.Appendf(chunk, "event: gap\ndata: {\"missed\":%d}\n\n", missed)
+			}
+			chunk = fmt.Appendf(chunk, "event: %s\nid: %d\ndata: %s\n\n", e.kind, e.seq, e.data)
+			seq = e.seq
+		}
+		if _, err := w.Write(chunk); err != nil || control.Flush() != nil || ended {
+			return
+		}
+		chunk = chunk[:0]
+		select {
+		case <-changed:
+		case <-alive.C:
+			chunk = []byte(": alive\n\n")
+		case <-r.Context().Done():
+			return
+		case <-h.drained:
+			return
+		}
+	}
+}

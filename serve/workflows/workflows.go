@@ -1,0 +1,226 @@
+// Package workflows serves the workflow files of a folder over HTTP: it lists them, runs them in
+// this process, and tells how their runs fare.
+//
+//	flows, err := workflows.New(workflows.Config{Folder: "flows", Registry: reg, Runtime: rt})
+//	if err != nil { … }
+//	server, err := serve.New(served, reg, serve.Config{Workflows: flows})
+//
+// The runtime needs [workflow.Conventions], so it is another one than that of the server. These are
+// the paths:
+//
+//	GET  /v1/workflows              the files, with what is wrong with them
+//	GET  /v1/workflows/{file}       one of them as a graph, or its faults by line and column
+//	POST /v1/workflows/{file}/runs  {"input":{…},"run":"ID","source":"name","dryRun":true} → 202
+//	GET  /v1/runs                   the latest runs of this process
+//	GET  /v1/runs/{run}             one of them: each node with status, output, receipt and attempts
+//	GET  /v1/runs/{run}/stream      ?after= what happens in it, as server-sent events
+//	POST /v1/runs/{run}/cancel      ends what it does → 202
+//
+// A run goes on when the client that has started it leaves. One that is given an id has a journal:
+// started again with the same id, file and input, it goes on where it ended, also in another
+// process. What this package remembers of runs is in memory only, and bounded.
+//
+// The handler checks neither tokens nor origins: that is for package guard.
+package workflows
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/aacflow/segment-blocks/registry"
+	"github.com/aacflow/segment-blocks/runtime"
+	"github.com/aacflow/segment-blocks/serve/guard"
+	"github.com/aacflow/segment-blocks/workflow"
+)
+
+// Bounds of a [Handler].
+const (
+	// MostRunning is how many runs may go on at once; others get 503.
+	MostRunning = 16
+	// MostRuns is how many runs a Handler remembers. Those that have ended are forgotten, the
+	// oldest first, when there are more.
+	MostRuns = 100
+	// mostKept bounds the outputs and receipts that are remembered of one run, in bytes, and
+	// mostEvents the events that a stream can still be given.
+	mostKept, mostEvents = 4 << 20, 1000
+	mostFiles            = 200
+	mostStreams          = 64
+	heartbeat            = 15 * time.Second
+)
+
+// Source is where runs can send.
+type Source struct {
+	Name string
+	// Target says where that is in the journal of a run, such as an endpoint and the fingerprint of
+	// a key. A run is not resumed with another one.
+	Target string
+}
+
+// Config configures a [Handler].
+type Config struct {
+	// Folder holds the files: *.workflow.yaml, *.workflow.yml, and *.json, such as exports of AACFlow.
+	// They are read at each request, so an edit needs no restart.
+	Folder   string
+	Registry *registry.Registry
+	// Runtime invokes the blocks. It needs [workflow.Conventions].
+	Runtime *runtime.Runtime
+	// Sources are those of the runtime, the default one first.
+	Sources []Source
+	// Variables are the names that workflows may use as {{NAME}}, and Environment has their values.
+	Variables   []string
+	Environment workflow.Environment
+}
+
+// Handler answers the requests. It may be mounted under a prefix with http.StripPrefix.
+type Handler struct {
+	cfg     Config
+	ctx     context.Context //nolint:containedctx // of the runs, which outlive the requests that start them
+	cancel  context.CancelFunc
+	drain   func()
+	drained chan struct{} // closed by drain
+	going   sync.WaitGroup
+	streams atomic.Int64
+
+	mu   sync.Mutex
+	runs []*run // the oldest first
+}
+
+// New returns a handler. The error says that the folder cannot be read.
+func New(cfg Config) (*Handler, error) {
+	if _, err := os.ReadDir(cfg.Folder); err != nil {
+		return nil, fmt.Errorf("cannot read the folder of workflows: %w", err)
+	}
+	h := &Handler{cfg: cfg, drained: make(chan struct{})}
+	h.ctx, h.cancel = context.WithCancel(context.Background())
+	h.drain = sync.OnceFunc(func() { close(h.drained) })
+	return h, nil
+}
+
+// Drain ends the streams, and refuses new runs.
+func (h *Handler) Drain() { h.drain() }
+
+// Close waits for the runs that go on, until ctx ends, and then cancels them. Those with a journal
+// can be resumed. The error is that of ctx.
+func (h *Handler) Close(ctx context.Context) error {
+	h.Drain()
+	ended := make(chan struct{})
+	go func() {
+		h.going.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-ctx.Done():
+	}
+	h.mu.Lock()
+	running := slices.ContainsFunc(h.runs, func(r *run) bool { return r.EndedAt.IsZero() })
+	h.mu.Unlock()
+	h.cancel()
+	<-ended
+	if running {
+		return fmt.Errorf("close workflows: runs were canceled: %w", ctx.Err())
+	}
+	return nil
+}
+
+// route is a path, and what answers its methods.
+type route struct {
+	name, method string
+	answer       func(w http.ResponseWriter, r *http.Request, of string)
+}
+
+// routeOf finds the route of a path, and what it names: a file or a run.
+func (h *Handler) routeOf(path string) (found *route, of string) {
+	parts := strings.Split(strings.Trim(path, "/"), "/")
+	if len(parts) < 2 || parts[0] != "v1" || strings.HasSuffix(path, "/") {
+		return nil, ""
+	}
+	shape := parts[1]
+	if len(parts) > 2 {
+		of, shape = parts[2], shape+"/{}"
+	}
+	if len(parts) > 3 {
+		shape += "/" + strings.Join(parts[3:], "/")
+	}
+	routes := map[string]route{
+		"workflows":         {"/v1/workflows", http.MethodGet, h.list},
+		"workflows/{}":      {"/v1/workflows/{file}", http.MethodGet, h.file},
+		"workflows/{}/runs": {"/v1/workflows/{file}/runs", http.MethodPost, h.begin},
+		"runs":              {"/v1/runs", http.MethodGet, h.latest},
+		"runs/{}":           {"/v1/runs/{run}", http.MethodGet, h.run},
+		"runs/{}/stream":    {"/v1/runs/{run}/stream", http.MethodGet, h.stream},
+		"runs/{}/cancel":    {"/v1/runs/{run}/cancel", http.MethodPost, h.cancelRun},
+	}
+	if rt, ok := routes[shape]; ok {
+		return &rt, of
+	}
+	return nil, ""
+}
+
+// Route names the route of a request for metrics, such as /v1/runs/{run}, or returns other.
+func (h *Handler) Route(r *http.Request) string {
+	if found, _ := h.routeOf(r.URL.Path); found != nil {
+		return found.name
+	}
+	return "other"
+}
+
+// ServeHTTP answers a request.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	found, of := h.routeOf(r.URL.Path)
+	if found == nil {
+		h.refuse(w, r, problem(http.StatusNotFound, "not_found", "there is no such path: %.200q", r.URL.Path))
+		return
+	}
+	allowed := found.method
+	if allowed == http.MethodGet {
+		allowed = "GET, HEAD"
+	}
+	if !strings.Contains(allowed, r.Method) || r.Method == "" {
+		w.Header().Set("Allow", allowed)
+		h.refuse(w, r, problem(http.StatusMethodNotAllowed, "method_not_allowed", "the method of this path must be %s: %.20q",
+			strings.ReplaceAll(allowed, ", ", " or "), r.Method))
+		return
+	}
+	found.answer(w, r, of)
+}
+
+// refusal is a problem document with the faults of a workflow file.
+type refusal struct { //nolint:errname // RFC 9457 calls it a problem
+	guard.Problem
+	Faults   []workflow.Fault `json:"faults,omitempty"`
+	Unlisted int              `json:"unlistedFaults,omitempty"`
+}
+
+func problem(status int, code, format string, args ...any) error {
+	return &guard.Problem{Status: status, Code: code, Detail: fmt.Sprintf(format, args...)}
+}
+
+// refuse answers with the problem that an error is.
+func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	var p *guard.Problem
+	var faults *workflow.FileError
+	doc := refusal{}
+	switch {
+	case errors.As(err, &p):
+		doc.Problem = *p
+	case errors.As(err, &faults):
+		doc.Status, doc.Code = http.StatusUnprocessableEntity, "invalid_workflow"
+		doc.Faults, doc.Unlisted = faults.Faults, faults.Unlisted
+		doc.Detail = fmt.Sprintf("%s is no workflow that can run, nothing was sent: line %d: %s", faults.File,
+			faults.Faults[0].Line, faults.Faults[0].Message)
+	default:
+		doc.Status, doc.Code, doc.Detail = http.StatusInternalServerError, "internal", err.Error()
+	}
+	doc.Type = "/v1/errors/" + doc.Code
+	doc.Fill(r)
+	guard.WriteProblem(w, doc.Problem, doc)
+}
