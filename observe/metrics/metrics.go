@@ -150,6 +150,10 @@ func (m *Metrics) HTTP(next http.Handler, route func(*http.Request) string) http
 	return promhttp.InstrumentHandlerCounter(requests, promhttp.InstrumentHandlerDuration(duration, next, label), label)
 }
 
+// Registerer takes further metrics, such as those of a library that the host uses. Handler serves
+// them too.
+func (m *Metrics) Registerer() prometheus.Registerer { return m.prometheus }
+
 // Handler serves the metrics.
 func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.prometheus, promhttp.HandlerOpts{Registry: m.prometheus})

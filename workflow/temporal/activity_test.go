@@ -51,6 +51,33 @@ func TestActivityOfAnyWorkflow(t *testing.T) {
 	require.EqualValues(t, 1, server.Stats().Duplicates)
 }
 
+// placed is a workflow in Go: the answer to its first try is lost.
+func placed(ctx sdkflow.Context) (bool, error) {
+	out, err := temporal.Invoke[struct{ Success bool }](ctx, "placed", "segment_track",
+		map[string]any{"userId": "u", "event": "Order Placed"})
+	return out.Success, err
+}
+
+func TestInvoke(t *testing.T) {
+	server := newEmulator(t)
+	env := newEnvironment(t, server.URL)
+	env.RegisterWorkflow(placed)
+	require.NoError(t, server.Script(emulator.Fault{Status: 503, Store: true}))
+	env.ExecuteWorkflow(placed)
+	var success bool
+	require.NoError(t, env.GetWorkflowResult(&success))
+	require.True(t, success)
+	require.EqualValues(t, 1, server.Stats().Stored)
+	require.EqualValues(t, 1, server.Stats().Duplicates)
+
+	// A run with the same FirstRunID sends the same message, as after a reset.
+	env = newEnvironment(t, server.URL)
+	env.RegisterWorkflow(placed)
+	env.ExecuteWorkflow(placed)
+	require.NoError(t, env.GetWorkflowError())
+	require.EqualValues(t, 1, server.Stats().Stored)
+}
+
 func TestActivityErrors(t *testing.T) {
 	server := newEmulator(t)
 	var failed *sdk.ApplicationError

@@ -60,6 +60,7 @@ func newCommand() *cobra.Command {
 	flags.StringVar(&to.address, "address", "", "Temporal server (default TEMPORAL_ADDRESS or local)")
 	flags.StringVar(&to.namespace, "namespace", "", "namespace (default TEMPORAL_NAMESPACE, default)")
 	flags.StringVar(&to.queue, "task-queue", "segment-blocks", "task queue")
-	root.AddCommand(newServe(&to), newRun(&to))
+	flags.StringVar(&to.keysIn, "payload-keys-env", "", "variable with keys to encrypt what Temporal stores")
+	root.AddCommand(newServe(&to), newRun(&to), newInvoke(&to))
 	return root
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -10,6 +11,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -17,6 +19,7 @@ import (
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
 	sdk "go.temporal.io/sdk/temporal"
 
 	"github.com/aacflow/segment-blocks/blocks"
@@ -31,6 +34,8 @@ type runFlags struct {
 	file, input, id, source string
 	variables               []string
 	detach                  bool
+	// Names of search attributes, "" for none.
+	blockAttribute, sourceAttribute string
 }
 
 func newRun(to *connection) *cobra.Command {
@@ -45,6 +50,8 @@ func newRun(to *connection) *cobra.Command {
 	flags.StringVar(&f.source, "source", "", "the workers' source to send to")
 	flags.StringSliceVar(&f.variables, "env", nil, "variables of the workers, for {{NAME}}")
 	flags.BoolVar(&f.detach, "detach", false, "print the id and leave the run to the workers")
+	flags.StringVar(&f.blockAttribute, "block-attribute", "", "KeywordList search attribute for the blocks")
+	flags.StringVar(&f.sourceAttribute, "source-attribute", "", "Keyword search attribute for the source")
 	_ = cmd.MarkFlagRequired("file")
 	_ = cmd.MarkFlagFilename("file", "yaml", "yml", "json")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return start(cmd, *to, f) }
@@ -69,22 +76,52 @@ func start(cmd *cobra.Command, to connection, f runFlags) error {
 	if f.id == "" {
 		f.id = g.Name + "-" + uuid.NewString()
 	}
-	if err := launch(cmd, to, f, request, g); err != nil {
+	options, err := to.options(warnings(cmd))
+	if err != nil {
+		return err
+	}
+	if err := launch(cmd, to, options, f, request, g); err != nil {
 		return failed{err}
 	}
 	return nil
 }
 
+// warnings returns the logger of a command that is no server.
+func warnings(cmd *cobra.Command) *slog.Logger {
+	return slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+}
+
+// attributes returns the search attributes of a run.
+func (f *runFlags) attributes(g *workflow.Graph) sdk.SearchAttributes {
+	var updates []sdk.SearchAttributeUpdate
+	if f.blockAttribute != "" {
+		var used []string
+		for _, n := range g.Nodes {
+			if n.Block != "" && !slices.Contains(used, n.Block) {
+				used = append(used, n.Block)
+			}
+		}
+		updates = append(updates, sdk.NewSearchAttributeKeyKeywordList(f.blockAttribute).ValueSet(used))
+	}
+	if f.sourceAttribute != "" && f.source != "" {
+		updates = append(updates, sdk.NewSearchAttributeKeyKeyword(f.sourceAttribute).ValueSet(f.source))
+	}
+	return sdk.NewSearchAttributes(updates...)
+}
+
 // launch starts the workflow and, unless it is to be left alone, follows it.
-func launch(cmd *cobra.Command, to connection, f runFlags, request temporal.Request, g *workflow.Graph) error {
+func launch(
+	cmd *cobra.Command, to connection, options client.Options, f runFlags, request temporal.Request, g *workflow.Graph,
+) error {
 	ctx := cmd.Context()
-	logs := slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelWarn})
-	server, err := to.dial(ctx, slog.New(logs))
+	server, err := dial(ctx, options)
 	if err != nil {
 		return err
 	}
 	defer server.Close()
-	run, err := execute(ctx, server, to.queue, f.id, request)
+	run, err := execute(ctx, server, options, client.StartWorkflowOptions{
+		ID: f.id, TaskQueue: to.queue, TypedSearchAttributes: f.attributes(g),
+	}, request)
 	if err != nil {
 		return err
 	}
@@ -98,12 +135,7 @@ func launch(cmd *cobra.Command, to connection, f runFlags, request temporal.Requ
 
 // check looks at the file as the runtime of a worker will.
 func check(ctx context.Context, request temporal.Request, variables []string) (*workflow.Graph, error) {
-	reg := registry.New()
-	if err := blocks.Register(reg); err != nil {
-		return nil, err
-	}
-	rt, err := runtime.New(reg, runtime.WithConventions(workflow.Conventions()),
-		runtime.Source("of the workers", tracking.Source{WriteKey: "placeholderThatIsNeverSent"}))
+	reg, rt, err := standIn()
 	if err != nil {
 		return nil, err
 	}
@@ -117,9 +149,21 @@ func check(ctx context.Context, request temporal.Request, variables []string) (*
 	return g, temporal.CheckSize(request)
 }
 
+// standIn returns a runtime that checks inputs as that of a worker does, and has no key to send with.
+func standIn() (*registry.Registry, *runtime.Runtime, error) {
+	reg := registry.New()
+	if err := blocks.Register(reg); err != nil {
+		return nil, nil, err
+	}
+	rt, err := runtime.New(reg, runtime.WithConventions(workflow.Conventions()),
+		runtime.Source("of the workers", tracking.Source{WriteKey: "placeholderThatIsNeverSent"}))
+	return reg, rt, err
+}
+
 // execute starts the workflow or, if it has begun, returns it as it is.
 func execute(
-	ctx context.Context, server client.Client, queue, id string, request temporal.Request,
+	ctx context.Context, server client.Client, as client.Options, options client.StartWorkflowOptions,
+	request temporal.Request,
 ) (client.WorkflowRun, error) {
 	raw, err := json.Marshal(request)
 	if err != nil {
@@ -128,11 +172,10 @@ func execute(
 	sum := sha256.Sum256(raw)
 	const digest = "requestDigest"
 	ours := hex.EncodeToString(sum[:])
-	run, err := server.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
-		ID: id, TaskQueue: queue, Memo: map[string]any{digest: ours},
-		WorkflowIDReusePolicy:                    enums.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
-		WorkflowExecutionErrorWhenAlreadyStarted: true,
-	}, temporal.WorkflowType, request)
+	options.Memo = map[string]any{digest: ours}
+	options.WorkflowIDReusePolicy = enums.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE
+	options.WorkflowExecutionErrorWhenAlreadyStarted = true
+	run, err := server.ExecuteWorkflow(ctx, options, temporal.WorkflowType, request)
 	var started *serviceerror.WorkflowExecutionAlreadyStarted
 	if !errors.As(err, &started) {
 		if err != nil {
@@ -140,18 +183,20 @@ func execute(
 		}
 		return run, nil
 	}
-	described, err := server.DescribeWorkflow(ctx, id, "")
+	described, err := server.DescribeWorkflow(ctx, options.ID, "")
 	if err != nil {
-		return nil, fmt.Errorf("look at the workflow that has the id %q: %w", id, err)
+		return nil, fmt.Errorf("look at the workflow that has the id %q: %w", options.ID, err)
 	}
 	var theirs string
 	if payload := described.Memo.GetFields()[digest]; payload != nil {
-		_ = json.Unmarshal(payload.GetData(), &theirs)
+		if err := cmp.Or(as.DataConverter, converter.GetDefaultDataConverter()).FromPayload(payload, &theirs); err != nil {
+			return nil, fmt.Errorf("read the memo of the workflow that has the id %q: %w", options.ID, err)
+		}
 	}
 	if theirs != ours {
-		return nil, fmt.Errorf("a workflow with another file, input or source has this id, take another one: %q", id)
+		return nil, fmt.Errorf("a workflow with another file, input or source has this id, take another one: %q", options.ID)
 	}
-	return server.GetWorkflow(ctx, id, ""), nil
+	return server.GetWorkflow(ctx, options.ID, ""), nil
 }
 
 func warnOfNoWorker(ctx context.Context, w io.Writer, server client.Client, queue string) {

@@ -10,11 +10,13 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
 	sdk "go.temporal.io/sdk/workflow"
 
 	"github.com/aacflow/segment-blocks/blocks"
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/sources"
+	"github.com/aacflow/segment-blocks/observe/traces"
 	"github.com/aacflow/segment-blocks/registry"
 	"github.com/aacflow/segment-blocks/runtime"
 	"github.com/aacflow/segment-blocks/workflow"
@@ -23,6 +25,7 @@ import (
 
 type serveFlags struct {
 	config, version    string
+	metrics            string
 	sources, variables []string
 	rate               float64
 }
@@ -36,28 +39,48 @@ func newServe(to *connection) *cobra.Command {
 	flags.StringSliceVar(&f.variables, "env", nil, "variables that workflows may use as {{NAME}}")
 	flags.Float64Var(&f.rate, "rate", 0, "invocations a second of all workers of the queue")
 	flags.StringVar(&f.version, "worker-version", "", "take only runs of this version of the worker")
+	flags.StringVar(&f.metrics, "metrics", "", "address for /metrics and /healthz, such as 127.0.0.1:9464")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return serve(cmd.Context(), *to, f) }
 	return cmd
 }
 
 func serve(ctx context.Context, to connection, f serveFlags) error {
-	logger := slog.New(slog.NewTextHandler(os.Stderr, nil))
-	rt, err := openRuntime(f, logger)
+	logger := slog.New(traces.LogHandler(slog.NewTextHandler(os.Stderr, nil)))
+	options, err := to.options(logger)
 	if err != nil {
 		return err
 	}
-	err = work(ctx, to, f, rt, logger)
+	reg := registry.New()
+	if err := blocks.Register(reg); err != nil {
+		return err
+	}
+	t, err := startTelemetry(ctx, reg, &options, logger)
+	if err != nil {
+		return err
+	}
+	rt, err := openRuntime(reg, f, logger, t.options)
+	if err != nil {
+		return err
+	}
+	if f.metrics != "" {
+		err = t.listen(ctx, f.metrics, logger)
+	}
+	if err == nil {
+		err = work(ctx, to.queue, f, options, rt, logger)
+	}
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	if err = errors.Join(err, rt.Close(closing)); err != nil {
+	if err = errors.Join(err, rt.Close(closing), t.close(closing)); err != nil {
 		return failed{err}
 	}
 	return nil
 }
 
 // work does what Temporal has for the worker until ctx ends.
-func work(ctx context.Context, to connection, f serveFlags, rt *runtime.Runtime, logger *slog.Logger) error {
-	server, err := to.dial(ctx, logger)
+func work(
+	ctx context.Context, queue string, f serveFlags, to client.Options, rt *runtime.Runtime, logger *slog.Logger,
+) error {
+	server, err := dial(ctx, to)
 	if err != nil {
 		return err
 	}
@@ -68,11 +91,11 @@ func work(ctx context.Context, to connection, f serveFlags, rt *runtime.Runtime,
 	if f.version != "" {
 		options.DeploymentOptions = worker.DeploymentOptions{
 			UseVersioning:             true,
-			Version:                   worker.WorkerDeploymentVersion{DeploymentName: to.queue, BuildID: f.version},
+			Version:                   worker.WorkerDeploymentVersion{DeploymentName: queue, BuildID: f.version},
 			DefaultVersioningBehavior: sdk.VersioningBehaviorPinned,
 		}
 	}
-	w := worker.New(server, to.queue, options)
+	w := worker.New(server, queue, options)
 	temporal.Register(w, rt, func(name string) (string, bool) {
 		value := os.Getenv(name)
 		return value, value != "" && slices.Contains(f.variables, name)
@@ -80,14 +103,16 @@ func work(ctx context.Context, to connection, f serveFlags, rt *runtime.Runtime,
 	if err := w.Start(); err != nil {
 		return fmt.Errorf("start the worker: %w", err)
 	}
-	logger.Info("the worker is ready", "taskQueue", to.queue)
+	logger.Info("the worker is ready", "taskQueue", queue)
 	<-ctx.Done()
 	w.Stop()
 	return nil
 }
 
 // openRuntime returns the runtime of the configured sources. Their keys stay in this process.
-func openRuntime(f serveFlags, logger *slog.Logger) (*runtime.Runtime, error) {
+func openRuntime(
+	reg *registry.Registry, f serveFlags, logger *slog.Logger, options []runtime.Option,
+) (*runtime.Runtime, error) {
 	found, warnings, err := sources.Load(f.config, os.Environ(), f.sources)
 	if err != nil {
 		return nil, err
@@ -95,13 +120,9 @@ func openRuntime(f serveFlags, logger *slog.Logger) (*runtime.Runtime, error) {
 	for _, warning := range warnings {
 		logger.Warn(warning)
 	}
-	options := []runtime.Option{runtime.WithConventions(workflow.Conventions()), runtime.Logger(logger)}
+	options = append(options, runtime.WithConventions(workflow.Conventions()), runtime.Logger(logger))
 	for _, source := range found {
 		options = append(options, runtime.Source(source.Name, source.Source))
-	}
-	reg := registry.New()
-	if err := blocks.Register(reg); err != nil {
-		return nil, err
 	}
 	return runtime.New(reg, options...)
 }

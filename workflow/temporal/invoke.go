@@ -1,0 +1,102 @@
+package temporal
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+	sdk "go.temporal.io/sdk/workflow"
+)
+
+// ErrNoStandalone is the error of a server without standalone activities.
+var ErrNoStandalone = errors.New("this Temporal server runs no activity without a workflow, which takes release 1.32: " +
+	"update it, or run a workflow file with one node")
+
+// Invoke invokes a block from a workflow of the host's own, and returns its output:
+//
+//	placed, err := temporal.Invoke[struct{ Success bool }](ctx, "placed", "segment_track", map[string]any{
+//		"userId": "u-42", "event": "Order Completed",
+//	})
+//
+// The id names the invocation. The messageIds derive from it and from the FirstRunID of the
+// workflow, so retries, resets and continue-as-new count nothing twice. No other invocation of the
+// workflow may have the same id, nor one of a run that it continues as: Segment would take it for a
+// repeat.
+//
+// The activity options of ctx hold. Where they say nothing, a try may take a minute and all tries
+// 23 hours, as Segment knows a repeat for 24. The error is that of the activity.
+func Invoke[Out any](ctx sdk.Context, id, block string, input any) (Out, error) {
+	options := sdk.GetActivityOptions(ctx)
+	options.ActivityID = id
+	options.StartToCloseTimeout = cmp.Or(options.StartToCloseTimeout, time.Minute)
+	options.ScheduleToCloseTimeout = cmp.Or(options.ScheduleToCloseTimeout, maxRetrying)
+	info := sdk.GetInfo(ctx)
+	call := Call{InvocationID: cmp.Or(info.FirstRunID, info.WorkflowExecution.RunID) + "/" + id}
+	var outcome struct{ Output Out }
+	err := sdk.ExecuteActivity(sdk.WithActivityOptions(ctx, options), block, input, call).Get(ctx, &outcome)
+	return outcome.Output, err
+}
+
+// Submit has the workers of a task queue invoke a block once, without a workflow. The job is kept
+// and tried again as in a workflow; Temporal calls it a standalone activity. Get of the handle waits
+// for what the activity of a block returns, a workflow.Outcome.
+//
+// There is one job of an id. Submit returns the handle of one that exists, also where it has ended,
+// and refuses to give its id to another input.
+//
+// The error wraps [ErrNoStandalone] if the server is too old.
+func Submit(
+	ctx context.Context, c client.Client, queue, id, block string, input json.RawMessage, call Call,
+) (client.ActivityHandle, error) {
+	if len(input) > maxPayload {
+		return nil, fmt.Errorf("the input of %s has %d bytes, and Temporal takes %d", block, len(input), maxPayload)
+	}
+	handle, err := c.ExecuteActivity(ctx, client.StartActivityOptions{
+		ID: id, TaskQueue: queue,
+		ScheduleToCloseTimeout: maxRetrying, StartToCloseTimeout: maxRetrying, HeartbeatTimeout: lostAfter,
+		ActivityIDConflictPolicy: enums.ACTIVITY_ID_CONFLICT_POLICY_FAIL,
+		ActivityIDReusePolicy:    enums.ACTIVITY_ID_REUSE_POLICY_REJECT_DUPLICATE,
+	}, block, input, call)
+	var started *serviceerror.ActivityExecutionAlreadyStarted
+	var unknown *serviceerror.Unimplemented
+	switch {
+	case errors.As(err, &started):
+		return existing(ctx, c, id, started.RunId, block, input, call)
+	case errors.As(err, &unknown):
+		return nil, fmt.Errorf("%w: %w", ErrNoStandalone, err)
+	case err != nil:
+		return nil, fmt.Errorf("start the job: %w", err)
+	}
+	return handle, nil
+}
+
+// existing returns the job that has an id, if it is the one that is asked for.
+func existing(
+	ctx context.Context, c client.Client, id, run, block string, input json.RawMessage, call Call,
+) (client.ActivityHandle, error) {
+	handle := c.GetActivityHandle(client.GetActivityHandleOptions{ActivityID: id, RunID: run})
+	described, err := handle.Describe(ctx, client.DescribeActivityOptions{IncludeInput: true})
+	if err != nil {
+		return nil, fmt.Errorf("look at the job that has the id %q: %w", id, err)
+	}
+	var theirs json.RawMessage
+	var theirCall Call
+	if err := described.GetInput(&theirs, &theirCall); err != nil {
+		return nil, fmt.Errorf("look at the input of the job that has the id %q: %w", id, err)
+	}
+	ours, err := json.Marshal(input) // as it was written then
+	if err != nil {
+		return nil, err
+	}
+	if described.ActivityType != block || !bytes.Equal(theirs, ours) || theirCall.Source != call.Source {
+		return nil, fmt.Errorf("a job with another block, input or source has this id, take another one: %q", id)
+	}
+	return handle, nil
+}
