@@ -21,6 +21,8 @@ import (
 const (
 	writeKey = "plantedWriteKeyThatMustNotLeave1"
 	token    = "plantedTokenThatMustNotLeave"
+	// payloadKeys encrypt what Temporal stores, where a test asks for it.
+	payloadKeys = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc="
 )
 
 // TestMain lets this binary be the command, so that tests can kill one.
@@ -29,6 +31,7 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
+	_ = os.Setenv("PAYLOAD_KEYS", payloadKeys)
 	os.Exit(m.Run())
 }
 
@@ -119,16 +122,17 @@ func command(t *testing.T, endpoint string, args ...string) (*exec.Cmd, *bytes.B
 	cmd := exec.Command(os.Args[0], args...)
 	cmd.Stderr = &stderr
 	cmd.Env = []string{
-		"BE_SEGMENT_BLOCKS_WORKER=1", "HOME=" + t.TempDir(), "TOKEN=" + token,
+		"BE_SEGMENT_BLOCKS_WORKER=1", "HOME=" + t.TempDir(), "TOKEN=" + token, "PAYLOAD_KEYS=" + payloadKeys,
 		"SEGMENT_WRITE_KEY=" + writeKey, "SEGMENT_ENDPOINT=" + endpoint,
 	}
 	return cmd, &stderr
 }
 
 // startWorker starts a worker in a process of its own. It is killed in the end, if not before.
-func startWorker(t *testing.T, s *temporalServer, endpoint, queue string) *exec.Cmd {
+func startWorker(t *testing.T, s *temporalServer, endpoint, queue string, more ...string) *exec.Cmd {
 	t.Helper()
-	cmd, stderr := command(t, endpoint, "serve", "--address", s.address(), "--task-queue", queue, "--env", "TOKEN")
+	cmd, stderr := command(t, endpoint,
+		append([]string{"serve", "--address", s.address(), "--task-queue", queue, "--env", "TOKEN"}, more...)...)
 	require.NoError(t, cmd.Start())
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill()

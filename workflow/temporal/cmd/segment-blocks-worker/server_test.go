@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -15,8 +14,6 @@ import (
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/history/v1"
 	"go.temporal.io/api/workflowservice/v1"
-	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/temporal"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/aacflow/segment-blocks/blocks"
@@ -25,7 +22,6 @@ import (
 	"github.com/aacflow/segment-blocks/segment/emulator"
 	"github.com/aacflow/segment-blocks/segment/tracking"
 	"github.com/aacflow/segment-blocks/workflow"
-	blockflow "github.com/aacflow/segment-blocks/workflow/temporal"
 )
 
 func newEmulator(t *testing.T) *emulator.Server {
@@ -155,112 +151,6 @@ func TestContinuedAsNew(t *testing.T) {
 	require.NoError(t, err)
 	require.NotEqual(t, described.WorkflowExecution.RunID, last.WorkflowExecution.RunID)
 	require.Zero(t, segment.Stats().Duplicates)
-}
-
-// slow starts a workflow of one node whose request is not answered, and returns when it is sent.
-func slow(t *testing.T, s *temporalServer, segment *emulator.Server, id string) {
-	t.Helper()
-	require.NoError(t, segment.Script(emulator.Fault{Delay: time.Minute}))
-	file := filepath.Join(t.TempDir(), "slow.workflow.yaml")
-	text := "name: slow\nnodes: {a: {block: segment_track, with: {userId: u, event: Slow}}}"
-	require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
-	_, _, err := runCommand(t.Context(), "run", "--address", s.address(), "--task-queue", id, "--file", file,
-		"--run", id, "--detach")
-	require.NoError(t, err)
-	require.Eventually(t, func() bool { return len(segment.Faults()) == 0 }, time.Minute, 50*time.Millisecond)
-}
-
-// TestStoppedWorker stops a worker while it waits for an answer. It hands the invocation over.
-func TestStoppedWorker(t *testing.T) {
-	t.Parallel()
-	s, segment := startTemporal(t), newEmulator(t)
-	first := startWorker(t, s, segment.URL, "stopped")
-	slow(t, s, segment, "stopped")
-	require.NoError(t, first.Process.Signal(os.Interrupt))
-	require.NoError(t, first.Wait())
-	startWorker(t, s, segment.URL, "stopped")
-	var raw json.RawMessage
-	require.NoError(t, s.GetWorkflow(t.Context(), "stopped", "").Get(patiently(t), &raw))
-	require.EqualValues(t, 1, segment.Stats().Stored)
-	var why string
-	for _, event := range historyOf(t, s, "stopped") {
-		why += event.GetActivityTaskStartedEventAttributes().GetLastFailure().GetApplicationFailureInfo().GetType()
-	}
-	require.Equal(t, "worker_stopped", why)
-}
-
-// TestCanceled cancels a workflow that waits for an answer. Cancellation comes with a heartbeat.
-func TestCanceled(t *testing.T) {
-	t.Parallel()
-	s, segment := startTemporal(t), newEmulator(t)
-	startWorker(t, s, segment.URL, "canceled")
-	slow(t, s, segment, "canceled")
-	require.NoError(t, s.CancelWorkflow(t.Context(), "canceled", ""))
-	err := s.GetWorkflow(t.Context(), "canceled", "").Get(patiently(t), nil)
-	require.True(t, temporal.IsCanceledError(err), "%v", err)
-	require.Zero(t, segment.Stats().Stored)
-}
-
-// TestSameAsInProcess runs all workflow files on two workers, and compares with a run in this process.
-func TestSameAsInProcess(t *testing.T) {
-	t.Parallel()
-	s, segment := startTemporal(t), newEmulator(t)
-	startWorker(t, s, segment.URL, "same")
-	startWorker(t, s, segment.URL, "same")
-	var files []string
-	for _, pattern := range []string{
-		"../../testdata/*.yaml", "../../../testdata/drivers/*", "../../../../examples/*.workflow.yaml",
-	} {
-		found, err := filepath.Glob(pattern)
-		require.NoError(t, err)
-		files = append(files, found...)
-	}
-	require.GreaterOrEqual(t, len(files), 12)
-	for _, file := range files {
-		require.NoError(t, segment.Clear())
-		text, err := os.ReadFile(file)
-		require.NoError(t, err)
-		options := client.StartWorkflowOptions{TaskQueue: "same"}
-		run, err := s.ExecuteWorkflow(t.Context(), options, blockflow.WorkflowType, blockflow.Request{Text: string(text)})
-		require.NoError(t, err)
-		var raw json.RawMessage
-		var failed *temporal.ApplicationError
-		if err := run.Get(patiently(t), &raw); err != nil {
-			require.ErrorAs(t, err, &failed, file)
-			require.NoError(t, failed.Details(&raw), file)
-		}
-		local := newEmulator(t)
-		require.Equal(t, runLocally(t, local.URL, file, run.GetRunID()), resultOf(t, raw), file)
-		require.Equal(t, stored(local), stored(segment), file)
-	}
-}
-
-// TestRun follows workflow files.
-func TestRun(t *testing.T) {
-	t.Parallel()
-	s, segment := startTemporal(t), newEmulator(t)
-	startWorker(t, s, segment.URL, "run")
-	t.Run("same run", func(t *testing.T) {
-		file := "../../../../examples/order.workflow.yaml"
-		args := []string{"run", "--address", s.address(), "--task-queue", "run", "--file", file, "--run", "o-1"}
-		first, _, err := runCommand(patiently(t), args...)
-		require.NoError(t, err)
-		second, _, err := runCommand(patiently(t), args...)
-		require.NoError(t, err)
-		require.Equal(t, first, second)
-		require.Len(t, segment.Requests(), 3, "nothing was sent again")
-		_, _, err = runCommand(t.Context(), append(args, "--input", `{"userId":"u-7"}`)...)
-		require.ErrorContains(t, err, `another file, input or source has this id, take another one: "o-1"`)
-	})
-	t.Run("failed", func(t *testing.T) {
-		require.NoError(t, segment.Script(emulator.Fault{Status: 400}))
-		out, stderr, err := runCommand(patiently(t), "run", "--address", s.address(), "--task-queue", "run",
-			"--file", "../../../../examples/order.workflow.yaml")
-		require.ErrorContains(t, err, `the node "who" failed: `)
-		require.Contains(t, stderr, "order-completed runs as the workflow order-completed-")
-		nodes := resultOf(t, []byte(out))["nodes"].(map[string]any)
-		require.Equal(t, "skipped", nodes["order"].(map[string]any)["status"])
-	})
 }
 
 // resultOf returns a result without its receipts, which tell the time.
