@@ -49,6 +49,8 @@ type Options struct {
 	// hold a message a line, .csv holds rows, and each may have .gz behind it. Data that begins
 	// like gzip is unpacked, whatever its name.
 	Files []string
+	// Part, if not nil, is all that is imported of the one file: see [Split].
+	Part *Part
 	// Stdin is read where Files is [Stdin] alone. Its events are NDJSON unless Format says
 	// otherwise.
 	Stdin io.Reader
@@ -267,6 +269,9 @@ func (im *Import) open() error {
 		in, err := openInput(path, o.Format, o.Stdin)
 		if err != nil {
 			return err
+		}
+		if o.Part != nil {
+			in.part, in.size = o.Part, o.Part.To-o.Part.From
 		}
 		csv = csv || in.format == CSV
 		im.inputs = append(im.inputs, in)

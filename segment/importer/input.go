@@ -37,6 +37,15 @@ type input struct {
 	id    string
 	size  int64 // in bytes on disk, -1 where that is not known
 	stdin io.Reader
+	part  *Part // nil for all of it
+}
+
+// firstLine is the number of the line that is read first.
+func (in *input) firstLine() int64 {
+	if in.part != nil {
+		return in.part.Line
+	}
+	return 1
 }
 
 // edge is how much of either end of a file makes its id.
@@ -128,6 +137,12 @@ func (in *input) open(read *atomic.Int64) (*bufio.Reader, io.Closer, error) {
 			return nil, nil, fmt.Errorf("cannot read the events: %w", err)
 		}
 		file = f
+		if p := in.part; p != nil {
+			file = struct {
+				io.Reader
+				io.Closer
+			}{io.NewSectionReader(f, p.From, p.To-p.From), f}
+		}
 	}
 	r, err := in.unpack(&counted{file, read})
 	if err != nil {

@@ -51,7 +51,9 @@ type reader struct {
 // newReader returns a reader that begins at a position. The files before it count as read, so that
 // the progress of a resumed import begins where it stopped.
 func (im *Import) newReader(at position) *reader {
-	at.Line = max(1, at.Line)
+	if at.Offset == 0 && at.File < len(im.inputs) {
+		at.Line = im.inputs[at.File].firstLine()
+	}
 	r := &reader{options: &im.options, inputs: im.inputs, rules: im.rules, at: at}
 	for _, done := range r.inputs[:min(at.File, len(r.inputs))] {
 		r.read.Add(done.size)
@@ -128,6 +130,7 @@ func (r *reader) openFile() error {
 		return &InputError{err}
 	}
 	r.file, r.split, r.rows, r.first = file, newSplitter(from, r.at.File, 0), nil, true
+	r.split.at.Line = in.firstLine()
 	r.id = in.id
 	if r.options.InvocationID != "" {
 		r.id = r.options.InvocationID + "/" + strconv.Itoa(r.at.File)

@@ -48,6 +48,7 @@ type plan struct {
 	Map          []string   `json:"map,omitempty"`
 	Delimiter    string     `json:"delimiter,omitempty"`
 	InvocationID string     `json:"invocationId,omitempty"`
+	Part         *Part      `json:"part,omitempty"`
 	Files        []planFile `json:"files"`
 }
 
@@ -67,7 +68,7 @@ type planFile struct {
 func newPlan(o *Options, inputs []*input) plan {
 	p := plan{
 		Source: o.Source, Credential: o.Key.Fingerprint(), Endpoint: o.Endpoint, Type: string(o.Type), Map: o.Map,
-		Delimiter: string(rune(o.Delimiter)), InvocationID: o.InvocationID,
+		Delimiter: string(rune(o.Delimiter)), InvocationID: o.InvocationID, Part: o.Part,
 	}
 	for _, in := range inputs {
 		p.Files = append(p.Files, planFile{Name: in.path, ID: in.id, Size: max(0, in.size), Format: in.format})
@@ -103,6 +104,9 @@ func (p *plan) difference(other *plan) string {
 	}
 	if !slices.Equal(p.Map, other.Map) {
 		return fmt.Sprintf("--map was %q and is %q", p.Map, other.Map)
+	}
+	if (p.Part == nil) != (other.Part == nil) || p.Part != nil && *p.Part != *other.Part {
+		return "another part of the file was imported"
 	}
 	if len(p.Files) != len(other.Files) {
 		return fmt.Sprintf("the files were %d and are %d", len(p.Files), len(other.Files))
