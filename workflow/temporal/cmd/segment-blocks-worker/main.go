@@ -61,6 +61,6 @@ func newCommand() *cobra.Command {
 	flags.StringVar(&to.namespace, "namespace", "", "namespace (default TEMPORAL_NAMESPACE, default)")
 	flags.StringVar(&to.queue, "task-queue", "segment-blocks", "task queue")
 	flags.StringVar(&to.keysIn, "payload-keys-env", "", "variable with keys to encrypt what Temporal stores")
-	root.AddCommand(newServe(&to), newRun(&to), newInvoke(&to))
+	root.AddCommand(newServe(&to), newRun(&to), newInvoke(&to), newImport(&to))
 	return root
 }

@@ -121,7 +121,7 @@ func launch(
 	defer server.Close()
 	run, err := execute(ctx, server, options, client.StartWorkflowOptions{
 		ID: f.id, TaskQueue: to.queue, TypedSearchAttributes: f.attributes(g),
-	}, request)
+	}, temporal.WorkflowType, request)
 	if err != nil {
 		return err
 	}
@@ -163,7 +163,7 @@ func standIn() (*registry.Registry, *runtime.Runtime, error) {
 // execute starts the workflow or, if it has begun, returns it as it is.
 func execute(
 	ctx context.Context, server client.Client, as client.Options, options client.StartWorkflowOptions,
-	request temporal.Request,
+	workflowType string, request any,
 ) (client.WorkflowRun, error) {
 	raw, err := json.Marshal(request)
 	if err != nil {
@@ -175,7 +175,7 @@ func execute(
 	options.Memo = map[string]any{digest: ours}
 	options.WorkflowIDReusePolicy = enums.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE
 	options.WorkflowExecutionErrorWhenAlreadyStarted = true
-	run, err := server.ExecuteWorkflow(ctx, options, temporal.WorkflowType, request)
+	run, err := server.ExecuteWorkflow(ctx, options, workflowType, request)
 	var started *serviceerror.WorkflowExecutionAlreadyStarted
 	if !errors.As(err, &started) {
 		if err != nil {
@@ -213,32 +213,18 @@ func follow(
 	ctx context.Context, cmd *cobra.Command, server client.Client, run client.WorkflowRun, g *workflow.Graph,
 ) error {
 	say(cmd.ErrOrStderr(), "%s runs as the workflow %s", g.Name, run.GetID())
-	watching, stop := context.WithCancel(ctx)
-	watched := make(chan struct{})
-	go func() {
-		defer close(watched)
-		watch(watching, cmd.ErrOrStderr(), server, run.GetID(), g)
-	}()
 	var result json.RawMessage
-	err := run.Get(ctx, &result)
-	stop()
-	<-watched
+	err := whileWatching(ctx, func(ctx context.Context) { watch(ctx, cmd.ErrOrStderr(), server, run.GetID(), g) },
+		func() error { return run.Get(ctx, &result) })
 	var ended *sdk.ApplicationError
-	switch {
-	case ctx.Err() != nil:
-		return fmt.Errorf("interrupted; the workflow goes on: the same command with --run %[1]s follows it, and "+
-			"\"temporal workflow cancel -w %[1]s\" ends it", run.GetID())
-	case errors.As(err, &ended) && ended.Type() == temporal.NodeFailed && ended.HasDetails():
+	if ctx.Err() == nil && errors.As(err, &ended) && ended.Type() == temporal.NodeFailed && ended.HasDetails() {
 		if decoding := ended.Details(&result); decoding == nil {
 			say(cmd.OutOrStdout(), "%s", result)
 		}
 		return errors.New(ended.Message())
-	case errors.As(err, &ended):
-		return fmt.Errorf("the workflow %s failed: %s", run.GetID(), ended.Message())
-	case sdk.IsCanceledError(err):
-		return fmt.Errorf("the workflow %s was canceled", run.GetID())
-	case err != nil:
-		return fmt.Errorf("follow the workflow %s: %w", run.GetID(), err)
+	}
+	if err := ending(ctx, run.GetID(), err); err != nil {
+		return err
 	}
 	_, err = fmt.Fprintln(cmd.OutOrStdout(), string(result))
 	return err

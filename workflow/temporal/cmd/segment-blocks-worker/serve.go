@@ -25,7 +25,7 @@ import (
 
 type serveFlags struct {
 	config, version    string
-	metrics            string
+	metrics, imports   string
 	sources, variables []string
 	rate               float64
 }
@@ -38,6 +38,7 @@ func newServe(to *connection) *cobra.Command {
 	flags.StringSliceVar(&f.sources, "source", nil, "sources, the default one first (default: all)")
 	flags.StringSliceVar(&f.variables, "env", nil, "variables that workflows may use as {{NAME}}")
 	flags.Float64Var(&f.rate, "rate", 0, "invocations a second of all workers of the queue")
+	flags.StringVar(&f.imports, "imports", "", "folder that all workers see, to import files from")
 	flags.StringVar(&f.version, "worker-version", "", "take only runs of this version of the worker")
 	flags.StringVar(&f.metrics, "metrics", "", "address for /metrics and /healthz, such as 127.0.0.1:9464")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return serve(cmd.Context(), *to, f) }
@@ -58,7 +59,7 @@ func serve(ctx context.Context, to connection, f serveFlags) error {
 	if err != nil {
 		return err
 	}
-	rt, err := openRuntime(reg, f, logger, t.options)
+	w, err := newWork(reg, f, logger, t.options)
 	if err != nil {
 		return err
 	}
@@ -66,53 +67,24 @@ func serve(ctx context.Context, to connection, f serveFlags) error {
 		err = t.listen(ctx, f.metrics, logger)
 	}
 	if err == nil {
-		err = work(ctx, to.queue, f, options, rt, logger)
+		err = w.do(ctx, to.queue, options, logger)
 	}
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	if err = errors.Join(err, rt.Close(closing), t.close(closing)); err != nil {
+	if err = errors.Join(err, w.close(closing), t.close(closing)); err != nil {
 		return failed{err}
 	}
 	return nil
 }
 
-// work does what Temporal has for the worker until ctx ends.
-func work(
-	ctx context.Context, queue string, f serveFlags, to client.Options, rt *runtime.Runtime, logger *slog.Logger,
-) error {
-	server, err := dial(ctx, to)
-	if err != nil {
-		return err
-	}
-	defer server.Close()
-
-	options := temporal.WorkerOptions()
-	options.TaskQueueActivitiesPerSecond = f.rate
-	if f.version != "" {
-		options.DeploymentOptions = worker.DeploymentOptions{
-			UseVersioning:             true,
-			Version:                   worker.WorkerDeploymentVersion{DeploymentName: queue, BuildID: f.version},
-			DefaultVersioningBehavior: sdk.VersioningBehaviorPinned,
-		}
-	}
-	w := worker.New(server, queue, options)
-	temporal.Register(w, rt, func(name string) (string, bool) {
-		value := os.Getenv(name)
-		return value, value != "" && slices.Contains(f.variables, name)
-	})
-	if err := w.Start(); err != nil {
-		return fmt.Errorf("start the worker: %w", err)
-	}
-	logger.Info("the worker is ready", "taskQueue", queue)
-	<-ctx.Done()
-	w.Stop()
-	return nil
+// work is what a worker does. The write keys stay in it.
+type work struct {
+	flags   serveFlags
+	runtime *runtime.Runtime
+	imports *imports
 }
 
-// openRuntime returns the runtime of the configured sources. Their keys stay in this process.
-func openRuntime(
-	reg *registry.Registry, f serveFlags, logger *slog.Logger, options []runtime.Option,
-) (*runtime.Runtime, error) {
+func newWork(reg *registry.Registry, f serveFlags, logger *slog.Logger, options []runtime.Option) (*work, error) {
 	found, warnings, err := sources.Load(f.config, os.Environ(), f.sources)
 	if err != nil {
 		return nil, err
@@ -120,9 +92,57 @@ func openRuntime(
 	for _, warning := range warnings {
 		logger.Warn(warning)
 	}
-	options = append(options, runtime.WithConventions(workflow.Conventions()), runtime.Logger(logger))
+	options = append(options, runtime.Logger(logger))
+	w, ofImports := &work{flags: f}, slices.Clone(options)
+	options = append(options, runtime.WithConventions(workflow.Conventions()))
 	for _, source := range found {
 		options = append(options, runtime.Source(source.Name, source.Source))
+		source.InFlight = 1 // an import's own concurrency takes its place
+		ofImports = append(ofImports, runtime.Source(source.Name, source.Source))
 	}
-	return runtime.New(reg, options...)
+	if info, err := os.Stat(f.imports); f.imports != "" && (err != nil || !info.IsDir()) {
+		return nil, fmt.Errorf("--imports must be a folder that exists: %q", f.imports)
+	}
+	if w.runtime, err = runtime.New(reg, options...); err != nil {
+		return nil, err
+	}
+	w.imports = &imports{folder: f.imports, sources: found}
+	w.imports.runtime, err = runtime.New(reg, ofImports...)
+	return w, err
+}
+
+func (w *work) close(ctx context.Context) error {
+	return errors.Join(w.runtime.Close(ctx), w.imports.runtime.Close(ctx))
+}
+
+// do does what Temporal has for the worker until ctx ends.
+func (w *work) do(ctx context.Context, queue string, to client.Options, logger *slog.Logger) error {
+	server, err := dial(ctx, to)
+	if err != nil {
+		return err
+	}
+	defer server.Close()
+
+	options := temporal.WorkerOptions()
+	options.TaskQueueActivitiesPerSecond = w.flags.rate
+	if w.flags.version != "" {
+		options.DeploymentOptions = worker.DeploymentOptions{
+			UseVersioning:             true,
+			Version:                   worker.WorkerDeploymentVersion{DeploymentName: queue, BuildID: w.flags.version},
+			DefaultVersioningBehavior: sdk.VersioningBehaviorPinned,
+		}
+	}
+	serving := worker.New(server, queue, options)
+	temporal.Register(serving, w.runtime, func(name string) (string, bool) {
+		value := os.Getenv(name)
+		return value, value != "" && slices.Contains(w.flags.variables, name)
+	})
+	w.imports.register(serving)
+	if err := serving.Start(); err != nil {
+		return fmt.Errorf("start the worker: %w", err)
+	}
+	logger.Info("the worker is ready", "taskQueue", queue)
+	<-ctx.Done()
+	serving.Stop()
+	return nil
 }

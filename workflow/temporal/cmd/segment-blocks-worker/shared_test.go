@@ -28,7 +28,7 @@ func TestOneServer(t *testing.T) {
 	for name, test := range map[string]func(*testing.T, *temporalServer){
 		"stopped worker": testStoppedWorker, "canceled": testCanceled, "same as in process": testSameAsInProcess,
 		"run": testRun, "encrypted": testEncrypted, "telemetry": testTelemetry, "search attributes": testSearchAttributes,
-		"job": testJob,
+		"job": testJob, "import": testImport,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

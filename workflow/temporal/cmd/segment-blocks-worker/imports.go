@@ -1,0 +1,191 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+	sdk "go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/aacflow/segment-blocks/cmd/segment-blocks/sources"
+	"github.com/aacflow/segment-blocks/runtime"
+	"github.com/aacflow/segment-blocks/segment/importer"
+)
+
+// The types of the activities of an import.
+const (
+	splitActivity = "segment_blocks_import_split"
+	partActivity  = "segment_blocks_import_part"
+)
+
+// imports import files of a folder that all workers see. Beside a file events.ndjson they keep a
+// folder events.ndjson.import, with its parts and, for each part, the state and the rejects.
+type imports struct {
+	folder  string
+	sources []sources.Source
+	runtime *runtime.Runtime
+}
+
+// partRequest is the argument of the activity that imports a part.
+type partRequest struct {
+	importRequest
+	Number int           `json:"number"`
+	Part   importer.Part `json:"part"`
+	// Rate is the most events a second of this part, 0 for no limit.
+	Rate float64 `json:"rate,omitempty"`
+}
+
+func (im *imports) register(w worker.Registry) {
+	w.RegisterActivityWithOptions(im.split, activity.RegisterOptions{Name: splitActivity})
+	w.RegisterActivityWithOptions(im.part, activity.RegisterOptions{Name: partActivity})
+	w.RegisterWorkflowWithOptions(importFile, workflow.RegisterOptions{Name: importWorkflow})
+}
+
+// path returns the path of a file in the folder. Whoever starts an import chooses no other file.
+func (im *imports) path(file string) (string, error) {
+	if im.folder == "" {
+		return "", refused(errors.New("a worker of this task queue has no folder of imports: start all of them with --imports"))
+	}
+	if !filepath.IsLocal(file) {
+		return "", refused(fmt.Errorf("the file must be in the workers' folder of imports: %q", file))
+	}
+	return filepath.Join(im.folder, file), nil
+}
+
+// split returns the parts of a file. They are written down, so that another import of the file goes
+// on with the same ones.
+func (im *imports) split(ctx context.Context, req importRequest) ([]importer.Part, error) {
+	file, err := im.path(req.File)
+	if err != nil {
+		return nil, err
+	}
+	info, err := os.Stat(file)
+	if err != nil {
+		return nil, refused(fmt.Errorf("cannot read the events: %w", err))
+	}
+	var parts []importer.Part
+	kept := filepath.Join(file+".import", "parts.json")
+	data, err := os.ReadFile(kept)
+	switch {
+	case err == nil:
+		if err := json.Unmarshal(data, &parts); err != nil || len(parts) == 0 || parts[len(parts)-1].To != info.Size() {
+			return nil, refused(fmt.Errorf("the file has changed since an import of it began; remove %s to import it anew: %q",
+				filepath.Dir(kept), file))
+		}
+		return parts, nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return nil, err
+	}
+	size := max(req.PartBytes, info.Size()/maxParts+1)
+	if parts, err = importer.Split(ctx, file, size, func(read int64) { activity.RecordHeartbeat(ctx, read) }); err != nil {
+		return nil, importFailure(ctx, err)
+	}
+	if data, err = json.Marshal(parts); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(filepath.Dir(kept), 0o700); err != nil {
+		return nil, err
+	}
+	beside := fmt.Sprintf("%s.%s", kept, activity.GetInfo(ctx).WorkflowExecution.RunID)
+	if err := os.WriteFile(beside, data, 0o600); err != nil {
+		return nil, err
+	}
+	return parts, os.Rename(beside, kept)
+}
+
+// part imports a part of a file, or goes on where another worker has left it.
+func (im *imports) part(ctx context.Context, req partRequest) (importer.Counts, error) {
+	o, err := im.options(req)
+	if err != nil {
+		return importer.Counts{}, err
+	}
+	o.Progress = func(p importer.Progress) { activity.RecordHeartbeat(ctx, p.Counts) }
+	job, err := importer.New(o)
+	if err != nil {
+		return importer.Counts{}, importFailure(ctx, err)
+	}
+	running, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() {
+		select {
+		case <-activity.GetWorkerStopChannel(ctx):
+			cancel(errStopped)
+		case <-running.Done():
+		}
+	}()
+	counts, err := job.Run(running)
+	return counts, importFailure(running, err)
+}
+
+// errStopped ends an import whose worker is stopped.
+var errStopped = errors.New("the worker was stopped")
+
+func (im *imports) options(req partRequest) (importer.Options, error) {
+	file, err := im.path(req.File)
+	if err != nil {
+		return importer.Options{}, err
+	}
+	var source *sources.Source
+	for i, one := range im.sources {
+		if one.Name == cmp.Or(req.Source, im.sources[0].Name) {
+			source = &im.sources[i]
+		}
+	}
+	if source == nil {
+		return importer.Options{}, refused(fmt.Errorf("the worker has no source with this name: %q", req.Source))
+	}
+	endpoint, err := source.URL()
+	if err != nil {
+		return importer.Options{}, refused(err)
+	}
+	beside := filepath.Join(file+".import", fmt.Sprintf("%04d", req.Number))
+	return importer.Options{
+		Files: []string{file}, Part: &req.Part, Key: source.WriteKey, Source: source.Name, Endpoint: endpoint,
+		StatePath: beside + ".json", RejectsPath: beside + ".rejects.ndjson", Resume: true,
+		Rate: req.Rate, Grace: 5 * time.Second,
+		Invoke: func(ctx context.Context, batch runtime.JSON) (*runtime.Receipt, error) {
+			res, err := im.runtime.Invoke(ctx, "segment_batch", batch, runtime.ToSource(source.Name))
+			if err != nil {
+				return runtime.ErrorOf(err).Receipt, err
+			}
+			return res.Receipt, nil
+		},
+	}, nil
+}
+
+// refused is the error of an import that cannot succeed, however often it is tried.
+func refused(err error) error {
+	return sdk.NewNonRetryableApplicationError(err.Error(), string(runtime.InvalidInput), nil)
+}
+
+// importFailure returns an error of an import as Temporal's. What may pass is tried again.
+func importFailure(ctx context.Context, err error) error {
+	var input *importer.InputError
+	var panicked *importer.PanicError
+	var delivery *importer.DeliveryError
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(context.Cause(ctx), errStopped):
+		return sdk.NewApplicationError(errStopped.Error(), "worker_stopped")
+	case ctx.Err() != nil:
+		return sdk.NewCanceledError()
+	case errors.As(err, &input), errors.As(err, &panicked), errors.Is(err, importer.ErrCut):
+		return refused(err)
+	case errors.As(err, &delivery):
+		e := runtime.ErrorOf(delivery.Err)
+		return sdk.NewApplicationErrorWithOptions(err.Error(), string(e.Code), sdk.ApplicationErrorOptions{
+			NonRetryable: !e.Retryable || delivery.Source, NextRetryDelay: e.RetryAfter,
+		})
+	}
+	return err
+}

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/aacflow/segment-blocks/blocks"
+	"github.com/aacflow/segment-blocks/registry"
+	"github.com/aacflow/segment-blocks/runtime"
+	"github.com/aacflow/segment-blocks/segment/emulator"
+	"github.com/aacflow/segment-blocks/segment/importer"
+	"github.com/aacflow/segment-blocks/segment/tracking"
+)
+
+const importEvents = 4000
+
+// testImport kills one of two workers in the middle of an import, whose events are those of the same
+// import in one process.
+func testImport(t *testing.T, s *temporalServer) {
+	segment, folder := newEmulator(t), t.TempDir()
+	var text strings.Builder
+	for i := range importEvents {
+		fmt.Fprintf(&text, `{"type":"track","event":"E%d","userId":"u-%d"}`+"\n", i, i%7)
+		if i%1000 == 999 {
+			text.WriteString("no message\n")
+		}
+	}
+	file := filepath.Join(folder, "events.ndjson")
+	require.NoError(t, os.WriteFile(file, []byte(text.String()), 0o600))
+	require.NoError(t, segment.Script(emulator.Fault{Delay: 500 * time.Millisecond, Times: -1}))
+	first := startWorker(t, s, segment.URL, "import", "--imports", folder)
+	run := func(more ...string) (importProgress, error) {
+		out, _, err := runCommand(patiently(t), append([]string{
+			"import", "events.ndjson", "--address", s.address(),
+			"--task-queue", "import", "--part-bytes", "20000", "--at-once", "2",
+		}, more...)...)
+		var done importProgress
+		if out != "" && !strings.Contains(strings.Join(more, " "), "detach") {
+			require.NoError(t, json.Unmarshal([]byte(out), &done), out)
+		}
+		return done, err
+	}
+	_, err := run("--run", "import-1", "--detach")
+	require.NoError(t, err)
+	_, err = segment.Wait(patiently(t), importEvents/4)
+	require.NoError(t, err)
+	require.NoError(t, first.Process.Kill())
+	startWorker(t, s, segment.URL, "import", "--imports", folder)
+	done, err := run("--run", "import-1")
+	require.ErrorContains(t, err, "4 events were rejected: the files events.ndjson.import/*.rejects.ndjson")
+	require.Greater(t, done.Parts, 5)
+	require.EqualValues(t, importEvents, done.Accepted)
+	require.EqualValues(t, importEvents, segment.Stats().Stored)
+	require.Equal(t, importedHere(t, file), ids(segment))
+	t.Logf("%d parts, %d requests, %d repeats recognised", done.Parts, segment.Stats().Requests, segment.Stats().Duplicates)
+
+	// Another import of the file finds all of it done.
+	requests := segment.Stats().Requests
+	_, err = run("--part-bytes", "5000")
+	require.ErrorContains(t, err, "4 events were rejected")
+	require.Equal(t, requests, segment.Stats().Requests)
+	require.NoError(t, os.WriteFile(file, []byte("{}\n"), 0o600))
+	_, err = run()
+	require.ErrorContains(t, err, "the file has changed since an import of it began")
+	out, _, err := runCommand(patiently(t), "import", "../events.ndjson", "--address", s.address(), "--task-queue", "import")
+	require.ErrorContains(t, err, `must be in the workers' folder of imports: "../events.ndjson"`)
+	require.Empty(t, out)
+}
+
+// importedHere imports a file in this process, and returns the messageIds.
+func importedHere(t *testing.T, file string) map[string]int {
+	t.Helper()
+	segment := newEmulator(t)
+	reg := registry.New()
+	require.NoError(t, blocks.Register(reg))
+	source := tracking.Source{WriteKey: writeKey, Endpoint: segment.URL}
+	rt, err := runtime.New(reg, runtime.Source("prod", source))
+	require.NoError(t, err)
+	defer rt.Close(context.Background())
+	im, err := importer.New(importer.Options{
+		Files: []string{file}, Key: writeKey,
+		Invoke: func(ctx context.Context, batch runtime.JSON) (*runtime.Receipt, error) {
+			res, err := rt.Invoke(ctx, "segment_batch", batch)
+			if err != nil {
+				return nil, err
+			}
+			return res.Receipt, nil
+		},
+	})
+	require.NoError(t, err)
+	_, err = im.Run(t.Context())
+	require.NoError(t, err)
+	return ids(segment)
+}
+
+// ids counts what an emulator has stored, by messageId.
+func ids(segment *emulator.Server) map[string]int {
+	found := map[string]int{}
+	for _, e := range segment.Events(emulator.Filter{}) {
+		found[e.MessageID]++
+	}
+	return found
+}
