@@ -113,10 +113,19 @@ func TestImage(t *testing.T) {
 	}
 }
 
-// What .dockerignore lets through is enough to compile the command, and has no room for secrets and
-// for what others have built.
+// What .dockerignore lets through is enough to compile the command.
 func TestContextCompiles(t *testing.T) {
-	file, err := os.Open(filepath.Join(root, ".dockerignore"))
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", os.DevNull, "./cmd/segment-blocks")
+	build.Dir = contextOf(t, ".dockerignore")
+	build.Env = append(os.Environ(), "GOFLAGS=-buildvcs=false")
+	out, err := build.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+}
+
+// contextOf returns a folder with what a file of patterns lets through. That must have no room for
+// secrets and for what others have built.
+func contextOf(t *testing.T, dockerignore string) string {
+	file, err := os.Open(filepath.Join(root, dockerignore))
 	require.NoError(t, err)
 	defer file.Close()
 	patterns, err := ignorefile.ReadAll(file)
@@ -151,11 +160,7 @@ func TestContextCompiles(t *testing.T) {
 		return duplicate(path, filepath.Join(context, rel))
 	})
 	require.NoError(t, err)
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", os.DevNull, "./cmd/segment-blocks")
-	build.Dir = context
-	build.Env = append(os.Environ(), "GOFLAGS=-buildvcs=false")
-	out, err := build.CombinedOutput()
-	require.NoError(t, err, "%s", out)
+	return context
 }
 
 func duplicate(from, to string) error {

@@ -109,5 +109,5 @@ func (c codec) find(id string) (namedCipher, error) {
 			return key, nil
 		}
 	}
-	return namedCipher{}, fmt.Errorf("no encryption key has this id, add the key that the payload was encrypted with: %q", id)
+	return namedCipher{}, fmt.Errorf("no encryption key has this id, add the key that encrypted the payload: %q", id)
 }

@@ -16,7 +16,7 @@ import (
 )
 
 // ErrNoStandalone is the error of a server without standalone activities.
-var ErrNoStandalone = errors.New("this Temporal server runs no activity without a workflow, which takes release 1.32: " +
+var ErrNoStandalone = errors.New("this Temporal server runs no activity without a workflow; release 1.32 does: " +
 	"update it, or run a workflow file with one node")
 
 // Invoke invokes a block from a workflow of the host's own, and returns its output:

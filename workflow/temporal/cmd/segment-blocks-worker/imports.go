@@ -53,7 +53,7 @@ func (im *imports) register(w worker.Registry) {
 // path returns the path of a file in the folder. Whoever starts an import chooses no other file.
 func (im *imports) path(file string) (string, error) {
 	if im.folder == "" {
-		return "", refused(errors.New("a worker of this task queue has no folder of imports: start all of them with --imports"))
+		return "", refused(errors.New("a worker of this task queue has no folder of imports: start all with --imports"))
 	}
 	if !filepath.IsLocal(file) {
 		return "", refused(fmt.Errorf("the file must be in the workers' folder of imports: %q", file))

@@ -60,17 +60,19 @@ func testImport(t *testing.T, s *temporalServer) {
 	require.EqualValues(t, importEvents, done.Accepted)
 	require.EqualValues(t, importEvents, segment.Stats().Stored)
 	require.Equal(t, importedHere(t, file), ids(segment))
-	t.Logf("%d parts, %d requests, %d repeats recognised", done.Parts, segment.Stats().Requests, segment.Stats().Duplicates)
+	stats := segment.Stats()
+	t.Logf("%d parts, %d requests, %d repeats recognised", done.Parts, stats.Requests, stats.Duplicates)
 
 	// Another import of the file finds all of it done.
-	requests := segment.Stats().Requests
+	requests := stats.Requests
 	_, err = run("--part-bytes", "5000")
 	require.ErrorContains(t, err, "4 events were rejected")
 	require.Equal(t, requests, segment.Stats().Requests)
 	require.NoError(t, os.WriteFile(file, []byte("{}\n"), 0o600))
 	_, err = run()
 	require.ErrorContains(t, err, "the file has changed since an import of it began")
-	out, _, err := runCommand(patiently(t), "import", "../events.ndjson", "--address", s.address(), "--task-queue", "import")
+	out, _, err := runCommand(patiently(t), "import", "../events.ndjson", "--address", s.address(),
+		"--task-queue", "import")
 	require.ErrorContains(t, err, `must be in the workers' folder of imports: "../events.ndjson"`)
 	require.Empty(t, out)
 }

@@ -195,7 +195,8 @@ func testTelemetry(t *testing.T, s *temporalServer) {
 	}))
 	defer collector.Close()
 	address := "127.0.0.1:" + freePort(t)
-	worker, _ := command(t, segment.URL, "serve", "--address", s.address(), "--task-queue", "telemetry", "--metrics", address)
+	worker, _ := command(t, segment.URL, "serve", "--address", s.address(), "--task-queue", "telemetry",
+		"--metrics", address)
 	worker.Env = append(worker.Env, "OTEL_EXPORTER_OTLP_ENDPOINT="+collector.URL)
 	require.NoError(t, worker.Start())
 	t.Cleanup(func() { _ = worker.Process.Kill() })
@@ -215,7 +216,9 @@ func testTelemetry(t *testing.T, s *temporalServer) {
 	for len(exported) > 0 {
 		spans += <-exported
 	}
-	for _, name := range []string{"RunWorkflow:segment_blocks_graph", "RunActivity:segment_track", "invoke segment_track"} {
+	for _, name := range []string{
+		"RunWorkflow:segment_blocks_graph", "RunActivity:segment_track", "invoke segment_track",
+	} {
 		require.Contains(t, spans, name)
 	}
 	require.NotContains(t, spans+string(body), writeKey)
