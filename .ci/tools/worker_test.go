@@ -20,14 +20,16 @@ import (
 func TestWorkerDockerfile(t *testing.T) {
 	data, err := os.ReadFile(filepath.Join(root, "workflow", "temporal", "Dockerfile"))
 	require.NoError(t, err)
-	opt := options("", "arm64", nil)
-	opt.AllStages = true
-	opt.Warn = func(rule, _, _, message string, _ []parser.Range) { t.Errorf("%s: %s", rule, message) }
-	result, err := dockerfile2llb.Dockerfile2LLB(t.Context(), data, opt)
-	require.NoError(t, err)
-	require.Equal(t, []string{"/usr/local/bin/segment-blocks-worker"}, result.Image.Config.Entrypoint)
-	require.Equal(t, []string{"serve"}, result.Image.Config.Cmd)
-	require.Equal(t, "65532:65532", result.Image.Config.User)
+	for _, target := range []string{"", "released"} {
+		opt := options(target, "arm64", nil)
+		opt.AllStages = true
+		opt.Warn = func(rule, _, _, message string, _ []parser.Range) { t.Errorf("%s: %s", rule, message) }
+		result, err := dockerfile2llb.Dockerfile2LLB(t.Context(), data, opt)
+		require.NoError(t, err)
+		require.Equal(t, []string{"/usr/local/bin/segment-blocks-worker"}, result.Image.Config.Entrypoint)
+		require.Equal(t, []string{"serve"}, result.Image.Config.Cmd)
+		require.Equal(t, "65532:65532", result.Image.Config.User)
+	}
 }
 
 func TestWorkerContextCompiles(t *testing.T) {

@@ -32,10 +32,10 @@ func TestGuide(t *testing.T) {
 		"start-dev", "start-dev --headless --port "+temporal,
 		"segment-blocks emulator", "segment-blocks emulator --addr 127.0.0.1:"+emulator,
 		":4010", ":"+emulator,
-		// A reader takes a moment to start one after the other.
-		"segment-blocks-worker serve", "sleep 3; segment-blocks-worker serve",
 	).Replace(script)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	// A reader takes a moment to start one after the other.
+	script = strings.Replace(script, "segment-blocks-worker serve", "sleep 3; segment-blocks-worker serve", 1)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "bash", "-c", script)
 	cmd.Dir = t.TempDir()

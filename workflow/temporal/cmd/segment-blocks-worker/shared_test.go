@@ -28,7 +28,7 @@ func TestOneServer(t *testing.T) {
 	for name, test := range map[string]func(*testing.T, *temporalServer){
 		"stopped worker": testStoppedWorker, "canceled": testCanceled, "same as in process": testSameAsInProcess,
 		"run": testRun, "encrypted": testEncrypted, "telemetry": testTelemetry, "search attributes": testSearchAttributes,
-		"job": testJob, "import": testImport,
+		"job": testJob, "import": testImport, "versions": testVersions,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -277,4 +277,34 @@ func testJob(t *testing.T, s *temporalServer) {
 	require.Len(t, segment.Requests(), 1, "nothing was sent again")
 	_, err = invoke("--input", `{"userId": "u", "event": "Another"}`)
 	require.ErrorContains(t, err, `another block, input or source has this id, take another one: "job-1"`)
+}
+
+// testVersions has a run stay with the version of the worker that it began on.
+func testVersions(t *testing.T, s *temporalServer) {
+	segment := newEmulator(t)
+	deployment := s.WorkerDeploymentClient().GetHandle("versions")
+	serveVersion := func(version string) {
+		startWorker(t, s, segment.URL, "versions", "--worker-version", version)
+		require.Eventually(t, func() bool {
+			_, err := deployment.SetCurrentVersion(t.Context(), client.WorkerDeploymentSetCurrentVersionOptions{BuildID: version})
+			return err == nil
+		}, time.Minute, 200*time.Millisecond)
+	}
+	versionOf := func(id string) string {
+		described, err := s.DescribeWorkflowExecution(t.Context(), id, "")
+		require.NoError(t, err)
+		return described.GetWorkflowExecutionInfo().GetVersioningInfo().GetDeploymentVersion().GetBuildId()
+	}
+	serveVersion("v1")
+	slow(t, s, segment, "versions")
+	segment.ClearFaults()
+	serveVersion("v2")
+	_, _, err := runCommand(patiently(t), "run", "--address", s.address(), "--task-queue", "versions",
+		"--file", "../../../../examples/order.workflow.yaml", "--run", "newer")
+	require.NoError(t, err)
+	require.Equal(t, "v2", versionOf("newer"))
+	require.NoError(t, s.CancelWorkflow(t.Context(), "versions", ""))
+	err = s.GetWorkflow(t.Context(), "versions", "").Get(patiently(t), nil)
+	require.True(t, temporal.IsCanceledError(err), "%v", err)
+	require.Equal(t, "v1", versionOf("versions"))
 }
