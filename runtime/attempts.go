@@ -55,17 +55,32 @@ const (
 // A request that a source has shared among invocations is not recorded, nor what it stores to be
 // sent later. Dry runs make no attempts.
 func RecordAttempts(list *[]Attempt) InvokeOption {
-	return func(inv *invocation) {
-		inv.attempts = &attemptRecorder{redactor: &inv.redactor, into: list, list: []Attempt{}, room: maxAttemptBodies}
+	return func(inv *invocation) { inv.recorder().into = list }
+}
+
+// OnAttempt has Invoke call f with each HTTP attempt when it ends, one after the other: those that
+// [RecordAttempts] would list. The invocation waits for f, which is not called any more once Invoke
+// has returned.
+func OnAttempt(f func(Attempt)) InvokeOption {
+	return func(inv *invocation) { inv.recorder().tell = f }
+}
+
+// recorder returns that of the invocation, which has one if somebody asks for its attempts.
+func (inv *invocation) recorder() *attemptRecorder {
+	if inv.attempts == nil {
+		inv.attempts = &attemptRecorder{redactor: &inv.redactor, list: []Attempt{}, room: maxAttemptBodies}
 	}
+	return inv.attempts
 }
 
 // attemptRecorder keeps the attempts of one invocation.
 type attemptRecorder struct {
 	redactor *redactor
-	into     *[]Attempt
+	into     *[]Attempt    // may be nil
+	tell     func(Attempt) // may be nil
 
 	mu   sync.Mutex
+	over bool // the invocation has ended
 	list []Attempt
 	room int // bytes of bodies that may still be kept
 }
@@ -73,7 +88,7 @@ type attemptRecorder struct {
 func (r *attemptRecorder) add(seen retry.Attempt) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.list) == maxAttempts {
+	if r.over || len(r.list) == maxAttempts {
 		return
 	}
 	a := Attempt{
@@ -92,6 +107,9 @@ func (r *attemptRecorder) add(seen retry.Attempt) {
 		a.Error = r.redactor.text(seen.Err.Error())
 	}
 	r.list = append(r.list, a)
+	if r.tell != nil {
+		r.tell(a)
+	}
 }
 
 // body redacts before it cuts: half of a secret would not be recognized.
@@ -108,7 +126,10 @@ func (r *attemptRecorder) body(data []byte) (body string, truncated bool) {
 func (r *attemptRecorder) finish() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	*r.into = r.list
+	r.over = true
+	if r.into != nil {
+		*r.into = r.list
+	}
 }
 
 // plainBody returns the body of a request before compression.

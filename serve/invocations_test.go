@@ -214,24 +214,34 @@ func TestStreamOfInvocations(t *testing.T) {
 	}
 }
 
-// TestStreamsAreCapped also shows that a client that reads nothing holds up nobody.
+// TestStreamsAreCapped also shows that a client that reads nothing holds up nobody. Each address is
+// a client of its own.
 func TestStreamsAreCapped(t *testing.T) {
 	server, _ := start(t, serve.Config{
 		Invocations: invocations.New(invocations.Config{}), Guard: guarded(t, guard.Config{Rate: -1}),
 	})
 	url, _ := serving(t, server)
-	for range 64 {
-		conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+	open := func(client int) string {
+		from := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, byte(client))}}
+		conn, err := from.DialContext(t.Context(), "tcp", strings.TrimPrefix(url, "http://"))
 		require.NoError(t, err)
-		defer conn.Close()
-		_, err = fmt.Fprintf(conn, "GET /v1/invocations/stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
+		t.Cleanup(func() { _ = conn.Close() })
+		_, err = fmt.Fprint(conn, "GET /v1/invocations/stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
 		require.NoError(t, err)
-		_, err = bufio.NewReader(conn).ReadString('\n')
+		answer, err := bufio.NewReader(conn).ReadString('\n')
 		require.NoError(t, err)
+		return answer
+	}
+	for range 16 {
+		require.Contains(t, open(1), "200")
 	}
 	status, body := ask(t, url+"/v1/invocations/stream", "")
 	require.Equal(t, 503, status)
-	require.Contains(t, body, "as many streams as it may: 64")
+	require.Contains(t, body, "this client has as many streams as it may: 16")
+	for i := range 48 {
+		require.Contains(t, open(2+i/16), "200", "another client has room")
+	}
+	require.Contains(t, open(5), "503", "the server has none")
 	status, _ = ask(t, url+aliasREST, aliasOf(1))
 	require.Equal(t, 200, status)
 }

@@ -27,7 +27,7 @@ func (g *Guard) log(r *http.Request, rec *recorder, begin time.Time) {
 	if rec.status >= http.StatusInternalServerError {
 		level = slog.LevelWarn
 	}
-	remote, _, _ := strings.Cut(clientOf(r.RemoteAddr).String(), "/")
+	remote, _, _ := strings.Cut(ClientOf(r.RemoteAddr).String(), "/")
 	g.cfg.Logger.LogAttrs(
 		r.Context(),
 		level,

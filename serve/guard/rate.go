@@ -40,7 +40,7 @@ func (l *limiter) check(r *http.Request) *Problem {
 	if l.rate < 0 {
 		return nil
 	}
-	wait := l.take(clientOf(r.RemoteAddr))
+	wait := l.take(ClientOf(r.RemoteAddr))
 	if wait == 0 {
 		return nil
 	}
@@ -72,9 +72,9 @@ func (l *limiter) take(client netip.Prefix) time.Duration {
 	return wait
 }
 
-// clientOf tells clients apart. Whoever has an IPv6 address mostly has the 64 bits behind it as
+// ClientOf tells clients apart. Whoever has an IPv6 address mostly has the 64 bits behind it as
 // well. Peers without an address, such as those of a Unix socket, are one client.
-func clientOf(remote string) netip.Prefix {
+func ClientOf(remote string) netip.Prefix {
 	at, err := netip.ParseAddrPort(remote)
 	if err != nil {
 		return netip.Prefix{}

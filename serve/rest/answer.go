@@ -18,6 +18,7 @@ const (
 	typeSchema   = "application/schema+json"
 	typeMarkdown = "text/markdown; charset=utf-8"
 	typeResult   = "application/vnd.aacflow.result+json"
+	typeEvents   = "text/event-stream"
 )
 
 // encode returns v as JSON, without the escapes that only HTML needs. Its callers give it only what

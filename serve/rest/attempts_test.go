@@ -1,13 +1,18 @@
 package rest_test
 
 import (
+	"bufio"
+	"encoding/json"
+	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/aacflow/segment-blocks/runtime"
 	"github.com/aacflow/segment-blocks/segment/emulator"
+	"github.com/aacflow/segment-blocks/serve/rest"
 )
 
 const attemptsOrder = `{"attempts":true,"input":{"event":"Order Completed","userId":"u-42"}}`
@@ -53,4 +58,61 @@ func TestAttempts(t *testing.T) {
 		p := b.requireProblem(b.post("segment_track", "invoke", `{"input":{},"attempts":`+value+`}`), 400, "invalid_request")
 		require.Contains(t, p.Detail, "/attempts must be true or false")
 	}
+}
+
+// TestAttemptsAsTheyEnd: the first attempt is told while the second is still to come.
+func TestAttemptsAsTheyEnd(t *testing.T) {
+	b := start(t)
+	ask := func(body string) *http.Response {
+		r, err := http.NewRequest(http.MethodPost, b.url+"/v1/blocks/segment_track/invoke", strings.NewReader(body))
+		require.NoError(t, err)
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Accept", "text/event-stream")
+		res, err := http.DefaultClient.Do(r)
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, res.Body.Close()) })
+		return res
+	}
+	require.NoError(t, b.segment.Script(emulator.Fault{Status: 503}, emulator.Fault{Delay: time.Second, Times: 1}))
+	res := ask(order)
+	require.Equal(t, "text/event-stream", res.Header.Get("Content-Type"))
+	require.NotEmpty(t, res.Header.Get("Idempotency-Key"))
+	lines := bufio.NewScanner(res.Body)
+	lines.Buffer(nil, 1<<20)
+	next := func(kind string, into any) {
+		t.Helper()
+		require.True(t, lines.Scan())
+		require.Equal(t, "event: "+kind, lines.Text())
+		require.True(t, lines.Scan())
+		require.NoError(t, json.Unmarshal([]byte(strings.TrimPrefix(lines.Text(), "data: ")), into))
+		require.True(t, lines.Scan())
+		require.Empty(t, lines.Text())
+	}
+	var attempt runtime.Attempt
+	next("attempt", &attempt)
+	require.Equal(t, 503, attempt.Response.Status)
+	require.Equal(t, []string{"Basic [redacted]"}, attempt.Request.Headers["Authorization"])
+	require.Zero(t, b.segment.Stats().Stored, "the run still goes on")
+	next("attempt", &attempt)
+	require.Equal(t, 200, attempt.Response.Status)
+	var result struct {
+		Output  map[string]any
+		Receipt runtime.Receipt
+	}
+	next("result", &result)
+	require.Equal(t, true, result.Output["success"])
+	require.Equal(t, 2, result.Receipt.Attempts)
+	require.False(t, lines.Scan(), "that is all")
+
+	require.NoError(t, b.segment.Script(emulator.Fault{Status: 400}))
+	lines = bufio.NewScanner(ask(order).Body)
+	next("attempt", &attempt)
+	var problem rest.Problem
+	next("problem", &problem)
+	require.Equal(t, "rejected", problem.Code)
+	require.NotEmpty(t, problem.Instance)
+
+	res = ask(`{"input":{}}`) // fails before anything is sent, so it has a status of its own
+	require.Equal(t, 422, res.StatusCode)
+	require.Equal(t, "application/problem+json", res.Header.Get("Content-Type"))
 }

@@ -4,9 +4,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/aacflow/segment-blocks/schemas"
@@ -16,9 +18,10 @@ import (
 
 const (
 	defaultPage = 100
-	// maxStreams bounds the streams of all clients together.
-	maxStreams = 64
-	heartbeat  = 15 * time.Second
+	// maxStreams bounds the streams of all clients together, maxClientStreams those of one.
+	maxStreams       = 64
+	maxClientStreams = 16
+	heartbeat        = 15 * time.Second
 )
 
 // invocations answers with those that follow a number, or else with the latest.
@@ -105,19 +108,51 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request, _ string) {
 		p.Write(w, r)
 		return
 	}
-	if h.streams.Add(1) > maxStreams {
-		h.streams.Add(-1)
+	client := guard.ClientOf(r.RemoteAddr)
+	if full := h.streams.open(client); full != "" {
 		guard.Problem{
-			Status: http.StatusServiceUnavailable, Code: "overloaded", Retryable: true, RetryAfter: heartbeat,
-			Detail: fmt.Sprintf("the server has as many streams as it may: %d", maxStreams),
+			Status: http.StatusServiceUnavailable, Code: "overloaded", Retryable: true, RetryAfter: heartbeat, Detail: full,
 		}.Write(w, r)
 		return
 	}
-	defer h.streams.Add(-1)
-	w.Header().Set("Content-Type", "text/event-stream")
+	defer h.streams.close(client)
+	w.Header().Set("Content-Type", typeEvents)
 	w.Header().Set("Cache-Control", "no-store")
 	if r.Method == http.MethodGet {
 		h.follow(w, r, seq)
+	}
+}
+
+// streams counts those that are open.
+type streams struct {
+	mu  sync.Mutex
+	all int
+	of  map[netip.Prefix]int // by client
+}
+
+// open makes room for a stream of a client, or says why there is none.
+func (s *streams) open(client netip.Prefix) (full string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.of[client] == maxClientStreams:
+		return fmt.Sprintf("this client has as many streams as it may: %d", maxClientStreams)
+	case s.all == maxStreams:
+		return fmt.Sprintf("the server has as many streams as it may: %d", maxStreams)
+	case s.of == nil:
+		s.of = map[netip.Prefix]int{}
+	}
+	s.all++
+	s.of[client]++
+	return ""
+}
+
+func (s *streams) close(client netip.Prefix) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all--
+	if s.of[client]--; s.of[client] == 0 {
+		delete(s.of, client)
 	}
 }
 

@@ -74,6 +74,12 @@ func (h *Handler) invoke(w http.ResponseWriter, r *http.Request, block string) {
 		attempts = []runtime.Attempt{}
 		options = append(options, runtime.RecordAttempts(&attempts))
 	}
+	if prefers(r, typeEvents) {
+		events := newEvents(w)
+		defer events.end()
+		options = append(options, runtime.OnAttempt(events.attempt))
+		fail, succeed = events.fail, events.succeed
+	}
 	result, err := h.runtime.Invoke(r.Context(), q.ref, runtime.JSON(q.input), options...)
 	if err != nil {
 		e := runtime.ErrorOf(err)
@@ -91,11 +97,15 @@ func failPlainly(w http.ResponseWriter, r *http.Request, p *Problem) { p.Write(w
 
 // succeedPlainly answers with the output as it is.
 func succeedPlainly(w http.ResponseWriter, result *runtime.Result, attempts []runtime.Attempt) {
+	writeFresh(w, typeJSON, resultDoc(result, attempts))
+}
+
+func resultDoc(result *runtime.Result, attempts []runtime.Attempt) []byte {
 	answer := rawjson.Object{{Name: "output", Value: result.Output}, {Name: "receipt", Value: encode(result.Receipt)}}
 	if attempts != nil {
 		answer = answer.Set("attempts", encode(attempts))
 	}
-	writeFresh(w, typeJSON, answer.JSON())
+	return answer.JSON()
 }
 
 func (h *Handler) preview(w http.ResponseWriter, r *http.Request, block string) {

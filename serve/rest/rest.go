@@ -56,7 +56,6 @@ package rest
 import (
 	"cmp"
 	"sync"
-	"sync/atomic"
 
 	"github.com/aacflow/segment-blocks/registry"
 	"github.com/aacflow/segment-blocks/runtime"
@@ -90,7 +89,7 @@ type Handler struct {
 	routes   []route
 	keys     *idempotency.Memory
 
-	streams  atomic.Int64
+	streams  streams
 	stopping chan struct{} // closed by stop
 	stop     func()
 }
