@@ -1,9 +1,13 @@
 package catalog_test
 
 import (
+	"bytes"
+	"compress/gzip"
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -38,6 +42,35 @@ func TestFilesAreKeptAndAskedForAgain(t *testing.T) {
 	require.Equal(t, http.StatusNotFound, ask(h, http.MethodGet, "/index.html").Code)
 	require.Equal(t, http.StatusNotFound, ask(h, http.MethodGet, "/emulator/v1/events").Code, "there is none")
 	require.Equal(t, http.StatusMethodNotAllowed, ask(h, http.MethodPost, "/").Code)
+}
+
+// TestFirstLoad: what has to arrive before the list, and before a form, can be used; gzipped.
+func TestFirstLoad(t *testing.T) {
+	h := catalog.New(catalog.Config{})
+	static := regexp.MustCompile(`(?:from|import)"\./(\w+\.js)"`)
+	size := func(files ...string) (n int) {
+		for i := 0; i < len(files); i++ {
+			body := ask(h, http.MethodGet, "/"+files[i]).Body.Bytes()
+			for _, m := range static.FindAllSubmatch(body, -1) {
+				if name := string(m[1]); !slices.Contains(files, name) {
+					files = append(files, name)
+				}
+			}
+			var packed bytes.Buffer
+			w, err := gzip.NewWriterLevel(&packed, gzip.BestCompression)
+			require.NoError(t, err)
+			_, err = w.Write(body)
+			require.NoError(t, err)
+			require.NoError(t, w.Close())
+			n += packed.Len()
+		}
+		return n
+	}
+	list, form, style := size("app.js", "blocks.js"), size("app.js", "block.js"), size("style.css")
+	t.Logf("list %d bytes, form %d, style %d", list, form, style)
+	require.Less(t, list, 15_000)
+	require.Less(t, form, 18_000)
+	require.Less(t, style, 8_000)
 }
 
 func TestAACFlow(t *testing.T) {

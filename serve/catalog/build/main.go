@@ -37,8 +37,8 @@ func build(app, out string) error {
 	}
 	result := api.Build(api.BuildOptions{
 		EntryPoints: []string{filepath.Join(app, "src", "app.tsx"), filepath.Join(app, "src", "style.css")},
-		Outdir:      out, Write: true, Bundle: true, Splitting: true, Format: api.FormatESModule,
-		EntryNames: "[name]", ChunkNames: "[name]", Target: api.ES2022, Charset: api.CharsetUTF8,
+		Outdir:      out, Bundle: true, Splitting: true, Format: api.FormatESModule,
+		EntryNames: "[name]", ChunkNames: "[name]-[hash]", Target: api.ES2022, Charset: api.CharsetUTF8,
 		MinifyWhitespace: true, MinifyIdentifiers: true, MinifySyntax: true,
 		JSX: api.JSXAutomatic, JSXImportSource: "preact",
 		LegalComments: api.LegalCommentsNone, LogLevel: api.LogLevelWarning, Metafile: true,
@@ -46,7 +46,18 @@ func build(app, out string) error {
 	if len(result.Errors) > 0 {
 		return errors.New("esbuild refused the sources")
 	}
-	if err := writeLicenses(app, out, result.Metafile); err != nil {
+	var bundle metafile
+	if err := json.Unmarshal([]byte(result.Metafile), &bundle); err != nil {
+		return err
+	}
+	plain := plainNames(bundle)
+	for _, file := range result.OutputFiles {
+		path := filepath.Join(out, plain.Replace(filepath.Base(file.Path)))
+		if err := os.WriteFile(path, []byte(plain.Replace(string(file.Contents))), 0o644); err != nil {
+			return err
+		}
+	}
+	if err := writeLicenses(app, out, bundle); err != nil {
 		return err
 	}
 	for _, name := range []string{"index.html", "icon.svg"} {
@@ -61,16 +72,38 @@ func build(app, out string) error {
 	return nil
 }
 
+// metafile is what esbuild tells of a bundle.
+type metafile struct {
+	Inputs  map[string]struct{}
+	Outputs map[string]struct{ Inputs map[string]struct{} }
+}
+
+// plainNames replaces the names of files with a hash by names without one. Files that several
+// screens share, which esbuild calls chunk, are numbered in the order of what is in them.
+func plainNames(bundle metafile) *strings.Replacer {
+	hashed := regexp.MustCompile(`^(.*)-[0-9A-Z]{8}\.js$`)
+	var names []string
+	shared := map[string]string{} // what is in a chunk: its name
+	for path, output := range bundle.Outputs {
+		name := filepath.Base(path)
+		switch m := hashed.FindStringSubmatch(name); {
+		case m == nil:
+		case m[1] == "chunk":
+			shared[strings.Join(slices.Sorted(maps.Keys(output.Inputs)), " ")] = name
+		default:
+			names = append(names, name, m[1]+".js")
+		}
+	}
+	for i, inputs := range slices.Sorted(maps.Keys(shared)) {
+		names = append(names, shared[inputs], fmt.Sprintf("shared%d.js", i+1))
+	}
+	return strings.NewReplacer(names...)
+}
+
 var packageOf = regexp.MustCompile(`node_modules/((?:@[^/]+/)?[^/]+)/`)
 
 // writeLicenses writes the licences of the packages that the bundle holds, as they demand.
-func writeLicenses(app, out, metafile string) error {
-	var bundle struct {
-		Inputs map[string]struct{} `json:"inputs"`
-	}
-	if err := json.Unmarshal([]byte(metafile), &bundle); err != nil {
-		return err
-	}
+func writeLicenses(app, out string, bundle metafile) error {
 	packages := map[string]bool{}
 	for input := range bundle.Inputs {
 		if m := packageOf.FindStringSubmatch(input); m != nil {

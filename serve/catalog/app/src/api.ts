@@ -26,6 +26,8 @@ export class Refused extends Error {
 
 // The token is kept for this tab's session, and nowhere else.
 const tokenKey = "segment-blocks.token";
+export const hasToken = () => sessionStorage.getItem(tokenKey) !== null;
+
 let waiting: (() => void)[] = [];
 let wasWrong = false;
 let onAsk: (asked: boolean, wrong: boolean) => void = () => {};
@@ -77,12 +79,7 @@ function problem(status: number, code: string, detail: string): Problem {
   return { type: "about:blank", title: "", status, code, detail };
 }
 
-export interface Answer<T> {
-  value: T;
-  header: Headers;
-}
-
-async function read<T>(res: Response): Promise<Answer<T>> {
+async function read<T>(res: Response): Promise<T> {
   const text = await res.text();
   let value: unknown;
   try {
@@ -90,13 +87,13 @@ async function read<T>(res: Response): Promise<Answer<T>> {
   } catch {
     throw new Refused(problem(res.status, "unreadable", `the server answered ${res.status} and no JSON`));
   }
-  if (res.ok) return { value: value as T, header: res.headers };
+  if (res.ok) return value as T;
   const told = value as Problem & { error?: { message?: string } };
   throw new Refused(told.detail ? told : problem(res.status, "refused", told.error?.message ?? text.slice(0, 300)));
 }
 
 export async function get<T>(path: string, signal?: AbortSignal): Promise<T> {
-  return (await read<T>(await ask(path, { signal }))).value;
+  return read<T>(await ask(path, { signal }));
 }
 
 export async function getText(path: string, accept: string): Promise<string> {
@@ -104,7 +101,7 @@ export async function getText(path: string, accept: string): Promise<string> {
 }
 
 // post sends a body that is JSON text already.
-export async function post<T>(path: string, body: string, signal?: AbortSignal): Promise<Answer<T>> {
+export async function post<T>(path: string, body: string, signal?: AbortSignal): Promise<T> {
   // MCP wants to hear that a stream would do as well; the rest prefers JSON.
   const accept = path.startsWith("mcp") ? "application/json, text/event-stream" : "application/json";
   const headers = { "Content-Type": "application/json", Accept: accept };
@@ -121,8 +118,8 @@ export interface Message {
 }
 
 // stream reads server-sent events until the server ends them. EventSource cannot send a token.
-export async function* stream(path: string, signal: AbortSignal): AsyncGenerator<Message> {
-  const res = await ask(path, { signal, headers: { Accept: "text/event-stream" } });
+export async function* stream(path: string, init: RequestInit): AsyncGenerator<Message> {
+  const res = await ask(path, { ...init, headers: { Accept: "text/event-stream", ...init.headers } });
   if (!res.ok || !res.body) await read(res);
   let rest = "";
   for await (const chunk of res.body!.pipeThrough(new TextDecoderStream())) {
@@ -137,4 +134,8 @@ export async function* stream(path: string, signal: AbortSignal): AsyncGenerator
       if (message.data) yield message;
     }
   }
+}
+
+export function postStream(path: string, body: string, signal: AbortSignal): AsyncGenerator<Message> {
+  return stream(path, { method: "POST", body, signal, headers: { "Content-Type": "application/json" } });
 }

@@ -1,19 +1,35 @@
 // The frame around every screen: header, search, the bar that says where events go, and the token.
-import { render } from "preact";
+import { type ComponentType, render } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { get, giveToken, whenTokenIsAsked } from "./api";
-import { BlocksPage } from "./blocks";
+import { get, whenTokenIsAsked } from "./api";
 import { go, setQuery, useRoute } from "./route";
-import { type Sources, SourceBar, sourcesFor, useSources } from "./sources";
-import type { Block } from "./types";
-import { Dialog, Empty, Failure, useLoaded, usePage } from "./ui";
+import { SourceBar, sourcesFor, useSources } from "./sources";
+import { Theme } from "./theme";
+import type { Block, ScreenProps } from "./types";
+import { Failure, NotFound, useLoaded, useModule } from "./ui";
+
+const later = () => import("./later");
+
+// Each screen is loaded when it is opened.
+const screens: Record<string, () => Promise<ComponentType<ScreenProps>>> = {
+  "": async () => (await import("./blocks")).BlocksPage,
+  blocks: async () => (await import("./block")).BlockPage,
+  watch: async () => (await later()).WatchPage,
+  history: async () => (await later()).HistoryPage,
+};
 
 function App() {
   const [token, setToken] = useState({ asked: false, wrong: false });
   useEffect(() => whenTokenIsAsked((asked, wrong) => setToken({ asked, wrong })), []);
-  const { parts } = useRoute();
-  const sources = sourcesFor(useSources(), parts[0] === "blocks" ? parts[1] : undefined);
+  const dialogs = useModule(token.asked ? "later" : "none", async () => (token.asked ? later() : undefined));
+  const { parts, query } = useRoute();
+  const id = parts[1] ?? "";
+  const room = parts[0] === "blocks" && !id ? "" : (parts[0] ?? "");
+  const sources = sourcesFor(useSources(), room === "blocks" ? id : "");
   const catalog = useLoaded("blocks", (signal) => get<{ blocks: Block[] }>("v1/blocks", signal));
+  const screen = useModule(`screen ${room}`, async () => screens[room]?.() ?? (() => <NotFound what={room} />));
+  const error = catalog.error ?? screen.error;
+  const Screen = screen.value;
   return (
     <>
       <a class="skip" href="#main" onClick={(e) => (e.preventDefault(), document.querySelector("main")?.focus())}>
@@ -22,51 +38,19 @@ function App() {
       <Header />
       <SourceBar sources={sources} />
       <main id="main" tabIndex={-1}>
-        {catalog.error ? (
-          <Failure error={catalog.error} />
-        ) : catalog.value ? (
-          <Screen blocks={catalog.value.blocks} sources={sources} />
+        {error ? (
+          <Failure error={error} />
+        ) : Screen && catalog.value ? (
+          <Screen key={room + id} id={id} blocks={catalog.value.blocks} query={query} sources={sources} />
         ) : (
           <div class="loading" aria-busy="true" />
         )}
       </main>
       <footer>
+        <Theme />
         <a href="licenses.txt">Open-source licences</a>
       </footer>
-      {token.asked && <TokenDialog wrong={token.wrong} />}
-    </>
-  );
-}
-
-function Screen({ blocks, sources }: { blocks: Block[]; sources: Sources }) {
-  const { parts, query } = useRoute();
-  const [room, id] = parts;
-  // The list is what people see first; the other screens come in a file of their own.
-  const rooms = useLoaded(room ? "rooms" : "", async () => (room ? await import("./rooms") : undefined));
-  if (!room) return <BlocksPage blocks={blocks} query={query} />;
-  const block = room === "blocks" && blocks.find((b) => b.id === id);
-  if (!block && room !== "watch" && room !== "history") return <NotFound what={id ?? room} />;
-  if (rooms.error) return <Failure error={rooms.error} />;
-  if (!rooms.value) return <div class="loading" aria-busy="true" />;
-  const { BlockPage, HistoryPage, WatchPage } = rooms.value;
-  if (block) return <BlockPage key={block.id} block={block} query={query} sources={sources} />;
-  return room === "watch" ? (
-    <WatchPage blocks={blocks} query={query} sources={sources} />
-  ) : (
-    <HistoryPage blocks={blocks} />
-  );
-}
-
-function NotFound({ what }: { what: string }) {
-  usePage("Not found");
-  return (
-    <>
-      <h1 tabIndex={-1}>Not found</h1>
-      <Empty title={`There is no ${what}`}>
-        <p>
-          <a href="#/">All blocks</a>
-        </p>
-      </Empty>
+      {dialogs.value && <dialogs.value.TokenDialog wrong={token.wrong} />}
     </>
   );
 }
@@ -121,34 +105,6 @@ function Header() {
         <kbd aria-hidden="true">/</kbd>
       </form>
     </header>
-  );
-}
-
-function TokenDialog({ wrong }: { wrong: boolean }) {
-  const submit = (e: Event) => {
-    e.preventDefault();
-    const input = (e.currentTarget as HTMLFormElement).elements.namedItem("token") as HTMLInputElement;
-    if (input.value.trim()) giveToken(input.value.trim());
-  };
-  return (
-    <Dialog title="This server asks for a token">
-      <form onSubmit={submit}>
-        <p>
-          It is in <code>SEGMENT_BLOCKS_TOKEN</code> or in the token file of the server. This page keeps it until you
-          close the tab.
-        </p>
-        {wrong && (
-          <p class="fault" role="alert">
-            This token is not valid.
-          </p>
-        )}
-        <label for="token">Token</label>
-        <input id="token" name="token" type="password" autocomplete="off" required />
-        <p class="actions">
-          <button class="primary">Open the catalog</button>
-        </p>
-      </form>
-    </Dialog>
   );
 }
 

@@ -1,14 +1,9 @@
 // The page of one block: its head, and the tabs below it.
-import { getText } from "./api";
-import { Tile } from "./blocks";
-import { Connect } from "./connect";
-import { Reference } from "./reference";
-import { setQuery } from "./route";
-import type { Sources } from "./sources";
-import { Schemas } from "./schemas";
+import { get, getText } from "./api";
+import { blockLink, setQuery } from "./route";
 import { Try } from "./try";
-import type { Block } from "./types";
-import { Chip, Copy, Tabs, usePage } from "./ui";
+import type { Block, ScreenProps } from "./types";
+import { Badges, Chip, Copy, Failure, NotFound, Tabs, Tile, useLoaded, useModule, usePage } from "./ui";
 
 const tabs = [
   ["try", "Try it"],
@@ -19,11 +14,24 @@ const tabs = [
 
 type Tab = (typeof tabs)[number][0];
 
-export function BlockPage(props: { block: Block; query: URLSearchParams; sources: Sources }) {
-  const { block, query, sources } = props;
+// The list has the newest version of each block. Another one is asked for by name and major version,
+// such as segment_track@1, and goes by that name in all that follows.
+export function BlockPage(props: ScreenProps) {
+  const { blocks, id } = props;
+  const pinned = useLoaded(id, async (signal) =>
+    id.includes("@") ? { ...(await get<Block>(`v1/blocks/${id}`, signal)), id } : undefined,
+  );
+  const block = pinned.value ?? blocks.find((b) => b.id === id);
+  if (block) return <Page {...props} block={block} />;
+  return pinned.error || !id.includes("@") ? <NotFound what={id} /> : <div class="loading" aria-busy="true" />;
+}
+
+function Page({ block, query, sources }: ScreenProps & { block: Block }) {
   usePage(block.name);
+  const later = useModule("later", () => import("./later"));
   const wanted = query.get("tab");
   const tab = tabs.find(([name]) => name === wanted)?.[0] ?? "try";
+  const { Connect, Reference, Schemas } = later.value ?? {};
   return (
     <>
       <div class="head">
@@ -35,6 +43,7 @@ export function BlockPage(props: { block: Block; query: URLSearchParams; sources
             <code>{block.id}</code>
             <Chip>v{block.version}</Chip>
             <Chip>{block.category}</Chip>
+            <Badges block={block} />
             {block.link && (
               <a href={block.link} rel="noreferrer">
                 Documentation
@@ -46,6 +55,7 @@ export function BlockPage(props: { block: Block; query: URLSearchParams; sources
           <Copy label="Copy page" text={() => getText(`v1/blocks/${block.id}`, "text/markdown")} />
         </div>
       </div>
+      {block.deprecated && <Deprecation block={block} />}
       <Tabs<Tab>
         label="Parts of this page"
         id="part"
@@ -53,11 +63,27 @@ export function BlockPage(props: { block: Block; query: URLSearchParams; sources
         chosen={tab}
         choose={(t) => setQuery({ tab: t === "try" ? "" : t })}
       >
-        {tab === "try" && <Try block={block} query={query} sources={sources} />}
-        {tab === "reference" && <Reference block={block} />}
-        {tab === "schema" && <Schemas block={block} />}
-        {tab === "connect" && <Connect block={block} source={sources.chosen?.name ?? ""} />}
+        {!!later.error && <Failure error={later.error} />}
+        {tab === "try" && <Try block={block} query={query} sources={sources} later={later.value} />}
+        {tab === "reference" && Reference && <Reference block={block} />}
+        {tab === "schema" && Schemas && <Schemas block={block} />}
+        {tab === "connect" && Connect && <Connect block={block} source={sources.chosen?.name ?? ""} />}
       </Tabs>
     </>
+  );
+}
+
+function Deprecation({ block }: { block: Block }) {
+  return (
+    <p class="note bad">
+      <strong>Deprecated.</strong> {block.deprecated}
+      {block.replacedBy && (
+        <>
+          {" "}
+          Use <a href={blockLink(block.replacedBy)}>{block.replacedBy}</a> instead.
+        </>
+      )}
+      {block.sunset && ` The block may be gone from ${block.sunset} on.`}
+    </p>
   );
 }

@@ -1,7 +1,7 @@
 // The list of all blocks, by category, and the search over them.
 import { blockLink, setQuery } from "./route";
-import type { Block } from "./types";
-import { Chip, count, Empty, usePage } from "./ui";
+import type { Block, ScreenProps } from "./types";
+import { Badges, count, Empty, Tile, usePage } from "./ui";
 
 // search finds the blocks that have every word somewhere: first those that have the words as they
 // stand, then those that have them further in front.
@@ -26,7 +26,7 @@ function search(blocks: Block[], text: string): Block[] {
     .map((s) => s.block);
 }
 
-export function BlocksPage({ blocks, query }: { blocks: Block[]; query: URLSearchParams }) {
+export function BlocksPage({ blocks, query }: ScreenProps) {
   usePage("All blocks");
   const text = query.get("q") ?? "";
   const asList = query.get("view") === "list";
@@ -92,27 +92,9 @@ function Card({ block }: { block: Block }) {
         <p>{block.summary}</p>
         <p class="meta">
           <code>{block.id}</code>
-          {(block.verb ? [block.verb] : block.tags.slice(0, 2)).map((tag) => (
-            <Chip key={tag}>{tag}</Chip>
-          ))}
+          <Badges block={block} />
         </p>
       </div>
     </li>
-  );
-}
-
-// Tile is a block's icon, or the first letter of what sets its name apart.
-export function Tile({ block }: { block: Block }) {
-  const color = /^#[0-9a-f]{6}$/i.test(block.color ?? "") ? block.color : undefined;
-  return (
-    <span class="tile" aria-hidden="true" style={color && { background: color, color: "#fff" }}>
-      {block.icon ? (
-        <svg viewBox="0 0 24 24">
-          <path d={block.icon} />
-        </svg>
-      ) : (
-        (block.name.split(" ").pop() ?? "?").charAt(0)
-      )}
-    </span>
   );
 }

@@ -42,10 +42,10 @@ async function check(block: Block, input: Input, source: string, signal?: AbortS
   if (broken.length) return invalid(broken);
   const body = bodyOf(input, source);
   try {
-    const verdict = (await post<Verdict>(`v1/blocks/${block.id}/validate`, body, signal)).value;
+    const verdict = await post<Verdict>(`v1/blocks/${block.id}/validate`, body, signal);
     if (!verdict.valid) return invalid(verdict.violations);
-    const shown = await post<{ requests: Request[]; receipt: Receipt }>(`v1/blocks/${block.id}/preview`, body, signal);
-    const { requests, receipt } = shown.value;
+    const path = `v1/blocks/${block.id}/preview`;
+    const { requests, receipt } = await post<{ requests: Request[]; receipt: Receipt }>(path, body, signal);
     const says = `Ready to send ${count(requests.length, "request")}`;
     return { state: "valid", says, violations: [], requests, receipt };
   } catch (e) {

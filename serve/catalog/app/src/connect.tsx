@@ -1,6 +1,7 @@
 // The addresses of a block, and its definitions for those who call tools.
 import { getText, hasAACFlow, post, urlOf } from "./api";
 import { show } from "./json";
+import { download } from "./show";
 import { Document } from "./schemas";
 import type { Block } from "./types";
 import { Failure, useLoaded } from "./ui";
@@ -17,7 +18,7 @@ async function toolOf(id: string, source: string): Promise<Tool | undefined> {
   const list = (path: string) =>
     post<{ result: { tools: Tool[] } }>(path, '{"jsonrpc":"2.0","id":1,"method":"tools/list"}');
   const answer = await list(`mcp/${encodeURIComponent(source)}/agent`).catch(() => list("mcp"));
-  return answer.value.result.tools.find((tool) => tool.name === id);
+  return answer.result.tools.find((tool) => tool.name === id);
 }
 
 export function Connect({ block, source }: { block: Block; source: string }) {
@@ -32,7 +33,14 @@ export function Connect({ block, source }: { block: Block; source: string }) {
         </dd>
         <dt>OpenAPI</dt>
         <dd>
-          <a href={urlOf("openapi.json")}>{urlOf("openapi.json")}</a>
+          <code>{urlOf("openapi.json")}</code>{" "}
+          <button
+            type="button"
+            class="small"
+            onClick={() => void getText("openapi.json", "application/json").then((t) => download("openapi.json", t))}
+          >
+            Download
+          </button>
         </dd>
         <dt>MCP</dt>
         <dd>

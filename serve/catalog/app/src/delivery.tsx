@@ -1,7 +1,8 @@
 // How the messages of a source fare: what was sent, what waits, and what was given up.
 import { useEffect, useState } from "preact/hooks";
 import { get, post, Refused } from "./api";
-import { count, Counts, Dialog, Failure, timeOf } from "./ui";
+import { Counts, Dialog, timeOf } from "./show";
+import { count, Failure } from "./ui";
 
 interface State {
   delivery: string;

@@ -1,15 +1,16 @@
 // One thing that arrived, in full: what it says, as it was sent, and why it was not taken.
 import { useState } from "preact/hooks";
-import { hasEmulator } from "./api";
+import { get, hasEmulator } from "./api";
 import { type Item, words } from "./feed";
 import { isObject, show } from "./json";
+import { callOf, inputOfMessage, typeOf } from "./messages";
 import { blockLink } from "./route";
 import { toLink } from "./secrets";
-import { callOf } from "./snippets";
-import type { Block } from "./types";
-import { Chip, Code, Empty, Tabs, timeOf } from "./ui";
+import { bytes, Code, timeOf } from "./show";
+import type { Block, Received } from "./types";
+import { Chip, Empty, Failure, Tabs, useLoaded } from "./ui";
 
-type Tab = "pretty" | "raw" | "why";
+type Tab = "pretty" | "raw" | "request" | "why";
 
 export function Detail(props: { item?: Item; blocks: Block[]; items: Item[]; choose: (item: Item) => void }) {
   const { item, blocks, items, choose } = props;
@@ -26,6 +27,7 @@ export function Detail(props: { item?: Item; blocks: Block[]; items: Item[]; cho
     ["pretty", "Pretty"],
     ["raw", "Raw"],
   ];
+  if (hasEmulator) tabs.push(["request", "Request"]);
   if (dropped) tabs.push(["why", item.status === "duplicate" ? "Duplicate of" : "Discarded because"]);
   const chosen = tabs.some(([t]) => t === tab) ? tab : dropped ? "why" : "pretty";
   const link = hasEmulator ? formLink(item, blocks) : undefined;
@@ -45,6 +47,7 @@ export function Detail(props: { item?: Item; blocks: Block[]; items: Item[]; cho
       <Tabs<Tab> label="Views" id="view" all={tabs} chosen={chosen} choose={setTab}>
         {chosen === "pretty" && <Pretty item={item} />}
         {chosen === "raw" && <Code label="As JSON" text={show(item.of)} />}
+        {chosen === "request" && "request" in item.of && <RequestOf number={item.of.request} />}
         {chosen === "why" && (item.status === "dropped" || item.status === "duplicate") && (
           <Why item={item} items={items} choose={choose} />
         )}
@@ -79,6 +82,34 @@ function Pretty({ item }: { item: Item }) {
           ))}
         </tbody>
       </table>
+    </>
+  );
+}
+
+// RequestOf shows the request that brought a message. The emulator forgets old ones.
+function RequestOf({ number }: { number: number }) {
+  const found = useLoaded(String(number), async (signal) => {
+    const path = `emulator/requests?since=${number - 1}&limit=1`;
+    return (await get<{ requests: (Received & { seq: number })[] }>(path, signal)).requests.find(
+      (r) => r.seq === number,
+    );
+  });
+  const r = found.value;
+  if (found.error) return <Failure error={found.error} />;
+  if (!("value" in found)) return <div class="waiting" aria-busy="true" />;
+  if (!r) return <p class="hint">The emulator has forgotten this request.</p>;
+  const headers = Object.entries(r.header).map(([name, values]) => `${name}: ${values.join(", ")}`);
+  const body = r.bodyText ?? (r.body === undefined ? "" : show(r.body));
+  return (
+    <>
+      <p class="meta">
+        <Chip kind={r.status >= 200 && r.status < 300 ? "good" : "bad"}>{r.status || "connection cut"}</Chip>
+        <span>
+          {timeOf(r.at)}, {bytes(r.size)}
+          {r.faulted && ", with a simulated failure"}
+        </span>
+      </p>
+      <Code label="Request as received" text={`${r.method} ${r.path}\n${headers.join("\n")}\n\n${body}`} />
     </>
   );
 }
@@ -126,8 +157,6 @@ function Why({
 // formLink leads to the form of the block that sends this type of message, filled with it.
 function formLink(item: Item, blocks: Block[]): string | undefined {
   const message = "message" in item.of ? item.of.message : undefined;
-  const block = blocks.find((b) => b.id.endsWith(`_${item.type}`));
-  if (!message || !block) return undefined;
-  const known = block.input.filter((f) => !f.secret && f.name in message && f.name !== "timestamp");
-  return blockLink(block.id, `input=${toLink(new Map(known.map((f) => [f.name, show(message[f.name])])))}`);
+  const block = blocks.find((b) => typeOf(b) === item.type);
+  return message && block && blockLink(block.id, `input=${toLink(inputOfMessage(block, message))}`);
 }

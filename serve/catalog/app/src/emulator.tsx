@@ -1,8 +1,9 @@
 // The emulator's counts, and buttons that make it fail, so that a flow can be seen coping.
 import { useEffect, useState } from "preact/hooks";
 import { del, get, post } from "./api";
+import { Counts } from "./show";
 import type { Fault } from "./types";
-import { count, Counts, Failure } from "./ui";
+import { count, Failure } from "./ui";
 
 interface Stats {
   requests: number;
@@ -50,10 +51,7 @@ export function Faults() {
   const load = () => get<{ faults: Fault[] }>("emulator/faults").then((a) => setWaiting(a.faults), setError);
   useEffect(() => void load(), []);
   const script = (list: Fault[]) => {
-    post<{ faults: Fault[] }>("emulator/faults", JSON.stringify(list)).then(
-      (a) => setWaiting(a.value.faults),
-      setError,
-    );
+    post<{ faults: Fault[] }>("emulator/faults", JSON.stringify(list)).then((a) => setWaiting(a.faults), setError);
   };
   return (
     <details class="more">

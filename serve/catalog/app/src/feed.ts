@@ -4,6 +4,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { get, hasEmulator, Refused, stream } from "./api";
 import { parse } from "./json";
 import type { Dropped, Invocation, Stored } from "./types";
+import { count } from "./ui";
 
 export type Item = {
   key: string;
@@ -11,6 +12,7 @@ export type Item = {
   type: string;
   name: string;
   who: string;
+  reason?: string; // the code of what was not taken
 } & (
   | { status: "stored"; of: Stored }
   | { status: "duplicate" | "dropped"; of: Dropped }
@@ -54,12 +56,13 @@ function ofDropped(d: Dropped): Item {
     name,
     who: text(m.userId) || text(m.anonymousId),
     status,
+    reason: d.problems[0]?.code,
     of: d,
   };
 }
 
 function ofInvocation(i: Invocation): Item {
-  const name = i.code ?? `${i.messages} in ${i.durationMs.toFixed(0)} ms`;
+  const name = i.code ?? `${count(i.messages, "message")}, ${i.durationMs.toFixed(0)} ms`;
   return {
     key: `i${i.seq}`,
     at: i.startedAt,
@@ -67,6 +70,7 @@ function ofInvocation(i: Invocation): Item {
     name,
     who: i.source,
     status: i.status === "failed" ? "failed" : "ok",
+    reason: i.code,
     of: i,
   };
 }
@@ -151,7 +155,7 @@ const followEmulator: Follow = async (signal, add, miss, say) => {
       say("live");
       const poll = setInterval(() => void drops().catch(() => {}), 1000);
       try {
-        for await (const message of stream(`emulator/stream?since=${lastEvent}`, signal)) {
+        for await (const message of stream(`emulator/stream?since=${lastEvent}`, { signal })) {
           if (message.event === "gap") miss((JSON.parse(message.data) as { missed: number }).missed);
           else {
             const event = parse<Stored>(message.data);
@@ -183,7 +187,7 @@ const followInvocations: Follow = async (signal, add, miss, say) => {
         add(ofInvocation(i));
       }
       say("live");
-      for await (const message of stream(`v1/invocations/stream?after=${last}`, signal)) {
+      for await (const message of stream(`v1/invocations/stream?after=${last}`, { signal })) {
         if (message.event === "gap") {
           miss((JSON.parse(message.data) as { missed: number }).missed);
           continue;

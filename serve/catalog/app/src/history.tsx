@@ -4,10 +4,11 @@ import { asCurl, asHAR, asNDJSON } from "./exports";
 import { join, split } from "./json";
 import { blockLink } from "./route";
 import { allRuns, clear, pin, type Run } from "./runs";
-import type { Block } from "./types";
-import { Chip, count, download, duration, Empty, goHome, usePage } from "./ui";
+import type { ScreenProps } from "./types";
+import { download, duration } from "./show";
+import { Chip, count, Empty, usePage } from "./ui";
 
-export function HistoryPage({ blocks }: { blocks: Block[] }) {
+export function HistoryPage({ blocks }: ScreenProps) {
   usePage("History");
   const [runs, setRuns] = useState<Run[]>();
   const [picked, setPicked] = useState<number[]>([]);
@@ -48,9 +49,9 @@ export function HistoryPage({ blocks }: { blocks: Block[] }) {
       </div>
       {runs.length === 0 && (
         <Empty title="No runs yet">
-          <button type="button" onClick={goHome}>
-            Choose a block
-          </button>
+          <p>
+            What you run in this browser is kept here. <a href="#/">Choose a block</a>
+          </p>
         </Empty>
       )}
       {chosen.length === 2 && <Compare one={chosen[1]!} two={chosen[0]!} />}

@@ -2,7 +2,8 @@
 import type { Check } from "./check";
 import { pretty } from "./json";
 import type { Block, Request } from "./types";
-import { bytes, Code, count, Empty } from "./ui";
+import { bytes, Code } from "./show";
+import { count, Empty } from "./ui";
 
 export function Preview({ block, check }: { block: Block; check: Check }) {
   if (!check.requests) {

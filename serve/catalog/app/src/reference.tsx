@@ -1,11 +1,13 @@
 // What a block takes, what it gives, and what it refuses: the tables of its documentation.
+import type { ComponentChildren } from "preact";
 import { get } from "./api";
 import { show } from "./json";
 import { blockLink } from "./route";
 import type { Block, ErrorDoc, Field, Schema } from "./types";
-import { bytes, Chip, Failure, useLoaded } from "./ui";
+import { bytes, Code, typeName } from "./show";
+import { Chip, Failure, useLoaded } from "./ui";
 
-const filler: Record<string, string> = { "user-only": "the user", "user-or-llm": "the user or a model" };
+const filler: Record<string, string> = { "user-only": "user", "user-or-llm": "user or model", "llm-only": "model" };
 
 export function Reference({ block }: { block: Block }) {
   return (
@@ -35,21 +37,13 @@ export function Reference({ block }: { block: Block }) {
       </ul>
       <h2>Examples</h2>
       {block.examples.map((example, i) => (
-        <details key={example.title}>
-          <summary>{example.title}</summary>
-          <pre tabIndex={0} role="region" aria-label={`Example: ${example.title}`}>
-            {show(example.input)}
-          </pre>
+        <Fold key={example.title} title={example.title} text={show(example.input)}>
           <a href={blockLink(block.id, `example=${i}`)}>Load into the form</a>
-        </details>
+        </Fold>
       ))}
       {block.refused.length > 0 && <h2>Invalid inputs</h2>}
       {block.refused.map((refusal) => (
-        <details key={refusal.title}>
-          <summary>{refusal.title}</summary>
-          <pre tabIndex={0} role="region" aria-label={`Refused: ${refusal.title}`}>
-            {show(refusal.input)}
-          </pre>
+        <Fold key={refusal.title} title={refusal.title} text={show(refusal.input)}>
           <ul>
             {refusal.violations.map((v) => (
               <li key={v.path + v.code}>
@@ -57,16 +51,71 @@ export function Reference({ block }: { block: Block }) {
               </li>
             ))}
           </ul>
-        </details>
+        </Fold>
       ))}
+      <Starters block={block} />
       <h2>Errors</h2>
       <Errors />
+      <Versions block={block} />
+    </div>
+  );
+}
+
+function Versions({ block }: { block: Block }) {
+  const [name = "", pinned] = block.id.split("@");
+  const major = block.version.split(".")[0];
+  const others = (block.majors ?? []).filter((m) => String(m) !== major);
+  return (
+    <>
       <h2>Version</h2>
       <p>
-        This is version {block.version}. In a workflow, <code>{`${block.id}@${block.version.split(".")[0]}`}</code>{" "}
-        accepts this major version only.
+        This is version {block.version}. {!pinned && "Without a number, a call uses the newest major version. "}
+        <code>{`${name}@${major}`}</code> accepts this major version only.
       </p>
-    </div>
+      {others.length > 0 && (
+        <p>
+          Also here:{" "}
+          {others.map((m) => (
+            <a key={m} href={blockLink(`${name}@${m}`, "tab=reference")}>{`version ${m}`}</a>
+          ))}
+        </p>
+      )}
+      <ul>
+        {(block.changes ?? []).map((c) => (
+          <li key={c.version + c.text}>
+            <strong>{c.version}</strong> {c.text}
+          </li>
+        ))}
+      </ul>
+    </>
+  );
+}
+
+// Starters are what people and agents begin with: workflows in words, and skills.
+function Starters({ block }: { block: Block }) {
+  const { templates = [], skills = [] } = block;
+  return (
+    <>
+      {templates.length > 0 && <h2>Workflows to start from</h2>}
+      {templates.map((t) => (
+        <Fold key={t.title} title={t.title} text={t.prompt} />
+      ))}
+      {skills.length > 0 && <h2>Skills for agents</h2>}
+      {skills.map((s) => (
+        <Fold key={s.name} title={s.description} text={s.content} />
+      ))}
+    </>
+  );
+}
+
+// Fold is a text of some length behind its title.
+function Fold({ title, text, children }: { title: string; text: string; children?: ComponentChildren }) {
+  return (
+    <details>
+      <summary>{title}</summary>
+      <Code label={title} text={text.trim()} />
+      {children}
+    </details>
   );
 }
 
@@ -114,6 +163,7 @@ function FieldTable(props: { fields: Field[]; schema: Schema; label: string; inp
           <tr>
             <th scope="col">{props.input ? "Parameter" : "Member"}</th>
             <th scope="col">Type</th>
+            {props.input && <th scope="col">Required</th>}
             {props.input && <th scope="col">Filled by</th>}
             <th scope="col">Description</th>
           </tr>
@@ -124,8 +174,9 @@ function FieldTable(props: { fields: Field[]; schema: Schema; label: string; inp
               <th scope="row">
                 <code>{f.name}</code>
               </th>
-              <td>{f.kinds?.includes("null") ? `${f.type} or null` : f.type}</td>
-              {props.input && <td>{filler[f.filledBy ?? ""] ?? f.filledBy}</td>}
+              <td>{typeName(f)}</td>
+              {props.input && <td>{props.schema.required?.includes(f.name) ? "Yes" : "No"}</td>}
+              {props.input && <td class="whole">{filler[f.filledBy ?? ""] ?? f.filledBy}</td>}
               <td>
                 {f.description} {f.secret && <Chip>secret</Chip>} <Limits schema={props.schema.properties?.[f.name]} />
               </td>

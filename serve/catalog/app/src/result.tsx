@@ -1,47 +1,60 @@
 // What came of a run: the outcome in words, the output, and each attempt.
 import { useState } from "preact/hooks";
-import { pretty, parse, isObject } from "./json";
+import { isObject, parse, pretty, show } from "./json";
 import type { Attempt, Block, Problem, Receipt } from "./types";
-import { bytes, Chip, Code, count, duration, Empty, Tabs, timeOf } from "./ui";
+import { bytes, Code, duration, timeOf, typeName } from "./show";
+import { Chip, count, Empty, Tabs } from "./ui";
 
 export interface Answer {
   output: unknown;
   receipt: Receipt;
-  attempts?: Attempt[];
 }
 
-export type Outcome =
-  { ok: true; output: string; receipt: Receipt; attempts?: Attempt[]; key: string } | { ok: false; problem: Problem };
+export type Outcome = ({ ok: true; output: string; receipt: Receipt } | { ok: false; problem: Problem }) & {
+  attempts?: Attempt[];
+};
 
 const tabs = [
   ["output", "Output"],
   ["attempts", "Attempts"],
   ["json", "JSON"],
+  ["schema", "Schema"],
 ] as const;
 
 type Tab = (typeof tabs)[number][0];
 
-export function Result({ block, outcome, busy }: { block: Block; outcome?: Outcome; busy: boolean }) {
+// Result shows an outcome or, while the block runs, the attempts so far.
+export function Result({ block, outcome, running }: { block: Block; outcome?: Outcome; running?: Attempt[] }) {
   const [tab, setTab] = useState<Tab>("output");
+  if (running) {
+    return (
+      <>
+        <p class="note">
+          <strong>Running.</strong> Each attempt appears here when it ends.
+        </p>
+        {running.length > 0 && <Attempts attempts={running} />}
+      </>
+    );
+  }
   if (!outcome) {
     return (
-      <Empty title={busy ? "Running…" : "Not run yet"}>
+      <Empty title="Not run yet">
         <p>Fill in the form and run the block. The result and each attempt appear here.</p>
       </Empty>
     );
   }
   const receipt = outcome.ok ? outcome.receipt : outcome.problem.receipt;
-  const attempts = (outcome.ok ? outcome.attempts : outcome.problem.attempts) ?? [];
   return (
     <>
       <Banner outcome={outcome} />
       <Tabs<Tab> label="The outcome" id="outcome" all={tabs} chosen={tab} choose={setTab}>
         {tab === "output" &&
           (outcome.ok ? <Output block={block} text={outcome.output} /> : <Violations problem={outcome.problem} />)}
-        {tab === "attempts" && <Attempts attempts={attempts} receipt={receipt} />}
+        {tab === "attempts" && <Attempts attempts={outcome.attempts ?? []} receipt={receipt} />}
         {tab === "json" && (
           <Code label="Answer" text={outcome.ok ? outcome.output : JSON.stringify(outcome.problem, null, 2)} />
         )}
+        {tab === "schema" && <Code label="Output schema" text={show(block.outputSchema)} />}
       </Tabs>
       {receipt && <ReceiptFacts receipt={receipt} />}
     </>
@@ -73,6 +86,8 @@ function Banner({ outcome }: { outcome: Outcome }) {
   );
 }
 
+// Output shows each member beside what the schema says of it. The server has checked it: an output
+// that breaks its schema is an error, and never gets here.
 function Output({ block, text }: { block: Block; text: string }) {
   const output = parse<unknown>(text);
   if (!isObject(output)) return <Code label="Output" text={text} />;
@@ -80,18 +95,21 @@ function Output({ block, text }: { block: Block; text: string }) {
     <>
       <table>
         <tbody>
-          {Object.entries(output).map(([name, value]) => (
-            <tr key={name} title={block.output.find((f) => f.name === name)?.description}>
-              <th scope="row">
-                <code>{name}</code>
-              </th>
-              <td>{typeof value === "string" ? value : JSON.stringify(value)}</td>
-              <td class="hint">{block.output.find((f) => f.name === name)?.type}</td>
-            </tr>
-          ))}
+          {Object.entries(output).map(([name, value]) => {
+            const field = block.output.find((f) => f.name === name);
+            return (
+              <tr key={name} title={field?.description}>
+                <th scope="row">
+                  <code>{name}</code>
+                </th>
+                <td>{typeof value === "string" ? value : JSON.stringify(value)}</td>
+                <td class="hint">{field && typeName(field)}</td>
+              </tr>
+            );
+          })}
         </tbody>
       </table>
-      <p class="hint">The server checked the output against its schema.</p>
+      <p class="checked">The output matches its schema.</p>
     </>
   );
 }

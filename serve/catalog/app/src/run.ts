@@ -1,13 +1,12 @@
 // A run of a block: confirmed where it is real, timed, cancelled on demand, kept in the history.
 import { useEffect, useRef, useState } from "preact/hooks";
-import { post, Refused } from "./api";
+import { postStream, Refused } from "./api";
 import { bodyOf } from "./check";
-import { type Input, join, show } from "./json";
+import { type Input, join, parse, show } from "./json";
 import type { Answer, Outcome } from "./result";
-import { keep } from "./runs";
 import { withoutSecrets } from "./secrets";
 import type { Sources } from "./sources";
-import type { Block } from "./types";
+import type { Attempt, Block, Problem } from "./types";
 
 const confirmedKey = "segment-blocks.confirmed";
 
@@ -18,6 +17,7 @@ function confirmed(): string[] {
 export function useRun(block: Block, input: Input, sources: Sources, done: (outcome: Outcome) => void) {
   const [busy, setBusy] = useState(false);
   const [elapsed, setElapsed] = useState(0);
+  const [attempts, setAttempts] = useState<Attempt[]>([]); // of the run that goes on
   const [confirming, setConfirming] = useState(false);
   const controller = useRef<AbortController | undefined>(undefined);
   const source = sources.chosen;
@@ -33,12 +33,19 @@ export function useRun(block: Block, input: Input, sources: Sources, done: (outc
 
   const send = async () => {
     setBusy(true);
+    setAttempts([]);
     const mine = (controller.current = new AbortController());
     const at = Date.now();
-    const outcome = await invoke(block, input, source?.name ?? "", mine.signal);
+    const seen: Attempt[] = [];
+    const saw = (attempt: Attempt) => {
+      seen.push(attempt);
+      setAttempts([...seen]);
+    };
+    const outcome = { ...(await invoke(block, input, source?.name ?? "", mine.signal, saw)), attempts: seen };
     setBusy(false);
     done(outcome);
     const kept = join(withoutSecrets(block, input));
+    const { keep } = await import("./later");
     void keep({
       at,
       block: block.id,
@@ -61,6 +68,7 @@ export function useRun(block: Block, input: Input, sources: Sources, done: (outc
   return {
     busy,
     elapsed,
+    attempts,
     confirming,
     start,
     confirm,
@@ -69,14 +77,26 @@ export function useRun(block: Block, input: Input, sources: Sources, done: (outc
   };
 }
 
-async function invoke(block: Block, input: Input, source: string, signal: AbortSignal): Promise<Outcome> {
+type Saw = (attempt: Attempt) => void;
+
+// invoke has the server tell of each attempt when it ends, and then of the outcome.
+async function invoke(block: Block, input: Input, source: string, signal: AbortSignal, saw: Saw): Promise<Outcome> {
   try {
-    const body = bodyOf(input, source, { attempts: true });
-    const { value, header } = await post<Answer>(`v1/blocks/${block.id}/invoke`, body, signal);
-    return { ok: true, ...value, output: show(value.output), key: header.get("Idempotency-Key") ?? "" };
+    for await (const { event, data } of postStream(`v1/blocks/${block.id}/invoke`, bodyOf(input, source), signal)) {
+      if (event === "attempt") saw(parse<Attempt>(data));
+      if (event === "problem") return { ok: false, problem: parse<Problem>(data) };
+      if (event === "result") {
+        const answer = parse<Answer>(data);
+        return { ok: true, ...answer, output: show(answer.output) };
+      }
+    }
+    throw new Error("the answer was cut off");
   } catch (e) {
     if (e instanceof Refused) return { ok: false, problem: e.problem };
-    const detail = "you cancelled the run; the receiver may have accepted the event";
-    return { ok: false, problem: { type: "about:blank", title: "", status: 0, code: "canceled", detail } };
+    const [code, why] = signal.aborted
+      ? ["canceled", "you cancelled the run"]
+      : ["unreachable", "the answer was cut off"];
+    const detail = `${why}; the receiver may have accepted the event`;
+    return { ok: false, problem: { type: "about:blank", title: "", status: 0, code, detail } };
   }
 }

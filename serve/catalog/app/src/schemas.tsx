@@ -1,7 +1,7 @@
 // The schemas of a block, to copy and to download.
 import { show } from "./json";
 import type { Block } from "./types";
-import { Code, download } from "./ui";
+import { Code, download } from "./show";
 
 export function Schemas({ block }: { block: Block }) {
   return (

@@ -1,19 +1,26 @@
 // The same call elsewhere: text that runs as it stands.
-import { urlOf } from "./api";
+import { hasToken, urlOf } from "./api";
 import { bodyOf, type Check } from "./check";
-import { type Input, join, parse, show } from "./json";
+import { type Input, join, parse } from "./json";
+import { callOf } from "./messages";
 import type { Block, Request, Source } from "./types";
-import { Code } from "./ui";
+import { Code } from "./show";
 
 // quote makes one word of a POSIX shell.
 export function quote(text: string): string {
   return `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
-// posted writes a curl that posts JSON.
+// curl writes one that asks this server. A token comes from the environment.
+export function curl(url: string, ...options: string[]): string {
+  if (hasToken()) options.unshift('-H "Authorization: Bearer $SEGMENT_BLOCKS_TOKEN"');
+  return [`curl -sS ${quote(url)}`, ...options].join(" \\\n  ");
+}
+
+// posted writes one that posts JSON.
 export function posted(url: string, body: string, ...more: string[]): string {
   const headers = ["Content-Type: application/json", ...more].map((h) => `-H ${quote(h)}`);
-  return [`curl -sS ${quote(url)}`, ...headers, `-d ${quote(body)}`].join(" \\\n  ");
+  return curl(url, ...headers, `-d ${quote(body)}`);
 }
 
 export function snippetsOf(block: Block, input: Input, requests: Request[], source?: Source): [string, string][] {
@@ -83,14 +90,6 @@ func main() {
 	}
 	fmt.Println(string(result.Output))
 }`;
-}
-
-// callOf writes the call of Segment's library for Node that makes a message, if there is one.
-export function callOf(type: string, message: Record<string, unknown>): string | undefined {
-  if (!/^(track|identify|page|screen|group|alias)$/.test(type)) return undefined;
-  const own = ["sentAt", "receivedAt", "originalTimestamp", "type", "writeKey"];
-  const given = Object.entries(message).filter(([name]) => !own.includes(name));
-  return `analytics.${type}(${show(Object.fromEntries(given))});`;
 }
 
 // nodeOf writes the call of Segment's library for Node that sends the same message, if there is one.

@@ -29,7 +29,8 @@ export function useSources(): Sources {
 }
 
 // sourcesFor leaves the sources that a block can use. The choice stays where it can.
-export function sourcesFor(sources: Sources, block?: string): Sources {
+export function sourcesFor(sources: Sources, ref: string): Sources {
+  const block = ref.split("@")[0]!;
   if (!block || !sources.list) return sources;
   const list = sources.list.filter((s) => !s.blocks || s.blocks.includes(block));
   const chosen = list.find((s) => s === sources.chosen) ?? list.find((s) => s.default) ?? list[0];

@@ -2,18 +2,17 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { CodeField } from "./codefield";
 import { useCheck } from "./check";
+import { remember, remembered } from "./draft";
 import { Form } from "./form";
 import { type Input, inputOf, join, split } from "./json";
-import { Preview } from "./preview";
-import { Result, type Outcome } from "./result";
+import type { Outcome } from "./result";
 import { blockLink, setQuery } from "./route";
 import { useRun } from "./run";
-import { recent, type Run, runById } from "./runs";
+import type { Run } from "./runs";
 import { fromLink, toLink, withoutSecrets } from "./secrets";
-import { Snippets } from "./snippets";
 import type { Sources } from "./sources";
-import type { Block } from "./types";
-import { Copy, Dialog, Tabs } from "./ui";
+import type { Attempt, Block } from "./types";
+import { Copy, count, Tabs } from "./ui";
 
 const panels = [
   ["preview", "Preview"],
@@ -23,7 +22,14 @@ const panels = [
 
 type Panel = (typeof panels)[number][0];
 
-export function Try({ block, query, sources }: { block: Block; query: URLSearchParams; sources: Sources }) {
+interface TryProps {
+  block: Block;
+  query: URLSearchParams;
+  sources: Sources;
+  later?: typeof import("./later");
+}
+
+export function Try({ block, query, sources, later }: TryProps) {
   const [input, setInput] = useState<Input>(new Map());
   const [touched, setTouched] = useState<ReadonlySet<string>>(new Set());
   const [strict, setStrict] = useState(false); // every violation is shown, not only those of touched fields
@@ -61,17 +67,28 @@ export function Try({ block, query, sources }: { block: Block; query: URLSearchP
 
   useEffect(() => summary.current?.focus(), [refusals]);
 
-  // The address may hold an input: an example, an earlier run, or one that somebody shared.
+  // The address may hold an input: an example, an earlier run, or one that somebody shared. Else the
+  // form has what was in it last.
+  const given = [query.get("example"), query.get("run"), query.get("input")];
   useEffect(() => {
+    if (given.every((g) => g === null)) {
+      const draft = input.size === 0 && remembered(block);
+      if (draft) fill(draft, false);
+      return;
+    }
     void filledBy(block, query).then(({ input, run }) => {
       if (input) fill(input);
       if (run) {
         setKept(run.outcome);
         setPanel("result");
       }
-      if (input) setQuery({ example: "", run: "", input: "" });
+      setQuery({ example: "", run: "", input: "" });
     });
-  }, [query.get("example"), query.get("run"), query.get("input")]);
+  }, given);
+  useEffect(() => {
+    const timer = setTimeout(() => remember(block, input), 300);
+    return () => clearTimeout(timer);
+  }, [input]);
 
   const submit = async (e: Event) => {
     e.preventDefault();
@@ -105,7 +122,11 @@ export function Try({ block, query, sources }: { block: Block; query: URLSearchP
               JSON
             </button>
           </div>
-          <Fill block={block} fill={fill} />
+          {later ? (
+            <later.Fill block={block} fill={fill} ran={kept} />
+          ) : (
+            <select class="small grow" aria-label="Fill the form with" disabled />
+          )}
           <Copy label="Share link" text={() => shareLink(block, input)} />
           <button type="button" class="small" disabled={input.size === 0} onClick={() => fill(new Map(), false)}>
             Clear
@@ -156,38 +177,31 @@ export function Try({ block, query, sources }: { block: Block; query: URLSearchP
             </button>
           )}
           <span class={`says ${check.state}`} role="status">
-            {run.busy ? `Running, ${(run.elapsed / 1000).toFixed(1)} s` : check.says}
+            {run.busy ? progress(run.elapsed, run.attempts, check.requests?.length) : check.says}
           </span>
         </div>
       </form>
       <div class="panel">
         <Tabs<Panel> label="What it sends" id="sends" all={panels} chosen={panel} choose={setPanel}>
-          {panel === "preview" && <Preview block={block} check={check} />}
-          {panel === "result" && <Result block={block} outcome={kept} busy={run.busy} />}
-          {panel === "code" && (
-            <Snippets block={block} input={withoutSecrets(block, input)} check={check} source={source} />
+          {later && panel === "preview" && <later.Preview block={block} check={check} />}
+          {later && panel === "result" && (
+            <later.Result block={block} outcome={kept} running={run.busy ? run.attempts : undefined} />
+          )}
+          {later && panel === "code" && (
+            <later.Snippets block={block} input={withoutSecrets(block, input)} check={check} source={source} />
           )}
         </Tabs>
       </div>
-      {run.confirming && (
-        <Dialog title="Send a real event?" close={run.deny}>
-          <p>
-            <strong>{source?.name || "The source"}</strong> is a real source. The event goes to{" "}
-            <code>{source?.endpoint ?? "the real receiver"}</code>, and you cannot undo it.
-          </p>
-          <p class="hint">The page asks once for each source, until you close this tab.</p>
-          <p class="actions">
-            <button type="button" onClick={run.deny}>
-              Do not send
-            </button>
-            <button type="button" class="danger" onClick={run.confirm}>
-              Send it
-            </button>
-          </p>
-        </Dialog>
-      )}
+      {later && run.confirming && <later.Confirm source={source} send={run.confirm} close={run.deny} />}
     </div>
   );
+}
+
+// progress says how far a run has come.
+function progress(elapsed: number, attempts: Attempt[], requests = 0): string {
+  const answered = attempts.filter((a) => (a.response?.status ?? 500) < 300).length;
+  const of = requests > 1 ? `, ${answered} of ${count(requests, "request")} accepted` : "";
+  return `Running, ${(elapsed / 1000).toFixed(1)} s${of || (attempts.length ? `, ${count(attempts.length, "attempt")}` : "")}`;
 }
 
 function faultOfDocument(text: string): string | undefined {
@@ -216,7 +230,7 @@ function Jump({ path }: { path: string }) {
 async function filledBy(block: Block, query: URLSearchParams): Promise<{ input?: Input; run?: Run }> {
   const example = block.examples[Number(query.get("example") ?? NaN)];
   if (example) return { input: inputOf(example.input) };
-  const run = query.has("run") ? await runById(Number(query.get("run"))) : undefined;
+  const run = query.has("run") ? await (await import("./later")).runById(Number(query.get("run"))) : undefined;
   if (run) return { input: split(run.input), run };
   const shared = query.get("input");
   return shared ? { input: fromLink(shared) } : {};
@@ -224,48 +238,4 @@ async function filledBy(block: Block, query: URLSearchParams): Promise<{ input?:
 
 function shareLink(block: Block, input: Input): string {
   return location.href.replace(/#.*/, "") + blockLink(block.id, `input=${toLink(withoutSecrets(block, input))}`);
-}
-
-// Fill offers inputs that are at hand: examples, what is refused, and what was run here lately.
-function Fill({ block, fill }: { block: Block; fill: (input: Input) => void }) {
-  const [runs, setRuns] = useState<Run[]>([]);
-  useEffect(() => void recent(block.id).then(setRuns), [block.id]);
-  const pick = (e: Event) => {
-    const select = e.currentTarget as HTMLSelectElement;
-    const [kind, at] = select.value.split(" ");
-    select.value = "";
-    if (kind === "example") fill(inputOf(block.examples[Number(at)]!.input));
-    if (kind === "refused") fill(inputOf(block.refused[Number(at)]!.input));
-    if (kind === "run") fill(split(runs[Number(at)]!.input));
-  };
-  const group = (title: string, kind: string, titles: string[]) =>
-    titles.length > 0 && (
-      <optgroup label={title}>
-        {titles.map((t, i) => (
-          <option key={t + i} value={`${kind} ${i}`}>
-            {t}
-          </option>
-        ))}
-      </optgroup>
-    );
-  return (
-    <select class="small grow" aria-label="Fill the form with" onChange={pick} value="">
-      <option value="">Fill with…</option>
-      {group(
-        "Examples",
-        "example",
-        block.examples.map((e) => e.title),
-      )}
-      {group(
-        "Invalid inputs",
-        "refused",
-        block.refused.map((r) => r.title),
-      )}
-      {group(
-        "Recent runs",
-        "run",
-        runs.map((r) => `${new Date(r.at).toLocaleString()}, ${r.outcome.ok ? "accepted" : r.outcome.problem.code}`),
-      )}
-    </select>
-  );
 }

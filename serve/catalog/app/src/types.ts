@@ -1,4 +1,13 @@
 // The shapes of what the REST API and the emulator answer.
+import type { Sources } from "./sources";
+
+// ScreenProps are what every screen gets: the blocks of the server, and what the address says.
+export interface ScreenProps {
+  blocks: Block[];
+  id: string; // of what the screen is to show, or ""
+  query: URLSearchParams;
+  sources: Sources;
+}
 
 export interface Field {
   name: string;
@@ -31,12 +40,19 @@ export interface Block {
   description: string;
   whenToUse: string;
   version: string;
+  majors?: number[];
+  deprecated?: string;
+  replacedBy?: string;
+  sunset?: string;
+  changes?: { version: string; text: string }[];
   category: string;
   tags: string[];
   link?: string;
   icon?: string;
   color?: string;
   verb?: string;
+  templates?: { title: string; prompt: string }[];
+  skills?: { name: string; description: string; content: string }[];
   input: Field[];
   output: Field[];
   rules: string[];
@@ -59,6 +75,7 @@ export interface ErrorDoc {
 
 export interface Schema {
   properties?: Record<string, Schema>;
+  required?: string[];
   enum?: unknown[];
   default?: unknown;
   minLength?: number;
@@ -144,7 +161,6 @@ export interface Problem {
   unlistedViolations?: number;
   items?: unknown[];
   receipt?: Receipt;
-  attempts?: Attempt[];
 }
 
 // Invocation is one that the server remembers. Not every server does.
@@ -190,6 +206,19 @@ export interface Dropped {
   messageId?: string;
   problems: { code: string; pointer?: string; text?: string }[];
   message?: Record<string, unknown>;
+}
+
+// Received is a request to the emulator.
+export interface Received {
+  at: string;
+  method: string;
+  path: string;
+  header: Record<string, string[]>;
+  size: number;
+  status: number; // 0 where the connection was cut
+  faulted?: boolean;
+  body?: unknown;
+  bodyText?: string;
 }
 
 export interface Fault {

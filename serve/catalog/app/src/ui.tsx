@@ -1,8 +1,8 @@
 // The small parts that several screens are made of.
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { Refused } from "./api";
-import { go } from "./route";
+import type { Block } from "./types";
 
 export function Copy({ text, label = "Copy" }: { text: string | (() => string | Promise<string>); label?: string }) {
   const [done, setDone] = useState("");
@@ -22,45 +22,34 @@ export function Copy({ text, label = "Copy" }: { text: string | (() => string | 
   );
 }
 
-export function download(name: string, text: string, type = "application/json"): void {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([text], { type }));
-  link.download = name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
-}
-
-// Code shows text that keeps its lines. It takes the focus, so that a keyboard can scroll it.
-export function Code({ text, label, tools }: { text: string; label: string; tools?: ComponentChildren }) {
-  return (
-    <div class="code">
-      <div class="tools">
-        <span>{label}</span>
-        {tools}
-        <Copy text={text} />
-      </div>
-      <pre tabIndex={0} role="region" aria-label={label}>
-        {text}
-      </pre>
-    </div>
-  );
-}
-
 export function Chip({ kind = "", children }: { kind?: string; children: ComponentChildren }) {
   return <span class={`chip ${kind}`}>{children}</span>;
 }
 
-// Counts is a strip of numbers, each with its name.
-export function Counts({ cells }: { cells: [label: string, n: number | undefined, kind?: string][] }) {
+// Badges say what somebody who chooses a block must know of it. Every block sends something.
+export function Badges({ block }: { block: Block }) {
   return (
-    <dl class="strip">
-      {cells.map(([label, n, kind]) => (
-        <div key={label} class={kind}>
-          <dt>{label}</dt>
-          <dd>{n?.toLocaleString("en") ?? "–"}</dd>
-        </div>
-      ))}
-    </dl>
+    <>
+      <Chip>Sends data</Chip>
+      {block.tags.includes("batch") && <Chip>Batch</Chip>}
+      {block.deprecated && <Chip kind="bad">Deprecated</Chip>}
+    </>
+  );
+}
+
+// Tile is a block's icon, or the first letter of what sets its name apart.
+export function Tile({ block }: { block: Block }) {
+  const color = /^#[0-9a-f]{6}$/i.test(block.color ?? "") ? block.color : undefined;
+  return (
+    <span class="tile" aria-hidden="true" style={color && { background: color, color: "#fff" }}>
+      {block.icon ? (
+        <svg viewBox="0 0 24 24">
+          <path d={block.icon} />
+        </svg>
+      ) : (
+        (block.name.split(" ").pop() ?? "?").charAt(0)
+      )}
+    </span>
   );
 }
 
@@ -82,6 +71,20 @@ export function Failure({ error }: { error: unknown }) {
     <div class="note bad" role="alert">
       <strong>{refused ? refused.code.replaceAll("_", " ") : "error"}</strong> {(error as Error).message}
     </div>
+  );
+}
+
+export function NotFound({ what }: { what: string }) {
+  usePage("Not found");
+  return (
+    <>
+      <h1 tabIndex={-1}>Not found</h1>
+      <Empty title={`There is no ${what}`}>
+        <p>
+          <a href="#/">All blocks</a>
+        </p>
+      </Empty>
+    </>
   );
 }
 
@@ -129,24 +132,6 @@ export function Tabs<T extends string>(props: {
   );
 }
 
-// Dialog is open for as long as it is mounted.
-export function Dialog({ title, close, children }: { title: string; close?: () => void; children: ComponentChildren }) {
-  const ref = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
-    ref.current!.showModal();
-  }, []);
-  const onCancel = (e: Event) => {
-    e.preventDefault();
-    close?.();
-  };
-  return (
-    <dialog ref={ref} onCancel={onCancel} aria-labelledby="dialog-title">
-      <h2 id="dialog-title">{title}</h2>
-      {children}
-    </dialog>
-  );
-}
-
 // usePage gives a screen its title, and moves the focus to its heading, as a page load would.
 export function usePage(title: string): void {
   useEffect(() => {
@@ -177,42 +162,18 @@ export function useLoaded<T>(key: string, load: (signal: AbortSignal) => Promise
   return state.key === key ? state : { key };
 }
 
-// How a moment is written. One format for all: making one takes longer than anything else that a
-// line of a long list needs.
-export type Clock = "local" | "UTC" | "relative";
+const modules = new Map<string, unknown>();
 
-export const clocks: [Clock, string][] = [
-  ["local", "Local time"],
-  ["UTC", "UTC"],
-  ["relative", "Relative time"],
-];
-
-const parts = { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" } as const;
-const local = new Intl.DateTimeFormat(undefined, parts);
-
-export function timeOf(iso: string, clock: Clock = "local"): string {
-  const at = new Date(iso);
-  if (clock === "UTC") return at.toISOString().slice(11, 23);
-  if (clock === "relative") return ago(Math.max(0, Date.now() - at.getTime()) / 1000);
-  return `${local.format(at)}.${String(at.getMilliseconds()).padStart(3, "0")}`;
-}
-
-function ago(seconds: number): string {
-  if (seconds < 60) return `${Math.floor(seconds)} s ago`;
-  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;
-  return `${Math.floor(seconds / 3600)} h ago`;
-}
-
-export function bytes(n: number): string {
-  return n < 1000 ? `${n} B` : n < 1e6 ? `${(n / 1000).toFixed(1)} kB` : `${(n / 1e6).toFixed(1)} MB`;
-}
-
-export function duration(ms: number): string {
-  return ms < 1000 ? `${ms.toFixed(1)} ms` : `${(ms / 1000).toFixed(2)} s`;
+// useModule loads a part of the page. What has been loaded before is there at once.
+export function useModule<T>(key: string, load: () => Promise<T>): { value?: T; error?: unknown } {
+  const loaded = useLoaded(key, async () => {
+    const part = await load();
+    modules.set(key, part);
+    return part;
+  });
+  return { value: modules.get(key) as T | undefined, error: loaded.error };
 }
 
 export function count(n: number, noun: string): string {
   return `${n.toLocaleString("en")} ${noun}${n === 1 ? "" : "s"}`;
 }
-
-export const goHome = () => go("#/");

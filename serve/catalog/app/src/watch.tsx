@@ -7,9 +7,10 @@ import { Delivery } from "./delivery";
 import { Faults, Strip } from "./emulator";
 import { type Item, most, useFeed, words } from "./feed";
 import { setQuery } from "./route";
-import type { Sources } from "./sources";
-import type { Block } from "./types";
-import { type Clock, clocks, count, download, Empty, timeOf, usePage } from "./ui";
+import { Elsewhere } from "./elsewhere";
+import type { ScreenProps } from "./types";
+import { type Clock, clocks, download, timeOf } from "./show";
+import { count, Empty, usePage } from "./ui";
 
 // values lists what an event holds, without the names of its members.
 function values(value: unknown): string {
@@ -20,15 +21,16 @@ function values(value: unknown): string {
 function matches(item: Item, query: URLSearchParams): boolean {
   const status = query.get("status");
   const type = query.get("type");
+  const reason = query.get("reason");
   const text = query.get("search")?.toLowerCase();
   if ((status && item.status !== status) || (type && item.type !== type)) return false;
+  if (reason && item.reason !== reason) return false;
   if (!text) return true;
   const place = query.get("in") === "payload" ? JSON.stringify(item.of) : values(item.of);
   return place.toLowerCase().includes(text);
 }
 
-export function WatchPage(props: { blocks: Block[]; query: URLSearchParams; sources: Sources }) {
-  const { blocks, query, sources } = props;
+export function WatchPage({ blocks, query, sources }: ScreenProps) {
   usePage("Watch");
   const live = query.get("live") !== "off";
   const { items, fresh, missed, connection, clear } = useFeed(live);
@@ -76,6 +78,7 @@ export function WatchPage(props: { blocks: Block[]; query: URLSearchParams; sour
       {hasEmulator && <Strip />}
       {!hasEmulator && sources.chosen && <Delivery key={sources.chosen.name} source={sources.chosen.name} />}
       {hasEmulator && <Faults />}
+      <Reasons query={query} items={items} />
       <Filters query={query} items={items} found={found.length} missed={missed} />
       {connection === "absent" ? (
         <Empty title="This server keeps no list">
@@ -95,7 +98,32 @@ export function WatchPage(props: { blocks: Block[]; query: URLSearchParams; sour
           </div>
         </div>
       )}
+      <Elsewhere source={sources.chosen} />
     </>
+  );
+}
+
+// Reasons counts why items were not taken. Each is a filter.
+function Reasons({ query, items }: { query: URLSearchParams; items: Item[] }) {
+  const chosen = query.get("reason");
+  const counts = new Map<string, number>(chosen ? [[chosen, 0]] : []);
+  for (const { reason } of items) if (reason) counts.set(reason, (counts.get(reason) ?? 0) + 1);
+  if (counts.size === 0) return null;
+  return (
+    <div class="buttons reasons" role="group" aria-label="Reasons">
+      <span class="hint">Not taken because</span>
+      {[...counts].sort().map(([reason, n]) => (
+        <button
+          key={reason}
+          type="button"
+          class="small"
+          aria-pressed={reason === chosen}
+          onClick={() => setQuery({ reason: reason === chosen ? "" : reason })}
+        >
+          {reason} <strong>{n}</strong>
+        </button>
+      ))}
+    </div>
   );
 }
 

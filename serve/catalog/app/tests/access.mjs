@@ -48,7 +48,7 @@ await withPage(
     await check("result");
     await page.getByRole("tab", { name: "Attempts" }).click();
     await check("attempts");
-    await page.getByLabel("Fill the form with").selectOption("refused 0");
+    await page.getByLabel("Fill the form with").selectOption({ label: "A parameter that does not exist" });
     await page.getByRole("alert").first().waitFor();
     await check("refused");
     await page.getByRole("button", { name: "JSON", exact: true }).click();
@@ -61,7 +61,7 @@ await withPage(
     await page.getByRole("tab", { name: "Try it" }).click();
     await page.getByLabel("Source").selectOption("prod");
     await page.getByText("Events go to the real receiver").waitFor();
-    await page.getByLabel("Fill the form with").selectOption("example 0");
+    await page.getByLabel("Fill the form with").selectOption({ label: "An order" });
     await page.getByText("Ready").waitFor();
     await page.getByRole("button", { name: "Run for real" }).click();
     await page.getByRole("dialog").waitFor();
@@ -70,7 +70,11 @@ await withPage(
     await open("watch");
     await page.locator(".feed button").first().click();
     await page.getByText("Simulate failures").click();
+    await page.getByText("Outside this page").click();
     await check("watch");
+    await page.getByRole("tab", { name: "Request" }).click();
+    await page.getByRole("region", { name: "Request as received" }).waitFor();
+    await check("request");
     await open("history");
     await page.getByRole("checkbox").first().waitFor();
     await check("history");

@@ -1,49 +1,68 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { given, withPage } from "./browser.mjs";
 
-await withPage(async ({ page, open }) => {
-  await open();
-  await page.getByRole("link", { name: "Segment Track" }).waitFor();
-  await page.getByRole("link", { name: "Post to the notice board" }).waitFor(); // of a second vendor
+await withPage(
+  async ({ page, open }) => {
+    await open();
+    await page.getByRole("link", { name: "Segment Track" }).waitFor();
+    await page.getByRole("link", { name: "Post to the notice board" }).waitFor(); // of a second vendor
 
-  // "/" leads to the search, which looks into examples too.
-  await page.keyboard.press("/");
-  await page.keyboard.type("order completed");
-  await page.getByText("of 8 blocks match").waitFor();
-  assert.equal(await page.locator(".cards h3").first().textContent(), "Segment Track");
-  await page.keyboard.press("Enter");
-  await page.getByRole("heading", { name: "Segment Track", level: 1 }).waitFor();
+    // "/" leads to the search, which looks into examples too.
+    await page.keyboard.press("/");
+    await page.keyboard.type("order completed");
+    await page.getByText("of 8 blocks match").waitFor();
+    assert.equal(await page.locator(".cards h3").first().textContent(), "Segment Track");
+    await page.keyboard.press("Enter");
+    await page.getByRole("heading", { name: "Segment Track", level: 1 }).waitFor();
 
-  // The tables of the page, the schemas, the definitions.
-  await page.getByRole("tab", { name: "Reference" }).click();
-  const row = page.getByRole("row", { name: /^writeKey/ });
-  assert.match(await row.textContent(), /the user.*secret/s);
-  await page.getByText("Segment needs userId or anonymousId").waitFor();
-  await page.getByText("A message may have 32,000 bytes").waitFor();
-  await page.getByRole("row", { name: /^rate_limited 503/ }).waitFor();
-  await page.getByRole("tab", { name: "Schemas" }).click();
-  assert.equal(JSON.parse(await page.getByRole("region", { name: "Input schema" }).textContent()).type, "object");
-  await page.getByRole("tab", { name: "Connect" }).click();
-  const tool = JSON.parse(await page.getByRole("region", { name: "OpenAI function" }).textContent());
-  assert.equal(tool.function.name, "segment_track");
-  assert.ok("userId" in tool.function.parameters.properties);
-  assert.ok(!("writeKey" in tool.function.parameters.properties), "a model is asked for the write key");
-  const workflow = page.getByRole("region", { name: "AACFlow workflow, to import" });
-  assert.equal(JSON.parse(await workflow.textContent()).version, "1.0");
+    // The tables of the page, the schemas, the definitions.
+    await page.getByRole("tab", { name: "Reference" }).click();
+    const row = page.getByRole("row", { name: /^writeKey/ });
+    assert.match(await row.textContent(), /stringNouser.*secret/s);
+    await page.getByText("Segment needs userId or anonymousId").waitFor();
+    await page.getByText("A message may have 32,000 bytes").waitFor();
+    await page.getByRole("row", { name: /^rate_limited 503/ }).waitFor();
+    await page.locator("summary", { hasText: "Orders from Shopify as Segment events" }).click();
+    await page.getByText("lists the new orders of Shopify").waitFor();
+    await page.getByRole("tab", { name: "Schemas" }).click();
+    assert.equal(JSON.parse(await page.getByRole("region", { name: "Input schema" }).textContent()).type, "object");
+    await page.getByRole("tab", { name: "Connect" }).click();
+    const tool = JSON.parse(await page.getByRole("region", { name: "OpenAI function" }).textContent());
+    assert.equal(tool.function.name, "segment_track");
+    assert.ok("userId" in tool.function.parameters.properties);
+    assert.ok(!("writeKey" in tool.function.parameters.properties), "a model is asked for the write key");
+    const workflow = page.getByRole("region", { name: "AACFlow workflow, to import" });
+    assert.equal(JSON.parse(await workflow.textContent()).version, "1.0");
 
-  await page.getByRole("button", { name: "Copy page" }).click();
-  await page.getByText("Copied").waitFor();
-  assert.match(await page.evaluate(() => navigator.clipboard.readText()), /^# Segment Track/);
+    await page.getByRole("button", { name: "Copy page" }).click();
+    await page.getByText("Copied").waitFor();
+    assert.match(await page.evaluate(() => navigator.clipboard.readText()), /^# Segment Track/);
 
-  // Deep links, and what there is not.
-  await open("blocks/segment_batch?tab=reference");
-  await page.getByRole("heading", { name: "Rules" }).waitFor();
-  await open("blocks/segment_trak");
-  await page.getByText("There is no segment_trak").waitFor();
-  await open("?q=zzz");
-  await page.getByText("No block matches").waitFor();
-  assert.ok((await page.title()).startsWith("All blocks"));
-});
+    // Deep links, and what there is not.
+    await open("blocks/segment_batch?tab=reference");
+    await page.getByRole("heading", { name: "Rules" }).waitFor();
+    await open("blocks/segment_track@1?tab=reference"); // a major version by name
+    await page.getByText("accepts this major version only").waitFor();
+    await open("blocks/segment_track@9");
+    await page.getByText("There is no segment_track@9").waitFor();
+    await open("blocks/segment_trak");
+    await page.getByText("There is no segment_trak").waitFor();
+    await open("?q=zzz");
+    await page.getByText("No block matches").waitFor();
+    assert.ok((await page.title()).startsWith("All blocks"));
+
+    // The theme is the system's until somebody chooses one, and then stays.
+    const scheme = () => page.evaluate(() => getComputedStyle(document.documentElement).colorScheme);
+    assert.equal(await scheme(), "light dark");
+    await page.getByLabel("Theme").selectOption("dark");
+    await page.reload();
+    assert.equal(await scheme(), "dark");
+    await page.getByLabel("Theme").selectOption("");
+    assert.equal(await scheme(), "light dark");
+  },
+  { expect: ["404"] },
+);
 
 // Whoever serves the catalog with a token is asked for it once.
 await withPage(
@@ -60,6 +79,12 @@ await withPage(
     await page.getByText("No events yet").waitFor();
     await page.reload();
     await page.getByText("No events yet").waitFor();
+    await page.goto(`${given.secured}catalog/#/blocks/segment_track?example=0`);
+    await page.getByText("Ready").waitFor();
+    await page.getByRole("tab", { name: "Code" }).click();
+    const curl = await page.getByRole("region", { name: "curl, to this service" }).textContent();
+    const env = { ...process.env, SEGMENT_BLOCKS_TOKEN: given.token };
+    assert.match(execFileSync("sh", ["-c", curl], { env, encoding: "utf8" }), /"success":true/);
     const kept = JSON.stringify(await context.storageState());
     assert.ok(!kept.includes(given.token), "the token is kept beyond the session");
   },

@@ -63,6 +63,23 @@ await withPage(async ({ page, open }) => {
   assert.match(await json(page, "properties").innerText(), /12345678901234567890/);
   assert.equal(await page.evaluate(() => location.hash.includes("input=")), false);
 
+  // A reload loses nothing but secrets.
+  await page.waitForTimeout(500);
+  await page.reload();
+  await page.getByText("Ready").waitFor();
+  assert.equal(await page.getByLabel("anonymousId", { exact: true }).inputValue(), "a-1");
+  await page.getByText("More fields").click();
+  assert.equal(await page.getByLabel("writeKey", { exact: true }).inputValue(), "");
+
+  // What the emulator has received is at hand.
+  await run(page);
+  await page.getByText("1 message accepted").waitFor();
+  await page.getByRole("button", { name: "Clear", exact: true }).click();
+  const received = page.locator('optgroup[label="Received by the emulator"] option');
+  await received.first().waitFor({ state: "attached" });
+  await page.getByLabel("Fill the form with").selectOption(await received.first().getAttribute("value"));
+  assert.match(await json(page, "properties").innerText(), /12345678901234567890/);
+
   // What the manifest refuses can be seen being refused.
   await page.getByLabel("Fill the form with").selectOption({ label: "A time that is none" });
   await page.locator("#field-timestamp-fault").waitFor();

@@ -12,6 +12,9 @@ await withPage(
     const stats = await (await fetch(`${given.url}catalog/emulator/v1/stats`)).json();
     assert.equal(stats.requests, 1);
     assert.match(await page.getByRole("row", { name: /^event/ }).textContent(), /Order Completed/);
+    await page.getByText("The output matches its schema").waitFor();
+    await page.getByRole("tab", { name: "Schema", exact: true }).click();
+    assert.match(await page.getByRole("region", { name: "Output schema" }).textContent(), /"anonymousId"/);
     await page.getByRole("tab", { name: "Attempts" }).click();
     await page.getByRole("tabpanel", { name: "Attempts" }).waitFor();
 
@@ -49,13 +52,15 @@ await withPage(
         fetch(`${base}catalog/emulator/v1/faults`, {
           method: "POST",
           headers: { "Content-Type": "application/json" },
-          body: '[{"status":400},{"delay":"20s"}]',
+          body: '[{"status":400},{"status":503},{"delay":"20s"}]',
         }),
       given.url,
     );
     await run(page);
     await page.getByText("rejected", { exact: true }).waitFor();
     await run(page);
+    await page.locator(".attempts .chip", { hasText: "503" }).waitFor(); // while the run goes on
+    await page.getByText(/^Running, .* 1 attempt$/).waitFor();
     await page.getByRole("button", { name: "Cancel" }).click();
     await page.getByText("the receiver may have accepted the event").waitFor();
 

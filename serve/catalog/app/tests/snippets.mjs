@@ -1,6 +1,6 @@
 // Each snippet is run as it stands, and its event arrives.
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -51,8 +51,24 @@ try {
       const said = go(await text(label));
       assert.equal(await arrived(), before + 1, `${label}: ${said}`);
     }
+    // What the buttons of Watch do.
+    await open("watch");
+    await page.getByText("Outside this page").click();
+    const sh = async (label, seconds = 5) => {
+      const said = spawnSync("timeout", [seconds, "sh", "-c", await text(label)], { env, encoding: "utf8" });
+      return said.stdout;
+    };
+    const stored = await arrived();
+    assert.equal(JSON.parse(await sh("List what was stored")).events.length, stored - 1);
+    assert.equal(JSON.parse(await sh("List what was discarded, and why")).discards.length, 1);
+    assert.match(await sh("Follow", 1), /connected/);
+    assert.match(await sh("Count"), /"stored"/);
+    assert.match(await sh("Simulate a failure"), /"status":503/);
+
     const answer = await fetch(`${given.emulator}/emulator/v1/events`);
     for (const event of (await answer.json()).events) assert.equal(event.userId, `it's "$HOME" \`u\``);
+    await sh("Clear");
+    assert.equal(await arrived(), 0);
   });
 } finally {
   rmSync(place, { recursive: true });

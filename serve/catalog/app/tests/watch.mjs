@@ -43,6 +43,14 @@ await withPage(async ({ page, open }) => {
   await page.getByRole("tab", { name: "Discarded because" }).click();
   await page.getByText("event_not_defined").first().waitFor();
 
+  await page.getByRole("tab", { name: "Request" }).click();
+  const request = await page.getByRole("region", { name: "Request as received" }).textContent();
+  assert.match(request, /^POST \/v1\/batch\n/);
+  assert.ok(!request.includes("any-write-key") && request.includes('"m-3"'));
+  await page.getByRole("button", { name: /^event_not_defined 1/ }).click();
+  assert.equal(await list.getByRole("listitem").count(), 1);
+  await page.getByRole("button", { name: /^event_not_defined 1/ }).click();
+
   // Filters are kept in the address.
   await page.getByLabel("Search events").fill("spring");
   assert.equal(await list.getByRole("listitem").count(), 2);

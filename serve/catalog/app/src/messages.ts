@@ -1,0 +1,22 @@
+// What the page knows of Segment: the messages that its blocks send, and its library for Node.
+import { type Input, show } from "./json";
+import type { Block } from "./types";
+
+// typeOf is the type of the messages that a block sends, if it sends one: the last word of its id.
+export function typeOf(block: Block): string | undefined {
+  return /_(track|identify|page|screen|group|alias)(@|$)/.exec(block.id)?.[1];
+}
+
+// inputOfMessage takes from a message what its block would send again. It leaves the time out.
+export function inputOfMessage(block: Block, message: Record<string, unknown>): Input {
+  const known = block.input.filter((f) => !f.secret && f.name in message && f.name !== "timestamp");
+  return new Map(known.map((f) => [f.name, show(message[f.name])]));
+}
+
+// callOf writes the call of Segment's library for Node that makes a message, if there is one.
+export function callOf(type: string, message: Record<string, unknown>): string | undefined {
+  if (!/^(track|identify|page|screen|group|alias)$/.test(type)) return undefined;
+  const own = ["sentAt", "receivedAt", "originalTimestamp", "type", "writeKey"];
+  const given = Object.entries(message).filter(([name]) => !own.includes(name));
+  return `analytics.${type}(${show(Object.fromEntries(given))});`;
+}
