@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"reflect"
 	"sync"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/go-resty/resty/v2"
 
 	"github.com/aacflow/segment-blocks/rawjson"
+	"github.com/aacflow/segment-blocks/registry"
 	"github.com/aacflow/segment-blocks/schemas"
 )
 
@@ -29,6 +31,9 @@ type Block struct {
 // NoSource is the type of source for [Define] of a block that needs none.
 type NoSource struct{}
 
+// Executor is the function that does the work of a block: see [Define].
+type Executor[S any] = func(ctx context.Context, call *Call, source S) (any, error)
+
 // Define makes a block from its manifest and the function that does its work. The type S is that of
 // the sources it can use, such as tracking.Source: the runtime hands over the one that the
 // invocation chose.
@@ -37,9 +42,7 @@ type NoSource struct{}
 // anything that encodes to a JSON object, and writes into call.Receipt what it did, also when it
 // fails. Its error should be an *[Error]; any other becomes an internal error. It must honour ctx,
 // may run many times at once, and must not keep call after it returns.
-func Define[S any](
-	manifest *schemas.Manifest, execute func(ctx context.Context, call *Call, source S) (any, error),
-) *Block {
+func Define[S any](manifest *schemas.Manifest, execute Executor[S]) *Block {
 	_, none := any(*new(S)).(NoSource)
 	return &Block{
 		manifest: manifest,
@@ -69,6 +72,35 @@ func DefineTyped[In, Out, S any](
 		}
 		return execute(ctx, call, input, source)
 	})
+}
+
+// Register loads the manifests in files and registers a block for each: all or, with an error, none.
+// The executors stand under the ids of the manifests, and an older major version under an id like
+// board_post@1.
+func Register[S any](reg *registry.Registry, files fs.FS, executors map[string]Executor[S]) error {
+	manifests, err := schemas.Load(files)
+	if err != nil {
+		return fmt.Errorf("register blocks: %w", err)
+	}
+	var list []registry.Block
+	defined := map[string]bool{}
+	for _, m := range manifests {
+		name := m.Ref()
+		if executors[name] == nil && !defined[m.ID] {
+			name = m.ID
+		}
+		if executors[name] == nil {
+			return fmt.Errorf("register blocks: the manifest of %s has no executor: give one under this name", m.Ref())
+		}
+		defined[m.ID], defined[name] = true, true
+		list = append(list, Define(m, executors[name]))
+	}
+	for name := range executors {
+		if !defined[name] {
+			return fmt.Errorf("register blocks: an executor has no manifest: %q", name)
+		}
+	}
+	return reg.Register(list...)
 }
 
 // as returns a source as the type that a block needs. A pointer to one does as well.

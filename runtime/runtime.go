@@ -67,7 +67,7 @@ type Option func(*Runtime) error
 // Source adds a source under a name that invocations choose it by (see [ToSource]). An invocation
 // that names none gets the first source of the type that its block needs. A source with a method
 // Validate() error is asked at once; one with a method Secrets() []string has those texts kept out
-// of all errors, receipts and previews.
+// of all errors, receipts and previews, where they have 8 bytes or more.
 func Source(name string, source any) Option {
 	return func(rt *Runtime) error {
 		if strings.TrimSpace(name) == "" {

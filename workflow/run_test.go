@@ -175,21 +175,20 @@ func TestOrderEndToEnd(t *testing.T) {
 // A host's own block takes part, beside Segment's.
 func TestOwnBlock(t *testing.T) {
 	segment := newReceiver(t)
-	notes := make(chan string, 1)
-	board := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	sent := make(chan string, 1)
+	tally := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
-		notes <- r.Header.Get("Idempotency-Key") + " " + string(body)
-		w.WriteHeader(http.StatusCreated)
+		sent <- string(body)
 	}))
-	defer board.Close()
-	rt := runtimeTo(t, segment.url, runtime.Source("board", customblock.Source{URL: board.URL, Token: "secret-token"}))
+	defer tally.Close()
+	rt := runtimeTo(t, segment.url, runtime.Source("tally", customblock.Source{URL: tally.URL, APIKey: "a-key-of-tally"}))
 	g := checked(t, rt, `{name: x, start: {who: u-42}, nodes: {
 		order: {block: segment_track, with: {userId: <start.who>, event: Order Completed}},
-		tell: {block: board_post, with: {title: "<order.event> by <order.userId>"}}}}`)
+		tell: {block: tally_event, with: {event_type: "<order.event>", user_id: "<order.userId>"}}}}`)
 	res, err := workflow.Run(t.Context(), g, nil, workflow.Options{Invoke: workflow.Invoker(rt), RunID: "R"})
 	require.NoError(t, err)
 	require.Equal(t, workflow.Succeeded, res.Status)
-	require.Contains(t, <-notes, `{"title":"Order Completed by u-42"}`)
+	require.Contains(t, <-sent, `"event_type":"Order Completed","user_id":"u-42"`)
 }
 
 // What a run repeats after it was canceled has the same message, with the time of its first start.

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/aacflow/segment-blocks/registry"
+	"github.com/aacflow/segment-blocks/schemas"
 	"github.com/aacflow/segment-blocks/schemas/contract"
 )
 
@@ -27,7 +28,9 @@ func contracts(root string, list []registry.Block) (map[string][]byte, error) {
 			return nil, err
 		}
 		for _, before := range published {
-			errs = append(errs, allowed(before, now))
+			if schemas.VersionNumbers(before.Version)[0] <= b.Manifest().Major() { // a later major version is another contract
+				errs = append(errs, allowed(before, now))
+			}
 		}
 		raw, err := json.Marshal(now)
 		if err != nil {

@@ -62,10 +62,11 @@ func generate(root string) (map[string][]byte, error) {
 	files := map[string][]byte{
 		"docs/blocks/README.md": index(entries),
 	}
-	for _, e := range entries {
-		files["docs/blocks/"+e.ID+".md"] = page(e)
+	for _, b := range reg.All() {
+		e := reg.Entry(b)
+		files["docs/blocks/"+e.Unique()+".md"] = page(e)
 	}
-	published, err := contracts(root, reg.List())
+	published, err := contracts(root, reg.All())
 	if err != nil {
 		return nil, err
 	}

@@ -18,7 +18,7 @@ import (
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
-const key, token = "S3cretS3cretS3cretS3cretS3cretS3", "a-token"
+const key, token = "S3cretS3cretS3cretS3cretS3cretS3", "a-token-for-tally"
 
 // What docs/embedding.md shows is taken from here.
 func TestEmbedding(t *testing.T) {
@@ -67,7 +67,7 @@ func sources(ctx context.Context) error {
 	rt, err := runtime.New(reg,
 		runtime.Source("prod", tracking.Source{WriteKey: key, Region: tracking.EU}),
 		runtime.Source("staging", tracking.Source{WriteKey: key, Region: tracking.US}),
-		runtime.Source("board", customblock.Source{URL: "https://board.example.com", Token: token}),
+		runtime.Source("tally", customblock.Source{URL: "https://tally.example.com", APIKey: token}),
 		runtime.Transport(transport))
 	if err != nil {
 		return err

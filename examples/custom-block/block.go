@@ -1,112 +1,96 @@
-// Package customblock shows a block of one's own: the manifest board_post.yaml and this file are
-// all of it.
+// Package customblock shows how a second vendor joins the Segment blocks: two blocks, one of them a
+// batch, with a credential and retries of their own. The vendor is Tally, made up in the manner of
+// Amplitude. This file and the manifests beside it are all of it.
 //
 //	reg := registry.New()
 //	blocks.MustRegister(reg)      // the Segment blocks
-//	customblock.MustRegister(reg) // and this one beside them
+//	customblock.MustRegister(reg) // and these beside them
 //	rt, err := runtime.New(reg,
 //		runtime.Source("segment", tracking.Source{WriteKey: key, Region: tracking.EU}),
-//		runtime.Source("board", customblock.Source{URL: "https://board.example.com", Token: token}))
-//
-// From there on it is invoked, listed, validated and served like the others.
+//		runtime.Source("tally", customblock.Source{URL: "https://tally.example.com", APIKey: apiKey}))
 package customblock
 
 import (
 	"context"
-	"crypto/sha256"
 	"embed"
-	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
-	"strings"
+	"slices"
+	"time"
 
+	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/registry"
 	"github.com/aacflow/segment-blocks/runtime"
 	"github.com/aacflow/segment-blocks/runtime/retry"
-	"github.com/aacflow/segment-blocks/schemas"
 )
 
-//go:embed board_post.yaml
-var files embed.FS
+//go:embed *.yaml
+var manifests embed.FS
 
-// Source is a notice board. Because post demands this type, the runtime never hands it a source of
-// another vendor.
+// Source is a project at Tally. A runtime hands it to the blocks that demand this type, and to no
+// others.
 type Source struct {
-	// URL is the base of the board; notes go to /notes below it.
-	URL   string
-	Token string
-	// Retry bounds what is tried again, and for how long. The zero value is the default of package
-	// retry.
-	Retry retry.Policy
+	URL    string // https, and no more than the path that every call has
+	APIKey string
+	Retry  retry.Policy // the zero value is the default of package retry
 }
 
-// Validate is asked by runtime.New. The URL is not repeated in full: what is wrong with it may be
-// that it holds a password.
+// Validate is asked by runtime.New.
 func (s Source) Validate() error {
-	u, err := url.Parse(s.URL)
-	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.User != nil || u.RawQuery != "" {
-		return errors.New("the board's URL must be a scheme, a host and a path")
+	if len(s.APIKey) < 8 {
+		return errors.New("the source must have an APIKey of at least 8 characters")
 	}
-	if s.Token == "" {
-		return errors.New("the board needs a token")
-	}
-	return nil
+	_, err := retry.BaseURL(s.URL, false)
+	return err
 }
 
-// Secrets has the runtime keep the token out of errors, receipts and previews.
-func (s Source) Secrets() []string { return []string{s.Token} }
+// Secrets has the runtime keep the key out of errors, receipts and previews.
+func (s Source) Secrets() []string { return []string{s.APIKey} }
 
-// Register adds the block to a registry.
-func Register(reg *registry.Registry) error {
-	manifests, err := schemas.Load(files)
-	if err != nil {
-		return fmt.Errorf("register notice board: %w", err)
-	}
-	for _, m := range manifests {
-		if err := reg.Register(runtime.Define(m, post)); err != nil {
-			return fmt.Errorf("register notice board: %w", err)
-		}
-	}
-	return nil
-}
-
-// MustRegister is Register for programs: it panics where Register returns an error.
+// MustRegister adds the blocks to a registry. It panics where [Register] returns an error.
 func MustRegister(reg *registry.Registry) {
 	if err := Register(reg); err != nil {
 		panic(err)
 	}
 }
 
-// post sends one note. call.Send retries what is worth it, keeps the receipt, and gives the error
-// its code; the board knows a repeat by the Idempotency-Key.
-func post(ctx context.Context, call *runtime.Call, board Source) (any, error) {
-	id := noteID(board, call.InvocationID)
-	call.Receipt.MessageIDs = []string{id}
-	body := call.Input.JSON()
-	_, err := call.Send(ctx, retry.Request{
-		URL:        strings.TrimRight(board.URL, "/") + "/notes",
-		Endpoint:   board.URL,
-		Credential: board.Token,
-		Header: http.Header{
-			"Authorization":   {"Bearer " + board.Token},
-			"Content-Type":    {"application/json"},
-			"Idempotency-Key": {id},
+// Register adds the blocks to a registry.
+func Register(reg *registry.Registry) error {
+	return runtime.Register(reg, manifests, map[string]runtime.Executor[Source]{
+		"tally_event": func(ctx context.Context, call *runtime.Call, source Source) (any, error) {
+			return send(ctx, call, source, []rawjson.Object{call.Input})
 		},
+		"tally_batch": func(ctx context.Context, call *runtime.Call, source Source) (any, error) {
+			return send(ctx, call, source, call.Objects("events"))
+		},
+	})
+}
+
+// send sends events in one request. Tally knows a repeat of an event by its insert_id.
+func send(ctx context.Context, call *runtime.Call, source Source, events []rawjson.Object) (any, error) {
+	for i, event := range events {
+		id := call.MessageID(source.URL, i)
+		call.Receipt.MessageIDs = append(call.Receipt.MessageIDs, id)
+		events[i] = slices.Clone(event).Set("insert_id", rawjson.Quote(id))
+		if _, given := event.Get("time"); !given {
+			events[i] = events[i].Set("time", rawjson.Quote(call.Time.Format(time.RFC3339Nano)))
+		}
+	}
+	body, err := json.Marshal(map[string]any{"api_key": source.APIKey, "events": events})
+	if err != nil {
+		return nil, fmt.Errorf("encode events: %w", err)
+	}
+	base, _ := retry.BaseURL(source.URL, false)
+	_, err = call.Send(ctx, retry.Request{
+		URL: base + "/2/httpapi", Endpoint: base, Credential: source.APIKey, Policy: source.Retry,
+		Header: http.Header{"Content-Type": {"application/json"}},
 		Body:   func() ([]byte, error) { return body, nil },
-		Policy: board.Retry,
 	})
 	if err != nil {
 		return nil, err
 	}
-	call.Receipt.Accepted = 1
-	return map[string]any{"posted": true, "title": call.Input.Text("title")}, nil
-}
-
-// noteID is the same for the same invocation, so the board can tell a repeat from a second note;
-// another board gets another id.
-func noteID(board Source, invocation string) string {
-	sum := sha256.Sum256([]byte(board.URL + "\x00" + invocation))
-	return "note-" + hex.EncodeToString(sum[:16])
+	call.Receipt.Accepted = len(events)
+	return map[string]any{"accepted": len(events)}, nil
 }

@@ -24,17 +24,15 @@ func Example() {
 		return
 	}
 	defer segment.Close(ctx)
-	board := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(http.StatusCreated)
-	}))
-	defer board.Close()
+	tally := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer tally.Close()
 
 	reg := registry.New()
 	blocks.MustRegister(reg)
 	customblock.MustRegister(reg)
 	rt, err := runtime.New(reg,
 		runtime.Source("segment", tracking.Source{WriteKey: "an-emulator-takes-any-key", Endpoint: segment.URL}),
-		runtime.Source("board", customblock.Source{URL: board.URL, Token: "a-token"}))
+		runtime.Source("tally", customblock.Source{URL: tally.URL, APIKey: "a-key-of-tally"}))
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -46,8 +44,8 @@ func Example() {
 		input runtime.Map
 	}{
 		{"segment_track", runtime.Map{"event": "Order Completed", "userId": "u-42"}},
-		{"board_post", runtime.Map{"title": "Order o-1001 completed"}},
-		{"board_post", runtime.Map{"details": runtime.Map{"total": 42.5}}},
+		{"tally_event", runtime.Map{"event_type": "Order Completed", "user_id": "u-42"}},
+		{"tally_event", runtime.Map{"event_type": "Order Completed"}},
 	} {
 		res, err := rt.Invoke(ctx, call.block, call.input)
 		if err != nil {
@@ -58,6 +56,6 @@ func Example() {
 	}
 	// Output:
 	// segment {"success":true,"event":"Order Completed","userId":"u-42","anonymousId":null}
-	// board {"posted":true,"title":"Order o-1001 completed"}
-	// board_post refused its input, nothing was sent: /title must be given
+	// tally {"accepted":1}
+	// tally_event refused its input, nothing was sent: /user_id must be given
 }

@@ -121,10 +121,13 @@ func (op operation) Const() string { return strings.ToLower(op.Type[:1]) + op.Ty
 // longestAbout is how long the descriptions of the host's own tools are at most.
 const longestAbout = 170
 
-// About is the tool's description: what the tool does, and as many of its rules as have room. The
+// About is the tool's description: that it is deprecated, what it does, and as many of its rules as have room. The
 // service names every rule that an input breaks.
 func (op operation) About() string {
 	about := sentences(op.Summary)
+	if notice := op.Notice(); notice != "" {
+		about = sentences("Deprecated: "+notice, op.Summary)
+	}
 	for _, rule := range op.Rules {
 		longer := sentences(about, rule)
 		if utf8.RuneCountInString(longer) > longestAbout {

@@ -112,33 +112,65 @@ func Compare(before, after Contract) Diff {
 	return d
 }
 
-// CompareAll compares the blocks of two catalogs, sorted by id. No version allows a block to go.
+// CompareAll compares the blocks of two catalogs, sorted by id. Of several major versions of a block
+// each is compared with the same one before, and a new one with the newest before. No version allows
+// a block to go, or one of the major versions that callers could name.
 func CompareAll(before, after []Contract) []Diff {
-	byID := func(list []Contract) map[string]Contract {
-		m := map[string]Contract{}
-		for _, c := range list {
-			m[c.ID] = c
-		}
-		return m
-	}
-	olds, news := byID(before), byID(after)
+	olds, news := byMajor(before), byMajor(after)
 	diffs := []Diff{}
-	for id, old := range olds {
-		if now, ok := news[id]; ok {
-			diffs = append(diffs, Compare(old, now))
-			continue
-		}
-		gone := []Change{{true, "block", "", "block gone"}}
-		diffs = append(diffs, Diff{Block: id, Before: old.Version, Changes: gone})
-	}
-	for id, now := range news {
-		if _, ok := olds[id]; !ok {
-			added := []Change{{false, "block", "", "new block"}}
-			diffs = append(diffs, Diff{Block: id, After: now.Version, Needs: now.Version, Versioned: true, Changes: added})
+	for id, nows := range news {
+		for _, now := range nows {
+			d := Diff{Block: id, After: now.Version, Needs: now.Version, Versioned: true}
+			d.Changes = []Change{{false, "block", "", "new block"}}
+			if old, ok := predecessor(olds[id], now); ok {
+				d = Compare(old, now)
+			}
+			diffs = append(diffs, d)
 		}
 	}
-	slices.SortFunc(diffs, func(a, b Diff) int { return cmp.Compare(a.Block, b.Block) })
+	for id, list := range olds {
+		for _, old := range list {
+			alone := len(list) == 1 && len(news[id]) > 0 // its successor has been compared with it
+			if !alone && !slices.ContainsFunc(news[id], func(now Contract) bool { return major(now) == major(old) }) {
+				diffs = append(diffs, Diff{Block: id, Before: old.Version, Changes: []Change{{true, "block", "", "block gone"}}})
+			}
+		}
+	}
+	slices.SortFunc(diffs, func(a, b Diff) int {
+		return cmp.Or(cmp.Compare(a.Block, b.Block), schemas.CompareVersions(cmp.Or(a.After, a.Before), cmp.Or(b.After, b.Before)))
+	})
 	return diffs
+}
+
+func major(c Contract) int { return schemas.VersionNumbers(c.Version)[0] }
+
+// byMajor returns the contracts by id, the newest version of each major version, oldest first.
+func byMajor(list []Contract) map[string][]Contract {
+	list = slices.Clone(list)
+	slices.SortStableFunc(list, func(a, b Contract) int { return schemas.CompareVersions(a.Version, b.Version) })
+	blocks := map[string][]Contract{}
+	for _, c := range list {
+		majors := blocks[c.ID]
+		if n := len(majors); n > 0 && major(majors[n-1]) == major(c) {
+			majors = majors[:n-1]
+		}
+		blocks[c.ID] = append(majors, c)
+	}
+	return blocks
+}
+
+// predecessor returns the contract that one is to be compared with: that of its own major version,
+// else the newest.
+func predecessor(olds []Contract, now Contract) (Contract, bool) {
+	for _, old := range olds {
+		if major(old) == major(now) {
+			return old, true
+		}
+	}
+	if len(olds) == 0 {
+		return Contract{}, false
+	}
+	return olds[len(olds)-1], true
 }
 
 // without returns the elements of a list that another lacks.

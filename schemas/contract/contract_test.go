@@ -2,6 +2,7 @@ package contract_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -115,6 +116,27 @@ func TestCodesAndBlocks(t *testing.T) {
 	require.Equal(t, []string{"gone", "new", "same"}, []string{all[0].Block, all[1].Block, all[2].Block})
 	require.Equal(t, []bool{false, true, true}, []bool{all[0].Versioned, all[1].Versioned, all[2].Versioned})
 	require.Equal(t, []bool{true, false, false}, []bool{all[0].Breaking(), all[1].Breaking(), all[2].Breaking()})
+}
+
+// Each major version of a block has a contract of its own.
+func TestCompareMajors(t *testing.T) {
+	of := func(version, parameter string) contract.Contract {
+		return one(version, `{"properties":{"`+parameter+`":{}}}`)
+	}
+	verdicts := func(before, after []contract.Contract) (got []string) {
+		for _, d := range contract.CompareAll(before, after) {
+			got = append(got, fmt.Sprintf("%s>%s %v %v", d.Before, d.After, d.Versioned, d.Breaking()))
+		}
+		return got
+	}
+	v1, v2 := of("1.0.0", "a"), of("2.0.0", "b")
+	both := []contract.Contract{v2, v1}
+	require.Equal(t, []string{"1.0.0>1.0.0 true false", "2.0.0>2.0.0 true false"}, verdicts(both, both))
+	require.Equal(t, []string{"1.0.0>1.0.0 true false", "1.0.0>2.0.0 true true"}, verdicts(both[1:], both))
+	require.Equal(t, []string{"1.0.0>2.0.0 true true"}, verdicts(both[1:], both[:1]))
+	require.Equal(t, []string{"1.0.0> false true", "2.0.0>2.0.0 true false"}, verdicts(both, both[:1]))
+	require.Equal(t, []string{"1.0.0>1.1.0 false true", "2.0.0>2.0.0 true false"},
+		verdicts(both, []contract.Contract{of("1.1.0", "c"), v2}))
 }
 
 // What another party's service answers may be any JSON.

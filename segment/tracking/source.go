@@ -4,10 +4,8 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"net/url"
 	"strings"
 
-	"github.com/aacflow/segment-blocks/internal/loopback"
 	"github.com/aacflow/segment-blocks/runtime/retry"
 )
 
@@ -153,32 +151,16 @@ func (s Source) base() (string, error) {
 	return "", fmt.Errorf("the region must be us or eu: %q", string(s.Region))
 }
 
-// parseEndpoint never repeats the URL as a whole: what is wrong with it may be that it holds a
-// password.
+// parseEndpoint takes off what people copy along with the base URL.
 func parseEndpoint(endpoint string, allowInsecure bool) (string, error) {
-	u, err := url.Parse(endpoint)
-	switch {
-	case err != nil:
-		var parse *url.Error
-		if errors.As(err, &parse) {
-			err = parse.Err
-		}
-		return "", fmt.Errorf("the endpoint must be a URL: %w", err)
-	case u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "":
-		return "", errors.New("the endpoint must begin with https:// and a host")
-	case u.User != nil:
-		return "", errors.New("the endpoint must not hold a user or password; the write key has a field of its own")
-	case u.RawQuery != "" || u.ForceQuery || strings.Contains(endpoint, "#"):
-		return "", errors.New("the endpoint must not have a query or fragment")
-	case u.Scheme == "http" && !allowInsecure && !loopback.Host(u.Hostname()):
-		return "", fmt.Errorf("the endpoint must use https: %q", u.Host)
+	base, err := retry.BaseURL(endpoint, allowInsecure)
+	if err != nil {
+		return "", err
 	}
-	path := strings.TrimRight(u.EscapedPath(), "/")
-	if i := strings.LastIndex(path, "/v1/"); i >= 0 && isCall(path[i+len("/v1/"):]) {
-		return "", fmt.Errorf("the endpoint must end before the path of a call: %q", path[i:])
+	if i := strings.LastIndex(base, "/v1/"); i >= 0 && isCall(base[i+len("/v1/"):]) {
+		return "", fmt.Errorf("the endpoint must end before the path of a call: %q", base[i:])
 	}
-	path = strings.TrimRight(strings.TrimSuffix(path, "/v1"), "/")
-	return u.Scheme + "://" + u.Host + path, nil
+	return strings.TrimRight(strings.TrimSuffix(base, "/v1"), "/"), nil
 }
 
 func isCall(name string) bool { return name == "batch" || Type(name).Valid() }

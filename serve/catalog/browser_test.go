@@ -111,7 +111,7 @@ type host struct {
 	Bin      string `json:"bin"` // the folder of the command, for what wants it
 }
 
-// start serves the Segment blocks with an emulated source and one that passes for real, and a block
+// start serves the Segment blocks with an emulated source and one that passes for real, and blocks
 // of another vendor.
 func start(t *testing.T) host {
 	t.Helper()
@@ -119,11 +119,7 @@ func start(t *testing.T) host {
 	require.NoError(t, err)
 	receiver, err := emulator.Start()
 	require.NoError(t, err)
-	board := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(http.StatusCreated)
-		_, _ = w.Write([]byte(`{"id":"n-1"}`))
-	}))
+	tally := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	reg := registry.New()
 	blocks.MustRegister(reg)
 	customblock.MustRegister(reg)
@@ -133,11 +129,11 @@ func start(t *testing.T) host {
 		runtime.Observe(log.Observe),
 		runtime.EmulatedSource("emulator", tracking.Source{WriteKey: "emulated-write-key", Endpoint: segment.URL}),
 		runtime.Source("prod", tracking.Source{WriteKey: planted, Endpoint: receiver.URL}),
-		runtime.Source("board", customblock.Source{URL: board.URL, Token: "board-token"}),
+		runtime.Source("tally", customblock.Source{URL: tally.URL, APIKey: "a-key-of-tally"}),
 	)
 	require.NoError(t, err)
 	serving := func(cfg serve.Config) string {
-		cfg.MCP.Sources = []string{"emulator", "prod", "board"}
+		cfg.MCP.Sources = []string{"emulator", "prod", "tally"}
 		server, err := serve.New(rt, reg, cfg)
 		require.NoError(t, err)
 		mux := http.NewServeMux()
@@ -152,7 +148,7 @@ func start(t *testing.T) host {
 		require.NoError(t, rt.Close(ctx))
 		require.NoError(t, segment.Close(ctx))
 		require.NoError(t, receiver.Close(ctx))
-		board.Close()
+		tally.Close()
 	})
 	g, err := guard.New(guard.Config{Tokens: []string{token}})
 	require.NoError(t, err)

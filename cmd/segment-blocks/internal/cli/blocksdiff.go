@@ -19,16 +19,17 @@ func newBlocksDiff(p *Program) *cobra.Command {
 		Short: "Say what has changed in manifests, and which version that needs",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 2 {
-				return console.Usage("%s needs two places: files or folders of manifests, or URLs of services", cmd.CommandPath())
+				return console.Usage("%s needs two places: files or folders of manifests, commits, or URLs of services",
+					cmd.CommandPath())
 			}
 			return nil
 		},
 		RunE: p.settled(func(cmd *cobra.Command, args []string, s *settings.Settings) error {
-			before, err := p.contractsAt(cmd.Context(), args[0])
+			before, err := p.contractsAt(cmd.Context(), args[0], args[1])
 			if err != nil {
 				return err
 			}
-			after, err := p.contractsAt(cmd.Context(), args[1])
+			after, err := p.contractsAt(cmd.Context(), args[1], args[0])
 			if err != nil {
 				return err
 			}

@@ -150,16 +150,29 @@ func exampleFolder(t *testing.T) (string, *emulator.Server) {
 		require.NoError(t, err)
 		require.NoError(t, os.WriteFile(filepath.Join(dir, filepath.Base(name)), data, 0o600))
 	}
-	manifest, err := os.ReadFile("../../../../examples/custom-block/board_post.yaml")
-	require.NoError(t, err)
-	require.NoError(t, os.Mkdir(filepath.Join(dir, "published"), 0o700))
-	for _, name := range []string{"board_post.yaml", "published/board_post.yaml"} {
-		require.NoError(t, os.WriteFile(filepath.Join(dir, name), manifest, 0o600))
+	for _, folder := range []string{"manifests", "published"} {
+		require.NoError(t, os.CopyFS(filepath.Join(dir, folder), os.DirFS("../../../../examples/custom-block")))
+	}
+	for _, line := range []string{
+		"git init -q", "git add manifests", "git -c user.name=a -c user.email=a@b -c commit.gpgsign=false commit -q -m one",
+	} {
+		arguments := strings.Fields(line)
+		commit := exec.Command(arguments[0], arguments[1:]...)
+		commit.Dir = dir
+		out, err := commit.CombinedOutput()
+		require.NoError(t, err, string(out))
 	}
 	to := "writeKey: " + emulatorKey + ", endpoint: '" + server.URL + "'}\n"
 	config := "defaultSource: prod\nsources:\n  prod: {" + to + "  queued: {delivery: durable, store: queued.store, " + to
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "segment-blocks.yaml"), []byte(config), 0o600))
 	return dir, server
+}
+
+func TestCommitsNeedGit(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	_, err := committed(t.Context(), "HEAD", ".")
+	require.EqualError(t, err, "cannot read manifests: no file or folder has this name, and git, which reads those of a "+
+		"commit, is not installed: HEAD")
 }
 
 // deadLetters makes a store with the dead letters 1 and 2, which the examples of queue name.

@@ -103,8 +103,9 @@ func inFolder(folder string, err error) []error {
 	return errs
 }
 
-// contractsAt returns the contracts at a place: a service, a published contract, or manifests.
-func (p *Program) contractsAt(ctx context.Context, place string) ([]contract.Contract, error) {
+// contractsAt returns the contracts at a place: a service, a published contract, manifests, or a
+// commit with manifests where beside, the other place of a comparison, has them.
+func (p *Program) contractsAt(ctx context.Context, place, beside string) ([]contract.Contract, error) {
 	if strings.HasPrefix(place, "http://") || strings.HasPrefix(place, "https://") {
 		return p.contractsOf(ctx, strings.TrimRight(place, "/")+"/v1/blocks")
 	}
@@ -122,9 +123,15 @@ func (p *Program) contractsAt(ctx context.Context, place string) ([]contract.Con
 		}
 		return []contract.Contract{c}, nil
 	}
-	manifests, err := loadManifests([]string{place})
+	var manifests []*schemas.Manifest
+	var err error
+	if _, missing := os.Stat(place); errors.Is(missing, fs.ErrNotExist) && filepath.Ext(place) != ".yaml" {
+		manifests, err = committed(ctx, place, beside)
+	} else if manifests, err = loadManifests([]string{place}); err != nil {
+		err = console.Usage("%w", err)
+	}
 	if err != nil {
-		return nil, console.Usage("%w", err)
+		return nil, err
 	}
 	var list []contract.Contract
 	for _, m := range manifests {

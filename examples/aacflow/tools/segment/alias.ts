@@ -62,7 +62,7 @@ export const segmentAliasTool: ToolConfig<SegmentAliasParams, SegmentAliasRespon
   },
 
   request: {
-    url: () => invokeUrl('segment_alias'),
+    url: () => invokeUrl('segment_alias@1'),
     method: 'POST',
     headers: serviceHeaders,
     body: (params) =>

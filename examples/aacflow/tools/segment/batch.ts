@@ -50,7 +50,7 @@ export const segmentBatchTool: ToolConfig<SegmentBatchParams, SegmentBatchRespon
   },
 
   request: {
-    url: () => invokeUrl('segment_batch'),
+    url: () => invokeUrl('segment_batch@1'),
     method: 'POST',
     headers: serviceHeaders,
     body: (params) =>

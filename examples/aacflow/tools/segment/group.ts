@@ -76,7 +76,7 @@ export const segmentGroupTool: ToolConfig<SegmentGroupParams, SegmentGroupRespon
   },
 
   request: {
-    url: () => invokeUrl('segment_group'),
+    url: () => invokeUrl('segment_group@1'),
     method: 'POST',
     headers: serviceHeaders,
     body: (params) =>

@@ -70,7 +70,7 @@ export const segmentIdentifyTool: ToolConfig<SegmentIdentifyParams, SegmentIdent
   },
 
   request: {
-    url: () => invokeUrl('segment_identify'),
+    url: () => invokeUrl('segment_identify@1'),
     method: 'POST',
     headers: serviceHeaders,
     body: (params) =>

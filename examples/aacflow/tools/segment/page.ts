@@ -83,7 +83,7 @@ export const segmentPageTool: ToolConfig<SegmentPageParams, SegmentPageResponse>
   },
 
   request: {
-    url: () => invokeUrl('segment_page'),
+    url: () => invokeUrl('segment_page@1'),
     method: 'POST',
     headers: serviceHeaders,
     body: (params) =>

@@ -83,7 +83,7 @@ export const segmentScreenTool: ToolConfig<SegmentScreenParams, SegmentScreenRes
   },
 
   request: {
-    url: () => invokeUrl('segment_screen'),
+    url: () => invokeUrl('segment_screen@1'),
     method: 'POST',
     headers: serviceHeaders,
     body: (params) =>

@@ -85,7 +85,7 @@ export const segmentTrackTool: ToolConfig<SegmentTrackParams, SegmentTrackRespon
   },
 
   request: {
-    url: () => invokeUrl('segment_track'),
+    url: () => invokeUrl('segment_track@1'),
     method: 'POST',
     headers: serviceHeaders,
     body: (params) =>

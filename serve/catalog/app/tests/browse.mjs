@@ -6,12 +6,12 @@ await withPage(
   async ({ page, open }) => {
     await open();
     await page.getByRole("link", { name: "Segment Track" }).waitFor();
-    await page.getByRole("link", { name: "Post to the notice board" }).waitFor(); // of a second vendor
+    await page.getByRole("link", { name: "Tally Event" }).waitFor(); // of a second vendor
 
     // "/" leads to the search, which looks into examples too.
     await page.keyboard.press("/");
     await page.keyboard.type("order completed");
-    await page.getByText("of 8 blocks match").waitFor();
+    await page.getByText("of 9 blocks match").waitFor();
     assert.equal(await page.locator(".cards h3").first().textContent(), "Segment Track");
     await page.keyboard.press("Enter");
     await page.getByRole("heading", { name: "Segment Track", level: 1 }).waitFor();

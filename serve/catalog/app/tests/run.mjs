@@ -19,8 +19,9 @@ await withPage(
     await page.getByRole("tabpanel", { name: "Attempts" }).waitFor();
 
     // The second vendor's block has a form and runs, without a line for it.
-    await open("blocks/board_post");
-    await page.getByLabel("title", { exact: true }).fill("Order o-1001 completed");
+    await open("blocks/tally_event");
+    await page.getByLabel("user_id", { exact: true }).fill("u-42");
+    await page.getByLabel("event_type", { exact: true }).fill("Order Completed");
     await page.getByText("Ready").waitFor();
     await page.getByRole("button", { name: "Run for real" }).click(); // its source is no emulator
     await page.getByRole("button", { name: "Send it" }).click();
@@ -28,7 +29,7 @@ await withPage(
       .getByText(/accepted/)
       .first()
       .waitFor();
-    assert.match(await page.getByRole("row", { name: /^posted/ }).textContent(), /true/);
+    assert.match(await page.getByRole("row", { name: /^accepted/ }).textContent(), /1/);
 
     // A real source is in sight, and wants a confirmation once.
     await open("blocks/segment_track?example=0");
