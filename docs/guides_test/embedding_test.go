@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net/http"
 	"testing"
 	"time"
@@ -77,6 +78,9 @@ func sources(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := pinned(ctx, rt, runtime.Map{"event": "Order Completed"}); runtime.ErrorOf(err).Code != runtime.InvalidInput {
+		return err
+	}
 	if len(requests) != 1 || requests[0].Method != http.MethodPost {
 		return errors.New("one request must be previewed")
 	}
@@ -87,6 +91,15 @@ func sources(ctx context.Context) error {
 	}
 	transport.CloseIdleConnections()
 	return nil
+}
+
+// pinned demands a major version. Its input names nobody, so nothing is sent.
+func pinned(ctx context.Context, rt *runtime.Runtime, input runtime.Input) error {
+	res, err := rt.Invoke(ctx, "segment_track@1", input)
+	if err == nil {
+		return fmt.Errorf("an event of nobody was sent: %s", res.Output)
+	}
+	return err
 }
 
 func failing(ctx context.Context, t *testing.T, endpoint, userID string) (output []byte, details *runtime.Error) {
