@@ -1,8 +1,9 @@
 // Command gen writes the documentation that is derived from the manifests, the keys of a manifest,
 // the error codes, and the schema and an example of workflow files: docs/blocks, docs/errors.md,
 // docs/manifest.md, docs/openapi.json, docs/workflow.schema.json, docs/workflow.svg, the block table
-// of the README and, once for each version of a block, its contract in schemas/contracts. Run it
-// with go generate ./docs/gen; a test fails when what it would write is not what is there.
+// of the README, the Go types of package segment and, once for each version of a block, its contract
+// in schemas/contracts. Run it with go generate ./docs/gen; a test fails when what it would write is
+// not what is there.
 package main
 
 import (
@@ -65,6 +66,10 @@ func generate(root string) (map[string][]byte, error) {
 	for _, b := range reg.All() {
 		e := reg.Entry(b)
 		files["docs/blocks/"+e.Unique()+".md"] = page(e)
+	}
+	var err error
+	if files["segment/calls.go"], err = calls(entries); err != nil {
+		return nil, err
 	}
 	published, err := contracts(root, reg.All())
 	if err != nil {

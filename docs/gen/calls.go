@@ -1,0 +1,77 @@
+package main
+
+import (
+	"bytes"
+	_ "embed"
+	"fmt"
+	"go/format"
+	"slices"
+	"strings"
+	"text/template"
+
+	"github.com/aacflow/segment-blocks/rawjson"
+	"github.com/aacflow/segment-blocks/registry"
+	"github.com/aacflow/segment-blocks/schemas"
+)
+
+//go:embed calls.go.tmpl
+var callsTemplate string
+
+// calls returns the Go types of package segment, one for the input of each block.
+func calls(entries []registry.Entry) ([]byte, error) {
+	form, err := template.New("calls.go").Funcs(template.FuncMap{
+		"comment": comment, "name": goName, "kind": goType,
+		"call": func(e registry.Entry) string { return goName(strings.TrimPrefix(e.ID, "segment_")) },
+	}).Parse(callsTemplate)
+	if err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	if err := form.Execute(&b, entries); err != nil {
+		return nil, err
+	}
+	return format.Source(b.Bytes())
+}
+
+// goName returns a name such as userId as Go has it: UserID.
+func goName(name string) string {
+	name = strings.ToUpper(name[:1]) + name[1:]
+	if short, ok := strings.CutSuffix(name, "Id"); ok {
+		return short + "ID"
+	}
+	return name
+}
+
+func goType(f schemas.Field) (string, error) {
+	switch {
+	case f.Secret:
+		return "tracking.WriteKey", nil
+	case f.Format == "date-time":
+		return "time.Time", nil
+	case f.Type == "string":
+		return "string", nil
+	case f.Type == "json" && slices.Equal(f.Kinds, []rawjson.Kind{rawjson.ObjectKind}):
+		return "map[string]any", nil
+	case f.Type == "json" && schemas.Find(f.Fields, "type") != nil:
+		return "[]Message", nil
+	}
+	return "", fmt.Errorf("docs/gen has no Go type for the parameter: %q", f.Name)
+}
+
+// comment breaks texts into the lines of a comment.
+func comment(texts ...string) string {
+	const width = 90
+	var b strings.Builder
+	for _, text := range texts {
+		line := "//"
+		for word := range strings.FieldsSeq(text) {
+			if len(line)+len(word) >= width {
+				b.WriteString(line + "\n")
+				line = "//"
+			}
+			line += " " + word
+		}
+		b.WriteString(line + "\n")
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}
