@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Package tracking refuses messages, and warns, under codes of its own. Those have to be explained
-// as well.
+// Packages tracking and importer refuse messages, and warn, under codes of their own. Those have to
+// be explained as well.
 func TestTrackingCodesAreExplained(t *testing.T) {
 	code := regexp.MustCompile(`^"[a-z]+(_[a-z]+)+"$`) // no other string of these files looks so
 	known, err := readCodes()
@@ -30,8 +30,11 @@ func TestTrackingCodesAreExplained(t *testing.T) {
 		require.True(t, explained(field+"_not_string"), field)
 	}
 	found := 0
-	for _, name := range []string{"message.go", "prepare.go", "render.go"} {
-		path := filepath.Join("..", "..", "segment", "tracking", name)
+	for _, name := range []string{
+		"tracking/message.go", "tracking/prepare.go", "tracking/render.go", "importer/importer.go", "importer/reader.go",
+		"importer/message.go", "importer/rows.go",
+	} {
+		path := filepath.Join("..", "..", "segment", name)
 		file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
 		require.NoError(t, err)
 		ast.Inspect(file, func(n ast.Node) bool {

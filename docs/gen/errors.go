@@ -23,7 +23,7 @@ var (
 
 // explanations is codes.yaml: what each code means, by code.
 type explanations struct {
-	Segment, Ours, Any, Warnings map[string]string
+	Segment, Ours, Files, Any, Warnings map[string]string
 }
 
 // readCodes reads codes.yaml. A member that explanations does not have is passed over; the test of
@@ -41,7 +41,9 @@ type violation struct{ Whose, Meaning string }
 // know whether to ask Segment or this program.
 func (e explanations) violations() map[string]violation {
 	all := map[string]violation{}
-	for whose, codes := range map[string]map[string]string{"Segment": e.Segment, "ours": e.Ours, "any block": e.Any} {
+	for whose, codes := range map[string]map[string]string{
+		"Segment": e.Segment, "ours": e.Ours, "import": e.Files, "any block": e.Any,
+	} {
 		for code, meaning := range codes {
 			all[code] = violation{whose, meaning}
 		}

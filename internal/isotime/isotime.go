@@ -93,8 +93,11 @@ var ErrFormat = errors.New("must be an ISO 8601 date or date-time, such as 2024-
 // before: it keeps its day, and its place among other times.
 //
 // Words, epoch numbers, week and ordinal dates, impossible days, the year 0 and 24:00 are refused.
-func Parse(s string) (time.Time, error) {
-	t, ok := parse(strings.ToUpper(s))
+func Parse(s string) (time.Time, error) { return ParseIn(s, time.UTC) }
+
+// ParseIn is [Parse] for times that are those of a zone where they name none.
+func ParseIn(s string, zone *time.Location) (time.Time, error) {
+	t, ok := parse(strings.ToUpper(s), zone)
 	if t = t.UTC(); !ok || t.Year() < 1 || t.Year() > 9999 { // a zone can move the first and last day beyond four digits
 		return time.Time{}, fmt.Errorf("%w: %.60q", ErrFormat, s)
 	}
@@ -102,7 +105,7 @@ func Parse(s string) (time.Time, error) {
 }
 
 // parse reads s, all of it in capitals, in a layout that is made for it.
-func parse(s string) (time.Time, bool) {
+func parse(s string, zone *time.Location) (time.Time, bool) {
 	if IsRFC3339(s) {
 		t, err := time.Parse(time.RFC3339, s)
 		return t, err == nil
@@ -119,16 +122,16 @@ func parse(s string) (time.Time, bool) {
 		if end := len(date + clock + second); len(s) >= end && strings.HasSuffix(s[:end], second[:len(second)-2]+"60") {
 			s, leap = s[:end-2]+"59"+s[end:], true
 		}
-		local, zone := cutZone(s, len(date))
+		local, offset := cutZone(s, len(date))
 		if form += clock; len(local) > len(form) {
 			form += second
 		}
-		if len(local) < len(form) || zone != "" && !isZone(zone) {
+		if len(local) < len(form) || offset != "" && !isZone(offset) {
 			return time.Time{}, false
 		}
-		form += map[int]string{1: "Z07:00", 3: "Z07", 5: "Z0700", 6: "Z07:00"}[len(zone)]
+		form += map[int]string{1: "Z07:00", 3: "Z07", 5: "Z0700", 6: "Z07:00"}[len(offset)]
 	}
-	t, err := time.Parse(form, s)
+	t, err := time.ParseInLocation(form, s, zone)
 	if err != nil || strings.HasPrefix(s, "0000") || !hasTwoDigitHour(s, len(date)) {
 		return time.Time{}, false
 	}

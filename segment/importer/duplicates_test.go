@@ -53,7 +53,7 @@ func TestRepeatsAreForgottenOnceSettled(t *testing.T) {
 		Invoke: func(context.Context, runtime.JSON) (*runtime.Receipt, error) { return nil, nil },
 	})
 	require.NoError(t, err)
-	_, err = im.begin()
+	_, err = im.begin(t.Context())
 	require.NoError(t, err)
 	for i := range int64(1000) {
 		im.duplicates = append(im.duplicates, i)

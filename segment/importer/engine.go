@@ -39,7 +39,9 @@ func (im *Import) Run(ctx context.Context) (Counts, error) {
 		return Counts{}, err
 	}
 	defer release()
-	if finished, err := im.begin(); finished || err != nil {
+	finished, err := im.begin(ctx)
+	if finished || err != nil {
+		im.reader.close()
 		return im.counts, err
 	}
 	im.tellProgress()
@@ -54,7 +56,7 @@ func (im *Import) Run(ctx context.Context) (Counts, error) {
 	read, sent := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(read)
-		im.guard(im.readAll)
+		im.guard(func() { im.readAll(ctx) })
 	}()
 	var workers sync.WaitGroup
 	for _, p := range im.partitions {
@@ -150,10 +152,10 @@ func (im *Import) tellProgress() Progress {
 }
 
 // readAll gives every event to its partition.
-func (im *Import) readAll() {
+func (im *Import) readAll(ctx context.Context) {
 	defer im.reader.close()
 	for {
-		e, err := im.reader.next()
+		e, err := im.reader.next(ctx)
 		switch {
 		case err != nil:
 			im.end(err)
@@ -285,8 +287,8 @@ func (im *Import) settled() (s state, accepted int64, err error) {
 	low := im.settle()
 	s = state{
 		Plan: im.plan, Position: low.at, RejectsBytes: im.rejects.size, RejectsFile: im.options.RejectsPath,
-		Counts: im.progress().Counts, Cut: errors.Is(im.readErr, ErrCut),
-		Done: im.ended && im.readErr == nil && low.seq == im.next.seq,
+		Counts: im.progress().Counts,
+		Done:   im.ended && im.readErr == nil && low.seq == im.next.seq,
 	}
 	s.Counts.Events = low.seq
 	s.Counts.Duplicates = im.counts.Duplicates

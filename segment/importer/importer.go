@@ -46,22 +46,28 @@ const Stdin = "-"
 // Options say what to import and how. Files, Invoke and Key are required.
 type Options struct {
 	// Files are read one after the other. Their names tell the format: .ndjson, .jsonl and .json
-	// hold a message a line, .csv holds rows, and each may have .gz behind it. Data that begins
-	// like gzip is unpacked, whatever its name.
+	// hold JSON, .csv holds rows, and each may have .gz behind it. Data that begins like gzip is
+	// unpacked, whatever its name.
 	Files []string
 	// Part, if not nil, is all that is imported of the one file: see [Split].
 	Part *Part
-	// Stdin is read where Files is [Stdin] alone. Its events are NDJSON unless Format says
-	// otherwise.
+	// Stdin is read where Files is [Stdin] alone. It is JSON unless Format says otherwise.
 	Stdin io.Reader
 	// Format is the format of all files, whatever their names.
 	Format Format
+	// Encoding is that of the text in all files. Default: UTF-8.
+	Encoding Encoding
+	// TimeFormat is how timestamps are written, and the columns that Map makes times. Default: ISO
+	// 8601.
+	TimeFormat TimeFormat
+	// TimeZone is that of times that name none, such as Europe/Berlin. Default: UTC.
+	TimeZone string
 	// Type is the type of messages that do not name one. A CSV file without a column for it needs
 	// one.
 	Type tracking.Type
 	// Map says what columns of CSV files become, in place of what their names say: COLUMN=FIELD
 	// such as user=userId, COLUMN=FIELD:KIND such as total=properties.total:number, or COLUMN= to
-	// leave the column out. Kinds are text, number, boolean and json.
+	// leave the column out. Kinds are text, number, boolean, time and json.
 	Map []string
 	// Delimiter stands between the fields of a CSV row. Default: a comma.
 	Delimiter byte
@@ -112,7 +118,7 @@ type Options struct {
 
 // Counts are what an import has done, over all runs of it.
 type Counts struct {
-	// Events are the lines or rows that are not empty.
+	// Events are the JSON values, or the lines or rows that are not empty.
 	Events int64 `json:"events"`
 	// Accepted events have been confirmed by the receiver. Rejected ones were not sent, or the
 	// receiver refused them.
@@ -147,9 +153,10 @@ const (
 	CodeWrongValue = "invalid_value"
 )
 
-// ErrCut is the error of an import whose packed file ends too early. Everything before has been
-// dealt with. With the whole file in its place, Resume goes on behind the last line.
-var ErrCut = errors.New("the packed file is cut: it ends too early")
+// ErrCut is the error of an import whose file ends too early: a packed one, or JSON with a list or
+// an event that is never closed. Everything before has been dealt with. With the whole file in its
+// place, Resume goes on there.
+var ErrCut = errors.New("the file is cut: it ends too early")
 
 // InputError is the error of an import that cannot begin, or not go on: an option, a file or what
 // an earlier run has left is not what it must be. Another attempt fails in the same way.
@@ -197,6 +204,7 @@ type Import struct {
 	options Options
 	inputs  []*input
 	rules   []rule
+	times   times
 	plan    plan
 	reader  *reader
 	limiter *rate.Limiter
@@ -228,6 +236,7 @@ type Import struct {
 func New(o Options) (*Import, error) {
 	o.Concurrency = cmp.Or(max(0, o.Concurrency), 4)
 	o.Delimiter = cmp.Or(o.Delimiter, ',')
+	o.Encoding = cmp.Or(o.Encoding, UTF8)
 	o.Grace = cmp.Or(max(0, o.Grace), 10*time.Second)
 	im := &Import{
 		options: o, most: maxBatchEvents, warned: map[string]bool{}, seed: maphash.MakeSeed(),
@@ -264,9 +273,13 @@ func (im *Import) open() error {
 		}
 		im.rules = append(im.rules, r)
 	}
+	var err error
+	if im.times, err = newTimes(o.TimeFormat, o.TimeZone); err != nil {
+		return err
+	}
 	csv := false
 	for _, path := range o.Files {
-		in, err := openInput(path, o.Format, o.Stdin)
+		in, err := openInput(path, o)
 		if err != nil {
 			return err
 		}

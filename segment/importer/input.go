@@ -15,8 +15,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync/atomic"
-	"unicode"
-	"unicode/utf8"
 )
 
 // Format is how the events of a file are written.
@@ -24,14 +22,15 @@ type Format string
 
 // The formats.
 const (
-	NDJSON Format = "ndjson" // one JSON object a line
-	CSV    Format = "csv"    // a header line that names the columns, then one event a row
+	JSON Format = "json" // objects, one a line or each over several lines, or lists of objects
+	CSV  Format = "csv"  // a header line that names the columns, then one event a row
 )
 
 // input is a file of events.
 type input struct {
-	path   string
-	format Format
+	path     string
+	format   Format
+	encoding Encoding
 	// id stands for the contents of the file, whatever its path: a hash of its size and of its
 	// first and last 64 KB. It is "" for standard input.
 	id    string
@@ -48,12 +47,20 @@ func (in *input) firstLine() int64 {
 	return 1
 }
 
+// firstOffset is where what is read begins among the events of the whole file.
+func (in *input) firstOffset() int64 {
+	if in.part != nil {
+		return in.part.Offset
+	}
+	return 0
+}
+
 // edge is how much of either end of a file makes its id.
 const edge = 64 << 10
 
 // openInput looks at a file.
-func openInput(path string, format Format, stdin io.Reader) (*input, error) {
-	in := &input{path: path, format: format, size: -1, stdin: stdin}
+func openInput(path string, o *Options) (*input, error) {
+	in := &input{path: path, format: o.Format, encoding: o.Encoding, size: -1, stdin: o.Stdin}
 	if in.format == "" {
 		in.format = formatOf(path)
 	}
@@ -87,12 +94,12 @@ func openInput(path string, format Format, stdin io.Reader) (*input, error) {
 func formatOf(path string) Format {
 	switch filepath.Ext(strings.TrimSuffix(strings.ToLower(path), ".gz")) {
 	case ".ndjson", ".jsonl", ".json":
-		return NDJSON
+		return JSON
 	case ".csv":
 		return CSV
 	}
 	if path == Stdin {
-		return NDJSON
+		return JSON
 	}
 	return ""
 }
@@ -110,20 +117,6 @@ func identify(f io.ReaderAt, size int64) (string, error) {
 		h.Write(buf)
 	}
 	return hex.EncodeToString(h.Sum(nil)[:16]), nil
-}
-
-// beginsWith tells whether the file begins with all of one that had a size and an id.
-func (in *input) beginsWith(size int64, id string) bool {
-	if in.size <= size {
-		return false
-	}
-	f, err := os.Open(in.path)
-	if err != nil {
-		return false
-	}
-	defer func() { _ = f.Close() }()
-	got, err := identify(f, size)
-	return err == nil && got == id
 }
 
 // open returns the unpacked contents without a byte order mark, and the file to close. Offsets
@@ -151,47 +144,26 @@ func (in *input) open(read *atomic.Int64) (*bufio.Reader, io.Closer, error) {
 	return r, file, nil
 }
 
-// unpack looks at the first bytes, so that what is no text ends the import at once, and not as
-// millions of rejects.
+// unpack looks at the first bytes, so that what is no text, or in another encoding, ends the import
+// at once, and not as millions of rejects.
 func (in *input) unpack(file io.Reader) (*bufio.Reader, error) {
-	const size = maxRecord + len("\r\n")
-	r := bufio.NewReaderSize(file, size)
+	r := bufio.NewReaderSize(file, headBytes)
 	if magic, _ := r.Peek(2); bytes.Equal(magic, []byte{0x1f, 0x8b}) {
 		unpacked, err := gzip.NewReader(r)
 		if err != nil {
 			return nil, fmt.Errorf("cannot unpack the events: %w", err)
 		}
-		r = bufio.NewReaderSize(unpacked, size)
+		r = bufio.NewReaderSize(unpacked, headBytes)
 	}
-	mark, _ := r.Peek(3)
-	switch {
-	case bytes.HasPrefix(mark, []byte("\xff\xfe")), bytes.HasPrefix(mark, []byte("\xfe\xff")):
-		return nil, errors.New("the events must be UTF-8 and are UTF-16, as some Windows programs write it")
-	case string(mark) == "\xef\xbb\xbf":
-		_, _ = r.Discard(3)
+	decoded, err := in.encoding.decode(r)
+	if err != nil {
+		return nil, err
 	}
-	_, _ = r.Peek(1)                              // which fills the buffer, without waiting for more than one read gives
-	head, _ := r.Peek(min(r.Buffered(), 128<<10)) // what has arrived by now
-	if line := binaryLine(head); line > 0 {
-		return nil, fmt.Errorf("the events must be text in UTF-8, and line %d holds binary data or another encoding", line)
+	text := bufio.NewReaderSize(decoded, maxRecord+len("\r\n"))
+	if mark, _ := text.Peek(3); string(mark) == "\xef\xbb\xbf" {
+		_, _ = text.Discard(3)
 	}
-	return r, nil
-}
-
-// binaryLine returns the number of the line with the first byte that tells binary data from text, 0
-// for none: a NUL or, in what is not UTF-8 either, another control character.
-func binaryLine(head []byte) int {
-	for len(head) > 0 && head[len(head)-1] >= utf8.RuneSelf {
-		head = head[:len(head)-1] // it may be cut
-	}
-	at := bytes.IndexByte(head, 0)
-	if at < 0 && !utf8.Valid(head) {
-		at = bytes.IndexFunc(head, func(r rune) bool { return r < ' ' && !unicode.IsSpace(r) })
-	}
-	if at < 0 {
-		return 0
-	}
-	return 1 + bytes.Count(head[:at], []byte("\n"))
+	return text, in.encoding.refuseBinary(arrived(text))
 }
 
 // counted counts what is read, in small steps, so that progress does not jump.

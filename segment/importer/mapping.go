@@ -52,13 +52,15 @@ func parseRule(text string) (rule, error) {
 			head, schemas.DidYouMean(head, append(texts(), objects()...)))
 	case len(r.path) > 1:
 		return rule{}, fmt.Errorf("--map names a part of %s, which is a text: %q", head, text)
+	case head == "timestamp" && kind == "time": // which it is in any case
+		r.kind = "text"
 	case kind != "text":
 		return rule{}, fmt.Errorf("--map makes %s a %s, and it must be a text: %q", head, kind, text)
 	}
 	return r, nil
 }
 
-func kinds() []string { return []string{"text", "number", "boolean", "json"} }
+func kinds() []string { return []string{"text", "number", "boolean", "time", "json"} }
 
 // objects are the fields of a message that hold others.
 func objects() []string { return []string{"properties", "traits", "context", "integrations"} }
@@ -101,7 +103,7 @@ type Column struct {
 	Name string `json:"column"`
 	// Field is such as userId or properties.price, "" for a column that is left out.
 	Field string `json:"field"`
-	// Kind is text, number, boolean or json.
+	// Kind is text, number, boolean, time or json.
 	Kind string `json:"kind,omitempty"`
 }
 

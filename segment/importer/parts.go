@@ -17,6 +17,8 @@ type Part struct {
 	// From is the byte of the file that the part begins with, To the one behind it.
 	From int64 `json:"from"`
 	To   int64 `json:"to"`
+	// Offset is From less the byte order mark, from where the events of the whole file are counted.
+	Offset int64 `json:"offset"`
 	// Line is the number of its first line.
 	Line int64 `json:"line"`
 }
@@ -28,7 +30,7 @@ type Part struct {
 // Only files with a message a line can be divided: any other is one part. Read, if not nil, is
 // told how many bytes have been looked at.
 func Split(ctx context.Context, path string, size int64, read func(bytes int64)) ([]Part, error) {
-	in, err := openInput(path, "", nil)
+	in, err := openInput(path, &Options{})
 	if err != nil {
 		return nil, &InputError{err}
 	}
@@ -38,11 +40,14 @@ func Split(ctx context.Context, path string, size int64, read func(bytes int64))
 	}
 	defer func() { _ = f.Close() }()
 	r := bufio.NewReaderSize(f, 1<<20)
-	if size <= 0 || in.format != NDJSON || !hasMessageALine(r) {
+	if size <= 0 || in.format != JSON || !hasMessageALine(r) {
 		return []Part{{To: in.size, Line: 1}}, nil
 	}
 	var parts []Part
-	next := Part{Line: 1}
+	next, mark := Part{Line: 1}, int64(0)
+	if head, _ := r.Peek(3); string(head) == "\xef\xbb\xbf" {
+		mark = 3
+	}
 	for line := int64(1); ctx.Err() == nil; {
 		block, err := r.Peek(r.Size())
 		if err != nil && !errors.Is(err, io.EOF) {
@@ -69,7 +74,7 @@ func Split(ctx context.Context, path string, size int64, read func(bytes int64))
 		}
 		if cut >= 0 {
 			parts = append(parts, next)
-			next = Part{From: next.To, To: next.To, Line: line}
+			next = Part{From: next.To, To: next.To, Offset: next.To - mark, Line: line}
 		}
 	}
 	return nil, ctx.Err()

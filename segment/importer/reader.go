@@ -2,17 +2,19 @@ package importer
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"strconv"
 	"sync/atomic"
+	"unicode/utf8"
 
 	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/schemas"
 )
 
-// position is a place between two lines: all before it has been dealt with.
+// position is a place between two events: all before it has been dealt with.
 type position struct {
 	// File counts the files from 0. Line is the number, from 1, of the line that comes next, and
 	// Offset where it begins in the file's unpacked contents.
@@ -21,7 +23,8 @@ type position struct {
 	Offset int64 `json:"offset"`
 	// Sum is the XXH64 hash of the contents before Offset, by which a file is known that was edited
 	// there.
-	Sum uint64 `json:"sum,string"`
+	Sum    uint64 `json:"sum,string"`
+	Layout layout `json:"layout,omitempty"`
 }
 
 // event is what a line holds: a message, or faults that keep it from being one.
@@ -29,6 +32,7 @@ type event struct {
 	message
 	faults []schemas.Violation
 	raw    []byte   // what the message was read from, or what could not be read
+	row    []byte   // of CSV, where raw is the message that it became
 	before position // its own
 	after  position
 }
@@ -43,9 +47,11 @@ type reader struct {
 	at      position
 	file    io.Closer // of what is open; nil for none
 	split   *splitter
-	rows    *rows // nil for NDJSON
-	first   bool  // nothing of the file has been read
+	rows    *rows // nil for JSON
+	began   int64 // what had been read before the file
 	id      string
+	seed    seed
+	times   times
 }
 
 // newReader returns a reader that begins at a position. The files before it count as read, so that
@@ -54,7 +60,8 @@ func (im *Import) newReader(at position) *reader {
 	if at.Offset == 0 && at.File < len(im.inputs) {
 		at.Line = im.inputs[at.File].firstLine()
 	}
-	r := &reader{options: &im.options, inputs: im.inputs, rules: im.rules, at: at}
+	at.Line = max(1, at.Line)
+	r := &reader{options: &im.options, inputs: im.inputs, rules: im.rules, at: at, times: im.times}
 	for _, done := range r.inputs[:min(at.File, len(r.inputs))] {
 		r.read.Add(done.size)
 	}
@@ -71,12 +78,13 @@ func (im *Import) describe() error {
 	for i := range im.inputs {
 		r := im.newReader(position{File: i})
 		r.mapped = im.options.Mapped
-		err := r.openFile()
+		err := r.openFile(context.Background())
 		if err == nil {
 			_, _, err = r.record()
 		}
 		r.close()
-		if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) { // what can be read is imported
+		cut := errors.Is(err, ErrCut) || errors.Is(err, io.ErrUnexpectedEOF) // what can be read is imported
+		if err != nil && !errors.Is(err, io.EOF) && !cut {
 			return &InputError{r.failed(err)}
 		}
 	}
@@ -84,13 +92,10 @@ func (im *Import) describe() error {
 }
 
 // next returns the next event, valid until the one after it, or io.EOF when all files are through.
-func (r *reader) next() (event, error) {
+func (r *reader) next(ctx context.Context) (event, error) {
 	for {
-		if r.at.File >= len(r.inputs) {
-			return event{}, io.EOF
-		}
 		if r.file == nil {
-			if err := r.openFile(); err != nil {
+			if err := r.openFile(ctx); err != nil {
 				return event{}, err
 			}
 		}
@@ -99,11 +104,16 @@ func (r *reader) next() (event, error) {
 		case ok:
 			return e, nil
 		case err == nil: // an empty line
-		case errors.Is(err, io.EOF):
+		case !errors.Is(err, io.EOF):
+			return event{}, r.failed(err)
+		case r.read.Load()-r.began < r.inputs[r.at.File].size:
+			return event{}, r.failed(errors.New("the file has become shorter while it was read"))
+		case r.at.File == len(r.inputs)-1: // the position stays at the end, where a file that grows goes on
+			r.at = r.split.at
+			return event{}, io.EOF
+		default:
 			r.close()
 			r.at = position{File: r.at.File + 1, Line: 1}
-		default:
-			return event{}, r.failed(err)
 		}
 	}
 }
@@ -111,63 +121,72 @@ func (r *reader) next() (event, error) {
 // failed says where reading failed.
 func (r *reader) failed(err error) error {
 	var own *InputError
-	switch file, last := r.inputs[r.at.File].path, r.at.Line-1; {
+	switch file := r.inputs[r.at.File].path; {
 	case errors.As(err, &own):
 		return err
+	case errors.Is(err, ErrCut):
+		return fmt.Errorf("%w: %s", err, file)
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		return fmt.Errorf("%w, after line %d: %s", ErrCut, last, file)
+		return fmt.Errorf("%w, after line %d: %s", ErrCut, r.at.Line-1, file)
 	default:
-		return fmt.Errorf("cannot read the events: %w: %s, after line %d", reason(err), file, last)
+		return fmt.Errorf("cannot read the events: %w: %s, after line %d", reason(err), file, r.at.Line-1)
 	}
 }
 
 // openFile opens the file at hand and goes to its position. It reads the header of a CSV file
-// whatever the position. The error is an *[InputError].
-func (r *reader) openFile() error {
+// whatever the position. The error is an *[InputError], or
+// that of ctx.
+func (r *reader) openFile(ctx context.Context) error {
 	in := r.inputs[r.at.File]
+	r.began = r.read.Load()
 	from, file, err := in.open(&r.read)
 	if err != nil {
 		return &InputError{err}
 	}
-	r.file, r.split, r.rows, r.first = file, newSplitter(from, r.at.File, 0), nil, true
+	r.file, r.split, r.rows = file, newSplitter(from, r.at.File, 0), nil
 	r.split.at.Line = in.firstLine()
 	r.id = in.id
 	if r.options.InvocationID != "" {
 		r.id = r.options.InvocationID + "/" + strconv.Itoa(r.at.File)
 	}
-	if in.format == CSV {
+	switch {
+	case in.format == CSV:
 		err = r.header(in)
+	case r.at.Offset == 0:
+		r.split.look()
 	}
 	if err == nil && r.at.Offset > 0 {
-		err = r.goOn()
+		err = r.goOn(ctx)
+	}
+	if ctx.Err() != nil {
+		err = ctx.Err()
+	} else if err != nil {
+		err = &InputError{fmt.Errorf("%w: %q", err, in.path)}
 	}
 	if err != nil {
 		r.close()
-		return &InputError{fmt.Errorf("%w: %q", err, in.path)}
+		return err
 	}
 	r.at = r.split.at
 	return nil
 }
 
 // goOn reads up to the position at hand, to find out whether all before it is as it was.
-func (r *reader) goOn() error {
-	var err error
-	for err == nil && r.split.at.Offset < r.at.Offset {
-		_, err = r.split.line()
-	}
-	if err == nil && r.split.at != r.at || errors.Is(err, io.EOF) {
-		return fmt.Errorf("cannot go on: what was imported of the file, up to line %d, has changed since;"+
-			" --restart begins again", r.at.Line-1)
-	}
-	if err != nil {
+func (r *reader) goOn(ctx context.Context) error {
+	same, err := r.split.skipTo(ctx, r.at)
+	switch {
+	case err != nil && !errors.Is(err, io.EOF):
 		return fmt.Errorf("cannot go on: %w", reason(err))
+	case !same:
+		return fmt.Errorf("cannot go on: what was imported of the file, up to line %d, has changed since;"+
+			" --restart begins again, and sends all of it as new events", r.at.Line-1)
 	}
 	return nil
 }
 
 // header reads the names of the columns and chooses the mapping.
 func (r *reader) header(in *input) error {
-	r.rows = &rows{comma: rune(r.options.Delimiter)}
+	r.rows = &rows{comma: rune(r.options.Delimiter), times: r.times}
 	r.split.comma = r.options.Delimiter
 	first, err := r.split.next()
 	if errors.Is(err, io.EOF) {
@@ -195,30 +214,26 @@ func (r *reader) header(in *input) error {
 	return nil
 }
 
-// record reads one line. It returns false for an empty one. A fault of one line is the event's. A
-// fault that shows that the file as a whole is in another form is an error, because every line
-// would have it.
+// record reads one line or value. It returns false for an empty line.
 func (r *reader) record() (e event, ok bool, err error) {
 	rec, err := r.split.next()
 	if err != nil {
 		return event{}, false, err
 	}
 	r.at = r.split.at
+	in := r.inputs[r.at.File]
 	raw := bytes.TrimSpace(rec.raw)
 	if len(raw) == 0 {
 		return event{}, false, nil
 	}
-	first := r.first && r.rows == nil
-	r.first = false
-	if first && (raw[0] == '[' || string(raw) == "{") {
-		return event{}, false, &InputError{fmt.Errorf("%w: %q", errDocument, r.inputs[r.at.File].path)}
-	}
-	e = event{raw: rec.raw, before: rec.at, message: message{origin: origin{r.id, rec.at.Line}}}
+	e = event{raw: rec.raw, before: rec.at, message: message{origin: origin{r.id, in.firstOffset() + rec.at.Offset}}}
 	switch {
 	case rec.long:
 		e.fault(CodeTooLong, fmt.Sprintf("must be at most %d bytes: %d", maxRecord, rec.size()))
 	case rec.open:
 		e.fault(CodeCSV, "must close its quotes, and one that opens here is never closed")
+	case r.options.Encoding != UTF8 && bytes.ContainsRune(raw, utf8.RuneError):
+		e.fault("invalid_utf8", "must be text in "+string(r.options.Encoding)+", and has bytes that are none")
 	case r.rows != nil:
 		raw, e.faults = r.rows.message(rec.raw)
 		if r.rows.torn && len(rec.lines) > 0 {
@@ -227,15 +242,17 @@ func (r *reader) record() (e event, ok bool, err error) {
 			r.at, e.raw = r.split.at, rec.raw
 		}
 		if raw != nil {
-			e.raw = raw
+			e.row, e.raw = e.raw, raw
 		}
 	}
 	e.after = r.at
 	if e.faults == nil {
 		r.message(raw, &e)
 	}
-	if first && e.faults != nil && bytes.IndexByte(raw, '\r') >= 0 {
-		return event{}, false, &InputError{fmt.Errorf("%w: %q", errLineEnds, r.inputs[r.at.File].path)}
+	for i, f := range e.faults {
+		if f.Code == "invalid_utf8" && r.options.Encoding == UTF8 {
+			e.faults[i].Message += "; if the file has another encoding, name it, such as --encoding windows-1252"
+		}
 	}
 	return e, true, nil
 }
@@ -244,25 +261,24 @@ func (e *event) fault(code, message string) {
 	e.faults = []schemas.Violation{{Code: code, Message: message}}
 }
 
-// whole returns the event as it was given: a JSON object, or else a text.
+// whole returns the event as it was given: a JSON object, a text, or for a row that does not fit
+// the columns both.
 func (e *event) whole() (object, text []byte) {
-	if rawjson.Check(e.raw, limits()) == nil && rawjson.KindOf(e.raw) == rawjson.ObjectKind {
-		return bytes.TrimSpace(e.raw), nil
+	if rawjson.Check(e.raw, limits()) != nil || rawjson.KindOf(e.raw) != rawjson.ObjectKind {
+		return nil, e.raw
 	}
-	return nil, e.raw
+	if e.faults[0].Code == CodeCSV {
+		text = e.row
+	}
+	return oneLine(e.raw), text
 }
 
-var (
-	// errDocument is for a document where lines are expected.
-	errDocument = errors.New("this is one JSON document, and events are read one a line;" +
-		" jq -c '.[]' FILE writes a list so, and jq -c . FILE an event")
-	// errLineEnds is for files of which the first line seems to be all there is.
-	errLineEnds = errors.New("lines must end in LF or CR LF, and these end in CR alone;" +
-		" tr '\\r' '\\n' < FILE writes them so")
-)
+// errLineEnds is for files of which the first line seems to be all there is.
+var errLineEnds = errors.New("lines must end in LF or CR LF, and these end in CR alone;" +
+	" tr '\\r' '\\n' < FILE writes them so")
 
 func (r *reader) close() {
-	if r.file != nil {
+	if r != nil && r.file != nil {
 		_ = r.file.Close() // nothing was written
 		r.file = nil
 	}

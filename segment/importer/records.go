@@ -3,6 +3,7 @@ package importer
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"slices"
@@ -17,12 +18,21 @@ const maxRecord = 4 << 20
 // excerptBytes is how much is kept of one that is too long.
 const excerptBytes = 1000
 
-// record is one line of NDJSON, or one row of CSV, which may have line breaks in it.
+// layout says how the events of a file stand.
+type layout string
+
+const (
+	lines  layout = ""       // one a line, also rows of CSV
+	values layout = "values" // JSON values, each over any number of lines
+	list   layout = "list"   // values inside an array
+)
+
+// record is one line, one JSON value, or one row of CSV, which may have line breaks in it.
 type record struct {
 	at, after position
 	raw       []byte
 	long      bool     // too long: raw is how it begins
-	open      bool     // a quote in it is never closed, and this is its first line
+	open      bool     // what opens here, such as a quote, is never closed
 	lines     []record // of a row that has several
 }
 
@@ -34,7 +44,8 @@ type splitter struct {
 	from  *bufio.Reader // has room for a line of maxRecord bytes
 	at    position
 	sum   xxhash.Digest // of all that was read
-	comma byte          // between the fields of CSV; 0 for NDJSON
+	last  byte          // that was read
+	comma byte          // between the fields of CSV; 0 for JSON
 	ahead []record      // lines that were read already
 }
 
@@ -44,6 +55,9 @@ func newSplitter(from *bufio.Reader, file int, comma byte) *splitter {
 
 // next returns the next record, valid until the one after it, or io.EOF.
 func (s *splitter) next() (record, error) {
+	if s.at.Layout != lines {
+		return s.value()
+	}
 	r, err := s.line()
 	quotes := quotes{comma: s.comma, field: true}
 	if err == nil && s.comma != 0 && !r.long && quotes.open(r.raw) {
@@ -95,35 +109,88 @@ func (s *splitter) back(r *record) {
 	}
 }
 
-// line returns the next line with its line break. It reads a line that is too long in pieces, keeps
-// the beginning, and hashes and counts all of it, so that the position after it is right.
+// line returns the next line with its line break.
 func (s *splitter) line() (record, error) {
 	if len(s.ahead) > 0 {
 		r := s.ahead[0]
 		s.ahead, s.at = s.ahead[1:], r.after
 		return r, nil
 	}
+	r, err := s.read(func(part []byte) (int, bool) {
+		at := bytes.IndexByte(part, '\n')
+		return at + 1, at >= 0
+	})
+	r.open = false // the end of the file is that of a line
+	return r, err
+}
+
+// read returns what begins here. End gets the bytes of it piece by piece, and tells whether it ends
+// among them, and behind how many. Of what is too long the beginning is kept, and all of it hashed
+// and counted, so that the position after it is right.
+func (s *splitter) read(end func(part []byte) (n int, done bool)) (record, error) {
 	r := record{at: s.at}
-	var err error
-	for read := true; read; read = errors.Is(err, bufio.ErrBufferFull) {
-		var part []byte
-		part, err = s.from.ReadSlice('\n')
-		_, _ = s.sum.Write(part) // never fails
-		s.at.Offset += int64(len(part))
-		s.at.Line += int64(bytes.Count(part, []byte("\n")))
+	seen := 0 // bytes that are held and that end has got
+	for done := false; !done; {
+		held, err := s.from.Peek(max(seen+1, s.from.Buffered()))
 		switch {
-		case len(withoutBreak(part)) > maxRecord:
-			r.long, r.raw = true, bytes.Clone(part[:excerptBytes])
-		case !r.long:
-			r.raw = part
+		case len(held) > seen:
+			var n int
+			if n, done = end(held[seen:]); done {
+				seen += n
+			} else {
+				seen = len(held)
+			}
+		case errors.Is(err, bufio.ErrBufferFull):
+			if !r.long {
+				r.long, r.raw = true, bytes.Clone(held[:excerptBytes])
+			}
+			s.take(seen)
+			seen = 0
+		case errors.Is(err, io.EOF) && (seen > 0 || r.long):
+			r.open, done = true, true
+		default:
+			return record{}, err // half a line is none
 		}
 	}
-	s.at.Sum = s.sum.Sum64()
-	r.after = s.at
-	if err != nil && (!errors.Is(err, io.EOF) || r.size() == 0) {
-		return record{}, err // half a line is none
+	raw := s.take(seen)
+	switch {
+	case r.long:
+	case len(withoutBreak(raw)) > maxRecord:
+		r.long, r.raw = true, bytes.Clone(raw[:excerptBytes])
+	default:
+		r.raw = raw
 	}
+	r.after = s.at
 	return r, nil
+}
+
+// take moves past n bytes that are held, and returns them.
+func (s *splitter) take(n int) []byte {
+	part, _ := s.from.Peek(n)
+	if n > 0 {
+		_, _ = s.sum.Write(part) // never fails
+		s.at.Offset += int64(n)
+		s.at.Line += int64(bytes.Count(part, []byte("\n")))
+		s.at.Sum, s.last = s.sum.Sum64(), part[n-1]
+		_, _ = s.from.Discard(n)
+	}
+	return part
+}
+
+// skipTo moves to a position further on. It returns false where what lies before it, or it is in
+// the middle of a line, is not what it was.
+func (s *splitter) skipTo(ctx context.Context, at position) (same bool, err error) {
+	for s.at.Offset < at.Offset && ctx.Err() == nil {
+		part, err := s.from.Peek(int(min(int64(max(1, s.from.Buffered())), at.Offset-s.at.Offset)))
+		if err != nil {
+			return false, err
+		}
+		s.take(len(part))
+	}
+	s.at.Layout = at.Layout
+	next, _ := s.from.Peek(1)
+	whole := s.last == '\n' || at.Layout != lines || len(next) == 0 || next[0] == '\n' || next[0] == '\r'
+	return s.at == at && whole, nil
 }
 
 // quotes follows the quotes of a row of CSV. One means something only where a field begins, so that

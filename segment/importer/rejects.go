@@ -21,8 +21,8 @@ type reject struct {
 	json    []byte // with its line break
 }
 
-// newReject writes what became of an event. Object is the message, and text stands in its place for
-// what is no JSON object.
+// newReject writes what became of an event. Object is the message. Text stands in its place for
+// what is no JSON object, and beside it for a row that it may not say right.
 //
 // Such a line can itself be imported: the message is taken out of it. Origin is where the line
 // stood at first, from which its messageId is derived.
@@ -34,7 +34,8 @@ func newReject(of mark, file, origin string, reasons []schemas.Violation, object
 	dst = rawjson.AppendText(append(dst, `,"origin":`...), origin)
 	if object != nil {
 		dst = append(append(dst, `,"message":`...), object...)
-	} else {
+	}
+	if object == nil || text != nil {
 		dst = rawjson.AppendText(append(dst, `,"text":`...), string(text))
 	}
 	return reject{of, reasons, append(dst, '}', '\n')}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/aacflow/segment-blocks/internal/isotime"
 	"github.com/aacflow/segment-blocks/internal/text"
 	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/schemas"
@@ -19,6 +20,7 @@ import (
 type rows struct {
 	mapping *mapping
 	comma   rune
+	times   times
 	from    bytes.Reader
 	csv     *csv.Reader
 	row     []byte
@@ -62,17 +64,19 @@ func (c *rows) fields(raw []byte) ([]string, *schemas.Violation) {
 }
 
 // message returns a row as a message, valid until the next call. It writes JSON straight into a
-// buffer, since rows come by the million. A row with faults in its cells is a message too, which
-// the file of rejects shows so that it can be mended.
+// buffer, since rows come by the million. A row that does not fit the columns, or has faults in its
+// cells, is a message too, which the file of rejects shows so that it can be mended.
 func (c *rows) message(raw []byte) ([]byte, []schemas.Violation) {
 	cells, fault := c.fields(raw)
 	if fault != nil {
 		return nil, []schemas.Violation{*fault}
 	}
 	m := c.mapping
+	var faults []schemas.Violation
 	if len(cells) != len(m.header) {
 		message := fmt.Sprintf("must have as many fields as the header has columns, %d: %d", len(m.header), len(cells))
-		return nil, []schemas.Violation{{Code: CodeCSV, Message: message}}
+		faults = []schemas.Violation{{Code: CodeCSV, Message: message}}
+		cells = append(cells, make([]string, max(0, len(m.header)-len(cells)))...)
 	}
 	t := m.typ
 	if m.typeAt >= 0 {
@@ -88,7 +92,6 @@ func (c *rows) message(raw []byte) ([]byte, []schemas.Violation) {
 	if t != "" {
 		c.buf = rawjson.AppendText(append(c.buf, `"type":`...), string(t))
 	}
-	var faults []schemas.Violation
 	var open []string // the objects that have begun
 	for _, to := range plan {
 		if cells[to.column] != "" { // an empty cell is absent
@@ -127,7 +130,7 @@ func (c *rows) name(name string) {
 // it is appended as a text, so that the message can be mended.
 func (c *rows) cell(to cell, value string) *schemas.Violation {
 	c.name(to.path[len(to.path)-1])
-	out, fault := appendCell(c.buf, value, to.kind)
+	out, fault := c.appendCell(value, to.kind)
 	if fault == "" {
 		c.buf = out
 		return nil
@@ -141,24 +144,30 @@ func (c *rows) cell(to cell, value string) *schemas.Violation {
 }
 
 // appendCell appends a cell as JSON, or says what it must be.
-func appendCell(dst []byte, cell, kind string) (out []byte, fault string) {
-	if kind == "text" {
-		return rawjson.AppendText(dst, cell), ""
-	}
+func (c *rows) appendCell(cell, kind string) (out []byte, fault string) {
 	value := strings.TrimSpace(cell)
-	if kind == "boolean" {
+	switch kind {
+	case "text":
+		return rawjson.AppendText(c.buf, cell), ""
+	case "time":
+		at, err := c.times.read(value)
+		if err != nil {
+			return nil, err.Error()
+		}
+		return rawjson.AppendText(c.buf, isotime.Format(at)), ""
+	case "boolean":
 		value = strings.ToLower(value)
 		if value != "true" && value != "false" {
-			return dst, "must be true or false"
+			return nil, "must be true or false"
 		}
-		return append(dst, value...), ""
+		return append(c.buf, value...), ""
 	}
 	err := rawjson.Check([]byte(value), limits())
 	switch {
 	case kind == "number" && (err != nil || rawjson.KindOf([]byte(value)) != rawjson.NumberKind):
-		return dst, "must be a number as JSON writes it"
+		return nil, "must be a number as JSON writes it"
 	case err != nil:
-		return dst, err.Error()
+		return nil, err.Error()
 	}
-	return append(dst, value...), ""
+	return append(c.buf, oneLine([]byte(value))...), ""
 }

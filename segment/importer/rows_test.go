@@ -32,7 +32,7 @@ func all(t testing.TB, format Format, text string, o Options) []string {
 	r := readerOf(t, o)
 	var out []string
 	for {
-		e, err := r.next()
+		e, err := r.next(context.Background())
 		if errors.Is(err, io.EOF) {
 			return out
 		}
@@ -149,8 +149,11 @@ func TestRows(t *testing.T) {
 			want: []string{`{"type":"track","userId":"u","event":"A"}`},
 		},
 		"not UTF-8": {
-			text: "userId,event\nu,\xff\n", typ: "track",
-			want: []string{`invalid_utf8  must be valid UTF-8.`},
+			text: "userId,event\nu,ü\nu,\xff\n", typ: "track",
+			want: []string{
+				`{"type":"track","userId":"u","event":"ü"}`,
+				`invalid_utf8  must be valid UTF-8; if the file has another encoding, name it, such as --encoding windows-1252.`,
+			},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -269,7 +272,7 @@ func TestReadingGoesOnAnywhere(t *testing.T) {
 		var events []seen
 		r := readerOf(t, Options{Files: []string{path, path}, Type: "track"})
 		for {
-			e, err := r.next()
+			e, err := r.next(context.Background())
 			if errors.Is(err, io.EOF) {
 				break
 			}
@@ -282,7 +285,7 @@ func TestReadingGoesOnAnywhere(t *testing.T) {
 			r := readerOf(t, Options{Files: []string{path, path}, Type: "track"})
 			r.at = events[i].at
 			for j := i; j < min(i+3, len(events)); j++ {
-				e, err := r.next()
+				e, err := r.next(context.Background())
 				require.NoError(t, err)
 				require.Equal(t, events[j], seen{e.before, string(e.raw)}, "%s, event %d from %d", name, j, i)
 			}
@@ -295,11 +298,11 @@ func TestLongLinesTakeConstantMemory(t *testing.T) {
 	r := readerOf(t, Options{Files: []string{Stdin}, Stdin: io.MultiReader(
 		strings.NewReader(`{"a":"`), io.LimitReader(endless{}, 200<<20), strings.NewReader("\n"+`{"type":"track"}`+"\n"),
 	)})
-	e, err := r.next()
+	e, err := r.next(context.Background())
 	require.NoError(t, err)
 	require.Equal(t, CodeTooLong, e.faults[0].Code)
 	require.Len(t, e.raw, excerptBytes)
-	e, err = r.next()
+	e, err = r.next(context.Background())
 	require.NoError(t, err)
 	require.Nil(t, e.faults)
 	require.EqualValues(t, 2, e.before.Line)

@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -30,14 +31,14 @@ type state struct {
 	// more, with the ids that they had.
 	Ahead int64 `json:"ahead"`
 	// RejectsBytes is how long the file of rejects was, and RejectsFile its path.
-	RejectsBytes int64  `json:"rejectsBytes"`
-	RejectsFile  string `json:"rejectsFile,omitempty"`
-	// Cut tells that a packed file ended too early: the whole one may take its place.
-	Cut     bool      `json:"cut,omitempty"`
-	Updated time.Time `json:"updated"`
+	RejectsBytes int64     `json:"rejectsBytes"`
+	RejectsFile  string    `json:"rejectsFile,omitempty"`
+	Updated      time.Time `json:"updated"`
 }
 
-const stateVersion = 2
+// stateVersion changes with what messageIds are derived from, so that no release goes on with
+// events that another one has sent under other ids.
+const stateVersion = 3
 
 // plan is what must be the same for an import to go on.
 type plan struct {
@@ -45,6 +46,9 @@ type plan struct {
 	Credential   string     `json:"credential"` // the fingerprint of the write key
 	Endpoint     string     `json:"endpoint"`
 	Type         string     `json:"type,omitempty"`
+	Encoding     Encoding   `json:"encoding"`
+	TimeFormat   TimeFormat `json:"timeFormat,omitempty"`
+	TimeZone     string     `json:"timeZone,omitempty"`
 	Map          []string   `json:"map,omitempty"`
 	Delimiter    string     `json:"delimiter,omitempty"`
 	InvocationID string     `json:"invocationId,omitempty"`
@@ -55,12 +59,10 @@ type plan struct {
 // planFile is one of the files. Its name is for people only.
 type planFile struct {
 	Name   string `json:"name"`
-	ID     string `json:"id"`
-	Size   int64  `json:"size,omitempty"`
+	ID     string `json:"id"` // what it was when the import began, from which messageIds are derived
 	Format Format `json:"format"`
-	// Whole is the id of the whole file that came in the place of one that was cut, whose ID goes
-	// on to make the messageIds.
-	Whole string `json:"whole,omitempty"`
+	// Latest is the id of what the file has become since, such as by growing.
+	Latest string `json:"latest,omitempty"`
 }
 
 // newPlan describes an import. It has the fingerprint of the write key in place of the key, since
@@ -69,21 +71,34 @@ func newPlan(o *Options, inputs []*input) plan {
 	p := plan{
 		Source: o.Source, Credential: o.Key.Fingerprint(), Endpoint: o.Endpoint, Type: string(o.Type), Map: o.Map,
 		Delimiter: string(rune(o.Delimiter)), InvocationID: o.InvocationID, Part: o.Part,
+		Encoding: o.Encoding, TimeFormat: o.TimeFormat, TimeZone: o.TimeZone,
 	}
 	for _, in := range inputs {
-		p.Files = append(p.Files, planFile{Name: in.path, ID: in.id, Size: max(0, in.size), Format: in.format})
+		p.Files = append(p.Files, planFile{Name: in.path, ID: in.id, Format: in.format})
 	}
 	return p
 }
 
-// adopt takes the file of an earlier plan for the one at hand: where that is the whole one which
-// came for one that was cut, or, with cut, one that begins with all that the earlier one had.
-func (p *plan) adopt(f planFile, i int, in *input, cut bool) {
-	whole := f.Whole != "" && f.Whole == in.id
-	if whole || cut && f.ID != in.id && f.Size > 0 && in.beginsWith(f.Size, f.ID) {
-		f.Whole, f.Name, in.id = in.id, in.path, f.ID
-		p.Files[i] = f
+// adopt takes files for those of an earlier plan: one that has not changed since, or one of which
+// not all was imported. Whether the part that was is still the same is found out when reading goes
+// on there. It tells whether any has changed.
+func (p *plan) adopt(s *state, inputs []*input) (changed bool) {
+	if len(s.Plan.Files) != len(inputs) {
+		return false
 	}
+	for i, in := range inputs {
+		was, f := s.Plan.Files[i], &p.Files[i]
+		known := in.id == was.ID || in.id == was.Latest
+		changed = changed || !known
+		sameName := filepath.Base(f.Name) == filepath.Base(was.Name)
+		if known || i >= s.Position.File && (sameName || !s.Done) {
+			if in.id != was.ID {
+				f.Latest = in.id
+			}
+			f.ID, in.id = was.ID, was.ID
+		}
+	}
+	return changed
 }
 
 // difference says in words what another plan has otherwise, or returns "".
@@ -95,6 +110,9 @@ func (p *plan) difference(other *plan) string {
 		// These change the messageIds or what the events become, so what was sent would count
 		// twice.
 		{"--type", p.Type, other.Type},
+		{"--encoding", string(p.Encoding), string(other.Encoding)},
+		{"--time-format", string(p.TimeFormat), string(other.TimeFormat)},
+		{"--time-zone", p.TimeZone, other.TimeZone},
 		{"--delimiter", p.Delimiter, other.Delimiter},
 		{"--invocation-id", p.InvocationID, other.InvocationID},
 	} {
@@ -123,10 +141,10 @@ func (p *plan) difference(other *plan) string {
 	return ""
 }
 
-// changed tells whether a file that has the name of one here holds something else.
-func (p *plan) changed(other *plan) bool {
+// sameName tells whether a file here has the name of the one in its place there.
+func (p *plan) sameName(other *plan) bool {
 	for i, f := range p.Files[:min(len(p.Files), len(other.Files))] {
-		if o := other.Files[i]; f.ID != o.ID && filepath.Base(f.Name) == filepath.Base(o.Name) {
+		if filepath.Base(f.Name) == filepath.Base(other.Files[i].Name) {
 			return true
 		}
 	}
@@ -189,7 +207,7 @@ func tryLock(file *flock.Flock) (bool, error) {
 
 // begin finds where to go on, looks at the files, opens the rejects and writes the first state. It
 // tells whether an earlier run has finished the import.
-func (im *Import) begin() (finished bool, err error) {
+func (im *Import) begin(ctx context.Context) (finished bool, err error) {
 	earlier, err := im.earlier()
 	if err != nil {
 		return false, &InputError{err}
@@ -197,6 +215,7 @@ func (im *Import) begin() (finished bool, err error) {
 	im.written = state{Plan: im.plan, RejectsFile: im.options.RejectsPath}
 	if earlier != nil {
 		im.written, im.counts = *earlier, earlier.Counts
+		im.written.Plan = im.plan
 		if earlier.Done {
 			im.note("this import was finished on %s, and nothing is sent again; --restart begins it anew",
 				earlier.Updated.Format(time.RFC3339))
@@ -209,13 +228,18 @@ func (im *Import) begin() (finished bool, err error) {
 	if err := im.describe(); err != nil {
 		return false, err
 	}
+	if im.next.at.Offset > 0 { // before anything is written, since it finds out whether the file was edited
+		if err := im.reader.openFile(ctx); err != nil {
+			return false, err
+		}
+	}
 	// The file of rejects is opened first, so that one which cannot be written is known before
 	// anything is sent, and so that rejects never stand without a state.
 	if im.rejects, err = openRejects(im.options.RejectsPath, im.written.RejectsBytes); err != nil {
 		return false, err
 	}
 	im.rejects.count = im.counts.Rejected
-	if earlier == nil && im.options.StatePath != "" {
+	if im.written.Counts.Events == 0 && im.options.StatePath != "" {
 		im.written.Position = im.next.at
 		if err = im.written.write(im.options.StatePath); err != nil {
 			return false, errors.Join(err, im.rejects.close())
@@ -241,17 +265,22 @@ func (im *Import) earlier() (*state, error) {
 	}
 	difference, changed := "", false
 	if s != nil {
-		for i, in := range im.inputs {
-			if len(s.Plan.Files) == len(im.inputs) {
-				im.plan.adopt(s.Plan.Files[i], i, in, s.Cut && i == s.Position.File)
-			}
+		if s.Version != stateVersion {
+			return nil, fmt.Errorf("the state is that of another release, which gives events other messageIds:"+
+				" go on with that release, or send everything as new events with --restart: %q", o.StatePath)
 		}
-		difference, changed = s.Plan.difference(&im.plan), s.Plan.changed(&im.plan)
+		changed = im.plan.adopt(s, im.inputs)
+		difference = s.Plan.difference(&im.plan)
 	}
 	switch {
-	case s != nil && s.Done && difference == "":
+	case s != nil && s.Done && difference == "" && !changed:
 		return s, nil
-	case s != nil && s.Done && changed:
+	case s != nil && s.Done && difference == "":
+		im.note("%s has changed since it was imported on %s: going on behind what was imported, at line %d",
+			o.Files[s.Position.File], s.Updated.Format(time.RFC3339), s.Position.Line)
+		s.Done, s.Counts, s.Ahead = false, Counts{}, 0
+		return s, im.appendRejects(s)
+	case s != nil && s.Done && changed && s.Plan.sameName(&im.plan):
 		return nil, fmt.Errorf("this file was imported on %s and has changed since: all its events would be sent as"+
 			" new ones, and those that were sent count twice; import the new lines from a file of their own,"+
 			" send everything with --restart, or name another state with --state where this is another file: %q",
@@ -272,11 +301,8 @@ func (im *Import) earlier() (*state, error) {
 		im.note("the earlier run has sent nothing, so this begins at the beginning")
 		return s, nil
 	}
-	where := "the end"
-	if i := s.Position.File; i < len(o.Files) {
-		where = fmt.Sprintf("line %d of %s", s.Position.Line, o.Files[i])
-	}
-	im.note("going on after %s events, at %s", text.Grouped(s.Counts.Events), where)
+	im.note("going on after %s events, at line %d of %s", text.Grouped(s.Counts.Events), s.Position.Line,
+		o.Files[s.Position.File])
 	return s, nil
 }
 
@@ -292,6 +318,16 @@ func (im *Import) moveRejects(s *state) {
 	}
 	im.note("further rejects go to %s; those of the earlier run are in %s", path, s.RejectsFile)
 	s.RejectsBytes = 0
+}
+
+// appendRejects lets the rejects of what was added to a file go behind those of before, where these
+// are as they were left.
+func (im *Import) appendRejects(s *state) error {
+	if info, err := os.Stat(im.options.RejectsPath); err == nil && info.Size() == s.RejectsBytes {
+		return nil
+	}
+	s.RejectsBytes = 0
+	return im.keepRejects()
 }
 
 // keepRejects refuses to overwrite the rejects of an earlier import.
@@ -314,9 +350,8 @@ func readState(path string) (*state, error) {
 		return nil, fmt.Errorf("cannot read the state of the import: %w", err)
 	}
 	s := &state{}
-	if err := json.Unmarshal(data, s); err != nil || s.Version != stateVersion || len(s.Plan.Files) == 0 {
-		return nil, fmt.Errorf("this is no state of an import that this release can go on with;"+
-			" name another file with --state, or remove this one: %q", path)
+	if err := json.Unmarshal(data, s); err != nil || s.Version == 0 || len(s.Plan.Files) == 0 {
+		return nil, fmt.Errorf("this is no state of an import; name another file with --state, or remove this one: %q", path)
 	}
 	return s, nil
 }

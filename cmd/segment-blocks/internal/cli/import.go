@@ -2,10 +2,13 @@ package cli
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
+	_ "time/tzdata" // zones by name, also where the system has none
 
 	"github.com/spf13/cobra"
 
@@ -70,8 +73,16 @@ func addImportFlags(cmd *cobra.Command) *importFlags {
 	addChoice(cmd, &f.Type, "type",
 		"type of the messages that do not say theirs: track, identify, page, screen, group or alias",
 		tracking.Track, tracking.Identify, tracking.Page, tracking.Screen, tracking.Group, tracking.Alias)
-	addChoice(cmd, &f.Format, "format", "ndjson or csv, whatever the names of the files say",
-		importer.NDJSON, importer.CSV)
+	addChoice(cmd, &f.Format, "format", "json or csv, whatever the names of the files say",
+		importer.JSON, importer.CSV)
+	f.Encoding = importer.UTF8
+	addChoice(cmd, &f.Encoding, "encoding", "of the text: utf-8, utf-16, latin1 or windows-1252",
+		importer.UTF8, importer.UTF16, importer.Latin1, importer.Windows1252)
+	formats := []string{"iso8601", "unix", "unix-ms", "rfc3339", "rfc1123"}
+	fl.StringVar((*string)(&f.TimeFormat), "time-format", "iso8601", "how times are written: "+
+		strings.Join(formats, ", ")+", or as 2006-01-02 15:04:05 would be, such as '02/01/2006 15:04'")
+	offer(cmd, "time-format", formats...)
+	fl.StringVar(&f.TimeZone, "time-zone", "", "zone of times that name none, such as Europe/Berlin (default: UTC)")
 	fl.StringVar(&f.delimiter, "delimiter", ",", "what stands between the fields of a CSV row, such as ';' or tab")
 	fl.StringArrayVar(&f.Map, "map", nil,
 		"make a CSV column a field: COLUMN=FIELD, COLUMN=FIELD:KIND, or COLUMN= to leave it out")
@@ -176,6 +187,9 @@ func (r *importRun) complete(files []string) (err error) {
 		o.StatePath = first + ".import.json"
 	}
 	if o.RejectsPath == "" && !r.dryRun {
+		if r.stdin() { // which has no name of its own, and several may be imported in one folder
+			first += time.Now().UTC().Format("-20060102T150405Z-") + rand.Text()[:6]
+		}
 		o.RejectsPath = first + ".rejects.ndjson"
 	}
 	o.Note = func(sentence string) { r.program.Note("%s", sentence) }
