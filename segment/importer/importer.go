@@ -35,6 +35,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/aacflow/segment-blocks/internal/paths"
+	"github.com/aacflow/segment-blocks/internal/text"
 	"github.com/aacflow/segment-blocks/runtime"
 	"github.com/aacflow/segment-blocks/schemas"
 	"github.com/aacflow/segment-blocks/segment/tracking"
@@ -266,12 +267,15 @@ func (im *Import) open() error {
 	if len(o.Files) == 0 || o.Invoke == nil {
 		return errors.New("an import needs a file, and a function to invoke")
 	}
-	for _, text := range o.Map {
-		r, err := parseRule(text)
+	for _, one := range o.Map {
+		r, err := parseRule(one)
 		if err != nil {
 			return err
 		}
 		im.rules = append(im.rules, r)
+	}
+	if known := []Encoding{UTF8, UTF16, Latin1, Windows1252}; !slices.Contains(known, o.Encoding) {
+		return fmt.Errorf("the encoding must be %s: %q", text.Or(known...), o.Encoding)
 	}
 	var err error
 	if im.times, err = newTimes(o.TimeFormat, o.TimeZone); err != nil {

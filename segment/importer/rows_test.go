@@ -20,11 +20,13 @@ import (
 
 // readerOf returns a reader of the beginning of a file.
 func readerOf(t testing.TB, o Options) *reader {
-	o.Invoke = func(context.Context, runtime.JSON) (*runtime.Receipt, error) { return nil, nil }
+	o.Invoke = invokeNothing
 	im, err := New(o)
 	require.NoError(t, err)
 	return im.newReader(position{})
 }
+
+func invokeNothing(context.Context, runtime.JSON) (*runtime.Receipt, error) { return nil, nil }
 
 // all reads every event of a text, as JSON or as what is wrong with it.
 func all(t testing.TB, format Format, text string, o Options) []string {

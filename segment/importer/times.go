@@ -123,11 +123,11 @@ func (t *times) readUnix(at string) (time.Time, error) {
 	const year9999, early1970 = 253_402_300_799, 1e10
 	switch {
 	case t.format == Unix && math.Abs(n) > year9999/10:
-		return time.Time{}, errors.New("must be seconds since 1970, and looks like milliseconds, which are --time-format unix-ms")
+		return time.Time{}, errors.New("must be seconds since 1970; it looks like milliseconds, --time-format unix-ms")
 	case t.format == UnixMillis && math.Abs(n) > year9999*1000:
-		return time.Time{}, errors.New("must be milliseconds since 1970, and looks like microseconds")
+		return time.Time{}, errors.New("must be milliseconds since 1970; it looks like microseconds")
 	case t.format == UnixMillis && n > 0 && n < early1970:
-		return time.Time{}, errors.New("must be milliseconds since 1970, and looks like seconds, which are --time-format unix")
+		return time.Time{}, errors.New("must be milliseconds since 1970; it looks like seconds, --time-format unix")
 	case t.format == Unix:
 		n *= 1000
 	}

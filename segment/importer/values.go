@@ -66,7 +66,7 @@ func (s *splitter) value() (record, error) {
 		case c == ']' && s.at.Layout == list:
 			s.take(1)
 			s.at.Layout = values
-		case c == '{' || c == '[':
+		case c == '{' || c == '[' || c == '"':
 			r, err := s.read(newBrackets(c).end)
 			if err == nil && r.open {
 				err = fmt.Errorf("%w: the event that begins at line %d is never closed", ErrCut, r.at.Line)
@@ -91,8 +91,8 @@ func (s *splitter) noValue() (record, error) {
 	})
 }
 
-// brackets finds the end of an object or array by its brackets. Only those of its own kind count,
-// so that a wrong one inside it costs no other value.
+// brackets finds the end of an object, array or text. Only brackets of its own kind count, so that
+// a wrong one inside it costs no other value.
 type brackets struct {
 	open, close     byte
 	depth           int
@@ -110,6 +110,9 @@ func (b *brackets) end(part []byte) (n int, done bool) {
 		case b.quoted:
 			b.escaped = c == '\\'
 			b.quoted = c != '"' && c != '\n' // no text has a line break in it
+			if !b.quoted && b.depth == 0 {
+				return i + 1, true
+			}
 		case c == '"':
 			b.quoted = true
 		case c == b.open:
