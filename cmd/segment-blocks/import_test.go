@@ -106,6 +106,17 @@ func importFile(t *testing.T, dir string, lines, users int) (rejected []int) {
 	return rejected
 }
 
+// importList is importFile for a list of events.
+func importList(t *testing.T, dir string, lines, users int) (rejected []int) {
+	rejected = importFile(t, dir, lines, users)
+	path := filepath.Join(dir, "events.ndjson")
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	list := "[" + strings.ReplaceAll(strings.TrimSpace(string(text)), "\n", ",\n") + "]"
+	require.NoError(t, os.WriteFile(path, []byte(list), 0o600))
+	return rejected
+}
+
 func rejectedLines(t *testing.T, dir string) []int {
 	data, err := os.ReadFile(filepath.Join(dir, "events.ndjson.rejects.ndjson"))
 	require.NoError(t, err)
@@ -134,10 +145,15 @@ func requireUsersInOrder(t *testing.T, events []string) {
 // messageId each time, those of each user in order, and writes each reject once. KILLS says how
 // often to kill, 0 to go on until the time of the test is up.
 func TestImportSurvivesKills(t *testing.T) {
+	t.Run("lines", func(t *testing.T) { survivesKills(t, importFile) })
+	t.Run("list", func(t *testing.T) { survivesKills(t, importList) })
+}
+
+func survivesKills(t *testing.T, write func(t *testing.T, dir string, lines, users int) []int) {
 	const lines, users = 30_000, 40
-	kills := 16
+	kills := 8
 	if testing.Short() {
-		kills = 4
+		kills = 2
 	}
 	if text := os.Getenv("KILLS"); text != "" {
 		n, err := strconv.Atoi(text)
@@ -145,7 +161,7 @@ func TestImportSurvivesKills(t *testing.T) {
 		kills = n
 	}
 	clean := t.TempDir()
-	rejected := importFile(t, clean, lines, users)
+	rejected := write(t, clean, lines, users)
 	whole := newCounter(t)
 	cmd, out := importCommand(t, clean, whole.URL)
 	require.ErrorContains(t, cmd.Run(), "exit status 6", out)
@@ -157,7 +173,7 @@ func TestImportSurvivesKills(t *testing.T) {
 	killed := 0
 	for killed < kills || kills == 0 && timeIsLeft(t) {
 		dir, c := t.TempDir(), newCounter(t)
-		importFile(t, dir, lines, users)
+		write(t, dir, lines, users)
 		for done := false; !done && (killed < kills || kills == 0); {
 			if done = killImport(t, dir, c); !done {
 				killed++

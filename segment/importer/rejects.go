@@ -30,7 +30,11 @@ func newReject(of mark, file, origin string, reasons []schemas.Violation, object
 	list, _ := json.Marshal(reasons) // strings always can be
 	dst := make([]byte, 0, len(object)+len(text)+len(list)+200)
 	dst = rawjson.AppendText(append(dst, `{"file":`...), file)
-	dst = fmt.Appendf(dst, `,"line":%d,"reasons":%s`, of.at.Line, list)
+	dst = fmt.Appendf(dst, `,"line":%d`, of.at.Line)
+	if of.at.Layout != lines { // a line may have many events
+		dst = fmt.Appendf(dst, `,"offset":%d`, of.at.Offset)
+	}
+	dst = fmt.Appendf(dst, `,"reasons":%s`, list)
 	dst = rawjson.AppendText(append(dst, `,"origin":`...), origin)
 	if object != nil {
 		dst = append(append(dst, `,"message":`...), object...)
