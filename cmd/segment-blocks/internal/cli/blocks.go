@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"io"
 	"slices"
 	"strings"
@@ -42,16 +43,17 @@ func newBlocksList(p *Program) *cobra.Command {
 	category := cmd.Flags().String("category", "", "only blocks of this category")
 	tag := cmd.Flags().String("tag", "", "only blocks with this tag")
 	cmd.RunE = p.settled(func(_ *cobra.Command, _ []string, s *settings.Settings) error {
-		entries := []listed{}
+		entries, categories, tags := []listed{}, []string{}, []string{}
 		for _, b := range p.registry().Search(*search) {
 			m := b.Manifest()
+			categories, tags = append(categories, m.Category), append(tags, m.Tags...)
 			if (*category == "" || m.Category == *category) && (*tag == "" || slices.Contains(m.Tags, *tag)) {
 				entries = append(entries, listed{m.ID, m.Name, m.Summary, m.Version, m.Category, m.Tags})
 			}
 		}
 		return p.show(s.Output, entries, func(w io.Writer) {
 			if len(entries) == 0 {
-				p.Note("no block matches")
+				p.Note("no block matches%s", cmp.Or(schemas.DidYouMean(*category, categories), schemas.DidYouMean(*tag, tags)))
 			}
 			var rows [][]string
 			for _, e := range entries {
@@ -89,7 +91,8 @@ func newBlocksSchema(p *Program) *cobra.Command {
 		Short: "Print a block's JSON Schema",
 		Args: cobra.MatchAll(cobra.MaximumNArgs(2), func(cmd *cobra.Command, args []string) error {
 			if len(args) == 2 && args[1] != "input" && args[1] != "output" {
-				return console.Usage("the schema must be input or output: %q", args[1])
+				return console.Usage("the schema must be input or output: %q%s", args[1],
+					schemas.DidYouMean(args[1], []string{"input", "output"}))
 			}
 			return oneBlock(cmd, args[:min(len(args), 1)])
 		}),

@@ -22,6 +22,8 @@ type Program struct {
 	*console.Console
 	// blocks is made by registry, on demand.
 	blocks *registry.Registry
+	// inputs are those of the commands that are given a block.
+	inputs []*blockInput
 }
 
 // Process returns the Program of this process.
@@ -47,6 +49,8 @@ func Run(ctx context.Context, p *Program) (code int) {
 	data := &console.Stream{Writer: p.Stdout}
 	p.Stdout = data
 	root := newRoot(p) //nolint:contextcheck // commands get ctx from cobra, below
+	mendDefaults(root)
+	p.addParameters(root)
 	root.SetArgs(p.Args)
 	root.SetIn(p.Stdin)
 	root.SetOut(p.Stdout)
@@ -65,27 +69,67 @@ func Run(ctx context.Context, p *Program) (code int) {
 // share no state. Cobra prints neither errors nor usage, because [Run] prints errors in the format
 // that was asked for.
 func newRoot(p *Program) *cobra.Command {
-	root := group(
-		"segment-blocks", "Send events to Segment, and see exactly what is sent",
-		newRun(p), newPreview(p), newValidate(p), newImport(p), newWorkflow(p), newBlocks(p),
-		newServe(p), newMCP(p), newQueueCommand(p), newExport(p), newEmulator(p), newConfig(p), newDoctor(p), newVersion(p),
-	)
+	root := group("segment-blocks", "Send events to Segment, and see exactly what is sent")
+	for _, g := range []struct {
+		title    string
+		commands []*cobra.Command
+	}{
+		{"Use the blocks:", []*cobra.Command{
+			newRun(p), newPreview(p), newValidate(p), newImport(p), newWorkflow(p), newBlocks(p),
+		}},
+		{"Serve them to other programs:", []*cobra.Command{newServe(p), newMCP(p)}},
+		{"Operate:", []*cobra.Command{newConfig(p), newDoctor(p), newQueueCommand(p)}},
+		{"Develop:", []*cobra.Command{newEmulator(p), newExport(p)}},
+	} {
+		root.AddGroup(&cobra.Group{ID: g.title, Title: g.title})
+		for _, cmd := range g.commands {
+			cmd.GroupID = g.title
+		}
+		root.AddCommand(g.commands...)
+	}
+	root.AddCommand(newVersion(p))
 	root.AddCommand(topics()...)
 	describe(root, helpTables())
 	root.Version, root.SilenceErrors, root.SilenceUsage = console.ReadBuild().String(), true, true
 	root.SetVersionTemplate("{{.Version}}\n")
-	root.PersistentFlags().String(
-		"config", "", "configuration file (default ./segment-blocks.yaml, then the one in your config folder)",
-	)
-	root.PersistentFlags().StringP(
-		"output", "o", "auto", "output format: auto, text, json or yaml; see segment-blocks help output",
-	)
-	root.SetFlagErrorFunc(flagError)
-	// Cobra's template does not break the lines of flags.
-	wrapped := fmt.Sprintf("FlagUsagesWrapped %d", helpWidth)
-	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "FlagUsages", wrapped))
+	root.PersistentFlags().String("config", "",
+		"configuration `file` (default ./segment-blocks.yaml, then the one in your config folder)")
+	root.PersistentFlags().StringP("output", "o", "auto",
+		"output `format`: auto, text, json or yaml; see segment-blocks help output")
+	root.SetFlagErrorFunc(p.flagError)
+	root.SetUsageTemplate(usage)
 	offer(root, "output", "text", "json", "yaml")
 	return root
+}
+
+// usage is what help shows below its text. Cobra's own form of it has lines that are too long.
+//
+//go:embed usage.tmpl
+var usage string
+
+// mendDefaults makes cobra's own commands refuse what they do not know. Help would show that of the
+// whole program, and completion would do nothing.
+func mendDefaults(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		switch c.Name() {
+		case "completion":
+			c.Args, c.RunE = noSuchCommand, showHelp
+		case "help":
+			c.Run, c.RunE = nil, func(_ *cobra.Command, args []string) error {
+				found, rest, err := root.Find(args)
+				if err == nil && found.HasSubCommands() {
+					err = noSuchCommand(found, rest)
+				}
+				if err != nil {
+					return err
+				}
+				found.InitDefaultHelpFlag()
+				return found.Help()
+			}
+		}
+	}
 }
 
 // readSettings reads the configuration for a command.

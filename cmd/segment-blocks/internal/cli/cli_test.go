@@ -58,7 +58,7 @@ func TestHelpTexts(t *testing.T) {
 	})
 }
 
-// Help has no line of more than 80 columns, commands to copy aside.
+// Help has no line of more than 80 columns, long URLs aside.
 func TestHelpFitsTheTerminal(t *testing.T) {
 	var out strings.Builder
 	root := newRoot(&Program{Console: &console.Console{Stdout: &out}})
@@ -67,7 +67,7 @@ func TestHelpFitsTheTerminal(t *testing.T) {
 		out.Reset()
 		require.NoError(t, cmd.Help())
 		for line := range strings.Lines(out.String()) {
-			if !strings.Contains(line, "segment-blocks ") && !strings.Contains(line, "://") && !strings.Contains(line, `{"`) {
+			if !strings.Contains(line, "://") {
 				assert.LessOrEqual(t, utf8.RuneCountInString(line), 81, "%s: %s", cmd.Name(), line)
 			}
 		}

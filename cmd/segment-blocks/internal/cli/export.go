@@ -20,6 +20,7 @@ import (
 	"github.com/aacflow/segment-blocks/internal/text"
 	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/registry"
+	"github.com/aacflow/segment-blocks/schemas"
 	"github.com/aacflow/segment-blocks/serve/mcp"
 	"github.com/aacflow/segment-blocks/serve/rest"
 )
@@ -65,8 +66,12 @@ func newExport(p *Program) *cobra.Command {
 		Short:     "Print the blocks as definitions for agents and other tools",
 		ValidArgs: names,
 		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 1 || !slices.Contains(names, args[0]) {
+			if len(args) != 1 {
 				return console.Usage("name one format: aacflow, %s", strings.Join(names, ", "))
+			}
+			if !slices.Contains(names, args[0]) {
+				return console.Usage("the format must be aacflow, %s: %q%s", text.Or(names...), args[0],
+					schemas.DidYouMean(args[0], append(names, "aacflow")))
 			}
 			return nil
 		},
@@ -82,7 +87,7 @@ func newExport(p *Program) *cobra.Command {
 // and a --force, which the other formats need not have. A workflow is one file, and goes to stdout
 // without a folder.
 func newExportAACFlow(p *Program) *cobra.Command {
-	cmd := command("aacflow --out DIR|--apply DIR", "Write the blocks as TypeScript for a fork of Sim, or as a workflow")
+	cmd := command("aacflow --out DIR|--apply DIR", "Write TypeScript for a fork of Sim, or a workflow to import")
 	flags := cmd.Flags()
 	out := flags.String("out", "", "folder to write to; it is created if it does not exist")
 	format := "native"

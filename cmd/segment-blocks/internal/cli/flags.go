@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -26,11 +27,6 @@ func noArguments(cmd *cobra.Command, args []string) error {
 		return console.Usage("%s takes no arguments: %q", cmd.CommandPath(), args[0])
 	}
 	return nil
-}
-
-// blockCommand returns a command whose one argument is the id of a block. Shells complete it.
-func (p *Program) blockCommand(use, short string) *cobra.Command {
-	return &cobra.Command{Use: use, Short: short, Args: oneBlock, ValidArgsFunction: p.completeBlock}
 }
 
 // oneBlock demands the id of a block. Whether there is one of this id is for the command to find
@@ -59,13 +55,12 @@ func (p *Program) completeBlock(_ *cobra.Command, args []string, _ string) ([]st
 // group returns a command that only groups others. Alone it prints its help, which is what somebody
 // who types half a command needs.
 func group(use, short string, commands ...*cobra.Command) *cobra.Command {
-	cmd := &cobra.Command{
-		Use: use, Short: short, Args: noSuchCommand,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
+	cmd := &cobra.Command{Use: use, Short: short, Args: noSuchCommand, RunE: showHelp}
 	cmd.AddCommand(commands...)
 	return cmd
 }
+
+func showHelp(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 
 // noSuchCommand refuses arguments of a command that only groups others.
 func noSuchCommand(cmd *cobra.Command, args []string) error {
@@ -74,7 +69,7 @@ func noSuchCommand(cmd *cobra.Command, args []string) error {
 	}
 	var known []string
 	for _, c := range cmd.Commands() {
-		if c.IsAvailableCommand() {
+		if c.IsAvailableCommand() || c.IsAdditionalHelpTopicCommand() {
 			known = append(known, c.Name())
 		}
 	}
@@ -83,8 +78,8 @@ func noSuchCommand(cmd *cobra.Command, args []string) error {
 
 // flagError explains a flag that does not exist, with the one that was probably meant, or a value
 // that is not one of those it can have. Whoever tries to pass a write key learns why there is no
-// such flag.
-func flagError(cmd *cobra.Command, err error) error {
+// such flag. A block that does not exist has no flags, so it is named first.
+func (p *Program) flagError(cmd *cobra.Command, err error) error {
 	wrong, invalid := errors.AsType[*pflag.InvalidValueError](err)
 	if invalid && strings.HasPrefix(wrong.Unwrap().Error(), "must ") {
 		return console.Usage("--%s %w", wrong.GetFlag().Name, wrong.Unwrap())
@@ -98,11 +93,17 @@ func flagError(cmd *cobra.Command, err error) error {
 		return console.Usage("a write key is never taken from the command line, because others could see it: " +
 			"set SEGMENT_WRITE_KEY, or name a file with writeKeyFile")
 	}
+	of := cmd.CommandPath()
+	if in := p.inputOf(cmd); in != nil {
+		if in.block == "" {
+			return cmp.Or(oneBlock(cmd, cmd.Flags().Args()), p.knownBlock(cmd.Flags().Arg(0)), err)
+		}
+		of += " " + in.block
+	}
 	var known []string
 	cmd.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, "--"+f.Name) })
 	dashes := strings.Repeat("-", min(2, len(name)))
-	return console.Usage("%s%s is not a flag of %s%s", dashes, name, cmd.CommandPath(),
-		schemas.DidYouMean(dashes+name, known))
+	return console.Usage("%s%s is not a flag of %s%s", dashes, name, of, schemas.DidYouMean(dashes+name, known))
 }
 
 // offer makes shells complete the value of a flag from a list.
@@ -114,30 +115,30 @@ func offer(cmd *cobra.Command, flag string, values ...string) {
 // that a slip is found before anything is opened.
 type choice[T ~string] struct {
 	value *T
-	words []T
+	words []string
 }
 
 // addChoice adds a flag that takes one of the words, which shells complete. Its default is the
 // value.
 func addChoice[T ~string](cmd *cobra.Command, value *T, flag, usage string, words ...T) {
-	cmd.Flags().Var(&choice[T]{value, words}, flag, usage)
-	values := make([]string, len(words))
-	for i, word := range words {
-		values[i] = string(word)
+	c := &choice[T]{value: value}
+	for _, word := range words {
+		c.words = append(c.words, string(word))
 	}
-	offer(cmd, flag, values...)
+	cmd.Flags().Var(c, flag, usage)
+	offer(cmd, flag, c.words...)
 }
 
 // String returns the word.
 func (c *choice[T]) String() string { return string(*c.value) }
 
 // Type names the kind in help.
-func (*choice[T]) Type() string { return "string" }
+func (*choice[T]) Type() string { return "word" }
 
 // Set takes a word, or the default that it has already.
 func (c *choice[T]) Set(word string) error {
-	if T(word) != *c.value && !slices.Contains(c.words, T(word)) {
-		return fmt.Errorf("must be %s: %q", text.Or(c.words...), word)
+	if T(word) != *c.value && !slices.Contains(c.words, word) {
+		return fmt.Errorf("must be %s: %q%s", text.Or(c.words...), word, schemas.DidYouMean(word, c.words))
 	}
 	*c.value = T(word)
 	return nil
@@ -207,13 +208,6 @@ func (f *settingFlag) Set(text string) error {
 	}
 	f.text, f.given = text, true
 	return nil
-}
-
-// addInput adds --input, which is required: stdin is never read unasked.
-func addInput(cmd *cobra.Command) *string {
-	value := cmd.Flags().StringP("input", "i", "", "the block's input: JSON, @FILE, or @- for stdin")
-	_ = cmd.MarkFlagFilename("input", "json")
-	return value
 }
 
 // addInvocationID adds --invocation-id, the key to sending an input again without counting it

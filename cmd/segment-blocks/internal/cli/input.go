@@ -10,8 +10,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/spf13/cobra"
-
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
 	"github.com/aacflow/segment-blocks/internal/text"
 	"github.com/aacflow/segment-blocks/rawjson"
@@ -23,15 +21,12 @@ import (
 type input struct {
 	json runtime.JSON
 	file string // where it came from; "" for the command line
+	// flags are those that the members came from, by the names of the members.
+	flags map[string]string
 }
 
-// readInput reads what --input names. It is never taken from stdin unasked: a stdin that nobody
-// closes would hang the command.
-func (p *Program) readInput(cmd *cobra.Command, value string) (input, error) {
-	if !cmd.Flags().Changed("input") {
-		return input{}, console.Usage("pass the block's input with --input: JSON, @FILE, or @- for stdin, such as " +
-			`--input '{"event": "Order Completed", "userId": "u-42"}'`)
-	}
+// readInput reads what --input names.
+func (p *Program) readInput(ctx context.Context, value string) (input, error) {
 	name, isFile := strings.CutPrefix(value, "@")
 	switch {
 	case !isFile:
@@ -39,7 +34,7 @@ func (p *Program) readInput(cmd *cobra.Command, value string) (input, error) {
 	case name == "":
 		return input{}, console.Usage("--input @ must name a file, or be @- for stdin")
 	case name == "-":
-		return p.readStdin(cmd.Context())
+		return p.readStdin(ctx)
 	}
 	f, err := os.Open(name)
 	if err != nil {

@@ -22,13 +22,11 @@ import (
 // newPreview makes preview. It builds the requests exactly as run does, by the same code, and shows
 // them in place of sending them.
 func newPreview(p *Program) *cobra.Command {
-	cmd := p.blockCommand("preview BLOCK --input JSON|@FILE|@-",
-		"Show the exact requests a block would send, and send nothing")
-	value := addInput(cmd)
-	id := addInvocationID(cmd)
-	addSource(p, cmd)
-	cmd.RunE = p.settled(func(cmd *cobra.Command, args []string, s *settings.Settings) error {
-		in, err := p.readInput(cmd, *value)
+	cmd := p.blockCommand("preview", "Show the exact requests a block would send, and send nothing")
+	id := addInvocationID(cmd.Command)
+	addSource(p, cmd.Command)
+	cmd.RunE = p.settled(func(_ *cobra.Command, args []string, s *settings.Settings) error {
+		in, err := cmd.read(p, args[0])
 		if err != nil {
 			return err
 		}
@@ -39,7 +37,7 @@ func newPreview(p *Program) *cobra.Command {
 		defer t.close()
 		requests, receipt, err := t.Preview(cmd.Context(), args[0], in.json, runtime.InvocationID(*id))
 		if err != nil {
-			return wrapInvocation(err, in)
+			return wrapInvocation(err, in, nil)
 		}
 		if t.source == "placeholder" {
 			p.Note("no source is configured: shown as for Segment in the US, with a placeholder for the write key")
@@ -61,7 +59,7 @@ func newPreview(p *Program) *cobra.Command {
 		p.printWarnings(receipt)
 		return nil
 	})
-	return cmd
+	return cmd.Command
 }
 
 // writeRequest writes a request for people: the headers as a table, the body indented, and its size
@@ -95,11 +93,10 @@ func writeRequest(w io.Writer, s console.Style, r runtime.Request) {
 // input is valid for all of them or for none. It is a preview whose requests are not shown: only so
 // are limits checked that depend on what is sent.
 func newValidate(p *Program) *cobra.Command {
-	cmd := p.blockCommand("validate BLOCK --input JSON|@FILE|@-", "Check an input as run would, and send nothing")
-	value := addInput(cmd)
-	addSource(p, cmd)
-	cmd.RunE = p.settled(func(cmd *cobra.Command, args []string, s *settings.Settings) error {
-		in, err := p.readInput(cmd, *value)
+	cmd := p.blockCommand("validate", "Check an input as run would, and send nothing")
+	addSource(p, cmd.Command)
+	cmd.RunE = p.settled(func(_ *cobra.Command, args []string, s *settings.Settings) error {
+		in, err := cmd.read(p, args[0])
 		if err != nil {
 			return err
 		}
@@ -110,7 +107,7 @@ func newValidate(p *Program) *cobra.Command {
 		defer t.close()
 		_, receipt, err := t.Preview(cmd.Context(), args[0], in.json)
 		p.printWarnings(receipt)
-		err = wrapInvocation(err, in)
+		err = wrapInvocation(err, in, nil)
 		refusal, refused := errors.AsType[*console.InputError](err)
 		if err != nil && (!refused || len(refusal.Cause.Violations) == 0) {
 			return err
@@ -123,7 +120,7 @@ func newValidate(p *Program) *cobra.Command {
 		}
 		return nil
 	})
-	return cmd
+	return cmd.Command
 }
 
 // printVerdict prints whether the block would take the input. A refusal is nil if it would. It is
@@ -141,7 +138,7 @@ func (p *Program) printVerdict(chosen, block string, refusal *console.InputError
 	}
 	return p.show(chosen, verdict, func(w io.Writer) {
 		if refusal != nil {
-			console.WriteErrorText(w, p.Style(w), refusal)
+			p.WriteError(w, refusal)
 		} else {
 			console.Writef(w, "%s would take this input\n", block)
 		}

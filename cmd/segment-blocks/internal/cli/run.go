@@ -22,22 +22,20 @@ import (
 // may start an emulator or lock a store. With a durable source the invocation succeeds once its
 // messages are stored; run then stays to send them, and says what became of them.
 func newRun(p *Program) *cobra.Command {
-	cmd := p.blockCommand("run BLOCK --input JSON|@FILE|@-", "Invoke a block and print its output")
-	value := addInput(cmd)
-	id := addInvocationID(cmd)
+	cmd := p.blockCommand("run", "Invoke a block and print its output")
+	id := addInvocationID(cmd.Command)
 	drain := cmd.Flags().Duration("drain", 10*time.Second,
 		"how long to send stored messages of a durable source before the command ends; 0 for not at all")
 	receipt := cmd.Flags().Bool(
 		"receipt", false, "print the receipt with the output: what was sent, where, in how many attempts",
 	)
-	addSource(p, cmd)
-	addTimeout(cmd)
-	cmd.RunE = p.settled(func(cmd *cobra.Command, args []string, s *settings.Settings) error {
-		in, err := p.readInput(cmd, *value)
+	recorded := cmd.Flags().Bool("attempts", false,
+		"print each HTTP attempt: request, answer, and how long it waited")
+	addSource(p, cmd.Command)
+	addTimeout(cmd.Command)
+	cmd.RunE = p.settled(func(_ *cobra.Command, args []string, s *settings.Settings) error {
+		in, err := cmd.read(p, args[0])
 		if err != nil {
-			return err
-		}
-		if err := p.knownBlock(args[0]); err != nil {
 			return err
 		}
 		t, err := p.openToSend(s, in)
@@ -50,27 +48,33 @@ func newRun(p *Program) *cobra.Command {
 		defer cancel()
 		ctx = p.showRetries(ctx)
 		began := time.Now()
-		res, err := t.Invoke(ctx, args[0], in.json, runtime.InvocationID(*id))
+		options := []runtime.InvokeOption{runtime.InvocationID(*id)}
+		var attempts []runtime.Attempt // stays nil unless they are asked for
+		if *recorded {
+			options = append(options, runtime.RecordAttempts(&attempts))
+		}
+		res, err := t.Invoke(ctx, args[0], in.json, options...)
 		if err != nil {
 			p.disclose(t, runtime.ErrorOf(err).Receipt)
-			return wrapInvocation(err, in)
+			return wrapInvocation(err, in, attempts)
 		}
 		p.disclose(t, res.Receipt)
 		format := p.Format(s.Output, true)
 		// A document is the output of the invocation, and what reads it need not wait for the rest. A
 		// person wants to know what became of the messages.
-		if t.deliveries == nil || format != "text" {
-			if err := p.printResult(format, t, res, nil, *receipt); err != nil || t.deliveries == nil {
-				return err
-			}
+		if format != "text" {
+			err = p.printDocument(format, res, *receipt, attempts)
 		}
-		became, err := p.drain(cmd.Context(), t, res.Receipt, began, *drain)
-		if err != nil || format != "text" {
-			return err
+		var became *outcome
+		if err == nil && t.deliveries != nil {
+			became, err = p.drain(cmd.Context(), t, res.Receipt, began, *drain)
 		}
-		return p.printResult(format, t, res, became, *receipt)
+		if err == nil && format == "text" {
+			p.printText(t, res, became, attempts)
+		}
+		return err
 	})
-	return cmd
+	return cmd.Command
 }
 
 // showRetries returns a context that shows on a terminal what a command waits for: with the default
@@ -81,11 +85,11 @@ func (p *Program) showRetries(ctx context.Context) context.Context {
 		return ctx
 	}
 	return retry.OnRetry(ctx, func(r retry.Wait) {
-		in := r.In.Round(time.Second)
-		if in < 2*time.Second {
-			in = r.In.Round(100 * time.Millisecond)
+		cause := r.Cause
+		if strings.IndexAny(cause, "0123456789") == 0 { // it begins with a status
+			cause = "the receiver answered " + cause
 		}
-		p.Note("attempt %d of %d in %s: %s", r.Attempt, r.Of, in, r.Cause)
+		p.Note("%s; attempt %d of %d begins in %.1f s", cause, r.Attempt, r.Of, r.In.Seconds())
 	})
 }
 
@@ -104,27 +108,27 @@ func (p *Program) knownBlock(id string) error {
 	return &runtime.Error{Code: runtime.UnknownBlock, Block: id, Message: message}
 }
 
-// printResult prints the output of a block. As a document it is what the block returned, so that
-// the next program need not know of receipts; --receipt adds it. What the receipt warns of goes to
-// stderr in either case.
-func (p *Program) printResult(format string, t *target, res *runtime.Result, became *outcome, withReceipt bool) error {
-	if format == "text" {
-		p.printText(t, res, became)
-		return nil
-	}
+// printDocument prints the output of a block as the block returned it, so that the next program
+// need not know of receipts. The receipt and the attempts stand beside it if they are asked for.
+func (p *Program) printDocument(format string, res *runtime.Result, receipt bool, attempts []runtime.Attempt) error {
 	p.printWarnings(res.Receipt)
-	if !withReceipt {
+	if !receipt && attempts == nil {
 		return p.Print(format, res.Output)
 	}
-	return p.Print(format, struct {
-		Output  any              `json:"output"`
-		Receipt *runtime.Receipt `json:"receipt"`
-	}{res.Output, res.Receipt})
+	doc := struct {
+		Output   any               `json:"output"`
+		Receipt  *runtime.Receipt  `json:"receipt,omitempty"`
+		Attempts []runtime.Attempt `json:"attempts,omitzero"`
+	}{res.Output, nil, attempts}
+	if receipt {
+		doc.Receipt = res.Receipt
+	}
+	return p.Print(format, doc)
 }
 
 // printText prints a result for people: the output, and what is known of its delivery. Warnings
 // come last, where they are seen.
-func (p *Program) printText(t *target, res *runtime.Result, became *outcome) {
+func (p *Program) printText(t *target, res *runtime.Result, became *outcome, attempts []runtime.Attempt) {
 	console.Writef(p.Stdout, "%s %s\n", res.Receipt.Block, p.Style(p.Stdout).Good("succeeded"))
 	var rows [][]string
 	for _, m := range rawjson.OpenObject(res.Output) {
@@ -136,8 +140,9 @@ func (p *Program) printText(t *target, res *runtime.Result, became *outcome) {
 	}
 	console.WriteTable(p.Stdout, rows)
 	for _, line := range receiptLines(t, res.Receipt, became) {
-		console.Writeln(p.Stdout, text.Escape(line))
+		p.Prose(p.Stdout, line)
 	}
+	console.WriteAttempts(p.Stdout, attempts)
 	p.printWarnings(res.Receipt)
 }
 

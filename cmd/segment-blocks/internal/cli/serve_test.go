@@ -48,7 +48,7 @@ func TestClientRate(t *testing.T) {
 
 	code, said := runFor(t, nil, "serve", "--client-rate", "-1")
 	require.Equal(t, int(console.ExitUsage), code)
-	require.Contains(t, said, `--client-rate  must be a number, 0 or more: "-1"`)
+	require.Contains(t, said, `--client-rate must be a number, 0 or more: "-1"`)
 }
 
 // Quiet is about requests. What goes wrong, such as with traces, is logged all the same.

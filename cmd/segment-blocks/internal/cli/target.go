@@ -209,10 +209,10 @@ func limited(ctx context.Context, s *settings.Settings) (context.Context, contex
 	return context.WithCancel(ctx)
 }
 
-// wrapInvocation keeps the input's origin with the error of an invocation.
-func wrapInvocation(err error, in input) error {
+// wrapInvocation keeps the input's origin, and the attempts, with the error of an invocation.
+func wrapInvocation(err error, in input, attempts []runtime.Attempt) error {
 	if e, ok := errors.AsType[*runtime.Error](err); ok {
-		return &console.InputError{Cause: e, File: in.file, At: in.place(e)}
+		return &console.InputError{Cause: e, File: in.file, At: in.place(e), Flags: in.flags, Attempts: attempts}
 	}
 	return err
 }

@@ -61,10 +61,29 @@ func TestRunShowsRetries(t *testing.T) {
 	run(program)
 	require.NoError(t, program.Close())
 	text := <-shown
-	require.Regexp(t, `(?m)^attempt 2 of 11 in [0-9.]+m?s: 503\r$`, text)
-	require.Regexp(t, `(?m)^attempt 3 of 11 in [0-9.]+m?s: \S`, text)
+	require.Regexp(t, `(?m)^the receiver answered 503; attempt 2 of 11 begins in [0-9.]+ s\r$`, text)
+	require.Regexp(t, `(?m)^\S.*; attempt 3 of 11 begins`, text)
 
 	var quiet bytes.Buffer
 	run(&quiet)
 	require.Empty(t, quiet.String())
+}
+
+// Color is for terminals, unless NO_COLOR is set.
+func TestColor(t *testing.T) {
+	for environ, want := range map[string]string{"TERM=xterm": "\x1b[31merror:\x1b[0m ", "NO_COLOR=1": "error: "} {
+		screen, program := terminal(t)
+		p := &Program{Console: &console.Console{
+			Args: []string{"runn"}, Environ: []string{environ}, Stdout: io.Discard, Stderr: program,
+		}}
+		require.NotZero(t, Run(t.Context(), p))
+		require.NoError(t, program.Close())
+		text, _ := io.ReadAll(screen)
+		require.True(t, strings.HasPrefix(string(text), want+`"runn" is not a command`), "%q", text)
+	}
+	var piped bytes.Buffer
+	require.NotZero(t, Run(t.Context(), &Program{Console: &console.Console{
+		Args: []string{"runn"}, Stdout: io.Discard, Stderr: &piped,
+	}}))
+	require.NotContains(t, piped.String(), "\x1b")
 }

@@ -123,7 +123,7 @@ func newWorkflowGraph(p *Program) *cobra.Command {
 	}
 	format := cmd.Flags().String("format", "mermaid", "mermaid or svg")
 	offer(cmd, "format", "mermaid", "svg")
-	cmd.RunE = p.settled(func(_ *cobra.Command, args []string, _ *settings.Settings) error {
+	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		data, err := os.ReadFile(args[0])
 		if err != nil {
 			return console.Usage("cannot read the workflow: %w", err)
@@ -141,7 +141,7 @@ func newWorkflowGraph(p *Program) *cobra.Command {
 			return console.Usage("--format must be mermaid or svg: %q", *format)
 		}
 		return nil
-	})
+	}
 	return cmd
 }
 
@@ -154,7 +154,7 @@ var starter string
 func newWorkflowNew(p *Program) *cobra.Command {
 	return &cobra.Command{
 		Use: "new FILE", Short: "Write a workflow to begin with", Args: oneFile,
-		RunE: p.settled(func(_ *cobra.Command, args []string, _ *settings.Settings) error {
+		RunE: func(_ *cobra.Command, args []string) error {
 			f, err := os.OpenFile(args[0], os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 			if errors.Is(err, os.ErrExist) {
 				return console.Usage("the file exists already, and is left as it is: %s", args[0])
@@ -168,7 +168,7 @@ func newWorkflowNew(p *Program) *cobra.Command {
 			}
 			p.Note("wrote %s; run it with: segment-blocks workflow run %s", args[0], args[0])
 			return nil
-		}),
+		},
 	}
 }
 
@@ -176,9 +176,9 @@ func newWorkflowNew(p *Program) *cobra.Command {
 func newWorkflowSchema(p *Program) *cobra.Command {
 	return &cobra.Command{
 		Use: "schema", Short: "Print the JSON Schema of workflow files", Args: noArguments,
-		RunE: p.settled(func(_ *cobra.Command, _ []string, _ *settings.Settings) error {
+		RunE: func(*cobra.Command, []string) error {
 			console.WriteString(p.Stdout, strings.TrimRight(string(workflow.Schema()), "\n")+"\n")
 			return nil
-		}),
+		},
 	}
 }

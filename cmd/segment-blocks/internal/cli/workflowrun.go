@@ -132,7 +132,7 @@ func (p *Program) runInput(cmd *cobra.Command, f runFlags) (json.RawMessage, err
 	case f.input == "":
 		return nil, nil
 	}
-	in, err := p.readInput(cmd, f.input)
+	in, err := p.readInput(cmd.Context(), f.input)
 	return json.RawMessage(in.json), err
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/pflag"
 	"gopkg.in/yaml.v3"
@@ -85,12 +86,28 @@ func (c *Console) Print(format string, value any) error {
 
 // Note prints a sentence beside the data, to stderr.
 func (c *Console) Note(format string, args ...any) {
-	Writeln(c.Stderr, text.Escape(fmt.Sprintf(format, args...)))
+	c.Prose(c.Stderr, fmt.Sprintf(format, args...))
 }
 
 // Warn prints a warning beside the data.
 func (c *Console) Warn(format string, args ...any) {
-	Writeln(c.Stderr, c.Style(c.Stderr).Warn("warning:")+" "+text.Escape(fmt.Sprintf(format, args...)))
+	c.labelled(c.Stderr, c.Style(c.Stderr).Warn, "warning:", fmt.Sprintf(format, args...))
+}
+
+// Prose writes a sentence. On a terminal it is broken into lines; elsewhere it is one, which is
+// easier to search.
+func (c *Console) Prose(w io.Writer, sentence string) { c.labelled(w, nil, "", sentence) }
+
+// labelled writes a sentence behind a label, which is painted.
+func (c *Console) labelled(w io.Writer, paint func(string) string, label, sentence string) {
+	line := strings.TrimLeft(label+" "+text.Escape(sentence), " ") + "\n"
+	if IsTerminal(w) {
+		line = Wrap(line, "", PageWidth(w))
+	}
+	if label != "" {
+		line = paint(label) + strings.TrimPrefix(line, label)
+	}
+	WriteString(w, line)
 }
 
 // Stream remembers the first error of writing to a stream, so that a full disk is noticed once, at

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"strings"
 
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
@@ -80,6 +81,10 @@ type InputError struct {
 	Cause *runtime.Error
 	File  string // "" for none
 	At    string // where in the file, such as " in order.json:3:7"
+	// Flags are those that gave members of the input, by the names of the members.
+	Flags map[string]string
+	// Attempts are those of the invocation, nil unless they were asked for.
+	Attempts []runtime.Attempt
 }
 
 func (r *InputError) Error() string { return r.Cause.Error() }
@@ -111,7 +116,7 @@ func (c *Console) Report(err error, format string) {
 		return
 	}
 	if format != "json" && format != "yaml" {
-		WriteErrorText(c.Stderr, c.Style(c.Stderr), err)
+		c.WriteError(c.Stderr, err)
 		return
 	}
 	doc, _ := json.Marshal(map[string]any{"error": errorDocument(err)})
@@ -153,60 +158,87 @@ func errorDocument(err error) json.RawMessage {
 		}
 	}
 	doc, _ := json.Marshal(invocation)
-	if r, ok := errors.AsType[*InputError](err); ok && r.File != "" {
+	r, ok := errors.AsType[*InputError](err)
+	if ok && r.File != "" {
 		doc = rawjson.OpenObject(doc).Set("inputFile", rawjson.Quote(r.File)).JSON()
+	}
+	if ok && r.Attempts != nil {
+		attempts, _ := json.Marshal(r.Attempts)
+		doc = rawjson.OpenObject(doc).Set("attempts", attempts).JSON()
 	}
 	return doc
 }
 
-// WriteErrorText writes an error for a person to read. Texts from the input or from a receiver are
+// WriteError writes an error for a person to read. Texts from the input or from a receiver are
 // escaped, since they could hold sequences that a terminal acts upon.
-func WriteErrorText(w io.Writer, s Style, err error) {
+func (c *Console) WriteError(w io.Writer, err error) {
 	config, misconfigured := errors.AsType[*settings.Error](err)
 	file, faulty := errors.AsType[*workflow.FileError](err)
 	invocation, invoked := errors.AsType[*runtime.Error](err)
+	input, ok := errors.AsType[*InputError](err)
+	if !ok {
+		input = &InputError{}
+	}
+	bad := func(title string) { Writeln(w, c.Style(w).Bad(text.Escape(title))) }
+	var rows [][]string
 	switch {
 	case faulty:
-		Writeln(w, s.Bad(text.Escape(file.File)+" is no workflow that can run, nothing was sent"))
-		rows := make([][]string, len(file.Faults))
-		for i, f := range file.Faults {
-			rows[i] = []string{fmt.Sprintf("%d:%d", f.Line, f.Column), f.Message}
+		bad(file.File + " is no workflow that can run, nothing was sent")
+		for _, f := range file.Faults {
+			rows = append(rows, []string{fmt.Sprintf("%d:%d", f.Line, f.Column), f.Message})
 		}
 		WriteTable(w, rows)
 		if file.Unlisted > 0 {
 			Writef(w, "  and %d more\n", file.Unlisted)
 		}
 	case misconfigured:
-		Writeln(w, s.Bad("the configuration is not valid"))
-		rows := make([][]string, len(config.Faults))
-		for i, f := range config.Faults {
-			rows[i] = []string{f.Where, f.Text}
+		bad("the configuration is not valid")
+		for _, f := range config.Faults {
+			rows = append(rows, []string{f.Where + " " + f.Text})
 		}
 		WriteTable(w, rows)
 	case !invoked:
-		Writeln(w, s.Bad("error:")+" "+text.Escape(Sentence(err)))
+		c.labelled(w, c.Style(w).Bad, "error:", Sentence(err))
 	case len(invocation.Violations) > 0 && invocation.Code != runtime.InvalidOutput:
-		from := ""
-		if r, ok := errors.AsType[*InputError](err); ok {
-			from = r.At
+		bad(invocation.Block + " refused its input" + input.At + ", nothing was sent")
+		for _, v := range invocation.Violations {
+			rows = append(rows, []string{input.place(v.Path), v.Code, v.Message})
 		}
-		Writeln(w, s.Bad(text.Escape(invocation.Block)+" refused its input"+from+", nothing was sent"))
-		WriteTable(w, violationRows(invocation))
+		WriteTable(w, rows)
 	default:
-		Writeln(w, s.Bad(text.Escape(invocation.Error())))
+		bad(invocation.Error())
 		writeItems(w, invocation)
+		WriteAttempts(w, input.Attempts)
 		writeAdvice(w, invocation)
 	}
 }
 
-// violationRows returns a row for each violation. The path of the input as a whole is empty, which
-// would look like a gap in the table.
-func violationRows(e *runtime.Error) [][]string {
-	rows := make([][]string, len(e.Violations))
-	for i, v := range e.Violations {
-		rows[i] = []string{cmp.Or(v.Path, "/"), v.Code, v.Message}
+// place returns a path of the input as the user gave it, with the flag if there was one. The path
+// of the input as a whole is empty, which would look like a gap in a table.
+func (r *InputError) place(path string) string {
+	name, rest, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	if flag := r.Flags[name]; flag != "" {
+		return strings.TrimSuffix("--"+flag+" /"+rest, " /")
 	}
-	return rows
+	return cmp.Or(path, "/")
+}
+
+// WriteAttempts lists the HTTP attempts of an invocation.
+func WriteAttempts(w io.Writer, attempts []runtime.Attempt) {
+	var rows [][]string
+	for i, a := range attempts {
+		result := a.Error
+		if a.Response != nil {
+			result = strings.TrimSuffix(fmt.Sprintf("%d %s; %s", a.Response.Status,
+				http.StatusText(a.Response.Status), a.Error), "; ")
+		}
+		took := fmt.Sprintf("%.0f ms", a.DurationMS)
+		if i > 0 {
+			took += fmt.Sprintf(" after a wait of %.1f s", a.WaitedMS/1000)
+		}
+		rows = append(rows, []string{fmt.Sprintf("attempt %d", i+1), took, result})
+	}
+	WriteTable(w, rows)
 }
 
 // writeItems names the messages that were not accepted, the first of them where there are many. A

@@ -100,7 +100,7 @@ func WriteTableWithin(w io.Writer, rows [][]string, width int) {
 			line = label + fmt.Sprintf("%-*s", widths[i], text.Escape(cell))
 		}
 		line = strings.TrimRight(line, " ")
-		if width > 0 && utf8.RuneCountInString(line) > width && len(row) > 1 {
+		if width > 0 && utf8.RuneCountInString(line) > width {
 			WriteString(w, Hang(label, text.Escape(row[len(row)-1]), width))
 			continue
 		}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	words "github.com/aacflow/segment-blocks/internal/text"
+	"github.com/aacflow/segment-blocks/schemas"
 )
 
 // Environment is the name of the source that environment variables describe. A file cannot define
@@ -139,7 +140,7 @@ func (s Setting) read(text string) (any, error) {
 	}
 	if allowed := s.Words(); allowed != nil {
 		if !slices.Contains(allowed, strings.ToLower(text)) {
-			return nil, fmt.Errorf("must be %s: %q", words.Or(allowed...), text)
+			return nil, fmt.Errorf("must be %s: %q%s", words.Or(allowed...), text, schemas.DidYouMean(text, allowed))
 		}
 		return strings.ToLower(text), nil
 	}
