@@ -37,9 +37,8 @@ type listed struct {
 // would be most of the output.
 func newBlocksList(p *Program) *cobra.Command {
 	cmd := command("list", "List the blocks")
-	search := cmd.Flags().String(
-		"search", "", "words that must all occur in the block's id, name, descriptions or parameters",
-	)
+	search := cmd.Flags().String("search", "",
+		"words that must all occur in the block's id, name, descriptions or parameters")
 	category := cmd.Flags().String("category", "", "only blocks of this category")
 	tag := cmd.Flags().String("tag", "", "only blocks with this tag")
 	cmd.RunE = p.settled(func(_ *cobra.Command, _ []string, s *settings.Settings) error {
@@ -68,52 +67,47 @@ func newBlocksList(p *Program) *cobra.Command {
 // newBlocksShow makes blocks show, whose JSON is the entry of the catalog that serve and agents
 // get.
 func newBlocksShow(p *Program) *cobra.Command {
-	return &cobra.Command{
-		Use:               "show BLOCK",
-		Short:             "Show a block: parameters, rules, outputs and examples",
-		Args:              oneBlock,
-		ValidArgsFunction: p.completeBlock,
-		RunE: p.settled(func(_ *cobra.Command, args []string, s *settings.Settings) error {
-			entry, err := p.entryOf(args[0])
-			if err != nil {
-				return err
-			}
-			return p.show(s.Output, entry, func(w io.Writer) { writeBlock(w, p.Style(w), entry) })
-		}),
-	}
+	cmd := command("show BLOCK", "Show a block: parameters, rules, outputs and examples", oneBlock)
+	cmd.ValidArgsFunction = p.completeBlock
+	cmd.RunE = p.settled(func(_ *cobra.Command, args []string, s *settings.Settings) error {
+		entry, err := p.entryOf(args[0])
+		if err != nil {
+			return err
+		}
+		return p.show(s.Output, entry, func(w io.Writer) { writeBlock(w, p.Style(w), entry) })
+	})
+	return cmd
 }
 
 // newBlocksSchema makes blocks schema. Its second argument is optional, because nearly everybody
 // wants the schema of the input.
 func newBlocksSchema(p *Program) *cobra.Command {
-	return &cobra.Command{
-		Use:   "schema BLOCK [input|output]",
-		Short: "Print a block's JSON Schema",
-		Args: cobra.MatchAll(cobra.MaximumNArgs(2), func(cmd *cobra.Command, args []string) error {
-			if len(args) == 2 && args[1] != "input" && args[1] != "output" {
-				return console.Usage("the schema must be input or output: %q%s", args[1],
-					schemas.DidYouMean(args[1], []string{"input", "output"}))
+	which := []string{"input", "output"}
+	cmd := command("schema BLOCK [input|output]", "Print a block's JSON Schema", oneBlock,
+		func(_ *cobra.Command, args []string) error {
+			if len(args) > 1 && !slices.Contains(which, args[1]) {
+				return console.Usage("the schema must be input or output: %q%s", args[1], schemas.DidYouMean(args[1], which))
 			}
-			return oneBlock(cmd, args[:min(len(args), 1)])
-		}),
-		ValidArgsFunction: func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
-			if len(args) == 1 {
-				return []string{"input", "output"}, cobra.ShellCompDirectiveNoFileComp
-			}
-			return p.completeBlock(cmd, args, typed)
-		},
-		RunE: p.settled(func(_ *cobra.Command, args []string, s *settings.Settings) error {
-			entry, err := p.entryOf(args[0])
-			if err != nil {
-				return err
-			}
-			schema := entry.InputSchema
-			if len(args) == 2 && args[1] == "output" {
-				schema = entry.OutputSchema
-			}
-			return p.Print(document(s), schema)
-		}),
+			return nil
+		})
+	cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+		if len(args) == 1 {
+			return which, cobra.ShellCompDirectiveNoFileComp
+		}
+		return p.completeBlock(cmd, args, typed)
 	}
+	cmd.RunE = p.settled(func(_ *cobra.Command, args []string, s *settings.Settings) error {
+		entry, err := p.entryOf(args[0])
+		if err != nil {
+			return err
+		}
+		schema := entry.InputSchema
+		if len(args) == 2 && args[1] == "output" {
+			schema = entry.OutputSchema
+		}
+		return p.Print(document(s), schema)
+	})
+	return cmd
 }
 
 // document returns the format of output that is for programs only: YAML if it is asked for, else
@@ -139,20 +133,18 @@ func (p *Program) entryOf(id string) (registry.Entry, error) {
 // Programs get the entry of the catalog, which has the schemas too.
 func writeBlock(w io.Writer, s console.Style, e registry.Entry) {
 	console.Writef(w, "%s  %s\n%s\n\n", s.Strong(e.ID), e.Name, e.Summary)
-	console.Writef(
-		w, "%s\n%s\n", console.Wrap(e.Description, "", console.PageWidth(w)),
-		console.Wrap(e.WhenToUse, "", console.PageWidth(w)),
-	)
+	width := console.PageWidth(w)
+	console.Writef(w, "%s\n%s\n", console.Wrap(e.Description, "", width), console.Wrap(e.WhenToUse, "", width))
 	console.Writeln(w, s.Strong("Input"))
-	console.WriteTableWithin(w, fieldRows(e.Input, ""), console.PageWidth(w))
+	console.WriteTableWithin(w, fieldRows(e.Input, ""), width)
 	if len(e.Rules) > 0 {
 		console.Writef(w, "\n%s\n", s.Strong("Rules"))
 		for _, rule := range e.Rules {
-			console.WriteString(w, console.Hang("  ", rule, console.PageWidth(w)))
+			console.WriteString(w, console.Hang("  ", rule, width))
 		}
 	}
 	console.Writef(w, "\n%s\n", s.Strong("Output"))
-	console.WriteTableWithin(w, fieldRows(e.Output, ""), console.PageWidth(w))
+	console.WriteTableWithin(w, fieldRows(e.Output, ""), width)
 	if len(e.Examples) > 0 {
 		console.Writef(w, "\n%s\n", s.Strong("Examples"))
 		for _, x := range e.Examples {

@@ -204,7 +204,7 @@ func TestDeadLettersFitTheTerminal(t *testing.T) {
 	reason := strings.Repeat("the receiver answered 400 ", 6)
 	writeMessages(&out, []delivery.StoredMessage{{ID: 7, MessageID: "sb1-" + strings.Repeat("x", 36), Reason: reason}}, 80)
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
-	require.Len(t, lines, 4)
+	require.Greater(t, len(lines), 4)
 	for _, line := range lines {
 		require.LessOrEqual(t, len(line), 80)
 	}

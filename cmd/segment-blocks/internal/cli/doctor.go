@@ -73,24 +73,22 @@ func newDoctor(p *Program) *cobra.Command {
 // names all that can be found out.
 type examination struct{ checks []check }
 
-// add appends a check. The four methods below are what checks call.
+// add appends a check.
 func (e *examination) add(v verdict, exit console.ExitCode, name, format string, args []any) {
 	e.checks = append(e.checks, check{Name: name, Verdict: v, Message: fmt.Sprintf(format, args...), exit: exit})
 }
 
 // ok is for what is in order.
-func (e *examination) ok(name, format string, args ...any) {
-	e.add(verdictOK, console.ExitOK, name, format, args)
-}
+func (e *examination) ok(name, format string, args ...any) { e.add(verdictOK, 0, name, format, args) }
 
 // warn is for what may lose events and does not have to.
 func (e *examination) warn(name, format string, args ...any) {
-	e.add(verdictWarning, console.ExitOK, name, format, args)
+	e.add(verdictWarning, 0, name, format, args)
 }
 
 // notChecked says what doctor has not found out and why, lest its silence pass for success.
 func (e *examination) notChecked(name, format string, args ...any) {
-	e.add(verdictNotChecked, console.ExitOK, name, format, args)
+	e.add(verdictNotChecked, 0, name, format, args)
 }
 
 // fail adds a failure. The first one decides what the command ends with.
@@ -109,11 +107,8 @@ func (e *examination) run(ctx context.Context, s *settings.Settings) {
 		e.fail("source", console.ExitUsage, "%s", err)
 		return
 	case !configured:
-		e.warn(
-			"source",
-			"none is configured: run sends to its own emulator, and no event reaches Segment; set SEGMENT_WRITE_KEY and "+
-				"SEGMENT_REGION",
-		)
+		e.warn("source", "none is configured: run sends to its own emulator, and no event reaches Segment; "+
+			"set SEGMENT_WRITE_KEY and SEGMENT_REGION")
 		e.notChecked("receiver", "there is none")
 		e.notChecked("write key", "there is none")
 		return
@@ -142,9 +137,8 @@ func (e *examination) run(ctx context.Context, s *settings.Settings) {
 		e.key(ctx, client, s, target, base, origin)
 	}
 	// It is the last line because it is what an "ok" above may be mistaken for.
-	e.notChecked(
-		"destinations", "Segment confirms receipt, not delivery; see the source's Debugger and Delivery Overview in Segment",
-	)
+	e.notChecked("destinations",
+		"Segment confirms receipt, not delivery; see the source's Debugger and Delivery Overview in Segment")
 }
 
 // configuration reports how reading the configuration went: s is nil if it failed, with a line for
@@ -178,23 +172,14 @@ func (e *examination) region(source settings.Source, base string) {
 	case source.Endpoint != "" && strings.HasPrefix(base, "http://") && !isLocal(base):
 		e.warn("receiver", "%s; the write key and the events travel unencrypted", base)
 	case source.Endpoint == "" && source.Region == "":
-		e.warn(
-			"receiver",
-			"%s, because no region is stated; if the workspace keeps its data in the EU, every event is lost behind a 200: "+
-				"state us or eu",
-			base,
-		)
+		e.warn("receiver", "%s, because no region is stated; if the workspace keeps its data in the EU, "+
+			"every event is lost behind a 200: state us or eu", base)
 	case base == "https://events.eu1.segmentapis.com":
-		e.ok(
-			"receiver",
-			"%s, as in Segment's SDKs; the page of its HTTP API names eu1.api.segmentapis.com for the EU, which endpoint can "+
-				"set",
-			base,
-		)
+		e.ok("receiver", "%s, as in Segment's SDKs; the page of its HTTP API names eu1.api.segmentapis.com for the EU, "+
+			"which endpoint can set", base)
 	case base == "https://eu1.api.segmentapis.com":
-		e.ok(
-			"receiver", "%s, as on the page of Segment's HTTP API; its SDKs and region: eu use events.eu1.segmentapis.com", base,
-		)
+		e.ok("receiver", "%s, as on the page of Segment's HTTP API; its SDKs and region: eu use events.eu1.segmentapis.com",
+			base)
 	default:
 		e.ok("receiver", "%s", base)
 	}
@@ -219,9 +204,8 @@ func (e *examination) reach(ctx context.Context, client *http.Client, base strin
 	case err != nil:
 		e.notChecked("clock", "the receiver does not send its time")
 	case skew.Abs() > tolerated:
-		e.warn(
-			"clock", "this machine's clock is off by %s; Segment corrects timestamps for that, other receivers may not", skew,
-		)
+		e.warn("clock", "this machine's clock is off by %s; Segment corrects timestamps for that, other receivers may not",
+			skew)
 	default:
 		e.ok("clock", "within %s of the receiver's", tolerated)
 	}
@@ -250,10 +234,8 @@ func (e *examination) key(
 	case isLocal(base):
 		cdn = base
 	default:
-		e.notChecked(
-			name, "%s; doctor looks keys up at Segment and on this machine only: the key is not shown to another receiver",
-			fingerprint,
-		)
+		e.notChecked(name, "%s; doctor looks keys up at Segment and on this machine only: "+
+			"the key is not shown to another receiver", fingerprint)
 		return
 	}
 	found, err := lookUp(ctx, client, cdn, target)
@@ -264,12 +246,8 @@ func (e *examination) key(
 		e.ok(name, "%s is known to %s", fingerprint, cdn)
 		e.home(found, segments, base)
 	case found.unknown:
-		e.warn(
-			name,
-			"%s is not known to %s; it is wrong, or the source's settings are not published: compare it with the source's API "+
-				"keys in Segment",
-			fingerprint, cdn,
-		)
+		e.warn(name, "%s is not known to %s; it is wrong, or the source's settings are not published: "+
+			"compare it with the source's API keys in Segment", fingerprint, cdn)
 	default:
 		e.notChecked(name, "%s; %s answered %d, which says nothing about the key", fingerprint, cdn, found.status)
 	}
@@ -287,10 +265,8 @@ func (e *examination) home(found publishedSettings, segments bool, base string) 
 	case found.apiHost == host:
 		e.ok(name, "the source's settings name %s too", host)
 	default:
-		e.warn(
-			name, "events go to %s, but the source's settings name %s: in the wrong region every event is lost behind a 200",
-			host, found.apiHost,
-		)
+		e.warn(name, "events go to %s, but the source's settings name %s: "+
+			"in the wrong region every event is lost behind a 200", host, found.apiHost)
 	}
 }
 

@@ -16,29 +16,31 @@ import (
 	"github.com/aacflow/segment-blocks/schemas"
 )
 
-// command returns a command that takes no arguments.
-func command(use, short string) *cobra.Command {
-	return &cobra.Command{Use: use, Short: short, Args: noArguments}
-}
-
-// noArguments refuses arguments. Cobra's own check does not say what was given.
-func noArguments(cmd *cobra.Command, args []string) error {
-	if len(args) > 0 {
-		return console.Usage("%s takes no arguments: %q", cmd.CommandPath(), args[0])
-	}
-	return nil
+// command returns a command, which takes no arguments unless they are said.
+func command(use, short string, args ...cobra.PositionalArgs) *cobra.Command {
+	return &cobra.Command{Use: use, Short: short, Args: cobra.MatchAll(append(args, atMost(len(args)))...)}
 }
 
 // oneBlock demands the id of a block. Whether there is one of this id is for the command to find
 // out, which can suggest another.
 func oneBlock(cmd *cobra.Command, args []string) error {
-	switch len(args) {
-	case 0:
-		return console.Usage("%s needs the id of a block, such as %s segment_track", cmd.CommandPath(), cmd.CommandPath())
-	case 1:
-		return nil
+	if len(args) == 0 {
+		return console.Usage("%[1]s needs the id of a block, such as %[1]s segment_track", cmd.CommandPath())
 	}
-	return console.Usage("%s takes one argument, the id of a block: %q is too many", cmd.CommandPath(), args[1])
+	return nil
+}
+
+// atMost refuses further arguments. Cobra's own check does not say what was given.
+func atMost(most int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		switch {
+		case len(args) <= most:
+			return nil
+		case most == 0:
+			return console.Usage("%s takes no arguments: %q", cmd.CommandPath(), args[0])
+		}
+		return console.Usage("%s takes %s: %q is too many", cmd.CommandPath(), console.Count(most, "argument"), args[most])
+	}
 }
 
 // completeBlock offers the ids of the blocks.

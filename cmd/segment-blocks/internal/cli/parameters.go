@@ -29,9 +29,8 @@ type blockInput struct {
 // blockCommand returns a command whose argument is the id of a block, and whose flags give the
 // block's input. Shells complete both.
 func (p *Program) blockCommand(use, short string) *blockInput {
-	in := &blockInput{Command: &cobra.Command{
-		Use: use + " BLOCK [--PARAMETER VALUE…|--input JSON]", Short: short, Args: oneBlock, ValidArgsFunction: p.completeBlock,
-	}}
+	in := &blockInput{Command: command(use+" BLOCK [--PARAMETER VALUE…|--input JSON]", short, oneBlock)}
+	in.ValidArgsFunction = p.completeBlock
 	in.Flags().StringVarP(&in.value, "input", "i", "", "the block's input as `json`: text, @FILE, or @- for stdin")
 	_ = in.MarkFlagFilename("input", "json")
 	p.inputs = append(p.inputs, in)

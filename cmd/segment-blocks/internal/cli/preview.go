@@ -26,18 +26,9 @@ func newPreview(p *Program) *cobra.Command {
 	id := addInvocationID(cmd.Command)
 	addSource(p, cmd.Command)
 	cmd.RunE = p.settled(func(_ *cobra.Command, args []string, s *settings.Settings) error {
-		in, err := cmd.read(p, args[0])
+		t, requests, receipt, err := p.preview(cmd, args[0], s, false, runtime.InvocationID(*id))
 		if err != nil {
 			return err
-		}
-		t, err := p.openToLook(s, false)
-		if err != nil {
-			return err
-		}
-		defer t.close()
-		requests, receipt, err := t.Preview(cmd.Context(), args[0], in.json, runtime.InvocationID(*id))
-		if err != nil {
-			return wrapInvocation(err, in, nil)
 		}
 		if t.source == "placeholder" {
 			p.Note("no source is configured: shown as for Segment in the US, with a placeholder for the write key")
@@ -60,6 +51,23 @@ func newPreview(p *Program) *cobra.Command {
 		return nil
 	})
 	return cmd.Command
+}
+
+// preview makes the requests of a block, sends none, and says for which target they are.
+func (p *Program) preview(
+	cmd *blockInput, block string, s *settings.Settings, anySource bool, options ...runtime.InvokeOption,
+) (*target, []runtime.Request, *runtime.Receipt, error) {
+	in, err := cmd.read(p, block)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	t, err := p.openToLook(s, anySource)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	defer t.close()
+	requests, receipt, err := t.Preview(cmd.Context(), block, in.json, options...)
+	return t, requests, receipt, wrapInvocation(err, in, nil)
 }
 
 // writeRequest writes a request for people: the headers as a table, the body indented, and its size
@@ -96,18 +104,8 @@ func newValidate(p *Program) *cobra.Command {
 	cmd := p.blockCommand("validate", "Check an input as run would, and send nothing")
 	addSource(p, cmd.Command)
 	cmd.RunE = p.settled(func(_ *cobra.Command, args []string, s *settings.Settings) error {
-		in, err := cmd.read(p, args[0])
-		if err != nil {
-			return err
-		}
-		t, err := p.openToLook(s, true)
-		if err != nil {
-			return err
-		}
-		defer t.close()
-		_, receipt, err := t.Preview(cmd.Context(), args[0], in.json)
+		_, _, receipt, err := p.preview(cmd, args[0], s, true)
 		p.printWarnings(receipt)
-		err = wrapInvocation(err, in, nil)
 		refusal, refused := errors.AsType[*console.InputError](err)
 		if err != nil && (!refused || len(refusal.Cause.Violations) == 0) {
 			return err

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"slices"
@@ -76,8 +77,9 @@ func newQueueList(p *Program) *cobra.Command {
 		return p.show(s.Output, list, func(w io.Writer) {
 			if len(list) == 0 {
 				p.Note("there are none")
+			} else {
+				writeMessages(w, list, console.Columns(w))
 			}
-			writeMessages(w, list, console.Columns(w))
 		})
 	})
 	return cmd
@@ -85,16 +87,12 @@ func newQueueList(p *Program) *cobra.Command {
 
 // newQueueShow makes queue show. Its output is a document in any case, since a message is one.
 func newQueueShow(p *Program) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "show ID",
-		Short: "Show a dead letter, or a message that waits",
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return console.Usage("queue show needs the id of one message; segment-blocks queue list has them")
-			}
-			return nil
-		},
-	}
+	cmd := command("show ID", "Show a dead letter, or a message that waits", func(_ *cobra.Command, args []string) error {
+		if len(args) != 1 {
+			return console.Usage("queue show needs the id of one message; segment-blocks queue list has them")
+		}
+		return nil
+	})
 	waiting := addWaiting(cmd)
 	file := addQueueSource(p, cmd)
 	cmd.RunE = p.withQueue(file, func(s *settings.Settings, q *storeQueue, args []string) error {
@@ -139,18 +137,18 @@ func (p *Program) newQueueChange(verb, short, past string) *cobra.Command {
 		if err != nil {
 			return console.Failed("%w", err)
 		}
-		// Nobody has named the damaged ones that --all has left, so the command does.
-		damaged := 0
 		if *all {
+			// Nobody has named the damaged ones that --all has left, so the command does.
+			damaged := 0
 			err = q.visit(false, func(m delivery.StoredMessage) bool {
 				if m.Damaged {
 					damaged++
 				}
 				return true
 			})
-		}
-		if damaged > 0 {
-			p.Note("not %s: %s", past, console.Count(damaged, "damaged dead letter"))
+			if damaged > 0 {
+				p.Note("not %s: %s", past, console.Count(damaged, "damaged dead letter"))
+			}
 		}
 		return errors.Join(p.show(s.Output, map[string]int{"deadLetters": done.Changed}, func(w io.Writer) {
 			console.Writeln(w, console.Count(done.Changed, "dead letter")+" "+past)
@@ -193,19 +191,17 @@ func newQueueExport(p *Program) *cobra.Command {
 	return cmd
 }
 
-// writeMessages lists messages, each reason on lines of its own. Width is that of a terminal, 0
-// for what is none.
+// writeMessages lists messages, with the reason of each below it. Width is that of a terminal, 0 for
+// what is none.
 func writeMessages(w io.Writer, list []delivery.StoredMessage, width int) {
+	rows := [][]string{{"id", "stored at", "message"}}
 	for _, m := range list {
-		console.Writef(w, "  %d  %s  %s\n", m.ID, m.StoredAt.Format(time.RFC3339), text.Escape(about(m)))
-		switch reason := text.Escape(m.Reason); {
-		case reason == "":
-		case width > 0:
-			console.WriteString(w, console.Wrap(reason, "      ", max(width, 40)))
-		default:
-			console.Writeln(w, "      "+reason)
+		rows = append(rows, []string{fmt.Sprint(m.ID), m.StoredAt.Format(time.RFC3339), about(m)})
+		if m.Reason != "" {
+			rows = append(rows, []string{"", "", m.Reason})
 		}
 	}
+	console.WriteTableWithin(w, rows, width)
 }
 
 // about says what a message is: its type, what it is of, whose it is, and its id. It reads the
@@ -216,8 +212,19 @@ func about(l delivery.StoredMessage) string {
 	}
 	var m struct{ Type, Event, Name, GroupID, UserID, AnonymousID string }
 	_ = json.Unmarshal(l.Message, &m) // what is not a text is not shown
-	words := []string{m.Type, cmp.Or(m.Event, m.Name, m.GroupID), cmp.Or(m.UserID, m.AnonymousID), l.MessageID}
-	return strings.Join(slices.DeleteFunc(words, func(word string) bool { return word == "" }), "  ")
+	words := m.Type
+	for _, part := range [][2]string{
+		{"", cmp.Or(m.Event, m.Name)},
+		{"group ", m.GroupID},
+		{"user ", m.UserID},
+		{"anonymous ", m.AnonymousID},
+		{"messageId ", l.MessageID},
+	} {
+		if part[1] != "" {
+			words += ", " + part[0] + part[1]
+		}
+	}
+	return strings.TrimPrefix(words, ", ")
 }
 
 // addWaiting adds the flag that turns a command from dead letters to waiting messages.
@@ -250,11 +257,7 @@ type checkedStore struct {
 // newQueueCheck makes queue check. It goes on after a damaged store, and then ends with 1. It
 // leaves out stores that hold nothing yet, but not those that are named.
 func newQueueCheck(p *Program) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "check [FILE]",
-		Short: "Check that a store is not damaged",
-		Args:  cobra.MaximumNArgs(1),
-	}
+	cmd := command("check [FILE]", "Check that a store is not damaged", cobra.ArbitraryArgs)
 	cmd.RunE = p.settled(func(cmd *cobra.Command, args []string, s *settings.Settings) error {
 		if len(args) == 0 {
 			own, err := ownStores(s)

@@ -164,21 +164,19 @@ func receiptLines(t *target, r *runtime.Receipt, became *outcome) []string {
 	if t.emulator != nil {
 		meaning = "that is an emulator inside this process: nothing has reached Segment"
 	}
-	switch {
-	case became == nil:
+	if became == nil {
 		return []string{fmt.Sprintf("accepted by %s, %s, %s, %s bytes, %s", r.Endpoint,
 			console.Count(r.Requests, "request"), console.Count(r.Attempts, "attempt"), text.Grouped(r.Bytes), list), meaning}
-	case became.waiting == 0:
-		accepted := console.Count(became.accepted, "message")
-		return []string{fmt.Sprintf("delivered to %s, which accepted %s, %s", r.Endpoint, accepted, list), receiptOnly}
-	case became.accepted == 0:
-		return []string{"stored on disk, left for the next segment-blocks that uses the source, " + list}
 	}
-	return []string{
-		fmt.Sprintf("delivered to %s: %s; stored on disk, left for the next segment-blocks that uses the "+
-			"source: %s, %s", r.Endpoint, console.Count(became.accepted, "message"), text.Grouped(int64(became.waiting)), list),
-		receiptOnly,
+	stored := "stored on disk, left for the next segment-blocks that uses the source"
+	if became.accepted == 0 {
+		return []string{stored + ", " + list}
 	}
+	delivered := fmt.Sprintf("delivered to %s, which accepted %s", r.Endpoint, console.Count(became.accepted, "message"))
+	if became.waiting > 0 {
+		delivered += fmt.Sprintf("; %s: %s", stored, console.Count(became.waiting, "message"))
+	}
+	return []string{delivered + ", " + list, receiptOnly}
 }
 
 // printWarnings prints the warnings of an invocation, to stderr: they are not part of its output.

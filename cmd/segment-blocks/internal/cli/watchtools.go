@@ -13,13 +13,9 @@ import (
 	"github.com/aacflow/segment-blocks/serve/mcp"
 )
 
-// The bounds of the tools that watch: a model reads all of an answer.
-const (
-	watchList    = 20
-	longestList  = 50
-	watchWait    = 10 * time.Second
-	longestWatch = 30 * time.Second
-)
+// longestList bounds a list, and longestWait the time of wait_for_event in seconds: a model reads all
+// of an answer, and waits for it.
+const longestList, longestWait = 50, 30.0
 
 // eventFilter is what the tools know events by. Members of the same name in Segment's messages mean
 // the same.
@@ -60,15 +56,16 @@ func (h *hosting) watchTools() []mcp.Tool {
 	return tools
 }
 
-// watchTool makes a tool of a function over its arguments. Unknown arguments are refused.
+// watchTool makes a tool of a function over its arguments, which are the given ones where a call has
+// none. Unknown arguments are refused.
 func watchTool[T any](
-	name, title, description, properties string, call func(context.Context, T) (any, error),
+	name, title, description, properties string, defaults T, call func(context.Context, T) (any, error),
 ) mcp.Tool {
 	return mcp.Tool{
 		Name: name, Title: title, Description: description,
 		InputSchema: json.RawMessage(`{"type":"object","additionalProperties":false,"properties":{` + properties + `}}`),
 		Call: func(ctx context.Context, arguments json.RawMessage) (any, error) {
-			var given T
+			given := defaults
 			in := json.NewDecoder(bytes.NewReader(arguments))
 			in.DisallowUnknownFields()
 			if err := in.Decode(&given); err != nil {
@@ -79,32 +76,35 @@ func watchTool[T any](
 	}
 }
 
-// pageSize returns a limit that was given, or the usual one.
-func pageSize(limit *int) (int, error) {
-	switch {
-	case limit == nil:
-		return watchList, nil
-	case *limit < 1 || *limit > longestList:
-		return 0, fmt.Errorf("limit must be 1 to %d: %d", longestList, *limit)
-	}
-	return *limit, nil
+// page is how much a tool lists.
+type page struct {
+	Limit int `json:"limit"`
 }
+
+func (p page) check() error {
+	if p.Limit < 1 || p.Limit > longestList {
+		return fmt.Errorf("limit must be 1 to %d: %d", longestList, p.Limit)
+	}
+	return nil
+}
+
+// usual is the page of a call that does not say how much it wants.
+func usual() page { return page{20} }
 
 func listRuns(log *invocations.Log) mcp.Tool {
 	type arguments struct {
+		page
 		After *uint64 `json:"after"`
-		Limit *int    `json:"limit"`
 	}
 	return watchTool("list_runs", "List runs", "Lists the latest invocations of all blocks, the newest last: "+
 		"where they went, how they ended, in how many attempts. Without after, the latest.",
-		afterSchema+","+limitSchema, func(_ context.Context, a arguments) (any, error) {
-			limit, err := pageSize(a.Limit)
-			if err != nil {
+		afterSchema+","+limitSchema, arguments{page: usual()}, func(_ context.Context, a arguments) (any, error) {
+			if err := a.check(); err != nil {
 				return nil, err
 			}
-			list := log.Latest(limit)
+			list := log.Latest(a.Limit)
 			if a.After != nil {
-				list, _, _ = log.After(*a.After, limit)
+				list, _, _ = log.After(*a.After, a.Limit)
 			}
 			return map[string]any{"runs": append([]*invocations.Invocation{}, list...)}, nil
 		})
@@ -113,18 +113,17 @@ func listRuns(log *invocations.Log) mcp.Tool {
 func listEvents(e *emulator.Emulator) mcp.Tool {
 	type arguments struct {
 		eventFilter
-		Limit *int `json:"limit"`
+		page
 	}
 	return watchTool("list_events", "List events", "Lists the events that the local emulator of Segment has stored, "+
 		"the newest first, or with after the oldest first. One that is missing may be discarded: see explain_discard.",
-		filterSchema+","+limitSchema, func(_ context.Context, a arguments) (any, error) {
-			limit, err := pageSize(a.Limit)
-			if err != nil {
+		filterSchema+","+limitSchema, arguments{page: usual()}, func(_ context.Context, a arguments) (any, error) {
+			if err := a.check(); err != nil {
 				return nil, err
 			}
 			stats := e.Stats()
 			return map[string]any{
-				"events": e.Events(a.filter(limit)), "stored": stats.Stored, "discarded": stats.Discarded, "lastSeq": stats.LastSeq,
+				"events": e.Events(a.filter(a.Limit)), "stored": stats.Stored, "discarded": stats.Discarded, "lastSeq": stats.LastSeq,
 			}, nil
 		})
 }
@@ -132,21 +131,18 @@ func listEvents(e *emulator.Emulator) mcp.Tool {
 func waitForEvent(e *emulator.Emulator) mcp.Tool {
 	type arguments struct {
 		eventFilter
-		TimeoutSeconds *float64 `json:"timeoutSeconds"`
+		TimeoutSeconds float64 `json:"timeoutSeconds"`
 	}
 	timeout := `"timeoutSeconds":{"type":"number","minimum":0,"maximum":30,"default":10}`
 	return watchTool("wait_for_event", "Wait for an event",
 		"Waits until the local emulator of Segment has stored an event that matches, and returns it; at once if there is "+
 			"one. event is null if none came in time.",
-		filterSchema+","+timeout, func(ctx context.Context, a arguments) (any, error) {
-			wait := watchWait
-			if a.TimeoutSeconds != nil {
-				if *a.TimeoutSeconds < 0 || *a.TimeoutSeconds > longestWatch.Seconds() {
-					return nil, fmt.Errorf("timeoutSeconds must be 0 to %v: %v", longestWatch.Seconds(), *a.TimeoutSeconds)
-				}
-				wait = time.Duration(*a.TimeoutSeconds * float64(time.Second))
+		filterSchema+","+timeout, arguments{TimeoutSeconds: 10}, func(ctx context.Context, a arguments) (any, error) {
+			if a.TimeoutSeconds < 0 || a.TimeoutSeconds > longestWait {
+				return nil, fmt.Errorf("timeoutSeconds must be 0 to %v: %v", longestWait, a.TimeoutSeconds)
 			}
-			end, tick := time.After(wait), time.NewTicker(50*time.Millisecond)
+			end := time.After(time.Duration(a.TimeoutSeconds * float64(time.Second)))
+			tick := time.NewTicker(50 * time.Millisecond)
 			defer tick.Stop()
 			for {
 				if found := e.Events(a.filter(1)); len(found) > 0 {
@@ -165,21 +161,20 @@ func waitForEvent(e *emulator.Emulator) mcp.Tool {
 
 func explainDiscard(e *emulator.Emulator) mcp.Tool {
 	type arguments struct {
+		page
 		MessageID string `json:"messageId"`
 		Code      string `json:"code"`
-		Limit     *int   `json:"limit"`
 	}
 	properties := `"messageId":{"type":"string"},"code":{"type":"string","description":"Such as no_user_anon_id or duplicate."},` +
 		limitSchema
 	return watchTool("explain_discard", "Explain a discard",
 		"Says why the local emulator has not stored messages that it was sent: the problems of each, the newest first. "+
 			"Segment itself answers 200 to most of them and drops them.",
-		properties, func(_ context.Context, a arguments) (any, error) {
-			limit, err := pageSize(a.Limit)
-			if err != nil {
+		properties, arguments{page: usual()}, func(_ context.Context, a arguments) (any, error) {
+			if err := a.check(); err != nil {
 				return nil, err
 			}
-			found := e.Discards(emulator.DiscardFilter{Code: a.Code, MessageID: a.MessageID, Limit: limit, Newest: true})
+			found := e.Discards(emulator.DiscardFilter{Code: a.Code, MessageID: a.MessageID, Limit: a.Limit, Newest: true})
 			if len(found) == 0 && a.MessageID != "" {
 				if _, stored := e.Event(a.MessageID); stored {
 					return nil, errors.New("the message was not discarded: it is stored")

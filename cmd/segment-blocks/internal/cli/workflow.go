@@ -175,7 +175,7 @@ func newWorkflowNew(p *Program) *cobra.Command {
 // newWorkflowSchema makes workflow schema, for editors.
 func newWorkflowSchema(p *Program) *cobra.Command {
 	return &cobra.Command{
-		Use: "schema", Short: "Print the JSON Schema of workflow files", Args: noArguments,
+		Use: "schema", Short: "Print the JSON Schema of workflow files", Args: atMost(0),
 		RunE: func(*cobra.Command, []string) error {
 			console.WriteString(p.Stdout, strings.TrimRight(string(workflow.Schema()), "\n")+"\n")
 			return nil
