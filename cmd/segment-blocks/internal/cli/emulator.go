@@ -39,7 +39,7 @@ func newEmulator(p *Program) *cobra.Command {
 	addChoice(cmd, &f.mode, "mode", "how to answer what Segment would drop: segment (200) or strict (4xx)",
 		emulator.Segment, emulator.Strict)
 	flags.StringVar(&f.log, "log", "",
-		"file to append events to, one line of JSON each, and to load them from at the start")
+		"`file` to append events to, one line of JSON each, and to load them from at the start")
 	flags.IntVar(&f.capacity, "capacity", 10_000, "how many events to keep in memory, 64 MiB at most")
 	addChoice(cmd, &f.oversize, "oversize",
 		"what becomes of a batch with a message over 32 KB: refuse or drop (that message)",

@@ -92,7 +92,7 @@ func newExport(p *Program) *cobra.Command {
 func newExportAACFlow(p *Program) *cobra.Command {
 	cmd := command("aacflow --out DIR|--apply DIR", "Write TypeScript for a fork of Sim, or a workflow to import")
 	flags := cmd.Flags()
-	out := flags.String("out", "", "folder to write to; it is created if it does not exist")
+	out := flags.String("out", "", "`folder` to write to; it is created if it does not exist")
 	format := "native"
 	addChoice(cmd, &format, "format", "native or workflow", "native", "workflow")
 	block := flags.String("block", "segment_track", "block that the workflow calls")
@@ -230,7 +230,7 @@ func place(folder string, files []aacflow.File, force bool) (placed, error) {
 
 // addApply adds the flags that give a fork the blocks.
 func addApply(cmd *cobra.Command) (fork *string, yes *bool) {
-	fork = cmd.Flags().String("apply", "", "folder of a fork to add the blocks to; shows the differences")
+	fork = cmd.Flags().String("apply", "", "`folder` of a fork to add the blocks to; shows the differences")
 	yes = cmd.Flags().Bool("yes", false, "with --apply, write them")
 	_ = cmd.MarkFlagDirname("apply")
 	cmd.MarkFlagsMutuallyExclusive("apply", "out")

@@ -149,7 +149,7 @@ func (c *choice[T]) Set(word string) error {
 // addSource adds --source. Shells complete the names in the configuration, which may be the one
 // that --config names.
 func addSource(p *Program, cmd *cobra.Command) {
-	cmd.Flags().String("source", "", "name of the configured source to send to")
+	cmd.Flags().String("source", "", "`name` of the configured source to send to")
 	_ = cmd.RegisterFlagCompletionFunc("source", func(
 		cmd *cobra.Command, _ []string, _ string,
 	) ([]string, cobra.ShellCompDirective) {
@@ -178,7 +178,7 @@ func addSettings(cmd *cobra.Command, section string) {
 		}
 		if words := s.Words(); words != nil {
 			offer(cmd, s.Flag, words...)
-			value.kind = settings.Text
+			value.kind = "word"
 		}
 	}
 }
@@ -216,6 +216,6 @@ func (f *settingFlag) Set(text string) error {
 // twice.
 func addInvocationID(cmd *cobra.Command) *string {
 	return cmd.Flags().String(
-		"invocation-id", "", "id of this invocation; the same id and input again count once",
+		"invocation-id", "", "`id` of this invocation; the same id and input again count once",
 	)
 }

@@ -34,13 +34,13 @@ type storeQueue struct {
 // addStore adds the flag that names a file, also one that no configuration knows, such as a copy.
 func addStore(cmd *cobra.Command) *string {
 	return cmd.Flags().String("store", "",
-		"store file to read, instead of those of the configured sources")
+		"store `file` to read, instead of those of the configured sources")
 }
 
 // addQueueSource adds the flags that say whose messages a command is about.
 func addQueueSource(p *Program, cmd *cobra.Command) (file *string) {
 	addSource(p, cmd)
-	cmd.Flags().Lookup("source").Usage = "source of the messages, even one that is no longer configured"
+	cmd.Flags().Lookup("source").Usage = "`name` of the source of the messages, even one that is no longer configured"
 	return addStore(cmd)
 }
 
