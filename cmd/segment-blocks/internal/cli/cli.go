@@ -23,7 +23,7 @@ type Program struct {
 	// blocks is made by registry, on demand.
 	blocks *registry.Registry
 	// inputs are those of the commands that are given a block.
-	inputs []*blockInput
+	inputs map[*cobra.Command]*blockInput
 }
 
 // Process returns the Program of this process.
@@ -69,6 +69,7 @@ func Run(ctx context.Context, p *Program) (code int) {
 // share no state. Cobra prints neither errors nor usage, because [Run] prints errors in the format
 // that was asked for.
 func newRoot(p *Program) *cobra.Command {
+	p.inputs = map[*cobra.Command]*blockInput{}
 	root := group("segment-blocks", "Send events to Segment, and see exactly what is sent")
 	for _, g := range []struct {
 		title    string

@@ -96,7 +96,7 @@ func (p *Program) flagError(cmd *cobra.Command, err error) error {
 			"set SEGMENT_WRITE_KEY, or name a file with writeKeyFile")
 	}
 	of := cmd.CommandPath()
-	if in := p.inputOf(cmd); in != nil {
+	if in := p.inputs[cmd]; in != nil {
 		if in.block == "" {
 			return cmp.Or(oneBlock(cmd, cmd.Flags().Args()), p.knownBlock(cmd.Flags().Arg(0)), err)
 		}

@@ -161,8 +161,8 @@ func (h *hosting) closeEmulator(ctx context.Context) error {
 	return h.emulator.Close(ctx)
 }
 
-// tracing exports traces if the environment asks for it. A nil *tracing exports none, and its
-// methods then change nothing, so that no caller has to ask.
+// tracing exports traces if the environment asks for it. A nil *tracing exports none. Calls join
+// the traces that they name in any case, so that the log has their ids.
 type tracing struct {
 	traces   *traces.Traces
 	provider *otlp.Provider
@@ -188,22 +188,6 @@ func (t *tracing) observe() []runtime.Option {
 		return nil
 	}
 	return []runtime.Option{runtime.Observe(t.traces.Observe), runtime.Transport(t.traces.Transport(t.outgoing))}
-}
-
-// callContext returns what makes MCP calls join the traces that they name, or nil.
-func (t *tracing) callContext() func(context.Context, map[string]any) context.Context {
-	if t == nil {
-		return nil
-	}
-	return traces.JoinMeta
-}
-
-// join makes requests join the traces that they name.
-func (t *tracing) join(handler http.Handler) http.Handler {
-	if t == nil {
-		return handler
-	}
-	return traces.Handler(handler)
 }
 
 // close exports the spans that are left, once no invocation is in flight. It takes the time that
@@ -253,7 +237,7 @@ func newMCP(p *Program) *cobra.Command {
 		}
 		server, err := mcp.New(h.Runtime, h.registry, mcp.Config{
 			Sources: h.names, DefaultProfile: profile, Version: blocks.Version(), Logger: h.logger,
-			CallContext: h.tracing.callContext(), Tools: tools,
+			CallContext: traces.JoinMeta, Tools: tools,
 		})
 		if err != nil {
 			return console.Usage("%w", err)

@@ -4,9 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
-	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -33,7 +33,7 @@ func (p *Program) blockCommand(use, short string) *blockInput {
 	in.ValidArgsFunction = p.completeBlock
 	in.Flags().StringVarP(&in.value, "input", "i", "", "the block's input as `json`: text, @FILE, or @- for stdin")
 	_ = in.MarkFlagFilename("input", "json")
-	p.inputs = append(p.inputs, in)
+	p.inputs[in.Command] = in
 	return in
 }
 
@@ -46,7 +46,7 @@ func (p *Program) addParameters(root *cobra.Command) {
 		args = args[1:]
 	}
 	cmd, rest, _ := root.Find(args)
-	in := p.inputOf(cmd)
+	in := p.inputs[cmd]
 	if in == nil {
 		return
 	}
@@ -58,16 +58,6 @@ func (p *Program) addParameters(root *cobra.Command) {
 	}
 }
 
-// inputOf returns the input of a command, nil if it takes none.
-func (p *Program) inputOf(cmd *cobra.Command) *blockInput {
-	for _, in := range p.inputs {
-		if in.Command == cmd {
-			return in
-		}
-	}
-	return nil
-}
-
 // describe adds the flags. A secret has none, because other users of the machine can see command
 // lines, and neither has a parameter whose flag would hide one of the command's own. They are
 // persistent flags only because help shows those apart from the others.
@@ -75,10 +65,11 @@ func (in *blockInput) describe(block string, fields []schemas.Field) {
 	in.block = block
 	for _, field := range fields {
 		name := kebab(field.Name)
-		if field.Secret || in.Flags().Lookup(name) != nil || in.Root().PersistentFlags().Lookup(name) != nil {
+		if field.Secret || name == "help" || in.Flag(name) != nil {
 			continue
 		}
-		says, _, _ := strings.Cut(field.Description, ". ")
+		// The first sentence will do, and a word in back quotes would be taken for the kind of value.
+		says, _, _ := strings.Cut(strings.ReplaceAll(field.Description, "`", "'"), ". ")
 		p := &parameter{flag: name, field: field}
 		flag := in.PersistentFlags().VarPF(p, name, "", strings.TrimSuffix(says, "."))
 		if p.is(rawjson.BooleanKind) {
@@ -88,16 +79,11 @@ func (in *blockInput) describe(block string, fields []schemas.Field) {
 	}
 }
 
-// kebab turns the name of a parameter into that of its flag: userId into user-id.
+// kebab turns the name of a parameter into that of its flag: userId into user-id, apiURL into
+// api-url.
 func kebab(name string) string {
-	var b strings.Builder
-	for i, r := range strings.ReplaceAll(name, "_", "-") {
-		if unicode.IsUpper(r) && i > 0 {
-			b.WriteByte('-')
-		}
-		b.WriteRune(unicode.ToLower(r))
-	}
-	return b.String()
+	name = regexp.MustCompile(`([\p{Ll}\d])(\p{Lu})`).ReplaceAllString(name, "$1-$2")
+	return strings.ToLower(strings.ReplaceAll(name, "_", "-"))
 }
 
 // read returns the input for a block, which it refuses if there is none of this id.
@@ -169,6 +155,8 @@ func (p *parameter) Type() string {
 		return "json"
 	case p.field.Format == "date-time":
 		return "time"
+	case p.is(rawjson.BooleanKind):
+		return "bool" // help then shows that it may stand without a value
 	}
 	return string(p.field.Kinds[0])
 }
@@ -186,6 +174,10 @@ func (p *parameter) Set(value string) error {
 	case p.is(rawjson.StringKind):
 		p.value = rawjson.Quote(value)
 		return nil
+	case len(p.field.Kinds) == 0 && !isFile:
+		var err error
+		p.value, err = jsonOrText(value)
+		return err
 	case isFile:
 		data, err := os.ReadFile(file)
 		if err != nil {
@@ -222,14 +214,24 @@ func (p *parameter) setMember(pair string) error {
 	case p.value != nil && p.pairs == nil:
 		return fmt.Errorf("must be a whole object or NAME=VALUE, not both: %q", pair)
 	}
-	member := json.RawMessage(value)
-	if err := rawjson.Check(member, rawjson.Limits{}); err != nil {
-		if strings.HasPrefix(value, "{") || strings.HasPrefix(value, "[") {
-			return fmt.Errorf("%w, in the value of %q", err, name)
-		}
-		member = rawjson.Quote(value)
+	member, err := jsonOrText(value)
+	if err != nil {
+		return fmt.Errorf("%w, in the value of %q", err, name)
 	}
 	p.pairs = p.pairs.Set(name, member)
 	p.value = p.pairs.JSON()
 	return nil
+}
+
+// jsonOrText returns a value that is JSON as it is, and any other as a text. What begins as an
+// object or a list and is none is a slip.
+func jsonOrText(value string) (json.RawMessage, error) {
+	err := rawjson.Check([]byte(value), rawjson.Limits{})
+	switch {
+	case err == nil:
+		return json.RawMessage(value), nil
+	case strings.HasPrefix(value, "{") || strings.HasPrefix(value, "["):
+		return nil, err
+	}
+	return rawjson.Quote(value), nil
 }

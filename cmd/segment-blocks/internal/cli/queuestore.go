@@ -238,15 +238,13 @@ func (p *Program) withQueue(
 // direct can still be seen.
 func (p *Program) findQueue(cmd *cobra.Command, s *settings.Settings, file string) (*storeQueue, error) {
 	source, configured, wrong := s.Chosen()
-	name := source.Name
-	asked := cmd.Flags().Changed("source")
+	name, asked := source.Name, cmd.Flags().Changed("source")
 	if asked {
 		name = s.DefaultSource
 	}
-	if file != "" {
-		return p.namedQueue(cmd, file, name, asked)
-	}
 	switch {
+	case file != "":
+		return p.namedQueue(cmd, file, name, asked)
 	case wrong != nil && !asked:
 		return nil, sourceFailure(wrong)
 	case configured && source.Way() == settings.Durable:
@@ -262,21 +260,20 @@ func (p *Program) findQueue(cmd *cobra.Command, s *settings.Settings, file strin
 			return openPath(cmd.Context(), name, one.Store)
 		}
 	}
+	durable := strings.Join(durableNames(s), ", ")
 	switch {
 	case err != nil: // it may be in there
 		return nil, err
 	case wrong != nil:
-		return nil, sourceFailure(fmt.Errorf("%w; and no store has messages of one", wrong))
+		err = fmt.Errorf("%w; and no store has messages of one", wrong)
+	case name == "":
+		err = errors.New("no source is durable, so nothing is stored; see delivery in segment-blocks help environment")
+	case durable == "":
+		err = fmt.Errorf("the source is not durable, so nothing of it is stored: %q; no source is durable", name)
+	default:
+		err = fmt.Errorf("the source is not durable, so nothing of it is stored: %q; the durable sources: %s", name, durable)
 	}
-	if name == "" {
-		return nil, sourceFailure(errors.New(
-			"no source is durable, so nothing is stored; see delivery in segment-blocks help environment"))
-	}
-	others := "no source is durable"
-	if durable := durableNames(s); len(durable) > 0 {
-		others = "the durable sources: " + strings.Join(durable, ", ")
-	}
-	return nil, sourceFailure(fmt.Errorf("the source is not durable, so nothing of it is stored: %q; %s", name, others))
+	return nil, sourceFailure(err)
 }
 
 // namedQueue opens a file and finds the source in it: the one asked for, or the only one, or the

@@ -110,12 +110,12 @@ func (p *Program) serve(ctx context.Context, s *settings.Settings) error {
 func (h *hosting) serveConfig(s settings.Serve) serve.Config {
 	config := serve.Config{
 		MCP: mcp.Config{
-			Sources: h.names, InvocationIDInput: s.MCPInvocationID, CallContext: h.tracing.callContext(),
+			Sources: h.names, InvocationIDInput: s.MCPInvocationID, CallContext: traces.JoinMeta,
 		},
 		Catalog: &catalog.Config{}, Version: blocks.Version(), Emulated: h.emulator != nil,
 		Logger: h.logger, Metrics: h.metrics.Handler(),
 		Middleware: func(next http.Handler, route func(*http.Request) string) http.Handler {
-			return h.metrics.HTTP(h.tracing.join(next), route)
+			return h.metrics.HTTP(traces.Handler(next), route)
 		},
 		Drain: orNone(s.Drain), Invocations: h.invocations, Queues: h.deliveries.restQueues(),
 	}
