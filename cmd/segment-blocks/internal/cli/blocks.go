@@ -45,6 +45,7 @@ func newBlocksList(p *Program) *cobra.Command {
 		entries, categories, tags := []listed{}, []string{}, []string{}
 		for _, b := range p.registry().Search(*search) {
 			m := b.Manifest()
+			// All of them are noted, before the filters, to suggest one from.
 			categories, tags = append(categories, m.Category), append(tags, m.Tags...)
 			if (*category == "" || m.Category == *category) && (*tag == "" || slices.Contains(m.Tags, *tag)) {
 				entries = append(entries, listed{m.ID, m.Name, m.Summary, m.Version, m.Category, m.Tags})
@@ -82,7 +83,7 @@ func newBlocksShow(p *Program) *cobra.Command {
 // newBlocksSchema makes blocks schema. Its second argument is optional, because nearly everybody
 // wants the schema of the input.
 func newBlocksSchema(p *Program) *cobra.Command {
-	which := []string{"input", "output"}
+	which := []string{"input", "output"} // the second argument; without one it is input
 	cmd := command("schema BLOCK [input|output]", "Print a block's JSON Schema", oneBlock,
 		func(_ *cobra.Command, args []string) error {
 			if len(args) > 1 && !slices.Contains(which, args[1]) {
@@ -163,7 +164,7 @@ func fieldRows(fields []schemas.Field, indent string) [][]string {
 	var rows [][]string
 	for _, f := range fields {
 		kind := f.Type
-		if kind == "" {
+		if kind == "" { // an output is not bound to the host's types
 			kinds := make([]string, len(f.Kinds))
 			for i, k := range f.Kinds {
 				kinds[i] = string(k)

@@ -61,6 +61,7 @@ func (d *deliveries) sender(
 	d.ways[source.Name] = way
 	switch way {
 	case settings.Coalesced:
+		// It has no file to share, so each source has a queue of its own, closed by itself.
 		sender, closeSource := delivery.Coalesce(target, delivery.CoalesceOptions{Logger: d.logger})
 		d.closers = append(d.closers, closeSource)
 		return sender, nil
@@ -109,6 +110,7 @@ func (d *deliveries) store(s *settings.Settings, source settings.Source) (*deliv
 		return store, nil
 	}
 	d.settings, d.paths[source.Name] = s, path
+	// Messages hold what is known of people, so the folder is its owner's alone.
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, console.Failed("cannot make the folder of the store: %w", err)
 	}
@@ -128,6 +130,7 @@ func (d *deliveries) store(s *settings.Settings, source settings.Source) (*deliv
 		return nil, err
 	}
 	d.stores[path] = store
+	// Without an admin the store works all the same, so that is no reason to end a server.
 	if d.admins[path], err = startAdmin(context.Background(), path, store); err != nil {
 		d.logger.Warn("segment-blocks queue cannot look into the store while this process runs", "store", path, "reason", err)
 		delete(d.admins, path)
@@ -300,7 +303,10 @@ func (d *deliveries) restQueues() map[string]rest.Queue {
 	return queues
 }
 
+// restQueue is a source of a store as REST shows it. It copies field by field, since package rest
+// serves any vendor and knows no store.
 func restQueue(store *delivery.Store, source string) rest.Queue {
+	// Ids that are not those of dead letters are a mistake of the caller.
 	change := func(do func(string, ...uint64) (int, error)) func(...uint64) (int, error) {
 		return func(ids ...uint64) (int, error) {
 			n, err := do(source, ids...)

@@ -118,11 +118,11 @@ func (e *examination) run(ctx context.Context, s *settings.Settings) {
 		chosen = "chosen by " + s.Origin("defaultSource")
 	}
 	e.ok("source", "%q, %s", source.Name, chosen)
+	// A missing key is a failure, but not the last: the receiver may be wrong as well.
 	key, origin, err := s.Key(source)
 	if err != nil {
 		e.fail("write key", console.ExitCredentials, "%s", err)
 	}
-	// Without a key the receiver can still be checked.
 	target := s.Tracking(source, key)
 	base, err := target.URL()
 	if err != nil {
@@ -171,7 +171,7 @@ func (e *examination) region(source settings.Source, base string) {
 	switch {
 	case source.Endpoint != "" && strings.HasPrefix(base, "http://") && !isLocal(base):
 		e.warn("receiver", "%s; the write key and the events travel unencrypted", base)
-	case source.Endpoint == "" && source.Region == "":
+	case source.Endpoint == "" && source.Region == "": // Segment's default, and the costliest mistake
 		e.warn("receiver", "%s, because no region is stated; if the workspace keeps its data in the EU, "+
 			"every event is lost behind a 200: state us or eu", base)
 	case base == "https://events.eu1.segmentapis.com":
@@ -217,6 +217,7 @@ func (e *examination) key(
 	ctx context.Context, client *http.Client, s *settings.Settings, target tracking.Source, base, origin string,
 ) {
 	const name = "write key"
+	// What cannot be a key need not be shown to anybody.
 	if err := target.Validate(); err != nil {
 		e.fail(name, console.ExitCredentials, "%s", err)
 		return
@@ -231,7 +232,7 @@ func (e *examination) key(
 		if !target.WriteKey.LooksLikeSegments() {
 			e.warn(name, "%s does not look like a key of Segment's, which has 32 letters and digits", fingerprint)
 		}
-	case isLocal(base):
+	case isLocal(base): // an emulator answers for Segment's CDN too
 		cdn = base
 	default:
 		e.notChecked(name, "%s; doctor looks keys up at Segment and on this machine only: "+
@@ -282,6 +283,7 @@ func (p *Program) printChecks(chosen string, checks []check) error {
 		Checks []check `json:"checks"`
 	}{exit == console.ExitOK, checks}, func(w io.Writer) {
 		for _, c := range checks {
+			// Elsewhere a check is one line, for grep.
 			line := text.Escape(c.Message) + "\n"
 			if console.IsTerminal(w) {
 				line = strings.TrimLeft(console.Wrap(line, strings.Repeat(" ", 28), console.PageWidth(w)), " ")

@@ -99,6 +99,7 @@ func lookUp(ctx context.Context, client *http.Client, cdn string, source trackin
 		found.known = ok
 		found.apiHost = strings.TrimSuffix(strings.TrimRight(segment.APIHost, "/"), "/v1")
 	case http.StatusNotFound:
+		// A proxy answers 404 to any path that it does not know, and then the key may be right.
 		says := strings.ToLower(string(a.body))
 		found.unknown = strings.Contains(says, "write key") || strings.Contains(cdn, "cdn.segment.com")
 	}
@@ -152,6 +153,7 @@ func (e *examination) store(ctx context.Context, s *settings.Settings, name, pat
 		return
 	}
 	for _, one := range list {
+		// Nothing has failed yet, but somebody expects these messages to arrive.
 		say := e.ok
 		if one.empty || one.Dead > 0 || !one.Configured {
 			say = e.warn

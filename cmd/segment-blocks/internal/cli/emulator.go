@@ -64,7 +64,8 @@ func (p *Program) serveEmulator(ctx context.Context, f emulatorFlags, s *setting
 	if err != nil {
 		return cannotListen(f.addr, err)
 	}
-	// The API shows what was sent, so other machines need a token for it.
+	// The API shows what was sent, so other machines need a token for it. Sending needs none: Segment's
+	// libraries have no place for one.
 	token := ""
 	if f.token || !onLoopback(ln.Addr()) {
 		token = rand.Text()
@@ -74,7 +75,7 @@ func (p *Program) serveEmulator(ctx context.Context, f emulatorFlags, s *setting
 		emulator.AllowHosts(f.hosts...), emulator.LogTo(f.log), emulator.Token(token),
 	)
 	switch {
-	case errors.Is(err, emulator.ErrLogInUse):
+	case errors.Is(err, emulator.ErrLogInUse): // two would write over each other
 		return errors.Join(console.Failed("%w; --log names another", err), ln.Close())
 	case err != nil:
 		return errors.Join(console.Usage("%w", err), ln.Close())
@@ -165,6 +166,7 @@ func newWatcher(p *Program, e *emulator.Emulator) *watcher {
 // watch prints until ctx ends, and then what came last. Nothing is printed while no request has
 // come.
 func (w *watcher) watch(ctx context.Context) {
+	// The counter of requests is cheap to look at; the lists are not.
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	var seen uint64
@@ -202,6 +204,7 @@ func (w *watcher) print() {
 		w.discard = max(w.discard, d.Seq)
 		lines = append(lines, line{d.Request, d.Index, w.discarded(&d)})
 	}
+	// A fault that lets the request through shows as its events, so only the others have a line.
 	for _, r := range w.emulator.Requests() {
 		if r.Seq > w.request && r.Faulted && (r.Status < 200 || r.Status > 299) {
 			lines = append(lines, line{r.Seq, -1, w.faulted(&r)})

@@ -135,7 +135,8 @@ func newExportAACFlow(p *Program) *cobra.Command {
 				aacflow.PlaceholderServer,
 			)
 		}
-		// A workflow is one file, so it can go to the next program.
+		// A workflow is one file, so it can go to the next program. TypeScript is many, and the case
+		// above has refused it without a folder.
 		if *out == "" {
 			if _, err := p.Stdout.Write(files[0].Content); err != nil {
 				return console.Failed("cannot write to stdout: %w", err)
@@ -202,6 +203,8 @@ func place(folder string, files []aacflow.File, force bool) (placed, error) {
 			console.Count(len(differ), "file"), differ[0],
 		)
 	}
+	// What is staged is on the same file system, so that a rename only has to move a name. A full disk
+	// is then noticed before anything has changed.
 	err := os.MkdirAll(folder, 0o755)
 	staged := ""
 	if err == nil {
@@ -252,12 +255,13 @@ type applied struct {
 func apply(
 	ctx context.Context, reg *registry.Registry, engine aacflow.Engine, dir string, write bool,
 ) (applied, error) {
+	// The folder may be the root of the repository or that of the app in it.
 	app := filepath.Join(dir, "apps", "sim")
 	if _, err := os.Stat(app); err != nil {
 		app = dir
 	}
 	a, err := aacflow.Apply(reg, aacflow.Segment(), engine, os.DirFS(app))
-	if errors.Is(err, os.ErrNotExist) {
+	if errors.Is(err, os.ErrNotExist) { // a registry that this form of Sim has is not there
 		return applied{}, console.Usage("name the folder of the fork, or another --engine: %w", err)
 	}
 	if err != nil {
@@ -277,6 +281,7 @@ func apply(
 	if len(files) == 0 {
 		return result, nil
 	}
+	// Whether there is anything to change was found out first: a fork that has it all may be dirty.
 	status, err := exec.CommandContext(ctx, "git", "-C", app, "status", "--porcelain").Output()
 	if err != nil {
 		return applied{}, console.Usage("the fork must be a work tree of git, so that the edits can be taken back: %s", dir)

@@ -104,7 +104,7 @@ func (p *Program) flagError(cmd *cobra.Command, err error) error {
 	}
 	var known []string
 	cmd.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, "--"+f.Name) })
-	dashes := strings.Repeat("-", min(2, len(name)))
+	dashes := strings.Repeat("-", min(2, len(name))) // a shorthand has one letter and one dash
 	return console.Usage("%s%s is not a flag of %s%s", dashes, name, of, schemas.DidYouMean(dashes+name, known))
 }
 

@@ -62,6 +62,7 @@ func (p *Program) openToHost(
 		registry: p.registry(), metrics: metrics.New(p.registry()), logger: logger, deliveries: newDeliveries(logger),
 		invocations: invocations.New(invocations.Config{KeepInputs: s.Serve.KeepInputs}),
 	}
+	// Queues are asked for at each scrape, when the sources that are opened below are there.
 	h.metrics.Build(b.Version, b.Commit)
 	h.metrics.Queues(h.deliveries.queues)
 	var err error

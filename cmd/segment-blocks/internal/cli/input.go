@@ -27,7 +27,7 @@ type input struct {
 
 // readInput reads what --input names.
 func (p *Program) readInput(ctx context.Context, value string) (input, error) {
-	name, isFile := strings.CutPrefix(value, "@")
+	name, isFile := strings.CutPrefix(value, "@") // as curl and httpie name files
 	switch {
 	case !isFile:
 		return inline(value)

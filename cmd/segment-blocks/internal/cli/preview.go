@@ -80,7 +80,8 @@ func writeRequest(w io.Writer, s console.Style, r runtime.Request) {
 		rows = append(rows, []string{name + ":", strings.Join(r.Header[name], ", ")})
 	}
 	console.WriteTable(w, rows)
-	// A request of one message has the limit of a message.
+	// A request of one message has the limit of a message. Segment refuses or drops what is above a
+	// limit, so the size is shown before that matters.
 	limit := tracking.MaxMessageBytes
 	if strings.HasSuffix(r.URL, tracking.BatchPath) {
 		limit = tracking.MaxBodyBytes
@@ -106,6 +107,7 @@ func newValidate(p *Program) *cobra.Command {
 	cmd.RunE = p.settled(func(_ *cobra.Command, args []string, s *settings.Settings) error {
 		_, _, receipt, err := p.preview(cmd, args[0], s, true)
 		p.printWarnings(receipt)
+		// A refusal is the answer to what was asked. Any other error means that there is no answer.
 		refusal, refused := errors.AsType[*console.InputError](err)
 		if err != nil && (!refused || len(refusal.Cause.Violations) == 0) {
 			return err

@@ -61,6 +61,7 @@ func newQueueList(p *Program) *cobra.Command {
 	limit := cmd.Flags().Int("limit", 100, "most messages to list; 0 for all")
 	file := addQueueSource(p, cmd)
 	cmd.RunE = p.withQueue(file, func(s *settings.Settings, q *storeQueue, _ []string) error {
+		// It reads one message more than it lists, to know whether there are more.
 		list, more := []delivery.StoredMessage{}, false
 		err := q.visit(*waiting, func(m delivery.StoredMessage) bool {
 			if more = *limit > 0 && len(list) == *limit; !more {
@@ -167,6 +168,7 @@ func newQueueExport(p *Program) *cobra.Command {
 		// A message is printed as it goes over the wire, so that importing it changes nothing.
 		out := json.NewEncoder(p.Stdout)
 		out.SetEscapeHTML(false)
+		// What is damaged is not what was stored, and importing it would send something else.
 		damaged, printing := 0, error(nil)
 		err := q.visit(*waiting, func(m delivery.StoredMessage) bool {
 			if m.Damaged {
@@ -259,7 +261,7 @@ type checkedStore struct {
 func newQueueCheck(p *Program) *cobra.Command {
 	cmd := command("check [FILE]", "Check that a store is not damaged", cobra.ArbitraryArgs)
 	cmd.RunE = p.settled(func(cmd *cobra.Command, args []string, s *settings.Settings) error {
-		if len(args) == 0 {
+		if len(args) == 0 { // all that the configuration leads to
 			own, err := ownStores(s)
 			if err != nil {
 				return err
@@ -295,6 +297,7 @@ func checkStore(ctx context.Context, path string) checkedStore {
 	} else {
 		list, err = delivery.Check(ctx, path, nil)
 	}
+	// A store that cannot be checked is a problem too: nobody knows then that it is in order.
 	one := checkedStore{Store: path, Sources: list}
 	damaged := 0
 	for _, stats := range list {

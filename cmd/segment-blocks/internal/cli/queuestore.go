@@ -125,6 +125,7 @@ func (s queueState) row() []string {
 func (p *Program) queueStates(cmd *cobra.Command, s *settings.Settings, file string) ([]queueState, error) {
 	list := []queueState{}
 	var errs []error
+	// Damage is noticed when a store is closed, after its states have been listed.
 	look := func(path string) {
 		q, err := openPath(cmd.Context(), "", path)
 		if err != nil {
@@ -148,7 +149,7 @@ func (p *Program) queueStates(cmd *cobra.Command, s *settings.Settings, file str
 	for _, store := range stores {
 		look(store.path)
 	}
-	own := len(errs)
+	own := len(errs) // those after are of stores that nobody has named
 	for _, path := range s.OtherStores() {
 		look(path)
 	}
@@ -194,6 +195,7 @@ func durableNames(s *settings.Settings) []string {
 // states has a line for each source in the store, and for each that is configured to have it. What
 // is stored under another name is listed as not configured, unless nothing is left of it.
 func (q *storeQueue) states(s *settings.Settings) (list []queueState) {
+	// What is left of the names in the end has nothing in the store yet.
 	names := slices.DeleteFunc(s.Names(), func(name string) bool { return !s.Keeps(name, q.path) })
 	for _, stats := range q.stats() {
 		one := queueState{Source: stats.Source, Store: q.path, Waiting: stats.Waiting, Dead: stats.Dead, Exists: true}

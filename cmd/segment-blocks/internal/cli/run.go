@@ -47,7 +47,7 @@ func newRun(p *Program) *cobra.Command {
 		ctx, cancel := limited(cmd.Context(), s)
 		defer cancel()
 		ctx = p.showRetries(ctx)
-		began := time.Now()
+		began := time.Now() // dead letters since then may be of this run
 		options := []runtime.InvokeOption{runtime.InvocationID(*id)}
 		var attempts []runtime.Attempt // stays nil unless they are asked for
 		if *recorded {
@@ -211,6 +211,8 @@ func (p *Program) drain(
 	defer cancel()
 	d := t.deliveries
 	lastError := d.lastError(ctx)
+	// The store is read between its last delivery and its close. Earlier the counts would still
+	// change, and later the file may be another process's.
 	var f *outcome
 	var reading error
 	left, err := d.close(ctx, func() {
@@ -274,7 +276,7 @@ func (f *outcome) refusal() error {
 	if len(f.dead) == 0 {
 		return nil
 	}
-	const most = 3
+	const most = 3 // a batch may have thousands; queue list has them all
 	exit, code := console.ExitRejected, runtime.Rejected
 	if f.accepted > 0 {
 		exit, code = console.ExitPartial, runtime.PartialFailure

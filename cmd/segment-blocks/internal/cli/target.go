@@ -69,6 +69,7 @@ func (p *Program) openToSend(s *settings.Settings, in input) (*target, error) {
 		}
 		return p.openEmulator(tracking.Source{Retry: s.Retry})
 	}
+	// The key of the input replaces that of the source, so it may do without one.
 	key, _, err := s.Key(source)
 	if err != nil {
 		if key = in.writeKey(); key == "" {
@@ -222,6 +223,7 @@ func sourceFailure(err error) error {
 	if errors.Is(err, settings.ErrNoKey) || ok && own.Code == tracking.MissingCredential {
 		return console.Fail(console.ExitCredentials, string(runtime.MissingCredential), err.Error(), err)
 	}
+	// Who reads it has configured a source, and knows of no runtime.
 	message := strings.TrimPrefix(err.Error(), "new runtime: ")
 	if strings.Contains(message, "must use https") {
 		message += "; SEGMENT_ALLOW_INSECURE=true or the source's allowInsecure allows plain http"

@@ -29,6 +29,8 @@ type eventFilter struct {
 	After       uint64 `json:"after"`
 }
 
+// The schemas are written out, not derived from the types: a model reads the descriptions, and the
+// limits in them keep it from asking for what check refuses.
 const (
 	filterSchema = `"type":{"type":"string","enum":["track","identify","page","screen","group","alias"]},` +
 		`"event":{"type":"string","description":"The name of the event, page or screen."},` +
@@ -38,6 +40,8 @@ const (
 	limitSchema = `"limit":{"type":"integer","minimum":1,"maximum":50,"default":20}`
 )
 
+// filter returns the filter of the emulator. Whoever goes on after an event wants the next ones, and
+// whoever does not wants the newest.
 func (f eventFilter) filter(limit int) emulator.Filter {
 	return emulator.Filter{
 		Type: f.Type, Name: f.Event, UserID: f.UserID, AnonymousID: f.AnonymousID, MessageID: f.MessageID, Text: f.Text,
@@ -91,6 +95,8 @@ func (p page) check() error {
 // usual is the page of a call that does not say how much it wants.
 func usual() page { return page{20} }
 
+// listRuns makes list_runs. It needs no emulator: what a model has invoked is of interest wherever
+// the events went.
 func listRuns(log *invocations.Log) mcp.Tool {
 	type arguments struct {
 		page
@@ -110,6 +116,8 @@ func listRuns(log *invocations.Log) mcp.Tool {
 		})
 }
 
+// listEvents makes list_events. The counts come along, so that an empty list can be told from an
+// emulator that has discarded everything.
 func listEvents(e *emulator.Emulator) mcp.Tool {
 	type arguments struct {
 		eventFilter
@@ -128,6 +136,9 @@ func listEvents(e *emulator.Emulator) mcp.Tool {
 		})
 }
 
+// waitForEvent makes wait_for_event. It looks 20 times a second, which costs nothing beside a model,
+// and ends when the call does. In time no event is an answer, not an error, since a model is to go on
+// from it.
 func waitForEvent(e *emulator.Emulator) mcp.Tool {
 	type arguments struct {
 		eventFilter
@@ -159,6 +170,8 @@ func waitForEvent(e *emulator.Emulator) mcp.Tool {
 		})
 }
 
+// explainDiscard makes explain_discard. For a messageId it tells the three cases apart that look
+// alike to whoever misses an event: discarded, stored, or never sent.
 func explainDiscard(e *emulator.Emulator) mcp.Tool {
 	type arguments struct {
 		page
