@@ -49,9 +49,7 @@ func Check(ctx context.Context, file string, data []byte, o CheckOptions) (*Grap
 	} else if len(p.faults) == 0 {
 		return nil, err
 	}
-	for _, n := range p.graph.Nodes {
-		c.checkNode(ctx, n)
-	}
+	c.checkNodes(ctx, p.graph)
 	if err := p.err(); err != nil {
 		return nil, err
 	}
@@ -64,9 +62,18 @@ type checker struct {
 	start rawjson.Object
 }
 
-func (c *checker) checkNode(ctx context.Context, n *Node) {
+func (c *checker) checkNodes(ctx context.Context, g *Graph) {
+	for _, n := range g.Nodes {
+		c.checkNode(ctx, g, n)
+		if n.Body != nil {
+			c.checkNodes(ctx, n.Body)
+		}
+	}
+}
+
+func (c *checker) checkNode(ctx context.Context, g *Graph, n *Node) {
 	if n.condition != nil {
-		if _, err := compileCondition(n.When, conditionTypes(c.graph, n.When, c.outputNames)); err != nil {
+		if _, err := compileCondition(n.When, conditionTypes(g, n.When, c.outputNames)); err != nil {
 			c.fault(n.at+"/when", "%s", err)
 		}
 	}
@@ -78,7 +85,7 @@ func (c *checker) checkNode(ctx context.Context, n *Node) {
 		}
 		input = block.Manifest().Input.Fields()
 	}
-	s := sampler{checker: c, node: n, input: input, unknown: map[string]bool{}}
+	s := sampler{checker: c, graph: g, node: n, input: input, unknown: map[string]bool{}}
 	sample := s.sample(n.With, n.at+"/with")
 	if n.ForEach != nil {
 		s.sample(n.ForEach, n.at+"/forEach")
@@ -132,8 +139,18 @@ func (c *checker) validate(ctx context.Context, n *Node, sample json.RawMessage,
 
 // outputs returns what is known of the output of a node; none where that is nothing.
 func (c *checker) outputs(n *Node) []schemas.Field {
+	var fields []schemas.Field
+	if n.Body != nil {
+		if !n.Listed {
+			for _, inner := range n.Body.Nodes {
+				fields = append(fields, schemas.Field{
+					Name: inner.ID, Kinds: []rawjson.Kind{rawjson.ObjectKind}, Fields: c.outputs(inner),
+				})
+			}
+		}
+		return []schemas.Field{{Name: "results", Kinds: []rawjson.Kind{rawjson.ArrayKind}, Fields: fields}}
+	}
 	if n.Block == "" {
-		var fields []schemas.Field
 		for _, m := range rawjson.OpenObject(n.With) {
 			fields = append(fields, schemas.Field{Name: m.Name})
 		}
@@ -143,7 +160,7 @@ func (c *checker) outputs(n *Node) []schemas.Field {
 	if err != nil {
 		return nil
 	}
-	fields := block.Manifest().Output.Fields()
+	fields = block.Manifest().Output.Fields()
 	if n.Under != "" {
 		fields = []schemas.Field{{Name: n.Under, Kinds: []rawjson.Kind{rawjson.ObjectKind}, Fields: fields}}
 	}
@@ -214,6 +231,7 @@ func kindWords(kinds []rawjson.Kind) string {
 // and examples for all that is not known before the graph runs.
 type sampler struct {
 	*checker
+	graph   *Graph
 	node    *Node
 	input   []schemas.Field
 	unknown map[string]bool // JSON Pointers of the texts whose value is not known
@@ -246,7 +264,7 @@ func (s *sampler) sample(template json.RawMessage, at string) json.RawMessage {
 
 // kindsAndValue returns what is known of the value of a reference: its types, or itself.
 func (s *sampler) kindsAndValue(ref reference, at string) ([]rawjson.Kind, json.RawMessage) {
-	of := s.graph.Node(ref.head)
+	of := s.graph.sees(ref.head)
 	switch {
 	case ref.variable != "":
 		if !slices.Contains(s.Variables, ref.variable) {

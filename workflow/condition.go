@@ -72,17 +72,20 @@ func (m *mentions) Visit(node *ast.Node) {
 	}
 }
 
-// holds evaluates the condition.
-func (c *condition) holds(g *Graph, s *State) (bool, error) {
+// holds evaluates a condition.
+func (c scope) holds(when *condition) (bool, error) {
 	env := map[string]any{}
-	for _, name := range c.names {
-		if name == startHead {
-			env[name] = decode(s.Start.JSON())
-		} else {
-			env[name] = decode(s.Nodes[g.index[name]].value())
+	for _, name := range when.names {
+		switch name {
+		case startHead:
+			env[name] = decode(c.start().JSON())
+		case loopHead:
+			env[name] = decode(c.item().JSON())
+		default:
+			env[name] = decode(c.node(name).value())
 		}
 	}
-	result, err := expr.Run(c.program, env)
+	result, err := expr.Run(when.program, env)
 	if err != nil {
 		if err = plainError(err); strings.HasPrefix(err.Error(), "invalid operation: bool(") {
 			return false, errors.New("the condition must be true or false")
@@ -133,16 +136,20 @@ func decode(raw json.RawMessage) any {
 }
 
 // conditionTypes returns the names that a condition may use, as far as it does: start with its
-// members, and nodes. The members of a node are those that fieldsOf returns, nil for any.
+// members, loop inside one, and nodes. The members of a node are those that fieldsOf returns, nil
+// for any.
 func conditionTypes(g *Graph, text string, fieldsOf func(n *Node) []string) types.Map {
 	env, start := types.Map{}, types.Map{}
-	for _, m := range g.Start {
+	for _, m := range g.root().Start {
 		start[m.Name] = types.Any
 	}
 	env[startHead] = start
+	if g.around != nil {
+		env[loopHead] = types.Map{"index": types.Any, "currentItem": types.Any}
+	}
 	for _, name := range wordsOf(text) {
-		n := g.Node(name)
-		if n == nil || name == startHead {
+		n := g.sees(name)
+		if n == nil || env[name] != nil {
 			continue
 		}
 		env[name] = types.Any

@@ -6,8 +6,7 @@ import (
 )
 
 // findCycles refuses nodes that need themselves, and the nodes behind them, which can never run.
-func (p *parser) findCycles() {
-	g := p.graph
+func (p *parser) findCycles(g *Graph) {
 	waits := make([]int, len(g.Nodes))
 	for i, n := range g.Nodes {
 		waits[i] = len(n.Needs)
@@ -18,14 +17,13 @@ func (p *parser) findCycles() {
 	inCycle := map[int]bool{}
 	for i := range g.Nodes {
 		if waits[i] > 0 && !inCycle[i] && len(p.faults) <= maxFaults {
-			p.reportCycle(i, waits, inCycle)
+			p.reportCycle(g, i, waits, inCycle)
 		}
 	}
 }
 
 // reportCycle follows needs that cannot be met from a node until it comes back to one.
-func (p *parser) reportCycle(from int, waits []int, inCycle map[int]bool) {
-	g := p.graph
+func (p *parser) reportCycle(g *Graph, from int, waits []int, inCycle map[int]bool) {
 	seen, path := map[int]int{}, []int{}
 	for i := from; ; {
 		if inCycle[i] {
@@ -55,11 +53,11 @@ func (p *parser) reportCycle(from int, waits []int, inCycle map[int]bool) {
 }
 
 // checkBranches refuses branches that lead nowhere, and nodes that could never run.
-func (p *parser) checkBranches() {
+func (p *parser) checkBranches(g *Graph) {
 	handled := map[int]bool{}
-	for _, n := range p.graph.Nodes {
+	for _, n := range g.Nodes {
 		for _, need := range n.Needs {
-			of := p.graph.Nodes[need.Node]
+			of := g.Nodes[need.Node]
 			if need.Failed && of.OnError != Branch {
 				p.fault(n.at+"/needs", "%s can never run: %s.error needs onError: branch at %s", n.ID, of.ID, of.ID)
 			}
@@ -69,7 +67,7 @@ func (p *parser) checkBranches() {
 			p.fault(n.at+"/when", "%s can never run: its condition is false", n.ID)
 		}
 	}
-	for i, n := range p.graph.Nodes {
+	for i, n := range g.Nodes {
 		if n.OnError == Branch && !handled[i] {
 			p.fault(n.at+"/onError", "onError: branch at %s leads nowhere: no node needs %s.error", n.ID, n.ID)
 		}

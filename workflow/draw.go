@@ -37,7 +37,10 @@ func (n *Node) label() string {
 	if n.Block != "" {
 		label += "\n" + n.Block
 	}
-	if n.ForEach != nil {
+	switch {
+	case n.Body != nil:
+		label += "\nfor each: " + strings.Join(n.Body.ids()[:len(n.Body.Nodes)], ", ")
+	case n.ForEach != nil:
 		label += ", for each"
 	}
 	return label

@@ -30,7 +30,9 @@ type Graph struct {
 	// Digest is the SHA-256 of the file, in hexadecimal digits.
 	Digest string
 
-	index map[string]int
+	index  map[string]int // the positions of the nodes
+	inside map[string]int // of those in bodies, the positions of the loops
+	around *Graph         // of a body
 }
 
 // Ref names the block of a node as a runtime takes it: its id and, where the node demands one, its
@@ -59,7 +61,12 @@ type Node struct {
 	// ForEach is the list to run over: JSON whose texts may hold references, or nil.
 	ForEach     json.RawMessage
 	Concurrency int
-	Retry       Retry
+	// Body is what an iteration runs if that is not the block: a graph whose nodes see the graph around
+	// it. The result of an iteration has the outputs of its nodes by their ids or, if Listed is set, is a
+	// list of those of its blocks, as AACFlow has it.
+	Body   *Graph
+	Listed bool
+	Retry  Retry
 	// Timeout bounds one try; 0 for no bound.
 	Timeout time.Duration
 	OnError OnError
@@ -110,10 +117,33 @@ func (r Retry) Delay(attempt int, asked time.Duration) (wait time.Duration, agai
 	return max(wait, asked), attempt < r.Attempts
 }
 
-// Node returns the node with the id, or nil.
+// Node returns the node with the id, which may be in the body of another, or nil.
 func (g *Graph) Node(id string) *Node {
 	if i, ok := g.index[id]; ok {
 		return g.Nodes[i]
 	}
+	if i, ok := g.inside[id]; ok {
+		return g.Nodes[i].Body.Node(id)
+	}
 	return nil
+}
+
+// sees returns the node that a reference in the graph can mean: one of its own, or of the graph
+// around it.
+func (g *Graph) sees(id string) *Node {
+	if i, ok := g.index[id]; ok {
+		return g.Nodes[i]
+	}
+	if g.around != nil {
+		return g.around.sees(id)
+	}
+	return nil
+}
+
+// root returns the graph of the file.
+func (g *Graph) root() *Graph {
+	if g.around != nil {
+		return g.around.root()
+	}
+	return g
 }

@@ -21,6 +21,8 @@ type Loop struct {
 	// Next is the iteration to start next; Open are those that run.
 	Next int   `json:"next"`
 	Open []int `json:"open,omitempty"`
+	// Bodies are how far those are that run a body.
+	Bodies map[int]*State `json:"bodies,omitempty"`
 	// Fixed has the values of the references that are the same for all iterations.
 	Fixed map[string]json.RawMessage `json:"fixed,omitempty"`
 	// Queued tells that the node is among those that are ready.
@@ -31,8 +33,8 @@ type Loop struct {
 }
 
 // items returns the list that a node runs over.
-func (g *Graph) items(s *State, n *Node) ([]json.RawMessage, error) {
-	list, err := g.resolved(s, n.ForEach)
+func (c scope) items(n *Node) ([]json.RawMessage, error) {
+	list, err := c.resolved(n.ForEach)
 	if err != nil {
 		return nil, err
 	}
@@ -89,11 +91,36 @@ func (l *Loop) end(iteration int, outcome Outcome) {
 	l.Failed++
 }
 
-// loopError says which iteration an error is of.
-func loopError(iteration int, raw json.RawMessage) json.RawMessage {
+// isReady reports whether an iteration has something to start.
+func (l *Loop) isReady(iteration int) bool {
+	body := l.Bodies[iteration]
+	return body != nil && len(body.Ready) > 0
+}
+
+// outcome returns what came of a body that has ended: the outputs of its nodes by their ids, or as a
+// list of those that invoke blocks.
+func (g *Graph) outcome(s *State, listed bool) (o Outcome) {
+	outputs, list := rawjson.Object{}, []json.RawMessage{}
+	for i, n := range g.Nodes {
+		if output := s.Nodes[i].Output; output != nil {
+			outputs = append(outputs, rawjson.Member{Name: n.ID, Value: output})
+			if n.Block != "" {
+				list = append(list, output)
+			}
+		}
+	}
+	if n := g.unanswered(s); n != nil {
+		o.Error = within(n.ID, s.Nodes[g.index[n.ID]].Error)
+	} else if o.Output = outputs.JSON(); listed {
+		o.Output = arrayOf(list)
+	}
+	return o
+}
+
+// within says in the message of an error where it comes from.
+func within(where string, raw json.RawMessage) json.RawMessage {
 	e := rawjson.OpenObject(raw)
-	message := fmt.Sprintf("iteration %d: %s", iteration, e.Text("message"))
-	return e.Set("message", rawjson.Quote(message)).JSON()
+	return e.Set("message", rawjson.Quote(where+": "+e.Text("message"))).JSON()
 }
 
 func arrayOf(elements []json.RawMessage) json.RawMessage {

@@ -37,13 +37,15 @@ type parser struct {
 	*source
 	graph  *Graph
 	broken map[string]bool // ids of nodes that could not be read at all
+	// wrong has the places in a file of our own that break the schema, and above those around them.
+	wrong, above map[string]bool
 }
 
 func parse(file string, data []byte) *parser {
 	s, raw := open(file, data)
 	sum := sha256.Sum256(data)
-	g := &Graph{Digest: hex.EncodeToString(sum[:]), index: map[string]int{}}
-	p := &parser{source: s, graph: g, broken: map[string]bool{}}
+	g := &Graph{Digest: hex.EncodeToString(sum[:])}
+	p := &parser{source: s, graph: g, broken: map[string]bool{}, wrong: map[string]bool{}, above: map[string]bool{}}
 	if raw == nil {
 		return p
 	}
@@ -53,7 +55,8 @@ func parse(file string, data []byte) *parser {
 	} else {
 		drafts = p.readFile(raw)
 	}
-	p.build(drafts)
+	p.place(g, drafts)
+	p.link(g, drafts)
 	return p
 }
 
@@ -63,6 +66,7 @@ type draft struct {
 	node   Node
 	needs  []string // NODE, or NODE.error
 	begins bool     // at the start: it waits for what it needs, and runs whatever comes of that
+	body   []draft
 }
 
 // nodeFile is a node in a file.
@@ -74,6 +78,7 @@ type nodeFile struct {
 	When        string          `json:"when"`
 	ForEach     json.RawMessage `json:"forEach"`
 	Concurrency int             `json:"concurrency"`
+	Nodes       json.RawMessage `json:"nodes"`
 	Timeout     string          `json:"timeout"`
 	OnError     OnError         `json:"onError"`
 	Retry       struct {
@@ -92,32 +97,39 @@ func (p *parser) readFile(raw json.RawMessage) []draft {
 		return nil
 	}
 	root := rawjson.OpenObject(raw)
-	wrong := map[string]bool{}
 	for _, v := range schema.Validate(context.Background(), root) {
-		parts := strings.SplitN(v.Path, "/", 5)
-		wrong[strings.Join(parts[:min(len(parts), 4)], "/")] = true
+		p.wrong[v.Path] = true
+		for at := v.Path; at != ""; {
+			at = at[:strings.LastIndexByte(at, '/')]
+			p.above[at] = true
+		}
 		if v.Code == "unknown_parameter" {
 			p.faultAtKey(v.Path, "%s %s", keyOf(v.Path), strings.Replace(v.Message, "parameter", "key", 1))
 		} else {
 			p.fault(v.Path, "%s", strings.TrimSpace(keyOf(v.Path)+" "+v.Message))
 		}
 	}
-	if !wrong["/name"] {
+	if !p.wrong["/name"] {
 		p.graph.Name = root.Text("name")
 	}
 	if start, ok := root.Get("start"); ok {
 		p.graph.Start = rawjson.OpenObject(start)
 	}
 	nodes, _ := root.Get("nodes")
-	var drafts []draft
-	for _, m := range rawjson.OpenObject(nodes) {
-		at := rawjson.Pointer("/nodes", m.Name)
-		if wrong[at] {
+	return p.readNodes(nodes, "/nodes")
+}
+
+// readNodes reads the nodes of a file, or of a body.
+func (p *parser) readNodes(raw json.RawMessage, at string) (drafts []draft) {
+	for _, m := range rawjson.OpenObject(raw) {
+		at := rawjson.Pointer(at, m.Name)
+		if p.wrong[at] {
 			p.broken[m.Name] = true
 			continue
 		}
 		members := slices.DeleteFunc(rawjson.OpenObject(m.Value), func(member rawjson.Member) bool {
-			return wrong[rawjson.Pointer(at, member.Name)]
+			at := rawjson.Pointer(at, member.Name)
+			return p.wrong[at] || p.above[at] && member.Name != "nodes"
 		})
 		drafts = append(drafts, p.readNode(m.Name, at, members.JSON()))
 	}
@@ -129,7 +141,7 @@ func (p *parser) readNode(id, at string, raw json.RawMessage) draft {
 	if err := json.Unmarshal(raw, &f); err != nil { // such as a number with more digits than Go takes
 		p.fault(at, "cannot be read: %s", err)
 	}
-	d := draft{id: id, at: at, needs: f.Needs, node: Node{
+	d := draft{id: id, at: at, needs: f.Needs, body: p.readNodes(f.Nodes, at+"/nodes"), node: Node{
 		ID: id, at: at, With: f.With, When: f.When, ForEach: f.ForEach, Concurrency: f.Concurrency,
 		OnError: f.OnError, Any: f.Join == "any", Timeout: p.duration(at+"/timeout", f.Timeout, 0),
 		Retry: Retry{
@@ -141,15 +153,14 @@ func (p *parser) readNode(id, at string, raw json.RawMessage) draft {
 	if d.node.With == nil {
 		d.node.With = json.RawMessage("{}")
 	}
-	if d.node.Block == "" && d.node.ForEach != nil && !p.isFaulty(at) {
+	switch {
+	case p.above[at]: // what is missing may be what is wrong
+	case f.Nodes != nil && (f.ForEach == nil || f.Block != "" || f.With != nil):
+		p.fault(at+"/nodes", "nodes are the body of a loop: they need forEach, and stand in place of block and with")
+	case f.Nodes == nil && f.Block == "" && f.ForEach != nil:
 		p.fault(at+"/forEach", "forEach needs a block to run")
 	}
 	return d
-}
-
-// isFaulty reports whether something is wrong already with what is at or below a place.
-func (p *parser) isFaulty(at string) bool {
-	return slices.ContainsFunc(p.faults, func(f Fault) bool { return f.Path == at || strings.HasPrefix(f.Path, at+"/") })
 }
 
 func (p *parser) duration(at, text string, otherwise time.Duration) time.Duration {
@@ -170,39 +181,63 @@ const maxRetrying = 23 * time.Hour
 // keyOf returns the last token of a JSON Pointer.
 func keyOf(pointer string) string { return pointer[strings.LastIndexByte(pointer, '/')+1:] }
 
-// build joins the nodes to a graph.
-func (p *parser) build(drafts []draft) {
-	g := p.graph
+// place gives the nodes of a graph, and of the bodies in it, their places.
+func (p *parser) place(g *Graph, drafts []draft) {
+	g.index, g.inside = map[string]int{}, map[string]int{}
 	for i := range drafts {
-		if slices.Contains([]string{startHead, loopHead, "parallel", "variable"}, drafts[i].id) {
-			p.faultAtKey(drafts[i].at, "%q cannot be the id of a node: references give it a meaning of its own", drafts[i].id)
+		d := &drafts[i]
+		if slices.Contains([]string{startHead, loopHead, "parallel", "variable"}, d.id) {
+			p.faultAtKey(d.at, "%q cannot be the id of a node: references give it a meaning of its own", d.id)
 		}
-		g.index[drafts[i].id] = i
-		g.Nodes = append(g.Nodes, &drafts[i].node)
+		if g.around != nil && d.node.ForEach != nil {
+			p.fault(d.at+"/forEach", "a loop cannot be inside another")
+		}
+		g.index[d.id] = i
+		g.Nodes = append(g.Nodes, &d.node)
 	}
+	for i := range drafts { // those of the file before those of bodies
+		d := &drafts[i]
+		if len(d.body) == 0 {
+			continue
+		}
+		d.node.Body = &Graph{around: g}
+		p.place(d.node.Body, d.body)
+		for _, inner := range d.body {
+			if p.graph.Node(inner.id) != nil {
+				p.faultAtKey(inner.at, "%q is the id of another node already", inner.id)
+			}
+			g.inside[inner.id] = i
+		}
+	}
+}
+
+// link finds what the nodes of a graph need. It returns the nodes of the graph around it that they
+// mention, and whether for their errors.
+func (p *parser) link(g *Graph, drafts []draft) (outside map[int]bool) {
+	outside = map[int]bool{}
 	for i := range drafts {
-		p.link(&drafts[i])
+		p.linkNode(g, &drafts[i], outside)
 	}
 	for i, n := range g.Nodes {
 		for _, need := range n.Needs {
 			g.Nodes[need.Node].next = append(g.Nodes[need.Node].next, i)
 		}
 	}
-	p.findCycles()
-	p.checkBranches()
+	p.findCycles(g)
+	p.checkBranches(g)
+	return outside
 }
 
-// link finds the nodes that a node needs.
-func (p *parser) link(d *draft) {
+func (p *parser) linkNode(g *Graph, d *draft, outside map[int]bool) {
 	n := &d.node
 	for k, text := range d.needs {
 		id, failed := strings.CutSuffix(text, ".error")
 		at := fmt.Sprintf("%s/needs/%d", d.at, k)
-		j, known := p.graph.index[id]
+		j, known := g.index[id]
 		switch {
 		case p.broken[id]:
 		case !known:
-			p.fault(at, "no node has this id: %q%s", id, p.suggest(id))
+			p.fault(at, "no node has this id: %q%s", id, p.suggest(g, id))
 		case slices.Contains(n.Needs, Need{Node: j, Failed: failed, Implied: d.begins}):
 			p.fault(at, "is listed twice: %q", text)
 		default:
@@ -210,16 +245,26 @@ func (p *parser) link(d *draft) {
 		}
 	}
 	mentioned := map[int]bool{} // and whether for its error
-	p.checkReferences(n, n.With, d.at+"/with", mentioned)
-	p.checkReferences(n, n.ForEach, d.at+"/forEach", mentioned)
+	if n.Body != nil {
+		mentioned = p.link(n.Body, d.body)
+	}
+	mention := func(id string, isError bool) {
+		if j, here := g.index[id]; here {
+			mentioned[j] = mentioned[j] || isError
+		} else if j, around := g.around.index[id]; around {
+			outside[j] = outside[j] || isError
+		}
+	}
+	p.checkReferences(g, n, n.With, d.at+"/with", mention)
+	p.checkReferences(g, n, n.ForEach, d.at+"/forEach", mention)
 	if n.When != "" {
 		var err error
-		if n.condition, err = compileCondition(n.When, conditionTypes(p.graph, n.When, nil)); err != nil {
+		if n.condition, err = compileCondition(n.When, conditionTypes(g, n.When, nil)); err != nil {
 			p.fault(d.at+"/when", "%s", err)
 		} else {
 			for _, name := range n.condition.names {
-				if j, ok := p.graph.index[name]; ok && !mentioned[j] {
-					mentioned[j] = false
+				if name != startHead && name != loopHead {
+					mention(name, false)
 				}
 			}
 		}
@@ -227,20 +272,23 @@ func (p *parser) link(d *draft) {
 	explicit := len(n.Needs)
 	for _, j := range slices.Sorted(maps.Keys(mentioned)) {
 		if !slices.ContainsFunc(n.Needs[:explicit], func(need Need) bool { return need.Node == j }) {
-			failed := mentioned[j] && p.graph.Nodes[j].OnError == Branch
+			failed := mentioned[j] && g.Nodes[j].OnError == Branch
 			n.Needs = append(n.Needs, Need{Node: j, Failed: failed, Implied: true})
 		}
 	}
 }
 
-// checkReferences notes the nodes that the references of a template lead to, and refuses those that
+// checkReferences tells which nodes the references of a template lead to, and refuses those that
 // lead to none.
-func (p *parser) checkReferences(n *Node, template json.RawMessage, at string, mentioned map[int]bool) {
+func (p *parser) checkReferences(
+	g *Graph, n *Node, template json.RawMessage, at string, mention func(id string, isError bool),
+) {
+	isList := strings.HasSuffix(at, "/forEach")
 	referencesIn(template, func(pointer string, ref reference, _ bool) {
 		where := at + pointer
-		switch j, known := p.graph.index[ref.head]; {
+		switch inLoop := g.around != nil || n.ForEach != nil && !isList; {
 		case ref.variable != "":
-			if n.Block == "" || strings.HasSuffix(at, "/forEach") {
+			if n.Block == "" || isList {
 				p.fault(where, "%s: a variable may stand only in the input of a block", ref.text)
 			}
 		case ref.head == startHead:
@@ -248,42 +296,47 @@ func (p *parser) checkReferences(n *Node, template json.RawMessage, at string, m
 				p.fault(where, "%s is no input%s; start has %s", ref.text,
 					schemas.DidYouMean(ref.steps[0].name, memberNames(p.graph.Start)), namesOf(p.graph.Start))
 			}
+		case ref.head == loopHead && !inLoop:
+			p.fault(where, "%s: there is no loop here; a loop is made by forEach", ref.text)
 		case ref.head == loopHead:
-			if n.ForEach == nil || strings.HasSuffix(at, "/forEach") {
-				p.fault(where, "%s: there is no loop here; a loop is made by forEach", ref.text)
-			} else if name := ref.steps[0].name; name != "index" && name != "currentItem" {
+			if name := ref.steps[0].name; name != "index" && name != "currentItem" {
 				p.fault(where, "%s leads nowhere: <loop> has index, currentItem", ref.text)
 			}
-		case known:
-			mentioned[j] = mentioned[j] || ref.isError()
+		case g.sees(ref.head) != nil:
+			mention(ref.head, ref.isError())
+		case p.graph.Node(ref.head) != nil:
+			p.fault(where, "%s is inside a loop, and not to be had here: refer to the results of the loop", ref.text)
 		case !p.broken[ref.head]:
-			p.fault(where, "%s names no node%s; there are %s", ref.text, p.suggest(ref.head), p.known())
+			p.fault(where, "%s names no node%s; there are %s", ref.text, p.suggest(g, ref.head), p.known(g))
 		}
 	})
 }
 
 // suggest names the node that was probably meant. Of very many faults the later ones go without.
-func (p *parser) suggest(id string) string {
+func (p *parser) suggest(g *Graph, id string) string {
 	if len(p.faults) > maxFaults {
 		return ""
 	}
-	return schemas.DidYouMean(id, p.ids())
+	return schemas.DidYouMean(id, g.ids())
 }
 
 // known lists what references may lead to. Of very many faults the later ones go without.
-func (p *parser) known() string {
+func (p *parser) known(g *Graph) string {
 	if len(p.faults) > maxFaults {
 		return "others"
 	}
-	return listed(append([]string{startHead}, p.ids()...))
+	return listed(append([]string{startHead}, g.ids()...))
 }
 
-func (p *parser) ids() []string {
-	var ids []string
-	for _, n := range p.graph.Nodes {
+// ids returns those of the nodes that the graph sees.
+func (g *Graph) ids() (ids []string) {
+	for _, n := range g.Nodes {
 		if n.ID != startHead {
 			ids = append(ids, n.ID)
 		}
+	}
+	if g.around != nil {
+		ids = append(ids, g.around.ids()...)
 	}
 	return ids
 }

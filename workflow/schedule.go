@@ -112,89 +112,164 @@ func (g *Graph) Begin(input json.RawMessage) (*State, error) {
 			start = start.Set(m.Name, m.Value)
 		}
 	}
+	s := g.begin(start)
+	scope{graph: g, state: s, iteration: -1}.decide(g.free())
+	return s, nil
+}
+
+func (g *Graph) begin(start rawjson.Object) *State {
 	s := &State{Start: start, Nodes: make([]NodeState, len(g.Nodes)), Ready: []int{}, Ended: []int{}}
-	var free []int
 	for i, n := range g.Nodes {
 		s.Nodes[i] = NodeState{Status: Pending, Waits: len(n.Needs)}
+	}
+	return s
+}
+
+// free returns the nodes that need no other.
+func (g *Graph) free() (free []int) {
+	for i, n := range g.Nodes {
 		if len(n.Needs) == 0 {
 			free = append(free, i)
 		}
 	}
-	g.decide(s, free)
-	return s, nil
+	return free
 }
 
 // Next returns up to most tasks that are ready, and counts them as started. Each of them has to be
 // completed, in any order. The same state gives the same tasks.
 func (g *Graph) Next(s *State, most int) []Task {
-	var tasks []Task
-	for len(tasks) < most && len(s.Ready) > 0 {
-		i := s.Ready[0]
-		s.Ready = s.Ready[1:]
-		n, state := g.Nodes[i], &s.Nodes[i]
-		state.Status = Running
-		task := Task{Node: n.ID, Iteration: -1, With: n.With}
-		if state.Loop != nil {
-			state.Loop.Queued = false
-			task.Iteration = state.Loop.start()
-		}
-		var err error
-		if task.Values, err = g.valuesFor(s, n.With, state.Loop, task.Iteration); err != nil {
-			g.complete(s, i, task.Iteration, Failure(codeReference, err.Error()))
-			continue
-		}
-		tasks = append(tasks, task)
-		g.queueLoop(s, i)
-	}
-	return tasks
-}
-
-// queueLoop puts a loop that may start another iteration behind all else that is ready.
-func (g *Graph) queueLoop(s *State, i int) bool {
-	loop := s.Nodes[i].Loop
-	if loop == nil || !loop.mayStart(g.Nodes[i]) {
-		return false
-	}
-	if !loop.Queued {
-		loop.Queued = true
-		s.Ready = append(s.Ready, i)
-	}
-	return true
+	return scope{graph: g, state: s, iteration: -1}.next(most)
 }
 
 // Complete tells the state what came of a task. The error says that no such task runs.
 func (g *Graph) Complete(s *State, node string, iteration int, outcome Outcome) error {
-	i, known := g.index[node]
-	if !known {
+	c := scope{graph: g, state: s, iteration: -1}
+	if i, inBody := g.inside[node]; inBody && s.Nodes[i].Loop != nil && s.Nodes[i].Loop.Bodies[iteration] != nil {
+		inner := c.inside(i, iteration)
+		if j := inner.graph.index[node]; inner.state.Nodes[j].Status == Running {
+			inner.complete(j, -1, outcome)
+			c.settle(i, iteration)
+			return nil
+		}
+	} else if i, known := g.index[node]; known {
+		state := &s.Nodes[i]
+		running := state.Status == Running && (iteration < 0) == (state.Loop == nil)
+		if running && (state.Loop == nil || slices.Contains(state.Loop.Open, iteration)) {
+			c.complete(i, iteration, outcome)
+			return nil
+		}
+	} else if !inBody {
 		return fmt.Errorf("complete task: no node has this id: %q", node)
 	}
-	state := &s.Nodes[i]
-	running := state.Status == Running && (iteration < 0) == (state.Loop == nil)
-	if running && state.Loop != nil {
-		running = slices.Contains(state.Loop.Open, iteration)
-	}
-	if !running {
-		return fmt.Errorf("complete task: it does not run: %q", Task{Node: node, Iteration: iteration}.ID())
-	}
-	g.complete(s, i, iteration, outcome)
-	return nil
+	return fmt.Errorf("complete task: it does not run: %q", Task{Node: node, Iteration: iteration}.ID())
 }
 
-func (g *Graph) complete(s *State, i, iteration int, outcome Outcome) {
-	state := &s.Nodes[i]
-	if under := g.Nodes[i].Under; under != "" && outcome.Output != nil {
+// scope is a graph and how far it is. References in a body see the graph around it as well.
+type scope struct {
+	graph *Graph
+	state *State
+	// loop and iteration are what <loop> stands for, nil and -1 outside of loops.
+	loop      *Loop
+	iteration int
+	around    *scope
+}
+
+// inside returns the scope of a body in one of its iterations.
+func (c scope) inside(i, iteration int) scope {
+	loop := c.state.Nodes[i].Loop
+	return scope{c.graph.Nodes[i].Body, loop.Bodies[iteration], loop, iteration, &c}
+}
+
+func (c scope) next(most int) (tasks []Task) {
+	for len(tasks) < most && len(c.state.Ready) > 0 {
+		i := c.state.Ready[0]
+		c.state.Ready = c.state.Ready[1:]
+		n, state := c.graph.Nodes[i], &c.state.Nodes[i]
+		state.Status = Running
+		at := c
+		if state.Loop != nil {
+			if n.Body != nil {
+				tasks = append(tasks, c.advance(i, most-len(tasks))...)
+				state.Loop.Queued = false // until here, so that what ends meanwhile does not queue it
+				c.queueLoop(i)
+				continue
+			}
+			state.Loop.Queued = false
+			at.loop, at.iteration = state.Loop, state.Loop.start()
+		}
+		values, err := at.valuesFor(n.With)
+		if err != nil {
+			c.complete(i, at.iteration, Failure(codeReference, err.Error()))
+			continue
+		}
+		tasks = append(tasks, Task{n.ID, at.iteration, n.With, values})
+		c.queueLoop(i)
+	}
+	return tasks
+}
+
+// advance returns tasks of the body of a loop: of the iterations that go on, then of new ones.
+func (c scope) advance(i, most int) (tasks []Task) {
+	n, loop := c.graph.Nodes[i], c.state.Nodes[i].Loop
+	for _, k := range slices.Clone(loop.Open) {
+		if len(loop.Bodies[k].Ready) > 0 {
+			tasks = append(tasks, c.inside(i, k).next(most-len(tasks))...)
+			c.settle(i, k)
+		}
+	}
+	for len(tasks) < most && loop.mayStart(n) {
+		k := loop.start()
+		if loop.Bodies == nil { // at the first one, and in a state that was JSON
+			loop.Bodies = map[int]*State{}
+		}
+		loop.Bodies[k] = n.Body.begin(nil)
+		inner := c.inside(i, k)
+		inner.decide(n.Body.free())
+		tasks = append(tasks, inner.next(most-len(tasks))...)
+		c.settle(i, k)
+	}
+	return tasks
+}
+
+// settle ends an iteration whose body has ended, and has the loop queued if it can go on.
+func (c scope) settle(i, iteration int) {
+	body, loop := c.graph.Nodes[i].Body, c.state.Nodes[i].Loop
+	if s := loop.Bodies[iteration]; s != nil && body.Status(s) != Running {
+		delete(loop.Bodies, iteration)
+		c.complete(i, iteration, body.outcome(s, c.graph.Nodes[i].Listed))
+		return
+	}
+	c.queueLoop(i)
+}
+
+// queueLoop puts a loop that has something to start behind all else that is ready.
+func (c scope) queueLoop(i int) bool {
+	loop := c.state.Nodes[i].Loop
+	if loop == nil || !loop.mayStart(c.graph.Nodes[i]) && !slices.ContainsFunc(loop.Open, loop.isReady) {
+		return false
+	}
+	if !loop.Queued {
+		loop.Queued = true
+		c.state.Ready = append(c.state.Ready, i)
+	}
+	return true
+}
+
+func (c scope) complete(i, iteration int, outcome Outcome) {
+	state := &c.state.Nodes[i]
+	if under := c.graph.Nodes[i].Under; under != "" && outcome.Output != nil {
 		outcome.Output = rawjson.Object{{Name: under, Value: outcome.Output}}.JSON()
 	}
 	if loop := state.Loop; loop != nil {
 		loop.end(iteration, outcome)
 		if outcome.Error != nil && loop.FirstFailed == iteration {
-			state.Error = loopError(iteration, outcome.Error)
+			state.Error = within(fmt.Sprintf("iteration %d", iteration), outcome.Error)
 		}
-		if g.queueLoop(s, i) || len(loop.Open) > 0 {
+		if c.queueLoop(i) || len(loop.Open) > 0 {
 			return
 		}
 		results := rawjson.Object{{Name: "results", Value: arrayOf(loop.Results)}}.JSON()
-		loop.Items, loop.Results, loop.Fixed = nil, nil, nil
+		loop.Items, loop.Results, loop.Fixed, loop.Bodies = nil, nil, nil, nil
 		outcome = Outcome{Output: results, Error: state.Error}
 	}
 	state.Status = Succeeded
@@ -202,14 +277,14 @@ func (g *Graph) complete(s *State, i, iteration int, outcome Outcome) {
 		state.Status = Failed
 	}
 	state.Output, state.Receipt, state.Error = outcome.Output, outcome.Receipt, outcome.Error
-	g.decide(s, g.freed(s, i))
+	c.decide(c.freed(i))
 }
 
 // freed returns the nodes that wait for nothing any more now that a node is done.
-func (g *Graph) freed(s *State, done int) (free []int) {
-	s.Ended = append(s.Ended, done)
-	for _, j := range g.Nodes[done].next {
-		if s.Nodes[j].Waits--; s.Nodes[j].Waits == 0 {
+func (c scope) freed(done int) (free []int) {
+	c.state.Ended = append(c.state.Ended, done)
+	for _, j := range c.graph.Nodes[done].next {
+		if c.state.Nodes[j].Waits--; c.state.Nodes[j].Waits == 0 {
 			free = append(free, j)
 		}
 	}
@@ -217,101 +292,86 @@ func (g *Graph) freed(s *State, done int) (free []int) {
 }
 
 // decide begins the nodes that wait for nothing any more, or skips them, and so on with the nodes
-// behind those that are done at once.
-func (g *Graph) decide(s *State, free []int) {
+// behind those that are done at once. It is a loop and no recursion, as chains may be long.
+func (c scope) decide(free []int) {
 	for len(free) > 0 {
 		i := free[0]
 		free = free[1:]
-		g.begin(s, i)
-		if s.Nodes[i].Status == Pending {
-			s.Ready = append(s.Ready, i)
+		state := &c.state.Nodes[i]
+		if code, err := c.begin(i); err != nil {
+			state.Status, state.Error = Failed, Failure(code, err.Error()).Error
+		}
+		if state.Status == Pending {
+			c.state.Ready = append(c.state.Ready, i)
 			continue
 		}
-		free = append(free, g.freed(s, i)...)
+		free = append(free, c.freed(i)...)
 	}
 }
 
-// begin leaves a node pending if it is to run, and gives it its last status if it is not.
-func (g *Graph) begin(s *State, i int) {
-	n, state := g.Nodes[i], &s.Nodes[i]
-	fail := func(code string, err error) {
-		state.Status, state.Error = Failed, Failure(code, err.Error()).Error
-	}
-	if !g.wanted(s, n) {
+// begin leaves a node pending if it is to run, and gives it its last status if it is not. The error
+// says why it has failed, with its code.
+func (c scope) begin(i int) (code string, err error) {
+	n, state := c.graph.Nodes[i], &c.state.Nodes[i]
+	if !c.wanted(n) {
 		state.Status = Skipped
-		return
+		return "", nil
 	}
 	if n.condition != nil {
-		holds, err := n.condition.holds(g, s)
+		holds, err := c.holds(n.condition)
 		if err != nil {
-			fail(codeCondition, err)
-			return
+			return codeCondition, err
 		}
 		if !holds {
 			state.Status = Skipped
-			return
+			return "", nil
 		}
 	}
-	if n.ForEach != nil {
-		items, err := g.items(s, n)
+	switch {
+	case n.ForEach != nil:
+		items, err := c.items(n)
 		if err != nil {
-			fail(codeLoop, err)
-			return
+			return codeLoop, err
 		}
-		fixed, err := g.valuesFor(s, n.With, nil, -1)
+		fixed, err := c.valuesFor(n.With)
 		if err != nil {
-			fail(codeReference, err)
-			return
+			return codeReference, err
 		}
 		state.Loop = &Loop{Items: items, Results: make([]json.RawMessage, len(items)), Count: len(items), Fixed: fixed}
 		if state.Loop.Queued = len(items) > 0; !state.Loop.Queued {
 			state.Status, state.Output = Succeeded, json.RawMessage(`{"results":[]}`)
 		}
-		return
-	}
-	if n.Block == "" { // there is nothing to invoke
-		output, err := g.resolved(s, n.With)
+	case n.Block == "": // there is nothing to invoke
+		output, err := c.resolved(n.With)
 		if err != nil {
-			fail(codeReference, err)
-			return
+			return codeReference, err
 		}
 		state.Status, state.Output = Succeeded, output
 	}
+	return "", nil
 }
 
 // wanted reports whether the nodes that a node needs have ended so that it runs.
-func (g *Graph) wanted(s *State, n *Node) bool {
-	if len(n.Needs) == 0 {
-		return true
-	}
+func (c scope) wanted(n *Node) bool {
 	met, asked := 0, 0
 	for _, need := range n.Needs {
 		if n.Any && need.Implied {
 			continue // its value is null if it did not run
 		}
 		asked++
-		if g.meets(s, need) {
+		status, goesOn := c.state.Nodes[need.Node].Status, c.graph.Nodes[need.Node].OnError
+		switch {
+		case need.Failed && status == Failed && goesOn == Branch,
+			!need.Failed && (status == Succeeded || status == Failed && goesOn == Continue):
 			met++
 		}
 	}
-	if n.Any && asked > 0 {
-		return met > 0
-	}
-	return met == asked
+	return met == asked || n.Any && met > 0
 }
 
-// meets reports whether a node has ended as a need of it asks for.
-func (g *Graph) meets(s *State, need Need) bool {
-	status, goesOn := s.Nodes[need.Node].Status, g.Nodes[need.Node].OnError
-	if need.Failed {
-		return status == Failed && goesOn == Branch
-	}
-	return status == Succeeded || status == Failed && goesOn == Continue
-}
-
-// resolved resolves a template that has no variables and no loop in it.
-func (g *Graph) resolved(s *State, template json.RawMessage) (json.RawMessage, error) {
-	values, err := g.valuesFor(s, template, nil, -1)
+// resolved resolves a template that has no variables in it.
+func (c scope) resolved(template json.RawMessage) (json.RawMessage, error) {
+	values, err := c.valuesFor(template)
 	if err != nil {
 		return nil, err
 	}
@@ -319,26 +379,27 @@ func (g *Graph) resolved(s *State, template json.RawMessage) (json.RawMessage, e
 }
 
 // valuesFor returns the values of all references in a template, by their text: not those of
-// variables and, without a loop, not those into the loop. The error joins what is wrong with all
+// variables and, outside of a loop, not those into the loop. The error joins what is wrong with all
 // references that lead nowhere.
-func (g *Graph) valuesFor(s *State, template json.RawMessage, loop *Loop, i int) (map[string]json.RawMessage, error) {
+func (c scope) valuesFor(template json.RawMessage) (map[string]json.RawMessage, error) {
 	values := map[string]json.RawMessage{}
 	var wrong []string
 	referencesIn(template, func(_ string, ref reference, _ bool) {
-		if _, known := values[ref.text]; known || ref.variable != "" || ref.head == loopHead && loop == nil {
+		if _, known := values[ref.text]; known || ref.variable != "" || ref.head == loopHead && c.loop == nil {
 			return
 		}
-		var value json.RawMessage
-		var err error
-		if fixed, known := loop.fixed(ref.text); known {
-			value = fixed
-		} else if value, err = ref.lookUp(g.valueOf(s, ref, loop, i)); err != nil {
-			if !slices.Contains(wrong, err.Error()) {
-				wrong = append(wrong, err.Error())
+		if c.loop != nil && c.around == nil {
+			if fixed, known := c.loop.Fixed[ref.text]; known {
+				values[ref.text] = fixed
+				return
 			}
-			return
 		}
-		values[ref.text] = value
+		value, err := ref.lookUp(c.valueOf(ref))
+		if err == nil {
+			values[ref.text] = value
+		} else if !slices.Contains(wrong, err.Error()) {
+			wrong = append(wrong, err.Error())
+		}
 	})
 	if len(wrong) > 0 {
 		return nil, errors.New(strings.Join(wrong, "; "))
@@ -346,32 +407,45 @@ func (g *Graph) valuesFor(s *State, template json.RawMessage, loop *Loop, i int)
 	return values, nil
 }
 
-// fixed returns the value of a reference that is the same for all iterations.
-func (l *Loop) fixed(text string) (json.RawMessage, bool) {
-	if l == nil {
-		return nil, false
-	}
-	value, known := l.Fixed[text]
-	return value, known
-}
-
 // valueOf returns what the head of a reference stands for: the start, an iteration of the loop, or
 // what has come of a node. It is nothing for a node that did not run, and for one that failed
 // unless the reference asks for its error.
-func (g *Graph) valueOf(s *State, ref reference, loop *Loop, i int) rawjson.Object {
+func (c scope) valueOf(ref reference) rawjson.Object {
 	switch ref.head {
 	case startHead:
-		return s.Start
+		return c.start()
 	case loopHead:
-		return rawjson.Object{
-			{Name: "index", Value: json.RawMessage(strconv.Itoa(i))}, {Name: "currentItem", Value: loop.Items[i]},
-		}
+		return c.item()
 	}
-	state := &s.Nodes[g.index[ref.head]]
+	state := c.node(ref.head)
 	if ref.isError() {
 		return rawjson.Object{{Name: "error", Value: orNull(state.Error)}}
 	}
 	return rawjson.OpenObject(state.Output)
+}
+
+// start returns the input of the run.
+func (c scope) start() rawjson.Object {
+	if c.around != nil {
+		return c.around.start()
+	}
+	return c.state.Start
+}
+
+// item returns what <loop> stands for.
+func (c scope) item() rawjson.Object {
+	return rawjson.Object{
+		{Name: "index", Value: json.RawMessage(strconv.Itoa(c.iteration))},
+		{Name: "currentItem", Value: c.loop.Items[c.iteration]},
+	}
+}
+
+// node returns the state of a node that the parser has found here or around.
+func (c scope) node(id string) *NodeState {
+	if i, here := c.graph.index[id]; here {
+		return &c.state.Nodes[i]
+	}
+	return c.around.node(id)
 }
 
 func orNull(raw json.RawMessage) json.RawMessage {
@@ -384,13 +458,22 @@ func orNull(raw json.RawMessage) json.RawMessage {
 // Status returns how far the run is: running until all its nodes are done, then failed if a node
 // failed that the graph has no answer to, else succeeded.
 func (g *Graph) Status(s *State) Status {
-	if len(s.Ended) < len(s.Nodes) {
+	switch {
+	case len(s.Ended) < len(s.Nodes):
 		return Running
-	}
-	for i := range s.Nodes {
-		if s.Nodes[i].Status == Failed && g.Nodes[i].OnError == Fail {
-			return Failed
-		}
+	case g.unanswered(s) != nil:
+		return Failed
 	}
 	return Succeeded
+}
+
+// unanswered returns the first node, in the order of the file, that failed and that the graph has no
+// answer to, or nil.
+func (g *Graph) unanswered(s *State) *Node {
+	for i, n := range g.Nodes {
+		if s.Nodes[i].Status == Failed && n.OnError == Fail {
+			return n
+		}
+	}
+	return nil
 }

@@ -179,6 +179,49 @@ func TestForEachFailures(t *testing.T) {
 		`{"echo":{"fail":false}}]}`, string(s.Nodes[0].Output))
 }
 
+// A loop can run several nodes, which see each other, the iteration, and the graph around it.
+func TestBodies(t *testing.T) {
+	text := `{name: x, start: {l: [a, b, c]}, nodes: {
+		before: {with: {x: 1}},
+		each: {forEach: <start.l>, concurrency: 2, onError: %s, nodes: {
+			one: {block: b, with: {item: <loop.currentItem>, of: <before.x>, fail: %s}},
+			two: {block: b, when: 'loop.index > 0 && before.x == 1 && one != nil', with: {one: <one.echo.item>}},
+			three: {needs: [one], with: {at: "<loop.index>"}}}},
+		after: {with: {second: "<each.results[1].two.echo.one>", first: "<each.results[0]>"}}}}`
+	g, s := run(t, fmt.Sprintf(text, "fail", "false"))
+	require.Equal(t, "before succeeded, each succeeded, after succeeded", statusesOf(g, s))
+	require.JSONEq(t, `{"second":"b","first":{"one":{"echo":{"item":"a","of":1,"fail":false}},"three":{"at":0}}}`,
+		string(s.Nodes[2].Output))
+	require.NotNil(t, g.Node("two"))
+
+	g, s = run(t, fmt.Sprintf(text, "fail", "true"))
+	require.Equal(t, "before succeeded, each failed, after skipped", statusesOf(g, s))
+	require.Contains(t, string(s.Nodes[1].Error), "iteration 0: one: failed as told")
+	require.Equal(t, 2, s.Nodes[1].Loop.Next, "what is started is one beyond the failure")
+	g, s = run(t, fmt.Sprintf(text, "continue", "true"))
+	require.Equal(t, 3, s.Nodes[1].Loop.Failed)
+	require.Equal(t, workflow.Succeeded, g.Status(s))
+
+	_, err := workflow.Parse("f.yaml", []byte(`name: x
+nodes:
+  a: {forEach: 2, nodes: {b: {block: b, with: {x: <nope.y>}}, c: {needs: [c]}, d: {blok: b}, a: {}}}
+  e: {nodes: {f: {}}, block: b, with: {x: <b.y>}}
+  g: {forEach: 2, nodes: {h: {forEach: 2, nodes: {i: {}}}, c: {with: {x: <loop.item>, y: <g.results>}}}}
+`))
+	require.Equal(t, []string{
+		`f.yaml:3:51: <nope.y> names no node; there are start, b, c, d, a, a, e, g`,
+		`f.yaml:3:63: needs itself: c needs c`,
+		`f.yaml:3:84: blok is not a known key; did you mean "block"?`,
+		`f.yaml:3:94: "a" is the id of another node already`,
+		`f.yaml:4:14: nodes are the body of a loop: they need forEach, and stand in place of block and with`,
+		`f.yaml:4:43: <b.y> is inside a loop, and not to be had here: refer to the results of the loop`,
+		`f.yaml:5:3: needs itself: g needs g`,
+		`f.yaml:5:40: a loop cannot be inside another`,
+		`f.yaml:5:60: "c" is the id of another node already`,
+		`f.yaml:5:74: <loop.item> leads nowhere: <loop> has index, currentItem`,
+	}, faultsOf(t, err))
+}
+
 // drawGraph makes a random graph: some nodes loop, fail, branch, have conditions or join any.
 func drawGraph(t *rapid.T) string {
 	var b strings.Builder
@@ -187,7 +230,14 @@ func drawGraph(t *rapid.T) string {
 	branches := map[int]bool{}
 	for i := range count {
 		fmt.Fprintf(&b, "  n%d: {", i)
-		if kind := rapid.IntRange(0, 4).Draw(t, "kind"); kind > 0 {
+		switch kind := rapid.IntRange(0, 5).Draw(t, "kind"); kind {
+		case 0:
+		case 5:
+			fmt.Fprintf(&b, "forEach: <start.items>, concurrency: %d, nodes: {a%d: {block: b, with: {i: <loop.index>, fail: %s}}, "+
+				"b%d: {block: b, when: loop.index > 0}, c%d: {needs: [a%d, b%d], with: {x: <a%d.echo>}}}, ",
+				rapid.IntRange(1, 3).Draw(t, "concurrency"), i, rapid.SampledFrom([]string{"<loop.currentItem>", "2"}).Draw(t, "fail"),
+				i, i, i, i, i)
+		default:
 			b.WriteString("block: b, ")
 			if kind == 4 {
 				fmt.Fprintf(&b, "forEach: <start.items>, concurrency: %d, ", rapid.IntRange(1, 3).Draw(t, "concurrency"))

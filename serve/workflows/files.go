@@ -40,6 +40,7 @@ type node struct {
 	With        json.RawMessage  `json:"with"`
 	ForEach     json.RawMessage  `json:"forEach,omitempty"`
 	Concurrency int              `json:"concurrency,omitempty"`
+	Nodes       []node           `json:"nodes,omitempty"`
 	Attempts    int              `json:"attempts"`
 	Timeout     string           `json:"timeout,omitempty"`
 	OnError     workflow.OnError `json:"onError"`
@@ -124,6 +125,9 @@ func nodesOf(g *workflow.Graph) []node {
 		}
 		if n.Timeout > 0 {
 			v.Timeout = n.Timeout.String()
+		}
+		if n.Body != nil {
+			v.Nodes = nodesOf(n.Body)
 		}
 		for _, from := range n.Needs {
 			v.Needs = append(v.Needs, need{g.Nodes[from.Node].ID, from.Failed, from.Implied})

@@ -32,7 +32,8 @@ type run struct {
 	// Error says why a run could not go on, such as a journal on a full disk.
 	Error string `json:"error,omitempty"`
 
-	order   []string // ids of the nodes, in the order of the file
+	graph   *workflow.Graph
+	order   []string // ids of the nodes, those of bodies too, in the order of the file
 	nodes   map[string]*state
 	kept    int // bytes of outputs and receipts
 	events  []event
@@ -142,14 +143,22 @@ const codeConflict = "run_conflict"
 
 func newRun(g *workflow.Graph, name, source string, o order) *run {
 	run := &run{
-		Run: cmp.Or(o.Run, uuid.NewString()), File: name, Name: g.Name, Source: source, DryRun: o.DryRun,
+		Run: cmp.Or(o.Run, uuid.NewString()), File: name, Name: g.Name, graph: g, Source: source, DryRun: o.DryRun,
 		Status: workflow.Running, StartedAt: stamp(), nodes: map[string]*state{}, changed: make(chan struct{}),
 	}
-	for _, n := range g.Nodes {
-		run.order = append(run.order, n.ID)
-		run.nodes[n.ID] = &state{Status: workflow.Pending}
-	}
+	run.expect(g)
 	return run
+}
+
+// expect adds the nodes of a graph, and behind each loop those of its body.
+func (r *run) expect(g *workflow.Graph) {
+	for _, n := range g.Nodes {
+		r.order = append(r.order, n.ID)
+		r.nodes[n.ID] = &state{Status: workflow.Pending}
+		if n.Body != nil {
+			r.expect(n.Body)
+		}
+	}
 }
 
 // add counts a run in, and forgets old ones.
@@ -259,6 +268,7 @@ func (r *run) see(e workflow.Event) {
 			s.Attempts = append(s.Attempts, attempt{StartedAt: stamp()})
 		} else {
 			r.endNode(s, e)
+			r.endBody(e.Node)
 		}
 	}
 	e.Output, e.Receipt = nil, nil // a stream says what happens, and a run what came of it
@@ -295,6 +305,24 @@ func (r *run) endNode(s *state, e workflow.Event) {
 	}
 	r.kept += len(e.Output) + len(e.Receipt)
 	s.Output, s.Receipt = e.Output, e.Receipt
+}
+
+// endBody gives the nodes inside a loop that has ended the status that their iterations add up to.
+func (r *run) endBody(loop string) {
+	n := r.graph.Node(loop)
+	if n.Body == nil {
+		return
+	}
+	for _, inner := range n.Body.Nodes {
+		switch s := r.nodes[inner.ID]; {
+		case s.Iterations == nil:
+			s.Status = workflow.Skipped
+		case s.Iterations.Failed > 0:
+			s.Status = workflow.Failed
+		default:
+			s.Status = workflow.Succeeded
+		}
+	}
 }
 
 // end takes in that a run has ended. What was canceled stands as it would for a resume.

@@ -42,6 +42,7 @@ nodes:
   who: {block: segment_identify, with: {userId: <start.userId>}}
   big: {block: segment_track, needs: [who], when: start.total > 40, with: {userId: <start.userId>, event: Big}}
   each: {block: segment_track, forEach: 3, with: {userId: u, event: "E<loop.index>"}}
+  both: {forEach: 2, nodes: {first: {block: segment_page, with: {userId: u}}, never: {block: segment_page, when: loop.index > 9, with: {userId: u}}}}
 `
 )
 
@@ -165,7 +166,7 @@ func TestFiles(t *testing.T) {
 	_, text := b.ask("GET", "/v1/workflows", "")
 	require.JSONEq(t, `{"workflows":[
 		{"file":"broken.workflow.yaml","name":"broken.workflow.yaml","valid":false,"nodes":0,"faults":2},
-		{"file":"order.workflow.yaml","name":"order","valid":true,"nodes":3,"faults":0},
+		{"file":"order.workflow.yaml","name":"order","valid":true,"nodes":4,"faults":0},
 		{"file":"out.json","name":"out.json","valid":false,"nodes":0,"faults":1}]}`, text)
 	_, text = b.ask("GET", "/v1/workflows/order.workflow.yaml", "")
 	require.Contains(t, text, `"start":{"userId":"u-42","total":42.50}`)
@@ -203,7 +204,9 @@ func TestRun(t *testing.T) {
 	require.Equal(t, "succeeded", r.Status)
 	require.Equal(t, 1, r.Nodes["big"].Receipt.Accepted)
 	require.Equal(t, 3, r.Nodes["each"].Iterations.Started)
-	require.Len(t, b.segment.Events(emulator.Filter{}), 5)
+	require.Equal(t, 2, r.Nodes["first"].Iterations.Ended)
+	require.Equal(t, "succeeded skipped", r.Nodes["first"].Status+" "+r.Nodes["never"].Status)
+	require.Len(t, b.segment.Events(emulator.Filter{}), 7)
 
 	status, text := b.ask("POST", "/v1/workflows/order.workflow.yaml/runs", `{"run":"R"}`)
 	require.Equal(t, 409, status)
@@ -212,7 +215,7 @@ func TestRun(t *testing.T) {
 
 	r = b.ended(b.begin("order.workflow.yaml", `{"dryRun":true}`).Run)
 	require.Equal(t, "succeeded", r.Status)
-	require.Len(t, b.segment.Events(emulator.Filter{}), 5, "a dry run sends nothing")
+	require.Len(t, b.segment.Events(emulator.Filter{}), 7, "a dry run sends nothing")
 	_, text = b.ask("GET", "/v1/runs", "")
 	require.Regexp(t, `^{"runs":\[{"run":"[0-9a-f-]{36}","file":"order.workflow.yaml".*{"run":"R",.*}]}\n$`, text)
 	_, text = b.ask("GET", "/v1/runs/"+r.Run, "")
@@ -288,7 +291,7 @@ func TestStreamAndCancel(t *testing.T) {
 	b.begin("order.workflow.yaml", `{"run":"R"}`)
 	r = b.ended("R")
 	require.Equal(t, "succeeded", r.Status)
-	require.Len(t, b.segment.Events(emulator.Filter{}), 5)
+	require.Len(t, b.segment.Events(emulator.Filter{}), 7)
 }
 
 // Neither runs nor what is remembered of them grows without bound.
