@@ -9,22 +9,26 @@ import (
 	"time"
 
 	"github.com/aacflow/segment-blocks/rawjson"
+	"github.com/aacflow/segment-blocks/schemas"
 )
 
 // export is a workflow as AACFlow, and other forks of Sim, export it.
 type export struct {
+	*parser
 	at     string // JSON Pointer of the state in the file
 	state  rawjson.Object
-	blocks []exportBlock
+	blocks []*exportBlock
 	byID   map[string]*exportBlock
 	edges  []exportEdge
+	// heads are the names in references, and the nodes that they are of.
+	heads map[string]string
 }
 
-// exportBlock is a block on AACFlow's canvas: a node here, a container of one, or a condition.
+// exportBlock is a block on AACFlow's canvas: a node here, a loop with a body, or a condition.
 type exportBlock struct {
 	ID, Type, Name string
 	Enabled        *bool
-	SubBlocks      map[string]struct{ Value json.RawMessage }
+	SubBlocks      rawjson.Object
 	Data           struct{ ParentID string }
 	Retry          struct {
 		Enabled            bool
@@ -33,14 +37,14 @@ type exportBlock struct {
 	}
 
 	at       string
-	node     string // its name as references have it
+	node     string // its name as the id of a node; "" if the start does not lead to it
 	children []*exportBlock
 }
 
 type exportEdge struct{ Source, Target, SourceHandle string }
 
 // findExport returns the export in a file, or nil where it is none.
-func findExport(raw json.RawMessage) *export {
+func (p *parser) findExport(raw json.RawMessage) *export {
 	at, state := "", rawjson.OpenObject(raw)
 	for _, name := range []string{"data", "state"} {
 		if inner, ok := state.Get(name); ok {
@@ -52,17 +56,14 @@ func findExport(raw json.RawMessage) *export {
 	if !has || !edged {
 		return nil
 	}
-	e := &export{at: at, state: state, byID: map[string]*exportBlock{}}
+	e := &export{parser: p, at: at, state: state, byID: map[string]*exportBlock{}, heads: map[string]string{"parallel": loopHead}}
 	for _, m := range rawjson.OpenObject(blocks) {
-		b := exportBlock{}
-		if json.Unmarshal(m.Value, &b) != nil {
-			b = exportBlock{Type: "of no readable form"}
+		b := &exportBlock{}
+		if json.Unmarshal(m.Value, b) != nil {
+			b = &exportBlock{Type: "of no readable form"}
 		}
 		b.ID, b.at = m.Name, rawjson.Pointer(at+"/blocks", m.Name)
-		e.blocks = append(e.blocks, b)
-	}
-	for i := range e.blocks {
-		e.byID[e.blocks[i].ID] = &e.blocks[i]
+		e.blocks, e.byID[b.ID] = append(e.blocks, b), b
 	}
 	_ = json.Unmarshal(edges, &e.edges) // one that cannot be read leads nowhere
 	return e
@@ -70,11 +71,10 @@ func findExport(raw json.RawMessage) *export {
 
 func (b *exportBlock) isStart() bool { return b.Type == "start_trigger" || b.Type == "starter" }
 
-func (b *exportBlock) isContainer() bool { return b.Type == "loop" || b.Type == "parallel" }
-
 // value returns what a field of the block's form holds, nil for nothing.
 func (b *exportBlock) value(field string) json.RawMessage {
-	value := b.SubBlocks[field].Value
+	sub, _ := b.SubBlocks.Get(field)
+	value, _ := rawjson.OpenObject(sub).Get("value")
 	if string(value) == "null" || string(value) == `""` {
 		return nil
 	}
@@ -87,74 +87,69 @@ func (b *exportBlock) text(field string) string {
 	return text
 }
 
+// list returns the list that a field holds, also one as text.
+func (b *exportBlock) list(field string) []json.RawMessage {
+	raw := b.value(field)
+	if text, ok := rawjson.Text(raw); ok && rawjson.Check([]byte(text), rawjson.Limits{}) == nil {
+		raw = json.RawMessage(text)
+	}
+	return rawjson.OpenArray(raw)
+}
+
 // readExport makes nodes of the blocks that the start leads to. Blocks that cannot run here are all
 // named.
-func (p *parser) readExport(e *export) []draft {
-	metadata, _ := e.state.Get("metadata")
-	p.graph.Name = rawjson.OpenObject(metadata).Text("name")
-	if p.graph.Name == "" {
-		p.graph.Name = "workflow"
+func (e *export) readExport() (drafts []draft) {
+	if e.graph.Name = e.state.Object("metadata").Text("name"); e.graph.Name == "" {
+		e.graph.Name = "workflow"
 	}
 	reached := e.reached()
 	if len(reached) == 0 {
-		p.fault(e.at+"/blocks", "has no start block to begin at")
+		e.fault(e.at+"/blocks", "has no start block to begin at")
 	}
-	heads := map[string]string{"parallel": loopHead}
-	taken := map[string]bool{startHead: true, loopHead: true}
+	taken := map[string]bool{startHead: true, loopHead: true, "parallel": true, "variable": true}
 	for _, b := range reached {
 		name := strings.ToLower(strings.NewReplacer(" ", "", ".", "").Replace(b.Name))
-		b.node = identifier(name, taken)
-		if b.isStart() {
-			b.node = startHead
+		if b.node = startHead; !b.isStart() {
+			b.node = identifier(name, taken)
+		}
+		if name != loopHead && name != "parallel" { // <loop.index> is none of a block called Loop
+			e.heads[name] = b.node
 		}
 		if parent := e.byID[b.Data.ParentID]; parent != nil {
 			parent.children = append(parent.children, b)
 		}
-		heads[name] = b.node
 	}
 	for _, b := range reached {
-		if b.isContainer() && len(b.children) == 1 {
-			heads[b.node] = b.children[0].node // <loop1.results> is what its block returned
+		if e.byID[b.Data.ParentID] == nil {
+			drafts = append(drafts, e.read(b)...)
 		}
-	}
-	x := &exportReader{parser: p, export: e, heads: heads, ends: map[string][]string{}}
-	var drafts []draft
-	for _, b := range reached {
-		drafts = append(drafts, x.read(b)...)
-	}
-	for i := range drafts {
-		drafts[i].needs, drafts[i].begins = x.needs(drafts[i].id)
 	}
 	return drafts
 }
 
 // reached returns the blocks that the start leads to, those inside containers included, in the order
 // of the file. Blocks that are switched off lead nowhere.
-func (e *export) reached() []*exportBlock {
-	seen := map[string]bool{}
+func (e *export) reached() (reached []*exportBlock) {
+	targets, seen := map[string][]string{}, map[string]bool{}
+	for _, edge := range e.edges {
+		targets[edge.Source] = append(targets[edge.Source], edge.Target)
+	}
 	var queue []string
-	for i := range e.blocks {
-		if e.blocks[i].isStart() {
-			queue = append(queue, e.blocks[i].ID)
+	for _, b := range e.blocks {
+		if b.isStart() {
+			queue = append(queue, b.ID)
 		}
 	}
-	for len(queue) > 0 {
+	for ; len(queue) > 0; queue = queue[1:] {
 		b := e.byID[queue[0]]
-		queue = queue[1:]
-		if b == nil || seen[b.ID] || b.Enabled != nil && !*b.Enabled {
-			continue
-		}
-		seen[b.ID] = true
-		for _, edge := range e.edges {
-			if edge.Source == b.ID {
-				queue = append(queue, edge.Target)
-			}
+		if b != nil && !seen[b.ID] && (b.Enabled == nil || *b.Enabled) {
+			seen[b.ID] = true
+			queue = append(queue, targets[b.ID]...)
 		}
 	}
-	var reached []*exportBlock
-	for i := range e.blocks {
-		if seen[e.blocks[i].ID] {
-			reached = append(reached, &e.blocks[i])
+	for _, b := range e.blocks {
+		if seen[b.ID] {
+			reached = append(reached, b)
 		}
 	}
 	return reached
@@ -180,85 +175,69 @@ func identifier(name string, taken map[string]bool) string {
 	return unique
 }
 
-// exportReader makes nodes of blocks.
-type exportReader struct {
-	*parser
-	export *export
-	heads  map[string]string   // names in references, and the nodes that they are of
-	ends   map[string][]string // by node, the blocks whose edges end at it
-}
-
-func (x *exportReader) read(b *exportBlock) []draft {
-	x.ends[b.node] = []string{b.ID}
+// read makes nodes of a block: one, or one for each branch of a condition.
+func (e *export) read(b *exportBlock) []draft {
 	switch b.Type {
 	case "start_trigger", "starter":
-		x.graph.Start = x.startOf(b)
-		return nil
-	case "loop", "parallel":
-		if len(b.children) != 1 {
-			x.fault(b.at, "the %s %q has %d blocks inside: only loops around one block run here", b.Type, b.Name,
-				len(b.children))
-		}
-		if b.Data.ParentID != "" {
-			x.fault(b.at, "the %s %q is inside another: only loops around one block run here", b.Type, b.Name)
-		}
+		e.graph.Start = e.startOf(b)
 		return nil
 	case "condition":
-		return x.condition(b)
+		return e.condition(b)
+	case "loop", "parallel":
+		d := e.draft(b, e.loop(b))
+		for _, child := range b.children {
+			d.body = append(d.body, e.read(child)...)
+		}
+		return []draft{d}
 	case "response":
-		return []draft{x.draft(b, x.response(b))}
+		return []draft{e.draft(b, e.response(b))}
 	case "segment":
-		return []draft{x.draft(b, x.native(b))}
+		return []draft{e.draft(b, e.native(b))}
 	case "mcp":
-		return []draft{x.draft(b, x.mcp(b))}
+		return []draft{e.draft(b, e.mcp(b))}
 	}
-	x.fault(b.at, "the block %q cannot run here, as its type is %q; those that can are start, segment, mcp, condition, "+
+	e.fault(b.at, "the block %q cannot run here, as its type is %q; those that can are start, segment, mcp, condition, "+
 		"loop, parallel and response", b.Name, b.Type)
-	x.broken[b.node] = true
+	e.broken[b.node] = true
 	return nil
 }
 
 // draft completes a node with what all blocks have.
-func (x *exportReader) draft(b *exportBlock, n Node) draft {
-	n.ID, n.at, n.Any, n.OnError, n.Concurrency = b.node, b.at, true, Fail, 1
-	n.With = x.renamed(n.With)
+func (e *export) draft(b *exportBlock, n Node) draft {
+	n.ID, n.at, n.Any, n.OnError, n.Concurrency = b.node, b.at, true, Fail, max(1, n.Concurrency)
+	n.With = e.renamed(n.With)
 	n.Retry = Retry{Attempts: 1, Wait: time.Second, MaxWait: time.Minute}
 	if b.Retry.Enabled {
 		wait := time.Duration(b.Retry.WaitBetweenTriesMs) * time.Millisecond
 		n.Retry = Retry{Attempts: max(1, b.Retry.MaxTries), Wait: wait, MaxWait: wait}
 	}
-	isError := func(e exportEdge) bool { return e.Source == b.ID && e.SourceHandle == "error" }
-	if slices.ContainsFunc(x.export.edges, isError) {
+	if slices.ContainsFunc(e.edges, func(x exportEdge) bool { return x.Source == b.ID && x.SourceHandle == "error" }) {
 		n.OnError = Branch
 	}
-	if parent := x.export.byID[b.Data.ParentID]; parent != nil {
-		x.ends[b.node] = []string{parent.ID} // what leads to the loop leads to its block
-		x.loop(parent, &n)
-	}
-	return draft{id: n.ID, at: b.at, node: n}
+	d := draft{id: n.ID, at: b.at, node: n}
+	d.needs, d.begins = e.needs(b)
+	return d
 }
 
-// needs returns what the edges that end at a node ask for, and whether one of them is from the start.
-func (x *exportReader) needs(node string) (needs []string, begins bool) {
-	for _, edge := range x.export.edges {
-		source := x.export.byID[edge.Source]
-		if !slices.Contains(x.ends[node], edge.Target) || source == nil || source.node == "" {
-			continue
-		}
-		if source.isStart() {
-			begins = true
-			continue
+// needs returns what the edges to a block ask for, and whether one of them is from the start, or
+// from that of the loop around the block.
+func (e *export) needs(b *exportBlock) (needs []string, begins bool) {
+	for _, edge := range e.edges {
+		source := e.byID[edge.Source]
+		if edge.Target != b.ID || source == nil || source.node == "" || source.Data.ParentID == b.ID {
+			continue // the end of a body leads to its loop, if it is drawn at all
 		}
 		need := source.node
 		switch {
+		case source.isStart() || source.ID == b.Data.ParentID:
+			begins = true
+			continue
 		case edge.SourceHandle == "error":
 			need += ".error"
 		case source.Type == "condition":
 			need = branchID(source, strings.TrimPrefix(edge.SourceHandle, "condition-"))
-		case source.isContainer() && len(source.children) == 1:
-			need = source.children[0].node
 		}
-		if need != node && !slices.Contains(needs, need) {
+		if !slices.Contains(needs, need) {
 			needs = append(needs, need)
 		}
 	}
@@ -266,30 +245,30 @@ func (x *exportReader) needs(node string) (needs []string, begins bool) {
 }
 
 // condition makes a node of each branch. It has nothing to do but to be skipped or not.
-func (x *exportReader) condition(b *exportBlock) []draft {
-	raw := b.value("conditions")
-	if text, ok := rawjson.Text(raw); ok && rawjson.Check([]byte(text), rawjson.Limits{}) == nil {
-		raw = json.RawMessage(text)
-	}
-	var drafts []draft
+func (e *export) condition(b *exportBlock) (drafts []draft) {
 	var before []string // the branches tried first must not hold
-	for _, element := range rawjson.OpenArray(raw) {
+	branches := b.list("conditions")
+	if len(branches) > maxNesting {
+		e.fault(b.at, "the condition %q must have at most %d branches, it has %d", b.Name, maxNesting, len(branches))
+		branches = branches[:1]
+	}
+	for _, element := range branches {
 		branch := rawjson.OpenObject(element)
-		expression, err := x.expression(branch.Text("value"), branch.Text("title") == "else")
+		j := javascript{path: e.path}
+		expression, err := j.translate(branch.Text("value"), branch.Text("title") == "else")
 		if err != nil {
-			x.fault(b.at, "the condition %q has an expression that cannot be translated, %s: %s", b.Name, err,
+			e.fault(b.at, "the condition %q has an expression that cannot be translated, %s: %s", b.Name, err,
 				branch.Text("value"))
 			expression = "true"
 		}
-		d := x.draft(b, Node{With: json.RawMessage("{}")})
+		d := e.draft(b, Node{With: json.RawMessage("{}")})
 		d.id = branchID(b, branch.Text("id"))
 		d.node.ID, d.node.When = d.id, strings.Join(append(slices.Clone(before), "("+expression+")"), " and ")
 		before = append(before, "not ("+expression+")")
-		x.ends[d.id] = x.ends[b.node]
 		drafts = append(drafts, d)
 	}
 	if len(drafts) == 0 {
-		x.fault(b.at, "the condition %q has no branches that can be read", b.Name)
+		e.fault(b.at, "the condition %q has no branches that can be read", b.Name)
 	}
 	return drafts
 }
@@ -298,4 +277,50 @@ func (x *exportReader) condition(b *exportBlock) []draft {
 func branchID(b *exportBlock, branch string) string {
 	name := strings.TrimPrefix(strings.TrimPrefix(branch, b.ID), "-")
 	return identifier(fmt.Sprintf("%s_%s", b.node, name), map[string]bool{})
+}
+
+// path writes a reference as an expression. What lies in a node that did not run is nil.
+func (e *export) path(ref reference) string {
+	var b strings.Builder
+	if head := e.head(ref.head); slices.Equal(wordsOf(head), []string{head, head}) {
+		b.WriteString(head)
+	} else {
+		fmt.Fprintf(&b, "$env[%q]", head)
+	}
+	for _, s := range ref.steps {
+		if s.name == "" {
+			fmt.Fprintf(&b, "?.[%d]", s.place)
+		} else {
+			fmt.Fprintf(&b, "?.[%q]", s.name)
+		}
+	}
+	return b.String()
+}
+
+// renamed gives the references in a template the ids of nodes.
+func (e *export) renamed(template json.RawMessage) json.RawMessage {
+	renamed, _ := mapTexts(template, "", func(raw json.RawMessage, _ string) (json.RawMessage, error) { // without an error
+		var b strings.Builder
+		for text, _ := rawjson.Text(raw); ; {
+			found, before, after, ok := schemas.CutReference(text)
+			b.WriteString(before)
+			if !ok {
+				return rawjson.Quote(b.String()), nil
+			}
+			if ref := parseReference(found); ref.variable == "" {
+				found = "<" + e.head(ref.head) + strings.TrimPrefix(found, "<"+ref.head)
+			}
+			b.WriteString(found)
+			text = after
+		}
+	})
+	return renamed
+}
+
+// head returns the node that a name in a reference is of.
+func (e *export) head(name string) string {
+	if node, ok := e.heads[strings.ToLower(name)]; ok {
+		return node
+	}
+	return name
 }

@@ -2,12 +2,16 @@ package workflow_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/segment/emulator"
 	"github.com/aacflow/segment-blocks/workflow"
 )
@@ -17,11 +21,11 @@ func TestExportFromAACFlow(t *testing.T) {
 	require.NoError(t, err)
 	for _, c := range []struct{ name, input, statuses string }{
 		{"big", ``, "segment1 succeeded, isitbig__if succeeded, isitbig__else-if-0 skipped, isitbig__else skipped, " +
-			"groupthem succeeded, small skipped, item succeeded, response1 succeeded, sorry skipped"},
+			"groupthem succeeded, small skipped, loop1 succeeded, response1 succeeded, sorry skipped"},
 		{"small", `{"total":4}`, "segment1 succeeded, isitbig__if skipped, isitbig__else-if-0 skipped, " +
-			"isitbig__else succeeded, groupthem skipped, small succeeded, item succeeded, response1 succeeded, sorry skipped"},
+			"isitbig__else succeeded, groupthem skipped, small succeeded, loop1 succeeded, response1 succeeded, sorry skipped"},
 		{"nobody", `{"total":4,"userId":"nobody"}`, "segment1 succeeded, isitbig__if skipped, " +
-			"isitbig__else-if-0 succeeded, isitbig__else skipped, groupthem skipped, small skipped, item succeeded, " +
+			"isitbig__else-if-0 succeeded, isitbig__else skipped, groupthem skipped, small skipped, loop1 succeeded, " +
 			"response1 succeeded, sorry skipped"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -52,9 +56,93 @@ func TestExportFromAACFlow(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, workflow.Failed, res.State.Nodes[0].Status)
 	require.Contains(t, string(res.State.Nodes[7].Error),
-		"<item.results[0].event> leads nowhere: <item.results> has 0 elements")
+		"<loop1.results[0][0].event> leads nowhere: <loop1.results> has 0 elements")
 	require.JSONEq(t, `{"success":true,"event":"Failed: unauthorized","userId":"u-42","anonymousId":null}`,
 		string(res.State.Nodes[8].Output))
+}
+
+// Conditions mean what they do in JavaScript.
+func TestConditionsOfAACFlow(t *testing.T) {
+	parse := func(code string) (*workflow.Graph, error) {
+		branches, err := json.Marshal([]map[string]string{{"id": "c-if", "title": "if", "value": code}})
+		require.NoError(t, err)
+		value, err := json.Marshal(string(branches))
+		require.NoError(t, err)
+		return workflow.Parse("f.json", []byte(`{"edges": [{"source": "s", "target": "c"}], "blocks": {
+			"s": {"type": "starter", "subBlocks": {"inputFormat": {"value": [{"name": "n", "type": "number", "value": "40"},
+				{"name": "t", "type": "string", "value": "40"}, {"name": "l", "type": "array", "value": "[\"a\",1]"},
+				{"name": "none", "type": "string"}, {"name": "yes", "type": "boolean", "value": "true"}]}}},
+			"c": {"type": "condition", "name": "C", "subBlocks": {"conditions": {"value": `+string(value)+`}}}}}`))
+	}
+	for code, want := range map[string]workflow.Status{
+		`<start.n> === 40`: "succeeded", `<start.n> == "40"`: "succeeded", `40 == <start.t>`: "succeeded",
+		`<start.t> === 40`: "skipped", `<start.t> != 40`: "skipped", `<start.n> != 41`: "succeeded",
+		`<start.none> == null`: "succeeded", `<start.none>`: "skipped", `!<start.none>`: "succeeded", `<start.t>`: "succeeded",
+		`<start.yes> && !(<start.n> < 3)`: "succeeded", `!<start.yes> || <start.l>.length >= 2`: "succeeded",
+		`<start.l>.includes("a") && <start.l>.includes(1)`: "succeeded", `<start.l>.includes('1')`: "skipped",
+		`"<start.t>".includes('4')`: "succeeded", `!<start.t>.includes(<start.t>)`: "skipped", `<start.t>.length`: "succeeded",
+		`false || <start.n> > 3 && <start.n> <= 4e1`: "succeeded", `'it' === "it"`: "succeeded", `"4" == 4`: "succeeded",
+	} {
+		g, err := parse(code)
+		require.NoError(t, err, code)
+		s, err := g.Begin(nil)
+		require.NoError(t, err)
+		require.Equal(t, want, s.Nodes[0].Status, "%s is %s: %s", code, g.Nodes[0].When, s.Nodes[0].Error)
+	}
+	for code, want := range map[string]string{
+		``: "as it is empty", `<start.n> +`: "more than comparisons from here on (+)", `(<start.n>`: "a parenthesis in it does not end",
+		`<start.t>.trim() === "x"`: "from here on (.trim() === \"x\")", `"it`: "a text in it does not end",
+		`<start.l>.includes(1, 2)`: "includes takes a reference or a literal", `'a\'b' == 1`: "has an escape",
+		`"n<start.n>" == 1`: "only in part a reference", `fetch("x")`: `from here on (fetch("x"))`, `{{KEY}} == 1`: "cannot use variables",
+		`<start.n> = 40`: "from here on (= 40)", `1 ? 2 : 3`: "from here on (? 2 : 3)", "`x` == 1": "", strings.Repeat("(", 5000): "",
+		strings.Repeat("!", 100_000) + "true": "",
+	} {
+		_, err := parse(code)
+		require.ErrorContains(t, err, want, code)
+	}
+}
+
+// What a file is to come to on every driver stands beside it: what came of its nodes, and what the
+// receiver has stored. UPDATE=1 writes it anew.
+func TestFilesOfAllDrivers(t *testing.T) {
+	files, err := filepath.Glob("testdata/drivers/*")
+	require.NoError(t, err)
+	require.Len(t, files, 12)
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			data, err := os.ReadFile(file)
+			require.NoError(t, err)
+			segment := newReceiver(t)
+			rt := runtimeTo(t, segment.url)
+			g, err := workflow.Parse(file, data)
+			require.NoError(t, err)
+			res, err := workflow.Run(t.Context(), g, nil, workflow.Options{
+				Invoke: workflow.Invoker(rt), RunID: "R",
+				Environment: func(name string) (string, bool) { return "value", name == "TOKEN" },
+			})
+			require.NoError(t, err)
+			var b strings.Builder
+			fmt.Fprintf(&b, "%s\n", res.Status)
+			for i, n := range g.Nodes {
+				s := res.State.Nodes[i]
+				fmt.Fprintf(&b, "%s %s %s %s\n", n.ID, s.Status, s.Output, s.Error)
+			}
+			var stored []string
+			for _, e := range segment.Events(emulator.Filter{}) {
+				message := rawjson.OpenObject(e.Message).Without("timestamp", "sentAt", "originalTimestamp", "context", "writeKey")
+				stored = append(stored, string(message.JSON())+"\n")
+			}
+			slices.Sort(stored)
+			b.WriteString(strings.Join(stored, ""))
+			golden := filepath.Join("testdata", "golden", filepath.Base(file)+".txt")
+			if os.Getenv("UPDATE") != "" {
+				require.NoError(t, os.WriteFile(golden, []byte(b.String()), 0o644))
+			}
+			want, err := os.ReadFile(golden)
+			require.NoError(t, err)
+			require.Equal(t, string(want), b.String())
+		})
+	}
 }
 
 // What export aacflow writes runs here as well.
@@ -81,8 +169,8 @@ func TestExportRefusals(t *testing.T) {
  "f": {"type": "function", "name": "Function 1"},
  "off": {"type": "agent", "name": "Switched off", "enabled": false},
  "c": {"type": "condition", "name": "C", "subBlocks": {"conditions": {"value":
-   [{"id":"c-if","title":"if","value":"<start.x>.length > 2"},
-    {"id":"c-else-if-0","title":"else if","value":"<start.x> == 2"}]}}},
+   [{"id":"c-if","title":"if","value":"<start.x>.trim() > 2"},
+    {"id":"c-else-if-0","title":"else if","value":"{{X}} == 2"}]}}},
  "l": {"type": "loop", "name": "Loop 1"},
  "w": {"type": "segment", "name": "W", "data": {"parentId": "w1"}},
  "w1": {"type": "loop", "name": "While"},
@@ -96,9 +184,9 @@ func TestExportRefusals(t *testing.T) {
 		`f.json:4:7: the block "Agent 1" cannot run here, as its type is "agent"; those that can are start, segment,`,
 		`the block "Function 1" cannot run here, as its type is "function"`,
 		`the condition "C" has an expression that cannot be translated, as it is more than comparisons from here on ` +
-			`(.length > 2): <start.x>.length > 2`,
-		`as == and != convert types, and === and !== do not: <start.x> == 2`,
-		`the loop "Loop 1" has 0 blocks inside: only loops around one block run here`,
+			`(.trim() > 2): <start.x>.trim() > 2`,
+		`as conditions cannot use variables ({{X}}): {{X}} == 2`,
+		`the loop "Loop 1" has no block inside that its start leads to`,
 		`the loop "While" cannot run here: it must be over a list, or a number of times`,
 		`"M" calls no tool that could be a block here: "Other Tool"`,
 	} {

@@ -254,7 +254,7 @@ func (s *sampler) sample(template json.RawMessage, at string) json.RawMessage {
 		}
 		return exampleOf(field), nil
 	}}
-	sample, err := r.resolve(template, "")
+	sample, err := r.resolve(template)
 	if err != nil { // the values of start grow too large in it
 		s.fault(at, "%s", err)
 		return nil

@@ -3,114 +3,208 @@ package workflow
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/aacflow/segment-blocks/schemas"
 )
 
-// expression translates the JavaScript of a condition: comparisons of references and literals,
-// joined by && and ||. The error says what cannot be translated.
-func (x *exportReader) expression(code string, isElse bool) (string, error) {
-	code = strings.TrimSpace(code)
-	if code == "" {
-		if isElse {
-			return "true", nil
-		}
-		return "", errors.New("as it is empty")
-	}
-	var out []string
-	for code != "" {
-		token, rest, err := x.token(code)
-		if err != nil {
-			return "", err
-		}
-		out = append(out, token)
-		code = strings.TrimSpace(rest)
-	}
-	return strings.Join(out, " "), nil
+// javascript translates a condition of AACFlow's, which is JavaScript, into an expression. It knows
+// what people write there: comparisons of references and literals, includes and length, joined by
+// &&, || and !. All else is an error, as it would have to be run to know what it means.
+type javascript struct {
+	path func(ref reference) string // writes a reference as an expression
+	rest string                     // what has not been read
+	deep int                        // how many operands, parentheses and ! have been read
+	err  error                      // the first thing that cannot be translated
 }
 
-// token translates what an expression begins with.
-func (x *exportReader) token(code string) (token, rest string, err error) {
-	if reference, before, after, ok := schemas.CutReference(code); ok && before == "" {
-		ref := parseReference(reference)
-		if ref.variable != "" {
-			return "", "", fmt.Errorf("as conditions cannot use variables (%s)", reference)
+// maxCondition bounds a condition, as the schema of files does.
+const maxCondition = 10_000
+
+// operand is a translated part of a condition.
+type operand struct {
+	text string
+	// truth tells that it is true or false; of all else JavaScript asks whether it is falsy.
+	truth bool
+	// literal is the number or text that it is, as written and without quotes.
+	literal string
+}
+
+// translate returns the expression. The error says what cannot be translated.
+func (j *javascript) translate(code string, isElse bool) (string, error) {
+	j.rest = strings.TrimSpace(code)
+	switch {
+	case j.rest == "" && isElse:
+		return "true", nil
+	case j.rest == "":
+		return "", errors.New("as it is empty")
+	case len(j.rest) > maxCondition:
+		return "", fmt.Errorf("as it has more than %d characters", maxCondition)
+	}
+	text := j.either()
+	if j.rest != "" {
+		j.fail("it is more than comparisons from here on (%.20s)", j.rest)
+	}
+	return text, j.err
+}
+
+// fail keeps the first failure, and ends the reading.
+func (j *javascript) fail(format string, args ...any) {
+	if j.err == nil {
+		j.err = fmt.Errorf("as "+format, args...)
+	}
+	j.rest = ""
+}
+
+// take reads one of the symbols if it comes next. A symbol that begins with another stands before it.
+func (j *javascript) take(symbols ...string) string {
+	for _, s := range symbols {
+		if after, ok := strings.CutPrefix(j.rest, s); ok {
+			j.rest = strings.TrimSpace(after)
+			return s
 		}
-		return x.path(ref), after, nil
 	}
-	operators := [][2]string{
-		{"===", "=="}, {"!==", "!="}, {"&&", "and"}, {"||", "or"}, {"<=", "<="}, {">=", ">="}, {"(", "("}, {")", ")"},
+	return ""
+}
+
+func (j *javascript) either() string {
+	text := j.both()
+	for j.take("||") != "" {
+		text += " or " + j.both()
 	}
-	for _, o := range operators {
-		if after, ok := strings.CutPrefix(code, o[0]); ok {
-			return o[1], after, nil
+	return text
+}
+
+func (j *javascript) both() string {
+	text := j.comparison()
+	for j.take("&&") != "" {
+		text += " and " + j.comparison()
+	}
+	return text
+}
+
+func (j *javascript) comparison() string {
+	left := j.unary()
+	symbol := j.take("===", "!==", "==", "!=", "<=", ">=", "<", ">")
+	if symbol == "" {
+		return left.asTruth()
+	}
+	right := j.unary()
+	if symbol == "==" || symbol == "!=" { // to which a number and its text are the same
+		if left.literal != "" {
+			left, right = right, left
+		}
+		if isNumber(right.literal) {
+			in := map[string]string{"==": "in", "!=": "not in"}[symbol]
+			return fmt.Sprintf("(%s %s [%s, %q])", left.text, in, right.literal, right.literal)
 		}
 	}
-	switch c := code[0]; {
-	case strings.HasPrefix(code, "==") || strings.HasPrefix(code, "!="):
-		return "", "", errors.New("as == and != convert types, and === and !== do not")
-	case c == '<' || c == '>':
-		return code[:1], code[1:], nil
-	case c == '!':
-		return "not", code[1:], nil
-	case c == '"' || c == '\'':
-		return x.quoted(code)
+	return left.text + " " + symbol[:min(len(symbol), 2)] + " " + right.text
+}
+
+func isNumber(text string) bool {
+	_, err := strconv.ParseFloat(text, 64)
+	return err == nil && !strings.ContainsAny(text, "_xXiInN")
+}
+
+// asTruth writes an operand where JavaScript asks for a truth value.
+func (o operand) asTruth() string {
+	if o.truth {
+		return o.text
 	}
-	end := strings.IndexFunc(code, func(r rune) bool {
-		return len(wordsOf(string(r))) == 0 && r != '.' && r != '-' && r != '+'
-	})
+	return fmt.Sprintf(`(%s not in [nil, false, 0, ""])`, o.text)
+}
+
+func (j *javascript) unary() operand {
+	if j.deep++; j.deep > maxNesting {
+		j.fail("it has more than %d parts", maxNesting)
+	}
+	switch j.take("!", "(") {
+	case "!":
+		return operand{text: "(not " + j.unary().asTruth() + ")", truth: true}
+	case "(":
+		inner := operand{text: "(" + j.either() + ")", truth: true}
+		if j.take(")") == "" {
+			j.fail("a parenthesis in it does not end")
+		}
+		return inner
+	}
+	o := j.operand()
+	if o.literal != "" || o.truth {
+		return o
+	}
+	switch j.take(".length", ".includes(") {
+	case ".length":
+		o.text = "len(" + o.text + ")"
+	case ".includes(":
+		what := j.operand()
+		if j.take(")") == "" {
+			j.fail("includes takes a reference or a literal")
+		}
+		inText := "false" // a number is in no text
+		if !isNumber(what.literal) || strings.HasPrefix(what.text, `"`) {
+			inText = o.text + " contains " + what.text
+		}
+		o.text = fmt.Sprintf(`(type(%s) == "array" ? %s in %s : %s)`, o.text, what.text, o.text, inText)
+		o.truth = true
+	}
+	return o
+}
+
+// operand reads a reference or a literal.
+func (j *javascript) operand() operand {
+	code := j.rest
+	if found, before, after, ok := schemas.CutReference(code); ok && before == "" {
+		j.rest = strings.TrimSpace(after)
+		return j.reference(found)
+	}
+	if code != "" && strings.ContainsRune("\"'`", rune(code[0])) {
+		return j.quoted()
+	}
+	end := strings.IndexFunc(code, func(r rune) bool { return len(wordsOf(string(r))) == 0 && r != '.' && r != '-' && r != '+' })
 	if end < 0 {
 		end = len(code)
 	}
 	word := code[:end]
-	if _, err := strconv.ParseFloat(word, 64); err == nil && !strings.ContainsAny(word, "_xXiInN") {
-		return word, code[end:], nil
+	j.rest = strings.TrimSpace(code[end:])
+	switch {
+	case isNumber(word):
+		return operand{text: word, literal: word}
+	case word == "true" || word == "false":
+		return operand{text: word, truth: true}
+	case word == "null" || word == "undefined":
+		return operand{text: "nil"}
 	}
-	switch word {
-	case "true", "false":
-		return word, code[end:], nil
-	case "null", "undefined":
-		return "nil", code[end:], nil
-	}
-	return "", "", fmt.Errorf("as it is more than comparisons from here on (%.20s)", code)
+	j.fail("it is more than comparisons from here on (%.20s)", code)
+	return operand{text: "nil"}
 }
 
-// quoted translates a text. One that holds nothing but a reference is that reference.
-func (x *exportReader) quoted(code string) (token, rest string, err error) {
-	end := strings.IndexByte(code[1:], code[0])
-	if end < 0 {
-		return "", "", errors.New("as a text in it does not end")
+func (j *javascript) reference(text string) operand {
+	ref := parseReference(text)
+	if ref.variable != "" {
+		j.fail("conditions cannot use variables (%s)", text)
 	}
-	text, rest := code[1:end+1], code[end+2:]
-	if reference, before, after, ok := schemas.CutReference(text); ok {
-		if ref := parseReference(reference); before+after == "" && ref.variable == "" {
-			return x.path(ref), rest, nil
-		}
-		return "", "", errors.New("as a text in it is only in part a reference")
-	}
-	if strings.Contains(text, `\`) {
-		return "", "", errors.New("as a text in it has an escape")
-	}
-	return strconv.Quote(text), rest, nil
+	return operand{text: j.path(ref)}
 }
 
-// path writes a reference as an expression. What lies in a node that did not run is nil.
-func (x *exportReader) path(ref reference) string {
-	var b strings.Builder
-	if head := x.head(ref.head); slices.Equal(wordsOf(head), []string{head, head}) {
-		b.WriteString(head)
-	} else {
-		fmt.Fprintf(&b, "$env[%q]", head)
+// quoted reads a text. One that holds nothing but a reference is that reference.
+func (j *javascript) quoted() operand {
+	text, after, ended := strings.Cut(j.rest[1:], j.rest[:1])
+	found, before, behind, has := schemas.CutReference(text)
+	switch {
+	case !ended:
+		j.fail("a text in it does not end")
+	case strings.Contains(text, `\`):
+		j.fail("a text in it has an escape")
+	case has && before+behind != "":
+		j.fail("a text in it is only in part a reference")
 	}
-	for _, s := range ref.steps {
-		if s.name == "" {
-			fmt.Fprintf(&b, "?.[%d]", s.place)
-		} else {
-			fmt.Fprintf(&b, "?.[%q]", s.name)
-		}
+	if j.err == nil {
+		j.rest = strings.TrimSpace(after)
 	}
-	return b.String()
+	if has {
+		return j.reference(found)
+	}
+	return operand{text: strconv.Quote(text), literal: text}
 }

@@ -50,8 +50,8 @@ func parse(file string, data []byte) *parser {
 		return p
 	}
 	var drafts []draft
-	if e := findExport(raw); e != nil {
-		drafts = p.readExport(e)
+	if e := p.findExport(raw); e != nil {
+		drafts = e.readExport()
 	} else {
 		drafts = p.readFile(raw)
 	}

@@ -143,16 +143,22 @@ type resolver struct {
 	size  int
 }
 
-// resolve returns the value at a JSON Pointer with its references resolved. A text that is one
-// reference and nothing else becomes the value, whatever its type. Inside a longer text a value is
-// text.
-func (r *resolver) resolve(raw json.RawMessage, pointer string) (json.RawMessage, error) {
+// resolve returns a template with its references resolved. A text that is one reference and nothing
+// else becomes the value, whatever its type. Inside a longer text a value is text.
+func (r *resolver) resolve(template json.RawMessage) (json.RawMessage, error) {
+	return mapTexts(template, "", r.text)
+}
+
+// mapTexts returns a value with what change makes of each text in it, at its JSON Pointer.
+func mapTexts(
+	raw json.RawMessage, at string, change func(text json.RawMessage, at string) (json.RawMessage, error),
+) (json.RawMessage, error) {
 	switch rawjson.KindOf(raw) {
 	case rawjson.ObjectKind:
 		members := rawjson.OpenObject(raw)
 		for i, m := range members {
 			var err error
-			if members[i].Value, err = r.resolve(m.Value, rawjson.Pointer(pointer, m.Name)); err != nil {
+			if members[i].Value, err = mapTexts(m.Value, rawjson.Pointer(at, m.Name), change); err != nil {
 				return nil, err
 			}
 		}
@@ -161,13 +167,13 @@ func (r *resolver) resolve(raw json.RawMessage, pointer string) (json.RawMessage
 		elements := rawjson.OpenArray(raw)
 		for i := range elements {
 			var err error
-			if elements[i], err = r.resolve(elements[i], pointer+"/"+strconv.Itoa(i)); err != nil {
+			if elements[i], err = mapTexts(elements[i], at+"/"+strconv.Itoa(i), change); err != nil {
 				return nil, err
 			}
 		}
 		return rawjson.AppendArray(nil, elements), nil
 	case rawjson.StringKind:
-		return r.text(raw, pointer)
+		return change(raw, at)
 	}
 	return raw, nil
 }
@@ -300,5 +306,5 @@ func (t Task) Input(env Environment) (json.RawMessage, error) {
 		}
 		return nil, fmt.Errorf("%s is not set, or not allowed", ref.text)
 	}}
-	return r.resolve(t.With, "")
+	return r.resolve(t.With)
 }

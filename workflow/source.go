@@ -57,7 +57,8 @@ const MaxFile = 8 << 20
 
 const (
 	maxFaults = 200
-	// maxNesting bounds how deep it may nest. An input may nest 128 levels.
+	// maxNesting bounds how deep it may nest, where an input may nest 128 levels, and how many parts an
+	// exported condition may have.
 	maxNesting = 100
 )
 
