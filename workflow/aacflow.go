@@ -56,7 +56,7 @@ func (p *parser) findExport(raw json.RawMessage) *export {
 	if !has || !edged {
 		return nil
 	}
-	e := &export{parser: p, at: at, state: state, byID: map[string]*exportBlock{}, heads: map[string]string{"parallel": loopHead}}
+	e := &export{parser: p, at: at, state: state, byID: map[string]*exportBlock{}}
 	for _, m := range rawjson.OpenObject(blocks) {
 		b := &exportBlock{}
 		if json.Unmarshal(m.Value, b) != nil {
@@ -106,6 +106,7 @@ func (e *export) readExport() (drafts []draft) {
 	if len(reached) == 0 {
 		e.fault(e.at+"/blocks", "has no start block to begin at")
 	}
+	e.heads = map[string]string{"parallel": loopHead}
 	taken := map[string]bool{startHead: true, loopHead: true, "parallel": true, "variable": true}
 	for _, b := range reached {
 		name := strings.ToLower(strings.NewReplacer(" ", "", ".", "").Replace(b.Name))

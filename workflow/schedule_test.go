@@ -233,10 +233,10 @@ func drawGraph(t *rapid.T) string {
 		switch kind := rapid.IntRange(0, 5).Draw(t, "kind"); kind {
 		case 0:
 		case 5:
-			fmt.Fprintf(&b, "forEach: <start.items>, concurrency: %d, nodes: {a%d: {block: b, with: {i: <loop.index>, fail: %s}}, "+
-				"b%d: {block: b, when: loop.index > 0}, c%d: {needs: [a%d, b%d], with: {x: <a%d.echo>}}}, ",
-				rapid.IntRange(1, 3).Draw(t, "concurrency"), i, rapid.SampledFrom([]string{"<loop.currentItem>", "2"}).Draw(t, "fail"),
-				i, i, i, i, i)
+			fail := rapid.SampledFrom([]string{"<loop.currentItem>", "2"}).Draw(t, "fail")
+			fmt.Fprintf(&b, "forEach: <start.items>, concurrency: %d, nodes: {a%d: {block: b, with: {i: <loop.index>, "+
+				"fail: %s}}, b%d: {block: b, when: loop.index > 0}, c%d: {needs: [a%d, b%d], with: {x: <a%d.echo>}}}, ",
+				rapid.IntRange(1, 3).Draw(t, "concurrency"), i, fail, i, i, i, i, i)
 		default:
 			b.WriteString("block: b, ")
 			if kind == 4 {

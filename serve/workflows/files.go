@@ -64,19 +64,17 @@ func (h *Handler) open(name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer root.Close()
-	info, err := root.Stat(name)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && !info.Mode().IsRegular() {
+	defer func() { _ = root.Close() }()
+	switch info, err := root.Stat(name); {
+	case errors.Is(err, fs.ErrNotExist) || err == nil && !info.Mode().IsRegular():
 		return nil, missing
-	} else if err != nil {
+	case err != nil:
 		return nil, err
+	case info.Size() > workflow.MaxFile:
+		return nil, problem(http.StatusUnprocessableEntity, "too_large", "a workflow may have %d bytes, it has %d",
+			workflow.MaxFile, info.Size())
 	}
-	f, err := root.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, workflow.MaxFile+1)) // which the parser refuses to be as long
+	return root.ReadFile(name)
 }
 
 func isWorkflow(name string) bool {
@@ -199,7 +197,8 @@ func (h *Handler) orderOf(r *http.Request) (order, *Source, error) {
 	if err != nil {
 		return o, nil, problem(http.StatusBadRequest, "invalid_request", "the body cannot be read: %s", err)
 	} else if len(raw) > guard.DefaultMaxBody {
-		return o, nil, problem(http.StatusRequestEntityTooLarge, "too_large", "a body may have %d bytes", guard.DefaultMaxBody)
+		return o, nil, problem(http.StatusRequestEntityTooLarge, "too_large", "a body may have %d bytes",
+			guard.DefaultMaxBody)
 	}
 	if kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";"); strings.TrimSpace(kind) != "application/json" {
 		return o, nil, problem(http.StatusUnsupportedMediaType, "unsupported_media_type",

@@ -130,7 +130,7 @@ func (h *Handler) start(r *http.Request, name string) (*run, error) {
 		}
 	}
 	begun := make(chan error, 1)
-	go h.follow(ctx, run, g, o.Input, options, begun)
+	go h.follow(ctx, run, g, o.Input, options, begun) //nolint:contextcheck // it outlives the request
 	if err := <-begun; err != nil {
 		return nil, problem(http.StatusConflict, codeConflict, "%s", err)
 	}

@@ -194,7 +194,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // refusal is a problem document with the faults of a workflow file.
-type refusal struct { //nolint:errname // RFC 9457 calls it a problem
+type refusal struct {
 	guard.Problem
 	Faults   []workflow.Fault `json:"faults,omitempty"`
 	Unlisted int              `json:"unlistedFaults,omitempty"`

@@ -42,7 +42,8 @@ nodes:
   who: {block: segment_identify, with: {userId: <start.userId>}}
   big: {block: segment_track, needs: [who], when: start.total > 40, with: {userId: <start.userId>, event: Big}}
   each: {block: segment_track, forEach: 3, with: {userId: u, event: "E<loop.index>"}}
-  both: {forEach: 2, nodes: {first: {block: segment_page, with: {userId: u}}, never: {block: segment_page, when: loop.index > 9, with: {userId: u}}}}
+  both: {forEach: 2, nodes: {first: {block: segment_page, with: {userId: u}},
+    never: {block: segment_page, when: loop.index > 9, with: {userId: u}}}}
 `
 )
 
@@ -174,8 +175,8 @@ func TestFiles(t *testing.T) {
 	_, text = b.ask("GET", "/v1/workflows/broken.workflow.yaml", "")
 	require.Contains(t, text, `{"line":3,"column":14,"path":"/nodes/a/block","message":"no block has this id: `)
 	for _, path := range []string{
-		"workflows/none.json", "workflows/notes.txt", "workflows/folder.json", "workflows/..%2F..%2Fetc%2Fpasswd", "workflows/",
-		"runs/x", "runs/x/stream", "runs/x/y", "workflows/a/b/c/d",
+		"workflows/none.json", "workflows/notes.txt", "workflows/folder.json", "workflows/..%2F..%2Fetc%2Fpasswd",
+		"workflows/", "runs/x", "runs/x/stream", "runs/x/y", "workflows/a/b/c/d",
 	} {
 		status, text := b.ask("GET", "/v1/"+path, "")
 		require.Equal(t, 404, status, path)
@@ -318,8 +319,8 @@ func TestBounds(t *testing.T) {
 	status, _ = b.ask("GET", "/v1/runs/"+running[0].Run, "")
 	require.Equal(t, 404, status)
 
-	b.write("many.workflow.yaml", "name: many\nstart: {t: x}\nnodes: {a: {forEach: 2000, concurrency: 9, block: segment_track, "+
-		"with: {userId: u, event: e}}, b: {with: {t: <start.t>}}}")
+	b.write("many.workflow.yaml", "name: many\nstart: {t: x}\nnodes: {a: {forEach: 2000, concurrency: 9, "+
+		"block: segment_track, with: {userId: u, event: e}}, b: {with: {t: <start.t>}}}")
 	big := b.begin("many.workflow.yaml", `{"dryRun":true,"input":{"t":"`+strings.Repeat("x", 5<<20)+`"}}`)
 	r := b.ended(big.Run)
 	require.Equal(t, "succeeded", r.Status)

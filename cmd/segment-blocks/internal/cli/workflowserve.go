@@ -17,7 +17,8 @@ import (
 // one of a workflow, whose references have been resolved, it is data.
 func (p *Program) openWorkflows(h *hosting, s settings.Serve, options []runtime.Option) error {
 	var err error
-	h.flowing, err = runtime.New(h.registry, append(slices.Clone(options), runtime.WithConventions(workflow.Conventions()))...)
+	options = append(slices.Clone(options), runtime.WithConventions(workflow.Conventions()))
+	h.flowing, err = runtime.New(h.registry, options...)
 	if err != nil {
 		return sourceFailure(err)
 	}
