@@ -23,7 +23,7 @@ import (
 // not UTF-8 (encoding/json would replace it without a word), or nesting past the limit, which also
 // ends a map that contains itself.
 func Encode(v any, limits Limits) (stdjson.RawMessage, error) {
-	e := encoder{limits: limits.WithDefaults(), buf: make([]byte, 0, 1<<10), pairs: make([]pair, 0, 32)}
+	e := encoder{limits: limits.WithDefaults(), buf: make([]byte, 0, 512), pairs: make([]pair, 0, 16)}
 	if err := e.value(v, 1); err != nil {
 		return nil, err
 	}

@@ -33,50 +33,15 @@ func IsFormatted[T ~string | ~[]byte](text T) bool {
 	return len(text) == Size && text[10] == 'T' && text[19] == '.' && text[23] == 'Z' && IsRFC3339(text)
 }
 
-// IsRFC3339 reports whether text is a date-time of RFC 3339 in the years 1 to 9999. It takes no
-// leap second, which [Parse] does.
+// IsRFC3339 reports whether text is a date-time of RFC 3339, in capitals, in the years 1 to 9999. It
+// takes no leap second, which [Parse] does.
 func IsRFC3339[T ~string | ~[]byte](text T) bool {
-	const shortest = len("2006-01-02T15:04:05Z")
-	if len(text) < shortest || text[4] != '-' || text[7] != '-' ||
-		text[10]|0x20 != 't' || text[13] != ':' || text[16] != ':' {
+	var t time.Time
+	if t.UnmarshalText([]byte(text)) != nil || t.Year() < 1 {
 		return false
 	}
-	century, year, month, day := pair(text, 0), pair(text, 2), pair(text, 5), pair(text, 8)
-	if century > 99 || year > 99 || century+year == 0 || month < 1 || month > 12 || day < 1 ||
-		day > 28 && day > daysIn(100*century+year, month) ||
-		pair(text, 11) > 23 || pair(text, 14) > 59 || pair(text, 17) > 59 {
-		return false
-	}
-	at := shortest - 1
-	if text[at] == '.' {
-		from := at + 1
-		for at = from; at < len(text) && text[at]-'0' < 10; at++ {
-		}
-		if at == from || at == len(text) {
-			return false
-		}
-	}
-	switch text[at] {
-	case 'Z', 'z':
-		return at == len(text)-1
-	case '+', '-':
-		return len(text) == at+len("+00:00") && text[at+3] == ':' && pair(text, at+1) <= 23 && pair(text, at+4) <= 59
-	}
-	return false
-}
-
-// pair reads two digits. For anything else it returns more than they can be.
-func pair[T ~string | ~[]byte](text T, at int) int {
-	tens, ones := text[at]-'0', text[at+1]-'0'
-	if tens > 9 || ones > 9 {
-		return 1000
-	}
-	return 10*int(tens) + int(ones)
-}
-
-// daysIn returns the length of a month: the day before the first of the next.
-func daysIn(year, month int) int {
-	return time.Date(year, time.Month(month)+1, 0, 0, 0, 0, 0, time.UTC).Day()
+	end := len(text) - 1
+	return text[end] == 'Z' || isZone(string(text[end-len("+00:0"):]))
 }
 
 // ErrFormat is what [Parse] returns, with the text behind it.

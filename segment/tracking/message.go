@@ -79,6 +79,7 @@ func NewMessage(t Type, fields rawjson.Object) Message {
 // typeIn returns the type that fields name, known or not, and "" where they name none.
 func typeIn(fields rawjson.Object) Type {
 	raw, _ := fields.Get("type")
+	raw = unescaped(raw)
 	for _, t := range [...]Type{Track, Identify, Page, Screen, Group, Alias} { // the usual ones without a copy
 		if says(raw, string(t)) {
 			return t
@@ -88,13 +89,19 @@ func typeIn(fields rawjson.Object) Type {
 	return Type(text)
 }
 
-// says tells whether a value is a JSON string of this text, and mostly without a copy.
-func says(value json.RawMessage, text string) bool {
+// unescaped returns a JSON string in the one spelling that has no needless escapes, mostly without
+// a copy.
+func unescaped(value json.RawMessage) json.RawMessage {
 	if bytes.IndexByte(value, '\\') < 0 {
-		return len(value) == len(text)+2 && value[0] == '"' && string(value[1:len(value)-1]) == text
+		return value
 	}
-	said, _ := rawjson.Text(value)
-	return said == text
+	text, _ := rawjson.Text(value)
+	return rawjson.Quote(text)
+}
+
+// says tells whether an unescaped value is a JSON string of this text.
+func says(value json.RawMessage, text string) bool {
+	return len(value) == len(text)+2 && value[0] == '"' && string(value[1:len(value)-1]) == text
 }
 
 // Type returns the message's type, which may be one that Segment does not know.
@@ -112,13 +119,8 @@ func appendUserIDs(ids [][]byte, fields rawjson.Object) [][]byte {
 		default:
 			continue
 		}
-		id := f.Value
-		if bytes.IndexByte(id, '\\') >= 0 {
-			text, _ := rawjson.Text(id)
-			id = rawjson.Quote(text)
-		}
-		if !roleUserID.absent(id, rawjson.KindOf(id)) {
-			ids = append(ids, id)
+		if !roleUserID.absent(f.Value, rawjson.KindOf(f.Value)) {
+			ids = append(ids, unescaped(f.Value))
 		}
 	}
 	return ids
@@ -238,10 +240,9 @@ func (r role) isPlaceholder(id json.RawMessage) bool {
 	if !r.isID() && r != roleMessageID {
 		return false
 	}
-	for _, text := range [...]string{"null", "undefined", "NaN", "[object Object]", "None"} {
-		if says(id, text) {
-			return true
-		}
+	switch string(unescaped(id)) {
+	case `"null"`, `"undefined"`, `"NaN"`, `"[object Object]"`, `"None"`:
+		return true
 	}
 	return false
 }

@@ -86,7 +86,7 @@ func (w *writer) field(f rawjson.Member) {
 	}
 	switch role {
 	case roleType:
-		if !says(f.Value, string(w.typ)) {
+		if !says(unescaped(f.Value), string(w.typ)) {
 			w.refuse(pointer(), "type_mismatch", "must be "+string(w.typ)+" in this call", f.Value)
 		}
 		return
@@ -109,7 +109,7 @@ func (w *writer) field(f rawjson.Member) {
 		w.id, _ = rawjson.Text(f.Value)
 		w.noteID(w.id)
 	case roleEvent:
-		w.consent = says(f.Value, "Segment Consent Preference Updated")
+		w.consent = says(unescaped(f.Value), "Segment Consent Preference Updated")
 	case roleServer:
 		w.warn(pointer(), "field_set_by_segment", "is set by Segment; it is sent as given and may be replaced")
 	case roleUnknown:

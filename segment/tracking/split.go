@@ -108,7 +108,7 @@ func usersOf(messages []Prepared) []int {
 		}
 		return i
 	}
-	owner := make(map[string]int, len(messages))
+	owner := map[string]int{}
 	var ids [][]byte
 	for i, m := range messages {
 		ids = appendUserIDs(ids[:0], m.fields)
