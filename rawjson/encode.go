@@ -60,7 +60,7 @@ func (e *encoder) value(v any, depth int) error {
 		e.buf = strconv.AppendInt(e.buf, v, 10)
 	case float64:
 		if math.IsNaN(v) || math.IsInf(v, 0) {
-			return &Error{Err: fmt.Errorf("%w: JSON has no %v", ErrNotJSON, v)}
+			return refuse(invalidJSON, 0, "JSON has no %v", v)
 		}
 		e.buf = jsontext.AppendFloat(e.buf, v, 64)
 	case map[string]any:
@@ -156,7 +156,7 @@ func (e *encoder) text(s string) error {
 	}
 	var err error
 	if e.buf, err = jsontext.AppendQuote(e.buf, s); err != nil {
-		return &Error{Err: ErrInvalidUTF8}
+		return refuseUTF8(0)
 	}
 	return nil
 }
@@ -174,13 +174,13 @@ func isPlain(s string) bool {
 // checkSize ends the encoding of a value that repeats inside itself before memory does.
 func (e *encoder) checkSize() error {
 	if len(e.buf) > e.limits.MaxBytes {
-		return &Error{Err: fmt.Errorf("%w: %d bytes are allowed", ErrTooLarge, e.limits.MaxBytes)}
+		return refuse(tooLarge, 0, "must be smaller: %d bytes are allowed", e.limits.MaxBytes)
 	}
 	return nil
 }
 
 func (e *encoder) tooDeep() error {
-	return &Error{Err: fmt.Errorf("%w: %d levels are allowed", ErrTooDeep, e.limits.MaxDepth)}
+	return refuse(tooDeep, 0, nestsTooDeep, e.limits.MaxDepth)
 }
 
 // below adds to an error the name of the member, or the index of the element, that holds what is
@@ -188,8 +188,8 @@ func (e *encoder) tooDeep() error {
 // are enough to find them.
 func below(token string, depth int, err error) error {
 	const most = 4
-	var where *Error
-	if errors.As(err, &where) && !errors.Is(err, ErrTooLarge) && (depth <= most || !errors.Is(err, ErrTooDeep)) {
+	where, ok := errors.AsType[*Error](err)
+	if ok && where.Code != tooLarge && (depth <= most || where.Code != tooDeep) {
 		where.Pointer = Pointer("", token) + where.Pointer
 	}
 	return err
@@ -204,10 +204,10 @@ func marshal(v any) (stdjson.RawMessage, error) {
 	raw, err := json.Marshal(v, jsonv1.DefaultOptionsV1(), json.WithMarshalers(digits),
 		jsontext.AllowInvalidUTF8(false), jsontext.EscapeForHTML(false), jsontext.EscapeForJS(false))
 	if strings.HasSuffix(fmt.Sprint(err), "invalid UTF-8") {
-		return nil, &Error{Err: ErrInvalidUTF8}
+		return nil, refuseUTF8(0)
 	}
 	if err != nil {
-		return nil, &Error{Err: fmt.Errorf("%w: %w", ErrNotJSON, err)}
+		return nil, refuse(invalidJSON, 0, "%v", err)
 	}
 	return raw, nil
 }

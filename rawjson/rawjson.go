@@ -145,28 +145,37 @@ func (o *Object) UnmarshalJSON(data []byte) error {
 
 // Error says what is wrong with a document and where.
 type Error struct {
+	// Code is invalid_json, invalid_utf8, duplicate_key, too_deep, too_large, or wrong_type for what
+	// is not an object.
+	Code string
 	// Pointer is the JSON Pointer (RFC 6901) of the value in question, "" for the document itself.
 	Pointer string
 	// Offset is the position in bytes at or before which the fault lies.
 	Offset int64
-	// Err is one of the sentinels of this package, or a syntax error.
-	Err error
+	// Message says what must be.
+	Message string
 }
 
-func (e *Error) Error() string { return e.Err.Error() }
+// Error returns the message.
+func (e *Error) Error() string { return e.Message }
 
-// Unwrap returns Err.
-func (e *Error) Unwrap() error { return e.Err }
-
-// What [ParseObject] and [Encode] refuse beside faulty syntax.
-var (
-	ErrDuplicateName = errors.New("must not name a member twice")
-	ErrTooDeep       = errors.New("must not nest so deep")
-	ErrTooLarge      = errors.New("must be smaller")
-	ErrNotObject     = errors.New("must be a JSON object")
-	ErrNotJSON       = errors.New("must be valid JSON")
-	ErrInvalidUTF8   = errors.New("must be valid UTF-8")
+const (
+	tooDeep     = "too_deep"
+	tooLarge    = "too_large"
+	invalidJSON = "invalid_json"
 )
+
+// refuse returns an error at an offset. Its message goes on from "must be valid JSON: " where that
+// is what is wrong.
+func refuse(code string, offset int64, format string, args ...any) *Error {
+	message := fmt.Sprintf(format, args...)
+	if code == invalidJSON {
+		message = "must be valid JSON: " + message
+	}
+	return &Error{Code: code, Offset: offset, Message: message}
+}
+
+func refuseUTF8(offset int64) *Error { return refuse("invalid_utf8", offset, "must be valid UTF-8") }
 
 // Check reports whether data is one JSON value that keeps the limits: valid syntax and UTF-8, no
 // duplicate names at any depth, nothing behind it but white space. The error is an *[Error].
@@ -192,18 +201,18 @@ func ParseObject(data []byte, limits Limits) (Object, error) {
 		return nil, err
 	}
 	if KindOf(data) != ObjectKind {
-		return nil, &Error{Err: ErrNotObject}
+		return nil, refuse("wrong_type", 0, "must be a JSON object")
 	}
 	return OpenObject(data), nil
 }
 
+const nestsTooDeep = "must not nest so deep: %d levels are allowed"
+
 // check reads data token by token. It is slower than the scanner, and says what is wrong.
 func check(data []byte, limits Limits) error {
 	if len(data) > limits.MaxBytes {
-		return &Error{
-			Offset: int64(limits.MaxBytes),
-			Err:    fmt.Errorf("%w: %d bytes, %d are allowed", ErrTooLarge, len(data), limits.MaxBytes),
-		}
+		return refuse(tooLarge, int64(limits.MaxBytes),
+			"must be smaller: %d bytes, %d are allowed", len(data), limits.MaxBytes)
 	}
 	d := jsontext.NewDecoder(bytes.NewBuffer(data))
 	for complete := false; ; complete = d.StackDepth() == 0 {
@@ -214,33 +223,32 @@ func check(data []byte, limits Limits) error {
 		case err != nil:
 			return located(err)
 		case complete:
-			return &Error{Offset: d.InputOffset(), Err: fmt.Errorf("%w: something follows the value", ErrNotJSON)}
+			return refuse(invalidJSON, d.InputOffset(), "something follows the value")
 		case d.StackDepth() > limits.MaxDepth:
-			return &Error{
-				Offset: d.InputOffset() - 1,
-				Err:    fmt.Errorf("%w: %d levels are allowed", ErrTooDeep, limits.MaxDepth),
-			}
+			return refuse(tooDeep, d.InputOffset()-1, nestsTooDeep, limits.MaxDepth)
 		}
 	}
 }
 
 // located makes an *Error of jsontext's.
 func located(err error) error {
-	var syntax *jsontext.SyntacticError
-	if !errors.As(err, &syntax) { // nothing at all was there to read
-		return &Error{Err: fmt.Errorf("%w: it ends too early", ErrNotJSON)}
+	syntax, ok := errors.AsType[*jsontext.SyntacticError](err)
+	if !ok { // nothing at all was there to read
+		return refuse(invalidJSON, 0, "it ends too early")
 	}
-	e := &Error{Pointer: string(syntax.JSONPointer), Offset: syntax.ByteOffset}
+	at := syntax.ByteOffset
+	var e *Error
 	switch {
 	case errors.Is(err, jsontext.ErrDuplicateName):
-		e.Err = ErrDuplicateName
+		e = refuse("duplicate_key", at, "must not name a member twice")
 	case strings.Contains(syntax.Err.Error(), "invalid UTF-8"):
-		e.Err = ErrInvalidUTF8
+		e = refuseUTF8(at)
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		e.Err = fmt.Errorf("%w: it ends too early, after byte %d", ErrNotJSON, syntax.ByteOffset)
+		e = refuse(invalidJSON, at, "it ends too early, after byte %d", at)
 	default:
-		e.Err = fmt.Errorf("%w: %s, at byte %d", ErrNotJSON, reason(syntax.Err), syntax.ByteOffset)
+		e = refuse(invalidJSON, at, "%s, at byte %d", reason(syntax.Err), at)
 	}
+	e.Pointer = string(syntax.JSONPointer)
 	return e
 }
 

@@ -225,22 +225,15 @@ func At(raw json.RawMessage, pointer string) (json.RawMessage, bool) {
 		switch KindOf(raw) {
 		case ObjectKind:
 			raw, ok = OpenObject(raw).Get(token)
-		case ArrayKind:
-			raw, ok = elementAt(OpenArray(raw), token)
+		case ArrayKind: // not for the "-" of RFC 6901, which stands for the element behind the last
+			i, err := strconv.Atoi(token)
+			if elements := OpenArray(raw); err == nil && i >= 0 && i < len(elements) {
+				raw, ok = elements[i], true
+			}
 		}
 		if !ok {
 			return nil, false
 		}
 	}
 	return raw, true
-}
-
-// elementAt takes only an index that the array has: not the "-" of RFC 6901, which stands for the
-// element behind the last.
-func elementAt(elements []json.RawMessage, token string) (json.RawMessage, bool) {
-	i, err := strconv.Atoi(token)
-	if err != nil || i < 0 || i >= len(elements) {
-		return nil, false
-	}
-	return elements[i], true
 }

@@ -55,7 +55,7 @@ func (n *normaliser) unwrap(value json.RawMessage, at string) json.RawMessage {
 	if err := rawjson.Check(inner, n.limits); err != nil {
 		v := schemas.InvalidJSON(err)
 		v.Path = at // what lies inside a text has no JSON Pointer of its own
-		reason := strings.TrimPrefix(v.Message, rawjson.ErrNotJSON.Error()+": ")
+		reason := strings.TrimPrefix(v.Message, "must be valid JSON: ")
 		v.Message = "must hold valid JSON where it is a text: " + reason
 		n.refuse(v)
 		return value

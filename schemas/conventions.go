@@ -2,7 +2,7 @@ package schemas
 
 import (
 	"bytes"
-	"slices"
+	"regexp"
 	"strings"
 )
 
@@ -45,63 +45,19 @@ func (c Conventions) Unresolved(text string) (reference string, whole bool) {
 	return reference, strings.TrimSpace(before) == "" && strings.TrimSpace(after) == "" && reference != ""
 }
 
-// CutReference cuts a text around the first reference in it, {{VARIABLE}} or <block.field>. Found
+// referencePattern is {{VARIABLE}} or <block.field>. Behind each name of a field there may be places in
+// lists: <block.items[0][1].id>.
+var referencePattern = regexp.MustCompile(
+	`\{\{\s*[A-Za-z_][\w.-]*\s*\}\}|<[A-Za-z_][\w-]*(\[\d+\])*(\.[A-Za-z_][\w-]*(\[\d+\])*)+>`)
+
+// CutReference cuts a text around the first reference in it, {{VARIABLE}} or <block.field>. Ok
 // is false where there is none; then all of the text is before it.
-func CutReference(text string) (reference, before, after string, found bool) {
-	for i := 0; i < len(text); i++ {
-		next := strings.IndexAny(text[i:], "{<")
-		if next < 0 {
-			break
-		}
-		i += next
-		if n := referenceLength(text[i:]); n > 0 {
-			return text[i : i+n], text[:i], text[i+n:], true
-		}
+func CutReference(text string) (found, before, after string, ok bool) {
+	at := referencePattern.FindStringIndex(text)
+	if at == nil {
+		return "", text, "", false
 	}
-	return "", text, "", false
-}
-
-const (
-	letters   = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_"
-	digits    = "0123456789"
-	nameBytes = letters + digits + "-"
-)
-
-// referenceLength returns the length of the reference that a text begins with, or 0. It looks no
-// further than a reference can reach, so that a text full of brackets is not read many times.
-func referenceLength(text string) int {
-	if variable, ok := strings.CutPrefix(text, "{{"); ok {
-		rest := strings.TrimLeft(variable, nameBytes+". \t\r\n")
-		name := strings.TrimSpace(variable[:len(variable)-len(rest)])
-		if name == "" || !strings.HasPrefix(rest, "}}") || !isName(name, nameBytes+".") {
-			return 0
-		}
-		return len(text) - len(rest) + len("}}")
-	}
-	field, ok := strings.CutPrefix(text, "<")
-	rest := strings.TrimLeft(field, nameBytes+".[]")
-	parts := strings.Split(field[:len(field)-len(rest)], ".")
-	if !ok || !strings.HasPrefix(rest, ">") || len(parts) < 2 || !eachIs(parts, isStep) {
-		return 0
-	}
-	return len(text) - len(rest) + len(">")
-}
-
-func eachIs(parts []string, is func(string) bool) bool {
-	return !slices.ContainsFunc(parts, func(part string) bool { return !is(part) })
-}
-
-// isStep accepts a name and, behind it, places in lists: items[0][1].
-func isStep(step string) bool {
-	name, places, indexed := strings.Cut(step, "[")
-	return isName(name, nameBytes) && (!indexed || eachIs(strings.Split(places, "["), func(place string) bool {
-		number, closed := strings.CutSuffix(place, "]")
-		return closed && number != "" && strings.Trim(number, digits) == ""
-	}))
-}
-
-func isName(s, set string) bool {
-	return s != "" && strings.IndexByte(letters, s[0]) >= 0 && strings.TrimLeft(s, set) == ""
+	return text[at[0]:at[1]], text[:at[0]], text[at[1]:], true
 }
 
 // MayBeUnresolved reports whether JSON may hold a reference. It is quick, and hardly ever true but
@@ -129,6 +85,7 @@ func hasAfter(raw []byte, mark string, follows func(rest []byte) bool) bool {
 // looksLikeField reports whether what follows a < is names with a point between them and a >. HTML
 // has no points in its tags. What an escape stands for is not known.
 func looksLikeField(rest []byte) bool {
+	const nameBytes = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789-"
 	tail := bytes.TrimLeft(rest, nameBytes+".[]")
 	switch {
 	case len(tail) == 0:

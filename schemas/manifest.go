@@ -96,23 +96,10 @@ type Violation struct {
 
 // InvalidJSON returns the violation that says why package rawjson has refused a document.
 func InvalidJSON(err error) Violation {
-	v := Violation{Code: "invalid_json", Message: err.Error()}
-	var where *rawjson.Error
-	if errors.As(err, &where) {
-		v.Path = where.Pointer
+	if where, ok := errors.AsType[*rawjson.Error](err); ok {
+		return Violation{where.Pointer, where.Code, err.Error()}
 	}
-	for code, cause := range map[string]error{
-		"duplicate_key": rawjson.ErrDuplicateName,
-		"too_deep":      rawjson.ErrTooDeep,
-		"too_large":     rawjson.ErrTooLarge,
-		"invalid_utf8":  rawjson.ErrInvalidUTF8,
-		"wrong_type":    rawjson.ErrNotObject,
-	} {
-		if errors.Is(err, cause) {
-			v.Code = code
-		}
-	}
-	return v
+	return Violation{Code: "invalid_json", Message: err.Error()}
 }
 
 // ValidID reports whether id can name a block: lower-case words joined by underscores, 64

@@ -212,11 +212,10 @@ func (r *reader) message(raw []byte, e *event) {
 // notJSON says what is wrong with a text, and in which line where it has several.
 func notJSON(err error, text []byte, line int64) schemas.Violation {
 	v := schemas.InvalidJSON(err)
-	if errors.Is(err, rawjson.ErrNotObject) {
+	if v.Code == "wrong_type" {
 		v.Code = "message_not_object"
 	}
-	var where *rawjson.Error
-	if errors.As(err, &where) {
+	if where, ok := errors.AsType[*rawjson.Error](err); ok {
 		before := text[:min(max(0, where.Offset), int64(len(text)))]
 		if n := bytes.Count(before, []byte("\n")); n > 0 {
 			v.Message += fmt.Sprintf(", in line %d", line+int64(n))

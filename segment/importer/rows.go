@@ -47,7 +47,7 @@ func (c *rows) fields(raw []byte) ([]string, *schemas.Violation) {
 	cells, err := c.csv.Read()
 	if err == nil && c.from.Len() == 0 {
 		if !utf8.Valid(raw) {
-			return nil, &schemas.Violation{Code: "invalid_utf8", Message: rawjson.ErrInvalidUTF8.Error()}
+			return nil, &schemas.Violation{Code: "invalid_utf8", Message: "must be valid UTF-8"}
 		}
 		return cells, nil
 	}
