@@ -34,8 +34,8 @@ func pathIn(under string, index int, pointer string) string {
 
 // failure says in the runtime's words what went wrong.
 func failure(err error, report tracking.Report, under string) error {
-	var cause *tracking.Error
-	if !errors.As(err, &cause) {
+	cause, ok := errors.AsType[*tracking.Error](err)
+	if !ok {
 		return err
 	}
 	if len(cause.Problems) > 0 {

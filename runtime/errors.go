@@ -52,7 +52,7 @@ func Codes() []CodeInfo { //nolint:funlen // it is a table
 	return []CodeInfo{
 		{
 			UnknownBlock, "No block has this id.",
-			"Look the id up in the catalog; the message names the nearest one.", "no",
+			"Look the id up in the catalog; the message suggests the nearest one.", "no",
 		},
 		{
 			UnknownSource, "The invocation names a source that is not configured, or no source fits the block.",
@@ -61,7 +61,7 @@ func Codes() []CodeInfo { //nolint:funlen // it is a table
 		{Closed, "The runtime has been closed.", "Invoke before closing, or make a new runtime.", "no"},
 		{
 			InvalidInput, "The input breaks the block's schema, a rule of the receiver, or is not JSON.",
-			"Mend what the violations name: the first 100 are listed, the others counted.", "no",
+			"Correct what the violations name. The first 100 are listed, and the others are counted.", "no",
 		},
 		{
 			UnresolvedReference, "A parameter is still a {{VARIABLE}} or a <block.field>.",
@@ -72,8 +72,8 @@ func Codes() []CodeInfo { //nolint:funlen // it is a table
 			"Make it smaller; the message gives the limit.", "maybe",
 		},
 		{
-			MissingCredential, "There is no credential: the source has none, and the input gives none.",
-			"Configure the source's credential.", "no",
+			MissingCredential, "Neither the source nor the input has a credential.",
+			"Configure the credential of the source.", "no",
 		},
 		{
 			Unauthorized, "The receiver refuses the credential.",
@@ -85,35 +85,35 @@ func Codes() []CodeInfo { //nolint:funlen // it is a table
 		},
 		{
 			RateLimited, "The receiver asks to slow down for longer than the invocation may wait.",
-			"Invoke again, with the same invocation id, after the time that the error gives, 300 seconds at " +
-				"most; the receiver may then name another.", "maybe",
+			"Invoke again with the same invocation id after the time that the error gives, which is 300 seconds at " +
+				"most. The receiver may then ask for more.", "maybe",
 		},
 		{
 			Unavailable, "The receiver could not be reached, or kept failing, until the retries were used up; " +
 				"or the store of a durable source is full, or its disk.",
-			"Invoke again, with the same invocation id.", "maybe",
+			"Invoke again with the same invocation id.", "maybe",
 		},
 		{
 			Canceled, "The caller canceled the invocation.",
-			"Invoke again, with the same invocation id, where it is still wanted.", "maybe",
+			"If it is still wanted, invoke again with the same invocation id.", "maybe",
 		},
 		{
 			DeadlineExceeded, "The caller's deadline passed.",
-			"Invoke again, with the same invocation id and more time.", "maybe",
+			"Invoke again with the same invocation id and more time.", "maybe",
 		},
 		{
-			PartialFailure, "Some messages of a batch were accepted and others not. The items say which.",
-			"Where items are unsent or unconfirmed, invoke again with the same input and invocation id: what " +
-				"was accepted is not counted twice. Messages that were rejected hold back those behind them: send " +
+			PartialFailure, "Some messages of a batch were accepted and others were not. The items say which.",
+			"If items are unsent or unconfirmed, invoke again with the same input and invocation id: what " +
+				"was accepted is not counted twice. A rejected message holds back those behind it: send " +
 				"the rest as a batch of its own, each with the messageId of its item.", "yes",
 		},
 		{
-			InvalidOutput, "The block's output breaks its own schema. It is not handed on.",
-			"Report it: it is a fault in the block.", "maybe",
+			InvalidOutput, "The block's output breaks the block's own schema, and is withheld.",
+			"Report it: this is a fault in the block.", "maybe",
 		},
 		{
-			Internal, "The block failed in a way it does not explain, such as a panic.",
-			"Report it: it is a fault in the block.", "maybe",
+			Internal, "The block failed in a way that it does not explain, such as a panic.",
+			"Report it: this is a fault in the block.", "maybe",
 		},
 	}
 }
@@ -216,12 +216,10 @@ func (e *Error) UnmarshalJSON(data []byte) error {
 // ErrorOf returns the *Error in err's chain, one that says the same as a *retry.Error in it, or an
 // internal one that wraps err.
 func ErrorOf(err error) *Error {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e
 	}
-	var failed *retry.Error
-	if errors.As(err, &failed) {
+	if failed, ok := errors.AsType[*retry.Error](err); ok {
 		return &Error{
 			Code: failed.Code, Message: "failed: " + err.Error(), Retryable: failed.Code.Retryable(),
 			Status: failed.Status, RetryAfter: failed.RetryAfter, Err: err,

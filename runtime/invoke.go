@@ -284,24 +284,21 @@ func (rt *Runtime) run(ctx context.Context, inv *invocation, call *Call) (json.R
 
 // executorError passes the executor's own *Error on, and gives any other a code.
 func executorError(err error) error {
-	var (
-		own    *Error
-		failed *retry.Error
-	)
-	switch {
-	case errors.As(err, &own), errors.As(err, &failed):
-		return ErrorOf(err)
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+	_, own := errors.AsType[*Error](err)
+	_, failed := errors.AsType[*retry.Error](err)
+	ended := errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+	if ended && !own && !failed {
 		return contextError(err, "whether it was accepted is not known")
 	}
 	return ErrorOf(err)
 }
 
 func contextError(err error, consequence string) *Error {
+	e := &Error{Code: Canceled, Message: "was canceled, " + consequence, Retryable: true, Err: err}
 	if errors.Is(err, context.DeadlineExceeded) {
-		return &Error{Code: DeadlineExceeded, Message: "was ended by its deadline, " + consequence, Retryable: true, Err: err}
+		e.Code, e.Message = DeadlineExceeded, "was ended by its deadline, "+consequence
 	}
-	return &Error{Code: Canceled, Message: "was canceled, " + consequence, Retryable: true, Err: err}
+	return e
 }
 
 // failed completes an error on its way out, and logs it.

@@ -33,8 +33,7 @@ func (c *Call) Send(ctx context.Context, request retry.Request) (*retry.Answer, 
 	}
 	c.Receipt.Endpoint = cmp.Or(c.Receipt.Endpoint, request.Endpoint)
 	answer, err := Once(c, retry.New).Send(ctx, &request)
-	var failed *retry.Error
-	if errors.As(err, &failed) {
+	if failed, ok := errors.AsType[*retry.Error](err); ok {
 		c.count(failed.Attempts)
 		return nil, ErrorOf(err)
 	}

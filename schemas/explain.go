@@ -47,9 +47,10 @@ func (f *finder) full() bool { return len(f.found) >= maxFound }
 // of its arrays.
 func (f *finder) find(ctx context.Context, p *part, value json.RawMessage, at string) {
 	e := explainer{finder: f, part: p, value: value, at: at}
-	var invalid *jsonschema.ValidationError
-	switch err := p.judge(value); {
-	case errors.As(err, &invalid):
+	err := p.judge(value)
+	invalid, ok := errors.AsType[*jsonschema.ValidationError](err)
+	switch {
+	case ok:
 		e.explain(invalid)
 		if !e.explained { // it is a violation all the same
 			f.add(at, at, "invalid_value", plain(invalid).Error())
@@ -136,11 +137,13 @@ func (e *explainer) explain(err *jsonschema.ValidationError) {
 			sentence = says
 		}
 		value, ok := rawjson.At(e.value, path)
-		missing := choices(keyword) != nil // nothing in the value is wrong
-		if ok && !missing && e.at+path != "" && !e.schema.secretAt(e.at+path) {
+		place := path
+		if names := choices(keyword); names != nil { // nothing in the value is wrong
+			place += "/" + names[0]
+		} else if ok && e.at+path != "" && !e.schema.secretAt(e.at+path) {
 			sentence += ": " + excerpt(value, e.schema.secrets)
 		}
-		e.report(keyword, path, path+firstChoice(keyword), sentence)
+		e.report(keyword, path, place, sentence)
 	}
 }
 
@@ -215,9 +218,6 @@ func (s *Schema) rank(pointer string) []int {
 
 // instancePointer undoes the percent-encoding that jsonschema puts over a JSON Pointer.
 func instancePointer(location string) string {
-	pointer, err := url.PathUnescape(location)
-	if err != nil {
-		return location
-	}
-	return pointer
+	pointer, _ := url.PathUnescape(location)
+	return cmp.Or(pointer, location)
 }

@@ -55,8 +55,8 @@ func compile(url string, raw json.RawMessage) (*jsonschema.Schema, error) {
 
 // plain reduces the tree of errors that a faulty schema leads to to its first leaf.
 func plain(err error) error {
-	var invalid *jsonschema.ValidationError
-	if !errors.As(err, &invalid) {
+	invalid, ok := errors.AsType[*jsonschema.ValidationError](err)
+	if !ok {
 		return err
 	}
 	for len(invalid.Causes) > 0 {

@@ -2,6 +2,7 @@ package schemas
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/url"
@@ -62,10 +63,7 @@ func (k keyword) code() string {
 			return code
 		}
 	}
-	if code, ok := keywordCodes()[k.name]; ok {
-		return code
-	}
-	return "invalid_value"
+	return cmp.Or(keywordCodes()[k.name], "invalid_value")
 }
 
 // keywordCodes are the codes of violations to whose schema the manifest gives none.
@@ -117,7 +115,8 @@ func (e *explainer) sentence(k keyword, fallback string) string {
 	return fallback
 }
 
-// choices are the names of an anyOf whose branches each demand one member.
+// choices are the names of an anyOf whose branches each demand one member. The first of them says
+// where among the fields a failed choice belongs.
 func choices(k keyword) []string {
 	if k.name != "anyOf" {
 		return nil
@@ -131,14 +130,6 @@ func choices(k keyword) []string {
 		names = append(names, list[0])
 	}
 	return names
-}
-
-// firstChoice is where among the fields a failed choice belongs.
-func firstChoice(k keyword) string {
-	if names := choices(k); names != nil {
-		return "/" + names[0]
-	}
-	return ""
 }
 
 func unit(keyword string) string {

@@ -139,18 +139,16 @@ func parseRetryAfter(header string, now time.Time) time.Duration {
 // classify tells whether a byte of the request may have left before err came up, and whether err
 // would come again however often one tries.
 func classify(err error) (sent, permanent bool) {
-	var (
-		op          *net.OpError
-		dns         *net.DNSError
-		certificate *tls.CertificateVerificationError
-		local       *localError
-	)
+	_, local := errors.AsType[*localError](err)
+	_, certificate := errors.AsType[*tls.CertificateVerificationError](err)
+	_, dns := errors.AsType[*net.DNSError](err)
+	op, ok := errors.AsType[*net.OpError](err)
 	switch {
-	case errors.As(err, &local):
+	case local:
 		return false, !errors.Is(err, resty.ErrRateLimitExceeded)
-	case errors.As(err, &certificate), errors.Is(err, http.ErrSchemeMismatch):
+	case certificate, errors.Is(err, http.ErrSchemeMismatch):
 		return false, true
-	case errors.As(err, &dns), errors.As(err, &op) && (op.Op == "dial" || op.Op == "proxyconnect"):
+	case dns, ok && (op.Op == "dial" || op.Op == "proxyconnect"):
 		return false, false
 	}
 	return true, false
@@ -158,8 +156,7 @@ func classify(err error) (sent, permanent bool) {
 
 // networkError strips what net/http puts around a cause, and secrets should they be in there.
 func (s *sending) networkError(err error) error {
-	var transport *url.Error
-	if errors.As(err, &transport) {
+	if transport, ok := errors.AsType[*url.Error](err); ok {
 		err = transport.Err
 	}
 	said := err.Error()

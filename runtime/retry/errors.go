@@ -1,6 +1,7 @@
 package retry
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -70,10 +71,7 @@ func (e *Error) Unwrap() error { return e.Err }
 
 func (e *Error) Error() string {
 	var parts []string
-	receiver := e.Endpoint
-	if receiver == "" {
-		receiver = "the receiver"
-	}
+	receiver := cmp.Or(e.Endpoint, "the receiver")
 	switch {
 	case e.Status != 0:
 		said := receiver + " answered " + strconv.Itoa(e.Status)

@@ -109,8 +109,8 @@ func (p *pendingCall) outcome() (tracking.Report, error) {
 			unconfirmed++
 		}
 	}
-	var failed *tracking.Error
-	if !errors.As(p.err, &failed) {
+	failed, ok := errors.AsType[*tracking.Error](p.err)
+	if !ok {
 		return p.report, p.err
 	}
 	own := *failed

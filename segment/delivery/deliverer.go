@@ -300,8 +300,7 @@ func (d *deliverer) proceed(err error) {
 	}
 	wait = wait/2 + rand.N(wait/2+1)
 	d.failures++
-	var failed *retry.Error
-	if errors.As(err, &failed) {
+	if failed, ok := errors.AsType[*retry.Error](err); ok {
 		wait = max(wait, failed.RetryAfter)
 	}
 	d.store.mu.Lock()
@@ -314,15 +313,10 @@ func (d *deliverer) proceed(err error) {
 // refusesSource tells of errors that go away only when somebody corrects the
 // source, or the receiver.
 func refusesSource(err error) bool {
-	var failed *tracking.Error
-	if !errors.As(err, &failed) {
-		return false
-	}
-	switch failed.Code {
-	case retry.Unauthorized, retry.Rejected, retry.TooLarge, tracking.InvalidSource:
-		return true
-	}
-	return false
+	failed, ok := errors.AsType[*tracking.Error](err)
+	return ok && slices.Contains(
+		[]retry.Code{retry.Unauthorized, retry.Rejected, retry.TooLarge, tracking.InvalidSource}, failed.Code,
+	)
 }
 
 // note keeps an error for Stats, nil for none, and logs it when it changes.

@@ -192,11 +192,3 @@ func (s *Store) admit(o *op) *tracking.Error {
 func unavailable(err error) *tracking.Error {
 	return &tracking.Error{Code: retry.Unavailable, Err: fmt.Errorf("nothing was stored or sent: %w", err)}
 }
-
-// notify wakes the deliverer.
-func (s *storedSource) notify() {
-	select {
-	case s.wake <- struct{}{}:
-	default:
-	}
-}

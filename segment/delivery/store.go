@@ -201,11 +201,11 @@ func openBolt(path string, readOnly bool) (db *bbolt.DB, file *os.File, err erro
 			return file, err
 		},
 	})
-	var system syscall.Errno
+	_, system := errors.AsType[syscall.Errno](err)
 	switch {
 	case errors.Is(err, bolterrors.ErrTimeout):
 		err = ErrInUse
-	case err != nil && !errors.As(err, &system):
+	case err != nil && !system:
 		err = fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
 	return db, file, err

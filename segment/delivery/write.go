@@ -199,7 +199,10 @@ func (s *Store) settle(group []*op, err error) {
 		s.events += o.did.waiting + o.did.dead
 		s.bytes += o.did.bytes
 		if o.did.waiting > 0 {
-			o.source.notify()
+			select {
+			case o.source.wake <- struct{}{}:
+			default: // the deliverer has been woken
+			}
 		}
 	}
 	s.mu.Unlock()

@@ -25,6 +25,7 @@
 package tracking
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -46,66 +47,54 @@ type Client struct {
 	header      http.Header     // of every request
 	library     json.RawMessage // context.library
 	bareContext json.RawMessage // a context with nothing else in it
+	version     string
 	oneByOne    bool
 }
 
 // Option sets up a [Client].
-type Option func(*options)
-
-type options struct {
-	version  string
-	oneByOne bool
-}
+type Option func(*Client)
 
 // WithVersion sets the version that the User-Agent header and context.library carry. Default "dev".
-func WithVersion(version string) Option { return func(o *options) { o.version = version } }
+func WithVersion(version string) Option { return func(c *Client) { c.version = version } }
 
 // WithOneByOne sends the requests of a batch one after the other, in the order of their first
 // messages, whatever [Source.InFlight] says. The requests are the same. It is for previews, which
 // should not differ from run to run.
-func WithOneByOne() Option { return func(o *options) { o.oneByOne = true } }
+func WithOneByOne() Option { return func(c *Client) { c.oneByOne = true } }
 
 // NewClient makes a Client that sends through client, as [retry.New] says. Nil stands for a resty
 // client with its defaults that follows no redirect. Credentials set on client replace the
 // source's.
 func NewClient(client *resty.Client, opts ...Option) *Client {
-	o := options{version: "dev"}
-	for _, opt := range opts {
-		opt(&o)
-	}
 	if client == nil {
 		client = resty.New().SetRedirectPolicy(resty.NoRedirectPolicy())
 	}
-	version := headerSafe(o.version)
-	library := rawjson.Object{
+	c := &Client{retry: retry.New(client)}
+	for _, opt := range opts {
+		opt(c)
+	}
+	version := headerSafe(c.version)
+	c.header = http.Header{
+		"Content-Type": {"application/json"},
+		"Accept":       {"application/json"}, // resty would find out the same by a regular expression
+		"User-Agent":   {libraryName + "/" + version},
+	}
+	c.library = rawjson.Object{
 		{Name: "name", Value: rawjson.Quote(libraryName)},
 		{Name: "version", Value: rawjson.Quote(version)},
 	}.JSON()
-	return &Client{
-		retry: retry.New(client),
-		header: http.Header{
-			"Content-Type": {"application/json"},
-			"Accept":       {"application/json"}, // resty would find out the same by a regular expression
-			"User-Agent":   {libraryName + "/" + version},
-		},
-		library:     library,
-		bareContext: rawjson.Object{{Name: "library", Value: library}}.JSON(),
-		oneByOne:    o.oneByOne,
-	}
+	c.bareContext = rawjson.Object{{Name: "library", Value: c.library}}.JSON()
+	return c
 }
 
 // headerSafe keeps what may stand in a User-Agent product version.
 func headerSafe(version string) string {
-	version = strings.Map(func(r rune) rune {
+	return cmp.Or(strings.Map(func(r rune) rune {
 		if r <= ' ' || r > '~' {
 			return -1
 		}
 		return r
-	}, version)
-	if version == "" {
-		return "dev"
-	}
-	return version
+	}, version), "dev")
 }
 
 // Call is messages to be sent together, and how.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/aacflow/segment-blocks/rawjson"
@@ -29,13 +30,7 @@ func Types() []Type { return []Type{Alias, Group, Identify, Page, Screen, Track}
 func (t Type) Path() string { return "/v1/" + string(t) }
 
 // Valid reports whether Segment knows t.
-func (t Type) Valid() bool {
-	switch t {
-	case Track, Identify, Page, Screen, Group, Alias:
-		return true
-	}
-	return false
-}
+func (t Type) Valid() bool { return slices.Contains(Types(), t) }
 
 // BatchPath is where batches are posted, below [Source.URL].
 const BatchPath = "/v1/batch"
@@ -80,7 +75,7 @@ func NewMessage(t Type, fields rawjson.Object) Message {
 func typeIn(fields rawjson.Object) Type {
 	raw, _ := fields.Get("type")
 	raw = unescaped(raw)
-	for _, t := range [...]Type{Track, Identify, Page, Screen, Group, Alias} { // the usual ones without a copy
+	for _, t := range Types() { // the usual ones without a copy
 		if says(raw, string(t)) {
 			return t
 		}

@@ -21,18 +21,12 @@ const messageIDPrefix = "sb1-"
 // run together into the same bytes. The key cannot be read from it. With an empty invocationID the
 // id is random, as nothing tells two calls apart.
 func DeriveMessageID(key WriteKey, t Type, invocationID string, index int) string {
-	if invocationID == "" {
-		id := idText(uuid.New())
-		return string(id[:])
-	}
-	id := newIDSeed(key, t, invocationID).at(index)
-	return string(id[:])
+	m := idMaker{key: key, invocationID: invocationID}
+	return m.next(t, index, 1)
 }
 
-// idSeed is what the ids of an invocation's messages of one type have in common.
-type idSeed [sha256.Size]byte
-
-func newIDSeed(key WriteKey, t Type, invocationID string) idSeed {
+// seedOf is what the ids of an invocation's messages of one type have in common.
+func seedOf(key WriteKey, t Type, invocationID string) [sha256.Size]byte {
 	const domain = "segment-blocks/message-id/v1"
 	buf := make([]byte, 0, 256) // on the stack, with room for the ids of an import too
 	for _, part := range []string{domain, string(key), string(t), invocationID} {
@@ -42,22 +36,8 @@ func newIDSeed(key WriteKey, t Type, invocationID string) idSeed {
 	return sha256.Sum256(buf)
 }
 
-func (s idSeed) at(index int) [idLength]byte {
-	var buf [sha256.Size + 8]byte
-	copy(buf[:], s[:])
-	binary.BigEndian.PutUint64(buf[sha256.Size:], uint64(index))
-	sum := sha256.Sum256(buf[:])
-	return idText([16]byte(sum[:16]))
-}
-
 // idLength is that of the ids that are made here.
 const idLength = len(messageIDPrefix) + 32
-
-func idText(id [16]byte) (text [idLength]byte) {
-	copy(text[:], messageIDPrefix)
-	hex.Encode(text[len(messageIDPrefix):], id[:])
-	return text
-}
 
 // idMaker makes the ids of one call's messages. They share memory, so that not each is allocated by
 // itself.
@@ -65,26 +45,33 @@ type idMaker struct {
 	key          WriteKey
 	invocationID string
 	typ          Type // the one that seed is for
-	seed         idSeed
+	seed         [sha256.Size]byte
 	made         strings.Builder
 }
 
 // next returns the id of a message. Left is how many more there may be, this one included.
 func (m *idMaker) next(t Type, index, left int) string {
-	var id [idLength]byte
+	var id [16]byte
 	if m.invocationID == "" {
-		id = idText(uuid.New())
+		id = uuid.New()
 	} else {
 		if m.typ != t {
-			m.typ, m.seed = t, newIDSeed(m.key, t, m.invocationID)
+			m.typ, m.seed = t, seedOf(m.key, t, m.invocationID)
 		}
-		id = m.seed.at(index)
+		var buf [sha256.Size + 8]byte
+		copy(buf[:], m.seed[:])
+		binary.BigEndian.PutUint64(buf[sha256.Size:], uint64(index))
+		sum := sha256.Sum256(buf[:])
+		copy(id[:], sum[:])
 	}
+	var text [idLength]byte
+	copy(text[:], messageIDPrefix)
+	hex.Encode(text[len(messageIDPrefix):], id[:])
 	if m.made.Cap()-m.made.Len() < idLength {
 		m.made = strings.Builder{} // the ids made so far keep theirs
 		m.made.Grow(min(left, 1024) * idLength)
 	}
 	start := m.made.Len()
-	m.made.Write(id[:])
+	m.made.Write(text[:])
 	return m.made.String()[start:]
 }

@@ -119,17 +119,14 @@ func (e *Error) Unwrap() error { return e.Err }
 // (400, 413 or 422) or in the body of a 2xx, and would again. Sent apart, its other messages may be
 // accepted. For any other error, which every message would get, it returns nil.
 func Refusal(err error) *Error {
-	var e *Error
-	var answered *retry.Error
-	if !errors.As(err, &e) || !errors.As(err, &answered) ||
-		answered.Code != retry.Rejected && answered.Code != retry.TooLarge {
+	e, ok := errors.AsType[*Error](err)
+	answered, failed := errors.AsType[*retry.Error](err)
+	if !ok || !failed || answered.Code != retry.Rejected && answered.Code != retry.TooLarge {
 		return nil
 	}
-	switch answered.Status {
-	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
-		return e
-	}
-	if answered.Status/100 == 2 {
+	switch status := answered.Status; {
+	case status/100 == 2, status == http.StatusBadRequest, status == http.StatusRequestEntityTooLarge,
+		status == http.StatusUnprocessableEntity:
 		return e
 	}
 	return nil

@@ -157,8 +157,7 @@ func (s *sending) send(ctx context.Context, r *request) bool {
 		Redact:    key.scrub,
 		Policy:    s.Source.Retry,
 	})
-	var failure *retry.Error
-	if errors.As(err, &failure) {
+	if failure, ok := errors.AsType[*retry.Error](err); ok {
 		s.record(r, failure, failure.Attempts, size)
 		return false
 	}

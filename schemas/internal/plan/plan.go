@@ -17,6 +17,7 @@ package plan
 
 import (
 	"encoding/json"
+	"maps"
 	"slices"
 
 	"github.com/santhosh-tekuri/jsonschema/v5"
@@ -215,11 +216,7 @@ func unknownKeywords(s *jsonschema.Schema) bool {
 // sorted, so that the same schema always gives the same plan.
 func (c *compiler) object(p *Plan, s *jsonschema.Schema, always bool) *objectTest {
 	t := &objectTest{required: p.bits(s.Required)}
-	names := make([]string, 0, len(s.Properties))
-	for name := range s.Properties {
-		names = append(names, name)
-	}
-	slices.Sort(names)
+	names := slices.Sorted(maps.Keys(s.Properties))
 	t.known = p.bits(names)
 	for _, name := range names {
 		i, schema := p.name(name), c.plan(s.Properties[name])
