@@ -42,19 +42,6 @@ import (
 // scope names this package as the maker of its spans.
 const scope = "github.com/aacflow/segment-blocks/observe/traces"
 
-// The names of the attributes of an invocation.
-const (
-	keyBlock        = attribute.Key("segment_blocks.block")
-	keySource       = attribute.Key("segment_blocks.source")
-	keyInvocationID = attribute.Key("segment_blocks.invocation_id")
-	keyOutcome      = attribute.Key("segment_blocks.outcome")
-	keyRequests     = attribute.Key("segment_blocks.requests")
-	keyAttempts     = attribute.Key("segment_blocks.attempts")
-	keyBytes        = attribute.Key("segment_blocks.bytes")
-	keyAccepted     = attribute.Key("segment_blocks.accepted")
-	keyEmulated     = attribute.Key("segment_blocks.emulated")
-)
-
 // Traces makes the spans. It is safe for concurrent use.
 type Traces struct {
 	blocks *registry.Registry
@@ -72,18 +59,21 @@ func (t *Traces) Observe(ctx context.Context, block string) (context.Context, fu
 	if _, ok := t.blocks.Lookup(block); !ok {
 		block = "unknown"
 	}
-	ctx, span := t.tracer.Start(ctx, "invoke "+block, trace.WithAttributes(keyBlock.String(block)))
+	ctx, span := t.tracer.Start(ctx, "invoke "+block, trace.WithAttributes(attribute.String("segment_blocks.block", block)))
 	return ctx, func(receipt *runtime.Receipt, err error) {
 		if span.IsRecording() {
 			span.SetAttributes(
-				keyInvocationID.String(receipt.InvocationID), keyRequests.Int(receipt.Requests), keyAttempts.Int(receipt.Attempts),
-				keyBytes.Int64(receipt.Bytes), keyAccepted.Int(receipt.Accepted),
+				attribute.String("segment_blocks.invocation_id", receipt.InvocationID),
+				attribute.Int("segment_blocks.requests", receipt.Requests),
+				attribute.Int("segment_blocks.attempts", receipt.Attempts),
+				attribute.Int64("segment_blocks.bytes", receipt.Bytes),
+				attribute.Int("segment_blocks.accepted", receipt.Accepted),
 			)
 			if receipt.Source != "" {
-				span.SetAttributes(keySource.String(receipt.Source))
+				span.SetAttributes(attribute.String("segment_blocks.source", receipt.Source))
 			}
 			if receipt.Emulated {
-				span.SetAttributes(keyEmulated.Bool(true))
+				span.SetAttributes(attribute.Bool("segment_blocks.emulated", true))
 			}
 			outcome(span, err)
 		}
@@ -93,12 +83,12 @@ func (t *Traces) Observe(ctx context.Context, block string) (context.Context, fu
 
 func outcome(span trace.Span, err error) {
 	if err == nil {
-		span.SetAttributes(keyOutcome.String("ok"))
+		span.SetAttributes(attribute.String("segment_blocks.outcome", "ok"))
 		return
 	}
 	failure := runtime.ErrorOf(err)
 	code := string(failure.Code)
-	span.SetAttributes(keyOutcome.String(code), semconv.ErrorTypeKey.String(code))
+	span.SetAttributes(attribute.String("segment_blocks.outcome", code), semconv.ErrorTypeKey.String(code))
 	span.SetStatus(codes.Error, code+": "+describe(failure))
 }
 

@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"cmp"
 	"container/list"
 	"context"
 	"crypto/tls"
@@ -35,13 +36,10 @@ type capacity struct {
 
 func newCapacity(cfg Config) *capacity {
 	limit := func(given, standard int64) int64 {
-		switch {
-		case given < 0:
+		if given < 0 {
 			return math.MaxInt64
-		case given == 0:
-			return standard
 		}
-		return given
+		return cmp.Or(given, standard)
 	}
 	c := &capacity{
 		mostRequests:    limit(int64(cfg.MaxInFlight), DefaultMaxInFlight),

@@ -64,12 +64,10 @@ func (l hostList) checkOrigin(r *http.Request) *Problem {
 	case len(origins) == 1 && l.allowsOrigin(origins[0], r.Host):
 		return nil
 	}
+	named := strings.Join(origins, ", ")
 	return &Problem{
 		Status: http.StatusForbidden, Code: "origin_not_allowed",
-		Detail: fmt.Sprintf(
-			"the origin of a web page must be one that this server allows: %.100q",
-			strings.Join(origins, ", "),
-		),
+		Detail: fmt.Sprintf("the origin of a web page must be one that this server allows: %.100q", named),
 	}
 }
 

@@ -28,21 +28,10 @@ func (g *Guard) log(r *http.Request, rec *recorder, begin time.Time) {
 		level = slog.LevelWarn
 	}
 	remote, _, _ := strings.Cut(ClientOf(r.RemoteAddr).String(), "/")
-	g.cfg.Logger.LogAttrs(
-		r.Context(),
-		level,
-		"request",
-		slog.String(
-			"requestId",
-			RequestID(r.Context()),
-		),
-		slog.String("method", r.Method),
-		slog.String("path", text.Clip(r.URL.Path, 200)),
-		slog.Int("status", rec.status),
-		slog.Int64("bytes", rec.bytes),
-		slog.Duration("duration", time.Since(begin)),
-		slog.String("client", remote),
-	)
+	g.cfg.Logger.LogAttrs(r.Context(), level, "request",
+		slog.String("requestId", RequestID(r.Context())), slog.String("method", r.Method),
+		slog.String("path", text.Clip(r.URL.Path, 200)), slog.Int("status", rec.status),
+		slog.Int64("bytes", rec.bytes), slog.Duration("duration", time.Since(begin)), slog.String("client", remote))
 }
 
 // recorder notes the status and size of an answer, and gives each write a deadline of its own, so

@@ -2,6 +2,7 @@ package guard
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"math"
 	"net/http"
@@ -45,16 +46,10 @@ func (p Problem) Write(w http.ResponseWriter, r *http.Request) {
 
 // Fill sets empty fields to their defaults.
 func (p *Problem) Fill(r *http.Request) {
-	if p.Type == "" {
-		p.Type = "about:blank"
-	}
-	if p.Title == "" {
-		p.Title = http.StatusText(p.Status)
-	}
+	p.Type = cmp.Or(p.Type, "about:blank")
+	p.Title = cmp.Or(p.Title, http.StatusText(p.Status))
 	p.Message = p.Detail
-	if p.Instance == "" {
-		p.Instance = RequestID(r.Context())
-	}
+	p.Instance = cmp.Or(p.Instance, RequestID(r.Context()))
 }
 
 // WriteProblem answers with the status and headers of p. The document is p, filled, or a struct

@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -23,9 +24,7 @@ type limiter struct {
 }
 
 func newLimiter(cfg Config) *limiter {
-	if cfg.Rate == 0 {
-		cfg.Rate = DefaultRate
-	}
+	cfg.Rate = cmp.Or(cfg.Rate, DefaultRate)
 	if cfg.Burst < 1 {
 		cfg.Burst = max(1, int(cfg.Rate*DefaultBurst/DefaultRate))
 	}
@@ -46,10 +45,7 @@ func (l *limiter) check(r *http.Request) *Problem {
 	}
 	return &Problem{
 		Status: http.StatusTooManyRequests, Code: "too_many_requests", Retryable: true, RetryAfter: wait,
-		Detail: fmt.Sprintf(
-			"this client sends more than the %g requests a second that it may; this one was not looked at",
-			l.rate,
-		),
+		Detail: fmt.Sprintf("this client may send %g requests a second and sends more; this one was not looked at", l.rate),
 	}
 }
 

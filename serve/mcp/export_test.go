@@ -8,6 +8,6 @@ func (c Config) WithFixtures(
 	tune func(*sdk.ServerOptions, *sdk.StreamableHTTPOptions),
 	mount func(*sdk.Server),
 ) Config {
-	c.fixtures = fixtures{tune, mount}
+	c.tune, c.mount = tune, mount
 	return c
 }

@@ -15,7 +15,9 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 
+	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/schemas"
 	"github.com/aacflow/segment-blocks/serve/guard"
 )
@@ -138,10 +140,8 @@ func (h head) fault(body []byte) (int, string) {
 	case bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("[")):
 		return http.StatusBadRequest, "a request must be one message: batches have gone from the protocol"
 	case h.Method != "tools/call" && len(body) > longestOther:
-		return http.StatusRequestEntityTooLarge, fmt.Sprintf(
-			"a message that calls no tool must have %d bytes at most",
-			longestOther,
-		)
+		reason := fmt.Sprintf("a message that calls no tool must have %d bytes at most", longestOther)
+		return http.StatusRequestEntityTooLarge, reason
 	case len(h.ID) > longestName:
 		return http.StatusBadRequest, fmt.Sprintf("the id of a request must have %d bytes at most", longestName)
 	case len(h.Params.Name) > longestName:
@@ -152,30 +152,21 @@ func (h head) fault(body []byte) (int, string) {
 
 // refuseBody answers a request whose body could not be read.
 func refuseBody(w http.ResponseWriter, err error) {
-	var over *http.MaxBytesError
-	var full *guard.Problem
-	switch {
-	case errors.As(err, &over):
+	if over, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		refuse(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("a message must have %d bytes at most", over.Limit))
-	case errors.As(err, &full):
+	} else if full, ok := errors.AsType[*guard.Problem](err); ok {
 		w.Header().Set("Retry-After", "1")
 		refuse(w, full.Status, full.Detail)
-	default:
+	} else {
 		refuse(w, http.StatusBadRequest, "the message could not be read")
 	}
 }
 
 // refuse sends the JSON-RPC error for a request whose id is not known.
 func refuse(w http.ResponseWriter, status int, message string) {
-	const invalidRequest = -32600
-	answer, err := json.Marshal(map[string]any{
-		"jsonrpc": "2.0", "id": nil, "error": map[string]any{"code": invalidRequest, "message": message},
-	}, json.Deterministic(true))
-	if err != nil {
-		answer = []byte("{}") // texts and a number always marshal
-	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
-	_, _ = w.Write(answer)
+	_, _ = fmt.Fprintf(w, `{"error":{"code":%d,"message":%s},"id":null,"jsonrpc":"2.0"}`,
+		jsonrpc.CodeInvalidRequest, rawjson.Quote(message))
 }

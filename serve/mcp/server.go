@@ -98,11 +98,7 @@ type Config struct {
 	// Version is what clients are told as the server's version. Default dev.
 	Version string
 
-	fixtures fixtures
-}
-
-// fixtures are what a test has beside the blocks.
-type fixtures struct {
+	// What a test has beside the blocks.
 	tune  func(*sdk.ServerOptions, *sdk.StreamableHTTPOptions)
 	mount func(*sdk.Server)
 }
@@ -114,9 +110,7 @@ func (c *Config) check() error {
 	c.CredentialHeader = cmp.Or(c.CredentialHeader, DefaultCredentialHeader)
 	c.MaxBytes = cmp.Or(c.MaxBytes, int64(rawjson.Limits{}.WithDefaults().MaxBytes)+envelope)
 	c.Version = cmp.Or(c.Version, "dev")
-	if c.Logger == nil {
-		c.Logger = slog.New(slog.DiscardHandler)
-	}
+	c.Logger = cmp.Or(c.Logger, slog.New(slog.DiscardHandler))
 	if c.Mount != "" && c.Mount[0] != '/' {
 		return fmt.Errorf("the mount point must begin with a slash: %q", c.Mount)
 	}
@@ -178,17 +172,13 @@ func (s *Server) endpoint(source string, profile Profile, tools []*sdk.Tool) *en
 		DisableLocalhostProtection: s.cfg.HostChecked,
 		MaxRequestBodyBytes:        s.cfg.MaxBytes,
 	}
-	if s.cfg.fixtures.tune != nil {
-		s.cfg.fixtures.tune(options, transport)
+	if s.cfg.tune != nil {
+		s.cfg.tune(options, transport)
 	}
-	server := sdk.NewServer(
-		&sdk.Implementation{Name: "segment-blocks", Title: "Segment blocks", Version: s.cfg.Version},
-		options,
-	)
+	about := &sdk.Implementation{Name: "segment-blocks", Title: "Segment blocks", Version: s.cfg.Version}
+	server := sdk.NewServer(about, options)
 	server.AddReceivingMiddleware(s.recovered, s.pinned)
-	if source == "" {
-		source = s.cfg.DefaultSource
-	}
+	source = cmp.Or(source, s.cfg.DefaultSource)
 	for i, entry := range s.blocks {
 		server.AddTool(tools[i], s.handler(entry, source, profile))
 		server.AddResource(resource(entry))
@@ -196,8 +186,8 @@ func (s *Server) endpoint(source string, profile Profile, tools []*sdk.Tool) *en
 	for _, t := range s.cfg.Tools {
 		t.add(server)
 	}
-	if s.cfg.fixtures.mount != nil {
-		s.cfg.fixtures.mount(server)
+	if s.cfg.mount != nil {
+		s.cfg.mount(server)
 	}
 	return &endpoint{server, sdk.NewStreamableHTTPHandler(func(*http.Request) *sdk.Server { return server }, transport)}
 }
