@@ -136,7 +136,9 @@ func New(rt *runtime.Runtime, reg *registry.Registry, cfg Config) (*Server, erro
 	s := &Server{cfg: cfg}
 	open := []string{healthPath, readyPath}
 	if cfg.Catalog != nil {
-		s.page = catalog.New(catalog.Config{Emulator: cfg.Catalog.Emulator, AACFlow: cfg.Catalog.AACFlow})
+		s.page = catalog.New(catalog.Config{
+			Emulator: cfg.Catalog.Emulator, AACFlow: cfg.Catalog.AACFlow, Workflows: cfg.Workflows != nil,
+		})
 		open = append(open, "/", strings.TrimSuffix(catalogPath, "/"))
 		for _, path := range s.page.Paths() {
 			open = append(open, strings.TrimSuffix(catalogPath, "/")+path)

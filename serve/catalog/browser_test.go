@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"iter"
 	"net/http"
 	"net/http/httptest"
@@ -29,6 +30,8 @@ import (
 	"github.com/aacflow/segment-blocks/serve/guard"
 	"github.com/aacflow/segment-blocks/serve/invocations"
 	"github.com/aacflow/segment-blocks/serve/rest"
+	"github.com/aacflow/segment-blocks/serve/workflows"
+	"github.com/aacflow/segment-blocks/workflow"
 )
 
 // need skips a test without the tool or the npm packages of the page, unless
@@ -111,6 +114,23 @@ type host struct {
 	Bin      string `json:"bin"` // the folder of the command, for what wants it
 }
 
+// files are workflows: one that runs, and one with faults.
+var files = map[string]string{
+	"signup.workflow.yaml": `
+name: signed-up
+start: {userId: u-42, invited: [ada, grace]}
+nodes:
+  who: {block: segment_identify, with: {userId: <start.userId>}}
+  invited:
+    block: segment_track
+    needs: [who]
+    forEach: <start.invited>
+    with: {userId: <start.userId>, event: Teammate Invited, properties: {who: <loop.currentItem>}}
+  paying: {block: segment_group, needs: [invited], when: start.userId == "u-1", with: {userId: a, groupId: b}}
+`,
+	"broken.workflow.yaml": "name: broken\nnodes:\n  a: {block: segment_trak, with: {}}\n",
+}
+
 // start serves the Segment blocks with an emulated source and one that passes for real, and blocks
 // of another vendor.
 func start(t *testing.T) host {
@@ -124,13 +144,23 @@ func start(t *testing.T) host {
 	blocks.MustRegister(reg)
 	customblock.MustRegister(reg)
 	log := invocations.New(invocations.Config{})
-	rt, err := runtime.New(
-		reg,
+	options := []runtime.Option{
 		runtime.Observe(log.Observe),
 		runtime.EmulatedSource("emulator", tracking.Source{WriteKey: "emulated-write-key", Endpoint: segment.URL}),
 		runtime.Source("prod", tracking.Source{WriteKey: planted, Endpoint: receiver.URL}),
 		runtime.Source("tally", customblock.Source{URL: tally.URL, APIKey: "a-key-of-tally"}),
-	)
+	}
+	rt, err := runtime.New(reg, options...)
+	require.NoError(t, err)
+	flowing, err := runtime.New(reg, append(options, runtime.WithConventions(workflow.Conventions()))...)
+	require.NoError(t, err)
+	folder := t.TempDir()
+	for name, text := range files {
+		require.NoError(t, os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600))
+	}
+	flows, err := workflows.New(workflows.Config{
+		Folder: folder, Registry: reg, Runtime: flowing, Sources: []workflows.Source{{Name: "emulator"}, {Name: "prod"}},
+	})
 	require.NoError(t, err)
 	serving := func(cfg serve.Config) string {
 		cfg.MCP.Sources = []string{"emulator", "prod", "tally"}
@@ -145,7 +175,8 @@ func start(t *testing.T) host {
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
-		require.NoError(t, rt.Close(ctx))
+		require.NoError(t, flows.Close(ctx))
+		require.NoError(t, errors.Join(rt.Close(ctx), flowing.Close(ctx)))
 		require.NoError(t, segment.Close(ctx))
 		require.NoError(t, receiver.Close(ctx))
 		tally.Close()
@@ -157,7 +188,7 @@ func start(t *testing.T) host {
 		AACFlow:  func(block string) ([]byte, error) { return aacflow.Workflow(reg, block) },
 	}
 	return host{
-		URL: serving(serve.Config{Catalog: page}), Secured: serving(serve.Config{Catalog: page, Guard: g}),
+		URL: serving(serve.Config{Catalog: page, Workflows: flows}), Secured: serving(serve.Config{Catalog: page, Guard: g}),
 		Real: serving(serve.Config{
 			Catalog: &catalog.Config{}, Invocations: log, Queues: map[string]rest.Queue{"prod": queue()},
 		}),
@@ -201,7 +232,7 @@ func queue() rest.Queue {
 // The scripts in app/tests drive the page in Chromium. Each has a server of its own.
 func TestInBrowser(t *testing.T) {
 	need(t, "node", "chromium")
-	for _, script := range []string{"browse", "fill", "run", "watch", "real", "snippets", "secrets", "access"} {
+	for _, script := range []string{"browse", "fill", "run", "watch", "real", "snippets", "secrets", "access", "workflows"} {
 		t.Run(script, func(t *testing.T) {
 			h := start(t)
 			if script == "snippets" {

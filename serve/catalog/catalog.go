@@ -45,6 +45,8 @@ type Config struct {
 	// Emulator answers the query API of an emulator, below /emulator/v1/. With it the page shows
 	// what the emulator receives, and scripts its faults. Without it the page shows invocations.
 	Emulator http.Handler
+	// Workflows says that the API has /v1/workflows and /v1/runs. Then the page has a screen for them.
+	Workflows bool
 	// AACFlow returns the workflow for a block that AACFlow imports, as JSON. With it the page offers
 	// that file, below /aacflow/. It must be safe for concurrent use.
 	AACFlow func(block string) ([]byte, error)
@@ -166,9 +168,9 @@ func (h *Handler) serveIndex(w http.ResponseWriter) {
 	nonce := rand.Text()
 	var page bytes.Buffer
 	err := h.index.Execute(&page, struct {
-		Nonce, API        string
-		Emulator, AACFlow bool
-	}{nonce, h.cfg.API, h.cfg.Emulator != nil, h.cfg.AACFlow != nil})
+		Nonce, API                   string
+		Emulator, AACFlow, Workflows bool
+	}{nonce, h.cfg.API, h.cfg.Emulator != nil, h.cfg.AACFlow != nil, h.cfg.Workflows})
 	if err != nil {
 		panic(err)
 	}

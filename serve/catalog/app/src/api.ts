@@ -8,6 +8,7 @@ const pageRoot = new URL(".", location.href.replace(/#.*/, "")).href;
 const emulatorRoot = `${pageRoot}emulator/v1/`;
 
 export const hasEmulator = "emulator" in here;
+export const hasWorkflows = "workflows" in here;
 export const hasAACFlow = "aacflow" in here;
 export const nonce = here.nonce!;
 

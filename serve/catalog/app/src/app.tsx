@@ -1,7 +1,7 @@
 // The frame around every screen: header, search, the bar that says where events go, and the token.
 import { type ComponentType, render } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { get, whenTokenIsAsked } from "./api";
+import { get, hasWorkflows, whenTokenIsAsked } from "./api";
 import { go, setQuery, useRoute } from "./route";
 import { SourceBar, sourcesFor, useSources } from "./sources";
 import { Theme } from "./theme";
@@ -16,6 +16,8 @@ const screens: Record<string, () => Promise<ComponentType<ScreenProps>>> = {
   blocks: async () => (await import("./block")).BlockPage,
   watch: async () => (await later()).WatchPage,
   history: async () => (await later()).HistoryPage,
+  workflows: async () => (await later()).WorkflowsPage,
+  runs: async () => (await later()).RunPage,
 };
 
 function App() {
@@ -74,11 +76,9 @@ function Header() {
     e.preventDefault();
     document.querySelector<HTMLAnchorElement>("main .cards a")?.click();
   };
+  const at = parts[0] ?? "";
   const link = (room: string, title: string) => (
-    <a
-      href={`#/${room}`}
-      aria-current={(parts[0] ?? "") === room || (!room && parts[0] === "blocks") ? "page" : undefined}
-    >
+    <a href={`#/${room}`} aria-current={room === ({ blocks: "", runs: "workflows" }[at] ?? at) ? "page" : undefined}>
       {title}
     </a>
   );
@@ -92,6 +92,7 @@ function Header() {
         {link("", "Blocks")}
         {link("watch", "Watch")}
         {link("history", "History")}
+        {hasWorkflows && link("workflows", "Workflows")}
       </nav>
       <form role="search" onSubmit={open}>
         <input

@@ -10,3 +10,5 @@ export { keep, runById } from "./runs";
 export { Schemas } from "./schemas";
 export { Snippets } from "./snippets";
 export { WatchPage } from "./watch";
+export { RunPage } from "./workflowrun";
+export { WorkflowsPage } from "./workflows";

@@ -10,8 +10,12 @@ import type { Attempt, Block, Problem } from "./types";
 
 const confirmedKey = "segment-blocks.confirmed";
 
-function confirmed(): string[] {
+export function confirmed(): string[] {
   return JSON.parse(sessionStorage.getItem(confirmedKey) ?? "[]") as string[];
+}
+
+export function confirmSource(name: string): void {
+  sessionStorage.setItem(confirmedKey, JSON.stringify([...confirmed(), name]));
 }
 
 export function useRun(block: Block, input: Input, sources: Sources, done: (outcome: Outcome) => void) {
@@ -61,7 +65,7 @@ export function useRun(block: Block, input: Input, sources: Sources, done: (outc
     else void send();
   };
   const confirm = () => {
-    sessionStorage.setItem(confirmedKey, JSON.stringify([...confirmed(), source!.name]));
+    confirmSource(source!.name);
     setConfirming(false);
     void send();
   };

@@ -78,6 +78,14 @@ await withPage(
     await open("history");
     await page.getByRole("checkbox").first().waitFor();
     await check("history");
+    await open("workflows");
+    await check("workflows");
+    await open("workflows/signup.workflow.yaml");
+    await page.locator(".cm-content").first().waitFor();
+    await check("workflow");
+    await page.getByRole("button", { name: "Dry run" }).click();
+    await page.getByRole("button", { name: /who succeeded/ }).click();
+    await check("run of a workflow");
     await open("nothing-here");
     await check("not found");
   },

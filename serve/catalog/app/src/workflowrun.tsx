@@ -1,0 +1,148 @@
+// A run of a workflow as it goes on: the graph with the state of each node, and the chosen node.
+import { useEffect, useState } from "preact/hooks";
+import { get, post, stream } from "./api";
+import { Graph, type Node, type Status, statusChip } from "./graph";
+import { show } from "./json";
+import { Code, duration, timeOf } from "./show";
+import type { ScreenProps } from "./types";
+import { Chip, count, Empty, Failure, useLoaded, usePage } from "./ui";
+import type { RunHead } from "./workflows";
+
+interface State {
+  status: Status;
+  startedAt?: string;
+  endedAt?: string;
+  resumed?: boolean;
+  attempts?: { startedAt: string; error?: unknown }[];
+  iterations?: { started: number; ended: number; failed: number };
+  output?: unknown;
+  error?: unknown;
+  receipt?: unknown;
+  omitted?: boolean;
+}
+
+type Run = RunHead & { nodes: Record<string, State> };
+
+// useRun asks for the run whenever something has happened in it, four times a second at most.
+function useRun(id: string): { run?: Run; error?: unknown } {
+  const [state, setState] = useState<{ run?: Run; error?: unknown }>({});
+  useEffect(() => {
+    const controller = new AbortController();
+    const { signal } = controller;
+    const path = `v1/runs/${encodeURIComponent(id)}`;
+    let changed = true;
+    let over = false;
+    const follow = async () => {
+      for await (const { event } of stream(`${path}/stream`, { signal })) {
+        changed = true;
+        over = event === "end";
+      }
+    };
+    const load = async () => {
+      while (!signal.aborted) {
+        if (changed) {
+          changed = false;
+          const run = await get<Run>(path, signal);
+          setState({ run });
+          if (run.endedAt) return;
+        }
+        if (over) changed = true;
+        await new Promise((resolve) => setTimeout(resolve, 250));
+      }
+    };
+    void follow().catch(() => {});
+    load().catch((error: unknown) => signal.aborted || setState({ error }));
+    return () => controller.abort();
+  }, [id]);
+  return state;
+}
+
+export function RunPage({ id }: ScreenProps) {
+  usePage(`Run ${id}`);
+  const { run, error } = useRun(id);
+  const file = useLoaded(run?.file ?? "", async (signal) =>
+    run ? get<{ nodes: Node[] }>(`v1/workflows/${encodeURIComponent(run.file)}`, signal) : undefined,
+  );
+  const [chosen, setChosen] = useState("");
+  if (error) return <Failure error={error} />;
+  if (!run) return <div class="loading" aria-busy="true" />;
+  const cancel = () => void post(`v1/runs/${encodeURIComponent(id)}/cancel`, "{}").catch(() => {});
+  const states = Object.entries(run.nodes);
+  const ended = states.filter(([, s]) => s.endedAt || s.status === "skipped").length;
+  return (
+    <>
+      <div class="head">
+        <div class="grow">
+          <h1 tabIndex={-1}>{run.name}</h1>
+          <p class="meta">
+            <a href={`#/workflows/${encodeURIComponent(run.file)}`}>{run.file}</a>
+            <code>{run.run}</code>
+            {statusChip(run.status)}
+            {run.dryRun && <Chip>Dry run</Chip>}
+            <span role="status">
+              {ended} of {count(states.length, "node")} ended
+            </span>
+            <span>
+              {timeOf(run.startedAt)}
+              {run.endedAt && `, took ${duration(Date.parse(run.endedAt) - Date.parse(run.startedAt))}`}
+            </span>
+          </p>
+        </div>
+        {!run.endedAt && (
+          <button type="button" onClick={cancel}>
+            Cancel
+          </button>
+        )}
+      </div>
+      {run.error && <p class="note bad">{run.error}</p>}
+      {file.value && (
+        <Graph nodes={file.value.nodes} statusOf={(n) => run.nodes[n]?.status} chosen={chosen} choose={setChosen} />
+      )}
+      <div class="panel">
+        <NodeDetail id={chosen} state={run.nodes[chosen]} />
+      </div>
+    </>
+  );
+}
+
+function NodeDetail({ id, state: s }: { id: string; state?: State }) {
+  if (!s) {
+    return (
+      <Empty title="No node selected">
+        <p>Select a node to see its attempts, its output and its receipt.</p>
+      </Empty>
+    );
+  }
+  const parts: [string, unknown][] = [
+    ["Error", s.error],
+    ["Output", s.output],
+    ["Receipt", s.receipt],
+  ];
+  return (
+    <>
+      <h2>{id}</h2>
+      <p class="meta">
+        {statusChip(s.status)}
+        {s.resumed && <Chip>from an earlier process</Chip>}
+        {s.startedAt && s.endedAt && <span>took {duration(Date.parse(s.endedAt) - Date.parse(s.startedAt))}</span>}
+        {s.iterations && (
+          <span>
+            {s.iterations.ended} of {count(s.iterations.started, "iteration")} ended, {s.iterations.failed} failed
+          </span>
+        )}
+      </p>
+      {(s.attempts ?? []).length > 1 && (
+        <ol class="attempts">
+          {s.attempts!.map((a, i) => (
+            <li key={i}>
+              Attempt {i + 1} at {timeOf(a.startedAt)}{" "}
+              <Chip kind={a.error ? "bad" : "good"}>{a.error ? "failed" : s.status}</Chip>
+            </li>
+          ))}
+        </ol>
+      )}
+      {parts.map(([label, value]) => value !== undefined && <Code key={label} label={label} text={show(value)} />)}
+      {s.omitted && <p class="hint">Output and receipt are too large to be kept here.</p>}
+    </>
+  );
+}

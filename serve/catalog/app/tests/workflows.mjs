@@ -1,0 +1,64 @@
+// Workflow files are listed, checked, run and canceled; a run shows the state of each node.
+import assert from "node:assert/strict";
+import { given, withPage } from "./browser.mjs";
+
+const fault = (body) =>
+  fetch(`${given.emulator}/emulator/v1/faults`, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(body),
+  });
+
+await withPage(async ({ page, open }) => {
+  await open("workflows");
+  await page.getByText("No run since the server has started").waitFor();
+  await page.getByText("1 fault", { exact: true }).waitFor();
+  await page.getByRole("link", { name: "broken.workflow.yaml" }).click();
+  await page.getByText('did you mean "segment_track"').waitFor();
+  assert.equal(await page.getByRole("button", { name: "Run" }).count(), 0);
+
+  await open("workflows/signup.workflow.yaml");
+  await page.getByRole("button", { name: "Dry run" }).click();
+  await page.getByText("Dry run", { exact: true }).waitFor();
+  await page.getByText("succeeded", { exact: true }).first().waitFor();
+  const stats = async () => (await fetch(`${given.emulator}/emulator/v1/stats`)).json();
+  assert.equal((await stats()).stored, 0);
+
+  // A retry can be seen; of a node that is not run, nothing but that.
+  await open("workflows/signup.workflow.yaml");
+  await fault([{ status: 400, times: 1, path: "/v1/identify" }]);
+  await page.getByRole("button", { name: "Run", exact: true }).click();
+  const graph = page.getByRole("region", { name: "Graph" });
+  await graph.getByRole("button", { name: /who failed/ }).click();
+  await page.getByRole("region", { name: "Error" }).getByText("rejected").waitFor();
+
+  await open("workflows/signup.workflow.yaml");
+  await page.getByLabel("Run id").fill("run-1");
+  await page.getByRole("button", { name: "Run", exact: true }).click();
+  await graph.getByRole("button", { name: /paying skipped/ }).waitFor();
+  await page.getByText("3 of 3 nodes ended").waitFor();
+  await graph.getByRole("button", { name: /invited succeeded/ }).click();
+  await page.getByText("2 of 2 iterations ended, 0 failed").waitFor();
+  assert.equal((await stats()).stored, 3);
+  await open("runs/run-1");
+  await graph.getByRole("button", { name: /who succeeded/ }).click();
+  await page.getByRole("region", { name: "Receipt" }).getByText("sb1-").waitFor();
+
+  // A run that lasts is canceled.
+  await fault([{ delay: "20s" }]);
+  await open("workflows/signup.workflow.yaml");
+  await page.getByRole("button", { name: "Run", exact: true }).click();
+  await graph.getByRole("button", { name: /who running/ }).waitFor();
+  await page.getByRole("button", { name: "Cancel" }).click();
+  await page.getByText("canceled", { exact: true }).first().waitFor();
+
+  await open("workflows");
+  assert.equal(await page.getByRole("row").count(), 5);
+
+  // What is real wants a confirmation.
+  await page.getByLabel("Source").selectOption("prod");
+  await page.getByRole("link", { name: "signed-up" }).click();
+  await page.getByRole("button", { name: "Run for real" }).click();
+  await page.getByRole("button", { name: "Do not send" }).click();
+  assert.equal((await stats()).stored, 3);
+});
