@@ -52,6 +52,20 @@ export function Dialog({ title, close, children }: { title: string; close?: () =
   );
 }
 
+// Aside shows what has been chosen elsewhere. Where there is no room beside that, it is below, and comes
+// into view when something is chosen.
+export function Aside({ of, children }: { of?: string; children: ComponentChildren }) {
+  const ref = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    if (of && ref.current!.getBoundingClientRect().top > innerHeight - 100) ref.current!.scrollIntoView();
+  }, [of]);
+  return (
+    <div class="panel" ref={ref}>
+      {children}
+    </div>
+  );
+}
+
 export function download(name: string, text: string, type = "application/json"): void {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob([text], { type }));

@@ -9,7 +9,7 @@ import { type Item, most, useFeed, words } from "./feed";
 import { setQuery } from "./route";
 import { Elsewhere } from "./elsewhere";
 import type { ScreenProps } from "./types";
-import { type Clock, clocks, download, timeOf } from "./show";
+import { Aside, type Clock, clocks, download, timeOf } from "./show";
 import { count, Empty, usePage } from "./ui";
 
 // values lists what an event holds, without the names of its members.
@@ -93,9 +93,9 @@ export function WatchPage({ blocks, query, sources }: ScreenProps) {
       ) : (
         <div class="halves watch">
           <List items={found} open={open} choose={setOpen} clock={clock} />
-          <div class="panel">
+          <Aside of={open?.key}>
             <Detail item={open} blocks={blocks} items={items} choose={setOpen} />
-          </div>
+          </Aside>
         </div>
       )}
       <Elsewhere source={sources.chosen} />

@@ -3,7 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import { get, post, stream } from "./api";
 import { Graph, type Node, type Status, statusChip } from "./graph";
 import { show } from "./json";
-import { Code, duration, timeOf } from "./show";
+import { Aside, Code, duration, timeOf } from "./show";
 import type { ScreenProps } from "./types";
 import { Chip, count, Empty, Failure, useLoaded, usePage } from "./ui";
 import type { RunHead } from "./workflows";
@@ -98,9 +98,9 @@ export function RunPage({ id }: ScreenProps) {
       {file.value && (
         <Graph nodes={file.value.nodes} statusOf={(n) => run.nodes[n]?.status} chosen={chosen} choose={setChosen} />
       )}
-      <div class="panel">
+      <Aside of={chosen}>
         <NodeDetail id={chosen} state={run.nodes[chosen]} />
-      </div>
+      </Aside>
     </>
   );
 }
