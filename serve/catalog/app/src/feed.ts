@@ -138,6 +138,7 @@ const followEmulator: Follow = async (signal, add, miss, say) => {
       signal,
     );
     for (const d of discards) {
+      if (d.seq <= lastDrop) continue; // another answer, which was slow, had it
       lastDrop = d.seq;
       add(ofDropped(d));
     }

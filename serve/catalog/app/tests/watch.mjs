@@ -12,7 +12,7 @@ const send = (batch) =>
     body: JSON.stringify({ batch }),
   });
 
-await withPage(async ({ page, open }) => {
+await withPage(async ({ page, open, context }) => {
   await open("watch");
   await page.getByText("No events yet").waitFor();
   const order = {
@@ -92,14 +92,11 @@ await withPage(async ({ page, open }) => {
     /Authorization: Basic \[redacted\]/,
   );
 
-  // 2,000 events in three seconds do not freeze the page.
+  // 2,000 events in three seconds do not freeze the page. Its tasks are judged by the CPU time that
+  // they take: what they last depends on what else the machine does.
   await open("watch");
-  await page.evaluate(() => {
-    window.long = 0;
-    new PerformanceObserver((list) => {
-      for (const entry of list.getEntries()) window.long += entry.duration;
-    }).observe({ type: "longtask" });
-  });
+  const browser = context.browser();
+  await browser.startTracing(page, { categories: ["toplevel"] });
   for (let i = 0; i < 40; i++) {
     await send(
       Array.from({ length: 50 }, (_, n) => ({
@@ -111,12 +108,21 @@ await withPage(async ({ page, open }) => {
     );
     await new Promise((resolve) => setTimeout(resolve, 60));
   }
+  await page.waitForTimeout(1000); // and look for nothing, which would be a long task of its own
+  const { traceEvents } = JSON.parse((await browser.stopTracing()).toString());
+  const main = traceEvents
+    .filter((e) => e.name === "thread_name" && e.args.name === "CrRendererMain")
+    .map((e) => `${e.pid} ${e.tid}`);
+  const tasks = traceEvents.filter((e) => e.name.endsWith("RunTask") && main.includes(`${e.pid} ${e.tid}`));
+  const took = tasks.map((e) => (e.tdur ?? 0) / 1000);
+  const long = took.filter((ms) => ms > 50).reduce((sum, ms) => sum + ms, 0);
+  console.log(`the longest of ${took.length} tasks takes ${Math.max(...took)} ms, those above 50 ms ${long} ms in all`);
+  assert.ok(took.length > 100 && long < 300);
   await list
     .getByRole("button", { name: /Load 39/ })
     .first()
     .waitFor();
   await page.getByText("500 items, the newest 500").waitFor();
-  console.log(`long tasks: ${await page.evaluate(() => Math.round(window.long))} ms`);
   await page.getByRole("button", { name: "Clear" }).click();
   await page.getByText("No events yet").waitFor();
 });
