@@ -2,6 +2,7 @@ package temporal_test
 
 import (
 	"encoding/json"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -118,9 +119,12 @@ func TestActivityErrors(t *testing.T) {
 //
 //	temporal workflow show --workflow-id ID --output json > testdata/NAME.history.json
 func TestRecordedHistories(t *testing.T) {
-	for _, name := range []string{"signup", "variables"} {
+	files, err := filepath.Glob("testdata/*.history.json")
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, len(files), 6)
+	for _, file := range files {
 		replayer := worker.NewWorkflowReplayer()
 		replayer.RegisterWorkflowWithOptions(temporal.Graph, sdkflow.RegisterOptions{Name: temporal.WorkflowType})
-		require.NoError(t, replayer.ReplayWorkflowHistoryFromJSONFile(nil, "testdata/"+name+".history.json"), name)
+		require.NoError(t, replayer.ReplayWorkflowHistoryFromJSONFile(nil, file), file)
 	}
 }

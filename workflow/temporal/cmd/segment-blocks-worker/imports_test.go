@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/worker"
+	sdkflow "go.temporal.io/sdk/workflow"
 
 	"github.com/aacflow/segment-blocks/blocks"
 	"github.com/aacflow/segment-blocks/registry"
@@ -75,6 +77,13 @@ func testImport(t *testing.T, s *temporalServer) {
 		"--task-queue", "import")
 	require.ErrorContains(t, err, `must be in the workers' folder of imports: "../events.ndjson"`)
 	require.Empty(t, out)
+}
+
+// TestRecordedImport replays an import of an earlier release; see the test of that name for graphs.
+func TestRecordedImport(t *testing.T) {
+	replayer := worker.NewWorkflowReplayer()
+	replayer.RegisterWorkflowWithOptions(importFile, sdkflow.RegisterOptions{Name: importWorkflow})
+	require.NoError(t, replayer.ReplayWorkflowHistoryFromJSONFile(nil, "testdata/import.history.json"))
 }
 
 // importedHere imports a file in this process, and returns the messageIds.

@@ -195,7 +195,7 @@ var errTimeout = errors.New("the workflow did not end")
 // patiently returns a context that ends when a workflow takes too long.
 func patiently(t *testing.T) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeoutCause(t.Context(), time.Minute, errTimeout)
+	ctx, cancel := context.WithTimeoutCause(t.Context(), 3*time.Minute, errTimeout)
 	t.Cleanup(cancel)
 	return ctx
 }

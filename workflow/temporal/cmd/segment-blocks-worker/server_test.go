@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
+	"os/exec"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -59,12 +62,51 @@ func requireComplete(t *testing.T, s *temporalServer, segment *emulator.Server, 
 	stats := segment.Stats()
 	require.EqualValues(t, killMessages, stats.Stored)
 	require.Zero(t, stats.Discarded)
-	seen := map[any]bool{}
-	for _, e := range segment.Events(emulator.Filter{}) {
-		seen[e.MessageID] = true
-	}
-	require.Len(t, seen, killMessages)
+	require.Len(t, ids(segment), killMessages)
 	t.Logf("%d requests, %d stored, %d repeats recognised", stats.Requests, stats.Stored, stats.Duplicates)
+}
+
+// TestKilledWorkers kills one of two workers again and again, while they are at it: KILLS times.
+func TestKilledWorkers(t *testing.T) {
+	t.Parallel()
+	s, segment := startTemporal(t), newEmulator(t)
+	require.NoError(t, segment.Script(emulator.Fault{Delay: 200 * time.Millisecond, Times: -1}))
+	kills := 2
+	if text := os.Getenv("KILLS"); text != "" {
+		var err error
+		kills, err = strconv.Atoi(text)
+		require.NoError(t, err)
+	}
+	workers := []*exec.Cmd{startWorker(t, s, segment.URL, "killed"), startWorker(t, s, segment.URL, "killed")}
+	runs := 0
+	for killed := range kills {
+		if runs == 0 || s.GetWorkflow(t.Context(), fmt.Sprint("killed", runs-1), "").Get(atOnce(t), nil) == nil {
+			_, _, err := runCommand(t.Context(), "run", "--address", s.address(), "--task-queue", "killed", "--file", killFile,
+				"--env", "TOKEN", "--run", fmt.Sprint("killed", runs), "--detach")
+			require.NoError(t, err)
+			runs++
+		}
+		_, err := segment.Wait(patiently(t), min(runs*killMessages, len(segment.Events(emulator.Filter{}))+1))
+		require.NoError(t, err)
+		victim := &workers[killed%2]
+		require.NoError(t, (*victim).Process.Kill())
+		*victim = startWorker(t, s, segment.URL, "killed")
+	}
+	for i := range runs {
+		require.NoError(t, s.GetWorkflow(t.Context(), fmt.Sprint("killed", i), "").Get(patiently(t), nil))
+	}
+	require.EqualValues(t, runs*killMessages, segment.Stats().Stored)
+	require.Len(t, ids(segment), runs*killMessages)
+	t.Logf("%d kills, %d of %d stored, %d repeats recognised", kills, segment.Stats().Stored, runs*killMessages,
+		segment.Stats().Duplicates)
+}
+
+// atOnce returns a context for what is there already.
+func atOnce(t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	t.Cleanup(cancel)
+	return ctx
 }
 
 func TestKilledWorker(t *testing.T) {
