@@ -121,7 +121,7 @@ func TestActivityErrors(t *testing.T) {
 func TestRecordedHistories(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.history.json")
 	require.NoError(t, err)
-	require.GreaterOrEqual(t, len(files), 6)
+	require.GreaterOrEqual(t, len(files), 5)
 	for _, file := range files {
 		replayer := worker.NewWorkflowReplayer()
 		replayer.RegisterWorkflowWithOptions(temporal.Graph, sdkflow.RegisterOptions{Name: temporal.WorkflowType})

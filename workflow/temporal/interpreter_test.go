@@ -184,6 +184,19 @@ nodes:
 		require.Contains(t, e.Message, "Temporal takes 2080768; nothing was sent")
 		require.Len(t, server.Events(emulator.Filter{}), 1, "that of the first case")
 	})
+	t.Run("major version", func(t *testing.T) {
+		env := newEnvironment(t, server.URL)
+		env.ExecuteWorkflow(temporal.WorkflowType, temporal.Request{Text: `
+name: major
+nodes:
+  a: {block: segment_track@1, with: {userId: u, event: E}}
+  b: {block: segment_track@9, with: {userId: u, event: E}, onError: continue}
+`})
+		nodes := resultOf(t, env.GetWorkflowResult, env.GetWorkflowError()).Nodes
+		require.Equal(t, "succeeded", nodes["a"].Status)
+		require.Equal(t, "failed", nodes["b"].Status)
+		require.Contains(t, nodes["b"].Error.Message, "9")
+	})
 	t.Run("unknown source", func(t *testing.T) {
 		env := newEnvironment(t, server.URL)
 		env.ExecuteWorkflow(temporal.WorkflowType, temporal.Request{Source: "dev", Text: `
