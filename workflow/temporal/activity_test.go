@@ -3,6 +3,7 @@ package temporal_test
 import (
 	"encoding/json"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -59,6 +60,11 @@ func placed(ctx sdkflow.Context) (bool, error) {
 	return out.Success, err
 }
 
+func tooMuch(ctx sdkflow.Context) error {
+	_, err := temporal.Invoke[any](ctx, "large", "segment_track", map[string]any{"event": strings.Repeat("x", 3_000_000)})
+	return err
+}
+
 func TestInvoke(t *testing.T) {
 	server := newEmulator(t)
 	env := newEnvironment(t, server.URL)
@@ -70,6 +76,11 @@ func TestInvoke(t *testing.T) {
 	require.True(t, success)
 	require.EqualValues(t, 1, server.Stats().Stored)
 	require.EqualValues(t, 1, server.Stats().Duplicates)
+
+	env = newEnvironment(t, server.URL)
+	env.RegisterWorkflow(tooMuch)
+	env.ExecuteWorkflow(tooMuch)
+	require.ErrorContains(t, env.GetWorkflowError(), "the input of large has 3000012 bytes, and Temporal takes 2080768")
 
 	// A run with the same FirstRunID sends the same message, as after a reset.
 	env = newEnvironment(t, server.URL)

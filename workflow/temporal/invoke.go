@@ -12,7 +12,10 @@ import (
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
 	sdk "go.temporal.io/sdk/workflow"
+
+	"github.com/aacflow/segment-blocks/runtime"
 )
 
 // ErrNoStandalone is the error of a server without standalone activities.
@@ -33,14 +36,23 @@ var ErrNoStandalone = errors.New("this Temporal server runs no activity without 
 // The activity options of ctx hold. Where they say nothing, a try may take a minute and all tries
 // 23 hours, as Segment knows a repeat for 24. The error is that of the activity.
 func Invoke[Out any](ctx sdk.Context, id, block string, input any) (Out, error) {
+	var outcome struct{ Output Out }
 	options := sdk.GetActivityOptions(ctx)
 	options.ActivityID = id
 	options.StartToCloseTimeout = cmp.Or(options.StartToCloseTimeout, time.Minute)
 	options.ScheduleToCloseTimeout = cmp.Or(options.ScheduleToCloseTimeout, maxRetrying)
+	raw, err := json.Marshal(input)
+	if err != nil {
+		return outcome.Output, invalid("the input of %s is no JSON: %w", id, err)
+	}
+	if len(raw) > maxPayload {
+		return outcome.Output, temporal.NewNonRetryableApplicationError(fmt.Sprintf(
+			"the input of %s has %d bytes, and Temporal takes %d; nothing was sent", id, len(raw), maxPayload),
+			string(runtime.TooLarge), nil)
+	}
 	info := sdk.GetInfo(ctx)
 	call := Call{InvocationID: cmp.Or(info.FirstRunID, info.WorkflowExecution.RunID) + "/" + id}
-	var outcome struct{ Output Out }
-	err := sdk.ExecuteActivity(sdk.WithActivityOptions(ctx, options), block, input, call).Get(ctx, &outcome)
+	err = sdk.ExecuteActivity(sdk.WithActivityOptions(ctx, options), block, input, call).Get(ctx, &outcome)
 	return outcome.Output, err
 }
 

@@ -5,15 +5,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
 	sdk "go.temporal.io/sdk/temporal"
 
 	"github.com/aacflow/segment-blocks/internal/text"
+	"github.com/aacflow/segment-blocks/workflow/temporal"
 )
 
 func newImport(to *connection) *cobra.Command {
@@ -76,8 +77,15 @@ func launchImport(
 	warnOfNoWorker(ctx, cmd.ErrOrStderr(), server, queue)
 	say(cmd.ErrOrStderr(), "%s is imported by the workflow %s", req.File, id)
 	var done importProgress
-	err = whileWatching(ctx, func(ctx context.Context) { watchImport(ctx, cmd.ErrOrStderr(), server, id) },
-		func() error { return run.Get(ctx, &done) })
+	shown := 0
+	show := func(answer converter.EncodedValue) {
+		var p importProgress
+		if answer.Get(&p) == nil && p.Done != shown {
+			say(cmd.ErrOrStderr(), "%d of %d parts, %s events accepted", p.Done, p.Parts, text.Grouped(p.Accepted))
+			shown = p.Done
+		}
+	}
+	err = whileWatching(ctx, server, id, show, func() error { return run.Get(ctx, &done) })
 	if err := ending(ctx, id, err); err != nil {
 		return err
 	}
@@ -93,34 +101,24 @@ func launchImport(
 	return nil
 }
 
-// watchImport prints a line when parts are done, until ctx ends.
-func watchImport(ctx context.Context, w io.Writer, server client.Client, id string) {
-	shown := 0
-	for {
-		select {
-		case <-time.After(time.Second):
-		case <-ctx.Done():
-			return
-		}
-		answer, err := server.QueryWorkflow(ctx, id, "", "progress")
-		if err != nil {
-			continue // there is no worker now
-		}
-		var p importProgress
-		if answer.Get(&p) == nil && p.Done != shown {
-			say(w, "%d of %d parts, %s events accepted", p.Done, p.Parts, text.Grouped(p.Accepted))
-			shown = p.Done
-		}
-	}
-}
-
-// whileWatching waits for wait, and for watch to notice that it is over.
-func whileWatching(ctx context.Context, watch func(context.Context), wait func() error) error {
+// whileWatching waits for a workflow. Until then it asks it once a second how far it is.
+func whileWatching(
+	ctx context.Context, server client.Client, id string, show func(progress converter.EncodedValue), wait func() error,
+) error {
 	watching, stop := context.WithCancel(ctx)
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)
-		watch(watching)
+		for {
+			select {
+			case <-time.After(time.Second):
+			case <-watching.Done():
+				return
+			}
+			if answer, err := server.QueryWorkflow(watching, id, "", temporal.ProgressQuery); err == nil {
+				show(answer)
+			} // else there is no worker now
+		}
 	}()
 	err := wait()
 	stop()

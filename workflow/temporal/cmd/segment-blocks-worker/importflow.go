@@ -7,6 +7,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/aacflow/segment-blocks/segment/importer"
+	"github.com/aacflow/segment-blocks/workflow/temporal"
 )
 
 // importWorkflow is the type of the workflow that imports a file.
@@ -39,7 +40,7 @@ type importProgress struct {
 // are kept: an import of the same file goes on.
 func importFile(ctx workflow.Context, req importRequest) (importProgress, error) {
 	var progress importProgress
-	err := workflow.SetQueryHandler(ctx, "progress", func() (importProgress, error) { return progress, nil })
+	err := workflow.SetQueryHandler(ctx, temporal.ProgressQuery, func() (importProgress, error) { return progress, nil })
 	if err != nil {
 		return progress, err
 	}

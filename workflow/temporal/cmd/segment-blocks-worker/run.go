@@ -12,7 +12,6 @@ import (
 	"log/slog"
 	"os"
 	"slices"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
@@ -214,8 +213,20 @@ func follow(
 ) error {
 	say(cmd.ErrOrStderr(), "%s runs as the workflow %s", g.Name, run.GetID())
 	var result json.RawMessage
-	err := whileWatching(ctx, func(ctx context.Context) { watch(ctx, cmd.ErrOrStderr(), server, run.GetID(), g) },
-		func() error { return run.Get(ctx, &result) })
+	shown := map[string]workflow.Status{}
+	show := func(answer converter.EncodedValue) {
+		var p temporal.Progress
+		if answer.Get(&p) != nil {
+			return
+		}
+		for _, n := range g.Nodes {
+			if status := p.Nodes[n.ID]; status != workflow.Pending && status != shown[n.ID] {
+				say(cmd.ErrOrStderr(), "%s %s", n.ID, status)
+				shown[n.ID] = status
+			}
+		}
+	}
+	err := whileWatching(ctx, server, run.GetID(), show, func() error { return run.Get(ctx, &result) })
 	var ended *sdk.ApplicationError
 	if ctx.Err() == nil && errors.As(err, &ended) && ended.Type() == temporal.NodeFailed && ended.HasDetails() {
 		if decoding := ended.Details(&result); decoding == nil {
@@ -228,30 +239,4 @@ func follow(
 	}
 	_, err = fmt.Fprintln(cmd.OutOrStdout(), string(result))
 	return err
-}
-
-// watch prints a line for each node whose status has changed, until ctx ends.
-func watch(ctx context.Context, w io.Writer, server client.Client, id string, g *workflow.Graph) {
-	shown := map[string]workflow.Status{}
-	for {
-		select {
-		case <-time.After(time.Second):
-		case <-ctx.Done():
-			return
-		}
-		answer, err := server.QueryWorkflow(ctx, id, "", temporal.ProgressQuery)
-		if err != nil {
-			continue // there is no worker now
-		}
-		var p temporal.Progress
-		if answer.Get(&p) != nil {
-			continue
-		}
-		for _, n := range g.Nodes {
-			if status := p.Nodes[n.ID]; status != workflow.Pending && status != shown[n.ID] {
-				say(w, "%s %s", n.ID, status)
-				shown[n.ID] = status
-			}
-		}
-	}
 }

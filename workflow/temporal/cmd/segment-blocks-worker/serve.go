@@ -85,6 +85,9 @@ type work struct {
 }
 
 func newWork(reg *registry.Registry, f serveFlags, logger *slog.Logger, options []runtime.Option) (*work, error) {
+	if f.rate < 0 {
+		return nil, fmt.Errorf("--rate must be 0, or invocations a second: %v", f.rate)
+	}
 	found, warnings, err := sources.Load(f.config, os.Environ(), f.sources)
 	if err != nil {
 		return nil, err
