@@ -34,8 +34,9 @@ func TestGuide(t *testing.T) {
 		":4010", ":"+emulator,
 	).Replace(script)
 	// A reader takes a moment to start one after the other.
-	script = strings.Replace(script, "segment-blocks-worker serve", "sleep 3; segment-blocks-worker serve", 1)
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	script = strings.Replace(script, "segment-blocks-worker serve",
+		"until temporal operator namespace describe default; do sleep 0.2; done >&2; segment-blocks-worker serve", 1)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "bash", "-c", script)
 	cmd.Dir = t.TempDir()
