@@ -132,7 +132,7 @@ func TestActivityErrors(t *testing.T) {
 func TestRecordedHistories(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.history.json")
 	require.NoError(t, err)
-	require.GreaterOrEqual(t, len(files), 5)
+	require.GreaterOrEqual(t, len(files), 7)
 	for _, file := range files {
 		replayer := worker.NewWorkflowReplayer()
 		replayer.RegisterWorkflowWithOptions(temporal.Graph, sdkflow.RegisterOptions{Name: temporal.WorkflowType})
