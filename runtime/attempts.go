@@ -20,7 +20,7 @@ type Attempt struct {
 	Request    AttemptRequest `json:"request"`
 	// Response is nil where no answer came.
 	Response *AttemptResponse `json:"response,omitempty"`
-	// Error says what else than the status of the answer is the matter.
+	// Error says what went wrong, apart from the status of the answer.
 	Error string `json:"error,omitempty"`
 }
 
@@ -30,7 +30,7 @@ type AttemptRequest struct {
 	URL     string              `json:"url"`
 	Headers map[string][]string `json:"headers"`
 	Body    string              `json:"body"`
-	// Truncated tells that the body was longer.
+	// Truncated says that the body was longer.
 	Truncated bool `json:"truncated,omitempty"`
 }
 
@@ -42,7 +42,7 @@ type AttemptResponse struct {
 	Truncated bool                `json:"truncated,omitempty"`
 }
 
-// What is kept of the attempts of one invocation.
+// How much is kept of the attempts of one invocation.
 const (
 	maxAttempts      = 50
 	maxAttemptBody   = 64 << 10

@@ -127,7 +127,7 @@ type Call struct {
 	// HTTP is the client that [Call.Send] sends with, for what Send does not do. It is shared: set
 	// nothing on it.
 	HTTP *resty.Client
-	// DryRun tells that HTTP only records requests and answers each with 200 and {}.
+	// DryRun says that HTTP only records requests, and answers each with 200 and {}.
 	DryRun bool
 	// Receipt is for the executor to fill in. The runtime itself sets the block, the source, the
 	// times and the invocation id.

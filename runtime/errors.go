@@ -43,7 +43,7 @@ type CodeInfo struct {
 	Code Code
 	// Meaning and Remedy are sentences: when it comes, and what to do.
 	Meaning, Remedy string
-	// Sent tells whether anything can have left: no, maybe or yes.
+	// Sent says whether anything can have left: no, maybe or yes.
 	Sent string
 }
 
@@ -125,7 +125,7 @@ type Error struct {
 	Block string
 	// Message is one line that may be all a person gets to see.
 	Message string
-	// Retryable tells that the same invocation may succeed later, unchanged.
+	// Retryable says that the same invocation may succeed later, unchanged.
 	Retryable bool
 	// Status is the HTTP status of the receiver's last answer, or 0.
 	Status int

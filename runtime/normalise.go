@@ -102,8 +102,8 @@ func (n *normaliser) member(
 	return value, true
 }
 
-// warnOfReferences warns of each text below at that still holds a reference. Free-form JSON may
-// hold such text on purpose, so it is sent.
+// warnOfReferences warns of each text at or below a place that still holds a reference. Free-form
+// JSON may hold such text on purpose, so it is sent.
 func (n *normaliser) warnOfReferences(raw json.RawMessage, at string) {
 	if !n.conventions.MayBeUnresolved(raw) {
 		return
@@ -179,8 +179,8 @@ func (n *normaliser) list(
 	return append(out, ']')
 }
 
-// noteBlank remembers what was taken for absent. Of very many it forgets the later ones: then they
-// read as not given.
+// noteBlank remembers what was taken for absent. After 10,000 it remembers no more, and the rest
+// are reported as not given.
 func (n *normaliser) noteBlank(at string, value json.RawMessage) {
 	const most = 10_000
 	if len(n.blank) < most {
@@ -188,7 +188,7 @@ func (n *normaliser) noteBlank(at string, value json.RawMessage) {
 	}
 }
 
-// refuse adds a violation. Of very many it counts the later ones.
+// refuse adds a violation. It keeps the first 1,000.
 func (n *normaliser) refuse(v schemas.Violation) {
 	const most = 1000
 	if len(n.violations) < most {
@@ -196,7 +196,8 @@ func (n *normaliser) refuse(v schemas.Violation) {
 	}
 }
 
-// explainBlanks makes the violations of what is missing say so where it was given, but empty.
+// explainBlanks rewords the violations of parameters that were given, but empty: they are not
+// missing.
 func (n *normaliser) explainBlanks(violations []schemas.Violation) {
 	for i, v := range violations {
 		if blank, ok := n.blank[v.Path]; ok && v.Message == "must be given" {

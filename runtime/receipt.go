@@ -51,7 +51,7 @@ type Receipt struct {
 // maxWarnings bounds a receipt: a batch may give cause for several a message.
 const maxWarnings = 100
 
-// Warn adds a warning. From the hundredth on they are only counted.
+// Warn adds a warning. Warnings after the hundredth are only counted.
 func (r *Receipt) Warn(path, code, message string) {
 	if len(r.Warnings) == maxWarnings {
 		r.unlisted++

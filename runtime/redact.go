@@ -24,8 +24,8 @@ type redactor struct {
 	source any
 }
 
-// text replaces the secrets of the input and the source. Short texts are no secrets, and to replace
-// them would turn every message to rubble.
+// text replaces the secrets of the input and the source. Short texts are not secrets, and
+// replacing them would damage every message.
 func (r *redactor) text(s string) string {
 	var secrets []string
 	for _, f := range r.fields {

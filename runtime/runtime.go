@@ -34,8 +34,8 @@ import (
 	"github.com/aacflow/segment-blocks/schemas"
 )
 
-// Runtime invokes the blocks of a registry. It is safe for concurrent use. Whoever makes it closes
-// it.
+// Runtime invokes the blocks of a registry. It is safe for concurrent use. The code that makes it
+// closes it.
 type Runtime struct {
 	registry    *registry.Registry
 	sources     []namedSource

@@ -5,7 +5,7 @@ import "slices"
 // SourceInfo describes a source to whoever has to choose one. It never holds the credential.
 type SourceInfo struct {
 	Name string `json:"name"`
-	// Default tells that at least one block uses the source when an invocation names none.
+	// Default says that at least one block uses the source when an invocation names none.
 	Default bool `json:"default"`
 	// Endpoint, Region, Delivery and Fingerprint are the vendor's own words, as in a [Receipt]:
 	// where the source sends, in which region, the way the messages leave, and what the credential

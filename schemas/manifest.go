@@ -1,6 +1,6 @@
-// Package schemas reads manifests: the YAML files that declare blocks, one a block, with a JSON
-// Schema for what goes in and one for what comes out. Everything else that is known of a block is
-// derived from its manifest.
+// Package schemas reads manifests: the YAML files that declare blocks, one file each, with a JSON
+// Schema for the input and one for the output. Everything else that is known of a block is derived
+// from its manifest.
 //
 //	manifests, err := schemas.Load(segment.Manifests())
 //	track := manifests[0]

@@ -33,17 +33,17 @@ func (a *Answer) accepted() bool { return a.Status >= 200 && a.Status < 300 }
 type Decision struct {
 	// Code says why the request was not accepted. Empty: it was.
 	Code Code
-	// Retry tells that another attempt may be accepted.
+	// Retry says that another attempt may be accepted.
 	Retry bool
-	// InDoubt tells that the receiver may have taken the request all the same.
+	// InDoubt says that the receiver may have taken the request nevertheless.
 	InDoubt bool
 	// Err adds to the status what the receiver's own text does not say.
 	Err error
 }
 
-// Judge goes by the status alone. It retries 408, 429 and 5xx, save 501, 505 and 511, and all other
+// Judge looks at the status alone. It retries 408, 429 and 5xx except 501, 505 and 511; all other
 // statuses are final. After a 408 or 5xx the request is in doubt: the receiver ran out of time or
-// failed on the way, or a gateway in front of it says so after having passed the request on.
+// failed on the way, or a gateway in front of it says so after it has passed the request on.
 func Judge(a *Answer) Decision {
 	switch status := a.Status; {
 	case a.accepted():
@@ -125,8 +125,7 @@ func wordsOf(raw json.RawMessage, depth int) string {
 	return strings.Join(parts, ": ")
 }
 
-// titleOf keeps of an HTML page what its title says; the rest is markup that helps nobody in an
-// error.
+// titleOf returns the title of an HTML page. The rest is markup that helps nobody in an error.
 func titleOf(page string) string {
 	title := regexp.MustCompile(`(?is)<title>\s*(.*?)\s*</title>`).FindStringSubmatch(page)
 	if len(title) == 0 || title[1] == "" {

@@ -28,12 +28,12 @@ var (
 	errLongAnswer     = errors.New("the answer is too long")
 )
 
-// localError is a refusal on this side, by the body's maker or the resty client: nothing was sent.
+// localError is a refusal on this side, by Request.Body or the resty client: nothing was sent.
 type localError struct{ error }
 
 func (e *localError) Unwrap() error { return e.error }
 
-// try makes one attempt, and notes in seen what is sent.
+// try makes one attempt, and records in seen what is sent.
 func (s *sending) try(ctx context.Context, seen *Attempt) (*Answer, error) {
 	// The answer is read here, up to a bound, rather than by resty, which would read all of it or
 	// fail.

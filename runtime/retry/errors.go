@@ -56,7 +56,7 @@ type Error struct {
 	RetryAfter time.Duration
 	// Attempts is how many attempts there were.
 	Attempts int
-	// Sent tells that a byte of the request may have left. InDoubt tells that the receiver may have
+	// Sent says that a byte of the request may have left. InDoubt says that the receiver may have
 	// taken it: an attempt got no answer, or one that does not settle it.
 	Sent, InDoubt bool
 	// Err is the cause, if there is one beside the receiver's answer: the context's error, a
@@ -108,7 +108,7 @@ func Interrupted(endpoint string, attempts int, cause error) *Error {
 	return &Error{Code: code, Endpoint: endpoint, Attempts: attempts, Err: cause}
 }
 
-// causeText says in words what the errors of a context leave to the reader.
+// causeText puts the errors of a context into words.
 func causeText(err error) string {
 	switch {
 	case errors.Is(err, context.Canceled):
@@ -126,7 +126,7 @@ func attempts(n int) string {
 	return strconv.Itoa(n) + " attempts"
 }
 
-// briefly writes a duration to two digits or so: 1.234567s says no more than 1.2s.
+// briefly rounds a duration to about two digits: 1.2s says as much as 1.234567s.
 func briefly(d time.Duration) string {
 	switch {
 	case d >= 10*time.Second:

@@ -22,7 +22,7 @@ type Attempt struct {
 	// Answer is nil where none came. AnswerCut tells that its body is not the whole of it.
 	Answer    *Answer
 	AnswerCut bool
-	// Err says what else than the status of the answer is the matter, if anything.
+	// Err says what went wrong, apart from the status of the answer.
 	Err error
 }
 

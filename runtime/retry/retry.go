@@ -57,15 +57,15 @@ type Request struct {
 // Policy bounds what one request may cost in attempts and in time. A zero field is its default.
 //
 // What is tried again: network errors, timeouts, and the answers that [Request.Judge] names. A
-// Retry-After with one of those answers replaces the delay below. It is obeyed up to 300 s.
+// Retry-After in one of those answers replaces the delays below. It is obeyed up to 300 s.
 type Policy struct {
 	// MaxRetries is how many attempts may follow the first. Default 10; negative for none. A retry
 	// after a Retry-After is not counted, but never do more than MaxRetries + 20 attempts follow
 	// the first.
 	MaxRetries int
 	// BaseDelay is the longest wait before the first retry; each further one doubles it. Default
-	// 500 ms. The wait is drawn between half of that and all of it, lest many callers come back at
-	// once.
+	// 500 ms. The wait is drawn between half of that and all of it, so that many callers do not
+	// come back at once.
 	BaseDelay time.Duration
 	// MaxDelay caps the doubling. Default 60 s.
 	MaxDelay time.Duration
@@ -129,8 +129,8 @@ type Client struct {
 // turns a redirected POST into an empty GET. That is reported as a failure, but the receiver sees
 // the GET. Set http up before: later changes may not take effect here.
 func New(http *resty.Client) *Client {
-	// The clone shares the transport and all else by reference. Only its retries differ: resty
-	// would add them to ours, and post what is left of a body the second time.
+	// The clone shares everything but the retries. resty would add its own to ours, and the second
+	// time it would post what is left of a body.
 	return &Client{http: http.Clone().SetRetryCount(0), until: map[limit]time.Time{}}
 }
 

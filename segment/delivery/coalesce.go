@@ -70,7 +70,7 @@ type queueKey struct {
 // Coalesce returns a source whose concurrent calls share requests to source,
 // and a function that closes it. It has no goroutines until it is used.
 //
-// A call on its own is sent at once. While two requests are in flight, calls
+// A lone call is sent at once. While two requests are in flight, calls
 // gather; they leave together, as one request to the batch path, when one of
 // the two ends, and after a millisecond (or the 20th part of what requests
 // take, if that is longer) at the latest, so that a slow receiver does not hold

@@ -65,8 +65,8 @@ func (k WriteKey) secrets() []string {
 	return []string{strings.TrimPrefix(k.authorization(), basic), base64.StdEncoding.EncodeToString([]byte(k)), string(k)}
 }
 
-// minKeyLength is that of the shortest key that is taken. To remove a shorter one from a text would
-// leave rubble.
+// minKeyLength is the length of the shortest key that is accepted. Removing a shorter one would
+// damage texts that merely contain the same letters.
 const minKeyLength = 8
 
 // notShown stands for a text that holds the key in a form that cannot be cut out.

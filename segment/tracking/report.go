@@ -50,7 +50,7 @@ type Report struct {
 	Accepted, Stored int
 	// Messages has one entry for each message of the call, in the caller's order.
 	Messages []Outcome
-	// Warnings lists what was sent but deserves a look, by message; at most 100 and a last one that
+	// Warnings lists what was sent but deserves a look, by message: at most 100, and a last one that
 	// counts the rest.
 	Warnings []Finding
 }
@@ -162,7 +162,7 @@ func interrupted(ctx context.Context, total int) *Error {
 	return &Error{Code: cause.Code, Total: total, Err: cause, unsent: true}
 }
 
-// refusal tells the first problems in full and names every message that has one.
+// refusal describes the first problems in full, and names every message that has one.
 func (e *Error) refusal() string {
 	const told = 5
 	var bad []int
@@ -199,7 +199,7 @@ func (e *Error) refusal() string {
 	return said + strings.Join(parts, "; ")
 }
 
-// enumerate writes sorted indexes, runs of them as 3-7, and stops after a line's worth.
+// enumerate lists sorted indexes, and runs of them as 3-7. It stops after 100 runs.
 func enumerate(sorted []int) string {
 	const most = 100
 	var runs []string

@@ -39,7 +39,7 @@ func (g *Guard) rescue(w http.ResponseWriter, r *http.Request) {
 	}.Write(w, r)
 }
 
-// describe returns what the log may hold of a panic. The value of a panic may quote the request,
+// describe returns what the log may say about a panic. The value of a panic may quote the request,
 // unless the panic is Go's own.
 func describe(p any) string {
 	if err, ok := p.(runtime.Error); ok {
