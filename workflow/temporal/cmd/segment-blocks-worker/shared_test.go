@@ -288,7 +288,8 @@ func testVersions(t *testing.T, s *temporalServer) {
 	serveVersion := func(version string) {
 		startWorker(t, s, segment.URL, "versions", "--worker-version", version)
 		require.Eventually(t, func() bool {
-			_, err := deployment.SetCurrentVersion(t.Context(), client.WorkerDeploymentSetCurrentVersionOptions{BuildID: version})
+			_, err := deployment.SetCurrentVersion(t.Context(),
+				client.WorkerDeploymentSetCurrentVersionOptions{BuildID: version})
 			return err == nil
 		}, 3*time.Minute, 200*time.Millisecond)
 	}
