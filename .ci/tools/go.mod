@@ -11,6 +11,7 @@ require (
 	github.com/opencontainers/go-digest v1.0.0
 	github.com/opencontainers/image-spec v1.1.1
 	github.com/stretchr/testify v1.12.1
+	golang.org/x/mod v0.36.0
 	k8s.io/api v0.34.1
 	sigs.k8s.io/yaml v1.6.0
 )
