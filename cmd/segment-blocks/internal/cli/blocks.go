@@ -31,6 +31,7 @@ type listed struct {
 	Version  string   `json:"version"`
 	Category string   `json:"category"`
 	Tags     []string `json:"tags"`
+	schemas.Deprecation
 }
 
 // newBlocksList makes blocks list. Its JSON has a summary of each block and not the schemas, which
@@ -48,7 +49,7 @@ func newBlocksList(p *Program) *cobra.Command {
 			// All of them are noted, before the filters, to suggest one from.
 			categories, tags = append(categories, m.Category), append(tags, m.Tags...)
 			if (*category == "" || m.Category == *category) && (*tag == "" || slices.Contains(m.Tags, *tag)) {
-				entries = append(entries, listed{m.ID, m.Name, m.Summary, m.Version, m.Category, m.Tags})
+				entries = append(entries, listed{m.ID, m.Name, m.Summary, m.Version, m.Category, m.Tags, m.Deprecation})
 			}
 		}
 		return p.show(s.Output, entries, func(w io.Writer) {
@@ -57,7 +58,11 @@ func newBlocksList(p *Program) *cobra.Command {
 			}
 			var rows [][]string
 			for _, e := range entries {
-				rows = append(rows, []string{e.ID, e.Category, e.Summary})
+				summary := e.Summary
+				if e.Deprecated != "" {
+					summary += " (deprecated)"
+				}
+				rows = append(rows, []string{e.ID, e.Category, summary})
 			}
 			console.WriteTable(w, rows)
 		})
@@ -135,6 +140,9 @@ func (p *Program) entryOf(id string) (registry.Entry, error) {
 func writeBlock(w io.Writer, s console.Style, e registry.Entry) {
 	console.Writef(w, "%s  %s\n%s\n\n", s.Strong(e.ID), e.Name, e.Summary)
 	width := console.PageWidth(w)
+	if notice := e.Notice(); notice != "" {
+		console.Writef(w, "%s\n", console.Wrap("Deprecated: "+notice, "", width))
+	}
 	console.Writef(w, "%s\n%s\n", console.Wrap(e.Description, "", width), console.Wrap(e.WhenToUse, "", width))
 	console.Writeln(w, s.Strong("Input"))
 	console.WriteTableWithin(w, fieldRows(e.Input, ""), width)
@@ -150,6 +158,12 @@ func writeBlock(w io.Writer, s console.Style, e registry.Entry) {
 		console.Writef(w, "\n%s\n", s.Strong("Examples"))
 		for _, x := range e.Examples {
 			console.Writef(w, "  %s\n    segment-blocks run %s --input %s\n", x.Title, e.ID, shellQuote(string(x.Input.JSON())))
+		}
+	}
+	if len(e.Changes) > 0 {
+		console.Writef(w, "\n%s\n", s.Strong("Changes"))
+		for _, c := range e.Changes {
+			console.WriteString(w, console.Hang("  "+c.Version+"  ", c.Text, console.PageWidth(w)))
 		}
 	}
 	console.Writef(w, "\nversion %s, %s, tags %s\n", e.Version, e.Category, strings.Join(e.Tags, ", "))

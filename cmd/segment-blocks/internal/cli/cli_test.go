@@ -22,6 +22,7 @@ import (
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
 	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/runtime"
+	"github.com/aacflow/segment-blocks/schemas"
 	"github.com/aacflow/segment-blocks/segment/delivery"
 	"github.com/aacflow/segment-blocks/segment/emulator"
 	"github.com/aacflow/segment-blocks/segment/tracking"
@@ -196,6 +197,17 @@ func deadLetters(t *testing.T, path string) {
 	require.Eventually(t, func() bool { return store.Stats()[0].Dead == 2 }, 5*time.Second, 5*time.Millisecond)
 	_, err = store.Close(t.Context())
 	require.NoError(t, err)
+}
+
+func TestDeprecatedBlockIsShownAsOne(t *testing.T) {
+	entry, err := (&Program{Console: &console.Console{}}).entryOf("segment_track")
+	require.NoError(t, err)
+	entry.Deprecation = schemas.Deprecation{Deprecated: "Events have moved", ReplacedBy: "other_block", Sunset: "2027-06-30"}
+	entry.Changes = []schemas.Change{{Version: "1.0.0", Text: "The first version."}}
+	var out bytes.Buffer
+	writeBlock(&out, console.Style{}, entry)
+	require.Contains(t, out.String(), "Deprecated: Events have moved. Use other_block instead. It may be gone from")
+	require.Contains(t, out.String(), "Changes\n  1.0.0  The first version.\n")
 }
 
 // On a narrow terminal the reason of a dead letter is prose below it.
