@@ -288,7 +288,7 @@ func (im *Import) settled() (s state, accepted int64, err error) {
 	s = state{
 		Plan: im.plan, Position: low.at, RejectsBytes: im.rejects.size, RejectsFile: im.options.RejectsPath,
 		Counts: im.progress().Counts,
-		Done:   im.ended && im.readErr == nil && low.seq == im.next.seq,
+		Done:   im.ended && im.readErr == nil && low.seq == im.next.seq && !im.halted(),
 	}
 	s.Counts.Events = low.seq
 	s.Counts.Duplicates = im.counts.Duplicates

@@ -51,7 +51,8 @@ func (s *splitter) skip(cut string) (byte, error) {
 }
 
 // value returns the next JSON value, be it in a list or not. It looks for its end alone, and judges
-// nothing. Commas between the values may be too many or too few, since no event is lost by that.
+// nothing. Commas and closing brackets between the values may be too many or too few, since no event
+// is lost by that.
 func (s *splitter) value() (record, error) {
 	for {
 		c, err := s.skip(blank + ",")
@@ -63,7 +64,7 @@ func (s *splitter) value() (record, error) {
 		case c == '[' && s.at.Layout == values:
 			s.take(1)
 			s.at.Layout = list
-		case c == ']' && s.at.Layout == list:
+		case c == ']':
 			s.take(1)
 			s.at.Layout = values
 		case c == '{' || c == '[' || c == '"':
@@ -72,23 +73,13 @@ func (s *splitter) value() (record, error) {
 				err = fmt.Errorf("%w: the event that begins at line %d is never closed", ErrCut, r.at.Line)
 			}
 			return r, err
-		default:
-			return s.noValue()
+		default: // what stands where an object should, up to the next one in this line
+			return s.read(func(part []byte) (int, bool) {
+				at := bytes.IndexAny(part, ",{]\n")
+				return at, at >= 0
+			})
 		}
 	}
-}
-
-// noValue returns what stands where an object should: up to the next one, in this line.
-func (s *splitter) noValue() (record, error) {
-	first := true
-	return s.read(func(part []byte) (int, bool) {
-		from := 0
-		if first {
-			from, first = 1, false
-		}
-		at := bytes.IndexAny(part[from:], ",{]\n")
-		return from + at, at >= 0
-	})
 }
 
 // brackets finds the end of an object, array or text. Only brackets of its own kind count, so that

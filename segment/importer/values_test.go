@@ -43,7 +43,8 @@ func TestLayouts(t *testing.T) {
 		"what is no object": {"[1, \"x{\", " + a + ", [1,2], null]\n", []string{
 			"1 message_not_object", "1 message_not_object", "1 " + a, "1 message_not_object", "1 message_not_object",
 		}, ""},
-		"a stray bracket": {"[" + a + "]]\n" + b, []string{"1 " + a, "1 invalid_json", "2 " + b}, ""},
+		"a stray bracket": {"[" + a + "]]\n" + b, []string{"1 " + a, "2 " + b}, ""},
+		"a stray brace":   {"[" + a + "}]\n" + b, []string{"1 " + a, "1 invalid_json", "2 " + b}, ""},
 		"a wrong bracket": {"[{\"a\":]},\n" + b + "]", []string{"1 invalid_json", "2 " + b}, ""},
 		"a text that is not closed": {
 			"[{\"a\": \"x\n},\n" + b + "]",
