@@ -271,7 +271,7 @@ func TestCutFile(t *testing.T) {
 	require.NoError(t, err)
 	counts, err := im.Run(t.Context())
 	require.ErrorIs(t, err, importer.ErrCut)
-	require.ErrorContains(t, err, fmt.Sprintf("after line %d: %s", counts.Accepted, in))
+	require.ErrorContains(t, err, fmt.Sprintf("in line %d: %s", counts.Accepted+1, in))
 	require.Greater(t, counts.Accepted, int64(2000))
 	require.Len(t, r.events(), int(counts.Accepted))
 

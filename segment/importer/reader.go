@@ -127,9 +127,9 @@ func (r *reader) failed(err error) error {
 	case errors.Is(err, ErrCut):
 		return fmt.Errorf("%w: %s", err, file)
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		return fmt.Errorf("%w, after line %d: %s", ErrCut, r.at.Line-1, file)
+		return fmt.Errorf("%w, in line %d: %s", ErrCut, r.at.Line, file)
 	default:
-		return fmt.Errorf("cannot read the events: %w: %s, after line %d", reason(err), file, r.at.Line-1)
+		return fmt.Errorf("cannot read the events: %w: %s, in line %d", reason(err), file, r.at.Line)
 	}
 }
 
