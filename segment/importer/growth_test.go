@@ -64,7 +64,9 @@ func TestGrownFile(t *testing.T) {
 func TestFileThatGrowsInsideALine(t *testing.T) {
 	r := newReceiver(t)
 	in := file(t, "a.csv", "userId,event\nu,E")
-	o := importer.Options{Files: []string{in}, Invoke: invoker(t, r.URL), Key: key, Type: "track", StatePath: in + ".state"}
+	o := importer.Options{
+		Files: []string{in}, Invoke: invoker(t, r.URL), Key: key, Type: "track", StatePath: in + ".state",
+	}
 	run(t, o)
 	require.NoError(t, os.WriteFile(in, []byte("userId,event\nu,Event\n"), 0o600))
 	im, err := importer.New(o)
@@ -140,7 +142,8 @@ func TestStateOfAnotherRelease(t *testing.T) {
 	run(t, o)
 	state, err := os.ReadFile(o.StatePath)
 	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(o.StatePath, []byte(strings.Replace(string(state), `"version": 3`, `"version": 2`, 1)), 0o600))
+	old := strings.Replace(string(state), `"version": 3`, `"version": 2`, 1)
+	require.NoError(t, os.WriteFile(o.StatePath, []byte(old), 0o600))
 	im, err := importer.New(o)
 	require.NoError(t, err)
 	_, err = im.Run(t.Context())
@@ -155,7 +158,9 @@ func TestStateOfAnotherRelease(t *testing.T) {
 func TestRaggedRowsCanBeMended(t *testing.T) {
 	r := newReceiver(t)
 	in := file(t, "a.csv", "userId,event,plan\nu,\"A\nB\"\nu,C,x,y\n")
-	o := importer.Options{Files: []string{in}, Invoke: invoker(t, r.URL), Type: "track", RejectsPath: in + ".rejects.ndjson"}
+	o := importer.Options{
+		Files: []string{in}, Invoke: invoker(t, r.URL), Type: "track", RejectsPath: in + ".rejects.ndjson",
+	}
 	require.EqualValues(t, 2, run(t, o).Rejected)
 	rejects := readRejects(t, o.RejectsPath)
 	require.JSONEq(t, `{"type":"track","userId":"u","event":"A\nB"}`, string(rejects[0].Message))

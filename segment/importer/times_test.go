@@ -62,7 +62,8 @@ func TestTimes(t *testing.T) {
 func TestTimesInEvents(t *testing.T) {
 	o := Options{Type: "track", TimeFormat: Unix, Map: []string{"since=properties.since:time", "timestamp=timestamp:time"}}
 	require.Equal(t, []string{
-		`{"type":"track","timestamp":"2026-01-31T09:30:00.000Z","properties":{"since":"2026-01-31T09:30:01.000Z","n":"1769851801"}}`,
+		`{"type":"track","timestamp":"2026-01-31T09:30:00.000Z","properties":{"since":"2026-01-31T09:30:01.000Z",` +
+			`"n":"1769851801"}}`,
 		`invalid_value /properties/since must be a number, the time since 1970: "soon".`,
 		`invalid_timestamp /timestamp must be a number, the time since 1970: "now".`,
 	}, all(t, CSV, "timestamp,since,n,userId\n1769851800,1769851801,1769851801,\n1,soon,,\nnow,1,,\n", o))

@@ -51,13 +51,19 @@ func TestLayouts(t *testing.T) {
 			[]string{"1 invalid_json", "3 " + b},
 			"",
 		},
-		"only a bracket":        {"[", nil, "the list is never closed"},
-		"a list that is cut":    {"[\n" + a + ",\n", []string{"2 " + a}, "the list is never closed"},
-		"an event that is cut":  {"[\n" + a + ",\n{\"type\":", []string{"2 " + a}, "the event that begins at line 3 is never closed"},
+		"only a bracket":     {"[", nil, "the list is never closed"},
+		"a list that is cut": {"[\n" + a + ",\n", []string{"2 " + a}, "the list is never closed"},
+		"an event that is cut": {
+			"[\n" + a + ",\n{\"type\":", []string{"2 " + a}, "the event that begins at line 3 is never closed",
+		},
 		"an object that is cut": {"{\n\"a\": {", nil, "the event that begins at line 1 is never closed"},
 		"a line that is cut":    {a + "\n" + `{"type":`, []string{"1 " + a, "2 invalid_json"}, ""},
-		"a value of 5 MiB":      {"[\n{\"a\":\"" + strings.Repeat("x", 5<<20) + "\"},\n" + a + "]", []string{"2 line_too_long", "3 " + a}, ""},
-		"a million levels":      {"[" + strings.Repeat("[", 1e6) + strings.Repeat("]", 1e6) + a + "]", []string{"1 too_deep", "1 " + a}, ""},
+		"a value of 5 MiB": {
+			"[\n{\"a\":\"" + strings.Repeat("x", 5<<20) + "\"},\n" + a + "]", []string{"2 line_too_long", "3 " + a}, "",
+		},
+		"a million levels": {
+			"[" + strings.Repeat("[", 1e6) + strings.Repeat("]", 1e6) + a + "]", []string{"1 too_deep", "1 " + a}, "",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := readerOf(t, Options{Files: []string{Stdin}, Stdin: strings.NewReader(c.text)})
