@@ -19,7 +19,9 @@ type export struct {
 	state  rawjson.Object
 	blocks []*exportBlock
 	byID   map[string]*exportBlock
-	edges  []exportEdge
+	// to has the edges that end at a block, and handled the blocks whose errors have edges.
+	to      map[string][]exportEdge
+	handled map[string]bool
 	// heads are the names in references, and the nodes that they are of.
 	heads map[string]string
 }
@@ -56,7 +58,10 @@ func (p *parser) findExport(raw json.RawMessage) *export {
 	if !has || !edged {
 		return nil
 	}
-	e := &export{parser: p, at: at, state: state, byID: map[string]*exportBlock{}}
+	e := &export{
+		parser: p, at: at, state: state, byID: map[string]*exportBlock{},
+		to: map[string][]exportEdge{}, handled: map[string]bool{},
+	}
 	for _, m := range rawjson.OpenObject(blocks) {
 		b := &exportBlock{}
 		if json.Unmarshal(m.Value, b) != nil {
@@ -65,7 +70,12 @@ func (p *parser) findExport(raw json.RawMessage) *export {
 		b.ID, b.at = m.Name, rawjson.Pointer(at+"/blocks", m.Name)
 		e.blocks, e.byID[b.ID] = append(e.blocks, b), b
 	}
-	_ = json.Unmarshal(edges, &e.edges) // one that cannot be read leads nowhere
+	var list []exportEdge
+	_ = json.Unmarshal(edges, &list) // one that cannot be read leads nowhere
+	for _, edge := range list {
+		e.to[edge.Target] = append(e.to[edge.Target], edge)
+		e.handled[edge.Source] = e.handled[edge.Source] || edge.SourceHandle == "error"
+	}
 	return e
 }
 
@@ -107,7 +117,7 @@ func (e *export) readExport() (drafts []draft) {
 		e.fault(e.at+"/blocks", "has no start block to begin at")
 	}
 	e.heads = map[string]string{"parallel": loopHead}
-	taken := map[string]bool{startHead: true, loopHead: true, "parallel": true, "variable": true}
+	taken := map[string]int{startHead: 1, loopHead: 1, "parallel": 1, "variable": 1}
 	for _, b := range reached {
 		name := strings.ToLower(strings.NewReplacer(" ", "", ".", "").Replace(b.Name))
 		if b.node = startHead; !b.isStart() {
@@ -132,8 +142,10 @@ func (e *export) readExport() (drafts []draft) {
 // of the file. Blocks that are switched off lead nowhere.
 func (e *export) reached() (reached []*exportBlock) {
 	targets, seen := map[string][]string{}, map[string]bool{}
-	for _, edge := range e.edges {
-		targets[edge.Source] = append(targets[edge.Source], edge.Target)
+	for target, edges := range e.to {
+		for _, edge := range edges {
+			targets[edge.Source] = append(targets[edge.Source], target)
+		}
 	}
 	var queue []string
 	for _, b := range e.blocks {
@@ -156,8 +168,8 @@ func (e *export) reached() (reached []*exportBlock) {
 	return reached
 }
 
-// identifier makes an id of a node of a name.
-func identifier(name string, taken map[string]bool) string {
+// identifier makes an id of a node of a name. Taken counts the names that begin alike.
+func identifier(name string, taken map[string]int) string {
 	id := strings.Map(func(r rune) rune {
 		if len(wordsOf(string(r))) > 0 || r == '-' {
 			return r
@@ -169,10 +181,11 @@ func identifier(name string, taken map[string]bool) string {
 	}
 	id = id[:min(len(id), 50)]
 	unique := id
-	for n := 2; taken[unique]; n++ {
-		unique = id + "_" + strconv.Itoa(n)
+	for taken[unique] > 0 {
+		taken[id]++
+		unique = id + "_" + strconv.Itoa(taken[id])
 	}
-	taken[unique] = true
+	taken[unique] = 1
 	return unique
 }
 
@@ -212,7 +225,7 @@ func (e *export) draft(b *exportBlock, n Node) draft {
 		wait := time.Duration(b.Retry.WaitBetweenTriesMs) * time.Millisecond
 		n.Retry = Retry{Attempts: max(1, b.Retry.MaxTries), Wait: wait, MaxWait: wait}
 	}
-	if slices.ContainsFunc(e.edges, func(x exportEdge) bool { return x.Source == b.ID && x.SourceHandle == "error" }) {
+	if e.handled[b.ID] {
 		n.OnError = Branch
 	}
 	d := draft{id: n.ID, at: b.at, node: n}
@@ -223,9 +236,10 @@ func (e *export) draft(b *exportBlock, n Node) draft {
 // needs returns what the edges to a block ask for, and whether one of them is from the start, or
 // from that of the loop around the block.
 func (e *export) needs(b *exportBlock) (needs []string, begins bool) {
-	for _, edge := range e.edges {
+	given := map[string]bool{}
+	for _, edge := range e.to[b.ID] {
 		source := e.byID[edge.Source]
-		if edge.Target != b.ID || source == nil || source.node == "" || source.Data.ParentID == b.ID {
+		if source == nil || source.node == "" || source.Data.ParentID == b.ID {
 			continue // the end of a body leads to its loop, if it is drawn at all
 		}
 		need := source.node
@@ -238,7 +252,8 @@ func (e *export) needs(b *exportBlock) (needs []string, begins bool) {
 		case source.Type == "condition":
 			need = branchID(source, strings.TrimPrefix(edge.SourceHandle, "condition-"))
 		}
-		if !slices.Contains(needs, need) {
+		if !given[need] {
+			given[need] = true
 			needs = append(needs, need)
 		}
 	}
@@ -277,7 +292,7 @@ func (e *export) condition(b *exportBlock) (drafts []draft) {
 // branchID returns the id of the node that stands for a branch of a condition.
 func branchID(b *exportBlock, branch string) string {
 	name := strings.TrimPrefix(strings.TrimPrefix(branch, b.ID), "-")
-	return identifier(fmt.Sprintf("%s_%s", b.node, name), map[string]bool{})
+	return identifier(fmt.Sprintf("%s_%s", b.node, name), map[string]int{})
 }
 
 // path writes a reference as an expression. What lies in a node that did not run is nil.

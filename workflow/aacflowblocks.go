@@ -9,10 +9,18 @@ import (
 	"github.com/aacflow/segment-blocks/schemas"
 )
 
+// maxInputs bounds the inputs of a workflow, as the schema of files does.
+const maxInputs = 1000
+
 // startOf returns the inputs of a start block, and the values that its form has for them.
 func (e *export) startOf(b *exportBlock) rawjson.Object {
 	start := rawjson.Object{}
-	for _, field := range b.list("inputFormat") {
+	fields := b.list("inputFormat")
+	if len(fields) > maxInputs {
+		e.fault(b.at, "the start must have at most %d inputs, it has %d", maxInputs, len(fields))
+		fields = nil
+	}
+	for _, field := range fields {
 		f := rawjson.OpenObject(field)
 		value, _ := f.Get("value")
 		text, isText := rawjson.Text(value)

@@ -46,6 +46,9 @@ func (p *parser) reportCycle(g *Graph, from int, waits []int, inCycle map[int]bo
 		names = append(names, g.Nodes[i].ID)
 		inCycle[i] = true
 	}
+	if most := 20; len(names) > most {
+		names = append(names[:most], "…", names[0])
+	}
 	p.faultAtKey(g.Nodes[path[0]].at, "needs itself: %s", strings.Join(names, " needs "))
 	if !inCycle[from] {
 		p.faultAtKey(g.Nodes[from].at, "%s can never run: it needs %s, which needs itself", g.Nodes[from].ID, names[0])

@@ -32,11 +32,10 @@ type Loop struct {
 	FirstFailed int `json:"firstFailed,omitempty"`
 }
 
-// items returns the list that a node runs over.
-func (c scope) items(n *Node) ([]json.RawMessage, error) {
-	list, err := c.resolved(n.ForEach)
-	if err != nil {
-		return nil, err
+// itemsOf returns the list that a node is to run over, nil where that is nothing.
+func itemsOf(list json.RawMessage) ([]json.RawMessage, error) {
+	if list == nil {
+		return nil, nil
 	}
 	if text, ok := rawjson.Text(list); ok && rawjson.Check([]byte(text), rawjson.Limits{}) == nil {
 		list = json.RawMessage(text) // a list as text, as hosts hold them

@@ -179,7 +179,9 @@ func (p *parser) duration(at, text string, otherwise time.Duration) time.Duratio
 const maxRetrying = 23 * time.Hour
 
 // keyOf returns the last token of a JSON Pointer.
-func keyOf(pointer string) string { return pointer[strings.LastIndexByte(pointer, '/')+1:] }
+func keyOf(pointer string) string {
+	return strings.NewReplacer("~1", "/", "~0", "~").Replace(pointer[strings.LastIndexByte(pointer, '/')+1:])
+}
 
 // place gives the nodes of a graph, and of the bodies in it, their places.
 func (p *parser) place(g *Graph, drafts []draft) {
@@ -230,6 +232,7 @@ func (p *parser) link(g *Graph, drafts []draft) (outside map[int]bool) {
 
 func (p *parser) linkNode(g *Graph, d *draft, outside map[int]bool) {
 	n := &d.node
+	given, needed := map[string]bool{}, map[int]bool{}
 	for k, text := range d.needs {
 		id, failed := strings.CutSuffix(text, ".error")
 		at := fmt.Sprintf("%s/needs/%d", d.at, k)
@@ -238,9 +241,10 @@ func (p *parser) linkNode(g *Graph, d *draft, outside map[int]bool) {
 		case p.broken[id]:
 		case !known:
 			p.fault(at, "no node has this id: %q%s", id, p.suggest(g, id))
-		case slices.Contains(n.Needs, Need{Node: j, Failed: failed, Implied: d.begins}):
+		case given[text]:
 			p.fault(at, "is listed twice: %q", text)
 		default:
+			given[text], needed[j] = true, true
 			n.Needs = append(n.Needs, Need{Node: j, Failed: failed, Implied: d.begins})
 		}
 	}
@@ -257,6 +261,9 @@ func (p *parser) linkNode(g *Graph, d *draft, outside map[int]bool) {
 	}
 	p.checkReferences(g, n, n.With, d.at+"/with", mention)
 	p.checkReferences(g, n, n.ForEach, d.at+"/forEach", mention)
+	if _, err := itemsOf(n.ForEach); err != nil && !hasReferences(n.ForEach) {
+		p.fault(d.at+"/forEach", "%s", err)
+	}
 	if n.When != "" {
 		var err error
 		if n.condition, err = compileCondition(n.When, conditionTypes(g, n.When, nil)); err != nil {
@@ -269,9 +276,8 @@ func (p *parser) linkNode(g *Graph, d *draft, outside map[int]bool) {
 			}
 		}
 	}
-	explicit := len(n.Needs)
 	for _, j := range slices.Sorted(maps.Keys(mentioned)) {
-		if !slices.ContainsFunc(n.Needs[:explicit], func(need Need) bool { return need.Node == j }) {
+		if !needed[j] {
 			failed := mentioned[j] && g.Nodes[j].OnError == Branch
 			n.Needs = append(n.Needs, Need{Node: j, Failed: failed, Implied: true})
 		}

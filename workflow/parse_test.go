@@ -1,6 +1,7 @@
 package workflow_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -90,6 +91,13 @@ nodes:
 
 func TestHostileFiles(t *testing.T) {
 	deep := strings.Repeat("[", 3000) + strings.Repeat("]", 3000)
+	aliases, cycle := "", "name: x\nnodes:\n"
+	for i := range 20 {
+		aliases += fmt.Sprintf("%c: &%c [*%[3]c,*%[3]c,*%[3]c,*%[3]c,*%[3]c,*%[3]c]\n", 'b'+i, 'b'+i, 'a'+i)
+	}
+	for i := range 5000 {
+		cycle += fmt.Sprintf("  n%d: {needs: [n%d]}\n", i, (i+1)%5000)
+	}
 	for _, c := range []struct{ name, file, want string }{
 		{"nothing", "", "f.yaml: must not be empty"},
 		{"only a comment", "# hi", "f.yaml: must not be empty"},
@@ -100,13 +108,41 @@ func TestHostileFiles(t *testing.T) {
 		{"two documents", "name: x\n---\nname: y", "f.yaml:2:1: a file must hold one workflow, not several documents"},
 		{"deep", "name: x\nnodes: {a: {with: {x: " + deep + "}}}", "must not nest so deep: 100 levels are allowed"},
 		{"very deep", "name: " + strings.Repeat("[", 100_000), "exceeded max depth"},
-		{"huge", "name: " + strings.Repeat("x", 9<<20), "8388608 bytes are allowed, it has 9437190"},
+		{"huge", "name: " + strings.Repeat("x", 9<<20), "2097152 bytes are allowed, it has 9437190"},
 		{"aliases", "name: x\na: &a [1]\nb: [*a, *a]", "f.yaml:2:4: anchors and aliases are not allowed"},
 		{"a merge", "name: x\nnodes: {<<: {a: {}}}", "f.yaml:2:9: a key must be plain text"},
 		{"keys twice", "name: x\nnodes: {a: {}, a: {}}", `f.yaml:2:16: a key must not be given twice: "a"`},
 		{"a key that is a list", "name: x\n? [1]\n: 2", "f.yaml:2:3: a key must be plain text"},
 		{"no JSON", "name: x\nnodes: {a: {with: {x: .inf, y: 0x1F}}}", "f.yaml:2:23: must be a value that JSON has: .inf"},
 		{"odd text", "name: x\nnodes: {\"a\\u202Eb\": {}}", `f.yaml:2:21: a\u202eb cannot be an id`},
+		{"an alias bomb", "name: x\na: &a [x,x,x,x,x,x,x,x,x]\n" + aliases, "anchors and aliases are not allowed"},
+		{"an alias of itself", "name: x\nnodes: &n {a: {with: *n}}", "anchors and aliases are not allowed"},
+		{"a tag", "name: x\nnodes: {a: {with: {x: !!binary aGk=}}}", "f.yaml:2:23: must be a value that JSON has"},
+		{"a tag of Go", "name: !!python/object:os.system x\nnodes: {a: {}}", "f.yaml:1:7: must be a value that JSON has"},
+		{"a tab", "name: x\nnodes:\n\ta: {}", "f.yaml:3:1: must be valid YAML"},
+		{"UTF-16", "\xff\xfen\x00a\x00", "f.yaml: a workflow must be UTF-8"},
+		{"the name of a prototype", "name: x\nnodes: {constructor: {with: {a: <__proto__.y>}}}", "<__proto__.y> names no node"},
+		{"names with a meaning", "name: x\nnodes: {start: {}, loop: {}, parallel: {}, variable: {}}",
+			"f.yaml:2:9: \"start\" cannot be the id of a node"},
+		{"an id that is empty", "name: x\nnodes: {\"\": {}}", `cannot be an id: it must be a letter or _, then letters, digits, _ and -, 64 in all: {"":{}}`},
+		{"an id that is null", "name: x\nnodes: {null: {}, ~: {}}", "f.yaml:2:22: ~ cannot be an id"},
+		{"a long id", "name: x\nnodes: {" + strings.Repeat("a", 65) + ": {}}", "cannot be an id"},
+		{"a zero in an id", "name: x\nnodes: {\"a\\0b\": {}}", `a\x00b cannot be an id`},
+		{"itself", "name: x\nnodes: {a: {needs: [a]}}", "f.yaml:2:9: needs itself: a needs a"},
+		{"itself by reference", "name: x\nnodes: {a: {with: {x: <a.y>}}}", "f.yaml:2:9: needs itself: a needs a"},
+		{"itself by condition", "name: x\nnodes: {a: {when: a.y}}", "f.yaml:2:9: needs itself: a needs a"},
+		{"a long cycle", cycle, "f.yaml:3:3: needs itself: n0 needs n1 needs n2"},
+		{"a number too large", "name: x\nnodes: {a: {block: b, forEach: 1e999}}", "f.yaml:2:32: forEach must be a list, or how many times up to 1000000: "},
+		{"too many iterations", "name: x\nnodes: {a: {block: b, forEach: 1000001}}", "forEach must be at most 1000000"},
+		{"a negative time", "name: x\nnodes: {a: {timeout: -5s}}", "f.yaml:2:22: timeout must be a time such as"},
+		{"a long time", "name: x\nnodes: {a: {timeout: 24h}}", "must be a time of at most 23h0m0s"},
+		{"a time beyond all", "name: x\nnodes: {a: {timeout: 99999999999999999999h}}", "f.yaml:2:22: "},
+		{"a deep condition", "name: x\nnodes: {a: {when: \"" + strings.Repeat("(", 4999) + "true" + strings.Repeat(")", 4999) + "\"}}",
+			"f.yaml:2:19: "},
+		{"a long reference", "name: x\nnodes: {a: {with: {x: \"<start." + strings.Repeat("a.", 100_000) + "b>\"}}}", "f.yaml:2:23: <start."},
+		{"a place beyond all", "name: x\nstart: {l: []}\nnodes: {a: {with: {x: \"<star.l[99999999999999999999]>\"}}}", "names no node"},
+		{"JSON that is cut", `{"name": "x", "nodes": {"a": {`, "must be valid YAML"},
+		{"an export that is empty", `{"blocks": {}, "edges": []}`, "f.yaml:1:12: has no start block"},
 		{"no nodes", "name: x\nnodes: {}", "f.yaml:2:8: nodes must have one node at least: {}"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

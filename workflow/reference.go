@@ -76,6 +76,11 @@ func referencesIn(raw json.RawMessage, visit func(pointer string, ref reference,
 	})
 }
 
+func hasReferences(template json.RawMessage) (has bool) {
+	referencesIn(template, func(string, reference, bool) { has = true })
+	return has
+}
+
 // isAll reports whether a reference is all of a text but white space.
 func isAll(before, after string) bool { return strings.TrimSpace(before+after) == "" }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	goruntime "runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -102,6 +103,45 @@ func TestManyFaults(t *testing.T) {
 	require.ErrorAs(t, err, &faults)
 	require.Len(t, faults.Faults, 200)
 	require.Equal(t, 29_800, faults.Unlisted)
+}
+
+// However a large file is made, it is answered: no part of it is looked at once for
+// each other part.
+func TestLargeFiles(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes a while")
+	}
+	fill := func(head, tail string, each func(i int) string) []byte {
+		var b strings.Builder
+		b.WriteString(head)
+		for i := 0; b.Len() < workflow.MaxFile/4; i++ {
+			b.WriteString(each(i))
+		}
+		return []byte(b.String() + tail)
+	}
+	text := func(format string) func(int) string {
+		return func(i int) string { return strings.ReplaceAll(format, "%", fmt.Sprint(i)) }
+	}
+	for name, file := range map[string][]byte{
+		"needs":      fill("name: x\nnodes: {a: {}, b: {needs: [a", "]}}", text(",a")),
+		"references": fill("name: x\nnodes: {a: {with: {y: 1}}, b: {with: {x: [", "]}}}", text(`"<a.y>",`)),
+		"unknown":    fill("name: x\nnodes: {b: {with: {x: [", "]}}}", text(`"<a%.y>",`)),
+		"inputs":     fill("name: x\nnodes: {b: {}}\nstart: {", "}", text("a%: 1, ")),
+		"conditions": fill("name: x\nstart: {a: 1}\nnodes: {", "}", text("a%: {when: start.a > 3 && start.a < 4}, ")),
+		"keys":       fill("name: x\nnodes: {a: {}}\n", "", text("a%: 1\n")),
+		"blocks": fill(`{"edges":[{"source":"s","target":"b0"}],"blocks":{"s":{"type":"starter"},`, `"z":{}}}`,
+			text(`"b%":{"type":"segment","name":"Segment"},`)),
+		"edges": fill(`{"blocks":{"s":{"type":"starter"},"a":{"type":"agent"}},"edges":[`, `{}]}`,
+			text(`{"source":"s","target":"a"},`)),
+		"connected": fill(`{"blocks":{"s":{"type":"starter"}`, `},"edges":[]}`, text(`,"b%":{"type":"starter","name":"Start"}`)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := workflow.Parse(name, file)
+			if !slices.Contains([]string{"references", "conditions", "blocks", "connected"}, name) {
+				require.Error(t, err)
+			}
+		})
+	}
 }
 
 // What a node costs beside its block: the same invocation bare, and as a node.

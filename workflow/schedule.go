@@ -329,7 +329,11 @@ func (c scope) begin(i int) (code string, err error) {
 	}
 	switch {
 	case n.ForEach != nil:
-		items, err := c.items(n)
+		list, err := c.resolved(n.ForEach)
+		if err != nil {
+			return codeLoop, err
+		}
+		items, err := itemsOf(list)
 		if err != nil {
 			return codeLoop, err
 		}

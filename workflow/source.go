@@ -52,8 +52,9 @@ func (f *FileError) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// MaxFile is the largest file, in bytes: 20,000 nodes have room in it.
-const MaxFile = 8 << 20
+// MaxFile is the largest file, in bytes: 20,000 nodes have room in it. YAML takes up to 200 times as
+// much memory while it is read.
+const MaxFile = 2 << 20
 
 const (
 	maxFaults = 200
