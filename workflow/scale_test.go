@@ -11,7 +11,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/aacflow/segment-blocks/runtime"
 	"github.com/aacflow/segment-blocks/workflow"
 )
 
@@ -140,32 +139,6 @@ func TestLargeFiles(t *testing.T) {
 			if !slices.Contains([]string{"references", "conditions", "blocks", "connected"}, name) {
 				require.Error(t, err)
 			}
-		})
-	}
-}
-
-// What a node costs beside its block: the same invocation bare, and as a node.
-func BenchmarkNode(b *testing.B) {
-	rt := runtimeTo(b, newReceiver(b).url)
-	input := json.RawMessage(`{"userId":"u","event":"Order Completed"}`)
-	b.Run("bare", func(b *testing.B) {
-		for b.Loop() {
-			_, err := rt.Invoke(b.Context(), "segment_track", runtime.JSON(input))
-			require.NoError(b, err)
-		}
-	})
-	for _, journaled := range []bool{false, true} {
-		b.Run(fmt.Sprintf("journal=%v", journaled), func(b *testing.B) {
-			g := graphOf(b, fmt.Sprintf(`{name: x, start: {u: u}, nodes: {each: {block: segment_track, forEach: %d,
-				with: {userId: <start.u>, event: Order Completed}}}}`, b.N))
-			options := workflow.Options{Invoke: workflow.Invoker(rt), RunID: "R"}
-			if journaled {
-				options.Journal = journal(b, b.TempDir(), "R", workflow.JournalOptions{})
-				defer options.Journal.Close()
-			}
-			b.ResetTimer()
-			_, err := workflow.Run(b.Context(), g, nil, options)
-			require.NoError(b, err)
 		})
 	}
 }
