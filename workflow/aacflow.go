@@ -47,6 +47,8 @@ type exportEdge struct{ Source, Target, SourceHandle string }
 
 // findExport returns the export in a file, or nil where it is none.
 func (p *parser) findExport(raw json.RawMessage) *export {
+	// Exports, their envelopes and the bare state are all about: whichever it is, the innermost has
+	// blocks and edges.
 	at, state := "", rawjson.OpenObject(raw)
 	for _, name := range []string{"data", "state"} {
 		if inner, ok := state.Get(name); ok {
@@ -218,9 +220,13 @@ func (e *export) read(b *exportBlock) []draft {
 
 // draft completes a node with what all blocks have.
 func (e *export) draft(b *exportBlock, n Node) draft {
+	// A block of AACFlow runs once all edges to it are decided and one of them at least is taken: join
+	// any. One edge from the start is enough by itself.
 	n.ID, n.at, n.Any, n.OnError, n.Concurrency = b.node, b.at, true, Fail, max(1, n.Concurrency)
 	n.With = e.renamed(n.With)
 	n.Retry = Retry{Attempts: 1, Wait: time.Second, MaxWait: time.Minute}
+	// AACFlow waits the same time before each try. It repeats after any error, and here only those
+	// that may go away are repeated: the others cannot succeed.
 	if b.Retry.Enabled {
 		wait := time.Duration(b.Retry.WaitBetweenTriesMs) * time.Millisecond
 		n.Retry = Retry{Attempts: max(1, b.Retry.MaxTries), Wait: wait, MaxWait: wait}
@@ -262,7 +268,9 @@ func (e *export) needs(b *exportBlock) (needs []string, begins bool) {
 
 // condition makes a node of each branch. It has nothing to do but to be skipped or not.
 func (e *export) condition(b *exportBlock) (drafts []draft) {
-	var before []string // the branches tried first must not hold
+	// AACFlow takes the first branch that holds. Here each is a node of its own, whose condition says
+	// that those before it do not hold.
+	var before []string
 	branches := b.list("conditions")
 	if len(branches) > maxNesting {
 		e.fault(b.at, "the condition %q must have at most %d branches, it has %d", b.Name, maxNesting, len(branches))

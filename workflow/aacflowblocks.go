@@ -24,6 +24,7 @@ func (e *export) startOf(b *exportBlock) rawjson.Object {
 		f := rawjson.OpenObject(field)
 		value, _ := f.Get("value")
 		text, isText := rawjson.Text(value)
+		// The form holds every value as text. One that is meant to be something else is JSON in it.
 		if isText && f.Text("type") != "string" && rawjson.Check([]byte(text), rawjson.Limits{}) == nil {
 			value = json.RawMessage(text)
 		}
@@ -41,6 +42,7 @@ func (e *export) native(b *exportBlock) Node {
 	if operation == "" {
 		operation = "track"
 	}
+	// The form keeps what somebody entered for another operation. It would be refused as unknown.
 	of := map[string]string{
 		"event": "track", "integrations": "track", "groupId": "group", "previousId": "alias", "batch": "batch",
 	}

@@ -121,6 +121,7 @@ func (c *checker) validate(ctx context.Context, n *Node, sample json.RawMessage,
 		c.faultAtKey(n.at, "%s: %s", n.ID, e.Error())
 	}
 	for _, v := range e.Violations {
+		// Where an example stands in for a value that is not known yet, its violations say nothing.
 		path := v.Path
 		for path != "" && !unknown[path] {
 			path = path[:strings.LastIndexByte(path, '/')]
@@ -241,6 +242,8 @@ type sampler struct {
 func (s *sampler) sample(template json.RawMessage, at string) json.RawMessage {
 	whole := map[string]bool{}
 	referencesIn(template, func(pointer string, _ reference, all bool) { whole[pointer] = all })
+	// The sample is resolved by the same code as the input of a task, so that what passes here does
+	// not fail there for the way in which texts are put together.
 	r := resolver{value: func(pointer string, ref reference) (json.RawMessage, error) {
 		field := s.field(pointer)
 		kinds, known := s.kindsAndValue(ref, at+pointer)
@@ -277,6 +280,8 @@ func (s *sampler) kindsAndValue(ref reference, at string) ([]rawjson.Kind, json.
 		if err != nil && given && s.node.When == "" {
 			s.fault(at, "%s", err)
 		}
+		// A blank default says that the run will give a value, and a node with a condition may be there to
+		// keep the default out. Neither is judged.
 		if blank := string(value) == "null" || string(value) == `""`; err == nil && !blank && s.node.When == "" {
 			return nil, value
 		}

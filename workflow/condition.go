@@ -27,6 +27,7 @@ type condition struct {
 // compileCondition compiles an expression for names of the types given. Functions that tell the
 // time or that depend on the order of a map are not to be had: a graph must mean the same each time.
 func compileCondition(text string, env types.Map) (*condition, error) {
+	// expr bounds the memory of a run by itself: a range or a repeat beyond it ends as an error.
 	seen := &mentions{env: env}
 	options := []expr.Option{expr.Env(env), expr.AsBool(), expr.Patch(seen)}
 	for _, name := range []string{"now", "timezone", "keys", "values", "toPairs"} {

@@ -11,6 +11,7 @@ func (p *parser) findCycles(g *Graph) {
 	for i, n := range g.Nodes {
 		waits[i] = len(n.Needs)
 	}
+	// Kahn's algorithm leaves over exactly the nodes in cycles and those behind them.
 	for _, i := range g.order() {
 		waits[i] = 0
 	}
@@ -39,6 +40,8 @@ func (p *parser) reportCycle(g *Graph, from int, waits []int, inCycle map[int]bo
 		k := slices.IndexFunc(g.Nodes[i].Needs, func(need Need) bool { return waits[need.Node] > 0 })
 		i = g.Nodes[i].Needs[k].Node
 	}
+	// It begins at the node that comes first in the file, wherever the search has begun, so that the
+	// same cycle is always told in the same words.
 	first := slices.Index(path, slices.Min(path))
 	path = append(path[first:], path[:first]...)
 	var names []string

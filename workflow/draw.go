@@ -102,6 +102,8 @@ func (g *Graph) SVG() string {
 // layout finds a cell for each node and, in graphs that somebody could look at, for each column that
 // an edge has to cross.
 func (g *Graph) layout() layout {
+	// An edge over several columns takes a cell in each, so that it goes between the boxes and not
+	// through them. That is quadratic, so large graphs, which nobody looks at, go without.
 	const most = 200
 	l := layout{boxes: make([]cell, len(g.Nodes)), through: map[[2]int][]cell{}}
 	take := func(column int) cell {
@@ -136,6 +138,7 @@ func writeEdge(b *strings.Builder, points []point, failed bool) {
 		if k == len(points)-2 {
 			end -= 6 // the arrow is there
 		}
+		// Both control points are half-way, which makes the curve leave and arrive level.
 		middle := (x + end) / 2
 		fmt.Fprintf(b, "C%d %d %d %d %d %d", middle, from.y+boxHeight/2, middle, y, end, y)
 		if k < len(points)-2 {

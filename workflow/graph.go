@@ -61,9 +61,9 @@ type Node struct {
 	// ForEach is the list to run over: JSON whose texts may hold references, or nil.
 	ForEach     json.RawMessage
 	Concurrency int
-	// Body is what an iteration runs if that is not the block: a graph whose nodes see the graph around
-	// it. The result of an iteration has the outputs of its nodes by their ids or, if Listed is set, is a
-	// list of those of its blocks, as AACFlow has it.
+	// Body is what an iteration runs if that is not the block: a graph whose nodes see the graph
+	// around it. The result of an iteration has the outputs of its nodes by their ids or, if Listed
+	// is set, is a list of those of its blocks, as AACFlow has it.
 	Body   *Graph
 	Listed bool
 	Retry  Retry

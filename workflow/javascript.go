@@ -142,6 +142,7 @@ func (j *javascript) unary() operand {
 		if j.take(")") == "" {
 			j.fail("includes takes a reference or a literal")
 		}
+		// Which of the two it is, a text or a list, is known only when it runs.
 		inText := "false" // a number is in no text
 		if !isNumber(what.literal) || strings.HasPrefix(what.text, `"`) {
 			inText = o.text + " contains " + what.text

@@ -72,6 +72,8 @@ func OpenJournal(folder, run string, o JournalOptions) (*Journal, error) {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return nil, fmt.Errorf("make the folder of journals: %w", err)
 	}
+	// bbolt locks the file. It is waited for a little, as the lock of a process that has just been
+	// killed is gone at once, but that of one that closes takes its time.
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: 100 * time.Millisecond})
 	switch {
 	case errors.Is(err, bolterrors.ErrTimeout):
@@ -121,6 +123,8 @@ func (j *Journal) Input() json.RawMessage {
 func (j *Journal) bind(run string, g *Graph, s *State) error {
 	now := record{Run: run, Name: g.Name, Digest: g.Digest, Start: s.Start, Target: j.target, Began: time.Now()}
 	if old := j.record; old != nil {
+		// Everything that differs is named at once: a messageId that has been sent with other content
+		// would be dropped as a duplicate, and nobody would know.
 		var differs []string
 		if old.Digest != now.Digest {
 			differs = append(differs, fmt.Sprintf("the file (it was %q with SHA-256 %.12s…, it is now %.12s…)",
@@ -194,6 +198,8 @@ func final(n *Node, raw []byte) (*Outcome, error) {
 	if err := json.Unmarshal(raw, &outcome); err != nil {
 		return nil, fmt.Errorf("the journal is damaged: %w", err)
 	}
+	// A failure that the graph has an answer to has led somewhere already, and what is behind it may
+	// have run. It stays. All others are what a resume is for.
 	if outcome.Error != nil && (n == nil || n.OnError == Fail) {
 		return nil, nil //nolint:nilnil // as above
 	}
@@ -225,6 +231,8 @@ func (j *Journal) write(done []ended, starts []start) error {
 		return nil
 	}
 	err := j.db.Update(func(tx *bbolt.Tx) error {
+		// What has ended is written before it is gone on from. Killed before that, the process does the
+		// task again, with the same messageIds; killed after it, never again.
 		for _, d := range done {
 			raw, err := json.Marshal(d.outcome)
 			if err != nil {

@@ -43,6 +43,7 @@ type parser struct {
 
 func parse(file string, data []byte) *parser {
 	s, raw := open(file, data)
+	// The digest ties a run to its file: resumed with another one, nodes would have other meanings.
 	sum := sha256.Sum256(data)
 	g := &Graph{Digest: hex.EncodeToString(sum[:])}
 	p := &parser{source: s, graph: g, broken: map[string]bool{}, wrong: map[string]bool{}, above: map[string]bool{}}
@@ -127,6 +128,8 @@ func (p *parser) readNodes(raw json.RawMessage, at string) (drafts []draft) {
 			p.broken[m.Name] = true
 			continue
 		}
+		// A key that breaks the schema is left out and no more than that, so that the faults of the
+		// others are found in the same run. A body is looked into: its nodes are read one by one.
 		members := slices.DeleteFunc(rawjson.OpenObject(m.Value), func(member rawjson.Member) bool {
 			at := rawjson.Pointer(at, member.Name)
 			return p.wrong[at] || p.above[at] && member.Name != "nodes"
@@ -250,6 +253,8 @@ func (p *parser) linkNode(g *Graph, d *draft, outside map[int]bool) {
 	}
 	mentioned := map[int]bool{} // and whether for its error
 	if n.Body != nil {
+		// What a body mentions of the graph around it, the loop needs as a whole: all of its
+		// iterations then see the same values.
 		mentioned = p.link(n.Body, d.body)
 	}
 	mention := func(id string, isError bool) {
@@ -278,6 +283,7 @@ func (p *parser) linkNode(g *Graph, d *draft, outside map[int]bool) {
 	}
 	for _, j := range slices.Sorted(maps.Keys(mentioned)) {
 		if !needed[j] {
+			// A reference to the error of a node with branches is taken for an edge from its error.
 			failed := mentioned[j] && g.Nodes[j].OnError == Branch
 			n.Needs = append(n.Needs, Need{Node: j, Failed: failed, Implied: true})
 		}

@@ -197,6 +197,9 @@ func (r *resolver) text(raw json.RawMessage, pointer string) (json.RawMessage, e
 	if err != nil {
 		return nil, err
 	}
+	// Hosts hold JSON as text in which references stand. Put in as they are, a quote in a value would
+	// break it, and Segment would get what nobody meant; so the outcome must be JSON, or else it is
+	// taken for a text that only begins like it.
 	if looksLikeJSON(text) {
 		if document := joinJSON(pieces); rawjson.Check([]byte(document), rawjson.Limits{}) == nil {
 			return rawjson.Quote(document), nil

@@ -179,6 +179,8 @@ func (r *runner) begin(ctx context.Context, done []ended) ([]start, error) {
 		}
 	}
 	var starts []start
+	// Tasks that the journal knows end at once and make others ready, so it asks again until nothing
+	// more is ready or there is enough to do.
 	for ctx.Err() == nil && len(starts)+r.running < r.Concurrency {
 		tasks := r.graph.Next(r.state, r.Concurrency-r.running-len(starts))
 		if len(tasks) == 0 {
@@ -194,7 +196,7 @@ func (r *runner) begin(ctx context.Context, done []ended) ([]start, error) {
 					return nil, err
 				}
 			default:
-				if first.IsZero() {
+				if first.IsZero() { // else it was started before, and its event keeps that time
 					first = time.Now()
 				}
 				starts = append(starts, start{task, first})
@@ -239,13 +241,15 @@ func (r *runner) tellEnded() {
 
 // wait returns tasks that have ended: one, and all others that have as well.
 func (r *runner) wait() (done []ended) {
+	// All that has ended by now goes into one transaction, which is synced once: that is what makes
+	// many quick tasks at once cheap.
 	take := func(event any) {
 		switch e := event.(type) {
 		case Event:
 			r.Observe(e)
 		case ended:
 			r.running--
-			if !e.canceled {
+			if !e.canceled { // what was cut off has not ended: a resume does it again
 				done = append(done, e)
 			}
 		}

@@ -181,6 +181,8 @@ func (c scope) inside(i, iteration int) scope {
 }
 
 func (c scope) next(most int) (tasks []Task) {
+	// A loop is queued behind all else after each iteration that it starts. So nodes that are ready
+	// do not wait for the end of a long loop, and several loops take turns.
 	for len(tasks) < most && len(c.state.Ready) > 0 {
 		i := c.state.Ready[0]
 		c.state.Ready = c.state.Ready[1:]
@@ -262,6 +264,8 @@ func (c scope) complete(i, iteration int, outcome Outcome) {
 	}
 	if loop := state.Loop; loop != nil {
 		loop.end(iteration, outcome)
+		// The error of the loop is that of the lowest iteration, whichever of them ends first: the
+		// order in which tasks end must not show.
 		if outcome.Error != nil && loop.FirstFailed == iteration {
 			state.Error = within(fmt.Sprintf("iteration %d", iteration), outcome.Error)
 		}
@@ -269,6 +273,7 @@ func (c scope) complete(i, iteration int, outcome Outcome) {
 			return
 		}
 		results := rawjson.Object{{Name: "results", Value: arrayOf(loop.Results)}}.JSON()
+		// The output has it all now. A state that is written as JSON should not have it twice.
 		loop.Items, loop.Results, loop.Fixed, loop.Bodies = nil, nil, nil, nil
 		outcome = Outcome{Output: results, Error: state.Error}
 	}
@@ -392,6 +397,8 @@ func (c scope) valuesFor(template json.RawMessage) (map[string]json.RawMessage, 
 		if _, known := values[ref.text]; known || ref.variable != "" || ref.head == loopHead && c.loop == nil {
 			return
 		}
+		// What does not change from one iteration to the next was looked up when the loop began.
+		// Inside of a body it does change, with each node that ends.
 		if c.loop != nil && c.around == nil {
 			if fixed, known := c.loop.Fixed[ref.text]; known {
 				values[ref.text] = fixed

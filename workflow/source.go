@@ -121,6 +121,8 @@ func (s *source) toJSON(n *yaml.Node, at string, depth int) json.RawMessage {
 	s.at[at] = n
 	null := json.RawMessage("null")
 	switch {
+	// Aliases would let a small file stand for a huge one, and no fault in it could be told by its
+	// place.
 	case n.Kind == yaml.AliasNode || n.Anchor != "":
 		s.fault(at, "anchors and aliases are not allowed")
 		return null
@@ -198,6 +200,7 @@ func (s *source) err() error {
 	slices.SortStableFunc(s.faults, func(a, b Fault) int {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column), cmp.Compare(a.Message, b.Message))
 	})
+	// The parser and the check may find the same: it is told once.
 	list := slices.Compact(s.faults)
 	unlisted := max(0, len(list)-maxFaults)
 	return &FileError{File: s.file, Faults: list[:len(list)-unlisted], Unlisted: unlisted}

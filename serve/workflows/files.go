@@ -60,6 +60,7 @@ func (h *Handler) open(name string) ([]byte, error) {
 	if !isWorkflow(name) || strings.ContainsAny(name, `/\`) {
 		return nil, missing
 	}
+	// A root confines the name, links included: whoever may start runs may not read other files.
 	root, err := os.OpenRoot(h.cfg.Folder)
 	if err != nil {
 		return nil, err

@@ -129,6 +129,8 @@ func (h *Handler) start(r *http.Request, name string) (*run, error) {
 			return nil, problem(http.StatusConflict, codeConflict, "%s", err)
 		}
 	}
+	// The journal is bound to the run inside of workflow.Run, and may refuse it. The answer waits for
+	// that, and for no more: a run may take days.
 	begun := make(chan error, 1)
 	go h.follow(ctx, run, g, o.Input, options, begun) //nolint:contextcheck // it outlives the request
 	if err := <-begun; err != nil {
@@ -173,6 +175,7 @@ func (h *Handler) add(added *run) error {
 		}
 	default:
 	}
+	// A run that goes on is never forgotten: its client could not cancel it any more.
 	running := 0
 	for _, r := range h.runs {
 		if r.EndedAt.IsZero() {
@@ -299,6 +302,7 @@ func (r *run) endNode(s *state, e workflow.Event) {
 	if last := len(s.Attempts) - 1; last >= 0 {
 		s.Attempts[last].Error = e.Error
 	}
+	// The run itself goes on with the whole output. Only what is remembered of it here is bounded.
 	if r.kept+len(e.Output)+len(e.Receipt) > mostKept {
 		s.Omitted = true
 		return

@@ -107,6 +107,7 @@ func (h *Handler) send(w http.ResponseWriter, r *http.Request, run *run, seq uin
 	chunk := []byte(": connected\n\n")
 	for {
 		h.mu.Lock()
+		// The slice is only ever appended to and cut in front, so it may be read without the lock.
 		events, changed, ended := run.events, run.changed, !run.EndedAt.IsZero()
 		h.mu.Unlock()
 		for _, e := range events {
