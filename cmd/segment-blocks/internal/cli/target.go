@@ -173,7 +173,8 @@ func (p *Program) mentionRegion(name string, source tracking.Source) {
 	if name == settings.Environment {
 		set = "SEGMENT_REGION (us or eu)"
 	}
-	p.Warn("source %q names no region, so its events go to the US; a workspace in the EU never sees them: set %s", name, set)
+	p.Warn("source %q names no region, so its events go to the US; a workspace in the EU never sees them: set %s",
+		name, set)
 }
 
 // close gives up what is still in flight after a second: a command that has printed its result must

@@ -131,7 +131,8 @@ func listEvents(e *emulator.Emulator) mcp.Tool {
 			}
 			stats := e.Stats()
 			return map[string]any{
-				"events": e.Events(a.filter(a.Limit)), "stored": stats.Stored, "discarded": stats.Discarded, "lastSeq": stats.LastSeq,
+				"events": e.Events(a.filter(a.Limit)), "stored": stats.Stored, "discarded": stats.Discarded,
+				"lastSeq": stats.LastSeq,
 			}, nil
 		})
 }
