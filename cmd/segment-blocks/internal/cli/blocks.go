@@ -43,6 +43,7 @@ func newBlocksList(p *Program) *cobra.Command {
 	category := cmd.Flags().String("category", "", "only blocks of this category")
 	tag := cmd.Flags().String("tag", "", "only blocks with this tag")
 	cmd.RunE = p.settled(func(_ *cobra.Command, _ []string, s *settings.Settings) error {
+		// Without a match the JSON is an empty list, and no null.
 		entries, categories, tags := []listed{}, []string{}, []string{}
 		for _, b := range p.registry().Search(*search) {
 			m := b.Manifest()
@@ -146,6 +147,7 @@ func writeBlock(w io.Writer, s console.Style, e registry.Entry) {
 	console.Writef(w, "%s\n%s\n", console.Wrap(e.Description, "", width), console.Wrap(e.WhenToUse, "", width))
 	console.Writeln(w, s.Strong("Input"))
 	console.WriteTableWithin(w, fieldRows(e.Input, ""), width)
+	// What Segment itself demands is in no column of the table: every parameter is optional there.
 	if len(e.Rules) > 0 {
 		console.Writef(w, "\n%s\n", s.Strong("Rules"))
 		for _, rule := range e.Rules {

@@ -49,6 +49,7 @@ func Run(ctx context.Context, p *Program) (code int) {
 	data := &console.Stream{Writer: p.Stdout}
 	p.Stdout = data
 	root := newRoot(p) //nolint:contextcheck // commands get ctx from cobra, below
+	// Tests that walk the tree see our own commands only, so the rest is done here.
 	mendDefaults(root)
 	p.addParameters(root)
 	root.SetArgs(p.Args)
@@ -71,6 +72,7 @@ func Run(ctx context.Context, p *Program) (code int) {
 func newRoot(p *Program) *cobra.Command {
 	p.inputs = map[*cobra.Command]*blockInput{}
 	root := group("segment-blocks", "Send events to Segment, and see exactly what is sent")
+	// Help shows the groups in this order: what everybody needs comes first.
 	for _, g := range []struct {
 		title    string
 		commands []*cobra.Command

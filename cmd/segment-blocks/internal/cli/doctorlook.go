@@ -80,6 +80,7 @@ type publishedSettings struct {
 // lookUp asks for the settings that Segment publishes for a write key, as Segment's own outbound
 // destination does to check one.
 func lookUp(ctx context.Context, client *http.Client, cdn string, source tracking.Source) (publishedSettings, error) {
+	// The key is in the path, as in every page with Segment's snippet: there it is public.
 	key := url.PathEscape(string(source.WriteKey))
 	a, err := fetch(ctx, client, http.MethodGet, strings.TrimRight(cdn, "/")+"/v1/projects/"+key+"/settings")
 	if err != nil {
@@ -177,7 +178,7 @@ func canMake(path string) error {
 		}
 		dir = filepath.Dir(dir)
 	}
-	f, err := os.CreateTemp(dir, ".segment-blocks-*")
+	f, err := os.CreateTemp(dir, ".segment-blocks-*") // gone again below
 	if err != nil {
 		return fmt.Errorf("it is not there and cannot be made: %w", err)
 	}

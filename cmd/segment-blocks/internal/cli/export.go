@@ -32,7 +32,7 @@ import (
 // for agents, which every provider of models accepts.
 func export(reg *registry.Registry, format string) any {
 	switch format {
-	case "json-schema":
+	case "json-schema": // one document, since files would need a folder
 		var all rawjson.Object
 		for _, e := range reg.Catalog() {
 			both := rawjson.Object{}.Set("input", e.InputSchema).Set("output", e.OutputSchema)
@@ -63,6 +63,7 @@ func export(reg *registry.Registry, format string) any {
 // model is to see neither. The output is a document whatever the terminal, since a person does not
 // read it.
 func newExport(p *Program) *cobra.Command {
+	// The format aacflow is a command of its own below this one, since it has flags.
 	names := []string{"anthropic", "json-schema", "mcp", "openai", "openapi"}
 	cmd := &cobra.Command{
 		Use:       "export FORMAT",
@@ -119,7 +120,7 @@ func newExportAACFlow(p *Program) *cobra.Command {
 		switch {
 		case format == "workflow":
 			files, err = p.workflowFiles(*block)
-		case flags.Changed("block"):
+		case flags.Changed("block"): // it would be ignored, and somebody expects one block
 			err = console.Usage("--block is for --format workflow; native has all blocks")
 		case *out == "":
 			err = console.Usage("name the folder to write to, such as --out sim-blocks")
@@ -129,6 +130,7 @@ func newExportAACFlow(p *Program) *cobra.Command {
 		if err != nil {
 			return err
 		}
+		// Without this step the import looks complete and calls nothing.
 		if format == "workflow" {
 			defer p.Note(
 				"after the import, choose the MCP server and the tool in the workflow's MCP block: %s is a placeholder",
@@ -179,6 +181,7 @@ func (p placed) tell(w io.Writer) {
 // place writes files below a folder, all of them or none: it looks at what is there, writes the files
 // to a folder of their own, and only then moves them to their places.
 func place(folder string, files []aacflow.File, force bool) (placed, error) {
+	// Lists are empty and not null in JSON.
 	result := placed{[]string{}, []string{}}
 	var changed []aacflow.File
 	var differ []string
@@ -186,10 +189,10 @@ func place(folder string, files []aacflow.File, force bool) (placed, error) {
 		path := filepath.Join(folder, filepath.FromSlash(f.Path))
 		there, err := os.ReadFile(path)
 		switch {
-		case err == nil && bytes.Equal(there, f.Content):
+		case err == nil && bytes.Equal(there, f.Content): // its time stays, and no build runs again
 			result.Unchanged = append(result.Unchanged, path)
 			continue
-		case err == nil && !force:
+		case err == nil && !force: // somebody may have edited it
 			differ = append(differ, path)
 		case err != nil && !errors.Is(err, fs.ErrNotExist):
 			return placed{}, console.Failed("cannot write, nothing was changed: %w", err)
@@ -241,7 +244,8 @@ func addApply(cmd *cobra.Command) (fork *string, yes *bool) {
 	return fork, yes
 }
 
-// applied is what was done to a fork, or would be.
+// applied is what was done to a fork, or would be. Commands are the fork's own checks to run, and
+// Generated the files that they write and that belong into the same commit.
 type applied struct {
 	Written   bool     `json:"written"`
 	Changed   []string `json:"changed"`

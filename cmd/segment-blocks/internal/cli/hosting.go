@@ -82,6 +82,7 @@ func (p *Program) openToHost(
 // openRuntime opens the runtime of a hosting that has all the rest. What it has opened when it
 // fails, the caller closes.
 func (p *Program) openRuntime(h *hosting, s *settings.Settings, emulate bool) error {
+	// With --emulator it does not matter which source is chosen, or whether one can be.
 	chosen, configured, err := s.Chosen()
 	if err != nil && !emulate {
 		return sourceFailure(err)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
 	"github.com/aacflow/segment-blocks/internal/text"
@@ -61,8 +62,10 @@ func inline(value string) (input, error) {
 // readStdin can be interrupted, which a plain read cannot. The goroutine that reads may be left
 // behind; the process ends then.
 func (p *Program) readStdin(ctx context.Context) (input, error) {
+	slow := time.After(2 * time.Second) // a pipe that nobody closes looks like a command that hangs
 	if console.IsTerminal(p.Stdin) {
 		p.Note("reading the input from the terminal; end it with Ctrl-D on a line of its own")
+		slow = nil
 	}
 	type result struct {
 		in  input
@@ -73,11 +76,15 @@ func (p *Program) readStdin(ctx context.Context) (input, error) {
 		in, err := readAll(p.Stdin, "stdin")
 		read <- result{in, err}
 	}()
-	select {
-	case r := <-read:
-		return r.in, r.err
-	case <-ctx.Done():
-		return input{}, console.Interrupted("reading the input")
+	for {
+		select {
+		case r := <-read:
+			return r.in, r.err
+		case <-slow:
+			p.Note("waiting for the input on stdin, until it ends")
+		case <-ctx.Done():
+			return input{}, console.Interrupted("reading the input")
+		}
 	}
 }
 

@@ -30,6 +30,7 @@ func newPreview(p *Program) *cobra.Command {
 		if err != nil {
 			return err
 		}
+		// What is shown depends on the source, so it is said which one that is.
 		if t.source == "placeholder" {
 			p.Note("no source is configured: shown as for Segment in the US, with a placeholder for the write key")
 		} else {
@@ -65,7 +66,7 @@ func (p *Program) preview(
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	defer t.close()
+	defer t.close() // what it tells afterwards is a name and an endpoint
 	requests, receipt, err := t.Preview(cmd.Context(), block, in.json, options...)
 	return t, requests, receipt, wrapInvocation(err, in, nil)
 }
@@ -87,6 +88,7 @@ func writeRequest(w io.Writer, s console.Style, r runtime.Request) {
 		limit = tracking.MaxBodyBytes
 	}
 	console.Writef(w, "  body of %s bytes, %s are allowed:\n", text.Grouped(int64(r.Bytes)), text.Grouped(int64(limit)))
+	// Indenting keeps numbers and the order of members as they are sent.
 	var body bytes.Buffer
 	if err := json.Indent(&body, []byte(r.Body), "  ", "  "); err != nil {
 		body.Reset()
@@ -126,6 +128,7 @@ func newValidate(p *Program) *cobra.Command {
 // printVerdict prints whether the block would take the input. A refusal is nil if it would. It is
 // the result of the command, not its failure, and so it goes to stdout.
 func (p *Program) printVerdict(chosen, block string, refusal *console.InputError) error {
+	// A script reads valid; the code is the one that run would fail with.
 	verdict := struct {
 		Block      string              `json:"block"`
 		Valid      bool                `json:"valid"`

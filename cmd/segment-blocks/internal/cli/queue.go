@@ -123,6 +123,7 @@ func newQueueShow(p *Program) *cobra.Command {
 // default for which: dropping is final, and retrying sends. A damaged message is never sent again,
 // so --all leaves it and says so.
 func (p *Program) newQueueChange(verb, short, past string) *cobra.Command {
+	// How many arguments there must be depends on a flag, so the command itself counts them.
 	cmd := &cobra.Command{Use: verb + " ID… | --all", Short: short}
 	all := cmd.Flags().Bool("all", false, "all dead letters of the source")
 	file := addQueueSource(p, cmd)
@@ -134,6 +135,7 @@ func (p *Program) newQueueChange(verb, short, past string) *cobra.Command {
 		case *all == (len(ids) > 0):
 			return console.Usage("queue %s needs the ids of dead letters, or --all", verb)
 		}
+		// No ids are all. The store changes all of them or none, and names those that it does not have.
 		done, err := q.ask(q.ctx, queueRequest{verb, q.source, ids}, nil)
 		if err != nil {
 			return console.Failed("%w", err)
@@ -196,7 +198,7 @@ func newQueueExport(p *Program) *cobra.Command {
 // writeMessages lists messages, with the reason of each below it. Width is that of a terminal, 0 for
 // what is none.
 func writeMessages(w io.Writer, list []delivery.StoredMessage, width int) {
-	rows := [][]string{{"id", "stored at", "message"}}
+	rows := [][]string{{"id", "stored at", "message"}} // a number alone says nothing
 	for _, m := range list {
 		rows = append(rows, []string{fmt.Sprint(m.ID), m.StoredAt.Format(time.RFC3339), about(m)})
 		if m.Reason != "" {

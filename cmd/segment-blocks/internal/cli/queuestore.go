@@ -63,6 +63,7 @@ func openPath(ctx context.Context, source, path string) (*storeQueue, error) {
 		}
 		return q, nil
 	}
+	// The lock on the file admits one process, so one that has it is asked before opening is tried.
 	if running := dialStore(ctx, path); running != nil {
 		q.ask = running.ask
 		return q, nil
@@ -107,6 +108,7 @@ func (s queueState) row() []string {
 	case !s.Exists:
 		return []string{s.Source, "there is no store yet, the first message makes it: " + s.Store}
 	}
+	// How long the oldest has waited tells an outage from a busy moment.
 	last := ""
 	if s.Oldest != nil {
 		last = "the oldest since " + s.Oldest.Format(time.RFC3339)
@@ -256,6 +258,7 @@ func (p *Program) findQueue(cmd *cobra.Command, s *settings.Settings, file strin
 		}
 		return openPath(cmd.Context(), name, path)
 	}
+	// The source has no store now, but may have had one under this name.
 	list, err := p.queueStates(cmd, s, "")
 	for _, one := range list {
 		if one.Source == name && one.Exists {

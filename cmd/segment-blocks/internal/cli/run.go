@@ -29,6 +29,7 @@ func newRun(p *Program) *cobra.Command {
 	receipt := cmd.Flags().Bool(
 		"receipt", false, "print the receipt with the output: what was sent, where, in how many attempts",
 	)
+	// They are recorded only on request: the runtime would keep up to 256 KiB of bodies for nothing.
 	recorded := cmd.Flags().Bool("attempts", false,
 		"print each HTTP attempt: request, answer, and how long it waited")
 	addSource(p, cmd.Command)
@@ -86,7 +87,8 @@ func (p *Program) showRetries(ctx context.Context) context.Context {
 	}
 	return retry.OnRetry(ctx, func(r retry.Wait) {
 		cause := r.Cause
-		if strings.IndexAny(cause, "0123456789") == 0 { // it begins with a status
+		// A cause begins with a status, or says in words why there is none.
+		if strings.IndexAny(cause, "0123456789") == 0 {
 			cause = "the receiver answered " + cause
 		}
 		p.Note("%s; attempt %d of %d begins in %.1f s", cause, r.Attempt, r.Of, r.In.Seconds())
@@ -100,6 +102,7 @@ func (p *Program) knownBlock(id string) error {
 	if err == nil {
 		return nil
 	}
+	// Without a name that is near, a list helps more.
 	message := err.Error()
 	id, major := schemas.CutMajor(id)
 	if major == 0 && p.registry().Suggest(id) == "" {
@@ -131,6 +134,7 @@ func (p *Program) printDocument(format string, res *runtime.Result, receipt bool
 func (p *Program) printText(t *target, res *runtime.Result, became *outcome, attempts []runtime.Attempt) {
 	console.Writef(p.Stdout, "%s %s\n", res.Receipt.Block, p.Style(p.Stdout).Good("succeeded"))
 	var rows [][]string
+	// A text stands without its quotes, unless it is empty and would look like a gap.
 	for _, m := range rawjson.OpenObject(res.Output) {
 		value := string(m.Value)
 		if text, ok := rawjson.Text(m.Value); ok && text != "" {
@@ -150,6 +154,7 @@ func (p *Program) printText(t *target, res *runtime.Result, became *outcome, att
 // does not mean that it has reached a destination. For a durable source, became says what has
 // happened to its messages since they were stored.
 func receiptLines(t *target, r *runtime.Receipt, became *outcome) []string {
+	// The first ids are enough to find a batch in Segment's debugger; --output json has them all.
 	ids := r.MessageIDs
 	label, more := "messageId", ""
 	const most = 3

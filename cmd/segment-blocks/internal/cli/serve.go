@@ -119,6 +119,7 @@ func (h *hosting) serveConfig(s settings.Serve) serve.Config {
 		},
 		Drain: orNone(s.Drain), Invocations: h.invocations, Queues: h.deliveries.restQueues(),
 	}
+	// Package catalog serves blocks of any vendor, and knows no export.
 	config.Catalog.AACFlow = func(block string) ([]byte, error) { return aacflow.Workflow(h.registry, block) }
 	if h.emulator != nil {
 		config.Catalog.Emulator = h.emulator.Handler()
