@@ -194,7 +194,7 @@ func contains(want, got any) bool {
 // The Go in the guides is taken from files that are compiled and tested.
 func TestGoIsCompiled(t *testing.T) {
 	var code strings.Builder
-	for _, pattern := range []string{"docs/guides_test/*.go", "examples/*/*.go"} {
+	for _, pattern := range []string{"docs/guides_test/*.go", "examples/*/*.go", "segment/*_test.go"} {
 		files, err := filepath.Glob(filepath.Join(root, pattern))
 		require.NoError(t, err)
 		require.NotEmpty(t, files)
