@@ -2,195 +2,236 @@ package main
 
 import (
 	"context"
-	"errors"
+	"crypto/tls"
 	"fmt"
+	"io"
+	"net/http"
+	"strings"
 	"sync"
-	"sync/atomic"
-	"time"
 
+	"github.com/aacflow/segment-blocks/blocks"
+	"github.com/aacflow/segment-blocks/registry"
 	"github.com/aacflow/segment-blocks/runtime"
+	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
-const (
-	// batchEvents are sent in one run, batchKinds of them different: a program that sends a stream
-	// holds a part of it at a time.
-	batchEvents, batchKinds = 100_000, 20_000
-	nodeEvents              = 25_000
-	// eachInvocation is how many events an invocation takes, and inFlight how many invocations
-	// there are at once.
-	eachInvocation, inFlight = 4_000, 2
-)
+// eachInvocation is how many events an invocation of segment_batch takes, and inFlight how many
+// invocations there are at once.
+const eachInvocation, inFlight = 4_000, 2
 
-// load is how many events the contenders of batch send.
-type load struct{ events, kinds, node int }
-
-func loadOf(set settings) load {
-	if set.quick {
-		return load{20_000, 4_000, 1_000}
-	}
-	return load{batchEvents, batchKinds, nodeEvents}
+// load is what the contenders of batch send: so many events, so many of them different, as a program
+// that sends a stream holds a part of it at a time.
+type load struct {
+	shape
+	events, kinds, each int
 }
 
-// batch measures how fast many events go out.
-func batch(set settings) []group {
-	const seconds = "2006-01-02T15:04:05Z"
-	l := loadOf(set)
-	peers := []string{"analytics-go 250", "analytics-go 1000"}
-	node := []string{"analytics-node 15", "analytics-node 500"}
-	const peer = "analytics-go, the faster of batches of 250 (its default) and 1000"
-	rate := func(name string, g goal, ours, against string, theirs ...string) line {
-		return line{name: name, goal: g, unit: "events/s", ours: ours, theirs: theirs, more: true, against: against}
+func loadOf(set settings) load {
+	return load{usual(), set.scaled(100_000), set.scaled(20_000), set.scaled(eachInvocation)}
+}
+
+// scaled is how many there are of something that -quick takes a twentieth of.
+func (s settings) scaled(n int) int {
+	if s.quick {
+		return max(1, n/20)
 	}
+	return n
+}
+
+// batches measures what it takes to send many events.
+func batches(set settings) []group {
+	l := loadOf(set)
+	node := l
+	node.events, node.kinds = set.scaled(20_000), set.scaled(20_000)
+	peers, nodes := []string{"analytics-go 250", "analytics-go 1000"}, []string{"analytics-node 15", "analytics-node 500"}
+	const peer = "analytics-go, the better of batches of 250 (its default) and 1000"
+	const ofNode = "@segment/analytics-node, the better of flushAt 15 (its default) and 500"
+	raw, values := []string{"batch raw"}, []string{"batch map"}
+	cpu := cpuMillion()
 	return []group{{
 		name: "batch", rounds: 7,
 		contenders: []contender{
-			invokingBatches("batch raw", l, timeLayout, rawInputs, ""),
-			invokingBatches("batch map", l, timeLayout, mapInputs, ""),
-			invokingBatches("batch raw seconds", l, seconds, rawInputs, ""),
-			invokingBatches("batch raw sign", l, timeLayout, rawInputs, "fewer < 10"),
-			prebuilt("net/http prebuilt", l),
+			invoking("batch raw", l, rawInput), invoking("batch map", l, mapInput), prebuilt("prebuilt", l),
 			analyticsGo(peers[0], l, 250), analyticsGo(peers[1], l, 1000),
-			analyticsNode(node[0], l, 15), analyticsNode(node[1], l, 500),
+			analyticsNode(nodes[0], node, 15), analyticsNode(nodes[1], node, 500),
 		},
 		lines: []line{
-			rate("batch/raw/analytics-go", atLeast(12, times), "batch raw", peer, peers...),
-			rate("batch/map/analytics-go", atLeast(8, times), "batch map", peer, peers...),
-			rate("batch/raw/analytics-node", atLeast(100, times), "batch raw",
-				"@segment/analytics-node, the faster of flushAt 15 (its default) and 500", node...),
-			rate("batch/raw/limit", atLeast(0.30, percent), "batch raw", "net/http posting the same bodies, built before",
-				"net/http prebuilt"),
-			rate("batch/raw/seconds", none(percent), "batch raw seconds",
-				"the same events with milliseconds in their times, which need no rewriting", "batch raw"),
-			rate("batch/raw/sign", none(percent), "batch raw sign", "the same events without a < in one text of each invocation",
-				"batch raw"),
+			{name: "batch/raw", goal: atMost(1.8), metric: cpu, of: raw, note: "segment_batch, from bytes of JSON"},
+			{name: "batch/raw/analytics-go", goal: atLeast(9), metric: cpu, of: raw, against: peers, how: cheaper, note: peer},
+			{name: "batch/raw/analytics-node", metric: cpu, of: raw, against: nodes, how: cheaper, note: ofNode},
+			{name: "batch/raw/allocated", metric: kilobytes(), of: raw, note: "memory allocated for an event"},
+			{name: "batch/map", goal: atMost(3.2), metric: cpu, of: values, note: "segment_batch, from Go maps"},
+			{name: "batch/map/analytics-go", metric: cpu, of: values, against: peers, how: cheaper, note: peer},
+			{name: "batch/map/allocated", metric: kilobytes(), of: values, note: "memory allocated for an event"},
+			{name: "batch/prebuilt", metric: cpu, of: []string{"prebuilt"}, note: "net/http posting the same bodies, built before"},
 		},
-	}}
+	}, batchShapes(set), batchReceivers(set)}
 }
 
-// rawInputs and mapInputs make inputs of segment_batch from documents.
-func rawInputs(documents [][]byte) ([]runtime.Input, error) {
-	var out []runtime.Input
-	for _, d := range documents {
-		out = append(out, runtime.JSON(d))
-	}
-	return out, nil
-}
-
-func mapInputs(documents [][]byte) ([]runtime.Input, error) {
-	var out []runtime.Input
-	for _, d := range documents {
-		m, err := decoded(d)
-		if err != nil {
-			return nil, err
+// batchShapes measures events of other sizes, some 60 MB of each.
+func batchShapes(set settings) group {
+	g := group{name: "batch/shapes", rounds: 5}
+	for _, s := range shapes() {
+		if s == usual() {
+			continue
 		}
-		out = append(out, runtime.Map(m))
+		l := loadOf(set)
+		l.shape = s
+		if s.products > 50 {
+			l.events, l.kinds, l.each = l.events/10, l.kinds/10, l.each/10
+		}
+		raw, values := "batch raw "+s.name, "batch map "+s.name
+		g.contenders = append(g.contenders, invoking(raw, l, rawInput), invoking(values, l, mapInput))
+		g.lines = append(g.lines,
+			line{name: "batch/raw/" + s.name, metric: cpuMillion(), of: []string{raw}, note: "events of that size, from bytes"},
+			line{name: "batch/map/" + s.name, metric: cpuMillion(), of: []string{values}, note: "events of that size, from Go maps"})
 	}
-	return out, nil
+	return g
 }
 
-// invokingBatches sends through segment_batch. Coupon, unless it is empty, is that of the first
-// event of each invocation.
-func invokingBatches(name string, l load, layout string, inputs func([][]byte) ([]runtime.Input, error),
-	coupon string,
-) contender {
-	return contender{name: name, open: func(ctx context.Context, b *bench) (runner, error) {
-		rt, err := newRuntime(b.sink.url)
+// batchReceivers measures other receivers: one that speaks TLS, and one that refuses a request in a
+// hundred, which is sent again.
+func batchReceivers(set settings) group {
+	l := loadOf(set)
+	small := l
+	small.events, small.each = set.scaled(40_000), 200
+	overTLS, fails := invoking("batch raw TLS", l, rawInput), invoking("batch raw failing", small, rawInput)
+	overTLS.open = inPlace(overTLS.open, func(p place) place { return place{Sink: p.TLS} })
+	fails.open = inPlace(fails.open, func(p place) place { return place{Sink: failing(p.Sink, 100)} })
+	raw, well := invoking("batch raw", l, rawInput), invoking("batch raw 200", small, rawInput)
+	return group{
+		name: "batch/receivers", rounds: 5, contenders: []contender{overTLS, raw, fails, well},
+		lines: []line{
+			{
+				name: "batch/raw/TLS", metric: cpuMillion(), of: []string{overTLS.name}, against: []string{raw.name}, how: added,
+				note: "what encryption adds",
+			},
+			{
+				name: "batch/raw/failing", metric: cpuMillion(), of: []string{fails.name}, against: []string{well.name}, how: added,
+				note: "what it adds where a request in a hundred is answered with 503, in batches of 200",
+			},
+		},
+	}
+}
+
+// inPlace opens a contender elsewhere.
+func inPlace(open func(context.Context, place) (runner, error), to func(place) place,
+) func(context.Context, place) (runner, error) {
+	return func(ctx context.Context, p place) (runner, error) { return open(ctx, to(p)) }
+}
+
+// rawInput and mapInput make an input of segment_batch from a document.
+func rawInput(document []byte) (runtime.Input, error) { return runtime.JSON(document), nil }
+
+func mapInput(document []byte) (runtime.Input, error) {
+	m, err := decoded(document)
+	return runtime.Map(m), err
+}
+
+// invoking sends through segment_batch.
+func invoking(name string, l load, input func(document []byte) (runtime.Input, error)) contender {
+	return contender{name: name, many: l.events > 200_000, open: func(ctx context.Context, p place) (runner, error) {
+		rt, err := newRuntime(sourceOf(p.Sink))
 		if err != nil {
 			return runner{}, err
 		}
-		events := makeEvents(l.kinds)
-		if coupon != "" {
-			for i := 0; i < len(events); i += eachInvocation {
-				events[i].coupon = coupon
+		var inputs []runtime.Input
+		for _, d := range documents(makeEvents(l.kinds, l.shape), l.each) {
+			in, err := input(d)
+			if err != nil {
+				return runner{}, err
 			}
+			inputs = append(inputs, in)
 		}
-		docs := documents(events, eachInvocation, layout)
-		var list []runtime.Input
-		return runner{
-			prepare: func() (err error) {
-				list, err = inputs(docs)
+		return runner{run: func(ctx context.Context) (sample, error) {
+			_, err := drive(inFlight, l.events/l.each, func(i int) error {
+				res, err := rt.Invoke(ctx, "segment_batch", inputs[i%len(inputs)])
+				if err == nil && res.Receipt.Accepted != l.each {
+					err = fmt.Errorf("%d of %d events were accepted", res.Receipt.Accepted, l.each)
+				}
 				return err
-			},
-			run: func(ctx context.Context) (sample, error) {
-				defer func() { list = nil }() // lest the collector has to look at it while others run
-				return rateOf(l.events, func() error { return sendAll(ctx, rt, list, l.events) })
-			},
-			close: closed(ctx, rt),
-		}, nil
+			})
+			return sample{Units: l.events, Sent: l.events}, err
+		}, close: func() { _ = rt.Close(ctx) }}, nil
 	}}
-}
-
-// sendAll invokes with one input after the other, over and over, until so many events are sent.
-func sendAll(ctx context.Context, rt *runtime.Runtime, inputs []runtime.Input, events int) error {
-	return inParallel(inFlight, events/eachInvocation, func(i int) error {
-		res, err := rt.Invoke(ctx, "segment_batch", inputs[i%len(inputs)])
-		if err == nil && res.Receipt.Accepted != eachInvocation {
-			err = fmt.Errorf("%d of %d events were accepted", res.Receipt.Accepted, eachInvocation)
-		}
-		return err
-	})
 }
 
 // prebuilt posts the bodies that our own requests have, with nothing left to do but that.
 func prebuilt(name string, l load) contender {
-	return contender{name: name, open: func(ctx context.Context, b *bench) (runner, error) {
-		inputs, err := rawInputs(documents(makeEvents(l.kinds), eachInvocation, timeLayout))
-		if err != nil {
-			return runner{}, err
+	return contender{name: name, open: func(ctx context.Context, p place) (runner, error) {
+		var inputs []runtime.Input
+		for _, d := range documents(makeEvents(l.kinds, l.shape), l.each) {
+			inputs = append(inputs, runtime.JSON(d))
 		}
 		requests, err := wire(ctx, "segment_batch", inputs...)
 		if err != nil {
 			return runner{}, err
 		}
-		client := newBare(b.sink.url)
-		return runner{
-			run: func(ctx context.Context) (sample, error) {
-				s, err := rateOf(l.events, func() error {
-					return inParallel(4, len(requests)*(l.events/l.kinds),
-						func(i int) error { return client.post(ctx, requests[i%len(requests)]) })
-				})
-				s.distinct = l.kinds
-				return s, err
-			},
-			close: client.client.CloseIdleConnections,
-		}, nil
+		client := newPoster(p.Sink)
+		return runner{run: func(ctx context.Context) (sample, error) {
+			_, err := drive(4, len(requests)*(l.events/l.kinds), func(i int) error {
+				_, err := client.post(ctx, requests[i%len(requests)])
+				return err
+			})
+			return sample{Units: l.events, Sent: l.events, Distinct: l.kinds}, err
+		}}, nil
 	}}
 }
 
-// rateOf measures how many events a second go out.
-func rateOf(events int, send func() error) (sample, error) {
-	cpu, start := cpuTime(), time.Now()
-	if err := send(); err != nil {
-		return sample{}, err
-	}
-	took := time.Since(start)
-	return sample{
-		value: float64(events) / took.Seconds(),
-		cpu:   float64((cpuTime() - cpu).Nanoseconds()) / 1000 / float64(events),
-		sent:  events,
-	}, nil
+// writeKey looks like one of Segment's.
+const writeKey = "0123456789abcdefghijklmnopqrstuv"
+
+func sourceOf(endpoint string) tracking.Source {
+	return tracking.Source{WriteKey: writeKey, Endpoint: endpoint}
 }
 
-// inParallel does n things, so many at once, and returns the first errors. A single thing needs no
-// goroutine: a new one would first have to grow its stack.
-func inParallel(workers, n int, do func(i int) error) error {
-	if n == 1 {
-		return do(0)
+// newRuntime returns a runtime as a program would have it, whose messages leave through a sender.
+// It takes the sink's own certificate.
+func newRuntime(sender tracking.Sender, options ...runtime.Option) (*runtime.Runtime, error) {
+	reg, err := newRegistry()
+	if err != nil {
+		return nil, err
 	}
-	var next atomic.Int64
-	errs := make([]error, workers)
-	var group sync.WaitGroup
-	for w := range workers {
-		group.Go(func() {
-			for errs[w] == nil {
-				i := int(next.Add(1)) - 1
-				if i >= n {
-					return
-				}
-				errs[w] = do(i)
-			}
-		})
+	transport := runtime.NewTransport()
+	transport.TLSClientConfig = &tls.Config{InsecureSkipVerify: true} //nolint:gosec // of the sink
+	options = append([]runtime.Option{runtime.Transport(transport), runtime.Source("bench", sender)}, options...)
+	return runtime.New(reg, options...)
+}
+
+func newRegistry() (*registry.Registry, error) {
+	reg := registry.New()
+	return reg, blocks.Register(reg)
+}
+
+// recorder is a transport that keeps the requests and goes nowhere.
+type recorder struct {
+	mu       sync.Mutex
+	requests []posted
+}
+
+func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
+	body, err := io.ReadAll(req.Body)
+	if err != nil {
+		return nil, err
 	}
-	group.Wait()
-	return errors.Join(errs...)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.requests = append(r.requests, posted{req.URL.Path, req.Header.Clone(), body})
+	return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(`{}`)), Request: req}, nil
+}
+
+// wire returns the requests that invocations of a block lead to.
+func wire(ctx context.Context, block string, inputs ...runtime.Input) ([]posted, error) {
+	var r recorder
+	rt, err := newRuntime(sourceOf("http://127.0.0.1:9"), runtime.Transport(&r))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rt.Close(ctx) }()
+	for _, input := range inputs {
+		if _, err := rt.Invoke(ctx, block, input); err != nil {
+			return nil, err
+		}
+	}
+	return r.requests, nil
 }

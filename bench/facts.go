@@ -19,13 +19,15 @@ type facts struct {
 	Cores int      `json:"cores"`
 	CPU   string   `json:"cpu"`
 	Go    string   `json:"go"`
+	Load  string   `json:"load"` // of the last minute, and what runs and waits
+	Disk  string   `json:"disk"` // that stores are measured on
 	Peers []string `json:"peers"`
 }
 
 func factsOf(ctx context.Context, node string) facts {
 	f := facts{
 		OS: runtime.GOOS, Arch: runtime.GOARCH, Cores: runtime.GOMAXPROCS(0), CPU: cpuModel(),
-		Go: runtime.Version(),
+		Go: runtime.Version(), Load: loadNow(), Disk: diskOf(os.TempDir()),
 	}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, dep := range info.Deps {
@@ -61,6 +63,32 @@ func cpuModel() string {
 		}
 	}
 	return "unknown processor"
+}
+
+// loadNow is how busy Linux says that the machine has been in the last 1, 5 and 15 minutes.
+func loadNow() string {
+	data, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return "unknown"
+	}
+	return strings.Join(strings.Fields(string(data))[:3], " ")
+}
+
+// diskOf is what Linux says of the file system of a folder: its type and the device.
+func diskOf(folder string) string {
+	data, err := os.ReadFile("/proc/self/mounts")
+	if err != nil {
+		return "unknown, stores are in " + folder
+	}
+	best, found := "", ""
+	for _, line := range splitLines(data) {
+		fields := strings.Fields(line)
+		if len(fields) < 3 || len(fields[1]) < len(best) || !strings.HasPrefix(folder+"/", strings.TrimSuffix(fields[1], "/")+"/") {
+			continue
+		}
+		best, found = fields[1], fields[2]+" on "+fields[0]
+	}
+	return found + ", stores are in " + folder
 }
 
 // nodePackage returns the version of the client for Node that is installed, or "".

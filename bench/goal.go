@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"math"
 	"strconv"
 )
@@ -10,7 +9,6 @@ import (
 type goal struct {
 	bound float64
 	sense sense
-	style style
 }
 
 type sense uint8
@@ -21,22 +19,8 @@ const (
 	leastGoal
 )
 
-// style is how a ratio is written.
-type style uint8
-
-const (
-	times    style = iota // 1.23 ×
-	fraction              // 1/18.2
-	percent               // 41 %
-	count                 // 0
-	exact                 // 0.998 ×
-)
-
-func atMost(bound float64, s style) goal  { return goal{bound, mostGoal, s} }
-func atLeast(bound float64, s style) goal { return goal{bound, leastGoal, s} }
-
-// none is for lines that are there to be known.
-func none(s style) goal { return goal{style: s} }
+func atMost(bound float64) goal  { return goal{bound, mostGoal} }
+func atLeast(bound float64) goal { return goal{bound, leastGoal} }
 
 func (g goal) met(measured float64) bool {
 	if g.sense == mostGoal {
@@ -58,25 +42,11 @@ func (g goal) verdict(measured float64) string {
 func (g goal) String() string {
 	switch g.sense {
 	case mostGoal:
-		return "at most " + g.style.write(g.bound)
+		return "at most " + digits(g.bound)
 	case leastGoal:
-		return "at least " + g.style.write(g.bound)
+		return "at least " + digits(g.bound)
 	}
 	return "no goal"
-}
-
-func (s style) write(v float64) string {
-	switch s {
-	case fraction:
-		return "1/" + digits(1/v)
-	case percent:
-		return fmt.Sprintf("%.0f %%", 100*v)
-	case count:
-		return digits(v)
-	case exact:
-		return fmt.Sprintf("%.3f ×", v)
-	}
-	return digits(v) + " ×"
 }
 
 // digits writes three digits or so, and thousands apart.
@@ -86,8 +56,10 @@ func digits(v float64) string {
 		return grouped(int(math.Round(v)))
 	case a >= 10:
 		return strconv.FormatFloat(math.Round(v*10)/10, 'f', -1, 64)
+	case a >= 0.1:
+		return strconv.FormatFloat(math.Round(v*100)/100, 'f', -1, 64)
 	}
-	return strconv.FormatFloat(math.Round(v*100)/100, 'f', -1, 64)
+	return strconv.FormatFloat(v, 'g', 2, 64)
 }
 
 // grouped writes a number with commas between the thousands.

@@ -1,12 +1,9 @@
-// Command bench measures segment-blocks against other ways to do the same, and says which of its
-// goals are met:
+// Command bench measures what an event and a call cost, in CPU time, bytes and memory, against
+// other ways to do the same on the same machine at the same time. Each side runs in a process of
+// its own, and so does the receiver, which counts what arrives. docs/performance.md says how to
+// read it.
 //
-//	cd bench && go run .
-//
-// Each line is a ratio of two things that ran in turns on the same machine: the median over all
-// rounds. Absolute numbers stand beside it to give an idea, and mean little elsewhere. What was
-// sent is counted by a receiver in a process of its own; a count that is wrong makes the program
-// fail, a goal that is missed does not. docs/performance.md says what the lines mean.
+//	go run . -only '^batch/raw'
 package main
 
 import (
@@ -18,31 +15,50 @@ import (
 	"os"
 	"os/signal"
 	"regexp"
-	"runtime/pprof"
 )
 
 func main() {
-	if runAsSink() || runAsChild() {
+	if runAsChild() {
 		return
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx, os.Args[1:], os.Stdout); err != nil && !errors.Is(err, flag.ErrHelp) {
+	err := run(ctx, os.Args[1:], os.Stdout)
+	stop()
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
+// runAsChild makes this process a worker or the sink, if it was started to be one.
+func runAsChild() bool {
+	var err error
+	switch {
+	case len(os.Args) == 2 && os.Args[1] == sinkArgument:
+		err = serveSink(os.Stdin, os.Stdout)
+	case len(os.Args) == 3 && os.Args[1] == workerArgument:
+		err = work(os.Args[2], os.Stdin, os.Stdout)
+	default:
+		return false
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "%q: %v\n", os.Args[1:], err)
+		os.Exit(1)
+	}
+	return true
+}
+
 // settings are what the flags say.
 type settings struct {
-	only       *regexp.Regexp
-	rounds     int
-	quick      bool
-	asJSON     bool
-	list       bool
-	svg        string
-	cpuprofile string
-	node       string
+	only     *regexp.Regexp
+	rounds   int
+	quick    bool
+	large    bool
+	asJSON   bool
+	list     bool
+	svg      string
+	profiles string
+	node     string
 }
 
 func parse(args []string) (settings, error) {
@@ -51,11 +67,11 @@ func parse(args []string) (settings, error) {
 	only := flags.String("only", "", "measure only the lines whose names match the regular `expression`")
 	flags.IntVar(&s.rounds, "rounds", 0, "measure in `N` rounds instead of as many as each line needs")
 	flags.BoolVar(&s.quick, "quick", false, "take seconds, for numbers that mean nothing: is everything delivered?")
+	flags.BoolVar(&s.large, "large", false, "import a stream of 10 GB too, which takes minutes")
 	flags.BoolVar(&s.asJSON, "json", false, "print one JSON object a line")
 	flags.BoolVar(&s.list, "list", false, "print the names and goals of the lines, measure nothing")
 	flags.StringVar(&s.svg, "svg", "", "draw what scale measures into `FILE`")
-	flags.StringVar(&s.cpuprofile, "cpuprofile", "",
-		"write a CPU profile into `FILE`; its label contender says whose time it is")
+	flags.StringVar(&s.profiles, "cpuprofile", "", "write a CPU profile of each contender into `FOLDER`")
 	flags.StringVar(&s.node, "node", "node", "`folder` in which npm has installed @segment/analytics-node")
 	if err := flags.Parse(args); err != nil {
 		return s, err
@@ -87,20 +103,9 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	rep.machine(factsOf(ctx, set.node), set.quick)
 	sink, err := startSink(ctx)
 	if err != nil {
-		return fmt.Errorf("start the sink: %w", err)
+		return err
 	}
 	defer func() { err = errors.Join(err, sink.stop()) }()
-	if set.cpuprofile != "" {
-		file, err := os.Create(set.cpuprofile)
-		if err != nil {
-			return err
-		}
-		defer func() { _ = file.Close() }()
-		if err := pprof.StartCPUProfile(file); err != nil {
-			return fmt.Errorf("profile: %w", err)
-		}
-		defer pprof.StopCPUProfile()
-	}
 	b := &bench{settings: set, sink: sink, report: rep}
 	for _, g := range groups {
 		if err := b.measure(ctx, g); err != nil {
@@ -108,5 +113,10 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 		}
 	}
 	rep.summary()
+	if set.svg != "" {
+		if err := draw(set.svg, rep.results); err != nil {
+			return err
+		}
+	}
 	return errors.Join(b.miscounts...)
 }

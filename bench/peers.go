@@ -19,37 +19,37 @@ import (
 // analyticsGo sends with Segment's own client for Go. It gets our transport, which is better for it
 // than its default.
 func analyticsGo(name string, l load, size int) contender {
-	return contender{name: name, open: func(_ context.Context, b *bench) (runner, error) {
+	return contender{name: name, open: func(_ context.Context, p place) (runner, error) {
 		var tracks []analytics.Track
-		return runner{
-			prepare: func() error {
-				for _, e := range makeEvents(l.kinds) {
-					tracks = append(tracks, e.track())
-				}
-				return nil
-			},
-			run: func(context.Context) (sample, error) {
-				defer func() { tracks = nil }()
-				transport := runtime.NewTransport()
-				defer transport.CloseIdleConnections()
-				var problems quiet
-				return rateOf(l.events, func() error {
-					client, err := analytics.NewWithConfig(writeKey, analytics.Config{
-						Endpoint: b.sink.url, BatchSize: size, Interval: time.Minute, Transport: transport, Logger: &problems,
-					})
-					if err != nil {
+		for _, e := range makeEvents(l.kinds, l.shape) {
+			tracks = append(tracks, e.track())
+		}
+		return runner{run: func(context.Context) (sample, error) {
+			err := enqueueAll(p.Sink, size, func(client analytics.Client) error {
+				for i := range l.events {
+					if err := client.Enqueue(tracks[i%len(tracks)]); err != nil {
 						return err
 					}
-					for i := range l.events {
-						if err := client.Enqueue(tracks[i%len(tracks)]); err != nil {
-							return err
-						}
-					}
-					return errors.Join(client.Close(), problems.err)
-				})
-			},
-		}, nil
+				}
+				return nil
+			})
+			return sample{Units: l.events, Sent: l.events}, err
+		}}, nil
 	}}
+}
+
+// enqueueAll gives events to a client of Segment's, and waits until they are sent.
+func enqueueAll(url string, size int, enqueue func(client analytics.Client) error) error {
+	transport := runtime.NewTransport()
+	defer transport.CloseIdleConnections()
+	var problems quiet
+	client, err := analytics.NewWithConfig(writeKey, analytics.Config{
+		Endpoint: url, BatchSize: size, Interval: time.Minute, Transport: transport, Logger: &problems,
+	})
+	if err != nil {
+		return err
+	}
+	return errors.Join(enqueue(client), client.Close(), problems.err)
 }
 
 // quiet is a logger of analytics-go that keeps the errors.
@@ -62,8 +62,8 @@ func (q *quiet) Errorf(format string, args ...any) { q.err = fmt.Errorf(format, 
 // analyticsNode sends with Segment's client for Node, in a process of its own that measures itself,
 // from the first call on.
 func analyticsNode(name string, l load, flushAt int) contender {
-	return contender{name: name, rounds: 3, open: func(_ context.Context, b *bench) (runner, error) {
-		if nodePackage(b.node) == "" {
+	return contender{name: name, rounds: 3, open: func(_ context.Context, p place) (runner, error) {
+		if nodePackage(p.Node) == "" {
 			return runner{}, skipped("@segment/analytics-node is not installed: cd bench/node && npm ci")
 		}
 		node, err := exec.LookPath("node")
@@ -71,18 +71,17 @@ func analyticsNode(name string, l load, flushAt int) contender {
 			return runner{}, skipped("there is no node")
 		}
 		var events []json.RawMessage
-		for _, e := range makeEvents(l.node) {
-			events = append(events, json.RawMessage(e.json(timeLayout)))
+		for _, e := range makeEvents(l.kinds, l.shape) {
+			events = append(events, json.RawMessage(e.message()))
 		}
 		task, err := json.Marshal(map[string]any{
-			"url": b.sink.url, "writeKey": writeKey, "flushAt": flushAt,
-			"events": events,
+			"url": p.Sink, "writeKey": writeKey, "flushAt": flushAt, "events": events,
 		})
 		if err != nil {
 			return runner{}, err
 		}
 		return runner{run: func(ctx context.Context) (sample, error) {
-			cmd := exec.CommandContext(ctx, node, filepath.Join(b.node, "send.mjs"))
+			cmd := exec.CommandContext(ctx, node, filepath.Join(p.Node, "send.mjs"))
 			cmd.Stdin = bytes.NewReader(task)
 			var stderr strings.Builder
 			cmd.Stderr = &stderr
@@ -90,17 +89,15 @@ func analyticsNode(name string, l load, flushAt int) contender {
 			if err != nil {
 				return sample{}, fmt.Errorf("%w: %s", err, stderr.String())
 			}
-			var said struct {
-				Seconds float64  `json:"seconds"`
-				Errors  []string `json:"errors"`
-			}
-			if err := json.Unmarshal(out, &said); err != nil {
-				return sample{}, err
+			s := sample{Units: l.kinds, Sent: l.kinds}
+			var said struct{ Errors []string }
+			if err := errors.Join(json.Unmarshal(out, &s), json.Unmarshal(out, &said)); err != nil {
+				return s, err
 			}
 			if len(said.Errors) > 0 {
-				return sample{}, errors.New(said.Errors[0])
+				return s, errors.New(said.Errors[0])
 			}
-			return sample{value: float64(l.node) / said.Seconds, sent: l.node}, nil
+			return s, nil
 		}}, nil
 	}}
 }

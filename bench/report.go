@@ -13,13 +13,13 @@ type report struct {
 	out    io.Writer
 	asJSON bool
 
-	met, missed, skipped int
-	sent                 []*receipts // since the last deliveries
-	stored               []*storage
+	results []result
+	skipped int
+	counts  []*tally // since the last deliveries
 }
 
-// receipts are what a contender has sent in all its runs.
-type receipts struct {
+// tally is what a contender has sent and stored in all its runs.
+type tally struct {
 	Contender string `json:"contender"`
 	Sent      int    `json:"sent"`
 	Counted   int    `json:"counted"`
@@ -28,14 +28,8 @@ type receipts struct {
 	Distinct int `json:"distinctIds"`
 	Requests int `json:"requests"`
 	Bytes    int `json:"bytes"`
-}
-
-// storage is what has been acknowledged to a contender by a store, in all its runs, and what was
-// found in the file.
-type storage struct {
-	Contender    string `json:"contender"`
-	Acknowledged int    `json:"acknowledged"`
-	Waiting      int    `json:"waiting"`
+	Stored   int `json:"stored"`
+	Found    int `json:"found"`
 }
 
 func (r *report) print(format string, args ...any) {
@@ -45,18 +39,15 @@ func (r *report) print(format string, args ...any) {
 func (r *report) object(kind string, value any) {
 	data, err := json.Marshal(map[string]any{kind: value})
 	if err != nil {
-		data = []byte(fmt.Sprintf(`{"error":%q}`, err))
+		data = fmt.Appendf(nil, `{"error":%q}`, err)
 	}
 	r.print("%s\n", data)
 }
 
 func (r *report) list(groups []group) {
 	for _, g := range groups {
-		if g.table != nil {
-			r.print("%-34s a table\n", g.name)
-		}
 		for _, l := range g.lines {
-			r.print("%-34s %-16s against %s\n", l.name, l.goal, l.against)
+			r.print("%-32s %-14s %-14s\n    %s\n", l.name, l.goal, l.unit(), l.note)
 		}
 	}
 }
@@ -67,63 +58,62 @@ func (r *report) machine(f facts, quick bool) {
 		return
 	}
 	if quick {
-		r.print("quick: look at what is delivered, not at the ratios\n")
+		r.print("quick: look at what is delivered, not at the figures\n")
 	}
-	r.print("%s/%s, %d cores, %s, %s\n", f.OS, f.Arch, f.Cores, f.CPU, f.Go)
-	r.print("%s\n\n", strings.Join(f.Peers, ", "))
+	r.print("%s/%s, %d cores, %s, %s, load %s\n", f.OS, f.Arch, f.Cores, f.CPU, f.Go, f.Load)
+	r.print("disk: %s\n%s\n\n", f.Disk, strings.Join(f.Peers, "\n"))
 }
 
 func (r *report) line(res result) {
-	switch res.goal.verdict(res.measured) {
-	case "met":
-		r.met++
-	case "missed":
-		r.missed++
-	}
+	r.results = append(r.results, res)
 	if r.asJSON {
 		r.object("line", jsonLine(res))
 		return
 	}
-	r.print("%-34s %9s   %-16s %-7s %s\n", res.name, res.goal.style.write(res.measured), res.goal,
-		res.goal.verdict(res.measured), explain(res))
+	r.print("%-28s %9s %-14s %-14s %s\n", res.name, digits(res.value), res.unit(), res.goal, res.goal.verdict(res.value))
+	r.print("    %s\n", explain(res))
 }
 
-// explain says what was measured, and against what.
+// explain says between what values half of the rounds lie, what was measured, and what else was
+// seen, which nothing is judged by.
 func explain(res result) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s", digits(res.ours.value), res.unit)
-	if res.ours.cpu > 0 {
-		fmt.Fprintf(&b, " (CPU %s µs/event)", digits(res.ours.cpu))
+	var parts []string
+	if res.rounds > 2 {
+		parts = append(parts, fmt.Sprintf("%s to %s in half of %d rounds", digits(res.low), digits(res.high), res.rounds))
 	}
-	if len(res.line.theirs) > 0 {
-		fmt.Fprintf(&b, " against %s of", digits(res.theirs))
-	} else {
-		b.WriteString(",")
+	if len(res.against) > 0 {
+		parts = append(parts, fmt.Sprintf("%s against %s %s", digits(res.ours), digits(res.theirs), res.metric.unit))
 	}
-	fmt.Fprintf(&b, " %s", res.against)
-	if res.rounds > 2 && len(res.line.theirs) > 0 {
-		fmt.Fprintf(&b, "; half of %d rounds %s to %s", res.rounds, res.goal.style.write(res.low),
-			res.goal.style.write(res.high))
+	if len(res.of) > 1 {
+		parts = append(parts, "the worst is "+res.worst)
 	}
-	return b.String()
+	s := res.seen
+	if s.P99 > 0 {
+		parts = append(parts, fmt.Sprintf("p50 %s and p99 %s µs", digits(s.P50), digits(s.P99)))
+	}
+	if s.Wall > 0 && s.Units > 1 {
+		parts = append(parts, fmt.Sprintf("%s/s, %s KB each", digits(float64(s.Units)/s.Wall),
+			digits(s.Allocated/1e3/float64(s.Units))))
+	}
+	if s.Max > 0 {
+		parts = append(parts, fmt.Sprintf("longest %s ms", digits(s.Max/1e3)))
+	}
+	return strings.Join(append(parts, fmt.Sprintf("%s MB peak", digits(s.Peak/1e6))), "; ")
 }
 
 func jsonLine(res result) map[string]any {
 	out := map[string]any{
-		"name": res.name, "measured": res.measured, "low": res.low, "high": res.high, "rounds": res.rounds,
-		"ours": res.ours.value, "unit": res.unit, "against": res.against,
+		"name": res.name, "value": res.value, "unit": res.unit(), "low": res.low, "high": res.high, "rounds": res.rounds,
+		"ours": res.ours, "metric": res.metric.unit, "note": res.note, "seen": res.seen,
 	}
-	if len(res.line.theirs) > 0 {
+	if len(res.against) > 0 {
 		out["theirs"] = res.theirs
-	}
-	if res.ours.cpu > 0 {
-		out["cpuMicrosPerEvent"] = res.ours.cpu
 	}
 	switch res.goal.sense {
 	case mostGoal:
-		out["atMost"], out["met"] = res.goal.bound, res.goal.met(res.measured)
+		out["atMost"], out["met"] = res.goal.bound, res.goal.met(res.value)
 	case leastGoal:
-		out["atLeast"], out["met"] = res.goal.bound, res.goal.met(res.measured)
+		out["atLeast"], out["met"] = res.goal.bound, res.goal.met(res.value)
 	}
 	return out
 }
@@ -134,70 +124,59 @@ func (r *report) skip(l line, why string) {
 		r.object("skipped", map[string]any{"name": l.name, "why": why})
 		return
 	}
-	r.print("%-34s %9s   %-16s %-7s %s\n", l.name, "-", l.goal, "skipped", why)
+	r.print("%-28s %9s %-14s %-14s skipped\n    %s\n", l.name, "-", l.unit(), l.goal, why)
 }
 
-func (r *report) delivered(name string, s sample, got counts, verified bool) {
-	i := slices.IndexFunc(r.sent, func(d *receipts) bool { return d.Contender == name })
+// ran keeps what a run has sent, for deliveries.
+func (r *report) ran(name string, s sample, got sinkCounts, verified bool) {
+	i := slices.IndexFunc(r.counts, func(t *tally) bool { return t.Contender == name })
 	if i < 0 {
-		i = len(r.sent)
-		r.sent = append(r.sent, &receipts{Contender: name})
+		i = len(r.counts)
+		r.counts = append(r.counts, &tally{Contender: name})
 	}
-	d := r.sent[i]
-	d.Sent, d.Counted = d.Sent+s.sent, d.Counted+got.Events
-	d.Requests, d.Bytes = d.Requests+got.Requests, d.Bytes+got.Bytes
+	t := r.counts[i]
+	t.Sent, t.Counted = t.Sent+s.Sent, t.Counted+got.Events
+	t.Requests, t.Bytes = t.Requests+got.Requests, t.Bytes+got.Bytes
+	t.Stored, t.Found = t.Stored+s.Stored, t.Found+s.Found
 	if verified {
-		d.Verified, d.Distinct = s.sent, got.Distinct
+		t.Verified, t.Distinct = s.Sent, got.Distinct
 	}
-}
-
-func (r *report) kept(name string, s sample) {
-	if s.kept == 0 {
-		return
-	}
-	i := slices.IndexFunc(r.stored, func(k *storage) bool { return k.Contender == name })
-	if i < 0 {
-		i = len(r.stored)
-		r.stored = append(r.stored, &storage{Contender: name})
-	}
-	r.stored[i].Acknowledged += s.kept
-	r.stored[i].Waiting += s.waiting
 }
 
 // deliveries prints what has been sent and stored since it was last called.
 func (r *report) deliveries() {
-	for _, d := range r.sent {
+	for _, t := range r.counts {
 		if r.asJSON {
-			r.object("delivery", d)
+			r.object("delivery", t)
 			continue
 		}
-		r.print("    delivered  %-22s %s of %s events in %s requests of %s B an event", d.Contender, grouped(d.Counted),
-			grouped(d.Sent),
-			grouped(d.Requests), grouped(d.Bytes/max(1, d.Counted)))
-		if d.Verified > 0 {
-			r.print("; different messageIds: %s in %s events", grouped(d.Distinct), grouped(d.Verified))
+		if t.Sent > 0 {
+			r.print("    %s delivered %s of %s, %s requests, %s B each; %s ids in %s\n", t.Contender, grouped(t.Counted),
+				grouped(t.Sent), grouped(t.Requests), grouped(t.Bytes/max(1, t.Counted)), grouped(t.Distinct), grouped(t.Verified))
 		}
+		if t.Stored > 0 {
+			r.print("    %s stored %s, %s found in its file\n", t.Contender, grouped(t.Stored), grouped(t.Found))
+		}
+	}
+	r.counts = nil
+	if !r.asJSON {
 		r.print("\n")
 	}
-	for _, k := range r.stored {
-		if r.asJSON {
-			r.object("stored", k)
-			continue
-		}
-		r.print("    stored     %-22s %s of %s acknowledged events are in the file\n", k.Contender, grouped(k.Waiting),
-			grouped(k.Acknowledged))
-	}
-	r.sent, r.stored = nil, nil
 }
 
 func (r *report) summary() {
+	var met, missed int
+	for _, res := range r.results {
+		switch res.goal.verdict(res.value) {
+		case "met":
+			met++
+		case "missed":
+			missed++
+		}
+	}
 	if r.asJSON {
-		r.object("summary", map[string]int{"goals": r.met + r.missed, "met": r.met, "missed": r.missed, "skipped": r.skipped})
+		r.object("summary", map[string]int{"goals": met + missed, "met": met, "missed": missed, "skipped": r.skipped})
 		return
 	}
-	r.print("\n%d of %d goals met", r.met, r.met+r.missed)
-	if r.skipped > 0 {
-		r.print(", %d lines skipped", r.skipped)
-	}
-	r.print("\n")
+	r.print("%d of %d goals met, %d lines skipped\n", met, met+missed, r.skipped)
 }

@@ -1,11 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
-	"runtime/pprof"
 	"slices"
 )
 
@@ -18,36 +17,36 @@ type bench struct {
 }
 
 // measure runs a group and prints its lines.
-func (b *bench) measure(ctx context.Context, g group) error {
-	if g.table != nil {
-		return g.table(ctx, b)
-	}
-	ready, why, err := b.open(ctx, g)
+func (b *bench) measure(ctx context.Context, g group) (err error) {
+	workers := map[string]*process{}
 	defer func() {
-		for _, r := range ready {
-			if r.close != nil {
-				r.close()
-			}
+		for _, w := range workers {
+			err = errors.Join(err, w.stop())
 		}
 	}()
-	if err != nil {
-		return err
-	}
-	if !slices.ContainsFunc(g.lines, func(l line) bool { return reasonToSkip(l, why) == "" }) {
-		for _, l := range g.lines {
-			b.report.skip(l, reasonToSkip(l, why))
+	why := map[string]string{}
+	for _, c := range g.contenders {
+		w, err := start(ctx, workerArgument, c.name)
+		if err != nil {
+			return err
 		}
-		return nil
+		workers[c.name] = w
+		var o opened
+		if err := w.call(place{b.sink.url, b.sink.tls, b.quick, b.node, b.profiles}, &o); err != nil {
+			return fmt.Errorf("open %s: %w", c.name, err)
+		}
+		if o.Skipped != "" {
+			why[c.name] = o.Skipped
+		}
 	}
 	samples := map[string][]sample{}
 	for round := -1; round < b.roundsOf(g); round++ { // the first only warms up, and has every messageId looked at
 		for i := range g.contenders {
 			c := g.contenders[(i+max(round, 0))%len(g.contenders)]
-			r, ok := ready[c.name]
-			if !ok || c.rounds > 0 && round >= c.rounds {
+			if why[c.name] != "" || c.rounds > 0 && round >= c.rounds {
 				continue
 			}
-			s, err := b.once(ctx, c.name, r, round < 0)
+			s, err := b.once(ctx, c, workers[c.name], round < 0)
 			if err != nil {
 				return fmt.Errorf("%s: %w", c.name, err)
 			}
@@ -72,30 +71,13 @@ func (b *bench) roundsOf(g group) int {
 	case b.rounds > 0:
 		return b.rounds
 	case b.quick:
-		return min(g.rounds, 2)
+		return 1
 	}
 	return g.rounds
 }
 
-func (b *bench) open(ctx context.Context, g group) (ready map[string]runner, why map[string]string, err error) {
-	ready, why = map[string]runner{}, map[string]string{}
-	for _, c := range g.contenders {
-		r, err := c.open(ctx, b)
-		var missing skipped
-		switch {
-		case errors.As(err, &missing):
-			why[c.name] = missing.Error()
-		case err != nil:
-			return ready, why, fmt.Errorf("%s: %w", c.name, err)
-		default:
-			ready[c.name] = r
-		}
-	}
-	return ready, why, nil
-}
-
 func reasonToSkip(l line, why map[string]string) string {
-	for _, name := range append([]string{l.ours}, l.theirs...) {
+	for _, name := range l.contenders() {
 		if why[name] != "" {
 			return why[name]
 		}
@@ -104,99 +86,96 @@ func reasonToSkip(l line, why map[string]string) string {
 }
 
 // once runs a contender and compares what it says to have sent with what the sink has got.
-func (b *bench) once(ctx context.Context, name string, r runner, verify bool) (s sample, err error) {
+func (b *bench) once(ctx context.Context, c contender, worker *process, verify bool) (s sample, err error) {
 	if err := ctx.Err(); err != nil {
 		return s, err
 	}
-	if r.prepare != nil {
-		if err := r.prepare(); err != nil {
-			return s, fmt.Errorf("prepare: %w", err)
-		}
-	}
-	verify = verify && !r.many
-	if err := b.sink.reset(ctx, verify); err != nil {
+	verify = verify && !c.many
+	if _, err := b.sink.ask(sinkQuestion{Reset: true, Verify: verify}); err != nil {
 		return s, err
 	}
-	runtime.GC()
-	// What is measured gets a context that nobody can cancel: watching one has a price, and it is
-	// not what is compared.
-	pprof.Do(context.WithoutCancel(ctx), pprof.Labels("contender", name),
-		func(ctx context.Context) { s, err = r.run(ctx) })
+	if err := worker.call(place{}, &s); err != nil {
+		return s, err
+	}
+	got, err := b.sink.ask(sinkQuestion{})
 	if err != nil {
 		return s, err
 	}
-	if s.kept != s.waiting {
-		b.miscounts = append(b.miscounts,
-			fmt.Errorf("%s had %s events acknowledged, %s wait in the store", name, grouped(s.kept), grouped(s.waiting)))
+	if s.Distinct == 0 {
+		s.Distinct = s.Sent
 	}
-	b.report.kept(name, s)
-	if s.sent == 0 {
-		return s, nil
-	}
-	got, err := b.sink.counts(ctx)
-	if err != nil {
-		return s, err
-	}
-	if s.distinct == 0 {
-		s.distinct = s.sent
+	wrong := func(what string, args ...any) {
+		b.miscounts = append(b.miscounts, fmt.Errorf(c.name+": "+what, args...))
 	}
 	switch {
-	case got.Events != s.sent:
-		b.miscounts = append(b.miscounts,
-			fmt.Errorf("%s sent %s events, the sink counted %s", name, grouped(s.sent), grouped(got.Events)))
-	case verify && got.Distinct != s.distinct:
-		b.miscounts = append(b.miscounts,
-			fmt.Errorf("%s must have sent %s different messageIds, the sink counted %s", name, grouped(s.distinct),
-				grouped(got.Distinct)))
+	case got.Error != "":
+		wrong("%s", got.Error)
+	case got.Events != s.Sent:
+		wrong("sent %s events, the sink counted %s", grouped(s.Sent), grouped(got.Events))
+	case verify && got.Distinct != s.Distinct:
+		wrong("must have sent %s different messageIds, the sink counted %s", grouped(s.Distinct), grouped(got.Distinct))
+	case s.Stored != s.Found:
+		wrong("%s events were acknowledged, %s are in the file", grouped(s.Stored), grouped(s.Found))
 	}
-	b.report.delivered(name, s, got, verify)
+	b.report.ran(c.name, s, got, verify)
 	return s, nil
 }
 
 // result is a line, measured.
 type result struct {
 	line
-	measured  float64 // the median
+	value     float64 // the median
 	low, high float64 // the middle half of the rounds lies between them
 	rounds    int
-	ours      sample // medians
+	ours      float64 // medians of the two sides
 	theirs    float64
+	worst     string // the contender of the line that counted in the last round
+	seen      sample // its medians, for information
 }
 
 func resultOf(l line, samples map[string][]sample) result {
-	rounds := len(samples[l.ours])
-	for _, name := range l.theirs {
-		rounds = min(rounds, len(samples[name]))
+	r := result{line: l, rounds: len(samples[l.of[0]])}
+	for _, name := range l.contenders() {
+		r.rounds = min(r.rounds, len(samples[name]))
 	}
-	var ratios, theirs, ours, cpu []float64
-	for i := range rounds {
-		our := samples[l.ours][i]
-		ratio := l.value(our)
-		ours, cpu = append(ours, ratio), append(cpu, our.cpu)
-		if len(l.theirs) > 0 {
-			best := l.best(samples, i)
-			theirs = append(theirs, best)
-			ratio /= best
+	var values, ours, theirs []float64
+	for i := range r.rounds {
+		in := func(name string) float64 { return l.metric.of(samples[name][i]) }
+		r.worst = slices.MaxFunc(l.of, func(a, b string) int { return cmp.Compare(in(a), in(b)) })
+		our, their := in(r.worst), 0.0
+		if len(l.against) > 0 {
+			their = in(slices.MinFunc(l.against, func(a, b string) int { return cmp.Compare(in(a), in(b)) }))
 		}
-		ratios = append(ratios, ratio)
+		values, ours, theirs = append(values, l.value(our, their)), append(ours, our), append(theirs, their)
 	}
-	return result{
-		line: l, rounds: rounds,
-		measured: quantile(ratios, 0.5), low: quantile(ratios, 0.25), high: quantile(ratios, 0.75),
-		ours: sample{value: quantile(ours, 0.5), cpu: quantile(cpu, 0.5)}, theirs: quantile(theirs, 0.5),
-	}
+	r.value, r.low, r.high = quantile(values, 0.5), quantile(values, 0.25), quantile(values, 0.75)
+	r.ours, r.theirs = quantile(ours, 0.5), quantile(theirs, 0.5)
+	r.seen = medians(samples[r.worst])
+	return r
 }
 
-// best is the best of what ours is compared with in one round.
-func (l line) best(samples map[string][]sample, round int) float64 {
-	var values []float64
-	for _, name := range l.theirs {
-		values = append(values, l.value(samples[name][round]))
+// medians returns a sample of the medians of what is shown as information.
+func medians(samples []sample) sample {
+	of := func(value func(s sample) float64) float64 {
+		var values []float64
+		for _, s := range samples {
+			values = append(values, value(s))
+		}
+		return quantile(values, 0.5)
 	}
-	if l.more {
-		return slices.Max(values)
+	if len(samples) == 0 {
+		return sample{}
 	}
-	return slices.Min(values)
+	return sample{
+		Units:     samples[0].Units,
+		Wall:      of(func(s sample) float64 { return s.Wall }),
+		CPU:       of(func(s sample) float64 { return s.CPU }),
+		Allocated: of(func(s sample) float64 { return s.Allocated }),
+		Peak:      of(func(s sample) float64 { return s.Peak }),
+		P50:       of(func(s sample) float64 { return s.P50 }),
+		P99:       of(func(s sample) float64 { return s.P99 }),
+		Max:       of(func(s sample) float64 { return s.Max }),
+	}
 }
 
 // quantile returns the value below which a share of the values lies, between two values where it

@@ -3,13 +3,16 @@ package main
 import (
 	"context"
 	"regexp"
+	"slices"
 )
 
 // sections are all groups there are, in the order in which they run. A new section is a file with a
 // function that returns its groups, and a line here.
 func sections(set settings) []group {
 	var all []group
-	for _, section := range []func(settings) []group{validation, oneCall, batch, deliveryModes, imports, scale} {
+	for _, section := range []func(settings) []group{
+		batches,
+	} {
 		all = append(all, section(set)...)
 	}
 	return all
@@ -22,73 +25,105 @@ type group struct {
 	rounds     int
 	contenders []contender
 	lines      []line
-	// table measures by itself, for what is no comparison. Such a group has neither contenders nor
-	// lines.
-	table func(ctx context.Context, b *bench) error
 }
 
-// contender is one of the sides that lines compare.
+// contender is one of the sides that lines compare. It runs in a process of its own.
 type contender struct {
 	name string
 	// rounds is how many rounds it takes part in, 0 for all: some are too slow for more than a few.
 	rounds int
-	// open makes it ready, and is called only when a line is wanted that needs it. A skipped error
-	// takes its lines out.
-	open func(ctx context.Context, b *bench) (runner, error)
-}
-
-// runner is a contender that is ready.
-type runner struct {
-	prepare func() error // before each run, not timed; may be nil
-	run     func(ctx context.Context) (sample, error)
-	close   func() // may be nil
 	// many tells that it sends more messageIds than the sink should keep, so they are never looked
 	// at.
 	many bool
+	// open makes it ready, in its process. A skipped error takes its lines out.
+	open func(ctx context.Context, p place) (runner, error)
 }
 
-// sample is what one run has measured.
-type sample struct {
-	value float64 // in the unit of the line
-	cpu   float64 // of this process, in microseconds an event; 0 where it is not of interest
-	sent  int     // events that the sink must have counted by now; 0 where nothing is sent
-	// distinct is how many different messageIds they have. 0: as many as events.
-	distinct int
-	// p99 is the latency that all but one of a hundred calls kept, in microseconds, where it is of
-	// interest.
-	p99 float64
-	// kept events have been acknowledged by a store, and waiting are in it.
-	kept, waiting int
-}
-
-// skipped is why a contender cannot run here.
-type skipped string
-
-func (s skipped) Error() string { return string(s) }
-
-// line is a comparison.
+// line is something to know of a contender, or of one in comparison with others.
 type line struct {
-	name string
-	goal goal
-	unit string // of the values of its contenders
-	// of is what of a sample counts. nil: its value.
-	of   func(sample) float64
-	ours string
-	// theirs are what ours is compared with: the best of them in each round. None: the value of
-	// ours is itself what counts.
-	theirs []string
-	// more tells that larger values are the better ones.
-	more bool
-	// against says in words what theirs are.
-	against string
+	name   string
+	goal   goal
+	metric metric
+	// of are the contenders: the worst of them counts, which is the only one mostly.
+	of []string
+	// against are what they are compared with: the best of them in each round.
+	against []string
+	how     comparison
+	// note says what is measured, and against what.
+	note string
 }
 
-// value is what of a sample counts for the line.
-func (l line) value(s sample) float64 {
-	if l.of == nil {
-		return s.value
+// comparison is what is made of the values of the two sides in a round.
+type comparison uint8
+
+const (
+	alone   comparison = iota
+	ratio              // of ours to theirs
+	cheaper            // of theirs to ours
+	added              // ours less theirs
+)
+
+func (l line) contenders() []string { return slices.Concat(l.of, l.against) }
+
+// value is the line's own in one round.
+func (l line) value(ours, theirs float64) float64 {
+	switch l.how {
+	case ratio:
+		return ours / theirs
+	case cheaper:
+		return theirs / ours
+	case added:
+		return ours - theirs
 	}
-	return l.of(s)
+	return ours
+}
+
+func (l line) unit() string {
+	switch l.how {
+	case ratio:
+		return "×"
+	case cheaper:
+		return "× cheaper"
+	}
+	return l.metric.unit
+}
+
+// metric is what of a sample counts.
+type metric struct {
+	unit string
+	of   func(s sample) float64
+}
+
+// perUnit divides what the whole run took.
+func perUnit(unit string, of func(s sample) float64) metric {
+	return metric{unit, func(s sample) float64 { return of(s) / float64(max(1, s.Units)) }}
+}
+
+func cpuMillion() metric {
+	return perUnit("CPU-s/million", func(s sample) float64 { return s.CPU * 1e6 })
+}
+func cpuMicros() metric { return perUnit("µs CPU", func(s sample) float64 { return s.CPU * 1e6 }) }
+func cpuWhole() metric  { return metric{"CPU-s", func(s sample) float64 { return s.CPU }} }
+
+func kilobytes() metric {
+	return perUnit("KB", func(s sample) float64 { return s.Allocated / 1e3 })
+}
+
+func written() metric   { return perUnit("B", func(s sample) float64 { return s.Written }) }
+func megabytes() metric { return metric{"MB peak", func(s sample) float64 { return s.Peak / 1e6 }} }
+func p50() metric       { return metric{"µs p50", func(s sample) float64 { return s.P50 }} }
+func p99() metric       { return metric{"µs p99", func(s sample) float64 { return s.P99 }} }
+
+// find returns the contender of a name, which may take part in several groups.
+func find(name string, quick bool) (contender, bool) {
+	for _, g := range sections(settings{quick: quick, large: true}) {
+		for _, c := range g.contenders {
+			if c.name == name {
+				return c, true
+			}
+		}
+	}
+	return contender{}, false
 }
 
 // wanted returns the groups with those of their lines that match, and only the contenders that
@@ -96,31 +131,15 @@ func (l line) value(s sample) float64 {
 func wanted(groups []group, only *regexp.Regexp) []group {
 	var out []group
 	for _, g := range groups {
-		if g.table != nil {
-			if only.MatchString(g.name) {
-				out = append(out, g)
-			}
-			continue
-		}
 		needed := map[string]bool{}
-		var lines []line
+		g.lines = slices.DeleteFunc(g.lines, func(l line) bool { return !only.MatchString(l.name) })
 		for _, l := range g.lines {
-			if !only.MatchString(l.name) {
-				continue
-			}
-			lines = append(lines, l)
-			needed[l.ours] = true
-			for _, name := range l.theirs {
+			for _, name := range l.contenders() {
 				needed[name] = true
 			}
 		}
-		var contenders []contender
-		for _, c := range g.contenders {
-			if needed[c.name] {
-				contenders = append(contenders, c)
-			}
-		}
-		if g.lines, g.contenders = lines, contenders; len(lines) > 0 {
+		g.contenders = slices.DeleteFunc(g.contenders, func(c contender) bool { return !needed[c.name] })
+		if len(g.lines) > 0 {
 			out = append(out, g)
 		}
 	}

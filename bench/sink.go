@@ -1,101 +1,203 @@
 package main
 
 import (
-	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"os/exec"
+	"net/http/httptest"
 	"strings"
+	"sync"
+	"time"
 )
 
-// sink is the receiver, in a process of its own, so that its work is not taken for ours.
+// sinkArgument makes the program a sink: the receiver, in a process of its own, so that its work is
+// not taken for anybody else's. It also plays the clients of servers, for the same reason.
+const sinkArgument = "sink"
+
+// sink is a running one, as the program that has started it sees it.
 type sink struct {
-	url   string
-	cmd   *exec.Cmd
-	stdin io.WriteCloser
+	*process
+	url, tls string
 }
 
-// runAsSink makes this process a sink, if it was started to be one, and reports whether it was.
-func runAsSink() bool {
-	if len(os.Args) != 2 || os.Args[1] != sinkArgument {
-		return false
-	}
-	if err := serveSink(os.Stdin, os.Stdout); err != nil {
-		fmt.Fprintln(os.Stderr, "sink:", err)
-		os.Exit(1)
-	}
-	return true
+// sinkQuestion asks for the counts. Reset has them begin anew, and Verify has every messageId
+// looked at from then on, which is slow.
+type sinkQuestion struct{ Reset, Verify bool }
+
+// sinkCounts are what a sink has got since it was reset.
+type sinkCounts struct {
+	Requests, Events, Bytes int
+	// Distinct is how many different messageIds there were, while it verifies.
+	Distinct int
+	Error    string
 }
 
 func startSink(ctx context.Context) (*sink, error) {
-	self, err := os.Executable()
+	p, err := start(ctx, sinkArgument)
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(context.WithoutCancel(ctx), self, sinkArgument) //nolint:gosec // it is this program
-	cmd.Stderr = os.Stderr
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		return nil, err
+	var at place
+	if err := p.answer.Decode(&at); err != nil {
+		return nil, fmt.Errorf("read the address of the sink: %w", err)
 	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	s := &sink{cmd: cmd, stdin: stdin}
-	address, err := bufio.NewReader(stdout).ReadString('\n')
-	if err != nil {
-		return nil, fmt.Errorf("read its address: %w", err)
-	}
-	s.url = strings.TrimSpace(address)
-	return s, nil
+	return &sink{p, at.Sink, at.TLS}, nil
 }
 
-// stop ends the sink, as the end of this program would.
-func (s *sink) stop() error {
-	_ = s.stdin.Close()
-	return s.cmd.Wait()
+func (s *sink) ask(q sinkQuestion) (counts sinkCounts, err error) {
+	return counts, s.call(q, &counts)
 }
 
-// reset makes the sink count from nothing; verify makes it slow, and look at every messageId.
-func (s *sink) reset(ctx context.Context, verify bool) error {
-	url := s.url + "/reset"
+// serveSink serves on ports of its own choice, says which, and goes on until in ends.
+func serveSink(in io.Reader, out io.Writer) error {
+	r := &receiver{loads: map[string]clients{}}
+	plain, secure := httptest.NewServer(r), httptest.NewTLSServer(r)
+	defer plain.Close()
+	defer secure.Close()
+	if err := json.NewEncoder(out).Encode(place{Sink: plain.URL, TLS: secure.URL}); err != nil {
+		return err
+	}
+	return loop(in, out, func(q sinkQuestion) (sinkCounts, error) { return r.tell(q), nil })
+}
+
+// marker stands once in every event that is sent here, in its order id, and nowhere else. One byte
+// can be counted faster than anything else, so that the sink takes little of the machine.
+const marker = '~'
+
+// receiver answers every POST as Segment does, and counts.
+type receiver struct {
+	mu     sync.Mutex
+	counts sinkCounts
+	verify bool
+	ids    map[string]bool
+	posts  int
+	loads  map[string]clients
+}
+
+func (r *receiver) tell(q sinkQuestion) sinkCounts {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if q.Reset {
+		r.counts, r.verify, r.ids, r.posts = sinkCounts{}, q.Verify, map[string]bool{}, 0
+	}
+	r.counts.Distinct = len(r.ids)
+	return r.counts
+}
+
+// after and failing return the address below which answers come after a time, and below which one
+// request of n is answered with 503.
+func after(url string, d time.Duration) string { return fmt.Sprintf("%s/after/%s", url, d) }
+func failing(url string, n int) string         { return fmt.Sprintf("%s/failing/%d", url, n) }
+
+func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	if strings.HasPrefix(req.URL.Path, drivePath) {
+		r.drive(w, req)
+		return
+	}
+	way := strings.Split(req.URL.Path, "/")
+	switch way[1] {
+	case "after":
+		d, _ := time.ParseDuration(way[2])
+		time.Sleep(d)
+	case "failing":
+		var n int
+		_, _ = fmt.Sscan(way[2], &n)
+		r.mu.Lock()
+		r.posts++
+		fail := n > 0 && r.posts%n == 0
+		r.mu.Unlock()
+		if fail {
+			_, _ = io.Copy(io.Discard, req.Body)
+			http.Error(w, "not now", http.StatusServiceUnavailable)
+			return
+		}
+	}
+	if err := r.take(req.Body); err != nil {
+		r.mu.Lock()
+		r.counts.Error = fmt.Sprintf("%s: %v", req.URL.Path, err)
+		r.mu.Unlock()
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	w.Header()["Content-Type"] = []string{"application/json"}
+	_, _ = io.WriteString(w, `{"success":true}`)
+}
+
+func (r *receiver) take(body io.Reader) error {
+	r.mu.Lock()
+	verify := r.verify
+	r.mu.Unlock()
+	var ids []string
+	var events, size int
+	var err error
 	if verify {
-		url += "?verify"
+		var data []byte
+		if data, err = io.ReadAll(body); err == nil {
+			ids, err = idsOf(data)
+			size, events = len(data), bytes.Count(data, []byte{marker})
+		}
+		if err == nil && events != len(ids) {
+			err = fmt.Errorf("the quick count does not agree with the thorough one: %d and %d", events, len(ids))
+		}
+	} else {
+		events, size, err = countEvents(body, make([]byte, 64<<10))
 	}
-	_, err := s.get(ctx, url)
-	return err
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.counts.Requests++
+	r.counts.Events += events
+	r.counts.Bytes += size
+	for _, id := range ids {
+		r.ids[id] = true
+	}
+	return nil
 }
 
-func (s *sink) counts(ctx context.Context) (counts, error) {
-	var got counts
-	data, err := s.get(ctx, s.url+"/counts")
-	if err != nil {
-		return got, err
+// countEvents reads a body to its end and counts the markers in it.
+func countEvents(body io.Reader, buf []byte) (events, size int, err error) {
+	for {
+		n, err := body.Read(buf)
+		size += n
+		events += bytes.Count(buf[:n], []byte{marker})
+		if errors.Is(err, io.EOF) {
+			return events, size, nil
+		}
+		if err != nil {
+			return events, size, err
+		}
 	}
-	return got, json.Unmarshal(data, &got)
 }
 
-func (s *sink) get(ctx context.Context, url string) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
-	if err != nil {
+// idsOf returns the messageIds of all events in a body, which must be one message or a batch.
+func idsOf(body []byte) ([]string, error) {
+	type message struct {
+		MessageID string `json:"messageId"`
+		Event     string `json:"event"`
+	}
+	var whole struct {
+		message
+		Batch []message `json:"batch"`
+	}
+	if err := json.Unmarshal(body, &whole); err != nil {
 		return nil, err
 	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return nil, err
+	messages := whole.Batch
+	if messages == nil {
+		messages = []message{whole.message}
 	}
-	defer func() { _ = resp.Body.Close() }()
-	data, err := io.ReadAll(resp.Body)
-	if err == nil && resp.StatusCode != http.StatusOK {
-		err = fmt.Errorf("the sink answered %d: %s", resp.StatusCode, strings.TrimSpace(string(data)))
+	var ids []string
+	for _, m := range messages {
+		if m.MessageID == "" || m.Event == "" {
+			return nil, errors.New("an event must have a messageId and a name")
+		}
+		ids = append(ids, m.MessageID)
 	}
-	return data, err
+	return ids, nil
 }

@@ -1,15 +1,23 @@
-// Sends the events it reads from stdin with @segment/analytics-node, and prints how long that took.
+// Sends the events it reads from stdin with @segment/analytics-node, and prints what that took:
+// seconds of wall clock and of CPU time, and the most memory that the process has held in bytes.
 import { readFileSync } from 'node:fs'
 import { Analytics } from '@segment/analytics-node'
 
 const { url, writeKey, flushAt, events } = JSON.parse(readFileSync(0, 'utf8'))
 const errors = []
 
-const begin = performance.now()
+const began = performance.now()
+const before = process.cpuUsage()
 const analytics = new Analytics({ writeKey, host: url, flushAt })
 analytics.on('error', (err) => errors.push(`${err.code}: ${err.reason}`))
 for (const event of events) {
   analytics.track(event)
 }
 await analytics.closeAndFlush({ timeout: 300_000 })
-process.stdout.write(JSON.stringify({ seconds: (performance.now() - begin) / 1000, errors }))
+const { user, system } = process.cpuUsage(before)
+process.stdout.write(JSON.stringify({
+  wall: (performance.now() - began) / 1000,
+  cpu: (user + system) / 1e6,
+  peak: process.resourceUsage().maxRSS * 1024,
+  errors,
+}))

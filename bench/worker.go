@@ -1,0 +1,155 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/pprof"
+	"time"
+)
+
+// workerArgument makes the program a worker, for the contender named by the next argument.
+const workerArgument = "worker"
+
+// place is where a contender runs: the first question to its worker.
+type place struct {
+	Sink, TLS string // addresses of the receiver
+	Quick     bool
+	Node      string // the folder of Segment's client for Node
+	Profiles  string // the folder for CPU profiles, or ""
+}
+
+// opened is the answer to a place.
+type opened struct {
+	Skipped string // why the contender cannot run here, or ""
+}
+
+// sample is what one run took, all of it in the contender's own process.
+type sample struct {
+	// Units is how many events or calls the cost is divided by.
+	Units int
+	// Sent is how many events the sink must have counted, and Distinct how many different
+	// messageIds they have.
+	Sent, Distinct int
+	// Stored events have been acknowledged by a store, and Found are in its file.
+	Stored, Found int
+
+	Wall, CPU       float64 // seconds
+	Allocated, Peak float64 // bytes; Peak is the most that the process held in its life
+	Written         float64 // bytes to the disk
+	P50, P99, Max   float64 // latency of a call in microseconds
+	Ratio           float64 // of a file to what it keeps
+}
+
+// runner is a contender that is ready.
+type runner struct {
+	prepare func() error // before each run, not measured; may be nil
+	run     func(ctx context.Context) (sample, error)
+	check   func(s *sample) error // after each run, not measured; may be nil
+	close   func()                // may be nil
+}
+
+// skipped is why a contender cannot run here.
+type skipped string
+
+func (s skipped) Error() string { return string(s) }
+
+// work opens a contender, and runs it once for each question.
+func work(name string, in io.Reader, out io.Writer) (err error) {
+	ctx := context.Background()
+	var r runner
+	ready := false
+	var stop func() error
+	err = loop(in, out, func(p place) (any, error) {
+		if ready {
+			return r.once(ctx)
+		}
+		ready = true
+		c, ok := find(name, p.Quick)
+		if !ok {
+			return nil, fmt.Errorf("there is no contender of this name: %q", name)
+		}
+		var missing skipped
+		if r, err = c.open(ctx, p); errors.As(err, &missing) {
+			return opened{Skipped: missing.Error()}, nil
+		}
+		if err == nil && p.Profiles != "" {
+			stop, err = profile(filepath.Join(p.Profiles, url.PathEscape(name)+".pprof"))
+		}
+		return opened{}, err
+	})
+	if r.close != nil {
+		r.close()
+	}
+	if stop != nil {
+		err = errors.Join(err, stop())
+	}
+	return err
+}
+
+// once runs the contender. What it does not say itself is measured of this process.
+func (r runner) once(ctx context.Context) (sample, error) {
+	if r.prepare != nil {
+		if err := r.prepare(); err != nil {
+			return sample{}, fmt.Errorf("prepare: %w", err)
+		}
+	}
+	runtime.GC()
+	before, written, begin := usageNow(), writtenNow(), time.Now()
+	s, err := r.run(ctx)
+	if err != nil {
+		return s, err
+	}
+	if s.CPU == 0 {
+		after := usageNow()
+		s.Wall, s.CPU = time.Since(begin).Seconds(), after.cpu-before.cpu
+		s.Allocated, s.Peak = after.allocated-before.allocated, after.peak
+		s.Written = writtenNow() - written
+	}
+	if r.check != nil {
+		err = r.check(&s)
+	}
+	return s, err
+}
+
+// usage is what this process has used so far.
+type usage struct{ cpu, allocated, peak float64 }
+
+func usageNow() usage {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	cpu, peak := processUsage()
+	return usage{cpu.Seconds(), float64(m.TotalAlloc), float64(peak)}
+}
+
+// writtenNow is how many bytes this process has had written to disks, where Linux tells.
+func writtenNow() float64 {
+	data, err := os.ReadFile("/proc/self/io")
+	if err != nil {
+		return 0
+	}
+	var written float64
+	for _, line := range splitLines(data) {
+		_, _ = fmt.Sscanf(line, "write_bytes: %f", &written)
+	}
+	return written
+}
+
+func profile(path string) (stop func() error, err error) {
+	file, err := os.Create(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := pprof.StartCPUProfile(file); err != nil {
+		return nil, errors.Join(fmt.Errorf("profile: %w", err), file.Close())
+	}
+	return func() error {
+		pprof.StopCPUProfile()
+		return file.Close()
+	}, nil
+}
