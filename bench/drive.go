@@ -29,7 +29,7 @@ func (l latencies) micros(share float64) float64 {
 
 // sample returns the sample of so many calls that took so long.
 func (l latencies) sample() sample {
-	return sample{Units: len(l), P50: l.micros(0.5), P99: l.micros(0.99), Max: l.micros(1)}
+	return sample{Units: len(l), P50: l.micros(0.5), P99: l.micros(0.99)}
 }
 
 // drive makes n calls, so many callers at once, each of which makes the next call when one is done.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -72,6 +73,13 @@ func loadNow() string {
 		return "unknown"
 	}
 	return strings.Join(strings.Fields(string(data))[:3], " ")
+}
+
+// busy tells that more wants to run than there are cores.
+func (f facts) busy() bool {
+	var load float64
+	_, _ = fmt.Sscan(f.Load, &load)
+	return load > float64(f.Cores)
 }
 
 // diskOf is what Linux says of the file system of a folder: its type and the device.

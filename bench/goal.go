@@ -22,21 +22,28 @@ const (
 func atMost(bound float64) goal  { return goal{bound, mostGoal} }
 func atLeast(bound float64) goal { return goal{bound, leastGoal} }
 
-func (g goal) met(measured float64) bool {
-	if g.sense == mostGoal {
-		return measured <= g.bound
-	}
-	return measured >= g.bound
-}
+// The verdicts.
+const (
+	met    = "met"
+	missed = "missed"
+	near   = "close" // some of the middle half of the rounds met the goal, and some did not
+)
 
-func (g goal) verdict(measured float64) string {
-	switch {
-	case g.sense == noGoal:
+// verdict judges the middle half of the rounds, so that it takes more than noise to change it.
+func (g goal) verdict(low, high float64) string {
+	if g.sense == noGoal {
 		return ""
-	case g.met(measured):
-		return "met"
 	}
-	return "missed"
+	meets := func(v float64) bool {
+		return g.sense == mostGoal && v <= g.bound || g.sense == leastGoal && v >= g.bound
+	}
+	switch {
+	case meets(low) && meets(high):
+		return met
+	case meets(low) || meets(high):
+		return near
+	}
+	return missed
 }
 
 func (g goal) String() string {

@@ -14,6 +14,7 @@ type report struct {
 	asJSON bool
 
 	results []result
+	shown   string // what was shown last besides a line
 	skipped int
 	counts  []*tally // since the last deliveries
 }
@@ -61,7 +62,11 @@ func (r *report) machine(f facts, quick bool) {
 		r.print("quick: look at what is delivered, not at the figures\n")
 	}
 	r.print("%s/%s, %d cores, %s, %s, load %s\n", f.OS, f.Arch, f.Cores, f.CPU, f.Go, f.Load)
-	r.print("disk: %s\n%s\n\n", f.Disk, strings.Join(f.Peers, "\n"))
+	r.print("disk: %s\n%s\n", f.Disk, strings.Join(f.Peers, "\n"))
+	if f.busy() {
+		r.print("the machine is busy: CPU times are up to three times what they are on a quiet one\n")
+	}
+	r.print("\n")
 }
 
 func (r *report) line(res result) {
@@ -70,12 +75,17 @@ func (r *report) line(res result) {
 		r.object("line", jsonLine(res))
 		return
 	}
-	r.print("%-28s %9s %-14s %-14s %s\n", res.name, digits(res.value), res.unit(), res.goal, res.goal.verdict(res.value))
-	r.print("    %s\n", explain(res))
+	r.print("%-28s %9s %-14s %-14s %s\n", res.name, digits(res.value), res.unit(), res.goal, res.verdict())
+	if how := explain(res); how != "" {
+		r.print("    %s\n", how)
+	}
+	if seen := besides(res.seen); seen != r.shown {
+		r.print("    %s: %s\n", res.worst, seen)
+		r.shown = seen
+	}
 }
 
-// explain says between what values half of the rounds lie, what was measured, and what else was
-// seen, which nothing is judged by.
+// explain says between what values half of the rounds lie, and what was compared.
 func explain(res result) string {
 	var parts []string
 	if res.rounds > 2 {
@@ -84,21 +94,22 @@ func explain(res result) string {
 	if len(res.against) > 0 {
 		parts = append(parts, fmt.Sprintf("%s against %s %s", digits(res.ours), digits(res.theirs), res.metric.unit))
 	}
-	if len(res.of) > 1 {
-		parts = append(parts, "the worst is "+res.worst)
-	}
-	s := res.seen
+	return strings.Join(parts, "; ")
+}
+
+// besides is what else was seen, which nothing is judged by.
+func besides(s sample) string {
+	var parts []string
 	if s.P99 > 0 {
 		parts = append(parts, fmt.Sprintf("p50 %s and p99 %s µs", digits(s.P50), digits(s.P99)))
 	}
 	if s.Wall > 0 && s.Units > 1 {
-		parts = append(parts, fmt.Sprintf("%s/s, %s KB each", digits(float64(s.Units)/s.Wall),
-			digits(s.Allocated/1e3/float64(s.Units))))
+		parts = append(parts, digits(float64(s.Units)/s.Wall)+"/s")
 	}
-	if s.Max > 0 {
-		parts = append(parts, fmt.Sprintf("longest %s ms", digits(s.Max/1e3)))
+	if s.Allocated > 0 && s.Units > 1 {
+		parts = append(parts, digits(s.Allocated/1e3/float64(s.Units))+" KB each")
 	}
-	return strings.Join(append(parts, fmt.Sprintf("%s MB peak", digits(s.Peak/1e6))), "; ")
+	return strings.Join(append(parts, digits(s.Peak/1e6)+" MB peak"), ", ")
 }
 
 func jsonLine(res result) map[string]any {
@@ -111,9 +122,9 @@ func jsonLine(res result) map[string]any {
 	}
 	switch res.goal.sense {
 	case mostGoal:
-		out["atMost"], out["met"] = res.goal.bound, res.goal.met(res.value)
+		out["atMost"], out["verdict"] = res.goal.bound, res.verdict()
 	case leastGoal:
-		out["atLeast"], out["met"] = res.goal.bound, res.goal.met(res.value)
+		out["atLeast"], out["verdict"] = res.goal.bound, res.verdict()
 	}
 	return out
 }
@@ -165,18 +176,16 @@ func (r *report) deliveries() {
 }
 
 func (r *report) summary() {
-	var met, missed int
+	verdicts := map[string]int{"skipped": r.skipped}
 	for _, res := range r.results {
-		switch res.goal.verdict(res.value) {
-		case "met":
-			met++
-		case "missed":
-			missed++
+		if v := res.verdict(); v != "" {
+			verdicts[v]++
 		}
 	}
 	if r.asJSON {
-		r.object("summary", map[string]int{"goals": met + missed, "met": met, "missed": missed, "skipped": r.skipped})
+		r.object("summary", verdicts)
 		return
 	}
-	r.print("%d of %d goals met, %d lines skipped\n", met, met+missed, r.skipped)
+	r.print("goals: %d met, %d close, %d missed; %d lines skipped\n", verdicts[met], verdicts[near], verdicts[missed],
+		r.skipped)
 }

@@ -133,6 +133,8 @@ type result struct {
 	seen      sample // its medians, for information
 }
 
+func (r result) verdict() string { return r.goal.verdict(r.low, r.high) }
+
 func resultOf(l line, samples map[string][]sample) result {
 	r := result{line: l, rounds: len(samples[l.of[0]])}
 	for _, name := range l.contenders() {
@@ -174,7 +176,6 @@ func medians(samples []sample) sample {
 		Peak:      of(func(s sample) float64 { return s.Peak }),
 		P50:       of(func(s sample) float64 { return s.P50 }),
 		P99:       of(func(s sample) float64 { return s.P99 }),
-		Max:       of(func(s sample) float64 { return s.Max }),
 	}
 }
 

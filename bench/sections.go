@@ -11,7 +11,7 @@ import (
 func sections(set settings) []group {
 	var all []group
 	for _, section := range []func(settings) []group{
-		batches,
+		validation, calls, batches, serving, durable, deadLetters, manySources, largeInputs, imports, scale,
 	} {
 		all = append(all, section(set)...)
 	}

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/aacflow/segment-blocks/runtime"
+)
+
+// calls measures what an invocation of segment_track adds to posting the same bytes: in CPU time
+// where the receiver answers at once, and in latency where it takes its time.
+func calls(set settings) []group {
+	var groups []group
+	for _, c := range []struct{ callers, calls int }{{1, 2_000}, {16, 6_000}, {256, 10_000}} {
+		name := fmt.Sprintf("call/%d", c.callers)
+		g, sides := callGroup(set, name, c.callers, c.calls, 0)
+		g.rounds = 9
+		g.lines = []line{{
+			name: name, goal: atMost(12), metric: cpuMicros(), of: sides[:1], against: sides[1:], how: added,
+			note: fmt.Sprintf("CPU time that Invoke adds to a call by bare net/http, callers: %d", c.callers),
+		}}
+		groups = append(groups, g)
+	}
+	for _, c := range []struct {
+		delay          time.Duration
+		callers, calls int // so many of each
+		rounds         int
+	}{
+		{2 * time.Millisecond, 1, 100, 9},
+		{2 * time.Millisecond, 64, 60, 31},
+		{2 * time.Millisecond, 256, 15, 9},
+		{50 * time.Millisecond, 1, 10, 5},
+		{50 * time.Millisecond, 64, 10, 5},
+		{50 * time.Millisecond, 256, 8, 5},
+	} {
+		name := fmt.Sprintf("call/%s/%d", c.delay, c.callers)
+		g, sides := callGroup(set, name, c.callers, c.callers*c.calls, c.delay)
+		g.rounds = c.rounds
+		note := fmt.Sprintf("added to bare net/http, the receiver takes %s, callers: %d", c.delay, c.callers)
+		g.lines = []line{
+			{name: name + "/p50", metric: p50(), of: sides[:1], against: sides[1:], how: added, note: note},
+			{name: name + "/p99", metric: p99(), of: sides[:1], against: sides[1:], how: added, note: note},
+		}
+		if c.rounds > 9 {
+			g.lines[1].how, g.lines[1].goal = ratio, atMost(1.05)
+		}
+		groups = append(groups, g)
+	}
+	return groups
+}
+
+// callGroup has Invoke and bare net/http make the same calls, and returns their names.
+func callGroup(set settings, name string, callers, n int, delay time.Duration) (group, []string) {
+	if n = set.scaled(n); n < callers {
+		n = callers
+	}
+	to := func(p place) string {
+		if delay == 0 {
+			return p.Sink
+		}
+		return after(p.Sink, delay)
+	}
+	sides := []string{name + " Invoke", name + " net/http"}
+	return group{name: name, contenders: []contender{
+		{name: sides[0], open: func(_ context.Context, p place) (runner, error) {
+			rt, err := newRuntime(sourceOf(to(p)))
+			return invokingTrack(rt, callers, n), err
+		}},
+		{name: sides[1], open: func(ctx context.Context, p place) (runner, error) {
+			requests, err := wire(ctx, "segment_track", runtime.JSON(makeEvents(1, large())[0].call()))
+			client := newPoster(to(p))
+			return runner{run: func(ctx context.Context) (sample, error) {
+				took, err := drive(callers, n, func(int) error {
+					_, err := client.post(ctx, requests[0])
+					return err
+				})
+				s := took.sample()
+				s.Sent, s.Distinct = n, 1
+				return s, err
+			}}, err
+		}},
+	}}, sides
+}
+
+// invokingTrack makes n calls, of persons of their own.
+func invokingTrack(rt *runtime.Runtime, callers, n int, options ...runtime.InvokeOption) runner {
+	var inputs []runtime.Input
+	for _, e := range makeEvents(callers, large()) {
+		inputs = append(inputs, runtime.JSON(e.call()))
+	}
+	return runner{run: func(ctx context.Context) (sample, error) {
+		took, err := drive(callers, n, func(i int) error {
+			_, err := rt.Invoke(ctx, "segment_track", inputs[i%len(inputs)], options...)
+			return err
+		})
+		s := took.sample()
+		s.Sent = n
+		return s, err
+	}}
+}
+
+// manySources measures a call where a runtime has many sources.
+func manySources(set settings) []group {
+	n := set.scaled(3_000)
+	with := func(name string, sources int) contender {
+		return contender{name: name, open: func(_ context.Context, p place) (runner, error) {
+			var options []runtime.Option
+			for i := range sources {
+				options = append(options, runtime.Source(fmt.Sprintf("s%d", i), sourceOf(p.Sink)))
+			}
+			rt, err := newRuntime(sourceOf(p.Sink), options...)
+			return invokingTrack(rt, 1, n, runtime.ToSource(fmt.Sprintf("s%d", sources-1))), err
+		}}
+	}
+	return []group{{
+		name: "sources", rounds: 9, contenders: []contender{with("one source", 1), with("10,000 sources", 10_000)},
+		lines: []line{{
+			name: "sources/10000", goal: atMost(1.1), metric: cpuMicros(), of: []string{"10,000 sources"},
+			against: []string{"one source"}, how: ratio, note: "a call to the last of 10,000 sources, over one to the only source",
+		}},
+	}}
+}

@@ -1,0 +1,245 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	analytics "gopkg.in/segmentio/analytics-go.v3"
+)
+
+const (
+	fewLines, manyLines = 200_000, 2_000_000
+	// streamBytes is how much -large has the command read from a pipe.
+	streamBytes = 10e9
+)
+
+// imports measures the import of files by the command, from the start of its process to its end.
+func imports(set settings) []group {
+	few, many := importing("import", fewLines), importing("import 2,000,000", manyLines)
+	raw := invoking("batch raw", loadOf(set), rawInput)
+	program, script := fileByAnalyticsGo("analytics-go file"), fileByCurl("jq and curl")
+	of, cpu := []string{few.name}, cpuMillion()
+	groups := []group{
+		{
+			name: "import", rounds: 5, contenders: []contender{few, raw, program, script},
+			lines: []line{
+				{name: "import", metric: cpu, of: of, note: "segment-blocks import of 200,000 lines"},
+				{
+					name: "import/batch", goal: atMost(1.5), metric: cpu, of: of, against: []string{raw.name}, how: ratio,
+					note: "over segment_batch of events in memory",
+				},
+				{
+					name: "import/analytics-go", metric: cpu, of: of, against: []string{program.name}, how: cheaper,
+					note: "a program that decodes each line and gives it to analytics-go, in batches of 1000",
+				},
+				{
+					name: "import/curl", metric: cpu, of: of, against: []string{script.name}, how: cheaper,
+					note: "split into 500 lines each, made batches by jq and posted by curl",
+				},
+			},
+		},
+		{
+			name: "import/many", rounds: 2, contenders: []contender{few, many},
+			lines: []line{
+				{
+					name: "import/many/memory", goal: atMost(1.2), metric: megabytes(), of: []string{many.name}, against: of,
+					how: ratio, note: "the most memory held for 2,000,000 lines, over that for 200,000",
+				},
+				{
+					name: "import/many/cpu", goal: atMost(1.1), metric: cpu, of: []string{many.name}, against: of, how: ratio,
+					note: "CPU time of each line, likewise: what has been imported does not slow down what follows",
+				},
+			},
+		},
+	}
+	if set.large {
+		c := importing("import 10 GB", 0)
+		groups = append(groups, group{name: "import/10GB", rounds: 1, contenders: []contender{c}, lines: []line{
+			{name: "import/10GB/memory", goal: atMost(100), metric: megabytes(), of: []string{c.name}, note: "10 GB from a pipe"},
+			{name: "import/10GB/cpu", metric: cpu, of: []string{c.name}, note: "the same"},
+		}})
+	}
+	return groups
+}
+
+// importing runs the command on a file of so many lines, or on a stream of 10 GB where they are
+// none.
+func importing(name string, lines int) contender {
+	return contender{name: name, many: lines != fewLines, open: func(ctx context.Context, p place) (runner, error) {
+		r, folder, err := inFolder(p)
+		if err != nil {
+			return r, err
+		}
+		command := filepath.Join(folder, "segment-blocks")
+		//nolint:gosec // the path is made here
+		build := exec.CommandContext(ctx, "go", "build", "-o", command, "github.com/aacflow/segment-blocks/cmd/segment-blocks")
+		build.Dir = ".."
+		if out, err := build.CombinedOutput(); err != nil {
+			return r, fmt.Errorf("go build: %w: %s", err, out)
+		}
+		kinds := kindsOfLines()
+		file := filepath.Join(folder, "events.ndjson")
+		args := []string{"import", file, "--restart", "--progress", "none", "--output", "json"}
+		sent := lines
+		if lines == 0 {
+			sent = int(streamBytes) / len(kinds) * linesOfKinds
+			args = append(args[:1:1], args[3:]...)
+		} else if err := writeLines(file, kinds, lines); err != nil {
+			return r, err
+		}
+		r.run = func(ctx context.Context) (sample, error) {
+			cmd := exec.CommandContext(ctx, command, args...)
+			cmd.Env = append(os.Environ(), "SEGMENT_WRITE_KEY="+writeKey, "SEGMENT_ENDPOINT="+p.Sink, "SEGMENT_BLOCKS_CONFIG=")
+			if lines == 0 {
+				cmd.Stdin = io.LimitReader(&endless{kinds, 0}, int64(sent/linesOfKinds)*int64(len(kinds)))
+			}
+			s, stdout, err := runCommand(cmd, folder)
+			if err != nil {
+				return s, err
+			}
+			var said struct{ Accepted int }
+			if err := json.Unmarshal(stdout, &said); err != nil {
+				return s, fmt.Errorf("what import prints: %w", err)
+			}
+			if said.Accepted != sent {
+				return s, fmt.Errorf("import says that %d of %d events were accepted", said.Accepted, sent)
+			}
+			s.Units, s.Sent = sent, sent
+			return s, nil
+		}
+		return r, nil
+	}}
+}
+
+// runCommand runs a process to its end, and returns what it took and what it printed.
+func runCommand(cmd *exec.Cmd, folder string) (s sample, stdout []byte, err error) {
+	cmd.Dir = folder
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	begin := time.Now()
+	if stdout, err = cmd.Output(); err != nil {
+		return s, nil, fmt.Errorf("%s: %w: %s", cmd.Path, err, stderr.String())
+	}
+	cpu, peak := endedUsage(cmd.ProcessState)
+	return sample{Wall: time.Since(begin).Seconds(), CPU: cpu.Seconds(), Peak: float64(peak)}, stdout, nil
+}
+
+// fileByAnalyticsGo reads the file as a program with Segment's own client for Go would.
+func fileByAnalyticsGo(name string) contender {
+	return contender{name: name, open: func(_ context.Context, p place) (runner, error) {
+		r, folder, err := inFolder(p)
+		if err != nil {
+			return r, err
+		}
+		path := filepath.Join(folder, "events.ndjson")
+		if err := writeLines(path, kindsOfLines(), fewLines); err != nil {
+			return r, err
+		}
+		r.run = func(context.Context) (sample, error) {
+			file, err := os.Open(path)
+			if err != nil {
+				return sample{}, err
+			}
+			defer func() { _ = file.Close() }()
+			err = enqueueAll(p.Sink, 1000, func(client analytics.Client) error {
+				lines := bufio.NewScanner(file)
+				for lines.Scan() {
+					var track analytics.Track
+					if err := json.Unmarshal(lines.Bytes(), &track); err != nil {
+						return err
+					}
+					if err := client.Enqueue(track); err != nil {
+						return err
+					}
+				}
+				return lines.Err()
+			})
+			return sample{Units: fewLines, Sent: fewLines}, err
+		}
+		return r, nil
+	}}
+}
+
+// fileByCurl sends the file as a script would, with ids of its own.
+func fileByCurl(name string) contender {
+	const script = `split -l 500 --filter='jq -c -s --arg f "$FILE" ` +
+		`"{writeKey: \"$KEY\", batch: [to_entries[] | .value + {messageId: \"\(\$f)-\(.key)\"}]}" | ` +
+		`curl -sSf -o /dev/null -H "Content-Type: application/json" --data-binary @- "$URL"' events.ndjson`
+	return contender{name: name, rounds: 2, open: func(_ context.Context, p place) (runner, error) {
+		r, folder, err := inFolder(p)
+		if err != nil {
+			return r, err
+		}
+		for _, tool := range []string{"split", "jq", "curl"} {
+			if _, err := exec.LookPath(tool); err != nil {
+				return r, skipped("there is no " + tool)
+			}
+		}
+		const lines = fewLines / 10
+		if err := writeLines(filepath.Join(folder, "events.ndjson"), kindsOfLines(), lines); err != nil {
+			return r, err
+		}
+		r.run = func(ctx context.Context) (sample, error) {
+			cmd := exec.CommandContext(ctx, "sh", "-c", script)
+			cmd.Env = append(os.Environ(), "KEY="+writeKey, "URL="+p.Sink+"/v1/batch")
+			s, _, err := runCommand(cmd, folder)
+			s.Units, s.Sent = lines, lines
+			return s, err
+		}
+		return r, nil
+	}}
+}
+
+// inFolder returns a runner with a folder that is removed when it is closed. It is skipped where no
+// large files are wanted.
+func inFolder(p place) (r runner, folder string, err error) {
+	if p.Quick {
+		return r, "", skipped("-quick builds no command and writes no large file")
+	}
+	folder, err = os.MkdirTemp("", "segment-blocks-bench-")
+	r.close = func() { _ = os.RemoveAll(folder) }
+	return r, folder, err
+}
+
+// linesOfKinds is how many different lines a file has. They are few, as the memory of the worker
+// that starts the command counts as the least that the command has held.
+const linesOfKinds = 2_000
+
+func kindsOfLines() []byte {
+	var kinds []byte
+	for _, e := range makeEvents(linesOfKinds, usual()) {
+		kinds = append(append(kinds, e.message()...), '\n')
+	}
+	return kinds
+}
+
+// writeLines writes a file of a number of lines that the kinds divide.
+func writeLines(path string, kinds []byte, lines int) error {
+	file, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	_, err = io.CopyN(file, &endless{kinds, 0}, int64(lines/linesOfKinds)*int64(len(kinds)))
+	return errors.Join(err, file.Close())
+}
+
+// endless is the same text over and over.
+type endless struct {
+	text []byte
+	at   int
+}
+
+func (e *endless) Read(p []byte) (int, error) {
+	n := copy(p, e.text[e.at:])
+	e.at = (e.at + n) % len(e.text)
+	return n, nil
+}

@@ -1,0 +1,47 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+)
+
+const scaleEvents, scaleCallers = "scale/events/", "scale/callers/"
+
+// scale measures how cost grows: of an event by how many share an invocation, and of a call by how
+// many callers there are.
+func scale(set settings) []group {
+	events, callers := group{name: "scale/events", rounds: 5}, group{name: "scale/callers", rounds: 5}
+	for _, n := range []int{1, 10, 100, 1_000, 10_000, 50_000} {
+		all := max(n, set.scaled(min(2_000*n, 100_000)))
+		c := invoking(fmt.Sprintf("%s events", grouped(n)), load{usual(), all / n * n, max(n, min(all, 20_000)) / n * n, n}, rawInput)
+		events.contenders = append(events.contenders, c)
+		events.lines = append(events.lines, line{
+			name: fmt.Sprint(scaleEvents, n), metric: cpuMicros(), of: []string{c.name},
+			note: fmt.Sprintf("CPU time of an event, events in an invocation: %d", n),
+		})
+	}
+	for _, n := range []int{1, 2, 4, 16, 64, 256, 1024} {
+		c := contender{name: fmt.Sprintf("%s callers", grouped(n)), open: func(_ context.Context, p place) (runner, error) {
+			rt, err := newRuntime(sourceOf(p.Sink))
+			return invokingTrack(rt, n, max(set.scaled(4_000), 4*n)), err
+		}}
+		callers.contenders = append(callers.contenders, c)
+		callers.lines = append(callers.lines, line{
+			name: fmt.Sprint(scaleCallers, n), metric: cpuMicros(), of: []string{c.name},
+			note: fmt.Sprintf("CPU time of a call, callers: %d", n),
+		})
+	}
+	return []group{events, callers}
+}
+
+// rows calls row with each result of a part of scale, and what was varied.
+func rows(results []result, part string, row func(n float64, r result)) {
+	for _, r := range results {
+		var n float64
+		if rest, ok := strings.CutPrefix(r.name, part); ok {
+			_, _ = fmt.Sscan(rest, &n)
+			row(n, r)
+		}
+	}
+}
