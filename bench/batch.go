@@ -46,24 +46,25 @@ func batches(set settings) []group {
 	peers, nodes := []string{"analytics-go 250", "analytics-go 1000"}, []string{"analytics-node 15", "analytics-node 500"}
 	const peer = "analytics-go, the better of batches of 250 (its default) and 1000"
 	const ofNode = "@segment/analytics-node, the better of flushAt 15 (its default) and 500"
-	raw, values := []string{"batch raw"}, []string{"batch map"}
+	const memory = "memory allocated for an event"
+	const raw, values = "batch raw", "batch map"
 	cpu := cpuMillion()
 	return []group{{
 		name: "batch", rounds: 7,
 		contenders: []contender{
-			invoking("batch raw", l, rawInput), invoking("batch map", l, mapInput), prebuilt("prebuilt", l),
+			invoking(raw, l, rawInput), invoking(values, l, mapInput), prebuilt("prebuilt", l),
 			analyticsGo(peers[0], l, 250), analyticsGo(peers[1], l, 1000),
 			analyticsNode(nodes[0], node, 15), analyticsNode(nodes[1], node, 500),
 		},
 		lines: []line{
-			{name: "batch/raw", goal: atMost(1.8), metric: cpu, of: raw, note: "segment_batch, from bytes of JSON"},
-			{name: "batch/raw/analytics-go", goal: atLeast(9), metric: cpu, of: raw, against: peers, how: cheaper, note: peer},
-			{name: "batch/raw/analytics-node", metric: cpu, of: raw, against: nodes, how: cheaper, note: ofNode},
-			{name: "batch/raw/allocated", metric: kilobytes(), of: raw, note: "memory allocated for an event"},
-			{name: "batch/map", goal: atMost(3.2), metric: cpu, of: values, note: "segment_batch, from Go maps"},
-			{name: "batch/map/analytics-go", metric: cpu, of: values, against: peers, how: cheaper, note: peer},
-			{name: "batch/map/allocated", metric: kilobytes(), of: values, note: "memory allocated for an event"},
-			{name: "batch/prebuilt", metric: cpu, of: []string{"prebuilt"}, note: "net/http posting the same bodies, built before"},
+			cpu.of("batch/raw", atMost(1.8), "segment_batch, from bytes of JSON", raw),
+			cpu.of("batch/raw/analytics-go", atLeast(9), peer, raw).over(cheaper, peers...),
+			cpu.of("batch/raw/analytics-node", goal{}, ofNode, raw).over(cheaper, nodes...),
+			kilobytes().of("batch/raw/allocated", goal{}, memory, raw),
+			cpu.of("batch/map", atMost(3.2), "segment_batch, from Go maps", values),
+			cpu.of("batch/map/analytics-go", goal{}, peer, values).over(cheaper, peers...),
+			kilobytes().of("batch/map/allocated", goal{}, memory, values),
+			cpu.of("batch/prebuilt", goal{}, "net/http posting the same bodies, built before", "prebuilt"),
 		},
 	}, batchShapes(set), batchReceivers(set)}
 }
@@ -82,9 +83,11 @@ func batchShapes(set settings) group {
 		}
 		raw, values := "batch raw "+s.name, "batch map "+s.name
 		g.contenders = append(g.contenders, invoking(raw, l, rawInput), invoking(values, l, mapInput))
-		g.lines = append(g.lines,
-			line{name: "batch/raw/" + s.name, metric: cpuMillion(), of: []string{raw}, note: "events of that size, from bytes"},
-			line{name: "batch/map/" + s.name, metric: cpuMillion(), of: []string{values}, note: "events of that size, from Go maps"})
+		g.lines = append(
+			g.lines,
+			cpuMillion().of("batch/raw/"+s.name, goal{}, "events of that size, from bytes", raw),
+			cpuMillion().of("batch/map/"+s.name, goal{}, "events of that size, from Go maps", values),
+		)
 	}
 	return g
 }
@@ -102,14 +105,10 @@ func batchReceivers(set settings) group {
 	return group{
 		name: "batch/receivers", rounds: 5, contenders: []contender{overTLS, raw, fails, well},
 		lines: []line{
-			{
-				name: "batch/raw/TLS", metric: cpuMillion(), of: []string{overTLS.name}, against: []string{raw.name}, how: added,
-				note: "what encryption adds",
-			},
-			{
-				name: "batch/raw/failing", metric: cpuMillion(), of: []string{fails.name}, against: []string{well.name}, how: added,
-				note: "what it adds where a request in a hundred is answered with 503, in batches of 200",
-			},
+			cpuMillion().of("batch/raw/TLS", goal{}, "what encryption adds", overTLS.name).over(added, raw.name),
+			cpuMillion().of("batch/raw/failing", goal{},
+				"what it adds where a request in a hundred is answered with 503, in batches of 200", fails.name).
+				over(added, well.name),
 		},
 	}
 }

@@ -16,10 +16,8 @@ func calls(set settings) []group {
 		name := fmt.Sprintf("call/%d", c.callers)
 		g, sides := callGroup(set, name, c.callers, c.calls, 0)
 		g.rounds = 9
-		g.lines = []line{{
-			name: name, goal: atMost(12), metric: cpuMicros(), of: sides[:1], against: sides[1:], how: added,
-			note: fmt.Sprintf("CPU time that Invoke adds to a call by bare net/http, callers: %d", c.callers),
-		}}
+		note := fmt.Sprintf("CPU time that Invoke adds to a call by bare net/http, callers: %d", c.callers)
+		g.lines = []line{cpuMicros().of(name, atMost(12), note, sides[0]).over(added, sides[1])}
 		groups = append(groups, g)
 	}
 	for _, c := range []struct {
@@ -39,8 +37,8 @@ func calls(set settings) []group {
 		g.rounds = c.rounds
 		note := fmt.Sprintf("added to bare net/http, the receiver takes %s, callers: %d", c.delay, c.callers)
 		g.lines = []line{
-			{name: name + "/p50", metric: p50(), of: sides[:1], against: sides[1:], how: added, note: note},
-			{name: name + "/p99", metric: p99(), of: sides[:1], against: sides[1:], how: added, note: note},
+			p50().of(name+"/p50", goal{}, note, sides[0]).over(added, sides[1]),
+			p99().of(name+"/p99", goal{}, note, sides[0]).over(added, sides[1]),
 		}
 		if c.rounds > 9 {
 			g.lines[1].how, g.lines[1].goal = ratio, atMost(1.05)
@@ -115,9 +113,7 @@ func manySources(set settings) []group {
 	}
 	return []group{{
 		name: "sources", rounds: 9, contenders: []contender{with("one source", 1), with("10,000 sources", 10_000)},
-		lines: []line{{
-			name: "sources/10000", goal: atMost(1.1), metric: cpuMicros(), of: []string{"10,000 sources"},
-			against: []string{"one source"}, how: ratio, note: "a call to the last of 10,000 sources, over one to the only source",
-		}},
+		lines: []line{cpuMicros().of("sources/10000", atMost(1.1),
+			"a call to the last of 10,000 sources, over one to the only source", "10,000 sources").over(ratio, "one source")},
 	}}
 }

@@ -29,21 +29,21 @@ func durable(set settings) []group {
 		c := storing(fmt.Sprintf("durable %d", callers), callers, set.scaled(400+100*callers))
 		name := fmt.Sprintf("durable/%d", callers)
 		g.contenders = append(g.contenders, c)
+		note := fmt.Sprintf("bytes written to the disk for an event, callers: %d", callers)
 		g.lines = append(
 			g.lines,
-			line{
-				name: name + "/written", goal: goals[callers], metric: written(), of: []string{c.name},
-				note: fmt.Sprintf("bytes written to the disk for an event, callers: %d", callers),
-			},
-			line{name: name + "/p99", metric: p99(), of: []string{c.name}, note: "latency of an acknowledgement"},
+			written().of(name+"/written", goals[callers], note, c.name),
+			p99().of(name+"/p99", goal{}, "latency of an acknowledgement", c.name),
 		)
 	}
 	c := storing("durable file", 256, set.scaled(100_000))
 	g.contenders = append(g.contenders, c)
-	g.lines = append(g.lines, line{
-		name: "durable/file", goal: atMost(1.3), metric: metric{"×", func(s sample) float64 { return s.Ratio }},
-		of: []string{c.name}, note: "size of the file over that of the messages in it",
-	}, line{name: "durable/cpu", metric: cpuMillion(), of: []string{c.name}, note: "CPU time to store events, callers: 256"})
+	size := metric{"×", func(s sample) float64 { return s.Ratio }}
+	g.lines = append(
+		g.lines,
+		size.of("durable/file", atMost(1.3), "size of the file over that of the messages in it", c.name),
+		cpuMillion().of("durable/cpu", goal{}, "CPU time to store events, callers: 256", c.name),
+	)
 	return []group{g}
 }
 
@@ -165,13 +165,12 @@ func deadLetters(set settings) []group {
 			close: func() { _ = os.RemoveAll(folder) },
 		}, nil
 	}}
+	longest := metric{"ms", func(s sample) float64 { return s.Max / 1e3 }}
 	return []group{{name: "dead-letters", rounds: 3, contenders: []contender{c}, lines: []line{
-		{
-			name: "dead-letters/longest", metric: metric{"ms", func(s sample) float64 { return s.Max / 1e3 }},
-			of: []string{c.name}, note: "the longest call beside a retry of 200,000 dead letters; 50 ms are wanted",
-		},
-		{name: "dead-letters/memory", metric: megabytes(), of: []string{c.name}, note: "memory of the process that retries them"},
-		{name: "dead-letters/cpu", metric: cpuMillion(), of: []string{c.name}, note: "CPU time to retry them"},
+		longest.of("dead-letters/longest", goal{},
+			"the longest call beside a retry of 200,000 dead letters; 50 ms are wanted", c.name),
+		megabytes().of("dead-letters/memory", goal{}, "memory of the process that retries them", c.name),
+		cpuMillion().of("dead-letters/cpu", goal{}, "CPU time to retry them", c.name),
 	}}}
 }
 

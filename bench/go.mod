@@ -10,6 +10,7 @@ replace github.com/aacflow/segment-blocks => ..
 require (
 	github.com/aacflow/segment-blocks v0.0.0-00010101000000-000000000000
 	github.com/santhosh-tekuri/jsonschema/v5 v5.3.1
+	github.com/stretchr/testify v1.12.1
 	github.com/tidwall/gjson v1.20.3
 	gopkg.in/segmentio/analytics-go.v3 v3.1.0
 )
@@ -31,6 +32,7 @@ require (
 	github.com/xtgo/uuid v0.0.0-20140804021211-a0b114877d4c // indirect
 	github.com/yosida95/uritemplate/v3 v3.0.2 // indirect
 	go.etcd.io/bbolt v1.5.0 // indirect
+	go.yaml.in/yaml/v3 v3.0.5 // indirect
 	golang.org/x/net v0.59.0 // indirect
 	golang.org/x/oauth2 v0.37.0 // indirect
 	golang.org/x/sync v0.23.0 // indirect

@@ -130,7 +130,7 @@ type result struct {
 	ours      float64 // medians of the two sides
 	theirs    float64
 	worst     string // the contender of the line that counted in the last round
-	seen      sample // its medians, for information
+	seen      sample // its run of the median CPU time, for information
 }
 
 func (r result) verdict() string { return r.goal.verdict(r.low, r.high) }
@@ -142,7 +142,7 @@ func resultOf(l line, samples map[string][]sample) result {
 	}
 	var values, ours, theirs []float64
 	for i := range r.rounds {
-		in := func(name string) float64 { return l.metric.of(samples[name][i]) }
+		in := func(name string) float64 { return l.metric.in(samples[name][i]) }
 		r.worst = slices.MaxFunc(l.of, func(a, b string) int { return cmp.Compare(in(a), in(b)) })
 		our, their := in(r.worst), 0.0
 		if len(l.against) > 0 {
@@ -152,31 +152,11 @@ func resultOf(l line, samples map[string][]sample) result {
 	}
 	r.value, r.low, r.high = quantile(values, 0.5), quantile(values, 0.25), quantile(values, 0.75)
 	r.ours, r.theirs = quantile(ours, 0.5), quantile(theirs, 0.5)
-	r.seen = medians(samples[r.worst])
+	if r.rounds > 0 {
+		seen := slices.SortedFunc(slices.Values(samples[r.worst]), func(a, b sample) int { return cmp.Compare(a.CPU, b.CPU) })
+		r.seen = seen[len(seen)/2]
+	}
 	return r
-}
-
-// medians returns a sample of the medians of what is shown as information.
-func medians(samples []sample) sample {
-	of := func(value func(s sample) float64) float64 {
-		var values []float64
-		for _, s := range samples {
-			values = append(values, value(s))
-		}
-		return quantile(values, 0.5)
-	}
-	if len(samples) == 0 {
-		return sample{}
-	}
-	return sample{
-		Units:     samples[0].Units,
-		Wall:      of(func(s sample) float64 { return s.Wall }),
-		CPU:       of(func(s sample) float64 { return s.CPU }),
-		Allocated: of(func(s sample) float64 { return s.Allocated }),
-		Peak:      of(func(s sample) float64 { return s.Peak }),
-		P50:       of(func(s sample) float64 { return s.P50 }),
-		P99:       of(func(s sample) float64 { return s.P99 }),
-	}
 }
 
 // quantile returns the value below which a share of the values lies, between two values where it

@@ -16,10 +16,8 @@ func scale(set settings) []group {
 		all := max(n, set.scaled(min(2_000*n, 100_000)))
 		c := invoking(fmt.Sprintf("%s events", grouped(n)), load{usual(), all / n * n, max(n, min(all, 20_000)) / n * n, n}, rawInput)
 		events.contenders = append(events.contenders, c)
-		events.lines = append(events.lines, line{
-			name: fmt.Sprint(scaleEvents, n), metric: cpuMicros(), of: []string{c.name},
-			note: fmt.Sprintf("CPU time of an event, events in an invocation: %d", n),
-		})
+		note := fmt.Sprintf("CPU time of an event, events in an invocation: %d", n)
+		events.lines = append(events.lines, cpuMicros().of(fmt.Sprint(scaleEvents, n), goal{}, note, c.name))
 	}
 	for _, n := range []int{1, 2, 4, 16, 64, 256, 1024} {
 		c := contender{name: fmt.Sprintf("%s callers", grouped(n)), open: func(_ context.Context, p place) (runner, error) {
@@ -27,10 +25,8 @@ func scale(set settings) []group {
 			return invokingTrack(rt, n, max(set.scaled(4_000), 4*n)), err
 		}}
 		callers.contenders = append(callers.contenders, c)
-		callers.lines = append(callers.lines, line{
-			name: fmt.Sprint(scaleCallers, n), metric: cpuMicros(), of: []string{c.name},
-			note: fmt.Sprintf("CPU time of a call, callers: %d", n),
-		})
+		note := fmt.Sprintf("CPU time of a call, callers: %d", n)
+		callers.lines = append(callers.lines, cpuMicros().of(fmt.Sprint(scaleCallers, n), goal{}, note, c.name))
 	}
 	return []group{events, callers}
 }

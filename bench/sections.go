@@ -63,6 +63,17 @@ const (
 	added              // ours less theirs
 )
 
+// of makes a line of what contenders take.
+func (m metric) of(name string, g goal, note string, of ...string) line {
+	return line{name: name, goal: g, metric: m, of: of, note: note}
+}
+
+// over compares it with others.
+func (l line) over(how comparison, others ...string) line {
+	l.how, l.against = how, others
+	return l
+}
+
 func (l line) contenders() []string { return slices.Concat(l.of, l.against) }
 
 // value is the line's own in one round.
@@ -91,7 +102,7 @@ func (l line) unit() string {
 // metric is what of a sample counts.
 type metric struct {
 	unit string
-	of   func(s sample) float64
+	in   func(s sample) float64
 }
 
 // perUnit divides what the whole run took.

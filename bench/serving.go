@@ -23,7 +23,7 @@ func serving(set settings) []group {
 		return invokingTrack(rt, callers, calls), err
 	}}
 	inProcess := invoking("Invoke batch", load{usual(), posts * each, posts * each, each}, rawInput)
-	cpu, memory := cpuMicros(), kilobytes()
+	cpu := cpuMicros()
 	return []group{{
 		name: "serve", rounds: 9,
 		contenders: []contender{
@@ -33,22 +33,13 @@ func serving(set settings) []group {
 			served("MCP call", callers, calls, 1, toolCall("segment_track", event)),
 		},
 		lines: []line{
-			{
-				name: "rest/batch", goal: atMost(1.5), metric: cpuMillion(), of: []string{"REST batch"},
-				against: []string{"Invoke batch"}, how: ratio, note: "segment_batch of 500 events by REST, over Invoke of the same",
-			},
-			{
-				name: "rest/call", metric: cpu, of: []string{"REST call"}, against: []string{"Invoke call"}, how: added,
-				note: "CPU time that REST adds to Invoke of segment_track",
-			},
-			{
-				name: "mcp/call", goal: atMost(1.3), metric: cpu, of: []string{"MCP call"}, against: []string{"REST call"},
-				how: ratio, note: "segment_track by MCP, over REST",
-			},
-			{
-				name: "mcp/call/allocated", metric: memory, of: []string{"MCP call"}, against: []string{"REST call"},
-				how: ratio, note: "memory allocated for a call by MCP, over REST",
-			},
+			cpuMillion().of("rest/batch", atMost(1.5), "segment_batch of 500 events by REST, over Invoke of the same",
+				"REST batch").over(ratio, "Invoke batch"),
+			cpu.of("rest/call", goal{}, "CPU time that REST adds to Invoke of segment_track", "REST call").
+				over(added, "Invoke call"),
+			cpu.of("mcp/call", atMost(1.3), "segment_track by MCP, over REST", "MCP call").over(ratio, "REST call"),
+			kilobytes().of("mcp/call/allocated", goal{}, "memory allocated for a call by MCP, over REST", "MCP call").
+				over(ratio, "REST call"),
 		},
 	}}
 }
@@ -156,8 +147,8 @@ func largeInputs(set settings) []group {
 		all = append(all, c.name)
 	}
 	g.lines = []line{
-		{name: "inputs/cpu", goal: atMost(10), metric: cpuWhole(), of: all, note: "validating 32 MiB of input"},
-		{name: "inputs/memory", goal: atMost(512), metric: megabytes(), of: all, note: "the same, the input itself included"},
+		cpuWhole().of("inputs/cpu", atMost(10), "validating 32 MiB of input", all...),
+		megabytes().of("inputs/memory", atMost(512), "the same, the input itself included", all...),
 	}
 	return []group{g}
 }

@@ -117,10 +117,6 @@ func (p *panel) draw(out *bytes.Buffer) {
 			fmt.Fprintf(out, "%.1f,%.1f ", p.xAt(c.xs[j]), p.yAt(c.ys[j]))
 		}
 		out.WriteString(`"/>` + "\n")
-		for j := range c.xs {
-			fmt.Fprintf(out, `<circle cx="%.1f" cy="%.1f" r="3.5" fill="%s"><title>%s: %s</title></circle>`+"\n",
-				p.xAt(c.xs[j]), p.yAt(c.ys[j]), c.colour, html.EscapeString(c.name), digits(c.ys[j]))
-		}
 	}
 }
 

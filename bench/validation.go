@@ -16,7 +16,7 @@ import (
 // validation measures what it costs to accept a track event of 1.3 KB.
 func validation(set settings) []group {
 	n := set.scaled(20_000)
-	typed, untyped := []string{"typed"}, []string{"json"}
+	cpu := cpuMicros()
 	return []group{{
 		name: "validation", rounds: 15,
 		contenders: []contender{
@@ -38,15 +38,13 @@ func validation(set settings) []group {
 			}),
 		},
 		lines: []line{
-			{
-				name: "validation/typed", goal: atLeast(10), metric: cpuMicros(), of: typed, against: []string{"typed by v5"},
-				how: cheaper, note: "a schema that types properties too, from bytes, against jsonschema/v5 on the decoded event",
-			},
-			{
-				name: "validation/json", goal: atMost(1.5), metric: cpuMicros(), of: untyped, against: []string{"json by gjson"},
-				how: ratio, note: "the schema of segment_track, over gjson.Valid, which checks nothing but syntax",
-			},
-			{name: "validation/allocated", goal: atMost(0.01), metric: kilobytes(), of: untyped, note: "memory for an event"},
+			cpu.of("validation/typed", atLeast(10),
+				"a schema that types properties too, from bytes, against jsonschema/v5 on the decoded event", "typed").
+				over(cheaper, "typed by v5"),
+			cpu.of("validation/json", atMost(1.5),
+				"the schema of segment_track, over gjson.Valid, which checks nothing but syntax", "json").
+				over(ratio, "json by gjson"),
+			kilobytes().of("validation/allocated", atMost(0.01), "memory for an event", "json"),
 		},
 	}}
 }
