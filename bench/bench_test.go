@@ -59,6 +59,10 @@ func TestVerdicts(t *testing.T) {
 	require.Equal(t, near, least.verdict(8, 12))
 	require.Equal(t, missed, least.verdict(7, 8))
 	require.Empty(t, goal{}.verdict(1, 2))
+	slow := result{line: cpuMicros().of("line", most, "", "us"), low: 2, high: 3, busy: true}
+	require.Equal(t, busy, slow.verdict())
+	slow.how = ratio
+	require.Equal(t, missed, slow.verdict())
 	require.Equal(t, "1,234,567", grouped(1234567))
 	require.Equal(t, "-123", grouped(-123))
 	require.Equal(t, "12.3", digits(12.34))

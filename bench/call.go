@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/aacflow/segment-blocks/runtime"
+	"github.com/aacflow/segment-blocks/segment/delivery"
 )
 
 // calls measures what an invocation of segment_track adds to posting the same bytes: in CPU time
@@ -44,6 +45,31 @@ func calls(set settings) []group {
 			g.lines[1].how, g.lines[1].goal = ratio, atMost(1.05)
 		}
 		groups = append(groups, g)
+	}
+	return append(groups, coalesced(set)...)
+}
+
+// coalesced compares calls that share requests with those that have one each.
+func coalesced(set settings) []group {
+	var groups []group
+	for _, callers := range []int{1, 256} {
+		n := set.scaled(2_000 + 40*callers)
+		mine, direct := fmt.Sprintf("coalesced %d", callers), fmt.Sprintf("direct %d", callers)
+		groups = append(groups, group{name: mine, rounds: 9, contenders: []contender{
+			{name: direct, open: func(_ context.Context, p place) (runner, error) {
+				rt, err := newRuntime(sourceOf(p.Sink))
+				return invokingTrack(rt, callers, n), err
+			}},
+			{name: mine, open: func(_ context.Context, p place) (runner, error) {
+				source, _ := delivery.Coalesce(sourceOf(p.Sink), delivery.CoalesceOptions{})
+				rt, err := newRuntime(source)
+				return invokingTrack(rt, callers, n), err
+			}},
+		}, lines: []line{
+			cpuMicros().of(fmt.Sprintf("coalesced/%d", callers), goal{},
+				fmt.Sprintf("a call of a coalesced source over one of a direct source, callers: %d", callers), mine).
+				over(ratio, direct),
+		}})
 	}
 	return groups
 }

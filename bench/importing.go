@@ -54,6 +54,8 @@ func imports(set settings) []group {
 		groups = append(groups, group{name: "import/10GB", rounds: 1, contenders: []contender{c}, lines: []line{
 			megabytes().of("import/10GB/memory", atMost(100), "10 GB from a pipe", c.name),
 			cpu.of("import/10GB/cpu", goal{}, "the same", c.name),
+		}}, group{name: "build", rounds: 1, contenders: []contender{coldBuild("cold build")}, lines: []line{
+			cpuWhole().of("build/cold", atMost(70), "building the command with an empty cache", "cold build"),
 		}})
 	}
 	return groups
@@ -68,11 +70,8 @@ func importing(name string, lines int) contender {
 			return r, err
 		}
 		command := filepath.Join(folder, "segment-blocks")
-		//nolint:gosec // the path is made here
-		build := exec.CommandContext(ctx, "go", "build", "-o", command, "github.com/aacflow/segment-blocks/cmd/segment-blocks")
-		build.Dir = ".."
-		if out, err := build.CombinedOutput(); err != nil {
-			return r, fmt.Errorf("go build: %w: %s", err, out)
+		if _, _, err := runCommand(buildCommand(ctx, command), ".."); err != nil {
+			return r, err
 		}
 		kinds := kindsOfLines()
 		file := filepath.Join(folder, "events.ndjson")
@@ -105,6 +104,26 @@ func importing(name string, lines int) contender {
 			return s, nil
 		}
 		return r, nil
+	}}
+}
+
+// buildCommand builds the command, from the folder in which its module is.
+func buildCommand(ctx context.Context, path string) *exec.Cmd {
+	return exec.CommandContext(ctx, "go", "build", "-o", path, "./cmd/segment-blocks") //nolint:gosec // no input
+}
+
+// coldBuild builds the command as a machine that has never built anything of it.
+func coldBuild(name string) contender {
+	return contender{name: name, open: func(_ context.Context, p place) (runner, error) {
+		r, folder, err := inFolder(p)
+		r.run = func(ctx context.Context) (sample, error) {
+			cmd := buildCommand(ctx, filepath.Join(folder, "segment-blocks"))
+			cmd.Env = append(os.Environ(), "GOCACHE="+filepath.Join(folder, "cache"))
+			s, _, err := runCommand(cmd, "..")
+			s.Units = 1
+			return s, err
+		}
+		return r, err
 	}}
 }
 

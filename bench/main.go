@@ -67,7 +67,7 @@ func parse(args []string) (settings, error) {
 	only := flags.String("only", "", "measure only the lines whose names match the regular `expression`")
 	flags.IntVar(&s.rounds, "rounds", 0, "measure in `N` rounds instead of as many as each line needs")
 	flags.BoolVar(&s.quick, "quick", false, "take seconds, for numbers that mean nothing: is everything delivered?")
-	flags.BoolVar(&s.large, "large", false, "import a stream of 10 GB too, which takes minutes")
+	flags.BoolVar(&s.large, "large", false, "import a stream of 10 GB too, and build the command with an empty cache")
 	flags.BoolVar(&s.asJSON, "json", false, "print one JSON object a line")
 	flags.BoolVar(&s.list, "list", false, "print the names and goals of the lines, measure nothing")
 	flags.StringVar(&s.svg, "svg", "", "draw what scale measures into `FILE`")

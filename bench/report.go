@@ -14,6 +14,7 @@ type report struct {
 	asJSON bool
 
 	results []result
+	busy    bool
 	shown   string // what was shown last besides a line
 	skipped int
 	counts  []*tally // since the last deliveries
@@ -54,6 +55,7 @@ func (r *report) list(groups []group) {
 }
 
 func (r *report) machine(f facts, quick bool) {
+	r.busy = f.busy()
 	if r.asJSON {
 		r.object("machine", f)
 		return
@@ -63,13 +65,14 @@ func (r *report) machine(f facts, quick bool) {
 	}
 	r.print("%s/%s, %d cores, %s, %s, load %s\n", f.OS, f.Arch, f.Cores, f.CPU, f.Go, f.Load)
 	r.print("disk: %s\n%s\n", f.Disk, strings.Join(f.Peers, "\n"))
-	if f.busy() {
+	if r.busy {
 		r.print("the machine is busy: CPU times are up to three times what they are on a quiet one\n")
 	}
 	r.print("\n")
 }
 
 func (r *report) line(res result) {
+	res.busy = r.busy
 	r.results = append(r.results, res)
 	if r.asJSON {
 		r.object("line", jsonLine(res))
@@ -186,6 +189,6 @@ func (r *report) summary() {
 		r.object("summary", verdicts)
 		return
 	}
-	r.print("goals: %d met, %d close, %d missed; %d lines skipped\n", verdicts[met], verdicts[near], verdicts[missed],
-		r.skipped)
+	r.print("goals: %d met, %d close, %d missed, %d not known on a busy machine; %d lines skipped\n",
+		verdicts[met], verdicts[near], verdicts[missed], verdicts[busy], r.skipped)
 }

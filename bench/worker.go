@@ -141,6 +141,9 @@ func writtenNow() float64 {
 }
 
 func profile(path string) (stop func() error, err error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+		return nil, err
+	}
 	file, err := os.Create(path)
 	if err != nil {
 		return nil, err
