@@ -91,10 +91,12 @@ func diskOf(folder string) string {
 	best, found := "", ""
 	for _, line := range splitLines(data) {
 		fields := strings.Fields(line)
-		if len(fields) < 3 || len(fields[1]) < len(best) || !strings.HasPrefix(folder+"/", strings.TrimSuffix(fields[1], "/")+"/") {
+		if len(fields) < 3 || len(fields[1]) < len(best) {
 			continue
 		}
-		best, found = fields[1], fields[2]+" on "+fields[0]
+		if strings.HasPrefix(folder+"/", strings.TrimSuffix(fields[1], "/")+"/") {
+			best, found = fields[1], fields[2]+" on "+fields[0]
+		}
 	}
 	return found + ", stores are in " + folder
 }

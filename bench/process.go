@@ -58,7 +58,7 @@ func loop[Q, A any](in io.Reader, out io.Writer, answer func(Q) (A, error)) erro
 	for {
 		var q Q
 		switch err := questions.Decode(&q); {
-		case err == io.EOF: //nolint:errorlint // Decode returns it as it is
+		case err == io.EOF:
 			return nil
 		case err != nil:
 			return err

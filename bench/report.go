@@ -66,7 +66,7 @@ func (r *report) machine(f facts, quick bool) {
 	r.print("%s/%s, %d cores, %s, %s, load %s\n", f.OS, f.Arch, f.Cores, f.CPU, f.Go, f.Load)
 	r.print("disk: %s\n%s\n", f.Disk, strings.Join(f.Peers, "\n"))
 	if r.busy {
-		r.print("the machine is busy: CPU times are up to three times what they are on a quiet one\n")
+		r.print("the machine is busy: work takes more CPU time than on a quiet one\n")
 	}
 	r.print("\n")
 }

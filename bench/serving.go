@@ -98,7 +98,7 @@ func served(name string, callers, n, events int, request posted) contender {
 			return s, err
 		}, close: func() {
 			stop()
-			<-ended
+			_ = <-ended // it serves nobody any more
 			_ = rt.Close(context.WithoutCancel(ctx))
 		}}, err
 	}}
