@@ -100,7 +100,11 @@ func batchReceivers(set settings) group {
 	small.events, small.each = set.scaled(40_000), 200
 	overTLS, fails := invoking("batch raw TLS", l, rawInput), invoking("batch raw failing", small, rawInput)
 	overTLS.open = inPlace(overTLS.open, func(p place) place { return place{Sink: p.TLS} })
-	fails.open = inPlace(fails.open, func(p place) place { return place{Sink: failing(p.Sink, 100)} })
+	refused := 100
+	if set.quick {
+		refused = 10 // of the few requests there are
+	}
+	fails.open = inPlace(fails.open, func(p place) place { return place{Sink: failing(p.Sink, refused)} })
 	raw, well := invoking("batch raw", l, rawInput), invoking("batch raw 200", small, rawInput)
 	return group{
 		name: "batch/receivers", rounds: 5, contenders: []contender{overTLS, raw, fails, well},
