@@ -27,7 +27,7 @@ const (
 	met    = "met"
 	missed = "missed"
 	near   = "close" // some of the middle half of the rounds met the goal, and some did not
-	busy   = "busy"  // missed where others kept the machine busy, which makes CPU time longer
+	busy   = "busy"  // not met where others kept the machine busy
 )
 
 // verdict judges the middle half of the rounds, so that it takes more than noise to change it.

@@ -139,11 +139,13 @@ type result struct {
 	seen      sample // its run of the median CPU time, for information
 }
 
-// verdict is busy for a CPU time that is not met on a busy machine, unless it is compared with what
-// was slowed as much.
+// verdict is busy where others kept the machine busy and a latency misses its goal, or a CPU time that
+// is not compared with what was slowed as much.
 func (r result) verdict() string {
 	v := r.goal.verdict(r.low, r.high)
-	if r.busy && v != "" && v != met && strings.Contains(r.metric.unit, "CPU") && (r.how == alone || r.how == added) {
+	latency := strings.HasPrefix(r.metric.unit, "µs p")
+	slowed := strings.Contains(r.metric.unit, "CPU") && (r.how == alone || r.how == added)
+	if r.busy && v != "" && v != met && (latency || slowed) {
 		return busy
 	}
 	return v
