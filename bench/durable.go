@@ -169,7 +169,7 @@ func deadLetters(set settings) []group {
 	return []group{{name: "dead-letters", rounds: 3, contenders: []contender{c}, lines: []line{
 		longest.of("dead-letters/longest", goal{},
 			"the longest call beside a retry of 200,000 dead letters; 50 ms are wanted", c.name),
-		megabytes().of("dead-letters/memory", goal{}, "memory of the process that retries them", c.name),
+		kilobytes().of("dead-letters/allocated", goal{}, "memory allocated to retry one", c.name),
 		cpuMillion().of("dead-letters/cpu", goal{}, "CPU time to retry them", c.name),
 	}}}
 }
