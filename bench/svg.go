@@ -42,7 +42,7 @@ type curve struct {
 // draw writes a picture of two panels into a file.
 func draw(path string, results []result) error {
 	left := panel{
-		title: "What an event costs, by how many share an invocation", x: "events in an invocation", y: "µs an event",
+		title: "An event, by how many share an invocation", x: "events in an invocation", y: "µs an event",
 		left: 70, top: 50, width: 330, height: 230, xLow: 1,
 		curves: []curve{{name: "time", colour: blue}, {name: "CPU of the sender", colour: orange}},
 	}
