@@ -89,7 +89,8 @@ func EntryOf(b Block) Entry {
 	m := b.Manifest()
 	return Entry{
 		ID: m.ID, Name: m.Name, Summary: m.Summary, Description: m.Description, WhenToUse: m.WhenToUse,
-		Version: m.Version, Deprecation: m.Deprecation, Changes: m.Changes, Category: m.Category, Tags: append([]string{}, m.Tags...), Link: m.Link,
+		Version: m.Version, Deprecation: m.Deprecation, Changes: m.Changes,
+		Category: m.Category, Tags: append([]string{}, m.Tags...), Link: m.Link,
 		Icon: m.Icon, Color: m.Color, Verb: m.Verb,
 		Sentence: m.Sentence, Templates: m.Templates, Skills: m.Skills,
 		Input: m.Input.Fields(), Output: m.Output.Fields(), Rules: append([]string{}, m.Input.Rules()...),

@@ -163,7 +163,8 @@ func (r *reader) checkFields(schema *yaml.Node, fields []Field, isInput bool) {
 			r.fail(at, "hosts give this name a meaning of their own; choose another: %q", f.Name)
 		}
 		if !slices.Contains([]string{"string", "json", "boolean", "number"}, f.Type) {
-			r.fail(at, "%s: must have one type, such as type: string, or x-aacflow-type, which is string, json, boolean or number: %q",
+			r.fail(at, "%s: must have one type, such as type: string, or x-aacflow-type, which is string, json,"+
+				" boolean or number: %q",
 				f.Name, f.Type)
 		}
 		if !slices.Contains(filledBy, f.FilledBy) {

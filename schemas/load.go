@@ -13,8 +13,8 @@ import (
 
 // Load reads every *.yaml file at the root of files and returns the manifests sorted by id, and
 // those of one id by version, the newest first. Two files may declare the same id where their major
-// versions differ. A file that has nothing but $defs is not a manifest: it holds definitions that the others refer to as
-// FILE#/$defs/NAME.
+// versions differ. A file that has nothing but $defs is not a manifest: it holds definitions that
+// the others refer to as FILE#/$defs/NAME.
 //
 // A manifest is checked fully: unknown keys, references that lead nowhere, faulty schemas, names
 // that hosts treat specially, examples that break their own schema. All errors of all files are

@@ -163,7 +163,9 @@ func (j *javascript) operand() operand {
 	if code != "" && strings.ContainsRune("\"'`", rune(code[0])) {
 		return j.quoted()
 	}
-	end := strings.IndexFunc(code, func(r rune) bool { return len(wordsOf(string(r))) == 0 && !strings.ContainsRune(".-+", r) })
+	end := strings.IndexFunc(code, func(r rune) bool {
+		return len(wordsOf(string(r))) == 0 && !strings.ContainsRune(".-+", r)
+	})
 	if end < 0 {
 		end = len(code)
 	}

@@ -37,13 +37,15 @@ func TestReadme(t *testing.T) {
 			continue
 		}
 		if before, _, asks := strings.Cut(block, "read "); asks {
-			require.Equal(t, 1, strings.Count(strings.TrimPrefix(block, before), "\n"), "what follows read would be typed into it")
+			require.Equal(t, 1, strings.Count(strings.TrimPrefix(block, before), "\n"),
+				"what follows read would be typed into it")
 			continue
 		}
 		ran++
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 		defer cancel()
-		cmd := exec.CommandContext(ctx, bash, "-c", "set -euo pipefail\ntrap 'kill $(jobs -p) 2>/dev/null || true; wait' EXIT\n"+
+		cmd := exec.CommandContext(ctx, bash, "-c", "set -euo pipefail\n"+
+			"trap 'kill $(jobs -p) 2>/dev/null || true; wait' EXIT\n"+
 			replace.Replace(block))
 		cmd.Dir, cmd.Env, cmd.WaitDelay = root, env, 5*time.Second
 		out, err := cmd.CombinedOutput()

@@ -59,7 +59,8 @@ func (t *Traces) Observe(ctx context.Context, block string) (context.Context, fu
 	if _, ok := t.blocks.Lookup(block); !ok {
 		block = "unknown"
 	}
-	ctx, span := t.tracer.Start(ctx, "invoke "+block, trace.WithAttributes(attribute.String("segment_blocks.block", block)))
+	ctx, span := t.tracer.Start(ctx, "invoke "+block,
+		trace.WithAttributes(attribute.String("segment_blocks.block", block)))
 	return ctx, func(receipt *runtime.Receipt, err error) {
 		if span.IsRecording() {
 			span.SetAttributes(

@@ -137,7 +137,8 @@ func CompareAll(before, after []Contract) []Diff {
 		}
 	}
 	slices.SortFunc(diffs, func(a, b Diff) int {
-		return cmp.Or(cmp.Compare(a.Block, b.Block), schemas.CompareVersions(cmp.Or(a.After, a.Before), cmp.Or(b.After, b.Before)))
+		return cmp.Or(cmp.Compare(a.Block, b.Block),
+			schemas.CompareVersions(cmp.Or(a.After, a.Before), cmp.Or(b.After, b.Before)))
 	})
 	return diffs
 }

@@ -258,7 +258,8 @@ func (r *reader) write(o *object, m *message) {
 	if rest[0] == '}' {
 		out = bytes.TrimSuffix(out, []byte(","))
 	}
-	m.json = append(out, rest...)
+	out = append(out, rest...)
+	m.json = out
 }
 
 // seed is what the messageIds of one file have in common.

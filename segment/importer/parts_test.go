@@ -43,7 +43,8 @@ func TestParts(t *testing.T) {
 		}
 	}
 	require.EqualValues(t, len(text), end)
-	require.Equal(t, []int64{counts.Events, counts.Accepted, counts.Rejected}, []int64{sum.Events, sum.Accepted, sum.Rejected})
+	require.Equal(t, []int64{counts.Events, counts.Accepted, counts.Rejected},
+		[]int64{sum.Events, sum.Accepted, sum.Rejected})
 	require.Equal(t, whole.seen, divided.seen)
 	require.Equal(t, readRejects(t, rejects), found)
 }

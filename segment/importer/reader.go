@@ -70,7 +70,7 @@ func (im *Import) newReader(at position) *reader {
 
 // describe looks at how each file begins, before anything is sent, and tells what becomes of the
 // columns. Standard input can be read only once, so its columns are told later.
-func (im *Import) describe() error {
+func (im *Import) describe(ctx context.Context) error {
 	if im.options.Files[0] == Stdin {
 		im.reader.mapped = im.options.Mapped
 		return nil
@@ -78,7 +78,7 @@ func (im *Import) describe() error {
 	for i := range im.inputs {
 		r := im.newReader(position{File: i})
 		r.mapped = im.options.Mapped
-		err := r.openFile(context.Background())
+		err := r.openFile(ctx)
 		if err == nil {
 			_, _, err = r.record()
 		}

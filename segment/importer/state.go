@@ -225,7 +225,7 @@ func (im *Import) begin(ctx context.Context) (finished bool, err error) {
 	}
 	im.reader = im.newReader(im.written.Position)
 	im.next = mark{im.counts.Events, im.reader.at}
-	if err := im.describe(); err != nil {
+	if err := im.describe(ctx); err != nil {
 		return false, err
 	}
 	if im.next.at.Offset > 0 { // before anything is written, since it finds out whether the file was edited

@@ -232,7 +232,8 @@ func queue() rest.Queue {
 // The scripts in app/tests drive the page in Chromium. Each has a server of its own.
 func TestInBrowser(t *testing.T) {
 	need(t, "node", "chromium")
-	for _, script := range []string{"browse", "fill", "run", "watch", "real", "snippets", "secrets", "access", "workflows"} {
+	scripts := []string{"browse", "fill", "run", "watch", "real", "snippets", "secrets", "access", "workflows"}
+	for _, script := range scripts {
 		t.Run(script, func(t *testing.T) {
 			h := start(t)
 			if script == "snippets" {

@@ -58,7 +58,8 @@ func Errors() []ErrorDoc {
 			"Correct what the faults name, by line and column.", "no",
 		},
 		{
-			codeRunConflict, 409, "The run with this id goes on already, was begun with something else, or is too old to be resumed.",
+			codeRunConflict, 409,
+			"The run with this id goes on already, was begun with something else, or is too old to be resumed.",
 			"Wait for its end, or begin one with another id.", "no",
 		},
 	}

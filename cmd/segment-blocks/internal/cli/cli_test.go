@@ -202,7 +202,9 @@ func deadLetters(t *testing.T, path string) {
 func TestDeprecatedBlockIsShownAsOne(t *testing.T) {
 	entry, err := (&Program{Console: &console.Console{}}).entryOf("segment_track")
 	require.NoError(t, err)
-	entry.Deprecation = schemas.Deprecation{Deprecated: "Events have moved", ReplacedBy: "other_block", Sunset: "2027-06-30"}
+	entry.Deprecation = schemas.Deprecation{
+		Deprecated: "Events have moved", ReplacedBy: "other_block", Sunset: "2027-06-30",
+	}
 	entry.Changes = []schemas.Change{{Version: "1.0.0", Text: "The first version."}}
 	var out bytes.Buffer
 	writeBlock(&out, console.Style{}, entry)
