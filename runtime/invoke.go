@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math"
 	"runtime/debug"
 	"slices"
@@ -222,24 +223,23 @@ func (rt *Runtime) normalise(ctx context.Context, inv *invocation, in rawjson.Ob
 // type that the block needs. A block that needs none gets none, though a host may name one for all
 // blocks.
 func (rt *Runtime) sourceFor(b *Block, name string) (namedSource, error) {
-	i := slices.IndexFunc(rt.sources, func(s namedSource) bool {
-		return s.name == name || name == "" && b.accepts(s.value)
-	})
+	i, known := rt.sourceAt[name]
+	if name == "" {
+		i = slices.IndexFunc(rt.sources, func(s namedSource) bool { return b.accepts(s.value) })
+		known = i >= 0
+	}
 	switch {
-	case !b.sourced && (name == "" || i >= 0):
+	case !b.sourced && (name == "" || known):
 		return namedSource{value: NoSource{}}, nil
-	case i < 0 && name == "":
+	case !known && name == "":
 		return namedSource{}, &Error{
 			Code: UnknownSource, Message: "has no source to use: none of type " + b.needs + " is configured",
 		}
-	case i < 0:
-		var known []string
-		for _, s := range rt.sources {
-			known = append(known, s.name)
-		}
+	case !known:
+		names := slices.Sorted(maps.Keys(rt.sourceAt))
 		return namedSource{}, &Error{
 			Code:    UnknownSource,
-			Message: fmt.Sprintf("names a source that is not configured: %q%s", name, schemas.DidYouMean(name, known)),
+			Message: fmt.Sprintf("names a source that is not configured: %q%s", name, schemas.DidYouMean(name, names)),
 		}
 	case !b.accepts(rt.sources[i].value):
 		return namedSource{}, &Error{

@@ -23,7 +23,6 @@ import (
 	"log/slog"
 	"net/http"
 	"reflect"
-	"slices"
 	"strings"
 	"sync"
 
@@ -39,6 +38,7 @@ import (
 type Runtime struct {
 	registry    *registry.Registry
 	sources     []namedSource
+	sourceAt    map[string]int // the index of a source by its name
 	limits      rawjson.Limits
 	logger      *slog.Logger
 	conventions schemas.Conventions
@@ -76,7 +76,7 @@ func Source(name string, source any) Option {
 		if fault := faultOf(source); fault != "" {
 			return fmt.Errorf("source %q %s; give a value of the vendor's type of source, such as tracking.Source", name, fault)
 		}
-		if slices.ContainsFunc(rt.sources, func(s namedSource) bool { return s.name == name }) {
+		if _, taken := rt.sourceAt[name]; taken {
 			return fmt.Errorf("a source with this name is configured already: %q", name)
 		}
 		if v, ok := source.(interface{ Validate() error }); ok {
@@ -84,6 +84,7 @@ func Source(name string, source any) Option {
 				return fmt.Errorf("source %q: %w", name, err)
 			}
 		}
+		rt.sourceAt[name] = len(rt.sources)
 		rt.sources = append(rt.sources, namedSource{name: name, value: source})
 		return nil
 	}
@@ -193,6 +194,7 @@ func New(reg *registry.Registry, options ...Option) (*Runtime, error) {
 	}
 	rt := &Runtime{
 		registry:    reg,
+		sourceAt:    map[string]int{},
 		conventions: schemas.AACFlow(),
 		logger:      slog.New(slog.NewTextHandler(io.Discard, nil)),
 		transport:   NewTransport(),
