@@ -74,7 +74,7 @@ func (h *Handler) invoke(w http.ResponseWriter, r *http.Request, block string) {
 		attempts = []runtime.Attempt{}
 		options = append(options, runtime.RecordAttempts(&attempts))
 	}
-	if prefers(r, typeEvents) {
+	if prefers(r, typeEvents) && !prefers(r, typeJSON) { // a client of MCP names both everywhere
 		events := newEvents(w)
 		defer events.end()
 		options = append(options, runtime.OnAttempt(events.attempt))

@@ -38,7 +38,7 @@ func TestClientRate(t *testing.T) {
 		}
 	}
 	require.Positive(t, statuses[http.StatusTooManyRequests], statuses)
-	require.Contains(t, last, "more than the 1 requests a second")
+	require.Contains(t, last, "1 requests a second and sends more")
 
 	unlimited := startServing(t, nil, "--client-rate", "0", "--quiet")
 	for range 1500 {
