@@ -86,7 +86,9 @@ func (e *Error) Error() string {
 			parts = append(parts, causeText(e.Err))
 		}
 	case e.Err != nil && e.Attempts > 0:
-		parts = append(parts, "no answer from "+receiver+": "+causeText(e.Err))
+		_, address, _ := strings.Cut(receiver, "://")
+		cause := strings.TrimPrefix(causeText(e.Err), "dial tcp "+address+": ") // named already
+		parts = append(parts, "no answer from "+receiver+": "+cause)
 	case e.Err != nil:
 		parts = append(parts, causeText(e.Err))
 	case e.ending == "":

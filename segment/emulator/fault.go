@@ -90,7 +90,7 @@ func (f *Fault) answer() answer {
 	case f.Status >= 200 && f.Status <= 299:
 		a.body = []byte(successBody)
 	case f.Status != 0:
-		text := strings.TrimSpace(fmt.Sprintf("scripted fault: %d %s", f.Status, http.StatusText(f.Status)))
+		text := strings.TrimSpace(fmt.Sprintf("%d %s", f.Status, http.StatusText(f.Status)))
 		a.body = refusal{f.Status, "scripted", "", text}.answer().body
 	}
 	return a

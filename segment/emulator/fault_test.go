@@ -16,7 +16,7 @@ import (
 const oneTrack = `{"userId":"u","event":"E","messageId":"m-1"}`
 
 func TestFaults(t *testing.T) {
-	const unavailable = `{"success":false,"code":"scripted","message":"scripted fault: 503 Service Unavailable"}`
+	const unavailable = `{"success":false,"code":"scripted","message":"503 Service Unavailable"}`
 	tests := []struct {
 		name   string
 		fault  emulator.Fault
@@ -30,7 +30,7 @@ func TestFaults(t *testing.T) {
 			"status without a name",
 			emulator.Fault{Status: 460},
 			460,
-			`{"success":false,"code":"scripted","message":"scripted fault: 460"}`, nil, 0,
+			`{"success":false,"code":"scripted","message":"460"}`, nil, 0,
 		},
 		{"stored all the same", emulator.Fault{Status: 503, Store: true}, 503, unavailable, nil, 1},
 		{"a 200 that is none", emulator.Fault{Status: 200, Body: `{"ok":false}`}, 200, `{"ok":false}`, nil, 0},
@@ -47,7 +47,7 @@ func TestFaults(t *testing.T) {
 			"slow down",
 			emulator.Fault{Status: 429, RetryAfter: "2", RateLimitReset: "3"},
 			429,
-			`{"success":false,"code":"scripted","message":"scripted fault: 429 Too Many Requests"}`,
+			`{"success":false,"code":"scripted","message":"429 Too Many Requests"}`,
 			map[string]string{"Retry-After": "2", "X-RateLimit-Reset": "3"},
 			0,
 		},

@@ -85,15 +85,15 @@ func addImportFlags(cmd *cobra.Command) *importFlags {
 	fl.StringVar(&f.TimeZone, "time-zone", "", "zone of times that name none, such as Europe/Berlin (default: UTC)")
 	fl.StringVar(&f.delimiter, "delimiter", ",", "what stands between the fields of a CSV row, such as ';' or tab")
 	fl.StringArrayVar(&f.Map, "map", nil,
-		"make a CSV column a field: COLUMN=FIELD, COLUMN=FIELD:KIND, or COLUMN= to leave it out")
+		"make a CSV column a field: `COLUMN=FIELD`, COLUMN=FIELD:KIND, or COLUMN= to leave it out")
 	fl.BoolVar(&f.dryRun, "dry-run", false,
 		"check every line and print the first messages as they would be sent; send nothing")
 	fl.BoolVar(&f.Resume, "resume", false, "go on where an earlier run stopped")
 	fl.BoolVar(&f.Restart, "restart", false, "begin again, whatever an earlier run has left; its rejects are overwritten")
 	fl.StringVar(&f.StatePath, "state", "",
-		"file that says how far the import is (default: FILE.import.json beside the first file)")
+		"`file` that says how far the import is (default: FILE.import.json beside the first file)")
 	fl.StringVar(&f.RejectsPath, "rejects", "",
-		"file for what cannot be sent (default: FILE.rejects.ndjson beside the first file)")
+		"`file` for what cannot be sent (default: FILE.rejects.ndjson beside the first file)")
 	fl.IntVar(&f.Concurrency, "concurrency", 4, "how many requests may be in flight at once")
 	fl.Float64Var(&f.Rate, "rate", 0, "how many events to send a second, at most; 0 for as many as are taken")
 	addChoice(cmd, &f.progress, "progress",
