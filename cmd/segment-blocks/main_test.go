@@ -58,6 +58,9 @@ func TestCrashIsNoUsageError(t *testing.T) {
 }
 
 func TestScripts(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it starts a process for each of five hundred commands")
+	}
 	testscript.Run(t, testscript.Params{
 		Dir: filepath.Join("testdata", "script"),
 		Setup: func(env *testscript.Env) error {
