@@ -19,8 +19,8 @@ import (
 // invocations there are at once.
 const eachInvocation, inFlight = 4_000, 2
 
-// load is what the contenders of batch send: so many events, so many of them different, as a program
-// that sends a stream holds a part of it at a time.
+// load is what the contenders of batch send: so many events, so many of them different, as a
+// program that sends a stream holds a part of it at a time.
 type load struct {
 	shape
 	events, kinds, each int

@@ -139,8 +139,8 @@ type result struct {
 	seen      sample // its run of the median CPU time, for information
 }
 
-// verdict is busy where others kept the machine busy and a latency misses its goal, or a CPU time that
-// is not compared with what was slowed as much.
+// verdict is busy where others kept the machine busy and a latency misses its goal, or a CPU time
+// that is not compared with what was slowed as much.
 func (r result) verdict() string {
 	v := r.goal.verdict(r.low, r.high)
 	latency := strings.HasPrefix(r.metric.unit, "µs p")

@@ -52,8 +52,8 @@ func (e Entry) Older() bool {
 	return len(e.Majors) > 0 && schemas.VersionNumbers(e.Version)[0] != e.Majors[0]
 }
 
-// Unique names the entry among all major versions where a name may hold no @, as those of tools: the
-// id, and for an older major version segment_track_v1.
+// Unique names the entry among all major versions where a name may hold no @, as those of tools:
+// the id, and for an older major version segment_track_v1.
 func (e Entry) Unique() string {
 	if e.Older() {
 		return strings.Replace(e.Ref(), "@", "_v", 1)

@@ -48,8 +48,8 @@ type Registry struct {
 func New() *Registry { return &Registry{blocks: map[string][]Block{}} }
 
 // Register adds blocks: all of them or, where one is refused, none. Two blocks may have the same id
-// where their major versions differ. It returns an error that wraps [ErrDuplicate] or [ErrInvalidID]
-// and ends in the id.
+// where their major versions differ. It returns an error that wraps [ErrDuplicate] or
+// [ErrInvalidID] and ends in the id.
 func (r *Registry) Register(blocks ...Block) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -137,9 +137,9 @@ func (r *Registry) All() []Block {
 	return list
 }
 
-// Search returns the blocks of [Registry.List] in which every word of the query occurs, whatever its case: those with
-// a word in their id or name first, then by summary and tags, then by prose and parameters; sorted
-// by id among equals. An empty query finds all.
+// Search returns the blocks of [Registry.List] in which every word of the query occurs, whatever
+// its case: those with a word in their id or name first, then by summary and tags, then by prose
+// and parameters; sorted by id among equals. An empty query finds all.
 func (r *Registry) Search(query string) []Block {
 	words := strings.Fields(strings.ToLower(query))
 	score := map[string]int{}
@@ -190,8 +190,8 @@ func (r *Registry) Clone() *Registry {
 	return &Registry{blocks: maps.Clone(r.blocks)}
 }
 
-// With returns a registry that holds only the blocks that are named, by an id or by an id and a major
-// version. It returns an error that wraps [ErrUnknown] for what names no block.
+// With returns a registry that holds only the blocks that are named, by an id or by an id and a
+// major version. It returns an error that wraps [ErrUnknown] for what names no block.
 func (r *Registry) With(refs ...string) (*Registry, error) { return r.subset(refs, true) }
 
 // Without returns a registry that lacks the blocks that are named, as [Registry.With] has them.

@@ -74,9 +74,9 @@ func DefineTyped[In, Out, S any](
 	})
 }
 
-// Register loads the manifests in files and registers a block for each: all or, with an error, none.
-// The executors stand under the ids of the manifests, and an older major version under an id like
-// board_post@1.
+// Register loads the manifests in files and registers a block for each: all or, with an error,
+// none. The executors stand under the ids of the manifests, and an older major version under an id
+// like board_post@1.
 func Register[S any](reg *registry.Registry, files fs.FS, executors map[string]Executor[S]) error {
 	manifests, err := schemas.Load(files)
 	if err != nil {

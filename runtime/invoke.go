@@ -69,8 +69,8 @@ type invocation struct {
 	redactor redactor
 }
 
-// Invoke runs a block, named by its id, which means its newest major version, or by id@major, such as
-// segment_track@1. The error is always an *[Error]; it carries the receipt of whatever was
+// Invoke runs a block, named by its id, which means its newest major version, or by id@major, such
+// as segment_track@1. The error is always an *[Error]; it carries the receipt of whatever was
 // tried. A panic of the executor becomes an internal error.
 //
 // It waits for the answer of the receiver and for retries; ctx ends both, and the validation of a

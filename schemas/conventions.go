@@ -45,8 +45,8 @@ func (c Conventions) Unresolved(text string) (reference string, whole bool) {
 	return reference, strings.TrimSpace(before) == "" && strings.TrimSpace(after) == "" && reference != ""
 }
 
-// referencePattern is {{VARIABLE}} or <block.field>. Behind each name of a field there may be places in
-// lists: <block.items[0][1].id>.
+// referencePattern is {{VARIABLE}} or <block.field>. Behind each name of a field there may be
+// places in lists: <block.items[0][1].id>.
 var referencePattern = regexp.MustCompile(
 	`\{\{\s*[A-Za-z_][\w.-]*\s*\}\}|<[A-Za-z_][\w-]*(\[\d+\])*(\.[A-Za-z_][\w-]*(\[\d+\])*)+>`)
 

@@ -22,8 +22,8 @@ var (
 	colorPattern = regexp.MustCompile(`^#[0-9a-fA-F]{6}$`)
 )
 
-// look reads what a catalog draws a block with. A page puts the icon and the colour into its markup,
-// so nothing else than they may get through.
+// look reads what a catalog draws a block with. A page puts the icon and the colour into its
+// markup, so nothing else than they may get through.
 func (r *reader) look(root *yaml.Node, m *Manifest) {
 	value := func(key string, fits func(string) bool, must string) string {
 		n := child(root, key)

@@ -140,8 +140,8 @@ func (e *export) readExport() (drafts []draft) {
 	return drafts
 }
 
-// reached returns the blocks that the start leads to, those inside containers included, in the order
-// of the file. Blocks that are switched off lead nowhere.
+// reached returns the blocks that the start leads to, those inside containers included, in the
+// order of the file. Blocks that are switched off lead nowhere.
 func (e *export) reached() (reached []*exportBlock) {
 	targets, seen := map[string][]string{}, map[string]bool{}
 	for target, edges := range e.to {

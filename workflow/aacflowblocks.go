@@ -36,7 +36,8 @@ func (e *export) startOf(b *exportBlock) rawjson.Object {
 }
 
 // native reads a block of the files that export/aacflow writes. Its form has fields for all
-// operations; those of others are left out, and so is the write key, in whose place the source's is.
+// operations; those of others are left out, and so is the write key, in whose place the source's
+// is.
 func (e *export) native(b *exportBlock) Node {
 	operation := b.text("operation")
 	if operation == "" {

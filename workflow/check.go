@@ -16,8 +16,8 @@ import (
 	"github.com/aacflow/segment-blocks/schemas"
 )
 
-// Conventions are those of AACFlow for a runtime that a graph invokes: without references, since the
-// graph has resolved its own, and what looks like one in the end is data.
+// Conventions are those of AACFlow for a runtime that a graph invokes: without references, since
+// the graph has resolved its own, and what looks like one in the end is data.
 func Conventions() schemas.Conventions {
 	c := schemas.AACFlow()
 	c.References = false
@@ -179,8 +179,8 @@ func (c *checker) outputNames(n *Node) []string {
 	return names
 }
 
-// kindsOf follows a reference into the output of a node, and returns the JSON types that may come of
-// it: none where nothing is known. The error says that it leads nowhere.
+// kindsOf follows a reference into the output of a node, and returns the JSON types that may come
+// of it: none where nothing is known. The error says that it leads nowhere.
 func (c *checker) kindsOf(n *Node, ref reference) ([]rawjson.Kind, error) {
 	fields, kinds, at := c.outputs(n), []rawjson.Kind{rawjson.ObjectKind}, "<"+n.ID
 	if ref.isError() || len(fields) == 0 {
@@ -280,8 +280,8 @@ func (s *sampler) kindsAndValue(ref reference, at string) ([]rawjson.Kind, json.
 		if err != nil && given && s.node.When == "" {
 			s.fault(at, "%s", err)
 		}
-		// A blank default says that the run will give a value, and a node with a condition may be there to
-		// keep the default out. Neither is judged.
+		// A blank default says that the run will give a value, and a node with a condition may be there
+		// to keep the default out. Neither is judged.
 		if blank := string(value) == "null" || string(value) == `""`; err == nil && !blank && s.node.When == "" {
 			return nil, value
 		}

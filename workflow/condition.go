@@ -25,7 +25,8 @@ type condition struct {
 }
 
 // compileCondition compiles an expression for names of the types given. Functions that tell the
-// time or that depend on the order of a map are not to be had: a graph must mean the same each time.
+// time or that depend on the order of a map are not to be had: a graph must mean the same each
+// time.
 func compileCondition(text string, env types.Map) (*condition, error) {
 	// expr bounds the memory of a run by itself: a range or a repeat beyond it ends as an error.
 	seen := &mentions{env: env}
@@ -104,8 +105,8 @@ func (state *NodeState) value() json.RawMessage {
 	return append(rawjson.OpenObject(state.Output), rawjson.Member{Name: "error", Value: state.Error}).JSON()
 }
 
-// decode makes Go values of checked JSON: a whole number is an int where it fits, else a number is a
-// float64.
+// decode makes Go values of checked JSON: a whole number is an int where it fits, else a number is
+// a float64.
 func decode(raw json.RawMessage) any {
 	switch rawjson.KindOf(raw) {
 	case rawjson.ObjectKind:

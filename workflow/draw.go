@@ -66,7 +66,8 @@ type layout struct {
 	height  []int             // of each column, in cells
 }
 
-// SVG draws the graph from left to right: each node in the column behind the last one that it needs.
+// SVG draws the graph from left to right: each node in the column behind the last one that it
+// needs.
 func (g *Graph) SVG() string {
 	l := g.layout()
 	tallest := 0
@@ -99,8 +100,8 @@ func (g *Graph) SVG() string {
 	return b.String()
 }
 
-// layout finds a cell for each node and, in graphs that somebody could look at, for each column that
-// an edge has to cross.
+// layout finds a cell for each node and, in graphs that somebody could look at, for each column
+// that an edge has to cross.
 func (g *Graph) layout() layout {
 	// An edge over several columns takes a cell in each, so that it goes between the boxes and not
 	// through them. That is quadratic, so large graphs, which nobody looks at, go without.

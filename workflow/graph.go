@@ -4,8 +4,8 @@
 //	if err != nil { … } // *workflow.FileError: all that is wrong with the file, by line and column
 //	res, err := workflow.Run(ctx, graph, input, workflow.Options{Invoke: workflow.Invoker(rt), RunID: "o-1001"})
 //
-// What a graph means is said once, by [Graph.Begin], [Graph.Next] and [Graph.Complete]: functions of
-// a graph and a state that know no clock, no goroutine and no I/O. [Run] drives them in this
+// What a graph means is said once, by [Graph.Begin], [Graph.Next] and [Graph.Complete]: functions
+// of a graph and a state that know no clock, no goroutine and no I/O. [Run] drives them in this
 // process, with a journal if it is to outlive the process; another engine may drive them as well.
 package workflow
 

@@ -57,7 +57,8 @@ func (j *javascript) fail(format string, args ...any) {
 	j.rest = ""
 }
 
-// take reads one of the symbols if it comes next. A symbol that begins with another stands before it.
+// take reads one of the symbols if it comes next. A symbol that begins with another stands before
+// it.
 func (j *javascript) take(symbols ...string) string {
 	for _, s := range symbols {
 		if after, ok := strings.CutPrefix(j.rest, s); ok {

@@ -188,8 +188,8 @@ func (j *Journal) checkAge(g *Graph) error {
 		"begun more than %s ago and may count twice: %s; --allow-duplicates resumes it anyway", maxRetrying, listed(old))
 }
 
-// final returns the outcome in a journal, or nil where the task is to be done again: it has none, or
-// has failed and nothing has gone on from there.
+// final returns the outcome in a journal, or nil where the task is to be done again: it has none,
+// or has failed and nothing has gone on from there.
 func final(n *Node, raw []byte) (*Outcome, error) {
 	if raw == nil {
 		return nil, nil //nolint:nilnil // there is none, and that is no error

@@ -96,8 +96,8 @@ func (l *Loop) isReady(iteration int) bool {
 	return body != nil && len(body.Ready) > 0
 }
 
-// outcome returns what came of a body that has ended: the outputs of its nodes by their ids, or as a
-// list of those that invoke blocks.
+// outcome returns what came of a body that has ended: the outputs of its nodes by their ids, or as
+// a list of those that invoke blocks.
 func (g *Graph) outcome(s *State, listed bool) (o Outcome) {
 	outputs, list := rawjson.Object{}, []json.RawMessage{}
 	for i, n := range g.Nodes {

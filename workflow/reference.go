@@ -10,8 +10,8 @@ import (
 	"github.com/aacflow/segment-blocks/schemas"
 )
 
-// reference is a {{VARIABLE}}, or a <head.step.step[0]> whose steps lead into the value of its head:
-// a node, start or loop.
+// reference is a {{VARIABLE}}, or a <head.step.step[0]> whose steps lead into the value of its
+// head: a node, start or loop.
 type reference struct {
 	text     string // as it is written
 	variable string
@@ -84,8 +84,8 @@ func hasReferences(template json.RawMessage) (has bool) {
 // isAll reports whether a reference is all of a text but white space.
 func isAll(before, after string) bool { return strings.TrimSpace(before+after) == "" }
 
-// lookUp follows the steps of a reference into the object that its head stands for, nil for one that
-// is not there. Below what is null, all is null. The error names what there is.
+// lookUp follows the steps of a reference into the object that its head stands for, nil for one
+// that is not there. Below what is null, all is null. The error names what there is.
 func (r reference) lookUp(head rawjson.Object) (json.RawMessage, error) {
 	if head == nil {
 		return json.RawMessage("null"), nil
@@ -140,8 +140,8 @@ func listed(names []string) string {
 // maxResolved bounds what the references in one input may grow to.
 const maxResolved = 32 << 20
 
-// resolver puts values in the place of references. Each text is read once: what has been put into it
-// is not looked at again.
+// resolver puts values in the place of references. Each text is read once: what has been put into
+// it is not looked at again.
 type resolver struct {
 	// value returns what a reference stands for in the text that a JSON Pointer leads to.
 	value func(pointer string, ref reference) (json.RawMessage, error)
@@ -263,8 +263,8 @@ func looksLikeJSON(text string) bool {
 	return strings.HasPrefix(text, "{") && !strings.HasPrefix(text, "{{") || strings.HasPrefix(text, "[")
 }
 
-// joinJSON joins the pieces of a text that holds JSON. Within its strings a value is escaped; outside
-// of them it stands as JSON.
+// joinJSON joins the pieces of a text that holds JSON. Within its strings a value is escaped;
+// outside of them it stands as JSON.
 func joinJSON(pieces []piece) string {
 	var b strings.Builder
 	inString, escaped := false, false

@@ -89,11 +89,12 @@ func (state *NodeState) summary() json.RawMessage {
 	return out.JSON()
 }
 
-// Run runs a graph to its end. Nodes run as soon as they are ready, at once with others. A node that
-// fails does not end the run: what does not need it goes on, and the status is failed in the end.
+// Run runs a graph to its end. Nodes run as soon as they are ready, at once with others. A node
+// that fails does not end the run: what does not need it goes on, and the status is failed in the
+// end.
 //
-// When ctx ends, what runs is canceled, the status is canceled, and the error is that of ctx. With a
-// journal, a run with the same id goes on where it ended. Other errors say that the run could not
+// When ctx ends, what runs is canceled, the status is canceled, and the error is that of ctx. With
+// a journal, a run with the same id goes on where it ended. Other errors say that the run could not
 // begin, or that the journal could not be written.
 func Run(ctx context.Context, g *Graph, input json.RawMessage, o Options) (*Result, error) {
 	state, err := g.Begin(input)

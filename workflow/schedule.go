@@ -388,8 +388,8 @@ func (g *Graph) Status(s *State) Status {
 	return Succeeded
 }
 
-// unanswered returns the first node, in the order of the file, that failed and that the graph has no
-// answer to, or nil.
+// unanswered returns the first node, in the order of the file, that failed and that the graph has
+// no answer to, or nil.
 func (g *Graph) unanswered(s *State) *Node {
 	for i, n := range g.Nodes {
 		if s.Nodes[i].Status == Failed && n.OnError == Fail {

@@ -27,8 +27,8 @@ type Fault struct {
 	Message string `json:"message"`
 }
 
-// FileError is the error of a file that is not a workflow, with all that is wrong with it, in the order
-// of the file. Nothing has been sent.
+// FileError is the error of a file that is not a workflow, with all that is wrong with it, in the
+// order of the file. Nothing has been sent.
 type FileError struct {
 	File   string  `json:"file"`
 	Faults []Fault `json:"faults"`
@@ -52,14 +52,14 @@ func (f *FileError) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// MaxFile is the largest file, in bytes: 20,000 nodes have room in it. YAML takes up to 200 times as
-// much memory while it is read.
+// MaxFile is the largest file, in bytes: 20,000 nodes have room in it. YAML takes up to 200 times
+// as much memory while it is read.
 const MaxFile = 2 << 20
 
 const (
 	maxFaults = 200
-	// maxNesting bounds how deep it may nest, where an input may nest 128 levels, and how many parts an
-	// exported condition may have.
+	// maxNesting bounds how deep it may nest, where an input may nest 128 levels, and how many parts
+	// an exported condition may have.
 	maxNesting = 100
 )
 

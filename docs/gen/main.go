@@ -1,9 +1,9 @@
 // Command gen writes the documentation that is derived from the manifests, the keys of a manifest,
 // the error codes, and the schema and an example of workflow files: docs/blocks, docs/errors.md,
-// docs/manifest.md, docs/openapi.json, docs/workflow.schema.json, docs/workflow.svg, the block table
-// of the README, the Go types of package segment and, once for each version of a block, its contract
-// in schemas/contracts. Run it with go generate ./docs/gen; a test fails when what it would write is
-// not what is there.
+// docs/manifest.md, docs/openapi.json, docs/workflow.schema.json, docs/workflow.svg, the block
+// table of the README, the Go types of package segment and, once for each version of a block, its
+// contract in schemas/contracts. Run it with go generate ./docs/gen; a test fails when what it
+// would write is not what is there.
 package main
 
 import (

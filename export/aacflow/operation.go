@@ -121,8 +121,8 @@ func (op operation) Const() string { return strings.ToLower(op.Type[:1]) + op.Ty
 // longestAbout is how long the descriptions of the host's own tools are at most.
 const longestAbout = 170
 
-// About is the tool's description: that it is deprecated, what it does, and as many of its rules as have room. The
-// service names every rule that an input breaks.
+// About is the tool's description: that it is deprecated, what it does, and as many of its rules as
+// have room. The service names every rule that an input breaks.
 func (op operation) About() string {
 	about := sentences(op.Summary)
 	if notice := op.Notice(); notice != "" {

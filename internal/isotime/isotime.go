@@ -33,8 +33,8 @@ func IsFormatted[T ~string | ~[]byte](text T) bool {
 	return len(text) == Size && text[10] == 'T' && text[19] == '.' && text[23] == 'Z' && IsRFC3339(text)
 }
 
-// IsRFC3339 reports whether text is a date-time of RFC 3339, in capitals, in the years 1 to 9999. It
-// takes no leap second, which [Parse] does.
+// IsRFC3339 reports whether text is a date-time of RFC 3339, in capitals, in the years 1 to 9999.
+// It takes no leap second, which [Parse] does.
 func IsRFC3339[T ~string | ~[]byte](text T) bool {
 	var t time.Time
 	if t.UnmarshalText([]byte(text)) != nil || t.Year() < 1 {

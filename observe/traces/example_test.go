@@ -29,8 +29,9 @@ func Example() {
 	_, err = rt.Invoke(context.Background(), "segment_track", runtime.Map{"event": "Order Completed"})
 	fmt.Println(err)
 	// Output:
-	// invoke segment_track: unknown_source: segment_track has no source to use: none of type tracking.Sender is configured
-	// segment_track has no source to use: none of type tracking.Sender is configured
+	// invoke segment_track: unknown_source: segment_track has no source to use: none of type
+	// tracking.Sender is configured segment_track has no source to use: none of type tracking.Sender
+	// is configured
 }
 
 // printer is an exporter for people.

@@ -75,8 +75,8 @@ func open(schema any) (s object, takes bool) {
 	return object{}, schema != false
 }
 
-// looksElsewhere reports whether a schema has a keyword whose sense depends on other keywords beside
-// it in a way that is not followed here.
+// looksElsewhere reports whether a schema has a keyword whose sense depends on other keywords
+// beside it in a way that is not followed here.
 func looksElsewhere(s object) bool {
 	for _, keyword := range []string{
 		"$ref", "patternProperties", "prefixItems", "unevaluatedItems", "unevaluatedProperties",
@@ -207,8 +207,8 @@ func (c *comparison) choices(at string, before, after object) {
 	c.set(at, "choice", list(before["anyOf"]), list(after["anyOf"]))
 }
 
-// members compares the members of an object. One that is gone breaks whoever gives or reads it, even
-// where the object takes any member.
+// members compares the members of an object. One that is gone breaks whoever gives or reads it,
+// even where the object takes any member.
 func (c *comparison) members(at string, before, after object) {
 	olds, _ := before["properties"].(object)
 	news, _ := after["properties"].(object)
@@ -251,7 +251,8 @@ func (c *comparison) codes(at string, before, after object) {
 	}
 }
 
-// rest compares the keywords that the others leave. Some may take more or less when they come or go.
+// rest compares the keywords that the others leave. Some may take more or less when they come or
+// go.
 func (c *comparison) rest(at string, before, after object) {
 	known := slices.Concat(lower(), upper(), []string{
 		"type", "const", "enum", "required", "allOf", "anyOf", "properties", "additionalProperties", "items",

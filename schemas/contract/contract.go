@@ -89,8 +89,8 @@ func (d Diff) Breaking() bool {
 }
 
 // Compare returns what has become of a block. An input breaks callers where it takes less than
-// before, an output where it may hold more values than before or lacks a member, and a code where it
-// is gone. A new member of an output breaks nobody: callers pass over what they do not know.
+// before, an output where it may hold more values than before or lacks a member, and a code where
+// it is gone. A new member of an output breaks nobody: callers pass over what they do not know.
 func Compare(before, after Contract) Diff {
 	d := Diff{Block: before.ID, Before: before.Version, After: after.Version, Changes: []Change{}}
 	for _, part := range []struct {
@@ -112,9 +112,9 @@ func Compare(before, after Contract) Diff {
 	return d
 }
 
-// CompareAll compares the blocks of two catalogs, sorted by id. Of several major versions of a block
-// each is compared with the same one before, and a new one with the newest before. No version allows
-// a block to go, or one of the major versions that callers could name.
+// CompareAll compares the blocks of two catalogs, sorted by id. Of several major versions of a
+// block each is compared with the same one before, and a new one with the newest before. No version
+// allows a block to go, or one of the major versions that callers could name.
 func CompareAll(before, after []Contract) []Diff {
 	olds, news := byMajor(before), byMajor(after)
 	diffs := []Diff{}

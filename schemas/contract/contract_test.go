@@ -19,7 +19,8 @@ func one(version, schema string) contract.Contract {
 	return contract.New("a_block", version, json.RawMessage(schema), json.RawMessage(schema), nil)
 }
 
-// Every kind of change, from left to right and back: what narrows breaks inputs, what widens outputs.
+// Every kind of change, from left to right and back: what narrows breaks inputs, what widens
+// outputs.
 func TestCompare(t *testing.T) {
 	const narrows, widens, breaks, adds = "narrower", "wider", "breaking", "compatible"
 	for _, c := range []struct{ before, after, there, back, path, says string }{

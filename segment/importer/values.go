@@ -51,8 +51,8 @@ func (s *splitter) skip(cut string) (byte, error) {
 }
 
 // value returns the next JSON value, be it in a list or not. It looks for its end alone, and judges
-// nothing. Commas and closing brackets between the values may be too many or too few, since no event
-// is lost by that.
+// nothing. Commas and closing brackets between the values may be too many or too few, since no
+// event is lost by that.
 func (s *splitter) value() (record, error) {
 	for {
 		c, err := s.skip(blank + ",")

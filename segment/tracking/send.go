@@ -272,8 +272,8 @@ func (s *sending) catch() {
 	}
 }
 
-// panicError is a panic of another goroutine than the caller's, with the stack that shows its cause.
-// Package delivery logs that.
+// panicError is a panic of another goroutine than the caller's, with the stack that shows its
+// cause. Package delivery logs that.
 type panicError struct {
 	value any
 	stack []byte

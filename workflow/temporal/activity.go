@@ -31,8 +31,8 @@ type Call struct {
 	// Timeout bounds this try: 5s. It should end before StartToCloseTimeout does, which cannot tell
 	// a slow receiver from a dead worker.
 	Timeout string `json:"timeout,omitempty"`
-	// Values, also an empty map of them, say that the input is that of a workflow file: its references stand
-	// for these, and its variables for what the worker's environment allows.
+	// Values, also an empty map of them, say that the input is that of a workflow file: its references
+	// stand for these, and its variables for what the worker's environment allows.
 	Values map[string]json.RawMessage `json:"values,omitzero"`
 }
 

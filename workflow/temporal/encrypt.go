@@ -23,7 +23,8 @@ const (
 
 // Encrypt makes a client, and the workers of that client, encrypt what they give to Temporal:
 // arguments, results, answers to queries, memos and the texts of errors. Whoever starts a workflow
-// needs the same keys as its workers. Ids, names of nodes and blocks, times and sizes stay readable.
+// needs the same keys as its workers. Ids, names of nodes and blocks, times and sizes stay
+// readable.
 //
 // A key has 32 random bytes. The first one encrypts, by AES-256-GCM, and all of them decrypt: to
 // replace a key, add the new one behind it everywhere, then put it first. What was stored before

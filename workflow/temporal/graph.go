@@ -55,9 +55,9 @@ const (
 const NodeFailed = "node_failed"
 
 // Graph is the workflow that runs a workflow file to its end. It returns what workflow run prints:
-// run, status and nodes. A run that fails does so with an error of the type [NodeFailed]. When it is
-// canceled, so are the invocations that run. It answers [ProgressQuery], and continues as a new one
-// when its history grows long.
+// run, status and nodes. A run that fails does so with an error of the type [NodeFailed]. When it
+// is canceled, so are the invocations that run. It answers [ProgressQuery], and continues as a new
+// one when its history grows long.
 //
 // The messageIds derive from the FirstRunID of the workflow, the node and the iteration, so a reset
 // counts nothing twice unless it comes more than 24 hours after the event.
@@ -151,7 +151,8 @@ func (r *run) start(ctx sdk.Context) {
 	}
 }
 
-// inputSize returns the size of a task's arguments as Temporal keeps them: JSON in which < is \u003c.
+// inputSize returns the size of a task's arguments as Temporal keeps them: JSON in which < is
+// \u003c.
 func inputSize(task workflow.Task) int {
 	raw, err := json.Marshal(task)
 	if err != nil {

@@ -135,7 +135,8 @@ func runLocally(t *testing.T, endpoint, name, text, run string) (res result) {
 	return res
 }
 
-// stored returns the messages that an emulator has stored, by their ids, without what tells the time.
+// stored returns the messages that an emulator has stored, by their ids, without what tells the
+// time.
 func stored(server *emulator.Server) map[string]any {
 	messages := map[string]any{}
 	for _, e := range server.Events(emulator.Filter{}) {

@@ -57,8 +57,8 @@ func Invoke[Out any](ctx sdk.Context, id, block string, input any) (Out, error) 
 }
 
 // Submit has the workers of a task queue invoke a block once, without a workflow. The job is kept
-// and tried again as in a workflow; Temporal calls it a standalone activity. Get of the handle waits
-// for what the activity of a block returns, a workflow.Outcome.
+// and tried again as in a workflow; Temporal calls it a standalone activity. Get of the handle
+// waits for what the activity of a block returns, a workflow.Outcome.
 //
 // There is one job of an id. Submit returns the handle of one that exists, also where it has ended,
 // and refuses to give its id to another input.

@@ -51,7 +51,8 @@ func Register(w worker.Registry, rt *runtime.Runtime, environment workflow.Envir
 	w.RegisterWorkflowWithOptions(Graph, sdk.RegisterOptions{Name: WorkflowType})
 }
 
-// RegisterBlocks is Register without [Graph], for a worker whose workflows are all of the host's own.
+// RegisterBlocks is Register without [Graph], for a worker whose workflows are all of the host's
+// own.
 func RegisterBlocks(w worker.ActivityRegistry, rt *runtime.Runtime, environment workflow.Environment) {
 	b := &blocks{rt, environment}
 	w.RegisterDynamicActivity(b.run, activity.DynamicRegisterOptions{})

@@ -21,8 +21,8 @@ import (
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
-// network makes the requests of doctor. It posts nothing, and follows no redirect, which could carry
-// what is in the URL to another host.
+// network makes the requests of doctor. It posts nothing, and follows no redirect, which could
+// carry what is in the URL to another host.
 func network() *http.Client {
 	return &http.Client{
 		Transport: runtime.NewTransport(), Timeout: checkTimeout,

@@ -64,8 +64,8 @@ func (p *Program) serveEmulator(ctx context.Context, f emulatorFlags, s *setting
 	if err != nil {
 		return cannotListen(f.addr, err)
 	}
-	// The API shows what was sent, so other machines need a token for it. Sending needs none: Segment's
-	// libraries have no place for one.
+	// The API shows what was sent, so other machines need a token for it. Sending needs none:
+	// Segment's libraries have no place for one.
 	token := ""
 	if f.token || !onLoopback(ln.Addr()) {
 		token = rand.Text()

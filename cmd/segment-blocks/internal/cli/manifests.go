@@ -143,8 +143,8 @@ func (p *Program) contractsAt(ctx context.Context, place, beside string) ([]cont
 // maxCatalog bounds what a service may answer.
 const maxCatalog = 32 << 20
 
-// contractsOf asks a service for its catalog. The token is that of the service here, so it goes only
-// over TLS or to this machine.
+// contractsOf asks a service for its catalog. The token is that of the service here, so it goes
+// only over TLS or to this machine.
 func (p *Program) contractsOf(ctx context.Context, address string) ([]contract.Contract, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {

@@ -195,8 +195,8 @@ func newQueueExport(p *Program) *cobra.Command {
 	return cmd
 }
 
-// writeMessages lists messages, with the reason of each below it. Width is that of a terminal, 0 for
-// what is none.
+// writeMessages lists messages, with the reason of each below it. Width is that of a terminal, 0
+// for what is none.
 func writeMessages(w io.Writer, list []delivery.StoredMessage, width int) {
 	rows := [][]string{{"id", "stored at", "message"}} // a number alone says nothing
 	for _, m := range list {

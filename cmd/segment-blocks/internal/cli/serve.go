@@ -277,8 +277,8 @@ func listenFailure(address string, err error) error {
 	return cannotListen(address, op)
 }
 
-// cannotListen explains why an address cannot be listened on. The system knows: it is in use, or not
-// this machine's, or this user may not.
+// cannotListen explains why an address cannot be listened on. The system knows: it is in use, or
+// not this machine's, or this user may not.
 func cannotListen(address string, err error) error {
 	if op, ok := errors.AsType[*net.OpError](err); ok {
 		err = op.Err

@@ -13,8 +13,8 @@ import (
 	"github.com/aacflow/segment-blocks/serve/mcp"
 )
 
-// longestList bounds a list, and longestWait the time of wait_for_event in seconds: a model reads all
-// of an answer, and waits for it.
+// longestList bounds a list, and longestWait the time of wait_for_event in seconds: a model reads
+// all of an answer, and waits for it.
 const longestList, longestWait = 50, 30.0
 
 // eventFilter is what the tools know events by. Members of the same name in Segment's messages mean
@@ -40,8 +40,8 @@ const (
 	limitSchema = `"limit":{"type":"integer","minimum":1,"maximum":50,"default":20}`
 )
 
-// filter returns the filter of the emulator. Whoever goes on after an event wants the next ones, and
-// whoever does not wants the newest.
+// filter returns the filter of the emulator. Whoever goes on after an event wants the next ones,
+// and whoever does not wants the newest.
 func (f eventFilter) filter(limit int) emulator.Filter {
 	return emulator.Filter{
 		Type: f.Type, Name: f.Event, UserID: f.UserID, AnonymousID: f.AnonymousID, MessageID: f.MessageID, Text: f.Text,
@@ -60,8 +60,8 @@ func (h *hosting) watchTools() []mcp.Tool {
 	return tools
 }
 
-// watchTool makes a tool of a function over its arguments, which are the given ones where a call has
-// none. Unknown arguments are refused.
+// watchTool makes a tool of a function over its arguments, which are the given ones where a call
+// has none. Unknown arguments are refused.
 func watchTool[T any](
 	name, title, description, properties string, defaults T, call func(context.Context, T) (any, error),
 ) mcp.Tool {
@@ -137,9 +137,9 @@ func listEvents(e *emulator.Emulator) mcp.Tool {
 		})
 }
 
-// waitForEvent makes wait_for_event. It looks 20 times a second, which costs nothing beside a model,
-// and ends when the call does. In time no event is an answer, not an error, since a model is to go on
-// from it.
+// waitForEvent makes wait_for_event. It looks 20 times a second, which costs nothing beside a
+// model, and ends when the call does. In time no event is an answer, not an error, since a model is
+// to go on from it.
 func waitForEvent(e *emulator.Emulator) mcp.Tool {
 	type arguments struct {
 		eventFilter

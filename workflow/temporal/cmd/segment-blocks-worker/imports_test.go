@@ -24,8 +24,8 @@ import (
 
 const importEvents = 4000
 
-// testImport kills one of two workers in the middle of an import, whose events are those of the same
-// import in one process.
+// testImport kills one of two workers in the middle of an import, whose events are those of the
+// same import in one process.
 func testImport(t *testing.T, s *temporalServer) {
 	segment, folder := newEmulator(t), t.TempDir()
 	var text strings.Builder

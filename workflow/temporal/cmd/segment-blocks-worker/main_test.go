@@ -115,7 +115,8 @@ func (quiet) Info(string, ...any)  {}
 func (quiet) Warn(string, ...any)  {}
 func (quiet) Error(string, ...any) {}
 
-// command returns this program as a command that sends to an endpoint, and what it writes to stderr.
+// command returns this program as a command that sends to an endpoint, and what it writes to
+// stderr.
 func command(t *testing.T, endpoint string, args ...string) (*exec.Cmd, *bytes.Buffer) {
 	t.Helper()
 	var stderr bytes.Buffer

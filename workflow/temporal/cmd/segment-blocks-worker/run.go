@@ -148,7 +148,8 @@ func check(ctx context.Context, request temporal.Request, variables []string) (*
 	return g, temporal.CheckSize(request)
 }
 
-// standIn returns a runtime that checks inputs as that of a worker does, and has no key to send with.
+// standIn returns a runtime that checks inputs as that of a worker does, and has no key to send
+// with.
 func standIn() (*registry.Registry, *runtime.Runtime, error) {
 	reg := registry.New()
 	if err := blocks.Register(reg); err != nil {

@@ -81,7 +81,8 @@ func testCanceled(t *testing.T, s *temporalServer) {
 	require.Zero(t, segment.Stats().Stored)
 }
 
-// testSameAsInProcess runs all workflow files on two workers, and compares with a run in this process.
+// testSameAsInProcess runs all workflow files on two workers, and compares with a run in this
+// process.
 func testSameAsInProcess(t *testing.T, s *temporalServer) {
 	segment := newEmulator(t)
 	startWorker(t, s, segment.URL, "same")
