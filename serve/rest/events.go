@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/aacflow/segment-blocks/runtime"
+	"github.com/aacflow/segment-blocks/serve/guard"
 )
 
 // events answers an invocation with server-sent events: one of type attempt for each HTTP attempt
@@ -39,7 +40,7 @@ func newEvents(w http.ResponseWriter) *events {
 func (e *events) attempt(a runtime.Attempt) { e.attempts <- a }
 
 func (e *events) follow() {
-	alive := time.NewTicker(heartbeat)
+	alive := time.NewTicker(guard.StreamHeartbeat)
 	defer alive.Stop()
 	for {
 		select {

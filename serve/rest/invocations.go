@@ -4,11 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/aacflow/segment-blocks/schemas"
@@ -16,13 +14,7 @@ import (
 	"github.com/aacflow/segment-blocks/serve/invocations"
 )
 
-const (
-	defaultPage = 100
-	// maxStreams bounds the streams of all clients together, maxClientStreams those of one.
-	maxStreams       = 64
-	maxClientStreams = 16
-	heartbeat        = 15 * time.Second
-)
+const defaultPage = 100
 
 // invocations answers with those that follow a number, or else with the latest.
 func (h *Handler) invocations(w http.ResponseWriter, r *http.Request, _ string) {
@@ -108,14 +100,12 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request, _ string) {
 		p.Write(w, r)
 		return
 	}
-	client := guard.ClientOf(r.RemoteAddr)
-	if full := h.streams.open(client); full != "" {
-		guard.Problem{
-			Status: http.StatusServiceUnavailable, Code: "overloaded", Retryable: true, RetryAfter: heartbeat, Detail: full,
-		}.Write(w, r)
+	closeStream, full := h.streams.Open(r)
+	if full != nil {
+		full.Write(w, r)
 		return
 	}
-	defer h.streams.close(client)
+	defer closeStream()
 	w.Header().Set("Content-Type", typeEvents)
 	w.Header().Set("Cache-Control", "no-store")
 	if r.Method == http.MethodGet {
@@ -123,44 +113,11 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request, _ string) {
 	}
 }
 
-// streams counts those that are open.
-type streams struct {
-	mu  sync.Mutex
-	all int
-	of  map[netip.Prefix]int // by client
-}
-
-// open makes room for a stream of a client, or says why there is none.
-func (s *streams) open(client netip.Prefix) (full string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch {
-	case s.of[client] == maxClientStreams:
-		return fmt.Sprintf("this client has as many streams as it may: %d", maxClientStreams)
-	case s.all == maxStreams:
-		return fmt.Sprintf("the server has as many streams as it may: %d", maxStreams)
-	case s.of == nil:
-		s.of = map[netip.Prefix]int{}
-	}
-	s.all++
-	s.of[client]++
-	return ""
-}
-
-func (s *streams) close(client netip.Prefix) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.all--
-	if s.of[client]--; s.of[client] == 0 {
-		delete(s.of, client)
-	}
-}
-
 // follow writes to a stream until its client has left or the server stops.
 func (h *Handler) follow(w http.ResponseWriter, r *http.Request, seq uint64) {
 	control := http.NewResponseController(w)
 	_ = control.SetReadDeadline(time.Time{}) // a request of a server with a ReadTimeout would end at it
-	alive := time.NewTicker(heartbeat)
+	alive := time.NewTicker(guard.StreamHeartbeat)
 	defer alive.Stop()
 	chunk := []byte(": connected\n\n")
 	for {

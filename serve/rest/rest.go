@@ -89,7 +89,7 @@ type Handler struct {
 	routes   []route
 	keys     *idempotency.Memory
 
-	streams  streams
+	streams  guard.Streams
 	stopping chan struct{} // closed by stop
 	stop     func()
 }

@@ -75,15 +75,12 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request, id string) {
 			return
 		}
 	}
-	if h.streams.Add(1) > mostStreams {
-		h.streams.Add(-1)
-		h.refuse(w, r, &guard.Problem{
-			Status: http.StatusServiceUnavailable, Code: "overloaded", Retryable: true, RetryAfter: heartbeat,
-			Detail: fmt.Sprintf("the server has as many streams of runs as it may: %d", mostStreams),
-		})
+	closeStream, full := h.streams.Open(r)
+	if full != nil {
+		h.refuse(w, r, full)
 		return
 	}
-	defer h.streams.Add(-1)
+	defer closeStream()
 	h.mu.Lock()
 	over := !run.EndedAt.IsZero() && seq >= run.last
 	h.mu.Unlock()
@@ -102,7 +99,7 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request, id string) {
 func (h *Handler) send(w http.ResponseWriter, r *http.Request, run *run, seq uint64) {
 	control := http.NewResponseController(w)
 	_ = control.SetReadDeadline(time.Time{}) // a request of a server with a ReadTimeout would end at it
-	alive := time.NewTicker(heartbeat)
+	alive := time.NewTicker(guard.StreamHeartbeat)
 	defer alive.Stop()
 	chunk := []byte(": connected\n\n")
 	for {

@@ -32,8 +32,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
-	"time"
 
 	"github.com/aacflow/segment-blocks/registry"
 	"github.com/aacflow/segment-blocks/runtime"
@@ -52,8 +50,6 @@ const (
 	// mostEvents the events that a stream can still be given.
 	mostKept, mostEvents = 4 << 20, 1000
 	mostFiles            = 200
-	mostStreams          = 64
-	heartbeat            = 15 * time.Second
 )
 
 // Source is where runs can send.
@@ -87,7 +83,7 @@ type Handler struct {
 	drain   func()
 	drained chan struct{} // closed by drain
 	going   sync.WaitGroup
-	streams atomic.Int64
+	streams guard.Streams
 
 	mu   sync.Mutex
 	runs []*run // the oldest first
