@@ -27,11 +27,10 @@ func Example() {
 	}
 	defer rt.Close(context.Background())
 	_, err = rt.Invoke(context.Background(), "segment_track", runtime.Map{"event": "Order Completed"})
-	fmt.Println(err)
+	fmt.Println(runtime.ErrorOf(err).Code)
 	// Output:
-	// invoke segment_track: unknown_source: segment_track has no source to use: none of type
-	// tracking.Sender is configured segment_track has no source to use: none of type tracking.Sender
-	// is configured
+	// invoke segment_track: Error
+	// unknown_source
 }
 
 // printer is an exporter for people.
@@ -39,7 +38,7 @@ type printer struct{}
 
 func (printer) ExportSpans(_ context.Context, spans []sdk.ReadOnlySpan) error {
 	for _, span := range spans {
-		fmt.Printf("%s: %s\n", span.Name(), span.Status().Description)
+		fmt.Printf("%s: %s\n", span.Name(), span.Status().Code)
 	}
 	return nil
 }
