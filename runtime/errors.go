@@ -1,13 +1,17 @@
 package runtime
 
 import (
+	_ "embed"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
 	"slices"
 	"strings"
+	"sync"
 	"time"
+
+	"gopkg.in/yaml.v3"
 
 	"github.com/aacflow/segment-blocks/internal/text"
 	"github.com/aacflow/segment-blocks/runtime/retry"
@@ -47,76 +51,19 @@ type CodeInfo struct {
 	Sent string
 }
 
-// Codes returns all codes, in the order in which an invocation can meet them.
-func Codes() []CodeInfo { //nolint:funlen // it is a table
-	return []CodeInfo{
-		{
-			UnknownBlock, "No block has this id.",
-			"Look the id up in the catalog; the message suggests the nearest one.", "no",
-		},
-		{
-			UnknownSource, "The invocation names a source that is not configured, or no source fits the block.",
-			"Configure the source, or name another.", "no",
-		},
-		{Closed, "The runtime has been closed.", "Invoke before closing, or make a new runtime.", "no"},
-		{
-			InvalidInput, "The input breaks the block's schema, a rule of the receiver, or is not JSON.",
-			"Correct what the violations name. The first 100 are listed, and the others are counted.", "no",
-		},
-		{
-			UnresolvedReference, "A parameter is still a {{VARIABLE}} or a <block.field>.",
-			"Set the variable, or wire the block that the reference names.", "no",
-		},
-		{
-			TooLarge, "The input, or a message in it, is larger than the receiver takes.",
-			"Make it smaller; the message gives the limit.", "maybe",
-		},
-		{
-			MissingCredential, "Neither the source nor the input has a credential.",
-			"Configure the credential of the source.", "no",
-		},
-		{
-			Unauthorized, "The receiver refuses the credential.",
-			"Check the credential, and that it belongs to the region or endpoint.", "maybe",
-		},
-		{
-			Rejected, "The receiver refuses the message for good, or answers that it did not take it.",
-			"Read the receiver's text in the message.", "maybe",
-		},
-		{
-			RateLimited, "The receiver asks to slow down for longer than the invocation may wait.",
-			"Invoke again with the same invocation id after the time that the error gives, which is 300 seconds at " +
-				"most. The receiver may then ask for more.", "maybe",
-		},
-		{
-			Unavailable, "The receiver could not be reached, or kept failing, until the retries were used up; " +
-				"or the store of a durable source is full, or its disk.",
-			"Invoke again with the same invocation id.", "maybe",
-		},
-		{
-			Canceled, "The caller canceled the invocation.",
-			"If it is still wanted, invoke again with the same invocation id.", "maybe",
-		},
-		{
-			DeadlineExceeded, "The caller's deadline passed.",
-			"Invoke again with the same invocation id and more time.", "maybe",
-		},
-		{
-			PartialFailure, "Some messages of a batch were accepted and others were not. The items say which.",
-			"If items are unsent or unconfirmed, invoke again with the same input and invocation id: what " +
-				"was accepted is not counted twice. A rejected message holds back those behind it: send " +
-				"the rest as a batch of its own, each with the messageId of its item.", "yes",
-		},
-		{
-			InvalidOutput, "The block's output breaks the block's own schema, and is withheld.",
-			"Report it: this is a fault in the block.", "maybe",
-		},
-		{
-			Internal, "The block failed in a way that it does not explain, such as a panic.",
-			"Report it: this is a fault in the block.", "maybe",
-		},
+//go:embed codes.yaml
+var codesFile []byte
+
+// codes reads the file once: servers look codes up for each error that they answer with.
+var codes = sync.OnceValue(func() (list []CodeInfo) {
+	if err := yaml.Unmarshal(codesFile, &list); err != nil {
+		panic(err) // the file is part of the program, and a test reads it
 	}
-}
+	return list
+})
+
+// Codes returns all codes, in the order in which an invocation can meet them.
+func Codes() []CodeInfo { return slices.Clone(codes()) }
 
 // Error is what every failed invocation returns.
 type Error struct {

@@ -46,7 +46,7 @@ var (
 func (r *reader) guide(root *yaml.Node, m *Manifest) {
 	m.Sentence = r.sentence(root, m)
 	for _, n := range r.list(root, "templates") {
-		r.keys(n, keysBelow("templates[].")...)
+		r.keys(n, "templates[].")
 		t := Template{
 			Title: r.text(n, "title"), Prompt: strings.Join(strings.Fields(r.text(n, "prompt")), " "),
 			Category: r.text(n, "category"), Modules: r.words(n, "modules"), Tags: r.words(n, "tags"), With: r.words(n, "with"),
@@ -67,7 +67,7 @@ func (r *reader) guide(root *yaml.Node, m *Manifest) {
 		m.Templates = append(m.Templates, t)
 	}
 	for _, n := range r.list(root, "skills") {
-		r.keys(n, keysBelow("skills[].")...)
+		r.keys(n, "skills[].")
 		s := Skill{r.text(n, "name"), r.text(n, "description"), r.text(n, "content")}
 		if s.Name != "" && !skillPattern.MatchString(s.Name) {
 			r.fail(n, "name must be lower-case words joined by hyphens: %q", s.Name)

@@ -28,7 +28,8 @@ func LoadFor(host Conventions, files fs.FS) ([]*Manifest, error) {
 		return nil, fmt.Errorf("list manifests: %w", err)
 	}
 	r := &reader{
-		conventions: host, keywords: keywords(), documents: map[string]*yaml.Node{}, file: map[*yaml.Node]string{},
+		conventions: host, known: Keys(), keywords: keywords(),
+		documents: map[string]*yaml.Node{}, file: map[*yaml.Node]string{},
 	}
 	for _, name := range names {
 		r.read(files, name)
@@ -57,6 +58,7 @@ func LoadFor(host Conventions, files fs.FS) ([]*Manifest, error) {
 // stop at the first fault, so that whoever writes a manifest sees all of them at once.
 type reader struct {
 	conventions Conventions
+	known       []Key
 	keywords    map[string]string
 	documents   map[string]*yaml.Node
 	// file tells of each node in which file it stands. A node that a $ref copies into another
@@ -126,7 +128,7 @@ func isDefinitions(root *yaml.Node) bool {
 
 // manifest turns a document into a Manifest. What is wrong with it leaves a part of that empty.
 func (r *reader) manifest(root *yaml.Node) *Manifest {
-	r.keys(root, keysBelow("")...)
+	r.keys(root, "")
 	address := "https://blocks.invalid/" + path.Base(r.file[root])
 	m := &Manifest{
 		ID: r.text(root, "id"), Name: r.text(root, "name"), Summary: r.text(root, "summary"),

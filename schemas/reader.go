@@ -17,15 +17,6 @@ import (
 
 var versionPattern = regexp.MustCompile(`^\d+\.\d+\.\d+$`)
 
-// keys refuses those that are not known.
-func (r *reader) keys(n *yaml.Node, known ...string) {
-	for key := range pairs(n) {
-		if !slices.Contains(known, key.Value) {
-			r.fail(key, "unknown key %q%s", key.Value, DidYouMean(key.Value, known))
-		}
-	}
-}
-
 // text returns a text that must be given.
 func (r *reader) text(n *yaml.Node, key string) string {
 	s := r.optionalText(n, key)
@@ -113,7 +104,7 @@ func (r *reader) examples(root *yaml.Node, m *Manifest) []Example {
 	}
 	var examples []Example
 	for _, n := range list.Content {
-		r.keys(n, keysBelow("examples[].")...)
+		r.keys(n, "examples[].")
 		e := Example{Title: r.text(n, "title"), Input: r.object(n, "input"), Output: r.object(n, "output")}
 		for _, v := range m.Input.Validate(context.Background(), r.normalised(e.Input, m.Input.Fields())) {
 			r.fail(locate(child(n, "input"), v.Path), "example breaks the input schema: %s %s", v.Path, v.Message)
@@ -154,13 +145,13 @@ func (r *reader) refusals(root *yaml.Node) []Refusal {
 	}
 	var refusals []Refusal
 	for _, n := range list.Content {
-		r.keys(n, keysBelow("refused[].")...)
+		r.keys(n, "refused[].")
 		f := Refusal{Title: r.text(n, "title"), Input: r.object(n, "input")}
 		if vs := child(n, "violations"); vs == nil || len(vs.Content) == 0 {
 			r.fail(n, "violations must be given, one at least: a list of path and code")
 		} else {
 			for _, v := range vs.Content {
-				r.keys(v, keysBelow("refused[].violations[].")...)
+				r.keys(v, "refused[].violations[].")
 				f.Violations = append(f.Violations, Violation{Path: child(v, "path").Value, Code: r.text(v, "code")})
 			}
 		}
