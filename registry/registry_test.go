@@ -51,7 +51,7 @@ func TestRegister(t *testing.T) {
 	require.ErrorContains(t, err, `"segment_alias"`)
 	require.Panics(t, func() { r.MustRegister(segmentBlocks(t)[0]) })
 
-	bad := documented{&schemas.Manifest{ID: "Bad-Id"}}
+	bad := documented{&schemas.Manifest{About: schemas.About{ID: "Bad-Id"}}}
 	empty := registry.New()
 	require.ErrorIs(t, empty.Register(segmentBlocks(t)[0], bad), registry.ErrInvalidID)
 	require.Empty(t, empty.List(), "all or none")
@@ -89,7 +89,7 @@ func TestFind(t *testing.T) {
 func TestMajors(t *testing.T) {
 	r := full(t)
 	of := func(version string) documented {
-		return documented{&schemas.Manifest{ID: "segment_track", Version: version}}
+		return documented{&schemas.Manifest{About: schemas.About{ID: "segment_track", Version: version}}}
 	}
 	first, _ := r.Lookup("segment_track")
 	require.NoError(t, r.Register(of("10.0.1"), of("2.1.0")))
@@ -157,7 +157,7 @@ func TestSubsets(t *testing.T) {
 	require.ErrorIs(t, err, registry.ErrUnknown)
 
 	clone := only.Clone()
-	clone.MustRegister(documented{&schemas.Manifest{ID: "other_block"}})
+	clone.MustRegister(documented{&schemas.Manifest{About: schemas.About{ID: "other_block"}}})
 	require.Len(t, only.List(), 2)
 }
 

@@ -3,6 +3,7 @@ package schemas
 import (
 	"bytes"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -19,8 +20,7 @@ type Conventions struct {
 	// {{VARIABLE}} or <block.field>. A <word> without a dot is none: it may be HTML.
 	References bool
 	// ReservedInputs and ReservedOutputs are the names to which the host gives a meaning of its own
-	// in any tool's input or output, so no manifest may use them. A name that ends in * stands for
-	// all that begin so.
+	// in any tool's input or output, so no manifest may use them (see [Reserved]).
 	ReservedInputs, ReservedOutputs []string
 }
 
@@ -34,6 +34,15 @@ func AACFlow() Conventions {
 			"childTraceSpans", "_childExecutionId", "cost", "_serviceCost", "__*",
 		},
 	}
+}
+
+// Reserved reports whether a name is in a list, in which a name that ends in * stands for all that
+// begin so.
+func Reserved(list []string, name string) bool {
+	return slices.ContainsFunc(list, func(reserved string) bool {
+		start, more := strings.CutSuffix(reserved, "*")
+		return reserved == name || more && strings.HasPrefix(name, start)
+	})
 }
 
 // Unresolved returns the first reference in a text, or "", and whether it is all of the text.

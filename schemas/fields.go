@@ -85,7 +85,7 @@ func kindsOf(def rawjson.Object) []rawjson.Kind {
 // its keywords tell a person little.
 func rulesOf(schema json.RawMessage) []string {
 	root := rawjson.OpenObject(schema)
-	var rules []string
+	rules := []string{}
 	for _, rule := range root.Array("allOf") {
 		if title := rawjson.OpenObject(rule).Text("title"); title != "" {
 			rules = append(rules, title)

@@ -156,10 +156,7 @@ func (r *reader) checkFields(schema *yaml.Node, fields []Field, isInput bool) {
 	}
 	for _, f := range fields {
 		at := locate(schema, "/properties/"+f.Name)
-		if slices.ContainsFunc(reserved, func(name string) bool {
-			start, more := strings.CutSuffix(name, "*")
-			return name == f.Name || more && strings.HasPrefix(f.Name, start)
-		}) {
+		if Reserved(reserved, f.Name) {
 			r.fail(at, "hosts give this name a meaning of their own; choose another: %q", f.Name)
 		}
 		if !slices.Contains([]string{"string", "json", "boolean", "number"}, f.Type) {

@@ -130,13 +130,13 @@ func isDefinitions(root *yaml.Node) bool {
 func (r *reader) manifest(root *yaml.Node) *Manifest {
 	r.keys(root, "")
 	address := "https://blocks.invalid/" + path.Base(r.file[root])
-	m := &Manifest{
+	m := &Manifest{About: About{
 		ID: r.text(root, "id"), Name: r.text(root, "name"), Summary: r.text(root, "summary"),
 		Description: r.text(root, "description"), WhenToUse: r.text(root, "whenToUse"),
 		Version: r.text(root, "version"), Category: r.text(root, "category"), Tags: r.words(root, "tags"),
-		Link: r.optionalText(root, "link"), Input: r.schema(root, "input", address+"/input"),
-		Output: r.schema(root, "output", address+"/output"),
-	}
+		Link: r.optionalText(root, "link"), Limits: []string{},
+	}}
+	m.Input, m.Output = r.schema(root, "input", address+"/input"), r.schema(root, "output", address+"/output")
 	r.history(root, m)
 	r.look(root, m)
 	r.guide(root, m)

@@ -28,44 +28,53 @@ import (
 // Manifest is what a block's file declares. It is read-only once loaded, and safe for concurrent
 // use.
 type Manifest struct {
-	// ID is what hosts invoke the block by, such as segment_track.
-	ID string
-	// Name is the title that people see, Summary one line without a full stop.
-	Name, Summary string
-	// Description and WhenToUse are prose of one or several paragraphs.
-	Description, WhenToUse string
-	// Version is the manifest's own semantic version.
-	Version string
-	// Deprecation says that the block should no longer be used, and Changes what each version has
-	// brought, the newest first.
-	Deprecation
-	Changes []Change
-	// Category and Tags are lower-case words to list and find blocks by; tags are sorted.
-	Category string
-	Tags     []string
-	// Link leads to the documentation of the vendor.
-	Link string
-	// Icon is the data of a filled SVG path on a grid of 24 by 24, Color its background as #rrggbb,
-	// dark enough for white, and Verb a label of a few words, such as Track event. A catalog shows
-	// them. All are optional.
-	Icon, Color, Verb string
-	// Sentence says on a card what the block does with its parameters, Templates are workflows to
-	// start from, and Skills tell an agent how to use the block. All are optional.
-	Sentence  []Clause
-	Templates []Template
-	Skills    []Skill
-	// Limits are sentences that say how much the receiver takes, and MaxRequestBytes is the largest
-	// body of one request, 0 where none is known. They inform people: the executor enforces them.
-	Limits          []string
-	MaxRequestBytes int
+	About
 	// Input and Output are the schemas of what an invocation takes and returns, both of them
 	// objects.
 	Input, Output *Schema
+}
+
+// About is all of a manifest but its schemas: plain data, ready to be JSON.
+type About struct {
+	// ID is what hosts invoke the block by, such as segment_track.
+	ID string `json:"id"`
+	// Name is the title that people see, Summary one line without a full stop.
+	Name    string `json:"name"`
+	Summary string `json:"summary"`
+	// Description and WhenToUse are prose of one or several paragraphs.
+	Description string `json:"description"`
+	WhenToUse   string `json:"whenToUse"`
+	// Version is the manifest's own semantic version.
+	Version string `json:"version"`
+	// Deprecation says that the block should no longer be used, and Changes what each version has
+	// brought, the newest first.
+	Deprecation
+	Changes []Change `json:"changes,omitempty"`
+	// Category and Tags are lower-case words to list and find blocks by; tags are sorted.
+	Category string   `json:"category"`
+	Tags     []string `json:"tags"`
+	// Link leads to the documentation of the vendor.
+	Link string `json:"link,omitempty"`
+	// Icon is the data of a filled SVG path on a grid of 24 by 24, Color its background as #rrggbb,
+	// dark enough for white, and Verb a label of a few words, such as Track event. A catalog shows
+	// them. All are optional.
+	Icon  string `json:"icon,omitempty"`
+	Color string `json:"color,omitempty"`
+	Verb  string `json:"verb,omitempty"`
+	// Sentence says on a card what the block does with its parameters, Templates are workflows to
+	// start from, and Skills tell an agent how to use the block. All are optional.
+	Sentence  []Clause   `json:"sentence,omitempty"`
+	Templates []Template `json:"templates,omitempty"`
+	Skills    []Skill    `json:"skills,omitempty"`
+	// Limits are sentences that say how much the receiver takes, and MaxRequestBytes is the largest
+	// body of one request, 0 where none is known. They inform people: the executor enforces them.
+	Limits          []string `json:"limits"`
+	MaxRequestBytes int      `json:"maxRequestBytes,omitempty"`
 	// Examples are complete invocations. Tests run each of them.
-	Examples []Example
+	Examples []Example `json:"examples"`
 	// Refused are inputs that the block refuses, with the violations that they lead to. Tests run
 	// them as well.
-	Refused []Refusal
+	Refused []Refusal `json:"refused"`
 }
 
 // Example is an input and what comes of it once it has been accepted.

@@ -43,11 +43,11 @@ func (r *reader) optionalText(n *yaml.Node, key string) string {
 // words returns a list of lower-case words. They are sorted in the file, so that two files that say
 // the same look the same.
 func (r *reader) words(n *yaml.Node, key string) []string {
+	words := []string{}
 	c := child(n, key)
 	if c == nil {
-		return nil
+		return words
 	}
-	var words []string
 	for _, w := range c.Content {
 		if w.Kind != yaml.ScalarNode || w.Value == "" || w.Value != strings.ToLower(w.Value) {
 			r.fail(w, "%s must be lower-case words", key)
@@ -139,11 +139,11 @@ func (r *reader) normalised(input rawjson.Object, fields []Field) rawjson.Object
 // refusals reads inputs that break the schema, or a rule that only the block knows. Whether they
 // lead to their violations is for the block's tests to find out.
 func (r *reader) refusals(root *yaml.Node) []Refusal {
+	refusals := []Refusal{}
 	list := child(root, "refused")
 	if list == nil {
-		return nil
+		return refusals
 	}
-	var refusals []Refusal
 	for _, n := range list.Content {
 		r.keys(n, "refused[].")
 		f := Refusal{Title: r.text(n, "title"), Input: r.object(n, "input")}

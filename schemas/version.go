@@ -16,11 +16,11 @@ func CutMajor(ref string) (id string, major int) {
 	return ref, 0
 }
 
-// Major returns the major version of a manifest.
-func (m *Manifest) Major() int { return VersionNumbers(m.Version)[0] }
+// Major returns the major version of a block.
+func (a About) Major() int { return VersionNumbers(a.Version)[0] }
 
-// Ref returns the id of a manifest with its major version: segment_track@1.
-func (m *Manifest) Ref() string { return m.ID + "@" + strconv.Itoa(m.Major()) }
+// Ref returns the id of a block with its major version: segment_track@1.
+func (a About) Ref() string { return a.ID + "@" + strconv.Itoa(a.Major()) }
 
 // VersionNumbers returns the numbers of a version like 1.2.3. What is no number counts as 0.
 func VersionNumbers(version string) (numbers [3]int) {

@@ -22,5 +22,5 @@ func TestCutMajor(t *testing.T) {
 			require.Equal(t, "segment_track", id)
 		}
 	}
-	require.Equal(t, 12, (&schemas.Manifest{Version: "12.3.4"}).Major())
+	require.Equal(t, 12, (schemas.About{Version: "12.3.4"}).Major())
 }

@@ -76,12 +76,10 @@ func declaration(name string, f schemas.Field) string {
 	return object(4, key(name)+": ", members...)
 }
 
-// key writes a name as that of a member. An object literal would take __proto__ for its prototype.
+// key writes a name as that of a member. It never is __proto__, which an object literal would take
+// for its prototype: the host keeps such names for itself.
 func key(name string) string {
-	switch {
-	case name == "__proto__":
-		return "[" + quote(name) + "]"
-	case isIdentifier(name):
+	if isIdentifier(name) {
 		return name
 	}
 	return quote(name)

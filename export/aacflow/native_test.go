@@ -220,6 +220,7 @@ func TestNativeRefuses(t *testing.T) {
 			"segment_track", "event", "error", `the output of segment_track has a name that the host keeps for itself: "error"`,
 		},
 		"a stripped output":   {"segment_track", "event", "__meta", `"__meta"`},
+		"a prototype":         {"segment_track", "__proto__", "ok", `"__proto__"`},
 		"an output of a cost": {"segment_track", "event", "cost", `"cost"`},
 		"a generated file": {
 			"segment_index", "event", "ok", `the block has an id whose file or type is taken: "segment_index"`,
@@ -228,7 +229,9 @@ func TestNativeRefuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			reg := registry.New()
 			require.NoError(
-				t, reg.Register(documented{&schemas.Manifest{ID: c.id, Input: schema(c.input), Output: schema(c.output)}}),
+				t, reg.Register(documented{&schemas.Manifest{
+					About: schemas.About{ID: c.id}, Input: schema(c.input), Output: schema(c.output),
+				}}),
 			)
 			_, err := aacflow.Native(reg, aacflow.Segment(), aacflow.Sim08)
 			require.ErrorContains(t, err, c.says)
@@ -242,7 +245,7 @@ func TestAnotherVendor(t *testing.T) {
 	input, err := schemas.Compile("in.json", json.RawMessage(
 		`{"type":"object","properties":{
 			"order-id":{"x-filled-by":"user-or-llm","x-aacflow-type":"string"},
-			"__proto__":{"x-filled-by":"user-or-llm","x-aacflow-type":"json"},
+			"proto type":{"x-filled-by":"user-or-llm","x-aacflow-type":"json"},
 			"":{"x-filled-by":"user-or-llm","x-aacflow-type":"number"},
 			"class":{"x-filled-by":"user-or-llm","x-aacflow-type":"boolean"},
 			"note":{"type":"string","x-aacflow-type":"string","x-filled-by":"user-or-llm",
@@ -253,10 +256,9 @@ func TestAnotherVendor(t *testing.T) {
 	)
 	require.NoError(t, err)
 	reg := registry.New()
-	require.NoError(t, reg.Register(documented{&schemas.Manifest{
+	require.NoError(t, reg.Register(documented{&schemas.Manifest{About: schemas.About{
 		ID: "toy_write_down", Name: "Toy's Write Down", Summary: "Writes", Version: "1.0.0", Category: "analytics",
-		Input: input, Output: output,
-	}}))
+	}, Input: input, Output: output}}))
 	in := aacflow.Integration{
 		ID: "toy", Name: "Toy", Summary: "Toys", Variables: "TOY", Tags: []string{"events"},
 	}

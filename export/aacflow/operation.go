@@ -41,21 +41,6 @@ func fixed() []schemas.Field {
 	}
 }
 
-// hostParams returns the names that the host reads from the parameters of any tool, or adds to
-// them.
-func hostParams() []string {
-	return []string{"timeout", "method", "proxyUrl", "retries", "retryDelayMs", "credential", "operation", "_context"}
-}
-
-// hostOutputs returns the members of an output that steer the host's engine. Names that start with
-// two underscores do so too.
-func hostOutputs() []string {
-	return []string{
-		"error", "selectedOption", "selectedRoute", "selectedPath", "stream", "execution", "childTraceSpans",
-		"_childExecutionId", "cost", "_serviceCost",
-	}
-}
-
 // operationsOf returns the operations in the order of the form.
 func operationsOf(reg *registry.Registry, in Integration) ([]operation, error) {
 	if !schemas.ValidID(in.ID) || !regexp.MustCompile(`^[A-Z][A-Z0-9_]*$`).MatchString(in.Variables) {
@@ -98,17 +83,18 @@ func operationsOf(reg *registry.Registry, in Integration) ([]operation, error) {
 }
 
 func checkNames(e registry.Entry) error {
-	taken := hostParams()
+	host := schemas.AACFlow()
+	taken := append(host.ReservedInputs, "operation", "_context") // a form and the engine add them to parameters
 	for _, f := range fixed() {
 		taken = append(taken, f.Name)
 	}
 	for _, f := range e.Input {
-		if slices.Contains(taken, f.Name) {
+		if schemas.Reserved(taken, f.Name) {
 			return fmt.Errorf("the input of %s has a name that the host keeps for itself: %q", e.ID, f.Name)
 		}
 	}
 	for _, f := range e.Output {
-		if slices.Contains(hostOutputs(), f.Name) || strings.HasPrefix(f.Name, "__") {
+		if schemas.Reserved(host.ReservedOutputs, f.Name) {
 			return fmt.Errorf("the output of %s has a name that the host keeps for itself: %q", e.ID, f.Name)
 		}
 	}
