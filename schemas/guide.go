@@ -1,8 +1,10 @@
 package schemas
 
 import (
+	"path"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -36,72 +38,38 @@ type Skill struct {
 	Content     string `json:"content"` // Markdown
 }
 
-var (
-	// clausePattern takes a sentence apart: [for {userId|anonymousId}], {event}, or text before them.
-	clausePattern = regexp.MustCompile(`\[([^][{}]*)\{([\w|]+)\}\]|([^][{}]*)\{([\w|]+)\}|([^][{}]+)`)
-	skillPattern  = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
-)
+// clausePattern takes a sentence apart: [for {userId|anonymousId}], {event}, or text before them.
+var clausePattern = regexp.MustCompile(`\[([^][{}]*)\{([\w|]+)\}\]|([^][{}]*)\{([\w|]+)\}|([^][{}]+)`)
 
-// guide reads what a host's catalog and canvas show beyond the parameters. All of it is optional.
-func (r *reader) guide(root *yaml.Node, m *Manifest) {
-	m.Sentence = r.sentence(root, m)
-	for _, n := range r.list(root, "templates") {
-		r.keys(n, "templates[].")
-		t := Template{
-			Title: r.text(n, "title"), Prompt: strings.Join(strings.Fields(r.text(n, "prompt")), " "),
-			Category: r.text(n, "category"), Modules: r.words(n, "modules"), Tags: r.words(n, "tags"), With: r.words(n, "with"),
+// checkWords refuses lists of words that are not sorted, so that two files that say the same look
+// the same, and skills that are about no block.
+func (r *reader) checkWords(root *yaml.Node, m *Manifest) {
+	sorted := func(pointer string, words []string) {
+		if !slices.IsSorted(words) {
+			r.fail(locate(root, pointer), "%s must be sorted", path.Base(pointer))
 		}
-		categories := []string{"popular", "sales", "support", "engineering", "marketing", "productivity", "operations"}
-		if t.Category != "" && !slices.Contains(categories, t.Category) {
-			r.fail(n, "category must be one of %q: %q", categories, t.Category)
-		}
-		modules := []string{"agent", "files", "knowledge-base", "scheduled", "tables", "workflows"}
-		for _, name := range t.Modules {
-			if !slices.Contains(modules, name) {
-				r.fail(n, "modules must be of %q: %q", modules, name)
-			}
-		}
-		if len(t.Modules) == 0 || len(t.Tags) == 0 {
-			r.fail(n, "modules and tags must be given, one at least")
-		}
-		m.Templates = append(m.Templates, t)
 	}
-	for _, n := range r.list(root, "skills") {
-		r.keys(n, "skills[].")
-		s := Skill{r.text(n, "name"), r.text(n, "description"), r.text(n, "content")}
-		if s.Name != "" && !skillPattern.MatchString(s.Name) {
-			r.fail(n, "name must be lower-case words joined by hyphens: %q", s.Name)
-		}
+	sorted("/tags", m.Tags)
+	for i, t := range m.Templates {
+		at := "/templates/" + strconv.Itoa(i)
+		sorted(at+"/modules", t.Modules)
+		sorted(at+"/tags", t.Tags)
+		sorted(at+"/with", t.With)
+	}
+	for i, s := range m.Skills {
 		if s.Content != "" && m.ID != "" && !strings.Contains(s.Content, m.ID) {
-			r.fail(n, "content must name the block that it is about: %q", m.ID)
+			r.fail(locate(root, "/skills/"+strconv.Itoa(i)), "content must name the block that it is about: %q", m.ID)
 		}
-		m.Skills = append(m.Skills, s)
 	}
-}
-
-func (r *reader) list(root *yaml.Node, key string) []*yaml.Node {
-	n := child(root, key)
-	if n == nil {
-		return nil
-	}
-	if n.Kind != yaml.SequenceNode || slices.ContainsFunc(n.Content, func(c *yaml.Node) bool {
-		return c.Kind != yaml.MappingNode
-	}) {
-		r.fail(n, "%s must be a list of mappings", key)
-		return nil
-	}
-	return n.Content
 }
 
 // sentence reads one such as Track {event} [for {userId|anonymousId}], in which brackets stand
 // around what is left out while it has no value.
-func (r *reader) sentence(root *yaml.Node, m *Manifest) (clauses []Clause) {
-	text, n := r.optionalText(root, "sentence"), child(root, "sentence")
-	rest := text
-	for rest != "" {
+func (r *reader) sentence(n *yaml.Node, m *Manifest) (clauses []Clause) {
+	for rest := n.Value; rest != ""; {
 		at := clausePattern.FindStringSubmatchIndex(rest)
 		if at == nil || at[0] != 0 {
-			r.fail(n, "sentence must be text with {parameter}, and [text {parameter}] where it may be left out: %q", text)
+			r.fail(n, "sentence must be text with {parameter}, and [text {parameter}] where it may be left out: %q", n.Value)
 			return nil
 		}
 		part := func(i int) string {

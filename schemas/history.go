@@ -2,7 +2,6 @@ package schemas
 
 import (
 	"strings"
-	"time"
 
 	"gopkg.in/yaml.v3"
 
@@ -40,12 +39,11 @@ type Change struct {
 	Text    string `json:"text"`
 }
 
-// history reads what has become of a block, and what will.
-func (r *reader) history(root *yaml.Node, m *Manifest) {
-	m.Deprecated, m.ReplacedBy = r.line(root, "deprecated"), r.line(root, "replacedBy")
-	m.Sunset = r.line(root, "sunset")
+// checkHistory refuses what no schema can: what has become of a block, and what will, must fit its id
+// and its version.
+func (r *reader) checkHistory(root *yaml.Node, m *Manifest) {
 	for _, key := range []string{"replacedBy", "sunset"} {
-		if n := child(root, key); n != nil && m.Deprecated == "" {
+		if n := child(root, key); n != nil && child(root, "deprecated") == nil {
 			r.fail(n, "%s needs deprecated beside it, a sentence that says why the block should not be used", key)
 		}
 	}
@@ -56,41 +54,16 @@ func (r *reader) history(root *yaml.Node, m *Manifest) {
 		r.fail(child(root, "replacedBy"), "replacedBy must be another block, or another major version of this one, "+
 			"such as %s@%d: %q", m.ID, m.Major()+1, m.ReplacedBy)
 	}
-	if _, err := time.Parse(time.DateOnly, m.Sunset); m.Sunset != "" && err != nil {
-		r.fail(child(root, "sunset"), "sunset must be a day, such as 2027-06-30: %q", m.Sunset)
-	}
-	r.changes(root, m)
-}
-
-func (r *reader) changes(root *yaml.Node, m *Manifest) {
-	n := child(root, "changes")
-	if n != nil && n.Kind != yaml.MappingNode {
-		r.fail(n, "changes must be a mapping of versions to lines, such as 1.0.0: The first version.")
-		return
-	}
-	for key := range pairs(n) {
-		c := Change{Version: key.Value, Text: r.line(n, key.Value)}
-		before := m.Version
-		if len(m.Changes) > 0 {
-			before = m.Changes[len(m.Changes)-1].Version
+	before := m.Version
+	for key := range pairs(child(root, "changes")) {
+		switch version := key.Value; {
+		case !versionPattern.MatchString(version):
+			r.fail(key, "changes must name versions like 1.2.3: %q", text.Clip(version, 60))
+		case m.Version != "" && CompareVersions(version, m.Version) > 0:
+			r.fail(key, "changes must not go beyond the version of the manifest, %s: %q", m.Version, version)
+		case before != "" && CompareVersions(version, before) > 0:
+			r.fail(key, "changes must begin with the newest version: %q", version)
 		}
-		switch {
-		case !versionPattern.MatchString(c.Version):
-			r.fail(key, "changes must name versions like 1.2.3: %q", text.Clip(c.Version, 60))
-		case CompareVersions(c.Version, m.Version) > 0:
-			r.fail(key, "changes must not go beyond the version of the manifest, %s: %q", m.Version, c.Version)
-		case CompareVersions(c.Version, before) > 0:
-			r.fail(key, "changes must begin with the newest version: %q", c.Version)
-		}
-		m.Changes = append(m.Changes, c)
+		before = key.Value
 	}
-}
-
-// line returns a text of one line, or "".
-func (r *reader) line(n *yaml.Node, key string) string {
-	s := r.optionalText(n, key)
-	if s != text.Escape(s) {
-		r.fail(child(n, key), "%s must be one line: %q", key, text.Clip(s, 60))
-	}
-	return s
 }

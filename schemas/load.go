@@ -28,8 +28,7 @@ func LoadFor(host Conventions, files fs.FS) ([]*Manifest, error) {
 		return nil, fmt.Errorf("list manifests: %w", err)
 	}
 	r := &reader{
-		conventions: host, known: Keys(), keywords: keywords(),
-		documents: map[string]*yaml.Node{}, file: map[*yaml.Node]string{},
+		conventions: host, keywords: keywords(), documents: map[string]*yaml.Node{}, file: map[*yaml.Node]string{},
 	}
 	for _, name := range names {
 		r.read(files, name)
@@ -58,7 +57,6 @@ func LoadFor(host Conventions, files fs.FS) ([]*Manifest, error) {
 // stop at the first fault, so that whoever writes a manifest sees all of them at once.
 type reader struct {
 	conventions Conventions
-	known       []Key
 	keywords    map[string]string
 	documents   map[string]*yaml.Node
 	// file tells of each node in which file it stands. A node that a $ref copies into another
@@ -128,30 +126,18 @@ func isDefinitions(root *yaml.Node) bool {
 
 // manifest turns a document into a Manifest. What is wrong with it leaves a part of that empty.
 func (r *reader) manifest(root *yaml.Node) *Manifest {
-	r.keys(root, "")
 	address := "https://blocks.invalid/" + path.Base(r.file[root])
-	m := &Manifest{About: About{
-		ID: r.text(root, "id"), Name: r.text(root, "name"), Summary: r.text(root, "summary"),
-		Description: r.text(root, "description"), WhenToUse: r.text(root, "whenToUse"),
-		Version: r.text(root, "version"), Category: r.text(root, "category"), Tags: r.words(root, "tags"),
-		Link: r.optionalText(root, "link"), Limits: []string{},
-	}}
+	m := &Manifest{About: r.about(root)}
 	m.Input, m.Output = r.schema(root, "input", address+"/input"), r.schema(root, "output", address+"/output")
-	r.history(root, m)
-	r.look(root, m)
-	r.guide(root, m)
-	r.limits(root, m)
-	if m.ID != "" && !ValidID(m.ID) {
-		r.fail(child(root, "id"), "id must be lower-case words joined by underscores, 64 characters at most: %q", m.ID)
-	}
-	if m.Version != "" && !versionPattern.MatchString(m.Version) {
-		r.fail(child(root, "version"), "version must be like 1.2.3: %q", m.Version)
+	r.checkHistory(root, m)
+	r.checkWords(root, m)
+	if written := child(root, "sentence"); written != nil {
+		m.Sentence = r.sentence(written, m)
 	}
 	if m.Input != nil && m.Output != nil {
 		r.checkFields(child(root, "input"), m.Input.Fields(), true)
 		r.checkFields(child(root, "output"), m.Output.Fields(), false)
-		m.Examples = r.examples(root, m)
-		m.Refused = r.refusals(root)
+		r.checkExamples(root, m)
 	}
 	return m
 }

@@ -182,7 +182,7 @@ skills:
 		"templates: [x]":                 "templates must be a list of mappings",
 		"templates: [{title: T}]":        "prompt must be given",
 		"templates: [{category: fun}]":   `category must be one of`,
-		"templates: [{modules: [moon]}]": `modules must be of`,
+		"templates: [{modules: [moon]}]": `modules must be one of agent, files, `,
 		"skills: {a: b}":                 "skills must be a list of mappings",
 		"skills: [{name: A B}]":          "name must be lower-case words joined by hyphens",
 		"skills: [{name: a, description: d, content: c}]": `content must name the block that it is about: "hello_greet"`,
@@ -240,16 +240,16 @@ func TestLoadNamesFileAndLine(t *testing.T) {
 		{"long icon", "tags: [hello]", "icon: M" + strings.Repeat("1 1 ", 500) + "z", `greet.yaml:8: icon must be the data`},
 		{
 			"color without quotes", "tags: [hello]", "color: #0f766e",
-			`greet.yaml:8: color must be a hash and six hexadecimal digits, in quotes, such as "#0f766e": ""`,
+			`greet.yaml:8: color must be a hash and six hexadecimal digits, in quotes, such as "#0f766e": null`,
 		},
 		{"color by name", "tags: [hello]", "color: teal", `such as "#0f766e": "teal"`},
 		{
 			"long verb", "tags: [hello]", "verb: " + strings.Repeat("x", 31),
 			`greet.yaml:8: verb must be a line of at most 30 characters, such as Track event: "xxx`,
 		},
-		{"verb of two lines", "tags: [hello]", `verb: "a\nb"`, `greet.yaml:8: verb must be a line of at most 30 characters`},
+		{"verb of two lines", "tags: [hello]", `verb: "a\nb"`, `greet.yaml:8: verb must be one line: "a\nb"`},
 		{"limits that are no list", "tags: [hello]", "limits: many", `greet.yaml:8: limits must be a list of lines`},
-		{"limit of two lines", "tags: [hello]", `limits: ["a\nb"]`, `greet.yaml:8: limits must be lines of text: "a\nb"`},
+		{"limit of two lines", "tags: [hello]", `limits: ["a\nb"]`, `greet.yaml:8: limits must be one line: "a\nb"`},
 		{
 			"limit that is no number", "tags: [hello]", "maxRequestBytes: 32 kB",
 			`greet.yaml:8: maxRequestBytes must be a number of bytes above 0: "32 kB"`,

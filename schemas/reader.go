@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"regexp"
-	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/agnivade/levenshtein"
@@ -17,58 +17,13 @@ import (
 
 var versionPattern = regexp.MustCompile(`^\d+\.\d+\.\d+$`)
 
-// text returns a text that must be given.
-func (r *reader) text(n *yaml.Node, key string) string {
-	s := r.optionalText(n, key)
-	if s == "" && child(n, key) == nil {
-		r.fail(n, "%s must be given", key)
-	}
-	return s
-}
-
-// optionalText returns a text without the white space that a folded scalar of YAML ends in.
-func (r *reader) optionalText(n *yaml.Node, key string) string {
-	c := child(n, key)
-	if c == nil {
-		return ""
-	}
-	s := strings.TrimSpace(c.Value)
-	if c.Kind != yaml.ScalarNode || s == "" {
-		r.fail(c, "%s must be text", key)
-		return ""
-	}
-	return s
-}
-
-// words returns a list of lower-case words. They are sorted in the file, so that two files that say
-// the same look the same.
-func (r *reader) words(n *yaml.Node, key string) []string {
-	words := []string{}
-	c := child(n, key)
-	if c == nil {
-		return words
-	}
-	for _, w := range c.Content {
-		if w.Kind != yaml.ScalarNode || w.Value == "" || w.Value != strings.ToLower(w.Value) {
-			r.fail(w, "%s must be lower-case words", key)
-		}
-		words = append(words, w.Value)
-	}
-	if !slices.IsSorted(words) {
-		r.fail(c, "%s must be sorted", key)
-	}
-	return words
-}
-
 // schema returns a schema with its references to other files resolved, or nil after a fault. It is
 // not compiled after one, as the compiler would report the same again without a line.
 func (r *reader) schema(root *yaml.Node, key, url string) *Schema {
-	n := child(root, key)
+	n, before := child(root, key), len(r.errs)
 	if n == nil {
-		r.fail(root, "%s must be given", key)
-		return nil
+		return nil // which the form has told
 	}
-	before := len(r.errs)
 	whole := r.inline(n, nil)
 	fillFields(child(whole, "properties"), key == "input")
 	r.checkKeywords(whole)
@@ -83,38 +38,21 @@ func (r *reader) schema(root *yaml.Node, key, url string) *Schema {
 	return s
 }
 
-// object returns a mapping as JSON, with the digits and the order of the file.
-func (r *reader) object(n *yaml.Node, key string) rawjson.Object {
-	c := child(n, key)
-	if c == nil || c.Kind != yaml.MappingNode {
-		r.fail(n, "%s must be a mapping", key)
-		return nil
-	}
-	return rawjson.OpenObject(r.toJSON(c))
-}
-
-// examples validates without a context, as a manifest is small.
+// checkExamples validates without a context, as a manifest is small. Whether refused inputs lead to
+// their violations is for the block's tests to find out: a rule may be one that only the block
+// knows.
 //
 //nolint:contextcheck,nolintlint // contextcheck reads this, and does not say so
-func (r *reader) examples(root *yaml.Node, m *Manifest) []Example {
-	list := child(root, "examples")
-	if list == nil || len(list.Content) == 0 {
-		r.fail(root, "examples must be given, one at least: a list of title, input and output")
-		return nil
-	}
-	var examples []Example
-	for _, n := range list.Content {
-		r.keys(n, "examples[].")
-		e := Example{Title: r.text(n, "title"), Input: r.object(n, "input"), Output: r.object(n, "output")}
+func (r *reader) checkExamples(root *yaml.Node, m *Manifest) {
+	for i, e := range m.Examples {
+		at := "/examples/" + strconv.Itoa(i)
 		for _, v := range m.Input.Validate(context.Background(), r.normalised(e.Input, m.Input.Fields())) {
-			r.fail(locate(child(n, "input"), v.Path), "example breaks the input schema: %s %s", v.Path, v.Message)
+			r.fail(locate(root, at+"/input"+v.Path), "example breaks the input schema: %s %s", v.Path, v.Message)
 		}
 		for _, v := range m.Output.Validate(context.Background(), e.Output) {
-			r.fail(locate(child(n, "output"), v.Path), "example breaks the output schema: %s %s", v.Path, v.Message)
+			r.fail(locate(root, at+"/output"+v.Path), "example breaks the output schema: %s %s", v.Path, v.Message)
 		}
-		examples = append(examples, e)
 	}
-	return examples
 }
 
 // normalised takes out what only the host's conventions make valid, an empty text for an absent
@@ -134,30 +72,6 @@ func (r *reader) normalised(input rawjson.Object, fields []Field) rawjson.Object
 		out = append(out, m)
 	}
 	return out
-}
-
-// refusals reads inputs that break the schema, or a rule that only the block knows. Whether they
-// lead to their violations is for the block's tests to find out.
-func (r *reader) refusals(root *yaml.Node) []Refusal {
-	refusals := []Refusal{}
-	list := child(root, "refused")
-	if list == nil {
-		return refusals
-	}
-	for _, n := range list.Content {
-		r.keys(n, "refused[].")
-		f := Refusal{Title: r.text(n, "title"), Input: r.object(n, "input")}
-		if vs := child(n, "violations"); vs == nil || len(vs.Content) == 0 {
-			r.fail(n, "violations must be given, one at least: a list of path and code")
-		} else {
-			for _, v := range vs.Content {
-				r.keys(v, "refused[].violations[].")
-				f.Violations = append(f.Violations, Violation{Path: child(v, "path").Value, Code: r.text(v, "code")})
-			}
-		}
-		refusals = append(refusals, f)
-	}
-	return refusals
 }
 
 // pairs yields the keys and values of a mapping, in order.
