@@ -46,9 +46,8 @@ import (
 
 // The defaults of Config.
 const (
-	DefaultDrain = 30 * time.Second
-	// DefaultDrainDelay is the default off loopback; on loopback there is no delay.
-	DefaultDrainDelay = 5 * time.Second
+	defaultDrain      = 30 * time.Second
+	defaultDrainDelay = 5 * time.Second // off loopback; on loopback there is no delay
 )
 
 // Config says what a Server offers, and how it stops. The zero value of each field is a sensible
@@ -84,11 +83,11 @@ type Config struct {
 	// TLS makes [Server.Serve] speak https.
 	TLS *tls.Config
 	// Drain is how long requests may take once [Server.Serve] has stopped listening. Default
-	// [DefaultDrain]; negative is no time.
+	// 30 seconds; negative is no time.
 	Drain time.Duration
 	// DrainDelay is how long Serve goes on listening after its context has ended, while /readyz
-	// answers 503, so that load balancers can take the server out first. Default
-	// [DefaultDrainDelay] if other machines can reach the listener; negative is none.
+	// answers 503, so that load balancers can take the server out first. Default 5
+	// seconds if other machines can reach the listener; negative is none.
 	DrainDelay time.Duration
 	// OnDrain is called when the context of Serve has ended, with the delay until Serve stops
 	// listening.
@@ -125,7 +124,7 @@ func New(rt *runtime.Runtime, reg *registry.Registry, cfg Config) (*Server, erro
 			return nil, fmt.Errorf("serve: %w", err)
 		}
 	}
-	cfg.Drain = cmp.Or(cfg.Drain, DefaultDrain)
+	cfg.Drain = cmp.Or(cfg.Drain, defaultDrain)
 	cfg.MCP.Mount, cfg.MCP.HostChecked = mcpPath, true
 	cfg.MCP.Version = cmp.Or(cfg.MCP.Version, cfg.Version)
 	cfg.MCP.Logger = cmp.Or(cfg.MCP.Logger, cfg.Logger)
@@ -221,7 +220,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 func (s *Server) drainDelay(addr net.Addr) time.Duration {
 	tcp, ok := addr.(*net.TCPAddr)
 	if s.cfg.DrainDelay == 0 && ok && !loopback.Host(tcp.IP.String()) {
-		return DefaultDrainDelay
+		return defaultDrainDelay
 	}
 	return max(0, s.cfg.DrainDelay)
 }

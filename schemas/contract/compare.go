@@ -102,9 +102,9 @@ func list(v any) []any {
 }
 
 // lacking returns the elements of a list that another lacks.
-func lacking(from, other []any) []any {
-	return slices.DeleteFunc(slices.Clone(from), func(v any) bool {
-		return slices.ContainsFunc(other, func(o any) bool { return reflect.DeepEqual(v, o) })
+func lacking[T any](from, other []T) []T {
+	return slices.DeleteFunc(slices.Clone(from), func(v T) bool {
+		return slices.ContainsFunc(other, func(o T) bool { return reflect.DeepEqual(v, o) })
 	})
 }
 

@@ -11,6 +11,7 @@ package contract
 import (
 	"cmp"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -101,10 +102,10 @@ func Compare(before, after Contract) Diff {
 		c.schema("", decode(part.before), decode(part.after))
 		d.Changes = append(d.Changes, c.changes...)
 	}
-	for _, code := range without(before.Codes, after.Codes) {
+	for _, code := range lacking(before.Codes, after.Codes) {
 		d.Changes = append(d.Changes, Change{true, "codes", "", "code gone: " + code})
 	}
-	for _, code := range without(after.Codes, before.Codes) {
+	for _, code := range lacking(after.Codes, before.Codes) {
 		d.Changes = append(d.Changes, Change{false, "codes", "", "new code: " + code})
 	}
 	d.Needs = next(before.Version, len(d.Changes) > 0, d.Breaking())
@@ -174,7 +175,14 @@ func predecessor(olds []Contract, now Contract) (Contract, bool) {
 	return olds[len(olds)-1], true
 }
 
-// without returns the elements of a list that another lacks.
-func without(list, other []string) []string {
-	return slices.DeleteFunc(slices.Clone(list), func(s string) bool { return slices.Contains(other, s) })
+// next returns the least version for what has changed since another.
+func next(version string, changed, breaking bool) string {
+	v := schemas.VersionNumbers(version)
+	switch {
+	case breaking:
+		return fmt.Sprintf("%d.0.0", v[0]+1)
+	case changed:
+		return fmt.Sprintf("%d.%d.0", v[0], v[1]+1)
+	}
+	return version
 }

@@ -42,9 +42,9 @@ func newCapacity(cfg Config) *capacity {
 		return cmp.Or(given, standard)
 	}
 	c := &capacity{
-		mostRequests:    limit(int64(cfg.MaxInFlight), DefaultMaxInFlight),
-		mostBytes:       max(limit(cfg.MaxBuffered, DefaultMaxBuffered), cfg.MaxBody),
-		mostConnections: limit(int64(cfg.MaxConnections), DefaultMaxConnections),
+		mostRequests:    limit(int64(cfg.MaxInFlight), defaultMaxInFlight),
+		mostBytes:       max(limit(cfg.MaxBuffered, defaultMaxBuffered), cfg.MaxBody),
+		mostConnections: limit(int64(cfg.MaxConnections), defaultMaxConnections),
 		places:          map[net.Conn]*list.Element{},
 	}
 	c.requests, c.bytes = semaphore.NewWeighted(c.mostRequests), semaphore.NewWeighted(c.mostBytes)

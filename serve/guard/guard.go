@@ -22,22 +22,22 @@ import (
 	"time"
 )
 
-// The defaults of Config.
+// DefaultMaxBody is the default of Config.MaxBody. It has room for the largest input of a block and
+// the JSON around it.
+const DefaultMaxBody = 33 << 20
+
+// The other defaults of Config.
 const (
-	// DefaultMaxBody has room for the largest input of a block and the JSON around it.
-	DefaultMaxBody = 33 << 20
-	// DefaultRate and DefaultBurst leave room for a workflow host, which is one client however many
-	// users it has, and stop a runaway loop.
-	DefaultRate  = 500
-	DefaultBurst = 1000
-	// DefaultMaxClients is how many clients the rate limit remembers. They cost about two
-	// megabytes.
-	DefaultMaxClients = 10_000
-	// DefaultMaxInFlight, DefaultMaxBuffered and DefaultMaxConnections keep a server of blocks
-	// within 512 MiB of memory.
-	DefaultMaxInFlight    = 1024
-	DefaultMaxBuffered    = 32 << 20
-	DefaultMaxConnections = 2048
+	// These leave room for a workflow host, which is one client however many users it has, and stop
+	// a runaway loop.
+	defaultRate  = 500
+	defaultBurst = 1000
+	// So many clients cost about two megabytes.
+	defaultMaxClients = 10_000
+	// These keep a server of blocks within 512 MiB of memory.
+	defaultMaxInFlight    = 1024
+	defaultMaxBuffered    = 32 << 20
+	defaultMaxConnections = 2048
 )
 
 // AnyHost among Config.Hosts lets every Host header pass. It takes a token.
@@ -64,28 +64,28 @@ type Config struct {
 	MaxBody int64
 	// MaxInFlight is how many requests are processed at once, for all clients together. Those
 	// beyond are answered with 503 and Retry-After. GET and HEAD are not counted, so that health
-	// checks and metrics are answered while the server is full. Default [DefaultMaxInFlight];
-	// negative is no limit.
+	// checks and metrics are answered while the server is full. Default 1,024; negative is
+	// no limit.
 	MaxInFlight int
 	// MaxBuffered is how many bytes of request bodies are held at once, for all clients together:
 	// from when a request announces or sends them until it has been answered. Requests beyond are
-	// answered with 503 and Retry-After. Default [DefaultMaxBuffered], and at least MaxBody;
-	// negative is no limit.
+	// answered with 503 and Retry-After. Default 32 MiB, and at least MaxBody; negative
+	// is no limit.
 	MaxBuffered int64
 	// MaxConnections is how many connections [Guard.Server] serves. A few beyond are answered once
 	// and closed: GET and HEAD as usual, everything else with 503. Beyond these, the connection that
 	// has waited longest for the rest of a request makes room for a new one. Default
-	// [DefaultMaxConnections]; negative is no limit.
+	// 2,048; negative is no limit.
 	MaxConnections int
 	// Rate is how many requests a second one client may make, Burst how many at once. Requests that
 	// are refused for their Host, Origin or token have a separate limit of the same size, so that a
 	// web page cannot use up what programs on the same machine may send. A client is a remote
 	// address, or an IPv6 network of 64 bits; behind a proxy all clients are one. Defaults
-	// [DefaultRate] and [DefaultBurst]; a negative Rate is no limit.
+	// 500 and 1,000; a negative Rate is no limit.
 	Rate  float64
 	Burst int
 	// MaxClients is how many clients the rate limit remembers. Beyond, it forgets the one that it
-	// has not seen for longest. Default [DefaultMaxClients].
+	// has not seen for longest. Default 10,000.
 	MaxClients int
 	// WriteTimeout is how long one write of an answer may take before a client that does not read
 	// is cut off. A stream goes on for as long as its reader keeps up. Default 30 seconds.

@@ -27,7 +27,7 @@ func (g *Guard) log(r *http.Request, rec *recorder, begin time.Time) {
 	if rec.status >= http.StatusInternalServerError {
 		level = slog.LevelWarn
 	}
-	remote, _, _ := strings.Cut(ClientOf(r.RemoteAddr).String(), "/")
+	remote, _, _ := strings.Cut(clientOf(r.RemoteAddr).String(), "/")
 	g.cfg.Logger.LogAttrs(r.Context(), level, "request",
 		slog.String("requestId", RequestID(r.Context())), slog.String("method", r.Method),
 		slog.String("path", text.Clip(r.URL.Path, 200)), slog.Int("status", rec.status),

@@ -24,12 +24,12 @@ type limiter struct {
 }
 
 func newLimiter(cfg Config) *limiter {
-	cfg.Rate = cmp.Or(cfg.Rate, DefaultRate)
+	cfg.Rate = cmp.Or(cfg.Rate, defaultRate)
 	if cfg.Burst < 1 {
-		cfg.Burst = max(1, int(cfg.Rate*DefaultBurst/DefaultRate))
+		cfg.Burst = max(1, int(cfg.Rate*defaultBurst/defaultRate))
 	}
 	if cfg.MaxClients < 1 {
-		cfg.MaxClients = DefaultMaxClients
+		cfg.MaxClients = defaultMaxClients
 	}
 	buckets, _ := simplelru.NewLRU[netip.Prefix, *rate.Limiter](cfg.MaxClients, nil) // fails for sizes below 1
 	return &limiter{rate: cfg.Rate, burst: cfg.Burst, now: cfg.Clock, buckets: buckets}
@@ -39,7 +39,7 @@ func (l *limiter) check(r *http.Request) *Problem {
 	if l.rate < 0 {
 		return nil
 	}
-	wait := l.take(ClientOf(r.RemoteAddr))
+	wait := l.take(clientOf(r.RemoteAddr))
 	if wait == 0 {
 		return nil
 	}
@@ -68,9 +68,9 @@ func (l *limiter) take(client netip.Prefix) time.Duration {
 	return wait
 }
 
-// ClientOf tells clients apart. Whoever has an IPv6 address mostly has the 64 bits behind it as
+// clientOf tells clients apart. Whoever has an IPv6 address mostly has the 64 bits behind it as
 // well. Peers without an address, such as those of a Unix socket, are one client.
-func ClientOf(remote string) netip.Prefix {
+func clientOf(remote string) netip.Prefix {
 	at, err := netip.ParseAddrPort(remote)
 	if err != nil {
 		return netip.Prefix{}

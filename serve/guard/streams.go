@@ -27,7 +27,7 @@ type Streams struct {
 
 // Open makes room for a stream until closeStream is called, or returns the problem to answer with.
 func (s *Streams) Open(r *http.Request) (closeStream func(), full *Problem) {
-	client := ClientOf(r.RemoteAddr)
+	client := clientOf(r.RemoteAddr)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	refuse := func(format string, most int) *Problem {
