@@ -73,7 +73,7 @@ func roomOf(rooms map[string][]string, folder string) string {
 func importTable(t *testing.T, file string) map[string][]string {
 	data, err := os.ReadFile(file)
 	require.NoError(t, err)
-	_, table, ok := strings.Cut(string(data), "| ---- | ---------- |\n")
+	_, table, ok := strings.Cut(string(data), "| ---- | ---------- | ---------- |\n")
 	require.True(t, ok)
 	quoted := regexp.MustCompile("`([^`]+)`")
 	names := func(cell string) (out []string) {

@@ -84,7 +84,7 @@ func operationsOf(reg *registry.Registry, in Integration) ([]operation, error) {
 
 func checkNames(e registry.Entry) error {
 	host := schemas.AACFlow()
-	taken := append(host.ReservedInputs, "operation", "_context") // a form and the engine add them to parameters
+	taken := slices.Concat(host.ReservedInputs, []string{"operation", "_context"}) // the form and the engine add these
 	for _, f := range fixed() {
 		taken = append(taken, f.Name)
 	}
