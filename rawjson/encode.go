@@ -23,142 +23,135 @@ import (
 // not UTF-8 (encoding/json would replace it without a word), or nesting past the limit, which also
 // ends a map that contains itself.
 func Encode(v any, limits Limits) (stdjson.RawMessage, error) {
-	e := encoder{limits: limits.WithDefaults(), buf: make([]byte, 0, 512), pairs: make([]pair, 0, 16)}
-	if err := e.value(v, 1); err != nil {
+	e := encoder{limits.WithDefaults()}
+	out, err := e.value(make([]byte, 0, 512), v, 1)
+	if err == nil {
+		err = e.checkSize(out)
+	}
+	if err != nil {
 		return nil, err
 	}
-	return e.buf, e.checkSize()
+	return out, nil
 }
 
-type encoder struct {
-	limits Limits
-	buf    []byte
-	pairs  []pair // members of the maps being written, inner maps behind outer ones
-}
-
-// pair is a member of a map that is being written.
-type pair struct {
-	name  string
-	value any
-}
+// encoder appends values to what it is given.
+type encoder struct{ limits Limits }
 
 // value appends v, which stands at a depth from 1.
-func (e *encoder) value(v any, depth int) error {
-	if err := e.checkSize(); err != nil {
-		return err
+func (e encoder) value(dst []byte, v any, depth int) ([]byte, error) {
+	if err := e.checkSize(dst); err != nil {
+		return nil, err
 	}
 	switch v := v.(type) {
 	case nil:
-		e.buf = append(e.buf, "null"...)
+		return append(dst, "null"...), nil
 	case bool:
-		e.buf = strconv.AppendBool(e.buf, v)
+		return strconv.AppendBool(dst, v), nil
 	case string:
-		return e.text(v)
+		return text(dst, v)
 	case int:
-		e.buf = strconv.AppendInt(e.buf, int64(v), 10)
+		return strconv.AppendInt(dst, int64(v), 10), nil
 	case int64:
-		e.buf = strconv.AppendInt(e.buf, v, 10)
+		return strconv.AppendInt(dst, v, 10), nil
 	case float64:
 		if math.IsNaN(v) || math.IsInf(v, 0) {
-			return refuse(invalidJSON, 0, "JSON has no %v", v)
+			return nil, refuse(invalidJSON, 0, "JSON has no %v", v)
 		}
-		e.buf = jsontext.AppendFloat(e.buf, v, 64)
+		return jsontext.AppendFloat(dst, v, 64), nil
 	case map[string]any:
-		return e.object(v, depth)
+		return e.object(dst, v, depth)
 	case []any:
-		return list(e, v, depth)
+		return list(e, dst, v, depth)
 	case []map[string]any:
-		return list(e, v, depth)
+		return list(e, dst, v, depth)
 	case Object:
-		return e.raw(v.JSON(), depth)
+		return e.raw(dst, v.JSON(), depth)
 	case stdjson.RawMessage:
-		return e.raw(v, depth)
-	default:
-		raw, err := marshal(v)
-		if err != nil {
-			return err
-		}
-		return e.raw(raw, depth)
+		return e.raw(dst, v, depth)
 	}
-	return nil
+	raw, err := marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	return e.raw(dst, raw, depth)
 }
 
-// object appends a map. Its members are sorted in the part of pairs behind those of the maps around
-// it, so that a map in a map needs no list of its own.
-func (e *encoder) object(m map[string]any, depth int) error {
+// object appends a map, its members sorted. Most maps are small enough for a list on the stack.
+func (e encoder) object(dst []byte, m map[string]any, depth int) (_ []byte, err error) {
 	if m == nil {
-		return e.value(nil, depth)
+		return append(dst, "null"...), nil
 	}
 	if depth > e.limits.MaxDepth {
-		return e.tooDeep()
+		return nil, e.tooDeep()
 	}
-	first := len(e.pairs)
+	type member struct {
+		name  string
+		value any
+	}
+	var room [16]member
+	members := room[:0]
+	if len(m) > len(room) {
+		members = make([]member, 0, len(m))
+	}
 	for name, value := range m {
-		e.pairs = append(e.pairs, pair{name, value})
+		members = append(members, member{name, value})
 	}
-	slices.SortFunc(e.pairs[first:], func(a, b pair) int { return strings.Compare(a.name, b.name) })
-	e.buf = append(e.buf, '{')
-	for i := first; i < first+len(m); i++ {
-		member := e.pairs[i]
-		if i > first {
-			e.buf = append(e.buf, ',')
+	slices.SortFunc(members, func(a, b member) int { return strings.Compare(a.name, b.name) })
+	dst = append(dst, '{')
+	for i, m := range members {
+		if i > 0 {
+			dst = append(dst, ',')
 		}
-		if err := e.text(member.name); err != nil {
-			return err // no excerpt, here and below: the text may be a secret
+		if dst, err = text(dst, m.name); err != nil {
+			return nil, err // no excerpt, here and below: the text may be a secret
 		}
-		e.buf = append(e.buf, ':')
-		if err := e.value(member.value, depth+1); err != nil {
-			return below(member.name, depth, err)
+		if dst, err = e.value(append(dst, ':'), m.value, depth+1); err != nil {
+			return nil, below(m.name, depth, err)
 		}
 	}
-	e.pairs = e.pairs[:first]
-	e.buf = append(e.buf, '}')
-	return nil
+	return append(dst, '}'), nil
 }
 
-func list[T any](e *encoder, elements []T, depth int) error {
+func list[T any](e encoder, dst []byte, elements []T, depth int) (_ []byte, err error) {
 	if depth > e.limits.MaxDepth {
-		return e.tooDeep()
+		return nil, e.tooDeep()
 	}
-	e.buf = append(e.buf, '[')
-	start := len(e.buf)
+	dst = append(dst, '[')
+	start := len(dst)
 	for i, v := range elements {
 		if i > 0 {
-			e.buf = append(e.buf, ',')
+			dst = append(dst, ',')
 		}
 		if i == 1 { // the elements that follow are likely to be as long as the first
-			e.buf = slices.Grow(e.buf, min((len(e.buf)-start)*len(elements)*17/16, 1<<20))
+			dst = slices.Grow(dst, min((len(dst)-start)*len(elements)*17/16, 1<<20))
 		}
-		if err := e.value(v, depth+1); err != nil {
-			return below(strconv.Itoa(i), depth, err)
+		if dst, err = e.value(dst, v, depth+1); err != nil {
+			return nil, below(strconv.Itoa(i), depth, err)
 		}
 	}
-	e.buf = append(e.buf, ']')
-	return nil
+	return append(dst, ']'), nil
 }
 
 // raw checks JSON that somebody else wrote before it joins ours.
-func (e *encoder) raw(raw stdjson.RawMessage, depth int) error {
+func (e encoder) raw(dst []byte, raw stdjson.RawMessage, depth int) ([]byte, error) {
 	if raw == nil {
-		return e.value(nil, depth)
+		return append(dst, "null"...), nil
 	}
 	if err := Check(raw, Limits{MaxBytes: e.limits.MaxBytes, MaxDepth: max(1, e.limits.MaxDepth-depth+1)}); err != nil {
-		return err
+		return nil, err
 	}
-	e.buf = append(e.buf, bytes.TrimSpace(raw)...)
-	return nil
+	return append(dst, bytes.TrimSpace(raw)...), nil
 }
 
-func (e *encoder) text(s string) error {
+func text(dst []byte, s string) ([]byte, error) {
 	if isPlain(s) {
-		e.buf = append(append(append(e.buf, '"'), s...), '"')
-		return nil
+		return append(append(append(dst, '"'), s...), '"'), nil
 	}
-	var err error
-	if e.buf, err = jsontext.AppendQuote(e.buf, s); err != nil {
-		return refuseUTF8(0)
+	dst, err := jsontext.AppendQuote(dst, s)
+	if err != nil {
+		return nil, refuseUTF8(0)
 	}
-	return nil
+	return dst, nil
 }
 
 // isPlain reports whether a text is ASCII that needs no escapes.
@@ -172,14 +165,14 @@ func isPlain(s string) bool {
 }
 
 // checkSize ends the encoding of a value that repeats inside itself before memory does.
-func (e *encoder) checkSize() error {
-	if len(e.buf) > e.limits.MaxBytes {
+func (e encoder) checkSize(dst []byte) error {
+	if len(dst) > e.limits.MaxBytes {
 		return refuse(tooLarge, 0, "must be smaller: %d bytes are allowed", e.limits.MaxBytes)
 	}
 	return nil
 }
 
-func (e *encoder) tooDeep() error {
+func (e encoder) tooDeep() error {
 	return refuse(tooDeep, 0, nestsTooDeep, e.limits.MaxDepth)
 }
 
