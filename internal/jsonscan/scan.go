@@ -308,7 +308,7 @@ func (s *Scanner) skipObject() bool {
 		return true
 	}
 	var names Names
-	distinct := true
+	distinct := s.again != trusted // else nobody asks
 	for {
 		name, plain, ok := s.Name()
 		if !ok {
