@@ -25,8 +25,8 @@ type sending struct {
 	last           Error         // what the last attempt came to; Sent and InDoubt hold for all
 }
 
-func newSending(c *Client, r *Request) *sending {
-	s := &sending{Request: *r, client: c, limit: limit{r.Endpoint, r.Credential}, last: Error{Endpoint: r.Endpoint}}
+func newSending(c *Client, r *Request) sending {
+	s := sending{Request: *r, client: c, limit: limit{r.Endpoint, r.Credential}, last: Error{Endpoint: r.Endpoint}}
 	s.Method = cmp.Or(s.Method, http.MethodPost)
 	s.MaxAnswer = cmp.Or(s.MaxAnswer, maxRead)
 	s.Policy = s.Policy.withDefaults()

@@ -144,6 +144,7 @@ type preparer struct {
 	index int    // of the message at hand, or -1
 	left  int    // messages that are still to be written, that one included
 	free  []byte // messages are written behind one another, so that not each is allocated by itself
+	writer
 
 	code     retry.Code // of the error, once there is a problem
 	problems []Finding
@@ -152,11 +153,11 @@ type preparer struct {
 	givenIDs map[string]int // the messageIds that messages came with, and the positions they first had
 }
 
-func (c *Client) preparer(source Source, call Call) *preparer {
+func (c *Client) preparer(source Source, call Call) preparer {
 	if call.Time.IsZero() {
 		call.Time = time.Now()
 	}
-	p := &preparer{
+	p := preparer{
 		key: source.WriteKey, ids: idMaker{key: source.WriteKey, invocationID: call.InvocationID},
 		library: c.library, bareContext: c.bareContext,
 		index: -1, code: retry.TooLarge, allowPlaceholders: source.AllowPlaceholderIDs,

@@ -22,21 +22,18 @@ func (p *preparer) message(m Message) Prepared {
 			rawjson.Quote(string(m.typ)))
 		return Prepared{}
 	}
-	size := 240 + len(p.bareContext) + len(p.integrations)
+	size := 144 + len(p.bareContext) + len(p.integrations) // type, messageId and timestamp take up to 120
 	for _, f := range m.fields {
 		size += len(f.Name) + len(f.Value) + 4
 	}
-	w := writer{preparer: p, typ: m.typ, buf: p.buffer(size)}
-	w.buf = append(w.buf, itemOpening...)
-	w.buf = append(append(w.buf, m.typ...), '"')
+	p.writer = writer{typ: m.typ, buf: append(append(append(p.buffer(size), itemOpening...), m.typ...), '"')}
 	for _, f := range m.fields {
-		w.field(f)
+		p.field(f)
 	}
-	w.complete()
-	w.buf = append(w.buf, '}')
-	item := w.buf
+	p.complete()
+	item := append(p.buf, '}')
 	p.free = item[len(item):]
-	return Prepared{id: w.id, item: slices.Clip(item), fields: m.fields}
+	return Prepared{id: p.id, item: slices.Clip(item), fields: m.fields}
 }
 
 const itemOpening = `{"type":"`
@@ -51,9 +48,8 @@ func (p *preparer) buffer(size int) []byte {
 	return p.free
 }
 
-// writer writes one message.
+// writer is what has been written of the message at hand.
 type writer struct {
-	*preparer
 	typ   Type
 	buf   []byte
 	given roles // of the fields that are there, faulty ones too: those are wrong, not missing
@@ -63,111 +59,106 @@ type writer struct {
 	consent bool // the message is the one event whose context Segment checks
 }
 
-func (w *writer) field(f rawjson.Member) {
-	role := w.typ.role(f.Name)
+func (p *preparer) field(f rawjson.Member) {
+	role := p.typ.role(f.Name)
 	pointer := func() string { return rawjson.Pointer("", f.Name) }
 	kind := rawjson.KindOf(f.Value)
 	if kind == rawjson.Invalid {
-		w.refuse(pointer(), "invalid_json", "must be a JSON value", nil)
+		p.refuse(pointer(), "invalid_json", "must be a JSON value", nil)
 		return
 	}
 	if role.absent(f.Value, kind) {
 		return
 	}
-	w.given.add(role)
+	p.given.add(role)
 	if code, text := role.checkField(f.Name, f.Value, kind); code != "" {
-		w.refuse(pointer(), code, text, f.Value)
+		p.refuse(pointer(), code, text, f.Value)
 		return
 	}
-	if !w.allowPlaceholders && role.isPlaceholder(f.Value) {
-		w.refuse(pointer(), "placeholder_id", "must not be the text of a missing value, as all who have it would count as "+
+	if !p.allowPlaceholders && role.isPlaceholder(f.Value) {
+		p.refuse(pointer(), "placeholder_id", "must not be the text of a missing value, as all who have it would count as "+
 			"one; the source's allowPlaceholderIds lets it pass", f.Value)
 		return
 	}
 	switch role {
 	case roleType:
-		if !says(unescaped(f.Value), string(w.typ)) {
-			w.refuse(pointer(), "type_mismatch", "must be "+string(w.typ)+" in this call", f.Value)
+		if !says(unescaped(f.Value), string(p.typ)) {
+			p.refuse(pointer(), "type_mismatch", "must be "+string(p.typ)+" in this call", f.Value)
 		}
 		return
 	case roleWriteKey:
-		w.refuse(pointer(), "write_key_in_message", "must not be given: it would send the message to another source", nil)
+		p.refuse(pointer(), "write_key_in_message", "must not be given: it would send the message to another source", nil)
 		return
 	case roleSentAt:
-		w.warn(pointer(), "sent_at_replaced", "is not sent; the time of each attempt is, as the protocol wants it")
+		p.warn(pointer(), "sent_at_replaced", "is not sent; the time of each attempt is, as the protocol wants it")
 		return
 	case roleTimestamp:
-		f.Value = w.timestamp(f.Value)
+		f.Value = p.timestamp(f.Value)
 	case roleContext:
-		w.name(f.Name)
-		w.context(rawjson.Merge(w.preparer.context, f.Value))
+		p.name(f.Name)
+		start := len(p.buf)
+		p.buf = p.appendWithLibrary(p.buf, rawjson.Merge(p.context, f.Value))
+		p.sent = p.buf[start:]
 		return
 	case roleIntegrations:
-		w.checkAll(pointer(), f.Value)
-		f.Value = rawjson.Merge(w.integrations, f.Value)
+		p.checkAll(pointer(), f.Value)
+		f.Value = rawjson.Merge(p.integrations, f.Value)
 	case roleMessageID:
-		w.id, _ = rawjson.Text(f.Value)
-		w.noteID(w.id)
+		p.id, _ = rawjson.Text(f.Value)
+		p.noteID(p.id)
 	case roleEvent:
-		w.consent = says(unescaped(f.Value), "Segment Consent Preference Updated")
+		p.consent = says(unescaped(f.Value), "Segment Consent Preference Updated")
 	case roleServer:
-		w.warn(pointer(), "field_set_by_segment", "is set by Segment; it is sent as given and may be replaced")
+		p.warn(pointer(), "field_set_by_segment", "is set by Segment; it is sent as given and may be replaced")
 	case roleUnknown:
-		w.warn(pointer(), "field_unknown",
-			"is not a field of "+string(w.typ)+"; it is sent as given, and Segment may ignore it")
-		w.buf = append(rawjson.AppendText(append(w.buf, ','), f.Name), ':') // the name may need escapes
-		w.buf = append(w.buf, f.Value...)
+		p.warn(pointer(), "field_unknown",
+			"is not a field of "+string(p.typ)+"; it is sent as given, and Segment may ignore it")
+		p.buf = append(rawjson.AppendText(append(p.buf, ','), f.Name), ':') // the name may need escapes
+		p.buf = append(p.buf, f.Value...)
 		return
 	}
-	w.add(f.Name, f.Value)
+	p.add(f.Name, f.Value)
 }
 
 // complete writes what every message needs and this one did not have.
-func (w *writer) complete() {
-	if w.sent == nil {
-		w.sent = w.bareContext
-		w.add("context", w.sent)
+func (p *preparer) complete() {
+	if p.sent == nil {
+		p.sent = p.bareContext
+		p.add("context", p.sent)
 	}
-	if !w.given.has(roleIntegrations) && w.integrations != nil {
-		w.add("integrations", w.integrations)
+	if !p.given.has(roleIntegrations) && p.integrations != nil {
+		p.add("integrations", p.integrations)
 	}
-	if !w.given.has(roleMessageID) {
-		w.id = w.ids.next(w.typ, w.index, w.left)
-		w.name("messageId")
-		w.buf = append(append(append(w.buf, '"'), w.id...), '"') // letters, digits and a hyphen
+	if !p.given.has(roleMessageID) {
+		p.id = p.ids.next(p.typ, p.index, p.left)
+		p.name("messageId")
+		p.buf = append(append(append(p.buf, '"'), p.id...), '"') // letters, digits and a hyphen
 	}
 	// Without a timestamp Segment takes the time of receipt, which for a retry is minutes after the
 	// fact. With one, Segment corrects it for the sender's clock by timestamp = receivedAt -
 	// (sentAt - timestamp), which is why sentAt must be the time of the attempt.
-	if !w.given.has(roleTimestamp) {
-		w.add("timestamp", w.time)
+	if !p.given.has(roleTimestamp) {
+		p.add("timestamp", p.time)
 	}
-	w.given.missing(w.typ, w.refuse)
-	if w.consent {
-		checkConsent(w.sent, w.refuse)
+	p.given.missing(p.typ, p.refuse)
+	if p.consent {
+		checkConsent(p.sent, p.refuse)
 	}
 }
 
 // add writes a member whose name needs no escapes.
-func (w *writer) add(name string, value json.RawMessage) {
-	w.name(name)
-	w.buf = append(w.buf, value...)
+func (p *preparer) add(name string, value json.RawMessage) {
+	p.name(name)
+	p.buf = append(p.buf, value...)
 }
 
-func (w *writer) name(name string) {
-	w.buf = append(append(w.buf, ',', '"'), name...)
-	w.buf = append(w.buf, '"', ':')
-}
-
-// context writes a context with the library in it.
-func (w *writer) context(context json.RawMessage) {
-	start := len(w.buf)
-	w.buf = w.appendWithLibrary(w.buf, context)
-	w.sent = w.buf[start:]
+func (p *preparer) name(name string) {
+	p.buf = append(append(p.buf, ',', '"'), name...)
+	p.buf = append(p.buf, '"', ':')
 }
 
 // timestamp writes any form of ISO 8601 as Segment keeps times: UTC, milliseconds.
-func (w *writer) timestamp(value json.RawMessage) json.RawMessage {
+func (p *preparer) timestamp(value json.RawMessage) json.RawMessage {
 	if len(value) == len(`""`)+isotime.Size && isotime.IsFormatted(value[1:1+isotime.Size]) {
 		return value
 	}
@@ -175,11 +166,11 @@ func (w *writer) timestamp(value json.RawMessage) json.RawMessage {
 	text, ok := rawjson.Text(value)
 	t, err := isotime.Parse(text)
 	if !ok || err != nil {
-		w.refuse(pointer, "invalid_timestamp", isotime.ErrFormat.Error(), value)
+		p.refuse(pointer, "invalid_timestamp", isotime.ErrFormat.Error(), value)
 		return value
 	}
 	if !isotime.HasZone(text) {
-		w.warn(pointer, "timestamp_zone_assumed", "names no zone and is taken as UTC: "+text)
+		p.warn(pointer, "timestamp_zone_assumed", "names no zone and is taken as UTC: "+text)
 	}
 	return rawjson.Quote(isotime.Format(t))
 }
