@@ -187,7 +187,11 @@ func (c *Client) pause(l limit, d time.Duration) {
 func (c *Client) remaining(l limit) time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return max(0, time.Until(c.until[l]))
+	until, paused := c.until[l]
+	if !paused { // the usual case does not ask for the time
+		return 0
+	}
+	return max(0, time.Until(until))
 }
 
 // Wait is a pause before an attempt.
