@@ -13,6 +13,8 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	jsonv1 "github.com/go-json-experiment/json/v1"
+
+	"github.com/aacflow/segment-blocks/internal/jsonscan"
 )
 
 // Encode writes a Go value as JSON, the names of a map sorted. Maps, slices and the basic types are
@@ -144,7 +146,7 @@ func (e encoder) raw(dst []byte, raw stdjson.RawMessage, depth int) ([]byte, err
 }
 
 func text(dst []byte, s string) ([]byte, error) {
-	if isPlain(s) {
+	if jsonscan.IsPlain(s) {
 		return append(append(append(dst, '"'), s...), '"'), nil
 	}
 	dst, err := jsontext.AppendQuote(dst, s)
@@ -152,16 +154,6 @@ func text(dst []byte, s string) ([]byte, error) {
 		return nil, refuseUTF8(0)
 	}
 	return dst, nil
-}
-
-// isPlain reports whether a text is ASCII that needs no escapes.
-func isPlain(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c >= 0x80 {
-			return false
-		}
-	}
-	return true
 }
 
 // checkSize ends the encoding of a value that repeats inside itself before memory does.

@@ -116,19 +116,38 @@ func (s *Scanner) Name() (name []byte, plain, ok bool) {
 	return name, plain, true
 }
 
+// Most of an event is text, so this is where most of the time goes. It is looked at in words of
+// eight bytes.
+const (
+	each = 0x0101010101010101
+	high = 0x80 * each
+)
+
+// special sets the high bit of a byte that ends a run of plain text: a quote, a backslash or a
+// control character. The lowest bit set is exact, those above it need not be.
+func special(word uint64) uint64 {
+	q, b := word^'"'*each, word^'\\'*each
+	return ((q-each)&^q | (b-each)&^b | (word-' '*each)&^word) & high
+}
+
+// IsPlain reports whether a text is ASCII that needs no escapes.
+func IsPlain(text string) bool {
+	for ; len(text) >= 8; text = text[8:] {
+		if word := binary.LittleEndian.Uint64([]byte(text)); special(word)|word&high != 0 {
+			return false
+		}
+	}
+	for _, c := range []byte(text) {
+		if c < ' ' || c == '"' || c == '\\' || c >= 0x80 {
+			return false
+		}
+	}
+	return true
+}
+
 // Text moves past the string that begins here, and returns what stands between its quotes. Plain
 // tells that it has no escapes, so that it is the text itself.
-//
-// It looks at eight bytes at a time, by arithmetic that sets the high bit of each byte that ends a
-// run of plain text. Most of an event is text, so this is where most of the time goes.
 func (s *Scanner) Text() (body []byte, plain, ok bool) {
-	const (
-		each      = 0x0101010101010101
-		quotes    = '"' * each
-		backslash = '\\' * each
-		space     = ' ' * each
-		high      = 0x80 * each
-	)
 	data := s.data
 	start := s.pos + 1
 	var seen uint64 // all bytes, or-ed: the high bit tells that there is more than ASCII
@@ -142,15 +161,13 @@ func (s *Scanner) Text() (body []byte, plain, ok bool) {
 			copy(last[:], data[i:])
 			word = binary.LittleEndian.Uint64(last[:])
 		}
-		q, b := word^quotes, word^backslash
-		// The lowest bit set is exact: of a quote, a backslash or a control character.
-		special := ((q-each)&^q | (b-each)&^b | (word-space)&^word) & high
-		if special == 0 {
+		ends := special(word)
+		if ends == 0 {
 			seen |= word
 			i += 8
 			continue
 		}
-		at := bits.TrailingZeros64(special) &^ 7
+		at := bits.TrailingZeros64(ends) &^ 7
 		seen |= word & (1<<at - 1)
 		i += at / 8
 		if i >= len(data) {
