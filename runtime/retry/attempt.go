@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -107,16 +108,21 @@ func (s *sending) read(raw *http.Response, err error) (*Answer, error) {
 	return a, nil
 }
 
-// readUpTo returns an answer. The error says why that is not all of it.
+// readUpTo returns an answer. The error says why that is not all of it. Most answers are a few
+// bytes, for which io.ReadAll takes 512.
 func readUpTo(body io.Reader, most int) ([]byte, error) {
-	read, err := io.ReadAll(io.LimitReader(body, int64(most)+1))
-	switch {
-	case err != nil:
-		return read, fmt.Errorf("the answer broke off: %w", err)
-	case len(read) > most:
-		return read[:most], fmt.Errorf("%w: it has more than %s bytes", errLongAnswer, text.Grouped(int64(most)))
+	for read := make([]byte, 0, 64); ; read = slices.Grow(read, 1) {
+		n, err := body.Read(read[len(read):cap(read)])
+		read = read[:len(read)+n]
+		switch {
+		case len(read) > most:
+			return read[:most], fmt.Errorf("%w: it has more than %s bytes", errLongAnswer, text.Grouped(int64(most)))
+		case err == io.EOF: // itself: an error around it would be that of a connection
+			return read, nil
+		case err != nil:
+			return read, fmt.Errorf("the answer broke off: %w", err)
+		}
 	}
-	return read, nil
 }
 
 // maxRetryAfter is the longest wait that is granted to a receiver.

@@ -31,9 +31,9 @@ func (p *preparer) message(m Message) Prepared {
 		p.field(f)
 	}
 	p.complete()
-	item := append(p.buf, '}')
-	p.free = item[len(item):]
-	return Prepared{id: p.id, item: slices.Clip(item), fields: m.fields}
+	p.buf = append(p.buf, '}')
+	p.free = p.buf[len(p.buf):]
+	return Prepared{id: p.id, item: slices.Clip(p.buf), fields: m.fields}
 }
 
 const itemOpening = `{"type":"`
