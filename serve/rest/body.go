@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/aacflow/segment-blocks/internal/jsonscan"
 	"github.com/aacflow/segment-blocks/internal/text"
 	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/runtime"
@@ -19,7 +21,8 @@ import (
 type envelope struct {
 	input    json.RawMessage
 	source   string
-	attempts bool // the answer is to list them
+	attempts bool   // the answer is to list them
+	body     []byte // if nothing of the input has been read yet
 }
 
 // The bounds of what an answer tells of a body, whatever it holds.
@@ -28,7 +31,9 @@ const (
 	longestName    = 256 // of a member, a source or a JSON Pointer, in bytes
 )
 
-// open reads the body of a request and opens one level of it.
+// open reads the body of a request and opens one level of it. Where the body seems to have no member
+// but the input, it leaves the reading to the runtime, which reads all of an input before it sends
+// anything: for a batch, to read it twice takes a tenth of the time. See fault.
 func (h *Handler) open(w http.ResponseWriter, r *http.Request) (envelope, *Problem) {
 	if p := checkMediaType(r); p != nil {
 		return envelope{}, p
@@ -47,6 +52,39 @@ func (h *Handler) open(w http.ResponseWriter, r *http.Request) (envelope, *Probl
 	case err != nil:
 		return envelope{}, badRequest("the body could not be read to its end", 0)
 	}
+	if input, ok := soleInput(data); ok {
+		return envelope{input: input, body: data}, nil
+	}
+	return h.parse(data)
+}
+
+// soleInput cuts the object called input out of a body, if it is what the body begins and ends with.
+// If there is more in the body, or the body is no JSON, then what it returns is no JSON either.
+func soleInput(body []byte) (json.RawMessage, bool) {
+	s := jsonscan.Trusting(body)
+	if s.Peek() != '{' || !s.Enter() {
+		return nil, false
+	}
+	name, _, _ := s.Name()
+	rest, closed := bytes.CutSuffix(bytes.TrimRight(body, " \t\r\n"), []byte("}"))
+	if string(name) != "input" || s.Peek() != '{' || !closed {
+		return nil, false
+	}
+	input := bytes.TrimRight(rest[s.Pos():], " \t\r\n")
+	return input, bytes.HasSuffix(input, []byte("}"))
+}
+
+// fault returns what is wrong with a body of which only the runtime has read the input, or nil. It
+// goes before the error of the runtime, in which places are those of the input.
+func (h *Handler) fault(e envelope) *Problem {
+	if e.body == nil {
+		return nil
+	}
+	_, p := h.parse(e.body)
+	return p
+}
+
+func (h *Handler) parse(data []byte) (envelope, *Problem) {
 	// One level deeper than the input, whose depth the runtime checks itself.
 	obj, err := rawjson.ParseObject(data, rawjson.Limits{MaxBytes: h.cfg.MaxBody, MaxDepth: h.cfg.MaxDepth + 1})
 	if err != nil {

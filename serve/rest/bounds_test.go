@@ -71,6 +71,39 @@ func TestAnswersAreBounded(t *testing.T) {
 	require.Empty(t, b.segment.Requests())
 }
 
+// TestBodiesThatAreNotReadTwice: what is wrong with a body is the same whether the runtime is the
+// first to read the input, which it is where there is no other member, or not.
+func TestBodiesThatAreNotReadTwice(t *testing.T) {
+	b := start(t)
+	deep := strings.Repeat(`{"a":`, 200) + "1" + strings.Repeat("}", 200)
+	for _, input := range []string{
+		`{"event":"E","userId":"u"} `, `{}`, `{"event":1}`, `{"userId":"u","userId":"v"}`, `{"properties":{"a":1,"a":2}}`,
+		`{"event":"E",}`, `{"event":"E"}}`, `{"event":"E"`, `{"event":"\x"}`, "{\"event\":\"\xff\"}", deep, `{"event":tru}`,
+		`{"event":"E"},"input":{"event":"F"}`, `{"event":"E"},"inptu":{}`, `{"event":"E"} {}`, `{}} , {`,
+	} {
+		for _, verb := range []string{"invoke", "preview", "validate"} {
+			for _, headers := range [][]string{{"Idempotency-Key", "k"}, {"Accept", "text/event-stream"}} {
+				want := b.post("segment_track", verb, `{"input":`+input+`,"source":"prod"}`, headers...)
+				got := b.post("segment_track", verb, "\n{ \"input\" : "+input+"}\t", headers...)
+				require.Equal(t, want.StatusCode, got.StatusCode, "%s %s", verb, input)
+				if want.StatusCode == http.StatusOK {
+					continue
+				}
+				var problems [2]rest.Problem
+				want.into(t, &problems[0])
+				got.into(t, &problems[1])
+				for i := range problems { // which are behind other spaces
+					problems[i].Detail, problems[i].Message, problems[i].Instance, problems[i].Receipt = "", "", "", nil
+					for j := range problems[i].Violations {
+						problems[i].Violations[j].Message = ""
+					}
+				}
+				require.Equal(t, problems[0], problems[1], "%s %s", verb, input)
+			}
+		}
+	}
+}
+
 func TestViolationsOfTheBodyAreCounted(t *testing.T) {
 	b := start(t)
 	var body strings.Builder

@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -57,17 +58,19 @@ func (h *Handler) invoke(w http.ResponseWriter, r *http.Request, block string) {
 		fail(w, r, p)
 		return
 	}
-	use, ok := h.keys.Claim(q.key.invocationID(q.block, q.source), q.block, q.input)
-	if !ok {
-		fail(w, r, newProblem(
-			codeKeyReused,
-			"the Idempotency-Key has been used for another input; nothing was sent, "+
-				"since the receiver would drop it as a duplicate",
-		))
-		return
+	keep := true   // also if the runtime panics
+	if !q.random { // nobody knows a random key before the answer
+		use, ok := h.claim(q)
+		if !ok {
+			fail(w, r, cmp.Or(h.fault(q.envelope), newProblem(
+				codeKeyReused,
+				"the Idempotency-Key has been used for another input; nothing was sent, "+
+					"since the receiver would drop it as a duplicate",
+			)))
+			return
+		}
+		defer func() { use.Done(keep) }()
 	}
-	keep := true // also if the runtime panics
-	defer func() { use.Done(keep) }()
 	var attempts []runtime.Attempt // stays nil unless they are asked for
 	options := q.options()
 	if q.attempts {
@@ -84,13 +87,21 @@ func (h *Handler) invoke(w http.ResponseWriter, r *http.Request, block string) {
 	if err != nil {
 		e := runtime.ErrorOf(err)
 		keep = idempotency.Sent(e)
-		p := problemOf(e)
+		if keep && q.random { // a success has no repeat, so only this needs the hash of the input
+			if use, ok := h.claim(q); ok {
+				use.Done(keep)
+			}
+		}
+		p := cmp.Or(h.fault(q.envelope), problemOf(e))
 		p.Attempts = attempts
 		fail(w, r, p)
 		return
 	}
-	keep = !q.random // no client repeats a success under a key that it did not choose
 	succeed(w, result, attempts)
+}
+
+func (h *Handler) claim(q request) (*idempotency.Use, bool) {
+	return h.keys.Claim(q.key.invocationID(q.block, q.source), q.block, q.input)
 }
 
 func failPlainly(w http.ResponseWriter, r *http.Request, p *Problem) { p.Write(w, r) }
@@ -116,7 +127,7 @@ func (h *Handler) preview(w http.ResponseWriter, r *http.Request, block string) 
 	}
 	requests, receipt, err := h.runtime.Preview(r.Context(), q.ref, runtime.JSON(q.input), q.options()...)
 	if err != nil {
-		problemOf(runtime.ErrorOf(err)).Write(w, r)
+		cmp.Or(h.fault(q.envelope), problemOf(runtime.ErrorOf(err))).Write(w, r)
 		return
 	}
 	writeFresh(w, typeJSON, encode(struct {
@@ -143,8 +154,12 @@ func (h *Handler) validate(w http.ResponseWriter, r *http.Request, block string)
 	v := verdict{Valid: true, Violations: []schemas.Violation{}}
 	if err := h.runtime.Validate(r.Context(), q.ref, runtime.JSON(q.input), q.options()...); err != nil {
 		e := runtime.ErrorOf(err)
-		if len(e.Violations) == 0 || e.Code == runtime.InvalidOutput {
-			problemOf(e).Write(w, r)
+		p := h.fault(q.envelope)
+		if p == nil && (len(e.Violations) == 0 || e.Code == runtime.InvalidOutput) {
+			p = problemOf(e)
+		}
+		if p != nil {
+			p.Write(w, r)
 			return
 		}
 		v = verdict{Code: e.Code, Violations: e.Violations, Unlisted: e.UnlistedViolations}
