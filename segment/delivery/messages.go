@@ -122,7 +122,7 @@ func (s *Store) removeDead(source string, ids []uint64, retry bool) (total int, 
 			ids = append(ids, m.ID)
 		}
 	}
-	const piece = 1000
+	const piece = 250
 	for ids := range slices.Chunk(ids, piece) {
 		n, err := stored.removePiece(source, ids, retry, false)
 		if total += n; err != nil {

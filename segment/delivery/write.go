@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"runtime"
 	"runtime/debug"
 
 	"go.etcd.io/bbolt"
@@ -106,15 +107,22 @@ func (s *Store) write() {
 }
 
 // group adds to an op those that wait behind it, as many as one transaction may
-// have.
+// have. It yields to those that the last transaction has set free, and may come
+// again: otherwise two halves of the callers would take turns, and fewer share a
+// transaction.
 func (s *Store) group(first *op) []*op {
 	group, events, bytes := []*op{first}, first.events, first.bytes
-	for events < groupEvents && bytes < groupBytes {
+	for yielded := false; events < groupEvents && bytes < groupBytes; {
 		select {
 		case o := <-s.ops:
 			group, events, bytes = append(group, o), events+o.events, bytes+o.bytes
+			yielded = false
 		default:
-			return group
+			if yielded {
+				return group
+			}
+			runtime.Gosched()
+			yielded = true
 		}
 	}
 	return group
