@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/aacflow/segment-blocks/rawjson"
@@ -64,8 +65,13 @@ func storing(name string, callers, n int) contender {
 		var source tracking.Sender
 		return runner{
 			prepare: func() (err error) {
-				store, err = openStore(path, 0)
-				if err == nil {
+				if store, err = openStore(path, 0); err != nil {
+					return err
+				}
+				if err := errors.Join(leave(ctx, store), pageByPage(path)); err != nil {
+					return err
+				}
+				if store, err = openStore(path, 0); err == nil {
 					source = store.Source(sourceName, sourceOf(nobody))
 				}
 				return err
@@ -93,6 +99,25 @@ func storing(name string, callers, n int) contender {
 			close: func() { _ = os.RemoveAll(folder) },
 		}, nil
 	}}
+}
+
+// pageByPage writes a new file again, one page at a time. Linux holds in one piece what has been
+// written at once, as bbolt writes the first four pages. When one of them changes it writes that one
+// to the disk, but counts all four.
+func pageByPage(path string) error {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	file, err := os.OpenFile(path+".paged", os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	for page := range slices.Chunk(data, os.Getpagesize()) {
+		_, failed := file.Write(page)
+		err = errors.Join(err, failed)
+	}
+	return errors.Join(err, file.Close(), os.Rename(path+".paged", path))
 }
 
 // messagesOf are messages of some 500 bytes.
