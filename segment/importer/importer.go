@@ -288,7 +288,7 @@ func (im *Import) open() error {
 			return err
 		}
 		if o.Part != nil {
-			in.part, in.size = o.Part, o.Part.To-o.Part.From
+			in.part, in.size = *o.Part, o.Part.To-o.Part.From
 		}
 		csv = csv || in.format == CSV
 		im.inputs = append(im.inputs, in)

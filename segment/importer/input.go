@@ -36,23 +36,7 @@ type input struct {
 	id    string
 	size  int64 // in bytes on disk, -1 where that is not known
 	stdin io.Reader
-	part  *Part // nil for all of it
-}
-
-// firstLine is the number of the line that is read first.
-func (in *input) firstLine() int64 {
-	if in.part != nil {
-		return in.part.Line
-	}
-	return 1
-}
-
-// firstOffset is where what is read begins among the events of the whole file.
-func (in *input) firstOffset() int64 {
-	if in.part != nil {
-		return in.part.Offset
-	}
-	return 0
+	part  Part // To is 0 for all of it
 }
 
 // edge is how much of either end of a file makes its id.
@@ -60,7 +44,7 @@ const edge = 64 << 10
 
 // openInput looks at a file.
 func openInput(path string, o *Options) (*input, error) {
-	in := &input{path: path, format: o.Format, encoding: o.Encoding, size: -1, stdin: o.Stdin}
+	in := &input{path: path, format: o.Format, encoding: o.Encoding, size: -1, stdin: o.Stdin, part: Part{Line: 1}}
 	if in.format == "" {
 		in.format = formatOf(path)
 	}
@@ -130,7 +114,7 @@ func (in *input) open(read *atomic.Int64) (*bufio.Reader, io.Closer, error) {
 			return nil, nil, fmt.Errorf("cannot read the events: %w", err)
 		}
 		file = f
-		if p := in.part; p != nil {
+		if p := in.part; p.To > 0 {
 			file = struct {
 				io.Reader
 				io.Closer

@@ -2,14 +2,12 @@ package importer
 
 import (
 	"bytes"
-	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -22,7 +20,7 @@ import (
 
 // message is what an event gives segment_batch to send.
 type message struct {
-	json    []byte
+	json    []byte // valid until the next event is read
 	id      string // the messageId that the event had
 	derived bool   // it had none, and json has one
 	person  string // the id whose messages must stay in order
@@ -64,23 +62,17 @@ func (m *message) given() []byte {
 // limits leave room for the two levels and the few bytes that a batch puts around a message.
 func limits() rawjson.Limits { return rawjson.Limits{MaxBytes: maxRecord, MaxDepth: 126} }
 
-// object is a JSON object and the members of it that an import has to do with: the values, nil for
-// those that it lacks.
+// object is a JSON object and the members of it that an import looks at, nil for those that it
+// lacks.
 type object struct {
-	text                                            []byte
-	typ, id, timestamp                              value
-	userID, anonymousID, previousID, groupID        value
-	reasons, message, row /* called text */, origin value
-}
-
-// value is a value of an object, and where it stands in the text.
-type value struct {
-	json.RawMessage
-	start, end int
+	text                                     []byte
+	typ, id, timestamp                       json.RawMessage
+	userID, anonymousID, previousID, groupID json.RawMessage
+	reasons                                  json.RawMessage // of a line in a file of rejects
 }
 
 // member returns what takes the value of a member, nil where nobody does.
-func (o *object) member(name string) *value {
+func (o *object) member(name string) *json.RawMessage {
 	switch name {
 	case "type":
 		return &o.typ
@@ -98,52 +90,42 @@ func (o *object) member(name string) *value {
 		return &o.groupID
 	case "reasons":
 		return &o.reasons
-	case "message":
-		return &o.message
-	case "text":
-		return &o.row
-	case "origin":
-		return &o.origin
 	}
 	return nil
 }
 
-// openObject checks a JSON object and finds its members in one pass. The error is a
-// *[rawjson.Error].
+// openObject checks a JSON object and finds its members in one pass, without a list of them, as
+// events come by the million. The error is a *[rawjson.Error].
 func openObject(raw []byte) (object, error) {
 	o := object{text: bytes.TrimSpace(raw)}
-	if o.scan(jsonscan.New(o.text, limits().MaxBytes, limits().MaxDepth)) {
+	if o.scan() {
 		return o, nil
 	}
-	// It is faulty, which is explained here, or has too many names to tell them apart so fast.
-	if _, err := rawjson.ParseObject(o.text, limits()); err != nil {
-		return o, err
+	// It is faulty, or has names that are not easily told apart.
+	members, err := rawjson.ParseObject(o.text, limits())
+	for _, m := range members {
+		if v := o.member(m.Name); v != nil {
+			*v = m.Value
+		}
 	}
-	o.scan(jsonscan.Trusting(o.text))
-	return o, nil
+	return o, err
 }
 
-// scan returns true where the object is valid for sure, with names that differ.
-func (o *object) scan(s jsonscan.Scanner) bool {
+// scan returns true where the object is valid for sure.
+func (o *object) scan() bool {
+	s := jsonscan.New(o.text, limits().MaxBytes, limits().MaxDepth)
 	if s.Peek() != '{' || !s.Enter() {
 		return false
 	}
 	var names jsonscan.Names
-	distinct := true
 	for first := true; ; first = false {
 		more, ok := s.More('}', first)
 		if !ok || !more {
-			return ok && distinct && s.End()
+			return ok && s.End()
 		}
-		quoted := s.Pos()
 		name, plain, ok := s.Name()
-		if !ok {
+		if !ok || !plain || !names.Add(name) {
 			return false
-		}
-		distinct = distinct && plain && names.Add(name)
-		if !plain {
-			text, _ := rawjson.Text(o.text[quoted : quoted+len(name)+2])
-			name = []byte(text)
 		}
 		s.Peek()
 		start := s.Pos()
@@ -151,21 +133,15 @@ func (o *object) scan(s jsonscan.Scanner) bool {
 			return false
 		}
 		if v := o.member(string(name)); v != nil {
-			*v = value{o.text[start:s.Pos():s.Pos()], start, s.Pos()}
+			*v = o.text[start:s.Pos()]
 		}
 	}
 }
 
 // missing tells whether a member is absent. Empty counts as absent, because something is about to
 // take its place.
-func (v *value) missing() bool {
-	text := string(v.RawMessage)
-	return text == "" || text == `""` || text == "null"
-}
-
-func (v *value) text() string {
-	text, _ := rawjson.Text(v.RawMessage)
-	return text
+func missing(v json.RawMessage) bool {
+	return len(v) == 0 || string(v) == `""` || string(v) == "null"
 }
 
 // message makes a message of an event. Where the event is a line of a file of rejects, the message
@@ -173,17 +149,8 @@ func (v *value) text() string {
 func (r *reader) message(raw []byte, e *event) {
 	o, err := openObject(raw)
 	clock := r.times
-	if err == nil && o.rejected() {
-		if text := o.origin.text(); text != "" {
-			e.origin = parseOrigin(text)
-		}
-		e.raw = o.message.RawMessage
-		text := []byte(o.row.text())
-		if e.raw == nil {
-			e.raw = text
-		} else if o.row.RawMessage != nil {
-			e.row = text
-			e.fault(CodeCSV, "must be corrected by the text beside it, and that text be removed")
+	if err == nil && e.unwrap(&o) {
+		if e.faults != nil {
 			return
 		}
 		o, err = openObject(e.raw)
@@ -196,17 +163,44 @@ func (r *reader) message(raw []byte, e *event) {
 	if bytes.IndexByte(o.text, '\n') >= 0 {
 		o, _ = openObject(oneLine(o.text))
 	}
-	m := &e.message
-	m.id = o.id.text()
-	// A message of an alias or a group may have none of the first ids, and still has an order.
-	m.person = cmp.Or(o.userID.text(), o.anonymousID.text(), o.previousID.text(), o.groupID.text())
-	stamp, fault := clock.normal(o.timestamp.RawMessage)
+	stamp, fault := clock.normal(o.timestamp)
 	if fault != "" {
 		e.faults = []schemas.Violation{{Path: "/timestamp", Code: "invalid_timestamp", Message: fault}}
 		return
 	}
-	o.timestamp.RawMessage = stamp
-	r.write(&o, m)
+	e.id, _ = rawjson.Text(o.id)
+	// A message of an alias or a group may have none of the first ids, and still has an order.
+	for _, id := range []json.RawMessage{o.userID, o.anonymousID, o.previousID, o.groupID} {
+		if e.person == "" {
+			e.person, _ = rawjson.Text(id)
+		}
+	}
+	r.write(&o, stamp, &e.message)
+}
+
+// unwrap takes the event out of a line of a file of rejects. It returns false where the object is
+// no such line.
+func (e *event) unwrap(o *object) bool {
+	if o.typ != nil || rawjson.KindOf(o.reasons) != rawjson.ArrayKind {
+		return false
+	}
+	line := rawjson.OpenObject(o.text)
+	message, given := line.Get("message")
+	_, beside := line.Get("text")
+	if !given && !beside {
+		return false
+	}
+	if text := line.Text("origin"); text != "" {
+		e.origin = parseOrigin(text)
+	}
+	e.raw, e.row = message, []byte(line.Text("text"))
+	switch {
+	case !given:
+		e.raw = e.row
+	case beside:
+		e.fault(CodeCSV, "must be corrected by the text beside it, and that text be removed")
+	}
+	return true
 }
 
 // notJSON says what is wrong with a text, and in which line where it has several.
@@ -224,64 +218,62 @@ func notJSON(err error, text []byte, line int64) schemas.Violation {
 	return v
 }
 
-// rejected tells a line of a file of rejects.
-func (o *object) rejected() bool {
-	return o.typ.RawMessage == nil && rawjson.KindOf(o.reasons.RawMessage) == rawjson.ArrayKind &&
-		(o.message.RawMessage != nil || o.row.RawMessage != nil)
-}
-
 // write writes the message, with a type and a messageId where it has none.
-func (r *reader) write(o *object, m *message) {
-	if o.typ.missing() && r.options.Type != "" {
-		o.typ.RawMessage = rawjson.Quote(string(r.options.Type))
+func (r *reader) write(o *object, stamp json.RawMessage, m *message) {
+	typ, id := o.typ, o.id
+	if missing(typ) && r.options.Type != "" {
+		typ = rawjson.Quote(string(r.options.Type))
 	}
-	if m.derived = o.id.missing(); m.derived {
-		o.id.RawMessage = r.deriveID(o, m.origin)
+	if m.derived = missing(id); m.derived {
+		id = r.deriveID(m.origin, o.text, typ, stamp)
 	}
-	out := append(make([]byte, 0, len(o.text)+100), '{')
-	if o.id.start == 0 {
-		out = append(append(append(out, `"messageId":`...), o.id.RawMessage...), ',')
-	}
-	if o.typ.start == 0 && o.typ.RawMessage != nil {
-		out = append(append(append(out, `"type":`...), o.typ.RawMessage...), ',')
-	}
-	from := 1
-	there := [...]value{o.id, o.typ, o.timestamp}
-	slices.SortFunc(there[:], func(a, b value) int { return a.start - b.start })
-	for _, v := range there {
-		if v.start > 0 {
-			out = append(append(out, o.text[from:v.start]...), v.RawMessage...)
-			from = v.end
+	m.json = append(r.json[:0], '{')
+	given := o.text
+	for _, member := range [...]struct {
+		name    string
+		was, is json.RawMessage
+	}{{"messageId", o.id, id}, {"type", o.typ, typ}, {"timestamp", o.timestamp, stamp}} {
+		switch {
+		case member.was == nil && member.is != nil:
+			m.json = append(append(append(m.json, '"'), member.name...), `":`...)
+			m.json = append(append(m.json, member.is...), ',')
+		case !bytes.Equal(member.was, member.is):
+			given = rawjson.OpenObject(given).Set(member.name, member.is).JSON()
 		}
 	}
-	rest := bytes.TrimLeft(o.text[from:], blank)
+	rest := bytes.TrimLeft(given[1:], blank)
 	if rest[0] == '}' {
-		out = bytes.TrimSuffix(out, []byte(","))
+		m.json = bytes.TrimSuffix(m.json, []byte(","))
 	}
-	out = append(out, rest...)
-	m.json = out
+	m.json = append(m.json, rest...)
+	r.json = m.json
 }
 
-// seed is what the messageIds of one file have in common.
+// seed is what messageIds are derived from: what those of one file have in common, the offset, and
+// the hash of what the event says.
 type seed struct {
 	file string
-	sum  [sha256.Size]byte
+	sum  [sha256.Size + 8 + 8]byte
 }
 
 // deriveID derives a messageId from the write key, from where the message stood, and from what it
 // says. So a repeat has the id that it had, and an event that was changed, or is mapped otherwise,
 // does not pass for a repeat. Another way to derive it needs another stateVersion.
-func (r *reader) deriveID(o *object, from origin) json.RawMessage {
-	if r.seed.file != from.file {
-		r.seed = seed{from.file, sha256.Sum256(fmt.Appendf(nil, "segment-blocks/import/v3 %q %q", r.options.Key, from.file))}
+func (r *reader) deriveID(from origin, said ...[]byte) json.RawMessage {
+	s := &r.seed
+	if s.file != from.file {
+		sum := sha256.Sum256(fmt.Appendf(nil, "segment-blocks/import/v3 %q %q", r.options.Key, from.file))
+		copy(s.sum[:], sum[:])
+		s.file = from.file
 	}
-	var said xxhash.Digest
-	said.Reset()
-	for _, part := range [][]byte{o.text, o.typ.RawMessage, o.timestamp.RawMessage} {
-		_, _ = said.Write(part) // never fails
+	var hash xxhash.Digest
+	hash.Reset()
+	for _, part := range said {
+		_, _ = hash.Write(part) // never fails
 	}
-	id := binary.BigEndian.AppendUint64(r.seed.sum[:], uint64(from.offset)) //nolint:gosec // any bits will do
-	sum := sha256.Sum256(binary.BigEndian.AppendUint64(id, said.Sum64()))
+	binary.BigEndian.PutUint64(s.sum[sha256.Size:], uint64(from.offset)) //nolint:gosec // any bits will do
+	binary.BigEndian.PutUint64(s.sum[sha256.Size+8:], hash.Sum64())
+	sum := sha256.Sum256(s.sum[:])
 	return append(hex.AppendEncode([]byte(`"sb1-`), sum[:16]), '"')
 }
 

@@ -51,15 +51,13 @@ type reader struct {
 	began   int64 // what had been read before the file
 	id      string
 	seed    seed
+	json    []byte // of the last message
 	times   times
 }
 
 // newReader returns a reader that begins at a position. The files before it count as read, so that
 // the progress of a resumed import begins where it stopped.
 func (im *Import) newReader(at position) *reader {
-	if at.Offset == 0 && at.File < len(im.inputs) {
-		at.Line = im.inputs[at.File].firstLine()
-	}
 	at.Line = max(1, at.Line)
 	r := &reader{options: &im.options, inputs: im.inputs, rules: im.rules, at: at, times: im.times}
 	for _, done := range r.inputs[:min(at.File, len(r.inputs))] {
@@ -143,8 +141,7 @@ func (r *reader) openFile(ctx context.Context) error {
 	if err != nil {
 		return &InputError{err}
 	}
-	r.file, r.split, r.rows = file, newSplitter(from, r.at.File, 0), nil
-	r.split.at.Line = in.firstLine()
+	r.file, r.split, r.rows = file, newSplitter(from, position{File: r.at.File, Line: in.part.Line}), nil
 	r.id = in.id
 	if r.options.InvocationID != "" {
 		r.id = r.options.InvocationID + "/" + strconv.Itoa(r.at.File)
@@ -186,7 +183,7 @@ func (r *reader) goOn(ctx context.Context) error {
 
 // header reads the names of the columns and chooses the mapping.
 func (r *reader) header(in *input) error {
-	r.rows = &rows{comma: rune(r.options.Delimiter), times: r.times}
+	r.rows = &rows{comma: string(rune(r.options.Delimiter)), times: r.times}
 	r.split.comma = r.options.Delimiter
 	first, err := r.split.next()
 	if errors.Is(err, io.EOF) {
@@ -198,14 +195,10 @@ func (r *reader) header(in *input) error {
 	if i := bytes.IndexByte(first.raw, '\r'); i >= 0 && !bytes.HasPrefix(first.raw[i:], []byte("\r\n")) {
 		return errLineEnds
 	}
-	if first.long || first.open {
-		return errors.New("the first line must name the columns")
+	if first.long || first.open || first.torn || !utf8.Valid(first.raw) {
+		return errors.New("the first line must name the columns, as text in the encoding of the file")
 	}
-	cells, fault := r.rows.fields(first.raw)
-	if fault != nil {
-		return fmt.Errorf("the first line must name the columns; it %s", fault.Message)
-	}
-	if r.rows.mapping, err = newMapping(cells, r.rules, r.options.Type); err != nil {
+	if r.rows.mapping, err = newMapping(r.rows.cells(first.raw), r.rules, r.options.Type); err != nil {
 		return err
 	}
 	if r.mapped != nil {
@@ -226,26 +219,21 @@ func (r *reader) record() (e event, ok bool, err error) {
 	if len(raw) == 0 {
 		return event{}, false, nil
 	}
-	e = event{raw: rec.raw, before: rec.at, message: message{origin: origin{r.id, in.firstOffset() + rec.at.Offset}}}
+	e = event{raw: rec.raw, before: rec.at, after: rec.after, message: message{origin: origin{r.id, in.part.Offset + rec.at.Offset}}}
 	switch {
 	case rec.long:
-		e.fault(CodeTooLong, fmt.Sprintf("must be at most %d bytes: %d", maxRecord, rec.size()))
+		e.fault(CodeTooLong, fmt.Sprintf("must be at most %d bytes: %d", maxRecord, rec.after.Offset-rec.at.Offset))
 	case rec.open:
 		e.fault(CodeCSV, "must close its quotes, and one that opens here is never closed")
+	case rec.torn:
+		e.fault(CodeCSV, "must be a row of CSV, and its quotes do not fit together")
 	case r.options.Encoding != UTF8 && bytes.ContainsRune(raw, utf8.RuneError):
 		e.fault("invalid_utf8", "must be text in "+string(r.options.Encoding)+", and has bytes that are none")
 	case r.rows != nil:
-		raw, e.faults = r.rows.message(rec.raw)
-		if r.rows.torn && len(rec.lines) > 0 {
-			// Its quotes took lines in that have rows of their own: reject the first line alone.
-			r.split.back(&rec)
-			r.at, e.raw = r.split.at, rec.raw
-		}
-		if raw != nil {
+		if raw, e.faults = r.rows.message(rec.raw); raw != nil {
 			e.row, e.raw = e.raw, raw
 		}
 	}
-	e.after = r.at
 	if e.faults == nil {
 		r.message(raw, &e)
 	}

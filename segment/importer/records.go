@@ -5,18 +5,21 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
-	"slices"
 
 	"github.com/cespare/xxhash/v2"
 )
 
-// maxRecord is the longest line or row that is looked at. Segment takes far less; a longer one is
-// rejected without being held.
-const maxRecord = 4 << 20
+// maxRecord is the longest line, row or value that is looked at. Segment takes far less; a longer
+// one is rejected without being held, and excerptBytes of it are kept.
+const (
+	maxRecord    = 4 << 20
+	excerptBytes = 1000
+)
 
-// excerptBytes is how much is kept of one that is too long.
-const excerptBytes = 1000
+// blank is the white space of JSON.
+const blank = " \t\r\n"
 
 // layout says how the events of a file stand.
 type layout string
@@ -31,37 +34,36 @@ const (
 type record struct {
 	at, after position
 	raw       []byte
-	long      bool     // too long: raw is how it begins
-	open      bool     // what opens here, such as a quote, is never closed
-	lines     []record // of a row that has several
+	long      bool // too long: raw is how it begins
+	open      bool // what opens here, such as a quote, is never closed
+	torn      bool // it is the first line of what is no row because of its quotes
 }
 
-// size is how many bytes the record has in the file.
-func (r *record) size() int64 { return r.after.Offset - r.at.Offset }
-
-// splitter cuts what it reads into records, in constant memory.
+// splitter cuts what it reads into records, in constant memory. It looks for the end of a record in
+// what the buffer holds, and moves only when that is found. So a row that turns out to be none costs
+// its first line, and reading goes on behind that.
 type splitter struct {
 	from  *bufio.Reader // has room for a line of maxRecord bytes
 	at    position
 	sum   xxhash.Digest // of all that was read
 	last  byte          // that was read
 	comma byte          // between the fields of CSV; 0 for JSON
-	ahead []record      // lines that were read already
 }
 
-func newSplitter(from *bufio.Reader, file int, comma byte) *splitter {
-	return &splitter{from: from, at: position{File: file, Line: 1}, sum: *xxhash.New(), comma: comma}
+func newSplitter(from *bufio.Reader, at position) *splitter {
+	return &splitter{from: from, at: at, sum: *xxhash.New()}
 }
 
 // next returns the next record, valid until the one after it, or io.EOF.
-func (s *splitter) next() (record, error) {
-	if s.at.Layout != lines {
+func (s *splitter) next() (r record, err error) {
+	switch {
+	case s.at.Layout != lines:
 		return s.value()
-	}
-	r, err := s.line()
-	quotes := quotes{comma: s.comma, field: true}
-	if err == nil && s.comma != 0 && !r.long && quotes.open(r.raw) {
-		return s.row(r, &quotes)
+	case s.comma != 0:
+		r, err = s.row()
+	default:
+		r, err = s.read(lineEnd)
+		r.open = false // the end of the file is that of a line
 	}
 	r.raw = withoutBreak(r.raw)
 	return r, err
@@ -72,96 +74,53 @@ func withoutBreak(line []byte) []byte {
 	return bytes.TrimSuffix(bytes.TrimSuffix(line, []byte("\n")), []byte("\r"))
 }
 
-// row returns a row that goes on in the lines after its first one. Where no line closes the quotes,
-// the row is its first line alone, and so it is where the row gets too long.
-func (s *splitter) row(first record, quotes *quotes) (record, error) {
-	// Lines share the buffer of the reader, which the next one overwrites.
-	first.raw = bytes.Clone(first.raw)
-	row := record{at: first.at, raw: bytes.Clone(first.raw), lines: []record{first}}
-	for open := true; open; {
-		l, err := s.line()
-		if err != nil && !errors.Is(err, io.EOF) {
-			return record{}, err // half a row is none
-		}
-		if err == nil {
-			l.raw = bytes.Clone(l.raw)
-			row.lines = append(row.lines, l)
-		}
-		if err != nil || l.long || len(row.raw)+len(l.raw) > maxRecord {
-			s.back(&row)
-			row.open = true
-			return row, nil //nolint:nilerr // the end of the file is that of the row
-		}
-		row.raw = append(row.raw, l.raw...)
-		open = quotes.open(l.raw)
-	}
-	row.raw, row.after = withoutBreak(row.raw), s.at
-	return row, nil
+func lineEnd(part []byte) (n int, done bool) {
+	n = bytes.IndexByte(part, '\n') + 1
+	return n, n > 0
 }
 
-// back makes the first line of a row that has several a record of its own, and the next one begin
-// behind it.
-func (s *splitter) back(r *record) {
-	if len(r.lines) > 0 {
-		s.ahead = slices.Concat(r.lines[1:], s.ahead)
-		*r = r.lines[0]
-		r.raw, s.at = withoutBreak(r.raw), r.after
+// find tells how many of the bytes that come next make a record. End gets them piece by piece, and
+// tells whether the record ends among them, and behind how many. Where it does not end, find
+// returns how many bytes the buffer holds, and why there are no more: bufio.ErrBufferFull, io.EOF,
+// or an error of reading.
+func (s *splitter) find(end func(part []byte) (n int, done bool)) (n int, err error) {
+	for {
+		held, err := s.from.Peek(max(n+1, s.from.Buffered()))
+		if len(held) == n {
+			return n, err
+		}
+		more, done := end(held[n:])
+		if done {
+			return n + more, nil
+		}
+		n = len(held)
 	}
 }
 
-// line returns the next line with its line break.
-func (s *splitter) line() (record, error) {
-	if len(s.ahead) > 0 {
-		r := s.ahead[0]
-		s.ahead, s.at = s.ahead[1:], r.after
-		return r, nil
-	}
-	r, err := s.read(func(part []byte) (int, bool) {
-		at := bytes.IndexByte(part, '\n')
-		return at + 1, at >= 0
-	})
-	r.open = false // the end of the file is that of a line
-	return r, err
-}
-
-// read returns what begins here. End gets the bytes of it piece by piece, and tells whether it ends
-// among them, and behind how many. Of what is too long the beginning is kept, and all of it hashed
-// and counted, so that the position after it is right.
+// read returns what begins here and ends where end says. Of what is too long the beginning is kept,
+// and all of it hashed and counted, so that the position after it is right.
 func (s *splitter) read(end func(part []byte) (n int, done bool)) (record, error) {
 	r := record{at: s.at}
-	seen := 0 // bytes that are held and that end has got
-	for done := false; !done; {
-		held, err := s.from.Peek(max(seen+1, s.from.Buffered()))
+	for {
+		n, err := s.find(end)
+		full := errors.Is(err, bufio.ErrBufferFull)
+		r.open = errors.Is(err, io.EOF) && (n > 0 || r.long)
+		if err != nil && !full && !r.open {
+			return record{}, err // half a record is none
+		}
+		raw := s.take(n)
 		switch {
-		case len(held) > seen:
-			var n int
-			if n, done = end(held[seen:]); done {
-				seen += n
-			} else {
-				seen = len(held)
-			}
-		case errors.Is(err, bufio.ErrBufferFull):
-			if !r.long {
-				r.long, r.raw = true, bytes.Clone(held[:excerptBytes])
-			}
-			s.take(seen)
-			seen = 0
-		case errors.Is(err, io.EOF) && (seen > 0 || r.long):
-			r.open, done = true, true
+		case r.long: // more of it
+		case full || len(withoutBreak(raw)) > maxRecord:
+			r.long, r.raw = true, bytes.Clone(raw[:excerptBytes])
 		default:
-			return record{}, err // half a line is none
+			r.raw = raw
+		}
+		if !full {
+			r.after = s.at
+			return r, nil
 		}
 	}
-	raw := s.take(seen)
-	switch {
-	case r.long:
-	case len(withoutBreak(raw)) > maxRecord:
-		r.long, r.raw = true, bytes.Clone(raw[:excerptBytes])
-	default:
-		r.raw = raw
-	}
-	r.after = s.at
-	return r, nil
 }
 
 // take moves past n bytes that are held, and returns them.
@@ -193,31 +152,175 @@ func (s *splitter) skipTo(ctx context.Context, at position) (same bool, err erro
 	return s.at == at && whole, nil
 }
 
-// quotes follows the quotes of a row of CSV. One means something only where a field begins, so that
-// one inside a field does not swallow the rows that follow.
-type quotes struct {
-	comma  byte
-	field  bool // a field begins here
-	quoted bool // inside quotes
-	closed bool // behind a quote that may close them
+// row returns the next row of CSV. Where no line closes its quotes, or they do not fit together, it
+// is its first line alone.
+func (s *splitter) row() (record, error) {
+	q := quotes{comma: s.comma}
+	n, err := s.find(q.end)
+	whole := err == nil && !q.torn || errors.Is(err, io.EOF) && !q.open()
+	if !whole && err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, bufio.ErrBufferFull) {
+		return record{}, err // half a row is none
+	}
+	end := lineEnd
+	if whole {
+		end = func([]byte) (int, bool) { return n, n > 0 }
+	}
+	r, err := s.read(end)
+	r.open, r.torn = !whole && q.open(), q.torn
+	return r, err
 }
 
-// open tells whether quotes are open at the end of a row's next line.
-func (q *quotes) open(line []byte) bool {
-	if !q.quoted && bytes.IndexByte(line, '"') < 0 {
-		return false
+// quotes finds the end of a row of CSV, as RFC 4180 has it: a quote opens a field at its beginning
+// alone, and behind the one that closes it the field ends.
+//
+// As it is strict, a line that is looked at as part of a row and again as a row of its own has an
+// even number of quotes, so that the second look ends in this line. All looks together take a time
+// that grows with the file, whatever is in it.
+type quotes struct {
+	comma byte
+	in    place
+	torn  bool // the quotes do not fit together
+}
+
+// place is where in a field of CSV a byte stands.
+type place byte
+
+const (
+	begin   place = iota
+	plain         // in a field without quotes
+	quoted        // inside quotes
+	closing       // behind a quote that closes them, unless another one follows
+	ending        // behind a CR that follows them
+)
+
+func (q *quotes) open() bool { return q.in == quoted }
+
+// end is told the next bytes of a row, and returns behind how many it ends, if it does.
+func (q *quotes) end(part []byte) (n int, done bool) {
+	if n = bytes.IndexByte(part, '\n') + 1; n > 0 && q.in == begin && bytes.IndexByte(part[:n], '"') < 0 {
+		return n, true // as most rows do
 	}
-	for _, c := range line {
+	for i, c := range part {
 		switch {
-		case q.quoted && !q.closed:
-			q.closed = c == '"'
-		case q.closed && c == '"': // two of them stand for one
-			q.closed = false
-		case c == '"' && q.field:
-			q.quoted, q.field = true, false
+		case q.in == quoted:
+			if c == '"' {
+				q.in = closing
+			}
+		case c == '"' && (q.in == begin || q.in == closing):
+			q.in = quoted
+		case c == '\n':
+			return i + 1, true
+		case c == '"', q.in == closing && c != q.comma && c != '\r', q.in == ending:
+			q.torn = true
+			return 0, true
+		case c == q.comma:
+			q.in = begin
+		case q.in == closing:
+			q.in = ending
 		default:
-			q.quoted, q.closed, q.field = false, false, c == q.comma
+			q.in = plain
 		}
 	}
-	return q.quoted && !q.closed
+	return 0, false
+}
+
+// look finds out how the events of a JSON file stand: one a line, unless a list begins, or the
+// first object goes on in the next line or has another one behind it.
+func (s *splitter) look() {
+	c, err := s.skip(blank)
+	if c == '[' {
+		s.at.Layout = values
+	}
+	if err != nil || c != '{' {
+		return
+	}
+	n, err := s.find(lineEnd)
+	line, _ := s.from.Peek(n)
+	n, done := newBrackets(c).end(line)
+	behind := bytes.TrimLeft(line[n:], blank+",")
+	if (done || err == nil) && bytes.HasPrefix(behind, []byte("{")) {
+		s.at.Layout = values
+	}
+}
+
+// skip moves past the bytes that are in cut, and returns the one that follows.
+func (s *splitter) skip(cut string) (byte, error) {
+	for {
+		if _, err := s.from.Peek(1); err != nil {
+			return 0, err
+		}
+		held, _ := s.from.Peek(s.from.Buffered())
+		rest := bytes.TrimLeft(held, cut)
+		s.take(len(held) - len(rest))
+		if len(rest) > 0 {
+			return rest[0], nil
+		}
+	}
+}
+
+// value returns the next JSON value, be it in a list or not. It looks for its end alone, and judges
+// nothing. Commas and closing brackets between the values may be too many or too few, since no
+// event is lost by that.
+func (s *splitter) value() (record, error) {
+	for {
+		c, err := s.skip(blank + ",")
+		switch {
+		case errors.Is(err, io.EOF) && s.at.Layout == list:
+			return record{}, fmt.Errorf("%w: the list is never closed", ErrCut)
+		case err != nil:
+			return record{}, err
+		case c == '[' && s.at.Layout == values:
+			s.take(1)
+			s.at.Layout = list
+		case c == ']':
+			s.take(1)
+			s.at.Layout = values
+		case c == '{' || c == '[' || c == '"':
+			r, err := s.read(newBrackets(c).end)
+			if err == nil && r.open {
+				err = fmt.Errorf("%w: the event that begins at line %d is never closed", ErrCut, r.at.Line)
+			}
+			return r, err
+		default: // what stands where an object should, up to the next one in this line
+			return s.read(func(part []byte) (int, bool) {
+				at := bytes.IndexAny(part, ",{]\n")
+				return at, at >= 0
+			})
+		}
+	}
+}
+
+// brackets finds the end of an object, array or text. Only brackets of its own kind count, so that
+// a wrong one inside it costs no other value.
+type brackets struct {
+	open, close     byte
+	depth           int
+	quoted, escaped bool
+}
+
+func newBrackets(open byte) *brackets { return &brackets{open: open, close: open + 2} } // as ASCII has them
+
+// end is told the next bytes of a value, and returns behind how many it ends, if it does.
+func (b *brackets) end(part []byte) (n int, done bool) {
+	for i, c := range part {
+		switch {
+		case b.escaped:
+			b.escaped = false
+		case b.quoted:
+			b.escaped = c == '\\'
+			b.quoted = c != '"' && c != '\n' // no text has a line break in it
+			if !b.quoted && b.depth == 0 {
+				return i + 1, true
+			}
+		case c == '"':
+			b.quoted = true
+		case c == b.open:
+			b.depth++
+		case c == b.close:
+			if b.depth--; b.depth == 0 {
+				return i + 1, true
+			}
+		}
+	}
+	return 0, false
 }

@@ -2,10 +2,7 @@ package importer
 
 import (
 	"bytes"
-	"encoding/csv"
-	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"unicode/utf8"
 
@@ -19,58 +16,43 @@ import (
 // rows turns rows of CSV into messages.
 type rows struct {
 	mapping *mapping
-	comma   rune
+	comma   string
 	times   times
-	from    bytes.Reader
-	csv     *csv.Reader
-	row     []byte
 	buf     []byte
-	torn    bool // the last row was none because of its quotes
 }
 
-// fields returns the cells of one row. They are valid until the next call.
-func (c *rows) fields(raw []byte) ([]string, *schemas.Violation) {
-	c.torn = false
-	if bytes.IndexByte(raw, 0) >= 0 {
-		return nil, &schemas.Violation{Code: CodeCSV, Message: "must be text, and has a NUL byte"}
-	}
-	c.row = append(append(c.row[:0], raw...), '\n')
-	if bytes.IndexByte(raw, '\r') >= 0 { // the reader drops one before each line feed, also inside a cell
-		c.row = bytes.ReplaceAll(c.row, []byte("\r\n"), []byte("\r\r\n"))
-	}
-	// One csv.Reader serves all rows, because making one allocates a buffer.
-	c.from.Reset(c.row)
-	if c.csv == nil {
-		c.csv = csv.NewReader(&c.from)
-		c.csv.Comma, c.csv.FieldsPerRecord, c.csv.ReuseRecord = c.comma, -1, true
-	}
-	cells, err := c.csv.Read()
-	if err == nil && c.from.Len() == 0 {
-		if !utf8.Valid(raw) {
-			return nil, &schemas.Violation{Code: "invalid_utf8", Message: "must be valid UTF-8"}
+// cells returns the cells of a row of which the quotes fit together.
+func (c *rows) cells(raw []byte) []string {
+	var cells []string
+	row := string(raw)
+	for more := true; more; {
+		cell := ""
+		if inside, quoted := strings.CutPrefix(row, `"`); quoted {
+			end := strings.IndexByte(inside, '"')
+			for strings.HasPrefix(inside[end+1:], `"`) { // two of them stand for one
+				end += 2 + strings.IndexByte(inside[end+2:], '"')
+			}
+			cell = strings.ReplaceAll(inside[:end], `""`, `"`)
+			row, more = strings.CutPrefix(inside[end+1:], c.comma)
+		} else {
+			cell, row, more = strings.Cut(row, c.comma)
 		}
-		return cells, nil
+		cells = append(cells, cell)
 	}
-	c.torn = true
-	c.csv = nil // it may have kept a part
-	var parse *csv.ParseError
-	if errors.As(err, &parse) {
-		err = parse.Err
-	}
-	if err == nil || errors.Is(err, io.EOF) {
-		err = errors.New("must be one row")
-	}
-	return nil, &schemas.Violation{Code: CodeCSV, Message: "must be a row of CSV: " + err.Error()}
+	return cells
 }
 
 // message returns a row as a message, valid until the next call. It writes JSON straight into a
 // buffer, since rows come by the million. A row that does not fit the columns, or has faults in its
 // cells, is a message too, which the file of rejects shows so that it can be mended.
 func (c *rows) message(raw []byte) ([]byte, []schemas.Violation) {
-	cells, fault := c.fields(raw)
-	if fault != nil {
-		return nil, []schemas.Violation{*fault}
+	switch {
+	case bytes.IndexByte(raw, 0) >= 0:
+		return nil, []schemas.Violation{{Code: CodeCSV, Message: "must be text, and has a NUL byte"}}
+	case !utf8.Valid(raw):
+		return nil, []schemas.Violation{{Code: "invalid_utf8", Message: "must be valid UTF-8"}}
 	}
+	cells := c.cells(raw)
 	m := c.mapping
 	var faults []schemas.Violation
 	if len(cells) != len(m.header) {

@@ -96,6 +96,7 @@ func (im *Import) add(e *event) bool {
 		return false
 	}
 	it := item{mark: mark{im.next.seq, e.before}, message: e.message}
+	it.json = bytes.Clone(e.json)
 	im.meet(&it)
 	if p.building == nil {
 		p.building = &batch{first: it.mark, items: make([]item, 0, p.last)}
