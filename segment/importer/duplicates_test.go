@@ -45,21 +45,3 @@ func TestManyIDsTakeConstantMemory(t *testing.T) {
 		}
 	}
 }
-
-// Neither does what is remembered of repeats, also where there is no state to write.
-func TestRepeatsAreForgottenOnceSettled(t *testing.T) {
-	im, err := New(Options{
-		Files: []string{Stdin}, Stdin: strings.NewReader(""),
-		Invoke: func(context.Context, runtime.JSON) (*runtime.Receipt, error) { return nil, nil },
-	})
-	require.NoError(t, err)
-	_, err = im.begin(t.Context())
-	require.NoError(t, err)
-	for i := range int64(1000) {
-		im.duplicates = append(im.duplicates, i)
-	}
-	im.next.seq = 900
-	require.NoError(t, im.checkpoint())
-	require.Len(t, im.duplicates, 100)
-	require.EqualValues(t, 1000, im.progress().Duplicates)
-}

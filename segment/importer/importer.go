@@ -218,18 +218,17 @@ type Import struct {
 	mu         sync.Mutex
 	changed    sync.Cond
 	partitions []*partition
-	next       mark // what is read next
-	ended      bool // there is nothing more to read
+	pending    []pending // all events from the first that is neither accepted nor rejected
+	heldBytes  int       // of rejects among them
+	next       position  // what is read next
+	ended      bool      // there is nothing more to read
 	readErr    error
-	counts     Counts // of all runs; see progress for those that are kept elsewhere
+	counts     Counts // of all runs
 	rejects    *rejects
-	held       []reject // until everything before them is settled
-	heldBytes  int
 	written    state // what the state file says
 	warned     map[string]bool
 	inRow      int                          // events that the receiver has refused since it accepted one
 	ids        *lru.Cache[uint64, position] // where the latest messageIds were given, by hash
-	duplicates []int64                      // accepted ones that are not settled
 }
 
 // New prepares an import. It reads the beginnings of files and writes nothing. The error is an
@@ -252,7 +251,7 @@ func New(o Options) (*Import, error) {
 		im.limiter = rate.NewLimiter(rate.Limit(o.Rate), im.most)
 	}
 	for range o.Concurrency {
-		im.partitions = append(im.partitions, &partition{most: min(fewEvents, im.most)})
+		im.partitions = append(im.partitions, &partition{})
 	}
 	if err := im.open(); err != nil {
 		return nil, &InputError{err}

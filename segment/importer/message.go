@@ -50,15 +50,6 @@ func (o origin) String() string {
 	return o.file + ":" + strconv.FormatInt(o.offset, 10)
 }
 
-// given returns the message without a messageId that was added, for the file of rejects: once it is
-// mended it is another message, and derives an id of its own.
-func (m *message) given() []byte {
-	if !m.derived {
-		return m.json
-	}
-	return rawjson.OpenObject(m.json).Without("messageId").JSON()
-}
-
 // limits leave room for the two levels and the few bytes that a batch puts around a message.
 func limits() rawjson.Limits { return rawjson.Limits{MaxBytes: maxRecord, MaxDepth: 126} }
 

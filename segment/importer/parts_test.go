@@ -50,8 +50,8 @@ func TestParts(t *testing.T) {
 }
 
 func TestPartIsResumed(t *testing.T) {
-	in := file(t, "events.ndjson", tracks(3000, 7, 20))
-	parts, err := importer.Split(t.Context(), in, 200_000, nil)
+	in := file(t, "events.ndjson", tracks(12_000, 7, 20))
+	parts, err := importer.Split(t.Context(), in, 700_000, nil)
 	require.NoError(t, err)
 	require.Greater(t, len(parts), 1)
 	r := newReceiver(t)

@@ -1,7 +1,6 @@
 package importer
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,9 +15,8 @@ import (
 
 // reject is an event that was not sent, as the file of rejects has it.
 type reject struct {
-	mark
 	reasons []schemas.Violation
-	json    []byte // with its line break
+	line    []byte // with its line break
 }
 
 // newReject writes what became of an event. Object is the message. Text stands in its place for
@@ -26,23 +24,23 @@ type reject struct {
 //
 // Such a line can itself be imported: the message is taken out of it. Origin is where the line
 // stood at first, from which its messageId is derived.
-func newReject(of mark, file, origin string, reasons []schemas.Violation, object, text []byte) reject {
+func newReject(file string, at position, from origin, reasons []schemas.Violation, object, text []byte) *reject {
 	list, _ := json.Marshal(reasons) // strings always can be
 	dst := make([]byte, 0, len(object)+len(text)+len(list)+200)
 	dst = rawjson.AppendText(append(dst, `{"file":`...), file)
-	dst = fmt.Appendf(dst, `,"line":%d`, of.at.Line)
-	if of.at.Layout != lines { // a line may have many events
-		dst = fmt.Appendf(dst, `,"offset":%d`, of.at.Offset)
+	dst = fmt.Appendf(dst, `,"line":%d`, at.Line)
+	if at.Layout != lines { // a line may have many events
+		dst = fmt.Appendf(dst, `,"offset":%d`, at.Offset)
 	}
 	dst = fmt.Appendf(dst, `,"reasons":%s`, list)
-	dst = rawjson.AppendText(append(dst, `,"origin":`...), origin)
+	dst = rawjson.AppendText(append(dst, `,"origin":`...), from.String())
 	if object != nil {
 		dst = append(append(dst, `,"message":`...), object...)
 	}
 	if object == nil || text != nil {
 		dst = rawjson.AppendText(append(dst, `,"text":`...), string(text))
 	}
-	return reject{of, reasons, append(dst, '}', '\n')}
+	return &reject{reasons, append(dst, '}', '\n')}
 }
 
 // rejects is the file of what was not sent. Its path may be "", for none.
@@ -112,27 +110,23 @@ func unwritable(what, flag string, err error) error {
 	return fmt.Errorf("cannot write %s: %w; %sname another file with %s", what, err, advice, flag)
 }
 
-// write appends rejects, all of them or none: where the file does not take them, what it took is
+// write appends the lines of rejects, all of them or none: where the file does not take them, what it took is
 // cut off again, and where it cannot even be cut, the next run does so.
-func (r *rejects) write(list []reject) error {
-	if len(list) == 0 || r.failed != nil {
+func (r *rejects) write(lines []byte, count int64) error {
+	if count == 0 || r.failed != nil {
 		return r.failed
 	}
 	if r.path != "" {
-		var buf bytes.Buffer
-		for _, one := range list {
-			buf.Write(one.json)
-		}
-		if _, err := r.file.Write(buf.Bytes()); err != nil {
+		if _, err := r.file.Write(lines); err != nil {
 			r.failed = r.unwritable(err)
 			if !r.special {
 				_ = r.file.Truncate(r.size)
 			}
 			return r.failed
 		}
-		r.size += int64(buf.Len())
+		r.size += int64(len(lines))
 	}
-	r.count += int64(len(list))
+	r.count += count
 	return nil
 }
 

@@ -1,15 +1,13 @@
 package importer
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"fmt"
-	"hash/maphash"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/runtime"
 	"github.com/aacflow/segment-blocks/schemas"
 	"github.com/aacflow/segment-blocks/segment/tracking"
@@ -22,12 +20,9 @@ const (
 	addedBytes     = 130
 	maxBatchEvents = tracking.MaxBatchMessages
 	maxReady       = 2 // batches of a partition that wait
-	// fewEvents is how many events the first batches of a partition have.
-	fewEvents = 50
 	// maxRefusedInRow is how many events the receiver may refuse in a row, each sent alone, before
 	// it seems to refuse the source.
 	maxRefusedInRow = 100
-	rememberedIDs   = 100_000
 )
 
 // errHalted ends an invocation's work when something else has failed, which is what counts.
@@ -37,91 +32,80 @@ var errHalted = errors.New("halted")
 type partition struct {
 	building *batch   // is being filled; nil for none
 	ready    []*batch // in order; the first may be in flight
-	// most is how many events a batch may have. It begins small and grows while none is refused,
-	// because to tell what is wrong with a message takes longer with more messages around it.
-	most int
-	last int // how many events the last full batch had
 }
 
 // batch is the events of one invocation.
 type batch struct {
-	first mark // the first event that is not settled; the import's lock guards it
 	items []item
-	bytes int
+	body  []byte // the input of segment_batch, without its end
 }
 
-// item is one event of a batch.
+// item is one event of a batch: its number, and where its message stands in the body.
 type item struct {
-	mark
-	message
-	idHash    uint64 // of a messageId that the event brings, 0 for none
-	duplicate bool   // an earlier event has that id too
+	seq        int64
+	begin, end int
 }
 
-// flush makes ready what has been gathered, however little. The caller holds the lock.
-func (p *partition) flush() {
+const (
+	inputBegins = `{"batch":[`
+	inputEnds   = `]}`
+)
+
+// input is that of segment_batch for some of the items, or all.
+func (b *batch) input(items []item) runtime.JSON {
+	body := b.body
+	if len(items) < len(b.items) {
+		body = []byte(inputBegins)
+		for _, it := range items {
+			body = append(append(body, b.body[it.begin:it.end]...), ',')
+		}
+	}
+	return append(body[:len(body)-1], inputEnds...)
+}
+
+// gather puts a message into the batch that is being filled, and waits where enough is ready. It
+// returns false when the import is halted. The caller holds the lock.
+func (im *Import) gather(p *partition, seq int64, message []byte) bool {
+	if b := p.building; b != nil {
+		n := len(b.items) + 1
+		if n > im.most || len(b.body)+len(message)+n*addedBytes > maxBatchBytes {
+			for len(p.ready) >= maxReady && !im.halted() {
+				im.changed.Wait()
+			}
+			im.makeReady(p)
+		}
+	}
+	if p.building == nil {
+		p.building = &batch{body: []byte(inputBegins)}
+	}
+	b := p.building
+	begin := len(b.body)
+	b.body = append(append(b.body, message...), ',')
+	b.items = append(b.items, item{seq, begin, len(b.body) - 1})
+	return !im.halted()
+}
+
+// makeReady ends the batch of a partition that is being filled. The caller holds the lock.
+func (im *Import) makeReady(p *partition) {
 	if p.building != nil {
 		p.ready = append(p.ready, p.building)
 		p.building = nil
-	}
-}
-
-// oldest returns the batch with the oldest event that is not settled, nil for none. The caller
-// holds the lock.
-func (p *partition) oldest() *batch {
-	if len(p.ready) > 0 {
-		return p.ready[0]
-	}
-	return p.building
-}
-
-// add puts an event into the batch of its person's partition, and waits where enough is ready. It
-// returns false when the import is halted.
-func (im *Import) add(e *event) bool {
-	im.mu.Lock()
-	defer im.mu.Unlock()
-	// The same person is always in the same partition, which sends one batch at a time: this keeps
-	// the order of the person's events.
-	p := im.partitions[maphash.String(im.seed, e.person)%uint64(len(im.partitions))]
-	size := len(e.json) + addedBytes
-	if b := p.building; b != nil && (len(b.items) >= p.most || b.bytes+size > maxBatchBytes) {
-		for len(p.ready) >= maxReady && !im.halted() {
-			im.changed.Wait()
-		}
-		p.last = len(b.items)
-		p.flush()
 		im.changed.Broadcast()
 	}
-	if im.halted() {
-		return false
-	}
-	it := item{mark: mark{im.next.seq, e.before}, message: e.message}
-	it.json = bytes.Clone(e.json)
-	im.meet(&it)
-	if p.building == nil {
-		p.building = &batch{first: it.mark, items: make([]item, 0, p.last)}
-	}
-	p.building.items = append(p.building.items, it)
-	p.building.bytes += size
-	im.next = mark{im.next.seq + 1, e.after}
-	return true
 }
 
-// flushIdle makes ready what the partitions without anything in flight have gathered: input may
-// come slowly.
-func (im *Import) flushIdle() {
-	im.mu.Lock()
-	defer im.mu.Unlock()
+// flush makes ready what has been gathered, however little, by partitions that have nothing in
+// flight, or by all. The caller holds the lock.
+func (im *Import) flush(all bool) {
 	for _, p := range im.partitions {
-		if len(p.ready) == 0 {
-			p.flush()
-			im.changed.Broadcast()
+		if all || len(p.ready) == 0 {
+			im.makeReady(p)
 		}
 	}
+	im.changed.Broadcast()
 }
 
-// work sends the batches of a partition until there will be no more, or the import is halted. A
-// batch stays in the partition until all of it is settled.
+// work sends the batches of a partition until there will be no more, or the import is halted.
 func (im *Import) work(ctx context.Context, p *partition) {
 	for {
 		im.mu.Lock()
@@ -136,80 +120,61 @@ func (im *Import) work(ctx context.Context, p *partition) {
 		if b == nil {
 			return
 		}
-		rejected, err := im.send(ctx, b, b.items)
-		if err != nil {
+		if err := im.send(ctx, b, b.items); err != nil {
 			im.halt(err)
 			return
 		}
 		im.mu.Lock()
-		// More than one in fifty refused makes smaller batches, and none makes larger ones.
-		switch {
-		case rejected == 0:
-			p.most = min(2*p.most, im.most)
-		case rejected*50 > len(b.items):
-			p.most = max(p.most/4, min(fewEvents, im.most))
-		}
 		p.ready = slices.Delete(p.ready, 0, 1)
 		im.changed.Broadcast()
 		im.mu.Unlock()
 	}
 }
 
-// send invokes the block until all items of a batch are accepted or rejected, and returns how many
-// are rejected. A refused event keeps no other from being sent. The error is a *[DeliveryError], or
-// errHalted.
-func (im *Import) send(ctx context.Context, b *batch, items []item) (rejected int, err error) {
-	im.mu.Lock()
-	b.first = items[0].mark // all before is settled, and a stop loses none of it
-	im.mu.Unlock()
+// send invokes the block until all items of a batch are accepted or rejected. A refused event keeps
+// no other from being sent. The error is a *[DeliveryError], or errHalted.
+func (im *Import) send(ctx context.Context, b *batch, items []item) error {
 	if im.limiter.WaitN(im.halting, len(items)) != nil { //nolint:contextcheck // ctx outlives halting
-		return 0, errHalted
+		return errHalted
 	}
 	for len(items) > 0 {
-		receipt, err := im.options.Invoke(ctx, bodyOf(items))
+		receipt, err := im.options.Invoke(ctx, b.input(items))
 		im.record(items, receipt, err == nil)
 		if err == nil {
 			break
 		}
-		bad := reasonsOf(runtime.ErrorOf(err), len(items))
-		if len(bad) == 0 {
-			refusal := tracking.Refusal(err)
-			switch {
-			case refusal == nil:
-				return rejected, im.deliveryError(items, err, false)
-			case len(items) > 1: // its halves, in order, and so on until the events to blame are found
-				half := len(items) / 2
-				n, err := im.send(ctx, b, items[:half])
-				rejected += n
-				if err == nil {
-					n, err = im.send(ctx, b, items[half:]) // what is sent again has the same messageIds
-					rejected += n
-				}
-				return rejected, err
-			case im.refusedOneMore():
-				return rejected, im.deliveryError(items, err, true)
-			}
+		failed, pieces := runtime.ErrorOf(err), 1
+		bad := reasonsOf(failed, len(items))
+		switch refusal := tracking.Refusal(err); {
+		case len(bad) > 0 && failed.UnlistedViolations > 0:
+			// Not all that is wrong is listed. In smaller pieces, of which each lists all, it is found
+			// sooner than by asking over and over.
+			pieces = 2 + failed.UnlistedViolations/50
+		case len(bad) > 0:
+		case refusal == nil:
+			return im.deliveryError(items, err, false)
+		case len(items) > 1:
+			// Its pieces are sent, in order, and pieces of those, until the events to blame are found.
+			// They have the messageIds that they had. Eight find the first one sooner than two, so
+			// that a stop in between finds something settled.
+			pieces = 8
+		case im.refusedOneMore():
+			return im.deliveryError(items, err, true)
+		default: // it was sent alone, so the refusal is about it
 			text := "was refused by the receiver: " + refusal.Error()
-			// It was sent alone, so the refusal is about it.
 			bad[0] = []schemas.Violation{{Code: string(refusal.Code), Message: text}}
 		}
-		items = im.reject(items, bad)
-		rejected += len(bad)
+		items = im.drop(b, items, bad)
+		if pieces > 1 && len(items) > 1 {
+			for piece := range slices.Chunk(items, 1+(len(items)-1)/pieces) {
+				if err := im.send(ctx, b, piece); err != nil {
+					return err
+				}
+			}
+			break
+		}
 	}
-	return rejected, nil
-}
-
-// bodyOf writes the input of segment_batch. The messages have been checked, so they are copied.
-func bodyOf(items []item) runtime.JSON {
-	size := len(`{"batch":[]}`)
-	for _, it := range items {
-		size += len(it.json) + 1
-	}
-	body := append(make([]byte, 0, size), `{"batch":[`...)
-	for _, it := range items {
-		body = append(append(body, it.json...), ',')
-	}
-	return append(bytes.TrimSuffix(body, []byte(",")), `]}`...)
+	return nil
 }
 
 // refusedOneMore counts the events that were refused since one was accepted, and tells whether
@@ -223,7 +188,9 @@ func (im *Import) refusedOneMore() bool {
 
 // deliveryError names the lines that an invocation was about, among which the cause may be.
 func (im *Import) deliveryError(items []item, err error, source bool) *DeliveryError {
-	first, last := items[0].at, items[len(items)-1].at
+	im.mu.Lock()
+	defer im.mu.Unlock()
+	first, last := im.event(items[0].seq).at, im.event(items[len(items)-1].seq).at
 	return &DeliveryError{im.inputs[first.File].path, first.Line, last.Line, source, err}
 }
 
@@ -235,9 +202,7 @@ func (im *Import) record(items []item, r *runtime.Receipt, accepted bool) {
 		im.inRow = 0
 		im.counts.Accepted += int64(len(items))
 		for _, it := range items {
-			if it.duplicate {
-				im.duplicates = append(im.duplicates, it.seq)
-			}
+			im.event(it.seq).done = true
 		}
 	}
 	if r == nil {
@@ -247,24 +212,29 @@ func (im *Import) record(items []item, r *runtime.Receipt, accepted bool) {
 	im.counts.Attempts += int64(r.Attempts)
 	im.counts.Bytes += r.Bytes
 	for _, w := range r.Warnings {
-		if im.warned[w.Code] || w.Code == tracking.WarnDuplicateID { // meet tells of those, with lines
-			continue
+		if w.Code == tracking.WarnDuplicateID {
+			continue // meet tells of those, with lines
 		}
+		var about position
 		if i, path, ok := indexIn(w.Path); ok && i < len(items) {
-			w.Path = path
-			im.warn(im.inputs[items[i].at.File].path, items[i].at.Line, w)
-		} else {
-			im.warn("", 0, w)
+			about, w.Path = im.event(items[i].seq).at, path
 		}
+		im.warn(about, w)
 	}
 }
 
-// warn tells of a warning, and keeps others of its kind from being told. The caller holds the lock.
-func (im *Import) warn(file string, line int64, w schemas.Violation) {
-	im.warned[w.Code] = true
-	if im.options.Warned != nil {
-		im.options.Warned(file, line, w)
+// warn tells of the first warning of a kind. The position is the zero value for one that is about
+// no event. The caller holds the lock.
+func (im *Import) warn(about position, w schemas.Violation) {
+	if im.warned[w.Code] || im.options.Warned == nil {
+		return
 	}
+	im.warned[w.Code] = true
+	file := ""
+	if about.Line > 0 {
+		file = im.inputs[about.File].path
+	}
+	im.options.Warned(file, about.Line, w)
 }
 
 // reasonsOf sorts violations by the item that they are about. It returns none where one is about no
@@ -299,41 +269,25 @@ func indexIn(path string) (index int, rest string, ok bool) {
 	return index, rest, ok && err == nil && index >= 0
 }
 
-// reject keeps the items that reasons speak against as rejects, and returns the others.
-func (im *Import) reject(items []item, reasons map[int][]schemas.Violation) []item {
+// drop makes rejects of the items that reasons speak against, and returns the others.
+func (im *Import) drop(b *batch, items []item, reasons map[int][]schemas.Violation) []item {
+	if len(reasons) == 0 {
+		return items
+	}
 	im.mu.Lock()
 	defer im.mu.Unlock()
 	kept := make([]item, 0, len(items)-len(reasons))
 	for i, it := range items {
-		if against, ok := reasons[i]; ok {
-			if before, _ := im.ids.Peek(it.idHash); before == it.at { // it gives its id to nobody
-				im.ids.Remove(it.idHash)
-			}
-			im.hold(it.mark, it.origin, against, it.given(), nil)
-		} else {
+		against, ok := reasons[i]
+		if !ok {
 			kept = append(kept, it)
+			continue
 		}
+		message := b.body[it.begin:it.end]
+		if im.event(it.seq).derived { // once it is mended it is another message, with an id of its own
+			message = rawjson.OpenObject(message).Without("messageId").JSON()
+		}
+		im.reject(it.seq, against, message, nil)
 	}
 	return kept
-}
-
-// meet tells of the first messageId that an earlier event has too. The caller holds the lock.
-func (im *Import) meet(it *item) {
-	if it.id == "" {
-		return
-	}
-	it.idHash = maphash.String(im.seed, it.id)
-	before, ok, _ := im.ids.PeekOrAdd(it.idHash, it.at)
-	it.duplicate = ok
-	if !ok || im.warned[tracking.WarnDuplicateID] {
-		return
-	}
-	where := fmt.Sprintf("line %d", before.Line)
-	if before.File != it.at.File {
-		where += " of " + im.inputs[before.File].path
-	}
-	im.warn(im.inputs[it.at.File].path, it.at.Line, schemas.Violation{
-		Path: "/messageId", Code: tracking.WarnDuplicateID,
-		Message: "is that of " + where + " too, and the receiver keeps one of them",
-	})
 }

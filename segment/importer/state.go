@@ -224,11 +224,11 @@ func (im *Import) begin(ctx context.Context) (finished bool, err error) {
 		im.counts.Repeated += earlier.Ahead
 	}
 	im.reader = im.newReader(im.written.Position)
-	im.next = mark{im.counts.Events, im.reader.at}
+	im.next = im.reader.at
 	if err := im.describe(ctx); err != nil {
 		return false, err
 	}
-	if im.next.at.Offset > 0 { // before anything is written, since it finds out whether the file was edited
+	if im.next.Offset > 0 { // before anything is written, since it finds out whether the file was edited
 		if err := im.reader.openFile(ctx); err != nil {
 			return false, err
 		}
@@ -240,7 +240,7 @@ func (im *Import) begin(ctx context.Context) (finished bool, err error) {
 	}
 	im.rejects.count = im.counts.Rejected
 	if im.written.Counts.Events == 0 && im.options.StatePath != "" {
-		im.written.Position = im.next.at
+		im.written.Position = im.next
 		if err = im.written.write(im.options.StatePath); err != nil {
 			return false, errors.Join(err, im.rejects.close())
 		}

@@ -79,7 +79,7 @@ func TestLayouts(t *testing.T) {
 					break
 				}
 				require.NoError(t, err)
-				what := string(e.given())
+				what := given(&e)
 				if e.faults != nil {
 					what = e.faults[0].Code
 				}
