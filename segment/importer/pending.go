@@ -39,14 +39,15 @@ func (im *Import) settled() int64 { return im.counts.Events - int64(len(im.pendi
 func (im *Import) add(e *event) bool {
 	im.mu.Lock()
 	defer im.mu.Unlock()
-	for len(im.pending) >= maxPending || im.heldBytes > maxHeldRejects {
-		im.flush(false) // the oldest event may be among what has been gathered
-		if im.settle(); im.halted() {
-			return false
-		}
-		if len(im.pending) >= maxPending || im.heldBytes > maxHeldRejects {
+	full := func() bool { return len(im.pending) >= maxPending || im.heldBytes > maxHeldRejects }
+	for full() && !im.halted() {
+		if im.settle(); full() {
+			im.flush(false) // the oldest event may be among what has been gathered
 			im.changed.Wait()
 		}
+	}
+	if im.halted() {
+		return false
 	}
 	seq := im.counts.Events
 	im.pending = append(im.pending, pending{at: e.before, origin: e.origin, derived: e.derived})

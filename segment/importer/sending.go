@@ -32,6 +32,8 @@ var errHalted = errors.New("halted")
 type partition struct {
 	building *batch   // is being filled; nil for none
 	ready    []*batch // in order; the first may be in flight
+	// items and bytes are the room that the last batch took, which the next one begins with.
+	items, bytes int
 }
 
 // batch is the events of one invocation.
@@ -76,7 +78,7 @@ func (im *Import) gather(p *partition, seq int64, message []byte) bool {
 		}
 	}
 	if p.building == nil {
-		p.building = &batch{body: []byte(inputBegins)}
+		p.building = &batch{make([]item, 0, p.items), append(make([]byte, 0, p.bytes), inputBegins...)}
 	}
 	b := p.building
 	begin := len(b.body)
@@ -89,6 +91,7 @@ func (im *Import) gather(p *partition, seq int64, message []byte) bool {
 func (im *Import) makeReady(p *partition) {
 	if p.building != nil {
 		p.ready = append(p.ready, p.building)
+		p.items, p.bytes = cap(p.building.items), cap(p.building.body)
 		p.building = nil
 		im.changed.Broadcast()
 	}
@@ -126,7 +129,7 @@ func (im *Import) work(ctx context.Context, p *partition) {
 		}
 		im.mu.Lock()
 		p.ready = slices.Delete(p.ready, 0, 1)
-		im.changed.Broadcast()
+		im.settle()
 		im.mu.Unlock()
 	}
 }
