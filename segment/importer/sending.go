@@ -110,28 +110,30 @@ func (im *Import) flush(all bool) {
 
 // work sends the batches of a partition until there will be no more, or the import is halted.
 func (im *Import) work(ctx context.Context, p *partition) {
-	for {
-		im.mu.Lock()
-		for len(p.ready) == 0 && !im.ended && !im.halted() {
-			im.changed.Wait()
-		}
-		var b *batch
-		if len(p.ready) > 0 && !im.halted() {
-			b = p.ready[0]
-		}
-		im.mu.Unlock()
-		if b == nil {
-			return
-		}
+	for b := im.nextBatch(p, false); b != nil; b = im.nextBatch(p, true) {
 		if err := im.send(ctx, b, b.items); err != nil {
 			im.halt(err)
 			return
 		}
-		im.mu.Lock()
+	}
+}
+
+// nextBatch waits for the batch that a partition is to send, and returns nil when there will be no
+// more. Sent tells that the one before is through.
+func (im *Import) nextBatch(p *partition, sent bool) *batch {
+	im.mu.Lock()
+	defer im.mu.Unlock()
+	if sent {
 		p.ready = slices.Delete(p.ready, 0, 1)
 		im.settle()
-		im.mu.Unlock()
 	}
+	for len(p.ready) == 0 && !im.ended && !im.halted() {
+		im.changed.Wait()
+	}
+	if len(p.ready) == 0 || im.halted() {
+		return nil
+	}
+	return p.ready[0]
 }
 
 // send invokes the block until all items of a batch are accepted or rejected. A refused event keeps
