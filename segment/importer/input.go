@@ -144,10 +144,17 @@ func (in *input) unpack(file io.Reader) (*bufio.Reader, error) {
 		return nil, err
 	}
 	text := bufio.NewReaderSize(decoded, maxRecord+len("\r\n"))
-	if mark, _ := text.Peek(3); string(mark) == "\xef\xbb\xbf" {
-		_, _ = text.Discard(3)
-	}
+	skipMark(text)
 	return text, in.encoding.refuseBinary(arrived(text))
+}
+
+// skipMark moves past a byte order mark in UTF-8, and returns its length.
+func skipMark(r *bufio.Reader) (n int64) {
+	if mark, _ := r.Peek(3); string(mark) == "\xef\xbb\xbf" {
+		n = 3
+	}
+	_, _ = r.Discard(int(n))
+	return n
 }
 
 // counted counts what is read, in small steps, so that progress does not jump.

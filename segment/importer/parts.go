@@ -2,7 +2,6 @@ package importer
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -39,50 +38,33 @@ func Split(ctx context.Context, path string, size int64, read func(bytes int64))
 		return nil, &InputError{fmt.Errorf("cannot read the events: %w", err)}
 	}
 	defer func() { _ = f.Close() }()
-	r := bufio.NewReaderSize(f, 1<<20)
-	if size <= 0 || in.format != JSON || !hasMessageALine(r) {
+	r := bufio.NewReaderSize(f, maxRecord+len("\r\n"))
+	mark := skipMark(r)
+	lines := newSplitter(r, position{Line: 1})
+	n, _ := lines.find(lineEnd)
+	first, _ := r.Peek(n)
+	if size <= 0 || in.format != JSON || rawjson.Check(first, limits()) != nil || rawjson.KindOf(first) != rawjson.ObjectKind {
 		return []Part{{To: in.size, Line: 1}}, nil
 	}
 	var parts []Part
-	next, mark := Part{Line: 1}, int64(0)
-	if head, _ := r.Peek(3); string(head) == "\xef\xbb\xbf" {
-		mark = 3
-	}
-	for line := int64(1); ctx.Err() == nil; {
-		block, err := r.Peek(r.Size())
+	next := Part{Line: 1}
+	for ctx.Err() == nil {
+		line, err := lines.read(lineEnd)
 		if err != nil && !errors.Is(err, io.EOF) {
 			return nil, fmt.Errorf("cannot read the events: %w", err)
 		}
-		if len(block) == 0 {
+		if read != nil && (err != nil || line.at.Offset>>20 != line.after.Offset>>20) {
+			read(next.To) // at the end, and about once a megabyte
+		}
+		if err != nil {
 			return append(parts, next), nil
 		}
 		// An object over several lines is indented, so it is not cut.
-		n, cut := len(block), -1
-		if enough := max(0, size-(next.To-next.From)-1); enough < int64(n) {
-			cut = bytes.Index(block[enough:], []byte("\n{"))
-			if cut >= 0 {
-				n = int(enough) + cut + 1
-			} else if err == nil {
-				n-- // its last byte may be the break
-			}
-		}
-		line += int64(bytes.Count(block[:n], []byte("\n")))
-		next.To += int64(n)
-		_, _ = r.Discard(n)
-		if read != nil {
-			read(next.To)
-		}
-		if cut >= 0 {
+		if next.To-next.From >= size && line.raw[0] == '{' {
 			parts = append(parts, next)
-			next = Part{From: next.To, To: next.To, Offset: next.To - mark, Line: line}
+			next = Part{From: next.To, Offset: line.at.Offset, Line: line.at.Line}
 		}
+		next.To = mark + line.after.Offset
 	}
 	return nil, ctx.Err()
-}
-
-// hasMessageALine tells whether the first line is all of a JSON object.
-func hasMessageALine(r *bufio.Reader) bool {
-	head, _ := r.Peek(r.Size())
-	first, _, _ := bytes.Cut(bytes.TrimPrefix(head, []byte("\xef\xbb\xbf")), []byte("\n"))
-	return rawjson.Check(first, limits()) == nil && rawjson.KindOf(first) == rawjson.ObjectKind
 }
