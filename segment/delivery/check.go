@@ -59,6 +59,9 @@ type contents struct {
 // the first pages.
 func readFile(ctx context.Context, path string, visit func(StoredMessage)) (*contents, error) {
 	c := &contents{visit: visit, sources: map[string]*Stats{}}
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return c, noFile(info)
+	}
 	db, file, err := openBolt(path, true)
 	if err != nil {
 		return c, err

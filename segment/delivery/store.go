@@ -152,10 +152,8 @@ func (s *Store) open() error {
 	found := &contents{}
 	switch {
 	case err != nil: // opening it says what is wrong with that
-	case info.IsDir():
-		return errors.New("it is a folder; a store is a file")
 	case !info.Mode().IsRegular():
-		return errors.New("it is not a regular file")
+		return noFile(info)
 	case info.Size() == 0:
 		s.logger.Warn("the store's file is there and empty: it begins as a new store; " +
 			"if it has held messages, they are lost")
@@ -213,6 +211,14 @@ func openBolt(path string, readOnly bool) (db *bbolt.DB, file *os.File, err erro
 		err = fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
 	return db, file, err
+}
+
+// noFile is the error of a path that leads to something else. Opening a pipe would wait for ever.
+func noFile(info os.FileInfo) error {
+	if info.IsDir() {
+		return errors.New("it is a folder; a store is a file")
+	}
+	return errors.New("it is not a regular file")
 }
 
 // view reads the file as it is now. A fault of the disk, or a file that

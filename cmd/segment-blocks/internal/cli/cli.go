@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -178,13 +179,30 @@ func (p *Program) show(chosen string, result any, text func(w io.Writer)) error 
 	return nil
 }
 
-// newVersion makes version, which unlike --version has a JSON form.
+// conclude shows a result that is a verdict, and ends the command with the exit code that says so.
+// What is wrong stands in the result, so no error repeats it.
+func (p *Program) conclude(chosen string, exit console.ExitCode, result any, text func(w io.Writer)) error {
+	if err := p.show(chosen, result, text); err != nil || exit == console.ExitOK {
+		return err
+	}
+	return console.End(exit)
+}
+
+// newVersion makes version, which unlike --version has a JSON form. It works with a configuration
+// that is not valid: whoever reports that has to say which version they have. Then it knows only
+// the format that the command line or the environment asks for.
 func newVersion(p *Program) *cobra.Command {
 	cmd := command("version", "Print the version and what it was built from")
-	cmd.RunE = p.settled(func(_ *cobra.Command, _ []string, s *settings.Settings) error {
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		chosen := p.ErrorFormat
+		if s, err := p.readSettings(cmd); err == nil {
+			chosen = s.Output
+		} else if !slices.Contains([]string{"", "auto", "text", "json", "yaml"}, chosen) {
+			return configurationFailure(err)
+		}
 		b := console.ReadBuild()
-		return p.show(s.Output, b, func(w io.Writer) { console.Writeln(w, b.String()) })
-	})
+		return p.show(chosen, b, func(w io.Writer) { console.Writeln(w, b.String()) })
+	}
 	return cmd
 }
 

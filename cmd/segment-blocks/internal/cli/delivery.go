@@ -25,38 +25,40 @@ import (
 )
 
 // deliveries are the coalesced and durable sources of a command. They outlive the invocations, so
-// the command closes them. Several sources may share a store: its file is opened once, and has one
-// admin, which answers the queue commands of other processes.
+// the command closes them.
 type deliveries struct {
+	settings *settings.Settings
+	// logger gets what goes wrong after an invocation has returned.
 	logger *slog.Logger
 	// closers are those of the coalesced sources.
 	closers []func(context.Context) error
-	// stores and admins are by path. They share the transport and the settings, which are nil until
-	// there is a store.
-	stores    map[string]*delivery.Store
-	admins    map[string]*admin
+	// stores are by path. Several sources may share one: its file is opened once. They share the
+	// transport, which is nil until there is a store.
+	stores    map[string]*heldStore
 	transport *http.Transport
-	settings  *settings.Settings
 	// ways and paths have the way of each source, and the path of its store.
 	ways, paths map[string]string
 	// notices are what the logger has been told and a command without a log should say.
 	notices []string
 }
 
-// newDeliveries returns deliveries without a source. The logger gets what goes wrong after an
-// invocation has returned.
-func newDeliveries(logger *slog.Logger) *deliveries {
+// heldStore is a store that this process has open, with the admin that answers the queue commands
+// of other processes, nil where there is none.
+type heldStore struct {
+	*delivery.Store
+	admin *admin
+}
+
+// newDeliveries returns deliveries without a source.
+func newDeliveries(s *settings.Settings, logger *slog.Logger) *deliveries {
 	return &deliveries{
-		logger: logger, stores: map[string]*delivery.Store{}, admins: map[string]*admin{},
-		ways: map[string]string{}, paths: map[string]string{},
+		settings: s, logger: logger, stores: map[string]*heldStore{}, ways: map[string]string{}, paths: map[string]string{},
 	}
 }
 
 // sender returns a source with its way of delivery.
-func (d *deliveries) sender(
-	s *settings.Settings, source settings.Source, key tracking.WriteKey,
-) (tracking.Sender, error) {
-	target := s.Tracking(source, key)
+func (d *deliveries) sender(source settings.Source, key tracking.WriteKey) (tracking.Sender, error) {
+	target := d.settings.Tracking(source, key)
 	way := source.Way()
 	d.ways[source.Name] = way
 	switch way {
@@ -70,7 +72,7 @@ func (d *deliveries) sender(
 			message := "the source " + source.Name + " is durable and so needs a write key: an invocation cannot bring one"
 			return nil, console.Fail(console.ExitCredentials, string(runtime.MissingCredential), message, nil)
 		}
-		store, err := d.store(s, source)
+		store, err := d.store(source)
 		if err != nil {
 			return nil, err
 		}
@@ -93,14 +95,14 @@ func (d *deliveries) sender(
 // store opens the store of a source, which may be that of others too. Those must have the same
 // limits, because the file has one set of them. The stores have a transport of their own: while
 // they wait for a slow receiver, invocations keep their connections.
-func (d *deliveries) store(s *settings.Settings, source settings.Source) (*delivery.Store, error) {
-	path, err := storePath(s, source)
+func (d *deliveries) store(source settings.Source) (*heldStore, error) {
+	path, err := storePath(d.settings, source)
 	if err != nil {
 		return nil, err
 	}
 	if store := d.stores[path]; store != nil {
 		for other, at := range d.paths {
-			if at == path && s.Sources[other].Durable != source.Durable {
+			if at == path && d.settings.Sources[other].Durable != source.Durable {
 				return nil, configurationFailure(fmt.Errorf(
 					"the sources %s and %s share a store and must have the same limits below durable: %s", other, source.Name, path,
 				))
@@ -109,7 +111,7 @@ func (d *deliveries) store(s *settings.Settings, source settings.Source) (*deliv
 		d.paths[source.Name] = path
 		return store, nil
 	}
-	d.settings, d.paths[source.Name] = s, path
+	d.paths[source.Name] = path
 	// Messages hold what is known of people, so the folder is its owner's alone.
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, console.Failed("cannot make the folder of the store: %w", err)
@@ -125,17 +127,17 @@ func (d *deliveries) store(s *settings.Settings, source settings.Source) (*deliv
 	options := source.Durable
 	options.Client = tracking.NewClient(client, tracking.WithVersion(blocks.Version()))
 	options.Logger = d.logger
-	store, err := openStore(path, options)
+	store, err := delivery.Open(path, options)
 	if err != nil {
-		return nil, err
+		return nil, storeFailure(path, err)
 	}
-	d.stores[path] = store
+	held := &heldStore{Store: store}
 	// Without an admin the store works all the same, so that is no reason to end a server.
-	if d.admins[path], err = startAdmin(context.Background(), path, store); err != nil {
+	if held.admin, err = startAdmin(context.Background(), path, store); err != nil {
 		d.logger.Warn("segment-blocks queue cannot look into the store while this process runs", "store", path, "reason", err)
-		delete(d.admins, path)
 	}
-	return store, nil
+	d.stores[path] = held
+	return held, nil
 }
 
 // storePath is where a durable source keeps its messages.
@@ -147,21 +149,20 @@ func storePath(s *settings.Settings, source settings.Source) (string, error) {
 	return path, nil
 }
 
-// openStore opens a store, and says what to do if that fails. A damaged file is never replaced: it
-// may be all that is left of the messages.
-func openStore(path string, options delivery.StoreOptions) (*delivery.Store, error) {
-	store, err := delivery.Open(path, options)
+// storeFailure says what to do about a store that cannot be read or changed. A damaged file is never
+// replaced: it may be all that is left of the messages.
+func storeFailure(path string, err error) error {
 	switch {
+	case err == nil:
+		return nil
 	case errors.Is(err, delivery.ErrInUse):
-		return nil, console.Failed("%w: a running segment-blocks serve, mcp or run has it; "+
+		return console.Failed("%w: a running segment-blocks serve, mcp or run has it; "+
 			"stop that, or send through it", err)
 	case errors.Is(err, delivery.ErrDamaged):
-		return nil, console.Failed("%w; segment-blocks queue export --store %s prints what can be read, "+
+		return console.Failed("%w; segment-blocks queue export --store %s prints what can be read, "+
 			"with --waiting of what waited; then move the file away, and the next start makes a new one", err, path)
-	case err != nil:
-		return nil, console.Failed("%w", err)
 	}
-	return store, nil
+	return console.Failed("%w", err)
 }
 
 // messages writes how many messages, with the verb that fits.
@@ -199,8 +200,8 @@ func (d *deliveries) close(ctx context.Context, last ...func()) (left map[string
 	left = map[string]int{}
 	for path, store := range d.stores {
 		_, closing := store.Close(ctx, append(last, func() {
-			if a := d.admins[path]; a != nil {
-				err = errors.Join(err, a.close())
+			if store.admin != nil {
+				err = errors.Join(err, store.admin.close())
 			}
 		})...)
 		for _, s := range store.Stats() {
@@ -305,7 +306,7 @@ func (d *deliveries) restQueues() map[string]rest.Queue {
 
 // restQueue is a source of a store as REST shows it. It copies field by field, since package rest
 // serves any vendor and knows no store.
-func restQueue(store *delivery.Store, source string) rest.Queue {
+func restQueue(store *heldStore, source string) rest.Queue {
 	// Ids that are not those of dead letters are a mistake of the caller.
 	change := func(do func(string, ...uint64) (int, error)) func(...uint64) (int, error) {
 		return func(ids ...uint64) (int, error) {

@@ -73,27 +73,15 @@ func newDoctor(p *Program) *cobra.Command {
 // names all that can be found out.
 type examination struct{ checks []check }
 
-// add appends a check.
-func (e *examination) add(v verdict, exit console.ExitCode, name, format string, args []any) {
-	e.checks = append(e.checks, check{Name: name, Verdict: v, Message: fmt.Sprintf(format, args...), exit: exit})
-}
-
-// ok is for what is in order.
-func (e *examination) ok(name, format string, args ...any) { e.add(verdictOK, 0, name, format, args) }
-
-// warn is for what may lose events and does not have to.
-func (e *examination) warn(name, format string, args ...any) {
-	e.add(verdictWarning, 0, name, format, args)
-}
-
-// notChecked says what doctor has not found out and why, lest its silence pass for success.
-func (e *examination) notChecked(name, format string, args ...any) {
-	e.add(verdictNotChecked, 0, name, format, args)
+// say adds a check that has not failed. What is not checked is said with the reason, lest silence
+// pass for success.
+func (e *examination) say(v verdict, name, format string, args ...any) {
+	e.checks = append(e.checks, check{Name: name, Verdict: v, Message: fmt.Sprintf(format, args...)})
 }
 
 // fail adds a failure. The first one decides what the command ends with.
 func (e *examination) fail(name string, exit console.ExitCode, format string, args ...any) {
-	e.add(verdictFailed, exit, name, format, args)
+	e.checks = append(e.checks, check{name, verdictFailed, fmt.Sprintf(format, args...), exit})
 }
 
 // run makes the checks in the order in which a message meets what they check. It stops where the
@@ -107,17 +95,17 @@ func (e *examination) run(ctx context.Context, s *settings.Settings) {
 		e.fail("source", console.ExitUsage, "%s", err)
 		return
 	case !configured:
-		e.warn("source", "none is configured: run sends to its own emulator, and no event reaches Segment; "+
+		e.say(verdictWarning, "source", "none is configured: run sends to its own emulator, and no event reaches Segment; "+
 			"set SEGMENT_WRITE_KEY and SEGMENT_REGION")
-		e.notChecked("receiver", "there is none")
-		e.notChecked("write key", "there is none")
+		e.say(verdictNotChecked, "receiver", "there is none")
+		e.say(verdictNotChecked, "write key", "there is none")
 		return
 	}
 	chosen := "the only one"
 	if s.DefaultSource != "" {
 		chosen = "chosen by " + s.Origin("defaultSource")
 	}
-	e.ok("source", "%q, %s", source.Name, chosen)
+	e.say(verdictOK, "source", "%q, %s", source.Name, chosen)
 	// A missing key is a failure, but not the last: the receiver may be wrong as well.
 	key, origin, err := s.Key(source)
 	if err != nil {
@@ -137,7 +125,7 @@ func (e *examination) run(ctx context.Context, s *settings.Settings) {
 		e.key(ctx, client, s, target, base, origin)
 	}
 	// It is the last line because it is what an "ok" above may be mistaken for.
-	e.notChecked("destinations",
+	e.say(verdictNotChecked, "destinations",
 		"Segment confirms receipt, not delivery; see the source's Debugger and Delivery Overview in Segment")
 }
 
@@ -156,12 +144,12 @@ func (e *examination) configuration(s *settings.Settings, err error) {
 		e.fail(name, console.ExitUsage, "%s", err)
 		return
 	case s.File == "":
-		e.ok(name, "no file; environment variables and defaults")
+		e.say(verdictOK, name, "no file; environment variables and defaults")
 	default:
-		e.ok(name, "%s", s.File)
+		e.say(verdictOK, name, "%s", s.File)
 	}
 	for _, w := range s.Warnings {
-		e.warn(name, "%s", w)
+		e.say(verdictWarning, name, "%s", w)
 	}
 }
 
@@ -170,18 +158,18 @@ func (e *examination) configuration(s *settings.Settings, err error) {
 func (e *examination) region(source settings.Source, base string) {
 	switch {
 	case source.Endpoint != "" && strings.HasPrefix(base, "http://") && !isLocal(base):
-		e.warn("receiver", "%s; the write key and the events travel unencrypted", base)
+		e.say(verdictWarning, "receiver", "%s; the write key and the events travel unencrypted", base)
 	case source.Endpoint == "" && source.Region == "": // Segment's default, and the costliest mistake
-		e.warn("receiver", "%s, because no region is stated; if the workspace keeps its data in the EU, "+
+		e.say(verdictWarning, "receiver", "%s, because no region is stated; if the workspace keeps its data in the EU, "+
 			"every event is lost behind a 200: state us or eu", base)
 	case base == "https://events.eu1.segmentapis.com":
-		e.ok("receiver", "%s, as in Segment's SDKs; the page of its HTTP API names eu1.api.segmentapis.com for the EU, "+
-			"which endpoint can set", base)
+		e.say(verdictOK, "receiver", "%s, as in Segment's SDKs; the page of its HTTP API names eu1.api.segmentapis.com "+
+			"for the EU, which endpoint can set", base)
 	case base == "https://eu1.api.segmentapis.com":
-		e.ok("receiver", "%s, as on the page of Segment's HTTP API; its SDKs and region: eu use events.eu1.segmentapis.com",
-			base)
+		e.say(verdictOK, "receiver", "%s, as on the page of Segment's HTTP API; its SDKs and region: eu use "+
+			"events.eu1.segmentapis.com", base)
 	default:
-		e.ok("receiver", "%s", base)
+		e.say(verdictOK, "receiver", "%s", base)
 	}
 }
 
@@ -193,21 +181,21 @@ func (e *examination) reach(ctx context.Context, client *http.Client, base strin
 	a, err := fetch(ctx, client, http.MethodHead, base+"/")
 	if err != nil {
 		e.fail("reachable", console.ExitUnreachable, "no answer from %s: %s", base, err)
-		e.notChecked("clock", "the receiver did not answer")
+		e.say(verdictNotChecked, "clock", "the receiver did not answer")
 		return
 	}
-	e.ok("reachable", "answered in %d ms", time.Since(began).Milliseconds())
+	e.say(verdictOK, "reachable", "answered in %d ms", time.Since(began).Milliseconds())
 	const tolerated = 30 * time.Second
 	date, err := http.ParseTime(a.header.Get("Date"))
 	skew := time.Since(date).Round(time.Second)
 	switch {
 	case err != nil:
-		e.notChecked("clock", "the receiver does not send its time")
+		e.say(verdictNotChecked, "clock", "the receiver does not send its time")
 	case skew.Abs() > tolerated:
-		e.warn("clock", "this machine's clock is off by %s; Segment corrects timestamps for that, other receivers may not",
-			skew)
+		e.say(verdictWarning, "clock", "this machine's clock is off by %s; Segment corrects timestamps for that, "+
+			"other receivers may not", skew)
 	default:
-		e.ok("clock", "within %s of the receiver's", tolerated)
+		e.say(verdictOK, "clock", "within %s of the receiver's", tolerated)
 	}
 }
 
@@ -226,31 +214,31 @@ func (e *examination) key(
 	cdn, segments := s.CDN, target.Endpoint == ""
 	switch {
 	case segments && !strings.HasPrefix(cdn, "https://") && !isLocal(cdn):
-		e.notChecked(name, "%s; the setting cdn is not https, and the key would travel unencrypted", fingerprint)
+		e.say(verdictNotChecked, name, "%s; the setting cdn is not https, and the key would travel unencrypted", fingerprint)
 		return
 	case segments:
 		if !target.WriteKey.LooksLikeSegments() {
-			e.warn(name, "%s does not look like a key of Segment's, which has 32 letters and digits", fingerprint)
+			e.say(verdictWarning, name, "%s does not look like a key of Segment's, which has 32 letters and digits", fingerprint)
 		}
 	case isLocal(base): // an emulator answers for Segment's CDN too
 		cdn = base
 	default:
-		e.notChecked(name, "%s; doctor looks keys up at Segment and on this machine only: "+
+		e.say(verdictNotChecked, name, "%s; doctor looks keys up at Segment and on this machine only: "+
 			"the key is not shown to another receiver", fingerprint)
 		return
 	}
 	found, err := lookUp(ctx, client, cdn, target)
 	switch {
 	case err != nil:
-		e.notChecked(name, "%s; no answer from %s: %s", fingerprint, cdn, err)
+		e.say(verdictNotChecked, name, "%s; no answer from %s: %s", fingerprint, cdn, err)
 	case found.known:
-		e.ok(name, "%s is known to %s", fingerprint, cdn)
+		e.say(verdictOK, name, "%s is known to %s", fingerprint, cdn)
 		e.home(found, segments, base)
 	case found.unknown:
-		e.warn(name, "%s is not known to %s; it is wrong, or the source's settings are not published: "+
+		e.say(verdictWarning, name, "%s is not known to %s; it is wrong, or the source's settings are not published: "+
 			"compare it with the source's API keys in Segment", fingerprint, cdn)
 	default:
-		e.notChecked(name, "%s; %s answered %d, which says nothing about the key", fingerprint, cdn, found.status)
+		e.say(verdictNotChecked, name, "%s; %s answered %d, which says nothing about the key", fingerprint, cdn, found.status)
 	}
 }
 
@@ -262,11 +250,12 @@ func (e *examination) home(found publishedSettings, segments bool, base string) 
 	switch {
 	case !segments:
 	case found.apiHost == "":
-		e.notChecked(name, "the source's settings do not name a region; look for an event in the source's Debugger")
+		e.say(verdictNotChecked, name, "the source's settings do not name a region; "+
+			"look for an event in the source's Debugger")
 	case found.apiHost == host:
-		e.ok(name, "the source's settings name %s too", host)
+		e.say(verdictOK, name, "the source's settings name %s too", host)
 	default:
-		e.warn(name, "events go to %s, but the source's settings name %s: "+
+		e.say(verdictWarning, name, "events go to %s, but the source's settings name %s: "+
 			"in the wrong region every event is lost behind a 200", host, found.apiHost)
 	}
 }
@@ -278,7 +267,7 @@ func (p *Program) printChecks(chosen string, checks []check) error {
 	for _, c := range checks {
 		exit = cmp.Or(exit, c.exit)
 	}
-	err := p.show(chosen, struct {
+	return p.conclude(chosen, exit, struct {
 		OK     bool    `json:"ok"`
 		Checks []check `json:"checks"`
 	}{exit == console.ExitOK, checks}, func(w io.Writer) {
@@ -291,10 +280,6 @@ func (p *Program) printChecks(chosen string, checks []check) error {
 			console.Writef(w, "%s  %-13s  %s", painted(p.Style(w), c.Verdict), c.Name, line)
 		}
 	})
-	if err == nil && exit != console.ExitOK {
-		return console.End(exit)
-	}
-	return err
 }
 
 // painted returns a verdict in its color, padded before it is colored: the codes have no width.

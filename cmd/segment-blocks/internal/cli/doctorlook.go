@@ -137,14 +137,14 @@ func (e *examination) stores(ctx context.Context, s *settings.Settings) {
 // gets a line.
 func (e *examination) store(ctx context.Context, s *settings.Settings, name, path string) {
 	const line = "store"
-	q, err := openPath(ctx, name, path)
 	var list []queueState
-	switch {
-	case errors.Is(err, delivery.ErrInUse):
-		e.ok(line, "of %q is in use by a running segment-blocks: %s", name, path)
+	q, err := openPath(ctx, name, path)
+	if err == nil {
+		list, err = q.states(s)
+	}
+	if errors.Is(err, delivery.ErrInUse) {
+		e.say(verdictOK, line, "of %q is in use by a running segment-blocks: %s", name, path)
 		return
-	case err == nil:
-		list, err = q.states(s), q.close()
 	}
 	if err == nil && !q.exists && !q.empty {
 		err = canMake(path)
@@ -155,11 +155,11 @@ func (e *examination) store(ctx context.Context, s *settings.Settings, name, pat
 	}
 	for _, one := range list {
 		// Nothing has failed yet, but somebody expects these messages to arrive.
-		say := e.ok
+		verdict := verdictOK
 		if one.empty || one.Dead > 0 || !one.Configured {
-			say = e.warn
+			verdict = verdictWarning
 		}
-		say(line, "of %q: %s", one.Source, strings.Join(one.row()[1:], ", "))
+		e.say(verdict, line, "of %q: %s", one.Source, strings.Join(one.row()[1:], ", "))
 	}
 }
 

@@ -188,6 +188,8 @@ func (w *watcher) watch(ctx context.Context) {
 type line struct {
 	request uint64
 	index   int
+	at      time.Time
+	verdict string
 	text    string
 }
 
@@ -198,16 +200,16 @@ func (w *watcher) print() {
 	var lines []line
 	for _, e := range w.emulator.Events(emulator.Filter{Since: w.event}) {
 		w.event = max(w.event, e.Seq)
-		lines = append(lines, line{e.Request, e.Index, w.accepted(&e)})
+		lines = append(lines, line{e.Request, e.Index, e.ReceivedAt, w.style.Good("accepted "), accepted(&e)})
 	}
 	for _, d := range w.emulator.Discards(emulator.DiscardFilter{Since: w.discard}) {
 		w.discard = max(w.discard, d.Seq)
-		lines = append(lines, line{d.Request, d.Index, w.discarded(&d)})
+		lines = append(lines, line{d.Request, d.Index, d.ReceivedAt, w.style.Warn("discarded"), discarded(&d)})
 	}
 	// A fault that lets the request through shows as its events, so only the others have a line.
 	for _, r := range w.emulator.Requests() {
 		if r.Seq > w.request && r.Faulted && (r.Status < 200 || r.Status > 299) {
-			lines = append(lines, line{r.Seq, -1, w.faulted(&r)})
+			lines = append(lines, line{r.Seq, -1, r.At, w.style.Warn("fault    "), faulted(&r)})
 		}
 		w.request = max(w.request, r.Seq)
 	}
@@ -215,47 +217,51 @@ func (w *watcher) print() {
 		return cmp.Or(cmp.Compare(a.request, b.request), cmp.Compare(a.index, b.index))
 	})
 	for _, l := range lines {
-		console.Writeln(w.program.Stderr, l.text)
+		clock := l.at.Local().Format("15:04:05.000") // of whoever is watching
+		console.Writeln(w.program.Stderr, clock+" "+l.verdict+"  "+text.Escape(l.text))
 	}
 }
 
 // accepted describes an event that was stored.
-func (w *watcher) accepted(e *emulator.Event) string {
-	words := []string{strings.ToUpper(e.Type)}
+func accepted(e *emulator.Event) string {
+	name := ""
 	if e.Name != "" {
-		words = append(words, fmt.Sprintf("%q", e.Name))
+		name = fmt.Sprintf("%q", e.Name)
 	}
-	if e.UserID != "" {
-		words = append(words, "user "+e.UserID)
-	}
-	if e.AnonymousID != "" {
-		words = append(words, "anonymous "+e.AnonymousID)
-	}
-	words = append(words, "messageId "+e.MessageID)
+	words := labelled("  ", strings.ToUpper(e.Type), name, "user", e.UserID, "anonymous", e.AnonymousID,
+		"messageId", e.MessageID)
 	for _, note := range e.Notes {
-		words = append(words, "("+note+")")
+		words += "  (" + note + ")"
 	}
-	return clock(e.ReceivedAt) + " " + w.style.Good("accepted ") + "  " + text.Escape(strings.Join(words, "  "))
+	return words
 }
 
 // discarded describes a message that Segment would drop, with every reason. Segment itself answers
 // 200 and says nothing, so this line is what the emulator is for.
-func (w *watcher) discarded(d *emulator.Discard) string {
+func discarded(d *emulator.Discard) string {
 	var why []string
 	for _, problem := range d.Problems {
 		why = append(why, strings.TrimSpace(problem.Code+"  "+problem.Pointer+" "+problem.Text))
 	}
-	return clock(d.ReceivedAt) + " " + w.style.Warn("discarded") + "  " + text.Escape(d.Path+"  "+strings.Join(why, "; "))
+	return d.Path + "  " + strings.Join(why, "; ")
 }
 
 // faulted describes a request that failed because a fault was scripted for it.
-func (w *watcher) faulted(r *emulator.Request) string {
-	what := fmt.Sprintf("answered %d", r.Status)
+func faulted(r *emulator.Request) string {
 	if r.Status == 0 {
-		what = "cut the connection"
+		return r.Path + "  cut the connection, as scripted"
 	}
-	return clock(r.At) + " " + w.style.Warn("fault    ") + "  " + text.Escape(r.Path+"  "+what+", as scripted")
+	return fmt.Sprintf("%s  answered %d, as scripted", r.Path, r.Status)
 }
 
-// clock returns a time of day in the zone of whoever is watching.
-func clock(t time.Time) string { return t.Local().Format("15:04:05.000") }
+// labelled says what a message is: its type and name, and then values behind their labels. It
+// leaves out what is empty.
+func labelled(between, kind, name string, labels ...string) string {
+	words := []string{kind, name}
+	for pair := range slices.Chunk(labels, 2) {
+		if pair[1] != "" {
+			words = append(words, pair[0]+" "+pair[1])
+		}
+	}
+	return strings.Join(slices.DeleteFunc(words, func(word string) bool { return word == "" }), between)
+}

@@ -157,7 +157,7 @@ func newExportAACFlow(p *Program) *cobra.Command {
 // workflowFiles returns the one file of a workflow that calls a block. A block that is not there is
 // a slip on the command line, not a failure of the export.
 func (p *Program) workflowFiles(block string) ([]aacflow.File, error) {
-	if err := p.knownBlock(block); err != nil {
+	if _, err := p.find(block); err != nil {
 		return nil, err
 	}
 	content, err := aacflow.Workflow(p.registry(), block)

@@ -98,7 +98,8 @@ func (p *Program) flagError(cmd *cobra.Command, err error) error {
 	of := cmd.CommandPath()
 	if in := p.inputs[cmd]; in != nil {
 		if in.block == "" {
-			return cmp.Or(oneBlock(cmd, cmd.Flags().Args()), p.knownBlock(cmd.Flags().Arg(0)), err)
+			_, unknown := p.find(cmd.Flags().Arg(0))
+			return cmp.Or(oneBlock(cmd, cmd.Flags().Args()), unknown, err)
 		}
 		of += " " + in.block
 	}

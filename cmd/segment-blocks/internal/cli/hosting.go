@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"net/http"
 	"slices"
 	"time"
 
@@ -37,8 +36,8 @@ type hosting struct {
 	// emulator is the one in this process, nil if events go to configured sources.
 	emulator *emulator.Server
 	metrics  *metrics.Metrics
-	// tracing is nil if nobody asks for traces.
-	tracing *tracing
+	// endTraces exports the spans that are left.
+	endTraces func(context.Context)
 	// logger marks each line as emulated if events are not real.
 	logger     *slog.Logger
 	deliveries *deliveries
@@ -59,18 +58,19 @@ func (p *Program) openToHost(
 ) (*hosting, error) {
 	b := console.ReadBuild()
 	h := &hosting{
-		registry: p.registry(), metrics: metrics.New(p.registry()), logger: logger, deliveries: newDeliveries(logger),
+		registry: p.registry(), metrics: metrics.New(p.registry()), logger: logger, deliveries: newDeliveries(s, logger),
 		invocations: invocations.New(invocations.Config{KeepInputs: s.Serve.KeepInputs}),
 	}
 	// Queues are asked for at each scrape, when the sources that are opened below are there.
 	h.metrics.Build(b.Version, b.Commit)
 	h.metrics.Queues(h.deliveries.queues)
-	var err error
-	if h.tracing, err = p.startTracing(ctx, logger); err != nil {
+	traced, err := p.startTracing(ctx, h)
+	if err != nil {
 		return nil, err
 	}
-	if err := p.openRuntime(h, s, emulate); err != nil { //nolint:contextcheck // what is opened goes on until close
-		h.tracing.close(ctx)
+	observed := append(traced, runtime.Observe(h.metrics.Observe), runtime.Observe(h.invocations.Observe))
+	if err := p.openRuntime(h, s, emulate, observed); err != nil { //nolint:contextcheck // it goes on until close
+		h.endTraces(ctx)
 		return nil, errors.Join(err, h.deliveries.abandon(), h.closeEmulator(ctx)) //nolint:contextcheck // at once
 	}
 	for _, text := range h.deliveries.stranded() {
@@ -81,13 +81,12 @@ func (p *Program) openToHost(
 
 // openRuntime opens the runtime of a hosting that has all the rest. What it has opened when it
 // fails, the caller closes.
-func (p *Program) openRuntime(h *hosting, s *settings.Settings, emulate bool) error {
+func (p *Program) openRuntime(h *hosting, s *settings.Settings, emulate bool, options []runtime.Option) error {
 	// With --emulator it does not matter which source is chosen, or whether one can be.
 	chosen, configured, err := s.Chosen()
 	if err != nil && !emulate {
 		return sourceFailure(err)
 	}
-	options := append(h.tracing.observe(), runtime.Observe(h.metrics.Observe), runtime.Observe(h.invocations.Observe))
 	if configured && !emulate {
 		names := slices.DeleteFunc(s.Names(), func(name string) bool { return name == chosen.Name })
 		for _, name := range append([]string{chosen.Name}, names...) {
@@ -135,7 +134,7 @@ func (p *Program) openSource(
 		p.Warn("%s; each invocation must bring one", err)
 	}
 	p.mentionRegion(source.Name, s.Tracking(source, key))
-	return h.deliveries.sender(s, source, key)
+	return h.deliveries.sender(source, key)
 }
 
 // close lets the invocations in progress end, for as long as ctx allows, sends what is stored, and
@@ -148,7 +147,7 @@ func (h *hosting) close(ctx context.Context) (left map[string]int, err error) {
 	err = errors.Join(err, h.Close(ctx))
 	left, delivering := h.deliveries.close(ctx)
 	err = errors.Join(err, delivering)
-	h.tracing.close(ctx)
+	h.endTraces(ctx)
 	// The emulator has streams that end only with it, so it gets a second of its own.
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
@@ -163,53 +162,35 @@ func (h *hosting) closeEmulator(ctx context.Context) error {
 	return h.emulator.Close(ctx)
 }
 
-// tracing exports traces if the environment asks for it. A nil *tracing exports none. Calls join
-// the traces that they name in any case, so that the log has their ids.
-type tracing struct {
-	traces   *traces.Traces
-	provider *otlp.Provider
-	outgoing *http.Transport
-	logger   *slog.Logger
-}
-
-// startTracing returns nil if the environment asks for no traces.
-func (p *Program) startTracing(ctx context.Context, logger *slog.Logger) (*tracing, error) {
-	provider, on, err := otlp.Start(ctx, otlp.Service{Name: "segment-blocks", Version: blocks.Version()}, logger)
+// startTracing returns the options that make a runtime report its invocations and requests as
+// traces, if the environment asks for them. Calls join the traces that they name in any case, so
+// that the log has their ids.
+func (p *Program) startTracing(ctx context.Context, h *hosting) ([]runtime.Option, error) {
+	provider, on, err := otlp.Start(ctx, otlp.Service{Name: "segment-blocks", Version: blocks.Version()}, h.logger)
 	if err != nil {
 		return nil, console.Usage("%w", err)
 	}
+	h.endTraces = func(context.Context) {}
 	if !on {
 		return nil, nil
 	}
-	return &tracing{traces.New(p.registry(), provider), provider, runtime.NewTransport(), logger}, nil
-}
-
-// observe returns the options that make a runtime report its invocations and requests.
-func (t *tracing) observe() []runtime.Option {
-	if t == nil {
-		return nil
+	outgoing := runtime.NewTransport()
+	// It takes the time that ctx leaves, at most five seconds, since a collector that does not answer
+	// must not hold up the end, and at least one: the last spans are those of the slowest calls.
+	h.endTraces = func(ctx context.Context) {
+		outgoing.CloseIdleConnections()
+		left := 5 * time.Second
+		if deadline, ok := ctx.Deadline(); ok {
+			left = min(left, max(time.Second, time.Until(deadline)))
+		}
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), left)
+		defer cancel()
+		if err := provider.Shutdown(last); err != nil {
+			h.logger.WarnContext(ctx, "traces cannot be exported", "error", err)
+		}
 	}
-	return []runtime.Option{runtime.Observe(t.traces.Observe), runtime.Transport(t.traces.Transport(t.outgoing))}
-}
-
-// close exports the spans that are left, once no invocation is in flight. It takes the time that
-// ctx leaves, at most five seconds, and at least one: the last spans are those of the slowest
-// calls.
-func (t *tracing) close(ctx context.Context) {
-	if t == nil {
-		return
-	}
-	t.outgoing.CloseIdleConnections()
-	// A collector that does not answer must not hold up the end.
-	left := 5 * time.Second
-	if deadline, ok := ctx.Deadline(); ok {
-		left = min(left, max(time.Second, time.Until(deadline)))
-	}
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), left)
-	defer cancel()
-	if err := t.provider.Shutdown(last); err != nil {
-		t.logger.WarnContext(ctx, "traces cannot be exported", "error", err)
-	}
+	t := traces.New(p.registry(), provider)
+	return []runtime.Option{runtime.Observe(t.Observe), runtime.Transport(t.Transport(outgoing))}, nil
 }
 
 // newMCP makes mcp. Its stdout belongs to the protocol, so everything else goes to stderr. It ends

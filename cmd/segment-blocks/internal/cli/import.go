@@ -46,7 +46,12 @@ func newImport(p *Program) *cobra.Command {
 		if err := f.check(); err != nil {
 			return err
 		}
-		t, err := p.openToImport(s, f.dryRun)
+		t, err := p.open(s, opening{
+			looks: f.dryRun, direct: true, // the state file says what is still to be sent
+			inFlight: 1, // the import's own concurrency takes its place
+			// It forgets what it got.
+			emulator: []emulator.Option{emulator.Capacity(1), emulator.DedupWindow(0)},
+		})
 		if err != nil {
 			return err
 		}
@@ -126,31 +131,6 @@ func (f *importFlags) check() error {
 		f.Delimiter = d[0]
 	}
 	return nil
-}
-
-// openToImport returns the configured target or, where none is configured, an emulator that forgets
-// what it got. It leaves out the durable way: the state file says what is still to be sent, and a
-// second queue behind it would say "accepted" too early.
-func (p *Program) openToImport(s *settings.Settings, dryRun bool) (*target, error) {
-	if dryRun {
-		return p.openToLook(s, false)
-	}
-	chosen, configured, err := s.Chosen()
-	if err != nil {
-		return nil, sourceFailure(err)
-	}
-	const inFlight = 1 // the import's own concurrency takes its place
-	if !configured {
-		source := tracking.Source{Retry: s.Retry, InFlight: inFlight}
-		return p.openEmulator(source, emulator.Capacity(1), emulator.DedupWindow(0))
-	}
-	key, _, err := s.Key(chosen)
-	if err != nil {
-		return nil, sourceFailure(err)
-	}
-	source := s.Tracking(chosen, key)
-	source.InFlight = inFlight
-	return p.newTarget(chosen.Name, source)
 }
 
 // importRun is one run of the command. The importer calls its methods; those that it calls from

@@ -62,7 +62,7 @@ func (p *Program) preview(
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	t, err := p.openToLook(s, anySource)
+	t, err := p.open(s, opening{looks: true, any: anySource})
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -109,41 +109,30 @@ func newValidate(p *Program) *cobra.Command {
 	cmd.RunE = p.settled(func(_ *cobra.Command, args []string, s *settings.Settings) error {
 		_, _, receipt, err := p.preview(cmd, args[0], s, true)
 		p.printWarnings(receipt)
-		// A refusal is the answer to what was asked. Any other error means that there is no answer.
+		// A refusal is the answer to what was asked, and so goes to stdout. Any other error means that
+		// there is no answer.
 		refusal, refused := errors.AsType[*console.InputError](err)
 		if err != nil && (!refused || len(refusal.Cause.Violations) == 0) {
 			return err
 		}
-		if err := p.printVerdict(s.Output, args[0], refusal); err != nil {
-			return err
+		// A script reads valid; the code is the one that run would fail with.
+		verdict := struct {
+			Block      string              `json:"block"`
+			Valid      bool                `json:"valid"`
+			Code       runtime.Code        `json:"code,omitempty"`
+			InputFile  string              `json:"inputFile,omitempty"`
+			Violations []schemas.Violation `json:"violations"`
+		}{Block: args[0], Valid: !refused, Violations: []schemas.Violation{}}
+		if refused {
+			verdict.Code, verdict.InputFile, verdict.Violations = refusal.Cause.Code, refusal.File, refusal.Cause.Violations
 		}
-		if refusal != nil {
-			return console.End(console.ExitOf(refusal.Cause))
-		}
-		return nil
+		return p.conclude(s.Output, console.ExitCodeOf(err), verdict, func(w io.Writer) {
+			if refused {
+				p.WriteError(w, refusal)
+			} else {
+				console.Writef(w, "%s would take this input\n", args[0])
+			}
+		})
 	})
 	return cmd.Command
-}
-
-// printVerdict prints whether the block would take the input. A refusal is nil if it would. It is
-// the result of the command, not its failure, and so it goes to stdout.
-func (p *Program) printVerdict(chosen, block string, refusal *console.InputError) error {
-	// A script reads valid; the code is the one that run would fail with.
-	verdict := struct {
-		Block      string              `json:"block"`
-		Valid      bool                `json:"valid"`
-		Code       runtime.Code        `json:"code,omitempty"`
-		InputFile  string              `json:"inputFile,omitempty"`
-		Violations []schemas.Violation `json:"violations"`
-	}{Block: block, Valid: refusal == nil, Violations: []schemas.Violation{}}
-	if refusal != nil {
-		verdict.Code, verdict.InputFile, verdict.Violations = refusal.Cause.Code, refusal.File, refusal.Cause.Violations
-	}
-	return p.show(chosen, verdict, func(w io.Writer) {
-		if refusal != nil {
-			p.WriteError(w, refusal)
-		} else {
-			console.Writef(w, "%s would take this input\n", block)
-		}
-	})
 }

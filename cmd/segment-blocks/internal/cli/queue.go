@@ -10,7 +10,6 @@ import (
 	"os"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -32,7 +31,7 @@ func newQueueCommand(p *Program) *cobra.Command {
 }
 
 // newQueueStatus makes queue status. It prints what it can find out, even if some store cannot be
-// opened, and then ends with that error.
+// read, and then ends with that error.
 func newQueueStatus(p *Program) *cobra.Command {
 	cmd := command("status", "Count what is stored, for each durable source")
 	file := addStore(cmd)
@@ -57,33 +56,28 @@ func newQueueStatus(p *Program) *cobra.Command {
 // messages.
 func newQueueList(p *Program) *cobra.Command {
 	cmd := command("list", "List dead letters, or what waits")
-	waiting := addWaiting(cmd)
 	limit := cmd.Flags().Int("limit", 100, "most messages to list; 0 for all")
-	file := addQueueSource(p, cmd)
-	cmd.RunE = p.withQueue(file, func(s *settings.Settings, q *storeQueue, _ []string) error {
+	return p.ofQueue(cmd, true, func(s *settings.Settings, q *storeQueue, _ []string) error {
 		// It reads one message more than it lists, to know whether there are more.
 		list, more := []delivery.StoredMessage{}, false
-		err := q.visit(*waiting, func(m delivery.StoredMessage) bool {
+		err := q.visit(func(m delivery.StoredMessage) bool {
 			if more = *limit > 0 && len(list) == *limit; !more {
 				list = append(list, m)
 			}
 			return !more
 		})
-		if err != nil {
-			return err
-		}
 		if more {
 			p.Note("there are more; --limit 0 lists them all")
 		}
-		return p.show(s.Output, list, func(w io.Writer) {
-			if len(list) == 0 {
-				p.Note("there are none")
-			} else {
+		return errors.Join(p.show(s.Output, list, func(w io.Writer) {
+			switch {
+			case len(list) > 0:
 				writeMessages(w, list, console.Columns(w))
+			case err == nil:
+				p.Note("there are none")
 			}
-		})
+		}), err)
 	})
-	return cmd
 }
 
 // newQueueShow makes queue show. Its output is a document in any case, since a message is one.
@@ -94,15 +88,13 @@ func newQueueShow(p *Program) *cobra.Command {
 		}
 		return nil
 	})
-	waiting := addWaiting(cmd)
-	file := addQueueSource(p, cmd)
-	cmd.RunE = p.withQueue(file, func(s *settings.Settings, q *storeQueue, args []string) error {
+	return p.ofQueue(cmd, true, func(s *settings.Settings, q *storeQueue, args []string) error {
 		ids, err := messageIDs(args)
 		if err != nil {
 			return err
 		}
 		var found *delivery.StoredMessage
-		err = q.visit(*waiting, func(m delivery.StoredMessage) bool {
+		err = q.visit(func(m delivery.StoredMessage) bool {
 			if m.ID == ids[0] {
 				found = &m
 			}
@@ -116,7 +108,6 @@ func newQueueShow(p *Program) *cobra.Command {
 		}
 		return p.Print(document(s), found)
 	})
-	return cmd
 }
 
 // newQueueChange makes a command that does something with dead letters, named or all. There is no
@@ -126,8 +117,7 @@ func (p *Program) newQueueChange(verb, short, past string) *cobra.Command {
 	// How many arguments there must be depends on a flag, so the command itself counts them.
 	cmd := &cobra.Command{Use: verb + " ID… | --all", Short: short}
 	all := cmd.Flags().Bool("all", false, "all dead letters of the source")
-	file := addQueueSource(p, cmd)
-	cmd.RunE = p.withQueue(file, func(s *settings.Settings, q *storeQueue, args []string) error {
+	return p.ofQueue(cmd, false, func(s *settings.Settings, q *storeQueue, args []string) error {
 		ids, err := messageIDs(args)
 		switch {
 		case err != nil:
@@ -138,12 +128,12 @@ func (p *Program) newQueueChange(verb, short, past string) *cobra.Command {
 		// No ids are all. The store changes all of them or none, and names those that it does not have.
 		done, err := q.ask(q.ctx, queueRequest{verb, q.source, ids}, nil)
 		if err != nil {
-			return console.Failed("%w", err)
+			return storeFailure(q.path, err)
 		}
 		if *all {
 			// Nobody has named the damaged ones that --all has left, so the command does.
 			damaged := 0
-			err = q.visit(false, func(m delivery.StoredMessage) bool {
+			err = q.visit(func(m delivery.StoredMessage) bool {
 				if m.Damaged {
 					damaged++
 				}
@@ -157,42 +147,31 @@ func (p *Program) newQueueChange(verb, short, past string) *cobra.Command {
 			console.Writeln(w, console.Count(done.Changed, "dead letter")+" "+past)
 		}), err)
 	})
-	return cmd
 }
 
 // newQueueExport makes queue export. It prints messages as they are read and keeps none, so that a
 // store of any size can be exported.
 func newQueueExport(p *Program) *cobra.Command {
 	cmd := command("export", "Print dead letters, or what waits, one message a line")
-	waiting := addWaiting(cmd)
-	file := addQueueSource(p, cmd)
-	cmd.RunE = p.withQueue(file, func(_ *settings.Settings, q *storeQueue, _ []string) error {
+	return p.ofQueue(cmd, true, func(_ *settings.Settings, q *storeQueue, _ []string) error {
 		// A message is printed as it goes over the wire, so that importing it changes nothing.
 		out := json.NewEncoder(p.Stdout)
 		out.SetEscapeHTML(false)
 		// What is damaged is not what was stored, and importing it would send something else.
-		damaged, printing := 0, error(nil)
-		err := q.visit(*waiting, func(m delivery.StoredMessage) bool {
+		damaged := 0
+		err := q.visit(func(m delivery.StoredMessage) bool {
 			if m.Damaged {
 				damaged++
-			} else {
-				printing = out.Encode(m.Message)
+				return true
 			}
-			return printing == nil
+			return out.Encode(m.Message) == nil // stdout remembers its error
 		})
-		switch {
-		case err != nil:
-			return err
-		case printing != nil:
-			return console.Failed("cannot write to stdout: %w", printing)
-		}
 		if damaged > 0 {
 			p.Warn("%s and not printed; segment-blocks queue list --output json shows what there is",
 				messages(damaged, "is damaged", "are damaged"))
 		}
-		return nil
+		return err
 	})
-	return cmd
 }
 
 // writeMessages lists messages, with the reason of each below it. Width is that of a terminal, 0
@@ -216,24 +195,8 @@ func about(l delivery.StoredMessage) string {
 	}
 	var m struct{ Type, Event, Name, GroupID, UserID, AnonymousID string }
 	_ = json.Unmarshal(l.Message, &m) // what is not a text is not shown
-	words := m.Type
-	for _, part := range [][2]string{
-		{"", cmp.Or(m.Event, m.Name)},
-		{"group ", m.GroupID},
-		{"user ", m.UserID},
-		{"anonymous ", m.AnonymousID},
-		{"messageId ", l.MessageID},
-	} {
-		if part[1] != "" {
-			words += ", " + part[0] + part[1]
-		}
-	}
-	return strings.TrimPrefix(words, ", ")
-}
-
-// addWaiting adds the flag that turns a command from dead letters to waiting messages.
-func addWaiting(cmd *cobra.Command) *bool {
-	return cmd.Flags().Bool("waiting", false, "the messages that wait to be sent, in place of the dead letters")
+	return labelled(", ", m.Type, cmp.Or(m.Event, m.Name), "group", m.GroupID, "user", m.UserID,
+		"anonymous", m.AnonymousID, "messageId", l.MessageID)
 }
 
 // messageIDs reads the arguments of a command as ids of messages, all of them or none: a slip in
@@ -273,36 +236,26 @@ func newQueueCheck(p *Program) *cobra.Command {
 			}
 			args = slices.DeleteFunc(append(args, s.OtherStores()...), nothingStored)
 		}
-		list, wrong := []checkedStore{}, false
+		list, exit := []checkedStore{}, console.ExitOK
 		for _, path := range args {
 			one := checkStore(cmd.Context(), path)
-			wrong = wrong || one.Problem != ""
+			if one.Problem != "" {
+				exit = console.ExitFailure
+			}
 			list = append(list, one)
 		}
-		err := p.show(s.Output, list, func(w io.Writer) { p.writeChecked(w, list) })
-		if err != nil || !wrong {
-			return err
-		}
-		return console.End(console.ExitFailure)
+		return p.conclude(s.Output, exit, list, func(w io.Writer) { p.writeChecked(w, list) })
 	})
 	return cmd
 }
 
-// checkStore checks a store, through the process that has it open if there is one.
+// checkStore checks a store, through the process that has it open if there is one. A store that
+// cannot be checked is a problem too: nobody knows then that it is in order.
 func checkStore(ctx context.Context, path string) checkedStore {
-	var list []delivery.Stats
-	var err error
-	if running := dialStore(ctx, path); running != nil {
-		var answer queueAnswer
-		answer, err = running.ask(ctx, queueRequest{Do: "check"}, nil)
-		list = answer.Stats
-	} else {
-		list, err = delivery.Check(ctx, path, nil)
-	}
-	// A store that cannot be checked is a problem too: nobody knows then that it is in order.
-	one := checkedStore{Store: path, Sources: list}
+	answer, err := reach(ctx, path)(ctx, queueRequest{Do: "check"}, nil)
+	one := checkedStore{Store: path, Sources: answer.Stats}
 	damaged := 0
-	for _, stats := range list {
+	for _, stats := range one.Sources {
 		damaged += stats.Damaged
 	}
 	switch {

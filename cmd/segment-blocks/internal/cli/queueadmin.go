@@ -69,21 +69,38 @@ func askStore(store *delivery.Store) asker {
 	}
 }
 
-// askDamaged asks what is left of a damaged store. It reads the file past the damage, and so finds
-// messages that opening the store would not.
-func askDamaged(path string) asker {
+// askFile asks a store that no process has open. It reads the file without opening the store, which
+// could change it: what is damaged is found, and messages beside the damage are visited. Only a
+// change opens it.
+func askFile(path string) asker {
 	return func(ctx context.Context, r queueRequest, visit func(delivery.StoredMessage) bool) (a queueAnswer, err error) {
 		if r.Do == "retry" || r.Do == "drop" {
-			return a, errors.New("nothing can be changed in a damaged store")
+			store, err := delivery.Open(path, delivery.StoreOptions{}) //nolint:contextcheck // opening is short
+			if errors.Is(err, delivery.ErrDamaged) {
+				err = fmt.Errorf("nothing can be changed in a damaged store: %w", err)
+			}
+			if err != nil {
+				return a, err
+			}
+			a, err = askStore(store)(ctx, r, visit)
+			_, closing := store.Close(ctx)
+			return a, errors.Join(err, closing)
 		}
 		ctx, stop := context.WithCancel(ctx)
 		defer stop()
-		a.Stats, _ = delivery.Check(ctx, path, func(m delivery.StoredMessage) {
-			if m.Source == r.Source && m.DiedAt.IsZero() == (r.Do == "waiting") && ctx.Err() == nil && !visit(m) {
+		lists, enough := r.Do == "dead" || r.Do == "waiting", false
+		a.Stats, err = delivery.Check(ctx, path, func(m delivery.StoredMessage) {
+			if !lists || enough || m.Source != r.Source || m.DiedAt.IsZero() != (r.Do == "waiting") {
+				return
+			}
+			if enough = !visit(m); enough {
 				stop()
 			}
 		})
-		return a, nil // closing says what is wrong with the file
+		if enough {
+			err = nil // the rest of the file need not be read
+		}
+		return a, err
 	}
 }
 

@@ -18,7 +18,7 @@ import (
 	"github.com/aacflow/segment-blocks/segment/delivery"
 )
 
-// storeQueue is a store, opened to be looked at, and the source whose messages a command is about.
+// storeQueue is a store that is looked at, and the source whose messages a command is about.
 type storeQueue struct {
 	ctx    context.Context //nolint:containedctx // that of the command
 	source string
@@ -26,9 +26,10 @@ type storeQueue struct {
 	// exists is false if there is no file yet. A file of 0 bytes, which is empty, counts as none:
 	// a crash may leave one before the first message is stored.
 	exists, empty bool
-	// ask reaches the store, wherever it is open. close says what was wrong with it.
-	ask   asker
-	close func() error
+	// waiting turns the command from dead letters to the messages that wait.
+	waiting bool
+	// ask reaches the store, wherever it is open.
+	ask asker
 }
 
 // addStore adds the flag that names a file, also one that no configuration knows, such as a copy.
@@ -37,18 +38,10 @@ func addStore(cmd *cobra.Command) *string {
 		"store `file` to read, instead of those of the configured sources")
 }
 
-// addQueueSource adds the flags that say whose messages a command is about.
-func addQueueSource(p *Program, cmd *cobra.Command) (file *string) {
-	addSource(p, cmd)
-	cmd.Flags().Lookup("source").Usage = "`name` of the source of the messages, even one that is no longer configured"
-	return addStore(cmd)
-}
-
-// openPath opens a store to be looked at, through the process that has it open if there is one. A
-// store that is not there, or has nothing in it, is not made: looking leaves nothing behind. One
-// that is damaged is an error of close, so that what can be read of it is printed first.
+// openPath returns a store to be looked at. One that is not there, or has nothing in it, is not
+// made: looking leaves nothing behind.
 func openPath(ctx context.Context, source, path string) (*storeQueue, error) {
-	q := &storeQueue{ctx: ctx, source: source, path: path, close: func() error { return nil }}
+	q := &storeQueue{ctx: ctx, source: source, path: path, ask: reach(ctx, path)}
 	info, err := os.Stat(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, console.Failed("%w", err)
@@ -61,29 +54,17 @@ func openPath(ctx context.Context, source, path string) (*storeQueue, error) {
 			}
 			return a, err
 		}
-		return q, nil
-	}
-	// The lock on the file admits one process, so one that has it is asked before opening is tried.
-	if running := dialStore(ctx, path); running != nil {
-		q.ask = running.ask
-		return q, nil
-	}
-	store, err := openStore(path, delivery.StoreOptions{}) //nolint:contextcheck // opening is short
-	switch {
-	case err == nil:
-		q.ask = askStore(store)
-		q.close = func() error {
-			if _, err := store.Close(ctx); err != nil {
-				return console.Failed("%w", err)
-			}
-			return nil
-		}
-	case errors.Is(err, delivery.ErrDamaged):
-		q.ask, q.close = askDamaged(path), func() error { return err }
-	default:
-		return nil, err
 	}
 	return q, nil
+}
+
+// reach returns what asks a store. The lock on the file admits one process, so one that has it is
+// asked before the file is tried.
+func reach(ctx context.Context, path string) asker {
+	if running := dialStore(ctx, path); running != nil {
+		return running.ask
+	}
+	return askFile(path)
 }
 
 // queueState is a line of the status: what one source has in one store.
@@ -122,45 +103,39 @@ func (s queueState) row() []string {
 }
 
 // queueStates looks into the stores: the one file, or all that the configuration leads to. The
-// error is of those that could not be opened. Stores that only lie in the folder are no reason to
+// error is of those that could not be read. Stores that only lie in the folder are no reason to
 // fail, because they may belong to another program of this user.
 func (p *Program) queueStates(cmd *cobra.Command, s *settings.Settings, file string) ([]queueState, error) {
 	list := []queueState{}
-	var errs []error
-	// Damage is noticed when a store is closed, after its states have been listed.
-	look := func(path string) {
+	look := func(path string) error {
 		q, err := openPath(cmd.Context(), "", path)
 		if err != nil {
-			errs = append(errs, err)
-			return
+			return err
 		}
-		list = append(list, q.states(s)...)
-		errs = append(errs, q.close())
+		states, err := q.states(s)
+		list = append(list, states...) // also those of a damaged store, as far as it can be read
+		return err
 	}
 	if file != "" {
-		if err := mustExist(file); err != nil {
-			return list, err
+		err := mustExist(file)
+		if err == nil {
+			err = look(file)
 		}
-		look(file)
-		return list, errors.Join(errs...)
+		return list, err
 	}
 	stores, err := ownStores(s)
 	if err != nil {
 		return list, err
 	}
 	for _, store := range stores {
-		look(store.path)
+		err = errors.Join(err, look(store.path))
 	}
-	own := len(errs) // those after are of stores that nobody has named
-	for _, path := range s.OtherStores() {
-		look(path)
-	}
-	for _, err := range errs[own:] { // it may be somebody else's, and in use there
-		if err != nil {
+	for _, path := range s.OtherStores() { // nobody has named them
+		if err := look(path); err != nil {
 			p.Note("not looked into: %s", console.Sentence(err))
 		}
 	}
-	return list, errors.Join(errs[:own]...)
+	return list, err
 }
 
 // mustExist refuses a file of --store that is not there. A configured store may be missing, because
@@ -195,11 +170,13 @@ func durableNames(s *settings.Settings) []string {
 }
 
 // states has a line for each source in the store, and for each that is configured to have it. What
-// is stored under another name is listed as not configured, unless nothing is left of it.
-func (q *storeQueue) states(s *settings.Settings) (list []queueState) {
+// is stored under another name is listed as not configured, unless nothing is left of it. Of a
+// damaged store it lists what can be read.
+func (q *storeQueue) states(s *settings.Settings) (list []queueState, err error) {
 	// What is left of the names in the end has nothing in the store yet.
 	names := slices.DeleteFunc(s.Names(), func(name string) bool { return !s.Keeps(name, q.path) })
-	for _, stats := range q.stats() {
+	all, err := q.stats()
+	for _, stats := range all {
 		one := queueState{Source: stats.Source, Store: q.path, Waiting: stats.Waiting, Dead: stats.Dead, Exists: true}
 		if !stats.Oldest.IsZero() {
 			one.Oldest = &stats.Oldest
@@ -212,29 +189,36 @@ func (q *storeQueue) states(s *settings.Settings) (list []queueState) {
 		}
 		list = append(list, one)
 	}
+	if err != nil {
+		return list, err
+	}
 	for _, name := range names {
 		list = append(list, queueState{Source: name, Store: q.path, Configured: true, Exists: q.exists, empty: q.empty})
 	}
 	slices.SortFunc(list, func(a, b queueState) int { return strings.Compare(a.Source, b.Source) })
-	return list
+	return list, nil
 }
 
-// withQueue runs a command on the store of the chosen source. Closing tells of damage, so its error
-// comes after what the command could print.
-func (p *Program) withQueue(
-	file *string, do func(s *settings.Settings, q *storeQueue, args []string) error,
-) func(*cobra.Command, []string) error {
-	return func(cmd *cobra.Command, args []string) error {
-		s, err := p.load(cmd)
-		if err != nil {
-			return err
-		}
+// ofQueue completes a command about the stored messages of one source: it gets the flags that say
+// whose they are and, if it can be about the messages that wait too, --waiting.
+func (p *Program) ofQueue(
+	cmd *cobra.Command, waiting bool, do func(s *settings.Settings, q *storeQueue, args []string) error,
+) *cobra.Command {
+	addSource(p, cmd)
+	cmd.Flags().Lookup("source").Usage = "`name` of the source of the messages, even one that is no longer configured"
+	file, wait := addStore(cmd), new(bool)
+	if waiting {
+		wait = cmd.Flags().Bool("waiting", false, "the messages that wait to be sent, in place of the dead letters")
+	}
+	cmd.RunE = p.settled(func(cmd *cobra.Command, args []string, s *settings.Settings) error {
 		q, err := p.findQueue(cmd, s, *file)
 		if err != nil {
 			return err
 		}
-		return errors.Join(do(s, q, args), q.close())
-	}
+		q.waiting = *wait
+		return do(s, q, args)
+	})
+	return cmd
 }
 
 // findQueue opens the store of the chosen source: its own, the file that was named, or one where a
@@ -292,37 +276,36 @@ func (p *Program) namedQueue(cmd *cobra.Command, file, name string, asked bool) 
 	if err != nil {
 		return nil, err
 	}
+	stats, _ := q.stats() // the command says what is wrong, after it has printed what it can
 	var names []string
-	for _, stats := range q.stats() {
-		names = append(names, stats.Source)
+	for _, one := range stats {
+		names = append(names, one.Source)
 	}
 	switch {
 	case slices.Contains(names, name), len(names) == 0:
 	case !asked && len(names) == 1:
 		q.source = names[0]
 	default:
-		err := console.Usage("the store has messages of %s; name one of these with --source: %q",
+		return nil, console.Usage("the store has messages of %s; name one of these with --source: %q",
 			strings.Join(names, ", "), name)
-		return nil, errors.Join(err, q.close())
 	}
 	return q, nil
 }
 
-// stats returns the counts of all sources in the store, none if it cannot be read: closing says
-// why, after the command has printed what it can.
-func (q *storeQueue) stats() []delivery.Stats {
-	answer, _ := q.ask(q.ctx, queueRequest{Do: "stats"}, nil)
-	return answer.Stats
+// stats returns the counts of all sources in the store, and of a damaged one those that can be
+// read.
+func (q *storeQueue) stats() ([]delivery.Stats, error) {
+	answer, err := q.ask(q.ctx, queueRequest{Do: "stats"}, nil)
+	return answer.Stats, storeFailure(q.path, err)
 }
 
 // visit calls do with the dead letters of the source, or with what waits, until it returns false.
-func (q *storeQueue) visit(waiting bool, do func(delivery.StoredMessage) bool) error {
+// The error of a damaged store comes after all that can be read of it.
+func (q *storeQueue) visit(do func(delivery.StoredMessage) bool) error {
 	r := queueRequest{Do: "dead", Source: q.source}
-	if waiting {
+	if q.waiting {
 		r.Do = "waiting"
 	}
-	if _, err := q.ask(q.ctx, r, do); err != nil {
-		return console.Failed("%w", err)
-	}
-	return nil
+	_, err := q.ask(q.ctx, r, do)
+	return storeFailure(q.path, err)
 }

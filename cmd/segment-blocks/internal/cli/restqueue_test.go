@@ -52,7 +52,8 @@ func TestDeliveryOverREST(t *testing.T) {
 		require.Eventually(t, func() bool { return fits(delivery()) }, 20*time.Second, 10*time.Millisecond, what)
 	}
 	track := func() {
-		require.Contains(t, ask("POST", "/v1/blocks/segment_track/invoke", `{"input":{"event":"E","userId":"planted-id"}}`), `"stored":1`)
+		require.Contains(t, ask("POST", "/v1/blocks/segment_track/invoke",
+			`{"input":{"event":"E","userId":"planted-id"}}`), `"stored":1`)
 	}
 	track()
 	eventually(func(d state) bool { return d.Sent == 1 && d.Stored == 1 && d.Queue.Waiting == 0 }, "it is sent")
@@ -78,7 +79,8 @@ func TestDeliveryOverREST(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(list), &page))
 	require.Len(t, page.DeadLetters, 1)
 	require.Contains(t, page.DeadLetters[0].Reason, "400")
-	require.Contains(t, ask("POST", letters+"/drop", `{"ids":[99]}`), "has no dead letters with these ids, and nothing was changed: 99")
+	require.Contains(t, ask("POST", letters+"/drop", `{"ids":[99]}`),
+		"has no dead letters with these ids, and nothing was changed: 99")
 	require.Contains(t, ask("POST", letters+"/drop", `{"ids":[99]}`), `"status":422`)
 	require.JSONEq(t, `{"changed":1}`, ask("POST", letters+"/retry", fmt.Sprintf(`{"ids":[%d]}`, page.DeadLetters[0].ID)))
 	eventually(func(d state) bool { return d.Queue.Dead == 1 && d.Queue.Waiting == 0 }, "it is refused again")

@@ -12,6 +12,7 @@ import (
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
 	"github.com/aacflow/segment-blocks/internal/text"
 	"github.com/aacflow/segment-blocks/rawjson"
+	"github.com/aacflow/segment-blocks/registry"
 	"github.com/aacflow/segment-blocks/runtime"
 	"github.com/aacflow/segment-blocks/runtime/retry"
 	"github.com/aacflow/segment-blocks/schemas"
@@ -39,7 +40,7 @@ func newRun(p *Program) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		t, err := p.openToSend(s, in)
+		t, err := p.open(s, opening{key: in.writeKey()})
 		if err != nil {
 			return err
 		}
@@ -95,20 +96,19 @@ func (p *Program) showRetries(ctx context.Context) context.Context {
 	})
 }
 
-// knownBlock refuses an unknown block before an emulator is started for it. The runtime would
-// refuse it too, but later.
-func (p *Program) knownBlock(id string) error {
-	_, err := p.registry().Find(id)
+// find returns a block. Commands ask for it before they open a target: the runtime would refuse an
+// unknown block too, but later.
+func (p *Program) find(id string) (registry.Block, error) {
+	b, err := p.registry().Find(id)
 	if err == nil {
-		return nil
+		return b, nil
 	}
 	// Without a name that is near, a list helps more.
 	message := err.Error()
-	id, major := schemas.CutMajor(id)
-	if major == 0 && p.registry().Suggest(id) == "" {
+	if _, major := schemas.CutMajor(id); major == 0 && p.registry().Suggest(id) == "" {
 		message += "; segment-blocks blocks list shows them all"
 	}
-	return &runtime.Error{Code: runtime.UnknownBlock, Block: id, Message: message}
+	return b, &runtime.Error{Code: runtime.UnknownBlock, Block: id, Message: message}
 }
 
 // printDocument prints the output of a block as the block returned it, so that the next program
@@ -221,7 +221,7 @@ func (p *Program) drain(
 	var f *outcome
 	var reading error
 	left, err := d.close(ctx, func() {
-		f, reading = outcomeOf(d.stores[d.paths[t.source]], t.source, r.MessageIDs, began)
+		f, reading = outcomeOf(d.stores[d.paths[t.source]].Store, t.source, r.MessageIDs, began)
 	})
 	t.deliveries = nil
 	if lastError != "" {

@@ -53,34 +53,66 @@ func (p *Program) registry() *registry.Registry {
 	return p.blocks
 }
 
-// openToSend returns the configured target or, if none is configured, an emulator in this process.
-// A write key in the input is used if the source has none. If there is no source at all it is an
-// error: whoever gives a key means a real source, and its events must not end in an emulator.
-func (p *Program) openToSend(s *settings.Settings, in input) (*target, error) {
+// opening is what a command needs of its target.
+type opening struct {
+	// looks is for a command that sends nothing and so needs no write key: without one it sees what
+	// the source would get, and without a source what Segment in the US would. With any, one of
+	// several sources will do.
+	looks, any bool
+	// key is the write key of the input. It is used if the source has none.
+	key tracking.WriteKey
+	// direct is for a command that remembers by itself what it has sent. A store behind it would say
+	// "accepted" too early.
+	direct bool
+	// inFlight bounds the requests of one invocation; 0 is the default.
+	inFlight int
+	options  []runtime.Option
+	emulator []emulator.Option
+}
+
+// open returns the configured target. Without one it is an emulator in this process, but not if the
+// input brings a write key: whoever gives a key means a real source, and its events must not end in
+// an emulator.
+func (p *Program) open(s *settings.Settings, o opening) (*target, error) {
 	source, configured, err := s.Chosen()
-	if err != nil {
+	if o.any && errors.Is(err, settings.ErrNotChosen) {
+		source, configured, err = s.Sources[s.Names()[0]], true, nil
+	}
+	switch {
+	case err != nil:
+		return nil, sourceFailure(err)
+	case configured:
+	case o.looks:
+		source = settings.Source{Name: "placeholder"}
+	case o.key != "":
+		return nil, configurationFailure(errors.New("the input has a write key, but nothing says where its source is: " +
+			"set SEGMENT_REGION (us or eu) or SEGMENT_ENDPOINT with SEGMENT_WRITE_KEY instead, or configure a source " +
+			"without a key"))
+	default:
+		return p.openEmulator(s, o)
+	}
+	key, _, err := s.Key(source)
+	switch {
+	case err == nil:
+	case o.looks:
+		key = placeholderKey
+	case o.key != "":
+		key = o.key
+	default:
 		return nil, sourceFailure(err)
 	}
-	if !configured {
-		if in.writeKey() != "" { // a real source is meant
-			return nil, configurationFailure(errors.New("the input has a write key, but nothing says where its source is: " +
-				"set SEGMENT_REGION (us or eu) or SEGMENT_ENDPOINT with SEGMENT_WRITE_KEY instead, or configure a source " +
-				"without a key"))
-		}
-		return p.openEmulator(tracking.Source{Retry: s.Retry})
+	if source.Way() == settings.Durable && !o.looks && !o.direct {
+		return p.openDurable(s, source, key)
 	}
-	// The key of the input replaces that of the source, so it may do without one.
-	key, _, err := s.Key(source)
-	if err != nil {
-		if key = in.writeKey(); key == "" {
-			return nil, sourceFailure(err)
-		}
-	}
-	if source.Way() != settings.Durable {
-		return p.newTarget(source.Name, s.Tracking(source, key)) // a single call has none to share a request with
-	}
-	d := newDeliveries(slog.New(slog.DiscardHandler)) // run reports failures at the end
-	sender, err := d.sender(s, source, key)
+	to := s.Tracking(source, key) // also of a coalesced source: a single call has none to share a request with
+	to.InFlight = o.inFlight
+	return p.newTarget(source.Name, to, o.options...)
+}
+
+// openDurable opens a durable source. The command reports at its end what became of the messages.
+func (p *Program) openDurable(s *settings.Settings, source settings.Source, key tracking.WriteKey) (*target, error) {
+	d := newDeliveries(s, slog.New(slog.DiscardHandler))
+	sender, err := d.sender(source, key)
 	if err != nil {
 		return nil, err
 	}
@@ -95,34 +127,14 @@ func (p *Program) openToSend(s *settings.Settings, in input) (*target, error) {
 	return t, nil
 }
 
-// openToLook returns a target for commands that send nothing and so need no write key. Without a
-// source they see what Segment in the US would get. With anySource, any of several sources will do.
-func (p *Program) openToLook(s *settings.Settings, anySource bool) (*target, error) {
-	source, configured, err := s.Chosen()
-	if anySource && errors.Is(err, settings.ErrNotChosen) {
-		source, configured, err = s.Sources[s.Names()[0]], true, nil
-	}
-	if err != nil {
-		return nil, sourceFailure(err)
-	}
-	if !configured {
-		source = settings.Source{Name: "placeholder"}
-	}
-	key, _, err := s.Key(source)
-	if err != nil {
-		key = placeholderKey
-	}
-	return p.newTarget(source.Name, s.Tracking(source, key))
-}
-
-// openEmulator starts an emulator in this process, and completes a source that leads to it.
-func (p *Program) openEmulator(source tracking.Source, options ...emulator.Option) (*target, error) {
-	server, err := emulator.Start(options...)
+// openEmulator starts an emulator in this process, and returns it as the target.
+func (p *Program) openEmulator(s *settings.Settings, o opening) (*target, error) {
+	server, err := emulator.Start(o.emulator...)
 	if err != nil {
 		return nil, console.Failed("cannot start the emulator: %w", err)
 	}
-	source.WriteKey, source.Endpoint = emulatorKey, server.URL
-	t, err := p.newTarget("emulator", source)
+	to := tracking.Source{WriteKey: emulatorKey, Endpoint: server.URL, Retry: s.Retry, InFlight: o.inFlight}
+	t, err := p.newTarget("emulator", to, o.options...)
 	if err != nil {
 		return nil, err
 	}

@@ -61,8 +61,8 @@ func (h *hosting) watchTools() []mcp.Tool {
 }
 
 // watchTool makes a tool of a function over its arguments, which are the given ones where a call
-// has none. Unknown arguments are refused.
-func watchTool[T any](
+// has none. Unknown arguments are refused, and so is what check finds.
+func watchTool[T interface{ check() error }](
 	name, title, description, properties string, defaults T, call func(context.Context, T) (any, error),
 ) mcp.Tool {
 	return mcp.Tool{
@@ -74,6 +74,9 @@ func watchTool[T any](
 			in.DisallowUnknownFields()
 			if err := in.Decode(&given); err != nil {
 				return nil, fmt.Errorf("the arguments are not as its schema says: %w", err)
+			}
+			if err := given.check(); err != nil {
+				return nil, err
 			}
 			return call(ctx, given)
 		},
@@ -92,6 +95,19 @@ func (p page) check() error {
 	return nil
 }
 
+// patience is what wait_for_event waits for, and how long.
+type patience struct {
+	eventFilter
+	TimeoutSeconds float64 `json:"timeoutSeconds"`
+}
+
+func (p patience) check() error {
+	if p.TimeoutSeconds < 0 || p.TimeoutSeconds > longestWait {
+		return fmt.Errorf("timeoutSeconds must be 0 to %v: %v", longestWait, p.TimeoutSeconds)
+	}
+	return nil
+}
+
 // usual is the page of a call that does not say how much it wants.
 func usual() page { return page{20} }
 
@@ -105,9 +121,6 @@ func listRuns(log *invocations.Log) mcp.Tool {
 	return watchTool("list_runs", "List runs", "Lists the latest invocations of all blocks, the newest last: "+
 		"where they went, how they ended, in how many attempts. Without after, the latest.",
 		afterSchema+","+limitSchema, arguments{page: usual()}, func(_ context.Context, a arguments) (any, error) {
-			if err := a.check(); err != nil {
-				return nil, err
-			}
 			list := log.Latest(a.Limit)
 			if a.After != nil {
 				list, _, _ = log.After(*a.After, a.Limit)
@@ -126,9 +139,6 @@ func listEvents(e *emulator.Emulator) mcp.Tool {
 	return watchTool("list_events", "List events", "Lists the events that the local emulator of Segment has stored, "+
 		"the newest first, or with after the oldest first. One that is missing may be discarded: see explain_discard.",
 		filterSchema+","+limitSchema, arguments{page: usual()}, func(_ context.Context, a arguments) (any, error) {
-			if err := a.check(); err != nil {
-				return nil, err
-			}
 			stats := e.Stats()
 			return map[string]any{
 				"events": e.Events(a.filter(a.Limit)), "stored": stats.Stored, "discarded": stats.Discarded,
@@ -141,18 +151,11 @@ func listEvents(e *emulator.Emulator) mcp.Tool {
 // model, and ends when the call does. In time no event is an answer, not an error, since a model is
 // to go on from it.
 func waitForEvent(e *emulator.Emulator) mcp.Tool {
-	type arguments struct {
-		eventFilter
-		TimeoutSeconds float64 `json:"timeoutSeconds"`
-	}
 	timeout := `"timeoutSeconds":{"type":"number","minimum":0,"maximum":30,"default":10}`
 	return watchTool("wait_for_event", "Wait for an event",
 		"Waits until the local emulator of Segment has stored an event that matches, and returns it; at once if there is "+
 			"one. event is null if none came in time.",
-		filterSchema+","+timeout, arguments{TimeoutSeconds: 10}, func(ctx context.Context, a arguments) (any, error) {
-			if a.TimeoutSeconds < 0 || a.TimeoutSeconds > longestWait {
-				return nil, fmt.Errorf("timeoutSeconds must be 0 to %v: %v", longestWait, a.TimeoutSeconds)
-			}
+		filterSchema+","+timeout, patience{TimeoutSeconds: 10}, func(ctx context.Context, a patience) (any, error) {
 			end := time.After(time.Duration(a.TimeoutSeconds * float64(time.Second)))
 			tick := time.NewTicker(50 * time.Millisecond)
 			defer tick.Stop()
@@ -179,15 +182,12 @@ func explainDiscard(e *emulator.Emulator) mcp.Tool {
 		MessageID string `json:"messageId"`
 		Code      string `json:"code"`
 	}
-	properties := `"messageId":{"type":"string"},"code":{"type":"string","description":"Such as no_user_anon_id or duplicate."},` +
-		limitSchema
+	properties := `"messageId":{"type":"string"},` +
+		`"code":{"type":"string","description":"Such as no_user_anon_id or duplicate."},` + limitSchema
 	return watchTool("explain_discard", "Explain a discard",
 		"Says why the local emulator has not stored messages that it was sent: the problems of each, the newest first. "+
 			"Segment itself answers 200 to most of them and drops them.",
 		properties, arguments{page: usual()}, func(_ context.Context, a arguments) (any, error) {
-			if err := a.check(); err != nil {
-				return nil, err
-			}
 			found := e.Discards(emulator.DiscardFilter{Code: a.Code, MessageID: a.MessageID, Limit: a.Limit, Newest: true})
 			if len(found) == 0 && a.MessageID != "" {
 				if _, stored := e.Event(a.MessageID); stored {

@@ -77,7 +77,7 @@ func newWorkflowValidate(p *Program) *cobra.Command {
 	}
 	variables := addVariables(cmd)
 	cmd.RunE = p.settled(func(cmd *cobra.Command, args []string, s *settings.Settings) error {
-		t, err := p.openToLook(s, true)
+		t, err := p.open(s, opening{looks: true, any: true})
 		if err != nil {
 			return err
 		}

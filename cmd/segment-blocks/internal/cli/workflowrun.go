@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -16,8 +15,6 @@ import (
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
 	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/runtime"
-	"github.com/aacflow/segment-blocks/segment/emulator"
-	"github.com/aacflow/segment-blocks/segment/tracking"
 	"github.com/aacflow/segment-blocks/workflow"
 )
 
@@ -81,7 +78,10 @@ func (p *Program) runWorkflow(cmd *cobra.Command, file string, f runFlags, s *se
 	if err != nil {
 		return err
 	}
-	t, err := p.openForWorkflow(s, f.dryRun)
+	// References in inputs have been resolved, so that what looks like one is data. The journal takes
+	// the place of a store.
+	conventions := []runtime.Option{runtime.WithConventions(workflow.Conventions())}
+	t, err := p.open(s, opening{looks: f.dryRun, direct: true, options: conventions})
 	if err != nil {
 		return err
 	}
@@ -134,36 +134,6 @@ func (p *Program) runInput(cmd *cobra.Command, f runFlags) (json.RawMessage, err
 	}
 	in, err := p.readInput(cmd.Context(), f.input)
 	return json.RawMessage(in.json), err
-}
-
-// openForWorkflow returns the configured target or, where none is configured, an emulator in this
-// process. References in inputs have been resolved, so that what looks like one is data. It leaves
-// out the durable way, since a journal takes its place.
-func (p *Program) openForWorkflow(s *settings.Settings, dryRun bool) (*target, error) {
-	conventions := runtime.WithConventions(workflow.Conventions())
-	source, configured, err := s.Chosen()
-	if err != nil {
-		return nil, sourceFailure(err)
-	}
-	key, _, err := s.Key(source)
-	switch {
-	case dryRun && err != nil:
-		return p.newTarget(cmp.Or(source.Name, "placeholder"), s.Tracking(source, placeholderKey), conventions)
-	case configured && err != nil:
-		return nil, sourceFailure(err)
-	case configured || dryRun:
-		return p.newTarget(source.Name, s.Tracking(source, key), conventions)
-	}
-	server, err := emulator.Start()
-	if err != nil {
-		return nil, console.Failed("cannot start the emulator: %w", err)
-	}
-	to := tracking.Source{WriteKey: emulatorKey, Endpoint: server.URL, Retry: s.Retry}
-	t, err := p.newTarget("emulator", to, conventions)
-	if err == nil {
-		t.emulator = server
-	}
-	return t, err
 }
 
 // openJournal opens the journal of a run that has a name; others have none.

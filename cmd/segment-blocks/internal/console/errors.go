@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
@@ -49,28 +50,26 @@ func Fail(exit ExitCode, code, message string, err error) error {
 // Usage returns the error of a command line, or of an input, that is not valid.
 func Usage(format string, args ...any) error {
 	err := fmt.Errorf(format, args...)
-	return &Error{ExitUsage, codeUsage, err.Error(), errors.Unwrap(err)}
+	return Fail(ExitUsage, codeUsage, err.Error(), errors.Unwrap(err))
 }
 
 // Failed returns an error that has no code of its own.
 func Failed(format string, args ...any) error {
 	err := fmt.Errorf(format, args...)
-	return &Error{ExitFailure, codeFailed, err.Error(), errors.Unwrap(err)}
+	return Fail(ExitFailure, codeFailed, err.Error(), errors.Unwrap(err))
 }
 
 // Interrupted is the error of a command that was stopped before it invoked anything.
 func Interrupted(doing string) error {
-	return &Error{
-		ExitInterrupted, string(runtime.Canceled), "interrupted while " + doing + ", nothing was sent",
-		context.Canceled,
-	}
+	message := "interrupted while " + doing + ", nothing was sent"
+	return Fail(ExitInterrupted, string(runtime.Canceled), message, context.Canceled)
 }
 
 // Crashed is the error of a command that panicked. The advice says what the user can do about the
 // work that was in progress.
 func Crashed(value any, advice string) error {
 	message := fmt.Sprintf("a fault of segment-blocks ended the command; please report it with the stack above: %v", value)
-	return &Error{ExitFailure, string(runtime.Internal), message + advice, nil}
+	return Fail(ExitFailure, string(runtime.Internal), message+advice, nil)
 }
 
 // End ends a command with a code when all there is to say has been said.
@@ -288,24 +287,41 @@ const (
 	ExitInterrupted ExitCode = 130
 )
 
-// Exit is an exit code and what it means.
+// Exit is an exit code, what it means, and the codes of invocations that end with it.
 type Exit struct {
 	Code    ExitCode
 	Meaning string
+	codes   []runtime.Code
 }
 
 // ExitCodes lists the exit codes in order, for the help.
 func ExitCodes() []Exit {
 	return []Exit{
-		{ExitOK, "it worked: what was sent has been accepted, what was checked is in order"},
-		{ExitFailure, "it failed for a reason that none of the codes below names"},
-		{ExitUsage, "the command line, the configuration or the input is not valid; nothing was sent"},
-		{ExitRejected, "the receiver refused what was sent, and would again"},
-		{ExitCredentials, "there is no write key, or the receiver refuses it"},
-		{ExitUnreachable, "no answer, a rate limit, or the time was up, after all retries; may succeed later"},
-		{ExitPartial, "some messages of a batch or lines of an import were accepted and others not; " +
-			"the error or the rejects say which"},
-		{ExitInterrupted, "it was interrupted (Ctrl-C, SIGTERM); an emulator that is interrupted ends with 0"},
+		{Code: ExitOK, Meaning: "it worked: what was sent has been accepted, what was checked is in order"},
+		{Code: ExitFailure, Meaning: "it failed for a reason that none of the codes below names"},
+		{
+			ExitUsage, "the command line, the configuration or the input is not valid; nothing was sent",
+			[]runtime.Code{
+				runtime.InvalidInput, runtime.UnresolvedReference, runtime.UnknownBlock, runtime.UnknownSource, runtime.TooLarge,
+			},
+		},
+		{ExitRejected, "the receiver refused what was sent, and would again", []runtime.Code{runtime.Rejected}},
+		{
+			ExitCredentials, "there is no write key, or the receiver refuses it",
+			[]runtime.Code{runtime.MissingCredential, runtime.Unauthorized},
+		},
+		{
+			ExitUnreachable, "no answer, a rate limit, or the time was up, after all retries; may succeed later",
+			[]runtime.Code{runtime.RateLimited, runtime.Unavailable, runtime.DeadlineExceeded},
+		},
+		{
+			ExitPartial, "some messages of a batch or lines of an import were accepted and others not; " +
+				"the error or the rejects say which", []runtime.Code{runtime.PartialFailure},
+		},
+		{
+			ExitInterrupted, "it was interrupted (Ctrl-C, SIGTERM); an emulator that is interrupted ends with 0",
+			[]runtime.Code{runtime.Canceled},
+		},
 	}
 }
 
@@ -313,24 +329,13 @@ func ExitCodes() []Exit {
 // program was not sent, so the input is at fault; a receiver that finds it too large has refused
 // it.
 func ExitOf(e *runtime.Error) ExitCode {
-	switch e.Code {
-	case runtime.InvalidInput, runtime.UnresolvedReference, runtime.UnknownBlock, runtime.UnknownSource:
-		return ExitUsage
-	case runtime.TooLarge:
-		if e.Status != 0 {
-			return ExitRejected
-		}
-		return ExitUsage
-	case runtime.Rejected:
+	if e.Code == runtime.TooLarge && e.Status != 0 {
 		return ExitRejected
-	case runtime.MissingCredential, runtime.Unauthorized:
-		return ExitCredentials
-	case runtime.RateLimited, runtime.Unavailable, runtime.DeadlineExceeded:
-		return ExitUnreachable
-	case runtime.PartialFailure:
-		return ExitPartial
-	case runtime.Canceled:
-		return ExitInterrupted
+	}
+	for _, exit := range ExitCodes() {
+		if slices.Contains(exit.codes, e.Code) {
+			return exit.Code
+		}
 	}
 	return ExitFailure
 }

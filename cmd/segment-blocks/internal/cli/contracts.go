@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,19 +12,102 @@ import (
 	"maps"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
 	"gopkg.in/yaml.v3"
 
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
+	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
 	"github.com/aacflow/segment-blocks/internal/loopback"
+	"github.com/aacflow/segment-blocks/internal/text"
 	"github.com/aacflow/segment-blocks/registry"
 	"github.com/aacflow/segment-blocks/schemas"
 	"github.com/aacflow/segment-blocks/schemas/contract"
 )
+
+// newBlocksDiff makes blocks diff. Its exit code is for CI, so what is in order ends with 0 even
+// where something has changed.
+func newBlocksDiff(p *Program) *cobra.Command {
+	return &cobra.Command{
+		Use:   "diff OLD NEW",
+		Short: "Say what has changed in manifests, and which version that needs",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) != 2 {
+				return console.Usage("%s needs two places: files or folders of manifests, commits, or URLs of services",
+					cmd.CommandPath())
+			}
+			return nil
+		},
+		RunE: p.settled(func(cmd *cobra.Command, args []string, s *settings.Settings) error {
+			before, err := p.contractsAt(cmd.Context(), args[0], args[1])
+			if err != nil {
+				return err
+			}
+			after, err := p.contractsAt(cmd.Context(), args[1], args[0])
+			if err != nil {
+				return err
+			}
+			diffs := contract.CompareAll(before, after)
+			if err := p.show(s.Output, diffs, func(w io.Writer) { writeDiffs(w, p.Style(w), diffs) }); err != nil {
+				return err
+			}
+			wrong := 0
+			for _, d := range diffs {
+				if !d.Versioned {
+					wrong++
+				}
+			}
+			if wrong > 0 {
+				return console.Failed("%s changed more than the version says", console.Count(wrong, "block"))
+			}
+			return nil
+		}),
+	}
+}
+
+// writeDiffs writes a line for each block and, below it, one for each change.
+func writeDiffs(w io.Writer, s console.Style, diffs []contract.Diff) {
+	for _, d := range diffs {
+		verdict := "unchanged"
+		switch {
+		case d.Needs == "":
+			verdict = s.Bad("gone")
+		case !d.Versioned:
+			verdict = s.Bad("needs " + d.Needs)
+		case d.Before == "":
+			verdict = "new"
+		case d.Breaking():
+			verdict = "breaking, and a new major version"
+		case len(d.Changes) > 0:
+			verdict = "compatible"
+		}
+		console.Writef(w, "%s  %s  %s\n", s.Strong(d.Block), versions(d), verdict)
+		var rows [][]string
+		for _, c := range d.Changes {
+			if c.Part == "block" {
+				continue // the verdict says so
+			}
+			effect := "compatible"
+			if c.Breaking {
+				effect = "breaking"
+			}
+			rows = append(rows, []string{effect, c.Part + " " + c.Path, c.Message})
+		}
+		console.WriteTableWithin(w, rows, console.PageWidth(w))
+	}
+}
+
+func versions(d contract.Diff) string {
+	if d.Before == "" || d.After == "" || d.Before == d.After {
+		return cmp.Or(d.After, d.Before)
+	}
+	return d.Before + " → " + d.After
+}
 
 // someManifests is a folder of which only some manifests count, and all the files of definitions.
 type someManifests struct {
@@ -173,4 +258,71 @@ func (p *Program) contractsOf(ctx context.Context, address string) ([]contract.C
 		list = append(list, contract.New(e.ID, e.Version, e.InputSchema, e.OutputSchema, e.Refused))
 	}
 	return list, nil
+}
+
+// committed reads the manifests of a commit, a branch or a tag: those of the file or folder that
+// beside names, or of the current folder where it names neither.
+func committed(ctx context.Context, ref, beside string) ([]*schemas.Manifest, error) {
+	folder, only := ".", ""
+	if info, err := os.Stat(beside); err == nil && info.IsDir() {
+		folder = beside
+	} else if err == nil {
+		folder, only = filepath.Dir(beside), filepath.Base(beside)
+	}
+	commit, err := git(ctx, folder, "rev-parse", "--verify", "--quiet", "--end-of-options", ref+"^{commit}")
+	if err != nil {
+		return nil, noCommit(ref, folder, err)
+	}
+	commit = strings.TrimSpace(commit)
+	list, err := git(ctx, folder, "ls-tree", "-z", "--name-only", commit)
+	if err != nil {
+		return nil, noCommit(ref, folder, err)
+	}
+	copied, err := os.MkdirTemp("", "segment-blocks-")
+	if err != nil {
+		return nil, console.Failed("cannot copy manifests of a commit: %w", err)
+	}
+	defer func() { _ = os.RemoveAll(copied) }()
+	for name := range strings.SplitSeq(list, "\x00") {
+		if filepath.Ext(name) != ".yaml" {
+			continue
+		}
+		content, err := git(ctx, folder, "cat-file", "blob", commit+":./"+name)
+		if err == nil {
+			err = os.WriteFile(filepath.Join(copied, name), []byte(content), 0o600)
+		}
+		if err != nil {
+			return nil, console.Failed("cannot read %s of %s: %w", name, ref, err)
+		}
+	}
+	manifests, err := loadManifests([]string{filepath.Join(copied, only)})
+	if err != nil {
+		return nil, console.Usage("%s: %s", ref, strings.ReplaceAll(err.Error(), copied, folder))
+	}
+	return manifests, nil
+}
+
+// noCommit says why a place that is no file, folder or URL is no commit either.
+func noCommit(ref, folder string, err error) error {
+	const what = "cannot read manifests: no file or folder has this name, and "
+	var failed *exec.ExitError
+	switch {
+	case errors.Is(err, exec.ErrNotFound):
+		return console.Usage(what+"git, which reads those of a commit, is not installed: %s", ref)
+	case errors.As(err, &failed) && bytes.Contains(failed.Stderr, []byte("not a git repository")):
+		return console.Usage(what+"%s is in no git repository, whose commits it could be one of: %s", folder, ref)
+	case errors.As(err, &failed) && len(failed.Stderr) > 0:
+		return console.Usage(what+"git fails: %s: %s", text.OneLine(string(failed.Stderr)), ref)
+	case errors.As(err, &failed):
+		return console.Usage(what+"no commit, branch or tag either: %s", ref)
+	}
+	return console.Failed("cannot run git: %w", err)
+}
+
+// git runs git in a folder and returns what it prints.
+func git(ctx context.Context, folder string, arguments ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, "git", arguments...)
+	cmd.Dir, cmd.Env = folder, append(os.Environ(), "LC_ALL=C")
+	out, err := cmd.Output()
+	return string(out), err
 }
