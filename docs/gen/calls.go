@@ -1,13 +1,11 @@
 package main
 
 import (
-	"bytes"
 	_ "embed"
 	"fmt"
 	"go/format"
 	"slices"
 	"strings"
-	"text/template"
 
 	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/registry"
@@ -19,19 +17,15 @@ var callsTemplate string
 
 // calls returns the Go types of package segment, one for the input of each block.
 func calls(entries []registry.Entry) ([]byte, error) {
-	form, err := template.New("calls.go").Funcs(template.FuncMap{
-		"comment": comment, "name": goName, "kind": goType,
-		"call": func(e registry.Entry) string { return goName(strings.TrimPrefix(e.ID, "segment_")) },
-	}).Parse(callsTemplate)
+	code, err := render(callsTemplate, entries)
 	if err != nil {
 		return nil, err
 	}
-	var b bytes.Buffer
-	if err := form.Execute(&b, entries); err != nil {
-		return nil, err
-	}
-	return format.Source(b.Bytes())
+	return format.Source(code)
 }
+
+// callName returns the name of the type for a block: Track for segment_track.
+func callName(e registry.Entry) string { return goName(strings.TrimPrefix(e.ID, "segment_")) }
 
 // goName returns a name such as userId as Go has it: UserID.
 func goName(name string) string {
@@ -42,6 +36,8 @@ func goName(name string) string {
 	return name
 }
 
+// goType returns the Go type of a parameter. A parameter of another type needs a decision, so it is
+// an error.
 func goType(f schemas.Field) (string, error) {
 	switch {
 	case f.Secret:

@@ -1,11 +1,9 @@
 package main
 
 import (
-	"bytes"
 	_ "embed"
 	"fmt"
 	"strings"
-	"text/template"
 
 	"gopkg.in/yaml.v3"
 
@@ -66,13 +64,9 @@ func errorsPage(entries []registry.Entry) ([]byte, error) {
 			}
 		}
 	}
-	page, err := template.New("errors.md").Funcs(template.FuncMap{"cell": cell}).Parse(errorsTemplate)
-	if err != nil {
-		return nil, err
-	}
-	var b bytes.Buffer
-	err = page.Execute(&b, map[string]any{"Codes": runtime.Codes(), "Violations": violations, "Warnings": known.Warnings})
-	return b.Bytes(), err
+	return render(errorsTemplate, map[string]any{
+		"Codes": runtime.Codes(), "Violations": violations, "Warnings": known.Warnings,
+	})
 }
 
 // codesIn collects the values of x-code and x-codes at any depth.

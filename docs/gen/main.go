@@ -10,7 +10,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
 
@@ -60,37 +59,27 @@ func generate(root string) (map[string][]byte, error) {
 		return nil, err
 	}
 	entries := reg.Catalog()
-	files := map[string][]byte{
-		"docs/blocks/README.md": index(entries),
+	files, err := contracts(root, reg.All())
+	if err != nil {
+		return nil, err
 	}
+	files["docs/blocks/README.md"] = index(entries)
 	for _, b := range reg.All() {
 		e := reg.Entry(b)
 		files["docs/blocks/"+e.Unique()+".md"] = page(e)
 	}
-	var err error
-	if files["segment/calls.go"], err = calls(entries); err != nil {
-		return nil, err
-	}
-	published, err := contracts(root, reg.All())
-	if err != nil {
-		return nil, err
-	}
-	maps.Copy(files, published)
-	if files["docs/openapi.json"], err = indented(rest.OpenAPI(reg, openAPIVersion)); err != nil {
-		return nil, err
-	}
 	files["docs/workflow.schema.json"] = workflow.Schema()
-	if files["docs/workflow.svg"], err = drawing(filepath.Join(root, "examples", "signup.workflow.yaml")); err != nil {
-		return nil, err
-	}
-	if files["docs/errors.md"], err = errorsPage(entries); err != nil {
-		return nil, err
-	}
-	if files["docs/manifest.md"], err = manifestPage(); err != nil {
-		return nil, err
-	}
-	if files["README.md"], err = between(filepath.Join(root, "README.md"), table(entries)); err != nil {
-		return nil, err
+	for name, content := range map[string]func() ([]byte, error){
+		"segment/calls.go":  func() ([]byte, error) { return calls(entries) },
+		"docs/openapi.json": func() ([]byte, error) { return indented(rest.OpenAPI(reg, openAPIVersion)) },
+		"docs/workflow.svg": func() ([]byte, error) { return drawing(filepath.Join(root, "examples", "signup.workflow.yaml")) },
+		"docs/errors.md":    func() ([]byte, error) { return errorsPage(entries) },
+		"docs/manifest.md":  manifestPage,
+		"README.md":         func() ([]byte, error) { return between(filepath.Join(root, "README.md"), table(entries)) },
+	} {
+		if files[name], err = content(); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
 	}
 	return files, nil
 }

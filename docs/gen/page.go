@@ -2,13 +2,39 @@ package main
 
 import (
 	"bytes"
+	_ "embed"
 	"encoding/json"
 	"fmt"
 	"os"
 	"strings"
+	"text/template"
 
 	"github.com/aacflow/segment-blocks/registry"
+	"github.com/aacflow/segment-blocks/schemas"
 )
+
+//go:embed manifest.md.tmpl
+var manifestTemplate string
+
+// render fills in a template.
+func render(form string, data any) ([]byte, error) {
+	page, err := template.New("").Funcs(template.FuncMap{
+		"cell": cell, "comment": comment, "name": goName, "kind": goType, "call": callName,
+	}).Parse(form)
+	if err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	err = page.Execute(&b, data)
+	return b.Bytes(), err
+}
+
+// manifestPage explains each key of a manifest that the loader knows.
+func manifestPage() ([]byte, error) {
+	return render(manifestTemplate, map[string]any{
+		"Keys": schemas.Keys(), "Own": schemas.OwnKeywords(), "Keywords": schemas.Keywords(),
+	})
+}
 
 const generated = "<!-- Generated from schemas/segment by go generate ./docs/gen. Do not edit. -->\n\n"
 

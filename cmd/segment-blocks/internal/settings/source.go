@@ -209,25 +209,3 @@ func (s *Settings) Tracking(source Source, key tracking.WriteKey) tracking.Sourc
 	source.WriteKey = key
 	return source.Source
 }
-
-// unusedStores warns of a store, or of limits of one, that belongs to a source that is not durable.
-// Its author expects events to survive an outage, and they would not.
-func (s *Settings) unusedStores() {
-	for _, name := range s.Names() {
-		source := s.Sources[name]
-		if source.Way() == Durable {
-			continue
-		}
-		if name == Environment && source.Store != "" && s.DefaultSource == Environment {
-			s.warn("SEGMENT_STORE is not used, because SEGMENT_DELIVERY is %s, not durable: %s",
-				source.Way(), hidePath(source.Store))
-		}
-		for key := range s.origins {
-			rest, ok := strings.CutPrefix(key, "sources."+name+".")
-			if name != Environment && ok && (rest == "store" || strings.HasPrefix(rest, "durable.")) {
-				s.warn("%s is not used, because the source's delivery is %s, not durable", key, source.Way())
-			}
-		}
-	}
-	slices.Sort(s.Warnings)
-}
