@@ -49,7 +49,7 @@ func newBlocksList(p *Program) *cobra.Command {
 		"words that must all occur in the block's id, name, descriptions or parameters")
 	category := cmd.Flags().String("category", "", "only blocks of this category")
 	tag := cmd.Flags().String("tag", "", "only blocks with this tag")
-	cmd.RunE = p.settled(func(_ *cobra.Command, _ []string, s *settings.Settings) error {
+	return p.runs(cmd, func(_ []string, s *settings.Settings) error {
 		// Without a match the JSON is an empty list, and no null.
 		entries, categories, tags := []listed{}, []string{}, []string{}
 		for _, b := range p.registry().Search(*search) {
@@ -75,7 +75,6 @@ func newBlocksList(p *Program) *cobra.Command {
 			console.WriteTable(w, rows)
 		})
 	})
-	return cmd
 }
 
 // newBlocksShow makes blocks show, whose JSON is the entry of the catalog that serve and agents
@@ -83,14 +82,13 @@ func newBlocksList(p *Program) *cobra.Command {
 func newBlocksShow(p *Program) *cobra.Command {
 	cmd := command("show BLOCK", "Show a block: parameters, rules, outputs and examples", oneBlock)
 	cmd.ValidArgsFunction = p.completeBlock
-	cmd.RunE = p.settled(func(_ *cobra.Command, args []string, s *settings.Settings) error {
+	return p.runs(cmd, func(args []string, s *settings.Settings) error {
 		entry, err := p.entryOf(args[0])
 		if err != nil {
 			return err
 		}
 		return p.show(s.Output, entry, func(w io.Writer) { writeBlock(w, p.Style(w), entry) })
 	})
-	return cmd
 }
 
 // newBlocksSchema makes blocks schema. Its second argument is optional, because nearly everybody
@@ -110,7 +108,7 @@ func newBlocksSchema(p *Program) *cobra.Command {
 		}
 		return p.completeBlock(cmd, args, typed)
 	}
-	cmd.RunE = p.settled(func(_ *cobra.Command, args []string, s *settings.Settings) error {
+	return p.runs(cmd, func(args []string, s *settings.Settings) error {
 		entry, err := p.entryOf(args[0])
 		if err != nil {
 			return err
@@ -121,7 +119,6 @@ func newBlocksSchema(p *Program) *cobra.Command {
 		}
 		return p.Print(document(s), schema)
 	})
-	return cmd
 }
 
 // document returns the format of output that is for programs only: YAML if it is asked for, else
@@ -213,9 +210,8 @@ var starterBlock embed.FS
 
 // newBlocksNew makes blocks new. What it writes compiles and passes its test as it stands.
 func newBlocksNew(p *Program) *cobra.Command {
-	return &cobra.Command{
-		Use: "new ID", Short: "Write a manifest, an executor and a test to begin with",
-		Args: func(cmd *cobra.Command, args []string) error {
+	cmd := command("new ID", "Write a manifest, an executor and a test to begin with",
+		func(cmd *cobra.Command, args []string) error {
 			if err := oneBlock(cmd, args); err != nil {
 				return err
 			}
@@ -224,16 +220,15 @@ func newBlocksNew(p *Program) *cobra.Command {
 					"and no word of Go: %q", id)
 			}
 			return nil
-		},
-		RunE: p.settled(func(_ *cobra.Command, args []string, _ *settings.Settings) error {
-			id := args[0]
-			if err := writeStarter(id); err != nil {
-				return err
-			}
-			p.Note("wrote the folder %s; inside a Go module test it with: go test ./%s", id, id)
-			return nil
-		}),
-	}
+		})
+	return p.runs(cmd, func(args []string, _ *settings.Settings) error {
+		id := args[0]
+		if err := writeStarter(id); err != nil {
+			return err
+		}
+		p.Note("wrote the folder %s; inside a Go module test it with: go test ./%s", id, id)
+		return nil
+	})
 }
 
 // packageName returns the Go package of a block: its id without what package names do without.
@@ -267,46 +262,41 @@ func writeStarter(id string) error {
 	return nil
 }
 
-// newBlocksLint makes blocks lint.
+// newBlocksLint makes blocks lint. Its result is the faults, so they go to stdout.
 func newBlocksLint(p *Program) *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use: "lint FILE…", Short: "Check manifests, and name every fault with its line",
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return console.Usage("%s needs manifests: files, or folders with all they hold", cmd.CommandPath())
-			}
-			return nil
-		},
-		RunE: p.settled(func(_ *cobra.Command, args []string, s *settings.Settings) error {
-			manifests, err := loadManifests(args)
-			result := struct {
-				Valid  bool     `json:"valid"`
-				Blocks []string `json:"blocks"`
-				Faults []string `json:"faults"`
-			}{err == nil, []string{}, []string{}}
-			for _, m := range manifests {
-				result.Blocks = append(result.Blocks, m.ID)
-			}
-			if joined, ok := err.(interface{ Unwrap() []error }); ok {
-				for _, fault := range joined.Unwrap() {
-					result.Faults = append(result.Faults, fault.Error())
-				}
-			} else if err != nil {
-				return console.Usage("%w", err)
-			}
-			exit := console.ExitOK
-			if !result.Valid {
-				exit = console.ExitUsage
-			}
-			return p.conclude(s.Output, exit, result, func(w io.Writer) {
-				for _, fault := range result.Faults {
-					console.Writeln(w, fault)
-				}
-				if result.Valid {
-					ids := strings.Join(result.Blocks, ", ")
-					console.Writef(w, "%s in order: %s\n", console.Count(len(manifests), "manifest"), ids)
-				}
-			})
-		}),
+		Args: needs(1, "%[1]s needs manifests: files, or folders with all they hold"),
 	}
+	return p.runs(cmd, func(args []string, s *settings.Settings) error {
+		manifests, err := loadManifests(args)
+		joined, faulty := err.(interface{ Unwrap() []error })
+		if err != nil && !faulty {
+			return console.Usage("%w", err)
+		}
+		result := struct {
+			Valid  bool     `json:"valid"`
+			Blocks []string `json:"blocks"`
+			Faults []string `json:"faults"`
+		}{!faulty, []string{}, []string{}}
+		for _, m := range manifests {
+			result.Blocks = append(result.Blocks, m.ID)
+		}
+		exit := console.ExitOK
+		if faulty {
+			exit = console.ExitUsage
+			for _, fault := range joined.Unwrap() {
+				result.Faults = append(result.Faults, fault.Error())
+			}
+		}
+		return p.conclude(s.Output, exit, result, func(w io.Writer) {
+			for _, fault := range result.Faults {
+				console.Writeln(w, fault)
+			}
+			if result.Valid {
+				ids := strings.Join(result.Blocks, ", ")
+				console.Writef(w, "%s in order: %s\n", console.Count(len(manifests), "manifest"), ids)
+			}
+		})
+	})
 }

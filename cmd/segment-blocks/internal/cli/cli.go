@@ -169,6 +169,12 @@ func (p *Program) settled(
 	}
 }
 
+// runs gives a command its function, and returns the command.
+func (p *Program) runs(cmd *cobra.Command, do func(args []string, s *settings.Settings) error) *cobra.Command {
+	cmd.RunE = p.settled(func(_ *cobra.Command, args []string, s *settings.Settings) error { return do(args, s) })
+	return cmd
+}
+
 // show prints a result in the chosen format: for people as text writes it, and for programs as one
 // document. Both are made from one value, so that they cannot say different things.
 func (p *Program) show(chosen string, result any, text func(w io.Writer)) error {
@@ -318,7 +324,7 @@ func newConfigShow(p *Program) *cobra.Command {
 	origin := cmd.Flags().Bool("origin", false, "show where each value comes from")
 	addSource(p, cmd)
 	addTimeout(cmd)
-	cmd.RunE = p.settled(func(_ *cobra.Command, _ []string, s *settings.Settings) error {
+	return p.runs(cmd, func(_ []string, s *settings.Settings) error {
 		result := struct {
 			File     *string          `json:"file"` // null without one
 			Settings []settings.Value `json:"settings"`
@@ -341,7 +347,6 @@ func newConfigShow(p *Program) *cobra.Command {
 			}
 		})
 	})
-	return cmd
 }
 
 // shown returns a value for people: a dash for what is not set, and a list without its brackets.

@@ -33,41 +33,33 @@ import (
 // newBlocksDiff makes blocks diff. Its exit code is for CI, so what is in order ends with 0 even
 // where something has changed.
 func newBlocksDiff(p *Program) *cobra.Command {
-	return &cobra.Command{
-		Use:   "diff OLD NEW",
-		Short: "Say what has changed in manifests, and which version that needs",
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) != 2 {
-				return console.Usage("%s needs two places: files or folders of manifests, commits, or URLs of services",
-					cmd.CommandPath())
+	const lacking = "%[1]s needs two places: files or folders of manifests, commits, or URLs of services"
+	cmd := command("diff OLD NEW", "Say what has changed in manifests, and which version that needs",
+		needs(2, lacking), cobra.ArbitraryArgs)
+	return p.runs(cmd, func(args []string, s *settings.Settings) error {
+		before, err := p.contractsAt(cmd.Context(), args[0], args[1])
+		if err != nil {
+			return err
+		}
+		after, err := p.contractsAt(cmd.Context(), args[1], args[0])
+		if err != nil {
+			return err
+		}
+		diffs := contract.CompareAll(before, after)
+		if err := p.show(s.Output, diffs, func(w io.Writer) { writeDiffs(w, p.Style(w), diffs) }); err != nil {
+			return err
+		}
+		wrong := 0
+		for _, d := range diffs {
+			if !d.Versioned {
+				wrong++
 			}
-			return nil
-		},
-		RunE: p.settled(func(cmd *cobra.Command, args []string, s *settings.Settings) error {
-			before, err := p.contractsAt(cmd.Context(), args[0], args[1])
-			if err != nil {
-				return err
-			}
-			after, err := p.contractsAt(cmd.Context(), args[1], args[0])
-			if err != nil {
-				return err
-			}
-			diffs := contract.CompareAll(before, after)
-			if err := p.show(s.Output, diffs, func(w io.Writer) { writeDiffs(w, p.Style(w), diffs) }); err != nil {
-				return err
-			}
-			wrong := 0
-			for _, d := range diffs {
-				if !d.Versioned {
-					wrong++
-				}
-			}
-			if wrong > 0 {
-				return console.Failed("%s changed more than the version says", console.Count(wrong, "block"))
-			}
-			return nil
-		}),
-	}
+		}
+		if wrong > 0 {
+			return console.Failed("%s changed more than the version says", console.Count(wrong, "block"))
+		}
+		return nil
+	})
 }
 
 // writeDiffs writes a line for each block and, below it, one for each change.

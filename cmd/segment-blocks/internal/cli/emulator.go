@@ -47,13 +47,12 @@ func newEmulator(p *Program) *cobra.Command {
 	flags.StringSliceVar(&f.hosts, "allow-host", nil, "further host names that the query API may be asked under")
 	flags.BoolVar(&f.token, "token", false, "demand a token for the query API on this machine's own addresses too")
 	flags.BoolVar(&f.quiet, "quiet", false, "print the addresses and nothing more")
-	cmd.RunE = p.settled(func(cmd *cobra.Command, _ []string, s *settings.Settings) error {
+	return p.runs(cmd, func(_ []string, s *settings.Settings) error {
 		if f.capacity < 1 {
 			return console.Usage("--capacity must be at least 1: %d", f.capacity)
 		}
 		return p.serveEmulator(cmd.Context(), f, s)
 	})
-	return cmd
 }
 
 // serveEmulator listens before anything else, because only then is it known whether other machines

@@ -107,7 +107,7 @@ func newExportAACFlow(p *Program) *cobra.Command {
 	) ([]string, cobra.ShellCompDirective) {
 		return p.completeBlock(cmd, nil, typed)
 	})
-	cmd.RunE = p.settled(func(cmd *cobra.Command, _ []string, s *settings.Settings) error {
+	return p.runs(cmd, func(_ []string, s *settings.Settings) error {
 		if *fork != "" {
 			result, err := apply(cmd.Context(), p.registry(), engine, *fork, *yes)
 			if err != nil {
@@ -151,7 +151,6 @@ func newExportAACFlow(p *Program) *cobra.Command {
 		}
 		return p.show(s.Output, written, written.tell)
 	})
-	return cmd
 }
 
 // workflowFiles returns the one file of a workflow that calls a block. A block that is not there is

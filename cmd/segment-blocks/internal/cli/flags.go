@@ -21,13 +21,20 @@ func command(use, short string, args ...cobra.PositionalArgs) *cobra.Command {
 	return &cobra.Command{Use: use, Short: short, Args: cobra.MatchAll(append(args, atMost(len(args)))...)}
 }
 
+// needs demands arguments. The message has the command in the place of %[1]s.
+func needs(least int, message string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) < least {
+			return console.Usage(message, cmd.CommandPath())
+		}
+		return nil
+	}
+}
+
 // oneBlock demands the id of a block. Whether there is one of this id is for the command to find
 // out, which can suggest another.
 func oneBlock(cmd *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return console.Usage("%[1]s needs the id of a block, such as %[1]s segment_track", cmd.CommandPath())
-	}
-	return nil
+	return needs(1, "%[1]s needs the id of a block, such as %[1]s segment_track")(cmd, args)
 }
 
 // atMost refuses further arguments. Cobra's own check does not say what was given.

@@ -202,7 +202,7 @@ func newMCP(p *Program) *cobra.Command {
 	watch := cmd.Flags().Bool("watch", false,
 		"add tools that tell what has run, and what the emulator inside this process has received")
 	addSource(p, cmd)
-	cmd.RunE = p.settled(func(cmd *cobra.Command, _ []string, s *settings.Settings) error {
+	return p.runs(cmd, func(_ []string, s *settings.Settings) error {
 		h, err := p.openToHost(cmd.Context(), s, p.logger("text"), false)
 		if err != nil {
 			return err
@@ -233,5 +233,4 @@ func newMCP(p *Program) *cobra.Command {
 		}
 		return nil
 	})
-	return cmd
 }

@@ -25,7 +25,7 @@ func newPreview(p *Program) *cobra.Command {
 	cmd := p.blockCommand("preview", "Show the exact requests a block would send, and send nothing")
 	id := addInvocationID(cmd.Command)
 	addSource(p, cmd.Command)
-	cmd.RunE = p.settled(func(_ *cobra.Command, args []string, s *settings.Settings) error {
+	return p.runs(cmd.Command, func(args []string, s *settings.Settings) error {
 		t, requests, receipt, err := p.preview(cmd, args[0], s, false, runtime.InvocationID(*id))
 		if err != nil {
 			return err
@@ -51,7 +51,6 @@ func newPreview(p *Program) *cobra.Command {
 		p.printWarnings(receipt)
 		return nil
 	})
-	return cmd.Command
 }
 
 // preview makes the requests of a block, sends none, and says for which target they are.
@@ -106,7 +105,7 @@ func writeRequest(w io.Writer, s console.Style, r runtime.Request) {
 func newValidate(p *Program) *cobra.Command {
 	cmd := p.blockCommand("validate", "Check an input as run would, and send nothing")
 	addSource(p, cmd.Command)
-	cmd.RunE = p.settled(func(_ *cobra.Command, args []string, s *settings.Settings) error {
+	return p.runs(cmd.Command, func(args []string, s *settings.Settings) error {
 		_, _, receipt, err := p.preview(cmd, args[0], s, true)
 		p.printWarnings(receipt)
 		// A refusal is the answer to what was asked, and so goes to stdout. Any other error means that
@@ -134,5 +133,4 @@ func newValidate(p *Program) *cobra.Command {
 			}
 		})
 	})
-	return cmd.Command
 }

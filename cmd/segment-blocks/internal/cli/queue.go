@@ -35,7 +35,7 @@ func newQueueCommand(p *Program) *cobra.Command {
 func newQueueStatus(p *Program) *cobra.Command {
 	cmd := command("status", "Count what is stored, for each durable source")
 	file := addStore(cmd)
-	cmd.RunE = p.settled(func(cmd *cobra.Command, _ []string, s *settings.Settings) error {
+	return p.runs(cmd, func(_ []string, s *settings.Settings) error {
 		list, err := p.queueStates(cmd, s, *file)
 		return errors.Join(p.show(s.Output, list, func(w io.Writer) {
 			if len(list) == 0 && err == nil {
@@ -49,7 +49,6 @@ func newQueueStatus(p *Program) *cobra.Command {
 			console.WriteTable(w, rows)
 		}), err)
 	})
-	return cmd
 }
 
 // newQueueList makes queue list. It stops reading at the limit: a store may hold a million
@@ -82,12 +81,8 @@ func newQueueList(p *Program) *cobra.Command {
 
 // newQueueShow makes queue show. Its output is a document in any case, since a message is one.
 func newQueueShow(p *Program) *cobra.Command {
-	cmd := command("show ID", "Show a dead letter, or a message that waits", func(_ *cobra.Command, args []string) error {
-		if len(args) != 1 {
-			return console.Usage("queue show needs the id of one message; segment-blocks queue list has them")
-		}
-		return nil
-	})
+	cmd := command("show ID", "Show a dead letter, or a message that waits",
+		needs(1, "%[1]s needs the id of one message; segment-blocks queue list has them"))
 	return p.ofQueue(cmd, true, func(s *settings.Settings, q *storeQueue, args []string) error {
 		ids, err := messageIDs(args)
 		if err != nil {
@@ -225,7 +220,7 @@ type checkedStore struct {
 // leaves out stores that hold nothing yet, but not those that are named.
 func newQueueCheck(p *Program) *cobra.Command {
 	cmd := command("check [FILE]", "Check that a store is not damaged", cobra.ArbitraryArgs)
-	cmd.RunE = p.settled(func(cmd *cobra.Command, args []string, s *settings.Settings) error {
+	return p.runs(cmd, func(args []string, s *settings.Settings) error {
 		if len(args) == 0 { // all that the configuration leads to
 			own, err := ownStores(s)
 			if err != nil {
@@ -246,7 +241,6 @@ func newQueueCheck(p *Program) *cobra.Command {
 		}
 		return p.conclude(s.Output, exit, list, func(w io.Writer) { p.writeChecked(w, list) })
 	})
-	return cmd
 }
 
 // checkStore checks a store, through the process that has it open if there is one. A store that

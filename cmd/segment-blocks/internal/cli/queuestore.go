@@ -210,7 +210,7 @@ func (p *Program) ofQueue(
 	if waiting {
 		wait = cmd.Flags().Bool("waiting", false, "the messages that wait to be sent, in place of the dead letters")
 	}
-	cmd.RunE = p.settled(func(cmd *cobra.Command, args []string, s *settings.Settings) error {
+	return p.runs(cmd, func(args []string, s *settings.Settings) error {
 		q, err := p.findQueue(cmd, s, *file)
 		if err != nil {
 			return err
@@ -218,7 +218,6 @@ func (p *Program) ofQueue(
 		q.waiting = *wait
 		return do(s, q, args)
 	})
-	return cmd
 }
 
 // findQueue opens the store of the chosen source: its own, the file that was named, or one where a

@@ -35,7 +35,7 @@ func newRun(p *Program) *cobra.Command {
 		"print each HTTP attempt: request, answer, and how long it waited")
 	addSource(p, cmd.Command)
 	addTimeout(cmd.Command)
-	cmd.RunE = p.settled(func(_ *cobra.Command, args []string, s *settings.Settings) error {
+	return p.runs(cmd.Command, func(args []string, s *settings.Settings) error {
 		in, err := cmd.read(p, args[0])
 		if err != nil {
 			return err
@@ -76,7 +76,6 @@ func newRun(p *Program) *cobra.Command {
 		}
 		return err
 	})
-	return cmd.Command
 }
 
 // showRetries returns a context that shows on a terminal what a command waits for: with the default

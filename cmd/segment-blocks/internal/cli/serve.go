@@ -38,10 +38,9 @@ func newServe(p *Program) *cobra.Command {
 	cmd := command("serve", "Serve the blocks to other programs, over REST and MCP")
 	addSettings(cmd, "serve")
 	addSource(p, cmd)
-	cmd.RunE = p.settled(func(cmd *cobra.Command, _ []string, s *settings.Settings) error {
+	return p.runs(cmd, func(_ []string, s *settings.Settings) error {
 		return p.serve(cmd.Context(), s)
 	})
-	return cmd
 }
 
 // serve opens everything, the cheapest to refuse first, and serves until ctx ends. It listens

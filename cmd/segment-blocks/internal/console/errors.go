@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"slices"
 	"strings"
 
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
@@ -287,41 +286,24 @@ const (
 	ExitInterrupted ExitCode = 130
 )
 
-// Exit is an exit code, what it means, and the codes of invocations that end with it.
+// Exit is an exit code and what it means.
 type Exit struct {
 	Code    ExitCode
 	Meaning string
-	codes   []runtime.Code
 }
 
 // ExitCodes lists the exit codes in order, for the help.
 func ExitCodes() []Exit {
 	return []Exit{
-		{Code: ExitOK, Meaning: "it worked: what was sent has been accepted, what was checked is in order"},
-		{Code: ExitFailure, Meaning: "it failed for a reason that none of the codes below names"},
-		{
-			ExitUsage, "the command line, the configuration or the input is not valid; nothing was sent",
-			[]runtime.Code{
-				runtime.InvalidInput, runtime.UnresolvedReference, runtime.UnknownBlock, runtime.UnknownSource, runtime.TooLarge,
-			},
-		},
-		{ExitRejected, "the receiver refused what was sent, and would again", []runtime.Code{runtime.Rejected}},
-		{
-			ExitCredentials, "there is no write key, or the receiver refuses it",
-			[]runtime.Code{runtime.MissingCredential, runtime.Unauthorized},
-		},
-		{
-			ExitUnreachable, "no answer, a rate limit, or the time was up, after all retries; may succeed later",
-			[]runtime.Code{runtime.RateLimited, runtime.Unavailable, runtime.DeadlineExceeded},
-		},
-		{
-			ExitPartial, "some messages of a batch or lines of an import were accepted and others not; " +
-				"the error or the rejects say which", []runtime.Code{runtime.PartialFailure},
-		},
-		{
-			ExitInterrupted, "it was interrupted (Ctrl-C, SIGTERM); an emulator that is interrupted ends with 0",
-			[]runtime.Code{runtime.Canceled},
-		},
+		{ExitOK, "it worked: what was sent has been accepted, what was checked is in order"},
+		{ExitFailure, "it failed for a reason that none of the codes below names"},
+		{ExitUsage, "the command line, the configuration or the input is not valid; nothing was sent"},
+		{ExitRejected, "the receiver refused what was sent, and would again"},
+		{ExitCredentials, "there is no write key, or the receiver refuses it"},
+		{ExitUnreachable, "no answer, a rate limit, or the time was up, after all retries; may succeed later"},
+		{ExitPartial, "some messages of a batch or lines of an import were accepted and others not; " +
+			"the error or the rejects say which"},
+		{ExitInterrupted, "it was interrupted (Ctrl-C, SIGTERM); an emulator that is interrupted ends with 0"},
 	}
 }
 
@@ -332,10 +314,11 @@ func ExitOf(e *runtime.Error) ExitCode {
 	if e.Code == runtime.TooLarge && e.Status != 0 {
 		return ExitRejected
 	}
-	for _, exit := range ExitCodes() {
-		if slices.Contains(exit.codes, e.Code) {
-			return exit.Code
-		}
-	}
-	return ExitFailure
+	return cmp.Or(map[runtime.Code]ExitCode{
+		runtime.InvalidInput: ExitUsage, runtime.UnresolvedReference: ExitUsage, runtime.UnknownBlock: ExitUsage,
+		runtime.UnknownSource: ExitUsage, runtime.TooLarge: ExitUsage, runtime.Rejected: ExitRejected,
+		runtime.MissingCredential: ExitCredentials, runtime.Unauthorized: ExitCredentials,
+		runtime.RateLimited: ExitUnreachable, runtime.Unavailable: ExitUnreachable,
+		runtime.DeadlineExceeded: ExitUnreachable, runtime.PartialFailure: ExitPartial, runtime.Canceled: ExitInterrupted,
+	}[e.Code], ExitFailure)
 }
