@@ -18,11 +18,14 @@ import (
 //
 // A manifest is checked fully: unknown keys, references that lead nowhere, faulty schemas, names
 // that hosts treat specially, examples that break their own schema. All errors of all files are
-// returned together, each with file and line. The host is AACFlow; for another one see [LoadFor].
-func Load(files fs.FS) ([]*Manifest, error) { return LoadFor(AACFlow(), files) }
+// returned together, each with file and line. Where files are named, the others count only as
+// definitions. The host is AACFlow; for another one see [LoadFor].
+func Load(files fs.FS, named ...string) ([]*Manifest, error) {
+	return LoadFor(AACFlow(), files, named...)
+}
 
 // LoadFor is Load for a host with conventions of its own.
-func LoadFor(host Conventions, files fs.FS) ([]*Manifest, error) {
+func LoadFor(host Conventions, files fs.FS, named ...string) ([]*Manifest, error) {
 	names, err := fs.Glob(files, "*.yaml")
 	if err != nil {
 		return nil, fmt.Errorf("list manifests: %w", err)
@@ -31,7 +34,13 @@ func LoadFor(host Conventions, files fs.FS) ([]*Manifest, error) {
 		conventions: host, keywords: keywords(), documents: map[string]*yaml.Node{}, file: map[*yaml.Node]string{},
 	}
 	for _, name := range names {
+		faults := len(r.errs)
 		r.read(files, name)
+		root := r.documents[name]
+		if len(named) > 0 && !slices.Contains(named, name) && (root == nil || !isDefinitions(root)) {
+			delete(r.documents, name)
+			r.errs = r.errs[:faults] // they are not asked for
+		}
 	}
 	var manifests []*Manifest
 	for _, name := range names {

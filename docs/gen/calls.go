@@ -15,7 +15,8 @@ import (
 //go:embed calls.go.tmpl
 var callsTemplate string
 
-// calls returns the Go types of package segment, one for the input of each block.
+// calls returns the Go types of package segment, one for the input of each block. They are
+// formatted as gofmt does, so that a linter finds nothing in them.
 func calls(entries []registry.Entry) ([]byte, error) {
 	code, err := render(callsTemplate, entries)
 	if err != nil {
@@ -30,6 +31,7 @@ func callName(e registry.Entry) string { return goName(strings.TrimPrefix(e.ID, 
 // goName returns a name such as userId as Go has it: UserID.
 func goName(name string) string {
 	name = strings.ToUpper(name[:1]) + name[1:]
+	// The initialism that Segment's parameters have.
 	if short, ok := strings.CutSuffix(name, "Id"); ok {
 		return short + "ID"
 	}

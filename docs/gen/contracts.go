@@ -19,6 +19,7 @@ const contractsFolder = "schemas/contracts"
 // contracts returns the file of each block's contract. It fails where a contract differs from one
 // that is there already in a way that the block's version does not allow.
 func contracts(root string, list []registry.Block) (map[string][]byte, error) {
+	// All blocks that break a promise are named at once.
 	files := map[string][]byte{}
 	var errs []error
 	for _, b := range list {
@@ -36,6 +37,7 @@ func contracts(root string, list []registry.Block) (map[string][]byte, error) {
 		if err != nil {
 			return nil, err
 		}
+		// The file of an earlier version stays: hosts may still be bound to it.
 		file := fmt.Sprintf("%s/%s/%s.json", contractsFolder, now.ID, now.Version)
 		if files[file], err = indented(raw); err != nil {
 			return nil, err
@@ -50,6 +52,7 @@ func readContracts(folder string) ([]contract.Contract, error) {
 	if err != nil {
 		return nil, err
 	}
+	// A contract that cannot be read would let any change pass, so it is an error.
 	var list []contract.Contract
 	for _, name := range names {
 		data, err := os.ReadFile(name)
@@ -65,7 +68,8 @@ func readContracts(folder string) ([]contract.Contract, error) {
 	return list, nil
 }
 
-// allowed returns an error where a block has changed more than its version says.
+// allowed returns an error where a block has changed more than its version says. Whoever has
+// changed a block that is not released yet publishes its contract again; the error says how.
 func allowed(before, now contract.Contract) error {
 	d := contract.Compare(before, now)
 	if d.Versioned {

@@ -30,7 +30,8 @@ func newBlocks(p *Program) *cobra.Command {
 	)
 }
 
-// listed is a block in a list. blocks show has the rest of it.
+// listed is a block in a list. blocks show has the rest of it. The keys are those of the catalog,
+// so that a script can go from one to the other.
 type listed struct {
 	ID       string   `json:"id"`
 	Name     string   `json:"name"`
@@ -61,6 +62,7 @@ func newBlocksList(p *Program) *cobra.Command {
 			}
 		}
 		return p.show(s.Output, entries, func(w io.Writer) {
+			// An empty list is hardly what was meant, so what was is suggested.
 			if len(entries) == 0 {
 				p.Note("no block matches%s", cmp.Or(schemas.DidYouMean(*category, categories), schemas.DidYouMean(*tag, tags)))
 			}
@@ -113,6 +115,7 @@ func newBlocksSchema(p *Program) *cobra.Command {
 		if err != nil {
 			return err
 		}
+		// A schema is for a program, so there is no form of it for people.
 		schema := entry.InputSchema
 		if len(args) == 2 && args[1] == "output" {
 			schema = entry.OutputSchema
@@ -160,6 +163,7 @@ func writeBlock(w io.Writer, s console.Style, e registry.Entry) {
 	}
 	console.Writef(w, "\n%s\n", s.Strong("Output"))
 	console.WriteTableWithin(w, fieldRows(e.Output, ""), width)
+	// The examples are those of the manifest, which a test runs.
 	if len(e.Examples) > 0 {
 		console.Writef(w, "\n%s\n", s.Strong("Examples"))
 		for _, x := range e.Examples {
@@ -191,7 +195,7 @@ func fieldRows(fields []schemas.Field, indent string) [][]string {
 			}
 			kind = strings.Join(kinds, "|")
 		}
-		if f.Secret {
+		if f.Secret { // it has no flag, so people look for it
 			kind = strings.TrimPrefix(kind+", secret", ", ")
 		}
 		rows = append(rows, []string{indent + f.Name, kind, f.Description})
@@ -200,7 +204,7 @@ func fieldRows(fields []schemas.Field, indent string) [][]string {
 	return rows
 }
 
-// shellQuote quotes text for a POSIX shell.
+// shellQuote quotes text for a POSIX shell, so that an example can be copied as it stands.
 func shellQuote(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }
 
 // starterBlock has the templates of a new block.
@@ -215,6 +219,7 @@ func newBlocksNew(p *Program) *cobra.Command {
 			if err := oneBlock(cmd, args); err != nil {
 				return err
 			}
+			// The id is the name of a Go package too.
 			if id := args[0]; !schemas.ValidID(id) || token.IsKeyword(packageName(id)) {
 				return console.Usage("an id must be lower-case words joined by underscores, 64 characters at most, "+
 					"and no word of Go: %q", id)
@@ -231,7 +236,8 @@ func newBlocksNew(p *Program) *cobra.Command {
 	})
 }
 
-// packageName returns the Go package of a block: its id without what package names do without.
+// packageName returns the Go package of a block: its id without underscores, which Go's style keeps
+// out of the names of packages.
 func packageName(id string) string { return strings.ReplaceAll(id, "_", "") }
 
 // writeStarter writes a folder of the block's name.
@@ -240,11 +246,13 @@ func writeStarter(id string) error {
 	for i, word := range words {
 		words[i] = strings.ToUpper(word[:1]) + word[1:]
 	}
+	// A folder that is there may hold somebody's work, so none is written into: Mkdir fails.
 	names := map[string]string{"ID": id, "Package": packageName(id), "Name": strings.Join(words, " ")}
 	err := os.Mkdir(id, 0o755)
 	if errors.Is(err, os.ErrExist) {
 		return console.Usage("the folder exists already, and is left as it is: %s", id)
 	}
+	// The templates are part of the program, and a test writes them out, so parsing cannot fail.
 	for file, form := range map[string]string{
 		id + ".yaml": "manifest.yaml.tmpl", "block.go": "block.go.tmpl", "block_test.go": "block_test.go.tmpl",
 	} {
@@ -262,7 +270,8 @@ func writeStarter(id string) error {
 	return nil
 }
 
-// newBlocksLint makes blocks lint. Its result is the faults, so they go to stdout.
+// newBlocksLint makes blocks lint. Its result is the faults, so they go to stdout. A file that
+// cannot be read is no result, and an error on stderr.
 func newBlocksLint(p *Program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "lint FILE…", Short: "Check manifests, and name every fault with its line",

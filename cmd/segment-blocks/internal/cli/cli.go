@@ -323,7 +323,7 @@ func newConfigShow(p *Program) *cobra.Command {
 	cmd := command("show", "Show every setting, its value and where it comes from")
 	origin := cmd.Flags().Bool("origin", false, "show where each value comes from")
 	addSource(p, cmd)
-	addTimeout(cmd)
+	addSettings(cmd, "timeout")
 	return p.runs(cmd, func(_ []string, s *settings.Settings) error {
 		result := struct {
 			File     *string          `json:"file"` // null without one

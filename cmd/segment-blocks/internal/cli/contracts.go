@@ -19,7 +19,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"gopkg.in/yaml.v3"
 
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
@@ -45,11 +44,13 @@ func newBlocksDiff(p *Program) *cobra.Command {
 		if err != nil {
 			return err
 		}
+		// What has changed is the result in any case. Too low a version is the failure, which an error
+		// says beside it: CI shows both.
 		diffs := contract.CompareAll(before, after)
 		if err := p.show(s.Output, diffs, func(w io.Writer) { writeDiffs(w, p.Style(w), diffs) }); err != nil {
 			return err
 		}
-		wrong := 0
+		wrong := 0 // of these CI has to know
 		for _, d := range diffs {
 			if !d.Versioned {
 				wrong++
@@ -64,6 +65,7 @@ func newBlocksDiff(p *Program) *cobra.Command {
 
 // writeDiffs writes a line for each block and, below it, one for each change.
 func writeDiffs(w io.Writer, s console.Style, diffs []contract.Diff) {
+	// The first that holds is the verdict: what CI fails for comes before what is allowed.
 	for _, d := range diffs {
 		verdict := "unchanged"
 		switch {
@@ -94,35 +96,12 @@ func writeDiffs(w io.Writer, s console.Style, diffs []contract.Diff) {
 	}
 }
 
+// versions says from which version to which a block went. One that is new or gone has only one.
 func versions(d contract.Diff) string {
 	if d.Before == "" || d.After == "" || d.Before == d.After {
 		return cmp.Or(d.After, d.Before)
 	}
 	return d.Before + " → " + d.After
-}
-
-// someManifests is a folder of which only some manifests count, and all the files of definitions.
-type someManifests struct {
-	fs.FS
-	names []string
-}
-
-// Glob lists the files that count. Package fs calls it.
-func (m someManifests) Glob(pattern string) ([]string, error) {
-	all, err := fs.Glob(m.FS, pattern)
-	return slices.DeleteFunc(all, func(name string) bool {
-		return !slices.Contains(m.names, name) && !m.isDefinitions(name)
-	}), err
-}
-
-func (m someManifests) isDefinitions(name string) bool {
-	var keys map[string]yaml.Node
-	data, err := fs.ReadFile(m.FS, name)
-	if err != nil || yaml.Unmarshal(data, &keys) != nil {
-		return false
-	}
-	_, ok := keys["$defs"]
-	return ok && len(keys) == 1
 }
 
 // loadManifests reads manifests from files and folders. It returns all that is wrong with all of
@@ -140,19 +119,17 @@ func loadManifests(places []string) ([]*schemas.Manifest, error) {
 		case filepath.Ext(place) != ".yaml":
 			return nil, fmt.Errorf("a manifest is a file that ends in .yaml: %s", place)
 		}
+		// A folder that is named as a whole has all its files, in whatever order the places come.
 		folder := filepath.Dir(place)
 		if names, ok := folders[folder]; !ok || names != nil {
 			folders[folder] = append(names, filepath.Base(place))
 		}
 	}
+	// Each folder is read as one, since manifests may refer to definitions in a file beside them.
 	var manifests []*schemas.Manifest
 	var errs []error
 	for _, folder := range slices.Sorted(maps.Keys(folders)) {
-		files := os.DirFS(folder)
-		if names := folders[folder]; names != nil {
-			files = someManifests{files, names}
-		}
-		list, err := schemas.Load(files)
+		list, err := schemas.Load(os.DirFS(folder), folders[folder]...)
 		switch {
 		case err != nil:
 			errs = append(errs, inFolder(folder, err)...)
@@ -164,7 +141,8 @@ func loadManifests(places []string) ([]*schemas.Manifest, error) {
 	return manifests, errors.Join(errs...)
 }
 
-// inFolder takes joined faults apart, and puts the folder before the file that each begins with.
+// inFolder takes joined faults apart, and puts the folder before the file that each begins with:
+// editors open a file from such a text if it leads there from the current folder.
 func inFolder(folder string, err error) []error {
 	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok {
@@ -187,6 +165,7 @@ func (p *Program) contractsAt(ctx context.Context, place, beside string) ([]cont
 		return p.contractsOf(ctx, strings.TrimRight(place, "/")+"/v1/blocks")
 	}
 	if filepath.Ext(place) == ".json" {
+		// Any JSON can be decoded into a contract, so what it must have is looked for.
 		var c contract.Contract
 		data, err := os.ReadFile(place)
 		if err == nil {
@@ -200,6 +179,8 @@ func (p *Program) contractsAt(ctx context.Context, place, beside string) ([]cont
 		}
 		return []contract.Contract{c}, nil
 	}
+	// A file or folder comes before a commit: a branch that is called as a folder can be named by its
+	// hash, and a folder has no other name.
 	var manifests []*schemas.Manifest
 	var err error
 	if _, missing := os.Stat(place); errors.Is(missing, fs.ErrNotExist) && filepath.Ext(place) != ".yaml" {
@@ -217,7 +198,8 @@ func (p *Program) contractsAt(ctx context.Context, place, beside string) ([]cont
 	return list, nil
 }
 
-// maxCatalog bounds what a service may answer.
+// maxCatalog bounds what a service may answer, in bytes: hundreds of blocks fit, and a service that
+// goes wrong does not fill the memory.
 const maxCatalog = 32 << 20
 
 // contractsOf asks a service for its catalog. The token is that of the service here, so it goes
@@ -231,6 +213,7 @@ func (p *Program) contractsOf(ctx context.Context, address string) ([]contract.C
 	if token != "" && (req.URL.Scheme == "https" || loopback.Host(req.URL.Hostname())) {
 		req.Header.Set("Authorization", "Bearer "+token)
 	}
+	// A catalog of many blocks may take longer than the few bytes that doctor asks for.
 	client := network()
 	client.Timeout = time.Minute
 	resp, err := client.Do(req)
@@ -245,6 +228,7 @@ func (p *Program) contractsOf(ctx context.Context, address string) ([]contract.C
 	if err := json.NewDecoder(io.LimitReader(resp.Body, maxCatalog)).Decode(&catalog); err != nil {
 		return nil, console.Failed("the service answered what is not its catalog: %s: %w", address, err)
 	}
+	// What clients rely on is what the service says now, whatever manifests it was built from.
 	var list []contract.Contract
 	for _, e := range catalog.Blocks {
 		list = append(list, contract.New(e.ID, e.Version, e.InputSchema, e.OutputSchema, e.Refused))
@@ -255,12 +239,15 @@ func (p *Program) contractsOf(ctx context.Context, address string) ([]contract.C
 // committed reads the manifests of a commit, a branch or a tag: those of the file or folder that
 // beside names, or of the current folder where it names neither.
 func committed(ctx context.Context, ref, beside string) ([]*schemas.Manifest, error) {
+	// The commit is read where the other place lies, which may be another repository than that of
+	// the current folder.
 	folder, only := ".", ""
 	if info, err := os.Stat(beside); err == nil && info.IsDir() {
 		folder = beside
 	} else if err == nil {
 		folder, only = filepath.Dir(beside), filepath.Base(beside)
 	}
+	// A name that begins with a dash is not to be taken for an option of git's.
 	commit, err := git(ctx, folder, "rev-parse", "--verify", "--quiet", "--end-of-options", ref+"^{commit}")
 	if err != nil {
 		return nil, noCommit(ref, folder, err)
@@ -270,6 +257,8 @@ func committed(ctx context.Context, ref, beside string) ([]*schemas.Manifest, er
 	if err != nil {
 		return nil, noCommit(ref, folder, err)
 	}
+	// They are copied, because a manifest may refer to others beside it. Checking the commit out would
+	// touch the user's work tree.
 	copied, err := os.MkdirTemp("", "segment-blocks-")
 	if err != nil {
 		return nil, console.Failed("cannot copy manifests of a commit: %w", err)
@@ -294,7 +283,8 @@ func committed(ctx context.Context, ref, beside string) ([]*schemas.Manifest, er
 	return manifests, nil
 }
 
-// noCommit says why a place that is no file, folder or URL is no commit either.
+// noCommit says why a place that is no file, folder or URL is no commit either. Mostly it is a
+// misspelt path, so the message begins with that.
 func noCommit(ref, folder string, err error) error {
 	const what = "cannot read manifests: no file or folder has this name, and "
 	var failed *exec.ExitError
@@ -311,7 +301,8 @@ func noCommit(ref, folder string, err error) error {
 	return console.Failed("cannot run git: %w", err)
 }
 
-// git runs git in a folder and returns what it prints.
+// git runs git in a folder and returns what it prints. Its messages are in English whatever the
+// user's language, since noCommit reads them.
 func git(ctx context.Context, folder string, arguments ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, "git", arguments...)
 	cmd.Dir, cmd.Env = folder, append(os.Environ(), "LC_ALL=C")

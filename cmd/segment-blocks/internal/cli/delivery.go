@@ -149,8 +149,8 @@ func storePath(s *settings.Settings, source settings.Source) (string, error) {
 	return path, nil
 }
 
-// storeFailure says what to do about a store that cannot be read or changed. A damaged file is never
-// replaced: it may be all that is left of the messages.
+// storeFailure says what to do about a store that cannot be read or changed. A damaged file is
+// never replaced: it may be all that is left of the messages.
 func storeFailure(path string, err error) error {
 	switch {
 	case err == nil:
@@ -260,20 +260,6 @@ func (d *deliveries) each(do func(delivery.Stats)) {
 			}
 		}
 	}
-}
-
-// special lists the sources whose messages do not simply leave as they come, and how they do,
-// in the order of names.
-func (d *deliveries) special(names []string) (rows [][]string) {
-	for _, name := range names {
-		switch d.ways[name] {
-		case settings.Coalesced:
-			rows = append(rows, []string{name, "coalesced: calls that come together share requests"})
-		case settings.Durable:
-			rows = append(rows, []string{name, "durable: success means stored in " + d.paths[name]})
-		}
-	}
-	return rows
 }
 
 // queues is the state of the durable sources for the metrics.

@@ -36,7 +36,7 @@ type check struct {
 	Verdict verdict `json:"verdict"`
 	Message string  `json:"message"`
 
-	exit console.ExitCode // of a check that failed
+	exit console.ExitCode // of a check that failed; the causes differ, and so do their codes
 }
 
 // checkTimeout bounds each look-up over the network: a doctor that hangs is no help.
@@ -48,7 +48,7 @@ const checkTimeout = 5 * time.Second
 func newDoctor(p *Program) *cobra.Command {
 	cmd := command("doctor", "Check the configuration, the receiver and the write key")
 	addSource(p, cmd)
-	addTimeout(cmd)
+	addSettings(cmd, "timeout")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		s, err := p.readSettings(cmd)
 		chosen := p.ErrorFormat
@@ -118,6 +118,7 @@ func (e *examination) run(ctx context.Context, s *settings.Settings) {
 		return
 	}
 	e.region(source, base)
+	// All of the look-ups are bounded: what does not answer in time is a finding like others.
 	client := network()
 	defer client.CloseIdleConnections()
 	e.reach(ctx, client, base)
@@ -210,6 +211,7 @@ func (e *examination) key(
 		e.fail(name, console.ExitCredentials, "%s", err)
 		return
 	}
+	// The report is made to be pasted into a ticket, so it names the key by its fingerprint.
 	fingerprint := fmt.Sprintf("%s from %s", target.WriteKey.Fingerprint(), origin)
 	cdn, segments := s.CDN, target.Endpoint == ""
 	switch {
@@ -263,6 +265,7 @@ func (e *examination) home(found publishedSettings, segments bool, base string) 
 // printChecks prints the report, and ends with the exit code of the first check that failed. The
 // report is the result of the command, so an error beside it would say the same twice.
 func (p *Program) printChecks(chosen string, checks []check) error {
+	// The first failure is the nearest to the cause: those after it may only follow from it.
 	exit := console.ExitOK
 	for _, c := range checks {
 		exit = cmp.Or(exit, c.exit)

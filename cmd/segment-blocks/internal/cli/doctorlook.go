@@ -30,7 +30,7 @@ func network() *http.Client {
 	}
 }
 
-// answer is what fetch has read.
+// answer is what fetch has read. Its header tells the receiver's time.
 type answer struct {
 	status int
 	header http.Header
@@ -122,7 +122,7 @@ func isLocal(address string) bool {
 	return err == nil && loopback.Host(u.Hostname())
 }
 
-// stores checks the store of each durable source.
+// stores checks the store of each durable source. Several may share one, which is looked at once.
 func (e *examination) stores(ctx context.Context, s *settings.Settings) {
 	own, err := ownStores(s)
 	if err != nil {
@@ -136,7 +136,7 @@ func (e *examination) stores(ctx context.Context, s *settings.Settings) {
 // store checks one store, without making it: doctor leaves nothing behind. Each source in the file
 // gets a line.
 func (e *examination) store(ctx context.Context, s *settings.Settings, name, path string) {
-	const line = "store"
+	const line = "store" // of all checks of stores: the message says which
 	var list []queueState
 	q, err := openPath(ctx, name, path)
 	if err == nil {

@@ -20,7 +20,8 @@ import (
 	"github.com/aacflow/segment-blocks/segment/emulator"
 )
 
-// emulatorFlags are the flags of emulator.
+// emulatorFlags are the flags of emulator. They are no settings: an emulator is for trying things
+// out, and one that a forgotten file had set up would mislead.
 type emulatorFlags struct {
 	addr, log    string
 	mode         emulator.AnswerMode
@@ -153,7 +154,7 @@ type watcher struct {
 	emulator *emulator.Emulator
 	style    console.Style
 
-	event, discard, request uint64 // the last ones seen
+	event, discard, request uint64 // the last ones seen; each has numbers of its own
 }
 
 // newWatcher returns a watcher that prints what arrives from now on.

@@ -63,13 +63,11 @@ func export(reg *registry.Registry, format string) any {
 // model is to see neither. The output is a document whatever the terminal, since a person does not
 // read it.
 func newExport(p *Program) *cobra.Command {
-	// The format aacflow is a command of its own below this one, since it has flags.
+	// The format aacflow is a command of its own below this one, since it has flags. Messages name it
+	// beside the others all the same.
 	names := []string{"anthropic", "json-schema", "mcp", "openai", "openapi"}
-	cmd := &cobra.Command{
-		Use:       "export FORMAT",
-		Short:     "Print the blocks as definitions for agents and other tools",
-		ValidArgs: names,
-		Args: func(_ *cobra.Command, args []string) error {
+	cmd := command("export FORMAT", "Print the blocks as definitions for agents and other tools",
+		func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return console.Usage("name one format: aacflow, %s", strings.Join(names, ", "))
 			}
@@ -78,13 +76,12 @@ func newExport(p *Program) *cobra.Command {
 					schemas.DidYouMean(args[0], append(names, "aacflow")))
 			}
 			return nil
-		},
-		RunE: p.settled(func(_ *cobra.Command, args []string, s *settings.Settings) error {
-			return p.Print(document(s), export(p.registry(), args[0]))
-		}),
-	}
+		})
+	cmd.ValidArgs = names
 	cmd.AddCommand(newExportAACFlow(p))
-	return cmd
+	return p.runs(cmd, func(args []string, s *settings.Settings) error {
+		return p.Print(document(s), export(p.registry(), args[0]))
+	})
 }
 
 // newExportAACFlow makes export aacflow. It is the one format of many files, and so it has a folder
@@ -108,7 +105,7 @@ func newExportAACFlow(p *Program) *cobra.Command {
 		return p.completeBlock(cmd, nil, typed)
 	})
 	return p.runs(cmd, func(_ []string, s *settings.Settings) error {
-		if *fork != "" {
+		if *fork != "" { // the flags that say otherwise exclude it
 			result, err := apply(cmd.Context(), p.registry(), engine, *fork, *yes)
 			if err != nil {
 				return err
@@ -140,9 +137,7 @@ func newExportAACFlow(p *Program) *cobra.Command {
 		// A workflow is one file, so it can go to the next program. TypeScript is many, and the case
 		// above has refused it without a folder.
 		if *out == "" {
-			if _, err := p.Stdout.Write(files[0].Content); err != nil {
-				return console.Failed("cannot write to stdout: %w", err)
-			}
+			console.WriteString(p.Stdout, string(files[0].Content))
 			return nil
 		}
 		written, err := place(*out, files, *force)
@@ -170,6 +165,7 @@ type placed struct {
 	Unchanged []string `json:"unchanged"`
 }
 
+// tell names what was written. What is unchanged is only counted: most files are, most of the time.
 func (p placed) tell(w io.Writer) {
 	for _, path := range p.Written {
 		console.Writeln(w, "wrote "+text.Escape(path))
@@ -182,6 +178,7 @@ func (p placed) tell(w io.Writer) {
 func place(folder string, files []aacflow.File, force bool) (placed, error) {
 	// Lists are empty and not null in JSON.
 	result := placed{[]string{}, []string{}}
+	// What is there is looked at first, so that a refusal comes before anything is written.
 	var changed []aacflow.File
 	var differ []string
 	for _, f := range files {
@@ -221,6 +218,8 @@ func place(folder string, files []aacflow.File, force bool) (placed, error) {
 	if err != nil {
 		return placed{}, console.Failed("cannot write, nothing was changed: %w", err)
 	}
+	// What fails now is rare, and cannot be taken back: the error says how far it came. The same
+	// command again goes on, since what is written is unchanged then.
 	for i, path := range result.Written {
 		err := os.MkdirAll(filepath.Dir(path), 0o755)
 		if err == nil {
@@ -233,7 +232,8 @@ func place(folder string, files []aacflow.File, force bool) (placed, error) {
 	return result, nil
 }
 
-// addApply adds the flags that give a fork the blocks.
+// addApply adds the flags that give a fork the blocks. A fork takes all of its form of Sim, so
+// there is no format or folder to choose beside it.
 func addApply(cmd *cobra.Command) (fork *string, yes *bool) {
 	fork = cmd.Flags().String("apply", "", "`folder` of a fork to add the blocks to; shows the differences")
 	yes = cmd.Flags().Bool("yes", false, "with --apply, write them")
@@ -270,6 +270,7 @@ func apply(
 	if err != nil {
 		return applied{}, console.Failed("nothing was changed: %w", err)
 	}
+	// The differences are shown whether or not they are written: they are what a reviewer looks at.
 	result := applied{Changed: []string{}, Commands: a.Commands, Generated: a.Generated}
 	var files []aacflow.File
 	for _, c := range a.Changes {
@@ -292,6 +293,7 @@ func apply(
 	if first, _, dirty := strings.Cut(string(status), "\n"); dirty {
 		return applied{}, console.Usage("commit or stash what the fork has, nothing was changed; the first: %s", first)
 	}
+	// The work tree is clean, so whatever is replaced can be had back.
 	if write {
 		_, err = place(app, files, true)
 		result.Written = err == nil
@@ -299,7 +301,8 @@ func apply(
 	return result, err
 }
 
-// tell shows people the differences, and what is left to do.
+// tell shows people the differences, and what is left to do. The texts come from files of the fork,
+// so they are escaped.
 func (a applied) tell(w io.Writer) {
 	if len(a.Changed) == 0 {
 		console.Writeln(w, "the fork has all of it; nothing was changed")

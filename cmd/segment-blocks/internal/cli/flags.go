@@ -169,11 +169,11 @@ func addSource(p *Program, cmd *cobra.Command) {
 	})
 }
 
-// addSettings adds a flag for each setting of a section of the configuration, with the default and
-// the words of the table, so that flags and file cannot differ.
-func addSettings(cmd *cobra.Command, section string) {
+// addSettings adds a flag for each setting whose key begins so, with the default and the words of
+// the table, so that flags and file cannot differ.
+func addSettings(cmd *cobra.Command, prefix string) {
 	for _, s := range settings.Table() {
-		if !strings.HasPrefix(s.Key, section+".") {
+		if !strings.HasPrefix(s.Key, prefix) {
 			continue
 		}
 		value := &settingFlag{kind: s.Kind}
@@ -189,12 +189,6 @@ func addSettings(cmd *cobra.Command, section string) {
 			value.kind = "word"
 		}
 	}
-}
-
-// addTimeout adds --timeout, which is a setting too.
-func addTimeout(cmd *cobra.Command) {
-	cmd.Flags().Var(&settingFlag{kind: settings.Duration, text: "0s"}, "timeout",
-		"longest time for the command, retries included; 0 for no limit")
 }
 
 // settingFlag holds the text of a flag. Package settings reads it, as it reads a value of the file

@@ -73,6 +73,7 @@ func (p *Program) openToHost(
 		h.endTraces(ctx)
 		return nil, errors.Join(err, h.deliveries.abandon(), h.closeEmulator(ctx)) //nolint:contextcheck // at once
 	}
+	// Only now are all stores open, and it is known which messages nobody sends.
 	for _, text := range h.deliveries.stranded() {
 		p.Warn("%s", text)
 	}

@@ -41,7 +41,7 @@ func newImport(p *Program) *cobra.Command {
 	}
 	f := addImportFlags(cmd)
 	addSource(p, cmd)
-	addTimeout(cmd)
+	addSettings(cmd, "timeout")
 	cmd.RunE = p.settled(func(cmd *cobra.Command, args []string, s *settings.Settings) error {
 		if err := f.check(); err != nil {
 			return err

@@ -56,6 +56,7 @@ func (p *Program) addParameters(root *cobra.Command) {
 	if in == nil {
 		return
 	}
+	// The values of flags are among the arguments too, but hardly one is the id of a block.
 	for _, arg := range rest {
 		if b, err := p.registry().Find(arg); err == nil {
 			in.describe(arg, b.Manifest().Input.Fields())
@@ -105,6 +106,7 @@ func (in *blockInput) read(p *Program, block string) (input, error) {
 			read.flags[one.field.Name] = one.flag
 		}
 	}
+	// Whoever gives an input twice means one of them, and there is no telling which.
 	switch asked := in.Flags().Changed("input"); {
 	case object == nil && asked:
 		return p.readInput(in.Context(), in.value)
@@ -135,6 +137,7 @@ func isPiped(stdin any) bool {
 		return false
 	}
 	info, err := f.Stat()
+	// Other devices might never end.
 	return err == nil && (info.Mode().IsRegular() || info.Mode()&os.ModeNamedPipe != 0)
 }
 

@@ -88,6 +88,7 @@ func newQueueShow(p *Program) *cobra.Command {
 		if err != nil {
 			return err
 		}
+		// A store has no index by the numbers that are printed, and stops at the one that is looked for.
 		var found *delivery.StoredMessage
 		err = q.visit(func(m delivery.StoredMessage) bool {
 			if m.ID == ids[0] {
@@ -150,6 +151,7 @@ func newQueueExport(p *Program) *cobra.Command {
 	cmd := command("export", "Print dead letters, or what waits, one message a line")
 	return p.ofQueue(cmd, true, func(_ *settings.Settings, q *storeQueue, _ []string) error {
 		// A message is printed as it goes over the wire, so that importing it changes nothing.
+		// Escaping for HTML would change its bytes.
 		out := json.NewEncoder(p.Stdout)
 		out.SetEscapeHTML(false)
 		// What is damaged is not what was stored, and importing it would send something else.
@@ -172,6 +174,7 @@ func newQueueExport(p *Program) *cobra.Command {
 // writeMessages lists messages, with the reason of each below it. Width is that of a terminal, 0
 // for what is none.
 func writeMessages(w io.Writer, list []delivery.StoredMessage, width int) {
+	// The reason is long, and in a column of its own would push the rest apart.
 	rows := [][]string{{"id", "stored at", "message"}} // a number alone says nothing
 	for _, m := range list {
 		rows = append(rows, []string{fmt.Sprint(m.ID), m.StoredAt.Format(time.RFC3339), about(m)})
@@ -208,7 +211,8 @@ func messageIDs(args []string) ([]uint64, error) {
 	return ids, nil
 }
 
-// checkedStore is what queue check found in one file.
+// checkedStore is what queue check found in one file. A damaged file has counts too: those of what
+// can be read.
 type checkedStore struct {
 	Store   string           `json:"store"`
 	Sources []delivery.Stats `json:"sources"`
@@ -221,6 +225,7 @@ type checkedStore struct {
 func newQueueCheck(p *Program) *cobra.Command {
 	cmd := command("check [FILE]", "Check that a store is not damaged", cobra.ArbitraryArgs)
 	return p.runs(cmd, func(args []string, s *settings.Settings) error {
+		// A store that nobody has named and that holds nothing is no finding.
 		if len(args) == 0 { // all that the configuration leads to
 			own, err := ownStores(s)
 			if err != nil {
@@ -270,7 +275,8 @@ func nothingStored(path string) bool {
 	return os.IsNotExist(err) || err == nil && info.Mode().IsRegular() && info.Size() == 0
 }
 
-// writeChecked writes a line for each store, and the counts of its sources below it.
+// writeChecked writes a line for each store, and the counts of its sources below it. There are
+// counts of a damaged store too: they say what can be saved.
 func (p *Program) writeChecked(w io.Writer, list []checkedStore) {
 	if len(list) == 0 {
 		p.Note("there is no store to check")

@@ -82,6 +82,7 @@ func askFile(path string) asker {
 			if err != nil {
 				return a, err
 			}
+			// Nothing is sent meanwhile: a store sends for the sources that are added to it.
 			a, err = askStore(store)(ctx, r, visit)
 			_, closing := store.Close(ctx)
 			return a, errors.Join(err, closing)
@@ -177,6 +178,7 @@ type admin struct {
 }
 
 // adminFile returns the file beside a store that says where the process that has it open listens.
+// Whoever may read the store may read that file, and nobody else.
 func adminFile(store string) string { return store + ".admin" }
 
 // startAdmin listens before it writes the file, so that whoever reads the file gets an answer. It

@@ -1,8 +1,14 @@
 package cli
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,9 +20,9 @@ import (
 	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/registry"
 	"github.com/aacflow/segment-blocks/runtime"
-	"github.com/aacflow/segment-blocks/runtime/retry"
 	"github.com/aacflow/segment-blocks/schemas"
 	"github.com/aacflow/segment-blocks/segment/delivery"
+	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
 // newRun makes run. It checks the input and the block before it opens a target, because opening one
@@ -34,7 +40,7 @@ func newRun(p *Program) *cobra.Command {
 	recorded := cmd.Flags().Bool("attempts", false,
 		"print each HTTP attempt: request, answer, and how long it waited")
 	addSource(p, cmd.Command)
-	addTimeout(cmd.Command)
+	addSettings(cmd.Command, "timeout")
 	return p.runs(cmd.Command, func(args []string, s *settings.Settings) error {
 		in, err := cmd.read(p, args[0])
 		if err != nil {
@@ -45,6 +51,7 @@ func newRun(p *Program) *cobra.Command {
 			return err
 		}
 		defer t.close()
+		// Before it sends: an event in the wrong region is lost.
 		p.mentionRegion(t.source, t.sends)
 		ctx, cancel := limited(cmd.Context(), s)
 		defer cancel()
@@ -75,23 +82,6 @@ func newRun(p *Program) *cobra.Command {
 			p.printText(t, res, became, attempts)
 		}
 		return err
-	})
-}
-
-// showRetries returns a context that shows on a terminal what a command waits for: with the default
-// budget a retried call takes minutes, and would look like one that hangs. Elsewhere nobody
-// watches.
-func (p *Program) showRetries(ctx context.Context) context.Context {
-	if !console.IsTerminal(p.Stderr) {
-		return ctx
-	}
-	return retry.OnRetry(ctx, func(r retry.Wait) {
-		cause := r.Cause
-		// A cause begins with a status, or says in words why there is none.
-		if strings.IndexAny(cause, "0123456789") == 0 {
-			cause = "the receiver answered " + cause
-		}
-		p.Note("%s; attempt %d of %d begins in %.1f s", cause, r.Attempt, r.Of, r.In.Seconds())
 	})
 }
 
@@ -213,6 +203,7 @@ func (p *Program) drain(
 ) (*outcome, error) {
 	ctx, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
+	// From here on closing is up to this function, whatever becomes of it.
 	d := t.deliveries
 	lastError := d.lastError(ctx)
 	// The store is read between its last delivery and its close. Earlier the counts would still
@@ -270,7 +261,7 @@ func outcomeOf(store *delivery.Store, source string, ids []string, began time.Ti
 			f.waiting++
 		}
 	}
-	f.accepted = len(open)
+	f.accepted = len(open) // neither dead nor waiting
 	return f, nil
 }
 
@@ -280,6 +271,7 @@ func (f *outcome) refusal() error {
 	if len(f.dead) == 0 {
 		return nil
 	}
+	// Where others were accepted the input as a whole was neither refused nor taken.
 	const most = 3 // a batch may have thousands; queue list has them all
 	exit, code := console.ExitRejected, runtime.Rejected
 	if f.accepted > 0 {
@@ -296,4 +288,122 @@ func (f *outcome) refusal() error {
 		text += fmt.Sprintf("; %s: %s", l.MessageID, l.Reason)
 	}
 	return console.Fail(exit, string(code), text, nil)
+}
+
+// newPreview makes preview. It builds the requests exactly as run does, by the same code, and shows
+// them in place of sending them.
+func newPreview(p *Program) *cobra.Command {
+	cmd := p.blockCommand("preview", "Show the exact requests a block would send, and send nothing")
+	id := addInvocationID(cmd.Command)
+	addSource(p, cmd.Command)
+	return p.runs(cmd.Command, func(args []string, s *settings.Settings) error {
+		t, requests, receipt, err := p.preview(cmd, args[0], s, false, runtime.InvocationID(*id))
+		if err != nil {
+			return err
+		}
+		// What is shown depends on the source, so it is said which one that is.
+		if t.source == "placeholder" {
+			p.Note("no source is configured: shown as for Segment in the US, with a placeholder for the write key")
+		} else {
+			p.mentionRegion(t.source, t.sends)
+		}
+		if format := p.Format(s.Output, true); format != "text" {
+			p.printWarnings(receipt)
+			return p.Print(format, struct {
+				Sent     bool              `json:"sent"`
+				Requests []runtime.Request `json:"requests"`
+				Receipt  *runtime.Receipt  `json:"receipt"`
+			}{false, requests, receipt})
+		}
+		for _, r := range requests {
+			writeRequest(p.Stdout, p.Style(p.Stdout), r)
+		}
+		console.Writef(p.Stdout, "%s, nothing was sent\n", console.Count(len(requests), "request"))
+		p.printWarnings(receipt)
+		return nil
+	})
+}
+
+// preview makes the requests of a block, sends none, and says for which target they are.
+func (p *Program) preview(
+	cmd *blockInput, block string, s *settings.Settings, anySource bool, options ...runtime.InvokeOption,
+) (*target, []runtime.Request, *runtime.Receipt, error) {
+	// The input comes first, as in run: whoever forgets it need not have a source.
+	in, err := cmd.read(p, block)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	t, err := p.open(s, opening{looks: true, any: anySource})
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	defer t.close() // what it tells afterwards is a name and an endpoint
+	requests, receipt, err := t.Preview(cmd.Context(), block, in.json, options...)
+	return t, requests, receipt, wrapInvocation(err, in, nil)
+}
+
+// writeRequest writes a request for people: the headers as a table, the body indented, and its size
+// next to the limit that applies to it. The size is that of the body as it is sent, not as it is
+// shown.
+func writeRequest(w io.Writer, s console.Style, r runtime.Request) {
+	console.Writeln(w, s.Strong(text.Escape(r.Method+" "+r.URL)))
+	var rows [][]string
+	// Sorted, so that two previews can be compared.
+	for _, name := range slices.Sorted(maps.Keys(r.Header)) {
+		rows = append(rows, []string{name + ":", strings.Join(r.Header[name], ", ")})
+	}
+	console.WriteTable(w, rows)
+	// A request of one message has the limit of a message. Segment refuses or drops what is above a
+	// limit, so the size is shown before that matters.
+	limit := tracking.MaxMessageBytes
+	if strings.HasSuffix(r.URL, tracking.BatchPath) {
+		limit = tracking.MaxBodyBytes
+	}
+	console.Writef(w, "  body of %s bytes, %s are allowed:\n", text.Grouped(int64(r.Bytes)), text.Grouped(int64(limit)))
+	// Indenting keeps numbers and the order of members as they are sent.
+	var body bytes.Buffer
+	if err := json.Indent(&body, []byte(r.Body), "  ", "  "); err != nil {
+		body.Reset()
+		body.WriteString(r.Body)
+	}
+	for line := range strings.SplitSeq(body.String(), "\n") {
+		console.Writeln(w, "  "+strings.TrimPrefix(text.Escape(line), "  "))
+	}
+	console.Writeln(w)
+}
+
+// newValidate makes validate. It takes the first of several sources if none is chosen, because an
+// input is valid for all of them or for none. It is a preview whose requests are not shown: only so
+// are limits checked that depend on what is sent.
+func newValidate(p *Program) *cobra.Command {
+	cmd := p.blockCommand("validate", "Check an input as run would, and send nothing")
+	addSource(p, cmd.Command)
+	return p.runs(cmd.Command, func(args []string, s *settings.Settings) error {
+		_, _, receipt, err := p.preview(cmd, args[0], s, true)
+		p.printWarnings(receipt)
+		// A refusal is the answer to what was asked, and so goes to stdout. Any other error means that
+		// there is no answer.
+		refusal, refused := errors.AsType[*console.InputError](err)
+		if err != nil && (!refused || len(refusal.Cause.Violations) == 0) {
+			return err
+		}
+		// A script reads valid; the code is the one that run would fail with.
+		verdict := struct {
+			Block      string              `json:"block"`
+			Valid      bool                `json:"valid"`
+			Code       runtime.Code        `json:"code,omitempty"`
+			InputFile  string              `json:"inputFile,omitempty"`
+			Violations []schemas.Violation `json:"violations"`
+		}{Block: args[0], Valid: !refused, Violations: []schemas.Violation{}}
+		if refused {
+			verdict.Code, verdict.InputFile, verdict.Violations = refusal.Cause.Code, refusal.File, refusal.Cause.Violations
+		}
+		return p.conclude(s.Output, console.ExitCodeOf(err), verdict, func(w io.Writer) {
+			if refused {
+				p.WriteError(w, refusal)
+			} else {
+				console.Writef(w, "%s would take this input\n", args[0])
+			}
+		})
+	})
 }

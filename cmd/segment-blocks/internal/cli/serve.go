@@ -36,7 +36,7 @@ const tokenVariable = "SEGMENT_BLOCKS_TOKEN"
 // the configuration file.
 func newServe(p *Program) *cobra.Command {
 	cmd := command("serve", "Serve the blocks to other programs, over REST and MCP")
-	addSettings(cmd, "serve")
+	addSettings(cmd, "serve.")
 	addSource(p, cmd)
 	return p.runs(cmd, func(_ []string, s *settings.Settings) error {
 		return p.serve(cmd.Context(), s)
@@ -86,6 +86,7 @@ func (p *Program) serve(ctx context.Context, s *settings.Settings) error {
 		_, closing := h.close(ctx)
 		return errors.Join(console.Failed("%w", err), ln.Close(), closing)
 	}
+	// From here on the sources are the server's to use, and stay open until the last request is over.
 	served := server.Serve(ctx, ln)
 	if stopBy.IsZero() { // it has failed, and was not stopped
 		stopBy = time.Now().Add(s.Serve.Drain)
@@ -129,13 +130,14 @@ func (h *hosting) serveConfig(s settings.Serve) serve.Config {
 	if s.MCPWatch {
 		config.MCP.Tools = h.watchTools()
 	}
-	if s.DrainDelay != nil {
+	if s.DrainDelay != nil { // otherwise it depends on the address, which package serve knows
 		config.DrainDelay = orNone(*s.DrainDelay)
 	}
 	return config
 }
 
-// urlOf returns the base URL of a server for clients on this machine.
+// urlOf returns the base URL of a server for clients on this machine. People copy it, so it has an
+// address that they can open.
 func urlOf(addr net.Addr, secure bool) string {
 	if secure {
 		return "https://" + reachable(addr)
@@ -152,7 +154,8 @@ func (p *Program) limitMemory(s settings.Serve) {
 	}
 }
 
-// guard returns the guard of the server.
+// guard returns the guard of the server. It is made before anything is opened: what it refuses,
+// such as a token that is too short, is a slip in the configuration.
 func (p *Program) guard(s settings.Serve, logger *slog.Logger) (*guard.Guard, error) {
 	tokens, err := p.tokens(s.TokenFile)
 	if err != nil {
@@ -216,7 +219,16 @@ func (p *Program) announceServe(url string, h *hosting, s *settings.Settings) er
 		url, url + "/catalog/", url + "/v1/blocks", url + "/openapi.json", url + "/mcp", h.names, h.target,
 		h.emulator == nil, h.deliveries.ways, "",
 	}
-	rows := h.deliveries.special(h.names)
+	// How a source delivers is said where success means something else than usual.
+	var rows [][]string
+	for _, name := range h.names {
+		switch h.deliveries.ways[name] {
+		case settings.Coalesced:
+			rows = append(rows, []string{name, "coalesced: calls that come together share requests"})
+		case settings.Durable:
+			rows = append(rows, []string{name, "durable: success means stored in " + h.deliveries.paths[name]})
+		}
+	}
 	if h.flows != nil {
 		doc.Workflows = url + "/v1/workflows"
 		rows = append(rows, []string{"workflows", doc.Workflows})
@@ -238,7 +250,8 @@ func (p *Program) announceServe(url string, h *hosting, s *settings.Settings) er
 	})
 }
 
-// logger logs to stderr, as text or JSON.
+// logger logs to stderr, as text or JSON. Lines of a call have the ids of its trace, so that one
+// leads to the other.
 func (p *Program) logger(format string) *slog.Logger {
 	var handler slog.Handler = slog.NewTextHandler(p.Stderr, nil)
 	if format == "json" {
@@ -259,6 +272,7 @@ func (p *Program) tokens(file string) ([]string, error) {
 		}
 		text = string(data)
 	}
+	// Whatever a shell or a secret store puts around a token is no part of it.
 	tokens := strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == '\n' || r == '\r' || r == ' ' })
 	if file != "" && len(tokens) == 0 {
 		return nil, console.Usage("the token file is empty: %s", file)
@@ -266,7 +280,8 @@ func (p *Program) tokens(file string) ([]string, error) {
 	return tokens, nil
 }
 
-// listenFailure explains why the server cannot listen.
+// listenFailure explains why the server cannot listen. Without a token the guard listens on
+// this machine only.
 func listenFailure(address string, err error) error {
 	var op *net.OpError
 	if !errors.As(err, &op) { // the guard's own
@@ -305,6 +320,7 @@ func tlsConfig(s settings.Serve, logger *slog.Logger) (*tls.Config, error) {
 	case s.TLSCert == "":
 		return nil, console.Usage("--tls-cert and --tls-key go together: --tls-cert is missing")
 	}
+	// It reads the files again when they change, so that a certificate is renewed without a restart.
 	certificate, err := serve.Certificate(s.TLSCert, s.TLSKey, logger)
 	if err != nil {
 		return nil, console.Usage("cannot serve https: %w", err)
@@ -322,6 +338,7 @@ func tlsConfig(s settings.Serve, logger *slog.Logger) (*tls.Config, error) {
 	if err != nil {
 		return nil, console.Usage("cannot read the certificates of --tls-client-ca: %w", err)
 	}
+	// There is no way in without a certificate then, not for a health check either.
 	config.ClientCAs, config.ClientAuth = x509.NewCertPool(), tls.RequireAndVerifyClientCert
 	if !config.ClientCAs.AppendCertsFromPEM(pem) {
 		return nil, console.Usage("the file of --tls-client-ca must hold certificates in PEM: %s", s.TLSClientCA)

@@ -13,6 +13,7 @@ import (
 	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/registry"
 	"github.com/aacflow/segment-blocks/runtime"
+	"github.com/aacflow/segment-blocks/runtime/retry"
 	"github.com/aacflow/segment-blocks/segment/emulator"
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
@@ -219,6 +220,23 @@ func limited(ctx context.Context, s *settings.Settings) (context.Context, contex
 		return context.WithTimeout(ctx, s.Timeout)
 	}
 	return context.WithCancel(ctx)
+}
+
+// showRetries returns a context that shows on a terminal what a command waits for: with the default
+// budget a retried call takes minutes, and would look like one that hangs. Elsewhere nobody
+// watches.
+func (p *Program) showRetries(ctx context.Context) context.Context {
+	if !console.IsTerminal(p.Stderr) {
+		return ctx
+	}
+	return retry.OnRetry(ctx, func(r retry.Wait) {
+		cause := r.Cause
+		// A cause begins with a status, or says in words why there is none.
+		if strings.IndexAny(cause, "0123456789") == 0 {
+			cause = "the receiver answered " + cause
+		}
+		p.Note("%s; attempt %d of %d begins in %.1f s", cause, r.Attempt, r.Of, r.In.Seconds())
+	})
 }
 
 // wrapInvocation keeps the input's origin, and the attempts, with the error of an invocation.

@@ -83,7 +83,8 @@ func watchTool[T interface{ check() error }](
 	}
 }
 
-// page is how much a tool lists.
+// page is how much a tool lists. Its bounds stand in the schema too, but a client need not read
+// that.
 type page struct {
 	Limit int `json:"limit"`
 }
@@ -121,6 +122,7 @@ func listRuns(log *invocations.Log) mcp.Tool {
 	return watchTool("list_runs", "List runs", "Lists the latest invocations of all blocks, the newest last: "+
 		"where they went, how they ended, in how many attempts. Without after, the latest.",
 		afterSchema+","+limitSchema, arguments{page: usual()}, func(_ context.Context, a arguments) (any, error) {
+			// Whoever goes on after a run has seen the newest already.
 			list := log.Latest(a.Limit)
 			if a.After != nil {
 				list, _, _ = log.After(*a.After, a.Limit)
@@ -139,7 +141,7 @@ func listEvents(e *emulator.Emulator) mcp.Tool {
 	return watchTool("list_events", "List events", "Lists the events that the local emulator of Segment has stored, "+
 		"the newest first, or with after the oldest first. One that is missing may be discarded: see explain_discard.",
 		filterSchema+","+limitSchema, arguments{page: usual()}, func(_ context.Context, a arguments) (any, error) {
-			stats := e.Stats()
+			stats := e.Stats() // of all events, not of those that match
 			return map[string]any{
 				"events": e.Events(a.filter(a.Limit)), "stored": stats.Stored, "discarded": stats.Discarded,
 				"lastSeq": stats.LastSeq,

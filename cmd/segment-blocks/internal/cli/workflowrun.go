@@ -47,7 +47,7 @@ func newWorkflowRun(p *Program) *cobra.Command {
 	flags.StringP("output", "o", "auto", "output `format`: auto, text, json, yaml or ndjson")
 	f.variables = addVariables(cmd)
 	addSource(p, cmd)
-	addTimeout(cmd)
+	addSettings(cmd, "timeout")
 	offer(cmd, "output", "text", "json", "yaml", ndjson)
 	_ = cmd.MarkFlagFilename("input", "json")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

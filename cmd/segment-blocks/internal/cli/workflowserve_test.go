@@ -36,18 +36,21 @@ func TestServeWorkflows(t *testing.T) {
 	s := startServing(t, []string{"PLAN=pro"}, args...)
 	require.Contains(t, s.stdout.String(), "/v1/workflows")
 	require.Equal(t, http.StatusAccepted, begin(s))
-	require.Eventually(t, func() bool { return strings.Contains(run(s), `"event":"Plan pro"`) }, 10*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return strings.Contains(run(s), `"event":"Plan pro"`) },
+		10*time.Second, 10*time.Millisecond)
 	s.interrupt()
 	require.Equal(t, int(console.ExitFailure), <-s.ended, "it was cut off")
 	s.ended <- 0 // for the end of the test
 
 	s = startServing(t, []string{"PLAN=pro"}, args...)
 	require.Equal(t, http.StatusAccepted, begin(s))
-	require.Eventually(t, func() bool { return strings.Contains(run(s), `"resumed":true`) }, 10*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return strings.Contains(run(s), `"resumed":true`) },
+		10*time.Second, 10*time.Millisecond)
 	res, err := http.Post(s.url+"/v1/runs/R/cancel", "application/json", nil) //nolint:gosec // its own server
 	require.NoError(t, err)
 	require.NoError(t, res.Body.Close())
-	require.Eventually(t, func() bool { return strings.Contains(run(s), `"status":"canceled"`) }, 10*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return strings.Contains(run(s), `"status":"canceled"`) },
+		10*time.Second, 10*time.Millisecond)
 
 	code, said := runFor(t, nil, "serve", "--addr", "127.0.0.1:0", "--workflows", filepath.Join(folder, "none"))
 	require.Equal(t, int(console.ExitUsage), code)

@@ -138,6 +138,7 @@ func Sentence(err error) string {
 // errorDocument returns what stands below "error". An error of the command has the form of an
 // invocation's, so that a program reads both in the same way.
 func errorDocument(err error) json.RawMessage {
+	// An error that is neither came from cobra, and so is about the command line.
 	invocation, ok := errors.AsType[*runtime.Error](err)
 	if !ok {
 		own := &Error{code: codeUsage}
@@ -177,6 +178,7 @@ func (c *Console) WriteError(w io.Writer, err error) {
 	if !ok {
 		input = &InputError{}
 	}
+	// What lists faults has a title without a colon, and what has one cause is a single line.
 	bad := func(title string) { Writeln(w, c.Style(w).Bad(text.Escape(title))) }
 	var rows [][]string
 	switch {
@@ -263,6 +265,7 @@ func writeItems(w io.Writer, e *runtime.Error) {
 // writeAdvice says how to try again so that nothing counts twice. The receiver drops messages whose
 // ids it knows, and the ids follow from the invocation's.
 func writeAdvice(w io.Writer, e *runtime.Error) {
+	// Where nothing was sent there is nothing that could count twice.
 	again := e.Retryable || e.Code == runtime.Canceled || e.Code == runtime.PartialFailure
 	if !again || e.Receipt == nil || e.Receipt.Attempts == 0 {
 		return

@@ -22,6 +22,7 @@ type Build struct {
 
 // String is the line that both version and --version print.
 func (b Build) String() string {
+	// Twelve digits are enough to find the commit by.
 	var origin string
 	if b.Commit != "" {
 		origin = fmt.Sprintf(" (%.12s", b.Commit)
@@ -43,6 +44,7 @@ func ReadBuild() Build {
 		Version: version, Commit: commit, Date: date, Go: runtime.Version(),
 		Platform: runtime.GOOS + "/" + runtime.GOARCH,
 	}
+	// Without modules, as in some build systems, there is no such record.
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		info = &debug.BuildInfo{}
@@ -60,6 +62,7 @@ func ReadBuild() Build {
 			b.Modified = setting.Value == "true"
 		}
 	}
+	// A build without version control, such as one from an archive, has none.
 	if b.Version == "" || b.Version == "(devel)" {
 		b.Version = "dev"
 	}

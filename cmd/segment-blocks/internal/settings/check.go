@@ -20,6 +20,7 @@ func onlyFound(path string, o Options) bool {
 	if o.asked() != "" || path != FileName {
 		return false
 	}
+	// The current folder may be the user's own configuration folder.
 	return !slices.ContainsFunc(SearchPath()[1:], func(own string) bool { return paths.Same(path, own) })
 }
 
@@ -51,6 +52,7 @@ func (l *loader) distrust() {
 	if host := foreign(l.CDN); host != "" && strings.HasPrefix(l.origins["cdn"], "file ") {
 		refuse("makes doctor send write keys to %s, its cdn", host)
 	}
+	// What a flag or a variable has set is the user's own decision, so only what the file says counts.
 	for key, set := range map[string]bool{
 		"allowHost": len(l.Serve.AllowHost) > 0, "allowOrigin": len(l.Serve.AllowOrigin) > 0,
 		"tokenFile": l.Serve.TokenFile != "", "tlsClientCa": l.Serve.TLSClientCA != "",
@@ -75,7 +77,8 @@ func foreign(endpoint string) string {
 	if loopback.Host(host) {
 		return ""
 	}
-	// The second host is the EU's on Segment's page about its HTTP API.
+	// These are safe whoever wrote the file: Segment has the data in any case. The second host is the
+	// EU's on Segment's page about its HTTP API.
 	own := []string{"https://cdn.segment.com", "https://eu1.api.segmentapis.com"}
 	for _, region := range []tracking.Region{tracking.US, tracking.EU} {
 		base, _ := tracking.Source{Region: region}.URL() // a region of Segment's has one
@@ -116,7 +119,7 @@ func (s *Settings) unknownVariables() {
 	for _, setting := range All() {
 		known = append(known, setting.Env)
 	}
-	for _, source := range s.Sources {
+	for _, source := range s.Sources { // a source may name any variable
 		known = append(known, source.WriteKeyEnv)
 	}
 	// Kubernetes sets these in each pod for a service called segment or segment-blocks.

@@ -130,7 +130,7 @@ func (l *loader) walk(n *yaml.Node, pattern, at string) {
 
 // mapping reads the members of a mapping, or of the whole file.
 func (l *loader) mapping(n *yaml.Node, pattern, at string) {
-	if n.Kind == yaml.AliasNode {
+	if n.Kind == yaml.AliasNode { // sources that are alike may share their settings
 		n = n.Alias
 	}
 	if n.Kind == yaml.ScalarNode && n.Tag == "!!null" {
@@ -140,6 +140,8 @@ func (l *loader) mapping(n *yaml.Node, pattern, at string) {
 		l.fault(n, "%s must be a mapping of names to values", cmp.Or(at, "the file"))
 		return
 	}
+	// The tree of a YAML file takes any name, and one name twice. Passing over such a slip would send
+	// data elsewhere than its author means.
 	known, seen := below(pattern), map[string]bool{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, value := n.Content[i], n.Content[i+1]
@@ -204,6 +206,7 @@ func (l *loader) source(n *yaml.Node, at string, has map[string]bool) {
 	if has["region"] && has["endpoint"] {
 		l.fault(n, "%s must have a region or an endpoint, not both", at)
 	}
+	// Its settings are filled in when variables and flags have been read as well.
 	l.Sources[strings.TrimPrefix(at, "sources.")] = Source{}
 }
 

@@ -97,6 +97,8 @@ func (s *Settings) OtherStores() []string {
 			stores = append(stores, filepath.Join(dir, name))
 		}
 	}
+	// A store under another name, such as a link, is the same store. An empty one holds nothing that
+	// could be forgotten.
 	for _, path := range stores {
 		info, err := os.Stat(path)
 		known := slices.ContainsFunc(s.Names(), func(name string) bool { return s.Keeps(name, path) }) ||
@@ -125,6 +127,7 @@ func (s *Settings) Names() []string { return slices.Sorted(maps.Keys(s.Sources))
 // source is configured and none is asked for.
 func (s *Settings) Chosen() (Source, bool, error) {
 	names := s.Names()
+	// A flag and the environment have set the default by now, if they name a source.
 	name := s.DefaultSource
 	if name == "" && len(names) == 1 {
 		name = names[0]
