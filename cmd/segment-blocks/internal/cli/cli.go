@@ -156,22 +156,16 @@ func (p *Program) load(cmd *cobra.Command) (*settings.Settings, error) {
 	return s, nil
 }
 
-// settled returns the function of a command that begins by reading the configuration.
-func (p *Program) settled(
-	do func(cmd *cobra.Command, args []string, s *settings.Settings) error,
-) func(*cobra.Command, []string) error {
-	return func(cmd *cobra.Command, args []string) error {
+// runs gives a command its function, which begins with the configuration read, and returns the
+// command.
+func (p *Program) runs(cmd *cobra.Command, do func(args []string, s *settings.Settings) error) *cobra.Command {
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		s, err := p.load(cmd)
 		if err != nil {
 			return err
 		}
-		return do(cmd, args, s)
+		return do(args, s)
 	}
-}
-
-// runs gives a command its function, and returns the command.
-func (p *Program) runs(cmd *cobra.Command, do func(args []string, s *settings.Settings) error) *cobra.Command {
-	cmd.RunE = p.settled(func(_ *cobra.Command, args []string, s *settings.Settings) error { return do(args, s) })
 	return cmd
 }
 

@@ -64,11 +64,11 @@ func (p *Program) openToHost(
 	// Queues are asked for at each scrape, when the sources that are opened below are there.
 	h.metrics.Build(b.Version, b.Commit)
 	h.metrics.Queues(h.deliveries.queues)
-	traced, err := p.startTracing(ctx, h)
+	observed, err := p.startTracing(ctx, h)
 	if err != nil {
 		return nil, err
 	}
-	observed := append(traced, runtime.Observe(h.metrics.Observe), runtime.Observe(h.invocations.Observe))
+	observed = append(observed, runtime.Observe(h.metrics.Observe), runtime.Observe(h.invocations.Observe))
 	if err := p.openRuntime(h, s, emulate, observed); err != nil { //nolint:contextcheck // it goes on until close
 		h.endTraces(ctx)
 		return nil, errors.Join(err, h.deliveries.abandon(), h.closeEmulator(ctx)) //nolint:contextcheck // at once

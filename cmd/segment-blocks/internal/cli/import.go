@@ -42,7 +42,7 @@ func newImport(p *Program) *cobra.Command {
 	f := addImportFlags(cmd)
 	addSource(p, cmd)
 	addSettings(cmd, "timeout")
-	cmd.RunE = p.settled(func(cmd *cobra.Command, args []string, s *settings.Settings) error {
+	return p.runs(cmd, func(args []string, s *settings.Settings) error {
 		if err := f.check(); err != nil {
 			return err
 		}
@@ -67,7 +67,6 @@ func newImport(p *Program) *cobra.Command {
 		defer cancel()
 		return r.run(ctx)
 	})
-	return cmd
 }
 
 // addImportFlags gives the command the flags that only it has. Package importer names them in its

@@ -89,15 +89,17 @@ func askFile(path string) asker {
 		}
 		ctx, stop := context.WithCancel(ctx)
 		defer stop()
-		lists, enough := r.Do == "dead" || r.Do == "waiting", false
-		a.Stats, err = delivery.Check(ctx, path, func(m delivery.StoredMessage) {
-			if !lists || enough || m.Source != r.Source || m.DiedAt.IsZero() != (r.Do == "waiting") {
-				return
-			}
-			if enough = !visit(m); enough {
+		enough := false
+		match := func(m delivery.StoredMessage) {
+			if !enough && m.Source == r.Source && m.DiedAt.IsZero() == (r.Do == "waiting") && !visit(m) {
+				enough = true
 				stop()
 			}
-		})
+		}
+		if visit == nil { // only counts are asked for
+			match = nil
+		}
+		a.Stats, err = delivery.Check(ctx, path, match)
 		if enough {
 			err = nil // the rest of the file need not be read
 		}

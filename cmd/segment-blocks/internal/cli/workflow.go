@@ -76,7 +76,7 @@ func newWorkflowValidate(p *Program) *cobra.Command {
 		ValidArgsFunction: completeFile,
 	}
 	variables := addVariables(cmd)
-	cmd.RunE = p.settled(func(cmd *cobra.Command, args []string, s *settings.Settings) error {
+	return p.runs(cmd, func(args []string, s *settings.Settings) error {
 		t, err := p.open(s, opening{looks: true, any: true})
 		if err != nil {
 			return err
@@ -112,7 +112,6 @@ func newWorkflowValidate(p *Program) *cobra.Command {
 		}
 		return err
 	})
-	return cmd
 }
 
 // newWorkflowGraph makes workflow graph. It draws what can be read, whether or not its blocks are

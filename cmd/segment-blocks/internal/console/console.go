@@ -78,9 +78,7 @@ func (c *Console) Print(format string, value any) error {
 	if format == "yaml" {
 		out = YAML(out)
 	}
-	if _, err := c.Stdout.Write(out); err != nil {
-		return Failed("cannot write to stdout: %w", err)
-	}
+	_, _ = c.Stdout.Write(out) // a [Stream], which remembers its error
 	return nil
 }
 
