@@ -56,7 +56,8 @@ func goType(f schemas.Field) (string, error) {
 	return "", fmt.Errorf("docs/gen has no Go type for the parameter: %q", f.Name)
 }
 
-// comment breaks texts into the lines of a comment.
+// comment breaks texts into the lines of a comment, each text into lines of its own. They fit the
+// width of comments with the indent of a field.
 func comment(texts ...string) string {
 	const width = 90
 	var b strings.Builder

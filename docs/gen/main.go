@@ -69,6 +69,7 @@ func generate(root string) (map[string][]byte, error) {
 		files["docs/blocks/"+e.Unique()+".md"] = page(e)
 	}
 	files["docs/workflow.schema.json"] = workflow.Schema()
+	// An error names the file that it keeps from being written: several come from one source.
 	for name, content := range map[string]func() ([]byte, error){
 		"segment/calls.go":  func() ([]byte, error) { return calls(entries) },
 		"docs/openapi.json": func() ([]byte, error) { return indented(rest.OpenAPI(reg, openAPIVersion)) },
@@ -84,7 +85,7 @@ func generate(root string) (map[string][]byte, error) {
 	return files, nil
 }
 
-// drawing returns the picture of a workflow.
+// drawing returns the picture of a workflow. The example is one that a test runs.
 func drawing(file string) ([]byte, error) {
 	data, err := os.ReadFile(file)
 	if err != nil {

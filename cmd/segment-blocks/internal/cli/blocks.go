@@ -62,7 +62,7 @@ func newBlocksList(p *Program) *cobra.Command {
 			}
 		}
 		return p.show(s.Output, entries, func(w io.Writer) {
-			// An empty list is hardly what was meant, so what was is suggested.
+			// An empty list is hardly what was meant, so a word that is near is suggested.
 			if len(entries) == 0 {
 				p.Note("no block matches%s", cmp.Or(schemas.DidYouMean(*category, categories), schemas.DidYouMean(*tag, tags)))
 			}
@@ -195,7 +195,7 @@ func fieldRows(fields []schemas.Field, indent string) [][]string {
 			}
 			kind = strings.Join(kinds, "|")
 		}
-		if f.Secret { // it has no flag, so people look for it
+		if f.Secret { // it has no flag, and this is why
 			kind = strings.TrimPrefix(kind+", secret", ", ")
 		}
 		rows = append(rows, []string{indent + f.Name, kind, f.Description})

@@ -91,7 +91,9 @@ func askFile(path string) asker {
 		defer stop()
 		enough := false
 		match := func(m delivery.StoredMessage) {
-			if !enough && m.Source == r.Source && m.DiedAt.IsZero() == (r.Do == "waiting") && !visit(m) {
+			listed := m.DiedAt.IsZero() == (r.Do == "waiting") ||
+				r.Do == "dead" && m.Damaged // the next start makes it a dead letter
+			if !enough && listed && m.Source == r.Source && !visit(m) {
 				enough = true
 				stop()
 			}

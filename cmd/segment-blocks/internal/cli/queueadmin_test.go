@@ -127,3 +127,37 @@ func TestAdminIsForTheOwnerOfTheStore(t *testing.T) {
 	require.NoFileExists(t, adminFile(path))
 	require.Nil(t, dialStore(t.Context(), path))
 }
+
+// A store that no process has open is shown as the file is, and stays so. A damaged message is
+// among the dead letters, which the next start makes it.
+func TestStoreAtRestIsReadAndNotChanged(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "queued.store")
+	store := waitingStore(t, path, `{"type":"track","event":"One","userId":"u"}`,
+		`{"type":"track","event":"Harmed","userId":"u"}`, `{"type":"track","event":"Three","userId":"u"}`)
+	_, err := store.Close(t.Context())
+	require.NoError(t, err)
+	data, err := os.ReadFile(path)
+	require.NoError(t, err)
+	data = bytes.ReplaceAll(data, []byte("Harmed"), []byte("harmed"))
+	require.NoError(t, os.WriteFile(path, data, 0o600))
+
+	ask := reach(t.Context(), path)
+	list := func(do string, most int) (messages []string) {
+		_, err := ask(t.Context(), queueRequest{Do: do, Source: "queued"}, func(m delivery.StoredMessage) bool {
+			messages = append(messages, about(m))
+			return len(messages) < most
+		})
+		require.NoError(t, err)
+		return messages
+	}
+	require.Len(t, list("waiting", 1), 1, "reading ends where enough is read")
+	require.Len(t, list("waiting", 9), 3)
+	require.Equal(t, []string{"damaged"}, list("dead", 9))
+	answer, err := ask(t.Context(), queueRequest{Do: "check"}, nil)
+	require.NoError(t, err)
+	require.Equal(t, 3, answer.Stats[0].Waiting)
+	require.Equal(t, 1, answer.Stats[0].Damaged)
+	after, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.True(t, bytes.Equal(data, after))
+}

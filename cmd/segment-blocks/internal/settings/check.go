@@ -77,7 +77,7 @@ func foreign(endpoint string) string {
 	if loopback.Host(host) {
 		return ""
 	}
-	// These are safe whoever wrote the file: Segment has the data in any case. The second host is the
+	// These are safe whoever wrote the file: Segment gets the data in any case. The second host is the
 	// EU's on Segment's page about its HTTP API.
 	own := []string{"https://cdn.segment.com", "https://eu1.api.segmentapis.com"}
 	for _, region := range []tracking.Region{tracking.US, tracking.EU} {
