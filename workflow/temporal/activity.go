@@ -31,6 +31,9 @@ type Call struct {
 	// Timeout bounds this try: 5s. It should end before StartToCloseTimeout does, which cannot tell
 	// a slow receiver from a dead worker.
 	Timeout string `json:"timeout,omitempty"`
+	// Until is when a repeat is not harmless any more: from then on the invocation is refused, and
+	// nothing is sent. It must be less than 24 hours after the first try. Default: never.
+	Until time.Time `json:"until,omitzero"`
 	// Values, also an empty map of them, say that the input is that of a workflow file: its references
 	// stand for these, and its variables for what the worker's environment allows.
 	Values map[string]json.RawMessage `json:"values,omitzero"`
@@ -65,6 +68,11 @@ func (b *blocks) run(ctx context.Context, args converter.EncodedValues) (*workfl
 	var call Call
 	if err := args.Get(&input, &call); err != nil {
 		return nil, invalid("the arguments of %s must be its input and, optionally, a call: %w", info.ActivityType.Name, err)
+	}
+	if !call.Until.IsZero() && time.Now().After(call.Until) {
+		return nil, temporal.NewNonRetryableApplicationError(fmt.Sprintf("it may have been sent more than %s ago, and Segment "+
+			"would count it twice; nothing was sent: the run was reset too late, and begun without --allow-duplicates",
+			maxRetrying), string(runtime.DeadlineExceeded), nil)
 	}
 	if call.Values != nil {
 		var err error

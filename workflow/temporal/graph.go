@@ -23,6 +23,11 @@ type Request struct {
 	Input json.RawMessage `json:"input,omitempty"`
 	// Source is the name of the workers' source to send to, "" for their first.
 	Source string `json:"source,omitempty"`
+	// AllowDuplicates has a run that is reset send again what Segment may have forgotten.
+	AllowDuplicates bool `json:"allowDuplicates,omitempty"`
+	// Since is the earliest time at which the tasks of a run that was reset may have been tried. It is
+	// zero for one that was not.
+	Since time.Time `json:"since,omitzero"`
 	// State is how far the run was when it was continued as a new one.
 	State *workflow.State `json:"state,omitempty"`
 }
@@ -60,7 +65,8 @@ const NodeFailed = "node_failed"
 // one when its history grows long.
 //
 // The messageIds derive from the FirstRunID of the workflow, the node and the iteration, so a reset
-// counts nothing twice unless it comes more than 24 hours after the event.
+// counts nothing twice. Segment knows a repeat for 24 hours: a reset that comes more than 23 hours
+// after the run began sends nothing again, unless the request allows duplicates.
 func Graph(ctx sdk.Context, req Request) (json.RawMessage, error) {
 	g, err := workflow.Parse(req.File, []byte(req.Text))
 	if err != nil {
@@ -68,6 +74,10 @@ func Graph(ctx sdk.Context, req Request) (json.RawMessage, error) {
 	}
 	info := sdk.GetInfo(ctx)
 	r := &run{graph: g, request: req, state: req.State, id: cmp.Or(info.FirstRunID, info.WorkflowExecution.RunID)}
+	if info.OriginalRunID != info.WorkflowExecution.RunID && req.Since.IsZero() {
+		// A reset forgets when the tasks behind it were first tried: not before the run began.
+		r.request.Since = info.WorkflowStartTime
+	}
 	if r.state == nil {
 		if r.state, err = g.Begin(req.Input); err != nil {
 			return nil, temporal.NewNonRetryableApplicationError(err.Error(), string(runtime.InvalidInput), nil)
@@ -174,6 +184,12 @@ func (r *run) do(ctx sdk.Context, task workflow.Task, size int) (outcome workflo
 	}
 	if n.Timeout > 0 {
 		call.Timeout = n.Timeout.String()
+	}
+	if !r.request.AllowDuplicates {
+		call.Until = first.Add(maxRetrying)
+		if since := r.request.Since; !since.IsZero() {
+			call.Until = since.Add(maxRetrying)
+		}
 	}
 	if call.Values == nil {
 		call.Values = map[string]json.RawMessage{}

@@ -198,6 +198,27 @@ nodes:
 		require.Equal(t, "failed", nodes["b"].Status)
 		require.Contains(t, nodes["b"].Error.Message, "9")
 	})
+	t.Run("late reset", func(t *testing.T) {
+		request := temporal.Request{Since: time.Now().Add(-23 * time.Hour), Text: `
+name: late
+nodes: {a: {block: segment_track, with: {userId: u, event: Late}}}
+`}
+		sent := len(server.Requests())
+		env := newEnvironment(t, server.URL)
+		env.ExecuteWorkflow(temporal.WorkflowType, request)
+		e := resultOf(t, env.GetWorkflowResult, env.GetWorkflowError()).Nodes["a"].Error
+		require.Equal(t, "deadline_exceeded", e.Code)
+		require.Contains(t, e.Message, "may have been sent more than 23h0m0s ago")
+		require.Len(t, server.Requests(), sent)
+		for _, allowed := range []temporal.Request{
+			{Text: request.Text, Since: request.Since, AllowDuplicates: true},
+			{Text: request.Text, Since: time.Now().Add(-22 * time.Hour)},
+		} {
+			env = newEnvironment(t, server.URL)
+			env.ExecuteWorkflow(temporal.WorkflowType, allowed)
+			require.Equal(t, "succeeded", resultOf(t, env.GetWorkflowResult, env.GetWorkflowError()).Status)
+		}
+	})
 	t.Run("unknown source", func(t *testing.T) {
 		env := newEnvironment(t, server.URL)
 		env.ExecuteWorkflow(temporal.WorkflowType, temporal.Request{Source: "dev", Text: `

@@ -32,7 +32,7 @@ import (
 type runFlags struct {
 	file, input, id, source string
 	variables               []string
-	detach                  bool
+	detach, allowDuplicates bool
 	// Names of search attributes, "" for none.
 	blockAttribute, sourceAttribute string
 }
@@ -49,6 +49,7 @@ func newRun(to *connection) *cobra.Command {
 	flags.StringVar(&f.source, "source", "", "the workers' source to send to")
 	flags.StringSliceVar(&f.variables, "env", nil, "variables of the workers, for {{NAME}}")
 	flags.BoolVar(&f.detach, "detach", false, "print the id and leave the run to the workers")
+	flags.BoolVar(&f.allowDuplicates, "allow-duplicates", false, "a late reset may send what counts twice")
 	flags.StringVar(&f.blockAttribute, "block-attribute", "", "KeywordList search attribute for the blocks")
 	flags.StringVar(&f.sourceAttribute, "source-attribute", "", "Keyword search attribute for the source")
 	_ = cmd.MarkFlagRequired("file")
@@ -64,7 +65,7 @@ func start(cmd *cobra.Command, to connection, f runFlags) error {
 	if err != nil {
 		return fmt.Errorf("read the workflow: %w", err)
 	}
-	request := temporal.Request{File: f.file, Text: string(data), Source: f.source}
+	request := temporal.Request{File: f.file, Text: string(data), Source: f.source, AllowDuplicates: f.allowDuplicates}
 	if f.input != "" {
 		request.Input = json.RawMessage(f.input)
 	}

@@ -17,6 +17,7 @@ import (
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/history/v1"
 	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/converter"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/aacflow/segment-blocks/blocks"
@@ -25,6 +26,7 @@ import (
 	"github.com/aacflow/segment-blocks/segment/emulator"
 	"github.com/aacflow/segment-blocks/segment/tracking"
 	"github.com/aacflow/segment-blocks/workflow"
+	blockflow "github.com/aacflow/segment-blocks/workflow/temporal"
 )
 
 func newEmulator(t *testing.T) *emulator.Server {
@@ -124,6 +126,16 @@ func TestKilledWorker(t *testing.T) {
 		reset(t, s, "killed")
 		requireComplete(t, s, segment, "killed")
 		require.EqualValues(t, before.Duplicates+killMessages, segment.Stats().Duplicates, "all was sent again")
+		// The new run knows that it repeats another one, which began at the first event.
+		events := historyOf(t, s, "killed")
+		var call blockflow.Call
+		for _, event := range events {
+			if input := event.GetActivityTaskScheduledEventAttributes().GetInput(); input != nil {
+				require.NoError(t, converter.GetDefaultDataConverter().FromPayload(input.Payloads[1], &call))
+				require.WithinDuration(t, events[0].EventTime.AsTime().Add(23*time.Hour), call.Until, 0)
+			}
+		}
+		require.NotZero(t, call.Until)
 	})
 	t.Run("secrets", func(t *testing.T) { requireNoSecrets(t, s, "killed") })
 }

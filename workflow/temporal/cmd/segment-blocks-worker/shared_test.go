@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -29,6 +30,7 @@ func TestOneServer(t *testing.T) {
 		"stopped worker": testStoppedWorker, "canceled": testCanceled, "same as in process": testSameAsInProcess,
 		"run": testRun, "encrypted": testEncrypted, "telemetry": testTelemetry, "search attributes": testSearchAttributes,
 		"job": testJob, "import": testImport, "versions": testVersions,
+		"rate": testRate,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -280,6 +282,30 @@ func testJob(t *testing.T, s *temporalServer) {
 	require.Len(t, segment.Requests(), 1, "nothing was sent again")
 	_, err = invoke("--input", `{"userId": "u", "event": "Another"}`)
 	require.ErrorContains(t, err, `another block, input or source has this id, take another one: "job-1"`)
+}
+
+// testRate has two workers share a rate. Each of the queue's four partitions may let a task through
+// at once, beside what may be sent in a second.
+func testRate(t *testing.T, s *temporalServer) {
+	const rate, atOnce, sent = 5, 5 + 4, 25
+	segment := newEmulator(t)
+	for range 2 {
+		startWorker(t, s, segment.URL, "rate", "--rate", fmt.Sprint(rate))
+	}
+	text := fmt.Sprintf("{name: rate, nodes: {a: {forEach: %d, concurrency: %[1]d, block: segment_track, "+
+		"with: {userId: u, event: E}}}}", sent)
+	began := time.Now()
+	run, err := s.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{TaskQueue: "rate"}, blockflow.WorkflowType,
+		blockflow.Request{Text: text})
+	require.NoError(t, err)
+	require.NoError(t, run.Get(patiently(t), nil))
+	events := segment.Events(emulator.Filter{})
+	require.Len(t, events, sent)
+	for i, e := range events {
+		seconds := e.ReceivedAt.Sub(began).Seconds()
+		require.LessOrEqual(t, float64(i+1), rate*seconds+atOnce, "events in %.1f s", seconds)
+	}
+	t.Logf("%d events in %.1f s", sent, events[sent-1].ReceivedAt.Sub(began).Seconds())
 }
 
 // testVersions has a run stay with the version of the worker that it began on.
