@@ -24,7 +24,9 @@ type Journal struct {
 	path   string
 	target string
 	allow  bool
+	only   bool    // to be read
 	record *record // of the run that is in the file, or nil
+	last   end     // of that run, or nothing
 }
 
 // JournalOptions set up [OpenJournal].
@@ -37,6 +39,8 @@ type JournalOptions struct {
 	AllowDuplicates bool
 	// MustExist refuses a run that has not begun.
 	MustExist bool
+	// ReadOnly opens a run that has begun to see how far it is: [Run] with the journal invokes nothing.
+	ReadOnly bool
 }
 
 // record is what a run was begun with.
@@ -49,11 +53,19 @@ type record struct {
 	Began  time.Time      `json:"began"`
 }
 
-// The buckets: the record of the run; when tasks were first started; what came of them.
+// end is how a run ended. One that ended with its process has none.
+type end struct {
+	Status Status    `json:"status"`
+	At     time.Time `json:"at"`
+}
+
+// The buckets: the record and the end of the run; when tasks were first started; what came of them.
 const (
 	bucketRun     = "run"
 	bucketStarted = "started"
 	bucketEnded   = "ended"
+
+	keyRecord, keyEnd = "record", "end"
 )
 
 // ErrRunInUse is the error of a run that another process is at.
@@ -66,7 +78,7 @@ func OpenJournal(folder, run string, o JournalOptions) (*Journal, error) {
 		return nil, errRunID(run)
 	}
 	path := filepath.Join(folder, run+".db")
-	if _, err := os.Stat(path); o.MustExist && errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Stat(path); (o.MustExist || o.ReadOnly) && errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("no run has this id, as %s does not exist: %q", path, run)
 	}
 	if err := os.MkdirAll(folder, 0o700); err != nil {
@@ -74,37 +86,82 @@ func OpenJournal(folder, run string, o JournalOptions) (*Journal, error) {
 	}
 	// bbolt locks the file. It is waited for a little, as the lock of a process that has just been
 	// killed is gone at once, but that of one that closes takes its time.
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: 100 * time.Millisecond})
+	wait := 100 * time.Millisecond
+	if o.ReadOnly { // whoever looks is told that it is in use
+		wait = time.Millisecond
+	}
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: wait, ReadOnly: o.ReadOnly})
 	switch {
 	case errors.Is(err, bolterrors.ErrTimeout):
 		return nil, fmt.Errorf("%w: %q", ErrRunInUse, run)
 	case err != nil:
 		return nil, fmt.Errorf("open the journal %s: %w", path, err)
 	}
-	j := &Journal{db: db, path: path, target: o.Target, allow: o.AllowDuplicates}
-	if err := j.load(); err != nil {
+	j := &Journal{db: db, path: path, target: o.Target, allow: o.AllowDuplicates, only: o.ReadOnly}
+	if !j.only {
+		err = j.prepare()
+	}
+	if err == nil {
+		err = j.db.View(j.load)
+	}
+	if err == nil && j.only && j.record == nil {
+		err = fmt.Errorf("no run has begun in the journal %s", path)
+	}
+	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return j, nil
 }
 
-func (j *Journal) load() error {
+func (j *Journal) prepare() error {
 	return j.db.Update(func(tx *bbolt.Tx) error {
 		for _, name := range []string{bucketRun, bucketStarted, bucketEnded} {
 			if _, err := tx.CreateBucketIfNotExists([]byte(name)); err != nil {
 				return fmt.Errorf("prepare the journal %s: %w", j.path, err)
 			}
 		}
-		raw := tx.Bucket([]byte(bucketRun)).Get([]byte("record"))
-		if raw == nil {
-			return nil
-		}
-		j.record = &record{}
-		if err := json.Unmarshal(raw, j.record); err != nil {
-			return fmt.Errorf("the journal %s is damaged: %w", j.path, err)
-		}
 		return nil
 	})
+}
+
+func (j *Journal) load(tx *bbolt.Tx) error {
+	bucket := tx.Bucket([]byte(bucketRun))
+	if bucket == nil { // its process ended before it was prepared
+		return nil
+	}
+	for key, into := range map[string]any{keyRecord: &j.record, keyEnd: &j.last} {
+		if raw := bucket.Get([]byte(key)); raw != nil {
+			if err := json.Unmarshal(raw, into); err != nil {
+				return fmt.Errorf("the journal %s is damaged: %w", j.path, err)
+			}
+		}
+	}
+	return nil
+}
+
+// Summary is what a journal says of its run.
+type Summary struct {
+	Name, Target string
+	// Status is canceled for a run that did not come to its end.
+	Status Status
+	// Ended is the time of the last change where the run ended with its process.
+	Began, Ended time.Time
+}
+
+// Summary returns what the journal said of its run when it was opened, or nothing where none had
+// begun.
+func (j *Journal) Summary() Summary {
+	if j.record == nil {
+		return Summary{}
+	}
+	s := Summary{j.record.Name, j.record.Target, j.last.Status, j.record.Began, j.last.At}
+	if s.Status == "" {
+		s.Status = Canceled
+		if info, err := os.Stat(j.path); err == nil {
+			s.Ended = info.ModTime()
+		}
+	}
+	return s
 }
 
 // Close closes the file.
@@ -121,6 +178,12 @@ func (j *Journal) Input() json.RawMessage {
 // bind makes sure that the journal is that of this run, graph and input, and that going on with it
 // counts nothing twice. A new journal becomes that of the run.
 func (j *Journal) bind(run string, g *Graph, s *State) error {
+	if j.only {
+		if j.record.Digest != g.Digest {
+			return fmt.Errorf("the file has changed since the run %q began", run)
+		}
+		return nil
+	}
 	now := record{Run: run, Name: g.Name, Digest: g.Digest, Start: s.Start, Target: j.target, Began: time.Now()}
 	if old := j.record; old != nil {
 		// Everything that differs is named at once: a messageId that has been sent with other content
@@ -138,15 +201,29 @@ func (j *Journal) bind(run string, g *Graph, s *State) error {
 			return fmt.Errorf("the run %q was begun with something else, take another run id: what differs is %s",
 				run, strings.Join(differs, ", and "))
 		}
-		return j.checkAge(g)
-	}
-	return j.db.Update(func(tx *bbolt.Tx) error {
-		raw, err := json.Marshal(now)
-		if err != nil {
-			return fmt.Errorf("write the journal: %w", err)
+		if err := j.checkAge(g); err != nil {
+			return err
 		}
-		return tx.Bucket([]byte(bucketRun)).Put([]byte("record"), raw)
+		now = *old
+	}
+	return j.put(&now, end{})
+}
+
+// put keeps what is known of the run itself, its record only where there is one.
+func (j *Journal) put(began *record, ended end) error {
+	err := j.db.Update(func(tx *bbolt.Tx) error {
+		bucket := tx.Bucket([]byte(bucketRun))
+		if began != nil {
+			if err := bucket.Put([]byte(keyRecord), written(began)); err != nil {
+				return err
+			}
+		}
+		return bucket.Put([]byte(keyEnd), written(ended))
 	})
+	if err != nil {
+		return fmt.Errorf("write the journal %s: %w", j.path, err)
+	}
+	return nil
 }
 
 func differentInputs(old, now rawjson.Object) (differs []string) {
@@ -173,7 +250,7 @@ func (j *Journal) checkAge(g *Graph) error {
 				return fmt.Errorf("the journal %s is damaged: %w", j.path, err)
 			}
 			node, _, _ := strings.Cut(string(id), "/")
-			outcome, err := final(g.Node(node), finished.Get(id))
+			outcome, err := j.final(g.Node(node), finished.Get(id))
 			if err == nil && outcome == nil && time.Since(first) > maxRetrying {
 				old = append(old, string(id))
 			}
@@ -190,7 +267,7 @@ func (j *Journal) checkAge(g *Graph) error {
 
 // final returns the outcome in a journal, or nil where the task is to be done again: it has none,
 // or has failed and nothing has gone on from there.
-func final(n *Node, raw []byte) (*Outcome, error) {
+func (j *Journal) final(n *Node, raw []byte) (*Outcome, error) {
 	if raw == nil {
 		return nil, nil //nolint:nilnil // there is none, and that is no error
 	}
@@ -200,7 +277,7 @@ func final(n *Node, raw []byte) (*Outcome, error) {
 	}
 	// A failure that the graph has an answer to has led somewhere already, and what is behind it may
 	// have run. It stays. All others are what a resume is for.
-	if outcome.Error != nil && (n == nil || n.OnError == Fail) {
+	if outcome.Error != nil && (n == nil || n.OnError == Fail) && !j.only {
 		return nil, nil //nolint:nilnil // as above
 	}
 	return &outcome, nil
@@ -219,7 +296,7 @@ func (j *Journal) find(g *Graph, task Task) (first time.Time, outcome *Outcome, 
 				return fmt.Errorf("the journal %s is damaged: %w", j.path, err)
 			}
 		}
-		outcome, err = final(g.Node(task.Node), tx.Bucket([]byte(bucketEnded)).Get(id))
+		outcome, err = j.final(g.Node(task.Node), tx.Bucket([]byte(bucketEnded)).Get(id))
 		return err
 	})
 	return first, outcome, err
@@ -227,7 +304,7 @@ func (j *Journal) find(g *Graph, task Task) (first time.Time, outcome *Outcome, 
 
 // write keeps what has ended and what is about to start, all of it or nothing, and syncs.
 func (j *Journal) write(done []ended, starts []start) error {
-	if j == nil || len(done)+len(starts) == 0 {
+	if j == nil || j.only || len(done)+len(starts) == 0 {
 		return nil
 	}
 	err := j.db.Update(func(tx *bbolt.Tx) error {
@@ -255,5 +332,7 @@ func (j *Journal) write(done []ended, starts []start) error {
 	}
 	return nil
 }
+
+func (j *Journal) isReadOnly() bool { return j != nil && j.only }
 
 func (j *Journal) allowsDuplicates() bool { return j != nil && j.allow }

@@ -21,7 +21,8 @@ type Options struct {
 	RunID string
 	// Environment gives the variables that the graph may use. Default: none.
 	Environment Environment
-	// Journal makes the run outlive this process. Default: none.
+	// Journal makes the run outlive this process. With one that is read-only, the run ends where the
+	// journal does. Default: none.
 	Journal *Journal
 	// Concurrency is how many tasks run at once. Default 64.
 	Concurrency int
@@ -117,6 +118,11 @@ func Run(ctx context.Context, g *Graph, input json.RawMessage, o Options) (*Resu
 	if res.Status == Running {
 		res.Status = Canceled
 	}
+	if o.Journal != nil && !o.Journal.only {
+		if failure := o.Journal.put(nil, end{res.Status, time.Now()}); err == nil {
+			err = failure
+		}
+	}
 	return res, err
 }
 
@@ -196,7 +202,7 @@ func (r *runner) begin(ctx context.Context, done []ended) ([]start, error) {
 				if err := r.complete(task, *outcome, true); err != nil {
 					return nil, err
 				}
-			default:
+			case !r.Journal.isReadOnly():
 				if first.IsZero() { // else it was started before, and its event keeps that time
 					first = time.Now()
 				}

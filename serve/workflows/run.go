@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -120,8 +119,7 @@ func (h *Handler) start(r *http.Request, name string) (*run, error) {
 		options.Invoke = workflow.Previewer(h.cfg.Runtime, h.cfg.Registry, runtime.ToSource(source.Name))
 	}
 	if o.Run != "" {
-		folder := filepath.Join(h.cfg.Folder, name+".runs")
-		options.Journal, err = workflow.OpenJournal(folder, o.Run, workflow.JournalOptions{
+		options.Journal, err = workflow.OpenJournal(h.journals(name), o.Run, workflow.JournalOptions{
 			Target: source.Target, AllowDuplicates: o.AllowDuplicates,
 		})
 		if err != nil {

@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -11,32 +12,47 @@ import (
 	"github.com/aacflow/segment-blocks/serve/guard"
 )
 
-// latest answers with the runs that are remembered, the newest first, without their nodes.
-func (h *Handler) latest(w http.ResponseWriter, _ *http.Request, _ string) {
+// latest answers with the latest runs, the newest first, without their nodes.
+func (h *Handler) latest(w http.ResponseWriter, r *http.Request, _ string) {
+	known := map[string]bool{}
 	h.mu.Lock()
-	runs := []json.RawMessage{}
-	for _, r := range slices.Backward(h.runs) {
-		raw, _ := json.Marshal(r) // of plain values
-		runs = append(runs, raw)
+	for _, run := range h.runs {
+		known[run.Run] = true
 	}
 	h.mu.Unlock()
-	answer(w, http.StatusOK, map[string]any{"runs": runs})
+	earlier := h.earlier(r.Context(), known)
+	h.mu.Lock()
+	runs := slices.Concat(earlier, h.runs)
+	slices.Reverse(runs)
+	slices.SortStableFunc(runs, func(a, b *run) int { return b.StartedAt.Compare(a.StartedAt) })
+	docs := []json.RawMessage{}
+	for _, run := range runs[:min(len(runs), MostRuns)] {
+		raw, _ := json.Marshal(run) // of plain values
+		docs = append(docs, raw)
+	}
+	h.mu.Unlock()
+	answer(w, http.StatusOK, map[string]any{"runs": docs})
 }
 
-// find returns a run. The error is a problem.
-func (h *Handler) find(id string) (*run, error) {
+// find returns a run of this process, or else one that a journal has. The error is a problem.
+func (h *Handler) find(ctx context.Context, id string) (*run, error) {
 	h.mu.Lock()
-	defer h.mu.Unlock()
-	for _, r := range slices.Backward(h.runs) {
-		if r.Run == id {
-			return r, nil
+	known := slices.IndexFunc(h.runs, func(r *run) bool { return r.Run == id })
+	if known >= 0 {
+		defer h.mu.Unlock()
+		return h.runs[known], nil
+	}
+	h.mu.Unlock()
+	for _, from := range h.journaled() {
+		if from.run == id {
+			return h.remember(ctx, from, true)
 		}
 	}
-	return nil, problem(http.StatusNotFound, "not_found", "this process remembers no run with this id: %.100q", id)
+	return nil, problem(http.StatusNotFound, "not_found", "no run has this id, here or in a journal: %.100q", id)
 }
 
 func (h *Handler) run(w http.ResponseWriter, r *http.Request, id string) {
-	run, err := h.find(id)
+	run, err := h.find(r.Context(), id)
 	if err != nil {
 		h.refuse(w, r, err)
 		return
@@ -49,7 +65,7 @@ func (h *Handler) run(w http.ResponseWriter, r *http.Request, id string) {
 
 // cancelRun ends what a run does. One that has ended stays as it is.
 func (h *Handler) cancelRun(w http.ResponseWriter, r *http.Request, id string) {
-	run, err := h.find(id)
+	run, err := h.find(r.Context(), id)
 	if err != nil {
 		h.refuse(w, r, err)
 		return
@@ -63,7 +79,7 @@ func (h *Handler) cancelRun(w http.ResponseWriter, r *http.Request, id string) {
 // remembered; an event of type gap says how many are not. A client that comes again after the end
 // gets 204, which makes an EventSource stop.
 func (h *Handler) stream(w http.ResponseWriter, r *http.Request, id string) {
-	run, err := h.find(id)
+	run, err := h.find(r.Context(), id)
 	if err != nil {
 		h.refuse(w, r, err)
 		return

@@ -11,14 +11,15 @@
 //	GET  /v1/workflows              the files, with what is wrong with them
 //	GET  /v1/workflows/{file}       one of them as a graph, or its faults by line and column
 //	POST /v1/workflows/{file}/runs  {"input":{…},"run":"ID","source":"name","dryRun":true} → 202
-//	GET  /v1/runs                   the latest runs of this process
+//	GET  /v1/runs                   the latest runs: of this process, and those that have a journal
 //	GET  /v1/runs/{run}             one of them: each node with status, output, receipt and attempts
 //	GET  /v1/runs/{run}/stream      ?after= what happens in it, as server-sent events
 //	POST /v1/runs/{run}/cancel      ends what it does → 202
 //
 // A run goes on when the client that has started it leaves. One that is given an id has a journal:
 // started again with the same id, file and input, it goes on where it ended, also in another
-// process. What this package remembers of runs is in memory only, and bounded.
+// process. Runs of earlier processes, and of workflow run, are listed as their journals have them.
+// What this package remembers of its own runs is in memory only, and bounded.
 //
 // The handler checks neither tokens nor origins: that is for package guard.
 package workflows

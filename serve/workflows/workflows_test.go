@@ -223,6 +223,57 @@ func TestRun(t *testing.T) {
 	require.NotContains(t, text, testKey)
 }
 
+// What journals have is told of runs of other processes.
+func TestEarlierRuns(t *testing.T) {
+	b := start(t)
+	require.NoError(t, b.segment.Script(emulator.Fault{Status: 401, Path: "/v1/identify", Times: 1}))
+	b.begin("order.workflow.yaml", `{"input":{"total":50},"run":"R"}`)
+	was := b.ended("R")
+
+	later := start(t)
+	require.NoError(t, os.Remove(filepath.Join(later.folder, "order.workflow.yaml")))
+	require.NoError(t, os.CopyFS(later.folder, os.DirFS(b.folder)))
+	folder := filepath.Join(later.folder, "order.workflow.yaml.runs")
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "damaged.db"), []byte("no journal"), 0o600))
+	held, err := workflow.OpenJournal(folder, "held", workflow.JournalOptions{})
+	require.NoError(t, err)
+	_, text := later.ask("GET", "/v1/runs", "")
+	require.Contains(t, text, `{"run":"R","file":"order.workflow.yaml","name":"order","source":"test","dryRun":false,`+
+		`"status":"failed","startedAt":"`)
+	require.Contains(t, text, `"error":"the run is in use by another process: \"held\""`)
+	require.Equal(t, 2, strings.Count(text, `"run":`))
+	_, text = later.ask("GET", "/v1/runs/held", "")
+	require.Contains(t, text, `"status":"running"`)
+	require.NoError(t, held.Close())
+
+	r := later.ended("R")
+	require.Equal(t, was.Nodes["who"].Error, r.Nodes["who"].Error)
+	for id, n := range was.Nodes {
+		require.Equal(t, n.Status, r.Nodes[id].Status, id)
+		require.Equal(t, n.Receipt, r.Nodes[id].Receipt, id)
+		require.Equal(t, n.Iterations, r.Nodes[id].Iterations, id)
+	}
+	res, err := http.Get(later.url + "/v1/runs/R/stream")
+	require.NoError(t, err)
+	defer res.Body.Close()
+	stream, err := io.ReadAll(res.Body)
+	require.NoError(t, err)
+	require.Contains(t, string(stream), `data: {"run":"R","status":"failed"}`)
+	status, _ := later.ask("POST", "/v1/runs/R/cancel", "")
+	require.Equal(t, 202, status)
+
+	// It is resumed as any other. With another file its nodes mean nothing.
+	later.begin("order.workflow.yaml", `{"input":{"total":50},"run":"R"}`)
+	require.Equal(t, "succeeded", later.ended("R").Status)
+	b.write("order.workflow.yaml", order+"# another\n")
+	last := start(t)
+	require.NoError(t, os.Remove(filepath.Join(last.folder, "order.workflow.yaml")))
+	require.NoError(t, os.CopyFS(last.folder, os.DirFS(b.folder)))
+	r = last.ended("R")
+	require.Equal(t, "failed", r.Status)
+	require.Equal(t, `the file has changed since the run "R" began`, r.Error)
+}
+
 func TestRefusals(t *testing.T) {
 	b := start(t)
 	b.write("broken.json", `{"name": "x", "nodes": {"a": {"block": "segment_track"}}}`)

@@ -1,0 +1,106 @@
+package workflows
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aacflow/segment-blocks/workflow"
+)
+
+// journaled is the journal of a run: of this process, an earlier one, or of workflow run.
+type journaled struct {
+	file, run string
+	changed   time.Time
+}
+
+// journals is the folder with the journals of a file's runs.
+func (h *Handler) journals(file string) string { return filepath.Join(h.cfg.Folder, file+".runs") }
+
+// journaled lists the journals beside the files, those that have changed last first.
+func (h *Handler) journaled() (list []journaled) {
+	folders, _ := os.ReadDir(h.cfg.Folder) // one that cannot be read has no journals
+	for _, folder := range folders {
+		file, is := strings.CutSuffix(folder.Name(), ".runs")
+		if !is || !isWorkflow(file) || !folder.IsDir() {
+			continue
+		}
+		entries, _ := os.ReadDir(h.journals(file))
+		for _, e := range entries {
+			run, is := strings.CutSuffix(e.Name(), ".db")
+			if info, err := e.Info(); is && err == nil && info.Mode().IsRegular() {
+				list = append(list, journaled{file, run, info.ModTime()})
+			}
+		}
+	}
+	slices.SortFunc(list, func(a, b journaled) int { return b.changed.Compare(a.changed) })
+	return list
+}
+
+// remember returns a run as its journal has it. The nodes are there only if they are asked for, as
+// that takes as long as the run is large.
+func (h *Handler) remember(ctx context.Context, from journaled, nodes bool) (*run, error) {
+	r := &run{
+		Run: from.run, File: from.file, Name: from.file, Status: workflow.Running, StartedAt: from.changed.UTC(),
+		nodes: map[string]*state{}, changed: make(chan struct{}), cancel: func() {},
+	}
+	journal, err := workflow.OpenJournal(h.journals(from.file), from.run, workflow.JournalOptions{ReadOnly: true})
+	if errors.Is(err, workflow.ErrRunInUse) {
+		r.Error = err.Error()
+		return r, nil
+	} else if err != nil {
+		return nil, err
+	}
+	defer func() { _ = journal.Close() }()
+	was := journal.Summary()
+	r.Name, r.StartedAt = was.Name, was.Began.UTC()
+	for _, s := range h.cfg.Sources {
+		if s.Target == was.Target {
+			r.Source = s.Name
+		}
+	}
+	if nodes {
+		err = h.replay(ctx, r, journal)
+	}
+	r.end(was.Status, err)
+	r.EndedAt = was.Ended.UTC()
+	for _, s := range r.nodes {
+		if !s.EndedAt.IsZero() { // by then: a journal does not tell when
+			s.EndedAt = r.EndedAt
+		}
+	}
+	return r, nil
+}
+
+// replay has a run see what its journal has of it. The error says why that cannot be shown.
+func (h *Handler) replay(ctx context.Context, r *run, journal *workflow.Journal) error {
+	data, err := h.open(r.File)
+	if err != nil {
+		return err
+	}
+	g, err := workflow.Parse(r.File, data) //nolint:contextcheck // it looks at no more than the file
+	if err != nil {
+		return err
+	}
+	was := newRun(g, r.File, r.Source, order{})
+	r.graph, r.order, r.nodes = was.graph, was.order, was.nodes
+	_, err = workflow.Run(ctx, g, journal.Input(), workflow.Options{RunID: r.Run, Journal: journal, Observe: r.see})
+	return err
+}
+
+// earlier returns the latest runs that journals have, but for those that are known already.
+func (h *Handler) earlier(ctx context.Context, known map[string]bool) (runs []*run) {
+	for _, from := range h.journaled() {
+		if known[from.run] || len(runs) == MostRuns {
+			continue
+		}
+		if r, err := h.remember(ctx, from, false); err == nil { // else it is damaged
+			runs = append(runs, r)
+		}
+	}
+	return runs
+}
