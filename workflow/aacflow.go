@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/aacflow/segment-blocks/rawjson"
-	"github.com/aacflow/segment-blocks/schemas"
 )
 
 // export is a workflow as AACFlow, and other forks of Sim, export it.
@@ -324,19 +323,16 @@ func (e *export) path(ref reference) string {
 // renamed gives the references in a template the ids of nodes.
 func (e *export) renamed(template json.RawMessage) json.RawMessage {
 	renamed, _ := mapTexts(template, "", func(raw json.RawMessage, _ string) (json.RawMessage, error) { // without an error
+		text, _ := rawjson.Text(raw)
 		var b strings.Builder
-		for text, _ := rawjson.Text(raw); ; {
-			found, before, after, ok := schemas.CutReference(text)
-			b.WriteString(before)
-			if !ok {
-				return rawjson.Quote(b.String()), nil
+		for _, p := range pieces(text) {
+			b.WriteString(p.literal)
+			if p.ref.head != "" {
+				p.ref.text = "<" + e.head(p.ref.head) + strings.TrimPrefix(p.ref.text, "<"+p.ref.head)
 			}
-			if ref := parseReference(found); ref.variable == "" {
-				found = "<" + e.head(ref.head) + strings.TrimPrefix(found, "<"+ref.head)
-			}
-			b.WriteString(found)
-			text = after
+			b.WriteString(p.ref.text)
 		}
+		return rawjson.Quote(b.String()), nil
 	})
 	return renamed
 }

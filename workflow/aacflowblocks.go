@@ -109,17 +109,12 @@ func (e *export) response(b *exportBlock) Node {
 // quotedReferences makes JSON of a text in which references stand where values do, or leaves it a
 // text.
 func quotedReferences(text string) json.RawMessage {
-	var pieces []piece
-	for rest := text; ; {
-		found, before, after, ok := schemas.CutReference(rest)
-		if !ok {
-			pieces = append(pieces, piece{literal: rest})
-			break
-		}
-		pieces = append(pieces, piece{literal: before, value: rawjson.Quote(found)})
-		rest = after
+	list := pieces(text)
+	for i := range list[:len(list)-1] {
+		p := &list[i]
+		p.value, p.ref.variable = rawjson.Quote(p.ref.text), "" // it stands for itself, as a text
 	}
-	if document := joinJSON(pieces); rawjson.Check([]byte(document), rawjson.Limits{}) == nil {
+	if document := joinJSON(list); rawjson.Check([]byte(document), rawjson.Limits{}) == nil {
 		return json.RawMessage(document)
 	}
 	return rawjson.Quote(text)

@@ -26,12 +26,15 @@ func BenchmarkNode(b *testing.B) {
 	}
 	rt := runtimeTo(b, newReceiver(b).url)
 	input := json.RawMessage(`{"userId":"u","event":"Order Completed"}`)
-	for _, journaled := range []bool{false, true} {
-		b.Run(fmt.Sprintf("journal=%v", journaled), func(b *testing.B) {
+	for _, c := range []struct {
+		name        string
+		concurrency int
+	}{{"alone", 1}, {"journal", 1}, {"journal64", 64}} {
+		b.Run(c.name, func(b *testing.B) {
 			g := graphOf(b, fmt.Sprintf(`{name: x, start: {u: u}, nodes: {each: {block: segment_track, forEach: %d,
-				with: {userId: <start.u>, event: Order Completed}}}}`, b.N))
+				concurrency: %d, with: {userId: <start.u>, event: Order Completed}}}}`, b.N, c.concurrency))
 			options := workflow.Options{Invoke: workflow.Invoker(rt), RunID: "R"}
-			if journaled {
+			if c.name != "alone" {
 				options.Journal = journal(b, b.TempDir(), "R", workflow.JournalOptions{})
 				defer options.Journal.Close()
 			}

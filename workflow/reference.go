@@ -60,19 +60,40 @@ func parseReference(text string) reference {
 // isError reports whether a reference leads into the error of a node.
 func (r reference) isError() bool { return len(r.steps) > 0 && r.steps[0].name == "error" }
 
+// piece is a part of a text: what stands before a reference, and the reference. The last piece of a
+// text has none.
+type piece struct {
+	literal string
+	ref     reference
+	value   json.RawMessage // of the reference, once it is known
+}
+
+// pieces divides a text at its references.
+func pieces(text string) (list []piece) {
+	for {
+		found, before, after, ok := schemas.CutReference(text)
+		if !ok {
+			return append(list, piece{literal: text})
+		}
+		list = append(list, piece{literal: before, ref: parseReference(found)})
+		text = after
+	}
+}
+
+// isWhole reports whether a text is one reference and nothing else but white space.
+func isWhole(list []piece) bool {
+	return len(list) == 2 && strings.TrimSpace(list[0].literal+list[1].literal) == ""
+}
+
 // referencesIn calls visit with each reference in the texts of a value, the JSON Pointer of the
 // text, and whether the reference is all of it.
 func referencesIn(raw json.RawMessage, visit func(pointer string, ref reference, whole bool)) {
 	rawjson.Texts(raw, func(pointer, text string) bool {
-		rest := text
-		for {
-			found, before, after, ok := schemas.CutReference(rest)
-			if !ok {
-				return true
-			}
-			visit(pointer, parseReference(found), len(rest) == len(text) && isAll(before, after))
-			rest = after
+		list := pieces(text)
+		for _, p := range list[:len(list)-1] {
+			visit(pointer, p.ref, isWhole(list))
 		}
+		return true
 	})
 }
 
@@ -80,9 +101,6 @@ func hasReferences(template json.RawMessage) (has bool) {
 	referencesIn(template, func(string, reference, bool) { has = true })
 	return has
 }
-
-// isAll reports whether a reference is all of a text but white space.
-func isAll(before, after string) bool { return strings.TrimSpace(before+after) == "" }
 
 // lookUp follows the steps of a reference into the object that its head stands for, nil for one
 // that is not there. Below what is null, all is null. The error names what there is.
@@ -185,66 +203,37 @@ func mapTexts(
 
 func (r *resolver) text(raw json.RawMessage, pointer string) (json.RawMessage, error) {
 	text, _ := rawjson.Text(raw)
-	found, before, after, ok := schemas.CutReference(text)
-	if !ok {
+	list := pieces(text)
+	for i := range list[:len(list)-1] {
+		p := &list[i]
+		var err error
+		if p.value, err = r.value(pointer, p.ref); err != nil {
+			return nil, err
+		}
+		if r.size += len(p.literal) + len(p.value); r.size > maxResolved {
+			return nil, fmt.Errorf("the input must be smaller once its references are resolved: %d bytes are allowed",
+				maxResolved)
+		}
+	}
+	switch {
+	case len(list) == 1:
 		return raw, nil
-	}
-	if isAll(before, after) {
-		value, err := r.value(pointer, parseReference(found))
-		return value, r.grown(len(value), err)
-	}
-	pieces, err := r.pieces(text, pointer)
-	if err != nil {
-		return nil, err
-	}
+	case isWhole(list):
+		return list[0].value, nil
 	// Hosts hold JSON as text in which references stand. Put in as they are, a quote in a value would
 	// break it, and Segment would get what nobody meant; so the outcome must be JSON, or else it is
 	// taken for a text that only begins like it.
-	if looksLikeJSON(text) {
-		if document := joinJSON(pieces); rawjson.Check([]byte(document), rawjson.Limits{}) == nil {
+	case looksLikeJSON(text):
+		if document := joinJSON(list); rawjson.Check([]byte(document), rawjson.Limits{}) == nil {
 			return rawjson.Quote(document), nil
 		}
 	}
 	var b strings.Builder
-	for _, p := range pieces {
+	for _, p := range list {
 		b.WriteString(p.literal)
 		b.WriteString(p.text())
 	}
 	return rawjson.Quote(b.String()), nil
-}
-
-// piece is a literal part of a text, and the value of the reference behind it.
-type piece struct {
-	literal  string
-	value    json.RawMessage
-	variable bool
-}
-
-func (r *resolver) pieces(text, pointer string) ([]piece, error) {
-	var pieces []piece
-	for {
-		found, before, after, ok := schemas.CutReference(text)
-		if !ok {
-			return append(pieces, piece{literal: text}), nil
-		}
-		ref := parseReference(found)
-		value, err := r.value(pointer, ref)
-		if err = r.grown(len(before)+len(value), err); err != nil {
-			return nil, err
-		}
-		pieces = append(pieces, piece{literal: before, value: value, variable: ref.variable != ""})
-		text = after
-	}
-}
-
-func (r *resolver) grown(by int, err error) error {
-	if err != nil {
-		return err
-	}
-	if r.size += by; r.size > maxResolved {
-		return fmt.Errorf("the input must be smaller once its references are resolved: %d bytes are allowed", maxResolved)
-	}
-	return nil
 }
 
 // text returns the value as text: a text as it is, null as nothing, all else as JSON.
@@ -284,7 +273,7 @@ func joinJSON(pieces []piece) string {
 		case inString:
 			quoted := rawjson.Quote(p.text())
 			b.Write(quoted[1 : len(quoted)-1])
-		case p.variable:
+		case p.ref.variable != "":
 			b.WriteString(p.text())
 		default:
 			b.Write(p.value)

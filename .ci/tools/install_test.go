@@ -16,15 +16,18 @@ import (
 	"golang.org/x/mod/zip"
 )
 
+const ourModule = "github.com/aacflow/segment-blocks"
+
 // A tag is all that `go install …@v1.2.3` needs: this module is put where a proxy would have it,
 // with the files that git knows. A replace in go.mod, a file that Go leaves out of a module's zip
-// or one that is embedded from a nested module would not get through.
+// or one that is embedded from a nested module would not get through. The worker's module follows,
+// as CONTRIBUTING.md has it.
 func TestInstallFromAProxy(t *testing.T) {
 	// No other run has this version, because Go's cache of modules keeps what it has once got.
-	tag := module.Version{Path: "github.com/aacflow/segment-blocks", Version: fmt.Sprintf("v1.2.3-test.%d", time.Now().UnixNano())}
+	version := fmt.Sprintf("v1.2.3-test.%d", time.Now().UnixNano())
 	list, err := exec.CommandContext(t.Context(), "git", "-C", root, "ls-files", "-z").Output()
 	require.NoError(t, err)
-	source, proxy := t.TempDir(), filepath.Join(t.TempDir(), filepath.FromSlash(tag.Path), "@v")
+	source, proxy, bin := t.TempDir(), t.TempDir(), t.TempDir()
 	for name := range strings.SplitSeq(strings.TrimSuffix(string(list), "\x00"), "\x00") {
 		data, err := os.ReadFile(filepath.Join(root, name))
 		if os.IsNotExist(err) {
@@ -34,25 +37,53 @@ func TestInstallFromAProxy(t *testing.T) {
 		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(source, name)), 0o700))
 		require.NoError(t, os.WriteFile(filepath.Join(source, name), data, 0o600))
 	}
-	require.NoError(t, os.MkdirAll(proxy, 0o700))
-	file, err := os.Create(filepath.Join(proxy, tag.Version+".zip"))
+	// Other modules come from the machine's cache, or from where they come otherwise.
+	env, err := exec.CommandContext(t.Context(), "go", "env", "GOMODCACHE", "GOPROXY").Output()
+	require.NoError(t, err)
+	cache, usual, _ := strings.Cut(strings.TrimSpace(string(env)), "\n")
+	run := func(folder, name string, args ...string) string {
+		cmd := exec.CommandContext(t.Context(), name, args...)
+		cmd.Dir = folder
+		cmd.Env = append(os.Environ(), "GOBIN="+bin, "GOFLAGS=-modcacherw", "GOWORK=off", "GONOSUMDB="+ourModule,
+			"GOPROXY=file://"+filepath.ToSlash(proxy)+","+usual)
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, "%s", out)
+		return string(out)
+	}
+
+	publish(t, proxy, cache, module.Version{Path: ourModule, Version: version}, source)
+	run(bin, "go", "install", ourModule+"/cmd/segment-blocks@"+version)
+	require.Equal(t, "segment-blocks "+version+" "+runtime.Version()+" "+runtime.GOOS+"/"+runtime.GOARCH+"\n",
+		run(bin, filepath.Join(bin, "segment-blocks"), "version"))
+
+	worker := filepath.Join(source, "workflow", "temporal")
+	run(worker, "go", "get", ourModule+"@"+version)
+	run(worker, "go", "mod", "tidy")
+	publish(t, proxy, cache, module.Version{Path: ourModule + "/workflow/temporal", Version: version}, worker)
+	run(bin, "go", "install", ourModule+"/workflow/temporal/cmd/segment-blocks-worker@"+version)
+	require.Equal(t, "segment-blocks-worker version "+version+"\n",
+		run(bin, filepath.Join(bin, "segment-blocks-worker"), "--version"))
+}
+
+// publish puts a module where a proxy would have it, and takes it out of the machine's cache in the
+// end.
+func publish(t *testing.T, proxy, cache string, tag module.Version, source string) {
+	t.Helper()
+	folder := filepath.Join(proxy, filepath.FromSlash(tag.Path), "@v")
+	require.NoError(t, os.MkdirAll(folder, 0o700))
+	file, err := os.Create(filepath.Join(folder, tag.Version+".zip"))
 	require.NoError(t, err)
 	require.NoError(t, zip.CreateFromDir(file, tag, source))
 	require.NoError(t, file.Close())
-	gomod, err := os.ReadFile(filepath.Join(root, "go.mod"))
+	gomod, err := os.ReadFile(filepath.Join(source, "go.mod"))
 	require.NoError(t, err)
 	info, err := json.Marshal(map[string]any{"Version": tag.Version, "Time": time.Date(2026, 1, 31, 9, 30, 0, 0, time.UTC)})
 	require.NoError(t, err)
 	for name, content := range map[string][]byte{
 		tag.Version + ".mod": gomod, tag.Version + ".info": info, "list": []byte(tag.Version + "\n"),
 	} {
-		require.NoError(t, os.WriteFile(filepath.Join(proxy, name), content, 0o600))
+		require.NoError(t, os.WriteFile(filepath.Join(folder, name), content, 0o600))
 	}
-
-	// Other modules come from the machine's cache, or from where they come otherwise.
-	env, err := exec.CommandContext(t.Context(), "go", "env", "GOMODCACHE", "GOPROXY").Output()
-	require.NoError(t, err)
-	cache, usual, _ := strings.Cut(strings.TrimSpace(string(env)), "\n")
 	t.Cleanup(func() {
 		kept, err := filepath.Glob(filepath.Join(cache, "cache", "download", filepath.FromSlash(tag.Path), "@v", tag.Version+".*"))
 		require.NoError(t, err)
@@ -60,17 +91,4 @@ func TestInstallFromAProxy(t *testing.T) {
 			require.NoError(t, os.RemoveAll(path))
 		}
 	})
-	served := strings.TrimSuffix(proxy, filepath.Join(filepath.FromSlash(tag.Path), "@v"))
-	bin := t.TempDir()
-	install := exec.CommandContext(t.Context(), "go", "install", tag.Path+"/cmd/segment-blocks@"+tag.Version)
-	install.Dir = bin
-	install.Env = append(os.Environ(), "GOBIN="+bin, "GOFLAGS=-modcacherw", "GOWORK=off", "GONOSUMDB="+tag.Path,
-		"GOPROXY=file://"+filepath.ToSlash(served)+","+usual)
-	out, err := install.CombinedOutput()
-	require.NoError(t, err, "%s", out)
-
-	version := exec.CommandContext(t.Context(), filepath.Join(bin, "segment-blocks"), "version")
-	out, err = version.Output()
-	require.NoError(t, err)
-	require.Equal(t, "segment-blocks "+tag.Version+" "+runtime.Version()+" "+runtime.GOOS+"/"+runtime.GOARCH+"\n", string(out))
 }

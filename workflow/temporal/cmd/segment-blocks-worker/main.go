@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/aacflow/segment-blocks/blocks"
 	"github.com/aacflow/segment-blocks/internal/text"
 )
 
@@ -52,7 +53,7 @@ func say(w io.Writer, format string, args ...any) {
 // newCommand makes the command with the flags that all its commands share.
 func newCommand() *cobra.Command {
 	root := &cobra.Command{
-		Use: "segment-blocks-worker", Short: "Run blocks and workflow files on Temporal",
+		Use: "segment-blocks-worker", Short: "Run blocks and workflow files on Temporal", Version: blocks.Version(),
 		SilenceUsage: true, SilenceErrors: true,
 	}
 	var to connection

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -256,11 +257,12 @@ func testJob(t *testing.T, s *temporalServer) {
 		require.NoError(t, err)
 		s = &temporalServer{port: port}
 	}
-	startWorker(t, s, segment.URL, "job")
+	namespace := cmp.Or(os.Getenv("TEMPORAL_NAMESPACE"), "default")
+	startWorker(t, s, segment.URL, "job", "--namespace", namespace)
 	invoke := func(more ...string) (string, error) {
 		out, _, err := runCommand(patiently(t), append([]string{
 			"invoke", "segment_track", "--address", s.address(),
-			"--task-queue", "job", "--id", "job-1",
+			"--namespace", namespace, "--task-queue", "job", "--id", "job-1",
 		}, more...)...)
 		return out, err
 	}
