@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"io/fs"
 	"net/http"
 	"os"
@@ -137,11 +136,10 @@ func nodesOf(g *workflow.Graph) []node {
 }
 
 // list answers with the files in the order of their names, without their nodes.
-func (h *Handler) list(w http.ResponseWriter, r *http.Request, _ string) {
+func (h *Handler) list(w http.ResponseWriter, r *http.Request, _ string) error {
 	entries, err := os.ReadDir(h.cfg.Folder)
 	if err != nil {
-		h.refuse(w, r, err)
-		return
+		return err
 	}
 	type entry struct {
 		File   string `json:"file"`
@@ -165,19 +163,18 @@ func (h *Handler) list(w http.ResponseWriter, r *http.Request, _ string) {
 		}
 		files = append(files, entry{f.File, f.Name, f.Valid, len(f.Nodes), len(f.Faults) + f.Unlisted})
 	}
-	answer(w, http.StatusOK, struct {
+	return answer(w, http.StatusOK, struct {
 		Workflows []entry `json:"workflows"`
 		Unlisted  int     `json:"unlisted,omitempty"`
 	}{files, unlisted})
 }
 
-func (h *Handler) file(w http.ResponseWriter, r *http.Request, name string) {
+func (h *Handler) file(w http.ResponseWriter, r *http.Request, name string) error {
 	f, err := h.describe(r.Context(), name)
 	if err != nil {
-		h.refuse(w, r, err)
-		return
+		return err
 	}
-	answer(w, http.StatusOK, f)
+	return answer(w, http.StatusOK, f)
 }
 
 // order is the body of a request that begins a run.
@@ -191,15 +188,16 @@ type order struct {
 }
 
 // orderOf reads a body. An empty one is one without members.
-func (h *Handler) orderOf(r *http.Request) (order, *Source, error) {
-	var o order
-	var source *Source
-	raw, err := io.ReadAll(io.LimitReader(r.Body, guard.DefaultMaxBody+1))
-	if err != nil {
-		return o, nil, problem(http.StatusBadRequest, "invalid_request", "the body cannot be read: %s", err)
-	} else if len(raw) > guard.DefaultMaxBody {
+func (h *Handler) orderOf(w http.ResponseWriter, r *http.Request) (o order, source *Source, err error) {
+	raw, err := guard.ReadBody(w, r, guard.DefaultMaxBody)
+	switch {
+	case errors.As(err, new(*http.MaxBytesError)):
 		return o, nil, problem(http.StatusRequestEntityTooLarge, "too_large", "a body may have %d bytes",
 			guard.DefaultMaxBody)
+	case errors.As(err, new(*guard.Problem)):
+		return o, nil, err
+	case err != nil:
+		return o, nil, problem(http.StatusBadRequest, "invalid_request", "the body cannot be read: %s", err)
 	}
 	if kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";"); strings.TrimSpace(kind) != "application/json" {
 		return o, nil, problem(http.StatusUnsupportedMediaType, "unsupported_media_type",
@@ -236,16 +234,16 @@ func (h *Handler) orderOf(r *http.Request) (order, *Source, error) {
 }
 
 // answer writes a document that no cache may keep.
-func answer(w http.ResponseWriter, status int, doc any) {
+func answer(w http.ResponseWriter, status int, doc any) error {
 	raw, err := json.Marshal(doc)
 	if err != nil {
-		http.Error(w, `{"error":"cannot be written as JSON"}`, http.StatusInternalServerError)
-		return
+		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	_, _ = w.Write(append(raw, '\n'))
+	_, _ = w.Write(append(raw, '\n')) // a client that has left misses it
+	return nil
 }
 
 // stamp is a time as answers have it.

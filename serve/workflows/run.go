@@ -79,21 +79,20 @@ type event struct {
 
 // begin starts a run, and answers once it has begun. Faults of the file, an input that does not fit
 // and a run that cannot be resumed are refused before anything is sent.
-func (h *Handler) begin(w http.ResponseWriter, r *http.Request, name string) {
-	run, err := h.start(r, name)
+func (h *Handler) begin(w http.ResponseWriter, r *http.Request, name string) error {
+	run, err := h.start(w, r, name)
 	if err != nil {
-		h.refuse(w, r, err)
-		return
+		return err
 	}
 	w.Header().Set("Location", "../../runs/"+run.Run)
 	h.mu.Lock()
 	doc := run.document()
 	h.mu.Unlock()
-	answer(w, http.StatusAccepted, doc)
+	return answer(w, http.StatusAccepted, doc)
 }
 
-func (h *Handler) start(r *http.Request, name string) (*run, error) {
-	o, source, err := h.orderOf(r)
+func (h *Handler) start(w http.ResponseWriter, r *http.Request, name string) (*run, error) {
+	o, source, err := h.orderOf(w, r)
 	if err != nil {
 		return nil, err
 	}

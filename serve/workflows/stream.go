@@ -13,7 +13,7 @@ import (
 )
 
 // latest answers with the latest runs, the newest first, without their nodes.
-func (h *Handler) latest(w http.ResponseWriter, r *http.Request, _ string) {
+func (h *Handler) latest(w http.ResponseWriter, r *http.Request, _ string) error {
 	known := map[string]bool{}
 	h.mu.Lock()
 	for _, run := range h.runs {
@@ -31,7 +31,7 @@ func (h *Handler) latest(w http.ResponseWriter, r *http.Request, _ string) {
 		docs = append(docs, raw)
 	}
 	h.mu.Unlock()
-	answer(w, http.StatusOK, map[string]any{"runs": docs})
+	return answer(w, http.StatusOK, map[string]any{"runs": docs})
 }
 
 // find returns a run of this process, or else one that a journal has. The error is a problem.
@@ -51,50 +51,45 @@ func (h *Handler) find(ctx context.Context, id string) (*run, error) {
 	return nil, problem(http.StatusNotFound, "not_found", "no run has this id, here or in a journal: %.100q", id)
 }
 
-func (h *Handler) run(w http.ResponseWriter, r *http.Request, id string) {
+func (h *Handler) run(w http.ResponseWriter, r *http.Request, id string) error {
 	run, err := h.find(r.Context(), id)
 	if err != nil {
-		h.refuse(w, r, err)
-		return
+		return err
 	}
 	h.mu.Lock()
 	doc := run.document()
 	h.mu.Unlock()
-	answer(w, http.StatusOK, doc)
+	return answer(w, http.StatusOK, doc)
 }
 
 // cancelRun ends what a run does. One that has ended stays as it is.
-func (h *Handler) cancelRun(w http.ResponseWriter, r *http.Request, id string) {
+func (h *Handler) cancelRun(w http.ResponseWriter, r *http.Request, id string) error {
 	run, err := h.find(r.Context(), id)
 	if err != nil {
-		h.refuse(w, r, err)
-		return
+		return err
 	}
 	run.cancel()
-	answer(w, http.StatusAccepted, map[string]string{"run": run.Run})
+	return answer(w, http.StatusAccepted, map[string]string{"run": run.Run})
 }
 
 // stream sends what happens in a run: events of type node, whose ids count from 1, and one of type
 // end. It begins behind the header Last-Event-ID, or else ?after=, or else with the first that is
 // remembered; an event of type gap says how many are not. A client that comes again after the end
 // gets 204, which makes an EventSource stop.
-func (h *Handler) stream(w http.ResponseWriter, r *http.Request, id string) {
+func (h *Handler) stream(w http.ResponseWriter, r *http.Request, id string) error {
 	run, err := h.find(r.Context(), id)
 	if err != nil {
-		h.refuse(w, r, err)
-		return
+		return err
 	}
 	seq, err := strconv.ParseUint(r.Header.Get("Last-Event-ID"), 10, 63)
 	if after := r.URL.Query().Get("after"); err != nil && after != "" {
 		if seq, err = strconv.ParseUint(after, 10, 63); err != nil {
-			h.refuse(w, r, problem(http.StatusBadRequest, "invalid_request", "after must be a whole number: %.50q", after))
-			return
+			return problem(http.StatusBadRequest, "invalid_request", "after must be a whole number: %.50q", after)
 		}
 	}
 	closeStream, full := h.streams.Open(r)
 	if full != nil {
-		h.refuse(w, r, full)
-		return
+		return full
 	}
 	defer closeStream()
 	h.mu.Lock()
@@ -102,13 +97,14 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request, id string) {
 	h.mu.Unlock()
 	if over {
 		w.WriteHeader(http.StatusNoContent)
-		return
+		return nil
 	}
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
 	if r.Method == http.MethodGet {
 		h.send(w, r, run, seq)
 	}
+	return nil
 }
 
 // send writes to a stream until the run has ended, the client has left, or the server stops.

@@ -128,36 +128,37 @@ func (h *Handler) Close(ctx context.Context) error {
 	return nil
 }
 
-// route is a path, and what answers its methods.
+// route is a path, and what answers its method. A part in braces stands for a file or a run.
 type route struct {
-	name, method string
-	answer       func(w http.ResponseWriter, r *http.Request, of string)
+	path, method string
+	answer       func(w http.ResponseWriter, r *http.Request, of string) error
 }
 
-// routeOf finds the route of a path, and what it names: a file or a run.
+func (h *Handler) table() []route {
+	return []route{
+		{"/v1/workflows", http.MethodGet, h.list},
+		{"/v1/workflows/{file}", http.MethodGet, h.file},
+		{"/v1/workflows/{file}/runs", http.MethodPost, h.begin},
+		{"/v1/runs", http.MethodGet, h.latest},
+		{"/v1/runs/{run}", http.MethodGet, h.run},
+		{"/v1/runs/{run}/stream", http.MethodGet, h.stream},
+		{"/v1/runs/{run}/cancel", http.MethodPost, h.cancelRun},
+	}
+}
+
+// routeOf finds the route of a path, and what it names.
 func (h *Handler) routeOf(path string) (found *route, of string) {
-	parts := strings.Split(strings.Trim(path, "/"), "/")
-	if len(parts) < 2 || parts[0] != "v1" || strings.HasSuffix(path, "/") {
-		return nil, ""
+	matches := func(pattern, part string) bool {
+		if strings.HasPrefix(pattern, "{") {
+			of = part
+			return part != ""
+		}
+		return pattern == part
 	}
-	shape := parts[1]
-	if len(parts) > 2 {
-		of, shape = parts[2], shape+"/{}"
-	}
-	if len(parts) > 3 {
-		shape += "/" + strings.Join(parts[3:], "/")
-	}
-	routes := map[string]route{
-		"workflows":         {"/v1/workflows", http.MethodGet, h.list},
-		"workflows/{}":      {"/v1/workflows/{file}", http.MethodGet, h.file},
-		"workflows/{}/runs": {"/v1/workflows/{file}/runs", http.MethodPost, h.begin},
-		"runs":              {"/v1/runs", http.MethodGet, h.latest},
-		"runs/{}":           {"/v1/runs/{run}", http.MethodGet, h.run},
-		"runs/{}/stream":    {"/v1/runs/{run}/stream", http.MethodGet, h.stream},
-		"runs/{}/cancel":    {"/v1/runs/{run}/cancel", http.MethodPost, h.cancelRun},
-	}
-	if rt, ok := routes[shape]; ok {
-		return &rt, of
+	for _, rt := range h.table() {
+		if slices.EqualFunc(strings.Split(rt.path, "/"), strings.Split(path, "/"), matches) {
+			return &rt, of
+		}
 	}
 	return nil, ""
 }
@@ -165,29 +166,30 @@ func (h *Handler) routeOf(path string) (found *route, of string) {
 // Route names the route of a request for metrics, such as /v1/runs/{run}, or returns other.
 func (h *Handler) Route(r *http.Request) string {
 	if found, _ := h.routeOf(r.URL.Path); found != nil {
-		return found.name
+		return found.path
 	}
 	return "other"
 }
 
 // ServeHTTP answers a request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if err := h.serve(w, r); err != nil {
+		refuse(w, r, err)
+	}
+}
+
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request) error {
 	found, of := h.routeOf(r.URL.Path)
 	if found == nil {
-		h.refuse(w, r, problem(http.StatusNotFound, "not_found", "there is no such path: %.200q", r.URL.Path))
-		return
+		return problem(http.StatusNotFound, "not_found", "there is no such path: %.200q", r.URL.Path)
 	}
-	allowed := found.method
-	if allowed == http.MethodGet {
-		allowed = "GET, HEAD"
-	}
-	if !strings.Contains(allowed, r.Method) || r.Method == "" {
+	if r.Method != found.method && (r.Method != http.MethodHead || found.method != http.MethodGet) {
+		allowed := strings.Replace(found.method, "GET", "GET, HEAD", 1)
 		w.Header().Set("Allow", allowed)
-		h.refuse(w, r, problem(http.StatusMethodNotAllowed, "method_not_allowed", "the method of this path must be %s: %.20q",
-			strings.ReplaceAll(allowed, ", ", " or "), r.Method))
-		return
+		return problem(http.StatusMethodNotAllowed, "method_not_allowed", "the method of this path must be %s: %.20q",
+			strings.ReplaceAll(allowed, ", ", " or "), r.Method)
 	}
-	found.answer(w, r, of)
+	return found.answer(w, r, of)
 }
 
 // refusal is a problem document with the faults of a workflow file.
@@ -202,7 +204,7 @@ func problem(status int, code, format string, args ...any) error {
 }
 
 // refuse answers with the problem that an error is.
-func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
+func refuse(w http.ResponseWriter, r *http.Request, err error) {
 	var p *guard.Problem
 	var faults *workflow.FileError
 	doc := refusal{}
