@@ -233,7 +233,7 @@ func (e *export) draft(b *exportBlock, n Node) draft {
 	if e.handled[b.ID] {
 		n.OnError = Branch
 	}
-	d := draft{id: n.ID, at: b.at, node: n}
+	d := draft{Node: &n}
 	d.needs, d.begins = e.needs(b)
 	return d
 }
@@ -285,8 +285,7 @@ func (e *export) condition(b *exportBlock) (drafts []draft) {
 			expression = "true"
 		}
 		d := e.draft(b, Node{With: json.RawMessage("{}")})
-		d.id = branchID(b, branch.Text("id"))
-		d.node.ID, d.node.When = d.id, strings.Join(append(slices.Clone(before), "("+expression+")"), " and ")
+		d.ID, d.When = branchID(b, branch.Text("id")), strings.Join(append(slices.Clone(before), "("+expression+")"), " and ")
 		before = append(before, "not ("+expression+")")
 		drafts = append(drafts, d)
 	}

@@ -108,7 +108,7 @@ func (g *Graph) outcome(s *State, listed bool) (o Outcome) {
 			}
 		}
 	}
-	if n := g.unanswered(s); n != nil {
+	if n := g.Failed(s); n != nil {
 		o.Error = within(n.ID, s.Nodes[g.index[n.ID]].Error)
 	} else if o.Output = outputs.JSON(); listed {
 		o.Output = arrayOf(list)

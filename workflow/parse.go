@@ -61,10 +61,9 @@ func parse(file string, data []byte) *parser {
 	return p
 }
 
-// draft is a node as a file has it, its texts not yet read.
+// draft is a node that is not in its graph yet: what it needs is known by name only.
 type draft struct {
-	id, at string
-	node   Node
+	*Node
 	needs  []string // NODE, or NODE.error
 	begins bool     // at the start: it waits for what it needs, and runs whatever comes of that
 	body   []draft
@@ -144,7 +143,7 @@ func (p *parser) readNode(id, at string, raw json.RawMessage) draft {
 	if err := json.Unmarshal(raw, &f); err != nil { // such as a number with more digits than Go takes
 		p.fault(at, "cannot be read: %s", err)
 	}
-	d := draft{id: id, at: at, needs: f.Needs, body: p.readNodes(f.Nodes, at+"/nodes"), node: Node{
+	d := draft{needs: f.Needs, body: p.readNodes(f.Nodes, at+"/nodes"), Node: &Node{
 		ID: id, at: at, With: f.With, When: f.When, ForEach: f.ForEach, Concurrency: f.Concurrency,
 		OnError: f.OnError, Any: f.Join == "any", Timeout: p.duration(at+"/timeout", f.Timeout, 0),
 		Retry: Retry{
@@ -152,9 +151,9 @@ func (p *parser) readNode(id, at string, raw json.RawMessage) draft {
 			MaxWait: p.duration(at+"/retry/maxWait", f.Retry.MaxWait, time.Minute),
 		},
 	}}
-	d.node.Block, d.node.Major = schemas.CutMajor(f.Block)
-	if d.node.With == nil {
-		d.node.With = json.RawMessage("{}")
+	d.Block, d.Major = schemas.CutMajor(f.Block)
+	if d.With == nil {
+		d.With = json.RawMessage("{}")
 	}
 	switch {
 	case p.above[at]: // what is missing may be what is wrong
@@ -189,29 +188,27 @@ func keyOf(pointer string) string {
 // place gives the nodes of a graph, and of the bodies in it, their places.
 func (p *parser) place(g *Graph, drafts []draft) {
 	g.index, g.inside = map[string]int{}, map[string]int{}
-	for i := range drafts {
-		d := &drafts[i]
-		if slices.Contains([]string{startHead, loopHead, "parallel", "variable"}, d.id) {
-			p.faultAtKey(d.at, "%q cannot be the id of a node: references give it a meaning of its own", d.id)
+	for i, d := range drafts {
+		if slices.Contains([]string{startHead, loopHead, "parallel", "variable"}, d.ID) {
+			p.faultAtKey(d.at, "%q cannot be the id of a node: references give it a meaning of its own", d.ID)
 		}
-		if g.around != nil && d.node.ForEach != nil {
+		if g.around != nil && d.ForEach != nil {
 			p.fault(d.at+"/forEach", "a loop cannot be inside another")
 		}
-		g.index[d.id] = i
-		g.Nodes = append(g.Nodes, &d.node)
+		g.index[d.ID] = i
+		g.Nodes = append(g.Nodes, d.Node)
 	}
-	for i := range drafts { // those of the file before those of bodies
-		d := &drafts[i]
+	for i, d := range drafts { // those of the file before those of bodies
 		if len(d.body) == 0 {
 			continue
 		}
-		d.node.Body = &Graph{around: g}
-		p.place(d.node.Body, d.body)
+		d.Body = &Graph{around: g}
+		p.place(d.Body, d.body)
 		for _, inner := range d.body {
-			if p.graph.Node(inner.id) != nil {
-				p.faultAtKey(inner.at, "%q is the id of another node already", inner.id)
+			if p.graph.Node(inner.ID) != nil {
+				p.faultAtKey(inner.at, "%q is the id of another node already", inner.ID)
 			}
-			g.inside[inner.id] = i
+			g.inside[inner.ID] = i
 		}
 	}
 }
@@ -220,8 +217,8 @@ func (p *parser) place(g *Graph, drafts []draft) {
 // mention, and whether for their errors.
 func (p *parser) link(g *Graph, drafts []draft) (outside map[int]bool) {
 	outside = map[int]bool{}
-	for i := range drafts {
-		p.linkNode(g, &drafts[i], outside)
+	for _, d := range drafts {
+		p.linkNode(g, d, outside)
 	}
 	for i, n := range g.Nodes {
 		for _, need := range n.Needs {
@@ -233,8 +230,8 @@ func (p *parser) link(g *Graph, drafts []draft) (outside map[int]bool) {
 	return outside
 }
 
-func (p *parser) linkNode(g *Graph, d *draft, outside map[int]bool) {
-	n := &d.node
+func (p *parser) linkNode(g *Graph, d draft, outside map[int]bool) {
+	n := d.Node
 	given, needed := map[string]bool{}, map[int]bool{}
 	for k, text := range d.needs {
 		id, failed := strings.CutSuffix(text, ".error")

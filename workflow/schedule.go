@@ -382,15 +382,15 @@ func (g *Graph) Status(s *State) Status {
 	switch {
 	case len(s.Ended) < len(s.Nodes):
 		return Running
-	case g.unanswered(s) != nil:
+	case g.Failed(s) != nil:
 		return Failed
 	}
 	return Succeeded
 }
 
-// unanswered returns the first node, in the order of the file, that failed and that the graph has
+// Failed returns the first node, in the order of the file, that failed and that the graph has
 // no answer to, or nil.
-func (g *Graph) unanswered(s *State) *Node {
+func (g *Graph) Failed(s *State) *Node {
 	for i, n := range g.Nodes {
 		if s.Nodes[i].Status == Failed && n.OnError == Fail {
 			return n

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -307,16 +308,12 @@ func (r *run) result() (json.RawMessage, error) {
 
 // failedNode says which node failed that the file has no answer to.
 func (r *run) failedNode() string {
-	for i, n := range r.graph.Nodes {
-		if state := r.state.Nodes[i]; state.Status == workflow.Failed && n.OnError == workflow.Fail {
-			var e struct {
-				Message string `json:"message"`
-			}
-			_ = json.Unmarshal(state.Error, &e) // the runtime has written it
-			return fmt.Sprintf("the node %q failed: %s", n.ID, e.Message)
-		}
+	n := r.graph.Failed(r.state)
+	var e struct {
+		Message string `json:"message"`
 	}
-	return "a node failed"
+	_ = json.Unmarshal(r.state.Nodes[slices.Index(r.graph.Nodes, n)].Error, &e) // the runtime has written it
+	return fmt.Sprintf("the node %q failed: %s", n.ID, e.Message)
 }
 
 // CheckSize refuses a request that Temporal would not take.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -215,19 +216,14 @@ func advice(res *workflow.Result, f runFlags) string {
 // failedNode is the error of a run that failed: that of the first node, in the order of the file,
 // that the workflow has no answer to.
 func failedNode(res *workflow.Result, f runFlags) error {
-	for i, n := range res.Graph.Nodes {
-		state := res.State.Nodes[i]
-		if state.Status != workflow.Failed || n.OnError != workflow.Fail {
-			continue
-		}
-		var e runtime.Error
-		_ = json.Unmarshal(state.Error, &struct {
-			Code    *runtime.Code `json:"code"`
-			Message *string       `json:"message"`
-			Status  *int          `json:"status"`
-		}{&e.Code, &e.Message, &e.Status}) // it is what the runtime has written
-		message := fmt.Sprintf("the node %q failed: %s%s", n.ID, e.Message, advice(res, f))
-		return console.Fail(console.ExitOf(&e), string(e.Code), message, nil)
-	}
-	return console.End(console.ExitFailure)
+	n := res.Graph.Failed(res.State)
+	state := res.State.Nodes[slices.Index(res.Graph.Nodes, n)]
+	var e runtime.Error
+	_ = json.Unmarshal(state.Error, &struct {
+		Code    *runtime.Code `json:"code"`
+		Message *string       `json:"message"`
+		Status  *int          `json:"status"`
+	}{&e.Code, &e.Message, &e.Status}) // it is what the runtime has written
+	message := fmt.Sprintf("the node %q failed: %s%s", n.ID, e.Message, advice(res, f))
+	return console.Fail(console.ExitOf(&e), string(e.Code), message, nil)
 }
