@@ -28,10 +28,11 @@ type export struct {
 // exportBlock is a block on AACFlow's canvas: a node here, a loop with a body, or a condition.
 type exportBlock struct {
 	ID, Type, Name string
-	Enabled        *bool
-	SubBlocks      rawjson.Object
-	Data           struct{ ParentID string }
-	Retry          struct {
+	// Enabled is nil in exports of older releases. It means on.
+	Enabled   *bool
+	SubBlocks rawjson.Object
+	Data      struct{ ParentID string }
+	Retry     struct {
 		Enabled            bool
 		MaxTries           int
 		WaitBetweenTriesMs int
@@ -65,6 +66,7 @@ func (p *parser) findExport(raw json.RawMessage) *export {
 	}
 	for _, m := range rawjson.OpenObject(blocks) {
 		b := &exportBlock{}
+		// A block of another form is kept, so that it is named among those that cannot run here.
 		if json.Unmarshal(m.Value, b) != nil {
 			b = &exportBlock{Type: "of no readable form"}
 		}
@@ -101,6 +103,7 @@ func (b *exportBlock) text(field string) string {
 // list returns the list that a field holds, also one as text.
 func (b *exportBlock) list(field string) []json.RawMessage {
 	raw := b.value(field)
+	// Which of the two it is depends on the widget of the form, not on the kind of block.
 	if text, ok := rawjson.Text(raw); ok && rawjson.Check([]byte(text), rawjson.Limits{}) == nil {
 		raw = json.RawMessage(text)
 	}
@@ -113,6 +116,8 @@ func (e *export) readExport() (drafts []draft) {
 	if e.graph.Name = e.state.Object("metadata").Text("name"); e.graph.Name == "" {
 		e.graph.Name = "workflow"
 	}
+	// AACFlow never runs what the start does not lead to. People keep drafts there, and whether
+	// those could run here does not matter.
 	reached := e.reached()
 	if len(reached) == 0 {
 		e.fault(e.at+"/blocks", "has no start block to begin at")
@@ -120,6 +125,7 @@ func (e *export) readExport() (drafts []draft) {
 	e.heads = map[string]string{"parallel": loopHead}
 	taken := map[string]int{startHead: 1, loopHead: 1, "parallel": 1, "variable": 1}
 	for _, b := range reached {
+		// References name a block this way: in lower case, without blanks.
 		name := strings.ToLower(strings.NewReplacer(" ", "", ".", "").Replace(b.Name))
 		if b.node = startHead; !b.isStart() {
 			b.node = identifier(name, taken)
@@ -127,6 +133,7 @@ func (e *export) readExport() (drafts []draft) {
 		if name != loopHead && name != "parallel" { // <loop.index> is none of a block called Loop
 			e.heads[name] = b.node
 		}
+		// Blocks inside a container are nodes of its body. The export lists them beside all others.
 		if parent := e.byID[b.Data.ParentID]; parent != nil {
 			parent.children = append(parent.children, b)
 		}
@@ -180,6 +187,7 @@ func identifier(name string, taken map[string]int) string {
 	if id == "" || id[0] == '-' || '0' <= id[0] && id[0] <= '9' {
 		id = "_" + id
 	}
+	// An id may have 64 characters. The rest is for a number, or for the branch of a condition.
 	id = id[:min(len(id), 50)]
 	unique := id
 	for taken[unique] > 0 {
@@ -213,6 +221,7 @@ func (e *export) read(b *exportBlock) []draft {
 	}
 	e.fault(b.at, "the block %q cannot run here, as its type is %q; those that can are start, segment, mcp, condition, "+
 		"loop, parallel and response", b.Name, b.Type)
+	// References to it are no faults of their own.
 	e.broken[b.node] = true
 	return nil
 }
@@ -230,6 +239,7 @@ func (e *export) draft(b *exportBlock, n Node) draft {
 		wait := time.Duration(b.Retry.WaitBetweenTriesMs) * time.Millisecond
 		n.Retry = Retry{Attempts: max(1, b.Retry.MaxTries), Wait: wait, MaxWait: wait}
 	}
+	// An edge from the error of a block is all that says that its failure has an answer.
 	if e.handled[b.ID] {
 		n.OnError = Branch
 	}
@@ -304,6 +314,7 @@ func branchID(b *exportBlock, branch string) string {
 // path writes a reference as an expression. What lies in a node that did not run is nil.
 func (e *export) path(ref reference) string {
 	var b strings.Builder
+	// An id with a dash in it would be read as a subtraction.
 	if head := e.head(ref.head); slices.Equal(wordsOf(head), []string{head, head}) {
 		b.WriteString(head)
 	} else {
@@ -338,6 +349,7 @@ func (e *export) renamed(template json.RawMessage) json.RawMessage {
 
 // head returns the node that a name in a reference is of.
 func (e *export) head(name string) string {
+	// AACFlow ignores case here. A name that it does not know is left for the parser to report.
 	if node, ok := e.heads[strings.ToLower(name)]; ok {
 		return node
 	}

@@ -39,6 +39,7 @@ func (e *export) startOf(b *exportBlock) rawjson.Object {
 // operations; those of others are left out, and so is the write key, in whose place the source's
 // is.
 func (e *export) native(b *exportBlock) Node {
+	// An export has only what somebody has chosen. Track is what the form shows at first.
 	operation := b.text("operation")
 	if operation == "" {
 		operation = "track"
@@ -61,6 +62,7 @@ func (e *export) native(b *exportBlock) Node {
 			with = with.Set(name, value)
 		}
 	}
+	// Fields that are common to the form, but that these calls do not take.
 	switch operation {
 	case "alias":
 		with = with.Without("anonymousId")
@@ -72,6 +74,7 @@ func (e *export) native(b *exportBlock) Node {
 
 // mcp reads a block that calls a tool of an MCP server: the block of that name.
 func (e *export) mcp(b *exportBlock) Node {
+	// The form keeps the id of the server in front of the name of the tool.
 	tool := strings.TrimPrefix(b.text("tool"), b.text("server")+"-")
 	arguments := b.value("arguments")
 	if text, ok := rawjson.Text(arguments); ok {
@@ -85,12 +88,14 @@ func (e *export) mcp(b *exportBlock) Node {
 		e.fault(b.at, "%q calls no tool that could be a block here: %q", b.Name, tool)
 		tool = ""
 	}
+	// The source of the run has a key. One in a file would be known to everybody who has the file.
 	return Node{Block: tool, With: members.Without("writeKey").JSON(), Under: "structuredContent"}
 }
 
 // response reads a block that ends a run with data.
 func (e *export) response(b *exportBlock) Node {
 	with := rawjson.Object{}
+	// That form is a tree of fields with types of their own, and code says the same in JSON.
 	if mode := b.text("dataMode"); mode == "structured" {
 		e.fault(b.at, "the response %q has structured data: only JSON as code can be read here", b.Name)
 	}
@@ -133,6 +138,7 @@ func (e *export) loop(b *exportBlock) Node {
 		n.ForEach, _ = of.Get(count)
 	case "forEach", "collection":
 		list, _ := of.Get(items)
+		// The field holds code: a list as JSON, or a reference to one.
 		if text, ok := rawjson.Text(list); ok {
 			list = quotedReferences(text)
 		}

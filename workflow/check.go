@@ -42,8 +42,10 @@ type CheckOptions struct {
 // inputs as far as those are known. It sends nothing. The error is a *[FileError] with all faults,
 // or says that Input does not fit the graph.
 func Check(ctx context.Context, file string, data []byte, o CheckOptions) (*Graph, error) {
+	// Faults of both are listed together: whoever mends a file wants to do so once.
 	p := parse(file, data) //nolint:contextcheck // it looks at no more than the file
 	c := &checker{parser: p, CheckOptions: o, start: p.graph.Start}
+	// The inputs of the run are known, so they are judged in place of the defaults.
 	if state, err := p.graph.Begin(o.Input); err == nil {
 		c.start = state.Start
 	} else if len(p.faults) == 0 {
@@ -73,6 +75,8 @@ func (c *checker) checkNodes(ctx context.Context, g *Graph) {
 
 func (c *checker) checkNode(ctx context.Context, g *Graph, n *Node) {
 	if n.condition != nil {
+		// The parser has compiled it without the blocks. Now names of outputs can be checked as
+		// well.
 		if _, err := compileCondition(n.When, conditionTypes(g, n.When, c.outputNames)); err != nil {
 			c.fault(n.at+"/when", "%s", err)
 		}
@@ -117,6 +121,7 @@ func (c *checker) validate(ctx context.Context, n *Node, sample json.RawMessage,
 	if !errors.As(err, &e) {
 		return
 	}
+	// Such as a source that does not fit the block.
 	if len(e.Violations) == 0 {
 		c.faultAtKey(n.at, "%s: %s", n.ID, e.Error())
 	}
@@ -129,6 +134,7 @@ func (c *checker) validate(ctx context.Context, n *Node, sample json.RawMessage,
 		if path != "" && unknown[path] {
 			continue
 		}
+		// A parameter that is unknown is wrong by its name, not by its value.
 		at := c.fault
 		if v.Code == "unknown_parameter" {
 			at = c.faultAtKey
@@ -183,6 +189,7 @@ func (c *checker) outputNames(n *Node) []string {
 // of it: none where nothing is known. The error says that it leads nowhere.
 func (c *checker) kindsOf(n *Node, ref reference) ([]rawjson.Kind, error) {
 	fields, kinds, at := c.outputs(n), []rawjson.Kind{rawjson.ObjectKind}, "<"+n.ID
+	// Errors have members that depend on the block and the receiver.
 	if ref.isError() || len(fields) == 0 {
 		return nil, nil
 	}
@@ -197,6 +204,7 @@ func (c *checker) kindsOf(n *Node, ref reference) ([]rawjson.Kind, error) {
 		if len(kinds) > 0 && !slices.Contains(kinds, rawjson.ObjectKind) {
 			return nil, fmt.Errorf("%s leads nowhere: %s> has no members, it is %s", ref.text, at, kindWords(kinds))
 		}
+		// Below an output that lists no members anything may be there.
 		f := schemas.Find(fields, s.name)
 		if f == nil && (i == 0 || len(fields) > 0) {
 			var names []string
@@ -240,6 +248,7 @@ type sampler struct {
 
 // sample returns the sample of a template, or nil where there can be none.
 func (s *sampler) sample(template json.RawMessage, at string) json.RawMessage {
+	// Only a reference that is all of a text keeps its type. In a longer text it becomes text.
 	whole := map[string]bool{}
 	referencesIn(template, func(pointer string, _ reference, all bool) { whole[pointer] = all })
 	// The sample is resolved by the same code as the input of a task, so that what passes here does
@@ -302,6 +311,7 @@ func (s *sampler) field(pointer string) *schemas.Field {
 	fields := s.input
 	var f *schemas.Field
 	for token := range strings.SplitSeq(strings.TrimPrefix(pointer, "/"), "/") {
+		// What an element of a list must be is not among the fields of a block.
 		if _, err := strconv.Atoi(token); err == nil {
 			f = nil
 			continue // a place in a list
@@ -325,6 +335,7 @@ func overlap(kinds []rawjson.Kind, f *schemas.Field) bool {
 			return false
 		case rawjson.StringKind:
 			return f.Type == "json" || slices.Contains(f.Kinds, k) // a text may hold JSON
+		// Whether a number is whole is known when it is there.
 		case rawjson.NumberKind, "integer":
 			return slices.Contains(f.Kinds, rawjson.NumberKind) || slices.Contains(f.Kinds, "integer")
 		}

@@ -31,6 +31,7 @@ func compileCondition(text string, env types.Map) (*condition, error) {
 	// expr bounds the memory of a run by itself: a range or a repeat beyond it ends as an error.
 	seen := &mentions{env: env}
 	options := []expr.Option{expr.Env(env), expr.AsBool(), expr.Patch(seen)}
+	// The results of a run must depend on its input alone, or a resume would decide otherwise.
 	for _, name := range []string{"now", "timezone", "keys", "values", "toPairs"} {
 		options = append(options, expr.DisableBuiltin(name))
 	}
@@ -89,6 +90,7 @@ func (c scope) holds(when *condition) (bool, error) {
 	}
 	result, err := expr.Run(when.program, env)
 	if err != nil {
+		// The types of outputs are not known when it is compiled, so expr converts at the end.
 		if err = plainError(err); strings.HasPrefix(err.Error(), "invalid operation: bool(") {
 			return false, errors.New("the condition must be true or false")
 		}
@@ -128,6 +130,7 @@ func decode(raw json.RawMessage) any {
 		return strings.TrimSpace(string(raw)) == "true"
 	case rawjson.NumberKind:
 		text := strings.TrimSpace(string(raw))
+		// As a float64, an id of 17 digits would equal its neighbour.
 		if whole, err := strconv.Atoi(text); err == nil {
 			return whole
 		}

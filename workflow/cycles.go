@@ -17,6 +17,7 @@ func (p *parser) findCycles(g *Graph) {
 	}
 	inCycle := map[int]bool{}
 	for i := range g.Nodes {
+		// A file of thousands of nodes may have as many faults, and only the first are shown.
 		if waits[i] > 0 && !inCycle[i] && len(p.faults) <= maxFaults {
 			p.reportCycle(g, i, waits, inCycle)
 		}
@@ -37,6 +38,7 @@ func (p *parser) reportCycle(g *Graph, from int, waits []int, inCycle map[int]bo
 		}
 		seen[i] = len(path)
 		path = append(path, i)
+		// There is one: a node whose needs are all met would not be left over.
 		k := slices.IndexFunc(g.Nodes[i].Needs, func(need Need) bool { return waits[need.Node] > 0 })
 		i = g.Nodes[i].Needs[k].Node
 	}
@@ -49,6 +51,7 @@ func (p *parser) reportCycle(g *Graph, from int, waits []int, inCycle map[int]bo
 		names = append(names, g.Nodes[i].ID)
 		inCycle[i] = true
 	}
+	// The message is a line for a person.
 	if most := 20; len(names) > most {
 		names = append(names[:most], "…", names[0])
 	}
@@ -69,6 +72,7 @@ func (p *parser) checkBranches(g *Graph) {
 			}
 			handled[need.Node] = handled[need.Node] || need.Failed
 		}
+		// Other conditions that never hold cannot be told from those that sometimes do.
 		if strings.TrimSpace(n.When) == "false" {
 			p.fault(n.at+"/when", "%s can never run: its condition is false", n.ID)
 		}

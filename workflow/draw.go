@@ -14,6 +14,7 @@ func (g *Graph) Mermaid() string {
 	b.WriteString("flowchart LR\n")
 	for i, n := range g.Nodes {
 		label := strings.ReplaceAll(html.EscapeString(n.label()), "\n", "<br/>")
+		// Nodes get names of ours: an id such as end is a word of Mermaid.
 		fmt.Fprintf(&b, "  n%d[\"%s\"]\n", i, label)
 	}
 	for i, n := range g.Nodes {
@@ -22,6 +23,7 @@ func (g *Graph) Mermaid() string {
 			switch {
 			case need.Failed:
 				arrow = "-. failed .->"
+			// The condition stands at each edge, since a box has no room for it.
 			case n.When != "":
 				arrow = fmt.Sprintf("-- \"%s\" -->", html.EscapeString(text.Clip(text.OneLine(n.When), 60)))
 			}
@@ -75,6 +77,7 @@ func (g *Graph) SVG() string {
 		tallest = max(tallest, h)
 	}
 	at := func(c cell) point {
+		// Short columns stand in the middle.
 		above := (tallest - l.height[c.column]) * (boxHeight + gapDown) / 2
 		return point{margin + c.column*(boxWidth+gapAcross), margin + above + c.row*(boxHeight+gapDown)}
 	}

@@ -42,6 +42,7 @@ func (j *javascript) translate(code string, isElse bool) (string, error) {
 	case len(j.rest) > maxCondition:
 		return "", fmt.Errorf("as it has more than %d characters", maxCondition)
 	}
+	// One function for each level of precedence, the loosest first: ||, &&, comparisons, operands.
 	text := j.either()
 	if j.rest != "" {
 		j.fail("it is more than comparisons from here on (%.20s)", j.rest)
@@ -87,6 +88,8 @@ func (j *javascript) both() string {
 
 func (j *javascript) comparison() string {
 	left := j.unary()
+	// JavaScript would compare the outcome of one comparison with the next operand. People who
+	// write that mean something else, so it is refused as a rest that is left over.
 	symbol := j.take("===", "!==", "==", "!=", "<=", ">=", "<", ">")
 	if symbol == "" {
 		return left.asTruth()
@@ -118,6 +121,7 @@ func (o operand) asTruth() string {
 }
 
 func (j *javascript) unary() operand {
+	// This function calls itself, and what it reads is a stranger's.
 	if j.deep++; j.deep > maxNesting {
 		j.fail("it has more than %d parts", maxNesting)
 	}
@@ -132,6 +136,7 @@ func (j *javascript) unary() operand {
 		return inner
 	}
 	o := j.operand()
+	// A literal has no members.
 	if o.literal != "" || o.truth {
 		return o
 	}
@@ -164,6 +169,7 @@ func (j *javascript) operand() operand {
 	if code != "" && strings.ContainsRune("\"'`", rune(code[0])) {
 		return j.quoted()
 	}
+	// A word ends at the first character that neither a number nor a name can have.
 	end := strings.IndexFunc(code, func(r rune) bool {
 		return len(wordsOf(string(r))) == 0 && !strings.ContainsRune(".-+", r)
 	})
@@ -186,6 +192,7 @@ func (j *javascript) operand() operand {
 
 func (j *javascript) reference(text string) operand {
 	ref := parseReference(text)
+	// The scheduler evaluates conditions, and never has the values of variables.
 	if ref.variable != "" {
 		j.fail("conditions cannot use variables (%s)", text)
 	}
@@ -199,6 +206,7 @@ func (j *javascript) quoted() operand {
 	switch {
 	case !ended:
 		j.fail("a text in it does not end")
+	// Escapes differ between the two languages, and nobody writes them in a condition.
 	case strings.Contains(text, `\`):
 		j.fail("a text in it has an escape")
 	case has && before+behind != "":

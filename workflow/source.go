@@ -74,6 +74,7 @@ type source struct {
 // open reads YAML, or JSON as a part of it, as one JSON value.
 func open(name string, data []byte) (*source, json.RawMessage) {
 	s := &source{file: name, at: map[string]*yaml.Node{}, keys: map[string]*yaml.Node{}}
+	// Editors on Windows begin a file with a byte order mark.
 	data = []byte(strings.TrimPrefix(string(data), "\ufeff"))
 	if len(data) > MaxFile {
 		s.fault("", "a workflow must be smaller: %d bytes are allowed, it has %d", MaxFile, len(data))
@@ -89,6 +90,7 @@ func open(name string, data []byte) (*source, json.RawMessage) {
 		s.syntax(err)
 		return s, nil
 	}
+	// The second document would be ignored without a word.
 	if decoder.Decode(&more) == nil {
 		s.at[""] = &more
 		s.fault("", "a file must hold one workflow, not several documents")
@@ -170,6 +172,7 @@ func (s *source) fault(path, format string, args ...any) {
 	n := s.at[path]
 	for p := path; n == nil && p != ""; {
 		p = p[:strings.LastIndexByte(p, '/')]
+		// The name of the nearest member says more than where its value begins.
 		n = cmp.Or(s.keys[p], s.at[p])
 	}
 	s.faultAt(n, path, format, args...)

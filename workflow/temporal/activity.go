@@ -39,6 +39,10 @@ type Call struct {
 	Values map[string]json.RawMessage `json:"values,omitzero"`
 }
 
+// tooLate is the error of an invocation behind its [Call.Until].
+const tooLate = "it may have been sent more than 23 hours ago, so Segment may count it twice; nothing was sent: " +
+	"the run was reset too late, and begun without --allow-duplicates"
+
 // errWorkerStopped ends an invocation whose worker is stopped under it.
 var errWorkerStopped = errors.New("the worker was stopped")
 
@@ -70,9 +74,7 @@ func (b *blocks) run(ctx context.Context, args converter.EncodedValues) (*workfl
 		return nil, invalid("the arguments of %s must be its input and, optionally, a call: %w", info.ActivityType.Name, err)
 	}
 	if !call.Until.IsZero() && time.Now().After(call.Until) {
-		return nil, temporal.NewNonRetryableApplicationError(fmt.Sprintf("it may have been sent more than %s ago, and Segment "+
-			"would count it twice; nothing was sent: the run was reset too late, and begun without --allow-duplicates",
-			maxRetrying), string(runtime.DeadlineExceeded), nil)
+		return nil, temporal.NewNonRetryableApplicationError(tooLate, string(runtime.DeadlineExceeded), nil)
 	}
 	if call.Values != nil {
 		var err error

@@ -208,7 +208,7 @@ nodes: {a: {block: segment_track, with: {userId: u, event: Late}}}
 		env.ExecuteWorkflow(temporal.WorkflowType, request)
 		e := resultOf(t, env.GetWorkflowResult, env.GetWorkflowError()).Nodes["a"].Error
 		require.Equal(t, "deadline_exceeded", e.Code)
-		require.Contains(t, e.Message, "may have been sent more than 23h0m0s ago")
+		require.Contains(t, e.Message, "may have been sent more than 23 hours ago")
 		require.Len(t, server.Requests(), sent)
 		for _, allowed := range []temporal.Request{
 			{Text: request.Text, Since: request.Since, AllowDuplicates: true},
