@@ -67,6 +67,8 @@ func exampleOutput(reg *registry.Registry, call Call) json.RawMessage {
 	}
 	output, input := rawjson.Object{}, rawjson.OpenObject(call.Input)
 	for _, m := range block.Manifest().Examples[0].Output {
+		// A block returns most of its input, and conditions behind it should see what they will
+		// see.
 		if value, ok := input.Get(m.Name); ok {
 			m.Value = value
 		}
@@ -115,6 +117,7 @@ func (inv Invoke) try(ctx context.Context, call Call, waiting func(attempt int, 
 		outcome := inv.once(ctx, call)
 		retryable, after := outcome.mayRetry()
 		wait, again := call.Node.Retry.Delay(attempt, after)
+		// To wait longer than there is time would only delay the error.
 		deadline, limited := ctx.Deadline()
 		if !retryable || !again || ctx.Err() != nil || limited && time.Until(deadline) < wait {
 			return outcome

@@ -228,6 +228,7 @@ func (j *Journal) put(began *record, ended end) error {
 
 func differentInputs(old, now rawjson.Object) (differs []string) {
 	for _, m := range now {
+		// By their bytes: 1.0 and 1 are different texts to a receiver.
 		if was, _ := old.Get(m.Name); string(was) != string(m.Value) {
 			differs = append(differs, fmt.Sprintf("the input %q", m.Name))
 		}
@@ -241,6 +242,7 @@ func (j *Journal) checkAge(g *Graph) error {
 	if j.allow {
 		return nil
 	}
+	// All are named at once: whoever decides on --allow-duplicates has to know what it may cost.
 	var old []string
 	err := j.db.View(func(tx *bbolt.Tx) error {
 		finished := tx.Bucket([]byte(bucketEnded))
@@ -249,6 +251,7 @@ func (j *Journal) checkAge(g *Graph) error {
 			if err != nil {
 				return fmt.Errorf("the journal %s is damaged: %w", j.path, err)
 			}
+			// An id is that of the node, and behind a slash the number of an iteration.
 			node, _, _ := strings.Cut(string(id), "/")
 			outcome, err := j.final(g.Node(node), finished.Get(id))
 			if err == nil && outcome == nil && time.Since(first) > maxRetrying {
@@ -320,6 +323,7 @@ func (j *Journal) write(done []ended, starts []start) error {
 			}
 		}
 		for _, s := range starts {
+			// Written before the task starts, so that its event has the same time after any kill.
 			at := s.first.UTC().Format(time.RFC3339Nano)
 			if err := tx.Bucket([]byte(bucketStarted)).Put([]byte(s.task.ID()), []byte(at)); err != nil {
 				return err

@@ -62,6 +62,7 @@ const maxIterations = 1_000_000
 
 func (l *Loop) mayStart(n *Node) bool {
 	limit := l.Next
+	// Open is short: it has as many as run at once.
 	for _, i := range l.Open {
 		limit = min(limit, i)
 	}
@@ -101,6 +102,7 @@ func (l *Loop) isReady(iteration int) bool {
 func (g *Graph) outcome(s *State, listed bool) (o Outcome) {
 	outputs, list := rawjson.Object{}, []json.RawMessage{}
 	for i, n := range g.Nodes {
+		// Nodes that were skipped have none, and are left out.
 		if output := s.Nodes[i].Output; output != nil {
 			outputs = append(outputs, rawjson.Member{Name: n.ID, Value: output})
 			if n.Block != "" {
@@ -108,6 +110,7 @@ func (g *Graph) outcome(s *State, listed bool) (o Outcome) {
 			}
 		}
 	}
+	// The message names the node. That of the loop around it will name the iteration.
 	if n := g.Failed(s); n != nil {
 		o.Error = within(n.ID, s.Nodes[g.index[n.ID]].Error)
 	} else if o.Output = outputs.JSON(); listed {

@@ -51,6 +51,7 @@ func parse(file string, data []byte) *parser {
 		return p
 	}
 	var drafts []draft
+	// Both kinds of file become the same drafts, so nothing behind this line knows of AACFlow.
 	if e := p.findExport(raw); e != nil {
 		drafts = e.readExport()
 	} else {
@@ -98,6 +99,7 @@ func (p *parser) readFile(raw json.RawMessage) []draft {
 	}
 	root := rawjson.OpenObject(raw)
 	for _, v := range schema.Validate(context.Background(), root) {
+		// A missing member is reported at the object that lacks it, and an unknown one at its name.
 		p.wrong[v.Path] = true
 		for at := v.Path; at != ""; {
 			at = at[:strings.LastIndexByte(at, '/')]
@@ -109,6 +111,7 @@ func (p *parser) readFile(raw json.RawMessage) []draft {
 			p.fault(v.Path, "%s", strings.TrimSpace(keyOf(v.Path)+" "+v.Message))
 		}
 	}
+	// What is wrong is left at its zero value. A fault has been told, so nothing will run with it.
 	if !p.wrong["/name"] {
 		p.graph.Name = root.Text("name")
 	}
@@ -139,6 +142,7 @@ func (p *parser) readNodes(raw json.RawMessage, at string) (drafts []draft) {
 }
 
 func (p *parser) readNode(id, at string, raw json.RawMessage) draft {
+	// The defaults, which the schema of files documents.
 	f := nodeFile{Concurrency: 1, OnError: Fail}
 	if err := json.Unmarshal(raw, &f); err != nil { // such as a number with more digits than Go takes
 		p.fault(at, "cannot be read: %s", err)
@@ -189,9 +193,11 @@ func keyOf(pointer string) string {
 func (p *parser) place(g *Graph, drafts []draft) {
 	g.index, g.inside = map[string]int{}, map[string]int{}
 	for i, d := range drafts {
+		// The file could have such a node, but nothing could refer to it.
 		if slices.Contains([]string{startHead, loopHead, "parallel", "variable"}, d.ID) {
 			p.faultAtKey(d.at, "%q cannot be the id of a node: references give it a meaning of its own", d.ID)
 		}
+		// <loop> would mean two things there.
 		if g.around != nil && d.ForEach != nil {
 			p.fault(d.at+"/forEach", "a loop cannot be inside another")
 		}
@@ -205,6 +211,7 @@ func (p *parser) place(g *Graph, drafts []draft) {
 		d.Body = &Graph{around: g}
 		p.place(d.Body, d.body)
 		for _, inner := range d.body {
+			// Ids are unique in the file as a whole: invocation ids are made of them.
 			if p.graph.Node(inner.ID) != nil {
 				p.faultAtKey(inner.at, "%q is the id of another node already", inner.ID)
 			}
@@ -232,12 +239,14 @@ func (p *parser) link(g *Graph, drafts []draft) (outside map[int]bool) {
 
 func (p *parser) linkNode(g *Graph, d draft, outside map[int]bool) {
 	n := d.Node
+	// A node and its error may both be listed, and each of them once.
 	given, needed := map[string]bool{}, map[int]bool{}
 	for k, text := range d.needs {
 		id, failed := strings.CutSuffix(text, ".error")
 		at := fmt.Sprintf("%s/needs/%d", d.at, k)
 		j, known := g.index[id]
 		switch {
+		// It is there, and its own fault has been told.
 		case p.broken[id]:
 		case !known:
 			p.fault(at, "no node has this id: %q%s", id, p.suggest(g, id))
@@ -263,11 +272,14 @@ func (p *parser) linkNode(g *Graph, d draft, outside map[int]bool) {
 	}
 	p.checkReferences(g, n, n.With, d.at+"/with", mention)
 	p.checkReferences(g, n, n.ForEach, d.at+"/forEach", mention)
+	// A list that is written out can be judged now, and one that is referred to when the loop
+	// begins.
 	if _, err := itemsOf(n.ForEach); err != nil && !hasReferences(n.ForEach) {
 		p.fault(d.at+"/forEach", "%s", err)
 	}
 	if n.When != "" {
 		var err error
+		// Any member of a node is let through here: what blocks return is looked at by Check.
 		if n.condition, err = compileCondition(n.When, conditionTypes(g, n.When, nil)); err != nil {
 			p.fault(d.at+"/when", "%s", err)
 		} else {
@@ -278,6 +290,7 @@ func (p *parser) linkNode(g *Graph, d draft, outside map[int]bool) {
 			}
 		}
 	}
+	// In order, so that the same file gives the same graph each time.
 	for _, j := range slices.Sorted(maps.Keys(mentioned)) {
 		if !needed[j] {
 			// A reference to the error of a node with branches is taken for an edge from its error.
@@ -297,6 +310,8 @@ func (p *parser) checkReferences(
 		where := at + pointer
 		switch inLoop := g.around != nil || n.ForEach != nil && !isList; {
 		case ref.variable != "":
+			// Only the input of a block is resolved where the variables are. The scheduler would
+			// write their values into states and histories.
 			if n.Block == "" || isList {
 				p.fault(where, "%s: a variable may stand only in the input of a block", ref.text)
 			}

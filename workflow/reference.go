@@ -105,9 +105,11 @@ func hasReferences(template json.RawMessage) (has bool) {
 // lookUp follows the steps of a reference into the object that its head stands for, nil for one
 // that is not there. Below what is null, all is null. The error names what there is.
 func (r reference) lookUp(head rawjson.Object) (json.RawMessage, error) {
+	// A reference to a node that was skipped is no fault of the run.
 	if head == nil {
 		return json.RawMessage("null"), nil
 	}
+	// At is what has been followed so far, for the message of an error.
 	members, list, kind, at := head, []json.RawMessage(nil), rawjson.ObjectKind, "<"+r.head
 	var here json.RawMessage
 	for _, s := range r.steps { // there is one at least
@@ -210,6 +212,7 @@ func (r *resolver) text(raw json.RawMessage, pointer string) (json.RawMessage, e
 		if p.value, err = r.value(pointer, p.ref); err != nil {
 			return nil, err
 		}
+		// A short text can refer to a large value many times.
 		if r.size += len(p.literal) + len(p.value); r.size > maxResolved {
 			return nil, fmt.Errorf("the input must be smaller once its references are resolved: %d bytes are allowed",
 				maxResolved)
@@ -241,6 +244,7 @@ func (p piece) text() string {
 	if text, ok := rawjson.Text(p.value); ok {
 		return text
 	}
+	// AACFlow writes nothing there too. Nobody wants to greet a customer as null.
 	if rawjson.KindOf(p.value) == rawjson.NullKind {
 		return ""
 	}
@@ -256,6 +260,8 @@ func looksLikeJSON(text string) bool {
 // outside of them it stands as JSON.
 func joinJSON(pieces []piece) string {
 	var b strings.Builder
+	// Where a reference stands is told by the literals before it. The values need not be read: in a
+	// string they are escaped, and outside they are JSON.
 	inString, escaped := false, false
 	for _, p := range pieces {
 		for _, c := range []byte(p.literal) {
@@ -291,6 +297,8 @@ type Environment func(name string) (value string, ok bool)
 func (t Task) Input(env Environment) (json.RawMessage, error) {
 	r := resolver{value: func(_ string, ref reference) (json.RawMessage, error) {
 		if ref.variable == "" {
+			// The scheduler has looked all of them up. One that is missing is another program's
+			// mistake.
 			if value, ok := t.Values[ref.text]; ok {
 				return value, nil
 			}

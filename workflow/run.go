@@ -102,6 +102,8 @@ func Run(ctx context.Context, g *Graph, input json.RawMessage, o Options) (*Resu
 	if err != nil {
 		return nil, err
 	}
+	// Without an id of its own, a second run of the file would send the messageIds of the first one,
+	// and nothing of it would count.
 	o.RunID = cmp.Or(o.RunID, uuid.NewString())
 	o.Concurrency = cmp.Or(max(o.Concurrency, 0), 64)
 	if o.Observe == nil {
@@ -112,6 +114,7 @@ func Run(ctx context.Context, g *Graph, input json.RawMessage, o Options) (*Resu
 			return nil, err
 		}
 	}
+	// Tasks wait until they are listened to, so what they say is never more than a few events.
 	r := &runner{Options: o, graph: g, state: state, events: make(chan any)}
 	err = r.run(ctx)
 	res := &Result{Run: o.RunID, Status: g.Status(state), Graph: g, State: state}
@@ -217,6 +220,7 @@ func (r *runner) begin(ctx context.Context, done []ended) ([]start, error) {
 }
 
 func (r *runner) complete(task Task, outcome Outcome, resumed bool) error {
+	// An iteration is told when it ends, and a node by tellEnded: skipped ones end without a task.
 	if task.Iteration >= 0 {
 		status := Succeeded
 		if outcome.Error != nil {
@@ -297,6 +301,7 @@ func (r *runner) launch(ctx context.Context, s start) {
 
 // do does a task. Its retries end while the receiver still knows the messages of its first try.
 func (r *runner) do(ctx context.Context, s start, waiting func(int, Outcome)) Outcome {
+	// Even the references in its input do not matter then.
 	if pinned, ok := r.Pins[s.task.Node]; ok {
 		return Outcome{Output: pinned}
 	}
@@ -319,6 +324,7 @@ func (r *runner) do(ctx context.Context, s start, waiting func(int, Outcome)) Ou
 // ValidRunID reports whether an id can name a run: letters, digits, points, dashes and underscores,
 // a letter or digit first, 64 in all.
 func ValidRunID(id string) bool {
+	// The id is the name of a file, the start of invocation ids, and part of a path over HTTP.
 	for i, c := range []byte(id) {
 		letter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
 		if !letter && (i == 0 || c != '.' && c != '-' && c != '_') {

@@ -4,98 +4,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strconv"
 
 	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/schemas"
 )
 
-// Status is how far a node, or a run, is.
-type Status string
-
-// The statuses. A run is running, succeeded, failed or canceled; a node is never canceled: it stays
-// as it is, for the run to be resumed.
-const (
-	Pending   Status = "pending"
-	Running   Status = "running"
-	Succeeded Status = "succeeded"
-	Failed    Status = "failed"
-	Skipped   Status = "skipped"
-	Canceled  Status = "canceled"
-)
-
-// State is how far a run is. It is plain data: it can be written as JSON, read again, and gone on
-// with. Only [Graph.Next] and [Graph.Complete] change it.
-type State struct {
-	// Start is the input of the run: an object with all the members of the graph's start.
-	Start rawjson.Object `json:"start"`
-	// Nodes are in the order of the graph's.
-	Nodes []NodeState `json:"nodes"`
-	// Ready are the positions of the nodes that have something to start.
-	Ready []int `json:"ready"`
-	// Ended are the positions of the nodes that are done, in the order in which they were.
-	Ended []int `json:"ended"`
-}
-
-// NodeState is how far a node is.
-type NodeState struct {
-	Status Status `json:"status"`
-	// Output is what the node has returned, Receipt and Error are as the runtime writes them.
-	Output  json.RawMessage `json:"output,omitempty"`
-	Receipt json.RawMessage `json:"receipt,omitempty"`
-	Error   json.RawMessage `json:"error,omitempty"`
-	// Waits is how many of the needed nodes are not done.
-	Waits int `json:"waits,omitempty"`
-	// Loop is how far the iterations of a node with forEach are.
-	Loop *Loop `json:"loop,omitempty"`
-}
-
-// Task is one thing to do: invoke the block of a node, for one iteration where it has several.
-type Task struct {
-	Node string `json:"node"`
-	// Iteration counts from 0; it is -1 for a node without forEach.
-	Iteration int `json:"iteration"`
-	// With is the input with its references, and Values has what those stand for. Variables are not
-	// among them: they are secrets of whoever invokes. See [Task.Input].
-	With   json.RawMessage            `json:"with"`
-	Values map[string]json.RawMessage `json:"values,omitempty"`
-}
-
-// ID names the task within its run: the node, and the iteration if there is one.
-func (t Task) ID() string {
-	if t.Iteration < 0 {
-		return t.Node
-	}
-	return t.Node + "/" + strconv.Itoa(t.Iteration)
-}
-
-// Outcome is what came of a task: an output, or else an error, each with the receipt where there is
-// one. All of them are JSON objects; an error has code and message at least.
-type Outcome struct {
-	Output  json.RawMessage `json:"output,omitempty"`
-	Receipt json.RawMessage `json:"receipt,omitempty"`
-	Error   json.RawMessage `json:"error,omitempty"`
-}
-
-// Failure returns the outcome of a task that failed before its block was invoked.
-func Failure(code, message string) Outcome {
-	return Outcome{Error: rawjson.Object{
-		{Name: "code", Value: rawjson.Quote(code)},
-		{Name: "message", Value: rawjson.Quote(message)},
-		{Name: "retryable", Value: json.RawMessage("false")},
-	}.JSON()}
-}
-
-// Codes of failures that are the graph's, beside those of package runtime.
-const (
-	codeReference = "unresolved_reference"
-	codeCondition = "invalid_condition"
-	codeLoop      = "invalid_loop"
-)
-
 // Begin returns the state of a run that has not started anything. The members of input, a JSON
 // object or nil, take the place of those of the graph's start; it may have no others.
 func (g *Graph) Begin(input json.RawMessage) (*State, error) {
+	// The graph is shared by runs, so its own start must stay as it is.
 	start := slices.Clone(g.Start)
 	if len(input) > 0 {
 		given, err := rawjson.ParseObject(slices.Clone(input), rawjson.Limits{})
@@ -103,6 +20,7 @@ func (g *Graph) Begin(input json.RawMessage) (*State, error) {
 			return nil, fmt.Errorf("the input of a workflow %w", err)
 		}
 		for _, m := range given {
+			// A misspelt input would leave the default in place, and the run would send that.
 			if _, known := start.Get(m.Name); !known {
 				return nil, fmt.Errorf("the workflow has no input %q%s; its start has %s", m.Name,
 					schemas.DidYouMean(m.Name, memberNames(start)), namesOf(start))
@@ -199,6 +117,7 @@ func (c scope) next(most int) (tasks []Task) {
 		}
 		values, err := at.valuesFor(n.With)
 		if err != nil {
+			// The task fails before it has started: it has no input that could be invoked with.
 			c.complete(i, at.iteration, Failure(codeReference, err.Error()))
 			continue
 		}
@@ -211,6 +130,7 @@ func (c scope) next(most int) (tasks []Task) {
 // advance returns tasks of the body of a loop: of the iterations that go on, then of new ones.
 func (c scope) advance(i, most int) (tasks []Task) {
 	n, loop := c.graph.Nodes[i], c.state.Nodes[i].Loop
+	// Settle takes iterations out of the list while it is gone through.
 	for _, k := range slices.Clone(loop.Open) {
 		if len(loop.Bodies[k].Ready) > 0 {
 			tasks = append(tasks, c.inside(i, k).next(most-len(tasks))...)
@@ -257,6 +177,7 @@ func (c scope) queueLoop(i int) bool {
 
 func (c scope) complete(i, iteration int, outcome Outcome) {
 	state := &c.state.Nodes[i]
+	// References of an exported workflow lead through this member.
 	if under := c.graph.Nodes[i].Under; under != "" && outcome.Output != nil {
 		outcome.Output = rawjson.Object{{Name: under, Value: outcome.Output}}.JSON()
 	}
@@ -287,6 +208,7 @@ func (c scope) complete(i, iteration int, outcome Outcome) {
 func (c scope) freed(done int) (free []int) {
 	c.state.Ended = append(c.state.Ended, done)
 	for _, j := range c.graph.Nodes[done].next {
+		// Counting keeps a graph of many edges linear.
 		if c.state.Nodes[j].Waits--; c.state.Nodes[j].Waits == 0 {
 			free = append(free, j)
 		}
@@ -340,11 +262,13 @@ func (c scope) begin(i int) (code string, err error) {
 		if err != nil {
 			return codeLoop, err
 		}
+		// What lies outside of the loop is looked up once. It cannot change while the loop runs.
 		fixed, err := c.valuesFor(n.With)
 		if err != nil {
 			return codeReference, err
 		}
 		state.Loop = &Loop{Items: items, Results: make([]json.RawMessage, len(items)), Count: len(items), Fixed: fixed}
+		// A loop over nothing has no iteration whose end could complete it.
 		if state.Loop.Queued = len(items) > 0; !state.Loop.Queued {
 			state.Status, state.Output = Succeeded, json.RawMessage(`{"results":[]}`)
 		}
