@@ -31,18 +31,21 @@ type file struct {
 
 // node is a node of a graph, as a client draws it.
 type node struct {
-	ID          string           `json:"id"`
-	Block       string           `json:"block,omitempty"`
-	Needs       []need           `json:"needs"`
-	Join        string           `json:"join,omitempty"`
-	When        string           `json:"when,omitempty"`
-	With        json.RawMessage  `json:"with"`
-	ForEach     json.RawMessage  `json:"forEach,omitempty"`
-	Concurrency int              `json:"concurrency,omitempty"`
-	Nodes       []node           `json:"nodes,omitempty"`
-	Attempts    int              `json:"attempts"`
-	Timeout     string           `json:"timeout,omitempty"`
-	OnError     workflow.OnError `json:"onError"`
+	ID    string `json:"id"`
+	Block string `json:"block,omitempty"`
+	Needs []need `json:"needs"`
+	// Join is any where one of the needs is enough.
+	Join        string          `json:"join,omitempty"`
+	When        string          `json:"when,omitempty"`
+	With        json.RawMessage `json:"with"`
+	ForEach     json.RawMessage `json:"forEach,omitempty"`
+	Concurrency int             `json:"concurrency,omitempty"`
+	// Nodes are what an iteration runs in place of a block.
+	Nodes    []node `json:"nodes,omitempty"`
+	Attempts int    `json:"attempts"`
+	// Timeout bounds each of them: 30s.
+	Timeout string           `json:"timeout,omitempty"`
+	OnError workflow.OnError `json:"onError"`
 }
 
 // need is an edge that leads to a node. Failed edges are taken when the node at their begin has
@@ -56,6 +59,7 @@ type need struct {
 // open reads a file of the folder. It follows no link out of it.
 func (h *Handler) open(name string) ([]byte, error) {
 	missing := problem(http.StatusNotFound, "not_found", "the folder has no workflow file of this name: %.200q", name)
+	// Only what is listed can be asked for, so names of other files tell nothing.
 	if !isWorkflow(name) || strings.ContainsAny(name, `/\`) {
 		return nil, missing
 	}
@@ -70,6 +74,7 @@ func (h *Handler) open(name string) ([]byte, error) {
 		return nil, missing
 	case err != nil:
 		return nil, err
+	// It is refused by its size, before it is in memory.
 	case info.Size() > workflow.MaxFile:
 		return nil, problem(http.StatusUnprocessableEntity, "too_large", "a workflow may have %d bytes, it has %d",
 			workflow.MaxFile, info.Size())
@@ -78,6 +83,7 @@ func (h *Handler) open(name string) ([]byte, error) {
 }
 
 func isWorkflow(name string) bool {
+	// Exports of AACFlow have no ending of their own.
 	return strings.HasSuffix(name, ".workflow.yaml") || strings.HasSuffix(name, ".workflow.yml") ||
 		strings.HasSuffix(name, ".json")
 }
@@ -95,6 +101,7 @@ func (h *Handler) check(ctx context.Context, name string, input json.RawMessage)
 
 // describe reads a file that is there.
 func (h *Handler) describe(ctx context.Context, name string) (*file, error) {
+	// A file with faults is listed by its file name, as it may have no other.
 	f := &file{File: name, Name: name, Start: rawjson.Object{}, Faults: []workflow.Fault{}, Nodes: []node{}}
 	g, err := h.check(ctx, name, nil)
 	var faults *workflow.FileError
@@ -114,6 +121,7 @@ func (h *Handler) describe(ctx context.Context, name string) (*file, error) {
 func nodesOf(g *workflow.Graph) []node {
 	nodes := []node{}
 	for _, n := range g.Nodes {
+		// Positions in the graph become ids here: those are what a client knows nodes by.
 		v := node{
 			ID: n.ID, Block: n.Block, Needs: []need{}, When: n.When, With: n.With, ForEach: n.ForEach,
 			Concurrency: n.Concurrency, Attempts: n.Retry.Attempts, OnError: n.OnError,
@@ -153,6 +161,7 @@ func (h *Handler) list(w http.ResponseWriter, r *http.Request, _ string) error {
 		if !isWorkflow(e.Name()) || e.IsDir() {
 			continue
 		}
+		// Each file is read and checked at every request, so their number is bounded.
 		if len(files) == mostFiles {
 			unlisted++
 			continue
@@ -199,6 +208,7 @@ func (h *Handler) orderOf(w http.ResponseWriter, r *http.Request) (o order, sour
 	case err != nil:
 		return o, nil, problem(http.StatusBadRequest, "invalid_request", "the body cannot be read: %s", err)
 	}
+	// A form on another site cannot send this type without asking first.
 	if kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";"); strings.TrimSpace(kind) != "application/json" {
 		return o, nil, problem(http.StatusUnsupportedMediaType, "unsupported_media_type",
 			"the body must be JSON, with Content-Type: application/json: %.100q", kind)
@@ -207,11 +217,13 @@ func (h *Handler) orderOf(w http.ResponseWriter, r *http.Request) (o order, sour
 		return problem(http.StatusBadRequest, "invalid_request", format, args...)
 	}
 	if len(raw) > 0 {
+		// encoding/json would take the last of two members with one name.
 		members, err := rawjson.ParseObject(raw, rawjson.Limits{})
 		if err != nil {
 			return o, nil, invalid("the body %s", err)
 		}
 		decoder := json.NewDecoder(strings.NewReader(string(members.JSON())))
+		// A misspelt dryRun would send everything.
 		decoder.DisallowUnknownFields()
 		if err := decoder.Decode(&o); err != nil {
 			return o, nil, invalid("the body must have no members but input, run, source, dryRun and allowDuplicates: %s", err)

@@ -25,6 +25,7 @@ func (h *Handler) journals(file string) string { return filepath.Join(h.cfg.Fold
 func (h *Handler) journaled() (list []journaled) {
 	folders, _ := os.ReadDir(h.cfg.Folder) // one that cannot be read has no journals
 	for _, folder := range folders {
+		// The names are those that start and workflow run use.
 		file, is := strings.CutSuffix(folder.Name(), ".runs")
 		if !is || !isWorkflow(file) || !folder.IsDir() {
 			continue
@@ -37,18 +38,21 @@ func (h *Handler) journaled() (list []journaled) {
 			}
 		}
 	}
+	// What has changed last is what people look for, and no more than can be listed is opened.
 	slices.SortFunc(list, func(a, b journaled) int { return b.changed.Compare(a.changed) })
 	return list
 }
 
-// remember returns a run as its journal has it. The nodes are there only if they are asked for, as
-// that takes as long as the run is large.
+// remember returns a run as its journal has it, as no process knows it any more. The nodes are there
+// only if they are asked for, since that takes as long as the run is large. The journal is open for
+// so long, and a resume that begins meanwhile is told that it is in use.
 func (h *Handler) remember(ctx context.Context, from journaled, nodes bool) (*run, error) {
 	r := &run{
 		Run: from.run, File: from.file, Name: from.file, Status: workflow.Running, StartedAt: from.changed.UTC(),
 		nodes: map[string]*state{}, changed: make(chan struct{}), cancel: func() {},
 	}
 	journal, err := workflow.OpenJournal(h.journals(from.file), from.run, workflow.JournalOptions{ReadOnly: true})
+	// Its process is at work, and nobody else can read the journal.
 	if errors.Is(err, workflow.ErrRunInUse) {
 		r.Error = err.Error()
 		return r, nil
@@ -66,6 +70,7 @@ func (h *Handler) remember(ctx context.Context, from journaled, nodes bool) (*ru
 	if nodes {
 		err = h.replay(ctx, r, journal)
 	}
+	// Nothing can follow, so a stream ends behind what there is.
 	r.end(was.Status, err)
 	r.EndedAt = was.Ended.UTC()
 	for _, s := range r.nodes {
@@ -86,6 +91,7 @@ func (h *Handler) replay(ctx context.Context, r *run, journal *workflow.Journal)
 	if err != nil {
 		return err
 	}
+	// Without blocks: what the journal has is shown, whatever has become of them.
 	was := newRun(g, r.File, r.Source, order{})
 	r.graph, r.order, r.nodes = was.graph, was.order, was.nodes
 	_, err = workflow.Run(ctx, g, journal.Input(), workflow.Options{RunID: r.Run, Journal: journal, Observe: r.see})

@@ -72,7 +72,7 @@ type iterations struct {
 
 // event is one thing that has happened, as streams send it.
 type event struct {
-	seq  uint64
+	seq  uint64 // from 1 in each run of a process
 	kind string // of the server-sent event: node, or end
 	data json.RawMessage
 }
@@ -104,6 +104,7 @@ func (h *Handler) start(w http.ResponseWriter, r *http.Request, name string) (*r
 		return nil, problem(http.StatusUnprocessableEntity, string(runtime.InvalidInput), "%s", err)
 	}
 	run := newRun(g, name, source.Name, o)
+	// Not the context of the request: the run goes on when its client leaves.
 	ctx, cancel := context.WithCancel(h.ctx)
 	run.cancel = cancel
 	if err := h.add(run); err != nil {
@@ -117,6 +118,7 @@ func (h *Handler) start(w http.ResponseWriter, r *http.Request, name string) (*r
 	if o.DryRun {
 		options.Invoke = workflow.Previewer(h.cfg.Runtime, h.cfg.Registry, runtime.ToSource(source.Name))
 	}
+	// A run without a name has no journal. Nobody could ask for it to be resumed.
 	if o.Run != "" {
 		options.Journal, err = workflow.OpenJournal(h.journals(name), o.Run, workflow.JournalOptions{
 			Target: source.Target, AllowDuplicates: o.AllowDuplicates,
@@ -195,6 +197,7 @@ func (h *Handler) add(added *run) error {
 		}
 	}
 	h.runs = append(h.runs, added)
+	// In the same lock that looks at drained, so that Close waits for every run that got here.
 	h.going.Add(1)
 	return nil
 }
@@ -231,6 +234,7 @@ func (h *Handler) follow(
 		run.see(e)
 	}
 	res, err := workflow.Run(ctx, g, input, o)
+	// Before the end is told: whoever hears of it may resume the run at once.
 	if o.Journal != nil {
 		err = errors.Join(err, o.Journal.Close())
 	}
@@ -250,10 +254,11 @@ func (h *Handler) follow(
 	h.going.Done()
 }
 
-// see takes in what has happened in a run.
+// see takes in what has happened in a run. Whoever calls it holds the lock, or is alone with the run.
 func (r *run) see(e workflow.Event) {
 	s := r.nodes[e.Node]
 	started := e.Status == workflow.Running
+	// A loop starts with its first iteration.
 	if s.StartedAt.IsZero() && started {
 		s.StartedAt = stamp()
 	}
@@ -315,6 +320,7 @@ func (r *run) endBody(loop string) {
 		return
 	}
 	for _, inner := range n.Body.Nodes {
+		// A body has no events of its own: its nodes are what their iterations were.
 		switch s := r.nodes[inner.ID]; {
 		case s.Iterations == nil:
 			s.Status = workflow.Skipped
@@ -346,15 +352,18 @@ func (r *run) end(status workflow.Status, err error) {
 
 func (r *run) tell(kind string, data json.RawMessage) {
 	r.last++
+	// A stream that lags behind is told how many it has missed.
 	if r.events = append(r.events, event{r.last, kind, data}); len(r.events) > mostEvents {
 		r.events = r.events[1:]
 	}
+	// Every stream waits on this channel. The next event has another one.
 	close(r.changed)
 	r.changed = make(chan struct{})
 }
 
 // document is a run with its nodes, in the order of the file.
 func (r *run) document() rawjson.Object {
+	// The order of the nodes is that of the file, which a Go map would not keep.
 	head, _ := json.Marshal(r) // of plain values
 	nodes := rawjson.Object{}
 	for _, id := range r.order {

@@ -81,6 +81,7 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request, id string) erro
 	if err != nil {
 		return err
 	}
+	// A browser that reconnects sends the header. It knows more than the address does.
 	seq, err := strconv.ParseUint(r.Header.Get("Last-Event-ID"), 10, 63)
 	if after := r.URL.Query().Get("after"); err != nil && after != "" {
 		if seq, err = strconv.ParseUint(after, 10, 63); err != nil {
@@ -93,6 +94,7 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request, id string) erro
 	}
 	defer closeStream()
 	h.mu.Lock()
+	// An EndedAt is set together with the last event.
 	over := !run.EndedAt.IsZero() && seq >= run.last
 	h.mu.Unlock()
 	if over {
@@ -123,12 +125,14 @@ func (h *Handler) send(w http.ResponseWriter, r *http.Request, run *run, seq uin
 			if e.seq <= seq {
 				continue
 			}
+			// The client can read the run as a whole to catch up.
 			if missed := e.seq - seq - 1; missed > 0 {
 				chunk = fmt.Appendf(chunk, "event: gap\ndata: {\"missed\":%d}\n\n", missed)
 			}
 			chunk = fmt.Appendf(chunk, "event: %s\nid: %d\ndata: %s\n\n", e.kind, e.seq, e.data)
 			seq = e.seq
 		}
+		// What is there is sent before it waits, so that even the first answer has a body.
 		if _, err := w.Write(chunk); err != nil || control.Flush() != nil || ended {
 			return
 		}

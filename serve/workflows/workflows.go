@@ -92,6 +92,7 @@ type Handler struct {
 
 // New returns a handler. The error says that the folder cannot be read.
 func New(cfg Config) (*Handler, error) {
+	// Files may come later, but a folder that is misspelt should be told at the start.
 	if _, err := os.ReadDir(cfg.Folder); err != nil {
 		return nil, fmt.Errorf("cannot read the folder of workflows: %w", err)
 	}
@@ -118,6 +119,7 @@ func (h *Handler) Close(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	h.mu.Lock()
+	// Asked before they are canceled, as all have ended then.
 	running := slices.ContainsFunc(h.runs, func(r *run) bool { return r.EndedAt.IsZero() })
 	h.mu.Unlock()
 	h.cancel()
@@ -155,6 +157,7 @@ func (h *Handler) routeOf(path string) (found *route, of string) {
 		}
 		return pattern == part
 	}
+	// An http.ServeMux would answer 404 and 405 as plain text, and clean paths by a redirect.
 	for _, rt := range h.table() {
 		if slices.EqualFunc(strings.Split(rt.path, "/"), strings.Split(path, "/"), matches) {
 			return &rt, of
@@ -212,6 +215,7 @@ func refuse(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.As(err, &p):
 		doc.Problem = *p
 	case errors.As(err, &faults):
+		// The first fault stands in the detail too, for clients that show only that.
 		doc.Status, doc.Code = http.StatusUnprocessableEntity, "invalid_workflow"
 		doc.Faults, doc.Unlisted = faults.Faults, faults.Unlisted
 		doc.Detail = fmt.Sprintf("%s is no workflow that can run, nothing was sent: line %d: %s", faults.File,
