@@ -3,6 +3,7 @@ package workflows
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,6 +17,7 @@ import (
 type journaled struct {
 	file, run string
 	changed   time.Time
+	size      int64
 }
 
 // journals is the folder with the journals of a file's runs.
@@ -34,7 +36,7 @@ func (h *Handler) journaled() (list []journaled) {
 		for _, e := range entries {
 			run, is := strings.CutSuffix(e.Name(), ".db")
 			if info, err := e.Info(); is && err == nil && info.Mode().IsRegular() {
-				list = append(list, journaled{file, run, info.ModTime()})
+				list = append(list, journaled{file, run, info.ModTime(), info.Size()})
 			}
 		}
 	}
@@ -67,7 +69,11 @@ func (h *Handler) remember(ctx context.Context, from journaled, nodes bool) (*ru
 			r.Source = s.Name
 		}
 	}
-	if nodes {
+	switch {
+	case nodes && from.size > mostJournal:
+		err = fmt.Errorf("the journal has too much to show what became of the nodes: %d bytes, of at most %d", from.size,
+			mostJournal)
+	case nodes:
 		err = h.replay(ctx, r, journal)
 	}
 	// Nothing can follow, so a stream ends behind what there is.
@@ -105,6 +111,7 @@ func (h *Handler) earlier(ctx context.Context, known map[string]bool) (runs []*r
 			continue
 		}
 		if r, err := h.remember(ctx, from, false); err == nil { // else it is damaged
+			known[from.run] = true // of two files with the same id the one that has changed last
 			runs = append(runs, r)
 		}
 	}

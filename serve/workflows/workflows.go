@@ -51,6 +51,8 @@ const (
 	// mostEvents the events that a stream can still be given.
 	mostKept, mostEvents = 4 << 20, 1000
 	mostFiles            = 200
+	// mostJournal bounds the journals that are read to their end, as that takes their size in memory.
+	mostJournal = 64 << 20
 )
 
 // Source is where runs can send.
