@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
@@ -286,14 +287,18 @@ func testJob(t *testing.T, s *temporalServer) {
 	require.ErrorContains(t, err, `another block, input or source has this id, take another one: "job-1"`)
 }
 
-// testRate has two workers share a rate. Each of the queue's four partitions may let a task through
-// at once, beside what may be sent in a second.
+// testRate has two workers share the load and a rate. Each of the queue's four partitions may let a
+// task through at once, beside what may be sent in a second.
 func testRate(t *testing.T, s *temporalServer) {
 	const rate, atOnce, sent = 5, 5 + 4, 25
 	segment := newEmulator(t)
 	for range 2 {
 		startWorker(t, s, segment.URL, "rate", "--rate", fmt.Sprint(rate))
 	}
+	require.Eventually(t, func() bool {
+		queue, err := s.DescribeTaskQueue(t.Context(), "rate", enums.TASK_QUEUE_TYPE_ACTIVITY)
+		return err == nil && len(queue.GetPollers()) == 2
+	}, time.Minute, 100*time.Millisecond)
 	text := fmt.Sprintf("{name: rate, nodes: {a: {forEach: %d, concurrency: %[1]d, block: segment_track, "+
 		"with: {userId: u, event: E}}}}", sent)
 	began := time.Now()
@@ -307,7 +312,14 @@ func testRate(t *testing.T, s *temporalServer) {
 		seconds := e.ReceivedAt.Sub(began).Seconds()
 		require.LessOrEqual(t, float64(i+1), rate*seconds+atOnce, "events in %.1f s", seconds)
 	}
-	t.Logf("%d events in %.1f s", sent, events[sent-1].ReceivedAt.Sub(began).Seconds())
+	workers := map[string]int{}
+	for _, event := range historyOf(t, s, run.GetID()) {
+		if started := event.GetActivityTaskStartedEventAttributes(); started != nil {
+			workers[started.Identity]++
+		}
+	}
+	require.Len(t, workers, 2, "both have work")
+	t.Logf("%d events in %.1f s, by worker: %v", sent, events[sent-1].ReceivedAt.Sub(began).Seconds(), workers)
 }
 
 // testVersions has a run stay with the version of the worker that it began on.
