@@ -27,7 +27,7 @@ func newInvoke(to *connection) *cobra.Command {
 	var f invokeFlags
 	flags := cmd.Flags()
 	flags.StringVarP(&f.input, "input", "i", "{}", "the block's input, a JSON object")
-	flags.StringVar(&f.id, "id", "", "id of the job; the same one again does nothing a second time")
+	flags.StringVar(&f.id, "id", "", "id of the job; the same one again sends nothing")
 	flags.StringVar(&f.source, "source", "", "the workers' source to send to")
 	flags.BoolVar(&f.detach, "detach", false, "print the id and leave the job to the workers")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error { return invoke(cmd, *to, args[0], f) }

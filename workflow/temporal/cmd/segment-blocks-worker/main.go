@@ -58,10 +58,10 @@ func newCommand() *cobra.Command {
 	}
 	var to connection
 	flags := root.PersistentFlags()
-	flags.StringVar(&to.address, "address", "", "Temporal server (default TEMPORAL_ADDRESS or local)")
-	flags.StringVar(&to.namespace, "namespace", "", "namespace (default TEMPORAL_NAMESPACE, default)")
+	flags.StringVar(&to.address, "address", "", "Temporal server (default TEMPORAL_ADDRESS)")
+	flags.StringVar(&to.namespace, "namespace", "", "namespace (default TEMPORAL_NAMESPACE)")
 	flags.StringVar(&to.queue, "task-queue", "segment-blocks", "task queue")
-	flags.StringVar(&to.keysIn, "payload-keys-env", "", "variable with keys to encrypt what Temporal stores")
+	flags.StringVar(&to.keysIn, "payload-keys-env", "", "variable with the keys that encrypt payloads")
 	root.AddCommand(newServe(&to), newRun(&to), newInvoke(&to), newImport(&to))
 	return root
 }

@@ -45,7 +45,7 @@ func newRun(to *connection) *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringVarP(&f.file, "file", "f", "", "the workflow file")
 	flags.StringVarP(&f.input, "input", "i", "", "the run's input, a JSON object")
-	flags.StringVar(&f.id, "run", "", "id of the Temporal workflow; one that exists is followed")
+	flags.StringVar(&f.id, "run", "", "id of the run; one that exists is followed")
 	flags.StringVar(&f.source, "source", "", "the workers' source to send to")
 	flags.StringSliceVar(&f.variables, "env", nil, "variables of the workers, for {{NAME}}")
 	flags.BoolVar(&f.detach, "detach", false, "print the id and leave the run to the workers")

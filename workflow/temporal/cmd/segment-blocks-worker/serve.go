@@ -38,9 +38,9 @@ func newServe(to *connection) *cobra.Command {
 	flags.StringSliceVar(&f.sources, "source", nil, "sources, the default one first (default: all)")
 	flags.StringSliceVar(&f.variables, "env", nil, "variables that workflows may use as {{NAME}}")
 	flags.Float64Var(&f.rate, "rate", 0, "invocations a second of all workers of the queue")
-	flags.StringVar(&f.imports, "imports", "", "folder that all workers see, to import files from")
+	flags.StringVar(&f.imports, "imports", "", "folder that all workers see, for imports")
 	flags.StringVar(&f.version, "worker-version", "", "take only runs of this version of the worker")
-	flags.StringVar(&f.metrics, "metrics", "", "address for /metrics and /healthz, such as 127.0.0.1:9464")
+	flags.StringVar(&f.metrics, "metrics", "", "address for /metrics and /healthz")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return serve(cmd.Context(), *to, f) }
 	return cmd
 }
