@@ -4,45 +4,23 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/aacflow/segment-blocks/rawjson"
+	"github.com/aacflow/segment-blocks/runtime"
 	"github.com/aacflow/segment-blocks/schemas"
-	"github.com/aacflow/segment-blocks/segment/emulator"
 	"github.com/aacflow/segment-blocks/segment/importer"
 )
-
-// reject is a line of the file of rejects.
-type reject struct {
-	File    string              `json:"file"`
-	Line    int                 `json:"line"`
-	Origin  string              `json:"origin"`
-	Reasons []schemas.Violation `json:"reasons"`
-	Message json.RawMessage     `json:"message"`
-	Text    string              `json:"text"`
-}
-
-func readRejects(t testing.TB, path string) []reject {
-	data, err := os.ReadFile(path)
-	require.NoError(t, err)
-	var out []reject
-	for line := range bytes.Lines(data) {
-		var r reject
-		require.NoError(t, json.Unmarshal(line, &r), "%s", line)
-		out = append(out, r)
-	}
-	return out
-}
 
 func TestEventsOfAPersonStayInOrder(t *testing.T) {
 	const events, users = 30_000, 97
@@ -78,136 +56,6 @@ func requireOrder(t testing.TB, r *receiver, events int) {
 	}
 }
 
-func TestRejectsAreExact(t *testing.T) {
-	segment, err := emulator.Start()
-	require.NoError(t, err)
-	defer func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		_ = segment.Close(ctx)
-	}()
-	huge := `{"type":"track","event":"Huge","userId":"u","properties":{"x":"` + strings.Repeat("y", 5<<20) + `"}}`
-	lines := []string{
-		`{"type":"track","event":"A","userId":"u"}`,
-		`{"type":"track","userId":7}`, // 2: two reasons
-		``,
-		`not json`, // 4
-		huge,       // 5
-		`{"type":"track","event":"B","userId":"u","userId":"v"}`,                                                 // 6
-		`{"type":"track","event":"Large","userId":"u","properties":{"x":"` + strings.Repeat("y", 40_000) + `"}}`, // 7
-		`{"type":"track","event":"Deep","userId":"u","properties":{"x":` + deep(200) + `}}`,                      // 8
-		`{"type":"track","event":"Deep enough","userId":"u","properties":{"x":` + deep(100) + `}}`,               // 9: sent
-		`[1]`, // 10
-		"{\"type\":\"track\",\"event\":\"\xff\"}", // 11
-		`{"type":"nope","userId":"u"}`,            // 12
-		// 13: sent
-		`{"type":"track","event":"日本 \ud83d\ude00 \u0000","userId":"ü\u2028","properties":{"a":1.10,` +
-			`"b":12345678901234567890}}`,
-		`{}`, // 14
-		`  {"type" : "track", "event":"C", "userId":"u", "messageId":"mine"}  `, // 15: sent
-		`{"type":"track","event":"D","userId":"u","messageId":""}`,              // 16: sent
-	}
-	for _, ending := range []string{"\n", "\r\n"} {
-		require.NoError(t, segment.Clear())
-		in := file(t, "events.ndjson", "\xef\xbb\xbf"+strings.Join(lines, ending))
-		path := in + ".rejects"
-		var told []int64
-		counts := run(t, importer.Options{
-			Files: []string{in}, Invoke: invoker(t, segment.URL), RejectsPath: path,
-			Rejected: func(_ string, line int64, _ []schemas.Violation) { told = append(told, line) },
-		})
-		require.EqualValues(t, 15, counts.Events)
-		require.EqualValues(t, 5, counts.Accepted)
-		require.EqualValues(t, 10, counts.Rejected)
-		require.Len(t, told, 10)
-
-		var got []string
-		for _, r := range readRejects(t, path) {
-			require.Equal(t, in, r.File)
-			for _, reason := range r.Reasons {
-				got = append(got, fmt.Sprintf("%d %s %s", r.Line, reason.Path, reason.Code))
-			}
-			switch r.Line {
-			case 2, 6, 7, 12, 14:
-				if r.Line != 6 { // which is no object that could be read
-					require.JSONEq(t, lines[r.Line-1], string(r.Message))
-				}
-			case 4:
-				require.Equal(t, "not json", r.Text)
-			case 5:
-				require.True(t, r.Text == huge[:1000], "%.50q", r.Text)
-			}
-		}
-		require.Equal(t, []string{
-			"2 /userId id_not_string", "2 /event event_not_defined", "4  invalid_json", "5  line_too_long",
-			"6 /userId duplicate_key",
-			"7  message_too_large", "8  too_deep", "10  message_not_object",
-			"11 /event invalid_utf8", "12 /type invalid_type", "14 /type missing_type",
-		}, got)
-
-		var names []string
-		for _, e := range segment.Events(emulator.Filter{}) {
-			names = append(names, e.Name)
-		}
-		slices.Sort(names)
-		require.Equal(t, []string{"A", "C", "D", "Deep enough", "日本 😀 \x00"}, names)
-		mine, ok := segment.Event("mine")
-		require.True(t, ok)
-		require.Equal(t, "C", mine.Name)
-		odd := segment.Events(emulator.Filter{Text: "12345678901234567890"})
-		require.Len(t, odd, 1)
-		require.Contains(t, string(odd[0].Message), `{"a":1.10,"b":12345678901234567890}`)
-	}
-}
-
-func deep(n int) string { return strings.Repeat("[", n) + strings.Repeat("]", n) }
-
-// A file of rejects can be mended and imported as it is, and each message keeps the id that its
-// line would have had.
-func TestRejectsCanBeImported(t *testing.T) {
-	r := newReceiver(t)
-	invoke := invoker(t, r.URL)
-	in := file(t, "events.ndjson",
-		`{"type":"track","event":"","userId":"u","properties":{"a":1.10}}`+"\n"+`{"type":"track","event":"B"}`+"\nnot json\n")
-	path := filepath.Join(t.TempDir(), "rejects.ndjson")
-	counts := run(t, importer.Options{Files: []string{in}, Invoke: invoke, RejectsPath: path})
-	require.EqualValues(t, 3, counts.Rejected)
-
-	data, err := os.ReadFile(path)
-	require.NoError(t, err)
-	mended := strings.Replace(string(data), `"event":""`, `"event":"Mended"`, 1)
-	for range 2 { // with different files around it, the mended message is the same
-		mend := file(t, "mended.ndjson", mended)
-		again := mend + ".rejects"
-		counts = run(t, importer.Options{Files: []string{mend}, Invoke: invoke, RejectsPath: again})
-		require.EqualValues(t, 1, counts.Accepted)
-		left := readRejects(t, again)
-		require.Len(t, left, int(counts.Rejected))
-		require.Equal(t, readRejects(t, path)[1].Origin, left[0].Origin)
-		require.JSONEq(t, `{"type":"track","event":"B"}`, string(left[0].Message))
-		if len(left) == 2 {
-			require.Equal(t, "not json", left[1].Text)
-		}
-		mended = mended[:strings.LastIndex(strings.TrimSpace(mended), "\n")+1]
-	}
-	require.Equal(t, []string{"Mended"}, r.events())
-	require.Len(t, r.seen, 1)
-}
-
-func TestOnlyRejects(t *testing.T) {
-	r := newReceiver(t)
-	const lines, refused = 21_000, 1_000
-	in := file(t, "events.ndjson",
-		strings.Repeat("nothing of use\n", lines-refused)+strings.Repeat(`{"type":"track"}`+"\n", refused))
-	path := in + ".rejects"
-	counts := run(t, importer.Options{Files: []string{in}, Invoke: invoker(t, r.URL), RejectsPath: path})
-	require.EqualValues(t, lines, counts.Rejected)
-	require.Zero(t, r.count)
-	for i, one := range readRejects(t, path) {
-		require.Equal(t, i+1, one.Line)
-	}
-}
-
 func TestEmptyFiles(t *testing.T) {
 	r := newReceiver(t)
 	for _, name := range []string{"a.ndjson", "a.csv"} {
@@ -240,12 +88,6 @@ func TestPackedFiles(t *testing.T) {
 	in := file(t, "events.jsonl.gz", packed.String())
 	counts := run(t, importer.Options{Files: []string{in}, Invoke: invoker(t, r.URL)})
 	require.EqualValues(t, 1000, counts.Accepted)
-
-	cut := file(t, "events.ndjson.gz", packed.String()[:packed.Len()-20])
-	im, err := importer.New(importer.Options{Files: []string{cut}, Invoke: invoker(t, r.URL), Key: key})
-	require.NoError(t, err)
-	_, err = im.Run(t.Context())
-	require.ErrorIs(t, err, importer.ErrCut)
 }
 
 // The same event has the same id however its file is called, and another in another file.
@@ -316,4 +158,106 @@ func noise(t *testing.T, n int) string {
 	_, err := rand.NewChaCha8([32]byte{}).Read(data)
 	require.NoError(t, err)
 	return string(data)
+}
+
+// An event does not wait for others to fill a batch when the input comes slowly.
+func TestSlowInput(t *testing.T) {
+	r := newReceiver(t)
+	from, to := io.Pipe()
+	im, err := importer.New(importer.Options{
+		Files: []string{importer.Stdin}, Stdin: from, Invoke: invoker(t, r.URL),
+		Key: key,
+	})
+	require.NoError(t, err)
+	done := make(chan error, 1)
+	go func() {
+		_, err := im.Run(t.Context())
+		done <- err
+	}()
+	_, err = io.WriteString(to, tracks(1, 1, 0))
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return len(r.events()) == 1 }, 5*time.Second, 10*time.Millisecond)
+	require.NoError(t, to.Close())
+	require.NoError(t, <-done)
+}
+
+func TestCanceledWhileReading(t *testing.T) {
+	r := newReceiver(t)
+	from, to := io.Pipe()
+	defer to.Close()
+	im, err := importer.New(importer.Options{
+		Files: []string{importer.Stdin}, Stdin: from, Invoke: invoker(t, r.URL),
+		Key: key,
+	})
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	_, err = im.Run(ctx)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+}
+
+func TestGraceEndsWhatHangs(t *testing.T) {
+	in := file(t, "events.ndjson", tracks(10, 1, 0))
+	ctx, cancel := context.WithCancel(t.Context())
+	o := importer.Options{
+		Files: []string{in}, Key: key, Grace: 100 * time.Millisecond,
+		Invoke: func(ctx context.Context, _ runtime.JSON) (*runtime.Receipt, error) {
+			cancel()
+			<-ctx.Done()
+			return nil, &runtime.Error{Code: runtime.Canceled, Err: ctx.Err()}
+		},
+	}
+	im, err := importer.New(o)
+	require.NoError(t, err)
+	_, err = im.Run(ctx)
+	require.ErrorIs(t, err, context.Canceled)
+	var failed *importer.DeliveryError
+	require.False(t, errors.As(err, &failed), "the interrupt came first")
+}
+
+// Two events with the same messageId are told of by their lines, whoever they are about, also
+// behind a stop.
+func TestGivenIDsTwice(t *testing.T) {
+	r := newReceiver(t)
+	line := func(id, user string) string {
+		return fmt.Sprintf(`{"type":"track","event":"A","userId":%q,"messageId":"%s"}`+"\n", user, id)
+	}
+	text := line("a", "u1") + "not json\n" + line("b", "u2") + line(`\u0061`, "u3") + line("a", "u1") + line("c", "u4")
+	in := file(t, "events.ndjson", text)
+	var said []string
+	o := importer.Options{
+		Files: []string{in}, Invoke: invoker(t, r.URL), StatePath: in + ".state",
+		Warned: func(_ string, line int64, w schemas.Violation) {
+			said = append(said, fmt.Sprintf("%d %s %s %s", line, w.Path, w.Code, w.Message))
+		},
+	}
+	counts := run(t, o)
+	require.Equal(t, []string{"4 /messageId duplicate_message_id is that of line 1 too, and the receiver keeps one " +
+		"of them"}, said)
+	require.EqualValues(t, 2, counts.Duplicates)
+	require.Len(t, r.seen, 3)
+	require.EqualValues(t, 2, stateOf(t, o.StatePath).Counts.Duplicates)
+}
+
+// A rate holds from the beginning.
+func TestRateAtTheBeginning(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	in := file(t, "events.ndjson", tracks(300, 10, 0))
+	sizes := make(chan int, 300)
+	im, err := importer.New(importer.Options{
+		Files: []string{in}, Key: key, Rate: 30,
+		Invoke: func(_ context.Context, batch runtime.JSON) (*runtime.Receipt, error) {
+			list, _ := rawjson.At([]byte(batch), "/batch")
+			sizes <- len(rawjson.OpenArray(list))
+			if len(sizes) == 2 {
+				cancel()
+			}
+			return nil, nil
+		},
+	})
+	require.NoError(t, err)
+	_, err = im.Run(ctx)
+	require.True(t, errors.Is(err, context.Canceled))
+	require.LessOrEqual(t, <-sizes, 7)
+	require.LessOrEqual(t, <-sizes, 7)
 }

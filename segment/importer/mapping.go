@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/schemas"
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
@@ -94,7 +95,7 @@ type mapping struct {
 	header []string
 	rules  map[string]rule
 	typ    tracking.Type // of rows that do not name one
-	plans  map[tracking.Type][]cell
+	plans  map[tracking.Type]*node
 	typeAt int // the column that holds the type, or -1
 }
 
@@ -110,7 +111,7 @@ type Column struct {
 // newMapping decides for every column of a header. It refuses what would make messages that nobody
 // meant: one column for several, a name twice, or rows about nobody.
 func newMapping(header []string, rules []rule, t tracking.Type) (*mapping, error) {
-	m := &mapping{rules: map[string]rule{}, typ: t, plans: map[tracking.Type][]cell{}, typeAt: -1}
+	m := &mapping{rules: map[string]rule{}, typ: t, plans: map[tracking.Type]*node{}, typeAt: -1}
 	for _, name := range header {
 		name = strings.TrimSpace(name)
 		if name != "" && slices.Contains(m.header, name) {
@@ -211,51 +212,43 @@ func (m *mapping) columns() []Column {
 	return out
 }
 
-// cell is where the value of a column goes in the messages that rows become.
-type cell struct {
-	path   []string
-	column int
-	kind   string
+// node is an object of the messages that rows become, or a field of one, which has no members.
+type node struct {
+	name    string
+	pointer string // from the message
+	members []*node
+	column  int // that a field has its value from
+	kind    string
 }
 
-// plan returns the cells of messages of a type, those of one object side by side, so that a row is
-// written from left to right and each object begins once. A row may have any type, so plans are
-// made as types come.
-func (m *mapping) plan(t tracking.Type) ([]cell, error) {
+// plan returns what messages of a type are made of. A row may have any type, so plans are made as
+// types come.
+func (m *mapping) plan(t tracking.Type) (*node, error) {
 	if p, ok := m.plans[t]; ok {
 		return p, nil
 	}
-	var plan []cell
+	message := &node{}
 	for i := range m.header {
 		path, kind := m.field(i, t)
 		if len(path) == 0 || len(path) == 1 && path[0] == "type" {
-			continue
+			continue // it is not sent, or written first
 		}
-		at, most := len(plan), 1
-		for j, c := range plan {
-			// One path that leads through the other would need a field to be a text and an object.
-			n := common(c.path, path)
-			if n == min(len(c.path), len(path)) {
+		n := message
+		for depth, name := range path {
+			at := slices.IndexFunc(n.members, func(n *node) bool { return n.name == name })
+			if at < 0 {
+				at = len(n.members)
+				n.members = append(n.members, &node{name: name, pointer: rawjson.Pointer(n.pointer, name)})
+			} else if depth == len(path)-1 || n.members[at].members == nil { // it would be a text and an object
 				return nil, fmt.Errorf("two columns become the same field, or one a part of the other: %s, %q",
 					strings.Join(path, "."), m.header[i])
 			}
-			if n >= most {
-				at, most = j+1, n
-			}
+			n = n.members[at]
 		}
-		plan = slices.Insert(plan, at, cell{path, i, kind})
+		n.column, n.kind = i, kind
 	}
 	if len(m.plans) < 100 { // whatever stands in the column of the type
-		m.plans[t] = plan
+		m.plans[t] = message
 	}
-	return plan, nil
-}
-
-// common returns how many elements two paths have in common at their beginnings.
-func common(a, b []string) int {
-	n := 0
-	for n < min(len(a), len(b)) && a[n] == b[n] {
-		n++
-	}
-	return n
+	return message, nil
 }

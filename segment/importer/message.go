@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -53,36 +54,33 @@ func (o origin) String() string {
 // limits leave room for the two levels and the few bytes that a batch puts around a message.
 func limits() rawjson.Limits { return rawjson.Limits{MaxBytes: maxRecord, MaxDepth: 126} }
 
-// object is a JSON object and the members of it that an import looks at, nil for those that it
-// lacks.
+// object is a JSON object, and the values of the members that an import looks at, nil for those
+// that it lacks.
 type object struct {
-	text                                     []byte
-	typ, id, timestamp                       json.RawMessage
-	userID, anonymousID, previousID, groupID json.RawMessage
-	reasons                                  json.RawMessage // of a line in a file of rejects
+	text   []byte
+	values [reasons + 1]json.RawMessage
 }
 
-// member returns what takes the value of a member, nil where nobody does.
-func (o *object) member(name string) *json.RawMessage {
-	switch name {
-	case "type":
-		return &o.typ
-	case "messageId":
-		return &o.id
-	case "timestamp":
-		return &o.timestamp
-	case "userId":
-		return &o.userID
-	case "anonymousId":
-		return &o.anonymousID
-	case "previousId":
-		return &o.previousID
-	case "groupId":
-		return &o.groupID
-	case "reasons":
-		return &o.reasons
+// The members that an import looks at. Reasons are those of a line in a file of rejects.
+const (
+	typ = iota
+	messageID
+	timestamp
+	userID
+	anonymousID
+	previousID
+	groupID
+	reasons
+)
+
+// see takes in a member if an import looks at it.
+func (o *object) see(name string, value json.RawMessage) {
+	names := [...]string{
+		"type", "messageId", "timestamp", "userId", "anonymousId", "previousId", "groupId", "reasons",
 	}
-	return nil
+	if i := slices.Index(names[:], name); i >= 0 {
+		o.values[i] = value
+	}
 }
 
 // openObject checks a JSON object and finds its members in one pass, without a list of them, as
@@ -95,9 +93,7 @@ func openObject(raw []byte) (object, error) {
 	// It is faulty, or has names that are not easily told apart.
 	members, err := rawjson.ParseObject(o.text, limits())
 	for _, m := range members {
-		if v := o.member(m.Name); v != nil {
-			*v = m.Value
-		}
+		o.see(m.Name, m.Value)
 	}
 	return o, err
 }
@@ -123,9 +119,7 @@ func (o *object) scan() bool {
 		if !s.Skip() {
 			return false
 		}
-		if v := o.member(string(name)); v != nil {
-			*v = o.text[start:s.Pos()]
-		}
+		o.see(string(name), o.text[start:s.Pos()])
 	}
 }
 
@@ -154,14 +148,14 @@ func (r *reader) message(raw []byte, e *event) {
 	if bytes.IndexByte(o.text, '\n') >= 0 {
 		o, _ = openObject(oneLine(o.text))
 	}
-	stamp, fault := clock.normal(o.timestamp)
+	stamp, fault := clock.normal(o.values[timestamp])
 	if fault != "" {
 		e.faults = []schemas.Violation{{Path: "/timestamp", Code: "invalid_timestamp", Message: fault}}
 		return
 	}
-	e.id, _ = rawjson.Text(o.id)
+	e.id, _ = rawjson.Text(o.values[messageID])
 	// A message of an alias or a group may have none of the first ids, and still has an order.
-	for _, id := range []json.RawMessage{o.userID, o.anonymousID, o.previousID, o.groupID} {
+	for _, id := range o.values[userID : groupID+1] {
 		if e.person == "" {
 			e.person, _ = rawjson.Text(id)
 		}
@@ -172,7 +166,7 @@ func (r *reader) message(raw []byte, e *event) {
 // unwrap takes the event out of a line of a file of rejects. It returns false where the object is
 // no such line.
 func (e *event) unwrap(o *object) bool {
-	if o.typ != nil || rawjson.KindOf(o.reasons) != rawjson.ArrayKind {
+	if o.values[typ] != nil || rawjson.KindOf(o.values[reasons]) != rawjson.ArrayKind {
 		return false
 	}
 	line := rawjson.OpenObject(o.text)
@@ -211,33 +205,33 @@ func notJSON(err error, text []byte, line int64) schemas.Violation {
 
 // write writes the message, with a type and a messageId where it has none.
 func (r *reader) write(o *object, stamp json.RawMessage, m *message) {
-	typ, id := o.typ, o.id
-	if missing(typ) && r.options.Type != "" {
-		typ = rawjson.Quote(string(r.options.Type))
+	kind, id := o.values[typ], o.values[messageID]
+	if missing(kind) && r.options.Type != "" {
+		kind = rawjson.Quote(string(r.options.Type))
 	}
 	if m.derived = missing(id); m.derived {
-		id = r.deriveID(m.origin, o.text, typ, stamp)
+		id = r.deriveID(m.origin, o.text, kind, stamp)
 	}
-	m.json = append(r.json[:0], '{')
 	given := o.text
+	r.json = append(r.json[:0], '{')
 	for _, member := range [...]struct {
 		name    string
 		was, is json.RawMessage
-	}{{"messageId", o.id, id}, {"type", o.typ, typ}, {"timestamp", o.timestamp, stamp}} {
+	}{{"messageId", o.values[messageID], id}, {"type", o.values[typ], kind}, {"timestamp", o.values[timestamp], stamp}} {
 		switch {
 		case member.was == nil && member.is != nil:
-			m.json = append(append(append(m.json, '"'), member.name...), `":`...)
-			m.json = append(append(m.json, member.is...), ',')
+			r.json = append(append(append(r.json, '"'), member.name...), `":`...)
+			r.json = append(append(r.json, member.is...), ',')
 		case !bytes.Equal(member.was, member.is):
 			given = rawjson.OpenObject(given).Set(member.name, member.is).JSON()
 		}
 	}
 	rest := bytes.TrimLeft(given[1:], blank)
 	if rest[0] == '}' {
-		m.json = bytes.TrimSuffix(m.json, []byte(","))
+		r.json = bytes.TrimSuffix(r.json, []byte(","))
 	}
-	m.json = append(m.json, rest...)
-	r.json = m.json
+	r.json = append(r.json, rest...)
+	m.json = r.json
 }
 
 // seed is what messageIds are derived from: what those of one file have in common, the offset, and

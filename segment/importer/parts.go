@@ -43,7 +43,8 @@ func Split(ctx context.Context, path string, size int64, read func(bytes int64))
 	lines := newSplitter(r, position{Line: 1})
 	n, _ := lines.find(lineEnd)
 	first, _ := r.Peek(n)
-	if size <= 0 || in.format != JSON || rawjson.Check(first, limits()) != nil || rawjson.KindOf(first) != rawjson.ObjectKind {
+	_, faulty := rawjson.ParseObject(first, limits())
+	if size <= 0 || in.format != JSON || faulty != nil {
 		return []Part{{To: in.size, Line: 1}}, nil
 	}
 	var parts []Part

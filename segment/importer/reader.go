@@ -214,12 +214,12 @@ func (r *reader) record() (e event, ok bool, err error) {
 		return event{}, false, err
 	}
 	r.at = r.split.at
-	in := r.inputs[r.at.File]
 	raw := bytes.TrimSpace(rec.raw)
 	if len(raw) == 0 {
 		return event{}, false, nil
 	}
-	e = event{raw: rec.raw, before: rec.at, after: rec.after, message: message{origin: origin{r.id, in.part.Offset + rec.at.Offset}}}
+	e = event{raw: rec.raw, before: rec.at, after: rec.after}
+	e.origin = origin{r.id, r.inputs[r.at.File].part.Offset + rec.at.Offset}
 	switch {
 	case rec.long:
 		e.fault(CodeTooLong, fmt.Sprintf("must be at most %d bytes: %d", maxRecord, rec.after.Offset-rec.at.Offset))

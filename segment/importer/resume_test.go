@@ -1,15 +1,16 @@
 package importer_test
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
-	"errors"
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -17,6 +18,22 @@ import (
 	"github.com/aacflow/segment-blocks/schemas"
 	"github.com/aacflow/segment-blocks/segment/importer"
 )
+
+// state is what the tests look at in a file of the state.
+type state struct {
+	Done     bool
+	Position struct{ Offset int }
+	Counts   importer.Counts
+	Ahead    int64
+}
+
+func stateOf(t *testing.T, path string) state {
+	data, err := os.ReadFile(path)
+	require.NoError(t, err)
+	var s state
+	require.NoError(t, json.Unmarshal(data, &s))
+	return s
+}
 
 func TestFailureKeepsTheCheckpoint(t *testing.T) {
 	const events = 20_000
@@ -84,7 +101,7 @@ func TestPanicKeepsTheCheckpoint(t *testing.T) {
 		var panicked *importer.PanicError
 		require.ErrorAs(t, err, &panicked)
 		require.EqualError(t, panicked, "panic: out of order")
-		require.Contains(t, string(panicked.Stack), "importer_test.go")
+		require.Contains(t, string(panicked.Stack), "resume_test.go")
 		require.Positive(t, counts.Accepted)
 
 		o.Resume, where = true, ""
@@ -151,57 +168,111 @@ func TestEditedFileIsNotResumed(t *testing.T) {
 	require.EqualValues(t, events, counts.Accepted)
 }
 
-// An event does not wait for others to fill a batch when the input comes slowly.
-func TestSlowInput(t *testing.T) {
+// Of a packed file that is cut all is imported that can be read, and the whole file goes on behind
+// it.
+func TestCutFile(t *testing.T) {
 	r := newReceiver(t)
-	from, to := io.Pipe()
-	im, err := importer.New(importer.Options{
-		Files: []string{importer.Stdin}, Stdin: from, Invoke: invoker(t, r.URL),
-		Key: key,
-	})
-	require.NoError(t, err)
-	done := make(chan error, 1)
-	go func() {
-		_, err := im.Run(t.Context())
-		done <- err
-	}()
-	_, err = io.WriteString(to, tracks(1, 1, 0))
-	require.NoError(t, err)
-	require.Eventually(t, func() bool { return len(r.events()) == 1 }, 5*time.Second, 10*time.Millisecond)
-	require.NoError(t, to.Close())
-	require.NoError(t, <-done)
-}
-
-func TestCanceledWhileReading(t *testing.T) {
-	r := newReceiver(t)
-	from, to := io.Pipe()
-	defer to.Close()
-	im, err := importer.New(importer.Options{
-		Files: []string{importer.Stdin}, Stdin: from, Invoke: invoker(t, r.URL),
-		Key: key,
-	})
-	require.NoError(t, err)
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	_, err = im.Run(ctx)
-	require.ErrorIs(t, err, context.DeadlineExceeded)
-}
-
-func TestGraceEndsWhatHangs(t *testing.T) {
-	in := file(t, "events.ndjson", tracks(10, 1, 0))
-	ctx, cancel := context.WithCancel(t.Context())
-	o := importer.Options{
-		Files: []string{in}, Key: key, Grace: 100 * time.Millisecond,
-		Invoke: func(ctx context.Context, _ runtime.JSON) (*runtime.Receipt, error) {
-			cancel()
-			<-ctx.Done()
-			return nil, &runtime.Error{Code: runtime.Canceled, Err: ctx.Err()}
-		},
+	var text strings.Builder
+	for i := range 5000 {
+		fmt.Fprintf(&text, `{"type":"track","event":"E%d","userId":"u-%d","properties":{"n":%d}}`+"\n", i, i%7,
+			i*i*7919%100_003)
 	}
+	whole := pack(t, text.String())
+	in := file(t, "events.ndjson.gz", whole[:len(whole)*2/3])
+	o := importer.Options{Files: []string{in}, Invoke: invoker(t, r.URL), Key: key, StatePath: in + ".state"}
 	im, err := importer.New(o)
 	require.NoError(t, err)
-	_, err = im.Run(ctx)
-	require.ErrorIs(t, err, context.Canceled)
-	var failed *importer.DeliveryError
-	require.False(t, errors.As(err, &failed), "the interrupt came first")
+	counts, err := im.Run(t.Context())
+	require.ErrorIs(t, err, importer.ErrCut)
+	require.ErrorContains(t, err, fmt.Sprintf("in line %d: %s", counts.Accepted+1, in))
+	require.Greater(t, counts.Accepted, int64(2000))
+	require.Len(t, r.events(), int(counts.Accepted))
+
+	left := stateOf(t, o.StatePath)
+	require.False(t, left.Done)
+	require.Zero(t, left.Ahead)
+
+	o.Resume = true
+	resume := func(text string) (importer.Counts, error) {
+		o.Files = []string{file(t, "events.ndjson.gz", pack(t, text))}
+		im, err := importer.New(o)
+		require.NoError(t, err)
+		return im.Run(t.Context())
+	}
+	_, err = resume(strings.ReplaceAll(text.String(), "track", "TRACK"))
+	var input *importer.InputError
+	require.ErrorAs(t, err, &input, "it begins otherwise")
+	counts, err = resume(text.String())
+	require.NoError(t, err)
+	require.EqualValues(t, 5000, counts.Accepted)
+	require.Zero(t, counts.Repeated)
+	requireOrder(t, r, 5000)
+
+	requests := r.count
+	counts, err = resume(text.String())
+	require.NoError(t, err)
+	require.EqualValues(t, 5000, counts.Accepted)
+	require.Equal(t, requests, r.count, "the whole file is known from now on")
+}
+
+// pack packs a text.
+func pack(t *testing.T, text string) string {
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	_, err := io.WriteString(w, text)
+	require.NoError(t, err)
+	require.NoError(t, w.Close())
+	return b.String()
+}
+
+// The state of an older release would send events under other ids.
+func TestStateOfAnotherRelease(t *testing.T) {
+	r := newReceiver(t)
+	in := file(t, "a.ndjson", tracks(10, 1, 0))
+	o := importer.Options{Files: []string{in}, Invoke: invoker(t, r.URL), Key: key, StatePath: in + ".state"}
+	run(t, o)
+	state, err := os.ReadFile(o.StatePath)
+	require.NoError(t, err)
+	old := strings.Replace(string(state), `"version": 3`, `"version": 2`, 1)
+	require.NoError(t, os.WriteFile(o.StatePath, []byte(old), 0o600))
+	im, err := importer.New(o)
+	require.NoError(t, err)
+	_, err = im.Run(t.Context())
+	require.ErrorContains(t, err, "the state is that of another release, which gives events other messageIds")
+	o.Restart = true
+	run(t, o)
+	require.Len(t, r.seen, 10, "the ids are those of the file")
+}
+
+// A list that was stopped goes on behind any of its events, also where it is mended further on.
+func TestListGoesOn(t *testing.T) {
+	const events = 20_000
+	r := newReceiver(t)
+	r.answer = func(request int) int {
+		if request > 5 {
+			return 401
+		}
+		return 0
+	}
+	list := "[" + strings.ReplaceAll(strings.TrimSpace(tracks(events, 50, 200)), "}\n", "},\n ") + "]"
+	broken := strings.TrimSuffix(list, "}]")
+	in := file(t, "events.json", broken)
+	o := importer.Options{Files: []string{in}, Invoke: invoker(t, r.URL), Key: key, StatePath: in + ".state"}
+	im, err := importer.New(o)
+	require.NoError(t, err)
+	_, err = im.Run(t.Context())
+	require.Error(t, err)
+	o.Resume, r.answer = true, nil
+	im, err = importer.New(o)
+	require.NoError(t, err)
+	counts, err := im.Run(t.Context())
+	require.ErrorIs(t, err, importer.ErrCut)
+	require.ErrorContains(t, err, fmt.Sprintf("the event that begins at line %d is never closed: %s", events, in))
+	require.EqualValues(t, events-1, counts.Accepted)
+	require.NoError(t, os.WriteFile(in, []byte(list), 0o600))
+	require.EqualValues(t, events, run(t, o).Accepted)
+	requireOrder(t, r, events)
+	for id, n := range r.seen {
+		require.LessOrEqual(t, n, 2, id)
+	}
 }

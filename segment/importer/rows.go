@@ -26,8 +26,8 @@ func (c *rows) cells(raw []byte) []string {
 	var cells []string
 	row := string(raw)
 	for more := true; more; {
-		cell := ""
-		if inside, quoted := strings.CutPrefix(row, `"`); quoted {
+		var cell string
+		if inside, isQuoted := strings.CutPrefix(row, `"`); isQuoted {
 			end := strings.IndexByte(inside, '"')
 			for strings.HasPrefix(inside[end+1:], `"`) { // two of them stand for one
 				end += 2 + strings.IndexByte(inside[end+2:], '"')
@@ -74,30 +74,39 @@ func (c *rows) message(raw []byte) ([]byte, []schemas.Violation) {
 	if t != "" {
 		c.buf = rawjson.AppendText(append(c.buf, `"type":`...), string(t))
 	}
-	var open []string // the objects that have begun
-	for _, to := range plan {
-		if cells[to.column] != "" { // an empty cell is absent
-			c.enter(&open, to.path[:len(to.path)-1])
-			if fault := c.cell(to, cells[to.column]); fault != nil {
-				faults = append(faults, *fault)
-			}
-		}
-	}
-	c.enter(&open, nil)
+	faults = c.members(plan, cells, faults)
 	c.buf = append(c.buf, '}')
 	return c.buf, faults
 }
 
-// enter ends and begins objects until those of a path are open. The cells of one object are side by
-// side, so no object begins twice.
-func (c *rows) enter(open *[]string, path []string) {
-	n := common(*open, path)
-	c.buf = append(c.buf, strings.Repeat("}", len(*open)-n)...)
-	for _, name := range path[n:] {
-		c.name(name)
-		c.buf = append(c.buf, '{')
+// members appends the members of an object that have a value: an empty cell is absent, and so is an
+// object of which all are. What a cell must be, and is not, is a fault; then it is appended as a
+// text, so that the message can be mended.
+func (c *rows) members(of *node, cells []string, faults []schemas.Violation) []schemas.Violation {
+	for _, n := range of.members {
+		before := len(c.buf)
+		switch {
+		case n.members != nil:
+			c.name(n.name)
+			c.buf = append(c.buf, '{')
+			begin := len(c.buf)
+			if faults = c.members(n, cells, faults); len(c.buf) == begin {
+				c.buf = c.buf[:before]
+			} else {
+				c.buf = append(c.buf, '}')
+			}
+		case cells[n.column] != "":
+			c.name(n.name)
+			out, fault := c.appendCell(cells[n.column], n.kind)
+			if fault != "" {
+				out = rawjson.AppendText(c.buf, cells[n.column])
+				message := fmt.Sprintf("%s: %q", fault, text.Clip(cells[n.column], 60))
+				faults = append(faults, schemas.Violation{Path: n.pointer, Code: CodeWrongValue, Message: message})
+			}
+			c.buf = out
+		}
 	}
-	*open = path
+	return faults
 }
 
 // name appends the name of a member, with a comma where one is due.
@@ -106,23 +115,6 @@ func (c *rows) name(name string) {
 		c.buf = append(c.buf, ',')
 	}
 	c.buf = append(rawjson.AppendText(c.buf, name), ':')
-}
-
-// cell appends the member that a cell becomes. What the cell must be, and is not, is a fault; then
-// it is appended as a text, so that the message can be mended.
-func (c *rows) cell(to cell, value string) *schemas.Violation {
-	c.name(to.path[len(to.path)-1])
-	out, fault := c.appendCell(value, to.kind)
-	if fault == "" {
-		c.buf = out
-		return nil
-	}
-	c.buf = rawjson.AppendText(c.buf, value)
-	at := ""
-	for _, name := range to.path {
-		at = rawjson.Pointer(at, name)
-	}
-	return &schemas.Violation{Path: at, Code: CodeWrongValue, Message: fmt.Sprintf("%s: %q", fault, text.Clip(value, 60))}
 }
 
 // appendCell appends a cell as JSON, or says what it must be.
