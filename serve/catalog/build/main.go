@@ -40,7 +40,9 @@ func build(app, out string) error {
 		Outdir:      out, Bundle: true, Splitting: true, Format: api.FormatESModule,
 		EntryNames: "[name]", ChunkNames: "[name]-[hash]", Target: api.ES2022, Charset: api.CharsetUTF8,
 		MinifyWhitespace: true, MinifyIdentifiers: true, MinifySyntax: true,
-		JSX: api.JSXAutomatic, JSXImportSource: "preact",
+		// Elements are made with h itself: preact's jsx-runtime would be one more function for every page.
+		JSX: api.JSXTransform, JSXFactory: "h", JSXFragment: "Fragment", TsconfigRaw: "{}",
+		Inject:        []string{filepath.Join(app, "src", "jsx.ts")},
 		LegalComments: api.LegalCommentsNone, LogLevel: api.LogLevelWarning, Metafile: true,
 	})
 	if len(result.Errors) > 0 {
@@ -48,6 +50,12 @@ func build(app, out string) error {
 	}
 	var bundle metafile
 	if err := json.Unmarshal([]byte(result.Metafile), &bundle); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(out); err != nil { // which may hold files of earlier sources
+		return err
+	}
+	if err := os.Mkdir(out, 0o755); err != nil {
 		return err
 	}
 	plain := plainNames(bundle)

@@ -29,34 +29,12 @@ export class Refused extends Error {
 const tokenKey = "segment-blocks.token";
 export const hasToken = () => sessionStorage.getItem(tokenKey) !== null;
 
-let waiting: (() => void)[] = [];
-let wasWrong = false;
-let onAsk: (asked: boolean, wrong: boolean) => void = () => {};
-
-export function whenTokenIsAsked(f: typeof onAsk): void {
-  onAsk = f;
-  if (waiting.length) onAsk(true, false);
-}
-
-export function giveToken(token: string): void {
+export function keepToken(token: string): void {
   sessionStorage.setItem(tokenKey, token);
-  onAsk(false, false);
-  const all = waiting;
-  waiting = [];
-  wasWrong = false;
-  for (const go of all) go();
-}
-
-function askForToken(wrong: boolean): Promise<void> {
-  return new Promise((resolve) => {
-    waiting.push(resolve);
-    wasWrong ||= wrong;
-    onAsk(true, wasWrong);
-  });
 }
 
 // ask sends a request, and asks the user for the token if the server wants one.
-async function ask(path: string, init: RequestInit = {}): Promise<Response> {
+export async function ask(path: string, init: RequestInit = {}): Promise<Response> {
   for (;;) {
     const token = sessionStorage.getItem(tokenKey);
     const headers = new Headers(init.headers);
@@ -72,7 +50,7 @@ async function ask(path: string, init: RequestInit = {}): Promise<Response> {
     const now = sessionStorage.getItem(tokenKey);
     if (now !== null && now !== token) continue; // another request has been given one meanwhile
     sessionStorage.removeItem(tokenKey);
-    await askForToken(token !== null);
+    await (await import("./dialogs")).askForToken(token !== null);
   }
 }
 
@@ -80,7 +58,7 @@ function problem(status: number, code: string, detail: string): Problem {
   return { type: "about:blank", title: "", status, code, detail };
 }
 
-async function read<T>(res: Response): Promise<T> {
+export async function read<T>(res: Response): Promise<T> {
   const text = await res.text();
   let value: unknown;
   try {
@@ -111,32 +89,4 @@ export async function post<T>(path: string, body: string, signal?: AbortSignal):
 
 export async function del(path: string): Promise<void> {
   await read(await ask(path, { method: "DELETE" }));
-}
-
-export interface Message {
-  event: string;
-  data: string;
-}
-
-// stream reads server-sent events until the server ends them. EventSource cannot send a token.
-export async function* stream(path: string, init: RequestInit): AsyncGenerator<Message> {
-  const res = await ask(path, { ...init, headers: { Accept: "text/event-stream", ...init.headers } });
-  if (!res.ok || !res.body) await read(res);
-  let rest = "";
-  for await (const chunk of res.body!.pipeThrough(new TextDecoderStream())) {
-    const blocks = (rest + chunk).split("\n\n");
-    rest = blocks.pop()!;
-    for (const block of blocks) {
-      const message: Message = { event: "message", data: "" };
-      for (const line of block.split("\n")) {
-        if (line.startsWith("event: ")) message.event = line.slice(7);
-        if (line.startsWith("data: ")) message.data += line.slice(6);
-      }
-      if (message.data) yield message;
-    }
-  }
-}
-
-export function postStream(path: string, body: string, signal: AbortSignal): AsyncGenerator<Message> {
-  return stream(path, { method: "POST", body, signal, headers: { "Content-Type": "application/json" } });
 }

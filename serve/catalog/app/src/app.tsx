@@ -1,37 +1,29 @@
 // The frame around every screen: header, search, the bar that says where events go, and the token.
 import { type ComponentType, render } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
-import { get, hasWorkflows, whenTokenIsAsked } from "./api";
+import { useEffect, useRef } from "preact/hooks";
+import { get, hasWorkflows } from "./api";
 import { go, setQuery, useRoute } from "./route";
-import { SourceBar, sourcesFor, useSources } from "./sources";
+import { SourceBar, useSources } from "./sources";
 import { Theme } from "./theme";
 import type { Block, ScreenProps } from "./types";
-import { Failure, NotFound, useLoaded, useModule } from "./ui";
+import { Failure, lazy, Loading, NotFound, useLoaded } from "./ui";
 
-const later = () => import("./later");
-
-// Each screen is loaded when it is opened.
-const screens: Record<string, () => Promise<ComponentType<ScreenProps>>> = {
-  "": async () => (await import("./blocks")).BlocksPage,
-  blocks: async () => (await import("./block")).BlockPage,
-  watch: async () => (await later()).WatchPage,
-  history: async () => (await later()).HistoryPage,
-  workflows: async () => (await later()).WorkflowsPage,
-  runs: async () => (await later()).RunPage,
+const screens: Record<string, ComponentType<ScreenProps>> = {
+  "": lazy(async () => (await import("./blocks")).BlocksPage),
+  blocks: lazy(async () => (await import("./block")).BlockPage),
+  watch: lazy(async () => (await import("./watch")).WatchPage),
+  history: lazy(async () => (await import("./history")).HistoryPage),
+  workflows: lazy(async () => (await import("./workflows")).WorkflowsPage),
+  runs: lazy(async () => (await import("./workflowrun")).RunPage),
 };
 
 function App() {
-  const [token, setToken] = useState({ asked: false, wrong: false });
-  useEffect(() => whenTokenIsAsked((asked, wrong) => setToken({ asked, wrong })), []);
-  const dialogs = useModule(token.asked ? "later" : "none", async () => (token.asked ? later() : undefined));
   const { parts, query } = useRoute();
   const id = parts[1] ?? "";
   const room = parts[0] === "blocks" && !id ? "" : (parts[0] ?? "");
-  const sources = sourcesFor(useSources(), room === "blocks" ? id : "");
-  const catalog = useLoaded("blocks", (signal) => get<{ blocks: Block[] }>("v1/blocks", signal));
-  const screen = useModule(`screen ${room}`, async () => screens[room]?.() ?? (() => <NotFound what={room} />));
-  const error = catalog.error ?? screen.error;
-  const Screen = screen.value;
+  const sources = useSources(room === "blocks" ? id : "");
+  const catalog = useLoaded("", (signal) => get<{ blocks: Block[] }>("v1/blocks", signal));
+  const Screen = Object.hasOwn(screens, room) ? screens[room] : undefined;
   return (
     <>
       <a class="skip" href="#main" onClick={(e) => (e.preventDefault(), document.querySelector("main")?.focus())}>
@@ -40,19 +32,20 @@ function App() {
       <Header />
       <SourceBar sources={sources} />
       <main id="main" tabIndex={-1}>
-        {error ? (
-          <Failure error={error} />
-        ) : Screen && catalog.value ? (
+        {catalog.error ? (
+          <Failure error={catalog.error} />
+        ) : !Screen ? (
+          <NotFound what={room} />
+        ) : catalog.value ? (
           <Screen key={room + id} id={id} blocks={catalog.value.blocks} query={query} sources={sources} />
         ) : (
-          <div class="loading" aria-busy="true" />
+          <Loading />
         )}
       </main>
       <footer>
         <Theme />
         <a href="licenses.txt">Open-source licences</a>
       </footer>
-      {dialogs.value && <dialogs.value.TokenDialog wrong={token.wrong} />}
     </>
   );
 }

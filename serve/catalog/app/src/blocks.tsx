@@ -1,7 +1,7 @@
 // The list of all blocks, by category, and the search over them.
 import { blockLink, setQuery } from "./route";
 import type { Block, ScreenProps } from "./types";
-import { Badges, count, Empty, Tile, usePage } from "./ui";
+import { Badges, Button, count, Empty, Head, Tile } from "./ui";
 
 // search finds the blocks that have every word somewhere: first those that have the words as they
 // stand, then those that have them further in front.
@@ -27,39 +27,37 @@ function search(blocks: Block[], text: string): Block[] {
 }
 
 export function BlocksPage({ blocks, query }: ScreenProps) {
-  usePage("All blocks");
   const text = query.get("q") ?? "";
   const asList = query.get("view") === "list";
   const found = search(blocks, text);
   const groups = new Map<string, Block[]>();
   for (const b of found) groups.set(b.category, [...(groups.get(b.category) ?? []), b]);
   const view = (name: string, title: string, on: boolean) => (
-    <button type="button" class="small" aria-pressed={on} onClick={() => setQuery({ view: name })}>
+    <Button aria-pressed={on} onClick={() => setQuery({ view: name })}>
       {title}
-    </button>
+    </Button>
   );
   return (
     <>
-      <div class="head">
-        <div>
-          <h1 tabIndex={-1}>Blocks</h1>
-          <p role="status">
-            {text
-              ? `${found.length} of ${count(blocks.length, "block")} match “${text}”`
-              : "Tools that a workflow or an agent can call."}
-          </p>
-        </div>
-        <div class="buttons" role="group" aria-label="View">
-          {view("", "Grid", !asList)}
-          {view("list", "List", asList)}
-        </div>
-      </div>
+      <Head
+        title="Blocks"
+        actions={
+          <div class="buttons" role="group" aria-label="View">
+            {view("", "Grid", !asList)}
+            {view("list", "List", asList)}
+          </div>
+        }
+      >
+        <p role="status">
+          {text
+            ? `${found.length} of ${count(blocks.length, "block")} match “${text}”`
+            : "Tools that a workflow or an agent can call."}
+        </p>
+      </Head>
       {found.length === 0 && (
         <Empty title={blocks.length ? "No block matches" : "This server has no blocks"}>
           {blocks.length ? (
-            <button type="button" onClick={() => setQuery({ q: "" })}>
-              Show all blocks
-            </button>
+            <Button onClick={() => setQuery({ q: "" })}>Show all blocks</Button>
           ) : (
             <p>The host program registers them.</p>
           )}

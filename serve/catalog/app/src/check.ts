@@ -1,8 +1,9 @@
 // What the server says of an input while it is typed. The server's validator is the only one: the
 // page looks at the syntax of JSON and at nothing else.
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { post, Refused } from "./api";
-import { faultOf, type Input } from "./json";
+import { bodyOf, type Input, pointer } from "./input";
+import { faultOf } from "./json";
 import type { Block, Receipt, Request, Verdict, Violation } from "./types";
 import { count } from "./ui";
 
@@ -12,32 +13,21 @@ export interface Check {
   violations: Violation[];
   requests?: Request[];
   receipt?: Receipt;
-  now: () => Promise<Violation[]>;
-}
-
-type State = Omit<Check, "now">;
-
-export function bodyOf(input: Input, source: string, options: Record<string, unknown> = {}): string {
-  const members = [...input].map(([name, text]) => `${JSON.stringify(name)}:${text}`);
-  const rest = Object.entries({ ...(source && { source }), ...options });
-  return `{"input":{${members.join(",")}}${rest.map(([n, v]) => `,"${n}":${JSON.stringify(v)}`).join("")}}`;
 }
 
 // faults finds the parameters whose text is not JSON.
 function faults(input: Input): Violation[] {
   return [...input].flatMap(([name, text]) => {
     const message = faultOf(text);
-    return message
-      ? [{ path: `/${name.replaceAll("~", "~0").replaceAll("/", "~1")}`, code: "invalid_json", message }]
-      : [];
+    return message ? [{ path: pointer(name), code: "invalid_json", message }] : [];
   });
 }
 
-function invalid(violations: Violation[]): State {
+function invalid(violations: Violation[]): Check {
   return { state: "invalid", says: `${count(violations.length, "problem")} to fix`, violations };
 }
 
-async function check(block: Block, input: Input, source: string, signal?: AbortSignal): Promise<State> {
+export async function check(block: Block, input: Input, source: string, signal?: AbortSignal): Promise<Check> {
   const broken = faults(input);
   if (broken.length) return invalid(broken);
   const body = bodyOf(input, source);
@@ -55,25 +45,20 @@ async function check(block: Block, input: Input, source: string, signal?: AbortS
   }
 }
 
-// useCheck asks the server 150 ms after the last change.
-export function useCheck(block: Block, input: Input, source: string): Check {
-  const [state, setState] = useState<State>({ state: "checking", says: "", violations: [] });
-  const latest = useRef({ input, source });
-  latest.current = { input, source };
+// useCheck asks the server 150 ms after the last change, and every two seconds while it is away. What
+// it returns changes with an answer; an answer that was got elsewhere can be put there.
+export function useCheck(block: Block, input: Input, source: string) {
+  const [state, setState] = useState<Check>({ state: "checking", says: "", violations: [] });
+  const lost = state.state === "failed" && state;
   useEffect(() => {
     const controller = new AbortController();
-    const timer = setTimeout(() => {
-      void check(block, input, source, controller.signal).then((s) => controller.signal.aborted || setState(s));
-    }, 150);
+    const { signal } = controller;
+    const ask = () => void check(block, input, source, signal).then((c) => signal.aborted || setState(c));
+    const timer = setTimeout(ask, lost ? 2000 : 150);
     return () => {
       clearTimeout(timer);
       controller.abort();
     };
-  }, [block, input, source]);
-  const now = async () => {
-    const s = await check(block, latest.current.input, latest.current.source);
-    setState(s);
-    return s.violations;
-  };
-  return { ...state, now };
+  }, [block, input, source, lost]);
+  return [state, setState] as const;
 }

@@ -1,76 +1,51 @@
-// A field that holds JSON. It is a plain text area until the editor, which is large, has come.
+// A field that holds JSON, in the editor. It comes with the editor, which is large: see JSONField.
 import { useEffect, useRef, useState } from "preact/hooks";
 import { nonce } from "./api";
-import type { Editor } from "./editor";
-import { pretty } from "./json";
+import { type Editor, mount } from "./editor";
+import { isObject, pretty } from "./json";
+import type { JSONFieldProps } from "./jsonfield";
+import { Button } from "./ui";
 
-interface Props {
-  id: string;
-  value: string;
-  onChange: (text: string) => void;
-  fault?: string;
-  keys: string[];
-  describedBy?: string;
-  tall?: boolean;
+// keysOf lists the names of members, at any depth.
+function keysOf(value: unknown): string[] {
+  if (Array.isArray(value)) return value.flatMap(keysOf);
+  return isObject(value) ? Object.entries(value).flatMap(([name, member]) => [name, ...keysOf(member)]) : [];
 }
 
-export function CodeField(props: Props) {
-  const { id, value, tall } = props;
-  const [loaded, setLoaded] = useState(false);
+export function CodeField(props: JSONFieldProps) {
+  const { id, value, fault } = props;
   const place = useRef<HTMLDivElement>(null);
   const editor = useRef<Editor | undefined>(undefined);
+  const [hadFocus] = useState(() => document.activeElement?.id === id); // of the text area that stood here
   const latest = useRef(props);
   latest.current = props;
-
   useEffect(() => {
-    let gone = false;
-    void import("./editor").then(
-      ({ mount }) => {
-        if (gone || !place.current) return;
-        const hadFocus = document.activeElement?.id === id;
-        setLoaded(true);
-        editor.current = mount(place.current, {
-          id,
-          nonce,
-          text: latest.current.value,
-          keys: latest.current.keys,
-          labelledBy: `${id}-label`,
-          describedBy: latest.current.describedBy,
-          onChange: (text) => latest.current.onChange(text),
-        });
-        if (hadFocus) editor.current.focus();
-      },
-      () => {},
-    ); // without it the text area does
-    return () => {
-      gone = true;
-      editor.current?.destroy();
-    };
+    const { like, describedBy } = latest.current;
+    const onChange = (text: string) => latest.current.onChange(text);
+    editor.current = mount(place.current!, {
+      id,
+      nonce,
+      text: value,
+      keys: keysOf(like),
+      labelledBy: `${id}-label`,
+      describedBy,
+      onChange,
+    });
+    if (hadFocus) editor.current.focus();
+    return () => editor.current?.destroy();
   }, [id]);
-  useEffect(() => editor.current?.set(value), [value, loaded]);
-  useEffect(() => editor.current?.mark(props.fault), [props.fault, loaded]);
-
+  useEffect(() => editor.current?.set(value), [value]);
+  useEffect(() => editor.current?.mark(fault), [fault]);
   return (
-    <div class={`editor ${tall ? "tall" : ""} ${props.fault ? "faulty" : ""}`}>
-      <div ref={place} hidden={!loaded} />
-      {!loaded && (
-        <textarea
-          id={id}
-          aria-labelledby={`${id}-label`}
-          aria-describedby={props.describedBy}
-          spellcheck={false}
-          value={value}
-          onInput={(e) => props.onChange(e.currentTarget.value)}
-        />
-      )}
-      <button
-        type="button"
+    <div class={`editor ${props.tall ? "tall" : ""} ${fault ? "faulty" : ""}`}>
+      <div ref={place} />
+      <Button
         class="small quiet"
         onClick={() => props.onChange(pretty(value))}
         aria-label={`Format ${id.replace("field-", "")}`}
       >
         Format
-      </button>
+      </Button>
     </div>
   );
 }

@@ -1,10 +1,10 @@
-// The addresses of a block, and its definitions for those who call tools.
+// The schemas of a block, its addresses, and its definitions for those who call tools.
 import { getText, hasAACFlow, post, urlOf } from "./api";
+import { Code } from "./code";
 import { show } from "./json";
 import { download } from "./show";
-import { Document } from "./schemas";
 import type { Block } from "./types";
-import { Failure, useLoaded } from "./ui";
+import { Button, Failure, useLoaded } from "./ui";
 
 interface Tool {
   name: string;
@@ -24,6 +24,10 @@ async function toolOf(id: string, source: string): Promise<Tool | undefined> {
 export function Connect({ block, source }: { block: Block; source: string }) {
   const name = block.id;
   const tool = useLoaded(`${name} ${source}`, () => toolOf(name, source));
+  const workflow = useLoaded(name, async () =>
+    hasAACFlow ? getText(`aacflow/${encodeURIComponent(name)}`, "application/json") : undefined,
+  );
+  const save = async () => download("openapi.json", await getText("openapi.json", "application/json"));
   return (
     <>
       <dl class="facts">
@@ -33,14 +37,7 @@ export function Connect({ block, source }: { block: Block; source: string }) {
         </dd>
         <dt>OpenAPI</dt>
         <dd>
-          <code>{urlOf("openapi.json")}</code>{" "}
-          <button
-            type="button"
-            class="small"
-            onClick={() => void getText("openapi.json", "application/json").then((t) => download("openapi.json", t))}
-          >
-            Download
-          </button>
+          <code>{urlOf("openapi.json")}</code> <Button onClick={() => void save()}>Download</Button>
         </dd>
         <dt>MCP</dt>
         <dd>
@@ -58,7 +55,9 @@ export function Connect({ block, source }: { block: Block; source: string }) {
       {!!tool.error && <Failure error={tool.error} />}
       <div class="halves">
         {tool.value && <Definitions tool={tool.value} />}
-        {hasAACFlow && <Workflow id={name} />}
+        {workflow.value && (
+          <Document name={`${name}.aacflow.json`} label="AACFlow workflow, to import" text={workflow.value} />
+        )}
       </div>
     </>
   );
@@ -80,9 +79,15 @@ function Definitions({ tool }: { tool: Tool }) {
   );
 }
 
-// Workflow is a file that AACFlow imports.
-function Workflow({ id }: { id: string }) {
-  const file = useLoaded(id, () => getText(`aacflow/${encodeURIComponent(id)}`, "application/json"));
-  if (!file.value) return null;
-  return <Document name={`${id}.aacflow.json`} label="AACFlow workflow, to import" text={file.value} />;
+export function Schemas({ block }: { block: Block }) {
+  return (
+    <div class="halves">
+      <Document name={`${block.id}.input.schema.json`} label="Input schema" text={show(block.inputSchema)} />
+      <Document name={`${block.id}.output.schema.json`} label="Output schema" text={show(block.outputSchema)} />
+    </div>
+  );
+}
+
+function Document({ name, label, text }: { name: string; label: string; text: string }) {
+  return <Code label={label} text={text} tools={<Button onClick={() => download(name, text)}>Download</Button>} />;
 }

@@ -1,8 +1,10 @@
 // How the messages of a source fare: what was sent, what waits, and what was given up.
 import { useEffect, useState } from "preact/hooks";
-import { get, post, Refused } from "./api";
-import { Counts, Dialog, timeOf } from "./show";
-import { count, Failure } from "./ui";
+import { get, post } from "./api";
+import { confirmed } from "./dialogs";
+import { Counts, Fold, timeOf, usePolled } from "./show";
+import { Row } from "./table";
+import { Button, count, Failure } from "./ui";
 
 interface State {
   delivery: string;
@@ -23,34 +25,26 @@ interface DeadLetter {
 }
 
 export function Delivery({ source }: { source: string }) {
-  const [state, setState] = useState<State>();
-  const [absent, setAbsent] = useState(false); // an API without it
   const path = `v1/sources/${encodeURIComponent(source)}`;
-  useEffect(() => {
-    if (absent) return;
-    const load = () =>
-      get<State>(`${path}/delivery`).then(setState, (e) => setAbsent(e instanceof Refused && e.problem.status === 404));
-    void load();
-    const timer = setInterval(load, 2000);
-    return () => clearInterval(timer);
-  }, [absent]);
-  if (absent) return null;
-  const queue = state?.queue;
+  const state = usePolled(() => get<State>(`${path}/delivery`), 2000);
+  if (!state) return null; // yet, or the API does not tell
+  const { invocations, failed, sent, retried, queue } = state;
+  const waiting: [string, number, string?][] = queue
+    ? [
+        ["Waiting", queue.waiting],
+        ["In flight", queue.inFlight],
+        ["Dead letters", queue.dead, queue.dead ? "bad" : ""],
+      ]
+    : [];
   return (
     <>
       <Counts
         cells={[
-          ["Invocations", state?.invocations],
-          ["Failed", state?.failed, state?.failed ? "bad" : ""],
-          ["Messages sent", state?.sent, "good"],
-          ["Retried", state?.retried],
-          ...(queue
-            ? ([
-                ["Waiting", queue.waiting],
-                ["In flight", queue.inFlight],
-                ["Dead letters", queue.dead, queue.dead ? "bad" : ""],
-              ] as [string, number, string?][])
-            : []),
+          ["Invocations", invocations],
+          ["Failed", failed, failed ? "bad" : ""],
+          ["Messages sent", sent, "good"],
+          ["Retried", retried],
+          ...waiting,
         ]}
       />
       {queue?.lastError && (
@@ -59,14 +53,17 @@ export function Delivery({ source }: { source: string }) {
           {queue.waitsUntil && `. Next attempt at ${timeOf(queue.waitsUntil)}.`}
         </p>
       )}
-      {queue && queue.dead > 0 && <DeadLetters path={path} dead={queue.dead} />}
+      {queue && queue.dead > 0 && (
+        <Fold title={count(queue.dead, "dead letter")} hint="rejected by the receiver, or too old">
+          {() => <DeadLetters path={path} dead={queue.dead} />}
+        </Fold>
+      )}
     </>
   );
 }
 
 function DeadLetters({ path, dead }: { path: string; dead: number }) {
   const [letters, setLetters] = useState<DeadLetter[]>([]);
-  const [dropping, setDropping] = useState<number[]>();
   const [error, setError] = useState<unknown>();
   useEffect(() => {
     get<{ deadLetters: DeadLetter[] }>(`${path}/dead-letters?limit=100`).then(
@@ -74,71 +71,40 @@ function DeadLetters({ path, dead }: { path: string; dead: number }) {
       setError,
     );
   }, [dead]);
-  const change = (what: "retry" | "drop", ids: number[]) => {
-    setDropping(undefined);
-    post(`${path}/dead-letters/${what}`, JSON.stringify({ ids })).then(
-      () => setLetters((old) => old.filter((l) => !ids.includes(l.id))),
+  const change = (what: "retry" | "drop", some: DeadLetter[]) =>
+    post(`${path}/dead-letters/${what}`, JSON.stringify({ ids: some.map((l) => l.id) })).then(
+      () => setLetters((old) => old.filter((l) => !some.includes(l))),
       setError,
     );
+  const retry = (some: DeadLetter[]) => void change("retry", some);
+  const drop = async (some: DeadLetter[]) => {
+    const title = `Drop ${count(some.length, "dead letter")}?`;
+    const text = <p>This deletes them from the store. You cannot undo it.</p>;
+    if (await confirmed({ title, text, no: "Cancel", yes: "Drop them" })) await change("drop", some);
   };
-  const all = letters.map((l) => l.id);
+  const sound = letters.filter((l) => !l.damaged);
   return (
-    <details class="more">
-      <summary>
-        {count(dead, "dead letter")} <span class="hint">rejected by the receiver, or too old</span>
-      </summary>
+    <>
       {!!error && <Failure error={error} />}
       <div class="buttons">
-        <button
-          type="button"
-          class="small"
-          onClick={() =>
-            change(
-              "retry",
-              letters.filter((l) => !l.damaged).map((l) => l.id),
-            )
-          }
-        >
-          Retry these
-        </button>
-        <button type="button" class="small" onClick={() => setDropping(all)}>
-          Drop these
-        </button>
+        <Button onClick={() => retry(sound)}>Retry these</Button>
+        <Button onClick={() => void drop(letters)}>Drop these</Button>
       </div>
       <table>
         <tbody>
-          {letters.map((l) => (
-            <tr key={l.id}>
-              <th scope="row">
-                <code>{l.messageId}</code>
-              </th>
-              <td>{l.reason}</td>
-              <td>{timeOf(l.diedAt)}</td>
-              <td class="buttons">
-                <button type="button" class="small" disabled={l.damaged} onClick={() => change("retry", [l.id])}>
+          {letters.map((l) => {
+            const buttons = (
+              <div class="buttons">
+                <Button disabled={l.damaged} onClick={() => retry([l])}>
                   Retry
-                </button>
-                <button type="button" class="small" onClick={() => setDropping([l.id])}>
-                  Drop
-                </button>
-              </td>
-            </tr>
-          ))}
+                </Button>
+                <Button onClick={() => void drop([l])}>Drop</Button>
+              </div>
+            );
+            return <Row key={l.id} of={l.messageId} cells={[l.reason, timeOf(l.diedAt), buttons]} />;
+          })}
         </tbody>
       </table>
-      {dropping && (
-        <Dialog title={`Drop ${count(dropping.length, "dead letter")}?`} close={() => setDropping(undefined)}>
-          <p>This deletes them from the store. You cannot undo it.</p>
-          <p class="actions">
-            <button type="button" onClick={() => setDropping(undefined)}>
-              Cancel
-            </button>
-            <button type="button" class="danger" onClick={() => change("drop", dropping)}>
-              Drop them
-            </button>
-          </p>
-        </Dialog>
-      )}
-    </details>
+    </>
   );
 }

@@ -1,27 +1,31 @@
 // One thing that arrived, in full: what it says, as it was sent, and why it was not taken.
 import { useState } from "preact/hooks";
 import { get, hasEmulator } from "./api";
-import { type Item, words } from "./feed";
+import { bytes, Code, headerLines } from "./code";
+import type { Item } from "./feed";
 import { isObject, show } from "./json";
 import { callOf, inputOfMessage, typeOf } from "./messages";
 import { blockLink } from "./route";
-import { toLink } from "./secrets";
-import { bytes, Code, timeOf } from "./show";
+import { useInSight } from "./insight";
+import { timeOf } from "./show";
+import { Row } from "./table";
+import { toLink } from "./text";
 import type { Block, Received } from "./types";
-import { Chip, Empty, Failure, Tabs, useLoaded } from "./ui";
+import { Chip, Failure, Tabs, useLoaded } from "./ui";
 
 type Tab = "pretty" | "raw" | "request" | "why";
 
-export function Detail(props: { item?: Item; blocks: Block[]; items: Item[]; choose: (item: Item) => void }) {
-  const { item, blocks, items, choose } = props;
+interface DetailProps {
+  item: Item;
+  blocks: Block[];
+  items: Item[];
+  choose: (item: Item) => void;
+  word: string; // for its status
+}
+
+export function Detail({ item, blocks, items, choose, word }: DetailProps) {
   const [tab, setTab] = useState<Tab>("pretty");
-  if (!item) {
-    return (
-      <Empty title="No event selected">
-        <p>Select an event to see its details.</p>
-      </Empty>
-    );
-  }
+  const place = useInSight(item.key);
   const dropped = item.status === "dropped" || item.status === "duplicate";
   const tabs: [Tab, string][] = [
     ["pretty", "Pretty"],
@@ -33,12 +37,12 @@ export function Detail(props: { item?: Item; blocks: Block[]; items: Item[]; cho
   const link = hasEmulator ? formLink(item, blocks) : undefined;
   return (
     <>
-      <div class="above">
+      <div class="above" ref={place}>
         <h2 class="grow">{item.name || item.type}</h2>
         {link && <a href={link}>Use in a form</a>}
       </div>
       <p class="meta">
-        <Chip kind={item.status === "stored" || item.status === "ok" ? "good" : "bad"}>{words[item.status]}</Chip>
+        <Chip kind={item.status === "stored" || item.status === "ok" ? "good" : "bad"}>{word}</Chip>
         <Chip>{item.type}</Chip> <time dateTime={item.at}>{timeOf(item.at)}</time>{" "}
         <span class="hint">
           {timeOf(item.at, "UTC")} UTC, {timeOf(item.at, "relative")}
@@ -73,12 +77,7 @@ function Pretty({ item }: { item: Item }) {
       <table>
         <tbody>
           {lines(top).map(([path, value]) => (
-            <tr key={path}>
-              <th scope="row">
-                <code>{path}</code>
-              </th>
-              <td>{value}</td>
-            </tr>
+            <Row key={path} of={path} cells={[value]} />
           ))}
         </tbody>
       </table>
@@ -98,7 +97,6 @@ function RequestOf({ number }: { number: number }) {
   if (found.error) return <Failure error={found.error} />;
   if (!("value" in found)) return <div class="waiting" aria-busy="true" />;
   if (!r) return <p class="hint">The emulator has forgotten this request.</p>;
-  const headers = Object.entries(r.header).map(([name, values]) => `${name}: ${values.join(", ")}`);
   const body = r.bodyText ?? (r.body === undefined ? "" : show(r.body));
   return (
     <>
@@ -109,7 +107,7 @@ function RequestOf({ number }: { number: number }) {
           {r.faulted && ", with a simulated failure"}
         </span>
       </p>
-      <Code label="Request as received" text={`${r.method} ${r.path}\n${headers.join("\n")}\n\n${body}`} />
+      <Code label="Request as received" text={`${r.method} ${r.path}\n${headerLines(r.header)}\n\n${body}`} />
     </>
   );
 }
@@ -124,15 +122,13 @@ function lines(value: unknown, path = ""): [string, string][] {
   return entries.flatMap(([name, member]) => lines(member, path ? `${path}.${name}` : name)).slice(0, mostLines);
 }
 
-function Why({
-  item,
-  items,
-  choose,
-}: {
+interface WhyProps {
   item: Item & { status: "dropped" | "duplicate" };
   items: Item[];
   choose: (item: Item) => void;
-}) {
+}
+
+function Why({ item, items, choose }: WhyProps) {
   const first = items.find((i) => i.status === "stored" && i.of.messageId === item.of.messageId);
   return (
     <>

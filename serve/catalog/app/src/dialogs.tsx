@@ -1,13 +1,54 @@
-// The questions that the page asks: for the token, and before something real happens.
-import { giveToken } from "./api";
-import { Dialog } from "./show";
+// The questions that the page asks: for the token, and before something that cannot be undone.
+import { type ComponentChildren, render, type VNode } from "preact";
+import { useEffect, useRef } from "preact/hooks";
+import { keepToken } from "./api";
 import type { Source } from "./types";
+import { Button } from "./ui";
 
-export function TokenDialog({ wrong }: { wrong: boolean }) {
+// ask shows a dialog, and returns the answer with which that is closed.
+function ask<T>(dialog: (answer: (with_: T) => void) => VNode): Promise<T> {
+  return new Promise((resolve) => {
+    const place = document.body.appendChild(document.createElement("div"));
+    const answer = (value: T) => {
+      render(null, place);
+      place.remove();
+      resolve(value);
+    };
+    render(dialog(answer), place);
+  });
+}
+
+// Dialog is open for as long as it is mounted.
+function Dialog({ title, close, children }: { title: string; close?: () => void; children: ComponentChildren }) {
+  const ref = useRef<HTMLDialogElement>(null);
+  useEffect(() => {
+    const before = document.activeElement as HTMLElement | null;
+    ref.current!.showModal();
+    return () => before?.focus();
+  }, []);
+  return (
+    <dialog ref={ref} closedby={close ? "closerequest" : "none"} onClose={close} aria-labelledby="dialog-title">
+      <h2 id="dialog-title">{title}</h2>
+      {children}
+    </dialog>
+  );
+}
+
+let token: Promise<void> | undefined; // that is being asked for, by whichever requests want it
+
+// askForToken has the user type the token of the server, once for all requests that wait for it.
+export function askForToken(wrong: boolean): Promise<void> {
+  token ??= ask<void>((answer) => <TokenDialog wrong={wrong} done={answer} />).finally(() => (token = undefined));
+  return token;
+}
+
+function TokenDialog({ wrong, done }: { wrong: boolean; done: () => void }) {
   const submit = (e: Event) => {
     e.preventDefault();
     const input = (e.currentTarget as HTMLFormElement).elements.namedItem("token") as HTMLInputElement;
-    if (input.value.trim()) giveToken(input.value.trim());
+    if (!input.value.trim()) return;
+    keepToken(input.value.trim());
+    done();
   };
   return (
     <Dialog title="This server asks for a token">
@@ -31,22 +72,46 @@ export function TokenDialog({ wrong }: { wrong: boolean }) {
   );
 }
 
-export function Confirm({ source, send, close }: { source?: Source; send: () => void; close: () => void }) {
-  return (
-    <Dialog title="Send a real event?" close={close}>
-      <p>
-        <strong>{source?.name || "The source"}</strong> is a real source. The event goes to{" "}
-        <code>{source?.endpoint ?? "the real receiver"}</code>, and you cannot undo it.
-      </p>
-      <p class="hint">The page asks once for each source, until you close this tab.</p>
+interface Question {
+  title: string;
+  text: ComponentChildren;
+  no: string;
+  yes: string;
+}
+
+// confirmed asks before something that cannot be undone.
+export function confirmed({ title, text, no, yes }: Question): Promise<boolean> {
+  return ask<boolean>((answer) => (
+    <Dialog title={title} close={() => answer(false)}>
+      {text}
       <p class="actions">
-        <button type="button" onClick={close}>
-          Do not send
-        </button>
-        <button type="button" class="danger" onClick={send}>
-          Send it
-        </button>
+        <Button class="" onClick={() => answer(false)}>
+          {no}
+        </Button>
+        <Button class="danger" onClick={() => answer(true)}>
+          {yes}
+        </Button>
       </p>
     </Dialog>
+  ));
+}
+
+const key = "segment-blocks.confirmed";
+
+// confirmedSource asks before the first run against a real source, once for each source of a session.
+export async function confirmedSource(source?: Source): Promise<boolean> {
+  const names = JSON.parse(sessionStorage.getItem(key) ?? "[]") as string[];
+  if (!source || source.emulated || names.includes(source.name)) return true;
+  const text = (
+    <>
+      <p>
+        <strong>{source.name || "The source"}</strong> is a real source. The event goes to{" "}
+        <code>{source.endpoint ?? "the real receiver"}</code>, and you cannot undo it.
+      </p>
+      <p class="hint">The page asks once for each source, until you close this tab.</p>
+    </>
   );
+  const yes = await confirmed({ title: "Send a real event?", text, no: "Do not send", yes: "Send it" });
+  if (yes) sessionStorage.setItem(key, JSON.stringify([...names, source.name]));
+  return yes;
 }

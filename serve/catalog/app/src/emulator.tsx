@@ -1,40 +1,8 @@
-// The emulator's counts, and buttons that make it fail, so that a flow can be seen coping.
+// Buttons that make the emulator fail, so that a flow can be seen coping.
 import { useEffect, useState } from "preact/hooks";
 import { del, get, post } from "./api";
-import { Counts } from "./show";
 import type { Fault } from "./types";
-import { count, Failure } from "./ui";
-
-interface Stats {
-  requests: number;
-  refused: number;
-  stored: number;
-  duplicates: number;
-  discarded: number;
-  faults: number;
-}
-
-export function Strip() {
-  const [stats, setStats] = useState<Stats>();
-  useEffect(() => {
-    const load = () => void get<Stats>("emulator/stats").then(setStats, () => {});
-    load();
-    const timer = setInterval(load, 1000);
-    return () => clearInterval(timer);
-  }, []);
-  return (
-    <Counts
-      cells={[
-        ["Requests", stats?.requests],
-        ["Rejected requests", stats?.refused, stats?.refused ? "bad" : ""],
-        ["Stored", stats?.stored, "good"],
-        ["Duplicates", stats?.duplicates],
-        ["Discarded", stats?.discarded, stats?.discarded ? "bad" : ""],
-        ["Faults queued", stats?.faults],
-      ]}
-    />
-  );
-}
+import { Button, count, Failure } from "./ui";
 
 const faults: [string, Fault[]][] = [
   ["429, Retry-After 1 s", [{ status: 429, retryAfter: "1" }]],
@@ -54,29 +22,21 @@ export function Faults() {
     post<{ faults: Fault[] }>("emulator/faults", JSON.stringify(list)).then((a) => setWaiting(a.faults), setError);
   };
   return (
-    <details class="more">
-      <summary>
-        Simulate failures <span class="hint">to test how a workflow handles them</span>
-      </summary>
+    <>
       <div class="buttons">
         {faults.map(([title, list]) => (
-          <button key={title} type="button" class="small" onClick={() => script(list)}>
+          <Button key={title} onClick={() => script(list)}>
             {title}
-          </button>
+          </Button>
         ))}
-        <button
-          type="button"
-          class="small"
-          disabled={!waiting.length}
-          onClick={() => void del("emulator/faults").then(load, setError)}
-        >
+        <Button disabled={!waiting.length} onClick={() => void del("emulator/faults").then(load, setError)}>
           Remove all
-        </button>
+        </Button>
       </div>
       <p class="hint" role="status">
         {waiting.length ? `${count(waiting.length, "fault")} queued for the next requests.` : "No faults queued."}
       </p>
       {!!error && <Failure error={error} />}
-    </details>
+    </>
   );
 }

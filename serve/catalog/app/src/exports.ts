@@ -1,25 +1,26 @@
 // Runs in the formats of other tools. Runs hold no secrets, so neither do these.
 import { urlOf } from "./api";
-import { bodyOf } from "./check";
-import { split } from "./json";
+import { bodyOf } from "./input";
+import { posted } from "./curl";
 import type { Run } from "./runs";
-import { posted } from "./snippets";
+import { download } from "./show";
+import { split } from "./text";
 
 function body(run: Run): string {
   return bodyOf(split(run.input), run.source);
 }
 
-export function asCurl(runs: Run[]): string {
+function asCurl(runs: Run[]): string {
   const lines = runs.map((r) => `${posted(urlOf(`v1/blocks/${r.block}/invoke`), body(r))}\n`);
   return `#!/bin/sh\n${lines.join("\n")}`;
 }
 
-export function asNDJSON(runs: Run[]): string {
+function asNDJSON(runs: Run[]): string {
   return runs.map((r) => `${JSON.stringify(r)}\n`).join("");
 }
 
 // asHAR writes the exchanges with this service, as HAR 1.2.
-export function asHAR(runs: Run[]): string {
+function asHAR(runs: Run[]): string {
   const entries = runs.map((r) => {
     const sent = body(r);
     const { ok } = r.outcome;
@@ -56,4 +57,10 @@ export function asHAR(runs: Run[]): string {
     null,
     2,
   );
+}
+
+export function save(format: "curl" | "HAR" | "NDJSON", runs: Run[]): void {
+  if (format === "curl") download("runs.sh", asCurl(runs), "text/x-shellscript");
+  if (format === "HAR") download("runs.har", asHAR(runs));
+  if (format === "NDJSON") download("runs.ndjson", asNDJSON(runs), "application/x-ndjson");
 }

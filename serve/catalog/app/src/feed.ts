@@ -1,8 +1,9 @@
 // What arrives, as it arrives: the messages that the emulator takes and drops, or the invocations of
 // the server where the target is real.
 import { useEffect, useRef, useState } from "preact/hooks";
-import { get, hasEmulator, Refused, stream } from "./api";
+import { get, hasEmulator, Refused } from "./api";
 import { parse } from "./json";
+import { stream } from "./stream";
 import type { Dropped, Invocation, Stored } from "./types";
 import { count } from "./ui";
 
@@ -33,9 +34,9 @@ export type Connection = "connecting" | "live" | "lost" | "absent";
 
 const text = (value: unknown) => (typeof value === "string" ? value : "");
 
-function ofStored(e: Stored): Item {
+function ofStored(e: Stored, connection: number): Item {
   return {
-    key: `e${e.seq}`,
+    key: `${connection} e${e.seq}`,
     at: e.receivedAt,
     type: e.type,
     name: e.name ?? "",
@@ -45,12 +46,12 @@ function ofStored(e: Stored): Item {
   };
 }
 
-function ofDropped(d: Dropped): Item {
+function ofDropped(d: Dropped, connection: number): Item {
   const m = d.message ?? {};
   const status = d.problems.some((p) => p.code === "duplicate") ? "duplicate" : "dropped";
   const name = text(m.event) || text(m.name) || (d.message ? "" : d.path);
   return {
-    key: `d${d.seq}`,
+    key: `${connection} d${d.seq}`,
     at: d.receivedAt,
     type: text(m.type) || d.path.split("/").pop()!,
     name,
@@ -61,10 +62,10 @@ function ofDropped(d: Dropped): Item {
   };
 }
 
-function ofInvocation(i: Invocation): Item {
+function ofInvocation(i: Invocation, connection: number): Item {
   const name = i.code ?? `${count(i.messages, "message")}, ${i.durationMs.toFixed(0)} ms`;
   return {
-    key: `i${i.seq}`,
+    key: `${connection} i${i.seq}`,
     at: i.startedAt,
     type: i.block,
     name,
@@ -105,10 +106,13 @@ export function useFeed(live: boolean) {
 
   useEffect(() => {
     const controller = new AbortController();
-    const add = (item: Item) => arrived.current.push(item);
-    const miss = (n: number) => setMissed((old) => old + n);
-    const follow = hasEmulator ? followEmulator : followInvocations;
-    void follow(controller.signal, add, miss, setConnection);
+    const to: Follower = {
+      signal: controller.signal,
+      add: (item) => void arrived.current.push(item),
+      miss: (n) => setMissed((old) => old + n),
+      say: setConnection,
+    };
+    void follow(to, hasEmulator ? emulatorFollower() : invocationsFollower());
     return () => controller.abort();
   }, []);
 
@@ -120,91 +124,86 @@ export function useFeed(live: boolean) {
   return { items, fresh, missed, connection, clear };
 }
 
-type Follow = (
-  signal: AbortSignal,
-  add: (item: Item) => void,
-  miss: (n: number) => void,
-  say: (state: Connection) => void,
-) => Promise<void>;
+interface Follower {
+  signal: AbortSignal;
+  add: (item: Item) => void;
+  miss: (n: number) => void;
+  say: (state: Connection) => void;
+}
 
-const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+// follow connects again and again. What follows one connection returns when that is lost.
+async function follow(to: Follower, once: (to: Follower, connection: number) => Promise<void>): Promise<void> {
+  for (let connection = 0; !to.signal.aborted; connection++) {
+    try {
+      await once(to, connection);
+    } catch (e) {
+      if (e instanceof Refused && e.problem.status === 404) return to.say("absent");
+    }
+    if (to.signal.aborted) return;
+    to.say("lost");
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+  }
+}
 
-const followEmulator: Follow = async (signal, add, miss, say) => {
+// messages reads a stream, and tells of those that the server no longer had.
+async function* messages<T>(to: Follower, path: string): AsyncGenerator<T> {
+  for await (const { event, data } of stream(path, { signal: to.signal })) {
+    if (event === "gap") to.miss(parse<{ missed: number }>(data).missed);
+    else yield parse<T>(data);
+  }
+}
+
+// A server that was started again counts from 1. Its items have keys of their own, by the connection.
+function emulatorFollower() {
   let lastEvent = 0;
   let lastDrop = 0;
-  const drops = async () => {
-    const { discards } = await get<{ discards: Dropped[] }>(
-      `emulator/discards?since=${lastDrop}&limit=${most}`,
-      signal,
-    );
-    for (const d of discards) {
-      if (d.seq <= lastDrop) continue; // another answer, which was slow, had it
-      lastDrop = d.seq;
-      add(ofDropped(d));
+  return async (to: Follower, connection: number) => {
+    const { signal, add, say } = to;
+    const newest = <T>(what: string, limit: number) => get<T>(`emulator/${what}?order=desc&limit=${limit}`, signal);
+    const [{ events }, { discards }] = await Promise.all([
+      newest<{ events: Stored[] }>("events", connection ? 1 : most),
+      newest<{ discards: Dropped[] }>("discards", connection ? 1 : most),
+    ]);
+    const [event = 0, drop = 0] = [events[0]?.seq, discards[0]?.seq];
+    if (connection === 0) {
+      const all = [...events.map((e) => ofStored(e, 0)), ...discards.map((d) => ofDropped(d, 0))];
+      all.sort((a, b) => a.at.localeCompare(b.at)).forEach(add);
+      [lastEvent, lastDrop] = [event, drop];
+    } else if (event < lastEvent || drop < lastDrop) {
+      [lastEvent, lastDrop] = [0, 0];
+    }
+    say("live");
+    const poll = setInterval(async () => {
+      const path = `emulator/discards?since=${lastDrop}&limit=${most}`;
+      const { discards } = await get<{ discards: Dropped[] }>(path, signal).catch(() => ({ discards: [] }));
+      for (const d of discards) {
+        if (d.seq <= lastDrop) continue; // another answer, which was slow, had it
+        lastDrop = d.seq;
+        add(ofDropped(d, connection));
+      }
+    }, 1000);
+    try {
+      for await (const e of messages<Stored>(to, `emulator/stream?since=${lastEvent}`)) {
+        lastEvent = e.seq;
+        add(ofStored(e, connection));
+      }
+    } finally {
+      clearInterval(poll);
     }
   };
-  while (!signal.aborted) {
-    try {
-      if (lastEvent === 0) {
-        const { events } = await get<{ events: Stored[] }>(`emulator/events?order=desc&limit=${most}`, signal);
-        const { discards } = await get<{ discards: Dropped[] }>(`emulator/discards?order=desc&limit=${most}`, signal);
-        const all = [...events.map(ofStored), ...discards.map(ofDropped)].sort((a, b) => a.at.localeCompare(b.at));
-        all.forEach(add);
-        lastEvent = events[0]?.seq ?? 0;
-        lastDrop = discards[0]?.seq ?? 0;
-      }
-      say("live");
-      const poll = setInterval(() => void drops().catch(() => {}), 1000);
-      try {
-        for await (const message of stream(`emulator/stream?since=${lastEvent}`, { signal })) {
-          if (message.event === "gap") miss((JSON.parse(message.data) as { missed: number }).missed);
-          else {
-            const event = parse<Stored>(message.data);
-            lastEvent = event.seq;
-            add(ofStored(event));
-          }
-        }
-      } finally {
-        clearInterval(poll);
-      }
-    } catch {
-      if (signal.aborted) return;
-    }
-    say("lost");
-    await pause(1000);
-  }
-};
+}
 
-const followInvocations: Follow = async (signal, add, miss, say) => {
+function invocationsFollower() {
   let last = 0;
-  while (!signal.aborted) {
-    try {
-      const { invocations } = await get<{ invocations: Invocation[] }>(
-        `v1/invocations?after=${last}&limit=${most}`,
-        signal,
-      );
-      for (const i of invocations) {
-        last = i.seq;
-        add(ofInvocation(i));
-      }
-      say("live");
-      for await (const message of stream(`v1/invocations/stream?after=${last}`, { signal })) {
-        if (message.event === "gap") {
-          miss((JSON.parse(message.data) as { missed: number }).missed);
-          continue;
-        }
-        const i = parse<Invocation>(message.data);
-        last = i.seq;
-        add(ofInvocation(i));
-      }
-    } catch (e) {
-      if (signal.aborted) return;
-      if (e instanceof Refused && e.problem.status === 404) {
-        say("absent");
-        return;
-      }
-    }
-    say("lost");
-    await pause(1000);
-  }
-};
+  return async (to: Follower, connection: number) => {
+    const path = `v1/invocations?after=${last}&limit=${most}`;
+    const { invocations } = await get<{ invocations: Invocation[] }>(path, to.signal);
+    const add = (i: Invocation) => {
+      last = i.seq;
+      to.add(ofInvocation(i, connection));
+    };
+    invocations.forEach(add);
+    to.say("live");
+    for await (const i of messages<Invocation>(to, `v1/invocations/stream?after=${last}`)) add(i);
+  };
+}

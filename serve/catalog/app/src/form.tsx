@@ -1,7 +1,11 @@
 // A form made of a block's schema. It knows nothing of any vendor.
-import { CodeField } from "./codefield";
-import { faultOf, type Input, isObject, show, textOf } from "./json";
+import { useState } from "preact/hooks";
+import { type Input, pointer } from "./input";
+import { faultOf, show, textOf } from "./json";
+import { JSONField } from "./jsonfield";
+import { forgetSecret, isRemembered, rememberSecret } from "./remembered";
 import type { Block, Field, Schema, Violation } from "./types";
+import { Button } from "./ui";
 
 interface FormProps {
   block: Block;
@@ -48,9 +52,7 @@ export function Form(props: FormProps) {
           <span class="label">{name}</span>
           <p class="fault" id={`field-${name}`} tabIndex={-1}>
             {violationsOf(name, props.violations).map((v) => v.message)[0] ?? "is not a parameter of this block"}{" "}
-            <button type="button" class="small" onClick={() => props.change(name, undefined)}>
-              Remove {name}
-            </button>
+            <Button onClick={() => props.change(name, undefined)}>Remove {name}</Button>
           </p>
         </div>
       ))}
@@ -59,7 +61,7 @@ export function Form(props: FormProps) {
 }
 
 function violationsOf(name: string, all: Violation[]): Violation[] {
-  const path = `/${name.replaceAll("~", "~0").replaceAll("/", "~1")}`;
+  const path = pointer(name);
   return all.filter((v) => v.path === path || v.path.startsWith(`${path}/`));
 }
 
@@ -83,22 +85,20 @@ function Entry({ field, block, input, change, violations, touched, strict }: For
           {field.format === "date-time" ? "date and time" : field.secret ? "secret" : field.type}
         </span>
         {field.format === "date-time" && (
-          <button type="button" class="small" onClick={() => set(JSON.stringify(new Date().toISOString()))}>
-            Now
-          </button>
+          <Button onClick={() => set(JSON.stringify(new Date().toISOString()))}>Now</Button>
         )}
         {field.example !== undefined && value === undefined && !field.secret && (
-          <button
-            type="button"
+          <Button
             class="small quiet"
             onClick={() => set(show(field.example))}
             aria-label={`Use the example for ${name}`}
           >
             Example
-          </button>
+          </Button>
         )}
       </div>
       <Control block={block} field={field} schema={schema} value={value} set={set} attrs={attrs} fault={faults[0]} />
+      {field.secret && <Remember key={value === undefined ? "" : "set"} block={block} name={name} value={value} />}
       <p class="hint" id={`${id}-hint`}>
         {field.description}
       </p>
@@ -111,6 +111,22 @@ function Entry({ field, block, input, change, violations, touched, strict }: For
   );
 }
 
+// Remember offers to fill a secret into the forms that are opened later.
+function Remember({ block, name, value }: { block: Block; name: string; value: string | undefined }) {
+  const [on, setOn] = useState(isRemembered(block, name));
+  const change = (e: { currentTarget: HTMLInputElement }) => {
+    if (e.currentTarget.checked) rememberSecret(block, name, value);
+    else forgetSecret(block, name);
+    setOn(e.currentTarget.checked);
+  };
+  return (
+    <label class="check">
+      <input type="checkbox" checked={on} onChange={change} />
+      Remember until this page is reloaded or closed
+    </label>
+  );
+}
+
 interface ControlProps {
   block: Block;
   field: Field;
@@ -119,12 +135,6 @@ interface ControlProps {
   set: (text: string | undefined) => void;
   attrs: { id: string; "aria-describedby": string; "aria-invalid": boolean };
   fault: string | undefined;
-}
-
-// keysOf lists the names of members, at any depth.
-function keysOf(value: unknown): string[] {
-  if (Array.isArray(value)) return value.flatMap(keysOf);
-  return isObject(value) ? Object.entries(value).flatMap(([name, member]) => [name, ...keysOf(member)]) : [];
 }
 
 function Control({ block, field, schema, value, set, attrs, fault }: ControlProps) {
@@ -144,45 +154,35 @@ function Control({ block, field, schema, value, set, attrs, fault }: ControlProp
       </select>
     );
   }
-  if (field.type === "number") {
-    const typed = (text: string) =>
-      set(text.trim() === "" ? undefined : faultOf(text) ? JSON.stringify(text) : text.trim());
+  const held = textOf(value);
+  const isNumber = field.type === "number";
+  if (isNumber || (field.type === "string" && (value === undefined || held !== undefined))) {
+    const type = (text: string) => {
+      if (text === "") set(undefined);
+      else set(isNumber && !faultOf(text) ? text.trim() : JSON.stringify(text));
+    };
     return (
       <input
         {...attrs}
-        inputMode="decimal"
-        autocomplete="off"
-        value={textOf(value) ?? value ?? ""}
-        onInput={(e) => typed(e.currentTarget.value)}
+        {...(field.secret ? { type: "password", autocomplete: "new-password" } : { autocomplete: "off" })}
+        inputMode={isNumber ? "decimal" : undefined}
+        spellcheck={false}
+        value={held ?? value ?? ""}
+        onInput={(e) => type(e.currentTarget.value)}
       />
     );
   }
-  const held = textOf(value);
-  if (field.type === "string" && (value === undefined || held !== undefined)) {
-    const common = {
-      ...attrs,
-      spellcheck: false,
-      value: held ?? "",
-      onInput: (e: { currentTarget: HTMLInputElement }) =>
-        set(e.currentTarget.value === "" ? undefined : JSON.stringify(e.currentTarget.value)),
-    };
-    return field.secret ? (
-      <input type="password" autocomplete="new-password" {...common} />
-    ) : (
-      <input autocomplete="off" {...common} />
-    );
-  }
-  const keys = [
-    ...(field.fields ?? []).map((f) => f.name),
-    ...[field.example, ...block.examples.map((e) => e.input[field.name])].flatMap(keysOf),
-  ];
   return (
-    <CodeField
+    <JSONField
       id={attrs.id}
       value={value ?? ""}
       onChange={(t) => set(t.trim() === "" ? undefined : t)}
       fault={fault}
-      keys={keys}
+      like={[
+        field.fields?.map((f) => ({ [f.name]: "" })),
+        field.example,
+        ...block.examples.map((e) => e.input[field.name]),
+      ]}
       describedBy={attrs["aria-describedby"]}
     />
   );

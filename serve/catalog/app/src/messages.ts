@@ -1,5 +1,6 @@
 // What the page knows of Segment: the messages that its blocks send, and its library for Node.
-import { type Input, show } from "./json";
+import type { Input } from "./input";
+import { show } from "./json";
 import type { Block } from "./types";
 
 // typeOf is the type of the messages that a block sends, if it sends one: the last word of its id.

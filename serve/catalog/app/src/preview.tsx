@@ -2,28 +2,16 @@
 import type { Check } from "./check";
 import { pretty } from "./json";
 import type { Block, Request } from "./types";
-import { bytes, Code } from "./show";
-import { count, Empty } from "./ui";
+import { bytes, Code, headerLines } from "./code";
+import { count } from "./ui";
 
-export function Preview({ block, check }: { block: Block; check: Check }) {
-  if (!check.requests) {
-    return (
-      <Empty title={check.state === "failed" ? "No preview" : "No request yet"}>
-        <p>
-          {check.state === "failed"
-            ? check.says
-            : "Fill in the form to see the exact request. A preview sends nothing."}
-        </p>
-      </Empty>
-    );
-  }
-  const shown = check.requests.slice(0, 5);
+export function Preview({ block, check, requests }: { block: Block; check: Check; requests: Request[] }) {
+  const shown = requests.slice(0, 5);
   return (
     <>
-      {check.requests.length > 1 && (
+      {requests.length > 1 && (
         <p class="note">
-          This batch is sent as {count(check.requests.length, "request")}. Messages of one user stay together and in
-          order.
+          This batch is sent as {count(requests.length, "request")}. Messages of one user stay together and in order.
         </p>
       )}
       {(check.receipt?.warnings ?? [])
@@ -36,15 +24,14 @@ export function Preview({ block, check }: { block: Block; check: Check }) {
       {shown.map((r, i) => (
         <RequestView key={i} request={r} limit={block.maxRequestBytes} />
       ))}
-      {check.requests.length > shown.length && (
-        <p class="hint">and {count(check.requests.length - shown.length, "more request")}</p>
+      {requests.length > shown.length && (
+        <p class="hint">and {count(requests.length - shown.length, "more request")}</p>
       )}
     </>
   );
 }
 
 function RequestView({ request: r, limit }: { request: Request; limit?: number }) {
-  const headers = Object.entries(r.header).map(([name, values]) => `${name}: ${values.join(", ")}`);
   return (
     <article class="request">
       <p class="line">
@@ -52,7 +39,7 @@ function RequestView({ request: r, limit }: { request: Request; limit?: number }
       </p>
       <Meter request={r} limit={limit} />
       <Code label="Body" text={pretty(r.body)} />
-      <Code label="Headers" text={headers.join("\n")} />
+      <Code label="Headers" text={headerLines(r.header)} />
     </article>
   );
 }

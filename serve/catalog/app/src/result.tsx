@@ -1,18 +1,11 @@
 // What came of a run: the outcome in words, the output, and each attempt.
 import { useState } from "preact/hooks";
+import { bytes, Code, headerLines } from "./code";
 import { isObject, parse, pretty, show } from "./json";
-import type { Attempt, Block, Problem, Receipt } from "./types";
-import { bytes, Code, duration, timeOf, typeName } from "./show";
+import { duration, timeOf } from "./show";
+import { Row, typeName } from "./table";
+import type { Attempt, Block, Outcome, Problem, Receipt } from "./types";
 import { Chip, count, Empty, Tabs } from "./ui";
-
-export interface Answer {
-  output: unknown;
-  receipt: Receipt;
-}
-
-export type Outcome = ({ ok: true; output: string; receipt: Receipt } | { ok: false; problem: Problem }) & {
-  attempts?: Attempt[];
-};
 
 const tabs = [
   ["output", "Output"],
@@ -97,15 +90,9 @@ function Output({ block, text }: { block: Block; text: string }) {
         <tbody>
           {Object.entries(output).map(([name, value]) => {
             const field = block.output.find((f) => f.name === name);
-            return (
-              <tr key={name} title={field?.description}>
-                <th scope="row">
-                  <code>{name}</code>
-                </th>
-                <td>{typeof value === "string" ? value : JSON.stringify(value)}</td>
-                <td class="hint">{field && typeName(field)}</td>
-              </tr>
-            );
+            const shown = typeof value === "string" ? value : JSON.stringify(value);
+            const type = field && <span class="hint">{typeName(field)}</span>;
+            return <Row key={name} title={field?.description} of={name} cells={[shown, type]} />;
           })}
         </tbody>
       </table>
@@ -122,15 +109,7 @@ function Violations({ problem }: { problem: Problem }) {
         <table>
           <tbody>
             {problem.violations!.map((v) => (
-              <tr key={v.path + v.code}>
-                <th scope="row">
-                  <code>{v.path || "/"}</code>
-                </th>
-                <td>{v.message}</td>
-                <td>
-                  <code>{v.code}</code>
-                </td>
-              </tr>
+              <Row key={v.path + v.code} of={v.path || "/"} cells={[v.message, <code>{v.code}</code>]} />
             ))}
           </tbody>
         </table>
@@ -235,14 +214,7 @@ function Attempts({ attempts, receipt }: { attempts: Attempt[]; receipt?: Receip
   );
 }
 
-function Exchange({
-  label,
-  part,
-}: {
-  label: string;
-  part: { headers: Record<string, string | string[]>; body: string; truncated?: boolean };
-}) {
-  const headers = Object.entries(part.headers ?? {}).map(([name, value]) => `${name}: ${[value].flat().join(", ")}`);
+function Exchange({ label, part }: { label: string; part: NonNullable<Attempt["request" | "response"]> }) {
   const end = part.truncated ? "\n… (truncated)" : "";
-  return <Code label={label} text={`${headers.join("\n")}\n\n${pretty(part.body)}${end}`} />;
+  return <Code label={label} text={`${headerLines(part.headers)}\n\n${pretty(part.body)}${end}`} />;
 }

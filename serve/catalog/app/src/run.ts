@@ -1,84 +1,60 @@
-// A run of a block: confirmed where it is real, timed, cancelled on demand, kept in the history.
-import { useEffect, useRef, useState } from "preact/hooks";
-import { postStream, Refused } from "./api";
-import { bodyOf } from "./check";
-import { type Input, join, parse, show } from "./json";
-import type { Answer, Outcome } from "./result";
+// A run of a block: what comes of it is kept in the history.
+import { Refused } from "./api";
+import { confirmedSource } from "./dialogs";
+import { bodyOf, type Input } from "./input";
+import { parse, show } from "./json";
+import { keepRun } from "./runs";
 import { withoutSecrets } from "./secrets";
-import type { Sources } from "./sources";
-import type { Attempt, Block, Problem } from "./types";
+import { postStream } from "./stream";
+import { join } from "./text";
+import type { Attempt, Block, Outcome, Problem, Receipt, Source } from "./types";
+import { count } from "./ui";
 
-const confirmedKey = "segment-blocks.confirmed";
-
-export function confirmed(): string[] {
-  return JSON.parse(sessionStorage.getItem(confirmedKey) ?? "[]") as string[];
+// Running is a run that goes on.
+export interface Running {
+  says: string;
+  attempts: Attempt[];
+  cancel: () => void;
 }
 
-export function confirmSource(name: string): void {
-  sessionStorage.setItem(confirmedKey, JSON.stringify([...confirmed(), name]));
+interface Order {
+  block: Block;
+  input: Input;
+  source?: Source;
+  requests: number; // that a preview has
+  show: (running: Running) => void;
 }
 
-export function useRun(block: Block, input: Input, sources: Sources, done: (outcome: Outcome) => void) {
-  const [busy, setBusy] = useState(false);
-  const [elapsed, setElapsed] = useState(0);
-  const [attempts, setAttempts] = useState<Attempt[]>([]); // of the run that goes on
-  const [confirming, setConfirming] = useState(false);
-  const controller = useRef<AbortController | undefined>(undefined);
-  const source = sources.chosen;
-
-  useEffect(() => {
-    if (!busy) return;
-    const begin = performance.now();
-    setElapsed(0);
-    const timer = setInterval(() => setElapsed(performance.now() - begin), 100);
-    return () => clearInterval(timer);
-  }, [busy]);
-  useEffect(() => () => controller.current?.abort(), []);
-
-  const send = async () => {
-    setBusy(true);
-    setAttempts([]);
-    const mine = (controller.current = new AbortController());
-    const at = Date.now();
-    const seen: Attempt[] = [];
-    const saw = (attempt: Attempt) => {
-      seen.push(attempt);
-      setAttempts([...seen]);
-    };
-    const outcome = { ...(await invoke(block, input, source?.name ?? "", mine.signal, saw)), attempts: seen };
-    setBusy(false);
-    done(outcome);
-    const kept = join(withoutSecrets(block, input));
-    const { keep } = await import("./later");
-    void keep({
-      at,
-      block: block.id,
-      source: source?.name ?? "",
-      emulated: !!source?.emulated,
-      ms: Date.now() - at,
-      input: kept,
-      outcome,
+// runBlock runs a block, confirmed where its source is real, and shows how far it is. It returns
+// nothing if the user decides against it.
+export async function runBlock({ block, input, source, requests, show }: Order): Promise<Outcome | undefined> {
+  if (!(await confirmedSource(source))) return undefined;
+  const at = Date.now();
+  const begin = performance.now();
+  const controller = new AbortController();
+  const attempts: Attempt[] = [];
+  const tell = () =>
+    show({
+      says: `Running, ${((performance.now() - begin) / 1000).toFixed(1)} s${progress(attempts, requests)}`,
+      attempts: [...attempts],
+      cancel: () => controller.abort(),
     });
-  };
-  const start = () => {
-    if (source && !source.emulated && !confirmed().includes(source.name)) setConfirming(true);
-    else void send();
-  };
-  const confirm = () => {
-    confirmSource(source!.name);
-    setConfirming(false);
-    void send();
-  };
-  return {
-    busy,
-    elapsed,
-    attempts,
-    confirming,
-    start,
-    confirm,
-    deny: () => setConfirming(false),
-    cancel: () => controller.current?.abort(),
-  };
+  tell();
+  const timer = setInterval(tell, 100);
+  const name = source?.name ?? "";
+  const saw = (attempt: Attempt) => void attempts.push(attempt);
+  const outcome = { ...(await invoke(block, input, name, controller.signal, saw)), attempts };
+  clearInterval(timer);
+  const ms = Date.now() - at;
+  const kept = join(withoutSecrets(block, input));
+  void keepRun({ at, block: block.id, source: name, emulated: !!source?.emulated, ms, input: kept, outcome });
+  return outcome;
+}
+
+function progress(attempts: Attempt[], requests: number): string {
+  const accepted = attempts.filter((a) => (a.response?.status ?? 500) < 300).length;
+  if (requests > 1) return `, ${accepted} of ${count(requests, "request")} accepted`;
+  return attempts.length ? `, ${count(attempts.length, "attempt")}` : "";
 }
 
 type Saw = (attempt: Attempt) => void;
@@ -90,8 +66,8 @@ async function invoke(block: Block, input: Input, source: string, signal: AbortS
       if (event === "attempt") saw(parse<Attempt>(data));
       if (event === "problem") return { ok: false, problem: parse<Problem>(data) };
       if (event === "result") {
-        const answer = parse<Answer>(data);
-        return { ok: true, ...answer, output: show(answer.output) };
+        const { output, receipt } = parse<{ output: unknown; receipt: Receipt }>(data);
+        return { ok: true, receipt, output: show(output) };
       }
     }
     throw new Error("the answer was cut off");

@@ -1,5 +1,5 @@
 // The history of runs on this machine: in IndexedDB, bounded, and without secrets.
-import type { Outcome } from "./result";
+import type { Outcome } from "./types";
 
 export interface Run {
   id?: number;
@@ -25,8 +25,8 @@ function open(): Promise<IDBDatabase> {
   });
 }
 
-// inStore runs one request against the store. A browser that has none forbids it: then there is no
-// history, and the rest works.
+// inStore runs one request against the store. A browser may forbid it: then there is no history,
+// and the rest works.
 async function inStore<T>(
   mode: IDBTransactionMode,
   act: (store: IDBObjectStore) => IDBRequest<T>,
@@ -45,18 +45,19 @@ async function inStore<T>(
 
 // allRuns returns the runs, the newest first.
 export async function allRuns(): Promise<Run[]> {
-  return ((await inStore<Run[]>("readonly", (s) => s.getAll() as IDBRequest<Run[]>)) ?? []).reverse();
+  return ((await inStore<Run[]>("readonly", (s) => s.getAll())) ?? []).reverse();
 }
 
-export async function recent(block: string): Promise<Run[]> {
+// runsOf returns the last ten of a block.
+export async function runsOf(block: string): Promise<Run[]> {
   return (await allRuns()).filter((r) => r.block === block).slice(0, 10);
 }
 
 export function runById(id: number): Promise<Run | undefined> {
-  return inStore<Run>("readonly", (s) => s.get(id) as IDBRequest<Run>);
+  return inStore<Run>("readonly", (s) => s.get(id));
 }
 
-export async function keep(run: Run): Promise<void> {
+export async function keepRun(run: Run): Promise<void> {
   if (JSON.stringify(run).length > longest) return;
   await inStore("readwrite", (s) => s.add(run));
   const spare = (await allRuns()).filter((r) => !r.pinned).slice(most);
@@ -67,6 +68,6 @@ export async function pin(run: Run): Promise<void> {
   await inStore("readwrite", (s) => s.put({ ...run, pinned: !run.pinned }));
 }
 
-export async function clear(): Promise<void> {
+export async function clearRuns(): Promise<void> {
   await inStore("readwrite", (s) => s.clear());
 }

@@ -1,6 +1,7 @@
-// Secrets leave the form in one way only: in the request that runs the block. They are taken out of
-// whatever is kept, shared or shown.
-import { type Input, isObject, join, parse, show, split } from "./json";
+// Secrets leave the form in one way only: in the requests of its own block. They are taken out of
+// whatever is stored, shared or shown.
+import type { Input } from "./input";
+import { isObject, parse, show } from "./json";
 import type { Block, Field } from "./types";
 
 function secretNames(fields: Field[]): string[] {
@@ -19,33 +20,18 @@ function without(value: unknown, names: string[]): unknown {
 
 export function withoutSecrets(block: Block, input: Input): Input {
   const names = secretNames(block.input);
-  const kept = new Map<string, string>();
+  const rest = new Map<string, string>();
   for (const [name, text] of input) {
     if (names.includes(name)) continue;
     if (!names.some((n) => text.includes(n))) {
-      kept.set(name, text);
+      rest.set(name, text);
       continue;
     }
     try {
-      kept.set(name, show(without(parse(text), names)));
+      rest.set(name, show(without(parse(text), names)));
     } catch {
       // It is no JSON, and names a secret: nobody knows where that would end.
     }
   }
-  return kept;
-}
-
-// A link holds an input as base64url of its JSON.
-export function toLink(input: Input): string {
-  const binary = Array.from(new TextEncoder().encode(join(input)), (b) => String.fromCharCode(b)).join("");
-  return btoa(binary).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
-}
-
-export function fromLink(text: string): Input | undefined {
-  try {
-    const binary = atob(text.replaceAll("-", "+").replaceAll("_", "/"));
-    return split(new TextDecoder().decode(Uint8Array.from(binary, (c) => c.charCodeAt(0))));
-  } catch {
-    return undefined; // a link that was cut off
-  }
+  return rest;
 }

@@ -1,24 +1,9 @@
-// The parts of the screens that come later: code, numbers, dialogs, times and sizes.
+// What the screens that show what has happened are made of: numbers, times, files.
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef } from "preact/hooks";
-import type { Field } from "./types";
-import { Copy } from "./ui";
-
-// Code shows text that keeps its lines. It takes the focus, so that a keyboard can scroll it.
-export function Code({ text, label, tools }: { text: string; label: string; tools?: ComponentChildren }) {
-  return (
-    <div class="code">
-      <div class="tools">
-        <span>{label}</span>
-        {tools}
-        <Copy text={text} />
-      </div>
-      <pre tabIndex={0} role="region" aria-label={label}>
-        {text}
-      </pre>
-    </div>
-  );
-}
+import { useEffect, useState } from "preact/hooks";
+import { Refused } from "./api";
+import "./stream";
+import "./ui";
 
 // Counts is a strip of numbers, each with its name.
 export function Counts({ cells }: { cells: [label: string, n: number | undefined, kind?: string][] }) {
@@ -34,36 +19,37 @@ export function Counts({ cells }: { cells: [label: string, n: number | undefined
   );
 }
 
-// Dialog is open for as long as it is mounted.
-export function Dialog({ title, close, children }: { title: string; close?: () => void; children: ComponentChildren }) {
-  const ref = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
-    ref.current!.showModal();
-  }, []);
-  const onCancel = (e: Event) => {
-    e.preventDefault();
-    close?.();
-  };
+interface FoldProps {
+  title: string;
+  hint: string;
+  children: () => ComponentChildren;
+}
+
+// Fold makes what is in it, and loads the code for it, when it is opened.
+export function Fold({ title, hint, children }: FoldProps) {
+  const [open, setOpen] = useState(false);
   return (
-    <dialog ref={ref} onCancel={onCancel} aria-labelledby="dialog-title">
-      <h2 id="dialog-title">{title}</h2>
-      {children}
-    </dialog>
+    <details class="more" onToggle={(e) => setOpen(e.currentTarget.open)}>
+      <summary>
+        {title} <span class="hint">{hint}</span>
+      </summary>
+      {open && children()}
+    </details>
   );
 }
 
-// Aside shows what has been chosen elsewhere. Where there is no room beside that, it is below, and comes
-// into view when something is chosen.
-export function Aside({ of, children }: { of?: string; children: ComponentChildren }) {
-  const ref = useRef<HTMLDivElement>(null);
+// usePolled loads something again and again. What was loaded last stands while the server is away. A
+// server that does not have it is not asked again.
+export function usePolled<T>(load: () => Promise<T>, ms: number): T | undefined {
+  const [value, setValue] = useState<T>();
   useEffect(() => {
-    if (of && ref.current!.getBoundingClientRect().top > innerHeight - 100) ref.current!.scrollIntoView();
-  }, [of]);
-  return (
-    <div class="panel" ref={ref}>
-      {children}
-    </div>
-  );
+    const again = () =>
+      void load().then(setValue, (e) => e instanceof Refused && e.problem.status === 404 && clearInterval(timer));
+    const timer = setInterval(again, ms);
+    again();
+    return () => clearInterval(timer);
+  }, []);
+  return value;
 }
 
 export function download(name: string, text: string, type = "application/json"): void {
@@ -76,22 +62,27 @@ export function download(name: string, text: string, type = "application/json"):
 
 // How a moment is written. One format for all: making one takes longer than anything else that a
 // line of a long list needs.
-export type Clock = "local" | "UTC" | "relative";
+export type Clock = "" | "UTC" | "relative";
 
 export const clocks: [Clock, string][] = [
-  ["local", "Local time"],
+  ["", "Local time"],
   ["UTC", "UTC"],
   ["relative", "Relative time"],
 ];
 
-const parts = { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" } as const;
-const local = new Intl.DateTimeFormat(undefined, parts);
+const local = new Intl.DateTimeFormat(undefined, {
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+  fractionalSecondDigits: 3,
+  hourCycle: "h23",
+});
 
-export function timeOf(iso: string, clock: Clock = "local"): string {
+export function timeOf(iso: string, clock: Clock = ""): string {
   const at = new Date(iso);
   if (clock === "UTC") return at.toISOString().slice(11, 23);
   if (clock === "relative") return ago(Math.max(0, Date.now() - at.getTime()) / 1000);
-  return `${local.format(at)}.${String(at.getMilliseconds()).padStart(3, "0")}`;
+  return local.format(at);
 }
 
 function ago(seconds: number): string {
@@ -100,15 +91,11 @@ function ago(seconds: number): string {
   return `${Math.floor(seconds / 3600)} h ago`;
 }
 
-export function bytes(n: number): string {
-  return n < 1000 ? `${n} B` : n < 1e6 ? `${(n / 1000).toFixed(1)} kB` : `${(n / 1e6).toFixed(1)} MB`;
-}
-
 export function duration(ms: number): string {
   return ms < 1000 ? `${ms.toFixed(1)} ms` : `${(ms / 1000).toFixed(2)} s`;
 }
 
-// typeName is the type of a parameter or of a member of an output, as the tables have it.
-export function typeName(field: Field): string {
-  return field.kinds?.includes("null") ? `${field.type} or null` : field.type;
+// between is how long something took.
+export function between(begin: string, end: string): string {
+  return duration(Date.parse(end) - Date.parse(begin));
 }

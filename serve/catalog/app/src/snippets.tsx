@@ -1,29 +1,15 @@
 // The same call elsewhere: text that runs as it stands.
-import { hasToken, urlOf } from "./api";
-import { bodyOf, type Check } from "./check";
-import { type Input, join, parse } from "./json";
+import { urlOf } from "./api";
+import { Code } from "./code";
+import { posted, quote } from "./curl";
+import { bodyOf, type Input } from "./input";
+import { parse } from "./json";
 import { callOf } from "./messages";
+import { withoutSecrets } from "./secrets";
+import { join } from "./text";
 import type { Block, Request, Source } from "./types";
-import { Code } from "./show";
 
-// quote makes one word of a POSIX shell.
-export function quote(text: string): string {
-  return `'${text.replaceAll("'", `'\\''`)}'`;
-}
-
-// curl writes one that asks this server. A token comes from the environment.
-export function curl(url: string, ...options: string[]): string {
-  if (hasToken()) options.unshift('-H "Authorization: Bearer $SEGMENT_BLOCKS_TOKEN"');
-  return [`curl -sS ${quote(url)}`, ...options].join(" \\\n  ");
-}
-
-// posted writes one that posts JSON.
-export function posted(url: string, body: string, ...more: string[]): string {
-  const headers = ["Content-Type: application/json", ...more].map((h) => `-H ${quote(h)}`);
-  return curl(url, ...headers, `-d ${quote(body)}`);
-}
-
-export function snippetsOf(block: Block, input: Input, requests: Request[], source?: Source): [string, string][] {
+function snippetsOf(block: Block, input: Input, requests: Request[], source?: Source): [string, string][] {
   const named = source?.name && !source.emulated ? source.name : "";
   const text = join(input);
   const call = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"${block.id}","arguments":${text}}}`;
@@ -107,12 +93,18 @@ ${call}
 await analytics.closeAndFlush();`;
 }
 
-export function Snippets(props: { block: Block; input: Input; check: Check; source?: Source }) {
-  const ready = props.check.requests ?? [];
+interface SnippetsProps {
+  block: Block;
+  input: Input;
+  requests: Request[];
+  source?: Source;
+}
+
+export function Snippets({ block, input, requests, source }: SnippetsProps) {
   return (
     <>
-      {!ready.length && <p class="hint">The input has problems. This code sends it as it is.</p>}
-      {snippetsOf(props.block, props.input, ready, props.source).map(([label, text]) => (
+      {!requests.length && <p class="hint">The input has problems. This code sends it as it is.</p>}
+      {snippetsOf(block, withoutSecrets(block, input), requests, source).map(([label, text]) => (
         <Code key={label} label={label} text={text} />
       ))}
     </>

@@ -11,12 +11,13 @@ export interface Sources {
 
 const key = "segment-blocks.source";
 
-export function useSources(): Sources {
-  const [list, setList] = useState<Source[]>();
+// useSources knows the sources that a block can use, or all. A choice stays where it can.
+export function useSources(ref: string): Sources {
+  const [all, setAll] = useState<Source[]>();
   const [name, setName] = useState(sessionStorage.getItem(key));
   useEffect(() => {
     void get<{ sources: Source[] }>("v1/sources").then(
-      (a) => setList(a.sources),
+      (a) => setAll(a.sources),
       () => {},
     );
   }, []);
@@ -24,17 +25,10 @@ export function useSources(): Sources {
     sessionStorage.setItem(key, wanted);
     setName(wanted);
   };
-  const chosen = list?.find((s) => s.name === name) ?? list?.find((s) => s.default) ?? list?.[0];
-  return { list, chosen, choose };
-}
-
-// sourcesFor leaves the sources that a block can use. The choice stays where it can.
-export function sourcesFor(sources: Sources, ref: string): Sources {
   const block = ref.split("@")[0]!;
-  if (!block || !sources.list) return sources;
-  const list = sources.list.filter((s) => !s.blocks || s.blocks.includes(block));
-  const chosen = list.find((s) => s === sources.chosen) ?? list.find((s) => s.default) ?? list[0];
-  return { ...sources, list, chosen };
+  const list = all?.filter((s) => !block || !s.blocks || s.blocks.includes(block));
+  const find = (known: Source[] = []) => known.find((s) => s.name === name) ?? known.find((s) => s.default) ?? known[0];
+  return { list, chosen: find(list), choose };
 }
 
 function saysOf(source: Source): string {

@@ -1,18 +1,26 @@
 // The form of a block beside what it sends: fill, check, preview, run.
 import { useEffect, useRef, useState } from "preact/hooks";
-import { CodeField } from "./codefield";
-import { useCheck } from "./check";
-import { remember, remembered } from "./draft";
+import { type Check, check, useCheck } from "./check";
+import { Fill } from "./fill";
 import { Form } from "./form";
-import { type Input, inputOf, join, split } from "./json";
-import type { Outcome } from "./result";
+import { draftKey, type Input } from "./input";
 import { blockLink, setQuery } from "./route";
-import { useRun } from "./run";
-import type { Run } from "./runs";
-import { fromLink, toLink, withoutSecrets } from "./secrets";
+import { forgetSecret, isRemembered, rememberedSecrets, rememberSecret } from "./remembered";
+import type { Running } from "./run";
 import type { Sources } from "./sources";
-import type { Attempt, Block } from "./types";
-import { Copy, count, Tabs } from "./ui";
+import type { Block, Outcome } from "./types";
+import { Button, Copy, Empty, lazy, Tabs } from "./ui";
+
+// What a form can do without until it is filled is loaded then.
+const parts = () => import("./parts");
+const InputDocument = lazy(async () => (await parts()).InputDocument);
+const Preview = lazy(async () => (await parts()).Preview);
+const Problems = lazy(
+  async () => (await parts()).Problems,
+  () => null,
+);
+const Result = lazy(async () => (await parts()).Result);
+const Snippets = lazy(async () => (await parts()).Snippets);
 
 const panels = [
   ["preview", "Preview"],
@@ -22,40 +30,38 @@ const panels = [
 
 type Panel = (typeof panels)[number][0];
 
-interface TryProps {
-  block: Block;
-  query: URLSearchParams;
-  sources: Sources;
-  later?: typeof import("./later");
+// draftOf is what was in the form last. It survives a reload, for as long as the tab is open, without its secrets.
+function draftOf(block: Block): Input {
+  const kept = sessionStorage.getItem(draftKey(block)) ?? "[]";
+  return new Map(JSON.parse(kept) as [string, string][]);
 }
 
-export function Try({ block, query, sources, later }: TryProps) {
-  const [input, setInput] = useState<Input>(new Map());
-  const [touched, setTouched] = useState<ReadonlySet<string>>(new Set());
+export function Try({ block, query, sources }: { block: Block; query: URLSearchParams; sources: Sources }) {
+  const [input, setInput] = useState<Input>(() => new Map([...draftOf(block), ...rememberedSecrets(block)]));
+  const [touched, setTouched] = useState<ReadonlySet<string>>(() => new Set(input.keys()));
   const [strict, setStrict] = useState(false); // every violation is shown, not only those of touched fields
   const [panel, setPanel] = useState<Panel>("preview");
-  const [starting, setStarting] = useState(false); // the input is being checked before a run
+  const [running, setRunning] = useState<Running>();
   const [refusals, setRefusals] = useState(0); // how often running was refused
-  const [text, setText] = useState<string>(); // of the document, while it is edited as JSON
-  const [kept, setKept] = useState<Outcome>(); // of an earlier run that is being looked at
-  const summary = useRef<HTMLDivElement>(null);
+  const [asJSON, setAsJSON] = useState(false);
+  const [fault, setFault] = useState<string>(); // of the input as JSON, while that is edited
+  const [fills, setFills] = useState(0); // how often something else than typing has changed the input
+  const [outcome, setOutcome] = useState<Outcome>();
   const source = sources.chosen;
-  const check = useCheck(block, input, source?.name ?? "");
-  const run = useRun(block, input, sources, (outcome) => {
-    setKept(outcome);
-    setPanel("result");
-    document.getElementById("sends-result")?.scrollIntoView({ block: "nearest" }); // it may be below the form
-    if (!outcome.ok) setStrict(true);
-  });
-  const fault = text === undefined ? undefined : faultOfDocument(text);
-
+  const busy = useRef(false); // checking before a run, or running
+  const latest = useRef(running);
+  latest.current = running;
+  useEffect(() => () => latest.current?.cancel(), []);
+  const [checked, setChecked] = useCheck(block, input, source?.name ?? "");
   const fill = (next: Input, show = true) => {
-    setInput(next);
+    setInput(new Map([...next, ...rememberedSecrets(block)]));
     setTouched(new Set(next.keys()));
     setStrict(show);
-    if (text !== undefined) setText(join(next));
+    setFault(undefined);
+    setFills((n) => n + 1);
   };
   const change = (name: string, value: string | undefined) => {
+    if (isRemembered(block, name)) rememberSecret(block, name, value);
     setInput((old) => {
       const next = new Map(old);
       if (value === undefined) next.delete(name);
@@ -64,49 +70,62 @@ export function Try({ block, query, sources, later }: TryProps) {
     });
     setTouched((old) => new Set(old).add(name));
   };
+  const clear = () => {
+    for (const { name } of block.input) forgetSecret(block, name);
+    fill(new Map(), false);
+  };
 
-  useEffect(() => summary.current?.focus(), [refusals]);
-
-  // The address may hold an input: an example, an earlier run, or one that somebody shared. Else the
-  // form has what was in it last.
-  const given = [query.get("example"), query.get("run"), query.get("input")];
+  // The address may hold an input: an example, an earlier run, or one that somebody shared.
+  const given = ["example", "run", "input"].map((name) => query.get(name));
   useEffect(() => {
-    if (given.every((g) => g === null)) {
-      const draft = input.size === 0 && remembered(block);
-      if (draft) fill(draft, false);
-      return;
-    }
-    void filledBy(block, query).then(({ input, run }) => {
+    if (given.every((g) => g === null)) return;
+    void parts().then(async ({ givenBy }) => {
+      const { input, outcome } = await givenBy(block, query);
       if (input) fill(input);
-      if (run) {
-        setKept(run.outcome);
+      if (outcome) {
+        setOutcome(outcome);
         setPanel("result");
       }
       setQuery({ example: "", run: "", input: "" });
     });
   }, given);
   useEffect(() => {
-    const timer = setTimeout(() => remember(block, input), 300);
+    if (input.size === 0 && fills === 0) return; // nobody has begun
+    const timer = setTimeout(() => void parts().then(({ keepDraft }) => keepDraft(block, input)), 300);
     return () => clearTimeout(timer);
   }, [input]);
 
+  const start = async () => {
+    const now = await check(block, input, source?.name ?? "");
+    setChecked(now);
+    if (now.violations.length > 0) {
+      setRefusals((n) => n + 1);
+      return;
+    }
+    const { runBlock } = await parts();
+    const requests = now.requests?.length ?? 0;
+    const outcome = await runBlock({ block, input, source, requests, show: setRunning });
+    setRunning(undefined);
+    if (!outcome) return;
+    setOutcome(outcome);
+    setPanel("result");
+    document.getElementById("sends-result")?.scrollIntoView({ block: "nearest" }); // it may be below the form
+    if (!outcome.ok) setStrict(true);
+  };
   const submit = async (e: Event) => {
     e.preventDefault();
-    if (fault || starting || run.busy) return; // a second click must not send a second event
+    if (fault || busy.current) return; // a second click must not send a second event
+    busy.current = true;
     setStrict(true);
-    setStarting(true);
-    const found = await check.now();
-    setStarting(false);
-    if (found.length > 0) setRefusals((n) => n + 1);
-    else run.start();
+    await start().finally(() => (busy.current = false));
   };
-  const asForm = () => setText(undefined);
-  const asJSON = () => setText(join(withoutSecrets(block, input)));
-  const edit = (next: string) => {
-    setText(next);
-    if (faultOfDocument(next)) return;
-    const secrets = new Map([...input].filter(([name]) => block.input.find((f) => f.name === name)?.secret));
-    setInput(new Map([...split(next), ...secrets]));
+  const shareLink = async () => {
+    const { toLink, withoutSecrets } = await parts();
+    const query = `input=${toLink(withoutSecrets(block, input))}`;
+    return location.href.replace(/#.*/, "") + blockLink(block.id, query);
+  };
+  const edit = (next: Input) => {
+    setInput(next);
     setStrict(true);
   };
 
@@ -115,127 +134,70 @@ export function Try({ block, query, sources, later }: TryProps) {
       <form class="panel" onSubmit={submit} noValidate aria-label={`Input of ${block.name}`}>
         <div class="tools">
           <div class="buttons" role="group" aria-label="Edit as">
-            <button type="button" class="small" aria-pressed={text === undefined} disabled={!!fault} onClick={asForm}>
+            <Button aria-pressed={!asJSON} disabled={!!fault} onClick={() => setAsJSON(false)}>
               Form
-            </button>
-            <button type="button" class="small" aria-pressed={text !== undefined} onClick={asJSON}>
+            </Button>
+            <Button aria-pressed={asJSON} onClick={() => setAsJSON(true)}>
               JSON
-            </button>
+            </Button>
           </div>
-          {later ? (
-            <later.Fill block={block} fill={fill} ran={kept} />
-          ) : (
-            <select class="small grow" aria-label="Fill the form with" disabled />
-          )}
-          <Copy label="Share link" text={() => shareLink(block, input)} />
-          <button type="button" class="small" disabled={input.size === 0} onClick={() => fill(new Map(), false)}>
+          <Fill block={block} fill={fill} />
+          <Copy label="Share link" text={shareLink} />
+          <Button disabled={input.size === 0} onClick={clear}>
             Clear
-          </button>
+          </Button>
         </div>
-        {strict && check.violations.length > 0 && (
-          <div class="note bad" ref={summary} tabIndex={-1} role="alert" aria-label="What is wrong with the input">
-            <strong>Nothing was sent.</strong> Fix these problems:
-            <ul>
-              {check.violations.map((v) => (
-                <li key={v.path + v.code + v.message}>
-                  <Jump path={v.path} /> {v.message}
-                </li>
-              ))}
-            </ul>
-          </div>
-        )}
-        {text === undefined ? (
+        {strict && checked.violations.length > 0 && <Problems of={checked.violations} refusals={refusals} />}
+        {asJSON ? (
+          <InputDocument key={fills} block={block} input={input} edit={edit} fault={fault} setFault={setFault} />
+        ) : (
           <Form
             block={block}
             input={input}
             change={change}
-            violations={check.violations}
+            violations={checked.violations}
             touched={touched}
             strict={strict}
           />
-        ) : (
-          <div class="field">
-            <label id="document-label">Input as JSON</label>
-            <CodeField
-              id="document"
-              value={text}
-              onChange={edit}
-              fault={fault}
-              keys={block.input.map((f) => f.name)}
-              tall
-            />
-            <p class="hint">Secrets are not shown here. They stay in the form.</p>
-          </div>
         )}
         <div class="runbar">
-          <button class="primary" disabled={!!fault} aria-disabled={starting || run.busy}>
+          <button class="primary" disabled={!!fault} aria-disabled={!!running}>
             {source && !source.emulated ? "Run for real" : "Run"}
           </button>
-          {run.busy && (
-            <button type="button" onClick={run.cancel}>
+          {running && (
+            <button type="button" onClick={running.cancel}>
               Cancel
             </button>
           )}
-          <span class={`says ${check.state}`} role="status">
-            {run.busy ? progress(run.elapsed, run.attempts, check.requests?.length) : check.says}
+          <span class={`says ${checked.state}`} role="status">
+            {running?.says ?? checked.says}
           </span>
         </div>
       </form>
       <div class="panel">
-        <Tabs<Panel> label="What it sends" id="sends" all={panels} chosen={panel} choose={setPanel}>
-          {later && panel === "preview" && <later.Preview block={block} check={check} />}
-          {later && panel === "result" && (
-            <later.Result block={block} outcome={kept} running={run.busy ? run.attempts : undefined} />
-          )}
-          {later && panel === "code" && (
-            <later.Snippets block={block} input={withoutSecrets(block, input)} check={check} source={source} />
+        <Tabs label="What it sends" id="sends" all={panels} chosen={panel} choose={setPanel}>
+          {panel === "preview" &&
+            (checked.requests ? (
+              <Preview block={block} check={checked} requests={checked.requests} />
+            ) : (
+              <NoPreview check={checked} />
+            ))}
+          {panel === "result" && <Result block={block} outcome={outcome} running={running?.attempts} />}
+          {panel === "code" && (
+            <Snippets block={block} input={input} requests={checked.requests ?? []} source={source} />
           )}
         </Tabs>
       </div>
-      {later && run.confirming && <later.Confirm source={source} send={run.confirm} close={run.deny} />}
     </div>
   );
 }
 
-// progress says how far a run has come.
-function progress(elapsed: number, attempts: Attempt[], requests = 0): string {
-  const answered = attempts.filter((a) => (a.response?.status ?? 500) < 300).length;
-  const of = requests > 1 ? `, ${answered} of ${count(requests, "request")} accepted` : "";
-  return `Running, ${(elapsed / 1000).toFixed(1)} s${of || (attempts.length ? `, ${count(attempts.length, "attempt")}` : "")}`;
-}
-
-function faultOfDocument(text: string): string | undefined {
-  try {
-    split(text || "{}");
-  } catch (e) {
-    return `is not valid JSON: ${(e as Error).message}`;
-  }
-}
-
-// Jump leads from a violation to its field.
-function Jump({ path }: { path: string }) {
-  const name = path.split("/")[1];
-  if (!name) return null;
-  const jump = (e: Event) => {
-    e.preventDefault();
-    document.getElementById(`field-${name}`)?.focus();
-  };
+function NoPreview({ check }: { check: Check }) {
   return (
-    <a href={`#field-${name}`} onClick={jump}>
-      {path}
-    </a>
+    <Empty title="No request yet">
+      <p>
+        {check.state === "failed" ? check.says : "Fill in the form to see the exact request. A preview sends nothing."}
+      </p>
+    </Empty>
   );
-}
-
-async function filledBy(block: Block, query: URLSearchParams): Promise<{ input?: Input; run?: Run }> {
-  const example = block.examples[Number(query.get("example") ?? NaN)];
-  if (example) return { input: inputOf(example.input) };
-  const run = query.has("run") ? await (await import("./later")).runById(Number(query.get("run"))) : undefined;
-  if (run) return { input: split(run.input), run };
-  const shared = query.get("input");
-  return shared ? { input: fromLink(shared) } : {};
-}
-
-function shareLink(block: Block, input: Input): string {
-  return location.href.replace(/#.*/, "") + blockLink(block.id, `input=${toLink(withoutSecrets(block, input))}`);
 }

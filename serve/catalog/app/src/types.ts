@@ -163,6 +163,11 @@ export interface Problem {
   receipt?: Receipt;
 }
 
+// Outcome is what came of a run.
+export type Outcome = ({ ok: true; output: string; receipt: Receipt } | { ok: false; problem: Problem }) & {
+  attempts?: Attempt[];
+};
+
 // Invocation is one that the server remembers. Not every server does.
 export interface Invocation {
   seq: number;

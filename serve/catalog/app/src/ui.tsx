@@ -1,8 +1,19 @@
-// The small parts that several screens are made of.
-import type { ComponentChildren } from "preact";
+// The small parts that every screen is made of. What is imported here is one file with it, which every
+// screen needs; bundled on its own each module would be a small file more.
+import type { ComponentChildren, ComponentProps, ComponentType } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { Refused } from "./api";
+import "./input";
+import "./json";
+import "./route";
+import "./sources";
+import "./theme";
 import type { Block } from "./types";
+
+// Button is a small one, beside others. What a screen is for has a larger one.
+export function Button(props: ComponentProps<"button">) {
+  return <button type="button" class="small" {...props} />;
+}
 
 export function Copy({ text, label = "Copy" }: { text: string | (() => string | Promise<string>); label?: string }) {
   const [done, setDone] = useState("");
@@ -16,9 +27,9 @@ export function Copy({ text, label = "Copy" }: { text: string | (() => string | 
     setTimeout(() => setDone(""), 1500);
   };
   return (
-    <button type="button" class="small" onClick={copy}>
+    <Button onClick={copy}>
       <span aria-live="polite">{done || label}</span>
-    </button>
+    </Button>
   );
 }
 
@@ -66,19 +77,18 @@ export function Empty({ title, children }: { title: string; children?: Component
 }
 
 export function Failure({ error }: { error: unknown }) {
-  const refused = error instanceof Refused ? error.problem : undefined;
+  const code = error instanceof Refused ? error.problem.code.replaceAll("_", " ") : "error";
   return (
     <div class="note bad" role="alert">
-      <strong>{refused ? refused.code.replaceAll("_", " ") : "error"}</strong> {(error as Error).message}
+      <strong>{code}</strong> {(error as Error).message}
     </div>
   );
 }
 
 export function NotFound({ what }: { what: string }) {
-  usePage("Not found");
   return (
     <>
-      <h1 tabIndex={-1}>Not found</h1>
+      <Head title="Not found" />
       <Empty title={`There is no ${what}`}>
         <p>
           <a href="#/">All blocks</a>
@@ -88,16 +98,44 @@ export function NotFound({ what }: { what: string }) {
   );
 }
 
-// Tabs follow the pattern of WAI-ARIA: one of them is in the tab order, arrows go to the others.
-export function Tabs<T extends string>(props: {
+interface HeadProps {
+  title: string;
+  tile?: ComponentChildren;
+  actions?: ComponentChildren;
+  children?: ComponentChildren;
+}
+
+// Head is the top of a screen. It names the page, and takes the focus as a page load would.
+export function Head({ title, tile, actions, children }: HeadProps) {
+  useEffect(() => {
+    document.title = `${title} · Block catalog`;
+    if (document.activeElement === document.body || !document.activeElement?.closest("main, dialog, [role=search]")) {
+      document.querySelector<HTMLElement>("main h1")?.focus();
+    }
+  }, [title]);
+  return (
+    <div class="head">
+      {tile}
+      <div class="grow">
+        <h1 tabIndex={-1}>{title}</h1>
+        {children}
+      </div>
+      {actions}
+    </div>
+  );
+}
+
+interface TabsProps<T extends string> {
   label: string;
   id: string;
   all: readonly (readonly [T, string])[];
   chosen: T;
   choose: (tab: T) => void;
   children: ComponentChildren;
-}) {
-  const { id, all, chosen, choose } = props;
+}
+
+// Tabs follow the pattern of WAI-ARIA: one of them is in the tab order, arrows go to the others.
+export function Tabs<T extends string>({ label, id, all, chosen, choose, children }: TabsProps<T>) {
   const onKeyDown = (e: KeyboardEvent) => {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[e.key];
     if (!step) return;
@@ -109,7 +147,7 @@ export function Tabs<T extends string>(props: {
   };
   return (
     <>
-      <div class="tabs" role="tablist" aria-label={props.label} onKeyDown={onKeyDown}>
+      <div class="tabs" role="tablist" aria-label={label} onKeyDown={onKeyDown}>
         {all.map(([tab, title]) => (
           <button
             key={tab}
@@ -126,31 +164,20 @@ export function Tabs<T extends string>(props: {
         ))}
       </div>
       <div role="tabpanel" id={`${id}-panel`} aria-labelledby={`${id}-${chosen}`}>
-        {props.children}
+        {children}
       </div>
     </>
   );
 }
 
-// usePage gives a screen its title, and moves the focus to its heading, as a page load would.
-export function usePage(title: string): void {
-  useEffect(() => {
-    document.title = `${title} · Blocks`;
-    if (document.activeElement === document.body || !document.activeElement?.closest("main, dialog, [role=search]")) {
-      document.querySelector<HTMLElement>("main h1")?.focus();
-    }
-  }, [title]);
-}
-
-interface Loaded<T> {
-  key: string;
+export interface Loaded<T> {
   value?: T;
   error?: unknown;
 }
 
 // useLoaded loads something anew whenever the key changes.
 export function useLoaded<T>(key: string, load: (signal: AbortSignal) => Promise<T>): Loaded<T> {
-  const [state, setState] = useState<Loaded<T>>({ key });
+  const [state, setState] = useState<Loaded<T> & { key: string }>({ key });
   useEffect(() => {
     const controller = new AbortController();
     load(controller.signal).then(
@@ -159,19 +186,23 @@ export function useLoaded<T>(key: string, load: (signal: AbortSignal) => Promise
     );
     return () => controller.abort();
   }, [key]);
-  return state.key === key ? state : { key };
+  return state.key === key ? state : {};
 }
 
-const modules = new Map<string, unknown>();
+export function Loading() {
+  return <div class="loading" aria-busy="true" />;
+}
 
-// useModule loads a part of the page. What has been loaded before is there at once.
-export function useModule<T>(key: string, load: () => Promise<T>): { value?: T; error?: unknown } {
-  const loaded = useLoaded(key, async () => {
-    const part = await load();
-    modules.set(key, part);
-    return part;
-  });
-  return { value: modules.get(key) as T | undefined, error: loaded.error };
+// lazy makes a component of one whose code is loaded when it is first shown. Until then, and if the code
+// cannot be had, there is something else instead.
+export function lazy<P extends object>(load: () => Promise<ComponentType<P>>, Instead?: ComponentType<P>) {
+  let Part: ComponentType<P> | undefined;
+  return function Lazy(props: P) {
+    const { error } = useLoaded("", async () => (Part ??= await load()));
+    const Shown = Part ?? Instead;
+    if (Shown) return <Shown {...props} />;
+    return error ? <Failure error={error} /> : <Loading />;
+  };
 }
 
 export function count(n: number, noun: string): string {

@@ -1,16 +1,28 @@
 // The live list of what arrives, with its detail beside it.
-import { Component } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
-import { del, hasEmulator } from "./api";
-import { Detail } from "./detail";
-import { Delivery } from "./delivery";
-import { Faults, Strip } from "./emulator";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { del, get, hasEmulator } from "./api";
 import { type Item, most, useFeed, words } from "./feed";
 import { setQuery } from "./route";
-import { Elsewhere } from "./elsewhere";
+import { type Clock, clocks, Counts, download, Fold, timeOf, usePolled } from "./show";
 import type { ScreenProps } from "./types";
-import { Aside, type Clock, clocks, download, timeOf } from "./show";
-import { count, Empty, usePage } from "./ui";
+import { Button, count, Empty, Head, lazy } from "./ui";
+
+const Faults = lazy(
+  async () => (await import("./emulator")).Faults,
+  () => null,
+);
+const Delivery = lazy(
+  async () => (await import("./delivery")).Delivery,
+  () => null,
+);
+const Detail = lazy(
+  async () => (await import("./detail")).Detail,
+  () => null,
+);
+const Commands = lazy(
+  async () => (await import("./commands")).Commands,
+  () => null,
+);
 
 // values lists what an event holds, without the names of its members.
 function values(value: unknown): string {
@@ -31,53 +43,49 @@ function matches(item: Item, query: URLSearchParams): boolean {
 }
 
 export function WatchPage({ blocks, query, sources }: ScreenProps) {
-  usePage("Watch");
   const live = query.get("live") !== "off";
   const { items, fresh, missed, connection, clear } = useFeed(live);
   const [open, setOpen] = useState<Item>();
-  const clock = clocks.find(([name]) => name === query.get("time"))?.[0] ?? "local";
+  const clock = clocks.find(([name]) => name === query.get("time"))?.[0] ?? "";
   const found = items.filter((item) => matches(item, query));
   const forget = async () => {
     if (hasEmulator) await del("emulator/events");
     clear();
     setOpen(undefined);
   };
+  const save = () => {
+    const lines = found.map((i) => `${JSON.stringify(i.of)}\n`);
+    download("events.ndjson", lines.join(""), "application/x-ndjson");
+  };
+  const actions = (
+    <div class="buttons">
+      <Button aria-pressed={live} onClick={() => setQuery({ live: "" })}>
+        Live
+      </Button>
+      <Button aria-pressed={!live} onClick={() => setQuery({ live: "off" })}>
+        Pause{!live && fresh > 0 && `, ${fresh} new`}
+      </Button>
+      <Button onClick={save}>NDJSON</Button>
+      <Button onClick={() => void forget()}>Clear</Button>
+    </div>
+  );
   return (
     <>
-      <div class="head">
-        <div class="grow">
-          <h1 tabIndex={-1}>Watch</h1>
-          <p>
-            {hasEmulator
-              ? "Events that the emulator in this server receives."
-              : "Recent runs on this server. It does not keep the properties of events."}{" "}
-            <Connected state={connection} />
-          </p>
-        </div>
-        <div class="buttons">
-          <button type="button" class="small" aria-pressed={live} onClick={() => setQuery({ live: "" })}>
-            Live
-          </button>
-          <button type="button" class="small" aria-pressed={!live} onClick={() => setQuery({ live: "off" })}>
-            Pause{!live && fresh > 0 && `, ${fresh} new`}
-          </button>
-          <button
-            type="button"
-            class="small"
-            onClick={() =>
-              download("events.ndjson", found.map((i) => `${JSON.stringify(i.of)}\n`).join(""), "application/x-ndjson")
-            }
-          >
-            NDJSON
-          </button>
-          <button type="button" class="small" onClick={() => void forget()}>
-            Clear
-          </button>
-        </div>
-      </div>
-      {hasEmulator && <Strip />}
+      <Head title="Watch" actions={actions}>
+        <p>
+          {hasEmulator
+            ? "Events that the emulator in this server receives."
+            : "Recent runs on this server. It does not keep the properties of events."}{" "}
+          {connection === "lost" && <strong class="fault">Connection lost. Reconnecting…</strong>}
+        </p>
+      </Head>
       {!hasEmulator && sources.chosen && <Delivery key={sources.chosen.name} source={sources.chosen.name} />}
-      {hasEmulator && <Faults />}
+      {hasEmulator && <Strip />}
+      {hasEmulator && (
+        <Fold title="Simulate failures" hint="to test how a workflow handles them">
+          {() => <Faults />}
+        </Fold>
+      )}
       <Reasons query={query} items={items} />
       <Filters query={query} items={items} found={found.length} missed={missed} />
       {connection === "absent" ? (
@@ -93,13 +101,47 @@ export function WatchPage({ blocks, query, sources }: ScreenProps) {
       ) : (
         <div class="halves watch">
           <List items={found} open={open} choose={setOpen} clock={clock} />
-          <Aside of={open?.key}>
-            <Detail item={open} blocks={blocks} items={items} choose={setOpen} />
-          </Aside>
+          <div class="panel">
+            {open ? (
+              <Detail item={open} blocks={blocks} items={items} choose={setOpen} word={words[open.status]} />
+            ) : (
+              <Empty title="No event selected">
+                <p>Select an event to see its details.</p>
+              </Empty>
+            )}
+          </div>
         </div>
       )}
-      <Elsewhere source={sources.chosen} />
+      <Fold title="Outside this page" hint="the same with curl, on the command line and over MCP">
+        {() => <Commands source={sources.chosen} />}
+      </Fold>
     </>
+  );
+}
+
+interface Stats {
+  requests: number;
+  refused: number;
+  stored: number;
+  duplicates: number;
+  discarded: number;
+  faults: number;
+}
+
+// Strip has the counts of the emulator.
+function Strip() {
+  const stats = usePolled(() => get<Stats>("emulator/stats"), 1000);
+  return (
+    <Counts
+      cells={[
+        ["Requests", stats?.requests],
+        ["Rejected requests", stats?.refused, stats?.refused ? "bad" : ""],
+        ["Stored", stats?.stored, "good"],
+        ["Duplicates", stats?.duplicates],
+        ["Discarded", stats?.discarded, stats?.discarded ? "bad" : ""],
+        ["Faults queued", stats?.faults],
+      ]}
+    />
   );
 }
 
@@ -113,40 +155,45 @@ function Reasons({ query, items }: { query: URLSearchParams; items: Item[] }) {
     <div class="buttons reasons" role="group" aria-label="Reasons">
       <span class="hint">Not taken because</span>
       {[...counts].sort().map(([reason, n]) => (
-        <button
+        <Button
           key={reason}
-          type="button"
-          class="small"
           aria-pressed={reason === chosen}
           onClick={() => setQuery({ reason: reason === chosen ? "" : reason })}
         >
           {reason} <strong>{n}</strong>
-        </button>
+        </Button>
       ))}
     </div>
   );
 }
 
-function Connected({ state }: { state: string }) {
-  return state === "lost" ? <strong class="fault">Connection lost. Reconnecting…</strong> : null;
-}
-
-function Filters({
-  query,
-  items,
-  found,
-  missed,
-}: {
+interface FiltersProps {
   query: URLSearchParams;
   items: Item[];
   found: number;
   missed: number;
-}) {
-  const types = [...new Set(items.map((i) => i.type))].sort();
-  const statuses = [...new Set(items.map((i) => i.status))].sort();
+}
+
+function Filters({ query, items, found, missed }: FiltersProps) {
   const says = useSettled(
     `${found === items.length ? "" : `${found} of `}${count(items.length, "item")}${items.length === most ? `, the newest ${most}` : ""}${missed ? `; ${missed} missed` : ""}`,
   );
+  // A choice is in the address, and in its menu although no item has it any more.
+  const menu = (name: string, label: string, options: [value: string, title: string][]) => (
+    <select
+      aria-label={label}
+      value={query.get(name) ?? ""}
+      onChange={(e) => setQuery({ [name]: e.currentTarget.value })}
+    >
+      {options.map(([value, title]) => (
+        <option key={value} value={value}>
+          {title}
+        </option>
+      ))}
+    </select>
+  );
+  const all = (name: "type" | "status") =>
+    [...new Set([...items.map((i) => i[name]), query.get(name) ?? ""])].filter(Boolean).sort();
   return (
     <div class="filters" role="group" aria-label="Filters">
       <input
@@ -157,47 +204,16 @@ function Filters({
         value={query.get("search") ?? ""}
         onInput={(e) => setQuery({ search: e.currentTarget.value })}
       />
-      <select
-        aria-label="Search in"
-        value={query.get("in") ?? ""}
-        onChange={(e) => setQuery({ in: e.currentTarget.value })}
-      >
-        <option value="">in values</option>
-        <option value="payload">in the full payload</option>
-      </select>
-      <select
-        aria-label="Type"
-        value={query.get("type") ?? ""}
-        onChange={(e) => setQuery({ type: e.currentTarget.value })}
-      >
-        <option value="">All types</option>
-        {[...new Set([...types, query.get("type") ?? ""])].filter(Boolean).map((t) => (
-          <option key={t}>{t}</option>
-        ))}
-      </select>
-      <select
-        aria-label="Status"
-        value={query.get("status") ?? ""}
-        onChange={(e) => setQuery({ status: e.currentTarget.value })}
-      >
-        <option value="">All statuses</option>
-        {[...new Set([...statuses, (query.get("status") ?? "") as Item["status"]])].filter(Boolean).map((s) => (
-          <option key={s} value={s}>
-            {words[s] ?? s}
-          </option>
-        ))}
-      </select>
-      <select
-        aria-label="Time"
-        value={query.get("time") ?? "local"}
-        onChange={(e) => setQuery({ time: e.currentTarget.value === "local" ? "" : e.currentTarget.value })}
-      >
-        {clocks.map(([name, title]) => (
-          <option key={name} value={name}>
-            {title}
-          </option>
-        ))}
-      </select>
+      {menu("in", "Search in", [
+        ["", "in values"],
+        ["payload", "in the full payload"],
+      ])}
+      {menu("type", "Type", [["", "All types"], ...all("type").map((t) => [t, t] as [string, string])])}
+      {menu("status", "Status", [
+        ["", "All statuses"],
+        ...all("status").map((s) => [s, words[s as Item["status"]] ?? s] as [string, string]),
+      ])}
+      {menu("time", "Time", clocks)}
       <span class="hint" role="status">
         {says}
       </span>
@@ -217,7 +233,7 @@ function useSettled(text: string): string {
   return said;
 }
 
-interface RowProps {
+interface LineProps {
   item: Item;
   on: boolean;
   choose: (item: Item) => void;
@@ -225,18 +241,10 @@ interface RowProps {
   tick: number;
 }
 
-// Row is drawn again only if it looks different: what has arrived does not change.
-class Row extends Component<RowProps> {
-  override shouldComponentUpdate(next: RowProps) {
-    return (
-      next.item !== this.props.item ||
-      next.on !== this.props.on ||
-      next.clock !== this.props.clock ||
-      next.tick !== this.props.tick
-    );
-  }
-  override render({ item, on, choose, clock }: RowProps) {
-    return (
+// Line is drawn again only if it looks different: what has arrived does not change.
+function Line({ item, on, choose, clock, tick }: LineProps) {
+  return useMemo(
+    () => (
       <li>
         <button type="button" aria-pressed={on} onClick={() => choose(item)}>
           <span class={`dot ${item.status}`} aria-hidden="true" />
@@ -246,8 +254,9 @@ class Row extends Component<RowProps> {
           <time dateTime={item.at}>{timeOf(item.at, clock)}</time>
         </button>
       </li>
-    );
-  }
+    ),
+    [item, on, clock, tick],
+  );
 }
 
 interface ListProps {
@@ -269,7 +278,7 @@ function List({ items, open, choose, clock }: ListProps) {
       {items.length === 0 && <p class="hint">No events match the filters.</p>}
       <ul>
         {items.map((item) => (
-          <Row key={item.key} item={item} on={item.key === open?.key} choose={choose} clock={clock} tick={tick} />
+          <Line key={item.key} item={item} on={item.key === open?.key} choose={choose} clock={clock} tick={tick} />
         ))}
       </ul>
     </div>

@@ -1,11 +1,14 @@
 // A run of a workflow as it goes on: the graph with the state of each node, and the chosen node.
 import { useEffect, useState } from "preact/hooks";
-import { get, post, stream } from "./api";
+import { get, post } from "./api";
+import { Code } from "./code";
 import { Graph, type Node, type Status, statusChip } from "./graph";
+import { useInSight } from "./insight";
 import { show } from "./json";
-import { Aside, Code, duration, timeOf } from "./show";
+import { between, timeOf } from "./show";
+import { stream } from "./stream";
 import type { ScreenProps } from "./types";
-import { Chip, count, Empty, Failure, useLoaded, usePage } from "./ui";
+import { Chip, count, Empty, Failure, Head, Loading, useLoaded } from "./ui";
 import type { RunHead } from "./workflows";
 
 interface State {
@@ -58,49 +61,50 @@ function useRun(id: string): { run?: Run; error?: unknown } {
 }
 
 export function RunPage({ id }: ScreenProps) {
-  usePage(`Run ${id}`);
   const { run, error } = useRun(id);
   const file = useLoaded(run?.file ?? "", async (signal) =>
     run ? get<{ nodes: Node[] }>(`v1/workflows/${encodeURIComponent(run.file)}`, signal) : undefined,
   );
   const [chosen, setChosen] = useState("");
+  const place = useInSight(chosen);
   if (error) return <Failure error={error} />;
-  if (!run) return <div class="loading" aria-busy="true" />;
+  if (!run) return <Loading />;
   const cancel = () => void post(`v1/runs/${encodeURIComponent(id)}/cancel`, "{}").catch(() => {});
   const states = Object.entries(run.nodes);
   const ended = states.filter(([, s]) => s.endedAt || s.status === "skipped").length;
   return (
     <>
-      <div class="head">
-        <div class="grow">
-          <h1 tabIndex={-1}>{run.name}</h1>
-          <p class="meta">
-            <a href={`#/workflows/${encodeURIComponent(run.file)}`}>{run.file}</a>
-            <code>{run.run}</code>
-            {statusChip(run.status)}
-            {run.dryRun && <Chip>Dry run</Chip>}
-            <span role="status">
-              {ended} of {count(states.length, "node")} ended
-            </span>
-            <span>
-              {timeOf(run.startedAt)}
-              {run.endedAt && `, took ${duration(Date.parse(run.endedAt) - Date.parse(run.startedAt))}`}
-            </span>
-          </p>
-        </div>
-        {!run.endedAt && (
-          <button type="button" onClick={cancel}>
-            Cancel
-          </button>
-        )}
-      </div>
+      <Head
+        title={run.name}
+        actions={
+          !run.endedAt && (
+            <button type="button" onClick={cancel}>
+              Cancel
+            </button>
+          )
+        }
+      >
+        <p class="meta">
+          <a href={`#/workflows/${encodeURIComponent(run.file)}`}>{run.file}</a>
+          <code>{run.run}</code>
+          {statusChip(run.status)}
+          {run.dryRun && <Chip>Dry run</Chip>}
+          <span role="status">
+            {ended} of {count(states.length, "node")} ended
+          </span>
+          <span>
+            {timeOf(run.startedAt)}
+            {run.endedAt && `, took ${between(run.startedAt, run.endedAt)}`}
+          </span>
+        </p>
+      </Head>
       {run.error && <p class="note bad">{run.error}</p>}
       {file.value && (
         <Graph nodes={file.value.nodes} statusOf={(n) => run.nodes[n]?.status} chosen={chosen} choose={setChosen} />
       )}
-      <Aside of={chosen}>
+      <div class="panel" ref={place}>
         <NodeDetail id={chosen} state={run.nodes[chosen]} />
-      </Aside>
+      </div>
     </>
   );
 }
@@ -124,7 +128,7 @@ function NodeDetail({ id, state: s }: { id: string; state?: State }) {
       <p class="meta">
         {statusChip(s.status)}
         {s.resumed && <Chip>from an earlier process</Chip>}
-        {s.startedAt && s.endedAt && <span>took {duration(Date.parse(s.endedAt) - Date.parse(s.startedAt))}</span>}
+        {s.startedAt && s.endedAt && <span>took {between(s.startedAt, s.endedAt)}</span>}
         {s.iterations && (
           <span>
             {s.iterations.ended} of {count(s.iterations.started, "iteration")} ended, {s.iterations.failed} failed

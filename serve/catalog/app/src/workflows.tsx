@@ -1,14 +1,14 @@
 // The workflow files of the server, and the runs that it remembers.
 import { useState } from "preact/hooks";
 import { get, post, Refused } from "./api";
-import { CodeField } from "./codefield";
-import { Confirm } from "./dialogs";
 import { Graph, type Node, type Status, statusChip } from "./graph";
 import { faultOf, show } from "./json";
-import { confirmed, confirmSource } from "./run";
-import { duration, timeOf } from "./show";
-import type { ScreenProps } from "./types";
-import { Chip, count, Empty, Failure, useLoaded, usePage } from "./ui";
+import { JSONField } from "./jsonfield";
+import { go } from "./route";
+import { between, timeOf } from "./show";
+import { Row, Table } from "./table";
+import type { ScreenProps, Source } from "./types";
+import { Chip, count, Empty, Failure, Head, Loading, useLoaded } from "./ui";
 
 interface Entry {
   file: string;
@@ -53,20 +53,16 @@ export function WorkflowsPage(props: ScreenProps) {
 }
 
 function ListPage() {
-  usePage("Workflows");
-  const files = useLoaded("workflows", (signal) => get<{ workflows: Entry[] }>("v1/workflows", signal));
-  const runs = useLoaded("runs", (signal) => get<{ runs: RunHead[] }>("v1/runs", signal));
+  const files = useLoaded("", (signal) => get<{ workflows: Entry[] }>("v1/workflows", signal));
+  const runs = useLoaded("", (signal) => get<{ runs: RunHead[] }>("v1/runs", signal));
   const error = files.error ?? runs.error;
   if (error) return <Failure error={error} />;
-  if (!files.value || !runs.value) return <div class="loading" aria-busy="true" />;
+  if (!files.value || !runs.value) return <Loading />;
   return (
     <>
-      <div class="head">
-        <div>
-          <h1 tabIndex={-1}>Workflows</h1>
-          <p>Files that this server can run. An edit of a file counts at once.</p>
-        </div>
-      </div>
+      <Head title="Workflows">
+        <p>Files that this server can run. An edit of a file counts at once.</p>
+      </Head>
       {files.value.workflows.length === 0 && (
         <Empty title="No workflow files">
           <p>The folder has no *.workflow.yaml and no export of AACFlow.</p>
@@ -93,36 +89,23 @@ function ListPage() {
       {runs.value.runs.length === 0 ? (
         <p class="hint">No run since the server has started.</p>
       ) : (
-        <div class="scroll" tabIndex={0} role="region" aria-label="Runs">
-          <table>
-            <thead>
-              <tr>
-                <th scope="col">Run</th>
-                <th scope="col">Workflow</th>
-                <th scope="col">Status</th>
-                <th scope="col">Source</th>
-                <th scope="col">Started</th>
-                <th scope="col">Took</th>
-              </tr>
-            </thead>
-            <tbody>
-              {runs.value.runs.map((r) => (
-                <tr key={r.run}>
-                  <th scope="row">
-                    <a href={`#/runs/${encodeURIComponent(r.run)}`}>{r.run}</a>
-                  </th>
-                  <td>{r.name}</td>
-                  <td>
-                    {statusChip(r.status)} {r.dryRun && <Chip>Dry run</Chip>}
-                  </td>
-                  <td>{r.source}</td>
-                  <td>{timeOf(r.startedAt)}</td>
-                  <td>{r.endedAt && duration(Date.parse(r.endedAt) - Date.parse(r.startedAt))}</td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
+        <Table label="Runs" columns={["Run", "Workflow", "Status", "Source", "Started", "Took"]}>
+          {runs.value.runs.map((r) => (
+            <Row
+              key={r.run}
+              of={<a href={`#/runs/${encodeURIComponent(r.run)}`}>{r.run}</a>}
+              cells={[
+                r.name,
+                <>
+                  {statusChip(r.status)} {r.dryRun && <Chip>Dry run</Chip>}
+                </>,
+                r.source,
+                timeOf(r.startedAt),
+                r.endedAt && between(r.startedAt, r.endedAt),
+              ]}
+            />
+          ))}
+        </Table>
       )}
     </>
   );
@@ -131,101 +114,101 @@ function ListPage() {
 function FilePage({ id, sources }: ScreenProps) {
   const path = `v1/workflows/${encodeURIComponent(id)}`;
   const file = useLoaded(id, (signal) => get<File>(path, signal));
-  usePage(file.value?.name ?? id);
-  const [typed, setTyped] = useState<string>();
-  const [run, setRun] = useState("");
-  const [refused, setRefused] = useState<unknown>();
-  const [confirming, setConfirming] = useState(false);
-  const source = sources.chosen;
   if (file.error) return <Failure error={file.error} />;
-  if (!file.value) return <div class="loading" aria-busy="true" />;
-  const { name, start, faults, unlistedFaults = 0, valid, nodes } = file.value;
-  const input = typed ?? show(start);
-  const fault = faultOf(input || "{}");
-  const send = (dryRun: boolean) => {
-    setConfirming(false);
-    const members = [`"input":${input.trim() || "{}"}`, `"dryRun":${dryRun}`];
-    if (source?.name) members.push(`"source":${JSON.stringify(source.name)}`);
-    if (run && !dryRun) members.push(`"run":${JSON.stringify(run)}`);
-    post<RunHead>(`${path}/runs`, `{${members.join(",")}}`).then(
-      (begun) => (location.hash = `#/runs/${encodeURIComponent(begun.run)}`),
-      setRefused,
-    );
-  };
-  const start_ = () => {
-    if (source && !source.emulated && !confirmed().includes(source.name)) setConfirming(true);
-    else send(false);
-  };
-  const told = refused instanceof Refused ? ((refused.problem as { faults?: Fault[] }).faults ?? []) : [];
+  if (!file.value) return <Loading />;
+  const { name, faults, unlistedFaults, valid, nodes } = file.value;
   return (
     <>
-      <div class="head">
-        <div class="grow">
-          <h1 tabIndex={-1}>{name}</h1>
-          <p class="meta">
-            <a href="#/workflows">Workflows</a> <code>{id}</code>
-            {valid && <Chip>{count(nodes.length, "node")}</Chip>}
-          </p>
-        </div>
-      </div>
+      <Head title={name}>
+        <p class="meta">
+          <a href="#/workflows">Workflows</a> <code>{id}</code>
+          {valid && <Chip>{count(nodes.length, "node")}</Chip>}
+        </p>
+      </Head>
       {!valid && <Faults faults={faults} unlisted={unlistedFaults} />}
-      {!!refused && <Failure error={refused} />}
-      {told.length > 0 && <Faults faults={told} unlisted={0} />}
       <Graph nodes={nodes} />
-      {valid && (
-        <form class="panel" onSubmit={(e) => (e.preventDefault(), start_())} aria-label={`Input of ${name}`}>
-          <div class="field">
-            <label id="start-label" for="start">
-              Input
-            </label>
-            <CodeField
-              id="start"
-              value={input}
-              onChange={setTyped}
-              fault={fault}
-              keys={Object.keys(start)}
-              describedBy="start-hint"
-            />
-            <p class="hint" id="start-hint">
-              What <code>start</code> gives to the nodes, as JSON.
-            </p>
-          </div>
-          <div class="field">
-            <label for="run-id">Run id</label>
-            <input
-              id="run-id"
-              autocomplete="off"
-              value={run}
-              onInput={(e) => setRun(e.currentTarget.value.trim())}
-              aria-describedby="run-id-hint"
-            />
-            <p class="hint" id="run-id-hint">
-              Optional. A run with an id has a journal: the same id and input go on where the run ended.
-            </p>
-          </div>
-          <div class="runbar">
-            <button class="primary" disabled={!!fault}>
-              {source && !source.emulated ? "Run for real" : "Run"}
-            </button>
-            <button type="button" disabled={!!fault} onClick={() => send(true)}>
-              Dry run
-            </button>
-            {fault && <span class="says invalid">The input {fault}</span>}
-          </div>
-        </form>
-      )}
-      {confirming && (
-        <Confirm
-          source={source}
-          send={() => (confirmSource(source!.name), send(false))}
-          close={() => setConfirming(false)}
-        />
-      )}
+      {valid && <RunForm path={path} file={file.value} source={sources.chosen} />}
     </>
   );
 }
 
-function Faults({ faults, unlisted }: { faults: Fault[]; unlisted: number }) {
+function RunForm({ path, file, source }: { path: string; file: File; source?: Source }) {
+  const [input, setInput] = useState(show(file.start));
+  const [run, setRun] = useState("");
+  const [allowDuplicates, setAllowDuplicates] = useState(false);
+  const [refused, setRefused] = useState<unknown>();
+  const fault = faultOf(input || "{}");
+  const send = (dryRun: boolean) => {
+    const resumed = run && !dryRun && { run, ...(allowDuplicates && { allowDuplicates }) };
+    const order = JSON.stringify({ dryRun, ...(source?.name && { source: source.name }), ...resumed });
+    post<RunHead>(`${path}/runs`, `{"input":${input.trim() || "{}"},${order.slice(1)}`).then(
+      (begun) => go(`#/runs/${encodeURIComponent(begun.run)}`),
+      setRefused,
+    );
+  };
+  const start = async (e: Event) => {
+    e.preventDefault();
+    const { confirmedSource } = await import("./dialogs");
+    if (await confirmedSource(source)) send(false);
+  };
+  const told = refused instanceof Refused ? ((refused.problem as { faults?: Fault[] }).faults ?? []) : [];
+  return (
+    <form class="panel" onSubmit={start} aria-label={`Input of ${file.name}`}>
+      {!!refused && <Failure error={refused} />}
+      {told.length > 0 && <Faults faults={told} />}
+      <div class="field">
+        <label id="start-label" for="start">
+          Input
+        </label>
+        <JSONField
+          id="start"
+          value={input}
+          onChange={setInput}
+          fault={fault}
+          like={file.start}
+          describedBy="start-hint"
+        />
+        <p class="hint" id="start-hint">
+          What <code>start</code> gives to the nodes, as JSON.
+        </p>
+      </div>
+      <div class="field">
+        <label for="run-id">Run id</label>
+        <input
+          id="run-id"
+          autocomplete="off"
+          value={run}
+          onInput={(e) => setRun(e.currentTarget.value.trim())}
+          aria-describedby="run-id-hint"
+        />
+        <p class="hint" id="run-id-hint">
+          Optional. A run with an id has a journal: the same id and input go on where the run ended.
+        </p>
+        {run && (
+          <label class="check">
+            <input
+              type="checkbox"
+              checked={allowDuplicates}
+              onChange={(e) => setAllowDuplicates(e.currentTarget.checked)}
+            />
+            Resume it even if it is so old that events may count twice
+          </label>
+        )}
+      </div>
+      <div class="runbar">
+        <button class="primary" disabled={!!fault}>
+          {source && !source.emulated ? "Run for real" : "Run"}
+        </button>
+        <button type="button" disabled={!!fault} onClick={() => send(true)}>
+          Dry run
+        </button>
+        {fault && <span class="says invalid">The input {fault}</span>}
+      </div>
+    </form>
+  );
+}
+
+function Faults({ faults, unlisted = 0 }: { faults: Fault[]; unlisted?: number }) {
   return (
     <div class="note bad">
       <strong>This file cannot run.</strong>

@@ -50,7 +50,7 @@ await withPage(
     await page.getByText("There is no segment_trak").waitFor();
     await open("?q=zzz");
     await page.getByText("No block matches").waitFor();
-    assert.ok((await page.title()).startsWith("All blocks"));
+    assert.ok((await page.title()).startsWith("Blocks"));
 
     // The theme is the system's until somebody chooses one, and then stays.
     const scheme = () => page.evaluate(() => getComputedStyle(document.documentElement).colorScheme);

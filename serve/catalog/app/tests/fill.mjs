@@ -75,6 +75,7 @@ await withPage(async ({ page, open }) => {
   await run(page);
   await page.getByText("1 message accepted").waitFor();
   await page.getByRole("button", { name: "Clear", exact: true }).click();
+  await page.getByLabel("Fill the form with").focus();
   const received = page.locator('optgroup[label="Received by the emulator"] option');
   await received.first().waitFor({ state: "attached" });
   await page.getByLabel("Fill the form with").selectOption(await received.first().getAttribute("value"));

@@ -1,19 +1,16 @@
 // What the buttons of Watch do, for the command line, over HTTP and for agents.
 import { hasEmulator, urlOf } from "./api";
-import { Code } from "./show";
-import { curl, posted } from "./snippets";
+import { Code } from "./code";
+import { curl, posted } from "./curl";
 import type { Source } from "./types";
 
-export function Elsewhere({ source }: { source?: Source }) {
+export function Commands({ source }: { source?: Source }) {
   return (
-    <details class="more">
-      <summary>
-        Outside this page <span class="hint">the same with curl, on the command line and over MCP</span>
-      </summary>
+    <>
       {(hasEmulator ? ofEmulator() : ofSource(source)).map(([label, text]) => (
         <Code key={label} label={label} text={text} />
       ))}
-    </details>
+    </>
   );
 }
 

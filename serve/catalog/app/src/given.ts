@@ -1,0 +1,42 @@
+// Inputs from elsewhere: from the address, from earlier runs, from the emulator.
+import { get, hasEmulator } from "./api";
+import type { Choice, Group } from "./fill";
+import { type Input, inputOf } from "./input";
+import { inputOfMessage, typeOf } from "./messages";
+import { runById, runsOf } from "./runs";
+import { timeOf } from "./show";
+import { fromLink, split } from "./text";
+import type { Block, Outcome, Stored } from "./types";
+
+// givenBy reads what the address of a form has: an example, a run of the history, or a shared input.
+export async function givenBy(block: Block, query: URLSearchParams): Promise<{ input?: Input; outcome?: Outcome }> {
+  const example = block.examples[Number(query.get("example") ?? NaN)];
+  if (example) return { input: inputOf(example.input) };
+  const run = query.has("run") ? await runById(Number(query.get("run"))) : undefined;
+  if (run) return { input: split(run.input), outcome: run.outcome };
+  const shared = query.get("input");
+  return shared ? { input: fromLink(shared) } : {};
+}
+
+// recent lists what was received and run lately.
+export async function recent(block: Block): Promise<Group[]> {
+  const [received, runs] = await Promise.all([receivedFor(block).catch(() => []), runsOf(block.id)]);
+  const ran = runs.map((r): Choice => {
+    const what = r.outcome.ok ? "accepted" : r.outcome.problem.code;
+    return [`${new Date(r.at).toLocaleString()}, ${what}`, () => split(r.input)];
+  });
+  return [
+    ["Received by the emulator", received],
+    ["Recent runs", ran],
+  ];
+}
+
+async function receivedFor(block: Block): Promise<Choice[]> {
+  const type = typeOf(block);
+  if (!hasEmulator || !type) return [];
+  const { events } = await get<{ events: Stored[] }>(`emulator/events?type=${type}&order=desc&limit=10`);
+  return events.map((e) => [
+    `${e.name || e.userId || e.anonymousId || e.messageId}, ${timeOf(e.receivedAt)}`,
+    () => inputOfMessage(block, e.message),
+  ]);
+}

@@ -1,0 +1,11 @@
+// What a form can do without until it is filled. It is loaded then, as one file.
+export { InputDocument } from "./document";
+export { keepDraft } from "./draft";
+export { givenBy, recent } from "./given";
+export { Preview } from "./preview";
+export { Problems } from "./problems";
+export { Result } from "./result";
+export { runBlock } from "./run";
+export { withoutSecrets } from "./secrets";
+export { Snippets } from "./snippets";
+export { toLink } from "./text";

@@ -1,0 +1,28 @@
+// Secrets that somebody asks to remember. They are in the memory of this page and nowhere else, so they
+// end with a reload. Blocks of one vendor share them; their ids begin with the same word.
+import type { Input } from "./input";
+import type { Block } from "./types";
+
+const remembered = new Map<string, string | undefined>();
+
+const keyOf = (block: Block, name: string) => `${block.id.split("_")[0]} ${name}`;
+
+export function isRemembered(block: Block, name: string): boolean {
+  return remembered.has(keyOf(block, name));
+}
+
+export function rememberSecret(block: Block, name: string, text: string | undefined): void {
+  remembered.set(keyOf(block, name), text);
+}
+
+export function forgetSecret(block: Block, name: string): void {
+  remembered.delete(keyOf(block, name));
+}
+
+export function rememberedSecrets(block: Block): Input {
+  const all = block.input.flatMap(({ name, secret }) => {
+    const text = secret ? remembered.get(keyOf(block, name)) : undefined;
+    return text === undefined ? [] : [[name, text] as const];
+  });
+  return new Map(all);
+}

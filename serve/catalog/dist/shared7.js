@@ -1,0 +1,1 @@
+import{K as a,a as e}from"./shared1.js";var u=a(async()=>(await import("./codefield.js")).CodeField,d);function d({id:t,value:r,onChange:i,describedBy:l,tall:n}){return e("div",{class:`editor ${n?"tall":""}`},e("textarea",{id:t,"aria-labelledby":`${t}-label`,"aria-describedby":l,spellcheck:!1,value:r,onInput:o=>i(o.currentTarget.value)}))}export{u as a};
