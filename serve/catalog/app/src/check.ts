@@ -36,7 +36,7 @@ export async function check(block: Block, input: Input, source: string, signal?:
     if (!verdict.valid) return invalid(verdict.violations);
     const path = `v1/blocks/${block.id}/preview`;
     const { requests, receipt } = await post<{ requests: Request[]; receipt: Receipt }>(path, body, signal);
-    const says = `Ready to send ${count(requests.length, "request")}`;
+    const says = requests.length ? `Ready to send ${count(requests.length, "request")}` : "Ready";
     return { state: "valid", says, violations: [], requests, receipt };
   } catch (e) {
     const { problem } = e as Refused;

@@ -106,7 +106,7 @@ export async function confirmedSource(source?: Source): Promise<boolean> {
     <>
       <p>
         <strong>{source.name || "The source"}</strong> is a real source. The event goes to{" "}
-        <code>{source.endpoint ?? "the real receiver"}</code>, and you cannot undo it.
+        <code>{source.endpoint || "the real receiver"}</code>, and you cannot undo it.
       </p>
       <p class="hint">The page asks once for each source, until you close this tab.</p>
     </>

@@ -21,6 +21,7 @@ export function Preview({ block, check, requests }: { block: Block; check: Check
             <code>{w.path}</code> {w.message}
           </p>
         ))}
+      {requests.length === 0 && <p class="hint">This block does not show its requests before it sends them.</p>}
       {shown.map((r, i) => (
         <RequestView key={i} request={r} limit={block.maxRequestBytes} />
       ))}

@@ -65,13 +65,22 @@ function Banner({ outcome }: { outcome: Outcome }) {
     );
   }
   const { receipt: r } = outcome;
+  const by = r.emulated ? "the emulator" : r.endpoint || "the receiver";
   const what = r.stored
     ? `${count(r.stored, "message")} stored, waiting to be sent`
     : `${count(r.accepted, "message")} accepted`;
   return (
     <div class={`note ${r.emulated ? "good" : "real"}`} role="status">
-      <strong>{what}</strong> by {r.emulated ? "the emulator" : (r.endpoint ?? "the receiver")}, in{" "}
-      {count(r.requests, "request")} and {count(r.attempts, "attempt")}, {bytes(r.bytes)}, {duration(r.durationMs)}.
+      {r.requests + r.accepted + (r.stored ?? 0) > 0 ? (
+        <>
+          <strong>{what}</strong> by {by}, in {count(r.requests, "request")} and {count(r.attempts, "attempt")},{" "}
+          {bytes(r.bytes)}, {duration(r.durationMs)}.
+        </>
+      ) : (
+        <>
+          <strong>Done</strong> in {duration(r.durationMs)}. The block does not say what it sent.
+        </>
+      )}
       {r.emulated
         ? " No real event was sent."
         : " Accepted means received. It does not confirm delivery to destinations."}
@@ -140,15 +149,19 @@ function ReceiptFacts({ receipt: r }: { receipt: Receipt }) {
         <dd>
           {r.source} {r.credential && <Chip>{r.credential}</Chip>}
         </dd>
-        <dt>{r.messageIds.length > 1 ? "Message ids" : "Message id"}</dt>
-        <dd>
-          {r.messageIds.slice(0, 5).map((id) => (
-            <a key={id} href={`#/watch?search=${encodeURIComponent(id)}`}>
-              {id}
-            </a>
-          ))}
-          {r.messageIds.length > 5 && <> and {r.messageIds.length - 5} more</>}
-        </dd>
+        {r.messageIds.length > 0 && (
+          <>
+            <dt>{r.messageIds.length > 1 ? "Message ids" : "Message id"}</dt>
+            <dd>
+              {r.messageIds.slice(0, 5).map((id) => (
+                <a key={id} href={`#/watch?search=${encodeURIComponent(id)}`}>
+                  {id}
+                </a>
+              ))}
+              {r.messageIds.length > 5 && <> and {r.messageIds.length - 5} more</>}
+            </dd>
+          </>
+        )}
         <dt>Invocation</dt>
         <dd>
           <code>{r.invocationId}</code>

@@ -48,6 +48,7 @@ export function Try({ block, query, sources }: { block: Block; query: URLSearchP
   const [fills, setFills] = useState(0); // how often something else than typing has changed the input
   const [outcome, setOutcome] = useState<Outcome>();
   const source = sources.chosen;
+  const real = source && !source.emulated;
   const busy = useRef(false); // checking before a run, or running
   const latest = useRef(running);
   latest.current = running;
@@ -161,8 +162,8 @@ export function Try({ block, query, sources }: { block: Block; query: URLSearchP
           />
         )}
         <div class="runbar">
-          <button class="primary" disabled={!!fault} aria-disabled={!!running}>
-            {source && !source.emulated ? "Run for real" : "Run"}
+          <button class={real ? "danger" : "primary"} disabled={!!fault} aria-disabled={!!running}>
+            {real ? "Run for real" : "Run"}
           </button>
           {running && (
             <button type="button" onClick={running.cancel}>

@@ -137,6 +137,7 @@ function RunForm({ path, file, source }: { path: string; file: File; source?: So
   const [run, setRun] = useState("");
   const [allowDuplicates, setAllowDuplicates] = useState(false);
   const [refused, setRefused] = useState<unknown>();
+  const real = source && !source.emulated;
   const fault = faultOf(input || "{}");
   const send = (dryRun: boolean) => {
     const resumed = run && !dryRun && { run, ...(allowDuplicates && { allowDuplicates }) };
@@ -196,8 +197,8 @@ function RunForm({ path, file, source }: { path: string; file: File; source?: So
         )}
       </div>
       <div class="runbar">
-        <button class="primary" disabled={!!fault}>
-          {source && !source.emulated ? "Run for real" : "Run"}
+        <button class={real ? "danger" : "primary"} disabled={!!fault}>
+          {real ? "Run for real" : "Run"}
         </button>
         <button type="button" disabled={!!fault} onClick={() => send(true)}>
           Dry run
