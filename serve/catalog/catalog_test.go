@@ -45,7 +45,7 @@ func TestFilesAreKeptAndAskedForAgain(t *testing.T) {
 }
 
 // TestFirstLoad: the JavaScript, gzipped, that a deep link to each screen loads before it can be
-// used. The flow load.mjs holds what a browser really asks for. The editor comes on top, where a
+// used. The flow browse.mjs measures it in a browser. The editor comes on top, where a
 // screen has a JSON field.
 func TestFirstLoad(t *testing.T) {
 	h := catalog.New(catalog.Config{})

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
+import { gzipSync } from "node:zlib";
 import { given, withPage } from "./browser.mjs";
 
 await withPage(
@@ -90,3 +91,17 @@ await withPage(
   },
   { base: given.secured, expect: ["401"] },
 );
+
+// A deep link to any screen loads at most 15 kB of JavaScript, gzipped, until somebody does something. The
+// editor, in codefield.js, comes on top.
+for (const hash of ["", "blocks/segment_track", "watch", "history", "workflows", "workflows/signup.workflow.yaml"]) {
+  await withPage(async ({ page, open }) => {
+    const scripts = [];
+    page.on("response", (r) => r.url().endsWith(".js") && !r.url().endsWith("/codefield.js") && scripts.push(r.body()));
+    await open(hash);
+    await page.waitForTimeout(2000); // whatever is loaded without a click
+    const size = (await Promise.all(scripts)).reduce((sum, body) => sum + gzipSync(body, { level: 9 }).length, 0);
+    console.log(`${hash || "list"}: ${size} bytes of JavaScript`);
+    assert.ok(size > 5_000 && size <= 15_000, `${hash} loads ${size} bytes`);
+  });
+}

@@ -1,95 +1,108 @@
 import assert from "node:assert/strict";
 import { json, run, withPage } from "./browser.mjs";
 
-await withPage(async ({ page, open }) => {
-  await open("blocks/segment_track");
-  await json(page, "properties").waitFor();
-  await page.locator(".cm-content").first().waitFor();
+await withPage(
+  async ({ page, open }) => {
+    await open("blocks/segment_track");
+    await json(page, "properties").waitFor();
+    await page.locator(".cm-content").first().waitFor();
 
-  // Nobody is told off before they have typed. Running an empty form tells all of it, and takes the focus.
-  assert.equal(await page.locator(".fault").count(), 0);
-  await run(page);
-  const summary = page.getByRole("alert", { name: "What is wrong with the input" });
-  await summary.getByText("must have userId or anonymousId").waitFor();
-  assert.equal(await page.evaluate(() => document.activeElement.getAttribute("role")), "alert");
+    // Nobody is told off before they have typed. Running an empty form tells all of it, and takes the focus.
+    assert.equal(await page.locator(".fault").count(), 0);
+    await run(page);
+    const summary = page.getByRole("alert", { name: "What is wrong with the input" });
+    await summary.getByText("must have userId or anonymousId").waitFor();
+    assert.equal(await page.evaluate(() => document.activeElement.getAttribute("role")), "alert");
 
-  // The server's own words stand beside the field.
-  await page.getByLabel("event", { exact: true }).fill("Order Completed");
-  await page.getByLabel("userId", { exact: true }).fill("<start.userId>");
-  await page.locator("#field-userId-fault").waitFor();
-  assert.match(await page.locator("#field-userId-fault").textContent(), /must be resolved by the host/);
-  await page.getByLabel("userId", { exact: true }).fill("u-42");
-  await page.getByText("Ready to send 1 request").waitFor();
+    // The server's own words stand beside the field.
+    await page.getByLabel("event", { exact: true }).fill("Order Completed");
+    await page.getByLabel("userId", { exact: true }).fill("<start.userId>");
+    await page.locator("#field-userId-fault").waitFor();
+    assert.match(await page.locator("#field-userId-fault").textContent(), /must be resolved by the host/);
+    await page.getByLabel("userId", { exact: true }).fill("u-42");
+    await page.getByText("Ready to send 1 request").waitFor();
 
-  // JSON: a fault of syntax at its field; numbers that no double holds survive form, JSON and request.
-  await json(page, "properties").fill('{"id": 12345678901234567890, "total": 42.50');
-  await page.locator("#field-properties-fault").getByText("is not valid JSON").waitFor();
-  await json(page, "properties").fill('{"id": 12345678901234567890, "total": 42.50}');
-  await page.getByText("Ready").waitFor();
-  await page.getByRole("button", { name: "JSON", exact: true }).click();
-  const document = page.getByRole("textbox", { name: "Input as JSON" });
-  await page.locator("#document.cm-content").waitFor();
-  assert.match(await document.innerText(), /"id": 12345678901234567890, "total": 42\.50/);
-  await document.fill(
-    '{"event": "Order Refunded", "userId": "u-42", "properties": {"id": 12345678901234567890}, "odd": 1}',
-  );
-  await page.getByRole("alert").getByText("odd").first().waitFor();
-  await page.getByRole("button", { name: "Form", exact: true }).click();
-  assert.equal(await page.getByLabel("event", { exact: true }).inputValue(), "Order Refunded");
-  await page.getByRole("button", { name: "Remove odd" }).click();
-  await page.getByText("Ready").waitFor();
-  const body = page.getByRole("region", { name: "Body" });
-  assert.match(await body.textContent(), /"id": 12345678901234567890/);
-  assert.match(await page.getByRole("region", { name: "Headers" }).textContent(), /Authorization: Basic \[redacted\]/);
-  await page.getByText(/B of 32\.0 kB/).waitFor();
+    // JSON: a fault of syntax at its field; numbers that no double holds survive form, JSON and request.
+    await json(page, "properties").fill('{"id": 12345678901234567890, "total": 42.50');
+    await page.locator("#field-properties-fault").getByText("is not valid JSON").waitFor();
+    await json(page, "properties").fill('{"id": 12345678901234567890, "total": 42.50}');
+    await page.getByText("Ready").waitFor();
+    await page.getByRole("button", { name: "JSON", exact: true }).click();
+    const document = page.getByRole("textbox", { name: "Input as JSON" });
+    await page.locator("#document.cm-content").waitFor();
+    assert.match(await document.innerText(), /"id": 12345678901234567890, "total": 42\.50/);
+    await document.fill(
+      '{"event": "Order Refunded", "userId": "u-42", "properties": {"id": 12345678901234567890}, "odd": 1}',
+    );
+    await page.getByRole("alert").getByText("odd").first().waitFor();
+    await page.getByRole("button", { name: "Form", exact: true }).click();
+    assert.equal(await page.getByLabel("event", { exact: true }).inputValue(), "Order Refunded");
+    await page.getByRole("button", { name: "Remove odd" }).click();
+    await page.getByText("Ready").waitFor();
+    const body = page.getByRole("region", { name: "Body" });
+    assert.match(await body.textContent(), /"id": 12345678901234567890/);
+    assert.match(
+      await page.getByRole("region", { name: "Headers" }).textContent(),
+      /Authorization: Basic \[redacted\]/,
+    );
+    await page.getByText(/B of 32\.0 kB/).waitFor();
 
-  // Typing in one field leaves the others alone, whatever the editor holds.
-  await json(page, "properties").press("Control+End");
-  await page.getByLabel("anonymousId", { exact: true }).fill("a-1");
-  await page.waitForTimeout(300);
-  assert.match(await json(page, "properties").innerText(), /12345678901234567890/);
+    // Typing in one field leaves the others alone, whatever the editor holds.
+    await json(page, "properties").press("Control+End");
+    await page.getByLabel("anonymousId", { exact: true }).fill("a-1");
+    await page.waitForTimeout(300);
+    assert.match(await json(page, "properties").innerText(), /12345678901234567890/);
 
-  // A link with the input, without secrets.
-  await page.getByText("More fields").click();
-  await page.getByLabel("writeKey", { exact: true }).fill("typed-secret-0123456789");
-  await page.getByRole("button", { name: "Share link" }).click();
-  await page.getByText("Copied").waitFor();
-  const link = await page.evaluate(() => navigator.clipboard.readText());
-  assert.ok(!Buffer.from(new URL(link).hash.split("input=")[1], "base64url").toString().includes("typed-secret"));
-  await open("");
-  await page.goto(link);
-  await page.getByText("Ready").waitFor();
-  assert.equal(await page.getByLabel("anonymousId", { exact: true }).inputValue(), "a-1");
-  assert.match(await json(page, "properties").innerText(), /12345678901234567890/);
-  assert.equal(await page.evaluate(() => location.hash.includes("input=")), false);
+    // A link with the input, without secrets.
+    await page.getByText("More fields").click();
+    await page.getByLabel("writeKey", { exact: true }).fill("typed-secret-0123456789");
+    await page.getByRole("button", { name: "Share link" }).click();
+    await page.getByText("Copied").waitFor();
+    const link = await page.evaluate(() => navigator.clipboard.readText());
+    assert.ok(!Buffer.from(new URL(link).hash.split("input=")[1], "base64url").toString().includes("typed-secret"));
+    await open("");
+    await page.goto(link);
+    await page.getByText("Ready").waitFor();
+    assert.equal(await page.getByLabel("anonymousId", { exact: true }).inputValue(), "a-1");
+    assert.match(await json(page, "properties").innerText(), /12345678901234567890/);
+    assert.equal(await page.evaluate(() => location.hash.includes("input=")), false);
 
-  // A reload loses nothing but secrets.
-  await page.waitForTimeout(500);
-  await page.reload();
-  await page.getByText("Ready").waitFor();
-  assert.equal(await page.getByLabel("anonymousId", { exact: true }).inputValue(), "a-1");
-  await page.getByText("More fields").click();
-  assert.equal(await page.getByLabel("writeKey", { exact: true }).inputValue(), "");
+    // A reload loses nothing but secrets.
+    await page.waitForTimeout(500);
+    await page.reload();
+    await page.getByText("Ready").waitFor();
+    assert.equal(await page.getByLabel("anonymousId", { exact: true }).inputValue(), "a-1");
+    await page.getByText("More fields").click();
+    assert.equal(await page.getByLabel("writeKey", { exact: true }).inputValue(), "");
 
-  // What the emulator has received is at hand.
-  await run(page);
-  await page.getByText("1 message accepted").waitFor();
-  await page.getByRole("button", { name: "Clear", exact: true }).click();
-  await page.getByLabel("Fill the form with").focus();
-  const received = page.locator('optgroup[label="Received by the emulator"] option');
-  await received.first().waitFor({ state: "attached" });
-  await page.getByLabel("Fill the form with").selectOption(await received.first().getAttribute("value"));
-  await json(page, "properties").getByText("12345678901234567890").waitFor();
+    // What the emulator has received is at hand.
+    await run(page);
+    await page.getByText("1 message accepted").waitFor();
+    await page.getByRole("button", { name: "Clear", exact: true }).click();
+    await page.getByLabel("Fill the form with").focus();
+    const received = page.locator('optgroup[label="Received by the emulator"] option');
+    await received.first().waitFor({ state: "attached" });
+    await page.getByLabel("Fill the form with").selectOption(await received.first().getAttribute("value"));
+    await json(page, "properties").getByText("12345678901234567890").waitFor();
 
-  // What the manifest refuses can be seen being refused.
-  await page.getByLabel("Fill the form with").selectOption({ label: "A time that is none" });
-  await page.locator("#field-timestamp-fault").waitFor();
+    // What the manifest refuses can be seen being refused.
+    await page.getByLabel("Fill the form with").selectOption({ label: "A time that is none" });
+    await page.locator("#field-timestamp-fault").waitFor();
 
-  // A batch that must be split says so.
-  await open("blocks/segment_batch");
-  await page.getByRole("button", { name: "JSON", exact: true }).click();
-  const item = { type: "track", event: "A", userId: "u-1", properties: { text: "x".repeat(20_000) } };
-  await page.locator("#document.cm-content").waitFor();
-  await document.fill(JSON.stringify({ batch: Array(30).fill(item) }));
-  await page.getByText("This batch is sent as 2 requests").waitFor();
-});
+    // While the server is away the form says so, and it goes on by itself afterwards.
+    await page.context().setOffline(true);
+    await page.getByLabel("event", { exact: true }).fill("Order Refunded");
+    await page.getByText("the server cannot be reached").first().waitFor();
+    await page.context().setOffline(false);
+    await page.getByText("1 problem to fix").waitFor();
+
+    // A batch that must be split says so.
+    await open("blocks/segment_batch");
+    await page.getByRole("button", { name: "JSON", exact: true }).click();
+    const item = { type: "track", event: "A", userId: "u-1", properties: { text: "x".repeat(20_000) } };
+    await page.locator("#document.cm-content").waitFor();
+    await document.fill(JSON.stringify({ batch: Array(30).fill(item) }));
+    await page.getByText("This batch is sent as 2 requests").waitFor();
+  },
+  { expect: ["ERR_INTERNET_DISCONNECTED"] },
+);

@@ -8,6 +8,7 @@ await withPage(async ({ page, open, seen, context }) => {
   await open("blocks/segment_track?example=0");
   await page.getByText("More fields").waitFor();
   await page.getByLabel("writeKey", { exact: true }).fill(typed);
+  await page.getByLabel("Remember until this page").check();
   await page.getByText("Ready").waitFor();
   await run(page);
   await page.getByText("1 message accepted").waitFor();
@@ -36,10 +37,27 @@ await withPage(async ({ page, open, seen, context }) => {
       }
     }
   }
+  // What was remembered fills the forms of this vendor, until a reload or Clear.
+  const remembered = async (block) => {
+    await page.evaluate((block) => (location.hash = `#/blocks/${block}`), block);
+    await page.locator(`code:text-is("${block}")`).waitFor();
+    const field = page.locator("#field-writeKey, #field-api_key");
+    return (await field.count()) ? field.inputValue() : "";
+  };
+  await open("blocks/segment_track");
+  assert.equal(await remembered("segment_page"), typed);
+  assert.equal(await remembered("tally_event"), "");
+  await remembered("segment_group");
+  await page.getByRole("button", { name: "Clear", exact: true }).click();
+  assert.equal(await remembered("segment_page"), "");
+  all.push(await places());
+  for (const [place, text] of Object.entries(all.at(-1)))
+    assert.ok(!text.includes(typed), `a write key is in ${place}`);
   // The typed key left the page in the bodies of this block's own requests, and in nothing else.
   for (const r of seen) {
     assert.ok(!JSON.stringify(r).includes(given.planted), r.url);
     assert.ok(!r.url.includes(typed) && !JSON.stringify(r.headers).includes(typed), r.url);
-    if (r.body.includes(typed)) assert.match(r.url, /\/v1\/blocks\/segment_track\/(validate|preview|invoke)$/);
+    if (r.body.includes(typed))
+      assert.match(r.url, /\/v1\/blocks\/segment_(track|page|group)\/(validate|preview|invoke)$/);
   }
 });

@@ -40,6 +40,15 @@ await withPage(async ({ page, open }) => {
   await graph.getByRole("button", { name: /invited succeeded/ }).click();
   await page.getByText("2 of 2 iterations ended, 0 failed").waitFor();
   assert.equal((await stats()).stored, 3);
+  // The same run again, resumed although it may be old: nothing is sent twice.
+  await open("workflows/signup.workflow.yaml");
+  await page.getByLabel("Run id").fill("run-1");
+  await page.getByLabel("Resume it even if it is so old").check();
+  const order = page.waitForRequest((r) => r.method() === "POST" && r.url().endsWith("/runs"));
+  await page.getByRole("button", { name: "Run", exact: true }).click();
+  assert.equal((await order).postDataJSON().allowDuplicates, true);
+  await page.getByText("3 of 3 nodes ended").waitFor();
+  assert.equal((await stats()).stored, 3);
   await open("runs/run-1");
   await graph.getByRole("button", { name: /who succeeded/ }).click();
   await page.getByRole("region", { name: "Receipt" }).getByText("sb1-").waitFor();
