@@ -228,8 +228,10 @@ func (j *Journal) put(began *record, ended end) error {
 
 func differentInputs(old, now rawjson.Object) (differs []string) {
 	for _, m := range now {
-		// By their bytes: 1.0 and 1 are different texts to a receiver.
-		if was, _ := old.Get(m.Name); string(was) != string(m.Value) {
+		// By their bytes, as 1.0 and 1 are different texts to a receiver. The record has no spaces, and
+		// < is \u003c in it.
+		is, err := json.Marshal(m.Value)
+		if was, _ := old.Get(m.Name); err != nil || string(was) != string(is) {
 			differs = append(differs, fmt.Sprintf("the input %q", m.Name))
 		}
 	}

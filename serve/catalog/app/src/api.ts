@@ -44,7 +44,8 @@ export async function ask(path: string, init: RequestInit = {}): Promise<Respons
       res = await fetch(urlOf(path), { ...init, headers });
     } catch (e) {
       if ((e as Error).name === "AbortError") throw e;
-      throw new Refused(problem(0, "unreachable", "the server cannot be reached: is it still running?"));
+      const detail = "the server cannot be reached: is it still running?";
+      throw new Refused({ status: 0, code: "unreachable", detail });
     }
     if (res.status !== 401) return res;
     const now = sessionStorage.getItem(tokenKey);
@@ -54,21 +55,19 @@ export async function ask(path: string, init: RequestInit = {}): Promise<Respons
   }
 }
 
-function problem(status: number, code: string, detail: string): Problem {
-  return { type: "about:blank", title: "", status, code, detail };
-}
-
 export async function read<T>(res: Response): Promise<T> {
+  const { status } = res;
   const text = await res.text();
   let value: unknown;
   try {
     value = parse(text);
   } catch {
-    throw new Refused(problem(res.status, "unreadable", `the server answered ${res.status} and no JSON`));
+    throw new Refused({ status, code: "unreadable", detail: `the server answered ${status} and no JSON` });
   }
   if (res.ok) return value as T;
   const told = value as Problem & { error?: { message?: string } };
-  throw new Refused(told.detail ? told : problem(res.status, "refused", told.error?.message ?? text.slice(0, 300)));
+  if (told.detail) throw new Refused(told);
+  throw new Refused({ status, code: "refused", detail: told.error?.message ?? text.slice(0, 300) });
 }
 
 export async function get<T>(path: string, signal?: AbortSignal): Promise<T> {

@@ -3,7 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import { get, post } from "./api";
 import { confirmed } from "./dialogs";
 import { Counts, Fold, timeOf, usePolled } from "./show";
-import { Row } from "./table";
+import { Row, Values } from "./table";
 import { Button, count, Failure } from "./ui";
 
 interface State {
@@ -90,21 +90,19 @@ function DeadLetters({ path, dead }: { path: string; dead: number }) {
         <Button onClick={() => retry(sound)}>Retry these</Button>
         <Button onClick={() => void drop(letters)}>Drop these</Button>
       </div>
-      <table>
-        <tbody>
-          {letters.map((l) => {
-            const buttons = (
-              <div class="buttons">
-                <Button disabled={l.damaged} onClick={() => retry([l])}>
-                  Retry
-                </Button>
-                <Button onClick={() => void drop([l])}>Drop</Button>
-              </div>
-            );
-            return <Row key={l.id} of={l.messageId} cells={[l.reason, timeOf(l.diedAt), buttons]} />;
-          })}
-        </tbody>
-      </table>
+      <Values>
+        {letters.map((l) => {
+          const buttons = (
+            <div class="buttons">
+              <Button disabled={l.damaged} onClick={() => retry([l])}>
+                Retry
+              </Button>
+              <Button onClick={() => void drop([l])}>Drop</Button>
+            </div>
+          );
+          return <Row key={l.id} of={l.messageId} cells={[l.reason, timeOf(l.diedAt), buttons]} />;
+        })}
+      </Values>
     </>
   );
 }

@@ -8,7 +8,7 @@ import { callOf, inputOfMessage, typeOf } from "./messages";
 import { blockLink } from "./route";
 import { useInSight } from "./insight";
 import { timeOf } from "./show";
-import { Row } from "./table";
+import { Row, Values } from "./table";
 import { toLink } from "./text";
 import type { Block, Received } from "./types";
 import { Chip, Failure, Tabs, useLoaded } from "./ui";
@@ -74,13 +74,11 @@ function Pretty({ item }: { item: Item }) {
         </p>
       ))}
       {call && <Code label="Call in analytics-node" text={call} />}
-      <table>
-        <tbody>
-          {lines(top).map(([path, value]) => (
-            <Row key={path} of={path} cells={[value]} />
-          ))}
-        </tbody>
-      </table>
+      <Values>
+        {lines(top).map(([path, value]) => (
+          <Row key={path} of={path} cells={[value]} />
+        ))}
+      </Values>
     </>
   );
 }

@@ -3,8 +3,8 @@ import { useState } from "preact/hooks";
 import { bytes, Code, headerLines } from "./code";
 import { isObject, parse, pretty, show } from "./json";
 import { duration, timeOf } from "./show";
-import { Row, typeName } from "./table";
-import type { Attempt, Block, Outcome, Problem, Receipt } from "./types";
+import { Row, typeName, Values } from "./table";
+import type { Attempt, Block, Outcome, Part, Problem, Receipt } from "./types";
 import { Chip, count, Empty, Tabs } from "./ui";
 
 const tabs = [
@@ -95,38 +95,34 @@ function Output({ block, text }: { block: Block; text: string }) {
   if (!isObject(output)) return <Code label="Output" text={text} />;
   return (
     <>
-      <table>
-        <tbody>
-          {Object.entries(output).map(([name, value]) => {
-            const field = block.output.find((f) => f.name === name);
-            const shown = typeof value === "string" ? value : JSON.stringify(value);
-            const type = field && <span class="hint">{typeName(field)}</span>;
-            return <Row key={name} title={field?.description} of={name} cells={[shown, type]} />;
-          })}
-        </tbody>
-      </table>
+      <Values>
+        {Object.entries(output).map(([name, value]) => {
+          const field = block.output.find((f) => f.name === name);
+          const shown = typeof value === "string" ? value : JSON.stringify(value);
+          const type = field && <span class="hint">{typeName(field)}</span>;
+          return <Row key={name} title={field?.description} of={name} cells={[shown, type]} />;
+        })}
+      </Values>
       <p class="checked">The output matches its schema.</p>
     </>
   );
 }
 
 function Violations({ problem }: { problem: Problem }) {
-  const items = problem.items ?? [];
+  const { items = [], violations = [] } = problem;
   return (
     <>
-      {(problem.violations ?? []).length > 0 && (
-        <table>
-          <tbody>
-            {problem.violations!.map((v) => (
-              <Row key={v.path + v.code} of={v.path || "/"} cells={[v.message, <code>{v.code}</code>]} />
-            ))}
-          </tbody>
-        </table>
+      {violations.length > 0 && (
+        <Values>
+          {violations.map((v) => (
+            <Row key={v.path + v.code} of={v.path || "/"} cells={[v.message, <code>{v.code}</code>]} />
+          ))}
+        </Values>
       )}
       {items.length > 0 && (
         <Code label={`Outcome of ${count(items.length, "message")}`} text={JSON.stringify(items, null, 2)} />
       )}
-      {!items.length && !problem.violations?.length && <p class="hint">The run failed, so there is no output.</p>}
+      {!items.length && !violations.length && <p class="hint">The run failed, so there is no output.</p>}
     </>
   );
 }
@@ -189,6 +185,7 @@ function Attempts({ attempts, receipt }: { attempts: Attempt[]; receipt?: Receip
   return (
     <ol class="attempts">
       {attempts.map((a, i) => {
+        const began = Date.parse(a.startedAt);
         const status = a.response?.status;
         const good = status !== undefined && status < 300;
         return (
@@ -205,10 +202,7 @@ function Attempts({ attempts, receipt }: { attempts: Attempt[]; receipt?: Receip
                 <span class="bar" aria-hidden="true">
                   <i
                     class="wait"
-                    style={{
-                      marginLeft: percent(Date.parse(a.startedAt) - a.waitedMs - begin),
-                      width: percent(a.waitedMs),
-                    }}
+                    style={{ marginLeft: percent(began - a.waitedMs - begin), width: percent(a.waitedMs) }}
                   />
                   <i class={good ? "good" : "bad"} style={{ width: `max(3px, ${percent(a.durationMs)})` }} />
                 </span>
@@ -227,7 +221,7 @@ function Attempts({ attempts, receipt }: { attempts: Attempt[]; receipt?: Receip
   );
 }
 
-function Exchange({ label, part }: { label: string; part: NonNullable<Attempt["request" | "response"]> }) {
+function Exchange({ label, part }: { label: string; part: Part }) {
   const end = part.truncated ? "\n… (truncated)" : "";
   return <Code label={label} text={`${headerLines(part.headers)}\n\n${pretty(part.body)}${end}`} />;
 }

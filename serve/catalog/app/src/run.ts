@@ -77,6 +77,6 @@ async function invoke(block: Block, input: Input, source: string, signal: AbortS
       ? ["canceled", "you cancelled the run"]
       : ["unreachable", "the answer was cut off"];
     const detail = `${why}; the receiver may have accepted the event`;
-    return { ok: false, problem: { type: "about:blank", title: "", status: 0, code, detail } };
+    return { ok: false, problem: { status: 0, code, detail } };
   }
 }

@@ -62,13 +62,8 @@ export function download(name: string, text: string, type = "application/json"):
 
 // How a moment is written. One format for all: making one takes longer than anything else that a
 // line of a long list needs.
-export type Clock = "" | "UTC" | "relative";
-
-export const clocks: [Clock, string][] = [
-  ["", "Local time"],
-  ["UTC", "UTC"],
-  ["relative", "Relative time"],
-];
+export const clocks = { "": "Local time", UTC: "UTC", relative: "Relative time" };
+export type Clock = keyof typeof clocks;
 
 const local = new Intl.DateTimeFormat(undefined, {
   hour: "2-digit",

@@ -35,6 +35,15 @@ export function Row({ of, cells, title }: { of: ComponentChildren; cells: Compon
   );
 }
 
+// Values is a table of names and values, without a head.
+export function Values({ children }: { children: ComponentChildren }) {
+  return (
+    <table>
+      <tbody>{children}</tbody>
+    </table>
+  );
+}
+
 // typeName is the type of a parameter or of a member of an output, as the tables have it.
 export function typeName(field: Field): string {
   return field.kinds?.includes("null") ? `${field.type} or null` : field.type;

@@ -1,4 +1,4 @@
-// The shapes of what the REST API and the emulator answer.
+// The shapes of what the REST API and the emulator answer, as far as the page reads them.
 import type { Sources } from "./sources";
 
 // ScreenProps are what every screen gets: the blocks of the server, and what the address says.
@@ -24,7 +24,6 @@ export interface Field {
 export interface Example {
   title: string;
   input: Record<string, unknown>;
-  output?: unknown;
 }
 
 export interface Refusal {
@@ -77,14 +76,6 @@ export interface Schema {
   properties?: Record<string, Schema>;
   required?: string[];
   enum?: unknown[];
-  default?: unknown;
-  minLength?: number;
-  maxLength?: number;
-  minItems?: number;
-  maxItems?: number;
-  minimum?: number;
-  maximum?: number;
-  pattern?: string;
   [keyword: string]: unknown;
 }
 
@@ -98,7 +89,6 @@ export interface Source {
   name: string;
   default?: boolean;
   endpoint?: string;
-  region?: string;
   emulated?: boolean;
   delivery?: string;
   fingerprint?: string;
@@ -107,10 +97,8 @@ export interface Source {
 
 export interface Receipt {
   invocationId: string;
-  block: string;
   source?: string;
   credential?: string;
-  delivery?: string;
   endpoint?: string;
   emulated?: boolean;
   messageIds: string[];
@@ -119,16 +107,13 @@ export interface Receipt {
   requests: number;
   attempts: number;
   bytes: number;
-  startedAt: string;
   durationMs: number;
   warnings: Violation[];
 }
 
 export interface Verdict {
   valid: boolean;
-  code?: string;
   violations: Violation[];
-  unlistedViolations?: number;
 }
 
 export interface Request {
@@ -143,22 +128,24 @@ export interface Attempt {
   startedAt: string;
   waitedMs: number;
   durationMs: number;
-  request: { method: string; url: string; headers: Headers; body: string; truncated?: boolean };
-  response?: { status: number; headers: Headers; body: string; truncated?: boolean };
+  request: Part & { method: string; url: string };
+  response?: Part & { status: number };
   error?: string;
 }
 
-type Headers = Record<string, string | string[]>;
+// Part is a request or a response, without its credential.
+export interface Part {
+  headers: Record<string, string | string[]>;
+  body: string;
+  truncated?: boolean;
+}
 
 export interface Problem {
-  type: string;
-  title: string;
-  status: number;
-  detail: string;
+  status: number; // 0 where the server gave no answer
   code: string;
+  detail: string;
   retryable?: boolean;
   violations?: Violation[];
-  unlistedViolations?: number;
   items?: unknown[];
   receipt?: Receipt;
 }
@@ -171,26 +158,19 @@ export type Outcome = ({ ok: true; output: string; receipt: Receipt } | { ok: fa
 // Invocation is one that the server remembers. Not every server does.
 export interface Invocation {
   seq: number;
-  id: string;
   block: string;
   source: string;
-  emulated: boolean;
   startedAt: string;
   durationMs: number;
   status: "succeeded" | "failed";
   code?: string;
-  attempts: number;
   messages: number;
-  messageId?: string;
 }
 
 // Stored is a message that the emulator has taken, Dropped one that it has not.
 export interface Stored {
   seq: number;
   request: number;
-  path: string;
-  index: number;
-  source: string;
   type: string;
   name?: string;
   userId?: string;
@@ -205,8 +185,6 @@ export interface Dropped {
   seq: number;
   request: number;
   path: string;
-  index: number;
-  source?: string;
   receivedAt: string;
   messageId?: string;
   problems: { code: string; pointer?: string; text?: string }[];

@@ -46,7 +46,8 @@ export function WatchPage({ blocks, query, sources }: ScreenProps) {
   const live = query.get("live") !== "off";
   const { items, fresh, missed, connection, clear } = useFeed(live);
   const [open, setOpen] = useState<Item>();
-  const clock = clocks.find(([name]) => name === query.get("time"))?.[0] ?? "";
+  const time = query.get("time") ?? "";
+  const clock = time in clocks ? (time as Clock) : "";
   const found = items.filter((item) => matches(item, query));
   const forget = async () => {
     if (hasEmulator) await del("emulator/events");
@@ -179,21 +180,23 @@ function Filters({ query, items, found, missed }: FiltersProps) {
     `${found === items.length ? "" : `${found} of `}${count(items.length, "item")}${items.length === most ? `, the newest ${most}` : ""}${missed ? `; ${missed} missed` : ""}`,
   );
   // A choice is in the address, and in its menu although no item has it any more.
-  const menu = (name: string, label: string, options: [value: string, title: string][]) => (
+  const menu = (name: string, label: string, titles: Record<string, string>) => (
     <select
       aria-label={label}
       value={query.get(name) ?? ""}
       onChange={(e) => setQuery({ [name]: e.currentTarget.value })}
     >
-      {options.map(([value, title]) => (
+      {Object.entries(titles).map(([value, title]) => (
         <option key={value} value={value}>
           {title}
         </option>
       ))}
     </select>
   );
-  const all = (name: "type" | "status") =>
-    [...new Set([...items.map((i) => i[name]), query.get(name) ?? ""])].filter(Boolean).sort();
+  const all = (name: "type" | "status", titles: Record<string, string>) => {
+    const values = new Set([...items.map((i): string => i[name]), query.get(name) ?? ""]);
+    return Object.fromEntries([...values].sort().flatMap((v) => (v ? [[v, titles[v] ?? v]] : [])));
+  };
   return (
     <div class="filters" role="group" aria-label="Filters">
       <input
@@ -204,15 +207,9 @@ function Filters({ query, items, found, missed }: FiltersProps) {
         value={query.get("search") ?? ""}
         onInput={(e) => setQuery({ search: e.currentTarget.value })}
       />
-      {menu("in", "Search in", [
-        ["", "in values"],
-        ["payload", "in the full payload"],
-      ])}
-      {menu("type", "Type", [["", "All types"], ...all("type").map((t) => [t, t] as [string, string])])}
-      {menu("status", "Status", [
-        ["", "All statuses"],
-        ...all("status").map((s) => [s, words[s as Item["status"]] ?? s] as [string, string]),
-      ])}
+      {menu("in", "Search in", { "": "in values", payload: "in the full payload" })}
+      {menu("type", "Type", { "": "All types", ...all("type", {}) })}
+      {menu("status", "Status", { "": "All statuses", ...all("status", words) })}
       {menu("time", "Time", clocks)}
       <span class="hint" role="status">
         {says}
