@@ -43,6 +43,8 @@ func MustRegister(reg *registry.Registry) {
 	}
 }
 
+// all makes a block of each manifest. The manifest's id says which executor it gets, so that a
+// manifest without one fails the program's start and not somebody's invocation.
 func all() ([]registry.Block, error) {
 	manifests, err := schemas.Load(segment.Manifests())
 	if err != nil {
@@ -85,6 +87,7 @@ func send(
 ) (tracking.Report, error) {
 	messages.WriteKey = tracking.WriteKey(call.Input.Text("writeKey"))
 	messages.InvocationID, messages.Time = call.InvocationID, call.Time
+	// A missing or malformed key is a fault of the input, so it is refused as one, with its place.
 	target := source.Target()
 	target.WriteKey = cmp.Or(messages.WriteKey, target.WriteKey)
 	if target.WriteKey == "" {

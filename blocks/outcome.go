@@ -53,6 +53,7 @@ func failure(err error, report tracking.Report, under string) error {
 	if cause.Accepted > 0 {
 		e.Code = runtime.PartialFailure
 	}
+	// What was not sent needs no outcome, and that of a single message is the error itself.
 	if len(report.Messages) > 1 && report.Attempts > 0 {
 		for i, m := range report.Messages {
 			e.Items = append(e.Items, runtime.Item{Index: i, MessageID: m.MessageID, Status: runtime.ItemStatus(m.Status)})

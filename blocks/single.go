@@ -29,6 +29,8 @@ func single(t tracking.Type, m *schemas.Manifest) executor {
 	}
 }
 
+// echo returns the output, each member of which repeats the parameter of its name as it was given.
+// One that was not given is null: a workflow that refers to it then gets a value, not an error.
 func echo(outputs []schemas.Field, input rawjson.Object) rawjson.Object {
 	out := make(rawjson.Object, len(outputs))
 	for i, f := range outputs {

@@ -2,6 +2,7 @@ package blocks
 
 import "runtime/debug"
 
+// module is how a program that embeds the blocks has them among its dependencies.
 const module = "github.com/aacflow/segment-blocks"
 
 // Version is the version of this module in the running program, as the Go toolchain recorded it, or

@@ -3,13 +3,12 @@ package main
 import (
 	_ "embed"
 	"fmt"
-	"strings"
 
 	"gopkg.in/yaml.v3"
 
-	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/registry"
 	"github.com/aacflow/segment-blocks/runtime"
+	"github.com/aacflow/segment-blocks/schemas/contract"
 )
 
 var (
@@ -58,7 +57,7 @@ func errorsPage(entries []registry.Entry) ([]byte, error) {
 	}
 	violations := known.violations()
 	for _, e := range entries {
-		for _, code := range codesIn(e.InputSchema) {
+		for _, code := range contract.New(e.ID, e.Version, e.InputSchema, e.OutputSchema, e.Refused).Codes {
 			if violations[code].Meaning == "" {
 				return nil, fmt.Errorf("the manifest of %s uses a code that codes.yaml does not explain: %q", e.ID, code)
 			}
@@ -67,16 +66,4 @@ func errorsPage(entries []registry.Entry) ([]byte, error) {
 	return render(errorsTemplate, map[string]any{
 		"Codes": runtime.Codes(), "Violations": violations, "Warnings": known.Warnings,
 	})
-}
-
-// codesIn collects the values of x-code and x-codes at any depth.
-func codesIn(schema []byte) []string {
-	var codes []string
-	rawjson.Texts(schema, func(pointer, text string) bool {
-		if strings.HasSuffix(pointer, "/x-code") || strings.Contains(pointer, "/x-codes/") {
-			codes = append(codes, text)
-		}
-		return true
-	})
-	return codes
 }

@@ -2,6 +2,7 @@ package aacflow
 
 import (
 	"cmp"
+	_ "embed"
 	"fmt"
 	"slices"
 	"strings"
@@ -83,23 +84,13 @@ func (p page) Edits() []edit {
 	return append(list, edit{"components/icons.tsx", "At the end", ending, "", p.icon()})
 }
 
+//go:embed icon.tsx.txt
+var iconComponent string
+
 // icon is the component of the icon. The generators of the fork look for it in the text of the file
 // that has all icons.
 func (p page) icon() string {
-	return `export function ` + p.Type() + `Icon(props: SVGProps<SVGSVGElement>) {
-  return (
-    <svg
-      {...props}
-      viewBox='0 0 24 24'
-      fill='currentColor'
-      xmlns='http://www.w3.org/2000/svg'
-      aria-hidden='true'
-    >
-      <path d='` + oneLine(cmp.Or(p.First().Icon, "M4 4h16v16H4z")) + `' />
-    </svg>
-  )
-}
-`
+	return fmt.Sprintf(iconComponent, p.Type(), oneLine(cmp.Or(p.First().Icon, "M4 4h16v16H4z")))
 }
 
 // maps is the file of the blocks' registry since 27 June 2026.

@@ -162,6 +162,8 @@ func (b *bench) requireNoSecret() {
 // good is the input of the first example.
 func (k *kit) good() rawjson.Object { return k.manifest.Examples[0].Input }
 
+// examples invokes each example twice, as JSON and as a Go map, since hosts give either. The
+// receiver has counted the requests, so the receipt cannot invent any.
 func (k *kit) examples(t *testing.T) {
 	b := k.start(t, k.Accept)
 	for _, x := range k.manifest.Examples {
@@ -184,6 +186,7 @@ func (k *kit) examples(t *testing.T) {
 	}
 }
 
+// refusals compares codes and places, which programs match against, and leaves the words free.
 func (k *kit) refusals(t *testing.T) {
 	b := k.start(t, k.Accept)
 	for _, x := range k.manifest.Refused {
@@ -210,6 +213,7 @@ func (b *bench) refused(t *testing.T, id string, input rawjson.Object) *runtime.
 	return refused
 }
 
+// wrongTypes gives each parameter a value that a form or an agent could send by mistake.
 func (k *kit) wrongTypes(t *testing.T) {
 	b := k.start(t, k.Accept)
 	for _, f := range k.manifest.Input.Fields() {
@@ -273,6 +277,8 @@ func (k *kit) requireBroken(t *testing.T, rule json.RawMessage, parts func(rawjs
 	}), "the manifest must list a refused input that breaks the rule: %s", rawjson.OpenObject(rule).Text("title"))
 }
 
+// invocationID invokes twice with one id, as a host does that does not know whether the first try
+// arrived. Only the ids of the messages let the receiver see that it is the same.
 func (k *kit) invocationID(t *testing.T) {
 	b := k.start(t, k.Accept)
 	ids := func(options ...runtime.InvokeOption) []string {
@@ -288,6 +294,7 @@ func (k *kit) invocationID(t *testing.T) {
 	require.NotEqual(t, first, ids())
 }
 
+// preview checks that dry runs go through the client they are given, and nowhere else.
 func (k *kit) preview(t *testing.T) {
 	b := k.start(t, k.Accept)
 	requests, receipt, err := b.Preview(t.Context(), k.manifest.ID, runtime.JSON(k.good().JSON()))
@@ -300,6 +307,8 @@ func (k *kit) preview(t *testing.T) {
 	require.Zero(t, b.requests.Load())
 }
 
+// cancel lets the caller go while the receiver keeps it waiting. A block that ignored its context
+// would hang here.
 func (k *kit) cancel(t *testing.T) {
 	arrived, gone := make(chan struct{}, 8), make(chan struct{})
 	b := k.start(t, func(_ http.ResponseWriter, r *http.Request) {
@@ -349,6 +358,7 @@ func (k *kit) failures(t *testing.T) {
 	}
 }
 
+// concurrent invokes many times at once. With the race detector on it finds what executors share.
 func (k *kit) concurrent(t *testing.T) {
 	b := k.start(t, k.Accept)
 	input := runtime.JSON(k.good().JSON())

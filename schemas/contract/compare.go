@@ -21,7 +21,8 @@ type comparison struct {
 	changes []Change
 }
 
-// object is a schema that is neither true nor false.
+// object is a schema that is neither true nor false. Contracts are decoded, unlike inputs: keywords
+// are compared by value, and the order and digits of a file mean nothing here.
 type object = map[string]any
 
 func decode(schema json.RawMessage) any {
@@ -38,7 +39,9 @@ func (c *comparison) add(breaking bool, at, message string) {
 	c.changes = append(c.changes, Change{breaking, c.part, at, message})
 }
 
-// narrower adds a change after which fewer values are valid, wider one after which more are.
+// narrower adds a change after which fewer values are valid, wider one after which more are. An
+// input that takes less refuses what callers send today. An output that may hold more can hand them
+// a value that their code has never seen.
 func (c *comparison) narrower(at, message string) { c.add(c.part == "input", at, message) }
 func (c *comparison) wider(at, message string)    { c.add(c.part == "output", at, message) }
 
@@ -47,7 +50,7 @@ func (c *comparison) schema(at string, before, after any) {
 	old, oldTakes := open(before)
 	now, nowTakes := open(after)
 	switch {
-	case reflect.DeepEqual(before, after):
+	case reflect.DeepEqual(before, after): // most are: this keeps the rest from being asked for nothing
 	case !oldTakes:
 		c.wider(at, "allowed now")
 	case !nowTakes:
@@ -108,6 +111,7 @@ func lacking[T any](from, other []T) []T {
 	})
 }
 
+// kinds compares types. Where number is allowed integer is too, so that it does not count as new.
 func (c *comparison) kinds(at string, before, after object) {
 	kinds := func(s object) []any {
 		l := list(s["type"])
@@ -122,6 +126,7 @@ func (c *comparison) kinds(at string, before, after object) {
 	c.set(at, "type", kinds(before), kinds(after))
 }
 
+// values compares const and enum, which say the same of a single value.
 func (c *comparison) values(at string, before, after object) {
 	values := func(s object) []any {
 		if one, ok := s["const"]; ok {
@@ -150,6 +155,7 @@ func (c *comparison) set(at, what string, before, after []any) {
 	}
 }
 
+// required compares what must be there. The place is the member's, where a person looks for it.
 func (c *comparison) required(at string, before, after object) {
 	for _, name := range lacking(list(after["required"]), list(before["required"])) {
 		c.narrower(rawjson.Pointer(at, fmt.Sprint(name)), "required now")
@@ -167,6 +173,8 @@ func upper() []string {
 	return []string{"maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties"}
 }
 
+// bounds compares least and largest values. Upper bounds are turned around, so that the greater of
+// two numbers always is the stricter one.
 func (c *comparison) bounds(at string, before, after object) {
 	for _, keyword := range slices.Concat(lower(), upper()) {
 		old, was := before[keyword]
@@ -235,7 +243,8 @@ func (c *comparison) members(at string, before, after object) {
 	c.schema(at+"/…", others, otherwise(after, "additionalProperties"))
 }
 
-// codes compares the codes of the keywords that are in both schemas.
+// codes compares the codes of the keywords that are in both schemas. Callers match against codes,
+// so another code breaks them even where the same values are refused.
 func (c *comparison) codes(at string, before, after object) {
 	code := func(s object, keyword string) any {
 		if codes, ok := s["x-codes"].(object); ok && codes[keyword] != nil {
@@ -251,8 +260,9 @@ func (c *comparison) codes(at string, before, after object) {
 	}
 }
 
-// rest compares the keywords that the others leave. Some may take more or less when they come or
-// go.
+// rest compares the keywords that the others leave, those of a later JSON Schema among them. Some
+// may take more or less when they come or go. What changes from one value to another is taken to
+// break callers, since nothing here knows its sense.
 func (c *comparison) rest(at string, before, after object) {
 	known := slices.Concat(lower(), upper(), []string{
 		"type", "const", "enum", "required", "allOf", "anyOf", "properties", "additionalProperties", "items",
@@ -278,7 +288,7 @@ func (c *comparison) rest(at string, before, after object) {
 	}
 }
 
-// orNone is text for a keyword that may be missing.
+// orNone is text for a keyword that may be missing, as in "maxLength changed: none → 99".
 func orNone(v any) string {
 	if v == nil {
 		return "none"

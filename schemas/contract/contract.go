@@ -146,7 +146,8 @@ func CompareAll(before, after []Contract) []Diff {
 
 func major(c Contract) int { return schemas.VersionNumbers(c.Version)[0] }
 
-// byMajor returns the contracts by id, the newest version of each major version, oldest first.
+// byMajor sorts out which contracts can be compared: each major version is a promise of its own. It
+// returns them by id, the newest version of each major version, oldest first.
 func byMajor(list []Contract) map[string][]Contract {
 	list = slices.Clone(list)
 	slices.SortStableFunc(list, func(a, b Contract) int { return schemas.CompareVersions(a.Version, b.Version) })
@@ -175,7 +176,8 @@ func predecessor(olds []Contract, now Contract) (Contract, bool) {
 	return olds[len(olds)-1], true
 }
 
-// next returns the least version for what has changed since another.
+// next returns the least version for what has changed since another. Nothing asks for a new patch
+// version: what changes then is words, which no contract has.
 func next(version string, changed, breaking bool) string {
 	v := schemas.VersionNumbers(version)
 	switch {

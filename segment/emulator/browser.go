@@ -2,6 +2,7 @@ package emulator
 
 import (
 	"cmp"
+	_ "embed"
 	"encoding/base64"
 	"fmt"
 	"net/http"
@@ -95,19 +96,6 @@ func (e *Emulator) serveSettings(w http.ResponseWriter, r *http.Request) {
 }
 
 // settingsDocument lacks the key, the address and the scheme.
-const settingsDocument = `{
-"integrations": {"Segment.io": {
-	"apiKey": %s, "apiHost": %s, "protocol": %q,
-	"addBundledMetadata": true, "unbundledIntegrations": [], "maybeBundledConfigIds": {},
-	"bundledConfigIds": [], "unbundledConfigIds": [],
-	"versionSettings": {"version": "4.4.7", "componentTypes": ["browser"]}
-}},
-"plan": {
-	"track": {"__default": {"enabled": true}},
-	"identify": {"__default": {"enabled": true}},
-	"group": {"__default": {"enabled": true}}
-},
-"edgeFunction": {}, "analyticsNextEnabled": true, "middlewareSettings": {}, "enabledMiddleware": {},
-"metrics": {"sampleRate": 0}, "legacyVideoPluginsEnabled": false, "remotePlugins": []
-}
-`
+//
+//go:embed settings.json.tmpl
+var settingsDocument string
