@@ -254,6 +254,14 @@ func TestLoadNamesFileAndLine(t *testing.T) {
 			"limit that is no number", "tags: [hello]", "maxRequestBytes: 32 kB",
 			`greet.yaml:8: maxRequestBytes must be a number of bytes above 0: "32 kB"`,
 		},
+		{"limit that no int holds", "tags: [hello]", "maxRequestBytes: 1e30", `greet.yaml:1: a manifest cannot have such a value`},
+		{"number for a text", "name: Greet\n", "name: 7\n", `greet.yaml:2: name must be text: 7`},
+		{"nothing for a text", "name: Greet\n", "name:\n", `greet.yaml:2: name must be text: null`},
+		{"unknown key with more below", "tags: [hello]", "extra:\n  more: 1", `greet.yaml:8: unknown key "extra"`},
+		{
+			"unknown key in an example", "    output: {text: Hello Ada}", "    outptu: {text: Hello Ada}",
+			`greet.yaml:23: unknown key "outptu"; did you mean "output"?`,
+		},
 		{"unsorted tags", "tags: [hello]", "tags: [world, hello]", `greet.yaml:8: tags must be sorted`},
 		{
 			"unknown keyword", "additionalProperties: false", "additionalPropertys: false",
