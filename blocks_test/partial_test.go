@@ -1,6 +1,7 @@
 package blocks_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -52,7 +53,7 @@ func TestBatchKeepsEachUsersOrder(t *testing.T) {
 	next := map[int]int{}
 	for _, ev := range events {
 		var m struct{ Properties struct{ User, N int } }
-		require.NoError(t, ev.Decode(&m))
+		require.NoError(t, json.Unmarshal(ev.Message, &m))
 		require.Equal(t, next[m.Properties.User], m.Properties.N, "user %d", m.Properties.User)
 		next[m.Properties.User]++
 	}

@@ -44,11 +44,12 @@ const (
 
 // CodeInfo documents a code.
 type CodeInfo struct {
-	Code Code
+	Code Code `json:"code"`
 	// Meaning and Remedy are sentences: when it comes, and what to do.
-	Meaning, Remedy string
+	Meaning string `json:"meaning"`
+	Remedy  string `json:"remedy"`
 	// Sent says whether anything can have left: no, maybe or yes.
-	Sent string
+	Sent string `json:"sent"`
 }
 
 //go:embed codes.yaml

@@ -66,10 +66,6 @@ type Event struct {
 	Message json.RawMessage `json:"message,omitempty"`
 }
 
-// Decode unmarshals the message, as it was sent, into v. It is short for
-// json.Unmarshal(e.Message, v).
-func (e Event) Decode(v any) error { return json.Unmarshal(e.Message, v) }
-
 func (e *Event) appendJSON(dst []byte) []byte {
 	head := *e
 	head.Context, head.Integrations, head.Message = nil, nil, nil

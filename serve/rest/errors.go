@@ -1,8 +1,13 @@
 package rest
 
 import (
+	_ "embed"
 	"fmt"
 	"net/http"
+	"slices"
+	"sync"
+
+	"gopkg.in/yaml.v3"
 
 	"github.com/aacflow/segment-blocks/runtime"
 	"github.com/aacflow/segment-blocks/schemas"
@@ -22,75 +27,51 @@ const (
 
 // ErrorDoc documents the code of a problem.
 type ErrorDoc struct {
-	Code string `json:"code"`
+	runtime.CodeInfo `yaml:",inline"`
 	// Status is the HTTP status. It is 502 in place of 4xx if something was sent all the same.
 	Status int `json:"status"`
-	// Meaning and Remedy are sentences: what has happened, and what to do.
-	Meaning string `json:"meaning"`
-	Remedy  string `json:"remedy"`
-	// Sent tells whether anything can have left: no, maybe or yes.
-	Sent string `json:"sent"`
 }
+
+//go:embed errors.yaml
+var errorsFile []byte
+
+// errorDocs reads the file once: each problem is looked up in it.
+var errorDocs = sync.OnceValue(func() (docs []ErrorDoc) {
+	if err := yaml.Unmarshal(errorsFile, &docs); err != nil {
+		panic(err) // the file is part of the program, and tests read it
+	}
+	for _, c := range runtime.Codes() {
+		docs = append(docs, ErrorDoc{c, Status(c.Code)})
+	}
+	return docs
+})
 
 // Errors returns all codes of problems that the handler answers with: those of requests, then those
 // of package runtime.
-func Errors() []ErrorDoc {
-	docs := []ErrorDoc{
-		{codeNotFound, 404, "There is no such path.", "Look it up in /openapi.json.", "no"},
-		{codeMethod, 405, "The path has no such method.", "Use one that the header Allow names.", "no"},
-		{
-			codeMediaType, 415, "The body is of another type than JSON, or compressed.",
-			"Send JSON with Content-Type: application/json.", "no",
-		},
-		{
-			codeRequest,
-			400,
-			"The request around the input is faulty.",
-			"Correct what the detail and the violations name.",
-			"no",
-		},
-		{
-			codeKeyReused, 422, "The Idempotency-Key has been used for another body.",
-			"Use a new key for each invocation, and the old one only to repeat it.", "no",
-		},
-		{
-			codeWorkflow, 422, "The file is no workflow that can run.",
-			"Correct what the faults name, by line and column.", "no",
-		},
-		{
-			codeRunConflict, 409,
-			"The run with this id goes on already, was begun with something else, or is too old to be resumed.",
-			"Wait for its end, or begin one with another id.", "no",
-		},
-	}
-	for _, c := range runtime.Codes() {
-		docs = append(docs, ErrorDoc{string(c.Code), Status(c.Code), c.Meaning, c.Remedy, c.Sent})
-	}
-	return docs
-}
+func Errors() []ErrorDoc { return slices.Clone(errorDocs()) }
 
 // docOf returns what documents a code. Codes that it does not know are failures of this program.
 func docOf(code string) ErrorDoc {
-	for _, d := range Errors() {
-		if d.Code == code {
+	for _, d := range errorDocs() {
+		if string(d.Code) == code {
 			return d
 		}
 	}
-	return ErrorDoc{Code: code, Status: http.StatusInternalServerError, Meaning: code}
+	return ErrorDoc{runtime.CodeInfo{Code: runtime.Code(code), Meaning: code}, http.StatusInternalServerError}
 }
 
 func (h *Handler) errors(w http.ResponseWriter, r *http.Request, _ string) {
-	writeCached(w, r, typeJSON, encode(map[string]any{"errors": Errors()}))
+	writeCached(w, r, typeJSON, encode(map[string]any{"errors": errorDocs()}))
 }
 
 func (h *Handler) error(w http.ResponseWriter, r *http.Request, code string) {
 	var known []string
-	for _, d := range Errors() {
-		if d.Code == code {
+	for _, d := range errorDocs() {
+		if string(d.Code) == code {
 			writeCached(w, r, typeJSON, encode(d))
 			return
 		}
-		known = append(known, d.Code)
+		known = append(known, string(d.Code))
 	}
 	newProblem(
 		codeNotFound,

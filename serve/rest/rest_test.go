@@ -271,7 +271,7 @@ func TestPathsAndMethods(t *testing.T) {
 // TestErrorsAreDocumented holds the list to the codes of the runtime, and the two rules of the
 // table.
 func TestErrorsAreDocumented(t *testing.T) {
-	docs := map[string]rest.ErrorDoc{}
+	docs := map[runtime.Code]rest.ErrorDoc{}
 	for _, d := range rest.Errors() {
 		require.NotContains(t, docs, d.Code)
 		docs[d.Code] = d
@@ -281,7 +281,7 @@ func TestErrorsAreDocumented(t *testing.T) {
 		}
 	}
 	for _, c := range runtime.Codes() {
-		require.Equal(t, rest.Status(c.Code), docs[string(c.Code)].Status)
+		require.Equal(t, rest.Status(c.Code), docs[c.Code].Status)
 		if c.Code != runtime.InvalidOutput && c.Code != runtime.Internal {
 			require.NotEqual(t, 500, rest.Status(c.Code), "%s is missing in Status", c.Code)
 		}
