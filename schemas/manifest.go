@@ -1,6 +1,6 @@
 // Package schemas reads manifests: the YAML files that declare blocks, one file each, with a JSON
 // Schema for the input and one for the output. Everything else that is known of a block is derived
-// from its manifest.
+// from its manifest. The file manifest.schema.yaml says what a manifest may hold.
 //
 //	manifests, err := schemas.Load(segment.Manifests())
 //	track := manifests[0]
