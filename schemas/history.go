@@ -41,8 +41,8 @@ type Change struct {
 	Text    string `json:"text"`
 }
 
-// checkHistory refuses what no schema can: what has become of a block, and what will, must fit its id
-// and its version.
+// checkHistory refuses what no schema can: what has become of a block, and what will, must fit its
+// id and its version.
 func (r *reader) checkHistory(root *yaml.Node, m *Manifest) {
 	for _, key := range []string{"replacedBy", "sunset"} {
 		if n := child(root, key); n != nil && child(root, "deprecated") == nil {
