@@ -13,16 +13,14 @@ import (
 	"github.com/aacflow/segment-blocks/schemas"
 )
 
-// The codes of faulty requests, beside those of package runtime.
+// The codes of faulty requests, beside those of package runtime. The file errors.yaml documents
+// them, and those of package workflows.
 const (
 	codeNotFound  = "not_found"
 	codeMethod    = "method_not_allowed"
 	codeMediaType = "unsupported_media_type"
 	codeRequest   = "invalid_request"
 	codeKeyReused = "idempotency_key_reused"
-	// These are of package workflows.
-	codeWorkflow    = "invalid_workflow"
-	codeRunConflict = "run_conflict"
 )
 
 // ErrorDoc documents the code of a problem.
