@@ -90,6 +90,8 @@ func writeYAML(n *yaml.Node) string {
 func Keywords() []string { return slices.Sorted(maps.Keys(keywords())) }
 
 // about reads all of a manifest but its schemas, and refuses what breaks the form.
+//
+//nolint:contextcheck,nolintlint // contextcheck reads this, and does not say so
 func (r *reader) about(root *yaml.Node) (a About) {
 	trim(root)
 	before := len(r.errs)
