@@ -286,7 +286,7 @@ func TestFailedNodesAreDoneAgain(t *testing.T) {
 func TestJournalRefusals(t *testing.T) {
 	segment := newReceiver(t)
 	rt := runtimeTo(t, segment.url)
-	text := `{name: x, start: {n: 1, m: [a<b]}, nodes: {a: {block: segment_track, with: {userId: u, event: "e<start.n>"}}}}`
+	text := `{name: x, start: {n: 1, m: [<]}, nodes: {a: {block: segment_track, with: {userId: u, event: "e<start.n>"}}}}`
 	g := checked(t, rt, text)
 	folder := t.TempDir()
 	run := func(g *workflow.Graph, input string, o workflow.JournalOptions) error {
@@ -297,8 +297,8 @@ func TestJournalRefusals(t *testing.T) {
 		return err
 	}
 	require.NoError(t, run(g, "", workflow.JournalOptions{Target: "here"}))
-	require.NoError(t, run(g, `{"n":1,"m":[ "a<b" ]}`, workflow.JournalOptions{Target: "here"}), "written otherwise")
-	require.EqualError(t, run(g, `{"n":2,"m":["a<b"]}`, workflow.JournalOptions{Target: "there"}),
+	require.NoError(t, run(g, `{"n":1,"m":[ "<" ]}`, workflow.JournalOptions{Target: "here"}), "written otherwise")
+	require.EqualError(t, run(g, `{"n":2,"m":["<"]}`, workflow.JournalOptions{Target: "there"}),
 		`the run "R" was begun with something else, take another run id: what differs is the input "n", and where events go `+
 			`(it was here, it is now there)`)
 	require.ErrorContains(t, run(checked(t, rt, text+"\n"), "", workflow.JournalOptions{Target: "here"}),

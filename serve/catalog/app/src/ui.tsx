@@ -76,11 +76,13 @@ export function Empty({ title, children }: { title: string; children?: Component
   );
 }
 
+// Failure says why there is nothing to see. A server that was away may be back: what is in a form survives.
 export function Failure({ error }: { error: unknown }) {
-  const code = error instanceof Refused ? error.problem.code.replaceAll("_", " ") : "error";
+  const problem = error instanceof Refused ? error.problem : undefined;
   return (
     <div class="note bad" role="alert">
-      <strong>{code}</strong> {(error as Error).message}
+      <strong>{problem?.code.replaceAll("_", " ") ?? "error"}</strong> {(error as Error).message}{" "}
+      {!problem?.status && <Button onClick={() => location.reload()}>Reload</Button>}
     </div>
   );
 }
