@@ -6,7 +6,7 @@ import type { Source } from "./types";
 import { Button } from "./ui";
 
 // ask shows a dialog, and returns the answer with which that is closed.
-function ask<T>(dialog: (answer: (with_: T) => void) => VNode): Promise<T> {
+function ask<T>(dialog: (answer: (value: T) => void) => VNode): Promise<T> {
   return new Promise((resolve) => {
     const place = document.body.appendChild(document.createElement("div"));
     const answer = (value: T) => {

@@ -38,6 +38,7 @@ function draftOf(block: Block): Input {
 
 export function Try({ block, query, sources }: { block: Block; query: URLSearchParams; sources: Sources }) {
   const [input, setInput] = useState<Input>(() => new Map([...draftOf(block), ...rememberedSecrets(block)]));
+  const first = useRef(input);
   const [touched, setTouched] = useState<ReadonlySet<string>>(() => new Set(input.keys()));
   const [strict, setStrict] = useState(false); // every violation is shown, not only those of touched fields
   const [panel, setPanel] = useState<Panel>("preview");
@@ -91,7 +92,7 @@ export function Try({ block, query, sources }: { block: Block; query: URLSearchP
     });
   }, given);
   useEffect(() => {
-    if (input.size === 0 && fills === 0) return; // nobody has begun
+    if (input === first.current) return; // nobody has changed it
     const timer = setTimeout(() => void parts().then(({ keepDraft }) => keepDraft(block, input)), 300);
     return () => clearTimeout(timer);
   }, [input]);

@@ -1,5 +1,5 @@
-// The small parts that every screen is made of. What is imported here is one file with it, which every
-// screen needs; bundled on its own each module would be a small file more.
+// The small parts that every screen is made of. The build makes one file of the modules that the same
+// screens import: the imports without names put what every screen needs into the file of this one.
 import type { ComponentChildren, ComponentProps, ComponentType } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { Refused } from "./api";
