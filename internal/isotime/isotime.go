@@ -41,7 +41,7 @@ func IsRFC3339[T ~string | ~[]byte](text T) bool {
 		return false
 	}
 	year, month, day := 100*pair(text, 0)+pair(text, 2), pair(text, 5), pair(text, 8)
-	if year < 1 || year > 9999 || month < 1 || month > 12 || day < 1 || day > 28 && day > daysIn(year, month) ||
+	if year < 1 || year > 9999 || month < 1 || month > 12 || day < 1 || day > daysIn(year, month) ||
 		pair(text, 11) > 23 || pair(text, 14) > 59 || pair(text, 17) > 59 {
 		return false
 	}
@@ -68,7 +68,10 @@ func pair[T ~string | ~[]byte](text T, at int) int {
 }
 
 func daysIn(year, month int) int {
-	return time.Date(year, time.Month(month)+1, 0, 0, 0, 0, 0, time.UTC).Day()
+	if month == 2 {
+		return time.Date(year, time.March, 0, 0, 0, 0, 0, time.UTC).Day()
+	}
+	return 30 + (month+month/8)%2 // 31 in every other month, and in both July and August
 }
 
 // ErrFormat is what [Parse] returns, with the text behind it.

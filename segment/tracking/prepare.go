@@ -7,7 +7,6 @@ import (
 	"math"
 	"time"
 
-	"github.com/aacflow/segment-blocks/internal/isotime"
 	"github.com/aacflow/segment-blocks/internal/text"
 	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/runtime/retry"
@@ -133,7 +132,8 @@ const WarnDuplicateID = "duplicate_message_id"
 type preparer struct {
 	key          WriteKey
 	ids          idMaker
-	time         json.RawMessage // when it happened, for messages that do not say
+	time         time.Time       // when it happened, for messages that do not say
+	timestamp    json.RawMessage // the same as JSON, once a message asks for it
 	library      json.RawMessage
 	context      json.RawMessage // laid under each message's own; nil when there is none
 	bareContext  json.RawMessage // what a message without a context gets: context with the library in it
@@ -160,9 +160,8 @@ func (c *Client) preparer(source Source, call Call) preparer {
 	p := preparer{
 		key: source.WriteKey, ids: idMaker{key: source.WriteKey, invocationID: call.InvocationID},
 		library: c.library, bareContext: c.bareContext,
-		index: -1, code: retry.TooLarge, allowPlaceholders: source.AllowPlaceholderIDs,
+		time: call.Time, index: -1, code: retry.TooLarge, allowPlaceholders: source.AllowPlaceholderIDs,
 	}
-	p.time = append(isotime.Append(append(make([]byte, 0, isotime.Size+2), '"'), call.Time), '"')
 	if source.Endpoint == "" && !source.WriteKey.LooksLikeSegments() {
 		p.warn("", "write_key_form", "the write key does not look like one of Segment's, which have 32 letters and digits; "+
 			"Segment accepts and drops what comes with an unknown key")

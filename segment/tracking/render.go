@@ -93,7 +93,7 @@ func (p *preparer) field(f rawjson.Member) {
 		p.warn(pointer(), "sent_at_replaced", "is not sent; the time of each attempt is, as the protocol wants it")
 		return
 	case roleTimestamp:
-		f.Value = p.timestamp(f.Value)
+		f.Value = p.inUTC(f.Value)
 	case roleContext:
 		p.name(f.Name)
 		start := len(p.buf)
@@ -138,7 +138,10 @@ func (p *preparer) complete() {
 	// fact. With one, Segment corrects it for the sender's clock by timestamp = receivedAt -
 	// (sentAt - timestamp), which is why sentAt must be the time of the attempt.
 	if !p.given.has(roleTimestamp) {
-		p.add("timestamp", p.time)
+		if p.timestamp == nil {
+			p.timestamp = rawjson.Quote(isotime.Format(p.time))
+		}
+		p.add("timestamp", p.timestamp)
 	}
 	p.given.missing(p.typ, p.refuse)
 	if p.consent {
@@ -157,8 +160,8 @@ func (p *preparer) name(name string) {
 	p.buf = append(p.buf, '"', ':')
 }
 
-// timestamp writes any form of ISO 8601 as Segment keeps times: UTC, milliseconds.
-func (p *preparer) timestamp(value json.RawMessage) json.RawMessage {
+// inUTC writes any form of ISO 8601 as Segment keeps times: UTC, milliseconds.
+func (p *preparer) inUTC(value json.RawMessage) json.RawMessage {
 	if len(value) == len(`""`)+isotime.Size && isotime.IsFormatted(value[1:1+isotime.Size]) {
 		return value
 	}
