@@ -193,7 +193,8 @@ func (p *preparer) noteID(id string) {
 // data, and stays.
 func (p *preparer) appendWithLibrary(dst []byte, context json.RawMessage) []byte {
 	context = bytes.TrimSpace(context)
-	if bytes.Contains(context, []byte(`"library"`)) || bytes.IndexByte(context, '\\') >= 0 { // an escape can hide the name
+	// An escape can hide the name. A quote before it would stop the search at each other name.
+	if bytes.Contains(context, []byte(`library"`)) || bytes.IndexByte(context, '\\') >= 0 {
 		if lib, ok := rawjson.OpenObject(context).Get("library"); ok {
 			if rawjson.KindOf(lib) != rawjson.NullKind {
 				return append(dst, context...)
