@@ -73,7 +73,7 @@ func TestFaultyExecutors(t *testing.T) {
 			require.NoError(t, jsonErr)
 			require.NotContains(t, string(everything)+fmt.Sprintf("%+v %v", e, e.Err)+logged.String(), "hush-hush")
 			if c.name == "panics" {
-				require.Contains(t, logged.String(), "invoke_test.go", "the stack goes to the log")
+				require.Contains(t, logged.String(), "errors_test.go", "the stack goes to the log")
 			}
 		})
 	}
