@@ -30,6 +30,9 @@ type Limits struct {
 	// MaxDepth is how deep objects and arrays may nest; the document itself is depth 1. Default
 	// 128.
 	MaxDepth int
+	// MaxMembers is how many members an object may have that [ParseObject] opens: each takes many
+	// times the memory of what is written. It does not count what is inside them. Default 10,000.
+	MaxMembers int
 }
 
 // WithDefaults returns the limits with the defaults in place of zero fields.
@@ -39,6 +42,9 @@ func (l Limits) WithDefaults() Limits {
 	}
 	if l.MaxDepth <= 0 {
 		l.MaxDepth = 128
+	}
+	if l.MaxMembers <= 0 {
+		l.MaxMembers = 10_000
 	}
 	return l
 }
@@ -194,8 +200,12 @@ func Check(data []byte, limits Limits) error {
 func ParseObject(data []byte, limits Limits) (Object, error) {
 	limits = limits.WithDefaults()
 	s := jsonscan.New(data, limits.MaxBytes, limits.MaxDepth)
-	if obj, distinct, ok := members(data, &s); ok && distinct && s.End() {
+	obj, distinct, ok := members(data, &s, limits.MaxMembers)
+	if ok && distinct && s.End() {
 		return obj, nil
+	}
+	if len(obj) > limits.MaxMembers {
+		return nil, refuse(tooLarge, int64(s.Pos()), "must have %d members at most", limits.MaxMembers)
 	}
 	if err := check(data, limits); err != nil {
 		return nil, err

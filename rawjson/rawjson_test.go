@@ -1,6 +1,7 @@
 package rawjson_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -261,4 +262,26 @@ func TestEncodingIsBoundedBySize(t *testing.T) {
 	require.ErrorAs(t, err, &where)
 	require.Equal(t, "too_large", where.Code)
 	require.Empty(t, where.Pointer, "it is the document that is too large")
+}
+
+// A member that is open takes many times the memory of what is written.
+func TestMembersAreBounded(t *testing.T) {
+	of := func(n int) []byte {
+		var b bytes.Buffer
+		for i := range n {
+			fmt.Fprintf(&b, `,"n%d":{"a":1,"b":2}`, i)
+		}
+		return append(append([]byte("{"), b.Bytes()[1:]...), '}')
+	}
+	obj, err := rawjson.ParseObject(of(10_000), rawjson.Limits{})
+	require.NoError(t, err)
+	require.Len(t, obj, 10_000)
+	_, err = rawjson.ParseObject(of(10_001), rawjson.Limits{})
+	var where *rawjson.Error
+	require.ErrorAs(t, err, &where)
+	require.Equal(t, "too_large", where.Code)
+	require.EqualError(t, err, "must have 10000 members at most")
+	_, err = rawjson.ParseObject(of(10_001), rawjson.Limits{MaxMembers: 10_001})
+	require.NoError(t, err)
+	require.NoError(t, rawjson.Check(of(10_001), rawjson.Limits{}), "which opens nothing")
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"iter"
+	"math"
 	"slices"
 	"strconv"
 
@@ -83,13 +84,13 @@ func OpenObject(raw json.RawMessage) Object {
 		return nil
 	}
 	s := jsonscan.Trusting(raw)
-	obj, _, _ := members(raw, &s)
+	obj, _, _ := members(raw, &s, math.MaxInt)
 	return obj
 }
 
 // members opens the object that comes next in data. Distinct tells that no two names are the same
-// for sure; where it is false that has to be looked at.
-func members(data []byte, s *jsonscan.Scanner) (obj Object, distinct, ok bool) {
+// for sure; where it is false that has to be looked at. It stops behind more members than most.
+func members(data []byte, s *jsonscan.Scanner, most int) (obj Object, distinct, ok bool) {
 	if s.Peek() != '{' || !s.Enter() {
 		return nil, false, false
 	}
@@ -116,7 +117,9 @@ func members(data []byte, s *jsonscan.Scanner) (obj Object, distinct, ok bool) {
 			return nil, false, false
 		}
 		m.Value = data[start:s.Pos():s.Pos()]
-		obj = append(obj, m)
+		if obj = append(obj, m); len(obj) > most {
+			return obj, false, false
+		}
 	}
 }
 

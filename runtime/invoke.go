@@ -257,7 +257,7 @@ func (rt *Runtime) run(ctx context.Context, inv *invocation, call *Call) (json.R
 		return nil, executorError(err)
 	}
 	// The call has been made by now: failing it for the size of its output would be worse.
-	wide := rawjson.Limits{MaxBytes: math.MaxInt32, MaxDepth: 1000}
+	wide := rawjson.Limits{MaxBytes: math.MaxInt32, MaxDepth: 1000, MaxMembers: math.MaxInt32}
 	schema := inv.block.manifest.Output
 	if obj, ok := value.(rawjson.Object); ok {
 		if raw := obj.JSON(); schema.AcceptsJSON(raw, wide) {
