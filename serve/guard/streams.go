@@ -55,3 +55,52 @@ func (s *Streams) Open(r *http.Request) (closeStream func(), full *Problem) {
 		}
 	}, nil
 }
+
+// Stream answers with server-sent events until the client has left, stopped is closed, or next
+// returns that it was the last. Next appends the events that there are, and returns what is closed
+// when there are more: nil if there may be some by now.
+//
+// It reads at the pace of its client: what next reads from must not wait for it.
+func Stream(w http.ResponseWriter, r *http.Request, stopped <-chan struct{},
+	next func(chunk []byte) (_ []byte, more <-chan struct{}, last bool),
+) {
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("Cache-Control", "no-store")
+	if r.Method != http.MethodGet {
+		return
+	}
+	control := http.NewResponseController(w)
+	_ = control.SetReadDeadline(time.Time{}) // a request of a server with a ReadTimeout would end at it
+	alive := time.NewTicker(StreamHeartbeat)
+	defer alive.Stop()
+	chunk := []byte(": connected\n\n")
+	for {
+		var more <-chan struct{}
+		var last bool
+		chunk, more, last = next(chunk)
+		// What is there is sent before it waits, so that even the first answer has a body.
+		if _, err := w.Write(chunk); err != nil || control.Flush() != nil || last {
+			return
+		}
+		if chunk = chunk[:0]; more == nil {
+			continue
+		}
+		select {
+		case <-more:
+		case <-alive.C:
+			chunk = []byte(": alive\n\n")
+		case <-r.Context().Done():
+			return
+		case <-stopped:
+			return
+		}
+	}
+}
+
+// AppendGap appends the event that says how many events a client has missed, if any.
+func AppendGap(chunk []byte, missed uint64) []byte {
+	if missed == 0 {
+		return chunk
+	}
+	return fmt.Appendf(chunk, "event: gap\ndata: {\"missed\":%d}\n\n", missed)
+}

@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
-	"time"
 
 	"github.com/aacflow/segment-blocks/schemas"
 	"github.com/aacflow/segment-blocks/serve/guard"
@@ -106,46 +105,17 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request, _ string) {
 		return
 	}
 	defer closeStream()
-	w.Header().Set("Content-Type", typeEvents)
-	w.Header().Set("Cache-Control", "no-store")
-	if r.Method == http.MethodGet {
-		h.follow(w, r, seq)
-	}
-}
-
-// follow writes to a stream until its client has left or the server stops.
-func (h *Handler) follow(w http.ResponseWriter, r *http.Request, seq uint64) {
-	control := http.NewResponseController(w)
-	_ = control.SetReadDeadline(time.Time{}) // a request of a server with a ReadTimeout would end at it
-	alive := time.NewTicker(guard.StreamHeartbeat)
-	defer alive.Stop()
-	chunk := []byte(": connected\n\n")
-	for {
+	guard.Stream(w, r, h.stopping, func(chunk []byte) ([]byte, <-chan struct{}, bool) {
 		list, missed, changed := h.cfg.Invocations.After(seq, defaultPage)
-		if missed > 0 {
-			chunk = fmt.Appendf(chunk, "event: gap\ndata: {\"missed\":%d}\n\n", missed)
-		}
+		chunk = guard.AppendGap(chunk, missed)
 		for _, i := range list {
 			doc, _ := json.Marshal(i)
 			chunk = fmt.Appendf(chunk, "id: %d\ndata: %s\n\n", i.Seq, doc)
 			seq = i.Seq
+			changed = nil // the page may have ended before the list
 		}
-		if _, err := w.Write(chunk); err != nil || control.Flush() != nil {
-			return
-		}
-		if chunk = chunk[:0]; len(list) > 0 {
-			continue
-		}
-		select {
-		case <-changed:
-		case <-alive.C:
-			chunk = []byte(": alive\n\n")
-		case <-r.Context().Done():
-			return
-		case <-h.stopping:
-			return
-		}
-	}
+		return chunk, changed, false
+	})
 }
 
 // Drain ends the streams, and those that are opened later as soon as they have said what there is.

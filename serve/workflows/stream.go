@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"time"
 
 	"github.com/aacflow/segment-blocks/serve/guard"
 )
@@ -101,50 +100,21 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request, id string) erro
 		w.WriteHeader(http.StatusNoContent)
 		return nil
 	}
-	w.Header().Set("Content-Type", "text/event-stream")
-	w.Header().Set("Cache-Control", "no-store")
-	if r.Method == http.MethodGet {
-		h.send(w, r, run, seq)
-	}
-	return nil
-}
-
-// send writes to a stream until the run has ended, the client has left, or the server stops.
-func (h *Handler) send(w http.ResponseWriter, r *http.Request, run *run, seq uint64) {
-	control := http.NewResponseController(w)
-	_ = control.SetReadDeadline(time.Time{}) // a request of a server with a ReadTimeout would end at it
-	alive := time.NewTicker(guard.StreamHeartbeat)
-	defer alive.Stop()
-	chunk := []byte(": connected\n\n")
-	for {
+	guard.Stream(w, r, h.drained, func(chunk []byte) (_ []byte, changed <-chan struct{}, last bool) {
 		h.mu.Lock()
 		// The slice is only ever appended to and cut in front, so it may be read without the lock.
-		events, changed, ended := run.events, run.changed, !run.EndedAt.IsZero()
+		events, changed, last := run.events, run.changed, !run.EndedAt.IsZero()
 		h.mu.Unlock()
 		for _, e := range events {
 			if e.seq <= seq {
 				continue
 			}
 			// The client can read the run as a whole to catch up.
-			if missed := e.seq - seq - 1; missed > 0 {
-				chunk = fmt.Appendf(chunk, "event: gap\ndata: {\"missed\":%d}\n\n", missed)
-			}
+			chunk = guard.AppendGap(chunk, e.seq-seq-1)
 			chunk = fmt.Appendf(chunk, "event: %s\nid: %d\ndata: %s\n\n", e.kind, e.seq, e.data)
 			seq = e.seq
 		}
-		// What is there is sent before it waits, so that even the first answer has a body.
-		if _, err := w.Write(chunk); err != nil || control.Flush() != nil || ended {
-			return
-		}
-		chunk = chunk[:0]
-		select {
-		case <-changed:
-		case <-alive.C:
-			chunk = []byte(": alive\n\n")
-		case <-r.Context().Done():
-			return
-		case <-h.drained:
-			return
-		}
-	}
+		return chunk, changed, last
+	})
+	return nil
 }
