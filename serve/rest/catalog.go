@@ -1,9 +1,7 @@
 package rest
 
 import (
-	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
 
 	"github.com/aacflow/segment-blocks/registry"
@@ -14,7 +12,7 @@ import (
 // list answers with the entries of the blocks that match all filters. They are sorted by id, or in
 // the order of the search.
 func (h *Handler) list(w http.ResponseWriter, r *http.Request, _ string) {
-	query, p := filtersOf(r)
+	query, p := queryOf(r, "search", "category", "tag")
 	if p != nil {
 		p.Write(w, r)
 		return
@@ -31,27 +29,6 @@ func (h *Handler) list(w http.ResponseWriter, r *http.Request, _ string) {
 		entries = append(entries, h.registry.Entry(b))
 	}
 	writeCached(w, r, typeJSON, encode(map[string]any{"blocks": entries}))
-}
-
-// filtersOf refuses unknown filters: they would seem to match everything.
-func filtersOf(r *http.Request) (url.Values, *Problem) {
-	known := []string{"search", "category", "tag"}
-	query, err := url.ParseQuery(r.URL.RawQuery)
-	if err != nil {
-		return nil, newProblem(codeRequest, "the query must be readable")
-	}
-	for name, values := range query {
-		if !slices.Contains(known, name) {
-			return nil, newProblem(
-				codeRequest,
-				fmt.Sprintf("the query has an unknown filter: %.100q%s", name, schemas.DidYouMean(name, known)),
-			)
-		}
-		if len(values) > 1 {
-			return nil, newProblem(codeRequest, fmt.Sprintf("the query must name a filter only once: %q", name))
-		}
-	}
-	return query, nil
 }
 
 func (h *Handler) block(w http.ResponseWriter, r *http.Request, id string) {

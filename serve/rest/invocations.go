@@ -55,16 +55,19 @@ func pageOf(r *http.Request) (query url.Values, after, limit uint64, p *Problem)
 	return query, after, limit, p
 }
 
-// queryOf refuses unknown parameters, which would seem to have worked.
+// queryOf refuses parameters that are unknown or named twice, which would seem to have worked.
 func queryOf(r *http.Request, known ...string) (url.Values, *Problem) {
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		return nil, newProblem(codeRequest, "the query must be readable")
 	}
-	for name := range query {
+	for name, values := range query {
 		if !slices.Contains(known, name) {
 			return nil, newProblem(codeRequest,
 				fmt.Sprintf("the query has an unknown parameter: %.100q%s", name, schemas.DidYouMean(name, known)))
+		}
+		if len(values) > 1 {
+			return nil, newProblem(codeRequest, fmt.Sprintf("the query must name a parameter only once: %.100q", name))
 		}
 	}
 	return query, nil
