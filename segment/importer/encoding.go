@@ -35,20 +35,24 @@ func arrived(r *bufio.Reader) []byte {
 	return head
 }
 
-// decode returns the text in UTF-8. It refuses text whose first bytes show another encoding.
+// decode returns the text in UTF-8. It refuses text whose first bytes show another encoding: read
+// in the wrong one, every name with an umlaut would arrive garbled, and nobody would notice, since
+// most encodings give some text for any bytes.
 func (e Encoding) decode(r *bufio.Reader) (io.Reader, error) {
 	head := arrived(r)
 	found, line := guess(head)
-	fits := found == "" || found == e
-	if found != UTF16 && e != UTF16 {
+	switch {
+	case e == UTF16 && found == "" && len(head) > 0:
+		found, line = UTF8, 1 // every second byte of ASCII would be a NUL
+	case e == Latin1 && found == Windows1252:
+		found = e // they differ in characters that hardly anybody uses, so both may be meant
+	}
+	if e != UTF16 && found != UTF16 {
 		if err := e.refuseBinary(head); err != nil {
 			return nil, err
 		}
-		fits = fits || e == Latin1 && found == Windows1252
-	} else if found == "" && len(head) > 0 {
-		fits, found, line = false, UTF8, 1
 	}
-	if !fits {
+	if found != "" && found != e {
 		return nil, fmt.Errorf("the events must be text in %s, and line %d looks like %s, which --encoding %[3]s reads",
 			e, line, found)
 	}
@@ -68,7 +72,8 @@ func (e Encoding) decode(r *bufio.Reader) (io.Reader, error) {
 }
 
 // guess returns the encoding that the first bytes of a text show, with the line that shows it. It
-// returns "" for ASCII, which says nothing, and for what is a mixture.
+// returns "" for ASCII, which says nothing, and for what is a mixture: single lines of that are
+// faulty, whatever the encoding, and are rejected by themselves.
 func guess(head []byte) (found Encoding, line int) {
 	if len(head) > 1 {
 		mark := bytes.HasPrefix(head, []byte("\xff\xfe")) || bytes.HasPrefix(head, []byte("\xfe\xff"))

@@ -28,6 +28,7 @@ import (
 	"math"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -215,6 +216,8 @@ type Import struct {
 	halting context.Context // ends when nothing new may be sent, for the cause of that
 	halt    context.CancelCauseFunc
 
+	refused atomic.Int64 // events in a row, since one was accepted
+
 	mu         sync.Mutex
 	changed    sync.Cond
 	partitions []*partition
@@ -227,7 +230,6 @@ type Import struct {
 	rejects    *rejects
 	written    state // what the state file says
 	warned     map[string]bool
-	inRow      int                          // events that the receiver has refused since it accepted one
 	ids        *lru.Cache[uint64, position] // where the latest messageIds were given, by hash
 }
 

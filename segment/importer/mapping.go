@@ -79,7 +79,9 @@ func takes(t tracking.Type, field string) bool {
 	return slices.Contains(texts(), field) && (t.Has(field) || !t.Valid())
 }
 
-// container is where messages of a type keep what has no field of its own, "" for nowhere.
+// container is where messages of a type keep what has no field of its own, "" for nowhere. It is
+// where Segment's destinations look: a column plan of an identify is a trait of the person, and of a
+// track a property of what happened.
 func container(t tracking.Type) string {
 	switch {
 	case t.Has("traits"):
@@ -212,7 +214,9 @@ func (m *mapping) columns() []Column {
 	return out
 }
 
-// node is an object of the messages that rows become, or a field of one, which has no members.
+// node is an object of the messages that rows become, or a field of one, which has no members. The
+// columns of one object may stand anywhere in a row, and a tree of them is written from left to
+// right.
 type node struct {
 	name    string
 	pointer string // from the message

@@ -73,7 +73,7 @@ const (
 	reasons
 )
 
-// see takes in a member if an import looks at it.
+// see takes in a member if an import looks at it. All others pass as they are written.
 func (o *object) see(name string, value json.RawMessage) {
 	names := [...]string{
 		"type", "messageId", "timestamp", "userId", "anonymousId", "previousId", "groupId", "reasons",
@@ -133,7 +133,7 @@ func missing(v json.RawMessage) bool {
 // is taken out of that, and keeps the origin that it has there.
 func (r *reader) message(raw []byte, e *event) {
 	o, err := openObject(raw)
-	clock := r.times
+	clock := r.im.times
 	if err == nil && e.unwrap(&o) {
 		if e.faults != nil {
 			return
@@ -203,11 +203,13 @@ func notJSON(err error, text []byte, line int64) schemas.Violation {
 	return v
 }
 
-// write writes the message, with a type and a messageId where it has none.
+// write writes the message, with a type and a messageId where it has none. What is added stands in
+// front, so that the message is copied and not opened. Only where a member is there and has to become
+// another one, as an empty messageId or a time in another format, is the object put together anew.
 func (r *reader) write(o *object, stamp json.RawMessage, m *message) {
 	kind, id := o.values[typ], o.values[messageID]
-	if missing(kind) && r.options.Type != "" {
-		kind = rawjson.Quote(string(r.options.Type))
+	if missing(kind) && r.im.options.Type != "" {
+		kind = rawjson.Quote(string(r.im.options.Type))
 	}
 	if m.derived = missing(id); m.derived {
 		id = r.deriveID(m.origin, o.text, kind, stamp)
@@ -247,7 +249,7 @@ type seed struct {
 func (r *reader) deriveID(from origin, said ...[]byte) json.RawMessage {
 	s := &r.seed
 	if s.file != from.file {
-		sum := sha256.Sum256(fmt.Appendf(nil, "segment-blocks/import/v3 %q %q", r.options.Key, from.file))
+		sum := sha256.Sum256(fmt.Appendf(nil, "segment-blocks/import/v3 %q %q", r.im.options.Key, from.file))
 		copy(s.sum[:], sum[:])
 		s.file = from.file
 	}

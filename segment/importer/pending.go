@@ -19,6 +19,11 @@ const (
 
 // pending is an event that is not settled: it, or one before it, is neither accepted nor rejected.
 // The import's lock guards it.
+//
+// Partitions get ahead of one another, so events are done in an order of their own. Import.pending
+// has them in the order of the files. What is counted for good, written to the file of rejects or
+// remembered for the next run is taken off its front, so it is never more than what a single
+// position in the files can tell: all before that, and nothing behind.
 type pending struct {
 	at      position
 	origin  origin
@@ -105,7 +110,8 @@ func (im *Import) settle() {
 }
 
 // meet remembers the messageId of an accepted event. It counts an event whose id an earlier one has
-// had, and tells of the first. The caller holds the lock.
+// had, and tells of the first. What is remembered is a hash and a place, and not the id, so that a
+// hundred thousand of them take a few megabytes. The caller holds the lock.
 func (im *Import) meet(e *pending) {
 	before, known, _ := im.ids.PeekOrAdd(e.id, e.at)
 	if !known {

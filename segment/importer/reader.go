@@ -39,28 +39,25 @@ type event struct {
 
 // reader goes through the lines of all files. It belongs to one goroutine, but for the counter.
 type reader struct {
-	options *Options
-	inputs  []*input
-	rules   []rule
-	mapped  func(file string, columns []Column)
-	read    atomic.Int64 // bytes, as they are on disk
-	at      position
-	file    io.Closer // of what is open; nil for none
-	split   *splitter
-	rows    *rows // nil for JSON
-	began   int64 // what had been read before the file
-	id      string
-	seed    seed
-	json    []byte // of the last message
-	times   times
+	im     *Import
+	mapped func(file string, columns []Column)
+	read   atomic.Int64 // bytes, as they are on disk
+	at     position
+	file   io.Closer // of what is open; nil for none
+	split  *splitter
+	rows   *rows // nil for JSON
+	began  int64 // what had been read before the file
+	id     string
+	seed   seed
+	json   []byte // of the last message
 }
 
 // newReader returns a reader that begins at a position. The files before it count as read, so that
 // the progress of a resumed import begins where it stopped.
 func (im *Import) newReader(at position) *reader {
 	at.Line = max(1, at.Line)
-	r := &reader{options: &im.options, inputs: im.inputs, rules: im.rules, at: at, times: im.times}
-	for _, done := range r.inputs[:min(at.File, len(r.inputs))] {
+	r := &reader{im: im, at: at}
+	for _, done := range r.im.inputs[:min(at.File, len(r.im.inputs))] {
 		r.read.Add(done.size)
 	}
 	return r
@@ -104,9 +101,9 @@ func (r *reader) next(ctx context.Context) (event, error) {
 		case err == nil: // an empty line
 		case !errors.Is(err, io.EOF):
 			return event{}, r.failed(err)
-		case r.read.Load()-r.began < r.inputs[r.at.File].size:
+		case r.read.Load()-r.began < r.im.inputs[r.at.File].size:
 			return event{}, r.failed(errors.New("the file has become shorter while it was read"))
-		case r.at.File == len(r.inputs)-1: // the position stays at the end, where a file that grows goes on
+		case r.at.File == len(r.im.inputs)-1: // the position stays at the end, where a file that grows goes on
 			r.at = r.split.at
 			return event{}, io.EOF
 		default:
@@ -119,7 +116,7 @@ func (r *reader) next(ctx context.Context) (event, error) {
 // failed says where reading failed.
 func (r *reader) failed(err error) error {
 	var own *InputError
-	switch file := r.inputs[r.at.File].path; {
+	switch file := r.im.inputs[r.at.File].path; {
 	case errors.As(err, &own):
 		return err
 	case errors.Is(err, ErrCut):
@@ -131,11 +128,11 @@ func (r *reader) failed(err error) error {
 	}
 }
 
-// openFile opens the file at hand and goes to its position. It reads the header of a CSV file
-// whatever the position. The error is an *[InputError], or
-// that of ctx.
+// openFile opens the file at hand and goes to its position, which finds out whether all before it is
+// as it was. It reads the header of a CSV file whatever the position. The error is an *[InputError],
+// or that of ctx.
 func (r *reader) openFile(ctx context.Context) error {
-	in := r.inputs[r.at.File]
+	in := r.im.inputs[r.at.File]
 	r.began = r.read.Load()
 	from, file, err := in.open(&r.read)
 	if err != nil {
@@ -143,8 +140,8 @@ func (r *reader) openFile(ctx context.Context) error {
 	}
 	r.file, r.split, r.rows = file, newSplitter(from, position{File: r.at.File, Line: in.part.Line}), nil
 	r.id = in.id
-	if r.options.InvocationID != "" {
-		r.id = r.options.InvocationID + "/" + strconv.Itoa(r.at.File)
+	if r.im.options.InvocationID != "" {
+		r.id = r.im.options.InvocationID + "/" + strconv.Itoa(r.at.File)
 	}
 	switch {
 	case in.format == CSV:
@@ -153,7 +150,7 @@ func (r *reader) openFile(ctx context.Context) error {
 		r.split.look()
 	}
 	if err == nil && r.at.Offset > 0 {
-		err = r.goOn(ctx)
+		err = r.split.skipTo(ctx, r.at)
 	}
 	if ctx.Err() != nil {
 		err = ctx.Err()
@@ -168,23 +165,10 @@ func (r *reader) openFile(ctx context.Context) error {
 	return nil
 }
 
-// goOn reads up to the position at hand, to find out whether all before it is as it was.
-func (r *reader) goOn(ctx context.Context) error {
-	same, err := r.split.skipTo(ctx, r.at)
-	switch {
-	case err != nil && !errors.Is(err, io.EOF):
-		return fmt.Errorf("cannot go on: %w", reason(err))
-	case !same:
-		return fmt.Errorf("cannot go on: what was imported of the file, up to line %d, has changed since;"+
-			" --restart begins again, and sends all of it as new events", r.at.Line-1)
-	}
-	return nil
-}
-
 // header reads the names of the columns and chooses the mapping.
 func (r *reader) header(in *input) error {
-	r.rows = &rows{comma: string(rune(r.options.Delimiter)), times: r.times}
-	r.split.comma = r.options.Delimiter
+	r.rows = &rows{comma: string(rune(r.im.options.Delimiter)), times: r.im.times}
+	r.split.comma = r.im.options.Delimiter
 	first, err := r.split.next()
 	if errors.Is(err, io.EOF) {
 		return nil // an empty file has no rows either
@@ -198,7 +182,7 @@ func (r *reader) header(in *input) error {
 	if first.long || first.open || first.torn || !utf8.Valid(first.raw) {
 		return errors.New("the first line must name the columns, as text in the encoding of the file")
 	}
-	if r.rows.mapping, err = newMapping(r.rows.cells(first.raw), r.rules, r.options.Type); err != nil {
+	if r.rows.mapping, err = newMapping(r.rows.cells(first.raw), r.im.rules, r.im.options.Type); err != nil {
 		return err
 	}
 	if r.mapped != nil {
@@ -219,7 +203,7 @@ func (r *reader) record() (e event, ok bool, err error) {
 		return event{}, false, nil
 	}
 	e = event{raw: rec.raw, before: rec.at, after: rec.after}
-	e.origin = origin{r.id, r.inputs[r.at.File].part.Offset + rec.at.Offset}
+	e.origin = origin{r.id, r.im.inputs[r.at.File].part.Offset + rec.at.Offset}
 	switch {
 	case rec.long:
 		e.fault(CodeTooLong, fmt.Sprintf("must be at most %d bytes: %d", maxRecord, rec.after.Offset-rec.at.Offset))
@@ -227,8 +211,8 @@ func (r *reader) record() (e event, ok bool, err error) {
 		e.fault(CodeCSV, "must close its quotes, and one that opens here is never closed")
 	case rec.torn:
 		e.fault(CodeCSV, "must be a row of CSV, and its quotes do not fit together")
-	case r.options.Encoding != UTF8 && bytes.ContainsRune(raw, utf8.RuneError):
-		e.fault("invalid_utf8", "must be text in "+string(r.options.Encoding)+", and has bytes that are none")
+	case r.im.options.Encoding != UTF8 && bytes.ContainsRune(raw, utf8.RuneError):
+		e.fault("invalid_utf8", "must be text in "+string(r.im.options.Encoding)+", and has bytes that are none")
 	case r.rows != nil:
 		if raw, e.faults = r.rows.message(rec.raw); raw != nil {
 			e.row, e.raw = e.raw, raw
@@ -238,7 +222,7 @@ func (r *reader) record() (e event, ok bool, err error) {
 		r.message(raw, &e)
 	}
 	for i, f := range e.faults {
-		if f.Code == "invalid_utf8" && r.options.Encoding == UTF8 {
+		if f.Code == "invalid_utf8" && r.im.options.Encoding == UTF8 {
 			e.faults[i].Message += "; if the file has another encoding, name it, such as --encoding windows-1252"
 		}
 	}

@@ -45,7 +45,7 @@ type record struct {
 type splitter struct {
 	from  *bufio.Reader // has room for a line of maxRecord bytes
 	at    position
-	sum   xxhash.Digest // of all that was read
+	sum   xxhash.Digest // of all that was read, by which an edited file is known
 	last  byte          // that was read
 	comma byte          // between the fields of CSV; 0 for JSON
 }
@@ -136,20 +136,27 @@ func (s *splitter) take(n int) []byte {
 	return part
 }
 
-// skipTo moves to a position further on. It returns false where what lies before it, or it is in
-// the middle of a line, is not what it was.
-func (s *splitter) skipTo(ctx context.Context, at position) (same bool, err error) {
+// skipTo moves to a position further on, and returns an error where what lies before it is not what
+// it was, or it is in the middle of a line.
+func (s *splitter) skipTo(ctx context.Context, at position) error {
 	for s.at.Offset < at.Offset && ctx.Err() == nil {
 		part, err := s.from.Peek(int(min(int64(max(1, s.from.Buffered())), at.Offset-s.at.Offset)))
+		if errors.Is(err, io.EOF) {
+			break
+		}
 		if err != nil {
-			return false, err
+			return fmt.Errorf("cannot go on: %w", reason(err))
 		}
 		s.take(len(part))
 	}
 	s.at.Layout = at.Layout
 	next, _ := s.from.Peek(1)
-	whole := s.last == '\n' || at.Layout != lines || len(next) == 0 || next[0] == '\n' || next[0] == '\r'
-	return s.at == at && whole, nil
+	inLine := at.Layout == lines && s.last != '\n' && len(bytes.TrimLeft(next, "\r\n")) > 0
+	if s.at != at || inLine {
+		return fmt.Errorf("cannot go on: what was imported of the file, up to line %d, has changed since;"+
+			" --restart begins again, and sends all of it as new events", at.Line-1)
+	}
+	return nil
 }
 
 // row returns the next row of CSV. Where no line closes its quotes, or they do not fit together, it
@@ -291,7 +298,8 @@ func (s *splitter) value() (record, error) {
 }
 
 // brackets finds the end of an object, array or text. Only brackets of its own kind count, so that
-// a wrong one inside it costs no other value.
+// a wrong one inside it costs no other value. A parser would stop at the first fault, and could not
+// tell where the next event begins.
 type brackets struct {
 	open, close     byte
 	depth           int

@@ -23,7 +23,8 @@ type reject struct {
 // what is no JSON object, and beside it for a row that it may not say right.
 //
 // Such a line can itself be imported: the message is taken out of it. Origin is where the line
-// stood at first, from which its messageId is derived.
+// stood at first, from which its messageId is derived. Without it a mended file would give the
+// message another id each time that it is edited, and Segment would count it each time.
 func newReject(file string, at position, from origin, reasons []schemas.Violation, object, text []byte) *reject {
 	list, _ := json.Marshal(reasons) // strings always can be
 	dst := make([]byte, 0, len(object)+len(text)+len(list)+200)

@@ -28,7 +28,8 @@ const (
 // errHalted ends an invocation's work when something else has failed, which is what counts.
 var errHalted = errors.New("halted")
 
-// partition sends the events of some people, in order. The import's lock guards its fields.
+// partition sends the events of some people, in order: it has one invocation in flight at a time,
+// because two at once may overtake each other, also by a retry. The import's lock guards its fields.
 type partition struct {
 	building *batch   // is being filled; nil for none
 	ready    []*batch // in order; the first may be in flight
@@ -65,8 +66,9 @@ func (b *batch) input(items []item) runtime.JSON {
 	return append(body[:len(body)-1], inputEnds...)
 }
 
-// gather puts a message into the batch that is being filled, and waits where enough is ready. It
-// returns false when the import is halted. The caller holds the lock.
+// gather puts a message into the batch that is being filled, and waits where enough is ready, so
+// that a slow receiver slows the reading down. It returns false when the import is halted. The caller
+// holds the lock.
 func (im *Import) gather(p *partition, seq int64, message []byte) bool {
 	if b := p.building; b != nil {
 		n := len(b.items) + 1
@@ -163,7 +165,7 @@ func (im *Import) send(ctx context.Context, b *batch, items []item) error {
 			// They have the messageIds that they had. Eight find the first one sooner than two, so
 			// that a stop in between finds something settled.
 			pieces = 8
-		case im.refusedOneMore():
+		case im.refused.Add(1) >= maxRefusedInRow:
 			return im.deliveryError(items, err, true)
 		default: // it was sent alone, so the refusal is about it
 			text := "was refused by the receiver: " + refusal.Error()
@@ -182,15 +184,6 @@ func (im *Import) send(ctx context.Context, b *batch, items []item) error {
 	return nil
 }
 
-// refusedOneMore counts the events that were refused since one was accepted, and tells whether
-// there are too many.
-func (im *Import) refusedOneMore() bool {
-	im.mu.Lock()
-	defer im.mu.Unlock()
-	im.inRow++
-	return im.inRow >= maxRefusedInRow
-}
-
 // deliveryError names the lines that an invocation was about, among which the cause may be.
 func (im *Import) deliveryError(items []item, err error, source bool) *DeliveryError {
 	im.mu.Lock()
@@ -204,7 +197,7 @@ func (im *Import) record(items []item, r *runtime.Receipt, accepted bool) {
 	im.mu.Lock()
 	defer im.mu.Unlock()
 	if accepted {
-		im.inRow = 0
+		im.refused.Store(0)
 		im.counts.Accepted += int64(len(items))
 		for _, it := range items {
 			im.event(it.seq).done = true

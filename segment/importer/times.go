@@ -113,7 +113,8 @@ func (t *times) read(at string) (read time.Time, err error) {
 	return read, nil
 }
 
-// readUnix reads seconds or milliseconds since 1970.
+// readUnix reads seconds or milliseconds since 1970. It refuses numbers that look like the other
+// unit: Segment takes an event of 1970, or of the year 50000, and no report ever shows it.
 func (t *times) readUnix(at string) (time.Time, error) {
 	n, err := strconv.ParseFloat(at, 64)
 	if err != nil || math.IsNaN(n) || math.IsInf(n, 0) {
