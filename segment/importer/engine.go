@@ -110,7 +110,8 @@ func (im *Import) watch(sent <-chan struct{}) {
 	}
 }
 
-// finish writes down where everything stands.
+// finish writes down where everything stands. It does so also after a failure or a panic: what is
+// not written is sent again.
 func (im *Import) finish() (Counts, error) {
 	var err error
 	im.guard(func() { err = im.checkpoint() })

@@ -221,7 +221,8 @@ type Import struct {
 	mu         sync.Mutex
 	changed    sync.Cond
 	partitions []*partition
-	pending    []pending // all events from the first that is neither accepted nor rejected
+	pending    []pending // events in the order of the files, of which the first are settled
+	front      int       // how many these are
 	heldBytes  int       // of rejects among them
 	next       position  // what is read next
 	ended      bool      // there is nothing more to read

@@ -80,8 +80,8 @@ func takes(t tracking.Type, field string) bool {
 }
 
 // container is where messages of a type keep what has no field of its own, "" for nowhere. It is
-// where Segment's destinations look: a column plan of an identify is a trait of the person, and of a
-// track a property of what happened.
+// where Segment's destinations look: a column plan of an identify is a trait of the person, and of
+// a track a property of what happened.
 func container(t tracking.Type) string {
 	switch {
 	case t.Has("traits"):

@@ -204,8 +204,9 @@ func notJSON(err error, text []byte, line int64) schemas.Violation {
 }
 
 // write writes the message, with a type and a messageId where it has none. What is added stands in
-// front, so that the message is copied and not opened. Only where a member is there and has to become
-// another one, as an empty messageId or a time in another format, is the object put together anew.
+// front, so that the message is copied and not opened. Only where a member is there and has to
+// become another one, as an empty messageId or a time in another format, is the object put together
+// anew.
 func (r *reader) write(o *object, stamp json.RawMessage, m *message) {
 	kind, id := o.values[typ], o.values[messageID]
 	if missing(kind) && r.im.options.Type != "" {

@@ -54,6 +54,8 @@ func Split(ctx context.Context, path string, size int64, read func(bytes int64))
 		if err != nil && !errors.Is(err, io.EOF) {
 			return nil, fmt.Errorf("cannot read the events: %w", err)
 		}
+		// A worker tells by this that it is alive, and that each line does so would take longer
+		// than the reading.
 		if read != nil && (err != nil || line.at.Offset>>20 != line.after.Offset>>20) {
 			read(next.To) // at the end, and about once a megabyte
 		}

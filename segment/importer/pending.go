@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"slices"
 
 	"github.com/aacflow/segment-blocks/schemas"
 	"github.com/aacflow/segment-blocks/segment/tracking"
@@ -34,10 +35,12 @@ type pending struct {
 }
 
 // event returns a pending event by its number in all files. The caller holds the lock.
-func (im *Import) event(seq int64) *pending { return &im.pending[seq-im.settled()] }
+func (im *Import) event(seq int64) *pending {
+	return &im.pending[int64(len(im.pending))-im.counts.Events+seq]
+}
 
 // settled is how many events are settled. The caller holds the lock.
-func (im *Import) settled() int64 { return im.counts.Events - int64(len(im.pending)) }
+func (im *Import) settled() int64 { return im.counts.Events - int64(len(im.pending)-im.front) }
 
 // add takes in an event, and gives it to the partition of its person unless it is faulty. It waits
 // where enough has been read. It returns false when the import is halted.
@@ -72,8 +75,8 @@ func (im *Import) add(e *event) bool {
 }
 
 // reject keeps an event as a reject until all before it is settled: the file of rejects is in the
-// order of the lines, and has nothing in it that the next run would find again. The caller holds the
-// lock.
+// order of the lines, and has nothing in it that the next run would find again. The caller holds
+// the lock.
 func (im *Import) reject(seq int64, reasons []schemas.Violation, object, text []byte) {
 	e := im.event(seq)
 	e.done, e.reject = true, newReject(im.inputs[e.at.File].path, e.at, e.origin, reasons, object, text)
@@ -81,19 +84,18 @@ func (im *Import) reject(seq int64, reasons []schemas.Violation, object, text []
 	im.counts.Rejected++
 }
 
-// settle takes off the events that are done, up to the first one that is not, and writes the rejects
-// among them. The caller holds the lock.
+// settle takes off the events that are done, up to the first one that is not, and writes the
+// rejects among them. The caller holds the lock.
 func (im *Import) settle() {
-	n := 0
 	var lines []byte
 	var rejected int64
+	n := im.front
 	for ; n < len(im.pending) && im.pending[n].done; n++ {
 		e := &im.pending[n]
 		switch {
 		case e.reject != nil:
 			lines = append(lines, e.reject.line...)
 			rejected++
-			im.heldBytes -= len(e.reject.line)
 			if im.options.Rejected != nil && !im.halted() {
 				im.options.Rejected(im.inputs[e.at.File].path, e.at.Line, e.reject.reasons)
 			}
@@ -104,8 +106,13 @@ func (im *Import) settle() {
 	if err := im.rejects.write(lines, rejected); err != nil {
 		im.halt(err)
 	}
-	clear(im.pending[:n]) // an append may leave them where they are
-	im.pending = im.pending[n:]
+	im.heldBytes -= len(lines)
+	clear(im.pending[im.front:n])
+	// What is settled is taken off when it is half of all, so that each event is moved about once.
+	if im.front = n; im.front >= (len(im.pending)+1)/2 {
+		im.pending = slices.Delete(im.pending, 0, im.front)
+		im.front = 0
+	}
 	im.changed.Broadcast()
 }
 
@@ -114,7 +121,7 @@ func (im *Import) settle() {
 // hundred thousand of them take a few megabytes. The caller holds the lock.
 func (im *Import) meet(e *pending) {
 	before, known, _ := im.ids.PeekOrAdd(e.id, e.at)
-	if !known {
+	if !known || before == e.at {
 		return
 	}
 	im.counts.Duplicates++
@@ -152,18 +159,18 @@ func (im *Import) checkpoint() error {
 }
 
 // now writes the rejects that are settled, and returns the state after them, how many events have
-// been accepted, and whether rejects could not be written. Only what is settled counts for good: the
-// next run sends the others again, and counts them then.
+// been accepted, and whether rejects could not be written. Only what is settled counts for good:
+// the next run sends the others again, and counts them then.
 func (im *Import) now() (s state, accepted int64, err error) {
 	im.mu.Lock()
 	defer im.mu.Unlock()
 	im.settle()
 	s = state{
 		Plan: im.plan, Position: im.next, RejectsBytes: im.rejects.size, RejectsFile: im.options.RejectsPath,
-		Counts: im.soFar(), Done: im.ended && im.readErr == nil && len(im.pending) == 0 && !im.halted(),
+		Counts: im.soFar(), Done: im.ended && im.readErr == nil && im.front == len(im.pending) && !im.halted(),
 	}
-	if len(im.pending) > 0 {
-		s.Position = im.pending[0].at
+	if im.front < len(im.pending) {
+		s.Position = im.pending[im.front].at
 	}
 	s.Counts.Events = im.settled()
 	s.Counts.Rejected = im.rejects.count

@@ -128,9 +128,9 @@ func (r *reader) failed(err error) error {
 	}
 }
 
-// openFile opens the file at hand and goes to its position, which finds out whether all before it is
-// as it was. It reads the header of a CSV file whatever the position. The error is an *[InputError],
-// or that of ctx.
+// openFile opens the file at hand and goes to its position, which finds out whether all before it
+// is as it was. It reads the header of a CSV file whatever the position. The error is an
+// *[InputError], or that of ctx.
 func (r *reader) openFile(ctx context.Context) error {
 	in := r.im.inputs[r.at.File]
 	r.began = r.read.Load()

@@ -40,8 +40,8 @@ type record struct {
 }
 
 // splitter cuts what it reads into records, in constant memory. It looks for the end of a record in
-// what the buffer holds, and moves only when that is found. So a row that turns out to be none costs
-// its first line, and reading goes on behind that.
+// what the buffer holds, and moves only when that is found. So a row that turns out to be none
+// costs its first line, and reading goes on behind that.
 type splitter struct {
 	from  *bufio.Reader // has room for a line of maxRecord bytes
 	at    position

@@ -111,8 +111,8 @@ func unwritable(what, flag string, err error) error {
 	return fmt.Errorf("cannot write %s: %w; %sname another file with %s", what, err, advice, flag)
 }
 
-// write appends the lines of rejects, all of them or none: where the file does not take them, what it took is
-// cut off again, and where it cannot even be cut, the next run does so.
+// write appends the lines of rejects, all of them or none: where the file does not take them, what
+// it took is cut off again, and where it cannot even be cut, the next run does so.
 func (r *rejects) write(lines []byte, count int64) error {
 	if count == 0 || r.failed != nil {
 		return r.failed

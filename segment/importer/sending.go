@@ -29,7 +29,8 @@ const (
 var errHalted = errors.New("halted")
 
 // partition sends the events of some people, in order: it has one invocation in flight at a time,
-// because two at once may overtake each other, also by a retry. The import's lock guards its fields.
+// because two at once may overtake each other, also by a retry. The import's lock guards its
+// fields.
 type partition struct {
 	building *batch   // is being filled; nil for none
 	ready    []*batch // in order; the first may be in flight
@@ -67,8 +68,8 @@ func (b *batch) input(items []item) runtime.JSON {
 }
 
 // gather puts a message into the batch that is being filled, and waits where enough is ready, so
-// that a slow receiver slows the reading down. It returns false when the import is halted. The caller
-// holds the lock.
+// that a slow receiver slows the reading down. It returns false when the import is halted. The
+// caller holds the lock.
 func (im *Import) gather(p *partition, seq int64, message []byte) bool {
 	if b := p.building; b != nil {
 		n := len(b.items) + 1
@@ -154,16 +155,16 @@ func (im *Import) send(ctx context.Context, b *batch, items []item) error {
 		bad := reasonsOf(failed, len(items))
 		switch refusal := tracking.Refusal(err); {
 		case len(bad) > 0 && failed.UnlistedViolations > 0:
-			// Not all that is wrong is listed. In smaller pieces, of which each lists all, it is found
-			// sooner than by asking over and over.
+			// Not all that is wrong is listed. In smaller pieces, of which each lists all, it is
+			// found sooner than by asking over and over.
 			pieces = 2 + failed.UnlistedViolations/50
 		case len(bad) > 0:
 		case refusal == nil:
 			return im.deliveryError(items, err, false)
 		case len(items) > 1:
-			// Its pieces are sent, in order, and pieces of those, until the events to blame are found.
-			// They have the messageIds that they had. Eight find the first one sooner than two, so
-			// that a stop in between finds something settled.
+			// Its pieces are sent, in order, and pieces of those, until the events to blame are
+			// found. They have the messageIds that they had. Eight find the first one sooner than
+			// two, so that a stop in between finds something settled.
 			pieces = 8
 		case im.refused.Add(1) >= maxRefusedInRow:
 			return im.deliveryError(items, err, true)

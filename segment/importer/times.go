@@ -64,7 +64,9 @@ func newTimes(format TimeFormat, zone string) (t times, err error) {
 	return t, nil
 }
 
-// normal returns a time as JSON in the form of package isotime, or says what is wrong with it.
+// normal returns a time as JSON in the form of package isotime, or says what is wrong with it. With
+// no format and no zone it leaves the time to the block, which reads ISO 8601 itself and would only
+// do so twice.
 func (t *times) normal(stamp json.RawMessage) (out json.RawMessage, fault string) {
 	if t.format == "" && t.zone == nil {
 		return stamp, ""
