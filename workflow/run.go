@@ -98,6 +98,16 @@ func (state *NodeState) summary() json.RawMessage {
 // a journal, a run with the same id goes on where it ended. Other errors say that the run could not
 // begin, or that the journal could not be written.
 func Run(ctx context.Context, g *Graph, input json.RawMessage, o Options) (*Result, error) {
+	run, err := Prepare(g, input, o)
+	if err != nil {
+		return nil, err
+	}
+	return run(ctx)
+}
+
+// Prepare is the part of [Run] that may find that the run cannot begin. Call the function that it
+// returns once: that is the rest of Run.
+func Prepare(g *Graph, input json.RawMessage, o Options) (run func(context.Context) (*Result, error), err error) {
 	state, err := g.Begin(input)
 	if err != nil {
 		return nil, err
@@ -115,18 +125,7 @@ func Run(ctx context.Context, g *Graph, input json.RawMessage, o Options) (*Resu
 		}
 	}
 	// Tasks wait until they are listened to, so what they say is never more than a few events.
-	r := &runner{Options: o, graph: g, state: state, events: make(chan any)}
-	err = r.run(ctx)
-	res := &Result{Run: o.RunID, Status: g.Status(state), Graph: g, State: state}
-	if res.Status == Running {
-		res.Status = Canceled
-	}
-	if o.Journal != nil && !o.Journal.only {
-		if failure := o.Journal.put(nil, end{res.Status, time.Now()}); err == nil {
-			err = failure
-		}
-	}
-	return res, err
+	return (&runner{Options: o, graph: g, state: state, events: make(chan any)}).run, nil
 }
 
 // runner drives a graph in this process. Only run touches its fields; the goroutines of tasks send
@@ -148,7 +147,22 @@ type ended struct {
 	canceled bool
 }
 
-func (r *runner) run(ctx context.Context) error {
+func (r *runner) run(ctx context.Context) (*Result, error) {
+	err := r.drive(ctx)
+	res := &Result{Run: r.RunID, Status: r.graph.Status(r.state), Graph: r.graph, State: r.state}
+	if res.Status == Running {
+		res.Status = Canceled
+	}
+	if r.Journal != nil && !r.Journal.only {
+		if failure := r.Journal.put(nil, end{res.Status, time.Now()}); err == nil {
+			err = failure
+		}
+	}
+	return res, err
+}
+
+// drive starts what is ready until nothing is, and nothing runs.
+func (r *runner) drive(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var failure error

@@ -111,31 +111,48 @@ func (h *Handler) start(w http.ResponseWriter, r *http.Request, name string) (*r
 		cancel()
 		return nil, err
 	}
+	proceed, journal, err := h.prepare(run, g, o, source)
+	if err != nil {
+		h.forget(run)
+		return nil, problem(http.StatusConflict, codeConflict, "%s", err)
+	}
+	h.replace(run)
+	go h.follow(ctx, run, proceed, journal) //nolint:contextcheck // it outlives the request
+	return run, nil
+}
+
+// proceed runs a graph to its end.
+type proceed func(context.Context) (*workflow.Result, error)
+
+// prepare opens the journal of a run that has a name, and binds it to the run. Others have none:
+// nobody could ask for them to be resumed.
+func (h *Handler) prepare(run *run, g *workflow.Graph, o order, source *Source) (proceed, *workflow.Journal, error) {
 	options := workflow.Options{
 		Invoke: workflow.Invoker(h.cfg.Runtime, runtime.ToSource(source.Name)), RunID: run.Run,
 		Environment: h.cfg.Environment,
+		Observe: func(e workflow.Event) {
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			run.see(e)
+		},
 	}
 	if o.DryRun {
 		options.Invoke = workflow.Previewer(h.cfg.Runtime, h.cfg.Registry, runtime.ToSource(source.Name))
 	}
-	// A run without a name has no journal. Nobody could ask for it to be resumed.
+	var err error
 	if o.Run != "" {
-		options.Journal, err = workflow.OpenJournal(h.journals(name), o.Run, workflow.JournalOptions{
+		options.Journal, err = workflow.OpenJournal(h.journals(run.File), o.Run, workflow.JournalOptions{
 			Target: source.Target, AllowDuplicates: o.AllowDuplicates,
 		})
 		if err != nil {
-			h.forget(run)
-			return nil, problem(http.StatusConflict, codeConflict, "%s", err)
+			return nil, nil, err
 		}
 	}
-	// The journal is bound to the run inside of workflow.Run, and may refuse it. The answer waits for
-	// that, and for no more: a run may take days.
-	begun := make(chan error, 1)
-	go h.follow(ctx, run, g, o.Input, options, begun) //nolint:contextcheck // it outlives the request
-	if err := <-begun; err != nil {
-		return nil, problem(http.StatusConflict, codeConflict, "%s", err)
+	proceed, err := workflow.Prepare(g, o.Input, options)
+	if err != nil && options.Journal != nil {
+		err = errors.Join(err, options.Journal.Close())
 	}
-	return run, nil
+	return proceed, options.Journal, err
 }
 
 // codeConflict is the code of a run that cannot begin under its id: it goes on already, was begun
@@ -218,40 +235,18 @@ func (h *Handler) replace(by *run) {
 	h.runs = slices.DeleteFunc(h.runs, func(r *run) bool { return r.Run == by.Run && r != by })
 }
 
-// follow runs a graph to its end. It sends on begun when the run has begun, or why it cannot.
-func (h *Handler) follow(
-	ctx context.Context, run *run, g *workflow.Graph, input json.RawMessage, o workflow.Options, begun chan<- error,
-) {
-	said := false
-	o.Observe = func(e workflow.Event) {
-		if !said { // the journal has been bound to the run
-			said = true
-			h.replace(run)
-			begun <- nil
-		}
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		run.see(e)
-	}
-	res, err := workflow.Run(ctx, g, input, o)
+// follow runs a graph to its end.
+func (h *Handler) follow(ctx context.Context, run *run, proceed proceed, journal *workflow.Journal) {
+	defer h.going.Done()
+	defer run.cancel()
+	res, err := proceed(ctx)
 	// Before the end is told: whoever hears of it may resume the run at once.
-	if o.Journal != nil {
-		err = errors.Join(err, o.Journal.Close())
-	}
-	if !said && res == nil {
-		h.forget(run)
-		begun <- err
-		return
+	if journal != nil {
+		err = errors.Join(err, journal.Close())
 	}
 	h.mu.Lock()
+	defer h.mu.Unlock()
 	run.end(res.Status, err)
-	h.mu.Unlock()
-	run.cancel()
-	if !said { // it was canceled before its first node
-		h.replace(run)
-		begun <- nil
-	}
-	h.going.Done()
 }
 
 // see takes in what has happened in a run. Whoever calls it holds the lock, or is alone with the run.
