@@ -258,5 +258,8 @@ func answer(w http.ResponseWriter, status int, doc any) error {
 	return nil
 }
 
-// stamp is a time as answers have it.
-func stamp() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }
+// stamp is now, as answers have it.
+func stamp() time.Time { return stampOf(time.Now()) }
+
+// stampOf is a time as answers have it: more digits would only differ from one clock to the next.
+func stampOf(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }

@@ -50,7 +50,7 @@ func (h *Handler) journaled() (list []journaled) {
 // so long, and a resume that begins meanwhile is told that it is in use.
 func (h *Handler) remember(ctx context.Context, from journaled, nodes bool) (*run, error) {
 	r := &run{
-		Run: from.run, File: from.file, Name: from.file, Status: workflow.Running, StartedAt: from.changed.UTC(),
+		Run: from.run, File: from.file, Name: from.file, Status: workflow.Running, StartedAt: stampOf(from.changed),
 		nodes: map[string]*state{}, changed: make(chan struct{}), cancel: func() {},
 	}
 	journal, err := workflow.OpenJournal(h.journals(from.file), from.run, workflow.JournalOptions{ReadOnly: true})
@@ -63,7 +63,7 @@ func (h *Handler) remember(ctx context.Context, from journaled, nodes bool) (*ru
 	}
 	defer func() { _ = journal.Close() }()
 	was := journal.Summary()
-	r.Name, r.StartedAt = was.Name, was.Began.UTC()
+	r.Name, r.StartedAt = was.Name, stampOf(was.Began)
 	for _, s := range h.cfg.Sources {
 		if s.Target == was.Target {
 			r.Source = s.Name
@@ -78,7 +78,7 @@ func (h *Handler) remember(ctx context.Context, from journaled, nodes bool) (*ru
 	}
 	// Nothing can follow, so a stream ends behind what there is.
 	r.end(was.Status, err)
-	r.EndedAt = was.Ended.UTC()
+	r.EndedAt = stampOf(was.Ended)
 	for _, s := range r.nodes {
 		if !s.EndedAt.IsZero() { // by then: a journal does not tell when
 			s.EndedAt = r.EndedAt

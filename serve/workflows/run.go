@@ -191,7 +191,8 @@ func (h *Handler) add(added *run) error {
 		}
 	default:
 	}
-	// A run that goes on is never forgotten: its client could not cancel it any more.
+	// A run that goes on is never forgotten: its client could not cancel it any more. One id may be of
+	// a run that has ended and of one that begins, until the journal has accepted the new one.
 	running := 0
 	for _, r := range h.runs {
 		if r.EndedAt.IsZero() {
@@ -207,6 +208,7 @@ func (h *Handler) add(added *run) error {
 			Detail: fmt.Sprintf("as many runs go on as may: %d", MostRunning),
 		}
 	}
+	// The list is in the order in which runs have begun, so the oldest are met first.
 	for i := 0; len(h.runs) >= MostRuns && i < len(h.runs); i++ {
 		if !h.runs[i].EndedAt.IsZero() {
 			h.runs = slices.Delete(h.runs, i, i+1)
@@ -334,6 +336,7 @@ func (r *run) end(status workflow.Status, err error) {
 		r.Error = err.Error()
 	}
 	for _, s := range r.nodes {
+		// Nobody runs it any more, and a resume will.
 		if s.Status == workflow.Running {
 			s.Status = workflow.Pending
 		}
