@@ -18,7 +18,8 @@ func TestReadOnlyJournal(t *testing.T) {
 	rt := runtimeTo(t, segment.url)
 	segment.Script(emulator.Fault{Status: http.StatusUnauthorized, Path: "/v1/group"})
 	const text = `{name: x, start: {n: 1}, nodes: {a: {block: segment_track, with: {userId: u, event: "e<start.n>"}},
-		each: {forEach: 3, block: segment_page, with: {userId: u}}, bad: {block: segment_group, with: {userId: u, groupId: g}},
+		each: {forEach: 3, block: segment_page, with: {userId: u}},
+		bad: {block: segment_group, with: {userId: u, groupId: g}},
 		behind: {block: segment_track, needs: [bad], with: {userId: u, event: f}}}}`
 	g, folder := checked(t, rt, text), t.TempDir()
 	j := journal(t, folder, "R", workflow.JournalOptions{Target: "here"})
