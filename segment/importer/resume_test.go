@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -225,20 +226,35 @@ func pack(t *testing.T, text string) string {
 	return b.String()
 }
 
-// The state of an older release would send events under other ids.
-func TestStateOfAnotherRelease(t *testing.T) {
+// The state of an older release would send events under other ids, and one that somebody has edited
+// may say anything.
+func TestStatesOfOthers(t *testing.T) {
 	r := newReceiver(t)
 	in := file(t, "a.ndjson", tracks(10, 1, 0))
 	o := importer.Options{Files: []string{in}, Invoke: invoker(t, r.URL), Key: key, StatePath: in + ".state"}
 	run(t, o)
 	state, err := os.ReadFile(o.StatePath)
 	require.NoError(t, err)
-	old := strings.Replace(string(state), `"version": 3`, `"version": 2`, 1)
-	require.NoError(t, os.WriteFile(o.StatePath, []byte(old), 0o600))
-	im, err := importer.New(o)
-	require.NoError(t, err)
-	_, err = im.Run(t.Context())
-	require.ErrorContains(t, err, "the state is that of another release, which gives events other messageIds")
+	for member, problem := range map[string]string{
+		`"version": 2`:       "the state is that of another release, which gives events other messageIds",
+		`"version": 0`:       "this is no state of an import",
+		`"file": 1`:          "this is no state of an import",
+		`"file": -1`:         "this is no state of an import",
+		`"line": -1`:         "this is no state of an import",
+		`"offset": -1`:       "this is no state of an import",
+		`"rejectsBytes": -1`: "this is no state of an import",
+	} {
+		name, _, _ := strings.Cut(member, ":")
+		edited := regexp.MustCompile(name+`: \d+`).ReplaceAllLiteral(state, []byte(member))
+		require.NotEqual(t, state, edited, member)
+		require.NoError(t, os.WriteFile(o.StatePath, edited, 0o600))
+		im, err := importer.New(o)
+		require.NoError(t, err)
+		_, err = im.Run(t.Context())
+		require.ErrorContains(t, err, problem, member)
+	}
+	old := bytes.Replace(state, []byte(`"version": 3`), []byte(`"version": 2`), 1)
+	require.NoError(t, os.WriteFile(o.StatePath, old, 0o600))
 	o.Restart = true
 	run(t, o)
 	require.Len(t, r.seen, 10, "the ids are those of the file")

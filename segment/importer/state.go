@@ -263,7 +263,9 @@ func readState(path string) (s state, err error) {
 	if err != nil {
 		return s, fmt.Errorf("cannot read the state of the import: %w", err)
 	}
-	if err := json.Unmarshal(data, &s); err != nil || s.Version == 0 || len(s.Plan.Files) == 0 {
+	err = json.Unmarshal(data, &s)
+	if at := s.Position; err != nil || s.Version == 0 || at.File < 0 || at.File >= len(s.Plan.Files) ||
+		at.Line < 0 || at.Offset < 0 || s.RejectsBytes < 0 {
 		return s, fmt.Errorf("this is no state of an import; name another file with --state, or remove this one: %q", path)
 	}
 	return s, nil
