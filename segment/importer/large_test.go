@@ -51,8 +51,8 @@ func TestLargeFiles(t *testing.T) {
 		"tiny events":          {strings.Repeat(event, 100_000), 100_000, 0, ""},
 		"no last line break":   {event + strings.TrimSpace(event), 2, 0, ""},
 		"empty objects":        {strings.Repeat("{}\n", 10_000), 0, 10_000, "no_user_anon_id"},
-		"20,000 members":       {members(20_000) + event, 1, 1, "message_too_large"},
-		"400,000 members":      {members(400_000) + event, 1, 1, "message_too_large"},
+		"20,000 members":       {members(20_000) + event, 1, 1, "too_large"},
+		"400,000 members":      {members(400_000) + event, 1, 1, "too_large"},
 		"1,000,000 members":    {members(1_000_000) + event, 1, 1, importer.CodeTooLong},
 		"a million levels": {
 			`{"type":"track","properties":{"x":` + deep(1_000_000) + "}}\n" + event, 1, 1,
