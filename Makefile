@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-FUZZTIME ?= 20s
+FUZZINPUTS ?= 100000
 BINARY := bin/segment-blocks
 
 .PHONY: help build test lint generate fuzz bench ratios clients release ci clean
@@ -20,8 +20,8 @@ lint: ## go vet and golangci-lint
 generate: ## write what is derived from the manifests
 	go generate ./...
 
-fuzz: ## run each fuzz target for FUZZTIME (20s)
-	.ci/fuzz $(FUZZTIME)
+fuzz: ## give each fuzz target FUZZINPUTS (100000) inputs
+	.ci/fuzz $(FUZZINPUTS)
 
 bench: ## run the benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
