@@ -32,8 +32,8 @@ try {
   await withPage(async ({ page, open }) => {
     await open("blocks/segment_track?example=0");
     await page.getByLabel("userId", { exact: true }).fill(`it's "$HOME" \`u\``); // for those who quote
-    await page.getByText("Ready").waitFor();
     await page.getByRole("tab", { name: "Code" }).click();
+    await page.getByRole("region", { name: "analytics-node", exact: true }).getByText("$HOME").waitFor(); // it was checked
     const text = (label) => page.getByRole("region", { name: label, exact: true }).textContent();
     const ways = [
       ["Command line", (t) => run("a.sh", t, "sh")],
