@@ -111,7 +111,8 @@ type host struct {
 	Token    string `json:"token"`
 	Emulator string `json:"emulator"`
 	Planted  string `json:"planted"`
-	Bin      string `json:"bin"` // the folder of the command, for what wants it
+	Folder   string `json:"folder"` // of the workflows
+	Bin      string `json:"bin"`    // the folder of the command, for what wants it
 }
 
 // files are workflows: one that runs, and one with faults.
@@ -192,7 +193,7 @@ func start(t *testing.T) host {
 		Real: serving(serve.Config{
 			Catalog: &catalog.Config{}, Invocations: log, Queues: map[string]rest.Queue{"prod": queue()},
 		}),
-		Token: token, Emulator: segment.URL, Planted: planted,
+		Token: token, Emulator: segment.URL, Planted: planted, Folder: folder,
 	}
 }
 

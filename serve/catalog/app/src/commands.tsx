@@ -1,13 +1,49 @@
-// What the buttons of Watch do, for the command line, over HTTP and for agents.
+// What the buttons of a page do, for the command line, over HTTP and for agents.
 import { hasEmulator, urlOf } from "./api";
 import { Code } from "./code";
-import { curl, posted } from "./curl";
+import { curl, posted, quote } from "./curl";
 import type { Source } from "./types";
 
+// Commands do what the buttons of Watch do.
 export function Commands({ source }: { source?: Source }) {
+  return <Codes of={hasEmulator ? ofEmulator() : ofSource(source)} />;
+}
+
+interface WorkflowCommandsProps {
+  file: string;
+  input: string;
+  run: string;
+  allowDuplicates: boolean;
+  source?: Source;
+  path: string; // where runs are begun
+  order: (dryRun: boolean) => string;
+}
+
+// WorkflowCommands do what the buttons below the form of a workflow do, and Cancel of a run.
+export function WorkflowCommands({ file, input, run, allowDuplicates, source, path, order }: WorkflowCommandsProps) {
+  const flags = [
+    `--input ${quote(input)}`,
+    source?.name && !source.emulated && `--source ${source.name}`,
+    run && `--run ${quote(run)}`,
+    run && allowDuplicates && "--allow-duplicates",
+  ];
+  const command = ["segment-blocks workflow run", quote(file), ...flags.filter(Boolean)].join(" ");
+  return (
+    <Codes
+      of={[
+        ["Command line, in the folder of the file", command],
+        ["Run", posted(urlOf(path), order(false))],
+        ["Dry run", posted(urlOf(path), order(true))],
+        ["Cancel", posted(urlOf(`v1/runs/${encodeURIComponent(run || "RUN")}/cancel`), "{}")],
+      ]}
+    />
+  );
+}
+
+function Codes({ of }: { of: [string, string][] }) {
   return (
     <>
-      {(hasEmulator ? ofEmulator() : ofSource(source)).map(([label, text]) => (
+      {of.map(([label, text]) => (
         <Code key={label} label={label} text={text} />
       ))}
     </>

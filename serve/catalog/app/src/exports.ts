@@ -1,7 +1,7 @@
 // Runs in the formats of other tools. Runs hold no secrets, so neither do these.
 import { urlOf } from "./api";
 import { bodyOf } from "./input";
-import { posted } from "./curl";
+import { posted, quote } from "./curl";
 import type { Run } from "./runs";
 import { download } from "./show";
 import { split } from "./text";
@@ -17,6 +17,17 @@ function asCurl(runs: Run[]): string {
 
 function asNDJSON(runs: Run[]): string {
   return runs.map((r) => `${JSON.stringify(r)}\n`).join("");
+}
+
+// asTestscript writes a test that makes the runs again on the command line, for Go's testscript. What
+// went to the emulator does so again.
+function asTestscript(runs: Run[]): string {
+  const steps = runs.map((r, i) => {
+    const source = r.source && !r.emulated ? ` --source ${quote(r.source)}` : "";
+    return `${r.outcome.ok ? "" : "! "}exec segment-blocks run ${r.block}${source} --input @${i + 1}.json\n`;
+  });
+  const files = runs.map((r, i) => `-- ${i + 1}.json --\n${r.input.trim()}\n`);
+  return `${steps.join("")}\n${files.join("")}`;
 }
 
 // asHAR writes the exchanges with this service, as HAR 1.2.
@@ -59,7 +70,8 @@ function asHAR(runs: Run[]): string {
   );
 }
 
-export function save(format: "curl" | "HAR" | "NDJSON", runs: Run[]): void {
+export function save(format: "curl" | "testscript" | "HAR" | "NDJSON", runs: Run[]): void {
+  if (format === "testscript") download("runs.txtar", asTestscript(runs), "text/plain");
   if (format === "curl") download("runs.sh", asCurl(runs), "text/x-shellscript");
   if (format === "HAR") download("runs.har", asHAR(runs));
   if (format === "NDJSON") download("runs.ndjson", asNDJSON(runs), "application/x-ndjson");

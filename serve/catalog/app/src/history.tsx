@@ -24,7 +24,7 @@ export function HistoryPage({ blocks }: ScreenProps) {
     setPicked((old) => (old.includes(id) ? old.filter((o) => o !== id) : [...old, id].slice(-2)));
   const actions = (
     <div class="buttons" role="group" aria-label={chosen.length ? "Export the selected runs" : "Export all runs"}>
-      {(["curl", "HAR", "NDJSON"] as const).map((format) => (
+      {(["curl", "testscript", "HAR", "NDJSON"] as const).map((format) => (
         <Button key={format} onClick={() => void import("./exports").then(({ save }) => save(format, out))}>
           {format}
         </Button>

@@ -5,10 +5,15 @@ import { Graph, type Node, type Status, statusChip } from "./graph";
 import { faultOf, show } from "./json";
 import { JSONField } from "./jsonfield";
 import { go } from "./route";
-import { between, timeOf } from "./show";
+import { between, Fold, timeOf } from "./show";
 import { Row, Table } from "./table";
 import type { ScreenProps, Source } from "./types";
-import { Chip, count, Empty, Failure, Head, Loading, useLoaded } from "./ui";
+import { Chip, count, Empty, Failure, Head, lazy, Loading, useLoaded } from "./ui";
+
+const WorkflowCommands = lazy(
+  async () => (await import("./commands")).WorkflowCommands,
+  () => null,
+);
 
 interface Entry {
   file: string;
@@ -87,7 +92,7 @@ function ListPage() {
         Runs <span>{runs.value.runs.length}</span>
       </h2>
       {runs.value.runs.length === 0 ? (
-        <p class="hint">No run since the server has started.</p>
+        <p class="hint">No runs yet.</p>
       ) : (
         <Table label="Runs" columns={["Run", "Workflow", "Status", "Source", "Started", "Took"]}>
           {runs.value.runs.map((r) => (
@@ -139,14 +144,17 @@ function RunForm({ path, file, source }: { path: string; file: File; source?: So
   const [refused, setRefused] = useState<unknown>();
   const real = source && !source.emulated;
   const fault = faultOf(input || "{}");
-  const send = (dryRun: boolean) => {
+  const given = input.trim() || "{}";
+  const order = (dryRun: boolean) => {
     const resumed = run && !dryRun && { run, ...(allowDuplicates && { allowDuplicates }) };
-    const order = JSON.stringify({ dryRun, ...(source?.name && { source: source.name }), ...resumed });
-    post<RunHead>(`${path}/runs`, `{"input":${input.trim() || "{}"},${order.slice(1)}`).then(
+    const options = JSON.stringify({ dryRun, ...(source?.name && { source: source.name }), ...resumed });
+    return `{"input":${given},${options.slice(1)}`;
+  };
+  const send = (dryRun: boolean) =>
+    void post<RunHead>(`${path}/runs`, order(dryRun)).then(
       (begun) => go(`#/runs/${encodeURIComponent(begun.run)}`),
       setRefused,
     );
-  };
   const start = async (e: Event) => {
     e.preventDefault();
     const { confirmedSource } = await import("./dialogs");
@@ -205,6 +213,19 @@ function RunForm({ path, file, source }: { path: string; file: File; source?: So
         </button>
         {fault && <span class="says invalid">The input {fault}</span>}
       </div>
+      <Fold title="Outside this page" hint="the same with curl and on the command line">
+        {() => (
+          <WorkflowCommands
+            file={file.file}
+            input={given}
+            run={run}
+            allowDuplicates={allowDuplicates}
+            source={source}
+            path={`${path}/runs`}
+            order={order}
+          />
+        )}
+      </Fold>
     </form>
   );
 }

@@ -72,6 +72,10 @@ await withPage(
     await page.getByRole("region", { name: "Compare two runs" }).waitFor();
     for (const [name, check] of [
       ["curl", (text) => text.includes("/v1/blocks/segment_track/invoke")],
+      [
+        "testscript",
+        (text) => text.match(/^(! )?exec segment-blocks run segment_track --input @\d.json$/gm).length === 2,
+      ],
       ["HAR", (text) => JSON.parse(text).log.entries.length === 2],
       ["NDJSON", (text) => text.trim().split("\n").map(JSON.parse).length === 2],
     ]) {

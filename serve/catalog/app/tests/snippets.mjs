@@ -31,9 +31,11 @@ const arrived = async () => {
 try {
   await withPage(async ({ page, open }) => {
     await open("blocks/segment_track?example=0");
+    await page.getByText("Ready").waitFor(); // the example is there
     await page.getByLabel("userId", { exact: true }).fill(`it's "$HOME" \`u\``); // for those who quote
     await page.getByRole("tab", { name: "Code" }).click();
-    await page.getByRole("region", { name: "analytics-node", exact: true }).getByText("$HOME").waitFor(); // it was checked
+    const checked = page.getByRole("region", { name: "analytics-node", exact: true }).filter({ hasText: "$HOME" });
+    await checked.waitFor();
     const text = (label) => page.getByRole("region", { name: label, exact: true }).textContent();
     const ways = [
       ["Command line", (t) => run("a.sh", t, "sh")],
@@ -51,13 +53,17 @@ try {
       const said = go(await text(label));
       assert.equal(await arrived(), before + 1, `${label}: ${said}`);
     }
+    const sh = async (label, seconds = 5) => {
+      const said = spawnSync("timeout", [seconds, "sh", "-c", await text(label)], {
+        env,
+        cwd: given.folder,
+        encoding: "utf8",
+      });
+      return said.stdout;
+    };
     // What the buttons of Watch do.
     await open("watch");
     await page.getByText("Outside this page").click();
-    const sh = async (label, seconds = 5) => {
-      const said = spawnSync("timeout", [seconds, "sh", "-c", await text(label)], { env, encoding: "utf8" });
-      return said.stdout;
-    };
     const stored = await arrived();
     assert.equal(JSON.parse(await sh("List what was stored")).events.length, stored - 1);
     assert.equal(JSON.parse(await sh("List what was discarded, and why")).discards.length, 1);
@@ -69,6 +75,16 @@ try {
     for (const event of (await answer.json()).events) assert.equal(event.userId, `it's "$HOME" \`u\``);
     await sh("Clear");
     assert.equal(await arrived(), 0);
+
+    // What the buttons of a workflow do.
+    await open("workflows/signup.workflow.yaml");
+    await page.getByText("Outside this page").click();
+    assert.match(await sh("Command line, in the folder of the file", 20), /"status":"succeeded"/);
+    assert.equal(await arrived(), 3);
+    assert.equal(JSON.parse(await sh("Dry run")).dryRun, true);
+    await page.getByLabel("Run id").fill("run-1");
+    assert.equal(JSON.parse(await sh("Run")).run, "run-1");
+    assert.equal(JSON.parse(await sh("Cancel")).run, "run-1");
   });
 } finally {
   rmSync(place, { recursive: true });

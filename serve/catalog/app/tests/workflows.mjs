@@ -11,7 +11,7 @@ const fault = (body) =>
 
 await withPage(async ({ page, open }) => {
   await open("workflows");
-  await page.getByText("No run since the server has started").waitFor();
+  await page.getByText("No runs yet").waitFor();
   await page.getByText("1 fault", { exact: true }).waitFor();
   await page.getByRole("link", { name: "broken.workflow.yaml" }).click();
   await page.getByText('did you mean "segment_track"').waitFor();
