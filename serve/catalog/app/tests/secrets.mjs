@@ -6,7 +6,7 @@ const typed = "typed-write-key-0123456789";
 
 await withPage(async ({ page, open, seen, context }) => {
   await open("blocks/segment_track?example=0");
-  await page.getByText("More fields").waitFor();
+  await page.getByText("Ready").waitFor(); // the example is there
   await page.getByLabel("writeKey", { exact: true }).fill(typed);
   await page.getByLabel("Remember until this page").check();
   await page.getByText("Ready").waitFor();
