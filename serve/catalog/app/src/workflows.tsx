@@ -162,57 +162,59 @@ function RunForm({ path, file, source }: { path: string; file: File; source?: So
   };
   const told = refused instanceof Refused ? ((refused.problem as { faults?: Fault[] }).faults ?? []) : [];
   return (
-    <form class="panel" onSubmit={start} aria-label={`Input of ${file.name}`}>
-      {!!refused && <Failure error={refused} />}
-      {told.length > 0 && <Faults faults={told} />}
-      <div class="field">
-        <label id="start-label" for="start">
-          Input
-        </label>
-        <JSONField
-          id="start"
-          value={input}
-          onChange={setInput}
-          fault={fault}
-          like={file.start}
-          describedBy="start-hint"
-        />
-        <p class="hint" id="start-hint">
-          What <code>start</code> gives to the nodes, as JSON.
-        </p>
-      </div>
-      <div class="field">
-        <label for="run-id">Run id</label>
-        <input
-          id="run-id"
-          autocomplete="off"
-          value={run}
-          onInput={(e) => setRun(e.currentTarget.value.trim())}
-          aria-describedby="run-id-hint"
-        />
-        <p class="hint" id="run-id-hint">
-          Optional. A run with an id has a journal: the same id and input go on where the run ended.
-        </p>
-        {run && (
-          <label class="check">
-            <input
-              type="checkbox"
-              checked={allowDuplicates}
-              onChange={(e) => setAllowDuplicates(e.currentTarget.checked)}
-            />
-            Resume it even if it is so old that events may count twice
+    <>
+      <form class="panel" onSubmit={start} aria-label={`Input of ${file.name}`}>
+        {!!refused && <Failure error={refused} />}
+        {told.length > 0 && <Faults faults={told} />}
+        <div class="field">
+          <label id="start-label" for="start">
+            Input
           </label>
-        )}
-      </div>
-      <div class="runbar">
-        <button class={real ? "danger" : "primary"} disabled={!!fault}>
-          {real ? "Run for real" : "Run"}
-        </button>
-        <button type="button" disabled={!!fault} onClick={() => send(true)}>
-          Dry run
-        </button>
-        {fault && <span class="says invalid">The input {fault}</span>}
-      </div>
+          <JSONField
+            id="start"
+            value={input}
+            onChange={setInput}
+            fault={fault}
+            like={file.start}
+            describedBy="start-hint"
+          />
+          <p class="hint" id="start-hint">
+            What <code>start</code> gives to the nodes, as JSON.
+          </p>
+        </div>
+        <div class="field">
+          <label for="run-id">Run id</label>
+          <input
+            id="run-id"
+            autocomplete="off"
+            value={run}
+            onInput={(e) => setRun(e.currentTarget.value.trim())}
+            aria-describedby="run-id-hint"
+          />
+          <p class="hint" id="run-id-hint">
+            Optional. A run with an id has a journal: the same id and input go on where the run ended.
+          </p>
+          {run && (
+            <label class="check">
+              <input
+                type="checkbox"
+                checked={allowDuplicates}
+                onChange={(e) => setAllowDuplicates(e.currentTarget.checked)}
+              />
+              Resume it even if it is so old that events may count twice
+            </label>
+          )}
+        </div>
+        <div class="runbar">
+          <button class={real ? "danger" : "primary"} disabled={!!fault}>
+            {real ? "Run for real" : "Run"}
+          </button>
+          <button type="button" disabled={!!fault} onClick={() => send(true)}>
+            Dry run
+          </button>
+          {fault && <span class="says invalid">The input {fault}</span>}
+        </div>
+      </form>
       <Fold title="Outside this page" hint="the same with curl and on the command line">
         {() => (
           <WorkflowCommands
@@ -226,7 +228,7 @@ function RunForm({ path, file, source }: { path: string; file: File; source?: So
           />
         )}
       </Fold>
-    </form>
+    </>
   );
 }
 
