@@ -228,8 +228,8 @@ func (j *Journal) put(began *record, ended end) error {
 
 func differentInputs(old, now rawjson.Object) (differs []string) {
 	for _, m := range now {
-		// By their bytes, as 1.0 and 1 are different texts to a receiver. The record has no spaces, and
-		// < is \u003c in it.
+		// Bytes are compared, since 1.0 and 1 are different texts to a receiver. Marshal drops spaces
+		// and escapes <, as it did when the record was written.
 		is, err := json.Marshal(m.Value)
 		if was, _ := old.Get(m.Name); err != nil || string(was) != string(is) {
 			differs = append(differs, fmt.Sprintf("the input %q", m.Name))

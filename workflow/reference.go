@@ -244,7 +244,7 @@ func (p piece) text() string {
 	if text, ok := rawjson.Text(p.value); ok {
 		return text
 	}
-	// AACFlow writes nothing there too. Nobody wants to greet a customer as null.
+	// As in AACFlow: nobody wants to greet a customer as null.
 	if rawjson.KindOf(p.value) == rawjson.NullKind {
 		return ""
 	}
@@ -260,8 +260,8 @@ func looksLikeJSON(text string) bool {
 // outside of them it stands as JSON.
 func joinJSON(pieces []piece) string {
 	var b strings.Builder
-	// Where a reference stands is told by the literals before it. The values need not be read: in a
-	// string they are escaped, and outside they are JSON.
+	// The literals before a reference tell whether it stands in a string. The values need not be read:
+	// in a string they are escaped, and outside they are JSON.
 	inString, escaped := false, false
 	for _, p := range pieces {
 		for _, c := range []byte(p.literal) {

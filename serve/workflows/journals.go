@@ -107,7 +107,10 @@ func (h *Handler) replay(ctx context.Context, r *run, journal *workflow.Journal)
 // earlier returns the latest runs that journals have, but for those that are known already.
 func (h *Handler) earlier(ctx context.Context, known map[string]bool) (runs []*run) {
 	for _, from := range h.journaled() {
-		if known[from.run] || len(runs) == MostRuns {
+		if len(runs) == MostRuns || ctx.Err() != nil {
+			break
+		}
+		if known[from.run] {
 			continue
 		}
 		if r, err := h.remember(ctx, from, false); err == nil { // else it is damaged

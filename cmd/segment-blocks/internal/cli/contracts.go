@@ -50,7 +50,7 @@ func newBlocksDiff(p *Program) *cobra.Command {
 		if err := p.show(s.Output, diffs, func(w io.Writer) { writeDiffs(w, p.Style(w), diffs) }); err != nil {
 			return err
 		}
-		wrong := 0 // of these CI has to know
+		wrong := 0 // blocks that CI must fail for
 		for _, d := range diffs {
 			if !d.Versioned {
 				wrong++

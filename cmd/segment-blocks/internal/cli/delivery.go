@@ -52,7 +52,8 @@ type heldStore struct {
 // newDeliveries returns deliveries without a source.
 func newDeliveries(s *settings.Settings, logger *slog.Logger) *deliveries {
 	return &deliveries{
-		settings: s, logger: logger, stores: map[string]*heldStore{}, ways: map[string]string{}, paths: map[string]string{},
+		settings: s, logger: logger,
+		stores: map[string]*heldStore{}, ways: map[string]string{}, paths: map[string]string{},
 	}
 }
 
@@ -69,7 +70,8 @@ func (d *deliveries) sender(source settings.Source, key tracking.WriteKey) (trac
 		return sender, nil
 	case settings.Durable:
 		if key == "" {
-			message := "the source " + source.Name + " is durable and so needs a write key: an invocation cannot bring one"
+			message := "the source " + source.Name +
+				" is durable and so needs a write key: an invocation cannot bring one"
 			return nil, console.Fail(console.ExitCredentials, string(runtime.MissingCredential), message, nil)
 		}
 		store, err := d.store(source)
@@ -104,7 +106,8 @@ func (d *deliveries) store(source settings.Source) (*heldStore, error) {
 		for other, at := range d.paths {
 			if at == path && d.settings.Sources[other].Durable != source.Durable {
 				return nil, configurationFailure(fmt.Errorf(
-					"the sources %s and %s share a store and must have the same limits below durable: %s", other, source.Name, path,
+					"the sources %s and %s share a store and must have the same limits below durable: %s",
+					other, source.Name, path,
 				))
 			}
 		}
@@ -134,7 +137,8 @@ func (d *deliveries) store(source settings.Source) (*heldStore, error) {
 	held := &heldStore{Store: store}
 	// Without an admin the store works all the same, so that is no reason to end a server.
 	if held.admin, err = startAdmin(context.Background(), path, store); err != nil {
-		d.logger.Warn("segment-blocks queue cannot look into the store while this process runs", "store", path, "reason", err)
+		d.logger.Warn("segment-blocks queue cannot look into the store while this process runs",
+			"store", path, "reason", err)
 	}
 	d.stores[path] = held
 	return held, nil
@@ -179,8 +183,8 @@ func (d *deliveries) stranded() (list []string) {
 	for path, store := range d.stores {
 		for _, s := range store.Stats() {
 			if s.Waiting > 0 && !d.settings.Keeps(s.Source, path) {
-				list = append(list, fmt.Sprintf("%s in %s, and no durable source of that name is configured with this store, "+
-					"so nothing sends them: %q",
+				list = append(list, fmt.Sprintf("%s in %s, and no durable source of that name is configured "+
+					"with this store, so nothing sends them: %q",
 					messages(s.Waiting, "waits", "wait"), path, s.Source))
 			}
 		}
@@ -266,7 +270,8 @@ func (d *deliveries) each(do func(delivery.Stats)) {
 func (d *deliveries) queues() (list []metrics.Queue) {
 	d.each(func(s delivery.Stats) {
 		list = append(list, metrics.Queue{
-			Source: s.Source, Waiting: s.Waiting, InFlight: s.InFlight, Dead: s.Dead, Delivered: s.Delivered, Oldest: s.Oldest,
+			Source: s.Source, Waiting: s.Waiting, InFlight: s.InFlight, Dead: s.Dead,
+			Delivered: s.Delivered, Oldest: s.Oldest,
 		})
 	})
 	return list
@@ -276,7 +281,8 @@ func (d *deliveries) queues() (list []metrics.Queue) {
 func (p *Program) sayLeft(left map[string]int) {
 	for path, n := range left {
 		if n > 0 {
-			p.Note("not sent yet: %s in %s, for the next segment-blocks that uses this store", console.Count(n, "message"), path)
+			p.Note("not sent yet: %s in %s, for the next segment-blocks that uses this store",
+				console.Count(n, "message"), path)
 		}
 	}
 }
@@ -308,8 +314,8 @@ func restQueue(store *heldStore, source string) rest.Queue {
 			for _, s := range store.Stats() {
 				if s.Source == source {
 					state = rest.QueueState{
-						Waiting: s.Waiting, InFlight: s.InFlight, Dead: s.Dead, Oldest: s.Oldest, LastError: s.LastError,
-						WaitsUntil: s.WaitsUntil, Delivered: s.Delivered, Retried: s.Retried,
+						Waiting: s.Waiting, InFlight: s.InFlight, Dead: s.Dead, Oldest: s.Oldest,
+						LastError: s.LastError, WaitsUntil: s.WaitsUntil, Delivered: s.Delivered, Retried: s.Retried,
 					}
 				}
 			}
@@ -319,7 +325,8 @@ func restQueue(store *heldStore, source string) rest.Queue {
 			return func(yield func(rest.DeadLetter, error) bool) {
 				for m, err := range store.Dead(source) {
 					letter := rest.DeadLetter{
-						ID: m.ID, MessageID: m.MessageID, StoredAt: m.StoredAt, DiedAt: m.DiedAt, Reason: m.Reason, Damaged: m.Damaged,
+						ID: m.ID, MessageID: m.MessageID, StoredAt: m.StoredAt, DiedAt: m.DiedAt,
+						Reason: m.Reason, Damaged: m.Damaged,
 					}
 					if !yield(letter, err) {
 						return
