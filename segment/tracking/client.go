@@ -138,7 +138,7 @@ func (s Source) Target() Source { return s }
 
 // Send is [Client.Prepare] and [Client.Send].
 func (s Source) Send(ctx context.Context, client *Client, call Call) (Report, error) {
-	batch, err := client.Prepare(ctx, s, call)
+	batch, err := client.prepare(ctx, s, call, true)
 	if err != nil {
 		return batch.Report(), err
 	}

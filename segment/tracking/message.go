@@ -212,6 +212,8 @@ func (r role) absent(value json.RawMessage, kind rawjson.Kind) bool {
 func (r role) checkField(name string, value json.RawMessage, kind rawjson.Kind) (code, text string) {
 	isText := kind == rawjson.StringKind
 	switch {
+	case kind == rawjson.Invalid:
+		return "invalid_json", "must be a JSON value"
 	case r.isID() && !isText:
 		return "id_not_string", "must be a string"
 	case (r == roleEvent || r == roleText) && !isText:

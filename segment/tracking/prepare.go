@@ -42,13 +42,37 @@ type Prepared struct {
 	id     string
 	item   json.RawMessage
 	fields rawjson.Object // those it was written from
+
+	// Most of a message is often its properties or traits. A message that is sent before the call
+	// returns does not copy them here: the value of fields[borrowed] belongs at item[gap]. A gap of 0
+	// is none.
+	borrowed, gap int32
 }
 
 // MessageID returns the message's id.
 func (p Prepared) MessageID() string { return p.id }
 
 // JSON returns the message as it goes over the wire. It must not be changed.
-func (p Prepared) JSON() json.RawMessage { return p.item }
+func (p Prepared) JSON() json.RawMessage {
+	if p.gap == 0 {
+		return p.item
+	}
+	return p.appendTo(make([]byte, 0, p.size()))
+}
+
+func (p Prepared) size() int {
+	if p.gap == 0 {
+		return len(p.item)
+	}
+	return len(p.item) + len(p.fields[p.borrowed].Value)
+}
+
+func (p Prepared) appendTo(dst []byte) []byte {
+	if p.gap > 0 {
+		dst = append(append(dst, p.item[:p.gap]...), p.fields[p.borrowed].Value...)
+	}
+	return append(dst, p.item[p.gap:]...)
+}
 
 // UserIDs returns the ids by which the message names a user: userId, anonymousId and previousId, as
 // JSON strings in the one spelling that has no needless escapes. Messages that share one, of
@@ -84,6 +108,12 @@ const maxWarnings = 100
 // The error is an [*Error]. When one message is no good it lists the problems of all; the batch,
 // which is there with an error too, then serves for its report alone. Prepare ends when ctx does.
 func (c *Client) Prepare(ctx context.Context, source Source, call Call) (*Batch, error) {
+	return c.prepare(ctx, source, call, false)
+}
+
+// prepare is Prepare. With borrow, the messages share memory with the caller's, and must be sent
+// before the caller gets the memory back.
+func (c *Client) prepare(ctx context.Context, source Source, call Call, borrow bool) (*Batch, error) {
 	if call.WriteKey != "" {
 		source.WriteKey = call.WriteKey
 	}
@@ -95,6 +125,7 @@ func (c *Client) Prepare(ctx context.Context, source Source, call Call) (*Batch,
 	}
 	b.endpoint = endpoint
 	p := c.preparer(source, call)
+	p.borrow = borrow && !call.Alone // one message is copied once anyway
 	if total == 0 {
 		p.refuse("", "empty_batch", "must hold at least one message", nil)
 	}
@@ -107,7 +138,7 @@ func (c *Client) Prepare(ctx context.Context, source Source, call Call) (*Batch,
 		}
 		p.index, p.left = i, total-i
 		b.Messages[i] = p.message(m)
-		size := len(b.Messages[i].item)
+		size := b.Messages[i].size()
 		if call.Alone {
 			size += aloneBytes
 		}
@@ -140,6 +171,7 @@ type preparer struct {
 	integrations json.RawMessage // laid under each message's own; nil when there is none
 
 	allowPlaceholders bool // see [Source.AllowPlaceholderIDs]
+	borrow            bool // see [Client.prepare]
 
 	index int    // of the message at hand, or -1
 	left  int    // messages that are still to be written, that one included

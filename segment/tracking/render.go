@@ -24,16 +24,19 @@ func (p *preparer) message(m Message) Prepared {
 	}
 	size := 144 + len(p.bareContext) + len(p.integrations) // type, messageId and timestamp take up to 120
 	for _, f := range m.fields {
-		size += len(f.Name) + len(f.Value) + 4
+		size += len(f.Name) + len(`,"":`)
+		if !p.borrow || f.Name != "properties" && f.Name != "traits" {
+			size += len(f.Value)
+		}
 	}
 	p.writer = writer{typ: m.typ, buf: append(append(append(p.buffer(size), itemOpening...), m.typ...), '"')}
-	for _, f := range m.fields {
-		p.field(f)
+	for i, f := range m.fields {
+		p.field(i, f)
 	}
 	p.complete()
 	p.buf = append(p.buf, '}')
 	p.free = p.buf[len(p.buf):]
-	return Prepared{id: p.id, item: slices.Clip(p.buf), fields: m.fields}
+	return Prepared{id: p.id, item: slices.Clip(p.buf), fields: m.fields, borrowed: p.borrowed, gap: p.gap}
 }
 
 const itemOpening = `{"type":"`
@@ -56,28 +59,26 @@ type writer struct {
 	id    string
 	sent  json.RawMessage // the context as sent
 
+	borrowed, gap int32 // see [Prepared]
+
 	consent bool // the message is the one event whose context Segment checks
 }
 
-func (p *preparer) field(f rawjson.Member) {
+func (p *preparer) field(i int, f rawjson.Member) {
 	role := p.typ.role(f.Name)
 	pointer := func() string { return rawjson.Pointer("", f.Name) }
 	kind := rawjson.KindOf(f.Value)
-	if kind == rawjson.Invalid {
-		p.refuse(pointer(), "invalid_json", "must be a JSON value", nil)
-		return
-	}
 	if role.absent(f.Value, kind) {
 		return
 	}
 	p.given.add(role)
-	if code, text := role.checkField(f.Name, f.Value, kind); code != "" {
-		p.refuse(pointer(), code, text, f.Value)
-		return
+	code, text := role.checkField(f.Name, f.Value, kind)
+	if code == "" && !p.allowPlaceholders && role.isPlaceholder(f.Value) {
+		code, text = "placeholder_id", "must not be the text of a missing value, as all who have it would count as one; "+
+			"the source's allowPlaceholderIds lets it pass"
 	}
-	if !p.allowPlaceholders && role.isPlaceholder(f.Value) {
-		p.refuse(pointer(), "placeholder_id", "must not be the text of a missing value, as all who have it would count as "+
-			"one; the source's allowPlaceholderIds lets it pass", f.Value)
+	if code != "" {
+		p.refuse(pointer(), code, text, f.Value)
 		return
 	}
 	switch role {
@@ -94,6 +95,12 @@ func (p *preparer) field(f rawjson.Member) {
 		return
 	case roleTimestamp:
 		f.Value = p.inUTC(f.Value)
+	case roleData:
+		if p.borrow {
+			p.name(f.Name)
+			p.borrowed, p.gap = int32(i), int32(len(p.buf))
+			return
+		}
 	case roleContext:
 		p.name(f.Name)
 		start := len(p.buf)

@@ -168,13 +168,13 @@ func (s *sending) send(ctx context.Context, r *request) bool {
 // target returns where a request goes, and the size of its body.
 func (s *sending) target(r *request) (url string, size int) {
 	if s.alone {
-		item := s.Messages[0].item
-		typ, _, _ := bytes.Cut(item[len(itemOpening):], []byte{'"'}) // what preparer.message has written first
-		return s.report.Endpoint + "/v1/" + string(typ), aloneBytes + len(item)
+		m := s.Messages[0]
+		typ, _, _ := bytes.Cut(m.item[len(itemOpening):], []byte{'"'}) // what preparer.message has written first
+		return s.report.Endpoint + "/v1/" + string(typ), aloneBytes + m.size()
 	}
 	size = batchBytes + len(r.messages) - 1
 	for _, i := range r.messages {
-		size += len(s.Messages[i].item)
+		size += s.Messages[i].size()
 	}
 	return s.report.Endpoint + BatchPath, size
 }
@@ -234,14 +234,14 @@ func (s *sending) body(messages []int, size int) []byte {
 	buf := append(make([]byte, 0, size), sentAtOpen...)
 	buf = append(isotime.Append(buf, time.Now()), sentAtClose...)
 	if s.alone {
-		return append(buf, s.Messages[0].item[len(`{`):]...)
+		return append(buf, s.Messages[0].JSON()[len(`{`):]...)
 	}
 	buf = append(buf, batchOpen...)
 	for n, i := range messages {
 		if n > 0 {
 			buf = append(buf, ',')
 		}
-		buf = append(buf, s.Messages[i].item...)
+		buf = s.Messages[i].appendTo(buf)
 	}
 	return append(buf, batchClose...)
 }

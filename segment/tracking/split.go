@@ -29,7 +29,7 @@ type partition [][]int
 func split(messages []Prepared, inFlight int) []partition {
 	all, sizes := make([]int, len(messages)), make([]int, len(messages))
 	for i, m := range messages {
-		all[i], sizes[i] = i, len(m.item)
+		all[i], sizes[i] = i, m.size()
 	}
 	whole := pack(all, sizes)
 	n := min(inFlight, len(whole))
@@ -108,7 +108,7 @@ func usersOf(messages []Prepared) []int {
 		}
 		return i
 	}
-	owner := map[string]int{}
+	owner := make(map[string]int, len(messages))
 	var ids [][]byte
 	for i, m := range messages {
 		ids = appendUserIDs(ids[:0], m.fields)
