@@ -1,0 +1,175 @@
+// Package yamljson reads YAML files as JSON, and knows where in the file each value stands, so that
+// whoever finds a fault in a value can name its line.
+//
+//	file := yamljson.Read(data)
+//	if len(file.Faults) > 0 { … }
+//	line, column := file.Value("/nodes/order/with")
+package yamljson
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/aacflow/segment-blocks/internal/text"
+	"github.com/aacflow/segment-blocks/rawjson"
+)
+
+// maxNesting bounds how deep a file may nest, where an input may nest 128 levels.
+const maxNesting = 100
+
+// Fault is one thing that is wrong with a file.
+type Fault struct {
+	// Line and Column count from 1; they are 0 where the file as a whole is at fault.
+	Line   int `json:"line"`
+	Column int `json:"column"`
+	// Path is the JSON Pointer of the value.
+	Path    string `json:"path"`
+	Message string `json:"message"`
+}
+
+// File is a YAML file that holds one mapping. It is not safe for concurrent use.
+type File struct {
+	// JSON is that mapping, members in the order of the file and numbers with the digits they have
+	// there. It is nil where the file as a whole is at fault.
+	JSON json.RawMessage
+	// Faults are what JSON has no words for. Such a value is null in JSON.
+	Faults []Fault
+	// values has the YAML of each value by its JSON Pointer, and keys that of the names of members.
+	values, keys map[string]*yaml.Node
+}
+
+// Read reads YAML, or JSON as a part of it. It takes up to 200 times as much memory as data has, so
+// bound the data of strangers.
+func Read(data []byte) *File {
+	f := &File{values: map[string]*yaml.Node{}, keys: map[string]*yaml.Node{}}
+	if !utf8.Valid(data) {
+		f.fault("", "must be UTF-8")
+		return f
+	}
+	// Editors on Windows begin a file with a byte order mark.
+	decoder := yaml.NewDecoder(strings.NewReader(strings.TrimPrefix(string(data), "\ufeff")))
+	var doc, more yaml.Node
+	if err := decoder.Decode(&doc); err != nil {
+		f.syntax(err)
+		return f
+	}
+	f.values[""] = &doc
+	switch {
+	case decoder.Decode(&more) == nil: // it would be ignored without a word
+		f.values[""] = &more
+		f.fault("", "must hold one document, not several")
+	case len(doc.Content) != 1 || doc.Content[0].Kind != yaml.MappingNode:
+		f.fault("", "must be a mapping of keys to values")
+	default:
+		f.JSON = f.value(doc.Content[0], "", 1)
+	}
+	return f
+}
+
+// syntax adds the fault of a file that is not YAML. The library gives the line in its message.
+func (f *File) syntax(err error) {
+	message := strings.TrimPrefix(err.Error(), "yaml: ")
+	fault := Fault{Message: "must be valid YAML: " + message}
+	if m := regexp.MustCompile(`^line (\d+): (.*)`).FindStringSubmatch(message); m != nil {
+		fault.Line, _ = strconv.Atoi(m[1])
+		fault.Column, fault.Message = 1, "must be valid YAML: "+m[2]
+	} else if message == "EOF" {
+		fault.Message = "must not be empty"
+	}
+	f.Faults = append(f.Faults, fault)
+}
+
+func (f *File) value(n *yaml.Node, at string, depth int) json.RawMessage {
+	f.values[at] = n
+	null := json.RawMessage("null")
+	switch {
+	// Aliases would let a small file stand for a huge one, and no fault in it could be told by its
+	// place.
+	case n.Kind == yaml.AliasNode || n.Anchor != "":
+		f.fault(at, "anchors and aliases are not allowed")
+		return null
+	case depth > maxNesting:
+		f.fault(at, "must not nest so deep: %d levels are allowed", maxNesting)
+		return null
+	case n.Kind == yaml.MappingNode:
+		return f.object(n, at, depth)
+	case n.Kind == yaml.SequenceNode:
+		elements := []json.RawMessage{}
+		for i, c := range n.Content {
+			elements = append(elements, f.value(c, at+"/"+strconv.Itoa(i), depth+1))
+		}
+		return rawjson.AppendArray(nil, elements)
+	}
+	switch tag := n.ShortTag(); {
+	case tag == "!!null":
+		return null
+	case tag == "!!str", tag == "!!timestamp":
+		return rawjson.Quote(n.Value)
+	case tag == "!!bool":
+		return json.RawMessage(strings.ToLower(n.Value))
+	case (tag == "!!int" || tag == "!!float") && json.Valid([]byte(n.Value)):
+		return json.RawMessage(n.Value)
+	}
+	f.fault(at, "must be a value that JSON has: %s", text.Clip(n.Value, 80)) // such as .inf or 0x1F
+	return null
+}
+
+func (f *File) object(n *yaml.Node, at string, depth int) json.RawMessage {
+	obj := rawjson.Object{}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key := n.Content[i]
+		path := rawjson.Pointer(at, key.Value)
+		before := f.keys[path]
+		f.keys[path] = key
+		switch {
+		case key.Kind != yaml.ScalarNode || key.Anchor != "" || key.ShortTag() == "!!merge":
+			f.faultAtKey(path, "a key must be plain text")
+		case before != nil:
+			f.faultAtKey(path, "a key must not be given twice: %q", text.Clip(key.Value, 80))
+		default:
+			obj = append(obj, rawjson.Member{Name: key.Value, Value: f.value(n.Content[i+1], path, depth+1)})
+		}
+	}
+	return obj.JSON()
+}
+
+func (f *File) fault(path, format string, args ...any) {
+	line, column := f.Value(path)
+	f.Faults = append(f.Faults, Fault{line, column, path, fmt.Sprintf(format, args...)})
+}
+
+func (f *File) faultAtKey(path, format string, args ...any) {
+	line, column := f.Key(path)
+	f.Faults = append(f.Faults, Fault{line, column, path, fmt.Sprintf(format, args...)})
+}
+
+// Value returns where the value at a JSON Pointer begins or, where there is none, what should hold
+// it.
+func (f *File) Value(pointer string) (line, column int) {
+	n := f.values[pointer]
+	for n == nil && pointer != "" {
+		pointer = pointer[:max(0, strings.LastIndexByte(pointer, '/'))]
+		// The name of the nearest member says more than where its value begins.
+		n = cmp.Or(f.keys[pointer], f.values[pointer])
+	}
+	if n == nil {
+		return 0, 0
+	}
+	return n.Line, n.Column
+}
+
+// Key returns where the name of the member at a JSON Pointer stands. An element of a list has none:
+// for that it returns what Value does.
+func (f *File) Key(pointer string) (line, column int) {
+	if key := f.keys[pointer]; key != nil {
+		return key.Line, key.Column
+	}
+	return f.Value(pointer)
+}
