@@ -54,9 +54,8 @@ func fieldsOf(schema json.RawMessage) []Field {
 			Format:      def.Text("format"),
 			Hint:        def.Text("x-hint"),
 			Kinds:       kindsOf(def),
+			Secret:      isSecret(def),
 		}
-		secret, _ := def.Get("writeOnly")
-		f.Secret = string(secret) == "true"
 		if list := def.Array("examples"); len(list) > 0 {
 			f.Example = list[0]
 		}
@@ -67,6 +66,11 @@ func fieldsOf(schema json.RawMessage) []Field {
 		fields = append(fields, f)
 	}
 	return fields
+}
+
+func isSecret(def rawjson.Object) bool {
+	writeOnly, _ := def.Get("writeOnly")
+	return string(writeOnly) == "true"
 }
 
 // kindsOf returns the types that a schema names: one, a list, or none, which admits any.
@@ -111,19 +115,8 @@ func secretNames(fields []Field, into map[string]bool) map[string]bool {
 	return into
 }
 
-// secretAt reports whether the value that a JSON Pointer leads to is secret, or lies within one
-// that is.
+// secretAt reports whether the value that a JSON Pointer leads to has the name of a secret, or lies
+// within one that has it.
 func (s *Schema) secretAt(pointer string) bool {
-	fields := s.fields
-	for token := range strings.SplitSeq(strings.TrimPrefix(pointer, "/"), "/") {
-		f := Find(fields, token)
-		switch {
-		case f == nil:
-			continue // a place in a list
-		case f.Secret:
-			return true
-		}
-		fields = f.Fields
-	}
-	return false
+	return slices.ContainsFunc(strings.Split(pointer, "/"), func(token string) bool { return s.secrets[token] })
 }

@@ -1,7 +1,6 @@
 package schemas
 
 import (
-	"bytes"
 	"context"
 	_ "embed"
 	"encoding/json"
@@ -15,6 +14,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/aacflow/segment-blocks/rawjson"
+	"github.com/aacflow/segment-blocks/rawjson/yamljson"
 )
 
 // Key is a key of a manifest and what it is for. The loader knows those of [Keys] and no others,
@@ -32,52 +32,60 @@ type Key struct {
 //go:embed manifest.schema.yaml
 var formFile []byte
 
-// form returns the schema of manifests as it is written, for what the compiled one does not tell.
-func form() *yaml.Node {
-	var doc yaml.Node
-	if err := yaml.Unmarshal(formFile, &doc); err != nil {
-		panic(err) // the file is part of the program, and tests read it
-	}
-	return doc.Content[0]
-}
-
 // compiledForm judges manifests as the schemas in them judge inputs. It is compiled once, since
 // that takes as long as loading a manifest.
 var compiledForm = sync.OnceValue(func() *Schema {
-	s, err := Compile("https://blocks.invalid/manifest", new(reader).toJSON(form()))
+	s, err := Compile("https://blocks.invalid/manifest", yamljson.Read(formFile).JSON)
 	if err != nil {
-		panic(err)
+		panic(err) // the file is part of the program, and tests read it
 	}
 	return s
 })
 
+// form is a part of the schema of manifests, for what the compiled one does not tell.
+type form struct {
+	Meaning    string      `yaml:"description"`
+	Default    string      `yaml:"x-default"`
+	Examples   []yaml.Node `yaml:"examples"`
+	Properties yaml.Node   `yaml:"properties"` // in the order of the file
+	Items      *form       `yaml:"items"`
+	Own        *form       `yaml:"x-keywords"`
+}
+
+func readForm() (f form) {
+	if err := yaml.Unmarshal(formFile, &f); err != nil {
+		panic(err)
+	}
+	return f
+}
+
 // Keys returns the keys of a manifest, in the order in which a manifest is best read.
-func Keys() []Key { return keysOf(form(), "") }
+func Keys() []Key { return readForm().keys("") }
 
 // OwnKeywords returns the keywords of a manifest's schemas that JSON Schema does not have.
-func OwnKeywords() []Key { return keysOf(child(form(), "x-keywords"), "") }
+func OwnKeywords() []Key { return readForm().Own.keys("") }
 
-// keysOf lists the properties of a part of the form, with those of the objects in their lists.
-func keysOf(schema *yaml.Node, place string) (keys []Key) {
-	for name, def := range pairs(child(schema, "properties")) {
-		k := Key{Name: place + name.Value, Meaning: textOf(def, "description"), Default: textOf(def, "x-default")}
-		if examples := child(def, "examples"); examples != nil {
-			k.Example = writeYAML(&yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{name, examples.Content[0]}})
+// keys lists the properties of a part of the form, with those of the objects in their lists.
+func (f form) keys(place string) (keys []Key) {
+	for i := 0; i < len(f.Properties.Content); i += 2 {
+		name, def := f.Properties.Content[i], form{}
+		if err := f.Properties.Content[i+1].Decode(&def); err != nil {
+			panic(err)
 		}
-		keys = append(append(keys, k), keysOf(child(def, "items"), k.Name+"[].")...)
+		k := Key{Name: place + name.Value, Meaning: def.Meaning, Default: def.Default}
+		if def.Examples != nil {
+			k.Example = writeYAML(&yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{name, &def.Examples[0]}})
+		}
+		keys = append(keys, k)
+		if def.Items != nil {
+			keys = append(keys, def.Items.keys(k.Name+"[].")...)
+		}
 	}
 	return keys
 }
 
-func textOf(n *yaml.Node, key string) string {
-	if c := child(n, key); c != nil {
-		return c.Value
-	}
-	return ""
-}
-
 func writeYAML(n *yaml.Node) string {
-	var b bytes.Buffer
+	var b strings.Builder
 	encoder := yaml.NewEncoder(&b)
 	encoder.SetIndent(2)
 	if err := encoder.Encode(n); err != nil {
@@ -92,23 +100,17 @@ func Keywords() []string { return slices.Sorted(maps.Keys(keywords())) }
 // about reads all of a manifest but its schemas, and refuses what breaks the form.
 //
 //nolint:contextcheck,nolintlint // contextcheck reads this, and does not say so
-func (r *reader) about(root *yaml.Node) (a About) {
-	trim(root)
-	before := len(r.errs)
-	raw := r.toJSON(root)
+func (r *reader) about(root rawjson.Object) (a About) {
+	raw := trimmed(root.JSON())
 	for _, v := range compiledForm().Validate(context.Background(), rawjson.OpenObject(raw)) {
 		name := path.Base(v.Path)
 		if _, err := strconv.Atoi(name); err == nil { // an element of a list
 			name = path.Base(path.Dir(v.Path))
 		}
-		misspelt, unknown := strings.CutPrefix(v.Message, "is not a known parameter")
-		if !unknown {
-			r.fail(locate(root, v.Path), "%s %s", name, v.Message)
-		}
-		for key := range pairs(locate(root, path.Dir(v.Path))) {
-			if unknown && key.Value == name { // its value may begin on the next line
-				r.fail(key, "unknown key %q%s", name, misspelt)
-			}
+		if misspelt, unknown := strings.CutPrefix(v.Message, "is not a known parameter"); unknown {
+			r.failKey(v.Path, "unknown key %q%s", name, misspelt)
+		} else {
+			r.fail(v.Path, "%s %s", name, v.Message)
 		}
 	}
 	a.Tags, a.Limits, a.Refused = []string{}, []string{}, []Refusal{}
@@ -117,8 +119,8 @@ func (r *reader) about(root *yaml.Node) (a About) {
 		Sentence string         `json:"sentence"`
 		Changes  rawjson.Object `json:"changes"`
 	}{About: &a}
-	if err := json.Unmarshal(raw, &written); err != nil && len(r.errs) == before {
-		r.fail(root, "a manifest cannot have such a value: %w", err)
+	if err := json.Unmarshal(raw, &written); err != nil && len(r.errs) == 0 {
+		r.fail("", "a manifest cannot have such a value: %w", err)
 	}
 	for _, m := range written.Changes {
 		text, _ := rawjson.Text(m.Value)
@@ -130,18 +132,27 @@ func (r *reader) about(root *yaml.Node) (a About) {
 	return a
 }
 
-// trim takes the white space around texts away, such as the line break that a folded scalar of YAML
-// ends in. It leaves schemas and examples alone, where it may be meant.
-func trim(n *yaml.Node) {
-	n.Value = strings.TrimSpace(n.Value)
-	if n.Kind == yaml.SequenceNode {
-		for _, c := range n.Content {
-			trim(c)
+// trimmed takes the white space around texts away, such as the line break that a folded scalar of
+// YAML ends in. It leaves schemas and examples alone, where it may be meant.
+func trimmed(raw json.RawMessage) json.RawMessage {
+	switch rawjson.KindOf(raw) {
+	case rawjson.StringKind:
+		text, _ := rawjson.Text(raw)
+		return rawjson.Quote(strings.TrimSpace(text))
+	case rawjson.ArrayKind:
+		list := rawjson.OpenArray(raw)
+		for i, element := range list {
+			list[i] = trimmed(element)
 		}
-	}
-	for key, value := range pairs(n) {
-		if !slices.Contains([]string{"input", "output", "examples", "refused"}, key.Value) {
-			trim(value)
+		return rawjson.AppendArray(nil, list)
+	case rawjson.ObjectKind:
+		obj := rawjson.OpenObject(raw)
+		for i, m := range obj {
+			if !slices.Contains([]string{"input", "output", "examples", "refused"}, m.Name) {
+				obj[i].Value = trimmed(m.Value)
+			}
 		}
+		return obj.JSON()
 	}
+	return raw
 }

@@ -1,13 +1,11 @@
 package schemas
 
 import (
+	"fmt"
 	"path"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
-
-	"gopkg.in/yaml.v3"
 )
 
 // Clause is a part of the sentence that a card of the block shows: text, and a parameter's value
@@ -38,59 +36,55 @@ type Skill struct {
 	Content     string `json:"content"` // Markdown
 }
 
-// clausePattern takes a sentence apart: [for {userId|anonymousId}], {event}, or text before them.
-var clausePattern = regexp.MustCompile(`\[([^][{}]*)\{([\w|]+)\}\]|([^][{}]*)\{([\w|]+)\}|([^][{}]+)`)
-
 // checkWords refuses lists of words that are not sorted, so that two files that say the same look
 // the same, and skills that are about no block.
-func (r *reader) checkWords(root *yaml.Node, m *Manifest) {
+func (r *reader) checkWords(m *Manifest) {
 	sorted := func(pointer string, words []string) {
 		if !slices.IsSorted(words) {
-			r.fail(locate(root, pointer), "%s must be sorted", path.Base(pointer))
+			r.fail(pointer, "%s must be sorted", path.Base(pointer))
 		}
 	}
 	sorted("/tags", m.Tags)
 	for i, t := range m.Templates {
-		at := "/templates/" + strconv.Itoa(i)
+		at := fmt.Sprintf("/templates/%d", i)
 		sorted(at+"/modules", t.Modules)
 		sorted(at+"/tags", t.Tags)
 		sorted(at+"/with", t.With)
 	}
 	for i, s := range m.Skills {
 		if s.Content != "" && m.ID != "" && !strings.Contains(s.Content, m.ID) {
-			r.fail(locate(root, "/skills/"+strconv.Itoa(i)), "content must name the block that it is about: %q", m.ID)
+			r.fail(fmt.Sprintf("/skills/%d", i), "content must name the block that it is about: %q", m.ID)
 		}
 	}
 }
 
+// clausePattern takes the first part off a sentence: [for {userId|anonymousId}], {event}, or text.
+var clausePattern = regexp.MustCompile(`^(\[?)([^][{}]*)(?:\{([\w|]+)\})?(\]?)`)
+
 // sentence reads one such as Track {event} [for {userId|anonymousId}], in which brackets stand
 // around what is left out while it has no value.
-func (r *reader) sentence(n *yaml.Node, m *Manifest) (clauses []Clause) {
-	for rest := n.Value; rest != ""; {
-		at := clausePattern.FindStringSubmatchIndex(rest)
-		if at == nil || at[0] != 0 {
-			r.fail(n, "sentence must be text with {parameter}, and [text {parameter}] where it may be left out: %q", n.Value)
+func (r *reader) sentence(text string, m *Manifest) (clauses []Clause) {
+	for rest := strings.TrimSpace(text); rest != ""; {
+		part := clausePattern.FindStringSubmatch(rest)
+		names, optional := part[3], part[1] != ""
+		if part[0] == "" || optional != (part[4] != "") || optional && names == "" {
+			r.fail("/sentence",
+				"sentence must be text with {parameter}, and [text {parameter}] where it may be left out: %q", text)
 			return nil
 		}
-		part := func(i int) string {
-			if at[2*i] < 0 {
-				return ""
-			}
-			return rest[at[2*i]:at[2*i+1]]
-		}
-		c := Clause{Text: strings.TrimSpace(part(1) + part(3) + part(5)), Optional: at[2] >= 0}
-		if names := part(2) + part(4); names != "" {
+		c := Clause{Text: strings.TrimSpace(part[2]), Optional: optional}
+		if names != "" {
 			c.Fields = strings.Split(names, "|")
 		}
 		for _, name := range c.Fields {
 			if m.Input != nil && Find(m.Input.Fields(), name) == nil {
-				r.fail(n, "sentence names a parameter that the block does not have: %q", name)
+				r.fail("/sentence", "sentence names a parameter that the block does not have: %q", name)
 			}
 		}
 		if c.Text != "" || c.Fields != nil {
 			clauses = append(clauses, c)
 		}
-		rest = rest[at[1]:]
+		rest = rest[len(part[0]):]
 	}
 	return clauses
 }

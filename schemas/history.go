@@ -1,13 +1,13 @@
 package schemas
 
 import (
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
-	"gopkg.in/yaml.v3"
-
 	"github.com/aacflow/segment-blocks/internal/text"
+	"github.com/aacflow/segment-blocks/rawjson"
 )
 
 // Deprecation says that a block should no longer be used. It is empty for one that should.
@@ -43,30 +43,31 @@ type Change struct {
 
 // checkHistory refuses what no schema can: what has become of a block, and what will, must fit its
 // id and its version.
-func (r *reader) checkHistory(root *yaml.Node, m *Manifest) {
-	for _, key := range []string{"replacedBy", "sunset"} {
-		if n := child(root, key); n != nil && child(root, "deprecated") == nil {
-			r.fail(n, "%s needs deprecated beside it, a sentence that says why the block should not be used", key)
+func (r *reader) checkHistory(m *Manifest) {
+	for key, value := range map[string]string{"replacedBy": m.ReplacedBy, "sunset": m.Sunset} {
+		if value != "" && m.Deprecated == "" {
+			r.fail("/"+key, "%s needs deprecated beside it, a sentence that says why the block should not be used", key)
 		}
 	}
 	if id, major := CutMajor(m.ReplacedBy); m.ReplacedBy != "" && !ValidID(id) {
-		r.fail(child(root, "replacedBy"), "replacedBy must be the id of a block, or an id and its major version, "+
+		r.fail("/replacedBy", "replacedBy must be the id of a block, or an id and its major version, "+
 			"such as segment_track@2: %q", m.ReplacedBy)
 	} else if id == m.ID && m.ID != "" && (major == 0 || major == m.Major()) {
-		r.fail(child(root, "replacedBy"), "replacedBy must be another block, or another major version of this one, "+
+		r.fail("/replacedBy", "replacedBy must be another block, or another major version of this one, "+
 			"such as %s@%d: %q", m.ID, m.Major()+1, m.ReplacedBy)
 	}
 	before := m.Version
-	for key := range pairs(child(root, "changes")) {
-		switch version := key.Value; {
-		case !versionPattern.MatchString(version):
-			r.fail(key, "changes must name versions like 1.2.3: %q", text.Clip(version, 60))
+	for _, change := range m.Changes {
+		at, version := rawjson.Pointer("/changes", change.Version), change.Version
+		switch {
+		case !regexp.MustCompile(`^\d+\.\d+\.\d+$`).MatchString(version):
+			r.failKey(at, "changes must name versions like 1.2.3: %q", text.Clip(version, 60))
 		case m.Version != "" && CompareVersions(version, m.Version) > 0:
-			r.fail(key, "changes must not go beyond the version of the manifest, %s: %q", m.Version, version)
+			r.failKey(at, "changes must not go beyond the version of the manifest, %s: %q", m.Version, version)
 		case before != "" && CompareVersions(version, before) > 0:
-			r.fail(key, "changes must begin with the newest version: %q", version)
+			r.failKey(at, "changes must begin with the newest version: %q", version)
 		}
-		before = key.Value
+		before = version
 	}
 }
 

@@ -2,11 +2,10 @@ package schemas
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
-
-	"gopkg.in/yaml.v3"
 
 	"github.com/aacflow/segment-blocks/rawjson"
 )
@@ -43,126 +42,165 @@ func keywords() map[string]string {
 // Rewrite returns a JSON Schema with edit applied to each schema in it, the innermost first. Values
 // such as constants and examples stay as they are, and so do the schemas true and false.
 func Rewrite(schema json.RawMessage, edit func(rawjson.Object) rawjson.Object) json.RawMessage {
-	return rewrite(schema, keywords(), edit)
+	return rewrite(schema, "", keywords(), func(_ string, s json.RawMessage) json.RawMessage {
+		if rawjson.KindOf(s) != rawjson.ObjectKind {
+			return s
+		}
+		return edit(rawjson.OpenObject(s)).JSON()
+	})
 }
 
+// rewrite is Rewrite for an edit that sees all that stands where a schema should, with the JSON
+// Pointer of it.
 func rewrite(
-	schema json.RawMessage, known map[string]string, edit func(rawjson.Object) rawjson.Object,
+	schema json.RawMessage, at string, known map[string]string, edit func(string, json.RawMessage) json.RawMessage,
 ) json.RawMessage {
-	if rawjson.KindOf(schema) != rawjson.ObjectKind {
-		return schema
-	}
 	s := rawjson.OpenObject(schema)
 	for i, m := range s {
+		here := rawjson.Pointer(at, m.Name)
 		switch known[m.Name] {
 		case oneSchema:
-			s[i].Value = rewrite(m.Value, known, edit)
+			s[i].Value = rewrite(m.Value, here, known, edit)
 		case listOf:
 			list := rawjson.OpenArray(m.Value)
 			for j, inner := range list {
-				list[j] = rewrite(inner, known, edit)
+				list[j] = rewrite(inner, fmt.Sprintf("%s/%d", here, j), known, edit)
 			}
 			s[i].Value = rawjson.AppendArray(nil, list)
 		case mapOf:
 			members := rawjson.OpenObject(m.Value)
 			for j, inner := range members {
-				members[j].Value = rewrite(inner.Value, known, edit)
+				members[j].Value = rewrite(inner.Value, rawjson.Pointer(here, inner.Name), known, edit)
 			}
 			s[i].Value = members.JSON()
 		}
 	}
-	return edit(s).JSON()
+	if s != nil {
+		schema = s.JSON()
+	}
+	return edit(at, schema)
 }
 
-// checkKeywords refuses keywords that are not known, at any depth.
-func (r *reader) checkKeywords(schema *yaml.Node) {
-	if schema.Kind != yaml.MappingNode && schema.ShortTag() != "!!bool" {
-		r.fail(schema, "a schema must be a mapping, true or false")
-	}
-	for key, value := range pairs(schema) {
-		kind, ok := r.keywords[key.Value]
-		if !ok {
-			r.fail(key, "unknown keyword %q%s", key.Value, DidYouMean(key.Value, slices.Sorted(maps.Keys(r.keywords))))
+// check refuses keywords that are not known, at any depth, and a $ref to another file that leads
+// nowhere. Beside such a $ref only annotations may stand; they win over the definition's own.
+func (r *reader) check(at string, schema json.RawMessage) {
+	rewrite(schema, at, r.keywords, func(at string, schema json.RawMessage) json.RawMessage {
+		if kind := rawjson.KindOf(schema); kind != rawjson.ObjectKind && kind != rawjson.BooleanKind {
+			r.fail(at, "a schema must be a mapping, true or false")
 		}
-		if key.Value == "x-codes" || key.Value == "x-says" {
-			for about := range pairs(value) {
-				if child(schema, about.Value) == nil {
-					r.fail(about, "%s speaks of a keyword that is not in this schema: %q", key.Value, about.Value)
+		s := rawjson.OpenObject(schema)
+		ref, refers := foreign(s)
+		for _, m := range s {
+			here := rawjson.Pointer(at, m.Name)
+			if _, ok := r.keywords[m.Name]; !ok {
+				r.failKey(here, "unknown keyword %q%s", m.Name, DidYouMean(m.Name, slices.Sorted(maps.Keys(r.keywords))))
+			}
+			if refers && !slices.Contains([]string{"$ref", "title", "description", "examples"}, m.Name) {
+				r.failKey(here, "beside a $ref to another file only title, description and examples may stand: %q", m.Name)
+			}
+			if m.Name == "x-codes" || m.Name == "x-says" {
+				for _, about := range rawjson.OpenObject(m.Value) {
+					if _, ok := s.Get(about.Name); !ok {
+						r.failKey(rawjson.Pointer(here, about.Name), "%s speaks of a keyword that is not in this schema: %q",
+							m.Name, about.Name)
+					}
 				}
 			}
 		}
-		switch kind {
-		case oneSchema:
-			r.checkKeywords(value)
-		case listOf:
-			for _, sub := range value.Content {
-				r.checkKeywords(sub)
-			}
-		case mapOf:
-			for _, sub := range pairs(value) {
-				r.checkKeywords(sub)
+		if refers {
+			if _, err := r.definition(ref, nil); err != nil {
+				r.fail(at+"/$ref", "%w", err)
 			}
 		}
-	}
+		return schema
+	})
 }
 
-// fillFields gives the properties at the root of an input or output what follows from their schemas
+// foreign returns the $ref of a schema, and whether it leads to another file.
+func foreign(s rawjson.Object) (ref string, ok bool) {
+	ref = s.Text("$ref")
+	return ref, ref != "" && !strings.HasPrefix(ref, "#")
+}
+
+// inline returns a schema in which each $ref to another file is replaced by the definition that it
+// leads to. Within are the definitions that lead here.
+func (r *reader) inline(schema json.RawMessage, within []string) (_ json.RawMessage, err error) {
+	whole := Rewrite(schema, func(s rawjson.Object) rawjson.Object {
+		ref, refers := foreign(s)
+		if !refers || err != nil {
+			return s
+		}
+		definition, e := r.definition(ref, within)
+		err = e
+		return rawjson.OpenObject(rawjson.Merge(definition, s.Without("$ref").JSON()))
+	})
+	return whole, err
+}
+
+// definition returns what a $ref to another file leads to.
+func (r *reader) definition(ref string, within []string) (json.RawMessage, error) {
+	file, name, _ := strings.Cut(ref, "#/$defs/")
+	definitions, there := r.definitions[file]
+	schema, ok := definitions.Get(name)
+	switch {
+	case slices.Contains(within, ref):
+		return nil, fmt.Errorf("$ref leads back to itself: %q", ref)
+	case !there:
+		return nil, fmt.Errorf("$ref leads to a file that is not there: %q", ref)
+	case !ok || rawjson.KindOf(schema) != rawjson.ObjectKind:
+		return nil, fmt.Errorf("$ref leads nowhere: %q", ref)
+	}
+	return r.inline(schema, append(within, ref))
+}
+
+// filled gives the properties at the root of an input or output what follows from their schemas
 // where the manifest does not say it, so that whoever reads the schema finds it there.
-func fillFields(properties *yaml.Node, isInput bool) {
-	plain := map[string]string{
+func filled(schema json.RawMessage, isInput bool) json.RawMessage {
+	hostTypes := map[rawjson.Kind]string{
 		"string": "string", "boolean": "boolean", "number": "number", "integer": "number", "object": "json", "array": "json",
 	}
-	add := func(def *yaml.Node, key, value string) {
-		if value != "" && child(def, key) == nil {
-			def.Content = append(def.Content, scalar(key), scalar(value))
-		}
-	}
-	for _, def := range pairs(properties) {
-		if def.Kind != yaml.MappingNode {
-			continue
-		}
-		types := child(def, "type")
-		if types != nil && types.Kind == yaml.SequenceNode { // such as [string, "null"]
-			types = &yaml.Node{Content: slices.DeleteFunc(slices.Clone(types.Content), func(t *yaml.Node) bool {
-				return t.Value == "null"
-			})}
-			if len(types.Content) == 1 {
-				types = types.Content[0]
+	s := rawjson.OpenObject(schema)
+	properties := s.Object("properties")
+	for i, p := range properties {
+		def := rawjson.OpenObject(p.Value)
+		add := func(key, value string) {
+			if _, given := def.Get(key); !given {
+				def = def.Set(key, rawjson.Quote(value))
 			}
 		}
-		if types != nil {
-			add(def, "x-aacflow-type", plain[types.Value])
+		if def == nil {
+			continue
 		}
-		if secret := child(def, "writeOnly"); isInput && secret != nil && secret.Value == "true" {
-			add(def, "x-filled-by", "user-only")
+		kinds := slices.DeleteFunc(kindsOf(def), func(k rawjson.Kind) bool { return k == rawjson.NullKind })
+		if len(kinds) == 1 && hostTypes[kinds[0]] != "" {
+			add("x-aacflow-type", hostTypes[kinds[0]])
+		}
+		if isInput && isSecret(def) {
+			add("x-filled-by", "user-only")
 		} else if isInput {
-			add(def, "x-filled-by", "user-or-llm")
+			add("x-filled-by", "user-or-llm")
 		}
+		properties[i].Value = def.JSON()
 	}
-}
-
-func scalar(value string) *yaml.Node {
-	return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: value}
+	if properties != nil {
+		s = s.Set("properties", properties.JSON())
+	}
+	return s.JSON()
 }
 
 // checkFields demands of each field what forms and tables need to show it.
-func (r *reader) checkFields(schema *yaml.Node, fields []Field, isInput bool) {
-	reserved, filledBy := r.conventions.ReservedOutputs, []string{""}
-	if isInput {
-		reserved, filledBy = r.conventions.ReservedInputs, []string{"user-only", "user-or-llm"}
-	}
+func (r *reader) checkFields(at string, fields []Field, reserved []string, filledBy ...string) {
 	if len(fields) == 0 {
-		r.fail(schema, "must be an object with properties")
+		r.fail(at, "must be an object with properties")
 	}
 	for _, f := range fields {
-		at := locate(schema, "/properties/"+f.Name)
+		at := rawjson.Pointer(at+"/properties", f.Name)
 		if Reserved(reserved, f.Name) {
 			r.fail(at, "hosts give this name a meaning of their own; choose another: %q", f.Name)
 		}
 		if !slices.Contains([]string{"string", "json", "boolean", "number"}, f.Type) {
 			r.fail(at, "%s: must have one type, such as type: string, or x-aacflow-type, which is string, json,"+
-				" boolean or number: %q",
-				f.Name, f.Type)
+				" boolean or number: %q", f.Name, f.Type)
 		}
 		if !slices.Contains(filledBy, f.FilledBy) {
 			r.fail(at, "%s: x-filled-by must be one of %q: %q", f.Name, filledBy, f.FilledBy)

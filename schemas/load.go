@@ -2,13 +2,15 @@ package schemas
 
 import (
 	"cmp"
+	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
-	"path"
 	"slices"
 
-	"gopkg.in/yaml.v3"
+	"github.com/aacflow/segment-blocks/rawjson"
+	"github.com/aacflow/segment-blocks/rawjson/yamljson"
 )
 
 // Load reads every *.yaml file at the root of files and returns the manifests sorted by id, and
@@ -30,123 +32,155 @@ func LoadFor(host Conventions, files fs.FS, named ...string) ([]*Manifest, error
 	if err != nil {
 		return nil, fmt.Errorf("list manifests: %w", err)
 	}
-	r := &reader{
-		conventions: host, keywords: keywords(), documents: map[string]*yaml.Node{}, file: map[*yaml.Node]string{},
-	}
+	known, definitions := keywords(), map[string]rawjson.Object{}
+	var readers []*reader
 	for _, name := range names {
-		faults := len(r.errs)
-		r.read(files, name)
-		root := r.documents[name]
-		if len(named) > 0 && !slices.Contains(named, name) && (root == nil || !isDefinitions(root)) {
-			delete(r.documents, name)
-			r.errs = r.errs[:faults] // they are not asked for
+		asked := len(named) == 0 || slices.Contains(named, name)
+		data, err := fs.ReadFile(files, name)
+		if err != nil && asked {
+			return nil, fmt.Errorf("read manifests: %w", err)
+		}
+		r := &reader{host: host, keywords: known, definitions: definitions, name: name, file: yamljson.Read(data)}
+		definitions[name] = rawjson.OpenObject(r.file.JSON).Object("$defs")
+		if asked || definitions[name] != nil {
+			readers = append(readers, r)
 		}
 	}
 	var manifests []*Manifest
-	for _, name := range names {
-		if root := r.documents[name]; root != nil && !isDefinitions(root) {
-			manifests = append(manifests, r.manifest(root))
+	var errs []error
+	for _, r := range readers {
+		if m := r.read(); m != nil {
+			manifests = append(manifests, m)
 		}
+		errs = append(errs, r.errs...)
 	}
 	slices.SortFunc(manifests, func(a, b *Manifest) int {
 		return cmp.Or(cmp.Compare(a.ID, b.ID), CompareVersions(b.Version, a.Version))
 	})
 	for i := 1; i < len(manifests); i++ {
 		if a, b := manifests[i-1], manifests[i]; a.ID != "" && a.ID == b.ID && a.Major() == b.Major() {
-			r.errs = append(r.errs, fmt.Errorf("two manifests have the id %q and the major version %d", a.ID, a.Major()))
+			errs = append(errs, fmt.Errorf("two manifests have the id %q and the major version %d", a.ID, a.Major()))
 		}
 	}
-	if len(r.errs) > 0 {
-		return nil, errors.Join(r.errs...)
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
 	}
 	return manifests, nil
 }
 
-// reader takes the documents of manifests apart and collects what is wrong with them. It does not
-// stop at the first fault, so that whoever writes a manifest sees all of them at once.
+// reader reads one file, and collects what is wrong with it. It does not stop at the first fault,
+// so that whoever writes a manifest sees all of them at once.
 type reader struct {
-	conventions Conventions
+	host        Conventions
 	keywords    map[string]string
-	documents   map[string]*yaml.Node
-	// file tells of each node in which file it stands. A node that a $ref copies into another
-	// document keeps its own.
-	file map[*yaml.Node]string
-	errs []error
+	definitions map[string]rawjson.Object // the $defs of each file
+	name        string
+	file        *yamljson.File
+	errs        []error
 }
 
-func (r *reader) fail(n *yaml.Node, format string, args ...any) {
-	r.errs = append(r.errs, fmt.Errorf("%s:%d: %w", r.file[n], n.Line, fmt.Errorf(format, args...)))
+func (r *reader) failAt(line int, format string, args ...any) {
+	r.errs = append(r.errs, fmt.Errorf("%s:%d: %w", r.name, max(1, line), fmt.Errorf(format, args...)))
 }
 
-// read parses a file, and keeps its document if that has the form of one.
-func (r *reader) read(files fs.FS, name string) {
-	var doc yaml.Node
-	data, err := fs.ReadFile(files, name)
-	if err == nil {
-		err = yaml.Unmarshal(data, &doc)
+// fail adds a fault of the value at a JSON Pointer, or of what should hold it.
+func (r *reader) fail(pointer, format string, args ...any) {
+	line, _ := r.file.Value(pointer)
+	r.failAt(line, format, args...)
+}
+
+// failKey is fail for the name of a member in place of its value, which may begin on the next line.
+func (r *reader) failKey(pointer, format string, args ...any) {
+	line, _ := r.file.Key(pointer)
+	r.failAt(line, format, args...)
+}
+
+// read returns the manifest in the file, or nil where there is none.
+func (r *reader) read() *Manifest {
+	for _, fault := range r.file.Faults {
+		r.failAt(fault.Line, "%s", fault.Message)
 	}
+	root := rawjson.OpenObject(r.file.JSON)
 	switch {
-	case err != nil:
-		r.errs = append(r.errs, fmt.Errorf("%s: %w", name, err))
-		return
-	case len(doc.Content) != 1 || doc.Content[0].Kind != yaml.MappingNode:
-		r.errs = append(r.errs, fmt.Errorf("%s:1: a manifest must be a mapping of keys to values", name))
-		return
-	}
-	root, before := doc.Content[0], len(r.errs)
-	r.claim(root, name)
-	if r.checkTree(root); len(r.errs) == before {
-		r.documents[name] = root
-	}
-}
-
-func (r *reader) claim(n *yaml.Node, name string) {
-	r.file[n] = name
-	for _, c := range n.Content {
-		r.claim(c, name)
-	}
-}
-
-// checkTree refuses what YAML allows and a manifest has no use for: keys given twice, keys that are
-// not text, and aliases.
-func (r *reader) checkTree(n *yaml.Node) {
-	if n.Kind == yaml.AliasNode || n.Anchor != "" {
-		r.fail(n, "anchors and aliases are not allowed, use $ref")
-		return
-	}
-	seen := map[string]bool{}
-	for key := range pairs(n) {
-		switch {
-		case key.Kind != yaml.ScalarNode:
-			r.fail(key, "a key must be plain text")
-		case seen[key.Value]:
-			r.fail(key, "key given twice: %q", key.Value)
+	case len(r.errs) > 0:
+		return nil
+	case len(root) == 1 && root[0].Name == "$defs":
+		for _, definition := range r.definitions[r.name] {
+			r.check(rawjson.Pointer("/$defs", definition.Name), definition.Value)
 		}
-		seen[key.Value] = true
+		return nil
 	}
-	for _, c := range n.Content {
-		r.checkTree(c)
-	}
-}
-
-func isDefinitions(root *yaml.Node) bool {
-	return len(root.Content) == 2 && root.Content[0].Value == "$defs"
+	return r.manifest(root)
 }
 
 // manifest turns a document into a Manifest. What is wrong with it leaves a part of that empty.
-func (r *reader) manifest(root *yaml.Node) *Manifest {
-	address := "https://blocks.invalid/" + path.Base(r.file[root])
-	m := &Manifest{About: r.about(root)}
-	m.Input, m.Output = r.schema(root, "input", address+"/input"), r.schema(root, "output", address+"/output")
-	r.checkHistory(root, m)
-	r.checkWords(root, m)
-	if written := child(root, "sentence"); written != nil {
-		m.Sentence = r.sentence(written, m)
-	}
+func (r *reader) manifest(root rawjson.Object) *Manifest {
+	m := &Manifest{About: r.about(root), Input: r.schema(root, "input"), Output: r.schema(root, "output")}
+	r.checkHistory(m)
+	r.checkWords(m)
+	m.Sentence = r.sentence(root.Text("sentence"), m)
 	if m.Input != nil && m.Output != nil {
-		r.checkFields(child(root, "input"), m.Input.Fields(), true)
-		r.checkFields(child(root, "output"), m.Output.Fields(), false)
-		r.checkExamples(root, m)
+		r.checkFields("/input", m.Input.Fields(), r.host.ReservedInputs, "user-only", "user-or-llm")
+		r.checkFields("/output", m.Output.Fields(), r.host.ReservedOutputs, "")
+		r.checkExamples(m)
 	}
 	return m
+}
+
+// schema returns a schema with its references to other files resolved, or nil after a fault. It is
+// not compiled after one, as the compiler would report the same again without a line.
+func (r *reader) schema(root rawjson.Object, key string) *Schema {
+	raw, given := root.Get(key)
+	if !given {
+		return nil // which the form has told
+	}
+	before := len(r.errs)
+	if r.check("/"+key, raw); len(r.errs) > before {
+		return nil
+	}
+	whole, err := r.inline(raw, nil)
+	if err == nil {
+		var s *Schema
+		if s, err = Compile("https://blocks.invalid/"+r.name+"/"+key, filled(whole, key == "input")); err == nil {
+			return s
+		}
+	}
+	r.fail("/"+key, "%s: %w", key, err)
+	return nil
+}
+
+// checkExamples validates without a context, as a manifest is small. Whether refused inputs lead to
+// their violations is for the block's tests to find out: a rule may be one that only the block
+// knows.
+//
+//nolint:contextcheck,nolintlint // contextcheck reads this, and does not say so
+func (r *reader) checkExamples(m *Manifest) {
+	for i, e := range m.Examples {
+		at := fmt.Sprintf("/examples/%d", i)
+		for _, v := range m.Input.Validate(context.Background(), r.normalised(e.Input, m.Input.Fields())) {
+			r.fail(at+"/input"+v.Path, "example breaks the input schema: %s %s", v.Path, v.Message)
+		}
+		for _, v := range m.Output.Validate(context.Background(), e.Output) {
+			r.fail(at+"/output"+v.Path, "example breaks the output schema: %s %s", v.Path, v.Message)
+		}
+	}
+}
+
+// normalised takes out what only the host's conventions make valid, an empty text for an absent
+// value and JSON given as text. The runtime resolves those before it validates; its own tests run
+// the examples as they are.
+func (r *reader) normalised(input rawjson.Object, fields []Field) rawjson.Object {
+	var out rawjson.Object
+	for _, m := range input {
+		f := Find(fields, m.Name)
+		text, isText := rawjson.Text(m.Value)
+		if isText && text == "" && r.host.BlankIsAbsent {
+			continue
+		}
+		if isText && f != nil && f.Type == "json" && r.host.JSONInText && json.Valid([]byte(text)) {
+			m.Value = json.RawMessage(text)
+		}
+		out = append(out, m)
+	}
+	return out
 }

@@ -21,7 +21,6 @@ const shared = `$defs:
     examples: [Ada]
     x-filled-by: user-or-llm
     x-aacflow-type: string
-  loop: {$ref: shared.yaml#/$defs/loop}
 `
 
 const good = `id: hello_greet
@@ -50,10 +49,16 @@ examples:
 `
 
 func load(manifest string) ([]*schemas.Manifest, error) {
-	return schemas.Load(fstest.MapFS{
+	files := fstest.MapFS{
 		"greet.yaml":  {Data: []byte(manifest)},
 		"shared.yaml": {Data: []byte(shared)},
-	})
+	}
+	if strings.Contains(manifest, "loop.yaml") {
+		files["loop.yaml"] = &fstest.MapFile{
+			Data: []byte("$defs:\n  a: {allOf: [{$ref: loop.yaml#/$defs/b}]}\n  b: {$ref: loop.yaml#/$defs/a}\n"),
+		}
+	}
+	return schemas.Load(files)
 }
 
 func TestLoad(t *testing.T) {
@@ -280,7 +285,8 @@ func TestLoadNamesFileAndLine(t *testing.T) {
 			"$ref to no file", "shared.yaml#/$defs/name", "other.yaml#/$defs/name",
 			`greet.yaml:13: $ref leads to a file that is not there`,
 		},
-		{"$ref in a circle", "$defs/name", "$defs/loop", `shared.yaml:9: $ref leads back to itself`},
+		{"$ref in a circle", "shared.yaml#/$defs/name", "loop.yaml#/$defs/a", `greet.yaml:13: $ref leads back to itself`},
+		{"$ref in a circle", "shared.yaml#/$defs/name", "loop.yaml#/$defs/a", `loop.yaml:3: $ref leads back to itself`},
 		{
 			"$ref to the net", "{required: [name], title: Somebody must be named}", "{$ref: 'https://example.com/x.json'}",
 			`greet.yaml:15: $ref leads to a file that is not there`,
@@ -319,14 +325,14 @@ func TestLoadNamesFileAndLine(t *testing.T) {
 			`greet.yaml:23: example breaks the output schema: /text must be a string: 7`,
 		},
 		{"no example", good[strings.Index(good, "examples:\n"):], "", `greet.yaml:1: examples must be given`},
-		{"key twice", "category: examples", "category: examples\nname: Again", `greet.yaml:8: key given twice: "name"`},
+		{"key twice", "category: examples", "category: examples\nname: Again", `greet.yaml:8: a key must not be given twice: "name"`},
 		{"anchor", "category: examples", "category: &c examples", `greet.yaml:7: anchors and aliases are not allowed`},
 		{
 			"number that JSON lacks", "input: {name: Ada}", "input: {name: .nan}",
 			`greet.yaml:22: must be a value that JSON has: .nan`,
 		},
-		{"not a mapping", good, "- just a list\n", `greet.yaml:1: a manifest must be a mapping`},
-		{"not YAML", "name: Greet\n", "name: [Greet\n", `greet.yaml: yaml: line`},
+		{"not a mapping", good, "- just a list\n", `greet.yaml:1: must be a mapping`},
+		{"not YAML", "name: Greet\n", "name: [Greet\n", `greet.yaml:1: must be valid YAML: did not find expected`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			require.Contains(t, good, c.old)

@@ -1,0 +1,33 @@
+package schemas
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/agnivade/levenshtein"
+)
+
+// DidYouMean returns `; did you mean "x"?` for the known name nearest to the one given, or "" where
+// none is near. Case and separators do not count, so that user_id finds userId.
+func DidYouMean(name string, known []string) string {
+	if len(name) > 100 { // nobody's slip
+		return ""
+	}
+	separators := strings.NewReplacer("_", "", "-", "", " ", "")
+	plain := func(s string) string { return strings.ToLower(separators.Replace(s)) }
+	written := plain(name)
+	best, distance := "", 3
+	for _, k := range known {
+		if len(name) >= 4 && strings.HasSuffix(k, "_"+name) { // track for segment_track
+			return fmt.Sprintf("; did you mean %q?", k)
+		}
+		d := levenshtein.ComputeDistance(written, plain(k))
+		if d < distance && d*2 <= len(k) {
+			best, distance = k, d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf("; did you mean %q?", best)
+}
