@@ -61,7 +61,6 @@ func (c *comparison) schema(at string, before, after any) {
 		c.kinds(at, old, now)
 		c.values(at, old, now)
 		c.required(at, old, now)
-		c.bounds(at, old, now)
 		c.choices(at, old, now)
 		c.members(at, old, now)
 		c.codes(at, old, now)
@@ -165,45 +164,6 @@ func (c *comparison) required(at string, before, after object) {
 	}
 }
 
-func lower() []string {
-	return []string{"minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties"}
-}
-
-func upper() []string {
-	return []string{"maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties"}
-}
-
-// bounds compares least and largest values. Upper bounds are turned around, so that the greater of
-// two numbers always is the stricter one.
-func (c *comparison) bounds(at string, before, after object) {
-	for _, keyword := range slices.Concat(lower(), upper()) {
-		old, was := before[keyword]
-		now, is := after[keyword]
-		if reflect.DeepEqual(old, now) {
-			continue
-		}
-		message := fmt.Sprintf("%s changed: %s → %s", keyword, orNone(old), orNone(now))
-		a, b := number(old), number(now)
-		if slices.Contains(upper(), keyword) {
-			a, b = -a, -b
-		}
-		switch {
-		case !was || is && a < b:
-			c.narrower(at, message)
-		case !is || a > b:
-			c.wider(at, message)
-		default: // a difference beyond the digits of a float
-			c.add(true, at, message)
-		}
-	}
-}
-
-func number(v any) float64 {
-	n, _ := v.(json.Number)
-	f, _ := strconv.ParseFloat(n.String(), 64)
-	return f
-}
-
 // choices compares rules, all of which hold, and branches, one of which does.
 func (c *comparison) choices(at string, before, after object) {
 	for _, rule := range lacking(list(after["allOf"]), list(before["allOf"])) {
@@ -262,12 +222,12 @@ func (c *comparison) codes(at string, before, after object) {
 
 // rest compares the keywords that the others leave, those of a later JSON Schema among them. Some
 // may take more or less when they come or go. What changes from one value to another is taken to
-// break callers, since nothing here knows its sense.
+// break callers, unless it is a bound, since nothing here knows its sense.
 func (c *comparison) rest(at string, before, after object) {
-	known := slices.Concat(lower(), upper(), []string{
+	compared := []string{
 		"type", "const", "enum", "required", "allOf", "anyOf", "properties", "additionalProperties", "items",
 		"x-code", "x-codes",
-	})
+	}
 	unclear := []string{
 		"minContains", "maxContains", "$defs", "default", "writeOnly", "readOnly", "x-aacflow-type", "x-filled-by",
 	}
@@ -277,15 +237,33 @@ func (c *comparison) rest(at string, before, after object) {
 		old, was := before[keyword]
 		now, is := after[keyword]
 		switch message := fmt.Sprintf("%s changed: %s → %s", keyword, orNone(old), orNone(now)); {
-		case slices.Contains(known, keyword) || reflect.DeepEqual(old, now):
-		case was && is || slices.Contains(unclear, keyword):
+		case slices.Contains(compared, keyword) || reflect.DeepEqual(old, now):
+		case slices.Contains(unclear, keyword):
 			c.add(true, at, message)
-		case is:
+		case !was || is && stricter(keyword, old, now):
 			c.narrower(at, message)
-		default:
+		case !is || stricter(keyword, now, old):
 			c.wider(at, message)
+		default:
+			c.add(true, at, message)
 		}
 	}
+}
+
+// stricter reports whether a bound, such as minLength or exclusiveMaximum, takes less than before.
+func stricter(keyword string, before, after any) bool {
+	number := func(v any) float64 {
+		n, _ := v.(json.Number)
+		f, _ := strconv.ParseFloat(n.String(), 64)
+		return f
+	}
+	switch keyword := strings.TrimPrefix(strings.ToLower(keyword), "exclusive"); {
+	case strings.HasPrefix(keyword, "min"):
+		return number(after) > number(before)
+	case strings.HasPrefix(keyword, "max"):
+		return number(after) < number(before)
+	}
+	return false
 }
 
 // orNone is text for a keyword that may be missing, as in "maxLength changed: none → 99".

@@ -117,24 +117,30 @@ func Compare(before, after Contract) Diff {
 // block each is compared with the same one before, and a new one with the newest before. No version
 // allows a block to go, or one of the major versions that callers could name.
 func CompareAll(before, after []Contract) []Diff {
-	olds, news := byMajor(before), byMajor(after)
+	olds, nows, count := majors(before), majors(after), map[string]int{}
 	diffs := []Diff{}
-	for id, nows := range news {
-		for _, now := range nows {
-			d := Diff{Block: id, After: now.Version, Needs: now.Version, Versioned: true}
-			d.Changes = []Change{{false, "block", "", "new block"}}
-			if old, ok := predecessor(olds[id], now); ok {
-				d = Compare(old, now)
-			}
-			diffs = append(diffs, d)
+	for _, now := range nows {
+		old := slices.IndexFunc(olds, func(c Contract) bool { return sameMajor(c, now) })
+		if old < 0 {
+			old = slices.IndexFunc(olds, func(c Contract) bool { return c.ID == now.ID })
 		}
+		d := Diff{Block: now.ID, After: now.Version, Needs: now.Version, Versioned: true}
+		d.Changes = []Change{{false, "block", "", "new block"}}
+		if old >= 0 {
+			d = Compare(olds[old], now)
+		}
+		diffs = append(diffs, d)
 	}
-	for id, list := range olds {
-		for _, old := range list {
-			alone := len(list) == 1 && len(news[id]) > 0 // its successor has been compared with it
-			if !alone && !slices.ContainsFunc(news[id], func(now Contract) bool { return major(now) == major(old) }) {
-				diffs = append(diffs, Diff{Block: id, Before: old.Version, Changes: []Change{{true, "block", "", "block gone"}}})
-			}
+	for _, old := range olds {
+		count[old.ID]++
+	}
+	for _, old := range olds {
+		kept := slices.ContainsFunc(nows, func(c Contract) bool {
+			return sameMajor(c, old) || c.ID == old.ID && count[old.ID] == 1 // its successor has been compared with it
+		})
+		if !kept {
+			gone := []Change{{true, "block", "", "block gone"}}
+			diffs = append(diffs, Diff{Block: old.ID, Before: old.Version, Changes: gone})
 		}
 	}
 	slices.SortFunc(diffs, func(a, b Diff) int {
@@ -144,36 +150,18 @@ func CompareAll(before, after []Contract) []Diff {
 	return diffs
 }
 
-func major(c Contract) int { return schemas.VersionNumbers(c.Version)[0] }
-
-// byMajor sorts out which contracts can be compared: each major version is a promise of its own. It
-// returns them by id, the newest version of each major version, oldest first.
-func byMajor(list []Contract) map[string][]Contract {
+// majors returns the contracts that can be compared, since each major version is a promise of its
+// own: the newest version of each, of one block the newest first.
+func majors(list []Contract) []Contract {
 	list = slices.Clone(list)
-	slices.SortStableFunc(list, func(a, b Contract) int { return schemas.CompareVersions(a.Version, b.Version) })
-	blocks := map[string][]Contract{}
-	for _, c := range list {
-		majors := blocks[c.ID]
-		if n := len(majors); n > 0 && major(majors[n-1]) == major(c) {
-			majors = majors[:n-1]
-		}
-		blocks[c.ID] = append(majors, c)
-	}
-	return blocks
+	slices.SortStableFunc(list, func(a, b Contract) int {
+		return cmp.Or(cmp.Compare(a.ID, b.ID), schemas.CompareVersions(b.Version, a.Version))
+	})
+	return slices.CompactFunc(list, sameMajor)
 }
 
-// predecessor returns the contract that one is to be compared with: that of its own major version,
-// else the newest.
-func predecessor(olds []Contract, now Contract) (Contract, bool) {
-	for _, old := range olds {
-		if major(old) == major(now) {
-			return old, true
-		}
-	}
-	if len(olds) == 0 {
-		return Contract{}, false
-	}
-	return olds[len(olds)-1], true
+func sameMajor(a, b Contract) bool {
+	return a.ID == b.ID && schemas.VersionNumbers(a.Version)[0] == schemas.VersionNumbers(b.Version)[0]
 }
 
 // next returns the least version for what has changed since another. Nothing asks for a new patch
