@@ -123,7 +123,7 @@ func (e *explainer) explain(err *jsonschema.ValidationError) {
 		}
 		return
 	}
-	path := instancePointer(err.InstanceLocation)
+	path := unescaped(err.InstanceLocation)
 	switch keyword.name {
 	case "required":
 		e.missing(keyword, path)
@@ -132,13 +132,10 @@ func (e *explainer) explain(err *jsonschema.ValidationError) {
 	case "unevaluatedProperties": // reported at the member itself
 		e.report(keyword, path, path, "is not a known parameter")
 	default:
-		sentence := e.sentence(keyword, err.Message)
-		if says := keyword.says(); says != "" {
-			sentence = says
-		}
+		sentence := keyword.sentence(err.Message)
 		value, ok := rawjson.At(e.value, path)
 		place := path
-		if names := choices(keyword); names != nil { // nothing in the value is wrong
+		if names := keyword.choices(); names != nil { // nothing in the value is wrong
 			place += "/" + names[0]
 		} else if ok && e.at+path != "" && !e.schema.secretAt(e.at+path) {
 			sentence += ": " + excerpt(value, e.schema.secrets)
@@ -216,8 +213,8 @@ func (s *Schema) rank(pointer string) []int {
 	return rank
 }
 
-// instancePointer undoes the percent-encoding that jsonschema puts over a JSON Pointer.
-func instancePointer(location string) string {
+// unescaped undoes the percent-encoding that jsonschema puts over a JSON Pointer.
+func unescaped(location string) string {
 	pointer, _ := url.PathUnescape(location)
 	return cmp.Or(pointer, location)
 }

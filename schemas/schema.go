@@ -62,7 +62,7 @@ func plain(err error) error {
 	for len(invalid.Causes) > 0 {
 		invalid = invalid.Causes[0]
 	}
-	return fmt.Errorf("%s %s", instancePointer(invalid.InstanceLocation), invalid.Message)
+	return fmt.Errorf("%s %s", unescaped(invalid.InstanceLocation), invalid.Message)
 }
 
 // JSON returns the schema as a document that stands alone. It must not be changed.

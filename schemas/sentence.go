@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
-	"net/url"
 	"strings"
 	"unicode/utf8"
 
@@ -15,51 +14,46 @@ import (
 	"github.com/aacflow/segment-blocks/rawjson"
 )
 
-// keyword is the one that failed: its name and value, the schema that it stands in, and the schemas
-// around that one, inmost first.
+// keyword is the one that failed: its name, the schema that it stands in, and the schemas around
+// that one which speak of the same value, inmost first.
 type keyword struct {
 	name   string
-	value  json.RawMessage
 	schema rawjson.Object
 	around []rawjson.Object
 }
 
-// keyword follows the location of an error from the root of the schema to the keyword.
+// keyword follows the location of an error from the keyword to the root of the schema.
 func (e *explainer) keyword(err *jsonschema.ValidationError) keyword {
 	_, fragment, _ := strings.Cut(err.AbsoluteKeywordLocation, "#")
-	tokens := strings.Split(strings.TrimPrefix(fragment, "/"), "/")
-	k := keyword{name: tokens[len(tokens)-1]}
-	current := e.part.raw
-	for i, token := range tokens {
-		if obj := rawjson.OpenObject(current); obj != nil {
-			switch {
-			case i == len(tokens)-1:
-				k.schema = obj
-			case token == "properties" || token == "items" || token == "additionalProperties":
-				k.around = nil // what lies beyond speaks of another value
-			default:
-				k.around = append([]rawjson.Object{obj}, k.around...)
-			}
+	pointer, k := unescaped(fragment), keyword{}
+	for pointer != "" {
+		cut := strings.LastIndexByte(pointer, '/')
+		token := pointer[cut+1:]
+		pointer = pointer[:cut]
+		raw, _ := rawjson.At(e.part.raw, pointer)
+		switch schema := rawjson.OpenObject(raw); {
+		case k.name == "":
+			k.name, k.schema = token, schema
+		case token == "properties" || token == "items" || token == "additionalProperties":
+			return k
+		default:
+			k.around = append(k.around, schema)
 		}
-		unescaped, _ := url.PathUnescape(token)
-		next, ok := rawjson.At(current, "/"+unescaped)
-		if !ok {
-			break
-		}
-		current = next
 	}
-	k.value = current
 	return k
+}
+
+// value returns what the schema gives the keyword.
+func (k keyword) value() string {
+	value, _ := k.schema.Get(k.name)
+	return string(value)
 }
 
 // code looks for the code in the schema that failed, then in those around it, and falls back on one
 // for the keyword.
 func (k keyword) code() string {
 	for _, schema := range append([]rawjson.Object{k.schema}, k.around...) {
-		if code := schema.Object("x-codes").Text(k.name); code != "" {
-			return code
-		}
-		if code := schema.Text("x-code"); code != "" {
+		if code := cmp.Or(schema.Object("x-codes").Text(k.name), schema.Text("x-code")); code != "" {
 			return code
 		}
 	}
@@ -75,37 +69,38 @@ func keywordCodes() map[string]string {
 	}
 }
 
-// says returns the sentence that the manifest gives for the keyword, or "".
-func (k keyword) says() string { return k.schema.Object("x-says").Text(k.name) }
-
 // sentence says what must be, so that it can follow the name of a parameter: "event must not be
-// empty". The fallback is jsonschema's own message, for keywords that manifests hardly use.
-func (e *explainer) sentence(k keyword, fallback string) string {
+// empty". The manifest's own comes first. The fallback is jsonschema's message, for keywords that
+// manifests hardly use.
+func (k keyword) sentence(fallback string) string {
+	if says := k.schema.Object("x-says").Text(k.name); says != "" {
+		return says
+	}
 	switch k.name {
 	case "type":
 		return "must be " + kindWords(kindsOf(k.schema))
 	case "minLength", "minItems":
-		if string(k.value) == "1" {
+		if k.value() == "1" {
 			return "must not be empty"
 		}
-		return fmt.Sprintf("must have at least %s %s", k.value, unit(k.name))
+		return fmt.Sprintf("must have at least %s %s", k.value(), unit(k.name))
 	case "maxLength", "maxItems":
-		return fmt.Sprintf("must have at most %s %s", k.value, unit(k.name))
+		return fmt.Sprintf("must have at most %s %s", k.value(), unit(k.name))
 	case "enum":
 		return "must be one of " + strings.Join(k.schema.Texts("enum"), ", ")
 	case "const":
-		return "must be " + string(k.value)
+		return "must be " + k.value()
 	case "format":
 		if k.schema.Text("format") == "date-time" {
 			return "must be an ISO 8601 time such as 2026-01-31T09:30:00Z"
 		}
 		return "must be a valid " + k.schema.Text("format")
 	case "minimum":
-		return "must be at least " + string(k.value)
+		return "must be at least " + k.value()
 	case "maximum":
-		return "must be at most " + string(k.value)
+		return "must be at most " + k.value()
 	case "anyOf":
-		if names := choices(k); names != nil {
+		if names := k.choices(); names != nil {
 			return "must have " + strings.Join(names, " or ")
 		}
 	}
@@ -117,12 +112,11 @@ func (e *explainer) sentence(k keyword, fallback string) string {
 
 // choices are the names of an anyOf whose branches each demand one member. The first of them says
 // where among the fields a failed choice belongs.
-func choices(k keyword) []string {
+func (k keyword) choices() (names []string) {
 	if k.name != "anyOf" {
 		return nil
 	}
-	var names []string
-	for _, branch := range rawjson.OpenArray(k.value) {
+	for _, branch := range k.schema.Array("anyOf") {
 		list := rawjson.OpenObject(branch).Texts("required")
 		if len(list) != 1 {
 			return nil
