@@ -75,17 +75,13 @@ func (f *finder) find(ctx context.Context, p *part, value json.RawMessage, at st
 // suppressed reports whether the caller knew that something is wrong with a value, or with one that
 // it lies in.
 func (f *finder) suppressed(path string) bool {
-	for len(f.known) > 0 {
-		if f.known[path] {
-			return true
+	for !f.known[path] {
+		if path == "" {
+			return false
 		}
-		cut := strings.LastIndexByte(path, '/')
-		if cut < 0 {
-			break
-		}
-		path = path[:cut]
+		path = path[:strings.LastIndexByte(path, '/')]
 	}
-	return false
+	return true
 }
 
 // add adds a violation. Its place decides the order.
