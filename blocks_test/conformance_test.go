@@ -11,7 +11,6 @@ import (
 	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/runtime"
 	"github.com/aacflow/segment-blocks/segment/emulator"
-	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
 // The basic list by which Segment's libraries test what they send. A block has no queue, so of that
@@ -113,24 +112,6 @@ func TestConformanceClock(t *testing.T) {
 	ev := b.stored()[0]
 	require.WithinDuration(t, begun, ev.Timestamp, 5*time.Second)
 	require.WithinDuration(t, begun, ev.SentAt, 5*time.Second)
-}
-
-// A message over the limit is reported. Libraries send the others of its batch; a block sends none,
-// and says which it is.
-func TestConformanceOversizeIsReported(t *testing.T) {
-	b := start(t)
-	big := strings.Repeat("x", tracking.MaxMessageBytes)
-	e := b.refused("segment_batch",
-		`{"batch":[{"type":"track","event":"e","userId":"u"},{"type":"track","event":"e","userId":"u","properties":{"x":"`+
-			big+`"}}]}`)
-	require.Equal(t, []violation{{"/batch/1", "message_too_large"}}, violations(e))
-}
-
-func TestConformanceNoRetries(t *testing.T) {
-	b := start(t, retrying(fast(-1)))
-	b.script(emulator.Fault{Status: 500, Times: -1})
-	b.failed("segment_track", `{"event":"e","userId":"u"}`)
-	require.Len(t, b.requests(), 1)
 }
 
 // Close waits for what is under way.

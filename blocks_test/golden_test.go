@@ -18,7 +18,6 @@ import (
 	"github.com/aacflow/segment-blocks/internal/isotime"
 	"github.com/aacflow/segment-blocks/runtime"
 	"github.com/aacflow/segment-blocks/segment/emulator"
-	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files of testdata/wire from what is sent now")
@@ -204,13 +203,4 @@ func warningText(receipt *runtime.Receipt) string {
 		fmt.Fprintf(&s, "%s %s: %s\n", w.Path, w.Code, w.Message)
 	}
 	return s.String()
-}
-
-// The ids of a derived message are part of what other releases must repeat, so one is written down
-// here as well.
-func TestGoldenDerivedIDsAreTheTrackingPackages(t *testing.T) {
-	b := start(t)
-	res := b.accepted("segment_track", `{"event":"e","userId":"u"}`, runtime.InvocationID("run-7/node-3/0"))
-	require.Equal(t, []string{tracking.DeriveMessageID(testKey, tracking.Track, "run-7/node-3/0", 0)},
-		res.Receipt.MessageIDs)
 }

@@ -155,14 +155,6 @@ func TestLimitsMessageID(t *testing.T) {
 	}
 }
 
-func TestLimitsDerivedMessageIDsAreShort(t *testing.T) {
-	b := start(t)
-	res := b.accepted("segment_batch", trackBatch(3), runtime.InvocationID(strings.Repeat("run/", 500)))
-	for _, id := range res.Receipt.MessageIDs {
-		require.Less(t, len(id), 100)
-	}
-}
-
 func TestLimitsBadItemMeansNothingIsSent(t *testing.T) {
 	t.Parallel()
 	b := start(t)

@@ -53,7 +53,7 @@ func (w *witness) requireNoKey(t *testing.T) {
 	t.Helper()
 	for _, key := range []string{testKey, anotherKey} {
 		for _, form := range []string{
-			key, base64.StdEncoding.EncodeToString([]byte(key)), base64.StdEncoding.EncodeToString([]byte(key + ":")), key[:16],
+			key, base64.StdEncoding.EncodeToString([]byte(key)), base64.StdEncoding.EncodeToString([]byte(key + ":")), key[:6],
 			key[16:],
 		} {
 			require.NotContains(t, w.text.String(), form)
@@ -148,11 +148,16 @@ func TestPromiseWriteKeyIsNotShownWhenRefused(t *testing.T) {
 			`{"writeKey":"` + anotherKey + `","writeKey":"` + anotherKey + `"}`, `{"writeKey":"` + anotherKey + `:"}`,
 			`{"writeKey":"` + anotherKey + `","properties":"` + anotherKey + `"}`,
 			`{"event":"e","userId":["` + testKey + `"]}`,
+			`{"event":"e","userId":"u","writeKey":"` + anotherKey + "\xa0" + `"}`,
+			`{"event":"e","userId":"u","writeKey":"\ud800` + anotherKey + `"}`,
+			`{"event":"e","userId":"u","properties":{"` + testKey + `":1,"` + testKey + `":2}}`,
 		},
 		"segment_batch": {
 			`{"batch":[{"type":"track","event":"e","userId":"u","writeKey":"` + anotherKey + `"}]}`,
 			`{"batch":[{"type":"track","event":"e","userId":"u","writeKey":["` + anotherKey + `"]}]}`,
 			`{"writeKey":"` + anotherKey + `","batch":"` + anotherKey + `"}`,
+			`{"batch":{"type":"track","writeKey":"` + anotherKey + `"}}`,
+			`{"batch":[[{"writeKey":"` + anotherKey + `"}]]}`,
 			`{"writeKey":"` + anotherKey + `","batch":[{"type":"` + anotherKey + `"}],"context":["` + anotherKey + `"]}`,
 		},
 	} {
@@ -161,6 +166,10 @@ func TestPromiseWriteKeyIsNotShownWhenRefused(t *testing.T) {
 			seen.saw(t, e, e.Receipt)
 		}
 	}
+	// A Go value need not be valid UTF-8 either, say with a byte of Latin-1 pasted behind the key.
+	_, err := b.rt.Invoke(t.Context(), "segment_track",
+		runtime.Map{"event": "e", "userId": "u", "writeKey": anotherKey + "\xa0"})
+	seen.saw(t, asError(t, err))
 	seen.requireNoKey(t)
 }
 

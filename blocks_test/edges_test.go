@@ -12,10 +12,10 @@ import (
 	"github.com/aacflow/segment-blocks/segment/emulator"
 )
 
-// Faults that the blocks have had. Each test failed until one was mended.
+// The edges of the promises. The blocks once failed each of these tests.
 
 // A source may have no write key of its own, for inputs that give theirs.
-func TestMendedSourceWithoutWriteKey(t *testing.T) {
+func TestSourceMayHaveNoWriteKey(t *testing.T) {
 	b := start(t)
 	source := b.source
 	source.WriteKey = ""
@@ -31,35 +31,8 @@ func TestMendedSourceWithoutWriteKey(t *testing.T) {
 	require.Len(t, b.stored(), 1)
 }
 
-// A write key that is not valid UTF-8, say with a byte of Latin-1 pasted behind it, is not shown.
-func TestMendedWriteKeyOfInvalidUTF8(t *testing.T) {
-	b := start(t)
-	_, err := b.rt.Invoke(t.Context(), "segment_track",
-		runtime.Map{"event": "e", "userId": "u", "writeKey": anotherKey + "\xa0"})
-	require.NotContains(t, asError(t, err).Error(), anotherKey)
-}
-
-// An error about JSON that cannot be read is searched for the source's key as well.
-func TestMendedWriteKeyAsNameGivenTwice(t *testing.T) {
-	b := start(t)
-	e := b.refused("segment_track", `{"event":"e","userId":"u","properties":{"`+testKey+`":1,"`+testKey+`":2}}`)
-	require.NotContains(t, e.Error(), testKey)
-}
-
-// A write key inside a message stays secret where a value around it has the wrong type and is shown
-// in excerpt.
-func TestMendedWriteKeyInsideWrongType(t *testing.T) {
-	b := start(t)
-	for _, input := range []string{
-		`{"batch":{"type":"track","writeKey":"` + anotherKey + `"}}`,
-		`{"batch":[[{"writeKey":"` + anotherKey + `"}]]}`,
-	} {
-		require.NotContains(t, b.refused("segment_batch", input).Error(), anotherKey)
-	}
-}
-
 // The context of a batch is merged into each message before the consent event is looked at.
-func TestMendedConsentInTheBatchsContext(t *testing.T) {
+func TestConsentMayStandInTheBatchsContext(t *testing.T) {
 	b := start(t)
 	_, err := b.invoke("segment_batch",
 		`{"batch":[{"type":"track","event":"`+consentEvent+`","userId":"u","anonymousId":"a"}],
@@ -68,7 +41,7 @@ func TestMendedConsentInTheBatchsContext(t *testing.T) {
 }
 
 // What the batch's context brings in is checked as the message's own is.
-func TestMendedConsentVersionInTheBatchsContext(t *testing.T) {
+func TestConsentInTheBatchsContextIsChecked(t *testing.T) {
 	b := start(t)
 	_, err := b.invoke("segment_batch",
 		`{"batch":[{"type":"track","event":"`+consentEvent+`","userId":"u","anonymousId":"a",
@@ -78,7 +51,7 @@ func TestMendedConsentVersionInTheBatchsContext(t *testing.T) {
 }
 
 // Text in a typed Go value that holds a backslash and "ufffd", those very characters, is valid.
-func TestMendedBackslashUFFFD(t *testing.T) {
+func TestBackslashUFFFDIsText(t *testing.T) {
 	b := start(t)
 	_, err := b.rt.Invoke(t.Context(), "segment_track", runtime.Map{
 		"event": "e", "userId": "u", "properties": map[string]any{"a": []string{`C:\ufffd`}},
@@ -87,7 +60,7 @@ func TestMendedBackslashUFFFD(t *testing.T) {
 }
 
 // Limits bound inputs. What has been accepted does not fail because its output is a little longer.
-func TestMendedOutputUnderTheInputsLimits(t *testing.T) {
+func TestLimitsDoNotBoundOutputs(t *testing.T) {
 	const input = `{"event":"Order Completed","userId":"u"}`
 	b := start(t, func(s *setup) {
 		limits := smallLimits()
@@ -100,7 +73,7 @@ func TestMendedOutputUnderTheInputsLimits(t *testing.T) {
 }
 
 // Warnings that are too many to list are counted.
-func TestMendedWarningsBeyondTheBound(t *testing.T) {
+func TestWarningsBeyondTheBoundAreCounted(t *testing.T) {
 	t.Parallel()
 	b := start(t)
 	input := `{"batch":[`
@@ -115,10 +88,9 @@ func TestMendedWarningsBeyondTheBound(t *testing.T) {
 	require.Contains(t, warnings[len(warnings)-1].Message, "more", "the last one must count the rest")
 }
 
-// Names come out of an input as they are. One that holds a line break makes two lines of an error,
-// one with an escape sequence steers a terminal. An id of a block that does not exist does the
-// same.
-func TestMendedControlCharactersInAnError(t *testing.T) {
+// A name in an input, and the id of a block that does not exist, may hold a line break, which would
+// make two lines of an error, or an escape sequence, which would steer a terminal.
+func TestErrorsHoldNoControlCharacters(t *testing.T) {
 	b := start(t)
 	for _, c := range []struct{ block, input string }{
 		{"segment_track", `{"event":"e","userId":"u","a\nb":1}`},
@@ -135,23 +107,15 @@ func TestMendedControlCharactersInAnError(t *testing.T) {
 	}
 }
 
-// A name of any length is repeated whole, so that an error may be as long as the input.
-func TestMendedErrorAsLongAsTheInput(t *testing.T) {
+// A name may be as long as the input. The error that names it is not.
+func TestErrorsAreShort(t *testing.T) {
 	b := start(t)
 	e := b.refused("segment_track", `{"event":"e","userId":"u","`+strings.Repeat("k", 100_000)+`":1}`)
 	require.Less(t, len(e.Error()), 2000)
 }
 
-// An error of syntax quotes what stands behind a broken escape, also inside a write key.
-func TestMendedSyntaxErrorQuotesTheWriteKey(t *testing.T) {
-	b := start(t)
-	e := b.refused("segment_track", `{"event":"e","userId":"u","writeKey":"\ud800`+anotherKey+`"}`)
-	require.NotContains(t, e.Error(), anotherKey[:6])
-}
-
-// Limits that a host has raised hold for all of an input but the context of a batch, which has the
-// default ones.
-func TestMendedContextIsHeldToDefaultLimits(t *testing.T) {
+// Limits that a host has raised hold for all of an input, the context of a batch too.
+func TestRaisedLimitsHoldForTheContextOfABatch(t *testing.T) {
 	b := start(t, func(s *setup) { s.runtime = []runtime.Option{runtime.Limits(rawjson.Limits{MaxDepth: 200})} })
 	deep := strings.Repeat(`{"a":`, 150) + "1" + strings.Repeat("}", 150)
 	b.accepted("segment_track", `{"event":"e","userId":"u","context":`+deep+`}`)
@@ -159,8 +123,9 @@ func TestMendedContextIsHeldToDefaultLimits(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// A preview of several requests lists them in whatever order its goroutines came to record them.
-func TestMendedPreviewHasNoOrder(t *testing.T) {
+// A preview lists several requests in the order of the batch, whichever goroutine records its own
+// first.
+func TestPreviewListsRequestsInOrder(t *testing.T) {
 	b := start(t)
 	input := runtime.JSON(manyUsers(110, 41, strings.Repeat("x", 14_000)))
 	var first []int
@@ -179,7 +144,7 @@ func TestMendedPreviewHasNoOrder(t *testing.T) {
 }
 
 // A proxy that wants a login answers 200 with a page of HTML, which has accepted nothing.
-func TestMendedHTMLIsNoAcceptance(t *testing.T) {
+func TestHTMLIsNoAcceptance(t *testing.T) {
 	b := start(t)
 	b.script(emulator.Fault{Status: 200, Body: "<html><title>Sign in</title></html>", Times: -1})
 	_, err := b.invoke("segment_track", `{"event":"e","userId":"u"}`)
@@ -189,7 +154,7 @@ func TestMendedHTMLIsNoAcceptance(t *testing.T) {
 
 // A 503 may come from a proxy that has passed the request on: what was stored must not be called
 // rejected.
-func TestMendedStoredBehindA503(t *testing.T) {
+func TestStoredBehindA503IsUnconfirmed(t *testing.T) {
 	b := start(t, func(s *setup) { s.source.Retry.MaxRetries = -1 })
 	b.script(emulator.Fault{Status: 503, Store: true})
 	_, err := b.invoke("segment_batch", trackBatch(2))
@@ -203,7 +168,7 @@ func TestMendedStoredBehindA503(t *testing.T) {
 
 // A transport of the host's that panics in one of several requests at a time ends the invocation,
 // not the program.
-func TestMendedPanicInAnyRequestOfABatch(t *testing.T) {
+func TestPanicInARequestEndsTheInvocation(t *testing.T) {
 	b := start(t)
 	rt, err := runtime.New(segmentBlocks(), runtime.Source("test", b.source), runtime.Transport(panicking{}))
 	require.NoError(t, err)
