@@ -213,14 +213,18 @@ func requireBounded(t require.TestingT, refused bool, err error) {
 	require.Less(t, len(answer), 64<<10)
 }
 
-// The largest input, in every form in which it may be given.
+// The largest input: as many messages as have room in it, one large value, and a map. The other shapes
+// cost what their size says.
 func TestInputsAsLargeAsTheLimit(t *testing.T) {
 	if testing.Short() {
 		t.Skip("32 MiB in each of several shapes")
 	}
 	rt := receiverless(t)
 	largest := rawjson.Limits{}.WithDefaults().MaxBytes
-	for _, s := range shapes()[:6] {
+	for _, s := range shapes() {
+		if s.name != "tiny messages" && s.name != "huge properties" {
+			continue
+		}
 		t.Run(s.name, func(t *testing.T) {
 			input := s.make(largest - 1<<10)
 			require.LessOrEqual(t, len(input), largest)
