@@ -3,7 +3,6 @@ package schemas
 import (
 	"context"
 	_ "embed"
-	"encoding/json"
 	"maps"
 	"path"
 	"slices"
@@ -11,6 +10,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/go-json-experiment/json"
 	"gopkg.in/yaml.v3"
 
 	"github.com/aacflow/segment-blocks/rawjson"
@@ -101,8 +101,7 @@ func Keywords() []string { return slices.Sorted(maps.Keys(keywords())) }
 //
 //nolint:contextcheck,nolintlint // contextcheck reads this, and does not say so
 func (r *reader) about(root rawjson.Object) (a About) {
-	raw := trimmed(root.JSON())
-	for _, v := range compiledForm().Validate(context.Background(), rawjson.OpenObject(raw)) {
+	for _, v := range compiledForm().Validate(context.Background(), root) {
 		name := path.Base(v.Path)
 		if _, err := strconv.Atoi(name); err == nil { // an element of a list
 			name = path.Base(path.Dir(v.Path))
@@ -119,7 +118,15 @@ func (r *reader) about(root rawjson.Object) (a About) {
 		Sentence string         `json:"sentence"`
 		Changes  rawjson.Object `json:"changes"`
 	}{About: &a}
-	if err := json.Unmarshal(raw, &written); err != nil && len(r.errs) == 0 {
+	// A folded scalar of YAML ends in a line break, which nobody means in a text. The inputs and outputs
+	// of examples are no Go strings, and stay as they are.
+	trim := json.UnmarshalFunc(func(raw []byte, s *string) error {
+		text, _ := rawjson.Text(raw)
+		*s = strings.TrimSpace(text)
+		return nil
+	})
+	err := json.Unmarshal(root.JSON(), &written, json.WithUnmarshalers(trim))
+	if err != nil && len(r.errs) == 0 {
 		r.fail("", "a manifest cannot have such a value: %w", err)
 	}
 	for _, m := range written.Changes {
@@ -130,29 +137,4 @@ func (r *reader) about(root rawjson.Object) (a About) {
 		a.Templates[i].Prompt = strings.Join(strings.Fields(t.Prompt), " ")
 	}
 	return a
-}
-
-// trimmed takes the white space around texts away, such as the line break that a folded scalar of
-// YAML ends in. It leaves schemas and examples alone, where it may be meant.
-func trimmed(raw json.RawMessage) json.RawMessage {
-	switch rawjson.KindOf(raw) {
-	case rawjson.StringKind:
-		text, _ := rawjson.Text(raw)
-		return rawjson.Quote(strings.TrimSpace(text))
-	case rawjson.ArrayKind:
-		list := rawjson.OpenArray(raw)
-		for i, element := range list {
-			list[i] = trimmed(element)
-		}
-		return rawjson.AppendArray(nil, list)
-	case rawjson.ObjectKind:
-		obj := rawjson.OpenObject(raw)
-		for i, m := range obj {
-			if !slices.Contains([]string{"input", "output", "examples", "refused"}, m.Name) {
-				obj[i].Value = trimmed(m.Value)
-			}
-		}
-		return obj.JSON()
-	}
-	return raw
 }

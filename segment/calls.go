@@ -10,8 +10,8 @@ import (
 )
 
 // Alias is the input of segment_alias. Sends one alias call: what was recorded under
-// previousId belongs from now on to userId. The direction matters: userId is the id to
-// keep, previousId the one to leave behind.
+// previousId belongs from now on to userId. The direction matters: userId is the id to keep,
+// previousId the one to leave behind.
 //
 //   - Segment needs the id to keep.
 //   - Segment needs the id to join from.
@@ -59,12 +59,15 @@ func (c Alias) Input() runtime.Map {
 // page, screen, group or alias call with its type. Either all are sent or, where one is
 // faulty, none: the error names each faulty message by its place in the list. A list too
 // long or too large for one request is split, the messages of one user staying in order.
+//
 // A message may have fields that its type does not know, as exports of Segment data do.
 // They are sent as they are, and the receipt says which. Only sentAt is replaced, because
-// the protocol needs the time of sending in it, and a writeKey inside a message is
-// refused, because it would send that message to another source. The track event Segment
-// Consent Preference Updated needs context.consent.categoryPreferences, an object of
-// booleans, in its own context or in that of the batch.
+// the protocol needs the time of sending in it, and a writeKey inside a message is refused,
+// because it would send that message to another source.
+//
+// The track event Segment Consent Preference Updated needs
+// context.consent.categoryPreferences, an object of booleans, in its own context or in that
+// of the batch.
 //
 //   - Segment needs at least one message.
 //   - Each message needs its type.
@@ -76,11 +79,11 @@ type Batch struct {
 	// Write key of the Segment source that the call is for. Leave it out where the host has
 	// configured one.
 	WriteKey tracking.WriteKey
-	// JSON array of messages, in order. Each is an object with its type, its ids, and the
-	// fields of that type.
+	// JSON array of messages, in order. Each is an object with its type, its ids, and the fields
+	// of that type.
 	Batch []Message
-	// Context for every message of the batch. It is merged into each message's own, whose
-	// values win.
+	// Context for every message of the batch. It is merged into each message's own, whose values
+	// win.
 	Context map[string]any
 }
 
@@ -100,9 +103,9 @@ func (c Batch) Input() runtime.Map {
 	return m
 }
 
-// Group is the input of segment_group. Sends one group call: it ties a user or visitor to
-// a group and gives the traits of that group. A user may belong to several groups, one
-// call each.
+// Group is the input of segment_group. Sends one group call: it ties a user or visitor to a
+// group and gives the traits of that group. A user may belong to several groups, one call
+// each.
 //
 //   - Segment needs the id of the group.
 //   - Segment needs userId or anonymousId.
@@ -112,8 +115,8 @@ type Group struct {
 	WriteKey tracking.WriteKey
 	// Your own permanent id of the group, such as an account or organisation key.
 	GroupID string
-	// Your own permanent id of the user, such as a database key. An email address is a poor
-	// one, since it changes.
+	// Your own permanent id of the user, such as a database key. An email address is a poor one,
+	// since it changes.
 	UserID string
 	// Id of a visitor whom you cannot name yet. Needed where there is no userId; both may be
 	// given.
@@ -159,16 +162,16 @@ func (c Group) Input() runtime.Map {
 }
 
 // Identify is the input of segment_identify. Sends one identify call: it ties a user id,
-// an anonymous id or both to traits such as name, email or plan. Traits that are not
-// named keep the value they had.
+// an anonymous id or both to traits such as name, email or plan. Traits that are not named
+// keep the value they had.
 //
 //   - Segment needs userId or anonymousId.
 type Identify struct {
 	// Write key of the Segment source that the call is for. Leave it out where the host has
 	// configured one.
 	WriteKey tracking.WriteKey
-	// Your own permanent id of the user, such as a database key. An email address is a poor
-	// one, since it changes.
+	// Your own permanent id of the user, such as a database key. An email address is a poor one,
+	// since it changes.
 	UserID string
 	// Id of a visitor whom you cannot name yet. Needed where there is no userId; both may be
 	// given.
@@ -218,8 +221,8 @@ type Page struct {
 	// Write key of the Segment source that the call is for. Leave it out where the host has
 	// configured one.
 	WriteKey tracking.WriteKey
-	// Your own permanent id of the user, such as a database key. An email address is a poor
-	// one, since it changes.
+	// Your own permanent id of the user, such as a database key. An email address is a poor one,
+	// since it changes.
 	UserID string
 	// Id of a visitor whom you cannot name yet. Needed where there is no userId; both may be
 	// given.
@@ -272,16 +275,15 @@ func (c Page) Input() runtime.Map {
 }
 
 // Screen is the input of segment_screen. Sends one screen call: who saw which screen,
-// with properties of that view. Segment lists it among a source's events as Screen
-// Viewed.
+// with properties of that view. Segment lists it among a source's events as Screen Viewed.
 //
 //   - Segment needs userId or anonymousId.
 type Screen struct {
 	// Write key of the Segment source that the call is for. Leave it out where the host has
 	// configured one.
 	WriteKey tracking.WriteKey
-	// Your own permanent id of the user, such as a database key. An email address is a poor
-	// one, since it changes.
+	// Your own permanent id of the user, such as a database key. An email address is a poor one,
+	// since it changes.
 	UserID string
 	// Id of a visitor whom you cannot name yet. Needed where there is no userId; both may be
 	// given.
@@ -334,8 +336,8 @@ func (c Screen) Input() runtime.Map {
 	return m
 }
 
-// Track is the input of segment_track. Sends one track call: an event with a name, who
-// did it, and properties that describe it. Segment passes it on to the destinations of
+// Track is the input of segment_track. Sends one track call: an event with a name,
+// who did it, and properties that describe it. Segment passes it on to the destinations of
 // the source.
 //
 //   - Segment needs the name of the event.
@@ -345,11 +347,11 @@ type Track struct {
 	// Write key of the Segment source that the call is for. Leave it out where the host has
 	// configured one.
 	WriteKey tracking.WriteKey
-	// What happened, as an object and a past-tense verb in title case. Keep values out of it
-	// and put them into properties.
+	// What happened, as an object and a past-tense verb in title case. Keep values out of it and
+	// put them into properties.
 	Event string
-	// Your own permanent id of the user, such as a database key. An email address is a poor
-	// one, since it changes.
+	// Your own permanent id of the user, such as a database key. An email address is a poor one,
+	// since it changes.
 	UserID string
 	// Id of a visitor whom you cannot name yet. Needed where there is no userId; both may be
 	// given.
@@ -363,8 +365,8 @@ type Track struct {
 	// When it happened, as ISO 8601. Without a zone it is taken as UTC. Leave it out for now;
 	// set it to import history.
 	Timestamp time.Time
-	// Which destinations get it, by their exact names. All is the default for those not
-	// named; a value is true, false or an object of options.
+	// Which destinations get it, by their exact names. All is the default for those not named;
+	// a value is true, false or an object of options.
 	Integrations map[string]any
 }
 

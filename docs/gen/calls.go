@@ -3,6 +3,7 @@ package main
 import (
 	_ "embed"
 	"fmt"
+	"go/doc/comment"
 	"go/format"
 	"slices"
 	"strings"
@@ -56,21 +57,10 @@ func goType(f schemas.Field) (string, error) {
 	return "", fmt.Errorf("docs/gen has no Go type for the parameter: %q", f.Name)
 }
 
-// comment breaks texts into the lines of a comment, each text into lines of its own. They fit the
-// width of comments with the indent of a field.
-func comment(texts ...string) string {
-	const width = 90
-	var b strings.Builder
-	for _, text := range texts {
-		line := "//"
-		for word := range strings.FieldsSeq(text) {
-			if len(line)+len(word) >= width {
-				b.WriteString(line + "\n")
-				line = "//"
-			}
-			line += " " + word
-		}
-		b.WriteString(line + "\n")
-	}
-	return strings.TrimSuffix(b.String(), "\n")
+// asComment breaks a text into the lines of a comment. They fit the width of comments with the indent
+// of a field.
+func asComment(text string) string {
+	var parser comment.Parser
+	printer := comment.Printer{TextPrefix: "// ", TextWidth: 90}
+	return strings.TrimSpace(string(printer.Text(parser.Parse(text))))
 }

@@ -19,7 +19,7 @@ var manifestTemplate string
 // render fills in a template.
 func render(form string, data any) ([]byte, error) {
 	page, err := template.New("").Funcs(template.FuncMap{
-		"cell": cell, "comment": comment, "name": goName, "kind": goType, "call": callName,
+		"cell": cell, "comment": asComment, "name": goName, "kind": goType, "call": callName,
 	}).Parse(form)
 	if err != nil {
 		return nil, err
