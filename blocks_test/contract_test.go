@@ -118,7 +118,8 @@ func TestPromiseNoParameterChoosesTheEndpoint(t *testing.T) {
 	for _, name := range []string{"endpoint", "url", "host", "region", "apiHost", "baseUrl"} {
 		for block, input := range map[string]string{
 			"segment_track": `{"event":"e","userId":"u","` + name + `":"https://example.com"}`,
-			"segment_batch": `{"batch":[{"type":"track","event":"e","userId":"u"}],"` + name + `":"https://example.com"}`,
+			"segment_batch": `{"batch":[{"type":"track","event":"e","userId":"u"}],"` + name +
+				`":"https://example.com"}`,
 		} {
 			require.Equal(t, []violation{{"/" + name, "unknown_parameter"}}, violations(b.refused(block, input)))
 		}

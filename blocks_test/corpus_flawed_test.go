@@ -49,7 +49,8 @@ func TestCorpusFlawed(t *testing.T) {
 		}
 		count["refused"]++
 		e := asError(t, err)
-		require.Contains(t, []runtime.Code{runtime.InvalidInput, runtime.UnresolvedReference}, e.Code, "line %d", r.line)
+		require.Contains(t, []runtime.Code{runtime.InvalidInput, runtime.UnresolvedReference}, e.Code,
+			"line %d", r.line)
 		codes := map[string]bool{}
 		for _, v := range e.Violations {
 			codes[v.Code] = true
@@ -67,7 +68,8 @@ func TestCorpusFlawed(t *testing.T) {
 			count[why]++
 		}
 		for code := range codes {
-			require.True(t, expected[code] || beside()[code] != "", "line %d is refused for more than %v: %v\n%s", r.line, r.why,
+			require.True(t, expected[code] || beside()[code] != "",
+				"line %d is refused for more than %v: %v\n%s", r.line, r.why,
 				e, r.event.JSON())
 			if !expected[code] {
 				count["beside "+code]++

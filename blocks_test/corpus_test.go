@@ -37,8 +37,8 @@ func corpus(t *testing.T, name string) []recorded {
 	}
 	data, err := os.ReadFile(filepath.Join(dir, name))
 	if os.IsNotExist(err) && os.Getenv("SEGMENT_BLOCKS_REQUIRE_CORPUS") != "1" {
-		t.Skipf("the corpus of recorded events is not here, so nothing is compared with it; SEGMENT_BLOCKS_CORPUS may name "+
-			"its folder: %s", dir)
+		t.Skipf("the corpus of recorded events is not here, so nothing is compared with it; SEGMENT_BLOCKS_CORPUS "+
+			"may name its folder: %s", dir)
 	}
 	require.NoError(t, err)
 	var list []recorded
@@ -90,8 +90,8 @@ func changes() map[string]struct {
 // with which code, and why.
 func refusedWell() map[int][3]string {
 	const time, key = "/batch/0/timestamp", "/batch/0/writeKey"
-	const notISO = "Segment wants ISO 8601; it does not say what it makes of anything else, and a wrong time cannot be " +
-		"mended later"
+	const notISO = "Segment wants ISO 8601; it does not say what it makes of anything else, and a wrong time cannot " +
+		"be mended later"
 	return map[int][3]string{
 		106: {time, "invalid_timestamp", "seconds since 1970. " + notISO},
 		488: {time, "invalid_timestamp", "a year alone. " + notISO},

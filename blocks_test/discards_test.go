@@ -37,7 +37,8 @@ const blank = `an empty text means absent to workflow hosts, so the field counts
 
 func discards() []discard {
 	consent := func(context string) string {
-		return `{"type":"track","event":"` + consentEvent + `","userId":"u","anonymousId":"a","context":` + context + `}`
+		return `{"type":"track","event":"` + consentEvent + `","userId":"u","anonymousId":"a","context":` + context +
+			`}`
 	}
 	const preferences = "/context/consent/categoryPreferences"
 	return []discard{
@@ -47,7 +48,10 @@ func discards() []discard {
 		{name: "nobody on a screen", code: "no_user_anon_id", message: `{"type":"screen","name":"n"}`},
 		{name: "nobody in the group", code: "no_user_anon_id", message: `{"type":"group","groupId":"g"}`},
 		{name: "no event", code: "event_not_defined", at: "/event", message: `{"type":"track","userId":"u"}`},
-		{name: "empty event", code: "event_not_defined", at: "/event", message: `{"type":"track","userId":"u","event":""}`},
+		{
+			name: "empty event", code: "event_not_defined", at: "/event",
+			message: `{"type":"track","userId":"u","event":""}`,
+		},
 		{
 			name: "event is a number", code: "event_not_string", at: "/event",
 			message: `{"type":"track","userId":"u","event":7}`,
@@ -76,7 +80,10 @@ func discards() []discard {
 			name: "traits of a group", code: "traits_not_object", at: "/traits",
 			message: `{"type":"group","groupId":"g","userId":"u","traits":1}`,
 		},
-		{name: "name of a page", code: "name_not_string", at: "/name", message: `{"type":"page","userId":"u","name":7}`},
+		{
+			name: "name of a page", code: "name_not_string", at: "/name",
+			message: `{"type":"page","userId":"u","name":7}`,
+		},
 		{
 			name: "name of a screen", code: "name_not_string", at: "/name",
 			message: `{"type":"screen","userId":"u","name":["n"]}`,
@@ -86,8 +93,14 @@ func discards() []discard {
 			message: `{"type":"page","userId":"u","category":{}}`,
 		},
 		{name: "group without its id", code: "id_required", at: "/groupId", message: `{"type":"group","userId":"u"}`},
-		{name: "alias without the new id", code: "id_required", at: "/userId", message: `{"type":"alias","previousId":"p"}`},
-		{name: "alias without the old id", code: "id_required", at: "/previousId", message: `{"type":"alias","userId":"u"}`},
+		{
+			name: "alias without the new id", code: "id_required", at: "/userId",
+			message: `{"type":"alias","previousId":"p"}`,
+		},
+		{
+			name: "alias without the old id", code: "id_required", at: "/previousId",
+			message: `{"type":"alias","userId":"u"}`,
+		},
 		{
 			name: "user id is a number", code: "id_not_string", at: "/userId",
 			message: `{"type":"track","event":"e","userId":42}`,
@@ -105,13 +118,15 @@ func discards() []discard {
 			message: `{"type":"alias","userId":"u","previousId":7}`,
 		},
 		{
-			name: "empty user id", code: "id_not_string", at: "/userId", message: `{"type":"track","event":"e","userId":""}`,
-			ours: "no_user_anon_id", why: blank,
+			name: "empty user id", code: "id_not_string", at: "/userId",
+			message: `{"type":"track","event":"e","userId":""}`,
+			ours:    "no_user_anon_id", why: blank,
 		},
 		{name: "user id is null", code: "no_user_anon_id", message: `{"type":"track","event":"e","userId":null}`},
 		{
-			name: "empty group id", code: "id_not_string", at: "/groupId", message: `{"type":"group","userId":"u","groupId":""}`,
-			ours: "id_required", oursAt: "/groupId", why: blank,
+			name: "empty group id", code: "id_not_string", at: "/groupId",
+			message: `{"type":"group","userId":"u","groupId":""}`,
+			ours:    "id_required", oursAt: "/groupId", why: blank,
 		},
 		{
 			name: "type that is none", code: "invalid_type", at: "/type", message: `{"type":"purchase","userId":"u"}`,
@@ -121,7 +136,10 @@ func discards() []discard {
 			name: "type in another case", code: "invalid_type", at: "/type",
 			message: `{"type":"Track","event":"e","userId":"u"}`, batchOnly: true,
 		},
-		{name: "type is a number", code: "invalid_type", at: "/type", message: `{"type":1,"userId":"u"}`, batchOnly: true},
+		{
+			name: "type is a number", code: "invalid_type", at: "/type", message: `{"type":1,"userId":"u"}`,
+			batchOnly: true,
+		},
 		{name: "no type", code: "missing_type", at: "/type", message: `{"event":"e","userId":"u"}`, batchOnly: true},
 		{
 			name: "context is text", code: "bad_request", at: "/context",
@@ -143,11 +161,13 @@ func discards() []discard {
 			alone:   "/context",
 		},
 		{
-			name: "preferences are a list", code: "consent_categorypreferences_fields_should_be_object", at: preferences,
+			name: "preferences are a list", code: "consent_categorypreferences_fields_should_be_object",
+			at:      preferences,
 			message: consent(`{"consent":{"categoryPreferences":["a"]}}`),
 		},
 		{
-			name: "a preference is text", code: "consent_categorypreferences_fields_should_be_bool", at: preferences + "/a",
+			name: "a preference is text", code: "consent_categorypreferences_fields_should_be_bool",
+			at:      preferences + "/a",
 			message: consent(`{"consent":{"categoryPreferences":{"a":"yes"}}}`),
 		},
 		{
@@ -206,7 +226,8 @@ func TestDiscards(t *testing.T) {
 
 func postRaw(t *testing.T, b *bench, body string) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, b.url+"/v1/batch", bytes.NewReader([]byte(body)))
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, b.url+"/v1/batch",
+		bytes.NewReader([]byte(body)))
 	require.NoError(t, err)
 	req.Header.Set("Content-Type", "application/json")
 	req.SetBasicAuth(testKey, "")

@@ -92,8 +92,8 @@ func TestLimitsBodyBytes(t *testing.T) {
 	make := func(last string) string {
 		var items []string
 		for i := range 16 {
-			items = append(items, fmt.Sprintf(`{"type":"track","event":"e","userId":"u","properties":{"n":%d,"x":"%s"}}`, i,
-				filler))
+			items = append(items,
+				fmt.Sprintf(`{"type":"track","event":"e","userId":"u","properties":{"n":%d,"x":"%s"}}`, i, filler))
 		}
 		items = append(items, `{"type":"track","event":"e","userId":"u","properties":{"n":16,"x":"`+last+`"}}`)
 		return `{"batch":[` + strings.Join(items, ",") + `]}`
@@ -119,8 +119,9 @@ func TestLimitsMessagesARequest(t *testing.T) {
 	short := func(prefix string, n int) string {
 		var items []string
 		for i := range n {
-			items = append(items, `{"type":"track","event":"e","userId":"u","context":{"library":{}},"messageId":"`+prefix+
-				itoa(i)+`"}`)
+			items = append(items,
+				`{"type":"track","event":"e","userId":"u","context":{"library":{}},"messageId":"`+prefix+
+					itoa(i)+`"}`)
 		}
 		return `{"batch":[` + strings.Join(items, ",") + `]}`
 	}
@@ -159,7 +160,8 @@ func TestLimitsBadItemMeansNothingIsSent(t *testing.T) {
 	t.Parallel()
 	b := start(t)
 	good := trackBatch(6000)
-	bad := strings.Replace(good, `{"type":"track","event":"e","userId":"u-4321"}`, `{"type":"track","userId":"u-4321"}`, 1)
+	bad := strings.Replace(good, `{"type":"track","event":"e","userId":"u-4321"}`,
+		`{"type":"track","userId":"u-4321"}`, 1)
 	e := b.refused("segment_batch", bad)
 	require.Equal(t, []violation{{"/batch/4321/event", "event_not_defined"}}, violations(e))
 	require.Contains(t, e.Error(), "nothing was sent: /batch/4321/event must be given")
@@ -204,7 +206,8 @@ func TestManifestsSayTheLimits(t *testing.T) {
 			continue
 		}
 		require.Equal(t, tracking.MaxBodyBytes, e.MaxRequestBytes)
-		require.Contains(t, said, fmt.Sprintf("%d bytes and %d messages", tracking.MaxBodyBytes, tracking.MaxBatchMessages))
+		require.Contains(t, said,
+			fmt.Sprintf("%d bytes and %d messages", tracking.MaxBodyBytes, tracking.MaxBatchMessages))
 		require.Contains(t, said, fmt.Sprintf("messageId may have %d characters", tracking.MaxMessageIDLength))
 	}
 }

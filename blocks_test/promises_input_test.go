@@ -83,11 +83,13 @@ func TestPromiseHostConventions(t *testing.T) {
 				given := m.Examples[0].Input.Without(f.Name)
 				direct := given.Set(f.Name, value).JSON()
 				asText := given.Set(f.Name, json.RawMessage(jsonOf(t, " "+string(value)+"\n"))).JSON()
-				require.Equal(t, bodiesOf(t, b, m.ID, direct), bodiesOf(t, b, m.ID, asText), "%s of %s as text", f.Name, m.ID)
+				require.Equal(t, bodiesOf(t, b, m.ID, direct), bodiesOf(t, b, m.ID, asText),
+					"%s of %s as text", f.Name, m.ID)
 			}
 			without := bodiesOf(t, b, m.ID, m.Examples[0].Input.Without(f.Name).JSON())
 			for _, blank := range []string{`""`, `null`} {
-				with := bodiesOf(t, b, m.ID, m.Examples[0].Input.Without(f.Name).Set(f.Name, json.RawMessage(blank)).JSON())
+				with := bodiesOf(t, b, m.ID,
+					m.Examples[0].Input.Without(f.Name).Set(f.Name, json.RawMessage(blank)).JSON())
 				require.Equal(t, without, with, "%s of %s given as %s", f.Name, m.ID, blank)
 			}
 		}
@@ -121,7 +123,8 @@ func TestPromiseDuplicateNamesAreRefusedAtAnyDepth(t *testing.T) {
 		`{"event":"e","userId":"u","properties":{"a":[` + `{"x/y~":1,"x/y~":2}` +
 			`]}}`: "/properties/a/0/x~1y~0",
 		`{"event":"e","userId":"u","properties":"{\"a\":{\"b\":1,\"b\":2}}"}`: "/properties",
-		`{"event":"e","userId":"u","context":{"a":` + strings.Repeat(`[`, 50) + `{"k":1,"k":2}` + strings.Repeat(`]`, 50) +
+		`{"event":"e","userId":"u","context":{"a":` + strings.Repeat(`[`, 50) + `{"k":1,"k":2}` +
+			strings.Repeat(`]`, 50) +
 			`}}`: "/context/a" + strings.Repeat("/0", 50) + "/k",
 	} {
 		e := b.refused("segment_track", input)
@@ -146,10 +149,12 @@ func TestPromiseGoValuesThatAreNoJSONAreRefused(t *testing.T) {
 		path  string // where, or the beginning of it
 		code  string
 	}{
-		"NaN":                 {map[string]any{"a": []any{1, math.NaN()}}, "/properties/a/1", "invalid_json"},
-		"infinity":            {map[string]any{"a": math.Inf(-1)}, "/properties/a", "invalid_json"},
-		"infinity in floats":  {map[string]any{"a": []float64{math.Inf(1)}}, "/properties/a", "invalid_json"},
-		"channel":             {map[string]any{"a": map[string]any{"b": make(chan int)}}, "/properties/a/b", "invalid_json"},
+		"NaN":                {map[string]any{"a": []any{1, math.NaN()}}, "/properties/a/1", "invalid_json"},
+		"infinity":           {map[string]any{"a": math.Inf(-1)}, "/properties/a", "invalid_json"},
+		"infinity in floats": {map[string]any{"a": []float64{math.Inf(1)}}, "/properties/a", "invalid_json"},
+		"channel": {
+			map[string]any{"a": map[string]any{"b": make(chan int)}}, "/properties/a/b", "invalid_json",
+		},
 		"function":            {map[string]any{"a": func() {}}, "/properties/a", "invalid_json"},
 		"invalid UTF-8":       {map[string]any{"a": "x\xff"}, "/properties/a", "invalid_utf8"},
 		"invalid UTF-8 name":  {map[string]any{"x\xff": 1}, "/properties", "invalid_utf8"},
@@ -158,11 +163,14 @@ func TestPromiseGoValuesThatAreNoJSONAreRefused(t *testing.T) {
 		"cyclic list":         {map[string]any{"a": list}, "/properties/a/1/1", "too_deep"},
 		"cyclic pointer":      {map[string]any{"a": ring}, "/properties/a", "invalid_json"},
 		"raw that is not":     {map[string]any{"a": json.RawMessage(`{"b":}`)}, "/properties/a", "invalid_json"},
-		"raw with duplicate":  {map[string]any{"a": json.RawMessage(`{"b":1,"b":2}`)}, "/properties/a/b", "duplicate_key"},
-		"number that is not":  {map[string]any{"a": json.Number("1e")}, "/properties/a", "invalid_json"},
+		"raw with duplicate": {
+			map[string]any{"a": json.RawMessage(`{"b":1,"b":2}`)}, "/properties/a/b", "duplicate_key",
+		},
+		"number that is not": {map[string]any{"a": json.Number("1e")}, "/properties/a", "invalid_json"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := b.rt.Invoke(t.Context(), "segment_track", runtime.Map{"event": "e", "userId": "u", "properties": c.value})
+			_, err := b.rt.Invoke(t.Context(), "segment_track",
+				runtime.Map{"event": "e", "userId": "u", "properties": c.value})
 			e := asError(t, err)
 			require.Equal(t, runtime.InvalidInput, e.Code)
 			require.Len(t, e.Violations, 1)

@@ -53,7 +53,8 @@ func (w *witness) requireNoKey(t *testing.T) {
 	t.Helper()
 	for _, key := range []string{testKey, anotherKey} {
 		for _, form := range []string{
-			key, base64.StdEncoding.EncodeToString([]byte(key)), base64.StdEncoding.EncodeToString([]byte(key + ":")), key[:6],
+			key, base64.StdEncoding.EncodeToString([]byte(key)), base64.StdEncoding.EncodeToString([]byte(key + ":")),
+			key[:6],
 			key[16:],
 		} {
 			require.NotContains(t, w.text.String(), form)
@@ -158,7 +159,8 @@ func TestPromiseWriteKeyIsNotShownWhenRefused(t *testing.T) {
 			`{"writeKey":"` + anotherKey + `","batch":"` + anotherKey + `"}`,
 			`{"batch":{"type":"track","writeKey":"` + anotherKey + `"}}`,
 			`{"batch":[[{"writeKey":"` + anotherKey + `"}]]}`,
-			`{"writeKey":"` + anotherKey + `","batch":[{"type":"` + anotherKey + `"}],"context":["` + anotherKey + `"]}`,
+			`{"writeKey":"` + anotherKey + `","batch":[{"type":"` + anotherKey + `"}],"context":["` + anotherKey +
+				`"]}`,
 		},
 	} {
 		for _, input := range inputs {
@@ -192,7 +194,9 @@ func TestPromiseReceiptsCarryAFingerprint(t *testing.T) {
 func TestPromiseRedirectsAreNotFollowed(t *testing.T) {
 	other := start(t)
 	for _, status := range []int{301, 302, 303, 307, 308} {
-		b := receiver(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, other.url+r.URL.Path, status) })
+		b := receiver(t, func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, other.url+r.URL.Path, status)
+		})
 		rt := open(t, runtime.Source("test", b))
 		_, err := rt.Invoke(t.Context(), "segment_track", runtime.JSON(`{"event":"e","userId":"u"}`))
 		e := asError(t, err)

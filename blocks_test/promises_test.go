@@ -39,10 +39,11 @@ func TestPromiseMessageIDsAreDerived(t *testing.T) {
 		"another invocation": b.accepted("segment_track", track, runtime.InvocationID(id+"0")).Receipt.MessageIDs,
 		"a long invocation id": b.accepted("segment_batch", trackBatch(3),
 			runtime.InvocationID(strings.Repeat("run/", 500))).Receipt.MessageIDs,
-		"another type":      b.accepted("segment_page", `{"userId":"u"}`, runtime.InvocationID(id)).Receipt.MessageIDs,
-		"no id":             b.accepted("segment_track", track).Receipt.MessageIDs,
-		"no id, again":      b.accepted("segment_track", track).Receipt.MessageIDs,
-		"places of a batch": b.accepted("segment_batch", trackBatch(50), runtime.InvocationID(id)).Receipt.MessageIDs[1:],
+		"another type": b.accepted("segment_page", `{"userId":"u"}`, runtime.InvocationID(id)).Receipt.MessageIDs,
+		"no id":        b.accepted("segment_track", track).Receipt.MessageIDs,
+		"no id, again": b.accepted("segment_track", track).Receipt.MessageIDs,
+		"places of a batch": b.accepted("segment_batch", trackBatch(50),
+			runtime.InvocationID(id)).Receipt.MessageIDs[1:],
 	} {
 		for _, m := range ids {
 			require.False(t, others[m], "%s must have ids of its own", name)

@@ -19,7 +19,8 @@ func TestRepeatSentAtIsFreshMessageIDIsNot(t *testing.T) {
 		"segment_batch": trackBatch(3),
 	} {
 		t.Run(block, func(t *testing.T) {
-			b := start(t, retrying(retry.Policy{MaxRetries: 3, BaseDelay: 5 * time.Millisecond, MaxDelay: 5 * time.Millisecond}))
+			b := start(t,
+				retrying(retry.Policy{MaxRetries: 3, BaseDelay: 5 * time.Millisecond, MaxDelay: 5 * time.Millisecond}))
 			b.script(emulator.Fault{Status: 500, Times: 3})
 			begun := time.Now().Truncate(time.Millisecond)
 			res := b.accepted(block, input)
@@ -37,7 +38,8 @@ func TestRepeatSentAtIsFreshMessageIDIsNot(t *testing.T) {
 				last = at
 				for n, m := range r.messages(t) {
 					require.Equal(t, res.Receipt.MessageIDs[n], m.Text("messageId"))
-					require.Equal(t, isotime.Format(res.Receipt.StartedAt), m.Text("timestamp"), "the event happened once")
+					require.Equal(t, isotime.Format(res.Receipt.StartedAt), m.Text("timestamp"),
+						"the event happened once")
 				}
 			}
 			require.Equal(t, int64(4*len(requests[0].body)), res.Receipt.Bytes)

@@ -66,7 +66,8 @@ func retryCases() []retryCase {
 		{name: "T04 505", faults: status(505), policy: fast(3), counts: once, code: runtime.Rejected, status: 505},
 		{name: "T05 511", faults: status(511), policy: fast(3), counts: once, code: runtime.Unauthorized, status: 511},
 		{
-			name: "T06 429 that says when is waited for and not counted", faults: []emulator.Fault{slow}, policy: fast(1),
+			name: "T06 429 that says when is waited for and not counted", faults: []emulator.Fault{slow},
+			policy: fast(1),
 			counts: []string{"", "1"}, atLeast: time.Second,
 		},
 		// That such a header is honoured with any status is seen in T20'; here the time has passed,
@@ -80,7 +81,8 @@ func retryCases() []retryCase {
 			counts: []string{"", "1"},
 		},
 		{
-			name: "T09 429 that does not say when is counted", faults: always(emulator.Fault{Status: 429}), policy: fast(2),
+			name: "T09 429 that does not say when is counted", faults: always(emulator.Fault{Status: 429}),
+			policy: fast(2),
 			counts: []string{"", "1", "2"}, code: runtime.RateLimited, status: 429, retryable: true,
 		},
 		{name: "T10 408", faults: status(408), policy: fast(3), counts: []string{"", "1"}},
@@ -88,15 +90,18 @@ func retryCases() []retryCase {
 		{name: "T12 413", faults: status(413), policy: fast(3), counts: once, code: runtime.TooLarge, status: 413},
 		{name: "T13 460", faults: status(460), policy: fast(3), counts: []string{"", "1"}},
 		{name: "T14 404", faults: status(404), policy: fast(3), counts: once, code: runtime.Rejected, status: 404},
-		{name: "T15 connection cut", faults: []emulator.Fault{{Reset: true}}, policy: fast(3), counts: []string{"", "1"}},
+		{
+			name: "T15 connection cut", faults: []emulator.Fault{{Reset: true}}, policy: fast(3),
+			counts: []string{"", "1"},
+		},
 		{
 			name: "T16 always 500", faults: always(emulator.Fault{Status: 500}), policy: fast(3),
 			counts: []string{"", "1", "2", "3"},
 			code:   runtime.Unavailable, status: 500, retryable: true, text: "gave up after 4 attempts",
 		},
 		{
-			name: "T16 always 500 without retries", faults: always(emulator.Fault{Status: 500}), policy: fast(-1), counts: once,
-			code: runtime.Unavailable, status: 500, retryable: true,
+			name: "T16 always 500 without retries", faults: always(emulator.Fault{Status: 500}), policy: fast(-1),
+			counts: once, code: runtime.Unavailable, status: 500, retryable: true,
 		},
 		{
 			name:   "T17 429 that says when leaves the one retry for the 500",
@@ -110,21 +115,25 @@ func retryCases() []retryCase {
 		{name: "T19 422", faults: status(422), policy: fast(3), counts: once, code: runtime.Rejected, status: 422},
 		{
 			name: "T19' waits that do not fit the budget are not begun", faults: always(emulator.Fault{Status: 503}),
-			policy: retry.Policy{BaseDelay: time.Minute, Budget: 20 * time.Second}, counts: once, code: runtime.Unavailable,
+			policy: retry.Policy{BaseDelay: time.Minute, Budget: 20 * time.Second}, counts: once,
+			code:   runtime.Unavailable,
 			status: 503, retryable: true, text: "beyond the 20s that may be spent on retrying",
 		},
 		{
-			name: "T20' nor is a wait that any status names", faults: always(emulator.Fault{Status: 503, RetryAfter: "30"}),
+			name:   "T20' nor is a wait that any status names",
+			faults: always(emulator.Fault{Status: 503, RetryAfter: "30"}),
 			policy: withBudget(fast(3), 0, 20*time.Second), counts: once, code: runtime.RateLimited, status: 503,
 			retryable: true, retryAfter: 30 * time.Second, text: "beyond the 20s that may be spent waiting for it",
 		},
 		{
-			name: "T20' rate limit that does not fit the budget", faults: always(emulator.Fault{Status: 429, RetryAfter: "30"}),
+			name:   "T20' rate limit that does not fit the budget",
+			faults: always(emulator.Fault{Status: 429, RetryAfter: "30"}),
 			policy: withBudget(fast(3), 0, 20*time.Second), counts: once, code: runtime.RateLimited, status: 429,
 			retryable: true, retryAfter: 30 * time.Second, text: "beyond the 20s that may be spent waiting for it",
 		},
 		{
-			name: "T21 endless 429 with a Retry-After of 0", faults: always(emulator.Fault{Status: 429, RetryAfter: "0"}),
+			name:   "T21 endless 429 with a Retry-After of 0",
+			faults: always(emulator.Fault{Status: 429, RetryAfter: "0"}),
 			policy: fast(3),
 			counts: []string{"", "1", "2", "3"}, code: runtime.RateLimited, status: 429, retryable: true,
 		},

@@ -74,7 +74,8 @@ func shapes() []shape {
 		},
 		{
 			name: "one huge message", block: batch, refused: true,
-			make: repeated(`{"batch":[{"type":"track","userId":"u","event":"E","properties":{"list":[`, the(`0`), `]}}]}`),
+			make: repeated(`{"batch":[{"type":"track","userId":"u","event":"E","properties":{"list":[`,
+				the(`0`), `]}}]}`),
 		},
 		{
 			name: "huge properties", block: track, refused: true,
@@ -213,8 +214,8 @@ func requireBounded(t require.TestingT, refused bool, err error) {
 	require.Less(t, len(answer), 64<<10)
 }
 
-// The largest input: as many messages as have room in it, one large value, and a map. The other shapes
-// cost what their size says.
+// The largest input: as many messages as have room in it, one large value, and a map. The other
+// shapes cost what their size says.
 func TestInputsAsLargeAsTheLimit(t *testing.T) {
 	if testing.Short() {
 		t.Skip("32 MiB in each of several shapes")
@@ -259,7 +260,8 @@ func TestInputsThatGrow(t *testing.T) {
 			nested(3, 3), nested(30, 3),
 		}).Draw(t, "value")
 		place := rapid.SampledFrom([]string{
-			`{"batch":[%s]}`, `{"batch":[{"type":"identify","userId":"u","traits":{"list":[%s]}}]}`, `{"batch":[{"type":[%s]}]}`,
+			`{"batch":[%s]}`, `{"batch":[{"type":"identify","userId":"u","traits":{"list":[%s]}}]}`,
+			`{"batch":[{"type":[%s]}]}`,
 			`{"batch":[[%s]]}`,
 			`{"batch":[],"context":{"list":[%s]}}`, `{"writeKey":[%s]}`, `{"unknown":[%s]}`, `{"batch":{"x":[%s]}}`,
 		}).Draw(t, "place")

@@ -17,7 +17,8 @@ func TestUnresolved(t *testing.T) {
 	for text, want := range map[string]string{
 		"{{API_KEY}}": "{{API_KEY}}", "a {{ user.id }} b": "{{ user.id }}", "<start.input>": "<start.input>",
 		"x<a-1.b[0][12].c>": "<a-1.b[0][12].c>", "{{1}}<a.b>": "<a.b>", "{{{{A}}": "{{A}}", "<<a.b>": "<a.b>",
-		"<b>": "", "<br/>": "", "{{}}": "", "{{a b}}": "", "{A}": "", "<a.b": "", "<a.1>": "", "<a.b[]>": "", "<a..b>": "",
+		"<b>": "", "<br/>": "", "{{}}": "", "{{a b}}": "", "{A}": "", "<a.b": "", "<a.1>": "", "<a.b[]>": "",
+		"<a..b>":      "",
 		"1 < 2.5 > 1": "",
 	} {
 		got, whole := schemas.AACFlow().Unresolved(text)
@@ -53,14 +54,17 @@ func TestUnresolvedIsItsGrammar(t *testing.T) {
 // A host without conventions gives no name a meaning of its own.
 func TestLoadForAnotherHost(t *testing.T) {
 	files := fstest.MapFS{
-		"greet.yaml": {Data: []byte(strings.NewReplacer("    name:", "    timeout:", "[name]", "[timeout]", "{name: Ada}",
+		"greet.yaml": {Data: []byte(strings.NewReplacer("    name:", "    timeout:", "[name]", "[timeout]",
+			"{name: Ada}",
 			"{timeout: Ada}").Replace(good))},
 		"shared.yaml": {Data: []byte(shared)},
 	}
 	_, err := schemas.Load(files)
-	require.ErrorContains(t, err, `greet.yaml:13: hosts give this name a meaning of their own; choose another: "timeout"`)
+	require.ErrorContains(t, err,
+		`greet.yaml:13: hosts give this name a meaning of their own; choose another: "timeout"`)
 	_, err = schemas.LoadFor(schemas.Conventions{ReservedInputs: []string{"time*"}}, files)
-	require.ErrorContains(t, err, `greet.yaml:13: hosts give this name a meaning of their own; choose another: "timeout"`)
+	require.ErrorContains(t, err,
+		`greet.yaml:13: hosts give this name a meaning of their own; choose another: "timeout"`)
 	_, err = schemas.LoadFor(schemas.Conventions{}, files)
 	require.NoError(t, err)
 }

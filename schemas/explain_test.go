@@ -73,8 +73,14 @@ func TestViolations(t *testing.T) {
 			`/mail invalid_format must be a valid email: "nobody"`,
 		}},
 		{"list too short, list too long", `{"id":"abc","lines":[]}`, []string{`/lines too_few must not be empty: []`}},
-		{"names with slashes and tildes", `{"id":"abc","a/b~c":1}`, []string{`/a~1b~0c wrong_type must be a boolean: 1`}},
-		{"names with percent signs", `{"id":"abc","100%":1}`, []string{`/100% unknown_parameter is not a known parameter`}},
+		{
+			"names with slashes and tildes", `{"id":"abc","a/b~c":1}`,
+			[]string{`/a~1b~0c wrong_type must be a boolean: 1`},
+		},
+		{
+			"names with percent signs", `{"id":"abc","100%":1}`,
+			[]string{`/100% unknown_parameter is not a known parameter`},
+		},
 		{
 			"a long value is cut", `{"id":"` + strings.Repeat("ä", 100) + `"}`,
 			[]string{`/id too_long must have at most 5 characters: "` + strings.Repeat("ä", 59) + `…`},

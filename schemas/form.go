@@ -118,8 +118,8 @@ func (r *reader) about(root rawjson.Object) (a About) {
 		Sentence string         `json:"sentence"`
 		Changes  rawjson.Object `json:"changes"`
 	}{About: &a}
-	// A folded scalar of YAML ends in a line break, which nobody means in a text. The inputs and outputs
-	// of examples are no Go strings, and stay as they are.
+	// A folded scalar of YAML ends in a line break, which nobody means in a text. The inputs and
+	// outputs of examples are no Go strings, and stay as they are.
 	trim := json.UnmarshalFunc(func(raw []byte, s *string) error {
 		text, _ := rawjson.Text(raw)
 		*s = strings.TrimSpace(text)

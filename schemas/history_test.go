@@ -11,7 +11,8 @@ import (
 func TestCutMajor(t *testing.T) {
 	for ref, want := range map[string]int{
 		"segment_track@1": 1, "segment_track@12": 12, "segment_track": 0, "segment_track@": 0, "segment_track@0": 0,
-		"segment_track@01": 0, "segment_track@-1": 0, "segment_track@+1": 0, "segment_track@1.2": 0, "segment_track@1@2": 0,
+		"segment_track@01": 0, "segment_track@-1": 0, "segment_track@+1": 0, "segment_track@1.2": 0,
+		"segment_track@1@2":                  0,
 		"segment_track@99999999999999999999": 0, "": 0, "@": 0,
 	} {
 		id, major := schemas.CutMajor(ref)

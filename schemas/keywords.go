@@ -24,7 +24,8 @@ func keywords() map[string]string {
 	all := map[string]string{}
 	for kind, names := range map[string]string{
 		noSchema: "title description examples default deprecated readOnly writeOnly $comment $ref " +
-			"x-aacflow-type x-filled-by x-code x-codes x-hint x-says type const enum format minLength maxLength pattern " +
+			"x-aacflow-type x-filled-by x-code x-codes x-hint x-says type const enum format minLength maxLength " +
+			"pattern " +
 			"minimum maximum exclusiveMinimum exclusiveMaximum multipleOf required minProperties maxProperties " +
 			"dependentRequired minItems maxItems uniqueItems minContains maxContains",
 		oneSchema: "additionalProperties propertyNames items contains unevaluatedProperties unevaluatedItems " +
@@ -93,15 +94,18 @@ func (r *reader) check(at string, schema json.RawMessage) {
 		for _, m := range s {
 			here := rawjson.Pointer(at, m.Name)
 			if _, ok := r.keywords[m.Name]; !ok {
-				r.failKey(here, "unknown keyword %q%s", m.Name, DidYouMean(m.Name, slices.Sorted(maps.Keys(r.keywords))))
+				r.failKey(here, "unknown keyword %q%s", m.Name,
+					DidYouMean(m.Name, slices.Sorted(maps.Keys(r.keywords))))
 			}
 			if refers && !slices.Contains([]string{"$ref", "title", "description", "examples"}, m.Name) {
-				r.failKey(here, "beside a $ref to another file only title, description and examples may stand: %q", m.Name)
+				r.failKey(here,
+					"beside a $ref to another file only title, description and examples may stand: %q", m.Name)
 			}
 			if m.Name == "x-codes" || m.Name == "x-says" {
 				for _, about := range rawjson.OpenObject(m.Value) {
 					if _, ok := s.Get(about.Name); !ok {
-						r.failKey(rawjson.Pointer(here, about.Name), "%s speaks of a keyword that is not in this schema: %q",
+						r.failKey(rawjson.Pointer(here, about.Name),
+							"%s speaks of a keyword that is not in this schema: %q",
 							m.Name, about.Name)
 					}
 				}
@@ -157,7 +161,8 @@ func (r *reader) definition(ref string, within []string) (json.RawMessage, error
 // where the manifest does not say it, so that whoever reads the schema finds it there.
 func filled(schema json.RawMessage, isInput bool) json.RawMessage {
 	hostTypes := map[rawjson.Kind]string{
-		"string": "string", "boolean": "boolean", "number": "number", "integer": "number", "object": "json", "array": "json",
+		"string": "string", "boolean": "boolean", "number": "number", "integer": "number", "object": "json",
+		"array": "json",
 	}
 	s := rawjson.OpenObject(schema)
 	properties := s.Object("properties")

@@ -197,7 +197,8 @@ skills:
 	}
 }
 
-// A user tells the blocks apart, and can see a white icon on each color. Each shows what it refuses.
+// A user tells the blocks apart, and can see a white icon on each color. Each says what it
+// refuses.
 func TestSegmentManifests(t *testing.T) {
 	manifests, err := schemas.Load(segment.Manifests())
 	require.NoError(t, err)
@@ -231,7 +232,10 @@ func contrastWithWhite(t *testing.T, color string) float64 {
 
 func TestLoadNamesFileAndLine(t *testing.T) {
 	for _, c := range []struct{ name, old, new, want string }{
-		{"unknown key", "summary: Greet", "sumary: Greet", `greet.yaml:3: unknown key "sumary"; did you mean "summary"?`},
+		{
+			"unknown key", "summary: Greet", "sumary: Greet",
+			`greet.yaml:3: unknown key "sumary"; did you mean "summary"?`,
+		},
 		{"missing key", "summary: Greet somebody\n", "", `greet.yaml:1: summary must be given`},
 		{"empty text", "name: Greet\n", "name: ''\n", `greet.yaml:2: name must be text`},
 		{"bad id", "id: hello_greet", "id: Hello-Greet", `greet.yaml:1: id must be lower-case words`},
@@ -243,7 +247,10 @@ func TestLoadNamesFileAndLine(t *testing.T) {
 		},
 		{"icon without a move", "tags: [hello]", "icon: h4v4z", `greet.yaml:8: icon must be the data of an SVG path`},
 		{"icon that is a list", "tags: [hello]", "icon: [M0 0]", `greet.yaml:8: icon must be the data of an SVG path`},
-		{"long icon", "tags: [hello]", "icon: M" + strings.Repeat("1 1 ", 500) + "z", `greet.yaml:8: icon must be the data`},
+		{
+			"long icon", "tags: [hello]", "icon: M" + strings.Repeat("1 1 ", 500) + "z",
+			`greet.yaml:8: icon must be the data`,
+		},
 		{
 			"color without quotes", "tags: [hello]", "color: #0f766e",
 			`greet.yaml:8: color must be a hash and six hexadecimal digits, in quotes, such as "#0f766e": null`,
@@ -260,7 +267,10 @@ func TestLoadNamesFileAndLine(t *testing.T) {
 			"limit that is no number", "tags: [hello]", "maxRequestBytes: 32 kB",
 			`greet.yaml:8: maxRequestBytes must be a number of bytes above 0: "32 kB"`,
 		},
-		{"limit that no int holds", "tags: [hello]", "maxRequestBytes: 1e30", `greet.yaml:1: a manifest cannot have such a value`},
+		{
+			"limit that no int holds", "tags: [hello]", "maxRequestBytes: 1e30",
+			`greet.yaml:1: a manifest cannot have such a value`,
+		},
 		{"number for a text", "name: Greet\n", "name: 7\n", `greet.yaml:2: name must be text: 7`},
 		{"nothing for a text", "name: Greet\n", "name:\n", `greet.yaml:2: name must be text: null`},
 		{"unknown key with more below", "tags: [hello]", "extra:\n  more: 1", `greet.yaml:8: unknown key "extra"`},
@@ -286,10 +296,14 @@ func TestLoadNamesFileAndLine(t *testing.T) {
 			"$ref to no file", "shared.yaml#/$defs/name", "other.yaml#/$defs/name",
 			`greet.yaml:13: $ref leads to a file that is not there`,
 		},
-		{"$ref in a circle", "shared.yaml#/$defs/name", "loop.yaml#/$defs/a", `greet.yaml:13: $ref leads back to itself`},
+		{
+			"$ref in a circle", "shared.yaml#/$defs/name", "loop.yaml#/$defs/a",
+			`greet.yaml:13: $ref leads back to itself`,
+		},
 		{"$ref in a circle", "shared.yaml#/$defs/name", "loop.yaml#/$defs/a", `loop.yaml:3: $ref leads back to itself`},
 		{
-			"$ref to the net", "{required: [name], title: Somebody must be named}", "{$ref: 'https://example.com/x.json'}",
+			"$ref to the net", "{required: [name], title: Somebody must be named}",
+			"{$ref: 'https://example.com/x.json'}",
 			`greet.yaml:15: $ref leads to a file that is not there`,
 		},
 		{
@@ -326,7 +340,10 @@ func TestLoadNamesFileAndLine(t *testing.T) {
 			`greet.yaml:23: example breaks the output schema: /text must be a string: 7`,
 		},
 		{"no example", good[strings.Index(good, "examples:\n"):], "", `greet.yaml:1: examples must be given`},
-		{"key twice", "category: examples", "category: examples\nname: Again", `greet.yaml:8: a key must not be given twice: "name"`},
+		{
+			"key twice", "category: examples", "category: examples\nname: Again",
+			`greet.yaml:8: a key must not be given twice: "name"`,
+		},
 		{"anchor", "category: examples", "category: &c examples", `greet.yaml:7: anchors and aliases are not allowed`},
 		{
 			"number that JSON lacks", "input: {name: Ada}", "input: {name: .nan}",

@@ -58,7 +58,8 @@ func soundness(t require.TestingT, s *schemas.Schema, valid func(require.Testing
 		}
 	}
 	if obj, err := rawjson.ParseObject(instance, rawjson.Limits{}); err == nil {
-		require.Equal(t, valid(t, instance), s.Validate(context.Background(), obj) == nil, "%s\nunder %s", instance, s.JSON())
+		require.Equal(t, valid(t, instance), s.Validate(context.Background(), obj) == nil,
+			"%s\nunder %s", instance, s.JSON())
 	}
 	return accepted
 }
@@ -184,7 +185,8 @@ var (
 	anyName   = []string{"a", "b", "c", "d"}
 	anyScalar = []string{
 		`null`, `true`, `false`, `0`, `1`, `-1`, `2`, `1.0`, `1.5`, `1e0`, `3`, `0.5`, `1.4999999999999999`,
-		`1.50000000000000000001`, `0.99999999`, `42.50`, `1e-10`, `-0.0`, `9007199254740993`, `1e400`, `1e30`, `""`, `"a"`,
+		`1.50000000000000000001`, `0.99999999`, `42.50`, `1e-10`, `-0.0`, `9007199254740993`, `1e400`, `1e30`, `""`,
+		`"a"`,
 		`"ab"`, `"é"`, `"\u0061"`, `"abc"`, `"2026-01-31T09:30:00.000Z"`,
 		`"2026-02-29T09:30:00Z"`, `"2024-02-29t23:59:60z"`, `"2024-02-29T23:59:59.1+23:59"`, `"a@example.com"`,
 	}
@@ -226,7 +228,8 @@ func drawNames(t *rapid.T) string {
 
 func drawSchema(t *rapid.T, depth int) string {
 	if depth == 0 {
-		return pick(t, "leaf", `true`, `false`, `{}`, `{"type":"string"}`, `{"type":["integer","null"]}`, `{"const":"a"}`)
+		return pick(t, "leaf", `true`, `false`, `{}`, `{"type":"string"}`, `{"type":["integer","null"]}`,
+			`{"const":"a"}`)
 	}
 	sub := func() string { return drawSchema(t, depth-1) }
 	some := func() string {
@@ -237,13 +240,19 @@ func drawSchema(t *rapid.T, depth int) string {
 			return pick(t, "type", `"object"`, `"string"`, `"integer"`, `"number"`, `"array"`, `["object","null"]`,
 				`["string","integer"]`, `["object","array","boolean"]`)
 		},
-		"const":                func() string { return drawValue(t, 1) },
-		"enum":                 func() string { return "[" + drawValue(t, 1) + "," + pick(t, "scalar", anyScalar...) + "]" },
-		"minLength":            func() string { return pick(t, "n", "0", "1", "2") },
-		"maxLength":            func() string { return pick(t, "n", "1", "2", "30") },
-		"pattern":              func() string { return pick(t, "pattern", `"^a"`, `"b$"`, `"."`) },
-		"format":               func() string { return pick(t, "format", `"date-time"`, `"email"`, `"uri"`, `"other"`) },
-		"minimum":              func() string { return pick(t, "bound", "0", "1", "1.5", "-1e3", "9007199254740993", "0.1") },
+		"const": func() string { return drawValue(t, 1) },
+		"enum": func() string {
+			return "[" + drawValue(t, 1) + "," + pick(t, "scalar", anyScalar...) + "]"
+		},
+		"minLength": func() string { return pick(t, "n", "0", "1", "2") },
+		"maxLength": func() string { return pick(t, "n", "1", "2", "30") },
+		"pattern":   func() string { return pick(t, "pattern", `"^a"`, `"b$"`, `"."`) },
+		"format": func() string {
+			return pick(t, "format", `"date-time"`, `"email"`, `"uri"`, `"other"`)
+		},
+		"minimum": func() string {
+			return pick(t, "bound", "0", "1", "1.5", "-1e3", "9007199254740993", "0.1")
+		},
 		"exclusiveMinimum":     func() string { return pick(t, "bound", "0", "1", "0.5") },
 		"maximum":              func() string { return pick(t, "bound", "0", "1", "1.5", "1e30") },
 		"exclusiveMaximum":     func() string { return pick(t, "bound", "2", "3", "0.5") },
@@ -279,7 +288,8 @@ func drawSchema(t *rapid.T, depth int) string {
 		"maximum", "exclusiveMaximum", "multipleOf",
 		"required", "required", "minProperties", "maxProperties", "dependentRequired", "properties", "properties",
 		"properties", "patternProperties",
-		"additionalProperties", "propertyNames", "items", "prefixItems", "contains", "minItems", "maxItems", "uniqueItems",
+		"additionalProperties", "propertyNames", "items", "prefixItems", "contains", "minItems", "maxItems",
+		"uniqueItems",
 		"allOf", "anyOf", "oneOf", "not",
 		"if", "if", "then", "else", "unevaluatedProperties",
 	}

@@ -57,8 +57,8 @@ func goType(f schemas.Field) (string, error) {
 	return "", fmt.Errorf("docs/gen has no Go type for the parameter: %q", f.Name)
 }
 
-// asComment breaks a text into the lines of a comment. They fit the width of comments with the indent
-// of a field.
+// asComment breaks a text into the lines of a comment. They fit the width of comments with the
+// indent of a field.
 func asComment(text string) string {
 	var parser comment.Parser
 	printer := comment.Printer{TextPrefix: "// ", TextWidth: 90}

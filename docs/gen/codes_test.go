@@ -29,7 +29,8 @@ func TestTrackingCodesAreExplained(t *testing.T) {
 	}
 	found := 0
 	for _, name := range []string{
-		"tracking/message.go", "tracking/prepare.go", "tracking/render.go", "importer/importer.go", "importer/reader.go",
+		"tracking/message.go", "tracking/prepare.go", "tracking/render.go", "importer/importer.go",
+		"importer/reader.go",
 		"importer/message.go", "importer/rows.go",
 	} {
 		path := filepath.Join("..", "..", "segment", name)

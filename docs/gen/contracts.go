@@ -29,7 +29,8 @@ func contracts(root string, list []registry.Block) (map[string][]byte, error) {
 			return nil, err
 		}
 		for _, before := range published {
-			if schemas.VersionNumbers(before.Version)[0] <= b.Manifest().Major() { // a later major version is another contract
+			// a later major version is another contract
+			if schemas.VersionNumbers(before.Version)[0] <= b.Manifest().Major() {
 				errs = append(errs, allowed(before, now))
 			}
 		}

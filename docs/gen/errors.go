@@ -18,8 +18,8 @@ var (
 	codesFile []byte
 )
 
-// explanations is codes.yaml: what each code means, by code. A violation has whose it is as well: the
-// reader of an error wants to know whether to ask Segment or this program.
+// explanations is codes.yaml: what each code means, by code. A violation has whose it is as well:
+// the reader of an error wants to know whether to ask Segment or this program.
 type explanations struct {
 	Violations map[string]struct{ Whose, Meaning string }
 	Warnings   map[string]string
@@ -40,7 +40,8 @@ func errorsPage(entries []registry.Entry) ([]byte, error) {
 	for _, e := range entries {
 		for _, code := range contract.New(e.ID, e.Version, e.InputSchema, e.OutputSchema, e.Refused).Codes {
 			if known.Violations[code].Meaning == "" {
-				return nil, fmt.Errorf("the manifest of %s uses a code that codes.yaml does not explain: %q", e.ID, code)
+				return nil, fmt.Errorf("the manifest of %s uses a code that codes.yaml does not explain: %q", e.ID,
+					code)
 			}
 		}
 	}

@@ -73,10 +73,14 @@ func generate(root string) (map[string][]byte, error) {
 	for name, content := range map[string]func() ([]byte, error){
 		"segment/calls.go":  func() ([]byte, error) { return calls(entries) },
 		"docs/openapi.json": func() ([]byte, error) { return indented(rest.OpenAPI(reg, openAPIVersion)) },
-		"docs/workflow.svg": func() ([]byte, error) { return drawing(filepath.Join(root, "examples/signup.workflow.yaml")) },
-		"docs/errors.md":    func() ([]byte, error) { return errorsPage(entries) },
-		"docs/manifest.md":  manifestPage,
-		"README.md":         func() ([]byte, error) { return between(filepath.Join(root, "README.md"), table(entries)) },
+		"docs/workflow.svg": func() ([]byte, error) {
+			return drawing(filepath.Join(root, "examples/signup.workflow.yaml"))
+		},
+		"docs/errors.md":   func() ([]byte, error) { return errorsPage(entries) },
+		"docs/manifest.md": manifestPage,
+		"README.md": func() ([]byte, error) {
+			return between(filepath.Join(root, "README.md"), table(entries))
+		},
 	} {
 		if files[name], err = content(); err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)

@@ -40,19 +40,34 @@ func TestCompare(t *testing.T) {
 		{`{"pattern":"^a"}`, `{"pattern":"^b"}`, breaks, breaks, "", `pattern changed: "^a" → "^b"`},
 		{`{}`, `{"format":"date-time"}`, narrows, widens, "", `format changed: none → "date-time"`},
 		{`{}`, `{"allOf":[{"required":["a"]}]}`, narrows, widens, "", `new rule: {"required":["a"]}`},
-		{`{"anyOf":[{"type":"null"},{"required":["a"]}]}`, `{"anyOf":[{"type":"null"}]}`, narrows, widens, "", `choice no longer allowed`},
+		{
+			`{"anyOf":[{"type":"null"},{"required":["a"]}]}`, `{"anyOf":[{"type":"null"}]}`, narrows, widens, "",
+			`choice no longer allowed`,
+		},
 		{`{"oneOf":[true]}`, `{"oneOf":[false]}`, breaks, breaks, "", `oneOf changed`},
 		{`{"items":{}}`, `{"items":{"type":"string"}}`, narrows, widens, "/*", `type restricted`},
 		{`{"properties":{"a":{}}}`, `{"properties":{"a":false}}`, narrows, widens, "/a", `no longer allowed`},
 		{`{"properties":{"a":{}}}`, `{"properties":{"a":{"minLength":1}}}`, narrows, widens, "/a", `minLength changed`},
 		{`{}`, `{"additionalProperties":false}`, narrows, widens, "/…", `no longer allowed`},
-		{`{"additionalProperties":false}`, `{"additionalProperties":false,"properties":{"a":{"type":"string"}}}`, adds, breaks, "/a", `new`},
+		{
+			`{"additionalProperties":false}`, `{"additionalProperties":false,"properties":{"a":{"type":"string"}}}`,
+			adds, breaks, "/a", `new`,
+		},
 		{`{}`, `{"properties":{"a":{"type":"string"}}}`, narrows, breaks, "/a", `type restricted`},
-		{`{"type":"string","x-code":"a"}`, `{"type":"string","x-codes":{"type":"b"}}`, breaks, breaks, "", `code of type changed: "a" → "b"`},
+		{
+			`{"type":"string","x-code":"a"}`, `{"type":"string","x-codes":{"type":"b"}}`, breaks, breaks, "",
+			`code of type changed: "a" → "b"`,
+		},
 		{`{"pattern":"^a","x-codes":{"pattern":"a"}}`, `{}`, widens, narrows, "", `pattern changed`},
 		{`{"x-aacflow-type":"json"}`, `{"x-aacflow-type":"string"}`, breaks, breaks, "", `x-aacflow-type changed`},
-		{`{"$ref":"#/$defs/a","$defs":{"a":{}}}`, `{"$ref":"#/$defs/a","$defs":{"a":false}}`, breaks, breaks, "", `another schema`},
-		{`{"properties":{"a":{}},"unevaluatedProperties":false}`, `{"unevaluatedProperties":false}`, breaks, breaks, "", `another schema`},
+		{
+			`{"$ref":"#/$defs/a","$defs":{"a":{}}}`, `{"$ref":"#/$defs/a","$defs":{"a":false}}`, breaks, breaks, "",
+			`another schema`,
+		},
+		{
+			`{"properties":{"a":{}},"unevaluatedProperties":false}`, `{"unevaluatedProperties":false}`, breaks, breaks,
+			"", `another schema`,
+		},
 	} {
 		name := c.before + " to " + c.after
 		there := contract.Compare(one("1.0.0", c.before), one("1.0.0", c.after))
@@ -201,7 +216,9 @@ func drawSchema(t *rapid.T, depth int) json.RawMessage {
 		var value json.RawMessage
 		switch keyword {
 		case "type":
-			value = json.RawMessage(rapid.SampledFrom([]string{`"object"`, `"string"`, `["object","null"]`, `"integer"`, `"number"`}).Draw(t, "type"))
+			value = json.RawMessage(rapid.SampledFrom([]string{
+				`"object"`, `"string"`, `["object","null"]`, `"integer"`, `"number"`,
+			}).Draw(t, "type"))
 		case "enum":
 			value = json.RawMessage(rapid.SampledFrom([]string{`["a"]`, `["a",1,{}]`, `[{"a":1}]`}).Draw(t, "enum"))
 		case "required":
@@ -217,7 +234,8 @@ func drawSchema(t *rapid.T, depth int) json.RawMessage {
 			}
 			value = members.JSON()
 		case "allOf", "anyOf":
-			value = rawjson.AppendArray(nil, []json.RawMessage{inner(), inner()}[:rapid.IntRange(1, 2).Draw(t, "branches")])
+			value = rawjson.AppendArray(nil,
+				[]json.RawMessage{inner(), inner()}[:rapid.IntRange(1, 2).Draw(t, "branches")])
 		default:
 			value = inner()
 		}
@@ -228,7 +246,8 @@ func drawSchema(t *rapid.T, depth int) json.RawMessage {
 
 func drawValue(t *rapid.T, depth int, object bool) json.RawMessage {
 	if !object && (depth == 0 || rapid.Bool().Draw(t, "scalar")) {
-		return json.RawMessage(rapid.SampledFrom([]string{`"a"`, `""`, "1", "1.5", "null", "[]", `["a"]`}).Draw(t, "value"))
+		return json.RawMessage(rapid.SampledFrom([]string{`"a"`, `""`, "1", "1.5", "null", "[]", `["a"]`}).Draw(t,
+			"value"))
 	}
 	obj := rawjson.Object{}
 	for _, name := range []string{"a", "b", "c"} {
