@@ -43,7 +43,8 @@ func batches(set settings) []group {
 	l := loadOf(set)
 	node := l
 	node.events, node.kinds = set.scaled(20_000), set.scaled(20_000)
-	peers, nodes := []string{"analytics-go 250", "analytics-go 1000"}, []string{"analytics-node 15", "analytics-node 500"}
+	peers, nodes := []string{"analytics-go 250", "analytics-go 1000"},
+		[]string{"analytics-node 15", "analytics-node 500"}
 	const peer = "analytics-go, the better of batches of 250 (its default) and 1000"
 	const ofNode = "@segment/analytics-node, the better of flushAt 15 (its default) and 500"
 	const memory = "memory allocated for an event"

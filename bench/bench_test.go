@@ -98,7 +98,8 @@ func TestCountEvents(t *testing.T) {
 	doc := documents(makeEvents(1000, usual()), 1000)[0]
 	for _, size := range []int{16, 17, 100, 1 << 20} {
 		for _, reader := range []io.Reader{
-			bytes.NewReader(doc), iotest.OneByteReader(bytes.NewReader(doc)), iotest.DataErrReader(bytes.NewReader(doc)),
+			bytes.NewReader(doc), iotest.OneByteReader(bytes.NewReader(doc)),
+			iotest.DataErrReader(bytes.NewReader(doc)),
 		} {
 			events, n, err := countEvents(reader, make([]byte, size))
 			require.NoError(t, err)

@@ -140,6 +140,7 @@ func manySources(set settings) []group {
 	return []group{{
 		name: "sources", rounds: 9, contenders: []contender{with("one source", 1), with("10,000 sources", 10_000)},
 		lines: []line{cpuMicros().of("sources/10000", atMost(1.1),
-			"a call to the last of 10,000 sources, over one to the only source", "10,000 sources").over(ratio, "one source")},
+			"a call to the last of 10,000 sources, over one to the only source", "10,000 sources",
+		).over(ratio, "one source")},
 	}}
 }

@@ -125,7 +125,8 @@ func (r *receiver) drive(w http.ResponseWriter, req *http.Request) {
 	defer p.client.CloseIdleConnections()
 	took, err := drive(c.Callers, c.Calls, func(i int) error {
 		answer, err := p.post(req.Context(), c.Requests[i%len(c.Requests)])
-		if err == nil && (!bytes.Contains(answer, []byte(`"success":true`)) || bytes.Contains(answer, []byte(`"isError":true`))) {
+		if err == nil &&
+			(!bytes.Contains(answer, []byte(`"success":true`)) || bytes.Contains(answer, []byte(`"isError":true`))) {
 			err = fmt.Errorf("no success: %.300s", answer)
 		}
 		return err

@@ -46,7 +46,8 @@ func makeEvents(n int, s shape) []event {
 	events := make([]event, n)
 	for i := range events {
 		e := event{
-			name:     pick("Order Completed", "Order Refunded", "Checkout Started", "Payment Info Entered", "Order Updated"),
+			name: pick("Order Completed", "Order Refunded", "Checkout Started", "Payment Info Entered",
+				"Order Updated"),
 			user:     fmt.Sprintf("u-%06d", rng.IntN(n)),
 			order:    fmt.Sprintf("o%c%08d", marker, i),
 			currency: pick("EUR", "USD", "GBP", "SEK"),
@@ -77,13 +78,14 @@ func (e event) call() []byte {
 	}
 	var items []string
 	for _, i := range e.items {
-		items = append(items, fmt.Sprintf(`{"product_id":%q,"name":%q,"price":%.2f,"quantity":%d}`, i.id, i.name, i.price,
-			i.quantity))
+		items = append(items,
+			fmt.Sprintf(`{"product_id":%q,"name":%q,"price":%.2f,"quantity":%d}`, i.id, i.name, i.price, i.quantity))
 	}
 	return fmt.Appendf(nil, `{"event":%q,"userId":%q,"properties":{"order_id":%q,"total":%.2f,"currency":%q,`+
 		`"coupon":%q,"products":[%s]},`+
 		`"context":{"ip":%q,"locale":%q,"page":{"path":%q,"url":"https://shop.example%s"}},"timestamp":%q}`,
-		e.name, e.user, e.order, e.total, e.currency, e.coupon, strings.Join(items, ","), e.ip, e.locale, e.path, e.path, at)
+		e.name, e.user, e.order, e.total, e.currency, e.coupon, strings.Join(items, ","), e.ip, e.locale, e.path,
+		e.path, at)
 }
 
 // message writes the event as a message of a batch.
@@ -93,7 +95,8 @@ func (e event) message() string { return `{"type":"track",` + string(e.call()[1:
 func (e event) track() analytics.Track {
 	var items []map[string]any
 	for _, i := range e.items {
-		items = append(items, map[string]any{"product_id": i.id, "name": i.name, "price": i.price, "quantity": i.quantity})
+		items = append(items,
+			map[string]any{"product_id": i.id, "name": i.name, "price": i.price, "quantity": i.quantity})
 	}
 	return analytics.Track{
 		Event: e.name, UserId: e.user, Timestamp: e.at,

@@ -32,7 +32,8 @@ func imports(set settings) []group {
 		name: "import", rounds: 5, contenders: []contender{few, raw, program, script},
 		lines: []line{
 			cpu.of("import", goal{}, "segment-blocks import of 200,000 lines", few.name),
-			cpu.of("import/batch", atMost(1.5), "over segment_batch of events in memory", few.name).over(ratio, raw.name),
+			cpu.of("import/batch", atMost(1.5), "over segment_batch of events in memory",
+				few.name).over(ratio, raw.name),
 			cpu.of("import/analytics-go", goal{},
 				"a program that decodes each line and gives it to analytics-go, in batches of 1000", few.name).
 				over(cheaper, program.name),
@@ -42,7 +43,8 @@ func imports(set settings) []group {
 	}, {
 		name: "import/many", rounds: 2, contenders: []contender{few, many},
 		lines: []line{
-			megabytes().of("import/many/memory", atMost(1.2), "the most memory held for 2,000,000 lines, over that for 200,000",
+			megabytes().of("import/many/memory", atMost(1.2),
+				"the most memory held for 2,000,000 lines, over that for 200,000",
 				many.name).over(ratio, few.name),
 			cpu.of("import/many/cpu", atMost(1.1),
 				"CPU time of each line, likewise: what has been imported does not slow down what follows", many.name).
@@ -85,7 +87,8 @@ func importing(name string, lines int) contender {
 		}
 		r.run = func(ctx context.Context) (sample, error) {
 			cmd := exec.CommandContext(ctx, command, args...)
-			cmd.Env = append(os.Environ(), "SEGMENT_WRITE_KEY="+writeKey, "SEGMENT_ENDPOINT="+p.Sink, "SEGMENT_BLOCKS_CONFIG=")
+			cmd.Env = append(os.Environ(), "SEGMENT_WRITE_KEY="+writeKey, "SEGMENT_ENDPOINT="+p.Sink,
+				"SEGMENT_BLOCKS_CONFIG=")
 			if lines == 0 {
 				cmd.Stdin = io.LimitReader(&endless{kinds, 0}, int64(sent/linesOfKinds)*int64(len(kinds)))
 			}

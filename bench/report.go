@@ -92,7 +92,8 @@ func (r *report) line(res result) {
 func explain(res result) string {
 	var parts []string
 	if res.rounds > 2 {
-		parts = append(parts, fmt.Sprintf("%s to %s in half of %d rounds", digits(res.low), digits(res.high), res.rounds))
+		parts = append(parts,
+			fmt.Sprintf("%s to %s in half of %d rounds", digits(res.low), digits(res.high), res.rounds))
 	}
 	if len(res.against) > 0 {
 		parts = append(parts, fmt.Sprintf("%s against %s %s", digits(res.ours), digits(res.theirs), res.metric.unit))
@@ -117,8 +118,8 @@ func besides(s sample) string {
 
 func jsonLine(res result) map[string]any {
 	out := map[string]any{
-		"name": res.name, "value": res.value, "unit": res.unit(), "low": res.low, "high": res.high, "rounds": res.rounds,
-		"ours": res.ours, "metric": res.metric.unit, "note": res.note, "seen": res.seen,
+		"name": res.name, "value": res.value, "unit": res.unit(), "low": res.low, "high": res.high,
+		"rounds": res.rounds, "ours": res.ours, "metric": res.metric.unit, "note": res.note, "seen": res.seen,
 	}
 	if len(res.against) > 0 {
 		out["theirs"] = res.theirs
@@ -165,8 +166,9 @@ func (r *report) deliveries() {
 			continue
 		}
 		if t.Sent > 0 {
-			r.print("    %s delivered %s of %s, %s requests, %s B each; %s ids in %s\n", t.Contender, grouped(t.Counted),
-				grouped(t.Sent), grouped(t.Requests), grouped(t.Bytes/max(1, t.Counted)), grouped(t.Distinct), grouped(t.Verified))
+			r.print("    %s delivered %s of %s, %s requests, %s B each; %s ids in %s\n", t.Contender,
+				grouped(t.Counted), grouped(t.Sent), grouped(t.Requests), grouped(t.Bytes/max(1, t.Counted)),
+				grouped(t.Distinct), grouped(t.Verified))
 		}
 		if t.Stored > 0 {
 			r.print("    %s stored %s, %s found in its file\n", t.Contender, grouped(t.Stored), grouped(t.Found))

@@ -169,7 +169,9 @@ func resultOf(l line, samples map[string][]sample) result {
 	r.value, r.low, r.high = quantile(values, 0.5), quantile(values, 0.25), quantile(values, 0.75)
 	r.ours, r.theirs = quantile(ours, 0.5), quantile(theirs, 0.5)
 	if r.rounds > 0 {
-		seen := slices.SortedFunc(slices.Values(samples[r.worst]), func(a, b sample) int { return cmp.Compare(a.CPU, b.CPU) })
+		seen := slices.SortedFunc(slices.Values(samples[r.worst]), func(a, b sample) int {
+			return cmp.Compare(a.CPU, b.CPU)
+		})
 		r.seen = seen[len(seen)/2]
 	}
 	return r

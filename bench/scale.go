@@ -21,10 +21,13 @@ func scale(set settings) []group {
 		events.lines = append(events.lines, cpuMicros().of(fmt.Sprint(scaleEvents, n), goal{}, note, c.name))
 	}
 	for _, n := range []int{1, 2, 4, 16, 64, 256, 1024} {
-		c := contender{name: fmt.Sprintf("%s callers", grouped(n)), open: func(_ context.Context, p place) (runner, error) {
-			rt, err := newRuntime(sourceOf(p.Sink))
-			return invokingTrack(rt, n, max(set.scaled(4_000), 4*n)), err
-		}}
+		c := contender{
+			name: fmt.Sprintf("%s callers", grouped(n)),
+			open: func(_ context.Context, p place) (runner, error) {
+				rt, err := newRuntime(sourceOf(p.Sink))
+				return invokingTrack(rt, n, max(set.scaled(4_000), 4*n)), err
+			},
+		}
 		callers.contenders = append(callers.contenders, c)
 		note := fmt.Sprintf("CPU time of a call, callers: %d", n)
 		callers.lines = append(callers.lines, cpuMicros().of(fmt.Sprint(scaleCallers, n), goal{}, note, c.name))

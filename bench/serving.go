@@ -125,7 +125,10 @@ func largeInputs(set settings) []group {
 	const track, batch = "segment_track", "segment_batch"
 	for _, in := range []struct{ name, block, before, element, after string }{
 		{"small messages", batch, `{"batch":[`, `{"type":"track","userId":"u%d","event":"E"}`, `]}`},
-		{"messages with blanks", batch, `{"batch":[`, `{"type":"track","userId":"u%d","event":"E","anonymousId":""}`, `]}`},
+		{
+			"messages with blanks", batch, `{"batch":[`, `{"type":"track","userId":"u%d","event":"E","anonymousId":""}`,
+			`]}`,
+		},
 		{"empty messages", batch, `{"batch":[`, `{}%.0d`, `]}`},
 		{"numbers for messages", batch, `{"batch":[`, `%d`, `]}`},
 		{"blank messages", batch, `{"batch":[`, `{"type":"track","event":"","userId":null,"n":%d}`, `]}`},
@@ -133,14 +136,15 @@ func largeInputs(set settings) []group {
 		{"huge properties", track, `{"event":"E","userId":"u","properties":{`, `"n%d":0`, `}}`},
 		{"unknown parameters", track, `{`, `"n%d":0`, `}`},
 	} {
-		g.contenders = append(g.contenders, contender{name: in.name, open: func(context.Context, place) (runner, error) {
-			rt, err := newRuntime(sourceOf("http://127.0.0.1:9"))
-			input := runtime.JSON(repeated(in.before, in.element, in.after))
-			return runner{run: func(ctx context.Context) (sample, error) {
-				_ = rt.Validate(ctx, in.block, input) // most of them are refused
-				return sample{Units: 1}, nil
-			}}, err
-		}})
+		g.contenders = append(g.contenders,
+			contender{name: in.name, open: func(context.Context, place) (runner, error) {
+				rt, err := newRuntime(sourceOf("http://127.0.0.1:9"))
+				input := runtime.JSON(repeated(in.before, in.element, in.after))
+				return runner{run: func(ctx context.Context) (sample, error) {
+					_ = rt.Validate(ctx, in.block, input) // most of them are refused
+					return sample{Units: 1}, nil
+				}}, err
+			}})
 	}
 	var all []string
 	for _, c := range g.contenders {

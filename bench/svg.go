@@ -61,7 +61,8 @@ func draw(path string, results []result) error {
 		right.xHigh = n
 		right.add(0, n, r.seen.P99)
 		right.add(1, n, r.seen.P50)
-		right.ticks = append(right.ticks, tick{at: n, text: short(n), below: short(float64(r.seen.Units) / r.seen.Wall)})
+		right.ticks = append(right.ticks,
+			tick{at: n, text: short(n), below: short(float64(r.seen.Units) / r.seen.Wall)})
 	})
 	if len(left.ticks) == 0 || len(right.ticks) == 0 {
 		return errors.New("-svg: nothing of scale has been measured")

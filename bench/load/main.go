@@ -95,7 +95,9 @@ func part(ctx context.Context, o options, r *receivers, source string, clients i
 	ctx, cancel := context.WithTimeout(ctx, o.part)
 	defer cancel()
 	busy := make(chan string, 1)
-	timer := time.AfterFunc(o.part/2, func() { busy <- fmt.Sprintf("%d files, health check %s", p.files(), p.healthy()) })
+	timer := time.AfterFunc(o.part/2, func() {
+		busy <- fmt.Sprintf("%d files, health check %s", p.files(), p.healthy())
+	})
 	defer timer.Stop()
 	crowd(clients, func(int) { t.invokeUntil(ctx, p.url, source) })
 	fmt.Printf("%8s %5d clients  %s  %s  peak %d MiB, %s\n",
