@@ -87,10 +87,14 @@ func TestBounds(t *testing.T) {
 		code   int
 		stdout string
 	}{
-		"a retry":    {emulator.Fault{Status: http.StatusInternalServerError}, `{"maxRetries":1}`, 0, `"sentBatches":1`},
+		"a retry": {
+			emulator.Fault{Status: http.StatusInternalServerError}, `{"maxRetries":1}`, 0, `"sentBatches":1`,
+		},
 		"no retries": {emulator.Fault{Status: http.StatusInternalServerError}, `{"maxRetries":0}`, 1, "500"},
 		"rate limit": {
-			emulator.Fault{Status: http.StatusTooManyRequests, RetryAfter: "30"}, `{"maxRateLimitDuration":1}`, 1, "429",
+			emulator.Fault{Status: http.StatusTooManyRequests, RetryAfter: "30"},
+			`{"maxRateLimitDuration":1}`, 1,
+			"429",
 		},
 		"timeout": {emulator.Fault{Delay: time.Minute}, `{"maxRetries":0,"timeout":0.1}`, 1, `"success":false`},
 	} {

@@ -61,7 +61,8 @@ func placed(ctx sdkflow.Context) (bool, error) {
 }
 
 func tooMuch(ctx sdkflow.Context) error {
-	_, err := temporal.Invoke[any](ctx, "large", "segment_track", map[string]any{"event": strings.Repeat("x", 3_000_000)})
+	_, err := temporal.Invoke[any](ctx, "large", "segment_track",
+		map[string]any{"event": strings.Repeat("x", 3_000_000)})
 	return err
 }
 

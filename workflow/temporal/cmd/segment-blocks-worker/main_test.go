@@ -185,7 +185,8 @@ nodes:
 	require.ErrorContains(t, err, "<c.userId> names no node")
 	require.Equal(t, 2, exitCode(err))
 
-	large := fmt.Sprintf("name: large\nstart: {a: %q}\nnodes: {a: {with: {b: <start.a>}}}", strings.Repeat("x", 2_090_000))
+	large := fmt.Sprintf("name: large\nstart: {a: %q}\nnodes: {a: {with: {b: <start.a>}}}",
+		strings.Repeat("x", 2_090_000))
 	require.NoError(t, os.WriteFile(file, []byte(large), 0o600))
 	_, _, err = runCommand(t.Context(), "run", "--file", file, "--address", "127.0.0.1:1")
 	require.ErrorContains(t, err, "and Temporal takes 2080768")

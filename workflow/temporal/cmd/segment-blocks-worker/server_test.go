@@ -83,7 +83,8 @@ func TestKilledWorkers(t *testing.T) {
 	runs := 0
 	for killed := range kills {
 		if runs == 0 || s.GetWorkflow(t.Context(), fmt.Sprint("killed", runs-1), "").Get(atOnce(t), nil) == nil {
-			_, _, err := runCommand(t.Context(), "run", "--address", s.address(), "--task-queue", "killed", "--file", killFile,
+			_, _, err := runCommand(t.Context(), "run", "--address", s.address(), "--task-queue", "killed",
+				"--file", killFile,
 				"--env", "TOKEN", "--run", fmt.Sprint("killed", runs), "--detach")
 			require.NoError(t, err)
 			runs++
@@ -194,7 +195,8 @@ func TestKilledServer(t *testing.T) {
 // TestContinuedAsNew has the server ask for a new run every 60 events.
 func TestContinuedAsNew(t *testing.T) {
 	t.Parallel()
-	s, segment := startTemporal(t, "--dynamic-config-value", "limit.historyCount.suggestContinueAsNew=60"), newEmulator(t)
+	s, segment := startTemporal(t, "--dynamic-config-value", "limit.historyCount.suggestContinueAsNew=60"),
+		newEmulator(t)
 	startWorker(t, s, segment.URL, "long")
 	begin(t, s, segment, "long")
 	first := s.GetWorkflow(t.Context(), "long", "")

@@ -30,8 +30,9 @@ func TestOneServer(t *testing.T) {
 	s := startTemporal(t, "--search-attribute", "Blocks=KeywordList", "--search-attribute", "Source=Keyword")
 	for name, test := range map[string]func(*testing.T, *temporalServer){
 		"stopped worker": testStoppedWorker, "canceled": testCanceled, "same as in process": testSameAsInProcess,
-		"run": testRun, "encrypted": testEncrypted, "telemetry": testTelemetry, "search attributes": testSearchAttributes,
-		"job": testJob, "import": testImport, "versions": testVersions,
+		"run": testRun, "encrypted": testEncrypted, "telemetry": testTelemetry,
+		"search attributes": testSearchAttributes,
+		"job":               testJob, "import": testImport, "versions": testVersions,
 		"rate": testRate,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -45,7 +46,8 @@ func TestOneServer(t *testing.T) {
 // and returns when the first one is sent.
 func slow(t *testing.T, s *temporalServer, segment *emulator.Server, id string) {
 	t.Helper()
-	require.NoError(t, segment.Script(emulator.Fault{Delay: time.Minute}, emulator.Fault{Delay: time.Minute, Times: -1}))
+	require.NoError(t,
+		segment.Script(emulator.Fault{Delay: time.Minute}, emulator.Fault{Delay: time.Minute, Times: -1}))
 	file := filepath.Join(t.TempDir(), "slow.workflow.yaml")
 	text := "name: slow\nnodes: {a: {block: segment_track, with: {userId: u, event: Slow}}}"
 	require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
@@ -105,7 +107,8 @@ func testSameAsInProcess(t *testing.T, s *temporalServer) {
 		text, err := os.ReadFile(file)
 		require.NoError(t, err)
 		options := client.StartWorkflowOptions{TaskQueue: "same"}
-		run, err := s.ExecuteWorkflow(t.Context(), options, blockflow.WorkflowType, blockflow.Request{Text: string(text)})
+		run, err := s.ExecuteWorkflow(t.Context(), options, blockflow.WorkflowType,
+			blockflow.Request{Text: string(text)})
 		require.NoError(t, err)
 		var raw json.RawMessage
 		var failed *temporal.ApplicationError
