@@ -34,12 +34,14 @@ func single(t tracking.Type, m *schemas.Manifest) executor {
 func echo(outputs []schemas.Field, input rawjson.Object) rawjson.Object {
 	out := make(rawjson.Object, len(outputs))
 	for i, f := range outputs {
-		out[i] = rawjson.Member{Name: f.Name, Value: json.RawMessage("null")}
-		if f.Name == "success" {
-			out[i].Value = json.RawMessage("true")
-		} else if value, ok := input.Get(f.Name); ok {
-			out[i].Value = value
+		value, given := input.Get(f.Name)
+		switch {
+		case f.Name == "success":
+			value = json.RawMessage("true")
+		case !given:
+			value = json.RawMessage("null")
 		}
+		out[i] = rawjson.Member{Name: f.Name, Value: value}
 	}
 	return out
 }

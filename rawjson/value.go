@@ -95,7 +95,7 @@ func members(data []byte, s *jsonscan.Scanner, most int) (obj Object, distinct, 
 		return nil, false, false
 	}
 	var names jsonscan.Names
-	obj, distinct = make(Object, 0, 8), true
+	obj, distinct = make(Object, 0, min(8, 1+len(data)/12)), true // few members are shorter than 12 bytes
 	for first := true; ; first = false {
 		more, ok := s.More('}', first)
 		if !ok || !more {

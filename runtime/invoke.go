@@ -211,6 +211,11 @@ func (rt *Runtime) normalise(ctx context.Context, inv *invocation, in rawjson.Ob
 		conventions: rt.conventions, limits: rt.limits, receipt: inv.receipt, blank: map[string]json.RawMessage{},
 	}
 	normal := n.normalise(ctx, in, schema.Fields())
+	if len(n.violations) == 0 {
+		if opened, ok := schema.Scan(normal.JSON(), wide()); ok {
+			return opened, nil
+		}
+	}
 	violations := schema.Validate(ctx, normal, n.violations...)
 	if ctx.Err() == nil && len(violations) > 0 {
 		n.explainBlanks(violations)
@@ -257,18 +262,17 @@ func (rt *Runtime) run(ctx context.Context, inv *invocation, call *Call) (json.R
 		return nil, executorError(err)
 	}
 	// The call has been made by now: failing it for the size of its output would be worse.
-	wide := rawjson.Limits{MaxBytes: math.MaxInt32, MaxDepth: 1000, MaxMembers: math.MaxInt32}
 	schema := inv.block.manifest.Output
 	if obj, ok := value.(rawjson.Object); ok {
-		if raw := obj.JSON(); schema.AcceptsJSON(raw, wide) {
+		if raw := obj.JSON(); schema.AcceptsJSON(raw, wide()) {
 			return raw, nil
 		}
 	}
-	raw, err := rawjson.Encode(value, wide)
+	raw, err := rawjson.Encode(value, wide())
 	if err != nil {
 		return nil, &Error{Code: InvalidOutput, Message: "ran, but returned what is not JSON: " + err.Error(), Err: err}
 	}
-	obj, err := rawjson.ParseObject(raw, wide)
+	obj, err := rawjson.ParseObject(raw, wide())
 	if err != nil {
 		message := "ran, but did not return an object: " + schemas.Excerpt(raw)
 		return nil, &Error{Code: InvalidOutput, Message: message, Err: err}
@@ -280,6 +284,11 @@ func (rt *Runtime) run(ctx context.Context, inv *invocation, call *Call) (json.R
 		return nil, e
 	}
 	return raw, nil
+}
+
+// wide limits let everything pass, for what has been checked before.
+func wide() rawjson.Limits {
+	return rawjson.Limits{MaxBytes: math.MaxInt32, MaxDepth: 1000, MaxMembers: math.MaxInt32}
 }
 
 // executorError passes the executor's own *Error on, and gives any other a code.

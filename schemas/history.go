@@ -74,7 +74,10 @@ func (r *reader) checkHistory(m *Manifest) {
 // CutMajor cuts what a host invokes a block by, such as segment_track@1, into the id and the major
 // version that the block must have, 0 for any. What does not end in @ and a number is all id.
 func CutMajor(ref string) (id string, major int) {
-	id, digits, _ := strings.Cut(ref, "@")
+	id, digits, found := strings.Cut(ref, "@")
+	if !found { // the usual case, for which Atoi would make an error
+		return ref, 0
+	}
 	if n, err := strconv.Atoi(digits); err == nil && n > 0 && strconv.Itoa(n) == digits {
 		return id, n
 	}

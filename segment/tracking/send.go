@@ -32,11 +32,16 @@ import (
 // InvocationID and sending that, is safe.
 func (c *Client) Send(ctx context.Context, b *Batch) (Report, error) {
 	report := b.Report()
-	endpoint, err := b.Source.check()
-	if err != nil || len(b.Messages) == 0 {
-		return report, err
+	if report.Endpoint == "" { // else Prepare has checked the source
+		endpoint, err := b.Source.check()
+		if err != nil {
+			return report, err
+		}
+		report.Endpoint = endpoint
 	}
-	report.Endpoint = endpoint
+	if len(b.Messages) == 0 {
+		return report, nil
+	}
 	s := &sending{
 		client: c, Batch: b, alone: b.Alone && len(b.Messages) == 1, report: report,
 		header: maps.Clone(c.header),
