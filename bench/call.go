@@ -46,6 +46,7 @@ func calls(set settings) []group {
 		}
 		groups = append(groups, g)
 	}
+	groups = append(groups, callParts(set))
 	return append(groups, coalesced(set)...)
 }
 
@@ -91,37 +92,25 @@ func callGroup(set settings, name string, callers, n int, delay time.Duration) (
 			rt, err := newRuntime(sourceOf(to(p)))
 			return invokingTrack(rt, callers, n), err
 		}},
-		{name: sides[1], open: func(ctx context.Context, p place) (runner, error) {
-			requests, err := wire(ctx, "segment_track", runtime.JSON(makeEvents(1, large())[0].call()))
-			client := newPoster(to(p))
-			return runner{run: func(ctx context.Context) (sample, error) {
-				took, err := drive(callers, n, func(int) error {
-					_, err := client.post(ctx, requests[0])
-					return err
-				})
-				s := took.sample()
-				s.Sent, s.Distinct = n, 1
-				return s, err
-			}}, err
-		}},
+		{name: sides[1], open: posting(callers, n, func(p place) send { return bare(to(p)) })},
 	}}, sides
+}
+
+// trackInputs are inputs of segment_track, of persons of their own.
+func trackInputs(n int) (inputs []runtime.Input) {
+	for _, e := range makeEvents(n, large()) {
+		inputs = append(inputs, runtime.JSON(e.call()))
+	}
+	return inputs
 }
 
 // invokingTrack makes n calls, of persons of their own.
 func invokingTrack(rt *runtime.Runtime, callers, n int, options ...runtime.InvokeOption) runner {
-	var inputs []runtime.Input
-	for _, e := range makeEvents(callers, large()) {
-		inputs = append(inputs, runtime.JSON(e.call()))
-	}
-	return runner{run: func(ctx context.Context) (sample, error) {
-		took, err := drive(callers, n, func(i int) error {
-			_, err := rt.Invoke(ctx, "segment_track", inputs[i%len(inputs)], options...)
-			return err
-		})
-		s := took.sample()
-		s.Sent = n
-		return s, err
-	}}
+	inputs := trackInputs(callers)
+	return driving(callers, n, n, func(ctx context.Context, i int) error {
+		_, err := rt.Invoke(ctx, "segment_track", inputs[i%len(inputs)], options...)
+		return err
+	})
 }
 
 // manySources measures a call where a runtime has many sources.
