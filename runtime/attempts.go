@@ -55,81 +55,66 @@ const (
 // A request that a source has shared among invocations is not recorded, nor what it stores to be
 // sent later. Dry runs make no attempts.
 func RecordAttempts(list *[]Attempt) InvokeOption {
-	return func(inv *invocation) { inv.recorder().into = list }
+	return func(inv *invocation) {
+		*list = []Attempt{}
+		OnAttempt(func(a Attempt) { *list = append(*list, a) })(inv)
+	}
 }
 
 // OnAttempt has Invoke call f with each HTTP attempt when it ends, one after the other: those that
 // [RecordAttempts] would list. The invocation waits for f, which is not called any more once Invoke
 // has returned.
 func OnAttempt(f func(Attempt)) InvokeOption {
-	return func(inv *invocation) { inv.recorder().tell = f }
-}
-
-// recorder returns that of the invocation, which has one if somebody asks for its attempts.
-func (inv *invocation) recorder() *attemptRecorder {
-	if inv.attempts == nil {
-		inv.attempts = &attemptRecorder{redactor: &inv.redactor, list: []Attempt{}, room: maxAttemptBodies}
+	return func(inv *invocation) {
+		inv.attempts.tell = append(inv.attempts.tell, f)
+		inv.attempts.left, inv.attempts.room = maxAttempts, maxAttemptBodies
 	}
-	return inv.attempts
 }
 
-// attemptRecorder keeps the attempts of one invocation.
-type attemptRecorder struct {
-	redactor *redactor
-	into     *[]Attempt    // may be nil
-	tell     func(Attempt) // may be nil
+// attempts tells of the attempts of one invocation.
+type attempts struct {
+	tell []func(Attempt)
 
 	mu   sync.Mutex
-	over bool // the invocation has ended
-	list []Attempt
-	room int // bytes of bodies that may still be kept
+	left int // that may still be told of; 0 when the invocation has ended
+	room int // bytes of bodies that may still be told
 }
 
-func (r *attemptRecorder) add(seen retry.Attempt) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.over || len(r.list) == maxAttempts {
+// attempted tells of an attempt.
+func (inv *invocation) attempted(seen retry.Attempt) {
+	inv.attempts.mu.Lock()
+	defer inv.attempts.mu.Unlock()
+	if inv.attempts.left == 0 {
 		return
 	}
+	inv.attempts.left--
+	r := &inv.redactor
 	a := Attempt{
 		StartedAt: seen.StartedAt.UTC(), WaitedMS: milliseconds(seen.Waited), DurationMS: milliseconds(seen.Duration),
-		Request: AttemptRequest{
-			Method: seen.Method, URL: r.redactor.text(seen.URL), Headers: r.redactor.headers(seen.Header),
-		},
+		Request: AttemptRequest{Method: seen.Method, URL: r.text(seen.URL), Headers: r.headers(seen.Header)},
 	}
-	a.Request.Body, a.Request.Truncated = r.body(plainBody(seen))
+	a.Request.Body, a.Request.Truncated = inv.shown(plainBody(seen))
 	if answer := seen.Answer; answer != nil {
-		a.Response = &AttemptResponse{Status: answer.Status, Headers: r.redactor.headers(answer.Header)}
-		a.Response.Body, a.Response.Truncated = r.body(answer.Body)
+		a.Response = &AttemptResponse{Status: answer.Status, Headers: r.headers(answer.Header)}
+		a.Response.Body, a.Response.Truncated = inv.shown(answer.Body)
 		a.Response.Truncated = a.Response.Truncated || seen.AnswerCut
 	}
 	if seen.Err != nil {
-		a.Error = r.redactor.text(seen.Err.Error())
+		a.Error = r.text(seen.Err.Error())
 	}
-	r.list = append(r.list, a)
-	if r.tell != nil {
-		r.tell(a)
+	for _, tell := range inv.attempts.tell {
+		tell(a)
 	}
 }
 
-// body redacts before it cuts: half of a secret would not be recognized.
-func (r *attemptRecorder) body(data []byte) (body string, truncated bool) {
-	body = strings.ToValidUTF8(r.redactor.text(string(data)), "\uFFFD")
-	if most := min(maxAttemptBody, r.room); len(body) > most {
+// shown redacts a body before it cuts it: half of a secret would not be recognized.
+func (inv *invocation) shown(data []byte) (body string, truncated bool) {
+	body = strings.ToValidUTF8(inv.redactor.text(string(data)), "\uFFFD")
+	if most := min(maxAttemptBody, inv.attempts.room); len(body) > most {
 		body, truncated = strings.ToValidUTF8(body[:most], ""), true
 	}
-	r.room -= len(body)
+	inv.attempts.room -= len(body)
 	return strings.Clone(body), truncated
-}
-
-// finish hands the list to the caller.
-func (r *attemptRecorder) finish() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.over = true
-	if r.into != nil {
-		*r.into = r.list
-	}
 }
 
 // plainBody returns the body of a request before compression.

@@ -8,8 +8,10 @@ import (
 	"log/slog"
 	"maps"
 	"math"
+	"net/http"
 	"runtime/debug"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -61,7 +63,8 @@ type invocation struct {
 	sourceName string
 	deadline   time.Time
 	at         time.Time
-	attempts   *attemptRecorder // nil unless they are asked for
+	dry        http.RoundTripper // of a dry run, which sends nothing
+	attempts   attempts
 
 	block    *Block
 	source   namedSource
@@ -76,8 +79,8 @@ type invocation struct {
 // It waits for the answer of the receiver and for retries; ctx ends both, and the validation of a
 // large input. It may be called from many goroutines at once.
 func (rt *Runtime) Invoke(ctx context.Context, block string, input Input, options ...InvokeOption) (*Result, error) {
-	if !rt.begin() {
-		return nil, &Error{Code: Closed, Block: block, Message: "was not invoked: the runtime is closed"}
+	if err := rt.begin(block); err != nil {
+		return nil, err
 	}
 	defer rt.running.Done()
 
@@ -90,9 +93,6 @@ func (rt *Runtime) Invoke(ctx context.Context, block string, input Input, option
 	}
 	output, err := rt.invoke(ctx, inv, input)
 	inv.finish()
-	if inv.attempts != nil {
-		inv.attempts.finish()
-	}
 	var res *Result
 	if err != nil {
 		err = rt.failed(ctx, inv, err)
@@ -117,8 +117,11 @@ func (rt *Runtime) invoke(ctx context.Context, inv *invocation, input Input) (ou
 		return nil, err
 	}
 	call.HTTP, call.shared = rt.http, &rt.shared
-	if inv.attempts != nil {
-		ctx = retry.OnAttempt(ctx, inv.attempts.add)
+	switch {
+	case inv.dry != nil:
+		call.HTTP, call.shared, call.DryRun = newClient(inv.dry), &sync.Map{}, true
+	case inv.attempts.tell != nil:
+		ctx = retry.OnAttempt(ctx, inv.attempted)
 	}
 	return rt.run(ctx, inv, call)
 }
@@ -339,6 +342,9 @@ func (inv *invocation) failed(err error) *Error {
 
 // finish completes the receipt. What follows must not change it.
 func (inv *invocation) finish() {
+	inv.attempts.mu.Lock()
+	inv.attempts.left = 0
+	inv.attempts.mu.Unlock()
 	inv.receipt.Duration = time.Since(inv.receipt.StartedAt)
 	inv.receipt.countUnlisted()
 	inv.redactor.violations(inv.receipt.Warnings)

@@ -7,8 +7,6 @@ import (
 	"net/http"
 	"strings"
 	"sync"
-
-	"github.com/go-resty/resty/v2"
 )
 
 // Request is an HTTP request as it would be sent, its secrets redacted.
@@ -39,36 +37,23 @@ func (rt *Runtime) Preview(
 // Validate returns nil where Invoke would get as far as sending, else the *[Error] that Invoke
 // would return. It sends nothing.
 func (rt *Runtime) Validate(ctx context.Context, block string, input Input, options ...InvokeOption) error {
-	if err := rt.dryRun(ctx, newInvocation(block, options), input, nowhere{}); err != nil {
-		return err
-	}
-	return nil
+	return rt.dryRun(ctx, newInvocation(block, options), input, nowhere{})
 }
 
 // dryRun does what Invoke does over a transport that sends nothing.
-func (rt *Runtime) dryRun(ctx context.Context, inv *invocation, input Input, transport http.RoundTripper) *Error {
-	if !rt.begin() {
-		return &Error{Code: Closed, Block: inv.receipt.Block, Message: "was not invoked: the runtime is closed"}
+func (rt *Runtime) dryRun(ctx context.Context, inv *invocation, input Input, transport http.RoundTripper) error {
+	if err := rt.begin(inv.receipt.Block); err != nil {
+		return err
 	}
 	defer rt.running.Done()
-	err := rt.dryInvoke(ctx, inv, input, newClient(transport))
+	inv.dry = transport
+	_, err := rt.invoke(ctx, inv, input)
 	inv.receipt.Accepted, inv.receipt.Attempts = 0, 0
 	inv.finish()
 	if err != nil {
 		return inv.failed(err)
 	}
 	return nil
-}
-
-func (rt *Runtime) dryInvoke(ctx context.Context, inv *invocation, input Input, client *resty.Client) (err error) {
-	defer rt.recover(ctx, inv, &err)
-	call, err := rt.prepare(ctx, inv, input)
-	if err != nil {
-		return err
-	}
-	call.HTTP, call.shared, call.DryRun = client, &sync.Map{}, true
-	_, err = rt.run(ctx, inv, call)
-	return err
 }
 
 // nowhere is a transport that answers 200 with an empty object and does not look at the request.

@@ -19,7 +19,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"reflect"
@@ -62,90 +61,67 @@ type namedSource struct {
 }
 
 // Option configures a Runtime.
-type Option func(*Runtime) error
+type Option func(*Runtime)
 
 // Source adds a source under a name that invocations choose it by (see [ToSource]). An invocation
 // that names none gets the first source of the type that its block needs. A source with a method
-// Validate() error is asked at once; one with a method Secrets() []string has those texts kept out
+// Validate() error is asked by New; one with a method Secrets() []string has those texts kept out
 // of all errors, receipts and previews, where they have 8 bytes or more.
 func Source(name string, source any) Option {
-	return func(rt *Runtime) error {
-		if strings.TrimSpace(name) == "" {
-			return errors.New("a source must have a name")
-		}
-		if fault := faultOf(source); fault != "" {
-			return fmt.Errorf("source %q %s; give a value of the vendor's type of source, such as tracking.Source", name, fault)
-		}
-		if _, taken := rt.sourceAt[name]; taken {
-			return fmt.Errorf("a source with this name is configured already: %q", name)
-		}
-		if v, ok := source.(interface{ Validate() error }); ok {
-			if err := v.Validate(); err != nil {
-				return fmt.Errorf("source %q: %w", name, err)
-			}
-		}
-		rt.sourceAt[name] = len(rt.sources)
-		rt.sources = append(rt.sources, namedSource{name: name, value: source})
-		return nil
-	}
-}
-
-// faultOf says why a value can be no source, or "". It does not repeat the value: a text may be a
-// credential.
-func faultOf(source any) string {
-	switch v := reflect.ValueOf(source); v.Kind() {
-	case reflect.Invalid:
-		return "must not be nil"
-	case reflect.Pointer, reflect.Map, reflect.Func:
-		if v.IsNil() {
-			return fmt.Sprintf("must not be a nil %T", source)
-		}
-	case reflect.String:
-		if v.Type() == reflect.TypeFor[string]() {
-			return "must not be a mere string"
-		}
-	}
-	return ""
+	return func(rt *Runtime) { rt.sources = append(rt.sources, namedSource{name: name, value: source}) }
 }
 
 // EmulatedSource adds a source, as [Source] does, that sends to an emulator in place of the real
 // receiver. Every receipt of the source says so: [Receipt.Emulated] is true, and there is a warning
 // with the code emulated.
 func EmulatedSource(name string, source any) Option {
-	add := Source(name, source)
-	return func(rt *Runtime) error {
-		if err := add(rt); err != nil {
-			return err
-		}
-		rt.sources[len(rt.sources)-1].emulated = true
-		return nil
+	return func(rt *Runtime) { rt.sources = append(rt.sources, namedSource{name, source, true}) }
+}
+
+// check says what is wrong with a source. It does not repeat the value: a text may be a credential.
+func (s namedSource) check() error {
+	if strings.TrimSpace(s.name) == "" {
+		return errors.New("a source must have a name")
 	}
+	fault := ""
+	switch v := reflect.ValueOf(s.value); v.Kind() {
+	case reflect.Invalid:
+		fault = "must not be nil"
+	case reflect.Pointer, reflect.Map, reflect.Func:
+		if v.IsNil() {
+			fault = fmt.Sprintf("must not be a nil %T", s.value)
+		}
+	case reflect.String:
+		if v.Type() == reflect.TypeFor[string]() {
+			fault = "must not be a mere string"
+		}
+	}
+	if fault != "" {
+		return fmt.Errorf("source %q %s; give a value of the vendor's type of source, such as tracking.Source", s.name, fault)
+	}
+	if v, ok := s.value.(interface{ Validate() error }); ok {
+		if err := v.Validate(); err != nil {
+			return fmt.Errorf("source %q: %w", s.name, err)
+		}
+	}
+	return nil
 }
 
 // Transport makes the shared HTTP client use a transport of the host's own. The host stays its
 // owner: Close leaves it alone.
 func Transport(transport http.RoundTripper) Option {
-	return func(rt *Runtime) error {
-		rt.transport, rt.ownsHTTP = transport, false
-		return nil
-	}
+	return func(rt *Runtime) { rt.transport, rt.ownsHTTP = transport, false }
 }
 
 // Limits bounds the inputs; see [rawjson.Limits] for the defaults.
 func Limits(limits rawjson.Limits) Option {
-	return func(rt *Runtime) error {
-		rt.limits = limits
-		return nil
-	}
+	return func(rt *Runtime) { rt.limits = limits }
 }
 
 // WithConventions sets what the host expects of every block. The default is [schemas.AACFlow]; the
 // zero value takes inputs as they are.
 func WithConventions(conventions schemas.Conventions) Option {
-	return func(rt *Runtime) error {
-		rt.conventions = conventions
-		return nil
-	}
+	return func(rt *Runtime) { rt.conventions = conventions }
 }
 
 // Logger receives one line for each failed invocation: WARN, or ERROR where the fault is in this
@@ -153,10 +129,7 @@ func WithConventions(conventions schemas.Conventions) Option {
 // invocation id, first message id and duration in milliseconds. The stack of a panic goes there as
 // well. The default discards them. Inputs and credentials are never logged.
 func Logger(logger *slog.Logger) Option {
-	return func(rt *Runtime) error {
-		rt.logger = logger
-		return nil
-	}
+	return func(rt *Runtime) { rt.logger = logger }
 }
 
 // Observer is told of each invocation: it is called when one begins, with its context and the id of
@@ -170,10 +143,7 @@ type Observer func(ctx context.Context, block string) (context.Context, func(rec
 // Observe adds an observer. They are told of a beginning in the order in which they were added, and
 // of an end in reverse.
 func Observe(observer Observer) Option {
-	return func(rt *Runtime) error {
-		rt.observers = append(rt.observers, observer)
-		return nil
-	}
+	return func(rt *Runtime) { rt.observers = append(rt.observers, observer) }
 }
 
 type onInputKey struct{}
@@ -196,14 +166,21 @@ func New(reg *registry.Registry, options ...Option) (*Runtime, error) {
 		registry:    reg,
 		sourceAt:    map[string]int{},
 		conventions: schemas.AACFlow(),
-		logger:      slog.New(slog.NewTextHandler(io.Discard, nil)),
+		logger:      slog.New(slog.DiscardHandler),
 		transport:   NewTransport(),
 		ownsHTTP:    true,
 	}
 	for _, option := range options {
-		if err := option(rt); err != nil {
+		option(rt)
+	}
+	for i, s := range rt.sources {
+		if err := s.check(); err != nil {
 			return nil, fmt.Errorf("new runtime: %w", err)
 		}
+		if _, taken := rt.sourceAt[s.name]; taken {
+			return nil, fmt.Errorf("new runtime: a source with this name is configured already: %q", s.name)
+		}
+		rt.sourceAt[s.name] = i
 	}
 	for _, b := range reg.All() {
 		if _, ok := b.(*Block); !ok {
@@ -243,12 +220,12 @@ func (rt *Runtime) Close(ctx context.Context) error {
 }
 
 // begin counts an invocation in, unless the runtime is closed.
-func (rt *Runtime) begin() bool {
+func (rt *Runtime) begin(block string) error {
 	rt.mu.Lock()
 	defer rt.mu.Unlock()
 	if rt.closed {
-		return false
+		return &Error{Code: Closed, Block: block, Message: "was not invoked: the runtime is closed"}
 	}
 	rt.running.Add(1)
-	return true
+	return nil
 }
