@@ -14,8 +14,6 @@ package blocks
 import (
 	"cmp"
 	"context"
-	"fmt"
-	"strings"
 
 	"github.com/go-resty/resty/v2"
 
@@ -28,11 +26,11 @@ import (
 
 // Register adds the Segment blocks to a registry: all or, with an error, none.
 func Register(reg *registry.Registry) error {
-	list, err := all()
-	if err != nil {
-		return err
+	executors := map[string]executor{"segment_batch": batch}
+	for _, t := range tracking.Types() {
+		executors["segment_"+string(t)] = single(t)
 	}
-	return reg.Register(list...)
+	return runtime.Register(reg, segment.Manifests(), executors)
 }
 
 // MustRegister is Register for programs that cannot go on without the blocks: it panics on an
@@ -43,30 +41,8 @@ func MustRegister(reg *registry.Registry) {
 	}
 }
 
-// all makes a block of each manifest. The manifest's id says which executor it gets, so that a
-// manifest without one fails the program's start and not somebody's invocation.
-func all() ([]registry.Block, error) {
-	manifests, err := schemas.Load(segment.Manifests())
-	if err != nil {
-		return nil, fmt.Errorf("load the segment manifests: %w", err)
-	}
-	var list []registry.Block
-	for _, m := range manifests {
-		name := strings.TrimPrefix(m.ID, "segment_")
-		switch t := tracking.Type(name); {
-		case t.Valid():
-			list = append(list, runtime.Define(m, single(t, m)))
-		case name == "batch":
-			list = append(list, runtime.Define(m, batch))
-		default:
-			return nil, fmt.Errorf("no executor belongs to the manifest %q", m.ID)
-		}
-	}
-	return list, nil
-}
-
 // executor does the work of a block.
-type executor = func(ctx context.Context, call *runtime.Call, source tracking.Sender) (any, error)
+type executor = runtime.Executor[tracking.Sender]
 
 // client is shared by all the blocks of a runtime, since they wait together when a source is rate
 // limited.

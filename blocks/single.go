@@ -12,8 +12,7 @@ import (
 
 // single is the executor of the blocks that send one message. Their output repeats what was sent
 // under the same names.
-func single(t tracking.Type, m *schemas.Manifest) executor {
-	outputs := m.Output.Fields()
+func single(t tracking.Type) executor {
 	return func(ctx context.Context, call *runtime.Call, source tracking.Sender) (any, error) {
 		fields := call.Input
 		if _, given := fields.Get("writeKey"); given {
@@ -25,7 +24,7 @@ func single(t tracking.Type, m *schemas.Manifest) executor {
 		if err != nil {
 			return nil, failure(err, report, "")
 		}
-		return echo(outputs, call.Input), nil
+		return echo(call.Manifest.Output.Fields(), call.Input), nil
 	}
 }
 

@@ -117,6 +117,8 @@ func (b *Block) Manifest() *schemas.Manifest { return b.manifest }
 
 // Call is one invocation, as an executor sees it.
 type Call struct {
+	// Manifest is what the block declares.
+	Manifest *schemas.Manifest
 	// InvocationID identifies the invocation: given by the host, or random. The same id means the
 	// same invocation again, so whatever makes a repeat harmless is to be derived from it.
 	InvocationID string

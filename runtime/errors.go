@@ -68,30 +68,31 @@ func Codes() []CodeInfo { return slices.Clone(codes()) }
 
 // Error is what every failed invocation returns.
 type Error struct {
-	Code Code
-	// Block is the id of the block.
-	Block string
-	// Message is one line that may be all a person gets to see.
-	Message string
+	Code Code `json:"code"`
+	// Message is one line that may be all a person gets to see. In JSON the id of the block stands
+	// before it.
+	Message string `json:"message"`
 	// Retryable says that the same invocation may succeed later, unchanged.
-	Retryable bool
+	Retryable bool `json:"retryable"`
 	// Status is the HTTP status of the receiver's last answer, or 0.
-	Status int
+	Status int `json:"status,omitempty"`
 	// RetryAfter is how long the receiver asks to wait, or 0.
-	RetryAfter time.Duration
+	RetryAfter time.Duration `json:"-"` // retryAfterSeconds in JSON
 	// Violations are what is wrong with the input (or the output, for invalid_output): at most 100
 	// of them.
-	Violations []schemas.Violation
+	Violations []schemas.Violation `json:"violations"`
 	// UnlistedViolations counts the violations beyond those listed. Validation stops looking at
 	// 1,000, so there may be more.
-	UnlistedViolations int
+	UnlistedViolations int `json:"unlistedViolations,omitempty"`
 	// Items are the outcomes of the single messages, where there were several and something was
 	// sent.
-	Items []Item
+	Items []Item `json:"items,omitempty"`
+	// Block is the id of the block.
+	Block string `json:"block,omitempty"`
 	// Receipt says what happened; nil where nothing was tried.
-	Receipt *Receipt
+	Receipt *Receipt `json:"receipt,omitempty"`
 	// Err is the cause, or nil.
-	Err error
+	Err error `json:"-"`
 }
 
 // Item is the outcome of one message of a batch.
@@ -122,27 +123,20 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// errorJSON is an Error as JSON. Its message is the text of the error, with the block's id.
+// errorJSON is an Error as JSON.
 type errorJSON struct {
-	Code       Code                `json:"code"`
-	Message    string              `json:"message"`
-	Retryable  bool                `json:"retryable"`
-	Status     int                 `json:"status,omitempty"`
-	RetryAfter float64             `json:"retryAfterSeconds,omitempty"`
-	Violations []schemas.Violation `json:"violations"`
-	Unlisted   int                 `json:"unlistedViolations,omitempty"`
-	Items      []Item              `json:"items,omitempty"`
-	Block      string              `json:"block,omitempty"`
-	Receipt    *Receipt            `json:"receipt,omitempty"`
+	plainError
+	RetryAfter float64 `json:"retryAfterSeconds,omitempty"`
 }
+
+type plainError Error
 
 // MarshalJSON writes the error as hosts and the command line show it. The keys code, message,
 // retryable and violations are always there.
 func (e *Error) MarshalJSON() ([]byte, error) {
-	return json.Marshal(errorJSON{
-		e.Code, e.Error(), e.Retryable, e.Status, e.RetryAfter.Seconds(),
-		append([]schemas.Violation{}, e.Violations...), e.UnlistedViolations, e.Items, e.Block, e.Receipt,
-	})
+	j := errorJSON{plainError(*e), e.RetryAfter.Seconds()}
+	j.Message, j.Violations = e.Error(), append([]schemas.Violation{}, e.Violations...)
+	return json.Marshal(j)
 }
 
 // UnmarshalJSON reads what MarshalJSON has written, for an error that comes from another process.
@@ -152,12 +146,9 @@ func (e *Error) UnmarshalJSON(data []byte) error {
 	if err := json.Unmarshal(data, &j); err != nil {
 		return err
 	}
-	*e = Error{
-		Code: j.Code, Block: j.Block, Message: strings.TrimPrefix(j.Message, text.Clip(j.Block, 80)+" "),
-		Retryable: j.Retryable, Status: j.Status,
-		RetryAfter: time.Duration(math.Round(j.RetryAfter * float64(time.Second))),
-		Violations: j.Violations, UnlistedViolations: j.Unlisted, Items: j.Items, Receipt: j.Receipt,
-	}
+	*e = Error(j.plainError)
+	e.Message = strings.TrimPrefix(e.Message, text.Clip(e.Block, 80)+" ")
+	e.RetryAfter = time.Duration(math.Round(j.RetryAfter * float64(time.Second)))
 	return nil
 }
 

@@ -198,6 +198,7 @@ func (rt *Runtime) prepare(ctx context.Context, inv *invocation, input Input) (*
 		at = inv.receipt.StartedAt
 	}
 	return &Call{
+		Manifest:     manifest,
 		InvocationID: inv.receipt.InvocationID,
 		Time:         at,
 		Input:        in.Object,
@@ -213,7 +214,7 @@ func (rt *Runtime) normalise(ctx context.Context, inv *invocation, in rawjson.Ob
 	n := &normaliser{
 		conventions: rt.conventions, limits: rt.limits, receipt: inv.receipt, blank: map[string]json.RawMessage{},
 	}
-	normal := n.normalise(ctx, in, schema.Fields())
+	normal := n.object(ctx, in, schema.Fields(), "")
 	if len(n.violations) == 0 {
 		if opened, ok := schema.Scan(normal.JSON(), wide()); ok {
 			return opened, nil

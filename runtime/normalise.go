@@ -30,15 +30,18 @@ type normaliser struct {
 	blank map[string]json.RawMessage
 }
 
-// normalise returns the input as the schema is to see it. It stops early when ctx ends.
-func (n *normaliser) normalise(ctx context.Context, input rawjson.Object, fields []schemas.Field) rawjson.Object {
-	out := make(rawjson.Object, 0, min(len(input), 16))
-	for _, m := range input {
+// object normalises the known fields of an object: of the input itself, which stands at "", or of
+// one inside it. It stops early when ctx ends.
+func (n *normaliser) object(
+	ctx context.Context, obj rawjson.Object, fields []schemas.Field, at string,
+) rawjson.Object {
+	out := make(rawjson.Object, 0, min(len(obj), 16))
+	for _, m := range obj {
 		f := schemas.Find(fields, m.Name)
-		if f != nil && f.Type == "json" && n.conventions.JSONInText {
-			m.Value = n.unwrap(m.Value, rawjson.Pointer("", m.Name))
+		if at == "" && f != nil && f.Type == "json" && n.conventions.JSONInText {
+			m.Value = n.unwrap(m.Value, rawjson.Pointer(at, m.Name))
 		}
-		if value, present := n.member(ctx, m.Value, f, "", m.Name); present {
+		if value, present := n.member(ctx, m.Value, f, at, m.Name); present {
 			out = append(out, rawjson.Member{Name: m.Name, Value: value})
 		}
 	}
@@ -89,7 +92,7 @@ func (n *normaliser) member(
 		return n.text(value, text, f, at)
 	case rawjson.ObjectKind:
 		if len(f.Fields) > 0 {
-			return n.object(ctx, value, f.Fields, at), true
+			return n.object(ctx, rawjson.OpenObject(value), f.Fields, at).JSON(), true
 		}
 	case rawjson.ArrayKind:
 		if len(f.Fields) > 0 {
@@ -144,21 +147,7 @@ func (n *normaliser) text(value json.RawMessage, text string, f *schemas.Field, 
 	return value, true
 }
 
-// object normalises the known fields of an object.
-func (n *normaliser) object(
-	ctx context.Context, value json.RawMessage, fields []schemas.Field, at string,
-) json.RawMessage {
-	obj := rawjson.OpenObject(value)
-	out := obj[:0]
-	for _, m := range obj {
-		if normal, present := n.member(ctx, m.Value, schemas.Find(fields, m.Name), at, m.Name); present {
-			out = append(out, rawjson.Member{Name: m.Name, Value: normal})
-		}
-	}
-	return out.JSON()
-}
-
-// list does the same for the objects in an array.
+// list normalises the objects in an array.
 func (n *normaliser) list(
 	ctx context.Context, value json.RawMessage, fields []schemas.Field, at string,
 ) json.RawMessage {
@@ -168,7 +157,7 @@ func (n *normaliser) list(
 			return value
 		}
 		if rawjson.KindOf(element) == rawjson.ObjectKind {
-			element = n.object(ctx, element, fields, at+"/"+strconv.Itoa(i))
+			element = n.object(ctx, rawjson.OpenObject(element), fields, at+"/"+strconv.Itoa(i)).JSON()
 		}
 		if i > 0 {
 			out = append(out, ',')

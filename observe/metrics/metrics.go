@@ -174,47 +174,29 @@ type Queue struct {
 // Queues adds the metrics of queues. Each request for the metrics calls read, which must be safe
 // for concurrent use and return each source once. Call Queues once, before Handler serves.
 func (m *Metrics) Queues(read func() []Queue) {
-	m.prometheus.MustRegister(&queues{
-		read:      read,
-		waiting:   queueMetric("waiting_messages", "Messages that are stored and not accepted yet."),
-		inFlight:  queueMetric("in_flight_messages", "Waiting messages that are being sent."),
-		oldest:    queueMetric("oldest_seconds", "Age of the oldest waiting message; 0 if none waits."),
-		dead:      queueMetric("dead_messages", "Dead letters: messages that were given up and are kept."),
-		delivered: queueMetric("delivered_messages_total", "Messages that have been accepted since the start."),
-	})
-}
-
-func queueMetric(name, help string) *prometheus.Desc {
-	return prometheus.NewDesc("segment_blocks_queue_"+name, help, []string{"source"}, nil)
-}
-
-// queues collects on request, so that nothing has to keep gauges up to date.
-type queues struct {
-	read                                       func() []Queue
-	waiting, inFlight, oldest, dead, delivered *prometheus.Desc
-}
-
-// Describe is that of prometheus.Collector.
-func (q *queues) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{q.waiting, q.inFlight, q.oldest, q.dead, q.delivered} {
-		out <- d
+	metric := func(name, help string) *prometheus.Desc {
+		return prometheus.NewDesc("segment_blocks_queue_"+name, help, []string{"source"}, nil)
 	}
-}
-
-// Collect is that of prometheus.Collector.
-func (q *queues) Collect(out chan<- prometheus.Metric) {
-	for _, s := range q.read() {
-		gauge := func(d *prometheus.Desc, value float64) {
-			out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, s.Source)
+	waiting := metric("waiting_messages", "Messages that are stored and not accepted yet.")
+	inFlight := metric("in_flight_messages", "Waiting messages that are being sent.")
+	oldest := metric("oldest_seconds", "Age of the oldest waiting message; 0 if none waits.")
+	dead := metric("dead_messages", "Dead letters: messages that were given up and are kept.")
+	delivered := metric("delivered_messages_total", "Messages that have been accepted since the start.")
+	// They are collected on request, so that nothing has to keep gauges up to date.
+	m.prometheus.MustRegister(prometheus.CollectorFunc(func(out chan<- prometheus.Metric) {
+		for _, q := range read() {
+			age := 0.0
+			if !q.Oldest.IsZero() {
+				age = max(0, time.Since(q.Oldest).Seconds())
+			}
+			gauge := func(d *prometheus.Desc, value float64) {
+				out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, q.Source)
+			}
+			gauge(waiting, float64(q.Waiting))
+			gauge(inFlight, float64(q.InFlight))
+			gauge(oldest, age)
+			gauge(dead, float64(q.Dead))
+			out <- prometheus.MustNewConstMetric(delivered, prometheus.CounterValue, float64(q.Delivered), q.Source)
 		}
-		age := 0.0
-		if !s.Oldest.IsZero() {
-			age = max(0, time.Since(s.Oldest).Seconds())
-		}
-		gauge(q.waiting, float64(s.Waiting))
-		gauge(q.inFlight, float64(s.InFlight))
-		gauge(q.oldest, age)
-		gauge(q.dead, float64(s.Dead))
-		out <- prometheus.MustNewConstMetric(q.delivered, prometheus.CounterValue, float64(s.Delivered), s.Source)
-	}
+	}))
 }
