@@ -49,11 +49,10 @@ func (r *Registry) Entry(b Block) Entry {
 	e := EntryOf(b)
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	for _, other := range r.blocks[e.ID] {
-		e.Majors = append(e.Majors, other.Manifest().Major())
-	}
-	if len(e.Majors) < 2 {
-		e.Majors = nil
+	if majors := r.blocks[e.ID]; len(majors) > 1 {
+		for _, other := range majors {
+			e.Majors = append(e.Majors, other.Manifest().Major())
+		}
 	}
 	return e
 }

@@ -240,23 +240,18 @@ func (rt *Runtime) sourceFor(b *Block, name string) (namedSource, error) {
 	switch {
 	case !b.sourced && (name == "" || known):
 		return namedSource{value: NoSource{}}, nil
-	case !known && name == "":
-		return namedSource{}, &Error{
-			Code: UnknownSource, Message: "has no source to use: none of type " + b.needs + " is configured",
-		}
-	case !known:
-		names := slices.Sorted(maps.Keys(rt.sourceAt))
-		return namedSource{}, &Error{
-			Code:    UnknownSource,
-			Message: fmt.Sprintf("names a source that is not configured: %q%s", name, schemas.DidYouMean(name, names)),
-		}
-	case !b.accepts(rt.sources[i].value):
-		return namedSource{}, &Error{
-			Code:    UnknownSource,
-			Message: fmt.Sprintf("needs a source of type %s, and this one is a %T: %q", b.needs, rt.sources[i].value, name),
-		}
+	case known && b.accepts(rt.sources[i].value):
+		return rt.sources[i], nil
 	}
-	return rt.sources[i], nil
+	message := "has no source to use: none of type " + b.needs + " is configured"
+	switch {
+	case known:
+		message = fmt.Sprintf("needs a source of type %s, and this one is a %T: %q", b.needs, rt.sources[i].value, name)
+	case name != "":
+		names := slices.Sorted(maps.Keys(rt.sourceAt))
+		message = fmt.Sprintf("names a source that is not configured: %q%s", name, schemas.DidYouMean(name, names))
+	}
+	return namedSource{}, &Error{Code: UnknownSource, Message: message}
 }
 
 // run calls the executor and checks what it returns.
@@ -265,19 +260,18 @@ func (rt *Runtime) run(ctx context.Context, inv *invocation, call *Call) (json.R
 	if err != nil {
 		return nil, executorError(err)
 	}
-	// The call has been made by now: failing it for the size of its output would be worse.
-	schema := inv.block.manifest.Output
-	if obj, ok := value.(rawjson.Object); ok {
-		if raw := obj.JSON(); schema.AcceptsJSON(raw, wide()) {
-			return raw, nil
+	obj, ok := value.(rawjson.Object)
+	raw := obj.JSON()
+	if !ok {
+		if raw, err = rawjson.Encode(value, wide()); err != nil {
+			return nil, &Error{Code: InvalidOutput, Message: "ran, but returned what is not JSON: " + err.Error(), Err: err}
 		}
 	}
-	raw, err := rawjson.Encode(value, wide())
-	if err != nil {
-		return nil, &Error{Code: InvalidOutput, Message: "ran, but returned what is not JSON: " + err.Error(), Err: err}
+	schema := inv.block.manifest.Output
+	if schema.AcceptsJSON(raw, wide()) {
+		return raw, nil
 	}
-	obj, err := rawjson.ParseObject(raw, wide())
-	if err != nil {
+	if obj, err = rawjson.ParseObject(raw, wide()); err != nil {
 		message := "ran, but did not return an object: " + schemas.Excerpt(raw)
 		return nil, &Error{Code: InvalidOutput, Message: message, Err: err}
 	}
@@ -290,7 +284,8 @@ func (rt *Runtime) run(ctx context.Context, inv *invocation, call *Call) (json.R
 	return raw, nil
 }
 
-// wide limits let everything pass, for what has been checked before.
+// wide limits let everything pass: what has been checked before, and an output, for whose size it
+// would be wrong to fail a call that has been made.
 func wide() rawjson.Limits {
 	return rawjson.Limits{MaxBytes: math.MaxInt32, MaxDepth: 1000, MaxMembers: math.MaxInt32}
 }

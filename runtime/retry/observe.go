@@ -33,15 +33,3 @@ type onAttemptKey struct{}
 func OnAttempt(ctx context.Context, tell func(Attempt)) context.Context {
 	return context.WithValue(ctx, onAttemptKey{}, tell)
 }
-
-// observed tells of an attempt whose request is in seen.
-func (s *sending) observed(ctx context.Context, seen Attempt, answer *Answer, err error) {
-	tell, _ := ctx.Value(onAttemptKey{}).(func(Attempt))
-	if tell == nil {
-		return
-	}
-	seen.Duration = time.Since(seen.StartedAt)
-	seen.Method, seen.URL, seen.Waited = s.Method, s.URL, s.waited
-	seen.Answer, seen.AnswerCut, seen.Err = answer, answer != nil && answer.unread != nil, err
-	tell(seen)
-}

@@ -89,8 +89,8 @@ func (p Policy) withDefaults() Policy {
 	p.MaxRetries = max(0, cmp.Or(p.MaxRetries, 10))
 	p.BaseDelay = cmp.Or(max(0, p.BaseDelay), 500*time.Millisecond)
 	p.MaxDelay = cmp.Or(max(0, p.MaxDelay), time.Minute)
-	p.Budget = cmp.Or(p.Budget, 2*time.Minute)
-	p.RateLimitBudget = cmp.Or(p.RateLimitBudget, 2*time.Minute)
+	p.Budget = max(0, cmp.Or(p.Budget, 2*time.Minute))
+	p.RateLimitBudget = max(0, cmp.Or(p.RateLimitBudget, 2*time.Minute))
 	p.AttemptTimeout = cmp.Or(p.AttemptTimeout, 15*time.Second)
 	return p
 }

@@ -16,13 +16,12 @@ type sending struct {
 	client *Client
 	limit  limit
 
-	attempts       int
-	counted        int           // retries that count against MaxRetries
-	waited         time.Duration // since the last attempt
-	limited        time.Duration // waited for rate limits
-	since          time.Time     // the first failure
-	limitedAtFirst time.Duration // limited by then
-	last           Error         // what the last attempt came to; Sent and InDoubt hold for all
+	attempts int
+	counted  int           // retries that count against MaxRetries
+	waited   time.Duration // since the last attempt
+	limited  time.Duration // waited for rate limits
+	since    time.Time     // the first failure, later by what has been waited for rate limits after it
+	last     Error         // what the last attempt came to; Sent and InDoubt hold for all
 }
 
 func newSending(c *Client, r *Request) sending {
@@ -55,7 +54,7 @@ func (s *sending) awaitTurn(ctx context.Context) error {
 			e.Code, e.RetryAfter = RateLimited, max(e.RetryAfter, wait)
 			return e
 		}
-		s.limited += wait
+		s.limited, s.since = s.limited+wait, s.since.Add(wait)
 		if !s.sleep(ctx, wait) {
 			return s.interrupted(ctx)
 		}
@@ -65,7 +64,7 @@ func (s *sending) awaitTurn(ctx context.Context) error {
 // attempt makes one attempt and notes what it came to.
 func (s *sending) attempt(ctx context.Context) (*Answer, Decision) {
 	s.attempts++
-	seen := Attempt{StartedAt: time.Now()}
+	seen := Attempt{StartedAt: time.Now(), Waited: s.waited, Method: s.Method, URL: s.URL}
 	answer, err := s.try(ctx, &seen)
 	sent := true
 	var decision Decision
@@ -79,13 +78,17 @@ func (s *sending) attempt(ctx context.Context) (*Answer, Decision) {
 	default:
 		decision = s.Judge(answer)
 	}
-	s.observed(ctx, seen, answer, decision.Err)
+	if tell, _ := ctx.Value(onAttemptKey{}).(func(Attempt)); tell != nil {
+		seen.Duration, seen.Answer, seen.Err = time.Since(seen.StartedAt), answer, decision.Err
+		seen.AnswerCut = answer != nil && answer.unread != nil
+		tell(seen)
+	}
 	s.waited = 0
 	if decision.Code == "" {
 		return answer, decision
 	}
-	if s.since.IsZero() {
-		s.since, s.limitedAtFirst = time.Now(), s.limited
+	if s.attempts == 1 {
+		s.since = time.Now()
 	}
 	s.last = Error{
 		Code: decision.Code, Endpoint: s.Endpoint, Err: decision.Err,
@@ -118,8 +121,7 @@ func (s *sending) backOff(ctx context.Context) error {
 	}
 	wait := s.Policy.delay(s.counted)
 	s.counted++
-	spent := time.Since(s.since) - (s.limited - s.limitedAtFirst)
-	if bound := exceeds(ctx, wait, spent, s.Policy.Budget, "on retrying"); bound != "" {
+	if bound := exceeds(ctx, wait, time.Since(s.since), s.Policy.Budget, "on retrying"); bound != "" {
 		return s.end(s.gaveUp(wait, bound))
 	}
 	if !s.sleep(ctx, wait) {
@@ -130,7 +132,7 @@ func (s *sending) backOff(ctx context.Context) error {
 
 // exceeds returns the bound that a wait does not fit in, or "".
 func exceeds(ctx context.Context, wait, spent, budget time.Duration, purpose string) string {
-	if budget = max(0, budget); spent+wait > budget {
+	if spent+wait > budget {
 		return "the " + briefly(budget) + " that may be spent " + purpose
 	}
 	if deadline, ok := ctx.Deadline(); ok && wait >= time.Until(deadline) {

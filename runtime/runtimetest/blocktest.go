@@ -31,6 +31,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -38,6 +39,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/registry"
@@ -100,7 +102,7 @@ type bench struct {
 	t        *testing.T
 	requests *atomic.Int64
 	mu       sync.Mutex
-	seen     []string
+	seen     strings.Builder
 }
 
 // start runs a receiver for the length of a test, and checks at its end that no goroutine and no
@@ -121,7 +123,10 @@ func (k *kit) start(t *testing.T, answer http.HandlerFunc) *bench {
 		require.NoError(t, rt.Close(ctx))
 		server.Close()
 		goleak.VerifyNone(t, before)
-		b.requireNoSecret()
+		encode := base64.StdEncoding.EncodeToString
+		for _, form := range []string{Secret, encode([]byte(Secret)), encode([]byte(Secret + ":"))} {
+			require.NotContains(t, b.seen.String(), form)
+		}
 	})
 	return b
 }
@@ -145,17 +150,7 @@ func (b *bench) saw(things ...any) {
 	for _, thing := range things {
 		text, err := json.Marshal(thing)
 		require.NoError(b.t, err)
-		b.seen = append(b.seen, string(text), fmt.Sprintf("%+v", thing))
-	}
-}
-
-func (b *bench) requireNoSecret() {
-	encode := base64.StdEncoding.EncodeToString
-	forms := []string{Secret, encode([]byte(Secret)), encode([]byte(Secret + ":"))}
-	for _, text := range b.seen {
-		for _, form := range forms {
-			require.NotContains(b.t, text, form)
-		}
+		_, _ = fmt.Fprintf(&b.seen, "%s %+v\n", text, thing)
 	}
 }
 
@@ -167,22 +162,20 @@ func (k *kit) good() rawjson.Object { return k.manifest.Examples[0].Input }
 func (k *kit) examples(t *testing.T) {
 	b := k.start(t, k.Accept)
 	for _, x := range k.manifest.Examples {
-		requests := b.requests.Load()
-		res, err := b.invoke(t.Context(), k.manifest.ID, runtime.JSON(x.Input.JSON()))
-		require.NoError(t, err, x.Title)
-		require.JSONEq(t, string(x.Output.JSON()), string(res.Output), x.Title)
-		require.Empty(t, k.manifest.Output.Validate(t.Context(), rawjson.OpenObject(res.Output)), x.Title)
-		require.Equal(t, b.requests.Load()-requests, int64(res.Receipt.Attempts),
-			"the receipt must count the attempts: %s", x.Title)
-		require.NotZero(t, res.Receipt.Attempts, "the block must count its attempts in the receipt: %s", x.Title)
-		require.NotEmpty(t, res.Receipt.Endpoint, "the block must name its endpoint in the receipt: %s", x.Title)
-		require.NotEmpty(t, res.Receipt.InvocationID, x.Title)
-
 		var asMap map[string]any
 		require.NoError(t, json.Unmarshal(x.Input.JSON(), &asMap))
-		res, err = b.invoke(t.Context(), k.manifest.ID, runtime.Map(asMap))
-		require.NoError(t, err, "as a Go map: %s", x.Title)
-		require.JSONEq(t, string(x.Output.JSON()), string(res.Output), x.Title)
+		for _, input := range []runtime.Input{runtime.JSON(x.Input.JSON()), runtime.Map(asMap)} {
+			requests := b.requests.Load()
+			res, err := b.invoke(t.Context(), k.manifest.ID, input)
+			require.NoError(t, err, "%s, as %T", x.Title, input)
+			require.JSONEq(t, string(x.Output.JSON()), string(res.Output), x.Title)
+			require.Empty(t, k.manifest.Output.Validate(t.Context(), rawjson.OpenObject(res.Output)), x.Title)
+			require.Equal(t, b.requests.Load()-requests, int64(res.Receipt.Attempts),
+				"the receipt must count the attempts: %s", x.Title)
+			require.NotZero(t, res.Receipt.Attempts, "the block must count its attempts in the receipt: %s", x.Title)
+			require.NotEmpty(t, res.Receipt.Endpoint, "the block must name its endpoint in the receipt: %s", x.Title)
+			require.NotEmpty(t, res.Receipt.InvocationID, x.Title)
+		}
 	}
 }
 
@@ -310,21 +303,13 @@ func (k *kit) preview(t *testing.T) {
 // cancel lets the caller go while the receiver keeps it waiting. A block that ignored its context
 // would hang here.
 func (k *kit) cancel(t *testing.T) {
-	arrived, gone := make(chan struct{}, 8), make(chan struct{})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
 	b := k.start(t, func(_ http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body) // only then does the server notice that the client has gone
-		arrived <- struct{}{}
-		select {
-		case <-r.Context().Done():
-		case <-gone:
-		}
-	})
-	defer close(gone)
-	ctx, cancel := context.WithCancel(t.Context())
-	go func() {
-		<-arrived
 		cancel()
-	}()
+		<-r.Context().Done()
+	})
 	began := time.Now()
 	_, err := b.invoke(ctx, k.manifest.ID, runtime.JSON(k.good().JSON()))
 	require.Equal(t, runtime.Canceled, runtime.ErrorOf(err).Code, "%v", err)
@@ -362,19 +347,14 @@ func (k *kit) failures(t *testing.T) {
 func (k *kit) concurrent(t *testing.T) {
 	b := k.start(t, k.Accept)
 	input := runtime.JSON(k.good().JSON())
-	var group sync.WaitGroup
-	errs := make(chan error, 32)
-	for range cap(errs) {
-		group.Go(func() {
+	var group errgroup.Group
+	for range 32 {
+		group.Go(func() error {
 			_, err := b.invoke(context.Background(), k.manifest.ID, input)
-			errs <- err
+			return err
 		})
 	}
-	group.Wait()
-	close(errs)
-	for err := range errs {
-		require.NoError(t, err)
-	}
+	require.NoError(t, group.Wait())
 }
 
 func set(input rawjson.Object, name string, value json.RawMessage) rawjson.Object {
