@@ -1,6 +1,10 @@
 package mcp
 
-import sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+import (
+	"net/http"
+
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+)
 
 // WithFixtures lets a test mount more on each endpoint than the blocks, and change how it is
 // served.
@@ -10,4 +14,9 @@ func (c Config) WithFixtures(
 ) Config {
 	c.tune, c.mount = tune, mount
 	return c
+}
+
+// Plain reports whether a message is answered without the SDK.
+func (s *Server) Plain(h http.Header, body string) bool {
+	return s.endpoints[address{profile: Sim}].plain(h, []byte(body)) != nil
 }

@@ -2,6 +2,7 @@ package mcp
 
 import (
 	"context"
+	"net/http"
 	"sync"
 )
 
@@ -38,8 +39,14 @@ type callID struct{ session, request string }
 
 type runningCall struct{ cancel context.CancelFunc }
 
-// begin notes a call. The function forgets it again.
-func (c *calls) begin(id callID, cancel context.CancelFunc) func() {
+// begin notes a call, and returns the context that ends when its client cancels it. That the client
+// goes away does not end it. The function must be called once the call is over.
+func (c *calls) begin(r *http.Request, request []byte) (context.Context, func()) {
+	life, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
+	id := callID{r.Header.Get(sessionHeader), string(request)}
+	if id.session == "" || len(id.session) > longestSession {
+		return life, cancel
+	}
 	call := &runningCall{cancel}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -47,7 +54,8 @@ func (c *calls) begin(id callID, cancel context.CancelFunc) func() {
 		c.running = map[callID]*runningCall{}
 	}
 	c.running[id] = call
-	return func() {
+	return life, func() {
+		cancel()
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if c.running[id] == call {

@@ -52,6 +52,7 @@ type address struct {
 type endpoint struct {
 	server *sdk.Server
 	http   http.Handler
+	tools  map[string]sdk.ToolHandler // of the blocks, by name
 }
 
 // Config says what a Server offers. The zero value of each field is a sensible default.
@@ -179,8 +180,10 @@ func (s *Server) endpoint(source string, profile Profile, tools []*sdk.Tool) *en
 	server := sdk.NewServer(about, options)
 	server.AddReceivingMiddleware(s.recovered, s.pinned)
 	source = cmp.Or(source, s.cfg.DefaultSource)
+	handlers := map[string]sdk.ToolHandler{}
 	for i, entry := range s.blocks {
-		server.AddTool(tools[i], s.handler(entry, source, profile))
+		handlers[tools[i].Name] = s.handler(entry, source, profile)
+		server.AddTool(tools[i], handlers[tools[i].Name])
 		server.AddResource(resource(entry))
 	}
 	for _, t := range s.cfg.Tools {
@@ -189,7 +192,8 @@ func (s *Server) endpoint(source string, profile Profile, tools []*sdk.Tool) *en
 	if s.cfg.mount != nil {
 		s.cfg.mount(server)
 	}
-	return &endpoint{server, sdk.NewStreamableHTTPHandler(func(*http.Request) *sdk.Server { return server }, transport)}
+	handler := sdk.NewStreamableHTTPHandler(func(*http.Request) *sdk.Server { return server }, transport)
+	return &endpoint{server, handler, handlers}
 }
 
 const instructions = "Each tool makes one kind of call to a customer data platform. What the platform would drop " +
