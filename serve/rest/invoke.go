@@ -112,7 +112,11 @@ func succeedPlainly(w http.ResponseWriter, result *runtime.Result, attempts []ru
 }
 
 func resultDoc(result *runtime.Result, attempts []runtime.Attempt) []byte {
-	answer := rawjson.Object{{Name: "output", Value: result.Output}, {Name: "receipt", Value: encode(result.Receipt)}}
+	receipt, err := result.Receipt.MarshalJSON() // an encoder would read what this returns once more
+	if err != nil {
+		panic(err)
+	}
+	answer := rawjson.Object{{Name: "output", Value: result.Output}, {Name: "receipt", Value: receipt}}
 	if attempts != nil {
 		answer = answer.Set("attempts", encode(attempts))
 	}
