@@ -2,6 +2,7 @@ package rest
 
 import (
 	"net/http"
+	"path"
 	"slices"
 
 	"github.com/aacflow/segment-blocks/registry"
@@ -11,64 +12,63 @@ import (
 
 // list answers with the entries of the blocks that match all filters. They are sorted by id, or in
 // the order of the search.
-func (h *Handler) list(w http.ResponseWriter, r *http.Request, _ string) {
+func (h *Handler) list(w http.ResponseWriter, r *http.Request) *Problem {
 	query, p := queryOf(r, "search", "category", "tag")
 	if p != nil {
-		p.Write(w, r)
-		return
+		return p
 	}
+	category, tag := query.Get("category"), query.Get("tag")
 	entries := []registry.Entry{}
 	for _, b := range h.registry.Search(query.Get("search")) {
 		m := b.Manifest()
-		if category := query.Get("category"); category != "" && category != m.Category {
-			continue
+		if (category == "" || category == m.Category) && (tag == "" || slices.Contains(m.Tags, tag)) {
+			entries = append(entries, h.registry.Entry(b))
 		}
-		if tag := query.Get("tag"); tag != "" && !slices.Contains(m.Tags, tag) {
-			continue
-		}
-		entries = append(entries, h.registry.Entry(b))
 	}
 	writeCached(w, r, typeJSON, encode(map[string]any{"blocks": entries}))
+	return nil
 }
 
-func (h *Handler) block(w http.ResponseWriter, r *http.Request, id string) {
-	if b := h.lookup(w, r, id); b != nil {
-		w.Header().Add("Vary", "Accept")
-		if prefers(r, "text/markdown") {
-			writeCached(w, r, typeMarkdown, []byte(h.registry.Entry(b).Markdown()))
-			return
-		}
+func (h *Handler) block(w http.ResponseWriter, r *http.Request) *Problem {
+	b, p := h.lookup(r)
+	if p != nil {
+		return p
+	}
+	w.Header().Add("Vary", "Accept")
+	if prefers(r, "text/markdown") {
+		writeCached(w, r, typeMarkdown, []byte(h.registry.Entry(b).Markdown()))
+	} else {
 		writeCached(w, r, typeJSON, encode(h.registry.Entry(b)))
 	}
+	return nil
 }
 
-func (h *Handler) inputSchema(w http.ResponseWriter, r *http.Request, id string) {
-	if b := h.lookup(w, r, id); b != nil {
-		writeCached(w, r, typeSchema, b.Manifest().Input.JSON())
+// schema answers with the one that the path ends with: input or output.
+func (h *Handler) schema(w http.ResponseWriter, r *http.Request) *Problem {
+	b, p := h.lookup(r)
+	if p != nil {
+		return p
 	}
-}
-
-func (h *Handler) outputSchema(w http.ResponseWriter, r *http.Request, id string) {
-	if b := h.lookup(w, r, id); b != nil {
-		writeCached(w, r, typeSchema, b.Manifest().Output.JSON())
+	s := b.Manifest().Input
+	if path.Base(r.Pattern) == "output" {
+		s = b.Manifest().Output
 	}
+	writeCached(w, r, typeSchema, s.JSON())
+	return nil
 }
 
-func (h *Handler) sources(w http.ResponseWriter, r *http.Request, _ string) {
+func (h *Handler) sources(w http.ResponseWriter, r *http.Request) *Problem {
 	writeCached(w, r, typeJSON, encode(map[string]any{"sources": h.runtime.Sources()}))
+	return nil
 }
 
-// lookup returns the block with an id. If there is none it answers 404 and returns nil.
-func (h *Handler) lookup(w http.ResponseWriter, r *http.Request, id string) registry.Block {
-	b, err := h.registry.Find(id)
+// lookup returns the block that the path names.
+func (h *Handler) lookup(r *http.Request) (registry.Block, *Problem) {
+	ref := r.PathValue("id")
+	b, err := h.registry.Find(ref)
 	if err != nil {
-		unknown(id, err).Write(w, r)
-		return nil
+		id, _ := schemas.CutMajor(ref)
+		return nil, problemOf(&runtime.Error{Code: runtime.UnknownBlock, Block: id, Message: err.Error()})
 	}
-	return b
-}
-
-func unknown(ref string, err error) *Problem {
-	id, _ := schemas.CutMajor(ref)
-	return problemOf(&runtime.Error{Code: runtime.UnknownBlock, Block: id, Message: err.Error()})
+	return b, nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"net/http"
+	"path"
 	"slices"
 	"time"
 
@@ -66,12 +67,12 @@ type delivery struct {
 	Queue       *QueueState `json:"queue,omitempty"`
 }
 
-func (h *Handler) delivery(w http.ResponseWriter, r *http.Request, name string) {
-	source, p := h.source(name)
+func (h *Handler) delivery(w http.ResponseWriter, r *http.Request) *Problem {
+	source, p := h.source(r)
 	if p != nil {
-		p.Write(w, r)
-		return
+		return p
 	}
+	name := source.Name
 	var t invocations.Tally
 	if h.cfg.Invocations != nil {
 		t = h.cfg.Invocations.Tally(name)
@@ -84,9 +85,12 @@ func (h *Handler) delivery(w http.ResponseWriter, r *http.Request, name string) 
 		d.Retried += state.Retried
 	}
 	writeFresh(w, typeJSON, encode(d))
+	return nil
 }
 
-func (h *Handler) source(name string) (runtime.SourceInfo, *Problem) {
+// source returns the source that the path names.
+func (h *Handler) source(r *http.Request) (runtime.SourceInfo, *Problem) {
+	name := r.PathValue("name")
 	var names []string
 	for _, s := range h.runtime.Sources() {
 		if s.Name == name {
@@ -98,12 +102,12 @@ func (h *Handler) source(name string) (runtime.SourceInfo, *Problem) {
 		fmt.Sprintf("there is no such source: %.100q%s", name, schemas.DidYouMean(name, names)))
 }
 
-func (h *Handler) queue(name string) (Queue, *Problem) {
-	s, p := h.source(name)
+func (h *Handler) queue(r *http.Request) (Queue, *Problem) {
+	s, p := h.source(r)
 	if p != nil {
 		return Queue{}, p
 	}
-	q, ok := h.cfg.Queues[name]
+	q, ok := h.cfg.Queues[s.Name]
 	if !ok {
 		return Queue{}, newProblem(codeNotFound,
 			fmt.Sprintf("the source keeps no messages to send later: its delivery is %q", s.Delivery))
@@ -111,22 +115,19 @@ func (h *Handler) queue(name string) (Queue, *Problem) {
 	return q, nil
 }
 
-func (h *Handler) deadLetters(w http.ResponseWriter, r *http.Request, name string) {
-	q, p := h.queue(name)
+func (h *Handler) deadLetters(w http.ResponseWriter, r *http.Request) *Problem {
+	q, p := h.queue(r)
 	if p != nil {
-		p.Write(w, r)
-		return
+		return p
 	}
 	query, after, limit, p := pageOf(r)
 	if p != nil {
-		p.Write(w, r)
-		return
+		return p
 	}
 	list, cursor := []DeadLetter{}, after
 	for letter, err := range q.Dead() {
 		if err != nil {
-			problemOf(runtime.ErrorOf(err)).Write(w, r)
-			return
+			return problemOf(runtime.ErrorOf(err))
 		}
 		if letter.ID <= after && query.Has("after") {
 			continue
@@ -140,44 +141,37 @@ func (h *Handler) deadLetters(w http.ResponseWriter, r *http.Request, name strin
 		DeadLetters []DeadLetter `json:"deadLetters"`
 		Cursor      uint64       `json:"cursor"`
 	}{list, cursor}))
+	return nil
 }
 
-func (h *Handler) retryDead(w http.ResponseWriter, r *http.Request, name string) {
-	h.changeDead(w, r, name, func(q Queue) func(...uint64) (int, error) { return q.Retry })
-}
-
-func (h *Handler) dropDead(w http.ResponseWriter, r *http.Request, name string) {
-	h.changeDead(w, r, name, func(q Queue) func(...uint64) (int, error) { return q.Drop })
-}
-
-// changeDead does to dead letters what the path says.
-func (h *Handler) changeDead(
-	w http.ResponseWriter, r *http.Request, name string, which func(Queue) func(...uint64) (int, error),
-) {
-	q, p := h.queue(name)
-	if p == nil {
-		p = checkMediaType(r)
-	}
+// changeDead does to dead letters what the path ends with: retry or drop.
+func (h *Handler) changeDead(w http.ResponseWriter, r *http.Request) *Problem {
+	q, p := h.queue(r)
 	if p != nil {
-		p.Write(w, r)
-		return
+		return p
 	}
 	ids, p := idsOf(w, r)
 	if p != nil {
-		p.Write(w, r)
-		return
+		return p
 	}
-	changed, err := which(q)(ids...)
+	change := q.Retry
+	if path.Base(r.Pattern) == "drop" {
+		change = q.Drop
+	}
+	changed, err := change(ids...)
 	if err != nil {
-		problemOf(runtime.ErrorOf(err)).Write(w, r)
-		return
+		return problemOf(runtime.ErrorOf(err))
 	}
 	writeFresh(w, typeJSON, encode(map[string]int{"changed": changed}))
+	return nil
 }
 
 // idsOf reads the ids of a body, none if it asks for all.
 func idsOf(w http.ResponseWriter, r *http.Request) ([]uint64, *Problem) {
 	const mostBody, mostIDs = 256 << 10, 10_000
+	if p := checkMediaType(r); p != nil {
+		return nil, p
+	}
 	data, err := guard.ReadBody(w, r, mostBody)
 	var asked struct {
 		IDs []uint64 `json:"ids"`

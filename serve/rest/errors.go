@@ -58,21 +58,21 @@ func docOf(code string) ErrorDoc {
 	return ErrorDoc{runtime.CodeInfo{Code: runtime.Code(code), Meaning: code}, http.StatusInternalServerError}
 }
 
-func (h *Handler) errors(w http.ResponseWriter, r *http.Request, _ string) {
+func (h *Handler) errors(w http.ResponseWriter, r *http.Request) *Problem {
 	writeCached(w, r, typeJSON, encode(map[string]any{"errors": errorDocs()}))
+	return nil
 }
 
-func (h *Handler) error(w http.ResponseWriter, r *http.Request, code string) {
+func (h *Handler) error(w http.ResponseWriter, r *http.Request) *Problem {
+	code := r.PathValue("code")
 	var known []string
 	for _, d := range errorDocs() {
 		if string(d.Code) == code {
 			writeCached(w, r, typeJSON, encode(d))
-			return
+			return nil
 		}
 		known = append(known, string(d.Code))
 	}
-	newProblem(
-		codeNotFound,
-		fmt.Sprintf("there is no such error code: %.100q%s", code, schemas.DidYouMean(code, known)),
-	).Write(w, r)
+	return newProblem(codeNotFound,
+		fmt.Sprintf("there is no such error code: %.100q%s", code, schemas.DidYouMean(code, known)))
 }

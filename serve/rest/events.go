@@ -11,35 +11,39 @@ import (
 	"github.com/aacflow/segment-blocks/serve/guard"
 )
 
-// events answers an invocation with server-sent events: one of type attempt for each HTTP attempt
-// when it ends, and at last one of type result or problem. What fails before the first attempt gets
-// the plain answer, with its status.
+// events answers an invocation with server-sent events.
 type events struct {
 	w        http.ResponseWriter
 	begun    bool
 	attempts chan runtime.Attempt
-	end      func() // waits until all attempts are written
 }
 
-func newEvents(w http.ResponseWriter) *events {
+// follow invokes, and answers with an event of type attempt for each HTTP attempt when it ends, and
+// at last one of type result or problem. It returns what fails before the first attempt: that gets
+// the plain answer, with its status.
+func (h *Handler) follow(w http.ResponseWriter, r *http.Request, q request) *Problem {
 	// There is room for all attempts that the runtime tells of, so a client that reads slowly holds
 	// up none of them.
 	e := &events{w: w, attempts: make(chan runtime.Attempt, 50)}
-	written := make(chan struct{})
-	go func() {
-		defer close(written)
-		e.follow()
-	}()
-	e.end = sync.OnceFunc(func() {
-		close(e.attempts)
-		<-written
-	})
-	return e
+	var writing sync.WaitGroup
+	writing.Go(e.write)
+	result, attempts, p := h.run(r, q, runtime.OnAttempt(func(a runtime.Attempt) { e.attempts <- a }))
+	close(e.attempts)
+	writing.Wait()
+	switch {
+	case p == nil:
+		e.event("result", resultDoc(result, attempts))
+	case !e.begun:
+		return p
+	default:
+		p.Fill(r)
+		e.event("problem", encode(p))
+	}
+	return nil
 }
 
-func (e *events) attempt(a runtime.Attempt) { e.attempts <- a }
-
-func (e *events) follow() {
+// write writes attempts until there are no more.
+func (e *events) write() {
 	alive := time.NewTicker(guard.StreamHeartbeat)
 	defer alive.Stop()
 	for {
@@ -50,34 +54,19 @@ func (e *events) follow() {
 			}
 			e.event("attempt", encode(a))
 		case <-alive.C:
-			e.write(": alive\n\n")
+			e.send(": alive\n\n")
 		}
 	}
 }
 
-func (e *events) succeed(_ http.ResponseWriter, result *runtime.Result, attempts []runtime.Attempt) {
-	e.end()
-	e.event("result", resultDoc(result, attempts))
-}
-
-func (e *events) fail(_ http.ResponseWriter, r *http.Request, p *Problem) {
-	e.end()
-	if !e.begun {
-		p.Write(e.w, r)
-		return
-	}
-	p.Fill(r)
-	e.event("problem", encode(p))
-}
-
-// event writes a document in one line: the line breaks in JSON are only space.
+// event sends a document in one line: the line breaks in JSON are only space.
 func (e *events) event(kind string, doc []byte) {
 	line := strings.NewReplacer("\n", "", "\r", "").Replace(string(doc))
-	e.write(fmt.Sprintf("event: %s\ndata: %s\n\n", kind, line))
+	e.send(fmt.Sprintf("event: %s\ndata: %s\n\n", kind, line))
 }
 
-// write fails only if the client has left, which ends the invocation too.
-func (e *events) write(text string) {
+// send fails only if the client has left, which ends the invocation too.
+func (e *events) send(text string) {
 	if !e.begun {
 		e.begun = true
 		e.w.Header().Set("Content-Type", typeEvents)

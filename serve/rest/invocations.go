@@ -16,11 +16,10 @@ import (
 const defaultPage = 100
 
 // invocations answers with those that follow a number, or else with the latest.
-func (h *Handler) invocations(w http.ResponseWriter, r *http.Request, _ string) {
+func (h *Handler) invocations(w http.ResponseWriter, r *http.Request) *Problem {
 	query, after, limit, p := pageOf(r)
 	if p != nil {
-		p.Write(w, r)
-		return
+		return p
 	}
 	var list []*invocations.Invocation
 	cursor, missed := h.cfg.Invocations.Last(), uint64(0)
@@ -37,6 +36,7 @@ func (h *Handler) invocations(w http.ResponseWriter, r *http.Request, _ string) 
 		Cursor      uint64                    `json:"cursor"`
 		Missed      uint64                    `json:"missed"`
 	}{append([]*invocations.Invocation{}, list...), cursor, missed}))
+	return nil
 }
 
 // pageOf reads which part of a list is asked for.
@@ -89,23 +89,21 @@ func number(query url.Values, name string, standard uint64) (uint64, *Problem) {
 // with the next to end. An event of type gap says how many the client has missed.
 //
 // A stream reads the log at its own pace, so a slow client holds nothing up.
-func (h *Handler) stream(w http.ResponseWriter, r *http.Request, _ string) {
+func (h *Handler) stream(w http.ResponseWriter, r *http.Request) *Problem {
 	query, p := queryOf(r, "after")
 	if p != nil {
-		p.Write(w, r)
-		return
+		return p
 	}
 	seq, p := number(query, "after", h.cfg.Invocations.Last())
 	if last, err := strconv.ParseUint(r.Header.Get("Last-Event-ID"), 10, 63); err == nil {
 		seq = last
 	} else if p != nil {
-		p.Write(w, r)
-		return
+		return p
 	}
 	closeStream, full := h.streams.Open(r)
 	if full != nil {
 		full.Write(w, r)
-		return
+		return nil
 	}
 	defer closeStream()
 	guard.Stream(w, r, h.stopping, func(chunk []byte) ([]byte, <-chan struct{}, bool) {
@@ -119,6 +117,7 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request, _ string) {
 		}
 		return chunk, changed, false
 	})
+	return nil
 }
 
 // Drain ends the streams, and those that are opened later as soon as they have said what there is.

@@ -33,84 +33,84 @@ func (q request) options() []runtime.InvokeOption {
 	return options
 }
 
-func (h *Handler) read(w http.ResponseWriter, r *http.Request, block string) (request, *Problem) {
-	found, err := h.registry.Find(block)
-	if err != nil {
-		return request{}, unknown(block, err)
-	}
-	key, random, p := keyOf(r)
+func (h *Handler) read(w http.ResponseWriter, r *http.Request) (q request, p *Problem) {
+	b, p := h.lookup(r)
 	if p != nil {
-		return request{}, p
+		return q, p
 	}
-	w.Header().Set(keyHeader, string(key))
-	e, p := h.open(w, r)
-	return request{block, found.Manifest().ID, e, key, random}, p
+	if q.key, q.random, p = keyOf(r); p != nil {
+		return q, p
+	}
+	w.Header().Set(keyHeader, string(q.key))
+	q.ref, q.block = r.PathValue("id"), b.Manifest().ID
+	q.envelope, p = h.open(w, r)
+	return q, p
 }
 
-func (h *Handler) invoke(w http.ResponseWriter, r *http.Request, block string) {
-	fail, succeed := failPlainly, succeedPlainly
-	if prefers(r, typeResult) {
-		fail, succeed = failAsResult, succeedAsResult
-	}
+func (h *Handler) invoke(w http.ResponseWriter, r *http.Request) *Problem {
 	w.Header().Add("Vary", "Accept")
-	q, p := h.read(w, r, block)
-	if p != nil {
-		fail(w, r, p)
-		return
+	asResult := prefers(r, typeResult)
+	q, p := h.read(w, r)
+	if p == nil && !asResult && prefers(r, typeEvents) && !prefers(r, typeJSON) { // a client of MCP names both
+		return h.follow(w, r, q)
 	}
+	var result *runtime.Result
+	var attempts []runtime.Attempt
+	if p == nil {
+		result, attempts, p = h.run(r, q)
+	}
+	switch {
+	case asResult && p != nil:
+		writeFresh(w, typeResult, failedDoc(p))
+	case asResult:
+		writeFresh(w, typeResult, succeededDoc(result))
+	case p != nil:
+		return p
+	default:
+		writeFresh(w, typeJSON, resultDoc(result, attempts))
+	}
+	return nil
+}
+
+// run invokes the block. The attempts are nil unless the request asks for them.
+func (h *Handler) run(
+	r *http.Request, q request, options ...runtime.InvokeOption,
+) (_ *runtime.Result, attempts []runtime.Attempt, _ *Problem) {
 	keep := true   // also if the runtime panics
 	if !q.random { // nobody knows a random key before the answer
 		use, ok := h.claim(q)
 		if !ok {
-			fail(w, r, cmp.Or(h.fault(q.envelope), newProblem(
-				codeKeyReused,
-				"the Idempotency-Key has been used for another input; nothing was sent, "+
-					"since the receiver would drop it as a duplicate",
-			)))
-			return
+			return nil, nil, cmp.Or(h.fault(q.envelope), newProblem(codeKeyReused, "the Idempotency-Key has been used "+
+				"for another input; nothing was sent, since the receiver would drop it as a duplicate"))
 		}
 		defer func() { use.Done(keep) }()
 	}
-	var attempts []runtime.Attempt // stays nil unless they are asked for
-	options := q.options()
+	options = append(options, q.options()...)
 	if q.attempts {
 		attempts = []runtime.Attempt{}
 		options = append(options, runtime.RecordAttempts(&attempts))
 	}
-	if prefers(r, typeEvents) && !prefers(r, typeJSON) { // a client of MCP names both everywhere
-		events := newEvents(w)
-		defer events.end()
-		options = append(options, runtime.OnAttempt(events.attempt))
-		fail, succeed = events.fail, events.succeed
-	}
 	result, err := h.runtime.Invoke(r.Context(), q.ref, runtime.JSON(q.input), options...)
-	if err != nil {
-		e := runtime.ErrorOf(err)
-		keep = idempotency.Sent(e)
-		if keep && q.random { // a success has no repeat, so only this needs the hash of the input
-			if use, ok := h.claim(q); ok {
-				use.Done(keep)
-			}
-		}
-		p := cmp.Or(h.fault(q.envelope), problemOf(e))
-		p.Attempts = attempts
-		fail(w, r, p)
-		return
+	if err == nil {
+		return result, attempts, nil
 	}
-	succeed(w, result, attempts)
+	e := runtime.ErrorOf(err)
+	keep = idempotency.Sent(e)
+	if keep && q.random { // a success has no repeat, so only this needs the hash of the input
+		if use, ok := h.claim(q); ok {
+			use.Done(keep)
+		}
+	}
+	p := cmp.Or(h.fault(q.envelope), problemOf(e))
+	p.Attempts = attempts
+	return nil, nil, p
 }
 
 func (h *Handler) claim(q request) (*idempotency.Use, bool) {
 	return h.keys.Claim(q.key.invocationID(q.block, q.source), q.block, q.input)
 }
 
-func failPlainly(w http.ResponseWriter, r *http.Request, p *Problem) { p.Write(w, r) }
-
-// succeedPlainly answers with the output as it is.
-func succeedPlainly(w http.ResponseWriter, result *runtime.Result, attempts []runtime.Attempt) {
-	writeFresh(w, typeJSON, resultDoc(result, attempts))
-}
-
+// resultDoc is the answer with the output as it is.
 func resultDoc(result *runtime.Result, attempts []runtime.Attempt) []byte {
 	receipt, err := result.Receipt.MarshalJSON() // an encoder would read what this returns once more
 	if err != nil {
@@ -123,21 +123,20 @@ func resultDoc(result *runtime.Result, attempts []runtime.Attempt) []byte {
 	return answer.JSON()
 }
 
-func (h *Handler) preview(w http.ResponseWriter, r *http.Request, block string) {
-	q, p := h.read(w, r, block)
+func (h *Handler) preview(w http.ResponseWriter, r *http.Request) *Problem {
+	q, p := h.read(w, r)
 	if p != nil {
-		p.Write(w, r)
-		return
+		return p
 	}
 	requests, receipt, err := h.runtime.Preview(r.Context(), q.ref, runtime.JSON(q.input), q.options()...)
 	if err != nil {
-		cmp.Or(h.fault(q.envelope), problemOf(runtime.ErrorOf(err))).Write(w, r)
-		return
+		return cmp.Or(h.fault(q.envelope), problemOf(runtime.ErrorOf(err)))
 	}
 	writeFresh(w, typeJSON, encode(struct {
 		Requests []runtime.Request `json:"requests"`
 		Receipt  *runtime.Receipt  `json:"receipt"`
 	}{append([]runtime.Request{}, requests...), receipt}))
+	return nil
 }
 
 // verdict is the answer of validate: an invalid input is a result here, and no failure.
@@ -149,32 +148,30 @@ type verdict struct {
 	Unlisted   int                 `json:"unlistedViolations,omitempty"`
 }
 
-func (h *Handler) validate(w http.ResponseWriter, r *http.Request, block string) {
-	q, p := h.read(w, r, block)
+func (h *Handler) validate(w http.ResponseWriter, r *http.Request) *Problem {
+	q, p := h.read(w, r)
 	if p != nil {
-		p.Write(w, r)
-		return
+		return p
 	}
 	v := verdict{Valid: true, Violations: []schemas.Violation{}}
 	if err := h.runtime.Validate(r.Context(), q.ref, runtime.JSON(q.input), q.options()...); err != nil {
 		e := runtime.ErrorOf(err)
-		p := h.fault(q.envelope)
-		if p == nil && (len(e.Violations) == 0 || e.Code == runtime.InvalidOutput) {
-			p = problemOf(e)
+		if p := h.fault(q.envelope); p != nil {
+			return p
 		}
-		if p != nil {
-			p.Write(w, r)
-			return
+		if len(e.Violations) == 0 || e.Code == runtime.InvalidOutput {
+			return problemOf(e)
 		}
 		v = verdict{Code: e.Code, Violations: e.Violations, Unlisted: e.UnlistedViolations}
 	}
 	writeFresh(w, typeJSON, encode(v))
+	return nil
 }
 
-// succeedAsResult answers in AACFlow's shape. The output is the block's own and nothing else,
+// succeededDoc is the answer in AACFlow's shape. The output is the block's own and nothing else,
 // because workflows refer to its members. Those that are null are left out: the engine writes a
 // reference to one into the next block as the text null, which would be taken for an id.
-func succeedAsResult(w http.ResponseWriter, result *runtime.Result, _ []runtime.Attempt) {
+func succeededDoc(result *runtime.Result) []byte {
 	answer := rawjson.Object{
 		{Name: "success", Value: json.RawMessage("true")},
 		{Name: "output", Value: schemas.WithoutNulls(result.Output)},
@@ -182,14 +179,14 @@ func succeedAsResult(w http.ResponseWriter, result *runtime.Result, _ []runtime.
 	if result.Receipt.Emulated {
 		answer = answer.Set("emulated", json.RawMessage("true"))
 	}
-	writeFresh(w, typeResult, answer.JSON())
+	return answer.JSON()
 }
 
-// failAsResult answers with the problem's detail as the error, which is all that an author sees,
-// and with the rest of the problem as the output. None of its members has a name that AACFlow's
-// engine acts upon.
-func failAsResult(w http.ResponseWriter, _ *http.Request, p *Problem) {
-	writeFresh(w, typeResult, encode(struct {
+// failedDoc is the same for a failure. The problem's detail is the error, which is all that an
+// author sees, and the rest of the problem is the output. None of its members has a name that
+// AACFlow's engine acts upon.
+func failedDoc(p *Problem) []byte {
+	return encode(struct {
 		Success bool   `json:"success"`
 		Output  any    `json:"output"`
 		Error   string `json:"error"`
@@ -201,7 +198,7 @@ func failAsResult(w http.ResponseWriter, _ *http.Request, p *Problem) {
 		Unlisted          int                 `json:"unlistedViolations,omitempty"`
 		Items             []runtime.Item      `json:"items,omitempty"`
 		Receipt           *runtime.Receipt    `json:"receipt,omitempty"`
-	}{p.Code, p.Retryable, p.RetryAfterSeconds, p.Violations, p.UnlistedViolations, p.Items, p.Receipt}, p.Detail}))
+	}{p.Code, p.Retryable, p.RetryAfterSeconds, p.Violations, p.UnlistedViolations, p.Items, p.Receipt}, p.Detail})
 }
 
 const keyHeader = "Idempotency-Key"

@@ -73,6 +73,7 @@ func examplesOf(m *schemas.Manifest) map[string]any {
 	return examples
 }
 
-func (h *Handler) openapi(w http.ResponseWriter, r *http.Request, _ string) {
+func (h *Handler) openapi(w http.ResponseWriter, r *http.Request) *Problem {
 	writeCached(w, r, typeJSON, OpenAPI(h.registry, h.cfg.Version))
+	return nil
 }

@@ -55,6 +55,7 @@ package rest
 
 import (
 	"cmp"
+	"net/http"
 	"sync"
 
 	"github.com/aacflow/segment-blocks/registry"
@@ -86,7 +87,7 @@ type Handler struct {
 	runtime  *runtime.Runtime
 	registry *registry.Registry
 	cfg      Config
-	routes   []route
+	mux      *http.ServeMux
 	keys     *idempotency.Memory
 
 	streams  guard.Streams
@@ -102,6 +103,6 @@ func New(rt *runtime.Runtime, reg *registry.Registry, cfg Config) *Handler {
 	cfg.Version = cmp.Or(cfg.Version, "1.0.0")
 	h := &Handler{runtime: rt, registry: reg, cfg: cfg, keys: idempotency.New(), stopping: make(chan struct{})}
 	h.stop = sync.OnceFunc(func() { close(h.stopping) })
-	h.routes = h.table()
+	h.mux = h.endpoints()
 	return h
 }

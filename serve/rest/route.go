@@ -3,69 +3,67 @@ package rest
 import (
 	"fmt"
 	"net/http"
+	"path"
 	"slices"
 	"strings"
 
 	"github.com/aacflow/segment-blocks/serve/guard"
 )
 
-// route is a path of the API and what answers it. A part in braces stands for any part that is not
-// empty; what answers gets that part as variable.
-type route struct {
-	path      string
-	get, post func(w http.ResponseWriter, r *http.Request, variable string)
+// endpoint answers the requests of a path. What it returns is the problem to answer with, if there
+// is one.
+type endpoint struct {
+	methods []string
+	answer  func(w http.ResponseWriter, r *http.Request) *Problem
 }
 
-// table lists the routes. An http.ServeMux would answer 301, 404 and 405 in HTML and plain text.
-func (h *Handler) table() []route {
-	routes := []route{
-		{path: "/openapi.json", get: h.openapi},
-		{path: "/v1/blocks", get: h.list},
-		{path: "/v1/blocks/{id}", get: h.block},
-		{path: "/v1/blocks/{id}/schema/input", get: h.inputSchema},
-		{path: "/v1/blocks/{id}/schema/output", get: h.outputSchema},
-		{path: "/v1/blocks/{id}/invoke", post: h.invoke},
-		{path: "/v1/blocks/{id}/preview", post: h.preview},
-		{path: "/v1/blocks/{id}/validate", post: h.validate},
-		{path: "/v1/sources", get: h.sources},
-		{path: "/v1/sources/{name}/delivery", get: h.delivery},
-		{path: "/v1/sources/{name}/dead-letters", get: h.deadLetters},
-		{path: "/v1/sources/{name}/dead-letters/retry", post: h.retryDead},
-		{path: "/v1/sources/{name}/dead-letters/drop", post: h.dropDead},
-		{path: "/v1/errors", get: h.errors},
-		{path: "/v1/errors/{code}", get: h.error},
+func (e endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !slices.Contains(e.methods, r.Method) {
+		w.Header().Set("Allow", strings.Join(e.methods, ", "))
+		newProblem(codeMethod, fmt.Sprintf("the method of this path must be %s: %.20q",
+			strings.Join(e.methods, " or "), r.Method)).Write(w, r)
+	} else if p := e.answer(w, r); p != nil {
+		p.Write(w, r)
 	}
+}
+
+func (h *Handler) endpoints() *http.ServeMux {
+	mux := http.NewServeMux()
+	type answer = func(http.ResponseWriter, *http.Request) *Problem
+	get := func(path string, a answer) { mux.Handle(path, endpoint{[]string{http.MethodGet, http.MethodHead}, a}) }
+	post := func(path string, a answer) { mux.Handle(path, endpoint{[]string{http.MethodPost}, a}) }
+	get("/openapi.json", h.openapi)
+	get("/v1/blocks", h.list)
+	get("/v1/blocks/{id}", h.block)
+	get("/v1/blocks/{id}/schema/input", h.schema)
+	get("/v1/blocks/{id}/schema/output", h.schema)
+	post("/v1/blocks/{id}/invoke", h.invoke)
+	post("/v1/blocks/{id}/preview", h.preview)
+	post("/v1/blocks/{id}/validate", h.validate)
+	get("/v1/sources", h.sources)
+	get("/v1/sources/{name}/delivery", h.delivery)
+	get("/v1/sources/{name}/dead-letters", h.deadLetters)
+	post("/v1/sources/{name}/dead-letters/retry", h.changeDead)
+	post("/v1/sources/{name}/dead-letters/drop", h.changeDead)
+	get("/v1/errors", h.errors)
+	get("/v1/errors/{code}", h.error)
 	if h.cfg.Invocations != nil {
-		routes = append(routes, route{path: "/v1/invocations", get: h.invocations},
-			route{path: "/v1/invocations/stream", get: h.stream})
+		get("/v1/invocations", h.invocations)
+		get("/v1/invocations/stream", h.stream)
 	}
-	return routes
+	return mux
 }
 
-// find returns the route of a path and its variable, or nil.
-func (h *Handler) find(path string) (found *route, variable string) {
-	parts := strings.Split(strings.TrimPrefix(path, "/"), "/")
-	matches := func(pattern, part string) bool {
-		if strings.HasPrefix(pattern, "{") {
-			variable = part
-			return part != ""
-		}
-		return pattern == part
-	}
-	for i, rt := range h.routes {
-		if slices.EqualFunc(strings.Split(rt.path[1:], "/"), parts, matches) {
-			return &h.routes[i], variable
-		}
-	}
-	return nil, ""
-}
+// unknownPath is the route of a request for a path that there is not.
+const unknownPath = "other"
 
 // Route names the route of a request for metrics, such as /v1/blocks/{id}, or returns other.
 func (h *Handler) Route(r *http.Request) string {
-	if found, _ := h.find(r.URL.Path); found != nil {
-		return found.path
+	_, pattern := h.mux.Handler(r)
+	if pattern == "" || path.Clean(r.URL.Path) != r.URL.Path { // which the mux would redirect, in HTML
+		return unknownPath
 	}
-	return "other"
+	return pattern
 }
 
 // ServeHTTP answers a request.
@@ -74,24 +72,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
-	found, variable := h.find(r.URL.Path)
-	if found == nil {
-		newProblem(
-			codeNotFound,
-			fmt.Sprintf("there is no such path: %.200q; /openapi.json lists those there are", r.URL.Path),
-		).Write(w, r)
+	if h.Route(r) == unknownPath { // the mux would answer in plain text
+		newProblem(codeNotFound,
+			fmt.Sprintf("there is no such path: %.200q; /openapi.json lists those there are", r.URL.Path)).Write(w, r)
 		return
 	}
-	answer, allow := found.get, "GET, HEAD"
-	fits := r.Method == http.MethodGet || r.Method == http.MethodHead
-	if found.post != nil {
-		answer, allow, fits = found.post, http.MethodPost, r.Method == http.MethodPost
-	}
-	if !fits {
-		w.Header().Set("Allow", allow)
-		methods := strings.ReplaceAll(allow, ", ", " or ")
-		newProblem(codeMethod, fmt.Sprintf("the method of this path must be %s: %.20q", methods, r.Method)).Write(w, r)
-		return
-	}
-	answer(w, r, variable)
+	h.mux.ServeHTTP(w, r)
 }
