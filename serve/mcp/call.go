@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"net/http"
@@ -55,28 +56,24 @@ func (s *Server) handler(e registry.Entry, source string, p Profile) sdk.ToolHan
 			options = append(options, runtime.ToSource(source))
 		}
 		input, id, wrong := s.open(e, req.Params, header)
-		keep := true // also if the invocation panics
-		if wrong == nil && id != "" {
-			options = append(options, runtime.InvocationID(id))
-			// The messages of all blocks derive their ids from the invocation's.
-			use, ok := s.invocations.Claim(source+"\x00"+id, e.ID, input)
-			if ok {
-				defer func() { use.Done(keep) }()
-			} else {
-				wrong = append(wrong, schemas.Violation{
-					Path: rawjson.Pointer("", idInput), Code: "idempotency_key_reused",
-					Message: "has been used for another input; the receiver would drop this one as a duplicate",
-				})
-			}
-		}
 		if wrong != nil {
 			return failure(s.refuse(ctx, e, input, wrong, options)), nil
 		}
-		res, err := s.runtime.Invoke(ctx, e.Ref(), input, options...)
+		if id != "" {
+			options = append(options, runtime.InvocationID(id))
+			id = source + "\x00" + id // the messages of all blocks derive their ids from the invocation's
+		}
+		res, err := s.invocations.Do(id, e.ID, input, func() (*runtime.Result, error) {
+			return s.runtime.Invoke(ctx, e.Ref(), input, options...)
+		})
+		if errors.Is(err, idempotency.ErrReused) {
+			return failure(s.refuse(ctx, e, input, []schemas.Violation{{
+				Path: rawjson.Pointer("", idInput), Code: "idempotency_key_reused",
+				Message: "has been used for another input; the receiver would drop this one as a duplicate",
+			}}, options)), nil
+		}
 		if err != nil {
-			failed := runtime.ErrorOf(err)
-			keep = idempotency.Sent(failed)
-			return failure(failed), nil
+			return failure(runtime.ErrorOf(err)), nil
 		}
 		return success(res, p), nil
 	}

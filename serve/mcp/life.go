@@ -28,11 +28,9 @@ func joinLife(ctx context.Context) (context.Context, func()) {
 	}
 }
 
-// calls are the calls under way over HTTP that their client can cancel. Its zero value is ready.
-type calls struct {
-	mu      sync.Mutex
-	running map[callID]*runningCall
-}
+// calls are the calls under way over HTTP that their client can cancel: *runningCall by callID. Its
+// zero value is ready.
+type calls struct{ running sync.Map }
 
 // callID is a session and the id of a JSON-RPC request, as written.
 type callID struct{ session, request string }
@@ -43,32 +41,20 @@ type runningCall struct{ cancel context.CancelFunc }
 // goes away does not end it. The function must be called once the call is over.
 func (c *calls) begin(r *http.Request, request []byte) (context.Context, func()) {
 	life, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
-	id := callID{r.Header.Get(sessionHeader), string(request)}
+	id, call := callID{r.Header.Get(sessionHeader), string(request)}, &runningCall{cancel}
 	if id.session == "" || len(id.session) > longestSession {
 		return life, cancel
 	}
-	call := &runningCall{cancel}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.running == nil {
-		c.running = map[callID]*runningCall{}
-	}
-	c.running[id] = call
+	c.running.Store(id, call)
 	return life, func() {
 		cancel()
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		if c.running[id] == call {
-			delete(c.running, id)
-		}
+		c.running.CompareAndDelete(id, call) // the client may have used the id once more
 	}
 }
 
 // cancel ends a call, if it is under way.
 func (c *calls) cancel(id callID) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if call, ok := c.running[id]; ok {
-		call.cancel()
+	if call, ok := c.running.Load(id); ok {
+		call.(*runningCall).cancel()
 	}
 }

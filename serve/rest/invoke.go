@@ -3,6 +3,7 @@ package rest
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -76,38 +77,33 @@ func (h *Handler) invoke(w http.ResponseWriter, r *http.Request) *Problem {
 func (h *Handler) run(
 	r *http.Request, q request, options ...runtime.InvokeOption,
 ) (_ *runtime.Result, attempts []runtime.Attempt, _ *Problem) {
-	keep := true   // also if the runtime panics
-	if !q.random { // nobody knows a random key before the answer
-		use, ok := h.claim(q)
-		if !ok {
-			return nil, nil, cmp.Or(h.fault(q.envelope), newProblem(codeKeyReused, "the Idempotency-Key has been used "+
-				"for another input; nothing was sent, since the receiver would drop it as a duplicate"))
-		}
-		defer func() { use.Done(keep) }()
-	}
 	options = append(options, q.options()...)
 	if q.attempts {
 		attempts = []runtime.Attempt{}
 		options = append(options, runtime.RecordAttempts(&attempts))
 	}
-	result, err := h.runtime.Invoke(r.Context(), q.ref, runtime.JSON(q.input), options...)
-	if err == nil {
+	known, random := q.key.invocationID(q.block, q.source), ""
+	if q.random { // nobody knows it before the answer
+		known, random = "", known
+	}
+	result, err := h.keys.Do(known, q.block, q.input, func() (*runtime.Result, error) {
+		return h.runtime.Invoke(r.Context(), q.ref, runtime.JSON(q.input), options...)
+	})
+	if err == nil { // which has no repeat, so a random key is not remembered
 		return result, attempts, nil
 	}
-	e := runtime.ErrorOf(err)
-	keep = idempotency.Sent(e)
-	if keep && q.random { // a success has no repeat, so only this needs the hash of the input
-		if use, ok := h.claim(q); ok {
-			use.Done(keep)
-		}
+	p := h.fault(q.envelope)
+	switch {
+	case p != nil:
+	case errors.Is(err, idempotency.ErrReused):
+		p = newProblem(codeKeyReused, "the Idempotency-Key has been used for another input; nothing was sent, "+
+			"since the receiver would drop it as a duplicate")
+	default:
+		_, _ = h.keys.Do(random, q.block, q.input, func() (*runtime.Result, error) { return nil, err })
+		p = problemOf(runtime.ErrorOf(err))
 	}
-	p := cmp.Or(h.fault(q.envelope), problemOf(e))
 	p.Attempts = attempts
 	return nil, nil, p
-}
-
-func (h *Handler) claim(q request) (*idempotency.Use, bool) {
-	return h.keys.Claim(q.key.invocationID(q.block, q.source), q.block, q.input)
 }
 
 // resultDoc is the answer with the output as it is.

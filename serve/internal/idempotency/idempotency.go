@@ -5,6 +5,7 @@ package idempotency
 
 import (
 	"crypto/sha256"
+	"errors"
 	"sync"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
@@ -19,55 +20,69 @@ const most = 10_000
 // without it. It is safe for concurrent use.
 type Memory struct {
 	mu   sync.Mutex
-	uses *simplelru.LRU[string, *Use]
+	uses *simplelru.LRU[string, *use]
 }
 
 // New returns an empty Memory.
 func New() *Memory {
-	uses, _ := simplelru.NewLRU[string, *Use](most, nil) // fails for sizes below 1
+	uses, _ := simplelru.NewLRU[string, *use](most, nil) // fails for sizes below 1
 	return &Memory{uses: uses}
 }
 
-// Use is an id and the input that it is used for.
-type Use struct {
-	memory  *Memory
-	id      string
+// use is an id and the input that it is used for.
+type use struct {
 	digest  [sha256.Size]byte
 	running int
 	kept    bool
 }
 
-// Claim notes that an invocation of a block with an input uses an id. It reports false where the id
-// belongs to anything else. Otherwise Done must be called on the use when the invocation has ended.
-func (m *Memory) Claim(id, block string, input []byte) (*Use, bool) {
+// ErrReused is what Do fails with where the id belongs to anything else.
+var ErrReused = errors.New("the id has been used for another input")
+
+// Do invokes a block with an input under an id. It remembers the id unless the invocation fails and
+// has sent nothing: a corrected input may have it then. The id "" is none, and any input may have it.
+func (m *Memory) Do(
+	id, block string, input []byte, invoke func() (*runtime.Result, error),
+) (result *runtime.Result, err error) {
+	if id == "" {
+		return invoke()
+	}
 	hash := sha256.New()
 	hash.Write([]byte(block + "\x00"))
 	hash.Write(input)
-	digest := [sha256.Size]byte(hash.Sum(nil))
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	use, ok := m.uses.Peek(id)
-	if !ok {
-		use = &Use{memory: m, id: id, digest: digest}
+	u := m.claim(id, [sha256.Size]byte(hash.Sum(nil)))
+	if u == nil {
+		return nil, ErrReused
 	}
-	if use.digest != digest {
-		return nil, false
-	}
-	m.uses.Add(id, use)
-	use.running++
-	return use, true
+	keep := true // also if the runtime panics
+	defer func() { m.done(id, u, keep) }()
+	result, err = invoke()
+	keep = err == nil || Sent(runtime.ErrorOf(err))
+	return result, err
 }
 
-// Done ends a use. An id that is not kept is free again: nothing was sent, and a corrected input
-// may have it.
-func (u *Use) Done(keep bool) {
-	m := u.memory
+func (m *Memory) claim(id string, digest [sha256.Size]byte) *use {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	u, ok := m.uses.Peek(id)
+	if !ok {
+		u = &use{digest: digest}
+	}
+	if u.digest != digest {
+		return nil
+	}
+	m.uses.Add(id, u)
+	u.running++
+	return u
+}
+
+func (m *Memory) done(id string, u *use, keep bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	u.running--
 	u.kept = u.kept || keep
-	if current, _ := m.uses.Peek(u.id); current == u && u.running == 0 && !u.kept {
-		m.uses.Remove(u.id)
+	if current, _ := m.uses.Peek(id); current == u && u.running == 0 && !u.kept {
+		m.uses.Remove(id)
 	}
 }
 
