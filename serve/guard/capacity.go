@@ -5,6 +5,7 @@ import (
 	"container/list"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -211,17 +212,35 @@ func (c *capacity) wait(conn net.Conn) {
 }
 
 // ReadBody reads the body of a request to its end, into memory of its size if the request announces
-// that. The error is a *[http.MaxBytesError] for a body of more than most bytes, and a *[Problem]
-// to answer with for a body that a [Guard] has no room for.
-func ReadBody(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error) {
+// that. It returns the problem to answer with where the body has more than most bytes, where a
+// [Guard] has no room for it, or where it ends too early.
+func ReadBody(w http.ResponseWriter, r *http.Request, most int64) ([]byte, *Problem) {
+	tooLarge := &Problem{
+		Status: http.StatusRequestEntityTooLarge, Code: "too_large",
+		Detail: fmt.Sprintf("the body must have %d bytes at most", most),
+	}
 	if r.ContentLength > most {
-		return nil, &http.MaxBytesError{Limit: most}
+		return nil, tooLarge
 	}
 	body := http.MaxBytesReader(w, r.Body, most)
+	var data []byte
+	var err error
 	if r.ContentLength < 0 {
-		return io.ReadAll(body)
+		data, err = io.ReadAll(body)
+	} else {
+		data = make([]byte, r.ContentLength)
+		_, err = io.ReadFull(body, data)
 	}
-	data := make([]byte, r.ContentLength)
-	_, err := io.ReadFull(body, data)
-	return data, err
+	if err == nil {
+		return data, nil
+	}
+	if full, ok := errors.AsType[*Problem](err); ok {
+		return nil, full
+	}
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return nil, tooLarge
+	}
+	return nil, &Problem{
+		Status: http.StatusBadRequest, Code: "invalid_request", Detail: "the body could not be read to its end",
+	}
 }

@@ -2,7 +2,6 @@ package guard_test
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -29,13 +28,12 @@ func (h held) handler(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodGet {
 		return
 	}
-	body, err := guard.ReadBody(w, r, 1000)
-	var p *guard.Problem
-	if errors.As(err, &p) {
+	body, p := guard.ReadBody(w, r, 1000)
+	if p != nil {
 		p.Write(w, r)
 		return
 	}
-	h.read <- fmt.Sprint(len(body), " ", err)
+	h.read <- fmt.Sprint(len(body))
 	<-h.answer
 }
 
@@ -90,7 +88,7 @@ func TestBytesOfBodiesAreCapped(t *testing.T) {
 	h := newHeld()
 	server := start(t, guard.Config{MaxBody: 1000, MaxBuffered: 1500}, h.handler)
 	first := send(t, server, strings.Repeat("x", 1000), 1000)
-	require.Equal(t, "1000 <nil>", <-h.read)
+	require.Equal(t, "1000", <-h.read)
 	res, body := ask(t, server, "POST", "/", strings.Repeat("x", 501))
 	requireOverloaded(t, res, body)
 	require.Equal(
@@ -100,7 +98,7 @@ func TestBytesOfBodiesAreCapped(t *testing.T) {
 		"a body that does not say how large it is",
 	)
 	second := send(t, server, strings.Repeat("x", 500), -1)
-	require.Equal(t, "500 <nil>", <-h.read)
+	require.Equal(t, "500", <-h.read)
 	res, body = ask(t, server, "POST", "/", "x")
 	requireOverloaded(t, res, body)
 	close(h.answer)
@@ -115,8 +113,7 @@ func TestUnfinishedBodiesCount(t *testing.T) {
 	entered := make(chan struct{}, 10)
 	server := start(t, guard.Config{MaxBody: 1000, MaxBuffered: 1000}, func(w http.ResponseWriter, r *http.Request) {
 		entered <- struct{}{}
-		_, err := guard.ReadBody(w, r, 1000)
-		if err != nil {
+		if _, p := guard.ReadBody(w, r, 1000); p != nil {
 			w.WriteHeader(http.StatusBadRequest)
 		}
 	})
@@ -280,19 +277,18 @@ func TestReadBodyTakesMemoryOfItsSize(t *testing.T) {
 		b.ReportAllocs()
 		for range b.N {
 			r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(text))
-			body, err := guard.ReadBody(httptest.NewRecorder(), r, size)
-			require.NoError(b, err)
+			body, p := guard.ReadBody(httptest.NewRecorder(), r, size)
+			require.Nil(b, p)
 			require.Len(b, body, size)
 		}
 	})
 	require.Less(t, read.AllocedBytesPerOp(), int64(size+size/8))
 
-	var tooLarge *http.MaxBytesError
 	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(text))
-	_, err := guard.ReadBody(httptest.NewRecorder(), r, size-1)
-	require.ErrorAs(t, err, &tooLarge)
+	_, p := guard.ReadBody(httptest.NewRecorder(), r, size-1)
+	require.Equal(t, "too_large", p.Code)
 	r = httptest.NewRequest(http.MethodPost, "/", strings.NewReader(text))
 	r.ContentLength = -1
-	_, err = guard.ReadBody(httptest.NewRecorder(), r, size-1)
-	require.ErrorAs(t, err, &tooLarge)
+	_, p = guard.ReadBody(httptest.NewRecorder(), r, size-1)
+	require.Equal(t, "too_large", p.Code)
 }

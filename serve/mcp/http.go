@@ -40,9 +40,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		at.http.ServeHTTP(w, r)
 		return
 	}
-	body, err := guard.ReadBody(w, r, s.cfg.MaxBytes)
-	if err != nil {
-		refuseBody(w, err)
+	body, p := guard.ReadBody(w, r, s.cfg.MaxBytes)
+	if p != nil {
+		if p.RetryAfter > 0 {
+			w.Header().Set("Retry-After", "1")
+		}
+		refuse(w, p.Status, p.Detail)
 		return
 	}
 	if s.cfg.HostChecked || namesLoopback(r) {
@@ -152,18 +155,6 @@ func (h head) fault(body []byte) (int, string) {
 		return http.StatusBadRequest, fmt.Sprintf("there is no tool whose name has more than %d bytes", longestName)
 	}
 	return 0, ""
-}
-
-// refuseBody answers a request whose body could not be read.
-func refuseBody(w http.ResponseWriter, err error) {
-	if over, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		refuse(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("a message must have %d bytes at most", over.Limit))
-	} else if full, ok := errors.AsType[*guard.Problem](err); ok {
-		w.Header().Set("Retry-After", "1")
-		refuse(w, full.Status, full.Detail)
-	} else {
-		refuse(w, http.StatusBadRequest, "the message could not be read")
-	}
 }
 
 // refuse sends the JSON-RPC error for a request whose id is not known.

@@ -127,7 +127,7 @@ func TestMessagesAreBounded(t *testing.T) {
 	)
 	require.Equal(t, http.StatusRequestEntityTooLarge, status)
 	require.Equal(t, "application/json", header.Get("Content-Type"))
-	require.Contains(t, body, "a message must have 1000 bytes at most")
+	require.Contains(t, body, "the body must have 1000 bytes at most")
 }
 
 func TestRebindingIsRefused(t *testing.T) {

@@ -3,7 +3,6 @@ package rest
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"mime"
 	"net/http"
@@ -25,11 +24,8 @@ type envelope struct {
 	body     []byte // if nothing of the input has been read yet
 }
 
-// The bounds of what an answer tells of a body, whatever it holds.
-const (
-	mostViolations = 100
-	longestName    = 256 // of a member, a source or a JSON Pointer, in bytes
-)
+// longestSource bounds the name of a source, in bytes.
+const longestSource = 256
 
 // open reads the body of a request and opens one level of it. Where the body seems to have no member
 // but the input, it leaves the reading to the runtime, which reads all of an input before it sends
@@ -38,19 +34,9 @@ func (h *Handler) open(w http.ResponseWriter, r *http.Request) (envelope, *Probl
 	if p := checkMediaType(r); p != nil {
 		return envelope{}, p
 	}
-	data, err := guard.ReadBody(w, r, int64(h.cfg.MaxBody))
-	var tooLarge *http.MaxBytesError
-	var refused *guard.Problem
-	switch {
-	case errors.As(err, &tooLarge):
-		return envelope{}, newProblem(
-			string(runtime.TooLarge),
-			fmt.Sprintf("the body must have %d bytes at most", tooLarge.Limit),
-		)
-	case errors.As(err, &refused):
-		return envelope{}, &Problem{Problem: *refused, Violations: []schemas.Violation{}}
-	case err != nil:
-		return envelope{}, badRequest("the body could not be read to its end", 0)
+	data, p := guard.ReadBody(w, r, int64(h.cfg.MaxBody))
+	if p != nil {
+		return envelope{}, wrap(p)
 	}
 	if input, ok := soleInput(data); ok {
 		return envelope{input: input, body: data}, nil
@@ -113,69 +99,47 @@ func checkMediaType(r *http.Request) *Problem {
 // secret.
 func envelopeOf(obj rawjson.Object) (e envelope, _ *Problem) {
 	var violations []schemas.Violation
-	unlisted, hasInput := 0, false
 	wrong := func(path, code, message string) {
-		if len(violations) == mostViolations {
-			unlisted++
-			return
-		}
 		violations = append(violations, schemas.Violation{Path: path, Code: code, Message: message})
 	}
 	for _, m := range obj {
 		kind := rawjson.KindOf(m.Value)
-		switch {
-		case m.Name == "input":
-			if hasInput = true; kind != rawjson.ObjectKind {
+		switch m.Name {
+		case "input":
+			if e.input = m.Value; kind != rawjson.ObjectKind {
 				wrong("/input", "wrong_type", "must be an object")
 			}
-			e.input = m.Value
-		case m.Name == "source":
+		case "source":
 			var ok bool
-			if e.source, ok = rawjson.Text(m.Value); !ok && kind != rawjson.NullKind {
-				wrong("/source", "wrong_type", "must be the name of a source")
-			} else if len(e.source) > longestName {
-				wrong("/source", "wrong_type", fmt.Sprintf("must be the name of a source, of %d bytes at most", longestName))
+			e.source, ok = rawjson.Text(m.Value)
+			if !ok && kind != rawjson.NullKind || len(e.source) > longestSource {
+				wrong("/source", "wrong_type", fmt.Sprintf("must be the name of a source, of %d bytes at most", longestSource))
 			}
-		case m.Name == "attempts":
+		case "attempts":
 			if e.attempts = string(m.Value) == "true"; kind != rawjson.BooleanKind {
 				wrong("/attempts", "wrong_type", "must be true or false")
 			}
-		case len(violations) == mostViolations:
-			unlisted++ // without the cost of its message
-		case len(m.Name) > longestName:
-			wrong("", "unknown_member", fmt.Sprintf("has an unknown member: %.60q…", m.Name))
 		default:
 			meant := schemas.DidYouMean(m.Name, []string{"input", "source", "attempts"})
 			wrong(rawjson.Pointer("", m.Name), "unknown_member", "is not a known member"+meant)
 		}
 	}
-	if !hasInput {
+	if e.input == nil {
 		wrong("/input", "missing_member", "must be given, as an object")
 	}
-	if len(violations) == 0 {
+	if violations == nil {
 		return e, nil
 	}
-	return e, badRequest("the body is not valid", unlisted, violations...)
+	return e, faultyBody("the body is not valid", violations)
 }
 
-// badRequest returns the problem of a faulty request. Its one line has room for the first
-// violations.
-func badRequest(detail string, unlisted int, violations ...schemas.Violation) *Problem {
-	const most = 5
-	var b strings.Builder
-	b.WriteString(detail)
-	for _, v := range violations[:min(most, len(violations))] {
-		b.WriteString("; ")
-		if v.Path != "" { // the body as a whole has none
-			fmt.Fprintf(&b, "%.100s ", v.Path)
-		}
-		b.WriteString(v.Message)
-	}
-	if more := len(violations) + unlisted - most; more > 0 {
-		fmt.Fprintf(&b, "; and %d more", more)
-	}
-	p := newProblem(codeRequest, text.Escape(b.String()), violations...)
-	p.UnlistedViolations = unlisted
+// faultyBody returns the problem of a faulty body, as the runtime tells of a faulty input: with the
+// first violations in one line, and what is long cut.
+func faultyBody(detail string, violations []schemas.Violation) *Problem {
+	e := runtime.Refuse(violations)
+	_, list, _ := strings.Cut(e.Message, ": ")
+	p := newProblem(codeRequest, text.Escape(detail+"; "+list), e.Violations...)
+	p.UnlistedViolations = e.UnlistedViolations
 	return p
 }
 
@@ -183,9 +147,6 @@ func badRequest(detail string, unlisted int, violations ...schemas.Violation) *P
 // input. If the body as a whole cannot be read, the request is faulty.
 func faultyJSON(err error) *Problem {
 	v := schemas.InvalidJSON(err)
-	if len(v.Path) > longestName {
-		v.Path = ""
-	}
 	path, inside := strings.CutPrefix(v.Path, "/input/")
 	switch {
 	case v.Code == string(runtime.TooLarge):
@@ -194,7 +155,7 @@ func faultyJSON(err error) *Problem {
 	case inside && v.Code != "invalid_json":
 		v.Path = "/" + path
 	default:
-		return badRequest("the body cannot be read", 0, v)
+		return faultyBody("the body cannot be read", []schemas.Violation{v})
 	}
 	return problemOf(runtime.Refuse([]schemas.Violation{v}))
 }

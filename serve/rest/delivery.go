@@ -1,14 +1,14 @@
 package rest
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"iter"
 	"net/http"
 	"path"
 	"slices"
 	"time"
+
+	"github.com/go-json-experiment/json"
 
 	"github.com/aacflow/segment-blocks/runtime"
 	"github.com/aacflow/segment-blocks/schemas"
@@ -172,16 +172,15 @@ func idsOf(w http.ResponseWriter, r *http.Request) ([]uint64, *Problem) {
 	if p := checkMediaType(r); p != nil {
 		return nil, p
 	}
-	data, err := guard.ReadBody(w, r, mostBody)
+	data, p := guard.ReadBody(w, r, mostBody)
+	if p != nil {
+		return nil, wrap(p)
+	}
 	var asked struct {
 		IDs []uint64 `json:"ids"`
 		All bool     `json:"all"`
 	}
-	if err == nil {
-		in := json.NewDecoder(bytes.NewReader(data))
-		in.DisallowUnknownFields()
-		err = in.Decode(&asked)
-	}
+	err := json.Unmarshal(data, &asked, json.RejectUnknownMembers(true))
 	if err != nil || asked.All == (len(asked.IDs) > 0) || len(asked.IDs) > mostIDs || slices.Contains(asked.IDs, 0) {
 		return nil, newProblem(codeRequest, fmt.Sprintf(
 			`the body must be {"ids": [1, …]}, with 1 to %d ids of dead letters, or {"all": true}`, mostIDs))

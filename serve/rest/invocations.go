@@ -102,8 +102,7 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request) *Problem {
 	}
 	closeStream, full := h.streams.Open(r)
 	if full != nil {
-		full.Write(w, r)
-		return nil
+		return wrap(full)
 	}
 	defer closeStream()
 	guard.Stream(w, r, h.stopping, func(chunk []byte) ([]byte, <-chan struct{}, bool) {

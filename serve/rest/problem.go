@@ -44,6 +44,15 @@ func newProblem(code, detail string, violations ...schemas.Violation) *Problem {
 	}
 }
 
+// wrap returns a problem that package guard tells of. It documents none by itself, such as that the
+// server is full.
+func wrap(p *guard.Problem) *Problem {
+	if p.Retryable {
+		return &Problem{Problem: *p, Violations: []schemas.Violation{}}
+	}
+	return newProblem(p.Code, p.Detail)
+}
+
 // problemOf returns the problem for the error of an invocation. Its status is never 4xx if
 // something was sent.
 func problemOf(e *runtime.Error) *Problem {

@@ -198,15 +198,9 @@ type order struct {
 
 // orderOf reads a body. An empty one is one without members.
 func (h *Handler) orderOf(w http.ResponseWriter, r *http.Request) (o order, source *Source, err error) {
-	raw, err := guard.ReadBody(w, r, guard.DefaultMaxBody)
-	switch {
-	case errors.As(err, new(*http.MaxBytesError)):
-		return o, nil, problem(http.StatusRequestEntityTooLarge, "too_large", "a body may have %d bytes",
-			guard.DefaultMaxBody)
-	case errors.As(err, new(*guard.Problem)):
-		return o, nil, err
-	case err != nil:
-		return o, nil, problem(http.StatusBadRequest, "invalid_request", "the body cannot be read: %s", err)
+	raw, faulty := guard.ReadBody(w, r, guard.DefaultMaxBody)
+	if faulty != nil {
+		return o, nil, faulty
 	}
 	// A form on another site cannot send this type without asking first.
 	if kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";"); strings.TrimSpace(kind) != "application/json" {
