@@ -202,7 +202,7 @@ func hold(t *testing.T, segment *emulator.Server, url string, delay time.Duratio
 
 func TestHealthAnswersWhileFull(t *testing.T) {
 	server, segment := start(t, serve.Config{
-		Guard: guarded(t, guard.Config{MaxInFlight: 1, Rate: 1, Burst: 3}),
+		Guard: guarded(t, guard.Config{MaxInFlight: 1, Rate: 1.5}),
 	})
 	url, _ := serving(t, server)
 	running := hold(t, segment, url, 2*time.Second)

@@ -28,12 +28,9 @@ const DefaultMaxBody = 33 << 20
 
 // The other defaults of Config.
 const (
-	// These leave room for a workflow host, which is one client however many users it has, and stop
+	// This leaves room for a workflow host, which is one client however many users it has, and stops
 	// a runaway loop.
-	defaultRate  = 500
-	defaultBurst = 1000
-	// So many clients cost about two megabytes.
-	defaultMaxClients = 10_000
+	defaultRate = 500
 	// These keep a server of blocks within 512 MiB of memory.
 	defaultMaxInFlight    = 1024
 	defaultMaxBuffered    = 32 << 20
@@ -77,16 +74,12 @@ type Config struct {
 	// has waited longest for the rest of a request makes room for a new one. Default
 	// 2,048; negative is no limit.
 	MaxConnections int
-	// Rate is how many requests a second one client may make, Burst how many at once. Requests that
-	// are refused for their Host, Origin or token have a separate limit of the same size, so that a
-	// web page cannot use up what programs on the same machine may send. A client is a remote
-	// address, or an IPv6 network of 64 bits; behind a proxy all clients are one. Defaults
-	// 500 and 1,000; a negative Rate is no limit.
-	Rate  float64
-	Burst int
-	// MaxClients is how many clients the rate limit remembers. Beyond, it forgets the one that it
-	// has not seen for longest. Default 10,000.
-	MaxClients int
+	// Rate is how many requests a second one client may make, and twice as many at once. Requests
+	// that are refused for their Host, Origin or token have a separate limit of the same size, so
+	// that a web page cannot use up what programs on the same machine may send. A client is a remote
+	// address, or an IPv6 network of 64 bits; behind a proxy all clients are one. Of 10,000 clients
+	// or more, the one not seen for longest is forgotten. Default 500; negative is no limit.
+	Rate float64
 	// WriteTimeout is how long one write of an answer may take before a client that does not read
 	// is cut off. A stream goes on for as long as its reader keeps up. Default 30 seconds.
 	WriteTimeout time.Duration
@@ -95,8 +88,6 @@ type Config struct {
 	Logger *slog.Logger
 	// Quiet leaves out the lines for requests.
 	Quiet bool
-	// Clock replaces time.Now for the rate limit.
-	Clock func() time.Time
 }
 
 // Guard wraps handlers. It is safe for concurrent use.
@@ -114,10 +105,8 @@ func New(cfg Config) (*Guard, error) {
 	cfg.MaxBody = cmp.Or(cfg.MaxBody, DefaultMaxBody)
 	cfg.WriteTimeout = cmp.Or(cfg.WriteTimeout, 30*time.Second)
 	cfg.Logger = cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler))
-	if cfg.Clock == nil {
-		cfg.Clock = time.Now
-	}
-	g := &Guard{cfg: cfg, accepted: newLimiter(cfg), refused: newLimiter(cfg), capacity: newCapacity(cfg)}
+	cfg.Rate = cmp.Or(cfg.Rate, defaultRate)
+	g := &Guard{cfg: cfg, accepted: newLimiter(cfg.Rate), refused: newLimiter(cfg.Rate), capacity: newCapacity(cfg)}
 	var err error
 	if g.tokens, err = newTokens(cfg.Tokens); err != nil {
 		return nil, fmt.Errorf("guard: %w", err)

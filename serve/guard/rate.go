@@ -1,7 +1,6 @@
 package guard
 
 import (
-	"cmp"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -12,27 +11,21 @@ import (
 	"golang.org/x/time/rate"
 )
 
+// maxClients is how many clients a limiter remembers. They cost about two megabytes.
+const maxClients = 10_000
+
 // limiter has a token bucket for each client. When it has too many, it forgets the client that it
 // has not seen for longest.
 type limiter struct {
-	rate  float64 // negative is no limit
-	burst int
-	now   func() time.Time
+	rate float64 // negative is no limit
 
 	mu      sync.Mutex
 	buckets *simplelru.LRU[netip.Prefix, *rate.Limiter]
 }
 
-func newLimiter(cfg Config) *limiter {
-	cfg.Rate = cmp.Or(cfg.Rate, defaultRate)
-	if cfg.Burst < 1 {
-		cfg.Burst = max(1, int(cfg.Rate*defaultBurst/defaultRate))
-	}
-	if cfg.MaxClients < 1 {
-		cfg.MaxClients = defaultMaxClients
-	}
-	buckets, _ := simplelru.NewLRU[netip.Prefix, *rate.Limiter](cfg.MaxClients, nil) // fails for sizes below 1
-	return &limiter{rate: cfg.Rate, burst: cfg.Burst, now: cfg.Clock, buckets: buckets}
+func newLimiter(perSecond float64) *limiter {
+	buckets, _ := simplelru.NewLRU[netip.Prefix, *rate.Limiter](maxClients, nil) // fails for sizes below 1
+	return &limiter{rate: perSecond, buckets: buckets}
 }
 
 func (l *limiter) check(r *http.Request) *Problem {
@@ -56,14 +49,13 @@ func (l *limiter) take(client netip.Prefix) time.Duration {
 	defer l.mu.Unlock()
 	bucket, ok := l.buckets.Get(client)
 	if !ok {
-		bucket = rate.NewLimiter(rate.Limit(l.rate), l.burst)
+		bucket = rate.NewLimiter(rate.Limit(l.rate), max(1, int(2*l.rate)))
 		l.buckets.Add(client, bucket)
 	}
-	now := l.now()
-	reserved := bucket.ReserveN(now, 1)
-	wait := reserved.DelayFrom(now)
+	reserved := bucket.Reserve()
+	wait := reserved.Delay()
 	if wait > 0 {
-		reserved.CancelAt(now) // what is refused costs nothing
+		reserved.Cancel() // what is refused costs nothing
 	}
 	return wait
 }

@@ -42,8 +42,6 @@ const longestID = 512
 // not a result.
 func (s *Server) handler(e registry.Entry, source string, p Profile) sdk.ToolHandler {
 	return func(ctx context.Context, req *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
-		ctx, done := joinLife(ctx)
-		defer done()
 		if s.cfg.CallContext != nil {
 			ctx = s.cfg.CallContext(ctx, req.Params.Meta)
 		}

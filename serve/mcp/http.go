@@ -56,7 +56,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	r.Body = io.NopCloser(&readOnce{bytes.NewReader(body)})
+	r.Body = io.NopCloser(bytes.NewReader(body))
 	message := peek(body)
 	if status, reason := message.fault(body); reason != "" {
 		refuse(w, status, reason)
@@ -73,18 +73,6 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.calls.cancel(callID{r.Header.Get(sessionHeader), string(message.Params.RequestID)})
 	}
 	at.http.ServeHTTP(w, r)
-}
-
-// readOnce lets go of its bytes when they have been read. The SDK has a copy of them by then, and
-// holds the request for as long as the call takes.
-type readOnce struct{ left *bytes.Reader }
-
-func (r *readOnce) Read(p []byte) (int, error) {
-	n, err := r.left.Read(p)
-	if r.left.Len() == 0 {
-		r.left.Reset(nil)
-	}
-	return n, err
 }
 
 // address returns what a URL names, or an error that says why it names nothing.
