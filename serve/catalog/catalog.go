@@ -24,12 +24,11 @@ import (
 	"encoding/hex"
 	"html/template"
 	"io/fs"
-	"mime"
+	"maps"
 	"net/http"
 	"path"
 	"slices"
 	"strings"
-	"time"
 )
 
 //go:generate go run -C build . ../dist
@@ -57,14 +56,9 @@ type Config struct {
 type Handler struct {
 	cfg   Config
 	index *template.Template
-	files map[string]file // by path
-	life  context.Context //nolint:containedctx // of the streams, which Drain ends
+	etags map[string]string // of the files, by path
+	life  context.Context   //nolint:containedctx // of the streams, which Drain ends
 	drain context.CancelFunc
-}
-
-type file struct {
-	body            []byte
-	mediaType, etag string
 }
 
 const (
@@ -76,7 +70,7 @@ const (
 // New returns the handler of a catalog.
 func New(cfg Config) *Handler {
 	cfg.API = cmp.Or(cfg.API, "../")
-	h := &Handler{cfg: cfg, files: map[string]file{}}
+	h := &Handler{cfg: cfg, etags: map[string]string{}}
 	h.life, h.drain = context.WithCancel(context.Background())
 	entries, err := fs.ReadDir(dist, "dist")
 	if err != nil {
@@ -92,9 +86,7 @@ func New(cfg Config) *Handler {
 			continue
 		}
 		sum := sha256.Sum256(body)
-		h.files["/"+entry.Name()] = file{
-			body, mime.TypeByExtension(path.Ext(entry.Name())), `"` + hex.EncodeToString(sum[:12]) + `"`,
-		}
+		h.etags["/"+entry.Name()] = `"` + hex.EncodeToString(sum[:12]) + `"`
 	}
 	return h
 }
@@ -102,12 +94,7 @@ func New(cfg Config) *Handler {
 // Paths lists the paths of the files that make up the page. They hold no data, so a guard can let
 // them through without a token (see guard.Guard.Wrap): the page asks its user for one.
 func (h *Handler) Paths() []string {
-	paths := []string{indexPath}
-	for name := range h.files {
-		paths = append(paths, name)
-	}
-	slices.Sort(paths)
-	return paths
+	return append(slices.Sorted(maps.Keys(h.etags)), indexPath)
 }
 
 // ServeHTTP answers a request.
@@ -120,7 +107,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.serveAACFlow(w, block)
 		return
 	}
-	f, found := h.files[r.URL.Path]
+	etag, found := h.etags[r.URL.Path]
 	switch {
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
 		w.Header().Set("Allow", "GET, HEAD")
@@ -128,11 +115,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.URL.Path == indexPath:
 		h.serveIndex(w)
 	case found:
-		w.Header().Set("ETag", f.etag)
+		w.Header().Set("ETag", etag)
 		w.Header().Set("Cache-Control", "no-cache") // kept, and asked for again each time
-		w.Header().Set("Content-Type", f.mediaType)
 		w.Header().Set("X-Content-Type-Options", "nosniff")
-		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(f.body))
+		http.ServeFileFS(w, r, dist, "dist"+r.URL.Path)
 	default:
 		http.Error(w, "the catalog has no such file", http.StatusNotFound)
 	}

@@ -102,39 +102,23 @@ type condition struct {
 }
 
 // conditionOf returns nil for a rule of any other form.
-func conditionOf(rule json.RawMessage) *condition {
-	type test struct {
-		Const json.RawMessage   `json:"const"`
-		Enum  []json.RawMessage `json:"enum"`
-	}
-	var r struct {
-		Title string `json:"title"`
-		If    struct {
-			Required   []string        `json:"required"`
-			Properties map[string]test `json:"properties"`
-		} `json:"if"`
-		Then struct {
-			Title    string            `json:"title"`
-			XCode    string            `json:"x-code"`
-			Required []string          `json:"required"`
-			AnyOf    []json.RawMessage `json:"anyOf"`
-		} `json:"then"`
-	}
-	decoder := json.NewDecoder(bytes.NewReader(rule))
-	decoder.DisallowUnknownFields()
-	if decoder.Decode(&r) != nil || len(r.If.Required) != 1 || len(r.If.Properties) != 1 {
+func conditionOf(raw json.RawMessage) *condition {
+	rule := rawjson.OpenObject(raw)
+	test, then := rule.Object("if"), rule.Object("then")
+	names, tested := test.Texts("required"), test.Object("properties")
+	if len(rule.Without("title", "if", "then")) > 0 || len(test.Without("required", "properties")) > 0 ||
+		len(then.Without("title", "x-code", "required", "anyOf")) > 0 || len(names) != 1 || len(tested) != 1 {
 		return nil
 	}
-	name := r.If.Required[0]
-	tested, ok := r.If.Properties[name]
-	if !ok || (tested.Const == nil) == (tested.Enum == nil) {
+	value := tested.Object(names[0])
+	values := value.Array("enum")
+	if only, ok := value.Get("const"); ok {
+		values = append(values, only)
+	}
+	if len(value) != 1 || values == nil {
 		return nil
 	}
-	values := tested.Enum
-	if tested.Const != nil {
-		values = []json.RawMessage{tested.Const}
-	}
-	return &condition{name, values, r.Then.Required, r.Then.AnyOf}
+	return &condition{names[0], values, then.Texts("required"), then.Array("anyOf")}
 }
 
 // alternatives returns the list of anyOf, each with the types of the properties that it requires.
