@@ -112,7 +112,7 @@ func (b *exportBlock) list(field string) []json.RawMessage {
 
 // readExport makes nodes of the blocks that the start leads to. Blocks that cannot run here are all
 // named.
-func (e *export) readExport() (drafts []draft) {
+func (e *export) readExport() (nodes []*Node) {
 	if e.graph.Name = e.state.Object("metadata").Text("name"); e.graph.Name == "" {
 		e.graph.Name = "workflow"
 	}
@@ -140,10 +140,10 @@ func (e *export) readExport() (drafts []draft) {
 	}
 	for _, b := range reached {
 		if e.byID[b.Data.ParentID] == nil {
-			drafts = append(drafts, e.read(b)...)
+			nodes = append(nodes, e.read(b)...)
 		}
 	}
-	return drafts
+	return nodes
 }
 
 // reached returns the blocks that the start leads to, those inside containers included, in the
@@ -199,7 +199,7 @@ func identifier(name string, taken map[string]int) string {
 }
 
 // read makes nodes of a block: one, or one for each branch of a condition.
-func (e *export) read(b *exportBlock) []draft {
+func (e *export) read(b *exportBlock) []*Node {
 	switch b.Type {
 	case "start_trigger", "starter":
 		e.graph.Start = e.startOf(b)
@@ -207,17 +207,18 @@ func (e *export) read(b *exportBlock) []draft {
 	case "condition":
 		return e.condition(b)
 	case "loop", "parallel":
-		d := e.draft(b, e.loop(b))
+		n := e.node(b, e.loop(b))
+		n.Body = &Graph{}
 		for _, child := range b.children {
-			d.body = append(d.body, e.read(child)...)
+			n.Body.Nodes = append(n.Body.Nodes, e.read(child)...)
 		}
-		return []draft{d}
+		return []*Node{n}
 	case "response":
-		return []draft{e.draft(b, e.response(b))}
+		return []*Node{e.node(b, e.response(b))}
 	case "segment":
-		return []draft{e.draft(b, e.native(b))}
+		return []*Node{e.node(b, e.native(b))}
 	case "mcp":
-		return []draft{e.draft(b, e.mcp(b))}
+		return []*Node{e.node(b, e.mcp(b))}
 	}
 	e.fault(b.at, "the block %q cannot run here, as its type is %q; those that can are start, segment, mcp, condition, "+
 		"loop, parallel and response", b.Name, b.Type)
@@ -226,57 +227,58 @@ func (e *export) read(b *exportBlock) []draft {
 	return nil
 }
 
-// draft completes a node with what all blocks have.
-func (e *export) draft(b *exportBlock, n Node) draft {
+// node completes a node with what all blocks have.
+func (e *export) node(b *exportBlock, n Node) *Node {
 	// A block of AACFlow runs once all edges to it are decided and one of them at least is taken: join
 	// any. One edge from the start is enough by itself.
-	n.ID, n.at, n.Any, n.OnError, n.Concurrency = b.node, b.at, true, Fail, max(1, n.Concurrency)
+	n.ID, n.at, n.Join, n.OnError, n.Concurrency = b.node, b.at, Any, Fail, max(1, n.Concurrency)
 	n.With = e.renamed(n.With)
-	n.Retry = Retry{Attempts: 1, Wait: time.Second, MaxWait: time.Minute}
+	n.Retry = Retry{Attempts: 1}
 	// AACFlow waits the same time before each try. It repeats after any error, and here only those
 	// that may go away are repeated: the others cannot succeed.
 	if b.Retry.Enabled {
-		wait := time.Duration(b.Retry.WaitBetweenTriesMs) * time.Millisecond
-		n.Retry = Retry{Attempts: max(1, b.Retry.MaxTries), Wait: wait, MaxWait: wait}
+		wait := Duration{time.Duration(b.Retry.WaitBetweenTriesMs) * time.Millisecond}
+		n.Retry = Retry{max(1, b.Retry.MaxTries), wait, wait}
 	}
 	// An edge from the error of a block is all that says that its failure has an answer.
 	if e.handled[b.ID] {
 		n.OnError = Branch
 	}
-	d := draft{Node: &n}
-	d.needs, d.begins = e.needs(b)
-	return d
+	n.Needs = e.needs(b)
+	return &n
 }
 
-// needs returns what the edges to a block ask for, and whether one of them is from the start, or
-// from that of the loop around the block.
-func (e *export) needs(b *exportBlock) (needs []string, begins bool) {
-	given := map[string]bool{}
+// needs returns what the edges to a block ask for. Where one of them is from the start, or from that
+// of the loop around the block, the others need only be decided.
+func (e *export) needs(b *exportBlock) (needs []Need) {
+	begins := false
 	for _, edge := range e.to[b.ID] {
 		source := e.byID[edge.Source]
 		if source == nil || source.node == "" || source.Data.ParentID == b.ID {
 			continue // the end of a body leads to its loop, if it is drawn at all
 		}
-		need := source.node
+		need := Need{Node: source.node}
 		switch {
 		case source.isStart() || source.ID == b.Data.ParentID:
 			begins = true
 			continue
 		case edge.SourceHandle == "error":
-			need += ".error"
+			need.Failed = true
 		case source.Type == "condition":
-			need = branchID(source, strings.TrimPrefix(edge.SourceHandle, "condition-"))
+			need.Node = branchID(source, strings.TrimPrefix(edge.SourceHandle, "condition-"))
 		}
-		if !given[need] {
-			given[need] = true
+		if !slices.Contains(needs, need) {
 			needs = append(needs, need)
 		}
 	}
-	return needs, begins
+	for i := range needs {
+		needs[i].Implied = begins
+	}
+	return needs
 }
 
 // condition makes a node of each branch. It has nothing to do but to be skipped or not.
-func (e *export) condition(b *exportBlock) (drafts []draft) {
+func (e *export) condition(b *exportBlock) (nodes []*Node) {
 	// AACFlow takes the first branch that holds. Here each is a node of its own, whose condition says
 	// that those before it do not hold.
 	var before []string
@@ -294,15 +296,15 @@ func (e *export) condition(b *exportBlock) (drafts []draft) {
 				branch.Text("value"))
 			expression = "true"
 		}
-		d := e.draft(b, Node{With: json.RawMessage("{}")})
-		d.ID, d.When = branchID(b, branch.Text("id")), strings.Join(append(slices.Clone(before), "("+expression+")"), " and ")
+		n := e.node(b, Node{With: json.RawMessage("{}")})
+		n.ID, n.When = branchID(b, branch.Text("id")), strings.Join(append(slices.Clone(before), "("+expression+")"), " and ")
 		before = append(before, "not ("+expression+")")
-		drafts = append(drafts, d)
+		nodes = append(nodes, n)
 	}
-	if len(drafts) == 0 {
+	if len(nodes) == 0 {
 		e.fault(b.at, "the condition %q has no branches that can be read", b.Name)
 	}
-	return drafts
+	return nodes
 }
 
 // branchID returns the id of the node that stands for a branch of a condition.

@@ -39,8 +39,8 @@ func (p *parser) reportCycle(g *Graph, from int, waits []int, inCycle map[int]bo
 		seen[i] = len(path)
 		path = append(path, i)
 		// There is one: a node whose needs are all met would not be left over.
-		k := slices.IndexFunc(g.Nodes[i].Needs, func(need Need) bool { return waits[need.Node] > 0 })
-		i = g.Nodes[i].Needs[k].Node
+		k := slices.IndexFunc(g.Nodes[i].Needs, func(need Need) bool { return waits[need.place] > 0 })
+		i = g.Nodes[i].Needs[k].place
 	}
 	// It begins at the node that comes first in the file, wherever the search has begun, so that the
 	// same cycle is always told in the same words.
@@ -66,11 +66,11 @@ func (p *parser) checkBranches(g *Graph) {
 	handled := map[int]bool{}
 	for _, n := range g.Nodes {
 		for _, need := range n.Needs {
-			of := g.Nodes[need.Node]
+			of := g.Nodes[need.place]
 			if need.Failed && of.OnError != Branch {
 				p.fault(n.at+"/needs", "%s can never run: %s.error needs onError: branch at %s", n.ID, of.ID, of.ID)
 			}
-			handled[need.Node] = handled[need.Node] || need.Failed
+			handled[need.place] = handled[need.place] || need.Failed
 		}
 		// Other conditions that never hold cannot be told from those that sometimes do.
 		if strings.TrimSpace(n.When) == "false" {

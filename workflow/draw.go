@@ -27,7 +27,7 @@ func (g *Graph) Mermaid() string {
 			case n.When != "":
 				arrow = fmt.Sprintf("-- \"%s\" -->", html.EscapeString(text.Clip(text.OneLine(n.When), 60)))
 			}
-			fmt.Fprintf(&b, "  n%d %s n%d\n", need.Node, arrow, i)
+			fmt.Fprintf(&b, "  n%d %s n%d\n", need.place, arrow, i)
 		}
 	}
 	return b.String()
@@ -89,8 +89,8 @@ func (g *Graph) SVG() string {
 	fmt.Fprintf(&b, "<title>%s</title>\n", html.EscapeString(text.Escape(g.Name)))
 	for i, n := range g.Nodes {
 		for _, need := range n.Needs {
-			points := []point{at(l.boxes[need.Node])}
-			for _, c := range l.through[[2]int{need.Node, i}] {
+			points := []point{at(l.boxes[need.place])}
+			for _, c := range l.through[[2]int{need.place, i}] {
 				points = append(points, at(c))
 			}
 			writeEdge(&b, append(points, at(l.boxes[i])), need.Failed)
@@ -120,12 +120,12 @@ func (g *Graph) layout() layout {
 	for _, i := range g.order() {
 		column := 0
 		for _, need := range g.Nodes[i].Needs {
-			column = max(column, l.boxes[need.Node].column+1)
+			column = max(column, l.boxes[need.place].column+1)
 		}
 		l.boxes[i] = take(column)
 		for _, need := range g.Nodes[i].Needs {
-			edge := [2]int{need.Node, i}
-			for c := l.boxes[need.Node].column + 1; c < column && len(g.Nodes) <= most; c++ {
+			edge := [2]int{need.place, i}
+			for c := l.boxes[need.place].column + 1; c < column && len(g.Nodes) <= most; c++ {
 				l.through[edge] = append(l.through[edge], take(c))
 			}
 		}

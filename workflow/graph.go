@@ -11,7 +11,9 @@ package workflow
 
 import (
 	"encoding/json"
+	"math"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/aacflow/segment-blocks/rawjson"
@@ -44,36 +46,36 @@ func (n *Node) Ref() string {
 	return n.Block + "@" + strconv.Itoa(n.Major)
 }
 
-// Node is one node of a graph.
+// Node is one node of a graph. Its JSON is that of the file, but for the needs.
 type Node struct {
-	ID string
+	ID string `json:"id"`
 	// Block is the id of the block, Major the major version it must have, 0 for any. A node without
 	// a block has what stands under with for its output.
-	Block string
-	Major int
+	Block string `json:"block,omitempty"`
+	Major int    `json:"-"`
+	// Needs are the edges that lead here: those of the file, then those of references.
+	Needs []Need `json:"needs"`
+	// Join is any where one of the needs is enough.
+	Join Join `json:"join,omitempty"`
 	// With is the input, a JSON object whose texts may hold references.
-	With json.RawMessage
+	With json.RawMessage `json:"with"`
 	// Under is the member of the node's output that holds the block's, "" where they are the same:
 	// structuredContent for the result of an MCP tool.
-	Under string
+	Under string `json:"-"`
 	// When is an expression that must be true; "" for none.
-	When string
+	When string `json:"when,omitempty"`
 	// ForEach is the list to run over: JSON whose texts may hold references, or nil.
-	ForEach     json.RawMessage
-	Concurrency int
+	ForEach     json.RawMessage `json:"forEach,omitempty"`
+	Concurrency int             `json:"concurrency"`
 	// Body is what an iteration runs if that is not the block: a graph whose nodes see the graph
 	// around it. The result of an iteration has the outputs of its nodes by their ids or, if Listed
 	// is set, is a list of those of its blocks, as AACFlow has it.
-	Body   *Graph
-	Listed bool
-	Retry  Retry
+	Body   *Graph `json:"nodes,omitempty"`
+	Listed bool   `json:"-"`
+	Retry  Retry  `json:"retry"`
 	// Timeout bounds one try; 0 for no bound.
-	Timeout time.Duration
-	OnError OnError
-	// Any tells that one of the needs is enough.
-	Any bool
-	// Needs are the edges that lead here: those of the file, then those of references.
-	Needs []Need
+	Timeout Duration `json:"timeout,omitzero"`
+	OnError OnError  `json:"onError"`
 
 	condition *condition
 	next      []int  // the nodes that need this one
@@ -82,14 +84,31 @@ type Node struct {
 
 // Need is an edge from one node to another.
 type Need struct {
-	// Node is the position of the needed node in the graph.
-	Node int
+	// Node is the id of the needed node.
+	Node string `json:"node"`
 	// Failed tells that the node must have failed, not succeeded.
-	Failed bool
+	Failed bool `json:"failed,omitempty"`
 	// Implied tells that only a reference asks for it. A node that one need is enough for waits for
 	// it, whatever comes of it.
-	Implied bool
+	Implied bool `json:"implied,omitempty"`
+
+	place int // of the needed node in the graph
 }
+
+// UnmarshalText reads a need of a file: NODE, or NODE.error.
+func (n *Need) UnmarshalText(text []byte) error {
+	n.Node, n.Failed = strings.CutSuffix(string(text), ".error")
+	return nil
+}
+
+// Join says how many of the needs of a node are enough.
+type Join string
+
+// All is the same as none given.
+const (
+	All Join = "all"
+	Any Join = "any"
+)
 
 // OnError says what becomes of a run when a node fails.
 type OnError string
@@ -103,19 +122,38 @@ const (
 
 // Retry says how often to try a node whose error is retryable.
 type Retry struct {
-	Attempts      int
-	Wait, MaxWait time.Duration
+	Attempts int      `json:"attempts"`
+	Wait     Duration `json:"wait"`
+	MaxWait  Duration `json:"maxWait"`
+}
+
+// Duration is a time that JSON has as text: 30s.
+type Duration struct{ time.Duration }
+
+// MarshalText implements [encoding.TextMarshaler].
+func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// UnmarshalText reads a time that has the form which the schema of files demands. One that is too
+// long for Go is the longest that there is, and so the parser refuses it.
+func (d *Duration) UnmarshalText(text []byte) (err error) {
+	if d.Duration, err = time.ParseDuration(string(text)); err != nil {
+		d.Duration = math.MaxInt64
+	}
+	return nil
 }
 
 // Delay returns how long to wait behind the attempt with this number, counted from 1, and whether
 // there is to be another. It is never shorter than what the receiver asks for.
 func (r Retry) Delay(attempt int, asked time.Duration) (wait time.Duration, again bool) {
-	wait = r.Wait
+	wait = r.Wait.Duration
 	for range min(attempt-1, 20) {
-		wait = min(2*wait, r.MaxWait)
+		wait = min(2*wait, r.MaxWait.Duration)
 	}
 	return max(wait, asked), attempt < r.Attempts
 }
+
+// MarshalJSON writes the nodes as a list.
+func (g *Graph) MarshalJSON() ([]byte, error) { return json.Marshal(g.Nodes) }
 
 // Node returns the node with the id, which may be in the body of another, or nil.
 func (g *Graph) Node(id string) *Node {

@@ -132,9 +132,9 @@ func (inv Invoke) try(ctx context.Context, call Call, waiting func(attempt int, 
 }
 
 func (inv Invoke) once(ctx context.Context, call Call) Outcome {
-	if call.Node.Timeout > 0 {
+	if call.Node.Timeout.Duration > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, call.Node.Timeout)
+		ctx, cancel = context.WithTimeout(ctx, call.Node.Timeout.Duration)
 		defer cancel()
 	}
 	return inv(ctx, call)

@@ -50,48 +50,20 @@ func parse(file string, data []byte) *parser {
 	if raw == nil {
 		return p
 	}
-	var drafts []draft
-	// Both kinds of file become the same drafts, so nothing behind this line knows of AACFlow.
+	// Both kinds of file become the same nodes, so nothing behind this line knows of AACFlow.
 	if e := p.findExport(raw); e != nil {
-		drafts = e.readExport()
+		g.Nodes = e.readExport()
 	} else {
-		drafts = p.readFile(raw)
+		g.Nodes = p.readFile(raw)
 	}
-	p.place(g, drafts)
-	p.link(g, drafts)
+	p.place(g)
+	p.link(g)
 	return p
-}
-
-// draft is a node that is not in its graph yet: what it needs is known by name only.
-type draft struct {
-	*Node
-	needs  []string // NODE, or NODE.error
-	begins bool     // at the start: it waits for what it needs, and runs whatever comes of that
-	body   []draft
-}
-
-// nodeFile is a node in a file.
-type nodeFile struct {
-	Block       string          `json:"block"`
-	With        json.RawMessage `json:"with"`
-	Needs       []string        `json:"needs"`
-	Join        string          `json:"join"`
-	When        string          `json:"when"`
-	ForEach     json.RawMessage `json:"forEach"`
-	Concurrency int             `json:"concurrency"`
-	Nodes       json.RawMessage `json:"nodes"`
-	Timeout     string          `json:"timeout"`
-	OnError     OnError         `json:"onError"`
-	Retry       struct {
-		Attempts int    `json:"attempts"`
-		Wait     string `json:"wait"`
-		MaxWait  string `json:"maxWait"`
-	} `json:"retry"`
 }
 
 // readFile reads a file of our own format. What breaks the schema is left out, so that the rest can
 // be looked at as well.
-func (p *parser) readFile(raw json.RawMessage) []draft {
+func (p *parser) readFile(raw json.RawMessage) []*Node {
 	schema, err := schemas.Compile("https://blocks.invalid/workflow", fileSchema)
 	if err != nil {
 		p.fault("", "the schema of workflow files is faulty: %s", err)
@@ -123,7 +95,7 @@ func (p *parser) readFile(raw json.RawMessage) []draft {
 }
 
 // readNodes reads the nodes of a file, or of a body.
-func (p *parser) readNodes(raw json.RawMessage, at string) (drafts []draft) {
+func (p *parser) readNodes(raw json.RawMessage, at string) (nodes []*Node) {
 	for _, m := range rawjson.OpenObject(raw) {
 		at := rawjson.Pointer(at, m.Name)
 		if p.wrong[at] {
@@ -136,48 +108,41 @@ func (p *parser) readNodes(raw json.RawMessage, at string) (drafts []draft) {
 			at := rawjson.Pointer(at, member.Name)
 			return p.wrong[at] || p.above[at] && member.Name != "nodes"
 		})
-		drafts = append(drafts, p.readNode(m.Name, at, members.JSON()))
+		nodes = append(nodes, p.readNode(m.Name, at, members))
 	}
-	return drafts
+	return nodes
 }
 
-func (p *parser) readNode(id, at string, raw json.RawMessage) draft {
+func (p *parser) readNode(id, at string, members rawjson.Object) *Node {
 	// The defaults, which the schema of files documents.
-	f := nodeFile{Concurrency: 1, OnError: Fail}
-	if err := json.Unmarshal(raw, &f); err != nil { // such as a number with more digits than Go takes
-		p.fault(at, "cannot be read: %s", err)
+	n := &Node{
+		ID: id, at: at, With: json.RawMessage("{}"), Concurrency: 1, OnError: Fail,
+		Retry: Retry{1, Duration{time.Second}, Duration{time.Minute}},
 	}
-	d := draft{needs: f.Needs, body: p.readNodes(f.Nodes, at+"/nodes"), Node: &Node{
-		ID: id, at: at, With: f.With, When: f.When, ForEach: f.ForEach, Concurrency: f.Concurrency,
-		OnError: f.OnError, Any: f.Join == "any", Timeout: p.duration(at+"/timeout", f.Timeout, 0),
-		Retry: Retry{
-			Attempts: max(1, f.Retry.Attempts), Wait: p.duration(at+"/retry/wait", f.Retry.Wait, time.Second),
-			MaxWait: p.duration(at+"/retry/maxWait", f.Retry.MaxWait, time.Minute),
-		},
-	}}
-	d.Block, d.Major = schemas.CutMajor(f.Block)
-	if d.With == nil {
-		d.With = json.RawMessage("{}")
+	if err := json.Unmarshal(members.Without("nodes").JSON(), n); err != nil {
+		p.fault(at, "cannot be read: %s", err) // such as a number with more digits than Go takes
 	}
+	n.Block, n.Major = schemas.CutMajor(n.Block)
+	for key, d := range map[string]Duration{
+		"/timeout": n.Timeout, "/retry/wait": n.Retry.Wait, "/retry/maxWait": n.Retry.MaxWait,
+	} {
+		if d.Duration > maxRetrying {
+			p.fault(at+key, "must be a time of at most %s, such as 30s", maxRetrying)
+		}
+	}
+	body, hasBody := members.Get("nodes")
+	if hasBody {
+		n.Body = &Graph{Nodes: p.readNodes(body, at+"/nodes")}
+	}
+	_, hasWith := members.Get("with")
 	switch {
 	case p.above[at]: // what is missing may be what is wrong
-	case f.Nodes != nil && (f.ForEach == nil || f.Block != "" || f.With != nil):
+	case hasBody && (n.ForEach == nil || n.Block != "" || hasWith):
 		p.fault(at+"/nodes", "nodes are the body of a loop: they need forEach, and stand in place of block and with")
-	case f.Nodes == nil && f.Block == "" && f.ForEach != nil:
+	case !hasBody && n.Block == "" && n.ForEach != nil:
 		p.fault(at+"/forEach", "forEach needs a block to run")
 	}
-	return d
-}
-
-func (p *parser) duration(at, text string, otherwise time.Duration) time.Duration {
-	if text == "" {
-		return otherwise
-	}
-	d, err := time.ParseDuration(text)
-	if err != nil || d > maxRetrying {
-		p.fault(at, "must be a time of at most %s, such as 30s: %q", maxRetrying, text)
-	}
-	return d
+	return n
 }
 
 // maxRetrying is how long after its first try a task may be tried again. Segment knows a repeated
@@ -190,27 +155,26 @@ func keyOf(pointer string) string {
 }
 
 // place gives the nodes of a graph, and of the bodies in it, their places.
-func (p *parser) place(g *Graph, drafts []draft) {
+func (p *parser) place(g *Graph) {
 	g.index, g.inside = map[string]int{}, map[string]int{}
-	for i, d := range drafts {
+	for i, n := range g.Nodes {
 		// The file could have such a node, but nothing could refer to it.
-		if slices.Contains([]string{startHead, loopHead, "parallel", "variable"}, d.ID) {
-			p.faultAtKey(d.at, "%q cannot be the id of a node: references give it a meaning of its own", d.ID)
+		if slices.Contains([]string{startHead, loopHead, "parallel", "variable"}, n.ID) {
+			p.faultAtKey(n.at, "%q cannot be the id of a node: references give it a meaning of its own", n.ID)
 		}
 		// <loop> would mean two things there.
-		if g.around != nil && d.ForEach != nil {
-			p.fault(d.at+"/forEach", "a loop cannot be inside another")
+		if g.around != nil && n.ForEach != nil {
+			p.fault(n.at+"/forEach", "a loop cannot be inside another")
 		}
-		g.index[d.ID] = i
-		g.Nodes = append(g.Nodes, d.Node)
+		g.index[n.ID] = i
 	}
-	for i, d := range drafts { // those of the file before those of bodies
-		if len(d.body) == 0 {
+	for i, n := range g.Nodes { // those of the file before those of bodies
+		if n.Body == nil {
 			continue
 		}
-		d.Body = &Graph{around: g}
-		p.place(d.Body, d.body)
-		for _, inner := range d.body {
+		n.Body.around = g
+		p.place(n.Body)
+		for _, inner := range n.Body.Nodes {
 			// Ids are unique in the file as a whole: invocation ids are made of them.
 			if p.graph.Node(inner.ID) != nil {
 				p.faultAtKey(inner.at, "%q is the id of another node already", inner.ID)
@@ -222,14 +186,14 @@ func (p *parser) place(g *Graph, drafts []draft) {
 
 // link finds what the nodes of a graph need. It returns the nodes of the graph around it that they
 // mention, and whether for their errors.
-func (p *parser) link(g *Graph, drafts []draft) (outside map[int]bool) {
+func (p *parser) link(g *Graph) (outside map[int]bool) {
 	outside = map[int]bool{}
-	for _, d := range drafts {
-		p.linkNode(g, d, outside)
+	for _, n := range g.Nodes {
+		p.linkNode(g, n, outside)
 	}
 	for i, n := range g.Nodes {
 		for _, need := range n.Needs {
-			g.Nodes[need.Node].next = append(g.Nodes[need.Node].next, i)
+			g.Nodes[need.place].next = append(g.Nodes[need.place].next, i)
 		}
 	}
 	p.findCycles(g)
@@ -237,31 +201,30 @@ func (p *parser) link(g *Graph, drafts []draft) (outside map[int]bool) {
 	return outside
 }
 
-func (p *parser) linkNode(g *Graph, d draft, outside map[int]bool) {
-	n := d.Node
+func (p *parser) linkNode(g *Graph, n *Node, outside map[int]bool) {
 	// A node and its error may both be listed, and each of them once.
-	given, needed := map[string]bool{}, map[int]bool{}
-	for k, text := range d.needs {
-		id, failed := strings.CutSuffix(text, ".error")
-		at := fmt.Sprintf("%s/needs/%d", d.at, k)
-		j, known := g.index[id]
-		switch {
+	listed, given, needed := n.Needs, map[Need]bool{}, map[int]bool{}
+	n.Needs = []Need{}
+	for k, need := range listed {
+		at := fmt.Sprintf("%s/needs/%d", n.at, k)
+		place, known := g.index[need.Node]
+		switch need.place = place; {
 		// It is there, and its own fault has been told.
-		case p.broken[id]:
+		case p.broken[need.Node]:
 		case !known:
-			p.fault(at, "no node has this id: %q%s", id, p.suggest(g, id))
-		case given[text]:
-			p.fault(at, "is listed twice: %q", text)
+			p.fault(at, "no node has this id: %q%s", need.Node, p.suggest(g, need.Node))
+		case given[need]:
+			p.fault(at, "is listed twice: %q", need.Node)
 		default:
-			given[text], needed[j] = true, true
-			n.Needs = append(n.Needs, Need{Node: j, Failed: failed, Implied: d.begins})
+			given[need], needed[place] = true, true
+			n.Needs = append(n.Needs, need)
 		}
 	}
 	mentioned := map[int]bool{} // and whether for its error
 	if n.Body != nil {
 		// What a body mentions of the graph around it, the loop needs as a whole: all of its
 		// iterations then see the same values.
-		mentioned = p.link(n.Body, d.body)
+		mentioned = p.link(n.Body)
 	}
 	mention := func(id string, isError bool) {
 		if j, here := g.index[id]; here {
@@ -270,18 +233,18 @@ func (p *parser) linkNode(g *Graph, d draft, outside map[int]bool) {
 			outside[j] = outside[j] || isError
 		}
 	}
-	p.checkReferences(g, n, n.With, d.at+"/with", mention)
-	p.checkReferences(g, n, n.ForEach, d.at+"/forEach", mention)
+	p.checkReferences(g, n, n.With, n.at+"/with", mention)
+	p.checkReferences(g, n, n.ForEach, n.at+"/forEach", mention)
 	// A list that is written out can be judged now, and one that is referred to when the loop
 	// begins.
 	if _, err := itemsOf(n.ForEach); err != nil && !hasReferences(n.ForEach) {
-		p.fault(d.at+"/forEach", "%s", err)
+		p.fault(n.at+"/forEach", "%s", err)
 	}
 	if n.When != "" {
 		var err error
 		// Any member of a node is let through here: what blocks return is looked at by Check.
 		if n.condition, err = compileCondition(n.When, conditionTypes(g, n.When, nil)); err != nil {
-			p.fault(d.at+"/when", "%s", err)
+			p.fault(n.at+"/when", "%s", err)
 		} else {
 			for _, name := range n.condition.names {
 				if name != startHead && name != loopHead {
@@ -295,7 +258,7 @@ func (p *parser) linkNode(g *Graph, d draft, outside map[int]bool) {
 		if !needed[j] {
 			// A reference to the error of a node with branches is taken for an edge from its error.
 			failed := mentioned[j] && g.Nodes[j].OnError == Branch
-			n.Needs = append(n.Needs, Need{Node: j, Failed: failed, Implied: true})
+			n.Needs = append(n.Needs, Need{g.Nodes[j].ID, failed, true, j})
 		}
 	}
 }

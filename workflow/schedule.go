@@ -286,18 +286,18 @@ func (c scope) begin(i int) (code string, err error) {
 func (c scope) wanted(n *Node) bool {
 	met, asked := 0, 0
 	for _, need := range n.Needs {
-		if n.Any && need.Implied {
+		if n.Join == Any && need.Implied {
 			continue // its value is null if it did not run
 		}
 		asked++
-		status, goesOn := c.state.Nodes[need.Node].Status, c.graph.Nodes[need.Node].OnError
+		status, goesOn := c.state.Nodes[need.place].Status, c.graph.Nodes[need.place].OnError
 		switch {
 		case need.Failed && status == Failed && goesOn == Branch,
 			!need.Failed && (status == Succeeded || status == Failed && goesOn == Continue):
 			met++
 		}
 	}
-	return met == asked || n.Any && met > 0
+	return met == asked || n.Join == Any && met > 0
 }
 
 // Status returns how far the run is: running until all its nodes are done, then failed if a node

@@ -26,34 +26,7 @@ type file struct {
 	// Faults are what is wrong, by line and column; Unlisted counts those beyond.
 	Faults   []workflow.Fault `json:"faults"`
 	Unlisted int              `json:"unlistedFaults,omitempty"`
-	Nodes    []node           `json:"nodes"`
-}
-
-// node is a node of a graph, as a client draws it.
-type node struct {
-	ID    string `json:"id"`
-	Block string `json:"block,omitempty"`
-	Needs []need `json:"needs"`
-	// Join is any where one of the needs is enough.
-	Join        string          `json:"join,omitempty"`
-	When        string          `json:"when,omitempty"`
-	With        json.RawMessage `json:"with"`
-	ForEach     json.RawMessage `json:"forEach,omitempty"`
-	Concurrency int             `json:"concurrency,omitempty"`
-	// Nodes are what an iteration runs in place of a block.
-	Nodes    []node `json:"nodes,omitempty"`
-	Attempts int    `json:"attempts"`
-	// Timeout bounds each of them: 30s.
-	Timeout string           `json:"timeout,omitempty"`
-	OnError workflow.OnError `json:"onError"`
-}
-
-// need is an edge that leads to a node. Failed edges are taken when the node at their begin has
-// failed; implied ones are there since a reference asks for a value.
-type need struct {
-	Node    string `json:"node"`
-	Failed  bool   `json:"failed,omitempty"`
-	Implied bool   `json:"implied,omitempty"`
+	Nodes    []*workflow.Node `json:"nodes"`
 }
 
 // open reads a file of the folder. It follows no link out of it.
@@ -102,7 +75,7 @@ func (h *Handler) check(ctx context.Context, name string, input json.RawMessage)
 // describe reads a file that is there.
 func (h *Handler) describe(ctx context.Context, name string) (*file, error) {
 	// A file with faults is listed by its file name, as it may have no other.
-	f := &file{File: name, Name: name, Start: rawjson.Object{}, Faults: []workflow.Fault{}, Nodes: []node{}}
+	f := &file{File: name, Name: name, Start: rawjson.Object{}, Faults: []workflow.Fault{}, Nodes: []*workflow.Node{}}
 	g, err := h.check(ctx, name, nil)
 	var faults *workflow.FileError
 	if errors.As(err, &faults) {
@@ -111,36 +84,11 @@ func (h *Handler) describe(ctx context.Context, name string) (*file, error) {
 	} else if err != nil {
 		return nil, err
 	}
-	f.Name, f.Valid, f.Nodes = g.Name, true, nodesOf(g)
+	f.Name, f.Valid, f.Nodes = g.Name, true, g.Nodes
 	if g.Start != nil {
 		f.Start = g.Start
 	}
 	return f, nil
-}
-
-func nodesOf(g *workflow.Graph) []node {
-	nodes := []node{}
-	for _, n := range g.Nodes {
-		// Positions in the graph become ids here: those are what a client knows nodes by.
-		v := node{
-			ID: n.ID, Block: n.Block, Needs: []need{}, When: n.When, With: n.With, ForEach: n.ForEach,
-			Concurrency: n.Concurrency, Attempts: n.Retry.Attempts, OnError: n.OnError,
-		}
-		if n.Any {
-			v.Join = "any"
-		}
-		if n.Timeout > 0 {
-			v.Timeout = n.Timeout.String()
-		}
-		if n.Body != nil {
-			v.Nodes = nodesOf(n.Body)
-		}
-		for _, from := range n.Needs {
-			v.Needs = append(v.Needs, need{g.Nodes[from.Node].ID, from.Failed, from.Implied})
-		}
-		nodes = append(nodes, v)
-	}
-	return nodes
 }
 
 // list answers with the files in the order of their names, without their nodes.

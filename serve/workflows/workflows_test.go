@@ -171,7 +171,8 @@ func TestFiles(t *testing.T) {
 		{"file":"out.json","name":"out.json","valid":false,"nodes":0,"faults":1}]}`, text)
 	_, text = b.ask("GET", "/v1/workflows/order.workflow.yaml", "")
 	require.Contains(t, text, `"start":{"userId":"u-42","total":42.50}`)
-	require.Contains(t, text, `{"id":"big","block":"segment_track","needs":[{"node":"who"}],"when":"start.total \u003e 40"`)
+	require.Contains(t, text, `{"id":"big","block":"segment_track","needs":[{"node":"who"}],"with":{`)
+	require.Contains(t, text, `"when":"start.total \u003e 40"`)
 	_, text = b.ask("GET", "/v1/workflows/broken.workflow.yaml", "")
 	require.Contains(t, text, `{"line":3,"column":14,"path":"/nodes/a/block","message":"no block has this id: `)
 	for _, path := range []string{

@@ -183,7 +183,7 @@ func (r *run) do(ctx sdk.Context, task workflow.Task, size int) (outcome workflo
 	call := Call{
 		InvocationID: workflow.InvocationID(r.id, task), At: first, Source: r.request.Source, Values: task.Values,
 	}
-	if n.Timeout > 0 {
+	if n.Timeout.Duration > 0 {
 		call.Timeout = n.Timeout.String()
 	}
 	if !r.request.AllowDuplicates {
@@ -228,8 +228,8 @@ func invoke(
 	if attempt > 1 {
 		options.ActivityID = fmt.Sprintf("%s#%d", task.ID(), attempt)
 	}
-	if n.Timeout > 0 {
-		options.StartToCloseTimeout = min(left, n.Timeout+5*time.Second) // the try itself ends first
+	if n.Timeout.Duration > 0 {
+		options.StartToCloseTimeout = min(left, n.Timeout.Duration+5*time.Second) // the try itself ends first
 	}
 	for _, code := range runtime.Codes() {
 		options.RetryPolicy.NonRetryableErrorTypes = append(options.RetryPolicy.NonRetryableErrorTypes, string(code.Code))
