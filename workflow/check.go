@@ -83,8 +83,10 @@ func (c *checker) checkNode(ctx context.Context, g *Graph, n *Node) {
 	}
 	var input []schemas.Field
 	if n.Block != "" {
-		block := c.block(n)
-		if block == nil {
+		block, err := c.Registry.Find(n.Block)
+		if err != nil {
+			id, _ := schemas.CutMajor(n.Block)
+			c.fault(n.at+"/block", "%s %s", id, err)
 			return
 		}
 		input = block.Manifest().Input.Fields()
@@ -99,25 +101,11 @@ func (c *checker) checkNode(ctx context.Context, g *Graph, n *Node) {
 	}
 }
 
-// block returns the block of a node, or nil with a fault.
-func (c *checker) block(n *Node) registry.Block {
-	if _, known := c.Registry.Lookup(n.Block); !known {
-		c.fault(n.at+"/block", "no block has this id: %q%s", n.Block, c.Registry.Suggest(n.Block))
-		return nil
-	}
-	block, err := c.Registry.Find(n.Ref())
-	if err != nil {
-		c.fault(n.at+"/block", "%s %s", n.Block, err)
-		return nil
-	}
-	return block
-}
-
 // validate has the runtime judge a sample of a node's input. What it says of values that are not
 // known yet does not count.
 func (c *checker) validate(ctx context.Context, n *Node, sample json.RawMessage, unknown map[string]bool) {
 	var e *runtime.Error
-	err := c.Runtime.Validate(ctx, n.Ref(), runtime.JSON(sample))
+	err := c.Runtime.Validate(ctx, n.Block, runtime.JSON(sample))
 	if !errors.As(err, &e) {
 		return
 	}
@@ -163,7 +151,7 @@ func (c *checker) outputs(n *Node) []schemas.Field {
 		}
 		return fields
 	}
-	block, err := c.Registry.Find(n.Ref())
+	block, err := c.Registry.Find(n.Block)
 	if err != nil {
 		return nil
 	}

@@ -31,7 +31,7 @@ nodes:
   j: {block: segment_track, with: {userId: u, event: "", properties: "{\"a\":"}}
 `), options)
 	require.Equal(t, []string{
-		`f.yaml:4:14: no block has this id: "segment_trak"; did you mean "segment_track"?`,
+		`f.yaml:4:14: segment_trak is not a known block; did you mean "segment_track"?`,
 		`f.yaml:5:14: segment_track has the version 1.0.0 here, not 9`,
 		`f.yaml:8:19: <d.succes> leads nowhere; did you mean "success"?; <d> has success, userId, anonymousId`,
 		`f.yaml:8:31: segment_track evnt is not a known parameter; did you mean "event"?`,
@@ -55,7 +55,7 @@ func TestCheckAndParseTogether(t *testing.T) {
 	text := "name: x\nnodes: {a: {block: nope, needs: [b]}, c: {needs: [c]}}"
 	_, err := workflow.Check(t.Context(), "f.yaml", []byte(text), workflow.CheckOptions{Registry: registered()})
 	require.Equal(t, []string{
-		`f.yaml:2:20: no block has this id: "nope"`, `f.yaml:2:34: no node has this id: "b"`,
+		`f.yaml:2:20: nope is not a known block`, `f.yaml:2:34: no node has this id: "b"`,
 		`f.yaml:2:39: needs itself: c needs c`,
 	}, faultsOf(t, err))
 }

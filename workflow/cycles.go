@@ -15,50 +15,53 @@ func (p *parser) findCycles(g *Graph) {
 	for _, i := range g.order() {
 		waits[i] = 0
 	}
-	inCycle := map[int]bool{}
-	for i := range g.Nodes {
+	// A node that is left over has a need that is left over too.
+	unmet := func(i int) int {
+		k := slices.IndexFunc(g.Nodes[i].Needs, func(need Need) bool { return waits[need.place] > 0 })
+		return g.Nodes[i].Needs[k].place
+	}
+	told := map[int]bool{} // the nodes in cycles
+	for i, n := range g.Nodes {
 		// A file of thousands of nodes may have as many faults, and only the first are shown.
-		if waits[i] > 0 && !inCycle[i] && len(p.faults) <= maxFaults {
-			p.reportCycle(g, i, waits, inCycle)
+		if waits[i] == 0 || told[i] || len(p.faults) > maxFaults {
+			continue
 		}
+		at := i
+		for range g.Nodes { // by then it goes round in a cycle
+			at = unmet(at)
+		}
+		cycle := []int{at}
+		for next := unmet(at); next != at; next = unmet(next) {
+			cycle = append(cycle, next)
+		}
+		if !told[at] {
+			p.tellCycle(g, cycle, told)
+		}
+		if told[i] {
+			continue
+		}
+		for at = i; !told[at]; {
+			at = unmet(at)
+		}
+		p.faultAtKey(n.at, "%s can never run: it needs %s, which needs itself", n.ID, g.Nodes[at].ID)
 	}
 }
 
-// reportCycle follows needs that cannot be met from a node until it comes back to one.
-func (p *parser) reportCycle(g *Graph, from int, waits []int, inCycle map[int]bool) {
-	seen, path := map[int]int{}, []int{}
-	for i := from; ; {
-		if inCycle[i] {
-			p.faultAtKey(g.Nodes[from].at, "%s can never run: it needs %s, which needs itself", g.Nodes[from].ID, g.Nodes[i].ID)
-			return
-		}
-		if start, been := seen[i]; been {
-			path = path[start:]
-			break
-		}
-		seen[i] = len(path)
-		path = append(path, i)
-		// There is one: a node whose needs are all met would not be left over.
-		k := slices.IndexFunc(g.Nodes[i].Needs, func(need Need) bool { return waits[need.place] > 0 })
-		i = g.Nodes[i].Needs[k].place
-	}
+func (p *parser) tellCycle(g *Graph, cycle []int, told map[int]bool) {
 	// It begins at the node that comes first in the file, wherever the search has begun, so that the
 	// same cycle is always told in the same words.
-	first := slices.Index(path, slices.Min(path))
-	path = append(path[first:], path[:first]...)
+	first := slices.Index(cycle, slices.Min(cycle))
+	cycle = slices.Concat(cycle[first:], cycle[:first+1])
 	var names []string
-	for _, i := range append(path, path[0]) {
+	for _, i := range cycle {
 		names = append(names, g.Nodes[i].ID)
-		inCycle[i] = true
+		told[i] = true
 	}
 	// The message is a line for a person.
 	if most := 20; len(names) > most {
 		names = append(names[:most], "…", names[0])
 	}
-	p.faultAtKey(g.Nodes[path[0]].at, "needs itself: %s", strings.Join(names, " needs "))
-	if !inCycle[from] {
-		p.faultAtKey(g.Nodes[from].at, "%s can never run: it needs %s, which needs itself", g.Nodes[from].ID, names[0])
-	}
+	p.faultAtKey(g.Nodes[cycle[0]].at, "needs itself: %s", strings.Join(names, " needs "))
 }
 
 // checkBranches refuses branches that lead nowhere, and nodes that could never run.

@@ -12,7 +12,6 @@ package workflow
 import (
 	"encoding/json"
 	"math"
-	"strconv"
 	"strings"
 	"time"
 
@@ -37,22 +36,12 @@ type Graph struct {
 	around *Graph         // of a body
 }
 
-// Ref names the block of a node as a runtime takes it: its id and, where the node demands one, its
-// major version.
-func (n *Node) Ref() string {
-	if n.Major == 0 {
-		return n.Block
-	}
-	return n.Block + "@" + strconv.Itoa(n.Major)
-}
-
 // Node is one node of a graph. Its JSON is that of the file, but for the needs.
 type Node struct {
 	ID string `json:"id"`
-	// Block is the id of the block, Major the major version it must have, 0 for any. A node without
-	// a block has what stands under with for its output.
+	// Block names the block as a runtime takes it: segment_track, or segment_track@1 for that major
+	// version. A node without a block has what stands under with for its output.
 	Block string `json:"block,omitempty"`
-	Major int    `json:"-"`
 	// Needs are the edges that lead here: those of the file, then those of references.
 	Needs []Need `json:"needs"`
 	// Join is any where one of the needs is enough.

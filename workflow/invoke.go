@@ -38,7 +38,7 @@ func InvocationID(run string, task Task) string { return run + "/" + task.ID() }
 // now is data. The options come beside those of the call.
 func Invoker(rt *runtime.Runtime, options ...runtime.InvokeOption) Invoke {
 	return func(ctx context.Context, call Call) Outcome {
-		res, err := rt.Invoke(ctx, call.Node.Ref(), runtime.JSON(call.Input), call.options(options)...)
+		res, err := rt.Invoke(ctx, call.Node.Block, runtime.JSON(call.Input), call.options(options)...)
 		if err != nil {
 			return OutcomeOf(err)
 		}
@@ -51,7 +51,7 @@ func Invoker(rt *runtime.Runtime, options ...runtime.InvokeOption) Invoke {
 // requests that would be sent, under preview.
 func Previewer(rt *runtime.Runtime, reg *registry.Registry, options ...runtime.InvokeOption) Invoke {
 	return func(ctx context.Context, call Call) Outcome {
-		requests, receipt, err := rt.Preview(ctx, call.Node.Ref(), runtime.JSON(call.Input), call.options(options)...)
+		requests, receipt, err := rt.Preview(ctx, call.Node.Block, runtime.JSON(call.Input), call.options(options)...)
 		if err != nil {
 			return OutcomeOf(err)
 		}
@@ -61,7 +61,7 @@ func Previewer(rt *runtime.Runtime, reg *registry.Registry, options ...runtime.I
 }
 
 func exampleOutput(reg *registry.Registry, call Call) json.RawMessage {
-	block, err := reg.Find(call.Node.Ref())
+	block, err := reg.Find(call.Node.Block)
 	if err != nil || len(block.Manifest().Examples) == 0 {
 		return json.RawMessage("{}")
 	}

@@ -122,7 +122,6 @@ func (p *parser) readNode(id, at string, members rawjson.Object) *Node {
 	if err := json.Unmarshal(members.Without("nodes").JSON(), n); err != nil {
 		p.fault(at, "cannot be read: %s", err) // such as a number with more digits than Go takes
 	}
-	n.Block, n.Major = schemas.CutMajor(n.Block)
 	for key, d := range map[string]Duration{
 		"/timeout": n.Timeout, "/retry/wait": n.Retry.Wait, "/retry/maxWait": n.Retry.MaxWait,
 	} {

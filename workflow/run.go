@@ -68,26 +68,25 @@ func (r *Result) MarshalJSON() ([]byte, error) {
 	}.JSON(), nil
 }
 
+// summary is what people see of a node.
 func (state *NodeState) summary() json.RawMessage {
-	status := state.Status
-	if status == Running { // there is nobody who runs it
-		status = Pending
+	type iterations struct {
+		Count  int `json:"count"`
+		Ended  int `json:"ended"`
+		Failed int `json:"failed"`
 	}
-	out := rawjson.Object{{Name: "status", Value: rawjson.Quote(string(status))}}
-	add := func(name string, value json.RawMessage) {
-		if value != nil {
-			out = append(out, rawjson.Member{Name: name, Value: value})
-		}
+	s := struct {
+		Status     Status      `json:"status"`
+		Iterations *iterations `json:"iterations,omitempty"`
+		Outcome
+	}{Status: state.Status, Outcome: state.Outcome}
+	if s.Status == Running { // there is nobody who runs it
+		s.Status = Pending
 	}
 	if loop := state.Loop; loop != nil {
-		add("iterations", written(map[string]int{
-			"count": loop.Count, "ended": loop.Next - len(loop.Open), "failed": loop.Failed,
-		}))
+		s.Iterations = &iterations{loop.Count, loop.Next - len(loop.Open), loop.Failed}
 	}
-	add("output", state.Output)
-	add("error", state.Error)
-	add("receipt", state.Receipt)
-	return out.JSON()
+	return written(s)
 }
 
 // Run runs a graph to its end. Nodes run as soon as they are ready, at once with others. A node
@@ -258,8 +257,7 @@ func (r *runner) tellEnded() {
 		i := r.state.Ended[r.told]
 		n, state := r.graph.Nodes[i], r.state.Nodes[i]
 		r.Observe(Event{
-			Run: r.RunID, Node: n.ID, Status: state.Status, Resumed: r.resumed[n.ID],
-			Outcome: Outcome{Output: state.Output, Receipt: state.Receipt, Error: state.Error},
+			Run: r.RunID, Node: n.ID, Status: state.Status, Resumed: r.resumed[n.ID], Outcome: state.Outcome,
 		})
 	}
 }

@@ -200,7 +200,7 @@ func (c scope) complete(i, iteration int, outcome Outcome) {
 	if outcome.Error != nil {
 		state.Status = Failed
 	}
-	state.Output, state.Receipt, state.Error = outcome.Output, outcome.Receipt, outcome.Error
+	state.Outcome = outcome
 	c.decide(c.freed(i))
 }
 

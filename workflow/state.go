@@ -37,10 +37,7 @@ type State struct {
 // NodeState is how far a node is.
 type NodeState struct {
 	Status Status `json:"status"`
-	// Output is what the node has returned, Receipt and Error are as the runtime writes them.
-	Output  json.RawMessage `json:"output,omitempty"`
-	Receipt json.RawMessage `json:"receipt,omitempty"`
-	Error   json.RawMessage `json:"error,omitempty"`
+	Outcome
 	// Waits is how many of the needed nodes are not done.
 	Waits int `json:"waits,omitempty"`
 	// Loop is how far the iterations of a node with forEach are.

@@ -234,7 +234,7 @@ func invoke(
 	for _, code := range runtime.Codes() {
 		options.RetryPolicy.NonRetryableErrorTypes = append(options.RetryPolicy.NonRetryableErrorTypes, string(code.Code))
 	}
-	future := sdk.ExecuteActivity(sdk.WithActivityOptions(ctx, options), n.Ref(), task.With, call)
+	future := sdk.ExecuteActivity(sdk.WithActivityOptions(ctx, options), n.Block, task.With, call)
 	err = future.Get(ctx, &outcome)
 	switch app := (*temporal.ApplicationError)(nil); {
 	case err == nil:
