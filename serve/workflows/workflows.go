@@ -31,12 +31,12 @@ import (
 	"net/http"
 	"os"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/aacflow/segment-blocks/registry"
 	"github.com/aacflow/segment-blocks/runtime"
 	"github.com/aacflow/segment-blocks/serve/guard"
+	"github.com/aacflow/segment-blocks/serve/internal/routes"
 	"github.com/aacflow/segment-blocks/workflow"
 )
 
@@ -132,69 +132,32 @@ func (h *Handler) Close(ctx context.Context) error {
 	return nil
 }
 
-// route is a path, and what answers its method. A part in braces stands for a file or a run.
-type route struct {
-	path, method string
-	answer       func(w http.ResponseWriter, r *http.Request, of string) error
-}
+// table has what answers the paths. It gets the file or the run that the path names.
+type table = routes.Table[func(w http.ResponseWriter, r *http.Request, of string) error]
 
-func (h *Handler) table() []route {
-	return []route{
-		{"/v1/workflows", http.MethodGet, h.list},
-		{"/v1/workflows/{file}", http.MethodGet, h.file},
-		{"/v1/workflows/{file}/runs", http.MethodPost, h.begin},
-		{"/v1/runs", http.MethodGet, h.latest},
-		{"/v1/runs/{run}", http.MethodGet, h.run},
-		{"/v1/runs/{run}/stream", http.MethodGet, h.stream},
-		{"/v1/runs/{run}/cancel", http.MethodPost, h.cancelRun},
+func (h *Handler) table() table {
+	return table{
+		"GET /v1/workflows":              h.list,
+		"GET /v1/workflows/{file}":       h.file,
+		"POST /v1/workflows/{file}/runs": h.begin,
+		"GET /v1/runs":                   h.latest,
+		"GET /v1/runs/{run}":             h.run,
+		"GET /v1/runs/{run}/stream":      h.stream,
+		"POST /v1/runs/{run}/cancel":     h.cancelRun,
 	}
-}
-
-// routeOf finds the route of a path, and what it names.
-func (h *Handler) routeOf(path string) (found *route, of string) {
-	matches := func(pattern, part string) bool {
-		if strings.HasPrefix(pattern, "{") {
-			of = part
-			return part != ""
-		}
-		return pattern == part
-	}
-	// An http.ServeMux would answer 404 and 405 as plain text, and clean paths by a redirect.
-	for _, rt := range h.table() {
-		if slices.EqualFunc(strings.Split(rt.path, "/"), strings.Split(path, "/"), matches) {
-			return &rt, of
-		}
-	}
-	return nil, ""
 }
 
 // Route names the route of a request for metrics, such as /v1/runs/{run}, or returns other.
-func (h *Handler) Route(r *http.Request) string {
-	if found, _ := h.routeOf(r.URL.Path); found != nil {
-		return found.path
-	}
-	return "other"
-}
+func (h *Handler) Route(r *http.Request) string { return h.table().Name(r) }
 
 // ServeHTTP answers a request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if err := h.serve(w, r); err != nil {
+	answer, of, p := h.table().Find(w, r)
+	if p != nil {
+		refuse(w, r, p)
+	} else if err := answer(w, r, of); err != nil {
 		refuse(w, r, err)
 	}
-}
-
-func (h *Handler) serve(w http.ResponseWriter, r *http.Request) error {
-	found, of := h.routeOf(r.URL.Path)
-	if found == nil {
-		return problem(http.StatusNotFound, "not_found", "there is no such path: %.200q", r.URL.Path)
-	}
-	if r.Method != found.method && (r.Method != http.MethodHead || found.method != http.MethodGet) {
-		allowed := strings.Replace(found.method, "GET", "GET, HEAD", 1)
-		w.Header().Set("Allow", allowed)
-		return problem(http.StatusMethodNotAllowed, "method_not_allowed", "the method of this path must be %s: %.20q",
-			strings.ReplaceAll(allowed, ", ", " or "), r.Method)
-	}
-	return found.answer(w, r, of)
 }
 
 // refusal is a problem document with the faults of a workflow file.
