@@ -26,7 +26,6 @@ type Journal struct {
 	allow  bool
 	only   bool    // to be read
 	record *record // of the run that is in the file, or nil
-	last   end     // of that run, or nothing
 }
 
 // JournalOptions set up [OpenJournal].
@@ -43,7 +42,8 @@ type JournalOptions struct {
 	ReadOnly bool
 }
 
-// record is what a run was begun with.
+// record is what a run was begun with, and how it ended. One that ended with its process has no
+// status.
 type record struct {
 	Run    string         `json:"run"`
 	Name   string         `json:"name"`
@@ -51,21 +51,21 @@ type record struct {
 	Start  rawjson.Object `json:"start"`
 	Target string         `json:"target"`
 	Began  time.Time      `json:"began"`
+	Status Status         `json:"status,omitempty"`
+	Ended  time.Time      `json:"ended,omitzero"`
 }
 
-// end is how a run ended. One that ended with its process has none.
-type end struct {
-	Status Status    `json:"status"`
-	At     time.Time `json:"at"`
+// job is a task: when it was first started and, once it has ended, what came of it.
+type job struct {
+	task    Task
+	First   time.Time `json:"first"`
+	Outcome *Outcome  `json:"outcome,omitempty"`
 }
 
-// The buckets: the record and the end of the run; when tasks were first started; what came of them.
+// The buckets: the record of the run, under its own name, and the jobs by the ids of their tasks.
 const (
-	bucketRun     = "run"
-	bucketStarted = "started"
-	bucketEnded   = "ended"
-
-	keyRecord, keyEnd = "record", "end"
+	bucketRun  = "run"
+	bucketJobs = "jobs"
 )
 
 // ErrRunInUse is the error of a run that another process is at.
@@ -75,7 +75,7 @@ var ErrRunInUse = errors.New("the run is in use by another process")
 // it. The error wraps [ErrRunInUse] where another process has it open.
 func OpenJournal(folder, run string, o JournalOptions) (*Journal, error) {
 	if !ValidRunID(run) {
-		return nil, errRunID(run)
+		return nil, fmt.Errorf("a run must be named by letters, digits, points, dashes and underscores, 64 in all: %q", run)
 	}
 	path := filepath.Join(folder, run+".db")
 	if _, err := os.Stat(path); (o.MustExist || o.ReadOnly) && errors.Is(err, os.ErrNotExist) {
@@ -99,10 +99,22 @@ func OpenJournal(folder, run string, o JournalOptions) (*Journal, error) {
 	}
 	j := &Journal{db: db, path: path, target: o.Target, allow: o.AllowDuplicates, only: o.ReadOnly}
 	if !j.only {
-		err = j.prepare()
+		err = j.update(func(tx *bbolt.Tx) error {
+			_, err := tx.CreateBucketIfNotExists([]byte(bucketRun))
+			if err == nil {
+				_, err = tx.CreateBucketIfNotExists([]byte(bucketJobs))
+			}
+			return err
+		})
 	}
 	if err == nil {
-		err = j.db.View(j.load)
+		err = j.db.View(func(tx *bbolt.Tx) error {
+			// A process that ended at once has left a file without buckets.
+			if bucket := tx.Bucket([]byte(bucketRun)); bucket != nil {
+				return j.read(bucket.Get([]byte(bucketRun)), &j.record)
+			}
+			return nil
+		})
 	}
 	if err == nil && j.only && j.record == nil {
 		err = fmt.Errorf("no run has begun in the journal %s", path)
@@ -113,28 +125,21 @@ func OpenJournal(folder, run string, o JournalOptions) (*Journal, error) {
 	return j, nil
 }
 
-func (j *Journal) prepare() error {
-	return j.db.Update(func(tx *bbolt.Tx) error {
-		for _, name := range []string{bucketRun, bucketStarted, bucketEnded} {
-			if _, err := tx.CreateBucketIfNotExists([]byte(name)); err != nil {
-				return fmt.Errorf("prepare the journal %s: %w", j.path, err)
-			}
-		}
-		return nil
-	})
+// update changes the file, all of it or nothing, and syncs.
+func (j *Journal) update(change func(*bbolt.Tx) error) error {
+	if err := j.db.Update(change); err != nil {
+		return fmt.Errorf("write the journal %s: %w", j.path, err)
+	}
+	return nil
 }
 
-func (j *Journal) load(tx *bbolt.Tx) error {
-	bucket := tx.Bucket([]byte(bucketRun))
-	if bucket == nil { // its process ended before it was prepared
+// read reads a value, if there is one.
+func (j *Journal) read(raw []byte, into any) error {
+	if raw == nil {
 		return nil
 	}
-	for key, into := range map[string]any{keyRecord: &j.record, keyEnd: &j.last} {
-		if raw := bucket.Get([]byte(key)); raw != nil {
-			if err := json.Unmarshal(raw, into); err != nil {
-				return fmt.Errorf("the journal %s is damaged: %w", j.path, err)
-			}
-		}
+	if err := json.Unmarshal(raw, into); err != nil {
+		return fmt.Errorf("the journal %s is damaged: %w", j.path, err)
 	}
 	return nil
 }
@@ -154,7 +159,7 @@ func (j *Journal) Summary() Summary {
 	if j.record == nil {
 		return Summary{}
 	}
-	s := Summary{j.record.Name, j.record.Target, j.last.Status, j.record.Began, j.last.At}
+	s := Summary{j.record.Name, j.record.Target, j.record.Status, j.record.Began, j.record.Ended}
 	if s.Status == "" {
 		s.Status = Canceled
 		if info, err := os.Stat(j.path); err == nil {
@@ -184,7 +189,7 @@ func (j *Journal) bind(run string, g *Graph, s *State) error {
 		}
 		return nil
 	}
-	now := record{Run: run, Name: g.Name, Digest: g.Digest, Start: s.Start, Target: j.target, Began: time.Now()}
+	now := &record{Run: run, Name: g.Name, Digest: g.Digest, Start: s.Start, Target: j.target, Began: time.Now()}
 	if old := j.record; old != nil {
 		// Everything that differs is named at once: a messageId that has been sent with other content
 		// would be dropped as a duplicate, and nobody would know.
@@ -204,26 +209,23 @@ func (j *Journal) bind(run string, g *Graph, s *State) error {
 		if err := j.checkAge(g); err != nil {
 			return err
 		}
-		now = *old
+		now.Began = old.Began
 	}
-	return j.put(&now, end{})
+	j.record = now
+	return j.put()
 }
 
-// put keeps what is known of the run itself, its record only where there is one.
-func (j *Journal) put(began *record, ended end) error {
-	err := j.db.Update(func(tx *bbolt.Tx) error {
-		bucket := tx.Bucket([]byte(bucketRun))
-		if began != nil {
-			if err := bucket.Put([]byte(keyRecord), written(began)); err != nil {
-				return err
-			}
-		}
-		return bucket.Put([]byte(keyEnd), written(ended))
+// end keeps how the run has ended.
+func (j *Journal) end(status Status) error {
+	j.record.Status, j.record.Ended = status, time.Now()
+	return j.put()
+}
+
+// put keeps the record.
+func (j *Journal) put() error {
+	return j.update(func(tx *bbolt.Tx) error {
+		return tx.Bucket([]byte(bucketRun)).Put([]byte(bucketRun), written(j.record))
 	})
-	if err != nil {
-		return fmt.Errorf("write the journal %s: %w", j.path, err)
-	}
-	return nil
 }
 
 func differentInputs(old, now rawjson.Object) (differs []string) {
@@ -247,16 +249,9 @@ func (j *Journal) checkAge(g *Graph) error {
 	// All are named at once: whoever decides on --allow-duplicates has to know what it may cost.
 	var old []string
 	err := j.db.View(func(tx *bbolt.Tx) error {
-		finished := tx.Bucket([]byte(bucketEnded))
-		return tx.Bucket([]byte(bucketStarted)).ForEach(func(id, at []byte) error {
-			first, err := time.Parse(time.RFC3339Nano, string(at))
-			if err != nil {
-				return fmt.Errorf("the journal %s is damaged: %w", j.path, err)
-			}
-			// An id is that of the node, and behind a slash the number of an iteration.
-			node, _, _ := strings.Cut(string(id), "/")
-			outcome, err := j.final(g.Node(node), finished.Get(id))
-			if err == nil && outcome == nil && time.Since(first) > maxRetrying {
+		return tx.Bucket([]byte(bucketJobs)).ForEach(func(id, raw []byte) error {
+			done, err := j.job(g, string(id), raw)
+			if err == nil && done.Outcome == nil && time.Since(done.First) > maxRetrying {
 				old = append(old, string(id))
 			}
 			return err
@@ -270,73 +265,53 @@ func (j *Journal) checkAge(g *Graph) error {
 		"begun more than %s ago and may count twice: %s; --allow-duplicates resumes it anyway", maxRetrying, listed(old))
 }
 
-// final returns the outcome in a journal, or nil where the task is to be done again: it has none,
-// or has failed and nothing has gone on from there.
-func (j *Journal) final(n *Node, raw []byte) (*Outcome, error) {
-	if raw == nil {
-		return nil, nil //nolint:nilnil // there is none, and that is no error
-	}
-	var outcome Outcome
-	if err := json.Unmarshal(raw, &outcome); err != nil {
-		return nil, fmt.Errorf("the journal is damaged: %w", err)
-	}
+// job reads what the journal has of a task. It has no outcome where the task is to be done again: it
+// has not ended, or has failed and nothing has gone on from there.
+func (j *Journal) job(g *Graph, id string, raw []byte) (done job, err error) {
+	err = j.read(raw, &done)
+	// An id is that of the node, and behind a slash the number of an iteration.
+	node, _, _ := strings.Cut(id, "/")
+	n := g.Node(node)
 	// A failure that the graph has an answer to has led somewhere already, and what is behind it may
 	// have run. It stays. All others are what a resume is for.
-	if outcome.Error != nil && (n == nil || n.OnError == Fail) && !j.only {
-		return nil, nil //nolint:nilnil // as above
+	if o := done.Outcome; o != nil && o.Error != nil && (n == nil || n.OnError == Fail) && !j.only {
+		done.Outcome = nil
 	}
-	return &outcome, nil
+	return done, err
 }
 
-// find returns when a task was first started, and what came of it; zero and nil where it is not
-// known. A nil journal knows nothing.
-func (j *Journal) find(g *Graph, task Task) (first time.Time, outcome *Outcome, err error) {
-	if j == nil {
-		return first, nil, nil
+// find returns what is known of a task. A nil journal knows nothing.
+func (j *Journal) find(g *Graph, task Task) (found job, err error) {
+	if j != nil {
+		err = j.db.View(func(tx *bbolt.Tx) error {
+			found, err = j.job(g, task.ID(), tx.Bucket([]byte(bucketJobs)).Get([]byte(task.ID())))
+			return err
+		})
 	}
-	err = j.db.View(func(tx *bbolt.Tx) error {
-		id := []byte(task.ID())
-		if at := tx.Bucket([]byte(bucketStarted)).Get(id); at != nil {
-			if first, err = time.Parse(time.RFC3339Nano, string(at)); err != nil {
-				return fmt.Errorf("the journal %s is damaged: %w", j.path, err)
-			}
-		}
-		outcome, err = j.final(g.Node(task.Node), tx.Bucket([]byte(bucketEnded)).Get(id))
-		return err
-	})
-	return first, outcome, err
+	found.task = task
+	return found, err
 }
 
-// write keeps what has ended and what is about to start, all of it or nothing, and syncs.
-func (j *Journal) write(done []ended, starts []start) error {
-	if j == nil || j.only || len(done)+len(starts) == 0 {
+// write keeps jobs that have ended and such that are about to start. What has ended is written
+// before it is gone on from: killed before that, the process does the task again, with the same
+// messageIds; killed after it, never again. What starts is written before, so that its event has the
+// same time after any kill.
+func (j *Journal) write(jobs []job) error {
+	if j == nil || j.only || len(jobs) == 0 {
 		return nil
 	}
-	err := j.db.Update(func(tx *bbolt.Tx) error {
-		// What has ended is written before it is gone on from. Killed before that, the process does the
-		// task again, with the same messageIds; killed after it, never again.
-		for _, d := range done {
-			raw, err := json.Marshal(d.outcome)
+	return j.update(func(tx *bbolt.Tx) error {
+		for _, job := range jobs {
+			raw, err := json.Marshal(job)
+			if err == nil {
+				err = tx.Bucket([]byte(bucketJobs)).Put([]byte(job.task.ID()), raw)
+			}
 			if err != nil {
 				return err
 			}
-			if err := tx.Bucket([]byte(bucketEnded)).Put([]byte(d.task.ID()), raw); err != nil {
-				return err
-			}
-		}
-		for _, s := range starts {
-			// Written before the task starts, so that its event has the same time after any kill.
-			at := s.first.UTC().Format(time.RFC3339Nano)
-			if err := tx.Bucket([]byte(bucketStarted)).Put([]byte(s.task.ID()), []byte(at)); err != nil {
-				return err
-			}
 		}
 		return nil
 	})
-	if err != nil {
-		return fmt.Errorf("write the journal %s: %w", j.path, err)
-	}
-	return nil
 }
 
 func (j *Journal) isReadOnly() bool { return j != nil && j.only }

@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"fmt"
+	"regexp"
 	"time"
 
 	"github.com/google/uuid"
@@ -124,26 +124,20 @@ func Prepare(g *Graph, input json.RawMessage, o Options) (run func(context.Conte
 		}
 	}
 	// Tasks wait until they are listened to, so what they say is never more than a few events.
-	return (&runner{Options: o, graph: g, state: state, events: make(chan any)}).run, nil
+	return (&runner{Options: o, graph: g, state: state, says: make(chan func()), resumed: map[string]bool{}}).run, nil
 }
 
 // runner drives a graph in this process. Only run touches its fields; the goroutines of tasks send
-// it what they have to say.
+// it what to do.
 type runner struct {
 	Options
 	graph   *Graph
 	state   *State
-	events  chan any // Event while a task waits, ended when it has ended
+	says    chan func()
 	running int
-	told    int // how many of state.Ended have been observed
+	done    []job // that have ended since they were last completed
+	told    int   // how many of state.Ended have been observed
 	resumed map[string]bool
-}
-
-// ended is the end of a task.
-type ended struct {
-	task     Task
-	outcome  Outcome
-	canceled bool
 }
 
 func (r *runner) run(ctx context.Context) (*Result, error) {
@@ -153,7 +147,7 @@ func (r *runner) run(ctx context.Context) (*Result, error) {
 		res.Status = Canceled
 	}
 	if r.Journal != nil && !r.Journal.only {
-		if failure := r.Journal.put(nil, end{res.Status, time.Now()}); err == nil {
+		if failure := r.Journal.end(res.Status); err == nil {
 			err = failure
 		}
 	}
@@ -165,9 +159,8 @@ func (r *runner) drive(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var failure error
-	var done []ended
 	for {
-		starts, err := r.begin(ctx, done)
+		starts, err := r.begin(ctx)
 		if err != nil { // without a journal nothing more may be sent
 			failure = err
 			cancel()
@@ -179,7 +172,7 @@ func (r *runner) drive(ctx context.Context) error {
 		if r.running == 0 {
 			break
 		}
-		done = r.wait()
+		r.wait()
 	}
 	if failure == nil && r.graph.Status(r.state) == Running {
 		failure = context.Cause(ctx)
@@ -187,21 +180,16 @@ func (r *runner) drive(ctx context.Context) error {
 	return failure
 }
 
-// start is a task with the time of its first start.
-type start struct {
-	task  Task
-	first time.Time
-}
-
 // begin completes what has ended, and returns what is to be started. All of it is in the journal
 // when it returns, in one transaction.
-func (r *runner) begin(ctx context.Context, done []ended) ([]start, error) {
-	for _, d := range done {
-		if err := r.complete(d.task, d.outcome, false); err != nil {
+func (r *runner) begin(ctx context.Context) ([]job, error) {
+	done, starts := r.done, []job{}
+	r.done = nil
+	for _, j := range done {
+		if err := r.complete(j, false); err != nil {
 			return nil, err
 		}
 	}
-	var starts []start
 	// Tasks that the journal knows end at once and make others ready, so it asks again until nothing
 	// more is ready or there is enough to do.
 	for ctx.Err() == nil && len(starts)+r.running < r.Concurrency {
@@ -210,29 +198,27 @@ func (r *runner) begin(ctx context.Context, done []ended) ([]start, error) {
 			break
 		}
 		for _, task := range tasks {
-			first, outcome, err := r.Journal.find(r.graph, task)
+			j, err := r.Journal.find(r.graph, task)
 			switch {
 			case err != nil:
 				return nil, err
-			case outcome != nil:
-				if err := r.complete(task, *outcome, true); err != nil {
+			case j.Outcome != nil:
+				if err := r.complete(j, true); err != nil {
 					return nil, err
 				}
 			case !r.Journal.isReadOnly():
-				if first.IsZero() { // else it was started before, and its event keeps that time
-					first = time.Now()
+				if j.First.IsZero() { // else it was started before, and its event keeps that time
+					j.First = time.Now().UTC()
 				}
-				starts = append(starts, start{task, first})
+				starts = append(starts, j)
 			}
 		}
 	}
-	if err := r.Journal.write(done, starts); err != nil {
-		return nil, err
-	}
-	return starts, nil
+	return starts, r.Journal.write(append(done, starts...))
 }
 
-func (r *runner) complete(task Task, outcome Outcome, resumed bool) error {
+func (r *runner) complete(j job, resumed bool) error {
+	task, outcome := j.task, *j.Outcome
 	// An iteration is told when it ends, and a node by tellEnded: skipped ones end without a task.
 	if task.Iteration >= 0 {
 		status := Succeeded
@@ -243,9 +229,6 @@ func (r *runner) complete(task Task, outcome Outcome, resumed bool) error {
 			Run: r.RunID, Node: task.Node, Iteration: &task.Iteration, Status: status, Resumed: resumed, Outcome: outcome,
 		})
 	} else if resumed {
-		if r.resumed == nil {
-			r.resumed = map[string]bool{}
-		}
 		r.resumed[task.Node] = true
 	}
 	return r.graph.Complete(r.state, task.Node, task.Iteration, outcome)
@@ -262,74 +245,68 @@ func (r *runner) tellEnded() {
 	}
 }
 
-// wait returns tasks that have ended: one, and all others that have as well.
-func (r *runner) wait() (done []ended) {
-	// All that has ended by now goes into one transaction, which is synced once: that is what makes
-	// many quick tasks at once cheap.
-	take := func(event any) {
-		switch e := event.(type) {
-		case Event:
-			r.Observe(e)
-		case ended:
-			r.running--
-			if !e.canceled { // what was cut off has not ended: a resume does it again
-				done = append(done, e)
-			}
-		}
-	}
-	for {
-		take(<-r.events)
+// wait waits until a task has ended, and takes in all others that have as well.
+func (r *runner) wait() {
+	for len(r.done) == 0 && r.running > 0 {
+		(<-r.says)()
+		// All that has ended by now goes into one transaction, which is synced once: that is what makes
+		// many quick tasks at once cheap.
 		for more := true; more; {
 			select {
-			case event := <-r.events:
-				take(event)
+			case do := <-r.says:
+				do()
 			default:
 				more = false
 			}
 		}
-		if len(done) > 0 || r.running == 0 {
-			return done
-		}
 	}
 }
 
-// launch starts a task in a goroutine of its own. It ends with an ended on r.events.
-func (r *runner) launch(ctx context.Context, s start) {
+// launch starts a task in a goroutine of its own.
+func (r *runner) launch(ctx context.Context, j job) {
 	r.running++
-	event := Event{Run: r.RunID, Node: s.task.Node, Status: Running, Attempt: 1}
-	if s.task.Iteration >= 0 {
-		event.Iteration = &s.task.Iteration
+	event := Event{Run: r.RunID, Node: j.task.Node, Status: Running, Attempt: 1}
+	if j.task.Iteration >= 0 {
+		event.Iteration = &j.task.Iteration
 	}
 	r.Observe(event)
 	go func() {
-		outcome := r.do(ctx, s, func(attempt int, last Outcome) {
+		outcome := r.do(ctx, j, func(attempt int, last Outcome) {
 			e := event
 			e.Attempt, e.Outcome = attempt, last
-			r.events <- e
+			r.says <- func() { r.Observe(e) }
 		})
-		r.events <- ended{s.task, outcome, outcome.Error != nil && ctx.Err() != nil}
+		// What was cut off has not ended: a resume does it again.
+		canceled := outcome.Error != nil && ctx.Err() != nil
+		j.Outcome = &outcome
+		r.says <- func() {
+			r.running--
+			if !canceled {
+				r.done = append(r.done, j)
+			}
+		}
 	}()
 }
 
 // do does a task. Its retries end while the receiver still knows the messages of its first try.
-func (r *runner) do(ctx context.Context, s start, waiting func(int, Outcome)) Outcome {
+func (r *runner) do(ctx context.Context, j job, waiting func(int, Outcome)) Outcome {
 	// Even the references in its input do not matter then.
-	if pinned, ok := r.Pins[s.task.Node]; ok {
+	if pinned, ok := r.Pins[j.task.Node]; ok {
 		return Outcome{Output: pinned}
 	}
-	input, err := s.task.Input(r.Environment)
+	input, err := j.task.Input(r.Environment)
 	if err != nil {
 		return Failure(codeReference, err.Error())
 	}
-	from := s.first
+	from := j.First
 	if r.Journal.allowsDuplicates() {
 		from = time.Now()
 	}
 	ctx, cancel := context.WithDeadline(ctx, from.Add(maxRetrying))
 	defer cancel()
 	return r.Invoke.try(ctx, Call{
-		Node: r.graph.Node(s.task.Node), Task: s.task, Input: input,
-		InvocationID: InvocationID(r.RunID, s.task), At: s.first,
+		Node: r.graph.Node(j.task.Node), Task: j.task, Input: input,
+		InvocationID: InvocationID(r.RunID, j.task), At: j.First,
 	}, waiting)
 }
 
@@ -337,16 +314,5 @@ func (r *runner) do(ctx context.Context, s start, waiting func(int, Outcome)) Ou
 // a letter or digit first, 64 in all.
 func ValidRunID(id string) bool {
 	// The id is the name of a file, the start of invocation ids, and part of a path over HTTP.
-	for i, c := range []byte(id) {
-		letter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
-		if !letter && (i == 0 || c != '.' && c != '-' && c != '_') {
-			return false
-		}
-	}
-	return id != "" && len(id) <= 64
-}
-
-// errRunID is the error of an id that cannot name a run.
-func errRunID(id string) error {
-	return fmt.Errorf("a run must be named by letters, digits, points, dashes and underscores, 64 in all: %q", id)
+	return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`).MatchString(id)
 }

@@ -339,8 +339,18 @@ func TestOldRunsAreNotResumed(t *testing.T) {
 	db, err := bbolt.Open(filepath.Join(folder, "R.db"), 0o600, nil)
 	require.NoError(t, err)
 	require.NoError(t, db.Update(func(tx *bbolt.Tx) error {
-		started := tx.Bucket([]byte("started"))
-		return started.ForEach(func(id, _ []byte) error { return started.Put(id, []byte(long.Format(time.RFC3339Nano))) })
+		jobs := tx.Bucket([]byte("jobs"))
+		older := map[string]json.RawMessage{}
+		require.NoError(t, jobs.ForEach(func(id, job []byte) error {
+			first := rawjson.Quote(long.Format(time.RFC3339Nano))
+			older[string(id)] = rawjson.OpenObject(job).Set("first", first).JSON()
+			return nil
+		}))
+		require.Len(t, older, 3)
+		for id, job := range older {
+			require.NoError(t, jobs.Put([]byte(id), job))
+		}
+		return nil
 	}))
 	require.NoError(t, db.Close())
 
