@@ -104,20 +104,21 @@ func (h *Handler) start(w http.ResponseWriter, r *http.Request, name string) (*r
 		return nil, problem(http.StatusUnprocessableEntity, string(runtime.InvalidInput), "%s", err)
 	}
 	run := newRun(g, name, source.Name, o)
-	// Not the context of the request: the run goes on when its client leaves.
-	ctx, cancel := context.WithCancel(h.ctx)
-	run.cancel = cancel
-	if err := h.add(run); err != nil {
-		cancel()
+	// One at a time, so that what is found out here still holds when the run is in the list.
+	h.beginning.Lock()
+	defer h.beginning.Unlock()
+	if err := h.mayBegin(run.Run); err != nil {
 		return nil, err
 	}
 	proceed, journal, err := h.prepare(run, g, o, source)
 	if err != nil {
-		h.forget(run)
 		return nil, problem(http.StatusConflict, codeConflict, "%s", err)
 	}
-	h.replace(run)
-	go h.follow(ctx, run, proceed, journal) //nolint:contextcheck // it outlives the request
+	// Not the context of the request: the run goes on when its client leaves.
+	ctx, cancel := context.WithCancel(h.ctx) //nolint:gosec // follow cancels it
+	run.cancel = cancel
+	h.add(run)
+	h.going.Go(func() { h.follow(ctx, run, proceed, journal) }) //nolint:contextcheck // it outlives the request
 	return run, nil
 }
 
@@ -179,67 +180,54 @@ func (r *run) expect(g *workflow.Graph) {
 	}
 }
 
-// add counts a run in, and forgets old ones.
-func (h *Handler) add(added *run) error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
+// mayBegin refuses a run while its like goes on, or too many do, or the server stops.
+func (h *Handler) mayBegin(id string) error {
+	busy := func(code, format string, args ...any) error {
+		return &guard.Problem{
+			Status: http.StatusServiceUnavailable, Code: code, Retryable: true, RetryAfter: time.Second,
+			Detail: fmt.Sprintf(format, args...),
+		}
+	}
 	select {
 	case <-h.drained:
-		return &guard.Problem{
-			Status: http.StatusServiceUnavailable, Code: string(runtime.Closed), Retryable: true, RetryAfter: time.Second,
-			Detail: "the server is stopping, and begins no more runs",
-		}
+		return busy(string(runtime.Closed), "the server is stopping, and begins no more runs")
 	default:
 	}
-	// A run that goes on is never forgotten: its client could not cancel it any more. One id may be of
-	// a run that has ended and of one that begins, until the journal has accepted the new one.
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	running := 0
 	for _, r := range h.runs {
 		if r.EndedAt.IsZero() {
 			running++
-			if r.Run == added.Run {
-				return problem(http.StatusConflict, codeConflict, "the run goes on already: %q", r.Run)
+			if r.Run == id {
+				return problem(http.StatusConflict, codeConflict, "the run goes on already: %q", id)
 			}
 		}
 	}
 	if running >= MostRunning {
-		return &guard.Problem{
-			Status: http.StatusServiceUnavailable, Code: "overloaded", Retryable: true, RetryAfter: time.Second,
-			Detail: fmt.Sprintf("as many runs go on as may: %d", MostRunning),
-		}
+		return busy("overloaded", "as many runs go on as may: %d", MostRunning)
 	}
-	// The list is in the order in which runs have begun, so the oldest are met first.
-	for i := 0; len(h.runs) >= MostRuns && i < len(h.runs); i++ {
-		if !h.runs[i].EndedAt.IsZero() {
-			h.runs = slices.Delete(h.runs, i, i+1)
-			i--
-		}
-	}
-	h.runs = append(h.runs, added)
-	// In the same lock that looks at drained, so that Close waits for every run that got here.
-	h.going.Add(1)
 	return nil
 }
 
-// forget takes back a run that has not begun.
-func (h *Handler) forget(gone *run) {
-	h.mu.Lock()
-	h.runs = slices.DeleteFunc(h.runs, func(r *run) bool { return r == gone })
-	h.mu.Unlock()
-	gone.cancel()
-	h.going.Done()
-}
-
-// replace forgets what is remembered of a run under the same id, now that this one has begun.
-func (h *Handler) replace(by *run) {
+// add puts a run into the list, in place of one that has ended under its id, or of the oldest that
+// have ended. One that goes on is never forgotten: its client could not cancel it any more.
+func (h *Handler) add(added *run) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.runs = slices.DeleteFunc(h.runs, func(r *run) bool { return r.Run == by.Run && r != by })
+	excess := len(h.runs) + 1 - MostRuns
+	h.runs = slices.DeleteFunc(h.runs, func(r *run) bool { // the oldest are met first
+		gone := r.Run == added.Run || excess > 0 && !r.EndedAt.IsZero()
+		if gone {
+			excess--
+		}
+		return gone
+	})
+	h.runs = append(h.runs, added)
 }
 
 // follow runs a graph to its end.
 func (h *Handler) follow(ctx context.Context, run *run, proceed proceed, journal *workflow.Journal) {
-	defer h.going.Done()
 	defer run.cancel()
 	res, err := proceed(ctx)
 	// Before the end is told: whoever hears of it may resume the run at once.
@@ -263,10 +251,10 @@ func (r *run) see(e workflow.Event) {
 		s.iterate(e)
 	} else {
 		s.Status = e.Status
+		if last := len(s.Attempts) - 1; last >= 0 {
+			s.Attempts[last].Error = e.Error
+		}
 		if started {
-			if last := len(s.Attempts) - 1; last >= 0 {
-				s.Attempts[last].Error = e.Error
-			}
 			s.Attempts = append(s.Attempts, attempt{StartedAt: stamp()})
 		} else {
 			r.endNode(s, e)
@@ -283,24 +271,21 @@ func (s *state) iterate(e workflow.Event) {
 		s.Iterations = &iterations{}
 	}
 	s.Status = workflow.Running
-	switch {
-	case e.Status == workflow.Running && e.Attempt == 1:
-		s.Iterations.Started++
-	case e.Status == workflow.Running:
-	case e.Status == workflow.Failed:
+	if e.Status == workflow.Running {
+		if e.Attempt == 1 {
+			s.Iterations.Started++
+		}
+		return
+	}
+	s.Iterations.Ended++
+	s.Iterations.Started = max(s.Iterations.Started, s.Iterations.Ended) // resumed ones do not start
+	if e.Status == workflow.Failed {
 		s.Iterations.Failed++
-		fallthrough
-	default:
-		s.Iterations.Ended++
-		s.Iterations.Started = max(s.Iterations.Started, s.Iterations.Ended) // resumed ones do not start
 	}
 }
 
 func (r *run) endNode(s *state, e workflow.Event) {
 	s.EndedAt, s.Resumed, s.Error = stamp(), e.Resumed, e.Error
-	if last := len(s.Attempts) - 1; last >= 0 {
-		s.Attempts[last].Error = e.Error
-	}
 	// The run itself goes on with the whole output. Only what is remembered of it here is bounded.
 	if r.kept+len(e.Output)+len(e.Receipt) > mostKept {
 		s.Omitted = true

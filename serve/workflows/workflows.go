@@ -88,8 +88,9 @@ type Handler struct {
 	going   sync.WaitGroup
 	streams guard.Streams
 
-	mu   sync.Mutex
-	runs []*run // the oldest first
+	beginning sync.Mutex // held while a run begins
+	mu        sync.Mutex
+	runs      []*run // the oldest first
 }
 
 // New returns a handler. The error says that the folder cannot be read.
@@ -110,7 +111,10 @@ func (h *Handler) Drain() { h.drain() }
 // Close waits for the runs that go on, until ctx ends, and then cancels them. Those with a journal
 // can be resumed. The error is that of ctx.
 func (h *Handler) Close(ctx context.Context) error {
+	// A run that is about to begin is waited for as well, and none will follow.
+	h.beginning.Lock()
 	h.Drain()
+	h.beginning.Unlock()
 	ended := make(chan struct{})
 	go func() {
 		h.going.Wait()
