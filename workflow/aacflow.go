@@ -3,6 +3,7 @@ package workflow
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -178,12 +179,7 @@ func (e *export) reached() (reached []*exportBlock) {
 
 // identifier makes an id of a node of a name. Taken counts the names that begin alike.
 func identifier(name string, taken map[string]int) string {
-	id := strings.Map(func(r rune) rune {
-		if len(wordsOf(string(r))) > 0 || r == '-' {
-			return r
-		}
-		return '_'
-	}, name)
+	id := regexp.MustCompile(`[^A-Za-z0-9_-]`).ReplaceAllString(name, "_")
 	if id == "" || id[0] == '-' || '0' <= id[0] && id[0] <= '9' {
 		id = "_" + id
 	}
@@ -317,7 +313,7 @@ func branchID(b *exportBlock, branch string) string {
 func (e *export) path(ref reference) string {
 	var b strings.Builder
 	// An id with a dash in it would be read as a subtraction.
-	if head := e.head(ref.head); slices.Equal(wordsOf(head), []string{head, head}) {
+	if head := e.head(ref.head); regexp.MustCompile(`^\w+$`).MatchString(head) {
 		b.WriteString(head)
 	} else {
 		fmt.Fprintf(&b, "$env[%q]", head)

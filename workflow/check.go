@@ -77,7 +77,7 @@ func (c *checker) checkNode(ctx context.Context, g *Graph, n *Node) {
 	if n.condition != nil {
 		// The parser has compiled it without the blocks. Now names of outputs can be checked as
 		// well.
-		if _, err := compileCondition(n.When, conditionTypes(g, n.When, c.outputNames)); err != nil {
+		if _, err := compileCondition(g, n.When, c.outputNames); err != nil {
 			c.fault(n.at+"/when", "%s", err)
 		}
 	}

@@ -4,13 +4,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/expr-lang/expr"
 	"github.com/expr-lang/expr/ast"
 	"github.com/expr-lang/expr/file"
+	exprparser "github.com/expr-lang/expr/parser"
 	"github.com/expr-lang/expr/types"
 	"github.com/expr-lang/expr/vm"
 
@@ -24,22 +24,59 @@ type condition struct {
 	names   []string // start and the nodes that it mentions
 }
 
-// compileCondition compiles an expression for names of the types given. Functions that tell the
-// time or that depend on the order of a map are not to be had: a graph must mean the same each
-// time.
-func compileCondition(text string, env types.Map) (*condition, error) {
-	// expr bounds the memory of a run by itself: a range or a repeat beyond it ends as an error.
-	seen := &mentions{env: env}
-	options := []expr.Option{expr.Env(env), expr.AsBool(), expr.Patch(seen)}
-	// The results of a run must depend on its input alone, or a resume would decide otherwise.
-	for _, name := range []string{"now", "timezone", "keys", "values", "toPairs"} {
-		options = append(options, expr.DisableBuiltin(name))
-	}
-	program, err := expr.Compile(text, options...)
+// compileCondition compiles an expression of a node in the graph. The members of a node are those
+// that fieldsOf returns; without it, or where it returns nil, any is let through.
+func compileCondition(g *Graph, text string, fieldsOf func(n *Node) []string) (*condition, error) {
+	tree, err := exprparser.Parse(text)
 	if err != nil {
 		return nil, plainError(err)
 	}
-	return &condition{program, seen.names}, nil
+	c, env := &condition{}, types.Map{}
+	ast.Walk(&tree.Node, visitor(func(name string) {
+		of := typesOf(g, name, fieldsOf)
+		if of != nil && env[name] == nil {
+			env[name], c.names = of, append(c.names, name)
+		}
+	}))
+	// expr bounds the memory of a run by itself: a range or a repeat beyond it ends as an error.
+	options := []expr.Option{expr.Env(env), expr.AsBool()}
+	// The results of a run must depend on its input alone, or a resume would decide otherwise: nothing
+	// tells the time, or depends on the order of a map.
+	for _, name := range []string{"now", "timezone", "keys", "values", "toPairs"} {
+		options = append(options, expr.DisableBuiltin(name))
+	}
+	if c.program, err = expr.Compile(text, options...); err != nil {
+		return nil, plainError(err)
+	}
+	return c, nil
+}
+
+// typesOf returns what a name in a condition may have: start, loop inside of one, or a node. It is
+// nil for other names.
+func typesOf(g *Graph, name string, fieldsOf func(n *Node) []string) types.Type {
+	var members []string
+	n := g.sees(name)
+	switch {
+	case name == startHead:
+		members = memberNames(g.root().Start)
+	case name == loopHead && g.around != nil:
+		members = []string{"index", "currentItem"}
+	case n == nil:
+		return nil
+	case fieldsOf != nil:
+		members = fieldsOf(n)
+	}
+	if n != nil && members == nil {
+		return types.Any
+	}
+	if n != nil {
+		members = append(members, "error")
+	}
+	of := types.Map{}
+	for _, member := range members {
+		of[member] = types.Any
+	}
+	return of
 }
 
 // plainError leaves out the picture of the place that expr draws below its messages.
@@ -51,27 +88,20 @@ func plainError(err error) error {
 	return err
 }
 
-// mentions collects the names that an expression uses. It changes nothing.
-type mentions struct {
-	env   types.Map
-	names []string
-}
+// visitor is called with each name that an expression uses.
+type visitor func(name string)
 
 // Visit implements ast.Visitor.
-func (m *mentions) Visit(node *ast.Node) {
-	name := ""
+func (v visitor) Visit(node *ast.Node) {
 	switch n := (*node).(type) {
 	case *ast.IdentifierNode:
-		name = n.Value
+		v(n.Value)
 	case *ast.MemberNode: // $env["big-order"], for an id that is no identifier
 		if of, ok := n.Node.(*ast.IdentifierNode); ok && of.Value == "$env" {
 			if id, ok := n.Property.(*ast.StringNode); ok {
-				name = id.Value
+				v(id.Value)
 			}
 		}
-	}
-	if _, known := m.env[name]; known && !slices.Contains(m.names, name) {
-		m.names = append(m.names, name)
 	}
 }
 
@@ -138,45 +168,4 @@ func decode(raw json.RawMessage) any {
 		return number
 	}
 	return nil
-}
-
-// conditionTypes returns the names that a condition may use, as far as it does: start with its
-// members, loop inside one, and nodes. The members of a node are those that fieldsOf returns, nil
-// for any.
-func conditionTypes(g *Graph, text string, fieldsOf func(n *Node) []string) types.Map {
-	env, start := types.Map{}, types.Map{}
-	for _, m := range g.root().Start {
-		start[m.Name] = types.Any
-	}
-	env[startHead] = start
-	if g.around != nil {
-		env[loopHead] = types.Map{"index": types.Any, "currentItem": types.Any}
-	}
-	for _, name := range wordsOf(text) {
-		n := g.sees(name)
-		if n == nil || env[name] != nil {
-			continue
-		}
-		env[name] = types.Any
-		if fieldsOf == nil {
-			continue
-		}
-		if names := fieldsOf(n); names != nil {
-			members := types.Map{"error": types.Any}
-			for _, field := range names {
-				members[field] = types.Any
-			}
-			env[name] = members
-		}
-	}
-	return env
-}
-
-// wordsOf returns all that may be the id of a node in a text. A dash may be part of it or not.
-func wordsOf(text string) []string {
-	isWord := func(r rune) bool {
-		return r == '_' || '0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z'
-	}
-	words := strings.FieldsFunc(text, func(r rune) bool { return !isWord(r) })
-	return append(words, strings.FieldsFunc(text, func(r rune) bool { return !isWord(r) && r != '-' })...)
 }

@@ -3,6 +3,7 @@ package workflow
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -170,14 +171,8 @@ func (j *javascript) operand() operand {
 		return j.quoted()
 	}
 	// A word ends at the first character that neither a number nor a name can have.
-	end := strings.IndexFunc(code, func(r rune) bool {
-		return len(wordsOf(string(r))) == 0 && !strings.ContainsRune(".-+", r)
-	})
-	if end < 0 {
-		end = len(code)
-	}
-	word := code[:end]
-	j.rest = strings.TrimSpace(code[end:])
+	word := regexp.MustCompile(`^[\w.+-]*`).FindString(code)
+	j.rest = strings.TrimSpace(code[len(word):])
 	switch {
 	case isNumber(word):
 		return operand{text: word, literal: word}

@@ -242,7 +242,7 @@ func (p *parser) linkNode(g *Graph, n *Node, outside map[int]bool) {
 	if n.When != "" {
 		var err error
 		// Any member of a node is let through here: what blocks return is looked at by Check.
-		if n.condition, err = compileCondition(n.When, conditionTypes(g, n.When, nil)); err != nil {
+		if n.condition, err = compileCondition(g, n.When, nil); err != nil {
 			p.fault(n.at+"/when", "%s", err)
 		} else {
 			for _, name := range n.condition.names {
