@@ -22,22 +22,11 @@ func newWorkflow(p *Program) *cobra.Command {
 		newWorkflowRun(p), newWorkflowValidate(p), newWorkflowGraph(p), newWorkflowNew(p), newWorkflowSchema(p))
 }
 
-// oneFile demands the name of a workflow file.
-func oneFile(cmd *cobra.Command, args []string) error {
-	switch len(args) {
-	case 0:
-		return console.Usage("%s needs a workflow file, such as order.workflow.yaml", cmd.CommandPath())
-	case 1:
-		return nil
-	}
-	return console.Usage("%s takes one file: %q is too many", cmd.CommandPath(), args[1])
-}
-
-func completeFile(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	if len(args) > 0 {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	return []string{"yaml", "yml", "json"}, cobra.ShellCompDirectiveFilterFileExt
+// ofFile returns a command that is given a workflow file.
+func ofFile(use, short string) *cobra.Command {
+	cmd := command(use, short, needs(1, "%s needs a workflow file, such as order.workflow.yaml"))
+	cmd.ValidArgsFunction = cobra.FixedCompletions([]string{"yaml", "yml", "json"}, cobra.ShellCompDirectiveFilterFileExt)
+	return cmd
 }
 
 // addVariables adds --env, the host's list of the variables that a workflow may use.
@@ -71,10 +60,7 @@ func workflowFailure(err error) error {
 
 // newWorkflowValidate makes workflow validate, whose result is the faults.
 func newWorkflowValidate(p *Program) *cobra.Command {
-	cmd := &cobra.Command{
-		Use: "validate FILE", Short: "Check a workflow, and list all its faults", Args: oneFile,
-		ValidArgsFunction: completeFile,
-	}
+	cmd := ofFile("validate FILE", "Check a workflow, and list all its faults")
 	variables := addVariables(cmd)
 	return p.runs(cmd, func(args []string, s *settings.Settings) error {
 		t, err := p.open(s, opening{looks: true, any: true})
@@ -91,37 +77,26 @@ func newWorkflowValidate(p *Program) *cobra.Command {
 			Faults []workflow.Fault `json:"faults"`
 		}{File: args[0], Valid: err == nil, Faults: []workflow.Fault{}}
 		var faults *workflow.FileError
-		switch {
-		case errors.As(err, &faults):
+		if errors.As(err, &faults) {
 			doc.Faults = faults.Faults
-		case err != nil:
+			return p.conclude(s.Output, console.ExitUsage, doc, func(w io.Writer) { console.Writeln(w, faults.Error()) })
+		} else if err != nil {
 			return err
-		default:
-			doc.Name = g.Name
 		}
-		err = p.show(s.Output, doc, func(w io.Writer) {
-			if faults != nil {
-				console.Writeln(w, faults.Error())
-				return
-			}
+		doc.Name = g.Name
+		return p.show(s.Output, doc, func(w io.Writer) {
 			console.Writef(w, "%s: %s is in order, %s\n", text.Escape(args[0]), text.Escape(g.Name),
 				console.Count(len(g.Nodes), "node"))
 		})
-		if err == nil && faults != nil {
-			return console.End(console.ExitUsage)
-		}
-		return err
 	})
 }
 
 // newWorkflowGraph makes workflow graph. It draws what can be read, whether or not its blocks are
 // known.
 func newWorkflowGraph(p *Program) *cobra.Command {
-	cmd := &cobra.Command{
-		Use: "graph FILE", Short: "Draw a workflow as Mermaid or SVG", Args: oneFile, ValidArgsFunction: completeFile,
-	}
-	format := cmd.Flags().String("format", "mermaid", "mermaid or svg")
-	offer(cmd, "format", "mermaid", "svg")
+	cmd := ofFile("graph FILE", "Draw a workflow as Mermaid or SVG")
+	format := "mermaid"
+	addChoice(cmd, &format, "format", "mermaid or svg", "mermaid", "svg")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		data, err := os.ReadFile(args[0])
 		if err != nil {
@@ -131,14 +106,11 @@ func newWorkflowGraph(p *Program) *cobra.Command {
 		if err != nil {
 			return workflowFailure(err)
 		}
-		switch *format {
-		case "mermaid":
-			console.WriteString(p.Stdout, g.Mermaid())
-		case "svg":
-			console.WriteString(p.Stdout, g.SVG())
-		default:
-			return console.Usage("--format must be mermaid or svg: %q", *format)
+		drawing := g.Mermaid()
+		if format == "svg" {
+			drawing = g.SVG()
 		}
+		console.WriteString(p.Stdout, drawing)
 		return nil
 	}
 	return cmd
@@ -151,33 +123,31 @@ var starter string
 
 // newWorkflowNew makes workflow new.
 func newWorkflowNew(p *Program) *cobra.Command {
-	return &cobra.Command{
-		Use: "new FILE", Short: "Write a workflow to begin with", Args: oneFile,
-		RunE: func(_ *cobra.Command, args []string) error {
-			f, err := os.OpenFile(args[0], os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-			if errors.Is(err, os.ErrExist) {
-				return console.Usage("the file exists already, and is left as it is: %s", args[0])
-			}
-			if err == nil {
-				_, err = f.WriteString(starter)
-				err = errors.Join(err, f.Close())
-			}
-			if err != nil {
-				return console.Failed("cannot write the workflow: %w", err)
-			}
-			p.Note("wrote %s; run it with: segment-blocks workflow run %s", args[0], args[0])
-			return nil
-		},
+	cmd := ofFile("new FILE", "Write a workflow to begin with")
+	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		f, err := os.OpenFile(args[0], os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+		if errors.Is(err, os.ErrExist) {
+			return console.Usage("the file exists already, and is left as it is: %s", args[0])
+		}
+		if err == nil {
+			_, err = f.WriteString(starter)
+			err = errors.Join(err, f.Close())
+		}
+		if err != nil {
+			return console.Failed("cannot write the workflow: %w", err)
+		}
+		p.Note("wrote %s; run it with: segment-blocks workflow run %s", args[0], args[0])
+		return nil
 	}
+	return cmd
 }
 
 // newWorkflowSchema makes workflow schema, for editors.
 func newWorkflowSchema(p *Program) *cobra.Command {
-	return &cobra.Command{
-		Use: "schema", Short: "Print the JSON Schema of workflow files", Args: atMost(0),
-		RunE: func(*cobra.Command, []string) error {
-			console.WriteString(p.Stdout, strings.TrimRight(string(workflow.Schema()), "\n")+"\n")
-			return nil
-		},
+	cmd := command("schema", "Print the JSON Schema of workflow files")
+	cmd.RunE = func(*cobra.Command, []string) error {
+		console.WriteString(p.Stdout, strings.TrimRight(string(workflow.Schema()), "\n")+"\n")
+		return nil
 	}
+	return cmd
 }

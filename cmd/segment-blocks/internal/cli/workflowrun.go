@@ -32,9 +32,7 @@ type runFlags struct {
 }
 
 func newWorkflowRun(p *Program) *cobra.Command {
-	cmd := &cobra.Command{
-		Use: "run FILE", Short: "Run a workflow in this process", Args: oneFile, ValidArgsFunction: completeFile,
-	}
+	cmd := ofFile("run FILE", "Run a workflow in this process")
 	var f runFlags
 	flags := cmd.Flags()
 	flags.StringVarP(&f.input, "input", "i", "", "the run's input as `json`: text, @FILE, or @- for stdin")

@@ -1,9 +1,9 @@
 package cli
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
@@ -85,14 +85,11 @@ type nodes struct {
 	live    bool
 	drawn   int               // lines of the list that are on the screen
 	states  map[string]string // of nodes that have begun
-	running map[string]bool
 }
 
 func (p *Program) newNodes(g *workflow.Graph, format string) *nodes {
 	live := format != ndjson && console.IsTerminal(p.Stderr) && p.Variable("TERM") != "dumb"
-	return &nodes{
-		program: p, graph: g, format: format, live: live, states: map[string]string{}, running: map[string]bool{},
-	}
+	return &nodes{program: p, graph: g, format: format, live: live, states: map[string]string{}}
 }
 
 func (n *nodes) observe(e workflow.Event) {
@@ -102,12 +99,6 @@ func (n *nodes) observe(e workflow.Event) {
 	}
 	if !n.live {
 		return
-	}
-	if e.Iteration == nil {
-		delete(n.running, e.Node)
-	}
-	if e.Status == workflow.Running {
-		n.running[e.Node] = true
 	}
 	switch {
 	case e.Status == workflow.Running && e.Attempt > 1:
@@ -124,23 +115,17 @@ func (n *nodes) observe(e workflow.Event) {
 func (n *nodes) draw() {
 	const most = 20
 	w, style := n.program.Stderr, n.program.Style(n.program.Stderr)
-	ids := make([]string, 0, len(n.graph.Nodes))
-	for _, node := range n.graph.Nodes {
-		ids = append(ids, node.ID)
-	}
-	if len(ids) > most {
-		ids = slices.Sorted(maps.Keys(n.running))
-		ids = ids[:min(len(ids), most)]
-	}
 	n.end()
-	for _, id := range ids {
-		state := n.states[id]
-		if state == "" {
-			state = string(workflow.Pending)
+	for _, node := range n.graph.Nodes {
+		state := cmp.Or(n.states[node.ID], string(workflow.Pending))
+		ended := []workflow.Status{workflow.Pending, workflow.Succeeded, workflow.Failed, workflow.Skipped}
+		idle := slices.Contains(ended, workflow.Status(state))
+		if n.drawn == most || len(n.graph.Nodes) > most && idle {
+			continue
 		}
-		console.Writef(w, "  %-24s %s\n", id, paintStatus(style, workflow.Status(state)))
+		console.Writef(w, "  %-24s %s\n", node.ID, paintStatus(style, workflow.Status(state)))
+		n.drawn++
 	}
-	n.drawn = len(ids)
 }
 
 // end takes the list away.
