@@ -45,29 +45,25 @@ func (e *export) native(b *exportBlock) Node {
 		operation = "track"
 	}
 	// The form keeps what somebody entered for another operation. It would be refused as unknown.
-	of := map[string]string{
-		"event": "track", "integrations": "track", "groupId": "group", "previousId": "alias", "batch": "batch",
-	}
+	fields := strings.Fields(map[string]string{
+		"track":    "event userId anonymousId properties context timestamp integrations",
+		"identify": "userId anonymousId traits context timestamp",
+		"page":     "userId anonymousId name category properties context timestamp",
+		"screen":   "userId anonymousId name category properties context timestamp",
+		"group":    "groupId userId anonymousId traits context timestamp",
+		"alias":    "userId previousId context timestamp",
+		"batch":    "batch context",
+	}[operation])
 	with := rawjson.Object{}
 	for _, m := range b.SubBlocks {
-		name, value := m.Name, b.value(m.Name)
-		for _, prefix := range []string{"common", operation} {
-			stem := strings.TrimPrefix(name, prefix)
-			if slices.Contains([]string{"UserId", "Properties", "Traits", "Name", "Category", "Context"}, stem) {
-				name = strings.ToLower(stem[:1]) + stem[1:]
-			}
+		// A parameter that operations describe differently has fields such as commonUserId.
+		i := slices.IndexFunc(fields, func(field string) bool {
+			stem := strings.ToUpper(field[:1]) + field[1:]
+			return slices.Contains([]string{field, "common" + stem, operation + stem}, m.Name)
+		})
+		if value := b.value(m.Name); value != nil && i >= 0 {
+			with = with.Set(fields[i], value)
 		}
-		known := []string{"userId", "properties", "traits", "name", "category", "context", "anonymousId", "timestamp"}
-		if value != nil && (of[name] == operation || slices.Contains(known, name)) {
-			with = with.Set(name, value)
-		}
-	}
-	// Fields that are common to the form, but that these calls do not take.
-	switch operation {
-	case "alias":
-		with = with.Without("anonymousId")
-	case "batch":
-		with = with.Without("anonymousId", "timestamp", "userId")
 	}
 	return Node{Block: "segment_" + operation, With: with.JSON()}
 }

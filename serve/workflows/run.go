@@ -118,7 +118,8 @@ func (h *Handler) start(w http.ResponseWriter, r *http.Request, name string) (*r
 	ctx, cancel := context.WithCancel(h.ctx) //nolint:gosec // follow cancels it
 	run.cancel = cancel
 	h.add(run)
-	h.going.Go(func() { h.follow(ctx, run, proceed, journal) }) //nolint:contextcheck // it outlives the request
+	h.going.Add(1)
+	go h.follow(ctx, run, proceed, journal) //nolint:contextcheck // it outlives the request
 	return run, nil
 }
 
@@ -228,6 +229,7 @@ func (h *Handler) add(added *run) {
 
 // follow runs a graph to its end.
 func (h *Handler) follow(ctx context.Context, run *run, proceed proceed, journal *workflow.Journal) {
+	defer h.going.Done()
 	defer run.cancel()
 	res, err := proceed(ctx)
 	// Before the end is told: whoever hears of it may resume the run at once.
