@@ -92,7 +92,7 @@ func (h *Handler) describe(ctx context.Context, name string) (*file, error) {
 }
 
 // list answers with the files in the order of their names, without their nodes.
-func (h *Handler) list(w http.ResponseWriter, r *http.Request, _ string) error {
+func (h *Handler) list(w http.ResponseWriter, r *http.Request) error {
 	entries, err := os.ReadDir(h.cfg.Folder)
 	if err != nil {
 		return err
@@ -126,8 +126,8 @@ func (h *Handler) list(w http.ResponseWriter, r *http.Request, _ string) error {
 	}{files, unlisted})
 }
 
-func (h *Handler) file(w http.ResponseWriter, r *http.Request, name string) error {
-	f, err := h.describe(r.Context(), name)
+func (h *Handler) file(w http.ResponseWriter, r *http.Request) error {
+	f, err := h.describe(r.Context(), r.PathValue("file"))
 	if err != nil {
 		return err
 	}

@@ -79,8 +79,8 @@ type event struct {
 
 // begin starts a run, and answers once it has begun. Faults of the file, an input that does not fit
 // and a run that cannot be resumed are refused before anything is sent.
-func (h *Handler) begin(w http.ResponseWriter, r *http.Request, name string) error {
-	run, err := h.start(w, r, name)
+func (h *Handler) begin(w http.ResponseWriter, r *http.Request) error {
+	run, err := h.start(w, r, r.PathValue("file"))
 	if err != nil {
 		return err
 	}

@@ -12,7 +12,7 @@ import (
 )
 
 // latest answers with the latest runs, the newest first, without their nodes.
-func (h *Handler) latest(w http.ResponseWriter, r *http.Request, _ string) error {
+func (h *Handler) latest(w http.ResponseWriter, r *http.Request) error {
 	known := map[string]bool{}
 	h.mu.Lock()
 	for _, run := range h.runs {
@@ -52,8 +52,8 @@ func (h *Handler) find(ctx context.Context, id string) (*run, error) {
 	return nil, problem(http.StatusNotFound, "not_found", "no run has this id, here or in a journal: %.100q", id)
 }
 
-func (h *Handler) run(w http.ResponseWriter, r *http.Request, id string) error {
-	run, err := h.find(r.Context(), id)
+func (h *Handler) run(w http.ResponseWriter, r *http.Request) error {
+	run, err := h.find(r.Context(), r.PathValue("run"))
 	if err != nil {
 		return err
 	}
@@ -64,8 +64,8 @@ func (h *Handler) run(w http.ResponseWriter, r *http.Request, id string) error {
 }
 
 // cancelRun ends what a run does. One that has ended stays as it is.
-func (h *Handler) cancelRun(w http.ResponseWriter, r *http.Request, id string) error {
-	run, err := h.find(r.Context(), id)
+func (h *Handler) cancelRun(w http.ResponseWriter, r *http.Request) error {
+	run, err := h.find(r.Context(), r.PathValue("run"))
 	if err != nil {
 		return err
 	}
@@ -77,8 +77,8 @@ func (h *Handler) cancelRun(w http.ResponseWriter, r *http.Request, id string) e
 // end. It begins behind the header Last-Event-ID, or else ?after=, or else with the first that is
 // remembered; an event of type gap says how many are not. A client that comes again after the end
 // gets 204, which makes an EventSource stop.
-func (h *Handler) stream(w http.ResponseWriter, r *http.Request, id string) error {
-	run, err := h.find(r.Context(), id)
+func (h *Handler) stream(w http.ResponseWriter, r *http.Request) error {
+	run, err := h.find(r.Context(), r.PathValue("run"))
 	if err != nil {
 		return err
 	}

@@ -80,6 +80,7 @@ type Config struct {
 
 // Handler answers the requests. It may be mounted under a prefix with http.StripPrefix.
 type Handler struct {
+	mux     routes.Mux
 	cfg     Config
 	ctx     context.Context //nolint:containedctx // of the runs, which outlive the requests that start them
 	cancel  context.CancelFunc
@@ -100,6 +101,14 @@ func New(cfg Config) (*Handler, error) {
 		return nil, fmt.Errorf("cannot read the folder of workflows: %w", err)
 	}
 	h := &Handler{cfg: cfg, drained: make(chan struct{})}
+	h.mux.Refuse = func(w http.ResponseWriter, r *http.Request, p *guard.Problem) { refuse(w, r, p) }
+	h.handle("GET", "/v1/workflows", h.list)
+	h.handle("GET", "/v1/workflows/{file}", h.file)
+	h.handle("POST", "/v1/workflows/{file}/runs", h.begin)
+	h.handle("GET", "/v1/runs", h.latest)
+	h.handle("GET", "/v1/runs/{run}", h.run)
+	h.handle("GET", "/v1/runs/{run}/stream", h.stream)
+	h.handle("POST", "/v1/runs/{run}/cancel", h.cancelRun)
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	h.drain = sync.OnceFunc(func() { close(h.drained) })
 	return h, nil
@@ -136,32 +145,19 @@ func (h *Handler) Close(ctx context.Context) error {
 	return nil
 }
 
-// table has what answers the paths. It gets the file or the run that the path names.
-type table = routes.Table[func(w http.ResponseWriter, r *http.Request, of string) error]
-
-func (h *Handler) table() table {
-	return table{
-		"GET /v1/workflows":              h.list,
-		"GET /v1/workflows/{file}":       h.file,
-		"POST /v1/workflows/{file}/runs": h.begin,
-		"GET /v1/runs":                   h.latest,
-		"GET /v1/runs/{run}":             h.run,
-		"GET /v1/runs/{run}/stream":      h.stream,
-		"POST /v1/runs/{run}/cancel":     h.cancelRun,
-	}
-}
-
 // Route names the route of a request for metrics, such as /v1/runs/{run}, or returns other.
-func (h *Handler) Route(r *http.Request) string { return h.table().Name(r) }
+func (h *Handler) Route(r *http.Request) string { return h.mux.Route(r) }
 
 // ServeHTTP answers a request.
-func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	answer, of, p := h.table().Find(w, r)
-	if p != nil {
-		refuse(w, r, p)
-	} else if err := answer(w, r, of); err != nil {
-		refuse(w, r, err)
-	}
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.mux.ServeHTTP(w, r) }
+
+// handle has a path answered. What an answer returns is what it is refused with.
+func (h *Handler) handle(method, path string, answer func(http.ResponseWriter, *http.Request) error) {
+	h.mux.Handle(method, path, func(w http.ResponseWriter, r *http.Request) {
+		if err := answer(w, r); err != nil {
+			refuse(w, r, err)
+		}
+	})
 }
 
 // refusal is a problem document with the faults of a workflow file.
