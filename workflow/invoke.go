@@ -101,14 +101,9 @@ func written(value any) json.RawMessage {
 // mayRetry reads an error: whether the same may succeed later, and how long the receiver asks to
 // wait until then.
 func (o Outcome) mayRetry() (retryable bool, after time.Duration) {
-	var e struct {
-		Retryable bool    `json:"retryable"`
-		After     float64 `json:"retryAfterSeconds"`
-	}
-	if o.Error == nil || json.Unmarshal(o.Error, &e) != nil {
-		return false, 0
-	}
-	return e.Retryable, time.Duration(e.After * float64(time.Second))
+	var e runtime.Error
+	_ = json.Unmarshal(o.Error, &e) // where there is none, or no such one, nothing may be retried
+	return e.Retryable, e.RetryAfter
 }
 
 // try invokes until there is an output, or no hope of one. Waiting tells of each wait.

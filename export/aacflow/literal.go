@@ -19,13 +19,22 @@ const width = 100
 // fits tells whether a line of code, with a comma behind it, is short enough.
 func fits(indent int, line string) bool { return indent+utf8.RuneCountInString(line)+1 <= width }
 
-// object writes head and an object literal: on one line if that fits, else a line for each member.
+// object writes head and an object literal.
 func object(indent int, head string, members ...string) string {
-	if line := head + "{ " + strings.Join(members, ", ") + " }"; fits(indent, line) {
+	return wrapped(indent, head+"{", " ", "}", members)
+}
+
+// list writes the elements of an array.
+func list(indent int, elements []string) string { return wrapped(indent, "[", "", "]", elements) }
+
+// wrapped writes parts on one line if they fit, else each on a line of its own.
+func wrapped(indent int, opening, space, closing string, parts []string) string {
+	line := opening + space + strings.Join(parts, ", ") + space + closing
+	if fits(indent, line) && !strings.Contains(line, "\n") {
 		return line
 	}
 	margin := "\n" + strings.Repeat(" ", indent)
-	return head + "{" + margin + "  " + strings.Join(members, ","+margin+"  ") + "," + margin + "}"
+	return opening + margin + "  " + strings.Join(parts, ","+margin+"  ") + "," + margin + closing
 }
 
 // array writes an array of texts.
@@ -35,15 +44,6 @@ func array(values []string) string {
 		quoted[i] = quote(v)
 	}
 	return "[" + strings.Join(quoted, ", ") + "]"
-}
-
-// list writes the elements of an array, each on a line of its own where they do not fit.
-func list(indent int, elements []string) string {
-	if line := "[" + strings.Join(elements, ", ") + "]"; fits(indent, line) && !strings.Contains(line, "\n") {
-		return line
-	}
-	margin := "\n" + strings.Repeat(" ", indent)
-	return "[" + margin + "  " + strings.Join(elements, ","+margin+"  ") + "," + margin + "]"
 }
 
 // literal writes a text of several lines, a line of code for each.

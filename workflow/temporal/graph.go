@@ -11,6 +11,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 	sdk "go.temporal.io/sdk/workflow"
 
+	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/runtime"
 	"github.com/aacflow/segment-blocks/workflow"
 )
@@ -309,11 +310,8 @@ func (r *run) result() (json.RawMessage, error) {
 // failedNode says which node failed that the file has no answer to.
 func (r *run) failedNode() string {
 	n := r.graph.Failed(r.state)
-	var e struct {
-		Message string `json:"message"`
-	}
-	_ = json.Unmarshal(r.state.Nodes[slices.Index(r.graph.Nodes, n)].Error, &e) // the runtime has written it
-	return fmt.Sprintf("the node %q failed: %s", n.ID, e.Message)
+	e := rawjson.OpenObject(r.state.Nodes[slices.Index(r.graph.Nodes, n)].Error)
+	return fmt.Sprintf("the node %q failed: %s", n.ID, e.Text("message"))
 }
 
 // CheckSize refuses a request that Temporal would not take.

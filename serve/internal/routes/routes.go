@@ -28,9 +28,10 @@ func (m *Mux) Handle(method, path string, answer http.HandlerFunc) {
 			return
 		}
 		w.Header().Set("Allow", allowed)
+		methods := strings.ReplaceAll(allowed, ", ", " or ")
 		m.Refuse(w, r, &guard.Problem{
 			Status: http.StatusMethodNotAllowed, Code: "method_not_allowed",
-			Detail: fmt.Sprintf("the method of this path must be %s: %.20q", strings.ReplaceAll(allowed, ", ", " or "), r.Method),
+			Detail: fmt.Sprintf("the method of this path must be %s: %.20q", methods, r.Method),
 		})
 	})
 }

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
@@ -97,9 +96,6 @@ func (p *Program) runWorkflow(cmd *cobra.Command, file string, f runFlags, s *se
 	}
 	if f.resume != "" {
 		options.RunID, given = f.resume, options.Journal.Input()
-	}
-	if options.RunID == "" {
-		options.RunID = uuid.NewString()
 	}
 	g, err := p.readWorkflow(ctx, file, workflow.CheckOptions{Runtime: t.Runtime, Variables: *f.variables, Input: given})
 	if err != nil {
@@ -217,11 +213,7 @@ func failedNode(res *workflow.Result, f runFlags) error {
 	n := res.Graph.Failed(res.State)
 	state := res.State.Nodes[slices.Index(res.Graph.Nodes, n)]
 	var e runtime.Error
-	_ = json.Unmarshal(state.Error, &struct {
-		Code    *runtime.Code `json:"code"`
-		Message *string       `json:"message"`
-		Status  *int          `json:"status"`
-	}{&e.Code, &e.Message, &e.Status}) // it is what the runtime has written
-	message := fmt.Sprintf("the node %q failed: %s%s", n.ID, e.Message, advice(res, f))
+	_ = json.Unmarshal(state.Error, &e) // it is what the runtime has written
+	message := fmt.Sprintf("the node %q failed: %s%s", n.ID, rawjson.OpenObject(state.Error).Text("message"), advice(res, f))
 	return console.Fail(console.ExitOf(&e), string(e.Code), message, nil)
 }

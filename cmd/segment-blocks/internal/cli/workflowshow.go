@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
+	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/workflow"
 )
 
@@ -54,18 +55,14 @@ func paintStatus(style console.Style, status workflow.Status) string {
 
 // describeNode says what came of a node, in a few words.
 func describeNode(state workflow.NodeState) string {
-	var e struct {
-		Message string `json:"message"`
-	}
 	var r struct {
 		Accepted int               `json:"accepted"`
 		Preview  []json.RawMessage `json:"preview"`
 	}
-	_ = json.Unmarshal(state.Error, &e) // both are what the runtime has written, or nothing
-	_ = json.Unmarshal(state.Receipt, &r)
+	_ = json.Unmarshal(state.Receipt, &r) // it is what the runtime has written, or nothing
 	switch {
 	case state.Error != nil:
-		return e.Message
+		return rawjson.OpenObject(state.Error).Text("message")
 	case state.Loop != nil:
 		return console.Count(state.Loop.Count, "iteration")
 	case len(r.Preview) > 0:
