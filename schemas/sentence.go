@@ -78,7 +78,7 @@ func (k keyword) sentence(fallback string) string {
 	}
 	switch k.name {
 	case "type":
-		return "must be " + kindWords(kindsOf(k.schema))
+		return "must be " + KindWords(kindsOf(k.schema))
 	case "minLength", "minItems":
 		if k.value() == "1" {
 			return "must not be empty"
@@ -133,8 +133,8 @@ func unit(keyword string) string {
 	return "characters"
 }
 
-// kindWords joins types with their articles: an object or null.
-func kindWords(kinds []rawjson.Kind) string {
+// KindWords joins types with their articles: an object or null.
+func KindWords(kinds []rawjson.Kind) string {
 	words := make([]string, len(kinds))
 	for i, k := range kinds {
 		switch k {

@@ -91,7 +91,7 @@ func (c *checker) checkNode(ctx context.Context, g *Graph, n *Node) {
 		}
 		input = block.Manifest().Input.Fields()
 	}
-	s := sampler{checker: c, graph: g, node: n, input: input, unknown: map[string]bool{}}
+	s := sampler{checker: c, graph: g, node: n, input: input}
 	sample := s.sample(n.With, n.at+"/with")
 	if n.ForEach != nil {
 		s.sample(n.ForEach, n.at+"/forEach")
@@ -103,7 +103,7 @@ func (c *checker) checkNode(ctx context.Context, g *Graph, n *Node) {
 
 // validate has the runtime judge a sample of a node's input. What it says of values that are not
 // known yet does not count.
-func (c *checker) validate(ctx context.Context, n *Node, sample json.RawMessage, unknown map[string]bool) {
+func (c *checker) validate(ctx context.Context, n *Node, sample json.RawMessage, unknown []string) {
 	var e *runtime.Error
 	err := c.Runtime.Validate(ctx, n.Block, runtime.JSON(sample))
 	if !errors.As(err, &e) {
@@ -115,11 +115,7 @@ func (c *checker) validate(ctx context.Context, n *Node, sample json.RawMessage,
 	}
 	for _, v := range e.Violations {
 		// Where an example stands in for a value that is not known yet, its violations say nothing.
-		path := v.Path
-		for path != "" && !unknown[path] {
-			path = path[:strings.LastIndexByte(path, '/')]
-		}
-		if path != "" && unknown[path] {
+		if slices.ContainsFunc(unknown, func(at string) bool { return strings.HasPrefix(v.Path+"/", at+"/") }) {
 			continue
 		}
 		// A parameter that is unknown is wrong by its name, not by its value.
@@ -184,13 +180,13 @@ func (c *checker) kindsOf(n *Node, ref reference) ([]rawjson.Kind, error) {
 	for i, s := range ref.steps {
 		if s.name == "" {
 			if len(kinds) > 0 && !slices.Contains(kinds, rawjson.ArrayKind) {
-				return nil, fmt.Errorf("%s leads nowhere: %s> is no list, it is %s", ref.text, at, kindWords(kinds))
+				return nil, fmt.Errorf("%s leads nowhere: %s> is no list, it is %s", ref.text, at, schemas.KindWords(kinds))
 			}
 			kinds, at = nil, fmt.Sprintf("%s[%d]", at, s.place)
 			continue
 		}
 		if len(kinds) > 0 && !slices.Contains(kinds, rawjson.ObjectKind) {
-			return nil, fmt.Errorf("%s leads nowhere: %s> has no members, it is %s", ref.text, at, kindWords(kinds))
+			return nil, fmt.Errorf("%s leads nowhere: %s> has no members, it is %s", ref.text, at, schemas.KindWords(kinds))
 		}
 		// Below an output that lists no members anything may be there.
 		f := schemas.Find(fields, s.name)
@@ -210,20 +206,6 @@ func (c *checker) kindsOf(n *Node, ref reference) ([]rawjson.Kind, error) {
 	return kinds, nil
 }
 
-func kindWords(kinds []rawjson.Kind) string {
-	var words []string
-	for _, k := range kinds {
-		switch {
-		case k == rawjson.NullKind:
-		case strings.ContainsRune("aio", rune(k[0])):
-			words = append(words, "an "+string(k))
-		default:
-			words = append(words, "a "+string(k))
-		}
-	}
-	return strings.Join(words, " or ")
-}
-
 // sampler makes of a template an input that a block may be asked about: with the values of start,
 // and examples for all that is not known before the graph runs.
 type sampler struct {
@@ -231,7 +213,7 @@ type sampler struct {
 	graph   *Graph
 	node    *Node
 	input   []schemas.Field
-	unknown map[string]bool // JSON Pointers of the texts whose value is not known
+	unknown []string // JSON Pointers of the texts whose value is not known
 }
 
 // sample returns the sample of a template, or nil where there can be none.
@@ -247,10 +229,10 @@ func (s *sampler) sample(template json.RawMessage, at string) json.RawMessage {
 		if known != nil {
 			return known, nil
 		}
-		s.unknown[pointer] = true
+		s.unknown = append(s.unknown, pointer)
 		if whole[pointer] && field != nil && s.node.Block != "" && !overlap(kinds, field) {
-			s.fault(at+pointer, "%s is %s, and %s of %s must be %s", ref.text, kindWords(kinds), field.Name, s.node.Block,
-				kindWords(field.Kinds))
+			s.fault(at+pointer, "%s is %s, and %s of %s must be %s", ref.text, schemas.KindWords(kinds), field.Name, s.node.Block,
+				schemas.KindWords(field.Kinds))
 		}
 		return exampleOf(field), nil
 	}}

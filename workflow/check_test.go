@@ -42,7 +42,7 @@ nodes:
 		`f.yaml:10:70: {{OTHER}}: the workflow may not use this variable, allow it with --env OTHER`,
 		`f.yaml:11:35: segment_track must have userId or anonymousId`,
 		`f.yaml:12:47: unknown field userI, at character 3`,
-		`f.yaml:12:78: <d.userId.x> leads nowhere: <d.userId> has no members, it is a string`,
+		`f.yaml:12:78: <d.userId.x> leads nowhere: <d.userId> has no members, it is a string or null`,
 		`f.yaml:12:99: <each.event> leads nowhere; <each> has results`,
 		`f.yaml:14:17: <i.nope> leads nowhere; <i> has y`,
 		`f.yaml:16:54: segment_track event must not be empty: ""`,

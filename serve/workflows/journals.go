@@ -49,10 +49,8 @@ func (h *Handler) journaled() (list []journaled) {
 // only if they are asked for, since that takes as long as the run is large. The journal is open for
 // so long, and a resume that begins meanwhile is told that it is in use.
 func (h *Handler) remember(ctx context.Context, from journaled, nodes bool) (*run, error) {
-	r := &run{
-		Run: from.run, File: from.file, Name: from.file, Status: workflow.Running, StartedAt: stampOf(from.changed),
-		nodes: map[string]*state{}, changed: make(chan struct{}), cancel: func() {},
-	}
+	r := newRun(&workflow.Graph{Name: from.file}, from.file, "", order{Run: from.run})
+	r.StartedAt, r.cancel = stampOf(from.changed), func() {}
 	journal, err := workflow.OpenJournal(h.journals(from.file), from.run, workflow.JournalOptions{ReadOnly: true})
 	// Its process is at work, and nobody else can read the journal.
 	if errors.Is(err, workflow.ErrRunInUse) {
@@ -98,8 +96,8 @@ func (h *Handler) replay(ctx context.Context, r *run, journal *workflow.Journal)
 		return err
 	}
 	// Without blocks: what the journal has is shown, whatever has become of them.
-	was := newRun(g, r.File, r.Source, order{})
-	r.graph, r.order, r.nodes = was.graph, was.order, was.nodes
+	r.graph = g
+	r.expect(g)
 	_, err = workflow.Run(ctx, g, journal.Input(), workflow.Options{RunID: r.Run, Journal: journal, Observe: r.see})
 	return err
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/enums/v1"
+	workflowapi "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
@@ -33,7 +34,7 @@ func TestOneServer(t *testing.T) {
 		"run": testRun, "encrypted": testEncrypted, "telemetry": testTelemetry,
 		"search attributes": testSearchAttributes,
 		"job":               testJob, "import": testImport, "versions": testVersions,
-		"rate": testRate,
+		"rate": testRate, "queues": testQueues,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -352,4 +353,44 @@ func testVersions(t *testing.T, s *temporalServer) {
 	require.Equal(t, "v2", versionOf("newer"))
 	require.NoError(t, s.GetWorkflow(t.Context(), "versions", "").Get(patiently(t), nil))
 	require.Equal(t, "v1", versionOf("versions"))
+}
+
+// testQueues has each source in a task queue of its own. What one of them cannot send holds up
+// nothing of the other.
+func testQueues(t *testing.T, s *temporalServer) {
+	shop, crm := newEmulator(t), newEmulator(t)
+	config := filepath.Join(t.TempDir(), "sources.yaml")
+	require.NoError(t, os.WriteFile(config, fmt.Appendf(nil, `sources:
+  shop: {writeKeyEnv: SEGMENT_WRITE_KEY, endpoint: %q}
+  crm: {writeKeyEnv: SEGMENT_WRITE_KEY, endpoint: %q}
+`, shop.URL, crm.URL), 0o600))
+	for _, source := range []string{"shop", "crm"} {
+		startWorker(t, s, "", source, "--config", config, "--source", source)
+	}
+	slow(t, s, crm, "crm")
+	_, _, err := runCommand(patiently(t), "run", "--address", s.address(), "--task-queue", "shop",
+		"--file", "../../../../examples/order.workflow.yaml")
+	require.NoError(t, err)
+	require.EqualValues(t, 3, shop.Stats().Stored)
+	require.Zero(t, crm.Stats().Stored)
+
+	// The one that waits tells that it is alive, and not before ten seconds: more often, a loaded
+	// machine would take it for dead.
+	var alive *workflowapi.PendingActivityInfo
+	require.Eventually(t, func() bool {
+		described, err := s.DescribeWorkflowExecution(t.Context(), "crm", "")
+		require.NoError(t, err)
+		alive = described.GetPendingActivities()[0]
+		return alive.GetLastHeartbeatTime() != nil
+	}, time.Minute, 100*time.Millisecond)
+	require.GreaterOrEqual(t, alive.LastHeartbeatTime.AsTime().Sub(alive.LastStartedTime.AsTime()), 9*time.Second)
+	for _, event := range historyOf(t, s, "crm") {
+		if scheduled := event.GetActivityTaskScheduledEventAttributes(); scheduled != nil {
+			require.Equal(t, 30*time.Second, scheduled.HeartbeatTimeout.AsDuration())
+			require.Less(t, scheduled.ScheduleToCloseTimeout.AsDuration(), 24*time.Hour)
+		}
+	}
+	require.NoError(t, s.CancelWorkflow(t.Context(), "crm", ""))
+	require.True(t, temporal.IsCanceledError(s.GetWorkflow(t.Context(), "crm", "").Get(patiently(t), nil)))
+	require.Zero(t, crm.Stats().Stored)
 }
