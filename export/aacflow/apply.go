@@ -50,18 +50,18 @@ func Apply(reg *registry.Registry, in Integration, engine Engine, app fs.FS) (Ap
 		}
 		a.add(f, before)
 	}
-	for _, name := range p.Files() {
-		before, err := fs.ReadFile(app, name)
+	for _, c := range p.Changes() {
+		before, err := fs.ReadFile(app, c.Path)
 		if err != nil {
 			return Application{}, fmt.Errorf("apply to a fork of the form %s: %w", engine, err)
 		}
 		text := p.without(string(before))
-		for _, e := range p.EditsOf(name) {
+		for _, e := range c.Edits {
 			if text, err = e.apply(text); err != nil {
-				return Application{}, fmt.Errorf("apply to a fork of the form %s: %s: %w", engine, name, err)
+				return Application{}, fmt.Errorf("apply to a fork of the form %s: %s: %w", engine, c.Path, err)
 			}
 		}
-		a.add(File{name, []byte(text)}, before)
+		a.add(File{c.Path, []byte(text)}, before)
 	}
 	return a, nil
 }

@@ -33,10 +33,16 @@ func (e Engine) check() error {
 	return fmt.Errorf("the engine must be one of %q: %q", Engines(), string(e))
 }
 
-// An edit adds lines to a file that a fork has.
+// changes are the edits of a file that a fork has, whose path is relative to the folder of the app.
+type changes struct {
+	Path  string
+	Edits []edit
+}
+
+// An edit adds lines to a file.
 type edit struct {
-	// Path is relative to the folder of the app, Where tells people the place.
-	Path, Where string
+	// Where tells people the place.
+	Where string
 	// Kind is how the place is found.
 	Kind editKind
 	// List is the constant of the object that entries go into, or several, parted by |.
@@ -52,36 +58,35 @@ const (
 	ending                  // at the end
 )
 
-// Edits are what the fork's own files need, file by file.
-func (p page) Edits() []edit {
-	var names, tools []string
+// Changes are what the fork's own files need.
+func (p page) Changes() []changes {
+	var names, tools strings.Builder
 	for _, op := range p.Sorted() {
-		names = append(names, "  "+op.Const()+",\n")
-		tools = append(tools, "  "+op.ID+": "+op.Const()+",\n")
+		fmt.Fprintf(&names, "  %s,\n", op.Const())
+		fmt.Fprintf(&tools, "  %s: %s,\n", op.ID, op.Const())
 	}
-	const registry = "tools/registry.ts"
-	list := []edit{
-		{registry, "Among the imports", imports, "", fmt.Sprintf(
-			"import {\n%s} from '@/tools/%s'\n", strings.Join(names, ""), p.ID)},
-		{registry, "In the object `tools`", entries, "tools", strings.Join(tools, "")},
-	}
+	const amongImports = "Among the imports"
 	block := p.Type() + "Block"
-	blocks, constant, imported := p.Registry, "registry", block
+	constant, imported := "registry", block
 	if p.Engine == Sim08 {
 		constant, imported = "BLOCK_REGISTRY", block+", "+block+"Meta"
 	}
-	list = append(list,
-		edit{blocks, "Among the imports", imports, "", fmt.Sprintf(
-			"import { %s } from '@/blocks/blocks/%s'\n", imported, p.ID)},
-		edit{blocks, "In the object `" + constant + "`", entries, "BLOCK_REGISTRY|registry", "  " + p.ID + ": " + block + ",\n"},
-	)
-	if p.Engine == Sim08 {
-		list = append(list, edit{
-			blocks, "In the object `BLOCK_META_REGISTRY`", entries, "BLOCK_META_REGISTRY",
-			"  " + p.ID + ": " + block + "Meta,\n",
-		})
+	blocks := []edit{
+		{amongImports, imports, "", fmt.Sprintf("import { %s } from '@/blocks/blocks/%s'\n", imported, p.ID)},
+		{"In the object `" + constant + "`", entries, "BLOCK_REGISTRY|registry", "  " + p.ID + ": " + block + ",\n"},
 	}
-	return append(list, edit{"components/icons.tsx", "At the end", ending, "", p.icon()})
+	if p.Engine == Sim08 {
+		const metas = "BLOCK_META_REGISTRY"
+		blocks = append(blocks, edit{"In the object `" + metas + "`", entries, metas, "  " + p.ID + ": " + block + "Meta,\n"})
+	}
+	return []changes{
+		{"tools/registry.ts", []edit{
+			{amongImports, imports, "", fmt.Sprintf("import {\n%s} from '@/tools/%s'\n", names.String(), p.ID)},
+			{"In the object `tools`", entries, "tools", tools.String()},
+		}},
+		{p.Registry, blocks},
+		{"components/icons.tsx", []edit{{"At the end", ending, "", p.icon()}}},
+	}
 }
 
 //go:embed icon.tsx.txt
@@ -95,22 +100,6 @@ func (p page) icon() string {
 
 // maps is the file of the blocks' registry since 27 June 2026.
 const maps = "blocks/registry-maps.ts"
-
-// Files are the files that the edits are for, in their order.
-func (p page) Files() []string {
-	var files []string
-	for _, e := range p.Edits() {
-		if !slices.Contains(files, e.Path) {
-			files = append(files, e.Path)
-		}
-	}
-	return files
-}
-
-// EditsOf are the edits of one file.
-func (p page) EditsOf(path string) []edit {
-	return slices.DeleteFunc(p.Edits(), func(e edit) bool { return e.Path != path })
-}
 
 // Commands are to be run in the root of the fork after the edits, in this order.
 func (p page) Commands() []string {
