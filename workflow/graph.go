@@ -93,11 +93,9 @@ func (n *Need) UnmarshalText(text []byte) error {
 // Join says how many of the needs of a node are enough.
 type Join string
 
-// All is the same as none given.
-const (
-	All Join = "all"
-	Any Join = "any"
-)
+// Any is the join of a node that runs once all are decided and one of them at least is met. All is
+// what the others mean.
+const Any Join = "any"
 
 // OnError says what becomes of a run when a node fails.
 type OnError string

@@ -71,18 +71,14 @@ func (j *javascript) take(symbols ...string) string {
 	return ""
 }
 
-func (j *javascript) either() string {
-	text := j.both()
-	for j.take("||") != "" {
-		text += " or " + j.both()
-	}
-	return text
-}
+func (j *javascript) either() string { return j.joined("||", " or ", j.both) }
 
-func (j *javascript) both() string {
-	text := j.comparison()
-	for j.take("&&") != "" {
-		text += " and " + j.comparison()
+func (j *javascript) both() string { return j.joined("&&", " and ", j.comparison) }
+
+func (j *javascript) joined(symbol, word string, part func() string) string {
+	text := part()
+	for j.take(symbol) != "" {
+		text += word + part()
 	}
 	return text
 }

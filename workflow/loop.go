@@ -111,8 +111,8 @@ func (g *Graph) outcome(s *State, listed bool) (o Outcome) {
 		}
 	}
 	// The message names the node. That of the loop around it will name the iteration.
-	if n := g.Failed(s); n != nil {
-		o.Error = within(n.ID, s.Nodes[g.index[n.ID]].Error)
+	if i := g.Failed(s); i >= 0 {
+		o.Error = within(g.Nodes[i].ID, s.Nodes[i].Error)
 	} else if o.Output = outputs.JSON(); listed {
 		o.Output = arrayOf(list)
 	}

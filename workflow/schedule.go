@@ -306,19 +306,19 @@ func (g *Graph) Status(s *State) Status {
 	switch {
 	case len(s.Ended) < len(s.Nodes):
 		return Running
-	case g.Failed(s) != nil:
+	case g.Failed(s) >= 0:
 		return Failed
 	}
 	return Succeeded
 }
 
-// Failed returns the first node, in the order of the file, that failed and that the graph has
-// no answer to, or nil.
-func (g *Graph) Failed(s *State) *Node {
+// Failed returns the position of the first node, in the order of the file, that failed and that the
+// graph has no answer to, or -1.
+func (g *Graph) Failed(s *State) int {
 	for i, n := range g.Nodes {
 		if s.Nodes[i].Status == Failed && n.OnError == Fail {
-			return n
+			return i
 		}
 	}
-	return nil
+	return -1
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -309,9 +308,9 @@ func (r *run) result() (json.RawMessage, error) {
 
 // failedNode says which node failed that the file has no answer to.
 func (r *run) failedNode() string {
-	n := r.graph.Failed(r.state)
-	e := rawjson.OpenObject(r.state.Nodes[slices.Index(r.graph.Nodes, n)].Error)
-	return fmt.Sprintf("the node %q failed: %s", n.ID, e.Text("message"))
+	i := r.graph.Failed(r.state)
+	e := rawjson.OpenObject(r.state.Nodes[i].Error)
+	return fmt.Sprintf("the node %q failed: %s", r.graph.Nodes[i].ID, e.Text("message"))
 }
 
 // CheckSize refuses a request that Temporal would not take.

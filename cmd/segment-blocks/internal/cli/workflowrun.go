@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -210,10 +209,11 @@ func advice(res *workflow.Result, f runFlags) string {
 // failedNode is the error of a run that failed: that of the first node, in the order of the file,
 // that the workflow has no answer to.
 func failedNode(res *workflow.Result, f runFlags) error {
-	n := res.Graph.Failed(res.State)
-	state := res.State.Nodes[slices.Index(res.Graph.Nodes, n)]
+	i := res.Graph.Failed(res.State)
+	failure := res.State.Nodes[i].Error
 	var e runtime.Error
-	_ = json.Unmarshal(state.Error, &e) // it is what the runtime has written
-	message := fmt.Sprintf("the node %q failed: %s%s", n.ID, rawjson.OpenObject(state.Error).Text("message"), advice(res, f))
+	_ = json.Unmarshal(failure, &e) // it is what the runtime has written
+	message := fmt.Sprintf("the node %q failed: %s%s", res.Graph.Nodes[i].ID,
+		rawjson.OpenObject(failure).Text("message"), advice(res, f))
 	return console.Fail(console.ExitOf(&e), string(e.Code), message, nil)
 }
