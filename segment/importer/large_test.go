@@ -58,9 +58,10 @@ func TestLargeFiles(t *testing.T) {
 			`{"type":"track","properties":{"x":` + deep(1_000_000) + "}}\n" + event, 1, 1,
 			"too_deep",
 		},
-		"CSV, quotes that never fit":   {"userId,event\n" + strings.Repeat("x\",\"\n", 50_000), 0, 50_000, importer.CodeCSV},
-		"CSV, quotes that open anew":   {"userId,event\n" + strings.Repeat("\"x\"\"\n", 50_001), 0, 50_001, importer.CodeCSV},
-		"CSV, a quote that stays open": {"userId,event\n\"" + strings.Repeat("u,E\n", 100_000), 99_999, 1, importer.CodeCSV},
+		"CSV, quotes that never fit":      {"userId,event\n" + strings.Repeat("x\",\"\n", 50_000), 0, 50_000, importer.CodeCSV},
+		"CSV, quotes that open anew":      {"userId,event\n" + strings.Repeat("\"x\"\"\n", 50_001), 0, 50_001, importer.CodeCSV},
+		"CSV, a cell of lines, and 5 MiB": {"userId,event\nu,\"a\nb\"," + strings.Repeat("x", 5<<20), 0, 2, importer.CodeCSV},
+		"CSV, a quote that stays open":    {"userId,event\n\"" + strings.Repeat("u,E\n", 100_000), 99_999, 1, importer.CodeCSV},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := importer.Options{Type: "track", Invoke: invoker(t, sink(t))}

@@ -183,7 +183,7 @@ func (e *event) unwrap(o *object) bool {
 	case !given:
 		e.raw = e.row
 	case beside:
-		e.fault(CodeCSV, "must be corrected by the text beside it, and that text be removed")
+		e.faults = fault(CodeCSV, "must be corrected by the text beside it, and that text be removed")
 	}
 	return true
 }
@@ -262,7 +262,8 @@ func (r *reader) deriveID(from origin, said ...[]byte) json.RawMessage {
 	binary.BigEndian.PutUint64(s.sum[sha256.Size:], uint64(from.offset)) //nolint:gosec // any bits will do
 	binary.BigEndian.PutUint64(s.sum[sha256.Size+8:], hash.Sum64())
 	sum := sha256.Sum256(s.sum[:])
-	return append(hex.AppendEncode([]byte(`"sb1-`), sum[:16]), '"')
+	id := make([]byte, 0, len(`"sb1-"`)+32)
+	return append(hex.AppendEncode(append(id, `"sb1-`...), sum[:16]), '"')
 }
 
 // oneLine returns JSON without the white space of one that is written over several lines.

@@ -167,8 +167,8 @@ func (r *reader) openFile(ctx context.Context) error {
 
 // header reads the names of the columns and chooses the mapping.
 func (r *reader) header(in *input) error {
-	r.rows = &rows{comma: string(rune(r.im.options.Delimiter)), times: r.im.times}
-	r.split.comma = r.im.options.Delimiter
+	r.rows = &rows{times: r.im.times}
+	r.split.comma = string(rune(r.im.options.Delimiter))
 	first, err := r.split.next()
 	if errors.Is(err, io.EOF) {
 		return nil // an empty file has no rows either
@@ -179,10 +179,10 @@ func (r *reader) header(in *input) error {
 	if i := bytes.IndexByte(first.raw, '\r'); i >= 0 && !bytes.HasPrefix(first.raw[i:], []byte("\r\n")) {
 		return errLineEnds
 	}
-	if first.long || first.open || first.torn || !utf8.Valid(first.raw) {
+	if first.faults != nil || !utf8.Valid(first.raw) {
 		return errors.New("the first line must name the columns, as text in the encoding of the file")
 	}
-	if r.rows.mapping, err = newMapping(r.rows.cells(first.raw), r.im.rules, r.im.options.Type); err != nil {
+	if r.rows.mapping, err = newMapping(first.cells, r.im.rules, r.im.options.Type); err != nil {
 		return err
 	}
 	if r.mapped != nil {
@@ -202,19 +202,14 @@ func (r *reader) record() (e event, ok bool, err error) {
 	if len(raw) == 0 {
 		return event{}, false, nil
 	}
-	e = event{raw: rec.raw, before: rec.at, after: rec.after}
+	e = event{raw: rec.raw, faults: rec.faults, before: rec.at, after: rec.after}
 	e.origin = origin{r.id, r.im.inputs[r.at.File].part.Offset + rec.at.Offset}
 	switch {
-	case rec.long:
-		e.fault(CodeTooLong, fmt.Sprintf("must be at most %d bytes: %d", maxRecord, rec.after.Offset-rec.at.Offset))
-	case rec.open:
-		e.fault(CodeCSV, "must close its quotes, and one that opens here is never closed")
-	case rec.torn:
-		e.fault(CodeCSV, "must be a row of CSV, and its quotes do not fit together")
+	case rec.faults != nil:
 	case r.im.options.Encoding != UTF8 && bytes.ContainsRune(raw, utf8.RuneError):
-		e.fault("invalid_utf8", "must be text in "+string(r.im.options.Encoding)+", and has bytes that are none")
+		e.faults = fault("invalid_utf8", "must be text in %s, and has bytes that are none", r.im.options.Encoding)
 	case r.rows != nil:
-		if raw, e.faults = r.rows.message(rec.raw); raw != nil {
+		if raw, e.faults = r.rows.message(rec.raw, rec.cells); raw != nil {
 			e.row, e.raw = e.raw, raw
 		}
 	}
@@ -229,8 +224,9 @@ func (r *reader) record() (e event, ok bool, err error) {
 	return e, true, nil
 }
 
-func (e *event) fault(code, message string) {
-	e.faults = []schemas.Violation{{Code: code, Message: message}}
+// fault is all that is wrong with an event.
+func fault(code, format string, args ...any) []schemas.Violation {
+	return []schemas.Violation{{Code: code, Message: fmt.Sprintf(format, args...)}}
 }
 
 // whole returns the event as it was given: a JSON object, a text, or for a row that does not fit

@@ -9,6 +9,8 @@ import (
 	"io"
 
 	"github.com/cespare/xxhash/v2"
+
+	"github.com/aacflow/segment-blocks/schemas"
 )
 
 // maxRecord is the longest line, row or value that is looked at. Segment takes far less; a longer
@@ -33,10 +35,10 @@ const (
 // record is one line, one JSON value, or one row of CSV, which may have line breaks in it.
 type record struct {
 	at, after position
-	raw       []byte
-	long      bool // too long: raw is how it begins
-	open      bool // what opens here, such as a quote, is never closed
-	torn      bool // it is the first line of what is no row because of its quotes
+	raw       []byte // or how it begins, where it is too long
+	cells     []string
+	open      bool // the file ends before it does
+	faults    []schemas.Violation
 }
 
 // splitter cuts what it reads into records, in constant memory. It looks for the end of a record in
@@ -47,7 +49,7 @@ type splitter struct {
 	at    position
 	sum   xxhash.Digest // of all that was read, by which an edited file is known
 	last  byte          // that was read
-	comma byte          // between the fields of CSV; 0 for JSON
+	comma string        // between the fields of CSV; empty for JSON
 }
 
 func newSplitter(from *bufio.Reader, at position) *splitter {
@@ -59,11 +61,10 @@ func (s *splitter) next() (r record, err error) {
 	switch {
 	case s.at.Layout != lines:
 		return s.value()
-	case s.comma != 0:
+	case s.comma != "":
 		r, err = s.row()
 	default:
 		r, err = s.read(lineEnd)
-		r.open = false // the end of the file is that of a line
 	}
 	r.raw = withoutBreak(r.raw)
 	return r, err
@@ -104,20 +105,22 @@ func (s *splitter) read(end func(part []byte) (n int, done bool)) (record, error
 	for {
 		n, err := s.find(end)
 		full := errors.Is(err, bufio.ErrBufferFull)
-		r.open = errors.Is(err, io.EOF) && (n > 0 || r.long)
+		r.open = errors.Is(err, io.EOF) && (n > 0 || r.raw != nil)
 		if err != nil && !full && !r.open {
 			return record{}, err // half a record is none
 		}
 		raw := s.take(n)
 		switch {
-		case r.long: // more of it
+		case r.raw != nil: // more of what is too long
 		case full || len(withoutBreak(raw)) > maxRecord:
-			r.long, r.raw = true, bytes.Clone(raw[:excerptBytes])
+			r.raw = bytes.Clone(raw[:excerptBytes])
 		default:
-			r.raw = raw
+			r.raw, r.after = raw, s.at
+			return r, nil
 		}
 		if !full {
 			r.after = s.at
+			r.faults = fault(CodeTooLong, "must be at most %d bytes: %d", maxRecord, r.after.Offset-r.at.Offset)
 			return r, nil
 		}
 	}
@@ -159,76 +162,43 @@ func (s *splitter) skipTo(ctx context.Context, at position) error {
 	return nil
 }
 
-// row returns the next row of CSV. Where no line closes its quotes, or they do not fit together, it
-// is its first line alone.
+// row returns the next row of CSV, which ends with the first line break behind an even number of
+// quotes. Where its quotes do not fit together, or are never closed, it is its first line alone.
+//
+// Looking for the end of such a row goes as far as the next line with an odd number of quotes. The
+// lines between have an even number, and are rows of their own, so all looks together take a time
+// that grows with the file, whatever is in it.
 func (s *splitter) row() (record, error) {
-	q := quotes{comma: s.comma}
-	n, err := s.find(q.end)
-	whole := err == nil && !q.torn || errors.Is(err, io.EOF) && !q.open()
-	if !whole && err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, bufio.ErrBufferFull) {
+	even := true
+	n, err := s.find(func(part []byte) (n int, done bool) {
+		for line := range bytes.Lines(part) {
+			n += len(line)
+			even = even == (bytes.Count(line, []byte(`"`))%2 == 0)
+			if even && line[len(line)-1] == '\n' {
+				return n, true
+			}
+		}
+		return n, false
+	})
+	full := errors.Is(err, bufio.ErrBufferFull)
+	if err != nil && !full && !errors.Is(err, io.EOF) {
 		return record{}, err // half a row is none
 	}
-	end := lineEnd
-	if whole {
-		end = func([]byte) (int, bool) { return n, n > 0 }
+	held, _ := s.from.Peek(n)
+	cells, problem := cellsOf(string(withoutBreak(held)), s.comma)
+	end := func([]byte) (int, bool) { return n, n > 0 }
+	if full && problem == "" {
+		problem = unclosed
+	}
+	if problem != "" {
+		end = lineEnd
 	}
 	r, err := s.read(end)
-	r.open, r.torn = !whole && q.open(), q.torn
+	r.cells = cells
+	if problem != "" && r.faults == nil { // a line that is too long is nothing else
+		r.faults = fault(CodeCSV, "%s", problem)
+	}
 	return r, err
-}
-
-// quotes finds the end of a row of CSV, as RFC 4180 has it: a quote opens a field at its beginning
-// alone, and behind the one that closes it the field ends.
-//
-// As it is strict, a line that is looked at as part of a row and again as a row of its own has an
-// even number of quotes, so that the second look ends in this line. All looks together take a time
-// that grows with the file, whatever is in it.
-type quotes struct {
-	comma byte
-	in    place
-	torn  bool // the quotes do not fit together
-}
-
-// place is where in a field of CSV a byte stands.
-type place byte
-
-const (
-	begin   place = iota
-	plain         // in a field without quotes
-	quoted        // inside quotes
-	closing       // behind a quote that closes them, unless another one follows
-	ending        // behind a CR that follows them
-)
-
-func (q *quotes) open() bool { return q.in == quoted }
-
-// end is told the next bytes of a row, and returns behind how many it ends, if it does.
-func (q *quotes) end(part []byte) (n int, done bool) {
-	if n = bytes.IndexByte(part, '\n') + 1; n > 0 && q.in == begin && bytes.IndexByte(part[:n], '"') < 0 {
-		return n, true // as most rows do
-	}
-	for i, c := range part {
-		switch {
-		case q.in == quoted:
-			if c == '"' {
-				q.in = closing
-			}
-		case c == '"' && (q.in == begin || q.in == closing):
-			q.in = quoted
-		case c == '\n':
-			return i + 1, true
-		case c == '"', q.in == closing && c != q.comma && c != '\r', q.in == ending:
-			q.torn = true
-			return 0, true
-		case c == q.comma:
-			q.in = begin
-		case q.in == closing:
-			q.in = ending
-		default:
-			q.in = plain
-		}
-	}
-	return 0, false
 }
 
 // look finds out how the events of a JSON file stand: one a line, unless a list begins, or the

@@ -16,49 +16,59 @@ import (
 // rows turns rows of CSV into messages.
 type rows struct {
 	mapping *mapping
-	comma   string
 	times   times
 	buf     []byte
 }
 
-// cells returns the cells of a row of which the quotes fit together. The splitter has made sure of
-// that, as package encoding/csv would; unlike that it keeps each CR of a cell.
-func (c *rows) cells(raw []byte) []string {
-	var cells []string
-	row := string(raw)
+// What may be wrong with the quotes of a row.
+const (
+	unclosed = "must close its quotes, and one that opens here is never closed"
+	torn     = "must be a row of CSV, and its quotes do not fit together"
+)
+
+// cellsOf returns the cells of a row, or what is wrong with it. It is as strict as package
+// encoding/csv: a quote opens a cell at its beginning alone, and behind the one that closes it the
+// cell ends. Unlike that it keeps each CR of a cell.
+func cellsOf(row, comma string) (cells []string, problem string) {
 	for more := true; more; {
 		var cell string
-		if inside, isQuoted := strings.CutPrefix(row, `"`); isQuoted {
-			end := strings.IndexByte(inside, '"')
-			for strings.HasPrefix(inside[end+1:], `"`) { // two of them stand for one
-				end += 2 + strings.IndexByte(inside[end+2:], '"')
+		if inside, quoted := strings.CutPrefix(row, `"`); quoted {
+			end := 0
+			for pair := true; pair; { // two quotes stand for one
+				next := strings.IndexByte(inside[end:], '"')
+				if next < 0 {
+					return nil, unclosed
+				}
+				end += next
+				if pair = strings.HasPrefix(inside[end+1:], `"`); pair {
+					end += 2
+				}
 			}
 			cell = strings.ReplaceAll(inside[:end], `""`, `"`)
-			row, more = strings.CutPrefix(inside[end+1:], c.comma)
-		} else {
-			cell, row, more = strings.Cut(row, c.comma)
+			if row, more = strings.CutPrefix(inside[end+1:], comma); !more && row != "" {
+				return nil, torn
+			}
+		} else if cell, row, more = strings.Cut(row, comma); strings.Contains(cell, `"`) {
+			return nil, torn
 		}
 		cells = append(cells, cell)
 	}
-	return cells
+	return cells, ""
 }
 
 // message returns a row as a message, valid until the next call. It writes JSON straight into a
 // buffer, since rows come by the million. A row that does not fit the columns, or has faults in its
 // cells, is a message too, which the file of rejects shows so that it can be mended.
-func (c *rows) message(raw []byte) ([]byte, []schemas.Violation) {
+func (c *rows) message(raw []byte, cells []string) (_ []byte, faults []schemas.Violation) {
 	switch {
 	case bytes.IndexByte(raw, 0) >= 0:
-		return nil, []schemas.Violation{{Code: CodeCSV, Message: "must be text, and has a NUL byte"}}
+		return nil, fault(CodeCSV, "must be text, and has a NUL byte")
 	case !utf8.Valid(raw):
-		return nil, []schemas.Violation{{Code: "invalid_utf8", Message: "must be valid UTF-8"}}
+		return nil, fault("invalid_utf8", "must be valid UTF-8")
 	}
-	cells := c.cells(raw)
 	m := c.mapping
-	var faults []schemas.Violation
 	if len(cells) != len(m.header) {
-		message := fmt.Sprintf("must have as many fields as the header has columns, %d: %d", len(m.header), len(cells))
-		faults = []schemas.Violation{{Code: CodeCSV, Message: message}}
+		faults = fault(CodeCSV, "must have as many fields as the header has columns, %d: %d", len(m.header), len(cells))
 		cells = append(cells, make([]string, max(0, len(m.header)-len(cells)))...)
 	}
 	t := m.typ
@@ -69,7 +79,7 @@ func (c *rows) message(raw []byte) ([]byte, []schemas.Violation) {
 	}
 	plan, err := m.plan(t)
 	if err != nil {
-		return nil, []schemas.Violation{{Code: CodeCSV, Message: err.Error()}}
+		return nil, fault(CodeCSV, "%s", err)
 	}
 	c.buf = append(c.buf[:0], '{')
 	if t != "" {

@@ -225,8 +225,7 @@ func TestRowsOfTheStandardLibrary(t *testing.T) {
 		}
 
 		s := newSplitter(bufio.NewReader(&slow{text.Bytes(), rapid.IntRange(1, 9).Draw(t, "piece")}), position{Line: 1})
-		s.comma = ','
-		c := &rows{comma: ","}
+		s.comma = ","
 		var got [][]string
 		offset := int64(0)
 		for {
@@ -236,9 +235,9 @@ func TestRowsOfTheStandardLibrary(t *testing.T) {
 			}
 			require.NoError(t, err)
 			require.Equal(t, offset, rec.at.Offset)
-			require.False(t, rec.open || rec.torn)
+			require.Nil(t, rec.faults)
 			offset = rec.after.Offset
-			got = append(got, c.cells(rec.raw))
+			got = append(got, rec.cells)
 		}
 		require.Equal(t, table, got)
 		require.EqualValues(t, text.Len(), offset)
@@ -252,8 +251,7 @@ func TestRowsOfAnyForm(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		text := rapid.StringOfN(rapid.SampledFrom([]rune("a\"\"\",\n")), 1, 20, -1).Draw(t, "text")
 		s := newSplitter(bufio.NewReader(&slow{[]byte(text), rapid.IntRange(1, 9).Draw(t, "piece")}), position{Line: 1})
-		s.comma = ','
-		c := &rows{comma: ","}
+		s.comma = ","
 		for {
 			rec, err := s.next()
 			if errors.Is(err, io.EOF) {
@@ -265,12 +263,12 @@ func TestRowsOfAnyForm(t *testing.T) {
 			want, err := from.Read()
 			switch {
 			case len(rec.raw) == 0: // which it skips
-			case rec.open || rec.torn:
+			case rec.faults != nil:
 				require.Error(t, err)
 				require.NotContains(t, string(rec.raw), "\n")
 			default:
 				require.NoError(t, err)
-				require.Equal(t, want, c.cells(rec.raw))
+				require.Equal(t, want, rec.cells)
 			}
 		}
 	})

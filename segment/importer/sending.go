@@ -34,8 +34,6 @@ var errHalted = errors.New("halted")
 type partition struct {
 	building *batch   // is being filled; nil for none
 	ready    []*batch // in order; the first may be in flight
-	// items and bytes are the room that the last batch took, which the next one begins with.
-	items, bytes int
 }
 
 // batch is the events of one invocation.
@@ -81,7 +79,8 @@ func (im *Import) gather(p *partition, seq int64, message []byte) bool {
 		}
 	}
 	if p.building == nil {
-		p.building = &batch{make([]item, 0, p.items), append(make([]byte, 0, p.bytes), inputBegins...)}
+		// Most batches become full, and growing to that would cost more than the room.
+		p.building = &batch{body: append(make([]byte, 0, maxBatchBytes), inputBegins...)}
 	}
 	b := p.building
 	begin := len(b.body)
@@ -94,7 +93,6 @@ func (im *Import) gather(p *partition, seq int64, message []byte) bool {
 func (im *Import) makeReady(p *partition) {
 	if p.building != nil {
 		p.ready = append(p.ready, p.building)
-		p.items, p.bytes = cap(p.building.items), cap(p.building.body)
 		p.building = nil
 		im.changed.Broadcast()
 	}
