@@ -38,7 +38,7 @@ func (im *Import) Run(ctx context.Context) (Counts, error) {
 	defer cancel()
 	im.halting, im.halt = context.WithCancelCause(context.WithoutCancel(ctx))
 	defer context.AfterFunc(ctx, func() { im.halt(ctx.Err()) })()
-	defer context.AfterFunc(im.halting, im.wake)() //nolint:contextcheck // it is ctx's, and outlives it
+	defer context.AfterFunc(im.halting, im.hurry)() //nolint:contextcheck // it is ctx's, and outlives it
 
 	read, sent := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -73,11 +73,12 @@ func (im *Import) guard(f func()) {
 	f()
 }
 
-// wake lets those who wait for a change see that the import is halted. It takes the lock so that
-// nobody is between looking and waiting.
-func (im *Import) wake() {
+// hurry has idle partitions send what they have gathered, however little, and those who wait see
+// that the import is halted, if it is.
+func (im *Import) hurry() {
 	im.mu.Lock()
 	defer im.mu.Unlock()
+	im.hurried++
 	im.changed.Broadcast()
 }
 
@@ -95,9 +96,7 @@ func (im *Import) watch(sent <-chan struct{}) {
 			return
 		case <-ticker.C:
 		}
-		im.mu.Lock()
-		im.flush(false) // input may come slowly
-		im.mu.Unlock()
+		im.hurry() // input may come slowly
 		// The state is written less often than progress is told, because each time waits for the
 		// disk.
 		if n%2 == 0 {
@@ -180,5 +179,5 @@ func (im *Import) end(err error) {
 		im.readErr = err
 	}
 	im.ended, im.next = true, im.reader.at
-	im.flush(true)
+	im.changed.Broadcast()
 }

@@ -221,6 +221,7 @@ type Import struct {
 	mu         sync.Mutex
 	changed    sync.Cond
 	partitions []*partition
+	hurried    int       // how often idle partitions have been told to send what they have
 	pending    []pending // events in the order of the files, of which the first are settled
 	front      int       // how many these are
 	heldBytes  int       // of rejects among them

@@ -39,9 +39,6 @@ func (im *Import) event(seq int64) *pending {
 	return &im.pending[int64(len(im.pending))-im.counts.Events+seq]
 }
 
-// settled is how many events are settled. The caller holds the lock.
-func (im *Import) settled() int64 { return im.counts.Events - int64(len(im.pending)-im.front) }
-
 // add takes in an event, and gives it to the partition of its person unless it is faulty. It waits
 // where enough has been read. It returns false when the import is halted.
 func (im *Import) add(e *event) bool {
@@ -49,8 +46,8 @@ func (im *Import) add(e *event) bool {
 	defer im.mu.Unlock()
 	full := func() bool { return len(im.pending) >= maxPending || im.heldBytes > maxHeldRejects }
 	for full() && !im.halted() {
-		if im.settle(); full() {
-			im.flush(false) // the oldest event may be among what has been gathered
+		im.hurried++             // the oldest event may be among what has been gathered
+		if im.settle(); full() { // which wakes all
 			im.changed.Wait()
 		}
 	}
@@ -71,7 +68,8 @@ func (im *Import) add(e *event) bool {
 	// The same person is always in the same partition, which sends one batch at a time: this keeps
 	// the order of the person's events.
 	p := im.partitions[maphash.String(im.seed, e.person)%uint64(len(im.partitions))]
-	return im.gather(p, seq, e.json)
+	im.gather(p, seq, e.json)
+	return !im.halted()
 }
 
 // reject keeps an event as a reject until all before it is settled: the file of rejects is in the
@@ -141,8 +139,9 @@ func (im *Import) meet(e *pending) {
 func (im *Import) checkpoint() error {
 	next, accepted, err := im.now()
 	if err == nil && next.RejectsBytes > im.written.RejectsBytes {
-		// Without the lock, because the disk may be slow and nothing else need wait for it.
-		if err = im.rejects.sync(); err != nil {
+		// The state must not speak of rejects that a loss of power would take away. This goes without
+		// the lock, because the disk may be slow and nothing else need wait for it.
+		if err = im.rejects.unwritable(im.rejects.file.Sync()); err != nil {
 			im.mu.Lock()
 			im.rejects.failed = err
 			im.mu.Unlock()
@@ -172,7 +171,7 @@ func (im *Import) now() (s state, accepted int64, err error) {
 	if im.front < len(im.pending) {
 		s.Position = im.pending[im.front].at
 	}
-	s.Counts.Events = im.settled()
+	s.Counts.Events -= int64(len(im.pending) - im.front)
 	s.Counts.Rejected = im.rejects.count
 	s.Counts.Accepted = s.Counts.Events - s.Counts.Rejected
 	return s, im.counts.Accepted, im.rejects.failed

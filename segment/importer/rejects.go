@@ -1,10 +1,10 @@
 package importer
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"syscall"
@@ -44,7 +44,7 @@ func newReject(file string, at position, from origin, reasons []schemas.Violatio
 	return &reject{reasons, append(dst, '}', '\n')}
 }
 
-// rejects is the file of what was not sent. Its path may be "", for none.
+// rejects is the file of what was not sent.
 type rejects struct {
 	path    string
 	file    *os.File
@@ -55,52 +55,42 @@ type rejects struct {
 }
 
 // openRejects makes the file, or goes on behind size bytes of it, where an earlier run stopped.
-// What that run wrote beyond is cut off.
+// What that run wrote beyond is cut off. Without a path nothing is kept.
 func openRejects(path string, size int64) (*rejects, error) {
-	r := &rejects{path: path, size: size}
-	if path == "" {
-		return r, nil
+	r := &rejects{path: cmp.Or(path, os.DevNull), size: size}
+	info, err := os.Stat(r.path)
+	r.special = err == nil && !info.Mode().IsRegular()
+	if !r.special && sizeOf(path) < size {
+		return nil, fmt.Errorf("cannot write the rejects: the file with those of the earlier run is gone, or shorter than"+
+			" when that stopped; new ones need another file with --rejects: %q", path)
 	}
-	flags := os.O_RDWR
-	if size == 0 {
-		flags |= os.O_CREATE
-	}
-	f, err := os.OpenFile(path, flags, 0o600)
-	if errors.Is(err, fs.ErrNotExist) && size > 0 {
-		return nil, fmt.Errorf("cannot write the rejects: %w; those of the earlier run are gone,"+
-			" and new ones need another file with --rejects", err)
-	}
+	r.file, err = os.OpenFile(r.path, os.O_RDWR|os.O_APPEND|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, r.unwritable(err)
 	}
-	r.file = f
-	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		r.special = true
-		return r, nil
-	}
-	if err == nil && info.Size() < size {
-		err = fmt.Errorf("the file is shorter than when the import stopped: %q", path)
-	}
-	if err == nil {
-		err = f.Truncate(size)
-	}
-	if err == nil {
-		_, err = f.Seek(size, io.SeekStart)
-	}
-	if err != nil {
-		return nil, r.unwritable(errors.Join(err, f.Close()))
+	if err := r.cut(); err != nil {
+		return nil, errors.Join(r.unwritable(err), r.close())
 	}
 	return r, nil
+}
+
+// cut takes off what follows what is written for sure.
+func (r *rejects) cut() error {
+	if r.special {
+		return nil
+	}
+	return r.file.Truncate(r.size)
 }
 
 // unwritable says that the rejects cannot be written.
 func (r *rejects) unwritable(err error) error { return unwritable("the rejects", "--rejects", err) }
 
-// unwritable says why a file cannot be written, and what to do about it.
+// unwritable says why a file cannot be written, if it cannot, and what to do about it.
 func unwritable(what, flag string, err error) error {
 	advice := ""
 	switch {
+	case err == nil:
+		return nil
 	case errors.Is(err, fs.ErrNotExist):
 		advice = "create the folder, or "
 	case errors.Is(err, fs.ErrPermission):
@@ -117,43 +107,23 @@ func (r *rejects) write(lines []byte, count int64) error {
 	if count == 0 || r.failed != nil {
 		return r.failed
 	}
-	if r.path != "" {
-		if _, err := r.file.Write(lines); err != nil {
-			r.failed = r.unwritable(err)
-			if !r.special {
-				_ = r.file.Truncate(r.size)
-			}
-			return r.failed
-		}
+	if _, err := r.file.Write(lines); err != nil {
+		_ = r.cut()
+		r.failed = r.unwritable(err)
+		return r.failed
+	}
+	if !r.special {
 		r.size += int64(len(lines))
 	}
 	r.count += count
 	return nil
 }
 
-// sync returns when all that was written is on disk. The state must not speak of rejects that a
-// loss of power would take away.
-func (r *rejects) sync() error {
-	if r.file == nil || r.special {
-		return nil
-	}
-	if err := r.file.Sync(); err != nil {
-		return r.unwritable(err)
-	}
-	return nil
-}
-
 // close closes the file, and removes it where nothing is in it.
 func (r *rejects) close() error {
-	if r.file == nil {
-		return nil
-	}
 	err := r.file.Close()
 	if r.size == 0 && !r.special {
 		err = errors.Join(err, os.Remove(r.path))
 	}
-	if err != nil {
-		return r.unwritable(err)
-	}
-	return nil
+	return r.unwritable(err)
 }

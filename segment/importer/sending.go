@@ -19,7 +19,7 @@ const (
 	maxBatchBytes  = tracking.MaxBodyBytes - 5000
 	addedBytes     = 130
 	maxBatchEvents = tracking.MaxBatchMessages
-	maxReady       = 2 // batches of a partition that wait
+	maxQueued      = 2 // batches of a partition, beside the one in flight
 	// maxRefusedInRow is how many events the receiver may refuse in a row, each sent alone, before
 	// it seems to refuse the source.
 	maxRefusedInRow = 100
@@ -29,12 +29,9 @@ const (
 var errHalted = errors.New("halted")
 
 // partition sends the events of some people, in order: it has one invocation in flight at a time,
-// because two at once may overtake each other, also by a retry. The import's lock guards its
-// fields.
-type partition struct {
-	building *batch   // is being filled; nil for none
-	ready    []*batch // in order; the first may be in flight
-}
+// because two at once may overtake each other, also by a retry. The import's lock guards the queue,
+// of which the last batch is being filled.
+type partition struct{ queue []*batch }
 
 // batch is the events of one invocation.
 type batch struct {
@@ -65,53 +62,34 @@ func (b *batch) input(items []item) runtime.JSON {
 	return append(body[:len(body)-1], inputEnds...)
 }
 
-// gather puts a message into the batch that is being filled, and waits where enough is ready, so
-// that a slow receiver slows the reading down. It returns false when the import is halted. The
-// caller holds the lock.
-func (im *Import) gather(p *partition, seq int64, message []byte) bool {
-	if b := p.building; b != nil {
-		n := len(b.items) + 1
-		if n > im.most || len(b.body)+len(message)+n*addedBytes > maxBatchBytes {
-			for len(p.ready) >= maxReady && !im.halted() {
-				im.changed.Wait()
-			}
-			im.makeReady(p)
+// gather puts a message into the batch that is being filled, and waits where enough is queued, so
+// that a slow receiver slows the reading down. The caller holds the lock.
+func (im *Import) gather(p *partition, seq int64, message []byte) {
+	fits := func() bool {
+		n := len(p.queue)
+		if n == 0 {
+			return false
 		}
+		b := p.queue[n-1]
+		return len(b.items) < im.most && len(b.body)+len(message)+(len(b.items)+1)*addedBytes <= maxBatchBytes
 	}
-	if p.building == nil {
+	if !fits() {
+		for len(p.queue) >= maxQueued && !im.halted() {
+			im.changed.Wait()
+		}
 		// Most batches become full, and growing to that would cost more than the room.
-		p.building = &batch{body: append(make([]byte, 0, maxBatchBytes), inputBegins...)}
+		p.queue = append(p.queue, &batch{body: append(make([]byte, 0, maxBatchBytes), inputBegins...)})
+		im.changed.Broadcast()
 	}
-	b := p.building
+	b := p.queue[len(p.queue)-1]
 	begin := len(b.body)
 	b.body = append(append(b.body, message...), ',')
 	b.items = append(b.items, item{seq, begin, len(b.body) - 1})
-	return !im.halted()
-}
-
-// makeReady ends the batch of a partition that is being filled. The caller holds the lock.
-func (im *Import) makeReady(p *partition) {
-	if p.building != nil {
-		p.ready = append(p.ready, p.building)
-		p.building = nil
-		im.changed.Broadcast()
-	}
-}
-
-// flush makes ready what has been gathered, however little, by partitions that have nothing in
-// flight, or by all. The caller holds the lock.
-func (im *Import) flush(all bool) {
-	for _, p := range im.partitions {
-		if all || len(p.ready) == 0 {
-			im.makeReady(p)
-		}
-	}
-	im.changed.Broadcast()
 }
 
 // work sends the batches of a partition until there will be no more, or the import is halted.
 func (im *Import) work(ctx context.Context, p *partition) {
-	for b := im.nextBatch(p, false); b != nil; b = im.nextBatch(p, true) {
+	for b := im.nextBatch(p); b != nil; b = im.nextBatch(p) {
 		if err := im.send(ctx, b, b.items); err != nil {
 			im.halt(err)
 			return
@@ -119,22 +97,23 @@ func (im *Import) work(ctx context.Context, p *partition) {
 	}
 }
 
-// nextBatch waits for the batch that a partition is to send, and returns nil when there will be no
-// more. Sent tells that the one before is through.
-func (im *Import) nextBatch(p *partition, sent bool) *batch {
+// nextBatch waits for the batch that a partition is to send next, and returns nil when there will
+// be no more.
+func (im *Import) nextBatch(p *partition) *batch {
 	im.mu.Lock()
 	defer im.mu.Unlock()
-	if sent {
-		p.ready = slices.Delete(p.ready, 0, 1)
-		im.settle()
+	im.settle() // what was in the batch before
+	for since := im.hurried; ; im.changed.Wait() {
+		switch n := len(p.queue); {
+		case im.halted() || n == 0 && im.ended:
+			return nil
+		case n > 1 || n == 1 && (im.ended || im.hurried > since):
+			b := p.queue[0]
+			p.queue = slices.Delete(p.queue, 0, 1)
+			im.changed.Broadcast()
+			return b
+		}
 	}
-	for len(p.ready) == 0 && !im.ended && !im.halted() {
-		im.changed.Wait()
-	}
-	if len(p.ready) == 0 || im.halted() {
-		return nil
-	}
-	return p.ready[0]
 }
 
 // send invokes the block until all items of a batch are accepted or rejected. A refused event keeps
@@ -147,16 +126,15 @@ func (im *Import) send(ctx context.Context, b *batch, items []item) error {
 		receipt, err := im.options.Invoke(ctx, b.input(items))
 		im.record(items, receipt, err == nil)
 		if err == nil {
-			break
+			return nil
 		}
 		failed, pieces := runtime.ErrorOf(err), 1
 		bad := reasonsOf(failed, len(items))
 		switch refusal := tracking.Refusal(err); {
-		case len(bad) > 0 && failed.UnlistedViolations > 0:
-			// Not all that is wrong is listed. In smaller pieces, of which each lists all, it is
-			// found sooner than by asking over and over.
-			pieces = 2 + failed.UnlistedViolations/50
 		case len(bad) > 0:
+			// Where not all that is wrong is listed it is found sooner in smaller pieces, of which
+			// each lists all, than by asking over and over.
+			pieces += failed.UnlistedViolations / 50
 		case refusal == nil:
 			return im.deliveryError(items, err, false)
 		case len(items) > 1:
@@ -167,17 +145,15 @@ func (im *Import) send(ctx context.Context, b *batch, items []item) error {
 		case im.refused.Add(1) >= maxRefusedInRow:
 			return im.deliveryError(items, err, true)
 		default: // it was sent alone, so the refusal is about it
-			text := "was refused by the receiver: " + refusal.Error()
-			bad[0] = []schemas.Violation{{Code: string(refusal.Code), Message: text}}
+			bad[0] = fault(string(refusal.Code), "was refused by the receiver: %s", refusal)
 		}
-		items = im.drop(b, items, bad)
-		if pieces > 1 && len(items) > 1 {
-			for piece := range slices.Chunk(items, 1+(len(items)-1)/pieces) {
+		if items = im.drop(b, items, bad); pieces > 1 {
+			for piece := range slices.Chunk(items, 1+len(items)/pieces) {
 				if err := im.send(ctx, b, piece); err != nil {
 					return err
 				}
 			}
-			break
+			return nil
 		}
 	}
 	return nil
@@ -268,9 +244,6 @@ func indexIn(path string) (index int, rest string, ok bool) {
 
 // drop makes rejects of the items that reasons speak against, and returns the others.
 func (im *Import) drop(b *batch, items []item, reasons map[int][]schemas.Violation) []item {
-	if len(reasons) == 0 {
-		return items
-	}
 	im.mu.Lock()
 	defer im.mu.Unlock()
 	kept := make([]item, 0, len(items)-len(reasons))
