@@ -48,16 +48,12 @@ func (im *Import) lock() (release func(), err error) {
 // removed it, and the lock on a file without a name keeps nobody away.
 func tryLock(file *flock.Flock) (bool, error) {
 	for {
-		ok, err := file.TryLock()
-		if !ok || err != nil {
+		if ok, err := file.TryLock(); !ok || err != nil {
 			return false, err
 		}
 		locked, err := file.Stat()
-		if err == nil {
-			named, missing := os.Stat(file.Path())
-			if missing == nil && os.SameFile(locked, named) {
-				return true, nil
-			}
+		if named, missing := os.Stat(file.Path()); err == nil && missing == nil && os.SameFile(locked, named) {
+			return true, nil
 		}
 		if err := errors.Join(err, file.Unlock()); err != nil {
 			return false, err

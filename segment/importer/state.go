@@ -50,9 +50,8 @@ type plan struct {
 
 // planFile is one of the files. Its name is for people only.
 type planFile struct {
-	Name   string `json:"name"`
-	ID     string `json:"id"` // what it was when the import began, from which messageIds are derived
-	Format Format `json:"format"`
+	Name string `json:"name"`
+	ID   string `json:"id"` // what it was when the import began, from which messageIds are derived
 	// Latest is the id of what the file has become since, such as by growing.
 	Latest string `json:"latest,omitempty"`
 }
@@ -65,13 +64,14 @@ func newPlan(o *Options, inputs []*input) plan {
 		part = fmt.Sprintf("%d-%d", o.Part.From, o.Part.To)
 	}
 	p := plan{Options: map[string]string{
-		"source": o.Source, "endpoint": o.Endpoint, "write key": o.Key.Fingerprint(), "part of the file": part,
+		"the source": o.Source, "the endpoint": o.Endpoint, "the write key": o.Key.Fingerprint(), "the part of the file": part,
 		"--type": string(o.Type), "--map": strings.Join(o.Map, "\n"), "--delimiter": string(rune(o.Delimiter)),
 		"--encoding": string(o.Encoding), "--time-format": string(o.TimeFormat), "--time-zone": o.TimeZone,
 		"--invocation-id": o.InvocationID,
 	}}
-	for _, in := range inputs {
-		p.Files = append(p.Files, planFile{Name: in.path, ID: in.id, Format: in.format})
+	for i, in := range inputs {
+		p.Options[fmt.Sprintf("the format of file %d", i+1)] = string(in.format)
+		p.Files = append(p.Files, planFile{Name: in.path, ID: in.id})
 	}
 	return p
 }
@@ -101,23 +101,17 @@ func (p *plan) adopt(s *state, inputs []*input) (changed, edited bool) {
 
 // difference says in words what another plan has otherwise, or returns "".
 func (p *plan) difference(other *plan) string {
-	for _, name := range slices.Sorted(maps.Keys(other.Options)) {
-		if was, is := p.Options[name], other.Options[name]; was != is {
-			if !strings.HasPrefix(name, "--") {
-				name = "the " + name
-			}
-			return fmt.Sprintf("%s was %q and is %q", name, was, is)
-		}
-	}
 	if len(p.Files) != len(other.Files) {
 		return fmt.Sprintf("the files were %d and are %d", len(p.Files), len(other.Files))
 	}
-	for i, f := range p.Files {
-		switch o := other.Files[i]; {
-		case f.ID != o.ID:
+	for _, name := range slices.Sorted(maps.Keys(other.Options)) {
+		if was, is := p.Options[name], other.Options[name]; was != is {
+			return fmt.Sprintf("%s was %q and is %q", name, was, is)
+		}
+	}
+	for i, o := range other.Files {
+		if p.Files[i].ID != o.ID {
 			return fmt.Sprintf("the contents of the file have changed since: %q", o.Name)
-		case f.Format != o.Format:
-			return fmt.Sprintf("the format was %s and is %s: %q", f.Format, o.Format, o.Name)
 		}
 	}
 	return ""
