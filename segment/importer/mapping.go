@@ -92,13 +92,15 @@ func container(t tracking.Type) string {
 	return ""
 }
 
-// mapping says which column of a CSV file becomes what.
+// mapping says which column of a CSV file becomes what, and makes messages of its rows.
 type mapping struct {
 	header []string
 	rules  map[string]rule
 	typ    tracking.Type // of rows that do not name one
 	plans  map[tracking.Type]*node
 	typeAt int // the column that holds the type, or -1
+	times  times
+	buf    []byte // of the last message
 }
 
 // Column is what becomes of one column of a CSV file.
@@ -132,9 +134,9 @@ func newMapping(header []string, rules []rule, t tracking.Type) (*mapping, error
 		}
 		m.rules[r.column] = r
 	}
-	if other := anotherDelimiter(m.header); other != "" && len(rules) == 0 {
+	if i := strings.IndexAny(all, ";\t|,"); i >= 0 && len(m.header) == 1 && len(rules) == 0 {
 		return nil, fmt.Errorf("the only column is %q, and another character may stand between the columns;"+
-			" name it with --delimiter %s", m.header[0], other)
+			" name it with --delimiter %q", all, rune(all[i]))
 	}
 	person := false
 	for i, name := range m.header {
@@ -161,22 +163,6 @@ func newMapping(header []string, rules []rule, t tracking.Type) (*mapping, error
 	}
 	_, err := m.plan(t)
 	return m, err
-}
-
-// anotherDelimiter guesses what parts the columns where all of them have been taken for one. It
-// returns "" where nothing says so.
-func anotherDelimiter(header []string) string {
-	if len(header) != 1 {
-		return ""
-	}
-	switch i := strings.IndexAny(header[0], ";\t|,"); {
-	case i < 0:
-		return ""
-	case header[0][i] == '\t':
-		return "tab"
-	default:
-		return "'" + header[0][i:i+1] + "'"
-	}
 }
 
 // field returns where a column goes in messages of a type; nowhere where the path is empty.

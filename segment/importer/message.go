@@ -19,15 +19,6 @@ import (
 	"github.com/aacflow/segment-blocks/schemas"
 )
 
-// message is what an event gives segment_batch to send.
-type message struct {
-	json    []byte // valid until the next event is read
-	id      string // the messageId that the event had
-	derived bool   // it had none, and json has one
-	person  string // the id whose messages must stay in order
-	origin  origin
-}
-
 // origin is where a message stood at first, from which its messageId is derived. It stays the same
 // while the message goes through files of rejects, so that mending one does not double the event.
 type origin struct {
@@ -142,7 +133,7 @@ func (r *reader) message(raw []byte, e *event) {
 		clock = times{} // those of a file of rejects are in ISO 8601
 	}
 	if err != nil {
-		e.faults = []schemas.Violation{notJSON(err, raw, e.before.Line)}
+		e.faults = []schemas.Violation{notJSON(err, raw, e.at.Line)}
 		return
 	}
 	if bytes.IndexByte(o.text, '\n') >= 0 {
@@ -160,7 +151,7 @@ func (r *reader) message(raw []byte, e *event) {
 			e.person, _ = rawjson.Text(id)
 		}
 	}
-	r.write(&o, stamp, &e.message)
+	r.write(&o, stamp, e)
 }
 
 // unwrap takes the event out of a line of a file of rejects. It returns false where the object is
@@ -207,13 +198,13 @@ func notJSON(err error, text []byte, line int64) schemas.Violation {
 // front, so that the message is copied and not opened. Only where a member is there and has to
 // become another one, as an empty messageId or a time in another format, is the object put together
 // anew.
-func (r *reader) write(o *object, stamp json.RawMessage, m *message) {
+func (r *reader) write(o *object, stamp json.RawMessage, e *event) {
 	kind, id := o.values[typ], o.values[messageID]
 	if missing(kind) && r.im.options.Type != "" {
 		kind = rawjson.Quote(string(r.im.options.Type))
 	}
-	if m.derived = missing(id); m.derived {
-		id = r.deriveID(m.origin, o.text, kind, stamp)
+	if e.derived = missing(id); e.derived {
+		id = r.deriveID(e.origin, o.text, kind, stamp)
 	}
 	given := o.text
 	r.json = append(r.json[:0], '{')
@@ -234,34 +225,30 @@ func (r *reader) write(o *object, stamp json.RawMessage, m *message) {
 		r.json = bytes.TrimSuffix(r.json, []byte(","))
 	}
 	r.json = append(r.json, rest...)
-	m.json = r.json
+	e.json = r.json
 }
 
-// seed is what messageIds are derived from: what those of one file have in common, the offset, and
-// the hash of what the event says.
-type seed struct {
-	file string
-	sum  [sha256.Size + 8 + 8]byte
+// seedOf is what the messageIds of one file are derived from.
+func (r *reader) seedOf(file string) [sha256.Size]byte {
+	return sha256.Sum256(fmt.Appendf(nil, "segment-blocks/import/v3 %q %q", r.im.options.Key, file))
 }
 
 // deriveID derives a messageId from the write key, from where the message stood, and from what it
 // says. So a repeat has the id that it had, and an event that was changed, or is mapped otherwise,
 // does not pass for a repeat. Another way to derive it needs another stateVersion.
 func (r *reader) deriveID(from origin, said ...[]byte) json.RawMessage {
-	s := &r.seed
-	if s.file != from.file {
-		sum := sha256.Sum256(fmt.Appendf(nil, "segment-blocks/import/v3 %q %q", r.im.options.Key, from.file))
-		copy(s.sum[:], sum[:])
-		s.file = from.file
+	seed := r.seed
+	if from.file != r.id {
+		seed = r.seedOf(from.file)
 	}
 	var hash xxhash.Digest
 	hash.Reset()
 	for _, part := range said {
 		_, _ = hash.Write(part) // never fails
 	}
-	binary.BigEndian.PutUint64(s.sum[sha256.Size:], uint64(from.offset)) //nolint:gosec // any bits will do
-	binary.BigEndian.PutUint64(s.sum[sha256.Size+8:], hash.Sum64())
-	sum := sha256.Sum256(s.sum[:])
+	all := append(make([]byte, 0, len(seed)+16), seed[:]...)
+	all = binary.BigEndian.AppendUint64(all, uint64(from.offset)) //nolint:gosec // any bits will do
+	sum := sha256.Sum256(binary.BigEndian.AppendUint64(all, hash.Sum64()))
 	id := make([]byte, 0, len(`"sb1-"`)+32)
 	return append(hex.AppendEncode(append(id, `"sb1-`...), sum[:16]), '"')
 }

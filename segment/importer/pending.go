@@ -55,7 +55,7 @@ func (im *Import) add(e *event) bool {
 		return false
 	}
 	seq := im.counts.Events
-	im.pending = append(im.pending, pending{at: e.before, origin: e.origin, derived: e.derived})
+	im.pending = append(im.pending, pending{at: e.at, origin: e.origin, derived: e.derived})
 	im.counts.Events, im.next = seq+1, e.after
 	if e.faults != nil {
 		object, text := e.whole()

@@ -3,6 +3,7 @@ package importer
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -29,12 +30,13 @@ type position struct {
 
 // event is what a line holds: a message, or faults that keep it from being one.
 type event struct {
-	message
-	faults []schemas.Violation
-	raw    []byte   // what the message was read from, or what could not be read
-	row    []byte   // of CSV, where raw is the message that it became
-	before position // its own
-	after  position
+	record         // of which raw is what the message was read from, or what could not be read
+	row     []byte // of CSV, where raw is the message that it became
+	json    []byte // the message, valid until the next event is read
+	id      string // the messageId that the event had
+	derived bool   // it had none, and json has one
+	person  string // the id whose messages must stay in order
+	origin  origin
 }
 
 // reader goes through the lines of all files. It belongs to one goroutine, but for the counter.
@@ -45,10 +47,10 @@ type reader struct {
 	at     position
 	file   io.Closer // of what is open; nil for none
 	split  *splitter
-	rows   *rows // nil for JSON
-	began  int64 // what had been read before the file
-	id     string
-	seed   seed
+	rows   *mapping // nil for JSON
+	began  int64    // what had been read before the file
+	id     string   // of the file
+	seed   [sha256.Size]byte
 	json   []byte // of the last message
 }
 
@@ -143,6 +145,7 @@ func (r *reader) openFile(ctx context.Context) error {
 	if r.im.options.InvocationID != "" {
 		r.id = r.im.options.InvocationID + "/" + strconv.Itoa(r.at.File)
 	}
+	r.seed = r.seedOf(r.id)
 	switch {
 	case in.format == CSV:
 		err = r.header(in)
@@ -167,7 +170,6 @@ func (r *reader) openFile(ctx context.Context) error {
 
 // header reads the names of the columns and chooses the mapping.
 func (r *reader) header(in *input) error {
-	r.rows = &rows{times: r.im.times}
 	r.split.comma = string(rune(r.im.options.Delimiter))
 	first, err := r.split.next()
 	if errors.Is(err, io.EOF) {
@@ -182,11 +184,12 @@ func (r *reader) header(in *input) error {
 	if first.faults != nil || !utf8.Valid(first.raw) {
 		return errors.New("the first line must name the columns, as text in the encoding of the file")
 	}
-	if r.rows.mapping, err = newMapping(first.cells, r.im.rules, r.im.options.Type); err != nil {
+	if r.rows, err = newMapping(first.cells, r.im.rules, r.im.options.Type); err != nil {
 		return err
 	}
+	r.rows.times = r.im.times
 	if r.mapped != nil {
-		r.mapped(in.path, r.rows.mapping.columns())
+		r.mapped(in.path, r.rows.columns())
 	}
 	return nil
 }
@@ -202,8 +205,7 @@ func (r *reader) record() (e event, ok bool, err error) {
 	if len(raw) == 0 {
 		return event{}, false, nil
 	}
-	e = event{raw: rec.raw, faults: rec.faults, before: rec.at, after: rec.after}
-	e.origin = origin{r.id, r.im.inputs[r.at.File].part.Offset + rec.at.Offset}
+	e = event{record: rec, origin: origin{r.id, r.im.inputs[r.at.File].part.Offset + rec.at.Offset}}
 	switch {
 	case rec.faults != nil:
 	case r.im.options.Encoding != UTF8 && bytes.ContainsRune(raw, utf8.RuneError):

@@ -13,13 +13,6 @@ import (
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
-// rows turns rows of CSV into messages.
-type rows struct {
-	mapping *mapping
-	times   times
-	buf     []byte
-}
-
 // What may be wrong with the quotes of a row.
 const (
 	unclosed = "must close its quotes, and one that opens here is never closed"
@@ -59,14 +52,13 @@ func cellsOf(row, comma string) (cells []string, problem string) {
 // message returns a row as a message, valid until the next call. It writes JSON straight into a
 // buffer, since rows come by the million. A row that does not fit the columns, or has faults in its
 // cells, is a message too, which the file of rejects shows so that it can be mended.
-func (c *rows) message(raw []byte, cells []string) (_ []byte, faults []schemas.Violation) {
+func (m *mapping) message(raw []byte, cells []string) (_ []byte, faults []schemas.Violation) {
 	switch {
 	case bytes.IndexByte(raw, 0) >= 0:
 		return nil, fault(CodeCSV, "must be text, and has a NUL byte")
 	case !utf8.Valid(raw):
 		return nil, fault("invalid_utf8", "must be valid UTF-8")
 	}
-	m := c.mapping
 	if len(cells) != len(m.header) {
 		faults = fault(CodeCSV, "must have as many fields as the header has columns, %d: %d", len(m.header), len(cells))
 		cells = append(cells, make([]string, max(0, len(m.header)-len(cells)))...)
@@ -81,71 +73,71 @@ func (c *rows) message(raw []byte, cells []string) (_ []byte, faults []schemas.V
 	if err != nil {
 		return nil, fault(CodeCSV, "%s", err)
 	}
-	c.buf = append(c.buf[:0], '{')
+	m.buf = append(m.buf[:0], '{')
 	if t != "" {
-		c.buf = rawjson.AppendText(append(c.buf, `"type":`...), string(t))
+		m.buf = rawjson.AppendText(append(m.buf, `"type":`...), string(t))
 	}
-	faults = c.members(plan, cells, faults)
-	c.buf = append(c.buf, '}')
-	return c.buf, faults
+	faults = m.members(plan, cells, faults)
+	m.buf = append(m.buf, '}')
+	return m.buf, faults
 }
 
 // members appends the members of an object that have a value: an empty cell is absent, and so is an
 // object of which all are. What a cell must be, and is not, is a fault; then it is appended as a
 // text, so that the message can be mended.
-func (c *rows) members(of *node, cells []string, faults []schemas.Violation) []schemas.Violation {
+func (m *mapping) members(of *node, cells []string, faults []schemas.Violation) []schemas.Violation {
 	for _, n := range of.members {
-		before := len(c.buf)
+		before := len(m.buf)
 		switch {
 		case n.members != nil:
-			c.name(n.name)
-			c.buf = append(c.buf, '{')
-			begin := len(c.buf)
-			if faults = c.members(n, cells, faults); len(c.buf) == begin {
-				c.buf = c.buf[:before]
+			m.name(n.name)
+			m.buf = append(m.buf, '{')
+			begin := len(m.buf)
+			if faults = m.members(n, cells, faults); len(m.buf) == begin {
+				m.buf = m.buf[:before]
 			} else {
-				c.buf = append(c.buf, '}')
+				m.buf = append(m.buf, '}')
 			}
 		case cells[n.column] != "":
-			c.name(n.name)
-			out, fault := c.appendCell(cells[n.column], n.kind)
+			m.name(n.name)
+			out, fault := m.appendCell(cells[n.column], n.kind)
 			if fault != "" {
-				out = rawjson.AppendText(c.buf, cells[n.column])
+				out = rawjson.AppendText(m.buf, cells[n.column])
 				message := fmt.Sprintf("%s: %q", fault, text.Clip(cells[n.column], 60))
 				faults = append(faults, schemas.Violation{Path: n.pointer, Code: CodeWrongValue, Message: message})
 			}
-			c.buf = out
+			m.buf = out
 		}
 	}
 	return faults
 }
 
 // name appends the name of a member, with a comma where one is due.
-func (c *rows) name(name string) {
-	if c.buf[len(c.buf)-1] != '{' {
-		c.buf = append(c.buf, ',')
+func (m *mapping) name(name string) {
+	if m.buf[len(m.buf)-1] != '{' {
+		m.buf = append(m.buf, ',')
 	}
-	c.buf = append(rawjson.AppendText(c.buf, name), ':')
+	m.buf = append(rawjson.AppendText(m.buf, name), ':')
 }
 
 // appendCell appends a cell as JSON, or says what it must be.
-func (c *rows) appendCell(cell, kind string) (out []byte, fault string) {
+func (m *mapping) appendCell(cell, kind string) (out []byte, fault string) {
 	value := strings.TrimSpace(cell)
 	switch kind {
 	case "text":
-		return rawjson.AppendText(c.buf, cell), ""
+		return rawjson.AppendText(m.buf, cell), ""
 	case "time":
-		at, err := c.times.read(value)
+		at, err := m.times.read(value)
 		if err != nil {
 			return nil, err.Error()
 		}
-		return rawjson.AppendText(c.buf, isotime.Format(at)), ""
+		return rawjson.AppendText(m.buf, isotime.Format(at)), ""
 	case "boolean":
 		value = strings.ToLower(value)
 		if value != "true" && value != "false" {
 			return nil, "must be true or false"
 		}
-		return append(c.buf, value...), ""
+		return append(m.buf, value...), ""
 	}
 	err := rawjson.Check([]byte(value), limits())
 	switch {
@@ -154,5 +146,5 @@ func (c *rows) appendCell(cell, kind string) (out []byte, fault string) {
 	case err != nil:
 		return nil, err.Error()
 	}
-	return append(c.buf, oneLine([]byte(value))...), ""
+	return append(m.buf, oneLine([]byte(value))...), ""
 }

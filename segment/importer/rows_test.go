@@ -198,7 +198,7 @@ func TestMappingsThatAreRefused(t *testing.T) {
 		"same field":     {"userId,a,b", "track", []string{"a=properties.x", "b=properties.x"}, "the same field"},
 		"part of it":     {"userId,a,b", "track", []string{"a=properties.x", "b=properties.x.y"}, "a part of the other"},
 		"one column":     {"userId;event", "track", nil, "--delimiter ';'"},
-		"tabs":           {"userId\tevent", "", nil, "--delimiter tab"},
+		"tabs":           {"userId\tevent", "", nil, `--delimiter '\t'`},
 		"empty part":     {"userId,properties.", "track", nil, "a part of properties that is empty"},
 		"ruled twice":    {"userId,a", "track", []string{"a=properties.x", "a=properties.y"}, "a column twice"},
 	} {
@@ -318,7 +318,7 @@ func TestReadingGoesOnAnywhere(t *testing.T) {
 			}
 			require.NoError(t, err)
 			require.Nil(t, e.faults)
-			events = append(events, seen{e.before, string(e.raw)})
+			events = append(events, seen{e.at, string(e.raw)})
 		}
 		require.Len(t, events, 80_000)
 		for _, i := range []int{0, 1, 2, 101, 999, 20_000, 39_999, 40_000, 40_001, 70_000, 79_999} {
@@ -327,7 +327,7 @@ func TestReadingGoesOnAnywhere(t *testing.T) {
 			for j := i; j < min(i+3, len(events)); j++ {
 				e, err := r.next(context.Background())
 				require.NoError(t, err)
-				require.Equal(t, events[j], seen{e.before, string(e.raw)}, "%s, event %d from %d", name, j, i)
+				require.Equal(t, events[j], seen{e.at, string(e.raw)}, "%s, event %d from %d", name, j, i)
 			}
 			r.close()
 		}
@@ -345,7 +345,7 @@ func TestLongLinesTakeConstantMemory(t *testing.T) {
 	e, err = r.next(context.Background())
 	require.NoError(t, err)
 	require.Nil(t, e.faults)
-	require.EqualValues(t, 2, e.before.Line)
+	require.EqualValues(t, 2, e.at.Line)
 	require.LessOrEqual(t, r.split.from.Size(), 3*maxRecord)
 }
 

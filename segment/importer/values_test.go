@@ -83,7 +83,7 @@ func TestLayouts(t *testing.T) {
 				if e.faults != nil {
 					what = e.faults[0].Code
 				}
-				got = append(got, fmt.Sprint(e.before.Line, " ", what))
+				got = append(got, fmt.Sprint(e.at.Line, " ", what))
 			}
 			require.Equal(t, c.want, got)
 		})
