@@ -28,7 +28,9 @@ func (im *Import) Run(ctx context.Context) (Counts, error) {
 	defer release()
 	finished, err := im.begin(ctx)
 	if finished || err != nil {
-		im.reader.close()
+		if im.reader != nil {
+			im.reader.close()
+		}
 		return im.counts, err
 	}
 	im.tellProgress()

@@ -240,7 +240,7 @@ type Import struct {
 func New(o Options) (*Import, error) {
 	o.Concurrency = cmp.Or(max(0, o.Concurrency), 4)
 	o.Delimiter = cmp.Or(o.Delimiter, ',')
-	o.Encoding = cmp.Or(o.Encoding, UTF8)
+	o.Encoding, o.TimeFormat = cmp.Or(o.Encoding, UTF8), cmp.Or(o.TimeFormat, ISO8601)
 	o.Grace = cmp.Or(max(0, o.Grace), 10*time.Second)
 	im := &Import{
 		options: o, most: maxBatchEvents, warned: map[string]bool{}, seed: maphash.MakeSeed(),

@@ -103,29 +103,25 @@ func identify(f io.ReaderAt, size int64) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)[:16]), nil
 }
 
-// open returns the unpacked contents without a byte order mark, and the file to close. Offsets
-// count from the first byte of the events, behind the mark. What is read of the file itself is
-// counted in read.
-func (in *input) open(read *atomic.Int64) (*bufio.Reader, io.Closer, error) {
-	file := io.NopCloser(in.stdin)
+// open returns the unpacked contents without a byte order mark, and the file to close, nil for
+// standard input. Offsets count from the first byte of the events, behind the mark. What is read of
+// the file itself is counted in read.
+func (in *input) open(read *atomic.Int64) (text *bufio.Reader, file *os.File, err error) {
+	from := in.stdin
 	if in.path != Stdin {
-		f, err := os.Open(in.path)
-		if err != nil {
+		if file, err = os.Open(in.path); err != nil {
 			return nil, nil, fmt.Errorf("cannot read the events: %w", err)
 		}
-		file = f
-		if p := in.part; p.To > 0 {
-			file = struct {
-				io.Reader
-				io.Closer
-			}{io.NewSectionReader(f, p.From, p.To-p.From), f}
-		}
+		from = file
 	}
-	r, err := in.unpack(&counted{file, read})
-	if err != nil {
-		return nil, nil, errors.Join(fmt.Errorf("%w: %q", err, in.path), file.Close())
+	if p := in.part; p.To > 0 {
+		from = io.NewSectionReader(file, p.From, p.To-p.From)
 	}
-	return r, file, nil
+	if text, err = in.unpack(&counted{from, read}); err != nil {
+		_ = file.Close() // nothing was written
+		return nil, nil, fmt.Errorf("%w: %q", err, in.path)
+	}
+	return text, file, nil
 }
 
 // unpack looks at the first bytes, so that what is no text, or in another encoding, ends the import

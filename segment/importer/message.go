@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -46,31 +45,32 @@ func (o origin) String() string {
 func limits() rawjson.Limits { return rawjson.Limits{MaxBytes: maxRecord, MaxDepth: 126} }
 
 // object is a JSON object, and the values of the members that an import looks at, nil for those
-// that it lacks.
+// that it lacks. Reasons are those of a line in a file of rejects.
 type object struct {
-	text   []byte
-	values [reasons + 1]json.RawMessage
+	text                                     []byte
+	typ, messageID, timestamp, reasons       json.RawMessage
+	userID, anonymousID, previousID, groupID json.RawMessage
 }
-
-// The members that an import looks at. Reasons are those of a line in a file of rejects.
-const (
-	typ = iota
-	messageID
-	timestamp
-	userID
-	anonymousID
-	previousID
-	groupID
-	reasons
-)
 
 // see takes in a member if an import looks at it. All others pass as they are written.
 func (o *object) see(name string, value json.RawMessage) {
-	names := [...]string{
-		"type", "messageId", "timestamp", "userId", "anonymousId", "previousId", "groupId", "reasons",
-	}
-	if i := slices.Index(names[:], name); i >= 0 {
-		o.values[i] = value
+	switch name {
+	case "type":
+		o.typ = value
+	case "messageId":
+		o.messageID = value
+	case "timestamp":
+		o.timestamp = value
+	case "reasons":
+		o.reasons = value
+	case "userId":
+		o.userID = value
+	case "anonymousId":
+		o.anonymousID = value
+	case "previousId":
+		o.previousID = value
+	case "groupId":
+		o.groupID = value
 	}
 }
 
@@ -121,16 +121,15 @@ func missing(v json.RawMessage) bool {
 }
 
 // message makes a message of an event. Where the event is a line of a file of rejects, the message
-// is taken out of that, and keeps the origin that it has there.
+// is taken out of that, and keeps the origin that it has there. Its time is in ISO 8601.
 func (r *reader) message(raw []byte, e *event) {
 	o, err := openObject(raw)
-	clock := r.im.times
-	if err == nil && e.unwrap(&o) {
+	rejected := err == nil && e.unwrap(&o)
+	if rejected {
 		if e.faults != nil {
 			return
 		}
 		o, err = openObject(e.raw)
-		clock = times{} // those of a file of rejects are in ISO 8601
 	}
 	if err != nil {
 		e.faults = []schemas.Violation{notJSON(err, raw, e.at.Line)}
@@ -139,14 +138,17 @@ func (r *reader) message(raw []byte, e *event) {
 	if bytes.IndexByte(o.text, '\n') >= 0 {
 		o, _ = openObject(oneLine(o.text))
 	}
-	stamp, fault := clock.normal(o.values[timestamp])
-	if fault != "" {
-		e.faults = []schemas.Violation{{Path: "/timestamp", Code: "invalid_timestamp", Message: fault}}
+	stamp, problem := o.timestamp, ""
+	if !rejected {
+		stamp, problem = r.im.times.normal(stamp)
+	}
+	if problem != "" {
+		e.faults = []schemas.Violation{{Path: "/timestamp", Code: "invalid_timestamp", Message: problem}}
 		return
 	}
-	e.id, _ = rawjson.Text(o.values[messageID])
+	e.id, _ = rawjson.Text(o.messageID)
 	// A message of an alias or a group may have none of the first ids, and still has an order.
-	for _, id := range o.values[userID : groupID+1] {
+	for _, id := range [...]json.RawMessage{o.userID, o.anonymousID, o.previousID, o.groupID} {
 		if e.person == "" {
 			e.person, _ = rawjson.Text(id)
 		}
@@ -157,7 +159,7 @@ func (r *reader) message(raw []byte, e *event) {
 // unwrap takes the event out of a line of a file of rejects. It returns false where the object is
 // no such line.
 func (e *event) unwrap(o *object) bool {
-	if o.values[typ] != nil || rawjson.KindOf(o.values[reasons]) != rawjson.ArrayKind {
+	if o.typ != nil || rawjson.KindOf(o.reasons) != rawjson.ArrayKind {
 		return false
 	}
 	line := rawjson.OpenObject(o.text)
@@ -199,7 +201,7 @@ func notJSON(err error, text []byte, line int64) schemas.Violation {
 // become another one, as an empty messageId or a time in another format, is the object put together
 // anew.
 func (r *reader) write(o *object, stamp json.RawMessage, e *event) {
-	kind, id := o.values[typ], o.values[messageID]
+	kind, id := o.typ, o.messageID
 	if missing(kind) && r.im.options.Type != "" {
 		kind = rawjson.Quote(string(r.im.options.Type))
 	}
@@ -211,7 +213,7 @@ func (r *reader) write(o *object, stamp json.RawMessage, e *event) {
 	for _, member := range [...]struct {
 		name    string
 		was, is json.RawMessage
-	}{{"messageId", o.values[messageID], id}, {"type", o.values[typ], kind}, {"timestamp", o.values[timestamp], stamp}} {
+	}{{"messageId", o.messageID, id}, {"type", o.typ, kind}, {"timestamp", o.timestamp, stamp}} {
 		switch {
 		case member.was == nil && member.is != nil:
 			r.json = append(append(append(r.json, '"'), member.name...), `":`...)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strconv"
 	"sync/atomic"
 	"unicode/utf8"
@@ -45,8 +46,8 @@ type reader struct {
 	mapped func(file string, columns []Column)
 	read   atomic.Int64 // bytes, as they are on disk
 	at     position
-	file   io.Closer // of what is open; nil for none
-	split  *splitter
+	file   *os.File  // nil for standard input
+	split  *splitter // of what is open; nil for none
 	rows   *mapping // nil for JSON
 	began  int64    // what had been read before the file
 	id     string   // of the file
@@ -91,7 +92,7 @@ func (im *Import) describe(ctx context.Context) error {
 // next returns the next event, valid until the one after it, or io.EOF when all files are through.
 func (r *reader) next(ctx context.Context) (event, error) {
 	for {
-		if r.file == nil {
+		if r.split == nil {
 			if err := r.openFile(ctx); err != nil {
 				return event{}, err
 			}
@@ -248,8 +249,6 @@ var errLineEnds = errors.New("lines must end in LF or CR LF, and these end in CR
 	" tr '\\r' '\\n' < FILE writes them so")
 
 func (r *reader) close() {
-	if r != nil && r.file != nil {
-		_ = r.file.Close() // nothing was written
-		r.file = nil
-	}
+	_ = r.file.Close() // nothing was written, and none may be open
+	r.split = nil
 }

@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -28,7 +29,7 @@ const (
 	RFC1123    TimeFormat = "rfc1123" // such as Sat, 31 Jan 2026 09:30:00 GMT, or +0100 in place of GMT
 )
 
-// times reads times. The zero value is for ISO 8601, which the block reads itself.
+// times reads times.
 type times struct {
 	format  TimeFormat
 	layouts []string
@@ -39,10 +40,7 @@ type times struct {
 func newTimes(format TimeFormat, zone string) (t times, err error) {
 	t.format = format
 	switch format {
-	case "", ISO8601, Unix, UnixMillis:
-		if format == ISO8601 {
-			t.format = ""
-		}
+	case ISO8601, Unix, UnixMillis:
 	case RFC3339:
 		t.layouts = []string{time.RFC3339}
 	case RFC1123:
@@ -64,15 +62,14 @@ func newTimes(format TimeFormat, zone string) (t times, err error) {
 	return t, nil
 }
 
-// normal returns a time as JSON in the form of package isotime, or says what is wrong with it. With
-// no format and no zone it leaves the time to the block, which reads ISO 8601 itself and would only
-// do so twice.
+// normal returns a time as JSON in the form of package isotime, or says what is wrong with it. It
+// leaves ISO 8601 without a zone to the block, which reads that itself and would only do so twice.
 func (t *times) normal(stamp json.RawMessage) (out json.RawMessage, fault string) {
-	if t.format == "" && t.zone == nil {
+	if t.format == ISO8601 && t.zone == nil {
 		return stamp, ""
 	}
-	at, ok := rawjson.Text(stamp)
-	if !ok && t.layouts == nil && t.format != "" && rawjson.KindOf(stamp) == rawjson.NumberKind {
+	at, _ := rawjson.Text(stamp)
+	if (t.format == Unix || t.format == UnixMillis) && rawjson.KindOf(stamp) == rawjson.NumberKind {
 		at = string(stamp)
 	}
 	if at == "" {
@@ -87,15 +84,12 @@ func (t *times) normal(stamp json.RawMessage) (out json.RawMessage, fault string
 
 // read reads a time.
 func (t *times) read(at string) (read time.Time, err error) {
-	zone := t.zone
-	if zone == nil {
-		zone = time.UTC
-	}
+	zone := cmp.Or(t.zone, time.UTC)
 	at = strings.TrimSpace(at)
-	switch {
-	case t.format == "":
+	switch t.format {
+	case ISO8601:
 		return isotime.ParseIn(at, zone)
-	case t.layouts == nil:
+	case Unix, UnixMillis:
 		return t.readUnix(at)
 	}
 	for _, layout := range t.layouts {

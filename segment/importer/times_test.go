@@ -13,9 +13,9 @@ func TestTimes(t *testing.T) {
 		zone     string
 		at, want string // want is a time, or what is wrong
 	}{
-		{"", "Europe/Berlin", `"2026-01-31 09:30"`, "2026-01-31T08:30:00.000Z"},
-		{"", "Europe/Berlin", `"2026-07-31T09:30:00Z"`, "2026-07-31T09:30:00.000Z"},
-		{"", "Europe/Berlin", `"2026-07-31"`, "2026-07-30T22:00:00.000Z"},
+		{ISO8601, "Europe/Berlin", `"2026-01-31 09:30"`, "2026-01-31T08:30:00.000Z"},
+		{ISO8601, "Europe/Berlin", `"2026-07-31T09:30:00Z"`, "2026-07-31T09:30:00.000Z"},
+		{ISO8601, "Europe/Berlin", `"2026-07-31"`, "2026-07-30T22:00:00.000Z"},
 		{ISO8601, "UTC", `"20260731T093000+0200"`, "2026-07-31T07:30:00.000Z"},
 		{ISO8601, "UTC", `"yesterday"`, "must be an ISO 8601 date"},
 		{Unix, "", `1769851800`, "2026-01-31T09:30:00.000Z"},
@@ -53,7 +53,7 @@ func TestTimes(t *testing.T) {
 		require.ErrorContains(t, err, "--time-format must be", format)
 	}
 	for _, zone := range []string{"Local", "Mars", "../etc/passwd", "CET+1"} {
-		_, err := newTimes("", zone)
+		_, err := newTimes(ISO8601, zone)
 		require.ErrorContains(t, err, "--time-zone must be", zone)
 	}
 }
