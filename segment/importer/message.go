@@ -13,7 +13,6 @@ import (
 
 	"github.com/cespare/xxhash/v2"
 
-	"github.com/aacflow/segment-blocks/internal/jsonscan"
 	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/schemas"
 )
@@ -22,97 +21,21 @@ import (
 // while the message goes through files of rejects, so that mending one does not double the event.
 type origin struct {
 	file   string // the id of the file
-	offset int64  // -1 for an origin in a form of someone else's
+	offset int64
 }
 
 func parseOrigin(text string) origin {
-	if i := strings.LastIndexByte(text, ':'); i >= 0 {
-		if offset, err := strconv.ParseInt(text[i+1:], 10, 64); err == nil && offset >= 0 {
-			return origin{text[:i], offset}
-		}
+	at := strings.LastIndexByte(text, ':') + 1
+	if offset, err := strconv.ParseInt(text[at:], 10, 64); err == nil && at > 0 {
+		return origin{text[:at-1], offset}
 	}
-	return origin{text, -1}
+	return origin{file: text}
 }
 
-func (o origin) String() string {
-	if o.offset < 0 {
-		return o.file
-	}
-	return o.file + ":" + strconv.FormatInt(o.offset, 10)
-}
+func (o origin) String() string { return o.file + ":" + strconv.FormatInt(o.offset, 10) }
 
 // limits leave room for the two levels and the few bytes that a batch puts around a message.
 func limits() rawjson.Limits { return rawjson.Limits{MaxBytes: maxRecord, MaxDepth: 126} }
-
-// object is a JSON object, and the values of the members that an import looks at, nil for those
-// that it lacks. Reasons are those of a line in a file of rejects.
-type object struct {
-	text                                     []byte
-	typ, messageID, timestamp, reasons       json.RawMessage
-	userID, anonymousID, previousID, groupID json.RawMessage
-}
-
-// see takes in a member if an import looks at it. All others pass as they are written.
-func (o *object) see(name string, value json.RawMessage) {
-	switch name {
-	case "type":
-		o.typ = value
-	case "messageId":
-		o.messageID = value
-	case "timestamp":
-		o.timestamp = value
-	case "reasons":
-		o.reasons = value
-	case "userId":
-		o.userID = value
-	case "anonymousId":
-		o.anonymousID = value
-	case "previousId":
-		o.previousID = value
-	case "groupId":
-		o.groupID = value
-	}
-}
-
-// openObject checks a JSON object and finds its members in one pass, without a list of them, as
-// events come by the million. The error is a *[rawjson.Error].
-func openObject(raw []byte) (object, error) {
-	o := object{text: bytes.TrimSpace(raw)}
-	if o.scan() {
-		return o, nil
-	}
-	// It is faulty, or has names that are not easily told apart.
-	members, err := rawjson.ParseObject(o.text, limits())
-	for _, m := range members {
-		o.see(m.Name, m.Value)
-	}
-	return o, err
-}
-
-// scan returns true where the object is valid for sure.
-func (o *object) scan() bool {
-	s := jsonscan.New(o.text, limits().MaxBytes, limits().MaxDepth)
-	if s.Peek() != '{' || !s.Enter() {
-		return false
-	}
-	var names jsonscan.Names
-	for first := true; ; first = false {
-		more, ok := s.More('}', first)
-		if !ok || !more {
-			return ok && s.End()
-		}
-		name, plain, ok := s.Name()
-		if !ok || !plain || !names.Add(name) {
-			return false
-		}
-		s.Peek()
-		start := s.Pos()
-		if !s.Skip() {
-			return false
-		}
-		o.see(string(name), o.text[start:s.Pos()])
-	}
-}
 
 // missing tells whether a member is absent. Empty counts as absent, because something is about to
 // take its place.
@@ -122,50 +45,53 @@ func missing(v json.RawMessage) bool {
 
 // message makes a message of an event. Where the event is a line of a file of rejects, the message
 // is taken out of that, and keeps the origin that it has there. Its time is in ISO 8601.
-func (r *reader) message(raw []byte, e *event) {
-	o, err := openObject(raw)
-	rejected := err == nil && e.unwrap(&o)
+func (r *reader) message(text []byte, e *event) {
+	o, err := rawjson.ParseObject(text, limits())
+	rejected := err == nil && e.unwrap(o)
 	if rejected {
 		if e.faults != nil {
 			return
 		}
-		o, err = openObject(e.raw)
+		text = e.raw
+		o, err = rawjson.ParseObject(text, limits())
 	}
 	if err != nil {
-		e.faults = []schemas.Violation{notJSON(err, raw, e.at.Line)}
+		e.faults = []schemas.Violation{notJSON(err, text, e.at.Line)}
 		return
 	}
-	if bytes.IndexByte(o.text, '\n') >= 0 {
-		o, _ = openObject(oneLine(o.text))
+	if bytes.IndexByte(text, '\n') >= 0 {
+		text = oneLine(text)
+		o = rawjson.OpenObject(text)
 	}
-	stamp, problem := o.timestamp, ""
+	stamp, _ := o.Get("timestamp")
 	if !rejected {
-		stamp, problem = r.im.times.normal(stamp)
-	}
-	if problem != "" {
-		e.faults = []schemas.Violation{{Path: "/timestamp", Code: "invalid_timestamp", Message: problem}}
-		return
-	}
-	e.id, _ = rawjson.Text(o.messageID)
-	// A message of an alias or a group may have none of the first ids, and still has an order.
-	for _, id := range [...]json.RawMessage{o.userID, o.anonymousID, o.previousID, o.groupID} {
-		if e.person == "" {
-			e.person, _ = rawjson.Text(id)
+		var problem string
+		if stamp, problem = r.im.times.normal(stamp); problem != "" {
+			e.faults = []schemas.Violation{{Path: "/timestamp", Code: "invalid_timestamp", Message: problem}}
+			return
 		}
 	}
-	r.write(&o, stamp, e)
+	e.id = o.Text("messageId")
+	// A message of an alias or a group may have none of the first ids, and still has an order.
+	for _, name := range [...]string{"userId", "anonymousId", "previousId", "groupId"} {
+		if e.person == "" {
+			e.person = o.Text(name)
+		}
+	}
+	r.write(o, bytes.TrimSpace(text), stamp, e)
 }
 
 // unwrap takes the event out of a line of a file of rejects. It returns false where the object is
 // no such line.
-func (e *event) unwrap(o *object) bool {
-	if o.typ != nil || rawjson.KindOf(o.reasons) != rawjson.ArrayKind {
+func (e *event) unwrap(line rawjson.Object) bool {
+	reasons, _ := line.Get("reasons")
+	if rawjson.KindOf(reasons) != rawjson.ArrayKind { // as in nearly all lines
 		return false
 	}
-	line := rawjson.OpenObject(o.text)
+	_, typed := line.Get("type")
 	message, given := line.Get("message")
 	_, beside := line.Get("text")
-	if !given && !beside {
+	if typed || !given && !beside {
 		return false
 	}
 	if text := line.Text("origin"); text != "" {
@@ -200,29 +126,30 @@ func notJSON(err error, text []byte, line int64) schemas.Violation {
 // front, so that the message is copied and not opened. Only where a member is there and has to
 // become another one, as an empty messageId or a time in another format, is the object put together
 // anew.
-func (r *reader) write(o *object, stamp json.RawMessage, e *event) {
-	kind, id := o.typ, o.messageID
+func (r *reader) write(o rawjson.Object, text, stamp []byte, e *event) {
+	kind, _ := o.Get("type")
 	if missing(kind) && r.im.options.Type != "" {
 		kind = rawjson.Quote(string(r.im.options.Type))
 	}
+	id, _ := o.Get("messageId")
 	if e.derived = missing(id); e.derived {
-		id = r.deriveID(e.origin, o.text, kind, stamp)
+		id = r.deriveID(e.origin, text, kind, stamp)
 	}
-	given := o.text
 	r.json = append(r.json[:0], '{')
 	for _, member := range [...]struct {
-		name    string
-		was, is json.RawMessage
-	}{{"messageId", o.messageID, id}, {"type", o.typ, kind}, {"timestamp", o.timestamp, stamp}} {
+		name  string
+		value []byte
+	}{{"messageId", id}, {"type", kind}, {"timestamp", stamp}} {
+		was, given := o.Get(member.name)
 		switch {
-		case member.was == nil && member.is != nil:
+		case !given && member.value != nil:
 			r.json = append(append(append(r.json, '"'), member.name...), `":`...)
-			r.json = append(append(r.json, member.is...), ',')
-		case !bytes.Equal(member.was, member.is):
-			given = rawjson.OpenObject(given).Set(member.name, member.is).JSON()
+			r.json = append(append(r.json, member.value...), ',')
+		case !bytes.Equal(was, member.value):
+			text = o.Set(member.name, member.value).JSON()
 		}
 	}
-	rest := bytes.TrimLeft(given[1:], blank)
+	rest := bytes.TrimLeft(text[1:], blank)
 	if rest[0] == '}' {
 		r.json = bytes.TrimSuffix(r.json, []byte(","))
 	}

@@ -48,9 +48,9 @@ type reader struct {
 	at     position
 	file   *os.File  // nil for standard input
 	split  *splitter // of what is open; nil for none
-	rows   *mapping // nil for JSON
-	began  int64    // what had been read before the file
-	id     string   // of the file
+	rows   *mapping  // nil for JSON
+	began  int64     // what had been read before the file
+	id     string    // of the file
 	seed   [sha256.Size]byte
 	json   []byte // of the last message
 }
