@@ -66,13 +66,13 @@ func newPlan(o *Options, inputs []*input) plan {
 		part = fmt.Sprintf("%d-%d", o.Part.From, o.Part.To)
 	}
 	p := plan{Options: map[string]string{
-		"the source": o.Source, "the endpoint": o.Endpoint, "the write key": o.Key.Fingerprint(), "the part of the file": part,
+		"source": o.Source, "endpoint": o.Endpoint, "write key": o.Key.Fingerprint(), "part of the file": part,
 		"--type": string(o.Type), "--map": strings.Join(o.Map, "\n"), "--delimiter": string(rune(o.Delimiter)),
 		"--encoding": string(o.Encoding), "--time-format": string(o.TimeFormat), "--time-zone": o.TimeZone,
 		"--invocation-id": o.InvocationID,
 	}}
 	for i, in := range inputs {
-		p.Options[fmt.Sprintf("the format of file %d", i+1)] = string(in.format)
+		p.Options[fmt.Sprintf("format of file %d", i+1)] = string(in.format)
 		p.Files = append(p.Files, planFile{Name: in.path, ID: in.id})
 	}
 	return p
@@ -108,6 +108,9 @@ func (p *plan) difference(other *plan) string {
 	}
 	for _, name := range slices.Sorted(maps.Keys(other.Options)) {
 		if was, is := p.Options[name], other.Options[name]; was != is {
+			if !strings.HasPrefix(name, "--") {
+				name = "the " + name
+			}
 			return fmt.Sprintf("%s was %q and is %q", name, was, is)
 		}
 	}
