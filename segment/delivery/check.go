@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
 
 	"go.etcd.io/bbolt"
 )
@@ -33,7 +35,7 @@ func Check(ctx context.Context, path string, visit func(StoredMessage)) ([]Stats
 // this moment. Messages are stored and sent meanwhile, though storing waits for
 // the end of the check where the file has to grow.
 func (s *Store) Check(ctx context.Context) ([]Stats, error) {
-	c := &contents{sources: map[string]*Stats{}}
+	c := &contents{sources: map[string]*sourceContents{}}
 	err := s.view(func(tx *bbolt.Tx) error { return c.read(ctx, s.file, tx, true) })
 	return c.result(s.path, err)
 }
@@ -49,19 +51,24 @@ type contents struct {
 	tally    tally
 	tallyErr error // why there is no tally
 
-	sources map[string]*Stats
+	sources map[string]*sourceContents
 	found   tally
 	bytes   int64
 	broken  int // records that do not match their checksums
 }
 
+// sourceContents is what was found of a source.
+type sourceContents struct {
+	Stats
+	known       bool   // the file has the fingerprint of its key
+	last, given uint64 // the highest number of a message, and that which was given out last
+	old         bool   // some of it is where format 2 has it
+}
+
 // readFile reads a file of which bbolt, which is asked to lock it, reads only
 // the first pages.
 func readFile(ctx context.Context, path string, visit func(StoredMessage)) (*contents, error) {
-	c := &contents{visit: visit, sources: map[string]*Stats{}}
-	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		return c, noFile(info)
-	}
+	c := &contents{visit: visit, sources: map[string]*sourceContents{}}
 	db, file, err := openBolt(path, true)
 	if err != nil {
 		return c, err
@@ -82,18 +89,25 @@ func (c *contents) read(ctx context.Context, file *os.File, tx *bbolt.Tx, open b
 	}
 	c.tree(c.pages.root, nil, nil, c.top)
 	c.free()
+	for name, s := range c.sources {
+		if !s.known || s.given < s.last {
+			c.fail(fmt.Errorf("the source %q is not as it was written", name))
+		}
+	}
 	return cmp.Or(ctx.Err(), c.usable())
 }
 
 func (c *contents) top(e element) {
-	switch name := string(e.key); {
+	name := string(e.key)
+	kind, source, ofSource := strings.Cut(name, "/")
+	switch {
 	case e.bucket && name == rootBucket:
 		c.root = true
 		c.bucket(e.value, c.setting)
 	case e.bucket && name == sourcesBucket:
-		if c.format == storeFormat {
-			c.bucket(e.value, c.source)
-		}
+		c.bucket(e.value, c.source)
+	case e.bucket && ofSource && (kind == waitingBucket || kind == deadBucket):
+		c.messages(source, kind, e.value)
 	default:
 		c.foreign = name
 	}
@@ -112,53 +126,67 @@ func (c *contents) setting(e element) {
 
 func (c *contents) unknown(e element) { c.fail(fmt.Errorf("it holds something unknown: %q", e.key)) }
 
+func (c *contents) of(source string) *sourceContents {
+	if c.sources[source] == nil {
+		c.sources[source] = &sourceContents{Stats: Stats{Source: source}}
+	}
+	return c.sources[source]
+}
+
+// source reads the fingerprint of a source's key, and in format 2 its messages.
 func (c *contents) source(e element) {
+	s := c.of(string(e.key))
 	if !e.bucket {
-		c.unknown(e)
+		s.credential(e.value)
 		return
 	}
-	stats := &Stats{Source: string(e.key)}
-	c.sources[stats.Source] = stats
-	known, last, given := false, uint64(0), uint64(0)
+	s.old = true
 	c.bucket(e.value, func(part element) {
-		record := func(e element) { last = max(last, c.record(stats, string(part.key), e)) }
 		switch name := string(part.key); {
-		case !part.bucket && name == credentialKey && len(part.value) >= checksumBytes:
-			stats.StoredWith = string(part.value[checksumBytes:])
-			known = string(credentialValue(stats.Source, stats.StoredWith)) == string(part.value)
-		case part.bucket && name == waitingBucket:
-			given = c.bucket(part.value, record)
-		case part.bucket && name == deadBucket:
-			c.bucket(part.value, record)
+		case !part.bucket && name == credentialKey:
+			s.credential(part.value)
+		case part.bucket && (name == waitingBucket || name == deadBucket):
+			c.messages(s.Source, name, part.value)
 		default:
 			c.unknown(part)
 		}
 	})
-	if !known || given < last {
-		c.fail(fmt.Errorf("the source %q is not as it was written", stats.Source))
-	}
 }
 
-// record counts a message and returns its number.
-func (c *contents) record(stats *Stats, bucket string, e element) uint64 {
-	if e.bucket || len(e.key) != keyBytes {
-		c.unknown(e)
-		return 0
-	}
-	m := readEntry(stats.Source, bucket, e.key, e.value)
+func (s *sourceContents) credential(value []byte) {
+	s.StoredWith = string(value[min(len(value), checksumBytes):])
+	s.known = bytes.Equal(credentialValue(s.Source, s.StoredWith), value)
+}
+
+// messages reads a bucket of messages.
+func (c *contents) messages(source, kind string, bucket []byte) {
+	s := c.of(source)
+	given := c.bucket(bucket, func(e element) {
+		if e.bucket || len(e.key) != keyBytes {
+			c.unknown(e)
+			return
+		}
+		c.record(s, kind, readEntry(source, kind, e.key, e.value))
+	})
+	s.given = max(s.given, given)
+}
+
+// record counts a message.
+func (c *contents) record(s *sourceContents, kind string, m entry) {
+	s.last = max(s.last, m.ID)
 	c.found.records++
 	c.found.sum += m.sum
 	c.bytes += m.size
-	if bucket == deadBucket {
-		stats.Dead++
+	if kind == deadBucket {
+		s.Dead++
 	} else {
-		if stats.Waiting == 0 {
-			stats.Oldest = m.StoredAt
+		if s.Waiting == 0 {
+			s.Oldest = m.StoredAt
 		}
-		stats.Waiting++
+		s.Waiting++
 	}
 	if m.Damaged {
-		stats.Damaged++
+		s.Damaged++
 	}
 	if !m.intact {
 		c.broken++
@@ -167,7 +195,6 @@ func (c *contents) record(stats *Stats, bucket string, e element) uint64 {
 		m.prepare()
 		c.visit(m.public())
 	}
-	return m.ID
 }
 
 // usable says whether the file can be used. A damaged message is no reason not
@@ -177,12 +204,12 @@ func (c *contents) usable() error {
 	switch {
 	case !c.root && c.foreign != "":
 		return fmt.Errorf("the file is no store of segment-blocks: it holds %q", c.foreign)
+	case c.format != "" && c.format != storeFormat && c.format != format2:
+		return fmt.Errorf("the file was written by another release, which must deliver what it holds: its format is %q",
+			c.format)
 	case why != nil:
 	case !c.root:
 		return nil // nothing has been written yet
-	case c.format != "" && c.format != storeFormat:
-		return fmt.Errorf("the file was written by another release, which must deliver what it holds: its format is %q",
-			c.format)
 	case c.foreign != "":
 		why = fmt.Errorf("it holds something unknown: %q", c.foreign)
 	case c.format == "":
@@ -207,7 +234,7 @@ func (c *contents) usable() error {
 func (c *contents) result(path string, err error) ([]Stats, error) {
 	list := make([]Stats, 0, len(c.sources))
 	for _, name := range slices.Sorted(maps.Keys(c.sources)) {
-		list = append(list, *c.sources[name])
+		list = append(list, c.sources[name].Stats)
 	}
 	if err != nil {
 		err = fmt.Errorf("check store %s: %w", path, err)

@@ -32,6 +32,9 @@ type deliverer struct {
 	limiter     *rate.Limiter
 	most        int   // messages at a time
 	mostBytes   int64 // of them
+	size        int   // of the next request
+	suspects    int   // so many of the first messages were refused together
+	clean       int   // messages accepted since the last dead letter
 	failures    int   // in a row, since a message was accepted
 	deadLetters int   // since a message was accepted
 	lastError   string
@@ -53,27 +56,35 @@ func (s *storedSource) run() {
 		d.most = min(d.most, max(1, int(limit)))
 		d.limiter = rate.NewLimiter(rate.Limit(limit), d.most)
 	}
-	for !d.ended {
+	for d.size = d.most; !d.ended; {
 		d.round()
 	}
 }
 
 // round sends the first messages that wait, or waits for some. After a panic
 // the next round goes on with the messages where they are.
+//
+// When a request is refused for one of its messages, the next takes the first
+// half of them, until the one is found. Requests that fail for another reason do
+// not change that.
 func (d *deliverer) round() {
-	defer caught(d.store.logger, d.Source, func(err *panicError) { d.proceed(err) })
+	defer caught(d.store.logger, d.Source, d.proceed)
 	var closing bool // asked before reading, so that nothing is left that was stored before
 	select {
 	case <-d.store.closing:
 		closing = true
 	default:
 	}
-	list, err := d.store.read(d.stats.Source, waitingBucket, 0, d.most, d.mostBytes)
+	n := d.size
+	if d.suspects > 0 {
+		n = (d.suspects + 1) / 2
+	}
+	list, err := d.store.read(d.stats.Source, waitingBucket, 0, n, d.mostBytes)
 	switch {
 	case err != nil:
 		d.proceed(err)
 	case len(list) > 0:
-		d.deliver(list)
+		d.deliver(d.expire(list))
 	case closing:
 		d.ended = true
 	default:
@@ -84,49 +95,32 @@ func (d *deliverer) round() {
 	}
 }
 
-// deliver sends messages until each has been accepted or is a dead letter, or
-// the store closes. When a request is refused for one of its messages, it sends
-// the first half of them next, until the one is found. Requests that fail for
-// another reason do not change that.
+// deliver sends messages once. One that is refused alone becomes a dead letter.
 func (d *deliverer) deliver(list []entry) {
-	size := len(list) // of the next request
-	suspects := 0     // so many of the first messages were refused together
-	clean := 0        // messages accepted since the last dead letter
-	for len(list) > 0 && !d.ended {
-		if suspects > 0 {
-			size = (suspects + 1) / 2
-		}
-		n := min(size, len(list))
-		part := d.expire(list[:n])
-		left, err := d.send(part)
-		accepted, kept := len(part)-len(left), n-len(left)
-		suspects, clean = max(0, suspects-accepted), clean+accepted
-		copy(list[kept:], left)
-		list = list[kept:]
-		switch {
-		case d.ended:
-		case err == nil:
-			size *= 2
-			d.proceed(nil)
-		case tracking.Refusal(err) == nil:
-			d.proceed(err)
-		case len(left) > 1:
-			suspects = len(left)
-		default:
-			if d.deadLetters >= mostDeadLetters {
-				probed, probing := d.probe()
-				if probed == 0 {
-					d.proceed(cmp.Or(probing, err))
-					continue
-				}
-				list = slices.DeleteFunc(list, func(e entry) bool { return e.ID == probed })
+	left, err := d.send(list)
+	accepted := len(list) - len(left)
+	d.suspects, d.clean = max(0, d.suspects-accepted), d.clean+accepted
+	switch {
+	case d.ended:
+	case err == nil:
+		d.size = min(2*d.size, d.most)
+		d.proceed(nil)
+	case tracking.Refusal(err) == nil:
+		d.proceed(err)
+	case len(left) > 1:
+		d.suspects = len(left)
+	default:
+		if d.deadLetters >= mostDeadLetters {
+			if probed, probing := d.probe(); !probed {
+				d.proceed(cmp.Or(probing, err))
+				return
 			}
-			d.deadLetters++
-			left[0].Reason = err.Error()
-			d.deadLetter(left)
-			d.proceed(nil)
-			list, suspects, size, clean = list[1:], 0, max(1, clean), 0
 		}
+		d.deadLetters++
+		left[0].Reason = err.Error()
+		d.deadLetter(left)
+		d.proceed(nil)
+		d.suspects, d.size, d.clean = 0, min(max(1, d.clean), d.most), 0
 	}
 }
 
@@ -157,8 +151,8 @@ func (d *deliverer) send(list []entry) (left []entry, err error) {
 	}
 	if len(accepted) > 0 {
 		d.deadLetters, d.failures = 0, 0
-		d.write(func(b *bbolt.Bucket) (change, error) {
-			did, err := remove(b, accepted)
+		d.write(func(tx *bbolt.Tx) (change, error) {
+			did, err := remove(tx, accepted)
 			did.delivered = len(accepted)
 			return did, err
 		})
@@ -173,21 +167,21 @@ func (d *deliverer) setInFlight(n int) {
 	d.stats.InFlight = n
 }
 
-// probe sends some of the last messages, one by one, until one is accepted, and
-// returns its number, 0 for none. It tells a receiver that refuses every
-// message from one that refuses the many that come first.
-func (d *deliverer) probe() (accepted uint64, err error) {
+// probe sends some of the last messages, one by one, until one is accepted. It
+// tells a receiver that refuses every message from one that refuses the many
+// that come first.
+func (d *deliverer) probe() (accepted bool, err error) {
 	list, err := d.probes()
 	for _, e := range slices.Backward(list) {
 		left, err := d.send([]entry{e})
 		if len(left) == 0 {
-			return e.ID, nil
+			return true, nil
 		}
 		if tracking.Refusal(err) == nil {
-			return 0, err
+			return false, err
 		}
 	}
-	return 0, err
+	return false, err
 }
 
 // probes returns some of the last messages that wait, but not the first of all,
@@ -247,10 +241,10 @@ func (d *deliverer) deadLetter(list []entry) {
 		d.store.logger.Error("a message became a dead letter",
 			"source", e.Source, "messageId", e.MessageID, "reason", e.Reason)
 	}
-	d.write(func(b *bbolt.Bucket) (change, error) {
-		did, err := remove(b, list)
+	d.write(func(tx *bbolt.Tx) (change, error) {
+		did, err := remove(tx, list)
 		did.dead = len(list)
-		dead := b.Bucket([]byte(deadBucket))
+		dead := bucketOf(tx, deadBucket, d.stats.Source)
 		for _, e := range list {
 			e.DiedAt = time.Now()
 			record := e.record(deadBucket, keyOf(e.ID))
@@ -262,9 +256,9 @@ func (d *deliverer) deadLetter(list []entry) {
 }
 
 // remove deletes messages that wait.
-func remove(b *bbolt.Bucket, list []entry) (did change, err error) {
-	b = b.Bucket([]byte(waitingBucket))
+func remove(tx *bbolt.Tx, list []entry) (did change, err error) {
 	for _, e := range list {
+		b := bucketOf(tx, waitingBucket, e.Source)
 		did.waiting--
 		did.removed(e)
 		err = errors.Join(err, b.Delete(keyOf(e.ID)))
@@ -274,7 +268,7 @@ func remove(b *bbolt.Bucket, list []entry) (did change, err error) {
 
 // write writes what became of messages. While the disk does not take that,
 // nothing else is sent: it would be sent again and again.
-func (d *deliverer) write(apply func(b *bbolt.Bucket) (change, error)) {
+func (d *deliverer) write(apply func(tx *bbolt.Tx) (change, error)) {
 	for wait := firstBackoff; !d.ended; wait = min(2*wait, d.store.options.MaxBackoff) {
 		_, err := d.store.perform(d.storedSource, apply)
 		if err == nil {

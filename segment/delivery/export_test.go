@@ -2,9 +2,6 @@ package delivery
 
 import "github.com/aacflow/segment-blocks/segment/tracking"
 
-// PanicError is the error of a call whose transport panicked.
-type PanicError = panicError
-
 // Gathering counts the calls of a coalesced source that have not left.
 func Gathering(sender tracking.Sender) (n int) {
 	c := sender.(*coalescer)

@@ -8,11 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"go.etcd.io/bbolt"
-
-	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
 // Waiting visits the messages of a source that wait to be sent, in their order.
@@ -63,7 +60,7 @@ func (s *Store) entries(source, bucket string) iter.Seq2[entry, error] {
 // sent at once.
 func (s *Store) read(source, bucket string, from uint64, most int, mostBytes int64) (list []entry, err error) {
 	err = s.view(func(tx *bbolt.Tx) error {
-		b := bucketOf(tx, source, bucket)
+		b := bucketOf(tx, bucket, source)
 		if b == nil {
 			return nil
 		}
@@ -79,13 +76,6 @@ func (s *Store) read(source, bucket string, from uint64, most int, mostBytes int
 		return nil
 	})
 	return list, err
-}
-
-func bucketOf(tx *bbolt.Tx, source, bucket string) *bbolt.Bucket {
-	if b := tx.Bucket([]byte(sourcesBucket)).Bucket([]byte(source)); b != nil {
-		return b.Bucket([]byte(bucket))
-	}
-	return nil
 }
 
 // Retry puts dead letters of a source behind the messages that wait, as if they
@@ -111,8 +101,12 @@ func (s *Store) removeDead(source string, ids []uint64, retry bool) (total int, 
 	s.mu.Lock()
 	stored := s.sources[source]
 	s.mu.Unlock()
-	if len(ids) > 0 {
-		return stored.removePiece(source, ids, retry, true)
+	switch {
+	case len(ids) == 0:
+	case stored == nil:
+		return 0, noSuchDead(source, ids)
+	default:
+		return stored.removePiece(ids, retry, true)
 	}
 	for m, err := range s.Dead(source) {
 		if err != nil {
@@ -124,7 +118,7 @@ func (s *Store) removeDead(source string, ids []uint64, retry bool) (total int, 
 	}
 	const piece = 250
 	for ids := range slices.Chunk(ids, piece) {
-		n, err := stored.removePiece(source, ids, retry, false)
+		n, err := stored.removePiece(ids, retry, false)
 		if total += n; err != nil {
 			return total, err
 		}
@@ -133,41 +127,33 @@ func (s *Store) removeDead(source string, ids []uint64, retry bool) (total int, 
 }
 
 // removePiece removes dead letters in one transaction. Where they are named,
-// all of them have to be there. A source that the store does not know has none.
-func (s *storedSource) removePiece(name string, ids []uint64, retry, named bool) (int, error) {
-	if s == nil {
-		return 0, noSuchDead(name, ids)
-	}
+// all of them have to be there.
+func (s *storedSource) removePiece(ids []uint64, retry, named bool) (int, error) {
+	name := s.stats.Source
 	var missing, damaged []uint64
-	did, err := s.store.perform(s, func(b *bbolt.Bucket) (did change, err error) {
-		dead, list := b.Bucket([]byte(deadBucket)), []entry{}
+	did, err := s.store.perform(s, func(tx *bbolt.Tx) (did change, err error) {
+		dead, list := bucketOf(tx, deadBucket, name), []entry{}
 		for _, id := range slices.Compact(slices.Sorted(slices.Values(ids))) {
-			record := bytes.Clone(dead.Get(keyOf(id)))
-			if record == nil {
+			e := readEntry(name, deadBucket, keyOf(id), bytes.Clone(dead.Get(keyOf(id))))
+			switch e.prepare(); {
+			case e.size == 0:
 				missing = append(missing, id)
-				continue
-			}
-			e := readEntry(name, deadBucket, keyOf(id), record)
-			if e.prepare(); retry && e.Damaged {
+			case retry && e.Damaged:
 				damaged = append(damaged, id)
-				continue
+			default:
+				list = append(list, e)
 			}
-			list = append(list, e)
 		}
 		if named && len(missing)+len(damaged) > 0 {
 			return did, nil // others may be written in the same transaction, which must not fail
-		}
-		if retry {
-			messages := make([]tracking.Prepared, len(list))
-			for i, e := range list {
-				messages[i] = e.prepared
-			}
-			did, err = put(b, name, messages)
 		}
 		for _, e := range list {
 			did.dead--
 			did.removed(e)
 			err = errors.Join(err, dead.Delete(keyOf(e.ID)))
+			if retry {
+				err = errors.Join(err, did.put(tx, name, e.Message))
+			}
 		}
 		return did, err
 	})
@@ -177,26 +163,18 @@ func (s *storedSource) removePiece(name string, ids []uint64, retry, named bool)
 	case named && len(missing) > 0:
 		return 0, noSuchDead(name, missing)
 	case named && len(damaged) > 0:
-		return 0, idsError(fmt.Sprintf(
-			"dead letters of source %q are damaged and cannot be sent, and nothing was changed: %s", name, listed(damaged)))
+		return 0, fmt.Errorf("dead letters of source %q are damaged and cannot be sent, and %w: %s",
+			name, ErrIDs, listed(damaged))
 	}
 	return -did.dead, nil
 }
 
-// ErrIDs marks the errors of [Store.Retry] and [Store.Drop] that are about the ids they were given.
-// Nothing was changed.
-var ErrIDs = errors.New("the ids are not those of dead letters")
-
-type idsError string
-
-func (e idsError) Error() string { return string(e) }
-
-// Is makes it one of [ErrIDs].
-func (idsError) Is(target error) bool { return target == ErrIDs }
+// ErrIDs is in the errors of [Store.Retry] and [Store.Drop] that are about the
+// ids they were given.
+var ErrIDs = errors.New("nothing was changed")
 
 func noSuchDead(source string, ids []uint64) error {
-	return idsError(fmt.Sprintf(
-		"source %q has no dead letters with these ids, and nothing was changed: %s", source, listed(ids)))
+	return fmt.Errorf("source %q has no dead letters with these ids, and %w: %s", source, ErrIDs, listed(ids))
 }
 
 func listed(ids []uint64) string {
@@ -205,25 +183,4 @@ func listed(ids []uint64) string {
 		texts[i] = strconv.FormatUint(id, 10)
 	}
 	return strings.Join(texts, ", ")
-}
-
-// put appends messages to those of a source that wait.
-func put(b *bbolt.Bucket, source string, messages []tracking.Prepared) (did change, err error) {
-	b = b.Bucket([]byte(waitingBucket))
-	b.FillPercent = 1 // keys only grow
-	m := StoredMessage{Source: source, StoredAt: time.Now()}
-	for _, prepared := range messages {
-		id, err := b.NextSequence()
-		if err != nil {
-			return did, err
-		}
-		m.Message = prepared.JSON()
-		record := m.record(waitingBucket, keyOf(id))
-		did.waiting++
-		did.added(record)
-		if err := b.Put(keyOf(id), record); err != nil {
-			return did, err
-		}
-	}
-	return did, nil
 }

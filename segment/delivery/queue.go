@@ -175,7 +175,7 @@ func (r *request) run() {
 // fails the calls that have no outcome by then.
 func (r *request) deliver() (smooth bool) {
 	c := r.queue.owner
-	defer caught(c.logger, r.queue.source, func(err *panicError) {
+	defer caught(c.logger, r.queue.source, func(err error) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		for _, p := range r.calls {

@@ -32,20 +32,31 @@ type StoredMessage struct {
 	Message json.RawMessage `json:"message"`
 }
 
-// The file is a tree of buckets: "segment-blocks" with the format and the
-// tally, and "sources" with a bucket for each source by its name. A source has
-// the fingerprint of its write key under "credential", and the buckets
-// "waiting" and "dead" with records by 8-byte sequence numbers.
+// The file has the buckets "segment-blocks" with the format and the tally,
+// "sources" with the fingerprint of each source's write key by its name, and for
+// each source "waiting/NAME" and "dead/NAME" with records by 8-byte sequence
+// numbers. bbolt writes every page from a record up to the root again, so no
+// bucket is within another.
+//
+// In format 2, "sources" has a bucket for each source, with the fingerprint under
+// "credential" and the buckets "waiting" and "dead". [Open] moves what is there.
 const (
 	rootBucket    = "segment-blocks"
 	formatKey     = "format"
-	storeFormat   = "2"
+	storeFormat   = "3"
+	format2       = "2"
 	tallyKey      = "tally"
 	sourcesBucket = "sources"
 	credentialKey = "credential"
 	waitingBucket = "waiting"
 	deadBucket    = "dead"
 )
+
+func bucketName(kind, source string) []byte { return []byte(kind + "/" + source) }
+
+func bucketOf(tx *bbolt.Tx, kind, source string) *bbolt.Bucket {
+	return tx.Bucket(bucketName(kind, source))
+}
 
 // A record is a message in the file. All numbers are big-endian.
 //

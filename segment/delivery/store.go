@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -152,9 +153,7 @@ func (s *Store) open() error {
 	found := &contents{}
 	switch {
 	case err != nil: // opening it says what is wrong with that
-	case !info.Mode().IsRegular():
-		return noFile(info)
-	case info.Size() == 0:
+	case info.Mode().IsRegular() && info.Size() == 0:
 		s.logger.Warn("the store's file is there and empty: it begins as a new store; " +
 			"if it has held messages, they are lost")
 	default:
@@ -163,8 +162,8 @@ func (s *Store) open() error {
 		}
 	}
 	s.events, s.bytes = int(found.found.records), found.bytes
-	for name, stats := range found.sources {
-		s.sources[name] = &storedSource{store: s, wake: make(chan struct{}, 1), stats: *stats}
+	for name, source := range found.sources {
+		s.sources[name] = &storedSource{store: s, wake: make(chan struct{}, 1), stats: source.Stats}
 		s.sources[name].stats.Damaged = 0
 	}
 	if s.db, s.file, err = openBolt(s.path, false); err != nil {
@@ -182,6 +181,14 @@ func (s *Store) open() error {
 		return errors.Join(err, root.Put([]byte(formatKey), []byte(storeFormat)),
 			root.Put([]byte(tallyKey), found.found.bytes()))
 	})
+	for name, source := range found.sources {
+		for source.old && err == nil {
+			err = s.db.Update(func(tx *bbolt.Tx) (err error) {
+				source.old, err = move(tx, name)
+				return err
+			})
+		}
+	}
 	if err == nil && info != nil && info.Mode().Perm()&0o077 != 0 {
 		err = os.Chmod(s.path, 0o600) // only now it is certain that it is ours
 	}
@@ -191,7 +198,44 @@ func (s *Store) open() error {
 	return nil
 }
 
+// move moves some of the messages that a source has where format 2 had them,
+// and says whether there are more. A process that ends between two moves leaves a
+// store that is whole.
+func move(tx *bbolt.Tx, source string) (more bool, err error) {
+	sources := tx.Bucket([]byte(sourcesBucket))
+	old := sources.Bucket([]byte(source))
+	credential := bytes.Clone(old.Get([]byte(credentialKey)))
+	most := 1000
+	for _, kind := range []string{waitingBucket, deadBucket} {
+		from, err := old.CreateBucketIfNotExists([]byte(kind))
+		if err != nil {
+			return false, err
+		}
+		to, err := tx.CreateBucketIfNotExists(bucketName(kind, source))
+		if err != nil {
+			return false, err
+		}
+		to.FillPercent = 1
+		err = to.SetSequence(from.Sequence())
+		for key, value := from.Cursor().First(); key != nil && err == nil; key, value = from.Cursor().First() {
+			if most--; most < 0 {
+				return true, nil
+			}
+			err = errors.Join(to.Put(key, value), from.Delete(key))
+		}
+		if err != nil {
+			return false, err
+		}
+	}
+	return false, errors.Join(sources.DeleteBucket([]byte(source)), sources.Put([]byte(source), credential))
+}
+
 func openBolt(path string, readOnly bool) (db *bbolt.DB, file *os.File, err error) {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return nil, nil, errors.New("it is a folder; a store is a file")
+	} else if err == nil && !info.Mode().IsRegular() {
+		return nil, nil, errors.New("it is not a regular file") // opening a pipe would wait for ever
+	}
 	db, err = bbolt.Open(path, 0o600, &bbolt.Options{
 		ReadOnly: readOnly, Timeout: time.Second, FreelistType: bbolt.FreelistMapType,
 		NoFreelistSync: true, NoStatistics: true,
@@ -211,14 +255,6 @@ func openBolt(path string, readOnly bool) (db *bbolt.DB, file *os.File, err erro
 		err = fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
 	return db, file, err
-}
-
-// noFile is the error of a path that leads to something else. Opening a pipe would wait for ever.
-func noFile(info os.FileInfo) error {
-	if info.IsDir() {
-		return errors.New("it is a folder; a store is a file")
-	}
-	return errors.New("it is not a regular file")
 }
 
 // view reads the file as it is now. A fault of the disk, or a file that

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 	"sync"
@@ -249,11 +250,13 @@ func TestCheckOfAnOpenStore(t *testing.T) {
 
 // Damage shows while the store is open.
 func TestDamageOfAnOpenStore(t *testing.T) {
-	path, data := closedStore(t, "first", "second", "third")
+	path, _ := closedStore(t, "first", "second", "third")
 	s := openStore(t, path, delivery.StoreOptions{})
 	file, err := os.OpenFile(path, os.O_RDWR, 0)
 	require.NoError(t, err)
 	defer file.Close()
+	data, err := io.ReadAll(file)
+	require.NoError(t, err)
 	var places []int64 // one is in use, others may be in pages that are free by now
 	for at := range data {
 		if bytes.HasPrefix(data[at:], []byte("second")) {

@@ -1,28 +1,28 @@
 package delivery
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"time"
 
 	"go.etcd.io/bbolt"
 
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
-// op is something to be written to a source's bucket. Several go into a transaction, and so share a
-// sync.
+// op is something to be written for a source. Several go into a transaction,
+// and so share a sync.
 type op struct {
-	source *storedSource
-	// credential is the fingerprint of the source's key, "" to leave what the
-	// file has.
-	credential string
-	apply      func(b *bbolt.Bucket) (change, error) // an error fails the transaction
-	events     int                                   // that it reserves room for
-	bytes      int64                                 // of them
+	source      *storedSource
+	fingerprint string                             // of the key with which it stores, "" where it does not store
+	apply       func(tx *bbolt.Tx) (change, error) // an error fails the transaction
+	events      int                                // that it reserves room for
+	bytes       int64                              // of them
 
 	did  change
 	done chan struct{} // closed when it is on disk, or err says why not
@@ -31,12 +31,35 @@ type op struct {
 
 // storing is the op that stores messages.
 func storing(source *storedSource, messages []tracking.Prepared) *op {
-	o := &op{source: source, events: len(messages)}
+	o := &op{source: source, events: len(messages), done: make(chan struct{})}
+	o.fingerprint = source.WriteKey.Fingerprint()
 	for _, m := range messages {
 		o.bytes += checksumBytes + stampBytes + int64(len(m.JSON()))
 	}
-	o.apply = func(b *bbolt.Bucket) (change, error) { return put(b, source.stats.Source, messages) }
+	o.apply = func(tx *bbolt.Tx) (did change, err error) {
+		for i := 0; i < len(messages) && err == nil; i++ {
+			err = did.put(tx, source.stats.Source, messages[i].JSON())
+		}
+		return did, err
+	}
 	return o
+}
+
+// addSource makes the buckets of a source where there are none, and keeps the
+// fingerprint of the key with which it stores.
+func addSource(tx *bbolt.Tx, name, fingerprint string) error {
+	_, err := tx.CreateBucketIfNotExists(bucketName(waitingBucket, name))
+	if err == nil {
+		_, err = tx.CreateBucketIfNotExists(bucketName(deadBucket, name))
+	}
+	if err != nil {
+		return err
+	}
+	sources, value := tx.Bucket([]byte(sourcesBucket)), credentialValue(name, fingerprint)
+	if bytes.Equal(sources.Get([]byte(name)), value) {
+		return nil // writing it again would write its page again
+	}
+	return sources.Put([]byte(name), value)
 }
 
 // change is what an op did to the numbers of its source, and to the tally.
@@ -44,6 +67,21 @@ type change struct {
 	waiting, dead, delivered int
 	bytes                    int64
 	sum                      uint64 // of checksums
+}
+
+// put appends a message to those of a source that wait.
+func (c *change) put(tx *bbolt.Tx, source string, message []byte) error {
+	b := bucketOf(tx, waitingBucket, source)
+	b.FillPercent = 1 // keys only grow
+	id, err := b.NextSequence()
+	if err != nil {
+		return err
+	}
+	m := StoredMessage{Source: source, StoredAt: time.Now(), Message: message}
+	record := m.record(waitingBucket, keyOf(id))
+	c.waiting++
+	c.added(record)
+	return b.Put(keyOf(id), record)
 }
 
 func (c *change) added(record []byte) {
@@ -65,12 +103,6 @@ const (
 // hand gives an op to the writer, unless ctx ends or the store closes before
 // the writer takes it.
 func (s *Store) hand(ctx context.Context, o *op) error {
-	o.done = make(chan struct{})
-	s.mu.Lock()
-	if o.source.added {
-		o.credential = o.source.WriteKey.Fingerprint()
-	}
-	s.mu.Unlock()
 	select {
 	case s.ops <- o:
 		return nil
@@ -81,9 +113,9 @@ func (s *Store) hand(ctx context.Context, o *op) error {
 	}
 }
 
-// perform has the writer do something with a source's bucket, and waits for it.
-func (s *Store) perform(source *storedSource, apply func(b *bbolt.Bucket) (change, error)) (change, error) {
-	o := &op{source: source, apply: apply}
+// perform has the writer do something for a source, and waits for it.
+func (s *Store) perform(source *storedSource, apply func(tx *bbolt.Tx) (change, error)) (change, error) {
+	o := &op{source: source, apply: apply, done: make(chan struct{})}
 	if err := s.hand(context.Background(), o); err != nil {
 		return change{}, err
 	}
@@ -157,38 +189,20 @@ func (s *Store) commit(group []*op) (err error) {
 
 func writeGroup(tx *bbolt.Tx, group []*op) (err error) {
 	var all change
-	opened := map[*storedSource]*bbolt.Bucket{}
+	added := map[*storedSource]bool{}
 	for _, o := range group {
-		b := opened[o.source]
-		if b == nil {
-			if b, err = sourceBucket(tx, o.source.stats.Source, o.credential); err != nil {
+		if o.fingerprint != "" && !added[o.source] {
+			if err := addSource(tx, o.source.stats.Source, o.fingerprint); err != nil {
 				return err
 			}
-			opened[o.source] = b
+			added[o.source] = true
 		}
-		if o.did, err = o.apply(b); err != nil {
+		if o.did, err = o.apply(tx); err != nil {
 			return err
 		}
 		all.waiting, all.dead, all.sum = all.waiting+o.did.waiting, all.dead+o.did.dead, all.sum+o.did.sum
 	}
 	return all.count(tx)
-}
-
-// sourceBucket returns the bucket of a source, with all that belongs into it.
-func sourceBucket(tx *bbolt.Tx, name, credential string) (*bbolt.Bucket, error) {
-	b, err := tx.Bucket([]byte(sourcesBucket)).CreateBucketIfNotExists([]byte(name))
-	if err != nil {
-		return nil, err
-	}
-	for _, part := range []string{waitingBucket, deadBucket} {
-		if _, err := b.CreateBucketIfNotExists([]byte(part)); err != nil {
-			return nil, err
-		}
-	}
-	if credential == "" {
-		return b, nil
-	}
-	return b, b.Put([]byte(credentialKey), credentialValue(name, credential))
 }
 
 // settle counts what a transaction has done and tells those who wait for it.
