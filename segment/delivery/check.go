@@ -53,7 +53,6 @@ type contents struct {
 
 	sources map[string]*sourceContents
 	found   tally
-	bytes   int64
 	broken  int // records that do not match their checksums
 }
 
@@ -176,7 +175,7 @@ func (c *contents) record(s *sourceContents, kind string, m entry) {
 	s.last = max(s.last, m.ID)
 	c.found.records++
 	c.found.sum += m.sum
-	c.bytes += m.size
+	c.found.bytes += m.size
 	if kind == deadBucket {
 		s.Dead++
 	} else {

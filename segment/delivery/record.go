@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -175,31 +176,24 @@ func keyOf(id uint64) []byte { return binary.BigEndian.AppendUint64(nil, id) }
 // A tally is the number of the records in a file and the sum of their
 // checksums. Each transaction brings it up to date, so that a record that is
 // missing, or is back, is noticed.
-type tally struct{ records, sum uint64 }
+type tally struct {
+	records, sum uint64
+	bytes        int64 // of the records; not in the file
+}
 
-func (t tally) bytes() []byte {
+func (t tally) record() []byte {
 	b := binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, t.records), t.sum)
 	return binary.BigEndian.AppendUint32(b, checksum("", tallyKey, b))
 }
 
-func readTally(b []byte) (tally, error) {
-	const counted = 8 + 8
-	if len(b) != counted+checksumBytes || binary.BigEndian.Uint32(b[counted:]) != checksum("", tallyKey, b[:counted]) {
+func readTally(b []byte) (t tally, err error) {
+	if len(b) == 2*8+checksumBytes {
+		t = tally{records: binary.BigEndian.Uint64(b), sum: binary.BigEndian.Uint64(b[8:])}
+	}
+	if !bytes.Equal(t.record(), b) {
 		return tally{}, errors.New("the number of its messages does not match its checksum")
 	}
-	return tally{binary.BigEndian.Uint64(b), binary.BigEndian.Uint64(b[8:])}, nil
-}
-
-// count brings the tally of the file up to date.
-func (c change) count(tx *bbolt.Tx) error {
-	root := tx.Bucket([]byte(rootBucket))
-	t, err := readTally(root.Get([]byte(tallyKey)))
-	if err != nil {
-		return err
-	}
-	t.records += uint64(c.waiting + c.dead)
-	t.sum += c.sum
-	return root.Put([]byte(tallyKey), t.bytes())
+	return t, nil
 }
 
 // credentialValue is how the file keeps the fingerprint of a source's write

@@ -148,15 +148,18 @@ const writeGrace = time.Second
 func (s *storedSource) keep(
 	ctx context.Context, messages []tracking.Prepared, endpoint string,
 ) (tracking.Status, *tracking.Error) {
-	o := storing(s, messages)
-	if failed := s.store.admit(o); failed != nil {
-		return tracking.Unsent, failed
+	s.store.mu.Lock()
+	closed := s.store.closed
+	if !closed {
+		s.store.calls.Add(1)
+		defer s.store.calls.Done()
 	}
-	defer s.store.calls.Done()
+	s.store.mu.Unlock()
+	if closed {
+		return tracking.Unsent, closedError("nothing was stored: the store has been closed")
+	}
+	o := storing(s, messages)
 	if err := s.store.hand(ctx, o); err != nil {
-		s.store.mu.Lock()
-		defer s.store.mu.Unlock()
-		s.store.release(o)
 		return tracking.Unsent, canceled(endpoint, 0, err)
 	}
 	select {
@@ -170,25 +173,8 @@ func (s *storedSource) keep(
 		}
 	}
 	if o.err != nil {
-		return tracking.Unsent, unavailable(o.err)
+		err := fmt.Errorf("nothing was stored or sent: %w", o.err)
+		return tracking.Unsent, &tracking.Error{Code: retry.Unavailable, Err: err}
 	}
 	return tracking.Stored, nil
-}
-
-// admit reserves room for a call, unless the store is closed or full.
-func (s *Store) admit(o *op) *tracking.Error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return closedError("nothing was stored: the store has been closed")
-	}
-	if err := s.reserve(o); err != nil {
-		return unavailable(err)
-	}
-	s.calls.Add(1)
-	return nil
-}
-
-func unavailable(err error) *tracking.Error {
-	return &tracking.Error{Code: retry.Unavailable, Err: fmt.Errorf("nothing was stored or sent: %w", err)}
 }

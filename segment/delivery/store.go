@@ -98,17 +98,16 @@ type Store struct {
 
 	mu      sync.Mutex
 	sources map[string]*storedSource
-	events  int   // kept or about to be
-	bytes   int64 // of them
-	closed  bool  // takes no more calls
-	closing chan struct{}
+	closed  bool           // takes no more calls
 	calls   sync.WaitGroup // that are being stored
+	closing chan struct{}  // closed by end: sources send what waits, and end
 
-	ops        chan *op // for the writer
-	stopped    chan struct{}
-	stop       func()        // makes the writer take no more ops
-	writer     chan struct{} // closed at its end
-	broken     error         // the writer's: why nothing can be written any more
+	ops        chan *op      // for the writer
+	stopped    chan struct{} // closed by stop: the writer takes no more of them
+	end, stop  func()
+	writer     sync.WaitGroup
+	kept       tally // the writer's
+	broken     error // the writer's: why nothing can be written any more
 	deliverers sync.WaitGroup
 	ctx        context.Context //nolint:containedctx // of the deliverers
 	cancel     context.CancelFunc
@@ -136,14 +135,15 @@ func Open(path string, options StoreOptions) (*Store, error) {
 	s := &Store{
 		path: path, options: options, logger: options.Logger.With("store", path),
 		sources: map[string]*storedSource{}, closing: make(chan struct{}),
-		ops: make(chan *op), stopped: make(chan struct{}), writer: make(chan struct{}),
+		ops: make(chan *op), stopped: make(chan struct{}),
 	}
+	s.end = sync.OnceFunc(func() { close(s.closing) })
 	s.stop = sync.OnceFunc(func() { close(s.stopped) })
 	if err := s.open(); err != nil {
 		return nil, fmt.Errorf("open store %s: %w", path, err)
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
-	go s.write()
+	s.writer.Go(s.write)
 	return s, nil
 }
 
@@ -161,7 +161,7 @@ func (s *Store) open() error {
 			return err
 		}
 	}
-	s.events, s.bytes = int(found.found.records), found.bytes
+	s.kept = found.found
 	for name, source := range found.sources {
 		s.sources[name] = &storedSource{store: s, wake: make(chan struct{}, 1), stats: source.Stats}
 		s.sources[name].stats.Damaged = 0
@@ -179,7 +179,7 @@ func (s *Store) open() error {
 		}
 		_, err = tx.CreateBucketIfNotExists([]byte(sourcesBucket))
 		return errors.Join(err, root.Put([]byte(formatKey), []byte(storeFormat)),
-			root.Put([]byte(tallyKey), found.found.bytes()))
+			root.Put([]byte(tallyKey), s.kept.record()))
 	})
 	for name, source := range found.sources {
 		for source.old && err == nil {
@@ -279,14 +279,10 @@ func (s *Store) view(read func(tx *bbolt.Tx) error) (err error) {
 // twice is harmless.
 func (s *Store) Close(ctx context.Context, last ...func()) (left int, err error) {
 	s.mu.Lock()
-	first := !s.closed
 	s.closed = true
 	s.mu.Unlock()
-	if first {
-		s.calls.Wait()
-		close(s.closing)
-	}
-	<-s.closing
+	s.calls.Wait()
+	s.end()
 	stop := context.AfterFunc(ctx, s.cancel)
 	defer stop()
 	s.deliverers.Wait()
@@ -295,7 +291,7 @@ func (s *Store) Close(ctx context.Context, last ...func()) (left int, err error)
 		do()
 	}
 	s.stop()
-	<-s.writer
+	s.writer.Wait()
 	for _, source := range s.sources {
 		left += source.stats.Waiting
 	}

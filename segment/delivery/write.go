@@ -21,7 +21,7 @@ type op struct {
 	source      *storedSource
 	fingerprint string                             // of the key with which it stores, "" where it does not store
 	apply       func(tx *bbolt.Tx) (change, error) // an error fails the transaction
-	events      int                                // that it reserves room for
+	events      int                                // that it stores
 	bytes       int64                              // of them
 
 	did  change
@@ -126,12 +126,12 @@ func (s *Store) perform(source *storedSource, apply func(tx *bbolt.Tx) (change, 
 // write is the writer: it performs ops as they come until the store stops.
 // Those that come while it writes go into the next transaction together.
 func (s *Store) write() {
-	defer close(s.writer)
 	for {
 		select {
 		case o := <-s.ops:
-			group := s.group(o)
-			s.settle(group, s.commit(group))
+			if group := s.group(o); len(group) > 0 {
+				s.settle(group, s.commit(group))
+			}
 		case <-s.stopped:
 			return
 		}
@@ -139,15 +139,26 @@ func (s *Store) write() {
 }
 
 // group adds to an op those that wait behind it, as many as one transaction may
-// have. It yields to those that the last transaction has set free, and may come
-// again: otherwise two halves of the callers would take turns, and fewer share a
-// transaction.
-func (s *Store) group(first *op) []*op {
-	group, events, bytes := []*op{first}, first.events, first.bytes
+// have, but for those that the store has no room for. It yields to those that the
+// last transaction has set free, and may come again: otherwise two halves of the
+// callers would take turns, and fewer share a transaction.
+func (s *Store) group(first *op) (group []*op) {
+	events, bytes := 0, int64(0)
+	take := func(o *op) {
+		if o.events > 0 {
+			o.err = s.full(events+o.events, bytes+o.bytes)
+		}
+		if o.err != nil {
+			close(o.done)
+			return
+		}
+		group, events, bytes = append(group, o), events+o.events, bytes+o.bytes
+	}
+	take(first)
 	for yielded := false; events < groupEvents && bytes < groupBytes; {
 		select {
 		case o := <-s.ops:
-			group, events, bytes = append(group, o), events+o.events, bytes+o.bytes
+			take(o)
 			yielded = false
 		default:
 			if yielded {
@@ -158,6 +169,18 @@ func (s *Store) group(first *op) []*op {
 		}
 	}
 	return group
+}
+
+// full says that there is no room for so many more messages.
+func (s *Store) full(events int, bytes int64) error {
+	const full = "the store is full: it keeps %d of %d %s, dead letters included: %s"
+	if most := s.options.MaxEvents; most > 0 && s.kept.records+uint64(events) > uint64(most) {
+		return fmt.Errorf(full, s.kept.records, most, "messages", s.path)
+	}
+	if most := s.options.MaxBytes; most > 0 && s.kept.bytes+bytes > most {
+		return fmt.Errorf(full, s.kept.bytes, most, "bytes of messages", s.path)
+	}
+	return nil
 }
 
 // commit writes ops in one transaction. Where bbolt panics, which damage makes
@@ -178,17 +201,20 @@ func (s *Store) commit(group []*op) (err error) {
 	if err != nil {
 		return err
 	}
-	if err = writeGroup(tx, group); err == nil {
+	kept := s.kept
+	if err = kept.write(tx, group); err == nil {
 		err = tx.Commit()
 	}
 	if err != nil {
 		_ = tx.Rollback() // it may have been
+		return err
 	}
-	return err
+	s.kept = kept
+	return nil
 }
 
-func writeGroup(tx *bbolt.Tx, group []*op) (err error) {
-	var all change
+// write performs ops, and brings the tally and the file's up to date.
+func (t *tally) write(tx *bbolt.Tx, group []*op) (err error) {
 	added := map[*storedSource]bool{}
 	for _, o := range group {
 		if o.fingerprint != "" && !added[o.source] {
@@ -200,26 +226,24 @@ func writeGroup(tx *bbolt.Tx, group []*op) (err error) {
 		if o.did, err = o.apply(tx); err != nil {
 			return err
 		}
-		all.waiting, all.dead, all.sum = all.waiting+o.did.waiting, all.dead+o.did.dead, all.sum+o.did.sum
+		t.records += uint64(o.did.waiting + o.did.dead)
+		t.sum += o.did.sum
+		t.bytes += o.did.bytes
 	}
-	return all.count(tx)
+	return tx.Bucket([]byte(rootBucket)).Put([]byte(tallyKey), t.record())
 }
 
 // settle counts what a transaction has done and tells those who wait for it.
 func (s *Store) settle(group []*op, err error) {
 	s.mu.Lock()
 	for _, o := range group {
-		o.err = err
-		s.release(o) // from here on it is counted by what has been written
-		if err != nil {
+		if o.err = err; err != nil {
 			continue
 		}
 		stats := &o.source.stats
 		stats.Waiting += o.did.waiting
 		stats.Dead += o.did.dead
 		stats.Delivered += int64(o.did.delivered)
-		s.events += o.did.waiting + o.did.dead
-		s.bytes += o.did.bytes
 		if o.did.waiting > 0 {
 			select {
 			case o.source.wake <- struct{}{}:
@@ -231,25 +255,4 @@ func (s *Store) settle(group []*op, err error) {
 	for _, o := range group {
 		close(o.done)
 	}
-}
-
-// reserve counts messages that are about to be stored, or says that there is no
-// room. The caller holds the lock, and releases them.
-func (s *Store) reserve(o *op) error {
-	const full = "the store is full: it keeps %d of %d %s, dead letters included: %s"
-	if most := s.options.MaxEvents; most > 0 && s.events+o.events > most {
-		return fmt.Errorf(full, s.events, most, "messages", s.path)
-	}
-	if most := s.options.MaxBytes; most > 0 && s.bytes+o.bytes > most {
-		return fmt.Errorf(full, s.bytes, most, "bytes of messages", s.path)
-	}
-	s.events += o.events
-	s.bytes += o.bytes
-	return nil
-}
-
-// release takes a reservation back. The caller holds the lock.
-func (s *Store) release(o *op) {
-	s.events -= o.events
-	s.bytes -= o.bytes
 }
