@@ -42,16 +42,7 @@ const gif = "GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\x00\x00\x00\x21\xf9\
 // servePixel takes a message from an image's address and answers the image,
 // whatever it thinks of the message: a mail reader cannot be told.
 // Segment Pixel Tracking API.
-func (e *Emulator) servePixel(w http.ResponseWriter, r *http.Request) {
-	name := strings.TrimPrefix(r.URL.Path, "/v1/pixel/")
-	switch {
-	case !isMessageType(name):
-		e.answerRecorded(w, r, notFound("no such pixel: "+show(name)))
-		return
-	case r.Method != http.MethodGet:
-		e.serveMethod(w, r, "GET, OPTIONS")
-		return
-	}
+func (e *Emulator) servePixel(w http.ResponseWriter, r *http.Request, name string) {
 	// Either alphabet, padded or not; a "+" that was not escaped has become a space.
 	data := strings.TrimRight(r.URL.Query().Get("data"), "=")
 	data = strings.NewReplacer("-", "+", "_", "/", " ", "+").Replace(data)
@@ -76,12 +67,7 @@ func (e *Emulator) servePixel(w http.ResponseWriter, r *http.Request) {
 // at the emulator with
 //
 //	AnalyticsBrowser.load({ writeKey, cdnURL: "http://127.0.0.1:PORT" })
-func (e *Emulator) serveSettings(w http.ResponseWriter, r *http.Request) {
-	if r.Method != http.MethodGet {
-		e.serveMethod(w, r, "GET, OPTIONS")
-		return
-	}
-	key := strings.TrimSuffix(strings.TrimPrefix(r.URL.Path, "/v1/projects/"), "/settings")
+func (e *Emulator) serveSettings(w http.ResponseWriter, r *http.Request, key string) {
 	if !e.cfg.known(key) {
 		// The CDN's own words, which clients are known to look for.
 		e.answerRecorded(w, r, refusal{404, unknownSource, "", "Invalid path or write key provided."}.answer())

@@ -4,25 +4,10 @@ import (
 	"cmp"
 	"net/http"
 	"path"
+	"slices"
 	"strings"
 	"time"
 )
-
-// trackingPath returns the type of the messages that a path of the tracking API
-// takes, "" for a batch. The short forms are what browsers and phones use.
-// Segment HTTP API; /v1/import is batch's former name.
-func trackingPath(p string) (typ string, ok bool) {
-	name, ok := strings.CutPrefix(p, "/v1/")
-	if !ok || name == "batch" || name == "b" || name == "import" {
-		return "", ok
-	}
-	for _, typ := range messageTypes {
-		if name == typ || name == typ[:1] {
-			return typ, true
-		}
-	}
-	return "", false
-}
 
 // Handler returns the emulator's HTTP API:
 //
@@ -51,34 +36,54 @@ func trackingPath(p string) (typ string, ok bool) {
 func (e *Emulator) Handler() http.Handler { return http.HandlerFunc(e.serve) }
 
 func (e *Emulator) serve(w http.ResponseWriter, r *http.Request) {
-	p := r.URL.Path
-	if strings.HasPrefix(p, "/emulator/v1/") {
+	if strings.HasPrefix(r.URL.Path, "/emulator/v1/") {
 		e.serveQuery(w, r)
 		return
 	}
 	allowCORS(w, r)
-	typ, isTracking := trackingPath(p)
+	allow, serve := e.route(r.URL.Path)
 	switch {
-	case isTracking && r.Method == http.MethodPost:
-		e.serveTracking(w, r, typ)
-	case isTracking:
-		e.serveMethod(w, r, "POST, OPTIONS")
-	case strings.HasPrefix(p, "/v1/pixel/"):
-		e.servePixel(w, r)
-	case strings.HasPrefix(p, "/v1/projects/") && strings.HasSuffix(p, "/settings"):
-		e.serveSettings(w, r)
+	case serve == nil:
+		e.answerRecorded(w, r, notFound("no such path: "+show(hidePath(r.URL.Path))))
+	case r.Method == http.MethodOptions:
+		preflight(w, r, allow).write(w)
+	case !allows(allow, r.Method):
+		e.answerRecorded(w, r, methodNotAllowed(r.Method, allow))
 	default:
-		e.answerRecorded(w, r, notFound("no such path: "+show(hidePath(p))))
+		serve(w, r)
 	}
 }
 
-// serveMethod answers the methods a path does not serve.
-func (e *Emulator) serveMethod(w http.ResponseWriter, r *http.Request, allow string) {
-	if r.Method == http.MethodOptions {
-		preflight(w, r, allow).write(w)
-		return
+// route returns the methods of a path of Segment's, and what serves it. The short
+// forms are what browsers and phones use. Segment HTTP API; /v1/import is batch's
+// former name.
+func (e *Emulator) route(p string) (allow string, serve http.HandlerFunc) {
+	name, isAPI := strings.CutPrefix(p, "/v1/")
+	pixel, isPixel := strings.CutPrefix(name, "pixel/")
+	key, isSettings := strings.CutPrefix(strings.TrimSuffix(name, "/settings"), "projects/")
+	short := slices.IndexFunc(messageTypes[:], func(typ string) bool { return name == typ[:1] })
+	tracking := func(typ string) (string, http.HandlerFunc) {
+		return "POST, OPTIONS", func(w http.ResponseWriter, r *http.Request) { e.serveTracking(w, r, typ) }
 	}
-	e.answerRecorded(w, r, methodNotAllowed(r.Method, allow))
+	switch {
+	case !isAPI:
+	case slices.Contains([]string{"batch", "b", "import"}, name):
+		return tracking("")
+	case isMessageType(name):
+		return tracking(name)
+	case short >= 0:
+		return tracking(messageTypes[short])
+	case isPixel && isMessageType(pixel):
+		return "GET, OPTIONS", func(w http.ResponseWriter, r *http.Request) { e.servePixel(w, r, pixel) }
+	case isSettings && strings.HasSuffix(name, "/settings"):
+		return "GET, OPTIONS", func(w http.ResponseWriter, r *http.Request) { e.serveSettings(w, r, key) }
+	}
+	return "", nil
+}
+
+// allows reports whether a list such as "GET, OPTIONS" has the method.
+func allows(methods, method string) bool {
+	return slices.Contains(strings.Split(methods, ", "), method)
 }
 
 // answerRecorded answers a request that brings no messages.

@@ -57,27 +57,22 @@ func quoted(s string) string { return show(strconv.Quote(s)) }
 
 // appendObject appends head, which is a struct, as JSON on one line, with the
 // members given at its end. A member without a value is left out. Values go in as
-// they are: encoding/json would compact them.
+// they are, where encoding/json would compact them. A line break in valid JSON is
+// always between tokens, so turning it into a space changes no value.
 func appendObject(dst []byte, head any, members ...rawjson.Member) []byte {
 	dst = appendValue(dst, head)
 	for _, m := range members {
-		if m.Value != nil {
-			dst = append(rawjson.AppendText(append(dst[:len(dst)-1], ','), m.Name), ':')
-			dst = append(appendRaw(dst, m.Value), '}')
+		if m.Value == nil {
+			continue
 		}
-	}
-	return dst
-}
-
-// appendRaw appends valid JSON on one line. A line break in valid JSON is always
-// between tokens, so turning it into a space changes no value.
-func appendRaw(dst, raw []byte) []byte {
-	start := len(dst)
-	dst = append(dst, raw...)
-	for i := start; i < len(dst); i++ {
-		if dst[i] == '\n' || dst[i] == '\r' {
-			dst[i] = ' '
+		dst = append(rawjson.AppendText(append(dst[:len(dst)-1], ','), m.Name), ':')
+		for _, c := range m.Value {
+			if c == '\n' || c == '\r' {
+				c = ' '
+			}
+			dst = append(dst, c)
 		}
+		dst = append(dst, '}')
 	}
 	return dst
 }

@@ -87,15 +87,10 @@ func (e *Emulator) writeLog(events []*Event) error {
 	for _, ev := range events {
 		lines = append(ev.appendJSON(lines), '\n')
 	}
-	return e.log.write(lines)
-}
-
-// write appends whole lines, or leaves the file as it was.
-func (l *logFile) write(lines []byte) error {
-	if _, err := l.f.Write(lines); err != nil {
-		return errors.Join(fmt.Errorf("cannot write the log: %w", err), l.cut(l.size))
+	if _, err := e.log.f.Write(lines); err != nil {
+		return errors.Join(fmt.Errorf("cannot write the log: %w", err), e.log.cut(e.log.size))
 	}
-	l.size += int64(len(lines))
+	e.log.size += int64(len(lines))
 	return nil
 }
 

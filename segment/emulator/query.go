@@ -25,28 +25,32 @@ func (e *Emulator) serveQuery(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	type route struct {
-		allow string
-		serve http.HandlerFunc
+		allow, params string // methods and parameters; without parameters they are not looked at
+		serve         func(http.ResponseWriter, *http.Request, params)
 	}
 	name := strings.TrimPrefix(r.URL.Path, "/emulator/v1/")
 	to, found := map[string]route{
-		"events":   {"GET, DELETE", e.queryEvents},
-		"discards": {"GET", e.queryDiscards},
-		"requests": {"GET", e.queryRequests},
-		"stats":    {"GET", func(w http.ResponseWriter, _ *http.Request) { ok(appendValue(nil, e.Stats())).write(w) }},
-		"stream":   {"GET", e.serveStream},
-		"faults":   {"GET, POST, DELETE", e.queryFaults},
+		"events": {
+			"GET, DELETE", "type, name, userId, anonymousId, messageId, source, text, since, limit, order", e.queryEvents,
+		},
+		"discards": {"GET", "code, messageId, source, since, limit, order", e.queryDiscards},
+		"requests": {"GET", "since, limit, order", e.queryRequests},
+		"stats":    {"GET", "", e.queryStats},
+		"stream":   {"GET", "since", e.serveStream},
+		"faults":   {"GET, POST, DELETE", "", e.queryFaults},
 	}[name]
 	if strings.HasPrefix(name, "events/") {
-		to, found = route{"GET", e.queryEvent}, true
+		to, found = route{"GET", "", e.queryEvent}, true
 	}
-	switch {
+	switch p, err := readParams(r, to.params); {
 	case !found:
 		notFound("no such path: " + show(r.URL.Path)).write(w)
-	case !slices.Contains(strings.Split(to.allow, ", "), r.Method):
+	case !allows(to.allow, r.Method):
 		methodNotAllowed(r.Method, to.allow).write(w)
+	case err != nil:
+		refused(400, "%s", strings.ReplaceAll(err.Error(), "\n", "; ")).answer().write(w)
 	default:
-		to.serve(w, r)
+		to.serve(w, r, p)
 	}
 }
 
@@ -87,56 +91,45 @@ func (e *Emulator) allowedHost(hostport string) bool {
 		slices.ContainsFunc(e.cfg.hosts, func(h string) bool { return strings.EqualFold(h, host) })
 }
 
-// params reads a query and collects what is wrong with it.
+// params are those of a query, and the part of a list that it asks for.
 type params struct {
-	values url.Values
-	errs   []error
+	url.Values
+	since  uint64
+	limit  int
+	newest bool
 }
 
-func readParams(r *http.Request, known ...string) *params {
+// readParams reads a query, and says all that is wrong with it.
+func readParams(r *http.Request, known string) (params, error) {
 	values, err := url.ParseQuery(r.URL.RawQuery)
+	if known == "" {
+		return params{}, nil
+	}
 	if err != nil {
 		err = fmt.Errorf("query cannot be read: %w", err)
 	}
-	p := &params{values, []error{err}}
+	errs := []error{err}
 	for name := range values {
-		if !slices.Contains(known, name) {
-			p.errs = append(p.errs, fmt.Errorf("parameter must be one of %s: %q", strings.Join(known, ", "), name))
+		if !slices.Contains(strings.Split(known, ", "), name) {
+			errs = append(errs, fmt.Errorf("parameter must be one of %s: %q", known, name))
 		}
 	}
-	return p
-}
-
-func (p *params) number(name string) uint64 {
-	text := p.values.Get(name)
-	n, err := strconv.ParseUint(cmp.Or(text, "0"), 10, 63)
-	if err != nil {
-		p.errs = append(p.errs, fmt.Errorf("%s must be a whole number: %q", name, text))
+	number := func(name string) uint64 {
+		n, err := strconv.ParseUint(cmp.Or(values.Get(name), "0"), 10, 63)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s must be a whole number: %q", name, values.Get(name)))
+		}
+		return n
 	}
-	return n
-}
-
-// page reads the part of a list that is asked for.
-func (p *params) page() (since uint64, limit int, newest bool) {
-	order := p.values.Get("order")
-	if order != "" && order != "asc" && order != "desc" {
-		p.errs = append(p.errs, fmt.Errorf("order must be asc or desc: %q", order))
+	order := cmp.Or(values.Get("order"), "asc")
+	if order != "asc" && order != "desc" {
+		errs = append(errs, fmt.Errorf("order must be asc or desc: %q", order))
 	}
-	limit = int(min(cmp.Or(p.number("limit"), defaultPageLimit), maxPageLimit))
-	return p.number("since"), limit, order == "desc"
+	limit := min(cmp.Or(number("limit"), defaultPageLimit), maxPageLimit)
+	return params{values, number("since"), int(limit), order == "desc"}, errors.Join(errs...)
 }
 
-// refuse answers a query that makes no sense, and reports whether it is one.
-func (p *params) refuse(w http.ResponseWriter) bool {
-	err := errors.Join(p.errs...)
-	if err == nil {
-		return false
-	}
-	refused(400, "%s", strings.ReplaceAll(err.Error(), "\n", "; ")).answer().write(w)
-	return true
-}
-
-func (e *Emulator) queryEvents(w http.ResponseWriter, r *http.Request) {
+func (e *Emulator) queryEvents(w http.ResponseWriter, r *http.Request, p params) {
 	if r.Method == http.MethodDelete {
 		a := success()
 		if e.Clear() != nil {
@@ -145,19 +138,14 @@ func (e *Emulator) queryEvents(w http.ResponseWriter, r *http.Request) {
 		a.write(w)
 		return
 	}
-	p := readParams(r, "type", "name", "userId", "anonymousId", "messageId", "source", "text", "since", "limit", "order")
-	f := Filter{
-		Type: p.values.Get("type"), Name: p.values.Get("name"), UserID: p.values.Get("userId"),
-		AnonymousID: p.values.Get("anonymousId"), MessageID: p.values.Get("messageId"),
-		Source: p.values.Get("source"), Text: p.values.Get("text"),
-	}
-	f.Since, f.Limit, f.Newest = p.page()
-	if !p.refuse(w) {
-		writeList(w, "events", e.Events(f), (*Event).appendJSON)
-	}
+	writeList(w, "events", e.Events(Filter{
+		Type: p.Get("type"), Name: p.Get("name"), UserID: p.Get("userId"), AnonymousID: p.Get("anonymousId"),
+		MessageID: p.Get("messageId"), Source: p.Get("source"), Text: p.Get("text"),
+		Since: p.since, Limit: p.limit, Newest: p.newest,
+	}), (*Event).appendJSON)
 }
 
-func (e *Emulator) queryEvent(w http.ResponseWriter, r *http.Request) {
+func (e *Emulator) queryEvent(w http.ResponseWriter, r *http.Request, _ params) {
 	messageID := strings.TrimPrefix(r.URL.Path, "/emulator/v1/events/")
 	ev, found := e.Event(messageID)
 	if !found {
@@ -167,27 +155,22 @@ func (e *Emulator) queryEvent(w http.ResponseWriter, r *http.Request) {
 	ok(ev.appendJSON(nil)).write(w)
 }
 
-func (e *Emulator) queryDiscards(w http.ResponseWriter, r *http.Request) {
-	p := readParams(r, "code", "messageId", "source", "since", "limit", "order")
-	f := DiscardFilter{
-		Code: p.values.Get("code"), MessageID: p.values.Get("messageId"), Source: p.values.Get("source"),
-	}
-	f.Since, f.Limit, f.Newest = p.page()
-	if !p.refuse(w) {
-		writeList(w, "discards", e.Discards(f), (*Discard).appendJSON)
-	}
+func (e *Emulator) queryDiscards(w http.ResponseWriter, _ *http.Request, p params) {
+	writeList(w, "discards", e.Discards(DiscardFilter{
+		Code: p.Get("code"), MessageID: p.Get("messageId"), Source: p.Get("source"),
+		Since: p.since, Limit: p.limit, Newest: p.newest,
+	}), (*Discard).appendJSON)
 }
 
-func (e *Emulator) queryRequests(w http.ResponseWriter, r *http.Request) {
-	p := readParams(r, "since", "limit", "order")
-	since, limit, newest := p.page()
-	if p.refuse(w) {
-		return
-	}
+func (e *Emulator) queryRequests(w http.ResponseWriter, _ *http.Request, p params) {
 	e.mu.Lock()
-	requests := e.requests.pick(func(r *Request) bool { return r.Seq > since }, limit, newest)
+	requests := e.requests.pick(func(r *Request) bool { return r.Seq > p.since }, p.limit, p.newest)
 	e.mu.Unlock()
 	writeList(w, "requests", requests, (*Request).appendJSON)
+}
+
+func (e *Emulator) queryStats(w http.ResponseWriter, _ *http.Request, _ params) {
+	ok(appendValue(nil, e.Stats())).write(w)
 }
 
 // writeList answers with a list, one item after the other: together they may be as
@@ -208,7 +191,7 @@ func writeList[T any](w http.ResponseWriter, name string, items []T, appendItem 
 	_, _ = w.Write(append(text, "]}"...))
 }
 
-func (e *Emulator) queryFaults(w http.ResponseWriter, r *http.Request) {
+func (e *Emulator) queryFaults(w http.ResponseWriter, r *http.Request, _ params) {
 	switch r.Method {
 	case http.MethodDelete:
 		e.ClearFaults()

@@ -19,17 +19,17 @@ import (
 // falls behind Capacity is sent an event of type "gap" with the number of events
 // it missed, and one that takes nothing for ten seconds is dropped. At most 64 are
 // open, 16 of one address; a further one ends the oldest.
-func (e *Emulator) serveStream(w http.ResponseWriter, r *http.Request) {
-	p := readParams(r, "since")
-	since, resume := p.number("since"), p.values.Has("since")
+func (e *Emulator) serveStream(w http.ResponseWriter, r *http.Request, p params) {
+	since, resume := p.since, p.Has("since")
 	if last, err := strconv.ParseUint(r.Header.Get("Last-Event-ID"), 10, 63); err == nil {
 		since, resume = last, true
 	}
-	if p.refuse(w) {
-		return
-	}
 	own := e.openStream(r)
-	defer e.closeStream(own)
+	defer func() {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.endStream(own)
+	}()
 	e.mu.Lock()
 	switch {
 	case !resume:
@@ -43,33 +43,41 @@ func (e *Emulator) serveStream(w http.ResponseWriter, r *http.Request) {
 	extend(w, 0)
 	jsonHeader(w.Header())
 	w.Header().Set("Content-Type", "text/event-stream")
-	out := &streamWriter{w: w, control: http.NewResponseController(w)}
-	out.write([]byte(": connected\n\n"))
+	control := http.NewResponseController(w)
+	write := func(text []byte) (good bool) {
+		// A writer without deadlines is as slow as its client.
+		_ = control.SetWriteDeadline(time.Now().Add(writeTimeout))
+		_, err := w.Write(text)
+		return err == nil
+	}
+	good := write([]byte(": connected\n\n"))
 	heartbeat := time.NewTicker(e.cfg.heartbeat)
 	defer heartbeat.Stop()
-	for out.err == nil {
+	for good {
 		events, missed, changed := e.after(since)
 		if missed > 0 {
-			out.write(fmt.Appendf(nil, "event: gap\ndata: {\"missed\":%d}\n\n", missed))
+			good = write(fmt.Appendf(nil, "event: gap\ndata: {\"missed\":%d}\n\n", missed))
 		}
 		// One at a time: together they may be as large as a hundred of the largest.
 		var text []byte
 		for _, ev := range events {
 			text = fmt.Appendf(text[:0], "id: %d\ndata: ", ev.Seq)
 			text = append(ev.appendJSON(text), "\n\n"...)
-			out.write(text)
+			good = good && write(text)
 			since = ev.Seq
 		}
 		if len(events) > 0 {
 			continue
 		}
-		out.flush()
+		if control.Flush() != nil {
+			return
+		}
 		select {
 		case <-changed:
 		case <-heartbeat.C:
-			out.write([]byte(": alive\n\n"))
+			good = write([]byte(": alive\n\n"))
 		case <-own.ended:
-			out.write([]byte(": ended, as a newer stream needs the place\n\n"))
+			write([]byte(": ended, as a newer stream needs the place\n\n"))
 			return
 		case <-r.Context().Done():
 			return
@@ -95,27 +103,6 @@ func (e *Emulator) after(seq uint64) (events []*Event, missed uint64, changed <-
 	return events, missed, e.changed
 }
 
-// A streamWriter writes to one client until that fails, or takes too long.
-type streamWriter struct {
-	w       http.ResponseWriter
-	control *http.ResponseController
-	err     error
-}
-
-func (s *streamWriter) write(text []byte) {
-	if s.err == nil {
-		// A writer without deadlines is as slow as its client.
-		_ = s.control.SetWriteDeadline(time.Now().Add(writeTimeout))
-		_, s.err = s.w.Write(text)
-	}
-}
-
-func (s *streamWriter) flush() {
-	if s.err == nil {
-		s.err = s.control.Flush()
-	}
-}
-
 // An openStream is one that is being served.
 type openStream struct {
 	client string        // its address
@@ -130,26 +117,21 @@ func (e *Emulator) openStream(r *http.Request) *openStream {
 	own := &openStream{client, make(chan struct{})}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	oldest, has := 0, 0
-	for i, s := range slices.Backward(e.streams) {
-		if s.client == client {
-			oldest = i
-			has++
-		}
-	}
-	if has < maxClientStreams {
-		oldest = 0
-	}
-	if has == maxClientStreams || len(e.streams) == maxStreams {
-		close(e.streams[oldest].ended)
-		e.streams = slices.Delete(e.streams, oldest, oldest+1)
+	theirs := slices.DeleteFunc(slices.Clone(e.streams), func(s *openStream) bool { return s.client != client })
+	switch {
+	case len(theirs) == maxClientStreams:
+		e.endStream(theirs[0])
+	case len(e.streams) == maxStreams:
+		e.endStream(e.streams[0])
 	}
 	e.streams = append(e.streams, own)
 	return own
 }
 
-func (e *Emulator) closeStream(own *openStream) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.streams = slices.DeleteFunc(e.streams, func(s *openStream) bool { return s == own })
+// endStream ends a stream. The caller holds the lock.
+func (e *Emulator) endStream(s *openStream) {
+	if i := slices.Index(e.streams, s); i >= 0 {
+		e.streams = slices.Delete(e.streams, i, i+1)
+		close(s.ended)
+	}
 }
