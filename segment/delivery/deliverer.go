@@ -66,7 +66,7 @@ func (s *storedSource) run() {
 //
 // When a request is refused for one of its messages, the next takes the first
 // half of them, until the one is found. Requests that fail for another reason do
-// not change that.
+// not change that; those after them are smaller, until one is accepted.
 func (d *deliverer) round() {
 	defer caught(d.store.logger, d.Source, d.proceed)
 	var closing bool // asked before reading, so that nothing is left that was stored before
@@ -106,6 +106,7 @@ func (d *deliverer) deliver(list []entry) {
 		d.size = min(2*d.size, d.most)
 		d.proceed(nil)
 	case tracking.Refusal(err) == nil:
+		d.size = max(1, d.size/2)
 		d.proceed(err)
 	case len(left) > 1:
 		d.suspects = len(left)
