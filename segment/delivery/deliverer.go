@@ -152,11 +152,7 @@ func (d *deliverer) send(list []entry) (left []entry, err error) {
 	}
 	if len(accepted) > 0 {
 		d.deadLetters, d.failures = 0, 0
-		d.write(func(tx *bbolt.Tx) (change, error) {
-			did, err := remove(tx, accepted)
-			did.delivered = len(accepted)
-			return did, err
-		})
+		d.write(accepted, false)
 	}
 	d.ended = d.ended || d.store.ctx.Err() != nil
 	return left, err
@@ -242,34 +238,30 @@ func (d *deliverer) deadLetter(list []entry) {
 		d.store.logger.Error("a message became a dead letter",
 			"source", e.Source, "messageId", e.MessageID, "reason", e.Reason)
 	}
-	d.write(func(tx *bbolt.Tx) (change, error) {
-		did, err := remove(tx, list)
-		did.dead = len(list)
-		dead := bucketOf(tx, deadBucket, d.stats.Source)
+	d.write(list, true)
+}
+
+// write removes messages from those that wait: they have been accepted, or
+// become dead letters. While the disk does not take that, nothing else is sent: it
+// would be sent again and again.
+func (d *deliverer) write(list []entry, dead bool) {
+	apply := func(tx *bbolt.Tx) (did change, err error) {
 		for _, e := range list {
+			did.waiting--
+			did.removed(e)
+			err = errors.Join(err, bucketOf(tx, waitingBucket, e.Source).Delete(keyOf(e.ID)))
+			if !dead {
+				did.delivered++
+				continue
+			}
 			e.DiedAt = time.Now()
 			record := e.record(deadBucket, keyOf(e.ID))
+			did.dead++
 			did.added(record)
-			err = errors.Join(err, dead.Put(keyOf(e.ID), record))
+			err = errors.Join(err, bucketOf(tx, deadBucket, e.Source).Put(keyOf(e.ID), record))
 		}
 		return did, err
-	})
-}
-
-// remove deletes messages that wait.
-func remove(tx *bbolt.Tx, list []entry) (did change, err error) {
-	for _, e := range list {
-		b := bucketOf(tx, waitingBucket, e.Source)
-		did.waiting--
-		did.removed(e)
-		err = errors.Join(err, b.Delete(keyOf(e.ID)))
 	}
-	return did, err
-}
-
-// write writes what became of messages. While the disk does not take that,
-// nothing else is sent: it would be sent again and again.
-func (d *deliverer) write(apply func(tx *bbolt.Tx) (change, error)) {
 	for wait := firstBackoff; !d.ended; wait = min(2*wait, d.store.options.MaxBackoff) {
 		_, err := d.store.perform(d.storedSource, apply)
 		if err == nil {

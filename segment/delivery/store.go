@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"runtime/debug"
 	"slices"
@@ -339,8 +340,8 @@ type Stats struct {
 func (s *Store) Stats() []Stats {
 	s.mu.Lock()
 	list := make([]Stats, 0, len(s.sources))
-	for _, source := range s.sources {
-		list = append(list, source.stats)
+	for _, name := range slices.Sorted(maps.Keys(s.sources)) {
+		list = append(list, s.sources[name].stats)
 	}
 	s.mu.Unlock()
 	for i := range list {
@@ -350,6 +351,5 @@ func (s *Store) Stats() []Stats {
 			list[i].Oldest = e.StoredAt
 		}
 	}
-	slices.SortFunc(list, func(a, b Stats) int { return cmp.Compare(a.Source, b.Source) })
 	return list
 }

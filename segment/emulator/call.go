@@ -46,7 +46,7 @@ func (c *call) take(body []byte, header http.Header, bad *refusal) {
 	case bad != nil:
 	case c.invalid != nil:
 		bad = refused(400, "%v", c.invalid)
-	case !isObject(body):
+	case rawjson.KindOf(body) != rawjson.ObjectKind:
 		bad = refused(400, "body must be a JSON object: %s", show(json.RawMessage(c.clean)))
 	}
 	if bad != nil {
@@ -137,43 +137,29 @@ func (c *call) discardBatch(raw json.RawMessage, items int) {
 func (c *call) takeMessage(raw json.RawMessage, m *message, env envelope) {
 	m.raw, m.at = bytes.Clone(raw), c.pointer(m.index)
 	m.obj = rawjson.OpenObject(m.raw)
-	var typ string
-	var context, integrations json.RawMessage
-	source := Fingerprint(m.key)
+	ev := &Event{Path: c.record.Path, Index: m.index, Source: Fingerprint(m.key), ReceivedAt: c.now, Message: m.raw}
 	switch {
 	case m.obj == nil:
-		source = ""
+		ev.Source = ""
 		m.refuse(badRequest, "", "must be an object: %s", show(raw))
 	case !c.cfg.known(m.key):
 		m.refuse(unknownSource, "", "no source has this write key: %s", redacted(m.key))
 	case m.size > MaxMessageBytes:
 		m.refuse(badRequest, "", "must be at most %d bytes: %d", MaxMessageBytes, m.size)
 	default:
-		typ = m.check(c.typ)
-		context, integrations = c.merge(m, env)
+		ev.Type = m.check(c.typ)
+		c.merge(m, env, ev)
 	}
 	if len(m.problems) > 0 {
 		c.discard(Discard{
-			Index: m.index, Source: source, MessageID: m.obj.Text("messageId"), Message: m.raw, Problems: m.problems,
+			Index: m.index, Source: ev.Source, MessageID: m.obj.Text("messageId"), Message: m.raw, Problems: m.problems,
 		})
 		return
 	}
-	ev := c.event(m, typ, env.obj)
-	ev.Source, ev.Context, ev.Integrations = source, context, integrations
-	c.events = append(c.events, ev)
-}
-
-// event makes the event of a good message, but for what it has of its batch.
-func (c *call) event(m *message, typ string, batch rawjson.Object) *Event {
-	ev := &Event{
-		Path: c.record.Path, Index: m.index, Type: typ,
-		UserID: m.obj.Text("userId"), AnonymousID: m.obj.Text("anonymousId"), MessageID: m.messageID(),
-		ReceivedAt:        c.now,
-		SentAt:            m.instant("sentAt", batch),
-		OriginalTimestamp: m.instant("timestamp", nil),
-		Message:           m.raw,
-	}
-	switch typ {
+	ev.UserID, ev.AnonymousID, ev.MessageID = m.obj.Text("userId"), m.obj.Text("anonymousId"), m.messageID()
+	ev.SentAt, ev.OriginalTimestamp = m.instant("sentAt", env.obj), m.instant("timestamp", nil)
+	ev.Timestamp, ev.Notes = effective(ev.ReceivedAt, ev.SentAt, ev.OriginalTimestamp), m.notes
+	switch ev.Type {
 	case "track":
 		ev.Name = m.obj.Text("event")
 	case "page", "screen":
@@ -182,16 +168,14 @@ func (c *call) event(m *message, typ string, batch rawjson.Object) *Event {
 	if ev.MessageID == "" {
 		ev.MessageID, ev.Minted = "minted-"+strings.ToLower(rand.Text()), true
 	}
-	ev.Timestamp = effective(ev.ReceivedAt, ev.SentAt, ev.OriginalTimestamp)
-	ev.Notes = m.notes
-	return ev
+	c.events = append(c.events, ev)
 }
 
-// merge returns the context and the integrations of a message, laid over those of
-// its batch. A message that comes to more than MaxMessageBytes by that is over the
-// limit, and so are those at the end of a batch that would grow beyond all
+// merge gives an event the context and the integrations of its message, laid over
+// those of the batch. A message that comes to more than MaxMessageBytes by that is
+// over the limit, and so are those at the end of a batch that would grow beyond all
 // proportion: 265 KB can ask for 160 MB.
-func (c *call) merge(m *message, env envelope) (context, integrations json.RawMessage) {
+func (c *call) merge(m *message, env envelope, ev *Event) {
 	c.merged += len(env.context) + len(env.integrations)
 	switch {
 	case len(m.problems) > 0:
@@ -199,15 +183,13 @@ func (c *call) merge(m *message, env envelope) (context, integrations json.RawMe
 		m.refuse(badRequest, "", "the context and the integrations of a batch must come to at most %d bytes, "+
 			"counted once for each message", maxMergedBytes)
 	default:
-		ownContext, ownIntegrations := get(m.obj, "context"), get(m.obj, "integrations")
-		context = rawjson.Merge(env.context, ownContext)
-		integrations = rawjson.Merge(env.integrations, ownIntegrations)
-		size := m.size + len(context) - len(ownContext) + len(integrations) - len(ownIntegrations)
+		context, integrations := get(m.obj, "context"), get(m.obj, "integrations")
+		ev.Context, ev.Integrations = rawjson.Merge(env.context, context), rawjson.Merge(env.integrations, integrations)
+		size := m.size + len(ev.Context) - len(context) + len(ev.Integrations) - len(integrations)
 		if size > MaxMessageBytes {
 			m.refuse(badRequest, "", "must be at most %d bytes: %d", MaxMessageBytes, size)
 		}
 	}
-	return context, integrations
 }
 
 // pointer is the JSON Pointer of a message in the body.

@@ -40,13 +40,11 @@ func get(obj rawjson.Object, name string) json.RawMessage {
 // getObject returns the value of a member that is an object, or nil.
 func getObject(obj rawjson.Object, name string) json.RawMessage {
 	raw := get(obj, name)
-	if !isObject(raw) {
+	if rawjson.KindOf(raw) != rawjson.ObjectKind {
 		return nil
 	}
 	return raw
 }
-
-func isObject(raw json.RawMessage) bool { return rawjson.KindOf(raw) == rawjson.ObjectKind }
 
 // show makes a value fit for the end of an error text: short and on one line.
 func show[T string | json.RawMessage](value T) string {
