@@ -323,7 +323,8 @@ func TestPanicsStayInside(t *testing.T) {
 			report, err := c.Send(soon(t), client, one(track(t, fmt.Sprint("u", i), "E")))
 			if err != nil {
 				panics.Add(1)
-				require.EqualError(t, err, "whether it was accepted is not known: sending panicked: the transport is broken")
+				require.EqualError(t, err,
+					"whether it was accepted is not known: sending panicked: the transport is broken")
 				require.Equal(t, tracking.Unconfirmed, report.Messages[0].Status)
 				return
 			}

@@ -87,7 +87,8 @@ func child() {
 			users[user] = numbers
 			all.Go(func() {
 				for number := range numbers { // one after the other, as their order counts
-					input := `{"event":"` + number + `","userId":"` + user + `","properties":{"x":"` + strings.Repeat("x", 300) + `"}}`
+					input := `{"event":"` + number + `","userId":"` + user + `","properties":{"x":"` +
+						strings.Repeat("x", 300) + `"}}`
 					fields, _ := rawjson.ParseObject([]byte(input), rawjson.Limits{})
 					report, err := source.Send(context.Background(), client, tracking.Call{
 						Messages: []tracking.Message{tracking.NewMessage(tracking.Track, fields)}, Alone: true,

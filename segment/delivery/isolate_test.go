@@ -120,7 +120,9 @@ func TestPanicsAreLogged(t *testing.T) {
 			t *testing.T, client *tracking.Client, source tracking.Source, log *slog.Logger,
 		) (tracking.Sender, func()) {
 			s := openStore(t, storePath(t), delivery.StoreOptions{Client: client, Logger: log})
-			return s.Source("prod", source), func() { eventually(t, func() bool { return only(t, s).Delivered == 5000 }) }
+			return s.Source("prod", source), func() {
+				eventually(t, func() bool { return only(t, s).Delivered == 5000 })
+			}
 		},
 		"coalesced": func(
 			_ *testing.T, _ *tracking.Client, source tracking.Source, log *slog.Logger,

@@ -49,7 +49,8 @@ func TestBlocksThroughEachWay(t *testing.T) {
 	require.Equal(t, got[0], got[1])
 	require.Equal(t, got[0], got[2])
 
-	large := runtime.Map{"batch": []any{batch["batch"].([]any)[0], batch["batch"].([]any)[0], batch["batch"].([]any)[0]}}
+	first := batch["batch"].([]any)[0]
+	large := runtime.Map{"batch": []any{first, first, first}}
 	_, err = rt.Invoke(soon(t), "segment_batch", large, runtime.ToSource("durable"))
 	failed := runtime.ErrorOf(err)
 	require.Equal(t, runtime.Unavailable, failed.Code)
@@ -65,6 +66,7 @@ func TestBlocksThroughEachWay(t *testing.T) {
 	require.NoError(t, err)
 
 	require.NoError(t, shared.Close(soon(t)))
-	_, err = rt.Invoke(soon(t), "segment_track", runtime.Map{"event": "A", "userId": "u"}, runtime.ToSource("coalesced"))
+	input := runtime.Map{"event": "A", "userId": "u"}
+	_, err = rt.Invoke(soon(t), "segment_track", input, runtime.ToSource("coalesced"))
 	require.Equal(t, runtime.Closed, runtime.ErrorOf(err).Code)
 }

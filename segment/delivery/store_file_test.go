@@ -144,7 +144,9 @@ func TestUnknownLettersChangeNothing(t *testing.T) {
 	eventually(t, func() bool { return only(t, s).Dead == 1 })
 	for _, do := range []func(string, ...uint64) (int, error){s.Retry, s.Drop} {
 		n, err := do("prod", 1, 306, 9999)
-		require.EqualError(t, err, `source "prod" has no dead letters with these ids, and nothing was changed: 306, 9999`)
+		require.ErrorIs(t, err, delivery.ErrIDs)
+		require.EqualError(t, err,
+			`source "prod" has no dead letters with these ids, and nothing was changed: 306, 9999`)
 		require.Zero(t, n)
 		require.Equal(t, 1, only(t, s).Dead)
 		_, err = do("nobody", 1)

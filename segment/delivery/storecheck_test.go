@@ -67,7 +67,8 @@ func TestDamagedMessageBecomesADeadLetter(t *testing.T) {
 	require.Contains(t, l.Reason, "the message was damaged in the store")
 
 	_, err = s.Retry("prod", l.ID)
-	require.EqualError(t, err, `dead letters of source "prod" are damaged and cannot be sent, and nothing was changed: 2`)
+	require.EqualError(t, err,
+		`dead letters of source "prod" are damaged and cannot be sent, and nothing was changed: 2`)
 	n, err := s.Retry("prod")
 	require.NoError(t, err)
 	require.Zero(t, n)
@@ -172,7 +173,8 @@ func TestStoreIsCutOffWhileOpen(t *testing.T) {
 	source := s.Source("prod", tracking.Source{WriteKey: testKey, Endpoint: "http://127.0.0.1:1"})
 	for range 2 {
 		_, err := source.Send(soon(t), newClient(t), one(track(t, "u1", "third")))
-		require.ErrorContains(t, err, "nothing was stored or sent: the store cannot be written until it is opened again")
+		require.ErrorContains(t, err,
+			"nothing was stored or sent: the store cannot be written until it is opened again")
 	}
 	left, err := s.Close(soon(t))
 	require.Equal(t, 2, left)

@@ -47,7 +47,7 @@ func (r refusal) answer(problems ...Problem) answer {
 }
 
 func methodNotAllowed(method, allow string) answer {
-	a := refusal{http.StatusMethodNotAllowed, "method_not_allowed", "", "method must be " + allow + ": " + method}.answer()
+	a := refusal{405, "method_not_allowed", "", "method must be " + allow + ": " + method}.answer()
 	a.header = http.Header{"Allow": {allow}}
 	return a
 }

@@ -151,7 +151,8 @@ func TestDuplicates(t *testing.T) {
 	// Across sources, and inside one batch.
 	require.Equal(t, 200, post(t, srv, "/v1/track", one, "Authorization: Basic "+basic("another-source")).status)
 	require.Equal(t, 200, post(t, srv, "/v1/batch", `{"batch":[
-		{"type":"identify","userId":"u","messageId":"m-2"},{"type":"identify","userId":"u","messageId":"m-2"}]}`).status)
+		{"type":"identify","userId":"u","messageId":"m-2"},
+		{"type":"identify","userId":"u","messageId":"m-2"}]}`).status)
 	require.Len(t, srv.Events(emulator.Filter{}), 2)
 	dups := srv.Discards(emulator.DiscardFilter{Code: "duplicate"})
 	require.Len(t, dups, 2)
@@ -193,7 +194,8 @@ func TestWriteKeysAreNeverShown(t *testing.T) {
 	srv := start(t, emulator.LogTo(log), emulator.KnownWriteKeys(testKey, bodyKey, itemKey))
 	post(t, srv, "/v1/batch", `{"writeKey":"`+bodyKey+`","batch":[
 		{"type":"identify","userId":"u","writeKey":"`+itemKey+`","traits":{"note":"my key is `+testKey+`"}},
-		{"type":"track","userId":"`+bodyKey+`","event":"`+itemKey+`","timestamp":"`+testKey+`","messageId":"`+testKey+`"},
+		{"type":"track","userId":"`+bodyKey+`","event":"`+itemKey+`",
+			"timestamp":"`+testKey+`","messageId":"`+testKey+`"},
 		{"type":"track","userId":["`+bodyKey+`"]}]}`, "X-Write-Key: "+testKey, "Cookie: k="+testKey)
 	post(t, srv, "/v1/track", `{"writeKey": "`+itemKey+`", "userId":`)
 	post(t, srv, "/v1/track", `{"write\u004bey":"`+bodyKey+`","userId":"u","event":"E"}`)

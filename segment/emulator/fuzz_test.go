@@ -70,7 +70,8 @@ func FuzzHandler(f *testing.F) {
 			rec = httptest.NewRecorder()
 			for _, path := range []string{"events", "discards", "requests"} {
 				rec.Body.Reset()
-				e.Handler().ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "http://localhost/emulator/v1/"+path, nil))
+				url := "http://localhost/emulator/v1/" + path
+				e.Handler().ServeHTTP(rec, httptest.NewRequest(http.MethodGet, url, nil))
 				if !json.Valid(rec.Body.Bytes()) {
 					t.Fatalf("%s are shown with no JSON: %q", path, rec.Body)
 				}

@@ -64,7 +64,9 @@ func hostile(bytes int) map[string]string {
 				return identify[:len(identify)-1] + `,"context":{"a":1},"integrations":{"a":1}}`
 			}) + `]}`,
 		"wide contexts": `{"context":` + wide("a") + `,"batch":[` +
-			list(bytes, func(int) string { return identify[:len(identify)-1] + `,"context":` + wide("b") + `}` }) + `]}`,
+			list(bytes, func(int) string {
+				return identify[:len(identify)-1] + `,"context":` + wide("b") + `}`
+			}) + `]}`,
 		"consent": `{"batch":[` + list(bytes, func(int) string {
 			return `{"type":"track","userId":"u","event":"Segment Consent Preference Updated",` +
 				`"context":{"consent":{"categoryPreferences":{` +

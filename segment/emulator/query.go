@@ -31,7 +31,8 @@ func (e *Emulator) serveQuery(w http.ResponseWriter, r *http.Request) {
 	name := strings.TrimPrefix(r.URL.Path, "/emulator/v1/")
 	to, found := map[string]route{
 		"events": {
-			"GET, DELETE", "type, name, userId, anonymousId, messageId, source, text, since, limit, order", e.queryEvents,
+			"GET, DELETE",
+			"type, name, userId, anonymousId, messageId, source, text, since, limit, order", e.queryEvents,
 		},
 		"discards": {"GET", "code, messageId, source, since, limit, order", e.queryDiscards},
 		"requests": {"GET", "since, limit, order", e.queryRequests},

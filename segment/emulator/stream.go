@@ -20,26 +20,12 @@ import (
 // it missed, and one that takes nothing for ten seconds is dropped. At most 64 are
 // open, 16 of one address; a further one ends the oldest.
 func (e *Emulator) serveStream(w http.ResponseWriter, r *http.Request, p params) {
-	since, resume := p.since, p.Has("since")
-	if last, err := strconv.ParseUint(r.Header.Get("Last-Event-ID"), 10, 63); err == nil {
-		since, resume = last, true
-	}
-	own := e.openStream(r)
+	own, since := e.openStream(r, p)
 	defer func() {
 		e.mu.Lock()
 		defer e.mu.Unlock()
 		e.endStream(own)
 	}()
-	e.mu.Lock()
-	switch {
-	case !resume:
-		since = e.lastEvent
-	case since > e.lastEvent:
-		// The number is from an earlier run: everything is new to this client.
-		since = 0
-	}
-	e.mu.Unlock()
-
 	extend(w, 0)
 	jsonHeader(w.Header())
 	w.Header().Set("Content-Type", "text/event-stream")
@@ -109,12 +95,17 @@ type openStream struct {
 	ended  chan struct{} // closed when another takes its place
 }
 
-// openStream makes room for a stream of the client. A client that has as many as it
-// may have loses its oldest, and when there are as many as there can be, the oldest
-// of all goes: whoever asks can always look.
-func (e *Emulator) openStream(r *http.Request) *openStream {
+// openStream makes room for a stream, and returns the number of the event that it
+// begins after. A client that has as many as it may have loses its oldest, and when
+// there are as many as there can be, the oldest of all goes: whoever asks can always
+// look.
+func (e *Emulator) openStream(r *http.Request, p params) (own *openStream, since uint64) {
+	since, resume := p.since, p.Has("since")
+	if last, err := strconv.ParseUint(r.Header.Get("Last-Event-ID"), 10, 63); err == nil {
+		since, resume = last, true
+	}
 	client, _, _ := net.SplitHostPort(r.RemoteAddr) // "" on what is no TCP connection
-	own := &openStream{client, make(chan struct{})}
+	own = &openStream{client, make(chan struct{})}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	theirs := slices.DeleteFunc(slices.Clone(e.streams), func(s *openStream) bool { return s.client != client })
@@ -125,7 +116,14 @@ func (e *Emulator) openStream(r *http.Request) *openStream {
 		e.endStream(e.streams[0])
 	}
 	e.streams = append(e.streams, own)
-	return own
+	switch {
+	case !resume:
+		since = e.lastEvent
+	case since > e.lastEvent:
+		// The number is from an earlier run: everything is new to this client.
+		since = 0
+	}
+	return own, since
 }
 
 // endStream ends a stream. The caller holds the lock.
