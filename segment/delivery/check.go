@@ -61,7 +61,6 @@ type sourceContents struct {
 	Stats
 	known       bool   // the file has the fingerprint of its key
 	last, given uint64 // the highest number of a message, and that which was given out last
-	old         bool   // some of it is where format 2 has it
 }
 
 // readFile reads a file of which bbolt, which is asked to lock it, reads only
@@ -139,7 +138,6 @@ func (c *contents) source(e element) {
 		s.credential(e.value)
 		return
 	}
-	s.old = true
 	c.bucket(e.value, func(part element) {
 		switch name := string(part.key); {
 		case !part.bucket && name == credentialKey:

@@ -170,25 +170,25 @@ func (s *Store) open() error {
 	if s.db, s.file, err = openBolt(s.path, false); err != nil {
 		return err
 	}
-	err = s.db.Update(func(tx *bbolt.Tx) error {
-		if found.pages != nil && uint64(tx.ID()) != found.transaction+1 {
-			return ErrInUse // until a moment ago
-		}
-		root, err := tx.CreateBucketIfNotExists([]byte(rootBucket))
-		if err != nil {
-			return err
-		}
-		_, err = tx.CreateBucketIfNotExists([]byte(sourcesBucket))
-		return errors.Join(err, root.Put([]byte(formatKey), []byte(storeFormat)),
-			root.Put([]byte(tallyKey), s.kept.record()))
-	})
-	for name, source := range found.sources {
-		for source.old && err == nil {
-			err = s.db.Update(func(tx *bbolt.Tx) (err error) {
-				source.old, err = move(tx, name)
+	for more := true; more && err == nil; {
+		err = s.db.Update(func(tx *bbolt.Tx) error {
+			if found.pages != nil {
+				if found.transaction++; uint64(tx.ID()) != found.transaction {
+					return ErrInUse // until a moment ago
+				}
+			}
+			root, err := tx.CreateBucketIfNotExists([]byte(rootBucket))
+			if err != nil {
 				return err
-			})
-		}
+			}
+			sources, err := tx.CreateBucketIfNotExists([]byte(sourcesBucket))
+			if err != nil {
+				return err
+			}
+			more, err = move(tx, sources)
+			return errors.Join(err, root.Put([]byte(formatKey), []byte(storeFormat)),
+				root.Put([]byte(tallyKey), s.kept.record()))
+		})
 	}
 	if err == nil && info != nil && info.Mode().Perm()&0o077 != 0 {
 		err = os.Chmod(s.path, 0o600) // only now it is certain that it is ours
@@ -199,36 +199,50 @@ func (s *Store) open() error {
 	return nil
 }
 
-// move moves some of the messages that a source has where format 2 had them,
-// and says whether there are more. A process that ends between two moves leaves a
-// store that is whole.
-func move(tx *bbolt.Tx, source string) (more bool, err error) {
-	sources := tx.Bucket([]byte(sourcesBucket))
-	old := sources.Bucket([]byte(source))
-	credential := bytes.Clone(old.Get([]byte(credentialKey)))
-	most := 1000
-	for _, kind := range []string{waitingBucket, deadBucket} {
-		from, err := old.CreateBucketIfNotExists([]byte(kind))
-		if err != nil {
-			return false, err
-		}
-		to, err := tx.CreateBucketIfNotExists(bucketName(kind, source))
-		if err != nil {
-			return false, err
-		}
-		to.FillPercent = 1
-		err = to.SetSequence(from.Sequence())
-		for key, value := from.Cursor().First(); key != nil && err == nil; key, value = from.Cursor().First() {
-			if most--; most < 0 {
-				return true, nil
+// move moves some of what is where format 2 had it, and says whether there may be
+// more. A process that ends between two moves leaves a store that is whole.
+func move(tx *bbolt.Tx, sources *bbolt.Bucket) (more bool, err error) {
+	var names [][]byte
+	err = sources.ForEachBucket(func(name []byte) error {
+		names = append(names, bytes.Clone(name))
+		return nil
+	})
+	left := 1000 // messages and sources
+	for _, name := range names {
+		old := sources.Bucket(name)
+		for _, kind := range []string{waitingBucket, deadBucket} {
+			if err == nil {
+				err = moveMessages(tx, old, kind, string(name), &left)
 			}
-			err = errors.Join(to.Put(key, value), from.Delete(key))
 		}
-		if err != nil {
-			return false, err
+		if left--; left < 0 || err != nil {
+			return true, err
 		}
+		credential := bytes.Clone(old.Get([]byte(credentialKey)))
+		err = errors.Join(sources.DeleteBucket(name), sources.Put(name, credential))
 	}
-	return false, errors.Join(sources.DeleteBucket([]byte(source)), sources.Put([]byte(source), credential))
+	return false, err
+}
+
+func moveMessages(tx *bbolt.Tx, old *bbolt.Bucket, kind, source string, left *int) error {
+	from, err := old.CreateBucketIfNotExists([]byte(kind))
+	if err != nil {
+		return err
+	}
+	to, err := tx.CreateBucketIfNotExists(bucketName(kind, source))
+	if err != nil {
+		return err
+	}
+	to.FillPercent = 1 // keys only grow
+	err = to.SetSequence(from.Sequence())
+	for ; *left > 0 && err == nil; *left-- {
+		key, value := from.Cursor().First()
+		if key == nil {
+			break
+		}
+		err = errors.Join(to.Put(key, value), from.Delete(key))
+	}
+	return err
 }
 
 func openBolt(path string, readOnly bool) (db *bbolt.DB, file *os.File, err error) {
