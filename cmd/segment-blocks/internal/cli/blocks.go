@@ -278,25 +278,21 @@ func newBlocksLint(p *Program) *cobra.Command {
 		Args: needs(1, "%[1]s needs manifests: files, or folders with all they hold"),
 	}
 	return p.runs(cmd, func(args []string, s *settings.Settings) error {
-		manifests, err := loadManifests(args)
-		joined, faulty := err.(interface{ Unwrap() []error })
-		if err != nil && !faulty {
-			return console.Usage("%w", err)
+		manifests, faults, err := loadManifests(args)
+		if err != nil {
+			return err
 		}
 		result := struct {
 			Valid  bool     `json:"valid"`
 			Blocks []string `json:"blocks"`
 			Faults []string `json:"faults"`
-		}{!faulty, []string{}, []string{}}
+		}{len(faults) == 0, []string{}, append([]string{}, faults...)}
 		for _, m := range manifests {
 			result.Blocks = append(result.Blocks, m.ID)
 		}
 		exit := console.ExitOK
-		if faulty {
+		if !result.Valid {
 			exit = console.ExitUsage
-			for _, fault := range joined.Unwrap() {
-				result.Faults = append(result.Faults, fault.Error())
-			}
 		}
 		return p.conclude(s.Output, exit, result, func(w io.Writer) {
 			for _, fault := range result.Faults {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"archive/zip"
 	"bytes"
 	"cmp"
 	"context"
@@ -11,6 +12,7 @@ import (
 	"io/fs"
 	"maps"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -104,20 +106,20 @@ func versions(d contract.Diff) string {
 	return d.Before + " → " + d.After
 }
 
-// loadManifests reads manifests from files and folders. It returns all that is wrong with all of
-// them, each fault with its file as the caller named it.
-func loadManifests(places []string) ([]*schemas.Manifest, error) {
+// loadManifests reads manifests from files and folders. The faults are all that is wrong with all of
+// them; the error says that one is not there.
+func loadManifests(places []string) (manifests []*schemas.Manifest, faults []string, err error) {
 	folders := map[string][]string{} // to the files that were named in them; nil is all
 	for _, place := range places {
 		info, err := os.Stat(place)
 		switch {
 		case err != nil:
-			return nil, fmt.Errorf("cannot read manifests: %w", err)
+			return nil, nil, console.Usage("cannot read manifests: %w", err)
 		case info.IsDir():
 			folders[filepath.Clean(place)] = nil
 			continue
 		case filepath.Ext(place) != ".yaml":
-			return nil, fmt.Errorf("a manifest is a file that ends in .yaml: %s", place)
+			return nil, nil, console.Usage("a manifest is a file that ends in .yaml: %s", place)
 		}
 		// A folder that is named as a whole has all its files, in whatever order the places come.
 		folder := filepath.Dir(place)
@@ -125,37 +127,31 @@ func loadManifests(places []string) ([]*schemas.Manifest, error) {
 			folders[folder] = append(names, filepath.Base(place))
 		}
 	}
-	// Each folder is read as one, since manifests may refer to definitions in a file beside them.
-	var manifests []*schemas.Manifest
-	var errs []error
 	for _, folder := range slices.Sorted(maps.Keys(folders)) {
-		list, err := schemas.Load(os.DirFS(folder), folders[folder]...)
-		switch {
-		case err != nil:
-			errs = append(errs, inFolder(folder, err)...)
-		case len(list) == 0:
-			errs = append(errs, fmt.Errorf("no manifest is here: %s", folder))
-		}
-		manifests = append(manifests, list...)
+		list, wrong := loadFolder(os.DirFS(folder), folder, folders[folder]...)
+		manifests, faults = append(manifests, list...), append(faults, wrong...)
 	}
-	return manifests, errors.Join(errs...)
+	return manifests, faults, nil
 }
 
-// inFolder takes joined faults apart, and puts the folder before the file that each begins with:
-// editors open a file from such a text if it leads there from the current folder.
-func inFolder(folder string, err error) []error {
-	joined, ok := err.(interface{ Unwrap() []error })
-	if !ok {
-		return []error{err}
+// loadFolder reads a folder as one, since manifests may refer to definitions in a file beside them.
+// A fault that begins with a file gets the folder in front: editors open a file from such a text if
+// it leads there from the current folder.
+func loadFolder(files fs.FS, folder string, named ...string) (list []*schemas.Manifest, faults []string) {
+	list, err := schemas.Load(files, named...)
+	if err == nil && len(list) == 0 {
+		err = fmt.Errorf("no manifest is here: %s", folder)
 	}
-	var errs []error
-	for _, e := range joined.Unwrap() {
-		if strings.Contains(e.Error(), ".yaml:") && folder != "." {
-			e = fmt.Errorf("%s%c%w", folder, filepath.Separator, e)
+	if err == nil {
+		return list, nil
+	}
+	for fault := range strings.SplitSeq(err.Error(), "\n") { // joined errors have a line each
+		if strings.Contains(fault, ".yaml:") && folder != "." {
+			fault = folder + string(filepath.Separator) + fault
 		}
-		errs = append(errs, e)
+		faults = append(faults, fault)
 	}
-	return errs
+	return nil, faults
 }
 
 // contractsAt returns the contracts at a place: a service, a published contract, manifests, or a
@@ -181,15 +177,16 @@ func (p *Program) contractsAt(ctx context.Context, place, beside string) ([]cont
 	}
 	// A file or folder comes before a commit: a branch that is called as a folder can be named by its
 	// hash, and a folder has no other name.
-	var manifests []*schemas.Manifest
-	var err error
+	load := func() ([]*schemas.Manifest, []string, error) { return loadManifests([]string{place}) }
 	if _, missing := os.Stat(place); errors.Is(missing, fs.ErrNotExist) && filepath.Ext(place) != ".yaml" {
-		manifests, err = committed(ctx, place, beside)
-	} else if manifests, err = loadManifests([]string{place}); err != nil {
-		err = console.Usage("%w", err)
+		load = func() ([]*schemas.Manifest, []string, error) { return committed(ctx, place, beside) }
 	}
-	if err != nil {
+	manifests, faults, err := load()
+	switch {
+	case err != nil:
 		return nil, err
+	case faults != nil:
+		return nil, console.Faults(console.CodeUsage, place+" has no manifests to compare", faults)
 	}
 	var list []contract.Contract
 	for _, m := range manifests {
@@ -198,34 +195,30 @@ func (p *Program) contractsAt(ctx context.Context, place, beside string) ([]cont
 	return list, nil
 }
 
-// maxCatalog bounds what a service may answer, in bytes: hundreds of blocks fit, and a service that
-// goes wrong does not fill the memory.
-const maxCatalog = 32 << 20
-
 // contractsOf asks a service for its catalog. The token is that of the service here, so it goes
 // only over TLS or to this machine.
 func (p *Program) contractsOf(ctx context.Context, address string) ([]contract.Contract, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	u, err := url.Parse(address)
 	if err != nil {
 		return nil, console.Usage("the service's URL is not valid: %w", err)
 	}
-	token := p.Variable(tokenVariable)
-	if token != "" && (req.URL.Scheme == "https" || loopback.Host(req.URL.Hostname())) {
-		req.Header.Set("Authorization", "Bearer "+token)
+	token := ""
+	if u.Scheme == "https" || loopback.Host(u.Hostname()) {
+		token = p.Variable(tokenVariable)
 	}
 	// A catalog of many blocks may take longer than the few bytes that doctor asks for.
 	client := network()
 	client.Timeout = time.Minute
-	resp, err := client.Do(req)
+	a, err := fetch(ctx, client, http.MethodGet, address, token)
 	if err != nil {
-		return nil, console.Fail(console.ExitUnreachable, "unavailable", "cannot reach the service: "+bare(err).Error(), err)
+		return nil, console.Fail(console.ExitUnreachable, "unavailable", "cannot reach the service: "+err.Error(), err)
 	}
-	defer func() { _ = resp.Body.Close() }()
+	if a.status != http.StatusOK {
+		return nil, console.Failed("the service answered %d %s, not its catalog: %s", a.status,
+			http.StatusText(a.status), address)
+	}
 	var catalog struct{ Blocks []registry.Entry }
-	if resp.StatusCode != http.StatusOK {
-		return nil, console.Failed("the service answered %s, not its catalog: %s", resp.Status, address)
-	}
-	if err := json.NewDecoder(io.LimitReader(resp.Body, maxCatalog)).Decode(&catalog); err != nil {
+	if err := json.Unmarshal(a.body, &catalog); err != nil {
 		return nil, console.Failed("the service answered what is not its catalog: %s: %w", address, err)
 	}
 	// What clients rely on is what the service says now, whatever manifests it was built from.
@@ -237,50 +230,37 @@ func (p *Program) contractsOf(ctx context.Context, address string) ([]contract.C
 }
 
 // committed reads the manifests of a commit, a branch or a tag: those of the file or folder that
-// beside names, or of the current folder where it names neither.
-func committed(ctx context.Context, ref, beside string) ([]*schemas.Manifest, error) {
+// beside names, or of the current folder where it names neither. It reads an archive of them, since
+// checking the commit out would touch the user's work tree.
+func committed(ctx context.Context, ref, beside string) ([]*schemas.Manifest, []string, error) {
 	// The commit is read where the other place lies, which may be another repository than that of
 	// the current folder.
-	folder, only := ".", ""
+	folder, named := ".", []string{}
 	if info, err := os.Stat(beside); err == nil && info.IsDir() {
 		folder = beside
 	} else if err == nil {
-		folder, only = filepath.Dir(beside), filepath.Base(beside)
+		folder, named = filepath.Dir(beside), []string{filepath.Base(beside)}
 	}
 	// A name that begins with a dash is not to be taken for an option of git's.
 	commit, err := git(ctx, folder, "rev-parse", "--verify", "--quiet", "--end-of-options", ref+"^{commit}")
 	if err != nil {
-		return nil, noCommit(ref, folder, err)
+		return nil, nil, noCommit(ref, folder, err)
 	}
-	commit = strings.TrimSpace(commit)
-	list, err := git(ctx, folder, "ls-tree", "-z", "--name-only", commit)
+	archive, err := git(ctx, folder, "archive", "--format=zip", strings.TrimSpace(commit), ":(glob)*.yaml")
 	if err != nil {
-		return nil, noCommit(ref, folder, err)
+		return nil, nil, noCommit(ref, folder, err)
 	}
-	// They are copied, because a manifest may refer to others beside it. Checking the commit out would
-	// touch the user's work tree.
-	copied, err := os.MkdirTemp("", "segment-blocks-")
-	if err != nil {
-		return nil, console.Failed("cannot copy manifests of a commit: %w", err)
-	}
-	defer func() { _ = os.RemoveAll(copied) }()
-	for name := range strings.SplitSeq(list, "\x00") {
-		if filepath.Ext(name) != ".yaml" {
-			continue
-		}
-		content, err := git(ctx, folder, "cat-file", "blob", commit+":./"+name)
+	files, err := zip.NewReader(strings.NewReader(archive), int64(len(archive)))
+	for _, name := range named {
 		if err == nil {
-			err = os.WriteFile(filepath.Join(copied, name), []byte(content), 0o600)
-		}
-		if err != nil {
-			return nil, console.Failed("cannot read %s of %s: %w", name, ref, err)
+			_, err = fs.Stat(files, name)
 		}
 	}
-	manifests, err := loadManifests([]string{filepath.Join(copied, only)})
 	if err != nil {
-		return nil, console.Usage("%s: %s", ref, strings.ReplaceAll(err.Error(), copied, folder))
+		return nil, nil, console.Usage("%s: cannot read manifests: %w", ref, err)
 	}
-	return manifests, nil
+	manifests, faults := loadFolder(files, folder, named...)
+	return manifests, faults, nil
 }
 
 // noCommit says why a place that is no file, folder or URL is no commit either. Mostly it is a

@@ -134,11 +134,11 @@ func (e *examination) run(ctx context.Context, s *settings.Settings) {
 // each fault. The warnings that other commands print to stderr are findings here.
 func (e *examination) configuration(s *settings.Settings, err error) {
 	const name = "configuration"
-	faults, invalid := errors.AsType[*settings.Error](err)
+	invalid, ok := errors.AsType[*settings.Error](err)
 	switch {
-	case invalid:
-		for _, f := range faults.Faults {
-			e.fail(name, console.ExitUsage, "%s %s", f.Where, f.Text)
+	case ok:
+		for _, fault := range invalid.Faults {
+			e.fail(name, console.ExitUsage, "%s", fault)
 		}
 		return
 	case err != nil:
@@ -179,7 +179,7 @@ func (e *examination) region(source settings.Source, base string) {
 // clock is right.
 func (e *examination) reach(ctx context.Context, client *http.Client, base string) {
 	began := time.Now()
-	a, err := fetch(ctx, client, http.MethodHead, base+"/")
+	a, err := fetch(ctx, client, http.MethodHead, base+"/", "")
 	if err != nil {
 		e.fail("reachable", console.ExitUnreachable, "no answer from %s: %s", base, err)
 		e.say(verdictNotChecked, "clock", "the receiver did not answer")

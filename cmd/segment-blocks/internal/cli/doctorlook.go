@@ -37,19 +37,22 @@ type answer struct {
 	body   []byte
 }
 
-// fetch makes one request and reads the answer. Its error does not show the URL, which may hold a
-// write key.
-func fetch(ctx context.Context, client *http.Client, method, address string) (answer, error) {
+// fetch makes one request, with a token if there is one, and reads the answer. Its error does not
+// show the URL, which may hold a write key.
+func fetch(ctx context.Context, client *http.Client, method, address, token string) (answer, error) {
 	req, err := http.NewRequestWithContext(ctx, method, address, nil)
 	if err != nil {
 		return answer{}, bare(err)
+	}
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
 	}
 	res, err := client.Do(req)
 	if err != nil {
 		return answer{}, bare(err)
 	}
 	defer func() { _ = res.Body.Close() }()
-	const most = 4 << 20 // the settings of a source with many destinations
+	const most = 32 << 20 // a catalog of hundreds of blocks, or a source with many destinations
 	body, err := io.ReadAll(io.LimitReader(res.Body, most))
 	if err != nil {
 		return answer{}, bare(err)
@@ -82,7 +85,7 @@ type publishedSettings struct {
 func lookUp(ctx context.Context, client *http.Client, cdn string, source tracking.Source) (publishedSettings, error) {
 	// The key is in the path, as in every page with Segment's snippet: there it is public.
 	key := url.PathEscape(string(source.WriteKey))
-	a, err := fetch(ctx, client, http.MethodGet, strings.TrimRight(cdn, "/")+"/v1/projects/"+key+"/settings")
+	a, err := fetch(ctx, client, http.MethodGet, strings.TrimRight(cdn, "/")+"/v1/projects/"+key+"/settings", "")
 	if err != nil {
 		return publishedSettings{}, errors.New(scrub(err.Error(), source))
 	}

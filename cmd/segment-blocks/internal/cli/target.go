@@ -264,5 +264,8 @@ func sourceFailure(err error) error {
 
 // configurationFailure is the error of settings that are not valid.
 func configurationFailure(err error) error {
+	if invalid, ok := errors.AsType[*settings.Error](err); ok {
+		return console.Faults(console.CodeConfiguration, "the configuration is not valid", invalid.Faults)
+	}
 	return console.Fail(console.ExitUsage, console.CodeConfiguration, err.Error(), err)
 }

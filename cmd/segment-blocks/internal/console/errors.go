@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
 	"github.com/aacflow/segment-blocks/internal/text"
 	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/runtime"
@@ -26,6 +25,9 @@ type Error struct {
 	code    string
 	message string
 	err     error
+	// title stands above the faults, where there are several, each on a line of its own.
+	title  string
+	faults []string
 }
 
 func (f *Error) Error() string { return f.message }
@@ -34,7 +36,7 @@ func (f *Error) Unwrap() error { return f.err }
 // The codes of failures. Those of invocations are in package runtime. Scripts match against them,
 // so they stay as they are.
 const (
-	codeUsage         = "usage"
+	CodeUsage         = "usage"
 	CodeConfiguration = "invalid_configuration"
 	codeFailed        = "failed"
 	codeChecks        = "checks_failed"
@@ -43,13 +45,20 @@ const (
 // Fail returns an Error whose text is message. The code is one of this package or of package
 // runtime.
 func Fail(exit ExitCode, code, message string, err error) error {
-	return &Error{exit, code, message, err}
+	return &Error{exit: exit, code: code, message: message, err: err}
+}
+
+// Faults returns the error of what has several faults, which a person fixes one by one. In a
+// document they are one message.
+func Faults(code, title string, faults []string) error {
+	message := title + ": " + strings.Join(faults, "; ")
+	return &Error{exit: ExitUsage, code: code, message: message, title: title, faults: faults}
 }
 
 // Usage returns the error of a command line, or of an input, that is not valid.
 func Usage(format string, args ...any) error {
 	err := fmt.Errorf(format, args...)
-	return Fail(ExitUsage, codeUsage, err.Error(), errors.Unwrap(err))
+	return Fail(ExitUsage, CodeUsage, err.Error(), errors.Unwrap(err))
 }
 
 // Failed returns an error that has no code of its own.
@@ -141,7 +150,7 @@ func errorDocument(err error) json.RawMessage {
 	// An error that is neither came from cobra, and so is about the command line.
 	invocation, ok := errors.AsType[*runtime.Error](err)
 	if !ok {
-		own := &Error{code: codeUsage}
+		own := &Error{code: CodeUsage}
 		if !errors.As(err, &own) && errors.Is(err, context.Canceled) {
 			own.code = string(runtime.Canceled)
 		}
@@ -171,7 +180,7 @@ func errorDocument(err error) json.RawMessage {
 // WriteError writes an error for a person to read. Texts from the input or from a receiver are
 // escaped, since they could hold sequences that a terminal acts upon.
 func (c *Console) WriteError(w io.Writer, err error) {
-	config, misconfigured := errors.AsType[*settings.Error](err)
+	own, ofCommand := errors.AsType[*Error](err)
 	file, faulty := errors.AsType[*workflow.FileError](err)
 	invocation, invoked := errors.AsType[*runtime.Error](err)
 	input, ok := errors.AsType[*InputError](err)
@@ -191,10 +200,10 @@ func (c *Console) WriteError(w io.Writer, err error) {
 		if file.Unlisted > 0 {
 			Writef(w, "  and %d more\n", file.Unlisted)
 		}
-	case misconfigured:
-		bad("the configuration is not valid")
-		for _, f := range config.Faults {
-			rows = append(rows, []string{f.Where + " " + f.Text})
+	case ofCommand && own.faults != nil:
+		bad(own.title)
+		for _, fault := range own.faults {
+			rows = append(rows, []string{fault})
 		}
 		WriteTable(w, rows)
 	case !invoked:

@@ -22,23 +22,11 @@ import (
 // segment-blocks folder.
 const FileName = "segment-blocks.yaml"
 
-// A Fault is one thing that is wrong with the configuration.
-type Fault struct {
-	// Where is file:line, the name of a variable, or a flag.
-	Where string
-	Text  string
-}
+// An Error lists all that is wrong with the configuration. A fault begins with file:line, the name
+// of a variable, or a flag.
+type Error struct{ Faults []string }
 
-// An Error lists all that is wrong with the configuration.
-type Error struct{ Faults []Fault }
-
-func (e *Error) Error() string {
-	texts := make([]string, len(e.Faults))
-	for i, f := range e.Faults {
-		texts[i] = f.Where + " " + f.Text
-	}
-	return "the configuration is not valid: " + strings.Join(texts, "; ")
-}
+func (e *Error) Error() string { return "the configuration is not valid: " + strings.Join(e.Faults, "; ") }
 
 // find returns the path of the file to read: the one asked for, else the first that exists, else
 // "".

@@ -126,12 +126,12 @@ func Load(o Options) (*Settings, error) {
 // loader collects all that is wrong with a configuration while it reads one.
 type loader struct {
 	*Settings
-	faults []Fault
+	faults []string
 }
 
 // refuse notes a fault. What may be a key is kept out of its text.
 func (l *loader) refuse(where, format string, args ...any) {
-	l.faults = append(l.faults, Fault{where, hide(fmt.Sprintf(format, args...))})
+	l.faults = append(l.faults, where+" "+hide(fmt.Sprintf(format, args...)))
 }
 
 // warn adds a warning. The caller of Load prints it.
