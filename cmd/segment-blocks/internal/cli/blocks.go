@@ -66,15 +66,12 @@ func newBlocksList(p *Program) *cobra.Command {
 			if len(entries) == 0 {
 				p.Note("no block matches%s", cmp.Or(schemas.DidYouMean(*category, categories), schemas.DidYouMean(*tag, tags)))
 			}
-			var rows [][]string
-			for _, e := range entries {
-				summary := e.Summary
+			console.WriteList(w, entries, func(e listed) []string {
 				if e.Deprecated != "" {
-					summary += " (deprecated)"
+					e.Summary += " (deprecated)"
 				}
-				rows = append(rows, []string{e.ID, e.Category, summary})
-			}
-			console.WriteTable(w, rows)
+				return []string{e.ID, e.Category, e.Summary}
+			})
 		})
 	})
 }

@@ -327,15 +327,12 @@ func newConfigShow(p *Program) *cobra.Command {
 			result.File = &s.File
 		}
 		return p.show(s.Output, result, func(w io.Writer) {
-			var rows [][]string
-			for _, v := range result.Settings {
-				row := []string{v.Key, shown(v.Value)}
+			console.WriteList(w, result.Settings, func(v settings.Value) []string {
 				if *origin {
-					row = append(row, v.Origin)
+					return []string{v.Key, shown(v.Value), v.Origin}
 				}
-				rows = append(rows, row)
-			}
-			console.WriteTable(w, rows)
+				return []string{v.Key, shown(v.Value)}
+			})
 			if s.File == "" {
 				p.Note("no configuration file was found; looked for %s", strings.Join(settings.SearchPath(), " and "))
 			}

@@ -171,7 +171,7 @@ func exampleFolder(t *testing.T) (string, *emulator.Server) {
 
 func TestCommitsNeedGit(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
-	_, err := committed(t.Context(), "HEAD", ".")
+	_, _, err := committed(t.Context(), "HEAD", ".")
 	require.EqualError(t, err, "cannot read manifests: no file or folder has this name, and git, which reads those of a "+
 		"commit, is not installed: HEAD")
 }
@@ -263,7 +263,9 @@ func TestExampleInputs(t *testing.T) {
 		data, err := os.ReadFile(filepath.Join("../../../../examples", name))
 		require.NoError(t, err)
 		require.NoError(t, rawjson.Check(data, rawjson.Limits{}))
-		target, err := (&Program{Console: &console.Console{}}).newTarget("placeholder", placeholderSource())
+		target, err := (&Program{Console: &console.Console{}}).newTarget(
+			&target{source: "placeholder", deliveries: newDeliveries(nil, nil)}, placeholderSource(),
+		)
 		require.NoError(t, err)
 		err = target.Validate(t.Context(), block, runtime.JSON(data))
 		assert.Equal(t, name == "refused.json", err != nil, "%s: %v", name, err)

@@ -98,9 +98,9 @@ func (d *deliveries) sender(source settings.Source, key tracking.WriteKey) (trac
 // limits, because the file has one set of them. The stores have a transport of their own: while
 // they wait for a slow receiver, invocations keep their connections.
 func (d *deliveries) store(source settings.Source) (*heldStore, error) {
-	path, err := storePath(d.settings, source)
+	path, err := d.settings.StorePath(source)
 	if err != nil {
-		return nil, err
+		return nil, configurationFailure(err)
 	}
 	if store := d.stores[path]; store != nil {
 		for other, at := range d.paths {
@@ -144,15 +144,6 @@ func (d *deliveries) store(source settings.Source) (*heldStore, error) {
 	return held, nil
 }
 
-// storePath is where a durable source keeps its messages.
-func storePath(s *settings.Settings, source settings.Source) (string, error) {
-	path, err := s.StorePath(source)
-	if err != nil {
-		return "", configurationFailure(err)
-	}
-	return path, nil
-}
-
 // storeFailure says what to do about a store that cannot be read or changed. A damaged file is
 // never replaced: it may be all that is left of the messages.
 func storeFailure(path string, err error) error {
@@ -193,7 +184,7 @@ func (d *deliveries) stranded() (list []string) {
 	return list
 }
 
-// close sends what is left to be sent for as long as ctx allows, and calls the functions of last
+// close sends what is left to be sent for as long as ctx allows, once, and calls the functions of last
 // before it closes a store. It returns the messages that stay in each store for the next run, by
 // path; those of sources that are not configured are not among them.
 func (d *deliveries) close(ctx context.Context, last ...func()) (left map[string]int, err error) {
@@ -218,6 +209,7 @@ func (d *deliveries) close(ctx context.Context, last ...func()) (left map[string
 	if d.transport != nil {
 		d.transport.CloseIdleConnections()
 	}
+	d.closers, d.stores = nil, nil
 	return left, err
 }
 

@@ -116,15 +116,13 @@ func (p *Program) announce(addr net.Addr, f emulatorFlags, token string, s *sett
 		Token string `json:"token,omitempty"`
 	}{url, url + "/emulator/v1/", string(f.mode), f.log, token}
 	return p.show(s.Output, doc, func(w io.Writer) {
-		rows := [][]string{{"send to", url}, {"look at", url + "/emulator/v1/events"}, {"mode", doc.Mode}}
-		if token != "" {
-			rows = append(rows, []string{"token", token})
-		}
-		if f.log != "" {
-			rows = append(rows, []string{"log", fmt.Sprintf("%s, %s in it", f.log, console.Count(loaded, "event"))})
+		log := f.log
+		if log != "" {
+			log += ", " + console.Count(loaded, "event") + " in it"
 		}
 		console.Writeln(w, "a local Segment is listening; nothing that it receives goes anywhere else")
-		console.WriteTable(w, rows)
+		console.WriteFields(w, "send to", url, "look at", url+"/emulator/v1/events", "mode", doc.Mode,
+			"token", token, "log", log)
 		console.Writeln(p.Stderr, "Ctrl-C stops it")
 	})
 }

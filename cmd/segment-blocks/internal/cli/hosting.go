@@ -89,23 +89,23 @@ func (p *Program) openRuntime(h *hosting, s *settings.Settings, emulate bool, op
 		return sourceFailure(err)
 	}
 	if configured && !emulate {
-		names := slices.DeleteFunc(s.Names(), func(name string) bool { return name == chosen.Name })
-		for _, name := range append([]string{chosen.Name}, names...) {
+		others := slices.DeleteFunc(s.Names(), func(name string) bool { return name == chosen.Name })
+		h.names = append([]string{chosen.Name}, others...)
+		for _, name := range h.names {
 			sender, err := p.openSource(h, s, s.Sources[name], name == chosen.Name)
 			if err != nil {
 				return err
 			}
-			h.names = append(h.names, name)
 			h.sources = append(h.sources, workflows.Source{Name: name, Target: journalTarget(name, sender.Target())})
 			options = append(options, runtime.Source(name, sender))
 		}
 		h.target, err = s.Tracking(chosen, "").URL()
 	} else {
-		if h.emulator, err = emulator.Start(emulator.AllowHosts(s.Serve.AllowHost...)); err != nil {
-			return console.Failed("cannot start the emulator: %w", err)
+		var source tracking.Source
+		if h.emulator, source, err = startEmulator(s, emulator.AllowHosts(s.Serve.AllowHost...)); err != nil {
+			return err
 		}
 		h.target, h.names, h.logger = h.emulator.URL, []string{"emulator"}, h.logger.With("emulated", true)
-		source := tracking.Source{WriteKey: emulatorKey, Endpoint: h.emulator.URL, Retry: s.Retry}
 		options = append(options, runtime.EmulatedSource("emulator", source))
 		h.sources = []workflows.Source{{Name: "emulator", Target: emulatorTarget}}
 	}

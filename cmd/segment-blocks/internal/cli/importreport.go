@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -88,28 +89,16 @@ func (r *importRun) writeSummary(w io.Writer, sum importSummary) {
 		title = r.program.Style(w).Bad("stopped before the end")
 	}
 	console.Writeln(w, title)
-	rows := [][]string{
-		{"source", strings.TrimSuffix(sum.Source+", "+sum.Endpoint, ", ")},
-		{"events", text.Grouped(sum.Events)},
-		{"accepted", text.Grouped(sum.Accepted)},
-		{"rejected", text.Grouped(sum.Rejected)},
-	}
-	if sum.RejectsFile != "" {
-		rows[3][1] += ", in " + sum.RejectsFile
-	}
-	if sum.Unsent > 0 {
-		rows = append(rows, []string{"not sent", text.Grouped(sum.Unsent) + ", or not known to have arrived"})
-	}
-	if sum.Repeated > 0 {
-		again := "at least " + text.Grouped(sum.Repeated) + " were sent again on resuming, with the same messageId"
-		rows = append(rows, []string{"repeated", again})
-	}
-	if sum.Duplicates > 0 {
-		rows = append(rows, []string{"duplicates", duplicates(sum.Counts)})
-	}
-	rows = append(rows, []string{"requests", text.Grouped(sum.Requests)}, []string{"attempts", text.Grouped(sum.Attempts)},
-		[]string{"bytes", text.Grouped(sum.Bytes)}, []string{"seconds", fmt.Sprintf("%.1f", sum.Seconds)})
-	console.WriteTable(w, rows)
+	console.WriteFields(
+		w, "source", strings.TrimSuffix(sum.Source+", "+sum.Endpoint, ", "), "events", text.Grouped(sum.Events),
+		"accepted", text.Grouped(sum.Accepted),
+		"rejected", strings.TrimSuffix(text.Grouped(sum.Rejected)+", in "+sum.RejectsFile, ", in "),
+		"not sent", some(sum.Unsent, "%s, or not known to have arrived"),
+		"repeated", some(sum.Repeated, "at least %s were sent again on resuming, with the same messageId"),
+		"duplicates", some(sum.Duplicates, duplicates), "requests", text.Grouped(sum.Requests),
+		"attempts", text.Grouped(sum.Attempts), "bytes", text.Grouped(sum.Bytes),
+		"seconds", fmt.Sprintf("%.1f", sum.Seconds),
+	)
 	switch {
 	case sum.Emulator:
 		console.Writeln(w, "that is an emulator inside this process: nothing has reached Segment")
@@ -122,9 +111,14 @@ func (r *importRun) writeSummary(w io.Writer, sum importSummary) {
 
 // duplicates says how many events have the messageId of an earlier one. It is "at least" because a
 // run remembers only the latest ids.
-func duplicates(c importer.Counts) string {
-	return "at least " + text.Grouped(c.Duplicates) + " gave the messageId of an earlier event;" +
-		" the receiver keeps one of them"
+const duplicates = "at least %s gave the messageId of an earlier event; the receiver keeps one of them"
+
+// some puts a number into a sentence, and returns "" for 0.
+func some(n int64, sentence string) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf(sentence, text.Grouped(n))
 }
 
 // noteRejected tells of the rejects of a dry run, which writes no file of them unless it is told
@@ -160,7 +154,7 @@ func (r *importRun) concludeCheck(c importer.Counts, err error) error {
 			console.Writeln(w, text.Escape(string(one.JSON())))
 		}
 		if c.Duplicates > 0 {
-			console.Writeln(w, duplicates(c))
+			console.Writeln(w, some(c.Duplicates, duplicates))
 		}
 		console.Writef(w, "%s: %s would be sent, %s would be rejected; nothing was sent\n",
 			console.Count(int(c.Events), "event"), text.Grouped(c.Accepted), text.Grouped(c.Rejected))
@@ -234,21 +228,12 @@ func exitOfDelivery(e *runtime.Error) console.ExitCode {
 func (r *importRun) showMapping(file string, columns []importer.Column) {
 	p := r.program
 	p.Note("the columns of %s become:", fileName(file))
-	var rows [][]string
-	for _, c := range columns {
-		row := []string{c.Name, c.Field}
-		if c.Name == "" {
-			row[0] = "(without a name)"
+	console.WriteList(p.Stderr, columns, func(c importer.Column) []string {
+		if c.Field != "" && c.Kind != "text" {
+			c.Field += " (" + c.Kind + ")"
 		}
-		switch {
-		case c.Field == "":
-			row[1] = "not sent"
-		case c.Kind != "text":
-			row[1] += " (" + c.Kind + ")"
-		}
-		rows = append(rows, row)
-	}
-	console.WriteTable(p.Stderr, rows)
+		return []string{cmp.Or(c.Name, "(without a name)"), cmp.Or(c.Field, "not sent")}
+	})
 }
 
 // progress shows how far an import is, on stderr. Its methods are called by one goroutine at a

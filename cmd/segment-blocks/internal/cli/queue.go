@@ -42,11 +42,7 @@ func newQueueStatus(p *Program) *cobra.Command {
 				p.Note("no source is durable, and there is no store: nothing is stored; " +
 					"see delivery in segment-blocks help environment")
 			}
-			var rows [][]string
-			for _, one := range list {
-				rows = append(rows, one.row())
-			}
-			console.WriteTable(w, rows)
+			console.WriteList(w, list, queueState.row)
 		}), err)
 	})
 }
@@ -287,13 +283,11 @@ func (p *Program) writeChecked(w io.Writer, list []checkedStore) {
 		} else {
 			console.Writeln(w, p.Style(w).Bad(text.Escape(one.Problem)))
 		}
-		var rows [][]string
-		for _, stats := range one.Sources {
-			rows = append(rows, []string{
+		console.WriteList(w, one.Sources, func(stats delivery.Stats) []string {
+			return []string{
 				stats.Source, text.Grouped(int64(stats.Waiting)) + " waiting", text.Grouped(int64(stats.Dead)) + " dead",
 				text.Grouped(int64(stats.Damaged)) + " damaged",
-			})
-		}
-		console.WriteTable(w, rows)
+			}
+		})
 	}
 }

@@ -154,9 +154,9 @@ type ownStore struct{ source, path string }
 // store there is no path; the others are listed all the same.
 func ownStores(s *settings.Settings) (list []ownStore, err error) {
 	for _, name := range durableNames(s) {
-		path, failed := storePath(s, s.Sources[name])
+		path, failed := s.StorePath(s.Sources[name])
 		if failed != nil {
-			err = failed
+			err = configurationFailure(failed)
 		} else if !slices.ContainsFunc(list, func(other ownStore) bool { return other.path == path }) {
 			list = append(list, ownStore{name, path})
 		}
@@ -235,9 +235,9 @@ func (p *Program) findQueue(cmd *cobra.Command, s *settings.Settings, file strin
 	case wrong != nil && !asked:
 		return nil, sourceFailure(wrong)
 	case configured && source.Way() == settings.Durable:
-		path, err := storePath(s, source)
+		path, err := s.StorePath(source)
 		if err != nil {
-			return nil, err
+			return nil, configurationFailure(err)
 		}
 		return openPath(cmd.Context(), name, path)
 	}

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -75,7 +76,7 @@ func newRun(p *Program) *cobra.Command {
 			err = p.printDocument(format, res, *receipt, attempts)
 		}
 		var became *outcome
-		if err == nil && t.deliveries != nil {
+		if err == nil && len(t.deliveries.stores) > 0 {
 			became, err = p.drain(cmd.Context(), t, res.Receipt, began, *drain)
 		}
 		if err == nil && format == "text" {
@@ -122,16 +123,11 @@ func (p *Program) printDocument(format string, res *runtime.Result, receipt bool
 // come last, where they are seen.
 func (p *Program) printText(t *target, res *runtime.Result, became *outcome, attempts []runtime.Attempt) {
 	console.Writef(p.Stdout, "%s %s\n", res.Receipt.Block, p.Style(p.Stdout).Good("succeeded"))
-	var rows [][]string
 	// A text stands without its quotes, unless it is empty and would look like a gap.
-	for _, m := range rawjson.OpenObject(res.Output) {
-		value := string(m.Value)
-		if text, ok := rawjson.Text(m.Value); ok && text != "" {
-			value = text
-		}
-		rows = append(rows, []string{m.Name, value})
-	}
-	console.WriteTable(p.Stdout, rows)
+	console.WriteList(p.Stdout, rawjson.OpenObject(res.Output), func(m rawjson.Member) []string {
+		text, _ := rawjson.Text(m.Value)
+		return []string{m.Name, cmp.Or(text, string(m.Value))}
+	})
 	for _, line := range receiptLines(t, res.Receipt, became) {
 		p.Prose(p.Stdout, line)
 	}
@@ -203,7 +199,6 @@ func (p *Program) drain(
 ) (*outcome, error) {
 	ctx, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
-	// From here on closing is up to this function, whatever becomes of it.
 	d := t.deliveries
 	lastError := d.lastError(ctx)
 	// The store is read between its last delivery and its close. Earlier the counts would still
@@ -213,7 +208,6 @@ func (p *Program) drain(
 	left, err := d.close(ctx, func() {
 		f, reading = outcomeOf(d.stores[d.paths[t.source]].Store, t.source, r.MessageIDs, began)
 	})
-	t.deliveries = nil
 	if lastError != "" {
 		p.Warn("%s", lastError)
 	}
@@ -347,12 +341,10 @@ func (p *Program) preview(
 // shown.
 func writeRequest(w io.Writer, s console.Style, r runtime.Request) {
 	console.Writeln(w, s.Strong(text.Escape(r.Method+" "+r.URL)))
-	var rows [][]string
 	// Sorted, so that two previews can be compared.
-	for _, name := range slices.Sorted(maps.Keys(r.Header)) {
-		rows = append(rows, []string{name + ":", strings.Join(r.Header[name], ", ")})
-	}
-	console.WriteTable(w, rows)
+	console.WriteList(w, slices.Sorted(maps.Keys(r.Header)), func(name string) []string {
+		return []string{name + ":", strings.Join(r.Header[name], ", ")}
+	})
 	// A request of one message has the limit of a message. Segment refuses or drops what is above a
 	// limit, so the size is shown before that matters.
 	limit := tracking.MaxMessageBytes

@@ -219,33 +219,32 @@ func (p *Program) announceServe(url string, h *hosting, s *settings.Settings) er
 		url, url + "/catalog/", url + "/v1/blocks", url + "/openapi.json", url + "/mcp", h.names, h.target,
 		h.emulator == nil, h.deliveries.ways, "",
 	}
-	// How a source delivers is said where success means something else than usual.
-	var rows [][]string
-	for _, name := range h.names {
-		switch h.deliveries.ways[name] {
-		case settings.Coalesced:
-			rows = append(rows, []string{name, "coalesced: calls that come together share requests"})
-		case settings.Durable:
-			rows = append(rows, []string{name, "durable: success means stored in " + h.deliveries.paths[name]})
-		}
-	}
 	if h.flows != nil {
 		doc.Workflows = url + "/v1/workflows"
-		rows = append(rows, []string{"workflows", doc.Workflows})
 	}
 	return p.show(s.Output, doc, func(w io.Writer) {
-		target, last := h.target+", events are real", []string{"sources", strings.Join(h.names, ", ")}
+		target, sources, events := h.target+", events are real", strings.Join(h.names, ", "), ""
 		switch {
 		case h.emulator != nil:
 			target = h.target + ", an emulator inside this process: no event is real"
-			last = []string{"look at", h.emulator.URL + "/emulator/v1/events"}
+			sources, events = "", h.emulator.URL+"/emulator/v1/events"
 		case isLocal(h.target):
 			target = h.target + ", a receiver on this machine"
 		}
+		fields := []string{
+			"catalog", doc.Catalog, "REST", doc.REST, "OpenAPI", doc.OpenAPI, "MCP", doc.MCP, "target", target,
+			"sources", sources, "look at", events,
+		}
+		// How a source delivers is said where success means something else than usual.
+		for _, name := range h.names {
+			says := map[string]string{
+				settings.Coalesced: "coalesced: calls that come together share requests",
+				settings.Durable:   "durable: success means stored in " + h.deliveries.paths[name],
+			}
+			fields = append(fields, name, says[h.deliveries.ways[name]])
+		}
 		console.Writeln(w, "the blocks are being served")
-		console.WriteTable(w, append([][]string{
-			{"catalog", doc.Catalog}, {"REST", doc.REST}, {"OpenAPI", doc.OpenAPI}, {"MCP", doc.MCP}, {"target", target}, last,
-		}, rows...))
+		console.WriteFields(w, append(fields, "workflows", doc.Workflows)...)
 		console.Writeln(p.Stderr, "Ctrl-C stops it")
 	})
 }

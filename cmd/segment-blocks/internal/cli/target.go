@@ -40,7 +40,7 @@ type target struct {
 	emulator *emulator.Server
 	// sends is the source itself, with the endpoint and the write key.
 	sends tracking.Source
-	// deliveries holds the store, nil unless the source is durable.
+	// deliveries holds the store, if the source is durable.
 	deliveries *deliveries
 }
 
@@ -102,45 +102,39 @@ func (p *Program) open(s *settings.Settings, o opening) (*target, error) {
 	default:
 		return nil, sourceFailure(err)
 	}
-	if source.Way() == settings.Durable && !o.looks && !o.direct {
-		return p.openDurable(s, source, key)
-	}
 	to := s.Tracking(source, key) // also of a coalesced source: a single call has none to share a request with
 	to.InFlight = o.inFlight
-	return p.newTarget(source.Name, to, o.options...)
-}
-
-// openDurable opens a durable source. The command reports at its end what became of the messages.
-func (p *Program) openDurable(s *settings.Settings, source settings.Source, key tracking.WriteKey) (*target, error) {
 	d := newDeliveries(s, slog.New(slog.DiscardHandler))
-	sender, err := d.sender(source, key)
-	if err != nil {
-		return nil, err
+	var sender tracking.Sender = to
+	if source.Way() == settings.Durable && !o.looks && !o.direct {
+		if sender, err = d.sender(source, key); err != nil {
+			return nil, err
+		}
 	}
-	t, err := p.newTarget(source.Name, sender)
-	if err != nil {
-		return nil, errors.Join(err, d.abandon())
-	}
-	t.deliveries = d
 	for _, text := range append(d.notices, d.stranded()...) {
 		p.Warn("%s", text)
 	}
-	return t, nil
+	return p.newTarget(&target{source: source.Name, deliveries: d}, sender, o.options...)
 }
 
 // openEmulator starts an emulator in this process, and returns it as the target.
 func (p *Program) openEmulator(s *settings.Settings, o opening) (*target, error) {
-	server, err := emulator.Start(o.emulator...)
-	if err != nil {
-		return nil, console.Failed("cannot start the emulator: %w", err)
-	}
-	to := tracking.Source{WriteKey: emulatorKey, Endpoint: server.URL, Retry: s.Retry, InFlight: o.inFlight}
-	t, err := p.newTarget("emulator", to, o.options...)
+	server, to, err := startEmulator(s, o.emulator...)
 	if err != nil {
 		return nil, err
 	}
-	t.emulator = server
-	return t, nil
+	to.InFlight = o.inFlight
+	t := &target{source: "emulator", emulator: server, deliveries: newDeliveries(s, slog.New(slog.DiscardHandler))}
+	return p.newTarget(t, to, o.options...)
+}
+
+// startEmulator starts an emulator in this process, and returns it with the source that sends to it.
+func startEmulator(s *settings.Settings, options ...emulator.Option) (*emulator.Server, tracking.Source, error) {
+	server, err := emulator.Start(options...)
+	if err != nil {
+		return nil, tracking.Source{}, console.Failed("cannot start the emulator: %w", err)
+	}
+	return server, tracking.Source{WriteKey: emulatorKey, Endpoint: server.URL, Retry: s.Retry}, nil
 }
 
 // disclose says that events went to the emulator, if any did: a refused input goes nowhere. It is
@@ -158,10 +152,10 @@ func (p *Program) noteEmulator(doing string) {
 	p.Note("to send to Segment, set SEGMENT_WRITE_KEY and SEGMENT_REGION (us or eu); see segment-blocks help environment")
 }
 
-// newTarget returns a target that sends to one source. The key of the emulator marks a source as
-// emulated, so that its receipts say so wherever they end up.
-func (p *Program) newTarget(name string, sender tracking.Sender, options ...runtime.Option) (*target, error) {
-	t := &target{source: name, sends: sender.Target()}
+// newTarget gives a target its runtime, and closes it if there is something wrong with the source. The
+// key of the emulator marks a source as emulated, so that its receipts say so wherever they end up.
+func (p *Program) newTarget(t *target, sender tracking.Sender, options ...runtime.Option) (*target, error) {
+	t.sends = sender.Target()
 	add := runtime.Source
 	if t.sends.WriteKey == emulatorKey {
 		add = runtime.EmulatedSource
@@ -169,8 +163,9 @@ func (p *Program) newTarget(name string, sender tracking.Sender, options ...runt
 	// The command reports a failure itself. The log is for the stacks of panics.
 	logger := slog.New(slog.NewTextHandler(p.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))
 	var err error
-	options = append(options, add(name, sender), runtime.Logger(logger))
+	options = append(options, add(t.source, sender), runtime.Logger(logger))
 	if t.Runtime, err = runtime.New(p.registry(), options...); err != nil {
+		t.close()
 		return nil, sourceFailure(err)
 	}
 	return t, nil
@@ -195,10 +190,10 @@ func (p *Program) mentionRegion(name string, source tracking.Source) {
 func (t *target) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	_ = t.Close(ctx)
-	if t.deliveries != nil {
-		_ = t.deliveries.abandon()
+	if t.Runtime != nil {
+		_ = t.Close(ctx)
 	}
+	_ = t.deliveries.abandon()
 	if t.emulator != nil {
 		_ = t.emulator.Close(ctx)
 	}

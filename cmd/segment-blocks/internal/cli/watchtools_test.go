@@ -93,10 +93,10 @@ func TestWatchTools(t *testing.T) {
 	for arguments, says := range map[string]string{
 		`{"messageId":"` + list.Events[0].MessageID + `"}`: "it is stored",
 		`{"messageId":"m-2"}`:                              "may not have been sent",
-		`{"limit":0}`:                                      "limit must be 1 to 50: 0",
-		`{"limit":51}`:                                     "limit must be 1 to 50: 51",
-		`{"messageID ":1}`:                                 "unknown field",
-		`[]`:                                               "cannot unmarshal",
+		`{"limit":0}`:                                      "limit must be at least 1: 0",
+		`{"limit":51}`:                                     "limit must be at most 50: 51",
+		`{"messageID ":1}`:                                 "messageID  is not a known parameter",
+		`[]`:                                               "must be a JSON object",
 	} {
 		failed, text := call("explain_discard", arguments)
 		require.True(t, failed, text)

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/aacflow/segment-blocks/internal/text"
@@ -189,31 +190,25 @@ func (c *Console) WriteError(w io.Writer, err error) {
 	}
 	// What lists faults has a title without a colon, and what has one cause is a single line.
 	bad := func(title string) { Writeln(w, c.Style(w).Bad(text.Escape(title))) }
-	var rows [][]string
 	switch {
 	case faulty:
 		bad(file.File + " is no workflow that can run, nothing was sent")
-		for _, f := range file.Faults {
-			rows = append(rows, []string{fmt.Sprintf("%d:%d", f.Line, f.Column), f.Message})
-		}
-		WriteTable(w, rows)
+		WriteList(w, file.Faults, func(f workflow.Fault) []string {
+			return []string{fmt.Sprintf("%d:%d", f.Line, f.Column), f.Message}
+		})
 		if file.Unlisted > 0 {
 			Writef(w, "  and %d more\n", file.Unlisted)
 		}
 	case ofCommand && own.faults != nil:
 		bad(own.title)
-		for _, fault := range own.faults {
-			rows = append(rows, []string{fault})
-		}
-		WriteTable(w, rows)
+		WriteList(w, own.faults, func(fault string) []string { return []string{fault} })
 	case !invoked:
 		c.labelled(w, c.Style(w).Bad, "error:", Sentence(err))
 	case len(invocation.Violations) > 0 && invocation.Code != runtime.InvalidOutput:
 		bad(invocation.Block + " refused its input" + input.At + ", nothing was sent")
-		for _, v := range invocation.Violations {
-			rows = append(rows, []string{input.place(v.Path), v.Code, v.Message})
-		}
-		WriteTable(w, rows)
+		WriteList(w, invocation.Violations, func(v schemas.Violation) []string {
+			return []string{input.place(v.Path), v.Code, v.Message}
+		})
 	default:
 		bad(invocation.Error())
 		writeItems(w, invocation)
@@ -254,20 +249,14 @@ func WriteAttempts(w io.Writer, attempts []runtime.Attempt) {
 // batch may have thousands, and all of them fail when the receiver is away.
 func writeItems(w io.Writer, e *runtime.Error) {
 	const most = 20
-	var rows [][]string
-	left := 0
-	for _, item := range e.Items {
-		switch {
-		case item.Status == runtime.ItemAccepted:
-		case len(rows) == most:
-			left++
-		default:
-			rows = append(rows, []string{fmt.Sprintf("message %d", item.Index), string(item.Status), item.MessageID})
-		}
-	}
-	WriteTable(w, rows)
-	if left > 0 {
-		Writef(w, "  and %d more; --output json lists them all\n", left)
+	items := slices.DeleteFunc(slices.Clone(e.Items), func(item runtime.Item) bool {
+		return item.Status == runtime.ItemAccepted
+	})
+	WriteList(w, items[:min(most, len(items))], func(item runtime.Item) []string {
+		return []string{fmt.Sprintf("message %d", item.Index), string(item.Status), item.MessageID}
+	})
+	if len(items) > most {
+		Writef(w, "  and %d more; --output json lists them all\n", len(items)-most)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -80,6 +81,21 @@ func PageWidth(w io.Writer) int {
 // WriteTable writes rows with aligned columns, two spaces in front and between. The last column is
 // as long as it is; on a terminal it goes on below itself.
 func WriteTable(w io.Writer, rows [][]string) { WriteTableWithin(w, rows, Columns(w)) }
+
+// WriteList writes a row of a table for each element of a list.
+func WriteList[T any](w io.Writer, list []T, row func(T) []string) {
+	var rows [][]string
+	for _, one := range list {
+		rows = append(rows, row(one))
+	}
+	WriteTable(w, rows)
+}
+
+// WriteFields writes names and values in turn as a table, and leaves out what has no value.
+func WriteFields(w io.Writer, namesAndValues ...string) {
+	fields := slices.Collect(slices.Chunk(namesAndValues, 2))
+	WriteTable(w, slices.DeleteFunc(fields, func(field []string) bool { return field[1] == "" }))
+}
 
 // WriteTableWithin is [WriteTable] for lines of at most width characters; 0 is no limit.
 func WriteTableWithin(w io.Writer, rows [][]string, width int) {

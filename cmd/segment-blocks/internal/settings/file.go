@@ -26,7 +26,9 @@ const FileName = "segment-blocks.yaml"
 // of a variable, or a flag.
 type Error struct{ Faults []string }
 
-func (e *Error) Error() string { return "the configuration is not valid: " + strings.Join(e.Faults, "; ") }
+func (e *Error) Error() string {
+	return "the configuration is not valid: " + strings.Join(e.Faults, "; ")
+}
 
 // find returns the path of the file to read: the one asked for, else the first that exists, else
 // "".
