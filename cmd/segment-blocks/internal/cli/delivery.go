@@ -36,8 +36,8 @@ type deliveries struct {
 	// transport, which is nil until there is a store.
 	stores    map[string]*heldStore
 	transport *http.Transport
-	// ways and paths have the way of each source, and the path of its store.
-	ways, paths map[string]string
+	// paths has the path of each durable source's store.
+	paths map[string]string
 	// notices are what the logger has been told and a command without a log should say.
 	notices []string
 }
@@ -51,18 +51,13 @@ type heldStore struct {
 
 // newDeliveries returns deliveries without a source.
 func newDeliveries(s *settings.Settings, logger *slog.Logger) *deliveries {
-	return &deliveries{
-		settings: s, logger: logger,
-		stores: map[string]*heldStore{}, ways: map[string]string{}, paths: map[string]string{},
-	}
+	return &deliveries{settings: s, logger: logger, stores: map[string]*heldStore{}, paths: map[string]string{}}
 }
 
 // sender returns a source with its way of delivery.
 func (d *deliveries) sender(source settings.Source, key tracking.WriteKey) (tracking.Sender, error) {
 	target := d.settings.Tracking(source, key)
-	way := source.Way()
-	d.ways[source.Name] = way
-	switch way {
+	switch source.Way() {
 	case settings.Coalesced:
 		// It has no file to share, so each source has a queue of its own, closed by itself.
 		sender, closeSource := delivery.Coalesce(target, delivery.CoalesceOptions{Logger: d.logger})

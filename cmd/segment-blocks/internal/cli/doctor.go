@@ -289,13 +289,9 @@ func (p *Program) printChecks(chosen string, checks []check) error {
 // Color only repeats what the word says.
 func painted(s console.Style, v verdict) string {
 	text := fmt.Sprintf("%-11s", v)
-	switch v {
-	case verdictOK:
-		return s.Good(text)
-	case verdictWarning:
-		return s.Warn(text)
-	case verdictFailed:
-		return s.Bad(text)
+	paint := map[verdict]func(string) string{verdictOK: s.Good, verdictWarning: s.Warn, verdictFailed: s.Bad}[v]
+	if paint == nil {
+		return text
 	}
-	return text
+	return paint(text)
 }

@@ -98,7 +98,12 @@ func newExportAACFlow(p *Program) *cobra.Command {
 	engine := aacflow.Sim08
 	addChoice(cmd, &engine, "engine", "form of Sim in the fork: "+text.Or(aacflow.Engines()...), aacflow.Engines()...)
 	_ = cmd.MarkFlagDirname("out")
-	fork, yes := addApply(cmd)
+	// A fork takes all of its form of Sim, so there is no format or folder to choose beside it.
+	fork := flags.String("apply", "", "`folder` of a fork to add the blocks to; shows the differences")
+	yes := flags.Bool("yes", false, "with --apply, write them")
+	_ = cmd.MarkFlagDirname("apply")
+	cmd.MarkFlagsMutuallyExclusive("apply", "out")
+	cmd.MarkFlagsMutuallyExclusive("apply", "format")
 	_ = cmd.RegisterFlagCompletionFunc("block", func(
 		cmd *cobra.Command, _ []string, typed string,
 	) ([]string, cobra.ShellCompDirective) {
@@ -230,17 +235,6 @@ func place(folder string, files []aacflow.File, force bool) (placed, error) {
 		}
 	}
 	return result, nil
-}
-
-// addApply adds the flags that give a fork the blocks. A fork takes all of its form of Sim, so
-// there is no format or folder to choose beside it.
-func addApply(cmd *cobra.Command) (fork *string, yes *bool) {
-	fork = cmd.Flags().String("apply", "", "`folder` of a fork to add the blocks to; shows the differences")
-	yes = cmd.Flags().Bool("yes", false, "with --apply, write them")
-	_ = cmd.MarkFlagDirname("apply")
-	cmd.MarkFlagsMutuallyExclusive("apply", "out")
-	cmd.MarkFlagsMutuallyExclusive("apply", "format")
-	return fork, yes
 }
 
 // applied is what was done to a fork, or would be. Commands are the fork's own checks to run, and

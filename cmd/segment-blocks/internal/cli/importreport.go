@@ -254,20 +254,15 @@ type progress struct {
 // newProgress returns a progress of a kind. A bar needs a terminal that can move its cursor; a log
 // gets a line now and then, and a program one every second.
 func (p *Program) newProgress(kind string) *progress {
-	s := &progress{kind: kind, w: p.Stderr, every: 100 * time.Millisecond, started: time.Now(), last: time.Now()}
-	if kind == "auto" {
-		s.kind = "plain"
-		if console.IsTerminal(p.Stderr) && p.Variable("TERM") != "dumb" {
-			s.kind = "bar"
-		}
+	switch {
+	case kind != "auto":
+	case console.IsTerminal(p.Stderr) && p.Variable("TERM") != "dumb":
+		kind = "bar"
+	default:
+		kind = "plain"
 	}
-	switch s.kind {
-	case "json":
-		s.every = time.Second
-	case "plain":
-		s.every = 5 * time.Second
-	}
-	return s
+	every := map[string]time.Duration{"bar": 100 * time.Millisecond, "json": time.Second, "plain": 5 * time.Second}
+	return &progress{kind: kind, w: p.Stderr, every: every[kind], started: time.Now(), last: time.Now()}
 }
 
 // show takes the newest counts and shows them, unless it has done so a moment ago.

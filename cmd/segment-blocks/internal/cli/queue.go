@@ -54,15 +54,13 @@ func newQueueList(p *Program) *cobra.Command {
 	limit := cmd.Flags().Int("limit", 100, "most messages to list; 0 for all")
 	return p.ofQueue(cmd, true, func(s *settings.Settings, q *storeQueue, _ []string) error {
 		// It reads one message more than it lists, to know whether there are more.
-		list, more := []delivery.StoredMessage{}, false
-		err := q.visit(func(m delivery.StoredMessage) bool {
-			if more = *limit > 0 && len(list) == *limit; !more {
-				list = append(list, m)
+		list, err := []delivery.StoredMessage{}, error(nil)
+		for m := range q.messages(&err) {
+			if *limit > 0 && len(list) == *limit {
+				p.Note("there are more; --limit 0 lists them all")
+				break
 			}
-			return !more
-		})
-		if more {
-			p.Note("there are more; --limit 0 lists them all")
+			list = append(list, m)
 		}
 		return errors.Join(p.show(s.Output, list, func(w io.Writer) {
 			switch {
@@ -85,20 +83,15 @@ func newQueueShow(p *Program) *cobra.Command {
 			return err
 		}
 		// A store has no index by the numbers that are printed, and stops at the one that is looked for.
-		var found *delivery.StoredMessage
-		err = q.visit(func(m delivery.StoredMessage) bool {
+		for m := range q.messages(&err) {
 			if m.ID == ids[0] {
-				found = &m
+				return p.Print(document(s), m)
 			}
-			return found == nil
-		})
-		switch {
-		case err != nil:
-			return err
-		case found == nil:
-			return console.Failed("the source has no such message: %d", ids[0])
 		}
-		return p.Print(document(s), found)
+		if err == nil {
+			err = console.Failed("the source has no such message: %d", ids[0])
+		}
+		return err
 	})
 }
 
@@ -125,12 +118,11 @@ func (p *Program) newQueueChange(verb, short, past string) *cobra.Command {
 		if *all {
 			// Nobody has named the damaged ones that --all has left, so the command does.
 			damaged := 0
-			err = q.visit(func(m delivery.StoredMessage) bool {
+			for m := range q.messages(&err) {
 				if m.Damaged {
 					damaged++
 				}
-				return true
-			})
+			}
 			if damaged > 0 {
 				p.Note("not %s: %s", past, console.Count(damaged, "damaged dead letter"))
 			}
@@ -151,14 +143,14 @@ func newQueueExport(p *Program) *cobra.Command {
 		out := json.NewEncoder(p.Stdout)
 		out.SetEscapeHTML(false)
 		// What is damaged is not what was stored, and importing it would send something else.
-		damaged := 0
-		err := q.visit(func(m delivery.StoredMessage) bool {
+		damaged, err := 0, error(nil)
+		for m := range q.messages(&err) {
 			if m.Damaged {
 				damaged++
-				return true
+			} else if out.Encode(m.Message) != nil {
+				break // stdout remembers its error
 			}
-			return out.Encode(m.Message) == nil // stdout remembers its error
-		})
+		}
 		if damaged > 0 {
 			p.Warn("%s and not printed; segment-blocks queue list --output json shows what there is",
 				messages(damaged, "is damaged", "are damaged"))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"os"
 	"slices"
 	"strings"
@@ -298,13 +299,15 @@ func (q *storeQueue) stats() ([]delivery.Stats, error) {
 	return answer.Stats, storeFailure(q.path, err)
 }
 
-// visit calls do with the dead letters of the source, or with what waits, until it returns false.
-// The error of a damaged store comes after all that can be read of it.
-func (q *storeQueue) visit(do func(delivery.StoredMessage) bool) error {
+// messages are the dead letters of the source, or what waits. When the loop over them has ended, err
+// is what was wrong: that of a damaged store comes after all that can be read of it.
+func (q *storeQueue) messages(err *error) iter.Seq[delivery.StoredMessage] {
 	r := queueRequest{Do: "dead", Source: q.source}
 	if q.waiting {
 		r.Do = "waiting"
 	}
-	_, err := q.ask(q.ctx, r, do)
-	return storeFailure(q.path, err)
+	return func(yield func(delivery.StoredMessage) bool) {
+		_, failed := q.ask(q.ctx, r, yield)
+		*err = storeFailure(q.path, failed)
+	}
 }

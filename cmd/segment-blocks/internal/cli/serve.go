@@ -217,7 +217,14 @@ func (p *Program) announceServe(url string, h *hosting, s *settings.Settings) er
 		Workflows string `json:"workflows,omitempty"`
 	}{
 		url, url + "/catalog/", url + "/v1/blocks", url + "/openapi.json", url + "/mcp", h.names, h.target,
-		h.emulator == nil, h.deliveries.ways, "",
+		h.emulator == nil,
+		map[string]string{},
+		"",
+	}
+	for _, name := range h.names {
+		if h.emulator == nil {
+			doc.Delivery[name] = s.Sources[name].Way()
+		}
 	}
 	if h.flows != nil {
 		doc.Workflows = url + "/v1/workflows"
@@ -241,7 +248,7 @@ func (p *Program) announceServe(url string, h *hosting, s *settings.Settings) er
 				settings.Coalesced: "coalesced: calls that come together share requests",
 				settings.Durable:   "durable: success means stored in " + h.deliveries.paths[name],
 			}
-			fields = append(fields, name, says[h.deliveries.ways[name]])
+			fields = append(fields, name, says[doc.Delivery[name]])
 		}
 		console.Writeln(w, "the blocks are being served")
 		console.WriteFields(w, append(fields, "workflows", doc.Workflows)...)

@@ -7,10 +7,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/agnivade/levenshtein"
-
 	"github.com/aacflow/segment-blocks/internal/loopback"
 	"github.com/aacflow/segment-blocks/internal/paths"
+	"github.com/aacflow/segment-blocks/schemas"
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
@@ -122,6 +121,7 @@ func (s *Settings) unknownVariables() {
 	for _, source := range s.Sources { // a source may name any variable
 		known = append(known, source.WriteKeyEnv)
 	}
+	ours := slices.DeleteFunc(slices.Clone(known), func(name string) bool { return !strings.HasPrefix(name, "SEGMENT_") })
 	// Kubernetes sets these in each pod for a service called segment or segment-blocks.
 	kubernetes := regexp.MustCompile(`_SERVICE_(HOST|PORT.*)$|_PORT(_\d+_.*)?$`)
 	for _, pair := range slices.Sorted(slices.Values(s.options.Environ)) {
@@ -129,30 +129,14 @@ func (s *Settings) unknownVariables() {
 		if value == "" || slices.Contains(known, name) || kubernetes.MatchString(name) {
 			continue
 		}
-		near := nearest(name, known)
-		const unread = "the environment variable %s is not one that segment-blocks reads; "
+		// A variable called REGION is somebody else's. In lower case it is no end of SEGMENT_REGION.
+		near := strings.ReplaceAll(schemas.DidYouMean(strings.ToLower(name), ours), `"`, "")
+		const unread = "the environment variable %s is not one that segment-blocks reads"
 		switch {
 		case near != "":
-			s.warn(unread+"did you mean %s?", name, near)
+			s.warn(unread+"%s", name, near)
 		case strings.HasPrefix(name, "SEGMENT_"):
-			s.warn(unread+"segment-blocks help environment lists those", name)
+			s.warn(unread+"; segment-blocks help environment lists those", name)
 		}
 	}
-}
-
-// nearest returns the known name that differs from name in at most two letters, ignoring
-// underscores, or "".
-func nearest(name string, known []string) string {
-	plain := func(s string) string { return strings.ToUpper(strings.ReplaceAll(s, "_", "")) }
-	best, distance := "", 3
-	for _, k := range known {
-		// A long name is nobody's slip, and its distance takes time.
-		if !strings.HasPrefix(k, "SEGMENT_") || len(name) > 2*len(k) {
-			continue
-		}
-		if d := levenshtein.ComputeDistance(plain(name), plain(k)); d < distance {
-			best, distance = k, d
-		}
-	}
-	return best
 }

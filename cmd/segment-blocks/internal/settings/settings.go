@@ -215,45 +215,43 @@ func (l *loader) readFlags() {
 	}
 }
 
-// decode fills the fields from the values. A source inherits the retry settings that it lacks.
+// decode fills the fields from the values, as YAML would: it gives its fields the names of Go's in
+// lower case, and reads durations. A source inherits the retry settings that it lacks.
 func (s *Settings) decode() error {
+	tree := map[string]any{}
+	put := func(path []string, value any) {
+		last := len(path) - 1
+		value, at := negativeForNone(path, value), tree
+		for i, name := range path[:last] {
+			if i != 1 || path[0] != "sources" {
+				name = strings.ToLower(name)
+			}
+			if at[name] == nil {
+				at[name] = map[string]any{}
+			}
+			at = at[name].(map[string]any)
+		}
+		at[strings.ToLower(path[last])] = value
+	}
 	for key, value := range s.values {
-		if !strings.HasPrefix(key, "sources.") {
-			if err := assign(s, key, value); err != nil {
-				return err
+		put(strings.Split(key, "."), value)
+		for name := range s.Sources {
+			if own := "sources." + name + "." + key; strings.HasPrefix(key, "retry.") && s.values[own] == nil {
+				put(strings.Split(own, "."), value)
 			}
 		}
-	}
-	for name := range s.Sources {
-		source := Source{Name: name}
-		source.Retry = s.Retry
-		for key, value := range s.values {
-			if own, ok := strings.CutPrefix(key, "sources."+name+"."); ok {
-				if err := assign(&source, own, value); err != nil {
-					return err
-				}
-			}
-		}
-		s.Sources[name] = source
-	}
-	return nil
-}
-
-// assign sets the field that a key names. YAML gives its fields the names of Go's in lower case,
-// and reads durations.
-func assign(to any, key string, value any) error {
-	path := strings.Split(key, ".")
-	tree := negativeForNone(path, value)
-	for _, name := range slices.Backward(path) {
-		tree = map[string]any{strings.ToLower(name): tree}
 	}
 	data, err := yaml.Marshal(tree)
-	if err != nil {
-		return err
+	if err == nil {
+		d := yaml.NewDecoder(bytes.NewReader(data))
+		d.KnownFields(true)
+		err = d.Decode(s)
 	}
-	d := yaml.NewDecoder(bytes.NewReader(data))
-	d.KnownFields(true)
-	return d.Decode(to)
+	for name, source := range s.Sources {
+		source.Name = name
+		s.Sources[name] = source
+	}
+	return err
 }
 
 // negativeForNone returns the value of a setting as the package that applies it takes it. In Go 0

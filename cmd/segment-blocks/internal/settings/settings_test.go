@@ -290,6 +290,7 @@ func TestMisspeltVariables(t *testing.T) {
 		"SEGMENT_BLOCKS_SERVICE_HOST": "", // Kubernetes
 		"SEGMENT_PORT_80_TCP_ADDR":    "",
 		"REGION":                      "",
+		"WRITE_KEY":                   "",
 		"OUTPUT":                      "",
 		"SEGMENT_WRITEKEI":            "did you mean SEGMENT_WRITE_KEY?",
 	} {
