@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/cli"
+	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
 )
 
 func main() {
@@ -34,5 +35,5 @@ func main() {
 		signal.Ignore(syscall.SIGHUP)
 		stop()
 	})
-	os.Exit(cli.Run(ctx, cli.Process()))
+	os.Exit(cli.Run(ctx, &cli.Program{Console: console.Process()}))
 }

@@ -27,11 +27,6 @@ type Program struct {
 	inputs map[*cobra.Command]*blockInput
 }
 
-// Process returns the Program of this process.
-func Process() *Program {
-	return &Program{Console: console.Process()}
-}
-
 // Run runs the command and returns what the process is to exit with. When ctx ends, the command was
 // interrupted. A panic of the command is reported with its stack, and is an error of the code
 // internal.

@@ -80,7 +80,8 @@ func (p *Program) serveEmulator(ctx context.Context, f emulatorFlags, s *setting
 	case err != nil:
 		return errors.Join(console.Usage("%w", err), ln.Close())
 	}
-	if err := p.announce(ln.Addr(), f, token, s, e.Stats().Kept); err != nil {
+	loaded := e.Stats()
+	if err := p.announce(ln.Addr(), f, token, s, loaded.Kept); err != nil {
 		return errors.Join(err, ln.Close(), e.Close())
 	}
 	// The watcher outlives ctx, to print what came last.
@@ -89,7 +90,9 @@ func (p *Program) serveEmulator(ctx context.Context, f emulatorFlags, s *setting
 	go func() {
 		defer close(watched)
 		if !f.quiet {
-			newWatcher(p, e).watch(watching)
+			// What was loaded from a log has been shown when it arrived.
+			w := &watcher{program: p, emulator: e, style: p.Style(p.Stderr), event: loaded.LastSeq}
+			w.watch(watching)
 		}
 	}()
 	err = e.Serve(ctx, ln)
@@ -107,7 +110,7 @@ func (p *Program) serveEmulator(ctx context.Context, f emulatorFlags, s *setting
 // announce prints where the emulator is. The lines are data: a script waits for them, and with port
 // 0 it learns the address from nowhere else.
 func (p *Program) announce(addr net.Addr, f emulatorFlags, token string, s *settings.Settings, loaded int) error {
-	url := "http://" + reachable(addr)
+	url := urlOf("http", addr)
 	doc := struct {
 		URL   string `json:"url"`
 		API   string `json:"api"`
@@ -134,14 +137,14 @@ func onLoopback(addr net.Addr) bool {
 	return ok && tcp.IP.IsLoopback()
 }
 
-// reachable returns the address that a client on this machine can use. That of all interfaces is
-// not one, and people copy what is printed.
-func reachable(addr net.Addr) string {
-	tcp, ok := addr.(*net.TCPAddr)
-	if !ok || !tcp.IP.IsUnspecified() {
-		return addr.String()
+// urlOf returns the base URL of a server for clients on this machine. People copy it, so it has an
+// address that they can open, which that of all interfaces is not.
+func urlOf(scheme string, addr net.Addr) string {
+	host := addr.String()
+	if tcp, ok := addr.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
+		host = fmt.Sprintf("127.0.0.1:%d", tcp.Port)
 	}
-	return net.JoinHostPort("127.0.0.1", fmt.Sprint(tcp.Port))
+	return scheme + "://" + host
 }
 
 // watcher prints what an emulator receives. It looks a few times a second rather than at each
@@ -153,12 +156,6 @@ type watcher struct {
 	style    console.Style
 
 	event, discard, request uint64 // the last ones seen; each has numbers of its own
-}
-
-// newWatcher returns a watcher that prints what arrives from now on.
-func newWatcher(p *Program, e *emulator.Emulator) *watcher {
-	// What was loaded from a log has been shown when it arrived.
-	return &watcher{program: p, emulator: e, style: p.Style(p.Stderr), event: e.Stats().LastSeq}
 }
 
 // watch prints until ctx ends, and then what came last. Nothing is printed while no request has

@@ -104,11 +104,7 @@ func newExportAACFlow(p *Program) *cobra.Command {
 	_ = cmd.MarkFlagDirname("apply")
 	cmd.MarkFlagsMutuallyExclusive("apply", "out")
 	cmd.MarkFlagsMutuallyExclusive("apply", "format")
-	_ = cmd.RegisterFlagCompletionFunc("block", func(
-		cmd *cobra.Command, _ []string, typed string,
-	) ([]string, cobra.ShellCompDirective) {
-		return p.completeBlock(cmd, nil, typed)
-	})
+	_ = cmd.RegisterFlagCompletionFunc("block", p.completeBlock)
 	return p.runs(cmd, func(_ []string, s *settings.Settings) error {
 		if *fork != "" { // the flags that say otherwise exclude it
 			result, err := apply(cmd.Context(), p.registry(), engine, *fork, *yes)

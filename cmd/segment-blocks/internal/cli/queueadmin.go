@@ -112,16 +112,14 @@ func askFile(path string) asker {
 // remoteStore is the store of a process that is running: see [admin]. Its members are the file
 // beside the store.
 type remoteStore struct {
-	client *http.Client
-	URL    string `json:"url"`
-	Token  string `json:"token"`
+	URL   string `json:"url"`
+	Token string `json:"token"`
 }
 
 // dialStore returns the store of the process that has it open, nil where none answers. The file
 // that says where to ask may be that of a process that was killed, so only an answer counts.
 func dialStore(ctx context.Context, path string) *remoteStore {
-	// Kept-alive connections would hold up the end of the process that is asked.
-	s := &remoteStore{client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}}
+	s := &remoteStore{}
 	doc, err := os.ReadFile(adminFile(path))
 	if err == nil {
 		err = json.Unmarshal(doc, s)
@@ -149,7 +147,8 @@ func (s *remoteStore) ask(
 		return a, err
 	}
 	req.Header.Set("Authorization", "Bearer "+s.Token)
-	res, err := s.client.Do(req)
+	req.Close = true // a connection that stays open would hold up the end of the process that is asked
+	res, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return a, fmt.Errorf("ask the running segment-blocks: %w", bare(err))
 	}

@@ -116,13 +116,12 @@ func TestAdminIsForTheOwnerOfTheStore(t *testing.T) {
 			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, running.URL+path, body)
 			require.NoError(t, err)
 			req.Header.Set("Authorization", token)
-			res, err := running.client.Do(req)
+			res, err := http.DefaultClient.Do(req)
 			require.NoError(t, err)
 			require.NoError(t, res.Body.Close())
 			require.Equal(t, http.StatusUnauthorized, res.StatusCode)
 		}
 	}
-	running.client.CloseIdleConnections()
 	require.NoError(t, a.close())
 	require.NoFileExists(t, adminFile(path))
 	require.Nil(t, dialStore(t.Context(), path))

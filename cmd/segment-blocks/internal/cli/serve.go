@@ -69,7 +69,10 @@ func (p *Program) serve(ctx context.Context, s *settings.Settings) error {
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
-	config, stopBy := h.serveConfig(s.Serve), time.Time{}
+	config, stopBy, scheme := h.serveConfig(s.Serve), time.Time{}, "http"
+	if secure != nil {
+		scheme = "https"
+	}
 	config.Guard, config.TLS = g, secure
 	config.OnDrain = func(delay time.Duration) {
 		stopBy = time.Now().Add(delay + s.Serve.Drain)
@@ -80,7 +83,7 @@ func (p *Program) serve(ctx context.Context, s *settings.Settings) error {
 	}
 	server, err := serve.New(h.Runtime, h.registry, config)
 	if err == nil {
-		err = p.announceServe(urlOf(ln.Addr(), secure != nil), h, s)
+		err = p.announceServe(urlOf(scheme, ln.Addr()), h, s)
 	}
 	if err != nil {
 		_, closing := h.close(ctx)
@@ -134,15 +137,6 @@ func (h *hosting) serveConfig(s settings.Serve) serve.Config {
 		config.DrainDelay = orNone(*s.DrainDelay)
 	}
 	return config
-}
-
-// urlOf returns the base URL of a server for clients on this machine. People copy it, so it has an
-// address that they can open.
-func urlOf(addr net.Addr, secure bool) string {
-	if secure {
-		return "https://" + reachable(addr)
-	}
-	return "http://" + reachable(addr)
 }
 
 // limitMemory makes the garbage collector work harder before the process outgrows its limits. A
