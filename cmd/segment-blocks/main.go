@@ -1,7 +1,7 @@
 // Command segment-blocks runs the Segment blocks from a terminal or a script: it previews,
 // validates and sends, shows the catalog, and serves a local Segment to try things on.
 //
-//	go run ./cmd/segment-blocks run segment_track --input '{"event": "Order Completed", "userId": "u-42"}'
+//	go run ./cmd/segment-blocks run segment_track --event "Order Completed" --user-id u-42
 package main
 
 import (

@@ -2,8 +2,9 @@
 // (github.com/segmentio/sdk-e2e-tests), so that the harness can test the blocks as it tests
 // Segment's own libraries:
 //
-//	cd cmd/segment-e2e && go run . --input '{"writeKey": "any-key", "apiHost": "http://127.0.0.1:4010",
-//	  "sequences": [{"delayMs": 0, "events": [{"type": "track", "event": "Test", "userId": "u1"}]}]}'
+//	cd cmd/segment-e2e && go run . --input '{
+//	  "writeKey": "any-key", "apiHost": "http://127.0.0.1:4010",
+//	  "sequences": [{"delayMs": 0, "events": [{"type": "page", "name": "Test", "userId": "u1"}]}]}'
 //
 // It sends sequences of events through the block segment_batch. Each sequence waits delayMs and
 // then queues its events. The queue is sent when it holds config.flushAt events (15), when the

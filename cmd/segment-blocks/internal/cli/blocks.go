@@ -64,7 +64,8 @@ func newBlocksList(p *Program) *cobra.Command {
 		return p.show(s.Output, entries, func(w io.Writer) {
 			// An empty list is hardly what was meant, so a word that is near is suggested.
 			if len(entries) == 0 {
-				p.Note("no block matches%s", cmp.Or(schemas.DidYouMean(*category, categories), schemas.DidYouMean(*tag, tags)))
+				near := cmp.Or(schemas.DidYouMean(*category, categories), schemas.DidYouMean(*tag, tags))
+				p.Note("no block matches%s", near)
 			}
 			console.WriteList(w, entries, func(e listed) []string {
 				if e.Deprecated != "" {
@@ -97,7 +98,8 @@ func newBlocksSchema(p *Program) *cobra.Command {
 	cmd := command("schema BLOCK [input|output]", "Print a block's JSON Schema", oneBlock,
 		func(_ *cobra.Command, args []string) error {
 			if len(args) > 1 && !slices.Contains(which, args[1]) {
-				return console.Usage("the schema must be input or output: %q%s", args[1], schemas.DidYouMean(args[1], which))
+				near := schemas.DidYouMean(args[1], which)
+				return console.Usage("the schema must be input or output: %q%s", args[1], near)
 			}
 			return nil
 		})
@@ -164,7 +166,8 @@ func writeBlock(w io.Writer, s console.Style, e registry.Entry) {
 	if len(e.Examples) > 0 {
 		console.Writef(w, "\n%s\n", s.Strong("Examples"))
 		for _, x := range e.Examples {
-			console.Writef(w, "  %s\n    segment-blocks run %s --input %s\n", x.Title, e.ID, shellQuote(string(x.Input.JSON())))
+			input := shellQuote(string(x.Input.JSON()))
+			console.Writef(w, "  %s\n    segment-blocks run %s --input %s\n", x.Title, e.ID, input)
 		}
 	}
 	if len(e.Changes) > 0 {

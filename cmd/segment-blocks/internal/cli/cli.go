@@ -277,7 +277,8 @@ func variableRows() [][]string {
 		rows,
 		[]string{"NO_COLOR", "any value turns off the colors on a terminal"},
 		[]string{"OTEL_EXPORTER_OTLP_ENDPOINT", "serve and mcp: where to export traces, such as http://127.0.0.1:4318"},
-		[]string{"OTEL_…", "serve and mcp: OpenTelemetry's other variables for traces; the protocol is http/protobuf"},
+		[]string{"OTEL_…", "serve and mcp: OpenTelemetry's other variables for traces; the protocol is " +
+			"http/protobuf"},
 	)
 }
 

@@ -46,8 +46,8 @@ func newBlocksDiff(p *Program) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		// What has changed is the result in any case. Too low a version is the failure, which an error
-		// says beside it: CI shows both.
+		// What has changed is the result in any case. Too low a version is the failure, which an
+		// error says beside it: CI shows both.
 		diffs := contract.CompareAll(before, after)
 		if err := p.show(s.Output, diffs, func(w io.Writer) { writeDiffs(w, p.Style(w), diffs) }); err != nil {
 			return err
@@ -106,8 +106,8 @@ func versions(d contract.Diff) string {
 	return d.Before + " → " + d.After
 }
 
-// loadManifests reads manifests from files and folders. The faults are all that is wrong with all of
-// them; the error says that one is not there.
+// loadManifests reads manifests from files and folders. The faults are all that is wrong with all
+// of them; the error says that one is not there.
 func loadManifests(places []string) (manifests []*schemas.Manifest, faults []string, err error) {
 	folders := map[string][]string{} // to the files that were named in them; nil is all
 	for _, place := range places {
@@ -175,8 +175,8 @@ func (p *Program) contractsAt(ctx context.Context, place, beside string) ([]cont
 		}
 		return []contract.Contract{c}, nil
 	}
-	// A file or folder comes before a commit: a branch that is called as a folder can be named by its
-	// hash, and a folder has no other name.
+	// A file or folder comes before a commit: a branch that is called as a folder can be named by
+	// its hash, and a folder has no other name.
 	load := func() ([]*schemas.Manifest, []string, error) { return loadManifests([]string{place}) }
 	if _, missing := os.Stat(place); errors.Is(missing, fs.ErrNotExist) && filepath.Ext(place) != ".yaml" {
 		load = func() ([]*schemas.Manifest, []string, error) { return committed(ctx, place, beside) }

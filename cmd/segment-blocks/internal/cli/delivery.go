@@ -179,9 +179,9 @@ func (d *deliveries) stranded() (list []string) {
 	return list
 }
 
-// close sends what is left to be sent for as long as ctx allows, once, and calls the functions of last
-// before it closes a store. It returns the messages that stay in each store for the next run, by
-// path; those of sources that are not configured are not among them.
+// close sends what is left to be sent for as long as ctx allows, once, and calls the functions of
+// last before it closes a store. It returns the messages that stay in each store for the next run,
+// by path; those of sources that are not configured are not among them.
 func (d *deliveries) close(ctx context.Context, last ...func()) (left map[string]int, err error) {
 	// Coalesced sources come first: what they hold is lost when the time is up.
 	for _, closeSource := range d.closers {

@@ -95,8 +95,8 @@ func (e *examination) run(ctx context.Context, s *settings.Settings) {
 		e.fail("source", console.ExitUsage, "%s", err)
 		return
 	case !configured:
-		e.say(verdictWarning, "source", "none is configured: run sends to its own emulator, and no event reaches Segment; "+
-			"set SEGMENT_WRITE_KEY and SEGMENT_REGION")
+		e.say(verdictWarning, "source", "none is configured: run sends to its own emulator, and no event reaches "+
+			"Segment; set SEGMENT_WRITE_KEY and SEGMENT_REGION")
 		e.say(verdictNotChecked, "receiver", "there is none")
 		e.say(verdictNotChecked, "write key", "there is none")
 		return
@@ -161,11 +161,11 @@ func (e *examination) region(source settings.Source, base string) {
 	case source.Endpoint != "" && strings.HasPrefix(base, "http://") && !isLocal(base):
 		e.say(verdictWarning, "receiver", "%s; the write key and the events travel unencrypted", base)
 	case source.Endpoint == "" && source.Region == "": // Segment's default, and the costliest mistake
-		e.say(verdictWarning, "receiver", "%s, because no region is stated; if the workspace keeps its data in the EU, "+
-			"every event is lost behind a 200: state us or eu", base)
+		e.say(verdictWarning, "receiver", "%s, because no region is stated; if the workspace keeps its data in the "+
+			"EU, every event is lost behind a 200: state us or eu", base)
 	case base == "https://events.eu1.segmentapis.com":
-		e.say(verdictOK, "receiver", "%s, as in Segment's SDKs; the page of its HTTP API names eu1.api.segmentapis.com "+
-			"for the EU, which endpoint can set", base)
+		e.say(verdictOK, "receiver", "%s, as in Segment's SDKs; the page of its HTTP API names "+
+			"eu1.api.segmentapis.com for the EU, which endpoint can set", base)
 	case base == "https://eu1.api.segmentapis.com":
 		e.say(verdictOK, "receiver", "%s, as on the page of Segment's HTTP API; its SDKs and region: eu use "+
 			"events.eu1.segmentapis.com", base)
@@ -212,35 +212,36 @@ func (e *examination) key(
 		return
 	}
 	// The report is made to be pasted into a ticket, so it names the key by its fingerprint.
-	fingerprint := fmt.Sprintf("%s from %s", target.WriteKey.Fingerprint(), origin)
+	shown := fmt.Sprintf("%s from %s", target.WriteKey.Fingerprint(), origin)
 	cdn, segments := s.CDN, target.Endpoint == ""
 	switch {
 	case segments && !strings.HasPrefix(cdn, "https://") && !isLocal(cdn):
-		e.say(verdictNotChecked, name, "%s; the setting cdn is not https, and the key would travel unencrypted", fingerprint)
+		e.say(verdictNotChecked, name, "%s; the setting cdn is not https, and the key would travel unencrypted", shown)
 		return
 	case segments:
 		if !target.WriteKey.LooksLikeSegments() {
-			e.say(verdictWarning, name, "%s does not look like a key of Segment's, which has 32 letters and digits", fingerprint)
+			e.say(verdictWarning, name, "%s does not look like a key of Segment's, which has 32 letters and digits",
+				shown)
 		}
 	case isLocal(base): // an emulator answers for Segment's CDN too
 		cdn = base
 	default:
 		e.say(verdictNotChecked, name, "%s; doctor looks keys up at Segment and on this machine only: "+
-			"the key is not shown to another receiver", fingerprint)
+			"the key is not shown to another receiver", shown)
 		return
 	}
 	found, err := lookUp(ctx, client, cdn, target)
 	switch {
 	case err != nil:
-		e.say(verdictNotChecked, name, "%s; no answer from %s: %s", fingerprint, cdn, err)
+		e.say(verdictNotChecked, name, "%s; no answer from %s: %s", shown, cdn, err)
 	case found.known:
-		e.say(verdictOK, name, "%s is known to %s", fingerprint, cdn)
+		e.say(verdictOK, name, "%s is known to %s", shown, cdn)
 		e.home(found, segments, base)
 	case found.unknown:
 		e.say(verdictWarning, name, "%s is not known to %s; it is wrong, or the source's settings are not published: "+
-			"compare it with the source's API keys in Segment", fingerprint, cdn)
+			"compare it with the source's API keys in Segment", shown, cdn)
 	default:
-		e.say(verdictNotChecked, name, "%s; %s answered %d, which says nothing about the key", fingerprint, cdn, found.status)
+		e.say(verdictNotChecked, name, "%s; %s answered %d, which says nothing about the key", shown, cdn, found.status)
 	}
 }
 

@@ -63,8 +63,8 @@ func export(reg *registry.Registry, format string) any {
 // model is to see neither. The output is a document whatever the terminal, since a person does not
 // read it.
 func newExport(p *Program) *cobra.Command {
-	// The format aacflow is a command of its own below this one, since it has flags. Messages name it
-	// beside the others all the same.
+	// The format aacflow is a command of its own below this one, since it has flags. Messages name
+	// it beside the others all the same.
 	names := []string{"anthropic", "json-schema", "mcp", "openai", "openapi"}
 	cmd := command("export FORMAT", "Print the blocks as definitions for agents and other tools",
 		func(_ *cobra.Command, args []string) error {
@@ -135,8 +135,8 @@ func newExportAACFlow(p *Program) *cobra.Command {
 				aacflow.PlaceholderServer,
 			)
 		}
-		// A workflow is one file, so it can go to the next program. TypeScript is many, and the case
-		// above has refused it without a folder.
+		// A workflow is one file, so it can go to the next program. TypeScript is many, and the
+		// case above has refused it without a folder.
 		if *out == "" {
 			console.WriteString(p.Stdout, string(files[0].Content))
 			return nil
@@ -203,8 +203,8 @@ func place(folder string, files []aacflow.File, force bool) (placed, error) {
 			console.Count(len(differ), "file"), differ[0],
 		)
 	}
-	// What is staged is on the same file system, so that a rename only has to move a name. A full disk
-	// is then noticed before anything has changed.
+	// What is staged is on the same file system, so that a rename only has to move a name. A full
+	// disk is then noticed before anything has changed.
 	err := os.MkdirAll(folder, 0o755)
 	staged := ""
 	if err == nil {
@@ -278,7 +278,7 @@ func apply(
 	// Whether there is anything to change was found out first: a fork that has it all may be dirty.
 	status, err := exec.CommandContext(ctx, "git", "-C", app, "status", "--porcelain").Output()
 	if err != nil {
-		return applied{}, console.Usage("the fork must be a work tree of git, so that the edits can be taken back: %s", dir)
+		return applied{}, console.Usage("the fork must be a work tree of git, so that edits can be taken back: %s", dir)
 	}
 	if first, _, dirty := strings.Cut(string(status), "\n"); dirty {
 		return applied{}, console.Usage("commit or stash what the fork has, nothing was changed; the first: %s", first)
@@ -301,11 +301,12 @@ func (a applied) tell(w io.Writer) {
 	for line := range strings.Lines(string(a.diff)) {
 		console.Writeln(w, text.Escape(strings.TrimSuffix(line, "\n")))
 	}
+	changed := console.Count(len(a.Changed), "file")
 	if !a.Written {
-		console.Writef(w, "\n%s to change; nothing was written, --yes writes it\n", console.Count(len(a.Changed), "file"))
+		console.Writef(w, "\n%s to change; nothing was written, --yes writes it\n", changed)
 		return
 	}
-	console.Writef(w, "\n%s changed. Run in the fork:\n", console.Count(len(a.Changed), "file"))
+	console.Writef(w, "\n%s changed. Run in the fork:\n", changed)
 	for _, command := range a.Commands {
 		console.Writeln(w, "  "+command)
 	}

@@ -46,7 +46,8 @@ func atMost(most int) cobra.PositionalArgs {
 		case most == 0:
 			return console.Usage("%s takes no arguments: %q", cmd.CommandPath(), args[0])
 		}
-		return console.Usage("%s takes %s: %q is too many", cmd.CommandPath(), console.Count(most, "argument"), args[most])
+		takes := console.Count(most, "argument")
+		return console.Usage("%s takes %s: %q is too many", cmd.CommandPath(), takes, args[most])
 	}
 }
 

@@ -58,7 +58,8 @@ func (p *Program) openToHost(
 ) (*hosting, error) {
 	b := console.ReadBuild()
 	h := &hosting{
-		registry: p.registry(), metrics: metrics.New(p.registry()), logger: logger, deliveries: newDeliveries(s, logger),
+		registry: p.registry(), metrics: metrics.New(p.registry()), logger: logger,
+		deliveries:  newDeliveries(s, logger),
 		invocations: invocations.New(invocations.Config{KeepInputs: s.Serve.KeepInputs}),
 	}
 	// Queues are asked for at each scrape, when the sources that are opened below are there.
@@ -176,8 +177,9 @@ func (p *Program) startTracing(ctx context.Context, h *hosting) ([]runtime.Optio
 		return nil, nil
 	}
 	outgoing := runtime.NewTransport()
-	// It takes the time that ctx leaves, at most five seconds, since a collector that does not answer
-	// must not hold up the end, and at least one: the last spans are those of the slowest calls.
+	// It takes the time that ctx leaves, at most five seconds, since a collector that does not
+	// answer must not hold up the end, and at least one: the last spans are those of the slowest
+	// calls.
 	h.endTraces = func(ctx context.Context) {
 		outgoing.CloseIdleConnections()
 		left := 5 * time.Second
@@ -199,7 +201,8 @@ func (p *Program) startTracing(ctx context.Context, h *hosting) ([]runtime.Optio
 func newMCP(p *Program) *cobra.Command {
 	cmd := command("mcp", "Serve the blocks over MCP on stdin and stdout, for one agent")
 	profile := mcp.Agent
-	addChoice(cmd, &profile, "profile", "how inputs are described: agent, sim or strict", mcp.Agent, mcp.Sim, mcp.Strict)
+	addChoice(cmd, &profile, "profile", "how inputs are described: agent, sim or strict",
+		mcp.Agent, mcp.Sim, mcp.Strict)
 	watch := cmd.Flags().Bool("watch", false,
 		"add tools that tell what has run, and what the emulator inside this process has received")
 	addSource(p, cmd)

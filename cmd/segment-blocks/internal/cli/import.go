@@ -57,8 +57,8 @@ func newImport(p *Program) *cobra.Command {
 		}
 		defer t.close()
 		r := &importRun{
-			program: p, target: t, options: f.Options, dryRun: f.dryRun, progress: p.newProgress(f.progress), output: s.Output,
-			messages: []rawjson.Object{},
+			program: p, target: t, options: f.Options, dryRun: f.dryRun, progress: p.newProgress(f.progress),
+			output: s.Output, messages: []rawjson.Object{},
 		}
 		if err := r.complete(args); err != nil {
 			return err
@@ -93,7 +93,8 @@ func addImportFlags(cmd *cobra.Command) *importFlags {
 	fl.BoolVar(&f.dryRun, "dry-run", false,
 		"check every line and print the first messages as they would be sent; send nothing")
 	fl.BoolVar(&f.Resume, "resume", false, "go on where an earlier run stopped")
-	fl.BoolVar(&f.Restart, "restart", false, "begin again, whatever an earlier run has left; its rejects are overwritten")
+	fl.BoolVar(&f.Restart, "restart", false,
+		"begin again, whatever an earlier run has left; its rejects are overwritten")
 	fl.StringVar(&f.StatePath, "state", "",
 		"`file` that says how far the import is (default: FILE.import.json beside the first file)")
 	fl.StringVar(&f.RejectsPath, "rejects", "",

@@ -75,7 +75,8 @@ func (in *blockInput) describe(block string, fields []schemas.Field) {
 		if field.Secret || name == "help" || in.Flag(name) != nil {
 			continue
 		}
-		// The first sentence will do, and a word in back quotes would be taken for the kind of value.
+		// The first sentence will do, and a word in back quotes would be taken for the kind of
+		// value.
 		says, _, _ := strings.Cut(strings.ReplaceAll(field.Description, "`", "'"), ". ")
 		p := &parameter{flag: name, field: field}
 		flag := in.PersistentFlags().VarPF(p, name, "", strings.TrimSuffix(says, "."))
@@ -125,8 +126,8 @@ func (in *blockInput) read(p *Program, block string) (input, error) {
 			return read, err
 		}
 	}
-	return input{}, console.Usage("the block's input is missing: give its parameters as flags, or JSON to --input or on "+
-		"stdin; %s %s --help shows how", in.CommandPath(), block)
+	return input{}, console.Usage("the block's input is missing: give its parameters as flags, or JSON to --input "+
+		"or on stdin; %s %s --help shows how", in.CommandPath(), block)
 }
 
 // isPiped reports whether stdin is a file or the end of a pipe, and so has an input. A terminal and
@@ -324,7 +325,8 @@ func readAll(r io.Reader, name string) (input, error) {
 		return input{}, console.Usage("cannot read the input from %s: %w", name, err)
 	}
 	if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
-		return input{}, console.Usage("the input must be UTF-8 and is UTF-16, as some Windows programs write it: %s", name)
+		return input{}, console.Usage("the input must be UTF-8 and is UTF-16, as some Windows programs write it: %s",
+			name)
 	}
 	return input{json: withoutMark(data), file: name}, nil
 }

@@ -82,7 +82,8 @@ func newQueueShow(p *Program) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		// A store has no index by the numbers that are printed, and stops at the one that is looked for.
+		// A store has no index by the numbers that are printed, and stops at the one that is looked
+		// for.
 		for m := range q.messages(&err) {
 			if m.ID == ids[0] {
 				return p.Print(document(s), m)
@@ -110,7 +111,8 @@ func (p *Program) newQueueChange(verb, short, past string) *cobra.Command {
 		case *all == (len(ids) > 0):
 			return console.Usage("queue %s needs the ids of dead letters, or --all", verb)
 		}
-		// No ids are all. The store changes all of them or none, and names those that it does not have.
+		// No ids are all. The store changes all of them or none, and names those that it does not
+		// have.
 		done, err := q.ask(q.ctx, queueRequest{verb, q.source, ids}, nil)
 		if err != nil {
 			return storeFailure(q.path, err)
@@ -192,7 +194,8 @@ func messageIDs(args []string) ([]uint64, error) {
 	for i, arg := range args {
 		id, err := strconv.ParseUint(arg, 10, 64)
 		if err != nil {
-			return nil, console.Usage("the id of a message must be a number, as segment-blocks queue list shows it: %q", arg)
+			return nil, console.Usage("the id of a message must be a number, as segment-blocks queue list shows it: %q",
+				arg)
 		}
 		ids[i] = id
 	}
@@ -276,9 +279,10 @@ func (p *Program) writeChecked(w io.Writer, list []checkedStore) {
 			console.Writeln(w, p.Style(w).Bad(text.Escape(one.Problem)))
 		}
 		console.WriteList(w, one.Sources, func(stats delivery.Stats) []string {
+			count := func(n int, what string) string { return text.Grouped(int64(n)) + what }
 			return []string{
-				stats.Source, text.Grouped(int64(stats.Waiting)) + " waiting", text.Grouped(int64(stats.Dead)) + " dead",
-				text.Grouped(int64(stats.Damaged)) + " damaged",
+				stats.Source, count(stats.Waiting, " waiting"), count(stats.Dead, " dead"),
+				count(stats.Damaged, " damaged"),
 			}
 		})
 	}

@@ -37,12 +37,15 @@ type queueAnswer struct {
 
 // asker does what a request asks of a store, be it open here or elsewhere, damaged or not there. It
 // calls visit with each message until that returns false, and returns the end of the answer.
-type asker func(ctx context.Context, r queueRequest, visit func(delivery.StoredMessage) bool) (queueAnswer, error)
+type asker func(ctx context.Context, r queueRequest, visit visitor) (queueAnswer, error)
+
+// visitor is called with a message, and returns false when it has seen enough.
+type visitor = func(delivery.StoredMessage) bool
 
 // askStore asks a store that this process has open, for a command of its own or for another
 // process.
 func askStore(store *delivery.Store) asker {
-	return func(ctx context.Context, r queueRequest, visit func(delivery.StoredMessage) bool) (a queueAnswer, err error) {
+	return func(ctx context.Context, r queueRequest, visit visitor) (a queueAnswer, err error) {
 		list := store.Dead
 		switch r.Do {
 		case "stats":
@@ -73,7 +76,7 @@ func askStore(store *delivery.Store) asker {
 // could change it: what is damaged is found, and messages beside the damage are visited. Only a
 // change opens it.
 func askFile(path string) asker {
-	return func(ctx context.Context, r queueRequest, visit func(delivery.StoredMessage) bool) (a queueAnswer, err error) {
+	return func(ctx context.Context, r queueRequest, visit visitor) (a queueAnswer, err error) {
 		if r.Do == "retry" || r.Do == "drop" {
 			store, err := delivery.Open(path, delivery.StoreOptions{}) //nolint:contextcheck // opening is short
 			if errors.Is(err, delivery.ErrDamaged) {
@@ -135,9 +138,7 @@ func dialStore(ctx context.Context, path string) *remoteStore {
 
 // ask is an asker over HTTP. It reads the answer line by line, and ends it early when visit has
 // seen enough.
-func (s *remoteStore) ask(
-	ctx context.Context, r queueRequest, visit func(delivery.StoredMessage) bool,
-) (a queueAnswer, err error) {
+func (s *remoteStore) ask(ctx context.Context, r queueRequest, visit visitor) (a queueAnswer, err error) {
 	body, err := json.Marshal(r)
 	if err != nil {
 		return a, err

@@ -49,7 +49,7 @@ func openPath(ctx context.Context, source, path string) (*storeQueue, error) {
 	}
 	q.empty = err == nil && info.Mode().IsRegular() && info.Size() == 0
 	if q.exists = err == nil && !q.empty; !q.exists {
-		q.ask = func(_ context.Context, r queueRequest, _ func(delivery.StoredMessage) bool) (a queueAnswer, err error) {
+		q.ask = func(_ context.Context, r queueRequest, _ visitor) (a queueAnswer, err error) {
 			if len(r.IDs) > 0 {
 				err = fmt.Errorf("there is no store yet, and so no dead letter: %s", path)
 			}
@@ -86,7 +86,8 @@ type queueState struct {
 func (s queueState) row() []string {
 	switch {
 	case s.empty:
-		return []string{s.Source, "nothing is stored: the file is empty; if it has held messages, they are lost: " + s.Store}
+		return []string{s.Source, "nothing is stored: the file is empty; if it has held messages, they are lost: " +
+			s.Store}
 	case !s.Exists:
 		return []string{s.Source, "there is no store yet, the first message makes it: " + s.Store}
 	}
@@ -260,7 +261,8 @@ func (p *Program) findQueue(cmd *cobra.Command, s *settings.Settings, file strin
 	case durable == "":
 		err = fmt.Errorf("the source is not durable, so nothing of it is stored: %q; no source is durable", name)
 	default:
-		err = fmt.Errorf("the source is not durable, so nothing of it is stored: %q; the durable sources: %s", name, durable)
+		err = fmt.Errorf("the source is not durable, so nothing of it is stored: %q; the durable sources: %s",
+			name, durable)
 	}
 	return nil, sourceFailure(err)
 }
@@ -299,8 +301,8 @@ func (q *storeQueue) stats() ([]delivery.Stats, error) {
 	return answer.Stats, storeFailure(q.path, err)
 }
 
-// messages are the dead letters of the source, or what waits. When the loop over them has ended, err
-// is what was wrong: that of a damaged store comes after all that can be read of it.
+// messages are the dead letters of the source, or what waits. When the loop over them has ended,
+// err is what was wrong: that of a damaged store comes after all that can be read of it.
 func (q *storeQueue) messages(err *error) iter.Seq[delivery.StoredMessage] {
 	r := queueRequest{Do: "dead", Source: q.source}
 	if q.waiting {

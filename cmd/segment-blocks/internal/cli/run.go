@@ -37,7 +37,8 @@ func newRun(p *Program) *cobra.Command {
 	receipt := cmd.Flags().Bool(
 		"receipt", false, "print the receipt with the output: what was sent, where, in how many attempts",
 	)
-	// They are recorded only on request: the runtime would keep up to 256 KiB of bodies for nothing.
+	// They are recorded only on request: the runtime would keep up to 256 KiB of bodies for
+	// nothing.
 	recorded := cmd.Flags().Bool("attempts", false,
 		"print each HTTP attempt: request, answer, and how long it waited")
 	addSource(p, cmd.Command)
@@ -70,8 +71,8 @@ func newRun(p *Program) *cobra.Command {
 		}
 		p.disclose(t, res.Receipt)
 		format := p.Format(s.Output, true)
-		// A document is the output of the invocation, and what reads it need not wait for the rest. A
-		// person wants to know what became of the messages.
+		// A document is the output of the invocation, and what reads it need not wait for the rest.
+		// A person wants to know what became of the messages.
 		if format != "text" {
 			err = p.printDocument(format, res, *receipt, attempts)
 		}
@@ -155,14 +156,15 @@ func receiptLines(t *target, r *runtime.Receipt, became *outcome) []string {
 		meaning = "that is an emulator inside this process: nothing has reached Segment"
 	}
 	if became == nil {
-		return []string{fmt.Sprintf("accepted by %s, %s, %s, %s bytes, %s", r.Endpoint,
-			console.Count(r.Requests, "request"), console.Count(r.Attempts, "attempt"), text.Grouped(r.Bytes), list), meaning}
+		requests, attempts := console.Count(r.Requests, "request"), console.Count(r.Attempts, "attempt")
+		return []string{fmt.Sprintf("accepted by %s, %s, %s, %s bytes, %s", r.Endpoint, requests, attempts,
+			text.Grouped(r.Bytes), list), meaning}
 	}
 	stored := "stored on disk, left for the next segment-blocks that uses the source"
 	if became.accepted == 0 {
 		return []string{stored + ", " + list}
 	}
-	delivered := fmt.Sprintf("delivered to %s, which accepted %s", r.Endpoint, console.Count(became.accepted, "message"))
+	delivered := "delivered to " + r.Endpoint + ", which accepted " + console.Count(became.accepted, "message")
 	if became.waiting > 0 {
 		delivered += fmt.Sprintf("; %s: %s", stored, console.Count(became.waiting, "message"))
 	}
@@ -373,8 +375,8 @@ func newValidate(p *Program) *cobra.Command {
 	return p.runs(cmd.Command, func(args []string, s *settings.Settings) error {
 		_, _, receipt, err := p.preview(cmd, args[0], s, true)
 		p.printWarnings(receipt)
-		// A refusal is the answer to what was asked, and so goes to stdout. Any other error means that
-		// there is no answer.
+		// A refusal is the answer to what was asked, and so goes to stdout. Any other error means
+		// that there is no answer.
 		refusal, refused := errors.AsType[*console.InputError](err)
 		if err != nil && (!refused || len(refusal.Cause.Violations) == 0) {
 			return err
@@ -388,7 +390,8 @@ func newValidate(p *Program) *cobra.Command {
 			Violations []schemas.Violation `json:"violations"`
 		}{Block: args[0], Valid: !refused, Violations: []schemas.Violation{}}
 		if refused {
-			verdict.Code, verdict.InputFile, verdict.Violations = refusal.Cause.Code, refusal.File, refusal.Cause.Violations
+			verdict.Code, verdict.Violations = refusal.Cause.Code, refusal.Cause.Violations
+			verdict.InputFile = refusal.File
 		}
 		return p.conclude(s.Output, console.ExitCodeOf(err), verdict, func(w io.Writer) {
 			if refused {

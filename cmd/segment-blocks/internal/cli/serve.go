@@ -89,7 +89,8 @@ func (p *Program) serve(ctx context.Context, s *settings.Settings) error {
 		_, closing := h.close(ctx)
 		return errors.Join(console.Failed("%w", err), ln.Close(), closing)
 	}
-	// From here on the sources are the server's to use, and stay open until the last request is over.
+	// From here on the sources are the server's to use, and stay open until the last request is
+	// over.
 	served := server.Serve(ctx, ln)
 	if stopBy.IsZero() { // it has failed, and was not stopped
 		stopBy = time.Now().Add(s.Serve.Drain)
@@ -285,8 +286,8 @@ func (p *Program) tokens(file string) ([]string, error) {
 func listenFailure(address string, err error) error {
 	var op *net.OpError
 	if !errors.As(err, &op) { // the guard's own
-		return console.Usage("off loopback, serve needs a token or client certificates: set %s, or give --tls-client-ca: %s",
-			tokenVariable, address)
+		return console.Usage("off loopback, serve needs a token or client certificates: set %s, or give "+
+			"--tls-client-ca: %s", tokenVariable, address)
 	}
 	return cannotListen(address, op)
 }
@@ -320,7 +321,8 @@ func tlsConfig(s settings.Serve, logger *slog.Logger) (*tls.Config, error) {
 	case s.TLSCert == "":
 		return nil, console.Usage("--tls-cert and --tls-key go together: --tls-cert is missing")
 	}
-	// It reads the files again when they change, so that a certificate is renewed without a restart.
+	// It reads the files again when they change, so that a certificate is renewed without a
+	// restart.
 	certificate, err := serve.Certificate(s.TLSCert, s.TLSKey, logger)
 	if err != nil {
 		return nil, console.Usage("cannot serve https: %w", err)

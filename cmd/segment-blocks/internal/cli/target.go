@@ -62,8 +62,8 @@ type opening struct {
 	looks, any bool
 	// key is the write key of the input. It is used if the source has none.
 	key tracking.WriteKey
-	// direct is for a command that remembers by itself what it has sent. A store behind it would say
-	// "accepted" too early.
+	// direct is for a command that remembers by itself what it has sent. A store behind it would
+	// say "accepted" too early.
 	direct bool
 	// inFlight bounds the requests of one invocation; 0 is the default.
 	inFlight int
@@ -86,9 +86,9 @@ func (p *Program) open(s *settings.Settings, o opening) (*target, error) {
 	case o.looks:
 		source = settings.Source{Name: "placeholder"}
 	case o.key != "":
-		return nil, configurationFailure(errors.New("the input has a write key, but nothing says where its source is: " +
-			"set SEGMENT_REGION (us or eu) or SEGMENT_ENDPOINT with SEGMENT_WRITE_KEY instead, or configure a source " +
-			"without a key"))
+		return nil, configurationFailure(errors.New("the input has a write key, but nothing says where its source " +
+			"is: set SEGMENT_REGION (us or eu) or SEGMENT_ENDPOINT with SEGMENT_WRITE_KEY instead, or configure a " +
+			"source without a key"))
 	default:
 		return p.openEmulator(s, o)
 	}
@@ -128,7 +128,8 @@ func (p *Program) openEmulator(s *settings.Settings, o opening) (*target, error)
 	return p.newTarget(t, to, o.options...)
 }
 
-// startEmulator starts an emulator in this process, and returns it with the source that sends to it.
+// startEmulator starts an emulator in this process, and returns it with the source that sends to
+// it.
 func startEmulator(s *settings.Settings, options ...emulator.Option) (*emulator.Server, tracking.Source, error) {
 	server, err := emulator.Start(options...)
 	if err != nil {
@@ -149,11 +150,13 @@ func (p *Program) disclose(t *target, r *runtime.Receipt) {
 // noteEmulator says that events go to the emulator, and how to send them to Segment.
 func (p *Program) noteEmulator(doing string) {
 	p.Note("no source is configured: %s to an emulator inside this process, the events are not real", doing)
-	p.Note("to send to Segment, set SEGMENT_WRITE_KEY and SEGMENT_REGION (us or eu); see segment-blocks help environment")
+	p.Note("to send to Segment, set SEGMENT_WRITE_KEY and SEGMENT_REGION (us or eu); " +
+		"see segment-blocks help environment")
 }
 
-// newTarget gives a target its runtime, and closes it if there is something wrong with the source. The
-// key of the emulator marks a source as emulated, so that its receipts say so wherever they end up.
+// newTarget gives a target its runtime, and closes it if there is something wrong with the source.
+// The key of the emulator marks a source as emulated, so that its receipts say so wherever they end
+// up.
 func (p *Program) newTarget(t *target, sender tracking.Sender, options ...runtime.Option) (*target, error) {
 	t.sends = sender.Target()
 	add := runtime.Source

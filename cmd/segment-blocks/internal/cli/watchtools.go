@@ -15,8 +15,8 @@ import (
 	"github.com/aacflow/segment-blocks/serve/mcp"
 )
 
-// The schemas are written out, not derived from a type: a model reads the descriptions. Their limits
-// keep a list as short as a model can read, and a call as short as it can wait.
+// The schemas are written out, not derived from a type: a model reads the descriptions. Their
+// limits keep a list as short as a model can read, and a call as short as it can wait.
 const (
 	filterSchema = `"type":{"type":"string","enum":["track","identify","page","screen","group","alias"]},` +
 		`"event":{"type":"string","description":"The name of the event, page or screen."},` +
@@ -122,8 +122,8 @@ func listEvents(e *emulator.Emulator) mcp.Tool {
 // to go on from it.
 func waitForEvent(e *emulator.Emulator) mcp.Tool {
 	return watchTool("wait_for_event", "Wait for an event",
-		"Waits until the local emulator of Segment has stored an event that matches, and returns it; at once if there is "+
-			"one. event is null if none came in time.",
+		"Waits until the local emulator of Segment has stored an event that matches, and returns it; at once if "+
+			"there is one. event is null if none came in time.",
 		filterSchema+","+timeoutSchema, func(ctx context.Context, a watchArguments) (any, error) {
 			end := time.After(time.Duration(a.TimeoutSeconds * float64(time.Second)))
 			tick := time.NewTicker(50 * time.Millisecond)
@@ -149,15 +149,17 @@ func explainDiscard(e *emulator.Emulator) mcp.Tool {
 	properties := `"messageId":{"type":"string"},` +
 		`"code":{"type":"string","description":"Such as no_user_anon_id or duplicate."},` + limitSchema
 	return watchTool("explain_discard", "Explain a discard",
-		"Says why the local emulator has not stored messages that it was sent: the problems of each, the newest first. "+
-			"Segment itself answers 200 to most of them and drops them.",
+		"Says why the local emulator has not stored messages that it was sent: the problems of each, the newest "+
+			"first. Segment itself answers 200 to most of them and drops them.",
 		properties, func(_ context.Context, a watchArguments) (any, error) {
-			found := e.Discards(emulator.DiscardFilter{Code: a.Code, MessageID: a.MessageID, Limit: a.Limit, Newest: true})
+			filter := emulator.DiscardFilter{Code: a.Code, MessageID: a.MessageID, Limit: a.Limit, Newest: true}
+			found := e.Discards(filter)
 			if len(found) == 0 && a.MessageID != "" {
 				if _, stored := e.Event(a.MessageID); stored {
 					return nil, errors.New("the message was not discarded: it is stored")
 				}
-				return nil, errors.New("no message with this messageId was discarded or stored; it may not have been sent")
+				return nil, errors.New("no message with this messageId was discarded or stored; " +
+					"it may not have been sent")
 			}
 			return map[string]any{"discards": found}, nil
 		})

@@ -77,7 +77,8 @@ func Interrupted(doing string) error {
 // Crashed is the error of a command that panicked. The advice says what the user can do about the
 // work that was in progress.
 func Crashed(value any, advice string) error {
-	message := fmt.Sprintf("a fault of segment-blocks ended the command; please report it with the stack above: %v", value)
+	message := fmt.Sprintf("a fault of segment-blocks ended the command; please report it with the stack above: %v",
+		value)
 	return Fail(ExitFailure, string(runtime.Internal), message+advice, nil)
 }
 
@@ -320,6 +321,7 @@ func ExitOf(e *runtime.Error) ExitCode {
 		runtime.UnknownSource: ExitUsage, runtime.TooLarge: ExitUsage, runtime.Rejected: ExitRejected,
 		runtime.MissingCredential: ExitCredentials, runtime.Unauthorized: ExitCredentials,
 		runtime.RateLimited: ExitUnreachable, runtime.Unavailable: ExitUnreachable,
-		runtime.DeadlineExceeded: ExitUnreachable, runtime.PartialFailure: ExitPartial, runtime.Canceled: ExitInterrupted,
+		runtime.DeadlineExceeded: ExitUnreachable, runtime.PartialFailure: ExitPartial,
+		runtime.Canceled: ExitInterrupted,
 	}[e.Code], ExitFailure)
 }

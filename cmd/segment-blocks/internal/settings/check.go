@@ -51,7 +51,8 @@ func (l *loader) distrust() {
 	if host := foreign(l.CDN); host != "" && strings.HasPrefix(l.origins["cdn"], "file ") {
 		refuse("makes doctor send write keys to %s, its cdn", host)
 	}
-	// What a flag or a variable has set is the user's own decision, so only what the file says counts.
+	// What a flag or a variable has set is the user's own decision, so only what the file says
+	// counts.
 	for key, set := range map[string]bool{
 		"allowHost": len(l.Serve.AllowHost) > 0, "allowOrigin": len(l.Serve.AllowOrigin) > 0,
 		"tokenFile": l.Serve.TokenFile != "", "tlsClientCa": l.Serve.TLSClientCA != "",
@@ -76,8 +77,8 @@ func foreign(endpoint string) string {
 	if loopback.Host(host) {
 		return ""
 	}
-	// These are safe whoever wrote the file: Segment gets the data in any case. The second host is the
-	// EU's on Segment's page about its HTTP API.
+	// These are safe whoever wrote the file: Segment gets the data in any case. The second host is
+	// the EU's on Segment's page about its HTTP API.
 	own := []string{"https://cdn.segment.com", "https://eu1.api.segmentapis.com"}
 	for _, region := range []tracking.Region{tracking.US, tracking.EU} {
 		base, _ := tracking.Source{Region: region}.URL() // a region of Segment's has one
@@ -121,7 +122,8 @@ func (s *Settings) unknownVariables() {
 	for _, source := range s.Sources { // a source may name any variable
 		known = append(known, source.WriteKeyEnv)
 	}
-	ours := slices.DeleteFunc(slices.Clone(known), func(name string) bool { return !strings.HasPrefix(name, "SEGMENT_") })
+	foreign := func(name string) bool { return !strings.HasPrefix(name, "SEGMENT_") }
+	ours := slices.DeleteFunc(slices.Clone(known), foreign)
 	// Kubernetes sets these in each pod for a service called segment or segment-blocks.
 	kubernetes := regexp.MustCompile(`_SERVICE_(HOST|PORT.*)$|_PORT(_\d+_.*)?$`)
 	for _, pair := range slices.Sorted(slices.Values(s.options.Environ)) {
@@ -129,7 +131,8 @@ func (s *Settings) unknownVariables() {
 		if value == "" || slices.Contains(known, name) || kubernetes.MatchString(name) {
 			continue
 		}
-		// A variable called REGION is somebody else's. In lower case it is no end of SEGMENT_REGION.
+		// A variable called REGION is somebody else's. In lower case it is no end of
+		// SEGMENT_REGION.
 		near := strings.ReplaceAll(schemas.DidYouMean(strings.ToLower(name), ours), `"`, "")
 		const unread = "the environment variable %s is not one that segment-blocks reads"
 		switch {

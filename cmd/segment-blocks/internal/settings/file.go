@@ -130,8 +130,8 @@ func (l *loader) mapping(n *yaml.Node, pattern, at string) {
 		l.fault(n, "%s must be a mapping of names to values", cmp.Or(at, "the file"))
 		return
 	}
-	// The tree of a YAML file takes any name, and one name twice. Passing over such a slip would send
-	// data elsewhere than its author means.
+	// The tree of a YAML file takes any name, and one name twice. Passing over such a slip would
+	// send data elsewhere than its author means.
 	known, seen := below(pattern), map[string]bool{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, value := n.Content[i], n.Content[i+1]

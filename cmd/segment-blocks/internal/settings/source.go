@@ -50,7 +50,8 @@ func (s *Settings) StorePath(source Source) (string, error) {
 	}
 	dir, err := s.stateFolder()
 	if err != nil {
-		return "", fmt.Errorf("source %q needs a store, since nothing says where the state folder is: %w", source.Name, err)
+		return "", fmt.Errorf("source %q needs a store, since nothing says where the state folder is: %w",
+			source.Name, err)
 	}
 	return filepath.Join(dir, source.Name+".store"), nil
 }
@@ -97,8 +98,8 @@ func (s *Settings) OtherStores() []string {
 			stores = append(stores, filepath.Join(dir, name))
 		}
 	}
-	// A store under another name, such as a link, is the same store. An empty one holds nothing that
-	// could be forgotten.
+	// A store under another name, such as a link, is the same store. An empty one holds nothing
+	// that could be forgotten.
 	for _, path := range stores {
 		info, err := os.Stat(path)
 		known := slices.ContainsFunc(s.Names(), func(name string) bool { return s.Keeps(name, path) }) ||

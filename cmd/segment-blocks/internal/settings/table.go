@@ -130,7 +130,8 @@ func (s Setting) read(text string) (any, error) {
 	case Variable:
 		// It may be the key itself.
 		if !regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`).MatchString(text) {
-			return nil, errors.New("must be the name of the environment variable that holds the key: letters, digits and _")
+			return nil, errors.New("must be the name of the environment variable that holds the key: " +
+				"letters, digits and _")
 		}
 	case URL:
 		// What is wrong with a URL may be that it holds a password, so it is not repeated.
