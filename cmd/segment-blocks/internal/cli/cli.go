@@ -245,19 +245,10 @@ func helpTables() *strings.Replacer {
 		return strings.TrimRight(b.String(), "\n")
 	}
 	return strings.NewReplacer(
-		"{{codes}}", table(exitRows()),
 		"{{variables}}", table(variableRows()),
 		"{{settings}}", table(settingRows()),
 		"{{paths}}", "  "+strings.Join(settings.SearchPath(), "\n  "),
 	)
-}
-
-// exitRows lists the exit codes, as package console defines them.
-func exitRows() (rows [][]string) {
-	for _, c := range console.ExitCodes() {
-		rows = append(rows, []string{fmt.Sprintf("%3d", c.Code), c.Meaning})
-	}
-	return rows
 }
 
 // variableRows lists the environment variables: those of settings, and those that something else

@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -57,6 +58,17 @@ func TestHelpTexts(t *testing.T) {
 	each(newRoot(&Program{Console: &console.Console{}}), func(cmd *cobra.Command) {
 		assert.NotContains(t, cmd.Long, "{{", cmd.CommandPath())
 	})
+}
+
+// The help has every exit code that an error can lead to.
+func TestHelpHasTheExitCodes(t *testing.T) {
+	help, err := helpTexts.ReadFile("help/exit-codes.txt")
+	require.NoError(t, err)
+	require.Regexp(t, `(?m)^ +0  `, string(help))
+	for _, info := range runtime.Codes() {
+		code := console.ExitOf(&runtime.Error{Code: info.Code})
+		require.Regexp(t, fmt.Sprintf(`(?m)^ +%d  `, code), string(help), info.Code)
+	}
 }
 
 // Help has no line of more than 80 columns, long URLs aside.

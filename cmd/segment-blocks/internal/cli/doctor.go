@@ -281,18 +281,17 @@ func (p *Program) printChecks(chosen string, checks []check) error {
 			if console.IsTerminal(w) {
 				line = strings.TrimLeft(console.Wrap(line, strings.Repeat(" ", 28), console.PageWidth(w)), " ")
 			}
-			console.Writef(w, "%s  %-13s  %s", painted(p.Style(w), c.Verdict), c.Name, line)
+			// It is padded before it is painted: colors have no width, and only repeat what the word says.
+			verdict, style := fmt.Sprintf("%-11s", c.Verdict), p.Style(w)
+			switch c.Verdict {
+			case verdictOK:
+				verdict = style.Good(verdict)
+			case verdictWarning:
+				verdict = style.Warn(verdict)
+			case verdictFailed:
+				verdict = style.Bad(verdict)
+			}
+			console.Writef(w, "%s  %-13s  %s", verdict, c.Name, line)
 		}
 	})
-}
-
-// painted returns a verdict in its color, padded before it is colored: the codes have no width.
-// Color only repeats what the word says.
-func painted(s console.Style, v verdict) string {
-	text := fmt.Sprintf("%-11s", v)
-	paint := map[verdict]func(string) string{verdictOK: s.Good, verdictWarning: s.Warn, verdictFailed: s.Bad}[v]
-	if paint == nil {
-		return text
-	}
-	return paint(text)
 }

@@ -337,25 +337,20 @@ func withoutMark(data []byte) runtime.JSON {
 }
 
 // place says which file an error is about, and where in it when it is no JSON: " in
-// order.json:3:7". Editors understand the form.
+// order.json:3:7". Editors understand the form. Other violations have a path.
 func (in input) place(e *runtime.Error) string {
 	if in.file == "" {
 		return ""
 	}
 	where := " in " + text.Escape(in.file)
 	var at *rawjson.Error
-	if !isSyntax(e) || !errors.As(rawjson.Check(in.json, rawjson.Limits{}), &at) {
+	syntax := []string{"invalid_json", "duplicate_key", "invalid_utf8"} // refused before it was read as JSON
+	if len(e.Violations) != 1 || !slices.Contains(syntax, e.Violations[0].Code) ||
+		!errors.As(rawjson.Check(in.json, rawjson.Limits{}), &at) {
 		return where
 	}
 	before := in.json[:min(int(max(at.Offset, 0)), len(in.json))]
 	line := bytes.Count(before, []byte("\n")) + 1
 	column := len(before) - bytes.LastIndexByte(before, '\n')
 	return fmt.Sprintf("%s:%d:%d", where, line, column)
-}
-
-// isSyntax reports whether an input was refused before it was read as JSON. Only then is there a
-// place in the file to name; other violations have a path.
-func isSyntax(e *runtime.Error) bool {
-	codes := []string{"invalid_json", "duplicate_key", "invalid_utf8"}
-	return len(e.Violations) == 1 && slices.Contains(codes, e.Violations[0].Code)
 }

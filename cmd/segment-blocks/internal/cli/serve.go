@@ -60,7 +60,7 @@ func (p *Program) serve(ctx context.Context, s *settings.Settings) error {
 	}
 	ln, err := g.Listen(ctx, s.Serve.Addr)
 	if err != nil {
-		return listenFailure(s.Serve.Addr, err)
+		return cannotListen(s.Serve.Addr, err)
 	}
 	if err := checkEmulator(s, ln.Addr()); err != nil {
 		return errors.Join(err, ln.Close())
@@ -281,31 +281,23 @@ func (p *Program) tokens(file string) ([]string, error) {
 	return tokens, nil
 }
 
-// listenFailure explains why the server cannot listen. Without a token the guard listens on
-// this machine only.
-func listenFailure(address string, err error) error {
-	var op *net.OpError
-	if !errors.As(err, &op) { // the guard's own
+// cannotListen explains why an address cannot be listened on. The system knows: it is in use, or
+// not this machine's, or this user may not. Any other error is the guard's: without a token it
+// listens on this machine only.
+func cannotListen(address string, err error) error {
+	op, ok := errors.AsType[*net.OpError](err)
+	if !ok {
 		return console.Usage("off loopback, serve needs a token or client certificates: set %s, or give "+
 			"--tls-client-ca: %s", tokenVariable, address)
 	}
-	return cannotListen(address, op)
-}
-
-// cannotListen explains why an address cannot be listened on. The system knows: it is in use, or
-// not this machine's, or this user may not.
-func cannotListen(address string, err error) error {
-	if op, ok := errors.AsType[*net.OpError](err); ok {
-		err = op.Err
-	}
-	if _, malformed := errors.AsType[*net.AddrError](err); malformed {
+	if _, malformed := errors.AsType[*net.AddrError](op); malformed {
 		return console.Usage("--addr must be HOST:PORT, such as 127.0.0.1:8787: %s", address)
 	}
-	var number syscall.Errno
-	if errors.As(err, &number) {
-		err = number // without the name of the system call
+	cause := op.Err
+	if number, ok := errors.AsType[syscall.Errno](cause); ok {
+		cause = number // without the name of the system call
 	}
-	return console.Failed("cannot listen on %s: %w; --addr picks another", address, err)
+	return console.Failed("cannot listen on %s: %w; --addr picks another", address, cause)
 }
 
 // tlsConfig returns nil if the settings name no certificate. Half a configuration is refused:

@@ -276,38 +276,27 @@ func writeAdvice(w io.Writer, e *runtime.Error) {
 // ExitCode is what the process ends with.
 type ExitCode int
 
-// The exit codes. [ExitCodes] says what each means.
+// The exit codes. The help exit-codes says the same to users, and a test that it has all of them.
 const (
-	ExitOK          ExitCode = 0
-	ExitFailure     ExitCode = 1
-	ExitUsage       ExitCode = 2
-	ExitRejected    ExitCode = 3
+	// ExitOK: what was sent has been accepted, what was checked is in order.
+	ExitOK ExitCode = 0
+	// ExitFailure: it failed for a reason that none of the codes below names.
+	ExitFailure ExitCode = 1
+	// ExitUsage: the command line, the configuration or the input is not valid. Nothing was sent.
+	ExitUsage ExitCode = 2
+	// ExitRejected: the receiver refused what was sent, and would again.
+	ExitRejected ExitCode = 3
+	// ExitCredentials: there is no write key, or the receiver refuses it.
 	ExitCredentials ExitCode = 4
+	// ExitUnreachable: no answer, a rate limit, or the time was up, after all retries. It may succeed
+	// later.
 	ExitUnreachable ExitCode = 5
-	ExitPartial     ExitCode = 6
+	// ExitPartial: some messages of a batch, or lines of an import, were accepted and others not. The
+	// error or the rejects say which.
+	ExitPartial ExitCode = 6
+	// ExitInterrupted: it was interrupted. An emulator that is interrupted ends with 0.
 	ExitInterrupted ExitCode = 130
 )
-
-// Exit is an exit code and what it means.
-type Exit struct {
-	Code    ExitCode
-	Meaning string
-}
-
-// ExitCodes lists the exit codes in order, for the help.
-func ExitCodes() []Exit {
-	return []Exit{
-		{ExitOK, "it worked: what was sent has been accepted, what was checked is in order"},
-		{ExitFailure, "it failed for a reason that none of the codes below names"},
-		{ExitUsage, "the command line, the configuration or the input is not valid; nothing was sent"},
-		{ExitRejected, "the receiver refused what was sent, and would again"},
-		{ExitCredentials, "there is no write key, or the receiver refuses it"},
-		{ExitUnreachable, "no answer, a rate limit, or the time was up, after all retries; may succeed later"},
-		{ExitPartial, "some messages of a batch or lines of an import were accepted and others not; " +
-			"the error or the rejects say which"},
-		{ExitInterrupted, "it was interrupted (Ctrl-C, SIGTERM); an emulator that is interrupted ends with 0"},
-	}
-}
 
 // ExitOf returns the code for the error of an invocation. What is too large for a limit of this
 // program was not sent, so the input is at fault; a receiver that finds it too large has refused
