@@ -207,18 +207,16 @@ func (p *Program) contractsOf(ctx context.Context, address string) ([]contract.C
 		token = p.Variable(tokenVariable)
 	}
 	// A catalog of many blocks may take longer than the few bytes that doctor asks for.
-	client := network()
-	client.Timeout = time.Minute
-	a, err := fetch(ctx, client, http.MethodGet, address, token)
+	a, err := network().SetTimeout(time.Minute).R().SetContext(ctx).SetAuthToken(token).Get(address)
 	if err != nil {
-		return nil, console.Fail(console.ExitUnreachable, "unavailable", "cannot reach the service: "+err.Error(), err)
+		message := "cannot reach the service: " + bare(err).Error()
+		return nil, console.Fail(console.ExitUnreachable, "unavailable", message, err)
 	}
-	if a.status != http.StatusOK {
-		return nil, console.Failed("the service answered %d %s, not its catalog: %s", a.status,
-			http.StatusText(a.status), address)
+	if a.StatusCode() != http.StatusOK {
+		return nil, console.Failed("the service answered %s, not its catalog: %s", a.Status(), address)
 	}
 	var catalog struct{ Blocks []registry.Entry }
-	if err := json.Unmarshal(a.body, &catalog); err != nil {
+	if err := json.Unmarshal(a.Body(), &catalog); err != nil {
 		return nil, console.Failed("the service answered what is not its catalog: %s: %w", address, err)
 	}
 	// What clients rely on is what the service says now, whatever manifests it was built from.

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-resty/resty/v2"
 	"github.com/spf13/cobra"
 
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
@@ -120,7 +121,7 @@ func (e *examination) run(ctx context.Context, s *settings.Settings) {
 	e.region(source, base)
 	// All of the look-ups are bounded: what does not answer in time is a finding like others.
 	client := network()
-	defer client.CloseIdleConnections()
+	defer client.GetClient().CloseIdleConnections()
 	e.reach(ctx, client, base)
 	if key != "" {
 		e.key(ctx, client, s, target, base, origin)
@@ -177,17 +178,17 @@ func (e *examination) region(source settings.Source, base string) {
 // reach sends a request that is no tracking call. Any answer will do: the name resolves, the
 // connection works, the certificate is trusted. The answer's time tells whether this machine's
 // clock is right.
-func (e *examination) reach(ctx context.Context, client *http.Client, base string) {
+func (e *examination) reach(ctx context.Context, client *resty.Client, base string) {
 	began := time.Now()
-	a, err := fetch(ctx, client, http.MethodHead, base+"/", "")
+	a, err := client.R().SetContext(ctx).Head(base + "/")
 	if err != nil {
-		e.fail("reachable", console.ExitUnreachable, "no answer from %s: %s", base, err)
+		e.fail("reachable", console.ExitUnreachable, "no answer from %s: %s", base, bare(err))
 		e.say(verdictNotChecked, "clock", "the receiver did not answer")
 		return
 	}
 	e.say(verdictOK, "reachable", "answered in %d ms", time.Since(began).Milliseconds())
 	const tolerated = 30 * time.Second
-	date, err := http.ParseTime(a.header.Get("Date"))
+	date, err := http.ParseTime(a.Header().Get("Date"))
 	skew := time.Since(date).Round(time.Second)
 	switch {
 	case err != nil:
@@ -203,7 +204,7 @@ func (e *examination) reach(ctx context.Context, client *http.Client, base strin
 // key checks the form of the write key, and looks it up if that shows it to nobody new. Segment's
 // API cannot be asked: it answers 200 to any key.
 func (e *examination) key(
-	ctx context.Context, client *http.Client, s *settings.Settings, target tracking.Source, base, origin string,
+	ctx context.Context, client *resty.Client, s *settings.Settings, target tracking.Source, base, origin string,
 ) {
 	const name = "write key"
 	// What cannot be a key need not be shown to anybody.

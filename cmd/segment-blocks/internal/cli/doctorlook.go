@@ -5,13 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/go-resty/resty/v2"
 
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
@@ -21,43 +22,13 @@ import (
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
-// network makes the requests of doctor. It posts nothing, and follows no redirect, which could
-// carry what is in the URL to another host.
-func network() *http.Client {
-	return &http.Client{
-		Transport: runtime.NewTransport(), Timeout: checkTimeout,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-}
-
-// answer is what fetch has read. Its header tells the receiver's time.
-type answer struct {
-	status int
-	header http.Header
-	body   []byte
-}
-
-// fetch makes one request, with a token if there is one, and reads the answer. Its error does not
-// show the URL, which may hold a write key.
-func fetch(ctx context.Context, client *http.Client, method, address, token string) (answer, error) {
-	req, err := http.NewRequestWithContext(ctx, method, address, nil)
-	if err != nil {
-		return answer{}, bare(err)
-	}
-	if token != "" {
-		req.Header.Set("Authorization", "Bearer "+token)
-	}
-	res, err := client.Do(req)
-	if err != nil {
-		return answer{}, bare(err)
-	}
-	defer func() { _ = res.Body.Close() }()
-	const most = 32 << 20 // a catalog of hundreds of blocks, or a source with many destinations
-	body, err := io.ReadAll(io.LimitReader(res.Body, most))
-	if err != nil {
-		return answer{}, bare(err)
-	}
-	return answer{res.StatusCode, res.Header, body}, nil
+// network makes the requests of doctor, and reads the answers. It posts nothing, and follows no
+// redirect, which could carry what is in the URL to another host. An answer may be as long as a
+// catalog of hundreds of blocks.
+func network() *resty.Client {
+	stay := resty.RedirectPolicyFunc(func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse })
+	return resty.New().SetTransport(runtime.NewTransport()).SetTimeout(checkTimeout).SetRedirectPolicy(stay).
+		SetResponseBodyLimit(32 << 20).SetDisableWarn(true)
 }
 
 // bare returns the cause of a failed request, without the URL, which may hold a write key.
@@ -82,29 +53,29 @@ type publishedSettings struct {
 
 // lookUp asks for the settings that Segment publishes for a write key, as Segment's own outbound
 // destination does to check one.
-func lookUp(ctx context.Context, client *http.Client, cdn string, source tracking.Source) (publishedSettings, error) {
+func lookUp(ctx context.Context, client *resty.Client, cdn string, source tracking.Source) (publishedSettings, error) {
 	// The key is in the path, as in every page with Segment's snippet: there it is public.
 	key := url.PathEscape(string(source.WriteKey))
-	a, err := fetch(ctx, client, http.MethodGet, strings.TrimRight(cdn, "/")+"/v1/projects/"+key+"/settings", "")
+	a, err := client.R().SetContext(ctx).Get(strings.TrimRight(cdn, "/") + "/v1/projects/" + key + "/settings")
 	if err != nil {
-		return publishedSettings{}, errors.New(scrub(err.Error(), source))
+		return publishedSettings{}, errors.New(scrub(bare(err).Error(), source))
 	}
 	var doc struct {
 		Integrations map[string]struct {
 			APIHost string `json:"apiHost"`
 		} `json:"integrations"`
 	}
-	found := publishedSettings{status: a.status}
-	switch a.status {
+	found := publishedSettings{status: a.StatusCode()}
+	switch found.status {
 	case http.StatusOK:
 		// Some integrations have settings of other types; the one in question decides.
-		_ = json.Unmarshal(a.body, &doc)
+		_ = json.Unmarshal(a.Body(), &doc)
 		segment, ok := doc.Integrations["Segment.io"]
 		found.known = ok
 		found.apiHost = strings.TrimSuffix(strings.TrimRight(segment.APIHost, "/"), "/v1")
 	case http.StatusNotFound:
 		// A proxy answers 404 to any path that it does not know, and then the key may be right.
-		says := strings.ToLower(string(a.body))
+		says := strings.ToLower(string(a.Body()))
 		found.unknown = strings.Contains(says, "write key") || strings.Contains(cdn, "cdn.segment.com")
 	}
 	return found, nil
