@@ -121,7 +121,8 @@ func TestComposeServiceServes(t *testing.T) {
 
 	status, answer := ask(http.MethodGet, "/v1/blocks", name+port, token, "")
 	require.Equal(t, http.StatusOK, status, answer)
-	initialize := `{"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"protocolVersion": "2025-06-18", "capabilities": {},
+	initialize := `{"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"protocolVersion": "2025-06-18",
+		"capabilities": {},
 		"clientInfo": {"name": "test", "version": "1"}}}`
 	for _, path := range []string{"/mcp", "/mcp/prod"} {
 		status, answer = ask(http.MethodPost, path, name+port, token, initialize)

@@ -98,7 +98,8 @@ func importFile(t *testing.T, dir string, lines, users int) (rejected []int) {
 			fmt.Fprintf(&b, `{"type":"track","userId":"u-%d","properties":{"n":%d}}`+"\n", i%users, i)
 			rejected = append(rejected, i+1)
 		default:
-			fmt.Fprintf(&b, `{"type":"track","event":"%d %d","userId":"u-%d","properties":{"total":%d.50,"note":"%s"}}`+"\n",
+			fmt.Fprintf(
+				&b, `{"type":"track","event":"%d %d","userId":"u-%d","properties":{"total":%d.50,"note":"%s"}}`+"\n",
 				i%users, i, i%users, i, strings.Repeat("x", 100+i%50))
 		}
 	}

@@ -65,13 +65,8 @@ func TestManyMessagesThroughEveryDoor(t *testing.T) {
 			answer := postJSON(t, url+"/v1/blocks/segment_batch/validate", `{"input":{"batch":`+messages(n)+`}}`)
 			require.JSONEq(t, `{"valid":true,"violations":[]}`, answer)
 		}
-		answer := postJSON(
-			t,
-			url+"/mcp",
-			`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"segment_batch","arguments":{"batch":`+messages(
-				crashed,
-			)+`}}}`,
-		)
+		answer := postJSON(t, url+"/mcp", `{"jsonrpc":"2.0","id":1,"method":"tools/call",`+
+			`"params":{"name":"segment_batch","arguments":{"batch":`+messages(crashed)+`}}}`)
 		require.Contains(t, answer, fmt.Sprintf(`"count":%d`, crashed))
 	})
 }

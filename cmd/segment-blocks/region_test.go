@@ -34,7 +34,8 @@ func TestRegionWarningComesBeforeTheEvent(t *testing.T) {
 	)
 	cmd.Dir = t.TempDir()
 	cmd.Env = append(
-		os.Environ(), "HOME="+cmd.Dir, "XDG_CONFIG_HOME="+cmd.Dir, "HTTPS_PROXY="+proxy.URL, "https_proxy=", "NO_PROXY=",
+		os.Environ(), "HOME="+cmd.Dir, "XDG_CONFIG_HOME="+cmd.Dir, "HTTPS_PROXY="+proxy.URL,
+		"https_proxy=", "NO_PROXY=",
 		"no_proxy=", "SEGMENT_WRITE_KEY="+secretKey, "SEGMENT_BLOCKS_MAX_RETRIES=0",
 	)
 	stderr, err := cmd.StderrPipe()

@@ -40,7 +40,8 @@ func TestReleaseKnowsItself(t *testing.T) {
 	}
 	require.NoError(t, yaml.Unmarshal([]byte(readRoot(t, ".goreleaser.yaml")), &config))
 	flags := strings.Join(config.Builds[0].Ldflags, " ")
-	flags = strings.NewReplacer("{{ .Version }}", "1.2.3", "{{ .FullCommit }}", "0123456789abcdef0123456789abcdef01234567",
+	flags = strings.NewReplacer("{{ .Version }}", "1.2.3", "{{ .FullCommit }}",
+		"0123456789abcdef0123456789abcdef01234567",
 		"{{ .CommitDate }}", "2026-01-02T03:04:05Z").Replace(flags)
 	require.NotContains(t, flags, "{{")
 	binary := built(t, flags)

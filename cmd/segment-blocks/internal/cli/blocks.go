@@ -290,6 +290,7 @@ func newBlocksLint(p *Program) *cobra.Command {
 		for _, m := range manifests {
 			result.Blocks = append(result.Blocks, m.ID)
 		}
+		// The code is that of an input that is not valid, which a manifest is here.
 		exit := console.ExitOK
 		if !result.Valid {
 			exit = console.ExitUsage

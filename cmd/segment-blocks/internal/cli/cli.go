@@ -31,6 +31,7 @@ type Program struct {
 // interrupted. A panic of the command is reported with its stack, and is an error of the code
 // internal.
 func Run(ctx context.Context, p *Program) (code int) {
+	// The configuration may ask for another format, but it may be the very thing that is wrong.
 	p.ErrorFormat = p.AskedFormat()
 	defer func() {
 		if value := recover(); value != nil {
@@ -114,6 +115,7 @@ func mendDefaults(root *cobra.Command) {
 	for _, c := range root.Commands() {
 		switch c.Name() {
 		case "completion":
+			// Alone it is half a command, as a group of ours is.
 			c.Args, c.RunE = noSuchCommand, showHelp
 		case "help":
 			c.Run, c.RunE = nil, func(_ *cobra.Command, args []string) error {
@@ -145,6 +147,7 @@ func (p *Program) load(cmd *cobra.Command) (*settings.Settings, error) {
 		return nil, configurationFailure(err)
 	}
 	p.ErrorFormat = s.Output
+	// They come before the command does anything: a misspelt variable may send events elsewhere.
 	for _, w := range s.Warnings {
 		p.Warn("%s", w)
 	}

@@ -48,7 +48,9 @@ func TestHelpIsComplete(t *testing.T) {
 // Each command and topic has a help text of its own, and no text is left over.
 func TestHelpTexts(t *testing.T) {
 	var want, got []string
-	each(newRoot(&Program{Console: &console.Console{}}), func(cmd *cobra.Command) { want = append(want, helpFile(cmd)) })
+	each(newRoot(&Program{Console: &console.Console{}}), func(cmd *cobra.Command) {
+		want = append(want, helpFile(cmd))
+	})
 	files, err := helpTexts.ReadDir("help")
 	require.NoError(t, err)
 	for _, file := range files {
@@ -104,7 +106,8 @@ func TestExamples(t *testing.T) {
 		for _, line := range examples(cmd) {
 			t.Run(line, func(t *testing.T) {
 				line := strings.ReplaceAll(line, "http://127.0.0.1:4010", server.URL)
-				if strings.HasPrefix(line, "segment-blocks emulator") || strings.Contains(line, "segment-blocks serve") {
+				if strings.HasPrefix(line, "segment-blocks emulator") ||
+					strings.Contains(line, "segment-blocks serve") {
 					serveExample(t, dir, line)
 					return
 				}
@@ -167,7 +170,8 @@ func exampleFolder(t *testing.T) (string, *emulator.Server) {
 		require.NoError(t, os.CopyFS(filepath.Join(dir, folder), os.DirFS("../../../../examples/custom-block")))
 	}
 	for _, line := range []string{
-		"git init -q", "git add manifests", "git -c user.name=a -c user.email=a@b -c commit.gpgsign=false commit -q -m one",
+		"git init -q", "git add manifests",
+		"git -c user.name=a -c user.email=a@b -c commit.gpgsign=false commit -q -m one",
 	} {
 		arguments := strings.Fields(line)
 		commit := exec.Command(arguments[0], arguments[1:]...)
@@ -176,7 +180,8 @@ func exampleFolder(t *testing.T) (string, *emulator.Server) {
 		require.NoError(t, err, string(out))
 	}
 	to := "writeKey: " + emulatorKey + ", endpoint: '" + server.URL + "'}\n"
-	config := "defaultSource: prod\nsources:\n  prod: {" + to + "  queued: {delivery: durable, store: queued.store, " + to
+	config := "defaultSource: prod\nsources:\n  prod: {" + to +
+		"  queued: {delivery: durable, store: queued.store, " + to
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "segment-blocks.yaml"), []byte(config), 0o600))
 	return dir, server
 }
@@ -184,8 +189,8 @@ func exampleFolder(t *testing.T) (string, *emulator.Server) {
 func TestCommitsNeedGit(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	_, _, err := committed(t.Context(), "HEAD", ".")
-	require.EqualError(t, err, "cannot read manifests: no file or folder has this name, and git, which reads those of a "+
-		"commit, is not installed: HEAD")
+	require.EqualError(t, err, "cannot read manifests: no file or folder has this name, and git, which reads those of "+
+		"a commit, is not installed: HEAD")
 }
 
 // deadLetters makes a store with the dead letters 1 and 2, which the examples of queue name.
@@ -228,7 +233,8 @@ func TestDeprecatedBlockIsShownAsOne(t *testing.T) {
 func TestDeadLettersFitTheTerminal(t *testing.T) {
 	var out bytes.Buffer
 	reason := strings.Repeat("the receiver answered 400 ", 6)
-	writeMessages(&out, []delivery.StoredMessage{{ID: 7, MessageID: "sb1-" + strings.Repeat("x", 36), Reason: reason}}, 80)
+	id := "sb1-" + strings.Repeat("x", 36)
+	writeMessages(&out, []delivery.StoredMessage{{ID: 7, MessageID: id, Reason: reason}}, 80)
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 	require.Greater(t, len(lines), 4)
 	for _, line := range lines {
@@ -293,7 +299,8 @@ func TestServeOffersInvocationIDsOnRequest(t *testing.T) {
 		handler, err := serve.New(h.Runtime, h.registry, h.serveConfig(settings.Serve{MCPInvocationID: asked}))
 		require.NoError(t, err)
 		request := httptest.NewRequest(
-			http.MethodPost, "http://localhost/mcp", strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"tools/list"}`),
+			http.MethodPost, "http://localhost/mcp",
+			strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"tools/list"}`),
 		)
 		request.Header.Set("Content-Type", "application/json")
 		request.Header.Set("Accept", "application/json, text/event-stream")

@@ -244,10 +244,13 @@ func committed(ctx context.Context, ref, beside string) ([]*schemas.Manifest, []
 	if err != nil {
 		return nil, nil, noCommit(ref, folder, err)
 	}
+	// These are the files that a folder is searched for: the * of a glob does not go into folders.
 	archive, err := git(ctx, folder, "archive", "--format=zip", strings.TrimSpace(commit), ":(glob)*.yaml")
 	if err != nil {
 		return nil, nil, noCommit(ref, folder, err)
 	}
+	// A packed file is a file system, and so is read as a folder is. A file that the commit does
+	// not have would otherwise count as one without manifests.
 	files, err := zip.NewReader(strings.NewReader(archive), int64(len(archive)))
 	for _, name := range named {
 		if err == nil {

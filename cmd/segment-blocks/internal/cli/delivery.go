@@ -122,6 +122,7 @@ func (d *deliveries) store(source settings.Source) (*heldStore, error) {
 		d.notices = append(d.notices, "the store's file was there and empty, and begins as a new store; "+
 			"if it has held messages, they are lost: "+path)
 	}
+	// The file has one client, for all the sources that share it.
 	options := source.Durable
 	options.Client = tracking.NewClient(client, tracking.WithVersion(blocks.Version()))
 	options.Logger = d.logger
@@ -204,6 +205,7 @@ func (d *deliveries) close(ctx context.Context, last ...func()) (left map[string
 	if d.transport != nil {
 		d.transport.CloseIdleConnections()
 	}
+	// Closed once: when the lock is gone, the file that says where to ask is another process's.
 	d.closers, d.stores = nil, nil
 	return left, err
 }

@@ -282,7 +282,8 @@ func (p *Program) printChecks(chosen string, checks []check) error {
 			if console.IsTerminal(w) {
 				line = strings.TrimLeft(console.Wrap(line, strings.Repeat(" ", 28), console.PageWidth(w)), " ")
 			}
-			// It is padded before it is painted: colors have no width, and only repeat what the word says.
+			// It is padded before it is painted: colors have no width, and only repeat what the
+			// word says.
 			verdict, style := fmt.Sprintf("%-11s", c.Verdict), p.Style(w)
 			switch c.Verdict {
 			case verdictOK:

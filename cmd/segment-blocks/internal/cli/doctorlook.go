@@ -26,6 +26,7 @@ import (
 // redirect, which could carry what is in the URL to another host. An answer may be as long as a
 // catalog of hundreds of blocks.
 func network() *resty.Client {
+	// A redirect is an answer like any other: it shows that the receiver is there.
 	stay := resty.RedirectPolicyFunc(func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse })
 	return resty.New().SetTransport(runtime.NewTransport()).SetTimeout(checkTimeout).SetRedirectPolicy(stay).
 		SetResponseBodyLimit(32 << 20).SetDisableWarn(true)

@@ -80,11 +80,12 @@ func (p *Program) serveEmulator(ctx context.Context, f emulatorFlags, s *setting
 	case err != nil:
 		return errors.Join(console.Usage("%w", err), ln.Close())
 	}
-	loaded := e.Stats()
+	loaded := e.Stats() // before anybody can send
 	if err := p.announce(ln.Addr(), f, token, s, loaded.Kept); err != nil {
 		return errors.Join(err, ln.Close(), e.Close())
 	}
-	// The watcher outlives ctx, to print what came last.
+	// The watcher outlives ctx, to print what came last: requests in progress may still end while
+	// the emulator stops.
 	watching, stop := context.WithCancel(context.WithoutCancel(ctx))
 	watched := make(chan struct{})
 	go func() {

@@ -99,6 +99,7 @@ func newExportAACFlow(p *Program) *cobra.Command {
 	addChoice(cmd, &engine, "engine", "form of Sim in the fork: "+text.Or(aacflow.Engines()...), aacflow.Engines()...)
 	_ = cmd.MarkFlagDirname("out")
 	// A fork takes all of its form of Sim, so there is no format or folder to choose beside it.
+	// Without --yes nothing is written: somebody else's code is to be looked at first.
 	fork := flags.String("apply", "", "`folder` of a fork to add the blocks to; shows the differences")
 	yes := flags.Bool("yes", false, "with --apply, write them")
 	_ = cmd.MarkFlagDirname("apply")

@@ -65,6 +65,8 @@ func (p *Program) completeBlock(_ *cobra.Command, args []string, _ string) ([]st
 // group returns a command that only groups others. Alone it prints its help, which is what somebody
 // who types half a command needs.
 func group(use, short string, commands ...*cobra.Command) *cobra.Command {
+	// Without Args and RunE cobra would show the help for a misspelt command too, and end with 0,
+	// so that a script would go on.
 	cmd := &cobra.Command{Use: use, Short: short, Args: noSuchCommand, RunE: showHelp}
 	cmd.AddCommand(commands...)
 	return cmd
@@ -182,7 +184,7 @@ func addSettings(cmd *cobra.Command, prefix string) {
 			value.text = fmt.Sprint(s.Default)
 		}
 		flag := cmd.Flags().VarPF(value, s.Flag, "", s.Says)
-		if s.Kind == settings.Bool {
+		if s.Kind == settings.Bool { // --quiet is --quiet=true
 			flag.NoOptDefVal = "true"
 		}
 		if words := s.Words(); words != nil {

@@ -91,6 +91,7 @@ func (p *Program) openRuntime(h *hosting, s *settings.Settings, emulate bool, op
 	}
 	if configured && !emulate {
 		others := slices.DeleteFunc(s.Names(), func(name string) bool { return name == chosen.Name })
+		// The runtime sends to its first source where an invocation names none.
 		h.names = append([]string{chosen.Name}, others...)
 		for _, name := range h.names {
 			sender, err := p.openSource(h, s, s.Sources[name], name == chosen.Name)
@@ -176,6 +177,7 @@ func (p *Program) startTracing(ctx context.Context, h *hosting) ([]runtime.Optio
 	if !on {
 		return nil, nil
 	}
+	// A transport around this one makes a span of each request.
 	outgoing := runtime.NewTransport()
 	// It takes the time that ctx leaves, at most five seconds, since a collector that does not
 	// answer must not hold up the end, and at least one: the last spans are those of the slowest

@@ -79,6 +79,7 @@ func addImportFlags(cmd *cobra.Command) *importFlags {
 		tracking.Track, tracking.Identify, tracking.Page, tracking.Screen, tracking.Group, tracking.Alias)
 	addChoice(cmd, &f.Format, "format", "json or csv, whatever the names of the files say",
 		importer.JSON, importer.CSV)
+	// Help shows a default only where the variable has it.
 	f.Encoding = importer.UTF8
 	addChoice(cmd, &f.Encoding, "encoding", "of the text: utf-8, utf-16, latin1 or windows-1252",
 		importer.UTF8, importer.UTF16, importer.Latin1, importer.Windows1252)
@@ -173,6 +174,8 @@ func (r *importRun) complete(files []string) (err error) {
 		o.RejectsPath = first + ".rejects.ndjson"
 	}
 	o.Note = func(sentence string) { r.program.Note("%s", sentence) }
+	// A dry run is the same import, which only ends in another function: what it finds is what the
+	// import would.
 	o.Mapped, o.Warned, o.Progress, o.Invoke = r.showMapping, r.warn, r.advance, r.send
 	if r.dryRun {
 		o.Rate, o.Concurrency = 0, 1 // so that the first messages are checked first

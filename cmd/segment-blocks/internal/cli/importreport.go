@@ -191,7 +191,7 @@ func (r *importRun) stopped(c importer.Counts, err error) error {
 		}
 	case undelivered:
 		// It does not wrap the error of the invocation, which gives advice that does not fit an
-		// import.
+		// import: to repeat it with the same invocation id.
 		cause := runtime.ErrorOf(err)
 		return console.Fail(exitOfDelivery(cause), string(cause.Code), delivery.Error()+advice, nil)
 	case crashed:
@@ -261,6 +261,7 @@ func (p *Program) newProgress(kind string) *progress {
 	default:
 		kind = "plain"
 	}
+	// A person watches a bar. A log is read later, and should not be full of progress.
 	every := map[string]time.Duration{"bar": 100 * time.Millisecond, "json": time.Second, "plain": 5 * time.Second}
 	return &progress{kind: kind, w: p.Stderr, every: every[kind], started: time.Now(), last: time.Now()}
 }
@@ -277,6 +278,7 @@ func (s *progress) show(now importer.Progress) {
 	s.last = time.Now()
 	switch s.kind {
 	case "bar":
+		// It counts bytes, since how many events a file has is known only at its end.
 		if s.bar == nil {
 			s.bar = progressbar.NewOptions64(now.Size,
 				progressbar.OptionSetWriter(s.w), progressbar.OptionShowBytes(true), progressbar.OptionFullWidth(),

@@ -90,6 +90,7 @@ func askFile(path string) asker {
 			_, closing := store.Close(ctx)
 			return a, errors.Join(err, closing)
 		}
+		// A check of a file has no end of its own for who has seen enough, so its context ends it.
 		ctx, stop := context.WithCancel(ctx)
 		defer stop()
 		enough := false

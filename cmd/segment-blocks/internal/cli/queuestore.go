@@ -49,6 +49,7 @@ func openPath(ctx context.Context, source, path string) (*storeQueue, error) {
 	}
 	q.empty = err == nil && info.Mode().IsRegular() && info.Size() == 0
 	if q.exists = err == nil && !q.empty; !q.exists {
+		// What is not there has no messages, and naming one is a mistake as in any other store.
 		q.ask = func(_ context.Context, r queueRequest, _ visitor) (a queueAnswer, err error) {
 			if len(r.IDs) > 0 {
 				err = fmt.Errorf("there is no store yet, and so no dead letter: %s", path)

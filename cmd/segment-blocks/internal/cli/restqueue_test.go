@@ -82,7 +82,8 @@ func TestDeliveryOverREST(t *testing.T) {
 	require.Contains(t, ask("POST", letters+"/drop", `{"ids":[99]}`),
 		"has no dead letters with these ids, and nothing was changed: 99")
 	require.Contains(t, ask("POST", letters+"/drop", `{"ids":[99]}`), `"status":422`)
-	require.JSONEq(t, `{"changed":1}`, ask("POST", letters+"/retry", fmt.Sprintf(`{"ids":[%d]}`, page.DeadLetters[0].ID)))
+	ids := fmt.Sprintf(`{"ids":[%d]}`, page.DeadLetters[0].ID)
+	require.JSONEq(t, `{"changed":1}`, ask("POST", letters+"/retry", ids))
 	eventually(func(d state) bool { return d.Queue.Dead == 1 && d.Queue.Waiting == 0 }, "it is refused again")
 	require.JSONEq(t, `{"changed":1}`, ask("POST", letters+"/drop", `{"all":true}`))
 	require.Zero(t, delivery().Queue.Dead)

@@ -164,6 +164,7 @@ func receiptLines(t *target, r *runtime.Receipt, became *outcome) []string {
 	if became.accepted == 0 {
 		return []string{stored + ", " + list}
 	}
+	// Some of the messages may have been sent, and others not yet.
 	delivered := "delivered to " + r.Endpoint + ", which accepted " + console.Count(became.accepted, "message")
 	if became.waiting > 0 {
 		delivered += fmt.Sprintf("; %s: %s", stored, console.Count(became.waiting, "message"))

@@ -58,6 +58,7 @@ func (p *Program) serve(ctx context.Context, s *settings.Settings) error {
 	if err != nil {
 		return err
 	}
+	// Where port 0 leads, and whether others can reach it, is known only from here on.
 	ln, err := g.Listen(ctx, s.Serve.Addr)
 	if err != nil {
 		return cannotListen(s.Serve.Addr, err)
@@ -328,6 +329,7 @@ func tlsConfig(s settings.Serve, logger *slog.Logger) (*tls.Config, error) {
 	if s.TLSClientCA == "" {
 		return config, nil
 	}
+	// Unlike the certificate it is read once: whom to trust changes with a decision, not by itself.
 	pem, err := os.ReadFile(s.TLSClientCA)
 	if err != nil {
 		return nil, console.Usage("cannot read the certificates of --tls-client-ca: %w", err)

@@ -101,7 +101,8 @@ func TestEmulatedIsSaid(t *testing.T) {
 	)
 	require.Contains(
 		t,
-		post("/mcp", `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"segment_alias","arguments":`+alias+`}}`,
+		post("/mcp", `{"jsonrpc":"2.0","id":1,"method":"tools/call",`+
+			`"params":{"name":"segment_alias","arguments":`+alias+`}}`,
 			"application/json, text/event-stream"),
 		"warning: the source is an emulator",
 	)
@@ -188,7 +189,8 @@ func TestSharedStoreHasOneSetOfLimits(t *testing.T) {
 		t,
 		os.WriteFile(config, []byte("defaultSource: a\nsources:\n  a: "+source(10)+"\n  b: "+source(20)+"\n"), 0o600),
 	)
-	code, said := runFor(t, []string{"SHARED_KEY=" + placeholderKey}, "serve", "--addr", "127.0.0.1:0", "--config", config)
+	environ := []string{"SHARED_KEY=" + placeholderKey}
+	code, said := runFor(t, environ, "serve", "--addr", "127.0.0.1:0", "--config", config)
 	require.Equal(t, int(console.ExitUsage), code, said)
 	require.Contains(t, said, "the sources a and b share a store and must have the same limits below durable: ")
 }

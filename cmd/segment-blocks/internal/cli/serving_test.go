@@ -35,8 +35,8 @@ func startServing(t *testing.T, environ []string, args ...string) *serving {
 	go func() { s.ended <- Run(ctx, p) }()
 	t.Cleanup(func() { s.stop(t) })
 	var at struct{ URL string }
-	require.Eventually(t, func() bool { return json.NewDecoder(strings.NewReader(s.stdout.String())).Decode(&at) == nil },
-		10*time.Second, 10*time.Millisecond, "%s", &s.stderr)
+	announced := func() bool { return json.Unmarshal([]byte(s.stdout.String()), &at) == nil }
+	require.Eventually(t, announced, 10*time.Second, 10*time.Millisecond, "%s", &s.stderr)
 	s.url = at.URL
 	return s
 }

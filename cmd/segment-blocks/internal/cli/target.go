@@ -104,6 +104,7 @@ func (p *Program) open(s *settings.Settings, o opening) (*target, error) {
 	}
 	to := s.Tracking(source, key) // also of a coalesced source: a single call has none to share a request with
 	to.InFlight = o.inFlight
+	// What its log would tell, the command tells itself: as notices, and when it has ended.
 	d := newDeliveries(s, slog.New(slog.DiscardHandler))
 	var sender tracking.Sender = to
 	if source.Way() == settings.Durable && !o.looks && !o.direct {

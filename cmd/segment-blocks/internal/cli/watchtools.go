@@ -72,10 +72,13 @@ func watchTool(
 	return mcp.Tool{
 		Name: name, Title: title, Description: description, InputSchema: doc,
 		Call: func(ctx context.Context, arguments json.RawMessage) (any, error) {
+			// Package json takes USERID for userId, and a member twice. Neither is what a caller
+			// means.
 			object, err := rawjson.ParseObject(arguments, rawjson.Limits{})
 			if err != nil {
 				return nil, err
 			}
+			// One fault is enough for a model to mend its call.
 			if wrong := schema.Validate(ctx, object); len(wrong) > 0 {
 				return nil, fmt.Errorf("%s %s", strings.TrimPrefix(wrong[0].Path, "/"), wrong[0].Message)
 			}

@@ -80,7 +80,7 @@ func TestPrecedence(t *testing.T) {
 			Options{File: file, Environ: []string{"SEGMENT_BLOCKS_OUTPUT=json"}, Flags: flags("--output", "text")},
 			"text", "flag --output",
 		},
-		{"flag that repeats the default", Options{File: file, Flags: flags("--output", "auto")}, "auto", "flag --output"},
+		{"flag of the default", Options{File: file, Flags: flags("--output", "auto")}, "auto", "flag --output"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s, err := Load(c.options)
@@ -218,7 +218,9 @@ serve: {addr: "0.0.0.0:1", allowHost: [a.example.com, b.example.com], clientRate
 	flags.String("addr", "", "")
 	flags.String("allow-origin", "", "")
 	require.NoError(
-		t, flags.Parse([]string{"--addr", "127.0.0.1:2", "--allow-origin", "https://a.example.com,https://b.example.com"}),
+		t, flags.Parse([]string{
+			"--addr", "127.0.0.1:2", "--allow-origin", "https://a.example.com,https://b.example.com",
+		}),
 	)
 	s, err := Load(Options{File: path, Flags: flags, Command: "serve"})
 	require.NoError(t, err)
@@ -227,8 +229,9 @@ serve: {addr: "0.0.0.0:1", allowHost: [a.example.com, b.example.com], clientRate
 		Addr: "127.0.0.1:2", TokenFile: filepath.Join(filepath.Dir(path), "token"), AllowHost: []string{
 			"a.example.com", "b.example.com",
 		},
-		AllowOrigin: []string{"https://a.example.com", "https://b.example.com"}, Log: "text", Quiet: true, DrainDelay: &delay,
-		Drain: 30 * time.Second, ClientRate: 0.5,
+		AllowOrigin: []string{"https://a.example.com", "https://b.example.com"}, Log: "text", Quiet: true,
+		DrainDelay: &delay,
+		Drain:      30 * time.Second, ClientRate: 0.5,
 		MaxInFlight: 1024, MaxBuffered: 32, MaxConnections: 2048,
 	}, s.Serve)
 	assert.Equal(t, "flag --addr", s.Origin("serve.addr"))
@@ -273,7 +276,8 @@ sources:
 	s, err = Load(Options{File: write(t, "sources: {a: {region: eu, durable: {rate: 5}}}")})
 	require.NoError(t, err)
 	assert.Equal(
-		t, []string{"sources.a.durable.rate is not used, because the source's delivery is direct, not durable"}, s.Warnings,
+		t, []string{"sources.a.durable.rate is not used, because the source's delivery is direct, not durable"},
+		s.Warnings,
 	)
 }
 
