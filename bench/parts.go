@@ -34,7 +34,7 @@ func callParts(set settings) group {
 	part("deadline", "a deadline for each attempt", posting(callers, n, withDeadline))
 	part("resty", "resty around net/http", posting(callers, n, withResty))
 	part("retry", "package retry around resty", posting(callers, n, withRetry))
-	part("tracking", "package tracking, which checks and writes the message", func(_ context.Context, p place) (runner, error) {
+	part("tracking", "package tracking, which writes the message", func(_ context.Context, p place) (runner, error) {
 		var messages []tracking.Message
 		for _, e := range makeEvents(callers, large()) {
 			fields, err := rawjson.ParseObject(e.call(), rawjson.Limits{})

@@ -20,7 +20,7 @@ func batch(ctx context.Context, call *runtime.Call, source tracking.Sender) (any
 	for i, item := range items {
 		messages[i] = tracking.NewMessage("", item)
 	}
-	// Items and messages are not used any more once they are sent, which frees their memory meanwhile.
+	// Items and messages are not used any more once they are sent, which frees their memory.
 	batchContext, _ := call.Input.Get("context")
 	report, err := send(ctx, call, source, tracking.Call{Messages: messages, Context: batchContext})
 	record(call.Receipt, report, batchPath)

@@ -34,8 +34,8 @@ func BenchmarkInvoke(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	const order = `"event":"Order Completed","userId":"u-000042","properties":{"order_id":"o-00001001","total":127.50,` +
-		`"currency":"EUR","coupon":"summer-2026",` +
+	const order = `"event":"Order Completed","userId":"u-000042","properties":{"order_id":"o-00001001",` +
+		`"total":127.50,"currency":"EUR","coupon":"summer-2026",` +
 		`"products":[{"product_id":"p-00077","name":"Monopoly: 3rd Edition","price":19.50,"quantity":1},` +
 		`{"product_id":"p-00078","name":"Uno Card Game","price":3.00,"quantity":2}]},` +
 		`"context":{"ip":"203.0.113.9","locale":"en-GB","page":{"path":"/checkout/review",` +

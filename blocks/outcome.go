@@ -56,7 +56,8 @@ func failure(err error, report tracking.Report, under string) error {
 	// What was not sent needs no outcome, and that of a single message is the error itself.
 	if len(report.Messages) > 1 && report.Attempts > 0 {
 		for i, m := range report.Messages {
-			e.Items = append(e.Items, runtime.Item{Index: i, MessageID: m.MessageID, Status: runtime.ItemStatus(m.Status)})
+			item := runtime.Item{Index: i, MessageID: m.MessageID, Status: runtime.ItemStatus(m.Status)}
+			e.Items = append(e.Items, item)
 		}
 	}
 	return e

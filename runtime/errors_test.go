@@ -19,6 +19,9 @@ import (
 
 func TestFaultyExecutors(t *testing.T) {
 	own := &runtime.Error{Code: runtime.Rejected, Message: "failed: no", Status: 418}
+	give := func(output any, err error) execute {
+		return func(context.Context, *runtime.Call, board) (any, error) { return output, err }
+	}
 	for _, c := range []struct {
 		name string
 		run  execute
@@ -26,39 +29,29 @@ func TestFaultyExecutors(t *testing.T) {
 		text string
 	}{
 		{
-			"panics", func(context.Context, *runtime.Call, board) (any, error) { panic("boom hush-hush") }, runtime.Internal,
-			"toy_post failed: panic: boom [redacted]",
+			"panics", func(context.Context, *runtime.Call, board) (any, error) { panic("boom hush-hush") },
+			runtime.Internal, "toy_post failed: panic: boom [redacted]",
 		},
 		{
 			"nil pointer", func(context.Context, *runtime.Call, board) (any, error) { return *(*any)(nil), nil },
-			runtime.Internal, "toy_post failed: panic: runtime error: invalid memory address or nil pointer dereference",
+			runtime.Internal,
+			"toy_post failed: panic: runtime error: invalid memory address or nil pointer dereference",
 		},
 		{
-			"plain error", func(context.Context, *runtime.Call, board) (any, error) { return nil, errors.New("no hush-hush") },
+			"plain error", give(nil, errors.New("no hush-hush")),
 			runtime.Internal, "toy_post failed: no [redacted]",
 		},
+		{"its own error", give(nil, fmt.Errorf("x: %w", own)), runtime.Rejected, "toy_post failed: no"},
+		{"no output", give(nil, nil), runtime.InvalidOutput, "toy_post ran, but did not return an object: null"},
+		{"a list", give([]int{1}, nil), runtime.InvalidOutput, "toy_post ran, but did not return an object: [1]"},
 		{
-			"its own error", func(context.Context, *runtime.Call, board) (any, error) { return nil, fmt.Errorf("x: %w", own) },
-			runtime.Rejected, "toy_post failed: no",
+			"not JSON", give(func() {}, nil), runtime.InvalidOutput,
+			"toy_post ran, but returned what is not JSON: must be valid JSON: json: unsupported type: func()",
 		},
 		{
-			"no output", func(context.Context, *runtime.Call, board) (any, error) { return nil, nil }, runtime.InvalidOutput,
-			"toy_post ran, but did not return an object: null",
+			"breaks its schema", give(map[string]any{"sean": 1}, nil), runtime.InvalidOutput,
+			"toy_post ran, but its output breaks its own schema: /seen must be given",
 		},
-		{
-			"a list", func(context.Context, *runtime.Call, board) (any, error) { return []int{1}, nil }, runtime.InvalidOutput,
-			"toy_post ran, but did not return an object: [1]",
-		},
-		{
-			"not JSON", func(context.Context, *runtime.Call, board) (any, error) { return func() {}, nil },
-			runtime.InvalidOutput, "toy_post ran, but returned what is not JSON: must be valid JSON: json: unsupported type: " +
-				"func()",
-		},
-		{"breaks its schema", func(context.Context, *runtime.Call,
-			board,
-		) (any, error) {
-			return map[string]any{"sean": 1}, nil
-		}, runtime.InvalidOutput, "toy_post ran, but its output breaks its own schema: /seen must be given"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var logged bytes.Buffer
@@ -121,8 +114,9 @@ func TestErrorsSurviveJSON(t *testing.T) {
 				InvocationID: "run/node", Block: "toy_post", Source: "main", Credential: "c0ffee", Delivery: "direct",
 				Endpoint: "http://127.0.0.1:1",
 				Emulated: true, MessageIDs: []string{"m-1"}, Accepted: 1, Stored: 2, Requests: 3, Attempts: 4, Bytes: 5,
-				StartedAt: time.Date(2026, 1, 31, 9, 30, 0, 1000, time.UTC), Duration: 3*time.Second + 42*time.Microsecond,
-				Warnings: []schemas.Violation{{Path: "/b", Code: "w", Message: "x"}},
+				StartedAt: time.Date(2026, 1, 31, 9, 30, 0, 1000, time.UTC),
+				Duration:  3*time.Second + 42*time.Microsecond,
+				Warnings:  []schemas.Violation{{Path: "/b", Code: "w", Message: "x"}},
 			},
 		}
 		data, err := json.Marshal(e)

@@ -264,7 +264,8 @@ func (rt *Runtime) run(ctx context.Context, inv *invocation, call *Call) (json.R
 	raw := obj.JSON()
 	if !ok {
 		if raw, err = rawjson.Encode(value, wide()); err != nil {
-			return nil, &Error{Code: InvalidOutput, Message: "ran, but returned what is not JSON: " + err.Error(), Err: err}
+			message := "ran, but returned what is not JSON: " + err.Error()
+			return nil, &Error{Code: InvalidOutput, Message: message, Err: err}
 		}
 	}
 	schema := inv.block.manifest.Output

@@ -44,7 +44,8 @@ func TestMajorsSideBySide(t *testing.T) {
 		require.JSONEq(t, `{"seen":{"by":1}}`, string(res.Output))
 		require.Equal(t, "1.0.0", res.Receipt.Version)
 		require.Equal(t, []schemas.Violation{{
-			Code: "deprecated_block", Message: "the block is deprecated: Titles are headlines now. Use toy_post@2 instead. " +
+			Code: "deprecated_block",
+			Message: "the block is deprecated: Titles are headlines now. Use toy_post@2 instead. " +
 				"It may be gone from 2027-06-30 on.",
 		}}, res.Receipt.Warnings)
 	}
@@ -84,7 +85,8 @@ func TestNewRefusesWhatCannotBeASource(t *testing.T) {
 		"must not be a nil *runtime_test.board": (*board)(nil),
 		"must not be a mere string":             "hush-hush",
 	} {
-		for _, option := range []runtime.Option{runtime.Source("prod", source), runtime.EmulatedSource("prod", source)} {
+		plain, emulated := runtime.Source("prod", source), runtime.EmulatedSource("prod", source)
+		for _, option := range []runtime.Option{plain, emulated} {
 			_, err = runtime.New(registry.New(), option)
 			require.EqualError(t, err, `new runtime: source "prod" `+want+
 				"; give a value of the vendor's type of source, such as tracking.Source")

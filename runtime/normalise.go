@@ -113,7 +113,8 @@ func (n *normaliser) warnOfReferences(raw json.RawMessage, at string) {
 	}
 	rawjson.Texts(raw, func(pointer, text string) bool {
 		if reference, _ := n.conventions.Unresolved(text); reference != "" {
-			n.receipt.Warn(at+pointer, string(UnresolvedReference), "was sent with an unresolved reference in it: "+reference)
+			message := "was sent with an unresolved reference in it: " + reference
+			n.receipt.Warn(at+pointer, string(UnresolvedReference), message)
 		}
 		return true
 	})

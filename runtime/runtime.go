@@ -4,11 +4,13 @@
 //
 //	reg := registry.New()
 //	blocks.MustRegister(reg)
-//	rt, err := runtime.New(reg, runtime.Source("prod", tracking.Source{WriteKey: key, Region: tracking.EU}))
+//	source := tracking.Source{WriteKey: key, Region: tracking.EU}
+//	rt, err := runtime.New(reg, runtime.Source("prod", source))
 //	if err != nil { … }
 //	defer rt.Close(ctx)
 //
-//	res, err := rt.Invoke(ctx, "segment_track", runtime.Map{"event": "Order Completed", "userId": "u-42"})
+//	input := runtime.Map{"event": "Order Completed", "userId": "u-42"}
+//	res, err := rt.Invoke(ctx, "segment_track", input)
 //
 // The package knows nothing of Segment. A vendor's blocks are made with [Define], which names the
 // type of source they need.
@@ -97,7 +99,8 @@ func (s namedSource) check() error {
 		}
 	}
 	if fault != "" {
-		return fmt.Errorf("source %q %s; give a value of the vendor's type of source, such as tracking.Source", s.name, fault)
+		const remedy = "give a value of the vendor's type of source, such as tracking.Source"
+		return fmt.Errorf("source %q %s; %s", s.name, fault, remedy)
 	}
 	if v, ok := s.value.(interface{ Validate() error }); ok {
 		if err := v.Validate(); err != nil {
@@ -160,7 +163,8 @@ func OnInput(ctx context.Context, tell func(input json.RawMessage)) context.Cont
 // was not made by [Define].
 func New(reg *registry.Registry, options ...Option) (*Runtime, error) {
 	if reg == nil {
-		return nil, errors.New("new runtime: the registry must not be nil: make one with registry.New, and register blocks")
+		return nil, errors.New("new runtime: the registry must not be nil: make one with registry.New, and " +
+			"register blocks")
 	}
 	rt := &Runtime{
 		registry:    reg,
@@ -184,7 +188,8 @@ func New(reg *registry.Registry, options ...Option) (*Runtime, error) {
 	}
 	for _, b := range reg.All() {
 		if _, ok := b.(*Block); !ok {
-			return nil, fmt.Errorf("new runtime: block %q cannot be invoked: it was not made by runtime.Define", b.Manifest().ID)
+			return nil, fmt.Errorf("new runtime: block %q cannot be invoked: it was not made by runtime.Define",
+				b.Manifest().ID)
 		}
 	}
 	rt.http = newClient(rt.transport)

@@ -97,7 +97,8 @@ func post(ctx context.Context, call *runtime.Call, b board) (any, error) {
 func start(t testing.TB, run execute, options ...runtime.Option) *runtime.Runtime {
 	reg := registry.New()
 	reg.MustRegister(runtime.Define(manifest(t), run))
-	rt, err := runtime.New(reg, append([]runtime.Option{runtime.Source("main", board{token: "hush-hush"})}, options...)...)
+	main := runtime.Source("main", board{token: "hush-hush"})
+	rt, err := runtime.New(reg, append([]runtime.Option{main}, options...)...)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, rt.Close(context.Background())) })
 	return rt

@@ -132,7 +132,8 @@ func TestNothingOfAnInputIsReused(t *testing.T) {
 	rt := start(t, func(ctx context.Context, call *runtime.Call, b board) (any, error) {
 		raw, _ := call.Input.Get("body")
 		if b.url != "" {
-			res, err := call.HTTP.R().SetContext(ctx).SetDoNotParseResponse(true).SetBody(bytes.NewReader(raw)).Post(b.url)
+			req := call.HTTP.R().SetContext(ctx).SetDoNotParseResponse(true).SetBody(bytes.NewReader(raw))
+			res, err := req.Post(b.url)
 			if err != nil {
 				return nil, err
 			}

@@ -85,7 +85,7 @@ func New(blocks *registry.Registry) *Metrics {
 		"invocations_total", "Invocations that have ended, by outcome: ok or the code of the error.", "outcome",
 	)
 	m.duration = made.NewHistogramVec(prometheus.HistogramOpts{
-		Name: "segment_blocks_invocation_duration_seconds", Help: "How long invocations took, retries and waits included.",
+		Name: "segment_blocks_invocation_duration_seconds", Help: "How long invocations took, with retries and waits.",
 		Buckets: durations(),
 	}, labels)
 	m.inFlight = made.NewGaugeVec(prometheus.GaugeOpts{
@@ -143,8 +143,8 @@ func (m *Metrics) HTTP(next http.Handler, route func(*http.Request) string) http
 		Name: "segment_blocks_http_requests_total", Help: "HTTP requests that have been answered.",
 	}, []string{"route", "method", "code"})
 	duration := made.NewHistogramVec(prometheus.HistogramOpts{
-		Name: "segment_blocks_http_request_duration_seconds", Help: "How long HTTP requests took, to the end of the answer.",
-		Buckets: durations(),
+		Name: "segment_blocks_http_request_duration_seconds", Buckets: durations(),
+		Help: "How long HTTP requests took, to the end of the answer.",
 	}, []string{"route", "method"})
 	label := promhttp.WithLabelFromRequest("route", route)
 	return promhttp.InstrumentHandlerCounter(requests, promhttp.InstrumentHandlerDuration(duration, next, label), label)

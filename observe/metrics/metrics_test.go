@@ -36,7 +36,9 @@ func TestMetrics(t *testing.T) {
 
 	require.NoError(
 		t,
-		segment.Script(emulator.Fault{Status: http.StatusServiceUnavailable}, emulator.Fault{Delay: 300 * time.Millisecond}),
+		segment.Script(
+			emulator.Fault{Status: http.StatusServiceUnavailable}, emulator.Fault{Delay: 300 * time.Millisecond},
+		),
 	)
 	done := make(chan struct{})
 	go func() {
@@ -57,7 +59,8 @@ func TestMetrics(t *testing.T) {
 	for _, line := range []string{
 		`segment_blocks_invocations_in_flight{block="segment_track"} 0`,
 		`segment_blocks_invocations_total{block="segment_track",emulated="true",outcome="ok",source="test"} 1`,
-		`segment_blocks_invocations_total{block="segment_track",emulated="true",outcome="invalid_input",source="test"} 1`,
+		`segment_blocks_invocations_total{block="segment_track",emulated="true",outcome="invalid_input",` +
+			`source="test"} 1`,
 		`segment_blocks_invocations_total{block="unknown",emulated="false",outcome="unknown_block",source=""} 1`,
 		`segment_blocks_attempts_total{block="segment_track",emulated="true",source="test"} 2`,
 		`segment_blocks_accepted_messages_total{block="segment_track",emulated="true",source="test"} 1`,

@@ -340,7 +340,8 @@ func TestTransportCostsNothingOutsideARecordedInvocation(t *testing.T) {
 	for _, ctx := range []context.Context{
 		t.Context(),
 		trace.ContextWithRemoteSpanContext(
-			t.Context(), trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{1}}),
+			t.Context(),
+			trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{1}}),
 		),
 	} {
 		request = request.WithContext(ctx)

@@ -176,7 +176,8 @@ func (s *sending) interrupted(ctx context.Context) *Error {
 func (s *sending) sleep(ctx context.Context, d time.Duration) bool {
 	if tell, ok := ctx.Value(onRetryKey{}).(func(Wait)); ok {
 		next := s.attempts + 1
-		wait := Wait{Attempt: next, Of: next + s.Policy.MaxRetries - s.counted, In: d, Cause: "the receiver limits the rate"}
+		of := next + s.Policy.MaxRetries - s.counted
+		wait := Wait{Attempt: next, Of: of, In: d, Cause: "the receiver limits the rate"}
 		switch {
 		case s.last.Status != 0:
 			wait.Cause = strconv.Itoa(s.last.Status)

@@ -249,7 +249,8 @@ func (k *kit) broken(t *testing.T) {
 	schema := rawjson.OpenObject(k.manifest.Input.JSON())
 	for _, rule := range schema.Array("allOf") {
 		if _, conditional := rawjson.OpenObject(rule).Get("if"); conditional {
-			k.requireBroken(t, rule, func(input rawjson.Object) []json.RawMessage { return []json.RawMessage{input.JSON()} })
+			whole := func(input rawjson.Object) []json.RawMessage { return []json.RawMessage{input.JSON()} }
+			k.requireBroken(t, rule, whole)
 		}
 	}
 	for _, p := range schema.Object("properties") {
@@ -329,7 +330,8 @@ func (k *kit) failures(t *testing.T) {
 			body, _ := io.ReadAll(r.Body)
 			w.Header().Set("Location", "http://192.0.2.1/elsewhere")
 			w.WriteHeader(status)
-			_, _ = fmt.Fprintf(w, `{"code":"no","message":"refused %s %s %s"}`, Secret, r.Header.Get("Authorization"), body)
+			key := r.Header.Get("Authorization")
+			_, _ = fmt.Fprintf(w, `{"code":"no","message":"refused %s %s %s"}`, Secret, key, body)
 		})
 		_, err := b.invoke(t.Context(), k.manifest.ID, runtime.JSON(k.good().JSON()))
 		var failed *runtime.Error

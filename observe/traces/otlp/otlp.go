@@ -14,8 +14,8 @@
 // The exporter also reads OTEL_EXPORTER_OTLP_HEADERS, _TIMEOUT, _COMPRESSION, _CERTIFICATE,
 // _CLIENT_CERTIFICATE with _CLIENT_KEY, and _PROTOCOL, which must be http/protobuf or http/json.
 // Each of them has a form for traces alone, such as OTEL_EXPORTER_OTLP_TRACES_HEADERS, which comes
-// first. The SDK reads OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES, OTEL_TRACES_SAMPLER, OTEL_BSP_…
-// and OTEL_SPAN_….
+// first. The SDK reads OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES, OTEL_TRACES_SAMPLER,
+// OTEL_BSP_… and OTEL_SPAN_….
 //
 // The exporter is OpenTelemetry's. Its HTTP transport is this package's, so that no log shows what
 // a collector answers, and no redirect takes the headers elsewhere.
