@@ -32,6 +32,7 @@ func (im *Import) Run(ctx context.Context) (Counts, error) {
 		return Counts{}, err
 	}
 	defer release()
+	im.halting, im.halt = context.WithCancelCause(context.WithoutCancel(ctx))
 	finished, err := im.begin(ctx)
 	if finished || err != nil {
 		if im.reader != nil {
@@ -44,26 +45,26 @@ func (im *Import) Run(ctx context.Context) (Counts, error) {
 	// what is cut off may have arrived, and would be sent again.
 	sending, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	im.halting, im.halt = context.WithCancelCause(context.WithoutCancel(ctx))
 	defer context.AfterFunc(ctx, func() { im.halt(ctx.Err()) })()
 	defer context.AfterFunc(im.halting, im.hurry)() //nolint:contextcheck // it is ctx's, and outlives it
 
-	read, sent := make(chan struct{}), make(chan struct{})
+	read := make(chan struct{})
 	go func() {
 		defer close(read)
 		im.guard(func() { im.readAll(ctx) })
 	}()
 	var workers sync.WaitGroup
-	for _, p := range im.partitions {
-		workers.Go(func() { im.guard(func() { im.work(sending, p) }) })
+	for i := range im.partitions {
+		workers.Go(func() { im.guard(func() { im.work(sending, &im.partitions[i]) }) })
 	}
+	watching, sent := context.WithCancel(im.halting)
 	go func() {
 		workers.Wait()
-		close(sent)
+		sent()
 	}()
-	im.guard(func() { im.watch(sent) })
+	im.guard(func() { im.watch(watching) })
 	defer time.AfterFunc(im.options.Grace, cancel).Stop()
-	<-sent
+	workers.Wait()
 	select { // a read of standard input cannot be stopped: it ends with the process
 	case <-read:
 	case <-time.After(time.Second):
@@ -92,15 +93,13 @@ func (im *Import) hurry() {
 
 func (im *Import) halted() bool { return im.halting.Err() != nil }
 
-// watch keeps the state current until everything is sent, or nothing new may be.
-func (im *Import) watch(sent <-chan struct{}) {
+// watch keeps the state current until ctx ends, when everything is sent or nothing new may be.
+func (im *Import) watch(ctx context.Context) {
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
 	for n := 1; ; n++ {
 		select {
-		case <-sent:
-			return
-		case <-im.halting.Done():
+		case <-ctx.Done():
 			return
 		case <-ticker.C:
 		}
@@ -158,26 +157,17 @@ func (im *Import) soFar() Counts {
 	return c
 }
 
-// readAll gives every event to its partition.
+// readAll gives every event to its partition. When the files are through, or cannot be read any
+// further, the import ends when all that has been read is sent.
 func (im *Import) readAll(ctx context.Context) {
 	defer im.reader.close()
-	for {
-		e, err := im.reader.next(ctx)
-		if err != nil {
-			im.end(err)
-			return
-		}
+	e, err := im.reader.next(ctx)
+	for ; err == nil; e, err = im.reader.next(ctx) {
 		if !im.add(&e) {
 			return
 		}
 	}
-}
-
-// end makes the import end when all that has been read is sent, because the files are through or
-// cannot be read any further.
-func (im *Import) end(err error) {
-	var input *InputError
-	if errors.As(err, &input) {
+	if _, wrong := errors.AsType[*InputError](err); wrong {
 		im.halt(err)
 		return
 	}
@@ -247,8 +237,8 @@ func (im *Import) add(e *event) bool {
 	}
 	// The same person is always in the same partition, which sends one batch at a time: this keeps
 	// the order of the person's events.
-	p := im.partitions[maphash.String(im.seed, e.person)%uint64(len(im.partitions))]
-	im.gather(p, seq, e.json)
+	of := maphash.String(im.seed, e.person) % uint64(len(im.partitions))
+	im.gather(&im.partitions[of], seq, e.json)
 	return !im.halted()
 }
 
@@ -265,29 +255,23 @@ func (im *Import) reject(seq int64, reasons []schemas.Violation, object, text []
 // settle takes off the events that are done, up to the first one that is not, and writes the
 // rejects among them. The caller holds the lock.
 func (im *Import) settle() {
-	var lines []byte
-	var rejected int64
-	n := im.front
-	for ; n < len(im.pending) && im.pending[n].done; n++ {
-		e := &im.pending[n]
-		switch {
+	for ; im.front < len(im.pending) && im.pending[im.front].done; im.front++ {
+		switch e := &im.pending[im.front]; {
 		case e.reject != nil:
-			lines = append(lines, e.reject.line...)
-			rejected++
 			if im.options.Rejected != nil && !im.halted() {
 				im.options.Rejected(im.inputs[e.at.File].path, e.at.Line, e.reject.reasons)
 			}
+			if err := im.rejects.write(e.reject.line); err != nil {
+				im.halt(err)
+			}
+			im.heldBytes -= len(e.reject.line)
+			e.reject = nil
 		case e.id != 0:
 			im.meet(e)
 		}
 	}
-	if err := im.rejects.write(lines, rejected); err != nil {
-		im.halt(err)
-	}
-	im.heldBytes -= len(lines)
-	clear(im.pending[im.front:n])
 	// What is settled is taken off when it is half of all, so that each event is moved about once.
-	if im.front = n; im.front >= (len(im.pending)+1)/2 {
+	if im.front >= (len(im.pending)+1)/2 {
 		im.pending = slices.Delete(im.pending, 0, im.front)
 		im.front = 0
 	}
@@ -319,8 +303,8 @@ func (im *Import) meet(e *pending) {
 func (im *Import) checkpoint() error {
 	next, accepted, err := im.now()
 	if err == nil && next.RejectsBytes > im.written.RejectsBytes {
-		// The state must not speak of rejects that a loss of power would take away. This goes without
-		// the lock, because the disk may be slow and nothing else need wait for it.
+		// The state must not speak of rejects that a loss of power would take away. This goes
+		// without the lock, because the disk may be slow and nothing else need wait for it.
 		if err = im.rejects.unwritable(im.rejects.file.Sync()); err != nil {
 			im.mu.Lock()
 			im.rejects.failed = err

@@ -25,7 +25,6 @@ import (
 	"fmt"
 	"hash/maphash"
 	"io"
-	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -182,8 +181,8 @@ type DeliveryError struct {
 
 func (e *DeliveryError) Error() string {
 	if e.Source {
-		return fmt.Sprintf("the receiver refused %d events in a row, each sent alone, so it seems to refuse the source: %s"+
-			" (line %d of %s)", maxRefusedInRow, e.Err, e.Last, e.File)
+		return fmt.Sprintf("the receiver refused %d events in a row, each sent alone, so it seems to refuse the"+
+			" source: %s (line %d of %s)", maxRefusedInRow, e.Err, e.Last, e.File)
 	}
 	return fmt.Sprintf("%s (events of lines %d to %d of %s)", e.Err, e.First, e.Last, e.File)
 }
@@ -220,7 +219,7 @@ type Import struct {
 
 	mu         sync.Mutex
 	changed    sync.Cond
-	partitions []*partition
+	partitions []partition
 	hurried    int       // how often idle partitions have been told to send what they have
 	pending    []pending // events in the order of the files, of which the first are settled
 	front      int       // how many these are
@@ -242,21 +241,16 @@ func New(o Options) (*Import, error) {
 	o.Delimiter = cmp.Or(o.Delimiter, ',')
 	o.Encoding, o.TimeFormat = cmp.Or(o.Encoding, UTF8), cmp.Or(o.TimeFormat, ISO8601)
 	o.Grace = cmp.Or(max(0, o.Grace), 10*time.Second)
+	limit := rate.Limit(cmp.Or(max(0, o.Rate), float64(rate.Inf)))
 	im := &Import{
-		options: o, most: maxBatchEvents, warned: map[string]bool{}, seed: maphash.MakeSeed(),
-		limiter: rate.NewLimiter(rate.Inf, 0),
+		options: o, warned: map[string]bool{}, seed: maphash.MakeSeed(), partitions: make([]partition, o.Concurrency),
+		// A batch takes all of its events from the limit at once, so none may have more than a
+		// burst, which is a quarter of a second's worth.
+		most: int(min(maxBatchEvents, max(1, limit/4))),
 	}
+	im.limiter = rate.NewLimiter(limit, im.most)
 	im.changed.L = &im.mu
 	im.ids, _ = lru.New[uint64, position](rememberedIDs) // which fails for no size only
-	if o.Rate > 0 {
-		// A batch takes all of its events from the limit at once, so none may have more than a
-		// burst.
-		im.most = int(min(maxBatchEvents, max(1, math.Floor(o.Rate/4)))) // a burst is a quarter of a second's worth
-		im.limiter = rate.NewLimiter(rate.Limit(o.Rate), im.most)
-	}
-	for range o.Concurrency {
-		im.partitions = append(im.partitions, &partition{})
-	}
 	if err := im.open(); err != nil {
 		return nil, &InputError{err}
 	}
@@ -323,18 +317,15 @@ func (o *Options) checkPaths() error {
 	if o.StatePath != "" {
 		written = append(written, o.StatePath, o.StatePath+".tmp", o.StatePath+".lock")
 	}
-	same := func(path string) func(string) bool {
-		return func(other string) bool { return paths.Same(path, other) }
-	}
-	for _, file := range o.Files {
-		if slices.ContainsFunc(written, same(file)) {
+	for i, path := range written {
+		if slices.ContainsFunc(o.Files, func(file string) bool { return paths.Same(path, file) }) {
 			return fmt.Errorf("the file of events cannot take the state or the rejects too; "+
-				"name another file with --state or --rejects: %q", file)
+				"name another file with --state or --rejects: %q", path)
 		}
-	}
-	if slices.ContainsFunc(written[1:], same(o.RejectsPath)) {
-		return fmt.Errorf("one file cannot take both the state and the rejects; "+
-			"name another file with --state or --rejects: %q", o.RejectsPath)
+		if i > 0 && paths.Same(path, o.RejectsPath) {
+			return fmt.Errorf("one file cannot take both the state and the rejects; "+
+				"name another file with --state or --rejects: %q", path)
+		}
 	}
 	return nil
 }

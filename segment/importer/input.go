@@ -54,11 +54,12 @@ const edge = 64 << 10
 
 // openInput looks at a file.
 func openInput(path string, o *Options) (*input, error) {
-	in := &input{path: path, format: o.Format, encoding: o.Encoding, size: -1, stdin: o.Stdin, part: Part{Line: 1}}
-	if in.format == "" {
-		in.format = formatOf(path)
+	in := &input{
+		path: path, format: cmp.Or(o.Format, formatOf(path)), encoding: o.Encoding, size: -1, stdin: o.Stdin,
+		part: Part{Line: 1},
 	}
 	if path == Stdin {
+		in.format = cmp.Or(in.format, JSON)
 		return in, nil
 	}
 	if in.format == "" {
@@ -91,9 +92,6 @@ func formatOf(path string) Format {
 		return JSON
 	case ".csv":
 		return CSV
-	}
-	if path == Stdin {
-		return JSON
 	}
 	return ""
 }
@@ -198,10 +196,16 @@ const (
 // headBytes is how much of a file is looked at, at most, to find out whether it is text.
 const headBytes = 128 << 10
 
-// arrived returns what can be had without waiting for more than one read gives.
+// arrived returns what can be had without waiting for more than one read gives, up to the last
+// character that is whole.
 func arrived(r *bufio.Reader) []byte {
 	_, _ = r.Peek(1) // which fills the buffer
 	head, _ := r.Peek(min(r.Buffered(), headBytes))
+	for n := min(len(head), utf8.UTFMax-1); n > 0; n-- {
+		if end := len(head) - n; !utf8.FullRune(head[end:]) {
+			return head[:end]
+		}
+	}
 	return head
 }
 
@@ -251,35 +255,25 @@ func guess(head []byte) (found Encoding, line int) {
 			return UTF16, 1
 		}
 	}
-	good, bad := 0, 0 // the first lines with a character of UTF-8 beyond ASCII, and with what is none
-	line = 1
-	for utf8.FullRune(head) { // the last one may be cut
-		r, n := utf8.DecodeRune(head)
-		switch {
-		case r == '\n':
-			line++
-		case n > 1:
-			good = cmp.Or(good, line)
-		case r == utf8.RuneError:
-			bad = cmp.Or(bad, line)
-		}
-		head = head[n:]
-	}
+	other := bytes.IndexFunc(head, func(r rune) bool { return r >= utf8.RuneSelf })
 	switch {
-	case good > 0 && bad == 0:
-		return UTF8, good
-	case bad > 0 && good == 0:
-		return Windows1252, bad
+	case other < 0:
+		return "", 0
+	case utf8.Valid(head):
+		found = UTF8
+	case bytes.ContainsFunc(head, func(r rune) bool { return r >= utf8.RuneSelf && r != utf8.RuneError }):
+		return "", 0
+	default:
+		found = Windows1252
 	}
-	return "", 0
+	return found, lineOf(head, other)
 }
+
+func lineOf(text []byte, at int) int { return 1 + bytes.Count(text[:at], []byte("\n")) }
 
 // refuseBinary returns an error where a byte tells binary data from text: a NUL or, in what is not
 // UTF-8 either, another control character.
 func (e Encoding) refuseBinary(head []byte) error {
-	for len(head) > 0 && head[len(head)-1] >= utf8.RuneSelf {
-		head = head[:len(head)-1] // it may be cut
-	}
 	at := bytes.IndexByte(head, 0)
 	if at < 0 && !utf8.Valid(head) {
 		at = bytes.IndexFunc(head, func(r rune) bool { return r < ' ' && !stdunicode.IsSpace(r) })
@@ -288,7 +282,7 @@ func (e Encoding) refuseBinary(head []byte) error {
 		return nil
 	}
 	return fmt.Errorf("the events must be text in %s, and line %d holds binary data or another encoding",
-		e, 1+bytes.Count(head[:at], []byte("\n")))
+		e, lineOf(head, at))
 }
 
 // Part is a piece of a file, to be imported by itself.

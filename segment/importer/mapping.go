@@ -99,7 +99,7 @@ func container(t tracking.Type) string {
 // mapping says which column of a CSV file becomes what, and makes messages of its rows.
 type mapping struct {
 	header []string
-	rules  map[string]rule
+	rules  []*rule       // of the columns, nil for those that their names map
 	typ    tracking.Type // of rows that do not name one
 	plans  map[tracking.Type]*node
 	typeAt int // the column that holds the type, or -1
@@ -119,7 +119,7 @@ type Column struct {
 // newMapping decides for every column of a header. It refuses what would make messages that nobody
 // meant: one column for several, a name twice, or rows about nobody.
 func newMapping(header []string, rules []rule, t tracking.Type) (*mapping, error) {
-	m := &mapping{rules: map[string]rule{}, typ: t, plans: map[tracking.Type]*node{}, typeAt: -1}
+	m := &mapping{rules: make([]*rule, len(header)), typ: t, plans: map[tracking.Type]*node{}, typeAt: -1}
 	for _, name := range header {
 		name = strings.TrimSpace(name)
 		if name != "" && slices.Contains(m.header, name) {
@@ -129,14 +129,15 @@ func newMapping(header []string, rules []rule, t tracking.Type) (*mapping, error
 	}
 	all := strings.Join(m.header, ", ")
 	for _, r := range rules {
-		if !slices.Contains(m.header, r.column) {
+		i := slices.Index(m.header, r.column)
+		if i < 0 {
 			return nil, fmt.Errorf("--map names a column that is not in the file: %q%s; the columns are %s",
 				r.column, schemas.DidYouMean(r.column, m.header), all)
 		}
-		if _, twice := m.rules[r.column]; twice {
+		if m.rules[i] != nil {
 			return nil, fmt.Errorf("--map names a column twice: %q", r.column)
 		}
-		m.rules[r.column] = r
+		m.rules[i] = &r
 	}
 	if i := strings.IndexAny(all, ";\t|,"); i >= 0 && len(m.header) == 1 && len(rules) == 0 {
 		return nil, fmt.Errorf("the only column is %q, and another character may stand between the columns;"+
@@ -145,8 +146,7 @@ func newMapping(header []string, rules []rule, t tracking.Type) (*mapping, error
 	person := false
 	for i, name := range m.header {
 		parts := strings.Split(name, ".")
-		_, ruled := m.rules[name]
-		if !ruled && slices.Contains(objects(), parts[0]) && slices.Contains(parts, "") {
+		if m.rules[i] == nil && slices.Contains(objects(), parts[0]) && slices.Contains(parts, "") {
 			return nil, fmt.Errorf("a column names a part of %s that is empty;"+
 				" --map sends it elsewhere, or leaves it out: %q", parts[0], name)
 		}
@@ -171,10 +171,10 @@ func newMapping(header []string, rules []rule, t tracking.Type) (*mapping, error
 
 // field returns where a column goes in messages of a type; nowhere where the path is empty.
 func (m *mapping) field(i int, t tracking.Type) (path []string, kind string) {
-	name := m.header[i]
-	if r, ok := m.rules[name]; ok {
+	if r := m.rules[i]; r != nil {
 		return r.path, r.kind
 	}
+	name := m.header[i]
 	parts := strings.Split(name, ".")
 	switch {
 	case name == "":
@@ -195,8 +195,8 @@ func (m *mapping) columns() []Column {
 	for i, name := range m.header {
 		path, kind := m.field(i, m.typ)
 		c := Column{name, strings.Join(path, "."), kind}
-		_, ruled := m.rules[name]
-		if m.typeAt >= 0 && !ruled && !strings.Contains(name, ".") && len(path) == 2 && path[0] == "properties" {
+		byName := m.rules[i] == nil && !strings.Contains(name, ".")
+		if m.typeAt >= 0 && byName && len(path) == 2 && path[0] == "properties" {
 			c.Field += ", or traits." + name // as the type of the row has it
 		}
 		out = append(out, c)

@@ -2,17 +2,22 @@ package importer
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/cespare/xxhash/v2"
 
+	"github.com/aacflow/segment-blocks/internal/jsonscan"
 	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/schemas"
 )
@@ -37,6 +42,76 @@ func (o origin) String() string { return o.file + ":" + strconv.FormatInt(o.offs
 // limits leave room for the two levels and the few bytes that a batch puts around a message.
 func limits() rawjson.Limits { return rawjson.Limits{MaxBytes: maxRecord, MaxDepth: 126} }
 
+// object is a JSON object, and the values of the members that an import looks at, nil for those
+// that it lacks. Reasons are those of a line in a file of rejects.
+type object struct {
+	text                                     []byte
+	typ, messageID, timestamp, reasons       json.RawMessage
+	userID, anonymousID, previousID, groupID json.RawMessage
+}
+
+// see takes in a member if an import looks at it. All others pass as they are written.
+func (o *object) see(name string, value json.RawMessage) {
+	switch name {
+	case "type":
+		o.typ = value
+	case "messageId":
+		o.messageID = value
+	case "timestamp":
+		o.timestamp = value
+	case "reasons":
+		o.reasons = value
+	case "userId":
+		o.userID = value
+	case "anonymousId":
+		o.anonymousID = value
+	case "previousId":
+		o.previousID = value
+	case "groupId":
+		o.groupID = value
+	}
+}
+
+// openObject checks a JSON object and finds its members in one pass, without a list of them, as
+// events come by the million. The error is a *[rawjson.Error].
+func openObject(raw []byte) (object, error) {
+	o := object{text: bytes.TrimSpace(raw)}
+	if o.scan() {
+		return o, nil
+	}
+	// It is faulty, or has names that are not easily told apart.
+	members, err := rawjson.ParseObject(o.text, limits())
+	for _, m := range members {
+		o.see(m.Name, m.Value)
+	}
+	return o, err
+}
+
+// scan returns true where the object is valid for sure.
+func (o *object) scan() bool {
+	s := jsonscan.New(o.text, limits().MaxBytes, limits().MaxDepth)
+	if s.Peek() != '{' || !s.Enter() {
+		return false
+	}
+	var names jsonscan.Names
+	for first := true; ; first = false {
+		more, ok := s.More('}', first)
+		if !ok || !more {
+			return ok && s.End()
+		}
+		name, plain, ok := s.Name()
+		if !ok || !plain || !names.Add(name) {
+			return false
+		}
+		s.Peek()
+		start := s.Pos()
+		if !s.Skip() {
+			return false
+		}
+		o.see(string(name), o.text[start:s.Pos()])
+	}
+}
+
 // missing tells whether a member is absent. Empty counts as absent, because something is about to
 // take its place.
 func missing(v json.RawMessage) bool {
@@ -45,53 +120,50 @@ func missing(v json.RawMessage) bool {
 
 // message makes a message of an event. Where the event is a line of a file of rejects, the message
 // is taken out of that, and keeps the origin that it has there. Its time is in ISO 8601.
-func (r *reader) message(text []byte, e *event) {
-	o, err := rawjson.ParseObject(text, limits())
-	rejected := err == nil && e.unwrap(o)
+func (r *reader) message(raw []byte, e *event) {
+	o, err := openObject(raw)
+	rejected := err == nil && e.unwrap(&o)
 	if rejected {
 		if e.faults != nil {
 			return
 		}
-		text = e.raw
-		o, err = rawjson.ParseObject(text, limits())
+		o, err = openObject(e.raw)
 	}
 	if err != nil {
-		e.faults = []schemas.Violation{notJSON(err, text, e.at.Line)}
+		e.faults = []schemas.Violation{notJSON(err, raw, e.at.Line)}
 		return
 	}
-	if bytes.IndexByte(text, '\n') >= 0 {
-		text = oneLine(text)
-		o = rawjson.OpenObject(text)
+	if bytes.IndexByte(o.text, '\n') >= 0 {
+		o, _ = openObject(oneLine(o.text))
 	}
-	stamp, _ := o.Get("timestamp")
+	stamp, problem := o.timestamp, ""
 	if !rejected {
-		var problem string
-		if stamp, problem = r.im.times.normal(stamp); problem != "" {
-			e.faults = []schemas.Violation{{Path: "/timestamp", Code: "invalid_timestamp", Message: problem}}
-			return
-		}
+		stamp, problem = r.im.times.normal(stamp)
 	}
-	e.id = o.Text("messageId")
+	if problem != "" {
+		e.faults = []schemas.Violation{{Path: "/timestamp", Code: "invalid_timestamp", Message: problem}}
+		return
+	}
+	e.id, _ = rawjson.Text(o.messageID)
 	// A message of an alias or a group may have none of the first ids, and still has an order.
-	for _, name := range [...]string{"userId", "anonymousId", "previousId", "groupId"} {
+	for _, id := range [...]json.RawMessage{o.userID, o.anonymousID, o.previousID, o.groupID} {
 		if e.person == "" {
-			e.person = o.Text(name)
+			e.person, _ = rawjson.Text(id)
 		}
 	}
-	r.write(o, bytes.TrimSpace(text), stamp, e)
+	r.write(&o, stamp, e)
 }
 
 // unwrap takes the event out of a line of a file of rejects. It returns false where the object is
 // no such line.
-func (e *event) unwrap(line rawjson.Object) bool {
-	reasons, _ := line.Get("reasons")
-	if rawjson.KindOf(reasons) != rawjson.ArrayKind { // as in nearly all lines
+func (e *event) unwrap(o *object) bool {
+	if o.typ != nil || rawjson.KindOf(o.reasons) != rawjson.ArrayKind {
 		return false
 	}
-	_, typed := line.Get("type")
+	line := rawjson.OpenObject(o.text)
 	message, given := line.Get("message")
 	_, beside := line.Get("text")
-	if typed || !given && !beside {
+	if !given && !beside {
 		return false
 	}
 	if text := line.Text("origin"); text != "" {
@@ -126,30 +198,29 @@ func notJSON(err error, text []byte, line int64) schemas.Violation {
 // front, so that the message is copied and not opened. Only where a member is there and has to
 // become another one, as an empty messageId or a time in another format, is the object put together
 // anew.
-func (r *reader) write(o rawjson.Object, text, stamp []byte, e *event) {
-	kind, _ := o.Get("type")
+func (r *reader) write(o *object, stamp json.RawMessage, e *event) {
+	kind, id := o.typ, o.messageID
 	if missing(kind) && r.im.options.Type != "" {
 		kind = rawjson.Quote(string(r.im.options.Type))
 	}
-	id, _ := o.Get("messageId")
 	if e.derived = missing(id); e.derived {
-		id = r.deriveID(e.origin, text, kind, stamp)
+		id = r.deriveID(e.origin, o.text, kind, stamp)
 	}
+	given := o.text
 	r.json = append(r.json[:0], '{')
 	for _, member := range [...]struct {
-		name  string
-		value []byte
-	}{{"messageId", id}, {"type", kind}, {"timestamp", stamp}} {
-		was, given := o.Get(member.name)
+		name    string
+		was, is json.RawMessage
+	}{{"messageId", o.messageID, id}, {"type", o.typ, kind}, {"timestamp", o.timestamp, stamp}} {
 		switch {
-		case !given && member.value != nil:
+		case member.was == nil && member.is != nil:
 			r.json = append(append(append(r.json, '"'), member.name...), `":`...)
-			r.json = append(append(r.json, member.value...), ',')
-		case !bytes.Equal(was, member.value):
-			text = o.Set(member.name, member.value).JSON()
+			r.json = append(append(r.json, member.is...), ',')
+		case !bytes.Equal(member.was, member.is):
+			given = rawjson.OpenObject(given).Set(member.name, member.is).JSON()
 		}
 	}
-	rest := bytes.TrimLeft(text[1:], blank)
+	rest := bytes.TrimLeft(given[1:], blank)
 	if rest[0] == '}' {
 		r.json = bytes.TrimSuffix(r.json, []byte(","))
 	}
@@ -189,4 +260,116 @@ func oneLine(raw []byte) []byte {
 		return bytes.TrimSpace(raw)
 	}
 	return out.Bytes()
+}
+
+// reject is an event that was not sent, as the file of rejects has it.
+type reject struct {
+	reasons []schemas.Violation
+	line    []byte // with its line break
+}
+
+// newReject writes what became of an event. Object is the message. Text stands in its place for
+// what is no JSON object, and beside it for a row that it may not say right.
+//
+// Such a line can itself be imported: the message is taken out of it. Origin is where the line
+// stood at first, from which its messageId is derived. Without it a mended file would give the
+// message another id each time that it is edited, and Segment would count it each time.
+func newReject(file string, at position, from origin, reasons []schemas.Violation, object, text []byte) *reject {
+	list, _ := json.Marshal(reasons) // strings always can be
+	dst := fmt.Appendf(nil, `{"file":%s,"line":%d`, rawjson.Quote(file), at.Line)
+	if at.Layout != lines { // a line may have many events
+		dst = fmt.Appendf(dst, `,"offset":%d`, at.Offset)
+	}
+	dst = fmt.Appendf(dst, `,"reasons":%s,"origin":%s`, list, rawjson.Quote(from.String()))
+	if object != nil {
+		dst = fmt.Appendf(dst, `,"message":%s`, object)
+	}
+	if object == nil || text != nil {
+		dst = fmt.Appendf(dst, `,"text":%s`, rawjson.Quote(string(text)))
+	}
+	return &reject{reasons, append(dst, "}\n"...)}
+}
+
+// rejects is the file of what was not sent.
+type rejects struct {
+	path    string
+	file    *os.File
+	special bool  // no regular file, such as /dev/null, which can be neither cut nor removed
+	size    int64 // of what is written
+	count   int64 // of those that all runs have written
+	failed  error // of writing: nothing more is written, or the lines between would be lost
+}
+
+// openRejects makes the file, or goes on behind size bytes of it, where an earlier run stopped.
+// What that run wrote beyond is cut off. Without a path nothing is kept.
+func openRejects(path string, size int64) (*rejects, error) {
+	r := &rejects{path: cmp.Or(path, os.DevNull), size: size}
+	info, err := os.Stat(r.path)
+	r.special = err == nil && !info.Mode().IsRegular()
+	if !r.special && sizeOf(path) < size {
+		return nil, fmt.Errorf("cannot write the rejects: the file with those of the earlier run is gone, or shorter"+
+			" than when that stopped; new ones need another file with --rejects: %q", path)
+	}
+	r.file, err = os.OpenFile(r.path, os.O_RDWR|os.O_APPEND|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, r.unwritable(err)
+	}
+	if err := r.cut(); err != nil {
+		return nil, errors.Join(r.unwritable(err), r.close())
+	}
+	return r, nil
+}
+
+// cut takes off what follows what is written for sure.
+func (r *rejects) cut() error {
+	if r.special {
+		return nil
+	}
+	return r.file.Truncate(r.size)
+}
+
+// unwritable says that the rejects cannot be written.
+func (r *rejects) unwritable(err error) error { return unwritable("the rejects", "--rejects", err) }
+
+// unwritable says why a file cannot be written, if it cannot, and what to do about it.
+func unwritable(what, flag string, err error) error {
+	advice := ""
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, fs.ErrNotExist):
+		advice = "create the folder, or "
+	case errors.Is(err, fs.ErrPermission):
+		advice = "permit it, or "
+	case errors.Is(err, syscall.ENOSPC):
+		advice = "make room, or "
+	}
+	return fmt.Errorf("cannot write %s: %w; %sname another file with %s", what, err, advice, flag)
+}
+
+// write appends a line, all of it or nothing: where the file does not take it, what it took is cut
+// off again, and where it cannot even be cut, the next run does so.
+func (r *rejects) write(line []byte) error {
+	if r.failed != nil {
+		return r.failed
+	}
+	if _, err := r.file.Write(line); err != nil {
+		_ = r.cut()
+		r.failed = r.unwritable(err)
+		return r.failed
+	}
+	if !r.special {
+		r.size += int64(len(line))
+	}
+	r.count++
+	return nil
+}
+
+// close closes the file, and removes it where nothing is in it.
+func (r *rejects) close() error {
+	err := r.file.Close()
+	if r.size == 0 && !r.special {
+		err = errors.Join(err, os.Remove(r.path))
+	}
+	return r.unwritable(err)
 }

@@ -60,7 +60,7 @@ type reader struct {
 func (im *Import) newReader(at position) *reader {
 	at.Line = max(1, at.Line)
 	r := &reader{im: im, at: at}
-	for _, done := range r.im.inputs[:min(at.File, len(r.im.inputs))] {
+	for _, done := range im.inputs[:at.File] {
 		r.read.Add(done.size)
 	}
 	return r
@@ -81,9 +81,14 @@ func (im *Import) describe(ctx context.Context) error {
 			_, _, err = r.record()
 		}
 		r.close()
-		cut := errors.Is(err, ErrCut) || errors.Is(err, io.ErrUnexpectedEOF) // what can be read is imported
-		if err != nil && !errors.Is(err, io.EOF) && !cut {
-			return &InputError{r.failed(err)}
+		if err == nil || errors.Is(err, io.EOF) {
+			continue
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err = r.failed(err); !errors.Is(err, ErrCut) { // of a file that is cut, what can be read is imported
+			return &InputError{err}
 		}
 	}
 	return nil
@@ -180,7 +185,8 @@ func (r *reader) header(in *input) error {
 		return fmt.Errorf("cannot read the events: %w", reason(err))
 	}
 	if i := bytes.IndexByte(first.raw, '\r'); i >= 0 && !bytes.HasPrefix(first.raw[i:], []byte("\r\n")) {
-		return errLineEnds
+		return errors.New("lines must end in LF or CR LF, and these end in CR alone;" +
+			" tr '\\r' '\\n' < FILE writes them so")
 	}
 	if first.faults != nil || !utf8.Valid(first.raw) {
 		return errors.New("the first line must name the columns, as text in the encoding of the file")
@@ -243,10 +249,6 @@ func (e *event) whole() (object, text []byte) {
 	}
 	return oneLine(e.raw), text
 }
-
-// errLineEnds is for files of which the first line seems to be all there is.
-var errLineEnds = errors.New("lines must end in LF or CR LF, and these end in CR alone;" +
-	" tr '\\r' '\\n' < FILE writes them so")
 
 func (r *reader) close() {
 	_ = r.file.Close() // nothing was written, and none may be open

@@ -2,7 +2,6 @@ package importer
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,9 +23,6 @@ const (
 	// it seems to refuse the source.
 	maxRefusedInRow = 100
 )
-
-// errHalted ends an invocation's work when something else has failed, which is what counts.
-var errHalted = errors.New("halted")
 
 // partition sends the events of some people, in order: it has one invocation in flight at a time,
 // because two at once may overtake each other, also by a retry. The import's lock guards the queue,
@@ -65,23 +61,19 @@ func (b *batch) input(items []item) runtime.JSON {
 // gather puts a message into the batch that is being filled, and waits where enough is queued, so
 // that a slow receiver slows the reading down. The caller holds the lock.
 func (im *Import) gather(p *partition, seq int64, message []byte) {
-	fits := func() bool {
-		n := len(p.queue)
-		if n == 0 {
-			return false
-		}
-		b := p.queue[n-1]
-		return len(b.items) < im.most && len(b.body)+len(message)+(len(b.items)+1)*addedBytes <= maxBatchBytes
+	var b *batch
+	if n := len(p.queue); n > 0 {
+		b = p.queue[n-1]
 	}
-	if !fits() {
+	if b == nil || len(b.items) == im.most || len(b.body)+len(message)+(len(b.items)+1)*addedBytes > maxBatchBytes {
 		for len(p.queue) >= maxQueued && !im.halted() {
 			im.changed.Wait()
 		}
 		// Most batches become full, and growing to that would cost more than the room.
-		p.queue = append(p.queue, &batch{body: append(make([]byte, 0, maxBatchBytes), inputBegins...)})
+		b = &batch{body: append(make([]byte, 0, maxBatchBytes), inputBegins...)}
+		p.queue = append(p.queue, b)
 		im.changed.Broadcast()
 	}
-	b := p.queue[len(p.queue)-1]
 	begin := len(b.body)
 	b.body = append(append(b.body, message...), ',')
 	b.items = append(b.items, item{seq, begin, len(b.body) - 1})
@@ -117,10 +109,11 @@ func (im *Import) nextBatch(p *partition) *batch {
 }
 
 // send invokes the block until all items of a batch are accepted or rejected. A refused event keeps
-// no other from being sent. The error is a *[DeliveryError], or errHalted.
+// no other from being sent. The error is a *[DeliveryError], or why the import is
+// halted.
 func (im *Import) send(ctx context.Context, b *batch, items []item) error {
 	if im.limiter.WaitN(im.halting, len(items)) != nil { //nolint:contextcheck // ctx outlives halting
-		return errHalted
+		return context.Cause(im.halting)
 	}
 	for len(items) > 0 {
 		receipt, err := im.options.Invoke(ctx, b.input(items))

@@ -150,13 +150,10 @@ func (im *Import) begin(ctx context.Context) (finished bool, err error) {
 		return false, err
 	}
 	im.rejects.count = im.counts.Rejected
-	if s.RejectsFile = im.options.RejectsPath; s.Counts.Events == 0 && im.options.StatePath != "" {
-		s.Position = im.next
-		if err = s.write(im.options.StatePath); err != nil {
-			return false, errors.Join(err, im.rejects.close())
-		}
+	if err = im.checkpoint(); err != nil {
+		err = errors.Join(err, im.rejects.close())
 	}
-	return false, nil
+	return false, err
 }
 
 // note tells a sentence, if anyone listens.
@@ -173,20 +170,16 @@ func (im *Import) earlier() (s state, err error) {
 	if s, err = readState(o.StatePath); err != nil || o.Restart {
 		return state{}, err
 	}
-	if s.Version == 0 {
-		if o.Resume {
-			im.note("there is nothing to go on from, so this begins at the beginning")
-		}
-		return s, im.keepRejects(&s)
-	}
-	if s.Version != stateVersion {
-		return s, fmt.Errorf("the state is that of another release, which gives events other messageIds:"+
-			" go on with that release, or send everything as new events with --restart: %q", o.StatePath)
-	}
 	changed, edited := im.plan.adopt(&s, im.inputs)
 	difference := s.Plan.difference(&im.plan)
-	finished := s.Updated.Format(time.RFC3339)
+	finished, resumes := s.Updated.Format(time.RFC3339), s.Version != 0 && !s.Done
 	switch {
+	case s.Version == 0 && o.Resume:
+		im.note("there is nothing to go on from, so this begins at the beginning")
+	case s.Version == 0:
+	case s.Version != stateVersion:
+		return s, fmt.Errorf("the state is that of another release, which gives events other messageIds:"+
+			" go on with that release, or send everything as new events with --restart: %q", o.StatePath)
 	case s.Done && difference == "" && !changed:
 		im.note("this import was finished on %s, and nothing is sent again; --restart begins it anew", finished)
 		return s, nil
@@ -194,7 +187,6 @@ func (im *Import) earlier() (s state, err error) {
 		im.note("%s has changed since it was imported on %s: going on behind what was imported, at line %d",
 			o.Files[s.Position.File], finished, s.Position.Line)
 		s.Done, s.Counts, s.Ahead = false, Counts{}, 0
-		return s, im.keepRejects(&s)
 	case s.Done && edited:
 		return s, fmt.Errorf("this file was imported on %s and has changed since: all its events would be sent as"+
 			" new ones, and those that were sent count twice; import the new lines from a file of their own,"+
@@ -202,7 +194,6 @@ func (im *Import) earlier() (s state, err error) {
 			finished, o.Files[0])
 	case s.Done: // it is the state of another import, which this one begins in place of
 		s = state{}
-		return s, im.keepRejects(&s)
 	case !o.Resume:
 		return s, fmt.Errorf("an earlier run has not finished this import: --resume goes on after %s events,"+
 			" --restart begins again; it is described in %q", text.Grouped(s.Counts.Events), o.StatePath)
@@ -214,33 +205,25 @@ func (im *Import) earlier() (s state, err error) {
 		im.note("going on after %s events, at line %d of %s", text.Grouped(s.Counts.Events), s.Position.Line,
 			o.Files[s.Position.File])
 	}
-	im.moveRejects(&s)
-	return s, nil
+	return s, im.placeRejects(&s, resumes)
 }
 
-// moveRejects lets an import go on with another file of rejects where the first one is gone, or is
-// full.
-func (im *Import) moveRejects(s *state) {
+// placeRejects decides where the rejects go. It refuses to overwrite those of an earlier import. A
+// run that goes on writes behind those of before, or into another file where the first one is gone
+// or full. Those of a file that has grown go behind those of before too, where these are as they
+// were left.
+func (im *Import) placeRejects(s *state, resumes bool) error {
 	path := im.options.RejectsPath
-	if s.RejectsBytes == 0 || s.RejectsFile == "" || paths.Same(path, s.RejectsFile) || sizeOf(path) > 0 {
-		return // it is the same, was moved, or is not long enough
-	}
-	im.note("further rejects go to %s; those of the earlier run are in %s", path, s.RejectsFile)
-	s.RejectsBytes = 0
-}
-
-// keepRejects refuses to overwrite the rejects of an earlier import. Those of a file that has grown
-// go behind those of before, where these are as they were left.
-func (im *Import) keepRejects(s *state) error {
-	path := im.options.RejectsPath
-	switch size := sizeOf(path); size {
-	case s.RejectsBytes:
-	case 0:
-		s.RejectsBytes = 0
-	default:
+	switch size := sizeOf(path); {
+	case size == s.RejectsBytes || resumes && (size > 0 || paths.Same(path, s.RejectsFile)):
+		return nil
+	case size > 0:
 		return fmt.Errorf("there are rejects of an earlier import, which would be lost:"+
 			" name another file with --rejects, or move %q away", path)
+	case resumes:
+		im.note("further rejects go to %s; those of the earlier run are in %s", path, s.RejectsFile)
 	}
+	s.RejectsBytes = 0
 	return nil
 }
 
@@ -265,7 +248,8 @@ func readState(path string) (s state, err error) {
 	err = json.Unmarshal(data, &s)
 	if at := s.Position; err != nil || s.Version == 0 || at.File < 0 || at.File >= len(s.Plan.Files) ||
 		at.Line < 0 || at.Offset < 0 || s.RejectsBytes < 0 {
-		return s, fmt.Errorf("this is no state of an import; name another file with --state, or remove this one: %q", path)
+		return s, fmt.Errorf("this is no state of an import; name another file with --state,"+
+			" or remove this one: %q", path)
 	}
 	return s, nil
 }

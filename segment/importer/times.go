@@ -49,8 +49,8 @@ func newTimes(format TimeFormat, zone string) (t times, err error) {
 		t.layouts = []string{string(format)}
 		day := time.Date(2021, time.November, 23, 0, 0, 0, 0, time.UTC)
 		if got, err := time.Parse(string(format), day.Format(string(format))); err != nil || !got.Equal(day) {
-			return t, fmt.Errorf("--time-format must be iso8601, unix, unix-ms, rfc3339, rfc1123, or say how the second"+
-				" of January 2006 at 15:04:05 is written, such as '02/01/2006 15:04': %q", format)
+			return t, fmt.Errorf("--time-format must be iso8601, unix, unix-ms, rfc3339, rfc1123, or say how the"+
+				" second of January 2006 at 15:04:05 is written, such as '02/01/2006 15:04': %q", format)
 		}
 	}
 	if zone == "" {
@@ -103,8 +103,8 @@ func (t *times) read(at string) (read time.Time, err error) {
 	// Package time takes letters of a zone that it does not know for those of a zone that is UTC.
 	letters := read.Location().String()
 	if _, offset := read.Zone(); offset == 0 && !slices.Contains([]string{"", "UTC", "GMT", zone.String()}, letters) {
-		return read, fmt.Errorf("must be a time in UTC, or in the zone of --time-zone, or have an offset such as +0100,"+
-			" and not %s", letters)
+		return read, fmt.Errorf("must be a time in UTC, or in the zone of --time-zone, or have an offset such as"+
+			" +0100, and not %s", letters)
 	}
 	return read, nil
 }
