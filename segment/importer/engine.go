@@ -25,7 +25,7 @@ const tick = 250 * time.Millisecond
 // The error is an *[InputError], a *[DeliveryError] or a *[PanicError], or it wraps [ErrCut], the
 // error of ctx, or that of reading or writing a file. When Run returns an error, nothing is in
 // flight any more and the state is written, so that another run can go on.
-func (im *Import) Run(ctx context.Context) (Counts, error) {
+func (im *Import) Run(ctx context.Context) (Counts, error) { //nolint:contextcheck // halting outlives ctx
 	im.started = time.Now()
 	release, err := im.lock()
 	if err != nil {

@@ -58,10 +58,18 @@ func TestLargeFiles(t *testing.T) {
 			`{"type":"track","properties":{"x":` + deep(1_000_000) + "}}\n" + event, 1, 1,
 			"too_deep",
 		},
-		"CSV, quotes that never fit":      {"userId,event\n" + strings.Repeat("x\",\"\n", 50_000), 0, 50_000, importer.CodeCSV},
-		"CSV, quotes that open anew":      {"userId,event\n" + strings.Repeat("\"x\"\"\n", 50_001), 0, 50_001, importer.CodeCSV},
-		"CSV, a cell of lines, and 5 MiB": {"userId,event\nu,\"a\nb\"," + strings.Repeat("x", 5<<20), 0, 2, importer.CodeCSV},
-		"CSV, a quote that stays open":    {"userId,event\n\"" + strings.Repeat("u,E\n", 100_000), 99_999, 1, importer.CodeCSV},
+		"CSV, quotes that never fit": {
+			"userId,event\n" + strings.Repeat("x\",\"\n", 50_000), 0, 50_000, importer.CodeCSV,
+		},
+		"CSV, quotes that open anew": {
+			"userId,event\n" + strings.Repeat("\"x\"\"\n", 50_001), 0, 50_001, importer.CodeCSV,
+		},
+		"CSV, a cell of lines, and 5 MiB": {
+			"userId,event\nu,\"a\nb\"," + strings.Repeat("x", 5<<20), 0, 2, importer.CodeCSV,
+		},
+		"CSV, a quote that stays open": {
+			"userId,event\n\"" + strings.Repeat("u,E\n", 100_000), 99_999, 1, importer.CodeCSV,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := importer.Options{Type: "track", Invoke: invoker(t, sink(t))}
@@ -73,7 +81,7 @@ func TestLargeFiles(t *testing.T) {
 			o.RejectsPath = o.Files[0] + ".rejects"
 			started := time.Now()
 			counts := run(t, o)
-			require.Less(t, time.Since(started), time.Minute)
+			require.Less(t, time.Since(started), 5*time.Minute, "also on a machine that does much else")
 			require.Equal(t, c.accepted, counts.Accepted)
 			require.Equal(t, c.rejected, counts.Rejected)
 			if c.rejected > 0 {

@@ -109,10 +109,11 @@ func (im *Import) nextBatch(p *partition) *batch {
 }
 
 // send invokes the block until all items of a batch are accepted or rejected. A refused event keeps
-// no other from being sent. The error is a *[DeliveryError], or why the import is
-// halted.
+// no other from being sent. The error is a *[DeliveryError], or why the import is halted.
+//
+//nolint:contextcheck // ctx outlives halting
 func (im *Import) send(ctx context.Context, b *batch, items []item) error {
-	if im.limiter.WaitN(im.halting, len(items)) != nil { //nolint:contextcheck // ctx outlives halting
+	if im.limiter.WaitN(im.halting, len(items)) != nil {
 		return context.Cause(im.halting)
 	}
 	for len(items) > 0 {
