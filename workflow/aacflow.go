@@ -216,8 +216,8 @@ func (e *export) read(b *exportBlock) []*Node {
 	case "mcp":
 		return []*Node{e.node(b, e.mcp(b))}
 	}
-	e.fault(b.at, "the block %q cannot run here, as its type is %q; those that can are start, segment, mcp, condition, "+
-		"loop, parallel and response", b.Name, b.Type)
+	e.fault(b.at, "the block %q cannot run here, as its type is %q; those that can are start, segment, mcp, "+
+		"condition, loop, parallel and response", b.Name, b.Type)
 	// References to it are no faults of their own.
 	e.broken[b.node] = true
 	return nil
@@ -225,8 +225,8 @@ func (e *export) read(b *exportBlock) []*Node {
 
 // node completes a node with what all blocks have.
 func (e *export) node(b *exportBlock, n Node) *Node {
-	// A block of AACFlow runs once all edges to it are decided and one of them at least is taken: join
-	// any. One edge from the start is enough by itself.
+	// A block of AACFlow runs once all edges to it are decided and one of them at least is taken:
+	// join any. One edge from the start is enough by itself.
 	n.ID, n.at, n.Join, n.OnError, n.Concurrency = b.node, b.at, Any, Fail, max(1, n.Concurrency)
 	n.With = e.renamed(n.With)
 	n.Retry = Retry{Attempts: 1}
@@ -244,8 +244,8 @@ func (e *export) node(b *exportBlock, n Node) *Node {
 	return &n
 }
 
-// needs returns what the edges to a block ask for. Where one of them is from the start, or from that
-// of the loop around the block, the others need only be decided.
+// needs returns what the edges to a block ask for. Where one of them is from the start, or from
+// that of the loop around the block, the others need only be decided.
 func (e *export) needs(b *exportBlock) (needs []Need) {
 	begins := false
 	for _, edge := range e.to[b.ID] {
@@ -275,8 +275,8 @@ func (e *export) needs(b *exportBlock) (needs []Need) {
 
 // condition makes a node of each branch. It has nothing to do but to be skipped or not.
 func (e *export) condition(b *exportBlock) (nodes []*Node) {
-	// AACFlow takes the first branch that holds. Here each is a node of its own, whose condition says
-	// that those before it do not hold.
+	// AACFlow takes the first branch that holds. Here each is a node of its own, whose condition
+	// says that those before it do not hold.
 	var before []string
 	branches := b.list("conditions")
 	if len(branches) > maxNesting {
@@ -293,7 +293,8 @@ func (e *export) condition(b *exportBlock) (nodes []*Node) {
 			expression = "true"
 		}
 		n := e.node(b, Node{With: json.RawMessage("{}")})
-		n.ID, n.When = branchID(b, branch.Text("id")), strings.Join(append(slices.Clone(before), "("+expression+")"), " and ")
+		n.ID = branchID(b, branch.Text("id"))
+		n.When = strings.Join(append(slices.Clone(before), "("+expression+")"), " and ")
 		before = append(before, "not ("+expression+")")
 		nodes = append(nodes, n)
 	}
@@ -330,7 +331,8 @@ func (e *export) path(ref reference) string {
 
 // renamed gives the references in a template the ids of nodes.
 func (e *export) renamed(template json.RawMessage) json.RawMessage {
-	renamed, _ := mapTexts(template, "", func(raw json.RawMessage, _ string) (json.RawMessage, error) { // without an error
+	// It never returns an error.
+	renamed, _ := mapTexts(template, "", func(raw json.RawMessage, _ string) (json.RawMessage, error) {
 		text, _ := rawjson.Text(raw)
 		var b strings.Builder
 		for _, p := range pieces(text) {

@@ -180,13 +180,15 @@ func (c *checker) kindsOf(n *Node, ref reference) ([]rawjson.Kind, error) {
 	for i, s := range ref.steps {
 		if s.name == "" {
 			if len(kinds) > 0 && !slices.Contains(kinds, rawjson.ArrayKind) {
-				return nil, fmt.Errorf("%s leads nowhere: %s> is no list, it is %s", ref.text, at, schemas.KindWords(kinds))
+				return nil, fmt.Errorf("%s leads nowhere: %s> is no list, it is %s", ref.text, at,
+					schemas.KindWords(kinds))
 			}
 			kinds, at = nil, fmt.Sprintf("%s[%d]", at, s.place)
 			continue
 		}
 		if len(kinds) > 0 && !slices.Contains(kinds, rawjson.ObjectKind) {
-			return nil, fmt.Errorf("%s leads nowhere: %s> has no members, it is %s", ref.text, at, schemas.KindWords(kinds))
+			return nil, fmt.Errorf("%s leads nowhere: %s> has no members, it is %s", ref.text, at,
+				schemas.KindWords(kinds))
 		}
 		// Below an output that lists no members anything may be there.
 		f := schemas.Find(fields, s.name)
@@ -231,8 +233,8 @@ func (s *sampler) sample(template json.RawMessage, at string) json.RawMessage {
 		}
 		s.unknown = append(s.unknown, pointer)
 		if whole[pointer] && field != nil && s.node.Block != "" && !overlap(kinds, field) {
-			s.fault(at+pointer, "%s is %s, and %s of %s must be %s", ref.text, schemas.KindWords(kinds), field.Name, s.node.Block,
-				schemas.KindWords(field.Kinds))
+			s.fault(at+pointer, "%s is %s, and %s of %s must be %s", ref.text, schemas.KindWords(kinds), field.Name,
+				s.node.Block, schemas.KindWords(field.Kinds))
 		}
 		return exampleOf(field), nil
 	}}
@@ -259,8 +261,8 @@ func (s *sampler) kindsAndValue(ref reference, at string) ([]rawjson.Kind, json.
 		if err != nil && given && s.node.When == "" {
 			s.fault(at, "%s", err)
 		}
-		// A blank default says that the run will give a value, and a node with a condition may be there
-		// to keep the default out. Neither is judged.
+		// A blank default says that the run will give a value, and a node with a condition may be
+		// there to keep the default out. Neither is judged.
 		if blank := string(value) == "null" || string(value) == `""`; err == nil && !blank && s.node.When == "" {
 			return nil, value
 		}

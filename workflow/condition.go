@@ -40,8 +40,8 @@ func compileCondition(g *Graph, text string, fieldsOf func(n *Node) []string) (*
 	}))
 	// expr bounds the memory of a run by itself: a range or a repeat beyond it ends as an error.
 	options := []expr.Option{expr.Env(env), expr.AsBool()}
-	// The results of a run must depend on its input alone, or a resume would decide otherwise: nothing
-	// tells the time, or depends on the order of a map.
+	// The results of a run must depend on its input alone, or a resume would decide otherwise:
+	// nothing tells the time, or depends on the order of a map.
 	for _, name := range []string{"now", "timezone", "keys", "values", "toPairs"} {
 		options = append(options, expr.DisableBuiltin(name))
 	}

@@ -48,8 +48,8 @@ func (p *parser) findCycles(g *Graph) {
 }
 
 func (p *parser) tellCycle(g *Graph, cycle []int, told map[int]bool) {
-	// It begins at the node that comes first in the file, wherever the search has begun, so that the
-	// same cycle is always told in the same words.
+	// It begins at the node that comes first in the file, wherever the search has begun, so that
+	// the same cycle is always told in the same words.
 	first := slices.Index(cycle, slices.Min(cycle))
 	cycle = slices.Concat(cycle[first:], cycle[:first+1])
 	var names []string

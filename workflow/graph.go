@@ -1,8 +1,9 @@
 // Package workflow runs graphs of blocks.
 //
 //	graph, err := workflow.Check("order.workflow.yaml", data, reg, workflow.CheckOptions{})
-//	if err != nil { … } // *workflow.FileError: all that is wrong with the file, by line and column
-//	res, err := workflow.Run(ctx, graph, input, workflow.Options{Invoke: workflow.Invoker(rt), RunID: "o-1001"})
+//	if err != nil { … } // *workflow.FileError: all that is wrong with the file
+//	options := workflow.Options{Invoke: workflow.Invoker(rt), RunID: "o-1001"}
+//	res, err := workflow.Run(ctx, graph, input, options)
 //
 // What a graph means is said once, by [Graph.Begin], [Graph.Next] and [Graph.Complete]: functions
 // of a graph and a state that know no clock, no goroutine and no I/O. [Run] drives them in this

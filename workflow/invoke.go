@@ -16,7 +16,8 @@ type Call struct {
 	Task Task
 	// Input has its references resolved.
 	Input json.RawMessage
-	// InvocationID is made of run, node and iteration: the same for each try, and after each resume.
+	// InvocationID is made of run, node and iteration: the same for each try, and after each
+	// resume.
 	InvocationID string
 	// At is when the task was started for the first time, whatever has ended it since.
 	At time.Time

@@ -38,7 +38,8 @@ type JournalOptions struct {
 	AllowDuplicates bool
 	// MustExist refuses a run that has not begun.
 	MustExist bool
-	// ReadOnly opens a run that has begun to see how far it is: [Run] with the journal invokes nothing.
+	// ReadOnly opens a run that has begun to see how far it is: [Run] with the journal invokes
+	// nothing.
 	ReadOnly bool
 }
 
@@ -75,7 +76,8 @@ var ErrRunInUse = errors.New("the run is in use by another process")
 // it. The error wraps [ErrRunInUse] where another process has it open.
 func OpenJournal(folder, run string, o JournalOptions) (*Journal, error) {
 	if !ValidRunID(run) {
-		return nil, fmt.Errorf("a run must be named by letters, digits, points, dashes and underscores, 64 in all: %q", run)
+		return nil, fmt.Errorf(
+			"a run must be named by letters, digits, points, dashes and underscores, 64 in all: %q", run)
 	}
 	path := filepath.Join(folder, run+".db")
 	if _, err := os.Stat(path); (o.MustExist || o.ReadOnly) && errors.Is(err, os.ErrNotExist) {
@@ -191,8 +193,8 @@ func (j *Journal) bind(run string, g *Graph, s *State) error {
 	}
 	now := &record{Run: run, Name: g.Name, Digest: g.Digest, Start: s.Start, Target: j.target, Began: time.Now()}
 	if old := j.record; old != nil {
-		// Everything that differs is named at once: a messageId that has been sent with other content
-		// would be dropped as a duplicate, and nobody would know.
+		// Everything that differs is named at once: a messageId that has been sent with other
+		// content would be dropped as a duplicate, and nobody would know.
 		var differs []string
 		if old.Digest != now.Digest {
 			differs = append(differs, fmt.Sprintf("the file (it was %q with SHA-256 %.12s…, it is now %.12s…)",
@@ -230,8 +232,8 @@ func (j *Journal) put() error {
 
 func differentInputs(old, now rawjson.Object) (differs []string) {
 	for _, m := range now {
-		// Bytes are compared, since 1.0 and 1 are different texts to a receiver. Marshal drops spaces
-		// and escapes <, as it did when the record was written.
+		// Bytes are compared, since 1.0 and 1 are different texts to a receiver. Marshal drops
+		// spaces and escapes <, as it did when the record was written.
 		is, err := json.Marshal(m.Value)
 		if was, _ := old.Get(m.Name); err != nil || string(was) != string(is) {
 			differs = append(differs, fmt.Sprintf("the input %q", m.Name))
@@ -261,19 +263,20 @@ func (j *Journal) checkAge(g *Graph) error {
 		return err
 	}
 	slices.Sort(old)
-	return fmt.Errorf("the run is too old to be resumed: Segment knows a repeated message for 24 hours, and these were "+
-		"begun more than %s ago and may count twice: %s; --allow-duplicates resumes it anyway", maxRetrying, listed(old))
+	return fmt.Errorf("the run is too old to be resumed: Segment knows a repeated message for 24 hours, and these "+
+		"were begun more than %s ago and may count twice: %s; --allow-duplicates resumes it anyway",
+		maxRetrying, listed(old))
 }
 
-// job reads what the journal has of a task. It has no outcome where the task is to be done again: it
-// has not ended, or has failed and nothing has gone on from there.
+// job reads what the journal has of a task. It has no outcome where the task is to be done again:
+// it has not ended, or has failed and nothing has gone on from there.
 func (j *Journal) job(g *Graph, id string, raw []byte) (done job, err error) {
 	err = j.read(raw, &done)
 	// An id is that of the node, and behind a slash the number of an iteration.
 	node, _, _ := strings.Cut(id, "/")
 	n := g.Node(node)
-	// A failure that the graph has an answer to has led somewhere already, and what is behind it may
-	// have run. It stays. All others are what a resume is for.
+	// A failure that the graph has an answer to has led somewhere already, and what is behind it
+	// may have run. It stays. All others are what a resume is for.
 	if o := done.Outcome; o != nil && o.Error != nil && (n == nil || n.OnError == Fail) && !j.only {
 		done.Outcome = nil
 	}
@@ -294,8 +297,8 @@ func (j *Journal) find(g *Graph, task Task) (found job, err error) {
 
 // write keeps jobs that have ended and such that are about to start. What has ended is written
 // before it is gone on from: killed before that, the process does the task again, with the same
-// messageIds; killed after it, never again. What starts is written before, so that its event has the
-// same time after any kill.
+// messageIds; killed after it, never again. What starts is written before, so that its event has
+// the same time after any kill.
 func (j *Journal) write(jobs []job) error {
 	if j == nil || j.only || len(jobs) == 0 {
 		return nil

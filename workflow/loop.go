@@ -48,7 +48,8 @@ func itemsOf(list json.RawMessage) ([]json.RawMessage, error) {
 		return items, nil
 	}
 	if kind := rawjson.KindOf(list); kind != rawjson.ArrayKind {
-		return nil, fmt.Errorf("forEach must be a list, or how many times up to %d: %s", maxIterations, schemas.Excerpt(list))
+		return nil, fmt.Errorf("forEach must be a list, or how many times up to %d: %s", maxIterations,
+			schemas.Excerpt(list))
 	}
 	items := rawjson.OpenArray(list)
 	if len(items) > maxIterations {

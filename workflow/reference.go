@@ -223,9 +223,9 @@ func (r *resolver) text(raw json.RawMessage, pointer string) (json.RawMessage, e
 		return raw, nil
 	case isWhole(list):
 		return list[0].value, nil
-	// Hosts hold JSON as text in which references stand. Put in as they are, a quote in a value would
-	// break it, and Segment would get what nobody meant; so the outcome must be JSON, or else it is
-	// taken for a text that only begins like it.
+	// Hosts hold JSON as text in which references stand. Put in as they are, a quote in a value
+	// would break it, and Segment would get what nobody meant; so the outcome must be JSON, or else
+	// it is taken for a text that only begins like it.
 	case looksLikeJSON(text):
 		if document := joinJSON(list); rawjson.Check([]byte(document), rawjson.Limits{}) == nil {
 			return rawjson.Quote(document), nil
@@ -260,8 +260,8 @@ func looksLikeJSON(text string) bool {
 // outside of them it stands as JSON.
 func joinJSON(pieces []piece) string {
 	var b strings.Builder
-	// The literals before a reference tell whether it stands in a string. The values need not be read:
-	// in a string they are escaped, and outside they are JSON.
+	// The literals before a reference tell whether it stands in a string. The values need not be
+	// read: in a string they are escaped, and outside they are JSON.
 	inString, escaped := false, false
 	for _, p := range pieces {
 		for _, c := range []byte(p.literal) {

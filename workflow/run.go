@@ -21,8 +21,8 @@ type Options struct {
 	RunID string
 	// Environment gives the variables that the graph may use. Default: none.
 	Environment Environment
-	// Journal makes the run outlive this process. With one that is read-only, the run ends where the
-	// journal does. Default: none.
+	// Journal makes the run outlive this process. With one that is read-only, the run ends where
+	// the journal does. Default: none.
 	Journal *Journal
 	// Concurrency is how many tasks run at once. Default 64.
 	Concurrency int
@@ -111,8 +111,8 @@ func Prepare(g *Graph, input json.RawMessage, o Options) (run func(context.Conte
 	if err != nil {
 		return nil, err
 	}
-	// Without an id of its own, a second run of the file would send the messageIds of the first one,
-	// and nothing of it would count.
+	// Without an id of its own, a second run of the file would send the messageIds of the first
+	// one, and nothing of it would count.
 	o.RunID = cmp.Or(o.RunID, uuid.NewString())
 	o.Concurrency = cmp.Or(max(o.Concurrency, 0), 64)
 	if o.Observe == nil {
@@ -190,8 +190,8 @@ func (r *runner) begin(ctx context.Context) ([]job, error) {
 			return nil, err
 		}
 	}
-	// Tasks that the journal knows end at once and make others ready, so it asks again until nothing
-	// more is ready or there is enough to do.
+	// Tasks that the journal knows end at once and make others ready, so it asks again until
+	// nothing more is ready or there is enough to do.
 	for ctx.Err() == nil && len(starts)+r.running < r.Concurrency {
 		tasks := r.graph.Next(r.state, r.Concurrency-r.running-len(starts))
 		if len(tasks) == 0 {
@@ -226,7 +226,8 @@ func (r *runner) complete(j job, resumed bool) error {
 			status = Failed
 		}
 		r.Observe(Event{
-			Run: r.RunID, Node: task.Node, Iteration: &task.Iteration, Status: status, Resumed: resumed, Outcome: outcome,
+			Run: r.RunID, Node: task.Node, Iteration: &task.Iteration, Status: status, Resumed: resumed,
+			Outcome: outcome,
 		})
 	} else if resumed {
 		r.resumed[task.Node] = true
@@ -249,8 +250,8 @@ func (r *runner) tellEnded() {
 func (r *runner) wait() {
 	for len(r.done) == 0 && r.running > 0 {
 		(<-r.says)()
-		// All that has ended by now goes into one transaction, which is synced once: that is what makes
-		// many quick tasks at once cheap.
+		// All that has ended by now goes into one transaction, which is synced once: that is what
+		// makes many quick tasks at once cheap.
 		for more := true; more; {
 			select {
 			case do := <-r.says:

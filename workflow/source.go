@@ -56,8 +56,8 @@ type source struct {
 	faults []Fault
 }
 
-// open reads YAML, or JSON as a part of it, as one JSON value. That is nil where the file as a whole
-// is at fault.
+// open reads YAML, or JSON as a part of it, as one JSON value. That is nil where the file as a
+// whole is at fault.
 func open(name string, data []byte) (*source, json.RawMessage) {
 	if len(data) > MaxFile {
 		message := fmt.Sprintf("a workflow must be smaller: %d bytes are allowed, it has %d", MaxFile, len(data))

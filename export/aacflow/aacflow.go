@@ -59,8 +59,8 @@ func Segment() Integration {
 	return Integration{
 		ID: "segment", Name: "Segment",
 		Summary: "Send events and customer data to Segment",
-		Description: "Tell Segment what users do, who they are and which account they belong to, one call at a time or " +
-			"many at once.",
+		Description: "Tell Segment what users do, who they are and which account they belong to, one call at a " +
+			"time or many at once.",
 		Operations: []string{"track", "identify", "page", "screen", "group", "alias", "batch"},
 		Home:       "https://segment.com",
 		Tags:       []string{"data-analytics", "events", "marketing"},

@@ -13,8 +13,8 @@ import (
 type Engine string
 
 const (
-	// Sim08 is Sim v0.8 of August 2026 and later. It alone has sentences on the cards of the canvas,
-	// templates and skills.
+	// Sim08 is Sim v0.8 of August 2026 and later. It alone has sentences on the cards of the
+	// canvas, templates and skills.
 	Sim08 Engine = "sim-0.8"
 	// Sim202605 is the form from 21 March 2026 on, with categories of integrations.
 	Sim202605 Engine = "sim-2026-05"
@@ -77,7 +77,8 @@ func (p page) Changes() []changes {
 	}
 	if p.Engine == Sim08 {
 		const metas = "BLOCK_META_REGISTRY"
-		blocks = append(blocks, edit{"In the object `" + metas + "`", entries, metas, "  " + p.ID + ": " + block + "Meta,\n"})
+		entry := "  " + p.ID + ": " + block + "Meta,\n"
+		blocks = append(blocks, edit{"In the object `" + metas + "`", entries, metas, entry})
 	}
 	return []changes{
 		{"tools/registry.ts", []edit{
@@ -108,7 +109,8 @@ func (p page) Commands() []string {
 		return []string{
 			"bun run tool-metadata:generate", "bun run scripts/generate-docs.ts", "bun run docs-manifest:generate",
 			"bun run lint", "bun run check:canvas-sentences", "bun run integration-catalog:check",
-			"bun run check:import-specifiers", "bun run check:bare-icons", "bun run tool-metadata:check", "bun run type-check",
+			"bun run check:import-specifiers", "bun run check:bare-icons", "bun run tool-metadata:check",
+			"bun run type-check",
 		}
 	default:
 		return []string{"bun run scripts/generate-docs.ts", "bun run lint", "bun run type-check"}

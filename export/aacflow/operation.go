@@ -29,8 +29,8 @@ func fixed() []schemas.Field {
 	return []schemas.Field{
 		{
 			Name: "source", Type: "string", FilledBy: "user-only",
-			Description: "Name of the source to send to, one of those that the service was set up with. Leave it out for its " +
-				"default.",
+			Description: "Name of the source to send to, one of those that the service was set up with. Leave it out " +
+				"for its default.",
 		},
 		{
 			Name: "invocationId", Type: "string", FilledBy: "user-only",

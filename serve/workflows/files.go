@@ -168,7 +168,8 @@ func (h *Handler) orderOf(w http.ResponseWriter, r *http.Request) (o order, sour
 		// A misspelt dryRun would send everything.
 		decoder.DisallowUnknownFields()
 		if err := decoder.Decode(&o); err != nil {
-			return o, nil, invalid("the body must have no members but input, run, source, dryRun and allowDuplicates: %s", err)
+			return o, nil, invalid(
+				"the body must have no members but input, run, source, dryRun and allowDuplicates: %s", err)
 		}
 	}
 	for i, s := range h.cfg.Sources {
@@ -178,7 +179,8 @@ func (h *Handler) orderOf(w http.ResponseWriter, r *http.Request) (o order, sour
 	}
 	switch {
 	case source == nil:
-		return o, nil, problem(http.StatusUnprocessableEntity, "unknown_source", "no source has this name: %.100q", o.Source)
+		return o, nil, problem(http.StatusUnprocessableEntity, "unknown_source", "no source has this name: %.100q",
+			o.Source)
 	case o.Run != "" && o.DryRun:
 		return o, nil, invalid("a dry run cannot be resumed: leave out run")
 	case o.Run != "" && !workflow.ValidRunID(o.Run):

@@ -45,9 +45,9 @@ func (h *Handler) journaled() (list []journaled) {
 	return list
 }
 
-// remember returns a run as its journal has it, as no process knows it any more. The nodes are there
-// only if they are asked for, since that takes as long as the run is large. The journal is open for
-// so long, and a resume that begins meanwhile is told that it is in use.
+// remember returns a run as its journal has it, as no process knows it any more. The nodes are
+// there only if they are asked for, since that takes as long as the run is large. The journal is
+// open for so long, and a resume that begins meanwhile is told that it is in use.
 func (h *Handler) remember(ctx context.Context, from journaled, nodes bool) (*run, error) {
 	r := newRun(&workflow.Graph{Name: from.file}, from.file, "", order{Run: from.run})
 	r.StartedAt, r.cancel = stampOf(from.changed), func() {}
@@ -69,8 +69,8 @@ func (h *Handler) remember(ctx context.Context, from journaled, nodes bool) (*ru
 	}
 	switch {
 	case nodes && from.size > mostJournal:
-		err = fmt.Errorf("the journal has too much to show what became of the nodes: %d bytes, of at most %d", from.size,
-			mostJournal)
+		err = fmt.Errorf("the journal has too much to show what became of the nodes: %d bytes, of at most %d",
+			from.size, mostJournal)
 	case nodes:
 		err = h.replay(ctx, r, journal)
 	}

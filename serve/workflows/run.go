@@ -241,7 +241,8 @@ func (h *Handler) follow(ctx context.Context, run *run, proceed proceed, journal
 	run.end(res.Status, err)
 }
 
-// see takes in what has happened in a run. Whoever calls it holds the lock, or is alone with the run.
+// see takes in what has happened in a run. Whoever calls it holds the lock, or is alone with the
+// run.
 func (r *run) see(e workflow.Event) {
 	s := r.nodes[e.Node]
 	started := e.Status == workflow.Running

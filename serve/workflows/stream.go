@@ -22,7 +22,8 @@ func (h *Handler) latest(w http.ResponseWriter, r *http.Request) error {
 	// Files are read outside of the lock, which runs need for each thing that happens.
 	earlier := h.earlier(r.Context(), known)
 	h.mu.Lock()
-	// Reversed and sorted by a stable sort, runs of the same instant are in the order of their begin.
+	// Reversed and sorted by a stable sort, runs of the same instant are in the order of their
+	// begin.
 	runs := slices.Concat(earlier, h.runs)
 	slices.Reverse(runs)
 	slices.SortStableFunc(runs, func(a, b *run) int { return b.StartedAt.Compare(a.StartedAt) })

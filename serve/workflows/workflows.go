@@ -51,7 +51,8 @@ const (
 	// mostEvents the events that a stream can still be given.
 	mostKept, mostEvents = 4 << 20, 1000
 	mostFiles            = 200
-	// mostJournal bounds the journals that are read to their end, as that takes their size in memory.
+	// mostJournal bounds the journals that are read to their end, as that takes their size in
+	// memory.
 	mostJournal = 64 << 20
 )
 
@@ -65,8 +66,8 @@ type Source struct {
 
 // Config configures a [Handler].
 type Config struct {
-	// Folder holds the files: *.workflow.yaml, *.workflow.yml, and *.json, such as exports of AACFlow.
-	// They are read at each request, so an edit needs no restart.
+	// Folder holds the files: *.workflow.yaml, *.workflow.yml, and *.json, such as exports of
+	// AACFlow. They are read at each request, so an edit needs no restart.
 	Folder   string
 	Registry *registry.Registry
 	// Runtime invokes the blocks. It needs [workflow.Conventions].

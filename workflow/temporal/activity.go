@@ -34,8 +34,8 @@ type Call struct {
 	// Until is when a repeat is not harmless any more: from then on the invocation is refused, and
 	// nothing is sent. It must be less than 24 hours after the first try. Default: never.
 	Until time.Time `json:"until,omitzero"`
-	// Values, also an empty map of them, say that the input is that of a workflow file: its references
-	// stand for these, and its variables for what the worker's environment allows.
+	// Values, also an empty map of them, say that the input is that of a workflow file: its
+	// references stand for these, and its variables for what the worker's environment allows.
 	Values map[string]json.RawMessage `json:"values,omitzero"`
 }
 

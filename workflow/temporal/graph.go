@@ -26,8 +26,8 @@ type Request struct {
 	Source string `json:"source,omitempty"`
 	// AllowDuplicates has a run that is reset send again what Segment may have forgotten.
 	AllowDuplicates bool `json:"allowDuplicates,omitempty"`
-	// Since is the earliest time at which the tasks of a run that was reset may have been tried. It is
-	// zero for one that was not.
+	// Since is the earliest time at which the tasks of a run that was reset may have been tried. It
+	// is zero for one that was not.
 	Since time.Time `json:"since,omitzero"`
 	// State is how far the run was when it was continued as a new one.
 	State *workflow.State `json:"state,omitempty"`

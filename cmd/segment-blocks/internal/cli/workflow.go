@@ -25,7 +25,8 @@ func newWorkflow(p *Program) *cobra.Command {
 // ofFile returns a command that is given a workflow file.
 func ofFile(use, short string) *cobra.Command {
 	cmd := command(use, short, needs(1, "%s needs a workflow file, such as order.workflow.yaml"))
-	cmd.ValidArgsFunction = cobra.FixedCompletions([]string{"yaml", "yml", "json"}, cobra.ShellCompDirectiveFilterFileExt)
+	endings := []string{"yaml", "yml", "json"}
+	cmd.ValidArgsFunction = cobra.FixedCompletions(endings, cobra.ShellCompDirectiveFilterFileExt)
 	return cmd
 }
 
@@ -79,7 +80,8 @@ func newWorkflowValidate(p *Program) *cobra.Command {
 		var faults *workflow.FileError
 		if errors.As(err, &faults) {
 			doc.Faults = faults.Faults
-			return p.conclude(s.Output, console.ExitUsage, doc, func(w io.Writer) { console.Writeln(w, faults.Error()) })
+			tell := func(w io.Writer) { console.Writeln(w, faults.Error()) }
+			return p.conclude(s.Output, console.ExitUsage, doc, tell)
 		} else if err != nil {
 			return err
 		}

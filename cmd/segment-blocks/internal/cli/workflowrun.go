@@ -38,7 +38,7 @@ func newWorkflowRun(p *Program) *cobra.Command {
 	flags.StringVar(&f.resume, "resume", "", "`id` of a run to go on with, with the input that it was begun with")
 	flags.StringVar(&f.journals, "journals", "", "`folder` of the runs' journals (default FILE.runs)")
 	flags.BoolVar(&f.allowDuplicates, "allow-duplicates", false, "resume a run so old that events may count twice")
-	flags.BoolVar(&f.dryRun, "dry-run", false, "send nothing: show requests, and take outputs from the blocks' examples")
+	flags.BoolVar(&f.dryRun, "dry-run", false, "send nothing: show requests, with outputs of the blocks' examples")
 	flags.StringArrayVar(&f.pins, "pin", nil, "`NODE=FILE`: do not invoke the node, take its output from the file")
 	flags.IntVar(&f.concurrency, "concurrency", 64, "how many blocks run at once")
 	flags.StringP("output", "o", "auto", "output `format`: auto, text, json, yaml or ndjson")
@@ -75,8 +75,8 @@ func (p *Program) runWorkflow(cmd *cobra.Command, file string, f runFlags, s *se
 	if err != nil {
 		return err
 	}
-	// References in inputs have been resolved, so that what looks like one is data. The journal takes
-	// the place of a store.
+	// References in inputs have been resolved, so that what looks like one is data. The journal
+	// takes the place of a store.
 	conventions := []runtime.Option{runtime.WithConventions(workflow.Conventions())}
 	t, err := p.open(s, opening{looks: f.dryRun, direct: true, options: conventions})
 	if err != nil {
@@ -96,7 +96,8 @@ func (p *Program) runWorkflow(cmd *cobra.Command, file string, f runFlags, s *se
 	if f.resume != "" {
 		options.RunID, given = f.resume, options.Journal.Input()
 	}
-	g, err := p.readWorkflow(ctx, file, workflow.CheckOptions{Runtime: t.Runtime, Variables: *f.variables, Input: given})
+	against := workflow.CheckOptions{Runtime: t.Runtime, Variables: *f.variables, Input: given}
+	g, err := p.readWorkflow(ctx, file, against)
 	if err != nil {
 		return err
 	}
@@ -186,7 +187,8 @@ func (p *Program) concludeWorkflow(res *workflow.Result, err error, f runFlags, 
 	}
 	switch {
 	case errors.Is(err, context.Canceled):
-		return console.Fail(console.ExitInterrupted, string(runtime.Canceled), "the run was interrupted"+advice(res, f), err)
+		return console.Fail(console.ExitInterrupted, string(runtime.Canceled),
+			"the run was interrupted"+advice(res, f), err)
 	case errors.Is(err, context.DeadlineExceeded):
 		return console.Fail(console.ExitUnreachable, string(runtime.DeadlineExceeded),
 			"the run was ended by its timeout"+advice(res, f), err)
