@@ -36,7 +36,6 @@ import (
 	"github.com/aacflow/segment-blocks/registry"
 	"github.com/aacflow/segment-blocks/runtime"
 	"github.com/aacflow/segment-blocks/serve/guard"
-	"github.com/aacflow/segment-blocks/serve/internal/routes"
 	"github.com/aacflow/segment-blocks/workflow"
 )
 
@@ -81,7 +80,7 @@ type Config struct {
 
 // Handler answers the requests. It may be mounted under a prefix with http.StripPrefix.
 type Handler struct {
-	mux     routes.Mux
+	mux     guard.Mux
 	cfg     Config
 	ctx     context.Context //nolint:containedctx // of the runs, which outlive the requests that start them
 	cancel  context.CancelFunc

@@ -71,7 +71,8 @@ func (b *blocks) run(ctx context.Context, args converter.EncodedValues) (*workfl
 	var input json.RawMessage
 	var call Call
 	if err := args.Get(&input, &call); err != nil {
-		return nil, invalid("the arguments of %s must be its input and, optionally, a call: %w", info.ActivityType.Name, err)
+		return nil, invalid("the arguments of %s must be its input and, optionally, a call: %w",
+			info.ActivityType.Name, err)
 	}
 	if !call.Until.IsZero() && time.Now().After(call.Until) {
 		return nil, temporal.NewNonRetryableApplicationError(tooLate, string(runtime.DeadlineExceeded), nil)
@@ -129,7 +130,8 @@ func result(block string, res *runtime.Result) (*workflow.Outcome, error) {
 }
 
 func invalid(format string, args ...any) error {
-	return temporal.NewNonRetryableApplicationError(fmt.Errorf(format, args...).Error(), string(runtime.InvalidInput), nil)
+	err := fmt.Errorf(format, args...)
+	return temporal.NewNonRetryableApplicationError(err.Error(), string(runtime.InvalidInput), nil)
 }
 
 // failure returns an error of the runtime as Temporal's: its type is our code, and its details are

@@ -231,8 +231,9 @@ func invoke(
 	if n.Timeout.Duration > 0 {
 		options.StartToCloseTimeout = min(left, n.Timeout.Duration+5*time.Second) // the try itself ends first
 	}
+	policy := options.RetryPolicy
 	for _, code := range runtime.Codes() {
-		options.RetryPolicy.NonRetryableErrorTypes = append(options.RetryPolicy.NonRetryableErrorTypes, string(code.Code))
+		policy.NonRetryableErrorTypes = append(policy.NonRetryableErrorTypes, string(code.Code))
 	}
 	future := sdk.ExecuteActivity(sdk.WithActivityOptions(ctx, options), n.Block, task.With, call)
 	err = future.Get(ctx, &outcome)
@@ -278,8 +279,8 @@ func (r *run) tooLong() error {
 		}
 	}
 	return temporal.NewNonRetryableApplicationError(fmt.Sprintf(
-		"the run is too large for Temporal: what it has to remember are %d bytes, of at most %d, and %d of them are of "+
-			"the node %q; give it fewer elements, or send them with segment_batch",
+		"the run is too large for Temporal: what it has to remember are %d bytes, of at most %d, and %d of them are "+
+			"of the node %q; give it fewer elements, or send them with segment_batch",
 		r.carriedSize(), maxPayload, most, largest), string(runtime.TooLarge), nil)
 }
 

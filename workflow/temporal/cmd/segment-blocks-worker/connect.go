@@ -45,8 +45,8 @@ func (c connection) options(logger *slog.Logger) (client.Options, error) {
 	for text := range strings.SplitSeq(os.Getenv(c.keysIn), ",") {
 		key, err := base64.StdEncoding.DecodeString(strings.TrimSpace(text))
 		if err != nil || len(key) != 32 {
-			return options, fmt.Errorf("the variable %s must hold one or more keys, each 32 bytes in base64, with a comma "+
-				"between them: openssl rand -base64 32 makes one", c.keysIn)
+			return options, fmt.Errorf("the variable %s must hold one or more keys, each 32 bytes in base64, with "+
+				"a comma between them: openssl rand -base64 32 makes one", c.keysIn)
 		}
 		keys = append(keys, key)
 	}

@@ -66,7 +66,8 @@ func launchImport(
 		return err
 	}
 	defer server.Close()
-	run, err := execute(ctx, server, options, client.StartWorkflowOptions{ID: id, TaskQueue: queue}, importWorkflow, req)
+	starting := client.StartWorkflowOptions{ID: id, TaskQueue: queue}
+	run, err := execute(ctx, server, options, starting, importWorkflow, req)
 	if err != nil {
 		return err
 	}

@@ -40,7 +40,8 @@ type importProgress struct {
 // are kept: an import of the same file goes on.
 func importFile(ctx workflow.Context, req importRequest) (importProgress, error) {
 	var progress importProgress
-	err := workflow.SetQueryHandler(ctx, temporal.ProgressQuery, func() (importProgress, error) { return progress, nil })
+	answer := func() (importProgress, error) { return progress, nil }
+	err := workflow.SetQueryHandler(ctx, temporal.ProgressQuery, answer)
 	if err != nil {
 		return progress, err
 	}

@@ -78,7 +78,8 @@ func (im *imports) split(ctx context.Context, req importRequest) ([]importer.Par
 	switch {
 	case err == nil:
 		if err := json.Unmarshal(data, &parts); err != nil || len(parts) == 0 || parts[len(parts)-1].To != info.Size() {
-			return nil, refused(fmt.Errorf("the file has changed since an import of it began; remove %s to import it anew: %q",
+			return nil, refused(fmt.Errorf(
+				"the file has changed since an import of it began; remove %s to import it anew: %q",
 				filepath.Dir(kept), file))
 		}
 		return parts, nil
@@ -86,7 +87,8 @@ func (im *imports) split(ctx context.Context, req importRequest) ([]importer.Par
 		return nil, err
 	}
 	size := max(req.PartBytes, info.Size()/maxParts+1)
-	if parts, err = importer.Split(ctx, file, size, func(read int64) { activity.RecordHeartbeat(ctx, read) }); err != nil {
+	alive := func(read int64) { activity.RecordHeartbeat(ctx, read) }
+	if parts, err = importer.Split(ctx, file, size, alive); err != nil {
 		return nil, importFailure(ctx, err)
 	}
 	if data, err = json.Marshal(parts); err != nil {

@@ -190,12 +190,14 @@ func execute(
 	}
 	var theirs string
 	if payload := described.Memo.GetFields()[digest]; payload != nil {
-		if err := cmp.Or(as.DataConverter, converter.GetDefaultDataConverter()).FromPayload(payload, &theirs); err != nil {
+		data := cmp.Or(as.DataConverter, converter.GetDefaultDataConverter())
+		if err := data.FromPayload(payload, &theirs); err != nil {
 			return nil, fmt.Errorf("read the memo of the workflow that has the id %q: %w", options.ID, err)
 		}
 	}
 	if theirs != ours {
-		return nil, fmt.Errorf("a workflow with another file, input or source has this id, take another one: %q", options.ID)
+		return nil, fmt.Errorf("a workflow with another file, input or source has this id, take another one: %q",
+			options.ID)
 	}
 	return server.GetWorkflow(ctx, options.ID, ""), nil
 }

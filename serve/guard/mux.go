@@ -1,20 +1,17 @@
-// Package routes finds what answers a request, as the APIs of a server do.
-package routes
+package guard
 
 import (
 	"fmt"
 	"net/http"
 	"path"
 	"strings"
-
-	"github.com/aacflow/segment-blocks/serve/guard"
 )
 
 // Mux is an [http.ServeMux] that refuses requests by problem documents. By itself that would answer
 // 404 and 405 in plain text, and clean paths by a redirect. Its Refuse must be set.
 type Mux struct {
 	// Refuse answers a request with a problem.
-	Refuse func(http.ResponseWriter, *http.Request, *guard.Problem)
+	Refuse func(http.ResponseWriter, *http.Request, *Problem)
 
 	mux http.ServeMux
 }
@@ -29,7 +26,7 @@ func (m *Mux) Handle(method, path string, answer http.HandlerFunc) {
 		}
 		w.Header().Set("Allow", allowed)
 		methods := strings.ReplaceAll(allowed, ", ", " or ")
-		m.Refuse(w, r, &guard.Problem{
+		m.Refuse(w, r, &Problem{
 			Status: http.StatusMethodNotAllowed, Code: "method_not_allowed",
 			Detail: fmt.Sprintf("the method of this path must be %s: %.20q", methods, r.Method),
 		})
@@ -51,7 +48,7 @@ func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		m.mux.ServeHTTP(w, r)
 		return
 	}
-	m.Refuse(w, r, &guard.Problem{
+	m.Refuse(w, r, &Problem{
 		Status: http.StatusNotFound, Code: "not_found",
 		Detail: fmt.Sprintf("there is no such path: %.200q; /openapi.json lists those there are", r.URL.Path),
 	})
