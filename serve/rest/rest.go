@@ -55,7 +55,6 @@ package rest
 
 import (
 	"cmp"
-	"net/http"
 	"sync"
 
 	"github.com/aacflow/segment-blocks/registry"
@@ -87,7 +86,7 @@ type Handler struct {
 	runtime  *runtime.Runtime
 	registry *registry.Registry
 	cfg      Config
-	mux      *http.ServeMux
+	mux      guard.Mux
 	keys     *idempotency.Memory
 
 	streams  guard.Streams
@@ -103,6 +102,6 @@ func New(rt *runtime.Runtime, reg *registry.Registry, cfg Config) *Handler {
 	cfg.Version = cmp.Or(cfg.Version, "1.0.0")
 	h := &Handler{runtime: rt, registry: reg, cfg: cfg, keys: idempotency.New(), stopping: make(chan struct{})}
 	h.stop = sync.OnceFunc(func() { close(h.stopping) })
-	h.mux = h.endpoints()
+	h.route()
 	return h
 }

@@ -1,37 +1,27 @@
 package rest
 
 import (
-	"fmt"
 	"net/http"
-	"path"
-	"slices"
-	"strings"
 
 	"github.com/aacflow/segment-blocks/serve/guard"
 )
 
-// endpoint answers the requests of a path. What it returns is the problem to answer with, if there
-// is one.
-type endpoint struct {
-	methods []string
-	answer  func(w http.ResponseWriter, r *http.Request) *Problem
-}
-
-func (e endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if !slices.Contains(e.methods, r.Method) {
-		w.Header().Set("Allow", strings.Join(e.methods, ", "))
-		newProblem(codeMethod, fmt.Sprintf("the method of this path must be %s: %.20q",
-			strings.Join(e.methods, " or "), r.Method)).Write(w, r)
-	} else if p := e.answer(w, r); p != nil {
-		p.Write(w, r)
-	}
-}
-
-func (h *Handler) endpoints() *http.ServeMux {
-	mux := http.NewServeMux()
+// route has the paths answered. What an answer returns is the problem to answer with, if there is
+// one.
+func (h *Handler) route() {
 	type answer = func(http.ResponseWriter, *http.Request) *Problem
-	get := func(path string, a answer) { mux.Handle(path, endpoint{[]string{http.MethodGet, http.MethodHead}, a}) }
-	post := func(path string, a answer) { mux.Handle(path, endpoint{[]string{http.MethodPost}, a}) }
+	handle := func(method, path string, a answer) {
+		h.mux.Handle(method, path, func(w http.ResponseWriter, r *http.Request) {
+			if p := a(w, r); p != nil {
+				p.Write(w, r)
+			}
+		})
+	}
+	get := func(path string, a answer) { handle(http.MethodGet, path, a) }
+	post := func(path string, a answer) { handle(http.MethodPost, path, a) }
+	h.mux.Refuse = func(w http.ResponseWriter, r *http.Request, p *guard.Problem) {
+		newProblem(p.Code, p.Detail).Write(w, r)
+	}
 	get("/openapi.json", h.openapi)
 	get("/v1/blocks", h.list)
 	get("/v1/blocks/{id}", h.block)
@@ -51,31 +41,12 @@ func (h *Handler) endpoints() *http.ServeMux {
 		get("/v1/invocations", h.invocations)
 		get("/v1/invocations/stream", h.stream)
 	}
-	return mux
 }
-
-// unknownPath is the route of a request for a path that there is not.
-const unknownPath = "other"
 
 // Route names the route of a request for metrics, such as /v1/blocks/{id}, or returns other.
-func (h *Handler) Route(r *http.Request) string {
-	_, pattern := h.mux.Handler(r)
-	if pattern == "" || path.Clean(r.URL.Path) != r.URL.Path { // which the mux would redirect, in HTML
-		return unknownPath
-	}
-	return pattern
-}
+func (h *Handler) Route(r *http.Request) string { return h.mux.Route(r) }
 
 // ServeHTTP answers a request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	guard.Identify(http.HandlerFunc(h.serve)).ServeHTTP(w, r)
-}
-
-func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
-	if h.Route(r) == unknownPath { // the mux would answer in plain text
-		newProblem(codeNotFound,
-			fmt.Sprintf("there is no such path: %.200q; /openapi.json lists those there are", r.URL.Path)).Write(w, r)
-		return
-	}
-	h.mux.ServeHTTP(w, r)
+	guard.Identify(&h.mux).ServeHTTP(w, r)
 }
