@@ -94,40 +94,6 @@ func TestRepeatOfInvocationIsStoredOnce(t *testing.T) {
 	require.Equal(t, uint64(1), b.segment.Stats().Duplicates)
 }
 
-// Receivers that speak Segment's API say no in a 200.
-func TestRepeatRefusalInside200(t *testing.T) {
-	for body, text := range map[string]string{
-		`{"ok":false,"error":"quota exceeded"}`:                              "quota exceeded",
-		`{"success":false,"message":"source is paused"}`:                     "source is paused",
-		`{"success": true, "errors":["message 0: no such event"]}`:           "message 0: no such event",
-		`{"ok":true,"errors":[{"code":"bad_item","message":"item 3"}]}`:      "bad_item: item 3",
-		`{"ok":false,"receivedEvents":2,"okEvents":1,"errors":["too late"]}`: "too late",
-		`{"success":false}`: `{"success":false}`,
-	} {
-		t.Run(body, func(t *testing.T) {
-			b := start(t)
-			b.script(emulator.Fault{Status: 200, Body: body})
-			e := b.failed("segment_batch", trackBatch(2))
-			require.Equal(t, runtime.Rejected, e.Code)
-			require.Equal(t, 200, e.Status)
-			require.False(t, e.Retryable)
-			require.Contains(t, e.Error(), b.url+" answered 200 (ok): "+text)
-			require.Len(t, b.requests(), 1)
-			require.Zero(t, e.Receipt.Accepted)
-		})
-	}
-	for _, body := range []string{
-		`{"success":true}`, `{"ok":true,"errors":[]}`, `{"success":true,"error":null}`, "ok",
-		"",
-	} {
-		t.Run("taken: "+body, func(t *testing.T) {
-			b := start(t)
-			b.script(emulator.Fault{Status: 200, Body: body})
-			b.accepted("segment_track", `{"event":"e","userId":"u"}`)
-		})
-	}
-}
-
 // A host that invokes again later gives the time of the first try, and the message is the same.
 func TestRepeatAtTheTimeOfTheFirstTry(t *testing.T) {
 	b := start(t)

@@ -284,6 +284,7 @@ func TestRetryDeadlineBeforeRateLimit(t *testing.T) {
 	e := b.failed("segment_track", `{"event":"e","userId":"u"}`, runtime.Deadline(time.Now().Add(20*time.Second)))
 	require.Equal(t, runtime.RateLimited, e.Code)
 	require.Equal(t, 60*time.Second, e.RetryAfter)
+	require.Contains(t, e.Error(), "left until the deadline")
 	require.Less(t, time.Since(begun), 5*time.Second)
 	require.Len(t, b.requests(), 1)
 
