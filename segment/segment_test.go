@@ -102,7 +102,9 @@ func TestInputs(t *testing.T) {
 		segment.Screen{WriteKey: key, UserID: "u", AnonymousID: "a", Name: "n", Category: "c", Properties: some},
 		segment.Group{WriteKey: key, UserID: "u", AnonymousID: "a", GroupID: "g", Traits: some},
 		segment.Alias{WriteKey: key, UserID: "u", PreviousID: "p"},
-		segment.Batch{WriteKey: key, Batch: []segment.Message{{Call: segment.Track{Event: "e", UserID: "u"}}}, Context: some},
+		segment.Batch{
+			WriteKey: key, Batch: []segment.Message{{Call: segment.Track{Event: "e", UserID: "u"}}}, Context: some,
+		},
 	}
 	require.Len(t, reg.List(), len(all))
 	for _, call := range all {
@@ -114,7 +116,9 @@ func TestInputs(t *testing.T) {
 		"context":{"a":1},"timestamp":"2026-01-31T09:30:00.005+01:00","integrations":{"a":1}}`, string(input))
 	require.NotContains(t, fmt.Sprintf("%v %+v %#v", all[0], all[0], all[0]), key)
 
-	batch := segment.Batch{Batch: []segment.Message{{}, {Call: segment.Batch{}}, {Call: all[0]}, {ID: "x", Call: all[5]}}}
+	batch := segment.Batch{
+		Batch: []segment.Message{{}, {Call: segment.Batch{}}, {Call: all[0]}, {ID: "x", Call: all[5]}},
+	}
 	err = rt.Validate(t.Context(), batch.Block(), batch.Input())
 	var paths []string
 	for _, v := range runtime.ErrorOf(err).Violations {

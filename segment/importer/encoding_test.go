@@ -84,7 +84,8 @@ func TestWrongEncodings(t *testing.T) {
 	}
 	// Behind the part that is looked at, a line that is none is a fault of its own.
 	got := all(t, JSON, strings.Repeat("{\"type\":\"track\"}\n", 10_000)+"{\"event\":\"\xfc\"}\n", Options{})
-	require.Contains(t, got[10_000], "must be valid UTF-8; if the file has another encoding, name it, such as --encoding")
+	require.Contains(t, got[10_000],
+		"must be valid UTF-8; if the file has another encoding, name it, such as --encoding")
 }
 
 // A cut character at the end of what is looked at is no sign of another encoding.

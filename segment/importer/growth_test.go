@@ -81,7 +81,8 @@ func TestRejectsOfAGrownFile(t *testing.T) {
 	r := newReceiver(t)
 	in := file(t, "a.ndjson", "none\n")
 	o := importer.Options{
-		Files: []string{in}, Invoke: invoker(t, r.URL), Key: key, StatePath: in + ".state", RejectsPath: in + ".rejects",
+		Files: []string{in}, Invoke: invoker(t, r.URL), Key: key, StatePath: in + ".state",
+		RejectsPath: in + ".rejects",
 	}
 	grow := func(n int) {
 		require.NoError(t, os.WriteFile(in, []byte(strings.Repeat("none\n", n)), 0o600))

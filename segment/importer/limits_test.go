@@ -27,7 +27,9 @@ func TestWarningsAreSaidOnce(t *testing.T) {
 	var said []string
 	run(t, importer.Options{
 		Files: []string{in}, Invoke: invoker(t, r.URL),
-		Warned: func(_ string, line int64, w schemas.Violation) { said = append(said, fmt.Sprint(line, w.Path, w.Code)) },
+		Warned: func(_ string, line int64, w schemas.Violation) {
+			said = append(said, fmt.Sprint(line, w.Path, w.Code))
+		},
 	})
 	require.Equal(t, []string{"1/colourfield_unknown"}, said)
 }

@@ -15,7 +15,8 @@ import (
 // The parts of a file together send what the whole file does, and reject the same lines.
 func TestParts(t *testing.T) {
 	text := "\xef\xbb\xbf" + tracks(700, 7, 20) + "not json\n\n  \n" + `{"type":"nope"}` + "\r\n" +
-		strings.Replace(tracks(1, 1, 3<<20), "E0", "Large", 1) + tracks(2000, 7, 20) + `{"type":"track","event":"Last","userId":"u"}`
+		strings.Replace(tracks(1, 1, 3<<20), "E0", "Large", 1) + tracks(2000, 7, 20) +
+		`{"type":"track","event":"Last","userId":"u"}`
 	in := file(t, "events.ndjson", text)
 	whole, rejects := newReceiver(t), filepath.Join(t.TempDir(), "rejects.ndjson")
 	counts := run(t, importer.Options{Files: []string{in}, Invoke: retrying(t, whole.URL, 0), RejectsPath: rejects})
@@ -56,7 +57,8 @@ func TestPartIsResumed(t *testing.T) {
 	require.Greater(t, len(parts), 1)
 	r := newReceiver(t)
 	o := importer.Options{
-		Files: []string{in}, Part: &parts[1], Key: key, StatePath: filepath.Join(t.TempDir(), "state.json"), Resume: true,
+		Files: []string{in}, Part: &parts[1], Key: key, StatePath: filepath.Join(t.TempDir(), "state.json"),
+		Resume: true,
 	}
 	send, stopped := retrying(t, r.URL, 0), false
 	ctx, stop := context.WithCancel(t.Context())
@@ -90,7 +92,8 @@ func TestPartIsResumed(t *testing.T) {
 
 func TestFilesOfOnePart(t *testing.T) {
 	for name, text := range map[string]string{
-		"rows.csv": "userId,event\nu,E\nu,F\n", "list.json": "[\n" + `{"type":"track"},` + "\n" + `{"type":"track"}` + "\n]\n",
+		"rows.csv":      "userId,event\nu,E\nu,F\n",
+		"list.json":     "[\n" + `{"type":"track"},` + "\n" + `{"type":"track"}` + "\n]\n",
 		"indented.json": "{\n  \"type\": \"track\"\n}\n{\n  \"type\": \"track\"\n}\n", "empty.ndjson": "",
 		"wide.ndjson": "{\x00\"\x00\n\x00{\x00",
 	} {

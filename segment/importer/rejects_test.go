@@ -61,7 +61,8 @@ func TestRejectsAreExact(t *testing.T) {
 		`{"type":"track","event":"B","userId":"u","userId":"v"}`,                                                 // 6
 		`{"type":"track","event":"Large","userId":"u","properties":{"x":"` + strings.Repeat("y", 40_000) + `"}}`, // 7
 		`{"type":"track","event":"Deep","userId":"u","properties":{"x":` + deep(200) + `}}`,                      // 8
-		`{"type":"track","event":"Deep enough","userId":"u","properties":{"x":` + deep(100) + `}}`,               // 9: sent
+		// 9: sent
+		`{"type":"track","event":"Deep enough","userId":"u","properties":{"x":` + deep(100) + `}}`,
 		`[1]`, // 10
 		"{\"type\":\"track\",\"event\":\"\xff\"}", // 11
 		`{"type":"nope","userId":"u"}`,            // 12

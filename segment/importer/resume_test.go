@@ -78,8 +78,10 @@ func TestPanicKeepsTheCheckpoint(t *testing.T) {
 	const events = 10_000
 	for _, where := range []string{"sending", "reading"} {
 		r := newReceiver(t)
-		before, after, _ := strings.Cut(tracks(events, 50, 200), fmt.Sprintf("\n"+`{"type":"track","event":"E%d"`, events/2))
-		in := file(t, "events.ndjson", before+fmt.Sprintf("\nno event\n"+`{"type":"track","event":"E%d"`, events/2)+after)
+		before, after, _ := strings.Cut(tracks(events, 50, 200),
+			fmt.Sprintf("\n"+`{"type":"track","event":"E%d"`, events/2))
+		in := file(t, "events.ndjson",
+			before+fmt.Sprintf("\nno event\n"+`{"type":"track","event":"E%d"`, events/2)+after)
 		o := importer.Options{
 			Files: []string{in}, Key: key, StatePath: in + ".state", RejectsPath: in + ".rejects",
 		}

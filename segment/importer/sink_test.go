@@ -127,8 +127,9 @@ func file(t testing.TB, name, text string) (path string) {
 func tracks(n, users, padding int) string {
 	var b strings.Builder
 	for i := range n {
-		fmt.Fprintf(&b, `{"type":"track","event":"E%d","userId":"u-%d","timestamp":"2026-01-31T09:31:12Z","properties":`+
-			`{"n":%d.50,"list":[{"sku":"007"}],"note":"%s"}}`+"\n",
+		fmt.Fprintf(&b,
+			`{"type":"track","event":"E%d","userId":"u-%d","timestamp":"2026-01-31T09:31:12Z","properties":`+
+				`{"n":%d.50,"list":[{"sku":"007"}],"note":"%s"}}`+"\n",
 			i, i%users, i, strings.Repeat("x", padding))
 	}
 	return b.String()

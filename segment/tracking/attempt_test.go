@@ -160,7 +160,10 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := newReceiverFunc(t, func(_ int, p posted) reply {
 				if p.path == "/v1/track" {
-					return reply{status: 302, header: map[string]string{"Location": "/elsewhere?k=" + string(testKey)}, body: "moved"}
+					return reply{
+						status: 302, header: map[string]string{"Location": "/elsewhere?k=" + string(testKey)},
+						body: "moved",
+					}
 				}
 				return reply{}
 			})

@@ -18,7 +18,8 @@ func TestGzip(t *testing.T) {
 	source.Gzip = true
 	var messages []tracking.Message
 	for i := range 200 {
-		messages = append(messages, item(t, fmt.Sprintf(`{"type":"track","event":"Order Completed","userId":"u-%d"}`, i)))
+		messages = append(messages,
+			item(t, fmt.Sprintf(`{"type":"track","event":"Order Completed","userId":"u-%d"}`, i)))
 	}
 	report, err := source.Send(t.Context(), r.client(), tracking.Call{Messages: messages, InvocationID: "run-1"})
 	require.NoError(t, err)

@@ -27,7 +27,8 @@ func Example() {
 	client := tracking.NewClient(nil)
 	source := tracking.Source{WriteKey: "abcd1234", Endpoint: receiver.URL} // or Region: tracking.EU
 	report, err := source.Send(context.Background(), client, tracking.Call{
-		Messages: []tracking.Message{tracking.NewMessage(tracking.Track, fields)}, Alone: true, InvocationID: "run-7/node-3",
+		Messages: []tracking.Message{tracking.NewMessage(tracking.Track, fields)}, Alone: true,
+		InvocationID: "run-7/node-3",
 	})
 	if err != nil {
 		fmt.Println(err)

@@ -18,7 +18,8 @@ func TestSplit(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		inFlight := rapid.IntRange(1, 6).Draw(rt, "inFlight")
 		size := rapid.SampledFrom([]*rapid.Generator[int]{
-			rapid.IntRange(100, 400), rapid.IntRange(1, MaxMessageBytes), rapid.Just(MaxMessageBytes), rapid.IntRange(30, 60),
+			rapid.IntRange(100, 400), rapid.IntRange(1, MaxMessageBytes), rapid.Just(MaxMessageBytes),
+			rapid.IntRange(30, 60),
 		}).Draw(rt, "size")
 		sizes := rapid.SliceOfN(size, 1, rapid.SampledFrom([]int{1, 40, 400, 9000}).Draw(rt, "most")).Draw(rt, "sizes")
 		people := rapid.IntRange(1, 60).Draw(rt, "people")

@@ -162,12 +162,16 @@ func TestProblems(t *testing.T) {
 		`{"type":"page","userId":"u","timestamp":1704207845}`:               {"/timestamp invalid_timestamp"},
 		`{"type":"page","userId":"u","writeKey":"` + string(testKey) + `"}`: {"/writeKey write_key_in_message"},
 
-		`{"type":"page","userId":"null","anonymousId":"undefined"}`:   {"/userId placeholder_id", "/anonymousId placeholder_id"},
-		`{"type":"group","groupId":"[object Object]","userId":"NaN"}`: {"/groupId placeholder_id", "/userId placeholder_id"},
-		`{"type":"alias","userId":"u","previousId":"None"}`:           {"/previousId placeholder_id"},
-		`{"type":"page","userId":"u","messageId":"nul\u006c"}`:        {"/messageId placeholder_id"},
-		`{"type":"page","userId":"nullable","anonymousId":"NULL"}`:    nil,
-		`{"type":"track","userId":"u","event":"null"}`:                nil,
+		`{"type":"page","userId":"null","anonymousId":"undefined"}`: {
+			"/userId placeholder_id", "/anonymousId placeholder_id",
+		},
+		`{"type":"group","groupId":"[object Object]","userId":"NaN"}`: {
+			"/groupId placeholder_id", "/userId placeholder_id",
+		},
+		`{"type":"alias","userId":"u","previousId":"None"}`:        {"/previousId placeholder_id"},
+		`{"type":"page","userId":"u","messageId":"nul\u006c"}`:     {"/messageId placeholder_id"},
+		`{"type":"page","userId":"nullable","anonymousId":"NULL"}`: nil,
+		`{"type":"track","userId":"u","event":"null"}`:             nil,
 
 		consent + `"context":{"consent":{"categoryPreferences":{"ads":true}}}}`: nil,
 		consent + `"x":1}`: {preferences + " consent_categorypreferences_should_exist"},

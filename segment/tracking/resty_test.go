@@ -39,7 +39,9 @@ func TestCallersRestyClient(t *testing.T) {
 	t.Run("a hook that fails ends it", func(t *testing.T) {
 		r := newReceiver(t)
 		boom := errors.New("boom " + string(testKey))
-		http := resty.NewWithClient(r.Client()).OnBeforeRequest(func(*resty.Client, *resty.Request) error { return boom })
+		http := resty.NewWithClient(r.Client()).OnBeforeRequest(func(*resty.Client, *resty.Request) error {
+			return boom
+		})
 		report, err := r.source().Send(t.Context(), tracking.NewClient(http), alone(order(t)))
 		failure(t, err)
 		require.Empty(t, r.requests())

@@ -51,7 +51,8 @@ func TestRetries(t *testing.T) {
 
 func TestRetryAfterIsCapped(t *testing.T) {
 	for name, value := range map[string]string{
-		"T22 seconds": "600", "date": time.Now().Add(time.Hour).UTC().Format(http.TimeFormat), "absurd": strings.Repeat("9",
+		"T22 seconds": "600", "date": time.Now().Add(time.Hour).UTC().Format(http.TimeFormat),
+		"absurd": strings.Repeat("9",
 			40),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -110,7 +111,9 @@ func TestRateLimitPausesTheSource(t *testing.T) {
 		}
 	}
 	for _, status := range []int{408, 429, 503, 529} {
-		t.Run(fmt.Sprintf("every other call waits after a %d", status), func(t *testing.T) { everyOtherCallWaits(t, status) })
+		t.Run(fmt.Sprintf("every other call waits after a %d", status), func(t *testing.T) {
+			everyOtherCallWaits(t, status)
+		})
 	}
 	t.Run("a call that cannot wait says when to come back", func(t *testing.T) {
 		t.Parallel()

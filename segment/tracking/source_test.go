@@ -73,7 +73,9 @@ func TestSourceURL(t *testing.T) {
 		"localhost":      {tracking.Source{Endpoint: "http://localhost:9999"}, "http://localhost:9999"},
 		"loopback":       {tracking.Source{Endpoint: "http://127.3.2.1:9999/v1"}, "http://127.3.2.1:9999"},
 		"loopback 6":     {tracking.Source{Endpoint: "http://[::1]:9999"}, "http://[::1]:9999"},
-		"insecure":       {tracking.Source{Endpoint: "http://emulator:8080", AllowInsecure: true}, "http://emulator:8080"},
+		"insecure": {
+			tracking.Source{Endpoint: "http://emulator:8080", AllowInsecure: true}, "http://emulator:8080",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tt.source.WriteKey = testKey
@@ -97,10 +99,12 @@ func TestSourceRefuses(t *testing.T) {
 		"other scheme":  {tracking.Source{Endpoint: "ftp://x"}, "must begin with https://"},
 		"no host":       {tracking.Source{Endpoint: "https:///v1"}, "must begin with https://"},
 		"not a URL":     {tracking.Source{Endpoint: "https://a b"}, "must be a URL: "},
-		"userinfo":      {tracking.Source{Endpoint: "https://user:hunter2@x.example"}, "must not hold a user or password"},
-		"query":         {tracking.Source{Endpoint: "https://x.example?a=hunter2"}, "query or fragment"},
-		"empty query":   {tracking.Source{Endpoint: "https://x.example?"}, "query or fragment"},
-		"fragment":      {tracking.Source{Endpoint: "https://x.example#"}, "query or fragment"},
+		"userinfo": {
+			tracking.Source{Endpoint: "https://user:hunter2@x.example"}, "must not hold a user or password",
+		},
+		"query":       {tracking.Source{Endpoint: "https://x.example?a=hunter2"}, "query or fragment"},
+		"empty query": {tracking.Source{Endpoint: "https://x.example?"}, "query or fragment"},
+		"fragment":    {tracking.Source{Endpoint: "https://x.example#"}, "query or fragment"},
 		"plain http": {
 			tracking.Source{Endpoint: "http://x.example:80"},
 			`must use https: "x.example:80"`,
@@ -110,9 +114,13 @@ func TestSourceRefuses(t *testing.T) {
 			tracking.Source{Endpoint: "https://x.example/v1/track"},
 			`must end before the path of a call: "/v1/track"`,
 		},
-		"path of batch": {tracking.Source{Endpoint: "https://x.example/v1/batch/"}, "must end before the path of a call"},
-		"key in path":   {tracking.Source{Endpoint: "https://x.example/" + string(testKey)}, "must not hold the write key"},
-		"in flight":     {tracking.Source{InFlight: -1}, "must not be negative: -1"},
+		"path of batch": {
+			tracking.Source{Endpoint: "https://x.example/v1/batch/"}, "must end before the path of a call",
+		},
+		"key in path": {
+			tracking.Source{Endpoint: "https://x.example/" + string(testKey)}, "must not hold the write key",
+		},
+		"in flight": {tracking.Source{InFlight: -1}, "must not be negative: -1"},
 		"delay": {
 			tracking.Source{Retry: retry.Policy{BaseDelay: -time.Second}},
 			"base delay must not be negative: -1s",
@@ -150,7 +158,8 @@ func TestOddWriteKeyIsWarnedAbout(t *testing.T) {
 	warned := func(source tracking.Source) bool {
 		_, report, err := tracking.NewClient(nil).Preview(source, alone(order(t)))
 		require.NoError(t, err)
-		return len(report.Warnings) == 1 && report.Warnings[0].Code == "write_key_form" && report.Warnings[0].Index == -1
+		return len(report.Warnings) == 1 && report.Warnings[0].Code == "write_key_form" &&
+			report.Warnings[0].Index == -1
 	}
 	require.True(t, warned(tracking.Source{WriteKey: "abcd1234"}))
 	require.False(t, warned(tracking.Source{WriteKey: testKey}))

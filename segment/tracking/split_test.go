@@ -87,7 +87,8 @@ func TestHalfDeliveredBatch(t *testing.T) {
 		require.Equal(t, first, e.Accepted)
 		require.Equal(t, 6000, e.Total)
 		require.Equal(t, 2, report.Requests)
-		require.Contains(t, err.Error(), fmt.Sprintf("%d,%03d of 6,000 messages were accepted: ", first/1000, first%1000))
+		require.Contains(t, err.Error(),
+			fmt.Sprintf("%d,%03d of 6,000 messages were accepted: ", first/1000, first%1000))
 		for i, m := range report.Messages {
 			switch {
 			case i < first:
@@ -208,7 +209,8 @@ func TestLinkedIDsKeepTheirOrder(t *testing.T) {
 		text := fmt.Sprintf(`{"type":"track","event":"e","userId":"other-%d","properties":{"f":%q}}`, i, filler)
 		switch i % 300 {
 		case 0:
-			text = fmt.Sprintf(`{"type":"track","event":"e","anonymousId":"anon","properties":{"n":%d,"f":%q}}`, i, filler)
+			text = fmt.Sprintf(`{"type":"track","event":"e","anonymousId":"anon","properties":{"n":%d,"f":%q}}`, i,
+				filler)
 		case 100:
 			text = fmt.Sprintf(`{"type":"alias","userId":"known","previousId":"anon","context":{"n":%d}}`, i)
 		case 200:

@@ -46,13 +46,17 @@ func TestAnalyticsGo(t *testing.T) {
 	for _, m := range []analytics.Message{
 		analytics.Identify{
 			MessageId: "go-1", UserId: "u-42", AnonymousId: "a-7", Timestamp: at(5, 678),
-			Traits:       analytics.NewTraits().SetName("Élodie <Ø>").SetAge(41).Set("tags", []string{"a", "b"}),
-			Context:      &analytics.Context{Locale: "fr-FR", Campaign: analytics.CampaignInfo{Name: "spring", Source: "news"}},
-			Integrations: analytics.NewIntegrations().Disable("Mixpanel").Set("Salesforce", map[string]any{"object": "Lead"}),
+			Traits: analytics.NewTraits().SetName("Élodie <Ø>").SetAge(41).Set("tags", []string{"a", "b"}),
+			Context: &analytics.Context{
+				Locale: "fr-FR", Campaign: analytics.CampaignInfo{Name: "spring", Source: "news"},
+			},
+			Integrations: analytics.NewIntegrations().Disable("Mixpanel").Set("Salesforce",
+				map[string]any{"object": "Lead"}),
 		},
 		analytics.Track{
 			MessageId: "go-2", UserId: "u-42", AnonymousId: "a-7", Timestamp: at(6, 111), Event: "Order Completed 🎉",
-			Properties:   analytics.NewProperties().SetRevenue(42.5).Set("none", nil).Set("big", int64(9007199254740993)),
+			Properties: analytics.NewProperties().SetRevenue(42.5).Set("none", nil).Set("big",
+				int64(9007199254740993)),
 			Context:      &analytics.Context{Extra: map[string]any{"direct": true}},
 			Integrations: analytics.NewIntegrations().Enable("Mixpanel"),
 		},
