@@ -77,7 +77,8 @@ func TestInvocations(t *testing.T) {
 	for query, says := range map[string]string{
 		"?after=x": "after must be a whole number", "?after=-1": "after must be",
 		"?limit=0":   "limit must be a whole number from",
-		"?limit=501": "from 1 to 500", "?limit=1e2": "limit must be", "?aftr=1": `did you mean \"after\"?`, "?%zz": "readable",
+		"?limit=501": "from 1 to 500", "?limit=1e2": "limit must be", "?aftr=1": `did you mean \"after\"?`,
+		"?%zz": "readable",
 	} {
 		status, body := ask(t, url+"/v1/invocations"+query, "")
 		require.Equal(t, 400, status, query)

@@ -160,7 +160,8 @@ func start(t *testing.T) host {
 		require.NoError(t, os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600))
 	}
 	flows, err := workflows.New(workflows.Config{
-		Folder: folder, Registry: reg, Runtime: flowing, Sources: []workflows.Source{{Name: "emulator"}, {Name: "prod"}},
+		Folder: folder, Registry: reg, Runtime: flowing,
+		Sources: []workflows.Source{{Name: "emulator"}, {Name: "prod"}},
 	})
 	require.NoError(t, err)
 	serving := func(cfg serve.Config) string {
@@ -189,7 +190,8 @@ func start(t *testing.T) host {
 		AACFlow:  func(block string) ([]byte, error) { return aacflow.Workflow(reg, block) },
 	}
 	return host{
-		URL: serving(serve.Config{Catalog: page, Workflows: flows}), Secured: serving(serve.Config{Catalog: page, Guard: g}),
+		URL:     serving(serve.Config{Catalog: page, Workflows: flows}),
+		Secured: serving(serve.Config{Catalog: page, Guard: g}),
 		Real: serving(serve.Config{
 			Catalog: &catalog.Config{}, Invocations: log, Queues: map[string]rest.Queue{"prod": queue()},
 		}),

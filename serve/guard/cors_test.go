@@ -53,7 +53,8 @@ func TestPreflight(t *testing.T) {
 	require.Equal(t, 403, res.StatusCode)
 	for _, origin := range []string{"https://evil.example", "http://localhost:3000", "null", page + ".evil.example"} {
 		for _, method := range []string{"OPTIONS", "GET"} {
-			res = ask(method, "Origin", origin, "Access-Control-Request-Method", "POST", "Authorization", "Bearer "+token)
+			res = ask(method, "Origin", origin, "Access-Control-Request-Method", "POST", "Authorization",
+				"Bearer "+token)
 			require.Empty(t, res.Header.Get("Access-Control-Allow-Origin"), "%s %s", method, origin)
 			require.Empty(t, res.Header.Get("Access-Control-Allow-Methods"))
 			require.Equal(t, "Origin", res.Header.Get("Vary"))

@@ -195,7 +195,8 @@ func TestRequestID(t *testing.T) {
 	server := start(t, guard.Config{}, echo)
 	for given, kept := range map[string]bool{
 		"abc-123_x.y": true, strings.Repeat("a", 64): true,
-		"": false, strings.Repeat("a", 65): false, "a b": false, `a"b`: false, "<script>": false, "a/b": false, "ü": false,
+		"": false, strings.Repeat("a", 65): false, "a b": false, `a"b`: false, "<script>": false, "a/b": false,
+		"ü": false,
 	} {
 		res, _ := ask(t, server, "GET", "/", "", "X-Request-Id", given)
 		id := res.Header.Get("X-Request-Id")

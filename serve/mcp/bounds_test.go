@@ -122,12 +122,13 @@ func (b *buffer) String() string {
 // process.
 func TestPanicsStayInside(t *testing.T) {
 	var log buffer
-	server, url := toys(t, &log, mcp.Config{CallContext: func(ctx context.Context, meta map[string]any) context.Context {
-		if meta["panic"] != nil {
-			panic(meta["panic"])
-		}
-		return ctx
-	}})
+	server, url := toys(t, &log,
+		mcp.Config{CallContext: func(ctx context.Context, meta map[string]any) context.Context {
+			if meta["panic"] != nil {
+				panic(meta["panic"])
+			}
+			return ctx
+		}})
 	var lines []string
 	for _, params := range []string{
 		`{"name":"toy_panics","arguments":{}}`,

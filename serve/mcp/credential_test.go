@@ -61,8 +61,8 @@ func TestModelMayNotGiveAKey(t *testing.T) {
 	require.True(t, res.IsError)
 	require.Equal(
 		t,
-		"segment_track refused its input, nothing was sent: /writeKey must not be given by the caller: it comes from the "+
-			"source or "+
+		"segment_track refused its input, nothing was sent: /writeKey must not be given by the caller: it comes "+
+			"from the source or "+
 			"the request header X-Segment-Write-Key; must have userId or anonymousId",
 		text(t, res, 0),
 	)

@@ -45,7 +45,9 @@ func (f fixtures) mount(server *sdk.Server) {
 type fixture func(ctx context.Context, session *sdk.ServerSession, req *sdk.CallToolRequest) ([]sdk.Content, error)
 
 func add(server *sdk.Server, name, schema string, run fixture) {
-	tool := &sdk.Tool{Name: name, Description: "A fixture of the conformance suite.", InputSchema: json.RawMessage(schema)}
+	tool := &sdk.Tool{
+		Name: name, Description: "A fixture of the conformance suite.", InputSchema: json.RawMessage(schema),
+	}
 	server.AddTool(tool, func(ctx context.Context, req *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
 		content, err := run(ctx, req.Session, req)
 		if err != nil {
@@ -79,9 +81,10 @@ func (f fixtures) mountContent(server *sdk.Server) {
 		},
 	}
 	for name, content := range answers {
-		add(server, name, noInput, func(context.Context, *sdk.ServerSession, *sdk.CallToolRequest) ([]sdk.Content, error) {
-			return content, nil
-		})
+		add(server, name, noInput,
+			func(context.Context, *sdk.ServerSession, *sdk.CallToolRequest) ([]sdk.Content, error) {
+				return content, nil
+			})
 	}
 	add(
 		server,
@@ -109,7 +112,9 @@ func (f fixtures) mountTalk(server *sdk.Server) {
 		"test_tool_with_logging",
 		noInput,
 		func(ctx context.Context, session *sdk.ServerSession, _ *sdk.CallToolRequest) ([]sdk.Content, error) {
-			for _, line := range []string{"Tool execution started", "Tool processing data", "Tool execution completed"} {
+			for _, line := range []string{
+				"Tool execution started", "Tool processing data", "Tool execution completed",
+			} {
 				if err := session.Log(ctx, &sdk.LoggingMessageParams{Level: "info", Data: line}); err != nil {
 					return nil, err
 				}
@@ -153,7 +158,8 @@ func (f fixtures) mountTalk(server *sdk.Server) {
 				if err != nil {
 					return nil, err
 				}
-				return says(fmt.Sprintf("Elicitation completed: action=%s, content=%v", answer.Action, answer.Content)), nil
+				return says(fmt.Sprintf("Elicitation completed: action=%s, content=%v", answer.Action, answer.Content)),
+					nil
 			},
 		)
 	}

@@ -55,7 +55,8 @@ func TestAttempts(t *testing.T) {
 	}
 	require.Equal(t, 200, b.post("segment_track", "preview", attemptsOrder).StatusCode)
 	for _, value := range []string{"null", `"yes"`, "1", "[true]"} {
-		p := b.requireProblem(b.post("segment_track", "invoke", `{"input":{},"attempts":`+value+`}`), 400, "invalid_request")
+		p := b.requireProblem(b.post("segment_track", "invoke", `{"input":{},"attempts":`+value+`}`), 400,
+			"invalid_request")
 		require.Contains(t, p.Detail, "/attempts must be true or false")
 	}
 }

@@ -77,8 +77,10 @@ func TestBodiesThatAreNotReadTwice(t *testing.T) {
 	b := start(t)
 	deep := strings.Repeat(`{"a":`, 200) + "1" + strings.Repeat("}", 200)
 	for _, input := range []string{
-		`{"event":"E","userId":"u"} `, `{}`, `{"event":1}`, `{"userId":"u","userId":"v"}`, `{"properties":{"a":1,"a":2}}`,
-		`{"event":"E",}`, `{"event":"E"}}`, `{"event":"E"`, `{"event":"\x"}`, "{\"event\":\"\xff\"}", deep, `{"event":tru}`,
+		`{"event":"E","userId":"u"} `, `{}`, `{"event":1}`, `{"userId":"u","userId":"v"}`,
+		`{"properties":{"a":1,"a":2}}`,
+		`{"event":"E",}`, `{"event":"E"}}`, `{"event":"E"`, `{"event":"\x"}`, "{\"event\":\"\xff\"}", deep,
+		`{"event":tru}`,
 		`{"event":"E"},"input":{"event":"F"}`, `{"event":"E"},"inptu":{}`, `{"event":"E"} {}`, `{}} , {`,
 	} {
 		for _, verb := range []string{"invoke", "preview", "validate"} {

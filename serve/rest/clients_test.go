@@ -202,7 +202,8 @@ func (b *bench) requireArrived(orderID string) {
 			orderID + `"}`,
 		"identify": `{"type":"identify","userId":"u-42","traits":{"email":"jane@example.com","age":42},` +
 			`"context":{"active":true}}`,
-		"page": `{"type":"page",` + anonymous + `,"name":"Pricing","category":"Docs","properties":{"path":"/pricing"},` +
+		"page": `{"type":"page",` + anonymous +
+			`,"name":"Pricing","category":"Docs","properties":{"path":"/pricing"},` +
 			`"context":{}}`,
 		"screen": `{"type":"screen",` + anonymous + `,"name":"Cart","context":{}}`,
 		"group":  `{"type":"group","groupId":"acme-7","userId":"u-42","traits":{"plan":"enterprise"},"context":{}}`,

@@ -27,7 +27,9 @@ func TestDelivery(t *testing.T) {
 		}
 		for _, id := range ids {
 			if !slices.Contains(dead, id) {
-				return 0, &runtime.Error{Code: runtime.InvalidInput, Message: fmt.Sprintf("no dead letter has the id %d", id)}
+				return 0, &runtime.Error{
+					Code: runtime.InvalidInput, Message: fmt.Sprintf("no dead letter has the id %d", id),
+				}
 			}
 		}
 		dead = slices.DeleteFunc(dead, func(id uint64) bool { return slices.Contains(ids, id) })
@@ -46,7 +48,9 @@ func TestDelivery(t *testing.T) {
 			Dead: func() iter.Seq2[rest.DeadLetter, error] {
 				return func(yield func(rest.DeadLetter, error) bool) {
 					for _, id := range dead {
-						letter := rest.DeadLetter{ID: id, MessageID: fmt.Sprint("m", id), StoredAt: now, DiedAt: now, Reason: "400"}
+						letter := rest.DeadLetter{
+							ID: id, MessageID: fmt.Sprint("m", id), StoredAt: now, DiedAt: now, Reason: "400",
+						}
 						if !yield(letter, nil) {
 							return
 						}
@@ -71,7 +75,8 @@ func TestDelivery(t *testing.T) {
 		return got
 	}
 	require.Equal(t, map[string]any{
-		"source": "prod", "delivery": "direct", "invocations": 3.0, "failed": 1.0, "sent": 2.0, "stored": 0.0, "retried": 1.0,
+		"source": "prod", "delivery": "direct", "invocations": 3.0, "failed": 1.0, "sent": 2.0, "stored": 0.0,
+		"retried": 1.0,
 	}, get("/v1/sources/prod/delivery"))
 	at := now.Format(time.RFC3339Nano)
 	require.Equal(t, map[string]any{
@@ -90,13 +95,15 @@ func TestDelivery(t *testing.T) {
 
 	post := func(what, body string) answer { return b.ask("POST", letters+what, body) }
 	for _, body := range []string{
-		"{}", "[]", `{"ids":[]}`, `{"ids":[-1]}`, `{"ids":[0]}`, `{"ids":[3],"all":true}`, `{"ids":["3"]}`, `{"all":false}`,
+		"{}", "[]", `{"ids":[]}`, `{"ids":[-1]}`, `{"ids":[0]}`, `{"ids":[3],"all":true}`, `{"ids":["3"]}`,
+		`{"all":false}`,
 		`{"id":[3]}`, "{",
 	} {
 		p := b.requireProblem(post("/drop", body), 400, "invalid_request")
 		require.Contains(t, p.Detail, `the body must be {"ids": [1, …]}`, body)
 	}
-	b.requireProblem(b.ask("POST", letters+"/drop", `{"all":true}`, "Content-Type", "text/plain"), 415, "unsupported_media_type")
+	b.requireProblem(b.ask("POST", letters+"/drop", `{"all":true}`, "Content-Type", "text/plain"), 415,
+		"unsupported_media_type")
 	require.Contains(t, b.requireProblem(post("/retry", `{"ids":[3,4]}`), 422, "invalid_input").Detail, "has the id 4")
 	require.Contains(t, b.requireProblem(post("/retry", `{"ids":[13]}`), 500, "internal").Detail, "the disk is gone")
 	require.JSONEq(t, `{"changed":1}`, b.ask("POST", letters+"/retry", `{"ids":[3]}`).text)

@@ -39,7 +39,8 @@ func TestInvoke(t *testing.T) {
 	require.Equal(t, "no-store", a.Header.Get("Cache-Control"))
 	var body struct{ Output json.RawMessage }
 	a.into(t, &body)
-	require.JSONEq(t, `{"success":true,"event":"Order Completed","userId":"u-42","anonymousId":null}`, string(body.Output))
+	require.JSONEq(t, `{"success":true,"event":"Order Completed","userId":"u-42","anonymousId":null}`,
+		string(body.Output))
 	r := b.receiptOf(a)
 	require.Equal(t, "prod", r.Source)
 	require.Equal(t, 1, r.Accepted)
@@ -110,7 +111,9 @@ func TestRefusals(t *testing.T) {
 		"cut off":          {`{"input":{`, nil, 400, "invalid_request", nil, ""},
 		"something behind": {`{"input":{}} x`, nil, 400, "invalid_request", nil, ""},
 		"a list": {
-			`[]`, nil, 400, "invalid_request", []string{" wrong_type"}, "the body cannot be read; must be a JSON object",
+			`[]`, nil, 400, "invalid_request",
+			[]string{" wrong_type"},
+			"the body cannot be read; must be a JSON object",
 		},
 		"not UTF-8": {
 			"{\"input\":{\"event\":\"\xff\"}}", nil, 422, "invalid_input",

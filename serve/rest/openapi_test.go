@@ -116,7 +116,8 @@ func TestExamples(t *testing.T) {
 				var got struct{ Output json.RawMessage }
 				a.into(t, &got)
 				require.JSONEq(t, string(x.Output.JSON()), string(got.Output))
-				require.Equal(t, 200, b.check(router, strict, "POST", "/v1/blocks/"+m.ID+"/preview", string(body)).StatusCode)
+				require.Equal(t, 200,
+					b.check(router, strict, "POST", "/v1/blocks/"+m.ID+"/preview", string(body)).StatusCode)
 				verdict := b.check(router, strict, "POST", "/v1/blocks/"+m.ID+"/validate", string(body))
 				require.JSONEq(t, `{"valid":true,"violations":[]}`, verdict.text)
 			})

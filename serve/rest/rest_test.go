@@ -190,7 +190,8 @@ func TestBlock(t *testing.T) {
 
 	for accept, markdown := range map[string]bool{
 		"text/markdown": true, "text/markdown, */*;q=0.1": true, "application/json;q=0.5, text/markdown": true,
-		"": false, "*/*": false, "text/*": false, "text/html": false, "text/markdown;q=0": false, "text/markdown;q=x": false,
+		"": false, "*/*": false, "text/*": false, "text/html": false, "text/markdown;q=0": false,
+		"text/markdown;q=x":                     false,
 		"text/markdown;q=0.5, application/json": false, ";;,": false,
 	} {
 		a := b.ask("GET", "/v1/blocks/segment_track", "", "Accept", accept)
@@ -245,7 +246,8 @@ func TestPathsAndMethods(t *testing.T) {
 	b := start(t)
 	for _, path := range []string{
 		"/", "/v1", "/v1/blocks/", "//v1/blocks", "/v1/blocks/segment_track/",
-		"/v1/blocks/segment_track/run", "/v1/blocks/segment_track/schema/both", "/v1/errors/", "/../v1/blocks", "/%2e%2e",
+		"/v1/blocks/segment_track/run", "/v1/blocks/segment_track/schema/both", "/v1/errors/", "/../v1/blocks",
+		"/%2e%2e",
 	} {
 		b.requireProblem(b.ask("GET", path, ""), 404, "not_found")
 	}
@@ -262,7 +264,8 @@ func TestPathsAndMethods(t *testing.T) {
 		for _, m := range []string{method, "PUT", "OPTIONS", "BREW"} {
 			a := b.ask(m, path, "")
 			p := b.requireProblem(a, 405, "method_not_allowed")
-			require.Contains(t, p.Detail, "the method of this path must be "+strings.ReplaceAll(allow, ", ", " or ")+`: "`+m)
+			require.Contains(t, p.Detail,
+				"the method of this path must be "+strings.ReplaceAll(allow, ", ", " or ")+`: "`+m)
 			require.Equal(t, allow, a.Header.Get("Allow"))
 		}
 	}
@@ -298,7 +301,8 @@ func TestSubset(t *testing.T) {
 	w := httptest.NewRecorder()
 	handler.ServeHTTP(
 		w,
-		httptest.NewRequest(http.MethodPost, "/blocks/v1/blocks/segment_track/invoke", strings.NewReader(`{"input":{}}`)),
+		httptest.NewRequest(http.MethodPost, "/blocks/v1/blocks/segment_track/invoke",
+			strings.NewReader(`{"input":{}}`)),
 	)
 	require.Equal(t, 404, w.Code)
 	w = httptest.NewRecorder()

@@ -75,7 +75,8 @@ func TestSources(t *testing.T) {
 		`"segment_track"]`
 	source := func(name, endpoint, region, delivery, fingerprint, blocks string, is, emulated bool) string {
 		doc, err := json.Marshal(map[string]any{
-			"name": name, "default": is, "endpoint": endpoint, "region": region, "emulated": emulated, "delivery": delivery,
+			"name": name, "default": is, "endpoint": endpoint, "region": region, "emulated": emulated,
+			"delivery":    delivery,
 			"fingerprint": fingerprint, "blocks": json.RawMessage(blocks),
 		})
 		require.NoError(t, err)

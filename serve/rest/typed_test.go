@@ -78,7 +78,8 @@ func inputsOf(t *testing.T, b *bench, id string) (inputs []map[string]any) {
 func eachVariant(object map[string]any, f func(any)) {
 	f(object)
 	names := append([]string{
-		"type", "event", "userId", "anonymousId", "groupId", "previousId", "context", "properties", "traits", "writeKey",
+		"type", "event", "userId", "anonymousId", "groupId", "previousId", "context", "properties", "traits",
+		"writeKey",
 		"batch", "other",
 	}, slices.Collect(maps.Keys(object))...)
 	for _, name := range names {
