@@ -26,7 +26,8 @@ func ExampleParseObject() {
 }
 
 func ExampleMerge() {
-	merged := rawjson.Merge([]byte(`{"app":{"name":"Shop","build":7},"ip":"203.0.113.9"}`), []byte(`{"app":{"build":8}}`))
+	merged := rawjson.Merge([]byte(`{"app":{"name":"Shop","build":7},"ip":"203.0.113.9"}`),
+		[]byte(`{"app":{"build":8}}`))
 	fmt.Println(string(merged))
 	// Output: {"app":{"name":"Shop","build":8},"ip":"203.0.113.9"}
 }

@@ -23,7 +23,8 @@ func TestExportFromAACFlow(t *testing.T) {
 		{"big", ``, "segment1 succeeded, isitbig__if succeeded, isitbig__else-if-0 skipped, isitbig__else skipped, " +
 			"groupthem succeeded, small skipped, loop1 succeeded, response1 succeeded, sorry skipped"},
 		{"small", `{"total":4}`, "segment1 succeeded, isitbig__if skipped, isitbig__else-if-0 skipped, " +
-			"isitbig__else succeeded, groupthem skipped, small succeeded, loop1 succeeded, response1 succeeded, sorry skipped"},
+			"isitbig__else succeeded, groupthem skipped, small succeeded, loop1 succeeded, response1 succeeded, " +
+			"sorry skipped"},
 		{"nobody", `{"total":4,"userId":"nobody"}`, "segment1 succeeded, isitbig__if skipped, " +
 			"isitbig__else-if-0 succeeded, isitbig__else skipped, groupthem skipped, small skipped, loop1 succeeded, " +
 			"response1 succeeded, sorry skipped"},
@@ -31,10 +32,12 @@ func TestExportFromAACFlow(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			segment := newReceiver(t)
 			rt := runtimeTo(t, segment.url)
-			g, err := workflow.Check(t.Context(), "order.json", data, workflow.CheckOptions{Registry: registered(), Runtime: rt})
+			g, err := workflow.Check(t.Context(), "order.json", data,
+				workflow.CheckOptions{Registry: registered(), Runtime: rt})
 			require.NoError(t, err)
 			require.Equal(t, "Track order", g.Name)
-			res, err := workflow.Run(t.Context(), g, json.RawMessage(c.input), workflow.Options{Invoke: workflow.Invoker(rt)})
+			res, err := workflow.Run(t.Context(), g, json.RawMessage(c.input),
+				workflow.Options{Invoke: workflow.Invoker(rt)})
 			require.NoError(t, err)
 			require.Equal(t, workflow.Succeeded, res.Status)
 			require.Equal(t, c.statuses, statusesOf(g, res.State))
@@ -52,7 +55,8 @@ func TestExportFromAACFlow(t *testing.T) {
 	g, err := workflow.Parse("order.json", data)
 	require.NoError(t, err)
 	require.NoError(t, segment.Script(emulator.Fault{Status: 401, Path: "/v1/track", Times: 1}))
-	res, err := workflow.Run(t.Context(), g, json.RawMessage(`{"items":[]}`), workflow.Options{Invoke: workflow.Invoker(rt)})
+	res, err := workflow.Run(t.Context(), g, json.RawMessage(`{"items":[]}`),
+		workflow.Options{Invoke: workflow.Invoker(rt)})
 	require.NoError(t, err)
 	require.Equal(t, workflow.Failed, res.State.Nodes[0].Status)
 	require.Contains(t, string(res.State.Nodes[7].Error),
@@ -77,11 +81,14 @@ func TestConditionsOfAACFlow(t *testing.T) {
 	for code, want := range map[string]workflow.Status{
 		`<start.n> === 40`: "succeeded", `<start.n> == "40"`: "succeeded", `40 == <start.t>`: "succeeded",
 		`<start.t> === 40`: "skipped", `<start.t> != 40`: "skipped", `<start.n> != 41`: "succeeded",
-		`<start.none> == null`: "succeeded", `<start.none>`: "skipped", `!<start.none>`: "succeeded", `<start.t>`: "succeeded",
+		`<start.none> == null`: "succeeded", `<start.none>`: "skipped", `!<start.none>`: "succeeded",
+		`<start.t>`:                       "succeeded",
 		`<start.yes> && !(<start.n> < 3)`: "succeeded", `!<start.yes> || <start.l>.length >= 2`: "succeeded",
 		`<start.l>.includes("a") && <start.l>.includes(1)`: "succeeded", `<start.l>.includes('1')`: "skipped",
-		`"<start.t>".includes('4')`: "succeeded", `!<start.t>.includes(<start.t>)`: "skipped", `<start.t>.length`: "succeeded",
-		`false || <start.n> > 3 && <start.n> <= 4e1`: "succeeded", `'it' === "it"`: "succeeded", `"4" == 4`: "succeeded",
+		`"<start.t>".includes('4')`: "succeeded", `!<start.t>.includes(<start.t>)`: "skipped",
+		`<start.t>.length`:                           "succeeded",
+		`false || <start.n> > 3 && <start.n> <= 4e1`: "succeeded", `'it' === "it"`: "succeeded",
+		`"4" == 4`: "succeeded",
 	} {
 		g, err := parse(code)
 		require.NoError(t, err, code)
@@ -90,11 +97,14 @@ func TestConditionsOfAACFlow(t *testing.T) {
 		require.Equal(t, want, s.Nodes[0].Status, "%s is %s: %s", code, g.Nodes[0].When, s.Nodes[0].Error)
 	}
 	for code, want := range map[string]string{
-		``: "as it is empty", `<start.n> +`: "more than comparisons from here on (+)", `(<start.n>`: "a parenthesis in it does not end",
+		``: "as it is empty", `<start.n> +`: "more than comparisons from here on (+)",
+		`(<start.n>`:               "a parenthesis in it does not end",
 		`<start.t>.trim() === "x"`: "from here on (.trim() === \"x\")", `"it`: "a text in it does not end",
 		`<start.l>.includes(1, 2)`: "includes takes a reference or a literal", `'a\'b' == 1`: "has an escape",
-		`"n<start.n>" == 1`: "only in part a reference", `fetch("x")`: `from here on (fetch("x"))`, `{{KEY}} == 1`: "cannot use variables",
-		`<start.n> = 40`: "from here on (= 40)", `1 ? 2 : 3`: "from here on (? 2 : 3)", "`x` == 1": "", strings.Repeat("(", 5000): "",
+		`"n<start.n>" == 1`: "only in part a reference", `fetch("x")`: `from here on (fetch("x"))`,
+		`{{KEY}} == 1`:   "cannot use variables",
+		`<start.n> = 40`: "from here on (= 40)", `1 ? 2 : 3`: "from here on (? 2 : 3)", "`x` == 1": "",
+		strings.Repeat("(", 5000):             "",
 		strings.Repeat("!", 100_000) + "true": "",
 	} {
 		_, err := parse(code)
@@ -129,7 +139,8 @@ func TestFilesOfAllDrivers(t *testing.T) {
 			}
 			var stored []string
 			for _, e := range segment.Events(emulator.Filter{}) {
-				message := rawjson.OpenObject(e.Message).Without("timestamp", "sentAt", "originalTimestamp", "context", "writeKey")
+				message := rawjson.OpenObject(e.Message).Without("timestamp", "sentAt", "originalTimestamp",
+					"context", "writeKey")
 				stored = append(stored, string(message.JSON())+"\n")
 			}
 			slices.Sort(stored)
@@ -152,7 +163,8 @@ func TestOwnExport(t *testing.T) {
 	file, data := example(t, "aacflow-workflow/segment_track.json")
 	g, err := workflow.Check(t.Context(), file, data, workflow.CheckOptions{Registry: registered(), Runtime: rt})
 	require.NoError(t, err)
-	res, err := workflow.Run(t.Context(), g, json.RawMessage(`{"event":"E","userId":"u","anonymousId":"a","properties":{"n":1.0}}`),
+	res, err := workflow.Run(t.Context(), g,
+		json.RawMessage(`{"event":"E","userId":"u","anonymousId":"a","properties":{"n":1.0}}`),
 		workflow.Options{Invoke: workflow.Invoker(rt)})
 	require.NoError(t, err)
 	raw, err := json.Marshal(res)
@@ -196,7 +208,8 @@ func TestExportRefusals(t *testing.T) {
 	_, err = workflow.Parse("f.json", []byte(`{"blocks":{},"edges":[]}`))
 	require.Equal(t, []string{`f.json:1:11: has no start block to begin at`}, faultsOf(t, err))
 	for _, text := range []string{
-		`{"blocks":[],"edges":{}}`, `{"blocks":{"a":7},"edges":[1]}`, `{"state":7,"blocks":{"a":{"type":"starter"}},"edges":"x"}`,
+		`{"blocks":[],"edges":{}}`, `{"blocks":{"a":7},"edges":[1]}`,
+		`{"state":7,"blocks":{"a":{"type":"starter"}},"edges":"x"}`,
 		`{"data":{"state":{"blocks":{"s":{"type":"starter","name":""},"c":{"type":"condition"}},"edges":[{"source":"s","target":"c"}]}}}`,
 	} {
 		_, err = workflow.Parse("f.json", []byte(text))

@@ -45,7 +45,8 @@ func TestReadOnlyJournal(t *testing.T) {
 		require.NoError(t, err)
 		require.JSONEq(t, string(want), string(got))
 		require.Equal(t, 4+3, seen)
-		_, err = workflow.Run(t.Context(), checked(t, rt, text+"\n"), j.Input(), workflow.Options{RunID: "R", Journal: j})
+		_, err = workflow.Run(t.Context(), checked(t, rt, text+"\n"), j.Input(),
+			workflow.Options{RunID: "R", Journal: j})
 		require.ErrorContains(t, err, `the file has changed since the run "R" began`)
 		require.NoError(t, j.Close())
 	}

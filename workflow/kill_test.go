@@ -104,7 +104,8 @@ func TestKills(t *testing.T) {
 	}
 	require.Len(t, counted, messages)
 	requireSameRepeats(t, segment.requests())
-	t.Logf("%d kills, %d requests, %d messages stored, %d repeats recognised", done, len(segment.requests()), len(events),
+	t.Logf("%d kills, %d requests, %d messages stored, %d repeats recognised", done,
+		len(segment.requests()), len(events),
 		segment.Stats().Duplicates)
 }
 

@@ -23,7 +23,8 @@ func chain(nodes int) string {
 	var b strings.Builder
 	b.WriteString("name: chain\nstart: {u: u}\nnodes:\n  n0: {block: segment_track, with: {userId: <start.u>}}\n")
 	for i := 1; i < nodes; i++ {
-		fmt.Fprintf(&b, "  n%d: {block: segment_track, with: {userId: <start.u>, ok: <n%d.success>}, when: n%d.success}\n",
+		fmt.Fprintf(&b,
+			"  n%d: {block: segment_track, with: {userId: <start.u>, ok: <n%d.success>}, when: n%d.success}\n",
 			i, i-1, i/2)
 	}
 	return b.String()
@@ -45,13 +46,14 @@ func TestTenThousandNodes(t *testing.T) {
 	g := graphOf(t, chain(10_000))
 	most := heap(func(sample func()) {
 		ended := 0
-		res, err := workflow.Run(t.Context(), g, nil, workflow.Options{Invoke: nothing, Observe: func(e workflow.Event) {
-			if e.Status == workflow.Succeeded {
-				if ended++; ended%2500 == 0 {
-					sample()
+		res, err := workflow.Run(t.Context(), g, nil,
+			workflow.Options{Invoke: nothing, Observe: func(e workflow.Event) {
+				if e.Status == workflow.Succeeded {
+					if ended++; ended%2500 == 0 {
+						sample()
+					}
 				}
-			}
-		}})
+			}})
 		require.NoError(t, err)
 		require.Equal(t, workflow.Succeeded, res.Status)
 		require.Equal(t, 10_000, ended)
@@ -132,7 +134,8 @@ func TestLargeFiles(t *testing.T) {
 			text(`"b%":{"type":"segment","name":"Segment"},`)),
 		"edges": fill(`{"blocks":{"s":{"type":"starter"},"a":{"type":"agent"}},"edges":[`, `{}]}`,
 			text(`{"source":"s","target":"a"},`)),
-		"connected": fill(`{"blocks":{"s":{"type":"starter"}`, `},"edges":[]}`, text(`,"b%":{"type":"starter","name":"Start"}`)),
+		"connected": fill(`{"blocks":{"s":{"type":"starter"}`, `},"edges":[]}`,
+			text(`,"b%":{"type":"starter","name":"Start"}`)),
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := workflow.Parse(name, file)

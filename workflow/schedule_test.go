@@ -34,7 +34,9 @@ func answer(t testing.TB, task workflow.Task) workflow.Outcome {
 	if says.Fail == true {
 		return workflow.Failure("rejected", "failed as told")
 	}
-	return workflow.Outcome{Output: json.RawMessage(`{"echo":` + string(input) + `}`), Receipt: json.RawMessage(`{"n":1}`)}
+	return workflow.Outcome{
+		Output: json.RawMessage(`{"echo":` + string(input) + `}`), Receipt: json.RawMessage(`{"n":1}`),
+	}
 }
 
 // finish drives a run to its end. Pick says which of the tasks that run ends next.
@@ -73,13 +75,26 @@ func statusesOf(g *workflow.Graph, s *workflow.State) string {
 
 func TestNeedsWhenAndErrors(t *testing.T) {
 	for _, c := range []struct{ name, nodes, want string }{
-		{"a condition that holds", `{a: {block: b}, c: {block: b, when: 'a.echo == {} && start.n > 1'}}`, "a succeeded, c succeeded"},
-		{"one that does not, and what is behind", `{a: {block: b, when: start.n > 2}, c: {needs: [a]}}`, "a skipped, c skipped"},
-		{"one that is no condition", `{a: {when: start.n}}`, "a failed"},
-		{"fail", `{a: {block: b, with: {fail: true}}, c: {needs: [a]}, d: {block: b}}`, "a failed, c skipped, d succeeded"},
-		{"continue", `{a: {block: b, onError: continue, with: {fail: true}}, c: {needs: [a]}}`, "a failed, c succeeded"},
 		{
-			"branch taken", `{a: {block: b, onError: branch, with: {fail: true}}, ok: {needs: [a]}, no: {needs: [a.error]}}`,
+			"a condition that holds", `{a: {block: b}, c: {block: b, when: 'a.echo == {} && start.n > 1'}}`,
+			"a succeeded, c succeeded",
+		},
+		{
+			"one that does not, and what is behind", `{a: {block: b, when: start.n > 2}, c: {needs: [a]}}`,
+			"a skipped, c skipped",
+		},
+		{"one that is no condition", `{a: {when: start.n}}`, "a failed"},
+		{
+			"fail", `{a: {block: b, with: {fail: true}}, c: {needs: [a]}, d: {block: b}}`,
+			"a failed, c skipped, d succeeded",
+		},
+		{
+			"continue", `{a: {block: b, onError: continue, with: {fail: true}}, c: {needs: [a]}}`,
+			"a failed, c succeeded",
+		},
+		{
+			"branch taken",
+			`{a: {block: b, onError: branch, with: {fail: true}}, ok: {needs: [a]}, no: {needs: [a.error]}}`,
 			"a failed, ok skipped, no succeeded",
 		},
 		{
@@ -87,11 +102,13 @@ func TestNeedsWhenAndErrors(t *testing.T) {
 			"a succeeded, ok succeeded, no skipped",
 		},
 		{
-			"a branch by reference", `{a: {block: b, onError: branch, with: {fail: true}}, no: {with: {why: <a.error.message>}}}`,
+			"a branch by reference",
+			`{a: {block: b, onError: branch, with: {fail: true}}, no: {with: {why: <a.error.message>}}}`,
 			"a failed, no succeeded",
 		},
 		{
-			"join any", `{a: {when: start.n > 9}, c: {block: b}, d: {needs: [a, c], join: any}, e: {needs: [a], join: any}}`,
+			"join any",
+			`{a: {when: start.n > 9}, c: {block: b}, d: {needs: [a, c], join: any}, e: {needs: [a], join: any}}`,
 			"a skipped, c succeeded, d succeeded, e skipped",
 		},
 		{
@@ -117,21 +134,26 @@ func TestReferences(t *testing.T) {
 		{`{x: "<start.obj.l[1].d><start.obj.l[0]>"}`, `{"x":"21"}`},
 		{`{x: "<start.obj.n>|"}`, `{"x":"|"}`},
 		{`{x: <start.obj.n.deeper>}`, `{"x":null}`},
-		{`{x: '{"a": "<start.obj.q>", "b": <start.obj>}'}`, `{"x":"{\"a\": \"say \\\"hi\\\"\", \"b\": {\"q\":\"say \\\"hi\\\"\",\"n\":null,\"l\":[1,{\"d\":2}]}}"}`},
+		{
+			`{x: '{"a": "<start.obj.q>", "b": <start.obj>}'}`,
+			`{"x":"{\"a\": \"say \\\"hi\\\"\", \"b\": {\"q\":\"say \\\"hi\\\"\",\"n\":null,\"l\":[1,{\"d\":2}]}}"}`,
+		},
 		{`{x: '[draft] <start.obj.q>'}`, `{"x":"[draft] say \"hi\""}`},
 		{`{x: <start.tricky>, y: "<start.tricky>!"}`, `{"x":"<start.big> {{OK}}","y":"<start.big> {{OK}}!"}`},
 		{`{x: "{{OK}} {{ OK }}", y: "{{OK}}"}`, `{"x":"value of OK value of OK","y":"value of OK"}`},
 		{`{x: ["a < b", "<br>", "{{"]}`, `{"x":["a < b","<br>","{{"]}`},
 	} {
 		t.Run(c.with, func(t *testing.T) {
-			g, s := run(t, `{name: x, start: {big: 12345678901234567890.10, obj: {q: 'say "hi"', n: null, l: [1, {d: 2}]}, `+
-				`tricky: "<start.big> {{OK}}"}, nodes: {a: {block: b, with: `+c.with+`}}}`)
+			g, s := run(t,
+				`{name: x, start: {big: 12345678901234567890.10, obj: {q: 'say "hi"', n: null, l: [1, {d: 2}]}, `+
+					`tricky: "<start.big> {{OK}}"}, nodes: {a: {block: b, with: `+c.with+`}}}`)
 			require.Equal(t, workflow.Succeeded, g.Status(s), "%s", s.Nodes[0].Error)
 			require.Equal(t, `{"echo":`+c.want+`}`, string(s.Nodes[0].Output))
 		})
 	}
 	_, s := run(t, `{name: x, start: {o: {a: 1, b: 2}}, nodes: {a: {with: {x: <start.o.c>, y: "{{ <start.o.d>"}}}}`)
-	require.Contains(t, string(s.Nodes[0].Error), `<start.o.c> leads nowhere: <start.o> has a, b; <start.o.d> leads nowhere`)
+	require.Contains(t, string(s.Nodes[0].Error),
+		`<start.o.c> leads nowhere: <start.o> has a, b; <start.o.d> leads nowhere`)
 	_, s = run(t, `{name: x, nodes: {a: {block: b, with: {x: "{{SECRET}}"}}}}`)
 	require.Contains(t, string(s.Nodes[0].Error), `{{SECRET}} is not set, or not allowed`)
 }
@@ -159,7 +181,8 @@ func TestForEach(t *testing.T) {
 		text: {block: b, forEach: "[1,2,3]", with: {n: <loop.currentItem>}}, no: {block: b, forEach: "<start.items[0].sku>"}}}`)
 	require.Equal(t, "each succeeded, last succeeded, none succeeded, twice succeeded, text succeeded, no failed",
 		statusesOf(g, s))
-	require.JSONEq(t, `{"results":[{"echo":{"s":"a","i":0,"t":"#0"}},{"echo":{"s":"b","i":1,"t":"#1"}}]}`, string(s.Nodes[0].Output))
+	require.JSONEq(t, `{"results":[{"echo":{"s":"a","i":0,"t":"#0"}},{"echo":{"s":"b","i":1,"t":"#1"}}]}`,
+		string(s.Nodes[0].Output))
 	require.JSONEq(t, `{"r":"b"}`, string(s.Nodes[1].Output))
 	require.JSONEq(t, `{"results":[]}`, string(s.Nodes[2].Output))
 }
@@ -240,7 +263,8 @@ func drawGraph(t *rapid.T) string {
 		default:
 			b.WriteString("block: b, ")
 			if kind == 4 {
-				fmt.Fprintf(&b, "forEach: <start.items>, concurrency: %d, ", rapid.IntRange(1, 3).Draw(t, "concurrency"))
+				fmt.Fprintf(&b, "forEach: <start.items>, concurrency: %d, ",
+					rapid.IntRange(1, 3).Draw(t, "concurrency"))
 			}
 			switch rapid.IntRange(0, 5).Draw(t, "fails") {
 			case 0:

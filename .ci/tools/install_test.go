@@ -77,7 +77,9 @@ func publish(t *testing.T, proxy, cache string, tag module.Version, source strin
 	require.NoError(t, file.Close())
 	gomod, err := os.ReadFile(filepath.Join(source, "go.mod"))
 	require.NoError(t, err)
-	info, err := json.Marshal(map[string]any{"Version": tag.Version, "Time": time.Date(2026, 1, 31, 9, 30, 0, 0, time.UTC)})
+	info, err := json.Marshal(map[string]any{
+		"Version": tag.Version, "Time": time.Date(2026, 1, 31, 9, 30, 0, 0, time.UTC),
+	})
 	require.NoError(t, err)
 	for name, content := range map[string][]byte{
 		tag.Version + ".mod": gomod, tag.Version + ".info": info, "list": []byte(tag.Version + "\n"),
@@ -85,7 +87,8 @@ func publish(t *testing.T, proxy, cache string, tag module.Version, source strin
 		require.NoError(t, os.WriteFile(filepath.Join(folder, name), content, 0o600))
 	}
 	t.Cleanup(func() {
-		kept, err := filepath.Glob(filepath.Join(cache, "cache", "download", filepath.FromSlash(tag.Path), "@v", tag.Version+".*"))
+		kept, err := filepath.Glob(filepath.Join(cache, "cache", "download", filepath.FromSlash(tag.Path), "@v",
+			tag.Version+".*"))
 		require.NoError(t, err)
 		for _, path := range append(kept, filepath.Join(cache, filepath.FromSlash(tag.Path)+"@"+tag.Version)) {
 			require.NoError(t, os.RemoveAll(path))

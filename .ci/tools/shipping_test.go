@@ -74,7 +74,8 @@ func TestDockerfileHasNoWarnings(t *testing.T) {
 		return found
 	}
 	require.Empty(t, lint(data))
-	require.NotEmpty(t, lint([]byte("from scratch AS base\nCMD serve\n")), "the linter finds nothing in a bad file either")
+	require.NotEmpty(t, lint([]byte("from scratch AS base\nCMD serve\n")),
+		"the linter finds nothing in a bad file either")
 }
 
 // A compiled and a released image are the same but for where the binary comes from.
@@ -104,7 +105,8 @@ func TestImage(t *testing.T) {
 				// The compiler belongs to one way only, and runs on the machine that builds.
 				require.Equal(t, target == "", strings.Contains(steps.String(), "go build -trimpath"))
 				require.Equal(t, target == "",
-					strings.Contains(steps.String(), "GOARCH="+arch) || strings.Contains(steps.String(), "TARGETARCH="+arch))
+					strings.Contains(steps.String(), "GOARCH="+arch) ||
+						strings.Contains(steps.String(), "TARGETARCH="+arch))
 				if target == "released" {
 					require.Contains(t, steps.String(), "/linux/"+arch+"/segment-blocks")
 				}
@@ -235,7 +237,9 @@ func TestComposeBesideSim(t *testing.T) {
 	files := func(service string) []types.ConfigFile {
 		return []types.ConfigFile{sim(service), {Filename: ours}, {Filename: overlay}}
 	}
-	for more, want := range map[string]string{"": "segment-blocks", "a.example.com,b": "segment-blocks,a.example.com,b"} {
+	for more, want := range map[string]string{
+		"": "segment-blocks", "a.example.com,b": "segment-blocks,a.example.com,b",
+	} {
 		project, err := compose(t, types.Mapping{"PROD_SEGMENT_WRITE_KEY": "", "MORE_MCP_DOMAINS": more},
 			files("simstudio")...)
 		require.NoError(t, err)

@@ -78,7 +78,8 @@ func sources(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := pinned(ctx, rt, runtime.Map{"event": "Order Completed"}); runtime.ErrorOf(err).Code != runtime.InvalidInput {
+	err = pinned(ctx, rt, runtime.Map{"event": "Order Completed"})
+	if runtime.ErrorOf(err).Code != runtime.InvalidInput {
 		return err
 	}
 	if len(requests) != 1 || requests[0].Method != http.MethodPost {

@@ -100,8 +100,8 @@ func scriptOf(t *testing.T, blocks []fence) (script string, shown []string) {
 	var b strings.Builder
 	b.WriteString("set -euo pipefail\n" +
 		"finish() { trap - EXIT; kill $(jobs -p) 2>/dev/null || true; wait; }\ntrap finish EXIT\n" +
-		"await() { for _ in $(seq 200); do curl -s -o /dev/null \"$1\" && return; sleep 0.05; done; echo \"$1 does not " +
-		"answer\" >&2; exit 1; }\n")
+		"await() { for _ in $(seq 200); do curl -s -o /dev/null \"$1\" && return; sleep 0.05; done; echo \"$1 does " +
+		"not answer\" >&2; exit 1; }\n")
 	for i, block := range blocks {
 		if block.language != "sh" {
 			continue
@@ -115,7 +115,8 @@ func scriptOf(t *testing.T, blocks []fence) (script string, shown []string) {
 			case background && strings.Contains(line, "segment-blocks serve"):
 				line = strings.TrimSuffix(line, "&\n") + ">/dev/null &\nawait http://127.0.0.1:8787/readyz\n"
 			case background && strings.Contains(line, "segment-blocks emulator"):
-				line = strings.Replace(line, "segment-blocks emulator", "segment-blocks emulator --addr 127.0.0.1:4010 >/dev/null",
+				line = strings.Replace(line, "segment-blocks emulator",
+					"segment-blocks emulator --addr 127.0.0.1:4010 >/dev/null",
 					1) +
 					"await http://127.0.0.1:4010/emulator/v1/events\n"
 			}

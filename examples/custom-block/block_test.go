@@ -83,7 +83,8 @@ func start(t *testing.T, url string) *runtime.Runtime {
 func TestRateLimitIsWaitedOut(t *testing.T) {
 	url, requests := tally(t, http.StatusTooManyRequests, http.StatusOK)
 	began := time.Now()
-	res, err := start(t, url).Invoke(t.Context(), "tally_event", runtime.Map{"user_id": "u-42", "event_type": "Signed Up"})
+	res, err := start(t, url).Invoke(t.Context(), "tally_event",
+		runtime.Map{"user_id": "u-42", "event_type": "Signed Up"})
 	require.NoError(t, err)
 	require.GreaterOrEqual(t, time.Since(began), time.Second)
 	require.Equal(t, []int{2, 1, 1}, []int{res.Receipt.Attempts, res.Receipt.Requests, res.Receipt.Accepted})

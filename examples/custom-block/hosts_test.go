@@ -112,7 +112,8 @@ func TestEveryHost(t *testing.T) {
 		require.Contains(t, h.ask("GET", "/v1/blocks", ""), `"id":"tally_batch"`)
 		require.Contains(t, h.ask("GET", "/openapi.json", ""), `"/v1/blocks/tally_batch/invoke"`)
 		require.Contains(t, h.ask("POST", "/v1/blocks/tally_batch/invoke", string(input)), `"output":{"accepted":1}`)
-		require.Contains(t, h.ask("POST", "/v1/blocks/tally_batch/preview", string(input)), `\"api_key\":\"[redacted]\"`)
+		require.Contains(t, h.ask("POST", "/v1/blocks/tally_batch/preview", string(input)),
+			`\"api_key\":\"[redacted]\"`)
 	})
 	t.Run("mcp", func(t *testing.T) {
 		tools, call := h.tools()
@@ -120,14 +121,17 @@ func TestEveryHost(t *testing.T) {
 		require.Contains(t, call("tally_batch", arguments), `"structuredContent":{"accepted":1}`)
 	})
 	t.Run("export", func(t *testing.T) {
-		in := aacflow.Integration{ID: "tally", Name: "Tally", Summary: "Count", Description: "Counts.", Variables: "TALLY"}
+		in := aacflow.Integration{
+			ID: "tally", Name: "Tally", Summary: "Count", Description: "Counts.", Variables: "TALLY",
+		}
 		files, err := aacflow.Native(reg, in, aacflow.Sim08)
 		require.NoError(t, err)
 		var all strings.Builder
 		for _, f := range files {
 			all.Write(f.Content)
 		}
-		require.Contains(t, all.String(), "export const tallyBatchTool: ToolConfig<TallyBatchParams, TallyBatchResponse>")
+		require.Contains(t, all.String(),
+			"export const tallyBatchTool: ToolConfig<TallyBatchParams, TallyBatchResponse>")
 		imported, err := aacflow.Workflow(reg, "tally_event")
 		require.NoError(t, err)
 		require.Contains(t, string(imported), "tally_event")
@@ -220,13 +224,16 @@ func TestTwoMajors(t *testing.T) {
 			"tally_event": "user", "tally_event@2": "user", "tally_event@1": "user_id", "tally_event_v1": "user_id",
 		} {
 			answer := call(name, map[string]any{parameter: "u", "event_type": "e"})
-			require.Equal(t, parameter == "user_id", strings.Contains(answer, `"structuredContent":{"accepted":1}`), answer)
+			require.Equal(t, parameter == "user_id",
+				strings.Contains(answer, `"structuredContent":{"accepted":1}`), answer)
 			require.Equal(t, parameter == "user_id", strings.Contains(answer, notice), answer)
 		}
 		require.Contains(t, call("tally_event@3", nil), "has the version 2.0.0 and 1.3.0 here, not 3")
 	})
 	t.Run("export", func(t *testing.T) {
-		in := aacflow.Integration{ID: "tally", Name: "Tally", Summary: "Count", Description: "Counts.", Variables: "TALLY"}
+		in := aacflow.Integration{
+			ID: "tally", Name: "Tally", Summary: "Count", Description: "Counts.", Variables: "TALLY",
+		}
 		files, err := aacflow.Native(reg, in, aacflow.Sim08)
 		require.NoError(t, err)
 		for _, f := range files {

@@ -101,6 +101,7 @@ func TestApplyFindsTheRegistry(t *testing.T) {
 	a, err := aacflow.Apply(segmentBlocks(t), aacflow.Segment(), aacflow.Sim202605, fork)
 	require.NoError(t, err)
 	i := slices.IndexFunc(a.Changes, func(c aacflow.Change) bool { return c.Path == "blocks/registry-maps.ts" })
-	require.Equal(t, "import { A } from '@/blocks/blocks/a'\nimport { SegmentBlock } from '@/blocks/blocks/segment'\n\n"+
-		"const BLOCK_REGISTRY: T = {\n  a: A,\n  segment: SegmentBlock,\n}\n", string(a.Changes[i].Content))
+	require.Equal(t,
+		"import { A } from '@/blocks/blocks/a'\nimport { SegmentBlock } from '@/blocks/blocks/segment'\n\n"+
+			"const BLOCK_REGISTRY: T = {\n  a: A,\n  segment: SegmentBlock,\n}\n", string(a.Changes[i].Content))
 }

@@ -129,11 +129,14 @@ refused:
 // hostileNames are names that mean something in TypeScript, or end what they stand in.
 func hostileNames() []string {
 	return []string{
-		"order-id", "a: (globalThis.PWNED = 8), b/*", "*/: 1, e: 2//", "*/ PWNED /*", "'+PWNED+'", `"+PWNED+"`, `\'+PWNED+'`,
+		"order-id", "a: (globalThis.PWNED = 8), b/*", "*/: 1, e: 2//", "*/ PWNED /*", "'+PWNED+'", `"+PWNED+"`,
+		`\'+PWNED+'`,
 		"`+PWNED+`", "${PWNED}",
-		"a\nPWNED\n", "a\u2028PWNED\u2029", "a\rPWNED", "</script><script>PWNED", "class", "default", "await", "__proto__",
+		"a\nPWNED\n", "a\u2028PWNED\u2029", "a\rPWNED", "</script><script>PWNED", "class", "default", "await",
+		"__proto__",
 		"constructor", "toString",
-		"", " ", "2fa", "Ünïcode", "é", "日本", "a.b", "a[b]", "[PWNED]", "commonTitle", "postX", "\u202ePWNED", "\x00", "\x7f",
+		"", " ", "2fa", "Ünïcode", "é", "日本", "a.b", "a[b]", "[PWNED]", "commonTitle", "postX", "\u202ePWNED", "\x00",
+		"\x7f",
 		"😀", `\u0041`, `\`, "//", "/*", "<!--",
 		"a?: string; [PWNED", "get", "constructor(){PWNED}", "params", "input", "a\u0085PWNED", "\ufeff", "{{PWNED}}",
 		"<start.PWNED>",

@@ -31,18 +31,19 @@ func TestExamplesAreFresh(t *testing.T) {
 	got := map[string]string{}
 	root := filepath.Join("..", "..", "examples")
 	for _, folder := range []string{"aacflow", "aacflow-workflow"} {
-		require.NoError(t, filepath.WalkDir(filepath.Join(root, folder), func(path string, d os.DirEntry, err error) error {
-			if err != nil || d.IsDir() {
+		require.NoError(t,
+			filepath.WalkDir(filepath.Join(root, folder), func(path string, d os.DirEntry, err error) error {
+				if err != nil || d.IsDir() {
+					return err
+				}
+				content, err := os.ReadFile(path)
+				if err != nil {
+					return err
+				}
+				rel, err := filepath.Rel(root, path)
+				got[rel] = string(content)
 				return err
-			}
-			content, err := os.ReadFile(path)
-			if err != nil {
-				return err
-			}
-			rel, err := filepath.Rel(root, path)
-			got[rel] = string(content)
-			return err
-		}))
+			}))
 	}
 	require.Equal(t, want, got, "stale: run go generate ./export/aacflow")
 }
@@ -189,7 +190,8 @@ func fieldOf(t *testing.T, subs []subBlock, id, param string) subBlock {
 	operation := strings.TrimPrefix(id, "segment_")
 	var found []subBlock
 	for _, sub := range subs {
-		if sub.shown(operation) && (sub.ID == param || sub.ID == operation+upper(param) || sub.ID == "common"+upper(param)) {
+		if sub.shown(operation) &&
+			(sub.ID == param || sub.ID == operation+upper(param) || sub.ID == "common"+upper(param)) {
 			found = append(found, sub)
 		}
 	}
@@ -212,12 +214,14 @@ func TestNativeRefuses(t *testing.T) {
 	for name, c := range map[string]struct{ id, input, output, says string }{
 		"no block": {"mixpanel_track", "event", "ok", `no block has an id that starts with "segment_"`},
 		"the host's input": {
-			"segment_track", "timeout", "ok", `the input of segment_track has a name that the host keeps for itself: "timeout"`,
+			"segment_track", "timeout", "ok",
+			`the input of segment_track has a name that the host keeps for itself: "timeout"`,
 		},
 		"our own input":  {"segment_track", "invocationId", "ok", `keeps for itself: "invocationId"`},
 		"the form's own": {"segment_track", "operation", "ok", `keeps for itself: "operation"`},
 		"an output": {
-			"segment_track", "event", "error", `the output of segment_track has a name that the host keeps for itself: "error"`,
+			"segment_track", "event", "error",
+			`the output of segment_track has a name that the host keeps for itself: "error"`,
 		},
 		"a stripped output":   {"segment_track", "event", "__meta", `"__meta"`},
 		"a prototype":         {"segment_track", "__proto__", "ok", `"__proto__"`},
@@ -252,7 +256,8 @@ func TestAnotherVendor(t *testing.T) {
 				"description":"It's \"odd\" \\ */ `+"`${x}`"+`"}}}`))
 	require.NoError(t, err)
 	output, err := schemas.Compile(
-		"out.json", json.RawMessage(`{"type":"object","properties":{"ok":{"type":"boolean","x-aacflow-type":"boolean"}}}`),
+		"out.json",
+		json.RawMessage(`{"type":"object","properties":{"ok":{"type":"boolean","x-aacflow-type":"boolean"}}}`),
 	)
 	require.NoError(t, err)
 	reg := registry.New()

@@ -36,7 +36,8 @@ func TestOr(t *testing.T) {
 
 func TestGrouped(t *testing.T) {
 	for n, want := range map[int64]string{
-		0: "0", 999: "999", 1000: "1,000", -999: "-999", -123456: "-123,456", math.MaxInt64: "9,223,372,036,854,775,807",
+		0: "0", 999: "999", 1000: "1,000", -999: "-999", -123456: "-123,456",
+		math.MaxInt64: "9,223,372,036,854,775,807",
 	} {
 		require.Equal(t, want, text.Grouped(n))
 	}
