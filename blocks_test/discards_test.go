@@ -268,9 +268,10 @@ func TestDiscardsNamesEveryCode(t *testing.T) {
 		covered[d.code] = true
 	}
 	for _, code := range strings.Fields(`
-		empty_batch_result project_not_found source_disabled empty_batch multi_user_error no_user_anon_id event_not_defined
-		event_not_string properties_not_object traits_not_object name_not_string category_not_string id_required id_not_string
-		invalid_type missing_type consent_categorypreferences_should_exist consent_categorypreferences_fields_should_be_object
+		empty_batch_result project_not_found source_disabled empty_batch multi_user_error no_user_anon_id
+		event_not_defined event_not_string properties_not_object traits_not_object name_not_string category_not_string
+		id_required id_not_string invalid_type missing_type consent_categorypreferences_should_exist
+		consent_categorypreferences_fields_should_be_object
 		consent_categorypreferences_fields_should_be_bool device_advertisingid_should_be_string
 		consent_version_should_be_number bad_request unknown_source invalid_settings locked_workspace`) {
 		require.True(t, covered[code] || serverOnly()[code] != "", "no case and no reason: %s", code)

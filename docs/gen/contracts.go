@@ -29,7 +29,7 @@ func contracts(root string, list []registry.Block) (map[string][]byte, error) {
 			return nil, err
 		}
 		for _, before := range published {
-			// a later major version is another contract
+			// A later major version is another contract.
 			if schemas.VersionNumbers(before.Version)[0] <= b.Manifest().Major() {
 				errs = append(errs, allowed(before, now))
 			}

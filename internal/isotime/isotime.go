@@ -93,7 +93,8 @@ func Parse(s string) (time.Time, error) { return ParseIn(s, time.UTC) }
 // ParseIn is [Parse] for times that are those of a zone where they name none.
 func ParseIn(s string, zone *time.Location) (time.Time, error) {
 	t, ok := parse(strings.ToUpper(s), zone)
-	if t = t.UTC(); !ok || t.Year() < 1 || t.Year() > 9999 { // a zone can move the first and last day beyond four digits
+	// A zone can move the first and last day beyond four digits.
+	if t = t.UTC(); !ok || t.Year() < 1 || t.Year() > 9999 {
 		return time.Time{}, fmt.Errorf("%w: %.60q", ErrFormat, s)
 	}
 	return t, nil

@@ -158,7 +158,8 @@ func (j *judgement) word(raw []byte) {
 	switch said {
 	case "", "null":
 	case "true", "yes", "ok", "okay", "success", "successful", "succeeded", "accepted", "received", "created", "queued",
-		"enqueued", "scheduled", "pending", "processing", "processed", "ingested", "delivered", "stored", "done", "complete",
+		"enqueued", "scheduled", "pending", "processing", "processed", "ingested", "delivered", "stored", "done",
+		"complete",
 		"completed":
 		j.yes = true
 	case "false", "no", "error", "errors", "fail", "failed", "failure", "rejected", "refused", "invalid", "denied",

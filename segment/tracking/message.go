@@ -222,7 +222,8 @@ func (r role) checkField(name string, value json.RawMessage, kind rawjson.Kind) 
 		return "invalid_message_id", "must be a string"
 	case (r == roleData || r == roleContext || r == roleIntegrations) && kind != rawjson.ObjectKind:
 		return name + "_not_object", "must be an object"
-	case r == roleMessageID && len(value) > MaxMessageIDLength: // a string is never longer than what it was written with
+	// A string is never longer than what it was written with.
+	case r == roleMessageID && len(value) > MaxMessageIDLength:
 		text, _ := rawjson.Text(value)
 		if n := utf8.RuneCountInString(text); n > MaxMessageIDLength {
 			return "invalid_message_id", fmt.Sprintf("has %d characters, %d are allowed", n, MaxMessageIDLength)
@@ -278,11 +279,13 @@ func (s roles) missing(t Type, refuse func(path, code, text string, value json.R
 func checkConsent(context json.RawMessage, refuse func(path, code, text string, value json.RawMessage)) {
 	const at = "/context/consent/categoryPreferences"
 	if id, ok := rawjson.At(context, "/device/advertisingId"); ok && rawjson.KindOf(id) != rawjson.StringKind {
-		refuse("/context/device/advertisingId", "device_advertisingid_should_be_string", "must be a string for this event",
+		refuse("/context/device/advertisingId", "device_advertisingid_should_be_string",
+			"must be a string for this event",
 			id)
 	}
 	if version, ok := rawjson.At(context, "/consent/version"); ok && rawjson.KindOf(version) != rawjson.NumberKind {
-		refuse("/context/consent/version", "consent_version_should_be_number", "must be a number for this event", version)
+		refuse("/context/consent/version", "consent_version_should_be_number",
+			"must be a number for this event", version)
 	}
 	preferences, _ := rawjson.At(context, "/consent/categoryPreferences")
 	switch rawjson.KindOf(preferences) {
@@ -294,7 +297,8 @@ func checkConsent(context json.RawMessage, refuse func(path, code, text string, 
 	}
 	for _, m := range rawjson.OpenObject(preferences) {
 		if rawjson.KindOf(m.Value) != rawjson.BooleanKind {
-			refuse(rawjson.Pointer(at, m.Name), "consent_categorypreferences_fields_should_be_bool", "must be true or false",
+			refuse(rawjson.Pointer(at, m.Name), "consent_categorypreferences_fields_should_be_bool",
+				"must be true or false",
 				m.Value)
 		}
 	}

@@ -94,7 +94,8 @@ func TestPageInABrowser(t *testing.T) {
 		fmt.Fprintf(w, `<script>
 			fetch(%q, {method: "POST", body: '{"a":1}', headers: {
 				"Authorization": "Bearer %s", "Content-Type": "application/json", "Idempotency-Key": "k-1"}})
-			.then(async r => r.status + " " + r.headers.get("X-Request-Id") + " " + await r.text(), e => "no: " + e.name)
+			.then(async r => r.status + " " + r.headers.get("X-Request-Id") + " " +
+				await r.text(), e => "no: " + e.name)
 			.then(said => fetch("/", {method: "POST", body: said}))
 		</script>`, address.Load().(string)+"/v1/blocks", token)
 	}))
