@@ -181,7 +181,8 @@ func TestOwnBlock(t *testing.T) {
 		sent <- string(body)
 	}))
 	defer tally.Close()
-	rt := runtimeTo(t, segment.url, runtime.Source("tally", customblock.Source{URL: tally.URL, APIKey: "a-key-of-tally"}))
+	rt := runtimeTo(t, segment.url,
+		runtime.Source("tally", customblock.Source{URL: tally.URL, APIKey: "a-key-of-tally"}))
 	g := checked(t, rt, `{name: x, start: {who: u-42}, nodes: {
 		order: {block: segment_track, with: {userId: <start.who>, event: Order Completed}},
 		tell: {block: tally_event, with: {event_type: "<order.event>", user_id: "<order.userId>"}}}}`)
@@ -274,7 +275,8 @@ func TestFailedNodesAreDoneAgain(t *testing.T) {
 	folder := t.TempDir()
 	for _, want := range []workflow.Status{workflow.Failed, workflow.Succeeded} {
 		j := journal(t, folder, "R", workflow.JournalOptions{})
-		res, err := workflow.Run(t.Context(), g, nil, workflow.Options{Invoke: workflow.Invoker(rt), RunID: "R", Journal: j})
+		res, err := workflow.Run(t.Context(), g, nil,
+			workflow.Options{Invoke: workflow.Invoker(rt), RunID: "R", Journal: j})
 		require.NoError(t, err)
 		require.NoError(t, j.Close())
 		require.Equal(t, want, res.Status)
@@ -394,7 +396,8 @@ func TestDryRun(t *testing.T) {
 func TestDataIsNoTemplate(t *testing.T) {
 	segment := newReceiver(t)
 	rt := runtimeTo(t, segment.url)
-	g := checked(t, rt, `{name: x, start: {event: e}, nodes: {a: {block: segment_track, with: {userId: u, event: <start.event>}}}}`)
+	g := checked(t, rt,
+		`{name: x, start: {event: e}, nodes: {a: {block: segment_track, with: {userId: u, event: <start.event>}}}}`)
 	env := func(string) (string, bool) { return "secret", true }
 	res, err := workflow.Run(t.Context(), g, json.RawMessage(`{"event":"{{HOME}}"}`),
 		workflow.Options{Invoke: workflow.Invoker(rt), Environment: env})

@@ -80,7 +80,8 @@ func TestRows(t *testing.T) {
 		want  []string
 	}{
 		"names say what they are": {
-			text: "userId,event,total,context.page.url,context.ip,properties.a.b\nu,A,007,http://x,::1,deep\n", typ: "track",
+			text: "userId,event,total,context.page.url,context.ip,properties.a.b\nu,A,007,http://x,::1,deep\n",
+			typ:  "track",
 			want: []string{`{"type":"track","userId":"u","event":"A","properties":{"total":"007","a":{"b":"deep"}},"context":` +
 				`{"page":{"url":"http://x"},"ip":"::1"}}`},
 		},
@@ -179,7 +180,8 @@ func TestMappingsThatAreRefused(t *testing.T) {
 	for text, want := range map[string]string{
 		"x": "must be column=field", "=userId": "must be column=field", "a=userID": `did you mean "userId"`,
 		"a=properties":    "as properties:json",
-		"a=userId:number": "it must be a text", "a=properties.x:date": "a kind of value", "a=userId.x": "a part of userId",
+		"a=userId:number": "it must be a text", "a=properties.x:date": "a kind of value",
+		"a=userId.x":  "a part of userId",
 		"a=traits..x": "that is empty",
 	} {
 		_, err := parseRule(text)
@@ -196,11 +198,13 @@ func TestMappingsThatAreRefused(t *testing.T) {
 		"twice":          {"userId,a,a", "track", nil, `two columns have the same name: "a"`},
 		"unknown column": {"userId,total", "track", []string{"totl=properties.t"}, `did you mean "total"`},
 		"same field":     {"userId,a,b", "track", []string{"a=properties.x", "b=properties.x"}, "the same field"},
-		"part of it":     {"userId,a,b", "track", []string{"a=properties.x", "b=properties.x.y"}, "a part of the other"},
-		"one column":     {"userId;event", "track", nil, "--delimiter ';'"},
-		"tabs":           {"userId\tevent", "", nil, `--delimiter '\t'`},
-		"empty part":     {"userId,properties.", "track", nil, "a part of properties that is empty"},
-		"ruled twice":    {"userId,a", "track", []string{"a=properties.x", "a=properties.y"}, "a column twice"},
+		"part of it": {
+			"userId,a,b", "track", []string{"a=properties.x", "b=properties.x.y"}, "a part of the other",
+		},
+		"one column":  {"userId;event", "track", nil, "--delimiter ';'"},
+		"tabs":        {"userId\tevent", "", nil, `--delimiter '\t'`},
+		"empty part":  {"userId,properties.", "track", nil, "a part of properties that is empty"},
+		"ruled twice": {"userId,a", "track", []string{"a=properties.x", "a=properties.y"}, "a column twice"},
 	} {
 		_, err := newMapping(strings.Split(c.header, ","), rules(t, c.rules...), c.typ)
 		require.ErrorContains(t, err, c.want, name)
@@ -336,7 +340,8 @@ func TestReadingGoesOnAnywhere(t *testing.T) {
 
 func TestLongLinesTakeConstantMemory(t *testing.T) {
 	r := readerOf(t, Options{Files: []string{Stdin}, Stdin: io.MultiReader(
-		strings.NewReader(`{"a":"`), io.LimitReader(endless{}, 200<<20), strings.NewReader("\n"+`{"type":"track"}`+"\n"),
+		strings.NewReader(`{"a":"`), io.LimitReader(endless{}, 200<<20),
+		strings.NewReader("\n"+`{"type":"track"}`+"\n"),
 	)})
 	e, err := r.next(context.Background())
 	require.NoError(t, err)

@@ -60,7 +60,9 @@ func TestTimes(t *testing.T) {
 
 // A time is read where it is one: the timestamp, and columns that are mapped as times.
 func TestTimesInEvents(t *testing.T) {
-	o := Options{Type: "track", TimeFormat: Unix, Map: []string{"since=properties.since:time", "timestamp=timestamp:time"}}
+	o := Options{
+		Type: "track", TimeFormat: Unix, Map: []string{"since=properties.since:time", "timestamp=timestamp:time"},
+	}
 	require.Equal(t, []string{
 		`{"type":"track","timestamp":"2026-01-31T09:30:00.000Z","properties":{"since":"2026-01-31T09:30:01.000Z",` +
 			`"n":"1769851801"}}`,

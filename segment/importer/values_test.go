@@ -33,9 +33,11 @@ func TestLayouts(t *testing.T) {
 		"too many commas, and few": {"[," + a + ",," + b + a + ",]", []string{"1 " + a, "1 " + b, "1 " + a}, ""},
 		"an empty list":            {" [ ] ", nil, ""},
 		"pretty": {
-			"{\n  \"type\": \"track\",\r\n  \"event\": \"A\"\n}\n{\n \"type\":\"track\", \"event\":\"{\\\"\\n[\"\n}", []string{
+			"{\n  \"type\": \"track\",\r\n  \"event\": \"A\"\n}\n{\n \"type\":\"track\", \"event\":\"{\\\"\\n[\"\n}",
+			[]string{
 				"1 " + a, `5 {"type":"track","event":"{\"\n["}`,
-			}, "",
+			},
+			"",
 		},
 		"side by side":        {a + b + " " + a + "," + b, []string{"1 " + a, "1 " + b, "1 " + a, "1 " + b}, ""},
 		"ended by CR alone":   {a + "\r" + b + "\r", []string{"1 " + a, "1 " + b}, ""},
