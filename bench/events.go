@@ -56,8 +56,8 @@ func makeEvents(n int, s shape) []event {
 			ip:       fmt.Sprintf("203.0.113.%d", rng.IntN(255)),
 			path:     pick("/checkout/review", "/basket", "/orders/thank-you"),
 			locale:   pick("en-GB", "de-DE", "sv-SE"),
-			at: time.Date(2026, 1, 31, 9, 0, 0, 0,
-				time.UTC).Add(time.Duration(rng.IntN(3_600_000)) * time.Millisecond),
+			at: time.Date(2026, 1, 31, 9, 0, 0, 0, time.UTC).
+				Add(time.Duration(rng.IntN(3_600_000)) * time.Millisecond),
 		}
 		for range s.products {
 			e.items = append(e.items, item{
