@@ -54,25 +54,24 @@ func newCapacity(cfg Config) *capacity {
 
 // admit reserves capacity for a request and its body. The caller must call leave when the request
 // has been answered.
-func (c *capacity) admit(r *http.Request) (leave func(), _ *Problem) {
-	body := &heldBody{ReadCloser: r.Body, capacity: c}
-	if p := body.hold(max(0, r.ContentLength)); p != nil {
+func (c *capacity) admit(r *http.Request, b *body) (leave func(), _ *Problem) {
+	b.counted = true
+	if p := b.hold(max(0, r.ContentLength)); p != nil {
 		return nil, p
 	}
-	r.Body = body
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
-		return body.release, nil
+		return b.release, nil
 	}
 	switch {
 	case crowded(r):
-		body.release()
+		b.release()
 		return nil, overloaded("the server has as many connections as it may: %d", c.mostConnections)
 	case !c.requests.TryAcquire(1):
-		body.release()
+		b.release()
 		return nil, overloaded("the server processes as many requests as it may: %d", c.mostRequests)
 	}
 	return func() {
-		body.release()
+		b.release()
 		c.requests.Release(1)
 	}, nil
 }
@@ -84,19 +83,41 @@ func overloaded(reason string, limit int64) *Problem {
 	}
 }
 
-// heldBody counts the bytes of a body from when they are announced or read until the request has
-// been answered.
-type heldBody struct {
+// body is the body of a request. Its connection waits for the rest of the request until the body has
+// been read: a client that does not send it must not hold a place. Its bytes count from when they
+// are announced or read until the request has been answered.
+type body struct {
 	io.ReadCloser
 	capacity   *capacity
+	conn       net.Conn // nil if it does not wait
+	counted    bool
 	read, held int64
 }
 
+func (c *capacity) bodyOf(r *http.Request) *body {
+	b := &body{ReadCloser: r.Body, capacity: c}
+	if conn, ok := r.Context().Value(connKey{}).(net.Conn); ok && r.ContentLength != 0 {
+		b.conn = conn
+		c.wait(conn)
+	}
+	return b
+}
+
 // Read fails with a *Problem if there is no room for what it reads.
-func (b *heldBody) Read(p []byte) (int, error) {
+func (b *body) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
+	switch {
+	case b.conn == nil:
+	case err != nil:
+		b.capacity.mu.Lock()
+		b.capacity.forget(b.conn)
+		b.capacity.mu.Unlock()
+		b.conn = nil
+	default:
+		b.capacity.wait(b.conn)
+	}
 	b.read += int64(n)
-	if more := b.read - b.held; more > 0 {
+	if more := b.read - b.held; b.counted && more > 0 {
 		if p := b.hold(more); p != nil {
 			return 0, p
 		}
@@ -104,7 +125,7 @@ func (b *heldBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (b *heldBody) hold(n int64) *Problem {
+func (b *body) hold(n int64) *Problem {
 	if !b.capacity.bytes.TryAcquire(n) {
 		return overloaded("the server holds as many bytes of requests as it may: %d", b.capacity.mostBytes)
 	}
@@ -112,7 +133,7 @@ func (b *heldBody) hold(n int64) *Problem {
 	return nil
 }
 
-func (b *heldBody) release() { b.capacity.bytes.Release(b.held) }
+func (b *body) release() { b.capacity.bytes.Release(b.held) }
 
 // crowdedKey marks the context of a connection beyond the cap.
 type crowdedKey struct{}
@@ -168,39 +189,6 @@ func (c *capacity) forget(conn net.Conn) {
 		c.waiting.Remove(place)
 		delete(c.places, conn)
 	}
-}
-
-// awaitBody lets the connection wait for the rest of its request until the body has been read: a
-// client that does not send it must not hold a place.
-func (c *capacity) awaitBody(r *http.Request) io.ReadCloser {
-	conn, ok := r.Context().Value(connKey{}).(net.Conn)
-	if !ok || r.ContentLength == 0 {
-		return r.Body
-	}
-	c.wait(conn)
-	return &awaitedBody{ReadCloser: r.Body, capacity: c, conn: conn}
-}
-
-type awaitedBody struct {
-	io.ReadCloser
-	capacity *capacity
-	conn     net.Conn
-	done     bool
-}
-
-func (b *awaitedBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	switch {
-	case b.done:
-	case err != nil:
-		b.done = true
-		b.capacity.mu.Lock()
-		b.capacity.forget(b.conn)
-		b.capacity.mu.Unlock()
-	default:
-		b.capacity.wait(b.conn)
-	}
-	return n, err
 }
 
 // wait puts a connection at the end of those that wait.

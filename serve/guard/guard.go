@@ -145,7 +145,8 @@ func (g *Guard) checked(next http.Handler, open []string) http.Handler {
 			p.Write(w, r)
 			return
 		}
-		r.Body = http.MaxBytesReader(w, g.capacity.awaitBody(r), g.cfg.MaxBody)
+		body := g.capacity.bodyOf(r)
+		r.Body = http.MaxBytesReader(w, body, g.cfg.MaxBody)
 		if slices.Contains(open, r.URL.Path) {
 			next.ServeHTTP(w, r)
 			return
@@ -157,7 +158,7 @@ func (g *Guard) checked(next http.Handler, open []string) http.Handler {
 			p.Write(w, r)
 			return
 		}
-		leave, p := g.capacity.admit(r)
+		leave, p := g.capacity.admit(r, body)
 		if p != nil {
 			if r.Header.Get("Expect") == "" { // most clients read no answer before they have sent all
 				_, _ = io.Copy(io.Discard, r.Body)

@@ -169,7 +169,8 @@ func typesOf(def rawjson.Object) []string {
 // required returns the names that a schema requires in any case: at its root, and in each branch of
 // its allOf.
 func required(schema rawjson.Object) (names []string) {
-	for _, part := range append([]json.RawMessage{schema.JSON()}, schema.Array("allOf")...) {
+	names = schema.Texts("required")
+	for _, part := range schema.Array("allOf") {
 		for _, name := range rawjson.OpenObject(part).Texts("required") {
 			names = with(names, name)
 		}
