@@ -65,8 +65,8 @@ type Config struct {
 	// Catalog makes the server offer a web page at /catalog/. Its API is the server's own, whatever
 	// is set. Default none.
 	Catalog *catalog.Config
-	// Workflows answers /v1/workflows and /v1/runs: a handler of package workflows. Default none. The
-	// host closes it once the server has stopped, before it closes the runtime.
+	// Workflows answers /v1/workflows and /v1/runs: a handler of package workflows. Default none.
+	// The host closes it once the server has stopped, before it closes the runtime.
 	Workflows Workflows
 	// Version is what REST and MCP give as the version of what they offer.
 	Version string

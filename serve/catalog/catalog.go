@@ -44,10 +44,11 @@ type Config struct {
 	// Emulator answers the query API of an emulator, below /emulator/v1/. With it the page shows
 	// what the emulator receives, and scripts its faults. Without it the page shows invocations.
 	Emulator http.Handler
-	// Workflows says that the API has /v1/workflows and /v1/runs. Then the page has a screen for them.
+	// Workflows says that the API has /v1/workflows and /v1/runs. Then the page has a screen for
+	// them.
 	Workflows bool
-	// AACFlow returns the workflow for a block that AACFlow imports, as JSON. With it the page offers
-	// that file, below /aacflow/. It must be safe for concurrent use.
+	// AACFlow returns the workflow for a block that AACFlow imports, as JSON. With it the page
+	// offers that file, below /aacflow/. It must be safe for concurrent use.
 	AACFlow func(block string) ([]byte, error)
 }
 
@@ -131,7 +132,7 @@ func (h *Handler) Drain() { h.drain() }
 func (h *Handler) serveEmulator(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	stop := context.AfterFunc(h.life, cancel) //nolint:contextcheck // the end of the catalog is another than the request's
+	stop := context.AfterFunc(h.life, cancel) //nolint:contextcheck // it ends with the catalog, too
 	defer stop()
 	h.cfg.Emulator.ServeHTTP(w, r.WithContext(ctx))
 }

@@ -83,9 +83,9 @@ func overloaded(reason string, limit int64) *Problem {
 	}
 }
 
-// body is the body of a request. Its connection waits for the rest of the request until the body has
-// been read: a client that does not send it must not hold a place. Its bytes count from when they
-// are announced or read until the request has been answered.
+// body is the body of a request. Its connection waits for the rest of the request until the body
+// has been read: a client that does not send it must not hold a place. Its bytes count from when
+// they are announced or read until the request has been answered.
 type body struct {
 	io.ReadCloser
 	capacity   *capacity

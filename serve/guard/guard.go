@@ -28,8 +28,8 @@ const DefaultMaxBody = 33 << 20
 
 // The other defaults of Config.
 const (
-	// This leaves room for a workflow host, which is one client however many users it has, and stops
-	// a runaway loop.
+	// This leaves room for a workflow host, which is one client however many users it has, and
+	// stops a runaway loop.
 	defaultRate = 500
 	// These keep a server of blocks within 512 MiB of memory.
 	defaultMaxInFlight    = 1024
@@ -70,15 +70,15 @@ type Config struct {
 	// is no limit.
 	MaxBuffered int64
 	// MaxConnections is how many connections [Guard.Server] serves. A few beyond are answered once
-	// and closed: GET and HEAD as usual, everything else with 503. Beyond these, the connection that
-	// has waited longest for the rest of a request makes room for a new one. Default
-	// 2,048; negative is no limit.
+	// and closed: GET and HEAD as usual, everything else with 503. Beyond these, the connection
+	// that has waited longest for the rest of a request makes room for a new one. Default 2,048;
+	// negative is no limit.
 	MaxConnections int
 	// Rate is how many requests a second one client may make, and twice as many at once. Requests
 	// that are refused for their Host, Origin or token have a separate limit of the same size, so
-	// that a web page cannot use up what programs on the same machine may send. A client is a remote
-	// address, or an IPv6 network of 64 bits; behind a proxy all clients are one. Of 10,000 clients
-	// or more, the one not seen for longest is forgotten. Default 500; negative is no limit.
+	// that a web page cannot use up what programs on the same machine may send. A client is a
+	// remote address, or an IPv6 network of 64 bits; behind a proxy all clients are one. Beyond
+	// 10,000 clients, the one not seen for longest is forgotten. Default 500; negative is no limit.
 	Rate float64
 	// WriteTimeout is how long one write of an answer may take before a client that does not read
 	// is cut off. A stream goes on for as long as its reader keeps up. Default 30 seconds.

@@ -38,7 +38,8 @@ func (l *limiter) check(r *http.Request) *Problem {
 	}
 	return &Problem{
 		Status: http.StatusTooManyRequests, Code: "too_many_requests", Retryable: true, RetryAfter: wait,
-		Detail: fmt.Sprintf("this client may send %g requests a second and sends more; this one was not looked at", l.rate),
+		Detail: fmt.Sprintf("this client may send %g requests a second and sends more; this one was not looked at",
+			l.rate),
 	}
 }
 

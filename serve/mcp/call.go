@@ -165,7 +165,8 @@ func (s *Server) takeCredential(e registry.Entry, obj rawjson.Object, header htt
 
 // refuse joins what is wrong with a call and what the runtime finds wrong with its input.
 func (s *Server) refuse(
-	ctx context.Context, e registry.Entry, input runtime.JSON, wrong []schemas.Violation, options []runtime.InvokeOption,
+	ctx context.Context, e registry.Entry, input runtime.JSON, wrong []schemas.Violation,
+	options []runtime.InvokeOption,
 ) *runtime.Error {
 	unlisted := 0
 	if err := s.runtime.Validate(ctx, e.Ref(), input, options...); err != nil {

@@ -89,7 +89,8 @@ func (s *Server) address(u *url.URL) (address, error) {
 	}
 	if source != "" && source != defaultSource {
 		if !slices.Contains(s.cfg.Sources, source) {
-			return at, fmt.Errorf("there is no source of this name: %.100q%s", source, schemas.DidYouMean(source, s.cfg.Sources))
+			meant := schemas.DidYouMean(source, s.cfg.Sources)
+			return at, fmt.Errorf("there is no source of this name: %.100q%s", source, meant)
 		}
 		at.source = source
 	}
@@ -123,7 +124,8 @@ type head struct {
 // empty, and the SDK reports what is wrong with it.
 func peek(body []byte) head {
 	var h head
-	if err := json.Unmarshal(body, &h, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)); err != nil {
+	err := json.Unmarshal(body, &h, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	if err != nil {
 		return head{}
 	}
 	return h

@@ -19,8 +19,8 @@ import (
 
 // plainCall is a call of a block's tool in the form that clients commonly send. This package
 // answers it without the SDK, which decodes a call in nine steps, each with a new buffer of 32 KiB:
-// that takes more CPU time than all the rest of the call. Everything else is left to the SDK, such as
-// what is faulty, what asks for progress, and later versions of the protocol.
+// that takes more CPU time than all the rest of the call. Everything else is left to the SDK, such
+// as what is faulty, what asks for progress, and later versions of the protocol.
 type plainCall struct {
 	id      jsontext.Value
 	request *sdk.CallToolRequest
@@ -82,7 +82,7 @@ func (s *Server) answer(ctx context.Context, w http.ResponseWriter, c *plainCall
 	})(ctx, "tools/call", c.request)
 	var doc []byte
 	if err == nil {
-		doc, err = stdjson.Marshal(result)
+		doc, err = result.(*sdk.CallToolResult).MarshalJSON() // json.Marshal would read that once more
 	}
 	if err != nil {
 		refuse(w, http.StatusInternalServerError, err.Error())

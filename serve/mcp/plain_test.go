@@ -11,8 +11,8 @@ import (
 	"github.com/aacflow/segment-blocks/serve/mcp"
 )
 
-// TestPlainCallsAreAnsweredAsTheSDKDoes sends each message twice: as clients commonly do, and with a
-// header Accept that means the same and that only the SDK reads.
+// TestPlainCallsAreAnsweredAsTheSDKDoes sends each message twice: as clients commonly do, and with
+// a header Accept that means the same and that only the SDK reads.
 func TestPlainCallsAreAnsweredAsTheSDKDoes(t *testing.T) {
 	h := build(t)
 	const accept, swapped = "application/json, text/event-stream", "text/event-stream, application/json"

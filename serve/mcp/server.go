@@ -201,7 +201,8 @@ const instructions = "Each tool makes one kind of call to a customer data platfo
 	"not that destinations have got it."
 
 // recovered turns a panic into an error: the SDK runs each handler in a goroutine of its own, where
-// a panic would end the process. It also ends a call with its life. The value of the panic may quote the call, so it is not logged.
+// a panic would end the process. The value of the panic may quote the call, so it is not logged. It
+// also ends a call with its life.
 func (s *Server) recovered(next sdk.MethodHandler) sdk.MethodHandler {
 	return func(ctx context.Context, method string, req sdk.Request) (result sdk.Result, err error) {
 		ctx, done := joinLife(ctx)

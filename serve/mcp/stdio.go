@@ -42,7 +42,9 @@ type lines struct {
 }
 
 func (l lines) Connect(context.Context) (sdk.Connection, error) {
-	c := &lineConn{lines: l, incoming: make(chan jsonrpc.Message), closed: make(chan struct{}), unanswered: map[any]bool{}}
+	c := &lineConn{
+		lines: l, incoming: make(chan jsonrpc.Message), closed: make(chan struct{}), unanswered: map[any]bool{},
+	}
 	c.changed.L = &c.mu
 	go c.receive()
 	return c, nil

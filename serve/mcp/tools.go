@@ -80,7 +80,8 @@ func resource(e registry.Entry) (*sdk.Resource, sdk.ResourceHandler) {
 		MIMEType:    "text/markdown", Size: int64(len(text)),
 	}
 	return r, func(context.Context, *sdk.ReadResourceRequest) (*sdk.ReadResourceResult, error) {
-		return &sdk.ReadResourceResult{Contents: []*sdk.ResourceContents{{URI: r.URI, MIMEType: r.MIMEType, Text: text}}}, nil
+		page := &sdk.ResourceContents{URI: r.URI, MIMEType: r.MIMEType, Text: text}
+		return &sdk.ReadResourceResult{Contents: []*sdk.ResourceContents{page}}, nil
 	}
 }
 

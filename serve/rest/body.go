@@ -27,9 +27,9 @@ type envelope struct {
 // longestSource bounds the name of a source, in bytes.
 const longestSource = 256
 
-// open reads the body of a request and opens one level of it. Where the body seems to have no member
-// but the input, it leaves the reading to the runtime, which reads all of an input before it sends
-// anything: for a batch, to read it twice takes a tenth of the time. See fault.
+// open reads the body of a request and opens one level of it. Where the body seems to have no
+// member but the input, it leaves the reading to the runtime, which reads all of an input before it
+// sends anything: for a batch, to read it twice takes a tenth of the time. See fault.
 func (h *Handler) open(w http.ResponseWriter, r *http.Request) (envelope, *Problem) {
 	if p := checkMediaType(r); p != nil {
 		return envelope{}, p
@@ -44,8 +44,8 @@ func (h *Handler) open(w http.ResponseWriter, r *http.Request) (envelope, *Probl
 	return h.parse(data)
 }
 
-// soleInput cuts the object called input out of a body, if it is what the body begins and ends with.
-// If there is more in the body, or the body is no JSON, then what it returns is no JSON either.
+// soleInput cuts the object called input out of a body, if it is what the body begins and ends
+// with. If there is more in the body, or the body is no JSON, then what it returns is no JSON either.
 func soleInput(body []byte) (json.RawMessage, bool) {
 	s := jsonscan.Trusting(body)
 	if s.Peek() != '{' || !s.Enter() {
@@ -83,7 +83,8 @@ func (h *Handler) parse(data []byte) (envelope, *Problem) {
 // for permission, which no form can do.
 func checkMediaType(r *http.Request) *Problem {
 	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
-		return newProblem(codeMediaType, fmt.Sprintf("the body must not be compressed: Content-Encoding %.50q", encoding))
+		return newProblem(codeMediaType,
+			fmt.Sprintf("the body must not be compressed: Content-Encoding %.50q", encoding))
 	}
 	given := r.Header.Get("Content-Type")
 	if name, _, err := mime.ParseMediaType(given); err != nil || name != typeJSON {
@@ -113,7 +114,8 @@ func envelopeOf(obj rawjson.Object) (e envelope, _ *Problem) {
 			var ok bool
 			e.source, ok = rawjson.Text(m.Value)
 			if !ok && kind != rawjson.NullKind || len(e.source) > longestSource {
-				wrong("/source", "wrong_type", fmt.Sprintf("must be the name of a source, of %d bytes at most", longestSource))
+				wrong("/source", "wrong_type",
+					fmt.Sprintf("must be the name of a source, of %d bytes at most", longestSource))
 			}
 		case "attempts":
 			if e.attempts = string(m.Value) == "true"; kind != rawjson.BooleanKind {

@@ -216,7 +216,7 @@ func keyOf(r *http.Request) (key idempotencyKey, random bool, _ *Problem) {
 	odd := func(c rune) bool { return c <= ' ' || c > '~' || c == '"' }
 	if len(values) > 1 || text == "" || len(text) > 255 || strings.IndexFunc(text, odd) >= 0 {
 		return "", false, newProblem(codeRequest,
-			"the header Idempotency-Key must be there once, with 1 to 255 visible ASCII characters and no quotes inside")
+			"the header Idempotency-Key must be there once, with 1 to 255 visible ASCII characters and no quotes")
 	}
 	return idempotencyKey(text), false, nil
 }

@@ -31,7 +31,8 @@ var openAPIBlock string
 // They are the strict form. What the runtime accepts beyond it (json parameters given as text, ""
 // and null for absent) is described in words, and examples that use it are left out.
 func OpenAPI(reg *registry.Registry, version string) json.RawMessage {
-	doc := rawjson.OpenObject(json.RawMessage(strings.ReplaceAll(openAPI, `"$version"`, string(rawjson.Quote(version)))))
+	text := strings.ReplaceAll(openAPI, `"$version"`, string(rawjson.Quote(version)))
+	doc := rawjson.OpenObject(json.RawMessage(text))
 	paths, components := doc.Object("paths"), doc.Object("components")
 	types, bodies := components.Object("schemas"), components.Object("requestBodies")
 	for _, b := range reg.All() {
@@ -67,7 +68,8 @@ func examplesOf(m *schemas.Manifest) map[string]any {
 	examples := map[string]any{}
 	for i, x := range m.Examples {
 		if len(m.Input.Validate(context.Background(), x.Input)) == 0 {
-			examples["example"+strconv.Itoa(i+1)] = map[string]any{"summary": x.Title, "value": map[string]any{"input": x.Input}}
+			body := map[string]any{"input": x.Input}
+			examples["example"+strconv.Itoa(i+1)] = map[string]any{"summary": x.Title, "value": body}
 		}
 	}
 	return examples

@@ -79,7 +79,8 @@ func kindsOf(rules []json.RawMessage, required []string, properties rawjson.Obje
 			}
 			demanded = append(demanded, c.required...)
 			if c.anyOf != nil {
-				further = append(further, rawjson.Object{{Name: "anyOf", Value: alternatives(c.anyOf, properties)}}.JSON())
+				list := alternatives(c.anyOf, properties)
+				further = append(further, rawjson.Object{{Name: "anyOf", Value: list}}.JSON())
 			}
 		}
 		kind := withTypes(distinct(demanded), properties)

@@ -40,7 +40,7 @@ type use struct {
 var ErrReused = errors.New("the id has been used for another input")
 
 // Do invokes a block with an input under an id. It remembers the id unless the invocation fails and
-// has sent nothing: a corrected input may have it then. The id "" is none, and any input may have it.
+// has sent nothing: a corrected input may have it then. The id "" is none; it is not remembered.
 func (m *Memory) Do(
 	id, block string, input []byte, invoke func() (*runtime.Result, error),
 ) (result *runtime.Result, err error) {
