@@ -262,7 +262,7 @@ func serveExample(t *testing.T, dir, line string) {
 	cmd.Stdout, cmd.Stderr = &out, &out
 	require.NoError(t, cmd.Start())
 	require.Eventually(
-		t, func() bool { return strings.Contains(out.String(), "Ctrl-C") }, 5*time.Second, 10*time.Millisecond,
+		t, func() bool { return strings.Contains(out.String(), "Ctrl-C") }, 20*time.Second, 10*time.Millisecond,
 	)
 	require.NoError(t, cmd.Process.Signal(os.Interrupt))
 	require.NoError(t, cmd.Wait(), out.String())
