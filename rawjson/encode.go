@@ -17,13 +17,13 @@ import (
 	"github.com/aacflow/segment-blocks/internal/jsonscan"
 )
 
-// Encode writes a Go value as JSON, the names of a map sorted. Maps, slices and the basic types are
-// written directly; any other type goes through its json tags and methods, as in encoding/json. A
-// json.Number keeps its digits.
+// Encode writes a Go value as JSON, with sorted map keys. It writes maps, slices and basic types
+// directly, and any other type by its json tags and methods, as encoding/json does. A json.Number
+// keeps its digits.
 //
-// It returns an *[Error] that names the value which JSON cannot hold (NaN, a channel), text that is
-// not UTF-8 (encoding/json would replace it without a word), or nesting past the limit, which also
-// ends a map that contains itself.
+// It returns an *[Error] for values that JSON cannot hold (NaN, a channel), for text that is not
+// UTF-8 (which encoding/json would replace silently), and for nesting beyond the limit, which also
+// stops a map that contains itself.
 func Encode(v any, limits Limits) (stdjson.RawMessage, error) {
 	e := encoder{limits.WithDefaults()}
 	out, err := e.value(make([]byte, 0, 512), v, 1)
@@ -36,10 +36,10 @@ func Encode(v any, limits Limits) (stdjson.RawMessage, error) {
 	return out, nil
 }
 
-// encoder appends values to what it is given.
+// encoder appends values to a buffer.
 type encoder struct{ limits Limits }
 
-// value appends v, which stands at a depth from 1.
+// value appends v at a depth, which starts at 1.
 func (e encoder) value(dst []byte, v any, depth int) ([]byte, error) {
 	if err := e.checkSize(dst); err != nil {
 		return nil, err
@@ -78,7 +78,7 @@ func (e encoder) value(dst []byte, v any, depth int) ([]byte, error) {
 	return e.raw(dst, raw, depth)
 }
 
-// object appends a map, its members sorted. Most maps are small enough for a list on the stack.
+// object appends a map with sorted members. Most maps are small enough for a list on the stack.
 func (e encoder) object(dst []byte, m map[string]any, depth int) (_ []byte, err error) {
 	if m == nil {
 		return append(dst, "null"...), nil
@@ -123,8 +123,8 @@ func list[T any](e encoder, dst []byte, elements []T, depth int) (_ []byte, err 
 	for i, v := range elements {
 		if i > 0 {
 			dst = append(dst, ',')
-			// The elements that follow are likely to be as long as those before them. To double what
-			// there is, where append adds a quarter, copies it less often.
+			// Later elements are likely to be as long as earlier ones. Doubling the buffer, where
+			// append adds a quarter, copies it less often.
 			if each := (len(dst) - start) / i; cap(dst)-len(dst) < each {
 				dst = slices.Grow(dst, min(each*(len(elements)-i)*17/16, max(len(dst), 1<<20)))
 			}
@@ -136,7 +136,7 @@ func list[T any](e encoder, dst []byte, elements []T, depth int) (_ []byte, err 
 	return append(dst, ']'), nil
 }
 
-// raw checks JSON that somebody else wrote before it joins ours.
+// raw checks foreign JSON before appending it.
 func (e encoder) raw(dst []byte, raw stdjson.RawMessage, depth int) ([]byte, error) {
 	if raw == nil {
 		return append(dst, "null"...), nil
@@ -158,7 +158,7 @@ func text(dst []byte, s string) ([]byte, error) {
 	return dst, nil
 }
 
-// checkSize ends the encoding of a value that repeats inside itself before memory does.
+// checkSize stops the encoding of a value that contains itself many times, before memory runs out.
 func (e encoder) checkSize(dst []byte) error {
 	if len(dst) > e.limits.MaxBytes {
 		return refuse(tooLarge, 0, "must be smaller: %d bytes are allowed", e.limits.MaxBytes)
@@ -170,9 +170,8 @@ func (e encoder) tooDeep() error {
 	return refuse(tooDeep, 0, nestsTooDeep, e.limits.MaxDepth)
 }
 
-// below adds to an error the name of the member, or the index of the element, that holds what is
-// wrong. A size is that of the whole document. Of values that nest too deep the outermost names
-// are enough to find them.
+// below prefixes an error's pointer with the member's name or the element's index. A size concerns
+// the whole document. For values that nest too deep, the outermost names are enough.
 func below(token string, depth int, err error) error {
 	const most = 4
 	where, ok := errors.AsType[*Error](err)
@@ -182,8 +181,8 @@ func below(token string, depth int, err error) error {
 	return err
 }
 
-// marshal is encoding/json without its escapes for HTML, which would change what a person sees in
-// previews, and without its silence about bytes that are not UTF-8.
+// marshal is encoding/json without HTML escapes, which would change previews, and with an error for
+// text that is not UTF-8.
 func marshal(v any) (stdjson.RawMessage, error) {
 	digits := json.MarshalToFunc(func(e *jsontext.Encoder, n stdjson.Number) error {
 		return e.WriteValue(jsontext.Value(n))

@@ -1,12 +1,11 @@
-// Package rawjson opens JSON one level at a time and leaves the values as they were written.
+// Package rawjson opens JSON one level at a time and keeps the values as written.
 //
 //	obj, err := rawjson.ParseObject([]byte(`{"total": 1.10, "id": 12345678901234567890}`), rawjson.Limits{})
 //	total, _ := obj.Get("total") // 1.10, not 1.1
 //
-// What passes through it is never decoded into Go values and encoded again, so numbers keep their
-// exact digits and members their order. [ParseObject] checks a whole document once (syntax,
-// duplicate names, UTF-8, depth, size); the other functions trust that check and may only be given
-// values that came out of it.
+// It never decodes a value and encodes it again, so numbers keep their digits and members their
+// order. [ParseObject] checks a whole document once (syntax, duplicate names, UTF-8, depth, size);
+// the other functions trust that check, so give them only values from a checked document.
 package rawjson
 
 import (
@@ -23,15 +22,15 @@ import (
 	"github.com/aacflow/segment-blocks/internal/jsonscan"
 )
 
-// Limits bound what is read. A zero field means the default.
+// Limits bound a document. A zero field means the default.
 type Limits struct {
 	// MaxBytes is the largest document, in bytes. Default 32 MiB.
 	MaxBytes int
 	// MaxDepth is how deep objects and arrays may nest; the document itself is depth 1. Default
 	// 128.
 	MaxDepth int
-	// MaxMembers is how many members an object may have that [ParseObject] opens: each takes many
-	// times the memory of what is written. It does not count what is inside them. Default 10,000.
+	// MaxMembers is how many members [ParseObject] opens: each takes many times the memory of its
+	// text. Nested members do not count. Default 10,000.
 	MaxMembers int
 }
 
@@ -55,12 +54,12 @@ type Member struct {
 	Value json.RawMessage
 }
 
-// Object is a JSON object open at its first level, its members in the order in which they were
-// written. Names are unique when it comes from [ParseObject].
+// Object is a JSON object opened at its first level, with members in their original order. Names
+// are unique if it comes from [ParseObject].
 type Object []Member
 
-// Get returns the value of the member called name, and whether there is one. It looks at one member
-// after the other: objects with many members that are asked often want a map.
+// Get returns the value of the member called name, and whether there is one. The search is linear:
+// use a map for frequent lookups in large objects.
 func (o Object) Get(name string) (json.RawMessage, bool) {
 	if i := o.index(name); i >= 0 {
 		return o[i].Value, true
@@ -87,8 +86,8 @@ func (o Object) Array(name string) []json.RawMessage {
 	return OpenArray(raw)
 }
 
-// Texts returns the elements of the member called name as Go strings, such as the names of a
-// required. An element of another type is returned as it is written.
+// Texts returns the elements of the member called name as Go strings, such as the names in
+// required. An element of another type is returned as written.
 func (o Object) Texts(name string) []string {
 	var list []string
 	for _, raw := range o.Array(name) {
@@ -101,8 +100,8 @@ func (o Object) Texts(name string) []string {
 	return list
 }
 
-// Set returns o with the member called name set to value: in place where it exists, else at the
-// end. Like append, it may write into o's own memory.
+// Set returns o with the member called name set to value: in place if it exists, else at the end.
+// Like append, it may write into o's memory.
 func (o Object) Set(name string, value json.RawMessage) Object {
 	if i := o.index(name); i >= 0 {
 		o[i].Value = value
@@ -111,7 +110,7 @@ func (o Object) Set(name string, value json.RawMessage) Object {
 	return append(o, Member{Name: name, Value: value})
 }
 
-// Without returns a copy of o that lacks the members named. The values are not copied.
+// Without returns a copy of o without the named members. The values are not copied.
 func (o Object) Without(names ...string) Object {
 	return slices.DeleteFunc(slices.Clone(o), func(m Member) bool { return slices.Contains(names, m.Name) })
 }
@@ -120,7 +119,7 @@ func (o Object) index(name string) int {
 	return slices.IndexFunc(o, func(m Member) bool { return m.Name == name })
 }
 
-// JSON returns o as a compact document of its own. Its values are copied as they are.
+// JSON returns o as a new compact document. It copies the values unchanged.
 func (o Object) JSON() json.RawMessage {
 	size := len(`{}`)
 	for _, m := range o {
@@ -140,7 +139,7 @@ func (o Object) JSON() json.RawMessage {
 // MarshalJSON makes an Object a JSON object to encoding/json.
 func (o Object) MarshalJSON() ([]byte, error) { return o.JSON(), nil }
 
-// UnmarshalJSON opens the object that data holds. It copies, as encoding/json demands.
+// UnmarshalJSON opens the object in data. It copies data, as encoding/json requires.
 func (o *Object) UnmarshalJSON(data []byte) error {
 	obj, err := ParseObject(slices.Clone(data), Limits{})
 	if err == nil {
@@ -149,16 +148,16 @@ func (o *Object) UnmarshalJSON(data []byte) error {
 	return err
 }
 
-// Error says what is wrong with a document and where.
+// Error says what is wrong with a document, and where.
 type Error struct {
-	// Code is invalid_json, invalid_utf8, duplicate_key, too_deep, too_large, or wrong_type for what
+	// Code is invalid_json, invalid_utf8, duplicate_key, too_deep, too_large, or wrong_type if it
 	// is not an object.
 	Code string
 	// Pointer is the JSON Pointer (RFC 6901) of the value in question, "" for the document itself.
 	Pointer string
-	// Offset is the position in bytes at or before which the fault lies.
+	// Offset is a byte position. The fault is at or before it.
 	Offset int64
-	// Message says what must be.
+	// Message says what the document must be.
 	Message string
 }
 
@@ -171,8 +170,8 @@ const (
 	invalidJSON = "invalid_json"
 )
 
-// refuse returns an error at an offset. Its message goes on from "must be valid JSON: " where that
-// is what is wrong.
+// refuse returns an error at an offset. For a syntax error, the message continues "must be valid
+// JSON: ".
 func refuse(code string, offset int64, format string, args ...any) *Error {
 	message := fmt.Sprintf(format, args...)
 	if code == invalidJSON {
@@ -183,20 +182,20 @@ func refuse(code string, offset int64, format string, args ...any) *Error {
 
 func refuseUTF8(offset int64) *Error { return refuse("invalid_utf8", offset, "must be valid UTF-8") }
 
-// Check reports whether data is one JSON value that keeps the limits: valid syntax and UTF-8, no
-// duplicate names at any depth, nothing behind it but white space. The error is an *[Error].
+// Check returns an *[Error] unless data is one JSON value within the limits: valid syntax and
+// UTF-8, no duplicate names at any depth, and nothing after it but white space.
 func Check(data []byte, limits Limits) error {
 	limits = limits.WithDefaults()
-	// What the scanner accepts is valid. It gives up on the rest without a reason, and check finds
-	// one.
+	// Anything that the scanner accepts is valid. It rejects the rest without a reason, which check
+	// then finds.
 	if s := jsonscan.New(data, limits.MaxBytes, limits.MaxDepth); s.Skip() && s.End() {
 		return nil
 	}
 	return check(data, limits)
 }
 
-// ParseObject checks data as [Check] does, demands an object, and returns its members. They share
-// memory with data, which must not change after.
+// ParseObject checks data as [Check] does, requires an object, and returns its members. They share
+// memory with data, so data must not change afterwards.
 func ParseObject(data []byte, limits Limits) (Object, error) {
 	limits = limits.WithDefaults()
 	s := jsonscan.New(data, limits.MaxBytes, limits.MaxDepth)
@@ -218,7 +217,7 @@ func ParseObject(data []byte, limits Limits) (Object, error) {
 
 const nestsTooDeep = "must not nest so deep: %d levels are allowed"
 
-// check reads data token by token. It is slower than the scanner, and says what is wrong.
+// check reads data token by token. It is slower than the scanner, but says what is wrong.
 func check(data []byte, limits Limits) error {
 	if len(data) > limits.MaxBytes {
 		return refuse(tooLarge, int64(limits.MaxBytes),
@@ -240,10 +239,10 @@ func check(data []byte, limits Limits) error {
 	}
 }
 
-// located makes an *Error of jsontext's.
+// located converts an error of jsontext to an *Error.
 func located(err error) error {
 	syntax, ok := errors.AsType[*jsontext.SyntacticError](err)
-	if !ok { // nothing at all was there to read
+	if !ok { // data was empty
 		return refuse(invalidJSON, 0, "it ends too early")
 	}
 	at := syntax.ByteOffset
@@ -262,7 +261,7 @@ func located(err error) error {
 	return e
 }
 
-// reason leaves out what a syntax error quotes of a text: it may be a secret.
+// reason drops the text that a syntax error quotes, which may be a secret.
 func reason(err error) string {
 	text := err.Error()
 	for _, kind := range []string{"invalid escape sequence", "invalid surrogate pair"} {

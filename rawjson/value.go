@@ -27,8 +27,7 @@ const (
 	ObjectKind  Kind = "object"
 )
 
-// KindOf tells a value's type from its first character; [Invalid] for nothing, or what cannot begin
-// a value.
+// KindOf returns a value's type by its first character, or [Invalid] if no value can begin with it.
 func KindOf(raw []byte) Kind {
 	if len(raw) > 0 && raw[0] <= ' ' { // rare, and the trimming would cost more than all the rest
 		raw = bytes.TrimLeft(raw, " \t\r\n")
@@ -53,8 +52,8 @@ func KindOf(raw []byte) Kind {
 	return Invalid
 }
 
-// Text decodes a JSON string, and reports whether raw is one. The text is a copy, so it may be kept
-// when raw is gone.
+// Text decodes a JSON string, and reports whether raw is one. The text is a copy, so it may outlive
+// raw.
 func Text(raw []byte) (string, bool) {
 	s := jsonscan.Trusting(raw)
 	if s.Peek() != '"' {
@@ -69,16 +68,15 @@ func Text(raw []byte) (string, bool) {
 
 // AppendText appends s as a JSON string. Invalid UTF-8 becomes U+FFFD; [Encode] refuses it instead.
 func AppendText(dst []byte, s string) []byte {
-	dst, _ = jsontext.AppendQuote(dst, s) // its only error is the invalid UTF-8 that it has replaced
+	dst, _ = jsontext.AppendQuote(dst, s) // its only error is invalid UTF-8, which it replaces
 	return dst
 }
 
 // Quote returns s as a JSON string.
 func Quote(s string) json.RawMessage { return AppendText(nil, s) }
 
-// OpenObject returns the members of a value that has been checked, or nil when it is not an object.
-// An empty object is not nil. The values share memory with raw, and an append to one of them does
-// not reach the next.
+// OpenObject returns the members of a checked value, or nil if it is not an object. An empty object
+// is not nil. The values share memory with raw, but appending to one does not overwrite the next.
 func OpenObject(raw json.RawMessage) Object {
 	if KindOf(raw) != ObjectKind {
 		return nil
@@ -88,8 +86,8 @@ func OpenObject(raw json.RawMessage) Object {
 	return obj
 }
 
-// members opens the object that comes next in data. Distinct tells that no two names are the same
-// for sure; where it is false that has to be looked at. It stops behind more members than most.
+// members opens the next object in data. Distinct means that no two names are equal; if it is
+// false, some may be. It stops after more than most members.
 func members(data []byte, s *jsonscan.Scanner, most int) (obj Object, distinct, ok bool) {
 	if s.Peek() != '{' || !s.Enter() {
 		return nil, false, false
@@ -123,7 +121,7 @@ func members(data []byte, s *jsonscan.Scanner, most int) (obj Object, distinct, 
 	}
 }
 
-// OpenArray returns the elements of a value that has been checked, or nil when it is not an array.
+// OpenArray returns the elements of a checked value, or nil if it is not an array.
 func OpenArray(raw json.RawMessage) []json.RawMessage {
 	if KindOf(raw) != ArrayKind {
 		return nil
@@ -131,9 +129,8 @@ func OpenArray(raw json.RawMessage) []json.RawMessage {
 	return slices.AppendSeq([]json.RawMessage{}, Elements(raw))
 }
 
-// Elements yields the elements of a value that has been checked, none when it is not an array.
-// Unlike [OpenArray] it keeps no list of them, which for an array of tiny values takes several
-// times the memory of the array.
+// Elements yields the elements of a checked value, and none if it is not an array. Unlike
+// [OpenArray] it builds no list, which for tiny values takes several times the memory of the array.
 func Elements(raw json.RawMessage) iter.Seq[json.RawMessage] {
 	return func(yield func(json.RawMessage) bool) {
 		if KindOf(raw) != ArrayKind {
@@ -166,9 +163,9 @@ func AppendArray(dst []byte, elements []json.RawMessage) []byte {
 	return append(dst, ']')
 }
 
-// Merge lays over upon base: where both are objects their members are joined, the same name merged
-// in turn; anywhere else over wins. An empty base or over counts as absent. Both must have been
-// checked. The time that it takes grows with the members of both, not with their product.
+// Merge merges over into base: objects are merged member by member, at every depth; otherwise over
+// wins. An empty base or over counts as absent. Both must be checked. Its time grows with the sum
+// of their members, not with the product.
 func Merge(base, over json.RawMessage) json.RawMessage {
 	switch {
 	case len(base) == 0:
@@ -188,16 +185,16 @@ func Merge(base, over json.RawMessage) json.RawMessage {
 		if i, ok := places[m.Name]; ok {
 			under[i].Value = Merge(under[i].Value, m.Value)
 		} else {
-			under = append(under, m) // no name comes twice in upper, so places need not know it
+			under = append(under, m) // names in upper are unique, so places need not have it
 		}
 	}
 	return under.JSON()
 }
 
-// Texts calls visit with each string value inside raw (not with names) and its JSON Pointer below
-// raw, until visit returns false.
+// Texts calls visit with each string value inside raw, but not with names, and its JSON Pointer,
+// until visit returns false.
 func Texts(raw json.RawMessage, visit func(pointer, text string) bool) {
-	d := jsontext.NewDecoder(bytes.NewBuffer(raw), jsontext.AllowDuplicateNames(true)) // they have been looked for
+	d := jsontext.NewDecoder(bytes.NewBuffer(raw), jsontext.AllowDuplicateNames(true)) // already checked
 	for {
 		token, err := d.ReadToken()
 		if err != nil {
@@ -220,15 +217,14 @@ func Pointer(parent, token string) string {
 	return string(jsontext.Pointer(parent).AppendToken(token))
 }
 
-// At returns the value that a JSON Pointer names inside a checked document, and whether it is
-// there.
+// At returns the value at a JSON Pointer in a checked document, and whether there is one.
 func At(raw json.RawMessage, pointer string) (json.RawMessage, bool) {
 	for token := range jsontext.Pointer(pointer).Tokens() {
 		var ok bool
 		switch KindOf(raw) {
 		case ObjectKind:
 			raw, ok = OpenObject(raw).Get(token)
-		case ArrayKind: // not for the "-" of RFC 6901, which stands for the element behind the last
+		case ArrayKind: // not for the "-" of RFC 6901, the element after the last
 			i, err := strconv.Atoi(token)
 			if elements := OpenArray(raw); err == nil && i >= 0 && i < len(elements) {
 				raw, ok = elements[i], true

@@ -10,12 +10,12 @@ import (
 // Entry is a block as a catalog shows it: plain data, ready to be JSON.
 type Entry struct {
 	schemas.About
-	// Majors are the major versions that are registered, the newest first, where there are several.
-	// Each can be demanded: segment_track@1.
+	// Majors lists the registered major versions, newest first, if there are several. A caller can
+	// require each: segment_track@1.
 	Majors []int           `json:"majors,omitempty"`
 	Input  []schemas.Field `json:"input"`
 	Output []schemas.Field `json:"output"`
-	// Rules say in words what the input must keep beyond the types of its parameters.
+	// Rules state the rules of the input beyond the types of its parameters, in words.
 	Rules        []string        `json:"rules"`
 	InputSchema  json.RawMessage `json:"inputSchema"`
 	OutputSchema json.RawMessage `json:"outputSchema"`
@@ -26,8 +26,8 @@ func (e Entry) Older() bool {
 	return len(e.Majors) > 0 && e.Major() != e.Majors[0]
 }
 
-// Unique names the entry among all major versions where a name may hold no @, as those of tools:
-// the id, and for an older major version segment_track_v1.
+// Unique is a unique name without @, as tools need: the id, or segment_track_v1 for an older major
+// version.
 func (e Entry) Unique() string {
 	if e.Older() {
 		return strings.Replace(e.Ref(), "@", "_v", 1)

@@ -16,8 +16,8 @@ import (
 //go:embed page.md.tmpl
 var page string
 
-// Markdown is the page of a block in the form of AACFlow's own, with usage, input and output
-// tables, and below what those do not have: rules, examples and refusals. It ends in a line break.
+// Markdown returns a block's page in the form of AACFlow's pages, with usage, input and output
+// tables, followed by rules, examples and refusals. It ends with a line break.
 func (e Entry) Markdown() string {
 	required := rawjson.OpenObject(e.InputSchema).Texts("required")
 	form := template.Must(template.New("page").Funcs(template.FuncMap{
@@ -26,12 +26,12 @@ func (e Entry) Markdown() string {
 	}).Parse(page))
 	var b strings.Builder
 	if err := form.Execute(&b, e); err != nil {
-		panic(err) // the form fits every entry
+		panic(err) // the template fits every entry
 	}
 	return strings.TrimRight(b.String(), "\n") + "\n"
 }
 
-// describe adds to a description what the table has no column for.
+// describe adds to a description what has no column in the table.
 func describe(f schemas.Field) string {
 	d := f.Description
 	if f.Secret {
@@ -43,7 +43,7 @@ func describe(f schemas.Field) string {
 	return d
 }
 
-// jsonRule says of each json parameter what JSON it takes.
+// jsonRule says which JSON each json parameter takes.
 func jsonRule(fields []schemas.Field) string {
 	words := map[rawjson.Kind]string{rawjson.ObjectKind: "an object", rawjson.ArrayKind: "a list"}
 	var parts []string
@@ -63,12 +63,12 @@ func jsonRule(fields []schemas.Field) string {
 func indent(obj rawjson.Object) string {
 	var b bytes.Buffer
 	if err := json.Indent(&b, obj.JSON(), "", "  "); err != nil {
-		return err.Error() // examples have been checked when they were loaded
+		return err.Error() // examples were checked when they were loaded
 	}
 	return b.String()
 }
 
-// cell escapes what a Markdown table would take for its own.
+// cell escapes the syntax of Markdown tables.
 func cell(text string) string {
 	return strings.NewReplacer("|", `\|`, "<", "&lt;", "{{", "&#123;&#123;", "\n", " ").Replace(strings.TrimSpace(text))
 }

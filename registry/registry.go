@@ -1,6 +1,6 @@
-// Package registry holds blocks. A registry is a value: make one, register blocks in it, hand it to
-// whoever lists or invokes them. There is no global one, and no package registers anything by being
-// imported.
+// Package registry holds blocks. A registry is a value: make one, register blocks, and pass it to
+// the code that lists or invokes them. There is no global registry, and importing a package
+// registers nothing.
 //
 //	reg := registry.New()
 //	if err := reg.Register(block); err != nil { … }
@@ -8,8 +8,8 @@
 //		fmt.Println(b.Manifest().ID)
 //	}
 //
-// The registry knows what blocks declare, not how they run: that is for package runtime, whose
-// blocks fit in here.
+// The registry knows what blocks declare, not how they run: package runtime makes blocks that can
+// be invoked.
 package registry
 
 import (
@@ -24,32 +24,31 @@ import (
 	"github.com/aacflow/segment-blocks/schemas"
 )
 
-// Block is one tool, known by its manifest. Blocks that can be invoked are made by package runtime.
+// Block is a tool, described by its manifest. Package runtime makes blocks that can be invoked.
 type Block interface {
-	// Manifest returns what the block declares: always the same, never nil.
+	// Manifest returns the block's manifest: always the same one, never nil.
 	Manifest() *schemas.Manifest
 }
 
-// What Register refuses.
+// Errors of Register and lookups.
 var (
-	ErrDuplicate = errors.New("a block with this id and major version is registered already")
+	ErrDuplicate = errors.New("a block with this id and major version is already registered")
 	ErrInvalidID = errors.New("a block id must be lower-case words joined by underscores, 64 characters at most")
 	ErrUnknown   = errors.New("no block has this id")
 )
 
-// Registry holds blocks by id, and those of one id by major version. It is safe for concurrent use.
-// The zero value is not ready: use [New].
+// Registry holds blocks by id and major version. It is safe for concurrent use. Make one with
+// [New].
 type Registry struct {
 	mu     sync.RWMutex
-	blocks map[string][]Block // the majors of each id, the newest first; the lists are never changed
+	blocks map[string][]Block // major versions by id, newest first; the lists never change
 }
 
 // New returns an empty registry.
 func New() *Registry { return &Registry{blocks: map[string][]Block{}} }
 
-// Register adds blocks: all of them or, where one is refused, none. Two blocks may have the same id
-// where their major versions differ. It returns an error that wraps [ErrDuplicate] or
-// [ErrInvalidID] and ends in the id.
+// Register adds all blocks, or none if it refuses one. Two blocks may have the same id with
+// different major versions. The error wraps [ErrDuplicate] or [ErrInvalidID] and ends with the id.
 func (r *Registry) Register(blocks ...Block) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -71,16 +70,14 @@ func (r *Registry) Register(blocks ...Block) error {
 	return nil
 }
 
-// MustRegister is Register for programs that cannot go on without the blocks: it panics on an
-// error.
+// MustRegister is Register for programs that need the blocks: it panics on an error.
 func (r *Registry) MustRegister(blocks ...Block) {
 	if err := r.Register(blocks...); err != nil {
 		panic(err)
 	}
 }
 
-// Lookup returns the block with the id, and whether there is one. Of several major versions it is
-// the newest.
+// Lookup returns the block with the id, in its newest major version, and whether there is one.
 func (r *Registry) Lookup(id string) (Block, bool) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -90,8 +87,8 @@ func (r *Registry) Lookup(id string) (Block, bool) {
 	return nil, false
 }
 
-// Find returns the block that a reference names: an id, which means the newest major version, or an
-// id and a major version, such as segment_track@1. The error goes on from the id: is not a known
+// Find returns the block that a reference names: an id, for the newest major version, or an id and
+// a major version, such as segment_track@1. The error's text continues after the id: is not a known
 // block.
 func (r *Registry) Find(ref string) (Block, error) {
 	r.mu.RLock()
@@ -111,7 +108,7 @@ func (r *Registry) Find(ref string) (Block, error) {
 	return nil, fmt.Errorf("has the version %s here, not %d", strings.Join(versions, " and "), major)
 }
 
-// Suggest returns `; did you mean "x"?` for the registered id nearest to one that is not, or "".
+// Suggest returns `; did you mean "x"?` with the registered id nearest to an unknown one, or "".
 func (r *Registry) Suggest(id string) string {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -126,7 +123,7 @@ func (r *Registry) List() []Block {
 	return slices.CompactFunc(all, func(a, b Block) bool { return a.Manifest().ID == b.Manifest().ID })
 }
 
-// All returns all major versions of all blocks, sorted by id, the newest first.
+// All returns all major versions of all blocks, sorted by id, newest first.
 func (r *Registry) All() []Block {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -137,9 +134,9 @@ func (r *Registry) All() []Block {
 	return list
 }
 
-// Search returns the blocks of [Registry.List] in which every word of the query occurs, whatever
-// its case: those with a word in their id or name first, then by summary and tags, then by prose
-// and parameters; sorted by id among equals. An empty query finds all.
+// Search returns the blocks of [Registry.List] that contain every word of the query, in any case.
+// Matches in the id or name come first, then those in summary and tags, then those in prose and
+// parameters; equals are sorted by id. An empty query finds all.
 func (r *Registry) Search(query string) []Block {
 	words := strings.Fields(strings.ToLower(query))
 	score := map[string]int{}
@@ -182,19 +179,18 @@ func fieldTexts(fields []schemas.Field) string {
 	return strings.Join(texts, "\n")
 }
 
-// Clone returns a registry with the same blocks; what is registered in one later is not in the
-// other.
+// Clone returns an independent registry with the same blocks.
 func (r *Registry) Clone() *Registry {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	return &Registry{blocks: maps.Clone(r.blocks)}
 }
 
-// With returns a registry that holds only the blocks that are named, by an id or by an id and a
-// major version. It returns an error that wraps [ErrUnknown] for what names no block.
+// With returns a registry of only the named blocks, by id or by id and major version. For an
+// unknown name, the error wraps [ErrUnknown].
 func (r *Registry) With(refs ...string) (*Registry, error) { return r.subset(refs, true) }
 
-// Without returns a registry that lacks the blocks that are named, as [Registry.With] has them.
+// Without returns a registry without the named blocks, with names as for [Registry.With].
 func (r *Registry) Without(refs ...string) (*Registry, error) { return r.subset(refs, false) }
 
 func (r *Registry) subset(refs []string, keep bool) (*Registry, error) {

@@ -46,7 +46,7 @@ func TestFaultyExecutors(t *testing.T) {
 		{"a list", give([]int{1}, nil), runtime.InvalidOutput, "toy_post ran, but did not return an object: [1]"},
 		{
 			"not JSON", give(func() {}, nil), runtime.InvalidOutput,
-			"toy_post ran, but returned what is not JSON: must be valid JSON: json: unsupported type: func()",
+			"toy_post ran, but did not return JSON: must be valid JSON: json: unsupported type: func()",
 		},
 		{
 			"breaks its schema", give(map[string]any{"sean": 1}, nil), runtime.InvalidOutput,

@@ -264,7 +264,7 @@ func (rt *Runtime) run(ctx context.Context, inv *invocation, call *Call) (json.R
 	raw := obj.JSON()
 	if !ok {
 		if raw, err = rawjson.Encode(value, wide()); err != nil {
-			message := "ran, but returned what is not JSON: " + err.Error()
+			message := "ran, but did not return JSON: " + err.Error()
 			return nil, &Error{Code: InvalidOutput, Message: message, Err: err}
 		}
 	}
@@ -297,7 +297,7 @@ func executorError(err error) error {
 	_, failed := errors.AsType[*retry.Error](err)
 	ended := errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 	if ended && !own && !failed {
-		return contextError(err, "whether it was accepted is not known")
+		return contextError(err, "it may have been accepted")
 	}
 	return ErrorOf(err)
 }
@@ -305,7 +305,7 @@ func executorError(err error) error {
 func contextError(err error, consequence string) *Error {
 	e := &Error{Code: Canceled, Message: "was canceled, " + consequence, Retryable: true, Err: err}
 	if errors.Is(err, context.DeadlineExceeded) {
-		e.Code, e.Message = DeadlineExceeded, "was ended by its deadline, "+consequence
+		e.Code, e.Message = DeadlineExceeded, "reached its deadline, "+consequence
 	}
 	return e
 }

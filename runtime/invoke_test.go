@@ -250,7 +250,7 @@ func TestEnormousExponent(t *testing.T) {
 	require.NoError(t, err)
 	_, err = rt.Invoke(t.Context(), "toy_post", runtime.JSON(`{"title":"x","times":1e10000000}`))
 	require.Equal(t, runtime.InvalidInput, asError(t, err).Code)
-	require.ErrorContains(t, err, "too large to be judged")
+	require.ErrorContains(t, err, "too large to validate")
 }
 
 func TestObservers(t *testing.T) {

@@ -83,7 +83,7 @@ func TestNewRefusesWhatCannotBeASource(t *testing.T) {
 	for want, source := range map[string]any{
 		"must not be nil":                       nil,
 		"must not be a nil *runtime_test.board": (*board)(nil),
-		"must not be a mere string":             "hush-hush",
+		"must not be a plain string":            "hush-hush",
 	} {
 		plain, emulated := runtime.Source("prod", source), runtime.EmulatedSource("prod", source)
 		for _, option := range []runtime.Option{plain, emulated} {

@@ -59,7 +59,7 @@ func (n *normaliser) unwrap(value json.RawMessage, at string) json.RawMessage {
 		v := schemas.InvalidJSON(err)
 		v.Path = at // what lies inside a text has no JSON Pointer of its own
 		reason := strings.TrimPrefix(v.Message, "must be valid JSON: ")
-		v.Message = "must hold valid JSON where it is a text: " + reason
+		v.Message = "must be valid JSON if it is text: " + reason
 		n.refuse(v)
 		return value
 	}
@@ -113,7 +113,7 @@ func (n *normaliser) warnOfReferences(raw json.RawMessage, at string) {
 	}
 	rawjson.Texts(raw, func(pointer, text string) bool {
 		if reference, _ := n.conventions.Unresolved(text); reference != "" {
-			message := "was sent with an unresolved reference in it: " + reference
+			message := "was sent with an unresolved reference: " + reference
 			n.receipt.Warn(at+pointer, string(UnresolvedReference), message)
 		}
 		return true
@@ -137,7 +137,7 @@ func (n *normaliser) text(value json.RawMessage, text string, f *schemas.Field, 
 	case f.Format == "date-time" && n.conventions.AnyISOTime && !isotime.IsRFC3339(text):
 		if t, err := isotime.Parse(text); err == nil {
 			if !isotime.HasZone(text) {
-				n.receipt.Warn(at, "timestamp_zone_assumed", "names no zone and was taken as UTC: "+text)
+				n.receipt.Warn(at, "timestamp_zone_assumed", "has no zone and was taken as UTC: "+text)
 			}
 			return rawjson.Quote(isotime.Format(t)), true
 		}

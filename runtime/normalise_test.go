@@ -83,7 +83,7 @@ func TestRefusedInputs(t *testing.T) {
 		},
 		{
 			"a key twice, in text", `{"title":"a","body":"{\"y\":1,\"y\":2}"}`, runtime.InvalidInput,
-			[]string{"/body duplicate_key must hold valid JSON where it is a text: must not name a member twice"},
+			[]string{"/body duplicate_key must be valid JSON if it is text: must not name a member twice"},
 		},
 		{
 			"too deep", `{"title":"a","body":` + deep + `}`, runtime.InvalidInput,
@@ -91,7 +91,7 @@ func TestRefusedInputs(t *testing.T) {
 		},
 		{
 			"text that holds JSON cut short", `{"title":"a","body":"{\"x\":1"}`, runtime.InvalidInput,
-			[]string{`/body invalid_json must hold valid JSON where it is a text: it ends too early, after byte 6`},
+			[]string{`/body invalid_json must be valid JSON if it is text: it ends too early, after byte 6`},
 		},
 		{
 			"text that holds text", `{"title":"a","body":"\"{}\""}`, runtime.InvalidInput,
@@ -169,7 +169,7 @@ func TestTimesWithoutAZoneAreWarnedOf(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, `{"seen":{"title":"x","when":"2026-01-31T09:30:00.000Z"}}`, string(res.Output))
 	require.Equal(t, []schemas.Violation{{
-		Path: "/when", Code: "timestamp_zone_assumed", Message: "names no zone and was taken as UTC: 2026-01-31 09:30",
+		Path: "/when", Code: "timestamp_zone_assumed", Message: "has no zone and was taken as UTC: 2026-01-31 09:30",
 	}}, res.Receipt.Warnings)
 }
 

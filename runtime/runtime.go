@@ -95,7 +95,7 @@ func (s namedSource) check() error {
 		}
 	case reflect.String:
 		if v.Type() == reflect.TypeFor[string]() {
-			fault = "must not be a mere string"
+			fault = "must not be a plain string"
 		}
 	}
 	if fault != "" {

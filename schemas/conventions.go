@@ -10,20 +10,21 @@ import (
 	"github.com/aacflow/segment-blocks/rawjson"
 )
 
-// Conventions are what a workflow host expects of every tool, beside the tool's own schema. The
-// zero value has none: an input is taken as it is.
+// Conventions are a workflow host's expectations of every tool, beyond the tool's schema. The zero
+// value has none and takes inputs unchanged.
 type Conventions struct {
-	// BlankIsAbsent takes null and an empty text for a parameter that is not given.
+	// BlankIsAbsent treats null and empty text as an absent parameter.
 	BlankIsAbsent bool
-	// JSONInText lets a text hold the JSON of a json parameter.
+	// JSONInText lets a json parameter be text that holds its JSON.
 	JSONInText bool
-	// AnyISOTime takes the common forms of ISO 8601 for a date-time, and turns them into RFC 3339.
+	// AnyISOTime accepts the common forms of ISO 8601 for a date-time, and converts them to RFC
+	// 3339.
 	AnyISOTime bool
-	// References tells that the host leaves a reference in a text where it cannot resolve it:
-	// {{VARIABLE}} or <block.field>. A <word> without a dot is none: it may be HTML.
+	// References says that the host leaves references that it cannot resolve in the text:
+	// {{VARIABLE}} or <block.field>. A <word> without a dot is not a reference: it may be HTML.
 	References bool
-	// ReservedInputs and ReservedOutputs are the names to which the host gives a meaning of its own
-	// in any tool's input or output, so no manifest may use them (see [Reserved]).
+	// ReservedInputs and ReservedOutputs are names that mean something to the host in any tool's
+	// input or output, so no manifest may use them (see [Reserved]).
 	ReservedInputs, ReservedOutputs []string
 }
 
@@ -39,8 +40,7 @@ func AACFlow() Conventions {
 	}
 }
 
-// Reserved reports whether a name is in a list, in which a name that ends in * stands for all that
-// begin so.
+// Reserved reports whether a name is in a list, where a trailing * matches any suffix.
 func Reserved(list []string, name string) bool {
 	return slices.ContainsFunc(list, func(reserved string) bool {
 		start, more := strings.CutSuffix(reserved, "*")
@@ -48,7 +48,7 @@ func Reserved(list []string, name string) bool {
 	})
 }
 
-// Unresolved returns the first reference in a text, or "", and whether it is all of the text.
+// Unresolved returns the first reference in a text, or "", and whether it is the whole text.
 func (c Conventions) Unresolved(text string) (reference string, whole bool) {
 	if !c.References {
 		return "", false
@@ -57,13 +57,13 @@ func (c Conventions) Unresolved(text string) (reference string, whole bool) {
 	return reference, strings.TrimSpace(before) == "" && strings.TrimSpace(after) == "" && reference != ""
 }
 
-// referencePattern is {{VARIABLE}} or <block.field>. Behind each name of a field there may be
-// places in lists: <block.items[0][1].id>.
+// referencePattern is {{VARIABLE}} or <block.field>. Each field may have list indexes:
+// <block.items[0][1].id>.
 var referencePattern = regexp.MustCompile(
 	`\{\{\s*[A-Za-z_][\w.-]*\s*\}\}|<[A-Za-z_][\w-]*(\[\d+\])*(\.[A-Za-z_][\w-]*(\[\d+\])*)+>`)
 
-// CutReference cuts a text around the first reference in it, {{VARIABLE}} or <block.field>. Ok
-// is false where there is none; then all of the text is before it.
+// CutReference splits a text around its first reference, {{VARIABLE}} or <block.field>. Without
+// one, ok is false and before is the whole text.
 func CutReference(text string) (found, before, after string, ok bool) {
 	at := referencePattern.FindStringIndex(text)
 	if at == nil {
@@ -72,8 +72,8 @@ func CutReference(text string) (found, before, after string, ok bool) {
 	return text[at[0]:at[1]], text[:at[0]], text[at[1]:], true
 }
 
-// MayBeUnresolved reports whether JSON may hold a reference. It is quick, and hardly ever true but
-// for references and for texts in which an escape may hide one.
+// MayBeUnresolved reports whether JSON may hold a reference. It is fast. It is rarely true except
+// for references and for texts with an escape that may hide one.
 func (c Conventions) MayBeUnresolved(raw []byte) bool {
 	return c.References && (bytes.Contains(raw, []byte("{{")) || hasAfter(raw, "<", looksLikeField) ||
 		hasAfter(raw, `\u00`, func(rest []byte) bool {
@@ -81,7 +81,7 @@ func (c Conventions) MayBeUnresolved(raw []byte) bool {
 		}))
 }
 
-// hasAfter reports whether a mark stands anywhere with the right bytes behind it.
+// hasAfter reports whether a mark occurs with the right bytes after it.
 func hasAfter(raw []byte, mark string, follows func(rest []byte) bool) bool {
 	for {
 		i := bytes.Index(raw, []byte(mark))
@@ -94,8 +94,8 @@ func hasAfter(raw []byte, mark string, follows func(rest []byte) bool) bool {
 	}
 }
 
-// looksLikeField reports whether what follows a < is names with a point between them and a >. HTML
-// has no points in its tags. What an escape stands for is not known.
+// looksLikeField reports whether the text after a < is dotted names and a >. HTML tags have no
+// dots. It does not decode escapes.
 func looksLikeField(rest []byte) bool {
 	const nameBytes = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789-"
 	tail := bytes.TrimLeft(rest, nameBytes+".[]")
@@ -108,16 +108,16 @@ func looksLikeField(rest []byte) bool {
 	return tail[0] == '\\'
 }
 
-// WithoutNulls returns an output without its members that are null, for a host that would write
-// them into a text as the word null.
+// WithoutNulls returns an output without its null members, for a host that would render them as the
+// word null.
 func WithoutNulls(output json.RawMessage) json.RawMessage {
 	return slices.DeleteFunc(rawjson.OpenObject(output), func(m rawjson.Member) bool {
 		return rawjson.KindOf(m.Value) == rawjson.NullKind
 	}).JSON()
 }
 
-// NullsOptional returns the schema of an output for what [WithoutNulls] makes of it: members that
-// may be null are not required.
+// NullsOptional returns an output schema that fits the result of [WithoutNulls]: members that may
+// be null are not required.
 func NullsOptional(schema json.RawMessage) json.RawMessage {
 	fields, s := fieldsOf(schema), slices.Clone(rawjson.OpenObject(schema))
 	required := []json.RawMessage{}

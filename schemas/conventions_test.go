@@ -61,10 +61,10 @@ func TestLoadForAnotherHost(t *testing.T) {
 	}
 	_, err := schemas.Load(files)
 	require.ErrorContains(t, err,
-		`greet.yaml:13: hosts give this name a meaning of their own; choose another: "timeout"`)
+		`greet.yaml:13: hosts reserve this name; choose another: "timeout"`)
 	_, err = schemas.LoadFor(schemas.Conventions{ReservedInputs: []string{"time*"}}, files)
 	require.ErrorContains(t, err,
-		`greet.yaml:13: hosts give this name a meaning of their own; choose another: "timeout"`)
+		`greet.yaml:13: hosts reserve this name; choose another: "timeout"`)
 	_, err = schemas.LoadFor(schemas.Conventions{}, files)
 	require.NoError(t, err)
 }

@@ -16,21 +16,21 @@ import (
 	"github.com/aacflow/segment-blocks/rawjson"
 )
 
-// finder collects violations: one for each keyword that failed, in sentences that name the rule and
-// the value. A failed choice (anyOf) is one violation, not one for each of its branches.
+// finder collects violations: one for each failed keyword, as a sentence that names the rule and
+// the value. A failed anyOf is one violation, not one for each branch.
 type finder struct {
 	schema *Schema
 	found  []ranked
-	known  map[string]bool // places of which the caller knew before the schema was asked
+	known  map[string]bool // paths that the caller already reported
 }
 
-// ranked is a violation and the place that decides its order.
+// ranked is a violation and the path that decides its order.
 type ranked struct {
 	Violation
 	rank []int
 }
 
-// newFinder returns a finder that begins with what the caller knows already.
+// newFinder returns a finder that starts with the caller's violations.
 func newFinder(s *Schema, known []Violation) *finder {
 	f := &finder{schema: s, known: map[string]bool{}}
 	for _, v := range known {
@@ -40,11 +40,11 @@ func newFinder(s *Schema, known []Violation) *finder {
 	return f
 }
 
-// full reports whether enough has been found: whoever looks for more may stop.
+// full reports whether the finder has enough violations, so that the search can stop.
 func (f *finder) full() bool { return len(f.found) >= maxFound }
 
-// find judges the value that a JSON Pointer leads to by one part of the schema, then the elements
-// of its arrays.
+// find validates the value at a JSON Pointer against one part of the schema, then the elements of
+// its arrays.
 func (f *finder) find(ctx context.Context, p *part, value json.RawMessage, at string) {
 	e := explainer{finder: f, part: p, value: value, at: at}
 	err := p.judge(value)
@@ -72,8 +72,7 @@ func (f *finder) find(ctx context.Context, p *part, value json.RawMessage, at st
 	}
 }
 
-// suppressed reports whether the caller knew that something is wrong with a value, or with one that
-// it lies in.
+// suppressed reports whether the caller already reported a value, or one that contains it.
 func (f *finder) suppressed(path string) bool {
 	for !f.known[path] {
 		if path == "" {
@@ -84,7 +83,7 @@ func (f *finder) suppressed(path string) bool {
 	return true
 }
 
-// add adds a violation. Its place decides the order.
+// add adds a violation, ordered by its path.
 func (f *finder) add(path, place, code, message string) {
 	if !f.full() && !f.suppressed(path) {
 		f.found = append(f.found, ranked{Violation{path, code, message}, f.schema.rank(place)})
@@ -100,14 +99,15 @@ type explainer struct {
 	explained bool
 }
 
-// open returns the members of the object that a JSON Pointer leads to inside the value.
+// open returns the members of the object at a JSON Pointer inside the value.
 func (e *explainer) open(pointer string) rawjson.Object {
 	raw, _ := rawjson.At(e.value, pointer)
 	return rawjson.OpenObject(raw)
 }
 
-// explain goes down to the leaves of the tree, which are the keywords that failed. It stops above
-// the branches of a choice: that none of them holds is the fault, and each of theirs would mislead.
+// explain walks to the leaves of the tree, which are the failed keywords. It stops above the
+// branches of an anyOf: the fault is that none of them holds, and the faults of each branch would
+// mislead.
 func (e *explainer) explain(err *jsonschema.ValidationError) {
 	keyword := e.keyword(err)
 	if len(err.Causes) > 0 && keyword.name != "anyOf" && keyword.name != "oneOf" && keyword.name != "minContains" {
@@ -146,8 +146,7 @@ func (e *explainer) report(k keyword, path, place, sentence string) {
 	e.add(e.at+path, e.at+place, k.code(), sentence)
 }
 
-// missing makes a violation of each required member that is not there, at the place where it should
-// be.
+// missing adds a violation for each missing required member, at the path where it belongs.
 func (e *explainer) missing(k keyword, path string) {
 	obj := e.open(path)
 	for _, name := range k.schema.Texts("required") {
@@ -158,8 +157,8 @@ func (e *explainer) missing(k keyword, path string) {
 	}
 }
 
-// unknown makes a violation of each member that the schema does not know. Its value is not shown:
-// it may be a secret under a name misspelt.
+// unknown adds a violation for each unknown member. It does not show the value, which may be a
+// secret under a misspelt name.
 func (e *explainer) unknown(k keyword, path string) {
 	var known []string
 	for _, p := range k.schema.Object("properties") {
@@ -189,8 +188,8 @@ func (f *finder) sorted() []Violation {
 	return slices.Compact(violations)
 }
 
-// rank orders places as the schema orders its fields, list items by number, and what the schema
-// does not know last.
+// rank orders paths as the schema orders its fields, with list items by number and unknown members
+// last.
 func (s *Schema) rank(pointer string) []int {
 	var rank []int
 	fields := s.fields

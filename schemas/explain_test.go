@@ -86,7 +86,7 @@ func TestViolations(t *testing.T) {
 			[]string{`/id too_long must have at most 5 characters: "` + strings.Repeat("ä", 59) + `…`},
 		},
 		{"a rule that only its title explains", `{"id":"abc","mail":"a@example.com","kind":"order"}`, []string{
-			` invalid_value must keep the rule: Either id or mail, or both with lines`,
+			` invalid_value must follow the rule: Either id or mail, or both with lines`,
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -117,7 +117,7 @@ func TestKnownViolationsJoin(t *testing.T) {
 
 func TestCompileRefusesToFetch(t *testing.T) {
 	_, err := schemas.Compile("https://blocks.invalid/x", json.RawMessage(`{"$ref":"https://example.com/other.json"}`))
-	require.ErrorContains(t, err, "a schema must stand alone")
+	require.ErrorContains(t, err, "a schema must be self-contained")
 }
 
 // A schema may refuse in a way that no sentence has been written for. It is a refusal all the same.

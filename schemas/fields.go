@@ -11,7 +11,7 @@ import (
 // Field is one parameter of an input or one member of an output, as forms and tables show it.
 type Field struct {
 	Name string `json:"name"`
-	// Type is the host's word for it: string, json, boolean or number.
+	// Type is the host's name of the type: string, json, boolean or number.
 	Type        string `json:"type"`
 	Description string `json:"description"`
 	// FilledBy is user-only or user-or-llm; empty for outputs.
@@ -26,7 +26,7 @@ type Field struct {
 	Kinds []rawjson.Kind `json:"kinds,omitempty"`
 	// Example is one value it may have.
 	Example json.RawMessage `json:"example,omitempty"`
-	// Fields are those of an object whose members are known, or of the objects in an array.
+	// Fields are the members of an object, or of the objects in an array, if the schema lists them.
 	Fields []Field `json:"fields,omitempty"`
 }
 
@@ -40,8 +40,8 @@ func Find(fields []Field, name string) *Field {
 	return nil
 }
 
-// fieldsOf lists the properties of a schema, with those of the objects that they lead to. It looks
-// into one array of each property, which is as deep as forms and tables show.
+// fieldsOf lists the properties of a schema, with those of nested objects. It looks into one array
+// level per property, which is as deep as forms and tables show.
 func fieldsOf(schema json.RawMessage) []Field {
 	var fields []Field
 	for _, p := range rawjson.OpenObject(schema).Object("properties") {
@@ -85,8 +85,8 @@ func kindsOf(def rawjson.Object) []rawjson.Kind {
 	return kinds
 }
 
-// rulesOf collects the titles of what an allOf demands. A manifest gives each rule a title, since
-// its keywords tell a person little.
+// rulesOf collects the titles of the rules in allOf. A manifest gives each rule a title, because
+// its keywords mean little to a person.
 func rulesOf(schema json.RawMessage) []string {
 	root := rawjson.OpenObject(schema)
 	rules := []string{}
@@ -103,8 +103,8 @@ func rulesOf(schema json.RawMessage) []string {
 	return slices.Clip(rules)
 }
 
-// secretNames collects the names of secret fields at any depth. An input that breaks its schema may
-// hold a secret in the wrong place, where only its name gives it away.
+// secretNames collects the names of secret fields at any depth. An invalid input may hold a secret
+// in the wrong place, where only its name reveals it.
 func secretNames(fields []Field, into map[string]bool) map[string]bool {
 	for _, f := range fields {
 		if f.Secret {

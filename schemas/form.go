@@ -17,22 +17,22 @@ import (
 	"github.com/aacflow/segment-blocks/rawjson/yamljson"
 )
 
-// Key is a key of a manifest and what it is for. The loader knows those of [Keys] and no others,
-// and docs/manifest.md is made of them.
+// Key documents a key of a manifest. The loader accepts only the keys of [Keys], and
+// docs/manifest.md is generated from them.
 type Key struct {
-	// Name has, for a key within lists, the names of those in front: examples[].title.
+	// Name includes the parents of a key within lists: examples[].title.
 	Name    string
 	Meaning string
-	// Default is what holds where the key is not given, "" for one that must be.
+	// Default describes the default, "" for a required key.
 	Default string
-	// Example is YAML. Those of the keys at the root are a whole manifest together.
+	// Example is YAML. Together, the examples of the root keys are a complete manifest.
 	Example string
 }
 
 //go:embed manifest.schema.yaml
 var formFile []byte
 
-// compiledForm judges manifests as the schemas in them judge inputs. It is compiled once, since
+// compiledForm validates manifests as their schemas validate inputs. It is compiled once, because
 // that takes as long as loading a manifest.
 var compiledForm = sync.OnceValue(func() *Schema {
 	s, err := Compile("https://blocks.invalid/manifest", yamljson.Read(formFile).JSON)
@@ -59,7 +59,7 @@ func readForm() (f form) {
 	return f
 }
 
-// Keys returns the keys of a manifest, in the order in which a manifest is best read.
+// Keys returns the keys of a manifest, in reading order.
 func Keys() []Key { return readForm().keys("") }
 
 // OwnKeywords returns the keywords of a manifest's schemas that JSON Schema does not have.
@@ -97,7 +97,7 @@ func writeYAML(n *yaml.Node) string {
 // Keywords returns the keywords that the schemas of a manifest may have, our own included, sorted.
 func Keywords() []string { return slices.Sorted(maps.Keys(keywords())) }
 
-// about reads all of a manifest but its schemas, and refuses what breaks the form.
+// about reads a manifest without its schemas, and refuses what breaks the form.
 //
 //nolint:contextcheck,nolintlint // contextcheck reads this, and does not say so
 func (r *reader) about(root rawjson.Object) (a About) {

@@ -8,24 +8,23 @@ import (
 	"strings"
 )
 
-// Clause is a part of the sentence that a card of the block shows: text, and a parameter's value
-// behind it.
+// Clause is a part of the sentence on a block's card: text, followed by a parameter's value.
 type Clause struct {
 	Text string `json:"text"`
-	// Fields are parameters. The first that has a value is shown; none for a clause of mere text.
+	// Fields are parameters. The first one with a value is shown. A clause of plain text has none.
 	Fields []string `json:"fields,omitempty"`
-	// Optional clauses are left out while no parameter has a value.
+	// Optional clauses are omitted while no parameter has a value.
 	Optional bool `json:"optional,omitempty"`
 }
 
-// Template is a workflow to start from, in the words that somebody would give an assistant.
+// Template is a workflow to start from, as a prompt for an assistant.
 type Template struct {
 	Title    string   `json:"title"`
 	Prompt   string   `json:"prompt"`
 	Category string   `json:"category"`
 	Modules  []string `json:"modules"`
 	Tags     []string `json:"tags"`
-	// With are the host's other integrations in it.
+	// With lists the host's other integrations in it.
 	With []string `json:"with,omitempty"`
 }
 
@@ -36,8 +35,8 @@ type Skill struct {
 	Content     string `json:"content"` // Markdown
 }
 
-// checkWords refuses lists of words that are not sorted, so that two files that say the same look
-// the same, and skills that are about no block.
+// checkWords refuses unsorted lists of words, so that equal files look equal, and skills that do
+// not name the block.
 func (r *reader) checkWords(m *Manifest) {
 	sorted := func(pointer string, words []string) {
 		if !slices.IsSorted(words) {
@@ -61,8 +60,8 @@ func (r *reader) checkWords(m *Manifest) {
 // clausePattern takes the first part off a sentence: [for {userId|anonymousId}], {event}, or text.
 var clausePattern = regexp.MustCompile(`^(\[?)([^][{}]*)(?:\{([\w|]+)\})?(\]?)`)
 
-// sentence reads one such as Track {event} [for {userId|anonymousId}], in which brackets stand
-// around what is left out while it has no value.
+// sentence parses a sentence such as Track {event} [for {userId|anonymousId}]. The part in brackets
+// is omitted while it has no value.
 func (r *reader) sentence(text string, m *Manifest) (clauses []Clause) {
 	for rest := strings.TrimSpace(text); rest != ""; {
 		part := clausePattern.FindStringSubmatch(rest)

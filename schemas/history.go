@@ -10,7 +10,7 @@ import (
 	"github.com/aacflow/segment-blocks/rawjson"
 )
 
-// Deprecation says that a block should no longer be used. It is empty for one that should.
+// Deprecation says that a block should no longer be used. It is empty for a current block.
 type Deprecation struct {
 	// Deprecated is a sentence that says why.
 	Deprecated string `json:"deprecated,omitempty"`
@@ -20,7 +20,7 @@ type Deprecation struct {
 	Sunset string `json:"sunset,omitempty"`
 }
 
-// Notice returns all that a deprecation says, in sentences, or "" where there is none.
+// Notice returns the deprecation in sentences, or "".
 func (d Deprecation) Notice() string {
 	if d.Deprecated == "" {
 		return ""
@@ -35,18 +35,18 @@ func (d Deprecation) Notice() string {
 	return notice
 }
 
-// Change is what a version has brought, in a line.
+// Change is a line that says what a version changed.
 type Change struct {
 	Version string `json:"version"`
 	Text    string `json:"text"`
 }
 
-// checkHistory refuses what no schema can: what has become of a block, and what will, must fit its
-// id and its version.
+// checkHistory checks what no schema can: changes and deprecation must fit the block's id and
+// version.
 func (r *reader) checkHistory(m *Manifest) {
 	for key, value := range map[string]string{"replacedBy": m.ReplacedBy, "sunset": m.Sunset} {
 		if value != "" && m.Deprecated == "" {
-			r.fail("/"+key, "%s needs deprecated beside it, a sentence that says why the block should not be used", key)
+			r.fail("/"+key, "%s needs deprecated too, a sentence that says why", key)
 		}
 	}
 	if id, major := CutMajor(m.ReplacedBy); m.ReplacedBy != "" && !ValidID(id) {
@@ -63,7 +63,7 @@ func (r *reader) checkHistory(m *Manifest) {
 		case !regexp.MustCompile(`^\d+\.\d+\.\d+$`).MatchString(version):
 			r.failKey(at, "changes must name versions like 1.2.3: %q", text.Clip(version, 60))
 		case m.Version != "" && CompareVersions(version, m.Version) > 0:
-			r.failKey(at, "changes must not go beyond the version of the manifest, %s: %q", m.Version, version)
+			r.failKey(at, "changes must not have a version above the manifest's, %s: %q", m.Version, version)
 		case before != "" && CompareVersions(version, before) > 0:
 			r.failKey(at, "changes must begin with the newest version: %q", version)
 		}
@@ -71,8 +71,8 @@ func (r *reader) checkHistory(m *Manifest) {
 	}
 }
 
-// CutMajor cuts what a host invokes a block by, such as segment_track@1, into the id and the major
-// version that the block must have, 0 for any. What does not end in @ and a number is all id.
+// CutMajor splits a block reference such as segment_track@1 into the id and the required major
+// version, 0 for any. A reference without @ and a number is an id.
 func CutMajor(ref string) (id string, major int) {
 	id, digits, found := strings.Cut(ref, "@")
 	if !found { // the usual case, for which Atoi would make an error
@@ -90,7 +90,8 @@ func (a About) Major() int { return VersionNumbers(a.Version)[0] }
 // Ref returns the id of a block with its major version: segment_track@1.
 func (a About) Ref() string { return a.ID + "@" + strconv.Itoa(a.Major()) }
 
-// VersionNumbers returns the numbers of a version like 1.2.3. What is no number counts as 0.
+// VersionNumbers returns the numbers of a version like 1.2.3. A part that is not a number counts as
+// 0.
 func VersionNumbers(version string) (numbers [3]int) {
 	for i, part := range strings.SplitN(version, ".", 3) {
 		numbers[i], _ = strconv.Atoi(part)

@@ -10,10 +10,10 @@ import (
 	"github.com/aacflow/segment-blocks/rawjson"
 )
 
-// Where schemas stand inside a schema. JSON Schema ignores keywords that it does not know; a
-// manifest may not have any, since a keyword misspelt is a rule lost.
+// Where a schema has subschemas. JSON Schema ignores unknown keywords; a manifest may not have any,
+// because a misspelt keyword is a lost rule.
 const (
-	noSchema  = "none"   // the value is no schema
+	noSchema  = "none"   // the value is not a schema
 	oneSchema = "schema" // the value is a schema
 	listOf    = "list"   // a list of schemas
 	mapOf     = "map"    // names to schemas
@@ -40,8 +40,8 @@ func keywords() map[string]string {
 	return all
 }
 
-// Rewrite returns a JSON Schema with edit applied to each schema in it, the innermost first. Values
-// such as constants and examples stay as they are, and so do the schemas true and false.
+// Rewrite returns a JSON Schema with edit applied to each schema in it, innermost first. Constants,
+// examples and the schemas true and false do not change.
 func Rewrite(schema json.RawMessage, edit func(rawjson.Object) rawjson.Object) json.RawMessage {
 	return rewrite(schema, "", keywords(), func(_ string, s json.RawMessage) json.RawMessage {
 		if rawjson.KindOf(s) != rawjson.ObjectKind {
@@ -99,13 +99,13 @@ func (r *reader) check(at string, schema json.RawMessage) {
 			}
 			if refers && !slices.Contains([]string{"$ref", "title", "description", "examples"}, m.Name) {
 				r.failKey(here,
-					"beside a $ref to another file only title, description and examples may stand: %q", m.Name)
+					"a $ref to another file may have only title, description and examples beside it: %q", m.Name)
 			}
 			if m.Name == "x-codes" || m.Name == "x-says" {
 				for _, about := range rawjson.OpenObject(m.Value) {
 					if _, ok := s.Get(about.Name); !ok {
 						r.failKey(rawjson.Pointer(here, about.Name),
-							"%s speaks of a keyword that is not in this schema: %q",
+							"%s names a keyword that is not in this schema: %q",
 							m.Name, about.Name)
 					}
 				}
@@ -148,11 +148,11 @@ func (r *reader) definition(ref string, within []string) (json.RawMessage, error
 	schema, ok := definitions.Get(name)
 	switch {
 	case slices.Contains(within, ref):
-		return nil, fmt.Errorf("$ref leads back to itself: %q", ref)
+		return nil, fmt.Errorf("$ref refers to itself: %q", ref)
 	case !there:
-		return nil, fmt.Errorf("$ref leads to a file that is not there: %q", ref)
+		return nil, fmt.Errorf("$ref names a missing file: %q", ref)
 	case !ok || rawjson.KindOf(schema) != rawjson.ObjectKind:
-		return nil, fmt.Errorf("$ref leads nowhere: %q", ref)
+		return nil, fmt.Errorf("$ref has no target: %q", ref)
 	}
 	return r.inline(schema, append(within, ref))
 }
@@ -193,7 +193,7 @@ func filled(schema json.RawMessage, isInput bool) json.RawMessage {
 	return s.JSON()
 }
 
-// checkFields demands of each field what forms and tables need to show it.
+// checkFields requires of each field what forms and tables need.
 func (r *reader) checkFields(at string, fields []Field, reserved []string, filledBy ...string) {
 	if len(fields) == 0 {
 		r.fail(at, "must be an object with properties")
@@ -201,7 +201,7 @@ func (r *reader) checkFields(at string, fields []Field, reserved []string, fille
 	for _, f := range fields {
 		at := rawjson.Pointer(at+"/properties", f.Name)
 		if Reserved(reserved, f.Name) {
-			r.fail(at, "hosts give this name a meaning of their own; choose another: %q", f.Name)
+			r.fail(at, "hosts reserve this name; choose another: %q", f.Name)
 		}
 		if !slices.Contains([]string{"string", "json", "boolean", "number"}, f.Type) {
 			r.fail(at, "%s: must have one type, such as type: string, or x-aacflow-type, which is string, json,"+

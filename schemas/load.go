@@ -14,19 +14,19 @@ import (
 )
 
 // Load reads every *.yaml file at the root of files and returns the manifests sorted by id, and
-// those of one id by version, the newest first. Two files may declare the same id where their major
-// versions differ. A file that has nothing but $defs is not a manifest: it holds definitions that
-// the others refer to as FILE#/$defs/NAME.
+// then by version, newest first. Two files may declare the same id with different major versions. A
+// file with only $defs is not a manifest: it holds definitions that others refer to as
+// FILE#/$defs/NAME.
 //
-// A manifest is checked fully: unknown keys, references that lead nowhere, faulty schemas, names
-// that hosts treat specially, examples that break their own schema. All errors of all files are
-// returned together, each with file and line. Where files are named, the others count only as
-// definitions. The host is AACFlow; for another one see [LoadFor].
+// Load checks for unknown keys, dangling references, faulty schemas, names that hosts reserve, and
+// examples that break their schema. It returns the errors of all files together, each with file and
+// line. If files are named, the others only provide definitions. The host is AACFlow; for another
+// host use [LoadFor].
 func Load(files fs.FS, named ...string) ([]*Manifest, error) {
 	return LoadFor(AACFlow(), files, named...)
 }
 
-// LoadFor is Load for a host with conventions of its own.
+// LoadFor is Load for a host with other conventions.
 func LoadFor(host Conventions, files fs.FS, named ...string) ([]*Manifest, error) {
 	names, err := fs.Glob(files, "*.yaml")
 	if err != nil {
@@ -113,7 +113,7 @@ func (r *reader) read() *Manifest {
 	return r.manifest(root)
 }
 
-// manifest turns a document into a Manifest. What is wrong with it leaves a part of that empty.
+// manifest turns a document into a Manifest. Faulty parts stay empty.
 func (r *reader) manifest(root rawjson.Object) *Manifest {
 	m := &Manifest{About: r.about(root), Input: r.schema(root, "input"), Output: r.schema(root, "output")}
 	r.checkHistory(m)

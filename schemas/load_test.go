@@ -119,7 +119,7 @@ changes:
 	require.Empty(t, manifests[0].Notice())
 
 	for text, says := range map[string]string{
-		"sunset: 2027-06-30":                          "sunset needs deprecated beside it",
+		"sunset: 2027-06-30":                          "sunset needs deprecated too",
 		"deprecated: D\nsunset: soon":                 `sunset must be a day, such as 2027-06-30: "soon"`,
 		"deprecated: D\nsunset: 2027-02-30":           `sunset must be a day`,
 		"deprecated: |\n  A\n  B":                     "deprecated must be one line",
@@ -128,7 +128,7 @@ changes:
 		"deprecated: D\nreplacedBy: Other":            `replacedBy must be the id of a block`,
 		"changes: [one]":                              "changes must be a mapping of versions to lines",
 		"changes: {one: A}":                           `changes must name versions like 1.2.3: "one"`,
-		"changes: {1.0.1: A}":                         `changes must not go beyond the version of the manifest, 1.0.0: "1.0.1"`,
+		"changes: {1.0.1: A}":                         `changes must not have a version above the manifest's, 1.0.0: "1.0.1"`,
 		"changes: {0.1.0: A, 0.2.0: B}":               `changes must begin with the newest version: "0.2.0"`,
 		"changes: {1.0.0: [A]}":                       "1.0.0 must be text",
 	} {
@@ -291,36 +291,36 @@ func TestLoadNamesFileAndLine(t *testing.T) {
 			"schema that is none", "required: [name]", "required: name",
 			`greet.yaml:10: input: compile schema: /allOf/0/required expected array, but got string`,
 		},
-		{"$ref to nowhere", "$defs/name", "$defs/nome", `greet.yaml:13: $ref leads nowhere: "shared.yaml#/$defs/nome"`},
+		{"$ref to nowhere", "$defs/name", "$defs/nome", `greet.yaml:13: $ref has no target: "shared.yaml#/$defs/nome"`},
 		{
 			"$ref to no file", "shared.yaml#/$defs/name", "other.yaml#/$defs/name",
-			`greet.yaml:13: $ref leads to a file that is not there`,
+			`greet.yaml:13: $ref names a missing file`,
 		},
 		{
 			"$ref in a circle", "shared.yaml#/$defs/name", "loop.yaml#/$defs/a",
-			`greet.yaml:13: $ref leads back to itself`,
+			`greet.yaml:13: $ref refers to itself`,
 		},
-		{"$ref in a circle", "shared.yaml#/$defs/name", "loop.yaml#/$defs/a", `loop.yaml:3: $ref leads back to itself`},
+		{"$ref in a circle", "shared.yaml#/$defs/name", "loop.yaml#/$defs/a", `loop.yaml:3: $ref refers to itself`},
 		{
 			"$ref to the net", "{required: [name], title: Somebody must be named}",
 			"{$ref: 'https://example.com/x.json'}",
-			`greet.yaml:15: $ref leads to a file that is not there`,
+			`greet.yaml:15: $ref names a missing file`,
 		},
 		{
 			"a rule beside a $ref", "description: Whom to greet.", "maxLength: 7",
-			`greet.yaml:13: beside a $ref to another file only title, description and examples may stand: "maxLength"`,
+			`greet.yaml:13: a $ref to another file may have only title, description and examples beside it: "maxLength"`,
 		},
 		{
 			"code for no keyword", "required: [name], title", "required: [name], x-codes: {minimum: low}, title",
-			`greet.yaml:15: x-codes speaks of a keyword that is not in this schema: "minimum"`,
+			`greet.yaml:15: x-codes names a keyword that is not in this schema: "minimum"`,
 		},
 		{
 			"reserved output", "    text: {type", "    error: {type",
-			`greet.yaml:19: hosts give this name a meaning of their own; choose another: "error"`,
+			`greet.yaml:19: hosts reserve this name; choose another: "error"`,
 		},
 		{
 			"reserved parameter", "    name: {$ref", "    timeout: {$ref",
-			`greet.yaml:13: hosts give this name a meaning of their own; choose another: "timeout"`,
+			`greet.yaml:13: hosts reserve this name; choose another: "timeout"`,
 		},
 		{
 			"no host type", "text: {type: string,", "text: {type: [string, object],",
@@ -347,7 +347,7 @@ func TestLoadNamesFileAndLine(t *testing.T) {
 		{"anchor", "category: examples", "category: &c examples", `greet.yaml:7: anchors and aliases are not allowed`},
 		{
 			"number that JSON lacks", "input: {name: Ada}", "input: {name: .nan}",
-			`greet.yaml:22: must be a value that JSON has: .nan`,
+			`greet.yaml:22: must be a JSON value: .nan`,
 		},
 		{"not a mapping", good, "- just a list\n", `greet.yaml:1: must be a mapping`},
 		{"not YAML", "name: Greet\n", "name: [Greet\n", `greet.yaml:1: must be valid YAML: did not find expected`},

@@ -1,14 +1,13 @@
 // Package schemas reads manifests: the YAML files that declare blocks, one file each, with a JSON
-// Schema for the input and one for the output. Everything else that is known of a block is derived
-// from its manifest. The file manifest.schema.yaml says what a manifest may hold.
+// Schema for the input and one for the output. Everything else about a block derives from its
+// manifest. The file manifest.schema.yaml is the schema of a manifest.
 //
 //	manifests, err := schemas.Load(segment.Manifests())
 //	track := manifests[0]
 //	violations := track.Input.Validate(ctx, rawjson.Object{{Name: "userId", Value: []byte("42")}})
 //
 // The schemas are JSON Schema 2020-12, checked by github.com/santhosh-tekuri/jsonschema/v5, and
-// compiled once, when they are loaded. A few keywords of our own say what JSON Schema has no words
-// for:
+// compiled once, when they are loaded. A few keywords of our own say what JSON Schema cannot:
 //
 //	x-aacflow-type   string, json, boolean or number: the type that a host's form shows
 //	x-filled-by      user-only (credentials and account settings) or user-or-llm (all else)
@@ -25,16 +24,14 @@ import (
 	"github.com/aacflow/segment-blocks/rawjson"
 )
 
-// Manifest is what a block's file declares. It is read-only once loaded, and safe for concurrent
-// use.
+// Manifest is a block's declaration. It is read-only once loaded, and safe for concurrent use.
 type Manifest struct {
 	About
-	// Input and Output are the schemas of what an invocation takes and returns, both of them
-	// objects.
+	// Input and Output are the schemas of an invocation's input and output. Both are objects.
 	Input, Output *Schema
 }
 
-// About is all of a manifest but its schemas: plain data, ready to be JSON.
+// About is a manifest without its schemas: plain data that marshals to JSON.
 type About struct {
 	// ID is what hosts invoke the block by, such as segment_track.
 	ID string `json:"id"`
@@ -46,28 +43,28 @@ type About struct {
 	WhenToUse   string `json:"whenToUse"`
 	// Version is the manifest's own semantic version.
 	Version string `json:"version"`
-	// Deprecation says that the block should no longer be used, and Changes what each version has
-	// brought, the newest first.
+	// Deprecation says that the block should no longer be used. Changes says what each version
+	// changed, newest first.
 	Deprecation
 	Changes []Change `json:"changes,omitempty"`
 	// Category and Tags are lower-case words to list and find blocks by; tags are sorted.
 	Category string   `json:"category"`
 	Tags     []string `json:"tags"`
-	// Link leads to the documentation of the vendor.
+	// Link is the vendor's documentation.
 	Link string `json:"link,omitempty"`
-	// Icon is the data of a filled SVG path on a grid of 24 by 24, Color its background as #rrggbb,
-	// dark enough for white, and Verb a label of a few words, such as Track event. A catalog shows
+	// Icon is the data of a filled SVG path on a 24 by 24 grid, Color its background as #rrggbb,
+	// dark enough for a white icon, and Verb a short label, such as Track event. A catalog shows
 	// them. All are optional.
 	Icon  string `json:"icon,omitempty"`
 	Color string `json:"color,omitempty"`
 	Verb  string `json:"verb,omitempty"`
-	// Sentence says on a card what the block does with its parameters, Templates are workflows to
-	// start from, and Skills tell an agent how to use the block. All are optional.
+	// Sentence describes an invocation on a card, Templates are workflows to start from, and Skills
+	// tell an agent how to use the block. All are optional.
 	Sentence  []Clause   `json:"sentence,omitempty"`
 	Templates []Template `json:"templates,omitempty"`
 	Skills    []Skill    `json:"skills,omitempty"`
-	// Limits are sentences that say how much the receiver takes, and MaxRequestBytes is the largest
-	// body of one request, 0 where none is known. They inform people: the executor enforces them.
+	// Limits are sentences about the receiver's limits, and MaxRequestBytes is the largest body of
+	// one request, 0 if unknown. They inform people; the executor enforces them.
 	Limits          []string `json:"limits"`
 	MaxRequestBytes int      `json:"maxRequestBytes,omitempty"`
 	// Examples are complete invocations. Tests run each of them.

@@ -41,7 +41,7 @@ func compile(url string, raw json.RawMessage) (*jsonschema.Schema, error) {
 	c.Draft = jsonschema.Draft2020
 	c.AssertFormat = true
 	c.LoadURL = func(s string) (io.ReadCloser, error) {
-		return nil, fmt.Errorf("a schema must stand alone, it refers to %q", s)
+		return nil, fmt.Errorf("a schema must be self-contained, it refers to %q", s)
 	}
 	if err := c.AddResource(url, bytes.NewReader(raw)); err != nil {
 		return nil, fmt.Errorf("read schema: %w", err)
@@ -193,7 +193,7 @@ func (p *part) takeElements(url string) (err error) {
 func (p *part) judge(value json.RawMessage) (err error) {
 	defer func() {
 		if recover() != nil {
-			err = errors.New("must hold no number that is too large to be judged")
+			err = errors.New("must hold no number that is too large to validate")
 		}
 	}()
 	return p.compiled.Validate(p.decoder.Decode(value))

@@ -105,7 +105,7 @@ func (k keyword) sentence(fallback string) string {
 		}
 	}
 	if title := k.schema.Text("title"); title != "" {
-		return "must keep the rule: " + title
+		return "must follow the rule: " + title
 	}
 	return fallback
 }

@@ -9,25 +9,24 @@ import (
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
-// Alias is the input of segment_alias. Sends one alias call: what was recorded under
-// previousId belongs from now on to userId. The direction matters: userId is the id to keep,
-// previousId the one to leave behind.
+// Alias is the input of segment_alias. Sends one alias call: everything recorded under
+// previousId belongs to userId from now on. The direction matters: userId is the id to keep,
+// previousId the id to leave behind.
 //
 //   - Segment needs the id to keep.
 //   - Segment needs the id to join from.
 type Alias struct {
-	// Write key of the Segment source that the call is for. Leave it out where the host has
-	// configured one.
+	// Write key of the Segment source. Omit it if the host has configured one.
 	WriteKey tracking.WriteKey
-	// The id to keep, which the person is known by from now on.
+	// The id to keep. The person has it from now on.
 	UserID string
-	// The id the same person was known by until now, anonymous or a former user id.
+	// The id that the same person had until now: an anonymous id or an old user id.
 	PreviousID string
-	// Where and how it happened, with Segment's own keys, such as ip, locale, timezone,
-	// userAgent, page, campaign, device and app.
+	// Where and how it happened, in Segment's own keys, such as ip, locale, timezone, userAgent,
+	// page, campaign, device and app.
 	Context map[string]any
-	// When it happened, as ISO 8601. Without a zone it is taken as UTC. Leave it out for now;
-	// set it to import history.
+	// When it happened, in ISO 8601, UTC if it has no zone. Defaults to now; set it to import
+	// history.
 	Timestamp time.Time
 }
 
@@ -56,14 +55,14 @@ func (c Alias) Input() runtime.Map {
 }
 
 // Batch is the input of segment_batch. Sends a list of messages, each a track, identify,
-// page, screen, group or alias call with its type. Either all are sent or, where one is
-// faulty, none: the error names each faulty message by its place in the list. A list too
-// long or too large for one request is split, the messages of one user staying in order.
+// page, screen, group or alias call with its type. If any message is faulty, none is sent,
+// and the error names each faulty one by its position. A list too large for one request is
+// split, and the messages of one user stay in order.
 //
-// A message may have fields that its type does not know, as exports of Segment data do.
-// They are sent as they are, and the receipt says which. Only sentAt is replaced, because
-// the protocol needs the time of sending in it, and a writeKey inside a message is refused,
-// because it would send that message to another source.
+// A message may have fields that its type does not define, as exports of Segment data do.
+// They are sent unchanged, and the receipt lists them. Two fields are special: sentAt is
+// replaced with the time of sending, which the protocol needs, and a writeKey is refused,
+// because it would send the message to another source.
 //
 // The track event Segment Consent Preference Updated needs
 // context.consent.categoryPreferences, an object of booleans, in its own context or in that
@@ -76,14 +75,12 @@ func (c Alias) Input() runtime.Map {
 //   - An alias message needs userId and previousId.
 //   - A message of any type but alias needs userId or anonymousId.
 type Batch struct {
-	// Write key of the Segment source that the call is for. Leave it out where the host has
-	// configured one.
+	// Write key of the Segment source. Omit it if the host has configured one.
 	WriteKey tracking.WriteKey
-	// JSON array of messages, in order. Each is an object with its type, its ids, and the fields
-	// of that type.
+	// JSON array of messages, in order. Each is an object with a type, ids, and the fields of
+	// that type.
 	Batch []Message
-	// Context for every message of the batch. It is merged into each message's own, whose values
-	// win.
+	// Context of every message in the batch. A message's own values win.
 	Context map[string]any
 }
 
@@ -103,31 +100,29 @@ func (c Batch) Input() runtime.Map {
 	return m
 }
 
-// Group is the input of segment_group. Sends one group call: it ties a user or visitor to a
-// group and gives the traits of that group. A user may belong to several groups, one call
-// each.
+// Group is the input of segment_group. Sends one group call, which ties a user or visitor
+// to a group and sets the group's traits. A user may belong to several groups, with one call
+// for each.
 //
 //   - Segment needs the id of the group.
 //   - Segment needs userId or anonymousId.
 type Group struct {
-	// Write key of the Segment source that the call is for. Leave it out where the host has
-	// configured one.
+	// Write key of the Segment source. Omit it if the host has configured one.
 	WriteKey tracking.WriteKey
 	// Your own permanent id of the group, such as an account or organisation key.
 	GroupID string
-	// Your own permanent id of the user, such as a database key. An email address is a poor one,
-	// since it changes.
+	// Your own permanent id of the user, such as a database key. Do not use an email address:
+	// it changes.
 	UserID string
-	// Id of a visitor whom you cannot name yet. Needed where there is no userId; both may be
-	// given.
+	// Id of a visitor you do not know yet. Required without a userId; you may give both.
 	AnonymousID string
 	// What is known about the group, such as name, industry, employees or plan.
 	Traits map[string]any
-	// Where and how it happened, with Segment's own keys, such as ip, locale, timezone,
-	// userAgent, page, campaign, device and app.
+	// Where and how it happened, in Segment's own keys, such as ip, locale, timezone, userAgent,
+	// page, campaign, device and app.
 	Context map[string]any
-	// When it happened, as ISO 8601. Without a zone it is taken as UTC. Leave it out for now;
-	// set it to import history.
+	// When it happened, in ISO 8601, UTC if it has no zone. Defaults to now; set it to import
+	// history.
 	Timestamp time.Time
 }
 
@@ -161,28 +156,26 @@ func (c Group) Input() runtime.Map {
 	return m
 }
 
-// Identify is the input of segment_identify. Sends one identify call: it ties a user id,
-// an anonymous id or both to traits such as name, email or plan. Traits that are not named
-// keep the value they had.
+// Identify is the input of segment_identify. Sends one identify call, which ties a user id,
+// an anonymous id or both to traits such as name, email or plan. Traits that you omit keep
+// their value.
 //
 //   - Segment needs userId or anonymousId.
 type Identify struct {
-	// Write key of the Segment source that the call is for. Leave it out where the host has
-	// configured one.
+	// Write key of the Segment source. Omit it if the host has configured one.
 	WriteKey tracking.WriteKey
-	// Your own permanent id of the user, such as a database key. An email address is a poor one,
-	// since it changes.
+	// Your own permanent id of the user, such as a database key. Do not use an email address:
+	// it changes.
 	UserID string
-	// Id of a visitor whom you cannot name yet. Needed where there is no userId; both may be
-	// given.
+	// Id of a visitor you do not know yet. Required without a userId; you may give both.
 	AnonymousID string
 	// What is known about the user, such as name, email, plan or createdAt.
 	Traits map[string]any
-	// Where and how it happened, with Segment's own keys, such as ip, locale, timezone,
-	// userAgent, page, campaign, device and app.
+	// Where and how it happened, in Segment's own keys, such as ip, locale, timezone, userAgent,
+	// page, campaign, device and app.
 	Context map[string]any
-	// When it happened, as ISO 8601. Without a zone it is taken as UTC. Leave it out for now;
-	// set it to import history.
+	// When it happened, in ISO 8601, UTC if it has no zone. Defaults to now; set it to import
+	// history.
 	Timestamp time.Time
 }
 
@@ -214,30 +207,28 @@ func (c Identify) Input() runtime.Map {
 }
 
 // Page is the input of segment_page. Sends one page call: who saw which page, with
-// properties of that view. Segment lists it among a source's events as Page Viewed.
+// properties of the view. Segment lists it in the source's events as Page Viewed.
 //
 //   - Segment needs userId or anonymousId.
 type Page struct {
-	// Write key of the Segment source that the call is for. Leave it out where the host has
-	// configured one.
+	// Write key of the Segment source. Omit it if the host has configured one.
 	WriteKey tracking.WriteKey
-	// Your own permanent id of the user, such as a database key. An email address is a poor one,
-	// since it changes.
+	// Your own permanent id of the user, such as a database key. Do not use an email address:
+	// it changes.
 	UserID string
-	// Id of a visitor whom you cannot name yet. Needed where there is no userId; both may be
-	// given.
+	// Id of a visitor you do not know yet. Required without a userId; you may give both.
 	AnonymousID string
-	// What the page is called, such as Product Detail.
+	// Name of the page, such as Product Detail.
 	Name string
-	// What kind of page it is, such as Store.
+	// Category of the page, such as Store.
 	Category string
-	// What is worth knowing about the view, such as url, path, title, referrer and search.
+	// Details of the view, such as url, path, title, referrer and search.
 	Properties map[string]any
-	// Where and how it happened, with Segment's own keys, such as ip, locale, timezone,
-	// userAgent, page, campaign, device and app.
+	// Where and how it happened, in Segment's own keys, such as ip, locale, timezone, userAgent,
+	// page, campaign, device and app.
 	Context map[string]any
-	// When it happened, as ISO 8601. Without a zone it is taken as UTC. Leave it out for now;
-	// set it to import history.
+	// When it happened, in ISO 8601, UTC if it has no zone. Defaults to now; set it to import
+	// history.
 	Timestamp time.Time
 }
 
@@ -275,31 +266,28 @@ func (c Page) Input() runtime.Map {
 }
 
 // Screen is the input of segment_screen. Sends one screen call: who saw which screen,
-// with properties of that view. Segment lists it among a source's events as Screen Viewed.
+// with properties of the view. Segment lists it in the source's events as Screen Viewed.
 //
 //   - Segment needs userId or anonymousId.
 type Screen struct {
-	// Write key of the Segment source that the call is for. Leave it out where the host has
-	// configured one.
+	// Write key of the Segment source. Omit it if the host has configured one.
 	WriteKey tracking.WriteKey
-	// Your own permanent id of the user, such as a database key. An email address is a poor one,
-	// since it changes.
+	// Your own permanent id of the user, such as a database key. Do not use an email address:
+	// it changes.
 	UserID string
-	// Id of a visitor whom you cannot name yet. Needed where there is no userId; both may be
-	// given.
+	// Id of a visitor you do not know yet. Required without a userId; you may give both.
 	AnonymousID string
-	// What the screen is called, such as Order Summary.
+	// Name of the screen, such as Order Summary.
 	Name string
-	// What kind of screen it is, such as Checkout.
+	// Category of the screen, such as Checkout.
 	Category string
-	// What is worth knowing about the view, such as the variant shown or where it was opened
-	// from.
+	// Details of the view, such as the variant shown or where it was opened from.
 	Properties map[string]any
-	// Where and how it happened, with Segment's own keys, such as ip, locale, timezone,
-	// userAgent, page, campaign, device and app.
+	// Where and how it happened, in Segment's own keys, such as ip, locale, timezone, userAgent,
+	// page, campaign, device and app.
 	Context map[string]any
-	// When it happened, as ISO 8601. Without a zone it is taken as UTC. Leave it out for now;
-	// set it to import history.
+	// When it happened, in ISO 8601, UTC if it has no zone. Defaults to now; set it to import
+	// history.
 	Timestamp time.Time
 }
 
@@ -344,29 +332,26 @@ func (c Screen) Input() runtime.Map {
 //   - Segment needs userId or anonymousId.
 //   - The event Segment Consent Preference Updated needs context.consent.categoryPreferences, an object of booleans.
 type Track struct {
-	// Write key of the Segment source that the call is for. Leave it out where the host has
-	// configured one.
+	// Write key of the Segment source. Omit it if the host has configured one.
 	WriteKey tracking.WriteKey
-	// What happened, as an object and a past-tense verb in title case. Keep values out of it and
-	// put them into properties.
+	// What happened: an object and a past-tense verb in title case. Put values into properties,
+	// not into the name.
 	Event string
-	// Your own permanent id of the user, such as a database key. An email address is a poor one,
-	// since it changes.
+	// Your own permanent id of the user, such as a database key. Do not use an email address:
+	// it changes.
 	UserID string
-	// Id of a visitor whom you cannot name yet. Needed where there is no userId; both may be
-	// given.
+	// Id of a visitor you do not know yet. Required without a userId; you may give both.
 	AnonymousID string
-	// What is worth knowing about the event, such as revenue, currency or the products of an
-	// order.
+	// Details of the event, such as revenue, currency or the products of an order.
 	Properties map[string]any
-	// Where and how it happened, with Segment's own keys, such as ip, locale, timezone,
-	// userAgent, page, campaign, device and app.
+	// Where and how it happened, in Segment's own keys, such as ip, locale, timezone, userAgent,
+	// page, campaign, device and app.
 	Context map[string]any
-	// When it happened, as ISO 8601. Without a zone it is taken as UTC. Leave it out for now;
-	// set it to import history.
+	// When it happened, in ISO 8601, UTC if it has no zone. Defaults to now; set it to import
+	// history.
 	Timestamp time.Time
-	// Which destinations get it, by their exact names. All is the default for those not named;
-	// a value is true, false or an object of options.
+	// Which destinations get it, by exact name. All is the default for the others. Values are
+	// true, false or an object of options.
 	Integrations map[string]any
 }
 

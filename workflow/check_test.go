@@ -46,7 +46,7 @@ nodes:
 		`f.yaml:12:99: <each.event> leads nowhere; <each> has results`,
 		`f.yaml:14:17: <i.nope> leads nowhere; <i> has y`,
 		`f.yaml:16:54: segment_track event must not be empty: ""`,
-		`f.yaml:16:70: segment_track properties must hold valid JSON where it is a text: it ends too early, after byte 5`,
+		`f.yaml:16:70: segment_track properties must be valid JSON if it is text: it ends too early, after byte 5`,
 	}, faultsOf(t, err))
 }
 

@@ -116,7 +116,7 @@ func TestHostileFiles(t *testing.T) {
 		{"a key that is a list", "name: x\n? [1]\n: 2", "f.yaml:2:3: a key must be plain text"},
 		{
 			"no JSON", "name: x\nnodes: {a: {with: {x: .inf, y: 0x1F}}}",
-			"f.yaml:2:23: must be a value that JSON has: .inf",
+			"f.yaml:2:23: must be a JSON value: .inf",
 		},
 		{"odd text", "name: x\nnodes: {\"a\\u202Eb\": {}}", `f.yaml:2:21: a\u202eb cannot be an id`},
 		{"an alias bomb", "name: x\na: &a [x,x,x,x,x,x,x,x,x]\n" + aliases, "anchors and aliases are not allowed"},

@@ -217,7 +217,7 @@ func testInvocationID(t *testing.T, f fork) {
 		track(nil),
 	}, s.environment()...)
 	for i, says := range []string{
-		"", "", "", "has been used for another input; nothing was sent",
+		"", "", "", "was used for another input; nothing was sent",
 		"nothing was sent: invocationId must be resolved before the call: {{ORDER}}",
 		"nothing was sent: invocationId must be resolved before the call: <start.order>", "", "",
 	} {

@@ -117,7 +117,7 @@ func (f *File) value(n *yaml.Node, at string, depth int) json.RawMessage {
 	case (tag == "!!int" || tag == "!!float") && json.Valid([]byte(n.Value)):
 		return json.RawMessage(n.Value)
 	}
-	f.fault(at, "must be a value that JSON has: %s", text.Clip(n.Value, 80)) // such as .inf or 0x1F
+	f.fault(at, "must be a JSON value: %s", text.Clip(n.Value, 80)) // such as .inf or 0x1F
 	return null
 }
 

@@ -17,7 +17,7 @@ func ExampleRead() {
 	fmt.Println(file.Value("/items/0/price")) // is not there: what should hold it
 	// Output:
 	// {"total":42.50,"items":[{"sku":"a-1","count":null}]}
-	// 3 /items/0/count must be a value that JSON has: .inf
+	// 3 /items/0/count must be a JSON value: .inf
 	// 3 3
 	// 2 1
 	// 3 5

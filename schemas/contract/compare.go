@@ -14,15 +14,15 @@ import (
 	"github.com/aacflow/segment-blocks/schemas"
 )
 
-// comparison collects how the schema of an input or output has changed. Where it cannot tell
-// whether a keyword now takes more or less, it says that the change breaks callers.
+// comparison collects the changes of an input or output schema. If it cannot tell whether a keyword
+// now allows more or less, it reports a breaking change.
 type comparison struct {
 	part    string
 	changes []Change
 }
 
-// object is a schema that is neither true nor false. Contracts are decoded, unlike inputs: keywords
-// are compared by value, and the order and digits of a file mean nothing here.
+// object is a schema other than true and false. Unlike inputs, contracts are decoded: keywords are
+// compared by value, and order and digits do not matter.
 type object = map[string]any
 
 func decode(schema json.RawMessage) any {
@@ -39,13 +39,13 @@ func (c *comparison) add(breaking bool, at, message string) {
 	c.changes = append(c.changes, Change{breaking, c.part, at, message})
 }
 
-// narrower adds a change after which fewer values are valid, wider one after which more are. An
-// input that takes less refuses what callers send today. An output that may hold more can hand them
-// a value that their code has never seen.
+// narrower adds a change that makes fewer values valid, wider one that makes more values valid. A
+// narrower input refuses what callers send today. A wider output can return a value that their code
+// has never seen.
 func (c *comparison) narrower(at, message string) { c.add(c.part == "input", at, message) }
 func (c *comparison) wider(at, message string)    { c.add(c.part == "output", at, message) }
 
-// schema compares what a schema says of the value at a place.
+// schema compares two schemas of the value at a path.
 func (c *comparison) schema(at string, before, after any) {
 	old, oldTakes := open(before)
 	now, nowTakes := open(after)
@@ -69,7 +69,7 @@ func (c *comparison) schema(at string, before, after any) {
 	}
 }
 
-// open returns a schema as an object, and whether it takes any value at all.
+// open returns a schema as an object, and whether it accepts any value at all.
 func open(schema any) (s object, takes bool) {
 	if s, ok := schema.(object); ok {
 		return s, true
@@ -77,8 +77,8 @@ func open(schema any) (s object, takes bool) {
 	return object{}, schema != false
 }
 
-// looksElsewhere reports whether a schema has a keyword whose sense depends on other keywords
-// beside it in a way that is not followed here.
+// looksElsewhere reports whether a schema has a keyword whose meaning depends on its neighbours in
+// a way that is not modelled here.
 func looksElsewhere(s object) bool {
 	for _, keyword := range []string{
 		"$ref", "patternProperties", "prefixItems", "unevaluatedItems", "unevaluatedProperties",
@@ -90,7 +90,7 @@ func looksElsewhere(s object) bool {
 	return false
 }
 
-// otherwise returns the schema under a keyword, which takes everything where it is not given.
+// otherwise returns the schema under a keyword, or one that accepts everything.
 func otherwise(s object, keyword string) any {
 	if inner, ok := s[keyword]; ok {
 		return inner
@@ -103,14 +103,14 @@ func list(v any) []any {
 	return l
 }
 
-// lacking returns the elements of a list that another lacks.
+// lacking returns the elements of one list that are not in the other.
 func lacking[T any](from, other []T) []T {
 	return slices.DeleteFunc(slices.Clone(from), func(v T) bool {
 		return slices.ContainsFunc(other, func(o T) bool { return reflect.DeepEqual(v, o) })
 	})
 }
 
-// kinds compares types. Where number is allowed integer is too, so that it does not count as new.
+// kinds compares types. number includes integer, so adding integer beside it is no change.
 func (c *comparison) kinds(at string, before, after object) {
 	kinds := func(s object) []any {
 		l := list(s["type"])
@@ -125,7 +125,7 @@ func (c *comparison) kinds(at string, before, after object) {
 	c.set(at, "type", kinds(before), kinds(after))
 }
 
-// values compares const and enum, which say the same of a single value.
+// values compares const and enum, which are equivalent for a single value.
 func (c *comparison) values(at string, before, after object) {
 	values := func(s object) []any {
 		if one, ok := s["const"]; ok {
@@ -136,7 +136,7 @@ func (c *comparison) values(at string, before, after object) {
 	c.set(at, "value", values(before), values(after))
 }
 
-// set compares lists of what is allowed. None at all allows everything.
+// set compares lists of allowed values. No list allows everything.
 func (c *comparison) set(at, what string, before, after []any) {
 	switch {
 	case len(before) == 0 && len(after) == 0:
@@ -154,7 +154,7 @@ func (c *comparison) set(at, what string, before, after []any) {
 	}
 }
 
-// required compares what must be there. The place is the member's, where a person looks for it.
+// required compares required members. The path is the member's, where a person looks for it.
 func (c *comparison) required(at string, before, after object) {
 	for _, name := range lacking(list(after["required"]), list(before["required"])) {
 		c.narrower(rawjson.Pointer(at, fmt.Sprint(name)), "required now")
@@ -164,7 +164,7 @@ func (c *comparison) required(at string, before, after object) {
 	}
 }
 
-// choices compares rules, all of which hold, and branches, one of which does.
+// choices compares rules, which must all hold, and branches, of which one must hold.
 func (c *comparison) choices(at string, before, after object) {
 	for _, rule := range lacking(list(after["allOf"]), list(before["allOf"])) {
 		c.narrower(at, "new rule: "+text(rule))
@@ -175,8 +175,8 @@ func (c *comparison) choices(at string, before, after object) {
 	c.set(at, "choice", list(before["anyOf"]), list(after["anyOf"]))
 }
 
-// members compares the members of an object. One that is gone breaks whoever gives or reads it,
-// even where the object takes any member.
+// members compares the members of an object. A removed member breaks callers that give or read it,
+// even if the object accepts any member.
 func (c *comparison) members(at string, before, after object) {
 	olds, _ := before["properties"].(object)
 	news, _ := after["properties"].(object)
@@ -203,8 +203,8 @@ func (c *comparison) members(at string, before, after object) {
 	c.schema(at+"/…", others, otherwise(after, "additionalProperties"))
 }
 
-// codes compares the codes of the keywords that are in both schemas. Callers match against codes,
-// so another code breaks them even where the same values are refused.
+// codes compares the codes of keywords that are in both schemas. Callers match on codes, so another
+// code breaks them even if the same values are refused.
 func (c *comparison) codes(at string, before, after object) {
 	code := func(s object, keyword string) any {
 		if codes, ok := s["x-codes"].(object); ok && codes[keyword] != nil {

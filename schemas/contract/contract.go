@@ -1,5 +1,5 @@
-// Package contract compares what a block promises its callers with what it promised before, and
-// says which version the difference needs.
+// Package contract compares a block's promises to its callers with its earlier promises, and says
+// which version the difference needs.
 //
 //	diff := contract.Compare(contract.Of(before), contract.Of(after))
 //	if !diff.Versioned { … } // diff.Changes say why diff.Needs is the least version
@@ -24,10 +24,10 @@ import (
 type Contract struct {
 	ID      string `json:"id"`
 	Version string `json:"version"`
-	// InputSchema and OutputSchema are those of the manifest, without what is only for people.
+	// InputSchema and OutputSchema are the manifest's schemas, without annotations for people.
 	InputSchema  json.RawMessage `json:"inputSchema"`
 	OutputSchema json.RawMessage `json:"outputSchema"`
-	// Codes are those of the violations that the manifest names, sorted.
+	// Codes are the violation codes that the manifest names, sorted.
 	Codes []string `json:"codes"`
 }
 
@@ -36,8 +36,8 @@ func Of(m *schemas.Manifest) Contract {
 	return New(m.ID, m.Version, m.Input.JSON(), m.Output.JSON(), m.Refused)
 }
 
-// New returns a contract of the parts of a manifest, such as a catalog lists them. The schemas must
-// be JSON.
+// New returns a contract from the parts of a manifest, as a catalog lists them. The schemas must be
+// JSON.
 func New(id, version string, input, output json.RawMessage, refused []schemas.Refusal) Contract {
 	codes := map[string]bool{}
 	rawjson.Texts(input, func(pointer, text string) bool {
@@ -62,7 +62,7 @@ func wordless(schema json.RawMessage) json.RawMessage {
 
 // Change is one difference between two contracts of a block.
 type Change struct {
-	// Breaking is true where a caller that the old contract served may fail with the new one.
+	// Breaking reports whether a caller of the old contract may fail with the new one.
 	Breaking bool `json:"breaking"`
 	// Part is block, input, output or codes.
 	Part string `json:"part"`
@@ -71,27 +71,27 @@ type Change struct {
 	Message string `json:"message"`
 }
 
-// Diff is what has become of a block.
+// Diff is the difference between two contracts of a block.
 type Diff struct {
 	Block string `json:"block"`
-	// Before and After are the versions, "" where there was, or is, no such block.
+	// Before and After are the versions, "" if the block did not or does not exist.
 	Before string `json:"before"`
 	After  string `json:"after"`
-	// Needs is the least version that the changes allow, "" where the block is gone.
+	// Needs is the lowest version that the changes allow, "" if the block is gone.
 	Needs string `json:"needs"`
 	// Versioned reports whether After is that version or a later one.
 	Versioned bool     `json:"versioned"`
 	Changes   []Change `json:"changes"`
 }
 
-// Breaking reports whether one of the changes is.
+// Breaking reports whether any change is breaking.
 func (d Diff) Breaking() bool {
 	return slices.ContainsFunc(d.Changes, func(c Change) bool { return c.Breaking })
 }
 
-// Compare returns what has become of a block. An input breaks callers where it takes less than
-// before, an output where it may hold more values than before or lacks a member, and a code where
-// it is gone. A new member of an output breaks nobody: callers pass over what they do not know.
+// Compare compares two contracts of a block. An input breaks callers if it accepts less than
+// before, an output if it may hold more values than before or lacks a member, and a code if it is
+// gone. A new output member breaks nobody: callers ignore unknown members.
 func Compare(before, after Contract) Diff {
 	d := Diff{Block: before.ID, Before: before.Version, After: after.Version, Changes: []Change{}}
 	for _, part := range []struct {
@@ -113,9 +113,9 @@ func Compare(before, after Contract) Diff {
 	return d
 }
 
-// CompareAll compares the blocks of two catalogs, sorted by id. Of several major versions of a
-// block each is compared with the same one before, and a new one with the newest before. No version
-// allows a block to go, or one of the major versions that callers could name.
+// CompareAll compares the blocks of two catalogs, sorted by id. Each major version of a block is
+// compared with the same earlier one, and a new major version with the newest earlier one. No
+// version number permits removing a block, or a major version that callers could name.
 func CompareAll(before, after []Contract) []Diff {
 	olds, nows, count := majors(before), majors(after), map[string]int{}
 	diffs := []Diff{}
@@ -136,7 +136,7 @@ func CompareAll(before, after []Contract) []Diff {
 	}
 	for _, old := range olds {
 		kept := slices.ContainsFunc(nows, func(c Contract) bool {
-			return sameMajor(c, old) || c.ID == old.ID && count[old.ID] == 1 // its successor has been compared with it
+			return sameMajor(c, old) || c.ID == old.ID && count[old.ID] == 1 // already compared with its successor
 		})
 		if !kept {
 			gone := []Change{{true, "block", "", "block gone"}}
@@ -164,8 +164,8 @@ func sameMajor(a, b Contract) bool {
 	return a.ID == b.ID && schemas.VersionNumbers(a.Version)[0] == schemas.VersionNumbers(b.Version)[0]
 }
 
-// next returns the least version for what has changed since another. Nothing asks for a new patch
-// version: what changes then is words, which no contract has.
+// next returns the lowest version for the changes since another. Nothing needs a new patch version:
+// that would only change words, which a contract does not have.
 func next(version string, changed, breaking bool) string {
 	v := schemas.VersionNumbers(version)
 	switch {

@@ -324,7 +324,7 @@ func TestPanicsStayInside(t *testing.T) {
 			if err != nil {
 				panics.Add(1)
 				require.EqualError(t, err,
-					"whether it was accepted is not known: sending panicked: the transport is broken")
+					"it may have been accepted: sending panicked: the transport is broken")
 				require.Equal(t, tracking.Unconfirmed, report.Messages[0].Status)
 				return
 			}

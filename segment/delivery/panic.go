@@ -26,5 +26,5 @@ func caught(logger *slog.Logger, source tracking.Source, then func(error)) {
 		stack = other.Stack() // that of another goroutine
 	}
 	logger.Error("delivery panicked", "panic", text, "stack", string(stack))
-	then(fmt.Errorf("whether it was accepted is not known: sending panicked: %s", text))
+	then(fmt.Errorf("it may have been accepted: sending panicked: %s", text))
 }

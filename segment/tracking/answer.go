@@ -17,9 +17,9 @@ var (
 	errBroken  = errors.New("the answer is not valid JSON")
 )
 
-// judge says what an answer to a request of so many messages means. Segment's libraries retry two
-// statuses more than package retry does: 410, and 460, with which a load balancer says that the
-// client went before the answer came.
+// judge says what an answer to a request means. Like Segment's libraries, it retries two statuses
+// more than package retry: 410, and 460, which a load balancer sends when the client left before
+// the answer.
 func judge(a *retry.Answer, messages int) retry.Decision {
 	decision := retry.Judge(a)
 	switch {
@@ -31,8 +31,8 @@ func judge(a *retry.Answer, messages int) retry.Decision {
 	return decision
 }
 
-// judgeBody judges an answer with a 2xx status. Only what is understood is an acceptance.
-// docs/errors.md has these rules as a table; keep the two alike.
+// judgeBody judges a 2xx answer. Only an answer that is understood is an acceptance. docs/errors.md
+// has these rules as a table; keep both in step.
 func judgeBody(a *retry.Answer, messages int) retry.Decision {
 	body := bytes.TrimSpace(a.Body)
 	j := judgement{}
@@ -55,7 +55,7 @@ func judgeBody(a *retry.Answer, messages int) retry.Decision {
 	return j.decision(messages)
 }
 
-// maxAnswerDepth is how deep outcomes may be wrapped:
+// maxAnswerDepth is how deep outcomes may be nested:
 // {"response":{"results":[{"result":{"status":400}}]}}.
 const maxAnswerDepth = 6
 
@@ -100,7 +100,7 @@ func (j *judgement) value(raw json.RawMessage, depth int) {
 	}
 }
 
-// element judges what may be the outcome of one message.
+// element judges a value that may be the outcome of one message.
 func (j *judgement) element(raw json.RawMessage, depth int) {
 	var one judgement
 	one.value(raw, depth)
@@ -144,7 +144,7 @@ func (j *judgement) member(name string, raw json.RawMessage, depth int) {
 	}
 }
 
-// word judges a scalar: a flag, a status, or an answer that is only that.
+// word judges a scalar: a flag, a status, or a whole answer.
 func (j *judgement) word(raw []byte) {
 	said := string(raw)
 	if text, ok := rawjson.Text(raw); ok {
@@ -173,7 +173,7 @@ func (j *judgement) word(raw []byte) {
 	}
 }
 
-// empty tells whether a member that lists or counts failures has none.
+// empty reports whether a member that lists or counts failures has none.
 func empty(raw json.RawMessage) bool {
 	switch string(bytes.Join(bytes.Fields(raw), nil)) {
 	case "null", "false", "0", `""`, "[]", "{}", `"0"`, `"false"`, `"none"`:

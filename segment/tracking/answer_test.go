@@ -204,7 +204,7 @@ func TestEchoedKeyIsNotShown(t *testing.T) {
 			r := newReceiver(t,
 				reply{status: 400, body: "no: " + body, header: map[string]string{"Location": "/" + url.PathEscape(echo)}})
 			_, e := send(t, t.Context(), r, r.source())
-			require.Equal(t, "(not shown, as it holds the write key)", cause(t, e).Text, name)
+			require.Equal(t, "(not shown: it holds the write key)", cause(t, e).Text, name)
 			r = newReceiver(t, reply{status: 302, body: body, header: map[string]string{"Location": "/" + url.PathEscape(echo)}})
 			_, e = send(t, t.Context(), r, r.source())
 			require.Contains(t, e.Error(), `redirects are not followed: "(not shown`, name)

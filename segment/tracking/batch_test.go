@@ -75,7 +75,7 @@ func TestBadMessagesSendNothing(t *testing.T) {
 	require.False(t, e.Code.Retryable())
 	require.Empty(t, r.requests())
 	require.Equal(t, map[tracking.Status]int{tracking.Unsent: 5}, statuses(report))
-	require.Equal(t, "nothing was sent, 3 of 5 messages cannot be: message 1: /event must be a string: 5; "+
+	require.Equal(t, "nothing was sent, 3 of 5 messages are not valid: message 1: /event must be a string: 5; "+
 		"message 3: /previousId must be given: the id that the person had before; "+
 		"message 4: message is 40,217 bytes, 32,000 are allowed", err.Error())
 

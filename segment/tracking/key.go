@@ -12,11 +12,11 @@ import (
 	"strings"
 )
 
-// WriteKey is the credential of a source. It never prints itself: whatever formats, logs or
-// marshals it gets its [WriteKey.Fingerprint]. The key itself takes a conversion, string(key).
+// WriteKey is the credential of a source. It never prints itself: formatting, logging or
+// marshalling it gives its [WriteKey.Fingerprint]. To get the key, convert it: string(key).
 type WriteKey string
 
-// Fingerprint names the key without giving it away: "key:" and the first 8 hex digits of its
+// Fingerprint identifies the key without revealing it: "key:" and the first 8 hex digits of its
 // SHA-256, or "key:none".
 func (k WriteKey) Fingerprint() string {
 	if k == "" {
@@ -32,11 +32,11 @@ func (k WriteKey) String() string { return k.Fingerprint() }
 // GoString returns the fingerprint, for %#v.
 func (k WriteKey) GoString() string { return k.Fingerprint() }
 
-// Format writes the fingerprint whatever the verb, since %x and %d would otherwise reach the key's
+// Format writes the fingerprint for every verb, because %x and %d would otherwise reach the key's
 // bytes.
 func (k WriteKey) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, k.Fingerprint()) }
 
-// MarshalText returns the fingerprint, which is what JSON and YAML then hold.
+// MarshalText returns the fingerprint, for JSON and YAML.
 func (k WriteKey) MarshalText() ([]byte, error) { return []byte(k.Fingerprint()), nil }
 
 // LogValue returns the fingerprint.
@@ -47,8 +47,8 @@ func (k WriteKey) LooksLikeSegments() bool {
 	return len(k) == 32 && strings.IndexFunc(string(k), func(r rune) bool { return alphanumeric(r) < 0 }) < 0
 }
 
-// authorization is the header value that carries the key: Basic, with an empty password. The key
-// goes nowhere else. Segment takes it in the body too, but bodies end up in previews, dumps and
+// authorization is the header value with the key: Basic, with an empty password. The key goes
+// nowhere else. Segment also accepts it in the body, but bodies end up in previews, dumps and
 // captures, and every compatible receiver reads the header.
 func (k WriteKey) authorization() string {
 	pair := append(append(make([]byte, 0, 64), k...), ':')
@@ -57,7 +57,7 @@ func (k WriteKey) authorization() string {
 
 const basic = "Basic "
 
-// secrets lists the forms in which the key could turn up in a text, the longest first.
+// secrets lists the forms of the key that may appear in a text, longest first.
 func (k WriteKey) secrets() []string {
 	if k == "" {
 		return nil
@@ -65,15 +65,15 @@ func (k WriteKey) secrets() []string {
 	return []string{strings.TrimPrefix(k.authorization(), basic), base64.StdEncoding.EncodeToString([]byte(k)), string(k)}
 }
 
-// minKeyLength is the length of the shortest key that is accepted. Removing a shorter one would
-// damage texts that merely contain the same letters.
+// minKeyLength is the shortest accepted length. Removing a shorter key would damage texts that
+// contain the same letters by chance.
 const minKeyLength = 8
 
-// notShown stands for a text that holds the key in a form that cannot be cut out.
-const notShown = "(not shown, as it holds the write key)"
+// notShown replaces a text that holds the key in a form that cannot be cut out.
+const notShown = "(not shown: it holds the write key)"
 
-// scrub returns a text that may be shown. The key is replaced by its fingerprint; a text that holds
-// it in disguise, such as percent-encoded or broken over lines, is not shown at all.
+// scrub returns a text that is safe to show. It replaces the key with its fingerprint. A text that
+// holds the key in disguise, such as percent-encoded or broken over lines, is not shown at all.
 func (k WriteKey) scrub(text string) string {
 	for _, secret := range k.secrets() {
 		text = strings.ReplaceAll(text, secret, k.Fingerprint())
@@ -84,8 +84,8 @@ func (k WriteKey) scrub(text string) string {
 	return text
 }
 
-// disguisedIn tells whether a text holds the key in whatever case, between whatever punctuation and
-// white space, with escapes of URLs, JSON, HTML or mail, in base64, or in hex.
+// disguisedIn reports whether a text holds the key in any case, with any punctuation and white
+// space between, with escapes of URLs, JSON, HTML or mail, in base64, or in hex.
 func (k WriteKey) disguisedIn(text string) bool {
 	if len(lettersAndDigits(string(k))) < minKeyLength {
 		return false
@@ -129,7 +129,7 @@ func alphanumeric(r rune) rune {
 	return -1
 }
 
-// unescape decodes %41, =41, \x41, \u0041 and &#65;, and makes spaces of \n and its like.
+// unescape decodes %41, =41, \x41, \u0041 and &#65;, and turns \n and the like into spaces.
 func unescape(text string) string {
 	var b strings.Builder
 	for i := 0; i < len(text); i++ {

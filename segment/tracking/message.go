@@ -23,24 +23,24 @@ const (
 	Alias    Type = "alias"
 )
 
-// Types lists the message types, sorted. A batch takes every one of them.
+// Types lists the message types, sorted. A batch may contain all of them.
 func Types() []Type { return []Type{Alias, Group, Identify, Page, Screen, Track} }
 
-// Path returns where a message of this type is posted when it goes alone, below [Source.URL].
+// Path returns the path for a single message of this type, below [Source.URL].
 func (t Type) Path() string { return "/v1/" + string(t) }
 
 // Valid reports whether Segment knows t.
 func (t Type) Valid() bool { return slices.Contains(Types(), t) }
 
-// BatchPath is where batches are posted, below [Source.URL].
+// BatchPath is the path for batches, below [Source.URL].
 const BatchPath = "/v1/batch"
 
-// Limits of the API. Segment writes "32KB" and "500KB" without saying whether its K is 1000 or
-// 1024, and counts the whole request; these are the safe readings that its own libraries use. All
-// are checked on the bytes that are sent.
+// Limits of the API. Segment documents "32KB" and "500KB" without saying whether K is 1000 or 1024,
+// and counts the whole request; these are the safe readings that its own libraries use. They apply
+// to the bytes as sent.
 const (
-	// MaxMessageBytes is the largest message, in bytes: an item of a batch as it stands in the
-	// body, or the body of a message that goes alone.
+	// MaxMessageBytes is the largest message, in bytes: an item of a batch in the body, or the body
+	// of a single message.
 	MaxMessageBytes = 32_000
 	// MaxBodyBytes is the largest body of a batch, in bytes, everything included.
 	MaxBodyBytes = 475_000
@@ -57,13 +57,13 @@ type Message struct {
 	fields rawjson.Object
 }
 
-// NewMessage makes a message of type t from the fields of Segment's spec (userId, event,
-// properties, context, …). With t empty the type is that of the field "type", as in an item of a
+// NewMessage returns a message of type t with the fields of Segment's spec (userId, event,
+// properties, context, …). If t is empty, the field "type" gives the type, as in an item of a
 // batch.
 //
-// The values must come out of [rawjson.ParseObject] or [rawjson.Encode], which check their
-// syntax; they are sent exactly as they are written, and must not change until the call that sends
-// them returns. Whether Segment takes them is checked there, for all messages at once.
+// The values must come from [rawjson.ParseObject] or [rawjson.Encode], which check their syntax.
+// They are sent exactly as written, and must not change until the sending call returns. That call
+// also checks whether Segment accepts them, for all messages at once.
 func NewMessage(t Type, fields rawjson.Object) Message {
 	if t == "" {
 		t = typeIn(fields)
@@ -71,7 +71,7 @@ func NewMessage(t Type, fields rawjson.Object) Message {
 	return Message{typ: t, fields: fields}
 }
 
-// typeIn returns the type that fields name, known or not, and "" where they name none.
+// typeIn returns the type in the fields, known or not, or "".
 func typeIn(fields rawjson.Object) Type {
 	raw, _ := fields.Get("type")
 	raw = unescaped(raw)
@@ -84,8 +84,8 @@ func typeIn(fields rawjson.Object) Type {
 	return Type(text)
 }
 
-// unescaped returns a JSON string in the one spelling that has no needless escapes, mostly without
-// a copy.
+// unescaped returns a JSON string in its canonical form, without needless escapes, and mostly
+// without a copy.
 func unescaped(value json.RawMessage) json.RawMessage {
 	if bytes.IndexByte(value, '\\') < 0 {
 		return value
@@ -94,7 +94,7 @@ func unescaped(value json.RawMessage) json.RawMessage {
 	return rawjson.Quote(text)
 }
 
-// says tells whether an unescaped value is a JSON string of this text.
+// says reports whether an unescaped value is a JSON string of this text.
 func says(value json.RawMessage, text string) bool {
 	return len(value) == len(text)+2 && value[0] == '"' && string(value[1:len(value)-1]) == text
 }
@@ -102,11 +102,11 @@ func says(value json.RawMessage, text string) bool {
 // Type returns the message's type, which may be one that Segment does not know.
 func (m Message) Type() Type { return m.typ }
 
-// Fields returns the fields that the message was made from. They must not be changed.
+// Fields returns the message's fields. Do not change them.
 func (m Message) Fields() rawjson.Object { return m.fields }
 
-// appendUserIDs appends the ids by which a message of these fields names a user. A user's userId
-// may be another message's previousId, so they are all of one kind.
+// appendUserIDs appends the ids of the user in these fields. A user's userId may be another
+// message's previousId, so all ids share one namespace.
 func appendUserIDs(ids [][]byte, fields rawjson.Object) [][]byte {
 	for _, f := range fields {
 		switch f.Name {
@@ -121,7 +121,7 @@ func appendUserIDs(ids [][]byte, fields rawjson.Object) [][]byte {
 	return ids
 }
 
-// role is what a field means in a message of a certain type.
+// role is the meaning of a field in a message of a certain type.
 type role uint8
 
 const (
@@ -143,7 +143,7 @@ const (
 	roleWriteKey
 )
 
-// Has reports whether messages of type t have a field of this name, as all have userId.
+// Has reports whether messages of type t have a field of this name.
 func (t Type) Has(field string) bool {
 	r := t.role(field)
 	return r != roleUnknown && r != roleServer
@@ -196,8 +196,8 @@ func roleIf(known bool, r role) role {
 	return roleUnknown
 }
 
-// absent tells whether a field of this role counts as not given. Forms and templates leave "" and
-// null behind where a person left a field empty; Segment would discard the message for it.
+// absent reports whether a field of this role counts as absent. Forms and templates leave "" and
+// null where a person left a field empty; Segment would discard such a message.
 func (r role) absent(value json.RawMessage, kind rawjson.Kind) bool {
 	switch {
 	case r.isID(), r == roleEvent, r == roleText, r == roleMessageID, r == roleTimestamp:
@@ -208,7 +208,7 @@ func (r role) absent(value json.RawMessage, kind rawjson.Kind) bool {
 	return false
 }
 
-// checkField returns the code and text of what is wrong with a field that is there, or nothing.
+// checkField returns the code and text of a field's fault, or nothing.
 func (r role) checkField(name string, value json.RawMessage, kind rawjson.Kind) (code, text string) {
 	isText := kind == rawjson.StringKind
 	switch {
@@ -232,8 +232,8 @@ func (r role) checkField(name string, value json.RawMessage, kind rawjson.Kind) 
 	return "", ""
 }
 
-// isPlaceholder tells whether an id is what a missing value turns into where a host, a template or
-// a script writes it as text.
+// isPlaceholder reports whether an id is the text that a host, a template or a script writes for a
+// missing value.
 func (r role) isPlaceholder(id json.RawMessage) bool {
 	if !r.isID() && r != roleMessageID {
 		return false
@@ -245,14 +245,14 @@ func (r role) isPlaceholder(id json.RawMessage) bool {
 	return false
 }
 
-// roles is a set of them.
+// roles is a set of roles.
 type roles uint32
 
 func (s *roles) add(r role) { *s |= 1 << r }
 
 func (s roles) has(r role) bool { return s&(1<<r) != 0 }
 
-// missing reports what Segment needs and a message with fields of these roles lacks.
+// missing reports the fields that Segment needs and a message with these roles lacks.
 func (s roles) missing(t Type, refuse func(path, code, text string, value json.RawMessage)) {
 	if t == Alias {
 		if !s.has(roleUserID) {
@@ -274,8 +274,8 @@ func (s roles) missing(t Type, refuse func(path, code, text string, value json.R
 	}
 }
 
-// checkConsent reports what Segment would discard a consent event for. It is the one event whose
-// context Segment checks. context is what will be sent.
+// checkConsent reports the faults for which Segment would discard a consent event, the only event
+// whose context it checks. context is the context as sent.
 func checkConsent(context json.RawMessage, refuse func(path, code, text string, value json.RawMessage)) {
 	const at = "/context/consent/categoryPreferences"
 	if id, ok := rawjson.At(context, "/device/advertisingId"); ok && rawjson.KindOf(id) != rawjson.StringKind {

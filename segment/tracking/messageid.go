@@ -11,21 +11,21 @@ import (
 
 const messageIDPrefix = "sb1-"
 
-// DeriveMessageID returns the messageId of the message at index in the invocation that invocationID
-// names. The same arguments give the same id, for good: a host that runs a step again, on another
-// machine or with another release, does not double an event. The write key is part of it because
-// Segment compares messageIds across sources.
+// DeriveMessageID returns the messageId of the message at index in an invocation. The same
+// arguments always give the same id: a host that repeats a step, even on another machine or with
+// another release, does not double an event. The write key is part of it because Segment compares
+// messageIds across sources.
 //
-// The id is "sb1-" and 32 hex digits, half of a SHA-256 over the index and another SHA-256, that of
-// a version and the other arguments, each preceded by its length so that no two lists of arguments
-// run together into the same bytes. The key cannot be read from it. With an empty invocationID the
-// id is random, as nothing tells two calls apart.
+// The id is "sb1-" and 32 hex digits: half of a SHA-256 over the index and another SHA-256, which
+// covers a version and the other arguments. Each is preceded by its length, so that different
+// arguments never give the same bytes. The key cannot be read from the id. If invocationID is
+// empty, the id is random.
 func DeriveMessageID(key WriteKey, t Type, invocationID string, index int) string {
 	m := idMaker{key: key, invocationID: invocationID}
 	return m.next(t, index, 1)
 }
 
-// seedOf is what the ids of an invocation's messages of one type have in common.
+// seedOf is the common part of the ids of an invocation's messages of one type.
 func seedOf(key WriteKey, t Type, invocationID string) [sha256.Size]byte {
 	const domain = "segment-blocks/message-id/v1"
 	buf := make([]byte, 0, 256) // on the stack, with room for the ids of an import too
@@ -36,11 +36,11 @@ func seedOf(key WriteKey, t Type, invocationID string) [sha256.Size]byte {
 	return sha256.Sum256(buf)
 }
 
-// idLength is that of the ids that are made here.
+// idLength is the length of derived and random ids.
 const idLength = len(messageIDPrefix) + 32
 
-// idMaker makes the ids of one call's messages. They share memory, so that not each is allocated by
-// itself.
+// idMaker makes the ids of one call's messages. They share memory, which saves an allocation for
+// each.
 type idMaker struct {
 	key          WriteKey
 	invocationID string
@@ -49,7 +49,7 @@ type idMaker struct {
 	made         strings.Builder
 }
 
-// next returns the id of a message. Left is how many more there may be, this one included.
+// next returns the id of a message. Left is the number of ids still to make, including this one.
 func (m *idMaker) next(t Type, index, left int) string {
 	var id [16]byte
 	if m.invocationID == "" {

@@ -13,20 +13,20 @@ import (
 	"github.com/aacflow/segment-blocks/schemas"
 )
 
-// Batch is prepared messages, and where they go. [Client.Prepare] makes one of a call; messages
-// that have been kept make another.
+// Batch is prepared messages and their source. [Client.Prepare] makes one from a call; stored
+// messages can form another.
 type Batch struct {
 	Source   Source
 	Messages []Prepared
-	// Alone sends the one message to the path of its type rather than to [BatchPath].
+	// Alone sends the only message to the path of its type, not to [BatchPath].
 	Alone bool
-	// Warnings lists what deserves a look, by message.
+	// Warnings lists the warnings, by message.
 	Warnings []Finding
 
 	endpoint string
 }
 
-// Report returns the report of a batch of which nothing has been sent.
+// Report returns the report of an unsent batch.
 func (b *Batch) Report() Report {
 	r := Report{Delivery: Direct, Endpoint: b.endpoint, Messages: make([]Outcome, len(b.Messages)), Warnings: b.Warnings}
 	for i, m := range b.Messages {
@@ -35,9 +35,8 @@ func (b *Batch) Report() Report {
 	return r
 }
 
-// Prepared is a message that has been checked and written as it goes over the wire in a batch. It
-// can be kept, and sent later or together with those of other calls, any number of times: it has
-// its messageId. It is immutable.
+// Prepared is a checked message, encoded as an item of a batch. It has its messageId, so it can be
+// stored, sent later or with messages of other calls, and sent again. It is immutable.
 type Prepared struct {
 	id     string
 	item   json.RawMessage
@@ -52,7 +51,7 @@ type Prepared struct {
 // MessageID returns the message's id.
 func (p Prepared) MessageID() string { return p.id }
 
-// JSON returns the message as it goes over the wire. It must not be changed.
+// JSON returns the message as sent. Do not change it.
 func (p Prepared) JSON() json.RawMessage {
 	if p.gap == 0 {
 		return p.item
@@ -74,16 +73,16 @@ func (p Prepared) appendTo(dst []byte) []byte {
 	return append(dst, p.item[p.gap:]...)
 }
 
-// UserIDs returns the ids by which the message names a user: userId, anonymousId and previousId, as
-// JSON strings in the one spelling that has no needless escapes. Messages that share one, of
-// whichever of the three fields, must arrive in their order. The ids must not be changed.
+// UserIDs returns the message's userId, anonymousId and previousId, as JSON strings without
+// needless escapes. Messages that share an id, in any of the three fields, must arrive in order. Do
+// not change the ids.
 func (p Prepared) UserIDs() [][]byte { return appendUserIDs(nil, p.fields) }
 
-// anySize lets through what was within limits when it came in.
+// anySize accepts documents that were checked against limits before.
 func anySize() rawjson.Limits { return rawjson.Limits{MaxBytes: math.MaxInt32, MaxDepth: 1000} }
 
-// ReadPrepared reads what [Prepared.JSON] returned, perhaps in another process. It keeps item,
-// which must not change after.
+// ReadPrepared reads a result of [Prepared.JSON], perhaps of another process. It keeps item, which
+// must not change afterwards.
 func ReadPrepared(item json.RawMessage) (Prepared, error) {
 	fields, err := rawjson.ParseObject(item, anySize())
 	if err != nil {
@@ -96,17 +95,18 @@ func ReadPrepared(item json.RawMessage) (Prepared, error) {
 	return Prepared{id: id, item: item, fields: fields}, nil
 }
 
-// maxProblems is how many problems of a call are looked for: enough to say that there are many.
+// maxProblems is the number of problems after which checking stops: enough to say that there are
+// many.
 const maxProblems = 1000
 
-// maxWarnings bounds the warnings of a call, so that ten thousand messages with the same slip stay
-// readable.
+// maxWarnings bounds the warnings of a call, so that ten thousand messages with the same mistake
+// stay readable.
 const maxWarnings = 100
 
-// Prepare checks the messages of a call, writes them as they go over the wire, and sends nothing.
+// Prepare checks and encodes the messages of a call, and sends nothing.
 //
-// The error is an [*Error]. When one message is no good it lists the problems of all; the batch,
-// which is there with an error too, then serves for its report alone. Prepare ends when ctx does.
+// The error is an [*Error]. If a message is faulty, it lists the problems of all; the batch, which
+// comes with an error too, is then only good for its report. Prepare ends with ctx.
 func (c *Client) Prepare(ctx context.Context, source Source, call Call) (*Batch, error) {
 	return c.prepare(ctx, source, call, false)
 }
@@ -159,7 +159,7 @@ const tooLarge = "message_too_large"
 // WarnDuplicateID is the code of the warning that two messages of a call have one messageId.
 const WarnDuplicateID = "duplicate_message_id"
 
-// preparer checks and writes the messages of one call.
+// preparer checks and encodes the messages of one call.
 type preparer struct {
 	key          WriteKey
 	ids          idMaker
@@ -196,7 +196,7 @@ func (c *Client) preparer(source Source, call Call) preparer {
 	}
 	if source.Endpoint == "" && !source.WriteKey.LooksLikeSegments() {
 		p.warn("", "write_key_form", "the write key does not look like one of Segment's, which have 32 letters and digits; "+
-			"Segment accepts and drops what comes with an unknown key")
+			"Segment answers 200 to an unknown key, and drops its messages")
 	}
 	p.context = p.checkDefaults("context", call.Context)
 	p.integrations = p.checkDefaults("integrations", call.Integrations)
@@ -207,8 +207,8 @@ func (c *Client) preparer(source Source, call Call) preparer {
 	return p
 }
 
-// checkDefaults takes what a call lays under each of its messages. It comes from outside, so its
-// syntax is checked too.
+// checkDefaults reads a call's defaults for its messages. They come from outside, so it checks
+// their syntax too.
 func (p *preparer) checkDefaults(name string, raw json.RawMessage) json.RawMessage {
 	if len(raw) == 0 || rawjson.KindOf(raw) == rawjson.NullKind {
 		return nil
@@ -224,7 +224,7 @@ func (p *preparer) checkDefaults(name string, raw json.RawMessage) json.RawMessa
 	return raw
 }
 
-// refuse notes a problem. The value is shown, cut short and without the write key.
+// refuse adds a problem. It shows the value, shortened and without the write key.
 func (p *preparer) refuse(path, code, message string, value json.RawMessage) {
 	if code != tooLarge {
 		p.code = InvalidInput

@@ -10,8 +10,8 @@ import (
 	"github.com/aacflow/segment-blocks/rawjson"
 )
 
-// message checks m and writes it as it goes over the wire: its type, then its fields in the order
-// and the spelling in which they were given, then what was missing.
+// message checks and encodes m: its type, then its fields in their original order and spelling,
+// then the missing ones.
 func (p *preparer) message(m Message) Prepared {
 	if _, given := m.fields.Get("type"); m.typ == "" && !given {
 		p.refuse("/type", "missing_type", "must be given", nil)
@@ -41,8 +41,7 @@ func (p *preparer) message(m Message) Prepared {
 
 const itemOpening = `{"type":"`
 
-// buffer returns an empty buffer that holds size bytes and more, and is followed by nothing that
-// is in use.
+// buffer returns an empty buffer with room for size bytes or more, and no memory in use behind it.
 func (p *preparer) buffer(size int) []byte {
 	const most = 256 << 10
 	if cap(p.free) < size {
@@ -51,7 +50,7 @@ func (p *preparer) buffer(size int) []byte {
 	return p.free
 }
 
-// writer is what has been written of the message at hand.
+// writer holds the output of the current message.
 type writer struct {
 	typ   Type
 	buf   []byte
@@ -74,8 +73,8 @@ func (p *preparer) field(i int, f rawjson.Member) {
 	p.given.add(role)
 	code, text := role.checkField(f.Name, f.Value, kind)
 	if code == "" && !p.allowPlaceholders && role.isPlaceholder(f.Value) {
-		code, text = "placeholder_id", "must not be the text of a missing value, as all who have it would count as one; "+
-			"the source's allowPlaceholderIds lets it pass"
+		code, text = "placeholder_id", "must not be the text of a missing value: all users with it would count as one; "+
+			"allowPlaceholderIds on the source permits it"
 	}
 	if code != "" {
 		p.refuse(pointer(), code, text, f.Value)
@@ -91,7 +90,7 @@ func (p *preparer) field(i int, f rawjson.Member) {
 		p.refuse(pointer(), "write_key_in_message", "must not be given: it would send the message to another source", nil)
 		return
 	case roleSentAt:
-		p.warn(pointer(), "sent_at_replaced", "is not sent; the time of each attempt is, as the protocol wants it")
+		p.warn(pointer(), "sent_at_replaced", "is replaced with the time of each attempt, as the protocol requires")
 		return
 	case roleTimestamp:
 		f.Value = p.inUTC(f.Value)
@@ -127,7 +126,7 @@ func (p *preparer) field(i int, f rawjson.Member) {
 	p.add(f.Name, f.Value)
 }
 
-// complete writes what every message needs and this one did not have.
+// complete writes the fields that every message needs and this one lacks.
 func (p *preparer) complete() {
 	if p.sent == nil {
 		p.sent = p.bareContext
@@ -141,9 +140,9 @@ func (p *preparer) complete() {
 		p.name("messageId")
 		p.buf = append(append(append(p.buf, '"'), p.id...), '"') // letters, digits and a hyphen
 	}
-	// Without a timestamp Segment takes the time of receipt, which for a retry is minutes after the
-	// fact. With one, Segment corrects it for the sender's clock by timestamp = receivedAt -
-	// (sentAt - timestamp), which is why sentAt must be the time of the attempt.
+	// Without a timestamp, Segment uses the time of receipt, which for a retry is minutes late.
+	// With one, Segment corrects it for the sender's clock: timestamp = receivedAt - (sentAt -
+	// timestamp). So sentAt must be the time of the attempt.
 	if !p.given.has(roleTimestamp) {
 		if p.timestamp == nil {
 			p.timestamp = rawjson.Quote(isotime.Format(p.time))
@@ -167,7 +166,7 @@ func (p *preparer) name(name string) {
 	p.buf = append(p.buf, '"', ':')
 }
 
-// inUTC writes any form of ISO 8601 as Segment keeps times: UTC, milliseconds.
+// inUTC converts any form of ISO 8601 to Segment's: UTC with milliseconds.
 func (p *preparer) inUTC(value json.RawMessage) json.RawMessage {
 	if len(value) == len(`""`)+isotime.Size && isotime.IsFormatted(value[1:1+isotime.Size]) {
 		return value
@@ -180,7 +179,7 @@ func (p *preparer) inUTC(value json.RawMessage) json.RawMessage {
 		return value
 	}
 	if !isotime.HasZone(text) {
-		p.warn(pointer, "timestamp_zone_assumed", "names no zone and is taken as UTC: "+text)
+		p.warn(pointer, "timestamp_zone_assumed", "has no zone and is taken as UTC: "+text)
 	}
 	return rawjson.Quote(isotime.Format(t))
 }
@@ -190,17 +189,17 @@ func (p *preparer) noteID(id string) {
 		p.givenIDs = map[string]int{}
 	}
 	if first, twice := p.givenIDs[id]; twice {
-		p.warn("/messageId", WarnDuplicateID, "is that of message "+grouped(first)+" too; Segment keeps one of them")
+		p.warn("/messageId", WarnDuplicateID, "is also that of message "+grouped(first)+"; Segment keeps one of them")
 		return
 	}
 	p.givenIDs[id] = p.index
 }
 
-// appendWithLibrary splices context.library into a context that has none. A caller's own library is
-// data, and stays.
+// appendWithLibrary adds context.library to a context without one. A caller's own library is data
+// and stays.
 func (p *preparer) appendWithLibrary(dst []byte, context json.RawMessage) []byte {
 	context = bytes.TrimSpace(context)
-	// An escape can hide the name. A quote before it would stop the search at each other name.
+	// An escape can hide the name. Searching with a quote in front would stop at every other name.
 	if bytes.Contains(context, []byte(`library"`)) || bytes.IndexByte(context, '\\') >= 0 {
 		if lib, ok := rawjson.OpenObject(context).Get("library"); ok {
 			if rawjson.KindOf(lib) != rawjson.NullKind {
@@ -218,13 +217,12 @@ func (p *preparer) appendWithLibrary(dst []byte, context json.RawMessage) []byte
 	return append(dst, '}')
 }
 
-// checkAll looks for the one special name of integrations in another case, which Segment takes for
-// a destination.
+// checkAll looks for All in another case, which Segment would read as the name of a destination.
 func (p *preparer) checkAll(pointer string, integrations json.RawMessage) {
 	for _, m := range rawjson.OpenObject(integrations) {
 		if m.Name != "All" && strings.EqualFold(m.Name, "All") {
 			p.warn(rawjson.Pointer(pointer, m.Name), "integrations_all_case",
-				`is not the name that stands for all destinations, which is "All"`)
+				`is not "All", the name for all destinations`)
 		}
 	}
 }

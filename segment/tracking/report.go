@@ -14,35 +14,34 @@ import (
 	"github.com/aacflow/segment-blocks/schemas"
 )
 
-// Status is what became of a message.
+// Status is the outcome of a message.
 type Status string
 
-// What can become of a message.
+// Outcomes of a message.
 const (
-	// Accepted: a 2xx answer took it. Segment confirms receipt with it, not delivery to
-	// destinations.
+	// Accepted: a 2xx answer accepted it. Segment confirms receipt, not delivery to destinations.
 	Accepted Status = "accepted"
-	// Rejected: every answer said that the receiver did not take it.
+	// Rejected: every answer said that the receiver did not accept it.
 	Rejected Status = "rejected"
-	// Unconfirmed: it was sent and may have been taken, but no answer says so: the connection
-	// broke, time ran out, a gateway in between gave up (408, 460 and most 5xx), or a 2xx took only
-	// part of a batch without saying which, or cannot be read or understood. Sending it again with
-	// the same messageId is safe.
+	// Unconfirmed: it was sent and may have been accepted, but no answer says so. The connection
+	// broke, time ran out, a gateway gave up (408, 460 and most 5xx), or a 2xx is unreadable or
+	// accepted part of a batch without saying which. Sending it again with the same messageId is
+	// safe.
 	Unconfirmed Status = "unconfirmed"
-	// Unsent: it never left.
+	// Unsent: it was not sent.
 	Unsent Status = "unsent"
 	// Stored: it is on this machine's disk, and will be sent.
 	Stored Status = "stored"
 )
 
-// Report says what really happened in a call. It comes with an error too.
+// Report says what happened in a call. It comes with an error too.
 type Report struct {
-	// Delivery is the way the messages leave: [Direct], or one that package delivery names.
+	// Delivery is the kind of delivery: [Direct], or one of package delivery.
 	Delivery string
 	// Endpoint is the base URL, "" when the source is not valid.
 	Endpoint string
-	// Requests counts the distinct bodies that were posted at least once, Attempts the HTTP
-	// requests, retries included.
+	// Requests counts the distinct bodies that were posted, Attempts the HTTP requests, including
+	// retries.
 	Requests, Attempts int
 	// Bytes sums the bodies of all attempts, uncompressed, without headers.
 	Bytes int
@@ -50,15 +49,15 @@ type Report struct {
 	Accepted, Stored int
 	// Messages has one entry for each message of the call, in the caller's order.
 	Messages []Outcome
-	// Warnings lists what was sent but deserves a look, by message: at most 100, and a last one that
+	// Warnings lists the warnings about sent messages, by message: at most 100, and a last one that
 	// counts the rest.
 	Warnings []Finding
 }
 
-// Outcome is what became of the message of a call that stands at the same position in it.
+// Outcome is the outcome of the message at the same position in the call.
 type Outcome struct {
-	// MessageID is the id it has on the wire, the same in every attempt. "" when the message was
-	// refused for its id.
+	// MessageID is the id as sent, the same in every attempt, or "" if the message was refused for
+	// its id.
 	MessageID string
 	Status    Status
 	// Request is the request that carried it, numbered from 0 within the call, or -1.
@@ -74,16 +73,15 @@ func (r *Report) count(status Status) (n int) {
 	return n
 }
 
-// Finding is something about one message: a problem, for which it is refused, or a warning. Its
-// path is a JSON Pointer inside the message, or inside the [Call] where Index is -1.
+// Finding is a problem of a message, for which it is refused, or a warning. Its path is a JSON
+// Pointer inside the message, or inside the [Call] if Index is -1.
 type Finding struct {
-	// Index is the message's position in the call, from 0; -1 for what concerns the call as a
-	// whole.
+	// Index is the message's position in the call, from 0, or -1 for the whole call.
 	Index int
 	schemas.Violation
 }
 
-// The codes of an [Error] beside those of package retry. Nothing was sent.
+// Codes of an [Error], besides those of package retry. Nothing was sent.
 const (
 	// InvalidInput: messages break Segment's rules. See Problems.
 	InvalidInput retry.Code = "invalid_input"
@@ -95,18 +93,17 @@ const (
 	Closed retry.Code = "closed"
 )
 
-// Error is every error of this package. Its text is one line in which no write key stands.
+// Error is the error type of this package. Its text is one line without the write key.
 type Error struct {
-	// Code says what a caller can do about it. It is retry.TooLarge too where nothing was sent
+	// Code says what a caller can do about it. It is also retry.TooLarge if nothing was sent
 	// because messages exceed a size limit.
 	Code retry.Code
-	// Problems lists what is wrong with the messages, by message. After the 1,000th the rest of the
-	// call is not looked at.
+	// Problems lists the problems, by message. Checking stops after the 1,000th.
 	Problems []Finding
-	// Accepted, Unconfirmed and Total count messages of the call. Accepted below Total and above 0
-	// means that a batch was delivered in part: the [Report] names which.
+	// Accepted, Unconfirmed and Total count messages of the call. If Accepted is above 0 and below
+	// Total, part of a batch was delivered: the [Report] says which.
 	Accepted, Unconfirmed, Total int
-	// Err is the cause: a [*retry.Error], with the receiver's answer, where a request failed.
+	// Err is the cause: a [*retry.Error] with the receiver's answer if a request failed.
 	Err error
 
 	unsent bool // the text should say so
@@ -115,9 +112,9 @@ type Error struct {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Refusal returns the error of a receiver that finds fault with what is in a request, by its status
-// (400, 413 or 422) or in the body of a 2xx, and would again. Sent apart, its other messages may be
-// accepted. For any other error, which every message would get, it returns nil.
+// Refusal returns the error of a receiver that permanently refuses the content of a request, by its
+// status (400, 413 or 422) or in the body of a 2xx. Sent separately, its other messages may be
+// accepted. For any other error, which concerns every message, it returns nil.
 func Refusal(err error) *Error {
 	e, ok := errors.AsType[*Error](err)
 	answered, failed := errors.AsType[*retry.Error](err)
@@ -162,7 +159,7 @@ func interrupted(ctx context.Context, total int) *Error {
 	return &Error{Code: cause.Code, Total: total, Err: cause, unsent: true}
 }
 
-// refusal describes the first problems in full, and names every message that has one.
+// refusal describes the first problems in full, and lists every message that has one.
 func (e *Error) refusal() string {
 	const told = 5
 	var bad []int
@@ -179,7 +176,7 @@ func (e *Error) refusal() string {
 		if len(e.Problems) >= maxProblems {
 			least = "at least "
 		}
-		said = fmt.Sprintf("nothing was sent, %s%s of %s messages cannot be: ", least, grouped(len(bad)), grouped(e.Total))
+		said = fmt.Sprintf("nothing was sent, %s%s of %s messages are not valid: ", least, grouped(len(bad)), grouped(e.Total))
 	}
 	var parts []string
 	for _, p := range e.Problems[:min(told, len(e.Problems))] {

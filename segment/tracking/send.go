@@ -19,17 +19,17 @@ import (
 	"github.com/aacflow/segment-blocks/runtime/retry"
 )
 
-// Send sends a batch, in as many requests as the limits take. It returns when all messages are
-// accepted, or one request has been given up and those under way are done.
+// Send sends a batch, in as many requests as the limits require. It returns when all messages are
+// accepted, or when a request has failed for good and those in progress have ended.
 //
 // Messages that share a userId, anonymousId or previousId, directly or through other messages of
-// the batch, are sent in their order; others may go at the same time, [Source.InFlight] requests at
-// once. When a request fails for good, no new one is begun: the report, which is whole with an
-// error too, says of each message what became of it. The error is an [*Error].
+// the batch, are sent in order; others may be sent in parallel, [Source.InFlight] requests at once.
+// After a request fails for good, no new one starts. The report is complete even with an error, and
+// has the outcome of each message. The error is an [*Error].
 //
-// Send retries as the source's policy says, and waits with every other call to the same source
-// while that is rate limited. Sending the batch again, or preparing the call again with the same
-// InvocationID and sending that, is safe.
+// Send retries by the source's policy, and pauses with every other call to the source while it is
+// rate limited. It is safe to send the batch again, or to prepare and send the call again with the
+// same InvocationID.
 func (c *Client) Send(ctx context.Context, b *Batch) (Report, error) {
 	report := b.Report()
 	if report.Endpoint == "" { // else Prepare has checked the source
@@ -61,8 +61,8 @@ func (c *Client) Send(ctx context.Context, b *Batch) (Report, error) {
 	}
 }
 
-// sending is a batch on its way: its partitions go side by side, the requests of each one after the
-// other.
+// sending is a batch in progress: its partitions run in parallel, and each sends its requests in
+// sequence.
 type sending struct {
 	*Batch
 	client *Client
@@ -82,7 +82,7 @@ type request struct {
 	messages []int // indexes, ascending
 }
 
-// requests spreads the messages over requests, and those over partitions. Requests are numbered in
+// requests divides the messages into requests, and those into partitions. Requests are numbered in
 // the order of their first messages.
 func (s *sending) requests() [][]*request {
 	var all []*request
@@ -132,8 +132,7 @@ func (s *sending) sendInOrder(ctx context.Context, requests []*request) {
 	}
 }
 
-// send sends one request and records what became of it. It returns false when no other is to
-// follow.
+// send sends one request and records its outcome. It returns false if no other may follow.
 func (s *sending) send(ctx context.Context, r *request) bool {
 	if s.waiting != nil {
 		var cancel context.CancelFunc
@@ -171,7 +170,7 @@ func (s *sending) send(ctx context.Context, r *request) bool {
 	return true
 }
 
-// target returns where a request goes, and the size of its body.
+// target returns the URL of a request and the size of its body.
 func (s *sending) target(r *request) (url string, size int) {
 	if s.alone {
 		m := s.Messages[0]
@@ -185,7 +184,7 @@ func (s *sending) target(r *request) (url string, size int) {
 	return s.report.Endpoint + BatchPath, size
 }
 
-// begin lets a request begin, unless another has failed for good.
+// begin allows a request to start, unless another has failed for good.
 func (s *sending) begin(r *request, cancel context.CancelFunc) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -196,7 +195,7 @@ func (s *sending) begin(r *request, cancel context.CancelFunc) bool {
 	return true
 }
 
-// try notes that a request is tried. From then on, the failure of another does not end it.
+// try records that a request is tried. From then on, the failure of another does not stop it.
 func (s *sending) try(ctx context.Context, r *request) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -234,8 +233,9 @@ func (s *sending) record(r *request, failure *retry.Error, attempts, size int) {
 	}
 }
 
-// body writes what is posted. It is made for each attempt: it holds the time, and the transport may
-// still be reading the one before. A large batch is not in memory twice before its turn comes.
+// body writes the body of an attempt. Each attempt needs a new one, because it holds the time, and
+// the transport may still be reading the last one. So a large batch is not in memory twice before
+// its turn.
 func (s *sending) body(messages []int, size int) []byte {
 	buf := append(make([]byte, 0, size), sentAtOpen...)
 	buf = append(isotime.Append(buf, time.Now()), sentAtClose...)
@@ -252,8 +252,8 @@ func (s *sending) body(messages []int, size int) []byte {
 	return append(buf, batchClose...)
 }
 
-// gzipBytes is the smallest body that is compressed. What is smaller fits a packet or two either
-// way.
+// gzipBytes is the smallest body that is compressed. A smaller one fits into a packet or two
+// anyway.
 const gzipBytes = 1 << 10
 
 // compress returns data as gzip.
@@ -268,8 +268,8 @@ func compress(data []byte) ([]byte, error) {
 	return buf.Bytes(), nil
 }
 
-// catch keeps the panic of a partition, such as one in the caller's transport, for the goroutine of
-// the caller, who may recover it.
+// catch passes the panic of a partition, such as one in the caller's transport, to the caller's
+// goroutine, which may recover it.
 func (s *sending) catch() {
 	if p := recover(); p != nil {
 		s.mu.Lock()
@@ -278,8 +278,7 @@ func (s *sending) catch() {
 	}
 }
 
-// panicError is a panic of another goroutine than the caller's, with the stack that shows its
-// cause. Package delivery logs that.
+// panicError is a panic of another goroutine, with its stack. Package delivery logs that.
 type panicError struct {
 	value any
 	stack []byte

@@ -9,8 +9,8 @@ import (
 	"github.com/aacflow/segment-blocks/runtime/retry"
 )
 
-// Region is where Segment keeps a workspace's data. Data sent to the wrong one is lost, mostly
-// behind a 200.
+// Region is where Segment keeps a workspace's data. Data sent to the wrong region is lost, mostly
+// with a 200.
 type Region string
 
 // Segment's regions.
@@ -24,39 +24,38 @@ const (
 	euEndpoint = "https://events.eu1.segmentapis.com"
 )
 
-// Source is a Segment source, or one of a receiver that speaks its API: a credential and where
-// events go. It is a plain value, safe to copy and to use from many goroutines at once.
+// Source is a Segment source, or one of a receiver that speaks its API: a credential and an
+// endpoint. It is a plain value, safe to copy and for concurrent use.
 type Source struct {
-	// WriteKey is the source's credential. Segment's have 32 letters and digits. One of fewer than
-	// 8 characters is refused, as it could not be kept out of texts.
+	// WriteKey is the source's credential. Segment's have 32 letters and digits. A key of fewer
+	// than 8 characters is refused, because it could not be redacted reliably.
 	WriteKey WriteKey
 	// Region picks Segment's own endpoint; empty is [US]. Leave it empty when Endpoint is given.
 	Region Region
 	// Endpoint is the base URL of another receiver (a proxy, a custom domain, an emulator), with or
-	// without /v1 and a trailing slash. A path before /v1 is kept. It takes no user, query or
+	// without /v1 and a trailing slash. A path before /v1 is kept. It may not have a user, query or
 	// fragment.
 	Endpoint string
-	// AllowInsecure permits plain http to a host that is not this machine: the write key then
-	// travels in the clear.
+	// AllowInsecure permits plain http to another machine, which exposes the write key.
 	AllowInsecure bool
-	// Retry bounds what is tried again, and for how long. The zero value is the documented default.
+	// Retry bounds retries. The zero value is the documented default.
 	Retry retry.Policy
-	// InFlight is how many requests of one batch may be under way at once. Default 4.
+	// InFlight is how many requests of one batch may be in progress at once. Default 4.
 	InFlight int
-	// Gzip compresses bodies of 1 KiB and more, which costs time here and saves it on a slow or
-	// metered network. Segment takes it, as some of its own libraries send it, but does not
+	// Gzip compresses bodies of 1 KiB and more, which costs CPU time and saves bytes on a slow or
+	// metered network. Segment accepts it, as some of its own libraries send it, but does not
 	// document it. Limits and reported sizes are those before compression.
 	Gzip bool
-	// AllowPlaceholderIDs sends messages whose ids are the text that a missing value turns into,
-	// such as null or undefined. Otherwise they are refused, as placeholder_id: all who share such
-	// an id would count as one.
+	// AllowPlaceholderIDs accepts ids that are the text of a missing value, such as null or
+	// undefined. By default they are refused, as placeholder_id, because all users with such an id
+	// would count as one.
 	AllowPlaceholderIDs bool
 }
 
 const defaultInFlight = 4
 
-// URL returns the base below which the paths of [Type.Path] stand, without /v1 and without a
-// trailing slash. The error is an [*Error] with the code [InvalidSource].
+// URL returns the base URL for [Type.Path], without /v1 and a trailing slash. The error is an
+// [*Error] with the code [InvalidSource].
 func (s Source) URL() (string, error) {
 	base, err := s.base()
 	if err != nil {
@@ -65,19 +64,18 @@ func (s Source) URL() (string, error) {
 	return base, nil
 }
 
-// Validate reports, as an [*Error] with the code [InvalidSource], what is wrong with the settings
-// of s. A source without a write key is valid: the call may bring one.
+// Validate checks the settings of s. The error is an [*Error] with the code [InvalidSource]. A
+// source without a write key is valid, because the call may bring one.
 func (s Source) Validate() error {
 	_, err := s.settings()
 	return err
 }
 
-// Secrets lists every text that must be removed from what is logged or shown: the write key, and
-// the forms it takes on the wire.
+// Secrets lists the texts to redact from logs and output: the write key, and its forms on the wire.
 func (s Source) Secrets() []string { return s.WriteKey.secrets() }
 
-// Describe says in plain words where the source sends, for lists of sources: the base URL, the
-// region (empty with an endpoint of its own), [Direct], and the fingerprint of its write key.
+// Describe returns, for lists of sources, the base URL, the region (empty with an Endpoint),
+// [Direct], and the fingerprint of the write key.
 func (s Source) Describe() (endpoint, region, delivery, fingerprint string) {
 	endpoint, _ = s.base()
 	if s.Endpoint == "" {
@@ -86,7 +84,7 @@ func (s Source) Describe() (endpoint, region, delivery, fingerprint string) {
 	return endpoint, region, Direct, s.WriteKey.Fingerprint()
 }
 
-// check is settings for a source that sends.
+// check checks the settings before sending.
 func (s Source) check() (base string, err error) {
 	if s.WriteKey == "" {
 		return "", &Error{Code: MissingCredential, Err: errors.New("the source has no write key")}
@@ -102,7 +100,7 @@ func (s Source) settings() (base string, err error) {
 	return base, nil
 }
 
-// checkNumbers refuses negative durations and counts, which have no meaning here.
+// checkNumbers refuses negative durations and counts.
 func (s Source) checkNumbers() error {
 	switch {
 	case s.Retry.BaseDelay < 0:
@@ -115,8 +113,8 @@ func (s Source) checkNumbers() error {
 	return nil
 }
 
-// checkKey catches what pasting does to a key. Its form is not checked further: receivers other
-// than Segment have their own.
+// checkKey catches mistakes of pasting a key. It does not check the form further, because other
+// receivers have their own.
 func checkKey(k WriteKey) error {
 	if k != "" && len(k) < minKeyLength {
 		return fmt.Errorf("the write key must have at least %d characters; check that all of it was pasted",
@@ -151,7 +149,7 @@ func (s Source) base() (string, error) {
 	return "", fmt.Errorf("the region must be us or eu: %q", string(s.Region))
 }
 
-// parseEndpoint takes off what people copy along with the base URL.
+// parseEndpoint removes the parts that people copy along with the base URL.
 func parseEndpoint(endpoint string, allowInsecure bool) (string, error) {
 	base, err := retry.BaseURL(endpoint, allowInsecure)
 	if err != nil {

@@ -18,13 +18,12 @@ const (
 	aloneBytes  = sentAtBytes - len(`{`) // what a message that goes alone has beside itself
 )
 
-// partition is what must be sent in order: requests, one after the other, each of which carries
-// messages by their indexes, ascending.
+// partition is requests to send in sequence, each with the ascending indexes of its messages.
 type partition [][]int
 
-// split spreads messages over as few partitions as at most inFlight requests at a time can use.
+// split divides messages into as few partitions as inFlight parallel requests can use.
 //
-// Messages of one user must arrive in order, and a user may go by several ids. So messages that
+// Messages of one user must arrive in order, and a user may have several ids. So messages that
 // share an id, directly or through others, go to the same partition, in order.
 func split(messages []Prepared, inFlight int) []partition {
 	all, sizes := make([]int, len(messages)), make([]int, len(messages))
@@ -51,7 +50,7 @@ func split(messages []Prepared, inFlight int) []partition {
 	return out
 }
 
-// spread chooses a partition for each user, so that the partitions are about as long as each other.
+// spread chooses a partition for each user, so that the partitions have about the same length.
 func spread(sizes, users []int, partitions int) (chosen []int) {
 	weights := make([]int, len(users))
 	for i, user := range users {
@@ -94,8 +93,8 @@ func pack(indexes, sizes []int) partition {
 	return append(out, indexes[start:])
 }
 
-// usersOf finds the messages that share ids, directly or through others, and so belong to one user.
-// It returns for each message the first of its user.
+// usersOf groups the messages that share ids, directly or through others, and so belong to one
+// user. For each message, it returns the first message of its user.
 func usersOf(messages []Prepared) []int {
 	first := make([]int, len(messages))
 	for i := range first {

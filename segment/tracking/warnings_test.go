@@ -57,7 +57,7 @@ func TestDuplicateMessageIDs(t *testing.T) {
 		tracking.Call{Messages: []tracking.Message{m, order(t), m, order(t)}})
 	require.NoError(t, err)
 	require.Equal(t, []tracking.Finding{
-		finding(2, "/messageId", tracking.WarnDuplicateID, "is that of message 0 too; Segment keeps one of them"),
+		finding(2, "/messageId", tracking.WarnDuplicateID, "is also that of message 0; Segment keeps one of them"),
 	}, report.Warnings)
 	require.NotEqual(t, report.Messages[1].MessageID, report.Messages[3].MessageID)
 }

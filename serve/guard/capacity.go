@@ -205,7 +205,7 @@ func (c *capacity) wait(conn net.Conn) {
 func ReadBody(w http.ResponseWriter, r *http.Request, most int64) ([]byte, *Problem) {
 	tooLarge := &Problem{
 		Status: http.StatusRequestEntityTooLarge, Code: "too_large",
-		Detail: fmt.Sprintf("the body must have %d bytes at most", most),
+		Detail: fmt.Sprintf("the body must have at most %d bytes", most),
 	}
 	if r.ContentLength > most {
 		return nil, tooLarge

@@ -193,6 +193,6 @@ func (g *Guard) tooLarge(r *http.Request) *Problem {
 	}
 	return &Problem{
 		Status: http.StatusRequestEntityTooLarge, Code: "too_large",
-		Detail: fmt.Sprintf("the body must have %d bytes at most: %d", g.cfg.MaxBody, r.ContentLength),
+		Detail: fmt.Sprintf("the body must have at most %d bytes: %d", g.cfg.MaxBody, r.ContentLength),
 	}
 }

@@ -50,6 +50,6 @@ func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	m.Refuse(w, r, &Problem{
 		Status: http.StatusNotFound, Code: "not_found",
-		Detail: fmt.Sprintf("there is no such path: %.200q; /openapi.json lists those there are", r.URL.Path),
+		Detail: fmt.Sprintf("there is no such path: %.200q; /openapi.json lists the paths", r.URL.Path),
 	})
 }

@@ -243,7 +243,7 @@ func TestInvocationIDOfAnotherInputIsRefused(t *testing.T) {
 		require.Contains(
 			t,
 			text(t, res, 0),
-			"refused its input, nothing was sent: /invocationId has been used for another input",
+			"refused its input, nothing was sent: /invocationId was used for another input",
 		)
 		require.Contains(t, text(t, res, 1), `"code":"idempotency_key_reused"`)
 	}

@@ -67,7 +67,7 @@ func (s *Server) handler(e registry.Entry, source string, p Profile) sdk.ToolHan
 		if errors.Is(err, idempotency.ErrReused) {
 			return failure(s.refuse(ctx, e, input, []schemas.Violation{{
 				Path: rawjson.Pointer("", idInput), Code: "idempotency_key_reused",
-				Message: "has been used for another input; the receiver would drop this one as a duplicate",
+				Message: "was used for another input; the receiver would drop this one as a duplicate",
 			}}, options)), nil
 		}
 		if err != nil {
@@ -118,9 +118,9 @@ func (s *Server) takeID(obj rawjson.Object, id any) (rawjson.Object, string, []s
 	text, ok := id.(string)
 	switch {
 	case !ok:
-		v.Message = "must be a text"
+		v.Message = "must be text"
 	case text == "" || len(text) > longestID || strings.ContainsFunc(text, unicode.IsControl):
-		v.Message = fmt.Sprintf("must be a text of 1 to %d bytes without control characters", longestID)
+		v.Message = fmt.Sprintf("must be text of 1 to %d bytes without control characters", longestID)
 	default:
 		reference, _ := s.runtime.Conventions().Unresolved(text)
 		if reference == "" {

@@ -118,7 +118,7 @@ func TestWarningsAreSeenByModels(t *testing.T) {
 		"event": "E", "userId": "u", "properties": map[string]any{"plan": "on {{PLAN}}"},
 	})
 	require.False(t, res.IsError)
-	require.Equal(t, "warning: /properties/plan was sent with an unresolved reference in it: {{PLAN}}", text(t, res, 1))
+	require.Equal(t, "warning: /properties/plan was sent with an unresolved reference: {{PLAN}}", text(t, res, 1))
 }
 
 func TestInvocationIDMakesARepeatHarmless(t *testing.T) {

@@ -80,12 +80,12 @@ func (s *Server) address(u *url.URL) (address, error) {
 	at := address{profile: s.cfg.DefaultProfile}
 	rest, ok := strings.CutPrefix(u.EscapedPath(), s.cfg.Mount)
 	if !ok || rest != "" && rest[0] != '/' {
-		return at, errors.New("nothing is here")
+		return at, errors.New("not found")
 	}
 	escaped, profile, _ := strings.Cut(strings.Trim(rest, "/"), "/")
 	source, err := url.PathUnescape(escaped)
 	if err != nil {
-		return at, errors.New("nothing is here")
+		return at, errors.New("not found")
 	}
 	if source != "" && source != defaultSource {
 		if !slices.Contains(s.cfg.Sources, source) {
@@ -135,14 +135,14 @@ func peek(body []byte) head {
 func (h head) fault(body []byte) (int, string) {
 	switch {
 	case bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("[")):
-		return http.StatusBadRequest, "a request must be one message: batches have gone from the protocol"
+		return http.StatusBadRequest, "a request must be one message: MCP no longer has batches"
 	case h.Method != "tools/call" && len(body) > longestOther:
-		reason := fmt.Sprintf("a message that calls no tool must have %d bytes at most", longestOther)
+		reason := fmt.Sprintf("a message that calls no tool must have at most %d bytes", longestOther)
 		return http.StatusRequestEntityTooLarge, reason
 	case len(h.ID) > longestName:
-		return http.StatusBadRequest, fmt.Sprintf("the id of a request must have %d bytes at most", longestName)
+		return http.StatusBadRequest, fmt.Sprintf("the id of a request must have at most %d bytes", longestName)
 	case len(h.Params.Name) > longestName:
-		return http.StatusBadRequest, fmt.Sprintf("there is no tool whose name has more than %d bytes", longestName)
+		return http.StatusBadRequest, fmt.Sprintf("the name of a tool has at most %d bytes", longestName)
 	}
 	return 0, ""
 }

@@ -95,8 +95,8 @@ func TestPaths(t *testing.T) {
 		"/mcp/first/lax":    `the profile must be sim, agent or strict: \"lax\"`,
 		"/mcp?profile=lax":  `the profile must be sim, agent or strict: \"lax\"`,
 		"/mcp/first/sim/no": `the profile must be sim, agent or strict: \"sim/no\"`,
-		"/mcpx":             `nothing is here`,
-		"/":                 `nothing is here`,
+		"/mcpx":             `not found`,
+		"/":                 `not found`,
 	} {
 		status, header, body := h.post(t, path, message)
 		require.Equal(t, http.StatusNotFound, status, path)

@@ -55,7 +55,7 @@ func describe(e registry.Entry, p Profile) string {
 		if names != nil {
 			rules = append(rules, "- JSON, or text that holds it: "+strings.Join(names, ", ")+".")
 		}
-		rules = append(rules, "- Empty text and null count as not given.")
+		rules = append(rules, "- Empty text and null count as absent.")
 	}
 	if len(rules) > 0 {
 		paragraphs = append(paragraphs, "Rules:\n"+strings.Join(rules, "\n"))

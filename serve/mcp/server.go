@@ -117,7 +117,7 @@ func (c *Config) check() error {
 	}
 	for i, name := range c.Sources {
 		if name == "" || name == defaultSource || slices.Contains(c.Sources[:i], name) {
-			return fmt.Errorf("a source needs a name of its own, other than %q: %q", defaultSource, name)
+			return fmt.Errorf("a source's name must be unique and not %q: %q", defaultSource, name)
 		}
 	}
 	if !slices.Contains(Profiles(), c.DefaultProfile) {
@@ -146,7 +146,7 @@ func New(rt *runtime.Runtime, reg *registry.Registry, cfg Config) (*Server, erro
 	}
 	for i, name := range names {
 		if slices.Contains(names[:i], name) {
-			return nil, fmt.Errorf("new mcp server: there is a tool of this name already: %q", name)
+			return nil, fmt.Errorf("new mcp server: a tool with this name already exists: %q", name)
 		}
 	}
 	for _, profile := range Profiles() {
@@ -197,8 +197,8 @@ func (s *Server) endpoint(source string, profile Profile, tools []*sdk.Tool) *en
 }
 
 const instructions = "Each tool makes one kind of call to a customer data platform. What the platform would drop " +
-	"is refused, and the error names all that is wrong. Accepted means that the platform has confirmed receipt, " +
-	"not that destinations have got it."
+	"is refused, and the error lists every reason. Accepted means that the platform confirmed receipt, " +
+	"not that destinations received it."
 
 // recovered turns a panic into an error: the SDK runs each handler in a goroutine of its own, where
 // a panic would end the process. The value of the panic may quote the call, so it is not logged. It
@@ -214,7 +214,7 @@ func (s *Server) recovered(next sdk.MethodHandler) sdk.MethodHandler {
 			}
 			s.cfg.Logger.ErrorContext(ctx, "mcp handler panicked", "method", method,
 				"panic", fmt.Sprintf("a %T", p), "stack", string(debug.Stack()))
-			const message = "failed in a way that it does not explain; the server's log has more"
+			const message = "failed unexpectedly; see the server's log"
 			if call, ok := req.GetParams().(*sdk.CallToolParamsRaw); ok {
 				result, err = failure(&runtime.Error{Code: runtime.Internal, Block: call.Name, Message: message}), nil
 				return

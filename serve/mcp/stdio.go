@@ -111,7 +111,7 @@ func (c *lineConn) decode(line []byte) jsonrpc.Message {
 	code, text := jsonrpc.CodeInvalidRequest, "the line must be one JSON-RPC 2.0 message"
 	switch {
 	case len(line) > c.most:
-		text = fmt.Sprintf("a message must have %d bytes at most", c.most)
+		text = fmt.Sprintf("a message must have at most %d bytes", c.most)
 	case err == nil:
 		// A subscription is answered only when its client or the connection ends it.
 		if r, ok := message.(*jsonrpc.Request); ok && r.IsCall() && r.Method != "subscriptions/listen" {

@@ -24,7 +24,7 @@ func (s *Server) tools(p Profile) ([]*sdk.Tool, error) {
 		input := inputSchema(e, p, s.hidden(e))
 		if s.cfg.InvocationIDInput {
 			if schemas.Find(e.Input, idInput) != nil {
-				return nil, fmt.Errorf("the input %s cannot be added: the block has one: %q", idInput, e.ID)
+				return nil, fmt.Errorf("the input %s cannot be added: the block already has it: %q", idInput, e.ID)
 			}
 			input = withIDInput(input)
 		}
@@ -62,8 +62,8 @@ func secrets(fields []schemas.Field) []string {
 
 func withIDInput(schema json.RawMessage) json.RawMessage {
 	const property = `{"type":["string","null"],"description":"Identifies this call, such as the id of the run, ` +
-		`the node and the iteration. The same id and input again count once; the same id for anything else is lost. ` +
-		`Leave it out where nothing repeats calls."}`
+		`the node and the iteration. The same id and input again count once; the same id with another input is lost. ` +
+		`Omit it if nothing repeats calls."}`
 	obj := rawjson.OpenObject(schema)
 	members := append(obj.Object("properties"), rawjson.Member{Name: idInput, Value: json.RawMessage(property)})
 	return obj.Set("properties", members.JSON()).JSON()

@@ -96,8 +96,8 @@ func (h *Handler) run(
 	switch {
 	case p != nil:
 	case errors.Is(err, idempotency.ErrReused):
-		p = newProblem(codeKeyReused, "the Idempotency-Key has been used for another input; nothing was sent, "+
-			"since the receiver would drop it as a duplicate")
+		p = newProblem(codeKeyReused, "the Idempotency-Key was used for another input; nothing was sent, "+
+			"because the receiver would drop it as a duplicate")
 	default:
 		_, _ = h.keys.Do(random, q.block, q.input, func() (*runtime.Result, error) { return nil, err })
 		p = problemOf(runtime.ErrorOf(err))
@@ -216,7 +216,7 @@ func keyOf(r *http.Request) (key idempotencyKey, random bool, _ *Problem) {
 	odd := func(c rune) bool { return c <= ' ' || c > '~' || c == '"' }
 	if len(values) > 1 || text == "" || len(text) > 255 || strings.IndexFunc(text, odd) >= 0 {
 		return "", false, newProblem(codeRequest,
-			"the header Idempotency-Key must be there once, with 1 to 255 visible ASCII characters and no quotes")
+			"the header Idempotency-Key must appear once, with 1 to 255 visible ASCII characters and no quotes")
 	}
 	return idempotencyKey(text), false, nil
 }

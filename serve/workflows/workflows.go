@@ -183,7 +183,7 @@ func refuse(w http.ResponseWriter, r *http.Request, err error) {
 		// The first fault stands in the detail too, for clients that show only that.
 		doc.Status, doc.Code = http.StatusUnprocessableEntity, "invalid_workflow"
 		doc.Faults, doc.Unlisted = faults.Faults, faults.Unlisted
-		doc.Detail = fmt.Sprintf("%s is no workflow that can run, nothing was sent: line %d: %s", faults.File,
+		doc.Detail = fmt.Sprintf("%s is not a valid workflow, nothing was sent: line %d: %s", faults.File,
 			faults.Faults[0].Line, faults.Faults[0].Message)
 	default:
 		doc.Status, doc.Code, doc.Detail = http.StatusInternalServerError, "internal", err.Error()

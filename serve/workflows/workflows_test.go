@@ -282,7 +282,7 @@ func TestRefusals(t *testing.T) {
 		`[]`:                        `400 the body`,
 		`{"input":7}`:               `422 the input of a workflow`,
 		`{"input":{"n":1}}`:         `422 the workflow has no input "n"`,
-		`{"input":{"userId":7}}`:    `422 order.workflow.yaml is no workflow that can run`,
+		`{"input":{"userId":7}}`:    `422 order.workflow.yaml is not a valid workflow`,
 		`{"inputs":{}}`:             `400 the body must have no members but`,
 		`{"run":"../x"}`:            `400 run must be letters`,
 		`{"run":"x","dryRun":true}`: `400 a dry run cannot be resumed`,

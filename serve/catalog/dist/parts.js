@@ -46,4 +46,4 @@ const analytics = new Analytics({
   host: ${JSON.stringify(new URL(n.url).origin)},
 });
 ${o}
-await analytics.closeAndFlush();`}function qt({block:n,input:e,requests:o,source:r}){return t(a,null,!o.length&&t("p",{class:"hint"},"The input has problems. This code sends it as it is."),Nt(n,g(n,e),o,r).map(([i,s])=>t(d,{key:i,label:i,text:s})))}export{mt as InputDocument,bt as Preview,kt as Problems,vt as Result,qt as Snippets,ft as givenBy,dt as keepDraft,gt as recent,Bt as runBlock,lt as toLink,g as withoutSecrets};
+await analytics.closeAndFlush();`}function qt({block:n,input:e,requests:o,source:r}){return t(a,null,!o.length&&t("p",{class:"hint"},"The input has problems. This code sends it unchanged."),Nt(n,g(n,e),o,r).map(([i,s])=>t(d,{key:i,label:i,text:s})))}export{mt as InputDocument,bt as Preview,kt as Problems,vt as Result,qt as Snippets,ft as givenBy,dt as keepDraft,gt as recent,Bt as runBlock,lt as toLink,g as withoutSecrets};

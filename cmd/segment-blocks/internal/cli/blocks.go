@@ -25,7 +25,7 @@ import (
 // They need no source.
 func newBlocks(p *Program) *cobra.Command {
 	return group(
-		"blocks", "List and show the blocks, and write new ones",
+		"blocks", "List, show, write and check blocks",
 		newBlocksList(p), newBlocksShow(p), newBlocksSchema(p), newBlocksDiff(p), newBlocksLint(p), newBlocksNew(p),
 	)
 }
@@ -214,7 +214,7 @@ var starterBlock embed.FS
 
 // newBlocksNew makes blocks new. What it writes compiles and passes its test as it stands.
 func newBlocksNew(p *Program) *cobra.Command {
-	cmd := command("new ID", "Write a manifest, an executor and a test to begin with",
+	cmd := command("new ID", "Write a starter block: manifest, executor and test",
 		func(cmd *cobra.Command, args []string) error {
 			if err := oneBlock(cmd, args); err != nil {
 				return err
@@ -250,7 +250,7 @@ func writeStarter(id string) error {
 	names := map[string]string{"ID": id, "Package": packageName(id), "Name": strings.Join(words, " ")}
 	err := os.Mkdir(id, 0o755)
 	if errors.Is(err, os.ErrExist) {
-		return console.Usage("the folder exists already, and is left as it is: %s", id)
+		return console.Usage("the folder already exists and was not changed: %s", id)
 	}
 	// The templates are part of the program, and a test writes them out, so parsing cannot fail.
 	for file, form := range map[string]string{
@@ -274,8 +274,8 @@ func writeStarter(id string) error {
 // cannot be read is no result, and an error on stderr.
 func newBlocksLint(p *Program) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "lint FILE…", Short: "Check manifests, and name every fault with its line",
-		Args: needs(1, "%[1]s needs manifests: files, or folders with all they hold"),
+		Use: "lint FILE…", Short: "Check manifests and print every fault with its line",
+		Args: needs(1, "%[1]s needs manifests: files or folders"),
 	}
 	return p.runs(cmd, func(args []string, s *settings.Settings) error {
 		manifests, faults, err := loadManifests(args)
@@ -301,7 +301,7 @@ func newBlocksLint(p *Program) *cobra.Command {
 			}
 			if result.Valid {
 				ids := strings.Join(result.Blocks, ", ")
-				console.Writef(w, "%s in order: %s\n", console.Count(len(manifests), "manifest"), ids)
+				console.Writef(w, "%s valid: %s\n", console.Count(len(manifests), "manifest"), ids)
 			}
 		})
 	})

@@ -190,7 +190,7 @@ func (p *Program) conclude(chosen string, exit console.ExitCode, result any, tex
 // that is not valid: whoever reports that has to say which version they have. Then it knows only
 // the format that the command line or the environment asks for.
 func newVersion(p *Program) *cobra.Command {
-	cmd := command("version", "Print the version and what it was built from")
+	cmd := command("version", "Print the version, commit and date of this program")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		chosen := p.ErrorFormat
 		if s, err := p.readSettings(cmd); err == nil {
@@ -298,7 +298,7 @@ func settingRows() (rows [][]string) {
 
 // newConfig makes config, the group of commands about the configuration.
 func newConfig(p *Program) *cobra.Command {
-	return group("config", "Show the configuration in force", newConfigShow(p))
+	return group("config", "Show the current configuration", newConfigShow(p))
 }
 
 // newConfigShow makes config show. It has the flags of commands that send, so that their effect can

@@ -35,7 +35,7 @@ import (
 // where something has changed.
 func newBlocksDiff(p *Program) *cobra.Command {
 	const lacking = "%[1]s needs two places: files or folders of manifests, commits, or URLs of services"
-	cmd := command("diff OLD NEW", "Say what has changed in manifests, and which version that needs",
+	cmd := command("diff OLD NEW", "Compare manifests, and say which version a change needs",
 		needs(2, lacking), cobra.ArbitraryArgs)
 	return p.runs(cmd, func(args []string, s *settings.Settings) error {
 		before, err := p.contractsAt(cmd.Context(), args[0], args[1])
@@ -140,7 +140,7 @@ func loadManifests(places []string) (manifests []*schemas.Manifest, faults []str
 func loadFolder(files fs.FS, folder string, named ...string) (list []*schemas.Manifest, faults []string) {
 	list, err := schemas.Load(files, named...)
 	if err == nil && len(list) == 0 {
-		err = fmt.Errorf("no manifest is here: %s", folder)
+		err = fmt.Errorf("the folder has no manifest: %s", folder)
 	}
 	if err == nil {
 		return list, nil
@@ -213,11 +213,11 @@ func (p *Program) contractsOf(ctx context.Context, address string) ([]contract.C
 		return nil, console.Fail(console.ExitUnreachable, "unavailable", message, err)
 	}
 	if a.StatusCode() != http.StatusOK {
-		return nil, console.Failed("the service answered %s, not its catalog: %s", a.Status(), address)
+		return nil, console.Failed("the service answered %s instead of its catalog: %s", a.Status(), address)
 	}
 	var catalog struct{ Blocks []registry.Entry }
 	if err := json.Unmarshal(a.Body(), &catalog); err != nil {
-		return nil, console.Failed("the service answered what is not its catalog: %s: %w", address, err)
+		return nil, console.Failed("the service's answer is not a catalog: %s: %w", address, err)
 	}
 	// What clients rely on is what the service says now, whatever manifests it was built from.
 	var list []contract.Contract
@@ -273,7 +273,7 @@ func noCommit(ref, folder string, err error) error {
 	case errors.Is(err, exec.ErrNotFound):
 		return console.Usage(what+"git, which reads those of a commit, is not installed: %s", ref)
 	case errors.As(err, &failed) && bytes.Contains(failed.Stderr, []byte("not a git repository")):
-		return console.Usage(what+"%s is in no git repository, whose commits it could be one of: %s", folder, ref)
+		return console.Usage(what+"%s is not in a git repository, so this cannot be a commit: %s", folder, ref)
 	case errors.As(err, &failed) && len(failed.Stderr) > 0:
 		return console.Usage(what+"git fails: %s: %s", text.OneLine(string(failed.Stderr)), ref)
 	case errors.As(err, &failed):

@@ -66,7 +66,7 @@ func (d *deliveries) sender(source settings.Source, key tracking.WriteKey) (trac
 	case settings.Durable:
 		if key == "" {
 			message := "the source " + source.Name +
-				" is durable and so needs a write key: an invocation cannot bring one"
+				" is durable, so it needs a write key of its own"
 			return nil, console.Fail(console.ExitCredentials, string(runtime.MissingCredential), message, nil)
 		}
 		store, err := d.store(source)
@@ -133,7 +133,7 @@ func (d *deliveries) store(source settings.Source) (*heldStore, error) {
 	held := &heldStore{Store: store}
 	// Without an admin the store works all the same, so that is no reason to end a server.
 	if held.admin, err = startAdmin(context.Background(), path, store); err != nil {
-		d.logger.Warn("segment-blocks queue cannot look into the store while this process runs",
+		d.logger.Warn("segment-blocks queue cannot read the store while this process runs",
 			"store", path, "reason", err)
 	}
 	d.stores[path] = held
@@ -150,8 +150,8 @@ func storeFailure(path string, err error) error {
 		return console.Failed("%w: a running segment-blocks serve, mcp or run has it; "+
 			"stop that, or send through it", err)
 	case errors.Is(err, delivery.ErrDamaged):
-		return console.Failed("%w; segment-blocks queue export --store %s prints what can be read, "+
-			"with --waiting of what waited; then move the file away, and the next start makes a new one", err, path)
+		return console.Failed("%w; segment-blocks queue export --store %s prints the readable dead letters, "+
+			"with --waiting the waiting messages; then move the file away, and the next start creates a new one", err, path)
 	}
 	return console.Failed("%w", err)
 }

@@ -162,7 +162,7 @@ func (e *examination) region(source settings.Source, base string) {
 	case source.Endpoint != "" && strings.HasPrefix(base, "http://") && !isLocal(base):
 		e.say(verdictWarning, "receiver", "%s; the write key and the events travel unencrypted", base)
 	case source.Endpoint == "" && source.Region == "": // Segment's default, and the costliest mistake
-		e.say(verdictWarning, "receiver", "%s, because no region is stated; if the workspace keeps its data in the "+
+		e.say(verdictWarning, "receiver", "%s, because no region is set; if the workspace keeps its data in the "+
 			"EU, every event is lost behind a 200: state us or eu", base)
 	case base == "https://events.eu1.segmentapis.com":
 		e.say(verdictOK, "receiver", "%s, as in Segment's SDKs; the page of its HTTP API names "+
@@ -192,7 +192,7 @@ func (e *examination) reach(ctx context.Context, client *resty.Client, base stri
 	skew := time.Since(date).Round(time.Second)
 	switch {
 	case err != nil:
-		e.say(verdictNotChecked, "clock", "the receiver does not send its time")
+		e.say(verdictNotChecked, "clock", "the receiver does not send the time")
 	case skew.Abs() > tolerated:
 		e.say(verdictWarning, "clock", "this machine's clock is off by %s; Segment corrects timestamps for that, "+
 			"other receivers may not", skew)
@@ -227,8 +227,8 @@ func (e *examination) key(
 	case isLocal(base): // an emulator answers for Segment's CDN too
 		cdn = base
 	default:
-		e.say(verdictNotChecked, name, "%s; doctor looks keys up at Segment and on this machine only: "+
-			"the key is not shown to another receiver", shown)
+		e.say(verdictNotChecked, name, "%s; doctor sends keys only to Segment and to this machine, "+
+			"so it did not check this one", shown)
 		return
 	}
 	found, err := lookUp(ctx, client, cdn, target)

@@ -33,21 +33,21 @@ type emulatorFlags struct {
 
 // newEmulator makes emulator, the local receiver that other commands and programs can send to.
 func newEmulator(p *Program) *cobra.Command {
-	cmd := command("emulator", "Serve a local Segment to try things on")
+	cmd := command("emulator", "Run a local Segment for development")
 	f := emulatorFlags{mode: emulator.Segment, oversize: emulator.RefuseBatch}
 	flags := cmd.Flags()
-	flags.StringVar(&f.addr, "addr", "127.0.0.1:4010", "address to listen on; port 0 takes a free one")
+	flags.StringVar(&f.addr, "addr", "127.0.0.1:4010", "address to listen on; port 0 picks a free one")
 	addChoice(cmd, &f.mode, "mode", "how to answer what Segment would drop: segment (200) or strict (4xx)",
 		emulator.Segment, emulator.Strict)
 	flags.StringVar(&f.log, "log", "",
-		"`file` to append events to, one line of JSON each, and to load them from at the start")
-	flags.IntVar(&f.capacity, "capacity", 10_000, "how many events to keep in memory, 64 MiB at most")
+		"`file` of events, one JSON line each: loaded at the start, then appended to")
+	flags.IntVar(&f.capacity, "capacity", 10_000, "events to keep in memory, up to 64 MiB")
 	addChoice(cmd, &f.oversize, "oversize",
-		"what becomes of a batch with a message over 32 KB: refuse or drop (that message)",
+		"a batch with a message over 32 KB: refuse the batch, or drop the message",
 		emulator.RefuseBatch, emulator.DropItem)
-	flags.StringSliceVar(&f.hosts, "allow-host", nil, "further host names that the query API may be asked under")
-	flags.BoolVar(&f.token, "token", false, "demand a token for the query API on this machine's own addresses too")
-	flags.BoolVar(&f.quiet, "quiet", false, "print the addresses and nothing more")
+	flags.StringSliceVar(&f.hosts, "allow-host", nil, "more host names for the query API")
+	flags.BoolVar(&f.token, "token", false, "require a token for the query API on loopback addresses too")
+	flags.BoolVar(&f.quiet, "quiet", false, "print only the addresses")
 	return p.runs(cmd, func(_ []string, s *settings.Settings) error {
 		if f.capacity < 1 {
 			return console.Usage("--capacity must be at least 1: %d", f.capacity)
@@ -124,7 +124,7 @@ func (p *Program) announce(addr net.Addr, f emulatorFlags, token string, s *sett
 		if log != "" {
 			log += ", " + console.Count(loaded, "event") + " in it"
 		}
-		console.Writeln(w, "a local Segment is listening; nothing that it receives goes anywhere else")
+		console.Writeln(w, "a local Segment is listening; it forwards nothing")
 		console.WriteFields(w, "send to", url, "look at", url+"/emulator/v1/events", "mode", doc.Mode,
 			"token", token, "log", log)
 		console.Writeln(p.Stderr, "Ctrl-C stops it")
@@ -245,7 +245,7 @@ func discarded(d *emulator.Discard) string {
 // faulted describes a request that failed because a fault was scripted for it.
 func faulted(r *emulator.Request) string {
 	if r.Status == 0 {
-		return r.Path + "  cut the connection, as scripted"
+		return r.Path + "  connection cut, as scripted"
 	}
 	return fmt.Sprintf("%s  answered %d, as scripted", r.Path, r.Status)
 }

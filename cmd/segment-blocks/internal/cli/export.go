@@ -90,18 +90,18 @@ func newExport(p *Program) *cobra.Command {
 func newExportAACFlow(p *Program) *cobra.Command {
 	cmd := command("aacflow --out DIR|--apply DIR", "Write TypeScript for a fork of Sim, or a workflow to import")
 	flags := cmd.Flags()
-	out := flags.String("out", "", "`folder` to write to; it is created if it does not exist")
+	out := flags.String("out", "", "`folder` to write to, created if missing")
 	format := "native"
 	addChoice(cmd, &format, "format", "native or workflow", "native", "workflow")
-	block := flags.String("block", "segment_track", "block that the workflow calls")
+	block := flags.String("block", "segment_track", "block for the workflow to call")
 	force := flags.Bool("force", false, "replace files that differ")
 	engine := aacflow.Sim08
 	addChoice(cmd, &engine, "engine", "form of Sim in the fork: "+text.Or(aacflow.Engines()...), aacflow.Engines()...)
 	_ = cmd.MarkFlagDirname("out")
 	// A fork takes all of its form of Sim, so there is no format or folder to choose beside it.
 	// Without --yes nothing is written: somebody else's code is to be looked at first.
-	fork := flags.String("apply", "", "`folder` of a fork to add the blocks to; shows the differences")
-	yes := flags.Bool("yes", false, "with --apply, write them")
+	fork := flags.String("apply", "", "`folder` of the fork to add the blocks to; prints the differences")
+	yes := flags.Bool("yes", false, "with --apply, write the differences")
 	_ = cmd.MarkFlagDirname("apply")
 	cmd.MarkFlagsMutuallyExclusive("apply", "out")
 	cmd.MarkFlagsMutuallyExclusive("apply", "format")
@@ -193,7 +193,7 @@ func place(folder string, files []aacflow.File, force bool) (placed, error) {
 		case err == nil && !force: // somebody may have edited it
 			differ = append(differ, path)
 		case err != nil && !errors.Is(err, fs.ErrNotExist):
-			return placed{}, console.Failed("cannot write, nothing was changed: %w", err)
+			return placed{}, console.Failed("nothing was changed, cannot write: %w", err)
 		}
 		result.Written = append(result.Written, path)
 		changed = append(changed, f)
@@ -218,7 +218,7 @@ func place(folder string, files []aacflow.File, force bool) (placed, error) {
 		}
 	}
 	if err != nil {
-		return placed{}, console.Failed("cannot write, nothing was changed: %w", err)
+		return placed{}, console.Failed("nothing was changed, cannot write: %w", err)
 	}
 	// What fails now is rare, and cannot be taken back: the error says how far it came. The same
 	// command again goes on, since what is written is unchanged then.
@@ -282,7 +282,7 @@ func apply(
 		return applied{}, console.Usage("the fork must be a work tree of git, so that edits can be taken back: %s", dir)
 	}
 	if first, _, dirty := strings.Cut(string(status), "\n"); dirty {
-		return applied{}, console.Usage("commit or stash what the fork has, nothing was changed; the first: %s", first)
+		return applied{}, console.Usage("nothing was changed: commit or stash the fork's changes first, such as %s", first)
 	}
 	// The work tree is clean, so whatever is replaced can be had back.
 	if write {
@@ -296,7 +296,7 @@ func apply(
 // so they are escaped.
 func (a applied) tell(w io.Writer) {
 	if len(a.Changed) == 0 {
-		console.Writeln(w, "the fork has all of it; nothing was changed")
+		console.Writeln(w, "the fork is up to date; nothing was changed")
 		return
 	}
 	for line := range strings.Lines(string(a.diff)) {
@@ -304,14 +304,14 @@ func (a applied) tell(w io.Writer) {
 	}
 	changed := console.Count(len(a.Changed), "file")
 	if !a.Written {
-		console.Writef(w, "\n%s to change; nothing was written, --yes writes it\n", changed)
+		console.Writef(w, "\n%s to change; nothing was written; --yes writes them\n", changed)
 		return
 	}
 	console.Writef(w, "\n%s changed. Run in the fork:\n", changed)
 	for _, command := range a.Commands {
 		console.Writeln(w, "  "+command)
 	}
-	console.Writeln(w, "and commit what they write too:")
+	console.Writeln(w, "and commit their output too:")
 	for _, file := range a.Generated {
 		console.Writeln(w, "  "+file)
 	}

@@ -102,7 +102,7 @@ func (p *Program) flagError(cmd *cobra.Command, err error) error {
 	}
 	name := unknown.GetSpecifiedName()
 	if strings.Contains(strings.ToLower(strings.ReplaceAll(name, "-", "")), "writekey") {
-		return console.Usage("a write key is never taken from the command line, because others could see it: " +
+		return console.Usage("no flag takes a write key, because other users could see it: " +
 			"set SEGMENT_WRITE_KEY, or name a file with writeKeyFile")
 	}
 	of := cmd.CommandPath()

@@ -203,10 +203,10 @@ func (p *Program) startTracing(ctx context.Context, h *hosting) ([]runtime.Optio
 func newMCP(p *Program) *cobra.Command {
 	cmd := command("mcp", "Serve the blocks over MCP on stdin and stdout, for one agent")
 	profile := mcp.Agent
-	addChoice(cmd, &profile, "profile", "how inputs are described: agent, sim or strict",
+	addChoice(cmd, &profile, "profile", "input schemas: agent, sim or strict",
 		mcp.Agent, mcp.Sim, mcp.Strict)
 	watch := cmd.Flags().Bool("watch", false,
-		"add tools that tell what has run, and what the emulator inside this process has received")
+		"add read-only tools for invocations and the events of the emulator")
 	addSource(p, cmd)
 	return p.runs(cmd, func(_ []string, s *settings.Settings) error {
 		h, err := p.openToHost(cmd.Context(), s, p.logger("text"), false)

@@ -35,7 +35,7 @@ type importFlags struct {
 func newImport(p *Program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import [FILE…]",
-		Short: "Send files of events, however long, and go on after a stop",
+		Short: "Send files of events of any size, and resume after a stop",
 		ValidArgsFunction: cobra.FixedCompletions(
 			[]string{"ndjson", "jsonl", "json", "csv", "gz"}, cobra.ShellCompDirectiveFilterFileExt),
 	}
@@ -75,38 +75,38 @@ func addImportFlags(cmd *cobra.Command) *importFlags {
 	f := importFlags{progress: "auto"}
 	fl := cmd.Flags()
 	addChoice(cmd, &f.Type, "type",
-		"type of the messages that do not say theirs: track, identify, page, screen, group or alias",
+		"type of messages without one: track, identify, page, screen, group or alias",
 		tracking.Track, tracking.Identify, tracking.Page, tracking.Screen, tracking.Group, tracking.Alias)
-	addChoice(cmd, &f.Format, "format", "json or csv, whatever the names of the files say",
+	addChoice(cmd, &f.Format, "format", "json or csv, instead of guessing by file name",
 		importer.JSON, importer.CSV)
 	// Help shows a default only where the variable has it.
 	f.Encoding = importer.UTF8
-	addChoice(cmd, &f.Encoding, "encoding", "of the text: utf-8, utf-16, latin1 or windows-1252",
+	addChoice(cmd, &f.Encoding, "encoding", "text encoding: utf-8, utf-16, latin1 or windows-1252",
 		importer.UTF8, importer.UTF16, importer.Latin1, importer.Windows1252)
 	formats := []string{"iso8601", "unix", "unix-ms", "rfc3339", "rfc1123"}
-	fl.StringVar((*string)(&f.TimeFormat), "time-format", "iso8601", "how times are written: "+
-		strings.Join(formats, ", ")+", or as 2006-01-02 15:04:05 would be, such as '02/01/2006 15:04'")
+	fl.StringVar((*string)(&f.TimeFormat), "time-format", "iso8601", "format of times: "+
+		strings.Join(formats, ", ")+", or 2006-01-02 15:04:05 in that format, such as '02/01/2006 15:04'")
 	offer(cmd, "time-format", formats...)
-	fl.StringVar(&f.TimeZone, "time-zone", "", "zone of times that name none, such as Europe/Berlin (default: UTC)")
-	fl.StringVar(&f.delimiter, "delimiter", ",", "what stands between the fields of a CSV row, such as ';' or tab")
+	fl.StringVar(&f.TimeZone, "time-zone", "", "zone of times without one, such as Europe/Berlin (default: UTC)")
+	fl.StringVar(&f.delimiter, "delimiter", ",", "separator of CSV fields, such as ';' or tab")
 	fl.StringArrayVar(&f.Map, "map", nil,
-		"make a CSV column a field: `COLUMN=FIELD`, COLUMN=FIELD:KIND, or COLUMN= to leave it out")
+		"map a CSV column: `COLUMN=FIELD`, COLUMN=FIELD:KIND, or COLUMN= to omit it")
 	fl.BoolVar(&f.dryRun, "dry-run", false,
-		"check every line and print the first messages as they would be sent; send nothing")
-	fl.BoolVar(&f.Resume, "resume", false, "go on where an earlier run stopped")
+		"check every line, print the first messages, and send nothing")
+	fl.BoolVar(&f.Resume, "resume", false, "continue where an earlier run stopped")
 	fl.BoolVar(&f.Restart, "restart", false,
-		"begin again, whatever an earlier run has left; its rejects are overwritten")
+		"start over, and overwrite the rejects of an earlier run")
 	fl.StringVar(&f.StatePath, "state", "",
-		"`file` that says how far the import is (default: FILE.import.json beside the first file)")
+		"`file` for progress (default: FILE.import.json beside the first file)")
 	fl.StringVar(&f.RejectsPath, "rejects", "",
-		"`file` for what cannot be sent (default: FILE.rejects.ndjson beside the first file)")
-	fl.IntVar(&f.Concurrency, "concurrency", 4, "how many requests may be in flight at once")
-	fl.Float64Var(&f.Rate, "rate", 0, "how many events to send a second, at most; 0 for as many as are taken")
+		"`file` for events that cannot be sent (default: FILE.rejects.ndjson beside the first file)")
+	fl.IntVar(&f.Concurrency, "concurrency", 4, "requests in flight at once")
+	fl.Float64Var(&f.Rate, "rate", 0, "most events to send a second; 0 for no limit")
 	addChoice(cmd, &f.progress, "progress",
-		"on stderr: bar, plain, json (a line of JSON a second) or none; auto is bar on a terminal, else plain",
+		"progress on stderr: bar, plain, json (a line a second) or none; auto is bar on a terminal, else plain",
 		"auto", "bar", "plain", "json", "none")
 	fl.StringVar(&f.InvocationID, "invocation-id", "",
-		"derive messageIds from this in place of the files' contents; stdin given again with the same id counts once")
+		"derive messageIds from this instead of the file's contents; stdin sent again with the same id counts once")
 	return &f
 }
 
@@ -117,17 +117,17 @@ func (f *importFlags) check() error {
 	case f.Concurrency < 1 || f.Concurrency > 256:
 		return console.Usage("--concurrency must be from 1 to 256: %d", f.Concurrency)
 	case f.Rate < 0 || f.Rate > 0 && f.Rate < 1e-3:
-		return console.Usage("--rate must be 0, or events a second: %s", strconv.FormatFloat(f.Rate, 'g', -1, 64))
+		return console.Usage("--rate must be 0 or more events a second: %s", strconv.FormatFloat(f.Rate, 'g', -1, 64))
 	case f.Resume && f.Restart:
-		return console.Usage("--resume goes on and --restart begins again: choose one")
+		return console.Usage("--resume continues and --restart starts over: choose one")
 	case f.dryRun && (f.Resume || f.Restart):
-		return console.Usage("--dry-run checks all lines, and has nothing to resume or restart")
+		return console.Usage("--dry-run sends nothing, so it cannot --resume or --restart")
 	}
 	switch d := f.delimiter; {
 	case d == "tab" || d == `\t`:
 		f.Delimiter = '\t'
 	case len(d) != 1 || d[0] < ' ' && d[0] != '\t' || d[0] > '~' || d == `"`:
-		return console.Usage("--delimiter must be one ASCII character that is no quote, or tab: %q", d)
+		return console.Usage("--delimiter must be tab or one ASCII character other than a quote: %q", d)
 	default:
 		f.Delimiter = d[0]
 	}
@@ -202,7 +202,7 @@ func (r *importRun) run(ctx context.Context) error {
 		return console.Usage("%w", err)
 	}
 	if r.stdin() && console.IsTerminal(r.program.Stdin) {
-		r.program.Note("reading events from the terminal; end them with Ctrl-D on a line of its own")
+		r.program.Note("reading events from the terminal; end with Ctrl-D on a line of its own")
 	}
 	counts, err := im.Run(ctx)
 	r.progress.end(err == nil)

@@ -79,7 +79,7 @@ func (r *importRun) noteEmpty(c importer.Counts) {
 	if len(r.options.Files) == 1 {
 		where = fileName(r.options.Files[0])
 	}
-	r.program.Note("there is no event in %s", where)
+	r.program.Note("%s has no events", where)
 }
 
 // writeSummary writes the summary for people.
@@ -94,16 +94,16 @@ func (r *importRun) writeSummary(w io.Writer, sum importSummary) {
 		"accepted", text.Grouped(sum.Accepted),
 		"rejected", strings.TrimSuffix(text.Grouped(sum.Rejected)+", in "+sum.RejectsFile, ", in "),
 		"not sent", some(sum.Unsent, "%s, or not known to have arrived"),
-		"repeated", some(sum.Repeated, "at least %s were sent again on resuming, with the same messageId"),
+		"repeated", some(sum.Repeated, "at least %s were sent again after resuming, with the same messageId"),
 		"duplicates", some(sum.Duplicates, duplicates), "requests", text.Grouped(sum.Requests),
 		"attempts", text.Grouped(sum.Attempts), "bytes", text.Grouped(sum.Bytes),
 		"seconds", fmt.Sprintf("%.1f", sum.Seconds),
 	)
 	switch {
 	case sum.Emulator:
-		console.Writeln(w, "that is an emulator inside this process: nothing has reached Segment")
+		console.Writeln(w, "that is an emulator inside this process: nothing reached Segment")
 	case sum.Accepted > 0 && r.target.sends.Endpoint != "":
-		console.Writeln(w, "the receiver confirms receipt, and not what it does with them")
+		console.Writeln(w, "the receiver confirms receipt only")
 	case sum.Accepted > 0:
 		console.Writeln(w, receiptOnly)
 	}
@@ -172,7 +172,7 @@ func (r *importRun) concludeCheck(c importer.Counts, err error) error {
 // stopped is the error of an import that did not come to its end, with the way to go on. The same
 // command with --resume is offered only if there is a state file to go on from.
 func (r *importRun) stopped(c importer.Counts, err error) error {
-	advice := "; to go on, run the same command with --resume"
+	advice := "; to continue, run the same command with --resume"
 	if _, missing := os.Stat(r.options.StatePath); missing != nil || c == (importer.Counts{}) {
 		advice = "" // it cannot be resumed, or has not begun
 	} else if r.options.Restart {
@@ -181,7 +181,7 @@ func (r *importRun) stopped(c importer.Counts, err error) error {
 	delivery, undelivered := errors.AsType[*importer.DeliveryError](err)
 	panicked, crashed := errors.AsType[*importer.PanicError](err)
 	if undelivered && delivery.Source && advice != "" {
-		advice = "; mend the source" + strings.Replace(advice, "; to go on", ", and then, to go on", 1)
+		advice = "; fix the source" + strings.Replace(advice, "; to continue", ", and then, to continue", 1)
 	}
 	switch {
 	case errors.Is(err, importer.ErrCut):

@@ -112,7 +112,7 @@ func (in *blockInput) read(p *Program, block string) (input, error) {
 	case object == nil && asked:
 		return p.readInput(in.Context(), in.value)
 	case asked:
-		return input{}, console.Usage("--input is the whole input, and --%s a part of one: give one or the other",
+		return input{}, console.Usage("--input is the whole input and --%s is part of one: give one or the other",
 			read.flags[object[0].Name])
 	case object != nil && in.block != block:
 		return input{}, console.Usage("put the block's id before its flags: %s %s --%s …", in.CommandPath(), block,
@@ -277,12 +277,12 @@ func (p *Program) readInput(ctx context.Context, value string) (input, error) {
 // inline takes the JSON off the command line, and tells whoever forgot the @.
 func inline(value string) (input, error) {
 	if value == "-" {
-		return input{}, console.Usage("--input - is no JSON; did you mean @-, which reads stdin?")
+		return input{}, console.Usage("--input - is not JSON; did you mean @-, which reads stdin?")
 	}
 	// What has no bracket and no quote is no input, and probably the name of a file.
 	if !strings.ContainsAny(value, "{}[]\"") {
 		if _, err := os.Stat(value); err == nil {
-			return input{}, console.Usage("--input %[1]s is no JSON; did you mean @%[1]s, which reads the file?", value)
+			return input{}, console.Usage("--input %[1]s is not JSON; did you mean @%[1]s, which reads the file?", value)
 		}
 	}
 	return input{json: withoutMark([]byte(value))}, nil
@@ -293,7 +293,7 @@ func inline(value string) (input, error) {
 func (p *Program) readStdin(ctx context.Context) (input, error) {
 	slow := time.After(2 * time.Second) // a pipe that nobody closes looks like a command that hangs
 	if console.IsTerminal(p.Stdin) {
-		p.Note("reading the input from the terminal; end it with Ctrl-D on a line of its own")
+		p.Note("reading the input from the terminal; end with Ctrl-D on a line of its own")
 		slow = nil
 	}
 	type result struct {
@@ -325,7 +325,7 @@ func readAll(r io.Reader, name string) (input, error) {
 		return input{}, console.Usage("cannot read the input from %s: %w", name, err)
 	}
 	if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
-		return input{}, console.Usage("the input must be UTF-8 and is UTF-16, as some Windows programs write it: %s",
+		return input{}, console.Usage("the input is UTF-16, as some Windows programs write it, and must be UTF-8: %s",
 			name)
 	}
 	return input{json: withoutMark(data), file: name}, nil

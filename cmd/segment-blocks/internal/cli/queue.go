@@ -23,9 +23,9 @@ import (
 // newQueueCommand makes the commands that look into the stores of durable sources. They work on the
 // file if no process has it open, and otherwise ask that process: see [asker].
 func newQueueCommand(p *Program) *cobra.Command {
-	return group("queue", "What durable sources have stored: what waits, and dead letters",
+	return group("queue", "Show and change what durable sources have stored",
 		newQueueStatus(p), newQueueList(p), newQueueShow(p),
-		p.newQueueChange("retry", "Put dead letters back to be sent", "put back"),
+		p.newQueueChange("retry", "Queue dead letters again", "put back"),
 		p.newQueueChange("drop", "Delete dead letters", "dropped"),
 		newQueueExport(p), newQueueCheck(p))
 }
@@ -33,13 +33,13 @@ func newQueueCommand(p *Program) *cobra.Command {
 // newQueueStatus makes queue status. It prints what it can find out, even if some store cannot be
 // read, and then ends with that error.
 func newQueueStatus(p *Program) *cobra.Command {
-	cmd := command("status", "Count what is stored, for each durable source")
+	cmd := command("status", "Count the stored messages of each durable source")
 	file := addStore(cmd)
 	return p.runs(cmd, func(_ []string, s *settings.Settings) error {
 		list, err := p.queueStates(cmd, s, *file)
 		return errors.Join(p.show(s.Output, list, func(w io.Writer) {
 			if len(list) == 0 && err == nil {
-				p.Note("no source is durable, and there is no store: nothing is stored; " +
+				p.Note("no source is durable and there is no store: nothing is stored; " +
 					"see delivery in segment-blocks help environment")
 			}
 			console.WriteList(w, list, queueState.row)
@@ -50,7 +50,7 @@ func newQueueStatus(p *Program) *cobra.Command {
 // newQueueList makes queue list. It stops reading at the limit: a store may hold a million
 // messages.
 func newQueueList(p *Program) *cobra.Command {
-	cmd := command("list", "List dead letters, or what waits")
+	cmd := command("list", "List dead letters or waiting messages")
 	limit := cmd.Flags().Int("limit", 100, "most messages to list; 0 for all")
 	return p.ofQueue(cmd, true, func(s *settings.Settings, q *storeQueue, _ []string) error {
 		// It reads one message more than it lists, to know whether there are more.
@@ -75,8 +75,8 @@ func newQueueList(p *Program) *cobra.Command {
 
 // newQueueShow makes queue show. Its output is a document in any case, since a message is one.
 func newQueueShow(p *Program) *cobra.Command {
-	cmd := command("show ID", "Show a dead letter, or a message that waits",
-		needs(1, "%[1]s needs the id of one message; segment-blocks queue list has them"))
+	cmd := command("show ID", "Show a dead letter or a waiting message",
+		needs(1, "%[1]s needs the id of one message; segment-blocks queue list shows the ids"))
 	return p.ofQueue(cmd, true, func(s *settings.Settings, q *storeQueue, args []string) error {
 		ids, err := messageIDs(args)
 		if err != nil {
@@ -138,7 +138,7 @@ func (p *Program) newQueueChange(verb, short, past string) *cobra.Command {
 // newQueueExport makes queue export. It prints messages as they are read and keeps none, so that a
 // store of any size can be exported.
 func newQueueExport(p *Program) *cobra.Command {
-	cmd := command("export", "Print dead letters, or what waits, one message a line")
+	cmd := command("export", "Print dead letters or waiting messages, one a line")
 	return p.ofQueue(cmd, true, func(_ *settings.Settings, q *storeQueue, _ []string) error {
 		// A message is printed as it goes over the wire, so that importing it changes nothing.
 		// Escaping for HTML would change its bytes.
@@ -154,7 +154,7 @@ func newQueueExport(p *Program) *cobra.Command {
 			}
 		}
 		if damaged > 0 {
-			p.Warn("%s and not printed; segment-blocks queue list --output json shows what there is",
+			p.Warn("%s and not printed; segment-blocks queue list --output json shows what is left",
 				messages(damaged, "is damaged", "are damaged"))
 		}
 		return err
@@ -214,7 +214,7 @@ type checkedStore struct {
 // newQueueCheck makes queue check. It goes on after a damaged store, and then ends with 1. It
 // leaves out stores that hold nothing yet, but not those that are named.
 func newQueueCheck(p *Program) *cobra.Command {
-	cmd := command("check [FILE]", "Check that a store is not damaged", cobra.ArbitraryArgs)
+	cmd := command("check [FILE]", "Check a store for damage", cobra.ArbitraryArgs)
 	return p.runs(cmd, func(args []string, s *settings.Settings) error {
 		// A store that nobody has named and that holds nothing is no finding.
 		if len(args) == 0 { // all that the configuration leads to
@@ -250,11 +250,11 @@ func checkStore(ctx context.Context, path string) checkedStore {
 	}
 	switch {
 	case errors.Is(err, delivery.ErrInUse):
-		one.Problem = "not checked, another process has it open and does not answer; stop that first: " + path
+		one.Problem = "not checked: another process has it open and does not answer; stop it first: " + path
 	case err != nil:
-		one.Problem = "not in order: " + console.Sentence(err)
+		one.Problem = "not intact: " + console.Sentence(err)
 	case damaged > 0:
-		one.Problem = "not in order: " + messages(damaged, "is damaged", "are damaged") + ", and not sent: " + path
+		one.Problem = "not intact: " + messages(damaged, "is damaged", "are damaged") + ", and not sent: " + path
 	}
 	return one
 }
@@ -274,7 +274,7 @@ func (p *Program) writeChecked(w io.Writer, list []checkedStore) {
 	}
 	for _, one := range list {
 		if one.Problem == "" {
-			console.Writeln(w, "in order: "+one.Store)
+			console.Writeln(w, "intact: "+one.Store)
 		} else {
 			console.Writeln(w, p.Style(w).Bad(text.Escape(one.Problem)))
 		}

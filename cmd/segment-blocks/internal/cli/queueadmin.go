@@ -80,7 +80,7 @@ func askFile(path string) asker {
 		if r.Do == "retry" || r.Do == "drop" {
 			store, err := delivery.Open(path, delivery.StoreOptions{}) //nolint:contextcheck // opening is short
 			if errors.Is(err, delivery.ErrDamaged) {
-				err = fmt.Errorf("nothing can be changed in a damaged store: %w", err)
+				err = fmt.Errorf("a damaged store cannot be changed: %w", err)
 			}
 			if err != nil {
 				return a, err

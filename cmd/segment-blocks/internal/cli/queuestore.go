@@ -52,7 +52,7 @@ func openPath(ctx context.Context, source, path string) (*storeQueue, error) {
 		// What is not there has no messages, and naming one is a mistake as in any other store.
 		q.ask = func(_ context.Context, r queueRequest, _ visitor) (a queueAnswer, err error) {
 			if len(r.IDs) > 0 {
-				err = fmt.Errorf("there is no store yet, and so no dead letter: %s", path)
+				err = fmt.Errorf("there is no store yet, so there are no dead letters: %s", path)
 			}
 			return a, err
 		}
@@ -87,10 +87,10 @@ type queueState struct {
 func (s queueState) row() []string {
 	switch {
 	case s.empty:
-		return []string{s.Source, "nothing is stored: the file is empty; if it has held messages, they are lost: " +
+		return []string{s.Source, "nothing is stored: the file is empty; if it held messages, they are lost: " +
 			s.Store}
 	case !s.Exists:
-		return []string{s.Source, "there is no store yet, the first message makes it: " + s.Store}
+		return []string{s.Source, "there is no store yet; the first message creates it: " + s.Store}
 	}
 	// How long the oldest has waited tells an outage from a busy moment.
 	last := ""
@@ -135,7 +135,7 @@ func (p *Program) queueStates(cmd *cobra.Command, s *settings.Settings, file str
 	}
 	for _, path := range s.OtherStores() { // nobody has named them
 		if err := look(path); err != nil {
-			p.Note("not looked into: %s", console.Sentence(err))
+			p.Note("not read: %s", console.Sentence(err))
 		}
 	}
 	return list, err
@@ -145,7 +145,7 @@ func (p *Program) queueStates(cmd *cobra.Command, s *settings.Settings, file str
 // the first message makes it; a named one is more likely misspelled.
 func mustExist(file string) error {
 	if _, err := os.Stat(file); err != nil {
-		return console.Failed("cannot look into the store: %w", err)
+		return console.Failed("cannot read the store: %w", err)
 	}
 	return nil
 }
@@ -208,10 +208,10 @@ func (p *Program) ofQueue(
 	cmd *cobra.Command, waiting bool, do func(s *settings.Settings, q *storeQueue, args []string) error,
 ) *cobra.Command {
 	addSource(p, cmd)
-	cmd.Flags().Lookup("source").Usage = "`name` of the source of the messages, even one that is no longer configured"
+	cmd.Flags().Lookup("source").Usage = "`name` of the messages' source, even if it is no longer configured"
 	file, wait := addStore(cmd), new(bool)
 	if waiting {
-		wait = cmd.Flags().Bool("waiting", false, "the messages that wait to be sent, in place of the dead letters")
+		wait = cmd.Flags().Bool("waiting", false, "waiting messages instead of dead letters")
 	}
 	return p.runs(cmd, func(args []string, s *settings.Settings) error {
 		q, err := p.findQueue(cmd, s, *file)

@@ -33,7 +33,7 @@ func newRun(p *Program) *cobra.Command {
 	cmd := p.blockCommand("run", "Invoke a block and print its output")
 	id := addInvocationID(cmd.Command)
 	drain := cmd.Flags().Duration("drain", 10*time.Second,
-		"how long to send stored messages of a durable source before the command ends; 0 for not at all")
+		"how long to send stored messages of a durable source before exiting; 0 to send none")
 	receipt := cmd.Flags().Bool(
 		"receipt", false, "print the receipt with the output: what was sent, where, in how many attempts",
 	)
@@ -153,14 +153,14 @@ func receiptLines(t *target, r *runtime.Receipt, became *outcome) []string {
 	list := label + " " + strings.Join(ids, ", ") + more
 	meaning := receiptOnly
 	if t.emulator != nil {
-		meaning = "that is an emulator inside this process: nothing has reached Segment"
+		meaning = "that is an emulator inside this process: nothing reached Segment"
 	}
 	if became == nil {
 		requests, attempts := console.Count(r.Requests, "request"), console.Count(r.Attempts, "attempt")
 		return []string{fmt.Sprintf("accepted by %s, %s, %s, %s bytes, %s", r.Endpoint, requests, attempts,
 			text.Grouped(r.Bytes), list), meaning}
 	}
-	stored := "stored on disk, left for the next segment-blocks that uses the source"
+	stored := "stored on disk for the next segment-blocks that uses the source"
 	if became.accepted == 0 {
 		return []string{stored + ", " + list}
 	}
@@ -290,7 +290,7 @@ func (f *outcome) refusal() error {
 // newPreview makes preview. It builds the requests exactly as run does, by the same code, and shows
 // them in place of sending them.
 func newPreview(p *Program) *cobra.Command {
-	cmd := p.blockCommand("preview", "Show the exact requests a block would send, and send nothing")
+	cmd := p.blockCommand("preview", "Show the exact requests that a block would send")
 	id := addInvocationID(cmd.Command)
 	addSource(p, cmd.Command)
 	return p.runs(cmd.Command, func(args []string, s *settings.Settings) error {
@@ -300,7 +300,7 @@ func newPreview(p *Program) *cobra.Command {
 		}
 		// What is shown depends on the source, so it is said which one that is.
 		if t.source == "placeholder" {
-			p.Note("no source is configured: shown as for Segment in the US, with a placeholder for the write key")
+			p.Note("no source is configured: showing requests to Segment in the US, with a placeholder write key")
 		} else {
 			p.mentionRegion(t.source, t.sends)
 		}
@@ -371,7 +371,7 @@ func writeRequest(w io.Writer, s console.Style, r runtime.Request) {
 // input is valid for all of them or for none. It is a preview whose requests are not shown: only so
 // are limits checked that depend on what is sent.
 func newValidate(p *Program) *cobra.Command {
-	cmd := p.blockCommand("validate", "Check an input as run would, and send nothing")
+	cmd := p.blockCommand("validate", "Check an input without sending it")
 	addSource(p, cmd.Command)
 	return p.runs(cmd.Command, func(args []string, s *settings.Settings) error {
 		_, _, receipt, err := p.preview(cmd, args[0], s, true)
@@ -398,7 +398,7 @@ func newValidate(p *Program) *cobra.Command {
 			if refused {
 				p.WriteError(w, refusal)
 			} else {
-				console.Writef(w, "%s would take this input\n", args[0])
+				console.Writef(w, "%s accepts this input\n", args[0])
 			}
 		})
 	})

@@ -246,7 +246,7 @@ func (p *Program) announceServe(url string, h *hosting, s *settings.Settings) er
 			}
 			fields = append(fields, name, says[doc.Delivery[name]])
 		}
-		console.Writeln(w, "the blocks are being served")
+		console.Writeln(w, "serving the blocks")
 		console.WriteFields(w, append(fields, "workflows", doc.Workflows)...)
 		console.Writeln(p.Stderr, "Ctrl-C stops it")
 	})
@@ -298,7 +298,7 @@ func cannotListen(address string, err error) error {
 	if number, ok := errors.AsType[syscall.Errno](cause); ok {
 		cause = number // without the name of the system call
 	}
-	return console.Failed("cannot listen on %s: %w; --addr picks another", address, cause)
+	return console.Failed("cannot listen on %s: %w; choose another with --addr", address, cause)
 }
 
 // tlsConfig returns nil if the settings name no certificate. Half a configuration is refused:

@@ -22,7 +22,7 @@ const (
 		`"event":{"type":"string","description":"The name of the event, page or screen."},` +
 		`"userId":{"type":"string"},"anonymousId":{"type":"string"},"messageId":{"type":"string"},` +
 		`"text":{"type":"string","description":"Text anywhere in the message."},` + afterSchema
-	afterSchema   = `"after":{"type":"integer","minimum":0,"description":"Only what has a greater seq."}`
+	afterSchema   = `"after":{"type":"integer","minimum":0,"description":"Only entries with a greater seq."}`
 	limitSchema   = `"limit":{"type":"integer","minimum":1,"maximum":50,"default":20}`
 	timeoutSchema = `"timeoutSeconds":{"type":"number","minimum":0,"maximum":30,"default":10}`
 )
@@ -94,8 +94,8 @@ func watchTool(
 // listRuns makes list_runs. It needs no emulator: what a model has invoked is of interest wherever
 // the events went.
 func listRuns(log *invocations.Log) mcp.Tool {
-	return watchTool("list_runs", "List runs", "Lists the latest invocations of all blocks, the newest last: "+
-		"where they went, how they ended, in how many attempts. Without after, the latest.",
+	return watchTool("list_runs", "List runs", "Lists the latest invocations of all blocks, newest last: "+
+		"where they sent, how they ended, and how many attempts they took.",
 		afterSchema+","+limitSchema, func(_ context.Context, a watchArguments) (any, error) {
 			// Whoever goes on after a run has seen the newest already.
 			list := log.Latest(a.Limit)
@@ -110,7 +110,7 @@ func listRuns(log *invocations.Log) mcp.Tool {
 // emulator that has discarded everything.
 func listEvents(e *emulator.Emulator) mcp.Tool {
 	return watchTool("list_events", "List events", "Lists the events that the local emulator of Segment has stored, "+
-		"the newest first, or with after the oldest first. One that is missing may be discarded: see explain_discard.",
+		"newest first, or oldest first with after. A missing event may have been discarded: see explain_discard.",
 		filterSchema+","+limitSchema, func(_ context.Context, a watchArguments) (any, error) {
 			stats := e.Stats() // of all events, not of those that match
 			return map[string]any{

@@ -54,14 +54,14 @@ func workflowFailure(err error) error {
 	if !errors.As(err, &faults) {
 		return err
 	}
-	message := faults.File + " is no workflow that can run, nothing was sent: it has " +
+	message := faults.File + " is not a valid workflow, nothing was sent: it has " +
 		console.Count(len(faults.Faults)+faults.Unlisted, "fault")
 	return console.Fail(console.ExitUsage, "invalid_workflow", message, err)
 }
 
 // newWorkflowValidate makes workflow validate, whose result is the faults.
 func newWorkflowValidate(p *Program) *cobra.Command {
-	cmd := ofFile("validate FILE", "Check a workflow, and list all its faults")
+	cmd := ofFile("validate FILE", "Check a workflow and list its faults")
 	variables := addVariables(cmd)
 	return p.runs(cmd, func(args []string, s *settings.Settings) error {
 		t, err := p.open(s, opening{looks: true, any: true})
@@ -87,7 +87,7 @@ func newWorkflowValidate(p *Program) *cobra.Command {
 		}
 		doc.Name = g.Name
 		return p.show(s.Output, doc, func(w io.Writer) {
-			console.Writef(w, "%s: %s is in order, %s\n", text.Escape(args[0]), text.Escape(g.Name),
+			console.Writef(w, "%s: %s is valid, %s\n", text.Escape(args[0]), text.Escape(g.Name),
 				console.Count(len(g.Nodes), "node"))
 		})
 	})
@@ -125,11 +125,11 @@ var starter string
 
 // newWorkflowNew makes workflow new.
 func newWorkflowNew(p *Program) *cobra.Command {
-	cmd := ofFile("new FILE", "Write a workflow to begin with")
+	cmd := ofFile("new FILE", "Write a starter workflow")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		f, err := os.OpenFile(args[0], os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 		if errors.Is(err, os.ErrExist) {
-			return console.Usage("the file exists already, and is left as it is: %s", args[0])
+			return console.Usage("the file already exists and was not changed: %s", args[0])
 		}
 		if err == nil {
 			_, err = f.WriteString(starter)

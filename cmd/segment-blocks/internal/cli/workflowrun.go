@@ -34,13 +34,13 @@ func newWorkflowRun(p *Program) *cobra.Command {
 	var f runFlags
 	flags := cmd.Flags()
 	flags.StringVarP(&f.input, "input", "i", "", "the run's input as `json`: text, @FILE, or @- for stdin")
-	flags.StringVar(&f.run, "run", "", "`id` of the run, which makes it one that can be resumed (default a random id)")
-	flags.StringVar(&f.resume, "resume", "", "`id` of a run to go on with, with the input that it was begun with")
+	flags.StringVar(&f.run, "run", "", "`id` of the run, to resume it later (default: a random id, not resumable)")
+	flags.StringVar(&f.resume, "resume", "", "`id` of the run to resume, with its original input")
 	flags.StringVar(&f.journals, "journals", "", "`folder` of the runs' journals (default FILE.runs)")
 	flags.BoolVar(&f.allowDuplicates, "allow-duplicates", false, "resume a run so old that events may count twice")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "send nothing: show requests, with outputs of the blocks' examples")
-	flags.StringArrayVar(&f.pins, "pin", nil, "`NODE=FILE`: do not invoke the node, take its output from the file")
-	flags.IntVar(&f.concurrency, "concurrency", 64, "how many blocks run at once")
+	flags.StringArrayVar(&f.pins, "pin", nil, "`NODE=FILE`: take the node's output from the file, do not invoke it")
+	flags.IntVar(&f.concurrency, "concurrency", 64, "blocks that run at once")
 	flags.StringP("output", "o", "auto", "output `format`: auto, text, json, yaml or ndjson")
 	f.variables = addVariables(cmd)
 	addSource(p, cmd)
@@ -119,9 +119,9 @@ func (p *Program) runWorkflow(cmd *cobra.Command, file string, f runFlags, s *se
 func (p *Program) runInput(cmd *cobra.Command, f runFlags) (json.RawMessage, error) {
 	switch {
 	case f.resume != "" && (f.run != "" || f.input != ""):
-		return nil, console.Usage("--resume goes on with the id and the input of the run: leave out --run and --input")
+		return nil, console.Usage("--resume uses the run's own id and input: omit --run and --input")
 	case f.dryRun && (f.resume != "" || f.run != ""):
-		return nil, console.Usage("--dry-run is no run that could be resumed: leave out --run and --resume")
+		return nil, console.Usage("--dry-run cannot be resumed: omit --run and --resume")
 	case f.concurrency < 1:
 		return nil, console.Usage("--concurrency must be at least 1: %d", f.concurrency)
 	case f.input == "":
@@ -191,7 +191,7 @@ func (p *Program) concludeWorkflow(res *workflow.Result, err error, f runFlags, 
 			"the run was interrupted"+advice(res, f), err)
 	case errors.Is(err, context.DeadlineExceeded):
 		return console.Fail(console.ExitUnreachable, string(runtime.DeadlineExceeded),
-			"the run was ended by its timeout"+advice(res, f), err)
+			"the run reached its timeout"+advice(res, f), err)
 	case err != nil:
 		return console.Failed("%w", err)
 	case res.Status == workflow.Failed:
@@ -203,9 +203,9 @@ func (p *Program) concludeWorkflow(res *workflow.Result, err error, f runFlags, 
 // advice says how to go on with a run that is not finished.
 func advice(res *workflow.Result, f runFlags) string {
 	if f.run+f.resume == "" {
-		return "; with --run it could be resumed"
+		return "; --run makes a run resumable"
 	}
-	return "; --resume " + res.Run + " goes on with it"
+	return "; --resume " + res.Run + " resumes it"
 }
 
 // failedNode is the error of a run that failed: that of the first node, in the order of the file,

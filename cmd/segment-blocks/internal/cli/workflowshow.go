@@ -99,7 +99,7 @@ func (n *nodes) observe(e workflow.Event) {
 	}
 	switch {
 	case e.Status == workflow.Running && e.Attempt > 1:
-		n.states[e.Node] = fmt.Sprintf("attempt %d is to come", e.Attempt)
+		n.states[e.Node] = fmt.Sprintf("attempt %d is next", e.Attempt)
 	case e.Iteration != nil:
 		n.states[e.Node] = fmt.Sprintf("iteration %d", *e.Iteration)
 	default:

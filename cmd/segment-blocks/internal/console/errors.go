@@ -77,7 +77,7 @@ func Interrupted(doing string) error {
 // Crashed is the error of a command that panicked. The advice says what the user can do about the
 // work that was in progress.
 func Crashed(value any, advice string) error {
-	message := fmt.Sprintf("a fault of segment-blocks ended the command; please report it with the stack above: %v",
+	message := fmt.Sprintf("a bug in segment-blocks ended the command; please report it with the stack above: %v",
 		value)
 	return Fail(ExitFailure, string(runtime.Internal), message+advice, nil)
 }
@@ -193,7 +193,7 @@ func (c *Console) WriteError(w io.Writer, err error) {
 	bad := func(title string) { Writeln(w, c.Style(w).Bad(text.Escape(title))) }
 	switch {
 	case faulty:
-		bad(file.File + " is no workflow that can run, nothing was sent")
+		bad(file.File + " is not a valid workflow, nothing was sent")
 		WriteList(w, file.Faults, func(f workflow.Fault) []string {
 			return []string{fmt.Sprintf("%d:%d", f.Line, f.Column), f.Message}
 		})
@@ -280,13 +280,13 @@ type ExitCode int
 const (
 	// ExitOK: what was sent has been accepted, what was checked is in order.
 	ExitOK ExitCode = 0
-	// ExitFailure: it failed for a reason that none of the codes below names.
+	// ExitFailure: failure with none of the causes below.
 	ExitFailure ExitCode = 1
 	// ExitUsage: the command line, the configuration or the input is not valid. Nothing was sent.
 	ExitUsage ExitCode = 2
-	// ExitRejected: the receiver refused what was sent, and would again.
+	// ExitRejected: the receiver refused the messages, and would again.
 	ExitRejected ExitCode = 3
-	// ExitCredentials: there is no write key, or the receiver refuses it.
+	// ExitCredentials: no write key, or the receiver refuses it.
 	ExitCredentials ExitCode = 4
 	// ExitUnreachable: no answer, a rate limit, or the time was up, after all retries. It may succeed
 	// later.

@@ -28,8 +28,8 @@ func onlyFound(path string, o Options) bool {
 // invocation, or the messages stored under the name of a source. It may send them to this machine.
 func (l *loader) distrust() {
 	refuse := func(format string, args ...any) {
-		l.refuse(l.File, "%s, which a file that was only found in the current folder must not do; "+
-			"if the file is yours, name it: --config %s or SEGMENT_BLOCKS_CONFIG", fmt.Sprintf(format, args...), l.File)
+		l.refuse(l.File, "%s, which a file found in the current folder must not do; "+
+			"if it is yours, name it: --config %s or SEGMENT_BLOCKS_CONFIG", fmt.Sprintf(format, args...), l.File)
 	}
 	for _, name := range l.Names() {
 		source := l.Sources[name]
@@ -58,11 +58,11 @@ func (l *loader) distrust() {
 		"tokenFile": l.Serve.TokenFile != "", "tlsClientCa": l.Serve.TLSClientCA != "",
 	} {
 		if set && strings.HasPrefix(l.origins["serve."+key], "file ") {
-			refuse("makes serve let others in by its serve.%s", key)
+			refuse("makes serve open to others with serve.%s", key)
 		}
 	}
 	if len(l.Serve.WorkflowEnv) > 0 && strings.HasPrefix(l.origins["serve.workflowEnv"], "file ") {
-		refuse("lets workflows send variables of the environment by its serve.workflowEnv")
+		refuse("lets workflows send environment variables with serve.workflowEnv")
 	}
 }
 

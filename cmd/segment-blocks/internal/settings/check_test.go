@@ -12,8 +12,8 @@ import (
 
 // A file that somebody put into the current folder cannot make us send them what is not theirs.
 func TestFileThatWasOnlyFound(t *testing.T) {
-	const byFile = ", which a file that was only found in the current folder must not do; " +
-		"if the file is yours, name it: --config segment-blocks.yaml or SEGMENT_BLOCKS_CONFIG"
+	const byFile = ", which a file found in the current folder must not do; " +
+		"if it is yours, name it: --config segment-blocks.yaml or SEGMENT_BLOCKS_CONFIG"
 	for name, c := range map[string]struct{ text, says string }{
 		"a variable": {
 			`sources: {a: {writeKeyEnv: AWS_SECRET_ACCESS_KEY, endpoint: "https://evil.example/v1"}}`,
@@ -59,10 +59,10 @@ func TestFileThatWasOnlyFound(t *testing.T) {
 		"an address":       {`sources: {a: {writeKeyEnv: A, endpoint: "http://169.254.169.254"}}`, "to 169"},
 		"doctor's look-up": {`cdn: https://evil.example`, `makes doctor send write keys to evil.example, its cdn`},
 		"an origin": {
-			`serve: {allowOrigin: ["https://evil.example"]}`, `makes serve let others in by its serve.allowOrigin`,
+			`serve: {allowOrigin: ["https://evil.example"]}`, `makes serve open to others with serve.allowOrigin`,
 		},
 		"a token they know": {
-			`serve: {addr: "0.0.0.0:8787", tokenFile: token}`, `makes serve let others in by its serve.tokenFile`,
+			`serve: {addr: "0.0.0.0:8787", tokenFile: token}`, `makes serve open to others with serve.tokenFile`,
 		},
 		"an anchor": {`sources: {a: {endpoint: &e "https://evil.example", writeKeyEnv: A}}`, `to evil.example`},
 		"Segment's own": {
@@ -189,7 +189,7 @@ func TestKeyInAnyPlace(t *testing.T) {
 	}
 	require.Greater(t, failed, 500, "most are faults")
 	_, err := Load(Options{File: write(t, "sources: {a: {writeKey: 12345678901234567890}}")})
-	require.ErrorContains(t, err, "sources.a.writeKey must be in quotes, as YAML takes it for a number")
+	require.ErrorContains(t, err, "sources.a.writeKey must be in quotes, or YAML reads it as a number")
 	_, err = Load(Options{File: write(t, "sources: {a: {writeKey: !!int abc}}")})
 	require.ErrorContains(t, err, "sources.a.writeKey must have no YAML tag")
 }

@@ -83,7 +83,7 @@ func (l *loader) readFile(path string) error {
 	}
 	holdsKey := func(key string) bool { return strings.HasSuffix(key, ".writeKey") }
 	if slices.ContainsFunc(slices.Collect(maps.Keys(l.origins)), holdsKey) && readableByOthers(path) {
-		l.warn("%s holds a write key and others can read it: chmod 600 it, or use writeKeyEnv or writeKeyFile", path)
+		l.warn("%s holds a write key that others can read: chmod 600 it, or use writeKeyEnv or writeKeyFile", path)
 	}
 	return nil
 }
@@ -166,7 +166,7 @@ func (l *loader) value(n *yaml.Node, setting Setting, at string) (any, bool) {
 		err = errors.New("must have no YAML tag")
 	// Other tools that read and write the file would drop the leading zeros of such a key.
 	case setting.Kind == Secret && (n.Tag == "!!int" || n.Tag == "!!float"):
-		err = errors.New("must be in quotes, as YAML takes it for a number")
+		err = errors.New("must be in quotes, or YAML reads it as a number")
 	case n.Kind != yaml.ScalarNode:
 		err = errors.New("must be a single value")
 	case n.Tag == "!!null":

@@ -50,7 +50,7 @@ func (s *Settings) StorePath(source Source) (string, error) {
 	}
 	dir, err := s.stateFolder()
 	if err != nil {
-		return "", fmt.Errorf("source %q needs a store, since nothing says where the state folder is: %w",
+		return "", fmt.Errorf("source %q needs a store, because there is no state folder: %w",
 			source.Name, err)
 	}
 	return filepath.Join(dir, source.Name+".store"), nil
@@ -116,7 +116,7 @@ var (
 	// ErrUnknownSource: no source has the name.
 	ErrUnknownSource = errors.New("no such source")
 	// ErrNotChosen: there are several sources, and none is the default or chosen.
-	ErrNotChosen = errors.New("several sources are configured and none is chosen")
+	ErrNotChosen = errors.New("several sources are configured and none is selected")
 	// ErrNoKey: the variable or file that should hold the write key holds none.
 	ErrNoKey = errors.New("no write key")
 )
@@ -168,7 +168,7 @@ func (s *Settings) Key(source Source) (key tracking.WriteKey, origin string, err
 			return tracking.WriteKey(value), "environment " + source.WriteKeyEnv, nil
 		}
 		if hide(source.WriteKeyEnv) != source.WriteKeyEnv {
-			return none("writeKeyEnv must name an environment variable, and what it holds looks like a key")
+			return none("writeKeyEnv must be the name of an environment variable, and looks like a key")
 		}
 		return none("the environment variable %s is not set", source.WriteKeyEnv)
 	case source.WriteKeyFile != "":

@@ -67,8 +67,7 @@ export const SegmentBlock: BlockConfig = {
       type: 'short-input',
       password: true,
       placeholder: '{{SEGMENT_WRITE_KEY}}',
-      description:
-        'Write key of the Segment source that the call is for. Leave it out where the host has configured one.',
+      description: 'Write key of the Segment source. Omit it if the host has configured one.',
       required: false,
       paramVisibility: 'user-only',
     },
@@ -78,7 +77,7 @@ export const SegmentBlock: BlockConfig = {
       type: 'short-input',
       placeholder: 'Order Completed',
       description:
-        'What happened, as an object and a past-tense verb in title case. Keep values out of it and put them into properties.',
+        'What happened: an object and a past-tense verb in title case. Put values into properties, not into the name.',
       required: false,
       condition: { field: 'operation', value: 'track' },
     },
@@ -97,7 +96,7 @@ export const SegmentBlock: BlockConfig = {
       type: 'short-input',
       placeholder: 'u-42',
       description:
-        'Your own permanent id of the user, such as a database key. An email address is a poor one, since it changes.',
+        'Your own permanent id of the user, such as a database key. Do not use an email address: it changes.',
       required: false,
       condition: { field: 'operation', value: ['track', 'identify', 'page', 'screen', 'group'] },
     },
@@ -107,7 +106,7 @@ export const SegmentBlock: BlockConfig = {
       type: 'short-input',
       placeholder: '3a12eab0-bca7-11e4-8dfc-aa07a5b093db',
       description:
-        'Id of a visitor whom you cannot name yet. Needed where there is no userId; both may be given.',
+        'Id of a visitor you do not know yet. Required without a userId; you may give both.',
       required: false,
       condition: { field: 'operation', value: ['track', 'identify', 'page', 'screen', 'group'] },
     },
@@ -116,14 +115,13 @@ export const SegmentBlock: BlockConfig = {
       title: 'Properties',
       type: 'long-input',
       placeholder: '{"order_id":"o-1001","total":42.50,"currency":"EUR"}',
-      description:
-        'What is worth knowing about the event, such as revenue, currency or the products of an order.',
+      description: 'Details of the event, such as revenue, currency or the products of an order.',
       required: false,
       condition: { field: 'operation', value: 'track' },
       wandConfig: {
         enabled: true,
         prompt:
-          'Write the properties of a Segment event. Names are in snake_case, numbers stay numbers, and values that are not known are left out. Return ONLY the JSON object, without an explanation.',
+          'Write the properties of a Segment event. Use snake_case names, keep numbers as numbers, and omit unknown values. Return ONLY the JSON object, without an explanation.',
         generationType: 'json-object',
       },
     },
@@ -138,7 +136,7 @@ export const SegmentBlock: BlockConfig = {
       wandConfig: {
         enabled: true,
         prompt:
-          'Write the traits of a Segment user or group, such as name, email, plan and createdAt. Values that are not known are left out. Return ONLY the JSON object, without an explanation.',
+          'Write the traits of a Segment user or group, such as name, email, plan and createdAt. Omit unknown values. Return ONLY the JSON object, without an explanation.',
         generationType: 'json-object',
       },
     },
@@ -147,7 +145,7 @@ export const SegmentBlock: BlockConfig = {
       title: 'Name',
       type: 'short-input',
       placeholder: 'Product Detail',
-      description: 'What the page is called, such as Product Detail.',
+      description: 'Name of the page, such as Product Detail.',
       required: false,
       condition: { field: 'operation', value: 'page' },
     },
@@ -156,7 +154,7 @@ export const SegmentBlock: BlockConfig = {
       title: 'Category',
       type: 'short-input',
       placeholder: 'Store',
-      description: 'What kind of page it is, such as Store.',
+      description: 'Category of the page, such as Store.',
       required: false,
       condition: { field: 'operation', value: 'page' },
     },
@@ -165,14 +163,13 @@ export const SegmentBlock: BlockConfig = {
       title: 'Properties',
       type: 'long-input',
       placeholder: '{"url":"https://shop.example.com/p/g-32","title":"Garden chair"}',
-      description:
-        'What is worth knowing about the view, such as url, path, title, referrer and search.',
+      description: 'Details of the view, such as url, path, title, referrer and search.',
       required: false,
       condition: { field: 'operation', value: 'page' },
       wandConfig: {
         enabled: true,
         prompt:
-          'Write the properties of a Segment event. Names are in snake_case, numbers stay numbers, and values that are not known are left out. Return ONLY the JSON object, without an explanation.',
+          'Write the properties of a Segment event. Use snake_case names, keep numbers as numbers, and omit unknown values. Return ONLY the JSON object, without an explanation.',
         generationType: 'json-object',
       },
     },
@@ -181,7 +178,7 @@ export const SegmentBlock: BlockConfig = {
       title: 'Name',
       type: 'short-input',
       placeholder: 'Order Summary',
-      description: 'What the screen is called, such as Order Summary.',
+      description: 'Name of the screen, such as Order Summary.',
       required: false,
       condition: { field: 'operation', value: 'screen' },
     },
@@ -190,7 +187,7 @@ export const SegmentBlock: BlockConfig = {
       title: 'Category',
       type: 'short-input',
       placeholder: 'Checkout',
-      description: 'What kind of screen it is, such as Checkout.',
+      description: 'Category of the screen, such as Checkout.',
       required: false,
       condition: { field: 'operation', value: 'screen' },
     },
@@ -199,14 +196,13 @@ export const SegmentBlock: BlockConfig = {
       title: 'Properties',
       type: 'long-input',
       placeholder: '{"variant":"compact","opened_from":"push"}',
-      description:
-        'What is worth knowing about the view, such as the variant shown or where it was opened from.',
+      description: 'Details of the view, such as the variant shown or where it was opened from.',
       required: false,
       condition: { field: 'operation', value: 'screen' },
       wandConfig: {
         enabled: true,
         prompt:
-          'Write the properties of a Segment event. Names are in snake_case, numbers stay numbers, and values that are not known are left out. Return ONLY the JSON object, without an explanation.',
+          'Write the properties of a Segment event. Use snake_case names, keep numbers as numbers, and omit unknown values. Return ONLY the JSON object, without an explanation.',
         generationType: 'json-object',
       },
     },
@@ -221,7 +217,7 @@ export const SegmentBlock: BlockConfig = {
       wandConfig: {
         enabled: true,
         prompt:
-          'Write the traits of a Segment user or group, such as name, email, plan and createdAt. Values that are not known are left out. Return ONLY the JSON object, without an explanation.',
+          'Write the traits of a Segment user or group, such as name, email, plan and createdAt. Omit unknown values. Return ONLY the JSON object, without an explanation.',
         generationType: 'json-object',
       },
     },
@@ -230,7 +226,7 @@ export const SegmentBlock: BlockConfig = {
       title: 'User ID',
       type: 'short-input',
       placeholder: 'u-42',
-      description: 'The id to keep, which the person is known by from now on.',
+      description: 'The id to keep. The person has it from now on.',
       required: false,
       condition: { field: 'operation', value: 'alias' },
     },
@@ -239,7 +235,7 @@ export const SegmentBlock: BlockConfig = {
       title: 'Previous ID',
       type: 'short-input',
       placeholder: '3a12eab0-bca7-11e4-8dfc-aa07a5b093db',
-      description: 'The id the same person was known by until now, anonymous or a former user id.',
+      description: 'The id that the same person had until now: an anonymous id or an old user id.',
       required: false,
       condition: { field: 'operation', value: 'alias' },
     },
@@ -249,7 +245,7 @@ export const SegmentBlock: BlockConfig = {
       type: 'long-input',
       placeholder: '{"ip":"203.0.113.9","locale":"en-GB"}',
       description:
-        "Where and how it happened, with Segment's own keys, such as ip, locale, timezone, userAgent, page, campaign, device and app.",
+        "Where and how it happened, in Segment's own keys, such as ip, locale, timezone, userAgent, page, campaign, device and app.",
       required: false,
       mode: 'advanced',
       condition: {
@@ -259,7 +255,7 @@ export const SegmentBlock: BlockConfig = {
       wandConfig: {
         enabled: true,
         prompt:
-          "Write a Segment context with Segment's own keys, such as ip, locale, timezone, userAgent, page, campaign, device and app. Return ONLY the JSON object, without an explanation.",
+          "Write a Segment context in Segment's own keys, such as ip, locale, timezone, userAgent, page, campaign, device and app. Return ONLY the JSON object, without an explanation.",
         generationType: 'json-object',
       },
     },
@@ -269,7 +265,7 @@ export const SegmentBlock: BlockConfig = {
       type: 'short-input',
       placeholder: '2026-01-31T09:30:00Z',
       description:
-        'When it happened, as ISO 8601. Without a zone it is taken as UTC. Leave it out for now; set it to import history.',
+        'When it happened, in ISO 8601, UTC if it has no zone. Defaults to now; set it to import history.',
       required: false,
       mode: 'advanced',
       condition: {
@@ -289,7 +285,7 @@ export const SegmentBlock: BlockConfig = {
       type: 'long-input',
       placeholder: '{"All":true,"Mixpanel":false}',
       description:
-        'Which destinations get it, by their exact names. All is the default for those not named; a value is true, false or an object of options.',
+        'Which destinations get it, by exact name. All is the default for the others. Values are true, false or an object of options.',
       required: false,
       mode: 'advanced',
       condition: { field: 'operation', value: 'track' },
@@ -300,7 +296,7 @@ export const SegmentBlock: BlockConfig = {
       type: 'long-input',
       placeholder: '[{"type":"track","event":"Order Completed","userId":"u-42"}]',
       description:
-        'JSON array of messages, in order. Each is an object with its type, its ids, and the fields of that type.',
+        'JSON array of messages, in order. Each is an object with a type, ids, and the fields of that type.',
       required: false,
       condition: { field: 'operation', value: 'batch' },
       wandConfig: {
@@ -314,15 +310,14 @@ export const SegmentBlock: BlockConfig = {
       title: 'Context',
       type: 'long-input',
       placeholder: '{"ip":"203.0.113.9","locale":"en-GB"}',
-      description:
-        "Context for every message of the batch. It is merged into each message's own, whose values win.",
+      description: "Context of every message in the batch. A message's own values win.",
       required: false,
       mode: 'advanced',
       condition: { field: 'operation', value: 'batch' },
       wandConfig: {
         enabled: true,
         prompt:
-          "Write a Segment context with Segment's own keys, such as ip, locale, timezone, userAgent, page, campaign, device and app. Return ONLY the JSON object, without an explanation.",
+          "Write a Segment context in Segment's own keys, such as ip, locale, timezone, userAgent, page, campaign, device and app. Return ONLY the JSON object, without an explanation.",
         generationType: 'json-object',
       },
     },
@@ -417,13 +412,12 @@ export const SegmentBlock: BlockConfig = {
     operation: { type: 'string', description: 'Which call to make' },
     writeKey: {
       type: 'string',
-      description:
-        'Write key of the Segment source that the call is for. Leave it out where the host has configured one.',
+      description: 'Write key of the Segment source. Omit it if the host has configured one.',
     },
     event: {
       type: 'string',
       description:
-        'What happened, as an object and a past-tense verb in title case. Keep values out of it and put them into properties.',
+        'What happened: an object and a past-tense verb in title case. Put values into properties, not into the name.',
     },
     groupId: {
       type: 'string',
@@ -432,75 +426,65 @@ export const SegmentBlock: BlockConfig = {
     commonUserId: {
       type: 'string',
       description:
-        'Your own permanent id of the user, such as a database key. An email address is a poor one, since it changes.',
+        'Your own permanent id of the user, such as a database key. Do not use an email address: it changes.',
     },
     anonymousId: {
       type: 'string',
       description:
-        'Id of a visitor whom you cannot name yet. Needed where there is no userId; both may be given.',
+        'Id of a visitor you do not know yet. Required without a userId; you may give both.',
     },
     trackProperties: {
       type: 'string',
-      description:
-        'What is worth knowing about the event, such as revenue, currency or the products of an order.',
+      description: 'Details of the event, such as revenue, currency or the products of an order.',
     },
     identifyTraits: {
       type: 'string',
       description: 'What is known about the user, such as name, email, plan or createdAt.',
     },
-    pageName: { type: 'string', description: 'What the page is called, such as Product Detail.' },
-    pageCategory: { type: 'string', description: 'What kind of page it is, such as Store.' },
+    pageName: { type: 'string', description: 'Name of the page, such as Product Detail.' },
+    pageCategory: { type: 'string', description: 'Category of the page, such as Store.' },
     pageProperties: {
       type: 'string',
-      description:
-        'What is worth knowing about the view, such as url, path, title, referrer and search.',
+      description: 'Details of the view, such as url, path, title, referrer and search.',
     },
-    screenName: {
-      type: 'string',
-      description: 'What the screen is called, such as Order Summary.',
-    },
-    screenCategory: { type: 'string', description: 'What kind of screen it is, such as Checkout.' },
+    screenName: { type: 'string', description: 'Name of the screen, such as Order Summary.' },
+    screenCategory: { type: 'string', description: 'Category of the screen, such as Checkout.' },
     screenProperties: {
       type: 'string',
-      description:
-        'What is worth knowing about the view, such as the variant shown or where it was opened from.',
+      description: 'Details of the view, such as the variant shown or where it was opened from.',
     },
     groupTraits: {
       type: 'string',
       description: 'What is known about the group, such as name, industry, employees or plan.',
     },
-    aliasUserId: {
-      type: 'string',
-      description: 'The id to keep, which the person is known by from now on.',
-    },
+    aliasUserId: { type: 'string', description: 'The id to keep. The person has it from now on.' },
     previousId: {
       type: 'string',
-      description: 'The id the same person was known by until now, anonymous or a former user id.',
+      description: 'The id that the same person had until now: an anonymous id or an old user id.',
     },
     commonContext: {
       type: 'string',
       description:
-        "Where and how it happened, with Segment's own keys, such as ip, locale, timezone, userAgent, page, campaign, device and app.",
+        "Where and how it happened, in Segment's own keys, such as ip, locale, timezone, userAgent, page, campaign, device and app.",
     },
     timestamp: {
       type: 'string',
       description:
-        'When it happened, as ISO 8601. Without a zone it is taken as UTC. Leave it out for now; set it to import history.',
+        'When it happened, in ISO 8601, UTC if it has no zone. Defaults to now; set it to import history.',
     },
     integrations: {
       type: 'string',
       description:
-        'Which destinations get it, by their exact names. All is the default for those not named; a value is true, false or an object of options.',
+        'Which destinations get it, by exact name. All is the default for the others. Values are true, false or an object of options.',
     },
     batch: {
       type: 'string',
       description:
-        'JSON array of messages, in order. Each is an object with its type, its ids, and the fields of that type.',
+        'JSON array of messages, in order. Each is an object with a type, ids, and the fields of that type.',
     },
     batchContext: {
       type: 'string',
-      description:
-        "Context for every message of the batch. It is merged into each message's own, whose values win.",
+      description: "Context of every message in the batch. A message's own values win.",
     },
     source: {
       type: 'string',
@@ -518,27 +502,23 @@ export const SegmentBlock: BlockConfig = {
     success: {
       type: 'boolean',
       description:
-        'Track: True once Segment has accepted the event; with a durable source, once it is stored to be sent. Identify, Group, Alias: True once Segment has accepted the call; with a durable source, once it is stored to be sent. Page: True once Segment has accepted the page view; with a durable source, once it is stored to be sent. Screen: True once Segment has accepted the screen view; with a durable source, once it is stored to be sent. Batch: True once Segment has accepted every message; with a durable source, once all are stored to be sent.',
+        'Track: True once Segment has accepted the event; with a durable source, once it is stored. Identify, Group, Alias: True once Segment has accepted the call; with a durable source, once it is stored. Page: True once Segment has accepted the page view; with a durable source, once it is stored. Screen: True once Segment has accepted the screen view; with a durable source, once it is stored. Batch: True once Segment has accepted every message; with a durable source, once all are stored.',
     },
     event: { type: 'string', description: 'Name of the event that was sent.' },
     userId: {
       type: 'string',
       description:
-        'Track, Page, Screen: User id that was sent with it; null where there was none. Identify, Group: User id that was sent; null where there was none. Alias: The id that is kept.',
+        'Track, Identify, Page, Screen, Group: User id that was sent; null if none. Alias: The id that is kept.',
     },
-    anonymousId: {
-      type: 'string',
-      description:
-        'Track, Page, Screen: Anonymous id that was sent with it; null where there was none. Identify, Group: Anonymous id that was sent; null where there was none.',
-    },
+    anonymousId: { type: 'string', description: 'Anonymous id that was sent; null if none.' },
     name: {
       type: 'string',
       description:
-        'Page: Name of the page; null where there was none. Screen: Name of the screen; null where there was none.',
+        'Page: Name of the page; null if none. Screen: Name of the screen; null if none.',
     },
     groupId: { type: 'string', description: 'Group id that was sent.' },
-    previousId: { type: 'string', description: 'The id that was joined to it.' },
-    count: { type: 'number', description: 'How many messages were sent.' },
+    previousId: { type: 'string', description: 'The id that was joined to userId.' },
+    count: { type: 'number', description: 'Number of messages sent.' },
   },
 }
 
@@ -634,11 +614,11 @@ export const SegmentBlockMeta = {
         '# Track an event\n' +
         '\n' +
         '1. Name the event as an object and a past-tense verb in title case, such as Order Completed. Keep values out of the name.\n' +
-        "2. Find the user's own permanent id for userId. Use anonymousId for a visitor who cannot be named. Never make up an id, and\n" +
+        "2. Use the user's permanent id as userId, or anonymousId for an unknown visitor. Never make up an id, and\n" +
         '   never send the word null or undefined as one.\n' +
         '3. Put values into properties as a JSON object. Keep numbers as numbers: {"total": 42.5, "currency": "EUR"}.\n' +
         '4. Call segment_track once. It retries by itself; a second call is a second event.\n' +
-        '5. If it refuses the input, mend every violation that it names, and call again.',
+        '5. If it refuses the input, correct every violation that it names, and call again.',
     },
     {
       name: 'keep-user-traits-current',
@@ -647,9 +627,9 @@ export const SegmentBlockMeta = {
       content:
         '# Keep the traits of a user current\n' +
         '\n' +
-        '1. Use the permanent id of the account as userId. An email address is a trait and no id, since it changes.\n' +
-        '2. Give anonymousId as well where the visit before the login is known: that joins the two.\n' +
-        '3. Send only traits that you know. Traits that are left out keep the value they had.\n' +
+        '1. Use the permanent id of the account as userId. An email address is a trait, not an id, because it changes.\n' +
+        '2. Give anonymousId too if you know it from before the login: that joins the two.\n' +
+        '3. Send only traits that you know. Omitted traits keep their value.\n' +
         '4. Call segment_identify once for each user. Use segment_track for what the user did.',
     },
     {
@@ -660,8 +640,8 @@ export const SegmentBlockMeta = {
         '# Tie a user to an account\n' +
         '\n' +
         '1. groupId is the permanent id of the account, never its name.\n' +
-        '2. Give the user as userId, or as anonymousId before the user is known.\n' +
-        '3. Traits describe the account: name, industry, employees, plan. What describes the person belongs to segment_identify.\n' +
+        '2. Give the user as userId, or as anonymousId while the user is not known.\n' +
+        '3. Traits describe the account: name, industry, employees, plan. Use segment_identify for traits of the person.\n' +
         '4. Call segment_group once for each user and account. A user may belong to several.',
     },
     {
@@ -671,10 +651,10 @@ export const SegmentBlockMeta = {
       content:
         '# Join two ids of a person\n' +
         '\n' +
-        '1. Make sure that both ids belong to one person: an alias cannot be taken back.\n' +
-        '2. userId is the id to keep, previousId the one to leave behind. They must differ.\n' +
-        '3. Call segment_alias once, before anything is sent under the new id.\n' +
-        '4. Where no destination asks for it, call segment_identify with userId and anonymousId instead.',
+        '1. Make sure that both ids belong to one person: an alias cannot be undone.\n' +
+        '2. userId is the id to keep, previousId the id to leave behind. They must differ.\n' +
+        '3. Call segment_alias once, before you send anything under the new id.\n' +
+        '4. If no destination needs an alias, call segment_identify with userId and anonymousId instead.',
     },
     {
       name: 'send-many-messages',
@@ -684,9 +664,9 @@ export const SegmentBlockMeta = {
         '# Send many messages\n' +
         '\n' +
         '1. Write batch as a JSON array, never as an object. Each item has its type: track, identify, page, screen, group or alias.\n' +
-        '2. Give each item its ids, and a messageId made of the id of the record, so that a repeated import counts once.\n' +
+        '2. Give each item its ids, and a messageId built from the id of the record, so that a repeated import counts once.\n' +
         '3. Give each item the timestamp of what happened, with its zone.\n' +
-        '4. Call segment_batch once: it splits what is too large. If one item is faulty nothing is sent; mend all that it names.',
+        '4. Call segment_batch once: it splits what is too large. If an item is faulty, nothing is sent; correct every fault that the error names.',
     },
   ],
 } as const satisfies BlockMeta

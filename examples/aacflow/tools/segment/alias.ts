@@ -16,34 +16,33 @@ export const segmentAliasTool: ToolConfig<SegmentAliasParams, SegmentAliasRespon
       type: 'string',
       required: false,
       visibility: 'user-only',
-      description:
-        'Write key of the Segment source that the call is for. Leave it out where the host has configured one.',
+      description: 'Write key of the Segment source. Omit it if the host has configured one.',
     },
     userId: {
       type: 'string',
       required: false,
       visibility: 'user-or-llm',
-      description: 'The id to keep, which the person is known by from now on.',
+      description: 'The id to keep. The person has it from now on.',
     },
     previousId: {
       type: 'string',
       required: false,
       visibility: 'user-or-llm',
-      description: 'The id the same person was known by until now, anonymous or a former user id.',
+      description: 'The id that the same person had until now: an anonymous id or an old user id.',
     },
     context: {
       type: 'json',
       required: false,
       visibility: 'user-or-llm',
       description:
-        "Where and how it happened, with Segment's own keys, such as ip, locale, timezone, userAgent, page, campaign, device and app.",
+        "Where and how it happened, in Segment's own keys, such as ip, locale, timezone, userAgent, page, campaign, device and app.",
     },
     timestamp: {
       type: 'string',
       required: false,
       visibility: 'user-or-llm',
       description:
-        'When it happened, as ISO 8601. Without a zone it is taken as UTC. Leave it out for now; set it to import history.',
+        'When it happened, in ISO 8601, UTC if it has no zone. Defaults to now; set it to import history.',
     },
     source: {
       type: 'string',
@@ -81,9 +80,13 @@ export const segmentAliasTool: ToolConfig<SegmentAliasParams, SegmentAliasRespon
     success: {
       type: 'boolean',
       description:
-        'True once Segment has accepted the call; with a durable source, once it is stored to be sent.',
+        'True once Segment has accepted the call; with a durable source, once it is stored.',
     },
     userId: { type: 'string', description: 'The id that is kept.', optional: true },
-    previousId: { type: 'string', description: 'The id that was joined to it.', optional: true },
+    previousId: {
+      type: 'string',
+      description: 'The id that was joined to userId.',
+      optional: true,
+    },
   },
 }

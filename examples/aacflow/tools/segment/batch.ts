@@ -7,7 +7,7 @@ export const segmentBatchTool: ToolConfig<SegmentBatchParams, SegmentBatchRespon
   id: 'segment_batch',
   name: 'Segment Batch',
   description:
-    'Send many Segment messages of any type in one go. Segment needs at least one message. Each message needs its type. A track message needs an event name.',
+    'Send many Segment messages of any type in one call. Segment needs at least one message. Each message needs its type. A track message needs an event name.',
   version: '1.0.0',
   errorExtractor: 'standard-message',
 
@@ -16,22 +16,20 @@ export const segmentBatchTool: ToolConfig<SegmentBatchParams, SegmentBatchRespon
       type: 'string',
       required: false,
       visibility: 'user-only',
-      description:
-        'Write key of the Segment source that the call is for. Leave it out where the host has configured one.',
+      description: 'Write key of the Segment source. Omit it if the host has configured one.',
     },
     batch: {
       type: 'json',
       required: false,
       visibility: 'user-or-llm',
       description:
-        'JSON array of messages, in order. Each is an object with its type, its ids, and the fields of that type.',
+        'JSON array of messages, in order. Each is an object with a type, ids, and the fields of that type.',
     },
     context: {
       type: 'json',
       required: false,
       visibility: 'user-or-llm',
-      description:
-        "Context for every message of the batch. It is merged into each message's own, whose values win.",
+      description: "Context of every message in the batch. A message's own values win.",
     },
     source: {
       type: 'string',
@@ -67,8 +65,8 @@ export const segmentBatchTool: ToolConfig<SegmentBatchParams, SegmentBatchRespon
     success: {
       type: 'boolean',
       description:
-        'True once Segment has accepted every message; with a durable source, once all are stored to be sent.',
+        'True once Segment has accepted every message; with a durable source, once all are stored.',
     },
-    count: { type: 'number', description: 'How many messages were sent.' },
+    count: { type: 'number', description: 'Number of messages sent.' },
   },
 }

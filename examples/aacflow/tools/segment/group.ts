@@ -16,8 +16,7 @@ export const segmentGroupTool: ToolConfig<SegmentGroupParams, SegmentGroupRespon
       type: 'string',
       required: false,
       visibility: 'user-only',
-      description:
-        'Write key of the Segment source that the call is for. Leave it out where the host has configured one.',
+      description: 'Write key of the Segment source. Omit it if the host has configured one.',
     },
     groupId: {
       type: 'string',
@@ -30,14 +29,14 @@ export const segmentGroupTool: ToolConfig<SegmentGroupParams, SegmentGroupRespon
       required: false,
       visibility: 'user-or-llm',
       description:
-        'Your own permanent id of the user, such as a database key. An email address is a poor one, since it changes.',
+        'Your own permanent id of the user, such as a database key. Do not use an email address: it changes.',
     },
     anonymousId: {
       type: 'string',
       required: false,
       visibility: 'user-or-llm',
       description:
-        'Id of a visitor whom you cannot name yet. Needed where there is no userId; both may be given.',
+        'Id of a visitor you do not know yet. Required without a userId; you may give both.',
     },
     traits: {
       type: 'json',
@@ -50,14 +49,14 @@ export const segmentGroupTool: ToolConfig<SegmentGroupParams, SegmentGroupRespon
       required: false,
       visibility: 'user-or-llm',
       description:
-        "Where and how it happened, with Segment's own keys, such as ip, locale, timezone, userAgent, page, campaign, device and app.",
+        "Where and how it happened, in Segment's own keys, such as ip, locale, timezone, userAgent, page, campaign, device and app.",
     },
     timestamp: {
       type: 'string',
       required: false,
       visibility: 'user-or-llm',
       description:
-        'When it happened, as ISO 8601. Without a zone it is taken as UTC. Leave it out for now; set it to import history.',
+        'When it happened, in ISO 8601, UTC if it has no zone. Defaults to now; set it to import history.',
     },
     source: {
       type: 'string',
@@ -97,17 +96,13 @@ export const segmentGroupTool: ToolConfig<SegmentGroupParams, SegmentGroupRespon
     success: {
       type: 'boolean',
       description:
-        'True once Segment has accepted the call; with a durable source, once it is stored to be sent.',
+        'True once Segment has accepted the call; with a durable source, once it is stored.',
     },
     groupId: { type: 'string', description: 'Group id that was sent.', optional: true },
-    userId: {
-      type: 'string',
-      description: 'User id that was sent; null where there was none.',
-      optional: true,
-    },
+    userId: { type: 'string', description: 'User id that was sent; null if none.', optional: true },
     anonymousId: {
       type: 'string',
-      description: 'Anonymous id that was sent; null where there was none.',
+      description: 'Anonymous id that was sent; null if none.',
       optional: true,
     },
   },

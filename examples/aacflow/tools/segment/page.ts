@@ -16,55 +16,53 @@ export const segmentPageTool: ToolConfig<SegmentPageParams, SegmentPageResponse>
       type: 'string',
       required: false,
       visibility: 'user-only',
-      description:
-        'Write key of the Segment source that the call is for. Leave it out where the host has configured one.',
+      description: 'Write key of the Segment source. Omit it if the host has configured one.',
     },
     userId: {
       type: 'string',
       required: false,
       visibility: 'user-or-llm',
       description:
-        'Your own permanent id of the user, such as a database key. An email address is a poor one, since it changes.',
+        'Your own permanent id of the user, such as a database key. Do not use an email address: it changes.',
     },
     anonymousId: {
       type: 'string',
       required: false,
       visibility: 'user-or-llm',
       description:
-        'Id of a visitor whom you cannot name yet. Needed where there is no userId; both may be given.',
+        'Id of a visitor you do not know yet. Required without a userId; you may give both.',
     },
     name: {
       type: 'string',
       required: false,
       visibility: 'user-or-llm',
-      description: 'What the page is called, such as Product Detail.',
+      description: 'Name of the page, such as Product Detail.',
     },
     category: {
       type: 'string',
       required: false,
       visibility: 'user-or-llm',
-      description: 'What kind of page it is, such as Store.',
+      description: 'Category of the page, such as Store.',
     },
     properties: {
       type: 'json',
       required: false,
       visibility: 'user-or-llm',
-      description:
-        'What is worth knowing about the view, such as url, path, title, referrer and search.',
+      description: 'Details of the view, such as url, path, title, referrer and search.',
     },
     context: {
       type: 'json',
       required: false,
       visibility: 'user-or-llm',
       description:
-        "Where and how it happened, with Segment's own keys, such as ip, locale, timezone, userAgent, page, campaign, device and app.",
+        "Where and how it happened, in Segment's own keys, such as ip, locale, timezone, userAgent, page, campaign, device and app.",
     },
     timestamp: {
       type: 'string',
       required: false,
       visibility: 'user-or-llm',
       description:
-        'When it happened, as ISO 8601. Without a zone it is taken as UTC. Leave it out for now; set it to import history.',
+        'When it happened, in ISO 8601, UTC if it has no zone. Defaults to now; set it to import history.',
     },
     source: {
       type: 'string',
@@ -105,21 +103,13 @@ export const segmentPageTool: ToolConfig<SegmentPageParams, SegmentPageResponse>
     success: {
       type: 'boolean',
       description:
-        'True once Segment has accepted the page view; with a durable source, once it is stored to be sent.',
+        'True once Segment has accepted the page view; with a durable source, once it is stored.',
     },
-    name: {
-      type: 'string',
-      description: 'Name of the page; null where there was none.',
-      optional: true,
-    },
-    userId: {
-      type: 'string',
-      description: 'User id that was sent with it; null where there was none.',
-      optional: true,
-    },
+    name: { type: 'string', description: 'Name of the page; null if none.', optional: true },
+    userId: { type: 'string', description: 'User id that was sent; null if none.', optional: true },
     anonymousId: {
       type: 'string',
-      description: 'Anonymous id that was sent with it; null where there was none.',
+      description: 'Anonymous id that was sent; null if none.',
       optional: true,
     },
   },

@@ -16,57 +16,55 @@ export const segmentTrackTool: ToolConfig<SegmentTrackParams, SegmentTrackRespon
       type: 'string',
       required: false,
       visibility: 'user-only',
-      description:
-        'Write key of the Segment source that the call is for. Leave it out where the host has configured one.',
+      description: 'Write key of the Segment source. Omit it if the host has configured one.',
     },
     event: {
       type: 'string',
       required: false,
       visibility: 'user-or-llm',
       description:
-        'What happened, as an object and a past-tense verb in title case. Keep values out of it and put them into properties.',
+        'What happened: an object and a past-tense verb in title case. Put values into properties, not into the name.',
     },
     userId: {
       type: 'string',
       required: false,
       visibility: 'user-or-llm',
       description:
-        'Your own permanent id of the user, such as a database key. An email address is a poor one, since it changes.',
+        'Your own permanent id of the user, such as a database key. Do not use an email address: it changes.',
     },
     anonymousId: {
       type: 'string',
       required: false,
       visibility: 'user-or-llm',
       description:
-        'Id of a visitor whom you cannot name yet. Needed where there is no userId; both may be given.',
+        'Id of a visitor you do not know yet. Required without a userId; you may give both.',
     },
     properties: {
       type: 'json',
       required: false,
       visibility: 'user-or-llm',
-      description:
-        'What is worth knowing about the event, such as revenue, currency or the products of an order.',
+      description: 'Details of the event, such as revenue, currency or the products of an order.',
     },
     context: {
       type: 'json',
       required: false,
       visibility: 'user-or-llm',
       description:
-        "Where and how it happened, with Segment's own keys, such as ip, locale, timezone, userAgent, page, campaign, device and app.",
+        "Where and how it happened, in Segment's own keys, such as ip, locale, timezone, userAgent, page, campaign, device and app.",
     },
     timestamp: {
       type: 'string',
       required: false,
       visibility: 'user-or-llm',
       description:
-        'When it happened, as ISO 8601. Without a zone it is taken as UTC. Leave it out for now; set it to import history.',
+        'When it happened, in ISO 8601, UTC if it has no zone. Defaults to now; set it to import history.',
     },
     integrations: {
       type: 'json',
       required: false,
       visibility: 'user-or-llm',
       description:
-        'Which destinations get it, by their exact names. All is the default for those not named; a value is true, false or an object of options.',
+        'Which destinations get it, by exact name. All is the default for the others. Values are true, false or an object of options.',
     },
     source: {
       type: 'string',
@@ -107,17 +105,13 @@ export const segmentTrackTool: ToolConfig<SegmentTrackParams, SegmentTrackRespon
     success: {
       type: 'boolean',
       description:
-        'True once Segment has accepted the event; with a durable source, once it is stored to be sent.',
+        'True once Segment has accepted the event; with a durable source, once it is stored.',
     },
     event: { type: 'string', description: 'Name of the event that was sent.', optional: true },
-    userId: {
-      type: 'string',
-      description: 'User id that was sent with it; null where there was none.',
-      optional: true,
-    },
+    userId: { type: 'string', description: 'User id that was sent; null if none.', optional: true },
     anonymousId: {
       type: 'string',
-      description: 'Anonymous id that was sent with it; null where there was none.',
+      description: 'Anonymous id that was sent; null if none.',
       optional: true,
     },
   },

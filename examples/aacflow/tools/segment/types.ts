@@ -34,32 +34,32 @@ export interface SegmentFailure {
 
 /** Record something that a user or visitor did. */
 export interface SegmentTrackParams extends SegmentCallParams {
-  /** Write key of the Segment source that the call is for. Leave it out where the host has configured one. */
+  /** Write key of the Segment source. Omit it if the host has configured one. */
   writeKey?: string
-  /** What happened, as an object and a past-tense verb in title case. Keep values out of it and put them into properties. */
+  /** What happened: an object and a past-tense verb in title case. Put values into properties, not into the name. */
   event?: string
-  /** Your own permanent id of the user, such as a database key. An email address is a poor one, since it changes. */
+  /** Your own permanent id of the user, such as a database key. Do not use an email address: it changes. */
   userId?: string
-  /** Id of a visitor whom you cannot name yet. Needed where there is no userId; both may be given. */
+  /** Id of a visitor you do not know yet. Required without a userId; you may give both. */
   anonymousId?: string
-  /** What is worth knowing about the event, such as revenue, currency or the products of an order. */
+  /** Details of the event, such as revenue, currency or the products of an order. */
   properties?: JsonObject
-  /** Where and how it happened, with Segment's own keys, such as ip, locale, timezone, userAgent, page, campaign, device and app. */
+  /** Where and how it happened, in Segment's own keys, such as ip, locale, timezone, userAgent, page, campaign, device and app. */
   context?: JsonObject
-  /** When it happened, as ISO 8601. Without a zone it is taken as UTC. Leave it out for now; set it to import history. */
+  /** When it happened, in ISO 8601, UTC if it has no zone. Defaults to now; set it to import history. */
   timestamp?: string
-  /** Which destinations get it, by their exact names. All is the default for those not named; a value is true, false or an object of options. */
+  /** Which destinations get it, by exact name. All is the default for the others. Values are true, false or an object of options. */
   integrations?: JsonObject
 }
 
 export interface SegmentTrackOutput {
-  /** True once Segment has accepted the event; with a durable source, once it is stored to be sent. */
+  /** True once Segment has accepted the event; with a durable source, once it is stored. */
   success: boolean
   /** Name of the event that was sent. */
   event?: string
-  /** User id that was sent with it; null where there was none. */
+  /** User id that was sent; null if none. */
   userId?: string
-  /** Anonymous id that was sent with it; null where there was none. */
+  /** Anonymous id that was sent; null if none. */
   anonymousId?: string
 }
 
@@ -69,26 +69,26 @@ export interface SegmentTrackResponse extends ToolResponse {
 
 /** Say who a user is and what is known about them. */
 export interface SegmentIdentifyParams extends SegmentCallParams {
-  /** Write key of the Segment source that the call is for. Leave it out where the host has configured one. */
+  /** Write key of the Segment source. Omit it if the host has configured one. */
   writeKey?: string
-  /** Your own permanent id of the user, such as a database key. An email address is a poor one, since it changes. */
+  /** Your own permanent id of the user, such as a database key. Do not use an email address: it changes. */
   userId?: string
-  /** Id of a visitor whom you cannot name yet. Needed where there is no userId; both may be given. */
+  /** Id of a visitor you do not know yet. Required without a userId; you may give both. */
   anonymousId?: string
   /** What is known about the user, such as name, email, plan or createdAt. */
   traits?: JsonObject
-  /** Where and how it happened, with Segment's own keys, such as ip, locale, timezone, userAgent, page, campaign, device and app. */
+  /** Where and how it happened, in Segment's own keys, such as ip, locale, timezone, userAgent, page, campaign, device and app. */
   context?: JsonObject
-  /** When it happened, as ISO 8601. Without a zone it is taken as UTC. Leave it out for now; set it to import history. */
+  /** When it happened, in ISO 8601, UTC if it has no zone. Defaults to now; set it to import history. */
   timestamp?: string
 }
 
 export interface SegmentIdentifyOutput {
-  /** True once Segment has accepted the call; with a durable source, once it is stored to be sent. */
+  /** True once Segment has accepted the call; with a durable source, once it is stored. */
   success: boolean
-  /** User id that was sent; null where there was none. */
+  /** User id that was sent; null if none. */
   userId?: string
-  /** Anonymous id that was sent; null where there was none. */
+  /** Anonymous id that was sent; null if none. */
   anonymousId?: string
 }
 
@@ -98,32 +98,32 @@ export interface SegmentIdentifyResponse extends ToolResponse {
 
 /** Record that somebody viewed a page of a website. */
 export interface SegmentPageParams extends SegmentCallParams {
-  /** Write key of the Segment source that the call is for. Leave it out where the host has configured one. */
+  /** Write key of the Segment source. Omit it if the host has configured one. */
   writeKey?: string
-  /** Your own permanent id of the user, such as a database key. An email address is a poor one, since it changes. */
+  /** Your own permanent id of the user, such as a database key. Do not use an email address: it changes. */
   userId?: string
-  /** Id of a visitor whom you cannot name yet. Needed where there is no userId; both may be given. */
+  /** Id of a visitor you do not know yet. Required without a userId; you may give both. */
   anonymousId?: string
-  /** What the page is called, such as Product Detail. */
+  /** Name of the page, such as Product Detail. */
   name?: string
-  /** What kind of page it is, such as Store. */
+  /** Category of the page, such as Store. */
   category?: string
-  /** What is worth knowing about the view, such as url, path, title, referrer and search. */
+  /** Details of the view, such as url, path, title, referrer and search. */
   properties?: JsonObject
-  /** Where and how it happened, with Segment's own keys, such as ip, locale, timezone, userAgent, page, campaign, device and app. */
+  /** Where and how it happened, in Segment's own keys, such as ip, locale, timezone, userAgent, page, campaign, device and app. */
   context?: JsonObject
-  /** When it happened, as ISO 8601. Without a zone it is taken as UTC. Leave it out for now; set it to import history. */
+  /** When it happened, in ISO 8601, UTC if it has no zone. Defaults to now; set it to import history. */
   timestamp?: string
 }
 
 export interface SegmentPageOutput {
-  /** True once Segment has accepted the page view; with a durable source, once it is stored to be sent. */
+  /** True once Segment has accepted the page view; with a durable source, once it is stored. */
   success: boolean
-  /** Name of the page; null where there was none. */
+  /** Name of the page; null if none. */
   name?: string
-  /** User id that was sent with it; null where there was none. */
+  /** User id that was sent; null if none. */
   userId?: string
-  /** Anonymous id that was sent with it; null where there was none. */
+  /** Anonymous id that was sent; null if none. */
   anonymousId?: string
 }
 
@@ -133,32 +133,32 @@ export interface SegmentPageResponse extends ToolResponse {
 
 /** Record that somebody viewed a screen of an app. */
 export interface SegmentScreenParams extends SegmentCallParams {
-  /** Write key of the Segment source that the call is for. Leave it out where the host has configured one. */
+  /** Write key of the Segment source. Omit it if the host has configured one. */
   writeKey?: string
-  /** Your own permanent id of the user, such as a database key. An email address is a poor one, since it changes. */
+  /** Your own permanent id of the user, such as a database key. Do not use an email address: it changes. */
   userId?: string
-  /** Id of a visitor whom you cannot name yet. Needed where there is no userId; both may be given. */
+  /** Id of a visitor you do not know yet. Required without a userId; you may give both. */
   anonymousId?: string
-  /** What the screen is called, such as Order Summary. */
+  /** Name of the screen, such as Order Summary. */
   name?: string
-  /** What kind of screen it is, such as Checkout. */
+  /** Category of the screen, such as Checkout. */
   category?: string
-  /** What is worth knowing about the view, such as the variant shown or where it was opened from. */
+  /** Details of the view, such as the variant shown or where it was opened from. */
   properties?: JsonObject
-  /** Where and how it happened, with Segment's own keys, such as ip, locale, timezone, userAgent, page, campaign, device and app. */
+  /** Where and how it happened, in Segment's own keys, such as ip, locale, timezone, userAgent, page, campaign, device and app. */
   context?: JsonObject
-  /** When it happened, as ISO 8601. Without a zone it is taken as UTC. Leave it out for now; set it to import history. */
+  /** When it happened, in ISO 8601, UTC if it has no zone. Defaults to now; set it to import history. */
   timestamp?: string
 }
 
 export interface SegmentScreenOutput {
-  /** True once Segment has accepted the screen view; with a durable source, once it is stored to be sent. */
+  /** True once Segment has accepted the screen view; with a durable source, once it is stored. */
   success: boolean
-  /** Name of the screen; null where there was none. */
+  /** Name of the screen; null if none. */
   name?: string
-  /** User id that was sent with it; null where there was none. */
+  /** User id that was sent; null if none. */
   userId?: string
-  /** Anonymous id that was sent with it; null where there was none. */
+  /** Anonymous id that was sent; null if none. */
   anonymousId?: string
 }
 
@@ -168,30 +168,30 @@ export interface SegmentScreenResponse extends ToolResponse {
 
 /** Say which account, company or team a user belongs to. */
 export interface SegmentGroupParams extends SegmentCallParams {
-  /** Write key of the Segment source that the call is for. Leave it out where the host has configured one. */
+  /** Write key of the Segment source. Omit it if the host has configured one. */
   writeKey?: string
   /** Your own permanent id of the group, such as an account or organisation key. */
   groupId?: string
-  /** Your own permanent id of the user, such as a database key. An email address is a poor one, since it changes. */
+  /** Your own permanent id of the user, such as a database key. Do not use an email address: it changes. */
   userId?: string
-  /** Id of a visitor whom you cannot name yet. Needed where there is no userId; both may be given. */
+  /** Id of a visitor you do not know yet. Required without a userId; you may give both. */
   anonymousId?: string
   /** What is known about the group, such as name, industry, employees or plan. */
   traits?: JsonObject
-  /** Where and how it happened, with Segment's own keys, such as ip, locale, timezone, userAgent, page, campaign, device and app. */
+  /** Where and how it happened, in Segment's own keys, such as ip, locale, timezone, userAgent, page, campaign, device and app. */
   context?: JsonObject
-  /** When it happened, as ISO 8601. Without a zone it is taken as UTC. Leave it out for now; set it to import history. */
+  /** When it happened, in ISO 8601, UTC if it has no zone. Defaults to now; set it to import history. */
   timestamp?: string
 }
 
 export interface SegmentGroupOutput {
-  /** True once Segment has accepted the call; with a durable source, once it is stored to be sent. */
+  /** True once Segment has accepted the call; with a durable source, once it is stored. */
   success: boolean
   /** Group id that was sent. */
   groupId?: string
-  /** User id that was sent; null where there was none. */
+  /** User id that was sent; null if none. */
   userId?: string
-  /** Anonymous id that was sent; null where there was none. */
+  /** Anonymous id that was sent; null if none. */
   anonymousId?: string
 }
 
@@ -201,24 +201,24 @@ export interface SegmentGroupResponse extends ToolResponse {
 
 /** Join a new user id to the id the same person had before. */
 export interface SegmentAliasParams extends SegmentCallParams {
-  /** Write key of the Segment source that the call is for. Leave it out where the host has configured one. */
+  /** Write key of the Segment source. Omit it if the host has configured one. */
   writeKey?: string
-  /** The id to keep, which the person is known by from now on. */
+  /** The id to keep. The person has it from now on. */
   userId?: string
-  /** The id the same person was known by until now, anonymous or a former user id. */
+  /** The id that the same person had until now: an anonymous id or an old user id. */
   previousId?: string
-  /** Where and how it happened, with Segment's own keys, such as ip, locale, timezone, userAgent, page, campaign, device and app. */
+  /** Where and how it happened, in Segment's own keys, such as ip, locale, timezone, userAgent, page, campaign, device and app. */
   context?: JsonObject
-  /** When it happened, as ISO 8601. Without a zone it is taken as UTC. Leave it out for now; set it to import history. */
+  /** When it happened, in ISO 8601, UTC if it has no zone. Defaults to now; set it to import history. */
   timestamp?: string
 }
 
 export interface SegmentAliasOutput {
-  /** True once Segment has accepted the call; with a durable source, once it is stored to be sent. */
+  /** True once Segment has accepted the call; with a durable source, once it is stored. */
   success: boolean
   /** The id that is kept. */
   userId?: string
-  /** The id that was joined to it. */
+  /** The id that was joined to userId. */
   previousId?: string
 }
 
@@ -226,20 +226,20 @@ export interface SegmentAliasResponse extends ToolResponse {
   output: SegmentAliasOutput | SegmentFailure
 }
 
-/** Send many Segment messages of any type in one go. */
+/** Send many Segment messages of any type in one call. */
 export interface SegmentBatchParams extends SegmentCallParams {
-  /** Write key of the Segment source that the call is for. Leave it out where the host has configured one. */
+  /** Write key of the Segment source. Omit it if the host has configured one. */
   writeKey?: string
-  /** JSON array of messages, in order. Each is an object with its type, its ids, and the fields of that type. */
+  /** JSON array of messages, in order. Each is an object with a type, ids, and the fields of that type. */
   batch?: JsonArray
-  /** Context for every message of the batch. It is merged into each message's own, whose values win. */
+  /** Context of every message in the batch. A message's own values win. */
   context?: JsonObject
 }
 
 export interface SegmentBatchOutput {
-  /** True once Segment has accepted every message; with a durable source, once all are stored to be sent. */
+  /** True once Segment has accepted every message; with a durable source, once all are stored. */
   success: boolean
-  /** How many messages were sent. */
+  /** Number of messages sent. */
   count: number
 }
 

@@ -62,7 +62,7 @@ export async function read<T>(res: Response): Promise<T> {
   try {
     value = parse(text);
   } catch {
-    throw new Refused({ status, code: "unreadable", detail: `the server answered ${status} and no JSON` });
+    throw new Refused({ status, code: "unreadable", detail: `the server answered ${status} without JSON` });
   }
   if (res.ok) return value as T;
   const told = value as Problem & { error?: { message?: string } };

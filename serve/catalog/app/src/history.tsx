@@ -40,7 +40,7 @@ export function HistoryPage({ blocks }: ScreenProps) {
       {runs.length === 0 && (
         <Empty title="No runs yet">
           <p>
-            What you run in this browser is kept here. <a href="#/">Choose a block</a>
+            Runs in this browser are kept here. <a href="#/">Choose a block</a>
           </p>
         </Empty>
       )}

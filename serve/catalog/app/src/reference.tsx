@@ -158,7 +158,7 @@ export function Deprecation({ block }: { block: Block }) {
           Use <a href={blockLink(block.replacedBy)}>{block.replacedBy}</a> instead.
         </>
       )}
-      {block.sunset && ` It may be gone from ${block.sunset} on.`}
+      {block.sunset && ` It may be gone from ${block.sunset}.`}
     </p>
   );
 }

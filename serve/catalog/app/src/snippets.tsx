@@ -103,7 +103,7 @@ interface SnippetsProps {
 export function Snippets({ block, input, requests, source }: SnippetsProps) {
   return (
     <>
-      {!requests.length && <p class="hint">The input has problems. This code sends it as it is.</p>}
+      {!requests.length && <p class="hint">The input has problems. This code sends it unchanged.</p>}
       {snippetsOf(block, withoutSecrets(block, input), requests, source).map(([label, text]) => (
         <Code key={label} label={label} text={text} />
       ))}

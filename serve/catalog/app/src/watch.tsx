@@ -90,8 +90,8 @@ export function WatchPage({ blocks, query, sources }: ScreenProps) {
       <Reasons query={query} items={items} />
       <Filters query={query} items={items} found={found.length} missed={missed} />
       {connection === "absent" ? (
-        <Empty title="This server keeps no list">
-          <p>Its target is real, and its API tells nothing of past invocations.</p>
+        <Empty title="This server keeps no history">
+          <p>Its target is real, and its API does not list past invocations.</p>
         </Empty>
       ) : items.length === 0 ? (
         <Empty title={live ? "No events yet" : "Paused"}>
@@ -154,7 +154,7 @@ function Reasons({ query, items }: { query: URLSearchParams; items: Item[] }) {
   if (counts.size === 0) return null;
   return (
     <div class="buttons reasons" role="group" aria-label="Reasons">
-      <span class="hint">Not taken because</span>
+      <span class="hint">Discarded because</span>
       {[...counts].sort().map(([reason, n]) => (
         <Button
           key={reason}

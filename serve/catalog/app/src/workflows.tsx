@@ -66,11 +66,11 @@ function ListPage() {
   return (
     <>
       <Head title="Workflows">
-        <p>Files that this server can run. An edit of a file counts at once.</p>
+        <p>Files that this server can run. Edits take effect at once.</p>
       </Head>
       {files.value.workflows.length === 0 && (
         <Empty title="No workflow files">
-          <p>The folder has no *.workflow.yaml and no export of AACFlow.</p>
+          <p>The folder has no *.workflow.yaml and no AACFlow export.</p>
         </Empty>
       )}
       <ul class="cards">
@@ -179,7 +179,7 @@ function RunForm({ path, file, source }: { path: string; file: File; source?: So
             describedBy="start-hint"
           />
           <p class="hint" id="start-hint">
-            What <code>start</code> gives to the nodes, as JSON.
+            The inputs, as in <code>start</code>, in JSON.
           </p>
         </div>
         <div class="field">
@@ -201,7 +201,7 @@ function RunForm({ path, file, source }: { path: string; file: File; source?: So
                 checked={allowDuplicates}
                 onChange={(e) => setAllowDuplicates(e.currentTarget.checked)}
               />
-              Resume it even if it is so old that events may count twice
+              Resume an old run, even if events may count twice
             </label>
           )}
         </div>

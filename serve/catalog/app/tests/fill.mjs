@@ -86,7 +86,7 @@ await withPage(
     await json(page, "properties").getByText("12345678901234567890").waitFor();
 
     // What the manifest refuses can be seen being refused.
-    await page.getByLabel("Fill the form with").selectOption({ label: "A time that is none" });
+    await page.getByLabel("Fill the form with").selectOption({ label: "An invalid time" });
     await page.locator("#field-timestamp-fault").waitFor();
 
     // While the server is away the form says so, and it goes on by itself afterwards.
