@@ -279,7 +279,7 @@ func apply(
 	// Whether there is anything to change was found out first: a fork that has it all may be dirty.
 	status, err := exec.CommandContext(ctx, "git", "-C", app, "status", "--porcelain").Output()
 	if err != nil {
-		return applied{}, console.Usage("the fork must be a work tree of git, so that edits can be taken back: %s", dir)
+		return applied{}, console.Usage("the fork must be a git work tree, so that you can undo the edits: %s", dir)
 	}
 	if first, _, dirty := strings.Cut(string(status), "\n"); dirty {
 		return applied{}, console.Usage("nothing was changed: commit or stash the fork's changes first, such as %s", first)

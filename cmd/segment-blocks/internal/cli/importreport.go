@@ -93,7 +93,7 @@ func (r *importRun) writeSummary(w io.Writer, sum importSummary) {
 		w, "source", strings.TrimSuffix(sum.Source+", "+sum.Endpoint, ", "), "events", text.Grouped(sum.Events),
 		"accepted", text.Grouped(sum.Accepted),
 		"rejected", strings.TrimSuffix(text.Grouped(sum.Rejected)+", in "+sum.RejectsFile, ", in "),
-		"not sent", some(sum.Unsent, "%s, or not known to have arrived"),
+		"not sent", some(sum.Unsent, "%s, or not confirmed"),
 		"repeated", some(sum.Repeated, "at least %s were sent again after resuming, with the same messageId"),
 		"duplicates", some(sum.Duplicates, duplicates), "requests", text.Grouped(sum.Requests),
 		"attempts", text.Grouped(sum.Attempts), "bytes", text.Grouped(sum.Bytes),
