@@ -73,7 +73,8 @@ func TestConditionsOfAACFlow(t *testing.T) {
 		value, err := json.Marshal(string(branches))
 		require.NoError(t, err)
 		return workflow.Parse("f.json", []byte(`{"edges": [{"source": "s", "target": "c"}], "blocks": {
-			"s": {"type": "starter", "subBlocks": {"inputFormat": {"value": [{"name": "n", "type": "number", "value": "40"},
+			"s": {"type": "starter", "subBlocks": {"inputFormat": {"value": [
+				{"name": "n", "type": "number", "value": "40"},
 				{"name": "t", "type": "string", "value": "40"}, {"name": "l", "type": "array", "value": "[\"a\",1]"},
 				{"name": "none", "type": "string"}, {"name": "yes", "type": "boolean", "value": "true"}]}}},
 			"c": {"type": "condition", "name": "C", "subBlocks": {"conditions": {"value": `+string(value)+`}}}}}`))

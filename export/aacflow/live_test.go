@@ -113,7 +113,8 @@ func testExamples(t *testing.T, f fork) {
 				}
 				asked := maps.Clone(params)
 				asked["operation"] = values["operation"]
-				calls = append(calls, call{Block: "segment", Values: values}, call{Block: "segment", Values: asked, Model: true})
+				calls = append(calls,
+					call{Block: "segment", Values: values}, call{Block: "segment", Values: asked, Model: true})
 				titles = append(titles, e.ID+": "+name, e.ID+", called by a model: "+name)
 				expected = append(expected, expectation{e.ID, filled(e, params)}, expectation{e.ID, params})
 			}
@@ -224,9 +225,8 @@ func testInvocationID(t *testing.T, f fork) {
 		require.Equal(t, says == "", said.Results[i].Success, said.Results[i].Error)
 		require.Contains(t, said.Results[i].Error, says)
 	}
-	require.Len(
-		t, s.segment.Events(emulator.Filter{}), 4, "the repeat is one with the first; without an id each call is its own",
-	)
+	require.Len(t, s.segment.Events(emulator.Filter{}), 4,
+		"the repeat is one with the first; without an id each call is its own")
 }
 
 // testFailures: whatever goes wrong ends in one line.
@@ -243,7 +243,8 @@ func testFailures(t *testing.T, f fork) {
 		says        string
 	}{
 		"a token that is none": {
-			[]string{"SEGMENT_BLOCKS_URL=" + s.url, "SEGMENT_BLOCKS_TOKEN=another-token-as-long"}, "must be given its token",
+			[]string{"SEGMENT_BLOCKS_URL=" + s.url, "SEGMENT_BLOCKS_TOKEN=another-token-as-long"},
+			"must be given its token",
 		},
 		"no token": {[]string{"SEGMENT_BLOCKS_URL=" + s.url}, "must be given its token"},
 		"another server": {

@@ -201,11 +201,11 @@ func TestEchoedKeyIsNotShown(t *testing.T) {
 			echo,
 			`{"success":false,"message":"` + strings.NewReplacer("\r", `\r`, "\n", `\n`).Replace(echo) + `"}`,
 		} {
-			r := newReceiver(t,
-				reply{status: 400, body: "no: " + body, header: map[string]string{"Location": "/" + url.PathEscape(echo)}})
+			location := map[string]string{"Location": "/" + url.PathEscape(echo)}
+			r := newReceiver(t, reply{status: 400, body: "no: " + body, header: location})
 			_, e := send(t, t.Context(), r, r.source())
 			require.Equal(t, "(not shown: it holds the write key)", cause(t, e).Text, name)
-			r = newReceiver(t, reply{status: 302, body: body, header: map[string]string{"Location": "/" + url.PathEscape(echo)}})
+			r = newReceiver(t, reply{status: 302, body: body, header: location})
 			_, e = send(t, t.Context(), r, r.source())
 			require.Contains(t, e.Error(), `redirects are not followed: "(not shown`, name)
 		}

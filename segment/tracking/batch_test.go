@@ -125,7 +125,8 @@ func TestManyProblemsAreBounded(t *testing.T) {
 func TestCancelledWhilePreparing(t *testing.T) {
 	messages := slices.Repeat([]tracking.Message{order(t)}, 100_000)
 	ctx := &endsAfter{Context: t.Context(), asked: 50}
-	report, err := tracking.Source{WriteKey: testKey}.Send(ctx, tracking.NewClient(nil), tracking.Call{Messages: messages})
+	source := tracking.Source{WriteKey: testKey}
+	report, err := source.Send(ctx, tracking.NewClient(nil), tracking.Call{Messages: messages})
 	require.Equal(t, retry.Canceled, failure(t, err).Code)
 	require.ErrorIs(t, err, context.Canceled)
 	require.EqualError(t, err, "the call was canceled; nothing was sent")

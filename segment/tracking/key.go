@@ -62,7 +62,8 @@ func (k WriteKey) secrets() []string {
 	if k == "" {
 		return nil
 	}
-	return []string{strings.TrimPrefix(k.authorization(), basic), base64.StdEncoding.EncodeToString([]byte(k)), string(k)}
+	encoded := base64.StdEncoding.EncodeToString([]byte(k))
+	return []string{strings.TrimPrefix(k.authorization(), basic), encoded, string(k)}
 }
 
 // minKeyLength is the shortest accepted length. Removing a shorter key would damage texts that

@@ -28,11 +28,11 @@ type Batch struct {
 
 // Report returns the report of an unsent batch.
 func (b *Batch) Report() Report {
-	r := Report{Delivery: Direct, Endpoint: b.endpoint, Messages: make([]Outcome, len(b.Messages)), Warnings: b.Warnings}
+	outcomes := make([]Outcome, len(b.Messages))
 	for i, m := range b.Messages {
-		r.Messages[i] = Outcome{MessageID: m.id, Status: Unsent, Request: -1}
+		outcomes[i] = Outcome{MessageID: m.id, Status: Unsent, Request: -1}
 	}
-	return r
+	return Report{Delivery: Direct, Endpoint: b.endpoint, Messages: outcomes, Warnings: b.Warnings}
 }
 
 // Prepared is a checked message, encoded as an item of a batch. It has its messageId, so it can be
@@ -143,8 +143,8 @@ func (c *Client) prepare(ctx context.Context, source Source, call Call, borrow b
 			size += aloneBytes
 		}
 		if size > MaxMessageBytes {
-			p.refuse("", tooLarge, fmt.Sprintf("message is %s bytes, %s are allowed", grouped(size), grouped(MaxMessageBytes)),
-				nil)
+			p.refuse("", tooLarge,
+				fmt.Sprintf("message is %s bytes, %s are allowed", grouped(size), grouped(MaxMessageBytes)), nil)
 		}
 	}
 	b.Warnings = p.listWarnings()
@@ -195,8 +195,8 @@ func (c *Client) preparer(source Source, call Call) preparer {
 		time: call.Time, index: -1, code: retry.TooLarge, allowPlaceholders: source.AllowPlaceholderIDs,
 	}
 	if source.Endpoint == "" && !source.WriteKey.LooksLikeSegments() {
-		p.warn("", "write_key_form", "the write key does not look like one of Segment's, which have 32 letters and digits; "+
-			"Segment answers 200 to an unknown key, and drops its messages")
+		p.warn("", "write_key_form", "the write key does not look like one of Segment's, which have 32 letters and "+
+			"digits; Segment answers 200 to an unknown key, and drops its messages")
 	}
 	p.context = p.checkDefaults("context", call.Context)
 	p.integrations = p.checkDefaults("integrations", call.Integrations)

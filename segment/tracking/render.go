@@ -73,8 +73,8 @@ func (p *preparer) field(i int, f rawjson.Member) {
 	p.given.add(role)
 	code, text := role.checkField(f.Name, f.Value, kind)
 	if code == "" && !p.allowPlaceholders && role.isPlaceholder(f.Value) {
-		code, text = "placeholder_id", "must not be the text of a missing value: all users with it would count as one; "+
-			"allowPlaceholderIds on the source permits it"
+		code, text = "placeholder_id", "must not be the text of a missing value: all users with it would count as "+
+			"one; allowPlaceholderIds on the source permits it"
 	}
 	if code != "" {
 		p.refuse(pointer(), code, text, f.Value)
@@ -87,7 +87,8 @@ func (p *preparer) field(i int, f rawjson.Member) {
 		}
 		return
 	case roleWriteKey:
-		p.refuse(pointer(), "write_key_in_message", "must not be given: it would send the message to another source", nil)
+		p.refuse(pointer(), "write_key_in_message",
+			"must not be given: it would send the message to another source", nil)
 		return
 	case roleSentAt:
 		p.warn(pointer(), "sent_at_replaced", "is replaced with the time of each attempt, as the protocol requires")

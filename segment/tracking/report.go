@@ -176,7 +176,8 @@ func (e *Error) refusal() string {
 		if len(e.Problems) >= maxProblems {
 			least = "at least "
 		}
-		said = fmt.Sprintf("nothing was sent, %s%s of %s messages are not valid: ", least, grouped(len(bad)), grouped(e.Total))
+		said = fmt.Sprintf("nothing was sent, %s%s of %s messages are not valid: ",
+			least, grouped(len(bad)), grouped(e.Total))
 	}
 	var parts []string
 	for _, p := range e.Problems[:min(told, len(e.Problems))] {

@@ -65,7 +65,8 @@ func TestDuplicateMessageIDs(t *testing.T) {
 func TestDeriveMessageID(t *testing.T) {
 	// Changing this value would double the events of every host that runs a step again across the
 	// update.
-	require.Equal(t, "sb1-200634fd34a473e83310e72c7d586cd0", tracking.DeriveMessageID("key", tracking.Track, "run-7", 0))
+	require.Equal(t, "sb1-200634fd34a473e83310e72c7d586cd0",
+		tracking.DeriveMessageID("key", tracking.Track, "run-7", 0))
 
 	seen := map[string]string{}
 	rapid.Check(t, func(rt *rapid.T) {

@@ -189,7 +189,8 @@ func TestCancelEndsTheInvocation(t *testing.T) {
 				)
 				failed <- err
 			}()
-			require.Eventually(t, func() bool { return len(h.segment.Faults()) == 0 }, 5*time.Second, 5*time.Millisecond)
+			noFault := func() bool { return len(h.segment.Faults()) == 0 }
+			require.Eventually(t, noFault, 5*time.Second, 5*time.Millisecond)
 			cancel()
 			require.ErrorIs(t, <-failed, context.Canceled)
 

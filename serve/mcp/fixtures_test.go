@@ -96,7 +96,8 @@ func (f fixtures) mountContent(server *sdk.Server) {
 	)
 	add(server, "json_schema_2020_12_tool", `{
 		"$schema": "https://json-schema.org/draft/2020-12/schema", "type": "object", "additionalProperties": false,
-		"$defs": {"address": {"type": "object", "properties": {"street": {"type": "string"}, "city": {"type": "string"}}}},
+		"$defs": {"address": {"type": "object",
+			"properties": {"street": {"type": "string"}, "city": {"type": "string"}}}},
 		"properties": {"name": {"type": "string"}, "address": {"$ref": "#/$defs/address"}}
 	}`, func(_ context.Context, _ *sdk.ServerSession, req *sdk.CallToolRequest) ([]sdk.Content, error) {
 		return says(string(req.Params.Arguments)), nil
@@ -176,7 +177,8 @@ func (f fixtures) mountTalk(server *sdk.Server) {
 	ask("test_elicitation_sep1330_enums", `{"type":"object","properties":{
 		"untitledSingle":{"type":"string","enum":["option1","option2","option3"]},"titledSingle":{"type":"string","oneOf":`+
 		titled+`},
-		"legacyEnum":{"type":"string","enum":["opt1","opt2","opt3"],"enumNames":["Option One","Option Two","Option Three"]},
+		"legacyEnum":{"type":"string","enum":["opt1","opt2","opt3"],
+			"enumNames":["Option One","Option Two","Option Three"]},
 		"untitledMulti":{"type":"array","items":{"type":"string","enum":["option1","option2","option3"]}},
 		"titledMulti":{"type":"array","items":{"anyOf":`+titled+`}}}}`)
 	add(

@@ -151,7 +151,7 @@ func storeFailure(path string, err error) error {
 			"stop that, or send through it", err)
 	case errors.Is(err, delivery.ErrDamaged):
 		return console.Failed("%w; segment-blocks queue export --store %s prints the readable dead letters, "+
-			"with --waiting the waiting messages; then move the file away, and the next start creates a new one", err, path)
+			"with --waiting the waiting messages; then move the file away: the next start creates one", err, path)
 	}
 	return console.Failed("%w", err)
 }

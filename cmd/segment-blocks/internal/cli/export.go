@@ -282,7 +282,7 @@ func apply(
 		return applied{}, console.Usage("the fork must be a git work tree, so that you can undo the edits: %s", dir)
 	}
 	if first, _, dirty := strings.Cut(string(status), "\n"); dirty {
-		return applied{}, console.Usage("nothing was changed: commit or stash the fork's changes first, such as %s", first)
+		return applied{}, console.Usage("nothing was changed: commit or stash the fork's changes first: %s", first)
 	}
 	// The work tree is clean, so whatever is replaced can be had back.
 	if write {

@@ -282,7 +282,7 @@ func inline(value string) (input, error) {
 	// What has no bracket and no quote is no input, and probably the name of a file.
 	if !strings.ContainsAny(value, "{}[]\"") {
 		if _, err := os.Stat(value); err == nil {
-			return input{}, console.Usage("--input %[1]s is not JSON; did you mean @%[1]s, which reads the file?", value)
+			return input{}, console.Usage("--input %[1]s is not JSON; did you mean @%[1]s, to read the file?", value)
 		}
 	}
 	return input{json: withoutMark([]byte(value))}, nil

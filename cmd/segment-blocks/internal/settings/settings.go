@@ -170,7 +170,8 @@ func (l *loader) readVariables() {
 		case text == "":
 		case ofSource && len(owners) > 0 && setting.Env == "SEGMENT_WRITE_KEY":
 		case ofSource && len(owners) > 0:
-			l.refuse(setting.Env, "is set, but the source %q uses SEGMENT_WRITE_KEY; set its region or endpoint in %s", owners[0], l.File)
+			l.refuse(setting.Env, "is set, but the source %q uses SEGMENT_WRITE_KEY; set its region or endpoint in %s",
+				owners[0], l.File)
 		default:
 			l.take(setting, text, setting.Env, "environment "+setting.Env)
 			if ofSource {
