@@ -101,9 +101,9 @@ func storing(name string, callers, n int) contender {
 	}}
 }
 
-// pageByPage writes a new file again, one page at a time. Linux holds in one piece what has been
-// written at once, as bbolt writes the first four pages. When one of them changes it writes that one
-// to the disk, but counts all four.
+// pageByPage writes a new file again, one page at a time. Linux keeps in one piece what was written
+// at once, as bbolt writes the first four pages. When one of them changes, Linux writes that one to
+// the disk, but counts all four.
 func pageByPage(path string) error {
 	data, err := os.ReadFile(path)
 	if err != nil {

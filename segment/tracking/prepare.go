@@ -42,9 +42,9 @@ type Prepared struct {
 	item   json.RawMessage
 	fields rawjson.Object // those it was written from
 
-	// Most of a message is often its properties or traits. A message that is sent before the call
-	// returns does not copy them here: the value of fields[borrowed] belongs at item[gap]. A gap of 0
-	// is none.
+	// Most of a message is often its properties or traits. A message that is sent before its call
+	// returns leaves them where they are: the value of fields[borrowed] belongs at item[gap]. With a
+	// gap of 0, item is complete.
 	borrowed, gap int32
 }
 

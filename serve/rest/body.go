@@ -44,8 +44,8 @@ func (h *Handler) open(w http.ResponseWriter, r *http.Request) (envelope, *Probl
 	return h.parse(data)
 }
 
-// soleInput cuts the object called input out of a body, if it is what the body begins and ends
-// with. If there is more in the body, or the body is no JSON, then what it returns is no JSON either.
+// soleInput cuts the object called input out of a body, if the body begins and ends with it. What it
+// returns is not valid JSON if the body is not, or holds more.
 func soleInput(body []byte) (json.RawMessage, bool) {
 	s := jsonscan.Trusting(body)
 	if s.Peek() != '{' || !s.Enter() {

@@ -40,7 +40,7 @@ func build(app, out string) error {
 		Outdir:      out, Bundle: true, Splitting: true, Format: api.FormatESModule,
 		EntryNames: "[name]", ChunkNames: "[name]-[hash]", Target: api.ES2022, Charset: api.CharsetUTF8,
 		MinifyWhitespace: true, MinifyIdentifiers: true, MinifySyntax: true,
-		// Elements are made with h itself: preact's jsx-runtime would be one more function for every page.
+		// Elements are made with h itself: preact's jsx-runtime would be one more function to load.
 		JSX: api.JSXTransform, JSXFactory: "h", JSXFragment: "Fragment", TsconfigRaw: "{}",
 		Inject:        []string{filepath.Join(app, "src", "jsx.ts")},
 		LegalComments: api.LegalCommentsNone, LogLevel: api.LogLevelWarning, Metafile: true,

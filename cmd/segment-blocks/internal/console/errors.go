@@ -288,11 +288,11 @@ const (
 	ExitRejected ExitCode = 3
 	// ExitCredentials: no write key, or the receiver refuses it.
 	ExitCredentials ExitCode = 4
-	// ExitUnreachable: no answer, a rate limit, or the time was up, after all retries. It may succeed
-	// later.
+	// ExitUnreachable: no answer, a rate limit, or the time was up, after all retries. It may
+	// succeed later.
 	ExitUnreachable ExitCode = 5
-	// ExitPartial: some messages of a batch, or lines of an import, were accepted and others not. The
-	// error or the rejects say which.
+	// ExitPartial: some messages of a batch, or lines of an import, were accepted and others not.
+	// The error or the rejects say which.
 	ExitPartial ExitCode = 6
 	// ExitInterrupted: it was interrupted. An emulator that is interrupted ends with 0.
 	ExitInterrupted ExitCode = 130
