@@ -135,6 +135,24 @@ func TestCancelledWhilePreparing(t *testing.T) {
 	require.Empty(t, report.Messages[100].MessageID, "it has not come to that")
 }
 
+// Whenever a caller goes, the report counts what was sent, and only that.
+func TestCancelledBeforeAnAttempt(t *testing.T) {
+	for asked := range 5 {
+		r := newReceiver(t)
+		ctx := &endsAfter{Context: t.Context(), asked: asked}
+		report, err := r.source().Send(ctx, r.client(), tracking.Call{Messages: []tracking.Message{order(t)}})
+		require.Len(t, r.requests(), report.Attempts, asked)
+		require.Equal(t, report.Attempts, report.Requests, asked)
+		require.Equal(t, report.Attempts == 0, err != nil, asked)
+		if err != nil {
+			require.Equal(t, tracking.Outcome{
+				MessageID: report.Messages[0].MessageID, Status: tracking.Unsent, Request: -1,
+			}, report.Messages[0], asked)
+		}
+		r.Close()
+	}
+}
+
 // endsAfter is a context that ends once it has been asked often enough.
 type endsAfter struct {
 	context.Context

@@ -32,16 +32,11 @@ import (
 // same InvocationID.
 func (c *Client) Send(ctx context.Context, b *Batch) (Report, error) {
 	report := b.Report()
-	if report.Endpoint == "" { // else Prepare has checked the source
-		endpoint, err := b.Source.check()
-		if err != nil {
-			return report, err
-		}
-		report.Endpoint = endpoint
+	endpoint, err := b.Source.check()
+	if err != nil || len(b.Messages) == 0 {
+		return report, err
 	}
-	if len(b.Messages) == 0 {
-		return report, nil
-	}
+	report.Endpoint = endpoint
 	s := &sending{
 		client: c, Batch: b, alone: b.Alone && len(b.Messages) == 1, report: report,
 		header: maps.Clone(c.header),
@@ -80,6 +75,7 @@ type sending struct {
 type request struct {
 	number   int
 	messages []int // indexes, ascending
+	attempts int   // guarded by sending.mu
 }
 
 // requests divides the messages into requests, and those into partitions. Requests are numbered in
@@ -149,25 +145,26 @@ func (s *sending) send(ctx context.Context, r *request) bool {
 		header = header.Clone()
 		header["Content-Encoding"] = []string{"gzip"}
 	}
-	answer, err := s.client.retry.Send(ctx, &retry.Request{
+	_, err := s.client.retry.Send(ctx, &retry.Request{
 		URL: url, Endpoint: s.report.Endpoint, Credential: string(key), Header: header,
 		Body: func() ([]byte, error) {
-			if err := s.try(ctx, r); err != nil || !zipped {
-				return s.body(r.messages, size), err
+			err := s.try(ctx, r)
+			switch {
+			case err != nil:
+				return nil, err
+			case zipped:
+				return compress(s.body(r.messages, size))
 			}
-			return compress(s.body(r.messages, size))
+			return s.body(r.messages, size), nil
 		},
 		MaxAnswer: 64<<10 + size + 1<<10*len(r.messages), // it may repeat all, and say something about each
 		Judge:     func(a *retry.Answer) retry.Decision { return judge(a, len(r.messages)) },
 		Redact:    key.scrub,
 		Policy:    s.Source.Retry,
 	})
-	if failure, ok := errors.AsType[*retry.Error](err); ok {
-		s.record(r, failure, failure.Attempts, size)
-		return false
-	}
-	s.record(r, nil, answer.Attempts, size)
-	return true
+	failure, failed := errors.AsType[*retry.Error](err)
+	s.record(r, failure, size)
+	return !failed
 }
 
 // target returns the URL of a request and the size of its body.
@@ -200,10 +197,14 @@ func (s *sending) try(ctx context.Context, r *request) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.waiting, r)
-	return ctx.Err()
+	if ctx.Err() != nil { // the last moment at which nothing has been sent
+		return ctx.Err()
+	}
+	r.attempts++
+	return nil
 }
 
-func (s *sending) record(r *request, failure *retry.Error, attempts, size int) {
+func (s *sending) record(r *request, failure *retry.Error, size int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	status := Unsent
@@ -218,13 +219,13 @@ func (s *sending) record(r *request, failure *retry.Error, attempts, size int) {
 	}
 	for _, i := range r.messages {
 		s.report.Messages[i].Status = status
-		if attempts > 0 {
+		if r.attempts > 0 {
 			s.report.Messages[i].Request = r.number
 		}
 	}
-	s.report.Attempts += attempts
-	s.report.Bytes += attempts * size
-	s.report.Requests += min(attempts, 1)
+	s.report.Attempts += r.attempts
+	s.report.Bytes += r.attempts * size
+	s.report.Requests += min(r.attempts, 1)
 	if failure != nil && s.failure == nil {
 		s.failure = failure
 		for _, cancel := range s.waiting {
