@@ -121,8 +121,8 @@ func TestHostileFiles(t *testing.T) {
 		{"odd text", "name: x\nnodes: {\"a\\u202Eb\": {}}", `f.yaml:2:21: a\u202eb cannot be an id`},
 		{"an alias bomb", "name: x\na: &a [x,x,x,x,x,x,x,x,x]\n" + aliases, "anchors and aliases are not allowed"},
 		{"an alias of itself", "name: x\nnodes: &n {a: {with: *n}}", "anchors and aliases are not allowed"},
-		{"a tag", "name: x\nnodes: {a: {with: {x: !!binary aGk=}}}", "f.yaml:2:23: must be a value that JSON has"},
-		{"a tag of Python", "name: !!python/object:os x\nnodes: {a: {}}", "f.yaml:1:7: must be a value that JSON has"},
+		{"a tag", "name: x\nnodes: {a: {with: {x: !!binary aGk=}}}", "f.yaml:2:23: must be a JSON value"},
+		{"a tag of Python", "name: !!python/object:os x\nnodes: {a: {}}", "f.yaml:1:7: must be a JSON value"},
 		{"a tab", "name: x\nnodes:\n\ta: {}", "f.yaml:3:1: must be valid YAML"},
 		{"UTF-16", "\xff\xfen\x00a\x00", "f.yaml: must be UTF-8"},
 		{

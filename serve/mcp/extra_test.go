@@ -28,6 +28,6 @@ func TestNamesOfToolsAreTheirOwn(t *testing.T) {
 	require.NoError(t, err)
 	for _, name := range []string{"segment_track", "list_runs"} {
 		_, err = mcp.New(rt, reg, mcp.Config{Tools: []mcp.Tool{tool("list_runs"), tool(name)}})
-		require.EqualError(t, err, `new mcp server: there is a tool of this name already: "`+name+`"`)
+		require.EqualError(t, err, `new mcp server: a tool with this name already exists: "`+name+`"`)
 	}
 }

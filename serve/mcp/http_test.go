@@ -127,7 +127,7 @@ func TestMessagesAreBounded(t *testing.T) {
 	)
 	require.Equal(t, http.StatusRequestEntityTooLarge, status)
 	require.Equal(t, "application/json", header.Get("Content-Type"))
-	require.Contains(t, body, "the body must have 1000 bytes at most")
+	require.Contains(t, body, "the body must have at most 1000 bytes")
 }
 
 func TestRebindingIsRefused(t *testing.T) {
@@ -152,10 +152,10 @@ func TestRebindingIsRefused(t *testing.T) {
 func TestConfigIsChecked(t *testing.T) {
 	h := build(t)
 	for says, cfg := range map[string]mcp.Config{
-		`new mcp server: the mount point must begin with a slash: "mcp"`:        {Mount: "mcp"},
-		`new mcp server: a source needs a name of its own, other than "-": "-"`: {Sources: []string{"-"}},
-		`new mcp server: a source needs a name of its own, other than "-": "a"`: {Sources: []string{"a", "a"}},
-		`new mcp server: the profile must be sim, agent or strict: "lax"`:       {DefaultProfile: "lax"},
+		`new mcp server: the mount point must begin with a slash: "mcp"`:  {Mount: "mcp"},
+		`new mcp server: a source's name must be unique and not "-": "-"`: {Sources: []string{"-"}},
+		`new mcp server: a source's name must be unique and not "-": "a"`: {Sources: []string{"a", "a"}},
+		`new mcp server: the profile must be sim, agent or strict: "lax"`: {DefaultProfile: "lax"},
 	} {
 		_, err := mcp.New(h.rt, h.reg, cfg)
 		require.EqualError(t, err, says)

@@ -42,7 +42,9 @@ export function SourceBar({ sources }: { sources: Sources }) {
   const { list, chosen } = sources;
   if (!list) return <div class="target" aria-busy="true" />;
   if (!chosen)
-    return <div class="target">No source is configured for this block. Its input must have everything that a run needs.</div>;
+    return (
+      <div class="target">No source is configured for this block. Its input must have everything that a run needs.</div>
+    );
   return (
     <div class={`target ${chosen.emulated ? "emulated" : "real"}`} role="region" aria-label="Where events go">
       <strong>{chosen.emulated ? "Emulated" : "Real"}</strong>

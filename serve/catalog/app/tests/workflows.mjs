@@ -43,7 +43,7 @@ await withPage(async ({ page, open }) => {
   // The same run again, resumed although it may be old: nothing is sent twice.
   await open("workflows/signup.workflow.yaml");
   await page.getByLabel("Run id").fill("run-1");
-  await page.getByLabel("Resume it even if it is so old").check();
+  await page.getByLabel("Resume an old run").check();
   const order = page.waitForRequest((r) => r.method() === "POST" && r.url().endsWith("/runs"));
   await page.getByRole("button", { name: "Run", exact: true }).click();
   assert.equal((await order).postDataJSON().allowDuplicates, true);
