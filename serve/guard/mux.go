@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Mux is an [http.ServeMux] that refuses requests by problem documents. By itself that would answer
-// 404 and 405 in plain text, and clean paths by a redirect. Its Refuse must be set.
+// Mux is an [http.ServeMux] that refuses requests with problem documents. A ServeMux answers 404 and
+// 405 in plain text, and redirects to clean paths. Refuse must be set.
 type Mux struct {
 	// Refuse answers a request with a problem.
 	Refuse func(http.ResponseWriter, *http.Request, *Problem)
@@ -16,7 +16,8 @@ type Mux struct {
 	mux http.ServeMux
 }
 
-// Handle has a path answered, such as /v1/blocks/{id}, for one method. GET means HEAD, too.
+// Handle registers the function that answers a path, such as /v1/blocks/{id}, for one method. GET
+// includes HEAD.
 func (m *Mux) Handle(method, path string, answer http.HandlerFunc) {
 	allowed := strings.Replace(method, "GET", "GET, HEAD", 1)
 	m.mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
@@ -36,7 +37,7 @@ func (m *Mux) Handle(method, path string, answer http.HandlerFunc) {
 // Route names the route of a request for metrics, such as /v1/blocks/{id}, or returns other.
 func (m *Mux) Route(r *http.Request) string {
 	_, pattern := m.mux.Handler(r)
-	if pattern == "" || path.Clean(r.URL.Path) != r.URL.Path {
+	if pattern == "" || path.Clean("/"+r.URL.Path) != r.URL.Path { // the mux would redirect it
 		return "other"
 	}
 	return pattern

@@ -37,6 +37,7 @@ func FuzzHandler(f *testing.F) {
 	)
 	f.Add("GET", "/v1/blocks", "search=a&tag=b", "", "", "text/markdown;q=0.5", "")
 	f.Add("HEAD", "/v1/blocks/segment_page/schema/input", "%", "", "", "", "")
+	f.Add("GET", "v1/blocks", "", "", "", "", "")
 	f.Add("BREW", "//openapi.json", "", "\x00", "a/b;c", ",;=", "\xff")
 	f.Fuzz(func(t *testing.T, method, path, query, key, contentType, accept, body string) {
 		r := &http.Request{
