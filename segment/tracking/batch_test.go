@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/runtime/retry"
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
@@ -20,7 +21,8 @@ func manyOrders(t testing.TB, n, users int) []tracking.Message {
 	t.Helper()
 	out := make([]tracking.Message, n)
 	for i := range out {
-		out[i] = item(t, fmt.Sprintf(`{"type":"track","event":"Step","userId":"u-%d","properties":{"seq":%d}}`, i%users, i))
+		const form = `{"type":"track","event":"Step","userId":"u-%d","properties":{"seq":%d}}`
+		out[i] = item(t, fmt.Sprintf(form, i%users, i))
 	}
 	return out
 }
@@ -29,12 +31,13 @@ func TestBatchOnTheWire(t *testing.T) {
 	r := newReceiver(t)
 	report, err := r.source().Send(t.Context(), r.client(), tracking.Call{
 		Messages: []tracking.Message{
-			item(t,
-				`{"type":"identify","userId":"u","traits":{"n":1.10},"timestamp":"2024-01-02T03:04:05Z","messageId":"mine"}`),
-			item(t,
-				`{"type":"group","userId":"u","groupId":"g","context":{"ip":"1.2.3.4"},"integrations":{"Mixpanel":{"a":1}}}`),
+			item(t, `{"type":"identify","userId":"u","traits":{"n":1.10},`+
+				`"timestamp":"2024-01-02T03:04:05Z","messageId":"mine"}`),
+			item(t, `{"type":"group","userId":"u","groupId":"g",`+
+				`"context":{"ip":"1.2.3.4"},"integrations":{"Mixpanel":{"a":1}}}`),
 		}, InvocationID: "run-1", Time: time.Date(2025, 6, 7, 8, 9, 10, 11_000_000, time.UTC),
-		Context: json.RawMessage(`{"ip":"0.0.0.0","app":{"name":"shop"}}`), Integrations: json.RawMessage(`{"All":false}`),
+		Context:      json.RawMessage(`{"ip":"0.0.0.0","app":{"name":"shop"}}`),
+		Integrations: json.RawMessage(`{"All":false}`),
 	})
 	require.NoError(t, err)
 	got := r.requests()
@@ -46,10 +49,11 @@ func TestBatchOnTheWire(t *testing.T) {
 	id := tracking.DeriveMessageID(testKey, tracking.Group, "run-1", 1)
 	library := `"library":{"name":"segment-blocks","version":"dev"}`
 	require.Equal(t, `"batch":[`+
-		`{"type":"identify","userId":"u","traits":{"n":1.10},"timestamp":"2024-01-02T03:04:05.000Z","messageId":"mine",`+
-		`"context":{"ip":"0.0.0.0","app":{"name":"shop"},`+library+`},"integrations":{"All":false}},`+
+		`{"type":"identify","userId":"u","traits":{"n":1.10},"timestamp":"2024-01-02T03:04:05.000Z",`+
+		`"messageId":"mine","context":{"ip":"0.0.0.0","app":{"name":"shop"},`+library+`},"integrations":{"All":false}},`+
 		`{"type":"group","userId":"u","groupId":"g","context":{"ip":"1.2.3.4","app":{"name":"shop"},`+library+`},`+
-		`"integrations":{"All":false,"Mixpanel":{"a":1}},"messageId":"`+id+`","timestamp":"2025-06-07T08:09:10.011Z"}]}`,
+		`"integrations":{"All":false,"Mixpanel":{"a":1}},"messageId":"`+id+`",`+
+		`"timestamp":"2025-06-07T08:09:10.011Z"}]}`,
 		body[strings.Index(body, `"batch"`):])
 	require.Equal(t, tracking.Report{
 		Delivery: tracking.Direct, Endpoint: r.URL, Requests: 1, Attempts: 1, Bytes: len(body), Accepted: 2,
@@ -135,6 +139,20 @@ func TestCancelledWhilePreparing(t *testing.T) {
 	require.Empty(t, report.Messages[100].MessageID, "it has not come to that")
 }
 
+// What has been prepared may be kept after the caller has its memory back.
+func TestPreparedMessagesAreTheirOwn(t *testing.T) {
+	data := []byte(`{"type":"track","event":"e","userId":"u","properties":{"n":1},"context":{"ip":"1.2.3.4"}}`)
+	fields, err := rawjson.ParseObject(data, rawjson.Limits{})
+	require.NoError(t, err)
+	batch, err := tracking.NewClient(nil).Prepare(t.Context(), tracking.Source{WriteKey: testKey},
+		tracking.Call{Messages: []tracking.Message{tracking.NewMessage("", fields)}})
+	require.NoError(t, err)
+	before := string(batch.Messages[0].JSON())
+	require.Contains(t, before, `"properties":{"n":1}`)
+	clear(data)
+	require.Equal(t, before, string(batch.Messages[0].JSON()))
+}
+
 // Whenever a caller goes, the report counts what was sent, and only that.
 func TestCancelledBeforeAnAttempt(t *testing.T) {
 	for asked := range 5 {
@@ -168,7 +186,8 @@ func (c *endsAfter) Err() error {
 
 func TestBatchDefaultsAreChecked(t *testing.T) {
 	for text, code := range map[string]string{
-		`[]`: "context_not_object", `"x"`: "context_not_object", `{"a":`: "invalid_json", `{"a":1,"a":2}`: "invalid_json",
+		`[]`: "context_not_object", `"x"`: "context_not_object",
+		`{"a":`: "invalid_json", `{"a":1,"a":2}`: "invalid_json",
 	} {
 		_, _, err := tracking.NewClient(nil).Preview(tracking.Source{WriteKey: testKey},
 			tracking.Call{Messages: []tracking.Message{order(t)}, Context: json.RawMessage(text)})
