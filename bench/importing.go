@@ -56,8 +56,12 @@ func imports(set settings) []group {
 		groups = append(groups, group{name: "import/10GB", rounds: 1, contenders: []contender{c}, lines: []line{
 			megabytes().of("import/10GB/memory", atMost(100), "10 GB from a pipe", c.name),
 			cpu.of("import/10GB/cpu", goal{}, "the same", c.name),
-		}}, group{name: "build", rounds: 1, contenders: []contender{coldBuild("cold build")}, lines: []line{
+		}}, group{name: "build", rounds: 1, contenders: []contender{
+			coldBuild("cold build", theCommand), coldBuild("cold net/http", "net/http"),
+		}, lines: []line{
 			cpuWhole().of("build/cold", atMost(70), "building the command with an empty cache", "cold build"),
+			cpuWhole().of("build/net/http", goal{}, "over building net/http alone, which every client and server needs",
+				"cold build").over(ratio, "cold net/http"),
 		}})
 	}
 	return groups
@@ -72,7 +76,7 @@ func importing(name string, lines int) contender {
 			return r, err
 		}
 		command := filepath.Join(folder, "segment-blocks")
-		if _, _, err := runCommand(buildCommand(ctx, command), ".."); err != nil {
+		if _, _, err := runCommand(buildCommand(ctx, command, theCommand), ".."); err != nil {
 			return r, err
 		}
 		kinds := kindsOfLines()
@@ -110,17 +114,19 @@ func importing(name string, lines int) contender {
 	}}
 }
 
-// buildCommand builds the command, from the folder in which its module is.
-func buildCommand(ctx context.Context, path string) *exec.Cmd {
-	return exec.CommandContext(ctx, "go", "build", "-o", path, "./cmd/segment-blocks") //nolint:gosec // no input
+const theCommand = "./cmd/segment-blocks"
+
+// buildCommand builds a package to a file. It must run in the folder of the main module.
+func buildCommand(ctx context.Context, path, pkg string) *exec.Cmd {
+	return exec.CommandContext(ctx, "go", "build", "-o", path, pkg) //nolint:gosec // no input
 }
 
-// coldBuild builds the command as a machine that has never built anything of it.
-func coldBuild(name string) contender {
+// coldBuild builds a package with an empty cache, like a machine that has never built any of it.
+func coldBuild(name, pkg string) contender {
 	return contender{name: name, open: func(_ context.Context, p place) (runner, error) {
 		r, folder, err := inFolder(p)
 		r.run = func(ctx context.Context) (sample, error) {
-			cmd := buildCommand(ctx, filepath.Join(folder, "segment-blocks"))
+			cmd := buildCommand(ctx, filepath.Join(folder, "built"), pkg)
 			cmd.Env = append(os.Environ(), "GOCACHE="+filepath.Join(folder, "cache"))
 			s, _, err := runCommand(cmd, "..")
 			s.Units = 1
