@@ -3,9 +3,7 @@ package schemas
 import (
 	"context"
 	_ "embed"
-	"maps"
 	"path"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -94,9 +92,6 @@ func writeYAML(n *yaml.Node) string {
 	return strings.TrimSpace(b.String())
 }
 
-// Keywords returns the keywords that the schemas of a manifest may have, our own included, sorted.
-func Keywords() []string { return slices.Sorted(maps.Keys(keywords())) }
-
 // about reads a manifest without its schemas, and refuses what breaks the form.
 //
 //nolint:contextcheck,nolintlint // contextcheck reads this, and does not say so
@@ -107,9 +102,9 @@ func (r *reader) about(root rawjson.Object) (a About) {
 			name = path.Base(path.Dir(v.Path))
 		}
 		if misspelt, unknown := strings.CutPrefix(v.Message, "is not a known parameter"); unknown {
-			r.failKey(v.Path, "unknown key %q%s", name, misspelt)
+			r.FaultAtKey(v.Path, "unknown key %q%s", name, misspelt)
 		} else {
-			r.fail(v.Path, "%s %s", name, v.Message)
+			r.Fault(v.Path, "%s %s", name, v.Message)
 		}
 	}
 	a.Tags, a.Limits, a.Refused = []string{}, []string{}, []Refusal{}
@@ -126,8 +121,8 @@ func (r *reader) about(root rawjson.Object) (a About) {
 		return nil
 	})
 	err := json.Unmarshal(root.JSON(), &written, json.WithUnmarshalers(trim))
-	if err != nil && len(r.errs) == 0 {
-		r.fail("", "a manifest cannot have such a value: %w", err)
+	if err != nil && len(r.Faults) == 0 {
+		r.Fault("", "a manifest cannot have such a value: %v", err)
 	}
 	for _, m := range written.Changes {
 		text, _ := rawjson.Text(m.Value)

@@ -40,7 +40,7 @@ type Skill struct {
 func (r *reader) checkWords(m *Manifest) {
 	sorted := func(pointer string, words []string) {
 		if !slices.IsSorted(words) {
-			r.fail(pointer, "%s must be sorted", path.Base(pointer))
+			r.Fault(pointer, "%s must be sorted", path.Base(pointer))
 		}
 	}
 	sorted("/tags", m.Tags)
@@ -52,7 +52,7 @@ func (r *reader) checkWords(m *Manifest) {
 	}
 	for i, s := range m.Skills {
 		if s.Content != "" && m.ID != "" && !strings.Contains(s.Content, m.ID) {
-			r.fail(fmt.Sprintf("/skills/%d", i), "content must name the block that it is about: %q", m.ID)
+			r.Fault(fmt.Sprintf("/skills/%d", i), "content must name the block that it is about: %q", m.ID)
 		}
 	}
 }
@@ -67,7 +67,7 @@ func (r *reader) sentence(text string, m *Manifest) (clauses []Clause) {
 		part := clausePattern.FindStringSubmatch(rest)
 		names, optional := part[3], part[1] != ""
 		if part[0] == "" || optional != (part[4] != "") || optional && names == "" {
-			r.fail("/sentence",
+			r.Fault("/sentence",
 				"sentence must be text with {parameter}, and [text {parameter}] where it may be left out: %q", text)
 			return nil
 		}
@@ -77,7 +77,7 @@ func (r *reader) sentence(text string, m *Manifest) (clauses []Clause) {
 		}
 		for _, name := range c.Fields {
 			if m.Input != nil && Find(m.Input.Fields(), name) == nil {
-				r.fail("/sentence", "sentence names a parameter that the block does not have: %q", name)
+				r.Fault("/sentence", "sentence names a parameter that the block does not have: %q", name)
 			}
 		}
 		if c.Text != "" || c.Fields != nil {

@@ -46,14 +46,14 @@ type Change struct {
 func (r *reader) checkHistory(m *Manifest) {
 	for key, value := range map[string]string{"replacedBy": m.ReplacedBy, "sunset": m.Sunset} {
 		if value != "" && m.Deprecated == "" {
-			r.fail("/"+key, "%s needs deprecated too, a sentence that says why", key)
+			r.Fault("/"+key, "%s needs deprecated too, a sentence that says why", key)
 		}
 	}
 	if id, major := CutMajor(m.ReplacedBy); m.ReplacedBy != "" && !ValidID(id) {
-		r.fail("/replacedBy", "replacedBy must be the id of a block, or an id and its major version, "+
+		r.Fault("/replacedBy", "replacedBy must be the id of a block, or an id and its major version, "+
 			"such as segment_track@2: %q", m.ReplacedBy)
 	} else if id == m.ID && m.ID != "" && (major == 0 || major == m.Major()) {
-		r.fail("/replacedBy", "replacedBy must be another block, or another major version of this one, "+
+		r.Fault("/replacedBy", "replacedBy must be another block, or another major version of this one, "+
 			"such as %s@%d: %q", m.ID, m.Major()+1, m.ReplacedBy)
 	}
 	before := m.Version
@@ -61,11 +61,11 @@ func (r *reader) checkHistory(m *Manifest) {
 		at, version := rawjson.Pointer("/changes", change.Version), change.Version
 		switch {
 		case !regexp.MustCompile(`^\d+\.\d+\.\d+$`).MatchString(version):
-			r.failKey(at, "changes must name versions like 1.2.3: %q", text.Clip(version, 60))
+			r.FaultAtKey(at, "changes must name versions like 1.2.3: %q", text.Clip(version, 60))
 		case m.Version != "" && CompareVersions(version, m.Version) > 0:
-			r.failKey(at, "changes must not have a version above the manifest's, %s: %q", m.Version, version)
+			r.FaultAtKey(at, "changes must not have a version above the manifest's, %s: %q", m.Version, version)
 		case before != "" && CompareVersions(version, before) > 0:
-			r.failKey(at, "changes must begin with the newest version: %q", version)
+			r.FaultAtKey(at, "changes must begin with the newest version: %q", version)
 		}
 		before = version
 	}

@@ -3,47 +3,31 @@ package schemas
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
 	"github.com/aacflow/segment-blocks/rawjson"
 )
 
-// Where a schema has subschemas. JSON Schema ignores unknown keywords; a manifest may not have any,
-// because a misspelt keyword is a lost rule.
-const (
-	noSchema  = "none"   // the value is not a schema
-	oneSchema = "schema" // the value is a schema
-	listOf    = "list"   // a list of schemas
-	mapOf     = "map"    // names to schemas
-)
-
-// keywords are those of JSON Schema 2020-12 that manifests use, and our own.
-func keywords() map[string]string {
-	all := map[string]string{}
-	for kind, names := range map[string]string{
-		noSchema: "title description examples default deprecated readOnly writeOnly $comment $ref " +
-			"x-aacflow-type x-filled-by x-code x-codes x-hint x-says type const enum format minLength maxLength " +
-			"pattern " +
-			"minimum maximum exclusiveMinimum exclusiveMaximum multipleOf required minProperties maxProperties " +
-			"dependentRequired minItems maxItems uniqueItems minContains maxContains",
-		oneSchema: "additionalProperties propertyNames items contains unevaluatedProperties unevaluatedItems " +
-			"not if then else",
-		listOf: "prefixItems allOf anyOf oneOf",
-		mapOf:  "$defs properties patternProperties",
-	} {
-		for name := range strings.FieldsSeq(names) {
-			all[name] = kind
-		}
-	}
-	return all
+// Keywords returns the keywords that the schemas of a manifest may have, our own included, sorted.
+// JSON Schema ignores a keyword that it does not know; a manifest may not have any, because a
+// misspelt keyword is a lost rule.
+func Keywords() []string {
+	return slices.Sorted(strings.FieldsSeq(`
+		title description examples default deprecated readOnly writeOnly $comment $ref
+		x-aacflow-type x-filled-by x-code x-codes x-hint x-says
+		type const enum format minLength maxLength pattern
+		minimum maximum exclusiveMinimum exclusiveMaximum multipleOf
+		required minProperties maxProperties dependentRequired
+		minItems maxItems uniqueItems minContains maxContains
+		additionalProperties propertyNames items contains unevaluatedProperties unevaluatedItems
+		not if then else prefixItems allOf anyOf oneOf $defs properties patternProperties`))
 }
 
 // Rewrite returns a JSON Schema with edit applied to each schema in it, innermost first. Constants,
 // examples and the schemas true and false do not change.
 func Rewrite(schema json.RawMessage, edit func(rawjson.Object) rawjson.Object) json.RawMessage {
-	return rewrite(schema, "", keywords(), func(_ string, s json.RawMessage) json.RawMessage {
+	return rewrite(schema, "", func(_ string, s json.RawMessage) json.RawMessage {
 		if rawjson.KindOf(s) != rawjson.ObjectKind {
 			return s
 		}
@@ -53,25 +37,24 @@ func Rewrite(schema json.RawMessage, edit func(rawjson.Object) rawjson.Object) j
 
 // rewrite is Rewrite for an edit that sees all that stands where a schema should, with the JSON
 // Pointer of it.
-func rewrite(
-	schema json.RawMessage, at string, known map[string]string, edit func(string, json.RawMessage) json.RawMessage,
-) json.RawMessage {
+func rewrite(schema json.RawMessage, at string, edit func(string, json.RawMessage) json.RawMessage) json.RawMessage {
 	s := rawjson.OpenObject(schema)
 	for i, m := range s {
 		here := rawjson.Pointer(at, m.Name)
-		switch known[m.Name] {
-		case oneSchema:
-			s[i].Value = rewrite(m.Value, here, known, edit)
-		case listOf:
+		switch m.Name {
+		case "additionalProperties", "propertyNames", "items", "contains", "unevaluatedProperties",
+			"unevaluatedItems", "not", "if", "then", "else":
+			s[i].Value = rewrite(m.Value, here, edit)
+		case "prefixItems", "allOf", "anyOf", "oneOf":
 			list := rawjson.OpenArray(m.Value)
 			for j, inner := range list {
-				list[j] = rewrite(inner, fmt.Sprintf("%s/%d", here, j), known, edit)
+				list[j] = rewrite(inner, fmt.Sprintf("%s/%d", here, j), edit)
 			}
 			s[i].Value = rawjson.AppendArray(nil, list)
-		case mapOf:
+		case "$defs", "properties", "patternProperties":
 			members := rawjson.OpenObject(m.Value)
 			for j, inner := range members {
-				members[j].Value = rewrite(inner.Value, rawjson.Pointer(here, inner.Name), known, edit)
+				members[j].Value = rewrite(inner.Value, rawjson.Pointer(here, inner.Name), edit)
 			}
 			s[i].Value = members.JSON()
 		}
@@ -85,26 +68,26 @@ func rewrite(
 // check refuses keywords that are not known, at any depth, and a $ref to another file that leads
 // nowhere. Beside such a $ref only annotations may stand; they win over the definition's own.
 func (r *reader) check(at string, schema json.RawMessage) {
-	rewrite(schema, at, r.keywords, func(at string, schema json.RawMessage) json.RawMessage {
+	known := Keywords()
+	rewrite(schema, at, func(at string, schema json.RawMessage) json.RawMessage {
 		if kind := rawjson.KindOf(schema); kind != rawjson.ObjectKind && kind != rawjson.BooleanKind {
-			r.fail(at, "a schema must be a mapping, true or false")
+			r.Fault(at, "a schema must be a mapping, true or false")
 		}
 		s := rawjson.OpenObject(schema)
 		ref, refers := foreign(s)
 		for _, m := range s {
 			here := rawjson.Pointer(at, m.Name)
-			if _, ok := r.keywords[m.Name]; !ok {
-				r.failKey(here, "unknown keyword %q%s", m.Name,
-					DidYouMean(m.Name, slices.Sorted(maps.Keys(r.keywords))))
+			if !slices.Contains(known, m.Name) {
+				r.FaultAtKey(here, "unknown keyword %q%s", m.Name, DidYouMean(m.Name, known))
 			}
 			if refers && !slices.Contains([]string{"$ref", "title", "description", "examples"}, m.Name) {
-				r.failKey(here,
+				r.FaultAtKey(here,
 					"a $ref to another file may have only title, description and examples beside it: %q", m.Name)
 			}
 			if m.Name == "x-codes" || m.Name == "x-says" {
 				for _, about := range rawjson.OpenObject(m.Value) {
 					if _, ok := s.Get(about.Name); !ok {
-						r.failKey(rawjson.Pointer(here, about.Name),
+						r.FaultAtKey(rawjson.Pointer(here, about.Name),
 							"%s names a keyword that is not in this schema: %q",
 							m.Name, about.Name)
 					}
@@ -113,7 +96,7 @@ func (r *reader) check(at string, schema json.RawMessage) {
 		}
 		if refers {
 			if _, err := r.definition(ref, nil); err != nil {
-				r.fail(at+"/$ref", "%w", err)
+				r.Fault(at+"/$ref", "%v", err)
 			}
 		}
 		return schema
@@ -196,25 +179,25 @@ func filled(schema json.RawMessage, isInput bool) json.RawMessage {
 // checkFields requires of each field what forms and tables need.
 func (r *reader) checkFields(at string, fields []Field, reserved []string, filledBy ...string) {
 	if len(fields) == 0 {
-		r.fail(at, "must be an object with properties")
+		r.Fault(at, "must be an object with properties")
 	}
 	for _, f := range fields {
 		at := rawjson.Pointer(at+"/properties", f.Name)
 		if Reserved(reserved, f.Name) {
-			r.fail(at, "hosts reserve this name; choose another: %q", f.Name)
+			r.Fault(at, "hosts reserve this name; choose another: %q", f.Name)
 		}
 		if !slices.Contains([]string{"string", "json", "boolean", "number"}, f.Type) {
-			r.fail(at, "%s: must have one type, such as type: string, or x-aacflow-type, which is string, json,"+
+			r.Fault(at, "%s: must have one type, such as type: string, or x-aacflow-type, which is string, json,"+
 				" boolean or number: %q", f.Name, f.Type)
 		}
 		if !slices.Contains(filledBy, f.FilledBy) {
-			r.fail(at, "%s: x-filled-by must be one of %q: %q", f.Name, filledBy, f.FilledBy)
+			r.Fault(at, "%s: x-filled-by must be one of %q: %q", f.Name, filledBy, f.FilledBy)
 		}
 		if f.Description == "" {
-			r.fail(at, "%s: description must be given: a sentence that forms and agents show", f.Name)
+			r.Fault(at, "%s: description must be given: a sentence that forms and agents show", f.Name)
 		}
 		if f.Secret != (f.Format == "password") {
-			r.fail(at, "%s: a secret must have both writeOnly: true and format: password", f.Name)
+			r.Fault(at, "%s: a secret must have both writeOnly: true and format: password", f.Name)
 		}
 	}
 }

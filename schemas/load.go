@@ -32,7 +32,7 @@ func LoadFor(host Conventions, files fs.FS, named ...string) ([]*Manifest, error
 	if err != nil {
 		return nil, fmt.Errorf("list manifests: %w", err)
 	}
-	known, definitions := keywords(), map[string]rawjson.Object{}
+	definitions := map[string]rawjson.Object{}
 	var readers []*reader
 	for _, name := range names {
 		asked := len(named) == 0 || slices.Contains(named, name)
@@ -40,8 +40,8 @@ func LoadFor(host Conventions, files fs.FS, named ...string) ([]*Manifest, error
 		if err != nil && asked {
 			return nil, fmt.Errorf("read manifests: %w", err)
 		}
-		r := &reader{host: host, keywords: known, definitions: definitions, name: name, file: yamljson.Read(data)}
-		definitions[name] = rawjson.OpenObject(r.file.JSON).Object("$defs")
+		r := &reader{yamljson.Read(data), name, host, definitions}
+		definitions[name] = rawjson.OpenObject(r.JSON).Object("$defs")
 		if asked || definitions[name] != nil {
 			readers = append(readers, r)
 		}
@@ -52,7 +52,9 @@ func LoadFor(host Conventions, files fs.FS, named ...string) ([]*Manifest, error
 		if m := r.read(); m != nil {
 			manifests = append(manifests, m)
 		}
-		errs = append(errs, r.errs...)
+		for _, fault := range r.Faults {
+			errs = append(errs, fmt.Errorf("%s:%d: %s", r.name, max(1, fault.Line), fault.Message))
+		}
 	}
 	slices.SortFunc(manifests, func(a, b *Manifest) int {
 		return cmp.Or(cmp.Compare(a.ID, b.ID), CompareVersions(b.Version, a.Version))
@@ -68,41 +70,20 @@ func LoadFor(host Conventions, files fs.FS, named ...string) ([]*Manifest, error
 	return manifests, nil
 }
 
-// reader reads one file, and collects what is wrong with it. It does not stop at the first fault,
-// so that whoever writes a manifest sees all of them at once.
+// reader reads one file, and adds to its faults. It does not stop at the first, so that whoever
+// writes a manifest sees all of them at once.
 type reader struct {
-	host        Conventions
-	keywords    map[string]string
-	definitions map[string]rawjson.Object // the $defs of each file
+	*yamljson.File
 	name        string
-	file        *yamljson.File
-	errs        []error
-}
-
-func (r *reader) failAt(line int, format string, args ...any) {
-	r.errs = append(r.errs, fmt.Errorf("%s:%d: %w", r.name, max(1, line), fmt.Errorf(format, args...)))
-}
-
-// fail adds a fault of the value at a JSON Pointer, or of what should hold it.
-func (r *reader) fail(pointer, format string, args ...any) {
-	line, _ := r.file.Value(pointer)
-	r.failAt(line, format, args...)
-}
-
-// failKey is fail for the name of a member in place of its value, which may begin on the next line.
-func (r *reader) failKey(pointer, format string, args ...any) {
-	line, _ := r.file.Key(pointer)
-	r.failAt(line, format, args...)
+	host        Conventions
+	definitions map[string]rawjson.Object // the $defs of each file
 }
 
 // read returns the manifest in the file, or nil where there is none.
 func (r *reader) read() *Manifest {
-	for _, fault := range r.file.Faults {
-		r.failAt(fault.Line, "%s", fault.Message)
-	}
-	root := rawjson.OpenObject(r.file.JSON)
+	root := rawjson.OpenObject(r.JSON)
 	switch {
-	case len(r.errs) > 0:
+	case len(r.Faults) > 0:
 		return nil
 	case len(root) == 1 && root[0].Name == "$defs":
 		for _, definition := range r.definitions[r.name] {
@@ -134,8 +115,8 @@ func (r *reader) schema(root rawjson.Object, key string) *Schema {
 	if !given {
 		return nil // which the form has told
 	}
-	before := len(r.errs)
-	if r.check("/"+key, raw); len(r.errs) > before {
+	before := len(r.Faults)
+	if r.check("/"+key, raw); len(r.Faults) > before {
 		return nil
 	}
 	whole, err := r.inline(raw, nil)
@@ -145,7 +126,7 @@ func (r *reader) schema(root rawjson.Object, key string) *Schema {
 			return s
 		}
 	}
-	r.fail("/"+key, "%s: %w", key, err)
+	r.Fault("/"+key, "%s: %v", key, err)
 	return nil
 }
 
@@ -158,10 +139,10 @@ func (r *reader) checkExamples(m *Manifest) {
 	for i, e := range m.Examples {
 		at := fmt.Sprintf("/examples/%d", i)
 		for _, v := range m.Input.Validate(context.Background(), r.normalised(e.Input, m.Input.Fields())) {
-			r.fail(at+"/input"+v.Path, "example breaks the input schema: %s %s", v.Path, v.Message)
+			r.Fault(at+"/input"+v.Path, "example breaks the input schema: %s %s", v.Path, v.Message)
 		}
 		for _, v := range m.Output.Validate(context.Background(), e.Output) {
-			r.fail(at+"/output"+v.Path, "example breaks the output schema: %s %s", v.Path, v.Message)
+			r.Fault(at+"/output"+v.Path, "example breaks the output schema: %s %s", v.Path, v.Message)
 		}
 	}
 }

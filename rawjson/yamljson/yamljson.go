@@ -50,7 +50,7 @@ type File struct {
 func Read(data []byte) *File {
 	f := &File{values: map[string]*yaml.Node{}, keys: map[string]*yaml.Node{}}
 	if !utf8.Valid(data) {
-		f.fault("", "must be UTF-8")
+		f.Fault("", "must be UTF-8")
 		return f
 	}
 	// Editors on Windows begin a file with a byte order mark.
@@ -64,9 +64,9 @@ func Read(data []byte) *File {
 	switch {
 	case decoder.Decode(&more) == nil: // it would be ignored without a word
 		f.values[""] = &more
-		f.fault("", "must hold one document, not several")
+		f.Fault("", "must hold one document, not several")
 	case len(doc.Content) != 1 || doc.Content[0].Kind != yaml.MappingNode:
-		f.fault("", "must be a mapping of keys to values")
+		f.Fault("", "must be a mapping of keys to values")
 	default:
 		f.JSON = f.value(doc.Content[0], "", 1)
 	}
@@ -93,10 +93,10 @@ func (f *File) value(n *yaml.Node, at string, depth int) json.RawMessage {
 	// Aliases would let a small file stand for a huge one, and no fault in it could be told by its
 	// place.
 	case n.Kind == yaml.AliasNode || n.Anchor != "":
-		f.fault(at, "anchors and aliases are not allowed")
+		f.Fault(at, "anchors and aliases are not allowed")
 		return null
 	case depth > maxNesting:
-		f.fault(at, "must not nest so deep: %d levels are allowed", maxNesting)
+		f.Fault(at, "must not nest so deep: %d levels are allowed", maxNesting)
 		return null
 	case n.Kind == yaml.MappingNode:
 		return f.object(n, at, depth)
@@ -117,7 +117,7 @@ func (f *File) value(n *yaml.Node, at string, depth int) json.RawMessage {
 	case (tag == "!!int" || tag == "!!float") && json.Valid([]byte(n.Value)):
 		return json.RawMessage(n.Value)
 	}
-	f.fault(at, "must be a JSON value: %s", text.Clip(n.Value, 80)) // such as .inf or 0x1F
+	f.Fault(at, "must be a JSON value: %s", text.Clip(n.Value, 80)) // such as .inf or 0x1F
 	return null
 }
 
@@ -130,9 +130,9 @@ func (f *File) object(n *yaml.Node, at string, depth int) json.RawMessage {
 		f.keys[path] = key
 		switch {
 		case key.Kind != yaml.ScalarNode || key.Anchor != "" || key.ShortTag() == "!!merge":
-			f.faultAtKey(path, "a key must be plain text")
+			f.FaultAtKey(path, "a key must be plain text")
 		case before != nil:
-			f.faultAtKey(path, "a key must not be given twice: %q", text.Clip(key.Value, 80))
+			f.FaultAtKey(path, "a key must not be given twice: %q", text.Clip(key.Value, 80))
 		default:
 			obj = append(obj, rawjson.Member{Name: key.Value, Value: f.value(n.Content[i+1], path, depth+1)})
 		}
@@ -140,14 +140,16 @@ func (f *File) object(n *yaml.Node, at string, depth int) json.RawMessage {
 	return obj.JSON()
 }
 
-func (f *File) fault(path, format string, args ...any) {
-	line, column := f.Value(path)
-	f.Faults = append(f.Faults, Fault{line, column, path, fmt.Sprintf(format, args...)})
+// Fault adds a fault of the value at a JSON Pointer or, if there is none, of what should hold it.
+func (f *File) Fault(pointer, format string, args ...any) {
+	line, column := f.Value(pointer)
+	f.Faults = append(f.Faults, Fault{line, column, pointer, fmt.Sprintf(format, args...)})
 }
 
-func (f *File) faultAtKey(path, format string, args ...any) {
-	line, column := f.Key(path)
-	f.Faults = append(f.Faults, Fault{line, column, path, fmt.Sprintf(format, args...)})
+// FaultAtKey is Fault for the name of a member: its value may begin on a later line.
+func (f *File) FaultAtKey(pointer, format string, args ...any) {
+	line, column := f.Key(pointer)
+	f.Faults = append(f.Faults, Fault{line, column, pointer, fmt.Sprintf(format, args...)})
 }
 
 // Value returns where the value at a JSON Pointer begins or, where there is none, what should hold
