@@ -57,23 +57,14 @@ func (r *reader) checkWords(m *Manifest) {
 	}
 }
 
-// clausePattern takes the first part off a sentence: [for {userId|anonymousId}], {event}, or text.
-var clausePattern = regexp.MustCompile(`^(\[?)([^][{}]*)(?:\{([\w|]+)\})?(\]?)`)
-
-// sentence parses a sentence such as Track {event} [for {userId|anonymousId}]. The part in brackets
-// is omitted while it has no value.
+// sentence parses a sentence such as Track {event} [for {userId|anonymousId}], whose form has been
+// checked. The part in brackets is omitted while it has no value.
 func (r *reader) sentence(text string, m *Manifest) (clauses []Clause) {
-	for rest := strings.TrimSpace(text); rest != ""; {
-		part := clausePattern.FindStringSubmatch(rest)
-		names, optional := part[3], part[1] != ""
-		if part[0] == "" || optional != (part[4] != "") || optional && names == "" {
-			r.Fault("/sentence",
-				"sentence must be text with {parameter}, and [text {parameter}] where it may be left out: %q", text)
-			return nil
-		}
-		c := Clause{Text: strings.TrimSpace(part[2]), Optional: optional}
-		if names != "" {
-			c.Fields = strings.Split(names, "|")
+	part := regexp.MustCompile(`(\[?)([^][{}]*)(?:\{([\w|]+)\}\]?)?`)
+	for _, found := range part.FindAllStringSubmatch(text, -1) {
+		c := Clause{Text: strings.TrimSpace(found[2]), Optional: found[1] != ""}
+		if found[3] != "" {
+			c.Fields = strings.Split(found[3], "|")
 		}
 		for _, name := range c.Fields {
 			if m.Input != nil && Find(m.Input.Fields(), name) == nil {
@@ -83,7 +74,6 @@ func (r *reader) sentence(text string, m *Manifest) (clauses []Clause) {
 		if c.Text != "" || c.Fields != nil {
 			clauses = append(clauses, c)
 		}
-		rest = rest[len(part[0]):]
 	}
 	return clauses
 }

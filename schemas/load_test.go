@@ -184,6 +184,7 @@ skills:
 		guide:                            `a parameter that the block does not have: "how"`,
 		"sentence: Greet {who":           "sentence must be text with {parameter}",
 		"sentence: '[Greet]'":            "sentence must be text with {parameter}",
+		"sentence: ' '":                  `sentence must be text: " "`,
 		"templates: [x]":                 "templates must be a list of mappings",
 		"templates: [{title: T}]":        "prompt must be given",
 		"templates: [{category: fun}]":   `category must be one of`,

@@ -43,12 +43,6 @@ func (e *explainer) keyword(err *jsonschema.ValidationError) keyword {
 	return k
 }
 
-// value returns what the schema gives the keyword.
-func (k keyword) value() string {
-	value, _ := k.schema.Get(k.name)
-	return string(value)
-}
-
 // code looks for the code in the schema that failed, then in those around it, and falls back on one
 // for the keyword.
 func (k keyword) code() string {
@@ -57,15 +51,29 @@ func (k keyword) code() string {
 			return code
 		}
 	}
-	return cmp.Or(keywordCodes()[k.name], "invalid_value")
+	return cmp.Or(ownWords()[k.name].code, "invalid_value")
 }
 
-// keywordCodes are the codes of violations to whose schema the manifest gives none.
-func keywordCodes() map[string]string {
-	return map[string]string{
-		"required": "missing_parameter", "type": "wrong_type", "additionalProperties": "unknown_parameter",
-		"unevaluatedProperties": "unknown_parameter", "minLength": "too_short", "maxLength": "too_long",
-		"minItems": "too_few", "maxItems": "too_many", "format": "invalid_format", "pattern": "invalid_format",
+// words are the code of a failed keyword and its sentence, in which %s is what the schema gives it.
+type words struct{ code, sentence string }
+
+// ownWords are for the keywords to which the manifest gives no code or sentence.
+func ownWords() map[string]words {
+	return map[string]words{
+		"type":                  {"wrong_type", "must be %s"},
+		"const":                 {"", "must be %s"},
+		"enum":                  {"", "must be one of %s"},
+		"format":                {"invalid_format", "must be a valid %s"},
+		"pattern":               {"invalid_format", ""},
+		"minimum":               {"", "must be at least %s"},
+		"maximum":               {"", "must be at most %s"},
+		"minLength":             {"too_short", "must have at least %s characters"},
+		"maxLength":             {"too_long", "must have at most %s characters"},
+		"minItems":              {"too_few", "must have at least %s items"},
+		"maxItems":              {"too_many", "must have at most %s items"},
+		"required":              {"missing_parameter", ""},
+		"additionalProperties":  {"unknown_parameter", ""},
+		"unevaluatedProperties": {"unknown_parameter", ""},
 	}
 }
 
@@ -76,33 +84,28 @@ func (k keyword) sentence(fallback string) string {
 	if says := k.schema.Object("x-says").Text(k.name); says != "" {
 		return says
 	}
+	given, _ := k.schema.Get(k.name)
+	value := string(given)
 	switch k.name {
 	case "type":
-		return "must be " + KindWords(kindsOf(k.schema))
-	case "minLength", "minItems":
-		if k.value() == "1" {
-			return "must not be empty"
-		}
-		return fmt.Sprintf("must have at least %s %s", k.value(), unit(k.name))
-	case "maxLength", "maxItems":
-		return fmt.Sprintf("must have at most %s %s", k.value(), unit(k.name))
+		value = KindWords(kindsOf(k.schema))
 	case "enum":
-		return "must be one of " + strings.Join(k.schema.Texts("enum"), ", ")
-	case "const":
-		return "must be " + k.value()
+		value = strings.Join(k.schema.Texts("enum"), ", ")
 	case "format":
-		if k.schema.Text("format") == "date-time" {
+		if value = k.schema.Text("format"); value == "date-time" {
 			return "must be an ISO 8601 time such as 2026-01-31T09:30:00Z"
 		}
-		return "must be a valid " + k.schema.Text("format")
-	case "minimum":
-		return "must be at least " + k.value()
-	case "maximum":
-		return "must be at most " + k.value()
+	case "minLength", "minItems":
+		if value == "1" {
+			return "must not be empty"
+		}
 	case "anyOf":
 		if names := k.choices(); names != nil {
 			return "must have " + strings.Join(names, " or ")
 		}
+	}
+	if own := ownWords()[k.name].sentence; own != "" {
+		return fmt.Sprintf(own, value)
 	}
 	if title := k.schema.Text("title"); title != "" {
 		return "must follow the rule: " + title
@@ -124,13 +127,6 @@ func (k keyword) choices() (names []string) {
 		names = append(names, list[0])
 	}
 	return names
-}
-
-func unit(keyword string) string {
-	if strings.HasSuffix(keyword, "Items") {
-		return "items"
-	}
-	return "characters"
 }
 
 // KindWords joins types with their articles: an object or null.
