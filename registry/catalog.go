@@ -46,7 +46,11 @@ func (r *Registry) Catalog() []Entry {
 
 // Entry returns the entry of a block in this registry.
 func (r *Registry) Entry(b Block) Entry {
-	e := EntryOf(b)
+	m := b.Manifest()
+	e := Entry{
+		About: m.About, Input: m.Input.Fields(), Output: m.Output.Fields(), Rules: m.Input.Rules(),
+		InputSchema: m.Input.JSON(), OutputSchema: m.Output.JSON(),
+	}
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	if majors := r.blocks[e.ID]; len(majors) > 1 {
@@ -55,13 +59,4 @@ func (r *Registry) Entry(b Block) Entry {
 		}
 	}
 	return e
-}
-
-// EntryOf returns the entry of one block, without [Entry.Majors].
-func EntryOf(b Block) Entry {
-	m := b.Manifest()
-	return Entry{
-		About: m.About, Input: m.Input.Fields(), Output: m.Output.Fields(), Rules: m.Input.Rules(),
-		InputSchema: m.Input.JSON(), OutputSchema: m.Output.JSON(),
-	}
 }

@@ -34,7 +34,7 @@ type Block interface {
 var (
 	ErrDuplicate = errors.New("a block with this id and major version is already registered")
 	ErrInvalidID = errors.New("a block id must be lower-case words joined by underscores, 64 characters at most")
-	ErrUnknown   = errors.New("no block has this id")
+	ErrUnknown   = errors.New("is not a known block")
 )
 
 // Registry holds blocks by id and major version. It is safe for concurrent use. Make one with
@@ -88,15 +88,15 @@ func (r *Registry) Lookup(id string) (Block, bool) {
 }
 
 // Find returns the block that a reference names: an id, for the newest major version, or an id and
-// a major version, such as segment_track@1. The error's text continues after the id: is not a known
-// block.
+// a major version, such as segment_track@1. The error wraps [ErrUnknown] if no block has the id. Its
+// text continues after the reference, and suggests an id that is near.
 func (r *Registry) Find(ref string) (Block, error) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	id, major := schemas.CutMajor(ref)
 	majors := r.blocks[id]
 	if majors == nil {
-		return nil, fmt.Errorf("is not a known block%s", schemas.DidYouMean(id, r.ids()))
+		return nil, fmt.Errorf("%w%s", ErrUnknown, schemas.DidYouMean(id, r.ids()))
 	}
 	var versions []string
 	for _, b := range majors {
@@ -106,13 +106,6 @@ func (r *Registry) Find(ref string) (Block, error) {
 		versions = append(versions, b.Manifest().Version)
 	}
 	return nil, fmt.Errorf("has the version %s here, not %d", strings.Join(versions, " and "), major)
-}
-
-// Suggest returns `; did you mean "x"?` with the registered id nearest to an unknown one, or "".
-func (r *Registry) Suggest(id string) string {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	return schemas.DidYouMean(id, r.ids())
 }
 
 func (r *Registry) ids() []string { return slices.Sorted(maps.Keys(r.blocks)) }
@@ -186,8 +179,8 @@ func (r *Registry) Clone() *Registry {
 	return &Registry{blocks: maps.Clone(r.blocks)}
 }
 
-// With returns a registry of only the named blocks, by id or by id and major version. For an
-// unknown name, the error wraps [ErrUnknown].
+// With returns a registry of only the named blocks, by id or by id and major version. It fails as
+// [Registry.Find] does.
 func (r *Registry) With(refs ...string) (*Registry, error) { return r.subset(refs, true) }
 
 // Without returns a registry without the named blocks, with names as for [Registry.With].
@@ -196,8 +189,7 @@ func (r *Registry) Without(refs ...string) (*Registry, error) { return r.subset(
 func (r *Registry) subset(refs []string, keep bool) (*Registry, error) {
 	for _, ref := range refs {
 		if _, err := r.Find(ref); err != nil {
-			id, _ := schemas.CutMajor(ref)
-			return nil, fmt.Errorf("%w: %q%s", ErrUnknown, ref, r.Suggest(id))
+			return nil, fmt.Errorf("%q %w", ref, err)
 		}
 	}
 	c := New()

@@ -65,8 +65,8 @@ func (f *finder) find(ctx context.Context, p *part, value json.RawMessage, at st
 			if i++; f.full() || ctx.Err() != nil {
 				return
 			}
-			if !array.part.plan.AcceptsValue(element) {
-				f.find(ctx, array.part, element, at+array.at+"/"+strconv.Itoa(i))
+			if !array.plan.AcceptsValue(element) {
+				f.find(ctx, array, element, at+array.at+"/"+strconv.Itoa(i))
 			}
 		}
 	}

@@ -27,7 +27,7 @@ type Schema struct {
 // itself. Compiling costs milliseconds; do it once. The url names the schema in errors and is never
 // fetched.
 func Compile(url string, raw json.RawMessage) (*Schema, error) {
-	root, err := newPart(url, raw)
+	root, err := newPart(url, "", raw)
 	if err != nil {
 		return nil, err
 	}
@@ -115,26 +115,21 @@ func (s *Schema) Validate(ctx context.Context, obj rawjson.Object, known ...Viol
 // given, which for a long list of faulty elements would take hundreds of times the memory of the
 // list.
 type part struct {
+	at       string          // the array, in the part above, whose elements this part judges
 	raw      json.RawMessage // without the schemas of the elements
 	compiled *jsonschema.Schema
 	decoder  *plan.Plan // of the same
 	plan     *plan.Plan // of the schema with the elements
-	arrays   []elements
-}
-
-// elements are those of the array that a JSON Pointer leads to inside a value.
-type elements struct {
-	at   string
-	part *part
+	arrays   []*part
 }
 
 // newPart compiles a schema that stands alone.
-func newPart(url string, raw json.RawMessage) (*part, error) {
+func newPart(url, at string, raw json.RawMessage) (*part, error) {
 	compiled, err := compile(url, raw)
 	if err != nil {
 		return nil, err
 	}
-	p := &part{raw: raw, compiled: compiled, plan: plan.New(compiled)}
+	p := &part{at: at, raw: raw, compiled: compiled, plan: plan.New(compiled)}
 	if !dependsOnItsPlace(raw) {
 		if err := p.takeElements(url); err != nil {
 			return nil, err
@@ -166,8 +161,8 @@ func (p *part) takeElements(url string) (err error) {
 		}
 		_, prefixed := obj.Get("prefixItems")
 		if items, ok := obj.Get("items"); ok && !prefixed && err == nil {
-			each := elements{at: at}
-			each.part, err = newPart(url, items)
+			var each *part
+			each, err = newPart(url, at, items)
 			p.arrays = append(p.arrays, each)
 			obj = obj.Without("items")
 		}

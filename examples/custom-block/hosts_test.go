@@ -139,7 +139,7 @@ func TestEveryHost(t *testing.T) {
 	})
 	t.Run("docs", func(t *testing.T) {
 		b, _ := reg.Lookup("tally_event")
-		page := registry.EntryOf(b).Markdown()
+		page := reg.Entry(b).Markdown()
 		require.Contains(t, page, "| `user_id` | string | Yes | Who did it. Example: `u-42`. |")
 		require.Contains(t, page, "| `event_properties` | json | No |")
 	})

@@ -2,6 +2,7 @@ package aacflow
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -26,11 +27,11 @@ const PlaceholderServer = "mcp-00000000"
 func Workflow(reg *registry.Registry, id string) ([]byte, error) {
 	definitions := mcp.Definitions(reg, mcp.Sim)
 	i := slices.IndexFunc(definitions, func(d mcp.Definition) bool { return d.Name == id })
-	block, ok := reg.Lookup(id)
-	if !ok || i < 0 {
-		return nil, fmt.Errorf("generate workflow: no block has this id%s: %q", reg.Suggest(id), id)
+	block, err := reg.Find(id)
+	if i < 0 { // a reference to an older major version has no tool
+		return nil, fmt.Errorf("generate workflow: %q %w", id, cmp.Or(err, registry.ErrUnknown))
 	}
-	e := registry.EntryOf(block)
+	e := reg.Entry(block)
 	ops := []operation{{Entry: e}}
 	inputs := []schemas.Field{}
 	for _, f := range e.Input {

@@ -71,5 +71,5 @@ func TestWorkflow(t *testing.T) {
 		})
 	}
 	_, err := aacflow.Workflow(reg, "segment_trak")
-	require.ErrorContains(t, err, `did you mean "segment_track"?: "segment_trak"`)
+	require.ErrorContains(t, err, `"segment_trak" is not a known block; did you mean "segment_track"?`)
 }

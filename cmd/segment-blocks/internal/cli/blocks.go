@@ -139,7 +139,7 @@ func (p *Program) entryOf(id string) (registry.Entry, error) {
 	if err != nil {
 		return registry.Entry{}, err
 	}
-	return registry.EntryOf(b), nil
+	return p.registry().Entry(b), nil
 }
 
 // writeBlock writes what a person needs in order to use a block, with examples as commands to copy.

@@ -94,9 +94,8 @@ func (p *Program) find(id string) (registry.Block, error) {
 	if err == nil {
 		return b, nil
 	}
-	// Without a name that is near, a list helps more.
 	message := err.Error()
-	if _, major := schemas.CutMajor(id); major == 0 && p.registry().Suggest(id) == "" {
+	if message == registry.ErrUnknown.Error() { // no name is near, so a list helps more
 		message += "; segment-blocks blocks list shows them all"
 	}
 	return b, &runtime.Error{Code: runtime.UnknownBlock, Block: id, Message: message}
