@@ -9,6 +9,7 @@ import (
 	"strings"
 	"text/template"
 
+	"github.com/aacflow/segment-blocks/internal/text"
 	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/schemas"
 )
@@ -21,7 +22,7 @@ var page string
 func (e Entry) Markdown() string {
 	required := rawjson.OpenObject(e.InputSchema).Texts("required")
 	form := template.Must(template.New("page").Funcs(template.FuncMap{
-		"cell": cell, "describe": describe, "indent": indent, "jsonRule": jsonRule,
+		"cell": text.Cell, "describe": describe, "indent": indent, "jsonRule": jsonRule,
 		"required": func(name string) bool { return slices.Contains(required, name) },
 	}).Parse(page))
 	var b strings.Builder
@@ -66,9 +67,4 @@ func indent(obj rawjson.Object) string {
 		return err.Error() // examples were checked when they were loaded
 	}
 	return b.String()
-}
-
-// cell escapes the syntax of Markdown tables.
-func cell(text string) string {
-	return strings.NewReplacer("|", `\|`, "<", "&lt;", "{{", "&#123;&#123;", "\n", " ").Replace(strings.TrimSpace(text))
 }

@@ -3,12 +3,13 @@ package main
 import (
 	"bytes"
 	_ "embed"
-	"encoding/json"
 	"fmt"
 	"os"
 	"strings"
 	"text/template"
 
+	"github.com/aacflow/segment-blocks/internal/text"
+	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/registry"
 	"github.com/aacflow/segment-blocks/schemas"
 )
@@ -19,7 +20,7 @@ var manifestTemplate string
 // render fills in a template.
 func render(form string, data any) ([]byte, error) {
 	page, err := template.New("").Funcs(template.FuncMap{
-		"cell": cell, "comment": asComment, "name": goName, "kind": goType, "call": callName,
+		"cell": text.Cell, "comment": asComment, "name": goName, "kind": goType, "call": callName,
 	}).Parse(form)
 	if err != nil {
 		return nil, err
@@ -40,21 +41,18 @@ const generated = "<!-- Generated from schemas/segment by go generate ./docs/gen
 
 // page is a block's page with what is Segment's alone: what accepted means.
 func page(e registry.Entry) []byte {
-	var b bytes.Buffer
-	b.WriteString(generated + e.Markdown())
-	b.WriteString("\nThe codes are explained in [errors](../errors.md).\n\n")
-	b.WriteString("## Accepted\n\nSuccess means that Segment has confirmed receipt. It does not confirm delivery to " +
-		"destinations.\n")
-	return b.Bytes()
+	return []byte(generated + e.Markdown() + `
+The codes are explained in [errors](../errors.md).
+
+## Accepted
+
+Success means that Segment has confirmed receipt. It does not confirm delivery to destinations.
+`)
 }
 
 // index is the page that lists the blocks. The README has the same table.
 func index(entries []registry.Entry) []byte {
-	var b bytes.Buffer
-	b.WriteString(generated)
-	b.WriteString("# Blocks\n\n")
-	b.Write(table(entries))
-	return b.Bytes()
+	return append([]byte(generated+"# Blocks\n\n"), table(entries)...)
 }
 
 // table lists the blocks. Its links hold from the module's root and from docs/blocks, since they
@@ -71,22 +69,16 @@ func table(entries []registry.Entry) []byte {
 // needs names the parameters that the rules at the root ask for. Schemas that allow one parameter
 // or another name both.
 func needs(e registry.Entry) string {
-	var schema struct {
-		AllOf []struct {
-			Required []string
-			AnyOf    []struct{ Required []string }
-		}
-	}
 	// The rules in words would be too long for a cell, so the parameters stand for them.
-	_ = json.Unmarshal(e.InputSchema, &schema) // compiled long ago
 	var parts []string
-	for _, rule := range schema.AllOf {
-		for _, name := range rule.Required {
+	for _, raw := range rawjson.OpenObject(e.InputSchema).Array("allOf") {
+		rule := rawjson.OpenObject(raw)
+		for _, name := range rule.Texts("required") {
 			parts = append(parts, "`"+name+"`")
 		}
 		var choice []string
-		for _, branch := range rule.AnyOf {
-			choice = append(choice, "`"+strings.Join(branch.Required, "` and `")+"`")
+		for _, branch := range rule.Array("anyOf") {
+			choice = append(choice, "`"+strings.Join(rawjson.OpenObject(branch).Texts("required"), "` and `")+"`")
 		}
 		if choice != nil {
 			parts = append(parts, strings.Join(choice, " or "))
@@ -109,10 +101,4 @@ func between(path string, content []byte) ([]byte, error) {
 		return nil, fmt.Errorf("%s has no markers %q and %q", path, strings.TrimSpace(begin), end)
 	}
 	return []byte(before + begin + "\n" + string(content) + "\n" + end + after), nil
-}
-
-// cell escapes what a Markdown table would take for its own, and the braces of references, which
-// some site generators take for theirs.
-func cell(s string) string {
-	return strings.NewReplacer("|", `\|`, "<", "&lt;", "{{", "&#123;&#123;").Replace(s)
 }

