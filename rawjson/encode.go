@@ -105,7 +105,7 @@ func (e encoder) object(dst []byte, m map[string]any, depth int) (_ []byte, err 
 			dst = append(dst, ',')
 		}
 		if dst, err = text(dst, m.name); err != nil {
-			return nil, err // no excerpt, here and below: the text may be a secret
+			return nil, err // without an excerpt: the text may be a secret
 		}
 		if dst, err = e.value(append(dst, ':'), m.value, depth+1); err != nil {
 			return nil, below(m.name, depth, err)
@@ -158,7 +158,7 @@ func text(dst []byte, s string) ([]byte, error) {
 	return dst, nil
 }
 
-// checkSize stops the encoding of a value that contains itself many times, before memory runs out.
+// checkSize stops the encoding before memory runs out, if a value contains another one many times.
 func (e encoder) checkSize(dst []byte) error {
 	if len(dst) > e.limits.MaxBytes {
 		return refuse(tooLarge, 0, "must be smaller: %d bytes are allowed", e.limits.MaxBytes)
@@ -170,8 +170,9 @@ func (e encoder) tooDeep() error {
 	return refuse(tooDeep, 0, nestsTooDeep, e.limits.MaxDepth)
 }
 
-// below prefixes an error's pointer with the member's name or the element's index. A size concerns
-// the whole document. For values that nest too deep, the outermost names are enough.
+// below prefixes an error's pointer with the member's name or the element's index. The size limit
+// is for the whole document, so that error has no pointer. In a value that nests too deep, the four
+// outermost names are enough.
 func below(token string, depth int, err error) error {
 	const most = 4
 	where, ok := errors.AsType[*Error](err)

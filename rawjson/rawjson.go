@@ -4,8 +4,8 @@
 //	total, _ := obj.Get("total") // 1.10, not 1.1
 //
 // It never decodes a value and encodes it again, so numbers keep their digits and members their
-// order. [ParseObject] checks a whole document once (syntax, duplicate names, UTF-8, depth, size);
-// the other functions trust that check, so give them only values from a checked document.
+// order. [ParseObject] and [Check] check a whole document (syntax, duplicate names, UTF-8, depth,
+// size). The other functions trust that check, so give them only values of a checked document.
 package rawjson
 
 import (
@@ -29,8 +29,8 @@ type Limits struct {
 	// MaxDepth is how deep objects and arrays may nest; the document itself is depth 1. Default
 	// 128.
 	MaxDepth int
-	// MaxMembers is how many members [ParseObject] opens: each takes many times the memory of its
-	// text. Nested members do not count. Default 10,000.
+	// MaxMembers is how many members [ParseObject] accepts, because each takes many times the
+	// memory of its text. Nested members do not count. Default 10,000.
 	MaxMembers int
 }
 
@@ -150,8 +150,8 @@ func (o *Object) UnmarshalJSON(data []byte) error {
 
 // Error says what is wrong with a document, and where.
 type Error struct {
-	// Code is invalid_json, invalid_utf8, duplicate_key, too_deep, too_large, or wrong_type if it
-	// is not an object.
+	// Code is invalid_json, invalid_utf8, duplicate_key, too_deep, too_large, or wrong_type if the
+	// document is not an object.
 	Code string
 	// Pointer is the JSON Pointer (RFC 6901) of the value in question, "" for the document itself.
 	Pointer string
@@ -186,8 +186,8 @@ func refuseUTF8(offset int64) *Error { return refuse("invalid_utf8", offset, "mu
 // UTF-8, no duplicate names at any depth, and nothing after it but white space.
 func Check(data []byte, limits Limits) error {
 	limits = limits.WithDefaults()
-	// Anything that the scanner accepts is valid. It rejects the rest without a reason, which check
-	// then finds.
+	// Whatever the scanner accepts is valid. It rejects the rest without a reason, so check looks
+	// for one.
 	if s := jsonscan.New(data, limits.MaxBytes, limits.MaxDepth); s.Skip() && s.End() {
 		return nil
 	}

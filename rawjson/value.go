@@ -86,14 +86,14 @@ func OpenObject(raw json.RawMessage) Object {
 	return obj
 }
 
-// members opens the next object in data. Distinct means that no two names are equal; if it is
-// false, some may be. It stops after more than most members.
+// members opens the next object in data. If distinct is true, no two names are equal; otherwise
+// some may be. It gives up after more than most members.
 func members(data []byte, s *jsonscan.Scanner, most int) (obj Object, distinct, ok bool) {
 	if s.Peek() != '{' || !s.Enter() {
 		return nil, false, false
 	}
 	var names jsonscan.Names
-	obj, distinct = make(Object, 0, min(8, 1+len(data)/12)), true // few members are shorter than 12 bytes
+	obj, distinct = make(Object, 0, min(8, 1+len(data)/12)), true // few members have less than 12 bytes
 	for first := true; ; first = false {
 		more, ok := s.More('}', first)
 		if !ok || !more {
@@ -130,7 +130,7 @@ func OpenArray(raw json.RawMessage) []json.RawMessage {
 }
 
 // Elements yields the elements of a checked value, and none if it is not an array. Unlike
-// [OpenArray] it builds no list, which for tiny values takes several times the memory of the array.
+// [OpenArray], it builds no list: for tiny values, a list takes several times the array's memory.
 func Elements(raw json.RawMessage) iter.Seq[json.RawMessage] {
 	return func(yield func(json.RawMessage) bool) {
 		if KindOf(raw) != ArrayKind {
@@ -224,7 +224,7 @@ func At(raw json.RawMessage, pointer string) (json.RawMessage, bool) {
 		switch KindOf(raw) {
 		case ObjectKind:
 			raw, ok = OpenObject(raw).Get(token)
-		case ArrayKind: // not for the "-" of RFC 6901, the element after the last
+		case ArrayKind: // "-", which is the element after the last in RFC 6901, is never there
 			i, err := strconv.Atoi(token)
 			if elements := OpenArray(raw); err == nil && i >= 0 && i < len(elements) {
 				raw, ok = elements[i], true

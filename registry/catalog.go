@@ -11,7 +11,7 @@ import (
 type Entry struct {
 	schemas.About
 	// Majors lists the registered major versions, newest first, if there are several. A caller can
-	// require each: segment_track@1.
+	// require each of them, such as segment_track@1.
 	Majors []int           `json:"majors,omitempty"`
 	Input  []schemas.Field `json:"input"`
 	Output []schemas.Field `json:"output"`
@@ -26,8 +26,8 @@ func (e Entry) Older() bool {
 	return len(e.Majors) > 0 && e.Major() != e.Majors[0]
 }
 
-// Unique is a unique name without @, as tools need: the id, or segment_track_v1 for an older major
-// version.
+// Unique returns a unique name without @, which tools cannot have: the id or, for an older major
+// version, the id and its number, such as segment_track_v1.
 func (e Entry) Unique() string {
 	if e.Older() {
 		return strings.Replace(e.Ref(), "@", "_v", 1)

@@ -32,7 +32,7 @@ func (e Entry) Markdown() string {
 	return strings.TrimRight(b.String(), "\n") + "\n"
 }
 
-// describe adds to a description what has no column in the table.
+// describe adds what has no column in the table to a description.
 func describe(f schemas.Field) string {
 	d := f.Description
 	if f.Secret {
@@ -44,7 +44,7 @@ func describe(f schemas.Field) string {
 	return d
 }
 
-// jsonRule says which JSON each json parameter takes.
+// jsonRule says what each json parameter takes.
 func jsonRule(fields []schemas.Field) string {
 	words := map[rawjson.Kind]string{rawjson.ObjectKind: "an object", rawjson.ArrayKind: "a list"}
 	var parts []string

@@ -24,7 +24,7 @@ import (
 	"github.com/aacflow/segment-blocks/schemas"
 )
 
-// Block is a tool, described by its manifest. Package runtime makes blocks that can be invoked.
+// Block is a tool that has a manifest. Package runtime makes blocks that can be invoked.
 type Block interface {
 	// Manifest returns the block's manifest: always the same one, never nil.
 	Manifest() *schemas.Manifest
@@ -70,7 +70,7 @@ func (r *Registry) Register(blocks ...Block) error {
 	return nil
 }
 
-// MustRegister is Register for programs that need the blocks: it panics on an error.
+// MustRegister is Register for programs that cannot run without the blocks. It panics on an error.
 func (r *Registry) MustRegister(blocks ...Block) {
 	if err := r.Register(blocks...); err != nil {
 		panic(err)
@@ -88,8 +88,8 @@ func (r *Registry) Lookup(id string) (Block, bool) {
 }
 
 // Find returns the block that a reference names: an id, for the newest major version, or an id and
-// a major version, such as segment_track@1. The error wraps [ErrUnknown] if no block has the id. Its
-// text continues after the reference, and suggests an id that is near.
+// a major version, such as segment_track@1. The error wraps [ErrUnknown] if no block has the id.
+// Its text continues after the reference, and suggests an id that is near.
 func (r *Registry) Find(ref string) (Block, error) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -179,11 +179,11 @@ func (r *Registry) Clone() *Registry {
 	return &Registry{blocks: maps.Clone(r.blocks)}
 }
 
-// With returns a registry of only the named blocks, by id or by id and major version. It fails as
-// [Registry.Find] does.
+// With returns a registry of only the blocks that the references name (see [Registry.Find]), or an
+// error if one names no block.
 func (r *Registry) With(refs ...string) (*Registry, error) { return r.subset(refs, true) }
 
-// Without returns a registry without the named blocks, with names as for [Registry.With].
+// Without returns a registry of all other blocks than With.
 func (r *Registry) Without(refs ...string) (*Registry, error) { return r.subset(refs, false) }
 
 func (r *Registry) subset(refs []string, keep bool) (*Registry, error) {

@@ -23,8 +23,8 @@ type Conventions struct {
 	// References says that the host leaves references that it cannot resolve in the text:
 	// {{VARIABLE}} or <block.field>. A <word> without a dot is not a reference: it may be HTML.
 	References bool
-	// ReservedInputs and ReservedOutputs are names that mean something to the host in any tool's
-	// input or output, so no manifest may use them (see [Reserved]).
+	// ReservedInputs and ReservedOutputs are names that the host itself uses in any tool's input or
+	// output, so no manifest may use them (see [Reserved]).
 	ReservedInputs, ReservedOutputs []string
 }
 
@@ -72,8 +72,8 @@ func CutReference(text string) (found, before, after string, ok bool) {
 	return text[at[0]:at[1]], text[:at[0]], text[at[1]:], true
 }
 
-// MayBeUnresolved reports whether JSON may hold a reference. It is fast. It is rarely true except
-// for references and for texts with an escape that may hide one.
+// MayBeUnresolved reports whether JSON may hold a reference. It is fast, and rarely true for JSON
+// without a reference. An escape that may hide one counts.
 func (c Conventions) MayBeUnresolved(raw []byte) bool {
 	return c.References && (bytes.Contains(raw, []byte("{{")) || hasAfter(raw, "<", looksLikeField) ||
 		hasAfter(raw, `\u00`, func(rest []byte) bool {
@@ -81,7 +81,7 @@ func (c Conventions) MayBeUnresolved(raw []byte) bool {
 		}))
 }
 
-// hasAfter reports whether a mark occurs with the right bytes after it.
+// hasAfter reports whether a mark occurs, followed by bytes that follows accepts.
 func hasAfter(raw []byte, mark string, follows func(rest []byte) bool) bool {
 	for {
 		i := bytes.Index(raw, []byte(mark))
@@ -108,7 +108,7 @@ func looksLikeField(rest []byte) bool {
 	return tail[0] == '\\'
 }
 
-// WithoutNulls returns an output without its null members, for a host that would render them as the
+// WithoutNulls returns an output without its null members, for hosts that would show them as the
 // word null.
 func WithoutNulls(output json.RawMessage) json.RawMessage {
 	return slices.DeleteFunc(rawjson.OpenObject(output), func(m rawjson.Member) bool {
@@ -116,8 +116,8 @@ func WithoutNulls(output json.RawMessage) json.RawMessage {
 	}).JSON()
 }
 
-// NullsOptional returns an output schema that fits the result of [WithoutNulls]: members that may
-// be null are not required.
+// NullsOptional returns an output schema that fits the result of [WithoutNulls]: it does not
+// require members that may be null.
 func NullsOptional(schema json.RawMessage) json.RawMessage {
 	fields, s := fieldsOf(schema), slices.Clone(rawjson.OpenObject(schema))
 	required := []json.RawMessage{}

@@ -16,12 +16,12 @@ import (
 	"github.com/aacflow/segment-blocks/rawjson"
 )
 
-// finder collects violations: one for each failed keyword, as a sentence that names the rule and
+// finder collects violations: one for each failed keyword, with a sentence that states the rule and
 // the value. A failed anyOf is one violation, not one for each branch.
 type finder struct {
 	schema *Schema
 	found  []ranked
-	known  map[string]bool // paths that the caller already reported
+	known  map[string]bool // paths of the caller's violations
 }
 
 // ranked is a violation and the path that decides its order.
@@ -40,7 +40,7 @@ func newFinder(s *Schema, known []Violation) *finder {
 	return f
 }
 
-// full reports whether the finder has enough violations, so that the search can stop.
+// full reports whether the finder has enough violations, so the search can stop.
 func (f *finder) full() bool { return len(f.found) >= maxFound }
 
 // find validates the value at a JSON Pointer against one part of the schema, then the elements of
@@ -52,7 +52,7 @@ func (f *finder) find(ctx context.Context, p *part, value json.RawMessage, at st
 	switch {
 	case ok:
 		e.explain(invalid)
-		if !e.explained { // it is a violation all the same
+		if !e.explained { // it is a violation nevertheless
 			f.add(at, at, "invalid_value", plain(invalid).Error())
 		}
 	case err != nil: // jsonschema gave up
@@ -72,7 +72,7 @@ func (f *finder) find(ctx context.Context, p *part, value json.RawMessage, at st
 	}
 }
 
-// suppressed reports whether the caller already reported a value, or one that contains it.
+// suppressed reports whether the caller has a violation for a value, or for one that contains it.
 func (f *finder) suppressed(path string) bool {
 	for !f.known[path] {
 		if path == "" {
@@ -95,7 +95,7 @@ type explainer struct {
 	*finder
 	part      *part
 	value     json.RawMessage
-	at        string // where it lies in the whole
+	at        string // the JSON Pointer of value in the input
 	explained bool
 }
 
@@ -106,8 +106,7 @@ func (e *explainer) open(pointer string) rawjson.Object {
 }
 
 // explain walks to the leaves of the tree, which are the failed keywords. It stops above the
-// branches of an anyOf: the fault is that none of them holds, and the faults of each branch would
-// mislead.
+// branches of an anyOf: the fault is that none of them holds, and their own faults would mislead.
 func (e *explainer) explain(err *jsonschema.ValidationError) {
 	keyword := e.keyword(err)
 	if len(err.Causes) > 0 && keyword.name != "anyOf" && keyword.name != "oneOf" && keyword.name != "minContains" {
@@ -131,7 +130,7 @@ func (e *explainer) explain(err *jsonschema.ValidationError) {
 		sentence := keyword.sentence(err.Message)
 		value, ok := rawjson.At(e.value, path)
 		place := path
-		if names := keyword.choices(); names != nil { // nothing in the value is wrong
+		if names := keyword.choices(); names != nil { // a member is missing, so the value is not shown
 			place += "/" + names[0]
 		} else if ok && e.at+path != "" && !e.schema.secretAt(e.at+path) {
 			sentence += ": " + excerpt(value, e.schema.secrets)
@@ -140,13 +139,13 @@ func (e *explainer) explain(err *jsonschema.ValidationError) {
 	}
 }
 
-// report adds what a keyword says of a value inside the one at hand.
+// report adds the violation of a keyword by the value at path, which is inside e.value.
 func (e *explainer) report(k keyword, path, place, sentence string) {
 	e.explained = true
 	e.add(e.at+path, e.at+place, k.code(), sentence)
 }
 
-// missing adds a violation for each missing required member, at the path where it belongs.
+// missing adds a violation for each missing member, at the path where it belongs.
 func (e *explainer) missing(k keyword, path string) {
 	obj := e.open(path)
 	for _, name := range k.schema.Texts("required") {
@@ -157,8 +156,8 @@ func (e *explainer) missing(k keyword, path string) {
 	}
 }
 
-// unknown adds a violation for each unknown member. It does not show the value, which may be a
-// secret under a misspelt name.
+// unknown adds a violation for each unknown member. It hides the value, which may be a secret under
+// a misspelt name.
 func (e *explainer) unknown(k keyword, path string) {
 	var known []string
 	for _, p := range k.schema.Object("properties") {
@@ -188,8 +187,7 @@ func (f *finder) sorted() []Violation {
 	return slices.Compact(violations)
 }
 
-// rank orders paths as the schema orders its fields, with list items by number and unknown members
-// last.
+// rank orders paths as the schema orders its fields: list items by number, unknown members last.
 func (s *Schema) rank(pointer string) []int {
 	var rank []int
 	fields := s.fields

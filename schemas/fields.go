@@ -20,11 +20,11 @@ type Field struct {
 	Secret bool `json:"secret,omitempty"`
 	// Format is the schema's format, such as date-time.
 	Format string `json:"format,omitempty"`
-	// Hint tells a host's assistant what to write into it.
+	// Hint tells a host's assistant what to write into the field.
 	Hint string `json:"hint,omitempty"`
 	// Kinds are the JSON types that the schema admits; empty for any.
 	Kinds []rawjson.Kind `json:"kinds,omitempty"`
-	// Example is one value it may have.
+	// Example is a possible value.
 	Example json.RawMessage `json:"example,omitempty"`
 	// Fields are the members of an object, or of the objects in an array, if the schema lists them.
 	Fields []Field `json:"fields,omitempty"`
@@ -40,8 +40,8 @@ func Find(fields []Field, name string) *Field {
 	return nil
 }
 
-// fieldsOf lists the properties of a schema, with those of nested objects. It looks into one array
-// level per property, which is as deep as forms and tables show.
+// fieldsOf lists the properties of a schema, with those of nested objects. It looks into one level
+// of array per property, as forms and tables show no more.
 func fieldsOf(schema json.RawMessage) []Field {
 	var fields []Field
 	for _, p := range rawjson.OpenObject(schema).Object("properties") {
@@ -85,7 +85,7 @@ func kindsOf(def rawjson.Object) []rawjson.Kind {
 	return kinds
 }
 
-// rulesOf collects the titles of the rules in allOf. A manifest gives each rule a title, because
+// rulesOf collects the titles of the rules in allOf. Each rule of a manifest has a title, because
 // its keywords mean little to a person.
 func rulesOf(schema json.RawMessage) []string {
 	root := rawjson.OpenObject(schema)
@@ -103,8 +103,8 @@ func rulesOf(schema json.RawMessage) []string {
 	return slices.Clip(rules)
 }
 
-// secretNames collects the names of secret fields at any depth. An invalid input may hold a secret
-// in the wrong place, where only its name reveals it.
+// secretNames collects the names of secret fields at any depth. In an invalid input, a secret may
+// be in the wrong place, where only its name shows that it is one.
 func secretNames(fields []Field, into map[string]bool) map[string]bool {
 	for _, f := range fields {
 		if f.Secret {
@@ -115,8 +115,8 @@ func secretNames(fields []Field, into map[string]bool) map[string]bool {
 	return into
 }
 
-// secretAt reports whether the value that a JSON Pointer leads to has the name of a secret, or lies
-// within one that has it.
+// secretAt reports whether the value at a JSON Pointer, or a value around it, has the name of a
+// secret.
 func (s *Schema) secretAt(pointer string) bool {
 	return slices.ContainsFunc(strings.Split(pointer, "/"), func(token string) bool { return s.secrets[token] })
 }

@@ -15,8 +15,8 @@ import (
 	"github.com/aacflow/segment-blocks/rawjson/yamljson"
 )
 
-// Key documents a key of a manifest. The loader accepts only the keys of [Keys], and
-// docs/manifest.md is generated from them.
+// Key documents a key of a manifest. The loader accepts no other keys than those of [Keys], from
+// which docs/manifest.md is generated.
 type Key struct {
 	// Name includes the parents of a key within lists: examples[].title.
 	Name    string
@@ -31,7 +31,7 @@ type Key struct {
 var formFile []byte
 
 // compiledForm validates manifests as their schemas validate inputs. It is compiled once, because
-// that takes as long as loading a manifest.
+// compiling takes as long as loading a manifest.
 var compiledForm = sync.OnceValue(func() *Schema {
 	s, err := Compile("https://blocks.invalid/manifest", yamljson.Read(formFile).JSON)
 	if err != nil {
@@ -40,7 +40,7 @@ var compiledForm = sync.OnceValue(func() *Schema {
 	return s
 })
 
-// form is a part of the schema of manifests, for what the compiled one does not tell.
+// form is a part of the schema of manifests, with the texts that the compiled schema drops.
 type form struct {
 	Meaning    string      `yaml:"description"`
 	Default    string      `yaml:"x-default"`
@@ -92,7 +92,7 @@ func writeYAML(n *yaml.Node) string {
 	return strings.TrimSpace(b.String())
 }
 
-// about reads a manifest without its schemas, and refuses what breaks the form.
+// about reads a manifest without its schemas, and refuses what breaks the schema of manifests.
 //
 //nolint:contextcheck,nolintlint // contextcheck reads this, and does not say so
 func (r *reader) about(root rawjson.Object) (a About) {
@@ -113,8 +113,8 @@ func (r *reader) about(root rawjson.Object) (a About) {
 		Sentence string         `json:"sentence"`
 		Changes  rawjson.Object `json:"changes"`
 	}{About: &a}
-	// A folded scalar of YAML ends in a line break, which nobody means in a text. The inputs and
-	// outputs of examples are no Go strings, and stay as they are.
+	// A folded scalar of YAML ends in a line break that nobody wants in a text. The inputs and
+	// outputs of examples are not Go strings, and stay as they are.
 	trim := json.UnmarshalFunc(func(raw []byte, s *string) error {
 		text, _ := rawjson.Text(raw)
 		*s = strings.TrimSpace(text)

@@ -35,8 +35,8 @@ type Skill struct {
 	Content     string `json:"content"` // Markdown
 }
 
-// checkWords refuses unsorted lists of words, so that equal files look equal, and skills that do
-// not name the block.
+// checkWords refuses unsorted lists of words, so that equal manifests look equal, and skills that
+// do not name the block.
 func (r *reader) checkWords(m *Manifest) {
 	sorted := func(pointer string, words []string) {
 		if !slices.IsSorted(words) {
@@ -57,8 +57,8 @@ func (r *reader) checkWords(m *Manifest) {
 	}
 }
 
-// sentence parses a sentence such as Track {event} [for {userId|anonymousId}], whose form has been
-// checked. The part in brackets is omitted while it has no value.
+// sentence parses a sentence such as Track {event} [for {userId|anonymousId}]. The part in brackets
+// is optional. The schema of manifests has checked the form.
 func (r *reader) sentence(text string, m *Manifest) (clauses []Clause) {
 	part := regexp.MustCompile(`(\[?)([^][{}]*)(?:\{([\w|]+)\}\]?)?`)
 	for _, found := range part.FindAllStringSubmatch(text, -1) {

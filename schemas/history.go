@@ -41,7 +41,7 @@ type Change struct {
 	Text    string `json:"text"`
 }
 
-// checkHistory checks what no schema can: changes and deprecation must fit the block's id and
+// checkHistory checks what no schema can: that changes and deprecation fit the block's id and
 // version.
 func (r *reader) checkHistory(m *Manifest) {
 	for key, value := range map[string]string{"replacedBy": m.ReplacedBy, "sunset": m.Sunset} {
@@ -75,7 +75,7 @@ func (r *reader) checkHistory(m *Manifest) {
 // version, 0 for any. A reference without @ and a number is an id.
 func CutMajor(ref string) (id string, major int) {
 	id, digits, found := strings.Cut(ref, "@")
-	if !found { // the usual case, for which Atoi would make an error
+	if !found { // the usual case: Atoi would allocate an error
 		return ref, 0
 	}
 	if n, err := strconv.Atoi(digits); err == nil && n > 0 && strconv.Itoa(n) == digits {

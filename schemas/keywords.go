@@ -35,8 +35,8 @@ func Rewrite(schema json.RawMessage, edit func(rawjson.Object) rawjson.Object) j
 	})
 }
 
-// rewrite is Rewrite for an edit that sees all that stands where a schema should, with the JSON
-// Pointer of it.
+// rewrite is Rewrite for an edit that sees whatever stands in the place of a schema, with its JSON
+// Pointer.
 func rewrite(schema json.RawMessage, at string, edit func(string, json.RawMessage) json.RawMessage) json.RawMessage {
 	s := rawjson.OpenObject(schema)
 	for i, m := range s {
@@ -65,8 +65,8 @@ func rewrite(schema json.RawMessage, at string, edit func(string, json.RawMessag
 	return edit(at, schema)
 }
 
-// check refuses keywords that are not known, at any depth, and a $ref to another file that leads
-// nowhere. Beside such a $ref only annotations may stand; they win over the definition's own.
+// check refuses unknown keywords, at any depth, and a $ref to another file that leads nowhere. Only
+// annotations may stand beside such a $ref; they win over the definition's own.
 func (r *reader) check(at string, schema json.RawMessage) {
 	known := Keywords()
 	rewrite(schema, at, func(at string, schema json.RawMessage) json.RawMessage {
@@ -110,7 +110,7 @@ func foreign(s rawjson.Object) (ref string, ok bool) {
 }
 
 // inline returns a schema in which each $ref to another file is replaced by the definition that it
-// leads to. Within are the definitions that lead here.
+// names. The definitions in within lead here: one of them again would be a circle.
 func (r *reader) inline(schema json.RawMessage, within []string) (_ json.RawMessage, err error) {
 	whole := Rewrite(schema, func(s rawjson.Object) rawjson.Object {
 		ref, refers := foreign(s)
@@ -140,8 +140,8 @@ func (r *reader) definition(ref string, within []string) (json.RawMessage, error
 	return r.inline(schema, append(within, ref))
 }
 
-// filled gives the properties at the root of an input or output what follows from their schemas
-// where the manifest does not say it, so that whoever reads the schema finds it there.
+// filled adds x-aacflow-type and x-filled-by to the properties at the root where the manifest omits
+// them and they follow from the schema. Readers of the schema then find them in one place.
 func filled(schema json.RawMessage, isInput bool) json.RawMessage {
 	hostTypes := map[rawjson.Kind]string{
 		"string": "string", "boolean": "boolean", "number": "number", "integer": "number", "object": "json",
@@ -176,7 +176,7 @@ func filled(schema json.RawMessage, isInput bool) json.RawMessage {
 	return s.JSON()
 }
 
-// checkFields requires of each field what forms and tables need.
+// checkFields checks that each field has what forms and tables need.
 func (r *reader) checkFields(at string, fields []Field, reserved []string, filledBy ...string) {
 	if len(fields) == 0 {
 		r.Fault(at, "must be an object with properties")

@@ -108,12 +108,12 @@ func (r *reader) manifest(root rawjson.Object) *Manifest {
 	return m
 }
 
-// schema returns a schema with its references to other files resolved, or nil after a fault. It is
-// not compiled after one, as the compiler would report the same again without a line.
+// schema returns a schema with its references to other files resolved, or nil after a fault. A
+// faulty schema is not compiled: the compiler would report the same fault, without a line.
 func (r *reader) schema(root rawjson.Object, key string) *Schema {
 	raw, given := root.Get(key)
 	if !given {
-		return nil // which the form has told
+		return nil // a fault that the form has found
 	}
 	before := len(r.Faults)
 	if r.check("/"+key, raw); len(r.Faults) > before {
@@ -130,9 +130,8 @@ func (r *reader) schema(root rawjson.Object, key string) *Schema {
 	return nil
 }
 
-// checkExamples validates without a context, as a manifest is small. Whether refused inputs lead to
-// their violations is for the block's tests to find out: a rule may be one that only the block
-// knows.
+// checkExamples validates the examples, without a context, because a manifest is small. It leaves
+// the refused inputs to the block's tests: some rules are known only to the block.
 //
 //nolint:contextcheck,nolintlint // contextcheck reads this, and does not say so
 func (r *reader) checkExamples(m *Manifest) {
@@ -147,9 +146,9 @@ func (r *reader) checkExamples(m *Manifest) {
 	}
 }
 
-// normalised takes out what only the host's conventions make valid, an empty text for an absent
-// value and JSON given as text. The runtime resolves those before it validates; its own tests run
-// the examples as they are.
+// normalised resolves what only the host's conventions make valid: empty text for an absent value,
+// and JSON given as text. The runtime does so too before it validates an input, but it cannot be
+// used here, because it is made from manifests.
 func (r *reader) normalised(input rawjson.Object, fields []Field) rawjson.Object {
 	var out rawjson.Object
 	for _, m := range input {

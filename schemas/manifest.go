@@ -13,8 +13,8 @@
 //	x-filled-by      user-only (credentials and account settings) or user-or-llm (all else)
 //	x-hint           what a host's assistant should write into the parameter
 //	x-code           code of the violation that any keyword of this schema leads to
-//	x-codes          the same for single keywords
-//	x-says           sentences of the violations for single keywords, where their own say too little
+//	x-codes          codes for single keywords
+//	x-says           sentences for single keywords, where the keyword's own says too little
 package schemas
 
 import (
@@ -69,12 +69,11 @@ type About struct {
 	MaxRequestBytes int      `json:"maxRequestBytes,omitempty"`
 	// Examples are complete invocations. Tests run each of them.
 	Examples []Example `json:"examples"`
-	// Refused are inputs that the block refuses, with the violations that they lead to. Tests run
-	// them as well.
+	// Refused are inputs that the block refuses, with the resulting violations. Tests run them too.
 	Refused []Refusal `json:"refused"`
 }
 
-// Example is an input and what comes of it once it has been accepted.
+// Example is an input and the output that it leads to.
 type Example struct {
 	Title  string         `json:"title"`
 	Input  rawjson.Object `json:"input"`
@@ -95,12 +94,12 @@ type Violation struct {
 	Path string `json:"path"`
 	// Code is stable and fit to be matched against, such as event_not_defined.
 	Code string `json:"code"`
-	// Message says what must be, and ends in the offending value unless that is secret: must not be
-	// empty: "". A manifest lists its refusals without it.
+	// Message says what must be, and ends in the offending value unless it is secret: must not be
+	// empty: "". It is empty in the refusals of a manifest.
 	Message string `json:"message,omitempty"`
 }
 
-// InvalidJSON returns the violation that says why package rawjson has refused a document.
+// InvalidJSON returns the violation for a document that package rawjson has refused with err.
 func InvalidJSON(err error) Violation {
 	if where, ok := errors.AsType[*rawjson.Error](err); ok {
 		return Violation{where.Pointer, where.Code, err.Error()}

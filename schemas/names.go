@@ -7,10 +7,10 @@ import (
 	"github.com/agnivade/levenshtein"
 )
 
-// DidYouMean returns `; did you mean "x"?` for the known name nearest to the one given, or "" where
-// none is near. Case and separators do not count, so that user_id finds userId.
+// DidYouMean returns `; did you mean "x"?` with the known name nearest to name, or "" if none is
+// near. Case and separators do not count, so user_id finds userId.
 func DidYouMean(name string, known []string) string {
-	if len(name) > 100 { // nobody's slip
+	if len(name) > 100 { // too long for a slip, and slow to compare
 		return ""
 	}
 	separators := strings.NewReplacer("_", "", "-", "", " ", "")

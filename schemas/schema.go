@@ -53,7 +53,7 @@ func compile(url string, raw json.RawMessage) (*jsonschema.Schema, error) {
 	return compiled, nil
 }
 
-// plain reduces the tree of errors that a faulty schema leads to to its first leaf.
+// plain returns the first leaf of the tree of errors that jsonschema builds.
 func plain(err error) error {
 	invalid, ok := errors.AsType[*jsonschema.ValidationError](err)
 	if !ok {
@@ -71,13 +71,13 @@ func (s *Schema) JSON() json.RawMessage { return s.raw }
 // Fields returns the properties in the order of the manifest. It must not be changed.
 func (s *Schema) Fields() []Field { return s.fields }
 
-// Rules returns, in words, what the schema demands beyond the types of its fields: the titles of
-// its allOf, and of those of the objects in its arrays.
+// Rules returns, in words, what the schema demands beyond the types of its fields: the titles in
+// its allOf, and in the allOf of the objects in its arrays.
 func (s *Schema) Rules() []string { return s.rules }
 
-// AcceptsJSON reports whether data is valid without a doubt: JSON as [rawjson.Check] wants it, of
-// an object that Validate has nothing to say of. It reads data once and allocates nothing. Where it
-// returns false nothing is known.
+// AcceptsJSON reports whether data is certainly valid: JSON that [rawjson.Check] accepts, of an
+// object in which Validate finds no fault. It reads data once and allocates nothing. False decides
+// nothing: ask Validate.
 func (s *Schema) AcceptsJSON(data []byte, limits rawjson.Limits) bool {
 	return s.root.plan.AcceptsJSON(data, limits)
 }
@@ -85,21 +85,21 @@ func (s *Schema) AcceptsJSON(data []byte, limits rawjson.Limits) bool {
 // Opened is an object that Scan has accepted.
 type Opened = plan.Opened
 
-// Scan is AcceptsJSON for a caller that goes on to use the object.
+// Scan is AcceptsJSON for a caller that then uses the object.
 func (s *Schema) Scan(data []byte, limits rawjson.Limits) (*Opened, bool) {
 	return s.root.plan.Open(data, limits)
 }
 
-// maxFound is how many violations Validate looks for: enough to say that there are many.
+// maxFound is how many violations Validate looks for. A person needs no more.
 const maxFound = 1000
 
 // Validate returns what is wrong with obj, in the order of the schema's fields, or nil. The values
-// of obj must be checked JSON (see [rawjson.ParseObject]). It stops looking at 1,000. When ctx ends
-// it returns what it has found until then: ask ctx.Err().
+// of obj must be checked JSON (see [rawjson.ParseObject]). It stops at 1,000 violations. When ctx
+// ends, it returns what it has found so far: ask ctx.Err().
 //
-// Violations that the caller knows of already join the result; what the schema says of the same
-// places, or of what is inside them, is left out. Values that the schema demands nothing of but
-// their type, such as free-form properties, are not decoded.
+// The result includes the known violations, and none of the schema's for the same places or for
+// places inside them. A value of which the schema demands only a type, such as free-form
+// properties, is not decoded.
 func (s *Schema) Validate(ctx context.Context, obj rawjson.Object, known ...Violation) []Violation {
 	raw := obj.JSON()
 	if len(known) == 0 && s.root.plan.AcceptsValue(raw) {
@@ -139,8 +139,8 @@ func newPart(url, at string, raw json.RawMessage) (*part, error) {
 	return p, nil
 }
 
-// dependsOnItsPlace reports whether a schema may have keywords that look beyond the schema they
-// stand in.
+// dependsOnItsPlace reports whether a schema may have keywords that look beyond the schema that
+// they stand in.
 func dependsOnItsPlace(raw json.RawMessage) bool {
 	for _, keyword := range []string{`"$ref"`, `"$dynamicRef"`, `"unevaluatedItems"`} {
 		if bytes.Contains(raw, []byte(keyword)) {
@@ -150,8 +150,8 @@ func dependsOnItsPlace(raw json.RawMessage) bool {
 	return false
 }
 
-// takeElements makes parts of the elements of all arrays that properties lead to, and compiles what
-// is left.
+// takeElements makes a part of the elements of each array that properties lead to, and compiles the
+// rest.
 func (p *part) takeElements(url string) (err error) {
 	var without func(raw json.RawMessage, at string) json.RawMessage
 	without = func(raw json.RawMessage, at string) json.RawMessage {
@@ -183,8 +183,8 @@ func (p *part) takeElements(url string) (err error) {
 	return err
 }
 
-// judge asks jsonschema about a value. It panics on a number whose exponent is too large to reckon
-// with, which is a reason to refuse the input and none to end the program.
+// judge asks jsonschema about a value. jsonschema panics on a number with a huge exponent, which is
+// a reason to refuse the input, but not to end the program.
 func (p *part) judge(value json.RawMessage) (err error) {
 	defer func() {
 		if recover() != nil {

@@ -14,15 +14,15 @@ import (
 	"github.com/aacflow/segment-blocks/rawjson"
 )
 
-// keyword is the one that failed: its name, the schema that it stands in, and the schemas around
-// that one which speak of the same value, inmost first.
+// keyword is a failed keyword: its name, the schema that has it, and the schemas around that one
+// that apply to the same value, innermost first.
 type keyword struct {
 	name   string
 	schema rawjson.Object
 	around []rawjson.Object
 }
 
-// keyword follows the location of an error from the keyword to the root of the schema.
+// keyword follows the location of an error from its keyword up to the root of the schema.
 func (e *explainer) keyword(err *jsonschema.ValidationError) keyword {
 	_, fragment, _ := strings.Cut(err.AbsoluteKeywordLocation, "#")
 	pointer, k := unescaped(fragment), keyword{}
@@ -43,8 +43,8 @@ func (e *explainer) keyword(err *jsonschema.ValidationError) keyword {
 	return k
 }
 
-// code looks for the code in the schema that failed, then in those around it, and falls back on one
-// for the keyword.
+// code looks for a code in the schema that failed, then in those around it. Without one, it is that
+// of the keyword.
 func (k keyword) code() string {
 	for _, schema := range append([]rawjson.Object{k.schema}, k.around...) {
 		if code := cmp.Or(schema.Object("x-codes").Text(k.name), schema.Text("x-code")); code != "" {
@@ -54,10 +54,10 @@ func (k keyword) code() string {
 	return cmp.Or(ownWords()[k.name].code, "invalid_value")
 }
 
-// words are the code of a failed keyword and its sentence, in which %s is what the schema gives it.
+// words are a keyword's code and sentence. In the sentence, %s stands for the keyword's value.
 type words struct{ code, sentence string }
 
-// ownWords are for the keywords to which the manifest gives no code or sentence.
+// ownWords has the words of each keyword, for manifests that give none of their own.
 func ownWords() map[string]words {
 	return map[string]words{
 		"type":                  {"wrong_type", "must be %s"},
@@ -77,9 +77,9 @@ func ownWords() map[string]words {
 	}
 }
 
-// sentence says what must be, so that it can follow the name of a parameter: "event must not be
-// empty". The manifest's own comes first. The fallback is jsonschema's message, for keywords that
-// manifests hardly use.
+// sentence says what must be, in words that can follow the name of a parameter: "event must not be
+// empty". The manifest's own sentence wins. The fallback is jsonschema's message, for keywords that
+// manifests rarely use.
 func (k keyword) sentence(fallback string) string {
 	if says := k.schema.Object("x-says").Text(k.name); says != "" {
 		return says
@@ -113,8 +113,8 @@ func (k keyword) sentence(fallback string) string {
 	return fallback
 }
 
-// choices are the names of an anyOf whose branches each demand one member. The first of them says
-// where among the fields a failed choice belongs.
+// choices returns the names of an anyOf whose branches each require one member, else nil. The first
+// one's place is where a failed choice is listed.
 func (k keyword) choices() (names []string) {
 	if k.name != "anyOf" {
 		return nil
@@ -145,18 +145,17 @@ func KindWords(kinds []rawjson.Kind) string {
 	return strings.Join(words, " or ")
 }
 
-// Excerpt returns a value as a person should see it in a message: compact, and cut where it is
-// long.
+// Excerpt returns a value as a message shows it: compact, and cut if it is long.
 func Excerpt(value json.RawMessage) string { return excerpt(value, nil) }
 
-// excerpt leaves out the values of members that carry the name of a secret field, wherever they
-// are: a value that breaks its schema may hold them anywhere.
+// excerpt hides the value of each member with the name of a secret field, wherever it is: a value
+// that breaks its schema may hold a secret anywhere.
 func excerpt(value json.RawMessage, secrets map[string]bool) string {
 	const most = 60 // characters
 	return text.Clip(string(appendExcerpt(nil, value, secrets, most*utf8.UTFMax)), most)
 }
 
-// appendExcerpt may stop once it has written most bytes.
+// appendExcerpt may stop after most bytes.
 func appendExcerpt(dst []byte, value json.RawMessage, secrets map[string]bool, most int) []byte {
 	switch value = bytes.TrimSpace(value); rawjson.KindOf(value) {
 	case rawjson.ObjectKind:

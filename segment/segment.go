@@ -6,9 +6,9 @@
 //		Properties: map[string]any{"total": 42.5},
 //	})
 //
-// A field that has its zero value is not sent. What is required, and what else Segment demands, is
-// judged when the call is invoked, as it is for a runtime.Map. The types are generated from the
-// manifests of the blocks, and demand the major version that they were generated from.
+// A field with its zero value is not sent. Invoke checks what Segment requires, as it does for a
+// runtime.Map. The types are generated from the manifests of the blocks, and require the major
+// version that they were generated from.
 package segment
 
 import (
@@ -35,8 +35,8 @@ func Invoke(
 
 // Message is an element of a [Batch].
 type Message struct {
-	// ID is the messageId, by which Segment drops repeats of the message. One is made where it is
-	// empty.
+	// ID is the messageId, by which Segment drops repeats of the message. If it is empty, the block
+	// makes one.
 	ID string
 	// Call is any call but a Batch. It must not have a WriteKey: a batch goes to one source.
 	Call Call
@@ -46,7 +46,7 @@ func messages(list []Message) []any {
 	elements := make([]any, len(list))
 	for i, m := range list {
 		if m.Call == nil {
-			continue // null, which is refused with its place
+			continue // it stays null, which the block refuses and names by its index
 		}
 		element := m.Call.Input()
 		name, _, _ := strings.Cut(m.Call.Block(), "@")

@@ -1,5 +1,5 @@
-// Package yamljson reads YAML files as JSON, and knows where in the file each value stands, so that
-// whoever finds a fault in a value can name its line.
+// Package yamljson reads YAML files as JSON. It knows where in the file each value stands, so that
+// a fault in a value is reported with its line.
 //
 //	file := yamljson.Read(data)
 //	if len(file.Faults) > 0 { … }
@@ -21,12 +21,12 @@ import (
 	"github.com/aacflow/segment-blocks/rawjson"
 )
 
-// maxNesting bounds how deep a file may nest, where an input may nest 128 levels.
+// maxNesting bounds how deep a file may nest. It is below the limit of 128 for inputs.
 const maxNesting = 100
 
 // Fault is one thing that is wrong with a file.
 type Fault struct {
-	// Line and Column count from 1; they are 0 where the file as a whole is at fault.
+	// Line and Column count from 1. They are 0 if the whole file is at fault.
 	Line   int `json:"line"`
 	Column int `json:"column"`
 	// Path is the JSON Pointer of the value.
@@ -36,12 +36,13 @@ type Fault struct {
 
 // File is a YAML file that holds one mapping. It is not safe for concurrent use.
 type File struct {
-	// JSON is that mapping, members in the order of the file and numbers with the digits they have
-	// there. It is nil where the file as a whole is at fault.
+	// JSON is the mapping, with its members in the order of the file and the digits of its numbers
+	// as written. It is nil if the whole file is at fault.
 	JSON json.RawMessage
-	// Faults are what JSON has no words for. Such a value is null in JSON.
+	// Faults are those that Read found, and those added since. A value that JSON cannot represent
+	// is a fault, and null in JSON.
 	Faults []Fault
-	// values has the YAML of each value by its JSON Pointer, and keys that of the names of members.
+	// values has the node of each value by its JSON Pointer, keys the node of each member's name.
 	values, keys map[string]*yaml.Node
 }
 
@@ -62,7 +63,7 @@ func Read(data []byte) *File {
 	}
 	f.values[""] = &doc
 	switch {
-	case decoder.Decode(&more) == nil: // it would be ignored without a word
+	case decoder.Decode(&more) == nil: // ignoring it would lose what its author wrote
 		f.values[""] = &more
 		f.Fault("", "must hold one document, not several")
 	case len(doc.Content) != 1 || doc.Content[0].Kind != yaml.MappingNode:
@@ -90,8 +91,8 @@ func (f *File) value(n *yaml.Node, at string, depth int) json.RawMessage {
 	f.values[at] = n
 	null := json.RawMessage("null")
 	switch {
-	// Aliases would let a small file stand for a huge one, and no fault in it could be told by its
-	// place.
+	// Aliases would let a small file stand for a huge one, and a fault in an alias would have no
+	// place of its own.
 	case n.Kind == yaml.AliasNode || n.Anchor != "":
 		f.Fault(at, "anchors and aliases are not allowed")
 		return null
@@ -140,20 +141,21 @@ func (f *File) object(n *yaml.Node, at string, depth int) json.RawMessage {
 	return obj.JSON()
 }
 
-// Fault adds a fault of the value at a JSON Pointer or, if there is none, of what should hold it.
+// Fault adds a fault of the value at a JSON Pointer, in the place that [File.Value] returns.
 func (f *File) Fault(pointer, format string, args ...any) {
 	line, column := f.Value(pointer)
 	f.Faults = append(f.Faults, Fault{line, column, pointer, fmt.Sprintf(format, args...)})
 }
 
-// FaultAtKey is Fault for the name of a member: its value may begin on a later line.
+// FaultAtKey is Fault for the name of a member, in the place that [File.Key] returns. The member's
+// value may begin on a later line.
 func (f *File) FaultAtKey(pointer, format string, args ...any) {
 	line, column := f.Key(pointer)
 	f.Faults = append(f.Faults, Fault{line, column, pointer, fmt.Sprintf(format, args...)})
 }
 
-// Value returns where the value at a JSON Pointer begins or, where there is none, what should hold
-// it.
+// Value returns where the value at a JSON Pointer begins. If there is no such value, it returns the
+// place of what should hold it.
 func (f *File) Value(pointer string) (line, column int) {
 	n := f.values[pointer]
 	for n == nil && pointer != "" {
@@ -167,8 +169,8 @@ func (f *File) Value(pointer string) (line, column int) {
 	return n.Line, n.Column
 }
 
-// Key returns where the name of the member at a JSON Pointer stands. An element of a list has none:
-// for that it returns what Value does.
+// Key returns where the name of the member at a JSON Pointer stands. For an element of a list,
+// which has no name, it returns what Value does.
 func (f *File) Key(pointer string) (line, column int) {
 	if key := f.keys[pointer]; key != nil {
 		return key.Line, key.Column

@@ -21,8 +21,8 @@ type comparison struct {
 	changes []Change
 }
 
-// object is a schema other than true and false. Unlike inputs, contracts are decoded: keywords are
-// compared by value, and order and digits do not matter.
+// object is a schema other than true and false. Unlike inputs, contracts are decoded, because their
+// keywords are compared by value: order and digits do not matter.
 type object = map[string]any
 
 func decode(schema json.RawMessage) any {
@@ -50,7 +50,7 @@ func (c *comparison) schema(at string, before, after any) {
 	old, oldTakes := open(before)
 	now, nowTakes := open(after)
 	switch {
-	case reflect.DeepEqual(before, after): // most are: this keeps the rest from being asked for nothing
+	case reflect.DeepEqual(before, after): // the usual case
 	case !oldTakes:
 		c.wider(at, "allowed now")
 	case !nowTakes:
@@ -69,7 +69,7 @@ func (c *comparison) schema(at string, before, after any) {
 	}
 }
 
-// open returns a schema as an object, and whether it accepts any value at all.
+// open returns a schema as an object, and whether it accepts any value: only false accepts none.
 func open(schema any) (s object, takes bool) {
 	if s, ok := schema.(object); ok {
 		return s, true
@@ -77,8 +77,8 @@ func open(schema any) (s object, takes bool) {
 	return object{}, schema != false
 }
 
-// looksElsewhere reports whether a schema has a keyword whose meaning depends on its neighbours in
-// a way that is not modelled here.
+// looksElsewhere reports whether a schema has a keyword whose meaning depends on other schemas or
+// keywords, which a comparison of single keywords cannot judge.
 func looksElsewhere(s object) bool {
 	for _, keyword := range []string{
 		"$ref", "patternProperties", "prefixItems", "unevaluatedItems", "unevaluatedProperties",
@@ -136,7 +136,7 @@ func (c *comparison) values(at string, before, after object) {
 	c.set(at, "value", values(before), values(after))
 }
 
-// set compares lists of allowed values. No list allows everything.
+// set compares lists of allowed values. Without a list, every value is allowed.
 func (c *comparison) set(at, what string, before, after []any) {
 	switch {
 	case len(before) == 0 && len(after) == 0:
@@ -154,7 +154,7 @@ func (c *comparison) set(at, what string, before, after []any) {
 	}
 }
 
-// required compares required members. The path is the member's, where a person looks for it.
+// required compares required members. The path of a change is that of the member.
 func (c *comparison) required(at string, before, after object) {
 	for _, name := range lacking(list(after["required"]), list(before["required"])) {
 		c.narrower(rawjson.Pointer(at, fmt.Sprint(name)), "required now")
@@ -164,7 +164,8 @@ func (c *comparison) required(at string, before, after object) {
 	}
 }
 
-// choices compares rules, which must all hold, and branches, of which one must hold.
+// choices compares the rules of allOf, all of which must hold, and the branches of anyOf, one of
+// which must hold.
 func (c *comparison) choices(at string, before, after object) {
 	for _, rule := range lacking(list(after["allOf"]), list(before["allOf"])) {
 		c.narrower(at, "new rule: "+text(rule))
@@ -196,7 +197,7 @@ func (c *comparison) members(at string, before, after object) {
 		}
 		place := rawjson.Pointer(at, name)
 		c.add(false, place, "new "+noun)
-		if c.part == "input" && others != false { // it was free until now
+		if c.part == "input" && others != false { // callers could send it before
 			c.schema(place, others, news[name])
 		}
 	}
@@ -204,7 +205,7 @@ func (c *comparison) members(at string, before, after object) {
 }
 
 // codes compares the codes of keywords that are in both schemas. Callers match on codes, so another
-// code breaks them even if the same values are refused.
+// code breaks them, even if the same values are refused.
 func (c *comparison) codes(at string, before, after object) {
 	code := func(s object, keyword string) any {
 		if codes, ok := s["x-codes"].(object); ok && codes[keyword] != nil {
@@ -220,9 +221,9 @@ func (c *comparison) codes(at string, before, after object) {
 	}
 }
 
-// rest compares the keywords that the others leave, those of a later JSON Schema among them. Some
-// may take more or less when they come or go. What changes from one value to another is taken to
-// break callers, unless it is a bound, since nothing here knows its sense.
+// rest compares the remaining keywords, including those of a later JSON Schema. A new keyword
+// narrows what is accepted, and a removed one widens it, except for the unclear ones, which may do
+// either. A changed value counts as breaking unless it is a bound: only bounds have a known order.
 func (c *comparison) rest(at string, before, after object) {
 	compared := []string{
 		"type", "const", "enum", "required", "allOf", "anyOf", "properties", "additionalProperties", "items",
@@ -250,7 +251,8 @@ func (c *comparison) rest(at string, before, after object) {
 	}
 }
 
-// stricter reports whether a bound, such as minLength or exclusiveMaximum, takes less than before.
+// stricter reports whether a bound, such as minLength or exclusiveMaximum, accepts less than
+// before.
 func stricter(keyword string, before, after any) bool {
 	number := func(v any) float64 {
 		n, _ := v.(json.Number)
@@ -266,7 +268,7 @@ func stricter(keyword string, before, after any) bool {
 	return false
 }
 
-// orNone is text for a keyword that may be missing, as in "maxLength changed: none → 99".
+// orNone is text for a keyword that may be absent, as in "maxLength changed: none → 99".
 func orNone(v any) string {
 	if v == nil {
 		return "none"
@@ -274,7 +276,7 @@ func orNone(v any) string {
 	return text(v)
 }
 
-// text returns a value as JSON, fit for a line.
+// text returns a value as JSON, short enough for a line.
 func text(v any) string {
 	raw, err := json.Marshal(v)
 	if err != nil {

@@ -4,7 +4,7 @@
 //	diff := contract.Compare(contract.Of(before), contract.Of(after))
 //	if !diff.Versioned { … } // diff.Changes say why diff.Needs is the least version
 //
-// A contract is about values, not about words: titles, descriptions, examples and the sentences of
+// A contract covers values, not words: titles, descriptions, examples and the sentences of
 // violations may change without a new version.
 package contract
 
@@ -36,7 +36,7 @@ func Of(m *schemas.Manifest) Contract {
 	return New(m.ID, m.Version, m.Input.JSON(), m.Output.JSON(), m.Refused)
 }
 
-// New returns a contract from the parts of a manifest, as a catalog lists them. The schemas must be
+// New returns a contract from those parts of a manifest that a catalog lists. The schemas must be
 // JSON.
 func New(id, version string, input, output json.RawMessage, refused []schemas.Refusal) Contract {
 	codes := map[string]bool{}
@@ -84,14 +84,14 @@ type Diff struct {
 	Changes   []Change `json:"changes"`
 }
 
-// Breaking reports whether any change is breaking.
+// Breaking reports whether any of the changes is breaking.
 func (d Diff) Breaking() bool {
 	return slices.ContainsFunc(d.Changes, func(c Change) bool { return c.Breaking })
 }
 
-// Compare compares two contracts of a block. An input breaks callers if it accepts less than
-// before, an output if it may hold more values than before or lacks a member, and a code if it is
-// gone. A new output member breaks nobody: callers ignore unknown members.
+// Compare compares two contracts of a block. These changes break callers: an input accepts less
+// than before, an output may hold more values or lacks a member, a code is gone. A new output
+// member breaks nobody: callers ignore unknown members.
 func Compare(before, after Contract) Diff {
 	d := Diff{Block: before.ID, Before: before.Version, After: after.Version, Changes: []Change{}}
 	for _, part := range []struct {
@@ -150,8 +150,8 @@ func CompareAll(before, after []Contract) []Diff {
 	return diffs
 }
 
-// majors returns the contracts that can be compared, since each major version is a promise of its
-// own: the newest version of each, of one block the newest first.
+// majors returns the newest version of each major version, because each major version is a promise
+// of its own. They are sorted by id, newest first.
 func majors(list []Contract) []Contract {
 	list = slices.Clone(list)
 	slices.SortStableFunc(list, func(a, b Contract) int {
@@ -164,8 +164,8 @@ func sameMajor(a, b Contract) bool {
 	return a.ID == b.ID && schemas.VersionNumbers(a.Version)[0] == schemas.VersionNumbers(b.Version)[0]
 }
 
-// next returns the lowest version for the changes since another. Nothing needs a new patch version:
-// that would only change words, which a contract does not have.
+// next returns the lowest version that the changes since version allow. No change needs a new patch
+// version, which is for words, and a contract has none.
 func next(version string, changed, breaking bool) string {
 	v := schemas.VersionNumbers(version)
 	switch {
