@@ -78,7 +78,8 @@ func (e encoder) value(dst []byte, v any, depth int) ([]byte, error) {
 	return e.raw(dst, raw, depth)
 }
 
-// object appends a map with sorted members. Most maps are small enough for a list on the stack.
+// object appends a map with sorted members, so that equal maps give equal requests, whenever they
+// are sent. Most maps are small enough for a list on the stack.
 func (e encoder) object(dst []byte, m map[string]any, depth int) (_ []byte, err error) {
 	if m == nil {
 		return append(dst, "null"...), nil

@@ -212,6 +212,7 @@ func ParseObject(data []byte, limits Limits) (Object, error) {
 	if KindOf(data) != ObjectKind {
 		return nil, refuse("wrong_type", 0, "must be a JSON object")
 	}
+	// The names could not be told apart in passing, but check has found none twice.
 	return OpenObject(data), nil
 }
 

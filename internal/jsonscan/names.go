@@ -5,17 +5,19 @@ import (
 	"math/bits"
 )
 
-// Names tells the names of one object's members apart, without allocating. The zero value is empty.
-// It keeps hashes, not names: two names with the same hash are looked at again by a slower reader,
-// so that a collision costs time and never a verdict.
+// Names tells the member names of one object apart, without allocating. The zero value is empty. It
+// keeps hashes, not names. A slower reader looks again at two names with the same hash, so a
+// collision costs time but never changes a verdict.
 type Names struct {
-	seen   uint64 // bit h%64 of each hash
-	count  int
+	// seen has one bit for each hash, so that most new names need no search.
+	seen  uint64
+	count int
+	// hashes has room for the names of most objects. In a larger one, names are not told apart.
 	hashes [24]uint64
 }
 
-// Add takes in a name without escapes. It returns false where the name may have been there before,
-// or there are too many to tell.
+// Add adds a name without escapes. It returns false if the name may have been there before, or if
+// there are too many names to tell.
 func (n *Names) Add(name []byte) bool {
 	h := hash(name)
 	bit := uint64(1) << (h >> 58)
@@ -36,7 +38,7 @@ func (n *Names) Add(name []byte) bool {
 }
 
 // hash mixes the length, the first eight and the last eight bytes of a name. Names in which these
-// are the same are taken for the same, and looked at again.
+// are equal count as equal, until the slower reader looks.
 func hash(name []byte) uint64 {
 	const odd = 0x9e3779b97f4a7c15
 	var first, last uint64

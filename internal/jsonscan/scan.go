@@ -1,5 +1,5 @@
-// Package jsonscan reads JSON by moving over it: package rawjson checks and opens documents with
-// it, and the plans of package schemas judge them on the way.
+// Package jsonscan moves over JSON without decoding it. Package rawjson uses it to check and open
+// documents, package schemas to judge them on the way.
 package jsonscan
 
 import (
@@ -14,30 +14,29 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Scanner moves through JSON of which nothing has been checked yet, in one pass and without
-// allocating:
+// Scanner moves through unchecked JSON in one pass, without allocating:
 //
 //	s := jsonscan.New(data, 32<<20, 128)
-//	ok := s.Skip() && s.End() // data is one value, and rawjson.Check would say so too
+//	ok := s.Skip() && s.End() // data is one value, and rawjson.Check accepts it too
 //
-// It does not explain: where a method returns false the scanner is spent, and rawjson.Check tells
-// what is wrong and where. What it accepts has valid syntax and UTF-8, keeps the limits, and has no
-// object that names a member twice.
+// What Skip accepts has valid syntax and UTF-8, keeps the limits, and has no object that names a
+// member twice. A caller that enters an object with Enter, More and Name must look for duplicate
+// names itself, with [Names].
 //
-// Skip does all of this. A caller that enters an object with Enter, More and Name must check for
-// duplicate names itself, with [Names].
+// A scanner does not explain. After a method has returned false, it must not be used any more;
+// rawjson.Check says what is wrong, and where.
 type Scanner struct {
 	data  []byte
 	pos   int
 	depth int // levels that may still be entered
-	again int // bytes that may still be read twice, to look for names that are the same
+	again int // bytes that may still be read twice, to look for duplicate names
 }
 
-// trusted is set as a scanner's again where the names are known to differ.
+// trusted, as a scanner's again, means that no object has duplicate names.
 const trusted = math.MinInt
 
-// New returns a scanner at the first byte of data. It does not accept data that is larger than
-// maxBytes, or nests deeper than maxDepth.
+// New returns a scanner at the first byte of data. It accepts nothing that is larger than maxBytes
+// or nests deeper than maxDepth.
 func New(data []byte, maxBytes, maxDepth int) Scanner {
 	if len(data) > maxBytes {
 		return Scanner{}
@@ -45,15 +44,15 @@ func New(data []byte, maxBytes, maxDepth int) Scanner {
 	return Scanner{data: data, depth: maxDepth, again: len(data)}
 }
 
-// Trusting returns a scanner for data that has been checked before. It takes any depth, and does
-// not look for duplicate names again.
+// Trusting returns a scanner for data that has been checked before. It accepts any depth, and does
+// not look for duplicate names.
 func Trusting(data []byte) Scanner { return Scanner{data: data, depth: math.MaxInt, again: trusted} }
 
-// Pos returns the offset of the next byte. The value that a caller has read stands between the Pos
-// after Peek and the Pos after the value.
+// Pos returns the offset of the next byte. To cut out a value, call Pos after Peek, and again after
+// moving past the value.
 func (s *Scanner) Pos() int { return s.pos }
 
-// Peek moves past white space and returns the byte that the next value begins with, 0 at the end.
+// Peek moves past white space and returns the first byte of the next value, or 0 at the end.
 func (s *Scanner) Peek() byte {
 	if s.pos < len(s.data) && s.data[s.pos] > ' ' {
 		return s.data[s.pos]
@@ -61,6 +60,8 @@ func (s *Scanner) Peek() byte {
 	return s.pastSpace()
 }
 
+// pastSpace is the rare part of Peek, because most JSON has no white space between its values. It
+// stands apart so that Peek stays small.
 func (s *Scanner) pastSpace() byte {
 	for s.pos < len(s.data) {
 		switch c := s.data[s.pos]; c {
@@ -73,18 +74,18 @@ func (s *Scanner) pastSpace() byte {
 	return 0
 }
 
-// End reports whether nothing but white space is left.
+// End reports whether only white space is left.
 func (s *Scanner) End() bool { return s.Peek() == 0 && s.pos == len(s.data) }
 
-// Enter moves past the byte that opens an object or array, which Peek has returned.
+// Enter moves past the byte that opens an object or array. Peek must have returned that byte.
 func (s *Scanner) Enter() bool {
 	s.pos++
 	s.depth--
 	return s.depth >= 0
 }
 
-// More moves to the next member or element of what was entered, or past its end. The byte is the
-// one that closes it: } or ]. First says that nothing of it has been read yet.
+// More moves to the next member or element of the object or array that was entered, or past its
+// end. Closing is the byte at its end, } or ]; first is true before its first member or element.
 func (s *Scanner) More(closing byte, first bool) (more, ok bool) {
 	switch c := s.Peek(); {
 	case c == closing:
@@ -100,8 +101,7 @@ func (s *Scanner) More(closing byte, first bool) (more, ok bool) {
 	return false, false
 }
 
-// Name moves past a member's name and the colon behind it. Plain tells that the name has no
-// escapes.
+// Name moves past a member's name and the colon after it. Plain is true if the name has no escapes.
 func (s *Scanner) Name() (name []byte, plain, ok bool) {
 	if s.Peek() != '"' {
 		return nil, false, false
@@ -116,15 +116,14 @@ func (s *Scanner) Name() (name []byte, plain, ok bool) {
 	return name, plain, true
 }
 
-// Most of an event is text, so this is where most of the time goes. It is looked at in words of
-// eight bytes.
+// Most of an event is text, so text takes most of the time. It is read in words of eight bytes.
 const (
 	each = 0x0101010101010101
 	high = 0x80 * each
 )
 
-// special sets the high bit of a byte that ends a run of plain text: a quote, a backslash or a
-// control character. The lowest bit set is exact, those above it need not be.
+// special sets the high bit of each byte that ends a run of plain text: a quote, a backslash or a
+// control character. Only the lowest bit set is reliable.
 func special(word uint64) uint64 {
 	q, b := word^'"'*each, word^'\\'*each
 	return ((q-each)&^q | (b-each)&^b | (word-' '*each)&^word) & high
@@ -145,19 +144,19 @@ func IsPlain(text string) bool {
 	return true
 }
 
-// Text moves past the string that begins here, and returns what stands between its quotes. Plain
-// tells that it has no escapes, so that it is the text itself.
+// Text moves past the string that begins here, and returns the bytes between its quotes. Plain is
+// true if they have no escapes, so that they are the text itself.
 func (s *Scanner) Text() (body []byte, plain, ok bool) {
 	data := s.data
 	start := s.pos + 1
-	var seen uint64 // all bytes, or-ed: the high bit tells that there is more than ASCII
+	var seen uint64 // all bytes, or-ed: a high bit means that there is more than ASCII
 	plain = true
 	for i := start; i < len(data); {
 		var word uint64
 		if i+8 <= len(data) {
 			word = binary.LittleEndian.Uint64(data[i:])
 		} else {
-			var last [8]byte // zeroes count as control characters, and stop it
+			var last [8]byte // the zeroes count as control characters, which end the loop
 			copy(last[:], data[i:])
 			word = binary.LittleEndian.Uint64(last[:])
 		}
@@ -192,8 +191,8 @@ func (s *Scanner) Text() (body []byte, plain, ok bool) {
 	return nil, false, false
 }
 
-// escape returns the length of the escape that data begins with, 0 for none that is valid. The two
-// halves of a character beyond the basic plane count as one.
+// escape returns the length of the escape at the beginning of data, or 0 if it is not valid. The
+// two escapes of a surrogate pair count as one.
 func escape(data []byte) int {
 	if len(data) < 2 {
 		return 0
@@ -225,8 +224,8 @@ func hex4(data []byte) rune {
 	return rune(r)
 }
 
-// number moves past the number that begins here. It checks the grammar alone, so that a number of
-// any size passes as it is written.
+// number moves past the number that begins here. It only checks the grammar, so a number of any
+// size passes.
 func (s *Scanner) number() bool {
 	data, i := s.data, s.pos
 	digits := func() bool {
@@ -263,7 +262,7 @@ func (s *Scanner) number() bool {
 	return true
 }
 
-// literal moves past true, false or null. A longer word fails at what must follow a value.
+// literal moves past true, false or null. A longer word fails in what follows the value.
 func (s *Scanner) literal() bool {
 	for _, word := range [...]string{"true", "false", "null"} {
 		if rest := s.data[s.pos:]; len(rest) >= len(word) && string(rest[:len(word)]) == word {
@@ -292,7 +291,7 @@ func (s *Scanner) Skip() bool {
 	return false
 }
 
-// skipArray and skipObject do by hand what More does: batches notice the difference.
+// skipArray and skipObject do without More, which is measurably slower for batches.
 func (s *Scanner) skipArray() bool {
 	if !s.Enter() {
 		return false
@@ -315,6 +314,7 @@ func (s *Scanner) skipArray() bool {
 	return false
 }
 
+// skipObject looks for duplicate names too, which only their object can see.
 func (s *Scanner) skipObject() bool {
 	start := s.pos
 	if !s.Enter() {
@@ -325,7 +325,7 @@ func (s *Scanner) skipObject() bool {
 		return true
 	}
 	var names Names
-	distinct := s.again != trusted // else nobody asks
+	distinct := s.again != trusted // otherwise there is nothing to find
 	for {
 		name, plain, ok := s.Name()
 		if !ok {
@@ -347,15 +347,14 @@ func (s *Scanner) skipObject() bool {
 	}
 }
 
-// leave moves past the byte that closes an object or array. What lies behind it is one level up
-// again.
+// leave moves past the byte that closes an object or array, which ends a level.
 func (s *Scanner) leave() {
 	s.pos++
 	s.depth++
 }
 
-// reread checks an object whose names were not easily told apart. That is rare and costs little,
-// unless such objects lie within one another: then it gives up.
+// reread checks an object whose names could not be told apart in passing. Such objects are rare. If
+// they are nested in one another, rereading would take quadratic time, so it gives up.
 func (s *Scanner) reread(object []byte) bool {
 	if s.again == trusted {
 		return true

@@ -7,24 +7,23 @@ import (
 	"github.com/aacflow/segment-blocks/rawjson"
 )
 
-// maxUnknown is how many members that no schema speaks of Decode hands on: enough to say that there
-// are many.
+// maxUnknown is how many members that no schema names Decode keeps: enough to report them.
 const maxUnknown = 1000
 
 // depth says how far the schemas of a plan look into an object or array. Free-form properties may
-// be many megabytes, of which jsonschema wants to know no more than that they are an object: to
-// decode them would take many times their size in memory.
+// have many megabytes, and jsonschema only asks whether they are an object: decoding them would
+// take many times their size in memory.
 type depth struct {
-	objects, arrays bool   // at more of one than its type and the number of its elements
-	elements        int    // of this many it takes to tell whether there are too few or too many
+	objects, arrays bool   // at more than the type and the number of elements
+	elements        int    // this many elements show whether there are too few or too many
 	members         uint64 // inside these members, by the index of the name in Plan.names
 	allMembers      bool
 }
 
-// unknownDepth is the depth of what may be looked at anywhere.
+// unknownDepth is the depth of schemas that may look anywhere.
 func unknownDepth() depth { return depth{objects: true, arrays: true, allMembers: true} }
 
-// look finds out how far a plan looks. It comes after everything below the plan is known.
+// look finds out how far a plan looks. It needs the depths of the plans below.
 func (p *Plan) look() {
 	p.depth = depth{objects: p.others != nil, arrays: p.items != nil, allMembers: p.others != nil}
 	p.schema.look(&p.depth)
@@ -55,8 +54,8 @@ func (n *node) look(d *depth) {
 	n.each(func(sub *node) { sub.look(d) })
 }
 
-// Decode decodes as much of a checked value as the schemas look at, for jsonschema to judge. The
-// rest is left out, or is an empty object or array.
+// Decode decodes, for jsonschema, as much of a checked value as the schemas look at. It omits the
+// rest, or leaves an empty object or array in its place.
 func (p *Plan) Decode(value json.RawMessage) any {
 	if rawjson.KindOf(value) != rawjson.ObjectKind || p.depth.allMembers {
 		return decode(value, p.depth)
@@ -79,7 +78,7 @@ func (p *Plan) Decode(value json.RawMessage) any {
 	return object
 }
 
-// decode keeps numbers as they are written, as jsonschema reckons with all of their digits.
+// decode keeps numbers as written, because jsonschema calculates with all of their digits.
 func decode(value json.RawMessage, d depth) any {
 	switch kind := rawjson.KindOf(value); {
 	case kind == rawjson.ObjectKind && !d.objects:

@@ -16,10 +16,10 @@ import (
 	"github.com/aacflow/segment-blocks/internal/isotime"
 )
 
-// verdict is what can be said of a value. Only yes and no are certain.
+// verdict is a judgement of a value. Only yes and no are certain.
 //
-// A plan as a whole only ever says yes or unsure to its caller. A certain no is needed inside: not
-// turns it into a yes, and an if chooses a branch by it.
+// To its caller, a plan says only yes or unsure. A certain no is needed inside: not turns it into a
+// yes, and an if chooses a branch by it.
 type verdict uint8
 
 const (
@@ -28,7 +28,7 @@ const (
 	yes
 )
 
-// verdictOf is for what leaves no doubt.
+// verdictOf is for tests that leave no doubt.
 func verdictOf(ok bool) verdict {
 	if ok {
 		return yes
@@ -36,7 +36,7 @@ func verdictOf(ok bool) verdict {
 	return no
 }
 
-// and joins the verdicts of two schemas that must both hold.
+// and joins the verdicts on two schemas that must both hold.
 func (v verdict) and(w verdict) verdict {
 	if v == no || w == no {
 		return no
@@ -74,8 +74,8 @@ func kindsNamed(types []string) kinds {
 	return k
 }
 
-// admit judges a value of the given kind. A number that is not isInteger may be whole all the same,
-// such as 1.0.
+// admit judges a value of the given kind. A number that is not isInteger may still be whole, such
+// as 1.0.
 func (k kinds) admit(kind kinds) verdict {
 	switch {
 	case k&kind != 0, kind == isInteger && k&isNumber != 0:
@@ -86,27 +86,27 @@ func (k kinds) admit(kind kinds) verdict {
 	return no
 }
 
-// subject is a value as far as schemas that look at it need to know it. Where its members or
-// elements are asked for once more, they are read again.
+// subject is what schemas need to know of a value. If a schema asks about its members or elements
+// once more, they are read again.
 type subject struct {
-	kind    kinds  // one of them; isInteger for a number that is whole for sure
-	text    string // the string, or the number or literal as written: a view of bytes, so nobody may keep it
-	escaped bool   // the string has escapes, and is not what it stands for
+	kind    kinds  // one of them; isInteger for a number that is certainly whole
+	text    string // the string, number or literal as written: a view of bytes, so nobody may keep it
+	escaped bool   // text has escapes, so it is not the string itself
 	count   int    // of elements
 
-	present uint64 // the names of the plan that have a member
-	more    bool   // there are members whose names the plan does not have
+	present uint64 // the names of the plan that a member has
+	more    bool   // there are members with other names
 
 	members []json.RawMessage // by the index of the name in Plan.names
 	array   json.RawMessage
 }
 
-// view is text without a copy of it. Whoever gets it may look at it until the walk returns: the
-// bytes are the caller's, and may change after that.
+// view returns bytes as a string, without a copy. It is valid until the walk returns: the bytes
+// belong to the caller, and may change after that.
 func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
-// judge asks all schemas of a plan, whose members and items have been judged as far as the walk
-// judges them in passing.
+// judge judges a value by this schema and those inside it. The walk has already judged Plan.members
+// and Plan.items.
 func (n *node) judge(p *Plan, s *subject) verdict {
 	if n.unsure {
 		return unsure
@@ -130,8 +130,8 @@ func (n *node) judge(p *Plan, s *subject) verdict {
 	return v.and(n.judgeOthers(p, s))
 }
 
-// judgeOthers asks the schemas that this one leads to for the same value. A certain no of any of
-// them is one of the whole, however unsure the others are.
+// judgeOthers asks the schemas inside this one that apply to the same value. If one of them says a
+// certain no, so does the whole, however unsure the others are.
 func (n *node) judgeOthers(p *Plan, s *subject) verdict {
 	v := yes
 	for _, each := range n.all {
@@ -180,23 +180,23 @@ func anyOf(list []*node, p *Plan, s *subject) verdict {
 	return v
 }
 
-// objectTest is what is asked of an object, beyond what the walk has seen to in passing.
+// objectTest is what a schema demands of an object, beyond what the walk has judged in passing.
 type objectTest struct {
 	required   uint64   // by the index of the name in Plan.names
-	members    []member // those that the walk has not judged in passing
-	known      uint64   // names that are not additional
-	closed     bool
-	additional bool // there is a schema for additional members
-	inPassing  bool // which the walk has asked about the names that no schema of the plan has
+	members    []member // the walk has not judged these
+	known      uint64   // the names in properties; others are additional
+	closed     bool     // additional members are not allowed
+	additional bool     // additional members have a schema
+	inPassing  bool     // by which the walk has judged those whose names the plan does not have
 }
 
-// member is a schema for a member that the walk has not judged, such as one that stands in a then.
+// member is a schema for a member that the walk has not judged, such as one in a then.
 type member struct {
 	name   int
 	schema *Plan
 }
 
-// judge compares sets of names first, which costs next to nothing and decides most objects.
+// judge compares sets of names first, which costs almost nothing and decides most objects.
 func (t *objectTest) judge(s *subject) verdict {
 	named, more := s.present&^t.known != 0, s.more
 	switch {
@@ -214,10 +214,10 @@ func (t *objectTest) judge(s *subject) verdict {
 	return v
 }
 
-// arrayTest is what is asked of an array.
+// arrayTest is what a schema demands of an array.
 type arrayTest struct {
-	fewest, most int   // negative for none
-	items        *Plan // where the walk has not judged them in passing
+	fewest, most int   // negative for no limit
+	items        *Plan // nil if the walk has judged them in passing
 }
 
 func (t *arrayTest) judge(s *subject) verdict {
@@ -227,7 +227,8 @@ func (t *arrayTest) judge(s *subject) verdict {
 	case t.items == nil:
 		return yes
 	}
-	// A second schema for the elements is rare. They are read once more, by a plan for it alone.
+	// A second schema for the elements is rare. They are read again, by a plan for this schema
+	// alone.
 	list := &Plan{schema: &node{kinds: isArray}, items: t.items}
 	return list.judgeAgain(s.array)
 }
@@ -260,7 +261,7 @@ func literalsOf(s *jsonschema.Schema) *literals {
 	return l
 }
 
-// judge compares a text with escapes to nothing: it may be any text in another spelling.
+// judge is unsure of a text with escapes, which may spell any text.
 func (l *literals) judge(s *subject) verdict {
 	switch {
 	case s.kind&(isNull|isBoolean) != 0:
@@ -273,14 +274,14 @@ func (l *literals) judge(s *subject) verdict {
 	return no
 }
 
-// textTest is what is asked of a string.
+// textTest is what a schema demands of a string.
 type textTest struct {
-	shortest, longest int // in characters; negative for none
+	shortest, longest int // in characters; negative for no limit
 	pattern           *regexp.Regexp
 	dateTime          bool
 }
 
-// textTestOf returns nil for a schema that asks nothing of strings.
+// textTestOf returns nil for a schema that demands nothing of strings.
 func textTestOf(s *jsonschema.Schema) *textTest {
 	t := &textTest{shortest: s.MinLength, longest: s.MaxLength, pattern: s.Pattern, dateTime: s.Format == "date-time"}
 	if t.shortest < 0 && t.longest < 0 && t.pattern == nil && !t.dateTime {
@@ -304,13 +305,13 @@ func (t *textTest) judge(s *subject) verdict {
 		return no
 	}
 	if t.dateTime && !isotime.IsRFC3339(s.text) {
-		return unsure // jsonschema takes leap seconds, for one
+		return unsure // jsonschema also accepts leap seconds, for example
 	}
 	return yes
 }
 
-// numberTest is what is asked of a number: to keep bounds. It reckons in float64, and is unsure
-// where rounding could carry a value over a bound: jsonschema decides those.
+// numberTest is the bounds that a schema sets for numbers. It calculates in float64, and is unsure
+// when rounding could move a value across a bound: jsonschema then decides.
 type numberTest []bound
 
 // bound is one of minimum, maximum and their exclusive forms.
@@ -346,11 +347,11 @@ func (t numberTest) judge(s *subject) verdict {
 	}
 	exact := s.kind == isInteger && math.Abs(v) < 1<<53
 	for _, b := range t {
-		within := v - b.limit // how far within the bound the value lies
+		within := v - b.limit // how far inside the bound the value is
 		if b.upper {
 			within = -within
 		}
-		// What comes of rounding is far less than a billionth of either.
+		// The error of rounding is far below a billionth of either.
 		sure := within > 1e-9*(math.Abs(v)+math.Abs(b.limit))
 		if exact && b.exact {
 			sure = within > 0 || within == 0 && !b.exclusive

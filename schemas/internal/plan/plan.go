@@ -1,18 +1,18 @@
-// Package plan accepts JSON quickly. A plan is made from what jsonschema has compiled, reads JSON
-// once, and keeps nothing of it. It says yes only where jsonschema does too. Whatever it refuses or
-// is unsure of is left to jsonschema, which then explains it. So a plan need not know all of JSON
-// Schema: it knows what manifests use often.
+// Package plan accepts JSON quickly. A plan is made from a schema that jsonschema has compiled. It
+// reads JSON once and keeps nothing of it. It accepts only what jsonschema accepts, and leaves
+// everything else to jsonschema, which decides and explains. So a plan need not know all of JSON
+// Schema: it knows the keywords that manifests use often.
 //
 // The work is done in three steps, each in a file of its own:
 //
 //   - New compiles a tree of nodes, one for each schema, and puts all schemas that apply to the
 //     same value into one Plan (plan.go).
-//   - A walk moves over the JSON once. What can be judged in passing, such as the type of a
-//     member, it judges at once; of the rest it notes what it sees, in a subject (walk.go).
-//   - At the end of each object and array the nodes are asked about the subject (judge.go).
-//     Rules such as required, anyOf and if are decided here, when all members are known.
+//   - A walk moves over the JSON once. It judges at once what it can judge in passing, such as
+//     the type of a member, and notes the rest in a subject (walk.go).
+//   - At the end of each object and array, the nodes judge the subject (judge.go). Rules such as
+//     required, anyOf and if are decided here, when all members are known.
 //
-// Nothing is allocated on the way unless the caller wants the members, see Open.
+// A walk allocates nothing, unless the caller wants the members: see Open.
 package plan
 
 import (
@@ -26,14 +26,14 @@ import (
 	"github.com/aacflow/segment-blocks/rawjson"
 )
 
-// A Plan is compiled from the schemas that apply to one value, all of them in one tree, with the
-// names of the members that any of them speaks of. Plans of members and elements hang below it.
+// A Plan is compiled from the schemas that apply to one value: one tree for all of them, and the
+// member names that any of them has. The plans of members and elements are below it.
 type Plan struct {
 	schema *node
 	// names are numbered, so that a set of them is one uint64. A plan with more than 64 names is
 	// unsure of everything.
 	names []string
-	// lengths tells which of the names have a certain length, the last those that are longer.
+	// lengths has the set of the names of each length. The last set has all longer names.
 	lengths [24]uint64
 	// members and items are the first schema that applies to a member or to all elements, whatever
 	// the other schemas say. They are judged as the walk passes them; everything else is judged at
@@ -41,8 +41,8 @@ type Plan struct {
 	members []*Plan
 	items   *Plan
 	others  *Plan // the same for members that names does not have
-	plain   bool  // nothing is asked of the value but its type
-	// words are set where nothing is asked of the value but to be one of these texts, as conditions
+	plain   bool  // the schemas demand only a type
+	// words is set if the schemas demand only that the value be one of these texts, as conditions
 	// on the type of a message do.
 	words []string
 	depth depth
@@ -54,14 +54,14 @@ func New(schema *jsonschema.Schema) *Plan {
 	return c.plan(schema)
 }
 
-// AcceptsJSON reports whether data is JSON as [rawjson.Check] wants it, of an object that the
-// schema accepts for sure.
+// AcceptsJSON reports whether data is certainly JSON that [rawjson.Check] accepts, of an object
+// that the schema accepts.
 func (p *Plan) AcceptsJSON(data []byte, limits rawjson.Limits) bool {
 	w := newWalk(data, limits)
 	return w.root(p)
 }
 
-// Open is AcceptsJSON for a caller that goes on to use the object.
+// Open is AcceptsJSON for a caller that then uses the object.
 func (p *Plan) Open(data []byte, limits rawjson.Limits) (*Opened, bool) {
 	w := newWalk(data, limits)
 	w.opened = &Opened{Object: make(rawjson.Object, 0, 8)}
@@ -77,8 +77,8 @@ func (p *Plan) AcceptsValue(value json.RawMessage) bool {
 	return w.value(p) == yes
 }
 
-// node is one schema. Its tests are nil where the schema says nothing of that type, which is most
-// of the time: a value of the type then passes.
+// node is one schema. Most of its tests are nil, because the schema says nothing about that type:
+// any value of the type passes.
 type node struct {
 	kinds    kinds // those allowed
 	literals *literals
@@ -89,12 +89,12 @@ type node struct {
 
 	all, any     []*node
 	not, cond    *node
-	then, orElse *node // nil where they demand nothing
+	then, orElse *node // nil if they demand nothing
 	unsure       bool  // it has a keyword that plans do not know
 }
 
-// each visits the schemas that a schema leads to for the same value, and not those of its members
-// or elements.
+// each visits the schemas inside a schema that apply to the same value, not to its members or
+// elements.
 func (n *node) each(visit func(*node)) {
 	for _, list := range [][]*node{n.all, n.any, {n.not, n.cond, n.then, n.orElse}} {
 		for _, sub := range list {
@@ -117,7 +117,7 @@ func (c *compiler) plan(schema *jsonschema.Schema) *Plan {
 	p := &Plan{depth: unknownDepth()}
 	c.known[schema] = p
 	p.schema = c.node(p, schema, true, nil)
-	if len(p.names) > 64 {
+	if len(p.names) > 64 { // a set of names has no room for more
 		*p = Plan{schema: &node{kinds: isAny, unsure: true}}
 	}
 	for i, name := range p.names {
@@ -125,6 +125,7 @@ func (c *compiler) plan(schema *jsonschema.Schema) *Plan {
 	}
 	p.members = append(p.members, make([]*Plan, len(p.names)-len(p.members))...)
 	p.plain = p.schema.plain()
+	// Without its literals, a schema of words alone is plain.
 	bare, l := *p.schema, p.schema.literals
 	bare.literals = nil
 	if l != nil && l.words == nil && !l.others && bare.plain() && bare.kinds&isString != 0 {
@@ -134,9 +135,8 @@ func (c *compiler) plan(schema *jsonschema.Schema) *Plan {
 	return p
 }
 
-// plain reports whether a schema demands nothing but a type. A walk skips over objects and arrays
-// of a plain schema, which is what free-form properties are. Integer is not plain, since 1.0 is
-// one.
+// plain reports whether a schema demands only a type. A walk skips objects and arrays of a plain
+// schema, such as free-form properties. Integer is not plain, because 1.0 is an integer too.
 func (n *node) plain() bool {
 	subs := 0
 	n.each(func(*node) { subs++ })
@@ -154,7 +154,8 @@ func (p *Plan) name(name string) int {
 	return i
 }
 
-// bits is the set of the names given. A plan with more than 64 names is given up anyway.
+// bits returns the set of some names. For more than 64 names it is wrong, but such a plan is given
+// up.
 func (p *Plan) bits(names []string) (set uint64) {
 	for _, name := range names {
 		set |= 1 << (p.name(name) & 63)
@@ -162,8 +163,8 @@ func (p *Plan) bits(names []string) (set uint64) {
 	return set
 }
 
-// node compiles a schema that belongs to a plan: always, or only if another one does. Within are
-// the schemas that lead here.
+// node compiles a schema that applies to the plan's value: always, or only under a condition. The
+// schemas in within lead here.
 func (c *compiler) node(p *Plan, s *jsonschema.Schema, always bool, within []*jsonschema.Schema) *node {
 	if s.Always != nil {
 		return &node{kinds: map[bool]kinds{true: isAny}[*s.Always]}
@@ -174,8 +175,8 @@ func (c *compiler) node(p *Plan, s *jsonschema.Schema, always bool, within []*js
 		return n
 	}
 	within = append(slices.Clip(within), s)
-	// First the members and elements, so that those of the outermost schema become Plan.members and
-	// Plan.items, which are judged in passing.
+	// Members and elements come first, so that those of the outermost schema become Plan.members
+	// and Plan.items, which are judged in passing.
 	n.object = c.object(p, s, always)
 	n.array = c.array(p, s, always)
 	sub := func(s *jsonschema.Schema, always bool) *node {
@@ -197,9 +198,9 @@ func (c *compiler) node(p *Plan, s *jsonschema.Schema, always bool, within []*js
 	return n
 }
 
-// unknownKeywords reports whether a schema uses what plans leave to jsonschema. Whatever jsonschema
-// may learn in a later version must be added here, or a plan would accept what it does not look at.
-// A format is looked at only if jsonschema knows it: others are annotations.
+// unknownKeywords reports whether a schema uses keywords that plans leave to jsonschema. A keyword
+// that a later version of jsonschema adds must be added here, or a plan would accept values without
+// checking it. A format counts only if jsonschema knows it: others are annotations.
 func unknownKeywords(s *jsonschema.Schema) bool {
 	lists := len(s.OneOf) + len(s.PatternProperties) + len(s.Dependencies) + len(s.DependentSchemas) +
 		len(s.DependentRequired) + len(s.PrefixItems) + len(s.Extensions)
@@ -212,7 +213,7 @@ func unknownKeywords(s *jsonschema.Schema) bool {
 		s.ContentEncoding != "" || s.ContentMediaType != "" || s.ContentSchema != nil || s.MultipleOf != nil
 }
 
-// object compiles what a schema asks of objects, or returns nil if that is nothing. Names are
+// object compiles what a schema demands of objects, or returns nil if it demands nothing. Names are
 // sorted, so that the same schema always gives the same plan.
 func (c *compiler) object(p *Plan, s *jsonschema.Schema, always bool) *objectTest {
 	t := &objectTest{required: p.bits(s.Required)}
@@ -244,7 +245,7 @@ func (c *compiler) object(p *Plan, s *jsonschema.Schema, always bool) *objectTes
 	return t
 }
 
-// array does the same for arrays. Its number of elements is judged at the end, once it is known.
+// array does the same for arrays. Their length is judged at the end, when it is known.
 func (c *compiler) array(p *Plan, s *jsonschema.Schema, always bool) *arrayTest {
 	t := &arrayTest{fewest: s.MinItems, most: s.MaxItems}
 	switch {

@@ -10,26 +10,25 @@ import (
 	"github.com/aacflow/segment-blocks/rawjson"
 )
 
-// Opened is an object that Open has accepted, open as far as blocks look into it. Its values share
-// memory with what was scanned.
+// Opened is an object that Open has accepted, opened as far as blocks look into it. Its values
+// share memory with the scanned data.
 type Opened struct {
 	// Object holds the members.
 	Object rawjson.Object
-	// Lists holds, by name, the members that are lists of objects whose own members the schema
-	// knows: each with the objects in it.
+	// Lists holds, by the name of the member, the objects of each list of objects whose members the
+	// schema knows.
 	Lists map[string][]rawjson.Object
-	// Blank tells that something in it, at any depth that the schema knows, is null or an empty
-	// text, which hosts may take for absent.
+	// Blank is true if a value that the schema knows, at any depth, is null or an empty text. Hosts
+	// may take such a value for absent.
 	Blank bool
 
-	list    []rawjson.Object // what has been read of the list at hand
-	members rawjson.Object   // those of its elements, one element behind the other
+	list    []rawjson.Object // the elements of the list that is being read
+	members rawjson.Object   // the members of its elements, one element after the other
 }
 
-// beginElement makes room for an element's members, and returns where they begin. A new slice when
-// the last one is full costs less than to copy a large one. The elements share one slice, so that a
-// batch of a thousand messages does not make a thousand: that is most of what a batch would
-// allocate.
+// beginElement makes room for an element's members, and returns where they begin. Elements share a
+// slice: one slice for each of a thousand messages would be most of what a batch allocates. When
+// the slice is full, a new one costs less than copying it.
 func (o *Opened) beginElement() int {
 	const usual = 16 // members of an element
 	if cap(o.members)-len(o.members) < usual {
@@ -38,8 +37,8 @@ func (o *Opened) beginElement() int {
 	return len(o.members)
 }
 
-// endElement adds to the list the element whose members begin at from. Expected is how many such
-// elements there may be in all.
+// endElement adds an element to the list. Its members begin at from. The list may have about
+// expected such elements.
 func (o *Opened) endElement(from, expected int) {
 	if o.list == nil {
 		o.list = make([]rawjson.Object, 0, min(1024, 1+expected))
@@ -47,8 +46,8 @@ func (o *Opened) endElement(from, expected int) {
 	o.list = append(o.list, o.members[from:len(o.members):len(o.members)])
 }
 
-// endList keeps the list that has been read as a member's, if all its elements are objects that
-// have been opened.
+// endList keeps the list under the name of its member, if all elements are objects that have been
+// opened.
 func (o *Opened) endList(name string, elements int) {
 	if len(o.list) == elements && elements > 0 {
 		if o.Lists == nil {
@@ -59,8 +58,8 @@ func (o *Opened) endList(name string, elements int) {
 	o.list = nil
 }
 
-// walk judges JSON while it checks its syntax. After any verdict but yes its scanner stands
-// anywhere, so the walk is over: jsonschema starts anew.
+// walk judges JSON while it checks its syntax. After any verdict but yes, the scanner's position
+// means nothing and the walk is over: jsonschema starts again from the beginning.
 //
 // A walk lives on the stack. It must not be handed to an interface or kept by a closure.
 type walk struct {
@@ -68,9 +67,9 @@ type walk struct {
 	data    []byte
 	checked bool    // the JSON has been checked before
 	blank   bool    // a value that a schema knows is an empty text or null
-	opened  *Opened // nil where nobody wants the members
-	level   int     // of the objects and arrays that the walk is in
-	name    string  // of the root's member that it is in
+	opened  *Opened // nil if nobody wants the members
+	level   int     // how many objects and arrays the walk is in
+	name    string  // of the root's member that the walk is in
 	listed  bool    // that member is a list
 }
 
@@ -83,10 +82,9 @@ func newWalk(data []byte, limits rawjson.Limits) walk {
 // root judges the whole document.
 func (w *walk) root(p *Plan) bool { return w.Peek() == '{' && w.value(p) == yes && w.End() }
 
-// judgeAgain judges a value that has been scanned before, for a schema that applies under a
-// condition. It may be faulty in no other way than by its schema. Texts, numbers and literals are
-// judged where they are, without a walk. It reads a copy of objects and arrays: with the value
-// itself the compiler would move every walk to the heap.
+// judgeAgain judges a value that has been scanned before, so its syntax is valid, by a schema that
+// applies under a condition. Texts, numbers and literals need no walk. Objects and arrays are
+// copied: a walk of the value itself would make the compiler move every walk to the heap.
 func (p *Plan) judgeAgain(value json.RawMessage) verdict {
 	switch c := value[0]; {
 	case p.words != nil && c != '"':
@@ -108,8 +106,8 @@ func (p *Plan) judgeAgain(value json.RawMessage) verdict {
 	return w.value(p)
 }
 
-// kindOf tells the kind of a number or literal, whose syntax has been checked. A number in digits
-// alone is an integer for sure; 1.0 and 1e3 are, too, but that takes arithmetic.
+// kindOf returns the kind of a number or literal of valid syntax. A number of digits alone is
+// certainly an integer; so are 1.0 and 1e3, but finding that out takes arithmetic.
 func kindOf(scalar []byte) kinds {
 	switch scalar[0] {
 	case 'n':
@@ -152,8 +150,8 @@ func (w *walk) value(p *Plan) verdict {
 	return p.schema.judge(p, &s)
 }
 
-// find returns the number of a name, or -1. Few names of a schema have the same length, so that a
-// name is mostly compared with one other or with none.
+// find returns the index of a name, or -1. Few names of a schema have the same length, so a name is
+// mostly compared with one other or none.
 func (p *Plan) find(name string) int {
 	for candidates := p.lengths[min(len(name), len(p.lengths)-1)]; candidates != 0; candidates &= candidates - 1 {
 		if i := bits.TrailingZeros64(candidates); p.names[i] == name {
@@ -163,8 +161,8 @@ func (p *Plan) find(name string) int {
 	return -1
 }
 
-// receiver returns what takes the members of the object that the walk has come to, and how many are
-// in it already; nil if nobody asks for them.
+// receiver returns where the members of the next object go, and how many are there already. It
+// returns nil if nobody wants them.
 func (w *walk) receiver() (into *rawjson.Object, from int) {
 	switch {
 	case w.opened != nil && w.level == 0:
@@ -175,14 +173,14 @@ func (w *walk) receiver() (into *rawjson.Object, from int) {
 	return nil, 0
 }
 
-// object judges an object. It gives up on a name with escapes, which may be any name, and where it
-// cannot tell whether a name comes twice: the caller then looks more closely.
+// object judges an object. It is unsure if a name has escapes, because that may spell any name, or
+// if it cannot tell whether a name comes twice. The caller then looks more closely.
 func (w *walk) object(p *Plan) verdict {
 	if p.plain && (w.opened == nil || w.level != 0) {
 		return w.skip(p, isObject)
 	}
 	into, from := w.receiver()
-	// Room on the stack for as many names as most schemas have.
+	// There is room on the stack for the names of most schemas.
 	var usual [24]json.RawMessage
 	s := subject{kind: isObject, members: usual[:]}
 	if len(p.names) > len(usual) {
@@ -209,7 +207,7 @@ func (w *walk) object(p *Plan) verdict {
 		i, schema, known := p.find(view(name)), p.others, ""
 		switch {
 		case i < 0 && !w.checked && !unknown.Add(name), i >= 0 && s.present&(1<<i) != 0:
-			return unsure // it may be there twice
+			return unsure // the name may come twice
 		case i >= 0:
 			s.present |= 1 << i
 			schema, known = p.members[i], p.names[i]
@@ -242,7 +240,7 @@ func (w *walk) object(p *Plan) verdict {
 	return p.schema.judge(p, &s)
 }
 
-// skip moves past an object or array of which nothing is asked but its type.
+// skip moves past an object or array of which only the type matters.
 func (w *walk) skip(p *Plan, kind kinds) verdict {
 	if !w.Skip() {
 		return unsure
@@ -250,7 +248,7 @@ func (w *walk) skip(p *Plan, kind kinds) verdict {
 	return p.schema.kinds.admit(kind)
 }
 
-// next moves past a value, and judges it where there is a schema for it.
+// next moves past a value, and judges it if there is a schema for it.
 func (w *walk) next(schema *Plan) bool {
 	if schema == nil {
 		return w.Skip()
@@ -258,7 +256,7 @@ func (w *walk) next(schema *Plan) bool {
 	return w.value(schema) == yes
 }
 
-// array judges an array, its elements as they come.
+// array judges an array, and each element as it comes.
 func (w *walk) array(p *Plan) verdict {
 	if p.plain {
 		return w.skip(p, isArray)
