@@ -17,7 +17,7 @@ import (
 var callsTemplate string
 
 // calls returns the Go types of package segment, one for the input of each block. They are
-// formatted as gofmt does, so that a linter finds nothing in them.
+// formatted as gofmt does it, so that a linter finds no fault.
 func calls(entries []registry.Entry) ([]byte, error) {
 	code, err := render(callsTemplate, entries)
 	if err != nil {
@@ -39,7 +39,7 @@ func goName(name string) string {
 	return name
 }
 
-// goType returns the Go type of a parameter. A parameter of another type needs a decision, so it is
+// goType returns the Go type of a parameter. For any other type a person must choose one, so it is
 // an error.
 func goType(f schemas.Field) (string, error) {
 	switch {
@@ -57,8 +57,7 @@ func goType(f schemas.Field) (string, error) {
 	return "", fmt.Errorf("docs/gen has no Go type for the parameter: %q", f.Name)
 }
 
-// asComment breaks a text into the lines of a comment. They fit the width of comments with the
-// indent of a field.
+// asComment breaks a text into the lines of a comment, narrow enough for the indent of a field.
 func asComment(text string) string {
 	var parser comment.Parser
 	printer := comment.Printer{TextPrefix: "// ", TextWidth: 90}

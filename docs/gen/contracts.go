@@ -13,13 +13,13 @@ import (
 	"github.com/aacflow/segment-blocks/schemas/contract"
 )
 
-// contractsFolder has a folder for each block, and in it a file for each version of its contract.
+// contractsFolder has a folder for each block, with a file for each version of its contract.
 const contractsFolder = "schemas/contracts"
 
-// contracts returns the file of each block's contract. It fails where a contract differs from one
-// that is there already in a way that the block's version does not allow.
+// contracts returns the file of each block's contract. It fails if a contract differs from a
+// published one in a way that the block's version does not allow.
 func contracts(root string, list []registry.Block) (map[string][]byte, error) {
-	// All blocks that break a promise are named at once.
+	// The error names all blocks that break a promise.
 	files := map[string][]byte{}
 	var errs []error
 	for _, b := range list {
@@ -29,7 +29,7 @@ func contracts(root string, list []registry.Block) (map[string][]byte, error) {
 			return nil, err
 		}
 		for _, before := range published {
-			// A later major version is another contract.
+			// A later major version is another promise.
 			if schemas.VersionNumbers(before.Version)[0] <= b.Manifest().Major() {
 				errs = append(errs, allowed(before, now))
 			}
@@ -38,7 +38,7 @@ func contracts(root string, list []registry.Block) (map[string][]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		// The file of an earlier version stays: hosts may still be bound to it.
+		// The file of an earlier version stays, because hosts may still require that version.
 		file := fmt.Sprintf("%s/%s/%s.json", contractsFolder, now.ID, now.Version)
 		if files[file], err = indented(raw); err != nil {
 			return nil, err
@@ -69,8 +69,8 @@ func readContracts(folder string) ([]contract.Contract, error) {
 	return list, nil
 }
 
-// allowed returns an error where a block has changed more than its version says. Whoever has
-// changed a block that is not released yet publishes its contract again; the error says how.
+// allowed returns an error if a block has changed more than its version says. The contract of an
+// unreleased version may be replaced; the error says how.
 func allowed(before, now contract.Contract) error {
 	d := contract.Compare(before, now)
 	if d.Versioned {
@@ -80,7 +80,7 @@ func allowed(before, now contract.Contract) error {
 	for _, c := range d.Changes {
 		lines = append(lines, fmt.Sprintf("  %s %s: %s", c.Part, c.Path, c.Message))
 	}
-	return fmt.Errorf("%s has changed since %s and needs the version %s, or, if that has not been released, remove "+
-		"%s/%s/%s.json and generate again:\n%s",
-		d.Block, d.Before, d.Needs, contractsFolder, d.Block, d.Before, strings.Join(lines, "\n"))
+	return fmt.Errorf("%s has changed since %s and needs the version %s; if %[2]s has not been released, remove "+
+		"%[4]s/%[1]s/%[2]s.json instead and generate again:\n%[5]s",
+		d.Block, d.Before, d.Needs, contractsFolder, strings.Join(lines, "\n"))
 }

@@ -18,8 +18,8 @@ var (
 	codesFile []byte
 )
 
-// explanations is codes.yaml: what each code means, by code. A violation has whose it is as well:
-// the reader of an error wants to know whether to ask Segment or this program.
+// explanations is codes.yaml: the meaning of each code. Whose says who makes the rule behind a
+// violation, so that a reader knows whether to look at Segment's documentation or ours.
 type explanations struct {
 	Violations map[string]struct{ Whose, Meaning string }
 	Warnings   map[string]string
@@ -30,8 +30,8 @@ func readCodes() (known explanations, err error) {
 	return known, err
 }
 
-// errorsPage explains error codes, violation codes and warning codes. It fails when a manifest uses
-// a code that is not explained.
+// errorsPage explains error codes, violation codes and warning codes. It fails if a manifest uses a
+// code without an explanation.
 func errorsPage(entries []registry.Entry) ([]byte, error) {
 	known, err := readCodes()
 	if err != nil {

@@ -1,9 +1,12 @@
-// Command gen writes the documentation that is derived from the manifests, the keys of a manifest,
-// the error codes, and the schema and an example of workflow files: docs/blocks, docs/errors.md,
-// docs/manifest.md, docs/openapi.json, docs/workflow.schema.json, docs/workflow.svg, the block
-// table of the README, the Go types of package segment and, once for each version of a block, its
-// contract in schemas/contracts. Run it with go generate ./docs/gen; a test fails when what it
-// would write is not what is there.
+// Command gen writes what is generated from the manifests, their schema, the error codes, and the
+// schema and an example of workflow files:
+//
+//   - docs/blocks, docs/errors.md, docs/manifest.md and the table of blocks in the README
+//   - docs/openapi.json, docs/workflow.schema.json and docs/workflow.svg
+//   - the Go types of package segment
+//   - the contract of each version of a block, in schemas/contracts
+//
+// Run it with go generate ./docs/gen. A test fails if a file is not what it would write.
 package main
 
 import (
@@ -21,8 +24,8 @@ import (
 
 //go:generate go run .
 
-// openAPIVersion is what the committed description gives as its version; serve gives that of the
-// program.
+// openAPIVersion is the version in the committed description. The one that serve returns has the
+// version of the program.
 const openAPIVersion = "1.0.0"
 
 func main() {
@@ -32,8 +35,8 @@ func main() {
 	}
 }
 
-// run writes the files below the module's root. It removes none: the test finds a page whose block
-// is gone.
+// run writes the files below the module's root. It removes none: a test finds the pages of blocks
+// that no longer exist.
 func run(root string) error {
 	files, err := generate(root)
 	if err != nil {
@@ -51,8 +54,8 @@ func run(root string) error {
 	return nil
 }
 
-// generate returns the content of every generated file by its path below the module's root. Of the
-// README only the part between markers is generated; the rest is taken from the file as it is.
+// generate returns the content of every generated file, by its path below the module's root. In the
+// README, only the part between the markers is generated; the rest stays as it is.
 func generate(root string) (map[string][]byte, error) {
 	reg := registry.New()
 	if err := blocks.Register(reg); err != nil {
@@ -69,7 +72,7 @@ func generate(root string) (map[string][]byte, error) {
 		files["docs/blocks/"+e.Unique()+".md"] = page(e)
 	}
 	files["docs/workflow.schema.json"] = workflow.Schema()
-	// An error names the file that it keeps from being written: several come from one source.
+	// An error names the file that cannot be written, because several files come from one source.
 	for name, content := range map[string]func() ([]byte, error){
 		"segment/calls.go":  func() ([]byte, error) { return calls(entries) },
 		"docs/openapi.json": func() ([]byte, error) { return indented(rest.OpenAPI(reg, openAPIVersion)) },
@@ -102,7 +105,7 @@ func drawing(file string) ([]byte, error) {
 	return []byte(g.SVG()), nil
 }
 
-// indented makes one line of JSON fit to be compared line by line.
+// indented formats JSON so that its changes can be reviewed line by line.
 func indented(raw json.RawMessage) ([]byte, error) {
 	var b bytes.Buffer
 	if err := json.Indent(&b, raw, "", "  "); err != nil {

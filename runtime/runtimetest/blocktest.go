@@ -1,4 +1,4 @@
-// Package runtimetest is the acceptance kit that every block should pass, whatever its vendor.
+// Package runtimetest is the acceptance kit that the blocks of every vendor should pass.
 //
 //	func TestBlocks(t *testing.T) {
 //		runtimetest.Run(t, runtimetest.Driver{
@@ -10,16 +10,21 @@
 //		})
 //	}
 //
-// It invokes each registered block over real HTTP, against a receiver that it starts itself, and
-// checks what hosts rely on: the examples hold, each refusal gives the violations that the manifest
-// promises, each parameter refuses the wrong type and each rule names its place, outputs keep their
-// schema, an invocation id makes a repeat recognisable, cancelling works, a failing receiver
-// becomes an error with a code, no goroutine is left, and the credential shows up nowhere.
+// It invokes each registered block over real HTTP, against a receiver of its own, and checks what
+// hosts rely on:
 //
-// A block must fill in its receipt: Endpoint, Attempts, and MessageIDs that are derived from the
-// invocation id. Of its errors the kit expects runtime.Rejected for a receiver that answers 400 or
-// redirects, runtime.Unauthorized for 401, and runtime.Unavailable, retryable, for one that keeps
-// answering 500; each with the status.
+//   - The examples of the manifest succeed, with the outputs that it gives.
+//   - Each refused input of the manifest leads to the violations that it gives.
+//   - Each parameter refuses a value of the wrong type, and each rule names its place.
+//   - The same invocation id leads to the same message ids.
+//   - A preview sends nothing, and canceling ends an invocation.
+//   - A failing receiver leads to an error with a code.
+//   - No goroutine is left, and the credential is nowhere in what comes out.
+//
+// A block must fill in its receipt: Endpoint, Attempts, and MessageIDs that derive from the
+// invocation id. It must return these errors, each with the status: runtime.Rejected if the
+// receiver answers 400 or redirects, runtime.Unauthorized if it answers 401, and a retryable
+// runtime.Unavailable if it keeps answering 500.
 package runtimetest
 
 import (
@@ -48,17 +53,17 @@ import (
 )
 
 // Secret is the credential that a Driver's source must use. The kit looks for it in everything that
-// comes out.
+// a runtime returns.
 const Secret = "S3cr3tKeyOfTheAcceptanceKit00000"
 
-// Driver says what is tested.
+// Driver says which blocks to test, and how to reach a receiver.
 type Driver struct {
 	// Register registers the blocks.
 	Register func(*registry.Registry) error
-	// Source returns a source that sends to the base URL with the credential [Secret], and retries
-	// as little as it can.
+	// Source returns a source that sends to the base URL with the credential [Secret]. It should
+	// retry once, after a millisecond.
 	Source func(url string) any
-	// Accept answers a request as the vendor does when all is well. Nil means 200 and
+	// Accept answers a request as the vendor does if it accepts it. Nil means 200 and
 	// {"success":true}.
 	Accept http.HandlerFunc
 }
@@ -96,7 +101,7 @@ type kit struct {
 	manifest *schemas.Manifest
 }
 
-// bench is a receiver, a runtime that sends to it, and all that came out of that runtime.
+// bench is a receiver, a runtime that sends to it, and everything that the runtime returned.
 type bench struct {
 	*runtime.Runtime
 	t        *testing.T
@@ -143,7 +148,7 @@ func (b *bench) invoke(
 	return nil, err
 }
 
-// saw keeps what came out, in the forms in which it may end up in a log.
+// saw keeps what the runtime returned, in the forms in which a log may show it.
 func (b *bench) saw(things ...any) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -157,8 +162,8 @@ func (b *bench) saw(things ...any) {
 // good is the input of the first example.
 func (k *kit) good() rawjson.Object { return k.manifest.Examples[0].Input }
 
-// examples invokes each example twice, as JSON and as a Go map, since hosts give either. The
-// receiver has counted the requests, so the receipt cannot invent any.
+// examples invokes each example twice, as JSON and as a Go map, because hosts use either. It
+// compares the receipt with the requests that the receiver has counted.
 func (k *kit) examples(t *testing.T) {
 	b := k.start(t, k.Accept)
 	for _, x := range k.manifest.Examples {
@@ -205,7 +210,7 @@ func (b *bench) refused(t *testing.T, id string, input rawjson.Object) *runtime.
 	return refused
 }
 
-// wrongTypes gives each parameter a value that a form or an agent could send by mistake.
+// wrongTypes gives each parameter a value that a form or an agent may send by mistake.
 func (k *kit) wrongTypes(t *testing.T) {
 	b := k.start(t, k.Accept)
 	for _, f := range k.manifest.Input.Fields() {
@@ -221,8 +226,8 @@ func (k *kit) wrongTypes(t *testing.T) {
 	require.Equal(t, "unknown_parameter", refused.Violations[0].Code)
 }
 
-// rules breaks each rule of the schema's allOf that asks for parameters: it takes them away and
-// looks where the violation is.
+// rules breaks each rule of the schema's allOf that requires parameters: it removes them and checks
+// the path of the violation.
 func (k *kit) rules(t *testing.T) {
 	b := k.start(t, k.Accept)
 	for _, rule := range rawjson.OpenObject(k.manifest.Input.JSON()).Array("allOf") {
@@ -242,8 +247,8 @@ func (k *kit) rules(t *testing.T) {
 	}
 }
 
-// broken demands a refusal in the manifest for each rule that rules cannot break by itself: one
-// with a condition, or one for the objects in a list.
+// broken requires a refused input in the manifest for each rule that the kit cannot break by
+// itself: a rule with a condition, or one for the objects in a list.
 func (k *kit) broken(t *testing.T) {
 	schema := rawjson.OpenObject(k.manifest.Input.JSON())
 	for _, rule := range schema.Array("allOf") {
@@ -259,7 +264,7 @@ func (k *kit) broken(t *testing.T) {
 	}
 }
 
-// requireBroken demands that one of the refused inputs has a part that breaks the rule.
+// requireBroken checks that one of the refused inputs has a part that breaks the rule.
 func (k *kit) requireBroken(t *testing.T, rule json.RawMessage, parts func(rawjson.Object) []json.RawMessage) {
 	t.Helper()
 	alone, err := schemas.Compile("https://blocks.invalid/rule", rule)
@@ -270,8 +275,8 @@ func (k *kit) requireBroken(t *testing.T, rule json.RawMessage, parts func(rawjs
 	}), "the manifest must list a refused input that breaks the rule: %s", rawjson.OpenObject(rule).Text("title"))
 }
 
-// invocationID invokes twice with one id, as a host does that does not know whether the first try
-// arrived. Only the ids of the messages let the receiver see that it is the same.
+// invocationID invokes twice with one id, as a host does if it does not know whether the first try
+// arrived. The receiver recognizes the repeat only by the message ids.
 func (k *kit) invocationID(t *testing.T) {
 	b := k.start(t, k.Accept)
 	ids := func(options ...runtime.InvokeOption) []string {
@@ -287,7 +292,7 @@ func (k *kit) invocationID(t *testing.T) {
 	require.NotEqual(t, first, ids())
 }
 
-// preview checks that dry runs go through the client they are given, and nowhere else.
+// preview checks that a dry run sends its requests only through the client that it is given.
 func (k *kit) preview(t *testing.T) {
 	b := k.start(t, k.Accept)
 	requests, receipt, err := b.Preview(t.Context(), k.manifest.ID, runtime.JSON(k.good().JSON()))
@@ -300,13 +305,13 @@ func (k *kit) preview(t *testing.T) {
 	require.Zero(t, b.requests.Load())
 }
 
-// cancel lets the caller go while the receiver keeps it waiting. A block that ignored its context
-// would hang here.
+// cancel cancels the invocation while the receiver delays its answer. A block that ignores its
+// context hangs here.
 func (k *kit) cancel(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	b := k.start(t, func(_ http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body) // only then does the server notice that the client has gone
+		_, _ = io.Copy(io.Discard, r.Body) // the server notices a lost client only after the body
 		cancel()
 		<-r.Context().Done()
 	})
@@ -315,7 +320,7 @@ func (k *kit) cancel(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 }
 
-// failures has the receiver refuse, and repeat the credential while it does.
+// failures makes the receiver refuse, with an answer that repeats the credential.
 func (k *kit) failures(t *testing.T) {
 	for status, want := range map[int]runtime.Code{
 		http.StatusBadRequest:          runtime.Rejected,
@@ -342,7 +347,7 @@ func (k *kit) failures(t *testing.T) {
 	}
 }
 
-// concurrent invokes many times at once. With the race detector on it finds what executors share.
+// concurrent invokes many times at once. The race detector then finds what executors share.
 func (k *kit) concurrent(t *testing.T) {
 	b := k.start(t, k.Accept)
 	input := runtime.JSON(k.good().JSON())
