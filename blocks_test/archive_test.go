@@ -13,7 +13,7 @@ func parseArchive(text string) *archive { return &archive{*txtar.Parse([]byte(te
 
 func (a *archive) String() string { return string(txtar.Format(&a.Archive)) }
 
-// add appends a section, unless there is nothing in it.
+// add appends a section, unless it would be empty.
 func (a *archive) add(name, data string) {
 	if data != "" {
 		a.Files = append(a.Files, txtar.File{Name: name, Data: []byte(strings.TrimSuffix(data, "\n") + "\n")})

@@ -28,7 +28,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// testKey has the form of Segment's keys, and belongs to no source.
+// testKey has the form of Segment's keys, but belongs to no source.
 const testKey = "kQ3vT9xW2mZ7bN5cR8dL1fH6jP4sY0aE"
 
 // setup is what a test may change before its bench starts.
@@ -50,7 +50,7 @@ type bench struct {
 	tap []tapped
 }
 
-// tapped is a request as it came over the wire, before the emulator takes the write key out.
+// tapped is a request as it came over the wire, before the emulator removes the write key.
 type tapped struct {
 	at     time.Time
 	method string
@@ -95,15 +95,15 @@ func start(t testing.TB, change ...func(*setup)) *bench {
 	return b
 }
 
-// segmentBlocks is shared, since compiling the schemas takes longer than most tests do.
+// segmentBlocks is shared, because compiling the schemas takes longer than most tests.
 var segmentBlocks = sync.OnceValue(func() *registry.Registry {
 	reg := registry.New()
 	blocks.MustRegister(reg)
 	return reg
 })
 
-// open makes a runtime with the Segment blocks and closes it when the test ends, before whatever
-// was started earlier.
+// open makes a runtime with the Segment blocks. When the test ends, it closes the runtime, before
+// anything that was started earlier.
 func open(t testing.TB, options ...runtime.Option) *runtime.Runtime {
 	t.Helper()
 	rt, err := runtime.New(segmentBlocks(), options...)
@@ -116,7 +116,7 @@ func open(t testing.TB, options ...runtime.Option) *runtime.Runtime {
 	return rt
 }
 
-// receiver serves what a test makes of Segment itself, and returns a source for it.
+// receiver starts a server that stands for Segment, and returns a source for it.
 func receiver(t testing.TB, serve http.HandlerFunc) tracking.Source {
 	t.Helper()
 	server := httptest.NewServer(serve)
@@ -138,7 +138,7 @@ func (b *bench) invoke(block, input string, options ...runtime.InvokeOption) (*r
 	return b.rt.Invoke(b.t.Context(), block, runtime.JSON(input), options...)
 }
 
-// accepted invokes with an input that must go through.
+// accepted invokes with an input that must be accepted.
 func (b *bench) accepted(block, input string, options ...runtime.InvokeOption) *runtime.Result {
 	b.t.Helper()
 	res, err := b.invoke(block, input, options...)
@@ -146,14 +146,14 @@ func (b *bench) accepted(block, input string, options ...runtime.InvokeOption) *
 	return res
 }
 
-// failed invokes with an input that must not go through.
+// failed invokes with an input that must fail.
 func (b *bench) failed(block, input string, options ...runtime.InvokeOption) *runtime.Error {
 	b.t.Helper()
 	_, err := b.invoke(block, input, options...)
 	return asError(b.t, err)
 }
 
-// refused is failed for an input that must not even be sent.
+// refused is failed for an input of which nothing may be sent.
 func (b *bench) refused(block, input string) *runtime.Error {
 	b.t.Helper()
 	before := len(b.requests())
@@ -210,7 +210,7 @@ func (r tapped) field(t testing.TB, name string) string {
 	return body.Text(name)
 }
 
-// violation is what tests compare: the place and the code.
+// violation is what tests compare: the path and the code.
 type violation struct{ path, code string }
 
 func violations(e *runtime.Error) []violation {
@@ -221,7 +221,7 @@ func violations(e *runtime.Error) []violation {
 	return list
 }
 
-// jsonOf encodes what a test builds in Go.
+// jsonOf encodes a Go value.
 func jsonOf(t testing.TB, v any) string {
 	t.Helper()
 	raw, err := json.Marshal(v)
@@ -229,7 +229,7 @@ func jsonOf(t testing.TB, v any) string {
 	return string(raw)
 }
 
-// trackBatch is the input of segment_batch for n track messages of a user each.
+// trackBatch is an input of segment_batch with n track messages, each of another user.
 func trackBatch(n int) string {
 	var items []string
 	for i := range n {

@@ -13,9 +13,9 @@ import (
 	"github.com/aacflow/segment-blocks/segment/emulator"
 )
 
-// The basic list by which Segment's libraries test what they send. A block has no queue, so of that
-// list the flush at a count, after a time and on closing have no case here: a batch is sent when it
-// is invoked, and Close waits for it.
+// These tests follow the basic list by which Segment's libraries test what they send. A block has
+// no queue, so there are no cases for a flush at a count, after a time, or on closing: a batch is
+// sent when it is invoked, and Close waits for it.
 
 var wireTime = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$`)
 
@@ -80,8 +80,7 @@ func TestConformanceMessages(t *testing.T) {
 	}
 }
 
-// Libraries always send integrations; where nobody gave any, the blocks do not make any up: absent
-// means all.
+// Libraries always send integrations. The blocks send only those they are given: absent means all.
 func TestConformanceIntegrations(t *testing.T) {
 	b := start(t)
 	b.accepted("segment_track", `{"event":"e","userId":"u","integrations":{"All":false,"Mixpanel":true}}`)
@@ -103,8 +102,8 @@ func TestConformanceGivenIDAndTimeStay(t *testing.T) {
 	require.Equal(t, want, events[1].OriginalTimestamp)
 }
 
-// The difference between timestamp and sentAt is what Segment corrects a sender's clock by, so an
-// event of now is stored as of now.
+// Segment corrects a sender's clock by the difference between timestamp and sentAt, so an event of
+// now is stored with the time of now.
 func TestConformanceClock(t *testing.T) {
 	b := start(t)
 	begun := time.Now()
@@ -114,7 +113,7 @@ func TestConformanceClock(t *testing.T) {
 	require.WithinDuration(t, begun, ev.SentAt, 5*time.Second)
 }
 
-// Close waits for what is under way.
+// Close waits for invocations in progress.
 func TestConformanceCloseWaits(t *testing.T) {
 	b := start(t)
 	b.script(emulator.Fault{Delay: 50 * time.Millisecond})

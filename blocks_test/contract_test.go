@@ -11,8 +11,8 @@ import (
 	"github.com/aacflow/segment-blocks/schemas"
 )
 
-// page is AACFlow's page for Segment, as data: the parameters and outputs of each tool, in its
-// order, with its types. All parameters are "Required: No" there.
+// page is AACFlow's page for Segment, as data: the parameters and outputs of each tool, in the
+// page's order, with its types. The page marks all parameters "Required: No".
 const page = `
 segment_track
 	in  writeKey:string event:string userId:string anonymousId:string properties:json context:json timestamp:string
@@ -64,7 +64,7 @@ func table(s *schemas.Schema) string {
 	return strings.Join(columns, " ")
 }
 
-// The page has six tools. Segment has a call more, and so there is a seventh block.
+// The page has six tools. Segment has one more call, so there is a seventh block.
 func TestPromiseSevenBlocks(t *testing.T) {
 	var ids []string
 	for _, b := range segmentBlocks().List() {
@@ -87,7 +87,7 @@ func TestPromiseNoParameterIsRequired(t *testing.T) {
 	}
 }
 
-// Hosts act on these names in a tool's output.
+// Hosts give these names in a tool's output a meaning of their own.
 func TestPromiseOutputsUseNoReservedName(t *testing.T) {
 	reserved := []string{
 		"error", "selectedOption", "selectedRoute", "selectedPath", "stream", "execution", "childTraceSpans",
@@ -102,8 +102,8 @@ func TestPromiseOutputsUseNoReservedName(t *testing.T) {
 	}
 }
 
-// Only a person fills in the write key; it is the only secret, and no parameter names a place to
-// send to.
+// Only a person fills in the write key, which is the only secret. No parameter chooses where to
+// send.
 func TestPromiseNoParameterChoosesTheEndpoint(t *testing.T) {
 	for _, b := range segmentBlocks().List() {
 		for _, f := range b.Manifest().Input.Fields() {

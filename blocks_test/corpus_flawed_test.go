@@ -9,7 +9,7 @@ import (
 	"github.com/aacflow/segment-blocks/segment/emulator"
 )
 
-// codesOf are the codes that a flaw of the corpus may be refused with, one of which must come up.
+// codesOf returns the codes for each flaw of the corpus. One of them must be in the refusal.
 func codesOf() map[string][]string {
 	return map[string][]string{
 		"no string id":             {"no_user_anon_id", "id_not_string"},
@@ -20,7 +20,7 @@ func codesOf() map[string][]string {
 	}
 }
 
-// beside are codes that may come up with any of the flaws, and why.
+// beside returns the codes that may accompany any of the flaws, and why.
 func beside() map[string]string {
 	return map[string]string{
 		"invalid_timestamp":  "templates of the corpus have objects where the time goes",
@@ -29,15 +29,14 @@ func beside() map[string]string {
 	}
 }
 
-// TestCorpusFlawed invokes with each flawed event and demands that it is refused for the flaws that
-// its line names, and for no other reason than those of beside.
+// TestCorpusFlawed invokes with each flawed event. It must be refused for the flaws that its line
+// names, and for no other reasons than those of beside.
 func TestCorpusFlawed(t *testing.T) {
 	t.Parallel()
 	all := corpus(t, "flawed-events.jsonl")
 	require.Len(t, all, 701)
 	b := start(t, keeping(emulator.Mode(emulator.Strict)))
-	// line to reason; every flaw of the corpus is one that Segment drops a message for, so there is
-	// none
+	// By line, with the reason. It is empty, because Segment drops a message for each of the flaws.
 	accepted := map[int]string{}
 	count := map[string]int{}
 	for _, r := range all {

@@ -26,8 +26,8 @@ type recorded struct {
 	why    []string
 }
 
-// corpus reads a file of recorded calls. The folder is that of SEGMENT_BLOCKS_CORPUS or, without
-// it, one beside the repository. The tests skip where there is none, unless
+// corpus reads a file of recorded calls, from the folder in SEGMENT_BLOCKS_CORPUS or, without it,
+// from one beside the repository. Without such a folder the tests skip, unless
 // SEGMENT_BLOCKS_REQUIRE_CORPUS is 1.
 func corpus(t *testing.T, name string) []recorded {
 	t.Helper()
@@ -65,8 +65,8 @@ func batchInput(events ...recorded) string {
 	return `{"batch":[` + strings.Join(items, ",") + `]}`
 }
 
-// changes are the ways in which what Segment gets differs from what was given, and how often each
-// comes up in the corpus.
+// changes are the ways in which Segment gets something else than was given, and how often each
+// occurs in the corpus.
 func changes() map[string]struct {
 	why   string
 	times int
@@ -86,8 +86,8 @@ func changes() map[string]struct {
 	}
 }
 
-// refusedWell are the events of the well-formed file that are refused all the same, by line: where,
-// with which code, and why.
+// refusedWell are the events of the well-formed file that are still refused, by line: where, with
+// which code, and why.
 func refusedWell() map[int][3]string {
 	const time, key = "/batch/0/timestamp", "/batch/0/writeKey"
 	const notISO = "Segment wants ISO 8601; it does not say what it makes of anything else, and a wrong time cannot " +
@@ -108,8 +108,8 @@ func TestCorpus(t *testing.T) {
 	t.Parallel()
 	all := corpus(t, "events.jsonl")
 	require.Len(t, all, 633)
-	// Some ids come up more than once; comparing each event needs all of them stored. In one line
-	// of requests, they are stored in order.
+	// Some ids occur more than once, and all events must be stored to be compared. Requests one
+	// after the other store them in order.
 	b := start(t, inFlight(1), keeping(emulator.DedupWindow(0)))
 	var sent []recorded
 	refused := 0
@@ -190,8 +190,8 @@ func compare(t *testing.T, given recorded, stored rawjson.Object, times map[stri
 	}
 }
 
-// Sent to a receiver that remembers ids, as Segment does, the events that share one are stored
-// once, and the receipt had warned.
+// A receiver that remembers ids, as Segment does, stores events that share an id once. The receipt
+// warns of them.
 func TestCorpusRepeatedIDs(t *testing.T) {
 	t.Parallel()
 	all := corpus(t, "events.jsonl")

@@ -14,22 +14,22 @@ import (
 
 const consentEvent = "Segment Consent Preference Updated"
 
-// discard is a message that Segment answers 200 to and drops, and the code under which its Delivery
-// Overview shows it later.
+// discard is a message that Segment drops after it has answered 200, and the code under which its
+// Delivery Overview lists it.
 type discard struct {
 	name, code string
-	// at is where in the message it is wrong.
+	// at is the path of the fault in the message.
 	at string
 	// message is as it would go over the wire.
 	message string
-	// ours is what the blocks say, where it is not the same code at the same place; see why.
+	// ours is what the blocks say, if it is not the same code at the same path; why has the reason.
 	ours, oursAt string
 	why          string
-	// alone is where a single block sees it, if elsewhere: its schema names the outermost thing
-	// that is missing, while in a batch only the API client knows what the context of the batch
-	// brings in.
+	// alone is the path that a single block reports, if it is another: its schema names the
+	// outermost member that is missing. In a batch, only the API client knows what the batch's
+	// context adds.
 	alone string
-	// batchOnly is for what the schema of a single block has no way to say.
+	// batchOnly is for messages that no input of a single block can lead to.
 	batchOnly bool
 }
 
@@ -182,9 +182,8 @@ func discards() []discard {
 	}
 }
 
-// TestDiscards posts each message to the emulator as it is, to see that it is answered 200 and
-// dropped, and then gives it to the blocks, which must refuse it with that code at that place
-// before anything is sent.
+// TestDiscards posts each message to the emulator, which must answer 200 and drop it. Then it gives
+// the message to the blocks, which must refuse it with that code at that path and send nothing.
 func TestDiscards(t *testing.T) {
 	t.Parallel()
 	b := start(t)
@@ -245,7 +244,7 @@ func TestDiscardsEmptyBatch(t *testing.T) {
 	}
 }
 
-// serverOnly are the codes of the same table that no sender can foresee.
+// serverOnly are the codes of Segment's table that no sender can foresee.
 func serverOnly() map[string]string {
 	return map[string]string{
 		"unknown_source": "whether a write key belongs to a source is known to Segment alone; a key of another form " +
@@ -260,8 +259,7 @@ func serverOnly() map[string]string {
 	}
 }
 
-// TestDiscardsNamesEveryCode holds the table of codes against the cases, so that none is passed
-// over.
+// TestDiscardsNamesEveryCode compares the table of codes with the cases, so that none is missed.
 func TestDiscardsNamesEveryCode(t *testing.T) {
 	covered := map[string]bool{"empty_batch": true}
 	for _, d := range discards() {
@@ -278,8 +276,8 @@ func TestDiscardsNamesEveryCode(t *testing.T) {
 	}
 }
 
-// A source can be wrong in ways only Segment knows. All that a block can do is to say "accepted"
-// and not "delivered".
+// A source can be wrong in ways that only Segment knows. A block can only say "accepted", and not
+// "delivered".
 func TestDiscardsUnknownSourceIsAnswered200(t *testing.T) {
 	b := start(t, keeping(emulator.KnownWriteKeys("another-key-altogether")))
 	res := b.accepted("segment_track", `{"event":"e","userId":"u"}`)

@@ -12,9 +12,9 @@ import (
 	"github.com/aacflow/segment-blocks/segment/emulator"
 )
 
-// The edges of the promises. The blocks once failed each of these tests.
+// These tests are for edge cases of the promises. The blocks once failed each of them.
 
-// A source may have no write key of its own, for inputs that give theirs.
+// A source may lack a write key, for inputs that bring their own.
 func TestSourceMayHaveNoWriteKey(t *testing.T) {
 	b := start(t)
 	source := b.source
@@ -31,7 +31,7 @@ func TestSourceMayHaveNoWriteKey(t *testing.T) {
 	require.Len(t, b.stored(), 1)
 }
 
-// The context of a batch is merged into each message before the consent event is looked at.
+// The context of a batch is merged into each message before the consent event is checked.
 func TestConsentMayStandInTheBatchsContext(t *testing.T) {
 	b := start(t)
 	_, err := b.invoke("segment_batch",
@@ -40,7 +40,7 @@ func TestConsentMayStandInTheBatchsContext(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// What the batch's context brings in is checked as the message's own is.
+// The batch's context is checked like a message's own.
 func TestConsentInTheBatchsContextIsChecked(t *testing.T) {
 	b := start(t)
 	_, err := b.invoke("segment_batch",
@@ -50,7 +50,7 @@ func TestConsentInTheBatchsContextIsChecked(t *testing.T) {
 	require.Equal(t, "consent_version_should_be_number", asError(t, err).Violations[0].Code)
 }
 
-// Text in a typed Go value that holds a backslash and "ufffd", those very characters, is valid.
+// A text in a typed Go value that has a backslash followed by "ufffd" is valid.
 func TestBackslashUFFFDIsText(t *testing.T) {
 	b := start(t)
 	_, err := b.rt.Invoke(t.Context(), "segment_track", runtime.Map{
@@ -59,7 +59,7 @@ func TestBackslashUFFFDIsText(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// Limits bound inputs. What has been accepted does not fail because its output is a little longer.
+// Limits bound inputs. An accepted call does not fail because its output is a little longer.
 func TestLimitsDoNotBoundOutputs(t *testing.T) {
 	const input = `{"event":"Order Completed","userId":"u"}`
 	b := start(t, func(s *setup) {
@@ -72,7 +72,7 @@ func TestLimitsDoNotBoundOutputs(t *testing.T) {
 	require.NoError(t, err, "it was accepted")
 }
 
-// Warnings that are too many to list are counted.
+// Warnings beyond those listed are counted.
 func TestWarningsBeyondTheBoundAreCounted(t *testing.T) {
 	t.Parallel()
 	b := start(t)
@@ -88,8 +88,8 @@ func TestWarningsBeyondTheBoundAreCounted(t *testing.T) {
 	require.Contains(t, warnings[len(warnings)-1].Message, "more", "the last one must count the rest")
 }
 
-// A name in an input, and the id of a block that does not exist, may hold a line break, which would
-// make two lines of an error, or an escape sequence, which would steer a terminal.
+// A name in an input, or the id of a block that does not exist, may hold a line break, which would
+// split an error into two lines, or an escape sequence, which would steer a terminal.
 func TestErrorsHoldNoControlCharacters(t *testing.T) {
 	b := start(t)
 	for _, c := range []struct{ block, input string }{
@@ -107,14 +107,14 @@ func TestErrorsHoldNoControlCharacters(t *testing.T) {
 	}
 }
 
-// A name may be as long as the input. The error that names it is not.
+// A name may be as long as the input, but the error that names it is short.
 func TestErrorsAreShort(t *testing.T) {
 	b := start(t)
 	e := b.refused("segment_track", `{"event":"e","userId":"u","`+strings.Repeat("k", 100_000)+`":1}`)
 	require.Less(t, len(e.Error()), 2000)
 }
 
-// Limits that a host has raised hold for all of an input, the context of a batch too.
+// Limits that a host has raised apply to the whole input, including the context of a batch.
 func TestRaisedLimitsHoldForTheContextOfABatch(t *testing.T) {
 	b := start(t, func(s *setup) { s.runtime = []runtime.Option{runtime.Limits(rawjson.Limits{MaxDepth: 200})} })
 	deep := strings.Repeat(`{"a":`, 150) + "1" + strings.Repeat("}", 150)
@@ -123,8 +123,7 @@ func TestRaisedLimitsHoldForTheContextOfABatch(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// A preview lists several requests in the order of the batch, whichever goroutine records its own
-// first.
+// A preview lists its requests in the order of the batch, whichever goroutine records first.
 func TestPreviewListsRequestsInOrder(t *testing.T) {
 	b := start(t)
 	input := runtime.JSON(manyUsers(110, 41, strings.Repeat("x", 14_000)))
@@ -143,7 +142,7 @@ func TestPreviewListsRequestsInOrder(t *testing.T) {
 	}
 }
 
-// A proxy that wants a login answers 200 with a page of HTML, which has accepted nothing.
+// A proxy that wants a login answers 200 with a page of HTML. That is not an acceptance.
 func TestHTMLIsNoAcceptance(t *testing.T) {
 	b := start(t)
 	b.script(emulator.Fault{Status: 200, Body: "<html><title>Sign in</title></html>", Times: -1})
@@ -152,8 +151,8 @@ func TestHTMLIsNoAcceptance(t *testing.T) {
 	require.ErrorContains(t, err, "an HTML page: Sign in")
 }
 
-// A 503 may come from a proxy that has passed the request on: what was stored must not be called
-// rejected.
+// A 503 may come from a proxy that has passed the request on. Messages that may be stored must not
+// be called rejected.
 func TestStoredBehindA503IsUnconfirmed(t *testing.T) {
 	b := start(t, func(s *setup) { s.source.Retry.MaxRetries = -1 })
 	b.script(emulator.Fault{Status: 503, Store: true})
@@ -166,8 +165,8 @@ func TestStoredBehindA503IsUnconfirmed(t *testing.T) {
 	}
 }
 
-// A transport of the host's that panics in one of several requests at a time ends the invocation,
-// not the program.
+// If the host's transport panics in one of several requests at once, that ends the invocation, not
+// the program.
 func TestPanicInARequestEndsTheInvocation(t *testing.T) {
 	b := start(t)
 	rt, err := runtime.New(segmentBlocks(), runtime.Source("test", b.source), runtime.Transport(panicking{}))

@@ -31,8 +31,8 @@ func (s *sink) RoundTrip(r *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// FuzzInvoke gives each block any bytes at all. It must not panic, must know why it refuses, and
-// may send nothing but JSON that keeps Segment's limits.
+// FuzzInvoke gives each block arbitrary bytes. The block must not panic, must give a reason if it
+// refuses, and may send only JSON that keeps Segment's limits.
 func FuzzInvoke(f *testing.F) {
 	for _, b := range segmentBlocks().List() {
 		m := b.Manifest()

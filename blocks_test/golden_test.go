@@ -22,12 +22,12 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files of testdata/wire from what is sent now")
 
-// TestGolden sends what each file of testdata/wire holds under "input", and compares what came over
-// the wire, what came back and what went wrong with the rest of the file.
+// TestGolden invokes with the "input" of each file in testdata/wire. It compares the requests, the
+// output, the warnings and the error with the rest of the file.
 //
-// A file begins with what the case is about. Lines of the form "name: value" in there say how to
-// invoke: block; id, the invocation id; answer, a status and a body that the receiver gives instead
-// of its own. Run with -update to rewrite everything but the comment and the input.
+// A file begins with a comment. Lines in it of the form "name: value" say how to invoke: block is
+// the block, id the invocation id, and answer a status and body with which the receiver answers.
+// Run with -update to rewrite everything but the comment and the input.
 func TestGolden(t *testing.T) {
 	files, err := filepath.Glob("testdata/wire/*.txtar")
 	require.NoError(t, err)
@@ -45,7 +45,7 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// TestGoldenCoversEveryBlock keeps a new block from going without.
+// TestGoldenCoversEveryBlock fails for a new block without golden files.
 func TestGoldenCoversEveryBlock(t *testing.T) {
 	files, err := filepath.Glob("testdata/wire/*.txtar")
 	require.NoError(t, err)
@@ -81,7 +81,7 @@ func readGolden(t *testing.T, file string) *golden {
 	return g
 }
 
-// run invokes as the file says, and returns the file as it should be.
+// run invokes as the file says, and returns the file with what really happened.
 func (g *golden) run(t *testing.T) *archive {
 	b := start(t, retrying(fast(1)))
 	if answer := g.header["answer"]; answer != "" {
@@ -106,7 +106,7 @@ func (g *golden) run(t *testing.T) *archive {
 		wire := wireOf(t, b, e.Receipt, g.header["id"] == "")
 		if len(wire) > 0 {
 			require.NoError(t, previewErr, "a preview knows nothing of the receiver")
-			got.add("wire", wire[0]) // the retries differ in X-Retry-Count alone
+			got.add("wire", wire[0]) // the retries differ only in X-Retry-Count
 		} else {
 			requireSameRefusal(t, e, previewErr)
 		}
@@ -152,7 +152,7 @@ func previewOf(b *bench, requests []runtime.Request, receipt *runtime.Receipt, r
 	return list
 }
 
-// showRequest writes a request as the golden files hold it: the headers that carry meaning, and the
+// showRequest writes a request in the form of the golden files: the headers that matter, and the
 // body byte for byte.
 func showRequest(method, path string, header http.Header, body []byte, receipt *runtime.Receipt, random bool) string {
 	var s strings.Builder
@@ -171,10 +171,9 @@ var (
 	randomID      = regexp.MustCompile(`"sb1-[0-9a-f]{32}"`)
 )
 
-// stable is the one place that takes out of a request what differs from run to run: the credential,
-// which requireBasic has checked; the time of sending; the time of the invocation, which stands in
-// for a timestamp; the version of this module; and the message ids of an invocation without an id,
-// which are random.
+// stable replaces what differs from run to run in a request: the credential, which requireBasic has
+// checked; the time of sending; the time of the invocation, which is the default timestamp; the
+// version of this module; and the message ids of an invocation without an id, which are random.
 func stable(s string, receipt *runtime.Receipt, random bool) string {
 	s = authorization.ReplaceAllString(s, "${1}WRITE-KEY")
 	s = sentAt.ReplaceAllString(s, `${1}SENT-AT"`)

@@ -14,9 +14,8 @@ import (
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
-// fill makes an input whose only request has a body, or whose only message has a size, of exactly n
-// bytes. make returns the input for a filler of some length, measure what that comes to on the
-// wire.
+// fill makes an input whose measure on the wire is exactly n bytes. make returns the input with a
+// filler, and measure the bytes in a request's body that count.
 func fill(t *testing.T, b *bench, n int, block string, make func(filler string) string,
 	measure func(body string) int,
 ) string {
@@ -69,14 +68,14 @@ func TestLimitsMessageBytes(t *testing.T) {
 			require.Contains(t, e.Error(), "message is 32,001 bytes, 32,000 are allowed")
 			require.Len(t, b.stored(), 1)
 
-			// Characters of several bytes count as what they are on the wire.
+			// A character of several bytes counts with all of them.
 			e = b.refused(c.block, strings.Replace(exact, "xx", "é\u00e9", 1))
 			require.Contains(t, e.Error(), "message is 32,002 bytes")
 		})
 	}
 }
 
-// What the batch's context adds to a message counts, as it is sent with each.
+// What the batch's context adds to a message counts, because it is sent with each message.
 func TestLimitsContextCounts(t *testing.T) {
 	b := start(t)
 	context := `,"context":{"page":{"title":"` + strings.Repeat("x", 1000) + `"}}}`
@@ -115,7 +114,7 @@ func TestLimitsBodyBytes(t *testing.T) {
 
 func TestLimitsMessagesARequest(t *testing.T) {
 	t.Parallel()
-	// As short as messages can be, or the bytes would be too many before the messages are.
+	// The messages are as short as possible. Otherwise, the limit of bytes comes first.
 	short := func(prefix string, n int) string {
 		var items []string
 		for i := range n {
@@ -167,7 +166,7 @@ func TestLimitsBadItemMeansNothingIsSent(t *testing.T) {
 	require.Contains(t, e.Error(), "nothing was sent: /batch/4321/event must be given")
 }
 
-// Sizes are the API client's to check, which lists a hundred problems and counts the rest.
+// The API client checks sizes. It lists a hundred problems and counts the rest.
 func TestLimitsManyBadItemsAreCounted(t *testing.T) {
 	t.Parallel()
 	large := `{"type":"track","event":"e","userId":"u","properties":{"x":"` + strings.Repeat("x", 32_000) + `"}}`
@@ -177,7 +176,7 @@ func TestLimitsManyBadItemsAreCounted(t *testing.T) {
 	require.Equal(t, 30, e.UnlistedViolations)
 }
 
-// The limits of an input as a whole guard the host's memory.
+// The limits of a whole input protect the host's memory.
 func TestLimitsInput(t *testing.T) {
 	b := start(t)
 	e := b.refused("segment_track",

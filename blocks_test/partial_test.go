@@ -15,10 +15,9 @@ import (
 
 func smallLimits() rawjson.Limits { return rawjson.Limits{MaxBytes: 4096} }
 
-// manyUsers is a batch of n messages of several users, each numbered within its user. Every tenth
-// joins two ids of its user, so that some lines of order run over more than one id.
-//
-// The filler makes messages large, so that few of them take many requests.
+// manyUsers is a batch of n messages of several users, numbered for each user. Every tenth message
+// has two ids of its user, so that the order of some users spans several ids. The filler makes
+// messages large, so that few of them take many requests.
 func manyUsers(n, users int, filler string) string {
 	var items []string
 	count := map[int]int{}
@@ -60,7 +59,7 @@ func TestBatchKeepsEachUsersOrder(t *testing.T) {
 	require.Len(t, next, 97)
 }
 
-// A batch that fails half-way says what became of each message, and it is the truth.
+// A batch that fails half-way says what happened to each message, and that is true.
 func TestBatchHalfWay(t *testing.T) {
 	const n = 110
 	for _, c := range []struct {
@@ -99,8 +98,8 @@ func TestBatchHalfWay(t *testing.T) {
 				require.Contains(t, e.Error(), itoa(counts["unconfirmed"])+more+" may have been")
 			}
 
-			// The same invocation again completes it, elsewhere even, as a rate limit would be
-			// remembered here.
+			// The same invocation completes it. It is another runtime's, because this one remembers
+			// a rate limit.
 			b.segment.ClearFaults()
 			again := open(t, runtime.Source("test", b.source))
 			res, err := again.Invoke(t.Context(), "segment_batch", runtime.JSON(input), id)
@@ -112,8 +111,8 @@ func TestBatchHalfWay(t *testing.T) {
 	}
 }
 
-// requireTruth compares what the error says of each message with what the emulator has stored, and
-// counts the words.
+// requireTruth compares the status of each message in the error with what the emulator has stored,
+// and counts each status.
 func requireTruth(t *testing.T, b *bench, e *runtime.Error) map[string]int {
 	t.Helper()
 	stored := map[string]bool{}
@@ -148,7 +147,7 @@ func requireTruth(t *testing.T, b *bench, e *runtime.Error) map[string]int {
 	return counts
 }
 
-// A batch of one request that gets no answer has items too, and no message that was accepted.
+// A batch of one request without an answer has items too, and none is accepted.
 func TestBatchUnconfirmed(t *testing.T) {
 	b := start(t, retrying(fast(1)))
 	b.script(emulator.Fault{Reset: true, Store: true, Times: -1})

@@ -30,8 +30,8 @@ func TestPromiseUnknownParameterIsRefusedWithTheNearestName(t *testing.T) {
 	}
 }
 
-// TestPromiseUnresolvedReferences goes through every parameter: a whole value is refused wherever
-// it is.
+// TestPromiseUnresolvedReferences gives each parameter a value that is only a reference. Each must
+// refuse it.
 func TestPromiseUnresolvedReferences(t *testing.T) {
 	b := start(t)
 	references := []string{"{{VAR}}", " {{ some.var }} ", "<start.input>", "<agent.response.items[0].id>"}
@@ -69,7 +69,7 @@ func TestPromiseDeeperReferencesAreWarnedOf(t *testing.T) {
 	require.Equal(t, "/context/ip", res.Receipt.Warnings[1].Path)
 }
 
-// Every json parameter takes text as well, and every parameter takes "" and null for absent.
+// Every json parameter also accepts text, and every parameter takes "" and null for absent.
 func TestPromiseHostConventions(t *testing.T) {
 	b := start(t)
 	for _, block := range segmentBlocks().List() {
@@ -96,7 +96,7 @@ func TestPromiseHostConventions(t *testing.T) {
 	}
 }
 
-// bodiesOf is what would be sent, or the codes of why not.
+// bodiesOf returns what would be sent or, after a refusal, the violations.
 func bodiesOf(t *testing.T, b *bench, block string, input json.RawMessage) []string {
 	t.Helper()
 	requests, receipt, err := b.rt.Preview(t.Context(), block, runtime.JSON(input), runtime.InvocationID("same"))
@@ -146,7 +146,7 @@ func TestPromiseGoValuesThatAreNoJSONAreRefused(t *testing.T) {
 	b := start(t)
 	for name, c := range map[string]struct {
 		value any
-		path  string // where, or the beginning of it
+		path  string // a prefix of the path
 		code  string
 	}{
 		"NaN":                {map[string]any{"a": []any{1, math.NaN()}}, "/properties/a/1", "invalid_json"},
@@ -182,7 +182,7 @@ func TestPromiseGoValuesThatAreNoJSONAreRefused(t *testing.T) {
 	require.Empty(t, b.requests())
 }
 
-// A Map and the JSON of it lead to the same bytes, and the map is left as it was.
+// A Map and its JSON lead to the same bytes, and the map does not change.
 func TestPromiseMapsAreReadOnly(t *testing.T) {
 	b := start(t)
 	properties := map[string]any{
@@ -201,8 +201,7 @@ func TestPromiseMapsAreReadOnly(t *testing.T) {
 		`"when":"2026-01-31T00:00:00Z","yes":true}`, string(sent))
 }
 
-// Whoever finds a time to be none, the schema or the API client behind it, says so with the same
-// code.
+// The schema and the API client find different faults in a time, and report both with one code.
 func TestPromiseOneCodeForATimeThatIsNone(t *testing.T) {
 	b := start(t)
 	for _, text := range []string{

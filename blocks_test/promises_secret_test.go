@@ -18,11 +18,10 @@ import (
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
-// anotherKey is given in inputs, to see that such a key is kept as well as the source's own.
+// anotherKey is given in inputs: such a key must stay as secret as the source's own.
 const anotherKey = "pL0mN9bV8cX7zA6sD5fG4hJ3kL2qW1eR"
 
-// witness collects everything that comes out of a runtime, in every form in which it may end up in
-// a log.
+// witness collects everything that a runtime returns, in each form in which a log may show it.
 type witness struct {
 	text strings.Builder
 	slog *slog.Logger
@@ -62,7 +61,7 @@ func (w *witness) requireNoKey(t *testing.T) {
 	}
 }
 
-// TestPromiseWriteKeyComesOutNowhere has a receiver say the key back, in all the ways that one may.
+// TestPromiseWriteKeyComesOutNowhere uses a receiver that repeats the key in all possible ways.
 func TestPromiseWriteKeyComesOutNowhere(t *testing.T) {
 	echoes := map[string]func(w http.ResponseWriter, r *http.Request, key string){
 		"text": func(w http.ResponseWriter, _ *http.Request, key string) {
@@ -136,7 +135,7 @@ func TestPromiseWriteKeyComesOutNowhere(t *testing.T) {
 	}
 }
 
-// What is refused before sending names the write key's place, never the key.
+// A refusal before sending names the path of the write key, never the key.
 func TestPromiseWriteKeyIsNotShownWhenRefused(t *testing.T) {
 	b := start(t)
 	seen := newWitness()
@@ -168,14 +167,14 @@ func TestPromiseWriteKeyIsNotShownWhenRefused(t *testing.T) {
 			seen.saw(t, e, e.Receipt)
 		}
 	}
-	// A Go value need not be valid UTF-8 either, say with a byte of Latin-1 pasted behind the key.
+	// A Go value need not be valid UTF-8: a byte of Latin-1 may have been pasted after the key.
 	_, err := b.rt.Invoke(t.Context(), "segment_track",
 		runtime.Map{"event": "e", "userId": "u", "writeKey": anotherKey + "\xa0"})
 	seen.saw(t, asError(t, err))
 	seen.requireNoKey(t)
 }
 
-// Receipts name the key by a fingerprint, the same for the same key.
+// Receipts identify the key by a fingerprint, which is the same for the same key.
 func TestPromiseReceiptsCarryAFingerprint(t *testing.T) {
 	b := start(t)
 	first := b.accepted("segment_track", `{"event":"e","userId":"u"}`).Receipt
@@ -189,8 +188,8 @@ func TestPromiseReceiptsCarryAFingerprint(t *testing.T) {
 	require.Equal(t, anotherKey, user, "the input's key takes the place of the source's")
 }
 
-// A redirect is not followed: it would carry messages, and the key, to a place that the host never
-// named.
+// A redirect is not followed: it would carry messages, and the key, to an endpoint that the host
+// has not configured.
 func TestPromiseRedirectsAreNotFollowed(t *testing.T) {
 	other := start(t)
 	for _, status := range []int{301, 302, 303, 307, 308} {
@@ -208,8 +207,8 @@ func TestPromiseRedirectsAreNotFollowed(t *testing.T) {
 	require.Empty(t, other.requests())
 }
 
-// A write key in a message would choose its source; it is refused whatever it holds, unless that
-// counts as absent.
+// A write key in a message would choose its source. It is refused, whatever its value, unless the
+// value counts as absent.
 func TestPromiseNoMessageChoosesItsSource(t *testing.T) {
 	b := start(t)
 	for _, value := range []string{`"` + testKey + `"`, `"x"`, `7`, `{}`, `[]`, `false`} {

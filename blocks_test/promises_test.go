@@ -17,8 +17,8 @@ import (
 	"github.com/aacflow/segment-blocks/segment/emulator"
 )
 
-// The same invocation has the same message ids, for good and everywhere; another source, type,
-// place or invocation has others.
+// The same invocation has the same message ids, always and everywhere. Another source, type,
+// position or invocation has others.
 func TestPromiseMessageIDsAreDerived(t *testing.T) {
 	b := start(t)
 	const track, id = `{"event":"e","userId":"u"}`, "run-7/node-3/0"
@@ -139,7 +139,7 @@ func TestPromiseCanceledDuring(t *testing.T) {
 				for len(b.requests()) == 0 {
 					time.Sleep(time.Millisecond)
 				}
-				time.Sleep(100 * time.Millisecond) // an answer, where there is one, has arrived by then
+				time.Sleep(100 * time.Millisecond) // an answer, if there is one, has arrived by then
 				cancel()
 			}()
 			begun := time.Now()
@@ -151,7 +151,7 @@ func TestPromiseCanceledDuring(t *testing.T) {
 			require.Equal(t, 1, e.Receipt.Attempts)
 			want := runtime.ItemUnconfirmed
 			if fault.Status == 429 {
-				want = runtime.ItemRejected // a plain no, where a 503 may come from a proxy that had passed it on
+				want = runtime.ItemRejected // a clear no; a 503 may come from a proxy that had passed it on
 			}
 			for _, item := range e.Items {
 				require.Equal(t, want, item.Status)
@@ -170,7 +170,7 @@ func TestPromiseCanceledDuring(t *testing.T) {
 	})
 }
 
-// Two invocations at once, and two hundred, share a client and nothing else.
+// Invocations at the same time share only the client.
 func TestPromiseManyAtOnce(t *testing.T) {
 	b := start(t)
 	meet := make(chan struct{}, 2)

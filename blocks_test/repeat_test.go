@@ -12,7 +12,7 @@ import (
 	"github.com/aacflow/segment-blocks/segment/emulator"
 )
 
-// Each attempt says when it is made, and that it is the same message.
+// Each attempt has its own sentAt and the same messageId.
 func TestRepeatSentAtIsFreshMessageIDIsNot(t *testing.T) {
 	for block, input := range map[string]string{
 		"segment_track": `{"event":"e","userId":"u"}`,
@@ -47,7 +47,7 @@ func TestRepeatSentAtIsFreshMessageIDIsNot(t *testing.T) {
 	}
 }
 
-// Whatever goes wrong between storing and hearing of it, the retry is recognised.
+// Whatever goes wrong after the receiver has stored a message, the retry is recognized.
 func TestRepeatAfterStoringIsStoredOnce(t *testing.T) {
 	for name, c := range map[string]struct {
 		fault      emulator.Fault
@@ -77,7 +77,7 @@ func TestRepeatAfterStoringIsStoredOnce(t *testing.T) {
 	}
 }
 
-// A host that gave up, or died, invokes the same step again: another process, the same id.
+// A host that gave up or died invokes the same step again, from another process with the same id.
 func TestRepeatOfInvocationIsStoredOnce(t *testing.T) {
 	b := start(t, retrying(fast(-1)))
 	b.script(emulator.Fault{Reset: true, Store: true})
@@ -94,7 +94,7 @@ func TestRepeatOfInvocationIsStoredOnce(t *testing.T) {
 	require.Equal(t, uint64(1), b.segment.Stats().Duplicates)
 }
 
-// A host that invokes again later gives the time of the first try, and the message is the same.
+// A host that invokes again later passes the time of the first try, so the message is the same.
 func TestRepeatAtTheTimeOfTheFirstTry(t *testing.T) {
 	b := start(t)
 	first := time.Date(2026, 1, 31, 9, 30, 0, 0, time.UTC)

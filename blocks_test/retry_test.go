@@ -18,16 +18,16 @@ import (
 
 func itoa(n int) string { return strconv.Itoa(n) }
 
-// retryCase is one line of the list by which Segment's libraries test their retries; the names
-// carry its ids. T05b, a 511 to a client that authenticates with OAuth, has no case: the blocks
-// know write keys only.
+// retryCase is one line of the list by which Segment's libraries test their retries. Its name has
+// the id of the line. There is no case for T05b, a 511 to a client that authenticates with OAuth:
+// the blocks only have write keys.
 type retryCase struct {
 	name   string
 	faults []emulator.Fault
 	policy retry.Policy
 	// counts are the X-Retry-Count headers of the requests, "" for none.
 	counts []string
-	// code is that of the error, "" where the message is accepted in the end.
+	// code is the error's, "" if the message is accepted in the end.
 	code       runtime.Code
 	status     int
 	text       string
@@ -70,8 +70,8 @@ func retryCases() []retryCase {
 			policy: fast(1),
 			counts: []string{"", "1"}, atLeast: time.Second,
 		},
-		// That such a header is honoured with any status is seen in T20'; here the time has passed,
-		// to have no wait.
+		// T20' shows that such a header is obeyed with any status. Here the time has passed, so
+		// that the test does not wait.
 		{
 			name: "T07 408 that says when", faults: []emulator.Fault{{Status: 408, RetryAfter: past}}, policy: fast(1),
 			counts: []string{"", "1"},
@@ -203,7 +203,7 @@ func retryCounts(requests []tapped) []string {
 	return counts
 }
 
-// requireSameMessages demands that attempts differ in nothing but sentAt.
+// requireSameMessages checks that attempts differ only in sentAt.
 func requireSameMessages(t *testing.T, attempts []tapped) {
 	t.Helper()
 	for _, r := range attempts[1:] {
@@ -232,7 +232,7 @@ func requireBasic(t *testing.T, requests []tapped) {
 	}
 }
 
-// T15 with nobody there at all.
+// This is T15 without a receiver.
 func TestRetryT15Refused(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -276,7 +276,7 @@ func TestRetryT04PrimeRateLimitStopsAll(t *testing.T) {
 	require.Len(t, b.stored(), tracking.MaxBatchMessages+2)
 }
 
-// A deadline that comes before the rate limit clears is not waited for.
+// A deadline before the end of a rate limit ends the invocation at once.
 func TestRetryDeadlineBeforeRateLimit(t *testing.T) {
 	b := start(t)
 	b.script(emulator.Fault{Status: 429, RetryAfter: "60"})
@@ -288,7 +288,7 @@ func TestRetryDeadlineBeforeRateLimit(t *testing.T) {
 	require.Less(t, time.Since(begun), 5*time.Second)
 	require.Len(t, b.requests(), 1)
 
-	// The next invocation knows of the limit and does not ask again.
+	// The next invocation knows of the limit, and sends nothing.
 	e = b.failed("segment_track", `{"event":"e","userId":"u"}`, runtime.Deadline(time.Now().Add(time.Second)))
 	require.Equal(t, runtime.RateLimited, e.Code)
 	require.Greater(t, e.RetryAfter, 50*time.Second)

@@ -21,12 +21,12 @@ import (
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
-// shape is a kind of input that can be made as large as wanted.
+// shape is a kind of input that can have any size.
 type shape struct {
 	name  string
 	block string
 	make  func(size int) []byte
-	// refused tells that the input breaks a rule at every size.
+	// refused is true if the input breaks a rule at every size.
 	refused bool
 }
 
@@ -132,7 +132,7 @@ func shapes() []shape {
 	}
 }
 
-// nested returns an object of many members, the last of which is such an object again.
+// nested returns an object with many members, the last of which is such an object too.
 func nested(members, levels int) string {
 	if levels == 0 {
 		return "0"
@@ -144,7 +144,7 @@ func nested(members, levels int) string {
 	return "{" + b.String() + `"in":` + nested(members, levels-1) + "}"
 }
 
-// receiverless returns a runtime whose source is never reached, since validating sends nothing.
+// receiverless returns a runtime for validating, which sends nothing to its source.
 func receiverless(t testing.TB) *runtime.Runtime {
 	reg := registry.New()
 	blocks.MustRegister(reg)
@@ -171,7 +171,7 @@ func BenchmarkShapes(b *testing.B) {
 	}
 }
 
-// What an input costs must grow as its size does, and no answer may grow with it.
+// The cost of an input must grow linearly with its size, and the size of an answer not at all.
 func TestLargeInputsCostWhatTheirSizeSays(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it measures time and memory of large inputs")
@@ -190,7 +190,7 @@ func TestLargeInputsCostWhatTheirSizeSays(t *testing.T) {
 				requireBounded(t, s.refused, err)
 				return took, after.TotalAlloc - before.TotalAlloc
 			}
-			spent(s.make(small)) // what is done once
+			spent(s.make(small)) // pays for what is done once
 			quick, little := spent(s.make(small))
 			slow, much := spent(s.make(factor * small))
 			require.Less(t, much, 2*factor*little+16<<20, "memory that is allocated")
@@ -214,8 +214,8 @@ func requireBounded(t require.TestingT, refused bool, err error) {
 	require.Less(t, len(answer), 64<<10)
 }
 
-// The largest input: as many messages as have room in it, one large value, and a map. The other
-// shapes cost what their size says.
+// The largest inputs are as many messages as have room, one large value, and a map. The test above
+// shows that the other shapes cost no more.
 func TestInputsAsLargeAsTheLimit(t *testing.T) {
 	if testing.Short() {
 		t.Skip("32 MiB in each of several shapes")
@@ -244,7 +244,7 @@ func TestInputsAsLargeAsTheLimit(t *testing.T) {
 	require.Equal(t, runtime.TooLarge, runtime.ErrorOf(err).Code)
 }
 
-// Whatever stands anywhere in an input may stand there very often.
+// Any value may occur anywhere in an input, and very often.
 func TestInputsThatGrow(t *testing.T) {
 	most := 14
 	if testing.Short() {

@@ -1,6 +1,6 @@
 // Package customblock shows how a second vendor joins the Segment blocks: two blocks, one of them a
-// batch, with a credential and retries of their own. The vendor is Tally, made up in the manner of
-// Amplitude. This file and the manifests beside it are all of it.
+// batch, with a credential and retries of their own. The vendor, Tally, is invented; its API is
+// similar to Amplitude's. This file and the manifests beside it are all that it takes.
 //
 //	reg := registry.New()
 //	blocks.MustRegister(reg)      // the Segment blocks
@@ -29,15 +29,14 @@ import (
 //go:embed *.yaml
 var manifests embed.FS
 
-// Source is a project at Tally. A runtime hands it to the blocks that demand this type, and to no
-// others.
+// Source is a project at Tally. A runtime passes it only to the blocks that need this type.
 type Source struct {
-	URL    string // https, and no more than the path that every call has
+	URL    string // https, without the path of a call
 	APIKey string
 	Retry  retry.Policy // the zero value is the default of package retry
 }
 
-// Validate is asked by runtime.New.
+// Validate checks the source. runtime.New calls it.
 func (s Source) Validate() error {
 	if len(s.APIKey) < 8 {
 		return errors.New("the source must have an APIKey of at least 8 characters")
@@ -46,10 +45,10 @@ func (s Source) Validate() error {
 	return err
 }
 
-// Secrets has the runtime keep the key out of errors, receipts and previews.
+// Secrets tells the runtime what to keep out of errors, receipts and previews.
 func (s Source) Secrets() []string { return []string{s.APIKey} }
 
-// MustRegister adds the blocks to a registry. It panics where [Register] returns an error.
+// MustRegister adds the blocks to a registry. It panics if [Register] returns an error.
 func MustRegister(reg *registry.Registry) {
 	if err := Register(reg); err != nil {
 		panic(err)
@@ -68,7 +67,7 @@ func Register(reg *registry.Registry) error {
 	})
 }
 
-// send sends events in one request. Tally knows a repeat of an event by its insert_id.
+// send sends events in one request. Tally recognizes a repeated event by its insert_id.
 func send(ctx context.Context, call *runtime.Call, source Source, events []rawjson.Object) (any, error) {
 	for i, event := range events {
 		id := call.MessageID(source.URL, i)

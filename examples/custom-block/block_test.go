@@ -42,14 +42,14 @@ func TestFaultySources(t *testing.T) {
 	}
 }
 
-// event is what Tally gets of one event.
+// event is an event as Tally receives it.
 type event struct {
 	User     string    `json:"user_id"`
 	InsertID string    `json:"insert_id"`
 	Time     time.Time `json:"time"`
 }
 
-// tally is a receiver that answers each request by the next of the statuses, and the last for ever.
+// tally is a receiver that answers each request with the next status, and repeats the last one.
 func tally(t *testing.T, statuses ...int) (url string, requests *[][]event) {
 	requests = &[][]event{}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -14,8 +14,8 @@ import (
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
-// One registry and one runtime hold blocks of two vendors. Each finds its own source by the type of
-// it.
+// One registry and one runtime hold the blocks of two vendors. Each block gets the source of its
+// type.
 func Example() {
 	ctx := context.Background()
 	segment, err := emulator.Start()

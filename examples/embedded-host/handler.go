@@ -23,11 +23,11 @@ type Node struct {
 	Source string
 }
 
-// Execution is where in a run of a workflow the engine stands.
+// Execution is a place in a run of a workflow.
 type Execution struct {
 	WorkflowID string
-	// RunID stays the same when a run is resumed or a node in it is run again. That is what lets a
-	// repeat be recognised.
+	// RunID stays the same when a run is resumed or one of its nodes is run again, so that a repeat
+	// can be recognized.
 	RunID string
 	// Iterations are those of the loops and parallels around the node, from the outside in.
 	Iterations []Iteration
@@ -56,15 +56,15 @@ type Handler struct {
 	runtime  *runtime.Runtime
 }
 
-// CanHandle reports whether the node is of a block that the registry holds.
+// CanHandle reports whether the registry has the block of the node.
 func (h Handler) CanHandle(node Node) bool {
 	_, ok := h.registry.Lookup(node.Type)
 	return ok
 }
 
-// Execute runs a node with inputs in which the engine has resolved all references. Its output is
-// what later nodes refer to, its receipt what the engine's log should keep. The error is always a
-// *[NodeError]. ctx is the run's: canceling the run cancels the node.
+// Execute runs a node with inputs in which the engine has resolved all references. Later nodes
+// refer to the output; the engine's log should keep the receipt. The error is always a
+// *[NodeError]. ctx is the context of the run: canceling the run cancels the node.
 func (h Handler) Execute(
 	ctx context.Context,
 	run Execution,
@@ -82,14 +82,14 @@ func (h Handler) Execute(
 	}
 	var output map[string]any
 	decoder := json.NewDecoder(bytes.NewReader(res.Output))
-	decoder.UseNumber() // a number that goes on to the next node keeps its digits
+	decoder.UseNumber() // a number keeps its digits on the way to the next node
 	if err := decoder.Decode(&output); err != nil {
 		return nil, res.Receipt, &NodeError{node, runtime.ErrorOf(fmt.Errorf("decode output: %w", err))}
 	}
 	return output, res.Receipt, nil
 }
 
-// NodeError is what the run of a node failed with.
+// NodeError is the error of a node.
 type NodeError struct {
 	Node    Node
 	Details *runtime.Error
@@ -98,11 +98,11 @@ type NodeError struct {
 // Error is the one line that the run's log shows, the node's name first.
 func (e *NodeError) Error() string { return e.Node.Name + ": " + e.Details.Error() }
 
-// Unwrap returns the details, so that errors.As and errors.Is reach them and the cause below.
+// Unwrap returns the details, so that errors.As and errors.Is find them and their cause.
 func (e *NodeError) Unwrap() error { return e.Details }
 
-// Output is what the node hands to its error edge: the line as error, as AACFlow has it, and beside
-// it what a workflow can decide on.
+// Output is what the node passes to its error edge: the line as error, as in AACFlow, and the
+// details, which a workflow can use in conditions.
 func (e *NodeError) Output() (map[string]any, error) {
 	raw, err := json.Marshal(e.Details)
 	if err != nil {
