@@ -37,7 +37,7 @@ func FuzzScanner(f *testing.F) {
 	})
 }
 
-// membersByDecoder opens an object by another reader than ours.
+// membersByDecoder opens an object with another reader than ours.
 func membersByDecoder(t *testing.T, data []byte) rawjson.Object {
 	d := jsontext.NewDecoder(bytes.NewBuffer(data))
 	_, err := d.ReadToken()

@@ -207,7 +207,7 @@ func TestOpenIgnoresOtherKinds(t *testing.T) {
 	require.NotNil(t, rawjson.OpenArray([]byte(`[]`)))
 }
 
-// What parses must agree with encoding/json, and writing it again must lose nothing.
+// Parsing must agree with encoding/json, and writing the result again must lose nothing.
 func FuzzParseObject(f *testing.F) {
 	for _, seed := range []string{
 		`{}`, `{"a":1.10}`, `{"a":{"b":[1,"x",null]}}`, `{"a":1,"a":2}`,
@@ -230,7 +230,7 @@ func FuzzParseObject(f *testing.F) {
 }
 
 // A document may be a part of a buffer whose other bytes belong to somebody else. The race detector
-// sees a read of those.
+// notices if they are read.
 func TestNothingBehindTheDocumentIsRead(t *testing.T) {
 	for _, doc := range []string{
 		`{"a":1}`, `{"abcd":"x"}`, `[true,"ab",-1.5e3]`,
@@ -250,7 +250,7 @@ func TestNothingBehindTheDocumentIsRead(t *testing.T) {
 	}
 }
 
-// A value that repeats inside itself is small in memory and endless as JSON.
+// A value that occurs many times in itself is small in memory and huge as JSON.
 func TestEncodingIsBoundedBySize(t *testing.T) {
 	list := []any{"x"}
 	for range 60 {
@@ -265,7 +265,7 @@ func TestEncodingIsBoundedBySize(t *testing.T) {
 	require.Empty(t, where.Pointer, "it is the document that is too large")
 }
 
-// A member that is open takes many times the memory of what is written.
+// An opened member takes many times the memory of its text.
 func TestMembersAreBounded(t *testing.T) {
 	of := func(n int) []byte {
 		var b bytes.Buffer

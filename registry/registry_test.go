@@ -86,7 +86,7 @@ func TestFind(t *testing.T) {
 	require.EqualError(t, err, "is not a known block")
 }
 
-// Two majors of a block live side by side; what names none means the newest.
+// Several major versions of a block may be registered. A reference without one means the newest.
 func TestMajors(t *testing.T) {
 	r := full(t)
 	of := func(version string) documented {

@@ -30,7 +30,7 @@ func TestUnresolved(t *testing.T) {
 	}
 }
 
-// The grammar of references, said once more in another language.
+// The grammar of references, written in another way.
 func TestUnresolvedIsItsGrammar(t *testing.T) {
 	reference := regexp.MustCompile(`\{\{\s*[A-Za-z_][\w.-]*\s*\}\}|` +
 		`<[A-Za-z_][\w-]*(?:\.[A-Za-z_][\w-]*|\[\d+\])*\.[A-Za-z_][\w-]*(?:\[\d+\])*>`)
@@ -51,7 +51,7 @@ func TestUnresolvedIsItsGrammar(t *testing.T) {
 	})
 }
 
-// A host without conventions gives no name a meaning of its own.
+// A host without conventions reserves no name.
 func TestLoadForAnotherHost(t *testing.T) {
 	files := fstest.MapFS{
 		"greet.yaml": {Data: []byte(strings.NewReplacer("    name:", "    timeout:", "[name]", "[timeout]",

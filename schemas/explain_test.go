@@ -120,7 +120,7 @@ func TestCompileRefusesToFetch(t *testing.T) {
 	require.ErrorContains(t, err, "a schema must be self-contained")
 }
 
-// A schema may refuse in a way that no sentence has been written for. It is a refusal all the same.
+// A schema may refuse by a keyword that has no sentence of ours. The value must be refused anyway.
 func TestWhatIsRefusedIsAlwaysExplained(t *testing.T) {
 	for schema, instance := range map[string]string{
 		`{"unevaluatedProperties":false}`:                 `{"d":[]}`,

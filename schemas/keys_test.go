@@ -11,7 +11,7 @@ import (
 	"github.com/aacflow/segment-blocks/schemas"
 )
 
-// The examples of the keys are a manifest, and a key that has no default cannot be left out of it.
+// Together, the examples of the keys are a manifest. Only a key with a default may be omitted.
 func TestKeysAreWhatTheLoaderKnows(t *testing.T) {
 	whole := func(without ...string) error {
 		if slices.Contains(without, "deprecated") { // they need it

@@ -79,7 +79,7 @@ func TestLimits(t *testing.T) {
 	require.Equal(t, 9, manifests[0].MaxRequestBytes)
 }
 
-// What a type says already need not be said again.
+// What follows from a type need not be given.
 func TestFieldDefaults(t *testing.T) {
 	manifests, err := load(strings.Replace(good, "  allOf:", `    age: {type: [integer, "null"], description: D.}
     happy: {type: boolean, description: D.}
@@ -198,8 +198,8 @@ skills:
 	}
 }
 
-// A user tells the blocks apart, and can see a white icon on each color. Each says what it
-// refuses.
+// Users must be able to tell the blocks apart, and to see a white icon on each color. Each block
+// lists refused inputs.
 func TestSegmentManifests(t *testing.T) {
 	manifests, err := schemas.Load(segment.Manifests())
 	require.NoError(t, err)
@@ -214,7 +214,7 @@ func TestSegmentManifests(t *testing.T) {
 	require.Len(t, colors, len(manifests))
 }
 
-// contrastWithWhite is that of WCAG.
+// contrastWithWhite is the contrast ratio of WCAG.
 func contrastWithWhite(t *testing.T, color string) float64 {
 	t.Helper()
 	n, err := strconv.ParseUint(strings.TrimPrefix(color, "#"), 16, 24)

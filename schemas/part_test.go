@@ -12,7 +12,7 @@ import (
 	"github.com/aacflow/segment-blocks/schemas/segment"
 )
 
-// What is left undecoded must make no difference: jsonschema has to judge the rest as it judges the
+// What is not decoded must make no difference: jsonschema must judge the rest as it judges the
 // whole value.
 func TestWhatIsDecodedIsJudgedAsTheWhole(t *testing.T) {
 	manifests, err := Load(segment.Manifests())

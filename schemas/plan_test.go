@@ -35,7 +35,7 @@ func decoded(t require.TestingT, instance []byte) any {
 	return v
 }
 
-// soundness fails when the plan accepts what jsonschema does not. It returns whether the plan
+// soundness fails if the plan accepts what jsonschema refuses. It returns whether the plan
 // accepted.
 func soundness(t require.TestingT, s *schemas.Schema, valid func(require.TestingT, []byte) bool, instance []byte) bool {
 	accepted := s.AcceptsJSON(instance, rawjson.Limits{})
@@ -70,7 +70,7 @@ func manifests(t require.TestingT) []*schemas.Manifest {
 	return list
 }
 
-// The plan is of no use where it leaves the usual to jsonschema.
+// A plan is useless if it leaves usual inputs to jsonschema.
 func TestPlanAcceptsTheUsual(t *testing.T) {
 	usual := map[string][]string{
 		"segment_track": {
@@ -162,7 +162,7 @@ func FuzzPlanOnManifests(f *testing.F) {
 	})
 }
 
-// The same for schemas and instances that are made up, small and alike, so that they often fit.
+// The same for generated schemas and instances, small and similar, so that they often fit.
 func planProperty(t *rapid.T) {
 	schema := drawSchema(t, 3)
 	compiled, err := schemas.Compile("schema.json", []byte(schema))

@@ -84,7 +84,7 @@ func ExampleBatch() {
 	// {"success":true,"count":2} order-o-1001
 }
 
-// Every field comes to stand under its name. The examples of the manifests hold most of them.
+// Each field must have the parameter's name. The examples of the manifests have most of them.
 func TestInputs(t *testing.T) {
 	reg := registry.New()
 	blocks.MustRegister(reg)

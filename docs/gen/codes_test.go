@@ -12,10 +12,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Packages tracking and importer refuse messages, and warn, under codes of their own. Those have to
-// be explained as well.
+// Packages tracking and importer refuse messages and warn with codes of their own. These must be
+// explained too.
 func TestTrackingCodesAreExplained(t *testing.T) {
-	code := regexp.MustCompile(`^"[a-z]+(_[a-z]+)+"$`) // no other string of these files looks so
+	code := regexp.MustCompile(`^"[a-z]+(_[a-z]+)+"$`) // no other string in these files has this form
 	known, err := readCodes()
 	require.NoError(t, err)
 	explained := func(code string) bool {

@@ -13,7 +13,7 @@ import (
 	"github.com/aacflow/segment-blocks/schemas/contract"
 )
 
-// A contract that was published stays there, and so does its block.
+// A published contract must not disappear, nor its block.
 func TestPublishedBlocksAreStillThere(t *testing.T) {
 	reg := registry.New()
 	blocks.MustRegister(reg)

@@ -30,7 +30,7 @@ func main() {
 	}
 }
 
-// run loops over two orders, and runs the second node again as an engine that retries would.
+// run loops over two orders, and runs the second node again, like an engine that retries.
 func run(ctx context.Context, out io.Writer) (err error) {
 	segment, err := emulator.Start() //nolint:contextcheck // it lives until it is closed
 	if err != nil {

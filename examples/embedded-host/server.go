@@ -26,8 +26,8 @@ func newAPI(rt *runtime.Runtime, reg *registry.Registry) (http.Handler, error) {
 	return mux, nil
 }
 
-// serveAlone lets the blocks have a listener of their own, beyond this machine: with a token, and
-// drained when ctx ends.
+// serveAlone serves the blocks on a listener of their own, which other machines can reach with a
+// token. It drains when ctx ends.
 func serveAlone(ctx context.Context, rt *runtime.Runtime, reg *registry.Registry, address, token string) error {
 	g, err := guard.New(guard.Config{Tokens: []string{token}, Hosts: []string{"blocks.example.com"}})
 	if err != nil {

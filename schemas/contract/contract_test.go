@@ -19,8 +19,7 @@ func one(version, schema string) contract.Contract {
 	return contract.New("a_block", version, json.RawMessage(schema), json.RawMessage(schema), nil)
 }
 
-// Every kind of change, from left to right and back: what narrows breaks inputs, what widens
-// outputs.
+// Every kind of change, from left to right and back: narrowing breaks inputs, widening outputs.
 func TestCompare(t *testing.T) {
 	const narrows, widens, breaks, adds = "narrower", "wider", "breaking", "compatible"
 	for _, c := range []struct{ before, after, there, back, path, says string }{
@@ -155,7 +154,7 @@ func TestCompareMajors(t *testing.T) {
 		verdicts(both, []contract.Contract{of("1.1.0", "c"), v2}))
 }
 
-// What another party's service answers may be any JSON.
+// The answer of another party's service may be any JSON.
 func FuzzCompare(f *testing.F) {
 	f.Add(`{"properties":{"a":{"":1,"type":{},"x-codes":1}}}`, `{"properties":{"a":{"x-code":{},"type":[{}],"":2}}}`)
 	f.Add(`[1]`, `{"required":[{}],"minimum":"x","allOf":{},"items":5}`)
@@ -166,14 +165,14 @@ func FuzzCompare(f *testing.F) {
 	})
 }
 
-// Where a change is said to break nobody, the validator must agree: each input that was valid still
-// is, and each output that is valid was so before.
+// If no change is breaking, the validator must agree: each input that was valid still is, and each
+// output that is valid was valid before.
 func TestCompatibleIsCompatible(t *testing.T) {
 	kept := 0
 	rapid.Check(t, func(t *rapid.T) {
 		before := drawSchema(t, 2)
 		after := drawSchema(t, 2)
-		if rapid.Bool().Draw(t, "related") { // two of the same family are likelier to be compatible
+		if rapid.Bool().Draw(t, "related") { // related schemas are more often compatible
 			after = rawjson.Merge(before, drawSchema(t, 0))
 		}
 		changes := contract.Compare(one("1.0.0", string(before)), one("1.0.0", string(after))).Changes
