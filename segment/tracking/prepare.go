@@ -125,7 +125,7 @@ func (c *Client) prepare(ctx context.Context, source Source, call Call, borrow b
 	}
 	b.endpoint = endpoint
 	p := c.preparer(source, call)
-	p.borrow = borrow && !call.Alone // one message is copied once anyway
+	p.borrow = borrow
 	if total == 0 {
 		p.refuse("", "empty_batch", "must hold at least one message", nil)
 	}

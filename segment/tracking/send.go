@@ -241,7 +241,9 @@ func (s *sending) body(messages []int, size int) []byte {
 	buf := append(make([]byte, 0, size), sentAtOpen...)
 	buf = append(isotime.Append(buf, time.Now()), sentAtClose...)
 	if s.alone {
-		return append(buf, s.Messages[0].JSON()[len(`{`):]...)
+		m := s.Messages[0]
+		m.item, m.gap = m.item[len(`{`):], max(m.gap-int32(len(`{`)), 0)
+		return m.appendTo(buf)
 	}
 	buf = append(buf, batchOpen...)
 	for n, i := range messages {

@@ -2,6 +2,7 @@ package tracking
 
 import (
 	"cmp"
+	"hash/maphash"
 	"slices"
 
 	"github.com/aacflow/segment-blocks/internal/isotime"
@@ -107,14 +108,16 @@ func usersOf(messages []Prepared) []int {
 		}
 		return i
 	}
-	owner := make(map[string]int, len(messages))
+	// Two ids with the same hash would only put two users into one partition.
+	owner, seed := make(map[uint64]int, len(messages)), maphash.MakeSeed()
 	var ids [][]byte
 	for i, m := range messages {
 		ids = appendUserIDs(ids[:0], m.fields)
 		for _, id := range ids {
-			other, seen := owner[string(id)]
+			hash := maphash.Bytes(seed, id)
+			other, seen := owner[hash]
 			if !seen {
-				owner[string(id)] = i
+				owner[hash] = i
 				continue
 			}
 			a, b := root(other), root(i)
