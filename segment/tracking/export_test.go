@@ -24,8 +24,7 @@ func (c *Client) Preview(source Source, call Call) ([]Request, Report, error) {
 	var out []Request
 	for _, p := range s.requests() {
 		for _, r := range p {
-			path, size := s.target(r)
-			out = append(out, Request{URL: b.endpoint + path, Body: s.body(r.messages, size), Messages: r.messages})
+			out = append(out, Request{URL: b.endpoint + s.path(), Body: s.body(r), Messages: r.messages})
 		}
 	}
 	slices.SortFunc(out, func(a, b Request) int { return cmp.Compare(a.Messages[0], b.Messages[0]) })

@@ -41,10 +41,10 @@ func TestSplit(t *testing.T) {
 			last := -1
 			for _, c := range lane {
 				chunks++
-				require.NotEmpty(rt, c)
-				require.LessOrEqual(rt, len(c), MaxBatchMessages)
-				body := batchBytes + len(c) - 1
-				for _, i := range c {
+				require.NotEmpty(rt, c.messages)
+				require.LessOrEqual(rt, len(c.messages), MaxBatchMessages)
+				body := batchBytes + len(c.messages) - 1
+				for _, i := range c.messages {
 					require.Greater(rt, i, last, "order within a lane")
 					last = i
 					require.NotContains(rt, laneOf, i, "twice")
@@ -52,6 +52,7 @@ func TestSplit(t *testing.T) {
 					body += sizes[i]
 				}
 				require.LessOrEqual(rt, body, MaxBodyBytes)
+				require.Equal(rt, body, c.size)
 			}
 		}
 		require.Len(rt, laneOf, len(sizes))
@@ -90,22 +91,22 @@ func TestSplitFillsBodiesToTheByte(t *testing.T) {
 }
 
 func TestBodySizeIsWhatSplitCounts(t *testing.T) {
-	s := &sending{Batch: &Batch{Messages: []Prepared{
+	s := &sending{client: &Client{}, Batch: &Batch{Messages: []Prepared{
 		{item: json.RawMessage(`{"type":"a"}`)},
 		{item: json.RawMessage(`{}`)},
 	}}}
-	path, size := s.target(&request{messages: []int{0, 1}})
-	body := s.body([]int{0, 1}, size)
-	require.Equal(t, BatchPath, path)
-	require.Len(t, body, size)
-	require.Equal(t, batchBytes+len(`{"type":"a"}`)+len(`{}`)+1, size)
+	r := s.requests()[0][0]
+	body := s.body(r)
+	require.Equal(t, BatchPath, s.path())
+	require.Len(t, body, r.size)
+	require.Equal(t, batchBytes+len(`{"type":"a"}`)+len(`{}`)+1, r.size)
 	require.Regexp(t, `^{"sentAt":"[-0-9]{10}T[0-9:.]{12}Z","batch":\[{"type":"a"},{}\]}$`, string(body))
 
 	s.alone = true
-	path, size = s.target(&request{messages: []int{0}})
-	body = s.body([]int{0}, size)
-	require.Equal(t, "/v1/a", path)
-	require.Len(t, body, size)
+	r = s.requests()[0][0]
+	body = s.body(r)
+	require.Equal(t, "/v1/a", s.path())
+	require.Len(t, body, r.size)
 	require.Regexp(t, `^{"sentAt":"[-0-9]{10}T[0-9:.]{12}Z","type":"a"}$`, string(body))
 }
 

@@ -71,25 +71,14 @@ type sending struct {
 	panic   any                             // of a partition's goroutine
 }
 
-// request is one HTTP request of a batch.
-type request struct {
-	number   int
-	messages []int // indexes, ascending
-	attempts int   // guarded by sending.mu
-}
-
-// requests divides the messages into requests, and those into partitions. Requests are numbered in
-// the order of their first messages.
+// requests divides the messages into partitions of requests. Requests are numbered in the order of
+// their first messages.
 func (s *sending) requests() [][]*request {
-	var all []*request
-	var partitions [][]*request
-	for _, p := range split(s.Messages, cmp.Or(s.Source.InFlight, defaultInFlight)) {
-		start := len(all)
-		for _, messages := range p {
-			all = append(all, &request{messages: messages})
-		}
-		partitions = append(partitions, slices.Clone(all[start:]))
+	if s.alone {
+		return [][]*request{{{messages: []int{0}, size: aloneBytes + s.Messages[0].size()}}}
 	}
+	partitions := split(s.Messages, cmp.Or(s.Source.InFlight, defaultInFlight))
+	all := slices.Concat(partitions...)
 	slices.SortFunc(all, func(a, b *request) int { return cmp.Compare(a.messages[0], b.messages[0]) })
 	for n, r := range all {
 		r.number = n
@@ -101,10 +90,6 @@ func (s *sending) requests() [][]*request {
 }
 
 func (s *sending) run(ctx context.Context) {
-	if len(s.Messages) == 1 {
-		s.send(ctx, &request{messages: []int{0}})
-		return
-	}
 	partitions := s.requests()
 	if len(partitions) > 1 {
 		s.waiting = map[*request]context.CancelFunc{}
@@ -138,47 +123,42 @@ func (s *sending) send(ctx context.Context, r *request) bool {
 			return false
 		}
 	}
-	url, size := s.target(r)
 	key, header := s.Source.WriteKey, s.header
-	zipped := s.Source.Gzip && size >= gzipBytes
+	zipped := s.Source.Gzip && r.size >= gzipBytes
 	if zipped {
 		header = header.Clone()
 		header["Content-Encoding"] = []string{"gzip"}
 	}
 	_, err := s.client.retry.Send(ctx, &retry.Request{
-		URL: url, Endpoint: s.report.Endpoint, Credential: string(key), Header: header,
+		URL: s.report.Endpoint + s.path(), Endpoint: s.report.Endpoint, Credential: string(key), Header: header,
 		Body: func() ([]byte, error) {
 			err := s.try(ctx, r)
 			switch {
 			case err != nil:
 				return nil, err
 			case zipped:
-				return compress(s.body(r.messages, size))
+				return compress(s.body(r))
 			}
-			return s.body(r.messages, size), nil
+			return s.body(r), nil
 		},
-		MaxAnswer: 64<<10 + size + 1<<10*len(r.messages), // it may repeat all, and say something about each
+		MaxAnswer: 64<<10 + r.size + 1<<10*len(r.messages), // it may repeat all, and say something about each
 		Judge:     func(a *retry.Answer) retry.Decision { return judge(a, len(r.messages)) },
 		Redact:    key.scrub,
 		Policy:    s.Source.Retry,
 	})
 	failure, failed := errors.AsType[*retry.Error](err)
-	s.record(r, failure, size)
+	s.record(r, failure)
 	return !failed
 }
 
-// target returns the URL of a request and the size of its body.
-func (s *sending) target(r *request) (url string, size int) {
-	if s.alone {
-		m := s.Messages[0]
-		typ, _, _ := bytes.Cut(m.item[len(itemOpening):], []byte{'"'}) // what preparer.message has written first
-		return s.report.Endpoint + "/v1/" + string(typ), aloneBytes + m.size()
+// path returns where requests go, below the endpoint.
+func (s *sending) path() string {
+	if !s.alone {
+		return BatchPath
 	}
-	size = batchBytes + len(r.messages) - 1
-	for _, i := range r.messages {
-		size += s.Messages[i].size()
-	}
-	return s.report.Endpoint + BatchPath, size
+	// This is what preparer.message has written first.
+	typ, _, _ := bytes.Cut(s.Messages[0].item[len(itemOpening):], []byte{'"'})
+	return Type(typ).Path()
 }
 
 // begin allows a request to start, unless another has failed for good.
@@ -204,7 +184,7 @@ func (s *sending) try(ctx context.Context, r *request) error {
 	return nil
 }
 
-func (s *sending) record(r *request, failure *retry.Error, size int) {
+func (s *sending) record(r *request, failure *retry.Error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	status := Unsent
@@ -224,7 +204,7 @@ func (s *sending) record(r *request, failure *retry.Error, size int) {
 		}
 	}
 	s.report.Attempts += r.attempts
-	s.report.Bytes += r.attempts * size
+	s.report.Bytes += r.attempts * r.size
 	s.report.Requests += min(r.attempts, 1)
 	if failure != nil && s.failure == nil {
 		s.failure = failure
@@ -237,8 +217,8 @@ func (s *sending) record(r *request, failure *retry.Error, size int) {
 // body writes the body of an attempt. Each attempt needs a new one, because it holds the time, and
 // the transport may still be reading the last one. So a large batch is not in memory twice before
 // its turn.
-func (s *sending) body(messages []int, size int) []byte {
-	buf := append(make([]byte, 0, size), sentAtOpen...)
+func (s *sending) body(r *request) []byte {
+	buf := append(make([]byte, 0, r.size), sentAtOpen...)
 	buf = append(isotime.Append(buf, time.Now()), sentAtClose...)
 	if s.alone {
 		m := s.Messages[0]
@@ -246,7 +226,7 @@ func (s *sending) body(messages []int, size int) []byte {
 		return m.appendTo(buf)
 	}
 	buf = append(buf, batchOpen...)
-	for n, i := range messages {
+	for n, i := range r.messages {
 		if n > 0 {
 			buf = append(buf, ',')
 		}

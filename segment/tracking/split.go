@@ -1,7 +1,6 @@
 package tracking
 
 import (
-	"cmp"
 	"hash/maphash"
 	"slices"
 
@@ -19,79 +18,62 @@ const (
 	aloneBytes  = sentAtBytes - len(`{`) // what a message that goes alone has beside itself
 )
 
-// partition is requests to send in sequence, each with the ascending indexes of its messages.
-type partition [][]int
+// request is one HTTP request of a batch.
+type request struct {
+	number   int
+	messages []int // indexes, ascending
+	size     int   // of the body
+	attempts int   // guarded by sending.mu
+}
 
-// split divides messages into as few partitions as inFlight parallel requests can use.
+// split divides messages into requests, and those into as few partitions as inFlight parallel
+// requests can use. The requests of a partition are sent in sequence.
 //
 // Messages of one user must arrive in order, and a user may have several ids. So messages that
-// share an id, directly or through others, go to the same partition, in order.
-func split(messages []Prepared, inFlight int) []partition {
-	all, sizes := make([]int, len(messages)), make([]int, len(messages))
-	for i, m := range messages {
-		all[i], sizes[i] = i, m.size()
+// share an id, directly or through others, go to the same partition, in order. A user's first
+// message goes where the least has gone so far.
+func split(messages []Prepared, inFlight int) [][]*request {
+	all := make([]int, len(messages))
+	for i := range all {
+		all[i] = i
 	}
-	whole := pack(all, sizes)
+	whole := pack(messages, all)
 	n := min(inFlight, len(whole))
 	if n <= 1 {
-		return []partition{whole}
+		return [][]*request{whole}
 	}
-	members := make([][]int, n)
-	users := usersOf(messages)
-	chosen := spread(sizes, users, n)
-	for i, user := range users {
-		members[chosen[user]] = append(members[chosen[user]], i)
+	members, load, chosen := make([][]int, n), make([]int, n), make([]int, len(messages))
+	for i, user := range usersOf(messages) {
+		if i == user {
+			chosen[user] = slices.Index(load, slices.Min(load))
+		}
+		p := chosen[user]
+		members[p], load[p] = append(members[p], i), load[p]+messages[i].size()
 	}
-	var out []partition
+	var out [][]*request
 	for _, m := range members {
 		if len(m) > 0 {
-			out = append(out, pack(m, sizes))
+			out = append(out, pack(messages, m))
 		}
 	}
 	return out
 }
 
-// spread chooses a partition for each user, so that the partitions have about the same length.
-func spread(sizes, users []int, partitions int) (chosen []int) {
-	weights := make([]int, len(users))
-	for i, user := range users {
-		weights[user] += sizes[i] + 1
-	}
-	var order []int
-	for i, user := range users {
-		if i == user {
-			order = append(order, user)
-		}
-	}
-	if slices.Max(weights) > MaxBodyBytes/4 { // else any order will do
-		slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(weights[b], weights[a]) })
-	}
-	chosen = make([]int, len(users))
-	load := make([]int, partitions)
-	for _, user := range order {
-		lightest := slices.Index(load, slices.Min(load))
-		chosen[user] = lightest
-		load[lightest] += weights[user]
-	}
-	return chosen
-}
-
 // pack fills one body after the other, in order.
-func pack(indexes, sizes []int) partition {
-	var out partition
-	start, size := 0, batchBytes
+func pack(messages []Prepared, indexes []int) []*request {
+	r := &request{size: batchBytes}
+	out := []*request{r}
 	for n, i := range indexes {
-		add := sizes[i]
-		if n > start {
-			add++ // the comma
+		size := messages[i].size()
+		if c := len(r.messages); c > 0 && (r.size+1+size > MaxBodyBytes || c == MaxBatchMessages) {
+			r = &request{size: batchBytes}
+			out = append(out, r)
+		} else if c > 0 {
+			r.size++ // the comma
 		}
-		if n > start && (size+add > MaxBodyBytes || n-start == MaxBatchMessages) {
-			out = append(out, indexes[start:n:n])
-			start, size, add = n, batchBytes, sizes[i]
-		}
-		size += add
+		r.messages, r.size = indexes[n-len(r.messages):n+1:n+1], r.size+size
 	}
-	return append(out, indexes[start:])
+	return out
 }
 
 // usersOf groups the messages that share ids, directly or through others, and so belong to one
