@@ -135,9 +135,9 @@ type Call struct {
 	// times and the invocation id.
 	Receipt *Receipt
 
-	shared *sync.Map
-	redact func(text string) string
-	lists  map[string][]rawjson.Object // lists in the input that have been opened on the way
+	shared   *sync.Map
+	redactor redactor
+	lists    map[string][]rawjson.Object // lists in the input that have been opened on the way
 }
 
 // Objects returns the objects of a list in the input, such as the messages of a batch: nil for an

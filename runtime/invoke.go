@@ -8,10 +8,8 @@ import (
 	"log/slog"
 	"maps"
 	"math"
-	"net/http"
 	"runtime/debug"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -36,7 +34,7 @@ type InvokeOption func(*invocation)
 // by slashes. Invoking again with the same id and input is harmless: the receiver gets the same
 // message ids and counts nothing twice.
 func InvocationID(id string) InvokeOption {
-	return func(inv *invocation) { inv.id = id }
+	return func(inv *invocation) { inv.InvocationID = id }
 }
 
 // ToSource chooses a source by its name.
@@ -53,23 +51,16 @@ func Deadline(t time.Time) InvokeOption {
 // own. A host that invokes again, after a crash or hours later, gives the time of the first try, so
 // that the messages stay the same. The default is the time at which the invocation begins.
 func At(t time.Time) InvokeOption {
-	return func(inv *invocation) { inv.at = t }
+	return func(inv *invocation) { inv.Time = t }
 }
 
-// invocation is one call on its way through the runtime.
+// invocation is one call on its way through the runtime, and how its host wants it.
 type invocation struct {
-	id         string
+	Call
 	ref        string // what the host names the block by
 	sourceName string
 	deadline   time.Time
-	at         time.Time
-	dry        http.RoundTripper // of a dry run, which sends nothing
 	attempts   attempts
-
-	block    *Block
-	source   namedSource
-	receipt  *Receipt
-	redactor redactor
 }
 
 // Invoke runs a block, named by its id, which means its newest major version, or by id@major, such
@@ -85,10 +76,11 @@ func (rt *Runtime) Invoke(ctx context.Context, block string, input Input, option
 	defer rt.running.Done()
 
 	inv := newInvocation(block, options)
+	inv.HTTP, inv.shared = rt.http, &rt.shared
 	var ends []func(*Receipt, error)
 	for _, observe := range rt.observers {
 		var end func(*Receipt, error)
-		ctx, end = observe(ctx, inv.receipt.Block)
+		ctx, end = observe(ctx, inv.Receipt.Block)
 		ends = append(ends, end)
 	}
 	output, err := rt.invoke(ctx, inv, input)
@@ -97,10 +89,10 @@ func (rt *Runtime) Invoke(ctx context.Context, block string, input Input, option
 	if err != nil {
 		err = rt.failed(ctx, inv, err)
 	} else {
-		res = &Result{Output: output, Receipt: inv.receipt}
+		res = &Result{Output: output, Receipt: inv.Receipt}
 	}
 	for _, end := range slices.Backward(ends) {
-		end(inv.receipt, err)
+		end(inv.Receipt, err)
 	}
 	return res, err
 }
@@ -112,24 +104,20 @@ func (rt *Runtime) invoke(ctx context.Context, inv *invocation, input Input) (ou
 		ctx, cancel = context.WithDeadline(ctx, inv.deadline)
 		defer cancel()
 	}
-	call, err := rt.prepare(ctx, inv, input)
+	b, err := rt.prepare(ctx, inv, input)
 	if err != nil {
 		return nil, err
 	}
-	call.HTTP, call.shared = rt.http, &rt.shared
-	switch {
-	case inv.dry != nil:
-		call.HTTP, call.shared, call.DryRun = newClient(inv.dry), &sync.Map{}, true
-	case inv.attempts.tell != nil:
+	if inv.attempts.tell != nil && !inv.DryRun {
 		ctx = retry.OnAttempt(ctx, inv.attempted)
 	}
-	return rt.run(ctx, inv, call)
+	return b.run(ctx, &inv.Call)
 }
 
 // recover makes an error of a panic. It must be deferred itself.
 func (rt *Runtime) recover(ctx context.Context, inv *invocation, err *error) {
 	if p := recover(); p != nil {
-		rt.logger.LogAttrs(ctx, slog.LevelError, "invocation panicked", slog.String("block", inv.receipt.Block),
+		rt.logger.LogAttrs(ctx, slog.LevelError, "invocation panicked", slog.String("block", inv.Receipt.Block),
 			slog.String("panic", inv.redactor.text(fmt.Sprint(p))), slog.String("stack", string(debug.Stack())))
 		*err = &Error{Code: Internal, Message: fmt.Sprintf("failed: panic: %v", p)}
 	}
@@ -137,51 +125,53 @@ func (rt *Runtime) recover(ctx context.Context, inv *invocation, err *error) {
 
 func newInvocation(block string, options []InvokeOption) *invocation {
 	id, _ := schemas.CutMajor(block)
-	inv := &invocation{ref: block, receipt: &Receipt{Block: id, StartedAt: time.Now()}}
+	inv := &invocation{ref: block, Call: Call{Receipt: &Receipt{Block: id, StartedAt: time.Now()}}}
 	for _, option := range options {
 		option(inv)
 	}
-	inv.receipt.InvocationID = inv.id
-	if inv.id == "" {
-		inv.receipt.InvocationID = uuid.NewString()
+	if inv.InvocationID == "" {
+		inv.InvocationID = uuid.NewString()
 	}
+	if inv.Time.IsZero() {
+		inv.Time = inv.Receipt.StartedAt
+	}
+	inv.Receipt.InvocationID = inv.InvocationID
 	return inv
 }
 
 // prepare does all that can be done without the executor: find the block and source, normalise and
 // validate.
-func (rt *Runtime) prepare(ctx context.Context, inv *invocation, input Input) (*Call, error) {
+func (rt *Runtime) prepare(ctx context.Context, inv *invocation, input Input) (*Block, error) {
 	found, err := rt.registry.Find(inv.ref)
 	if err != nil {
 		return nil, &Error{Code: UnknownBlock, Message: err.Error()}
 	}
-	inv.receipt.Version = found.Manifest().Version
-	var ok bool
-	if inv.block, ok = found.(*Block); !ok {
+	inv.Manifest = found.Manifest()
+	inv.Receipt.Version = inv.Manifest.Version
+	b, ok := found.(*Block)
+	if !ok {
 		return nil, &Error{Code: Internal, Message: "cannot be invoked: it was not made by runtime.Define"}
 	}
-	if notice := found.Manifest().Notice(); notice != "" {
-		inv.receipt.Warn("", "deprecated_block", "the block is deprecated: "+notice)
+	if notice := inv.Manifest.Notice(); notice != "" {
+		inv.Receipt.Warn("", "deprecated_block", "the block is deprecated: "+notice)
 	}
-	if inv.source, err = rt.sourceFor(inv.block, inv.sourceName); err != nil {
+	source, err := rt.sourceFor(b, inv.sourceName)
+	if err != nil {
 		return nil, err
 	}
-	inv.receipt.Source = inv.source.name
-	if inv.source.emulated {
-		inv.receipt.Emulated = true
-		inv.receipt.Warn("", "emulated", "the source is an emulator: nothing reaches the real receiver")
+	inv.Receipt.Source, inv.redactor.source = source.name, source.value
+	if source.emulated {
+		inv.Receipt.Emulated = true
+		inv.Receipt.Warn("", "emulated", "the source is an emulator: nothing reaches the real receiver")
 	}
-	inv.redactor.source = inv.source.value
-
-	manifest := inv.block.manifest
 	if input == nil {
 		input = Map{}
 	}
-	in, normal, err := rt.read(input, manifest.Input)
+	in, normal, err := rt.read(input, inv.Manifest.Input)
 	if err != nil {
 		return nil, Refuse([]schemas.Violation{schemas.InvalidJSON(err)})
 	}
-	inv.redactor.input, inv.redactor.fields = in.Object, manifest.Input.Fields()
+	inv.redactor.input, inv.redactor.fields = in.Object, inv.Manifest.Input.Fields()
 	if tell, ok := ctx.Value(onInputKey{}).(func(json.RawMessage)); ok {
 		tell(inv.redactor.object())
 	}
@@ -193,26 +183,15 @@ func (rt *Runtime) prepare(ctx context.Context, inv *invocation, input Input) (*
 	if err := ctx.Err(); err != nil {
 		return nil, contextError(err, "nothing was sent")
 	}
-	at := inv.at
-	if at.IsZero() {
-		at = inv.receipt.StartedAt
-	}
-	return &Call{
-		Manifest:     manifest,
-		InvocationID: inv.receipt.InvocationID,
-		Time:         at,
-		Input:        in.Object,
-		Receipt:      inv.receipt,
-		redact:       inv.redactor.text,
-		lists:        in.Lists,
-	}, nil
+	inv.Input, inv.lists = in.Object, in.Lists
+	return b, nil
 }
 
 // normalise applies the hosts' conventions to an input and validates what comes out.
 func (rt *Runtime) normalise(ctx context.Context, inv *invocation, in rawjson.Object) (*schemas.Opened, error) {
-	schema := inv.block.manifest.Input
+	schema := inv.Manifest.Input
 	n := &normaliser{
-		conventions: rt.conventions, limits: rt.limits, receipt: inv.receipt, blank: map[string]json.RawMessage{},
+		conventions: rt.conventions, limits: rt.limits, receipt: inv.Receipt, blank: map[string]json.RawMessage{},
 	}
 	normal := n.object(ctx, in, schema.Fields(), "")
 	if len(n.violations) == 0 {
@@ -255,8 +234,8 @@ func (rt *Runtime) sourceFor(b *Block, name string) (namedSource, error) {
 }
 
 // run calls the executor and checks what it returns.
-func (rt *Runtime) run(ctx context.Context, inv *invocation, call *Call) (json.RawMessage, error) {
-	value, err := inv.block.execute(ctx, call, inv.source.value)
+func (b *Block) run(ctx context.Context, call *Call) (json.RawMessage, error) {
+	value, err := b.execute(ctx, call, call.redactor.source)
 	if err != nil {
 		return nil, executorError(err)
 	}
@@ -268,7 +247,7 @@ func (rt *Runtime) run(ctx context.Context, inv *invocation, call *Call) (json.R
 			return nil, &Error{Code: InvalidOutput, Message: message, Err: err}
 		}
 	}
-	schema := inv.block.manifest.Output
+	schema := b.manifest.Output
 	if schema.AcceptsJSON(raw, wide()) {
 		return raw, nil
 	}
@@ -318,21 +297,21 @@ func (rt *Runtime) failed(ctx context.Context, inv *invocation, err error) *Erro
 		level = slog.LevelError
 	}
 	var first string
-	if len(inv.receipt.MessageIDs) > 0 {
-		first = inv.receipt.MessageIDs[0]
+	if len(inv.Receipt.MessageIDs) > 0 {
+		first = inv.Receipt.MessageIDs[0]
 	}
 	rt.logger.LogAttrs(ctx, level, "invocation failed",
-		slog.String("block", e.Block), slog.String("source", inv.receipt.Source),
-		slog.String("code", string(e.Code)), slog.Int("status", e.Status), slog.Int("attempts", inv.receipt.Attempts),
-		slog.String("invocationId", inv.receipt.InvocationID), slog.String("messageId", first),
-		slog.Float64("durationMs", milliseconds(inv.receipt.Duration)), slog.String("error", e.Message))
+		slog.String("block", e.Block), slog.String("source", inv.Receipt.Source),
+		slog.String("code", string(e.Code)), slog.Int("status", e.Status), slog.Int("attempts", inv.Receipt.Attempts),
+		slog.String("invocationId", inv.Receipt.InvocationID), slog.String("messageId", first),
+		slog.Float64("durationMs", milliseconds(inv.Receipt.Duration)), slog.String("error", e.Message))
 	return e
 }
 
 func (inv *invocation) failed(err error) *Error {
 	e := *ErrorOf(err) // a copy: an executor may return the same error to many invocations
 	e.Violations = slices.Clone(e.Violations)
-	e.Block, e.Receipt = inv.receipt.Block, inv.receipt
+	e.Block, e.Receipt = inv.Receipt.Block, inv.Receipt
 	inv.redactor.error(&e)
 	return &e
 }
@@ -342,7 +321,7 @@ func (inv *invocation) finish() {
 	inv.attempts.mu.Lock()
 	inv.attempts.left = 0
 	inv.attempts.mu.Unlock()
-	inv.receipt.Duration = time.Since(inv.receipt.StartedAt)
-	inv.receipt.countUnlisted()
-	inv.redactor.violations(inv.receipt.Warnings)
+	inv.Receipt.Duration = time.Since(inv.Receipt.StartedAt)
+	inv.Receipt.countUnlisted()
+	inv.redactor.violations(inv.Receipt.Warnings)
 }

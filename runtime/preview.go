@@ -31,7 +31,7 @@ func (rt *Runtime) Preview(
 	if err := rt.dryRun(ctx, inv, input, recorder); err != nil {
 		return nil, nil, err
 	}
-	return recorder.requests, inv.receipt, nil
+	return recorder.requests, inv.Receipt, nil
 }
 
 // Validate returns nil where Invoke would get as far as sending, else the *[Error] that Invoke
@@ -42,13 +42,13 @@ func (rt *Runtime) Validate(ctx context.Context, block string, input Input, opti
 
 // dryRun does what Invoke does over a transport that sends nothing.
 func (rt *Runtime) dryRun(ctx context.Context, inv *invocation, input Input, transport http.RoundTripper) error {
-	if err := rt.begin(inv.receipt.Block); err != nil {
+	if err := rt.begin(inv.Receipt.Block); err != nil {
 		return err
 	}
 	defer rt.running.Done()
-	inv.dry = transport
+	inv.HTTP, inv.shared, inv.DryRun = newClient(transport), &sync.Map{}, true
 	_, err := rt.invoke(ctx, inv, input)
-	inv.receipt.Accepted, inv.receipt.Attempts = 0, 0
+	inv.Receipt.Accepted, inv.Receipt.Attempts = 0, 0
 	inv.finish()
 	if err != nil {
 		return inv.failed(err)

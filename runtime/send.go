@@ -29,7 +29,7 @@ func (c *Call) Send(ctx context.Context, request retry.Request) (*retry.Answer, 
 		}
 	}
 	if request.Redact == nil {
-		request.Redact = c.redact
+		request.Redact = c.redactor.text
 	}
 	c.Receipt.Endpoint = cmp.Or(c.Receipt.Endpoint, request.Endpoint)
 	answer, err := Once(c, retry.New).Send(ctx, &request)
