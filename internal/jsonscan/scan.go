@@ -122,11 +122,12 @@ const (
 	high = 0x80 * each
 )
 
-// special sets the high bit of each byte that ends a run of plain text: a quote, a backslash or a
-// control character. Only the lowest bit set is reliable.
+// special sets the high bit of a byte that ends a run of plain text: a quote, a backslash or a
+// control character. Only the lowest bit set is reliable. With bit 1 inverted, the quote follows
+// the control characters directly, so that one comparison finds both.
 func special(word uint64) uint64 {
-	q, b := word^'"'*each, word^'\\'*each
-	return ((q-each)&^q | (b-each)&^b | (word-' '*each)&^word) & high
+	b := word ^ '\\'*each
+	return ((word^2*each-('"'-1)*each)&^word | (b-each)&^b) & high
 }
 
 // IsPlain reports whether a text is ASCII that needs no escapes.
@@ -147,45 +148,37 @@ func IsPlain(text string) bool {
 // Text moves past the string that begins here, and returns the bytes between its quotes. Plain is
 // true if they have no escapes, so that they are the text itself.
 func (s *Scanner) Text() (body []byte, plain, ok bool) {
-	data := s.data
-	start := s.pos + 1
-	var seen uint64 // all bytes, or-ed: a high bit means that there is more than ASCII
+	data, start := s.data, s.pos+1
+	var seen uint64 // all bytes and some after them, or-ed: a high bit means that there may be more than ASCII
 	plain = true
 	for i := start; i < len(data); {
-		var word uint64
 		if i+8 <= len(data) {
-			word = binary.LittleEndian.Uint64(data[i:])
-		} else {
-			var last [8]byte // the zeroes count as control characters, which end the loop
-			copy(last[:], data[i:])
-			word = binary.LittleEndian.Uint64(last[:])
-		}
-		ends := special(word)
-		if ends == 0 {
+			word := binary.LittleEndian.Uint64(data[i:])
 			seen |= word
-			i += 8
-			continue
+			ends := special(word)
+			if ends == 0 {
+				i += 8
+				continue
+			}
+			i += bits.TrailingZeros64(ends) / 8
 		}
-		at := bits.TrailingZeros64(ends) &^ 7
-		seen |= word & (1<<at - 1)
-		i += at / 8
-		if i >= len(data) {
-			return nil, false, false
-		}
-		switch data[i] {
-		case '"':
+		switch c := data[i]; {
+		case c == '"':
 			s.pos = i + 1
 			body = data[start:i]
 			return body, plain, seen&high == 0 || utf8.Valid(body)
-		case '\\':
+		case c == '\\':
 			plain = false
 			n := escape(data[i:])
 			if n == 0 {
 				return nil, false, false
 			}
 			i += n
-		default:
+		case c < ' ':
 			return nil, false, false
+		default: // one of the last bytes
+			seen |= uint64(c)
+			i++
 		}
 	}
 	return nil, false, false
