@@ -3,14 +3,13 @@ package jsonscan
 import (
 	"encoding/binary"
 	"math/bits"
+	"slices"
 )
 
 // Names tells the member names of one object apart, without allocating. The zero value is empty. It
 // keeps hashes, not names. A slower reader looks again at two names with the same hash, so a
 // collision costs time but never changes a verdict.
 type Names struct {
-	// seen has one bit for each hash, so that most new names need no search.
-	seen  uint64
 	count int
 	// hashes has room for the names of most objects. In a larger one, names are not told apart.
 	hashes [24]uint64
@@ -20,18 +19,9 @@ type Names struct {
 // there are too many names to tell.
 func (n *Names) Add(name []byte) bool {
 	h := hash(name)
-	bit := uint64(1) << (h >> 58)
-	if n.seen&bit != 0 {
-		for _, known := range n.hashes[:n.count] {
-			if known == h {
-				return false
-			}
-		}
-	}
-	if n.count == len(n.hashes) {
+	if n.count == len(n.hashes) || slices.Contains(n.hashes[:n.count], h) {
 		return false
 	}
-	n.seen |= bit
 	n.hashes[n.count] = h
 	n.count++
 	return true
