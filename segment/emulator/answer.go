@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/http"
 	"strconv"
-	"time"
 )
 
 const successBody = `{"success":true}`
@@ -89,16 +88,4 @@ func cut(w http.ResponseWriter) {
 		_ = tcp.SetLinger(0)
 	}
 	_ = conn.Close()
-}
-
-// extend gives a handler d longer than the server's timeouts. Without d there is
-// no bound. Writers that have no deadlines are left alone.
-func extend(w http.ResponseWriter, d time.Duration) {
-	control, until := http.NewResponseController(w), time.Time{}
-	if d > 0 {
-		until = time.Now().Add(d + writeTimeout)
-	}
-	// An expired read deadline would cancel the request's context. A writer without
-	// deadlines needs none.
-	_, _ = control.SetReadDeadline(until), control.SetWriteDeadline(until)
 }

@@ -52,6 +52,8 @@ import (
 	"hash/maphash"
 	"maps"
 	"sync"
+
+	"github.com/aacflow/segment-blocks/serve/guard"
 )
 
 // ErrClosed is what Wait returns when the emulator is closed under it.
@@ -60,7 +62,8 @@ var ErrClosed = errors.New("emulator: closed")
 // An Emulator takes what clients send and keeps it. Make one with New, or with
 // Start when it should listen too. All methods are safe for concurrent use.
 type Emulator struct {
-	cfg config
+	cfg     config
+	streams guard.Streams
 
 	stopping chan struct{} // closed by stop: streams and delays end
 	stopOnce sync.Once
@@ -69,7 +72,6 @@ type Emulator struct {
 	closed  bool
 	log     *logFile
 	changed chan struct{} // closed, and replaced, when events are stored
-	streams []*openStream // oldest first
 	kept
 
 	// Numbers of the newest of each, which Clear leaves alone.
@@ -202,7 +204,7 @@ func (e *Emulator) Stats() Stats {
 	s := e.stats
 	s.ByType, s.ByCode = maps.Clone(s.ByType), maps.Clone(s.ByCode)
 	s.Kept, s.Forgotten, s.LastSeq = len(e.events.items), e.events.forgotten, e.lastEvent
-	s.Streams, s.Faults = len(e.streams), len(e.faults)
+	s.Streams, s.Faults = e.streams.Len(), len(e.faults)
 	return s
 }
 

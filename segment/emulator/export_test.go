@@ -5,8 +5,5 @@ import "time"
 // BreakLog makes every further write to the log fail.
 func BreakLog(e *Emulator) error { return e.log.f.Close() }
 
-// Heartbeat sets how often a quiet stream is kept alive.
-func Heartbeat(d time.Duration) Option { return func(c *config) { c.heartbeat = d } }
-
 // Clock replaces time.Now as the source of receivedAt and of the age of a messageId.
 func Clock(now func() time.Time) Option { return func(c *config) { c.clock = now } }

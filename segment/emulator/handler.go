@@ -138,7 +138,9 @@ func (e *Emulator) handle(
 
 // pause waits, and reports whether the client is still there.
 func (e *Emulator) pause(w http.ResponseWriter, r *http.Request, d time.Duration) bool {
-	extend(w, d)
+	// Beyond the server's own timeouts, whose end would cancel the request's context.
+	control, until := http.NewResponseController(w), time.Now().Add(d+10*time.Second)
+	_, _ = control.SetReadDeadline(until), control.SetWriteDeadline(until)
 	select {
 	case <-time.After(d):
 		return true

@@ -1,7 +1,5 @@
 package emulator
 
-import "time"
-
 // The limits of Segment's HTTP API. Its documentation says "KB" without saying
 // which; the emulator takes the higher reading, so that it never refuses what
 // Segment would take. A sender should stay under the lower one.
@@ -44,15 +42,11 @@ const (
 	maxLine          = 4 << 20   // bytes of a line of the log
 	maxRemembered    = 1_000_000 // messageIds remembered against duplicates
 	maxFaults        = 10_000    // scripted faults waiting
-	maxStreams       = 64        // open event streams
-	maxClientStreams = 16        // of those, from one address
+	maxChunk         = 64 << 10  // bytes of events after which a stream writes
 	maxQueryBody     = 1 << 20   // bytes of a POST to the query API
 	defaultCapacity  = 10_000
 	defaultPageLimit = 100
 	maxPageLimit     = 10_000
-
-	// How long a write to a client may take before the client is dropped.
-	writeTimeout = 10 * time.Second
 )
 
 // The codes that several places use. [Problem] tells of all of them.

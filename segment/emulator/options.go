@@ -43,7 +43,6 @@ type config struct {
 	dedup     time.Duration
 	hosts     []string
 	token     string
-	heartbeat time.Duration
 }
 
 func newConfig(opts []Option) (config, error) {
@@ -53,7 +52,6 @@ func newConfig(opts []Option) (config, error) {
 		clock:     time.Now,
 		oversize:  RefuseBatch,
 		dedup:     24 * time.Hour,
-		heartbeat: 15 * time.Second,
 	}
 	for _, opt := range opts {
 		opt(&cfg)

@@ -86,29 +86,18 @@ func TestStreamTellsWhatItMissed(t *testing.T) {
 	require.Equal(t, "id: 4", next(t, lines))
 }
 
-func TestStreamIsKeptAlive(t *testing.T) {
-	srv := start(t, emulator.Heartbeat(5*time.Millisecond))
-	lines := listen(t, srv, "")
-	require.Equal(t, ": alive", next(t, lines))
-	require.Equal(t, ": alive", next(t, lines))
-}
-
-// TestAStreamCanAlwaysBeOpened: a client that holds many loses its oldest to the next.
-func TestAStreamCanAlwaysBeOpened(t *testing.T) {
+// TestStreamsAreBounded: one client cannot take all streams.
+func TestStreamsAreBounded(t *testing.T) {
 	srv := start(t)
-	var streams []<-chan string
-	for range 40 {
-		streams = append(streams, listen(t, srv, ""))
+	for range 16 {
+		listen(t, srv, "")
 	}
-	for _, ended := range streams[:24] {
-		require.Equal(t, ": ended, as a newer stream needs the place", next(t, ended))
-		require.Empty(t, next(t, ended), "and it is closed")
-	}
+	refused := get(t, srv, "/emulator/v1/stream")
+	require.Equal(t, 503, refused.status)
+	require.Equal(t, "15", refused.header.Get("Retry-After"))
+	require.Contains(t, refused.body, "as many streams as it may: 16")
 	require.Equal(t, 16, srv.Stats().Streams)
-	post(t, srv, "/v1/identify", `{"userId":"u"}`)
-	for _, open := range streams[24:] {
-		require.Equal(t, "id: 1", next(t, open))
-	}
+	client.CloseIdleConnections()
 }
 
 func TestStreamsEndOnClose(t *testing.T) {

@@ -56,11 +56,19 @@ func (s *Streams) Open(r *http.Request) (closeStream func(), full *Problem) {
 	}, nil
 }
 
+// Len returns how many streams are open.
+func (s *Streams) Len() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.all
+}
+
 // Stream answers with server-sent events until the client has left, stopped is closed, or next
 // returns that it was the last. Next appends the events that there are, and returns what is closed
 // when there are more: nil if there may be some by now.
 //
-// It reads at the pace of its client: what next reads from must not wait for it.
+// It reads at the pace of its client: what next reads from must not wait for it. A client that takes
+// nothing for ten seconds is cut off; behind a [Guard] it may take [Config.WriteTimeout].
 func Stream(w http.ResponseWriter, r *http.Request, stopped <-chan struct{},
 	next func(chunk []byte) (_ []byte, more <-chan struct{}, last bool),
 ) {
@@ -78,6 +86,7 @@ func Stream(w http.ResponseWriter, r *http.Request, stopped <-chan struct{},
 		var more <-chan struct{}
 		var last bool
 		chunk, more, last = next(chunk)
+		_ = control.SetWriteDeadline(time.Now().Add(10 * time.Second))
 		// What is there is sent before it waits, so that even the first answer has a body.
 		if _, err := w.Write(chunk); err != nil || control.Flush() != nil || last {
 			return

@@ -1,10 +1,13 @@
 package guard_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -37,4 +40,15 @@ func TestStreams(t *testing.T) {
 	closers[0]()
 	_, full = open(9)
 	require.Nil(t, full)
+}
+
+func TestStreamIsKeptAlive(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
+		defer cancel()
+		recorder, never := httptest.NewRecorder(), make(chan struct{})
+		guard.Stream(recorder, httptest.NewRequestWithContext(ctx, http.MethodGet, "/", http.NoBody), never,
+			func(chunk []byte) ([]byte, <-chan struct{}, bool) { return chunk, never, false })
+		require.Equal(t, ": connected\n\n: alive\n\n: alive\n\n", recorder.Body.String())
+	})
 }
