@@ -10,7 +10,7 @@ const (
 	healthPath  = "/healthz"
 	readyPath   = "/readyz"
 	mcpPath     = "/mcp"
-	catalogPath = "/catalog/"
+	catalogPath = "/catalog"
 )
 
 // route is a path and what answers it.
@@ -45,34 +45,17 @@ func (s *Server) table(api, tools http.Handler) []route {
 		}
 	}
 	if s.page != nil {
-		prefix := strings.TrimSuffix(catalogPath, "/")
-		routes = append(
-			routes,
-			route{path: catalogPath, handler: http.StripPrefix(prefix, s.page)},
-			route{path: prefix, handler: http.HandlerFunc(toCatalog)},
-		)
-		api = home{api}
+		routes = append(routes,
+			route{path: catalogPath + "/", handler: http.StripPrefix(catalogPath, s.page)},
+			route{path: catalogPath, handler: http.HandlerFunc(toCatalog)})
 	}
 	return append(routes, route{path: "/", handler: api})
-}
-
-// home is the API, and leads browsers from its root to the catalog.
-type home struct{ http.Handler }
-
-func (h home) Route(r *http.Request) string { return h.Handler.(namer).Route(r) }
-
-func (h home) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.URL.Path == "/" && r.Method == http.MethodGet && strings.Contains(r.Header.Get("Accept"), "text/html") {
-		toCatalog(w, r)
-		return
-	}
-	h.Handler.ServeHTTP(w, r)
 }
 
 // toCatalog redirects to a path relative to the request's, since the server does not know the
 // prefix that it is mounted under.
 func toCatalog(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Location", strings.TrimPrefix(catalogPath, "/"))
+	w.Header().Set("Location", strings.TrimPrefix(catalogPath, "/")+"/")
 	w.WriteHeader(http.StatusFound)
 }
 
@@ -85,7 +68,13 @@ func (s *Server) find(path string) route {
 	return s.routes[len(s.routes)-1] // answers that there is no such path
 }
 
+// dispatch lets the route of a request answer it, and leads browsers from / to the catalog.
 func (s *Server) dispatch(w http.ResponseWriter, r *http.Request) {
+	if s.page != nil && r.URL.Path == "/" && r.Method == http.MethodGet &&
+		strings.Contains(r.Header.Get("Accept"), "text/html") {
+		toCatalog(w, r)
+		return
+	}
 	s.find(r.URL.Path).handler.ServeHTTP(w, r)
 }
 

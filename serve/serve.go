@@ -30,7 +30,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -138,9 +137,9 @@ func New(rt *runtime.Runtime, reg *registry.Registry, cfg Config) (*Server, erro
 		s.page = catalog.New(catalog.Config{
 			Emulator: cfg.Catalog.Emulator, AACFlow: cfg.Catalog.AACFlow, Workflows: cfg.Workflows != nil,
 		})
-		open = append(open, "/", strings.TrimSuffix(catalogPath, "/"))
+		open = append(open, "/", catalogPath)
 		for _, path := range s.page.Paths() {
-			open = append(open, strings.TrimSuffix(catalogPath, "/")+path)
+			open = append(open, catalogPath+path)
 		}
 	}
 	s.api = rest.New(rt, reg, rest.Config{Version: cfg.Version, Invocations: cfg.Invocations, Queues: cfg.Queues})

@@ -2,7 +2,6 @@ package guard
 
 import (
 	"cmp"
-	"container/list"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -11,10 +10,10 @@ import (
 	"math"
 	"net"
 	"net/http"
-	"sync"
 	"sync/atomic"
 	"time"
 
+	lru "github.com/hashicorp/golang-lru/v2"
 	"golang.org/x/sync/semaphore"
 )
 
@@ -29,10 +28,7 @@ type capacity struct {
 
 	requests, bytes *semaphore.Weighted
 	connections     atomic.Int64
-
-	mu      sync.Mutex
-	waiting list.List // the connections without a whole request, as net.Conn, longest first
-	places  map[net.Conn]*list.Element
+	waiting         *lru.Cache[net.Conn, struct{}] // the connections without a whole request
 }
 
 func newCapacity(cfg Config) *capacity {
@@ -46,8 +42,8 @@ func newCapacity(cfg Config) *capacity {
 		mostRequests:    limit(int64(cfg.MaxInFlight), defaultMaxInFlight),
 		mostBytes:       max(limit(cfg.MaxBuffered, defaultMaxBuffered), cfg.MaxBody),
 		mostConnections: limit(int64(cfg.MaxConnections), defaultMaxConnections),
-		places:          map[net.Conn]*list.Element{},
 	}
+	c.waiting, _ = lru.New[net.Conn, struct{}](math.MaxInt) // fails for sizes below 1; connections are bounded
 	c.requests, c.bytes = semaphore.NewWeighted(c.mostRequests), semaphore.NewWeighted(c.mostBytes)
 	return c
 }
@@ -63,7 +59,7 @@ func (c *capacity) admit(r *http.Request, b *body) (leave func(), _ *Problem) {
 		return b.release, nil
 	}
 	switch {
-	case crowded(r):
+	case connectionOf(r).crowded:
 		b.release()
 		return nil, overloaded("the server has as many connections as it may: %d", c.mostConnections)
 	case !c.requests.TryAcquire(1):
@@ -96,9 +92,9 @@ type body struct {
 
 func (c *capacity) bodyOf(r *http.Request) *body {
 	b := &body{ReadCloser: r.Body, capacity: c}
-	if conn, ok := r.Context().Value(connKey{}).(net.Conn); ok && r.ContentLength != 0 {
+	if conn := connectionOf(r).Conn; conn != nil && r.ContentLength != 0 {
 		b.conn = conn
-		c.wait(conn)
+		c.waiting.Add(conn, struct{}{})
 	}
 	return b
 }
@@ -109,12 +105,10 @@ func (b *body) Read(p []byte) (int, error) {
 	switch {
 	case b.conn == nil:
 	case err != nil:
-		b.capacity.mu.Lock()
-		b.capacity.forget(b.conn)
-		b.capacity.mu.Unlock()
+		b.capacity.waiting.Remove(b.conn)
 		b.conn = nil
 	default:
-		b.capacity.wait(b.conn)
+		b.capacity.waiting.Add(b.conn, struct{}{}) // as the last
 	}
 	b.read += int64(n)
 	if more := b.read - b.held; b.counted && more > 0 {
@@ -135,36 +129,34 @@ func (b *body) hold(n int64) *Problem {
 
 func (b *body) release() { b.capacity.bytes.Release(b.held) }
 
-// crowdedKey marks the context of a connection beyond the cap.
-type crowdedKey struct{}
-
 // connKey finds the connection of a request in its context.
 type connKey struct{}
 
-func crowded(r *http.Request) bool { return r.Context().Value(crowdedKey{}) != nil }
+type connection struct {
+	net.Conn
+	crowded bool // it is beyond the cap
+}
+
+func connectionOf(r *http.Request) connection {
+	conn, _ := r.Context().Value(connKey{}).(connection)
+	return conn
+}
 
 // connected is called for each new connection, before anything is read from it.
 func (c *capacity) connected(ctx context.Context, conn net.Conn) context.Context {
-	ctx = context.WithValue(ctx, connKey{}, conn)
-	switch beyond := c.connections.Add(1) - c.mostConnections; {
-	case beyond > spareConnections:
+	beyond := c.connections.Add(1) - c.mostConnections
+	if beyond > spareConnections {
 		c.makeRoom(conn)
-		fallthrough
-	case beyond > 0:
-		ctx = context.WithValue(ctx, crowdedKey{}, true)
 	}
-	return ctx
+	return context.WithValue(ctx, connKey{}, connection{conn, beyond > 0})
 }
 
 // makeRoom closes the connection that has waited longest for a request, or the new one if all
 // others have sent theirs.
 func (c *capacity) makeRoom(last net.Conn) {
-	c.mu.Lock()
-	if first := c.waiting.Front(); first != nil {
-		last = first.Value.(net.Conn)
-		c.forget(last)
+	if first, _, ok := c.waiting.RemoveOldest(); ok {
+		last = first
 	}
-	c.mu.Unlock()
 	if t, ok := last.(*tls.Conn); ok {
 		last = t.NetConn() // without a farewell, which could wait for the client
 	}
@@ -172,31 +164,15 @@ func (c *capacity) makeRoom(last net.Conn) {
 }
 
 func (c *capacity) changed(conn net.Conn, state http.ConnState) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.forget(conn)
 	switch state {
 	case http.StateNew, http.StateIdle:
-		c.places[conn] = c.waiting.PushBack(conn)
+		c.waiting.Add(conn, struct{}{})
 	case http.StateClosed, http.StateHijacked:
 		c.connections.Add(-1)
+		fallthrough
+	default:
+		c.waiting.Remove(conn)
 	}
-}
-
-// forget takes a connection out of those that wait. The caller holds the lock.
-func (c *capacity) forget(conn net.Conn) {
-	if place := c.places[conn]; place != nil {
-		c.waiting.Remove(place)
-		delete(c.places, conn)
-	}
-}
-
-// wait puts a connection at the end of those that wait.
-func (c *capacity) wait(conn net.Conn) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.forget(conn)
-	c.places[conn] = c.waiting.PushBack(conn)
 }
 
 // ReadBody reads the body of a request to its end, into memory of its size if the request announces

@@ -134,7 +134,7 @@ func (g *Guard) Wrap(next http.Handler, open ...string) http.Handler {
 // checked makes the cheapest checks first.
 func (g *Guard) checked(next http.Handler, open []string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if crowded(r) {
+		if connectionOf(r).crowded {
 			w.Header().Set("Connection", "close")
 		}
 		if g.allowPage(w, r) {
