@@ -87,7 +87,7 @@ func (s *Server) open(e registry.Entry, params *sdk.CallToolParamsRaw, header ht
 		raw = json.RawMessage(`{}`)
 	}
 	// The runtime checks size and depth. It refuses all that is refused here, in its own words.
-	obj, err := rawjson.ParseObject(raw, rawjson.Limits{MaxBytes: math.MaxInt32, MaxDepth: math.MaxInt32})
+	obj, err := rawjson.ParseObject(raw, rawjson.Limits{MaxBytes: math.MaxInt32, MaxDepth: 1000})
 	if err != nil {
 		return runtime.JSON(raw), "", nil
 	}

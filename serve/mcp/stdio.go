@@ -24,34 +24,27 @@ func (s *Server) Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	server := s.endpoints[address{profile: s.cfg.DefaultProfile}].server
-	err := server.Run(withLife(ctx), lines{in, out, int(s.cfg.MaxBytes)})
+	c := &lineConn{
+		in: in, out: out, most: int(s.cfg.MaxBytes),
+		incoming: make(chan jsonrpc.Message), closed: make(chan struct{}), unanswered: map[any]bool{},
+	}
+	c.changed.L = &c.mu
+	err := server.Run(withLife(ctx), c)
 	if err != nil && ctx.Err() == nil && !errors.Is(err, io.EOF) {
 		return fmt.Errorf("serve mcp: %w", err)
 	}
 	return nil
 }
 
-// lines is a transport of one JSON-RPC message a line. Unlike the SDK's own it answers a line that
-// is no message, and goes on. And it reports the end of its input only when all requests are
-// answered: the SDK then cancels those in progress, so requests piped into a program would get no
-// answer.
-type lines struct {
+// lineConn is a transport of one JSON-RPC message a line, and its only connection. Unlike the SDK's
+// own it answers a line that is no message, and goes on. And it reports the end of its input only
+// when all requests are answered: the SDK then cancels those in progress, so requests piped into a
+// program would get no answer.
+type lineConn struct {
 	in   io.Reader
 	out  io.Writer
 	most int // bytes of a line
-}
 
-func (l lines) Connect(context.Context) (sdk.Connection, error) {
-	c := &lineConn{
-		lines: l, incoming: make(chan jsonrpc.Message), closed: make(chan struct{}), unanswered: map[any]bool{},
-	}
-	c.changed.L = &c.mu
-	go c.receive()
-	return c, nil
-}
-
-type lineConn struct {
-	lines
 	incoming chan jsonrpc.Message // closed when nothing more comes
 	err      error                // why that is so
 	closed   chan struct{}
@@ -60,6 +53,11 @@ type lineConn struct {
 	mu         sync.Mutex   // guards out, too
 	unanswered map[any]bool // ids of requests
 	changed    sync.Cond    // what unanswered holds
+}
+
+func (c *lineConn) Connect(context.Context) (sdk.Connection, error) {
+	go c.receive()
+	return c, nil
 }
 
 func (*lineConn) SessionID() string { return "" }

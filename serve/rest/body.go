@@ -71,8 +71,8 @@ func (h *Handler) fault(e envelope) *Problem {
 }
 
 func (h *Handler) parse(data []byte) (envelope, *Problem) {
-	// One level deeper than the input, whose depth the runtime checks itself.
-	obj, err := rawjson.ParseObject(data, rawjson.Limits{MaxBytes: h.cfg.MaxBody, MaxDepth: h.cfg.MaxDepth + 1})
+	// The runtime checks the depth of the input.
+	obj, err := rawjson.ParseObject(data, rawjson.Limits{MaxBytes: h.cfg.MaxBody, MaxDepth: 1000})
 	if err != nil {
 		return envelope{}, faultyJSON(err)
 	}

@@ -70,8 +70,8 @@ func TestInvoke(t *testing.T) {
 }
 
 func TestRefusals(t *testing.T) {
-	b := startWith(t, rest.Config{MaxBody: 4096, MaxDepth: 8})
-	deep := strings.Repeat(`{"a":`, 9) + "1" + strings.Repeat("}", 9)
+	b := startWith(t, rest.Config{MaxBody: 50_000})
+	deep := strings.Repeat(`{"a":`, 128) + "1" + strings.Repeat("}", 128)
 	for name, c := range map[string]struct {
 		body    string
 		headers []string
@@ -106,7 +106,8 @@ func TestRefusals(t *testing.T) {
 			[]string{"/properties/a duplicate_key"},
 			"",
 		},
-		"too deep":         {`{"input":{"properties":` + deep + `}}`, nil, 422, "invalid_input", nil, ""},
+		"too deep":         {`{"input":{"properties":` + deep + `}}`, nil, 422, "invalid_input", nil, "128 levels"},
+		"much too deep":    {`{"source":"prod","input":` + strings.Repeat("[", 40_000), nil, 422, "invalid_input", nil, ""},
 		"not JSON":         {`{"input":{"event":}}`, nil, 400, "invalid_request", nil, ""},
 		"cut off":          {`{"input":{`, nil, 400, "invalid_request", nil, ""},
 		"something behind": {`{"input":{}} x`, nil, 400, "invalid_request", nil, ""},
@@ -134,7 +135,7 @@ func TestRefusals(t *testing.T) {
 		"plain text":     {`{}`, []string{"Content-Type", "text/plain"}, 415, "unsupported_media_type", nil, ""},
 		"no type":        {`{}`, []string{"Content-Type", ""}, 415, "unsupported_media_type", nil, ""},
 		"compressed":     {`{}`, []string{"Content-Encoding", "gzip"}, 415, "unsupported_media_type", nil, ""},
-		"too large":      {`{"input":{"event":"` + strings.Repeat("x", 5000) + `"}}`, nil, 413, "too_large", nil, ""},
+		"too large":      {`{"input":{"event":"` + strings.Repeat("x", 50_000) + `"}}`, nil, 413, "too_large", nil, ""},
 		"unknown source": {`{"input":{},"source":"prd"}`, nil, 422, "unknown_source", nil, `did you mean "prod"?`},
 		"no credential": {
 			`{"input":{"event":"e","userId":"u"},"source":"keyless"}`, nil, 422, "missing_credential",

@@ -69,9 +69,6 @@ type Config struct {
 	// MaxBody is the largest body of a request, in bytes. Default [guard.DefaultMaxBody], which has
 	// room for the largest input that a runtime takes by default.
 	MaxBody int
-	// MaxDepth is how deep an input may nest; it should be what the runtime's own limit is. Default
-	// 128.
-	MaxDepth int
 	// Version is what /openapi.json gives as the version of the API's description. Default 1.0.0.
 	Version string
 	// Invocations is what /v1/invocations answers from. Without it the paths do not exist.
@@ -98,7 +95,6 @@ type Handler struct {
 // are not served, even if the runtime has them.
 func New(rt *runtime.Runtime, reg *registry.Registry, cfg Config) *Handler {
 	cfg.MaxBody = cmp.Or(cfg.MaxBody, guard.DefaultMaxBody)
-	cfg.MaxDepth = cmp.Or(cfg.MaxDepth, 128)
 	cfg.Version = cmp.Or(cfg.Version, "1.0.0")
 	h := &Handler{runtime: rt, registry: reg, cfg: cfg, keys: idempotency.New(), stopping: make(chan struct{})}
 	h.stop = sync.OnceFunc(func() { close(h.stopping) })
