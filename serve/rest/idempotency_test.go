@@ -19,7 +19,7 @@ func TestInvocationIDsDoNotMeet(t *testing.T) {
 		{"a", "c", ""},
 		{"x", "b", "c"},
 	} {
-		id := idempotencyKey(c[2]).invocationID(c[0], c[1])
+		id := invocationID(c[0], c[1], c[2])
 		require.False(t, seen[id], id)
 		seen[id] = true
 	}

@@ -21,13 +21,13 @@ type request struct {
 	ref   string // what the path names: an id, or an id and a major version
 	block string // the id
 	envelope
-	key    idempotencyKey
-	random bool // the key is not the client's
+	invocation string // its id
+	random     bool   // the client has sent no key
 }
 
 // options tells the runtime where to send and what the invocation is called.
 func (q request) options() []runtime.InvokeOption {
-	options := []runtime.InvokeOption{runtime.InvocationID(q.key.invocationID(q.block, q.source))}
+	options := []runtime.InvokeOption{runtime.InvocationID(q.invocation)}
 	if q.source != "" {
 		options = append(options, runtime.ToSource(q.source))
 	}
@@ -39,12 +39,14 @@ func (h *Handler) read(w http.ResponseWriter, r *http.Request) (q request, p *Pr
 	if p != nil {
 		return q, p
 	}
-	if q.key, q.random, p = keyOf(r); p != nil {
+	key, random, p := keyOf(r)
+	if p != nil {
 		return q, p
 	}
-	w.Header().Set(keyHeader, string(q.key))
-	q.ref, q.block = r.PathValue("id"), b.Manifest().ID
+	w.Header().Set(keyHeader, key)
+	q.ref, q.block, q.random = r.PathValue("id"), b.Manifest().ID, random
 	q.envelope, p = h.open(w, r)
+	q.invocation = invocationID(q.block, q.source, key)
 	return q, p
 }
 
@@ -82,7 +84,7 @@ func (h *Handler) run(
 		attempts = []runtime.Attempt{}
 		options = append(options, runtime.RecordAttempts(&attempts))
 	}
-	known, random := q.key.invocationID(q.block, q.source), ""
+	known, random := q.invocation, ""
 	if q.random { // nobody knows it before the answer
 		known, random = "", known
 	}
@@ -199,30 +201,27 @@ func failedDoc(p *Problem) []byte {
 
 const keyHeader = "Idempotency-Key"
 
-// idempotencyKey is the name that a client gives an invocation.
-type idempotencyKey string
-
-// keyOf returns the key of a request, or a random one. The draft of the header demands quotes,
+// keyOf returns the key that a client gives an invocation, or a random one. The draft of the header demands quotes,
 // which most clients leave out; both mean the same.
-func keyOf(r *http.Request) (key idempotencyKey, random bool, _ *Problem) {
+func keyOf(r *http.Request) (key string, random bool, _ *Problem) {
 	values := r.Header.Values(keyHeader)
 	if len(values) == 0 {
-		return idempotencyKey(uuid.NewString()), true, nil
+		return uuid.NewString(), true, nil
 	}
-	text := values[0]
-	if inner, ok := strings.CutPrefix(text, `"`); ok && strings.HasSuffix(inner, `"`) {
-		text = strings.TrimSuffix(inner, `"`)
+	key = values[0]
+	if inner, ok := strings.CutPrefix(key, `"`); ok && strings.HasSuffix(inner, `"`) {
+		key = strings.TrimSuffix(inner, `"`)
 	}
 	odd := func(c rune) bool { return c <= ' ' || c > '~' || c == '"' }
-	if len(values) > 1 || text == "" || len(text) > 255 || strings.IndexFunc(text, odd) >= 0 {
+	if len(values) > 1 || key == "" || len(key) > 255 || strings.ContainsFunc(key, odd) {
 		return "", false, newProblem(codeRequest,
 			"the header Idempotency-Key must appear once, with 1 to 255 visible ASCII characters and no quotes")
 	}
-	return idempotencyKey(text), false, nil
+	return key, false, nil
 }
 
 // invocationID is different for the same key of two blocks or two sources. The source is escaped,
 // so that no two triples have the same id.
-func (k idempotencyKey) invocationID(block, source string) string {
-	return "rest/" + block + "/" + url.PathEscape(source) + "/" + string(k)
+func invocationID(block, source, key string) string {
+	return "rest/" + block + "/" + url.PathEscape(source) + "/" + key
 }
