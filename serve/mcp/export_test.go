@@ -18,5 +18,5 @@ func (c Config) WithFixtures(
 
 // Plain reports whether a message is answered without the SDK.
 func (s *Server) Plain(h http.Header, body string) bool {
-	return s.endpoints[address{profile: Sim}].plain(h, []byte(body)) != nil
+	return s.endpoints[address{profile: Sim}].plain(h, read([]byte(body))) != nil
 }

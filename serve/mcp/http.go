@@ -48,8 +48,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(w, p.Status, p.Detail)
 		return
 	}
+	message := read(body)
 	if s.cfg.HostChecked || namesLoopback(r) {
-		if call := at.plain(r.Header, body); call != nil {
+		if call := at.plain(r.Header, message); call != nil {
 			life, done := s.calls.begin(r, call.id)
 			defer done()
 			s.answer(life, w, call) //nolint:contextcheck // it outlives its client
@@ -57,7 +58,6 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
-	message := peek(body)
 	if status, reason := message.fault(body); reason != "" {
 		refuse(w, status, reason)
 		return
@@ -109,39 +109,50 @@ const (
 	longestOther = 64 << 10 // of a message that calls no tool
 )
 
-// head is what this package looks at before the SDK handles a message.
-type head struct {
-	Method string         `json:"method"`
-	ID     jsontext.Value `json:"id"`
-	Params struct {
+// message is what this package looks at before the SDK handles a message.
+type message struct {
+	Version string         `json:"jsonrpc"`
+	ID      jsontext.Value `json:"id"`
+	Method  string         `json:"method"`
+	Params  struct {
 		Name      string         `json:"name"`
+		Arguments jsontext.Value `json:"arguments"`
+		Meta      map[string]any `json:"_meta"`
 		RequestID jsontext.Value `json:"requestId"`
+		Others    map[string]any `json:",embed"`
 	} `json:"params"`
+	Others map[string]any `json:",embed"`
+	lax    bool           // only the SDK's rules let it pass
 }
 
-// peek reads the head of a message as the SDK does: names are case-sensitive, and of several
-// members with one name the last counts. For a body that is no well-formed message the head is
-// empty, and the SDK reports what is wrong with it.
-func peek(body []byte) head {
-	var h head
-	err := json.Unmarshal(body, &h, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
-	if err != nil {
-		return head{}
+// read reads a message. It falls back to the SDK's rules: of several members with one name the last
+// counts, and UTF-8 is not checked. A body that is no well-formed message is empty here, and the SDK
+// reports what is wrong with it.
+func read(body []byte) message {
+	var m message
+	if json.Unmarshal(body, &m) == nil {
+		return m
 	}
-	return h
+	m = message{}
+	err := json.Unmarshal(body, &m, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	if err != nil {
+		m = message{}
+	}
+	m.lax = true
+	return m
 }
 
 // fault returns the status and the reason if a message must not be handled.
-func (h head) fault(body []byte) (int, string) {
+func (m message) fault(body []byte) (int, string) {
 	switch {
 	case bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("[")):
 		return http.StatusBadRequest, "a request must be one message: MCP no longer has batches"
-	case h.Method != "tools/call" && len(body) > longestOther:
+	case m.Method != "tools/call" && len(body) > longestOther:
 		reason := fmt.Sprintf("a message that calls no tool must have at most %d bytes", longestOther)
 		return http.StatusRequestEntityTooLarge, reason
-	case len(h.ID) > longestName:
+	case len(m.ID) > longestName:
 		return http.StatusBadRequest, fmt.Sprintf("the id of a request must have at most %d bytes", longestName)
-	case len(h.Params.Name) > longestName:
+	case len(m.Params.Name) > longestName:
 		return http.StatusBadRequest, fmt.Sprintf("the name of a tool has at most %d bytes", longestName)
 	}
 	return 0, ""

@@ -2,14 +2,13 @@ package mcp
 
 import (
 	"context"
-	stdjson "encoding/json"
+	"encoding/json"
 	"net"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
 
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
@@ -32,27 +31,17 @@ type plainCall struct {
 var plainVersions = []string{"", "2025-03-26", "2025-06-18", "2025-11-25"}
 
 // plain returns the call that a request makes, or nil where the SDK is to look at the request.
-func (e *endpoint) plain(h http.Header, body []byte) *plainCall {
+func (e *endpoint) plain(h http.Header, m message) *plainCall {
 	if h.Get("Content-Type") != "application/json" || h.Get("Accept") != "application/json, text/event-stream" ||
 		!slices.Contains(plainVersions, h.Get("Mcp-Protocol-Version")) || h.Values("Last-Event-Id") != nil {
 		return nil
 	}
-	var m struct {
-		Version string         `json:"jsonrpc"`
-		ID      jsontext.Value `json:"id"`
-		Method  string         `json:"method"`
-		Params  struct {
-			Name      string         `json:"name"`
-			Arguments jsontext.Value `json:"arguments"`
-			Meta      map[string]any `json:"_meta"`
-		} `json:"params"`
-	}
-	if json.Unmarshal(body, &m, json.RejectUnknownMembers(true)) != nil || m.Version != "2.0" ||
-		m.Method != "tools/call" || !plainID(m.ID) {
+	more := len(m.Others) + len(m.Params.Others) + len(m.Params.RequestID)
+	if m.lax || more > 0 || m.Version != "2.0" || m.Method != "tools/call" || !plainID(m.ID) {
 		return nil
 	}
-	tool, arguments := e.tools[m.Params.Name], m.Params.Arguments.Kind()
-	if tool == nil || arguments != '{' && m.Params.Arguments != nil {
+	tool, arguments := e.tools[m.Params.Name], m.Params.Arguments
+	if tool == nil || arguments != nil && arguments.Kind() != '{' {
 		return nil
 	}
 	for key := range m.Params.Meta {
@@ -60,9 +49,7 @@ func (e *endpoint) plain(h http.Header, body []byte) *plainCall {
 			return nil
 		}
 	}
-	params := &sdk.CallToolParamsRaw{
-		Meta: m.Params.Meta, Name: m.Params.Name, Arguments: stdjson.RawMessage(m.Params.Arguments),
-	}
+	params := &sdk.CallToolParamsRaw{Meta: m.Params.Meta, Name: m.Params.Name, Arguments: json.RawMessage(arguments)}
 	return &plainCall{m.ID, &sdk.CallToolRequest{Params: params, Extra: &sdk.RequestExtra{Header: h}}, tool}
 }
 
@@ -91,8 +78,8 @@ func (s *Server) answer(ctx context.Context, w http.ResponseWriter, c *plainCall
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-cache, no-transform")
 	_, _ = w.Write(rawjson.Object{
-		{Name: "jsonrpc", Value: stdjson.RawMessage(`"2.0"`)},
-		{Name: "id", Value: stdjson.RawMessage(c.id)},
+		{Name: "jsonrpc", Value: json.RawMessage(`"2.0"`)},
+		{Name: "id", Value: json.RawMessage(c.id)},
 		{Name: "result", Value: doc},
 	}.JSON()) // fails only if the client has left
 }
