@@ -24,10 +24,11 @@ const eachInvocation, inFlight = 4_000, 2
 type load struct {
 	shape
 	events, kinds, each int
+	callers             int // at once
 }
 
 func loadOf(set settings) load {
-	return load{usual(), set.scaled(100_000), set.scaled(20_000), set.scaled(eachInvocation)}
+	return load{usual(), set.scaled(100_000), set.scaled(20_000), set.scaled(eachInvocation), inFlight}
 }
 
 // scaled is how many there are of something that -quick takes a twentieth of.
@@ -148,7 +149,7 @@ func invoking(name string, l load, input func(document []byte) (runtime.Input, e
 			inputs = append(inputs, in)
 		}
 		return runner{run: func(ctx context.Context) (sample, error) {
-			_, err := drive(inFlight, l.events/l.each, func(i int) error {
+			_, err := drive(l.callers, l.events/l.each, func(i int) error {
 				res, err := rt.Invoke(ctx, "segment_batch", inputs[i%len(inputs)])
 				if err == nil && res.Receipt.Accepted != l.each {
 					err = fmt.Errorf("%d of %d events were accepted", res.Receipt.Accepted, l.each)

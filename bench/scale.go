@@ -14,7 +14,7 @@ func scale(set settings) []group {
 	events, callers := group{name: "scale/events", rounds: 5}, group{name: "scale/callers", rounds: 5}
 	for _, n := range []int{1, 10, 100, 1_000, 10_000, 50_000} {
 		all := max(n, set.scaled(min(2_000*n, 100_000)))
-		l := load{usual(), all / n * n, max(n, min(all, 20_000)) / n * n, n}
+		l := load{usual(), all / n * n, max(n, min(all, 20_000)) / n * n, n, inFlight}
 		c := invoking(fmt.Sprintf("%s events", grouped(n)), l, rawInput)
 		events.contenders = append(events.contenders, c)
 		note := fmt.Sprintf("CPU time of an event, events in an invocation: %d", n)

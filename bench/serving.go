@@ -22,7 +22,7 @@ func serving(set settings) []group {
 		rt, err := newRuntime(sourceOf(p.Sink))
 		return invokingTrack(rt, callers, calls), err
 	}}
-	inProcess := invoking("Invoke batch", load{usual(), posts * each, posts * each, each}, rawInput)
+	inProcess := invoking("Invoke batch", load{usual(), posts * each, posts * each, each, callers}, rawInput)
 	cpu := cpuMicros()
 	return []group{{
 		name: "serve", rounds: 9,
