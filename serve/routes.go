@@ -22,13 +22,12 @@ type route struct {
 
 // namer is a handler with several routes.
 type namer interface {
-	// Route names the route of a request. It returns one of a few names, whatever is asked for.
+	// Route names the route of a request. It has few names, whatever the request asks for.
 	Route(r *http.Request) string
 }
 
-// table lists what a server answers. The first route that matches counts, so whatever comes beside
-// REST and MCP is a line above the last. An [http.ServeMux] would answer paths such as //x with a
-// redirect, in HTML.
+// table lists the routes of a server. The first that matches counts, and the last matches every
+// path. An [http.ServeMux] would redirect paths such as //x, in HTML.
 func (s *Server) table(api, tools http.Handler) []route {
 	routes := []route{
 		{path: healthPath, handler: http.HandlerFunc(s.health)},

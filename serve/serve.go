@@ -61,8 +61,8 @@ type Config struct {
 	Invocations *invocations.Log
 	// Queues are those of the sources that send messages later, by the names of the sources.
 	Queues map[string]rest.Queue
-	// Catalog makes the server offer a web page at /catalog/. Its API is the server's own, whatever
-	// is set. Default none.
+	// Catalog makes the server offer a web page at /catalog/. New sets its API and its Workflows.
+	// Default none.
 	Catalog *catalog.Config
 	// Workflows answers /v1/workflows and /v1/runs: a handler of package workflows. Default none.
 	// The host closes it once the server has stopped, before it closes the runtime.

@@ -23,7 +23,7 @@ func ok(body []byte) answer { return answer{status: http.StatusOK, body: body} }
 
 func success() answer { return ok([]byte(successBody)) }
 
-// A refusal is a whole request turned down, with the status of mode Strict.
+// A refusal turns a whole request down, with the status of mode Strict.
 type refusal struct {
 	status  int
 	code    string

@@ -20,8 +20,8 @@ func allowCORS(w http.ResponseWriter, r *http.Request) {
 	h.Set("Access-Control-Expose-Headers", "Retry-After, X-RateLimit-Reset")
 }
 
-// preflight answers OPTIONS. It is 200 with a body where 204 would do, so that
-// the rule that everything is answered with JSON has no exception to remember.
+// preflight answers OPTIONS. It answers 200 with a body where 204 would do, so
+// that every answer is JSON.
 func preflight(w http.ResponseWriter, r *http.Request, methods string) answer {
 	h := w.Header()
 	h.Set("Allow", methods)
@@ -39,8 +39,8 @@ func preflight(w http.ResponseWriter, r *http.Request, methods string) answer {
 const gif = "GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\x00\x00\x00\x21\xf9\x04\x01\x00\x00\x00\x00" +
 	"\x2c\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;"
 
-// servePixel takes a message from an image's address and answers the image,
-// whatever it thinks of the message: a mail reader cannot be told.
+// servePixel takes a message from the address of an image, and always answers
+// with the image: a mail reader could not show an error.
 // Segment Pixel Tracking API.
 func (e *Emulator) servePixel(w http.ResponseWriter, r *http.Request, name string) {
 	// Either alphabet, padded or not; a "+" that was not escaped has become a space.

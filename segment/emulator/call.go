@@ -70,7 +70,7 @@ func (c *call) take(body []byte, header http.Header, bad *refusal) {
 	}
 }
 
-// admit refuses the whole request when its key is none.
+// admit refuses the whole request when its key cannot be a write key.
 func (c *call) admit(key string) bool {
 	if c.cfg.plausible(key) {
 		return true

@@ -21,8 +21,8 @@ import (
 //	{Status: 503, Store: true}                 // stored, and refused all the same
 //	{Reset: true}                              // cut before anything is stored
 //	{Reset: true, Store: true}                 // stored, then cut: the client cannot know
-//	{Delay: 2 * time.Second}                   // slow, and then as ever
-//	{Status: 200, Body: `{"ok":false}`}        // a 200 that is none
+//	{Delay: 2 * time.Second}                   // slow, and then as usual
+//	{Status: 200, Body: `{"ok":false}`}        // a 200 that confirms nothing
 //	{Status: 500, Path: "/v1/batch"}           // only of that path; "/v1/*" is any
 type Fault struct {
 	// Status is answered instead of the emulator's own, 200 to 599. 0 leaves the
@@ -40,11 +40,11 @@ type Fault struct {
 	Delay time.Duration `json:"-"`
 	// Reset cuts the connection instead of answering.
 	Reset bool `json:"reset,omitempty"`
-	// Store takes and stores the messages as ever before Status or Reset has its
-	// way. Without it they store nothing.
+	// Store stores the messages as usual before Status or Reset is applied. Without
+	// it, neither stores anything.
 	Store bool `json:"store,omitempty"`
-	// Times is how many requests the fault is good for; 0 is one, and a negative
-	// number is all, until ClearFaults.
+	// Times is how many requests the fault is good for. 0 means one, and a negative
+	// number all, until ClearFaults.
 	Times int `json:"times,omitempty"`
 	// Path restricts the fault to requests whose path matches this pattern, as
 	// path.Match has it; "" is any.
@@ -131,8 +131,8 @@ func (f *Fault) UnmarshalJSON(data []byte) error {
 
 // Script appends faults to those waiting. Each tracking request, preflights
 // excepted, uses up one go of the first fault whose Path fits it; when none does
-// it is answered as ever. Script adds none of them when one makes no sense, and
-// says which.
+// it is answered as usual. When a fault makes no sense, Script adds none of them,
+// and its error says which one it is.
 func (e *Emulator) Script(faults ...Fault) error {
 	for i := range faults {
 		if err := faults[i].check(); err != nil {

@@ -33,7 +33,7 @@ const (
 	maxDepth         = 512       // nesting of arrays and objects in a body
 	maxWriteKey      = 256       // characters
 	maxSecrets       = 2_502     // write keys of one request looked for everywhere in it
-	maxProblems      = 100       // told of one message, and in one answer
+	maxProblems      = 100       // listed for one message, and in one answer
 	maxMergedBytes   = 16 << 20  // bytes that the messages of one batch take over from it
 	maxDrain         = 8 << 20   // bytes read and thrown away so that a refusal reaches the client
 	maxRecords       = 1_000     // requests, and discards, kept

@@ -102,7 +102,7 @@ func (m *message) check(fromPath string) string {
 }
 
 // text checks a member that must be a non-empty string when it is there, and
-// reports whether it is, good or bad.
+// reports whether it is there.
 func (m *message) text(code, name string) bool {
 	raw := get(m.obj, name)
 	if raw != nil && m.obj.Text(name) == "" {

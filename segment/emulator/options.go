@@ -34,24 +34,24 @@ const (
 type Option func(*config)
 
 type config struct {
-	mode      AnswerMode
-	capacity  int
-	logPath   string
-	keys      []string
-	clock     func() time.Time
-	oversize  OversizePolicy
-	dedup     time.Duration
-	hosts     []string
-	token     string
+	mode     AnswerMode
+	capacity int
+	logPath  string
+	keys     []string
+	clock    func() time.Time
+	oversize OversizePolicy
+	dedup    time.Duration
+	hosts    []string
+	token    string
 }
 
 func newConfig(opts []Option) (config, error) {
 	cfg := config{
-		mode:      Segment,
-		capacity:  defaultCapacity,
-		clock:     time.Now,
-		oversize:  RefuseBatch,
-		dedup:     24 * time.Hour,
+		mode:     Segment,
+		capacity: defaultCapacity,
+		clock:    time.Now,
+		oversize: RefuseBatch,
+		dedup:    24 * time.Hour,
 	}
 	for _, opt := range opts {
 		opt(&cfg)

@@ -73,7 +73,7 @@ func (s *Server) Close(ctx context.Context) error {
 // The query API shows customers' data: on an address that is not loopback Serve
 // refuses to begin without a [Token].
 func (e *Emulator) Serve(ctx context.Context, ln net.Listener) error {
-	// What is no TCP address, a Unix socket, is not reached from elsewhere.
+	// Other machines cannot reach a Unix socket.
 	if tcp, ok := ln.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() && e.cfg.token == "" {
 		return errors.Join(fmt.Errorf("emulator: serving off loopback needs a token: %s", tcp), ln.Close(), e.Close())
 	}

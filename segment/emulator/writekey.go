@@ -150,7 +150,7 @@ type part struct {
 	isKey  bool // the value of a member "writeKey"
 }
 
-// decoded is the value of a string, or what its quotes hold when it is none.
+// decoded is the value of a string, or the text between its quotes when it is not valid.
 func (p part) decoded() string {
 	if strings.Contains(p.text, `\`) {
 		if text, ok := rawjson.Text([]byte(p.text)); ok {

@@ -37,7 +37,7 @@ const (
 	defaultMaxConnections = 2048
 )
 
-// AnyHost among Config.Hosts lets every Host header pass. It takes a token.
+// AnyHost among Config.Hosts lets every Host header pass. It needs a token or client certificates.
 const AnyHost = "*"
 
 // Config says what a Guard lets pass. The zero value of each field is a safe default.

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// CheckAddress returns an error if other machines can reach the address and the guard has nothing
-// to tell clients apart by.
+// CheckAddress returns an error if other machines can reach the address, and the guard demands
+// neither a token nor a client certificate.
 func (g *Guard) CheckAddress(addr net.Addr) error {
 	tcp, ok := addr.(*net.TCPAddr)
 	if !ok || tcp.IP.IsLoopback() || len(g.tokens) > 0 || g.cfg.ClientCertificates {

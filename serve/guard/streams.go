@@ -64,8 +64,8 @@ func (s *Streams) Len() int {
 }
 
 // Stream answers with server-sent events until the client has left, stopped is closed, or next
-// returns that it was the last. Next appends the events that there are, and returns what is closed
-// when there are more: nil if there may be some by now.
+// returns that it was the last. Next appends the events that there are to chunk. It returns a
+// channel that is closed when there are more, or nil if it is to be called again at once.
 //
 // It reads at the pace of its client: what next reads from must not wait for it. A client that takes
 // nothing for ten seconds is cut off; behind a [Guard] it may take [Config.WriteTimeout].

@@ -153,7 +153,7 @@ func (l *Log) After(seq uint64, limit int) (list []*Invocation, forgotten uint64
 	return list, forgotten, l.changed
 }
 
-// Tally returns that of a source.
+// Tally returns the counts of a source.
 func (l *Log) Tally(source string) Tally {
 	l.mu.Lock()
 	defer l.mu.Unlock()

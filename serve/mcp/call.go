@@ -38,8 +38,8 @@ const (
 // longestID bounds an invocation id, in bytes.
 const longestID = 512
 
-// handler returns a tool that invokes a block. Its result is never an error: clients hide what is
-// not a result.
+// handler returns a tool that invokes a block. It reports each failure as a result, because clients
+// hide errors of the protocol.
 func (s *Server) handler(e registry.Entry, source string, p Profile) sdk.ToolHandler {
 	return func(ctx context.Context, req *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
 		if s.cfg.CallContext != nil {

@@ -10,14 +10,14 @@ import (
 	"github.com/aacflow/segment-blocks/internal/text"
 )
 
-// Tool is a tool that is no block and changes nothing, such as one that tells what has arrived. The
-// host hands it in; see [Config.Tools].
+// Tool is a tool that is no block and changes nothing, such as one that lists the events that have
+// arrived. See [Config.Tools].
 type Tool struct {
 	Name, Title, Description string
-	// InputSchema is a JSON Schema of type object. Call is to check what it says itself.
+	// InputSchema is a JSON Schema of type object. Call must check its arguments itself.
 	InputSchema json.RawMessage
-	// Call returns what is to be marshalled as an object. It ends with ctx. Its error is shown to
-	// the caller.
+	// Call returns a value that marshals as a JSON object. It returns early if ctx ends. The caller
+	// sees its error.
 	Call func(ctx context.Context, arguments json.RawMessage) (any, error)
 }
 

@@ -100,7 +100,7 @@ func (c *lineConn) line(in *bufio.Reader) (line []byte, err error) {
 	}
 }
 
-// decode returns the message of a line, or nil where there is none; one that is faulty it answers.
+// decode returns the message of a line, or nil if the line has none. It answers a faulty line.
 func (c *lineConn) decode(line []byte) jsonrpc.Message {
 	if len(line) == 0 {
 		return nil

@@ -53,8 +53,8 @@ func writeFresh(w http.ResponseWriter, mediaType string, body []byte) {
 	_, _ = w.Write(body) // fails only if the client has left
 }
 
-// prefers reports whether a request asks for a media type by its name, and does not prefer JSON.
-// Wildcards mean JSON, and so do types that there are none of: an answer is better than a 406.
+// prefers reports whether a request asks for a media type by its name, and does not prefer JSON. A
+// wildcard means JSON, and so does a type that the API does not have: an answer is better than a 406.
 func prefers(r *http.Request, mediaType string) bool {
 	wanted, other := 0.0, 0.0
 	for _, header := range r.Header.Values("Accept") {

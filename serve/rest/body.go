@@ -27,9 +27,9 @@ type envelope struct {
 // longestSource bounds the name of a source, in bytes.
 const longestSource = 256
 
-// open reads the body of a request and opens one level of it. Where the body seems to have no
-// member but the input, it leaves the reading to the runtime, which reads all of an input before it
-// sends anything: for a batch, to read it twice takes a tenth of the time. See fault.
+// open reads the body of a request and opens one level of it. If the body seems to have no member
+// but the input, only the runtime reads that: reading a batch twice takes a tenth of the time. The
+// runtime reads an input to its end before it sends anything. See fault.
 func (h *Handler) open(w http.ResponseWriter, r *http.Request) (envelope, *Problem) {
 	if p := checkMediaType(r); p != nil {
 		return envelope{}, p
@@ -44,8 +44,8 @@ func (h *Handler) open(w http.ResponseWriter, r *http.Request) (envelope, *Probl
 	return h.parse(data)
 }
 
-// soleInput cuts the object called input out of a body, if the body begins and ends with it. What it
-// returns is not valid JSON if the body is not, or holds more.
+// soleInput cuts the object called input out of a body, if the body begins and ends with it. The
+// result is invalid JSON if the body is invalid or has another member.
 func soleInput(body []byte) (json.RawMessage, bool) {
 	s := jsonscan.Trusting(body)
 	if s.Peek() != '{' || !s.Enter() {
@@ -60,8 +60,8 @@ func soleInput(body []byte) (json.RawMessage, bool) {
 	return input, bytes.HasSuffix(input, []byte("}"))
 }
 
-// fault returns what is wrong with a body of which only the runtime has read the input, or nil. It
-// goes before the error of the runtime, in which places are those of the input.
+// fault returns what is wrong with a body that only the runtime has read, or nil. It replaces the
+// error of the runtime, whose places are relative to the input.
 func (h *Handler) fault(e envelope) *Problem {
 	if e.body == nil {
 		return nil
@@ -79,8 +79,8 @@ func (h *Handler) parse(data []byte) (envelope, *Problem) {
 	return envelopeOf(obj)
 }
 
-// checkMediaType demands JSON by name. A browser sends that to another site only after it has asked
-// for permission, which no form can do.
+// checkMediaType demands JSON by name. A browser sends that to another site only after a preflight,
+// and a form cannot send it at all.
 func checkMediaType(r *http.Request) *Problem {
 	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
 		return newProblem(codeMediaType,
@@ -135,8 +135,8 @@ func envelopeOf(obj rawjson.Object) (e envelope, _ *Problem) {
 	return e, faultyBody("the body is not valid", violations)
 }
 
-// faultyBody returns the problem of a faulty body, as the runtime tells of a faulty input: with the
-// first violations in one line, and what is long cut.
+// faultyBody returns the problem of a faulty body. As in the runtime's error for a faulty input, the
+// detail is one line with the first violations, and long lists and values are cut.
 func faultyBody(detail string, violations []schemas.Violation) *Problem {
 	e := runtime.Refuse(violations)
 	_, list, _ := strings.Cut(e.Message, ": ")

@@ -22,40 +22,40 @@ type Queue struct {
 	State func() QueueState
 	// Dead visits the dead letters in the order of their ids.
 	Dead func() iter.Seq2[DeadLetter, error]
-	// Retry puts dead letters back among those that wait, Drop deletes them: those with the ids, or
-	// all if there is none. They return how many. For an id that is none they change nothing and
-	// return a *[runtime.Error] with the code invalid_input.
+	// Retry puts dead letters back among the waiting messages, and Drop deletes them: those with the
+	// ids, or all if no id is given. They return how many there were. If an id is unknown, they
+	// change nothing and return a *[runtime.Error] with the code invalid_input.
 	Retry, Drop func(ids ...uint64) (int, error)
 }
 
 // QueueState counts the messages of a queue.
 type QueueState struct {
-	// Waiting have not been accepted yet. InFlight of them are being sent.
+	// Waiting counts those not accepted yet, InFlight those of them that are being sent.
 	Waiting  int `json:"waiting"`
 	InFlight int `json:"inFlight"`
 	Dead     int `json:"dead"`
-	// Oldest is when the first that waits was stored.
+	// Oldest is when the oldest waiting message was stored.
 	Oldest time.Time `json:"oldest,omitzero"`
-	// LastError says why nothing can be sent at present, WaitsUntil when it is tried again.
+	// LastError says why nothing can be sent at present, WaitsUntil when the next attempt begins.
 	LastError  string    `json:"lastError,omitempty"`
 	WaitsUntil time.Time `json:"waitsUntil,omitzero"`
-	// Delivered and Retried count accepted messages and repeated tries since the start.
+	// Delivered counts messages accepted since the start, Retried the repeated attempts.
 	Delivered int64 `json:"-"`
 	Retried   int64 `json:"-"`
 }
 
-// DeadLetter is a message that was given up. What it says is not shown.
+// DeadLetter is a message that was given up, without its content.
 type DeadLetter struct {
 	ID        uint64    `json:"id"`
 	MessageID string    `json:"messageId"`
 	StoredAt  time.Time `json:"storedAt"`
 	DiedAt    time.Time `json:"diedAt"`
 	Reason    string    `json:"reason"`
-	// Damaged says that it is not what was stored, so that it can only be dropped.
+	// Damaged says that its record has changed since it was stored. It can only be dropped.
 	Damaged bool `json:"damaged,omitempty"`
 }
 
-// delivery is how the messages of a source fare, since the start of the process.
+// delivery counts what has become of the messages of a source since the process started.
 type delivery struct {
 	Source      string      `json:"source"`
 	Delivery    string      `json:"delivery"`

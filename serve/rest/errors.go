@@ -47,7 +47,7 @@ var errorDocs = sync.OnceValue(func() (docs []ErrorDoc) {
 // of package runtime.
 func Errors() []ErrorDoc { return slices.Clone(errorDocs()) }
 
-// docOf returns what documents a code. Codes that it does not know are failures of this program.
+// docOf returns the document of a code. An unknown code is a failure of this program.
 func docOf(code string) ErrorDoc {
 	for _, d := range errorDocs() {
 		if string(d.Code) == code {

@@ -91,7 +91,7 @@ func (h *Handler) run(
 	result, err := h.keys.Do(known, q.block, q.input, func() (*runtime.Result, error) {
 		return h.runtime.Invoke(r.Context(), q.ref, runtime.JSON(q.input), options...)
 	})
-	if err == nil { // which has no repeat, so a random key is not remembered
+	if err == nil { // nobody repeats a success, so a random key is not remembered
 		return result, attempts, nil
 	}
 	p := h.fault(q.envelope)

@@ -44,8 +44,8 @@ func newProblem(code, detail string, violations ...schemas.Violation) *Problem {
 	}
 }
 
-// wrap returns a problem that package guard tells of. It documents none by itself, such as that the
-// server is full.
+// wrap returns the problem for one of package guard. Those that can be retried, such as that the
+// server is full, have no document in this API.
 func wrap(p *guard.Problem) *Problem {
 	if p.Retryable {
 		return &Problem{Problem: *p, Violations: []schemas.Violation{}}

@@ -34,9 +34,8 @@
 // The header Idempotency-Key makes it safe to invoke again: the same key, block, source and input
 // give the same message ids, and the receiver counts nothing twice. Every answer to an invocation
 // carries the header, with a random key where the request has none, so that a client that decides
-// only afterwards to try again still can. A key that comes again with another body is refused, for
-// as long as this process remembers it: what has the ids of something else would be dropped as a
-// duplicate.
+// only afterwards to try again still can. A key that comes again with another input is refused for
+// as long as this process remembers it, because the receiver would drop that input as a duplicate.
 //
 // # AACFlow's result
 //
@@ -46,9 +45,9 @@
 //	{"success":true,"output":{…}}
 //	{"success":false,"output":{"code":…,"retryable":…,"violations":[…],…},"error":"one line"}
 //
-// always under 200: AACFlow replaces the output of an answer under any other status by its own,
-// takes the error from whichever member it knows first, and may repeat the request at the level of
-// HTTP. What package guard refuses keeps its status.
+// The status is always 200. Under any other status, AACFlow replaces the output by its own, takes
+// the error from the first member that it knows, and may repeat the request at the level of HTTP.
+// Only a request that package guard refuses has another status.
 //
 // The handler checks neither tokens nor origins: that is for package guard.
 package rest

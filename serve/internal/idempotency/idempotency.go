@@ -29,18 +29,18 @@ func New() *Memory {
 	return &Memory{uses: uses}
 }
 
-// use is an id and the input that it is used for.
+// use is how an id is used.
 type use struct {
-	digest  [sha256.Size]byte
-	running int
-	kept    bool
+	digest  [sha256.Size]byte // of the block and the input
+	running int               // invocations
+	kept    bool              // one has sent something
 }
 
-// ErrReused is what Do fails with where the id belongs to anything else.
+// ErrReused is the error of Do for an id that belongs to another block or input.
 var ErrReused = errors.New("the id has been used for another input")
 
 // Do invokes a block with an input under an id. It remembers the id unless the invocation fails and
-// has sent nothing: a corrected input may have it then. The id "" is none; it is not remembered.
+// has sent nothing: a corrected input may have it then. The id "" is not remembered.
 func (m *Memory) Do(
 	id, block string, input []byte, invoke func() (*runtime.Result, error),
 ) (result *runtime.Result, err error) {
