@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Mux is an [http.ServeMux] that refuses requests with problem documents. A ServeMux answers 404 and
-// 405 in plain text, and redirects to clean paths. Refuse must be set.
+// Mux is an [http.ServeMux] that refuses requests with problem documents. A ServeMux answers 404
+// and 405 in plain text, and redirects to clean paths. Refuse must be set.
 type Mux struct {
 	// Refuse answers a request with a problem.
 	Refuse func(http.ResponseWriter, *http.Request, *Problem)

@@ -67,8 +67,8 @@ func (s *Streams) Len() int {
 // returns that it was the last. Next appends the events that there are to chunk. It returns a
 // channel that is closed when there are more, or nil if it is to be called again at once.
 //
-// It reads at the pace of its client: what next reads from must not wait for it. A client that takes
-// nothing for ten seconds is cut off; behind a [Guard] it may take [Config.WriteTimeout].
+// It reads at the pace of its client: what next reads from must not wait for it. A client that
+// takes nothing for ten seconds is cut off; behind a [Guard] it may take [Config.WriteTimeout].
 func Stream(w http.ResponseWriter, r *http.Request, stopped <-chan struct{},
 	next func(chunk []byte) (_ []byte, more <-chan struct{}, last bool),
 ) {

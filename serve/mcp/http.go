@@ -126,8 +126,8 @@ type message struct {
 }
 
 // read reads a message. It falls back to the SDK's rules: of several members with one name the last
-// counts, and UTF-8 is not checked. A body that is no well-formed message is empty here, and the SDK
-// reports what is wrong with it.
+// counts, and UTF-8 is not checked. A body that is no well-formed message is empty here, and the
+// SDK reports what is wrong with it.
 func read(body []byte) message {
 	var m message
 	if json.Unmarshal(body, &m) == nil {

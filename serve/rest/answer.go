@@ -54,7 +54,7 @@ func writeFresh(w http.ResponseWriter, mediaType string, body []byte) {
 }
 
 // prefers reports whether a request asks for a media type by its name, and does not prefer JSON. A
-// wildcard means JSON, and so does a type that the API does not have: an answer is better than a 406.
+// wildcard means JSON, and so does a type that the API lacks: an answer is better than a 406.
 func prefers(r *http.Request, mediaType string) bool {
 	wanted, other := 0.0, 0.0
 	for _, header := range r.Header.Values("Accept") {

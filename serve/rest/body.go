@@ -135,8 +135,8 @@ func envelopeOf(obj rawjson.Object) (e envelope, _ *Problem) {
 	return e, faultyBody("the body is not valid", violations)
 }
 
-// faultyBody returns the problem of a faulty body. As in the runtime's error for a faulty input, the
-// detail is one line with the first violations, and long lists and values are cut.
+// faultyBody returns the problem of a faulty body. As in the runtime's error for a faulty input,
+// the detail is one line with the first violations, and long lists and values are cut.
 func faultyBody(detail string, violations []schemas.Violation) *Problem {
 	e := runtime.Refuse(violations)
 	_, list, _ := strings.Cut(e.Message, ": ")

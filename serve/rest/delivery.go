@@ -22,8 +22,8 @@ type Queue struct {
 	State func() QueueState
 	// Dead visits the dead letters in the order of their ids.
 	Dead func() iter.Seq2[DeadLetter, error]
-	// Retry puts dead letters back among the waiting messages, and Drop deletes them: those with the
-	// ids, or all if no id is given. They return how many there were. If an id is unknown, they
+	// Retry puts dead letters back among the waiting messages, and Drop deletes them: those with
+	// the ids, or all if no id is given. They return how many there were. If an id is unknown, they
 	// change nothing and return a *[runtime.Error] with the code invalid_input.
 	Retry, Drop func(ids ...uint64) (int, error)
 }

@@ -201,8 +201,8 @@ func failedDoc(p *Problem) []byte {
 
 const keyHeader = "Idempotency-Key"
 
-// keyOf returns the key that a client gives an invocation, or a random one. The draft of the header demands quotes,
-// which most clients leave out; both mean the same.
+// keyOf returns the key that a client gives an invocation, or a random one. The draft of the header
+// demands quotes, which most clients leave out; both mean the same.
 func keyOf(r *http.Request) (key string, random bool, _ *Problem) {
 	values := r.Header.Values(keyHeader)
 	if len(values) == 0 {

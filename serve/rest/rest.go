@@ -43,7 +43,7 @@
 // shape,
 //
 //	{"success":true,"output":{…}}
-//	{"success":false,"output":{"code":…,"retryable":…,"violations":[…],…},"error":"one line"}
+//	{"success":false,"output":{"code":…,"retryable":…,"violations":[…],…},"error":"…"}
 //
 // The status is always 200. Under any other status, AACFlow replaces the output by its own, takes
 // the error from the first member that it knows, and may repeat the request at the level of HTTP.
