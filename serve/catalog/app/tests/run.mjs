@@ -121,3 +121,22 @@ await withPage(async ({ page, open }) => {
   await page.keyboard.press("ArrowLeft");
   await page.getByRole("region", { name: "Body" }).waitFor();
 });
+
+// A batch that takes several requests shows how many of them are accepted.
+await withPage(async ({ page, open }) => {
+  await open("blocks/segment_batch");
+  const note = "x".repeat(20_000);
+  const batch = Array.from({ length: 40 }, (_, n) => ({
+    type: "track",
+    event: `E ${n}`,
+    userId: "u",
+    properties: { note },
+  }));
+  await page.locator(".cm-content").first().waitFor();
+  await json(page, "batch").fill(JSON.stringify(batch));
+  await page.getByText("Ready to send 2 requests").waitFor();
+  await page.request.post(`${given.url}catalog/emulator/v1/faults`, { data: [{}, { delay: "3s" }] });
+  await run(page);
+  await page.getByText(/^Running, .* 1 of 2 requests accepted$/).waitFor();
+  await page.getByText("40 messages accepted").waitFor();
+});

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { run, withPage } from "./browser.mjs";
 import { given } from "./browser.mjs";
 
@@ -54,6 +55,16 @@ await withPage(async ({ page, open, context }) => {
   // Filters are kept in the address.
   await page.getByLabel("Search events").fill("spring");
   assert.equal(await list.getByRole("listitem").count(), 2);
+  const [saved] = await Promise.all([
+    page.waitForEvent("download"),
+    page.getByRole("button", { name: "NDJSON", exact: true }).click(),
+  ]);
+  const lines = readFileSync(await saved.path(), "utf8")
+    .trim()
+    .split("\n")
+    .map(JSON.parse); // of what is found
+  assert.equal(lines.length, 2);
+  assert.ok(lines.every((line) => line.message.properties.coupon === "SPRING"));
   await page.getByLabel("Search events").fill("coupon");
   assert.equal(await list.getByRole("listitem").count(), 0); // it is no value
   await page.getByLabel("Search in").selectOption("payload");
