@@ -7,7 +7,6 @@ import (
 	"hash/maphash"
 	"io"
 	"runtime/debug"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -18,13 +17,13 @@ import (
 
 const tick = 250 * time.Millisecond
 
-// Run imports until every event is accepted or rejected, and returns what was done, by earlier runs
-// too. It may be called once. An import that an earlier run has finished returns that run's counts
-// and sends nothing.
+// Run imports until every event is accepted or rejected, and returns the counts of all runs. It may
+// be called once. If an earlier run has finished the import, Run sends nothing and returns the
+// counts of that run.
 //
 // The error is an *[InputError], a *[DeliveryError] or a *[PanicError], or it wraps [ErrCut], the
-// error of ctx, or that of reading or writing a file. When Run returns an error, nothing is in
-// flight any more and the state is written, so that another run can go on.
+// error of ctx, or an error of reading or writing a file. When Run returns, nothing is in flight
+// and the state is written, so another run can continue.
 func (im *Import) Run(ctx context.Context) (Counts, error) { //nolint:contextcheck // halting outlives ctx
 	im.started = time.Now()
 	release, err := im.lock()
@@ -41,8 +40,8 @@ func (im *Import) Run(ctx context.Context) (Counts, error) { //nolint:contextche
 		return im.counts, err
 	}
 	im.tellProgress()
-	// The end of ctx stops new invocations at once. Those in flight have the time of Grace, because
-	// what is cut off may have arrived, and would be sent again.
+	// The end of ctx stops new invocations at once. Those in flight have the time of Grace: a
+	// request that is cut off may have arrived, and its events would be sent again.
 	sending, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { im.halt(ctx.Err()) })()
@@ -65,14 +64,14 @@ func (im *Import) Run(ctx context.Context) (Counts, error) { //nolint:contextche
 	im.guard(func() { im.watch(watching) })
 	defer time.AfterFunc(im.options.Grace, cancel).Stop()
 	workers.Wait()
-	select { // a read of standard input cannot be stopped: it ends with the process
+	select { // nothing can stop a read of standard input before the process ends
 	case <-read:
 	case <-time.After(time.Second):
 	}
 	return im.finish()
 }
 
-// guard runs f. A panic in it ends the import like any other failure.
+// guard calls f. A panic in it ends the import like any other failure.
 func (im *Import) guard(f func()) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -82,8 +81,8 @@ func (im *Import) guard(f func()) {
 	f()
 }
 
-// hurry has idle partitions send what they have gathered, however little, and those who wait see
-// that the import is halted, if it is.
+// hurry has idle partitions send what they have gathered, however little. It also wakes all who
+// wait, so that they notice when the import is halted.
 func (im *Import) hurry() {
 	im.mu.Lock()
 	defer im.mu.Unlock()
@@ -93,7 +92,7 @@ func (im *Import) hurry() {
 
 func (im *Import) halted() bool { return im.halting.Err() != nil }
 
-// watch keeps the state current until ctx ends, when everything is sent or nothing new may be.
+// watch writes the state and tells the progress until ctx ends.
 func (im *Import) watch(ctx context.Context) {
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
@@ -104,9 +103,7 @@ func (im *Import) watch(ctx context.Context) {
 		case <-ticker.C:
 		}
 		im.hurry() // input may come slowly
-		// The state is written less often than progress is told, because each time waits for the
-		// disk.
-		if n%2 == 0 {
+		if n%2 == 0 { // less often, because it waits for the disk
 			if err := im.checkpoint(); err != nil {
 				im.halt(err)
 				return
@@ -116,8 +113,7 @@ func (im *Import) watch(ctx context.Context) {
 	}
 }
 
-// finish writes down where everything stands. It does so also after a failure or a panic: what is
-// not written is sent again.
+// finish writes the last state, also after a failure or a panic: what is not written is sent again.
 func (im *Import) finish() (Counts, error) {
 	var err error
 	im.guard(func() { err = im.checkpoint() })
@@ -135,14 +131,14 @@ func (im *Import) finish() (Counts, error) {
 	return im.tellProgress(), err
 }
 
-// tellProgress returns the counts so far. It calls the function of the options without the lock,
-// which that function may take long with.
+// tellProgress returns the counts so far. It calls Progress without the lock, because that may take
+// long.
 func (im *Import) tellProgress() Counts {
 	im.mu.Lock()
 	p := Progress{Counts: im.soFar(), Read: im.reader.read.Load()}
 	im.mu.Unlock()
 	for _, in := range im.inputs {
-		p.Size += in.size // -1 for standard input, which is imported alone
+		p.Size += in.size // standard input has -1, and is imported alone
 	}
 	if im.options.Progress != nil {
 		im.options.Progress(p)
@@ -150,15 +146,15 @@ func (im *Import) tellProgress() Counts {
 	return p.Counts
 }
 
-// soFar returns what has been done, by earlier runs too. The caller holds the lock.
+// soFar returns the counts of all runs. The caller holds the lock.
 func (im *Import) soFar() Counts {
 	c := im.counts
 	c.Seconds += time.Since(im.started).Seconds()
 	return c
 }
 
-// readAll gives every event to its partition. When the files are through, or cannot be read any
-// further, the import ends when all that has been read is sent.
+// readAll gives every event to its partition. After the last one, or an error of reading, the
+// import still sends what has been read.
 func (im *Import) readAll(ctx context.Context) {
 	defer im.reader.close()
 	e, err := im.reader.next(ctx)
@@ -180,8 +176,9 @@ func (im *Import) readAll(ctx context.Context) {
 	im.changed.Broadcast()
 }
 
-// The most that is read ahead of an event that is in flight, so that memory stays flat while one
-// request is retried and others pass it: events, and bytes of rejects.
+// maxPending and maxHeldRejects limit how far the reader may be ahead of an event in flight, in
+// events and in bytes of rejects. So memory stays flat while one request is retried and others pass
+// it.
 const (
 	maxPending     = 100_000
 	maxHeldRejects = 4 << 20
@@ -191,16 +188,16 @@ const (
 // pending is an event that is not settled: it, or one before it, is neither accepted nor rejected.
 // The import's lock guards it.
 //
-// Partitions get ahead of one another, so events are done in an order of their own. Import.pending
-// has them in the order of the files. What is counted for good, written to the file of rejects or
-// remembered for the next run is taken off its front, so it is never more than what a single
-// position in the files can tell: all before that, and nothing behind.
+// Partitions get ahead of one another, so events are done in any order. Import.pending has them in
+// the order of the files, and settle takes them off its front. Only then are they counted for good,
+// written to the file of rejects, and behind the position in the state. So one position in the
+// files says everything: what is before it is done, and what is behind it will be sent.
 type pending struct {
 	at      position
 	origin  origin
 	derived bool
-	id      uint64 // a hash of the messageId that the event brings, 0 for none
 	done    bool   // it is accepted or rejected
+	id      uint64 // a hash of the messageId that the event brings, 0 for none
 	reject  *reject
 }
 
@@ -209,8 +206,8 @@ func (im *Import) event(seq int64) *pending {
 	return &im.pending[int64(len(im.pending))-im.counts.Events+seq]
 }
 
-// add takes in an event, and gives it to the partition of its person unless it is faulty. It waits
-// where enough has been read. It returns false when the import is halted.
+// add gives an event to the partition of its person, or rejects it if it is faulty. It waits while
+// enough is pending. It returns false when the import is halted.
 func (im *Import) add(e *event) bool {
 	im.mu.Lock()
 	defer im.mu.Unlock()
@@ -235,15 +232,13 @@ func (im *Import) add(e *event) bool {
 	if e.id != "" {
 		im.event(seq).id = maphash.String(im.seed, e.id)
 	}
-	// The same person is always in the same partition, which sends one batch at a time: this keeps
-	// the order of the person's events.
 	of := maphash.String(im.seed, e.person) % uint64(len(im.partitions))
 	im.gather(&im.partitions[of], seq, e.json)
 	return !im.halted()
 }
 
-// reject keeps an event as a reject until all before it is settled: the file of rejects is in the
-// order of the lines, and has nothing in it that the next run would find again. The caller holds
+// reject keeps an event as a reject until all events before it are settled: the file of rejects is
+// in the order of the lines, and holds nothing that the next run would find again. The caller holds
 // the lock.
 func (im *Import) reject(seq int64, reasons []schemas.Violation, object, text []byte) {
 	e := im.event(seq)
@@ -255,8 +250,8 @@ func (im *Import) reject(seq int64, reasons []schemas.Violation, object, text []
 // settle takes off the events that are done, up to the first one that is not, and writes the
 // rejects among them. The caller holds the lock.
 func (im *Import) settle() {
-	for ; im.front < len(im.pending) && im.pending[im.front].done; im.front++ {
-		switch e := &im.pending[im.front]; {
+	for ; len(im.pending) > 0 && im.pending[0].done; im.pending = im.pending[1:] {
+		switch e := &im.pending[0]; {
 		case e.reject != nil:
 			if im.options.Rejected != nil && !im.halted() {
 				im.options.Rejected(im.inputs[e.at.File].path, e.at.Line, e.reject.reasons)
@@ -270,17 +265,12 @@ func (im *Import) settle() {
 			im.meet(e)
 		}
 	}
-	// What is settled is taken off when it is half of all, so that each event is moved about once.
-	if im.front >= (len(im.pending)+1)/2 {
-		im.pending = slices.Delete(im.pending, 0, im.front)
-		im.front = 0
-	}
 	im.changed.Broadcast()
 }
 
-// meet remembers the messageId of an accepted event. It counts an event whose id an earlier one has
-// had, and tells of the first. What is remembered is a hash and a place, and not the id, so that a
-// hundred thousand of them take a few megabytes. The caller holds the lock.
+// meet remembers the messageId of an accepted event. It counts an event that has the id of an
+// earlier one, and warns of the first. It remembers a hash in place of the id, so that 100,000 of
+// them take a few megabytes. The caller holds the lock.
 func (im *Import) meet(e *pending) {
 	before, known, _ := im.ids.PeekOrAdd(e.id, e.at)
 	if !known || before == e.at {
@@ -293,18 +283,18 @@ func (im *Import) meet(e *pending) {
 	}
 	im.warn(e.at, schemas.Violation{
 		Path: "/messageId", Code: tracking.WarnDuplicateID,
-		Message: "is that of " + where + " too, and the receiver keeps one of them",
+		Message: "is the same as in " + where + ", and the receiver keeps only one of the two events",
 	})
 }
 
-// checkpoint writes the rejects and the state, in this order: a kill between the two leaves rejects
-// that the next run cuts off and finds again, and loses none. Where the rejects cannot be written
-// the state keeps its position, and only says how much was accepted behind that.
+// checkpoint writes the rejects and then the state. After a kill between the two, the next run cuts
+// those rejects off and finds them again. If the rejects cannot be written, the state keeps its
+// position, and only says how many events were accepted behind it.
 func (im *Import) checkpoint() error {
 	next, accepted, err := im.now()
 	if err == nil && next.RejectsBytes > im.written.RejectsBytes {
-		// The state must not speak of rejects that a loss of power would take away. This goes
-		// without the lock, because the disk may be slow and nothing else need wait for it.
+		// The state must not count rejects that a loss of power would take away. Syncing needs no
+		// lock, and nothing else should wait for a slow disk.
 		if err = im.rejects.unwritable(im.rejects.file.Sync()); err != nil {
 			im.mu.Lock()
 			im.rejects.failed = err
@@ -321,21 +311,22 @@ func (im *Import) checkpoint() error {
 	return errors.Join(err, im.written.write(im.options.StatePath))
 }
 
-// now writes the rejects that are settled, and returns the state after them, how many events have
-// been accepted, and whether rejects could not be written. Only what is settled counts for good:
-// the next run sends the others again, and counts them then.
+// now settles what is done, and returns the state that follows, how many events have been accepted,
+// and why rejects could not be written. The state counts settled events only: the next run sends
+// the others again, and counts them then.
 func (im *Import) now() (s state, accepted int64, err error) {
 	im.mu.Lock()
 	defer im.mu.Unlock()
 	im.settle()
 	s = state{
 		Plan: im.plan, Position: im.next, RejectsBytes: im.rejects.size, RejectsFile: im.options.RejectsPath,
-		Counts: im.soFar(), Done: im.ended && im.readErr == nil && im.front == len(im.pending) && !im.halted(),
+		Counts: im.soFar(), Done: im.ended && im.readErr == nil && len(im.pending) == 0 && !im.halted(),
 	}
-	if im.front < len(im.pending) {
-		s.Position = im.pending[im.front].at
+	if len(im.pending) > 0 {
+		s.Position = im.pending[0].at
 	}
-	s.Counts.Events -= int64(len(im.pending) - im.front)
+	s.Counts.Events -= int64(len(im.pending))
+
 	s.Counts.Rejected = im.rejects.count
 	s.Counts.Accepted = s.Counts.Events - s.Counts.Rejected
 	return s, im.counts.Accepted, im.rejects.failed

@@ -1,5 +1,5 @@
-// Package importer sends files of events, however long, through the block segment_batch. An import
-// that was stopped, even by a kill, goes on where it was.
+// Package importer sends files of events, of any length, through the block segment_batch. An import
+// that was stopped, even by a kill, resumes where it stopped.
 //
 //	im, err := importer.New(importer.Options{
 //		Files: []string{"events.ndjson"}, Invoke: invoke, Key: key,
@@ -9,12 +9,14 @@
 //
 // A reader cuts the files into lines and gives each event to one of a few partitions, chosen by the
 // person that the event is about. A partition has one invocation in flight at a time, so the events
-// of a person arrive in order. Everything before the oldest event that is neither accepted nor
-// rejected is settled. Run writes this position to the state file twice a second, after the rejects
-// before it, and the next run starts there. Events that it sends again keep their messageIds, so
-// the receiver counts them once.
+// of a person arrive in order.
 //
-// Errors and notes call the options by the flags of the command segment-blocks import: --map is
+// An event is settled when it and all events before it are accepted or rejected. Twice a second,
+// Run writes the settled rejects, and then the position behind the settled events, to the state
+// file. The next run starts at that position. The events that it sends again keep their messageIds,
+// so the receiver counts them once.
+//
+// Errors and notes name the options by the flags of the command segment-blocks import: --map is
 // Options.Map, --rejects is Options.RejectsPath, and so on.
 package importer
 
@@ -41,108 +43,109 @@ import (
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
-// Stdin is the name in [Options].Files that stands for Options.Stdin.
+// Stdin is the name that stands for Options.Stdin in [Options].Files.
 const Stdin = "-"
 
 // Options say what to import and how. Files, Invoke and Key are required.
 type Options struct {
-	// Files are read one after the other. Their names tell the format: .ndjson, .jsonl and .json
-	// hold JSON, .csv holds rows, and each may have .gz behind it. Data that begins like gzip is
-	// unpacked, whatever its name.
+	// Files are read one after the other. A name that ends in .ndjson, .jsonl or .json is JSON, and
+	// one that ends in .csv is CSV. A .gz may follow. Data that begins like gzip is unpacked,
+	// whatever its name.
 	Files []string
-	// Part, if not nil, is all that is imported of the one file: see [Split].
+	// Part, if not nil, limits the import to a part of its only file: see [Split].
 	Part *Part
-	// Stdin is read where Files is [Stdin] alone. It is JSON unless Format says otherwise.
+	// Stdin is read if Files is [Stdin] alone. It is JSON unless Format says otherwise.
 	Stdin io.Reader
 	// Format is the format of all files, whatever their names.
 	Format Format
-	// Encoding is that of the text in all files. Default: UTF-8.
+	// Encoding is the text encoding of all files. Default: UTF-8.
 	Encoding Encoding
-	// TimeFormat is how timestamps are written, and the columns that Map makes times. Default: ISO
-	// 8601.
+	// TimeFormat is the format of timestamps, and of columns that Map turns into times. Default:
+	// ISO 8601.
 	TimeFormat TimeFormat
-	// TimeZone is that of times that name none, such as Europe/Berlin. Default: UTC.
+	// TimeZone is the zone of times without one, such as Europe/Berlin. Default: UTC.
 	TimeZone string
-	// Type is the type of messages that do not name one. A CSV file without a column for it needs
-	// one.
+	// Type is the type of messages without one. A CSV file that has no column for the type needs
+	// it.
 	Type tracking.Type
-	// Map says what columns of CSV files become, in place of what their names say: COLUMN=FIELD
-	// such as user=userId, COLUMN=FIELD:KIND such as total=properties.total:number, or COLUMN= to
-	// leave the column out. Kinds are text, number, boolean, time and json.
+	// Map sends columns of CSV files to other fields than their names say: COLUMN=FIELD, such as
+	// user=userId, COLUMN=FIELD:KIND, such as total=properties.total:number, or COLUMN= to omit the
+	// column. Kinds are text, number, boolean, time and json.
 	Map []string
-	// Delimiter stands between the fields of a CSV row. Default: a comma.
+	// Delimiter separates the fields of a CSV row. Default: a comma.
 	Delimiter byte
 
-	// Invoke sends an input of segment_batch and returns the receipt, also where it fails: then the
-	// error is a *[runtime.Error]. Run calls it from several goroutines.
+	// Invoke invokes segment_batch and returns the receipt. After a failure it returns the receipt,
+	// if there is one, and a *[runtime.Error]. Run calls it from several goroutines at once.
 	Invoke func(ctx context.Context, batch runtime.JSON) (*runtime.Receipt, error)
-	// Key is the write key. Message ids are derived from it; it is not written anywhere.
+	// Key is the write key. Message ids are derived from it, and no file holds it.
 	Key tracking.WriteKey
-	// Source and Endpoint name the receiver. An import is resumed only with the same ones.
+	// Source and Endpoint name the receiver. Only with the same ones can an import be resumed.
 	Source, Endpoint string
-	// InvocationID takes the place of the files' contents in message ids. Standard input has no
-	// identity: give one where the same input may come again.
+	// InvocationID replaces the contents of the files as the origin of message ids. Standard input
+	// needs one if the same input may come again, because its contents cannot be looked at first.
 	InvocationID string
-	// Concurrency is how many invocations may be in flight at once. Default 4.
+	// Concurrency is how many invocations may be in flight at once. Default: 4.
 	Concurrency int
-	// Rate is the most events to send a second, in bursts of a quarter of that. 0 is no limit.
+	// Rate limits the events that are sent a second, in bursts of a quarter of that. 0 is no limit.
 	Rate float64
-	// Grace is how long invocations in flight may go on when the context of Run ends. Default 10 s.
+	// Grace is how long invocations in flight may continue when the context of Run has ended.
+	// Default: 10 s.
 	Grace time.Duration
 
-	// StatePath is the file that says how far the import is. It must not be shared by two imports.
+	// StatePath is the file that records how far the import is. Two imports must not share it.
 	// Without it the import cannot be resumed.
 	StatePath string
-	// Resume goes on where an earlier run has left an unfinished import at StatePath, and begins
-	// where there is none. Restart begins anyway, and overwrites the rejects of the earlier run.
-	// With neither, an unfinished import is an error.
+	// Resume continues the unfinished import of an earlier run with the same StatePath. If there is
+	// none, it starts at the beginning. Restart always starts at the beginning, and overwrites the
+	// rejects of the earlier run. With neither, an unfinished import is an error.
 	Resume, Restart bool
-	// RejectsPath is the file that takes the events that cannot be sent, one a line with all
-	// reasons. Such a file can be mended and imported. Without it rejects are only counted.
+	// RejectsPath is the file that receives the events that cannot be sent, one a line, with all
+	// reasons. Such a file can be corrected and imported. Without it, rejects are only counted.
 	RejectsPath string
 
-	// Note, if not nil, is told in a sentence what Run has found before it sends anything, such as
-	// where it goes on.
+	// Note, if not nil, is called with sentences about what Run finds before it sends anything,
+	// such as where it resumes.
 	Note func(sentence string)
-	// Mapped, if not nil, is told what becomes of the columns of each CSV file.
+	// Mapped, if not nil, is called for each CSV file with what becomes of its columns.
 	Mapped func(file string, columns []Column)
-	// Warned, if not nil, is told the first warning of each kind. Line is 0 where the warning is
-	// not about one event. Calls come from several goroutines, one at a time.
+	// Warned, if not nil, is called with the first warning of each kind. Line is 0 if the warning
+	// is not about one event. Calls come from several goroutines, one at a time.
 	Warned func(file string, line int64, w schemas.Violation)
-	// Rejected, if not nil, is told of rejects in the order of their lines, once everything before
-	// them is accepted or rejected. Calls come from several goroutines, one at a time.
+	// Rejected, if not nil, is called for each reject, in the order of the lines, once everything
+	// before it is accepted or rejected. Calls come from several goroutines, one at a time.
 	Rejected func(file string, line int64, reasons []schemas.Violation)
-	// Progress, if not nil, is called when all is checked and nothing is sent yet, then about every
-	// quarter of a second, and at the end.
+	// Progress, if not nil, is called when everything is checked and nothing is sent yet, then
+	// about every quarter of a second, and at the end.
 	Progress func(Progress)
 }
 
-// Counts are what an import has done, over all runs of it.
+// Counts say what an import has done in all its runs.
 type Counts struct {
-	// Events are the JSON values, or the lines or rows that are not empty.
+	// Events counts the events that were read: JSON values, or lines or rows that are not empty.
 	Events int64 `json:"events"`
 	// Accepted events have been confirmed by the receiver. Rejected ones were not sent, or the
 	// receiver refused them.
 	Accepted int64 `json:"accepted"`
 	Rejected int64 `json:"rejected"`
-	// Repeated is how many events were accepted and sent again after a stop, at least: what was
-	// sent in the last moment before a kill is not counted.
+	// Repeated counts the events that had been accepted and were sent again after a stop. The
+	// events that were sent in the last moment before a kill are missing.
 	Repeated int64 `json:"repeated"`
-	// Duplicates is how many accepted events have the messageId of an earlier event, at least: a
-	// run remembers the latest 100,000 ids.
+	// Duplicates counts the accepted events that have the messageId of an earlier one. A run
+	// remembers the latest 100,000 ids, so there may be more.
 	Duplicates int64 `json:"duplicates,omitempty"`
-	// Requests, Attempts and Bytes are those of the receipts.
+	// Requests, Attempts and Bytes are sums over the receipts.
 	Requests int64   `json:"requests"`
 	Attempts int64   `json:"attempts"`
 	Bytes    int64   `json:"bytes"`
 	Seconds  float64 `json:"seconds"`
 }
 
-// Progress is how far an import is.
+// Progress says how far an import is.
 type Progress struct {
 	Counts
-	// Read is how many bytes of the files have been read. Size is how many there are, -1 where that
-	// is not known.
+	// Read is how many bytes of the files have been read, and Size how many there are, -1 for
+	// standard input.
 	Read, Size int64
 }
 
@@ -154,13 +157,13 @@ const (
 	CodeWrongValue = "invalid_value"
 )
 
-// ErrCut is the error of an import whose file ends too early: a packed one, or JSON with a list or
-// an event that is never closed. Everything before has been dealt with. With the whole file in its
-// place, Resume goes on there.
-var ErrCut = errors.New("the file is cut: it ends too early")
+// ErrCut is in the error of an import whose file ends too early: gzip that is cut off, or JSON in
+// which a list or an event is never closed. All events before that are accepted or rejected. Put
+// the whole file in its place, and an import with Resume continues there.
+var ErrCut = errors.New("the file is cut off: it ends too early")
 
-// InputError is the error of an import that cannot begin, or not go on: an option, a file or what
-// an earlier run has left is not what it must be. Another attempt fails in the same way.
+// InputError is the error of an import that cannot start or continue, because of an option, a file,
+// or the state that an earlier run has left. Another attempt fails in the same way.
 type InputError struct{ Err error }
 
 func (e *InputError) Error() string { return e.Err.Error() }
@@ -168,13 +171,13 @@ func (e *InputError) Error() string { return e.Err.Error() }
 // Unwrap returns the cause.
 func (e *InputError) Unwrap() error { return e.Err }
 
-// DeliveryError is the error of an import that an invocation has ended. It wraps the
+// DeliveryError is the error of an import that a failed invocation has ended. It wraps the
 // *[runtime.Error].
 type DeliveryError struct {
 	File        string
 	First, Last int64 // the lines of the invocation
-	// Source tells that the receiver refused many events in a row, so it seems to refuse the source
-	// and not the events.
+	// Source is set if the receiver refused many events in a row, each sent alone: it seems to
+	// refuse the source and not the events.
 	Source bool
 	Err    error
 }
@@ -190,10 +193,10 @@ func (e *DeliveryError) Error() string {
 // Unwrap returns the error of the invocation.
 func (e *DeliveryError) Unwrap() error { return e.Err }
 
-// PanicError is the error of an import that a panic has ended, be it in this package or in one of
-// the functions in [Options].
+// PanicError is the error of an import that a panic has ended, in this package or in one of the
+// functions of [Options].
 type PanicError struct {
-	// Value is what panic was called with, and Stack where that was.
+	// Value is the argument of panic, and Stack the stack of its goroutine.
 	Value any
 	Stack []byte
 }
@@ -212,17 +215,16 @@ type Import struct {
 	most    int // events of an invocation
 	seed    maphash.Seed
 	started time.Time
-	halting context.Context // ends when nothing new may be sent, for the cause of that
+	halting context.Context // ends when nothing new may be sent; its cause says why
 	halt    context.CancelCauseFunc
 
-	refused atomic.Int64 // events in a row, since one was accepted
+	refused atomic.Int64 // events that were refused since one was accepted
 
 	mu         sync.Mutex
 	changed    sync.Cond
 	partitions []partition
 	hurried    int       // how often idle partitions have been told to send what they have
-	pending    []pending // events in the order of the files, of which the first are settled
-	front      int       // how many these are
+	pending    []pending // events that are not settled, in the order of the files
 	heldBytes  int       // of rejects among them
 	next       position  // what is read next
 	ended      bool      // there is nothing more to read
@@ -258,11 +260,11 @@ func New(o Options) (*Import, error) {
 	return im, nil
 }
 
-// open looks at the files and the mapping.
+// open opens the inputs and checks the options.
 func (im *Import) open() error {
 	o := &im.options
 	if len(o.Files) == 0 || o.Invoke == nil {
-		return errors.New("an import needs a file, and a function to invoke")
+		return errors.New("an import needs Files and Invoke")
 	}
 	for _, one := range o.Map {
 		r, err := parseRule(one)
@@ -293,7 +295,7 @@ func (im *Import) open() error {
 	if len(o.Map) > 0 && !csv {
 		return fmt.Errorf("--map is for columns of CSV, and no file is CSV: %q", o.Map[0])
 	}
-	// Two inputs must not have the same messageIds by chance, where nothing tells them apart.
+	// Nothing tells one standard input from the next, and their messageIds must differ.
 	if o.Files[0] == Stdin && o.InvocationID == "" {
 		o.InvocationID = "stdin/" + uuid.NewString()
 	}
@@ -308,7 +310,7 @@ func (o *Options) checkPaths() error {
 	case stdin && len(o.Files) > 1:
 		return errors.New("stdin is imported alone, not together with files")
 	case stdin && (o.StatePath != "" || o.Resume || o.Restart):
-		return errors.New("an import of stdin cannot be resumed, since stdin is read only once; import a file," +
+		return errors.New("an import of stdin cannot be resumed, because stdin is read only once; import a file," +
 			" or give an --invocation-id to repeat it safely")
 	case stdin:
 		return nil
@@ -319,12 +321,13 @@ func (o *Options) checkPaths() error {
 	}
 	for i, path := range written {
 		if slices.ContainsFunc(o.Files, func(file string) bool { return paths.Same(path, file) }) {
-			return fmt.Errorf("the file of events cannot take the state or the rejects too; "+
+			return fmt.Errorf("the state and the rejects cannot be in the file of events; "+
 				"name another file with --state or --rejects: %q", path)
 		}
 		if i > 0 && paths.Same(path, o.RejectsPath) {
-			return fmt.Errorf("one file cannot take both the state and the rejects; "+
+			return fmt.Errorf("the state and the rejects cannot be in one file; "+
 				"name another file with --state or --rejects: %q", path)
+
 		}
 	}
 	return nil

@@ -232,8 +232,8 @@ func TestGivenIDsTwice(t *testing.T) {
 		},
 	}
 	counts := run(t, o)
-	require.Equal(t, []string{"4 /messageId duplicate_message_id is that of line 1 too, and the receiver keeps one " +
-		"of them"}, said)
+	require.Equal(t, []string{"4 /messageId duplicate_message_id is the same as in line 1, and the receiver keeps " +
+		"only one of the two events"}, said)
 	require.EqualValues(t, 2, counts.Duplicates)
 	require.Len(t, r.seen, 3)
 	require.EqualValues(t, 2, stateOf(t, o.StatePath).Counts.Duplicates)
