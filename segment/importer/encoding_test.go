@@ -46,7 +46,7 @@ func TestEncodings(t *testing.T) {
 // Half a character is no event.
 func TestTextThatIsNoneInItsEncoding(t *testing.T) {
 	text := encoded(t, unicode.UTF16(unicode.LittleEndian, unicode.UseBOM), `{"type":"track"}`+"\n"+`{"type":"page"}`)
-	want := []string{`{"type":"track"}`, "invalid_utf8  must be text in utf-16, and has bytes that are none."}
+	want := []string{`{"type":"track"}`, "invalid_utf8  must be text in utf-16, and has other bytes."}
 	require.Equal(t, want, all(t, JSON, text+"}", Options{Encoding: UTF16}))
 	lone := strings.Replace(text, "p\x00a\x00", "\x00\xd8a\x00", 1) // half of a pair
 	require.Equal(t, want, all(t, JSON, lone, Options{Encoding: UTF16}))
@@ -61,8 +61,8 @@ func TestWrongEncodings(t *testing.T) {
 		with Encoding
 		want string
 	}{
-		{encoded(t, charmap.Windows1252, text), UTF8, "in utf-8, and line 2 looks like windows-1252, which"},
-		{encoded(t, utf16, text), UTF8, "in utf-8, and line 1 looks like utf-16, which --encoding utf-16 reads"},
+		{encoded(t, charmap.Windows1252, text), UTF8, "in utf-8, and line 2 looks like windows-1252; if it is,"},
+		{encoded(t, utf16, text), UTF8, "in utf-8, and line 1 looks like utf-16; if it is, give --encoding utf-16"},
 		{encoded(t, utf16, text), Latin1, "line 1 looks like utf-16"},
 		{text, Windows1252, "in windows-1252, and line 2 looks like utf-8"},
 		{text, Latin1, "line 2 looks like utf-8"},
@@ -85,7 +85,7 @@ func TestWrongEncodings(t *testing.T) {
 	// Behind the part that is looked at, a line that is none is a fault of its own.
 	got := all(t, JSON, strings.Repeat("{\"type\":\"track\"}\n", 10_000)+"{\"event\":\"\xfc\"}\n", Options{})
 	require.Contains(t, got[10_000],
-		"must be valid UTF-8; if the file has another encoding, name it, such as --encoding")
+		"must be valid UTF-8; if the file has another encoding, name it with --encoding")
 }
 
 // A cut character at the end of what is looked at is no sign of another encoding.

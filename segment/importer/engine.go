@@ -102,7 +102,7 @@ func (im *Import) watch(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
-		im.hurry() // input may come slowly
+		im.hurry()    // input may come slowly
 		if n%2 == 0 { // less often, because it waits for the disk
 			if err := im.checkpoint(); err != nil {
 				im.halt(err)

@@ -51,7 +51,7 @@ func TestGrownFile(t *testing.T) {
 			_, err = im.Run(t.Context())
 			var input *importer.InputError
 			require.ErrorAs(t, err, &input)
-			require.ErrorContains(t, err, "has changed since; --restart begins again")
+			require.ErrorContains(t, err, "has changed since; --restart starts again")
 			require.Equal(t, requests, r.count)
 			after, err := os.ReadFile(o.StatePath)
 			require.NoError(t, err)
@@ -96,7 +96,7 @@ func TestRejectsOfAGrownFile(t *testing.T) {
 	im, err := importer.New(o)
 	require.NoError(t, err)
 	_, err = im.Run(t.Context())
-	require.ErrorContains(t, err, "rejects of an earlier import, which would be lost")
+	require.ErrorContains(t, err, "the rejects of an earlier import would be lost")
 	require.NoError(t, os.Remove(o.RejectsPath))
 	require.EqualValues(t, 1, run(t, o).Rejected)
 	require.Equal(t, 3, readRejects(t, o.RejectsPath)[0].Line)

@@ -327,7 +327,6 @@ func (o *Options) checkPaths() error {
 		if i > 0 && paths.Same(path, o.RejectsPath) {
 			return fmt.Errorf("the state and the rejects cannot be in one file; "+
 				"name another file with --state or --rejects: %q", path)
-
 		}
 	}
 	return nil

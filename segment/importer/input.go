@@ -27,13 +27,13 @@ import (
 	"github.com/aacflow/segment-blocks/rawjson"
 )
 
-// Format is how the events of a file are written.
+// Format is the format of a file of events.
 type Format string
 
 // The formats.
 const (
 	JSON Format = "json" // objects, one a line or each over several lines, or lists of objects
-	CSV  Format = "csv"  // a header line that names the columns, then one event a row
+	CSV  Format = "csv"  // a header that names the columns, then one event a row
 )
 
 // input is a file of events.
@@ -41,18 +41,18 @@ type input struct {
 	path     string
 	format   Format
 	encoding Encoding
-	// id stands for the contents of the file, whatever its path: a hash of its size and of its
+	// id identifies the contents of the file, whatever its path: a hash of its size and of its
 	// first and last 64 KB. It is "" for standard input.
 	id    string
-	size  int64 // in bytes on disk, -1 where that is not known
+	size  int64 // in bytes on disk, -1 for standard input
 	stdin io.Reader
-	part  Part // To is 0 for all of it
+	part  Part // To is 0 for the whole file
 }
 
-// edge is how much of either end of a file makes its id.
+// edge is how many bytes of either end of a file are hashed for its id.
 const edge = 64 << 10
 
-// openInput looks at a file.
+// openInput finds the format and the id of a file.
 func openInput(path string, o *Options) (*input, error) {
 	in := &input{
 		path: path, format: cmp.Or(o.Format, formatOf(path)), encoding: o.Encoding, size: -1, stdin: o.Stdin,
@@ -63,8 +63,8 @@ func openInput(path string, o *Options) (*input, error) {
 		return in, nil
 	}
 	if in.format == "" {
-		return nil, fmt.Errorf("the name of a file must end in .ndjson, .jsonl, .json or .csv,"+
-			" or --format name its format: %q", path)
+		return nil, fmt.Errorf("the name of a file must end in .ndjson, .jsonl, .json or .csv;"+
+			" otherwise name its format with --format: %q", path)
 	}
 	f, err := os.Open(path)
 	if err != nil {
@@ -73,7 +73,7 @@ func openInput(path string, o *Options) (*input, error) {
 	defer func() { _ = f.Close() }()
 	info, err := f.Stat()
 	if err == nil && !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("events are read from files and from standard input, and this is neither: %q", path)
+		return nil, fmt.Errorf("events must be in a regular file or on standard input: %q", path)
 	}
 	if err == nil {
 		in.size = info.Size()
@@ -85,7 +85,7 @@ func openInput(path string, o *Options) (*input, error) {
 	return in, nil
 }
 
-// formatOf returns the format that a name tells, "" for none.
+// formatOf returns the format by the extension of a name, "" for none.
 func formatOf(path string) Format {
 	switch filepath.Ext(strings.TrimSuffix(strings.ToLower(path), ".gz")) {
 	case ".ndjson", ".jsonl", ".json":
@@ -97,7 +97,7 @@ func formatOf(path string) Format {
 }
 
 // identify hashes the two ends of the first size bytes of a file. Hashing all of it would read a
-// large file twice. Where the middle differs, resuming finds out by the hash in the position.
+// large file twice. If the middle changes, resuming notices it by the hash in the position.
 func identify(f io.ReaderAt, size int64) (string, error) {
 	h := sha256.New()
 	h.Write(binary.BigEndian.AppendUint64([]byte("segment-blocks/import-file/v1"), uint64(size)))
@@ -112,8 +112,8 @@ func identify(f io.ReaderAt, size int64) (string, error) {
 }
 
 // open returns the unpacked contents without a byte order mark, and the file to close, nil for
-// standard input. Offsets count from the first byte of the events, behind the mark. What is read of
-// the file itself is counted in read.
+// standard input. Offsets count from the first byte behind the mark. Read counts the bytes that are
+// read of the file itself.
 func (in *input) open(read *atomic.Int64) (text *bufio.Reader, file *os.File, err error) {
 	from := in.stdin
 	if in.path != Stdin {
@@ -132,8 +132,8 @@ func (in *input) open(read *atomic.Int64) (text *bufio.Reader, file *os.File, er
 	return text, file, nil
 }
 
-// unpack looks at the first bytes, so that what is no text, or in another encoding, ends the import
-// at once, and not as millions of rejects.
+// unpack looks at the first bytes, so that binary data or another encoding ends the import at once,
+// and not as millions of rejects.
 func (in *input) unpack(file io.Reader) (*bufio.Reader, error) {
 	r := bufio.NewReaderSize(file, headBytes)
 	if magic, _ := r.Peek(2); bytes.Equal(magic, []byte{0x1f, 0x8b}) {
@@ -152,7 +152,7 @@ func (in *input) unpack(file io.Reader) (*bufio.Reader, error) {
 	return text, in.encoding.refuseBinary(arrived(text))
 }
 
-// skipMark moves past a byte order mark in UTF-8, and returns its length.
+// skipMark moves past a byte order mark in UTF-8 and returns its length.
 func skipMark(r *bufio.Reader) (n int64) {
 	if mark, _ := r.Peek(3); string(mark) == "\xef\xbb\xbf" {
 		n = 3
@@ -161,7 +161,7 @@ func skipMark(r *bufio.Reader) (n int64) {
 	return n
 }
 
-// counted counts what is read, in small steps, so that progress does not jump.
+// counted counts the bytes read, in small steps so that progress does not jump.
 type counted struct {
 	io.Reader
 	read *atomic.Int64
@@ -173,7 +173,7 @@ func (c *counted) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// reason returns what is behind an error of package os, which names the path.
+// reason returns an error of package os without the path, which callers name themselves.
 func reason(err error) error {
 	var p *fs.PathError
 	if errors.As(err, &p) {
@@ -182,7 +182,7 @@ func reason(err error) error {
 	return err
 }
 
-// Encoding is how the text of a file is written as bytes.
+// Encoding is the text encoding of a file.
 type Encoding string
 
 // The encodings.
@@ -193,11 +193,10 @@ const (
 	Windows1252 Encoding = "windows-1252"
 )
 
-// headBytes is how much of a file is looked at, at most, to find out whether it is text.
+// headBytes is how much of a file is looked at to find its encoding.
 const headBytes = 128 << 10
 
-// arrived returns what can be had without waiting for more than one read gives, up to the last
-// character that is whole.
+// arrived returns what one read gives, up to the last whole character, without waiting for more.
 func arrived(r *bufio.Reader) []byte {
 	_, _ = r.Peek(1) // which fills the buffer
 	head, _ := r.Peek(min(r.Buffered(), headBytes))
@@ -209,9 +208,9 @@ func arrived(r *bufio.Reader) []byte {
 	return head
 }
 
-// decode returns the text in UTF-8. It refuses text whose first bytes show another encoding: read
-// in the wrong one, every name with an umlaut would arrive garbled, and nobody would notice, since
-// most encodings give some text for any bytes.
+// decode returns the text in UTF-8. It refuses text whose first bytes show another encoding. In
+// most encodings any bytes are some text, so every name with an umlaut would arrive garbled, and
+// nobody would notice.
 func (e Encoding) decode(r *bufio.Reader) (io.Reader, error) {
 	head := arrived(r)
 	found, line := guess(head)
@@ -219,7 +218,7 @@ func (e Encoding) decode(r *bufio.Reader) (io.Reader, error) {
 	case e == UTF16 && found == "" && len(head) > 0:
 		found, line = UTF8, 1 // every second byte of ASCII would be a NUL
 	case e == Latin1 && found == Windows1252:
-		found = e // they differ in characters that hardly anybody uses, so both may be meant
+		found = e // they differ only in rare characters, so either may be meant
 	}
 	if e != UTF16 && found != UTF16 {
 		if err := e.refuseBinary(head); err != nil {
@@ -227,8 +226,8 @@ func (e Encoding) decode(r *bufio.Reader) (io.Reader, error) {
 		}
 	}
 	if found != "" && found != e {
-		return nil, fmt.Errorf("the events must be text in %s, and line %d looks like %s, which --encoding %[3]s reads",
-			e, line, found)
+		return nil, fmt.Errorf("the events must be text in %s, and line %d looks like %s;"+
+			" if it is, give --encoding %[3]s", e, line, found)
 	}
 	switch e {
 	case Latin1:
@@ -245,9 +244,9 @@ func (e Encoding) decode(r *bufio.Reader) (io.Reader, error) {
 	return r, nil
 }
 
-// guess returns the encoding that the first bytes of a text show, with the line that shows it. It
-// returns "" for ASCII, which says nothing, and for what is a mixture: single lines of that are
-// faulty, whatever the encoding, and are rejected by themselves.
+// guess returns the encoding of a text by its first bytes, and the line that shows it. It returns
+// "" for ASCII, which fits most encodings, and for a mixture of encodings, of which single lines
+// will be rejected.
 func guess(head []byte) (found Encoding, line int) {
 	if len(head) > 1 {
 		mark := bytes.HasPrefix(head, []byte("\xff\xfe")) || bytes.HasPrefix(head, []byte("\xfe\xff"))
@@ -271,8 +270,8 @@ func guess(head []byte) (found Encoding, line int) {
 
 func lineOf(text []byte, at int) int { return 1 + bytes.Count(text[:at], []byte("\n")) }
 
-// refuseBinary returns an error where a byte tells binary data from text: a NUL or, in what is not
-// UTF-8 either, another control character.
+// refuseBinary returns an error if a byte shows that this is not text: a NUL or, outside of UTF-8,
+// another control character.
 func (e Encoding) refuseBinary(head []byte) error {
 	at := bytes.IndexByte(head, 0)
 	if at < 0 && !utf8.Valid(head) {
@@ -285,23 +284,23 @@ func (e Encoding) refuseBinary(head []byte) error {
 		e, lineOf(head, at))
 }
 
-// Part is a piece of a file, to be imported by itself.
+// Part is a part of a file that is imported by itself.
 type Part struct {
-	// From is the byte of the file that the part begins with, To the one behind it.
+	// The part has the bytes From to To of the file, without To.
 	From int64 `json:"from"`
 	To   int64 `json:"to"`
-	// Offset is From less the byte order mark, from where the events of the whole file are counted.
+	// Offset is From without the byte order mark. The messageIds depend on it.
 	Offset int64 `json:"offset"`
 	// Line is the number of its first line.
 	Line int64 `json:"line"`
 }
 
-// Split divides a file into parts of size bytes or a little more, which end where lines do. The
-// imports of all parts send the messages that an import of the file would, with the same
-// messageIds. Only within a part do the events of a person keep their order.
+// Split divides a file into parts of size bytes or a little more, at the ends of lines. The imports
+// of all parts send the same messages as an import of the file, with the same messageIds. The
+// events of a person keep their order only within a part.
 //
-// Only files with a message a line can be divided: any other is one part. Read, if not nil, is
-// told how many bytes have been looked at.
+// A file that does not have one JSON object a line is one part, and so is any file if size is 0.
+// Read, if not nil, is called with the number of bytes looked at so far.
 func Split(ctx context.Context, path string, size int64, read func(bytes int64)) ([]Part, error) {
 	in, err := openInput(path, &Options{})
 	if err != nil {
@@ -328,15 +327,15 @@ func Split(ctx context.Context, path string, size int64, read func(bytes int64))
 		if err != nil && !errors.Is(err, io.EOF) {
 			return nil, fmt.Errorf("cannot read the events: %w", err)
 		}
-		// A worker tells by this that it is alive, and that each line does so would take longer
-		// than the reading.
+		// Once a megabyte and at the end: calling it for each line would take longer than reading.
 		if read != nil && (err != nil || line.at.Offset>>20 != line.after.Offset>>20) {
-			read(next.To) // at the end, and about once a megabyte
+			read(next.To)
 		}
 		if err != nil {
 			return append(parts, next), nil
 		}
-		// An object over several lines is indented, so it is not cut.
+		// The further lines of an object are indented, so no object is cut.
+
 		if next.To-next.From >= size && line.raw[0] == '{' {
 			parts = append(parts, next)
 			next = Part{From: next.To, Offset: line.at.Offset, Line: line.at.Line}

@@ -16,13 +16,13 @@ import (
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
-// rule sends a column somewhere else than its name says.
+// rule sends a column to another field than its name says.
 type rule struct {
 	column string
 	// path leads to the field: userId, or properties and price. It is empty for a column that is
-	// left out.
+	// omitted.
 	path []string
-	kind string // what the value becomes: one of kinds
+	kind string // one of kinds
 }
 
 // parseRule reads an element of [Options].Map.
@@ -39,7 +39,7 @@ func parseRule(text string) (rule, error) {
 	if !typed {
 		kind = "text"
 	}
-	// What is wrong is said here, before any file is opened, and not for each row.
+	// Faults are found here, before any file is opened, and not in each row.
 	r := rule{column, strings.Split(field, "."), kind}
 	head, object := r.path[0], slices.Contains(objects(), r.path[0])
 	switch {
@@ -47,45 +47,45 @@ func parseRule(text string) (rule, error) {
 		return rule{}, fmt.Errorf("--map must name a kind of value after the colon, one of %s: %q",
 			strings.Join(kinds(), ", "), text)
 	case slices.Contains(r.path, ""):
-		return rule{}, fmt.Errorf("--map has a field with a part that is empty: %q", text)
+		return rule{}, fmt.Errorf("--map must not have a field with an empty part: %q", text)
 	case object && len(r.path) == 1 && kind != "json":
-		return rule{}, fmt.Errorf("--map can fill all of %[1]s only with an object, as %[1]s:json,"+
-			" or a part of it, as %[1]s.name: %[2]q", head, text)
+		return rule{}, fmt.Errorf("--map must make %[1]s an object, with %[1]s:json, or name a part of it,"+
+			" such as %[1]s.name: %[2]q", head, text)
 	case object:
 	case !slices.Contains(texts(), head):
 		return rule{}, fmt.Errorf("--map must name a field of a message, and %q is none%s",
 			head, schemas.DidYouMean(head, append(texts(), objects()...)))
 	case len(r.path) > 1:
-		return rule{}, fmt.Errorf("--map names a part of %s, which is a text: %q", head, text)
-	case head == "timestamp" && kind == "time": // which it is in any case
+		return rule{}, fmt.Errorf("--map must not name a part of %s, which is text: %q", head, text)
+	case head == "timestamp" && kind == "time": // it is one anyway
 		r.kind = "text"
 	case kind != "text":
-		return rule{}, fmt.Errorf("--map makes %s a %s, and it must be a text: %q", head, kind, text)
+		return rule{}, fmt.Errorf("--map must not make %s a %s, because it is text: %q", head, kind, text)
 	}
 	return r, nil
 }
 
 func kinds() []string { return []string{"text", "number", "boolean", "time", "json"} }
 
-// objects are the fields of a message that hold others.
+// objects returns the fields of a message that are objects.
 func objects() []string { return []string{"properties", "traits", "context", "integrations"} }
 
-// texts are the fields that are texts, in the order in which they are written.
+// texts returns the fields of a message that are text.
 func texts() []string {
 	return []string{
 		"type", "messageId", "userId", "anonymousId", "previousId", "groupId", "event", "name", "category", "timestamp",
 	}
 }
 
-// takes tells whether messages of a type have a text of this name. An unknown type has them all, so
-// that what is wrong with the message is its type alone.
+// takes tells whether messages of a type have a text field of this name. An unknown type has them
+// all, so that the type is the only fault of the message.
 func takes(t tracking.Type, field string) bool {
 	return slices.Contains(texts(), field) && (t.Has(field) || !t.Valid())
 }
 
-// container is where messages of a type keep what has no field of its own, "" for nowhere. It is
-// where Segment's destinations look: a column plan of an identify is a trait of the person, and of
-// a track a property of what happened.
+// container returns the object that columns without a field of their own go to, "" for none. It is
+// where Segment's destinations look: the column plan is a trait of an identify, and a property of a
+// track.
 func container(t tracking.Type) string {
 	switch {
 	case t.Has("traits"):
@@ -96,28 +96,28 @@ func container(t tracking.Type) string {
 	return ""
 }
 
-// mapping says which column of a CSV file becomes what, and makes messages of its rows.
+// mapping makes messages of the rows of a CSV file.
 type mapping struct {
 	header []string
-	rules  []*rule       // of the columns, nil for those that their names map
-	typ    tracking.Type // of rows that do not name one
+	rules  []*rule       // by column, nil for those that go by their names
+	typ    tracking.Type // of rows without one
 	plans  map[tracking.Type]*node
-	typeAt int // the column that holds the type, or -1
+	typeAt int // the column of the type, or -1
 	times  times
-	buf    []byte // of the last message
+	buf    []byte // the last message
 }
 
-// Column is what becomes of one column of a CSV file.
+// Column says what becomes of a column of a CSV file.
 type Column struct {
 	Name string `json:"column"`
-	// Field is such as userId or properties.price, "" for a column that is left out.
+	// Field is a field such as userId or properties.price, "" for a column that is omitted.
 	Field string `json:"field"`
 	// Kind is text, number, boolean, time or json.
 	Kind string `json:"kind,omitempty"`
 }
 
-// newMapping decides for every column of a header. It refuses what would make messages that nobody
-// meant: one column for several, a name twice, or rows about nobody.
+// newMapping maps every column of a header. It refuses headers that are hardly meant: a single
+// column with another separator in its name, a name twice, or no column for a person.
 func newMapping(header []string, rules []rule, t tracking.Type) (*mapping, error) {
 	m := &mapping{rules: make([]*rule, len(header)), typ: t, plans: map[tracking.Type]*node{}, typeAt: -1}
 	for _, name := range header {
@@ -140,15 +140,15 @@ func newMapping(header []string, rules []rule, t tracking.Type) (*mapping, error
 		m.rules[i] = &r
 	}
 	if i := strings.IndexAny(all, ";\t|,"); i >= 0 && len(m.header) == 1 && len(rules) == 0 {
-		return nil, fmt.Errorf("the only column is %q, and another character may stand between the columns;"+
+		return nil, fmt.Errorf("the only column is %q; if another character separates the columns,"+
 			" name it with --delimiter %q", all, rune(all[i]))
 	}
 	person := false
 	for i, name := range m.header {
 		parts := strings.Split(name, ".")
 		if m.rules[i] == nil && slices.Contains(objects(), parts[0]) && slices.Contains(parts, "") {
-			return nil, fmt.Errorf("a column names a part of %s that is empty;"+
-				" --map sends it elsewhere, or leaves it out: %q", parts[0], name)
+			return nil, fmt.Errorf("a column must not name an empty part of %s;"+
+				" send it to another field, or omit it, with --map: %q", parts[0], name)
 		}
 		switch path, _ := m.field(i, t); strings.Join(path, ".") {
 		case "userId", "anonymousId":
@@ -158,18 +158,18 @@ func newMapping(header []string, rules []rule, t tracking.Type) (*mapping, error
 		}
 	}
 	if t == "" && m.typeAt < 0 {
-		return nil, errors.New("nothing says what the rows are: name --type, such as --type track," +
-			" or the column that holds it, such as --map kind=type")
+		return nil, errors.New("the rows have no type: set it, such as --type track," +
+			" or map the column that has it, such as --map kind=type")
 	}
 	if !person {
-		return nil, fmt.Errorf("no column says whose event a row is: map one to userId or anonymousId,"+
+		return nil, fmt.Errorf("no column has the person of a row: map one to userId or anonymousId,"+
 			" such as --map %s=userId; the columns are %s", cmp.Or(append(slices.Clone(m.header), "COLUMN")...), all)
 	}
 	_, err := m.plan(t)
 	return m, err
 }
 
-// field returns where a column goes in messages of a type; nowhere where the path is empty.
+// field returns where a column goes in messages of a type. The path is empty if it is omitted.
 func (m *mapping) field(i int, t tracking.Type) (path []string, kind string) {
 	if r := m.rules[i]; r != nil {
 		return r.path, r.kind
@@ -204,19 +204,18 @@ func (m *mapping) columns() []Column {
 	return out
 }
 
-// node is an object of the messages that rows become, or a field of one, which has no members. The
-// columns of one object may stand anywhere in a row, and a tree of them is written from left to
-// right.
+// node is an object in the messages that rows become, or a field, which has no members. The columns
+// of an object may stand anywhere in a row, so a message is written from a tree of nodes.
 type node struct {
 	name    string
 	pointer string // from the message
 	members []*node
-	column  int // that a field has its value from
+	column  int // of the value of a field
 	kind    string
 }
 
-// plan returns what messages of a type are made of. A row may have any type, so plans are made as
-// types come.
+// plan returns the tree of messages of a type. Each row may have its own type, so plan makes a tree
+// when it first sees a type.
 func (m *mapping) plan(t tracking.Type) (*node, error) {
 	if p, ok := m.plans[t]; ok {
 		return p, nil
@@ -225,7 +224,7 @@ func (m *mapping) plan(t tracking.Type) (*node, error) {
 	for i := range m.header {
 		path, kind := m.field(i, t)
 		if len(path) == 0 || len(path) == 1 && path[0] == "type" {
-			continue // it is not sent, or written first
+			continue // omitted, or written before the tree
 		}
 		n := message
 		for depth, name := range path {
@@ -233,7 +232,7 @@ func (m *mapping) plan(t tracking.Type) (*node, error) {
 			if at < 0 {
 				at = len(n.members)
 				n.members = append(n.members, &node{name: name, pointer: rawjson.Pointer(n.pointer, name)})
-			} else if depth == len(path)-1 || n.members[at].members == nil { // it would be a text and an object
+			} else if depth == len(path)-1 || n.members[at].members == nil {
 				return nil, fmt.Errorf("two columns become the same field, or one a part of the other: %s, %q",
 					strings.Join(path, "."), m.header[i])
 			}
@@ -241,21 +240,21 @@ func (m *mapping) plan(t tracking.Type) (*node, error) {
 		}
 		n.column, n.kind = i, kind
 	}
-	if len(m.plans) < 100 { // whatever stands in the column of the type
+	if len(m.plans) < 100 { // the column of the type may hold anything
 		m.plans[t] = message
 	}
 	return message, nil
 }
 
-// What may be wrong with the quotes of a row.
+// Faults of the quotes of a row.
 const (
 	unclosed = "must close its quotes, and one that opens here is never closed"
-	torn     = "must be a row of CSV, and its quotes do not fit together"
+	torn     = "must be a row of CSV, and its quotes do not match"
 )
 
-// cellsOf returns the cells of a row, or what is wrong with it. It is as strict as package
-// encoding/csv: a quote opens a cell at its beginning alone, and behind the one that closes it the
-// cell ends. Unlike that it keeps each CR of a cell.
+// cellsOf returns the cells of a row, or its fault. It is as strict as package encoding/csv: a
+// quote opens a cell only at its beginning, and the cell ends behind the quote that closes it.
+// Unlike that package it keeps every CR of a cell.
 func cellsOf(row, comma string) (cells []string, problem string) {
 	for more := true; more; {
 		var cell string
@@ -284,8 +283,8 @@ func cellsOf(row, comma string) (cells []string, problem string) {
 }
 
 // message returns a row as a message, valid until the next call. It writes JSON straight into a
-// buffer, since rows come by the million. A row that does not fit the columns, or has faults in its
-// cells, is a message too, which the file of rejects shows so that it can be mended.
+// buffer, because rows come by the million. It returns a message also for a row that does not fit
+// the columns, or has faults in its cells, for people to correct in the file of rejects.
 func (m *mapping) message(raw []byte, cells []string) (_ []byte, faults []schemas.Violation) {
 	switch {
 	case bytes.IndexByte(raw, 0) >= 0:
@@ -316,9 +315,8 @@ func (m *mapping) message(raw []byte, cells []string) (_ []byte, faults []schema
 	return m.buf, faults
 }
 
-// members appends the members of an object that have a value: an empty cell is absent, and so is an
-// object of which all are. What a cell must be, and is not, is a fault; then it is appended as a
-// text, so that the message can be mended.
+// members appends the members of an object, except for empty cells and for objects that have only
+// those. It appends a cell of the wrong kind as text, with a fault, so that people can correct it.
 func (m *mapping) members(of *node, cells []string, faults []schemas.Violation) []schemas.Violation {
 	for _, n := range of.members {
 		before := len(m.buf)
@@ -346,7 +344,7 @@ func (m *mapping) members(of *node, cells []string, faults []schemas.Violation) 
 	return faults
 }
 
-// name appends the name of a member, with a comma where one is due.
+// name appends the name of a member, after a comma if it is not the first.
 func (m *mapping) name(name string) {
 	if m.buf[len(m.buf)-1] != '{' {
 		m.buf = append(m.buf, ',')
@@ -354,7 +352,7 @@ func (m *mapping) name(name string) {
 	m.buf = append(rawjson.AppendText(m.buf, name), ':')
 }
 
-// appendCell appends a cell as JSON, or says what it must be.
+// appendCell appends a cell as JSON, or says what the cell must be.
 func (m *mapping) appendCell(cell, kind string) (out []byte, fault string) {
 	value := strings.TrimSpace(cell)
 	switch kind {
@@ -376,7 +374,8 @@ func (m *mapping) appendCell(cell, kind string) (out []byte, fault string) {
 	err := rawjson.Check([]byte(value), limits())
 	switch {
 	case kind == "number" && (err != nil || rawjson.KindOf([]byte(value)) != rawjson.NumberKind):
-		return nil, "must be a number as JSON writes it"
+		return nil, "must be a number as in JSON"
+
 	case err != nil:
 		return nil, err.Error()
 	}

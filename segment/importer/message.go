@@ -22,8 +22,8 @@ import (
 	"github.com/aacflow/segment-blocks/schemas"
 )
 
-// origin is where a message stood at first, from which its messageId is derived. It stays the same
-// while the message goes through files of rejects, so that mending one does not double the event.
+// origin is the place where a message was first read. Its messageId is derived from it. It stays
+// the same in files of rejects, so that correcting a reject does not double the event.
 type origin struct {
 	file   string // the id of the file
 	offset int64
@@ -39,18 +39,18 @@ func parseOrigin(text string) origin {
 
 func (o origin) String() string { return o.file + ":" + strconv.FormatInt(o.offset, 10) }
 
-// limits leave room for the two levels and the few bytes that a batch puts around a message.
+// limits leaves room for the two levels that a batch puts around a message.
 func limits() rawjson.Limits { return rawjson.Limits{MaxBytes: maxRecord, MaxDepth: 126} }
 
-// object is a JSON object, and the values of the members that an import looks at, nil for those
-// that it lacks. Reasons are those of a line in a file of rejects.
+// object is a JSON object with the values of the members that an import looks at, nil for those
+// that it lacks. Only a line of a file of rejects has reasons.
 type object struct {
 	text                                     []byte
 	typ, messageID, timestamp, reasons       json.RawMessage
 	userID, anonymousID, previousID, groupID json.RawMessage
 }
 
-// see takes in a member if an import looks at it. All others pass as they are written.
+// see keeps the value of a member that an import looks at.
 func (o *object) see(name string, value json.RawMessage) {
 	switch name {
 	case "type":
@@ -72,14 +72,14 @@ func (o *object) see(name string, value json.RawMessage) {
 	}
 }
 
-// openObject checks a JSON object and finds its members in one pass, without a list of them, as
-// events come by the million. The error is a *[rawjson.Error].
+// openObject checks a JSON object and finds its members in one pass. It makes no list of them,
+// because events come by the million. The error is a *[rawjson.Error].
 func openObject(raw []byte) (object, error) {
 	o := object{text: bytes.TrimSpace(raw)}
 	if o.scan() {
 		return o, nil
 	}
-	// It is faulty, or has names that are not easily told apart.
+	// It is faulty, or has names that the scanner cannot tell apart.
 	members, err := rawjson.ParseObject(o.text, limits())
 	for _, m := range members {
 		o.see(m.Name, m.Value)
@@ -87,7 +87,7 @@ func openObject(raw []byte) (object, error) {
 	return o, err
 }
 
-// scan returns true where the object is valid for sure.
+// scan returns true if the object is valid, and false if it may not be.
 func (o *object) scan() bool {
 	s := jsonscan.New(o.text, limits().MaxBytes, limits().MaxDepth)
 	if s.Peek() != '{' || !s.Enter() {
@@ -112,14 +112,14 @@ func (o *object) scan() bool {
 	}
 }
 
-// missing tells whether a member is absent. Empty counts as absent, because something is about to
-// take its place.
+// missing tells whether a member is absent. Empty and null count as absent, because another value
+// takes their place.
 func missing(v json.RawMessage) bool {
 	return len(v) == 0 || string(v) == `""` || string(v) == "null"
 }
 
-// message makes a message of an event. Where the event is a line of a file of rejects, the message
-// is taken out of that, and keeps the origin that it has there. Its time is in ISO 8601.
+// message makes the message of an event. It takes it out of a line of a file of rejects, where its
+// time is in ISO 8601 already, whatever the format of the file.
 func (r *reader) message(raw []byte, e *event) {
 	o, err := openObject(raw)
 	rejected := err == nil && e.unwrap(&o)
@@ -145,7 +145,7 @@ func (r *reader) message(raw []byte, e *event) {
 		return
 	}
 	e.id, _ = rawjson.Text(o.messageID)
-	// A message of an alias or a group may have none of the first ids, and still has an order.
+	// An alias or a group may have none of the first two ids, and needs its order, too.
 	for _, id := range [...]json.RawMessage{o.userID, o.anonymousID, o.previousID, o.groupID} {
 		if e.person == "" {
 			e.person, _ = rawjson.Text(id)
@@ -154,8 +154,8 @@ func (r *reader) message(raw []byte, e *event) {
 	r.write(&o, stamp, e)
 }
 
-// unwrap takes the event out of a line of a file of rejects. It returns false where the object is
-// no such line.
+// unwrap takes the event, with its origin, out of a line of a file of rejects. It returns false if
+// the object is no such line.
 func (e *event) unwrap(o *object) bool {
 	if o.typ != nil || rawjson.KindOf(o.reasons) != rawjson.ArrayKind {
 		return false
@@ -174,12 +174,12 @@ func (e *event) unwrap(o *object) bool {
 	case !given:
 		e.raw = e.row
 	case beside:
-		e.faults = fault(CodeCSV, "must be corrected by the text beside it, and that text be removed")
+		e.faults = fault(CodeCSV, "must be corrected after the member text beside it, which must then be removed")
 	}
 	return true
 }
 
-// notJSON says what is wrong with a text, and in which line where it has several.
+// notJSON says what is wrong with a text, and in which of its lines if it has several.
 func notJSON(err error, text []byte, line int64) schemas.Violation {
 	v := schemas.InvalidJSON(err)
 	if v.Code == "wrong_type" {
@@ -194,10 +194,9 @@ func notJSON(err error, text []byte, line int64) schemas.Violation {
 	return v
 }
 
-// write writes the message, with a type and a messageId where it has none. What is added stands in
-// front, so that the message is copied and not opened. Only where a member is there and has to
-// become another one, as an empty messageId or a time in another format, is the object put together
-// anew.
+// write writes the message, and adds a type and a messageId if it has none. It puts new members in
+// front, so that it can copy the rest as it is. Only if it has to replace a member, such as an
+// empty messageId or a time in another format, it writes the object anew.
 func (r *reader) write(o *object, stamp json.RawMessage, e *event) {
 	kind, id := o.typ, o.messageID
 	if missing(kind) && r.im.options.Type != "" {
@@ -228,14 +227,14 @@ func (r *reader) write(o *object, stamp json.RawMessage, e *event) {
 	e.json = r.json
 }
 
-// seedOf is what the messageIds of one file are derived from.
+// seedOf returns the seed of the messageIds of a file.
 func (r *reader) seedOf(file string) [sha256.Size]byte {
 	return sha256.Sum256(fmt.Appendf(nil, "segment-blocks/import/v3 %q %q", r.im.options.Key, file))
 }
 
-// deriveID derives a messageId from the write key, from where the message stood, and from what it
-// says. So a repeat has the id that it had, and an event that was changed, or is mapped otherwise,
-// does not pass for a repeat. Another way to derive it needs another stateVersion.
+// deriveID derives a messageId from the write key, the origin of the message, and its contents. So
+// an event that is sent again has the same id, and one that was changed or is mapped otherwise has
+// another. Another way to derive it needs another stateVersion.
 func (r *reader) deriveID(from origin, said ...[]byte) json.RawMessage {
 	seed := r.seed
 	if from.file != r.id {
@@ -253,7 +252,7 @@ func (r *reader) deriveID(from origin, said ...[]byte) json.RawMessage {
 	return append(hex.AppendEncode(append(id, `"sb1-`...), sum[:16]), '"')
 }
 
-// oneLine returns JSON without the white space of one that is written over several lines.
+// oneLine returns JSON that is written over several lines without its white space.
 func oneLine(raw []byte) []byte {
 	var out bytes.Buffer
 	if bytes.IndexByte(raw, '\n') < 0 || json.Compact(&out, raw) != nil {
@@ -262,20 +261,19 @@ func oneLine(raw []byte) []byte {
 	return out.Bytes()
 }
 
-// reject is an event that was not sent, as the file of rejects has it.
+// reject is an event for the file of rejects.
 type reject struct {
 	reasons []schemas.Violation
 	line    []byte // with its line break
 }
 
-// newReject writes what became of an event. Object is the message. Text stands in its place for
-// what is no JSON object, and beside it for a row that it may not say right.
+// newReject writes a line for the file of rejects. Object is the message. Text takes its place if
+// it is no JSON object, and stands beside it if it is a row that may have been misread.
 //
-// Such a line can itself be imported: the message is taken out of it. Origin is where the line
-// stood at first, from which its messageId is derived. Without it a mended file would give the
-// message another id each time that it is edited, and Segment would count it each time.
+// Such a line can itself be imported: see unwrap. Without the origin, the message would get another
+// id each time that the file of rejects is edited, and Segment would count it each time.
 func newReject(file string, at position, from origin, reasons []schemas.Violation, object, text []byte) *reject {
-	list, _ := json.Marshal(reasons) // strings always can be
+	list, _ := json.Marshal(reasons) // never fails for strings
 	dst := fmt.Appendf(nil, `{"file":%s,"line":%d`, rawjson.Quote(file), at.Line)
 	if at.Layout != lines { // a line may have many events
 		dst = fmt.Appendf(dst, `,"offset":%d`, at.Offset)
@@ -290,25 +288,25 @@ func newReject(file string, at position, from origin, reasons []schemas.Violatio
 	return &reject{reasons, append(dst, "}\n"...)}
 }
 
-// rejects is the file of what was not sent.
+// rejects is the file of rejects.
 type rejects struct {
 	path    string
 	file    *os.File
 	special bool  // no regular file, such as /dev/null, which can be neither cut nor removed
-	size    int64 // of what is written
-	count   int64 // of those that all runs have written
+	size    int64 // of the lines
+	count   int64 // of the lines of all runs
 	failed  error // of writing: nothing more is written, or the lines between would be lost
 }
 
-// openRejects makes the file, or goes on behind size bytes of it, where an earlier run stopped.
-// What that run wrote beyond is cut off. Without a path nothing is kept.
+// openRejects makes the file, or continues one behind the size bytes of an earlier run, and cuts
+// off what that run wrote beyond. Without a path, it keeps nothing.
 func openRejects(path string, size int64) (*rejects, error) {
 	r := &rejects{path: cmp.Or(path, os.DevNull), size: size}
 	info, err := os.Stat(r.path)
 	r.special = err == nil && !info.Mode().IsRegular()
 	if !r.special && sizeOf(path) < size {
-		return nil, fmt.Errorf("cannot write the rejects: the file with those of the earlier run is gone, or shorter"+
-			" than when that stopped; new ones need another file with --rejects: %q", path)
+		return nil, fmt.Errorf("cannot write the rejects: the file with those of the earlier run is gone, or has"+
+			" become shorter; name another file with --rejects: %q", path)
 	}
 	r.file, err = os.OpenFile(r.path, os.O_RDWR|os.O_APPEND|os.O_CREATE, 0o600)
 	if err != nil {
@@ -320,7 +318,7 @@ func openRejects(path string, size int64) (*rejects, error) {
 	return r, nil
 }
 
-// cut takes off what follows what is written for sure.
+// cut takes off what follows the last whole line.
 func (r *rejects) cut() error {
 	if r.special {
 		return nil
@@ -328,10 +326,10 @@ func (r *rejects) cut() error {
 	return r.file.Truncate(r.size)
 }
 
-// unwritable says that the rejects cannot be written.
 func (r *rejects) unwritable(err error) error { return unwritable("the rejects", "--rejects", err) }
 
-// unwritable says why a file cannot be written, if it cannot, and what to do about it.
+// unwritable says why a file cannot be written and what to do about it. It returns nil if err is
+// nil.
 func unwritable(what, flag string, err error) error {
 	advice := ""
 	switch {
@@ -340,15 +338,15 @@ func unwritable(what, flag string, err error) error {
 	case errors.Is(err, fs.ErrNotExist):
 		advice = "create the folder, or "
 	case errors.Is(err, fs.ErrPermission):
-		advice = "permit it, or "
+		advice = "allow it, or "
 	case errors.Is(err, syscall.ENOSPC):
 		advice = "make room, or "
 	}
 	return fmt.Errorf("cannot write %s: %w; %sname another file with %s", what, err, advice, flag)
 }
 
-// write appends a line, all of it or nothing: where the file does not take it, what it took is cut
-// off again, and where it cannot even be cut, the next run does so.
+// write appends a whole line or nothing: what a full disk takes of it is cut off again, here or by
+// the next run.
 func (r *rejects) write(line []byte) error {
 	if r.failed != nil {
 		return r.failed
@@ -365,7 +363,8 @@ func (r *rejects) write(line []byte) error {
 	return nil
 }
 
-// close closes the file, and removes it where nothing is in it.
+// close closes the file, and removes it if it is empty.
+
 func (r *rejects) close() error {
 	err := r.file.Close()
 	if r.size == 0 && !r.special {

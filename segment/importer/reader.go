@@ -16,38 +16,37 @@ import (
 	"github.com/aacflow/segment-blocks/schemas"
 )
 
-// position is a place between two events: all before it has been dealt with.
+// position is a place between two events.
 type position struct {
 	// File counts the files from 0. Line is the number, from 1, of the line that comes next, and
-	// Offset where it begins in the file's unpacked contents.
+	// Offset its first byte in the unpacked contents.
 	File   int   `json:"file"`
 	Line   int64 `json:"line"`
 	Offset int64 `json:"offset"`
-	// Sum is the XXH64 hash of the contents before Offset, by which a file is known that was edited
-	// there.
+	// Sum is the XXH64 hash of the contents before Offset. It shows whether they were edited.
 	Sum    uint64 `json:"sum,string"`
 	Layout layout `json:"layout,omitempty"`
 }
 
-// event is what a line holds: a message, or faults that keep it from being one.
+// event is a record that was read: a message, or the faults that keep it from being one.
 type event struct {
-	record         // of which raw is what the message was read from, or what could not be read
-	row     []byte // of CSV, where raw is the message that it became
+	record         // its raw is the source of the message
+	row     []byte // the row of CSV that raw was made of
 	json    []byte // the message, valid until the next event is read
-	id      string // the messageId that the event had
-	derived bool   // it had none, and json has one
+	id      string // the messageId that the event brings
+	derived bool   // it brings none, and the message has a derived one
 	person  string // the id whose messages must stay in order
 	origin  origin
 }
 
-// reader goes through the lines of all files. It belongs to one goroutine, but for the counter.
+// reader reads the events of all files. It belongs to one goroutine, except for the counter.
 type reader struct {
 	im     *Import
 	mapped func(file string, columns []Column)
 	read   atomic.Int64 // bytes, as they are on disk
 	at     position
 	file   *os.File  // nil for standard input
-	split  *splitter // of what is open; nil for none
+	split  *splitter // of the open file; nil for none
 	rows   *mapping  // nil for JSON
 	began  int64     // what had been read before the file
 	id     string    // of the file
@@ -55,8 +54,8 @@ type reader struct {
 	json   []byte // of the last message
 }
 
-// newReader returns a reader that begins at a position. The files before it count as read, so that
-// the progress of a resumed import begins where it stopped.
+// newReader returns a reader that starts at a position. The files before it count as read, so that
+// the progress of a resumed import starts where it stopped.
 func (im *Import) newReader(at position) *reader {
 	at.Line = max(1, at.Line)
 	r := &reader{im: im, at: at}
@@ -66,8 +65,8 @@ func (im *Import) newReader(at position) *reader {
 	return r
 }
 
-// describe looks at how each file begins, before anything is sent, and tells what becomes of the
-// columns. Standard input can be read only once, so its columns are told later.
+// describe reads the first event of each file before anything is sent, and tells what becomes of
+// the columns. Standard input can be read only once, so its columns are told later.
 func (im *Import) describe(ctx context.Context) error {
 	if im.options.Files[0] == Stdin {
 		im.reader.mapped = im.options.Mapped
@@ -87,14 +86,14 @@ func (im *Import) describe(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if err = r.failed(err); !errors.Is(err, ErrCut) { // of a file that is cut, what can be read is imported
+		if err = r.failed(err); !errors.Is(err, ErrCut) { // a file that is cut off is imported up to there
 			return &InputError{err}
 		}
 	}
 	return nil
 }
 
-// next returns the next event, valid until the one after it, or io.EOF when all files are through.
+// next returns the next event, valid until the one after it, or io.EOF after the last file.
 func (r *reader) next(ctx context.Context) (event, error) {
 	for {
 		if r.split == nil {
@@ -111,7 +110,7 @@ func (r *reader) next(ctx context.Context) (event, error) {
 			return event{}, r.failed(err)
 		case r.read.Load()-r.began < r.im.inputs[r.at.File].size:
 			return event{}, r.failed(errors.New("the file has become shorter while it was read"))
-		case r.at.File == len(r.im.inputs)-1: // the position stays at the end, where a file that grows goes on
+		case r.at.File == len(r.im.inputs)-1: // the position stays at the end: the file may grow
 			r.at = r.split.at
 			return event{}, io.EOF
 		default:
@@ -121,7 +120,7 @@ func (r *reader) next(ctx context.Context) (event, error) {
 	}
 }
 
-// failed says where reading failed.
+// failed adds to an error of reading where it happened.
 func (r *reader) failed(err error) error {
 	var own *InputError
 	switch file := r.im.inputs[r.at.File].path; {
@@ -136,9 +135,9 @@ func (r *reader) failed(err error) error {
 	}
 }
 
-// openFile opens the file at hand and goes to its position, which finds out whether all before it
-// is as it was. It reads the header of a CSV file whatever the position. The error is an
-// *[InputError], or that of ctx.
+// openFile opens the file of the position and moves to it, which shows whether everything before it
+// is as it was. It reads the header of a CSV file in any case. The error is an *[InputError], or
+// the error of ctx.
 func (r *reader) openFile(ctx context.Context) error {
 	in := r.im.inputs[r.at.File]
 	r.began = r.read.Load()
@@ -185,8 +184,8 @@ func (r *reader) header(in *input) error {
 		return fmt.Errorf("cannot read the events: %w", reason(err))
 	}
 	if i := bytes.IndexByte(first.raw, '\r'); i >= 0 && !bytes.HasPrefix(first.raw[i:], []byte("\r\n")) {
-		return errors.New("lines must end in LF or CR LF, and these end in CR alone;" +
-			" tr '\\r' '\\n' < FILE writes them so")
+		return errors.New("lines must end in LF or CR LF, and these end in CR;" +
+			" to convert them: tr '\\r' '\\n' < FILE")
 	}
 	if first.faults != nil || !utf8.Valid(first.raw) {
 		return errors.New("the first line must name the columns, as text in the encoding of the file")
@@ -201,7 +200,7 @@ func (r *reader) header(in *input) error {
 	return nil
 }
 
-// record reads one line or value. It returns false for an empty line.
+// record reads one record as an event. It returns false for an empty line.
 func (r *reader) record() (e event, ok bool, err error) {
 	rec, err := r.split.next()
 	if err != nil {
@@ -216,7 +215,7 @@ func (r *reader) record() (e event, ok bool, err error) {
 	switch {
 	case rec.faults != nil:
 	case r.im.options.Encoding != UTF8 && bytes.ContainsRune(raw, utf8.RuneError):
-		e.faults = fault("invalid_utf8", "must be text in %s, and has bytes that are none", r.im.options.Encoding)
+		e.faults = fault("invalid_utf8", "must be text in %s, and has other bytes", r.im.options.Encoding)
 	case r.rows != nil:
 		if raw, e.faults = r.rows.message(rec.raw, rec.cells); raw != nil {
 			e.row, e.raw = e.raw, raw
@@ -227,19 +226,19 @@ func (r *reader) record() (e event, ok bool, err error) {
 	}
 	for i, f := range e.faults {
 		if f.Code == "invalid_utf8" && r.im.options.Encoding == UTF8 {
-			e.faults[i].Message += "; if the file has another encoding, name it, such as --encoding windows-1252"
+			e.faults[i].Message += "; if the file has another encoding, name it with --encoding, such as windows-1252"
 		}
 	}
 	return e, true, nil
 }
 
-// fault is all that is wrong with an event.
+// fault returns the only violation of an event.
 func fault(code, format string, args ...any) []schemas.Violation {
 	return []schemas.Violation{{Code: code, Message: fmt.Sprintf(format, args...)}}
 }
 
-// whole returns the event as it was given: a JSON object, a text, or for a row that does not fit
-// the columns both.
+// whole returns the event as it was given: a JSON object, or else a text. A row that does not fit
+// the columns is both.
 func (e *event) whole() (object, text []byte) {
 	if rawjson.Check(e.raw, limits()) != nil || rawjson.KindOf(e.raw) != rawjson.ObjectKind {
 		return nil, e.raw
@@ -251,6 +250,7 @@ func (e *event) whole() (object, text []byte) {
 }
 
 func (r *reader) close() {
-	_ = r.file.Close() // nothing was written, and none may be open
+	_ = r.file.Close() // a nil file returns an error, too
+
 	r.split = nil
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/aacflow/segment-blocks/schemas"
 )
 
-// maxRecord is the longest line, row or value that is looked at. Segment takes far less; a longer
-// one is rejected without being held, and excerptBytes of it are kept.
+// maxRecord is the longest line, row or value that is read, far more than Segment takes. A longer
+// one is rejected without being held, except for its first excerptBytes.
 const (
 	maxRecord    = 4 << 20
 	excerptBytes = 1000
@@ -23,7 +23,7 @@ const (
 // blank is the white space of JSON.
 const blank = " \t\r\n"
 
-// layout says how the events of a file stand.
+// layout is the arrangement of the events in a file.
 type layout string
 
 const (
@@ -32,23 +32,23 @@ const (
 	list   layout = "list"   // values inside an array
 )
 
-// record is one line, one JSON value, or one row of CSV, which may have line breaks in it.
+// record is a line, a JSON value, or a row of CSV, which may have line breaks in it.
 type record struct {
 	at, after position
-	raw       []byte // or how it begins, where it is too long
+	raw       []byte // only the beginning if it is too long
 	cells     []string
-	open      bool // the file ends before it does
+	open      bool // the file ends within it
 	faults    []schemas.Violation
 }
 
-// splitter cuts what it reads into records, in constant memory. It looks for the end of a record in
-// what the buffer holds, and moves only when that is found. So a row that turns out to be none
-// costs its first line, and reading goes on behind that.
+// splitter cuts a file into records, in constant memory. It looks for the end of a record in the
+// buffer, and moves only when it has found one. So a row that turns out to be faulty costs only its
+// first line, and reading continues behind that.
 type splitter struct {
 	from  *bufio.Reader // has room for a line of maxRecord bytes
 	at    position
-	sum   xxhash.Digest // of all that was read, by which an edited file is known
-	last  byte          // that was read
+	sum   xxhash.Digest // of all bytes before at
+	last  byte          // before at
 	comma string        // between the fields of CSV; empty for JSON
 }
 
@@ -80,10 +80,10 @@ func lineEnd(part []byte) (n int, done bool) {
 	return n, n > 0
 }
 
-// find tells how many of the bytes that come next make a record. End gets them piece by piece, and
-// tells whether the record ends among them, and behind how many. Where it does not end, find
-// returns how many bytes the buffer holds, and why there are no more: bufio.ErrBufferFull, io.EOF,
-// or an error of reading.
+// find returns the length of the next record. It calls end with one piece after another, and end
+// returns how many bytes of the piece belong to the record, and whether it ends there. If no piece
+// has the end, find returns the number of bytes in the buffer, and why there are no more:
+// bufio.ErrBufferFull, io.EOF, or an error of reading.
 func (s *splitter) find(end func(part []byte) (n int, done bool)) (n int, err error) {
 	for {
 		held, err := s.from.Peek(max(n+1, s.from.Buffered()))
@@ -98,8 +98,8 @@ func (s *splitter) find(end func(part []byte) (n int, done bool)) (n int, err er
 	}
 }
 
-// read returns what begins here and ends where end says. Of what is too long the beginning is kept,
-// and all of it hashed and counted, so that the position after it is right.
+// read returns the record that begins here, and ends where end says. It keeps only the beginning of
+// one that is too long, but hashes and counts all of it, so that the position after it is right.
 func (s *splitter) read(end func(part []byte) (n int, done bool)) (record, error) {
 	r := record{at: s.at}
 	for {
@@ -107,11 +107,11 @@ func (s *splitter) read(end func(part []byte) (n int, done bool)) (record, error
 		full := errors.Is(err, bufio.ErrBufferFull)
 		r.open = errors.Is(err, io.EOF) && (n > 0 || r.raw != nil)
 		if err != nil && !full && !r.open {
-			return record{}, err // half a record is none
+			return record{}, err
 		}
 		raw := s.take(n)
 		switch {
-		case r.raw != nil: // more of what is too long
+		case r.raw != nil: // more of one that is too long
 		case full || len(withoutBreak(raw)) > maxRecord:
 			r.raw = bytes.Clone(raw[:excerptBytes])
 		default:
@@ -126,7 +126,7 @@ func (s *splitter) read(end func(part []byte) (n int, done bool)) (record, error
 	}
 }
 
-// take moves past n bytes that are held, and returns them.
+// take moves past n bytes of the buffer, and returns them.
 func (s *splitter) take(n int) []byte {
 	part, _ := s.from.Peek(n)
 	if n > 0 {
@@ -139,8 +139,8 @@ func (s *splitter) take(n int) []byte {
 	return part
 }
 
-// skipTo moves to a position further on, and returns an error where what lies before it is not what
-// it was, or it is in the middle of a line.
+// skipTo moves to a later position. It returns an error if the contents before that have changed,
+// or if it is in the middle of a line.
 func (s *splitter) skipTo(ctx context.Context, at position) error {
 	for s.at.Offset < at.Offset && ctx.Err() == nil {
 		part, err := s.from.Peek(int(min(int64(max(1, s.from.Buffered())), at.Offset-s.at.Offset)))
@@ -148,7 +148,7 @@ func (s *splitter) skipTo(ctx context.Context, at position) error {
 			break
 		}
 		if err != nil {
-			return fmt.Errorf("cannot go on: %w", reason(err))
+			return fmt.Errorf("cannot continue: %w", reason(err))
 		}
 		s.take(len(part))
 	}
@@ -156,18 +156,18 @@ func (s *splitter) skipTo(ctx context.Context, at position) error {
 	next, _ := s.from.Peek(1)
 	inLine := at.Layout == lines && s.last != '\n' && len(bytes.TrimLeft(next, "\r\n")) > 0
 	if s.at != at || inLine {
-		return fmt.Errorf("cannot go on: what was imported of the file, up to line %d, has changed since;"+
-			" --restart begins again, and sends all of it as new events", at.Line-1)
+		return fmt.Errorf("cannot continue: the imported part of the file, up to line %d, has changed since;"+
+			" --restart starts again, and sends all of it as new events", at.Line-1)
 	}
 	return nil
 }
 
-// row returns the next row of CSV, which ends with the first line break behind an even number of
-// quotes. Where its quotes do not fit together, or are never closed, it is its first line alone.
+// row returns the next row of CSV, which ends at the first line break after an even number of
+// quotes. If its quotes are wrong or never closed, row returns its first line alone.
 //
-// Looking for the end of such a row goes as far as the next line with an odd number of quotes. The
-// lines between have an even number, and are rows of their own, so all looks together take a time
-// that grows with the file, whatever is in it.
+// It has then looked as far as the next line with an odd number of quotes. The lines between have
+// an even number, so each of them is a row that is found at once. So the time is linear in the size
+// of the file, whatever is in it.
 func (s *splitter) row() (record, error) {
 	even := true
 	n, err := s.find(func(part []byte) (n int, done bool) {
@@ -182,7 +182,7 @@ func (s *splitter) row() (record, error) {
 	})
 	full := errors.Is(err, bufio.ErrBufferFull)
 	if err != nil && !full && !errors.Is(err, io.EOF) {
-		return record{}, err // half a row is none
+		return record{}, err
 	}
 	held, _ := s.from.Peek(n)
 	cells, problem := cellsOf(string(withoutBreak(held)), s.comma)
@@ -195,14 +195,14 @@ func (s *splitter) row() (record, error) {
 	}
 	r, err := s.read(end)
 	r.cells = cells
-	if problem != "" && r.faults == nil { // a line that is too long is nothing else
+	if problem != "" && r.faults == nil { // if it is too long, that is its only fault
 		r.faults = fault(CodeCSV, "%s", problem)
 	}
 	return r, err
 }
 
-// look finds out how the events of a JSON file stand: one a line, unless a list begins, or the
-// first object goes on in the next line or has another one behind it.
+// look finds the layout of a JSON file: one event a line, unless a list begins, or the first object
+// continues in the next line or is followed by another one in its line.
 func (s *splitter) look() {
 	c, err := s.skip(blank)
 	if c == '[' {
@@ -220,7 +220,7 @@ func (s *splitter) look() {
 	}
 }
 
-// skip moves past the bytes that are in cut, and returns the one that follows.
+// skip moves past bytes of cut, and returns the one that follows.
 func (s *splitter) skip(cut string) (byte, error) {
 	for {
 		if _, err := s.from.Peek(1); err != nil {
@@ -235,9 +235,9 @@ func (s *splitter) skip(cut string) (byte, error) {
 	}
 }
 
-// value returns the next JSON value, be it in a list or not. It looks for its end alone, and judges
-// nothing. Commas and closing brackets between the values may be too many or too few, since no
-// event is lost by that.
+// value returns the next JSON value, in a list or not. It only finds the end of the value, and does
+// not check it. It ignores missing or extra commas and closing brackets between values, because
+// they cost no event.
 func (s *splitter) value() (record, error) {
 	for {
 		c, err := s.skip(blank + ",")
@@ -258,7 +258,7 @@ func (s *splitter) value() (record, error) {
 				err = fmt.Errorf("%w: the event that begins at line %d is never closed", ErrCut, r.at.Line)
 			}
 			return r, err
-		default: // what stands where an object should, up to the next one in this line
+		default: // something else, up to the next object or list in this line
 			return s.read(func(part []byte) (int, bool) {
 				at := bytes.IndexAny(part, ",{]\n")
 				return at, at >= 0
@@ -267,9 +267,9 @@ func (s *splitter) value() (record, error) {
 	}
 }
 
-// brackets finds the end of an object, array or text. Only brackets of its own kind count, so that
-// a wrong one inside it costs no other value. A parser would stop at the first fault, and could not
-// tell where the next event begins.
+// brackets finds the end of an object, array or text. It counts only brackets of the same kind, so
+// that a wrong one inside costs no other value. A parser would stop at the first fault, and could
+// not tell where the next event begins.
 type brackets struct {
 	open, close     byte
 	depth           int
@@ -278,7 +278,9 @@ type brackets struct {
 
 func newBrackets(open byte) *brackets { return &brackets{open: open, close: open + 2} } // as ASCII has them
 
-// end is told the next bytes of a value, and returns behind how many it ends, if it does.
+// end gets the next bytes of a value. If the value ends there, it returns how many bytes belong to
+// it.
+
 func (b *brackets) end(part []byte) (n int, done bool) {
 	for i, c := range part {
 		switch {

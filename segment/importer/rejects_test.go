@@ -258,5 +258,29 @@ func TestRaggedRowsCanBeMended(t *testing.T) {
 	left := readRejects(t, o.RejectsPath)
 	require.Equal(t, rejects[0].Text, left[0].Text)
 	require.Equal(t, rejects[0].Origin, left[0].Origin)
-	require.Contains(t, left[0].Reasons[0].Message, "must be corrected by the text beside it")
+	require.Contains(t, left[0].Reasons[0].Message, "must be corrected after the member text beside it")
+}
+
+// Resuming with another file of rejects must not cut off what that holds.
+func TestResumeSparesAnotherFileOfRejects(t *testing.T) {
+	r := newReceiver(t)
+	r.answer = func(request int) int { return map[int]int{1: 401}[request] }
+	in := file(t, "a.ndjson", "none\n"+tracks(1, 1, 0))
+	o := importer.Options{
+		Files: []string{in}, Invoke: invoker(t, r.URL), Key: key, StatePath: in + ".state",
+		RejectsPath: in + ".rejects",
+	}
+	im, err := importer.New(o)
+	require.NoError(t, err)
+	_, err = im.Run(t.Context())
+	require.ErrorContains(t, err, "401")
+	const other = "the rejects of another import, which are longer than those of this one\n"
+	o.Resume, o.RejectsPath = true, file(t, "other.ndjson", strings.Repeat(other, 10))
+	im, err = importer.New(o)
+	require.NoError(t, err)
+	_, err = im.Run(t.Context())
+	require.ErrorContains(t, err, "the rejects of an earlier import would be lost")
+	kept, err := os.ReadFile(o.RejectsPath)
+	require.NoError(t, err)
+	require.Equal(t, strings.Repeat(other, 10), string(kept))
 }

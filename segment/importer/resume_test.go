@@ -72,7 +72,7 @@ func TestFailureKeepsTheCheckpoint(t *testing.T) {
 	require.Equal(t, counts.Accepted, state.Counts.Accepted)
 }
 
-// A panic ends the import like a failure, whichever goroutine it is in, and --resume goes on after
+// A panic ends the import like a failure, in whichever goroutine, and --resume continues after
 // it.
 func TestPanicKeepsTheCheckpoint(t *testing.T) {
 	const events = 10_000
@@ -158,7 +158,7 @@ func TestEditedFileIsNotResumed(t *testing.T) {
 		_, err = runs()
 		var input *importer.InputError
 		require.ErrorAs(t, err, &input, name)
-		require.ErrorContains(t, err, "has changed since; --restart begins again")
+		require.ErrorContains(t, err, "has changed since; --restart starts again")
 		require.Equal(t, requests, r.count, "nothing is sent")
 		require.Equal(t, left.Position, stateOf(t, o.StatePath).Position)
 	}
@@ -238,13 +238,13 @@ func TestStatesOfOthers(t *testing.T) {
 	state, err := os.ReadFile(o.StatePath)
 	require.NoError(t, err)
 	for member, problem := range map[string]string{
-		`"version": 2`:       "the state is that of another release, which gives events other messageIds",
-		`"version": 0`:       "this is no state of an import",
-		`"file": 1`:          "this is no state of an import",
-		`"file": -1`:         "this is no state of an import",
-		`"line": -1`:         "this is no state of an import",
-		`"offset": -1`:       "this is no state of an import",
-		`"rejectsBytes": -1`: "this is no state of an import",
+		`"version": 2`:       "the state was written by another release, which gives events other messageIds",
+		`"version": 0`:       "the file does not hold the state of an import",
+		`"file": 1`:          "the file does not hold the state of an import",
+		`"file": -1`:         "the file does not hold the state of an import",
+		`"line": -1`:         "the file does not hold the state of an import",
+		`"offset": -1`:       "the file does not hold the state of an import",
+		`"rejectsBytes": -1`: "the file does not hold the state of an import",
 	} {
 		name, _, _ := strings.Cut(member, ":")
 		edited := regexp.MustCompile(name+`: \d+`).ReplaceAllLiteral(state, []byte(member))

@@ -95,7 +95,7 @@ func TestRows(t *testing.T) {
 			want: []string{
 				`{"type":"track","userId":"1","properties":{"n":1.50,"b":true},"traits":{"a":[1]},"event":"1"}`,
 				`{"type":"track","userId":"2","properties":{"n":1e3,"b":false},"event":"2"}`,
-				`invalid_value /properties/n must be a number as JSON writes it: "07". invalid_value /properties/b must be true` +
+				`invalid_value /properties/n must be a number as in JSON: "07". invalid_value /properties/b must be true` +
 					` or false: "yes". ` +
 					`invalid_value /traits must be valid JSON: it ends too early, after byte 1: "{".`,
 			},
@@ -117,9 +117,9 @@ func TestRows(t *testing.T) {
 			want: []string{
 				`invalid_csv  must have as many fields as the header has columns, 3: 2.`,
 				`invalid_csv  must have as many fields as the header has columns, 3: 4.`,
-				`invalid_csv  must be a row of CSV, and its quotes do not fit together.`,
-				`invalid_csv  must be a row of CSV, and its quotes do not fit together.`,
-				`invalid_csv  must be a row of CSV, and its quotes do not fit together.`,
+				`invalid_csv  must be a row of CSV, and its quotes do not match.`,
+				`invalid_csv  must be a row of CSV, and its quotes do not match.`,
+				`invalid_csv  must be a row of CSV, and its quotes do not match.`,
 				`{"type":"track","userId":"u","event":"D\nE","properties":{"x":"\""}}`,
 				`invalid_csv  must close its quotes, and one that opens here is never closed.`,
 				`{"type":"track","userId":"u","event":"G"}`,
@@ -128,10 +128,10 @@ func TestRows(t *testing.T) {
 		"a quote that is never closed, and others behind it": {
 			text: "userId,event,x\nu,A,\"open\nu,B,\"x\"\nu,C,\"a\nb\"\nu,\"D\"\"\nu,E,\"\"\n\"u\",F,y\n", typ: "track",
 			want: []string{
-				`invalid_csv  must be a row of CSV, and its quotes do not fit together.`,
+				`invalid_csv  must be a row of CSV, and its quotes do not match.`,
 				`{"type":"track","userId":"u","event":"B","properties":{"x":"x"}}`,
 				`{"type":"track","userId":"u","event":"C","properties":{"x":"a\nb"}}`,
-				`invalid_csv  must be a row of CSV, and its quotes do not fit together.`,
+				`invalid_csv  must be a row of CSV, and its quotes do not match.`,
 				`{"type":"track","userId":"u","event":"E"}`,
 				`{"type":"track","userId":"u","event":"F","properties":{"x":"y"}}`,
 			},
@@ -165,7 +165,7 @@ func TestRows(t *testing.T) {
 			text: "userId,event\nu,ü\nu,\xff\n", typ: "track",
 			want: []string{
 				`{"type":"track","userId":"u","event":"ü"}`,
-				`invalid_utf8  must be valid UTF-8; if the file has another encoding, name it, such as --encoding windows-1252.`,
+				`invalid_utf8  must be valid UTF-8; if the file has another encoding, name it with --encoding, such as windows-1252.`,
 			},
 		},
 	} {
@@ -179,10 +179,10 @@ func TestRows(t *testing.T) {
 func TestMappingsThatAreRefused(t *testing.T) {
 	for text, want := range map[string]string{
 		"x": "must be column=field", "=userId": "must be column=field", "a=userID": `did you mean "userId"`,
-		"a=properties":    "as properties:json",
-		"a=userId:number": "it must be a text", "a=properties.x:date": "a kind of value",
+		"a=properties":    "with properties:json",
+		"a=userId:number": "it is text", "a=properties.x:date": "a kind of value",
 		"a=userId.x":  "a part of userId",
-		"a=traits..x": "that is empty",
+		"a=traits..x": "an empty part",
 	} {
 		_, err := parseRule(text)
 		require.ErrorContains(t, err, want, text)
@@ -193,7 +193,7 @@ func TestMappingsThatAreRefused(t *testing.T) {
 		rules  []string
 		want   string
 	}{
-		"no type":        {"userId,event", "", nil, "name --type"},
+		"no type":        {"userId,event", "", nil, "set it, such as --type track"},
 		"nobody":         {"user,event", "track", nil, "--map user=userId"},
 		"twice":          {"userId,a,a", "track", nil, `two columns have the same name: "a"`},
 		"unknown column": {"userId,total", "track", []string{"totl=properties.t"}, `did you mean "total"`},
@@ -203,7 +203,7 @@ func TestMappingsThatAreRefused(t *testing.T) {
 		},
 		"one column":  {"userId;event", "track", nil, "--delimiter ';'"},
 		"tabs":        {"userId\tevent", "", nil, `--delimiter '\t'`},
-		"empty part":  {"userId,properties.", "track", nil, "a part of properties that is empty"},
+		"empty part":  {"userId,properties.", "track", nil, "an empty part of properties"},
 		"ruled twice": {"userId,a", "track", []string{"a=properties.x", "a=properties.y"}, "a column twice"},
 	} {
 		_, err := newMapping(strings.Split(c.header, ","), rules(t, c.rules...), c.typ)

@@ -13,23 +13,23 @@ import (
 )
 
 const (
-	// maxBatchBytes makes most invocations one request, with room for what is added to a message: a
-	// timestamp, a library and a comma.
+	// maxBatchBytes makes most invocations one request. It has room for what is added to a message:
+	// a timestamp, a library and a comma.
 	maxBatchBytes  = tracking.MaxBodyBytes - 5000
 	addedBytes     = 130
 	maxBatchEvents = tracking.MaxBatchMessages
 	maxQueued      = 2 // batches of a partition, beside the one in flight
-	// maxRefusedInRow is how many events the receiver may refuse in a row, each sent alone, before
-	// it seems to refuse the source.
+	// maxRefusedInRow is how many events, each sent alone, the receiver may refuse in a row before
+	// it is taken to refuse the source.
 	maxRefusedInRow = 100
 )
 
-// partition sends the events of some people, in order: it has one invocation in flight at a time,
-// because two at once may overtake each other, also by a retry. The import's lock guards the queue,
-// of which the last batch is being filled.
+// partition sends the events of some people, in order. It has one invocation in flight at a time,
+// because of two at once, one may overtake the other. The last batch of the queue is being filled.
+// The import's lock guards the queue.
 type partition struct{ queue []*batch }
 
-// batch is the events of one invocation.
+// batch holds the events of one invocation.
 type batch struct {
 	items []item
 	body  []byte // the input of segment_batch, without its end
@@ -46,7 +46,7 @@ const (
 	inputEnds   = `]}`
 )
 
-// input is that of segment_batch for some of the items, or all.
+// input returns the input of segment_batch for some of the items, or all.
 func (b *batch) input(items []item) runtime.JSON {
 	body := b.body
 	if len(items) < len(b.items) {
@@ -58,8 +58,8 @@ func (b *batch) input(items []item) runtime.JSON {
 	return append(body[:len(body)-1], inputEnds...)
 }
 
-// gather puts a message into the batch that is being filled, and waits where enough is queued, so
-// that a slow receiver slows the reading down. The caller holds the lock.
+// gather puts a message into the last batch of a partition, or a new one. It waits while enough is
+// queued, so that a slow receiver slows the reading down. The caller holds the lock.
 func (im *Import) gather(p *partition, seq int64, message []byte) {
 	var b *batch
 	if n := len(p.queue); n > 0 {
@@ -69,7 +69,7 @@ func (im *Import) gather(p *partition, seq int64, message []byte) {
 		for len(p.queue) >= maxQueued && !im.halted() {
 			im.changed.Wait()
 		}
-		// Most batches become full, and growing to that would cost more than the room.
+		// Most batches become full, so growing costs more than unused room.
 		b = &batch{body: append(make([]byte, 0, maxBatchBytes), inputBegins...)}
 		p.queue = append(p.queue, b)
 		im.changed.Broadcast()
@@ -79,7 +79,7 @@ func (im *Import) gather(p *partition, seq int64, message []byte) {
 	b.items = append(b.items, item{seq, begin, len(b.body) - 1})
 }
 
-// work sends the batches of a partition until there will be no more, or the import is halted.
+// work sends the batches of a partition until there are no more, or the import is halted.
 func (im *Import) work(ctx context.Context, p *partition) {
 	for b := im.nextBatch(p); b != nil; b = im.nextBatch(p) {
 		if err := im.send(ctx, b, b.items); err != nil {
@@ -89,12 +89,12 @@ func (im *Import) work(ctx context.Context, p *partition) {
 	}
 }
 
-// nextBatch waits for the batch that a partition is to send next, and returns nil when there will
-// be no more.
+// nextBatch waits for the next batch of a partition. It returns nil after the last one, or when the
+// import is halted.
 func (im *Import) nextBatch(p *partition) *batch {
 	im.mu.Lock()
 	defer im.mu.Unlock()
-	im.settle() // what was in the batch before
+	im.settle() // the previous batch is done
 	for since := im.hurried; ; im.changed.Wait() {
 		switch n := len(p.queue); {
 		case im.halted() || n == 0 && im.ended:
@@ -108,8 +108,8 @@ func (im *Import) nextBatch(p *partition) *batch {
 	}
 }
 
-// send invokes the block until all items of a batch are accepted or rejected. A refused event keeps
-// no other from being sent. The error is a *[DeliveryError], or why the import is halted.
+// send invokes the block until all items are accepted or rejected. A refused event does not keep
+// others from being sent. The error is a *[DeliveryError], or says why the import is halted.
 //
 //nolint:contextcheck // ctx outlives halting
 func (im *Import) send(ctx context.Context, b *batch, items []item) error {
@@ -126,19 +126,18 @@ func (im *Import) send(ctx context.Context, b *batch, items []item) error {
 		bad := reasonsOf(failed, len(items))
 		switch refusal := tracking.Refusal(err); {
 		case len(bad) > 0:
-			// Where not all that is wrong is listed it is found sooner in smaller pieces, of which
-			// each lists all, than by asking over and over.
+			// An error lists only so many violations. Smaller pieces list them all, with fewer
+			// invocations than sending the rest over and over.
 			pieces += failed.UnlistedViolations / 50
 		case refusal == nil:
 			return im.deliveryError(items, err, false)
 		case len(items) > 1:
-			// Its pieces are sent, in order, and pieces of those, until the events to blame are
-			// found. They have the messageIds that they had. Eight find the first one sooner than
-			// two, so that a stop in between finds something settled.
+			// Pieces are sent in order, and pieces of those, until the events to blame are found.
+			// With eight, more is settled early than with two, in case the import is stopped.
 			pieces = 8
 		case im.refused.Add(1) >= maxRefusedInRow:
 			return im.deliveryError(items, err, true)
-		default: // it was sent alone, so the refusal is about it
+		default: // sent alone
 			bad[0] = fault(string(refusal.Code), "was refused by the receiver: %s", refusal)
 		}
 		if items = im.drop(b, items, bad); pieces > 1 {
@@ -153,7 +152,7 @@ func (im *Import) send(ctx context.Context, b *batch, items []item) error {
 	return nil
 }
 
-// deliveryError names the lines that an invocation was about, among which the cause may be.
+// deliveryError names the first and last line of a failed invocation.
 func (im *Import) deliveryError(items []item, err error, source bool) *DeliveryError {
 	im.mu.Lock()
 	defer im.mu.Unlock()
@@ -161,7 +160,7 @@ func (im *Import) deliveryError(items []item, err error, source bool) *DeliveryE
 	return &DeliveryError{im.inputs[first.File].path, first.Line, last.Line, source, err}
 }
 
-// record counts an invocation, and tells the first warning of each kind.
+// record counts an invocation, and passes on its warnings.
 func (im *Import) record(items []item, r *runtime.Receipt, accepted bool) {
 	im.mu.Lock()
 	defer im.mu.Unlock()
@@ -180,7 +179,7 @@ func (im *Import) record(items []item, r *runtime.Receipt, accepted bool) {
 	im.counts.Bytes += r.Bytes
 	for _, w := range r.Warnings {
 		if w.Code == tracking.WarnDuplicateID {
-			continue // meet tells of those, with lines
+			continue // meet warns of those, with lines
 		}
 		var about position
 		if i, path, ok := indexIn(w.Path); ok && i < len(items) {
@@ -190,8 +189,8 @@ func (im *Import) record(items []item, r *runtime.Receipt, accepted bool) {
 	}
 }
 
-// warn tells of the first warning of a kind. The position is the zero value for one that is about
-// no event. The caller holds the lock.
+// warn passes on the first warning of a kind. The position is the zero value for one that is not
+// about an event. The caller holds the lock.
 func (im *Import) warn(about position, w schemas.Violation) {
 	if im.warned[w.Code] || im.options.Warned == nil {
 		return
@@ -204,9 +203,9 @@ func (im *Import) warn(about position, w schemas.Violation) {
 	im.options.Warned(file, about.Line, w)
 }
 
-// reasonsOf sorts violations by the item that they are about. It returns none where one is about no
-// item: the fault then lies elsewhere, and rejecting items would not mend it. Where not all
-// violations are listed, the last item may have more of them, and is left for the next invocation.
+// reasonsOf groups violations by item. It returns none if one is about no item: then the fault lies
+// elsewhere, and rejecting items does not help. If not all violations are listed, the last item may
+// have more of them, and is left for the next invocation.
 func reasonsOf(refused *runtime.Error, items int) map[int][]schemas.Violation {
 	out := map[int][]schemas.Violation{}
 	last := 0
@@ -236,7 +235,7 @@ func indexIn(path string) (index int, rest string, ok bool) {
 	return index, rest, ok && err == nil && index >= 0
 }
 
-// drop makes rejects of the items that reasons speak against, and returns the others.
+// drop rejects the items that there are reasons against, and returns the others.
 func (im *Import) drop(b *batch, items []item, reasons map[int][]schemas.Violation) []item {
 	im.mu.Lock()
 	defer im.mu.Unlock()
@@ -248,7 +247,8 @@ func (im *Import) drop(b *batch, items []item, reasons map[int][]schemas.Violati
 			continue
 		}
 		message := b.body[it.begin:it.end]
-		if im.event(it.seq).derived { // once it is mended it is another message, with an id of its own
+		if im.event(it.seq).derived { // the corrected message has other contents, and another id
+
 			message = rawjson.OpenObject(message).Without("messageId").JSON()
 		}
 		im.reject(it.seq, against, message, nil)

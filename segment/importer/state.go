@@ -19,33 +19,33 @@ import (
 	"github.com/aacflow/segment-blocks/internal/text"
 )
 
-// state is what an import remembers in a file, so that it can go on after having been killed.
+// state is what the state file holds, so that an import can continue after a kill.
 type state struct {
 	Version int `json:"version"`
-	// Done tells that everything has been accepted or rejected.
+	// Done tells that every event has been accepted or rejected.
 	Done bool `json:"done"`
 	Plan plan `json:"plan"`
-	// Position is where to go on: everything before it has been accepted, or is in the file of
-	// rejects.
+	// Position is where the next run continues: every event before it has been accepted, or is in
+	// the file of rejects.
 	Position position `json:"position"`
 	Counts   Counts   `json:"counts"`
-	// Ahead is how many events behind the position had been accepted as well. They are sent once
-	// more, with the ids that they had.
+	// Ahead is how many events behind the position have been accepted, too. The next run sends them
+	// again, with the same messageIds.
 	Ahead int64 `json:"ahead"`
-	// RejectsBytes is how long the file of rejects was, and RejectsFile its path.
+	// RejectsBytes is the size of the file of rejects, and RejectsFile its path.
 	RejectsBytes int64     `json:"rejectsBytes"`
 	RejectsFile  string    `json:"rejectsFile,omitempty"`
 	Updated      time.Time `json:"updated"`
 }
 
-// stateVersion changes with what messageIds are derived from, so that no release goes on with
-// events that another one has sent under other ids.
+// stateVersion changes with the way messageIds are derived, so that no release continues an import
+// in which another one has sent events with other ids.
 const stateVersion = 3
 
-// plan is what must be the same for an import to go on.
+// plan is what must be the same for an import to continue.
 type plan struct {
-	// Options are those that change where events go, what they become, or their messageIds: with
-	// others, what was sent would be sent again and count twice.
+	// Options are those that change where events go, what they become, or their messageIds. With
+	// other ones, events that were sent would be sent again and count twice.
 	Options map[string]string `json:"options"`
 	Files   []planFile        `json:"files"`
 }
@@ -53,13 +53,13 @@ type plan struct {
 // planFile is one of the files. Its name is for people only.
 type planFile struct {
 	Name string `json:"name"`
-	ID   string `json:"id"` // what it was when the import began, from which messageIds are derived
-	// Latest is the id of what the file has become since, such as by growing.
+	ID   string `json:"id"` // when the import began; messageIds are derived from it
+	// Latest is the id that the file has now, if it has grown or was edited since.
 	Latest string `json:"latest,omitempty"`
 }
 
-// newPlan describes an import. It has the fingerprint of the write key in place of the key, since
-// the state is a file that people pass around.
+// newPlan returns the plan of an import. It has the fingerprint of the write key in place of the
+// key, because people pass state files around.
 func newPlan(o *Options, inputs []*input) plan {
 	part := ""
 	if o.Part != nil {
@@ -78,10 +78,9 @@ func newPlan(o *Options, inputs []*input) plan {
 	return p
 }
 
-// adopt takes files for those of an earlier plan: one that has not changed since, or one of which
-// not all was imported. Whether the part that was is still the same is found out when reading goes
-// on there. Changed tells whether any is not as it was, edited whether one of these has its name
-// still.
+// adopt gives files the ids that they have in an earlier plan, if they have not changed since, or
+// were not imported to their end. Opening such a file checks that the imported part is as it was.
+// Changed tells whether any file has changed, edited whether one of these still has its name.
 func (p *plan) adopt(s *state, inputs []*input) (changed, edited bool) {
 	if len(s.Plan.Files) != len(inputs) {
 		return false, false
@@ -101,7 +100,7 @@ func (p *plan) adopt(s *state, inputs []*input) (changed, edited bool) {
 	return changed, edited
 }
 
-// difference says in words what another plan has otherwise, or returns "".
+// difference says in words what is different in another plan, or returns "".
 func (p *plan) difference(other *plan) string {
 	if len(p.Files) != len(other.Files) {
 		return fmt.Sprintf("the files were %d and are %d", len(p.Files), len(other.Files))
@@ -122,8 +121,8 @@ func (p *plan) difference(other *plan) string {
 	return ""
 }
 
-// begin finds where to go on, looks at the files, opens the rejects and writes the first state. It
-// tells whether an earlier run has finished the import.
+// begin finds the position to start at, looks at the files, opens the rejects and writes the first
+// state. It tells whether an earlier run has finished the import.
 func (im *Import) begin(ctx context.Context) (finished bool, err error) {
 	if im.written, err = im.earlier(); err != nil {
 		return false, &InputError{err}
@@ -138,14 +137,13 @@ func (im *Import) begin(ctx context.Context) (finished bool, err error) {
 	if err := im.describe(ctx); err != nil {
 		return false, err
 	}
-	if s.Position.Offset > 0 { // before anything is written, since it finds out whether the file was edited
+	if s.Position.Offset > 0 { // before anything is written, in case the file was edited
 		if err := im.reader.openFile(ctx); err != nil {
 			return false, err
 		}
 	}
 	im.next = im.reader.at
-	// The file of rejects is opened first, so that one which cannot be written is known before
-	// anything is sent, and so that rejects never stand without a state.
+	// The state is written after that, so that there is none if the rejects cannot be written.
 	if im.rejects, err = openRejects(im.options.RejectsPath, s.RejectsBytes); err != nil {
 		return false, err
 	}
@@ -156,15 +154,15 @@ func (im *Import) begin(ctx context.Context) (finished bool, err error) {
 	return false, err
 }
 
-// note tells a sentence, if anyone listens.
+// note passes a sentence on to Note.
 func (im *Import) note(format string, args ...any) {
 	if im.options.Note != nil {
 		im.options.Note(fmt.Sprintf(format, args...))
 	}
 }
 
-// earlier returns what an earlier run has left: a state to go on from, that of an import which was
-// finished, or the zero value to begin at the beginning.
+// earlier returns the state that an earlier run has left, to continue from or of a finished import.
+// It returns the zero value to start at the beginning.
 func (im *Import) earlier() (s state, err error) {
 	o := &im.options
 	if s, err = readState(o.StatePath); err != nil || o.Restart {
@@ -175,51 +173,50 @@ func (im *Import) earlier() (s state, err error) {
 	finished, resumes := s.Updated.Format(time.RFC3339), s.Version != 0 && !s.Done
 	switch {
 	case s.Version == 0 && o.Resume:
-		im.note("there is nothing to go on from, so this begins at the beginning")
+		im.note("there is no import to resume, so this starts at the beginning")
 	case s.Version == 0:
 	case s.Version != stateVersion:
-		return s, fmt.Errorf("the state is that of another release, which gives events other messageIds:"+
-			" go on with that release, or send everything as new events with --restart: %q", o.StatePath)
+		return s, fmt.Errorf("the state was written by another release, which gives events other messageIds;"+
+			" continue with that release, or send everything as new events with --restart: %q", o.StatePath)
 	case s.Done && difference == "" && !changed:
-		im.note("this import was finished on %s, and nothing is sent again; --restart begins it anew", finished)
+		im.note("this import was finished on %s, and nothing is sent again; --restart starts it again", finished)
 		return s, nil
 	case s.Done && difference == "":
-		im.note("%s has changed since it was imported on %s: going on behind what was imported, at line %d",
+		im.note("%s has changed since it was imported on %s; continuing behind the imported part, at line %d",
 			o.Files[s.Position.File], finished, s.Position.Line)
 		s.Done, s.Counts, s.Ahead = false, Counts{}, 0
 	case s.Done && edited:
 		return s, fmt.Errorf("this file was imported on %s and has changed since: all its events would be sent as"+
-			" new ones, and those that were sent count twice; import the new lines from a file of their own,"+
-			" send everything with --restart, or name another state with --state where this is another file: %q",
+			" new ones, and those that were sent would count twice; import the new lines from a file of their own,"+
+			" send everything with --restart, or, if this is another file, name another state with --state: %q",
 			finished, o.Files[0])
-	case s.Done: // it is the state of another import, which this one begins in place of
+	case s.Done: // this import replaces the state of another
 		s = state{}
 	case !o.Resume:
-		return s, fmt.Errorf("an earlier run has not finished this import: --resume goes on after %s events,"+
-			" --restart begins again; it is described in %q", text.Grouped(s.Counts.Events), o.StatePath)
+		return s, fmt.Errorf("an earlier run has not finished this import: --resume continues after %s events,"+
+			" --restart starts again; the state of the import is in %q", text.Grouped(s.Counts.Events), o.StatePath)
 	case difference != "":
-		return s, fmt.Errorf("cannot resume, because %s; --restart begins again", difference)
+		return s, fmt.Errorf("cannot resume, because %s; --restart starts again", difference)
 	case s.Counts.Events == 0:
-		im.note("the earlier run has sent nothing, so this begins at the beginning")
+		im.note("the earlier run has sent nothing, so this starts at the beginning")
 	default:
-		im.note("going on after %s events, at line %d of %s", text.Grouped(s.Counts.Events), s.Position.Line,
+		im.note("continuing after %s events, at line %d of %s", text.Grouped(s.Counts.Events), s.Position.Line,
 			o.Files[s.Position.File])
 	}
 	return s, im.placeRejects(&s, resumes)
 }
 
-// placeRejects decides where the rejects go. It refuses to overwrite those of an earlier import. A
-// run that goes on writes behind those of before, or into another file where the first one is gone
-// or full. Those of a file that has grown go behind those of before too, where these are as they
-// were left.
+// placeRejects decides where the rejects go: behind those of the earlier run, or into a new file if
+// the import is resumed with one. It refuses to overwrite any others.
 func (im *Import) placeRejects(s *state, resumes bool) error {
 	path := im.options.RejectsPath
 	switch size := sizeOf(path); {
-	case size == s.RejectsBytes || resumes && (size > 0 || paths.Same(path, s.RejectsFile)):
+	case size == s.RejectsBytes || resumes && paths.Same(path, s.RejectsFile):
+
 		return nil
 	case size > 0:
-		return fmt.Errorf("there are rejects of an earlier import, which would be lost:"+
-			" name another file with --rejects, or move %q away", path)
+		return fmt.Errorf("the rejects of an earlier import would be lost;"+
+			" name another file with --rejects, or move this one: %q", path)
 	case resumes:
 		im.note("further rejects go to %s; those of the earlier run are in %s", path, s.RejectsFile)
 	}
@@ -248,14 +245,14 @@ func readState(path string) (s state, err error) {
 	err = json.Unmarshal(data, &s)
 	if at := s.Position; err != nil || s.Version == 0 || at.File < 0 || at.File >= len(s.Plan.Files) ||
 		at.Line < 0 || at.Offset < 0 || s.RejectsBytes < 0 {
-		return s, fmt.Errorf("this is no state of an import; name another file with --state,"+
+		return s, fmt.Errorf("the file does not hold the state of an import; name another file with --state,"+
 			" or remove this one: %q", path)
 	}
 	return s, nil
 }
 
-// write replaces the file by a new one, whole or not at all: it writes beside the file and renames,
-// so that a kill leaves the old file or the new one.
+// write replaces the file. It writes a new one beside it and renames that, so a kill leaves the old
+// file or the new one.
 func (s *state) write(path string) error {
 	s.Version, s.Updated = stateVersion, time.Now().UTC().Truncate(time.Second)
 	data, err := json.MarshalIndent(s, "", "  ")
@@ -279,8 +276,8 @@ func (s *state) write(path string) error {
 	return nil
 }
 
-// lock keeps another process from importing the same, or into the same file of rejects, at the same
-// time: both would write the state and the rejects. It leaves no files behind.
+// lock keeps other processes from writing the same state or rejects at the same time. It leaves no
+// files behind.
 func (im *Import) lock() (release func(), err error) {
 	var held []*flock.Flock
 	release = func() {
@@ -294,7 +291,7 @@ func (im *Import) lock() (release func(), err error) {
 		{im.options.RejectsPath, "the rejects", "--rejects", "another process is writing its rejects to the same file"},
 	} {
 		if info, err := os.Stat(l.path); l.path == "" || err == nil && !info.Mode().IsRegular() {
-			continue // a device takes what anybody writes
+			continue // anybody may write to a device
 		}
 		file := flock.New(paths.Resolve(l.path) + ".lock")
 		ok, err := tryLock(file)
@@ -312,8 +309,9 @@ func (im *Import) lock() (release func(), err error) {
 	return release, nil
 }
 
-// tryLock locks a file that its holder removes. Between opening and locking it, the holder may have
-// removed it, and the lock on a file without a name keeps nobody away.
+// tryLock locks a file that its holder removes. The holder may do so between our opening and
+// locking it, and then the lock is on a file without a name, and keeps nobody away.
+
 func tryLock(file *flock.Flock) (bool, error) {
 	for {
 		if ok, err := file.TryLock(); !ok || err != nil {

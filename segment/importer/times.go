@@ -16,8 +16,8 @@ import (
 	"github.com/aacflow/segment-blocks/rawjson"
 )
 
-// TimeFormat is how times are written: one of the constants, or a layout of package time, which is
-// how it writes the second of January 2006 at 15:04:05, such as "02/01/2006 15:04".
+// TimeFormat is a format of times: one of the constants, or a layout of package time, which is the
+// second of January 2006 at 15:04:05 in that format, such as "02/01/2006 15:04".
 type TimeFormat string
 
 // The formats of times.
@@ -29,14 +29,14 @@ const (
 	RFC1123    TimeFormat = "rfc1123" // such as Sat, 31 Jan 2026 09:30:00 GMT, or +0100 in place of GMT
 )
 
-// times reads times.
+// times reads times of a format.
 type times struct {
 	format  TimeFormat
 	layouts []string
-	zone    *time.Location // of times that name none; nil for UTC
+	zone    *time.Location // of times without one; nil for UTC
 }
 
-// newTimes returns what reads times in a format, without a zone in one that the IANA has named.
+// newTimes returns a reader of times. The zone is a name of the IANA, "" for UTC.
 func newTimes(format TimeFormat, zone string) (t times, err error) {
 	t.format = format
 	switch format {
@@ -49,21 +49,21 @@ func newTimes(format TimeFormat, zone string) (t times, err error) {
 		t.layouts = []string{string(format)}
 		day := time.Date(2021, time.November, 23, 0, 0, 0, 0, time.UTC)
 		if got, err := time.Parse(string(format), day.Format(string(format))); err != nil || !got.Equal(day) {
-			return t, fmt.Errorf("--time-format must be iso8601, unix, unix-ms, rfc3339, rfc1123, or say how the"+
-				" second of January 2006 at 15:04:05 is written, such as '02/01/2006 15:04': %q", format)
+			return t, fmt.Errorf("--time-format must be iso8601, unix, unix-ms, rfc3339, rfc1123, or the second of"+
+				" January 2006 at 15:04:05 in that format, such as '02/01/2006 15:04': %q", format)
 		}
 	}
 	if zone == "" {
 		return t, nil
 	}
 	if t.zone, err = time.LoadLocation(zone); err != nil || zone == "Local" {
-		return t, fmt.Errorf("--time-zone must be a name of the IANA, such as Europe/Berlin or UTC: %q", zone)
+		return t, fmt.Errorf("--time-zone must be a zone of the IANA database, such as Europe/Berlin or UTC: %q", zone)
 	}
 	return t, nil
 }
 
 // normal returns a time as JSON in the form of package isotime, or says what is wrong with it. It
-// leaves ISO 8601 without a zone to the block, which reads that itself and would only do so twice.
+// returns ISO 8601 as it is if no zone is set, because the block reads that itself.
 func (t *times) normal(stamp json.RawMessage) (out json.RawMessage, fault string) {
 	if t.format == ISO8601 && t.zone == nil {
 		return stamp, ""
@@ -73,7 +73,7 @@ func (t *times) normal(stamp json.RawMessage) (out json.RawMessage, fault string
 		at = string(stamp)
 	}
 	if at == "" {
-		return stamp, "" // it is absent, or no time in any format
+		return stamp, "" // it is absent, or of the wrong type, and the block says so
 	}
 	read, err := t.read(at)
 	if err != nil {
@@ -82,7 +82,6 @@ func (t *times) normal(stamp json.RawMessage) (out json.RawMessage, fault string
 	return append(isotime.Append([]byte{'"'}, read), '"'), ""
 }
 
-// read reads a time.
 func (t *times) read(at string) (read time.Time, err error) {
 	zone := cmp.Or(t.zone, time.UTC)
 	at = strings.TrimSpace(at)
@@ -100,7 +99,7 @@ func (t *times) read(at string) (read time.Time, err error) {
 	if err != nil || read.UTC().Year() < 1 || read.UTC().Year() > 9999 {
 		return read, fmt.Errorf("must be a time such as %s", t.layouts[0])
 	}
-	// Package time takes letters of a zone that it does not know for those of a zone that is UTC.
+	// Package time takes an unknown abbreviation of a zone for UTC.
 	letters := read.Location().String()
 	if _, offset := read.Zone(); offset == 0 && !slices.Contains([]string{"", "UTC", "GMT", zone.String()}, letters) {
 		return read, fmt.Errorf("must be a time in UTC, or in the zone of --time-zone, or have an offset such as"+
@@ -110,13 +109,12 @@ func (t *times) read(at string) (read time.Time, err error) {
 }
 
 // readUnix reads seconds or milliseconds since 1970. It refuses numbers that look like the other
-// unit: Segment takes an event of 1970, or of the year 50000, and no report ever shows it.
+// unit: Segment accepts an event of 1970, or of the year 50000, and no report ever shows it.
 func (t *times) readUnix(at string) (time.Time, error) {
 	n, err := strconv.ParseFloat(at, 64)
 	if err != nil || math.IsNaN(n) || math.IsInf(n, 0) {
 		return time.Time{}, errors.New("must be a number, the time since 1970")
 	}
-	// Seconds of these years and milliseconds of 1970 are those of the other.
 	const year9999, early1970 = 253_402_300_799, 1e10
 	switch {
 	case t.format == Unix && math.Abs(n) > year9999/10:
