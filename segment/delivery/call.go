@@ -10,15 +10,14 @@ import (
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
-// pendingCall is a call on its way. The lock of the [coalescer] guards all of
-// it until done is closed; then it has its outcome, and does not change any
-// more.
+// pendingCall is a call in progress. The lock of the [coalescer] guards it
+// until done is closed. Then it has its outcome and no longer changes.
 type pendingCall struct {
 	ctx      context.Context //nolint:containedctx // of the call
 	messages []tracking.Prepared
-	people   []uint64 // the ids in its messages, hashed, each once
-	bytes    int      // in a body, commas included
-	large    bool     // not shared
+	people   []uint64 // hashes of the ids in its messages, each once
+	bytes    int      // in a body, with commas
+	large    bool     // too large to be shared
 
 	queue   *queue
 	request *request // nil until it leaves
@@ -43,9 +42,9 @@ func (c *coalescer) newCall(ctx context.Context, messages []tracking.Prepared, r
 	return p
 }
 
-// settle gives the call its outcome. The last call of a request that settles
-// ends it, also where messages of calls that have left are still to be sent.
-// The caller holds the lock.
+// settle gives the call its outcome, unless it has one. When the last call of a
+// request has its outcome, the request is canceled, because nobody waits for
+// it. The caller holds the lock.
 func (p *pendingCall) settle(err error) {
 	if p.settled {
 		return
@@ -61,8 +60,8 @@ func (p *pendingCall) settle(err error) {
 	}
 }
 
-// record notes what a request did with the call's messages. The caller holds
-// the lock.
+// record notes what a request did with the messages of the call. The caller
+// holds the lock.
 func (p *pendingCall) record(outcomes []tracking.Outcome, request tracking.Report, shared bool) {
 	p.report.Requests += request.Requests
 	p.report.Attempts += request.Attempts
@@ -78,13 +77,13 @@ func (p *pendingCall) record(outcomes []tracking.Outcome, request tracking.Repor
 		case p.large:
 			m.Request = o.Request
 		default:
-			m.Request = p.report.Requests - 1 // the last of those that carried it
+			m.Request = p.report.Requests - 1 // the last one that carried it
 		}
 	}
 }
 
-// fail settles a call that has left and whose outcome is not known. The caller
-// holds the lock.
+// fail settles a call that is in flight and whose outcome is not known. The
+// caller holds the lock.
 func (p *pendingCall) fail(err error) {
 	if p.settled {
 		return
@@ -97,8 +96,8 @@ func (p *pendingCall) fail(err error) {
 	p.settle(err)
 }
 
-// outcome returns the report of a call that is settled, and the error made its
-// own: other calls may have it too.
+// outcome returns the report of a settled call, and a copy of its error with
+// the counts of the call: other calls may have the same error.
 func (p *pendingCall) outcome() (tracking.Report, error) {
 	unconfirmed := 0
 	for _, m := range p.report.Messages {

@@ -14,16 +14,16 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// Check reads a store through that no process has open, as [Open] does before
-// it uses one, and changes nothing. It returns what the store holds, by source.
-// Stats.Damaged counts the damaged messages in a file that is otherwise in
-// order; they are no error. The error wraps [ErrInUse] while a process has the
-// store open, and [ErrDamaged] where the file is damaged.
+// Check reads all of a store that no process has open, as [Open] does, and
+// changes nothing. It returns the state of each source, sorted by name. Single
+// damaged messages are no error: Stats.Damaged counts them. The error wraps
+// [ErrInUse] if a process has the store open, and [ErrDamaged] if the file as
+// such is damaged.
 //
 // It calls visit, if that is not nil, with each message that can be read, also
-// of a damaged file: messages that are as they were stored, and, with Damaged
-// set, those that are not. A dead letter has a DiedAt. Of a damaged file, some
-// that were delivered already may be among them.
+// in a damaged file. Messages that are not as they were stored have Damaged
+// set, and dead letters have a DiedAt. A damaged file may still have messages
+// that were delivered.
 //
 // It ends when ctx does.
 func Check(ctx context.Context, path string, visit func(StoredMessage)) ([]Stats, error) {
@@ -31,16 +31,16 @@ func Check(ctx context.Context, path string, visit func(StoredMessage)) ([]Stats
 	return c.result(path, err)
 }
 
-// Check is the function [Check] for a store that is open, on what it holds at
-// this moment. Messages are stored and sent meanwhile, though storing waits for
-// the end of the check where the file has to grow.
+// Check checks an open store like the function [Check], as it is at this
+// moment. Messages are stored and sent meanwhile, but when the file has to
+// grow, storing waits for the end of the check.
 func (s *Store) Check(ctx context.Context) ([]Stats, error) {
 	c := &contents{sources: map[string]*sourceContents{}}
 	err := s.view(func(tx *bbolt.Tx) error { return c.read(ctx, s.file, tx, true) })
 	return c.result(s.path, err)
 }
 
-// contents is what was found in a file.
+// contents holds what was found in a file.
 type contents struct {
 	*pages
 	visit func(StoredMessage) // may be nil
@@ -56,15 +56,14 @@ type contents struct {
 	broken  int // records that do not match their checksums
 }
 
-// sourceContents is what was found of a source.
+// sourceContents holds what was found of a source.
 type sourceContents struct {
 	Stats
 	known       bool   // the file has the fingerprint of its key
-	last, given uint64 // the highest number of a message, and that which was given out last
+	last, given uint64 // the highest number of a message, and of the bucket's sequence
 }
 
-// readFile reads a file of which bbolt, which is asked to lock it, reads only
-// the first pages.
+// readFile reads a file. bbolt locks it and reads only its first pages.
 func readFile(ctx context.Context, path string, visit func(StoredMessage)) (*contents, error) {
 	c := &contents{visit: visit, sources: map[string]*sourceContents{}}
 	db, file, err := openBolt(path, true)
@@ -75,8 +74,8 @@ func readFile(ctx context.Context, path string, visit func(StoredMessage)) (*con
 	return c, errors.Join(err, db.Close())
 }
 
-// read reads all of a file. The first pages of one that is open change
-// meanwhile.
+// read reads all of a file. It does not check the first pages of an open one,
+// because they change meanwhile.
 func (c *contents) read(ctx context.Context, file *os.File, tx *bbolt.Tx, open bool) (err error) {
 	c.tallyErr = errors.New("the number of its messages is missing")
 	if c.pages, err = openPages(ctx, file, tx); err != nil {
@@ -89,7 +88,7 @@ func (c *contents) read(ctx context.Context, file *os.File, tx *bbolt.Tx, open b
 	c.free()
 	for name, s := range c.sources {
 		if !s.known || s.given < s.last {
-			c.fail(fmt.Errorf("the source %q is not as it was written", name))
+			c.fail(fmt.Errorf("the source is not as it was written: %q", name))
 		}
 	}
 	return cmp.Or(ctx.Err(), c.usable())
@@ -131,7 +130,8 @@ func (c *contents) of(source string) *sourceContents {
 	return c.sources[source]
 }
 
-// source reads the fingerprint of a source's key, and in format 2 its messages.
+// source reads the fingerprint of the write key of a source. In format 2 it
+// reads the messages, too.
 func (c *contents) source(e element) {
 	s := c.of(string(e.key))
 	if !e.bucket {
@@ -194,16 +194,16 @@ func (c *contents) record(s *sourceContents, kind string, m entry) {
 	}
 }
 
-// usable says whether the file can be used. A damaged message is no reason not
-// to; a missing one is.
+// usable returns why the file cannot be used. A damaged message is no reason,
+// but a missing one is.
 func (c *contents) usable() error {
 	why := c.fault
 	switch {
 	case !c.root && c.foreign != "":
-		return fmt.Errorf("the file is no store of segment-blocks: it holds %q", c.foreign)
+		return fmt.Errorf("the file is not a store of segment-blocks: it holds %q", c.foreign)
 	case c.format != "" && c.format != storeFormat && c.format != format2:
-		return fmt.Errorf("the file was written by another release, which must deliver what it holds: its format is %q",
-			c.format)
+		return fmt.Errorf("the file was written by another release; deliver its messages with that one:"+
+			" its format is %q", c.format)
 	case why != nil:
 	case !c.root:
 		return nil // nothing has been written yet
@@ -214,9 +214,9 @@ func (c *contents) usable() error {
 	case c.tallyErr != nil:
 		why = c.tallyErr
 	case c.found.records != c.tally.records:
-		why = errors.New("it does not hold the messages that were stored")
+		why = errors.New("it has more or fewer messages than were stored")
 	case c.broken == 0 && c.found.sum != c.tally.sum:
-		why = errors.New("it does not hold the messages that were stored last")
+		why = errors.New("it has other messages than were stored last")
 	default:
 		return nil
 	}
@@ -227,7 +227,7 @@ func (c *contents) usable() error {
 	return fmt.Errorf("%w: %w; %d of %d messages can be read", ErrDamaged, why, readable, c.tally.records)
 }
 
-// result returns what there is of each source, sorted by name.
+// result returns the state of each source, sorted by name.
 func (c *contents) result(path string, err error) ([]Stats, error) {
 	list := make([]Stats, 0, len(c.sources))
 	for _, name := range slices.Sorted(maps.Keys(c.sources)) {

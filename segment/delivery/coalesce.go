@@ -12,11 +12,11 @@ import (
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
-// CoalesceOptions set up [Coalesce]. The zero value is good.
+// CoalesceOptions are the options of [Coalesce]. The zero value has the
+// defaults.
 type CoalesceOptions struct {
 	// MaxInFlight is how many requests of one write key may be in flight at
-	// once. Default 64; negative values are that too. Calls that find no room
-	// wait.
+	// once; further calls wait. Default: 64, also for negative values.
 	MaxInFlight int
 	// Logger gets panics, with their stacks. Default: nothing is logged.
 	Logger *slog.Logger
@@ -24,19 +24,18 @@ type CoalesceOptions struct {
 
 const (
 	defaultMaxInFlight = 64
-	// While fewer requests than this are in flight another leaves without
-	// waiting for company: two, which keep a fast receiver busy while the
-	// answer to one is on its way back, and one more for each millisecond that
-	// requests take, since with a slow receiver waiting costs more than a
-	// request.
+	// While fewer requests than this are in flight, a call leaves without
+	// waiting for others. Two requests keep a fast receiver busy while the
+	// answer to one is on its way back. One more is allowed for each
+	// millisecond that requests take, because waiting for a slow receiver costs
+	// more than a request.
 	minEager, maxEager = 2, 16
-	// minWindow and windowShare bound how long a call waits for company: a
-	// millisecond, or the 20th part of what a request has been taking where
-	// that is longer. With a slow receiver that is next to nothing, with a fast
-	// one a request ends before.
+	// A call waits for others for a millisecond at most, or for the 20th part
+	// of what requests take if that is longer: little beside a slow request,
+	// and a fast one ends before that.
 	minWindow   = time.Millisecond
 	windowShare = 20
-	// A call of more is not shared.
+	// Larger calls are not shared.
 	maxSharedMessages = 100
 	maxSharedBytes    = 64 << 10
 	// envelope is more than a body has around its messages.
@@ -68,39 +67,38 @@ type queueKey struct {
 }
 
 // Coalesce returns a source whose concurrent calls share requests to source,
-// and a function that closes it. It has no goroutines until it is used.
+// and a function that closes it. It starts no goroutines until it is used.
 //
-// A lone call is sent at once. While two requests are in flight, calls
-// gather; they leave together, as one request to the batch path, when one of
-// the two ends, and after a millisecond (or the 20th part of what requests
-// take, if that is longer) at the latest, so that a slow receiver does not hold
-// calls up. Requests keep the limits of a batch. Each write key has requests of
-// its own. A call of more than 100 messages or 64 KiB is not shared: it is sent
-// as [tracking.Client.Send] would.
+// A lone call is sent at once. While two requests are in flight, further calls
+// wait. They leave together, as one request to the batch path, when one of the
+// two ends, or after a millisecond (or the 20th part of what requests take, if
+// that is longer), so that a slow receiver does not hold them up. Requests keep
+// the limits of a batch. Each write key has its own requests. A call of more
+// than 100 messages or 64 KiB is not shared: it is sent as by
+// [tracking.Client.Send].
 //
-// Each call gets its own outcome. When the receiver refuses a request for what
-// is in it (400, 413, 422, or a 2xx that says that it did not take all), its
-// calls are sent again apart, half by half, until only the one that is to blame
-// fails; the others are not counted twice, as each message keeps its messageId.
-// Retries are those of the source's policy, for the request as a whole. The
-// error of a call is a [*tracking.Error], unless the client's transport
-// panicked.
+// Each call gets its own outcome. If the receiver refuses the contents of a
+// request (400, 413, 422, or a 2xx that says that it did not take all), each
+// half of its calls is sent again by itself, and halves of these, until only
+// the call that is to blame fails. Messages keep their messageIds, so none
+// counts twice. A request is retried by the policy of the source. The error of
+// a call is a [*tracking.Error], unless the transport of the client panicked.
 //
-// The report says what happened to the call: its messages, and as Requests and
-// Attempts those of the requests that carried them, which other calls may count
-// as well. Bytes are the call's own, its messages times attempts, without the
-// envelope that it shared.
+// The report tells what happened to the messages of the call. Requests and
+// Attempts count the requests that carried them, which other calls may count,
+// too. Bytes are the bytes of the messages times attempts, without the rest of
+// the shared bodies.
 //
-// A call whose context ends before its messages have left is taken out: they
-// are unsent. When they have left, the call returns at once, its messages
-// unconfirmed, and the request goes on for the others, if there are any.
+// If the context of a call ends before its messages have left, they are unsent.
+// If it ends later, the call returns at once, its messages are unconfirmed, and
+// the request continues for the other calls, if there are any.
 //
-// The close function refuses further calls, as [tracking.Closed], and waits
-// for those that are there, which leave without waiting for company. When its
-// context ends first, calls that have not left fail as unsent, requests in
-// flight are canceled, and the error says how many messages were left. No
-// goroutine outlives it, unless a transport ignores its request's context for 5
-// seconds. Closing twice is harmless.
+// The close function refuses further calls with [tracking.Closed], and waits
+// for those in progress, which leave at once. If its context ends first, calls
+// that have not left fail as unsent, requests in flight are canceled, and the
+// error says how many messages were left. No goroutine outlives it, unless a
+// transport ignores the context of its request for 5 seconds. Closing twice is
+// harmless.
 func Coalesce(
 	source tracking.Source, options CoalesceOptions,
 ) (sender tracking.Sender, closeSource func(context.Context) error) {
@@ -117,14 +115,14 @@ func Coalesce(
 	return c, c.close
 }
 
-// Describe is that of [tracking.Source], with [Coalesced].
+// Describe returns what [tracking.Source.Describe] does, with [Coalesced].
 func (c *coalescer) Describe() (endpoint, region, way, fingerprint string) {
 	endpoint, region, _, fingerprint = c.Source.Describe()
 	return endpoint, region, Coalesced, fingerprint
 }
 
-// Send sends the messages of a call and returns when the receiver has accepted
-// them, or they have been given up.
+// Send sends the messages of a call and returns when they have been accepted or
+// have failed: see [Coalesce].
 func (c *coalescer) Send(
 	ctx context.Context, client *tracking.Client, call tracking.Call,
 ) (tracking.Report, error) {
@@ -146,7 +144,7 @@ func (c *coalescer) Send(
 	return p.outcome()
 }
 
-// join puts a call into its queue. It returns false where the source is closed.
+// join puts a call into its queue. It returns false if the source is closed.
 func (c *coalescer) join(key queueKey, source tracking.Source, p *pendingCall) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -167,7 +165,6 @@ func (c *coalescer) join(key queueKey, source tracking.Source, p *pendingCall) b
 }
 
 // leave gives a call whose context has ended its outcome, unless it has one.
-// The last call to leave a request cancels it.
 func (c *coalescer) leave(p *pendingCall) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -201,13 +198,13 @@ func (c *coalescer) close(ctx context.Context) error {
 	select {
 	case <-drained:
 	case <-time.After(closeGrace):
-		err = errors.Join(err, errors.New("close source: the transport does not end its requests"))
+		err = errors.Join(err, errors.New("close source: the transport does not end its canceled requests"))
 	}
 	return err
 }
 
-// abandon fails the calls that wait and cancels the requests in flight. The
-// error says how many messages there were.
+// abandon fails the waiting calls and cancels the requests in flight. The error
+// says how many messages they have.
 func (c *coalescer) abandon(cause error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -220,7 +217,7 @@ func (c *coalescer) abandon(cause error) error {
 		}
 		unsent += len(p.messages)
 		p.queue.remove(p)
-		p.settle(closedError("nothing was sent: the source was closed before it could be"))
+		p.settle(closedError("nothing was sent: the source was closed first"))
 	}
 	if unsent+canceled == 0 {
 		return nil

@@ -324,7 +324,7 @@ func TestPanicsStayInside(t *testing.T) {
 			if err != nil {
 				panics.Add(1)
 				require.EqualError(t, err,
-					"it may have been accepted: sending panicked: the transport is broken")
+					"sending panicked, and the messages may have been accepted: the transport is broken")
 				require.Equal(t, tracking.Unconfirmed, report.Messages[0].Status)
 				return
 			}

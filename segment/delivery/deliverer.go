@@ -18,9 +18,8 @@ import (
 
 const (
 	firstBackoff = time.Second / 4
-	// So many dead letters in a row, with no message accepted between, are no
-	// longer taken for the messages' fault, unless one from the end is
-	// accepted.
+	// After so many dead letters, with no message accepted between, the
+	// receiver seems to refuse all messages, unless it accepts one of the last.
 	mostDeadLetters = 100
 	requestsAhead   = 4
 )
@@ -33,19 +32,18 @@ type deliverer struct {
 	most        int   // messages at a time
 	mostBytes   int64 // of them
 	size        int   // of the next request
-	suspects    int   // so many of the first messages were refused together
+	suspects    int   // how many of the first messages were refused together
 	clean       int   // messages accepted since the last dead letter
 	failures    int   // in a row, since a message was accepted
 	deadLetters int   // since a message was accepted
-	lastError   string
 	ended       bool
 }
 
-// run sends until the store closes.
+// run sends the messages of a source until the store closes.
 func (s *storedSource) run() {
 	d := &deliverer{storedSource: s, sending: s.Source, limiter: rate.NewLimiter(rate.Inf, 0)}
-	// This goroutine does the retries: it reports an error at once, and does
-	// not wait when the store closes.
+	// The deliverer retries by itself: it notes each error at once, and stops
+	// waiting when the store closes.
 	d.sending.Retry.MaxRetries, d.sending.Retry.RateLimitBudget = -1, -1
 	ahead := requestsAhead
 	if s.InFlight > 0 {
@@ -61,15 +59,14 @@ func (s *storedSource) run() {
 	}
 }
 
-// round sends the first messages that wait, or waits for some. After a panic
-// the next round goes on with the messages where they are.
+// round sends the first waiting messages, or waits for some.
 //
-// When a request is refused for one of its messages, the next takes the first
-// half of them, until the one is found. Requests that fail for another reason do
-// not change that; those after them are smaller, until one is accepted.
+// After a request that was refused for its messages, the next one has the first
+// half of them, until the message to blame is found. After a request that
+// failed for another reason, requests are smaller until one is accepted.
 func (d *deliverer) round() {
 	defer caught(d.store.logger, d.Source, d.proceed)
-	var closing bool // asked before reading, so that nothing is left that was stored before
+	var closing bool // asked before reading, so that no message is missed
 	select {
 	case <-d.store.closing:
 		closing = true
@@ -95,7 +92,8 @@ func (d *deliverer) round() {
 	}
 }
 
-// deliver sends messages once. One that is refused alone becomes a dead letter.
+// deliver sends messages once. One that is refused by itself becomes a dead
+// letter.
 func (d *deliverer) deliver(list []entry) {
 	left, err := d.send(list)
 	accepted := len(list) - len(left)
@@ -125,7 +123,7 @@ func (d *deliverer) deliver(list []entry) {
 	}
 }
 
-// send sends messages and deletes those that have been accepted. It returns the
+// send sends messages, deletes those that were accepted, and returns the
 // others.
 func (d *deliverer) send(list []entry) (left []entry, err error) {
 	if len(list) == 0 || d.ended {
@@ -165,8 +163,8 @@ func (d *deliverer) setInFlight(n int) {
 }
 
 // probe sends some of the last messages, one by one, until one is accepted. It
-// tells a receiver that refuses every message from one that refuses the many
-// that come first.
+// finds out whether the receiver refuses every message, or only the many that
+// come first.
 func (d *deliverer) probe() (accepted bool, err error) {
 	list, err := d.probes()
 	for _, e := range slices.Backward(list) {
@@ -181,7 +179,7 @@ func (d *deliverer) probe() (accepted bool, err error) {
 	return false, err
 }
 
-// probes returns some of the last messages that wait, but not the first of all,
+// probes returns some of the last waiting messages, but not the first of all,
 // and none that would overtake an earlier message of the same person.
 func (d *deliverer) probes() (list []entry, err error) {
 	const most = 5
@@ -207,8 +205,8 @@ func (d *deliverer) probes() (list []entry, err error) {
 	return list, nil
 }
 
-// expire makes dead letters of what is too old or damaged, and returns the
-// rest.
+// expire makes dead letters of messages that are too old or damaged, and
+// returns the others.
 func (d *deliverer) expire(list []entry) (rest []entry) {
 	most := d.store.options.MaxAge
 	var dead []entry
@@ -218,8 +216,8 @@ func (d *deliverer) expire(list []entry) (rest []entry) {
 			dead = append(dead, e)
 		case most > 0 && time.Since(e.StoredAt) > most:
 			e.Reason = fmt.Sprintf("it was not accepted within %s", most)
-			if d.lastError != "" {
-				e.Reason += ": " + d.lastError
+			if d.stats.LastError != "" {
+				e.Reason += ": " + d.stats.LastError
 			}
 			dead = append(dead, e)
 		default:
@@ -241,8 +239,8 @@ func (d *deliverer) deadLetter(list []entry) {
 	d.write(list, true)
 }
 
-// write removes messages from those that wait: they have been accepted, or
-// become dead letters. While the disk does not take that, nothing else is sent: it
+// write removes accepted messages from the waiting ones, or makes them dead
+// letters. It retries until the disk takes that, because otherwise the messages
 // would be sent again and again.
 func (d *deliverer) write(list []entry, dead bool) {
 	apply := func(tx *bbolt.Tx) (did change, err error) {
@@ -267,13 +265,13 @@ func (d *deliverer) write(list []entry, dead bool) {
 		if err == nil {
 			return
 		}
-		d.note(fmt.Errorf("what has been delivered cannot be written down: %w", err))
+		d.note(fmt.Errorf("the store cannot record what was delivered: %w", err))
 		d.sleep(wait)
 	}
 }
 
-// proceed notes an error, and waits before the next try; nil means that all
-// went well.
+// proceed notes an error and waits before the next try. A nil error means that
+// all went well.
 func (d *deliverer) proceed(err error) {
 	d.note(err)
 	if err == nil {
@@ -297,8 +295,8 @@ func (d *deliverer) proceed(err error) {
 	d.sleep(wait)
 }
 
-// refusesSource tells of errors that go away only when somebody corrects the
-// source, or the receiver.
+// refusesSource tells whether an error stays until somebody corrects the source
+// or the receiver.
 func refusesSource(err error) bool {
 	failed, ok := errors.AsType[*tracking.Error](err)
 	return ok && slices.Contains(
@@ -308,28 +306,27 @@ func refusesSource(err error) bool {
 
 // note keeps an error for Stats, nil for none, and logs it when it changes.
 func (d *deliverer) note(err error) {
-	before := d.lastError
-	d.lastError = ""
+	text := ""
 	if err != nil {
-		d.lastError = err.Error()
+		text = err.Error()
 	}
 	d.store.mu.Lock()
-	d.stats.LastError, d.stats.WaitsUntil = d.lastError, time.Time{}
-	waiting := d.stats.Waiting
+	before, waiting := d.stats.LastError, d.stats.Waiting
+	d.stats.LastError, d.stats.WaitsUntil = text, time.Time{}
 	d.store.mu.Unlock()
 	logger := d.store.logger.With("source", d.stats.Source, "waiting", waiting)
 	switch {
-	case d.lastError == before:
+	case text == before:
 	case err == nil:
 		logger.Info("messages are being delivered again")
 	case refusesSource(err):
-		logger.Error("the receiver refuses the source: nothing is delivered until that is corrected", "reason", err)
+		logger.Error("the receiver refuses the source, and nothing is delivered until that is fixed", "reason", err)
 	default:
 		logger.Warn("messages cannot be delivered at present", "reason", err)
 	}
 }
 
-// sleep waits, and ends the deliverer when the store closes.
+// sleep waits, and ends the deliverer if the store closes meanwhile.
 func (d *deliverer) sleep(wait time.Duration) {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()

@@ -1,6 +1,6 @@
-// Package delivery has ways for a source's messages to leave, to choose from
-// for each source. Whichever it is, the blocks, their inputs and their outputs
-// are the same; what success means is not:
+// Package delivery has two more ways for the messages of a source to be sent,
+// beside sending them directly. The blocks, their inputs and their outputs are
+// the same for all three, but success means something else:
 //
 //	direct      tracking.Source itself    Each call is sent at once. Success means
 //	                                      that the receiver has accepted its messages.
@@ -10,22 +10,21 @@
 //	                                      machine's disk. They are sent in the
 //	                                      background, for days if need be.
 //
-// The latter two are given to a runtime in the place of a tracking.Source, and
-// closed after it:
+// A runtime takes the latter two in place of a tracking.Source. Close them
+// after the runtime:
 //
 //	prod, closeProd := delivery.Coalesce(source, delivery.CoalesceOptions{})
 //	rt, err := runtime.New(reg, runtime.Source("prod", prod))
 //	…
 //	err = errors.Join(rt.Close(ctx), closeProd(ctx))
 //
-// Whichever it is, messages of one person are sent in the order in which the
-// calls were made: no message overtakes an earlier one that shares a userId,
-// anonymousId or previousId with it. Two calls that are in progress at the same
-// time have no order among them.
+// All three send the messages of a person in the order of the calls: no message
+// overtakes an earlier one that has the same userId, anonymousId or previousId.
+// Calls that are in progress at the same time have no order among them.
 package delivery
 
-// What Report.Delivery says of what has been sent or stored by this package;
-// tracking.Direct is the third.
+// Values of Report.Delivery for messages that this package has sent or stored,
+// beside tracking.Direct.
 const (
 	Coalesced = "coalesced"
 	Durable   = "durable"

@@ -12,14 +12,14 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// Waiting visits the messages of a source that wait to be sent, in their order.
-// What changes meanwhile may be visited or not.
+// Waiting visits the messages of a source that wait to be sent, in the order in
+// which they were stored. It may miss changes that happen meanwhile.
 func (s *Store) Waiting(source string) iter.Seq2[StoredMessage, error] {
 	return s.messages(source, waitingBucket)
 }
 
 // Dead visits the dead letters of a source, in the order in which they were
-// stored. What changes meanwhile may be visited or not.
+// stored. It may miss changes that happen meanwhile.
 func (s *Store) Dead(source string) iter.Seq2[StoredMessage, error] {
 	return s.messages(source, deadBucket)
 }
@@ -34,8 +34,8 @@ func (s *Store) messages(source, bucket string) iter.Seq2[StoredMessage, error] 
 	}
 }
 
-// entries reads piece by piece: a long transaction would keep the file from
-// using its free room again.
+// entries reads a bucket piece by piece, because a long transaction would keep
+// the file from reusing its free pages.
 func (s *Store) entries(source, bucket string) iter.Seq2[entry, error] {
 	const most, mostBytes = 500, 16 << 20
 	return func(yield func(entry, error) bool) {
@@ -56,8 +56,8 @@ func (s *Store) entries(source, bucket string) iter.Seq2[entry, error] {
 	}
 }
 
-// read returns the messages in a bucket from a number on, not more than can be
-// sent at once.
+// read returns the messages in a bucket from a number on: at most most, and
+// after the first one only as long as their size stays below mostBytes.
 func (s *Store) read(source, bucket string, from uint64, most int, mostBytes int64) (list []entry, err error) {
 	err = s.view(func(tx *bbolt.Tx) error {
 		b := bucketOf(tx, bucket, source)
@@ -78,25 +78,24 @@ func (s *Store) read(source, bucket string, from uint64, most int, mostBytes int
 	return list, err
 }
 
-// Retry puts dead letters of a source behind the messages that wait, as if they
-// had just been stored: those with the ids, or all where none is given.
-// Messages of the same person that came after have gone before them. It returns
-// how many there were. Where an id is not that of a dead letter, or the message
-// is damaged, nothing is changed, and the error names it. Of all, the damaged
-// ones stay.
+// Retry puts dead letters of a source behind the waiting messages, as if they
+// had just been stored, and returns how many: those with the given ids, or
+// without ids all that are not damaged. Later messages of the same person may
+// have been sent before them. If an id has no dead letter, or a damaged one,
+// Retry changes nothing, and the error wraps [ErrIDs] and names the id.
 func (s *Store) Retry(source string, ids ...uint64) (int, error) {
 	return s.removeDead(source, ids, true)
 }
 
-// Drop deletes dead letters of a source: those with the ids, or all where none
-// is given. It returns how many there were. Where an id is not that of a dead
-// letter, nothing is changed, and the error names it.
+// Drop deletes dead letters of a source, and returns how many: those with the
+// given ids, or all without ids. If an id has no dead letter, Drop changes
+// nothing, and the error wraps [ErrIDs] and names the id.
 func (s *Store) Drop(source string, ids ...uint64) (int, error) {
 	return s.removeDead(source, ids, false)
 }
 
-// removeDead removes dead letters, and puts them back among those that wait if
-// retry is set. Those with ids go in one transaction, all in several.
+// removeDead removes dead letters, and puts them behind the waiting messages if
+// retry is set. With ids it takes one transaction, otherwise several.
 func (s *Store) removeDead(source string, ids []uint64, retry bool) (total int, err error) {
 	s.mu.Lock()
 	stored := s.sources[source]
@@ -126,8 +125,8 @@ func (s *Store) removeDead(source string, ids []uint64, retry bool) (total int, 
 	return total, nil
 }
 
-// removePiece removes dead letters in one transaction. Where they are named,
-// all of them have to be there.
+// removePiece removes dead letters in one transaction. If they are named, all
+// of them have to be there.
 func (s *storedSource) removePiece(ids []uint64, retry, named bool) (int, error) {
 	name := s.stats.Source
 	var missing, damaged []uint64
@@ -145,7 +144,7 @@ func (s *storedSource) removePiece(ids []uint64, retry, named bool) (int, error)
 			}
 		}
 		if named && len(missing)+len(damaged) > 0 {
-			return did, nil // others may be written in the same transaction, which must not fail
+			return did, nil // no error: it would fail the other ops of the transaction
 		}
 		for _, e := range list {
 			did.dead--
@@ -169,8 +168,7 @@ func (s *storedSource) removePiece(ids []uint64, retry, named bool) (int, error)
 	return -did.dead, nil
 }
 
-// ErrIDs is in the errors of [Store.Retry] and [Store.Drop] that are about the
-// ids they were given.
+// ErrIDs is in the errors of [Store.Retry] and [Store.Drop] about their ids.
 var ErrIDs = errors.New("nothing was changed")
 
 func noSuchDead(source string, ids []uint64) error {

@@ -12,16 +12,16 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// pages reads the pages of a bbolt file without trusting them. bbolt answers
-// damage with panics, some of them in goroutines of its own, so a file is read
-// this way before bbolt opens it to write.
+// pages reads the pages of a bbolt file without trusting them. bbolt panics on
+// damage, in some cases in goroutines of its own, so Open reads a file in this
+// way before bbolt writes to it.
 //
 // bbolt writes a page without gaps: a header, an entry for each element, then
 // the keys and values one after another. Any other layout is damage, so a
 // flipped bit in a header or an entry shows.
 //
-// What is damaged is left out and noted, and reading goes on behind it: a
-// damaged store is read for what can be saved.
+// Damage is noted, and reading continues behind it, to find the messages that
+// can be saved.
 type pages struct {
 	ctx         context.Context //nolint:containedctx // reading ends with it
 	file        *os.File
@@ -30,7 +30,7 @@ type pages struct {
 	freelist    uint64
 	transaction uint64
 	used        []bool // by page
-	fault       error  // the first that was found
+	fault       error  // the first one
 }
 
 const (
@@ -42,14 +42,14 @@ const (
 	leafPage     = 2
 	freelistPage = 16
 	noFreelist   = ^uint64(0)
-	longList     = 0xFFFF // as a count of free pages: the real one comes first
+	longList     = 0xFFFF // in place of the count, which then comes before the list
 )
 
-// bolt is the byte order of bbolt's files, which is that of the machine.
+// bolt is the byte order of bbolt's files: the machine's.
 var bolt = binary.NativeEndian
 
-// openPages reads a file as a transaction sees it: until that ends, bbolt
-// reuses none of its pages.
+// openPages prepares to read a file as a transaction sees it. Until the
+// transaction ends, bbolt reuses none of its pages.
 func openPages(ctx context.Context, file *os.File, tx *bbolt.Tx) (*pages, error) {
 	info, err := file.Stat()
 	if err != nil {
@@ -65,9 +65,9 @@ func openPages(ctx context.Context, file *os.File, tx *bbolt.Tx) (*pages, error)
 	}, nil
 }
 
-// metas checks the first two pages, which transactions write in turn. bbolt
-// makes do with one of them; but the one that is left may be that of the
-// transaction before the last, without the messages that were stored last.
+// metas checks the first two pages, which transactions write in turn. For
+// bbolt one of them is enough. But that may be the one of the last transaction
+// but one, without the messages that were stored last.
 func (p *pages) metas() {
 	sum := uint64(0)
 	for i := range int64(metaPages) {
@@ -96,7 +96,7 @@ func (p *pages) metas() {
 	}
 }
 
-// fail notes what is wrong with the file.
+// fail notes the first fault of the file.
 func (p *pages) fail(err error) {
 	if p.fault == nil {
 		p.fault = err
@@ -109,7 +109,7 @@ func (p *pages) failPage(page uint64, err error) {
 	}
 }
 
-// read returns a page with those that it continues on.
+// read returns a page with the pages that it continues on.
 func (p *pages) read(id uint64) ([]byte, error) {
 	if err := p.ctx.Err(); err != nil {
 		return nil, err
@@ -124,7 +124,7 @@ func (p *pages) read(id uint64) ([]byte, error) {
 	}
 	last := id + uint64(bolt.Uint32(data[12:]))
 	if said := bolt.Uint64(data); said != id || last >= end {
-		return nil, fmt.Errorf("it says that it is the pages %d to %d", said, last)
+		return nil, fmt.Errorf("its header is that of the pages %d to %d", said, last)
 	}
 	for i := id; i <= last; i++ {
 		if p.used[i] {
@@ -140,8 +140,8 @@ func (p *pages) read(id uint64) ([]byte, error) {
 	return data, err
 }
 
-// free checks the list of free pages, after all pages in use have been read. A
-// file need not have one: they are those that are not in use.
+// free checks the list of free pages, after all pages in use have been read.
+// Most files have none, because the other pages are free.
 func (p *pages) free() {
 	if p.freelist == noFreelist {
 		return
@@ -162,22 +162,22 @@ func (p *pages) free() {
 	for i := range count {
 		id := bolt.Uint64(list[8*i:])
 		if id < metaPages || id >= uint64(len(p.used)) || p.used[id] {
-			p.failPage(p.freelist, fmt.Errorf("it says that page %d is free", id))
+			p.failPage(p.freelist, fmt.Errorf("it lists page %d, which is not free", id))
 			return
 		}
 		p.used[id] = true
 	}
 }
 
-// element is what a page says of a key.
+// element is an element of a page.
 type element struct {
 	key, value []byte
-	bucket     bool   // the value is one
-	page       uint64 // in a branch, the page with this key and those up to the next
+	bucket     bool   // the value is a bucket
+	page       uint64 // in a branch, the page with the keys from this one to the next
 }
 
-// tree visits the elements of a page, or of those below a branch, in the order
-// of their keys, which are at least min and less than max.
+// tree visits the elements of a page, or of the pages below a branch, in the
+// order of their keys, which are at least min and less than max.
 func (p *pages) tree(id uint64, min, max []byte, visit func(element)) {
 	page, err := p.read(id)
 	if err == nil {
@@ -186,15 +186,15 @@ func (p *pages) tree(id uint64, min, max []byte, visit func(element)) {
 	p.failPage(id, err)
 }
 
-// node is tree for a page that has been read. Its length is that of its
-// elements, rounded up to a multiple of unit.
+// node is like tree for a page that has been read. Its length is the length of
+// its elements, rounded up to a multiple of unit.
 func (p *pages) node(page []byte, unit int64, min, max []byte, visit func(element)) error {
 	list, length, err := elements(page)
 	if err != nil {
 		return err
 	}
 	if rounded := (int64(length) + unit - 1) / unit * unit; int64(len(page)) != rounded {
-		return errors.New("its length is not that of its elements")
+		return errors.New("its length does not match its elements")
 	}
 	for i, e := range list {
 		if i > 0 && bytes.Compare(list[i-1].key, e.key) >= 0 || bytes.Compare(e.key, min) < 0 ||
@@ -225,7 +225,7 @@ func elements(page []byte) (list []element, length uint64, err error) {
 	length = pageHeader + count*pageEntry
 	switch {
 	case kind != branchPage && kind != leafPage:
-		return nil, 0, fmt.Errorf("it is of no known kind: %#x", kind)
+		return nil, 0, fmt.Errorf("its kind is unknown: %#x", kind)
 	case length > uint64(len(page)), kind == branchPage && count == 0:
 		return nil, 0, fmt.Errorf("it cannot have %d elements", count)
 	}
@@ -244,7 +244,7 @@ func elements(page []byte) (list []element, length uint64, err error) {
 		end := middle + uint64(value)
 		switch {
 		case flags > 1 || kind == branchPage && e.page == 0:
-			return nil, 0, fmt.Errorf("element %d is of no known kind", i)
+			return nil, 0, fmt.Errorf("the kind of element %d is unknown", i)
 		case start+uint64(position) != length || end > uint64(len(page)) || key == 0:
 			return nil, 0, fmt.Errorf("element %d is not where it should be", i)
 		}
@@ -255,8 +255,7 @@ func elements(page []byte) (list []element, length uint64, err error) {
 }
 
 // bucket visits the elements of a bucket, which are in pages of their own or
-// within its value, and returns the highest sequence number that it has given
-// out.
+// within its value. It returns the last sequence number of the bucket.
 func (p *pages) bucket(value []byte, visit func(element)) (sequence uint64) {
 	if len(value) < bucketHeader {
 		p.fail(errors.New("a bucket is cut off"))

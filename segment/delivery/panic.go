@@ -9,10 +9,10 @@ import (
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
-// caught, deferred, ends a panic, as that of a client's transport: it is logged
-// with its stack, without the source's key, and then is called with an error.
-// No goroutine of this package may end the process, with all that other callers
-// have to do.
+// caught, deferred, recovers from a panic, such as in the transport of a
+// client. It logs the panic with its stack, without the source's key, and calls
+// then with an error. So no goroutine of this package ends the process with the
+// work of other callers.
 func caught(logger *slog.Logger, source tracking.Source, then func(error)) {
 	value := recover()
 	if value == nil {
@@ -23,8 +23,8 @@ func caught(logger *slog.Logger, source tracking.Source, then func(error)) {
 		text = strings.ReplaceAll(text, secret, source.WriteKey.Fingerprint())
 	}
 	if other, ok := value.(interface{ Stack() []byte }); ok {
-		stack = other.Stack() // that of another goroutine
+		stack = other.Stack() // it comes from another goroutine
 	}
 	logger.Error("delivery panicked", "panic", text, "stack", string(stack))
-	then(fmt.Errorf("it may have been accepted: sending panicked: %s", text))
+	then(fmt.Errorf("sending panicked, and the messages may have been accepted: %s", text))
 }

@@ -9,28 +9,28 @@ import (
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
-// queue holds the calls of one write key that gather for a request. The lock of
+// queue holds the calls of one write key that wait for a request. The lock of
 // its [coalescer] guards it.
 //
 // It keeps the order of a person's messages by the ids in them: a call waits
-// while one that shares an id with it is in flight, or waits before it. In one
-// request they go together, in order. Ids are kept as hashes; where two
-// collide, a call waits in vain, for one request.
+// while another with the same id is in flight or waits before it, unless both
+// go in one request. It keeps hashes of the ids; if two ids have the same hash,
+// a call only waits longer than it must.
 type queue struct {
 	owner  *coalescer
 	key    queueKey
 	source tracking.Source
 
-	waiting        []*pendingCall // in the order in which they came
-	people         counts         // of those that wait
+	waiting        []*pendingCall // in the order of their arrival
+	people         counts         // of the waiting calls
 	inFlightPeople counts
 	inFlight       int  // requests
-	due            bool // calls have waited for company long enough
+	due            bool // calls have waited long enough
 	timer          *time.Timer
 	latency        time.Duration // of requests, smoothed
 }
 
-// counts has how many calls have a person's id.
+// counts counts the calls that have the id of a person.
 type counts map[uint64]int
 
 func (c counts) add(people []uint64, n int) {
@@ -45,7 +45,8 @@ func (c counts) has(people []uint64) bool {
 	return slices.ContainsFunc(people, func(id uint64) bool { return c[id] > 0 })
 }
 
-// request is what calls share, or what is made of it after a refusal.
+// request is a request that calls share, with those that replace it after a
+// refusal.
 type request struct {
 	queue   *queue
 	calls   []*pendingCall
@@ -59,12 +60,12 @@ func (q *queue) add(p *pendingCall) {
 	free := !q.people.has(p.people) && !q.inFlightPeople.has(p.people)
 	q.people.add(p.people, 1)
 	q.waiting = append(q.waiting, p)
-	if free { // else the end of what holds it back lets it leave
+	if free { // otherwise it leaves after the calls before it
 		q.advance()
 	}
 }
 
-// remove takes a call that waits out.
+// remove takes out a waiting call.
 func (q *queue) remove(p *pendingCall) {
 	if i := slices.Index(q.waiting, p); i >= 0 {
 		q.waiting = slices.Delete(q.waiting, i, i+1)
@@ -78,8 +79,8 @@ func (q *queue) room() bool {
 	return q.inFlight < q.owner.most && (q.due || q.owner.closed || q.inFlight < eager)
 }
 
-// advance sends what may leave now, and starts the clock for what waits for
-// company.
+// advance sends the calls that may leave now, and sets the timer for the
+// others.
 func (q *queue) advance() {
 	for q.room() {
 		calls := q.take()
@@ -101,7 +102,7 @@ func (q *queue) advance() {
 	})
 }
 
-// take takes the calls of one request out of those that wait.
+// take takes the calls of one request out of the waiting ones.
 func (q *queue) take() (calls []*pendingCall) {
 	kept, passed, full := q.waiting[:0], counts{}, false
 	bytes, messages := envelope, 0
@@ -118,7 +119,7 @@ func (q *queue) take() (calls []*pendingCall) {
 		case len(calls) == 0, fits && !p.large:
 			calls = append(calls, p)
 			bytes, messages, full = bytes+p.bytes, messages+len(p.messages), p.large
-		default: // the first of the next request
+		default: // it starts the next request
 			passed.add(p.people, 1)
 			kept, full = append(kept, p), !p.large
 		}
@@ -132,8 +133,8 @@ func (q *queue) take() (calls []*pendingCall) {
 func (q *queue) send(calls []*pendingCall) {
 	ctx := calls[0].ctx
 	if len(calls) > 1 {
-		ctx = context.WithoutCancel(ctx) // its values, such as a trace, are as good as those of another
-		ctx = retry.OnAttempt(ctx, nil)  // but what goes over the wire is not for one of them to see
+		ctx = context.WithoutCancel(ctx) // with the values of one call, such as its trace
+		ctx = retry.OnAttempt(ctx, nil)  // but no call may see the messages of the others
 	}
 	r := &request{queue: q, calls: calls, waiting: len(calls)}
 	r.ctx, r.cancel = context.WithCancel(ctx)
@@ -146,8 +147,8 @@ func (q *queue) send(calls []*pendingCall) {
 	q.owner.busy.Go(r.run)
 }
 
-// run sends the request, gives its calls their outcomes and lets the next ones
-// leave.
+// run sends the request, gives its calls their outcomes, and lets the next
+// calls leave.
 func (r *request) run() {
 	q, c := r.queue, r.queue.owner
 	began := time.Now()
@@ -167,12 +168,12 @@ func (r *request) run() {
 	q.inFlight--
 	q.advance()
 	if q.inFlight == 0 && len(q.waiting) == 0 && q.key.key != c.WriteKey {
-		delete(c.queues, q.key) // that of a key that a call brought along
+		delete(c.queues, q.key) // its key came with a call
 	}
 }
 
-// deliver sends the request. A panic, such as one in a client's transport,
-// fails the calls that have no outcome by then.
+// deliver sends the request. A panic, such as in the transport of the client,
+// fails the calls that have no outcome yet.
 func (r *request) deliver() (smooth bool) {
 	c := r.queue.owner
 	defer caught(c.logger, r.queue.source, func(err error) {
@@ -185,9 +186,9 @@ func (r *request) deliver() (smooth bool) {
 	return r.post(r.calls)
 }
 
-// post sends the messages of calls as one request, and those of each half again
-// where the receiver refuses them together. It tells whether the first attempt
-// went through.
+// post sends the messages of calls as one request. If the receiver refuses it,
+// post sends each half of the calls by itself. It tells whether the first
+// attempt was accepted.
 func (r *request) post(calls []*pendingCall) (smooth bool) {
 	var messages []tracking.Prepared
 	for _, p := range calls {
@@ -196,7 +197,7 @@ func (r *request) post(calls []*pendingCall) (smooth bool) {
 	report, err := r.queue.key.client.Send(r.ctx, &tracking.Batch{Source: r.queue.source, Messages: messages})
 	split := len(calls) > 1 && tracking.Refusal(err) != nil
 	if split && r.ctx.Err() != nil {
-		// Which it was will not be known any more, and most are not to blame.
+		// Nobody can tell any more which call is to blame, and most are not.
 		err = canceled(report.Endpoint, report.Attempts, r.ctx.Err())
 		split = false
 	}
@@ -209,7 +210,8 @@ func (r *request) post(calls []*pendingCall) (smooth bool) {
 	return err == nil && report.Attempts == 1
 }
 
-// record notes in calls what became of their messages.
+// record notes in the calls what became of their messages. The final one
+// settles them.
 func (r *request) record(calls []*pendingCall, report tracking.Report, err error, final bool) {
 	c := r.queue.owner
 	c.mu.Lock()

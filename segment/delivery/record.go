@@ -17,30 +17,31 @@ import (
 // StoredMessage is a message in a [Store].
 type StoredMessage struct {
 	Source string `json:"source"`
-	// ID is its number among those of its source. It changes when a dead letter
-	// is retried; MessageID does not.
+	// ID is its number within the source. It changes when a dead letter is
+	// retried; MessageID does not.
 	ID        uint64    `json:"id"`
 	MessageID string    `json:"messageId"`
 	StoredAt  time.Time `json:"storedAt"`
 	// DiedAt and Reason say when and why it became a dead letter.
 	DiedAt time.Time `json:"diedAt,omitzero"`
 	Reason string    `json:"reason,omitempty"`
-	// Damaged says that the message is not what was stored: its checksum does
-	// not match. It is never sent. Message is then a JSON string of what there
-	// is, and MessageID is empty.
+	// Damaged says that the message is not as it was stored: its checksum does
+	// not match. It is never sent. Then Message is a JSON string of its bytes,
+	// and MessageID is empty.
 	Damaged bool `json:"damaged,omitempty"`
 	// Message is the message as it goes over the wire.
 	Message json.RawMessage `json:"message"`
 }
 
 // The file has the buckets "segment-blocks" with the format and the tally,
-// "sources" with the fingerprint of each source's write key by its name, and for
-// each source "waiting/NAME" and "dead/NAME" with records by 8-byte sequence
-// numbers. bbolt writes every page from a record up to the root again, so no
-// bucket is within another.
+// "sources" with the fingerprint of each source's write key by its name, and,
+// for each source, "waiting/NAME" and "dead/NAME" with records by 8-byte
+// sequence numbers. No bucket is within another, because bbolt writes all pages
+// from a record up to the root again.
 //
-// In format 2, "sources" has a bucket for each source, with the fingerprint under
-// "credential" and the buckets "waiting" and "dead". [Open] moves what is there.
+// In format 2, "sources" has a bucket for each source, with the fingerprint
+// under "credential" and the buckets "waiting" and "dead". [Open] moves their
+// contents.
 const (
 	rootBucket    = "segment-blocks"
 	formatKey     = "format"
@@ -66,9 +67,9 @@ func bucketOf(tx *bbolt.Tx, kind, source string) *bbolt.Bucket {
 //	          length of the reason (2), reason, message
 //
 // The times are in milliseconds since 1970. The checksum is the CRC-32C of the
-// source's name, the bucket's, the key, and what follows the checksum, so a
-// record that was moved is noticed, too. CRC-32C finds every error of up to 3
-// bits, and processors compute it faster than a disk reads.
+// names of source and bucket, the key, and the rest of the record, so it also
+// shows that a record was moved. CRC-32C finds every error of up to 3 bits, and
+// processors compute it faster than a disk reads.
 const (
 	keyBytes      = 8
 	checksumBytes = 4
@@ -96,8 +97,7 @@ func (m StoredMessage) record(bucket string, key []byte) []byte {
 	return b
 }
 
-// entry is a message as it was read from the file. Its Message is what the file
-// has.
+// entry is a message as it was read from the file.
 type entry struct {
 	StoredMessage
 	prepared tracking.Prepared
@@ -106,7 +106,7 @@ type entry struct {
 	sum      uint64 // the checksum in the file, right or wrong
 }
 
-// readEntry reads a record, and keeps it.
+// readEntry reads a record. The entry shares its memory.
 func readEntry(source, bucket string, key, record []byte) entry {
 	e := entry{StoredMessage: StoredMessage{Source: source, ID: idOf(key)}, size: int64(len(record))}
 	if len(record) < checksumBytes+stampBytes {
@@ -129,7 +129,7 @@ func readEntry(source, bucket string, key, record []byte) entry {
 	return e
 }
 
-// prepare reads the message, for what needs its id or is to send it.
+// prepare reads the message, so that it has its id and can be sent.
 func (e *entry) prepare() {
 	if e.Damaged || e.MessageID != "" {
 		return
@@ -142,7 +142,7 @@ func (e *entry) prepare() {
 	e.prepared, e.MessageID = prepared, prepared.MessageID()
 }
 
-// public returns the message for callers of the package.
+// public returns the message for users of the package.
 func (e *entry) public() StoredMessage {
 	m := e.StoredMessage
 	if m.Damaged {
@@ -160,7 +160,8 @@ func checksum(source, name string, parts ...[]byte) uint32 {
 	return sum
 }
 
-// timeOf reads a time. It is zero where damage made it impossible.
+// timeOf reads a time. It returns zero for an impossible one, which damage has
+// made.
 func timeOf(b []byte) time.Time {
 	t := time.UnixMilli(int64(binary.BigEndian.Uint64(b)))
 	if year := t.Year(); year < 1970 || year > 9999 {
@@ -173,9 +174,8 @@ func idOf(key []byte) uint64 { return binary.BigEndian.Uint64(key) }
 
 func keyOf(id uint64) []byte { return binary.BigEndian.AppendUint64(nil, id) }
 
-// A tally is the number of the records in a file and the sum of their
-// checksums. Each transaction brings it up to date, so that a record that is
-// missing, or is back, is noticed.
+// tally is the number of the records in a file and the sum of their checksums.
+// Each transaction updates it, so it shows that a record is missing, or is back.
 type tally struct {
 	records, sum uint64
 	bytes        int64 // of the records; not in the file
@@ -196,8 +196,8 @@ func readTally(b []byte) (t tally, err error) {
 	return t, nil
 }
 
-// credentialValue is how the file keeps the fingerprint of a source's write
-// key.
+// credentialValue returns the fingerprint of a source's write key, with a
+// checksum, for the file.
 func credentialValue(source, fingerprint string) []byte {
 	sum := checksum(source, credentialKey, []byte(fingerprint))
 	return append(binary.BigEndian.AppendUint32(nil, sum), fingerprint...)

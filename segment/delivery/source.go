@@ -14,34 +14,33 @@ import (
 type storedSource struct {
 	tracking.Source
 	store *Store
-	added bool // not only found in the file
+	added bool // by Store.Source, not only found in the file
 	err   error
 	wake  chan struct{}
-	stats Stats // guarded by the store's lock, but for the name
+	stats Stats // guarded by the store's lock, except for the name
 }
 
-// Source adds a source under a name, by which its messages are kept, and begins
-// to send what there is of it. Call it once for a name; the same name finds the
-// messages again in another process, with whatever region, endpoint and write
-// key the source has then. A runtime reports what is wrong with the source or
-// its name; such a source takes and sends nothing.
+// Source adds a source under a name, and starts to send the messages that the
+// store has under that name, also those of earlier processes, whatever region,
+// endpoint and write key the source had then. Call it once for each name. If
+// the source or its name is invalid, its Validate, which a runtime calls,
+// returns the error, and it neither takes nor sends messages.
 //
-// A call returns when its messages are on disk, or could not be stored: then
-// none of them is. Its client only checks and writes them. The error is a
-// [*tracking.Error]. Its code is [retry.Unavailable] when the store is
-// full or the disk does not take them: the call may be made again later. A call
-// that brings a write key of its own is refused, as [tracking.InvalidInput]: the
-// key would have to be kept with the messages, and write keys are not written
-// to disk. When the context ends before they are being written, nothing is
-// stored; when the disk does not answer for a second after it has ended, they
-// are unconfirmed.
+// A call returns when all its messages are on disk, or none could be stored.
+// Its client only checks and writes them. The error is a [*tracking.Error]. The
+// code is [retry.Unavailable] if the store is full or the disk fails: the call
+// may be made again later. A call with a write key of its own is refused with
+// [tracking.InvalidInput], because the key would have to be stored with the
+// messages, and write keys are not written to disk. If the context ends before
+// the messages are being written, none is stored. If the disk does not answer
+// within a second after that, they are unconfirmed.
 func (s *Store) Source(name string, source tracking.Source) tracking.Sender {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	stored := s.sources[name]
 	switch {
 	case stored != nil && stored.added:
-		err := fmt.Errorf("the store has a source of this name already: %q", name)
+		err := fmt.Errorf("the store already has a source with this name: %q", name)
 		return &storedSource{store: s, Source: source, err: err}
 	case s.closed:
 		return &storedSource{store: s, Source: source, err: errors.New("the store is closed")}
@@ -60,24 +59,22 @@ func (s *Store) Source(name string, source tracking.Source) tracking.Sender {
 	return stored
 }
 
-// compareKeys warns when messages are going to leave with another key than they
-// were stored for. They do leave: keys of a source are rotated, and messages
-// that nobody sends would die of age. What a message is for is the name of its
-// source, not the key.
+// compareKeys warns if the waiting messages were stored with another key. They
+// are sent with the new one: keys are rotated, and messages belong to the name
+// of the source.
 func (s *storedSource) compareKeys() {
 	before, now := s.stats.StoredWith, s.WriteKey.Fingerprint()
 	if s.stats.Waiting > 0 && before != "" && before != now {
-		s.store.logger.Warn("the source has another write key than when its messages were stored; "+
-			"they are sent with the new one",
+		s.store.logger.Warn("the waiting messages were stored with another write key of the source, "+
+			"and are sent with the new one",
 			"source", s.stats.Source, "waiting", s.stats.Waiting, "before", before, "now", now)
 	}
 }
 
-// Validate reports what is wrong with the source's settings, as
-// [tracking.Source.Validate], or with its name.
+// Validate returns what is wrong with the source, or with its name.
 func (s *storedSource) Validate() error { return s.err }
 
-// Describe is that of [tracking.Source], with [Durable].
+// Describe returns what [tracking.Source.Describe] does, with [Durable].
 func (s *storedSource) Describe() (endpoint, region, way, fingerprint string) {
 	endpoint, region, _, fingerprint = s.Source.Describe()
 	return endpoint, region, Durable, fingerprint
@@ -115,7 +112,7 @@ func (s *storedSource) Send(
 	return report, failed
 }
 
-// accepts says why a call whose messages are good cannot be stored.
+// accepts says why a valid call cannot be stored.
 func (s *storedSource) accepts(call tracking.Call) error {
 	switch {
 	case s.err != nil:
@@ -125,26 +122,25 @@ func (s *storedSource) accepts(call tracking.Call) error {
 	}
 	problem := tracking.Finding{Index: -1}
 	problem.Path, problem.Code = "/writeKey", codeKeyNotStored
-	problem.Message = "must be left out, or be that of the source: " +
+	problem.Message = "must be left out, or be the key of the source: " +
 		"the source stores its messages, and write keys are never stored"
 	return &tracking.Error{Code: tracking.InvalidInput, Total: 1, Problems: []tracking.Finding{problem}}
 }
 
-// codeKeyNotStored is the code of the problem of a call that brings a write key
-// to a source that stores its messages.
+// codeKeyNotStored is the code of the problem of a call with a write key of its
+// own.
 const codeKeyNotStored = "write_key_not_stored"
 
-// canceled is the error of a call that was ended after so many attempts.
+// canceled returns the error of a call that ended after so many attempts.
 func canceled(endpoint string, attempts int, cause error) *tracking.Error {
 	err := retry.Interrupted(endpoint, attempts, cause)
 	return &tracking.Error{Code: err.Code, Err: err}
 }
 
-// A call whose context ends while it is written waits for so long to learn what
-// became of it.
+// writeGrace is how long a call waits for the disk after its context has ended.
 const writeGrace = time.Second
 
-// keep has messages written, waits for it, and returns what became of them.
+// keep stores messages and returns their status.
 func (s *storedSource) keep(
 	ctx context.Context, messages []tracking.Prepared, endpoint string,
 ) (tracking.Status, *tracking.Error) {
@@ -164,11 +160,11 @@ func (s *storedSource) keep(
 	}
 	select {
 	case <-o.done:
-	case <-ctx.Done(): // it is being written, which should not take long
+	case <-ctx.Done(): // being written, which should not take long
 		select {
 		case <-o.done:
 		case <-time.After(writeGrace):
-			text := "whether it was stored is not known: the disk takes longer than the call may"
+			text := "the messages may have been stored: the disk did not answer before the end of the call"
 			return tracking.Unconfirmed, &tracking.Error{Code: retry.DeadlineExceeded, Err: errors.New(text)}
 		}
 	}

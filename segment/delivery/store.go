@@ -21,36 +21,34 @@ import (
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
-// StoreOptions set up [Open]. The zero value is good; a field that is zero has
-// its default.
+// StoreOptions are the options of [Open]. A zero field has its default.
 type StoreOptions struct {
-	// Client sends what is stored. Default: tracking.NewClient(nil). Give the
-	// store a client of its own: what it waits for (a rate limit, a slow
-	// receiver) may take long.
+	// Client sends the stored messages. Default: tracking.NewClient(nil). Do
+	// not share it with direct sources: it may wait long for a rate limit or a
+	// slow receiver.
 	Client *tracking.Client
-	// MaxEvents and MaxBytes bound what is kept, dead letters included: a call
-	// that would go beyond is refused, and may be made again later. Default
-	// 1,000,000 messages and 1 GiB of them; negative for no bound. The file is
-	// larger than its messages: by a fifth where many calls come at once, by
-	// more where they come one by one. It does not shrink: room that becomes
-	// free is used again.
+	// MaxEvents and MaxBytes limit what the store holds, with dead letters. A
+	// call that would exceed a limit is refused, and may be made again later.
+	// Default: 1,000,000 messages and 1 GiB; negative: no limit. The file is
+	// larger than its messages: by a fifth if many calls come at once, by more
+	// if they come one by one. It does not shrink, but reuses free pages.
 	MaxEvents int
 	MaxBytes  int64
-	// MaxAge is how long to try to deliver a message. Older ones become dead
-	// letters. Default 7 days; negative for ever.
+	// MaxAge is how long the store tries to deliver a message. Older ones
+	// become dead letters. Default: 7 days; negative: for ever.
 	MaxAge time.Duration
-	// Rate is how many messages a second are sent for each source. Default
-	// 1000, from where on Segment may queue them; negative for no limit. What
-	// comes faster waits on disk.
+	// Rate is how many messages a second are sent for each source; others wait
+	// on disk. Default: 1000, above which Segment may queue them; negative: no
+	// limit.
 	Rate float64
-	// MaxBackoff is the longest wait between tries while the receiver cannot
-	// take messages. Default 5 min. It starts at a quarter of a second,
-	// doubles, and starts anew when a message is accepted. A Retry-After is
-	// waited out, longer or not. While the receiver refuses the source as such
-	// (401, 403, 404, …) each wait is the longest.
+	// MaxBackoff is the longest wait between tries while the receiver does not
+	// take messages. Default: 5 min. Waits start at a quarter of a second and
+	// double, until a message is accepted. A Retry-After may be longer. While
+	// the receiver refuses the source as such (401, 403, 404, …), every wait is
+	// MaxBackoff.
 	MaxBackoff time.Duration
-	// Logger gets the errors that keep a source's messages from being sent,
-	// their end, and dead letters. Default: nothing is logged.
+	// Logger gets the errors that keep messages from being sent, the end of
+	// such an error, and dead letters. Default: nothing is logged.
 	Logger *slog.Logger
 }
 
@@ -72,24 +70,24 @@ func (o *StoreOptions) fill() {
 // makes it. It is safe for concurrent use.
 //
 // A call of one of its sources ([Store.Source]) succeeds when its messages are
-// on disk, synced: they survive the end of the process, and that of the machine
-// as far as the disk does. Calls that come together share a sync. The messages
-// of a call are stored together or not at all. From then on they are sent in
-// the background, in batches, in order for each person, for as long as it
-// takes; after a crash the next process that opens the file goes on, and what
-// it repeats carries the same messageId.
+// synced to disk: they survive a crash of the process, and one of the machine
+// if the disk does. Calls that come together share a sync. The messages of a
+// call are stored together or not at all. Then they are sent in the background,
+// in batches, in order for each person, for as long as it takes. After a crash,
+// the next process that opens the file continues. Messages that it repeats have
+// the same messageId.
 //
-// A message that the receiver refuses for itself, once it has been sent apart
-// from others, becomes a dead letter, and so does one that is older than
-// StoreOptions.MaxAge. Dead letters stay in the file until they are retried or
-// dropped. A receiver that refuses the source as such (401, 403, 404 and the
-// like) is asked again at long intervals, as nothing is wrong with the
-// messages, and so is one that refuses a hundred messages one after another,
-// accepts none between, and refuses the last ones too.
+// A message that the receiver refuses when it is sent by itself becomes a dead
+// letter, and so does one that is older than StoreOptions.MaxAge. Dead letters
+// stay in the file until they are retried or dropped. If the receiver refuses
+// the source as such (401, 403, 404 and the like), nothing is wrong with the
+// messages, and the store tries again at long intervals. It does the same if
+// the receiver refuses a hundred messages one after another, accepts none
+// between, and refuses the last ones, too.
 //
 // The file holds the messages as they go over the wire, the names of sources
-// and fingerprints of their write keys, never a write key. Only its owner can
-// read it. One process at a time can use it.
+// and fingerprints of their write keys, but never a write key. Only its owner
+// can read it. One process at a time can use it.
 type Store struct {
 	path    string
 	options StoreOptions
@@ -100,37 +98,36 @@ type Store struct {
 	mu      sync.Mutex
 	sources map[string]*storedSource
 	closed  bool           // takes no more calls
-	calls   sync.WaitGroup // that are being stored
-	closing chan struct{}  // closed by end: sources send what waits, and end
+	calls   sync.WaitGroup // calls that are being stored
+	closing chan struct{}  // closed by end: deliverers send what waits, and end
 
 	ops        chan *op      // for the writer
-	stopped    chan struct{} // closed by stop: the writer takes no more of them
+	stopped    chan struct{} // closed by stop: the writer ends
 	end, stop  func()
 	writer     sync.WaitGroup
 	kept       tally // the writer's
-	broken     error // the writer's: why nothing can be written any more
+	broken     error // the writer's: why it can no longer write
 	deliverers sync.WaitGroup
 	ctx        context.Context //nolint:containedctx // of the deliverers
 	cancel     context.CancelFunc
 }
 
-// ErrInUse is in the error of [Open] and [Check] when a process has the file
-// open.
+// ErrInUse is in the error of [Open] and [Check] if another process has the
+// file open.
 var ErrInUse = errors.New("it is in use by another process")
 
-// ErrDamaged is in the error of [Open] and [Check] when the file cannot be read
-// as a store: it is damaged, or something else. It is left as it is. [Check]
-// visits the messages that can be read.
+// ErrDamaged is in the error of [Open] and [Check] if the file is damaged, or
+// is something else. It is left as it is. [Check] visits the messages that can
+// be read.
 var ErrDamaged = errors.New("the file is damaged, or is not a store of segment-blocks")
 
-// Open opens a store, and makes the file, readable by its owner only, where
-// there is none; the folder must be there. It reads the file through once, to
-// find damage and to count; one that is no store, or does not hold what it
-// should, is not touched. A single message that does not match its checksum is
-// not sent: it becomes a dead letter with Damaged set. A file of 0 bytes, which
-// a crash may leave before the first write, begins as a new store, which is
-// logged. Sources are added with [Store.Source]. Close it when no more calls
-// come.
+// Open opens a store. If there is no file, it makes one that only its owner can
+// read; the folder must exist. It reads the whole file once, to find damage and
+// to count the messages, and does not touch a file that is damaged or no store.
+// A single message that does not match its checksum becomes a dead letter with
+// Damaged set. A file of 0 bytes, which a crash before the first write may
+// leave, becomes a new store, with a warning in the log. Add sources with
+// [Store.Source], and close the store when no more calls come.
 func Open(path string, options StoreOptions) (*Store, error) {
 	options.fill()
 	s := &Store{
@@ -148,14 +145,14 @@ func Open(path string, options StoreOptions) (*Store, error) {
 	return s, nil
 }
 
-// open opens the file. One that is there is read through first: see pages.
+// open opens the file, and reads an existing one first: see pages.
 func (s *Store) open() error {
 	info, err := os.Stat(s.path)
 	found := &contents{}
 	switch {
-	case err != nil: // opening it says what is wrong with that
+	case err != nil: // there is none, or opening it says what is wrong
 	case info.Mode().IsRegular() && info.Size() == 0:
-		s.logger.Warn("the store's file is there and empty: it begins as a new store; " +
+		s.logger.Warn("the file of the store is empty, and becomes a new store; " +
 			"if it has held messages, they are lost")
 	default:
 		if found, err = readFile(context.Background(), s.path, nil); err != nil {
@@ -174,7 +171,7 @@ func (s *Store) open() error {
 		err = s.db.Update(func(tx *bbolt.Tx) error {
 			if found.pages != nil {
 				if found.transaction++; uint64(tx.ID()) != found.transaction {
-					return ErrInUse // until a moment ago
+					return ErrInUse // until now
 				}
 			}
 			root, err := tx.CreateBucketIfNotExists([]byte(rootBucket))
@@ -191,7 +188,7 @@ func (s *Store) open() error {
 		})
 	}
 	if err == nil && info != nil && info.Mode().Perm()&0o077 != 0 {
-		err = os.Chmod(s.path, 0o600) // only now it is certain that it is ours
+		err = os.Chmod(s.path, 0o600) // only now, when it is surely a store
 	}
 	if err != nil {
 		return errors.Join(err, s.db.Close())
@@ -199,8 +196,8 @@ func (s *Store) open() error {
 	return nil
 }
 
-// move moves some of what is where format 2 had it, and says whether there may be
-// more. A process that ends between two moves leaves a store that is whole.
+// move moves some messages from where format 2 has them, and tells whether there
+// may be more. A process that ends between two moves leaves a valid store.
 func move(tx *bbolt.Tx, sources *bbolt.Bucket) (more bool, err error) {
 	var names [][]byte
 	err = sources.ForEachBucket(func(name []byte) error {
@@ -260,7 +257,7 @@ func openBolt(path string, readOnly bool) (db *bbolt.DB, file *os.File, err erro
 		},
 	})
 	if err == nil {
-		db.AllocSize = 1 << 20 // by which a file grows, in place of 16 MiB: it is never much larger than what it holds
+		db.AllocSize = 1 << 20 // the file grows by this, and not by 16 MiB
 	}
 	_, system := errors.AsType[syscall.Errno](err)
 	switch {
@@ -272,8 +269,8 @@ func openBolt(path string, readOnly bool) (db *bbolt.DB, file *os.File, err erro
 	return db, file, err
 }
 
-// view reads the file as it is now. A fault of the disk, or a file that
-// somebody has cut off, is an error.
+// view reads the file as it is now. A fault of the disk, or a file that somebody
+// has truncated, is an error and no panic.
 func (s *Store) view(read func(tx *bbolt.Tx) error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
@@ -284,14 +281,13 @@ func (s *Store) view(read func(tx *bbolt.Tx) error) (err error) {
 	return s.db.View(read)
 }
 
-// Close refuses further calls, stores what has been taken, sends what it can
-// until ctx ends or nothing waits, and closes the file. A source whose receiver
-// fails is not waited for. Before it closes the file it calls the functions of
-// last, which may read what has become of messages: nothing is sent any more.
-// It returns how many messages are left, which the next process that opens the
-// file sends; they are no error. The error is that of closing the file, or says
-// that it could not be written any more. No goroutine outlives it. Closing
-// twice is harmless.
+// Close refuses further calls, and stores those in progress. It sends messages
+// until none wait or ctx ends, but does not wait for a receiver that fails.
+// When nothing is sent any more, it calls the functions of last, which may
+// still read the store, and closes the file. It returns how many messages are
+// left for the next process that opens the file; they are no error. The error
+// is from closing the file, or says why it could no longer be written. No
+// goroutine outlives it. Closing twice is harmless.
 func (s *Store) Close(ctx context.Context, last ...func()) (left int, err error) {
 	s.mu.Lock()
 	s.closed = true
@@ -310,7 +306,7 @@ func (s *Store) Close(ctx context.Context, last ...func()) (left int, err error)
 	for _, source := range s.sources {
 		left += source.stats.Waiting
 	}
-	err = s.broken // then bbolt would wait for the transaction that has panicked
+	err = s.broken // bbolt's Close would wait for the transaction that panicked
 	if err == nil {
 		err = s.db.Close()
 	}
@@ -323,34 +319,33 @@ func (s *Store) Close(ctx context.Context, last ...func()) (left int, err error)
 // Stats is the state of a source.
 type Stats struct {
 	Source string `json:"source"`
-	// Waiting messages have not been accepted yet; InFlight are those of them
-	// that are being sent, with their retries.
+	// Waiting messages have not been accepted yet. InFlight of them are being
+	// sent or retried.
 	Waiting  int `json:"waiting"`
 	InFlight int `json:"inFlight"`
-	// Oldest is when the first that waits was stored, zero when none does.
+	// Oldest is when the first waiting message was stored, zero if none waits.
 	Oldest time.Time `json:"oldest,omitzero"`
 	// Dead counts the dead letters.
 	Dead int `json:"dead"`
-	// Damaged counts the messages, waiting or dead, that [Check] has found
-	// damaged. Store.Stats does not count them.
+	// Damaged counts the damaged messages, waiting or dead, that [Check] has
+	// found. Store.Stats does not count them.
 	Damaged int `json:"damaged,omitempty"`
-	// Delivered counts the messages that have been accepted since the store was
-	// opened.
+	// Delivered counts the messages accepted since the store was opened.
 	Delivered int64 `json:"delivered"`
-	// LastError says why nothing can be delivered at present, "" once a message
+	// LastError says why messages cannot be delivered at present, "" once one
 	// is accepted again.
 	LastError string `json:"lastError,omitempty"`
-	// WaitsUntil is when it is tried again. Retried counts such tries since the
-	// store was opened.
+	// WaitsUntil is the time of the next try. Retried counts such tries since
+	// the store was opened.
 	WaitsUntil time.Time `json:"waitsUntil,omitzero"`
 	Retried    int64     `json:"retried,omitempty"`
-	// StoredWith is the fingerprint of the write key that the source had when
-	// the file was last written before it was opened, "" for a new one.
+	// StoredWith is the fingerprint of the write key with which messages were
+	// last stored before the file was opened, "" for a new source.
 	StoredWith string `json:"storedWith,omitempty"`
 }
 
-// Stats returns the state of every source that has something in the store or
-// has been added to it, sorted by name.
+// Stats returns the state of every source that is in the file or was added,
+// sorted by name.
 func (s *Store) Stats() []Stats {
 	s.mu.Lock()
 	list := make([]Stats, 0, len(s.sources))

@@ -78,7 +78,7 @@ func TestDamagedStores(t *testing.T) {
 	require.NoError(t, db.Update(func(tx *bbolt.Tx) error { _, err := tx.CreateBucket([]byte("theirs")); return err }))
 	require.NoError(t, db.Close())
 	_, err = delivery.Open(other, delivery.StoreOptions{})
-	require.ErrorContains(t, err, `is no store of segment-blocks: it holds "theirs"`)
+	require.ErrorContains(t, err, `is not a store of segment-blocks: it holds "theirs"`)
 	_, err = delivery.Open(filepath.Join(t.TempDir(), "no", "folder"), delivery.StoreOptions{})
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
@@ -98,7 +98,7 @@ func TestWhatIsNoStoreIsNotTouched(t *testing.T) {
 	require.NoError(t, db.Close())
 	for path, want := range map[string]string{
 		text:   "the file is damaged, or is not a store of segment-blocks: ",
-		theirs: "the file is no store of segment-blocks: ",
+		theirs: "the file is not a store of segment-blocks: ",
 	} {
 		require.NoError(t, os.Chmod(path, 0o644)) //nolint:gosec // as files are
 		before, err := os.ReadFile(path)
@@ -127,7 +127,7 @@ func TestStoreIsMadePrivateOnceItIsOne(t *testing.T) {
 	require.NoError(t, os.Chmod(path, 0o644)) //nolint:gosec // that is the point
 	var log bytes.Buffer
 	s := openStore(t, path, delivery.StoreOptions{Logger: slog.New(slog.NewTextHandler(&log, nil))})
-	require.Contains(t, log.String(), "begins as a new store")
+	require.Contains(t, log.String(), "becomes a new store")
 	requirePerm(t, path, 0o600)
 	_, err := s.Close(soon(t))
 	require.NoError(t, err)
@@ -189,7 +189,7 @@ func TestFullStoreRefuses(t *testing.T) {
 	batch := tracking.Call{Messages: []tracking.Message{track(t, "u1", "B"), track(t, "u1", "C")}}
 	report, err := source.Send(soon(t), nil, batch)
 	require.ErrorContains(t, err,
-		"nothing was stored or sent: the store is full: it keeps 1 of 2 messages, dead letters included: ")
+		"nothing was stored or sent: the store is full: it holds 1 of 2 messages, dead letters included: ")
 	require.Equal(t, tracking.Unsent, report.Messages[1].Status)
 	var failed *tracking.Error
 	require.ErrorAs(t, err, &failed)
@@ -198,7 +198,7 @@ func TestFullStoreRefuses(t *testing.T) {
 
 	small := openStore(t, storePath(t), delivery.StoreOptions{MaxBytes: 100})
 	_, err = small.Source("prod", r.source()).Send(soon(t), nil, one(track(t, "u1", "A")))
-	require.ErrorContains(t, err, "it keeps 0 of 100 bytes")
+	require.ErrorContains(t, err, "it holds 0 of 100 bytes")
 }
 
 func TestCloseOfABusyStoreKeepsTheRest(t *testing.T) {

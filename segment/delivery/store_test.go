@@ -244,7 +244,7 @@ func TestNamesOfStoredSources(t *testing.T) {
 	s := openStore(t, storePath(t), delivery.StoreOptions{})
 	require.NoError(t, validate(s.Source("prod", tracking.Source{WriteKey: testKey, Endpoint: "http://127.0.0.1:1"})))
 	again := s.Source("prod", tracking.Source{WriteKey: testKey})
-	require.ErrorContains(t, validate(again), `has a source of this name already: "prod"`)
+	require.ErrorContains(t, validate(again), `already has a source with this name: "prod"`)
 	require.ErrorContains(t, validate(s.Source("", tracking.Source{WriteKey: testKey})), "must have a name")
 	require.ErrorContains(t, validate(s.Source("bad", tracking.Source{Region: "mars"})), "must be us or eu")
 }
@@ -317,7 +317,7 @@ func TestSourcesOfAStoreDoNotHoldEachOtherUp(t *testing.T) {
 	other := up.source()
 	other.WriteKey = "another-key-of-the-same-source-00"
 	again.Source("bad", other)
-	require.Contains(t, log.String(), "has another write key")
+	require.Contains(t, log.String(), "were stored with another write key")
 	require.NotContains(t, log.String(), string(other.WriteKey))
 	eventually(t, func() bool { return again.Stats()[0].Waiting == 0 })
 }

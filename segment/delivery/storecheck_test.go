@@ -153,7 +153,7 @@ func TestStoreOfAnotherFormat(t *testing.T) {
 	require.NoError(t, db.Close())
 	_, err = delivery.Open(path, delivery.StoreOptions{})
 	require.ErrorContains(t, err,
-		`the file was written by another release, which must deliver what it holds: its format is "1"`)
+		`the file was written by another release; deliver its messages with that one: its format is "1"`)
 	require.NotErrorIs(t, err, delivery.ErrDamaged)
 }
 

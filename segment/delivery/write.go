@@ -15,21 +15,21 @@ import (
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
-// op is something to be written for a source. Several go into a transaction,
-// and so share a sync.
+// op is something to write for a source. Several ops share a transaction, and
+// so a sync.
 type op struct {
 	source      *storedSource
-	fingerprint string                             // of the key with which it stores, "" where it does not store
+	fingerprint string                             // of the key, "" if the op stores nothing
 	apply       func(tx *bbolt.Tx) (change, error) // an error fails the transaction
-	events      int                                // that it stores
-	bytes       int64                              // of them
+	events      int                                // how many it stores
+	bytes       int64                              // of these
 
 	did  change
 	done chan struct{} // closed when it is on disk, or err says why not
 	err  error
 }
 
-// storing is the op that stores messages.
+// storing returns the op that stores messages.
 func storing(source *storedSource, messages []tracking.Prepared) *op {
 	o := &op{source: source, events: len(messages), done: make(chan struct{})}
 	o.fingerprint = source.WriteKey.Fingerprint()
@@ -45,8 +45,8 @@ func storing(source *storedSource, messages []tracking.Prepared) *op {
 	return o
 }
 
-// addSource makes the buckets of a source where there are none, and keeps the
-// fingerprint of the key with which it stores.
+// addSource makes the buckets of a source if there are none, and stores the
+// fingerprint of its key.
 func addSource(tx *bbolt.Tx, name, fingerprint string) error {
 	_, err := tx.CreateBucketIfNotExists(bucketName(waitingBucket, name))
 	if err == nil {
@@ -62,14 +62,14 @@ func addSource(tx *bbolt.Tx, name, fingerprint string) error {
 	return sources.Put([]byte(name), value)
 }
 
-// change is what an op did to the numbers of its source, and to the tally.
+// change is what an op changed in the counts of its source, and in the tally.
 type change struct {
 	waiting, dead, delivered int
 	bytes                    int64
 	sum                      uint64 // of checksums
 }
 
-// put appends a message to those of a source that wait.
+// put appends a message to the waiting ones of a source.
 func (c *change) put(tx *bbolt.Tx, source string, message []byte) error {
 	b := bucketOf(tx, waitingBucket, source)
 	b.FillPercent = 1 // keys only grow
@@ -94,14 +94,13 @@ func (c *change) removed(e entry) {
 	c.sum -= e.sum
 }
 
-// What one transaction takes at most, so that none takes long.
+// A transaction takes no further op beyond these, so that none takes long.
 const (
 	groupEvents = 20_000
 	groupBytes  = 16 << 20
 )
 
-// hand gives an op to the writer, unless ctx ends or the store closes before
-// the writer takes it.
+// hand gives an op to the writer, unless ctx ends or the store closes first.
 func (s *Store) hand(ctx context.Context, o *op) error {
 	select {
 	case s.ops <- o:
@@ -113,7 +112,7 @@ func (s *Store) hand(ctx context.Context, o *op) error {
 	}
 }
 
-// perform has the writer do something for a source, and waits for it.
+// perform has the writer apply something to a source, and waits for it.
 func (s *Store) perform(source *storedSource, apply func(tx *bbolt.Tx) (change, error)) (change, error) {
 	o := &op{source: source, apply: apply, done: make(chan struct{})}
 	if err := s.hand(context.Background(), o); err != nil {
@@ -123,8 +122,8 @@ func (s *Store) perform(source *storedSource, apply func(tx *bbolt.Tx) (change, 
 	return o.did, o.err
 }
 
-// write is the writer: it performs ops as they come until the store stops.
-// Those that come while it writes go into the next transaction together.
+// write is the writer: it writes ops as they come, until the store stops. Ops
+// that come while it writes go into the next transaction together.
 func (s *Store) write() {
 	for {
 		select {
@@ -138,10 +137,10 @@ func (s *Store) write() {
 	}
 }
 
-// group adds to an op those that wait behind it, as many as one transaction may
-// have, but for those that the store has no room for. It yields to those that the
-// last transaction has set free, and may come again: otherwise two halves of the
-// callers would take turns, and fewer share a transaction.
+// group adds the waiting ops to the first one, as many as a transaction may
+// have. It fails those that the store has no room for. It yields to the callers
+// of the last transaction, who may come again: otherwise two halves of the
+// callers would take turns, and fewer would share a transaction.
 func (s *Store) group(first *op) (group []*op) {
 	events, bytes := 0, int64(0)
 	take := func(o *op) {
@@ -171,9 +170,9 @@ func (s *Store) group(first *op) (group []*op) {
 	return group
 }
 
-// full says that there is no room for so many more messages.
+// full returns an error if there is no room for so many more messages.
 func (s *Store) full(events int, bytes int64) error {
-	const full = "the store is full: it keeps %d of %d %s, dead letters included: %s"
+	const full = "the store is full: it holds %d of %d %s, dead letters included: %s"
 	if most := s.options.MaxEvents; most > 0 && s.kept.records+uint64(events) > uint64(most) {
 		return fmt.Errorf(full, s.kept.records, most, "messages", s.path)
 	}
@@ -183,9 +182,9 @@ func (s *Store) full(events int, bytes int64) error {
 	return nil
 }
 
-// commit writes ops in one transaction. Where bbolt panics, which damage makes
-// it do, nothing more is written: the transaction is left as it is, since bbolt
-// ends it by reading the pages once more, in a goroutine of its own.
+// commit writes ops in one transaction. If bbolt panics, as it does on damage,
+// nothing more is written. Then commit does not end the transaction, because
+// bbolt would read the pages again for that, in a goroutine of its own.
 func (s *Store) commit(group []*op) (err error) {
 	if s.broken != nil {
 		return s.broken
@@ -206,14 +205,14 @@ func (s *Store) commit(group []*op) (err error) {
 		err = tx.Commit()
 	}
 	if err != nil {
-		_ = tx.Rollback() // it may have been
+		_ = tx.Rollback() // Commit may have done so
 		return err
 	}
 	s.kept = kept
 	return nil
 }
 
-// write performs ops, and brings the tally and the file's up to date.
+// write applies ops, and updates the tally, also in the file.
 func (t *tally) write(tx *bbolt.Tx, group []*op) (err error) {
 	added := map[*storedSource]bool{}
 	for _, o := range group {
@@ -233,7 +232,7 @@ func (t *tally) write(tx *bbolt.Tx, group []*op) (err error) {
 	return tx.Bucket([]byte(rootBucket)).Put([]byte(tallyKey), t.record())
 }
 
-// settle counts what a transaction has done and tells those who wait for it.
+// settle counts what a transaction has done, and wakes those who wait for it.
 func (s *Store) settle(group []*op, err error) {
 	s.mu.Lock()
 	for _, o := range group {
@@ -247,7 +246,7 @@ func (s *Store) settle(group []*op, err error) {
 		if o.did.waiting > 0 {
 			select {
 			case o.source.wake <- struct{}{}:
-			default: // the deliverer has been woken
+			default: // it is awake
 			}
 		}
 	}

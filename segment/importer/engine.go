@@ -326,7 +326,6 @@ func (im *Import) now() (s state, accepted int64, err error) {
 		s.Position = im.pending[0].at
 	}
 	s.Counts.Events -= int64(len(im.pending))
-
 	s.Counts.Rejected = im.rejects.count
 	s.Counts.Accepted = s.Counts.Events - s.Counts.Rejected
 	return s, im.counts.Accepted, im.rejects.failed

@@ -335,7 +335,6 @@ func Split(ctx context.Context, path string, size int64, read func(bytes int64))
 			return append(parts, next), nil
 		}
 		// The further lines of an object are indented, so no object is cut.
-
 		if next.To-next.From >= size && line.raw[0] == '{' {
 			parts = append(parts, next)
 			next = Part{From: next.To, Offset: line.at.Offset, Line: line.at.Line}

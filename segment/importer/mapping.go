@@ -375,7 +375,6 @@ func (m *mapping) appendCell(cell, kind string) (out []byte, fault string) {
 	switch {
 	case kind == "number" && (err != nil || rawjson.KindOf([]byte(value)) != rawjson.NumberKind):
 		return nil, "must be a number as in JSON"
-
 	case err != nil:
 		return nil, err.Error()
 	}

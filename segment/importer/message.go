@@ -364,7 +364,6 @@ func (r *rejects) write(line []byte) error {
 }
 
 // close closes the file, and removes it if it is empty.
-
 func (r *rejects) close() error {
 	err := r.file.Close()
 	if r.size == 0 && !r.special {

@@ -251,6 +251,5 @@ func (e *event) whole() (object, text []byte) {
 
 func (r *reader) close() {
 	_ = r.file.Close() // a nil file returns an error, too
-
 	r.split = nil
 }

@@ -280,7 +280,6 @@ func newBrackets(open byte) *brackets { return &brackets{open: open, close: open
 
 // end gets the next bytes of a value. If the value ends there, it returns how many bytes belong to
 // it.
-
 func (b *brackets) end(part []byte) (n int, done bool) {
 	for i, c := range part {
 		switch {

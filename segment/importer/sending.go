@@ -248,7 +248,6 @@ func (im *Import) drop(b *batch, items []item, reasons map[int][]schemas.Violati
 		}
 		message := b.body[it.begin:it.end]
 		if im.event(it.seq).derived { // the corrected message has other contents, and another id
-
 			message = rawjson.OpenObject(message).Without("messageId").JSON()
 		}
 		im.reject(it.seq, against, message, nil)

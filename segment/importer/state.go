@@ -212,7 +212,6 @@ func (im *Import) placeRejects(s *state, resumes bool) error {
 	path := im.options.RejectsPath
 	switch size := sizeOf(path); {
 	case size == s.RejectsBytes || resumes && paths.Same(path, s.RejectsFile):
-
 		return nil
 	case size > 0:
 		return fmt.Errorf("the rejects of an earlier import would be lost;"+
@@ -311,7 +310,6 @@ func (im *Import) lock() (release func(), err error) {
 
 // tryLock locks a file that its holder removes. The holder may do so between our opening and
 // locking it, and then the lock is on a file without a name, and keeps nobody away.
-
 func tryLock(file *flock.Flock) (bool, error) {
 	for {
 		if ok, err := file.TryLock(); !ok || err != nil {
