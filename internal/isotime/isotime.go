@@ -20,21 +20,20 @@ const Size = len(layout)
 // 9999, and drops what is finer than a millisecond.
 func Format(t time.Time) string { return t.UTC().Format(layout) }
 
-// Append appends what [Format] returns. It writes no byte beyond, not even for a moment as
-// AppendFormat does, so that a time can be written into the middle of a text.
+// Append appends what [Format] returns. Unlike AppendFormat it never writes beyond that, not even
+// for a moment, so it can write a time into the middle of a text.
 func Append(dst []byte, t time.Time) []byte {
 	var room [2 * Size]byte
 	return append(dst, t.UTC().AppendFormat(room[:0], layout)...)
 }
 
-// IsFormatted reports whether text is what [Format] returns for some time, so that there is nothing
-// to do about it.
+// IsFormatted reports whether text already is what [Format] returns for some time.
 func IsFormatted[T ~string | ~[]byte](text T) bool {
 	return len(text) == Size && text[10] == 'T' && text[19] == '.' && text[23] == 'Z' && IsRFC3339(text)
 }
 
 // IsRFC3339 reports whether text is a date-time of RFC 3339, in capitals, in the years 1 to 9999.
-// It takes no leap second, which [Parse] does.
+// Unlike [Parse] it refuses leap seconds.
 func IsRFC3339[T ~string | ~[]byte](text T) bool {
 	end := len("2006-01-02T15:04:05")
 	if len(text) <= end || text[4] != '-' || text[7] != '-' || text[10] != 'T' || text[13] != ':' || text[16] != ':' {
@@ -57,8 +56,8 @@ func IsRFC3339[T ~string | ~[]byte](text T) bool {
 		pair(zone, 1) < 24 && pair(zone, 4) < 60
 }
 
-// pair reads two digits. For anything else it returns more than they can be. Each event has times
-// in it, and time.Parse costs three times as much.
+// pair reads two digits. For anything else it returns a number that is too large for a time. Every
+// event has times, and time.Parse takes three times as long as this.
 func pair[T ~string | ~[]byte](text T, at int) int {
 	tens, ones := text[at]-'0', text[at+1]-'0'
 	if tens > 9 || ones > 9 {
@@ -74,23 +73,22 @@ func daysIn(year, month int) int {
 	return 30 + (month+month/8)%2 // 31 in every other month, and in both July and August
 }
 
-// ErrFormat is what [Parse] returns, with the text behind it.
+// ErrFormat is in the errors of [Parse] and [ParseIn].
 var ErrFormat = errors.New("must be an ISO 8601 date or date-time, such as 2024-01-02T15:04:05Z")
 
 // Parse reads the forms of ISO 8601 that people and systems write: a date, or a date and a time
 // with a T, t or space between them. Seconds may be left out, or have a fraction after a point or
-// comma; nanoseconds are kept, finer digits dropped. The zone is Z, ±hh:mm, ±hhmm or ±hh. The basic
-// form 20240102T150405Z is read in the same variety. Without a zone the time is UTC. The result is
-// in UTC.
+// comma, of which Parse keeps nanoseconds. The zone is Z, ±hh:mm, ±hhmm or ±hh; without one the
+// time is UTC. The basic form 20240102T150405Z may vary in the same way. The result is in UTC.
 //
-// A leap second is read where one can be, at 23:59:60 UTC on the last day of June or December since
-// 1972. Neither Go's clock nor the form of [Format] has it, so it becomes the last millisecond
-// before: it keeps its day, and its place among other times.
+// A leap second can only be at 23:59:60 UTC on the last day of June or December since 1972. Neither
+// Go's time nor [Format] can express it, so it becomes the last millisecond before, which keeps its
+// day and its place among other times.
 //
-// Words, epoch numbers, week and ordinal dates, impossible days, the year 0 and 24:00 are refused.
+// Parse refuses words, epoch numbers, week and ordinal dates, impossible days, the year 0 and 24:00.
 func Parse(s string) (time.Time, error) { return ParseIn(s, time.UTC) }
 
-// ParseIn is [Parse] for times that are those of a zone where they name none.
+// ParseIn is like [Parse], but takes times without a zone as times of the given zone.
 func ParseIn(s string, zone *time.Location) (time.Time, error) {
 	t, ok := parse(strings.ToUpper(s), zone)
 	// A zone can move the first and last day beyond four digits.
@@ -100,7 +98,7 @@ func ParseIn(s string, zone *time.Location) (time.Time, error) {
 	return t, nil
 }
 
-// parse reads s, all of it in capitals, in a layout that is made for it.
+// parse reads s, which is in capitals, by a layout that it makes for it.
 func parse(s string, zone *time.Location) (time.Time, bool) {
 	if IsRFC3339(s) {
 		t, err := time.Parse(time.RFC3339, s)
@@ -162,7 +160,7 @@ func precedesLeap(t time.Time) bool {
 		next.Hour() == 0 && next.Minute() == 0
 }
 
-// HasZone tells whether s, which [Parse] has taken, says in which zone its time is.
+// HasZone reports whether s, which [Parse] must accept, has a zone.
 func HasZone(s string) bool {
 	date := len("20240102")
 	if s[4] == '-' {

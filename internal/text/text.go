@@ -1,4 +1,4 @@
-// Package text holds what several packages do to text before a person reads it.
+// Package text prepares text for people to read.
 package text
 
 import (
@@ -33,9 +33,9 @@ func OneLine(s string) string {
 	}), " ")
 }
 
-// Escape is OneLine for text whose exact characters matter, such as a name from an input: it
-// replaces each character that would break a line, steer a terminal or change the direction of
-// writing with its Go escape.
+// Escape is for text whose exact characters matter, such as a name from an input. It replaces each
+// character that would break a line, steer a terminal or change the direction of writing with its
+// Go escape.
 func Escape(s string) string {
 	if strings.IndexFunc(s, unfit) < 0 && utf8.ValidString(s) {
 		return s
@@ -56,7 +56,7 @@ func unfit(r rune) bool {
 		r == '\u2028' || r == '\u2029'
 }
 
-// Or lists words to choose from: text, json or yaml.
+// Or lists words to choose from, such as text, json or yaml.
 func Or[T ~string](words ...T) string {
 	list := ""
 	for i, word := range words {
