@@ -85,7 +85,7 @@ var ErrFormat = errors.New("must be an ISO 8601 date or date-time, such as 2024-
 // Go's time nor [Format] can express it, so it becomes the last millisecond before, which keeps its
 // day and its place among other times.
 //
-// Parse refuses words, epoch numbers, week and ordinal dates, impossible days, the year 0 and 24:00.
+// Parse refuses words, epoch numbers, week and ordinal dates, impossible days, year 0 and 24:00.
 func Parse(s string) (time.Time, error) { return ParseIn(s, time.UTC) }
 
 // ParseIn is like [Parse], but takes times without a zone as times of the given zone.

@@ -66,12 +66,7 @@ func (s *storedSource) run() {
 // failed for another reason, requests are smaller until one is accepted.
 func (d *deliverer) round() {
 	defer caught(d.store.logger, d.Source, d.proceed)
-	var closing bool // asked before reading, so that no message is missed
-	select {
-	case <-d.store.closing:
-		closing = true
-	default:
-	}
+	closing := d.store.closing.Err() != nil // asked before reading, so that no message is missed
 	n := d.size
 	if d.suspects > 0 {
 		n = (d.suspects + 1) / 2
@@ -87,7 +82,7 @@ func (d *deliverer) round() {
 	default:
 		select {
 		case <-d.wake:
-		case <-d.store.closing:
+		case <-d.store.closing.Done():
 		}
 	}
 }
@@ -332,7 +327,7 @@ func (d *deliverer) sleep(wait time.Duration) {
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-	case <-d.store.closing:
+	case <-d.store.closing.Done():
 		d.ended = true
 	}
 }

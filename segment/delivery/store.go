@@ -99,17 +99,17 @@ type Store struct {
 	sources map[string]*storedSource
 	closed  bool           // takes no more calls
 	calls   sync.WaitGroup // calls that are being stored
-	closing chan struct{}  // closed by end: deliverers send what waits, and end
 
-	ops        chan *op      // for the writer
-	stopped    chan struct{} // closed by stop: the writer ends
-	end, stop  func()
+	// Close ends these one after the other: the deliverers send what waits,
+	// then they give up, then the writer ends.
+	closing, ctx, stopped context.Context //nolint:containedctx // of goroutines
+	end, cancel, stop     context.CancelFunc
+
+	ops        chan *op // for the writer
 	writer     sync.WaitGroup
 	kept       tally // the writer's
 	broken     error // the writer's: why it can no longer write
 	deliverers sync.WaitGroup
-	ctx        context.Context //nolint:containedctx // of the deliverers
-	cancel     context.CancelFunc
 }
 
 // ErrInUse is in the error of [Open] and [Check] if another process has the
@@ -132,15 +132,14 @@ func Open(path string, options StoreOptions) (*Store, error) {
 	options.fill()
 	s := &Store{
 		path: path, options: options, logger: options.Logger.With("store", path),
-		sources: map[string]*storedSource{}, closing: make(chan struct{}),
-		ops: make(chan *op), stopped: make(chan struct{}),
+		sources: map[string]*storedSource{}, ops: make(chan *op),
 	}
-	s.end = sync.OnceFunc(func() { close(s.closing) })
-	s.stop = sync.OnceFunc(func() { close(s.stopped) })
 	if err := s.open(); err != nil {
 		return nil, fmt.Errorf("open store %s: %w", path, err)
 	}
+	s.closing, s.end = context.WithCancel(context.Background())
 	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.stopped, s.stop = context.WithCancel(context.Background())
 	s.writer.Go(s.write)
 	return s, nil
 }

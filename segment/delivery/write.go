@@ -107,7 +107,7 @@ func (s *Store) hand(ctx context.Context, o *op) error {
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-s.stopped:
+	case <-s.stopped.Done():
 		return errors.New("the store is closed")
 	}
 }
@@ -131,7 +131,7 @@ func (s *Store) write() {
 			if group := s.group(o); len(group) > 0 {
 				s.settle(group, s.commit(group))
 			}
-		case <-s.stopped:
+		case <-s.stopped.Done():
 			return
 		}
 	}
