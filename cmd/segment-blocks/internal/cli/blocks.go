@@ -50,7 +50,7 @@ func newBlocksList(p *Program) *cobra.Command {
 		"words that must all occur in the block's id, name, descriptions or parameters")
 	category := cmd.Flags().String("category", "", "only blocks of this category")
 	tag := cmd.Flags().String("tag", "", "only blocks with this tag")
-	return p.runs(cmd, func(_ []string, s *settings.Settings) error {
+	return p.runs(cmd, func(_ []string, _ *settings.Settings) error {
 		// Without a match the JSON is an empty list, and no null.
 		entries, categories, tags := []listed{}, []string{}, []string{}
 		for _, b := range p.registry().Search(*search) {
@@ -61,7 +61,7 @@ func newBlocksList(p *Program) *cobra.Command {
 				entries = append(entries, listed{m.ID, m.Name, m.Summary, m.Version, m.Category, m.Tags, m.Deprecation})
 			}
 		}
-		return p.show(s.Output, entries, func(w io.Writer) {
+		return p.show(entries, func(w io.Writer) {
 			// An empty list is hardly what was meant, so a word that is near is suggested.
 			if len(entries) == 0 {
 				near := cmp.Or(schemas.DidYouMean(*category, categories), schemas.DidYouMean(*tag, tags))
@@ -82,12 +82,12 @@ func newBlocksList(p *Program) *cobra.Command {
 func newBlocksShow(p *Program) *cobra.Command {
 	cmd := command("show BLOCK", "Show a block: parameters, rules, outputs and examples", oneBlock)
 	cmd.ValidArgsFunction = p.completeBlock
-	return p.runs(cmd, func(args []string, s *settings.Settings) error {
+	return p.runs(cmd, func(args []string, _ *settings.Settings) error {
 		entry, err := p.entryOf(args[0])
 		if err != nil {
 			return err
 		}
-		return p.show(s.Output, entry, func(w io.Writer) { writeBlock(w, p.Style(w), entry) })
+		return p.show(entry, func(w io.Writer) { writeBlock(w, p.Style(w), entry) })
 	})
 }
 
@@ -109,7 +109,7 @@ func newBlocksSchema(p *Program) *cobra.Command {
 		}
 		return p.completeBlock(cmd, args, typed)
 	}
-	return p.runs(cmd, func(args []string, s *settings.Settings) error {
+	return p.runs(cmd, func(args []string, _ *settings.Settings) error {
 		entry, err := p.entryOf(args[0])
 		if err != nil {
 			return err
@@ -119,17 +119,8 @@ func newBlocksSchema(p *Program) *cobra.Command {
 		if len(args) == 2 && args[1] == "output" {
 			schema = entry.OutputSchema
 		}
-		return p.Print(document(s), schema)
+		return p.printDocument(schema)
 	})
-}
-
-// document returns the format of output that is for programs only: YAML if it is asked for, else
-// JSON. There is no text form of it.
-func document(s *settings.Settings) string {
-	if s.Output == "yaml" {
-		return "yaml"
-	}
-	return "json"
 }
 
 // entryOf returns the entry of a block in the catalog, or an error that suggests a similar id. It
@@ -277,7 +268,7 @@ func newBlocksLint(p *Program) *cobra.Command {
 		Use: "lint FILE…", Short: "Check manifests and print every fault with its line",
 		Args: needs(1, "%[1]s needs manifests: files or folders"),
 	}
-	return p.runs(cmd, func(args []string, s *settings.Settings) error {
+	return p.runs(cmd, func(args []string, _ *settings.Settings) error {
 		manifests, faults, err := loadManifests(args)
 		if err != nil {
 			return err
@@ -295,7 +286,7 @@ func newBlocksLint(p *Program) *cobra.Command {
 		if !result.Valid {
 			exit = console.ExitUsage
 		}
-		return p.conclude(s.Output, exit, result, func(w io.Writer) {
+		return p.conclude(exit, result, func(w io.Writer) {
 			for _, fault := range result.Faults {
 				console.Writeln(w, fault)
 			}

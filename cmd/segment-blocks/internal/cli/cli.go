@@ -32,12 +32,12 @@ type Program struct {
 // internal.
 func Run(ctx context.Context, p *Program) (code int) {
 	// The configuration may ask for another format, but it may be the very thing that is wrong.
-	p.ErrorFormat = p.AskedFormat()
+	p.Output = p.AskedFormat()
 	defer func() {
 		if value := recover(); value != nil {
 			console.Writef(p.Stderr, "panic: %v\n\n%s\n", value, debug.Stack())
 			err := console.Crashed(value, "")
-			p.Report(err, p.ErrorFormat)
+			p.Report(err)
 			code = int(console.ExitCodeOf(err))
 		}
 	}()
@@ -58,7 +58,7 @@ func Run(ctx context.Context, p *Program) (code int) {
 		err = console.Failed("cannot write to stdout: %w", data.Err)
 	}
 	if err != nil {
-		p.Report(err, p.ErrorFormat)
+		p.Report(err)
 	}
 	return int(console.ExitCodeOf(err))
 }
@@ -133,20 +133,23 @@ func mendDefaults(root *cobra.Command) {
 	}
 }
 
-// readSettings reads the configuration for a command.
+// readSettings reads the configuration for a command. From here on results and errors have the
+// format that it asks for.
 func (p *Program) readSettings(cmd *cobra.Command) (*settings.Settings, error) {
 	path, _ := cmd.Flags().GetString("config")
-	return settings.Load(settings.Options{File: path, Environ: p.Environ, Flags: cmd.Flags(), Command: cmd.Name()})
+	s, err := settings.Load(settings.Options{File: path, Environ: p.Environ, Flags: cmd.Flags(), Command: cmd.Name()})
+	if err == nil {
+		p.Output = s.Output
+	}
+	return s, err
 }
 
-// load reads the configuration for a command, and prints its warnings. From here on errors have the
-// format that the configuration asks for.
+// load reads the configuration for a command, and prints its warnings.
 func (p *Program) load(cmd *cobra.Command) (*settings.Settings, error) {
 	s, err := p.readSettings(cmd)
 	if err != nil {
 		return nil, configurationFailure(err)
 	}
-	p.ErrorFormat = s.Output
 	// They come before the command does anything: a misspelt variable may send events elsewhere.
 	for _, w := range s.Warnings {
 		p.Warn("%s", w)
@@ -169,8 +172,8 @@ func (p *Program) runs(cmd *cobra.Command, do func(args []string, s *settings.Se
 
 // show prints a result in the chosen format: for people as text writes it, and for programs as one
 // document. Both are made from one value, so that they cannot say different things.
-func (p *Program) show(chosen string, result any, text func(w io.Writer)) error {
-	if format := p.Format(chosen, false); format != "text" {
+func (p *Program) show(result any, text func(w io.Writer)) error {
+	if format := p.Format(false); format != "text" {
 		return p.Print(format, result)
 	}
 	text(p.Stdout)
@@ -179,11 +182,20 @@ func (p *Program) show(chosen string, result any, text func(w io.Writer)) error 
 
 // conclude shows a result that is a verdict, and ends the command with the exit code that says so.
 // What is wrong stands in the result, so no error repeats it.
-func (p *Program) conclude(chosen string, exit console.ExitCode, result any, text func(w io.Writer)) error {
-	if err := p.show(chosen, result, text); err != nil || exit == console.ExitOK {
+func (p *Program) conclude(exit console.ExitCode, result any, text func(w io.Writer)) error {
+	if err := p.show(result, text); err != nil || exit == console.ExitOK {
 		return err
 	}
 	return console.End(exit)
+}
+
+// printDocument prints a result that is for programs only: as YAML if that is asked for, else as
+// JSON.
+func (p *Program) printDocument(result any) error {
+	if p.Output == "yaml" {
+		return p.Print("yaml", result)
+	}
+	return p.Print("json", result)
 }
 
 // newVersion makes version, which unlike --version has a JSON form. It works with a configuration
@@ -192,14 +204,12 @@ func (p *Program) conclude(chosen string, exit console.ExitCode, result any, tex
 func newVersion(p *Program) *cobra.Command {
 	cmd := command("version", "Print the version, commit and date of this program")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		chosen := p.ErrorFormat
-		if s, err := p.readSettings(cmd); err == nil {
-			chosen = s.Output
-		} else if !slices.Contains([]string{"", "auto", "text", "json", "yaml"}, chosen) {
+		_, err := p.readSettings(cmd)
+		if err != nil && !slices.Contains([]string{"", "auto", "text", "json", "yaml"}, p.Output) {
 			return configurationFailure(err)
 		}
 		b := console.ReadBuild()
-		return p.show(chosen, b, func(w io.Writer) { console.Writeln(w, b.String()) })
+		return p.show(b, func(w io.Writer) { console.Writeln(w, b.String()) })
 	}
 	return cmd
 }
@@ -316,7 +326,7 @@ func newConfigShow(p *Program) *cobra.Command {
 		if s.File != "" {
 			result.File = &s.File
 		}
-		return p.show(s.Output, result, func(w io.Writer) {
+		return p.show(result, func(w io.Writer) {
 			console.WriteList(w, result.Settings, func(v settings.Value) []string {
 				if *origin {
 					return []string{v.Key, shown(v.Value), v.Origin}

@@ -37,7 +37,7 @@ func newBlocksDiff(p *Program) *cobra.Command {
 	const lacking = "%[1]s needs two places: files or folders of manifests, commits, or URLs of services"
 	cmd := command("diff OLD NEW", "Compare manifests, and say which version a change needs",
 		needs(2, lacking), cobra.ArbitraryArgs)
-	return p.runs(cmd, func(args []string, s *settings.Settings) error {
+	return p.runs(cmd, func(args []string, _ *settings.Settings) error {
 		before, err := p.contractsAt(cmd.Context(), args[0], args[1])
 		if err != nil {
 			return err
@@ -49,7 +49,7 @@ func newBlocksDiff(p *Program) *cobra.Command {
 		// What has changed is the result in any case. Too low a version is the failure, which an
 		// error says beside it: CI shows both.
 		diffs := contract.CompareAll(before, after)
-		if err := p.show(s.Output, diffs, func(w io.Writer) { writeDiffs(w, p.Style(w), diffs) }); err != nil {
+		if err := p.show(diffs, func(w io.Writer) { writeDiffs(w, p.Style(w), diffs) }); err != nil {
 			return err
 		}
 		wrong := 0 // blocks that CI must fail for

@@ -52,12 +52,10 @@ func newDoctor(p *Program) *cobra.Command {
 	addSettings(cmd, "timeout")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		s, err := p.readSettings(cmd)
-		chosen := p.ErrorFormat
 		e := &examination{}
 		if err != nil {
 			e.configuration(nil, err)
 		} else {
-			chosen, p.ErrorFormat = s.Output, s.Output
 			ctx, cancel := limited(cmd.Context(), s)
 			defer cancel()
 			e.run(ctx, s)
@@ -65,7 +63,7 @@ func newDoctor(p *Program) *cobra.Command {
 		if cmd.Context().Err() != nil {
 			return console.Interrupted("checking")
 		}
-		return p.printChecks(chosen, e.checks)
+		return p.printChecks(e.checks)
 	}
 	return cmd
 }
@@ -266,13 +264,13 @@ func (e *examination) home(found publishedSettings, segments bool, base string) 
 
 // printChecks prints the report, and ends with the exit code of the first check that failed. The
 // report is the result of the command, so an error beside it would say the same twice.
-func (p *Program) printChecks(chosen string, checks []check) error {
+func (p *Program) printChecks(checks []check) error {
 	// The first failure is the nearest to the cause: those after it may only follow from it.
 	exit := console.ExitOK
 	for _, c := range checks {
 		exit = cmp.Or(exit, c.exit)
 	}
-	return p.conclude(chosen, exit, struct {
+	return p.conclude(exit, struct {
 		OK     bool    `json:"ok"`
 		Checks []check `json:"checks"`
 	}{exit == console.ExitOK, checks}, func(w io.Writer) {

@@ -48,18 +48,18 @@ func newEmulator(p *Program) *cobra.Command {
 	flags.StringSliceVar(&f.hosts, "allow-host", nil, "more host names for the query API")
 	flags.BoolVar(&f.token, "token", false, "require a token for the query API on loopback addresses too")
 	flags.BoolVar(&f.quiet, "quiet", false, "print only the addresses")
-	return p.runs(cmd, func(_ []string, s *settings.Settings) error {
+	return p.runs(cmd, func(_ []string, _ *settings.Settings) error {
 		if f.capacity < 1 {
 			return console.Usage("--capacity must be at least 1: %d", f.capacity)
 		}
-		return p.serveEmulator(cmd.Context(), f, s)
+		return p.serveEmulator(cmd.Context(), f)
 	})
 }
 
 // serveEmulator listens before anything else, because only then is it known whether other machines
 // can reach the emulator, which makes a token necessary. An interrupt is how an emulator ends, and
 // no failure.
-func (p *Program) serveEmulator(ctx context.Context, f emulatorFlags, s *settings.Settings) error {
+func (p *Program) serveEmulator(ctx context.Context, f emulatorFlags) error {
 	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", f.addr)
 	if err != nil {
 		return cannotListen(f.addr, err)
@@ -81,7 +81,7 @@ func (p *Program) serveEmulator(ctx context.Context, f emulatorFlags, s *setting
 		return errors.Join(console.Usage("%w", err), ln.Close())
 	}
 	loaded := e.Stats() // before anybody can send
-	if err := p.announce(ln.Addr(), f, token, s, loaded.Kept); err != nil {
+	if err := p.announce(ln.Addr(), f, token, loaded.Kept); err != nil {
 		return errors.Join(err, ln.Close(), e.Close())
 	}
 	// The watcher outlives ctx, to print what came last: requests in progress may still end while
@@ -110,7 +110,7 @@ func (p *Program) serveEmulator(ctx context.Context, f emulatorFlags, s *setting
 
 // announce prints where the emulator is. The lines are data: a script waits for them, and with port
 // 0 it learns the address from nowhere else.
-func (p *Program) announce(addr net.Addr, f emulatorFlags, token string, s *settings.Settings, loaded int) error {
+func (p *Program) announce(addr net.Addr, f emulatorFlags, token string, loaded int) error {
 	url := urlOf("http", addr)
 	doc := struct {
 		URL   string `json:"url"`
@@ -119,7 +119,7 @@ func (p *Program) announce(addr net.Addr, f emulatorFlags, token string, s *sett
 		Log   string `json:"log,omitempty"`
 		Token string `json:"token,omitempty"`
 	}{url, url + "/emulator/v1/", string(f.mode), f.log, token}
-	return p.show(s.Output, doc, func(w io.Writer) {
+	return p.show(doc, func(w io.Writer) {
 		log := f.log
 		if log != "" {
 			log += ", " + console.Count(loaded, "event") + " in it"

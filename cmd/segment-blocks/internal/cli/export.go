@@ -79,8 +79,8 @@ func newExport(p *Program) *cobra.Command {
 		})
 	cmd.ValidArgs = names
 	cmd.AddCommand(newExportAACFlow(p))
-	return p.runs(cmd, func(args []string, s *settings.Settings) error {
-		return p.Print(document(s), export(p.registry(), args[0]))
+	return p.runs(cmd, func(args []string, _ *settings.Settings) error {
+		return p.printDocument(export(p.registry(), args[0]))
 	})
 }
 
@@ -106,13 +106,13 @@ func newExportAACFlow(p *Program) *cobra.Command {
 	cmd.MarkFlagsMutuallyExclusive("apply", "out")
 	cmd.MarkFlagsMutuallyExclusive("apply", "format")
 	_ = cmd.RegisterFlagCompletionFunc("block", p.completeBlock)
-	return p.runs(cmd, func(_ []string, s *settings.Settings) error {
+	return p.runs(cmd, func(_ []string, _ *settings.Settings) error {
 		if *fork != "" { // the flags that say otherwise exclude it
 			result, err := apply(cmd.Context(), p.registry(), engine, *fork, *yes)
 			if err != nil {
 				return err
 			}
-			return p.show(s.Output, result, result.tell)
+			return p.show(result, result.tell)
 		}
 		var files []aacflow.File
 		var err error
@@ -146,7 +146,7 @@ func newExportAACFlow(p *Program) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return p.show(s.Output, written, written.tell)
+		return p.show(written, written.tell)
 	})
 }
 

@@ -58,7 +58,7 @@ func newImport(p *Program) *cobra.Command {
 		defer t.close()
 		r := &importRun{
 			program: p, target: t, options: f.Options, dryRun: f.dryRun, progress: p.newProgress(f.progress),
-			output: s.Output, messages: []rawjson.Object{},
+			messages: []rawjson.Object{},
 		}
 		if err := r.complete(args); err != nil {
 			return err
@@ -142,7 +142,6 @@ type importRun struct {
 	options  importer.Options
 	dryRun   bool
 	progress *progress
-	output   string // the format that was asked for
 
 	// A dry run keeps the first messages and rejects, to show them.
 	messages []rawjson.Object

@@ -54,7 +54,7 @@ func (r *importRun) conclude(c importer.Counts, err error) error {
 		sum.StateFile = r.options.StatePath
 	}
 	if err == nil || c != (importer.Counts{}) {
-		printed := r.program.show(r.output, sum, func(w io.Writer) { r.writeSummary(w, sum) })
+		printed := r.program.show(sum, func(w io.Writer) { r.writeSummary(w, sum) })
 		if printed != nil {
 			return printed
 		}
@@ -149,7 +149,7 @@ func (r *importRun) concludeCheck(c importer.Counts, err error) error {
 		Duplicates int64            `json:"duplicates,omitempty"`
 		Messages   []rawjson.Object `json:"messages"`
 	}{false, c.Events, c.Accepted, c.Rejected, c.Duplicates, r.messages}
-	err = r.program.show(r.output, result, func(w io.Writer) {
+	err = r.program.show(result, func(w io.Writer) {
 		for _, one := range r.messages {
 			console.Writeln(w, text.Escape(string(one.JSON())))
 		}

@@ -37,7 +37,7 @@ func newQueueStatus(p *Program) *cobra.Command {
 	file := addStore(cmd)
 	return p.runs(cmd, func(_ []string, s *settings.Settings) error {
 		list, err := p.queueStates(cmd, s, *file)
-		return errors.Join(p.show(s.Output, list, func(w io.Writer) {
+		return errors.Join(p.show(list, func(w io.Writer) {
 			if len(list) == 0 && err == nil {
 				p.Note("no source is durable and there is no store: nothing is stored; " +
 					"see delivery in segment-blocks help environment")
@@ -52,7 +52,7 @@ func newQueueStatus(p *Program) *cobra.Command {
 func newQueueList(p *Program) *cobra.Command {
 	cmd := command("list", "List dead letters or waiting messages")
 	limit := cmd.Flags().Int("limit", 100, "most messages to list; 0 for all")
-	return p.ofQueue(cmd, true, func(s *settings.Settings, q *storeQueue, _ []string) error {
+	return p.ofQueue(cmd, true, func(q *storeQueue, _ []string) error {
 		// It reads one message more than it lists, to know whether there are more.
 		list, err := []delivery.StoredMessage{}, error(nil)
 		for m := range q.messages(&err) {
@@ -62,7 +62,7 @@ func newQueueList(p *Program) *cobra.Command {
 			}
 			list = append(list, m)
 		}
-		return errors.Join(p.show(s.Output, list, func(w io.Writer) {
+		return errors.Join(p.show(list, func(w io.Writer) {
 			switch {
 			case len(list) > 0:
 				writeMessages(w, list, console.Columns(w))
@@ -77,7 +77,7 @@ func newQueueList(p *Program) *cobra.Command {
 func newQueueShow(p *Program) *cobra.Command {
 	cmd := command("show ID", "Show a dead letter or a waiting message",
 		needs(1, "%[1]s needs the id of one message; segment-blocks queue list shows the ids"))
-	return p.ofQueue(cmd, true, func(s *settings.Settings, q *storeQueue, args []string) error {
+	return p.ofQueue(cmd, true, func(q *storeQueue, args []string) error {
 		ids, err := messageIDs(args)
 		if err != nil {
 			return err
@@ -86,7 +86,7 @@ func newQueueShow(p *Program) *cobra.Command {
 		// for.
 		for m := range q.messages(&err) {
 			if m.ID == ids[0] {
-				return p.Print(document(s), m)
+				return p.printDocument(m)
 			}
 		}
 		if err == nil {
@@ -103,7 +103,7 @@ func (p *Program) newQueueChange(verb, short, past string) *cobra.Command {
 	// How many arguments there must be depends on a flag, so the command itself counts them.
 	cmd := &cobra.Command{Use: verb + " ID… | --all", Short: short}
 	all := cmd.Flags().Bool("all", false, "all dead letters of the source")
-	return p.ofQueue(cmd, false, func(s *settings.Settings, q *storeQueue, args []string) error {
+	return p.ofQueue(cmd, false, func(q *storeQueue, args []string) error {
 		ids, err := messageIDs(args)
 		switch {
 		case err != nil:
@@ -129,7 +129,7 @@ func (p *Program) newQueueChange(verb, short, past string) *cobra.Command {
 				p.Note("not %s: %s", past, console.Count(damaged, "damaged dead letter"))
 			}
 		}
-		return errors.Join(p.show(s.Output, map[string]int{"deadLetters": done.Changed}, func(w io.Writer) {
+		return errors.Join(p.show(map[string]int{"deadLetters": done.Changed}, func(w io.Writer) {
 			console.Writeln(w, console.Count(done.Changed, "dead letter")+" "+past)
 		}), err)
 	})
@@ -139,7 +139,7 @@ func (p *Program) newQueueChange(verb, short, past string) *cobra.Command {
 // store of any size can be exported.
 func newQueueExport(p *Program) *cobra.Command {
 	cmd := command("export", "Print dead letters or waiting messages, one a line")
-	return p.ofQueue(cmd, true, func(_ *settings.Settings, q *storeQueue, _ []string) error {
+	return p.ofQueue(cmd, true, func(q *storeQueue, _ []string) error {
 		// A message is printed as it goes over the wire, so that importing it changes nothing.
 		// Escaping for HTML would change its bytes.
 		out := json.NewEncoder(p.Stdout)
@@ -235,7 +235,7 @@ func newQueueCheck(p *Program) *cobra.Command {
 			}
 			list = append(list, one)
 		}
-		return p.conclude(s.Output, exit, list, func(w io.Writer) { p.writeChecked(w, list) })
+		return p.conclude(exit, list, func(w io.Writer) { p.writeChecked(w, list) })
 	})
 }
 

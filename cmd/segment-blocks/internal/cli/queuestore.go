@@ -205,7 +205,7 @@ func (q *storeQueue) states(s *settings.Settings) (list []queueState, err error)
 // ofQueue completes a command about the stored messages of one source: it gets the flags that say
 // whose they are and, if it can be about the messages that wait too, --waiting.
 func (p *Program) ofQueue(
-	cmd *cobra.Command, waiting bool, do func(s *settings.Settings, q *storeQueue, args []string) error,
+	cmd *cobra.Command, waiting bool, do func(q *storeQueue, args []string) error,
 ) *cobra.Command {
 	addSource(p, cmd)
 	cmd.Flags().Lookup("source").Usage = "`name` of the messages' source, even if it is no longer configured"
@@ -219,7 +219,7 @@ func (p *Program) ofQueue(
 			return err
 		}
 		q.waiting = *wait
-		return do(s, q, args)
+		return do(q, args)
 	})
 }
 

@@ -70,11 +70,11 @@ func newRun(p *Program) *cobra.Command {
 			return wrapInvocation(err, in, attempts)
 		}
 		p.disclose(t, res.Receipt)
-		format := p.Format(s.Output, true)
+		format := p.Format(true)
 		// A document is the output of the invocation, and what reads it need not wait for the rest.
 		// A person wants to know what became of the messages.
 		if format != "text" {
-			err = p.printDocument(format, res, *receipt, attempts)
+			err = p.printOutput(format, res, *receipt, attempts)
 		}
 		var became *outcome
 		if err == nil && len(t.deliveries.stores) > 0 {
@@ -101,9 +101,9 @@ func (p *Program) find(id string) (registry.Block, error) {
 	return b, &runtime.Error{Code: runtime.UnknownBlock, Block: id, Message: message}
 }
 
-// printDocument prints the output of a block as the block returned it, so that the next program
+// printOutput prints the output of a block as the block returned it, so that the next program
 // need not know of receipts. The receipt and the attempts stand beside it if they are asked for.
-func (p *Program) printDocument(format string, res *runtime.Result, receipt bool, attempts []runtime.Attempt) error {
+func (p *Program) printOutput(format string, res *runtime.Result, receipt bool, attempts []runtime.Attempt) error {
 	p.printWarnings(res.Receipt)
 	if !receipt && attempts == nil {
 		return p.Print(format, res.Output)
@@ -303,7 +303,7 @@ func newPreview(p *Program) *cobra.Command {
 		} else {
 			p.mentionRegion(t.source, t.sends)
 		}
-		if format := p.Format(s.Output, true); format != "text" {
+		if format := p.Format(true); format != "text" {
 			p.printWarnings(receipt)
 			return p.Print(format, struct {
 				Sent     bool              `json:"sent"`
@@ -393,7 +393,7 @@ func newValidate(p *Program) *cobra.Command {
 			verdict.Code, verdict.Violations = refusal.Cause.Code, refusal.Cause.Violations
 			verdict.InputFile = refusal.File
 		}
-		return p.conclude(s.Output, console.ExitCodeOf(err), verdict, func(w io.Writer) {
+		return p.conclude(console.ExitCodeOf(err), verdict, func(w io.Writer) {
 			if refused {
 				p.WriteError(w, refusal)
 			} else {

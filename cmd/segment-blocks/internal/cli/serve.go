@@ -225,7 +225,7 @@ func (p *Program) announceServe(url string, h *hosting, s *settings.Settings) er
 	if h.flows != nil {
 		doc.Workflows = url + "/v1/workflows"
 	}
-	return p.show(s.Output, doc, func(w io.Writer) {
+	return p.show(doc, func(w io.Writer) {
 		target, sources, events := h.target+", events are real", strings.Join(h.names, ", "), ""
 		switch {
 		case h.emulator != nil:

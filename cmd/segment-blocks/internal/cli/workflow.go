@@ -81,12 +81,12 @@ func newWorkflowValidate(p *Program) *cobra.Command {
 		if errors.As(err, &faults) {
 			doc.Faults = faults.Faults
 			tell := func(w io.Writer) { console.Writeln(w, faults.Error()) }
-			return p.conclude(s.Output, console.ExitUsage, doc, tell)
+			return p.conclude(console.ExitUsage, doc, tell)
 		} else if err != nil {
 			return err
 		}
 		doc.Name = g.Name
-		return p.show(s.Output, doc, func(w io.Writer) {
+		return p.show(doc, func(w io.Writer) {
 			console.Writef(w, "%s: %s is valid, %s\n", text.Escape(args[0]), text.Escape(g.Name),
 				console.Count(len(g.Nodes), "node"))
 		})

@@ -47,23 +47,19 @@ func newWorkflowRun(p *Program) *cobra.Command {
 	addSettings(cmd, "timeout")
 	offer(cmd, "output", "text", "json", "yaml", ndjson)
 	_ = cmd.MarkFlagFilename("input", "json")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		lines := false
-		if asked, _ := cmd.Flags().GetString("output"); asked == ndjson {
-			lines = true
-			_ = cmd.Flags().Set("output", "json")
+	lines := false
+	cmd.PreRun = func(*cobra.Command, []string) { // errors are JSON then
+		if asked, _ := flags.GetString("output"); asked == ndjson {
+			lines = flags.Set("output", "json") == nil
 		}
-		s, err := p.load(cmd)
-		if err != nil {
-			return err
-		}
-		format := s.Output
-		if lines || p.Format(format, true) == "json" && format == "auto" {
+	}
+	return p.runs(cmd, func(args []string, s *settings.Settings) error {
+		format := p.Format(true)
+		if lines || p.Output == "auto" && format == "json" {
 			format = ndjson
 		}
 		return p.runWorkflow(cmd, args[0], f, s, format)
-	}
-	return cmd
+	})
 }
 
 // runWorkflow checks all that can be checked before it opens a journal, and a journal before it

@@ -24,9 +24,9 @@ type Console struct {
 	Environ        []string
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
-	// ErrorFormat is the output format for errors. Until the configuration has been read it is the
-	// one that the command line or the environment asks for.
-	ErrorFormat string
+	// Output is the output format that is asked for: auto, text, json or yaml. The command line and
+	// the environment say it before the configuration is read, and so before that can be wrong.
+	Output string
 }
 
 // Process returns the console of this process.
@@ -34,8 +34,8 @@ func Process() *Console {
 	return &Console{Args: os.Args[1:], Environ: os.Environ(), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}
 }
 
-// AskedFormat returns the output format for errors that come before the configuration is read, such
-// as those of the command line.
+// AskedFormat returns the output format that the command line or the environment asks for. It may
+// be no format at all.
 func (c *Console) AskedFormat() string {
 	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
 	flags.ParseErrorsAllowlist.UnknownFlags = true // those of the command
@@ -53,10 +53,10 @@ func (c *Console) Variable(name string) string {
 // Format returns how to print what a command returns. Without a choice, results are text for
 // people; those of commands whose result is a document for the next program are JSON where stdout
 // is not a terminal.
-func (c *Console) Format(chosen string, document bool) string {
+func (c *Console) Format(document bool) string {
 	switch {
-	case chosen != "auto" && chosen != "":
-		return chosen
+	case c.Output != "auto" && c.Output != "":
+		return c.Output
 	case document && !IsTerminal(c.Stdout):
 		return "json"
 	}

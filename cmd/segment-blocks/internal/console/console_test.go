@@ -61,7 +61,8 @@ pair: "\U0001F600"
 func TestReportIsOneDocument(t *testing.T) {
 	var stderr bytes.Buffer
 	p := &console.Console{Stderr: &stderr}
-	p.Report(console.Usage("no %s", "way"), "json")
+	p.Output = "json"
+	p.Report(console.Usage("no %s", "way"))
 	assert.JSONEq(t, `{"error":{"code":"usage","message":"no way","retryable":false,"violations":[]}}`, stderr.String())
 	assert.Equal(t, 1, strings.Count(stderr.String(), "\n"))
 }
@@ -72,9 +73,11 @@ func TestJoinedErrorsAreOneLine(t *testing.T) {
 		errors.Join(errors.New("one"), errors.Join(errors.New("two"), errors.New("three"))))
 	var stderr bytes.Buffer
 	p := &console.Console{Stderr: &stderr}
-	p.Report(err, "text")
+	p.Output = "text"
+	p.Report(err)
 	assert.Equal(t, "error: requests were cut off: one; two; three\n", stderr.String())
 	stderr.Reset()
-	p.Report(err, "json")
+	p.Output = "json"
+	p.Report(err)
 	assert.Contains(t, stderr.String(), `"message":"requests were cut off: one; two; three"`)
 }

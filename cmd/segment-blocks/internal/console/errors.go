@@ -120,16 +120,16 @@ func ExitCodeOf(err error) ExitCode {
 
 // Report writes an error to stderr, in the format that was asked for. Stdout stays empty, so that
 // the next program in a pipe does not take an error for a result.
-func (c *Console) Report(err error, format string) {
+func (c *Console) Report(err error) {
 	if own, ok := errors.AsType[*Error](err); ok && own.message == "" {
 		return
 	}
-	if format != "json" && format != "yaml" {
+	if c.Output != "json" && c.Output != "yaml" {
 		c.WriteError(c.Stderr, err)
 		return
 	}
 	doc, _ := json.Marshal(map[string]any{"error": errorDocument(err)})
-	if format == "yaml" {
+	if c.Output == "yaml" {
 		doc = bytes.TrimRight(YAML(doc), "\n")
 	}
 	Writeln(c.Stderr, string(doc))
