@@ -55,7 +55,7 @@ func newBlocksList(p *Program) *cobra.Command {
 		entries, categories, tags := []listed{}, []string{}, []string{}
 		for _, b := range p.registry().Search(*search) {
 			m := b.Manifest()
-			// All of them are noted, before the filters, to suggest one from.
+			// All of them are noted before the filters apply, so that a near one can be suggested.
 			categories, tags = append(categories, m.Category), append(tags, m.Tags...)
 			if (*category == "" || m.Category == *category) && (*tag == "" || slices.Contains(m.Tags, *tag)) {
 				entries = append(entries, listed{m.ID, m.Name, m.Summary, m.Version, m.Category, m.Tags, m.Deprecation})
@@ -138,7 +138,7 @@ func (p *Program) entryOf(id string) (registry.Entry, error) {
 func writeBlock(w io.Writer, s console.Style, e registry.Entry) {
 	console.Writef(w, "%s  %s\n%s\n\n", s.Strong(e.ID), e.Name, e.Summary)
 	width := console.PageWidth(w)
-	if notice := e.Notice(); notice != "" {
+	if notice := e.Notice(); notice != "" { // first, before somebody reads on for nothing
 		console.Writef(w, "%s\n", console.Wrap("Deprecated: "+notice, "", width))
 	}
 	console.Writef(w, "%s\n%s\n", console.Wrap(e.Description, "", width), console.Wrap(e.WhenToUse, "", width))
@@ -237,7 +237,7 @@ func writeStarter(id string) error {
 	for i, word := range words {
 		words[i] = strings.ToUpper(word[:1]) + word[1:]
 	}
-	// A folder that is there may hold somebody's work, so none is written into: Mkdir fails.
+	// A folder that exists may hold somebody's work, so nothing is written into it: Mkdir fails.
 	names := map[string]string{"ID": id, "Package": packageName(id), "Name": strings.Join(words, " ")}
 	err := os.Mkdir(id, 0o755)
 	if errors.Is(err, os.ErrExist) {

@@ -41,8 +41,8 @@ func Run(ctx context.Context, p *Program) (code int) {
 			code = int(console.ExitCodeOf(err))
 		}
 	}()
-	// Commands write without looking at errors. One that has failed, as on a full disk, is noticed
-	// below.
+	// Commands write without looking at errors. The stream remembers the first one, such as a full
+	// disk, and it is reported below.
 	data := &console.Stream{Writer: p.Stdout}
 	p.Stdout = data
 	root := newRoot(p) //nolint:contextcheck // commands get ctx from cobra, below
@@ -78,7 +78,9 @@ func newRoot(p *Program) *cobra.Command {
 			newRun(p), newPreview(p), newValidate(p), newImport(p), newWorkflow(p), newBlocks(p),
 		}},
 		{"Serve them to other programs:", []*cobra.Command{newServe(p), newMCP(p)}},
-		{"Operate:", []*cobra.Command{newConfig(p), newDoctor(p), newQueueCommand(p)}},
+		{"Operate:", []*cobra.Command{
+			group("config", "Show the current configuration", newConfigShow(p)), newDoctor(p), newQueueCommand(p),
+		}},
 		{"Develop:", []*cobra.Command{newEmulator(p), newExport(p)}},
 	} {
 		root.AddGroup(&cobra.Group{ID: g.title, Title: g.title})
@@ -107,8 +109,8 @@ func newRoot(p *Program) *cobra.Command {
 //go:embed usage.tmpl
 var usage string
 
-// mendDefaults makes cobra's own commands refuse what they do not know. Help would show that of the
-// whole program, and completion would do nothing.
+// mendDefaults makes cobra's own commands refuse what they do not know. Otherwise help shows the
+// help of the whole program, and completion does nothing.
 func mendDefaults(root *cobra.Command) {
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
@@ -181,7 +183,7 @@ func (p *Program) show(result any, text func(w io.Writer)) error {
 }
 
 // conclude shows a result that is a verdict, and ends the command with the exit code that says so.
-// What is wrong stands in the result, so no error repeats it.
+// The result says what is wrong, so no error repeats it.
 func (p *Program) conclude(exit console.ExitCode, result any, text func(w io.Writer)) error {
 	if err := p.show(result, text); err != nil || exit == console.ExitOK {
 		return err
@@ -199,8 +201,8 @@ func (p *Program) printDocument(result any) error {
 }
 
 // newVersion makes version, which unlike --version has a JSON form. It works with a configuration
-// that is not valid: whoever reports that has to say which version they have. Then it knows only
-// the format that the command line or the environment asks for.
+// that is not valid, because whoever reports that needs the version. It then knows only the format
+// that the command line or the environment asks for.
 func newVersion(p *Program) *cobra.Command {
 	cmd := command("version", "Print the version, commit and date of this program")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -223,8 +225,8 @@ var helpTexts embed.FS
 // helpWidth is how wide help is, on a terminal and elsewhere.
 const helpWidth = 80
 
-// describe gives a command, and all below it, the help of its file. That of segment-blocks queue
-// list is help/queue-list.txt. A test makes sure that no command is without.
+// describe gives a command, and all below it, the help in its file: that of segment-blocks queue
+// list is help/queue-list.txt. A test makes sure that every command has a file.
 func describe(cmd *cobra.Command, tables *strings.Replacer) {
 	data, _ := helpTexts.ReadFile(helpFile(cmd))
 	text := strings.TrimRight(string(data), "\n")
@@ -250,46 +252,14 @@ func topics() []*cobra.Command {
 }
 
 // helpTables replaces what help texts name in double braces with what the program knows itself, so
-// that help cannot fall behind.
+// that help cannot fall behind. Of the settings it leaves out those of serve, which are flags that
+// the help of that command has, and those of a source's retry, which have the texts of retry.
 func helpTables() *strings.Replacer {
-	table := func(rows [][]string) string {
-		var b strings.Builder
-		console.WriteTableWithin(&b, rows, helpWidth)
-		return strings.TrimRight(b.String(), "\n")
-	}
-	return strings.NewReplacer(
-		"{{variables}}", table(variableRows()),
-		"{{settings}}", table(settingRows()),
-		"{{paths}}", "  "+strings.Join(settings.SearchPath(), "\n  "),
-	)
-}
-
-// variableRows lists the environment variables: those of settings, and those that something else
-// reads.
-func variableRows() [][]string {
-	rows := [][]string{{"SEGMENT_BLOCKS_CONFIG", "the configuration file, as --config"}}
+	var variables, inFile [][]string
 	for _, s := range append(settings.SourceTable(), settings.Table()...) {
-		switch s.Env {
-		case "":
-		case "SEGMENT_WRITE_KEY": // the setting is the name of a variable
-			rows = append(rows, []string{s.Env, "the write key of the source to send to"})
-		default:
-			rows = append(rows, []string{s.Env, s.Says})
+		if s.Env != "" {
+			variables = append(variables, []string{s.Env, s.Says})
 		}
-	}
-	return append(
-		rows,
-		[]string{"NO_COLOR", "any value turns off the colors on a terminal"},
-		[]string{"OTEL_EXPORTER_OTLP_ENDPOINT", "serve and mcp: where to export traces, such as http://127.0.0.1:4318"},
-		[]string{"OTEL_…", "serve and mcp: OpenTelemetry's other variables for traces; the protocol is " +
-			"http/protobuf"},
-	)
-}
-
-// settingRows lists the settings of the configuration file. Those of serve are flags, which the
-// help of that command has, and those of a source's retry have the texts of retry.
-func settingRows() (rows [][]string) {
-	for _, s := range append(settings.Table(), settings.SourceTable()...) {
 		if strings.HasPrefix(s.Key, "serve.") || strings.HasPrefix(s.Key, "sources.NAME.retry.") {
 			continue
 		}
@@ -297,18 +267,15 @@ func settingRows() (rows [][]string) {
 		if s.Default != "" && s.Default != nil && s.Default != false {
 			says += fmt.Sprintf(" (%v)", s.Default)
 		}
-		rows = append(rows, []string{s.Key, says})
+		inFile = append(inFile, []string{s.Key, says})
 	}
-	return append(
-		rows,
-		[]string{"sources.NAME.retry…", "the settings of retry, for this source alone"},
-		[]string{"serve…", "the flags of segment-blocks serve, such as serve.drainDelay for --drain-delay"},
-	)
-}
-
-// newConfig makes config, the group of commands about the configuration.
-func newConfig(p *Program) *cobra.Command {
-	return group("config", "Show the current configuration", newConfigShow(p))
+	table := func(rows [][]string) string {
+		var b strings.Builder
+		console.WriteTableWithin(&b, rows, helpWidth)
+		return strings.TrimRight(b.String(), "\n")
+	}
+	return strings.NewReplacer("{{variables}}", table(variables), "{{settings}}", table(inFile),
+		"{{paths}}", "  "+strings.Join(settings.SearchPath(), "\n  "))
 }
 
 // newConfigShow makes config show. It has the flags of commands that send, so that their effect can

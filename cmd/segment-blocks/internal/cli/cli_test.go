@@ -292,11 +292,11 @@ func TestExampleInputs(t *testing.T) {
 
 func TestServeOffersInvocationIDsOnRequest(t *testing.T) {
 	for _, asked := range []bool{false, true} {
-		h, err := (&Program{Console: &console.Console{}}).openToHost(
-			t.Context(), &settings.Settings{}, slog.New(slog.DiscardHandler), false,
-		)
+		p := &Program{Console: &console.Console{}}
+		h, err := p.openToHost(t.Context(), &settings.Settings{}, slog.New(slog.DiscardHandler), false)
 		require.NoError(t, err)
-		handler, err := serve.New(h.Runtime, h.registry, h.serveConfig(settings.Serve{MCPInvocationID: asked}))
+		config := p.serveConfig(h, settings.Serve{MCPInvocationID: asked})
+		handler, err := serve.New(h.Runtime, p.registry(), config)
 		require.NoError(t, err)
 		request := httptest.NewRequest(
 			http.MethodPost, "http://localhost/mcp",

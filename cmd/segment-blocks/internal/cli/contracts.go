@@ -31,8 +31,8 @@ import (
 	"github.com/aacflow/segment-blocks/schemas/contract"
 )
 
-// newBlocksDiff makes blocks diff. Its exit code is for CI, so what is in order ends with 0 even
-// where something has changed.
+// newBlocksDiff makes blocks diff. Its exit code is for CI: it is 0 if each version is high enough,
+// even if something has changed.
 func newBlocksDiff(p *Program) *cobra.Command {
 	const lacking = "%[1]s needs two places: files or folders of manifests, commits, or URLs of services"
 	cmd := command("diff OLD NEW", "Compare manifests, and say which version a change needs",
@@ -46,8 +46,8 @@ func newBlocksDiff(p *Program) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		// What has changed is the result in any case. Too low a version is the failure, which an
-		// error says beside it: CI shows both.
+		// The changes are the result in any case. If a version is too low, an error says that too,
+		// because CI shows both.
 		diffs := contract.CompareAll(before, after)
 		if err := p.show(diffs, func(w io.Writer) { writeDiffs(w, p.Style(w), diffs) }); err != nil {
 			return err
@@ -121,7 +121,7 @@ func loadManifests(places []string) (manifests []*schemas.Manifest, faults []str
 		case filepath.Ext(place) != ".yaml":
 			return nil, nil, console.Usage("a manifest is a file that ends in .yaml: %s", place)
 		}
-		// A folder that is named as a whole has all its files, in whatever order the places come.
+		// If a folder itself is named, all of its files count, in whatever order the places come.
 		folder := filepath.Dir(place)
 		if names, ok := folders[folder]; !ok || names != nil {
 			folders[folder] = append(names, filepath.Base(place))
@@ -215,6 +215,7 @@ func (p *Program) contractsOf(ctx context.Context, address string) ([]contract.C
 	if a.StatusCode() != http.StatusOK {
 		return nil, console.Failed("the service answered %s instead of its catalog: %s", a.Status(), address)
 	}
+	// Any service of another kind may answer 200 as well.
 	var catalog struct{ Blocks []registry.Entry }
 	if err := json.Unmarshal(a.Body(), &catalog); err != nil {
 		return nil, console.Failed("the service's answer is not a catalog: %s: %w", address, err)

@@ -42,13 +42,6 @@ type deliveries struct {
 	notices []string
 }
 
-// heldStore is a store that this process has open, with the admin that answers the queue commands
-// of other processes, nil where there is none.
-type heldStore struct {
-	*delivery.Store
-	admin *admin
-}
-
 // newDeliveries returns deliveries without a source.
 func newDeliveries(s *settings.Settings, logger *slog.Logger) *deliveries {
 	return &deliveries{settings: s, logger: logger, stores: map[string]*heldStore{}, paths: map[string]string{}}
@@ -130,9 +123,9 @@ func (d *deliveries) store(source settings.Source) (*heldStore, error) {
 	if err != nil {
 		return nil, storeFailure(path, err)
 	}
-	held := &heldStore{Store: store}
-	// Without an admin the store works all the same, so that is no reason to end a server.
-	if held.admin, err = startAdmin(context.Background(), path, store); err != nil {
+	held := &heldStore{Store: store, path: path}
+	// The store works all the same, so that is no reason to end a server.
+	if err := held.listen(context.Background()); err != nil {
 		d.logger.Warn("segment-blocks queue cannot read the store while this process runs",
 			"store", path, "reason", err)
 	}
@@ -191,9 +184,7 @@ func (d *deliveries) close(ctx context.Context, last ...func()) (left map[string
 	left = map[string]int{}
 	for path, store := range d.stores {
 		_, closing := store.Close(ctx, append(last, func() {
-			if store.admin != nil {
-				err = errors.Join(err, store.admin.close())
-			}
+			err = errors.Join(err, store.stopListening())
 		})...)
 		for _, s := range store.Stats() {
 			if d.settings.Keeps(s.Source, path) {
@@ -228,10 +219,10 @@ func (d *deliveries) lastError(ctx context.Context) string {
 	defer tick.Stop()
 	for {
 		waiting, lastError := 0, ""
-		d.each(func(s delivery.Stats) {
+		for _, s := range d.stats() {
 			waiting += s.Waiting
 			lastError += s.LastError
-		})
+		}
 		if waiting == 0 {
 			return ""
 		}
@@ -243,26 +234,24 @@ func (d *deliveries) lastError(ctx context.Context) string {
 	}
 }
 
-// each calls do with the state of each durable source. What else is in a file is from another time:
-// its source has another store now, or none.
-func (d *deliveries) each(do func(delivery.Stats)) {
+// stats is the state of each durable source. What else is in a file is from another time: its
+// source has another store now, or none.
+func (d *deliveries) stats() (list []delivery.Stats) {
 	for path, store := range d.stores {
-		for _, s := range store.Stats() {
-			if d.paths[s.Source] == path {
-				do(s)
-			}
-		}
+		all := store.Stats()
+		list = append(list, slices.DeleteFunc(all, func(s delivery.Stats) bool { return d.paths[s.Source] != path })...)
 	}
+	return list
 }
 
 // queues is the state of the durable sources for the metrics.
 func (d *deliveries) queues() (list []metrics.Queue) {
-	d.each(func(s delivery.Stats) {
+	for _, s := range d.stats() {
 		list = append(list, metrics.Queue{
 			Source: s.Source, Waiting: s.Waiting, InFlight: s.InFlight, Dead: s.Dead,
 			Delivered: s.Delivered, Oldest: s.Oldest,
 		})
-	})
+	}
 	return list
 }
 

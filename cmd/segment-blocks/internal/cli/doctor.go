@@ -53,9 +53,8 @@ func newDoctor(p *Program) *cobra.Command {
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		s, err := p.readSettings(cmd)
 		e := &examination{}
-		if err != nil {
-			e.configuration(nil, err)
-		} else {
+		e.configuration(s, err)
+		if err == nil {
 			ctx, cancel := limited(cmd.Context(), s)
 			defer cancel()
 			e.run(ctx, s)
@@ -86,7 +85,6 @@ func (e *examination) fail(name string, exit console.ExitCode, format string, ar
 // run makes the checks in the order in which a message meets what they check. It stops where the
 // next ones would only repeat the failure.
 func (e *examination) run(ctx context.Context, s *settings.Settings) {
-	e.configuration(s, nil)
 	e.stores(ctx, s)
 	source, configured, err := s.Chosen()
 	switch {
@@ -124,13 +122,13 @@ func (e *examination) run(ctx context.Context, s *settings.Settings) {
 	if key != "" {
 		e.key(ctx, client, s, target, base, origin)
 	}
-	// It is the last line because it is what an "ok" above may be mistaken for.
+	// It is the last line, because a reader may take an "ok" above for this.
 	e.say(verdictNotChecked, "destinations",
 		"Segment confirms receipt, not delivery; see the source's Debugger and Delivery Overview in Segment")
 }
 
-// configuration reports how reading the configuration went: s is nil if it failed, with a line for
-// each fault. The warnings that other commands print to stderr are findings here.
+// configuration reports how reading the configuration went, with a line for each fault. The
+// warnings that other commands print to stderr are findings here.
 func (e *examination) configuration(s *settings.Settings, err error) {
 	const name = "configuration"
 	invalid, ok := errors.AsType[*settings.Error](err)
@@ -185,6 +183,7 @@ func (e *examination) reach(ctx context.Context, client *resty.Client, base stri
 		return
 	}
 	e.say(verdictOK, "reachable", "answered in %d ms", time.Since(began).Milliseconds())
+	// Timestamps are those of this machine. Within half a minute nobody notices.
 	const tolerated = 30 * time.Second
 	date, err := http.ParseTime(a.Header().Get("Date"))
 	skew := time.Since(date).Round(time.Second)
@@ -274,24 +273,20 @@ func (p *Program) printChecks(checks []check) error {
 		OK     bool    `json:"ok"`
 		Checks []check `json:"checks"`
 	}{exit == console.ExitOK, checks}, func(w io.Writer) {
+		style := p.Style(w)
 		for _, c := range checks {
-			// Elsewhere a check is one line, for grep.
-			line := text.Escape(c.Message) + "\n"
-			if console.IsTerminal(w) {
-				line = strings.TrimLeft(console.Wrap(line, strings.Repeat(" ", 28), console.PageWidth(w)), " ")
+			word, label := fmt.Sprintf("%-11s", c.Verdict), fmt.Sprintf("  %-13s  ", c.Name)
+			line := label + text.Escape(c.Message) + "\n"
+			if console.IsTerminal(w) { // elsewhere a check is one line, for grep
+				line = console.Hang(word+label, text.Escape(c.Message), console.PageWidth(w))[len(word):]
 			}
-			// It is padded before it is painted: colors have no width, and only repeat what the
-			// word says.
-			verdict, style := fmt.Sprintf("%-11s", c.Verdict), p.Style(w)
-			switch c.Verdict {
-			case verdictOK:
-				verdict = style.Good(verdict)
-			case verdictWarning:
-				verdict = style.Warn(verdict)
-			case verdictFailed:
-				verdict = style.Bad(verdict)
+			// Colors have no width, and only repeat what the word says.
+			if paint := map[verdict]func(string) string{
+				verdictOK: style.Good, verdictWarning: style.Warn, verdictFailed: style.Bad,
+			}[c.Verdict]; paint != nil {
+				word = paint(word)
 			}
-			console.Writef(w, "%s  %-13s  %s", verdict, c.Name, line)
+			console.WriteString(w, word+line)
 		}
 	})
 }

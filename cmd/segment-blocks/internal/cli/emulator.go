@@ -10,6 +10,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -87,18 +88,15 @@ func (p *Program) serveEmulator(ctx context.Context, f emulatorFlags) error {
 	// The watcher outlives ctx, to print what came last: requests in progress may still end while
 	// the emulator stops.
 	watching, stop := context.WithCancel(context.WithoutCancel(ctx))
-	watched := make(chan struct{})
-	go func() {
-		defer close(watched)
-		if !f.quiet {
-			// What was loaded from a log has been shown when it arrived.
-			w := &watcher{program: p, emulator: e, style: p.Style(p.Stderr), event: loaded.LastSeq}
-			w.watch(watching)
-		}
-	}()
+	var watch sync.WaitGroup
+	if !f.quiet {
+		// What was loaded from a log has been shown when it arrived.
+		w := &watcher{program: p, emulator: e, style: p.Style(p.Stderr), event: loaded.LastSeq}
+		watch.Go(func() { w.watch(watching) })
+	}
 	err = e.Serve(ctx, ln)
 	stop()
-	<-watched
+	watch.Wait()
 	if err != nil {
 		return console.Failed("%w", err)
 	}

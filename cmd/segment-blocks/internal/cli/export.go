@@ -42,7 +42,8 @@ func export(reg *registry.Registry, format string) any {
 	case "openapi":
 		return rest.OpenAPI(reg, blocks.Version())
 	}
-	// Lists of tools differ in the name of the schema and in what is around it.
+	// Lists of tools differ only in the name of the schema and in what is around it, so they are
+	// made in one loop.
 	schema := map[string]string{"openai": "parameters", "anthropic": "input_schema", "mcp": "inputSchema"}[format]
 	list := []rawjson.Object{}
 	for _, d := range mcp.Definitions(reg, mcp.Agent) {
@@ -98,7 +99,7 @@ func newExportAACFlow(p *Program) *cobra.Command {
 	engine := aacflow.Sim08
 	addChoice(cmd, &engine, "engine", "form of Sim in the fork: "+text.Or(aacflow.Engines()...), aacflow.Engines()...)
 	_ = cmd.MarkFlagDirname("out")
-	// A fork takes all of its form of Sim, so there is no format or folder to choose beside it.
+	// A fork gets all the files for its form of Sim, so there is no format or folder to choose.
 	// Without --yes nothing is written: somebody else's code is to be looked at first.
 	fork := flags.String("apply", "", "`folder` of the fork to add the blocks to; prints the differences")
 	yes := flags.Bool("yes", false, "with --apply, write the differences")

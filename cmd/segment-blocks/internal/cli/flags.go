@@ -16,12 +16,13 @@ import (
 	"github.com/aacflow/segment-blocks/schemas"
 )
 
-// command returns a command, which takes no arguments unless they are said.
+// command returns a command. It takes as many arguments as there are checks of them, so without a
+// check it takes none.
 func command(use, short string, args ...cobra.PositionalArgs) *cobra.Command {
 	return &cobra.Command{Use: use, Short: short, Args: cobra.MatchAll(append(args, atMost(len(args)))...)}
 }
 
-// needs demands arguments. The message has the command in the place of %[1]s.
+// needs demands arguments. In the message %[1]s stands for the command.
 func needs(least int, message string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) < least {
@@ -31,8 +32,8 @@ func needs(least int, message string) cobra.PositionalArgs {
 	}
 }
 
-// oneBlock demands the id of a block. Whether there is one of this id is for the command to find
-// out, which can suggest another.
+// oneBlock demands the id of a block. The command itself finds out whether there is such a block,
+// because it can suggest another.
 func oneBlock(cmd *cobra.Command, args []string) error {
 	return needs(1, "%[1]s needs the id of a block, such as %[1]s segment_track")(cmd, args)
 }

@@ -16,7 +16,6 @@ import (
 	"github.com/aacflow/segment-blocks/observe/metrics"
 	"github.com/aacflow/segment-blocks/observe/traces"
 	"github.com/aacflow/segment-blocks/observe/traces/otlp"
-	"github.com/aacflow/segment-blocks/registry"
 	"github.com/aacflow/segment-blocks/runtime"
 	"github.com/aacflow/segment-blocks/segment/emulator"
 	"github.com/aacflow/segment-blocks/segment/tracking"
@@ -29,10 +28,6 @@ import (
 // first, which is where an invocation goes that names none.
 type hosting struct {
 	*runtime.Runtime
-	registry *registry.Registry
-	// names are those of the sources, and target is where the chosen one sends.
-	names  []string
-	target string
 	// emulator is the one in this process, nil if events go to configured sources.
 	emulator *emulator.Server
 	metrics  *metrics.Metrics
@@ -43,11 +38,10 @@ type hosting struct {
 	deliveries *deliveries
 	// invocations are the latest ones, for the catalog of serve.
 	invocations *invocations.Log
-	// flows are the workflows of serve and their runs, flowing is what they invoke blocks with, and
-	// sources is where they can send. The first two are nil without --workflows.
+	// flows are the workflows of serve and their runs, and flowing is what they invoke blocks with.
+	// Both are nil without --workflows.
 	flows   *workflows.Handler
 	flowing *runtime.Runtime
-	sources []workflows.Source
 }
 
 // openToHost returns a runtime for many invocations. Without a configured source, or if emulate is
@@ -58,11 +52,11 @@ func (p *Program) openToHost(
 ) (*hosting, error) {
 	b := console.ReadBuild()
 	h := &hosting{
-		registry: p.registry(), metrics: metrics.New(p.registry()), logger: logger,
+		metrics: metrics.New(p.registry()), logger: logger,
 		deliveries:  newDeliveries(s, logger),
 		invocations: invocations.New(invocations.Config{KeepInputs: s.Serve.KeepInputs}),
 	}
-	// Queues are asked for at each scrape, when the sources that are opened below are there.
+	// The metrics ask for the queues at each scrape, so the sources may be opened later.
 	h.metrics.Build(b.Version, b.Commit)
 	h.metrics.Queues(h.deliveries.queues)
 	observed, err := p.startTracing(ctx, h)
@@ -81,8 +75,8 @@ func (p *Program) openToHost(
 	return h, nil
 }
 
-// openRuntime opens the runtime of a hosting that has all the rest. What it has opened when it
-// fails, the caller closes.
+// openRuntime opens the runtime of a hosting that has all the rest. If it fails, the caller closes
+// what it has opened.
 func (p *Program) openRuntime(h *hosting, s *settings.Settings, emulate bool, options []runtime.Option) error {
 	// With --emulator it does not matter which source is chosen, or whether one can be.
 	chosen, configured, err := s.Chosen()
@@ -92,36 +86,37 @@ func (p *Program) openRuntime(h *hosting, s *settings.Settings, emulate bool, op
 	if configured && !emulate {
 		others := slices.DeleteFunc(s.Names(), func(name string) bool { return name == chosen.Name })
 		// The runtime sends to its first source where an invocation names none.
-		h.names = append([]string{chosen.Name}, others...)
-		for _, name := range h.names {
+		for _, name := range append([]string{chosen.Name}, others...) {
 			sender, err := p.openSource(h, s, s.Sources[name], name == chosen.Name)
 			if err != nil {
 				return err
 			}
-			h.sources = append(h.sources, workflows.Source{Name: name, Target: journalTarget(name, sender.Target())})
 			options = append(options, runtime.Source(name, sender))
 		}
-		h.target, err = s.Tracking(chosen, "").URL()
 	} else {
 		var source tracking.Source
 		if h.emulator, source, err = startEmulator(s, emulator.AllowHosts(s.Serve.AllowHost...)); err != nil {
 			return err
 		}
-		h.target, h.names, h.logger = h.emulator.URL, []string{"emulator"}, h.logger.With("emulated", true)
+		h.logger = h.logger.With("emulated", true)
 		options = append(options, runtime.EmulatedSource("emulator", source))
-		h.sources = []workflows.Source{{Name: "emulator", Target: emulatorTarget}}
 	}
 	options = append(options, runtime.Logger(h.logger))
-	if err == nil {
-		h.Runtime, err = runtime.New(h.registry, options...)
-	}
-	if err == nil && s.Serve.Workflows != "" {
-		return p.openWorkflows(h, s.Serve, options)
-	}
-	if err != nil {
+	if h.Runtime, err = runtime.New(p.registry(), options...); err != nil {
 		return sourceFailure(err)
 	}
+	if s.Serve.Workflows != "" {
+		return p.openWorkflows(h, s.Serve, options)
+	}
 	return nil
+}
+
+// names are those of the sources, the chosen one first.
+func (h *hosting) names() (names []string) {
+	for _, source := range h.Sources() {
+		names = append(names, source.Name)
+	}
+	return names
 }
 
 // openSource opens a configured source. Without a write key each invocation must bring one, but not
@@ -224,8 +219,8 @@ func newMCP(p *Program) *cobra.Command {
 		if *watch {
 			tools = h.watchTools()
 		}
-		server, err := mcp.New(h.Runtime, h.registry, mcp.Config{
-			Sources: h.names, DefaultProfile: profile, Version: blocks.Version(), Logger: h.logger,
+		server, err := mcp.New(h.Runtime, p.registry(), mcp.Config{
+			Sources: h.names(), DefaultProfile: profile, Version: blocks.Version(), Logger: h.logger,
 			CallContext: traces.JoinMeta, Tools: tools,
 		})
 		if err != nil {

@@ -49,7 +49,7 @@ func newImport(p *Program) *cobra.Command {
 		t, err := p.open(s, opening{
 			looks: f.dryRun, direct: true, // the state file says what is still to be sent
 			inFlight: 1, // the import's own concurrency takes its place
-			// It forgets what it got.
+			// Nobody can ask this emulator what it received, so it need not remember that.
 			emulator: []emulator.Option{emulator.Capacity(1), emulator.DedupWindow(0)},
 		})
 		if err != nil {
@@ -83,6 +83,7 @@ func addImportFlags(cmd *cobra.Command) *importFlags {
 	f.Encoding = importer.UTF8
 	addChoice(cmd, &f.Encoding, "encoding", "text encoding: utf-8, utf-16, latin1 or windows-1252",
 		importer.UTF8, importer.UTF16, importer.Latin1, importer.Windows1252)
+	// This is no choice of words: a time that is written in a format of one's own will do too.
 	formats := []string{"iso8601", "unix", "unix-ms", "rfc3339", "rfc1123"}
 	fl.StringVar((*string)(&f.TimeFormat), "time-format", "iso8601", "format of times: "+
 		strings.Join(formats, ", ")+", or 2006-01-02 15:04:05 in that format, such as '02/01/2006 15:04'")
@@ -123,6 +124,7 @@ func (f *importFlags) check() error {
 	case f.dryRun && (f.Resume || f.Restart):
 		return console.Usage("--dry-run sends nothing, so it cannot --resume or --restart")
 	}
+	// The reader of CSV looks for one byte. A quote has another meaning to it.
 	switch d := f.delimiter; {
 	case d == "tab" || d == `\t`:
 		f.Delimiter = '\t'
@@ -134,8 +136,8 @@ func (f *importFlags) check() error {
 	return nil
 }
 
-// importRun is one run of the command. The importer calls its methods; those that it calls from
-// several goroutines it calls one at a time, but for send.
+// importRun is one run of the command. The importer calls its methods from several goroutines, one
+// at a time except for send.
 type importRun struct {
 	program  *Program
 	target   *target

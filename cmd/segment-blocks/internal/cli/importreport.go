@@ -53,6 +53,7 @@ func (r *importRun) conclude(c importer.Counts, err error) error {
 	if err != nil {
 		sum.StateFile = r.options.StatePath
 	}
+	// Where nothing was read, the error says all there is to say.
 	if err == nil || c != (importer.Counts{}) {
 		printed := r.program.show(sum, func(w io.Writer) { r.writeSummary(w, sum) })
 		if printed != nil {
@@ -136,7 +137,7 @@ func (r *importRun) noteRejected(c importer.Counts, err error) {
 // files, or with 2 if nothing would be sent.
 func (r *importRun) concludeCheck(c importer.Counts, err error) error {
 	switch {
-	case errors.Is(err, context.Canceled):
+	case errors.Is(err, context.Canceled): // what it has not read may be wrong
 		return console.Interrupted("checking")
 	case err != nil:
 		return r.stopped(c, err)
@@ -172,23 +173,24 @@ func (r *importRun) concludeCheck(c importer.Counts, err error) error {
 // stopped is the error of an import that did not come to its end, with the way to go on. The same
 // command with --resume is offered only if there is a state file to go on from.
 func (r *importRun) stopped(c importer.Counts, err error) error {
-	advice := "; to continue, run the same command with --resume"
-	if _, missing := os.Stat(r.options.StatePath); missing != nil || c == (importer.Counts{}) {
-		advice = "" // it cannot be resumed, or has not begun
-	} else if r.options.Restart {
-		advice += " in place of --restart"
+	resume, advice := "to continue, run the same command with --resume", ""
+	if r.options.Restart {
+		resume += " in place of --restart"
 	}
 	delivery, undelivered := errors.AsType[*importer.DeliveryError](err)
 	panicked, crashed := errors.AsType[*importer.PanicError](err)
-	if undelivered && delivery.Source && advice != "" {
-		advice = "; fix the source" + strings.Replace(advice, "; to continue", ", and then, to continue", 1)
+	// What has to be done before the import can go on depends on what stopped it.
+	switch _, missing := os.Stat(r.options.StatePath); {
+	case missing != nil || c == (importer.Counts{}): // it cannot be resumed, or has not begun
+	case errors.Is(err, importer.ErrCut):
+		advice = "; everything before is dealt with. Put the whole file in its place; " + resume +
+			": it begins behind that line"
+	case undelivered && delivery.Source:
+		advice = "; fix the source, and then, " + resume
+	default:
+		advice = "; " + resume
 	}
 	switch {
-	case errors.Is(err, importer.ErrCut):
-		if advice != "" {
-			advice = "; everything before is dealt with. Put the whole file in its place" + advice +
-				": it begins behind that line"
-		}
 	case undelivered:
 		// It does not wrap the error of the invocation, which gives advice that does not fit an
 		// import: to repeat it with the same invocation id.

@@ -56,7 +56,7 @@ func (p *Program) addParameters(root *cobra.Command) {
 	if in == nil {
 		return
 	}
-	// The values of flags are among the arguments too, but hardly one is the id of a block.
+	// The arguments include the values of flags, but such a value is hardly ever the id of a block.
 	for _, arg := range rest {
 		if b, err := p.registry().Find(arg); err == nil {
 			in.describe(arg, b.Manifest().Input.Fields())
@@ -233,8 +233,8 @@ func (p *parameter) setMember(pair string) error {
 	return nil
 }
 
-// jsonOrText returns a value that is JSON as it is, and any other as a text. What begins as an
-// object or a list and is none is a slip.
+// jsonOrText returns a value that is JSON as it is, and any other as a text. A value that begins as
+// an object or a list and is not valid JSON is a mistake.
 func jsonOrText(value string) (json.RawMessage, error) {
 	err := rawjson.Check([]byte(value), rawjson.Limits{})
 	switch {
@@ -279,7 +279,7 @@ func inline(value string) (input, error) {
 	if value == "-" {
 		return input{}, console.Usage("--input - is not JSON; did you mean @-, which reads stdin?")
 	}
-	// What has no bracket and no quote is no input, and probably the name of a file.
+	// A value without a bracket and a quote is no input. It is probably the name of a file.
 	if !strings.ContainsAny(value, "{}[]\"") {
 		if _, err := os.Stat(value); err == nil {
 			return input{}, console.Usage("--input %[1]s is not JSON; did you mean @%[1]s, to read the file?", value)

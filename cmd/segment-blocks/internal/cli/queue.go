@@ -21,7 +21,7 @@ import (
 )
 
 // newQueueCommand makes the commands that look into the stores of durable sources. They work on the
-// file if no process has it open, and otherwise ask that process: see [asker].
+// file if no process has it open, and otherwise ask that process: see [heldStore].
 func newQueueCommand(p *Program) *cobra.Command {
 	return group("queue", "Show and change what durable sources have stored",
 		newQueueStatus(p), newQueueList(p), newQueueShow(p),
@@ -113,7 +113,7 @@ func (p *Program) newQueueChange(verb, short, past string) *cobra.Command {
 		}
 		// No ids are all. The store changes all of them or none, and names those that it does not
 		// have.
-		done, err := q.ask(q.ctx, queueRequest{verb, q.source, ids}, nil)
+		done, err := q.ask(queueRequest{verb, q.source, ids}, nil)
 		if err != nil {
 			return storeFailure(q.path, err)
 		}
@@ -242,7 +242,7 @@ func newQueueCheck(p *Program) *cobra.Command {
 // checkStore checks a store, through the process that has it open if there is one. A store that
 // cannot be checked is a problem too: nobody knows then that it is in order.
 func checkStore(ctx context.Context, path string) checkedStore {
-	answer, err := reach(ctx, path)(ctx, queueRequest{Do: "check"}, nil)
+	answer, err := reach(ctx, path)(queueRequest{Do: "check"}, nil)
 	one := checkedStore{Store: path, Sources: answer.Stats}
 	damaged := 0
 	for _, stats := range one.Sources {

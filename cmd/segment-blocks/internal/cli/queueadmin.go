@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/aacflow/segment-blocks/segment/delivery"
@@ -37,83 +38,79 @@ type queueAnswer struct {
 
 // asker does what a request asks of a store, be it open here or elsewhere, damaged or not there. It
 // calls visit with each message until that returns false, and returns the end of the answer.
-type asker func(ctx context.Context, r queueRequest, visit visitor) (queueAnswer, error)
+type asker func(r queueRequest, visit visitor) (queueAnswer, error)
 
 // visitor is called with a message, and returns false when it has seen enough.
 type visitor = func(delivery.StoredMessage) bool
 
 // askStore asks a store that this process has open, for a command of its own or for another
 // process.
-func askStore(store *delivery.Store) asker {
-	return func(ctx context.Context, r queueRequest, visit visitor) (a queueAnswer, err error) {
-		list := store.Dead
-		switch r.Do {
-		case "stats":
-			a.Stats = store.Stats()
-			return a, nil
-		case "check":
-			a.Stats, err = store.Check(ctx)
-			return a, err
-		case "retry":
-			a.Changed, err = store.Retry(r.Source, r.IDs...) //nolint:contextcheck // a change is made whole
-			return a, err
-		case "drop":
-			a.Changed, err = store.Drop(r.Source, r.IDs...) //nolint:contextcheck // a change is made whole
-			return a, err
-		case "waiting":
-			list = store.Waiting
-		}
-		for m, err := range list(r.Source) {
-			if err != nil || !visit(m) {
-				return a, err
-			}
-		}
+func askStore(ctx context.Context, store *delivery.Store, r queueRequest, visit visitor) (a queueAnswer, err error) {
+	list := store.Dead
+	switch r.Do {
+	case "stats":
+		a.Stats = store.Stats()
 		return a, nil
+	case "check":
+		a.Stats, err = store.Check(ctx)
+		return a, err
+	case "retry":
+		a.Changed, err = store.Retry(r.Source, r.IDs...) //nolint:contextcheck // a change is made whole
+		return a, err
+	case "drop":
+		a.Changed, err = store.Drop(r.Source, r.IDs...) //nolint:contextcheck // a change is made whole
+		return a, err
+	case "waiting":
+		list = store.Waiting
 	}
+	for m, err := range list(r.Source) {
+		if err != nil || !visit(m) {
+			return a, err
+		}
+	}
+	return a, nil
 }
 
 // askFile asks a store that no process has open. It reads the file without opening the store, which
 // could change it: what is damaged is found, and messages beside the damage are visited. Only a
 // change opens it.
-func askFile(path string) asker {
-	return func(ctx context.Context, r queueRequest, visit visitor) (a queueAnswer, err error) {
-		if r.Do == "retry" || r.Do == "drop" {
-			store, err := delivery.Open(path, delivery.StoreOptions{}) //nolint:contextcheck // opening is short
-			if errors.Is(err, delivery.ErrDamaged) {
-				err = fmt.Errorf("a damaged store cannot be changed: %w", err)
-			}
-			if err != nil {
-				return a, err
-			}
-			// Nothing is sent meanwhile: a store sends for the sources that are added to it.
-			a, err = askStore(store)(ctx, r, visit)
-			_, closing := store.Close(ctx)
-			return a, errors.Join(err, closing)
+func askFile(ctx context.Context, path string, r queueRequest, visit visitor) (a queueAnswer, err error) {
+	if r.Do == "retry" || r.Do == "drop" {
+		store, err := delivery.Open(path, delivery.StoreOptions{}) //nolint:contextcheck // opening is short
+		if errors.Is(err, delivery.ErrDamaged) {
+			err = fmt.Errorf("a damaged store cannot be changed: %w", err)
 		}
-		// A check of a file has no end of its own for who has seen enough, so its context ends it.
-		ctx, stop := context.WithCancel(ctx)
-		defer stop()
-		enough := false
-		match := func(m delivery.StoredMessage) {
-			listed := m.DiedAt.IsZero() == (r.Do == "waiting") ||
-				r.Do == "dead" && m.Damaged // the next start makes it a dead letter
-			if !enough && listed && m.Source == r.Source && !visit(m) {
-				enough = true
-				stop()
-			}
+		if err != nil {
+			return a, err
 		}
-		if visit == nil { // only counts are asked for
-			match = nil
-		}
-		a.Stats, err = delivery.Check(ctx, path, match)
-		if enough {
-			err = nil // the rest of the file need not be read
-		}
-		return a, err
+		// Nothing is sent meanwhile: a store sends for the sources that are added to it.
+		a, err = askStore(ctx, store, r, visit)
+		_, closing := store.Close(ctx)
+		return a, errors.Join(err, closing)
 	}
+	// A check reads the whole file. Its context ends it where visit has seen enough.
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	enough := false
+	match := func(m delivery.StoredMessage) {
+		listed := m.DiedAt.IsZero() == (r.Do == "waiting") ||
+			r.Do == "dead" && m.Damaged // the next start makes it a dead letter
+		if !enough && listed && m.Source == r.Source && !visit(m) {
+			enough = true
+			stop()
+		}
+	}
+	if visit == nil { // only counts are asked for
+		match = nil
+	}
+	a.Stats, err = delivery.Check(ctx, path, match)
+	if enough {
+		err = nil // the rest of the file need not be read
+	}
+	return a, err
 }
 
-// remoteStore is the store of a process that is running: see [admin]. Its members are the file
+// remoteStore is the store of a process that is running: see [heldStore]. Its members are the file
 // beside the store.
 type remoteStore struct {
 	URL   string `json:"url"`
@@ -137,8 +134,8 @@ func dialStore(ctx context.Context, path string) *remoteStore {
 	return s
 }
 
-// ask is an asker over HTTP. It reads the answer line by line, and ends it early when visit has
-// seen enough.
+// ask asks over HTTP. It reads the answer line by line, and ends it early when visit has seen
+// enough.
 func (s *remoteStore) ask(ctx context.Context, r queueRequest, visit visitor) (a queueAnswer, err error) {
 	body, err := json.Marshal(r)
 	if err != nil {
@@ -171,61 +168,64 @@ func (s *remoteStore) ask(ctx context.Context, r queueRequest, visit visitor) (a
 	}
 }
 
-// admin answers the queue commands of other processes while this one has a store open: the lock on
-// the file admits one process. It listens on this machine only, on a port of its own, and wants a
-// token. Both are in a file beside the store, which only its owner can read.
-type admin struct {
-	file    string
+// heldStore is a store that this process has open, which the lock on its file allows to one process
+// only. So it answers the queue commands of other processes: it listens on this machine, on a port
+// of its own, and wants a token. Both are in a file beside the store, which only its owner can
+// read.
+type heldStore struct {
+	*delivery.Store
+	path    string
 	token   string
-	ask     asker
-	server  *http.Server
-	stopped chan struct{}
+	server  *http.Server // nil where it does not listen
+	serving sync.WaitGroup
 }
 
 // adminFile returns the file beside a store that says where the process that has it open listens.
 // Whoever may read the store may read that file, and nobody else.
 func adminFile(store string) string { return store + ".admin" }
 
-// startAdmin listens before it writes the file, so that whoever reads the file gets an answer. It
+// listen listens before it writes the file, so that whoever reads the file gets an answer. It
 // replaces the file that a killed process has left.
-func startAdmin(ctx context.Context, path string, store *delivery.Store) (*admin, error) {
+func (s *heldStore) listen(ctx context.Context) error {
 	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
-		return nil, err
+		return err
 	}
-	a := &admin{file: adminFile(path), token: rand.Text(), ask: askStore(store), stopped: make(chan struct{})}
-	a.server = &http.Server{Handler: a, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute}
-	go func() {
-		defer close(a.stopped)
-		_ = a.server.Serve(ln)
-	}()
-	doc, err := json.Marshal(remoteStore{URL: "http://" + ln.Addr().String(), Token: a.token})
+	s.token = rand.Text()
+	s.server = &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute}
+	s.serving.Go(func() { _ = s.server.Serve(ln) })
+	file := adminFile(s.path)
+	doc, err := json.Marshal(remoteStore{URL: "http://" + ln.Addr().String(), Token: s.token})
 	if err == nil {
-		err = os.Remove(a.file) // that of a process that was killed
+		err = os.Remove(file) // that of a process that was killed
 	}
 	if err == nil || errors.Is(err, os.ErrNotExist) {
-		err = os.WriteFile(a.file, append(doc, '\n'), 0o600)
+		err = os.WriteFile(file, append(doc, '\n'), 0o600)
 	}
 	if err != nil {
-		return nil, errors.Join(err, a.close())
+		return errors.Join(err, s.stopListening())
 	}
-	return a, nil
+	return nil
 }
 
-// close ends it. The store must still be open: afterwards the file may be another process's, and
-// would be removed from under it.
-func (a *admin) close() error {
-	err := errors.Join(a.server.Close(), os.Remove(a.file))
-	<-a.stopped
+// stopListening ends what listen began. The store must still be open: afterwards the file may be
+// another process's, and would be removed from under it.
+func (s *heldStore) stopListening() error {
+	if s.server == nil {
+		return nil
+	}
+	err := errors.Join(s.server.Close(), os.Remove(adminFile(s.path)))
+	s.serving.Wait()
+	s.server = nil
 	return err
 }
 
 // ServeHTTP answers a request. Messages are written as they are read from the store, of which there
 // may be a million.
-func (a *admin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (s *heldStore) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// The ids of a million dead letters fit.
 	const mostBody = 32 << 20
-	if subtle.ConstantTimeCompare([]byte(r.Header.Get("Authorization")), []byte("Bearer "+a.token)) != 1 {
+	if subtle.ConstantTimeCompare([]byte(r.Header.Get("Authorization")), []byte("Bearer "+s.token)) != 1 {
 		http.Error(w, "the token is missing or wrong", http.StatusUnauthorized)
 		return
 	}
@@ -235,7 +235,7 @@ func (a *admin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	out := json.NewEncoder(w)
-	answer, err := a.ask(r.Context(), asked, func(m delivery.StoredMessage) bool {
+	answer, err := askStore(r.Context(), s.Store, asked, func(m delivery.StoredMessage) bool {
 		return out.Encode(queueAnswer{Message: &m}) == nil
 	})
 	if answer.Done = true; err != nil {

@@ -96,8 +96,8 @@ func TestAdminIsForTheOwnerOfTheStore(t *testing.T) {
 	stale := []byte("of a process that was killed")
 	require.NoError(t, os.WriteFile(adminFile(path), stale, 0o644)) //nolint:gosec // it is to be made private
 	require.Nil(t, dialStore(t.Context(), path))
-	a, err := startAdmin(t.Context(), path, store)
-	require.NoError(t, err)
+	held := &heldStore{Store: store, path: path}
+	require.NoError(t, held.listen(t.Context()))
 	info, err := os.Stat(adminFile(path))
 	require.NoError(t, err)
 	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
@@ -110,7 +110,7 @@ func TestAdminIsForTheOwnerOfTheStore(t *testing.T) {
 	address, err := url.Parse(running.URL)
 	require.NoError(t, err)
 	require.Equal(t, "127.0.0.1", address.Hostname())
-	for _, token := range []string{"", "Bearer ", "Bearer wrong", a.token} {
+	for _, token := range []string{"", "Bearer ", "Bearer wrong", held.token} {
 		for _, path := range []string{"", "/", "/stats", "/drop"} {
 			body := strings.NewReader(`{"do":"stats"}`)
 			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, running.URL+path, body)
@@ -122,7 +122,7 @@ func TestAdminIsForTheOwnerOfTheStore(t *testing.T) {
 			require.Equal(t, http.StatusUnauthorized, res.StatusCode)
 		}
 	}
-	require.NoError(t, a.close())
+	require.NoError(t, held.stopListening())
 	require.NoFileExists(t, adminFile(path))
 	require.Nil(t, dialStore(t.Context(), path))
 }
@@ -142,7 +142,7 @@ func TestStoreAtRestIsReadAndNotChanged(t *testing.T) {
 
 	ask := reach(t.Context(), path)
 	list := func(do string, most int) (messages []string) {
-		_, err := ask(t.Context(), queueRequest{Do: do, Source: "queued"}, func(m delivery.StoredMessage) bool {
+		_, err := ask(queueRequest{Do: do, Source: "queued"}, func(m delivery.StoredMessage) bool {
 			messages = append(messages, about(m))
 			return len(messages) < most
 		})
@@ -152,7 +152,7 @@ func TestStoreAtRestIsReadAndNotChanged(t *testing.T) {
 	require.Len(t, list("waiting", 1), 1, "reading ends where enough is read")
 	require.Len(t, list("waiting", 9), 3)
 	require.Equal(t, []string{"damaged"}, list("dead", 9))
-	answer, err := ask(t.Context(), queueRequest{Do: "check"}, nil)
+	answer, err := ask(queueRequest{Do: "check"}, nil)
 	require.NoError(t, err)
 	require.Equal(t, 3, answer.Stats[0].Waiting)
 	require.Equal(t, 1, answer.Stats[0].Damaged)

@@ -21,7 +21,6 @@ import (
 
 // storeQueue is a store that is looked at, and the source whose messages a command is about.
 type storeQueue struct {
-	ctx    context.Context //nolint:containedctx // that of the command
 	source string
 	path   string
 	// exists is false if there is no file yet. A file of 0 bytes, which is empty, counts as none:
@@ -42,7 +41,7 @@ func addStore(cmd *cobra.Command) *string {
 // openPath returns a store to be looked at. One that is not there, or has nothing in it, is not
 // made: looking leaves nothing behind.
 func openPath(ctx context.Context, source, path string) (*storeQueue, error) {
-	q := &storeQueue{ctx: ctx, source: source, path: path, ask: reach(ctx, path)}
+	q := &storeQueue{source: source, path: path, ask: reach(ctx, path)}
 	info, err := os.Stat(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, console.Failed("%w", err)
@@ -50,7 +49,7 @@ func openPath(ctx context.Context, source, path string) (*storeQueue, error) {
 	q.empty = err == nil && info.Mode().IsRegular() && info.Size() == 0
 	if q.exists = err == nil && !q.empty; !q.exists {
 		// What is not there has no messages, and naming one is a mistake as in any other store.
-		q.ask = func(_ context.Context, r queueRequest, _ visitor) (a queueAnswer, err error) {
+		q.ask = func(r queueRequest, _ visitor) (a queueAnswer, err error) {
 			if len(r.IDs) > 0 {
 				err = fmt.Errorf("there is no store yet, so there are no dead letters: %s", path)
 			}
@@ -63,10 +62,13 @@ func openPath(ctx context.Context, source, path string) (*storeQueue, error) {
 // reach returns what asks a store. The lock on the file admits one process, so one that has it is
 // asked before the file is tried.
 func reach(ctx context.Context, path string) asker {
-	if running := dialStore(ctx, path); running != nil {
-		return running.ask
+	running := dialStore(ctx, path)
+	return func(r queueRequest, visit visitor) (queueAnswer, error) {
+		if running != nil {
+			return running.ask(ctx, r, visit)
+		}
+		return askFile(ctx, path, r, visit)
 	}
-	return askFile(path)
 }
 
 // queueState is a line of the status: what one source has in one store.
@@ -298,7 +300,7 @@ func (p *Program) namedQueue(cmd *cobra.Command, file, name string, asked bool) 
 // stats returns the counts of all sources in the store, and of a damaged one those that can be
 // read.
 func (q *storeQueue) stats() ([]delivery.Stats, error) {
-	answer, err := q.ask(q.ctx, queueRequest{Do: "stats"}, nil)
+	answer, err := q.ask(queueRequest{Do: "stats"}, nil)
 	return answer.Stats, storeFailure(q.path, err)
 }
 
@@ -310,7 +312,7 @@ func (q *storeQueue) messages(err *error) iter.Seq[delivery.StoredMessage] {
 		r.Do = "waiting"
 	}
 	return func(yield func(delivery.StoredMessage) bool) {
-		_, failed := q.ask(q.ctx, r, yield)
+		_, failed := q.ask(r, yield)
 		*err = storeFailure(q.path, failed)
 	}
 }

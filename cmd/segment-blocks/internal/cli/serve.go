@@ -1,10 +1,12 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -70,7 +72,7 @@ func (p *Program) serve(ctx context.Context, s *settings.Settings) error {
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
-	config, stopBy, scheme := h.serveConfig(s.Serve), time.Time{}, "http"
+	config, stopBy, scheme := p.serveConfig(h, s.Serve), time.Time{}, "http"
 	if secure != nil {
 		scheme = "https"
 	}
@@ -82,9 +84,9 @@ func (p *Program) serve(ctx context.Context, s *settings.Settings) error {
 		}
 		p.Note("stopping: requests in progress have %s", s.Serve.Drain)
 	}
-	server, err := serve.New(h.Runtime, h.registry, config)
+	server, err := serve.New(h.Runtime, p.registry(), config)
 	if err == nil {
-		err = p.announceServe(urlOf(scheme, ln.Addr()), h, s)
+		err = p.announceServe(urlOf(scheme, ln.Addr()), h)
 	}
 	if err != nil {
 		_, closing := h.close(ctx)
@@ -110,12 +112,12 @@ func (p *Program) serve(ctx context.Context, s *settings.Settings) error {
 	return nil
 }
 
-// serveConfig returns what the settings say of a server, and what of the hosting it serves. Metrics
-// are outermost, so that they count requests that the guard refuses.
-func (h *hosting) serveConfig(s settings.Serve) serve.Config {
+// serveConfig returns the configuration of the server, from the settings and from what it is to
+// serve. Metrics are outermost, so that they count requests that the guard refuses.
+func (p *Program) serveConfig(h *hosting, s settings.Serve) serve.Config {
 	config := serve.Config{
 		MCP: mcp.Config{
-			Sources: h.names, InvocationIDInput: s.MCPInvocationID, CallContext: traces.JoinMeta,
+			Sources: h.names(), InvocationIDInput: s.MCPInvocationID, CallContext: traces.JoinMeta,
 		},
 		Catalog: &catalog.Config{}, Version: blocks.Version(), Emulated: h.emulator != nil,
 		Logger: h.logger, Metrics: h.metrics.Handler(),
@@ -125,7 +127,7 @@ func (h *hosting) serveConfig(s settings.Serve) serve.Config {
 		Drain: orNone(s.Drain), Invocations: h.invocations, Queues: h.deliveries.restQueues(),
 	}
 	// Package catalog serves blocks of any vendor, and knows no export.
-	config.Catalog.AACFlow = func(block string) ([]byte, error) { return aacflow.Workflow(h.registry, block) }
+	config.Catalog.AACFlow = func(block string) ([]byte, error) { return aacflow.Workflow(p.registry(), block) }
 	if h.emulator != nil {
 		config.Catalog.Emulator = h.emulator.Handler()
 	}
@@ -163,12 +165,10 @@ func (p *Program) guard(s settings.Serve, logger *slog.Logger) (*guard.Guard, er
 		MaxConnections: orNone(s.MaxConnections),
 		Logger:         logger, Quiet: s.Quiet,
 	})
-	switch {
-	case errors.Is(err, guard.ErrToken) && s.TokenFile != "":
-		return nil, console.Usage("%w: %s", guard.ErrToken, s.TokenFile)
-	case errors.Is(err, guard.ErrToken):
-		return nil, console.Usage("%s: %w", tokenVariable, guard.ErrToken)
-	case err != nil:
+	if errors.Is(err, guard.ErrToken) {
+		err = fmt.Errorf("%w: %s", guard.ErrToken, cmp.Or(s.TokenFile, tokenVariable))
+	}
+	if err != nil {
 		return nil, console.Usage("%w", err)
 	}
 	return g, nil
@@ -197,7 +197,8 @@ func checkEmulator(s *settings.Settings, addr net.Addr) error {
 
 // announceServe prints where the server is. The lines are data: scripts wait for them. They say
 // whether events are real, which is the costliest thing to be wrong about.
-func (p *Program) announceServe(url string, h *hosting, s *settings.Settings) error {
+func (p *Program) announceServe(url string, h *hosting) error {
+	sources, names := h.Sources(), h.names()
 	doc := struct {
 		URL     string   `json:"url"`
 		Catalog string   `json:"catalog"`
@@ -212,39 +213,39 @@ func (p *Program) announceServe(url string, h *hosting, s *settings.Settings) er
 		// Workflows is empty without --workflows.
 		Workflows string `json:"workflows,omitempty"`
 	}{
-		url, url + "/catalog/", url + "/v1/blocks", url + "/openapi.json", url + "/mcp", h.names, h.target,
-		h.emulator == nil,
+		url, url + "/catalog/", url + "/v1/blocks", url + "/openapi.json", url + "/mcp", names,
+		sources[0].Endpoint, h.emulator == nil,
 		map[string]string{},
 		"",
 	}
-	for _, name := range h.names {
-		if h.emulator == nil {
-			doc.Delivery[name] = s.Sources[name].Way()
+	for _, source := range sources {
+		if !source.Emulated {
+			doc.Delivery[source.Name] = source.Delivery
 		}
 	}
 	if h.flows != nil {
 		doc.Workflows = url + "/v1/workflows"
 	}
 	return p.show(doc, func(w io.Writer) {
-		target, sources, events := h.target+", events are real", strings.Join(h.names, ", "), ""
+		what, list, events := "events are real", strings.Join(names, ", "), ""
 		switch {
 		case h.emulator != nil:
-			target = h.target + ", an emulator inside this process: no event is real"
-			sources, events = "", h.emulator.URL+"/emulator/v1/events"
-		case isLocal(h.target):
-			target = h.target + ", a receiver on this machine"
+			what = "an emulator inside this process: no event is real"
+			list, events = "", h.emulator.URL+"/emulator/v1/events"
+		case isLocal(doc.Target):
+			what = "a receiver on this machine"
 		}
 		fields := []string{
-			"catalog", doc.Catalog, "REST", doc.REST, "OpenAPI", doc.OpenAPI, "MCP", doc.MCP, "target", target,
-			"sources", sources, "look at", events,
+			"catalog", doc.Catalog, "REST", doc.REST, "OpenAPI", doc.OpenAPI, "MCP", doc.MCP,
+			"target", doc.Target + ", " + what, "sources", list, "look at", events,
 		}
 		// How a source delivers is said where success means something else than usual.
-		for _, name := range h.names {
+		for _, source := range sources {
 			says := map[string]string{
 				settings.Coalesced: "coalesced: calls that come together share requests",
-				settings.Durable:   "durable: success means stored in " + h.deliveries.paths[name],
+				settings.Durable:   "durable: success means stored in " + h.deliveries.paths[source.Name],
 			}
-			fields = append(fields, name, says[doc.Delivery[name]])
+			fields = append(fields, source.Name, says[source.Delivery])
 		}
 		console.Writeln(w, "serving the blocks")
 		console.WriteFields(w, append(fields, "workflows", doc.Workflows)...)
@@ -329,12 +330,12 @@ func tlsConfig(s settings.Serve, logger *slog.Logger) (*tls.Config, error) {
 	if s.TLSClientCA == "" {
 		return config, nil
 	}
-	// Unlike the certificate it is read once: whom to trust changes with a decision, not by itself.
+	// Unlike the certificate it is read only once, because it is not renewed every few weeks.
 	pem, err := os.ReadFile(s.TLSClientCA)
 	if err != nil {
 		return nil, console.Usage("cannot read the certificates of --tls-client-ca: %w", err)
 	}
-	// There is no way in without a certificate then, not for a health check either.
+	// Every client then needs a certificate, even a health check.
 	config.ClientCAs, config.ClientAuth = x509.NewCertPool(), tls.RequireAndVerifyClientCert
 	if !config.ClientCAs.AppendCertsFromPEM(pem) {
 		return nil, console.Usage("the file of --tls-client-ca must hold certificates in PEM: %s", s.TLSClientCA)

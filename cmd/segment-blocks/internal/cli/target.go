@@ -75,6 +75,8 @@ type opening struct {
 // input brings a write key: whoever gives a key means a real source, and its events must not end in
 // an emulator.
 func (p *Program) open(s *settings.Settings, o opening) (*target, error) {
+	// What its log would tell, the command tells itself: as notices, and when it has ended.
+	d := newDeliveries(s, slog.New(slog.DiscardHandler))
 	source, configured, err := s.Chosen()
 	if o.any && errors.Is(err, settings.ErrNotChosen) {
 		source, configured, err = s.Sources[s.Names()[0]], true, nil
@@ -90,7 +92,12 @@ func (p *Program) open(s *settings.Settings, o opening) (*target, error) {
 			"is: set SEGMENT_REGION (us or eu) or SEGMENT_ENDPOINT with SEGMENT_WRITE_KEY instead, or configure a " +
 			"source without a key"))
 	default:
-		return p.openEmulator(s, o)
+		server, to, err := startEmulator(s, o.emulator...)
+		if err != nil {
+			return nil, err
+		}
+		to.InFlight = o.inFlight
+		return p.newTarget(&target{source: "emulator", emulator: server, deliveries: d}, to, o.options...)
 	}
 	key, _, err := s.Key(source)
 	switch {
@@ -104,8 +111,6 @@ func (p *Program) open(s *settings.Settings, o opening) (*target, error) {
 	}
 	to := s.Tracking(source, key) // also of a coalesced source: a single call has none to share a request with
 	to.InFlight = o.inFlight
-	// What its log would tell, the command tells itself: as notices, and when it has ended.
-	d := newDeliveries(s, slog.New(slog.DiscardHandler))
 	var sender tracking.Sender = to
 	if source.Way() == settings.Durable && !o.looks && !o.direct {
 		if sender, err = d.sender(source, key); err != nil {
@@ -116,17 +121,6 @@ func (p *Program) open(s *settings.Settings, o opening) (*target, error) {
 		p.Warn("%s", text)
 	}
 	return p.newTarget(&target{source: source.Name, deliveries: d}, sender, o.options...)
-}
-
-// openEmulator starts an emulator in this process, and returns it as the target.
-func (p *Program) openEmulator(s *settings.Settings, o opening) (*target, error) {
-	server, to, err := startEmulator(s, o.emulator...)
-	if err != nil {
-		return nil, err
-	}
-	to.InFlight = o.inFlight
-	t := &target{source: "emulator", emulator: server, deliveries: newDeliveries(s, slog.New(slog.DiscardHandler))}
-	return p.newTarget(t, to, o.options...)
 }
 
 // startEmulator starts an emulator in this process, and returns it with the source that sends to
@@ -253,7 +247,7 @@ func sourceFailure(err error) error {
 	if errors.Is(err, settings.ErrNoKey) || ok && own.Code == tracking.MissingCredential {
 		return console.Fail(console.ExitCredentials, string(runtime.MissingCredential), err.Error(), err)
 	}
-	// Who reads it has configured a source, and knows of no runtime.
+	// The reader has configured a source, and does not know what a runtime is.
 	message := strings.TrimPrefix(err.Error(), "new runtime: ")
 	if strings.Contains(message, "must use https") {
 		message += "; SEGMENT_ALLOW_INSECURE=true or the source's allowInsecure allows plain http"

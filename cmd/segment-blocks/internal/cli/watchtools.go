@@ -121,8 +121,8 @@ func listEvents(e *emulator.Emulator) mcp.Tool {
 }
 
 // waitForEvent makes wait_for_event. It looks 20 times a second, which costs nothing beside a
-// model, and ends when the call does. In time no event is an answer, not an error, since a model is
-// to go on from it.
+// model, and ends when the call does. If no event comes in time, that is an answer and not an
+// error: the model is to continue from it.
 func waitForEvent(e *emulator.Emulator) mcp.Tool {
 	return watchTool("wait_for_event", "Wait for an event",
 		"Waits until the local emulator of Segment has stored an event that matches, and returns it; at once if "+

@@ -48,10 +48,11 @@ func (p *Program) readWorkflow(
 	return g, workflowFailure(err)
 }
 
-// workflowFailure is the error of a file with faults.
+// workflowFailure is the error of a file with faults. Its message only counts them: people see them
+// as a list below it, and programs as violations.
 func workflowFailure(err error) error {
-	var faults *workflow.FileError
-	if !errors.As(err, &faults) {
+	faults, ok := errors.AsType[*workflow.FileError](err)
+	if !ok {
 		return err
 	}
 	message := faults.File + " is not a valid workflow, nothing was sent: it has " +
@@ -64,6 +65,7 @@ func newWorkflowValidate(p *Program) *cobra.Command {
 	cmd := ofFile("validate FILE", "Check a workflow and list its faults")
 	variables := addVariables(cmd)
 	return p.runs(cmd, func(args []string, s *settings.Settings) error {
+		// Only the runtime of the target is used, to check the inputs as a run would.
 		t, err := p.open(s, opening{looks: true, any: true})
 		if err != nil {
 			return err
@@ -77,8 +79,7 @@ func newWorkflowValidate(p *Program) *cobra.Command {
 			Valid  bool             `json:"valid"`
 			Faults []workflow.Fault `json:"faults"`
 		}{File: args[0], Valid: err == nil, Faults: []workflow.Fault{}}
-		var faults *workflow.FileError
-		if errors.As(err, &faults) {
+		if faults, ok := errors.AsType[*workflow.FileError](err); ok {
 			doc.Faults = faults.Faults
 			tell := func(w io.Writer) { console.Writeln(w, faults.Error()) }
 			return p.conclude(console.ExitUsage, doc, tell)
@@ -127,6 +128,7 @@ var starter string
 func newWorkflowNew(p *Program) *cobra.Command {
 	cmd := ofFile("new FILE", "Write a starter workflow")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		// O_EXCL, so that a file which another program makes at this moment is kept as well.
 		f, err := os.OpenFile(args[0], os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 		if errors.Is(err, os.ErrExist) {
 			return console.Usage("the file already exists and was not changed: %s", args[0])

@@ -29,6 +29,8 @@ type runFlags struct {
 	variables                    *[]string
 }
 
+// newWorkflowRun makes workflow run. Beside the formats of other commands it has ndjson, a line for
+// each event as it happens, because a program may not want to wait for the end of a long run.
 func newWorkflowRun(p *Program) *cobra.Command {
 	cmd := ofFile("run FILE", "Run a workflow in this process")
 	var f runFlags
@@ -89,9 +91,10 @@ func (p *Program) runWorkflow(cmd *cobra.Command, file string, f runFlags, s *se
 	if options.Journal != nil {
 		defer func() { _ = options.Journal.Close() }()
 	}
-	if f.resume != "" {
+	if f.resume != "" { // with another input its outputs so far would not fit
 		options.RunID, given = f.resume, options.Journal.Input()
 	}
+	// The file is checked with the input, which may come from the journal, so it comes after it.
 	against := workflow.CheckOptions{Runtime: t.Runtime, Variables: *f.variables, Input: given}
 	g, err := p.readWorkflow(ctx, file, against)
 	if err != nil {
@@ -101,17 +104,18 @@ func (p *Program) runWorkflow(cmd *cobra.Command, file string, f runFlags, s *se
 		return err
 	}
 	options.Environment = p.environment(*f.variables)
-	if !f.dryRun {
+	if !f.dryRun { // before the first event may be lost
 		p.mentionRegion(t.source, t.sends)
 	}
-	show := p.newNodes(g, format)
-	options.Observe = show.observe
+	show := &nodes{program: p, graph: g, states: map[string]string{}}
+	options.Observe = show.observer(format)
 	res, err := workflow.Run(ctx, g, given, options)
 	show.end()
 	return p.concludeWorkflow(res, err, f, t, format)
 }
 
-// runInput returns what --input names, or nil. A resumed run has its own.
+// runInput returns what --input names, or nil. A resumed run has its own. It also refuses flags
+// that contradict each other, since that needs no file.
 func (p *Program) runInput(cmd *cobra.Command, f runFlags) (json.RawMessage, error) {
 	switch {
 	case f.resume != "" && (f.run != "" || f.input != ""):
@@ -133,16 +137,12 @@ func openJournal(file string, f runFlags, t *target) (*workflow.Journal, error) 
 	if run == "" {
 		return nil, nil //nolint:nilnil // a run without a name has no journal
 	}
-	where := emulatorTarget
-	if t.emulator == nil {
-		where = journalTarget(t.source, t.sends)
-	}
 	folder := f.journals
 	if folder == "" {
 		folder = file + ".runs"
 	}
 	j, err := workflow.OpenJournal(folder, run, workflow.JournalOptions{
-		Target: where, AllowDuplicates: f.allowDuplicates, MustExist: f.resume != "",
+		Target: journalTarget(t.Sources()[0]), AllowDuplicates: f.allowDuplicates, MustExist: f.resume != "",
 	})
 	if err != nil {
 		return nil, console.Usage("%w", err)
@@ -150,7 +150,8 @@ func openJournal(file string, f runFlags, t *target) (*workflow.Journal, error) 
 	return j, nil
 }
 
-// readPins reads the outputs that take the place of nodes.
+// readPins reads the outputs that take the place of nodes. A name that no node has is refused:
+// otherwise the node that was meant would send.
 func readPins(g *workflow.Graph, pins []string) (map[string]json.RawMessage, error) {
 	outputs := map[string]json.RawMessage{}
 	for _, pin := range pins {
@@ -170,7 +171,8 @@ func readPins(g *workflow.Graph, pins []string) (map[string]json.RawMessage, err
 	return outputs, nil
 }
 
-// concludeWorkflow prints a result, and returns the error of a run that did not succeed.
+// concludeWorkflow prints a result, and returns the error of a run that did not succeed. The result
+// comes first, because it says how far the run has come, whatever has ended it.
 func (p *Program) concludeWorkflow(res *workflow.Result, err error, f runFlags, t *target, format string) error {
 	if res == nil {
 		return console.Usage("%w", err)

@@ -7,7 +7,6 @@ import (
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
 	"github.com/aacflow/segment-blocks/runtime"
-	"github.com/aacflow/segment-blocks/segment/tracking"
 	"github.com/aacflow/segment-blocks/serve/workflows"
 	"github.com/aacflow/segment-blocks/workflow"
 )
@@ -18,12 +17,16 @@ import (
 func (p *Program) openWorkflows(h *hosting, s settings.Serve, options []runtime.Option) error {
 	var err error
 	options = append(slices.Clone(options), runtime.WithConventions(workflow.Conventions()))
-	h.flowing, err = runtime.New(h.registry, options...)
+	h.flowing, err = runtime.New(p.registry(), options...)
 	if err != nil {
 		return sourceFailure(err)
 	}
+	var sources []workflows.Source
+	for _, source := range h.Sources() {
+		sources = append(sources, workflows.Source{Name: source.Name, Target: journalTarget(source)})
+	}
 	h.flows, err = workflows.New(workflows.Config{
-		Folder: s.Workflows, Registry: h.registry, Runtime: h.flowing, Sources: h.sources, Variables: s.WorkflowEnv,
+		Folder: s.Workflows, Registry: p.registry(), Runtime: h.flowing, Sources: sources, Variables: s.WorkflowEnv,
 		Environment: p.environment(s.WorkflowEnv),
 	})
 	if err != nil {
@@ -40,10 +43,10 @@ func (p *Program) environment(allowed []string) workflow.Environment {
 	}
 }
 
-// emulatorTarget is where a run sends that sends to an emulator in this process.
-const emulatorTarget = "the emulator inside segment-blocks"
-
 // journalTarget says in the journal of a run where it sends.
-func journalTarget(name string, source tracking.Source) string {
-	return fmt.Sprintf("source %q, key %s", name, source.WriteKey.Fingerprint())
+func journalTarget(source runtime.SourceInfo) string {
+	if source.Emulated {
+		return "the emulator inside segment-blocks"
+	}
+	return fmt.Sprintf("source %q, key %s", source.Name, source.Fingerprint)
 }

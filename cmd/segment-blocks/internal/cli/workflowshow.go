@@ -13,10 +13,7 @@ import (
 
 // printWorkflow prints how far a run has come.
 func (p *Program) printWorkflow(res *workflow.Result, format string, dryRun bool) error {
-	switch format {
-	case ndjson:
-		return p.printLine(res)
-	case "json", "yaml":
+	if format != "text" {
 		return p.Print(format, res)
 	}
 	verb := ""
@@ -33,16 +30,7 @@ func (p *Program) printWorkflow(res *workflow.Result, format string, dryRun bool
 	return nil
 }
 
-// printLine prints a document as one line, on a terminal as well.
-func (p *Program) printLine(value any) error {
-	line, err := json.Marshal(value)
-	if err != nil {
-		return console.Failed("cannot print the result: %w", err)
-	}
-	console.Writeln(p.Stdout, string(line))
-	return nil
-}
-
+// paintStatus colors the states that end a node, because those are what a person looks for.
 func paintStatus(style console.Style, status workflow.Status) string {
 	switch status {
 	case workflow.Succeeded:
@@ -53,7 +41,8 @@ func paintStatus(style console.Style, status workflow.Status) string {
 	return string(status)
 }
 
-// describeNode says what came of a node, in a few words.
+// describeNode says what came of a node, in a few words: why it failed rather than what it sent,
+// and of a loop only how long it was, since its iterations may have ended in many ways.
 func describeNode(state workflow.NodeState) string {
 	var r struct {
 		Accepted int               `json:"accepted"`
@@ -73,30 +62,28 @@ func describeNode(state workflow.NodeState) string {
 	return ""
 }
 
-// nodes shows what the nodes of a run do: as lines of JSON on stdout, or as a list on the terminal
-// that is stderr.
+// nodes is the list of a run's nodes on the terminal that is stderr, each with what it does.
 type nodes struct {
 	program *Program
 	graph   *workflow.Graph
-	format  string
-	live    bool
 	drawn   int               // lines of the list that are on the screen
 	states  map[string]string // of nodes that have begun
 }
 
-func (p *Program) newNodes(g *workflow.Graph, format string) *nodes {
-	live := format != ndjson && console.IsTerminal(p.Stderr) && p.Variable("TERM") != "dumb"
-	return &nodes{program: p, graph: g, format: format, live: live, states: map[string]string{}}
+// observer returns what shows the events of a run while it goes on, nil where nobody is looking.
+func (n *nodes) observer(format string) func(workflow.Event) {
+	p := n.program
+	switch {
+	case format == ndjson:
+		return func(e workflow.Event) { _ = p.Print(ndjson, e) } // stdout remembers its own errors
+	case console.IsTerminal(p.Stderr) && p.Variable("TERM") != "dumb":
+		return n.observe
+	}
+	return nil
 }
 
+// observe draws the list anew after an event, with the latest state of the event's node.
 func (n *nodes) observe(e workflow.Event) {
-	if n.format == ndjson {
-		_ = n.program.printLine(e) // stdout remembers its own errors
-		return
-	}
-	if !n.live {
-		return
-	}
 	switch {
 	case e.Status == workflow.Running && e.Attempt > 1:
 		n.states[e.Node] = fmt.Sprintf("attempt %d is next", e.Attempt)
@@ -108,7 +95,8 @@ func (n *nodes) observe(e workflow.Event) {
 	n.draw()
 }
 
-// draw writes the list over the one before. A long list is cut to the nodes that run.
+// draw writes the list over the one before. A long list is cut to the nodes that run, because a
+// terminal cannot go back to lines that have left the screen.
 func (n *nodes) draw() {
 	const most = 20
 	w, style := n.program.Stderr, n.program.Style(n.program.Stderr)

@@ -63,12 +63,13 @@ func (c *Console) Format(document bool) string {
 	return "text"
 }
 
-// Print writes a value as JSON or YAML. JSON is one line, unless a person is looking.
+// Print writes a value in a format: as yaml, or as JSON. JSON is one line, unless the format is json
+// and a person is looking.
 func (c *Console) Print(format string, value any) error {
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)
 	enc.SetEscapeHTML(false) // the text is for people and programs, not for a page
-	if format != "yaml" && IsTerminal(c.Stdout) {
+	if format == "json" && IsTerminal(c.Stdout) {
 		enc.SetIndent("", "  ")
 	}
 	if err := enc.Encode(value); err != nil {

@@ -113,8 +113,6 @@ func (s *Settings) OtherStores() []string {
 
 // The errors of a choice of source.
 var (
-	// ErrUnknownSource: no source has the name.
-	ErrUnknownSource = errors.New("no such source")
 	// ErrNotChosen: there are several sources, and none is the default or chosen.
 	ErrNotChosen = errors.New("several sources are configured and none is selected")
 	// ErrNoKey: the variable or file that should hold the write key holds none.
@@ -151,7 +149,7 @@ func (s *Settings) Chosen() (Source, bool, error) {
 	case known == "":
 		known = "; the sources are " + strings.Join(names, ", ")
 	}
-	return Source{}, false, fmt.Errorf("%w: %q (from %s)%s", ErrUnknownSource, hide(name),
+	return Source{}, false, fmt.Errorf("no such source: %q (from %s)%s", hide(name),
 		s.origins["defaultSource"], known)
 }
 
