@@ -108,7 +108,7 @@ func existing(
 		return nil, err
 	}
 	if described.ActivityType != block || !bytes.Equal(theirs, ours) || theirCall.Source != call.Source {
-		return nil, fmt.Errorf("a job with another block, input or source has this id, take another one: %q", id)
+		return nil, fmt.Errorf("a job with another block, input or source has this id; choose another id: %q", id)
 	}
 	return handle, nil
 }

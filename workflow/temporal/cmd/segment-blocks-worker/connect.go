@@ -53,6 +53,8 @@ func (c connection) options(logger *slog.Logger) (client.Options, error) {
 	return options, temporal.Encrypt(&options, keys...)
 }
 
+// dial connects to the server within ten seconds, so that a wrong address is an error and not a
+// command that hangs.
 func dial(ctx context.Context, options client.Options) (client.Client, error) {
 	limited, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()

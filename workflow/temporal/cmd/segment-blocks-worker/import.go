@@ -26,11 +26,11 @@ func newImport(to *connection) *cobra.Command {
 	var id string
 	var detach bool
 	flags := cmd.Flags()
-	flags.StringVar(&id, "run", "", "id of the Temporal workflow")
-	flags.StringVar(&req.Source, "source", "", "the workers' source to send to")
-	flags.Int64Var(&req.PartBytes, "part-bytes", 64<<20, "size of a part")
-	flags.IntVar(&req.AtOnce, "at-once", 8, "parts that are imported at once")
-	flags.Float64Var(&req.Rate, "rate", 0, "events a second, 0 for as many as are taken")
+	flags.StringVar(&id, "run", "", "id of the workflow; an existing one is followed")
+	flags.StringVar(&req.Source, "source", "", "the workers' source (default: their first)")
+	flags.Int64Var(&req.PartBytes, "part-bytes", 64<<20, "bytes of a part")
+	flags.IntVar(&req.AtOnce, "at-once", 8, "parts to import at once")
+	flags.Float64Var(&req.Rate, "rate", 0, "most events a second; 0 for no limit")
 	flags.BoolVar(&detach, "detach", false, "print the id and leave the import to the workers")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		req.File = args[0]
@@ -57,6 +57,7 @@ func newImport(to *connection) *cobra.Command {
 	return cmd
 }
 
+// launchImport starts the import and, unless it is to be left alone, shows how far it is.
 func launchImport(
 	cmd *cobra.Command, queue string, options client.Options, id string, req importRequest, detach bool,
 ) error {
@@ -97,12 +98,12 @@ func launchImport(
 	say(cmd.OutOrStdout(), "%s", raw)
 	if done.Rejected > 0 {
 		return fmt.Errorf("%s events were rejected: the files %s.import/*.rejects.ndjson of the workers say why, "+
-			"and can be imported once they are mended", text.Grouped(done.Rejected), req.File)
+			"and you can import them once they are corrected", text.Grouped(done.Rejected), req.File)
 	}
 	return nil
 }
 
-// whileWatching waits for a workflow. Until then it asks it once a second how far it is.
+// whileWatching waits for a workflow, and asks it once a second how far it is.
 func whileWatching(
 	ctx context.Context, server client.Client, id string, show func(progress converter.EncodedValue), wait func() error,
 ) error {
@@ -118,7 +119,7 @@ func whileWatching(
 			}
 			if answer, err := server.QueryWorkflow(watching, id, "", temporal.ProgressQuery); err == nil {
 				show(answer)
-			} // else there is no worker now
+			} // without a worker there is no answer
 		}
 	}()
 	err := wait()

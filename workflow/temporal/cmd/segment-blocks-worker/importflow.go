@@ -46,7 +46,7 @@ func importFile(ctx workflow.Context, req importRequest) (importProgress, error)
 		return progress, err
 	}
 	ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		// Segment knows a repeated message for 24 hours.
+		// Segment recognizes a repeated message for 24 hours.
 		ScheduleToCloseTimeout: 23 * time.Hour,
 		HeartbeatTimeout:       30 * time.Second,
 		WaitForCancellation:    true,
@@ -83,6 +83,7 @@ func importFile(ctx workflow.Context, req importRequest) (importProgress, error)
 			progress.add(counts)
 		})
 	}
+	// A canceled context does not wait, but parts that end still write their states.
 	waiting, _ := workflow.NewDisconnectedContext(ctx)
 	all.Wait(waiting)
 	if first == nil {

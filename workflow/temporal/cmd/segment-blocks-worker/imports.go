@@ -50,7 +50,8 @@ func (im *imports) register(w worker.Registry) {
 	w.RegisterWorkflowWithOptions(importFile, workflow.RegisterOptions{Name: importWorkflow})
 }
 
-// path returns the path of a file in the folder. Whoever starts an import chooses no other file.
+// path returns the path of a file in the folder. An import cannot reach any other file: whoever
+// starts it may not have access to this machine.
 func (im *imports) path(file string) (string, error) {
 	if im.folder == "" {
 		return "", refused(errors.New("a worker of this task queue has no folder of imports: start all with --imports"))
@@ -131,6 +132,7 @@ func (im *imports) part(ctx context.Context, req partRequest) (importer.Counts, 
 // errStopped ends an import whose worker is stopped.
 var errStopped = errors.New("the worker was stopped")
 
+// options makes a part an import of its own, which resumes from the state beside the file.
 func (im *imports) options(req partRequest) (importer.Options, error) {
 	file, err := im.path(req.File)
 	if err != nil {

@@ -27,8 +27,8 @@ func newInvoke(to *connection) *cobra.Command {
 	var f invokeFlags
 	flags := cmd.Flags()
 	flags.StringVarP(&f.input, "input", "i", "{}", "the block's input, a JSON object")
-	flags.StringVar(&f.id, "id", "", "id of the job; the same one again sends nothing")
-	flags.StringVar(&f.source, "source", "", "the workers' source to send to")
+	flags.StringVar(&f.id, "id", "", "id of the job; the same id again sends nothing")
+	flags.StringVar(&f.source, "source", "", "the workers' source (default: their first)")
 	flags.BoolVar(&f.detach, "detach", false, "print the id and leave the job to the workers")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error { return invoke(cmd, *to, args[0], f) }
 	return cmd
@@ -58,6 +58,7 @@ func invoke(cmd *cobra.Command, to connection, block string, f invokeFlags) erro
 	return nil
 }
 
+// submit gives the job to the workers and, unless it is to be left alone, waits for its result.
 func submit(cmd *cobra.Command, queue string, options client.Options, block string, f invokeFlags) error {
 	ctx := cmd.Context()
 	server, err := dial(ctx, options)

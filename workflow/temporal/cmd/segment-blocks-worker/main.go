@@ -32,8 +32,8 @@ func main() {
 	}
 }
 
-// failed is the error of what went wrong at work. Others are about the command line, the
-// configuration or the workflow file, and nothing has begun.
+// failed is an error of the work itself. All other errors are about the command line, the
+// configuration or the workflow file, and then nothing has begun.
 type failed struct{ error }
 
 func (f failed) Unwrap() error { return f.error }
@@ -45,7 +45,7 @@ func exitCode(err error) int {
 	return 2
 }
 
-// say writes a line. That nobody may read it does not end a run.
+// say writes a line. A run goes on even if nobody can read it.
 func say(w io.Writer, format string, args ...any) {
 	_, _ = fmt.Fprintf(w, format+"\n", args...)
 }
@@ -58,8 +58,8 @@ func newCommand() *cobra.Command {
 	}
 	var to connection
 	flags := root.PersistentFlags()
-	flags.StringVar(&to.address, "address", "", "Temporal server (default TEMPORAL_ADDRESS)")
-	flags.StringVar(&to.namespace, "namespace", "", "namespace (default TEMPORAL_NAMESPACE)")
+	flags.StringVar(&to.address, "address", "", "Temporal server (default: TEMPORAL_ADDRESS)")
+	flags.StringVar(&to.namespace, "namespace", "", "namespace (default: TEMPORAL_NAMESPACE)")
 	flags.StringVar(&to.queue, "task-queue", "segment-blocks", "task queue")
 	flags.StringVar(&to.keysIn, "payload-keys-env", "", "variable with the keys that encrypt payloads")
 	root.AddCommand(newServe(&to), newRun(&to), newInvoke(&to), newImport(&to))

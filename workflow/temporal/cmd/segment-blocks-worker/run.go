@@ -45,11 +45,11 @@ func newRun(to *connection) *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringVarP(&f.file, "file", "f", "", "the workflow file")
 	flags.StringVarP(&f.input, "input", "i", "", "the run's input, a JSON object")
-	flags.StringVar(&f.id, "run", "", "id of the run; one that exists is followed")
-	flags.StringVar(&f.source, "source", "", "the workers' source to send to")
+	flags.StringVar(&f.id, "run", "", "id of the run; an existing run is followed")
+	flags.StringVar(&f.source, "source", "", "the workers' source (default: their first)")
 	flags.StringSliceVar(&f.variables, "env", nil, "variables of the workers, for {{NAME}}")
 	flags.BoolVar(&f.detach, "detach", false, "print the id and leave the run to the workers")
-	flags.BoolVar(&f.allowDuplicates, "allow-duplicates", false, "a late reset may send what counts twice")
+	flags.BoolVar(&f.allowDuplicates, "allow-duplicates", false, "a late reset may send events that count twice")
 	flags.StringVar(&f.blockAttribute, "block-attribute", "", "KeywordList search attribute for the blocks")
 	flags.StringVar(&f.sourceAttribute, "source-attribute", "", "Keyword search attribute for the source")
 	_ = cmd.MarkFlagRequired("file")
@@ -161,7 +161,8 @@ func standIn() (*registry.Registry, *runtime.Runtime, error) {
 	return reg, rt, err
 }
 
-// execute starts the workflow or, if it has begun, returns it as it is.
+// execute starts the workflow or, if it has begun, returns it as it is. The memo has a digest of
+// the request, so that an id is not taken for another request.
 func execute(
 	ctx context.Context, server client.Client, as client.Options, options client.StartWorkflowOptions,
 	workflowType string, request any,
@@ -196,12 +197,13 @@ func execute(
 		}
 	}
 	if theirs != ours {
-		return nil, fmt.Errorf("a workflow with another file, input or source has this id, take another one: %q",
+		return nil, fmt.Errorf("a workflow with another file, input or source has this id; choose another id: %q",
 			options.ID)
 	}
 	return server.GetWorkflow(ctx, options.ID, ""), nil
 }
 
+// warnOfNoWorker says so if nobody serves the task queue: the run would wait without a word.
 func warnOfNoWorker(ctx context.Context, w io.Writer, server client.Client, queue string) {
 	described, err := server.DescribeTaskQueue(ctx, queue, enums.TASK_QUEUE_TYPE_ACTIVITY)
 	if err == nil && len(described.GetPollers()) == 0 {

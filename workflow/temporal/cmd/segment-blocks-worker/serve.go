@@ -37,10 +37,10 @@ func newServe(to *connection) *cobra.Command {
 	flags.StringVar(&f.config, "config", "", "configuration file (default: as segment-blocks)")
 	flags.StringSliceVar(&f.sources, "source", nil, "sources, the default one first (default: all)")
 	flags.StringSliceVar(&f.variables, "env", nil, "variables that workflows may use as {{NAME}}")
-	flags.Float64Var(&f.rate, "rate", 0, "invocations a second of all workers of the queue")
-	flags.StringVar(&f.imports, "imports", "", "folder that all workers see, for imports")
-	flags.StringVar(&f.version, "worker-version", "", "take only runs of this version of the worker")
-	flags.StringVar(&f.metrics, "metrics", "", "address for /metrics and /healthz")
+	flags.Float64Var(&f.rate, "rate", 0, "most invocations a second, by all workers")
+	flags.StringVar(&f.imports, "imports", "", "folder of files to import, which all workers see")
+	flags.StringVar(&f.version, "worker-version", "", "serve only runs of this version of the worker")
+	flags.StringVar(&f.metrics, "metrics", "", "address to serve /metrics and /healthz on")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return serve(cmd.Context(), *to, f) }
 	return cmd
 }

@@ -137,7 +137,7 @@ func testRun(t *testing.T, s *temporalServer) {
 		require.Equal(t, first, second)
 		require.Len(t, segment.Requests(), 3, "nothing was sent again")
 		_, _, err = runCommand(t.Context(), append(args, "--input", `{"userId":"u-7"}`)...)
-		require.ErrorContains(t, err, `another file, input or source has this id, take another one: "o-1"`)
+		require.ErrorContains(t, err, `another file, input or source has this id; choose another id: "o-1"`)
 	})
 	t.Run("failed", func(t *testing.T) {
 		require.NoError(t, segment.Script(emulator.Fault{Status: 400}))
@@ -288,7 +288,7 @@ func testJob(t *testing.T, s *temporalServer) {
 	require.Equal(t, first, again)
 	require.Len(t, segment.Requests(), 1, "nothing was sent again")
 	_, err = invoke("--input", `{"userId": "u", "event": "Another"}`)
-	require.ErrorContains(t, err, `another block, input or source has this id, take another one: "job-1"`)
+	require.ErrorContains(t, err, `another block, input or source has this id; choose another id: "job-1"`)
 }
 
 // testRate has two workers share the load and a rate. Each of the queue's four partitions may let a
