@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"slices"
 	"strconv"
 	"time"
 
@@ -216,16 +214,18 @@ type checkedStore struct {
 func newQueueCheck(p *Program) *cobra.Command {
 	cmd := command("check [FILE]", "Check a store for damage", cobra.ArbitraryArgs)
 	return p.runs(cmd, func(args []string, s *settings.Settings) error {
-		// A store that nobody has named and that holds nothing is no finding.
 		if len(args) == 0 { // all that the configuration leads to
 			own, err := ownStores(s)
 			if err != nil {
 				return err
 			}
 			for _, store := range own {
-				args = append(args, store.path)
+				// A store that nobody has named and that holds nothing yet is not damaged.
+				if q, err := openPath(cmd.Context(), "", store.path); err != nil || q.exists {
+					args = append(args, store.path)
+				}
 			}
-			args = slices.DeleteFunc(append(args, s.OtherStores()...), nothingStored)
+			args = append(args, s.OtherStores()...)
 		}
 		list, exit := []checkedStore{}, console.ExitOK
 		for _, path := range args {
@@ -257,13 +257,6 @@ func checkStore(ctx context.Context, path string) checkedStore {
 		one.Problem = "not intact: " + messages(damaged, "is damaged", "are damaged") + ", and not sent: " + path
 	}
 	return one
-}
-
-// nothingStored says that a store is not there yet, or has nothing in it. There is nothing to
-// check, and that is not damage.
-func nothingStored(path string) bool {
-	info, err := os.Stat(path)
-	return os.IsNotExist(err) || err == nil && info.Mode().IsRegular() && info.Size() == 0
 }
 
 // writeChecked writes a line for each store, and the counts of its sources below it. There are
