@@ -288,6 +288,7 @@ func restQueue(store *heldStore, source string) rest.Queue {
 		}
 	}
 	return rest.Queue{
+		// A source of which the store has nothing yet has an empty queue.
 		State: func() (state rest.QueueState) {
 			for _, s := range store.Stats() {
 				if s.Source == source {

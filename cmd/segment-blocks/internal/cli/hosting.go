@@ -215,6 +215,7 @@ func newMCP(p *Program) *cobra.Command {
 			left, _ := h.close(ctx)
 			p.sayLeft(left)
 		}()
+		// A model may want to see what became of its calls. It cannot change that with these.
 		var tools []mcp.Tool
 		if *watch {
 			tools = h.watchTools()

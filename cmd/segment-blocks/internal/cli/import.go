@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 	_ "time/tzdata" // zones by name, also where the system has none
@@ -117,8 +116,8 @@ func (f *importFlags) check() error {
 	switch {
 	case f.Concurrency < 1 || f.Concurrency > 256:
 		return console.Usage("--concurrency must be from 1 to 256: %d", f.Concurrency)
-	case f.Rate < 0 || f.Rate > 0 && f.Rate < 1e-3:
-		return console.Usage("--rate must be 0 or more events a second: %s", strconv.FormatFloat(f.Rate, 'g', -1, 64))
+	case f.Rate < 0 || f.Rate > 0 && f.Rate < 1e-3: // slower than that, an import would never end
+		return console.Usage("--rate must be 0, or at least 0.001 events a second: %v", f.Rate)
 	case f.Resume && f.Restart:
 		return console.Usage("--resume continues and --restart starts over: choose one")
 	case f.dryRun && (f.Resume || f.Restart):

@@ -181,7 +181,7 @@ func (p *parameter) Set(value string) error {
 		return p.setMember(value)
 	case p.value != nil:
 		return fmt.Errorf("must be given once: %q", value)
-	case p.is(rawjson.StringKind):
+	case p.is(rawjson.StringKind): // also what looks like JSON, so that an id of digits needs no quotes
 		p.value = rawjson.Quote(value)
 		return nil
 	case len(p.field.Kinds) == 0 && !isFile:

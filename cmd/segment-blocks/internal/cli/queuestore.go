@@ -200,6 +200,7 @@ func (q *storeQueue) states(s *settings.Settings) (list []queueState, err error)
 	for _, name := range names {
 		list = append(list, queueState{Source: name, Store: q.path, Configured: true, Exists: q.exists, empty: q.empty})
 	}
+	// What the file has and what is configured come in one order, so that a source is easy to find.
 	slices.SortFunc(list, func(a, b queueState) int { return strings.Compare(a.Source, b.Source) })
 	return list, nil
 }
@@ -231,7 +232,7 @@ func (p *Program) ofQueue(
 func (p *Program) findQueue(cmd *cobra.Command, s *settings.Settings, file string) (*storeQueue, error) {
 	source, configured, wrong := s.Chosen()
 	name, asked := source.Name, cmd.Flags().Changed("source")
-	if asked {
+	if asked { // the flag may name a source that is no longer configured
 		name = s.DefaultSource
 	}
 	switch {

@@ -95,7 +95,7 @@ func newWorkflowValidate(p *Program) *cobra.Command {
 }
 
 // newWorkflowGraph makes workflow graph. It draws what can be read, whether or not its blocks are
-// known.
+// known, because a drawing helps most with a file that is not finished.
 func newWorkflowGraph(p *Program) *cobra.Command {
 	cmd := ofFile("graph FILE", "Draw a workflow as Mermaid or SVG")
 	format := "mermaid"
@@ -146,7 +146,8 @@ func newWorkflowNew(p *Program) *cobra.Command {
 	return cmd
 }
 
-// newWorkflowSchema makes workflow schema, for editors.
+// newWorkflowSchema makes workflow schema. Editors complete and check files by it, and so find most
+// mistakes before validate does.
 func newWorkflowSchema(p *Program) *cobra.Command {
 	cmd := command("schema", "Print the JSON Schema of workflow files")
 	cmd.RunE = func(*cobra.Command, []string) error {

@@ -82,6 +82,7 @@ func (p *Program) runWorkflow(cmd *cobra.Command, file string, f runFlags, s *se
 	}
 	defer t.close()
 	options := workflow.Options{Invoke: workflow.Invoker(t.Runtime), RunID: f.run, Concurrency: f.concurrency}
+	// What is previewed has no output, so the next nodes get those of the blocks' examples.
 	if f.dryRun {
 		options.Invoke = workflow.Previewer(t.Runtime, p.registry())
 	}

@@ -35,7 +35,8 @@ func (p *Program) openWorkflows(h *hosting, s settings.Serve, options []runtime.
 	return nil
 }
 
-// environment gives workflows the variables that they may use.
+// environment gives workflows the variables that they may use, and no others: a file may be
+// somebody else's, and the environment holds secrets.
 func (p *Program) environment(allowed []string) workflow.Environment {
 	return func(name string) (string, bool) {
 		value := p.Variable(name)

@@ -63,8 +63,8 @@ func (c *Console) Format(document bool) string {
 	return "text"
 }
 
-// Print writes a value in a format: as yaml, or as JSON. JSON is one line, unless the format is json
-// and a person is looking.
+// Print writes a value in a format: as yaml, or as JSON. JSON is one line, unless the format is
+// json and a person is looking.
 func (c *Console) Print(format string, value any) error {
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)

@@ -6,8 +6,8 @@ import (
 	"runtime/debug"
 )
 
-// A release build sets these with -ldflags "-X …/internal/console.version=v1.2.3", the only way the
-// linker has. Any other build knows itself from what the Go toolchain recorded.
+// A release build sets these with -ldflags "-X …/internal/console.version=v1.2.3", the only way to
+// tell the linker. Any other build knows itself from what the Go toolchain recorded.
 var version, commit, date string
 
 // Build says what this program was built from, as the command version prints it with --output json.
