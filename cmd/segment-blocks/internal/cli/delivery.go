@@ -234,7 +234,7 @@ func (d *deliveries) lastError(ctx context.Context) string {
 	}
 }
 
-// stats is the state of each durable source. What else is in a file is from another time: its
+// stats returns the state of each durable source. What else is in a file is from another time: its
 // source has another store now, or none.
 func (d *deliveries) stats() (list []delivery.Stats) {
 	for path, store := range d.stores {
@@ -244,7 +244,7 @@ func (d *deliveries) stats() (list []delivery.Stats) {
 	return list
 }
 
-// queues is the state of the durable sources for the metrics.
+// queues returns the state of the durable sources for the metrics.
 func (d *deliveries) queues() (list []metrics.Queue) {
 	for _, s := range d.stats() {
 		list = append(list, metrics.Queue{

@@ -111,7 +111,7 @@ func (p *Program) openRuntime(h *hosting, s *settings.Settings, emulate bool, op
 	return nil
 }
 
-// names are those of the sources, the chosen one first.
+// names returns the names of the sources, the chosen one first.
 func (h *hosting) names() (names []string) {
 	for _, source := range h.Sources() {
 		names = append(names, source.Name)

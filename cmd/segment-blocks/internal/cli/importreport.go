@@ -17,8 +17,8 @@ import (
 	"github.com/aacflow/segment-blocks/internal/text"
 	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/runtime"
+	"github.com/aacflow/segment-blocks/runtime/retry"
 	"github.com/aacflow/segment-blocks/segment/importer"
-	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
 // importSummary is what an import prints in the end.
@@ -208,21 +208,13 @@ func (r *importRun) stopped(c importer.Counts, err error) error {
 	return console.Failed("%w%s", err, advice)
 }
 
-// exitOfDelivery looks behind a partial failure: of an import, some of the events are accepted in
-// any case.
+// exitOfDelivery looks behind a partial failure, at the answer that stopped the import: of an
+// import, some of the events are accepted in any case.
 func exitOfDelivery(e *runtime.Error) console.ExitCode {
-	if e.Code != runtime.PartialFailure {
-		return console.ExitOf(e)
+	if answer, ok := errors.AsType[*retry.Error](e); ok && e.Code == runtime.PartialFailure {
+		e = runtime.ErrorOf(answer)
 	}
-	if cause, ok := errors.AsType[*tracking.Error](e); ok {
-		switch cause.Code {
-		case runtime.Unauthorized:
-			return console.ExitCredentials
-		case runtime.Rejected, runtime.TooLarge:
-			return console.ExitRejected
-		}
-	}
-	return console.ExitUnreachable
+	return console.ExitOf(e)
 }
 
 // showMapping says what becomes of the columns of a file. It is shown before anything is sent: a

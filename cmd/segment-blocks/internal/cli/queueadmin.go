@@ -43,8 +43,7 @@ type asker func(r queueRequest, visit visitor) (queueAnswer, error)
 // visitor is called with a message, and returns false when it has seen enough.
 type visitor = func(delivery.StoredMessage) bool
 
-// askStore asks a store that this process has open, for a command of its own or for another
-// process.
+// askStore asks a store that this process has open, on behalf of another process or of itself.
 func askStore(ctx context.Context, store *delivery.Store, r queueRequest, visit visitor) (a queueAnswer, err error) {
 	list := store.Dead
 	switch r.Do {
@@ -184,8 +183,8 @@ type heldStore struct {
 // Whoever may read the store may read that file, and nobody else.
 func adminFile(store string) string { return store + ".admin" }
 
-// listen listens before it writes the file, so that whoever reads the file gets an answer. It
-// replaces the file that a killed process has left.
+// listen lets other processes ask the store. It listens before it writes the file, so that whoever
+// reads the file gets an answer. It replaces the file that a killed process has left.
 func (s *heldStore) listen(ctx context.Context) error {
 	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
