@@ -77,19 +77,11 @@ func Native(reg *registry.Registry, in Integration, engine Engine) ([]File, erro
 }
 
 func generate(reg *registry.Registry, in Integration, engine Engine) ([]File, page, error) {
-	var p page
-	err := engine.check()
-	if err == nil {
-		p, err = newPage(reg, in, engine)
-	}
+	p, err := newPage(reg, in, engine)
 	if err != nil {
 		return nil, p, fmt.Errorf("generate native blocks: %w", err)
 	}
-	all, err := parseTemplates()
-	if err != nil {
-		return nil, p, fmt.Errorf("generate native blocks: %w", err)
-	}
-	folder := "tools/" + in.ID + "/"
+	all, folder := parsedTemplates(), "tools/"+in.ID+"/"
 	var files []File
 	add := func(path, name string, data any) {
 		var b bytes.Buffer
@@ -117,11 +109,11 @@ func generate(reg *registry.Registry, in Integration, engine Engine) ([]File, pa
 //go:embed templates
 var templates embed.FS
 
-func parseTemplates() (*template.Template, error) {
-	return template.New("").Delims("[[", "]]").Funcs(template.FuncMap{
-		"comment": comment, "oneLine": oneLine, "quote": quote, "key": key, "access": access,
+func parsedTemplates() *template.Template {
+	return template.Must(template.New("").Delims("[[", "]]").Funcs(template.FuncMap{
+		"comment": comment, "oneLine": oneLine, "quote": quote, "key": key, "access": access, "title": title,
 		"prose": prose, "list": list, "literal": literal, "declaration": declaration, "array": array,
-		"json":       func(text string) string { return string(rawjson.Quote(text)) },
-		"formatType": formatType, "placeholder": placeholder, "reference": reference,
-	}).ParseFS(templates, "templates/*.tmpl")
+		"json":  func(text string) string { return string(rawjson.Quote(text)) },
+		"fixed": fixed, "formatType": formatType, "placeholder": placeholder, "reference": reference,
+	}).ParseFS(templates, "templates/*.tmpl"))
 }

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/aacflow/segment-blocks/internal/text"
 	"github.com/aacflow/segment-blocks/registry"
 )
 
@@ -55,13 +56,13 @@ func Apply(reg *registry.Registry, in Integration, engine Engine, app fs.FS) (Ap
 		if err != nil {
 			return Application{}, fmt.Errorf("apply to a fork of the form %s: %w", engine, err)
 		}
-		text := p.without(string(before))
+		content := p.without(string(before))
 		for _, e := range c.Edits {
-			if text, err = e.apply(text); err != nil {
+			if content, err = e.add(content); err != nil {
 				return Application{}, fmt.Errorf("apply to a fork of the form %s: %s: %w", engine, c.Path, err)
 			}
 		}
-		a.add(File{c.Path, []byte(text)}, before)
+		a.add(File{c.Path, []byte(content)}, before)
 	}
 	return a, nil
 }
@@ -73,7 +74,7 @@ func (a *Application) add(f File, before []byte) {
 }
 
 // without takes out of a file what an earlier application has added.
-func (p page) without(text string) string {
+func (p page) without(file string) string {
 	for _, pattern := range []string{
 		`import \{[^}]*\} from '@/tools/` + p.ID + `'\n`,
 		`import \{[^}]*\} from '@/blocks/blocks/` + p.ID + `'\n`,
@@ -81,56 +82,72 @@ func (p page) without(text string) string {
 		`  ` + p.ID + `_\w+:\s+` + strings.ToLower(p.Type()[:1]) + p.Type()[1:] + `\w+Tool,\n`,
 		`\n?export function ` + p.Type() + `Icon\((?s:.*?)^\}\n`,
 	} {
-		text = regexp.MustCompile(`(?m)^`+pattern).ReplaceAllString(text, "")
+		file = regexp.MustCompile(`(?m)^`+pattern).ReplaceAllString(file, "")
 	}
-	return text
+	return file
 }
 
-var (
-	importPattern = regexp.MustCompile(`(?m)^import (?:type )?(?:[^;'"]*? from )?['"]([^'"]+)['"];?\n`)
-	keyPattern    = regexp.MustCompile(`(?m)^  ['"]?([\w-]+)['"]?:`)
-)
+// An edit adds lines to a file.
+type edit struct {
+	// Where tells people the place.
+	Where, Text string
+	// add returns the file with the lines, which it lacks.
+	add func(file string) (string, error)
+}
 
-// apply adds the lines of an edit to a text that lacks them.
-func (e edit) apply(text string) (string, error) {
-	switch e.Kind {
-	case ending:
-		return strings.TrimRight(text, "\n") + "\n\n" + e.Text, nil
-	case imports:
-		module := importPattern.FindStringSubmatch(e.Text)[1]
-		all := importPattern.FindAllStringSubmatchIndex(text, -1)
+// addImport adds an import before the first one whose module comes later in the same folder, or
+// else after all imports.
+func addImport(lines string) edit {
+	pattern := regexp.MustCompile(`(?m)^import (?:type )?(?:[^;'"]*? from )?['"]([^'"]+)['"];?\n`)
+	module := pattern.FindStringSubmatch(lines)[1]
+	return edit{"Among the imports", lines, func(file string) (string, error) {
+		all := pattern.FindAllStringSubmatchIndex(file, -1)
 		if all == nil {
 			return "", errors.New("it has no imports where the lines belong")
 		}
 		at := all[len(all)-1][1]
 		for _, m := range all {
-			if other := text[m[2]:m[3]]; path.Dir(other) == path.Dir(module) && other > module {
+			if other := file[m[2]:m[3]]; path.Dir(other) == path.Dir(module) && other > module {
 				at = m[0]
 				break
 			}
 		}
-		return text[:at] + e.Text + text[at:], nil
-	}
-	head := regexp.MustCompile(`(?m)^(?:export )?const (?:` + e.List + `)\b[^\n]*\{\n`).FindStringIndex(text)
-	if head == nil {
-		return "", fmt.Errorf("it has no object called %s", strings.ReplaceAll(e.List, "|", " or "))
-	}
-	length := strings.Index(text[head[1]:], "\n}")
-	if strings.HasPrefix(text[head[1]:], "}") {
-		length = -1 // it is empty
-	}
-	first := keyPattern.FindStringSubmatch(e.Text)[1]
-	object := text[head[1] : head[1]+length+1]
-	keys := keyPattern.FindAllStringSubmatchIndex(object, -1)
-	before, at := "", 0 // the lists are sorted only here and there: behind the nearest key that goes ahead
-	for i, m := range keys {
-		if key := object[m[2]:m[3]]; key < first && key > before {
-			before, at = key, len(object)
-			if i+1 < len(keys) {
-				at = keys[i+1][0]
+		return file[:at] + lines + file[at:], nil
+	}}
+}
+
+// addEntries adds members to the object that has one of the names.
+func addEntries(lines string, names ...string) edit {
+	pattern := regexp.MustCompile(`(?m)^  ['"]?([\w-]+)['"]?:`)
+	first := pattern.FindStringSubmatch(lines)[1]
+	return edit{"In the object `" + names[0] + "`", lines, func(file string) (string, error) {
+		list := strings.Join(names, "|")
+		head := regexp.MustCompile(`(?m)^(?:export )?const (?:` + list + `)\b[^\n]*\{\n`).FindStringIndex(file)
+		if head == nil {
+			return "", fmt.Errorf("it has no object called %s", text.Or(names...))
+		}
+		start := head[1] - 1 // at the line break, which the end of an empty object shares
+		object := file[start:]
+		object = object[:strings.Index(object, "\n}")+1]
+		keys := pattern.FindAllStringSubmatchIndex(object, -1)
+		// The lists are sorted only here and there. So the lines follow the nearest smaller key.
+		before, at := "", 1
+		for i, m := range keys {
+			if key := object[m[2]:m[3]]; key < first && key > before {
+				before, at = key, len(object)
+				if i+1 < len(keys) {
+					at = keys[i+1][0]
+				}
 			}
 		}
-	}
-	at += head[1]
-	return text[:at] + e.Text + text[at:], nil
+		at += start
+		return file[:at] + lines + file[at:], nil
+	}}
+}
+
+// addAtEnd adds lines at the end, after a blank one.
+func addAtEnd(lines string) edit {
+	return edit{"At the end", lines, func(file string) (string, error) {
+		return strings.TrimRight(file, "\n") + "\n\n" + lines, nil
+	}}
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	_ "embed"
 	"fmt"
-	"slices"
 	"strings"
 )
 
@@ -26,37 +25,11 @@ const (
 // no older one does so.
 func Engines() []Engine { return []Engine{Sim08, Sim202605, Sim202602} }
 
-func (e Engine) check() error {
-	if slices.Contains(Engines(), e) {
-		return nil
-	}
-	return fmt.Errorf("the engine must be one of %q: %q", Engines(), string(e))
-}
-
-// changes are the edits of a file that a fork has, whose path is relative to the folder of the app.
+// changes are the edits of one of the fork's own files.
 type changes struct {
-	Path  string
+	Path  string // relative to the folder of the app
 	Edits []edit
 }
-
-// An edit adds lines to a file.
-type edit struct {
-	// Where tells people the place.
-	Where string
-	// Kind is how the place is found.
-	Kind editKind
-	// List is the constant of the object that entries go into, or several, parted by |.
-	List string
-	Text string
-}
-
-type editKind int
-
-const (
-	imports editKind = iota // among the imports, by the name of the module
-	entries                 // in the object List, by key
-	ending                  // at the end
-)
 
 // Changes are what the fork's own files need.
 func (p page) Changes() []changes {
@@ -65,28 +38,26 @@ func (p page) Changes() []changes {
 		fmt.Fprintf(&names, "  %s,\n", op.Const())
 		fmt.Fprintf(&tools, "  %s: %s,\n", op.ID, op.Const())
 	}
-	const amongImports = "Among the imports"
-	block := p.Type() + "Block"
-	constant, imported := "registry", block
-	if p.Engine == Sim08 {
-		constant, imported = "BLOCK_REGISTRY", block+", "+block+"Meta"
-	}
+	block, folder := p.Type()+"Block", "@/blocks/blocks/"+p.ID
+	entry := "  " + p.ID + ": " + block
 	blocks := []edit{
-		{amongImports, imports, "", fmt.Sprintf("import { %s } from '@/blocks/blocks/%s'\n", imported, p.ID)},
-		{"In the object `" + constant + "`", entries, "BLOCK_REGISTRY|registry", "  " + p.ID + ": " + block + ",\n"},
+		addImport(fmt.Sprintf("import { %s } from '%s'\n", block, folder)),
+		addEntries(entry+",\n", "registry", "BLOCK_REGISTRY"),
 	}
-	if p.Engine == Sim08 {
-		const metas = "BLOCK_META_REGISTRY"
-		entry := "  " + p.ID + ": " + block + "Meta,\n"
-		blocks = append(blocks, edit{"In the object `" + metas + "`", entries, metas, entry})
+	if p.Catalogued() {
+		blocks = []edit{
+			addImport(fmt.Sprintf("import { %s, %sMeta } from '%s'\n", block, block, folder)),
+			addEntries(entry+",\n", "BLOCK_REGISTRY", "registry"),
+			addEntries(entry+"Meta,\n", "BLOCK_META_REGISTRY"),
+		}
 	}
 	return []changes{
 		{"tools/registry.ts", []edit{
-			{amongImports, imports, "", fmt.Sprintf("import {\n%s} from '@/tools/%s'\n", names.String(), p.ID)},
-			{"In the object `tools`", entries, "tools", tools.String()},
+			addImport(fmt.Sprintf("import {\n%s} from '@/tools/%s'\n", names.String(), p.ID)),
+			addEntries(tools.String(), "tools"),
 		}},
 		{p.Registry, blocks},
-		{"components/icons.tsx", []edit{{"At the end", ending, "", p.icon()}}},
+		{"components/icons.tsx", []edit{addAtEnd(p.icon())}},
 	}
 }
 
@@ -104,32 +75,31 @@ const maps = "blocks/registry-maps.ts"
 
 // Commands are to be run in the root of the fork after the edits, in this order.
 func (p page) Commands() []string {
-	switch p.Engine {
-	case Sim08:
-		return []string{
-			"bun run tool-metadata:generate", "bun run scripts/generate-docs.ts", "bun run docs-manifest:generate",
-			"bun run lint", "bun run check:canvas-sentences", "bun run integration-catalog:check",
-			"bun run check:import-specifiers", "bun run check:bare-icons", "bun run tool-metadata:check",
-			"bun run type-check",
-		}
-	default:
+	if !p.Catalogued() {
 		return []string{"bun run scripts/generate-docs.ts", "bun run lint", "bun run type-check"}
+	}
+	return []string{
+		"bun run tool-metadata:generate", "bun run scripts/generate-docs.ts", "bun run docs-manifest:generate",
+		"bun run lint", "bun run check:canvas-sentences", "bun run integration-catalog:check",
+		"bun run check:import-specifiers", "bun run check:bare-icons", "bun run tool-metadata:check",
+		"bun run type-check",
 	}
 }
 
 // Generated are the files that the commands write and that belong in the same commit, from the root
 // of the fork.
 func (p page) Generated() []string {
-	docs := []string{
+	var files []string
+	folder := "tools"
+	if p.Catalogued() {
+		files = []string{
+			"apps/sim/tools/generated/*", "apps/sim/lib/integrations/icon-mapping.ts",
+			"apps/sim/lib/copilot/generated/docs-manifest.ts", "packages/deployment-config/src/integrations.json",
+		}
+		folder = "integrations"
+	}
+	return append(files,
 		"apps/docs/components/icons.tsx", "apps/docs/components/ui/icon-mapping.ts",
-		"apps/docs/content/docs/en/" + map[bool]string{true: "integrations", false: "tools"}[p.Engine == Sim08] +
-			"/{" + p.ID + ".mdx,meta.json}",
-	}
-	if p.Engine != Sim08 {
-		return docs
-	}
-	return append([]string{
-		"apps/sim/tools/generated/*", "apps/sim/lib/integrations/icon-mapping.ts",
-		"apps/sim/lib/copilot/generated/docs-manifest.ts", "packages/deployment-config/src/integrations.json",
-	}, docs...)
+		"apps/docs/content/docs/en/"+folder+"/{"+p.ID+".mdx,meta.json}",
+	)
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -22,6 +23,9 @@ type page struct {
 }
 
 func newPage(reg *registry.Registry, in Integration, engine Engine) (page, error) {
+	if !slices.Contains(Engines(), engine) {
+		return page{}, fmt.Errorf("the engine must be one of %q: %q", Engines(), string(engine))
+	}
 	ops, err := operationsOf(reg, in)
 	if err != nil {
 		return page{}, err
@@ -106,24 +110,9 @@ func isAdvanced(ops []operation, name string) bool {
 	})
 }
 
-// Title is the field's label.
-func (f formField) Title() string { return title(f.Name) }
-
-// Control is the kind of the field, in the host's words.
-func (f formField) Control() string {
-	if f.Type == "json" {
-		return "long-input"
-	}
-	return "short-input"
-}
-
-// Placeholder is the parameter's example.
-func (f formField) Placeholder() string { return placeholder(f.Example) }
-
 // placeholder returns an example as somebody would type it.
 func placeholder(example json.RawMessage) string {
-	var text string
-	if json.Unmarshal(example, &text) == nil {
+	if text, ok := rawjson.Text(example); ok {
 		return text
 	}
 	return string(example)
@@ -278,6 +267,3 @@ func (p page) Sorted() []operation {
 		slices.Values(p.Operations), func(a, b operation) int { return strings.Compare(a.Name, b.Name) },
 	)
 }
-
-// Fixed are the parameters that no manifest has.
-func (page) Fixed() []schemas.Field { return fixed() }

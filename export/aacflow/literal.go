@@ -9,6 +9,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/aacflow/segment-blocks/internal/text"
 	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/schemas"
 )
@@ -126,12 +127,6 @@ func quote(text string) string {
 func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
 
 // comment makes a text fit into a comment of one line.
-func comment(text string) string {
-	visible := strings.Map(func(c rune) rune {
-		if !unicode.IsPrint(c) {
-			return -1
-		}
-		return c
-	}, oneLine(text))
-	return strings.NewReplacer("*/", "* /", "</", "< /").Replace(visible)
+func comment(prose string) string {
+	return strings.NewReplacer("*/", "* /", "</", "< /").Replace(text.OneLine(prose))
 }

@@ -5,7 +5,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/aacflow/segment-blocks/rawjson"
@@ -57,10 +56,7 @@ func operationsOf(reg *registry.Registry, in Integration) ([]operation, error) {
 		if err := checkNames(e); err != nil {
 			return nil, err
 		}
-		op := operation{
-			Entry: e, Integration: in, Name: name,
-			Label: title(name), Type: pascal(e.ID),
-		}
+		op := operation{Entry: e, Integration: in, Name: name, Label: title(name), Type: pascal(e.ID)}
 		// The first four are files of their own. Ids that differ in underscores only would share a
 		// type.
 		if slices.Contains([]string{"index", "service", "types", "call"}, name) ||
@@ -184,9 +180,6 @@ func pascal(name string) string { return strings.ReplaceAll(title(name), " ", ""
 
 // upper returns a word with its first letter in upper case.
 func upper(word string) string {
-	if word == "" {
-		return ""
-	}
-	first, size := utf8.DecodeRuneInString(word)
-	return string(unicode.ToUpper(first)) + word[size:]
+	_, size := utf8.DecodeRuneInString(word)
+	return strings.ToUpper(word[:size]) + word[size:]
 }

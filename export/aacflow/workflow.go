@@ -39,12 +39,8 @@ func Workflow(reg *registry.Registry, id string) ([]byte, error) {
 			inputs = append(inputs, f)
 		}
 	}
-	page, err := parseTemplates()
-	if err != nil {
-		return nil, fmt.Errorf("generate workflow: %w", err)
-	}
 	var out, indented bytes.Buffer
-	err = page.ExecuteTemplate(&out, "workflow.json.tmpl", map[string]any{
+	err = parsedTemplates().ExecuteTemplate(&out, "workflow.json.tmpl", map[string]any{
 		"Block": e, "Inputs": inputs, "Schema": string(definitions[i].InputSchema), "Server": PlaceholderServer,
 	})
 	if err == nil {
