@@ -103,12 +103,8 @@ func (b *exportBlock) text(field string) string {
 
 // list returns the list that a field holds, also one as text.
 func (b *exportBlock) list(field string) []json.RawMessage {
-	raw := b.value(field)
 	// Which of the two it is depends on the widget of the form, not on the kind of block.
-	if text, ok := rawjson.Text(raw); ok && rawjson.Check([]byte(text), rawjson.Limits{}) == nil {
-		raw = json.RawMessage(text)
-	}
-	return rawjson.OpenArray(raw)
+	return rawjson.OpenArray(unquoted(b.value(field)))
 }
 
 // readExport makes nodes of the blocks that the start leads to. Blocks that cannot run here are all

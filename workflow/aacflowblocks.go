@@ -23,10 +23,9 @@ func (e *export) startOf(b *exportBlock) rawjson.Object {
 	for _, field := range fields {
 		f := rawjson.OpenObject(field)
 		value, _ := f.Get("value")
-		text, isText := rawjson.Text(value)
 		// The form holds every value as text. One that is meant to be something else is JSON in it.
-		if isText && f.Text("type") != "string" && rawjson.Check([]byte(text), rawjson.Limits{}) == nil {
-			value = json.RawMessage(text)
+		if f.Text("type") != "string" {
+			value = unquoted(value)
 		}
 		if name := f.Text("name"); name != "" {
 			start = start.Set(name, orNull(value))

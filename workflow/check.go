@@ -129,31 +129,27 @@ func (c *checker) validate(ctx context.Context, n *Node, sample json.RawMessage,
 }
 
 // outputs returns what is known of the output of a node; none where that is nothing.
-func (c *checker) outputs(n *Node) []schemas.Field {
-	var fields []schemas.Field
-	if n.Body != nil {
-		if !n.Listed {
-			for _, inner := range n.Body.Nodes {
-				fields = append(fields, schemas.Field{
-					Name: inner.ID, Kinds: []rawjson.Kind{rawjson.ObjectKind}, Fields: c.outputs(inner),
-				})
-			}
-		}
-		return []schemas.Field{{Name: "results", Kinds: []rawjson.Kind{rawjson.ArrayKind}, Fields: fields}}
+func (c *checker) outputs(n *Node) (fields []schemas.Field) {
+	object := func(name string, members []schemas.Field) schemas.Field {
+		return schemas.Field{Name: name, Kinds: []rawjson.Kind{rawjson.ObjectKind}, Fields: members}
 	}
-	if n.Block == "" {
+	switch {
+	case n.Body != nil && !n.Listed:
+		for _, inner := range n.Body.Nodes {
+			fields = append(fields, object(inner.ID, c.outputs(inner)))
+		}
+	case n.Block == "" && n.Body == nil:
 		for _, m := range rawjson.OpenObject(n.With) {
 			fields = append(fields, schemas.Field{Name: m.Name})
 		}
-		return fields
-	}
-	block, err := c.Registry.Find(n.Block)
-	if err != nil {
-		return nil
-	}
-	fields = block.Manifest().Output.Fields()
-	if n.Under != "" {
-		fields = []schemas.Field{{Name: n.Under, Kinds: []rawjson.Kind{rawjson.ObjectKind}, Fields: fields}}
+	case n.Block != "":
+		block, err := c.Registry.Find(n.Block)
+		if err != nil {
+			return nil
+		}
+		if fields = block.Manifest().Output.Fields(); n.Under != "" {
+			fields = []schemas.Field{object(n.Under, fields)}
+		}
 	}
 	if n.ForEach != nil {
 		return []schemas.Field{{Name: "results", Kinds: []rawjson.Kind{rawjson.ArrayKind}, Fields: fields}}
@@ -161,9 +157,10 @@ func (c *checker) outputs(n *Node) []schemas.Field {
 	return fields
 }
 
-func (c *checker) outputNames(n *Node) []string {
-	var names []string
-	for _, f := range c.outputs(n) {
+func (c *checker) outputNames(n *Node) []string { return fieldNames(c.outputs(n)) }
+
+func fieldNames(fields []schemas.Field) (names []string) {
+	for _, f := range fields {
 		names = append(names, f.Name)
 	}
 	return names
@@ -193,10 +190,7 @@ func (c *checker) kindsOf(n *Node, ref reference) ([]rawjson.Kind, error) {
 		// Below an output that lists no members anything may be there.
 		f := schemas.Find(fields, s.name)
 		if f == nil && (i == 0 || len(fields) > 0) {
-			var names []string
-			for _, known := range fields {
-				names = append(names, known.Name)
-			}
+			names := fieldNames(fields)
 			return nil, fmt.Errorf("%s leads nowhere%s; %s> has %s", ref.text, schemas.DidYouMean(s.name, names), at,
 				listed(names))
 		}

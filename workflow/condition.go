@@ -32,12 +32,13 @@ func compileCondition(g *Graph, text string, fieldsOf func(n *Node) []string) (*
 		return nil, plainError(err)
 	}
 	c, env := &condition{}, types.Map{}
-	ast.Walk(&tree.Node, visitor(func(name string) {
-		of := typesOf(g, name, fieldsOf)
-		if of != nil && env[name] == nil {
+	ast.Find(tree.Node, func(node ast.Node) bool {
+		name := nameIn(node)
+		if of := typesOf(g, name, fieldsOf); of != nil && env[name] == nil {
 			env[name], c.names = of, append(c.names, name)
 		}
-	}))
+		return false // there may be more
+	})
 	// expr bounds the memory of a run by itself: a range or a repeat beyond it ends as an error.
 	options := []expr.Option{expr.Env(env), expr.AsBool()}
 	// The results of a run must depend on its input alone, or a resume would decide otherwise:
@@ -88,21 +89,18 @@ func plainError(err error) error {
 	return err
 }
 
-// visitor is called with each name that an expression uses.
-type visitor func(name string)
-
-// Visit implements ast.Visitor.
-func (v visitor) Visit(node *ast.Node) {
-	switch n := (*node).(type) {
+// nameIn returns the name that a part of an expression is, or "".
+func nameIn(node ast.Node) string {
+	switch n := node.(type) {
 	case *ast.IdentifierNode:
-		v(n.Value)
+		return n.Value
 	case *ast.MemberNode: // $env["big-order"], for an id that is no identifier
-		if of, ok := n.Node.(*ast.IdentifierNode); ok && of.Value == "$env" {
-			if id, ok := n.Property.(*ast.StringNode); ok {
-				v(id.Value)
-			}
+		id, isText := n.Property.(*ast.StringNode)
+		if isText && nameIn(n.Node) == "$env" {
+			return id.Value
 		}
 	}
+	return ""
 }
 
 // holds evaluates a condition.

@@ -20,12 +20,10 @@ import (
 // the run goes on. One process at a time has it open. Outputs and receipts are in it, so only its
 // owner may read it.
 type Journal struct {
-	db     *bbolt.DB
-	path   string
-	target string
-	allow  bool
-	only   bool    // to be read
-	record *record // of the run that is in the file, or nil
+	db      *bbolt.DB
+	path    string
+	options JournalOptions
+	record  *record // of the run that is in the file, or nil
 }
 
 // JournalOptions set up [OpenJournal].
@@ -99,8 +97,8 @@ func OpenJournal(folder, run string, o JournalOptions) (*Journal, error) {
 	case err != nil:
 		return nil, fmt.Errorf("open the journal %s: %w", path, err)
 	}
-	j := &Journal{db: db, path: path, target: o.Target, allow: o.AllowDuplicates, only: o.ReadOnly}
-	if !j.only {
+	j := &Journal{db: db, path: path, options: o}
+	if !o.ReadOnly {
 		err = j.update(func(tx *bbolt.Tx) error {
 			_, err := tx.CreateBucketIfNotExists([]byte(bucketRun))
 			if err == nil {
@@ -118,7 +116,7 @@ func OpenJournal(folder, run string, o JournalOptions) (*Journal, error) {
 			return nil
 		})
 	}
-	if err == nil && j.only && j.record == nil {
+	if err == nil && o.ReadOnly && j.record == nil {
 		err = fmt.Errorf("no run has begun in the journal %s", path)
 	}
 	if err != nil {
@@ -185,13 +183,13 @@ func (j *Journal) Input() json.RawMessage {
 // bind makes sure that the journal is that of this run, graph and input, and that going on with it
 // counts nothing twice. A new journal becomes that of the run.
 func (j *Journal) bind(run string, g *Graph, s *State) error {
-	if j.only {
+	if j.options.ReadOnly {
 		if j.record.Digest != g.Digest {
 			return fmt.Errorf("the file has changed since the run %q began", run)
 		}
 		return nil
 	}
-	now := &record{Run: run, Name: g.Name, Digest: g.Digest, Start: s.Start, Target: j.target, Began: time.Now()}
+	now := &record{Run: run, Name: g.Name, Digest: g.Digest, Start: s.Start, Target: j.options.Target, Began: time.Now()}
 	if old := j.record; old != nil {
 		// Everything that differs is named at once: a messageId that has been sent with other
 		// content would be dropped as a duplicate, and nobody would know.
@@ -245,7 +243,7 @@ func differentInputs(old, now rawjson.Object) (differs []string) {
 // checkAge refuses tasks that have to be done again though the receiver may have forgotten their
 // first try.
 func (j *Journal) checkAge(g *Graph) error {
-	if j.allow {
+	if j.options.AllowDuplicates {
 		return nil
 	}
 	// All are named at once: whoever decides on --allow-duplicates has to know what it may cost.
@@ -277,7 +275,7 @@ func (j *Journal) job(g *Graph, id string, raw []byte) (done job, err error) {
 	n := g.Node(node)
 	// A failure that the graph has an answer to has led somewhere already, and what is behind it
 	// may have run. It stays. All others are what a resume is for.
-	if o := done.Outcome; o != nil && o.Error != nil && (n == nil || n.OnError == Fail) && !j.only {
+	if o := done.Outcome; o != nil && o.Error != nil && (n == nil || n.OnError == Fail) && !j.options.ReadOnly {
 		done.Outcome = nil
 	}
 	return done, err
@@ -300,7 +298,7 @@ func (j *Journal) find(g *Graph, task Task) (found job, err error) {
 // messageIds; killed after it, never again. What starts is written before, so that its event has
 // the same time after any kill.
 func (j *Journal) write(jobs []job) error {
-	if j == nil || j.only || len(jobs) == 0 {
+	if j == nil || j.options.ReadOnly || len(jobs) == 0 {
 		return nil
 	}
 	return j.update(func(tx *bbolt.Tx) error {
@@ -317,6 +315,6 @@ func (j *Journal) write(jobs []job) error {
 	})
 }
 
-func (j *Journal) isReadOnly() bool { return j != nil && j.only }
+func (j *Journal) isReadOnly() bool { return j != nil && j.options.ReadOnly }
 
-func (j *Journal) allowsDuplicates() bool { return j != nil && j.allow }
+func (j *Journal) allowsDuplicates() bool { return j != nil && j.options.AllowDuplicates }

@@ -37,9 +37,7 @@ func itemsOf(list json.RawMessage) ([]json.RawMessage, error) {
 	if list == nil {
 		return nil, nil
 	}
-	if text, ok := rawjson.Text(list); ok && rawjson.Check([]byte(text), rawjson.Limits{}) == nil {
-		list = json.RawMessage(text) // a list as text, as hosts hold them
-	}
+	list = unquoted(list)
 	if count, err := strconv.Atoi(string(list)); err == nil && count >= 0 && count <= maxIterations {
 		items := make([]json.RawMessage, count)
 		for i := range items {
@@ -56,6 +54,14 @@ func itemsOf(list json.RawMessage) ([]json.RawMessage, error) {
 		return nil, fmt.Errorf("forEach must have at most %d elements, it has %d", maxIterations, len(items))
 	}
 	return items, nil
+}
+
+// unquoted returns the JSON in a text, as hosts hold values in theirs, or else the value as it is.
+func unquoted(raw json.RawMessage) json.RawMessage {
+	if text, ok := rawjson.Text(raw); ok && rawjson.Check([]byte(text), rawjson.Limits{}) == nil {
+		return json.RawMessage(text)
+	}
+	return raw
 }
 
 // maxIterations bounds a loop: each iteration is kept until the loop is done.

@@ -146,7 +146,7 @@ func (r *runner) run(ctx context.Context) (*Result, error) {
 	if res.Status == Running {
 		res.Status = Canceled
 	}
-	if r.Journal != nil && !r.Journal.only {
+	if r.Journal != nil && !r.Journal.isReadOnly() {
 		if failure := r.Journal.end(res.Status); err == nil {
 			err = failure
 		}

@@ -70,15 +70,13 @@ func open(name string, data []byte) (*source, json.RawMessage) {
 // fault adds a fault of the value at a JSON Pointer, or of the nearest one around it that is there.
 func (s *source) fault(path, format string, args ...any) {
 	line, column := s.file.Value(path)
-	message := fmt.Sprintf(format, args...)
-	s.faults = append(s.faults, Fault{Line: line, Column: column, Path: path, Message: message})
+	s.faults = append(s.faults, Fault{Line: line, Column: column, Path: path, Message: fmt.Sprintf(format, args...)})
 }
 
 // faultAtKey is fault for the name of a member in place of its value.
 func (s *source) faultAtKey(path, format string, args ...any) {
 	line, column := s.file.Key(path)
-	message := fmt.Sprintf(format, args...)
-	s.faults = append(s.faults, Fault{Line: line, Column: column, Path: path, Message: message})
+	s.faults = append(s.faults, Fault{Line: line, Column: column, Path: path, Message: fmt.Sprintf(format, args...)})
 }
 
 // err returns all faults, sorted, or nil.
