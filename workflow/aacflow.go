@@ -42,6 +42,7 @@ type exportBlock struct {
 	at       string
 	node     string // its name as the id of a node; "" if the start does not lead to it
 	children []*exportBlock
+	read     bool
 }
 
 type exportEdge struct{ Source, Target, SourceHandle string }
@@ -140,6 +141,12 @@ func (e *export) readExport() (nodes []*Node) {
 			nodes = append(nodes, e.read(b)...)
 		}
 	}
+	for _, b := range reached {
+		if !b.read && !e.broken[e.byID[b.Data.ParentID].node] {
+			e.fault(b.at, "the block %q cannot run here: it is inside %q, which is no loop or parallel that runs", b.Name,
+				e.byID[b.Data.ParentID].Name)
+		}
+	}
 	return nodes
 }
 
@@ -192,6 +199,7 @@ func identifier(name string, taken map[string]int) string {
 
 // read makes nodes of a block: one, or one for each branch of a condition.
 func (e *export) read(b *exportBlock) []*Node {
+	b.read = true
 	switch b.Type {
 	case "start_trigger", "starter":
 		e.graph.Start = e.startOf(b)

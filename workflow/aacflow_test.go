@@ -208,6 +208,19 @@ func TestExportRefusals(t *testing.T) {
 	require.NotContains(t, got, "Switched off")
 	_, err = workflow.Parse("f.json", []byte(`{"blocks":{},"edges":[]}`))
 	require.Equal(t, []string{`f.json:1:11: has no start block to begin at`}, faultsOf(t, err))
+	// Nothing that the start leads to is left out without a word.
+	for parent, want := range map[string]string{
+		"l": `f.json:1:105: the block "L" cannot run here: it is inside "L", which is no loop or parallel that runs`,
+		"m": `the block "L" cannot run here: it is inside "M"`, "s": `the block "L" cannot run here: it is inside "Start"`,
+		"off": `the block "L" cannot run here: it is inside "Off"`,
+	} {
+		_, err = workflow.Parse("f.json", []byte(`{"blocks":{"s":{"type":"starter","name":"Start"},`+
+			`"off":{"type":"loop","enabled":false,"name":"Off"},`+
+			`"l":{"type":"loop","name":"L","data":{"parentId":"`+parent+`"}},`+
+			`"m":{"type":"loop","name":"M","data":{"parentId":"l"}}},"edges":[{"source":"s","target":"l"},`+
+			`{"source":"l","target":"m"}],"loops":{"l":{"loopType":"for","iterations":3}}}`))
+		require.Contains(t, strings.Join(faultsOf(t, err), "\n"), want, parent)
+	}
 	for _, text := range []string{
 		`{"blocks":[],"edges":{}}`, `{"blocks":{"a":7},"edges":[1]}`,
 		`{"state":7,"blocks":{"a":{"type":"starter"}},"edges":"x"}`,

@@ -78,68 +78,108 @@ func OpenJournal(folder, run string, o JournalOptions) (*Journal, error) {
 			"a run must be named by letters, digits, points, dashes and underscores, 64 in all: %q", run)
 	}
 	path := filepath.Join(folder, run+".db")
-	if _, err := os.Stat(path); (o.MustExist || o.ReadOnly) && errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("no run has this id, as %s does not exist: %q", path, run)
+	if info, err := os.Stat(path); o.MustExist || o.ReadOnly {
+		if errors.Is(err, os.ErrNotExist) {
+			return nil, fmt.Errorf("no run has this id, as %s does not exist: %q", path, run)
+		} else if err == nil && info.Size() == 0 {
+			return nil, fmt.Errorf("no run has begun in the journal %s", path)
+		}
 	}
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return nil, fmt.Errorf("make the folder of journals: %w", err)
 	}
-	// bbolt locks the file. It is waited for a little, as the lock of a process that has just been
-	// killed is gone at once, but that of one that closes takes its time.
-	wait := 100 * time.Millisecond
-	if o.ReadOnly { // whoever looks is told that it is in use
-		wait = time.Millisecond
-	}
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: wait, ReadOnly: o.ReadOnly})
+	j := &Journal{path: path, options: o}
+	err := safely(func() (err error) {
+		j.db, err = openBolt(path, o.ReadOnly)
+		return err
+	})
 	switch {
 	case errors.Is(err, bolterrors.ErrTimeout):
 		return nil, fmt.Errorf("%w: %q", ErrRunInUse, run)
 	case err != nil:
 		return nil, fmt.Errorf("open the journal %s: %w", path, err)
 	}
-	j := &Journal{db: db, path: path, options: o}
-	if !o.ReadOnly {
-		err = j.update(func(tx *bbolt.Tx) error {
-			_, err := tx.CreateBucketIfNotExists([]byte(bucketRun))
-			if err == nil {
-				_, err = tx.CreateBucketIfNotExists([]byte(bucketJobs))
-			}
-			return err
-		})
-	}
-	if err == nil {
-		err = j.db.View(func(tx *bbolt.Tx) error {
-			// A process that ended at once has left a file without buckets.
-			if bucket := tx.Bucket([]byte(bucketRun)); bucket != nil {
-				return j.read(bucket.Get([]byte(bucketRun)), &j.record)
-			}
-			return nil
-		})
-	}
-	if err == nil && o.ReadOnly && j.record == nil {
+	err = j.view(func(tx *bbolt.Tx) error {
+		// A process that ended at once has left a file without buckets.
+		if bucket := tx.Bucket([]byte(bucketRun)); bucket != nil && tx.Bucket([]byte(bucketJobs)) != nil {
+			return read(bucket.Get([]byte(bucketRun)), &j.record)
+		}
+		return nil
+	})
+	// To resume a run that has not begun would begin it, with the defaults for its input.
+	if err == nil && j.record == nil && (o.MustExist || o.ReadOnly) {
 		err = fmt.Errorf("no run has begun in the journal %s", path)
 	}
 	if err != nil {
-		return nil, errors.Join(err, db.Close())
+		return nil, errors.Join(err, j.db.Close())
 	}
 	return j, nil
 }
 
+// openBolt opens a file, and refuses one that has been cut off: bbolt would crash when it reads
+// what is missing.
+func openBolt(path string, readOnly bool) (*bbolt.DB, error) {
+	// Bbolt locks the file. The lock of a killed process is gone at once, but a process that closes
+	// its file takes a moment. Whoever only looks does not wait for it.
+	options := bbolt.Options{Timeout: 100 * time.Millisecond, ReadOnly: true}
+	if readOnly {
+		options.Timeout = time.Millisecond
+	}
+	if info, err := os.Stat(path); err == nil && info.Size() > 0 {
+		db, err := bbolt.Open(path, 0o600, &options)
+		if err != nil {
+			return nil, err
+		}
+		err = db.View(func(tx *bbolt.Tx) error {
+			info, err := os.Stat(path)
+			if err == nil && info.Size() < tx.Size() {
+				err = fmt.Errorf("it has been cut off: of %d bytes it has %d", tx.Size(), info.Size())
+			}
+			return err
+		})
+		if err == nil && readOnly {
+			return db, nil
+		}
+		if err = errors.Join(err, db.Close()); err != nil {
+			return nil, err
+		}
+	}
+	options.ReadOnly = false
+	return bbolt.Open(path, 0o600, &options)
+}
+
+// safely returns a panic of bbolt, which a damaged file causes, as an error.
+func safely(do func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("it is damaged: %v", p)
+		}
+	}()
+	return do()
+}
+
+func (j *Journal) view(look func(*bbolt.Tx) error) error {
+	if err := safely(func() error { return j.db.View(look) }); err != nil {
+		return fmt.Errorf("read the journal %s: %w", j.path, err)
+	}
+	return nil
+}
+
 // update changes the file, all of it or nothing, and syncs.
 func (j *Journal) update(change func(*bbolt.Tx) error) error {
-	if err := j.db.Update(change); err != nil {
+	if err := safely(func() error { return j.db.Update(change) }); err != nil {
 		return fmt.Errorf("write the journal %s: %w", j.path, err)
 	}
 	return nil
 }
 
 // read reads a value, if there is one.
-func (j *Journal) read(raw []byte, into any) error {
+func read(raw []byte, into any) error {
 	if raw == nil {
 		return nil
 	}
 	if err := json.Unmarshal(raw, into); err != nil {
-		return fmt.Errorf("the journal %s is damaged: %w", j.path, err)
+		return fmt.Errorf("it is damaged: %w", err)
 	}
 	return nil
 }
@@ -224,7 +264,14 @@ func (j *Journal) end(status Status) error {
 // put keeps the record.
 func (j *Journal) put() error {
 	return j.update(func(tx *bbolt.Tx) error {
-		return tx.Bucket([]byte(bucketRun)).Put([]byte(bucketRun), written(j.record))
+		if _, err := tx.CreateBucketIfNotExists([]byte(bucketJobs)); err != nil {
+			return err
+		}
+		bucket, err := tx.CreateBucketIfNotExists([]byte(bucketRun))
+		if err != nil {
+			return err
+		}
+		return bucket.Put([]byte(bucketRun), written(j.record))
 	})
 }
 
@@ -248,7 +295,7 @@ func (j *Journal) checkAge(g *Graph) error {
 	}
 	// All are named at once: whoever decides on --allow-duplicates has to know what it may cost.
 	var old []string
-	err := j.db.View(func(tx *bbolt.Tx) error {
+	err := j.view(func(tx *bbolt.Tx) error {
 		return tx.Bucket([]byte(bucketJobs)).ForEach(func(id, raw []byte) error {
 			done, err := j.job(g, string(id), raw)
 			if err == nil && done.Outcome == nil && time.Since(done.First) > maxRetrying {
@@ -269,7 +316,7 @@ func (j *Journal) checkAge(g *Graph) error {
 // job reads what the journal has of a task. It has no outcome where the task is to be done again:
 // it has not ended, or has failed and nothing has gone on from there.
 func (j *Journal) job(g *Graph, id string, raw []byte) (done job, err error) {
-	err = j.read(raw, &done)
+	err = read(raw, &done)
 	// An id is that of the node, and behind a slash the number of an iteration.
 	node, _, _ := strings.Cut(id, "/")
 	n := g.Node(node)
@@ -284,7 +331,7 @@ func (j *Journal) job(g *Graph, id string, raw []byte) (done job, err error) {
 // find returns what is known of a task. A nil journal knows nothing.
 func (j *Journal) find(g *Graph, task Task) (found job, err error) {
 	if j != nil {
-		err = j.db.View(func(tx *bbolt.Tx) error {
+		err = j.view(func(tx *bbolt.Tx) error {
 			found, err = j.job(g, task.ID(), tx.Bucket([]byte(bucketJobs)).Get([]byte(task.ID())))
 			return err
 		})

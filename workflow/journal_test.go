@@ -3,6 +3,9 @@ package workflow_test
 import (
 	"encoding/json"
 	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -57,4 +60,49 @@ func TestReadOnlyJournal(t *testing.T) {
 	require.ErrorContains(t, err, "no run has begun in the journal")
 	_, err = workflow.OpenJournal(folder, "T", workflow.JournalOptions{ReadOnly: true})
 	require.ErrorContains(t, err, "no run has this id")
+}
+
+// A journal that has been cut off or damaged is refused, or what is left of it is taken; nothing
+// crashes, and no resume begins a run anew.
+func TestDamagedJournal(t *testing.T) {
+	segment := newReceiver(t)
+	rt := runtimeTo(t, segment.url)
+	g := checked(t, rt, `{name: x, nodes: {a: {forEach: 60, block: segment_track, with: {userId: u, event: "e<loop.index>"}}}}`)
+	folder := t.TempDir()
+	path := filepath.Join(folder, "R.db")
+	try := func(data []byte, readOnly bool) error {
+		// Bbolt keeps the lock of a file on which it has panicked, so each file is another one.
+		require.NoError(t, os.Remove(path))
+		require.NoError(t, os.WriteFile(path, data, 0o600))
+		j, err := workflow.OpenJournal(folder, "R", workflow.JournalOptions{MustExist: true, ReadOnly: readOnly})
+		if err != nil {
+			return err
+		}
+		defer func() { _ = j.Close() }()
+		_, err = workflow.Run(t.Context(), g, j.Input(),
+			workflow.Options{Invoke: workflow.Invoker(rt), RunID: "R", Journal: j})
+		return err
+	}
+	j := journal(t, folder, "R", workflow.JournalOptions{})
+	_, err := workflow.Run(t.Context(), g, nil, workflow.Options{Invoke: workflow.Invoker(rt), RunID: "R", Journal: j})
+	require.NoError(t, err)
+	require.NoError(t, j.Close())
+	whole, err := os.ReadFile(path)
+	require.NoError(t, err)
+	sent := len(segment.requests())
+	for _, readOnly := range []bool{true, false} {
+		require.NoError(t, try(whole, readOnly))
+		require.ErrorContains(t, try(nil, readOnly), "no run has begun in the journal")
+		for _, size := range []int{1, 100, 4 << 10, 8 << 10, 16 << 10, 20_000, 32 << 10} {
+			require.ErrorContains(t, try(whole[:size], readOnly), "R.db", size)
+		}
+		for at := 0; at < len(whole); at += 4 << 10 {
+			damaged := slices.Clone(whole)
+			clear(damaged[at : at+4<<10])
+			if err := try(damaged, readOnly); err != nil {
+				require.ErrorContains(t, err, "R.db")
+			}
+		}
+	}
+	require.Len(t, segment.requests(), sent)
 }

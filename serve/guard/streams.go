@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"sync"
 	"time"
 )
@@ -104,6 +105,27 @@ func Stream(w http.ResponseWriter, r *http.Request, stopped <-chan struct{},
 			return
 		}
 	}
+}
+
+// StreamAfter returns the number of the last event that a client has: the header Last-Event-ID, or
+// else ?after=, or else standard.
+func StreamAfter(r *http.Request, standard uint64) (uint64, *Problem) {
+	// A browser that connects again sends the header. It knows more than the address does.
+	if last, err := strconv.ParseUint(r.Header.Get("Last-Event-ID"), 10, 63); err == nil {
+		return last, nil
+	}
+	after := r.URL.Query().Get("after")
+	if after == "" {
+		return standard, nil
+	}
+	seq, err := strconv.ParseUint(after, 10, 63)
+	if err != nil {
+		return 0, &Problem{
+			Status: http.StatusBadRequest, Code: "invalid_request",
+			Detail: fmt.Sprintf("after must be a whole number: %.50q", after),
+		}
+	}
+	return seq, nil
 }
 
 // AppendGap appends the event that says how many events a client has missed, if any.

@@ -90,15 +90,12 @@ func number(query url.Values, name string, standard uint64) (uint64, *Problem) {
 //
 // A stream reads the log at its own pace, so a slow client holds nothing up.
 func (h *Handler) stream(w http.ResponseWriter, r *http.Request) *Problem {
-	query, p := queryOf(r, "after")
-	if p != nil {
+	if _, p := queryOf(r, "after"); p != nil {
 		return p
 	}
-	seq, p := number(query, "after", h.cfg.Invocations.Last())
-	if last, err := strconv.ParseUint(r.Header.Get("Last-Event-ID"), 10, 63); err == nil {
-		seq = last
-	} else if p != nil {
-		return p
+	seq, invalid := guard.StreamAfter(r, h.cfg.Invocations.Last())
+	if invalid != nil {
+		return wrap(invalid)
 	}
 	closeStream, full := h.streams.Open(r)
 	if full != nil {

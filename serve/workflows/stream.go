@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
 
 	"github.com/aacflow/segment-blocks/serve/guard"
 )
@@ -83,12 +82,9 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	// A browser that reconnects sends the header. It knows more than the address does.
-	seq, err := strconv.ParseUint(r.Header.Get("Last-Event-ID"), 10, 63)
-	if after := r.URL.Query().Get("after"); err != nil && after != "" {
-		if seq, err = strconv.ParseUint(after, 10, 63); err != nil {
-			return problem(http.StatusBadRequest, "invalid_request", "after must be a whole number: %.50q", after)
-		}
+	seq, invalid := guard.StreamAfter(r, 0)
+	if invalid != nil {
+		return invalid
 	}
 	closeStream, full := h.streams.Open(r)
 	if full != nil {
@@ -97,7 +93,10 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request) error {
 	defer closeStream()
 	h.mu.Lock()
 	// An EndedAt is set together with the last event.
-	over := !run.EndedAt.IsZero() && seq >= run.last
+	over := !run.EndedAt.IsZero() && seq == run.last
+	if seq > run.last { // the number is from an earlier process, so all events are new to the client
+		seq = 0
+	}
 	h.mu.Unlock()
 	if over {
 		w.WriteHeader(http.StatusNoContent)
