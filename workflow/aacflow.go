@@ -12,24 +12,24 @@ import (
 	"github.com/aacflow/segment-blocks/rawjson"
 )
 
-// export is a workflow as AACFlow, and other forks of Sim, export it.
+// export is a workflow that AACFlow or another fork of Sim has exported.
 type export struct {
 	*parser
 	at     string // JSON Pointer of the state in the file
 	state  rawjson.Object
 	blocks []*exportBlock
 	byID   map[string]*exportBlock
-	// to has the edges that end at a block, and handled the blocks whose errors have edges.
+	// to has the edges to each block, and handled the blocks with an edge from their error.
 	to      map[string][]exportEdge
 	handled map[string]bool
-	// heads are the names in references, and the nodes that they are of.
+	// heads maps the names in references to the ids of nodes.
 	heads map[string]string
 }
 
 // exportBlock is a block on AACFlow's canvas: a node here, a loop with a body, or a condition.
 type exportBlock struct {
 	ID, Type, Name string
-	// Enabled is nil in exports of older releases. It means on.
+	// Enabled is nil in exports of older releases, which means true.
 	Enabled   *bool
 	SubBlocks rawjson.Object
 	Data      struct{ ParentID string }
@@ -40,17 +40,16 @@ type exportBlock struct {
 	}
 
 	at       string
-	node     string // its name as the id of a node; "" if the start does not lead to it
+	node     string // its id as a node, made from its name; "" if the start does not lead to it
 	children []*exportBlock
 	read     bool
 }
 
 type exportEdge struct{ Source, Target, SourceHandle string }
 
-// findExport returns the export in a file, or nil where it is none.
+// findExport returns the export in a file, or nil if the file is none.
 func (p *parser) findExport(raw json.RawMessage) *export {
-	// Exports, their envelopes and the bare state are all about: whichever it is, the innermost has
-	// blocks and edges.
+	// The state may be in one of two envelopes, or bare. The innermost object has blocks and edges.
 	at, state := "", rawjson.OpenObject(raw)
 	for _, name := range []string{"data", "state"} {
 		if inner, ok := state.Get(name); ok {
@@ -68,7 +67,7 @@ func (p *parser) findExport(raw json.RawMessage) *export {
 	}
 	for _, m := range rawjson.OpenObject(blocks) {
 		b := &exportBlock{}
-		// A block of another form is kept, so that it is named among those that cannot run here.
+		// An unreadable block is kept, so that it is named among those that cannot run here.
 		if json.Unmarshal(m.Value, b) != nil {
 			b = &exportBlock{Type: "of no readable form"}
 		}
@@ -86,7 +85,7 @@ func (p *parser) findExport(raw json.RawMessage) *export {
 
 func (b *exportBlock) isStart() bool { return b.Type == "start_trigger" || b.Type == "starter" }
 
-// value returns what a field of the block's form holds, nil for nothing.
+// value returns the value of a field in the block's form, or nil if it is empty.
 func (b *exportBlock) value(field string) json.RawMessage {
 	sub, _ := b.SubBlocks.Get(field)
 	value, _ := rawjson.OpenObject(sub).Get("value")
@@ -96,26 +95,25 @@ func (b *exportBlock) value(field string) json.RawMessage {
 	return value
 }
 
-// text returns the text that a field holds, or "".
+// text returns the text of a field, or "".
 func (b *exportBlock) text(field string) string {
 	text, _ := rawjson.Text(b.value(field))
 	return text
 }
 
-// list returns the list that a field holds, also one as text.
+// list returns the list that a field holds, as JSON or as text.
 func (b *exportBlock) list(field string) []json.RawMessage {
-	// Which of the two it is depends on the widget of the form, not on the kind of block.
+	// Which of the two depends on the widget of the form.
 	return rawjson.OpenArray(unquoted(b.value(field)))
 }
 
-// readExport makes nodes of the blocks that the start leads to. Blocks that cannot run here are all
-// named.
+// readExport makes nodes of the blocks that the start leads to. It names all blocks that cannot run
+// here.
 func (e *export) readExport() (nodes []*Node) {
 	if e.graph.Name = e.state.Object("metadata").Text("name"); e.graph.Name == "" {
 		e.graph.Name = "workflow"
 	}
-	// AACFlow never runs what the start does not lead to. People keep drafts there, and whether
-	// those could run here does not matter.
+	// AACFlow runs only what the start leads to. Other blocks may be drafts that cannot run.
 	reached := e.reached()
 	if len(reached) == 0 {
 		e.fault(e.at+"/blocks", "has no start block to begin at")
@@ -123,15 +121,16 @@ func (e *export) readExport() (nodes []*Node) {
 	e.heads = map[string]string{"parallel": loopHead}
 	taken := map[string]int{startHead: 1, loopHead: 1, "parallel": 1, "variable": 1}
 	for _, b := range reached {
-		// References name a block this way: in lower case, without blanks.
+		// References name a block in lower case, without blanks and dots.
 		name := strings.ToLower(strings.NewReplacer(" ", "", ".", "").Replace(b.Name))
 		if b.node = startHead; !b.isStart() {
 			b.node = identifier(name, taken)
 		}
-		if name != loopHead && name != "parallel" { // <loop.index> is none of a block called Loop
+		if name != loopHead && name != "parallel" { // <loop.index> never means a block called Loop
 			e.heads[name] = b.node
 		}
-		// Blocks inside a container are nodes of its body. The export lists them beside all others.
+		// The export lists the blocks inside a container beside all others. Here they are nodes of
+		// its body.
 		if parent := e.byID[b.Data.ParentID]; parent != nil {
 			parent.children = append(parent.children, b)
 		}
@@ -150,8 +149,8 @@ func (e *export) readExport() (nodes []*Node) {
 	return nodes
 }
 
-// reached returns the blocks that the start leads to, those inside containers included, in the
-// order of the file. Blocks that are switched off lead nowhere.
+// reached returns the blocks that the start leads to, also inside containers, in the order of the
+// file. A disabled block leads nowhere.
 func (e *export) reached() (reached []*exportBlock) {
 	targets, seen := map[string][]string{}, map[string]bool{}
 	for target, edges := range e.to {
@@ -180,13 +179,13 @@ func (e *export) reached() (reached []*exportBlock) {
 	return reached
 }
 
-// identifier makes an id of a node of a name. Taken counts the names that begin alike.
+// identifier makes the id of a node from a name. Taken counts the names that begin alike.
 func identifier(name string, taken map[string]int) string {
 	id := regexp.MustCompile(`[^A-Za-z0-9_-]`).ReplaceAllString(name, "_")
 	if id == "" || id[0] == '-' || '0' <= id[0] && id[0] <= '9' {
 		id = "_" + id
 	}
-	// An id may have 64 characters. The rest is for a number, or for the branch of a condition.
+	// An id may have 64 characters. The last 14 are for a number, or for the branch of a condition.
 	id = id[:min(len(id), 50)]
 	unique := id
 	for taken[unique] > 0 {
@@ -197,7 +196,7 @@ func identifier(name string, taken map[string]int) string {
 	return unique
 }
 
-// read makes nodes of a block: one, or one for each branch of a condition.
+// read makes the nodes of a block: one, or one for each branch of a condition.
 func (e *export) read(b *exportBlock) []*Node {
 	b.read = true
 	switch b.Type {
@@ -222,25 +221,25 @@ func (e *export) read(b *exportBlock) []*Node {
 	}
 	e.fault(b.at, "the block %q cannot run here, as its type is %q; those that can are start, segment, mcp, "+
 		"condition, loop, parallel and response", b.Name, b.Type)
-	// References to it are no faults of their own.
+	// References to it are not reported as well.
 	e.broken[b.node] = true
 	return nil
 }
 
-// node completes a node with what all blocks have.
+// node adds to a node what all blocks have.
 func (e *export) node(b *exportBlock, n Node) *Node {
-	// A block of AACFlow runs once all edges to it are decided and one of them at least is taken:
-	// join any. One edge from the start is enough by itself.
+	// A block of AACFlow runs once all edges to it are decided and at least one is taken: join any.
+	// An edge from the start is enough by itself.
 	n.ID, n.at, n.Join, n.OnError, n.Concurrency = b.node, b.at, Any, Fail, max(1, n.Concurrency)
 	n.With = e.renamed(n.With)
 	n.Retry = Retry{Attempts: 1}
-	// AACFlow waits the same time before each try. It repeats after any error, and here only those
-	// that may go away are repeated: the others cannot succeed.
+	// AACFlow waits the same time before each try. It repeats a block after any error. Here, only
+	// retryable errors are worth a repeat.
 	if b.Retry.Enabled {
 		wait := Duration{time.Duration(b.Retry.WaitBetweenTriesMs) * time.Millisecond}
 		n.Retry = Retry{max(1, b.Retry.MaxTries), wait, wait}
 	}
-	// An edge from the error of a block is all that says that its failure has an answer.
+	// Only an edge from the error of a block shows that the workflow handles its failure.
 	if e.handled[b.ID] {
 		n.OnError = Branch
 	}
@@ -248,14 +247,14 @@ func (e *export) node(b *exportBlock, n Node) *Node {
 	return &n
 }
 
-// needs returns what the edges to a block ask for. Where one of them is from the start, or from
-// that of the loop around the block, the others need only be decided.
+// needs returns the needs that the edges to a block make. If one edge is from the start, or from
+// the loop around the block, the others need only be decided.
 func (e *export) needs(b *exportBlock) (needs []Need) {
 	begins := false
 	for _, edge := range e.to[b.ID] {
 		source := e.byID[edge.Source]
 		if source == nil || source.node == "" || source.Data.ParentID == b.ID {
-			continue // the end of a body leads to its loop, if it is drawn at all
+			continue // an edge from the end of a body to its loop, which may be drawn or not
 		}
 		need := Need{Node: source.node}
 		switch {
@@ -277,10 +276,10 @@ func (e *export) needs(b *exportBlock) (needs []Need) {
 	return needs
 }
 
-// condition makes a node of each branch. It has nothing to do but to be skipped or not.
+// condition makes a node of each branch. The node does nothing; it is skipped, or leads on.
 func (e *export) condition(b *exportBlock) (nodes []*Node) {
-	// AACFlow takes the first branch that holds. Here each is a node of its own, whose condition
-	// says that those before it do not hold.
+	// AACFlow takes the first branch that holds. So the condition of each node also says that the
+	// branches before it do not hold.
 	var before []string
 	branches := b.list("conditions")
 	if len(branches) > maxNesting {
@@ -308,16 +307,16 @@ func (e *export) condition(b *exportBlock) (nodes []*Node) {
 	return nodes
 }
 
-// branchID returns the id of the node that stands for a branch of a condition.
+// branchID returns the id of the node of a condition's branch.
 func branchID(b *exportBlock, branch string) string {
 	name := strings.TrimPrefix(strings.TrimPrefix(branch, b.ID), "-")
 	return identifier(fmt.Sprintf("%s_%s", b.node, name), map[string]int{})
 }
 
-// path writes a reference as an expression. What lies in a node that did not run is nil.
+// path returns a reference as an expression. Everything in a node that did not run is nil.
 func (e *export) path(ref reference) string {
 	var b strings.Builder
-	// An id with a dash in it would be read as a subtraction.
+	// An id with a dash would be read as a subtraction.
 	if head := e.head(ref.head); regexp.MustCompile(`^\w+$`).MatchString(head) {
 		b.WriteString(head)
 	} else {
@@ -333,9 +332,9 @@ func (e *export) path(ref reference) string {
 	return b.String()
 }
 
-// renamed gives the references in a template the ids of nodes.
+// renamed replaces the names in the references of a template with the ids of nodes.
 func (e *export) renamed(template json.RawMessage) json.RawMessage {
-	// It never returns an error.
+	// the function returns no errors
 	renamed, _ := mapTexts(template, "", func(raw json.RawMessage, _ string) (json.RawMessage, error) {
 		text, _ := rawjson.Text(raw)
 		var b strings.Builder
@@ -351,9 +350,9 @@ func (e *export) renamed(template json.RawMessage) json.RawMessage {
 	return renamed
 }
 
-// head returns the node that a name in a reference is of.
+// head returns the id of the node that a name in a reference means.
 func (e *export) head(name string) string {
-	// AACFlow ignores case here. A name that it does not know is left for the parser to report.
+	// AACFlow ignores case here. The parser reports unknown names.
 	if node, ok := e.heads[strings.ToLower(name)]; ok {
 		return node
 	}

@@ -12,7 +12,7 @@ import (
 // maxInputs bounds the inputs of a workflow, as the schema of files does.
 const maxInputs = 1000
 
-// startOf returns the inputs of a start block, and the values that its form has for them.
+// startOf returns the inputs of a start block, with the values in its form as defaults.
 func (e *export) startOf(b *exportBlock) rawjson.Object {
 	start := rawjson.Object{}
 	fields := b.list("inputFormat")
@@ -23,7 +23,7 @@ func (e *export) startOf(b *exportBlock) rawjson.Object {
 	for _, field := range fields {
 		f := rawjson.OpenObject(field)
 		value, _ := f.Get("value")
-		// The form holds every value as text. One that is meant to be something else is JSON in it.
+		// The form holds every value as text. A value of another type is JSON in that text.
 		if f.Text("type") != "string" {
 			value = unquoted(value)
 		}
@@ -34,16 +34,17 @@ func (e *export) startOf(b *exportBlock) rawjson.Object {
 	return start
 }
 
-// native reads a block of the files that export/aacflow writes. Its form has fields for all
-// operations; those of others are left out, and so is the write key, in whose place the source's
-// is.
+// native reads a block of the kind that export/aacflow generates. Its form has fields for all
+// operations. It leaves out the fields of other operations, and the write key, because the source
+// of the run has its own.
 func (e *export) native(b *exportBlock) Node {
-	// An export has only what somebody has chosen. Track is what the form shows at first.
+	// An export has only what somebody has chosen. At first, the form shows Track.
 	operation := b.text("operation")
 	if operation == "" {
 		operation = "track"
 	}
-	// The form keeps what somebody entered for another operation. It would be refused as unknown.
+	// The form keeps what somebody entered for another operation. The block would refuse those
+	// parameters as unknown.
 	fields := strings.Fields(map[string]string{
 		"track":    "event userId anonymousId properties context timestamp integrations",
 		"identify": "userId anonymousId traits context timestamp",
@@ -55,7 +56,8 @@ func (e *export) native(b *exportBlock) Node {
 	}[operation])
 	with := rawjson.Object{}
 	for _, m := range b.SubBlocks {
-		// A parameter that operations describe differently has fields such as commonUserId.
+		// A parameter that operations describe differently has several fields, such as
+		// commonUserId.
 		i := slices.IndexFunc(fields, func(field string) bool {
 			stem := strings.ToUpper(field[:1]) + field[1:]
 			return slices.Contains([]string{field, "common" + stem, operation + stem}, m.Name)
@@ -67,9 +69,9 @@ func (e *export) native(b *exportBlock) Node {
 	return Node{Block: "segment_" + operation, With: with.JSON()}
 }
 
-// mcp reads a block that calls a tool of an MCP server: the block of that name.
+// mcp reads a block that calls a tool of an MCP server. The tool is the block of that name.
 func (e *export) mcp(b *exportBlock) Node {
-	// The form keeps the id of the server in front of the name of the tool.
+	// The form puts the id of the server in front of the name of the tool.
 	tool := strings.TrimPrefix(b.text("tool"), b.text("server")+"-")
 	arguments := b.value("arguments")
 	if text, ok := rawjson.Text(arguments); ok {
@@ -83,14 +85,14 @@ func (e *export) mcp(b *exportBlock) Node {
 		e.fault(b.at, "%q calls no tool that could be a block here: %q", b.Name, tool)
 		tool = ""
 	}
-	// The source of the run has a key. One in a file would be known to everybody who has the file.
+	// The source of the run has its own write key. Whoever has the file can read one in it.
 	return Node{Block: tool, With: members.Without("writeKey").JSON(), Under: "structuredContent"}
 }
 
 // response reads a block that ends a run with data.
 func (e *export) response(b *exportBlock) Node {
 	with := rawjson.Object{}
-	// That form is a tree of fields with types of their own, and code says the same in JSON.
+	// That form is a tree of typed fields. Code can say the same in JSON.
 	if mode := b.text("dataMode"); mode == "structured" {
 		e.fault(b.at, "the response %q has structured data: only JSON as code can be read here", b.Name)
 	}
@@ -106,13 +108,13 @@ func (e *export) response(b *exportBlock) Node {
 	return Node{With: with.JSON()}
 }
 
-// quotedReferences makes JSON of a text in which references stand where values do, or leaves it a
-// text.
+// quotedReferences makes JSON of a text in which references stand in the place of values, by
+// putting them in quotes. Without success, it returns the text.
 func quotedReferences(text string) json.RawMessage {
 	list := pieces(text)
 	for i := range list[:len(list)-1] {
 		p := &list[i]
-		p.value, p.ref.variable = rawjson.Quote(p.ref.text), "" // it stands for itself, as a text
+		p.value, p.ref.variable = rawjson.Quote(p.ref.text), "" // its value is the reference itself, as a text
 	}
 	if document := joinJSON(list); rawjson.Check([]byte(document), rawjson.Limits{}) == nil {
 		return json.RawMessage(document)
@@ -120,20 +122,20 @@ func quotedReferences(text string) json.RawMessage {
 	return rawjson.Quote(text)
 }
 
-// loop reads the container around other blocks. Each iteration runs those.
+// loop reads a container, whose iterations run the blocks inside it.
 func (e *export) loop(b *exportBlock) Node {
 	of, n := e.state.Object(b.Type+"s").Object(b.ID), Node{With: json.RawMessage("{}"), Listed: true}
 	kind, count, items := of.Text("loopType"), "iterations", "forEachItems"
 	if b.Type == "parallel" {
 		kind, count, items = of.Text("parallelType"), "count", "distribution"
-		n.Concurrency = 20 // as many as AACFlow runs at once
+		n.Concurrency = 20 // the number that AACFlow runs at once
 	}
 	switch kind {
 	case "for", "count":
 		n.ForEach, _ = of.Get(count)
 	case "forEach", "collection":
 		list, _ := of.Get(items)
-		// The field holds code: a list as JSON, or a reference to one.
+		// The field holds code: a list as JSON, or a reference to a list.
 		if text, ok := rawjson.Text(list); ok {
 			list = quotedReferences(text)
 		}

@@ -16,8 +16,8 @@ import (
 	"github.com/aacflow/segment-blocks/schemas"
 )
 
-// Conventions are those of AACFlow for a runtime that a graph invokes: without references, since
-// the graph has resolved its own, and what looks like one in the end is data.
+// Conventions returns the conventions for a runtime that a graph invokes: AACFlow's, without
+// references. The graph has resolved its own, so what still looks like a reference is data.
 func Conventions() schemas.Conventions {
 	c := schemas.AACFlow()
 	c.References = false
@@ -28,8 +28,8 @@ func Conventions() schemas.Conventions {
 type CheckOptions struct {
 	// Registry has the blocks.
 	Registry *registry.Registry
-	// Runtime validates the inputs as it will when the graph runs, limits of the receiver included.
-	// Nil: only references are checked against the schemas.
+	// Runtime validates the inputs as when the graph runs, with the receiver's limits. If it is
+	// nil, only references are checked against the schemas.
 	Runtime *runtime.Runtime
 	// Variables are the names that the graph may use as {{NAME}}.
 	Variables []string
@@ -37,15 +37,15 @@ type CheckOptions struct {
 	Input json.RawMessage
 }
 
-// Check is [Parse] and looks at the blocks as well: that there are such blocks, that they have the
-// parameters and outputs that the graph uses, with types that fit, and that they would take the
-// inputs as far as those are known. It sends nothing. The error is a *[FileError] with all faults,
-// or says that Input does not fit the graph.
+// Check is like [Parse], and checks the blocks as well: that they exist, that they have the
+// parameters and outputs that the graph uses, that the types fit, and that they accept the inputs
+// as far as those are known. It sends nothing. The error is a *[FileError] with all faults, or says
+// that Input does not fit the graph.
 func Check(ctx context.Context, file string, data []byte, o CheckOptions) (*Graph, error) {
-	// Faults of both are listed together: whoever mends a file wants to do so once.
-	p := parse(file, data) //nolint:contextcheck // it looks at no more than the file
+	// The faults of both are listed together, so that one round of edits mends the file.
+	p := parse(file, data) //nolint:contextcheck // it only reads the file
 	c := &checker{parser: p, CheckOptions: o, start: p.graph.Start}
-	// The inputs of the run are known, so they are judged in place of the defaults.
+	// If the inputs of the run are known, they are checked in place of the defaults.
 	if state, err := p.graph.Begin(o.Input); err == nil {
 		c.start = state.Start
 	} else if len(p.faults) == 0 {
@@ -75,7 +75,7 @@ func (c *checker) checkNodes(ctx context.Context, g *Graph) {
 
 func (c *checker) checkNode(ctx context.Context, g *Graph, n *Node) {
 	if n.condition != nil {
-		// The parser has compiled it without the blocks. Now names of outputs can be checked as
+		// The parser has compiled it without the blocks. Now the names of outputs can be checked as
 		// well.
 		if _, err := compileCondition(g, n.When, c.outputNames); err != nil {
 			c.fault(n.at+"/when", "%s", err)
@@ -101,7 +101,7 @@ func (c *checker) checkNode(ctx context.Context, g *Graph, n *Node) {
 	}
 }
 
-// validate has the runtime judge a sample of a node's input. What it says of values that are not
+// validate has the runtime check a sample of a node's input. What it says about values that are not
 // known yet does not count.
 func (c *checker) validate(ctx context.Context, n *Node, sample json.RawMessage, unknown []string) {
 	var e *runtime.Error
@@ -109,16 +109,16 @@ func (c *checker) validate(ctx context.Context, n *Node, sample json.RawMessage,
 	if !errors.As(err, &e) {
 		return
 	}
-	// Such as a source that does not fit the block.
+	// For example, a source that does not fit the block.
 	if len(e.Violations) == 0 {
 		c.faultAtKey(n.at, "%s: %s", n.ID, e.Error())
 	}
 	for _, v := range e.Violations {
-		// Where an example stands in for a value that is not known yet, its violations say nothing.
+		// The violations of an example say nothing about the value that it stands for.
 		if slices.ContainsFunc(unknown, func(at string) bool { return strings.HasPrefix(v.Path+"/", at+"/") }) {
 			continue
 		}
-		// A parameter that is unknown is wrong by its name, not by its value.
+		// What is wrong with an unknown parameter is its name, not its value.
 		at := c.fault
 		if v.Code == "unknown_parameter" {
 			at = c.faultAtKey
@@ -128,7 +128,7 @@ func (c *checker) validate(ctx context.Context, n *Node, sample json.RawMessage,
 	}
 }
 
-// outputs returns what is known of the output of a node; none where that is nothing.
+// outputs returns the members of a node's output, as far as they are known.
 func (c *checker) outputs(n *Node) (fields []schemas.Field) {
 	object := func(name string, members []schemas.Field) schemas.Field {
 		return schemas.Field{Name: name, Kinds: []rawjson.Kind{rawjson.ObjectKind}, Fields: members}
@@ -166,11 +166,11 @@ func fieldNames(fields []schemas.Field) (names []string) {
 	return names
 }
 
-// kindsOf follows a reference into the output of a node, and returns the JSON types that may come
-// of it: none where nothing is known. The error says that it leads nowhere.
+// kindsOf follows a reference into the output of a node, and returns the JSON types that its value
+// may have; none means that they are not known. The error says that it leads nowhere.
 func (c *checker) kindsOf(n *Node, ref reference) ([]rawjson.Kind, error) {
 	fields, kinds, at := c.outputs(n), []rawjson.Kind{rawjson.ObjectKind}, "<"+n.ID
-	// Errors have members that depend on the block and the receiver.
+	// The members of an error depend on the block and the receiver.
 	if ref.isError() || len(fields) == 0 {
 		return nil, nil
 	}
@@ -187,7 +187,7 @@ func (c *checker) kindsOf(n *Node, ref reference) ([]rawjson.Kind, error) {
 			return nil, fmt.Errorf("%s leads nowhere: %s> has no members, it is %s", ref.text, at,
 				schemas.KindWords(kinds))
 		}
-		// Below an output that lists no members anything may be there.
+		// An output that lists no members may have any.
 		f := schemas.Find(fields, s.name)
 		if f == nil && (i == 0 || len(fields) > 0) {
 			names := fieldNames(fields)
@@ -202,23 +202,22 @@ func (c *checker) kindsOf(n *Node, ref reference) ([]rawjson.Kind, error) {
 	return kinds, nil
 }
 
-// sampler makes of a template an input that a block may be asked about: with the values of start,
-// and examples for all that is not known before the graph runs.
+// sampler makes a sample of a node's input, which a block can check: with the values of start, and
+// with examples for what is not known before the graph runs.
 type sampler struct {
 	*checker
 	graph   *Graph
 	node    *Node
 	input   []schemas.Field
-	unknown []string // JSON Pointers of the texts whose value is not known
+	unknown []string // JSON Pointers of the texts whose values are not known
 }
 
-// sample returns the sample of a template, or nil where there can be none.
+// sample returns the sample of a template, or nil if there can be none.
 func (s *sampler) sample(template json.RawMessage, at string) json.RawMessage {
-	// Only a reference that is all of a text keeps its type. In a longer text it becomes text.
+	// Only a reference that is a whole text keeps its type. In a longer text it becomes text.
 	whole := map[string]bool{}
 	referencesIn(template, func(pointer string, _ reference, all bool) { whole[pointer] = all })
-	// The sample is resolved by the same code as the input of a task, so that what passes here does
-	// not fail there for the way in which texts are put together.
+	// The same code resolves samples and the inputs of tasks, so both join texts in the same way.
 	r := resolver{value: func(pointer string, ref reference) (json.RawMessage, error) {
 		field := s.field(pointer)
 		kinds, known := s.kindsAndValue(ref, at+pointer)
@@ -233,14 +232,14 @@ func (s *sampler) sample(template json.RawMessage, at string) json.RawMessage {
 		return exampleOf(field), nil
 	}}
 	sample, err := r.resolve(template)
-	if err != nil { // the values of start grow too large in it
+	if err != nil { // the values of start make it too large
 		s.fault(at, "%s", err)
 		return nil
 	}
 	return sample
 }
 
-// kindsAndValue returns what is known of the value of a reference: its types, or itself.
+// kindsAndValue returns what is known of the value of a reference: its types, or the value itself.
 func (s *sampler) kindsAndValue(ref reference, at string) ([]rawjson.Kind, json.RawMessage) {
 	of := s.graph.sees(ref.head)
 	switch {
@@ -251,12 +250,12 @@ func (s *sampler) kindsAndValue(ref reference, at string) ([]rawjson.Kind, json.
 		return []rawjson.Kind{rawjson.StringKind}, nil
 	case ref.head == startHead:
 		value, err := ref.lookUp(s.start)
-		_, given := s.start.Get(ref.steps[0].name) // else the parser has said so
+		_, given := s.start.Get(ref.steps[0].name) // otherwise the parser has reported it
 		if err != nil && given && s.node.When == "" {
 			s.fault(at, "%s", err)
 		}
-		// A blank default says that the run will give a value, and a node with a condition may be
-		// there to keep the default out. Neither is judged.
+		// A blank default means that the run will give a value, and a node with a condition may
+		// exist to keep the default out. So neither is checked.
 		if blank := string(value) == "null" || string(value) == `""`; err == nil && !blank && s.node.When == "" {
 			return nil, value
 		}
@@ -277,7 +276,7 @@ func (s *sampler) field(pointer string) *schemas.Field {
 	fields := s.input
 	var f *schemas.Field
 	for token := range strings.SplitSeq(strings.TrimPrefix(pointer, "/"), "/") {
-		// What an element of a list must be is not among the fields of a block.
+		// The fields of a block do not say what an element of a list must be.
 		if _, err := strconv.Atoi(token); err == nil {
 			f = nil
 			continue // a place in a list
@@ -290,7 +289,7 @@ func (s *sampler) field(pointer string) *schemas.Field {
 	return f
 }
 
-// overlap reports whether a value of some types may be one that a parameter takes.
+// overlap reports whether a parameter may accept a value of one of the types.
 func overlap(kinds []rawjson.Kind, f *schemas.Field) bool {
 	if len(kinds) == 0 || len(f.Kinds) == 0 {
 		return true
@@ -301,7 +300,7 @@ func overlap(kinds []rawjson.Kind, f *schemas.Field) bool {
 			return false
 		case rawjson.StringKind:
 			return f.Type == "json" || slices.Contains(f.Kinds, k) // a text may hold JSON
-		// Whether a number is whole is known when it is there.
+		// Only the value shows whether a number is whole.
 		case rawjson.NumberKind, "integer":
 			return slices.Contains(f.Kinds, rawjson.NumberKind) || slices.Contains(f.Kinds, "integer")
 		}

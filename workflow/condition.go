@@ -17,15 +17,15 @@ import (
 	"github.com/aacflow/segment-blocks/rawjson"
 )
 
-// condition is a compiled expression. It sees start and the outputs of nodes by their ids; a node
-// that did not run is nil. What it may use of memory is bounded, and so is its length.
+// condition is a compiled expression. It sees start, and the outputs of nodes by their ids; a node
+// that did not run is nil. Its length and its memory are bounded.
 type condition struct {
 	program *vm.Program
-	names   []string // start and the nodes that it mentions
+	names   []string // start, loop and the nodes that it mentions
 }
 
-// compileCondition compiles an expression of a node in the graph. The members of a node are those
-// that fieldsOf returns; without it, or where it returns nil, any is let through.
+// compileCondition compiles the condition of a node in the graph. Nodes have the members that
+// fieldsOf returns. If it is nil or returns nil, any member passes.
 func compileCondition(g *Graph, text string, fieldsOf func(n *Node) []string) (*condition, error) {
 	tree, err := exprparser.Parse(text)
 	if err != nil {
@@ -39,10 +39,10 @@ func compileCondition(g *Graph, text string, fieldsOf func(n *Node) []string) (*
 		}
 		return false // there may be more
 	})
-	// expr bounds the memory of a run by itself: a range or a repeat beyond it ends as an error.
+	// expr bounds the memory of an evaluation: a range or a repeat beyond that is an error.
 	options := []expr.Option{expr.Env(env), expr.AsBool()}
-	// The results of a run must depend on its input alone, or a resume would decide otherwise:
-	// nothing tells the time, or depends on the order of a map.
+	// A condition must depend only on its inputs, or a resumed run could decide differently. So it
+	// cannot read the clock, or depend on the order of a map.
 	for _, name := range []string{"now", "timezone", "keys", "values", "toPairs"} {
 		options = append(options, expr.DisableBuiltin(name))
 	}
@@ -52,8 +52,8 @@ func compileCondition(g *Graph, text string, fieldsOf func(n *Node) []string) (*
 	return c, nil
 }
 
-// typesOf returns what a name in a condition may have: start, loop inside of one, or a node. It is
-// nil for other names.
+// typesOf returns the type of a name in a condition: start, loop in a body, or a node. It is nil
+// for other names.
 func typesOf(g *Graph, name string, fieldsOf func(n *Node) []string) types.Type {
 	var members []string
 	n := g.sees(name)
@@ -80,7 +80,7 @@ func typesOf(g *Graph, name string, fieldsOf func(n *Node) []string) types.Type 
 	return of
 }
 
-// plainError leaves out the picture of the place that expr draws below its messages.
+// plainError leaves out the drawing of the place that expr adds to its messages.
 func plainError(err error) error {
 	var where *file.Error
 	if errors.As(err, &where) {
@@ -118,7 +118,8 @@ func (c scope) holds(when *condition) (bool, error) {
 	}
 	result, err := expr.Run(when.program, env)
 	if err != nil {
-		// The types of outputs are not known when it is compiled, so expr converts at the end.
+		// The types of outputs are not known at compile time, so expr converts the result in the
+		// end.
 		if err = plainError(err); strings.HasPrefix(err.Error(), "invalid operation: bool(") {
 			return false, errors.New("the condition must be true or false")
 		}
@@ -127,7 +128,8 @@ func (c scope) holds(when *condition) (bool, error) {
 	return result == true, nil
 }
 
-// value is what a condition sees of a node: its output, with the error in it if there is one.
+// value returns what a condition sees of a node: its output, with the error as a member if there is
+// one.
 func (state *NodeState) value() json.RawMessage {
 	if state.Error == nil {
 		return state.Output
@@ -135,7 +137,7 @@ func (state *NodeState) value() json.RawMessage {
 	return append(rawjson.OpenObject(state.Output), rawjson.Member{Name: "error", Value: state.Error}).JSON()
 }
 
-// decode makes Go values of checked JSON: a whole number is an int where it fits, else a number is
+// decode returns the Go value of checked JSON. A whole number that fits is an int, any other number
 // a float64.
 func decode(raw json.RawMessage) any {
 	switch rawjson.KindOf(raw) {
@@ -158,7 +160,7 @@ func decode(raw json.RawMessage) any {
 		return strings.TrimSpace(string(raw)) == "true"
 	case rawjson.NumberKind:
 		text := strings.TrimSpace(string(raw))
-		// As a float64, an id of 17 digits would equal its neighbour.
+		// As float64s, neighbouring ids of 17 digits would be equal.
 		if whole, err := strconv.Atoi(text); err == nil {
 			return whole
 		}

@@ -5,29 +5,31 @@ import (
 	"strings"
 )
 
-// findCycles refuses nodes that need themselves, and the nodes behind them, which can never run.
+// findCycles refuses nodes that need themselves, and the nodes that need those, which can never
+// run.
 func (p *parser) findCycles(g *Graph) {
 	waits := make([]int, len(g.Nodes))
 	for i, n := range g.Nodes {
 		waits[i] = len(n.Needs)
 	}
-	// Kahn's algorithm leaves over exactly the nodes in cycles and those behind them.
+	// Kahn's algorithm leaves exactly the nodes in cycles that have been reported, and those that
+	// need them.
 	for _, i := range g.order() {
 		waits[i] = 0
 	}
-	// A node that is left over has a need that is left over too.
+	// A node that is left has a need that is left too.
 	unmet := func(i int) int {
 		k := slices.IndexFunc(g.Nodes[i].Needs, func(need Need) bool { return waits[need.place] > 0 })
 		return g.Nodes[i].Needs[k].place
 	}
 	told := map[int]bool{} // the nodes in cycles
 	for i, n := range g.Nodes {
-		// A file of thousands of nodes may have as many faults, and only the first are shown.
+		// A file of thousands of nodes may have as many faults, of which only the first are shown.
 		if waits[i] == 0 || told[i] || len(p.faults) > maxFaults {
 			continue
 		}
 		at := i
-		for range g.Nodes { // by then it goes round in a cycle
+		for range g.Nodes { // after that many steps it is inside a cycle
 			at = unmet(at)
 		}
 		cycle := []int{at}
@@ -48,8 +50,8 @@ func (p *parser) findCycles(g *Graph) {
 }
 
 func (p *parser) tellCycle(g *Graph, cycle []int, told map[int]bool) {
-	// It begins at the node that comes first in the file, wherever the search has begun, so that
-	// the same cycle is always told in the same words.
+	// The message begins at the node that comes first in the file, so a cycle has the same message
+	// wherever the search began.
 	first := slices.Index(cycle, slices.Min(cycle))
 	cycle = slices.Concat(cycle[first:], cycle[:first+1])
 	var names []string
@@ -57,14 +59,14 @@ func (p *parser) tellCycle(g *Graph, cycle []int, told map[int]bool) {
 		names = append(names, g.Nodes[i].ID)
 		told[i] = true
 	}
-	// The message is a line for a person.
+	// The message must fit into a line.
 	if most := 20; len(names) > most {
 		names = append(names[:most], "…", names[0])
 	}
 	p.faultAtKey(g.Nodes[cycle[0]].at, "needs itself: %s", strings.Join(names, " needs "))
 }
 
-// checkBranches refuses branches that lead nowhere, and nodes that could never run.
+// checkBranches refuses branches that lead nowhere, and nodes that can never run.
 func (p *parser) checkBranches(g *Graph) {
 	handled := map[int]bool{}
 	for _, n := range g.Nodes {
@@ -75,7 +77,7 @@ func (p *parser) checkBranches(g *Graph) {
 			}
 			handled[need.place] = handled[need.place] || need.Failed
 		}
-		// Other conditions that never hold cannot be told from those that sometimes do.
+		// No other condition that never holds can be recognized.
 		if strings.TrimSpace(n.When) == "false" {
 			p.fault(n.at+"/when", "%s can never run: its condition is false", n.ID)
 		}

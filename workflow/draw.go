@@ -11,13 +11,13 @@ import (
 	"github.com/aacflow/segment-blocks/internal/text"
 )
 
-// Mermaid draws the graph as a flowchart. A dotted edge leads on when a node has failed.
+// Mermaid returns the graph as a Mermaid flowchart. A dotted edge leads on when a node has failed.
 func (g *Graph) Mermaid() string {
 	var b strings.Builder
 	b.WriteString("flowchart LR\n")
 	for i, n := range g.Nodes {
 		label := strings.ReplaceAll(html.EscapeString(n.label()), "\n", "<br/>")
-		// Nodes get names of ours: an id such as end is a word of Mermaid.
+		// Nodes get our own names, because an id such as end is a word of Mermaid.
 		fmt.Fprintf(&b, "  n%d[\"%s\"]\n", i, label)
 	}
 	for i, n := range g.Nodes {
@@ -26,7 +26,7 @@ func (g *Graph) Mermaid() string {
 			switch {
 			case need.Failed:
 				arrow = "-. failed .->"
-			// The condition stands at each edge, since a box has no room for it.
+			// The condition is at each edge, because a box has no room for it.
 			case n.When != "":
 				arrow = fmt.Sprintf("-- \"%s\" -->", html.EscapeString(text.Clip(text.OneLine(n.When), 60)))
 			}
@@ -36,7 +36,7 @@ func (g *Graph) Mermaid() string {
 	return b.String()
 }
 
-// label is the id of a node and, below it, what it does.
+// label returns the id of a node and, below it, what the node does.
 func (n *Node) label() string {
 	label := n.ID
 	if n.Block != "" {
@@ -51,7 +51,7 @@ func (n *Node) label() string {
 	return label
 }
 
-// Sizes of a drawing, in its own units. The template has those of a box, too.
+// Sizes of a drawing, in its own units. The template repeats the size of a box.
 const (
 	boxWidth, boxHeight = 190, 46
 	gapAcross, gapDown  = 60, 24
@@ -61,8 +61,8 @@ const (
 //go:embed graph.svg.tmpl
 var svgTemplate string
 
-// SVG draws the graph from left to right: each node in the column behind the last one that it
-// needs.
+// SVG returns the graph as a drawing from left to right. Each node is in the column after the last
+// node that it needs.
 func (g *Graph) SVG() string {
 	type edge struct {
 		Path   string
@@ -83,7 +83,7 @@ func (g *Graph) SVG() string {
 	drawing.Width = 2*margin + len(heights)*(boxWidth+gapAcross) - gapAcross
 	drawing.Height = 2*margin + tallest*(boxHeight+gapDown) - gapDown
 	at := func(c cell) point {
-		// Short columns stand in the middle.
+		// Short columns are centered.
 		above := (tallest - heights[c.column]) * (boxHeight + gapDown) / 2
 		return point{margin + c.column*(boxWidth+gapAcross), margin + above + c.row*(boxHeight+gapDown)}
 	}
@@ -105,17 +105,17 @@ func (g *Graph) SVG() string {
 	return b.String()
 }
 
-// point is a place in a drawing, and cell one in its grid.
+// point is a place in a drawing, and cell a place in its grid.
 type (
 	point struct{ X, Y int }
 	cell  struct{ column, row int }
 )
 
-// layout finds a cell for each node and, by the positions of both nodes, those that an edge bends
-// through on its way. It returns the heights of the columns, too.
+// layout finds a cell for each node, and the cells that each edge passes through, by the positions
+// of its two nodes. It also returns the heights of the columns.
 func (g *Graph) layout() (boxes []cell, bends map[[2]int][]cell, heights []int) {
-	// An edge over several columns takes a cell in each, so that it goes between the boxes and not
-	// through them. That is quadratic, so large graphs, which nobody looks at, go without.
+	// An edge over several columns takes a cell in each, so that it passes between the boxes. That
+	// is quadratic, so large graphs, which nobody looks at, do without.
 	const most = 200
 	boxes, bends = make([]cell, len(g.Nodes)), map[[2]int][]cell{}
 	take := func(column int) cell {
@@ -141,13 +141,13 @@ func (g *Graph) layout() (boxes []cell, bends map[[2]int][]cell, heights []int) 
 	return boxes, bends, heights
 }
 
-// line leads from box to box, through the places of boxes that are not there.
+// line returns the path of an edge through its cells, which are as wide as boxes.
 func line(points []point) string {
 	const half, arrow = boxHeight / 2, 6
 	from := point{points[0].X + boxWidth, points[0].Y + half}
 	path := fmt.Sprintf("M%d %d", from.X, from.Y)
 	for k, to := range points[1:] {
-		// Both control points are half-way, which makes the curve leave and arrive level.
+		// Both control points are half-way, so that the curve leaves and arrives level.
 		end := point{to.X, to.Y + half}
 		last := k == len(points)-2
 		if last {
@@ -162,7 +162,7 @@ func line(points []point) string {
 	return path
 }
 
-// order returns the positions of the nodes so that each comes behind what it needs.
+// order returns the positions of the nodes, each after those that it needs.
 func (g *Graph) order() []int {
 	waits := make([]int, len(g.Nodes))
 	var order []int

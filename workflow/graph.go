@@ -1,13 +1,13 @@
 // Package workflow runs graphs of blocks.
 //
-//	graph, err := workflow.Check("order.workflow.yaml", data, reg, workflow.CheckOptions{})
+//	graph, err := workflow.Check(ctx, "order.workflow.yaml", data, against) // with Registry and Runtime
 //	if err != nil { … } // *workflow.FileError: all that is wrong with the file
 //	options := workflow.Options{Invoke: workflow.Invoker(rt), RunID: "o-1001"}
 //	res, err := workflow.Run(ctx, graph, input, options)
 //
-// What a graph means is said once, by [Graph.Begin], [Graph.Next] and [Graph.Complete]: functions
-// of a graph and a state that know no clock, no goroutine and no I/O. [Run] drives them in this
-// process, with a journal if it is to outlive the process; another engine may drive them as well.
+// [Graph.Begin], [Graph.Next] and [Graph.Complete] define what a graph means. They are functions of
+// a graph and a state, without a clock, goroutines or I/O. [Run] drives them in this process, with
+// a journal if the run must outlive it. Another engine can drive them as well.
 package workflow
 
 import (
@@ -19,14 +19,14 @@ import (
 	"github.com/aacflow/segment-blocks/rawjson"
 )
 
-// Graph is a workflow: nodes, and which of them need which. [Parse] and [Check] make it. It is
+// Graph is a workflow: its nodes, and which of them need which. [Parse] and [Check] make it. It is
 // read-only, and safe for concurrent use.
 type Graph struct {
 	// Name is what people call the workflow.
 	Name string
 	// Start has the inputs and their defaults.
 	Start rawjson.Object
-	// Nodes are in the order of the file. A [State] has its nodes in the same order.
+	// Nodes are in the order of the file, as are the nodes of a [State].
 	Nodes []*Node
 
 	// Digest is the SHA-256 of the file, in hexadecimal digits.
@@ -37,33 +37,35 @@ type Graph struct {
 	around *Graph         // of a body
 }
 
-// Node is one node of a graph. Its JSON is that of the file, but for the needs.
+// Node is one node of a graph. Its JSON has the keys of the file. Only the needs are written as
+// objects.
 type Node struct {
 	ID string `json:"id"`
 	// Block names the block as a runtime takes it: segment_track, or segment_track@1 for that major
-	// version. A node without a block has what stands under with for its output.
+	// version. The output of a node without a block is the value of With.
 	Block string `json:"block,omitempty"`
-	// Needs are the edges that lead here: those of the file, then those of references.
+	// Needs are the edges that lead here: first those that the file lists, then those that
+	// references imply.
 	Needs []Need `json:"needs"`
-	// Join is any where one of the needs is enough.
+	// Join is [Any] if one of the needs is enough.
 	Join Join `json:"join,omitempty"`
-	// With is the input, a JSON object whose texts may hold references.
+	// With is the input: a JSON object whose texts may have references.
 	With json.RawMessage `json:"with"`
-	// Under is the member of the node's output that holds the block's, "" where they are the same:
-	// structuredContent for the result of an MCP tool.
+	// Under is the member of the node's output that holds the block's output, such as
+	// structuredContent for an MCP tool. It is "" if the two outputs are the same.
 	Under string `json:"-"`
-	// When is an expression that must be true; "" for none.
+	// When is a condition that must be true for the node to run, or "".
 	When string `json:"when,omitempty"`
-	// ForEach is the list to run over: JSON whose texts may hold references, or nil.
+	// ForEach is the list to loop over: JSON whose texts may have references, or nil.
 	ForEach     json.RawMessage `json:"forEach,omitempty"`
 	Concurrency int             `json:"concurrency"`
-	// Body is what an iteration runs if that is not the block: a graph whose nodes see the graph
-	// around it. The result of an iteration has the outputs of its nodes by their ids or, if Listed
-	// is set, is a list of those of its blocks, as AACFlow has it.
+	// Body is the graph that each iteration runs in place of a block. Its nodes also see the graph
+	// around it. The result of an iteration has the outputs of the nodes by their ids. If Listed is
+	// set, it is a list of the outputs of the blocks, as in AACFlow.
 	Body   *Graph `json:"nodes,omitempty"`
 	Listed bool   `json:"-"`
 	Retry  Retry  `json:"retry"`
-	// Timeout bounds one try; 0 for no bound.
+	// Timeout bounds one try; 0 means no bound.
 	Timeout Duration `json:"timeout,omitzero"`
 	OnError OnError  `json:"onError"`
 
@@ -78,8 +80,8 @@ type Need struct {
 	Node string `json:"node"`
 	// Failed tells that the node must have failed, not succeeded.
 	Failed bool `json:"failed,omitempty"`
-	// Implied tells that only a reference asks for it. A node that one need is enough for waits for
-	// it, whatever comes of it.
+	// Implied tells that only a reference asks for it. A node with the join any waits for such a
+	// need, but does not depend on its outcome.
 	Implied bool `json:"implied,omitempty"`
 
 	place int // of the needed node in the graph
@@ -91,38 +93,40 @@ func (n *Need) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Join says how many of the needs of a node are enough.
+// Join says how many needs of a node must be met.
 type Join string
 
-// Any is the join of a node that runs once all are decided and one of them at least is met. All is
-// what the others mean.
+// Any is the join of a node that runs if at least one of its needs is met, once all are decided.
+// Every other value means that all must be met.
 const Any Join = "any"
 
-// OnError says what becomes of a run when a node fails.
+// OnError says how a run goes on when a node fails.
 type OnError string
 
-// What can become of a run.
+// Fail fails the run, and skips the nodes that need the failed one. Continue runs them. Branch runs
+// those that need the failure in place of those that need the success.
 const (
 	Fail     OnError = "fail"
 	Continue OnError = "continue"
 	Branch   OnError = "branch"
 )
 
-// Retry says how often to try a node whose error is retryable.
+// Retry says how often a node is tried while its errors are retryable, and how long to wait in
+// between. The wait doubles after each try, up to MaxWait.
 type Retry struct {
 	Attempts int      `json:"attempts"`
 	Wait     Duration `json:"wait"`
 	MaxWait  Duration `json:"maxWait"`
 }
 
-// Duration is a time that JSON has as text: 30s.
+// Duration is a time that JSON holds as text, such as 30s.
 type Duration struct{ time.Duration }
 
 // MarshalText implements [encoding.TextMarshaler].
 func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
 
-// UnmarshalText reads a time that has the form which the schema of files demands. One that is too
-// long for Go is the longest that there is, and so the parser refuses it.
+// UnmarshalText reads a time in the form that the schema of files demands. A time that is too long
+// for Go becomes the longest one, which the parser refuses.
 func (d *Duration) UnmarshalText(text []byte) (err error) {
 	if d.Duration, err = time.ParseDuration(string(text)); err != nil {
 		d.Duration = math.MaxInt64
@@ -130,8 +134,8 @@ func (d *Duration) UnmarshalText(text []byte) (err error) {
 	return nil
 }
 
-// Delay returns how long to wait behind the attempt with this number, counted from 1, and whether
-// there is to be another. It is never shorter than what the receiver asks for.
+// Delay returns how long to wait after an attempt, counted from 1, and whether another may follow.
+// The wait is never shorter than the receiver asks for.
 func (r Retry) Delay(attempt int, asked time.Duration) (wait time.Duration, again bool) {
 	wait = r.Wait.Duration
 	for range min(attempt-1, 20) {
@@ -143,7 +147,7 @@ func (r Retry) Delay(attempt int, asked time.Duration) (wait time.Duration, agai
 // MarshalJSON writes the nodes as a list.
 func (g *Graph) MarshalJSON() ([]byte, error) { return json.Marshal(g.Nodes) }
 
-// Node returns the node with the id, which may be in the body of another, or nil.
+// Node returns the node with the id, also from the body of another node, or nil.
 func (g *Graph) Node(id string) *Node {
 	if i, ok := g.index[id]; ok {
 		return g.Nodes[i]
@@ -154,7 +158,7 @@ func (g *Graph) Node(id string) *Node {
 	return nil
 }
 
-// sees returns the node that a reference in the graph can mean: one of its own, or of the graph
+// sees returns the node that a reference in the graph can mean: a node of the graph or of the one
 // around it.
 func (g *Graph) sees(id string) *Node {
 	if i, ok := g.index[id]; ok {

@@ -16,27 +16,28 @@ type Call struct {
 	Task Task
 	// Input has its references resolved.
 	Input json.RawMessage
-	// InvocationID is made of run, node and iteration: the same for each try, and after each
-	// resume.
+	// InvocationID is made of the run, node and iteration. It is the same for each try and after
+	// each resume.
 	InvocationID string
-	// At is when the task was started for the first time, whatever has ended it since.
+	// At is when the task was first started, in this process or an earlier one.
 	At time.Time
 }
 
-// options are those that each try of a task is invoked with, and some more.
+// options returns the options of each try of a task, and more.
 func (c Call) options(more []runtime.InvokeOption) []runtime.InvokeOption {
 	return append([]runtime.InvokeOption{runtime.InvocationID(c.InvocationID), runtime.At(c.At)}, more...)
 }
 
 // Invoke does the work of a task. It must honour ctx, and is called from many goroutines at once.
+// Errors are outcomes; see [OutcomeOf].
 type Invoke func(ctx context.Context, call Call) Outcome
 
-// InvocationID names a task for the blocks, which derive from it what makes a repeat harmless.
+// InvocationID names a task for the blocks, which derive messageIds from it so that a repeat is
+// harmless.
 func InvocationID(run string, task Task) string { return run + "/" + task.ID() }
 
 // Invoker returns the Invoke that invokes the blocks of a runtime. The runtime should have
-// conventions without references: those of the graph have been resolved, and what looks like one
-// now is data. The options come beside those of the call.
+// [Conventions]. The options are added to those of each call.
 func Invoker(rt *runtime.Runtime, options ...runtime.InvokeOption) Invoke {
 	return func(ctx context.Context, call Call) Outcome {
 		res, err := rt.Invoke(ctx, call.Node.Block, runtime.JSON(call.Input), call.options(options)...)
@@ -47,9 +48,9 @@ func Invoker(rt *runtime.Runtime, options ...runtime.InvokeOption) Invoke {
 	}
 }
 
-// Previewer returns the Invoke of a dry run: it sends nothing. An output is that of the block's
-// first example, with the values of the input where both have the same name. The receipt has the
-// requests that would be sent, under preview.
+// Previewer returns the Invoke of a dry run, which sends nothing. The output is that of the block's
+// first example, with the input's values for members of the same name. The receipt has the requests
+// that would be sent under preview.
 func Previewer(rt *runtime.Runtime, reg *registry.Registry, options ...runtime.InvokeOption) Invoke {
 	return func(ctx context.Context, call Call) Outcome {
 		requests, receipt, err := rt.Preview(ctx, call.Node.Block, runtime.JSON(call.Input), call.options(options)...)
@@ -68,8 +69,7 @@ func exampleOutput(reg *registry.Registry, call Call) json.RawMessage {
 	}
 	output, input := rawjson.Object{}, rawjson.OpenObject(call.Input)
 	for _, m := range block.Manifest().Examples[0].Output {
-		// A block returns most of its input, and conditions behind it should see what they will
-		// see.
+		// Most blocks return parts of their input, so conditions see what they would see in a run.
 		if value, ok := input.Get(m.Name); ok {
 			m.Value = value
 		}
@@ -80,7 +80,7 @@ func exampleOutput(reg *registry.Registry, call Call) json.RawMessage {
 
 // OutcomeOf returns the outcome of an invocation that failed.
 func OutcomeOf(err error) Outcome {
-	e := *runtime.ErrorOf(err) // a copy, since the receipt stands beside it
+	e := *runtime.ErrorOf(err) // a copy, whose receipt moves into the outcome
 	var outcome Outcome
 	if e.Receipt != nil {
 		outcome.Receipt = written(e.Receipt)
@@ -90,7 +90,7 @@ func OutcomeOf(err error) Outcome {
 	return outcome
 }
 
-// written writes a value that always can be written.
+// written returns a value as JSON. The values that it is called with can always be written.
 func written(value any) json.RawMessage {
 	raw, err := json.Marshal(value)
 	if err != nil {
@@ -99,21 +99,22 @@ func written(value any) json.RawMessage {
 	return raw
 }
 
-// mayRetry reads an error: whether the same may succeed later, and how long the receiver asks to
-// wait until then.
+// mayRetry returns whether a failed task may succeed later, and how long the receiver asks to wait
+// before the next try.
 func (o Outcome) mayRetry() (retryable bool, after time.Duration) {
 	var e runtime.Error
-	_ = json.Unmarshal(o.Error, &e) // where there is none, or no such one, nothing may be retried
+	_ = json.Unmarshal(o.Error, &e) // without a readable error, nothing is retried
 	return e.Retryable, e.RetryAfter
 }
 
-// try invokes until there is an output, or no hope of one. Waiting tells of each wait.
+// try invokes until there is an output, or another try would not help. It calls waiting before each
+// wait.
 func (inv Invoke) try(ctx context.Context, call Call, waiting func(attempt int, last Outcome)) Outcome {
 	for attempt := 1; ; attempt++ {
 		outcome := inv.once(ctx, call)
 		retryable, after := outcome.mayRetry()
 		wait, again := call.Node.Retry.Delay(attempt, after)
-		// To wait longer than there is time would only delay the error.
+		// A wait beyond the deadline would only delay the error.
 		deadline, limited := ctx.Deadline()
 		if !retryable || !again || ctx.Err() != nil || limited && time.Until(deadline) < wait {
 			return outcome

@@ -10,13 +10,13 @@ import (
 	"github.com/aacflow/segment-blocks/schemas"
 )
 
-// javascript translates a condition of AACFlow's, which is JavaScript, into an expression. It knows
+// javascript translates a condition of AACFlow, which is JavaScript, into an expression. It knows
 // what people write there: comparisons of references and literals, includes and length, joined by
-// &&, || and !. All else is an error, as it would have to be run to know what it means.
+// &&, || and !. Everything else is an error, because only a JavaScript engine could evaluate it.
 type javascript struct {
-	path func(ref reference) string // writes a reference as an expression
+	path func(ref reference) string // returns a reference as an expression
 	rest string                     // what has not been read
-	deep int                        // how many operands, parentheses and ! have been read
+	deep int                        // the number of operands, parentheses and ! so far
 	err  error                      // the first thing that cannot be translated
 }
 
@@ -26,9 +26,9 @@ const maxCondition = 10_000
 // operand is a translated part of a condition.
 type operand struct {
 	text string
-	// truth tells that it is true or false; of all else JavaScript asks whether it is falsy.
+	// truth tells that it is a boolean. JavaScript takes other values as false if they are falsy.
 	truth bool
-	// literal is the number or text that it is, as written and without quotes.
+	// literal is the number or text, as written and without quotes, or "" for other operands.
 	literal string
 }
 
@@ -43,7 +43,8 @@ func (j *javascript) translate(code string, isElse bool) (string, error) {
 	case len(j.rest) > maxCondition:
 		return "", fmt.Errorf("as it has more than %d characters", maxCondition)
 	}
-	// One function for each level of precedence, the loosest first: ||, &&, comparisons, operands.
+	// There is a function for each level of precedence, from the loosest: ||, &&, comparisons,
+	// operands.
 	text := j.either()
 	if j.rest != "" {
 		j.fail("it is more than comparisons from here on (%.20s)", j.rest)
@@ -51,7 +52,7 @@ func (j *javascript) translate(code string, isElse bool) (string, error) {
 	return text, j.err
 }
 
-// fail keeps the first failure, and ends the reading.
+// fail keeps the first error, and ends the reading.
 func (j *javascript) fail(format string, args ...any) {
 	if j.err == nil {
 		j.err = fmt.Errorf("as "+format, args...)
@@ -59,8 +60,7 @@ func (j *javascript) fail(format string, args ...any) {
 	j.rest = ""
 }
 
-// take reads one of the symbols if it comes next. A symbol that begins with another stands before
-// it.
+// take reads the next symbol if it is one of these. A symbol comes before its own prefixes.
 func (j *javascript) take(symbols ...string) string {
 	for _, s := range symbols {
 		if after, ok := strings.CutPrefix(j.rest, s); ok {
@@ -85,14 +85,14 @@ func (j *javascript) joined(symbol, word string, part func() string) string {
 
 func (j *javascript) comparison() string {
 	left := j.unary()
-	// JavaScript would compare the outcome of one comparison with the next operand. People who
-	// write that mean something else, so it is refused as a rest that is left over.
+	// In a < b < c, JavaScript compares the result of a < b with c, which nobody means. So what
+	// follows a comparison is left over, and refused.
 	symbol := j.take("===", "!==", "==", "!=", "<=", ">=", "<", ">")
 	if symbol == "" {
 		return left.asTruth()
 	}
 	right := j.unary()
-	if symbol == "==" || symbol == "!=" { // to which a number and its text are the same
+	if symbol == "==" || symbol == "!=" { // which equate a number and its text
 		if left.literal != "" {
 			left, right = right, left
 		}
@@ -109,7 +109,7 @@ func isNumber(text string) bool {
 	return err == nil && !strings.ContainsAny(text, "_xXiInN")
 }
 
-// asTruth writes an operand where JavaScript asks for a truth value.
+// asTruth returns an operand as a boolean, as JavaScript converts it.
 func (o operand) asTruth() string {
 	if o.truth {
 		return o.text
@@ -118,7 +118,7 @@ func (o operand) asTruth() string {
 }
 
 func (j *javascript) unary() operand {
-	// This function calls itself, and what it reads is a stranger's.
+	// This function calls itself, and its input may be hostile.
 	if j.deep++; j.deep > maxNesting {
 		j.fail("it has more than %d parts", maxNesting)
 	}
@@ -145,7 +145,7 @@ func (j *javascript) unary() operand {
 		if j.take(")") == "" {
 			j.fail("includes takes a reference or a literal")
 		}
-		// Which of the two it is, a text or a list, is known only when it runs.
+		// Whether it is a text or a list is known only when it runs.
 		inText := "false" // a number is in no text
 		if !isNumber(what.literal) || strings.HasPrefix(what.text, `"`) {
 			inText = o.text + " contains " + what.text
@@ -166,7 +166,7 @@ func (j *javascript) operand() operand {
 	if code != "" && strings.ContainsRune("\"'`", rune(code[0])) {
 		return j.quoted()
 	}
-	// A word ends at the first character that neither a number nor a name can have.
+	// A word ends at the first character that can be neither in a number nor in a name.
 	word := regexp.MustCompile(`^[\w.+-]*`).FindString(code)
 	j.rest = strings.TrimSpace(code[len(word):])
 	switch {
@@ -183,14 +183,14 @@ func (j *javascript) operand() operand {
 
 func (j *javascript) reference(text string) operand {
 	ref := parseReference(text)
-	// The scheduler evaluates conditions, and never has the values of variables.
+	// The scheduler evaluates conditions, and never knows the values of variables.
 	if ref.variable != "" {
 		j.fail("conditions cannot use variables (%s)", text)
 	}
 	return operand{text: j.path(ref)}
 }
 
-// quoted reads a text. One that holds nothing but a reference is that reference.
+// quoted reads a text. A text that is only a reference becomes that reference.
 func (j *javascript) quoted() operand {
 	text, after, ended := strings.Cut(j.rest[1:], j.rest[:1])
 	found, before, behind, has := schemas.CutReference(text)

@@ -16,32 +16,32 @@ import (
 	"github.com/aacflow/segment-blocks/rawjson"
 )
 
-// Journal is the file in which a run keeps what has been started and what has ended, synced before
-// the run goes on. One process at a time has it open. Outputs and receipts are in it, so only its
-// owner may read it.
+// Journal is the file in which a run records what has started and what has ended. Each record is
+// synced before the run goes on. Only one process at a time can run with it. It holds outputs and
+// receipts, so only its owner can read it.
 type Journal struct {
 	db      *bbolt.DB
 	path    string
 	options JournalOptions
-	record  *record // of the run that is in the file, or nil
+	record  *record // of the run in the file, or nil
 }
 
 // JournalOptions set up [OpenJournal].
 type JournalOptions struct {
 	// Target says where events go, such as an endpoint and the fingerprint of a credential. A run
-	// that has begun is not resumed with another one.
+	// cannot be resumed with another target.
 	Target string
-	// AllowDuplicates resumes a run though messages in it are so old that the receiver may count
+	// AllowDuplicates resumes a run even if its messages are so old that the receiver may count
 	// them twice.
 	AllowDuplicates bool
 	// MustExist refuses a run that has not begun.
 	MustExist bool
-	// ReadOnly opens a run that has begun to see how far it is: [Run] with the journal invokes
+	// ReadOnly opens a run that has begun, to see its progress: [Run] with the journal invokes
 	// nothing.
 	ReadOnly bool
 }
 
-// record is what a run was begun with, and how it ended. One that ended with its process has no
+// record is what a run began with, and how it ended. A run that ended with its process has no
 // status.
 type record struct {
 	Run    string         `json:"run"`
@@ -54,28 +54,29 @@ type record struct {
 	Ended  time.Time      `json:"ended,omitzero"`
 }
 
-// job is a task: when it was first started and, once it has ended, what came of it.
+// job is a task: when it was first started and, once it has ended, its outcome.
 type job struct {
 	task    Task
 	First   time.Time `json:"first"`
 	Outcome *Outcome  `json:"outcome,omitempty"`
 }
 
-// The buckets: the record of the run, under its own name, and the jobs by the ids of their tasks.
+// The buckets: the record of the run, under the name of the bucket, and the jobs by the ids of
+// their tasks.
 const (
 	bucketRun  = "run"
 	bucketJobs = "jobs"
 )
 
-// ErrRunInUse is the error of a run that another process is at.
+// ErrRunInUse is the error of a run that another process is running.
 var ErrRunInUse = errors.New("the run is in use by another process")
 
-// OpenJournal opens the journal of a run in a folder, and makes both where they do not exist. Close
-// it. The error wraps [ErrRunInUse] where another process has it open.
+// OpenJournal opens the journal of a run in a folder, and creates both if they do not exist. The
+// caller closes it. The error wraps [ErrRunInUse] if another process has it open.
 func OpenJournal(folder, run string, o JournalOptions) (*Journal, error) {
 	if !ValidRunID(run) {
 		return nil, fmt.Errorf(
-			"a run must be named by letters, digits, points, dashes and underscores, 64 in all: %q", run)
+			"a run id must be up to 64 letters, digits, points, dashes and underscores, a letter or digit first: %q", run)
 	}
 	path := filepath.Join(folder, run+".db")
 	if info, err := os.Stat(path); o.MustExist || o.ReadOnly {
@@ -100,13 +101,13 @@ func OpenJournal(folder, run string, o JournalOptions) (*Journal, error) {
 		return nil, fmt.Errorf("open the journal %s: %w", path, err)
 	}
 	err = j.view(func(tx *bbolt.Tx) error {
-		// A process that ended at once has left a file without buckets.
+		// A process that ended before the run began has left a file without buckets.
 		if bucket := tx.Bucket([]byte(bucketRun)); bucket != nil && tx.Bucket([]byte(bucketJobs)) != nil {
 			return read(bucket.Get([]byte(bucketRun)), &j.record)
 		}
 		return nil
 	})
-	// To resume a run that has not begun would begin it, with the defaults for its input.
+	// To resume a run that has not begun would begin it with the default inputs.
 	if err == nil && j.record == nil && (o.MustExist || o.ReadOnly) {
 		err = fmt.Errorf("no run has begun in the journal %s", path)
 	}
@@ -184,16 +185,16 @@ func read(raw []byte, into any) error {
 	return nil
 }
 
-// Summary is what a journal says of its run.
+// Summary is what a journal says about its run.
 type Summary struct {
 	Name, Target string
-	// Status is canceled for a run that did not come to its end.
+	// Status is canceled if the run did not reach its end.
 	Status Status
-	// Ended is the time of the last change where the run ended with its process.
+	// Ended is the time of the last change if the run ended with its process.
 	Began, Ended time.Time
 }
 
-// Summary returns what the journal said of its run when it was opened, or nothing where none had
+// Summary returns what the journal said about its run when it was opened. It is zero if no run had
 // begun.
 func (j *Journal) Summary() Summary {
 	if j.record == nil {
@@ -212,7 +213,7 @@ func (j *Journal) Summary() Summary {
 // Close closes the file.
 func (j *Journal) Close() error { return j.db.Close() }
 
-// Input returns the input of the run that the journal has, or nil where none has begun.
+// Input returns the input of the run in the journal, or nil if none has begun.
 func (j *Journal) Input() json.RawMessage {
 	if j.record == nil {
 		return nil
@@ -220,8 +221,8 @@ func (j *Journal) Input() json.RawMessage {
 	return j.record.Start.JSON()
 }
 
-// bind makes sure that the journal is that of this run, graph and input, and that going on with it
-// counts nothing twice. A new journal becomes that of the run.
+// bind makes sure that the journal belongs to this run, graph and input, and that resuming it
+// counts nothing twice. A new journal is bound to the run.
 func (j *Journal) bind(run string, g *Graph, s *State) error {
 	if j.options.ReadOnly {
 		if j.record.Digest != g.Digest {
@@ -231,8 +232,8 @@ func (j *Journal) bind(run string, g *Graph, s *State) error {
 	}
 	now := &record{Run: run, Name: g.Name, Digest: g.Digest, Start: s.Start, Target: j.options.Target, Began: time.Now()}
 	if old := j.record; old != nil {
-		// Everything that differs is named at once: a messageId that has been sent with other
-		// content would be dropped as a duplicate, and nobody would know.
+		// The error names everything that differs. A messageId that was already sent with other
+		// content would silently be dropped as a duplicate.
 		var differs []string
 		if old.Digest != now.Digest {
 			differs = append(differs, fmt.Sprintf("the file (it was %q with SHA-256 %.12s…, it is now %.12s…)",
@@ -243,7 +244,7 @@ func (j *Journal) bind(run string, g *Graph, s *State) error {
 			differs = append(differs, fmt.Sprintf("where events go (it was %s, it is now %s)", old.Target, now.Target))
 		}
 		if len(differs) > 0 {
-			return fmt.Errorf("the run %q was begun with something else, take another run id: what differs is %s",
+			return fmt.Errorf("the run %q began with something else, take another run id: what differs is %s",
 				run, strings.Join(differs, ", and "))
 		}
 		if err := j.checkAge(g); err != nil {
@@ -255,13 +256,13 @@ func (j *Journal) bind(run string, g *Graph, s *State) error {
 	return j.put()
 }
 
-// end keeps how the run has ended.
+// end records how the run has ended.
 func (j *Journal) end(status Status) error {
 	j.record.Status, j.record.Ended = status, time.Now()
 	return j.put()
 }
 
-// put keeps the record.
+// put writes the record.
 func (j *Journal) put() error {
 	return j.update(func(tx *bbolt.Tx) error {
 		if _, err := tx.CreateBucketIfNotExists([]byte(bucketJobs)); err != nil {
@@ -277,7 +278,7 @@ func (j *Journal) put() error {
 
 func differentInputs(old, now rawjson.Object) (differs []string) {
 	for _, m := range now {
-		// Bytes are compared, since 1.0 and 1 are different texts to a receiver. Marshal drops
+		// It compares bytes, because 1.0 and 1 are different texts to a receiver. Marshal drops
 		// spaces and escapes <, as it did when the record was written.
 		is, err := json.Marshal(m.Value)
 		if was, _ := old.Get(m.Name); err != nil || string(was) != string(is) {
@@ -287,13 +288,12 @@ func differentInputs(old, now rawjson.Object) (differs []string) {
 	return differs
 }
 
-// checkAge refuses tasks that have to be done again though the receiver may have forgotten their
-// first try.
+// checkAge refuses a run with tasks to repeat whose first try the receiver may have forgotten.
 func (j *Journal) checkAge(g *Graph) error {
 	if j.options.AllowDuplicates {
 		return nil
 	}
-	// All are named at once: whoever decides on --allow-duplicates has to know what it may cost.
+	// All are named at once, to show what --allow-duplicates may cost.
 	var old []string
 	err := j.view(func(tx *bbolt.Tx) error {
 		return tx.Bucket([]byte(bucketJobs)).ForEach(func(id, raw []byte) error {
@@ -308,27 +308,27 @@ func (j *Journal) checkAge(g *Graph) error {
 		return err
 	}
 	slices.Sort(old)
-	return fmt.Errorf("the run is too old to be resumed: Segment knows a repeated message for 24 hours, and these "+
-		"were begun more than %s ago and may count twice: %s; --allow-duplicates resumes it anyway",
+	return fmt.Errorf("the run is too old to be resumed: Segment recognizes a repeated message for 24 hours, and "+
+		"these began more than %s ago, so they may count twice: %s; --allow-duplicates resumes it anyway",
 		maxRetrying, listed(old))
 }
 
-// job reads what the journal has of a task. It has no outcome where the task is to be done again:
-// it has not ended, or has failed and nothing has gone on from there.
+// job reads what the journal has of a task. It has no outcome if the task must be done again:
+// because it has not ended, or has failed and nothing went on from there.
 func (j *Journal) job(g *Graph, id string, raw []byte) (done job, err error) {
 	err = read(raw, &done)
-	// An id is that of the node, and behind a slash the number of an iteration.
+	// An id is the id of the node, then perhaps a slash and the number of an iteration.
 	node, _, _ := strings.Cut(id, "/")
 	n := g.Node(node)
-	// A failure that the graph has an answer to has led somewhere already, and what is behind it
-	// may have run. It stays. All others are what a resume is for.
+	// After a failure with onError: continue or branch, the next nodes may have run already, so it
+	// stays. All other failures are what a resume is for.
 	if o := done.Outcome; o != nil && o.Error != nil && (n == nil || n.OnError == Fail) && !j.options.ReadOnly {
 		done.Outcome = nil
 	}
 	return done, err
 }
 
-// find returns what is known of a task. A nil journal knows nothing.
+// find returns what the journal knows about a task. A nil journal knows nothing.
 func (j *Journal) find(g *Graph, task Task) (found job, err error) {
 	if j != nil {
 		err = j.view(func(tx *bbolt.Tx) error {
@@ -340,10 +340,10 @@ func (j *Journal) find(g *Graph, task Task) (found job, err error) {
 	return found, err
 }
 
-// write keeps jobs that have ended and such that are about to start. What has ended is written
-// before it is gone on from: killed before that, the process does the task again, with the same
-// messageIds; killed after it, never again. What starts is written before, so that its event has
-// the same time after any kill.
+// write records jobs that have ended, and jobs that are about to start. An outcome is written
+// before the run goes on from it: a process that is killed before that repeats the task with the
+// same messageIds, and one that is killed later does not repeat it. A start is written before the
+// task starts, so that its event has the same time after any kill.
 func (j *Journal) write(jobs []job) error {
 	if j == nil || j.options.ReadOnly || len(jobs) == 0 {
 		return nil

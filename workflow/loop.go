@@ -10,29 +10,29 @@ import (
 	"github.com/aacflow/segment-blocks/schemas"
 )
 
-// Loop is how far the iterations of a node are. They start in order. An iteration starts only when
-// all those that are as far behind it as the concurrency, or farther, have ended, and none of them
-// has failed, unless the node goes on after errors: so what is started before a failure stops the
-// loop does not depend on which one ends first.
+// Loop is the progress of a node's iterations. They start in order. With a concurrency of 4,
+// iteration 7 starts only when iterations 0 to 3 have ended without a failure, or with one if the
+// node goes on after errors. So the iterations that start before a failure stops the loop do not
+// depend on which one ends first.
 type Loop struct {
 	Items   []json.RawMessage `json:"items,omitempty"`
 	Results []json.RawMessage `json:"results,omitempty"`
 	Count   int               `json:"count"`
-	// Next is the iteration to start next; Open are those that run.
+	// Next is the next iteration to start; Open are the running ones.
 	Next int   `json:"next"`
 	Open []int `json:"open,omitempty"`
-	// Bodies are how far those are that run a body.
+	// Bodies are the states of running iterations that have a body.
 	Bodies map[int]*State `json:"bodies,omitempty"`
-	// Fixed has the values of the references that are the same for all iterations.
+	// Fixed has the values of references that are the same for all iterations.
 	Fixed map[string]json.RawMessage `json:"fixed,omitempty"`
-	// Queued tells that the node is among those that are ready.
+	// Queued tells that the node is in State.Ready.
 	Queued bool `json:"queued,omitempty"`
 	// Failed counts failures, FirstFailed is the lowest iteration that failed.
 	Failed      int `json:"failed,omitempty"`
 	FirstFailed int `json:"firstFailed,omitempty"`
 }
 
-// itemsOf returns the list that a node is to run over, nil where that is nothing.
+// itemsOf returns the elements of the list to loop over, or nil if there is no list.
 func itemsOf(list json.RawMessage) ([]json.RawMessage, error) {
 	if list == nil {
 		return nil, nil
@@ -46,7 +46,7 @@ func itemsOf(list json.RawMessage) ([]json.RawMessage, error) {
 		return items, nil
 	}
 	if kind := rawjson.KindOf(list); kind != rawjson.ArrayKind {
-		return nil, fmt.Errorf("forEach must be a list, or how many times up to %d: %s", maxIterations,
+		return nil, fmt.Errorf("forEach must be a list, or a number of iterations up to %d: %s", maxIterations,
 			schemas.Excerpt(list))
 	}
 	items := rawjson.OpenArray(list)
@@ -56,7 +56,8 @@ func itemsOf(list json.RawMessage) ([]json.RawMessage, error) {
 	return items, nil
 }
 
-// unquoted returns the JSON in a text, as hosts hold values in theirs, or else the value as it is.
+// unquoted returns the JSON that a text holds, as hosts hold lists and objects; or else the value
+// as it is.
 func unquoted(raw json.RawMessage) json.RawMessage {
 	if text, ok := rawjson.Text(raw); ok && rawjson.Check([]byte(text), rawjson.Limits{}) == nil {
 		return json.RawMessage(text)
@@ -64,12 +65,12 @@ func unquoted(raw json.RawMessage) json.RawMessage {
 	return raw
 }
 
-// maxIterations bounds a loop: each iteration is kept until the loop is done.
+// maxIterations bounds a loop, because the results of all iterations are kept in memory.
 const maxIterations = 1_000_000
 
 func (l *Loop) mayStart(n *Node) bool {
 	limit := l.Next
-	// Open is short: it has as many as run at once.
+	// Open is short: it has at most as many as run at once.
 	for _, i := range l.Open {
 		limit = min(limit, i)
 	}
@@ -104,12 +105,12 @@ func (l *Loop) isReady(iteration int) bool {
 	return body != nil && len(body.Ready) > 0
 }
 
-// outcome returns what came of a body that has ended: the outputs of its nodes by their ids, or as
-// a list of those that invoke blocks.
+// outcome returns the outcome of a body that has ended: the outputs of its nodes by id or, if
+// listed, a list of the outputs of its blocks.
 func (g *Graph) outcome(s *State, listed bool) (o Outcome) {
 	outputs, list := rawjson.Object{}, []json.RawMessage{}
 	for i, n := range g.Nodes {
-		// Nodes that were skipped have none, and are left out.
+		// Skipped nodes have no output, and are left out.
 		if output := s.Nodes[i].Output; output != nil {
 			outputs = append(outputs, rawjson.Member{Name: n.ID, Value: output})
 			if n.Block != "" {
@@ -117,7 +118,7 @@ func (g *Graph) outcome(s *State, listed bool) (o Outcome) {
 			}
 		}
 	}
-	// The message names the node. That of the loop around it will name the iteration.
+	// The message names the node. The loop will add the iteration.
 	if i := g.Failed(s); i >= 0 {
 		o.Error = within(g.Nodes[i].ID, s.Nodes[i].Error)
 	} else if o.Output = outputs.JSON(); listed {
@@ -126,7 +127,7 @@ func (g *Graph) outcome(s *State, listed bool) (o Outcome) {
 	return o
 }
 
-// within says in the message of an error where it comes from.
+// within adds to the message of an error where it comes from.
 func within(where string, raw json.RawMessage) json.RawMessage {
 	e := rawjson.OpenObject(raw)
 	return e.Set("message", rawjson.Quote(where+": "+e.Text("message"))).JSON()

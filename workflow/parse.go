@@ -22,8 +22,8 @@ var fileSchema []byte
 // Schema returns the JSON Schema of a workflow file, for editors. It must not be changed.
 func Schema() json.RawMessage { return fileSchema }
 
-// Parse reads a workflow file: YAML, JSON, or an export of AACFlow. It does not look at blocks; see
-// [Check]. The same bytes give the same graph. The error is a *[FileError].
+// Parse reads a workflow file: YAML, JSON, or an export of AACFlow. It does not look at the blocks;
+// [Check] does. The same bytes give the same graph. The error is a *[FileError].
 func Parse(file string, data []byte) (*Graph, error) {
 	p := parse(file, data)
 	if err := p.err(); err != nil {
@@ -32,25 +32,26 @@ func Parse(file string, data []byte) (*Graph, error) {
 	return p.graph, nil
 }
 
-// parser makes a graph of a file, as far as it goes, and collects what is wrong.
+// parser makes a graph from a file as far as it can, and collects what is wrong.
 type parser struct {
 	*source
 	graph  *Graph
 	broken map[string]bool // ids of nodes that could not be read at all
-	// wrong has the places in a file of our own that break the schema, and above those around them.
+	// In a file of our own format, wrong has the places that break the schema, and above the places
+	// around them.
 	wrong, above map[string]bool
 }
 
 func parse(file string, data []byte) *parser {
 	s, raw := open(file, data)
-	// The digest ties a run to its file: resumed with another one, nodes would have other meanings.
+	// The digest ties a run to its file: in another file, the same nodes would mean something else.
 	sum := sha256.Sum256(data)
 	g := &Graph{Digest: hex.EncodeToString(sum[:])}
 	p := &parser{source: s, graph: g, broken: map[string]bool{}, wrong: map[string]bool{}, above: map[string]bool{}}
 	if raw == nil {
 		return p
 	}
-	// Both kinds of file become the same nodes, so nothing behind this line knows of AACFlow.
+	// Both kinds of file become the same nodes, so nothing after this line knows of AACFlow.
 	if e := p.findExport(raw); e != nil {
 		g.Nodes = e.readExport()
 	} else {
@@ -61,8 +62,8 @@ func parse(file string, data []byte) *parser {
 	return p
 }
 
-// readFile reads a file of our own format. What breaks the schema is left out, so that the rest can
-// be looked at as well.
+// readFile reads a file of our own format. It leaves out what breaks the schema, so that the rest
+// can be checked as well.
 func (p *parser) readFile(raw json.RawMessage) []*Node {
 	schema, err := schemas.Compile("https://blocks.invalid/workflow", fileSchema)
 	if err != nil {
@@ -71,7 +72,7 @@ func (p *parser) readFile(raw json.RawMessage) []*Node {
 	}
 	root := rawjson.OpenObject(raw)
 	for _, v := range schema.Validate(context.Background(), root) {
-		// A missing member is reported at the object that lacks it, and an unknown one at its name.
+		// A missing member is reported at the object that lacks it, an unknown one at its name.
 		p.wrong[v.Path] = true
 		for at := v.Path; at != ""; {
 			at = at[:strings.LastIndexByte(at, '/')]
@@ -83,7 +84,7 @@ func (p *parser) readFile(raw json.RawMessage) []*Node {
 			p.fault(v.Path, "%s", strings.TrimSpace(keyOf(v.Path)+" "+v.Message))
 		}
 	}
-	// What is wrong is left at its zero value. A fault has been told, so nothing will run with it.
+	// What is wrong keeps its zero value. Its fault has been reported, so nothing will run with it.
 	if !p.wrong["/name"] {
 		p.graph.Name = root.Text("name")
 	}
@@ -102,8 +103,8 @@ func (p *parser) readNodes(raw json.RawMessage, at string) (nodes []*Node) {
 			p.broken[m.Name] = true
 			continue
 		}
-		// A key that breaks the schema is left out and no more than that, so that the faults of the
-		// others are found in the same run. A body is looked into: its nodes are read one by one.
+		// Only the keys that break the schema are left out, so that the faults of the others are
+		// found at the same time. The nodes of a body are read one by one, so a body stays.
 		members := slices.DeleteFunc(rawjson.OpenObject(m.Value), func(member rawjson.Member) bool {
 			at := rawjson.Pointer(at, member.Name)
 			return p.wrong[at] || p.above[at] && member.Name != "nodes"
@@ -120,7 +121,7 @@ func (p *parser) readNode(id, at string, members rawjson.Object) *Node {
 		Retry: Retry{1, Duration{time.Second}, Duration{time.Minute}},
 	}
 	if err := json.Unmarshal(members.Without("nodes").JSON(), n); err != nil {
-		p.fault(at, "cannot be read: %s", err) // such as a number with more digits than Go takes
+		p.fault(at, "cannot be read: %s", err) // for example, a number with more digits than Go takes
 	}
 	for key, d := range map[string]Duration{
 		"/timeout": n.Timeout, "/retry/wait": n.Retry.Wait, "/retry/maxWait": n.Retry.MaxWait,
@@ -135,7 +136,7 @@ func (p *parser) readNode(id, at string, members rawjson.Object) *Node {
 	}
 	_, hasWith := members.Get("with")
 	switch {
-	case p.above[at]: // what is missing may be what is wrong
+	case p.above[at]: // the missing key may be the one that is wrong
 	case hasBody && (n.ForEach == nil || n.Block != "" || hasWith):
 		p.fault(at+"/nodes", "nodes are the body of a loop: they need forEach, and stand in place of block and with")
 	case !hasBody && n.Block == "" && n.ForEach != nil:
@@ -144,8 +145,8 @@ func (p *parser) readNode(id, at string, members rawjson.Object) *Node {
 	return n
 }
 
-// maxRetrying is how long after its first try a task may be tried again. Segment knows a repeated
-// message for 24 hours.
+// maxRetrying is how long after its first try a task may be tried again. Segment recognizes a
+// repeated message for 24 hours.
 const maxRetrying = 23 * time.Hour
 
 // keyOf returns the last token of a JSON Pointer.
@@ -153,28 +154,28 @@ func keyOf(pointer string) string {
 	return strings.NewReplacer("~1", "/", "~0", "~").Replace(pointer[strings.LastIndexByte(pointer, '/')+1:])
 }
 
-// place gives the nodes of a graph, and of the bodies in it, their places.
+// place indexes the nodes of a graph and of the bodies in it, and checks their ids.
 func (p *parser) place(g *Graph) {
 	g.index, g.inside = map[string]int{}, map[string]int{}
 	for i, n := range g.Nodes {
-		// The file could have such a node, but nothing could refer to it.
+		// Such a node could run, but nothing could refer to it.
 		if slices.Contains([]string{startHead, loopHead, "parallel", "variable"}, n.ID) {
 			p.faultAtKey(n.at, "%q cannot be the id of a node: references give it a meaning of its own", n.ID)
 		}
-		// <loop> would mean two things there.
+		// In there, <loop> would mean two things.
 		if g.around != nil && n.ForEach != nil {
 			p.fault(n.at+"/forEach", "a loop cannot be inside another")
 		}
 		g.index[n.ID] = i
 	}
-	for i, n := range g.Nodes { // those of the file before those of bodies
+	for i, n := range g.Nodes { // after those of the graph itself
 		if n.Body == nil {
 			continue
 		}
 		n.Body.around = g
 		p.place(n.Body)
 		for _, inner := range n.Body.Nodes {
-			// Ids are unique in the file as a whole: invocation ids are made of them.
+			// Ids are unique in the whole file, because invocation ids are made from them.
 			if p.graph.Node(inner.ID) != nil {
 				p.faultAtKey(inner.at, "%q is the id of another node already", inner.ID)
 			}
@@ -183,8 +184,8 @@ func (p *parser) place(g *Graph) {
 	}
 }
 
-// link finds what the nodes of a graph need. It returns the nodes of the graph around it that they
-// mention, and whether for their errors.
+// link finds what the nodes of a graph need. It returns which nodes of the graph around it they
+// mention, and whether they mention the errors of those.
 func (p *parser) link(g *Graph) (outside map[int]bool) {
 	outside = map[int]bool{}
 	for _, n := range g.Nodes {
@@ -201,14 +202,14 @@ func (p *parser) link(g *Graph) (outside map[int]bool) {
 }
 
 func (p *parser) linkNode(g *Graph, n *Node, outside map[int]bool) {
-	// A node and its error may both be listed, and each of them once.
+	// A node and its error may both be listed, but each only once.
 	listed, given, needed := n.Needs, map[Need]bool{}, map[int]bool{}
 	n.Needs = []Need{}
 	for k, need := range listed {
 		at := fmt.Sprintf("%s/needs/%d", n.at, k)
 		place, known := g.index[need.Node]
 		switch need.place = place; {
-		// It is there, and its own fault has been told.
+		// The node exists, and its own fault has been reported.
 		case p.broken[need.Node]:
 		case !known:
 			p.fault(at, "no node has this id: %q%s", need.Node, p.suggest(g, need.Node))
@@ -221,8 +222,8 @@ func (p *parser) linkNode(g *Graph, n *Node, outside map[int]bool) {
 	}
 	mentioned := map[int]bool{} // and whether for its error
 	if n.Body != nil {
-		// What a body mentions of the graph around it, the loop needs as a whole: all of its
-		// iterations then see the same values.
+		// What a body mentions of the graph around it, the whole loop needs. So all iterations see
+		// the same values.
 		mentioned = p.link(n.Body)
 	}
 	mention := func(id string, isError bool) {
@@ -234,14 +235,13 @@ func (p *parser) linkNode(g *Graph, n *Node, outside map[int]bool) {
 	}
 	p.checkReferences(g, n, n.With, n.at+"/with", mention)
 	p.checkReferences(g, n, n.ForEach, n.at+"/forEach", mention)
-	// A list that is written out can be judged now, and one that is referred to when the loop
-	// begins.
+	// A list without references can be checked now, others when the loop begins.
 	if _, err := itemsOf(n.ForEach); err != nil && !hasReferences(n.ForEach) {
 		p.fault(n.at+"/forEach", "%s", err)
 	}
 	if n.When != "" {
 		var err error
-		// Any member of a node is let through here: what blocks return is looked at by Check.
+		// All members of a node pass here. Check knows what the blocks return.
 		if n.condition, err = compileCondition(g, n.When, nil); err != nil {
 			p.fault(n.at+"/when", "%s", err)
 		} else {
@@ -255,15 +255,15 @@ func (p *parser) linkNode(g *Graph, n *Node, outside map[int]bool) {
 	// In order, so that the same file gives the same graph each time.
 	for _, j := range slices.Sorted(maps.Keys(mentioned)) {
 		if !needed[j] {
-			// A reference to the error of a node with branches is taken for an edge from its error.
+			// A reference to the error of a node with branches counts as an edge from its error.
 			failed := mentioned[j] && g.Nodes[j].OnError == Branch
 			n.Needs = append(n.Needs, Need{g.Nodes[j].ID, failed, true, j})
 		}
 	}
 }
 
-// checkReferences tells which nodes the references of a template lead to, and refuses those that
-// lead to none.
+// checkReferences calls mention with the nodes that the references of a template lead to, and
+// refuses references that lead nowhere.
 func (p *parser) checkReferences(
 	g *Graph, n *Node, template json.RawMessage, at string, mention func(id string, isError bool),
 ) {
@@ -272,8 +272,8 @@ func (p *parser) checkReferences(
 		where := at + pointer
 		switch inLoop := g.around != nil || n.ForEach != nil && !isList; {
 		case ref.variable != "":
-			// Only the input of a block is resolved where the variables are. The scheduler would
-			// write their values into states and histories.
+			// Only the input of a block is resolved where the variables are known. Anywhere else,
+			// the scheduler would write their values into states and histories.
 			if n.Block == "" || isList {
 				p.fault(where, "%s: a variable may stand only in the input of a block", ref.text)
 			}
@@ -291,14 +291,14 @@ func (p *parser) checkReferences(
 		case g.sees(ref.head) != nil:
 			mention(ref.head, ref.isError())
 		case p.graph.Node(ref.head) != nil:
-			p.fault(where, "%s is inside a loop, and not to be had here: refer to the results of the loop", ref.text)
+			p.fault(where, "%s is inside a loop, so only nodes of that loop can refer to it: refer to the results of the loop", ref.text)
 		case !p.broken[ref.head]:
 			p.fault(where, "%s names no node%s; there are %s", ref.text, p.suggest(g, ref.head), p.known(g))
 		}
 	})
 }
 
-// suggest names the node that was probably meant. Of very many faults the later ones go without.
+// suggest names the node that was probably meant. After very many faults it saves the effort.
 func (p *parser) suggest(g *Graph, id string) string {
 	if len(p.faults) > maxFaults {
 		return ""
@@ -306,7 +306,7 @@ func (p *parser) suggest(g *Graph, id string) string {
 	return schemas.DidYouMean(id, g.ids())
 }
 
-// known lists what references may lead to. Of very many faults the later ones go without.
+// known lists what references can lead to. After very many faults it saves the effort.
 func (p *parser) known(g *Graph) string {
 	if len(p.faults) > maxFaults {
 		return "others"
@@ -314,7 +314,7 @@ func (p *parser) known(g *Graph) string {
 	return listed(append([]string{startHead}, g.ids()...))
 }
 
-// ids returns those of the nodes that the graph sees.
+// ids returns the ids of the nodes that the graph sees.
 func (g *Graph) ids() (ids []string) {
 	for _, n := range g.Nodes {
 		if n.ID != startHead {

@@ -146,7 +146,7 @@ func TestHostileFiles(t *testing.T) {
 		{"a long cycle", cycle, "f.yaml:3:3: needs itself: n0 needs n1 needs n2"},
 		{
 			"a number too large", "name: x\nnodes: {a: {block: b, forEach: 1e999}}",
-			"f.yaml:2:32: forEach must be a list, or how many times up to 1000000: ",
+			"f.yaml:2:32: forEach must be a list, or a number of iterations up to 1000000: ",
 		},
 		{"too many iterations", "name: x\nnodes: {a: {block: b, forEach: 1000001}}", "forEach must be at most 1000000"},
 		{"a negative time", "name: x\nnodes: {a: {timeout: -5s}}", "f.yaml:2:22: timeout must be a time such as"},

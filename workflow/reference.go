@@ -10,28 +10,28 @@ import (
 	"github.com/aacflow/segment-blocks/schemas"
 )
 
-// reference is a {{VARIABLE}}, or a <head.step.step[0]> whose steps lead into the value of its
+// reference is a {{VARIABLE}}, or a <head.step.step[0]> whose steps lead into the value of the
 // head: a node, start or loop.
 type reference struct {
-	text     string // as it is written
+	text     string // as written
 	variable string
 	head     string
 	steps    []step
 }
 
-// step is a member of an object or, with a name that is empty, a place in a list.
+// step is a member of an object or, if the name is empty, a place in a list.
 type step struct {
 	name  string
 	place int
 }
 
-// The heads that are no nodes.
+// The heads that are not nodes.
 const (
 	startHead = "start"
 	loopHead  = "loop"
 )
 
-// parseReference reads what schemas.CutReference has found.
+// parseReference parses a reference that schemas.CutReference has found.
 func parseReference(text string) reference {
 	ref := reference{text: text}
 	if inner, ok := strings.CutPrefix(text, "{{"); ok {
@@ -60,12 +60,12 @@ func parseReference(text string) reference {
 // isError reports whether a reference leads into the error of a node.
 func (r reference) isError() bool { return len(r.steps) > 0 && r.steps[0].name == "error" }
 
-// piece is a part of a text: what stands before a reference, and the reference. The last piece of a
-// text has none.
+// piece is a part of a text: a literal, and the reference that follows it. The last piece of a text
+// has no reference.
 type piece struct {
 	literal string
 	ref     reference
-	value   json.RawMessage // of the reference, once it is known
+	value   json.RawMessage // the value of the reference, once known
 }
 
 // pieces divides a text at its references.
@@ -80,13 +80,13 @@ func pieces(text string) (list []piece) {
 	}
 }
 
-// isWhole reports whether a text is one reference and nothing else but white space.
+// isWhole reports whether a text is a single reference, apart from white space.
 func isWhole(list []piece) bool {
 	return len(list) == 2 && strings.TrimSpace(list[0].literal+list[1].literal) == ""
 }
 
-// referencesIn calls visit with each reference in the texts of a value, the JSON Pointer of the
-// text, and whether the reference is all of it.
+// referencesIn calls visit with each reference in the texts of a value, with the JSON Pointer of
+// its text, and whether it is the whole text.
 func referencesIn(raw json.RawMessage, visit func(pointer string, ref reference, whole bool)) {
 	rawjson.Texts(raw, func(pointer, text string) bool {
 		list := pieces(text)
@@ -102,17 +102,17 @@ func hasReferences(template json.RawMessage) (has bool) {
 	return has
 }
 
-// lookUp follows the steps of a reference into the object that its head stands for, nil for one
-// that is not there. Below what is null, all is null. The error names what there is.
+// lookUp follows the steps of a reference into the object that its head stands for, nil if there is
+// none. Everything inside null is null. The error names the members that exist.
 func (r reference) lookUp(head rawjson.Object) (json.RawMessage, error) {
-	// A reference to a node that was skipped is no fault of the run.
+	// A reference to a skipped node is no error.
 	if head == nil {
 		return json.RawMessage("null"), nil
 	}
-	// At is what has been followed so far, for the message of an error.
+	// At is the path so far, for error messages.
 	members, list, kind, at := head, []json.RawMessage(nil), rawjson.ObjectKind, "<"+r.head
 	var here json.RawMessage
-	for _, s := range r.steps { // there is one at least
+	for _, s := range r.steps { // there is at least one
 		switch {
 		case kind == rawjson.NullKind:
 			return json.RawMessage("null"), nil
@@ -145,7 +145,7 @@ func memberNames(members rawjson.Object) []string {
 	return names
 }
 
-// listed writes names for a person, and not too many of them.
+// listed writes names for a person, at most 20 of them.
 func listed(names []string) string {
 	const most = 20
 	switch {
@@ -157,24 +157,25 @@ func listed(names []string) string {
 	return strings.Join(names, ", ")
 }
 
-// maxResolved bounds what the references in one input may grow to.
+// maxResolved bounds the size of one input once its references are resolved.
 const maxResolved = 32 << 20
 
-// resolver puts values in the place of references. Each text is read once: what has been put into
-// it is not looked at again.
+// resolver replaces references with values. Each text is read once: an inserted value is not
+// searched for references.
 type resolver struct {
-	// value returns what a reference stands for in the text that a JSON Pointer leads to.
+	// value returns the value of a reference in the text at a JSON Pointer.
 	value func(pointer string, ref reference) (json.RawMessage, error)
 	size  int
 }
 
-// resolve returns a template with its references resolved. A text that is one reference and nothing
-// else becomes the value, whatever its type. Inside a longer text a value is text.
+// resolve returns a template with its references resolved. A text that is a single reference
+// becomes the value, with its type. Inside a longer text, a value becomes text.
 func (r *resolver) resolve(template json.RawMessage) (json.RawMessage, error) {
 	return mapTexts(template, "", r.text)
 }
 
-// mapTexts returns a value with what change makes of each text in it, at its JSON Pointer.
+// mapTexts returns a value in which change has replaced each text. Change gets the text and its
+// JSON Pointer.
 func mapTexts(
 	raw json.RawMessage, at string, change func(text json.RawMessage, at string) (json.RawMessage, error),
 ) (json.RawMessage, error) {
@@ -212,7 +213,7 @@ func (r *resolver) text(raw json.RawMessage, pointer string) (json.RawMessage, e
 		if p.value, err = r.value(pointer, p.ref); err != nil {
 			return nil, err
 		}
-		// A short text can refer to a large value many times.
+		// A short text can repeat a large value many times.
 		if r.size += len(p.literal) + len(p.value); r.size > maxResolved {
 			return nil, fmt.Errorf("the input must be smaller once its references are resolved: %d bytes are allowed",
 				maxResolved)
@@ -223,9 +224,9 @@ func (r *resolver) text(raw json.RawMessage, pointer string) (json.RawMessage, e
 		return raw, nil
 	case isWhole(list):
 		return list[0].value, nil
-	// Hosts hold JSON as text in which references stand. Put in as they are, a quote in a value
-	// would break it, and Segment would get what nobody meant; so the outcome must be JSON, or else
-	// it is taken for a text that only begins like it.
+	// Hosts hold JSON as text with references in it. A value with a quote would break that JSON, so
+	// values are escaped. If the outcome is not JSON, the text only looked like it, and is treated
+	// as any other.
 	case looksLikeJSON(text):
 		if document := joinJSON(list); rawjson.Check([]byte(document), rawjson.Limits{}) == nil {
 			return rawjson.Quote(document), nil
@@ -239,12 +240,12 @@ func (r *resolver) text(raw json.RawMessage, pointer string) (json.RawMessage, e
 	return rawjson.Quote(b.String()), nil
 }
 
-// text returns the value as text: a text as it is, null as nothing, all else as JSON.
+// text returns the value as text: a text as it is, null as nothing, everything else as JSON.
 func (p piece) text() string {
 	if text, ok := rawjson.Text(p.value); ok {
 		return text
 	}
-	// As in AACFlow: nobody wants to greet a customer as null.
+	// As in AACFlow: nobody wants to greet a customer with null.
 	if rawjson.KindOf(p.value) == rawjson.NullKind {
 		return ""
 	}
@@ -256,12 +257,12 @@ func looksLikeJSON(text string) bool {
 	return strings.HasPrefix(text, "{") && !strings.HasPrefix(text, "{{") || strings.HasPrefix(text, "[")
 }
 
-// joinJSON joins the pieces of a text that holds JSON. Within its strings a value is escaped;
-// outside of them it stands as JSON.
+// joinJSON joins the pieces of a text that holds JSON. Inside its strings, a value is escaped;
+// outside, it is inserted as JSON.
 func joinJSON(pieces []piece) string {
 	var b strings.Builder
-	// The literals before a reference tell whether it stands in a string. The values need not be
-	// read: in a string they are escaped, and outside they are JSON.
+	// The literals before a reference show whether it is inside a string. Values cannot change
+	// that: inside they are escaped, outside they are JSON.
 	inString, escaped := false, false
 	for _, p := range pieces {
 		for _, c := range []byte(p.literal) {
@@ -288,17 +289,17 @@ func joinJSON(pieces []piece) string {
 	return b.String()
 }
 
-// Environment gives the value of a variable, and whether it may be used. It is the host's list of
-// what a workflow may know.
+// Environment returns the value of a variable, and whether the workflow may use it. So the host
+// decides what a workflow can read.
 type Environment func(name string) (value string, ok bool)
 
-// Input returns the input of a task, its references resolved. The error names a variable that env
-// does not give; env may be nil where the graph uses none.
+// Input returns the input of a task with its references resolved. The error names a variable that
+// env does not allow. Env may be nil if the graph uses no variables.
 func (t Task) Input(env Environment) (json.RawMessage, error) {
 	r := resolver{value: func(_ string, ref reference) (json.RawMessage, error) {
 		if ref.variable == "" {
-			// The scheduler has looked all of them up. One that is missing is another program's
-			// mistake.
+			// The scheduler has looked up all values. If one is missing, another program made the
+			// task.
 			if value, ok := t.Values[ref.text]; ok {
 				return value, nil
 			}

@@ -16,19 +16,20 @@ import (
 type Options struct {
 	// Invoke does the work: see [Invoker] and [Previewer].
 	Invoke Invoke
-	// RunID names the run. Invocation ids are derived from it, so the same id, file and input send
-	// the same messages. Default: a random one.
+	// RunID names the run. Invocation ids derive from it, so the same id, file and input send the
+	// same messages. Default: a random id.
 	RunID string
-	// Environment gives the variables that the graph may use. Default: none.
+	// Environment returns the variables that the graph may use. Default: none.
 	Environment Environment
-	// Journal makes the run outlive this process. With one that is read-only, the run ends where
-	// the journal does. Default: none.
+	// Journal lets the run outlive this process. With a read-only journal, the run ends where the
+	// journal does. Default: none.
 	Journal *Journal
-	// Concurrency is how many tasks run at once. Default 64.
+	// Concurrency is how many tasks may run at once. Default: 64.
 	Concurrency int
-	// Pins are outputs of nodes that are not to be invoked, by the ids of the nodes.
+	// Pins are the outputs of nodes that are not invoked, by the ids of the nodes.
 	Pins map[string]json.RawMessage
-	// Observe is told what happens, by one goroutine at a time. It must be quick.
+	// Observe is called for each event, by one goroutine at a time. The run waits for it, so it
+	// must be quick.
 	Observe func(Event)
 }
 
@@ -38,16 +39,16 @@ type Event struct {
 	Node string `json:"node"`
 	// Iteration is nil for a node as a whole.
 	Iteration *int `json:"iteration,omitempty"`
-	// Status is running when a task starts, and a last one when it ends. Running with an attempt
-	// above 1 says that the task waits to be tried again after the error.
+	// Status is running when a task starts, and its last status when it ends. Running with an
+	// attempt above 1 means that the task failed with the error and waits to be tried again.
 	Status  Status `json:"status"`
 	Attempt int    `json:"attempt,omitempty"`
-	// Resumed tells that it has ended before, as the journal says.
+	// Resumed tells that it ended in an earlier process, and the journal has its outcome.
 	Resumed bool `json:"resumed,omitempty"`
 	Outcome
 }
 
-// Result is how far a run has come.
+// Result is a run as it ended.
 type Result struct {
 	Run    string
 	Status Status
@@ -55,7 +56,7 @@ type Result struct {
 	State  *State
 }
 
-// MarshalJSON writes run, status and nodes by their ids, in the order of the file.
+// MarshalJSON writes the run, its status, and its nodes by id in the order of the file.
 func (r *Result) MarshalJSON() ([]byte, error) {
 	nodes := rawjson.Object{}
 	for i, n := range r.Graph.Nodes {
@@ -68,7 +69,7 @@ func (r *Result) MarshalJSON() ([]byte, error) {
 	}.JSON(), nil
 }
 
-// summary is what people see of a node.
+// summary returns what people see of a node.
 func (state *NodeState) summary() json.RawMessage {
 	type iterations struct {
 		Count  int `json:"count"`
@@ -80,7 +81,7 @@ func (state *NodeState) summary() json.RawMessage {
 		Iterations *iterations `json:"iterations,omitempty"`
 		Outcome
 	}{Status: state.Status, Outcome: state.Outcome}
-	if s.Status == Running { // there is nobody who runs it
+	if s.Status == Running { // nothing runs it any more
 		s.Status = Pending
 	}
 	if loop := state.Loop; loop != nil {
@@ -89,13 +90,13 @@ func (state *NodeState) summary() json.RawMessage {
 	return written(s)
 }
 
-// Run runs a graph to its end. Nodes run as soon as they are ready, at once with others. A node
-// that fails does not end the run: what does not need it goes on, and the status is failed in the
+// Run runs a graph to its end. Nodes run as soon as they are ready, in parallel with others. A node
+// that fails does not end the run: nodes that do not need it go on, and the status is failed in the
 // end.
 //
-// When ctx ends, what runs is canceled, the status is canceled, and the error is that of ctx. With
-// a journal, a run with the same id goes on where it ended. Other errors say that the run could not
-// begin, or that the journal could not be written.
+// When ctx ends, Run cancels what is running, and returns the status canceled and the error of ctx.
+// With a journal, another Run with the same id continues where this one ended. Other errors say
+// that the run could not begin, or that the journal could not be read or written.
 func Run(ctx context.Context, g *Graph, input json.RawMessage, o Options) (*Result, error) {
 	run, err := Prepare(g, input, o)
 	if err != nil {
@@ -104,15 +105,15 @@ func Run(ctx context.Context, g *Graph, input json.RawMessage, o Options) (*Resu
 	return run(ctx)
 }
 
-// Prepare is the part of [Run] that may find that the run cannot begin. Call the function that it
-// returns once: that is the rest of Run.
+// Prepare is the first part of [Run], which finds out whether the run can begin. It returns the
+// rest of Run; call that once.
 func Prepare(g *Graph, input json.RawMessage, o Options) (run func(context.Context) (*Result, error), err error) {
 	state, err := g.Begin(input)
 	if err != nil {
 		return nil, err
 	}
-	// Without an id of its own, a second run of the file would send the messageIds of the first
-	// one, and nothing of it would count.
+	// Without its own id, a second run of the file would send the messageIds of the first one, and
+	// Segment would drop its messages as duplicates.
 	o.RunID = cmp.Or(o.RunID, uuid.NewString())
 	o.Concurrency = cmp.Or(max(o.Concurrency, 0), 64)
 	if o.Observe == nil {
@@ -123,20 +124,20 @@ func Prepare(g *Graph, input json.RawMessage, o Options) (run func(context.Conte
 			return nil, err
 		}
 	}
-	// Tasks wait until they are listened to, so what they say is never more than a few events.
+	// The channel has no buffer: tasks wait until run receives, so events do not pile up.
 	return (&runner{Options: o, graph: g, state: state, says: make(chan func()), resumed: map[string]bool{}}).run, nil
 }
 
-// runner drives a graph in this process. Only run touches its fields; the goroutines of tasks send
-// it what to do.
+// runner drives a graph in this process. Only the goroutine of run touches its fields. The
+// goroutines of tasks send it functions to call.
 type runner struct {
 	Options
 	graph   *Graph
 	state   *State
 	says    chan func()
 	running int
-	done    []job // that have ended since they were last completed
-	told    int   // how many of state.Ended have been observed
+	done    []job // have ended, but are not yet completed in the state
+	told    int   // how many of state.Ended Observe knows
 	resumed map[string]bool
 }
 
@@ -154,14 +155,14 @@ func (r *runner) run(ctx context.Context) (*Result, error) {
 	return res, err
 }
 
-// drive starts what is ready until nothing is, and nothing runs.
+// drive starts what is ready, until nothing is ready and nothing runs.
 func (r *runner) drive(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var failure error
 	for {
 		starts, err := r.begin(ctx)
-		if err != nil { // without a journal nothing more may be sent
+		if err != nil { // what the journal cannot record must not be sent
 			failure = err
 			cancel()
 		}
@@ -180,8 +181,8 @@ func (r *runner) drive(ctx context.Context) error {
 	return failure
 }
 
-// begin completes what has ended, and returns what is to be started. All of it is in the journal
-// when it returns, in one transaction.
+// begin completes what has ended, and returns what to start. It writes both to the journal in one
+// transaction.
 func (r *runner) begin(ctx context.Context) ([]job, error) {
 	done, starts := r.done, []job{}
 	r.done = nil
@@ -190,8 +191,8 @@ func (r *runner) begin(ctx context.Context) ([]job, error) {
 			return nil, err
 		}
 	}
-	// Tasks that the journal knows end at once and make others ready, so it asks again until
-	// nothing more is ready or there is enough to do.
+	// Tasks whose outcome is in the journal end at once and make others ready. So it asks for tasks
+	// until none is ready, or enough are running.
 	for ctx.Err() == nil && len(starts)+r.running < r.Concurrency {
 		tasks := r.graph.Next(r.state, r.Concurrency-r.running-len(starts))
 		if len(tasks) == 0 {
@@ -207,7 +208,7 @@ func (r *runner) begin(ctx context.Context) ([]job, error) {
 					return nil, err
 				}
 			case !r.Journal.isReadOnly():
-				if j.First.IsZero() { // else it was started before, and its event keeps that time
+				if j.First.IsZero() { // otherwise it was started before, and its event keeps that time
 					j.First = time.Now().UTC()
 				}
 				starts = append(starts, j)
@@ -219,7 +220,8 @@ func (r *runner) begin(ctx context.Context) ([]job, error) {
 
 func (r *runner) complete(j job, resumed bool) error {
 	task, outcome := j.task, *j.Outcome
-	// An iteration is told when it ends, and a node by tellEnded: skipped ones end without a task.
+	// Iterations are observed here. Nodes are observed by tellEnded, because skipped ones end
+	// without a task.
 	if task.Iteration >= 0 {
 		status := Succeeded
 		if outcome.Error != nil {
@@ -235,7 +237,7 @@ func (r *runner) complete(j job, resumed bool) error {
 	return r.graph.Complete(r.state, task.Node, task.Iteration, outcome)
 }
 
-// tellEnded observes the nodes that have ended since.
+// tellEnded observes the nodes that have ended since its last call.
 func (r *runner) tellEnded() {
 	for ; r.told < len(r.state.Ended); r.told++ {
 		i := r.state.Ended[r.told]
@@ -246,12 +248,12 @@ func (r *runner) tellEnded() {
 	}
 }
 
-// wait waits until a task has ended, and takes in all others that have as well.
+// wait waits until a task has ended, and takes in all others that have ended by then.
 func (r *runner) wait() {
 	for len(r.done) == 0 && r.running > 0 {
 		(<-r.says)()
-		// All that has ended by now goes into one transaction, which is synced once: that is what
-		// makes many quick tasks at once cheap.
+		// All that has ended by now goes into one transaction, with one sync. That makes many quick
+		// tasks cheap.
 		for more := true; more; {
 			select {
 			case do := <-r.says:
@@ -263,7 +265,7 @@ func (r *runner) wait() {
 	}
 }
 
-// launch starts a task in a goroutine of its own.
+// launch starts a task in its own goroutine.
 func (r *runner) launch(ctx context.Context, j job) {
 	r.running++
 	event := Event{Run: r.RunID, Node: j.task.Node, Status: Running, Attempt: 1}
@@ -277,7 +279,7 @@ func (r *runner) launch(ctx context.Context, j job) {
 			e.Attempt, e.Outcome = attempt, last
 			r.says <- func() { r.Observe(e) }
 		})
-		// What was cut off has not ended: a resume does it again.
+		// A task that was cut off has not ended: a resume repeats it.
 		canceled := outcome.Error != nil && ctx.Err() != nil
 		j.Outcome = &outcome
 		r.says <- func() {
@@ -289,9 +291,10 @@ func (r *runner) launch(ctx context.Context, j job) {
 	}()
 }
 
-// do does a task. Its retries end while the receiver still knows the messages of its first try.
+// do does a task. Its retries end while the receiver still recognizes the messages of the first
+// try.
 func (r *runner) do(ctx context.Context, j job, waiting func(int, Outcome)) Outcome {
-	// Even the references in its input do not matter then.
+	// A pinned node does not need its input, so its references are not resolved.
 	if pinned, ok := r.Pins[j.task.Node]; ok {
 		return Outcome{Output: pinned}
 	}
@@ -311,9 +314,9 @@ func (r *runner) do(ctx context.Context, j job, waiting func(int, Outcome)) Outc
 	}, waiting)
 }
 
-// ValidRunID reports whether an id can name a run: letters, digits, points, dashes and underscores,
-// a letter or digit first, 64 in all.
+// ValidRunID reports whether an id can name a run: up to 64 letters, digits, points, dashes and
+// underscores, of which the first is a letter or digit.
 func ValidRunID(id string) bool {
-	// The id is the name of a file, the start of invocation ids, and part of a path over HTTP.
+	// The id is part of a file name, of invocation ids, and of a path over HTTP.
 	return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`).MatchString(id)
 }

@@ -301,7 +301,7 @@ func TestJournalRefusals(t *testing.T) {
 	require.NoError(t, run(g, "", workflow.JournalOptions{Target: "here"}))
 	require.NoError(t, run(g, `{"n":1,"m":[ "<" ]}`, workflow.JournalOptions{Target: "here"}), "written otherwise")
 	require.EqualError(t, run(g, `{"n":2,"m":["<"]}`, workflow.JournalOptions{Target: "there"}),
-		`the run "R" was begun with something else, take another run id: what differs is the input "n", and where events go `+
+		`the run "R" began with something else, take another run id: what differs is the input "n", and where events go `+
 			`(it was here, it is now there)`)
 	require.ErrorContains(t, run(checked(t, rt, text+"\n"), "", workflow.JournalOptions{Target: "here"}),
 		`what differs is the file (it was "x" with SHA-256`)
@@ -313,7 +313,7 @@ func TestJournalRefusals(t *testing.T) {
 	_, err = workflow.OpenJournal(folder, "S", workflow.JournalOptions{MustExist: true})
 	require.ErrorContains(t, err, "no run has this id")
 	_, err = workflow.OpenJournal(folder, "../S", workflow.JournalOptions{})
-	require.ErrorContains(t, err, "a run must be named by letters")
+	require.ErrorContains(t, err, "a run id must be up to 64 letters")
 	require.NoError(t, os.WriteFile(filepath.Join(folder, "T.db"), bytes.Repeat([]byte("no journal"), 1000), 0o600))
 	_, err = workflow.OpenJournal(folder, "T", workflow.JournalOptions{})
 	require.ErrorContains(t, err, "T.db")

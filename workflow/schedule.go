@@ -9,10 +9,10 @@ import (
 	"github.com/aacflow/segment-blocks/schemas"
 )
 
-// Begin returns the state of a run that has not started anything. The members of input, a JSON
-// object or nil, take the place of those of the graph's start; it may have no others.
+// Begin returns the state of a run that has not started anything. Input is a JSON object or nil.
+// Its members replace those of the graph's start; others are an error.
 func (g *Graph) Begin(input json.RawMessage) (*State, error) {
-	// The graph is shared by runs, so its own start must stay as it is.
+	// Runs share the graph, so its own start must stay as it is.
 	start := slices.Clone(g.Start)
 	if len(input) > 0 {
 		given, err := rawjson.ParseObject(slices.Clone(input), rawjson.Limits{})
@@ -20,7 +20,7 @@ func (g *Graph) Begin(input json.RawMessage) (*State, error) {
 			return nil, fmt.Errorf("the input of a workflow %w", err)
 		}
 		for _, m := range given {
-			// A misspelt input would leave the default in place, and the run would send that.
+			// With a misspelt input, the run would send the default.
 			if _, known := start.Get(m.Name); !known {
 				return nil, fmt.Errorf("the workflow has no input %q%s; its start has %s", m.Name,
 					schemas.DidYouMean(m.Name, memberNames(start)), namesOf(start))
@@ -41,7 +41,7 @@ func (g *Graph) begin(start rawjson.Object) *State {
 	return s
 }
 
-// free returns the nodes that need no other.
+// free returns the nodes that need no others.
 func (g *Graph) free() (free []int) {
 	for i, n := range g.Nodes {
 		if len(n.Needs) == 0 {
@@ -51,13 +51,14 @@ func (g *Graph) free() (free []int) {
 	return free
 }
 
-// Next returns up to most tasks that are ready, and counts them as started. Each of them has to be
-// completed, in any order. The same state gives the same tasks.
+// Next returns up to most tasks that are ready, and counts them as started. Each must be completed,
+// in any order. The same state gives the same tasks.
 func (g *Graph) Next(s *State, most int) []Task {
 	return scope{graph: g, state: s, iteration: -1}.next(most)
 }
 
-// Complete tells the state what came of a task. The error says that no such task runs.
+// Complete enters the outcome of a task into the state. The error says that no such task is
+// running.
 func (g *Graph) Complete(s *State, node string, iteration int, outcome Outcome) error {
 	c := scope{graph: g, state: s, iteration: -1}
 	if i, inBody := g.inside[node]; inBody && s.Nodes[i].Loop != nil && s.Nodes[i].Loop.Bodies[iteration] != nil {
@@ -80,11 +81,11 @@ func (g *Graph) Complete(s *State, node string, iteration int, outcome Outcome) 
 	return fmt.Errorf("complete task: it does not run: %q", Task{Node: node, Iteration: iteration}.ID())
 }
 
-// scope is a graph and how far it is. References in a body see the graph around it as well.
+// scope is a graph and its state. References in a body also see the graph around it.
 type scope struct {
 	graph *Graph
 	state *State
-	// loop and iteration are what <loop> stands for, nil and -1 outside of loops.
+	// loop and iteration are the values of <loop>; they are nil and -1 outside loops.
 	loop      *Loop
 	iteration int
 	around    *scope
@@ -97,8 +98,8 @@ func (c scope) inside(i, iteration int) scope {
 }
 
 func (c scope) next(most int) (tasks []Task) {
-	// A loop is queued behind all else after each iteration that it starts. So nodes that are ready
-	// do not wait for the end of a long loop, and several loops take turns.
+	// After each iteration that it starts, a loop goes to the end of the queue. So other nodes do
+	// not wait for the end of a long loop, and several loops take turns.
 	for len(tasks) < most && len(c.state.Ready) > 0 {
 		i := c.state.Ready[0]
 		c.state.Ready = c.state.Ready[1:]
@@ -108,7 +109,7 @@ func (c scope) next(most int) (tasks []Task) {
 		if state.Loop != nil {
 			if n.Body != nil {
 				tasks = append(tasks, c.advance(i, most-len(tasks))...)
-				state.Loop.Queued = false // until here, so that what ends meanwhile does not queue it
+				state.Loop.Queued = false // not before, so that what ends meanwhile does not queue it
 				c.queueLoop(i)
 				continue
 			}
@@ -117,7 +118,7 @@ func (c scope) next(most int) (tasks []Task) {
 		}
 		values, err := at.valuesFor(n.With)
 		if err != nil {
-			// The task fails before it has started: it has no input that could be invoked with.
+			// The task fails before it starts, because it has no input.
 			c.complete(i, at.iteration, Failure(codeReference, err.Error()))
 			continue
 		}
@@ -127,10 +128,10 @@ func (c scope) next(most int) (tasks []Task) {
 	return tasks
 }
 
-// advance returns tasks of the body of a loop: of the iterations that go on, then of new ones.
+// advance returns tasks of a loop's body: first of running iterations, then of new ones.
 func (c scope) advance(i, most int) (tasks []Task) {
 	n, loop := c.graph.Nodes[i], c.state.Nodes[i].Loop
-	// Settle takes iterations out of the list while it is gone through.
+	// Settle removes iterations from the list meanwhile.
 	for _, k := range slices.Clone(loop.Open) {
 		if len(loop.Bodies[k].Ready) > 0 {
 			tasks = append(tasks, c.inside(i, k).next(most-len(tasks))...)
@@ -139,7 +140,7 @@ func (c scope) advance(i, most int) (tasks []Task) {
 	}
 	for len(tasks) < most && loop.mayStart(n) {
 		k := loop.start()
-		if loop.Bodies == nil { // at the first one, and in a state that was JSON
+		if loop.Bodies == nil { // for the first one, and in a state that was read from JSON
 			loop.Bodies = map[int]*State{}
 		}
 		loop.Bodies[k] = n.Body.begin(nil)
@@ -151,7 +152,7 @@ func (c scope) advance(i, most int) (tasks []Task) {
 	return tasks
 }
 
-// settle ends an iteration whose body has ended, and has the loop queued if it can go on.
+// settle ends an iteration whose body has ended, and queues the loop if it can go on.
 func (c scope) settle(i, iteration int) {
 	body, loop := c.graph.Nodes[i].Body, c.state.Nodes[i].Loop
 	if s := loop.Bodies[iteration]; s != nil && body.Status(s) != Running {
@@ -162,7 +163,7 @@ func (c scope) settle(i, iteration int) {
 	c.queueLoop(i)
 }
 
-// queueLoop puts a loop that has something to start behind all else that is ready.
+// queueLoop appends a loop to the queue if it has something to start, and reports whether it has.
 func (c scope) queueLoop(i int) bool {
 	loop := c.state.Nodes[i].Loop
 	if loop == nil || !loop.mayStart(c.graph.Nodes[i]) && !slices.ContainsFunc(loop.Open, loop.isReady) {
@@ -177,14 +178,14 @@ func (c scope) queueLoop(i int) bool {
 
 func (c scope) complete(i, iteration int, outcome Outcome) {
 	state := &c.state.Nodes[i]
-	// References of an exported workflow lead through this member.
+	// References in an exported workflow lead through this member.
 	if under := c.graph.Nodes[i].Under; under != "" && outcome.Output != nil {
 		outcome.Output = rawjson.Object{{Name: under, Value: outcome.Output}}.JSON()
 	}
 	if loop := state.Loop; loop != nil {
 		loop.end(iteration, outcome)
-		// The error of the loop is that of the lowest iteration, whichever of them ends first: the
-		// order in which tasks end must not show.
+		// The error of the loop is that of the lowest failed iteration, so that it does not depend
+		// on which one ends first.
 		if outcome.Error != nil && loop.FirstFailed == iteration {
 			state.Error = within(fmt.Sprintf("iteration %d", iteration), outcome.Error)
 		}
@@ -192,7 +193,7 @@ func (c scope) complete(i, iteration int, outcome Outcome) {
 			return
 		}
 		results := rawjson.Object{{Name: "results", Value: arrayOf(loop.Results)}}.JSON()
-		// The output has it all now. A state that is written as JSON should not have it twice.
+		// The output has the results now. A state in JSON should not have them twice.
 		loop.Items, loop.Results, loop.Fixed, loop.Bodies = nil, nil, nil, nil
 		outcome = Outcome{Output: results, Error: state.Error}
 	}
@@ -204,7 +205,7 @@ func (c scope) complete(i, iteration int, outcome Outcome) {
 	c.decide(c.freed(i))
 }
 
-// freed returns the nodes that wait for nothing any more now that a node is done.
+// freed counts a node as ended, and returns the nodes that wait for nothing any more.
 func (c scope) freed(done int) (free []int) {
 	c.state.Ended = append(c.state.Ended, done)
 	for _, j := range c.graph.Nodes[done].next {
@@ -216,8 +217,8 @@ func (c scope) freed(done int) (free []int) {
 	return free
 }
 
-// decide begins the nodes that wait for nothing any more, or skips them, and so on with the nodes
-// behind those that are done at once. It is a loop and no recursion, as chains may be long.
+// decide begins or skips nodes that wait for nothing any more. If they end at once, it goes on with
+// the nodes that need them. It is a loop, not a recursion, because chains may be long.
 func (c scope) decide(free []int) {
 	for len(free) > 0 {
 		i := free[0]
@@ -234,8 +235,8 @@ func (c scope) decide(free []int) {
 	}
 }
 
-// begin leaves a node pending if it is to run, and gives it its last status if it is not. The error
-// says why it has failed, with its code.
+// begin leaves a node pending if it must run, and else gives it its last status. The error, with
+// its code, is why the node failed.
 func (c scope) begin(i int) (code string, err error) {
 	n, state := c.graph.Nodes[i], &c.state.Nodes[i]
 	if !c.wanted(n) {
@@ -262,17 +263,17 @@ func (c scope) begin(i int) (code string, err error) {
 		if err != nil {
 			return codeLoop, err
 		}
-		// What lies outside of the loop is looked up once. It cannot change while the loop runs.
+		// Values from outside the loop cannot change while it runs, so they are looked up once.
 		fixed, err := c.valuesFor(n.With)
 		if err != nil {
 			return codeReference, err
 		}
 		state.Loop = &Loop{Items: items, Results: make([]json.RawMessage, len(items)), Count: len(items), Fixed: fixed}
-		// A loop over nothing has no iteration whose end could complete it.
+		// A loop over nothing has no iteration that could complete it.
 		if state.Loop.Queued = len(items) > 0; !state.Loop.Queued {
 			state.Status, state.Output = Succeeded, json.RawMessage(`{"results":[]}`)
 		}
-	case n.Block == "": // there is nothing to invoke
+	case n.Block == "": // there is no block to invoke
 		output, err := c.resolved(n.With)
 		if err != nil {
 			return codeReference, err
@@ -282,12 +283,12 @@ func (c scope) begin(i int) (code string, err error) {
 	return "", nil
 }
 
-// wanted reports whether the nodes that a node needs have ended so that it runs.
+// wanted reports whether a node may run, now that the nodes it needs have ended.
 func (c scope) wanted(n *Node) bool {
 	met, asked := 0, 0
 	for _, need := range n.Needs {
 		if n.Join == Any && need.Implied {
-			continue // its value is null if it did not run
+			continue // if that node did not run, its value is null
 		}
 		asked++
 		status, goesOn := c.state.Nodes[need.place].Status, c.graph.Nodes[need.place].OnError
@@ -300,8 +301,8 @@ func (c scope) wanted(n *Node) bool {
 	return met == asked || n.Join == Any && met > 0
 }
 
-// Status returns how far the run is: running until all its nodes are done, then failed if a node
-// failed that the graph has no answer to, else succeeded.
+// Status returns running until all nodes have ended; then failed if a node with onError: fail has
+// failed, or else succeeded.
 func (g *Graph) Status(s *State) Status {
 	switch {
 	case len(s.Ended) < len(s.Nodes):
@@ -312,8 +313,8 @@ func (g *Graph) Status(s *State) Status {
 	return Succeeded
 }
 
-// Failed returns the position of the first node, in the order of the file, that failed and that the
-// graph has no answer to, or -1.
+// Failed returns the position of the first node with onError: fail that has failed, in the order of
+// the file, or -1.
 func (g *Graph) Failed(s *State) int {
 	for i, n := range g.Nodes {
 		if s.Nodes[i].Status == Failed && n.OnError == Fail {

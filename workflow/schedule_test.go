@@ -237,7 +237,7 @@ nodes:
 		`f.yaml:3:84: blok is not a known key; did you mean "block"?`,
 		`f.yaml:3:94: "a" is the id of another node already`,
 		`f.yaml:4:14: nodes are the body of a loop: they need forEach, and stand in place of block and with`,
-		`f.yaml:4:43: <b.y> is inside a loop, and not to be had here: refer to the results of the loop`,
+		`f.yaml:4:43: <b.y> is inside a loop, so only nodes of that loop can refer to it: refer to the results of the loop`,
 		`f.yaml:5:3: needs itself: g needs g`,
 		`f.yaml:5:40: a loop cannot be inside another`,
 		`f.yaml:5:60: "c" is the id of another node already`,

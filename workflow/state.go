@@ -7,11 +7,11 @@ import (
 	"github.com/aacflow/segment-blocks/rawjson"
 )
 
-// Status is how far a node, or a run, is.
+// Status is the progress of a node or a run.
 type Status string
 
-// The statuses. A run is running, succeeded, failed or canceled; a node is never canceled: it stays
-// as it is, for the run to be resumed.
+// A run is running, succeeded, failed or canceled. A node is never canceled: when its run is, the
+// node keeps its status, so that the run can be resumed.
 const (
 	Pending   Status = "pending"
 	Running   Status = "running"
@@ -21,8 +21,8 @@ const (
 	Canceled  Status = "canceled"
 )
 
-// State is how far a run is. It is plain data: it can be written as JSON, read again, and gone on
-// with. Only [Graph.Next] and [Graph.Complete] change it.
+// State is the progress of a run. It is plain data: it can be written as JSON, read again and
+// continued. Only [Graph.Next] and [Graph.Complete] change it.
 type State struct {
 	// Start is the input of the run: an object with all the members of the graph's start.
 	Start rawjson.Object `json:"start"`
@@ -30,27 +30,27 @@ type State struct {
 	Nodes []NodeState `json:"nodes"`
 	// Ready are the positions of the nodes that have something to start.
 	Ready []int `json:"ready"`
-	// Ended are the positions of the nodes that are done, in the order in which they were.
+	// Ended are the positions of the nodes that have ended, in the order in which they did.
 	Ended []int `json:"ended"`
 }
 
-// NodeState is how far a node is.
+// NodeState is the progress of a node.
 type NodeState struct {
 	Status Status `json:"status"`
 	Outcome
-	// Waits is how many of the needed nodes are not done.
+	// Waits counts the needed nodes that have not ended.
 	Waits int `json:"waits,omitempty"`
-	// Loop is how far the iterations of a node with forEach are.
+	// Loop is the progress of the iterations of a node with forEach, or nil.
 	Loop *Loop `json:"loop,omitempty"`
 }
 
-// Task is one thing to do: invoke the block of a node, for one iteration where it has several.
+// Task is one thing to do: to invoke the block of a node, for one iteration if it has several.
 type Task struct {
 	Node string `json:"node"`
 	// Iteration counts from 0; it is -1 for a node without forEach.
 	Iteration int `json:"iteration"`
-	// With is the input with its references, and Values has what those stand for. Variables are not
-	// among them: they are secrets of whoever invokes. See [Task.Input].
+	// With is the input with its references, and Values has their values. Variables are not among
+	// them, since only the host knows them. [Task.Input] resolves both.
 	With   json.RawMessage            `json:"with"`
 	Values map[string]json.RawMessage `json:"values,omitempty"`
 }
@@ -63,8 +63,8 @@ func (t Task) ID() string {
 	return t.Node + "/" + strconv.Itoa(t.Iteration)
 }
 
-// Outcome is what came of a task: an output, or else an error, each with the receipt where there is
-// one. All of them are JSON objects; an error has code and message at least.
+// Outcome is the outcome of a task: an output or an error, with a receipt if there is one. All are
+// JSON objects. An error has at least code and message.
 type Outcome struct {
 	Output  json.RawMessage `json:"output,omitempty"`
 	Receipt json.RawMessage `json:"receipt,omitempty"`
@@ -80,7 +80,7 @@ func Failure(code, message string) Outcome {
 	}.JSON()}
 }
 
-// Codes of failures that are the graph's, beside those of package runtime.
+// The codes of a graph's own failures, beside those of package runtime.
 const (
 	codeReference = "unresolved_reference"
 	codeCondition = "invalid_condition"

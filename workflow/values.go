@@ -10,7 +10,7 @@ import (
 	"github.com/aacflow/segment-blocks/rawjson"
 )
 
-// resolved resolves a template that has no variables in it.
+// resolved resolves a template without variables.
 func (c scope) resolved(template json.RawMessage) (json.RawMessage, error) {
 	values, err := c.valuesFor(template)
 	if err != nil {
@@ -19,9 +19,9 @@ func (c scope) resolved(template json.RawMessage) (json.RawMessage, error) {
 	return Task{With: template, Values: values}.Input(nil)
 }
 
-// valuesFor returns the values of all references in a template, by their text: not those of
-// variables and, outside of a loop, not those into the loop. The error joins what is wrong with all
-// references that lead nowhere.
+// valuesFor returns the values of the references in a template, by their text. It leaves out
+// variables and, outside a loop, references to the loop. The error names all references that lead
+// nowhere.
 func (c scope) valuesFor(template json.RawMessage) (map[string]json.RawMessage, error) {
 	values := map[string]json.RawMessage{}
 	var wrong []string
@@ -29,8 +29,8 @@ func (c scope) valuesFor(template json.RawMessage) (map[string]json.RawMessage, 
 		if _, known := values[ref.text]; known || ref.variable != "" || ref.head == loopHead && c.loop == nil {
 			return
 		}
-		// What does not change from one iteration to the next was looked up when the loop began.
-		// Inside of a body it does change, with each node that ends.
+		// The values that are the same for all iterations were looked up when the loop began. In a
+		// body there are none: more values are known each time that a node ends.
 		if c.loop != nil && c.around == nil {
 			if fixed, known := c.loop.Fixed[ref.text]; known {
 				values[ref.text] = fixed
@@ -51,8 +51,8 @@ func (c scope) valuesFor(template json.RawMessage) (map[string]json.RawMessage, 
 }
 
 // valueOf returns what the head of a reference stands for: the start, an iteration of the loop, or
-// what has come of a node. It is nothing for a node that did not run, and for one that failed
-// unless the reference asks for its error.
+// the output of a node. If the node did not run, it is nil. If the reference leads into the error
+// of a node, it is an object with that error.
 func (c scope) valueOf(ref reference) rawjson.Object {
 	switch ref.head {
 	case startHead:
@@ -75,7 +75,7 @@ func (c scope) start() rawjson.Object {
 	return c.state.Start
 }
 
-// item returns what <loop> stands for.
+// item returns the value of <loop>.
 func (c scope) item() rawjson.Object {
 	return rawjson.Object{
 		{Name: "index", Value: json.RawMessage(strconv.Itoa(c.iteration))},
@@ -83,7 +83,8 @@ func (c scope) item() rawjson.Object {
 	}
 }
 
-// node returns the state of a node that the parser has found here or around.
+// node returns the state of a node of this graph, or of the one around it. The parser has made sure
+// that it exists.
 func (c scope) node(id string) *NodeState {
 	if i, here := c.graph.index[id]; here {
 		return &c.state.Nodes[i]

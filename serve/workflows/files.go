@@ -16,27 +16,27 @@ import (
 	"github.com/aacflow/segment-blocks/workflow"
 )
 
-// file is a workflow file: what it holds, or what is wrong with it.
+// file is a workflow file: its contents, or what is wrong with it.
 type file struct {
 	File  string `json:"file"`
 	Name  string `json:"name"`
 	Valid bool   `json:"valid"`
 	// Start has the inputs of a run and their defaults.
 	Start rawjson.Object `json:"start"`
-	// Faults are what is wrong, by line and column; Unlisted counts those beyond.
+	// Faults are what is wrong, by line and column; Unlisted counts the faults that are not listed.
 	Faults   []workflow.Fault `json:"faults"`
 	Unlisted int              `json:"unlistedFaults,omitempty"`
 	Nodes    []*workflow.Node `json:"nodes"`
 }
 
-// open reads a file of the folder. It follows no link out of it.
+// open reads a file of the folder. It follows no link out of the folder.
 func (h *Handler) open(name string) ([]byte, error) {
 	missing := problem(http.StatusNotFound, "not_found", "the folder has no workflow file of this name: %.200q", name)
-	// Only what is listed can be asked for, so names of other files tell nothing.
+	// Only listed files can be asked for, so an answer tells nothing about others.
 	if !isWorkflow(name) || strings.ContainsAny(name, `/\`) {
 		return nil, missing
 	}
-	// A root confines the name, links included: whoever may start runs may not read other files.
+	// A root confines names and links: whoever may start runs may not read other files.
 	root, err := os.OpenRoot(h.cfg.Folder)
 	if err != nil {
 		return nil, err
@@ -47,7 +47,7 @@ func (h *Handler) open(name string) ([]byte, error) {
 		return nil, missing
 	case err != nil:
 		return nil, err
-	// It is refused by its size, before it is in memory.
+	// A large file is refused before it is read.
 	case info.Size() > workflow.MaxFile:
 		return nil, problem(http.StatusUnprocessableEntity, "too_large", "a workflow may have %d bytes, it has %d",
 			workflow.MaxFile, info.Size())
@@ -56,12 +56,12 @@ func (h *Handler) open(name string) ([]byte, error) {
 }
 
 func isWorkflow(name string) bool {
-	// Exports of AACFlow have no ending of their own.
+	// Exports of AACFlow have no suffix of their own.
 	return strings.HasSuffix(name, ".workflow.yaml") || strings.HasSuffix(name, ".workflow.yml") ||
 		strings.HasSuffix(name, ".json")
 }
 
-// check reads a file and looks for faults. The error is a problem, or the faults.
+// check reads a file and checks it. The error is a problem, or lists the faults.
 func (h *Handler) check(ctx context.Context, name string, input json.RawMessage) (*workflow.Graph, error) {
 	data, err := h.open(name)
 	if err != nil {
@@ -72,9 +72,9 @@ func (h *Handler) check(ctx context.Context, name string, input json.RawMessage)
 	})
 }
 
-// describe reads a file that is there.
+// describe reads a file, also one with faults.
 func (h *Handler) describe(ctx context.Context, name string) (*file, error) {
-	// A file with faults is listed by its file name, as it may have no other.
+	// A file with faults may have no name, so it is listed by its file name.
 	f := &file{File: name, Name: name, Start: rawjson.Object{}, Faults: []workflow.Fault{}, Nodes: []*workflow.Node{}}
 	g, err := h.check(ctx, name, nil)
 	var faults *workflow.FileError
@@ -115,7 +115,7 @@ func (h *Handler) list(w http.ResponseWriter, r *http.Request) error {
 			continue
 		}
 		f, err := h.describe(r.Context(), e.Name())
-		if err != nil { // it cannot be read, or is gone
+		if err != nil { // the file cannot be read, or has been removed
 			f = &file{File: e.Name(), Name: e.Name(), Faults: []workflow.Fault{{Message: err.Error()}}}
 		}
 		files = append(files, entry{f.File, f.Name, f.Valid, len(f.Nodes), len(f.Faults) + f.Unlisted})
@@ -134,23 +134,24 @@ func (h *Handler) file(w http.ResponseWriter, r *http.Request) error {
 	return answer(w, http.StatusOK, f)
 }
 
-// order is the body of a request that begins a run.
+// order is the body of a request to begin a run.
 type order struct {
 	Input json.RawMessage `json:"input"`
-	// Run is the id of the run. With one it has a journal, and goes on if it has begun before.
+	// Run is the id of the run. A run with an id has a journal, and continues if it has begun
+	// before.
 	Run             string `json:"run"`
 	Source          string `json:"source"`
 	DryRun          bool   `json:"dryRun"`
 	AllowDuplicates bool   `json:"allowDuplicates"`
 }
 
-// orderOf reads a body. An empty one is one without members.
+// orderOf reads a body. An empty body counts as an empty object.
 func (h *Handler) orderOf(w http.ResponseWriter, r *http.Request) (o order, source *Source, err error) {
 	raw, faulty := guard.ReadBody(w, r, guard.DefaultMaxBody)
 	if faulty != nil {
 		return o, nil, faulty
 	}
-	// A form on another site cannot send this type without asking first.
+	// A page of another site cannot send this type without a preflight request.
 	if kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";"); strings.TrimSpace(kind) != "application/json" {
 		return o, nil, problem(http.StatusUnsupportedMediaType, "unsupported_media_type",
 			"the body must be JSON, with Content-Type: application/json: %.100q", kind)
@@ -159,13 +160,13 @@ func (h *Handler) orderOf(w http.ResponseWriter, r *http.Request) (o order, sour
 		return problem(http.StatusBadRequest, "invalid_request", format, args...)
 	}
 	if len(raw) > 0 {
-		// encoding/json would take the last of two members with one name.
+		// encoding/json would take the last of two members with the same name.
 		members, err := rawjson.ParseObject(raw, rawjson.Limits{})
 		if err != nil {
 			return o, nil, invalid("the body %s", err)
 		}
 		decoder := json.NewDecoder(strings.NewReader(string(members.JSON())))
-		// A misspelt dryRun would send everything.
+		// With a misspelt dryRun, the run would send everything.
 		decoder.DisallowUnknownFields()
 		if err := decoder.Decode(&o); err != nil {
 			return o, nil, invalid(
@@ -184,12 +185,12 @@ func (h *Handler) orderOf(w http.ResponseWriter, r *http.Request) (o order, sour
 	case o.Run != "" && o.DryRun:
 		return o, nil, invalid("a dry run cannot be resumed: leave out run")
 	case o.Run != "" && !workflow.ValidRunID(o.Run):
-		return o, nil, invalid("run must be letters, digits, points, dashes and underscores, 64 in all: %.100q", o.Run)
+		return o, nil, invalid("run must be up to 64 letters, digits, points, dashes and underscores, a letter or digit first: %.100q", o.Run)
 	}
 	return o, source, nil
 }
 
-// answer writes a document that no cache may keep.
+// answer writes a document that caches must not store.
 func answer(w http.ResponseWriter, status int, doc any) error {
 	raw, err := json.Marshal(doc)
 	if err != nil {
@@ -198,12 +199,12 @@ func answer(w http.ResponseWriter, status int, doc any) error {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	_, _ = w.Write(append(raw, '\n')) // a client that has left misses it
+	_, _ = w.Write(append(raw, '\n')) // a client that has left misses the answer
 	return nil
 }
 
-// stamp is now, as answers have it.
+// stamp returns the time now, as answers have it.
 func stamp() time.Time { return stampOf(time.Now()) }
 
-// stampOf is a time as answers have it: more digits would only differ from one clock to the next.
+// stampOf returns a time in UTC, in whole milliseconds.
 func stampOf(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }

@@ -13,21 +13,21 @@ import (
 	"github.com/aacflow/segment-blocks/workflow"
 )
 
-// journaled is the journal of a run: of this process, an earlier one, or of workflow run.
+// journaled is the journal of a run: of this process, an earlier one, or the command workflow run.
 type journaled struct {
 	file, run string
 	changed   time.Time
 	size      int64
 }
 
-// journals is the folder with the journals of a file's runs.
+// journals returns the folder with the journals of a file's runs.
 func (h *Handler) journals(file string) string { return filepath.Join(h.cfg.Folder, file+".runs") }
 
-// journaled lists the journals beside the files, those that have changed last first.
+// journaled lists the journals beside the files, the ones that changed last first.
 func (h *Handler) journaled() (list []journaled) {
-	folders, _ := os.ReadDir(h.cfg.Folder) // one that cannot be read has no journals
+	folders, _ := os.ReadDir(h.cfg.Folder) // without it there are no journals
 	for _, folder := range folders {
-		// The names are those that start and workflow run use.
+		// The command workflow run uses the same names.
 		file, is := strings.CutSuffix(folder.Name(), ".runs")
 		if !is || !isWorkflow(file) || !folder.IsDir() {
 			continue
@@ -40,19 +40,19 @@ func (h *Handler) journaled() (list []journaled) {
 			}
 		}
 	}
-	// What has changed last is what people look for, and no more than can be listed is opened.
+	// People look for what changed last. Only as many as can be listed are opened.
 	slices.SortFunc(list, func(a, b journaled) int { return b.changed.Compare(a.changed) })
 	return list
 }
 
-// remember returns a run as its journal has it, as no process knows it any more. The nodes are
-// there only if they are asked for, since that takes as long as the run is large. The journal is
-// open for so long, and a resume that begins meanwhile is told that it is in use.
+// remember returns a run as its journal has it. It reads the nodes only if asked to, because that
+// takes longer the larger the run is. Meanwhile the journal is in use, so an attempt to resume the
+// run is refused.
 func (h *Handler) remember(ctx context.Context, from journaled, nodes bool) (*run, error) {
 	r := newRun(&workflow.Graph{Name: from.file}, from.file, "", order{Run: from.run})
 	r.StartedAt, r.cancel = stampOf(from.changed), func() {}
 	journal, err := workflow.OpenJournal(h.journals(from.file), from.run, workflow.JournalOptions{ReadOnly: true})
-	// Its process is at work, and nobody else can read the journal.
+	// While its process is running, nobody else can read the journal.
 	if errors.Is(err, workflow.ErrRunInUse) {
 		r.Error = err.Error()
 		return r, nil
@@ -74,35 +74,36 @@ func (h *Handler) remember(ctx context.Context, from journaled, nodes bool) (*ru
 	case nodes:
 		err = h.replay(ctx, r, journal)
 	}
-	// Nothing can follow, so a stream ends behind what there is.
+	// The run has ended, so that a stream ends after its events.
 	r.end(was.Status, err)
 	r.EndedAt = stampOf(was.Ended)
 	for _, s := range r.nodes {
-		if !s.EndedAt.IsZero() { // by then: a journal does not tell when
+		if !s.EndedAt.IsZero() { // a journal does not record when a node ended
 			s.EndedAt = r.EndedAt
 		}
 	}
 	return r, nil
 }
 
-// replay has a run see what its journal has of it. The error says why that cannot be shown.
+// replay shows a run the events in its journal. The error says why they cannot be shown.
 func (h *Handler) replay(ctx context.Context, r *run, journal *workflow.Journal) error {
 	data, err := h.open(r.File)
 	if err != nil {
 		return err
 	}
-	g, err := workflow.Parse(r.File, data) //nolint:contextcheck // it looks at no more than the file
+	g, err := workflow.Parse(r.File, data) //nolint:contextcheck // it only reads the file
 	if err != nil {
 		return err
 	}
-	// Without blocks: what the journal has is shown, whatever has become of them.
+	// The file is not checked against the blocks: what the journal has is shown even if they have
+	// changed.
 	r.graph = g
 	r.expect(g)
 	_, err = workflow.Run(ctx, g, journal.Input(), workflow.Options{RunID: r.Run, Journal: journal, Observe: r.see})
 	return err
 }
 
-// earlier returns the latest runs that journals have, but for those that are known already.
+// earlier returns the latest runs from journals, except those that are known already.
 func (h *Handler) earlier(ctx context.Context, known map[string]bool) (runs []*run) {
 	for _, from := range h.journaled() {
 		if len(runs) == MostRuns || ctx.Err() != nil {
@@ -111,8 +112,8 @@ func (h *Handler) earlier(ctx context.Context, known map[string]bool) (runs []*r
 		if known[from.run] {
 			continue
 		}
-		if r, err := h.remember(ctx, from, false); err == nil { // else it is damaged
-			known[from.run] = true // of two files with the same id the one that has changed last
+		if r, err := h.remember(ctx, from, false); err == nil { // otherwise it is damaged
+			known[from.run] = true // if two files have runs with this id, the one that changed last counts
 			runs = append(runs, r)
 		}
 	}

@@ -18,7 +18,7 @@ import (
 	"github.com/aacflow/segment-blocks/workflow"
 )
 
-// run is a run and what has been seen of it. The mutex of the handler guards all but cancel.
+// run is a run and what has been observed of it. The handler's mu guards all fields but cancel.
 type run struct {
 	Run       string          `json:"run"`
 	File      string          `json:"file"`
@@ -28,37 +28,37 @@ type run struct {
 	Status    workflow.Status `json:"status"`
 	StartedAt time.Time       `json:"startedAt"`
 	EndedAt   time.Time       `json:"endedAt,omitzero"`
-	// Error says why a run could not go on, such as a journal on a full disk.
+	// Error says why the run could not go on, such as a full disk below its journal.
 	Error string `json:"error,omitempty"`
 
 	graph   *workflow.Graph
-	order   []string // ids of the nodes, those of bodies too, in the order of the file
+	order   []string // the ids of the nodes, also of bodies, in the order of the file
 	nodes   map[string]*state
-	kept    int // bytes of outputs and receipts
+	kept    int // the bytes of outputs and receipts in nodes
 	events  []event
 	last    uint64
-	changed chan struct{} // closed by what happens next
+	changed chan struct{} // closed by the next event
 	cancel  context.CancelFunc
 }
 
-// state is how far a node is.
+// state is the progress of a node.
 type state struct {
 	Status    workflow.Status `json:"status"`
 	StartedAt time.Time       `json:"startedAt,omitzero"`
 	EndedAt   time.Time       `json:"endedAt,omitzero"`
-	// Resumed tells that the node had ended in an earlier process.
+	// Resumed tells that the node ended in an earlier process.
 	Resumed  bool      `json:"resumed,omitempty"`
 	Attempts []attempt `json:"attempts,omitempty"`
-	// Iterations counts those of a node with forEach.
+	// Iterations counts the iterations of a node with forEach.
 	Iterations *iterations     `json:"iterations,omitempty"`
 	Output     json.RawMessage `json:"output,omitempty"`
 	Error      json.RawMessage `json:"error,omitempty"`
 	Receipt    json.RawMessage `json:"receipt,omitempty"`
-	// Omitted tells that output and receipt are too large to be kept here.
+	// Omitted tells that the output and receipt were too large to be kept here.
 	Omitted bool `json:"omitted,omitempty"`
 }
 
-// attempt is one try of a node, which waits first if it is not the first.
+// attempt is one try of a node. Every try but the first begins with a wait.
 type attempt struct {
 	StartedAt time.Time       `json:"startedAt"`
 	Error     json.RawMessage `json:"error,omitempty"`
@@ -70,15 +70,15 @@ type iterations struct {
 	Failed  int `json:"failed"`
 }
 
-// event is one thing that has happened, as streams send it.
+// event is something that has happened, as streams send it.
 type event struct {
 	seq  uint64 // from 1 in each run of a process
 	kind string // of the server-sent event: node, or end
 	data json.RawMessage
 }
 
-// begin starts a run, and answers once it has begun. Faults of the file, an input that does not fit
-// and a run that cannot be resumed are refused before anything is sent.
+// begin starts a run, and answers once it has begun. It refuses a faulty file, an input that does
+// not fit, and a run that cannot be resumed, before anything is sent.
 func (h *Handler) begin(w http.ResponseWriter, r *http.Request) error {
 	run, err := h.start(w, r, r.PathValue("file"))
 	if err != nil {
@@ -104,7 +104,7 @@ func (h *Handler) start(w http.ResponseWriter, r *http.Request, name string) (*r
 		return nil, problem(http.StatusUnprocessableEntity, string(runtime.InvalidInput), "%s", err)
 	}
 	run := newRun(g, name, source.Name, o)
-	// One at a time, so that what is found out here still holds when the run is in the list.
+	// Runs begin one at a time, so that the checks here still hold when the run is in the list.
 	h.beginning.Lock()
 	defer h.beginning.Unlock()
 	if err := h.mayBegin(run.Run); err != nil {
@@ -114,7 +114,7 @@ func (h *Handler) start(w http.ResponseWriter, r *http.Request, name string) (*r
 	if err != nil {
 		return nil, problem(http.StatusConflict, codeConflict, "%s", err)
 	}
-	// Not the context of the request: the run goes on when its client leaves.
+	// This is not the context of the request, because the run goes on when its client leaves.
 	ctx, cancel := context.WithCancel(h.ctx) //nolint:gosec // follow cancels it
 	run.cancel = cancel
 	h.add(run)
@@ -126,8 +126,8 @@ func (h *Handler) start(w http.ResponseWriter, r *http.Request, name string) (*r
 // proceed runs a graph to its end.
 type proceed func(context.Context) (*workflow.Result, error)
 
-// prepare opens the journal of a run that has a name, and binds it to the run. Others have none:
-// nobody could ask for them to be resumed.
+// prepare opens the journal of a run that was given an id, and binds it to the run. Other runs have
+// none, because nobody could resume them.
 func (h *Handler) prepare(run *run, g *workflow.Graph, o order, source *Source) (proceed, *workflow.Journal, error) {
 	options := workflow.Options{
 		Invoke: workflow.Invoker(h.cfg.Runtime, runtime.ToSource(source.Name)), RunID: run.Run,
@@ -157,8 +157,8 @@ func (h *Handler) prepare(run *run, g *workflow.Graph, o order, source *Source) 
 	return proceed, options.Journal, err
 }
 
-// codeConflict is the code of a run that cannot begin under its id: it goes on already, was begun
-// with something else, or is too old to be resumed.
+// codeConflict is the code for a run that cannot begin under its id: it is running already, began
+// with another file or input, or is too old to be resumed.
 const codeConflict = "run_conflict"
 
 func newRun(g *workflow.Graph, name, source string, o order) *run {
@@ -170,7 +170,7 @@ func newRun(g *workflow.Graph, name, source string, o order) *run {
 	return run
 }
 
-// expect adds the nodes of a graph, and behind each loop those of its body.
+// expect adds the nodes of a graph, and after each loop the nodes of its body.
 func (r *run) expect(g *workflow.Graph) {
 	for _, n := range g.Nodes {
 		r.order = append(r.order, n.ID)
@@ -181,7 +181,8 @@ func (r *run) expect(g *workflow.Graph) {
 	}
 }
 
-// mayBegin refuses a run while its like goes on, or too many do, or the server stops.
+// mayBegin refuses a run while a run with its id or too many others are running, or the server is
+// stopping.
 func (h *Handler) mayBegin(id string) error {
 	busy := func(code, format string, args ...any) error {
 		return &guard.Problem{
@@ -191,7 +192,7 @@ func (h *Handler) mayBegin(id string) error {
 	}
 	select {
 	case <-h.drained:
-		return busy(string(runtime.Closed), "the server is stopping, and begins no more runs")
+		return busy(string(runtime.Closed), "the server is stopping and begins no more runs")
 	default:
 	}
 	h.mu.Lock()
@@ -201,23 +202,23 @@ func (h *Handler) mayBegin(id string) error {
 		if r.EndedAt.IsZero() {
 			running++
 			if r.Run == id {
-				return problem(http.StatusConflict, codeConflict, "the run goes on already: %q", id)
+				return problem(http.StatusConflict, codeConflict, "the run is running already: %q", id)
 			}
 		}
 	}
 	if running >= MostRunning {
-		return busy("overloaded", "as many runs go on as may: %d", MostRunning)
+		return busy("overloaded", "the server runs as many workflows as it may: %d", MostRunning)
 	}
 	return nil
 }
 
-// add puts a run into the list, in place of one that has ended under its id, or of the oldest that
-// have ended. One that goes on is never forgotten: its client could not cancel it any more.
+// add puts a run into the list, in place of an ended one with its id, or of the oldest ended ones.
+// A running one is never forgotten, because its client may want to cancel it.
 func (h *Handler) add(added *run) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	excess := len(h.runs) + 1 - MostRuns
-	h.runs = slices.DeleteFunc(h.runs, func(r *run) bool { // the oldest are met first
+	h.runs = slices.DeleteFunc(h.runs, func(r *run) bool { // which begins with the oldest
 		gone := r.Run == added.Run || excess > 0 && !r.EndedAt.IsZero()
 		if gone {
 			excess--
@@ -232,7 +233,7 @@ func (h *Handler) follow(ctx context.Context, run *run, proceed proceed, journal
 	defer h.going.Done()
 	defer run.cancel()
 	res, err := proceed(ctx)
-	// Before the end is told: whoever hears of it may resume the run at once.
+	// This comes before the end is announced, because then a client may resume the run at once.
 	if journal != nil {
 		err = errors.Join(err, journal.Close())
 	}
@@ -241,8 +242,7 @@ func (h *Handler) follow(ctx context.Context, run *run, proceed proceed, journal
 	run.end(res.Status, err)
 }
 
-// see takes in what has happened in a run. Whoever calls it holds the lock, or is alone with the
-// run.
+// see takes in an event of a run. The caller holds the lock, or is the only one to have the run.
 func (r *run) see(e workflow.Event) {
 	s := r.nodes[e.Node]
 	started := e.Status == workflow.Running
@@ -264,8 +264,8 @@ func (r *run) see(e workflow.Event) {
 			r.endBody(e.Node)
 		}
 	}
-	e.Output, e.Receipt = nil, nil // a stream says what happens, and a run what came of it
-	raw, _ := json.Marshal(e)      // it is made of what has been JSON before
+	e.Output, e.Receipt = nil, nil // a stream tells what happens, and the document of the run has the results
+	raw, _ := json.Marshal(e)      // it consists of JSON and plain values
 	r.tell("node", raw)
 }
 
@@ -281,7 +281,7 @@ func (s *state) iterate(e workflow.Event) {
 		return
 	}
 	s.Iterations.Ended++
-	s.Iterations.Started = max(s.Iterations.Started, s.Iterations.Ended) // resumed ones do not start
+	s.Iterations.Started = max(s.Iterations.Started, s.Iterations.Ended) // resumed iterations do not start
 	if e.Status == workflow.Failed {
 		s.Iterations.Failed++
 	}
@@ -289,7 +289,7 @@ func (s *state) iterate(e workflow.Event) {
 
 func (r *run) endNode(s *state, e workflow.Event) {
 	s.EndedAt, s.Resumed, s.Error = stamp(), e.Resumed, e.Error
-	// The run itself goes on with the whole output. Only what is remembered of it here is bounded.
+	// The run itself uses the whole output. Only what is remembered here is bounded.
 	if r.kept+len(e.Output)+len(e.Receipt) > mostKept {
 		s.Omitted = true
 		return
@@ -298,14 +298,14 @@ func (r *run) endNode(s *state, e workflow.Event) {
 	s.Output, s.Receipt = e.Output, e.Receipt
 }
 
-// endBody gives the nodes inside a loop that has ended the status that their iterations add up to.
+// endBody derives the statuses of the nodes inside a loop that has ended from their iterations.
 func (r *run) endBody(loop string) {
 	n := r.graph.Node(loop)
 	if n.Body == nil {
 		return
 	}
 	for _, inner := range n.Body.Nodes {
-		// A body has no events of its own: its nodes are what their iterations were.
+		// The nodes of a body have no events of their own, only those of their iterations.
 		switch s := r.nodes[inner.ID]; {
 		case s.Iterations == nil:
 			s.Status = workflow.Skipped
@@ -317,14 +317,14 @@ func (r *run) endBody(loop string) {
 	}
 }
 
-// end takes in that a run has ended. What was canceled stands as it would for a resume.
+// end takes in that a run has ended. Canceled nodes are pending, as for a resume.
 func (r *run) end(status workflow.Status, err error) {
 	r.Status, r.EndedAt = status, stamp()
 	if err != nil && !errors.Is(err, context.Canceled) {
 		r.Error = err.Error()
 	}
 	for _, s := range r.nodes {
-		// Nobody runs it any more, and a resume will.
+		// Nothing runs it now, but a resume will.
 		if s.Status == workflow.Running {
 			s.Status = workflow.Pending
 		}
@@ -338,19 +338,19 @@ func (r *run) end(status workflow.Status, err error) {
 
 func (r *run) tell(kind string, data json.RawMessage) {
 	r.last++
-	// A stream that lags behind is told how many it has missed.
+	// A stream that lags behind gets the number of events that it missed.
 	if r.events = append(r.events, event{r.last, kind, data}); len(r.events) > mostEvents {
 		r.events = r.events[1:]
 	}
-	// Every stream waits on this channel. The next event has another one.
+	// All streams wait for this channel. The next event has another one.
 	close(r.changed)
 	r.changed = make(chan struct{})
 }
 
-// document is a run with its nodes, in the order of the file.
+// document returns a run with its nodes in the order of the file.
 func (r *run) document() rawjson.Object {
-	// The order of the nodes is that of the file, which a Go map would not keep.
-	head, _ := json.Marshal(r) // of plain values
+	// A Go map would not keep that order.
+	head, _ := json.Marshal(r) // it has only plain values
 	nodes := rawjson.Object{}
 	for _, id := range r.order {
 		raw, _ := json.Marshal(r.nodes[id])

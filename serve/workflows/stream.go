@@ -18,11 +18,11 @@ func (h *Handler) latest(w http.ResponseWriter, r *http.Request) error {
 		known[run.Run] = true
 	}
 	h.mu.Unlock()
-	// Files are read outside of the lock, which runs need for each thing that happens.
+	// Files are read without the lock, which runs need for each event.
 	earlier := h.earlier(r.Context(), known)
 	h.mu.Lock()
-	// Reversed and sorted by a stable sort, runs of the same instant are in the order of their
-	// begin.
+	// After the reversal and a stable sort, runs of the same instant are in reverse order of their
+	// start.
 	runs := slices.Concat(earlier, h.runs)
 	slices.Reverse(runs)
 	slices.SortStableFunc(runs, func(a, b *run) int { return b.StartedAt.Compare(a.StartedAt) })
@@ -35,7 +35,7 @@ func (h *Handler) latest(w http.ResponseWriter, r *http.Request) error {
 	return answer(w, http.StatusOK, map[string]any{"runs": docs})
 }
 
-// find returns a run of this process, or else one that a journal has. The error is a problem.
+// find returns a run of this process, or else one from a journal. The error is a problem.
 func (h *Handler) find(ctx context.Context, id string) (*run, error) {
 	h.mu.Lock()
 	known := slices.IndexFunc(h.runs, func(r *run) bool { return r.Run == id })
@@ -63,7 +63,7 @@ func (h *Handler) run(w http.ResponseWriter, r *http.Request) error {
 	return answer(w, http.StatusOK, doc)
 }
 
-// cancelRun ends what a run does. One that has ended stays as it is.
+// cancelRun cancels a run. A run that has ended stays as it is.
 func (h *Handler) cancelRun(w http.ResponseWriter, r *http.Request) error {
 	run, err := h.find(r.Context(), r.PathValue("run"))
 	if err != nil {
@@ -73,10 +73,10 @@ func (h *Handler) cancelRun(w http.ResponseWriter, r *http.Request) error {
 	return answer(w, http.StatusAccepted, map[string]string{"run": run.Run})
 }
 
-// stream sends what happens in a run: events of type node, whose ids count from 1, and one of type
-// end. It begins behind the header Last-Event-ID, or else ?after=, or else with the first that is
-// remembered; an event of type gap says how many are not. A client that comes again after the end
-// gets 204, which makes an EventSource stop.
+// stream sends what happens in a run: events of type node, whose ids count from 1, and then one of
+// type end. It begins after the event in the header Last-Event-ID, or else in ?after=, or else with
+// the first event that is remembered. An event of type gap says how many are not. A client that
+// comes back after the end gets 204, which stops an EventSource.
 func (h *Handler) stream(w http.ResponseWriter, r *http.Request) error {
 	run, err := h.find(r.Context(), r.PathValue("run"))
 	if err != nil {
@@ -94,7 +94,7 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request) error {
 	h.mu.Lock()
 	// An EndedAt is set together with the last event.
 	over := !run.EndedAt.IsZero() && seq == run.last
-	if seq > run.last { // the number is from an earlier process, so all events are new to the client
+	if seq > run.last { // the number is from an earlier process, so all events are new
 		seq = 0
 	}
 	h.mu.Unlock()
@@ -104,14 +104,14 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request) error {
 	}
 	guard.Stream(w, r, h.drained, func(chunk []byte) (_ []byte, changed <-chan struct{}, last bool) {
 		h.mu.Lock()
-		// The slice is only ever appended to and cut in front, so it may be read without the lock.
+		// The slice is only appended to and cut in front, so it can be read without the lock.
 		events, changed, last := run.events, run.changed, !run.EndedAt.IsZero()
 		h.mu.Unlock()
 		for _, e := range events {
 			if e.seq <= seq {
 				continue
 			}
-			// The client can read the run as a whole to catch up.
+			// After a gap, the client can get the run as a whole.
 			chunk = guard.AppendGap(chunk, e.seq-seq-1)
 			chunk = fmt.Appendf(chunk, "event: %s\nid: %d\ndata: %s\n\n", e.kind, e.seq, e.data)
 			seq = e.seq

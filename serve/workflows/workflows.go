@@ -1,12 +1,11 @@
 // Package workflows serves the workflow files of a folder over HTTP: it lists them, runs them in
-// this process, and tells how their runs fare.
+// this process, and shows the progress of their runs.
 //
 //	flows, err := workflows.New(workflows.Config{Folder: "flows", Registry: reg, Runtime: rt})
 //	if err != nil { … }
 //	server, err := serve.New(served, reg, serve.Config{Workflows: flows})
 //
-// The runtime needs [workflow.Conventions], so it is another one than that of the server. These are
-// the paths:
+// The runtime needs [workflow.Conventions], so it is not the runtime of the server. The paths are:
 //
 //	GET  /v1/workflows              the files, with what is wrong with them
 //	GET  /v1/workflows/{file}       one of them as a graph, or its faults by line and column
@@ -16,12 +15,12 @@
 //	GET  /v1/runs/{run}/stream      ?after= what happens in it, as server-sent events
 //	POST /v1/runs/{run}/cancel      ends what it does → 202
 //
-// A run goes on when the client that has started it leaves. One that is given an id has a journal:
-// started again with the same id, file and input, it goes on where it ended, also in another
-// process. Runs of earlier processes, and of workflow run, are listed as their journals have them.
-// What this package remembers of its own runs is in memory only, and bounded.
+// A run goes on when the client that started it leaves. A run with an id has a journal: started
+// again with the same id, file and input, it continues where it ended, also in another process.
+// Runs of earlier processes, and those of the command workflow run, are listed from their journals.
+// What this package remembers about its own runs is in memory only, and bounded.
 //
-// The handler checks neither tokens nor origins: that is for package guard.
+// The handler checks neither tokens nor origins; package guard does.
 package workflows
 
 import (
@@ -41,39 +40,39 @@ import (
 
 // Bounds of a [Handler].
 const (
-	// MostRunning is how many runs may go on at once; others get 503.
+	// MostRunning is how many runs may be running at once; others get 503.
 	MostRunning = 16
-	// MostRuns is how many runs a Handler remembers. Those that have ended are forgotten, the
-	// oldest first, when there are more.
+	// MostRuns is how many runs a Handler remembers. When there are more, it forgets those that
+	// have ended, the oldest first.
 	MostRuns = 100
-	// mostKept bounds the outputs and receipts that are remembered of one run, in bytes, and
-	// mostEvents the events that a stream can still be given.
+	// mostKept bounds the bytes of outputs and receipts that are remembered of a run, and
+	// mostEvents its events, which streams send.
 	mostKept, mostEvents = 4 << 20, 1000
 	mostFiles            = 200
-	// mostJournal bounds the journals that are read to their end, as that takes their size in
-	// memory.
+	// mostJournal bounds the size of journals that are read whole, which takes as much memory.
 	mostJournal = 64 << 20
 )
 
-// Source is where runs can send.
+// Source is a source that runs can send to.
 type Source struct {
 	Name string
-	// Target says where that is in the journal of a run, such as an endpoint and the fingerprint of
-	// a key. A run is not resumed with another one.
+	// Target describes the source in the journals of its runs, such as its endpoint and the
+	// fingerprint of its key. A run cannot be resumed with another target.
 	Target string
 }
 
 // Config configures a [Handler].
 type Config struct {
-	// Folder holds the files: *.workflow.yaml, *.workflow.yml, and *.json, such as exports of
+	// Folder has the files: *.workflow.yaml, *.workflow.yml, and *.json, such as exports of
 	// AACFlow. They are read at each request, so an edit needs no restart.
 	Folder   string
 	Registry *registry.Registry
 	// Runtime invokes the blocks. It needs [workflow.Conventions].
 	Runtime *runtime.Runtime
-	// Sources are those of the runtime, the default one first.
+	// Sources are the sources of the runtime, the default one first.
 	Sources []Source
-	// Variables are the names that workflows may use as {{NAME}}, and Environment has their values.
+	// Variables are the names that workflows may use as {{NAME}}, and Environment returns their
+	// values.
 	Variables   []string
 	Environment workflow.Environment
 }
@@ -89,14 +88,14 @@ type Handler struct {
 	going   sync.WaitGroup
 	streams guard.Streams
 
-	beginning sync.Mutex // held while a run begins
+	beginning sync.Mutex // held while a run begins, or the handler closes
 	mu        sync.Mutex
 	runs      []*run // the oldest first
 }
 
 // New returns a handler. The error says that the folder cannot be read.
 func New(cfg Config) (*Handler, error) {
-	// Files may come later, but a folder that is misspelt should be told at the start.
+	// Files may come later, but a misspelt folder should be an error at the start.
 	if _, err := os.ReadDir(cfg.Folder); err != nil {
 		return nil, fmt.Errorf("cannot read the folder of workflows: %w", err)
 	}
@@ -117,10 +116,10 @@ func New(cfg Config) (*Handler, error) {
 // Drain ends the streams, and refuses new runs.
 func (h *Handler) Drain() { h.drain() }
 
-// Close waits for the runs that go on, until ctx ends, and then cancels them. Those with a journal
+// Close waits until the running runs have ended, or cancels them when ctx ends. Runs with a journal
 // can be resumed. The error is that of ctx.
 func (h *Handler) Close(ctx context.Context) error {
-	// A run that is about to begin is waited for as well, and none will follow.
+	// It waits for a run that is about to begin. None follows.
 	h.beginning.Lock()
 	h.Drain()
 	h.beginning.Unlock()
@@ -134,7 +133,7 @@ func (h *Handler) Close(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	h.mu.Lock()
-	// Asked before they are canceled, as all have ended then.
+	// Asked before the runs are canceled: afterwards, all have ended.
 	running := slices.ContainsFunc(h.runs, func(r *run) bool { return r.EndedAt.IsZero() })
 	h.mu.Unlock()
 	h.cancel()
@@ -151,7 +150,7 @@ func (h *Handler) Route(r *http.Request) string { return h.mux.Route(r) }
 // ServeHTTP answers a request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.mux.ServeHTTP(w, r) }
 
-// handle has a path answered. What an answer returns is what it is refused with.
+// handle answers a path. The request is refused with the error that answer returns.
 func (h *Handler) handle(method, path string, answer func(http.ResponseWriter, *http.Request) error) {
 	h.mux.Handle(method, path, func(w http.ResponseWriter, r *http.Request) {
 		if err := answer(w, r); err != nil {
@@ -171,7 +170,7 @@ func problem(status int, code, format string, args ...any) error {
 	return &guard.Problem{Status: status, Code: code, Detail: fmt.Sprintf(format, args...)}
 }
 
-// refuse answers with the problem that an error is.
+// refuse answers with an error as a problem document.
 func refuse(w http.ResponseWriter, r *http.Request, err error) {
 	var p *guard.Problem
 	var faults *workflow.FileError
@@ -180,7 +179,7 @@ func refuse(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.As(err, &p):
 		doc.Problem = *p
 	case errors.As(err, &faults):
-		// The first fault stands in the detail too, for clients that show only that.
+		// The detail has the first fault, for clients that show only that.
 		doc.Status, doc.Code = http.StatusUnprocessableEntity, "invalid_workflow"
 		doc.Faults, doc.Unlisted = faults.Faults, faults.Unlisted
 		doc.Detail = fmt.Sprintf("%s is not a valid workflow, nothing was sent: line %d: %s", faults.File,

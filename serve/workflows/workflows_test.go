@@ -284,7 +284,7 @@ func TestRefusals(t *testing.T) {
 		`{"input":{"n":1}}`:         `422 the workflow has no input "n"`,
 		`{"input":{"userId":7}}`:    `422 order.workflow.yaml is not a valid workflow`,
 		`{"inputs":{}}`:             `400 the body must have no members but`,
-		`{"run":"../x"}`:            `400 run must be letters`,
+		`{"run":"../x"}`:            `400 run must be up to 64 letters`,
 		`{"run":"x","dryRun":true}`: `400 a dry run cannot be resumed`,
 		`{"source":"prod"}`:         `422 no source has this name: "prod"`,
 		`{"run":7}`:                 `400 the body must`,
