@@ -19,8 +19,9 @@ type export struct {
 	state  rawjson.Object
 	blocks []*exportBlock
 	byID   map[string]*exportBlock
-	// to has the edges to each block, and handled the blocks with an edge from their error.
+	// to has the edges to each block, targets the blocks that edges from a block lead to, and handled the blocks with an edge from their error.
 	to      map[string][]exportEdge
+	targets map[string][]string
 	handled map[string]bool
 	// heads maps the names in references to the ids of nodes.
 	heads map[string]string
@@ -63,7 +64,7 @@ func (p *parser) findExport(raw json.RawMessage) *export {
 	}
 	e := &export{
 		parser: p, at: at, state: state, byID: map[string]*exportBlock{},
-		to: map[string][]exportEdge{}, handled: map[string]bool{},
+		to: map[string][]exportEdge{}, targets: map[string][]string{}, handled: map[string]bool{},
 	}
 	for _, m := range rawjson.OpenObject(blocks) {
 		b := &exportBlock{}
@@ -78,6 +79,7 @@ func (p *parser) findExport(raw json.RawMessage) *export {
 	_ = json.Unmarshal(edges, &list) // one that cannot be read leads nowhere
 	for _, edge := range list {
 		e.to[edge.Target] = append(e.to[edge.Target], edge)
+		e.targets[edge.Source] = append(e.targets[edge.Source], edge.Target)
 		e.handled[edge.Source] = e.handled[edge.Source] || edge.SourceHandle == "error"
 	}
 	return e
@@ -152,13 +154,8 @@ func (e *export) readExport() (nodes []*Node) {
 // reached returns the blocks that the start leads to, also inside containers, in the order of the
 // file. A disabled block leads nowhere.
 func (e *export) reached() (reached []*exportBlock) {
-	targets, seen := map[string][]string{}, map[string]bool{}
-	for target, edges := range e.to {
-		for _, edge := range edges {
-			targets[edge.Source] = append(targets[edge.Source], target)
-		}
-	}
 	var queue []string
+	seen := map[string]bool{}
 	for _, b := range e.blocks {
 		if b.isStart() {
 			queue = append(queue, b.ID)
@@ -168,7 +165,7 @@ func (e *export) reached() (reached []*exportBlock) {
 		b := e.byID[queue[0]]
 		if b != nil && !seen[b.ID] && (b.Enabled == nil || *b.Enabled) {
 			seen[b.ID] = true
-			queue = append(queue, targets[b.ID]...)
+			queue = append(queue, e.targets[b.ID]...)
 		}
 	}
 	for _, b := range e.blocks {

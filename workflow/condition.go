@@ -56,21 +56,20 @@ func compileCondition(g *Graph, text string, fieldsOf func(n *Node) []string) (*
 // for other names.
 func typesOf(g *Graph, name string, fieldsOf func(n *Node) []string) types.Type {
 	var members []string
-	n := g.sees(name)
-	switch {
+	switch n := g.sees(name); {
 	case name == startHead:
 		members = memberNames(g.root().Start)
 	case name == loopHead && g.around != nil:
 		members = []string{"index", "currentItem"}
 	case n == nil:
 		return nil
-	case fieldsOf != nil:
-		members = fieldsOf(n)
-	}
-	if n != nil && members == nil {
-		return types.Any
-	}
-	if n != nil {
+	default:
+		if fieldsOf != nil {
+			members = fieldsOf(n)
+		}
+		if members == nil {
+			return types.Any
+		}
 		members = append(members, "error")
 	}
 	of := types.Map{}

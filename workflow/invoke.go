@@ -1,6 +1,7 @@
 package workflow
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"time"
@@ -129,10 +130,8 @@ func (inv Invoke) try(ctx context.Context, call Call, waiting func(attempt int, 
 }
 
 func (inv Invoke) once(ctx context.Context, call Call) Outcome {
-	if call.Node.Timeout.Duration > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, call.Node.Timeout.Duration)
-		defer cancel()
-	}
+	// Without a timeout of its own, a try is bounded by the time for all of them.
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(call.Node.Timeout.Duration, maxRetrying))
+	defer cancel()
 	return inv(ctx, call)
 }

@@ -68,23 +68,24 @@ const (
 	bucketJobs = "jobs"
 )
 
-// ErrRunInUse is the error of a run that another process is running.
-var ErrRunInUse = errors.New("the run is in use by another process")
+// The errors of [OpenJournal] that a host may want to tell from others.
+var (
+	// ErrRunInUse is the error of a run that another process is running.
+	ErrRunInUse = errors.New("the run is in use by another process")
+	// ErrNoRun is the error of a run that must have begun, and has not.
+	ErrNoRun = errors.New("no run has this id")
+)
 
 // OpenJournal opens the journal of a run in a folder, and creates both if they do not exist. The
 // caller closes it. The error wraps [ErrRunInUse] if another process has it open.
 func OpenJournal(folder, run string, o JournalOptions) (*Journal, error) {
 	if !ValidRunID(run) {
-		return nil, fmt.Errorf(
-			"a run id must be up to 64 letters, digits, points, dashes and underscores, a letter or digit first: %q", run)
+		return nil, fmt.Errorf("a run id must be %s: %q", RunIDForm, run)
 	}
 	path := filepath.Join(folder, run+".db")
-	if info, err := os.Stat(path); o.MustExist || o.ReadOnly {
-		if errors.Is(err, os.ErrNotExist) {
-			return nil, fmt.Errorf("no run has this id, as %s does not exist: %q", path, run)
-		} else if err == nil && info.Size() == 0 {
-			return nil, fmt.Errorf("no run has begun in the journal %s", path)
-		}
+	mustExist, missing := o.MustExist || o.ReadOnly, fmt.Errorf("%w, as %s has none: %q", ErrNoRun, path, run)
+	if info, err := os.Stat(path); mustExist && (err != nil || info.Size() == 0) {
+		return nil, missing
 	}
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return nil, fmt.Errorf("make the folder of journals: %w", err)
@@ -108,8 +109,8 @@ func OpenJournal(folder, run string, o JournalOptions) (*Journal, error) {
 		return nil
 	})
 	// To resume a run that has not begun would begin it with the default inputs.
-	if err == nil && j.record == nil && (o.MustExist || o.ReadOnly) {
-		err = fmt.Errorf("no run has begun in the journal %s", path)
+	if err == nil && j.record == nil && mustExist {
+		err = missing
 	}
 	if err != nil {
 		return nil, errors.Join(err, j.db.Close())

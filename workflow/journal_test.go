@@ -57,7 +57,7 @@ func TestReadOnlyJournal(t *testing.T) {
 
 	require.NoError(t, journal(t, folder, "S", workflow.JournalOptions{}).Close())
 	_, err = workflow.OpenJournal(folder, "S", workflow.JournalOptions{ReadOnly: true})
-	require.ErrorContains(t, err, "no run has begun in the journal")
+	require.ErrorContains(t, err, "no run has this id")
 	_, err = workflow.OpenJournal(folder, "T", workflow.JournalOptions{ReadOnly: true})
 	require.ErrorContains(t, err, "no run has this id")
 }
@@ -92,7 +92,7 @@ func TestDamagedJournal(t *testing.T) {
 	sent := len(segment.requests())
 	for _, readOnly := range []bool{true, false} {
 		require.NoError(t, try(whole, readOnly))
-		require.ErrorContains(t, try(nil, readOnly), "no run has begun in the journal")
+		require.ErrorContains(t, try(nil, readOnly), "no run has this id")
 		for _, size := range []int{1, 100, 4 << 10, 8 << 10, 16 << 10, 20_000, 32 << 10} {
 			require.ErrorContains(t, try(whole[:size], readOnly), "R.db", size)
 		}

@@ -314,6 +314,9 @@ func (r *runner) do(ctx context.Context, j job, waiting func(int, Outcome)) Outc
 	}, waiting)
 }
 
+// RunIDForm says what a valid run id is, for error messages.
+const RunIDForm = "up to 64 letters, digits, points, dashes and underscores, a letter or digit first"
+
 // ValidRunID reports whether an id can name a run: up to 64 letters, digits, points, dashes and
 // underscores, of which the first is a letter or digit.
 func ValidRunID(id string) bool {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io/fs"
 	"net/http"
 	"os"
 	"strings"
@@ -43,10 +42,8 @@ func (h *Handler) open(name string) ([]byte, error) {
 	}
 	defer func() { _ = root.Close() }()
 	switch info, err := root.Stat(name); {
-	case errors.Is(err, fs.ErrNotExist) || err == nil && !info.Mode().IsRegular():
+	case err != nil || !info.Mode().IsRegular(): // such as a link out of the folder
 		return nil, missing
-	case err != nil:
-		return nil, err
 	// A large file is refused before it is read.
 	case info.Size() > workflow.MaxFile:
 		return nil, problem(http.StatusUnprocessableEntity, "too_large", "a workflow may have %d bytes, it has %d",
@@ -185,7 +182,7 @@ func (h *Handler) orderOf(w http.ResponseWriter, r *http.Request) (o order, sour
 	case o.Run != "" && o.DryRun:
 		return o, nil, invalid("a dry run cannot be resumed: leave out run")
 	case o.Run != "" && !workflow.ValidRunID(o.Run):
-		return o, nil, invalid("run must be up to 64 letters, digits, points, dashes and underscores, a letter or digit first: %.100q", o.Run)
+		return o, nil, invalid("run must be %s: %.100q", workflow.RunIDForm, o.Run)
 	}
 	return o, source, nil
 }

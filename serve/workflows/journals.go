@@ -4,11 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/aacflow/segment-blocks/workflow"
 )
@@ -16,8 +17,7 @@ import (
 // journaled is the journal of a run: of this process, an earlier one, or the command workflow run.
 type journaled struct {
 	file, run string
-	changed   time.Time
-	size      int64
+	fs.FileInfo
 }
 
 // journals returns the folder with the journals of a file's runs.
@@ -36,12 +36,12 @@ func (h *Handler) journaled() (list []journaled) {
 		for _, e := range entries {
 			run, is := strings.CutSuffix(e.Name(), ".db")
 			if info, err := e.Info(); is && err == nil && info.Mode().IsRegular() {
-				list = append(list, journaled{file, run, info.ModTime(), info.Size()})
+				list = append(list, journaled{file, run, info})
 			}
 		}
 	}
 	// People look for what changed last. Only as many as can be listed are opened.
-	slices.SortFunc(list, func(a, b journaled) int { return b.changed.Compare(a.changed) })
+	slices.SortFunc(list, func(a, b journaled) int { return b.ModTime().Compare(a.ModTime()) })
 	return list
 }
 
@@ -50,14 +50,18 @@ func (h *Handler) journaled() (list []journaled) {
 // run is refused.
 func (h *Handler) remember(ctx context.Context, from journaled, nodes bool) (*run, error) {
 	r := newRun(&workflow.Graph{Name: from.file}, from.file, "", order{Run: from.run})
-	r.StartedAt, r.cancel = stampOf(from.changed), func() {}
+	r.StartedAt, r.cancel = stampOf(from.ModTime()), func() {}
 	journal, err := workflow.OpenJournal(h.journals(from.file), from.run, workflow.JournalOptions{ReadOnly: true})
-	// While its process is running, nobody else can read the journal.
-	if errors.Is(err, workflow.ErrRunInUse) {
+	switch {
+	case errors.Is(err, workflow.ErrRunInUse): // nobody else can read the journal of a running process
 		r.Error = err.Error()
 		return r, nil
-	} else if err != nil {
-		return nil, err
+	case errors.Is(err, workflow.ErrNoRun):
+		return nil, problem(http.StatusNotFound, "not_found", "%s", err)
+	case err != nil: // the run is shown, or nobody would notice
+		r.end(workflow.Canceled, err)
+		r.EndedAt = r.StartedAt
+		return r, nil
 	}
 	defer func() { _ = journal.Close() }()
 	was := journal.Summary()
@@ -68,9 +72,9 @@ func (h *Handler) remember(ctx context.Context, from journaled, nodes bool) (*ru
 		}
 	}
 	switch {
-	case nodes && from.size > mostJournal:
+	case nodes && from.Size() > mostJournal:
 		err = fmt.Errorf("the journal has too much to show what became of the nodes: %d bytes, of at most %d",
-			from.size, mostJournal)
+			from.Size(), mostJournal)
 	case nodes:
 		err = h.replay(ctx, r, journal)
 	}
@@ -112,7 +116,7 @@ func (h *Handler) earlier(ctx context.Context, known map[string]bool) (runs []*r
 		if known[from.run] {
 			continue
 		}
-		if r, err := h.remember(ctx, from, false); err == nil { // otherwise it is damaged
+		if r, err := h.remember(ctx, from, false); err == nil { // otherwise no run has begun
 			known[from.run] = true // if two files have runs with this id, the one that changed last counts
 			runs = append(runs, r)
 		}

@@ -177,7 +177,7 @@ func TestFiles(t *testing.T) {
 	require.Contains(t, text, `{"line":3,"column":14,"path":"/nodes/a/block","message":"segment_trak is not a known block`)
 	for _, path := range []string{
 		"workflows/none.json", "workflows/notes.txt", "workflows/folder.json", "workflows/..%2F..%2Fetc%2Fpasswd",
-		"workflows/", "runs/x", "runs/x/stream", "runs/x/y", "workflows/a/b/c/d",
+		"workflows/", "workflows/out.json", "workflows/a%00.json", "runs/x", "runs/x/stream", "runs/x/y", "workflows/a/b/c/d",
 	} {
 		status, text := b.ask("GET", "/v1/"+path, "")
 		require.Equal(t, 404, status, path)
@@ -242,7 +242,13 @@ func TestEarlierRuns(t *testing.T) {
 	require.Contains(t, text, `{"run":"R","file":"order.workflow.yaml","name":"order","source":"test","dryRun":false,`+
 		`"status":"failed","startedAt":"`)
 	require.Contains(t, text, `"error":"the run is in use by another process: \"held\""`)
-	require.Equal(t, 2, strings.Count(text, `"run":`))
+	require.Contains(t, text, `"run":"damaged","file":"order.workflow.yaml"`)
+	require.Contains(t, text, `damaged.db: invalid database`)
+	require.Equal(t, 3, strings.Count(text, `"run":`))
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "empty.db"), nil, 0o600))
+	status, text := later.ask("GET", "/v1/runs/empty", "")
+	require.Equal(t, 404, status)
+	require.Contains(t, text, "no run has this id")
 	_, text = later.ask("GET", "/v1/runs/held", "")
 	require.Contains(t, text, `"status":"running"`)
 	require.NoError(t, held.Close())
@@ -260,7 +266,7 @@ func TestEarlierRuns(t *testing.T) {
 	stream, err := io.ReadAll(res.Body)
 	require.NoError(t, err)
 	require.Contains(t, string(stream), `data: {"run":"R","status":"failed"}`)
-	status, _ := later.ask("POST", "/v1/runs/R/cancel", "")
+	status, _ = later.ask("POST", "/v1/runs/R/cancel", "")
 	require.Equal(t, 202, status)
 
 	// It is resumed as any other. With another file its nodes mean nothing.
