@@ -19,7 +19,8 @@ type export struct {
 	state  rawjson.Object
 	blocks []*exportBlock
 	byID   map[string]*exportBlock
-	// to has the edges to each block, targets the blocks that edges from a block lead to, and handled the blocks with an edge from their error.
+	// to has the edges to each block, targets the blocks that the edges from a block lead to, and
+	// handled the blocks with an edge from their error.
 	to      map[string][]exportEdge
 	targets map[string][]string
 	handled map[string]bool
@@ -143,9 +144,9 @@ func (e *export) readExport() (nodes []*Node) {
 		}
 	}
 	for _, b := range reached {
-		if !b.read && !e.broken[e.byID[b.Data.ParentID].node] {
-			e.fault(b.at, "the block %q cannot run here: it is inside %q, which is no loop or parallel that runs", b.Name,
-				e.byID[b.Data.ParentID].Name)
+		if parent := e.byID[b.Data.ParentID]; !b.read && !e.broken[parent.node] {
+			e.fault(b.at, "the block %q cannot run here: it is inside %q, which is no loop or parallel that runs",
+				b.Name, parent.Name)
 		}
 	}
 	return nodes

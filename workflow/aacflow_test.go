@@ -210,8 +210,9 @@ func TestExportRefusals(t *testing.T) {
 	require.Equal(t, []string{`f.json:1:11: has no start block to begin at`}, faultsOf(t, err))
 	// Nothing that the start leads to is left out without a word.
 	for parent, want := range map[string]string{
-		"l": `f.json:1:105: the block "L" cannot run here: it is inside "L", which is no loop or parallel that runs`,
-		"m": `the block "L" cannot run here: it is inside "M"`, "s": `the block "L" cannot run here: it is inside "Start"`,
+		"l":   `f.json:1:105: the block "L" cannot run here: it is inside "L", which is no loop or parallel that runs`,
+		"m":   `the block "L" cannot run here: it is inside "M"`,
+		"s":   `the block "L" cannot run here: it is inside "Start"`,
 		"off": `the block "L" cannot run here: it is inside "Off"`,
 	} {
 		_, err = workflow.Parse("f.json", []byte(`{"blocks":{"s":{"type":"starter","name":"Start"},`+
@@ -224,7 +225,8 @@ func TestExportRefusals(t *testing.T) {
 	for _, text := range []string{
 		`{"blocks":[],"edges":{}}`, `{"blocks":{"a":7},"edges":[1]}`,
 		`{"state":7,"blocks":{"a":{"type":"starter"}},"edges":"x"}`,
-		`{"data":{"state":{"blocks":{"s":{"type":"starter","name":""},"c":{"type":"condition"}},"edges":[{"source":"s","target":"c"}]}}}`,
+		`{"data":{"state":{"blocks":{"s":{"type":"starter","name":""},"c":{"type":"condition"}},` +
+			`"edges":[{"source":"s","target":"c"}]}}}`,
 	} {
 		_, err = workflow.Parse("f.json", []byte(text))
 		require.Error(t, err, text)

@@ -70,7 +70,8 @@ func TestCheckTakesWhatRuns(t *testing.T) {
 		"JSON as text": `{name: x, start: {n: 1}, nodes: {
 			a: {block: segment_track, with: {userId: u, event: e, properties: '{"n": <start.n>}'}}}}`,
 		"what a condition guards": `{name: x, start: {when: soon}, nodes: {
-			a: {block: segment_track, when: start.when != "soon", with: {userId: u, event: e, timestamp: <start.when>}}}}`,
+			a: {block: segment_track, when: start.when != "soon",
+				with: {userId: u, event: e, timestamp: <start.when>}}}}`,
 		"errors": `{name: x, nodes: {a: {block: segment_track, onError: branch, with: {userId: u, event: e}},
 			b: {block: segment_track, needs: [a.error], with: {userId: u, event: "<a.error.code>"}}}}`,
 		"a batch": `{name: x, start: {l: [{type: track, event: e, userId: u}]}, nodes: {
@@ -85,7 +86,8 @@ func TestCheckTakesWhatRuns(t *testing.T) {
 	_, err := workflow.Check(t.Context(), "f.yaml", []byte(order), workflow.CheckOptions{
 		Registry: registered(), Runtime: rt, Input: json.RawMessage(`{"userID":"u"}`),
 	})
-	require.EqualError(t, err, `the workflow has no input "userID"; did you mean "userId"?; its start has userId, order`)
+	require.EqualError(t, err,
+		`the workflow has no input "userID"; did you mean "userId"?; its start has userId, order`)
 	_, err = workflow.Check(t.Context(), "f.yaml", []byte(order), workflow.CheckOptions{
 		Registry: registered(), Runtime: rt, Input: json.RawMessage(`{"userId":7}`),
 	})

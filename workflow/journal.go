@@ -231,7 +231,9 @@ func (j *Journal) bind(run string, g *Graph, s *State) error {
 		}
 		return nil
 	}
-	now := &record{Run: run, Name: g.Name, Digest: g.Digest, Start: s.Start, Target: j.options.Target, Began: time.Now()}
+	now := &record{
+		Run: run, Name: g.Name, Digest: g.Digest, Start: s.Start, Target: j.options.Target, Began: time.Now(),
+	}
 	if old := j.record; old != nil {
 		// The error names everything that differs. A messageId that was already sent with other
 		// content would silently be dropped as a duplicate.

@@ -67,7 +67,8 @@ func TestReadOnlyJournal(t *testing.T) {
 func TestDamagedJournal(t *testing.T) {
 	segment := newReceiver(t)
 	rt := runtimeTo(t, segment.url)
-	g := checked(t, rt, `{name: x, nodes: {a: {forEach: 60, block: segment_track, with: {userId: u, event: "e<loop.index>"}}}}`)
+	g := checked(t, rt,
+		`{name: x, nodes: {a: {forEach: 60, block: segment_track, with: {userId: u, event: "e<loop.index>"}}}}`)
 	folder := t.TempDir()
 	path := filepath.Join(folder, "R.db")
 	try := func(data []byte, readOnly bool) error {

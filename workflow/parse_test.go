@@ -135,7 +135,8 @@ func TestHostileFiles(t *testing.T) {
 		},
 		{
 			"an id that is empty",
-			"name: x\nnodes: {\"\": {}}", `cannot be an id: it must be a letter or _, then letters, digits, _ and -, 64 in all: {"":{}}`,
+			"name: x\nnodes: {\"\": {}}",
+			`cannot be an id: it must be a letter or _, then letters, digits, _ and -, 64 in all: {"":{}}`,
 		},
 		{"an id that is null", "name: x\nnodes: {null: {}, ~: {}}", "f.yaml:2:22: ~ cannot be an id"},
 		{"a long id", "name: x\nnodes: {" + strings.Repeat("a", 65) + ": {}}", "cannot be an id"},

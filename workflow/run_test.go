@@ -288,7 +288,8 @@ func TestFailedNodesAreDoneAgain(t *testing.T) {
 func TestJournalRefusals(t *testing.T) {
 	segment := newReceiver(t)
 	rt := runtimeTo(t, segment.url)
-	text := `{name: x, start: {n: 1, m: [<]}, nodes: {a: {block: segment_track, with: {userId: u, event: "e<start.n>"}}}}`
+	text := `{name: x, start: {n: 1, m: [<]},
+		nodes: {a: {block: segment_track, with: {userId: u, event: "e<start.n>"}}}}`
 	g := checked(t, rt, text)
 	folder := t.TempDir()
 	run := func(g *workflow.Graph, input string, o workflow.JournalOptions) error {
@@ -301,8 +302,8 @@ func TestJournalRefusals(t *testing.T) {
 	require.NoError(t, run(g, "", workflow.JournalOptions{Target: "here"}))
 	require.NoError(t, run(g, `{"n":1,"m":[ "<" ]}`, workflow.JournalOptions{Target: "here"}), "written otherwise")
 	require.EqualError(t, run(g, `{"n":2,"m":["<"]}`, workflow.JournalOptions{Target: "there"}),
-		`the run "R" began with something else, take another run id: what differs is the input "n", and where events go `+
-			`(it was here, it is now there)`)
+		`the run "R" began with something else, take another run id: what differs is the input "n", `+
+			`and where events go (it was here, it is now there)`)
 	require.ErrorContains(t, run(checked(t, rt, text+"\n"), "", workflow.JournalOptions{Target: "here"}),
 		`what differs is the file (it was "x" with SHA-256`)
 

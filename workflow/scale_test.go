@@ -69,7 +69,8 @@ func TestHundredThousandIterations(t *testing.T) {
 		t.Skip("it takes a while on a slow disk")
 	}
 	g := graphOf(t, `{name: x, start: {n: 100000, u: u}, nodes: {each: {block: segment_track, forEach: <start.n>,
-		concurrency: 100, with: {userId: <start.u>, event: "e<loop.index>"}}, last: {with: {r: "<each.results[99999].success>"}}}}`)
+		concurrency: 100, with: {userId: <start.u>, event: "e<loop.index>"}},
+		last: {with: {r: "<each.results[99999].success>"}}}}`)
 	j := journal(t, t.TempDir(), "R", workflow.JournalOptions{})
 	defer func() { require.NoError(t, j.Close()) }()
 	most := heap(func(sample func()) {

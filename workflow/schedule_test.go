@@ -178,7 +178,8 @@ func TestForEach(t *testing.T) {
 		each: {block: b, forEach: <start.items>, concurrency: 2,
 			with: {s: <loop.currentItem.sku>, i: <loop.index>, t: "#<loop.index>"}},
 		last: {with: {r: "<each.results[1].echo.s>"}}, none: {block: b, forEach: []}, twice: {block: b, forEach: 2},
-		text: {block: b, forEach: "[1,2,3]", with: {n: <loop.currentItem>}}, no: {block: b, forEach: "<start.items[0].sku>"}}}`)
+		text: {block: b, forEach: "[1,2,3]", with: {n: <loop.currentItem>}},
+		no: {block: b, forEach: "<start.items[0].sku>"}}}`)
 	require.Equal(t, "each succeeded, last succeeded, none succeeded, twice succeeded, text succeeded, no failed",
 		statusesOf(g, s))
 	require.JSONEq(t, `{"results":[{"echo":{"s":"a","i":0,"t":"#0"}},{"echo":{"s":"b","i":1,"t":"#1"}}]}`,
@@ -189,7 +190,8 @@ func TestForEach(t *testing.T) {
 
 // A loop stops behind a failure, unless it goes on after errors.
 func TestForEachFailures(t *testing.T) {
-	nodes := `{name: x, start: {l: [false, true, false, true, false, false]}, nodes: {each: {block: b, forEach: <start.l>,
+	nodes := `{name: x, start: {l: [false, true, false, true, false, false]}, nodes: {each: {block: b,
+		forEach: <start.l>,
 		concurrency: 2, with: {fail: <loop.currentItem>}, onError: %s}}}`
 	_, s := run(t, fmt.Sprintf(nodes, "fail"))
 	require.Equal(t, workflow.Failed, s.Nodes[0].Status)
@@ -237,7 +239,7 @@ nodes:
 		`f.yaml:3:84: blok is not a known key; did you mean "block"?`,
 		`f.yaml:3:94: "a" is the id of another node already`,
 		`f.yaml:4:14: nodes are the body of a loop: they need forEach, and stand in place of block and with`,
-		`f.yaml:4:43: <b.y> is inside a loop, so only nodes of that loop can refer to it: refer to the results of the loop`,
+		`f.yaml:4:43: <b.y> is inside a loop, and only nodes there see it: refer to the results of the loop`,
 		`f.yaml:5:3: needs itself: g needs g`,
 		`f.yaml:5:40: a loop cannot be inside another`,
 		`f.yaml:5:60: "c" is the id of another node already`,

@@ -174,10 +174,12 @@ func TestFiles(t *testing.T) {
 	require.Contains(t, text, `{"id":"big","block":"segment_track","needs":[{"node":"who"}],"with":{`)
 	require.Contains(t, text, `"when":"start.total \u003e 40"`)
 	_, text = b.ask("GET", "/v1/workflows/broken.workflow.yaml", "")
-	require.Contains(t, text, `{"line":3,"column":14,"path":"/nodes/a/block","message":"segment_trak is not a known block`)
+	require.Contains(t, text,
+		`{"line":3,"column":14,"path":"/nodes/a/block","message":"segment_trak is not a known block`)
 	for _, path := range []string{
 		"workflows/none.json", "workflows/notes.txt", "workflows/folder.json", "workflows/..%2F..%2Fetc%2Fpasswd",
-		"workflows/", "workflows/out.json", "workflows/a%00.json", "runs/x", "runs/x/stream", "runs/x/y", "workflows/a/b/c/d",
+		"workflows/", "workflows/out.json", "workflows/a%00.json", "runs/x", "runs/x/stream", "runs/x/y",
+		"workflows/a/b/c/d",
 	} {
 		status, text := b.ask("GET", "/v1/"+path, "")
 		require.Equal(t, 404, status, path)

@@ -16,45 +16,46 @@ import (
 	"github.com/aacflow/segment-blocks/workflow"
 )
 
-// Call is the second argument of a block's activity. A workflow may leave it out, or any member.
+// Call is the second argument of a block's activity. A workflow may omit it, or any of its members.
 type Call struct {
-	// InvocationID is what the messageIds are derived from. Make it of the FirstRunID of the
-	// workflow, and of what is unique within that and all runs it continues as: then retries,
-	// resets and continue-as-new count nothing twice. Default: the run id and the activity's id,
-	// which a reset changes.
+	// InvocationID is what the messageIds derive from. Make it from the FirstRunID of the workflow
+	// and a part that is unique within all runs that it continues as. Then retries, resets and
+	// continue-as-new count nothing twice. Default: the run id, which a reset changes, and the
+	// activity's id.
 	InvocationID string `json:"invocationId,omitempty"`
-	// At is the time of what the input reports, where that has none of its own. Default: when the
-	// activity was scheduled, which retries do not change.
+	// At is the time of the event, if the input has none. Default: when the activity was scheduled,
+	// which retries do not change.
 	At time.Time `json:"at,omitzero"`
-	// Source is the name of the worker's source to send to. Default: its first.
+	// Source is the name of the worker's source to send to. Default: its first one.
 	Source string `json:"source,omitempty"`
-	// Timeout bounds this try: 5s. It should end before StartToCloseTimeout does, which cannot tell
-	// a slow receiver from a dead worker.
+	// Timeout bounds this try, such as 5s. It should be shorter than StartToCloseTimeout, which
+	// cannot tell a slow receiver from a dead worker.
 	Timeout string `json:"timeout,omitempty"`
-	// Until is when a repeat is not harmless any more: from then on the invocation is refused, and
-	// nothing is sent. It must be less than 24 hours after the first try. Default: never.
+	// Until is the time after which a repeat might count twice. From then on, the invocation is
+	// refused, and nothing is sent. It must be less than 24 hours after the first try. Default:
+	// never.
 	Until time.Time `json:"until,omitzero"`
-	// Values, also an empty map of them, say that the input is that of a workflow file: its
-	// references stand for these, and its variables for what the worker's environment allows.
+	// Values, even if empty, mean that the input comes from a workflow file. They have the values
+	// of its references. The worker's environment has those of its variables.
 	Values map[string]json.RawMessage `json:"values,omitzero"`
 }
 
-// tooLate is the error of an invocation behind its [Call.Until].
+// tooLate is the error of an invocation after its [Call.Until].
 const tooLate = "it may have been sent more than 23 hours ago, so Segment may count it twice; nothing was sent: " +
 	"the run was reset too late, and begun without --allow-duplicates"
 
-// errWorkerStopped ends an invocation whose worker is stopped under it.
+// errWorkerStopped ends an invocation whose worker is stopped.
 var errWorkerStopped = errors.New("the worker was stopped")
 
-// workerStopped is the type of that error. It is to be tried on another worker, whatever the
-// workflow says of errors.
+// workerStopped is the type of that error. Another worker tries again, whatever the workflow says
+// about errors.
 const workerStopped = "worker_stopped"
 
 const (
-	// heartbeatEvery is how often an invocation that takes long tells that it is alive, if its
-	// workflow sets a HeartbeatTimeout. Shorter ones never do.
+	// heartbeatEvery is how often an invocation sends a heartbeat, if its workflow sets a
+	// HeartbeatTimeout. Shorter invocations send none.
 	heartbeatEvery = 10 * time.Second
-	// graceAtStop is how long an invocation may go on when its worker is stopped.
+	// graceAtStop is how long an invocation may go on after its worker is stopped.
 	graceAtStop = 5 * time.Second
 )
 
@@ -65,7 +66,7 @@ type blocks struct {
 }
 
 // run is the dynamic activity: its type is the id of a block, its arguments are the block's input
-// and, if it likes, a [Call]. Its result has output and receipt.
+// and, optionally, a [Call]. Its result has output and receipt.
 func (b *blocks) run(ctx context.Context, args converter.EncodedValues) (*workflow.Outcome, error) {
 	info := activity.GetInfo(ctx)
 	var input json.RawMessage
@@ -113,7 +114,7 @@ func (b *blocks) run(ctx context.Context, args converter.EncodedValues) (*workfl
 	return result(info.ActivityType.Name, res)
 }
 
-// result refuses what Temporal would not take, which it would otherwise hide from the workflow.
+// result refuses what is too large for Temporal, whose own error the workflow would not get.
 func result(block string, res *runtime.Result) (*workflow.Outcome, error) {
 	receipt, err := json.Marshal(res.Receipt)
 	if err != nil {
@@ -134,8 +135,8 @@ func invalid(format string, args ...any) error {
 	return temporal.NewNonRetryableApplicationError(err.Error(), string(runtime.InvalidInput), nil)
 }
 
-// failure returns an error of the runtime as Temporal's: its type is our code, and its details are
-// the error and the receipt as the runtime writes them.
+// failure returns an error of the runtime as an error of Temporal: its type is our code, and its
+// details are the error and the receipt as JSON.
 func failure(ctx context.Context, err error) error {
 	e := runtime.ErrorOf(err)
 	if e.Code == runtime.Closed || errors.Is(context.Cause(ctx), errWorkerStopped) {
@@ -154,8 +155,8 @@ func failure(ctx context.Context, err error) error {
 	})
 }
 
-// attend returns the context of an invocation, and tells Temporal that it is alive until stop is
-// called. The answer to that may be that the activity is canceled.
+// attend returns the context of an invocation, and sends heartbeats to Temporal until stop is
+// called. The answer may be that the activity is canceled.
 func attend(ctx context.Context, heartbeats bool) (trying context.Context, stop func()) {
 	trying, cancel := context.WithCancelCause(ctx)
 	go func() {

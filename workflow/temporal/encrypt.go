@@ -21,14 +21,13 @@ const (
 	keyField      = "encryption-key-id"
 )
 
-// Encrypt makes a client, and the workers of that client, encrypt what they give to Temporal:
-// arguments, results, answers to queries, memos and the texts of errors. Whoever starts a workflow
-// needs the same keys as its workers. Ids, names of nodes and blocks, times and sizes stay
-// readable.
+// Encrypt makes a client and its workers encrypt what they give to Temporal: arguments, results,
+// answers to queries, memos and the texts of errors. Whoever starts a workflow needs the same keys
+// as its workers. Ids, names of nodes and blocks, times and sizes stay readable.
 //
-// A key has 32 random bytes. The first one encrypts, by AES-256-GCM, and all of them decrypt: to
-// replace a key, add the new one behind it everywhere, then put it first. What was stored before
-// there were keys stays readable.
+// A key has 32 random bytes. The first key encrypts with AES-256-GCM, and all of them decrypt. To
+// replace a key, first append the new one everywhere, then move it to the front. What was stored
+// before there were keys stays readable.
 func Encrypt(options *client.Options, keys ...[]byte) error {
 	if len(keys) == 0 {
 		return errors.New("encryption takes a key of 32 bytes")
@@ -64,7 +63,7 @@ type namedCipher struct {
 	cipher.AEAD
 }
 
-// Encode encrypts payloads whole, so that not even their encoding is told.
+// Encode encrypts payloads with their metadata, which includes the encoding.
 func (c codec) Encode(payloads []*common.Payload) ([]*common.Payload, error) {
 	encrypted := make([]*common.Payload, len(payloads))
 	for i, p := range payloads {
@@ -80,7 +79,7 @@ func (c codec) Encode(payloads []*common.Payload) ([]*common.Payload, error) {
 	return encrypted, nil
 }
 
-// Decode decrypts payloads, and leaves others as they are.
+// Decode decrypts payloads, and leaves unencrypted ones as they are.
 func (c codec) Decode(payloads []*common.Payload) ([]*common.Payload, error) {
 	decrypted := make([]*common.Payload, len(payloads))
 	for i, p := range payloads {

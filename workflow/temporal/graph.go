@@ -17,23 +17,23 @@ import (
 
 // Request is the argument of [Graph].
 type Request struct {
-	// File is the name of the workflow file, for errors; Text is all that stands in it.
+	// File is the name of the workflow file, for errors; Text is its content.
 	File string `json:"file"`
 	Text string `json:"text"`
-	// Input is the input of the run, or nothing.
+	// Input is the input of the run, or nil.
 	Input json.RawMessage `json:"input,omitempty"`
-	// Source is the name of the workers' source to send to, "" for their first.
+	// Source is the name of the workers' source to send to; "" means their first one.
 	Source string `json:"source,omitempty"`
-	// AllowDuplicates has a run that is reset send again what Segment may have forgotten.
+	// AllowDuplicates lets a run that is reset send again what Segment may have forgotten.
 	AllowDuplicates bool `json:"allowDuplicates,omitempty"`
-	// Since is the earliest time at which the tasks of a run that was reset may have been tried. It
-	// is zero for one that was not.
+	// Since is the earliest time at which the tasks of a reset run may have been tried. It is zero
+	// for other runs.
 	Since time.Time `json:"since,omitzero"`
-	// State is how far the run was when it was continued as a new one.
+	// State is the progress of the run when it continued as a new one.
 	State *workflow.State `json:"state,omitempty"`
 }
 
-// Progress is how far a run is.
+// Progress is the progress of a run.
 type Progress struct {
 	Status workflow.Status `json:"status"`
 	// Nodes has the status of each node by its id.
@@ -41,33 +41,32 @@ type Progress struct {
 }
 
 const (
-	// maxPayload is the size of an argument or a result that Temporal takes, which is 2 MiB, and
-	// room for what stands around it.
+	// maxPayload is the size of the largest argument or result: Temporal's 2 MiB, less some room
+	// for what it adds.
 	maxPayload = 2<<20 - 16<<10
-	// maxRetrying is how long after its first try a task may be tried again, as Segment knows a
+	// maxRetrying is how long after its first try a task may be tried again. Segment recognizes a
 	// repeated message for 24 hours.
 	maxRetrying = 23 * time.Hour
-	// lostAfter is how long an invocation may give no sign of life before it is tried on another
-	// worker. It has the same messageIds there, should the first one still be at it.
+	// lostAfter is how long an invocation may go without a heartbeat before another worker tries
+	// it. Its messageIds are the same there, in case the first worker is still alive.
 	lostAfter = 30 * time.Second
 	// Temporal ends a workflow with a longer or larger history.
 	maxEvents, maxHistory = 45_000, 45 << 20
-	// atOnce is how many tasks run at once.
+	// atOnce is how many tasks may run at once.
 	atOnce = 64
 )
 
-// NodeFailed is the type of the error of a run that ended as failed. Its detail is the result that
-// the run would have had otherwise.
+// NodeFailed is the type of the error of a run that failed. Its detail is the result of the run.
 const NodeFailed = "node_failed"
 
-// Graph is the workflow that runs a workflow file to its end. It returns what workflow run prints:
-// run, status and nodes. A run that fails does so with an error of the type [NodeFailed]. When it
-// is canceled, so are the invocations that run. It answers [ProgressQuery], and continues as a new
-// one when its history grows long.
+// Graph is the workflow that runs a workflow file to its end. It returns what the command workflow
+// run prints: run, status and nodes. A run that fails returns an error of the type [NodeFailed]. To
+// cancel the run cancels its invocations in progress. It answers [ProgressQuery], and continues as
+// a new run when its history grows long.
 //
 // The messageIds derive from the FirstRunID of the workflow, the node and the iteration, so a reset
-// counts nothing twice. Segment knows a repeat for 24 hours: a reset that comes more than 23 hours
-// after the run began sends nothing again, unless the request allows duplicates.
+// counts nothing twice. Segment recognizes a repeat for 24 hours. So after a reset that comes more
+// than 23 hours after the run began, nothing is sent again, unless the request allows duplicates.
 func Graph(ctx sdk.Context, req Request) (json.RawMessage, error) {
 	g, err := workflow.Parse(req.File, []byte(req.Text))
 	if err != nil {
@@ -76,7 +75,8 @@ func Graph(ctx sdk.Context, req Request) (json.RawMessage, error) {
 	info := sdk.GetInfo(ctx)
 	r := &run{graph: g, request: req, state: req.State, id: cmp.Or(info.FirstRunID, info.WorkflowExecution.RunID)}
 	if info.OriginalRunID != info.WorkflowExecution.RunID && req.Since.IsZero() {
-		// A reset forgets when the tasks behind it were first tried: not before the run began.
+		// A reset forgets when the tasks after it were first tried. It was not before the run
+		// began.
 		r.request.Since = info.WorkflowStartTime
 	}
 	if r.state == nil {
@@ -93,7 +93,7 @@ func Graph(ctx sdk.Context, req Request) (json.RawMessage, error) {
 	return r.result()
 }
 
-// run is one run of a graph. Temporal runs one of its coroutines at a time.
+// run is a run of a graph. Temporal runs one of its coroutines at a time.
 type run struct {
 	graph   *workflow.Graph
 	request Request
@@ -118,7 +118,7 @@ func (r *run) drive(ctx sdk.Context) error {
 	handingOver, tooLarge := false, false
 	for {
 		if info := sdk.GetInfo(ctx); info.GetContinueAsNewSuggested() && !handingOver && !tooLarge {
-			handingOver = r.carriedSize() <= maxPayload
+			handingOver = sizeOf(r.next()) <= maxPayload
 			tooLarge = !handingOver
 		} else if info.GetCurrentHistoryLength() > maxEvents || info.GetCurrentHistorySize() > maxHistory {
 			return r.tooLong()
@@ -141,15 +141,15 @@ func (r *run) drive(ctx sdk.Context) error {
 	return nil
 }
 
-// start starts what is ready. Temporal takes 4 MiB of commands at once, so a pause divides those of
+// start starts what is ready. Temporal takes up to 4 MiB of commands at once, so it pauses between
 // large inputs.
 func (r *run) start(ctx sdk.Context) {
 	bytes := 0
 	for _, task := range r.graph.Next(r.state, atOnce-r.running) {
 		r.running++
-		size := inputSize(task)
+		size := sizeOf(task)
 		if bytes += size; bytes > maxPayload && bytes > size {
-			_ = sdk.Sleep(ctx, time.Millisecond) // what has been canceled in it will notice
+			_ = sdk.Sleep(ctx, time.Millisecond) // if canceled meanwhile, the tasks will notice
 			bytes = size
 		}
 		sdk.Go(ctx, func(ctx sdk.Context) {
@@ -162,17 +162,16 @@ func (r *run) start(ctx sdk.Context) {
 	}
 }
 
-// inputSize returns the size of a task's arguments as Temporal keeps them: JSON in which < is
-// \u003c.
-func inputSize(task workflow.Task) int {
-	raw, err := json.Marshal(task)
+// sizeOf returns the size of a value as Temporal stores it: JSON in which < is \u003c.
+func sizeOf(value any) int {
+	raw, err := json.Marshal(value)
 	if err != nil {
 		return maxPayload + 1
 	}
 	return len(raw)
 }
 
-// do does a task, and tries it again as its node says. A worker that dies is none of its tries.
+// do does a task, and tries it again as its node says. A worker that dies does not count as a try.
 func (r *run) do(ctx sdk.Context, task workflow.Task, size int) (outcome workflow.Outcome, canceled bool) {
 	if size > maxPayload {
 		return workflow.Failure(string(runtime.TooLarge), fmt.Sprintf(
@@ -211,8 +210,8 @@ func (r *run) do(ctx sdk.Context, task workflow.Task, size int) (outcome workflo
 	}
 }
 
-// invoke makes one try. Of the errors only that of a lost or stopped worker makes Temporal repeat
-// it, so that the number of tries is the one of the file. The error says that it was canceled.
+// invoke makes one try. Temporal repeats it only after a worker was lost or stopped, so that the
+// file decides on the number of tries. The error says that the try was canceled.
 func invoke(
 	ctx sdk.Context, n *workflow.Node, task workflow.Task, call Call, attempt int, left time.Duration,
 ) (outcome workflow.Outcome, retryable bool, after time.Duration, err error) {
@@ -252,39 +251,29 @@ func invoke(
 		"no worker has done %s within %s: %s", task.ID(), maxRetrying, err)), false, 0, nil
 }
 
-// next is the request of the run that continues this one.
+// next returns the request of the run that continues this one.
 func (r *run) next() Request {
 	next := r.request
 	next.Input, next.State = nil, r.state
 	return next
 }
 
-// carriedSize returns how large that request would be.
-func (r *run) carriedSize() int {
-	raw, err := json.Marshal(r.next())
-	if err != nil {
-		return maxPayload + 1
-	}
-	return len(raw)
-}
-
-// tooLong is the error of a run that is about to outgrow Temporal's limits, and has too much to
-// carry on to be continued as a new one.
+// tooLong returns the error of a run that is about to outgrow Temporal's limits, but is too large
+// to continue as a new one.
 func (r *run) tooLong() error {
 	largest, most := "", 0
 	for i, n := range r.graph.Nodes {
-		raw, err := json.Marshal(r.state.Nodes[i])
-		if err == nil && len(raw) > most {
-			largest, most = n.ID, len(raw)
+		if size := sizeOf(r.state.Nodes[i]); size > most {
+			largest, most = n.ID, size
 		}
 	}
 	return temporal.NewNonRetryableApplicationError(fmt.Sprintf(
-		"the run is too large for Temporal: what it has to remember are %d bytes, of at most %d, and %d of them are "+
-			"of the node %q; give it fewer elements, or send them with segment_batch",
-		r.carriedSize(), maxPayload, most, largest), string(runtime.TooLarge), nil)
+		"the run is too large for Temporal: it must remember %d bytes, of at most %d, and %d of them are "+
+			"of the node %q; give that node fewer elements, or send them with segment_batch",
+		sizeOf(r.next()), maxPayload, most, largest), string(runtime.TooLarge), nil)
 }
 
-// result returns how the run ended. Where its outputs do not fit, the statuses have to do.
+// result returns the result of the run. If it is too large, it has no outputs.
 func (r *run) result() (json.RawMessage, error) {
 	status := r.graph.Status(r.state)
 	res := &workflow.Result{Run: r.id, Status: status, Graph: r.graph, State: r.state}
@@ -307,19 +296,18 @@ func (r *run) result() (json.RawMessage, error) {
 	return raw, nil
 }
 
-// failedNode says which node failed that the file has no answer to.
+// failedNode says which node has failed the run.
 func (r *run) failedNode() string {
 	i := r.graph.Failed(r.state)
 	e := rawjson.OpenObject(r.state.Nodes[i].Error)
 	return fmt.Sprintf("the node %q failed: %s", r.graph.Nodes[i].ID, e.Text("message"))
 }
 
-// CheckSize refuses a request that Temporal would not take.
+// CheckSize refuses a request that is too large for Temporal.
 func CheckSize(req Request) error {
-	raw, err := json.Marshal(req)
-	if err == nil && len(raw) > maxPayload {
-		err = fmt.Errorf("the workflow file and its input have %d bytes, and Temporal takes %d: "+
-			"divide them, or have a block fetch the data", len(raw), maxPayload)
+	if size := sizeOf(req); size > maxPayload {
+		return fmt.Errorf("the workflow file and its input have %d bytes, and Temporal takes %d: "+
+			"divide them, or have a block fetch the data", size, maxPayload)
 	}
-	return err
+	return nil
 }

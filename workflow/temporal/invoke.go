@@ -18,23 +18,23 @@ import (
 	"github.com/aacflow/segment-blocks/runtime"
 )
 
-// ErrNoStandalone is the error of a server without standalone activities.
+// ErrNoStandalone is the error of a server that has no standalone activities.
 var ErrNoStandalone = errors.New("this Temporal server runs no activity without a workflow; release 1.32 does: " +
 	"update it, or run a workflow file with one node")
 
-// Invoke invokes a block from a workflow of the host's own, and returns its output:
+// Invoke invokes a block from your own workflow, and returns its output:
 //
 //	placed, err := temporal.Invoke[struct{ Success bool }](ctx, "placed", "segment_track", map[string]any{
 //		"userId": "u-42", "event": "Order Completed",
 //	})
 //
 // The id names the invocation. The messageIds derive from it and from the FirstRunID of the
-// workflow, so retries, resets and continue-as-new count nothing twice. No other invocation of the
-// workflow may have the same id, nor one of a run that it continues as: Segment would take it for a
-// repeat.
+// workflow, so retries, resets and continue-as-new count nothing twice. It must be unique among all
+// invocations of the workflow and of the runs that it continues as: otherwise Segment would take an
+// event for a repeat.
 //
-// The activity options of ctx hold. Where they say nothing, a try may take a minute and all tries
-// 23 hours, as Segment knows a repeat for 24. The error is that of the activity.
+// The activity options of ctx apply. By default, a try may take a minute, and all tries 23 hours,
+// because Segment recognizes a repeat for 24. The error is that of the activity.
 func Invoke[Out any](ctx sdk.Context, id, block string, input any) (Out, error) {
 	var outcome struct{ Output Out }
 	options := sdk.GetActivityOptions(ctx)
@@ -56,12 +56,12 @@ func Invoke[Out any](ctx sdk.Context, id, block string, input any) (Out, error) 
 	return outcome.Output, err
 }
 
-// Submit has the workers of a task queue invoke a block once, without a workflow. The job is kept
-// and tried again as in a workflow; Temporal calls it a standalone activity. Get of the handle
-// waits for what the activity of a block returns, a workflow.Outcome.
+// Submit lets the workers of a task queue invoke a block once, without a workflow. The job is
+// durable and retried as in a workflow; Temporal calls it a standalone activity. Get of the handle
+// waits for the result of the block's activity, a workflow.Outcome.
 //
-// There is one job of an id. Submit returns the handle of one that exists, also where it has ended,
-// and refuses to give its id to another input.
+// An id has one job. If it exists, Submit returns its handle, even if the job has ended. With
+// another block, input or source, Submit refuses the id.
 //
 // The error wraps [ErrNoStandalone] if the server is too old.
 func Submit(
@@ -89,7 +89,7 @@ func Submit(
 	return handle, nil
 }
 
-// existing returns the job that has an id, if it is the one that is asked for.
+// existing returns the job that has an id, if it has the same block, input and source.
 func existing(
 	ctx context.Context, c client.Client, id, run, block string, input json.RawMessage, call Call,
 ) (client.ActivityHandle, error) {
@@ -103,7 +103,7 @@ func existing(
 	if err := described.GetInput(&theirs, &theirCall); err != nil {
 		return nil, fmt.Errorf("look at the input of the job that has the id %q: %w", id, err)
 	}
-	ours, err := json.Marshal(input) // as it was written then
+	ours, err := json.Marshal(input) // as the client wrote theirs
 	if err != nil {
 		return nil, err
 	}

@@ -4,12 +4,12 @@
 //	temporal.Register(w, rt, nil)
 //	err := w.Run(worker.InterruptCh())
 //
-// Every block is then an activity whose type is the block's id, for workflows in any language: its
-// arguments are the block's input and, optionally, a [Call]; its result has output and receipt. An
-// error is an application error with the code of package runtime as its type.
+// Then every block is an activity for workflows in any language. Its type is the block's id, its
+// arguments are the block's input and, optionally, a [Call], and its result has output and receipt.
+// An error is an application error whose type is a code of package runtime.
 //
-// [Graph] is the workflow that runs a file of package workflow, by the same scheduler that runs it
-// in one process.
+// [Graph] is the workflow that runs a file of package workflow, with the same scheduler as in one
+// process.
 package temporal
 
 import (
@@ -29,30 +29,30 @@ const WorkflowType = "segment_blocks_graph"
 // ProgressQuery is the query that a [Graph] answers with a [Progress].
 const ProgressQuery = "progress"
 
-// WorkerOptions returns the options that a worker should have. Change what needs to be changed.
+// WorkerOptions returns the options that a worker should have. Change them as you need.
 func WorkerOptions() worker.Options {
 	return worker.Options{
-		// A workflow goes on elsewhere this long after its worker has died.
+		// A workflow goes on elsewhere that long after its worker has died.
 		StickyScheduleToStartTimeout: time.Second,
 		MaxHeartbeatThrottleInterval: heartbeatEvery,
-		// When the worker is stopped, invocations may end, or are handed to another one.
+		// When the worker is stopped, invocations have some time to end. Another worker takes the
+		// rest.
 		WorkerStopTimeout: graceAtStop + 5*time.Second,
 		// Reading a workflow file of a megabyte takes longer than the default of one second.
 		DeadlockDetectionTimeout: 10 * time.Second,
 	}
 }
 
-// Register makes a worker run all blocks of a runtime, and [Graph]. The runtime should have the
-// conventions of workflow.Conventions, as references have been resolved by then. Environment gives
-// the variables that workflow files may use; it may be nil. The runtime must stay open until the
-// worker has stopped.
+// Register makes a worker run all blocks of a runtime, and [Graph]. The runtime should have
+// workflow.Conventions, because references have been resolved by then. Environment returns the
+// variables that workflow files may use; it may be nil. The runtime must stay open until the worker
+// has stopped.
 func Register(w worker.Registry, rt *runtime.Runtime, environment workflow.Environment) {
 	RegisterBlocks(w, rt, environment)
 	w.RegisterWorkflowWithOptions(Graph, sdk.RegisterOptions{Name: WorkflowType})
 }
 
-// RegisterBlocks is Register without [Graph], for a worker whose workflows are all of the host's
-// own.
+// RegisterBlocks is Register without [Graph], for a worker that runs only your own workflows.
 func RegisterBlocks(w worker.ActivityRegistry, rt *runtime.Runtime, environment workflow.Environment) {
 	b := &blocks{rt, environment}
 	w.RegisterDynamicActivity(b.run, activity.DynamicRegisterOptions{})
