@@ -291,7 +291,8 @@ func (p *parser) checkReferences(
 		case g.sees(ref.head) != nil:
 			mention(ref.head, ref.isError())
 		case p.graph.Node(ref.head) != nil:
-			p.fault(where, "%s is inside a loop, and only nodes there see it: refer to the results of the loop", ref.text)
+			p.fault(where, "%s is inside a loop, and only nodes there see it: refer to the results of the loop",
+				ref.text)
 		case !p.broken[ref.head]:
 			p.fault(where, "%s names no node%s; there are %s", ref.text, p.suggest(g, ref.head), p.known(g))
 		}

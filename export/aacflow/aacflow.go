@@ -1,15 +1,15 @@
-// Package aacflow generates what a fork of Sim, such as AACFlow, needs in order to offer the blocks
-// of a registry as its own.
+// Package aacflow generates what a fork of Sim, such as AACFlow, needs to offer the blocks of a
+// registry natively.
 //
 //	files, err := aacflow.Native(reg, aacflow.Segment(), aacflow.Sim08)
 //	workflow, err := aacflow.Workflow(reg, "segment_track")
 //
-// Native returns TypeScript: a tool for each block, one block of the canvas with the tools as its
+// Native returns TypeScript: a tool for each block, one canvas block with the tools as its
 // operations, and the lines to add to the fork's registries. The tools call the REST API of package
-// rest, so that inputs are validated here and nowhere else. Their descriptions come from the
-// manifests. Apply makes the edits of the fork's registries as well.
+// rest, so only this side validates inputs. Their descriptions come from the manifests. Apply also
+// edits the fork's registries.
 //
-// Workflow returns a file to import into a host that reaches the blocks through MCP.
+// Workflow returns a workflow to import into a host that reaches the blocks through MCP.
 package aacflow
 
 //go:generate go run ../../cmd/segment-blocks export aacflow --out ../../examples/aacflow --force
@@ -29,28 +29,29 @@ import (
 
 // A File is one generated file.
 type File struct {
-	// Path is relative to the folder of the app in the fork, with slashes.
+	// Path is relative to the folder of the app, apps/sim, and has slashes.
 	Path    string
 	Content []byte
 }
 
-// An Integration describes a vendor on the canvas. It holds what no manifest says.
+// An Integration describes a vendor on the canvas. It has what no manifest says.
 type Integration struct {
-	// ID names the folder and the canvas block. The ids of the vendor's blocks start with it and an
-	// underscore: segment, segment_track.
+	// ID names the folder and the canvas block, such as segment. The ids of the vendor's blocks
+	// start with it and an underscore: segment_track.
 	ID string
-	// Name is for people, Summary one line without a full stop, Description prose.
+	// Name is for people, Summary is one line without a full stop, and Description is prose.
 	Name, Summary, Description string
-	// Operations are the ids of blocks, without the prefix, in the order of the form. A new block
-	// starts with the first, and has its icon and color. Blocks that are not named follow, sorted.
+	// Operations are the ids of blocks without the prefix, in the order of the form. A new canvas
+	// block starts with the first one, and has its icon and color. Other blocks of the vendor
+	// follow, sorted.
 	Operations []string
-	// Docs is the URL of a guide on the host's own site, "" for the page that the host generates.
-	// Home is that of the vendor.
+	// Docs is the URL of a guide on the host's own site, or "" for the page that the host
+	// generates. Home is the URL of the vendor.
 	Docs, Home string
-	// Tags are taken from the host's own list.
+	// Tags are from the host's own list.
 	Tags []string
-	// Variables starts the names of the environment variables that the tools read: SEGMENT_BLOCKS
-	// for SEGMENT_BLOCKS_URL.
+	// Variables is the prefix of the environment variables that the tools read, such as
+	// SEGMENT_BLOCKS for SEGMENT_BLOCKS_URL.
 	Variables string
 }
 
@@ -68,9 +69,9 @@ func Segment() Integration {
 	}
 }
 
-// Native returns the files that a fork adds, sorted by path: TypeScript, and two pages that say
-// what to do with it. It takes the blocks of reg whose ids start with the integration's. It fails
-// if a manifest uses a name that the host reserves, or the engine is none.
+// Native returns the files to add to a fork, sorted by path: TypeScript, and two pages that say
+// what to do with it. It takes the blocks of reg whose ids start with the integration's id. It
+// fails if a manifest uses a name that the host reserves, or the engine is unknown.
 func Native(reg *registry.Registry, in Integration, engine Engine) ([]File, error) {
 	files, _, err := generate(reg, in, engine)
 	return files, err

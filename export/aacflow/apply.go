@@ -12,38 +12,37 @@ import (
 	"github.com/aacflow/segment-blocks/registry"
 )
 
-// A Change is a file of a fork that differs from what it should be.
+// A Change is a file of a fork to write.
 type Change struct {
 	File
-	// Before is what the file holds now, nil if there is none.
+	// Before is the present content, or nil if there is no such file.
 	Before []byte
 }
 
-// Application is what a fork needs in order to have the blocks.
+// Application is what a fork needs to have the blocks.
 type Application struct {
-	// Changes are the files to write, none if the fork has all of it.
+	// Changes are the files to write; there are none if the fork is up to date.
 	Changes []Change
-	// Commands are to be run in the root of the fork then, and Generated are the files that they
+	// Commands are to be run in the root of the fork afterwards. Generated are the files that they
 	// write, to be committed with the others.
 	Commands, Generated []string
 }
 
-// Apply returns what makes a fork have the files of [Native] and its own registries name them. The
-// app is the folder apps/sim of the fork. Nothing is written, and the result is the same whether an
-// earlier version has been applied or not. It fails where a registry does not look as the engine's
-// does.
+// Apply returns the changes that add the files of [Native] to a fork and to its registries. App is
+// the folder apps/sim of the fork. Apply writes nothing. The files come out the same, whether an
+// earlier version was applied or not. It fails if a registry does not have the form of the engine.
 func Apply(reg *registry.Registry, in Integration, engine Engine, app fs.FS) (Application, error) {
 	files, p, err := generate(reg, in, engine)
 	if err != nil {
 		return Application{}, err
 	}
 	if _, err := fs.Stat(app, maps); err == nil {
-		p.Registry = maps // from June to August 2026 forks of an older form had it already
+		p.Registry = maps // from June to August 2026, forks of an older form already had it
 	}
 	a := Application{Commands: p.Commands(), Generated: p.Generated()}
 	for _, f := range files {
 		if path.Ext(f.Path) == ".md" {
-			continue // the pages are for whoever does this by hand
+			continue // the pages are for doing this by hand
 		}
 		before, err := fs.ReadFile(app, f.Path)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -73,7 +72,7 @@ func (a *Application) add(f File, before []byte) {
 	}
 }
 
-// without takes out of a file what an earlier application has added.
+// without removes from a file what an earlier application has added.
 func (p page) without(file string) string {
 	for _, pattern := range []string{
 		`import \{[^}]*\} from '@/tools/` + p.ID + `'\n`,
@@ -89,9 +88,9 @@ func (p page) without(file string) string {
 
 // An edit adds lines to a file.
 type edit struct {
-	// Where tells people the place.
+	// Where says for people where the lines of Text belong.
 	Where, Text string
-	// add returns the file with the lines, which it lacks.
+	// add returns the file with the lines added.
 	add func(file string) (string, error)
 }
 
@@ -116,7 +115,7 @@ func addImport(lines string) edit {
 	}}
 }
 
-// addEntries adds members to the object that has one of the names.
+// addEntries adds members to the object with one of the names.
 func addEntries(lines string, names ...string) edit {
 	pattern := regexp.MustCompile(`(?m)^  ['"]?([\w-]+)['"]?:`)
 	first := pattern.FindStringSubmatch(lines)[1]
@@ -126,11 +125,12 @@ func addEntries(lines string, names ...string) edit {
 		if head == nil {
 			return "", fmt.Errorf("it has no object called %s", text.Or(names...))
 		}
-		start := head[1] - 1 // at the line break, which the end of an empty object shares
+		start := head[1] - 1 // the line break, which in an empty object also begins the end
 		object := file[start:]
 		object = object[:strings.Index(object, "\n}")+1]
 		keys := pattern.FindAllStringSubmatchIndex(object, -1)
-		// The lists are sorted only here and there. So the lines follow the nearest smaller key.
+		// The objects are sorted only in parts. So the lines follow the largest of the smaller
+		// keys.
 		before, at := "", 1
 		for i, m := range keys {
 			if key := object[m[2]:m[3]]; key < first && key > before {

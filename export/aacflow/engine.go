@@ -7,22 +7,20 @@ import (
 	"strings"
 )
 
-// Engine is the form of Sim that a fork has, named by its version or by the month since which the
-// form is current.
+// Engine is the form of Sim that a fork has, named after its version or its first month.
 type Engine string
 
 const (
-	// Sim08 is Sim v0.8 of August 2026 and later. It alone has sentences on the cards of the
-	// canvas, templates and skills.
+	// Sim08 is Sim v0.8 of August 2026 and later. Only it has sentences on the cards of the canvas,
+	// templates and skills.
 	Sim08 Engine = "sim-0.8"
-	// Sim202605 is the form from 21 March 2026 on, with categories of integrations.
+	// Sim202605 is the form since 21 March 2026, with categories of integrations.
 	Sim202605 Engine = "sim-2026-05"
-	// Sim202602 is the form before, which is that of AACFlow's own pages.
+	// Sim202602 is the form before that, which AACFlow's own pages show.
 	Sim202602 Engine = "sim-2026-02"
 )
 
-// Engines returns all engines, the newest first. The first loses nothing that a manifest says, and
-// no older one does so.
+// Engines returns all engines, the newest first. Only the newest keeps all that a manifest says.
 func Engines() []Engine { return []Engine{Sim08, Sim202605, Sim202602} }
 
 // changes are the edits of one of the fork's own files.
@@ -31,7 +29,7 @@ type changes struct {
 	Edits []edit
 }
 
-// Changes are what the fork's own files need.
+// Changes returns the edits of the fork's own files.
 func (p page) Changes() []changes {
 	var names, tools strings.Builder
 	for _, op := range p.Sorted() {
@@ -64,16 +62,16 @@ func (p page) Changes() []changes {
 //go:embed icon.tsx.txt
 var iconComponent string
 
-// icon is the component of the icon. The generators of the fork look for it in the text of the file
-// that has all icons.
+// icon returns the component of the icon. The fork's generators look for it in the text of the file
+// with all icons.
 func (p page) icon() string {
 	return fmt.Sprintf(iconComponent, p.Type(), oneLine(cmp.Or(p.First().Icon, "M4 4h16v16H4z")))
 }
 
-// maps is the file of the blocks' registry since 27 June 2026.
+// maps is the file with the registry of blocks since 27 June 2026.
 const maps = "blocks/registry-maps.ts"
 
-// Commands are to be run in the root of the fork after the edits, in this order.
+// Commands returns what to run in the root of the fork after the edits, in this order.
 func (p page) Commands() []string {
 	if !p.Catalogued() {
 		return []string{"bun run scripts/generate-docs.ts", "bun run lint", "bun run type-check"}
@@ -86,8 +84,8 @@ func (p page) Commands() []string {
 	}
 }
 
-// Generated are the files that the commands write and that belong in the same commit, from the root
-// of the fork.
+// Generated returns the files that the commands write, relative to the root of the fork. They
+// belong into the same commit.
 func (p page) Generated() []string {
 	var files []string
 	folder := "tools"

@@ -13,7 +13,7 @@ import (
 	"github.com/aacflow/segment-blocks/schemas"
 )
 
-// page is what the templates that concern all operations are filled with.
+// page is the data of the templates that concern all operations.
 type page struct {
 	Integration
 	Engine     Engine
@@ -44,25 +44,25 @@ func newPage(reg *registry.Registry, in Integration, engine Engine) (page, error
 	return p, nil
 }
 
-// formField is one field of the block's form. Operations whose manifests describe a parameter in
-// the same way share it, so that its value survives a change of the operation.
+// formField is a field of the block's form. Operations whose manifests describe a parameter in the
+// same way share its field, so its value survives a change of the operation.
 type formField struct {
 	schemas.Field
-	// ID is unique in the form. Name is the parameter's.
+	// ID is unique in the form. Name is the name of the parameter.
 	ID         string
 	Operations []string
-	// Advanced fields are folded away.
+	// Advanced fields are collapsed.
 	Advanced   bool
 	everywhere bool
 }
 
 // formOf joins the parameters of all operations into one form, in the order of the manifests. If a
-// parameter has several fields, none of them has its bare name as its id: a value under that name
-// then never comes from the field of another operation.
+// parameter has several fields, none has its bare name as its id. So a value under that name never
+// comes from the field of another operation.
 func formOf(ops []operation) []formField {
 	var form []formField
 	for _, op := range ops {
-		at := len(form) // a field that the form lacks goes ahead of the next one that it has
+		at := len(form) // a new field goes before the next field that the form already has
 		for _, f := range slices.Backward(op.Input) {
 			same := slices.IndexFunc(form, func(have formField) bool { return alike(have.Field, f) })
 			if same >= 0 {
@@ -86,7 +86,7 @@ func formOf(ops []operation) []formField {
 		if len(f.Operations) > 1 {
 			id = "common" + upper(f.Name)
 		}
-		for named[id] > 0 { // an id that was made up may be another parameter's name
+		for named[id] > 0 { // another parameter may have the id as its name
 			id += "2"
 		}
 		named[id]++
@@ -95,14 +95,14 @@ func formOf(ops []operation) []formField {
 	return form
 }
 
-// alike tells whether one field of the form can stand for both parameters.
+// alike reports whether one field of the form can stand for both parameters.
 func alike(a, b schemas.Field) bool {
 	return a.Name == b.Name && a.Type == b.Type && a.Description == b.Description && a.FilledBy == b.FilledBy &&
 		a.Secret == b.Secret && a.Hint == b.Hint && bytes.Equal(a.Example, b.Example)
 }
 
-// isAdvanced tells whether most calls do without a parameter. Manifests list what matters first: a
-// parameter that comes after the first JSON parameter in one of them is advanced in all of them.
+// isAdvanced reports whether most calls do without a parameter. Manifests list what matters first.
+// So a parameter that follows the first JSON parameter in one of them is advanced in all.
 func isAdvanced(ops []operation, name string) bool {
 	return slices.ContainsFunc(ops, func(op operation) bool {
 		data := slices.IndexFunc(op.Input, func(f schemas.Field) bool { return f.Type == "json" })
@@ -110,7 +110,7 @@ func isAdvanced(ops []operation, name string) bool {
 	})
 }
 
-// placeholder returns an example as somebody would type it.
+// placeholder returns an example as a person would type it.
 func placeholder(example json.RawMessage) string {
 	if text, ok := rawjson.Text(example); ok {
 		return text
@@ -118,7 +118,8 @@ func placeholder(example json.RawMessage) string {
 	return string(example)
 }
 
-// Wand is what the host's assistant is told when it fills the field in, "" where it does not.
+// Wand returns the instructions for the host's assistant to fill in the field, or "" if it should
+// not.
 func (f formField) Wand() string {
 	if f.Hint == "" {
 		return ""
@@ -141,7 +142,7 @@ func (f formField) Wand() string {
 	return object(6, "wandConfig: ", members...)
 }
 
-// Condition says for which operations the form shows the field. It is empty for a field of all.
+// Condition returns for which operations the form shows the field, or "" for all.
 func (f formField) Condition() string {
 	if f.everywhere {
 		return ""
@@ -153,7 +154,7 @@ func (f formField) Condition() string {
 	return object(6, "condition: ", "field: 'operation'", "value: "+value)
 }
 
-// Declaration declares the field as an input of the block. All inputs are text, also those that
+// Declaration declares the field as an input of the block. All inputs are text, even those that
 // hold JSON: the engine would read a json input with JSON.parse, which rounds long numbers.
 func (f formField) Declaration() string {
 	kind := f.Type
@@ -163,8 +164,8 @@ func (f formField) Declaration() string {
 	return declaration(f.ID, schemas.Field{Type: kind, Description: f.Description})
 }
 
-// Outputs are the outputs of all operations. If operations describe one differently, its
-// description has what each of them says.
+// Outputs returns the outputs of all operations. If operations describe one differently, its
+// description says what each of them does.
 func (p page) Outputs() []schemas.Field {
 	var outputs []schemas.Field
 	for _, op := range p.Operations {
@@ -197,8 +198,8 @@ func (p page) describe(output string) string {
 	return strings.Join(texts, " ")
 }
 
-// Renamed is the object that gives an operation its parameters whose fields have other names. It is
-// empty if there is no such parameter.
+// Renamed returns the object with an operation's parameters whose fields have other names, or "" if
+// there are none.
 func (p page) Renamed(op operation) string {
 	var members []string
 	for _, f := range p.Fields {
@@ -212,15 +213,15 @@ func (p page) Renamed(op operation) string {
 	return object(12, "return ", members...)
 }
 
-// Catalogued tells whether the fork has a catalog entry of a block, with templates and skills, and
-// sentences on its cards.
+// Catalogued reports whether the fork has catalog entries for blocks, with templates and skills,
+// and sentences on its cards.
 func (p page) Catalogued() bool { return p.Engine == Sim08 }
 
-// Categorised tells whether the fork has categories of integrations.
+// Categorised reports whether the fork has categories of integrations.
 func (p page) Categorised() bool { return p.Engine != Sim202602 }
 
-// Sentence is the sentence of an operation as the elements of an array. A clause that holds its
-// place while its field is empty is core.
+// Sentence returns the sentence of an operation as the elements of an array. A core clause is shown
+// even while its field is empty.
 func (p page) Sentence(op operation) []string {
 	var clauses []string
 	for _, c := range op.Sentence {
@@ -249,19 +250,19 @@ func (p page) Sentence(op operation) []string {
 	return clauses
 }
 
-// First is the operation that a new block starts with.
+// First returns the operation that a new block starts with.
 func (p page) First() operation { return p.Operations[0] }
 
-// Tile is the color of the block's tile.
+// Tile returns the color of the block's tile.
 func (p page) Tile() string { return cmp.Or(p.First().Color, "#334155") }
 
-// Category is the host's constant for the category of the blocks.
+// Category returns the host's constant for the category of the blocks.
 func (p page) Category() string { return access("IntegrationType", pascal(p.First().Category)) }
 
-// Type is what the names of types start with, and those of the block and of the icon's component.
+// Type returns what the names of the types, the block and the icon start with.
 func (p page) Type() string { return pascal(p.ID) }
 
-// Sorted are the operations by name, as imports are sorted.
+// Sorted returns the operations by name, as imports are sorted.
 func (p page) Sorted() []operation {
 	return slices.SortedFunc(
 		slices.Values(p.Operations), func(a, b operation) int { return strings.Compare(a.Name, b.Name) },

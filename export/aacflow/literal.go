@@ -14,21 +14,22 @@ import (
 	"github.com/aacflow/segment-blocks/schemas"
 )
 
-// width is the longest line of generated code that the host's formatter leaves as it is.
+// width is the longest line of code that the host's formatter does not break. What it would change,
+// a second export would change back.
 const width = 100
 
-// fits tells whether a line of code, with a comma behind it, is short enough.
+// fits reports whether a line of code, with a comma after it, is short enough.
 func fits(indent int, line string) bool { return indent+utf8.RuneCountInString(line)+1 <= width }
 
-// object writes head and an object literal.
+// object returns head and an object literal.
 func object(indent int, head string, members ...string) string {
 	return wrapped(indent, head+"{", " ", "}", members)
 }
 
-// list writes the elements of an array.
+// list returns an array of elements that are code.
 func list(indent int, elements []string) string { return wrapped(indent, "[", "", "]", elements) }
 
-// wrapped writes parts on one line if they fit, else each on a line of its own.
+// wrapped puts parts on one line if they fit, and else each on its own line.
 func wrapped(indent int, opening, space, closing string, parts []string) string {
 	line := opening + space + strings.Join(parts, ", ") + space + closing
 	if fits(indent, line) && !strings.Contains(line, "\n") {
@@ -38,7 +39,7 @@ func wrapped(indent int, opening, space, closing string, parts []string) string 
 	return opening + margin + "  " + strings.Join(parts, ","+margin+"  ") + "," + margin + closing
 }
 
-// array writes an array of texts.
+// array returns an array of texts.
 func array(values []string) string {
 	quoted := make([]string, len(values))
 	for i, v := range values {
@@ -47,7 +48,7 @@ func array(values []string) string {
 	return "[" + strings.Join(quoted, ", ") + "]"
 }
 
-// literal writes a text of several lines, a line of code for each.
+// literal returns a text of several lines, with a line of code for each.
 func literal(indent int, text string) string {
 	lines := strings.Split(text, "\n")
 	for i, line := range lines {
@@ -59,7 +60,7 @@ func literal(indent int, text string) string {
 	return strings.Join(lines, " +\n"+strings.Repeat(" ", indent))
 }
 
-// prose writes a member whose value is a text. A long text has a line of its own.
+// prose returns a member whose value is a text. A long text has its own line.
 func prose(indent int, name, value string) string {
 	line := name + ": " + quote(value)
 	if !fits(indent, line) {
@@ -68,7 +69,7 @@ func prose(indent int, name, value string) string {
 	return line
 }
 
-// declaration writes the member that declares an input or output called name.
+// declaration returns the member that declares an input or output called name.
 func declaration(name string, f schemas.Field) string {
 	members := []string{"type: " + quote(f.Type), prose(6, "description", oneLine(f.Description))}
 	if slices.Contains(f.Kinds, rawjson.NullKind) {
@@ -77,8 +78,8 @@ func declaration(name string, f schemas.Field) string {
 	return object(4, key(name)+": ", members...)
 }
 
-// key writes a name as that of a member. It never is __proto__, which an object literal would take
-// for its prototype: the host keeps such names for itself.
+// key returns a name as the name of a member. It is never __proto__, which would set the prototype
+// of the object: checkNames refuses such names.
 func key(name string) string {
 	if isIdentifier(name) {
 		return name
@@ -86,7 +87,7 @@ func key(name string) string {
 	return quote(name)
 }
 
-// access writes the member of a value.
+// access returns the expression for a member of a value.
 func access(value, name string) string {
 	if isIdentifier(name) {
 		return value + "." + name
@@ -98,8 +99,8 @@ func isIdentifier(name string) bool {
 	return regexp.MustCompile(`^[A-Za-z_$][\w$]*$`).MatchString(name)
 }
 
-// quote prefers single quotes, and takes double ones if that spares escapes. It escapes what cannot
-// be seen: line separators end a literal, and marks of direction show it as something else.
+// quote prefers single quotes, and uses double ones if that saves escapes. It escapes what cannot
+// be seen: line separators end a literal, and marks of direction change how it looks.
 func quote(text string) string {
 	mark := '\''
 	if strings.Contains(text, "'") && !strings.Contains(text, `"`) {
@@ -120,13 +121,13 @@ func quote(text string) string {
 		}
 	}
 	b.WriteRune(mark)
-	return strings.ReplaceAll(b.String(), "</", `<\/`) // text for a script element must not end it
+	return strings.ReplaceAll(b.String(), "</", `<\/`) // a script element must not end in it
 }
 
-// oneLine makes one line of a text.
+// oneLine joins the lines of a text.
 func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
 
-// comment makes a text fit into a comment of one line.
+// comment makes a text fit for a comment of one line.
 func comment(prose string) string {
 	return strings.NewReplacer("*/", "* /", "</", "< /").Replace(text.OneLine(prose))
 }

@@ -12,18 +12,18 @@ import (
 	"github.com/aacflow/segment-blocks/schemas"
 )
 
-// operation is a block as one operation of the canvas block and as a tool.
+// operation is a block as an operation of the canvas block, and as a tool.
 type operation struct {
 	registry.Entry
 	Integration Integration
-	// Name is the block's id without the integration's: track.
+	// Name is the block's id without the integration's, such as track.
 	Name string
-	// Label is Name for people, Type what the names of its types start with.
+	// Label is Name for people, and Type what the names of its types start with.
 	Label, Type string
 }
 
-// fixed returns the parameters of the tools that no manifest has: what the REST API takes beside an
-// input.
+// fixed returns the parameters of every tool that no manifest has: what the REST API takes beside
+// the input.
 func fixed() []schemas.Field {
 	return []schemas.Field{
 		{
@@ -57,8 +57,8 @@ func operationsOf(reg *registry.Registry, in Integration) ([]operation, error) {
 			return nil, err
 		}
 		op := operation{Entry: e, Integration: in, Name: name, Label: title(name), Type: pascal(e.ID)}
-		// The first four are files of their own. Ids that differ in underscores only would share a
-		// type.
+		// The first four names are files of their own. Ids that differ only in underscores would
+		// share a type.
 		if slices.Contains([]string{"index", "service", "types", "call"}, name) ||
 			slices.ContainsFunc(ops, func(other operation) bool { return other.Type == op.Type }) {
 			return nil, fmt.Errorf("the block has an id whose file or type is taken: %q", e.ID)
@@ -80,7 +80,8 @@ func operationsOf(reg *registry.Registry, in Integration) ([]operation, error) {
 
 func checkNames(e registry.Entry) error {
 	host := schemas.AACFlow()
-	taken := slices.Concat(host.ReservedInputs, []string{"operation", "_context"}) // the form and the engine add these
+	// The form and the engine add two names.
+	taken := slices.Concat(host.ReservedInputs, []string{"operation", "_context"})
 	for _, f := range fixed() {
 		taken = append(taken, f.Name)
 	}
@@ -97,14 +98,14 @@ func checkNames(e registry.Entry) error {
 	return nil
 }
 
-// Const is the constant of the tool.
+// Const returns the constant of the tool.
 func (op operation) Const() string { return strings.ToLower(op.Type[:1]) + op.Type[1:] + "Tool" }
 
-// longestAbout is how long the descriptions of the host's own tools are at most.
+// longestAbout is the length of the longest description of the host's own tools.
 const longestAbout = 170
 
-// About is the tool's description: that it is deprecated, what it does, and as many of its rules as
-// have room. The service names every rule that an input breaks.
+// About returns the tool's description: that it is deprecated, what it does, and as many of its
+// rules as fit. The service names every rule that an input breaks.
 func (op operation) About() string {
 	about := sentences(op.Summary)
 	if notice := op.Notice(); notice != "" {
@@ -120,11 +121,11 @@ func (op operation) About() string {
 	return about
 }
 
-// Params are the tool's parameters. The tool requires none of them: the service judges which are
-// needed and when, and names all that are missing at once.
+// Params returns the tool's parameters. The tool requires none of them, because the service knows
+// which are needed when, and names all missing ones at once.
 func (op operation) Params() []schemas.Field { return append(slices.Clone(op.Input), fixed()...) }
 
-// InputType returns the TypeScript of a parameter.
+// InputType returns the TypeScript type of a parameter.
 func (operation) InputType(f schemas.Field) string {
 	switch {
 	case f.Type == "json" && slices.Equal(f.Kinds, []rawjson.Kind{rawjson.ArrayKind}):
@@ -135,7 +136,8 @@ func (operation) InputType(f schemas.Field) string {
 	return typeScript(f.Type)
 }
 
-// OutputMember is the TypeScript of a member of the output. The service leaves out what is null.
+// OutputMember returns the TypeScript of a member of the output. The service leaves out what is
+// null.
 func (operation) OutputMember(f schemas.Field) string {
 	name := key(f.Name)
 	if slices.Contains(f.Kinds, rawjson.NullKind) {
@@ -144,7 +146,7 @@ func (operation) OutputMember(f schemas.Field) string {
 	return name + ": " + typeScript(f.Type)
 }
 
-// typeScript returns the type of a field that is no JSON.
+// typeScript returns the type of a field that is not JSON.
 func typeScript(kind string) string {
 	if slices.Contains([]string{"string", "number", "boolean"}, kind) {
 		return kind
@@ -152,7 +154,7 @@ func typeScript(kind string) string {
 	return "unknown"
 }
 
-// sentences joins texts, each ending in a full stop.
+// sentences joins texts, and ends each with a full stop.
 func sentences(parts ...string) string {
 	var out []string
 	for _, part := range parts {
@@ -163,7 +165,8 @@ func sentences(parts ...string) string {
 	return strings.Join(out, " ")
 }
 
-// title returns a name such as userId or segment_track as a form shows it: User ID, Segment Track.
+// title returns a name such as userId or segment_track as a form shows it, such as User ID or
+// Segment Track.
 func title(name string) string {
 	parts := strings.Fields(regexp.MustCompile(`_|([A-Z])`).ReplaceAllString(name, " $1"))
 	for i, part := range parts {
@@ -175,10 +178,10 @@ func title(name string) string {
 	return strings.Join(parts, " ")
 }
 
-// pascal returns a name as TypeScript's types have it: SegmentTrack.
+// pascal returns a name in the form of TypeScript's types, such as SegmentTrack.
 func pascal(name string) string { return strings.ReplaceAll(title(name), " ", "") }
 
-// upper returns a word with its first letter in upper case.
+// upper returns a word with an upper-case first letter.
 func upper(word string) string {
 	_, size := utf8.DecodeRuneInString(word)
 	return strings.ToUpper(word[:size]) + word[size:]

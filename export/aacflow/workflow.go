@@ -14,16 +14,16 @@ import (
 	"github.com/aacflow/segment-blocks/serve/mcp"
 )
 
-// PlaceholderServer stands in a workflow for the id of the MCP server, which differs from workspace
-// to workspace. After the import, choose the server and the tool in the MCP block again.
+// PlaceholderServer stands in a workflow for the id of the MCP server, which is different in every
+// workspace. After the import, choose the server and the tool in the MCP block again.
 const PlaceholderServer = "mcp-00000000"
 
-// Workflow returns a workflow to import: it takes the parameters of a block, calls the block as a
-// tool of an MCP server, and responds with the tool's result. The server is chosen after the
-// import; see [PlaceholderServer].
+// Workflow returns a workflow to import. It takes the parameters of a block, calls the block as a
+// tool of an MCP server, and responds with the tool's result. Choose the server after the import;
+// see [PlaceholderServer].
 //
-// The workflow does not make the engine retry the call. The block retries on its own, with message
-// ids that make it safe, while a retry of the engine is another call.
+// The workflow does not let the engine retry the call. The block itself retries with the same
+// message ids, while a retry of the engine would be another call.
 func Workflow(reg *registry.Registry, id string) ([]byte, error) {
 	definitions := mcp.Definitions(reg, mcp.Sim)
 	i := slices.IndexFunc(definitions, func(d mcp.Definition) bool { return d.Name == id })
@@ -63,8 +63,7 @@ func formatType(f schemas.Field) string {
 	return "object"
 }
 
-// reference returns the name of a block as references have it: in lower case, without blanks and
-// dots.
+// reference returns the name of a block in references: in lower case, without blanks and dots.
 func reference(name string) string {
 	return strings.ToLower(strings.NewReplacer(" ", "", ".", "").Replace(name))
 }
