@@ -118,7 +118,7 @@ func TestConditionsOfAACFlow(t *testing.T) {
 func TestFilesOfAllDrivers(t *testing.T) {
 	files, err := filepath.Glob("testdata/drivers/*")
 	require.NoError(t, err)
-	require.Len(t, files, 12)
+	require.Len(t, files, 13)
 	for _, file := range files {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			data, err := os.ReadFile(file)

@@ -193,12 +193,8 @@ func (r *runner) begin(ctx context.Context) ([]job, error) {
 	}
 	// Tasks whose outcome is in the journal end at once and make others ready. So it asks for tasks
 	// until none is ready, or enough are running.
-	for ctx.Err() == nil && len(starts)+r.running < r.Concurrency {
-		tasks := r.graph.Next(r.state, r.Concurrency-r.running-len(starts))
-		if len(tasks) == 0 {
-			break
-		}
-		for _, task := range tasks {
+	for ctx.Err() == nil && len(starts)+r.running < r.Concurrency && len(r.state.Ready) > 0 {
+		for _, task := range r.graph.Next(r.state, r.Concurrency-r.running-len(starts)) {
 			j, err := r.Journal.find(r.graph, task)
 			switch {
 			case err != nil:

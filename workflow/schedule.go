@@ -52,7 +52,9 @@ func (g *Graph) free() (free []int) {
 }
 
 // Next returns up to most tasks that are ready, and counts them as started. Each must be completed,
-// in any order. The same state gives the same tasks.
+// in any order. The same state gives the same tasks. If it returns fewer, or none, call it again
+// until s.Ready is empty: a long loop without tasks takes several calls, so that a caller can end
+// in between.
 func (g *Graph) Next(s *State, most int) []Task {
 	return scope{graph: g, state: s, iteration: -1}.next(most)
 }
@@ -97,10 +99,13 @@ func (c scope) inside(i, iteration int) scope {
 	return scope{c.graph.Nodes[i].Body, loop.Bodies[iteration], loop, iteration, &c}
 }
 
+// mostIdle is how many nodes or iterations next and advance look at beyond those that have tasks.
+const mostIdle = 100
+
 func (c scope) next(most int) (tasks []Task) {
 	// After each iteration that it starts, a loop goes to the end of the queue. So other nodes do
 	// not wait for the end of a long loop, and several loops take turns.
-	for len(tasks) < most && len(c.state.Ready) > 0 {
+	for seen := 0; len(tasks) < most && len(c.state.Ready) > 0 && seen-len(tasks) < mostIdle; seen++ {
 		i := c.state.Ready[0]
 		c.state.Ready = c.state.Ready[1:]
 		n, state := c.graph.Nodes[i], &c.state.Nodes[i]
@@ -138,7 +143,7 @@ func (c scope) advance(i, most int) (tasks []Task) {
 			c.settle(i, k)
 		}
 	}
-	for len(tasks) < most && loop.mayStart(n) {
+	for seen := 0; len(tasks) < most && loop.mayStart(n) && seen-len(tasks) < mostIdle; seen++ {
 		k := loop.start()
 		if loop.Bodies == nil { // for the first one, and in a state that was read from JSON
 			loop.Bodies = map[int]*State{}

@@ -141,11 +141,21 @@ func (r *run) drive(ctx sdk.Context) error {
 	return nil
 }
 
-// start starts what is ready. Temporal takes up to 4 MiB of commands at once, so it pauses between
-// large inputs.
+// start starts what is ready.
 func (r *run) start(ctx sdk.Context) {
+	for r.running < atOnce && len(r.state.Ready) > 0 && ctx.Err() == nil {
+		tasks := r.graph.Next(r.state, atOnce-r.running)
+		if r.launch(ctx, tasks); len(tasks) == 0 {
+			_ = sdk.Sleep(ctx, time.Millisecond) // Temporal ends what computes for too long at once
+		}
+	}
+}
+
+// launch starts tasks. Temporal takes up to 4 MiB of commands at once, so it pauses between large
+// inputs.
+func (r *run) launch(ctx sdk.Context, tasks []workflow.Task) {
 	bytes := 0
-	for _, task := range r.graph.Next(r.state, atOnce-r.running) {
+	for _, task := range tasks {
 		r.running++
 		size := sizeOf(task)
 		if bytes += size; bytes > maxPayload && bytes > size {
