@@ -35,23 +35,13 @@ func (Alias) Block() string { return "segment_alias@1" }
 
 // Input returns the parameters that are given.
 func (c Alias) Input() runtime.Map {
-	m := runtime.Map{}
-	if c.WriteKey != "" {
-		m["writeKey"] = string(c.WriteKey)
-	}
-	if c.UserID != "" {
-		m["userId"] = c.UserID
-	}
-	if c.PreviousID != "" {
-		m["previousId"] = c.PreviousID
-	}
-	if c.Context != nil {
-		m["context"] = c.Context
-	}
-	if !c.Timestamp.IsZero() {
-		m["timestamp"] = c.Timestamp.Format(time.RFC3339Nano)
-	}
-	return m
+	return given(runtime.Map{
+		"writeKey":   string(c.WriteKey),
+		"userId":     c.UserID,
+		"previousId": c.PreviousID,
+		"context":    c.Context,
+		"timestamp":  c.Timestamp,
+	})
 }
 
 // Batch is the input of segment_batch. Sends a list of messages, each a track, identify,
@@ -89,15 +79,11 @@ func (Batch) Block() string { return "segment_batch@1" }
 
 // Input returns the parameters that are given.
 func (c Batch) Input() runtime.Map {
-	m := runtime.Map{}
-	if c.WriteKey != "" {
-		m["writeKey"] = string(c.WriteKey)
-	}
-	m["batch"] = messages(c.Batch)
-	if c.Context != nil {
-		m["context"] = c.Context
-	}
-	return m
+	return given(runtime.Map{
+		"writeKey": string(c.WriteKey),
+		"batch":    messages(c.Batch),
+		"context":  c.Context,
+	})
 }
 
 // Group is the input of segment_group. Sends one group call, which ties a user or visitor
@@ -131,29 +117,15 @@ func (Group) Block() string { return "segment_group@1" }
 
 // Input returns the parameters that are given.
 func (c Group) Input() runtime.Map {
-	m := runtime.Map{}
-	if c.WriteKey != "" {
-		m["writeKey"] = string(c.WriteKey)
-	}
-	if c.GroupID != "" {
-		m["groupId"] = c.GroupID
-	}
-	if c.UserID != "" {
-		m["userId"] = c.UserID
-	}
-	if c.AnonymousID != "" {
-		m["anonymousId"] = c.AnonymousID
-	}
-	if c.Traits != nil {
-		m["traits"] = c.Traits
-	}
-	if c.Context != nil {
-		m["context"] = c.Context
-	}
-	if !c.Timestamp.IsZero() {
-		m["timestamp"] = c.Timestamp.Format(time.RFC3339Nano)
-	}
-	return m
+	return given(runtime.Map{
+		"writeKey":    string(c.WriteKey),
+		"groupId":     c.GroupID,
+		"userId":      c.UserID,
+		"anonymousId": c.AnonymousID,
+		"traits":      c.Traits,
+		"context":     c.Context,
+		"timestamp":   c.Timestamp,
+	})
 }
 
 // Identify is the input of segment_identify. Sends one identify call, which ties a user id,
@@ -184,26 +156,14 @@ func (Identify) Block() string { return "segment_identify@1" }
 
 // Input returns the parameters that are given.
 func (c Identify) Input() runtime.Map {
-	m := runtime.Map{}
-	if c.WriteKey != "" {
-		m["writeKey"] = string(c.WriteKey)
-	}
-	if c.UserID != "" {
-		m["userId"] = c.UserID
-	}
-	if c.AnonymousID != "" {
-		m["anonymousId"] = c.AnonymousID
-	}
-	if c.Traits != nil {
-		m["traits"] = c.Traits
-	}
-	if c.Context != nil {
-		m["context"] = c.Context
-	}
-	if !c.Timestamp.IsZero() {
-		m["timestamp"] = c.Timestamp.Format(time.RFC3339Nano)
-	}
-	return m
+	return given(runtime.Map{
+		"writeKey":    string(c.WriteKey),
+		"userId":      c.UserID,
+		"anonymousId": c.AnonymousID,
+		"traits":      c.Traits,
+		"context":     c.Context,
+		"timestamp":   c.Timestamp,
+	})
 }
 
 // Page is the input of segment_page. Sends one page call: who saw which page, with
@@ -237,32 +197,16 @@ func (Page) Block() string { return "segment_page@1" }
 
 // Input returns the parameters that are given.
 func (c Page) Input() runtime.Map {
-	m := runtime.Map{}
-	if c.WriteKey != "" {
-		m["writeKey"] = string(c.WriteKey)
-	}
-	if c.UserID != "" {
-		m["userId"] = c.UserID
-	}
-	if c.AnonymousID != "" {
-		m["anonymousId"] = c.AnonymousID
-	}
-	if c.Name != "" {
-		m["name"] = c.Name
-	}
-	if c.Category != "" {
-		m["category"] = c.Category
-	}
-	if c.Properties != nil {
-		m["properties"] = c.Properties
-	}
-	if c.Context != nil {
-		m["context"] = c.Context
-	}
-	if !c.Timestamp.IsZero() {
-		m["timestamp"] = c.Timestamp.Format(time.RFC3339Nano)
-	}
-	return m
+	return given(runtime.Map{
+		"writeKey":    string(c.WriteKey),
+		"userId":      c.UserID,
+		"anonymousId": c.AnonymousID,
+		"name":        c.Name,
+		"category":    c.Category,
+		"properties":  c.Properties,
+		"context":     c.Context,
+		"timestamp":   c.Timestamp,
+	})
 }
 
 // Screen is the input of segment_screen. Sends one screen call: who saw which screen,
@@ -296,32 +240,16 @@ func (Screen) Block() string { return "segment_screen@1" }
 
 // Input returns the parameters that are given.
 func (c Screen) Input() runtime.Map {
-	m := runtime.Map{}
-	if c.WriteKey != "" {
-		m["writeKey"] = string(c.WriteKey)
-	}
-	if c.UserID != "" {
-		m["userId"] = c.UserID
-	}
-	if c.AnonymousID != "" {
-		m["anonymousId"] = c.AnonymousID
-	}
-	if c.Name != "" {
-		m["name"] = c.Name
-	}
-	if c.Category != "" {
-		m["category"] = c.Category
-	}
-	if c.Properties != nil {
-		m["properties"] = c.Properties
-	}
-	if c.Context != nil {
-		m["context"] = c.Context
-	}
-	if !c.Timestamp.IsZero() {
-		m["timestamp"] = c.Timestamp.Format(time.RFC3339Nano)
-	}
-	return m
+	return given(runtime.Map{
+		"writeKey":    string(c.WriteKey),
+		"userId":      c.UserID,
+		"anonymousId": c.AnonymousID,
+		"name":        c.Name,
+		"category":    c.Category,
+		"properties":  c.Properties,
+		"context":     c.Context,
+		"timestamp":   c.Timestamp,
+	})
 }
 
 // Track is the input of segment_track. Sends one track call: an event with a name,
@@ -360,30 +288,14 @@ func (Track) Block() string { return "segment_track@1" }
 
 // Input returns the parameters that are given.
 func (c Track) Input() runtime.Map {
-	m := runtime.Map{}
-	if c.WriteKey != "" {
-		m["writeKey"] = string(c.WriteKey)
-	}
-	if c.Event != "" {
-		m["event"] = c.Event
-	}
-	if c.UserID != "" {
-		m["userId"] = c.UserID
-	}
-	if c.AnonymousID != "" {
-		m["anonymousId"] = c.AnonymousID
-	}
-	if c.Properties != nil {
-		m["properties"] = c.Properties
-	}
-	if c.Context != nil {
-		m["context"] = c.Context
-	}
-	if !c.Timestamp.IsZero() {
-		m["timestamp"] = c.Timestamp.Format(time.RFC3339Nano)
-	}
-	if c.Integrations != nil {
-		m["integrations"] = c.Integrations
-	}
-	return m
+	return given(runtime.Map{
+		"writeKey":     string(c.WriteKey),
+		"event":        c.Event,
+		"userId":       c.UserID,
+		"anonymousId":  c.AnonymousID,
+		"properties":   c.Properties,
+		"context":      c.Context,
+		"timestamp":    c.Timestamp,
+		"integrations": c.Integrations,
+	})
 }

@@ -13,7 +13,9 @@ package segment
 
 import (
 	"context"
+	"maps"
 	"strings"
+	"time"
 
 	"github.com/aacflow/segment-blocks/runtime"
 )
@@ -40,6 +42,22 @@ type Message struct {
 	ID string
 	// Call is any call but a Batch. It must not have a WriteKey: a batch goes to one source.
 	Call Call
+}
+
+// given removes the parameters that have their zero value.
+func given(input runtime.Map) runtime.Map {
+	maps.DeleteFunc(input, func(_ string, value any) bool {
+		switch v := value.(type) {
+		case string:
+			return v == ""
+		case map[string]any:
+			return v == nil
+		case time.Time:
+			return v.IsZero()
+		}
+		return false
+	})
+	return input
 }
 
 func messages(list []Message) []any {
