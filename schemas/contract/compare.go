@@ -58,10 +58,11 @@ func (c *comparison) schema(at string, before, after any) {
 	case looksElsewhere(old) || looksElsewhere(now):
 		c.add(true, at, "another schema")
 	default:
-		c.kinds(at, old, now)
-		c.values(at, old, now)
+		c.set(at, "type", kinds(old), kinds(now))
+		c.set(at, "value", values(old), values(now))
 		c.required(at, old, now)
-		c.choices(at, old, now)
+		c.rules(at, list(old["allOf"]), list(now["allOf"]))
+		c.set(at, "choice", list(old["anyOf"]), list(now["anyOf"]))
 		c.members(at, old, now)
 		c.codes(at, old, now)
 		c.rest(at, old, now)
@@ -110,33 +111,29 @@ func lacking[T any](from, other []T) []T {
 	})
 }
 
-// kinds compares types. number includes integer, so adding integer beside it is no change.
-func (c *comparison) kinds(at string, before, after object) {
-	kinds := func(s object) []any {
-		l := list(s["type"])
-		if one, ok := s["type"].(string); ok {
-			l = []any{one}
-		}
-		if slices.Contains(l, any("number")) && !slices.Contains(l, any("integer")) {
-			l = append(slices.Clone(l), "integer")
-		}
-		return l
+// kinds returns the allowed types. number includes integer, so adding integer beside it is no
+// change.
+func kinds(s object) []any {
+	l := list(s["type"])
+	if one, ok := s["type"].(string); ok {
+		l = []any{one}
 	}
-	c.set(at, "type", kinds(before), kinds(after))
+	if slices.Contains(l, any("number")) && !slices.Contains(l, any("integer")) {
+		l = append(slices.Clone(l), "integer")
+	}
+	return l
 }
 
-// values compares const and enum, which are equivalent for a single value.
-func (c *comparison) values(at string, before, after object) {
-	values := func(s object) []any {
-		if one, ok := s["const"]; ok {
-			return []any{one}
-		}
-		return list(s["enum"])
+// values returns the allowed values. A const is an enum of one value.
+func values(s object) []any {
+	if one, ok := s["const"]; ok {
+		return []any{one}
 	}
-	c.set(at, "value", values(before), values(after))
+	return list(s["enum"])
 }
 
-// set compares lists of allowed values. Without a list, every value is allowed.
+// set compares lists of which a value must match one element. Without a list, every value is
+// allowed.
 func (c *comparison) set(at, what string, before, after []any) {
 	switch {
 	case len(before) == 0 && len(after) == 0:
@@ -164,16 +161,14 @@ func (c *comparison) required(at string, before, after object) {
 	}
 }
 
-// choices compares the rules of allOf, all of which must hold, and the branches of anyOf, one of
-// which must hold.
-func (c *comparison) choices(at string, before, after object) {
-	for _, rule := range lacking(list(after["allOf"]), list(before["allOf"])) {
+// rules compares the schemas of allOf, all of which must hold.
+func (c *comparison) rules(at string, before, after []any) {
+	for _, rule := range lacking(after, before) {
 		c.narrower(at, "new rule: "+text(rule))
 	}
-	for _, rule := range lacking(list(before["allOf"]), list(after["allOf"])) {
+	for _, rule := range lacking(before, after) {
 		c.wider(at, "rule gone: "+text(rule))
 	}
-	c.set(at, "choice", list(before["anyOf"]), list(after["anyOf"]))
 }
 
 // members compares the members of an object. A removed member breaks callers that give or read it,
