@@ -210,7 +210,7 @@ func TestMarkdown(t *testing.T) {
 	require.Contains(t, page, "| `userId` | string | No |")
 	require.Contains(t, page,
 		"- `properties` takes an object, `context` takes an object, `integrations` takes an object. Each may also be "+
-			"a text that holds it.\n")
+			"JSON as text.\n")
 	require.Contains(t, page, "| (all of it) | `no_user_anon_id` |\n")
 	require.Contains(t, page, `"total": 42.50`)
 	require.True(t, strings.HasSuffix(page, "\n") && !strings.HasSuffix(page, "\n\n"))

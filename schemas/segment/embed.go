@@ -1,6 +1,6 @@
-// Package segment holds the manifests of the Segment blocks, one YAML file a block, and shared.yaml
-// with the definitions that they have in common. Package schemas reads them; package blocks puts
-// executors behind them.
+// Package segment has the manifests of the Segment blocks, one YAML file for each block, and
+// shared.yaml with their common definitions. Package schemas reads them; package blocks adds the
+// executors.
 package segment
 
 import (
@@ -11,6 +11,5 @@ import (
 //go:embed *.yaml
 var manifests embed.FS
 
-// Manifests returns the files. The documentation of what they declare is generated from them, into
-// docs/blocks.
+// Manifests returns the files. The pages in docs/blocks are generated from them.
 func Manifests() fs.FS { return manifests }
