@@ -93,7 +93,8 @@ func TestConformanceIntegrations(t *testing.T) {
 func TestConformanceGivenIDAndTimeStay(t *testing.T) {
 	b := start(t)
 	b.accepted("segment_batch",
-		`{"batch":[{"type":"track","event":"e","userId":"u","messageId":"own-1","timestamp":"2020-02-29T23:59:59.999Z"}]}`)
+		`{"batch":[{"type":"track","event":"e","userId":"u","messageId":"own-1",
+			"timestamp":"2020-02-29T23:59:59.999Z"}]}`)
 	b.accepted("segment_track", `{"event":"e","userId":"u","timestamp":"2020-02-29T23:59:59.999Z"}`)
 	want := time.Date(2020, 2, 29, 23, 59, 59, 999e6, time.UTC)
 	events := b.stored()

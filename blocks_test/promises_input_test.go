@@ -78,7 +78,8 @@ func TestPromiseHostConventions(t *testing.T) {
 			if f.Type == "json" {
 				value := json.RawMessage(`{"some":{"key":[1.10]}}`)
 				if f.Name == "batch" {
-					value = json.RawMessage(`[{"type":"track","event":"e","userId":"u","messageId":"m","timestamp":"2026-01-31"}]`)
+					value = json.RawMessage(`[{"type":"track","event":"e","userId":"u","messageId":"m",` +
+						`"timestamp":"2026-01-31"}]`)
 				}
 				given := m.Examples[0].Input.Without(f.Name)
 				direct := given.Set(f.Name, value).JSON()

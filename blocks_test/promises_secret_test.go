@@ -113,8 +113,7 @@ func TestPromiseWriteKeyComesOutNowhere(t *testing.T) {
 			for _, key := range []string{"", anotherKey} {
 				for block, input := range map[string]string{
 					"segment_track": `{"writeKey":"` + key + `","event":"e","userId":"u"}`,
-					"segment_batch": `{"writeKey":"` + key +
-						`","batch":[{"type":"track","event":"e","userId":"u"},{"type":"track","event":"e","userId":"u"}]}`,
+					"segment_batch": `{"writeKey":"` + key + `",` + trackBatch(2)[1:],
 				} {
 					requests, receipt, err := rt.Preview(t.Context(), block, runtime.JSON(input))
 					require.NoError(t, err)

@@ -118,7 +118,8 @@ func TestEncode(t *testing.T) {
 			"r": json.RawMessage(`1e400`),
 		}, want: `{"d":1.10,"n":12345678901234567890,"r":1e400}`},
 		{
-			name: "basic types", in: map[string]any{"a": nil, "b": true, "c": 1, "d": int64(-2), "e": 1.5, "f": "<ä&>"},
+			name: "basic types",
+			in:   map[string]any{"a": nil, "b": true, "c": 1, "d": int64(-2), "e": 1.5, "f": "<ä&>"},
 			want: `{"a":null,"b":true,"c":1,"d":-2,"e":1.5,"f":"<ä&>"}`,
 		},
 		{

@@ -67,10 +67,11 @@ var trickySchemas = []string{
 	`{"type":"object","patternProperties":{"^e":{"type":"string"}},"additionalProperties":{"type":"object",` +
 		`"required":["type"]}}`,
 	`{"type":"object","properties":{"event":{"const":{"event":"x"}},"traits":{"enum":[{"event":"x"},{}]}}}`,
-	`{"type":"object","properties":{"context":{"$ref":"#/$defs/c"}},"$defs":{"c":{"type":"object","required":["type"]}}}`,
+	`{"type":"object","properties":{"context":{"$ref":"#/$defs/c"}},` +
+		`"$defs":{"c":{"type":"object","required":["type"]}}}`,
 	`{"type":"object","properties":{"context":true,"traits":false}}`,
-	`{"type":"object","additionalProperties":false,"properties":{"context":{"additionalProperties":false,"properties":` +
-		`{"type":{}}}}}`,
+	`{"type":"object","additionalProperties":false,` +
+		`"properties":{"context":{"additionalProperties":false,"properties":{"type":{}}}}}`,
 	`{"type":"object","if":{"required":["event"]},"then":{"properties":{"batch":{"items":{"required":["type"]}}}},` +
 		`"else":{"maxProperties":1}}`,
 }

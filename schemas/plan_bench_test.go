@@ -11,8 +11,8 @@ import (
 func BenchmarkPlan(b *testing.B) {
 	event := []byte(`{"event":"Order Completed","userId":"u-42","properties":{"order_id":"o-1001","total":42.50,` +
 		`"currency":"EUR","products":[` +
-		strings.TrimSuffix(strings.Repeat(`{"product_id":"p-77","sku":"G-32","name":"Monopoly: 3rd Edition","price":19,`+
-			`"quantity":2,"category":"Games"},`, 6), ",") +
+		strings.TrimSuffix(strings.Repeat(`{"product_id":"p-77","sku":"G-32","name":"Monopoly: 3rd Edition",`+
+			`"price":19,"quantity":2,"category":"Games"},`, 6), ",") +
 		`]},"context":{"ip":"203.0.113.9","userAgent":"Mozilla/5.0 (X11; Linux x86_64)","locale":"en-GB"},` +
 		`"timestamp":"2026-01-31T09:30:00.000Z","integrations":{"All":true}}`)
 	for _, m := range manifests(b) {

@@ -74,8 +74,8 @@ func manifests(t require.TestingT) []*schemas.Manifest {
 func TestPlanAcceptsTheUsual(t *testing.T) {
 	usual := map[string][]string{
 		"segment_track": {
-			`{"event":"Order Completed","userId":"u-42","properties":{"total":42.50,"products":[{"sku":"G-32"}]},"context":` +
-				`{"ip":"203.0.113.9"},"timestamp":"2026-01-31T09:30:00.000Z","integrations":{"All":true}}`,
+			`{"event":"Order Completed","userId":"u-42","properties":{"total":42.50,"products":[{"sku":"G-32"}]},` +
+				`"context":{"ip":"203.0.113.9"},"timestamp":"2026-01-31T09:30:00.000Z","integrations":{"All":true}}`,
 			`{"event":"a","anonymousId":"b","timestamp":"2026-01-31T09:30:00+02:00","writeKey":"abc"}`,
 			`{"event":"Segment Consent Preference Updated","userId":"u","context":{"consent":{"categoryPreferences":` +
 				`{"Advertising":true,"Analytics":false},"version":2},"device":{"advertisingId":"x"}}}`,
@@ -83,8 +83,9 @@ func TestPlanAcceptsTheUsual(t *testing.T) {
 		"segment_identify": {`{"userId":"u-42","traits":{"email":"a@example.com"}}`},
 		"segment_alias":    {`{"userId":"u-42","previousId":"u-41"}`},
 		"segment_batch": {
-			`{"batch":[{"type":"identify","userId":"u","traits":{}},{"type":"group","userId":"u","groupId":"g"},{"type":"track","userId":"u","event":"e","messageId":"m"},
-			 {"type":"alias","userId":"u","previousId":"p"},{"type":"page","anonymousId":"a","channel":"web","version":2}],"context":{"app":{}}}`,
+			`{"batch":[{"type":"identify","userId":"u","traits":{}},{"type":"group","userId":"u","groupId":"g"},
+			 {"type":"track","userId":"u","event":"e","messageId":"m"},{"type":"alias","userId":"u","previousId":"p"},
+			 {"type":"page","anonymousId":"a","channel":"web","version":2}],"context":{"app":{}}}`,
 		},
 	}
 	for _, m := range manifests(t) {

@@ -98,7 +98,8 @@ func TestRateLimitIsWaitedOut(t *testing.T) {
 func TestBatch(t *testing.T) {
 	url, requests := tally(t, http.StatusOK)
 	res, err := start(t, url).Invoke(t.Context(), "tally_batch", runtime.JSON(
-		`{"events":[{"user_id":"u-1","event_type":"e","time":"2026-01-31T09:30:00Z"},{"user_id":"u-2","event_type":"e"}]}`))
+		`{"events":[{"user_id":"u-1","event_type":"e","time":"2026-01-31T09:30:00Z"},
+			{"user_id":"u-2","event_type":"e"}]}`))
 	require.NoError(t, err)
 	require.JSONEq(t, `{"accepted":2}`, string(res.Output))
 	require.Len(t, *requests, 1)

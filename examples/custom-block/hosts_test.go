@@ -192,7 +192,8 @@ func TestTwoMajors(t *testing.T) {
 		require.Contains(t, list, `"version":"2.0.0","changes":[{"version":"2.0.0","text":"A user_id is a user."}]`)
 		require.NotContains(t, list, `"version":"1.3.0"`)
 		require.Contains(t, h.ask("GET", "/v1/blocks/tally_event@1", ""),
-			`"version":"1.3.0","deprecated":"A user_id is a user now","replacedBy":"tally_event@2","sunset":"2027-06-30"`)
+			`"version":"1.3.0","deprecated":"A user_id is a user now","replacedBy":"tally_event@2",`+
+				`"sunset":"2027-06-30"`)
 		for path, body := range map[string]string{"tally_event": now, "tally_event@2": now, "tally_event@1": old} {
 			answer := h.ask("POST", "/v1/blocks/"+path+"/invoke", body)
 			require.Equal(t, body == old, strings.Contains(answer, `"accepted":1`), answer)

@@ -21,7 +21,9 @@ func newAPI(rt *runtime.Runtime, reg *registry.Registry) (http.Handler, error) {
 		return nil, err
 	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /workflows", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, `["wf-1"]`) })
+	mux.HandleFunc("GET /workflows", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = fmt.Fprintln(w, `["wf-1"]`)
+	})
 	mux.Handle("/segment/", http.StripPrefix("/segment", tools))
 	return mux, nil
 }
