@@ -43,9 +43,9 @@ type Change struct {
 
 // checkHistory checks what no schema can: that changes and deprecation fit the block's id and
 // version.
-func (r *reader) checkHistory(m *Manifest) {
-	for key, value := range map[string]string{"replacedBy": m.ReplacedBy, "sunset": m.Sunset} {
-		if value != "" && m.Deprecated == "" {
+func (r *reader) checkHistory(root rawjson.Object, m *Manifest) {
+	for _, key := range []string{"replacedBy", "sunset"} {
+		if _, given := root.Get(key); given && m.Deprecated == "" {
 			r.Fault("/"+key, "%s needs deprecated too, a sentence that says why", key)
 		}
 	}

@@ -1,11 +1,14 @@
 package schemas
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
+	"github.com/aacflow/segment-blocks/internal/text"
 	"github.com/aacflow/segment-blocks/rawjson"
 )
 
@@ -179,7 +182,7 @@ func filled(schema json.RawMessage, isInput bool) json.RawMessage {
 // checkFields checks that each field has what forms and tables need.
 func (r *reader) checkFields(at string, fields []Field, reserved []string, filledBy ...string) {
 	if len(fields) == 0 {
-		r.Fault(at, "must be an object with properties")
+		r.Fault(at, "%s must be an object with properties", path.Base(at))
 	}
 	for _, f := range fields {
 		at := rawjson.Pointer(at+"/properties", f.Name)
@@ -187,11 +190,12 @@ func (r *reader) checkFields(at string, fields []Field, reserved []string, fille
 			r.Fault(at, "hosts reserve this name; choose another: %q", f.Name)
 		}
 		if !slices.Contains([]string{"string", "json", "boolean", "number"}, f.Type) {
-			r.Fault(at, "%s: must have one type, such as type: string, or x-aacflow-type, which is string, json,"+
-				" boolean or number: %q", f.Name, f.Type)
+			r.Fault(at, "%s: must have one type, such as type: string, or an x-aacflow-type of string, json, boolean "+
+				"or number: %q", f.Name, f.Type)
 		}
 		if !slices.Contains(filledBy, f.FilledBy) {
-			r.Fault(at, "%s: x-filled-by must be one of %q: %q", f.Name, filledBy, f.FilledBy)
+			want := cmp.Or(text.Or(filledBy...), "absent in an output")
+			r.Fault(at, "%s: x-filled-by must be %s: %q", f.Name, want, f.FilledBy)
 		}
 		if f.Description == "" {
 			r.Fault(at, "%s: description must be given: a sentence that forms and agents show", f.Name)

@@ -97,7 +97,7 @@ func (r *reader) read() *Manifest {
 // manifest turns a document into a Manifest. Faulty parts stay empty.
 func (r *reader) manifest(root rawjson.Object) *Manifest {
 	m := &Manifest{About: r.about(root), Input: r.schema(root, "input"), Output: r.schema(root, "output")}
-	r.checkHistory(m)
+	r.checkHistory(root, m)
 	r.checkWords(m)
 	m.Sentence = r.sentence(root.Text("sentence"), m)
 	if m.Input != nil && m.Output != nil {

@@ -325,8 +325,20 @@ func TestLoadNamesFileAndLine(t *testing.T) {
 		},
 		{
 			"no host type", "text: {type: string,", "text: {type: [string, object],",
-			`greet.yaml:19: text: must have one type, such as type: string, or x-aacflow-type, which is string, ` +
-				`json, boolean or number: ""`,
+			`greet.yaml:19: text: must have one type, such as type: string, or an x-aacflow-type of string, json, ` +
+				`boolean or number: ""`,
+		},
+		{
+			"no properties", "  properties:\n    text: {type: string, description: The greeting.}\n", "",
+			`greet.yaml:17: output must be an object with properties`,
+		},
+		{
+			"filled in by nobody", "text: {type: string,", "text: {type: string, x-filled-by: user-only,",
+			`greet.yaml:19: text: x-filled-by must be absent in an output: "user-only"`,
+		},
+		{
+			"filled in by somebody else", "description: Whom to greet.}", "description: D.}\n    o: {x-filled-by: llm}",
+			`greet.yaml:14: o: x-filled-by must be user-only or user-or-llm: "llm"`,
 		},
 		{
 			"secret by half", "text: {type: string,", "text: {type: string, writeOnly: true,",

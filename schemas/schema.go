@@ -41,7 +41,7 @@ func compile(url string, raw json.RawMessage) (*jsonschema.Schema, error) {
 	c.Draft = jsonschema.Draft2020
 	c.AssertFormat = true
 	c.LoadURL = func(s string) (io.ReadCloser, error) {
-		return nil, fmt.Errorf("a schema must be self-contained, it refers to %q", s)
+		return nil, fmt.Errorf("a schema must be self-contained, but it refers to %q", s)
 	}
 	if err := c.AddResource(url, bytes.NewReader(raw)); err != nil {
 		return nil, fmt.Errorf("read schema: %w", err)
