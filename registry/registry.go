@@ -105,7 +105,7 @@ func (r *Registry) Find(ref string) (Block, error) {
 		}
 		versions = append(versions, b.Manifest().Version)
 	}
-	return nil, fmt.Errorf("has the version %s here, not %d", strings.Join(versions, " and "), major)
+	return nil, fmt.Errorf("has no major version %d here, only %s", major, strings.Join(versions, " and "))
 }
 
 func (r *Registry) ids() []string { return slices.Sorted(maps.Keys(r.blocks)) }

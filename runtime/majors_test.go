@@ -52,7 +52,7 @@ func TestMajorsSideBySide(t *testing.T) {
 	err = rt.Validate(t.Context(), "toy_post", runtime.Map{"title": "Hi"})
 	require.ErrorContains(t, err, "/title")
 	_, err = rt.Invoke(t.Context(), "toy_post@3", good)
-	require.EqualError(t, err, "toy_post has the version 2.0.0 and 1.0.0 here, not 3")
+	require.EqualError(t, err, "toy_post has no major version 3 here, only 2.0.0 and 1.0.0")
 	require.Equal(t, []string{"toy_post"}, rt.Sources()[0].Blocks)
 }
 

@@ -32,7 +32,7 @@ nodes:
 `), options)
 	require.Equal(t, []string{
 		`f.yaml:4:14: segment_trak is not a known block; did you mean "segment_track"?`,
-		`f.yaml:5:14: segment_track has the version 1.0.0 here, not 9`,
+		`f.yaml:5:14: segment_track has no major version 9 here, only 1.0.0`,
 		`f.yaml:8:19: <d.succes> leads nowhere; did you mean "success"?; <d> has success, userId, anonymousId`,
 		`f.yaml:8:31: segment_track evnt is not a known parameter; did you mean "event"?`,
 		`f.yaml:8:48: <d.success> is a boolean, and userId of segment_track must be a string`,
