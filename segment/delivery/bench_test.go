@@ -21,7 +21,7 @@ import (
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
-// upstream takes everything, after a delay.
+// upstream is a server that accepts everything after a delay.
 func upstream(b *testing.B, delay time.Duration) (tracking.Source, *tracking.Client) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
@@ -97,7 +97,7 @@ func BenchmarkCallers(b *testing.B) {
 	}
 }
 
-// BenchmarkStore is the durable way; what is stored is not sent meanwhile.
+// BenchmarkStore stores messages, and does not send them meanwhile.
 func BenchmarkStore(b *testing.B) {
 	for _, n := range []int{1, 64, 1024} {
 		b.Run(fmt.Sprintf("callers=%d", n), func(b *testing.B) {
@@ -113,7 +113,7 @@ func BenchmarkStore(b *testing.B) {
 	}
 }
 
-// BenchmarkStoreDelivers is how fast what has been stored leaves, without a limit of the rate.
+// BenchmarkStoreDelivers measures how fast stored messages are sent, without a rate limit.
 func BenchmarkStoreDelivers(b *testing.B) {
 	source, client := upstream(b, 0)
 	path := filepath.Join(b.TempDir(), "bench.store")

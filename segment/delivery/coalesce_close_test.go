@@ -40,7 +40,7 @@ func TestCancelledCallers(t *testing.T) {
 		call(soon(t), fmt.Sprint("u", i), fine)
 		require.Eventually(t, func() bool { return len(r.got()) == i+1 }, time.Second, time.Millisecond)
 	}
-	// Three that share a request which is held up: one goes, two stay.
+	// Three calls share a request that is held up: one leaves, two stay.
 	going, goes := context.WithCancel(soon(t))
 	gone := make(chan struct{})
 	call(going, "u2", func(report tracking.Report, err error) {
@@ -54,7 +54,7 @@ func TestCancelledCallers(t *testing.T) {
 	require.Eventually(t, func() bool { return len(r.got()) == 3 }, time.Second, time.Millisecond)
 	goes()
 	<-gone
-	// One that waits for room until its own deadline.
+	// One call waits for room until its own deadline.
 	short, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	report, err := c.Send(short, client, one(track(t, "late", "E")))
@@ -71,8 +71,7 @@ func TestCancelledCallers(t *testing.T) {
 	}
 }
 
-// After a request has been split, a caller that leaves ends it where nobody else waits for the
-// rest.
+// After a request has been split, it is canceled when its last waiting caller leaves.
 func TestRequestOfNobodyEnds(t *testing.T) {
 	both, free, slow, gone := make(chan struct{}, 2), make(chan struct{}), make(chan struct{}), make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {

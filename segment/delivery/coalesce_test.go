@@ -21,7 +21,7 @@ import (
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
-// outcome is what a call came back with.
+// outcome is the result of a call.
 type outcome struct {
 	report tracking.Report
 	err    error
@@ -29,8 +29,8 @@ type outcome struct {
 	seen   []retry.Attempt // what the call was told of
 }
 
-// gathered makes calls that share a request: two requests are held up until all have come. It
-// returns the outcomes once release is called, in the order of the messages.
+// gathered makes calls that share a request: two requests are held up until all calls wait. After
+// release, it returns the outcomes in the order of the messages.
 func gathered(
 	t *testing.T, c *coalesced, client *tracking.Client, r *receiver, release func(), messages ...tracking.Message,
 ) []outcome {
@@ -169,8 +169,8 @@ func TestOnlyTheGuiltyFails(t *testing.T) {
 	}
 }
 
-// inOrderOfUsers demands that want messages arrived, and that those of each user, whose events
-// are numbers, arrived first in their order.
+// inOrderOfUsers requires that want messages arrived, and that the first arrivals of each user,
+// whose events are numbers, were in order.
 func inOrderOfUsers(t *testing.T, batches [][]message, want int) {
 	t.Helper()
 	seen := map[string]bool{}
@@ -188,8 +188,8 @@ func inOrderOfUsers(t *testing.T, batches [][]message, want int) {
 	require.Len(t, seen, want)
 }
 
-// asked is a context that tells when it is first asked for its end, which a call does once it
-// is in its queue.
+// asked is a context that tells when Done is first called, which a call does when it is in its
+// queue.
 type asked struct {
 	context.Context
 	once   sync.Once

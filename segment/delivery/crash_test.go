@@ -35,7 +35,7 @@ import (
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
-// The test binary runs itself as a process that stores what it is told to: see child.
+// The test binary also runs as a process that stores messages: see child.
 const childVariable = "DELIVERY_TEST_CHILD"
 
 func TestMain(m *testing.M) {
@@ -209,7 +209,7 @@ func (f *flapping) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, `{"success":true}`)
 }
 
-// forget returns what has arrived, and begins anew.
+// forget returns the arrivals so far, and forgets them.
 func (f *flapping) forget() map[string]string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -297,8 +297,8 @@ func note(t *testing.T, acknowledged map[string]string, line string) {
 	require.NotContains(t, line, "error")
 }
 
-// A file that cannot grow any more, as on a full disk, is an error to who calls, and what is in
-// it stays. Once messages have left there is room.
+// If the file cannot grow, as on a full disk, calls fail, and stored messages stay. Once some have
+// been sent there is room again.
 func TestFullDisk(t *testing.T) {
 	var up atomic.Bool
 	receiver := newReceiver(t, func(int, []message) reply {

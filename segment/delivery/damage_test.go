@@ -24,8 +24,8 @@ import (
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
-// readingChild opens the stores that it reads the paths of, sends what they hold to a receiver, and
-// says what became of each in a line: that it was refused, or its dead letters.
+// readingChild reads paths of stores, opens each, sends its messages to a receiver, and prints a
+// line for it: that it was refused, or its dead letters.
 func readingChild() {
 	client := tracking.NewClient(resty.New())
 	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
@@ -63,9 +63,9 @@ func readingChild() {
 	}
 }
 
-// sampleStore makes a store with messages that wait and dead letters, small and large, of two
-// sources, and with pages that are free. It returns the file and the messages in it by their ids,
-// with true for the dead.
+// sampleStore makes a store with waiting messages and dead letters, small and large, of two
+// sources, and with free pages. It returns the file and its messages by their ids, with true for
+// the dead.
 func sampleStore(t *testing.T) (data []byte, known map[string]string, dead map[string]bool) {
 	r := newReceiver(t, func(_ int, batch []message) reply {
 		for _, m := range batch {
@@ -117,7 +117,7 @@ func sampleStore(t *testing.T) (data []byte, known map[string]string, dead map[s
 	return data, known, dead
 }
 
-// harm damages a file in a way that the seed determines, and says how.
+// harm damages a file in a way that depends on the seed, and says how.
 func harm(data []byte, seed uint64) ([]byte, string) {
 	random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // to be repeatable is the point
 	data = append([]byte{}, data...)
@@ -208,7 +208,7 @@ func TestDamageIsNoticed(t *testing.T) {
 	t.Logf("%d damaged files: %d refused, %d with damaged messages", seeds, refused, affected)
 }
 
-// requireSalvage looks at what can be saved of a store that was refused.
+// requireSalvage checks the messages that can be read from a store that was refused.
 func requireSalvage(t *testing.T, path string, known map[string]string, what string) {
 	t.Helper()
 	_, err := delivery.Check(t.Context(), path, func(m delivery.StoredMessage) {
@@ -219,7 +219,7 @@ func requireSalvage(t *testing.T, path string, known map[string]string, what str
 	require.Error(t, err, what)
 }
 
-// number is what an environment variable says, or what goes without.
+// number returns the value of an environment variable, or a default.
 func number(t *testing.T, variable string, otherwise int) int {
 	t.Helper()
 	text := os.Getenv(variable)

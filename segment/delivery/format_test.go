@@ -15,8 +15,8 @@ import (
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
-// toFormat2 moves the messages of a source to where format 2 had them, but for the first ones that
-// wait: so many had been moved when the process ended.
+// toFormat2 moves the messages of a source to where format 2 has them, except for the first moved
+// ones, as after a process that ended while it moved them.
 func toFormat2(t *testing.T, path, source string, moved int) {
 	t.Helper()
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{NoFreelistSync: true})
@@ -52,8 +52,7 @@ func toFormat2(t *testing.T, path, source string, moved int) {
 	require.NoError(t, db.Close())
 }
 
-// A store of the format before goes on where it was, wherever a process ended that was moving its
-// messages.
+// A store of format 2 continues, also if a process ended while it moved the messages.
 func TestStoreOfFormat2(t *testing.T) {
 	dead := newReceiver(t, func(int, []message) reply { return reply{status: 400} })
 	for _, moved := range []int{0, 1, 1000, 1500} {

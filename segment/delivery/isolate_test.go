@@ -59,8 +59,7 @@ func TestIsolationSurvivesTransientErrors(t *testing.T) {
 	require.Less(t, len(r.got()), bad*12, "about log2(37) requests find one")
 }
 
-// That messages are accepted ends a time of trouble, even when others fail: waits do not grow
-// for ever.
+// An accepted message resets the backoff, even if others fail, so waits do not grow for ever.
 func TestBackoffStartsAnewWithProgress(t *testing.T) {
 	r := newReceiver(t, func(n int, _ []message) reply {
 		if n%2 == 1 {
@@ -69,13 +68,13 @@ func TestBackoffStartsAnewWithProgress(t *testing.T) {
 		return reply{}
 	})
 	s := openStore(t, storePath(t), delivery.StoreOptions{MaxBackoff: time.Hour})
-	// Those of one person leave one request after the other: of each round one is accepted, and
-	// the next fails.
+	// The messages of one person are sent one request after the other: in each round one is
+	// accepted, and the next fails.
 	storeAll(t, s.Source("prod", r.source()), slices.Repeat([]tracking.Message{track(t, "u", "A")}, 15_000))
 	require.Eventually(t, func() bool { return only(t, s).Waiting == 0 }, 30*time.Second, 5*time.Millisecond)
 }
 
-// Many bad messages do not hold up those behind them, which nothing is wrong with.
+// Many bad messages do not hold up the good ones behind them.
 func TestManyBadMessagesFirst(t *testing.T) {
 	r := newReceiver(t, func(_ int, batch []message) reply {
 		if slices.ContainsFunc(batch, isBad) {
@@ -107,7 +106,7 @@ func TestManyBadMessagesFirst(t *testing.T) {
 		}
 	}
 	require.Less(t, slices.Index(accepted, "u1 good0"), slices.Index(accepted, "u1 good3"))
-	// The last that overtakes nobody of its own person is the first to show that all is well.
+	// The last message that overtakes none of its own person shows first that the source is well.
 	require.Equal(t, "u3 good2", accepted[0])
 }
 

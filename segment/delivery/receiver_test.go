@@ -22,14 +22,14 @@ import (
 
 const testKey = tracking.WriteKey("Zx81Qw92Er73Ty64Ui55Op46As37Df28")
 
-// message is what a receiver reads of one.
+// message has the members of a message that a receiver reads.
 type message struct {
 	MessageID string `json:"messageId"`
 	UserID    string `json:"userId"`
 	Event     string `json:"event"`
 }
 
-// reply is what a receiver does with a request. The zero value is Segment's 200.
+// reply says how a receiver answers a request. The zero value is Segment's 200.
 type reply struct {
 	status     int
 	retryAfter string
@@ -133,7 +133,7 @@ func coalesce(source tracking.Source, options delivery.CoalesceOptions) *coalesc
 	return &coalesced{sender, closeSource}
 }
 
-// Validate and Secrets are what a runtime asks a source.
+// Validate and Secrets are methods that a runtime calls.
 func (c *coalesced) Validate() error   { return validate(c.Sender) }
 func (c *coalesced) Secrets() []string { return secrets(c.Sender) }
 
@@ -143,7 +143,7 @@ func secrets(sender tracking.Sender) []string {
 	return sender.(interface{ Secrets() []string }).Secrets()
 }
 
-// soon is a context for what should not take long.
+// soon returns a context for work that should not take long.
 func soon(t testing.TB) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	t.Cleanup(cancel)

@@ -12,7 +12,7 @@ import (
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
-// The blocks work with every way, and a receipt says which it was.
+// The blocks work with every kind of delivery, and a receipt names it.
 func TestBlocksThroughEachWay(t *testing.T) {
 	r := newReceiver(t, nil)
 	store := openStore(t, storePath(t), delivery.StoreOptions{MaxEvents: 2})

@@ -83,7 +83,7 @@ func TestDamagedStores(t *testing.T) {
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 
-// What is not a store is named and left as it is, its permissions too.
+// A file that is not a store is refused and left as it is, with its permissions.
 func TestWhatIsNoStoreIsNotTouched(t *testing.T) {
 	folder := t.TempDir()
 	require.NoError(t, os.Chmod(folder, 0o755)) //nolint:gosec // as folders are
@@ -136,7 +136,7 @@ func TestStoreIsMadePrivateOnceItIsOne(t *testing.T) {
 	requirePerm(t, path, 0o600)
 }
 
-// An id that is none changes nothing, even where others are right.
+// One wrong id changes nothing, even if the others are right.
 func TestUnknownLettersChangeNothing(t *testing.T) {
 	r := newReceiver(t, func(int, []message) reply { return reply{status: 400} })
 	s := openStore(t, storePath(t), delivery.StoreOptions{})
@@ -157,7 +157,7 @@ func TestUnknownLettersChangeNothing(t *testing.T) {
 	require.Equal(t, 1, n)
 }
 
-// Before a store is closed, when nothing is sent any more, what became of messages can be read.
+// Before a store is closed, when nothing is sent any more, it can still be read.
 func TestCloseLetsTheStoreBeRead(t *testing.T) {
 	r := newReceiver(t, func(int, []message) reply { return reply{status: 503} })
 	path := storePath(t)

@@ -311,7 +311,7 @@ func TestSourcesOfAStoreDoNotHoldEachOtherUp(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 20, left)
 
-	// Another key is a warning, and is used.
+	// Another key is used, with a warning.
 	var log lockedBuffer
 	again := openStore(t, path, delivery.StoreOptions{Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	other := up.source()

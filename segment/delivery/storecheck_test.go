@@ -19,7 +19,7 @@ import (
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
-// closedStore makes a store with messages that wait, and returns its path and what is in it.
+// closedStore makes a store with waiting messages, and returns its path and contents.
 func closedStore(t *testing.T, events ...string) (path string, data []byte) {
 	t.Helper()
 	path = storePath(t)
@@ -44,7 +44,7 @@ func letters(t *testing.T, s *delivery.Store) (list []delivery.StoredMessage) {
 	return list
 }
 
-// A message that has changed on disk is not sent, not even when somebody asks for it.
+// A message that has changed on disk is not sent, not even by Retry.
 func TestDamagedMessageBecomesADeadLetter(t *testing.T) {
 	path, data := closedStore(t, "first", "second", "third")
 	require.Contains(t, string(data), `"event":"second"`)
@@ -83,7 +83,7 @@ func TestDamagedMessageBecomesADeadLetter(t *testing.T) {
 	require.Equal(t, 1, n)
 }
 
-// bbolt makes do with the page of the transaction before the last, which does not know the message
+// For bbolt the page of the last transaction but one is enough, but that does not have the message
 // that was stored last.
 func TestLastTransactionIsNotForgotten(t *testing.T) {
 	path, data := closedStore(t, "first", "second")
@@ -115,7 +115,7 @@ func TestCheckChangesNothing(t *testing.T) {
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 
-// What is lost is said, and what is not lost can be read.
+// Lost messages are reported, and the others can be read.
 func TestSalvage(t *testing.T) {
 	var events []string
 	for i := range 100 {
@@ -157,8 +157,7 @@ func TestStoreOfAnotherFormat(t *testing.T) {
 	require.NotErrorIs(t, err, delivery.ErrDamaged)
 }
 
-// A file that somebody cuts off while it is open is an error to who reads or writes, not the
-// end of the process.
+// If somebody truncates an open file, reading and writing fail, but the process does not crash.
 func TestStoreIsCutOffWhileOpen(t *testing.T) {
 	path, _ := closedStore(t, "first", "second")
 	s := openStore(t, path, delivery.StoreOptions{})
@@ -181,7 +180,7 @@ func TestStoreIsCutOffWhileOpen(t *testing.T) {
 	require.ErrorContains(t, err, "close store "+path+": the store cannot be written")
 }
 
-// A store that bbolt's own tools have rewritten lists its free pages, and is a store.
+// A store that bbolt's own tools have rewritten lists its free pages, and is still a store.
 func TestCompactedStore(t *testing.T) {
 	path, _ := closedStore(t, "first", "second")
 	from, err := bbolt.Open(path, 0o600, &bbolt.Options{ReadOnly: true})
@@ -195,7 +194,7 @@ func TestCompactedStore(t *testing.T) {
 	require.Equal(t, 2, only(t, openStore(t, compacted, delivery.StoreOptions{})).Waiting)
 }
 
-// Dead letters are put back in several transactions where there are many.
+// Many dead letters are put back in several transactions.
 func TestManyDeadLettersAreRetried(t *testing.T) {
 	r := newReceiver(t, nil)
 	path := storePath(t)

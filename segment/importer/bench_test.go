@@ -9,7 +9,7 @@ import (
 	"github.com/aacflow/segment-blocks/segment/importer"
 )
 
-// BenchmarkImport sends events of about 500 bytes over HTTP to a receiver that looks at nothing.
+// BenchmarkImport sends events of about 500 bytes over HTTP to a receiver that reads nothing.
 func BenchmarkImport(b *testing.B) {
 	in := file(b, "events.ndjson", tracks(b.N, 5000, 330))
 	invoke := invoker(b, sink(b))

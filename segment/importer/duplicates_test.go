@@ -13,7 +13,7 @@ import (
 	"github.com/aacflow/segment-blocks/runtime"
 )
 
-// What is remembered of messageIds does not grow with their number, and the latest ones are known.
+// The memory of messageIds does not grow with their number, and has the latest ones.
 func TestManyIDsTakeConstantMemory(t *testing.T) {
 	const ids = 500_000
 	heap := func() int64 {

@@ -43,7 +43,7 @@ func TestEncodings(t *testing.T) {
 		all(t, CSV, latin, Options{Type: "track", Encoding: Latin1}))
 }
 
-// Half a character is no event.
+// Half a character is a fault, and no event.
 func TestTextThatIsNoneInItsEncoding(t *testing.T) {
 	text := encoded(t, unicode.UTF16(unicode.LittleEndian, unicode.UseBOM), `{"type":"track"}`+"\n"+`{"type":"page"}`)
 	want := []string{`{"type":"track"}`, "invalid_utf8  must be text in utf-16, and has other bytes."}
@@ -52,7 +52,7 @@ func TestTextThatIsNoneInItsEncoding(t *testing.T) {
 	require.Equal(t, want, all(t, JSON, lone, Options{Encoding: UTF16}))
 }
 
-// Text in another encoding is told before anything is sent, with the line and what it looks like.
+// Text in another encoding is an error before anything is sent, with its line and likely encoding.
 func TestWrongEncodings(t *testing.T) {
 	const text = "{\"type\":\"track\"}\n{\"event\":\"Größe\"}\n"
 	utf16 := unicode.UTF16(unicode.LittleEndian, unicode.IgnoreBOM)
@@ -82,13 +82,13 @@ func TestWrongEncodings(t *testing.T) {
 		require.ErrorAs(t, err, &input)
 		require.ErrorContains(t, err, c.want)
 	}
-	// Behind the part that is looked at, a line that is none is a fault of its own.
+	// Behind the head that is examined, a line in another encoding is rejected by itself.
 	got := all(t, JSON, strings.Repeat("{\"type\":\"track\"}\n", 10_000)+"{\"event\":\"\xfc\"}\n", Options{})
 	require.Contains(t, got[10_000],
 		"must be valid UTF-8; if the file has another encoding, name it with --encoding")
 }
 
-// A cut character at the end of what is looked at is no sign of another encoding.
+// A character that the end of the head cuts in two is no sign of another encoding.
 func TestHeadEndsInACharacter(t *testing.T) {
 	for pad := range 4 {
 		text := strings.Repeat(" ", pad) + strings.Repeat("€", headBytes) + "\n"

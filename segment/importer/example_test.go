@@ -16,7 +16,7 @@ import (
 )
 
 // A worker imports a file, and imports it again after it was restarted: a finished import sends
-// nothing twice, and one that was stopped goes on.
+// nothing twice, and one that was stopped continues.
 func Example() {
 	ctx := context.Background()
 	segment, err := emulator.Start() // in place of Segment

@@ -11,8 +11,8 @@ import (
 	"github.com/aacflow/segment-blocks/segment/importer"
 )
 
-// A file that only grew since it was imported goes on where it was, and one that was edited is
-// refused; neither sends anything twice.
+// The import of a file that only grew continues behind the imported part, and a file that was
+// edited is refused. Neither sends anything twice.
 func TestGrownFile(t *testing.T) {
 	line := func(n int) string { return fmt.Sprintf(`{"type":"track","event":"E%d","userId":"u"}`, n) }
 	for name, c := range map[string]struct {
@@ -60,7 +60,7 @@ func TestGrownFile(t *testing.T) {
 	}
 }
 
-// A last line that was imported, and goes on since, would be half an event.
+// If the last imported line has grown, its rest would be half an event.
 func TestFileThatGrowsInsideALine(t *testing.T) {
 	r := newReceiver(t)
 	in := file(t, "a.csv", "userId,event\nu,E")
@@ -76,7 +76,7 @@ func TestFileThatGrowsInsideALine(t *testing.T) {
 	require.Equal(t, []string{"E"}, r.events())
 }
 
-// The rejects of what a file grew by stand behind those of before, if these are as they were.
+// The rejects of a file that has grown are written behind the earlier ones, if these are unchanged.
 func TestRejectsOfAGrownFile(t *testing.T) {
 	r := newReceiver(t)
 	in := file(t, "a.ndjson", "none\n")

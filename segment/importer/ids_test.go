@@ -10,8 +10,8 @@ import (
 	"github.com/aacflow/segment-blocks/rawjson"
 )
 
-// The messageIds of an event are the same in every release with one stateVersion: with another id,
-// what a repeated import sends would count twice.
+// Every release with the same stateVersion gives an event the same messageId. With another id, the
+// events of a repeated import would count twice.
 func TestDerivedIDsAreThoseOfEarlierReleases(t *testing.T) {
 	for name, c := range map[string]struct {
 		file, text string

@@ -39,7 +39,7 @@ func TestEventsOfAPersonStayInOrder(t *testing.T) {
 	requireOrder(t, r, events)
 }
 
-// requireOrder demands that every event arrived, those of each user in the order of the file.
+// requireOrder requires that every event arrived, and for each user in the order of the file.
 func requireOrder(t testing.TB, r *receiver, events int) {
 	t.Helper()
 	r.mu.Lock()
@@ -90,7 +90,7 @@ func TestPackedFiles(t *testing.T) {
 	require.EqualValues(t, 1000, counts.Accepted)
 }
 
-// The same event has the same id however its file is called, and another in another file.
+// An event has the same id whatever the name of its file, and another id in another file.
 func TestMessageIDs(t *testing.T) {
 	r := newReceiver(t)
 	invoke := invoker(t, r.URL)
@@ -215,8 +215,8 @@ func TestGraceEndsWhatHangs(t *testing.T) {
 	require.False(t, errors.As(err, &failed), "the interrupt came first")
 }
 
-// Two events with the same messageId are told of by their lines, whoever they are about, also
-// behind a stop.
+// The warning of two events with the same messageId names their lines, whoever they are about, also
+// when a stop lies between them.
 func TestGivenIDsTwice(t *testing.T) {
 	r := newReceiver(t)
 	line := func(id, user string) string {
@@ -239,7 +239,7 @@ func TestGivenIDsTwice(t *testing.T) {
 	require.EqualValues(t, 2, stateOf(t, o.StatePath).Counts.Duplicates)
 }
 
-// A rate holds from the beginning.
+// A rate limits the first events, too.
 func TestRateAtTheBeginning(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	in := file(t, "events.ndjson", tracks(300, 10, 0))

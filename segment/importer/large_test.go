@@ -11,7 +11,7 @@ import (
 	"github.com/aacflow/segment-blocks/segment/importer"
 )
 
-// members writes an event with n members that no event has.
+// members writes an event with n unknown members.
 func members(n int) string {
 	var b strings.Builder
 	b.WriteString(`{"type":"track","event":"E","userId":"u"`)
@@ -27,7 +27,7 @@ func sized(n int) string {
 	return begin + strings.Repeat("y", n-len(begin)-len(`"}}`)) + `"}}`
 }
 
-// Large and odd files take the time that their size says, and all of their lines are accounted for.
+// Large and odd files take time linear in their size, and each of their lines is accounted for.
 func TestLargeFiles(t *testing.T) {
 	if raceDetector {
 		t.Skip("it is about time, and the race detector takes most of it")
@@ -93,7 +93,7 @@ func TestLargeFiles(t *testing.T) {
 	}
 }
 
-// Each reject has all of its reasons, also where an invocation does not list those of all messages.
+// Each reject has all of its reasons, also if an invocation cannot list those of all messages.
 func TestRejectsOfManyReasons(t *testing.T) {
 	in := file(t, "events.ndjson", strings.Repeat(`{"type":"track","userId":7,"properties":1}`+"\n", 300))
 	o := importer.Options{Files: []string{in}, Invoke: invoker(t, sink(t)), RejectsPath: in + ".rejects"}

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// However often the lock is taken and given up, one import at a time has it.
+// However often the lock changes hands, only one import has it at a time.
 func TestImportLockHasOneHolder(t *testing.T) {
 	im := Import{options: Options{StatePath: filepath.Join(t.TempDir(), "state.json")}}
 	var holders, taken atomic.Int32

@@ -18,7 +18,7 @@ import (
 	"github.com/aacflow/segment-blocks/segment/importer"
 )
 
-// What is in use does not grow with the length of the file, whether its lines are sent or rejected.
+// Memory does not grow with the length of the file, whether its lines are sent or rejected.
 func TestMemoryIsConstant(t *testing.T) {
 	if testing.Short() || raceDetector {
 		t.Skip("it reads 250,000 lines twice, and the race detector takes memory of its own")

@@ -12,7 +12,7 @@ import (
 	"github.com/aacflow/segment-blocks/segment/importer"
 )
 
-// The parts of a file together send what the whole file does, and reject the same lines.
+// The parts of a file together send the same events as the whole file, and reject the same lines.
 func TestParts(t *testing.T) {
 	text := "\xef\xbb\xbf" + tracks(700, 7, 20) + "not json\n\n  \n" + `{"type":"nope"}` + "\r\n" +
 		strings.Replace(tracks(1, 1, 3<<20), "E0", "Large", 1) + tracks(2000, 7, 20) +

@@ -15,8 +15,7 @@ import (
 	"github.com/aacflow/segment-blocks/segment/importer"
 )
 
-// picky refuses requests that have one of some events in them, and passes all others on to a
-// receiver.
+// picky refuses requests with one of some events, and passes all others on to a receiver.
 func picky(r *receiver, status int, answer string, refused func(event string) bool) http.HandlerFunc {
 	return func(w http.ResponseWriter, req *http.Request) {
 		body, err := io.ReadAll(req.Body)
@@ -42,7 +41,7 @@ func serve(t *testing.T, handler http.HandlerFunc) (url string) {
 	return s.URL
 }
 
-// Where the receiver refuses a request as a whole, the events to blame are found, and all others
+// If the receiver refuses a request as a whole, the events to blame are found, and all others
 // arrive in order.
 func TestRefusedRequestsAreNarrowedDown(t *testing.T) {
 	const events = 3000
@@ -75,8 +74,8 @@ func TestRefusedRequestsAreNarrowedDown(t *testing.T) {
 	}
 }
 
-// Where the receiver fails over and over, each run keeps what the one before has found out about
-// refused events.
+// If the receiver fails over and over, each run keeps the refused events that earlier runs have
+// found.
 func TestRefusedEventsAmongFailures(t *testing.T) {
 	const events = 300
 	r := newReceiver(t)
@@ -115,8 +114,8 @@ func TestRefusedEventsAmongFailures(t *testing.T) {
 	requireOrder(t, r, events-events/10)
 }
 
-// A receiver that refuses whatever comes refuses the source, which ends it before all are rejected
-// for that.
+// A receiver that refuses every event refuses the source. That ends the import before all events
+// are rejected.
 func TestReceiverThatRefusesEverything(t *testing.T) {
 	url := serve(t, picky(newReceiver(t), 400, "", func(string) bool { return true }))
 	in := file(t, "events.ndjson", tracks(1000, 7, 0))

@@ -128,13 +128,14 @@ func TestRejectsAreExact(t *testing.T) {
 
 func deep(n int) string { return strings.Repeat("[", n) + strings.Repeat("]", n) }
 
-// A file of rejects can be mended and imported as it is, and each message keeps the id that its
-// line would have had.
+// A file of rejects can be corrected and imported, and each message has the id that its first line
+// would have had.
 func TestRejectsCanBeImported(t *testing.T) {
 	r := newReceiver(t)
 	invoke := invoker(t, r.URL)
 	in := file(t, "events.ndjson",
-		`{"type":"track","event":"","userId":"u","properties":{"a":1.10}}`+"\n"+`{"type":"track","event":"B"}`+"\nnot json\n")
+		`{"type":"track","event":"","userId":"u","properties":{"a":1.10}}`+"\n"+
+			`{"type":"track","event":"B"}`+"\nnot json\n")
 	path := filepath.Join(t.TempDir(), "rejects.ndjson")
 	counts := run(t, importer.Options{Files: []string{in}, Invoke: invoke, RejectsPath: path})
 	require.EqualValues(t, 3, counts.Rejected)
@@ -174,11 +175,12 @@ func TestOnlyRejects(t *testing.T) {
 	}
 }
 
-// What cannot be sent gives its messageId to nobody.
+// The messageId of a reject does not count as met.
 func TestRejectsHaveNoID(t *testing.T) {
 	r := newReceiver(t)
 	in := file(t, "events.ndjson",
-		`{"type":"track","userId":"u","messageId":"a"}`+"\n"+`{"type":"track","event":"A","userId":"u","messageId":"a"}`+"\n")
+		`{"type":"track","userId":"u","messageId":"a"}`+"\n"+
+			`{"type":"track","event":"A","userId":"u","messageId":"a"}`+"\n")
 	counts := run(t, importer.Options{Files: []string{in}, Invoke: invoker(t, r.URL)})
 	require.EqualValues(t, 1, counts.Accepted)
 	require.Zero(t, counts.Duplicates)
@@ -190,8 +192,8 @@ func full(t *testing.T) {
 	}
 }
 
-// Rejects that cannot be written stop the import, and are none in the summary; with room elsewhere
-// it goes on.
+// Rejects that cannot be written stop the import and are not counted. With room in another file the
+// import continues.
 func TestRejectsThatCannotBeWritten(t *testing.T) {
 	full(t)
 	r := newReceiver(t)
@@ -216,7 +218,7 @@ func TestRejectsThatCannotBeWritten(t *testing.T) {
 	require.Len(t, r.events(), 300)
 }
 
-// A folder that is missing is known before anything is sent, and leaves no state.
+// A missing folder is an error before anything is sent, and leaves no state.
 func TestRejectsWithoutAFolder(t *testing.T) {
 	r := newReceiver(t)
 	in := file(t, "events.ndjson", tracks(10, 1, 0))
@@ -233,8 +235,7 @@ func TestRejectsWithoutAFolder(t *testing.T) {
 	require.Zero(t, r.count)
 }
 
-// A row that does not fit the columns keeps its cells, and is not sent until somebody has looked
-// at it.
+// A row that does not fit the columns keeps its cells, and is not sent until somebody corrects it.
 func TestRaggedRowsCanBeMended(t *testing.T) {
 	r := newReceiver(t)
 	in := file(t, "a.csv", "userId,event,plan\nu,\"A\nB\"\nu,C,x,y\n")

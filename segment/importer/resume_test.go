@@ -20,7 +20,7 @@ import (
 	"github.com/aacflow/segment-blocks/segment/importer"
 )
 
-// state is what the tests look at in a file of the state.
+// state has the members of the state file that tests read.
 type state struct {
 	Done     bool
 	Position struct{ Offset int }
@@ -72,8 +72,7 @@ func TestFailureKeepsTheCheckpoint(t *testing.T) {
 	require.Equal(t, counts.Accepted, state.Counts.Accepted)
 }
 
-// A panic ends the import like a failure, in whichever goroutine, and --resume continues after
-// it.
+// A panic ends the import like a failure, in whichever goroutine, and --resume continues after it.
 func TestPanicKeepsTheCheckpoint(t *testing.T) {
 	const events = 10_000
 	for _, where := range []string{"sending", "reading"} {
@@ -116,8 +115,8 @@ func TestPanicKeepsTheCheckpoint(t *testing.T) {
 	}
 }
 
-// A file that was edited where it has been imported is not gone on with, although its size,
-// beginning and end are as before.
+// The import of a file whose imported part was edited is not resumed, even if its size, beginning
+// and end are unchanged.
 func TestEditedFileIsNotResumed(t *testing.T) {
 	const events = 20_000
 	r := newReceiver(t)
@@ -171,8 +170,8 @@ func TestEditedFileIsNotResumed(t *testing.T) {
 	require.EqualValues(t, events, counts.Accepted)
 }
 
-// Of a packed file that is cut all is imported that can be read, and the whole file goes on behind
-// it.
+// A packed file that is cut off is imported up to there, and the import continues there with the
+// whole file.
 func TestCutFile(t *testing.T) {
 	r := newReceiver(t)
 	var text strings.Builder
@@ -228,8 +227,8 @@ func pack(t *testing.T, text string) string {
 	return b.String()
 }
 
-// The state of an older release would send events under other ids, and one that somebody has edited
-// may say anything.
+// A state of an older release would send events with other ids, and a state that was edited may say
+// anything.
 func TestStatesOfOthers(t *testing.T) {
 	r := newReceiver(t)
 	in := file(t, "a.ndjson", tracks(10, 1, 0))
@@ -262,7 +261,7 @@ func TestStatesOfOthers(t *testing.T) {
 	require.Len(t, r.seen, 10, "the ids are those of the file")
 }
 
-// A list that was stopped goes on behind any of its events, also where it is mended further on.
+// An import of a list resumes behind any of its events, also if the rest of the list was corrected.
 func TestListGoesOn(t *testing.T) {
 	const events = 20_000
 	r := newReceiver(t)

@@ -30,7 +30,7 @@ func readerOf(t testing.TB, o Options) *reader {
 
 func invokeNothing(context.Context, runtime.JSON) (*runtime.Receipt, error) { return nil, nil }
 
-// all reads every event of a text, as JSON or as what is wrong with it.
+// all reads every event of a text, as its JSON or its faults.
 func all(t testing.TB, format Format, text string, o Options) []string {
 	o.Files, o.Format, o.Stdin = []string{Stdin}, format, strings.NewReader(text)
 	r := readerOf(t, o)
@@ -53,7 +53,7 @@ func all(t testing.TB, format Format, text string, o Options) []string {
 	}
 }
 
-// given returns the message of an event without a messageId that was added.
+// given returns the message of an event without its derived messageId.
 func given(e *event) string {
 	if !e.derived {
 		return string(e.json)
@@ -82,8 +82,8 @@ func TestRows(t *testing.T) {
 		"names say what they are": {
 			text: "userId,event,total,context.page.url,context.ip,properties.a.b\nu,A,007,http://x,::1,deep\n",
 			typ:  "track",
-			want: []string{`{"type":"track","userId":"u","event":"A","properties":{"total":"007","a":{"b":"deep"}},"context":` +
-				`{"page":{"url":"http://x"},"ip":"::1"}}`},
+			want: []string{`{"type":"track","userId":"u","event":"A","properties":{"total":"007","a":{"b":"deep"}},` +
+				`"context":{"page":{"url":"http://x"},"ip":"::1"}}`},
 		},
 		"traits of an identify, name and event among them": {
 			text: "anonymousId,name,event,groupId\na,Acme,E,g\n", typ: "identify",
@@ -95,8 +95,8 @@ func TestRows(t *testing.T) {
 			want: []string{
 				`{"type":"track","userId":"1","properties":{"n":1.50,"b":true},"traits":{"a":[1]},"event":"1"}`,
 				`{"type":"track","userId":"2","properties":{"n":1e3,"b":false},"event":"2"}`,
-				`invalid_value /properties/n must be a number as in JSON: "07". invalid_value /properties/b must be true` +
-					` or false: "yes". ` +
+				`invalid_value /properties/n must be a number as in JSON: "07". ` +
+					`invalid_value /properties/b must be true or false: "yes". ` +
 					`invalid_value /traits must be valid JSON: it ends too early, after byte 1: "{".`,
 			},
 		},
@@ -165,7 +165,8 @@ func TestRows(t *testing.T) {
 			text: "userId,event\nu,ü\nu,\xff\n", typ: "track",
 			want: []string{
 				`{"type":"track","userId":"u","event":"ü"}`,
-				`invalid_utf8  must be valid UTF-8; if the file has another encoding, name it with --encoding, such as windows-1252.`,
+				`invalid_utf8  must be valid UTF-8; if the file has another encoding, name it with` +
+					` --encoding, such as windows-1252.`,
 			},
 		},
 	} {
@@ -249,7 +250,7 @@ func TestRowsOfTheStandardLibrary(t *testing.T) {
 	})
 }
 
-// Whatever stands in a file, a row is what encoding/csv takes for one, and what that refuses costs
+// Whatever a file holds, its rows are those of encoding/csv, and a row that this refuses costs only
 // its first line.
 func TestRowsOfAnyForm(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
@@ -293,7 +294,7 @@ func (s *slow) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// Reading can begin at the place of any event, and goes on as if it had begun at the start.
+// Reading can start at the position of any event, with the same events as from the beginning.
 func TestReadingGoesOnAnywhere(t *testing.T) {
 	var ndjson, rows strings.Builder
 	ndjson.WriteString("\xef\xbb\xbf")

@@ -26,12 +26,12 @@ import (
 
 const key = tracking.WriteKey("importImportImportImportImportIm")
 
-// invoker returns what sends to a receiver.
+// invoker returns a function that invokes segment_batch with a receiver.
 func invoker(t testing.TB, url string) func(context.Context, runtime.JSON) (*runtime.Receipt, error) {
 	return retrying(t, url, 2)
 }
 
-// retrying is invoker with a number of retries, -1 for none.
+// retrying is like invoker, with a number of retries, -1 for none.
 func retrying(t testing.TB, url string, retries int) func(context.Context, runtime.JSON) (*runtime.Receipt, error) {
 	reg := registry.New()
 	blocks.MustRegister(reg)
@@ -50,7 +50,7 @@ func retrying(t testing.TB, url string, retries int) func(context.Context, runti
 	}
 }
 
-// sink accepts everything and reads nothing of it.
+// sink returns the URL of a server that accepts everything unread.
 func sink(t testing.TB) string {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
@@ -60,7 +60,7 @@ func sink(t testing.TB) string {
 	return s.URL
 }
 
-// receiver remembers, in the order of arrival, which messages came.
+// receiver remembers the messages that arrived, in their order.
 type receiver struct {
 	URL string
 
@@ -135,7 +135,7 @@ func tracks(n, users, padding int) string {
 	return b.String()
 }
 
-// run imports, and demands that nothing went wrong.
+// run imports, and requires that nothing goes wrong.
 func run(t testing.TB, o importer.Options) importer.Counts {
 	t.Helper()
 	o.Key = key

@@ -58,7 +58,7 @@ func TestTimes(t *testing.T) {
 	}
 }
 
-// A time is read where it is one: the timestamp, and columns that are mapped as times.
+// Only timestamps, and columns that are mapped as times, are read as times.
 func TestTimesInEvents(t *testing.T) {
 	o := Options{
 		Type: "track", TimeFormat: Unix, Map: []string{"since=properties.since:time", "timestamp=timestamp:time"},
@@ -83,7 +83,7 @@ func TestTimesInEvents(t *testing.T) {
 	}, all(t, JSON, lines, Options{Type: "track", TimeFormat: Unix}))
 }
 
-// What is no time at all is left for the block to refuse.
+// The block refuses values that cannot be times.
 func TestShortTimestamps(t *testing.T) {
 	for _, text := range []string{`{"timestamp":"x"}`, `{"timestamp":""}`, `{"timestamp":7}`, `{"timestamp":null}`} {
 		require.Equal(t, []string{text}, all(t, JSON, text, Options{}))

@@ -18,7 +18,7 @@ import (
 	"github.com/aacflow/segment-blocks/rawjson"
 )
 
-// Events are found however they stand, each with its line, and what is none costs no other.
+// Events are found in any layout, each with its line, and faulty values cost no others.
 func TestLayouts(t *testing.T) {
 	const a, b = `{"type":"track","event":"A"}`, `{"type":"track","event":"B"}`
 	for name, c := range map[string]struct {
@@ -92,15 +92,15 @@ func TestLayouts(t *testing.T) {
 	}
 }
 
-// The line of what is wrong inside an event is said.
+// A fault inside an event has the number of its line.
 func TestFaultsInsideAnEventHaveALine(t *testing.T) {
 	require.Equal(t, []string{
 		`invalid_json /x must be valid JSON: missing value after object name, at byte 40, in line 5.`,
 	}, all(t, JSON, "\n[\n{\n \"type\": \"track\", \"event\": \"A\",\n \"x\": }\n]", Options{}))
 }
 
-// Whatever stands around them, the events of a list are those that were written, and reading can go
-// on behind any of them.
+// Whatever is around them, the events of a list are those that were written, and reading can
+// continue behind any of them.
 func TestListsOfAnyForm(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		space := rapid.SampledFrom([]string{"", " ", "\n", "\r\n", "\t"})
@@ -156,7 +156,7 @@ func readerOfText(t require.TestingT, text io.Reader) *reader {
 	return im.newReader(position{})
 }
 
-// Two events that say the same in one line are two.
+// Two equal events in one line are two events.
 func TestEqualEventsInOneLineDiffer(t *testing.T) {
 	const a = `{"type":"track","event":"A"}`
 	r := readerOfText(t, strings.NewReader("["+a+a+"]"))
@@ -168,7 +168,7 @@ func TestEqualEventsInOneLineDiffer(t *testing.T) {
 	require.NotEqual(t, first, string(two.json))
 }
 
-// What is added to a message does not depend on how it is written.
+// The members that are added to a message do not depend on how it is written.
 func TestWhatIsAdded(t *testing.T) {
 	for text, want := range map[string]string{
 		`{}`:  `{"messageId":"ID","type":"track"}`,
@@ -195,7 +195,7 @@ func TestWhatIsAdded(t *testing.T) {
 	}
 }
 
-// A file that becomes shorter while it is read is not taken for one that has come to its end.
+// A file that becomes shorter while it is read is an error, and not the end of the import.
 func TestShrinkingFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "events.ndjson")
 	require.NoError(t, os.WriteFile(path, []byte(strings.Repeat(`{"type":"track","event":"A"}`+"\n", 50_000)), 0o600))
