@@ -248,7 +248,7 @@ func (d *deliverer) write(list []entry, dead bool) {
 				continue
 			}
 			e.DiedAt = time.Now()
-			record := e.record(deadBucket, keyOf(e.ID))
+			record := e.record(deadBucket)
 			did.dead++
 			did.added(record)
 			err = errors.Join(err, bucketOf(tx, deadBucket, e.Source).Put(keyOf(e.ID), record))

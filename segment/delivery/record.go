@@ -81,7 +81,7 @@ const (
 const damagedReason = "the message was damaged in the store: its checksum does not match, and it is not sent"
 
 // record returns the message as a record of a bucket.
-func (m StoredMessage) record(bucket string, key []byte) []byte {
+func (m StoredMessage) record(bucket string) []byte {
 	b := make([]byte, checksumBytes, checksumBytes+2*stampBytes+deadBytes+len(m.Reason)+len(m.Message))
 	b = binary.BigEndian.AppendUint64(b, uint64(m.StoredAt.UnixMilli()))
 	if bucket == deadBucket {
@@ -93,7 +93,7 @@ func (m StoredMessage) record(bucket string, key []byte) []byte {
 		b = append(binary.BigEndian.AppendUint16(b, uint16(len(reason))), reason...)
 	}
 	b = append(b, m.Message...)
-	binary.BigEndian.PutUint32(b, checksum(m.Source, bucket, key, b[checksumBytes:]))
+	binary.BigEndian.PutUint32(b, checksum(m.Source, bucket, keyOf(m.ID), b[checksumBytes:]))
 	return b
 }
 

@@ -77,8 +77,7 @@ func (c *change) put(tx *bbolt.Tx, source string, message []byte) error {
 	if err != nil {
 		return err
 	}
-	m := StoredMessage{Source: source, StoredAt: time.Now(), Message: message}
-	record := m.record(waitingBucket, keyOf(id))
+	record := StoredMessage{Source: source, ID: id, StoredAt: time.Now(), Message: message}.record(waitingBucket)
 	c.waiting++
 	c.added(record)
 	return b.Put(keyOf(id), record)
