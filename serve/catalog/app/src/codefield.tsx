@@ -1,5 +1,5 @@
 // A field that holds JSON, in the editor. It comes with the editor, which is large: see JSONField.
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { nonce } from "./api";
 import { type Editor, mount } from "./editor";
 import { isObject, pretty } from "./json";
@@ -34,7 +34,8 @@ export function CodeField(props: JSONFieldProps) {
     if (hadFocus) editor.current.focus();
     return () => editor.current?.destroy();
   }, [id]);
-  useEffect(() => editor.current?.set(value), [value]);
+  // Before the next key: a later effect would put back a text that the user has typed on since.
+  useLayoutEffect(() => editor.current?.set(value), [value]);
   useEffect(() => editor.current?.mark(fault), [fault]);
   return (
     <div class={`editor ${props.tall ? "tall" : ""} ${fault ? "faulty" : ""}`}>

@@ -1,5 +1,5 @@
 // The editor for JSON: CodeMirror, loaded only where a form has a JSON parameter.
-import { autocompletion, closeBrackets, type CompletionContext } from "@codemirror/autocomplete";
+import { autocompletion, closeBrackets, type Completion, type CompletionContext } from "@codemirror/autocomplete";
 import { defaultKeymap, history, historyKeymap } from "@codemirror/commands";
 import { json, jsonParseLinter } from "@codemirror/lang-json";
 import { bracketMatching, HighlightStyle, indentOnInput, syntaxHighlighting } from "@codemirror/language";
@@ -82,15 +82,23 @@ export function mount(parent: HTMLElement, options: Options): Editor {
   };
 }
 
-// complete offers the names of known members where a name can stand.
+// complete offers the names of known members where a name can stand, with or without its first quote.
 function complete(context: CompletionContext, keys: string[]) {
   const word = context.matchBefore(/[{,]\s*"?[\w$]*/);
   if (!word || keys.length === 0) return null;
-  const from = word.from + word.text.search(/"?[\w$]*$/);
+  const apply = (view: EditorView, { label }: Completion, from: number, to: number) => {
+    const quoted = view.state.sliceDoc(from - 1, from) === '"';
+    const closed = view.state.sliceDoc(to, to + 1) === '"'; // by closeBrackets
+    const insert = `"${label}": `;
+    from -= Number(quoted);
+    view.dispatch({
+      changes: { from, to: to + Number(quoted && closed), insert },
+      selection: { anchor: from + insert.length },
+    });
+  };
   return {
-    from,
-    options: [...new Set(keys)].map((key) => ({ label: key, apply: `"${key}": `, filterText: `"${key}` })),
-    validFor: /^"?[\w$]*$/,
-    filter: !word.text.endsWith('"'),
+    from: word.from + word.text.search(/[\w$]*$/),
+    options: [...new Set(keys)].map((label) => ({ label, apply })),
+    validFor: /^[\w$]*$/,
   };
 }

@@ -22,6 +22,12 @@ await withPage(
     await page.getByLabel("userId", { exact: true }).fill("u-42");
     await page.getByText("Ready to send 1 request").waitFor();
 
+    // The editor keeps pace with its user, and offers the names that the examples have.
+    await json(page, "properties").click();
+    await page.keyboard.type('{"order": "o-1", "list": [1, 2], "cur');
+    await page.getByRole("option", { name: "currency" }).click();
+    assert.match(await json(page, "properties").innerText(), /^\{"order": "o-1", "list": \[1, 2\], "currency": \}\s*$/);
+
     // JSON: a fault of syntax at its field; numbers that no double holds survive form, JSON and request.
     await json(page, "properties").fill('{"id": 12345678901234567890, "total": 42.50');
     await page.locator("#field-properties-fault").getByText("is not valid JSON").waitFor();
