@@ -94,7 +94,7 @@ func TestStreamsAreBounded(t *testing.T) {
 	}
 	refused := get(t, srv, "/emulator/v1/stream")
 	require.Equal(t, 503, refused.status)
-	require.Equal(t, "15", refused.header.Get("Retry-After"))
+	require.Equal(t, "1", refused.header.Get("Retry-After"))
 	require.Contains(t, refused.body, "as many streams as it may: 16")
 	require.Equal(t, 16, srv.Stats().Streams)
 	client.CloseIdleConnections()

@@ -31,17 +31,11 @@ func (s *Streams) Open(r *http.Request) (closeStream func(), full *Problem) {
 	client := clientOf(r.RemoteAddr)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	refuse := func(format string, most int) *Problem {
-		return &Problem{
-			Status: http.StatusServiceUnavailable, Code: "overloaded", Retryable: true, RetryAfter: StreamHeartbeat,
-			Detail: fmt.Sprintf(format, most),
-		}
-	}
 	switch {
 	case s.of[client] == maxClientStreams:
-		return nil, refuse("this client has as many streams as it may: %d", maxClientStreams)
+		return nil, overloaded("this client has as many streams as it may: %d", maxClientStreams)
 	case s.all == maxStreams:
-		return nil, refuse("the server has as many streams as it may: %d", maxStreams)
+		return nil, overloaded("the server has as many streams as it may: %d", maxStreams)
 	case s.of == nil:
 		s.of = map[netip.Prefix]int{}
 	}

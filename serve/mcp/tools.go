@@ -21,7 +21,11 @@ func (s *Server) tools(p Profile) ([]*sdk.Tool, error) {
 	no, yes := false, true
 	var tools []*sdk.Tool
 	for _, e := range s.blocks {
-		input := inputSchema(e, p, s.hidden(e))
+		hidden := secrets(e.Input)
+		if s.cfg.CredentialInput {
+			hidden = nil
+		}
+		input := inputSchema(e, p, hidden)
 		if s.cfg.InvocationIDInput {
 			if schemas.Find(e.Input, idInput) != nil {
 				return nil, fmt.Errorf("the input %s cannot be added: the block already has it: %q", idInput, e.ID)
@@ -39,14 +43,6 @@ func (s *Server) tools(p Profile) ([]*sdk.Tool, error) {
 		})
 	}
 	return tools, nil
-}
-
-// hidden returns the parameters that callers of a tool neither see nor may give.
-func (s *Server) hidden(e registry.Entry) []string {
-	if s.cfg.CredentialInput {
-		return nil
-	}
-	return secrets(e.Input)
 }
 
 // secrets returns the parameters at the root of an input that hold credentials.
