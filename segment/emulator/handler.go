@@ -23,7 +23,7 @@ import (
 //	GET    /emulator/v1/discards        ?code= messageId= source= since= limit= order=
 //	GET    /emulator/v1/requests        ?since= limit= order=
 //	GET    /emulator/v1/stats
-//	GET    /emulator/v1/stream          ?since=; server-sent events
+//	GET    /emulator/v1/stream          ?since=; server-sent events, 16 streams of one address at most
 //	GET    /emulator/v1/faults          POST appends one or a list, DELETE clears
 //
 // The first group may be reached from any origin, as Segment's may. The second
@@ -59,23 +59,25 @@ func (e *Emulator) serve(w http.ResponseWriter, r *http.Request) {
 // former name.
 func (e *Emulator) route(p string) (allow string, serve http.HandlerFunc) {
 	name, isAPI := strings.CutPrefix(p, "/v1/")
-	pixel, isPixel := strings.CutPrefix(name, "pixel/")
-	key, isSettings := strings.CutPrefix(strings.TrimSuffix(name, "/settings"), "projects/")
-	short := slices.IndexFunc(messageTypes[:], func(typ string) bool { return name == typ[:1] })
+	if !isAPI {
+		return "", nil
+	}
 	tracking := func(typ string) (string, http.HandlerFunc) {
 		return "POST, OPTIONS", func(w http.ResponseWriter, r *http.Request) { e.serveTracking(w, r, typ) }
 	}
-	switch {
-	case !isAPI:
-	case slices.Contains([]string{"batch", "b", "import"}, name):
+	if slices.Contains([]string{"batch", "b", "import"}, name) {
 		return tracking("")
-	case isMessageType(name):
-		return tracking(name)
-	case short >= 0:
-		return tracking(messageTypes[short])
-	case isPixel && isMessageType(pixel):
-		return "GET, OPTIONS", func(w http.ResponseWriter, r *http.Request) { e.servePixel(w, r, pixel) }
-	case isSettings && strings.HasSuffix(name, "/settings"):
+	}
+	for _, typ := range messageTypes {
+		switch name {
+		case typ, typ[:1]:
+			return tracking(typ)
+		case "pixel/" + typ:
+			return "GET, OPTIONS", func(w http.ResponseWriter, r *http.Request) { e.servePixel(w, r, typ) }
+		}
+	}
+	before, after, _ := strings.Cut(name, "/")
+	if key, ok := strings.CutSuffix(after, "/settings"); ok && before == "projects" {
 		return "GET, OPTIONS", func(w http.ResponseWriter, r *http.Request) { e.serveSettings(w, r, key) }
 	}
 	return "", nil
