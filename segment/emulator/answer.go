@@ -63,7 +63,7 @@ func (a answer) write(w http.ResponseWriter) {
 	h := w.Header()
 	jsonHeader(h)
 	maps.Copy(h, a.header)
-	if a.status >= 200 && a.status != http.StatusNoContent && a.status != http.StatusNotModified {
+	if a.status != http.StatusNoContent && a.status != http.StatusNotModified {
 		h.Set("Content-Length", strconv.Itoa(len(a.body)))
 	}
 	w.WriteHeader(a.status)

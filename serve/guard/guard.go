@@ -124,16 +124,13 @@ func New(cfg Config) (*Guard, error) {
 // [Problem]. The open paths are exact paths that need no token and are neither limited nor checked
 // for Host and Origin, so that any web page can reach them: only health checks should be open.
 func (g *Guard) Wrap(next http.Handler, open ...string) http.Handler {
-	checked := g.recovered(g.checked(next, open))
-	return Identify(g.logged(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("X-Content-Type-Options", "nosniff")
-		checked.ServeHTTP(w, r)
-	})))
+	return Identify(g.logged(g.recovered(g.checked(next, open))))
 }
 
 // checked makes the cheapest checks first.
 func (g *Guard) checked(next http.Handler, open []string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Content-Type-Options", "nosniff")
 		if connectionOf(r).crowded {
 			w.Header().Set("Connection", "close")
 		}

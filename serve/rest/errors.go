@@ -66,12 +66,12 @@ func (h *Handler) error(w http.ResponseWriter, r *http.Request) *Problem {
 	code := r.PathValue("code")
 	var known []string
 	for _, d := range errorDocs() {
+		if string(d.Code) == code {
+			writeCached(w, r, typeJSON, encode(d))
+			return nil
+		}
 		known = append(known, string(d.Code))
 	}
-	if !slices.Contains(known, code) {
-		return newProblem(codeNotFound,
-			fmt.Sprintf("there is no such error code: %.100q%s", code, schemas.DidYouMean(code, known)))
-	}
-	writeCached(w, r, typeJSON, encode(docOf(code)))
-	return nil
+	return newProblem(codeNotFound,
+		fmt.Sprintf("there is no such error code: %.100q%s", code, schemas.DidYouMean(code, known)))
 }
