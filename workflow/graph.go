@@ -1,6 +1,7 @@
 // Package workflow runs graphs of blocks.
 //
-//	graph, err := workflow.Check(ctx, "order.workflow.yaml", data, against) // with Registry and Runtime
+//	against := workflow.CheckOptions{Registry: reg, Runtime: rt}
+//	graph, err := workflow.Check(ctx, "order.workflow.yaml", data, against)
 //	if err != nil { … } // *workflow.FileError: all that is wrong with the file
 //	options := workflow.Options{Invoke: workflow.Invoker(rt), RunID: "o-1001"}
 //	res, err := workflow.Run(ctx, graph, input, options)

@@ -24,9 +24,8 @@ var ErrNoStandalone = errors.New("this Temporal server runs no activity without 
 
 // Invoke invokes a block from your own workflow, and returns its output:
 //
-//	placed, err := temporal.Invoke[struct{ Success bool }](ctx, "placed", "segment_track", map[string]any{
-//		"userId": "u-42", "event": "Order Completed",
-//	})
+//	event := map[string]any{"userId": "u-42", "event": "Order Completed"}
+//	placed, err := temporal.Invoke[struct{ Success bool }](ctx, "placed", "segment_track", event)
 //
 // The id names the invocation. The messageIds derive from it and from the FirstRunID of the
 // workflow, so retries, resets and continue-as-new count nothing twice. It must be unique among all
