@@ -127,6 +127,9 @@ func (n *node) judge(p *Plan, s *subject) verdict {
 	case s.kind == isArray && n.array != nil:
 		v = v.and(n.array.judge(s))
 	}
+	if n.leaf {
+		return v
+	}
 	return v.and(n.judgeOthers(p, s))
 }
 

@@ -91,6 +91,7 @@ type node struct {
 	not, cond    *node
 	then, orElse *node // nil if they demand nothing
 	unsure       bool  // it has a keyword that plans do not know
+	leaf         bool  // it leads to no other schema for the same value
 }
 
 // each visits the schemas inside a schema that apply to the same value, not to its members or
@@ -138,10 +139,8 @@ func (c *compiler) plan(schema *jsonschema.Schema) *Plan {
 // plain reports whether a schema demands only a type. A walk skips objects and arrays of a plain
 // schema, such as free-form properties. Integer is not plain, because 1.0 is an integer too.
 func (n *node) plain() bool {
-	subs := 0
-	n.each(func(*node) { subs++ })
-	return !n.unsure && n.kinds&isInteger == 0 && n.literals == nil && n.text == nil && n.number == nil &&
-		n.object == nil && n.array == nil && subs == 0
+	return n.leaf && !n.unsure && n.kinds&isInteger == 0 && n.literals == nil && n.text == nil && n.number == nil &&
+		n.object == nil && n.array == nil
 }
 
 // name returns the number of a member's name in the plan.
@@ -167,7 +166,7 @@ func (p *Plan) bits(names []string) (set uint64) {
 // schemas in within lead here.
 func (c *compiler) node(p *Plan, s *jsonschema.Schema, always bool, within []*jsonschema.Schema) *node {
 	if s.Always != nil {
-		return &node{kinds: map[bool]kinds{true: isAny}[*s.Always]}
+		return &node{kinds: map[bool]kinds{true: isAny}[*s.Always], leaf: true}
 	}
 	n := &node{kinds: kindsNamed(s.Types), literals: literalsOf(s), text: textTestOf(s), number: numberTestOf(s)}
 	if slices.Contains(within, s) || unknownKeywords(s) {
@@ -195,6 +194,8 @@ func (c *compiler) node(p *Plan, s *jsonschema.Schema, always bool, within []*js
 		n.any = append(n.any, sub(each, false))
 	}
 	n.not, n.cond, n.then, n.orElse = sub(s.Not, false), sub(s.If, false), sub(s.Then, false), sub(s.Else, false)
+	n.leaf = true
+	n.each(func(*node) { n.leaf = false })
 	return n
 }
 
