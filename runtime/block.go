@@ -19,7 +19,7 @@ import (
 	"github.com/aacflow/segment-blocks/schemas"
 )
 
-// Block is a registry.Block that can be invoked. [Define] makes it.
+// Block is a registry.Block that a [Runtime] can invoke. [Define] makes one.
 type Block struct {
 	manifest *schemas.Manifest
 	execute  func(ctx context.Context, call *Call, source any) (any, error)
@@ -31,17 +31,17 @@ type Block struct {
 // NoSource is the type of source for [Define] of a block that needs none.
 type NoSource struct{}
 
-// Executor is the function that does the work of a block: see [Define].
+// Executor is the function that does a block's work. See [Define].
 type Executor[S any] = func(ctx context.Context, call *Call, source S) (any, error)
 
-// Define makes a block from its manifest and the function that does its work. The type S is that of
-// the sources it can use, such as tracking.Source: the runtime hands over the one that the
+// Define makes a block from its manifest and the function that does its work. S is the type of
+// source that the block can use, such as tracking.Source. The runtime passes the source that the
 // invocation chose.
 //
-// The function gets an input that has been normalised and validated. It returns the output,
-// anything that encodes to a JSON object, and writes into call.Receipt what it did, also when it
-// fails. Its error should be an *[Error]; any other becomes an internal error. It must honour ctx,
-// may run many times at once, and must not keep call after it returns.
+// The function gets an input that has been normalised and validated. It returns the output, which
+// may be anything that encodes to a JSON object. It records what it did in call.Receipt, also when
+// it fails. Its error should be an *[Error]; any other becomes an internal error. It must stop when
+// ctx ends, be safe for concurrent use, and not keep call after it returns.
 func Define[S any](manifest *schemas.Manifest, execute Executor[S]) *Block {
 	_, none := any(*new(S)).(NoSource)
 	return &Block{
@@ -74,9 +74,9 @@ func DefineTyped[In, Out, S any](
 	})
 }
 
-// Register loads the manifests in files and registers a block for each: all or, with an error,
-// none. The executors stand under the ids of the manifests, and an older major version under an id
-// like board_post@1.
+// Register loads the manifests in files and registers a block for each. If it returns an error, it
+// has registered none. The keys of executors are the ids of the manifests. The key for an older
+// major version is an id with the version, such as board_post@1.
 func Register[S any](reg *registry.Registry, files fs.FS, executors map[string]Executor[S]) error {
 	manifests, err := schemas.Load(files)
 	if err != nil {
@@ -103,7 +103,8 @@ func Register[S any](reg *registry.Registry, files fs.FS, executors map[string]E
 	return reg.Register(list...)
 }
 
-// as returns a source as the type that a block needs. A pointer to one does as well.
+// as returns a source as the type that a block needs. The source may also be a pointer to that
+// type.
 func as[S any](source any) (S, bool) {
 	if pointer, ok := source.(*S); ok && pointer != nil {
 		return *pointer, true
@@ -119,15 +120,15 @@ func (b *Block) Manifest() *schemas.Manifest { return b.manifest }
 type Call struct {
 	// Manifest is what the block declares.
 	Manifest *schemas.Manifest
-	// InvocationID identifies the invocation: given by the host, or random. The same id means the
-	// same invocation again, so whatever makes a repeat harmless is to be derived from it.
+	// InvocationID identifies the invocation. It comes from the host, or is random. The same id
+	// means the same invocation again, so derive from it whatever makes a repeat harmless.
 	InvocationID string
-	// Time is when what the invocation reports happened, where the input does not say: see [At].
+	// Time is when the reported event happened, if the input does not say. See [At].
 	Time time.Time
 	// Input holds the parameters that are present, normalised and valid.
 	Input rawjson.Object
-	// HTTP is the client that [Call.Send] sends with, for what Send does not do. It is shared: set
-	// nothing on it.
+	// HTTP is the client that [Call.Send] uses. It is for requests that Send does not fit. All
+	// invocations share it, so do not change its settings.
 	HTTP *resty.Client
 	// DryRun says that HTTP only records requests, and answers each with 200 and {}.
 	DryRun bool
@@ -140,9 +141,9 @@ type Call struct {
 	lists    map[string][]rawjson.Object // lists in the input that have been opened on the way
 }
 
-// Objects returns the objects of a list in the input, such as the messages of a batch: nil for an
-// element that is none, and none at all where there is no such list. They must not be changed. The
-// call does not keep them: an executor that is done with a long list frees its memory.
+// Objects returns the objects of a list in the input, such as the messages of a batch. An element
+// that is not an object is nil. Without such a list, the result is empty. Do not change the
+// objects. The call does not keep them, so their memory is free once the executor drops them.
 func (c *Call) Objects(name string) []rawjson.Object {
 	if list, ok := c.lists[name]; ok {
 		delete(c.lists, name)
@@ -156,17 +157,17 @@ func (c *Call) Objects(name string) []rawjson.Object {
 	return list
 }
 
-// MessageID returns an id for what the call sends, such as message number 7, by which the receiver
-// can tell a repeat: the same for the same block, invocation, endpoint and number, and another for
-// any other. It is 32 hexadecimal digits.
+// MessageID returns an id, of 32 hexadecimal digits, for a message that the call sends. The
+// receiver can recognise a repeat by it: it is the same for the same block, invocation, endpoint
+// and number, and differs for any other.
 func (c *Call) MessageID(endpoint string, number int) string {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %d", c.Receipt.Block, c.InvocationID, endpoint, number))
 	return hex.EncodeToString(sum[:16])
 }
 
-// Once returns the one T that belongs to the runtime of a call, such as a vendor's API client
-// with its connection state. It is built on first use; build must have no effects, as a race may
-// build two and keep one. A dry run has its own.
+// Once returns the T that all calls of a runtime share, such as a vendor's API client with its
+// connection state. The first call builds it. Calls that begin together may each build one, and
+// only one is kept, so build must have no side effects. A dry run has a T of its own.
 func Once[T any](call *Call, build func(*resty.Client) T) T {
 	key := (*T)(nil)
 	value, ok := call.shared.Load(key)

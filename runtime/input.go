@@ -14,10 +14,10 @@ type Input interface {
 // its digits.
 type Map map[string]any
 
-// JSON is an input as the bytes of a JSON object. Free-form values are passed on as they are
-// written; what is normalised is said in docs/architecture.md: blanks, times, and JSON given as
-// text. The bytes must not change while anybody may read them: that is until Invoke has returned
-// and, where an executor sends a value as it is, until the HTTP client is done with the request.
+// JSON is an input as the bytes of a JSON object. Free-form values are sent as they are written.
+// Blanks, times and JSON in text are normalised; see docs/architecture.md. The bytes must not
+// change until Invoke has returned. If an executor sends a value as it is, they must not change
+// until the HTTP client is done with the request.
 type JSON []byte
 
 func (m Map) json(limits rawjson.Limits) ([]byte, error) {
@@ -29,8 +29,8 @@ func (m Map) json(limits rawjson.Limits) ([]byte, error) {
 
 func (j JSON) json(rawjson.Limits) ([]byte, error) { return j, nil }
 
-// read opens an input. Normal tells that the schema has accepted it as it stands, and that there is
-// nothing in it to normalise.
+// read opens an input. Normal means that the schema accepts it as it stands, and that it has
+// nothing to normalise.
 func (rt *Runtime) read(input Input, schema *schemas.Schema) (opened *schemas.Opened, normal bool, err error) {
 	data, err := input.json(rt.limits)
 	if err != nil {

@@ -21,7 +21,7 @@ import (
 
 // Result is what a successful invocation returns.
 type Result struct {
-	// Output is a JSON object that keeps the block's output schema.
+	// Output is a JSON object that is valid by the block's output schema.
 	Output json.RawMessage
 	// Receipt says what really happened.
 	Receipt *Receipt
@@ -30,9 +30,9 @@ type Result struct {
 // InvokeOption says how to invoke.
 type InvokeOption func(*invocation)
 
-// InvocationID identifies the invocation to the block, such as run, node, iteration and item joined
-// by slashes. Invoking again with the same id and input is harmless: the receiver gets the same
-// message ids and counts nothing twice.
+// InvocationID identifies the invocation to the block, for example by run, node, iteration and
+// item, joined by slashes. Invoking again with the same id and input is harmless: the receiver gets
+// the same message ids and counts nothing twice.
 func InvocationID(id string) InvokeOption {
 	return func(inv *invocation) { inv.InvocationID = id }
 }
@@ -42,14 +42,14 @@ func ToSource(name string) InvokeOption {
 	return func(inv *invocation) { inv.sourceName = name }
 }
 
-// Deadline ends the invocation at a time, as the context's own deadline would.
+// Deadline ends the invocation at time t, as the context's own deadline would.
 func Deadline(t time.Time) InvokeOption {
 	return func(inv *invocation) { inv.deadline = t }
 }
 
-// At gives the time of what the invocation reports: of messages whose input names no time of their
-// own. A host that invokes again, after a crash or hours later, gives the time of the first try, so
-// that the messages stay the same. The default is the time at which the invocation begins.
+// At sets the time of messages whose input has none. The default is the time at which the
+// invocation begins. A host that invokes again, after a crash or hours later, passes the time of
+// the first try, so that the messages stay the same.
 func At(t time.Time) InvokeOption {
 	return func(inv *invocation) { inv.Time = t }
 }
@@ -63,12 +63,12 @@ type invocation struct {
 	attempts   attempts
 }
 
-// Invoke runs a block, named by its id, which means its newest major version, or by id@major, such
-// as segment_track@1. The error is always an *[Error]; it carries the receipt of whatever was
-// tried. A panic of the executor becomes an internal error.
+// Invoke runs a block. The name is the block's id, for its newest major version, or an id with a
+// major version, such as segment_track@1. The error is always an *[Error], and has the receipt of
+// whatever was tried. A panic of the executor becomes an internal error.
 //
-// It waits for the answer of the receiver and for retries; ctx ends both, and the validation of a
-// large input. It may be called from many goroutines at once.
+// Invoke waits for the receiver's answer and for retries. When ctx ends, it stops waiting, and
+// stops validating a large input. Many goroutines may call it at once.
 func (rt *Runtime) Invoke(ctx context.Context, block string, input Input, options ...InvokeOption) (*Result, error) {
 	if err := rt.begin(block); err != nil {
 		return nil, err
@@ -114,7 +114,7 @@ func (rt *Runtime) invoke(ctx context.Context, inv *invocation, input Input) (ou
 	return b.run(ctx, &inv.Call)
 }
 
-// recover makes an error of a panic. It must be deferred itself.
+// recover turns a panic into an error. It must itself be the deferred function.
 func (rt *Runtime) recover(ctx context.Context, inv *invocation, err *error) {
 	if p := recover(); p != nil {
 		rt.logger.LogAttrs(ctx, slog.LevelError, "invocation panicked", slog.String("block", inv.Receipt.Block),
@@ -139,8 +139,8 @@ func newInvocation(block string, options []InvokeOption) *invocation {
 	return inv
 }
 
-// prepare does all that can be done without the executor: find the block and source, normalise and
-// validate.
+// prepare does everything that needs no executor: it finds the block and the source, normalises the
+// input and validates it.
 func (rt *Runtime) prepare(ctx context.Context, inv *invocation, input Input) (*Block, error) {
 	found, err := rt.registry.Find(inv.ref)
 	if err != nil {
@@ -187,7 +187,7 @@ func (rt *Runtime) prepare(ctx context.Context, inv *invocation, input Input) (*
 	return b, nil
 }
 
-// normalise applies the hosts' conventions to an input and validates what comes out.
+// normalise applies the host's conventions to an input, and validates the result.
 func (rt *Runtime) normalise(ctx context.Context, inv *invocation, in rawjson.Object) (*schemas.Opened, error) {
 	schema := inv.Manifest.Input
 	n := &normaliser{
@@ -207,9 +207,9 @@ func (rt *Runtime) normalise(ctx context.Context, inv *invocation, in rawjson.Ob
 	return &schemas.Opened{Object: normal}, nil
 }
 
-// sourceFor returns the source that the invocation names or, where it names none, the first of the
-// type that the block needs. A block that needs none gets none, though a host may name one for all
-// blocks.
+// sourceFor returns the source that the invocation names. If it names none, that is the first
+// source of the type that the block needs. A block that needs no source gets none, even if the host
+// names one, as it may do for all blocks alike.
 func (rt *Runtime) sourceFor(b *Block, name string) (namedSource, error) {
 	i, known := rt.sourceAt[name]
 	if name == "" {
@@ -264,13 +264,13 @@ func (b *Block) run(ctx context.Context, call *Call) (json.RawMessage, error) {
 	return raw, nil
 }
 
-// wide limits let everything pass: what has been checked before, and an output, for whose size it
-// would be wrong to fail a call that has been made.
+// wide returns limits for what must pass at any size: a value that was checked before, and an
+// output, because the call behind it has already been made.
 func wide() rawjson.Limits {
 	return rawjson.Limits{MaxBytes: math.MaxInt32, MaxDepth: 1000, MaxMembers: math.MaxInt32}
 }
 
-// executorError passes the executor's own *Error on, and gives any other a code.
+// executorError returns the executor's own *Error as it is, and gives any other error a code.
 func executorError(err error) error {
 	_, own := errors.AsType[*Error](err)
 	_, failed := errors.AsType[*retry.Error](err)
@@ -316,7 +316,7 @@ func (inv *invocation) failed(err error) *Error {
 	return &e
 }
 
-// finish completes the receipt. What follows must not change it.
+// finish completes the receipt. It must not change afterwards.
 func (inv *invocation) finish() {
 	inv.attempts.mu.Lock()
 	inv.attempts.left = 0

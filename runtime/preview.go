@@ -9,7 +9,7 @@ import (
 	"sync"
 )
 
-// Request is an HTTP request as it would be sent, its secrets redacted.
+// Request is an HTTP request as it would be sent, with its secrets redacted.
 type Request struct {
 	Method string              `json:"method"`
 	URL    string              `json:"url"`
@@ -20,9 +20,10 @@ type Request struct {
 }
 
 // Preview returns the requests that Invoke would send, and sends nothing. It runs the same code
-// over a transport that records each request and answers 200 with an empty object. Message ids that
-// Invoke would make at random differ from call to call, and times are those of the preview. The
-// receipt counts the requests and bytes that would be sent, no attempts, and has the warnings.
+// with a transport that records each request and answers 200 with an empty object. Message ids
+// differ from call to call unless the invocation has an id, and times are the time of the preview.
+// The receipt has the warnings, and counts the requests and bytes that would be sent, but no
+// attempts.
 func (rt *Runtime) Preview(
 	ctx context.Context, block string, input Input, options ...InvokeOption,
 ) ([]Request, *Receipt, error) {
@@ -34,13 +35,13 @@ func (rt *Runtime) Preview(
 	return recorder.requests, inv.Receipt, nil
 }
 
-// Validate returns nil where Invoke would get as far as sending, else the *[Error] that Invoke
-// would return. It sends nothing.
+// Validate returns nil if Invoke would begin to send, and otherwise the *[Error] that Invoke would
+// return. It sends nothing.
 func (rt *Runtime) Validate(ctx context.Context, block string, input Input, options ...InvokeOption) error {
 	return rt.dryRun(ctx, newInvocation(block, options), input, nowhere{})
 }
 
-// dryRun does what Invoke does over a transport that sends nothing.
+// dryRun does what Invoke does, with a transport that sends nothing.
 func (rt *Runtime) dryRun(ctx context.Context, inv *invocation, input Input, transport http.RoundTripper) error {
 	if err := rt.begin(inv.Receipt.Block); err != nil {
 		return err
@@ -73,7 +74,7 @@ func (nowhere) RoundTrip(req *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// recorder is a transport that keeps each request, as a person may see it.
+// recorder is a transport that keeps each request, without secrets.
 type recorder struct {
 	redactor *redactor
 	mu       sync.Mutex

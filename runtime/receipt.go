@@ -10,48 +10,48 @@ import (
 	"github.com/aacflow/segment-blocks/schemas"
 )
 
-// Receipt says what really happened to an invocation, whether it succeeded or not. Accepted means
-// that the receiver has confirmed receipt; nobody confirms delivery to destinations.
+// Receipt says what really happened in an invocation, whether it succeeded or not. Accepted means
+// that the receiver has confirmed receipt. Nobody confirms delivery to destinations.
 type Receipt struct {
-	// InvocationID repeats the host's, or is a random one that the host may invoke again with.
+	// InvocationID is the host's, or a random one with which the host may invoke again.
 	InvocationID string `json:"invocationId"`
 	Block        string `json:"block"`
-	// Version is that of the block's manifest.
+	// Version is the version of the block's manifest.
 	Version string `json:"version,omitempty"`
-	// Source is the name of the source, Credential a fingerprint of its credential, never the
+	// Source is the name of the source. Credential is a fingerprint of its credential, never the
 	// credential itself.
 	Source     string `json:"source,omitempty"`
 	Credential string `json:"credential,omitempty"`
-	// Delivery is the way the messages leave, and so what success means, in the vendor's words,
-	// such as direct.
+	// Delivery is how messages leave, in the vendor's words, such as direct. It decides what
+	// success means.
 	Delivery string `json:"delivery,omitempty"`
-	// Endpoint is the base URL that was sent to, or will be.
+	// Endpoint is the base URL to which messages were sent, or will be.
 	Endpoint string `json:"endpoint,omitempty"`
-	// Emulated is true where the source is an emulator (see [EmulatedSource]), so that nothing has
-	// reached the real receiver.
+	// Emulated is true if the source is an emulator, so nothing has reached the real receiver. See
+	// [EmulatedSource].
 	Emulated bool `json:"emulated,omitempty"`
-	// MessageIDs are those of all messages, in order; Accepted is how many of them the receiver has
-	// confirmed, Stored how many have been stored safely to be sent later.
+	// MessageIDs has the ids of all messages, in order. Accepted counts those that the receiver has
+	// confirmed, and Stored those on disk, to be sent later.
 	MessageIDs []string `json:"messageIds"`
 	Accepted   int      `json:"accepted"`
 	Stored     int      `json:"stored,omitempty"`
-	// Requests is how many different requests were made, Attempts how many times one was sent,
-	// Bytes the size of all the bodies sent.
+	// Requests counts the different requests, Attempts how often any of them was sent, and Bytes
+	// sums the bodies of all attempts.
 	Requests  int           `json:"requests"`
 	Attempts  int           `json:"attempts"`
 	Bytes     int64         `json:"bytes"`
 	StartedAt time.Time     `json:"startedAt"`
 	Duration  time.Duration `json:"-"` // durationMs in JSON
-	// Warnings are what was sent though it looks like a mistake, or was changed on the way.
+	// Warnings lists what was sent although it looks like a mistake, and what was changed.
 	Warnings []schemas.Violation `json:"warnings"`
 
 	unlisted int
 }
 
-// maxWarnings bounds a receipt: a batch may give cause for several a message.
+// maxWarnings bounds a receipt, because a batch may cause several warnings for each message.
 const maxWarnings = 100
 
-// Warn adds a warning. Warnings after the hundredth are only counted.
+// Warn adds a warning. After 100, warnings are only counted.
 func (r *Receipt) Warn(path, code, message string) {
 	if len(r.Warnings) == maxWarnings {
 		r.unlisted++
@@ -62,7 +62,7 @@ func (r *Receipt) Warn(path, code, message string) {
 	})
 }
 
-// countUnlisted adds a last warning that says how many there were beyond those listed.
+// countUnlisted adds a last warning that says how many more there were.
 func (r *Receipt) countUnlisted() {
 	if r.unlisted > 0 {
 		r.Warnings = append(r.Warnings, schemas.Violation{
@@ -72,7 +72,7 @@ func (r *Receipt) countUnlisted() {
 	}
 }
 
-// receiptJSON is a Receipt as JSON. What it has itself takes the place of what it embeds.
+// receiptJSON is a Receipt as JSON. Its own fields take precedence over the embedded ones.
 type receiptJSON struct {
 	plainReceipt
 	DurationMS float64             `json:"durationMs"`
@@ -88,7 +88,7 @@ func (r *Receipt) MarshalJSON() ([]byte, error) {
 	return json.Marshal(j)
 }
 
-// UnmarshalJSON reads what MarshalJSON has written. The duration comes back in whole microseconds.
+// UnmarshalJSON reads what MarshalJSON has written. The duration is then in whole microseconds.
 func (r *Receipt) UnmarshalJSON(data []byte) error {
 	var j receiptJSON
 	if err := json.Unmarshal(data, &j); err != nil {

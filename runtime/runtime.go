@@ -65,22 +65,22 @@ type namedSource struct {
 // Option configures a Runtime.
 type Option func(*Runtime)
 
-// Source adds a source under a name that invocations choose it by (see [ToSource]). An invocation
-// that names none gets the first source of the type that its block needs. A source with a method
-// Validate() error is asked by New; one with a method Secrets() []string has those texts kept out
-// of all errors, receipts and previews, where they have 8 bytes or more.
+// Source adds a source under a name. Invocations choose it by that name; see [ToSource]. An
+// invocation that names no source gets the first one of the type that its block needs.
+//
+// If a source has a method Validate() error, New calls it. If it has a method Secrets() []string,
+// those texts never appear in errors, receipts or previews, unless they are shorter than 8 bytes.
 func Source(name string, source any) Option {
 	return func(rt *Runtime) { rt.sources = append(rt.sources, namedSource{name: name, value: source}) }
 }
 
-// EmulatedSource adds a source, as [Source] does, that sends to an emulator in place of the real
-// receiver. Every receipt of the source says so: [Receipt.Emulated] is true, and there is a warning
-// with the code emulated.
+// EmulatedSource is [Source] for a source that sends to an emulator instead of the real receiver.
+// Every receipt says so: [Receipt.Emulated] is true, and there is a warning with the code emulated.
 func EmulatedSource(name string, source any) Option {
 	return func(rt *Runtime) { rt.sources = append(rt.sources, namedSource{name, source, true}) }
 }
 
-// check says what is wrong with a source. It does not repeat the value: a text may be a credential.
+// check reports what is wrong with a source, without its value: a text may be a credential.
 func (s namedSource) check() error {
 	if strings.TrimSpace(s.name) == "" {
 		return errors.New("a source must have a name")
@@ -110,57 +110,58 @@ func (s namedSource) check() error {
 	return nil
 }
 
-// Transport makes the shared HTTP client use a transport of the host's own. The host stays its
-// owner: Close leaves it alone.
+// Transport makes the shared HTTP client use the host's own transport. The host still owns it:
+// [Runtime.Close] does not close its connections.
 func Transport(transport http.RoundTripper) Option {
 	return func(rt *Runtime) { rt.transport, rt.ownsHTTP = transport, false }
 }
 
-// Limits bounds the inputs; see [rawjson.Limits] for the defaults.
+// Limits bounds inputs. [rawjson.Limits] has the defaults.
 func Limits(limits rawjson.Limits) Option {
 	return func(rt *Runtime) { rt.limits = limits }
 }
 
-// WithConventions sets what the host expects of every block. The default is [schemas.AACFlow]; the
-// zero value takes inputs as they are.
+// WithConventions sets what the host expects of every block. The default is [schemas.AACFlow]. With
+// the zero value, inputs are taken as they are.
 func WithConventions(conventions schemas.Conventions) Option {
 	return func(rt *Runtime) { rt.conventions = conventions }
 }
 
-// Logger receives one line for each failed invocation: WARN, or ERROR where the fault is in this
-// program (internal, invalid_output). It names the block, source, code, HTTP status, attempts,
-// invocation id, first message id and duration in milliseconds. The stack of a panic goes there as
-// well. The default discards them. Inputs and credentials are never logged.
+// Logger sets where failed invocations are logged, each in one line, and the stack of a panic in
+// another. The level is ERROR if the fault is in this program (internal, invalid_output), else
+// WARN. The line has the block, source, code, HTTP status, attempts, invocation id, first message
+// id, duration in milliseconds and the error, but never the input or a credential. The default
+// discards everything.
 func Logger(logger *slog.Logger) Option {
 	return func(rt *Runtime) { rt.logger = logger }
 }
 
-// Observer is told of each invocation: it is called when one begins, with its context and the id of
-// the block, and what it returns is called when that one ends. The context that it returns is the
-// one the invocation goes on with, so that it may carry a trace.
+// Observer is called when an invocation begins, with its context and the id of the block. The
+// invocation continues with the context that it returns, which may carry a trace. When the
+// invocation ends, the function that it returns is called.
 //
-// The receipt is whole by then and must not be changed; err is nil or an *[Error]. Previews are not
-// observed. Many invocations may run at once.
+// The receipt is then complete, and must not be changed. The error is nil or an *[Error]. Previews
+// are not observed. Many invocations may run at once.
 type Observer func(ctx context.Context, block string) (context.Context, func(receipt *Receipt, err error))
 
-// Observe adds an observer. They are told of a beginning in the order in which they were added, and
-// of an end in reverse.
+// Observe adds an observer. Observers are called in the order in which they were added when an
+// invocation begins, and in reverse when it ends.
 func Observe(observer Observer) Option {
 	return func(rt *Runtime) { rt.observers = append(rt.observers, observer) }
 }
 
 type onInputKey struct{}
 
-// OnInput returns a context that has tell called with the input of an invocation made with it, as
-// it was given and before it is validated, without its secrets. An observer may install it. An
-// input that is not a JSON object is not told.
+// OnInput returns a context for invocations. Each calls tell with its input, as given, before it is
+// validated, and without its secrets. If the input is not a JSON object, tell is not called. An
+// observer may use OnInput too.
 func OnInput(ctx context.Context, tell func(input json.RawMessage)) context.Context {
 	return context.WithValue(ctx, onInputKey{}, tell)
 }
 
-// New returns a runtime for the blocks of a registry, those registered later included. It returns
-// an error for a registry that is nil, a source that is not valid, or a block in the registry that
-// was not made by [Define].
+// New returns a runtime for the blocks of a registry, including blocks that are registered later.
+// It returns an error if the registry is nil, if a source is not valid, or if a block in the
+// registry was not made by [Define].
 func New(reg *registry.Registry, options ...Option) (*Runtime, error) {
 	if reg == nil {
 		return nil, errors.New("new runtime: the registry must not be nil: make one with registry.New, and " +
@@ -196,13 +197,13 @@ func New(reg *registry.Registry, options ...Option) (*Runtime, error) {
 	return rt, nil
 }
 
-// Conventions returns what the host expects of every block, for whoever reads texts of the host
-// outside an input, such as an invocation id.
+// Conventions returns what the host expects of every block. It is for code that reads the host's
+// texts outside an input, such as an invocation id.
 func (rt *Runtime) Conventions() schemas.Conventions { return rt.conventions }
 
-// Close refuses further invocations, waits for those that are running, and closes idle connections.
-// When ctx ends first it returns the context's error, and the invocations go on by themselves.
-// Closing twice is harmless.
+// Close refuses further invocations, waits for the running ones, and closes idle connections. If
+// ctx ends first, Close returns its error, and the running invocations continue. Closing twice is
+// harmless.
 func (rt *Runtime) Close(ctx context.Context) error {
 	rt.mu.Lock()
 	rt.closed = true
