@@ -13,37 +13,38 @@ import (
 	"github.com/aacflow/segment-blocks/internal/text"
 )
 
-// Answer is what a receiver said to one attempt.
+// Answer is a receiver's answer to one attempt.
 type Answer struct {
 	Status int
 	Header http.Header
-	// Body is the whole body of an answer with a 2xx status, and the beginning of another's.
+	// Body is the whole body of an answer with a 2xx status, and the beginning of any other.
 	Body []byte
-	// RetryAfter is how long the receiver asks to wait, at most 300 s; 0 with a 2xx status.
+	// RetryAfter is how long the receiver asks to wait, at most 300 s. With a 2xx status it is 0.
 	RetryAfter time.Duration
-	// Attempts is how many attempts it took. [Client.Send] sets it.
+	// Attempts is how many attempts the request took. [Client.Send] sets it.
 	Attempts int
 
-	unread error // why Body is not the whole of it
+	unread error // why Body is not complete
 }
 
 func (a *Answer) accepted() bool { return a.Status >= 200 && a.Status < 300 }
 
 // Decision is what an answer means.
 type Decision struct {
-	// Code says why the request was not accepted. Empty: it was.
+	// Code says why the request was not accepted. Empty means that it was.
 	Code Code
-	// Retry says that another attempt may be accepted.
+	// Retry means that another attempt may be accepted.
 	Retry bool
-	// InDoubt says that the receiver may have taken the request nevertheless.
+	// InDoubt means that the receiver may have accepted the request nevertheless.
 	InDoubt bool
-	// Err adds to the status what the receiver's own text does not say.
+	// Err adds what neither the status nor the receiver's text says.
 	Err error
 }
 
-// Judge looks at the status alone. It retries 408, 429 and 5xx except 501, 505 and 511; all other
-// statuses are final. After a 408 or 5xx the request is in doubt: the receiver ran out of time or
-// failed on the way, or a gateway in front of it says so after it has passed the request on.
+// Judge looks at the status alone. It retries 408, 429, and 5xx except 501, 505 and 511. All other
+// statuses are final. After a 408 or a 5xx that is retried, the request is in doubt: the receiver
+// may have accepted it before it ran out of time or failed, or the answer may come from a gateway
+// that had passed the request on.
 func Judge(a *Answer) Decision {
 	switch status := a.Status; {
 	case a.accepted():
@@ -62,11 +63,11 @@ func Judge(a *Answer) Decision {
 	return Decision{Code: Rejected}
 }
 
-// maxText is what is shown of an answer, in characters.
+// maxText is how many characters of an answer are shown.
 const maxText = 300
 
-// text returns what a person should see of the answer: one line, at most 300 characters, secrets
-// replaced.
+// text returns what a person should see of the answer: one line of at most 300 characters, without
+// secrets.
 func (a *Answer) text(redact func(string) string) string {
 	body := bytes.TrimSpace(a.Body)
 	if len(body) == 0 {
@@ -81,18 +82,18 @@ func (a *Answer) text(redact func(string) string) string {
 	case '<':
 		said = titleOf(said)
 	}
-	// Secrets go before the text is cut: half of one would not be recognised any more. What is far
-	// behind is not shown anyway.
+	// Secrets are removed before the text is cut, because half a secret would not be recognised.
+	// The first cut only saves time, far beyond what is shown.
 	said = text.OneLine(said)
 	said = said[:min(len(said), 64*maxText)]
 	return text.Clip(text.OneLine(redact(said)), maxText)
 }
 
-// maxTextDepth is how deep the words of an error may be nested:
+// maxTextDepth is how deep the text of an error may be nested, as in
 // {"errors":[{"error":{"message":…}}]}.
 const maxTextDepth = 6
 
-// wordsOf picks the words out of the usual shapes of JSON errors, or returns "".
+// wordsOf returns the text in the usual shapes of JSON errors, or "".
 func wordsOf(raw json.RawMessage, depth int) string {
 	var (
 		word   string

@@ -21,7 +21,7 @@ import (
 	"github.com/aacflow/segment-blocks/internal/text"
 )
 
-// maxRead is what is read of an answer whose status says enough, and by default of any other.
+// maxRead is how many bytes are read of an answer that is not 2xx, and by default of any answer.
 const maxRead = 64 << 10
 
 var (
@@ -29,7 +29,7 @@ var (
 	errLongAnswer     = errors.New("the answer is too long")
 )
 
-// localError is a refusal on this side, by Request.Body or the resty client: nothing was sent.
+// localError is an error of Request.Body or the resty client, before anything was sent.
 type localError struct{ error }
 
 func (e *localError) Unwrap() error { return e.error }
@@ -79,12 +79,12 @@ func (s *sending) try(ctx context.Context, seen *Attempt) (*Answer, error) {
 	return nil, err
 }
 
-// read takes the answer in and leaves the connection fit for the next request.
+// read reads the answer, and leaves the connection ready for the next request.
 func (s *sending) read(raw *http.Response, err error) (*Answer, error) {
 	a := &Answer{Status: raw.StatusCode, Header: raw.Header}
 	if err != nil {
-		// resty came back with an answer and an error: it refuses to follow a redirect, and has
-		// closed the body.
+		// resty returned an answer and an error: it does not follow a redirect, and has closed the
+		// body.
 		if a.Status >= 300 && a.Status < 400 {
 			return a, nil
 		}
@@ -103,13 +103,13 @@ func (s *sending) read(raw *http.Response, err error) (*Answer, error) {
 	}
 	a.RetryAfter = parseRetryAfter(raw.Header.Get("Retry-After"), time.Now())
 	if a.Body, a.unread = readUpTo(raw.Body, maxRead); errors.Is(a.unread, errLongAnswer) {
-		_, _ = io.CopyN(io.Discard, raw.Body, maxRead) // what is longer still costs the connection
+		_, _ = io.CopyN(io.Discard, raw.Body, maxRead) // after a longer answer, the connection is closed
 	}
 	return a, nil
 }
 
-// readUpTo returns an answer. The error says why that is not all of it. Most answers are a few
-// bytes, for which io.ReadAll takes 512.
+// readUpTo reads a body of up to most bytes. With an error, the body is not complete. It begins
+// with little memory, because most answers are a few bytes, for which io.ReadAll would take 512.
 func readUpTo(body io.Reader, most int) ([]byte, error) {
 	for read := make([]byte, 0, 64); ; read = slices.Grow(read, 1) {
 		n, err := body.Read(read[len(read):cap(read)])
@@ -125,10 +125,10 @@ func readUpTo(body io.Reader, most int) ([]byte, error) {
 	}
 }
 
-// maxRetryAfter is the longest wait that is granted to a receiver.
+// maxRetryAfter is the longest wait that a receiver can ask for.
 const maxRetryAfter = 300 * time.Second
 
-// parseRetryAfter reads seconds or an HTTP date; 0 for anything else, and for what has passed.
+// parseRetryAfter reads seconds or an HTTP date. Anything else, and a time that has passed, is 0.
 func parseRetryAfter(header string, now time.Time) time.Duration {
 	header = strings.TrimSpace(header)
 	seconds, err := strconv.ParseUint(header, 10, 64)
@@ -142,8 +142,8 @@ func parseRetryAfter(header string, now time.Time) time.Duration {
 	return min(max(at.Sub(now), 0), maxRetryAfter)
 }
 
-// classify tells whether a byte of the request may have left before err came up, and whether err
-// would come again however often one tries.
+// classify reports whether a byte of the request may have left before err, and whether every
+// further attempt would fail in the same way.
 func classify(err error) (sent, permanent bool) {
 	_, local := errors.AsType[*localError](err)
 	_, certificate := errors.AsType[*tls.CertificateVerificationError](err)
@@ -160,7 +160,7 @@ func classify(err error) (sent, permanent bool) {
 	return true, false
 }
 
-// networkError strips what net/http puts around a cause, and secrets should they be in there.
+// networkError removes what net/http puts around a cause, and any secrets.
 func (s *sending) networkError(err error) error {
 	if transport, ok := errors.AsType[*url.Error](err); ok {
 		err = transport.Err
@@ -172,7 +172,7 @@ func (s *sending) networkError(err error) error {
 	return err
 }
 
-// clean makes one short line, without secrets, of a text from outside.
+// clean turns a text from outside into one short line without secrets.
 func (s *sending) clean(said string, most int) string {
 	return text.Clip(text.OneLine(s.Redact(said)), most)
 }

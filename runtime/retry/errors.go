@@ -10,8 +10,7 @@ import (
 	"time"
 )
 
-// Code says what kind of failure an error is. Package runtime and the vendors' packages add codes
-// of their own to these.
+// Code is a kind of failure. Package runtime and the vendors' packages have further codes.
 type Code string
 
 // The codes of a request that was not accepted.
@@ -20,12 +19,13 @@ const (
 	TooLarge Code = "too_large"
 	// Unauthorized: the receiver answered 401, 403 or 511.
 	Unauthorized Code = "unauthorized"
-	// Rejected: the receiver does not want the request, and would refuse it again.
+	// Rejected: the receiver refused the request, and would refuse it again.
 	Rejected Code = "rejected"
-	// RateLimited: the receiver asks to wait, by a 429 or a Retry-After, and the wait did not fit.
+	// RateLimited: the receiver asks to wait, by a 429 or a Retry-After, for longer than the policy
+	// or the deadline allows.
 	RateLimited Code = "rate_limited"
-	// Unavailable: no answer, one that cannot be read, or one that asks to try again, until the
-	// policy or the deadline ended it.
+	// Unavailable: until the policy or the deadline ended the attempts, there was no answer, none
+	// that could be read, or only answers that say to try again.
 	Unavailable Code = "unavailable"
 	// Canceled: the caller's context was canceled.
 	Canceled Code = "canceled"
@@ -33,7 +33,7 @@ const (
 	DeadlineExceeded Code = "deadline_exceeded"
 )
 
-// Retryable reports whether the same call may succeed later without any change.
+// Retryable reports whether the same call may succeed later, unchanged.
 func (c Code) Retryable() bool {
 	switch c {
 	case RateLimited, Unavailable, Canceled, DeadlineExceeded:
@@ -45,22 +45,22 @@ func (c Code) Retryable() bool {
 // Error is why a request was not accepted. Its text is one line.
 type Error struct {
 	Code Code
-	// Status is the HTTP status of the last answer, 0 when there was none.
+	// Status is the HTTP status of the last answer, or 0.
 	Status int
 	// Endpoint is the receiver, as [Request.Endpoint] names it.
 	Endpoint string
-	// Text is what the receiver said with it: at most 300 characters, one line, secrets replaced.
+	// Text is the text of that answer: one line of at most 300 characters, without secrets.
 	Text string
-	// RetryAfter is how long the receiver asks to wait before the next try, at most 300 s; 0 when
-	// it did not say.
+	// RetryAfter is how long the receiver asks to wait before the next attempt, at most 300 s, or
+	// 0.
 	RetryAfter time.Duration
-	// Attempts is how many attempts there were.
+	// Attempts counts the attempts.
 	Attempts int
-	// Sent says that a byte of the request may have left. InDoubt says that the receiver may have
-	// taken it: an attempt got no answer, or one that does not settle it.
+	// Sent means that a byte of the request may have left. InDoubt means that the receiver may have
+	// accepted the request: an attempt got no answer, or one that does not settle it.
 	Sent, InDoubt bool
-	// Err is the cause, if there is one beside the receiver's answer: the context's error, a
-	// network error.
+	// Err is a cause other than the receiver's answer, such as a network error or the context's
+	// error. Without one it is nil.
 	Err error
 
 	ending string // why no further attempt was made
@@ -100,8 +100,9 @@ func (e *Error) Error() string {
 	return strings.Join(parts, "; ")
 }
 
-// Interrupted returns the error of a request that the caller's context ended: [Canceled], or
-// [DeadlineExceeded] where its deadline passed. Cause is the error of the context.
+// Interrupted returns the error of a request that the caller's context ended. Its code is
+// [DeadlineExceeded] if the context's deadline passed, else [Canceled]. Cause is the context's
+// error.
 func Interrupted(endpoint string, attempts int, cause error) *Error {
 	code := Canceled
 	if errors.Is(cause, context.DeadlineExceeded) {
@@ -128,7 +129,7 @@ func attempts(n int) string {
 	return strconv.Itoa(n) + " attempts"
 }
 
-// briefly rounds a duration to about two digits: 1.2s says as much as 1.234567s.
+// briefly rounds a duration to about two digits, as 1.2s says as much as 1.234567s.
 func briefly(d time.Duration) string {
 	switch {
 	case d >= 10*time.Second:

@@ -6,23 +6,23 @@ import (
 	"time"
 )
 
-// Attempt is what went over the wire in one attempt, and what came back. It holds the credentials
-// of the request. What its fields refer to must not be changed.
+// Attempt is what was sent in one attempt, and what came back. It holds the credentials of the
+// request. Do not change what its fields refer to.
 type Attempt struct {
 	StartedAt time.Time
-	// Waited is how long the request waited before this attempt, since the one before it.
+	// Waited is how long the request waited between the attempt before and this one.
 	Waited time.Duration
-	// Duration lasts until the answer was read, or the attempt given up.
+	// Duration is the time until the answer was read, or the attempt was given up.
 	Duration time.Duration
 
 	Method, URL string
 	Header      http.Header
-	// Body is as it was sent, so it may be compressed.
+	// Body is what was sent, so it may be compressed.
 	Body []byte
-	// Answer is nil where none came. AnswerCut tells that its body is not the whole of it.
+	// Answer is nil if none came. AnswerCut means that its body is not complete.
 	Answer    *Answer
 	AnswerCut bool
-	// Err says what went wrong, apart from the status of the answer.
+	// Err says what went wrong, except for what the answer's status says.
 	Err error
 }
 

@@ -1,4 +1,4 @@
-// Package retry sends one HTTP request until it is accepted, refused, or out of budget.
+// Package retry sends one HTTP request until it is accepted or refused, or its budget is spent.
 //
 //	client := retry.New(resty.New())
 //	answer, err := client.Send(ctx, &retry.Request{
@@ -10,8 +10,8 @@
 //
 // A vendor says what to send and, with [Request.Judge], what an answer means. The package does the
 // rest: it waits between attempts, obeys Retry-After, keeps within a [Policy], ends with the
-// caller's context, and bounds what it reads. It knows nothing of blocks; an executor calls
-// runtime.Call.Send, which adds the receipt.
+// caller's context, and bounds what it reads. It knows nothing of blocks. Executors call
+// runtime.Call.Send, which also fills in the receipt.
 package retry
 
 import (
@@ -26,63 +26,64 @@ import (
 	"github.com/go-resty/resty/v2"
 )
 
-// Request says what to send, and how to judge an answer. It must not be changed while it is sent.
+// Request says what to send, and how to judge an answer. It must not change while it is being sent.
 type Request struct {
-	// Method is POST where it is empty.
+	// Method is the HTTP method. Empty means POST.
 	Method string
 	URL    string
-	// Endpoint names the receiver in texts, such as the base URL.
+	// Endpoint names the receiver in error texts. It is usually the base URL.
 	Endpoint string
-	// Credential is what the receiver limits by, such as an API key; it is never shown. All
-	// requests of a [Client] with the same Endpoint and Credential wait together when one gets a
-	// Retry-After.
+	// Credential is what the receiver limits by, such as an API key. It is never shown. When a
+	// request gets a Retry-After, all requests of the [Client] with the same Endpoint and
+	// Credential wait.
 	Credential string
-	// Header is sent with each attempt. From the second on there is an X-Retry-Count too, from 1.
+	// Header is sent with each attempt. Retries also have an X-Retry-Count, from 1.
 	Header http.Header
 	// Body makes the body of one attempt, so that it may hold the time of that attempt. An HTTP
-	// transport may read a body after its attempt is over, so nobody may change it later. An error
-	// ends the request. Nil: no body.
+	// transport may still read a body after its attempt is over, so it must never change. An error
+	// ends the request. Nil means no body.
 	Body func() ([]byte, error)
-	// MaxAnswer bounds, in bytes, what is read of an answer with a 2xx status. Default 64 KiB. Of
-	// other answers 64 KiB are read, for the words in them.
+	// MaxAnswer is how many bytes of a 2xx answer are read. Default 64 KiB. Of other answers, 64
+	// KiB are read, for the text in them.
 	MaxAnswer int
-	// Judge says what an answer means. Default: [Judge]. It is not asked about an answer with a 2xx
-	// status that was cut off or is too long: such a request is tried again.
+	// Judge says what an answer means. Default [Judge]. If a 2xx answer was cut off or is too long,
+	// Judge is not asked, and the request is tried again.
 	Judge func(*Answer) Decision
-	// Redact takes secrets out of a text from outside, before it is cut and put into an error.
+	// Redact removes secrets from a text of the receiver or the network, before the text is cut and
+	// becomes part of an error.
 	Redact func(text string) string
 	Policy Policy
 }
 
-// Policy bounds what one request may cost in attempts and in time. A zero field is its default.
+// Policy bounds the attempts and the time of one request. A zero field means its default.
 //
-// What is tried again: network errors, timeouts, and the answers that [Request.Judge] names. A
-// Retry-After in one of those answers replaces the delays below. It is obeyed up to 300 s.
+// Network errors, timeouts, and answers for which [Request.Judge] says so are tried again. A
+// Retry-After in such an answer replaces the delays below. It is obeyed up to 300 s.
 type Policy struct {
-	// MaxRetries is how many attempts may follow the first. Default 10; negative for none. A retry
-	// after a Retry-After is not counted, but never do more than MaxRetries + 20 attempts follow
-	// the first.
+	// MaxRetries is how many attempts may follow the first. Default 10; negative for none. Retries
+	// after a Retry-After do not count, but at most MaxRetries + 20 attempts follow the first.
 	MaxRetries int
-	// BaseDelay is the longest wait before the first retry; each further one doubles it. Default
-	// 500 ms. The wait is drawn between half of that and all of it, so that many callers do not
+	// BaseDelay is the longest wait before the first retry. Each further retry doubles it. Default
+	// 500 ms. The wait is random, between half of that and all of it, so that many callers do not
 	// come back at once.
 	BaseDelay time.Duration
 	// MaxDelay caps the doubling. Default 60 s.
 	MaxDelay time.Duration
-	// Budget is how long to keep trying after the first failure, waits for a Retry-After aside.
-	// Default 2 min; negative for none. A wait that would end beyond it is not begun.
+	// Budget is how long to keep trying after the first failure, not counting waits for a
+	// Retry-After. Default 2 min; negative for no time at all. A wait that would exceed it ends the
+	// request at once.
 	Budget time.Duration
-	// RateLimitBudget is how long a request may wait because of Retry-After headers, in sum.
-	// Default 2 min; negative for none. A wait that does not fit is not begun: the error says when
-	// to come back.
+	// RateLimitBudget is how long a request may wait in all because of Retry-After headers. Default
+	// 2 min; negative for no time at all. A wait that would exceed it ends the request at once, and
+	// the error says when to come back.
 	RateLimitBudget time.Duration
 	// AttemptTimeout bounds one attempt, from dialling to the end of the answer. Default 15 s;
-	// negative for none.
+	// negative for no bound.
 	AttemptTimeout time.Duration
 }
 
-// uncountedRetries bounds the attempts that a receiver could make endless by naming a Retry-After
-// over and over.
+// uncountedRetries bounds the retries of a receiver that answers with a Retry-After again and
+// again.
 const uncountedRetries = 20
 
 func (p Policy) withDefaults() Policy {
@@ -112,8 +113,8 @@ func (p Policy) delay(n int) time.Duration {
 	return d/2 + rand.N(d/2+1)
 }
 
-// Client sends requests. One serves any number of receivers and goroutines; no goroutine of its own
-// outlives a call.
+// Client sends requests to any number of receivers. It is safe for concurrent use, and starts no
+// goroutine.
 type Client struct {
 	http *resty.Client
 
@@ -123,22 +124,23 @@ type Client struct {
 
 // New returns a Client that sends through http.
 //
-// http stays the caller's: its transport, proxies, TLS settings and request hooks apply, and
-// nothing in it is changed. Its retries do not apply, nor do its response hooks, nor its debug log,
-// which would show credentials. It should not follow redirects (resty.NoRedirectPolicy): net/http
-// turns a redirected POST into an empty GET. That is reported as a failure, but the receiver sees
-// the GET. Set http up before: later changes may not take effect here.
+// http's transport, proxies, TLS settings and request hooks apply. Its retries and response hooks
+// do not, and neither does its debug log, which would show credentials. New does not change http.
+// Complete its settings first, as later changes may have no effect.
+//
+// http should not follow redirects (resty.NoRedirectPolicy), because net/http turns a redirected
+// POST into an empty GET. Send reports that as a failure, but the receiver sees the GET.
 func New(http *resty.Client) *Client {
-	// The clone shares everything but the retries. resty would add its own to ours, and the second
-	// time it would post what is left of a body.
+	// The clone shares everything but the retries. Those of resty would be in addition to ours, and
+	// would post only the rest of a body that was partly read.
 	return &Client{http: http.Clone().SetRetryCount(0), until: map[limit]time.Time{}}
 }
 
 // Send sends a request until it is accepted, and returns the answer that accepted it. The error is
 // always an *[Error].
 //
-// The same request may arrive more than once: an attempt whose answer is lost is repeated. Give it
-// an id that the receiver knows repeats by.
+// A request may arrive more than once, because Send repeats an attempt whose answer is lost. Give
+// the request an id by which the receiver recognises repeats.
 func (c *Client) Send(ctx context.Context, request *Request) (*Answer, error) {
 	s := newSending(c, request)
 	for {
@@ -168,11 +170,11 @@ func (c *Client) Send(ctx context.Context, request *Request) (*Answer, error) {
 	}
 }
 
-// limit is what a receiver limits: one credential at one place.
+// limit is what a receiver limits: a credential at an endpoint.
 type limit struct{ endpoint, credential string }
 
-// pause makes the requests under a limit wait for d from now, unless they must wait longer already.
-// Pauses that have passed are forgotten, so that their number follows what is limited right now.
+// pause makes the requests under a limit wait for d from now, unless they must already wait longer.
+// It forgets pauses that have passed, so there are only as many as there are limits in force.
 func (c *Client) pause(l limit, d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -196,20 +198,20 @@ func (c *Client) remaining(l limit) time.Duration {
 
 // Wait is a pause before an attempt.
 type Wait struct {
-	// Attempt is the number of the attempt that comes after it, Of how many there may be in all.
+	// Attempt is the number of the next attempt. Of is how many there may be in all.
 	Attempt, Of int
-	// In is how long it takes.
+	// In is how long the pause is.
 	In time.Duration
-	// Cause says in a few words what makes it necessary, such as 503, or 200 and
-	// why its answer cannot be read.
+	// Cause says in a few words why: a status such as 503, with the reason if the answer was not
+	// readable, or an error.
 	Cause string
 }
 
 type onRetryKey struct{}
 
-// OnRetry returns a context that has tell called whenever a request sent with it begins to wait,
-// for a retry or for a rate limit to clear. Requests that are sent side by side may call it at the
-// same time.
+// OnRetry returns a context for requests. Each calls tell whenever it begins to wait, for a retry
+// or for the end of a rate limit. Requests that are sent in parallel may call tell at the same
+// time.
 func OnRetry(ctx context.Context, tell func(Wait)) context.Context {
 	return context.WithValue(ctx, onRetryKey{}, tell)
 }

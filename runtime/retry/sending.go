@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// sending is one request on its way, with the defaults filled in.
+// sending is a request that is being sent, with its defaults filled in.
 type sending struct {
 	Request
 	client *Client
@@ -38,7 +38,7 @@ func newSending(c *Client, r *Request) sending {
 	return s
 }
 
-// awaitTurn waits while the limit is paused, through whichever request that came to light.
+// awaitTurn waits while the limit is paused, whichever request got the Retry-After.
 func (s *sending) awaitTurn(ctx context.Context) error {
 	for {
 		wait := s.client.remaining(s.limit)
@@ -61,7 +61,7 @@ func (s *sending) awaitTurn(ctx context.Context) error {
 	}
 }
 
-// attempt makes one attempt and notes what it came to.
+// attempt makes one attempt, and records its result.
 func (s *sending) attempt(ctx context.Context) (*Answer, Decision) {
 	s.attempts++
 	seen := Attempt{StartedAt: time.Now(), Waited: s.waited, Method: s.Method, URL: s.URL}
@@ -114,7 +114,7 @@ func (s *sending) note(a *Answer, decision Decision) {
 	}
 }
 
-// backOff waits before a counted retry, if the wait fits.
+// backOff waits before a retry that counts, unless the wait would be too long.
 func (s *sending) backOff(ctx context.Context) error {
 	if s.counted >= s.Policy.MaxRetries {
 		return s.giveUp()
@@ -141,7 +141,7 @@ func exceeds(ctx context.Context, wait, spent, budget time.Duration, purpose str
 	return ""
 }
 
-// end makes an error of the last failure.
+// end returns the last failure as an error.
 func (s *sending) end(ending string) *Error {
 	e := s.last
 	e.Attempts, e.ending = s.attempts, ending
@@ -155,13 +155,13 @@ func (s *sending) giveUp() *Error {
 	return s.end("gave up after " + attempts(s.attempts))
 }
 
-// gaveUp says that the next wait does not fit.
+// gaveUp says that the next wait would be too long.
 func (s *sending) gaveUp(wait time.Duration, bound string) string {
 	return fmt.Sprintf("gave up after %s: the next try would be in %s, beyond %s", attempts(s.attempts), briefly(wait),
 		bound)
 }
 
-// interrupted ends because of the caller's context.
+// interrupted returns the error of a request that the caller's context ended.
 func (s *sending) interrupted(ctx context.Context) *Error {
 	ending := ""
 	if s.attempts > 0 {
@@ -172,7 +172,7 @@ func (s *sending) interrupted(ctx context.Context) *Error {
 	return e
 }
 
-// sleep waits for d, and reports whether it did to the end.
+// sleep waits for d, and returns false if ctx ends first.
 func (s *sending) sleep(ctx context.Context, d time.Duration) bool {
 	if tell, ok := ctx.Value(onRetryKey{}).(func(Wait)); ok {
 		next := s.attempts + 1

@@ -9,9 +9,9 @@ import (
 	"github.com/aacflow/segment-blocks/internal/loopback"
 )
 
-// BaseURL checks the URL below which a source sends, and returns it without a slash at its end. It
-// must be https, or reach no further than this machine, unless insecure says that http will do. The
-// error never repeats the URL as a whole: what is wrong with it may be that it holds a password.
+// BaseURL checks the URL below which a source sends, and returns it without a trailing slash. The
+// scheme must be https. It may be http if the host is this machine, or if insecure is true. The
+// error never has the whole URL, which may hold a password.
 func BaseURL(endpoint string, insecure bool) (string, error) {
 	u, err := url.Parse(endpoint)
 	switch {
