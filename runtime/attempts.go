@@ -11,26 +11,26 @@ import (
 	"github.com/aacflow/segment-blocks/runtime/retry"
 )
 
-// Attempt is one HTTP attempt of an invocation, with its secrets redacted.
+// Attempt is an HTTP attempt of an invocation, with its secrets redacted.
 type Attempt struct {
 	StartedAt time.Time `json:"startedAt"`
 	// WaitedMS is how long the request waited before the attempt, for a retry or a rate limit.
 	WaitedMS   float64        `json:"waitedMs"`
 	DurationMS float64        `json:"durationMs"`
 	Request    AttemptRequest `json:"request"`
-	// Response is nil where no answer came.
+	// Response is nil if no answer came.
 	Response *AttemptResponse `json:"response,omitempty"`
-	// Error says what went wrong, apart from the status of the answer.
+	// Error says what went wrong, except for what the answer's status says.
 	Error string `json:"error,omitempty"`
 }
 
-// AttemptRequest is what was sent. The body is shown before compression.
+// AttemptRequest is what was sent. The body is the one before compression.
 type AttemptRequest struct {
 	Method  string              `json:"method"`
 	URL     string              `json:"url"`
 	Headers map[string][]string `json:"headers"`
 	Body    string              `json:"body"`
-	// Truncated says that the body was longer.
+	// Truncated means that the body was longer.
 	Truncated bool `json:"truncated,omitempty"`
 }
 
@@ -49,11 +49,11 @@ const (
 	maxAttemptBodies = 256 << 10 // of all together, so that a busy server stays within its memory
 )
 
-// RecordAttempts has Invoke set *list to the HTTP attempts of the invocation, in the order of their
-// ends: the first 50, with up to 64 KiB of each body and 256 KiB of all bodies.
+// RecordAttempts makes Invoke set *list to the HTTP attempts of the invocation, in the order in
+// which they end. It keeps the first 50, with up to 64 KiB of each body and 256 KiB of all bodies.
 //
-// A request that a source has shared among invocations is not recorded, nor what it stores to be
-// sent later. Dry runs make no attempts.
+// Requests that a source shares among invocations are not recorded, and neither are those of
+// messages that it stores first. Dry runs make no attempts.
 func RecordAttempts(list *[]Attempt) InvokeOption {
 	return func(inv *invocation) {
 		*list = []Attempt{}
@@ -61,9 +61,8 @@ func RecordAttempts(list *[]Attempt) InvokeOption {
 	}
 }
 
-// OnAttempt has Invoke call f with each HTTP attempt when it ends, one after the other: those that
-// [RecordAttempts] would list. The invocation waits for f, which is not called any more once Invoke
-// has returned.
+// OnAttempt makes Invoke call f at the end of each HTTP attempt that [RecordAttempts] would list,
+// one call at a time. The invocation waits for f. After Invoke has returned, f is not called.
 func OnAttempt(f func(Attempt)) InvokeOption {
 	return func(inv *invocation) {
 		inv.attempts.tell = append(inv.attempts.tell, f)
@@ -71,16 +70,16 @@ func OnAttempt(f func(Attempt)) InvokeOption {
 	}
 }
 
-// attempts tells of the attempts of one invocation.
+// attempts passes the attempts of one invocation on.
 type attempts struct {
 	tell []func(Attempt)
 
 	mu   sync.Mutex
-	left int // that may still be told of; 0 when the invocation has ended
-	room int // bytes of bodies that may still be told
+	left int // attempts that may still be passed on; 0 when the invocation has ended
+	room int // bytes of bodies that may still be passed on
 }
 
-// attempted tells of an attempt.
+// attempted passes an attempt on, without secrets.
 func (inv *invocation) attempted(seen retry.Attempt) {
 	inv.attempts.mu.Lock()
 	defer inv.attempts.mu.Unlock()
@@ -107,7 +106,7 @@ func (inv *invocation) attempted(seen retry.Attempt) {
 	}
 }
 
-// shown redacts a body before it cuts it: half of a secret would not be recognized.
+// shown redacts a body, and then cuts it, because half a secret would not be recognized.
 func (inv *invocation) shown(data []byte) (body string, truncated bool) {
 	body = strings.ToValidUTF8(inv.redactor.text(string(data)), "\uFFFD")
 	if most := min(maxAttemptBody, inv.attempts.room); len(body) > most {

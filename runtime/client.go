@@ -9,15 +9,15 @@ import (
 	"github.com/go-resty/resty/v2"
 )
 
-// maxResponseBytes bounds what is read of an answer. Segment's are a few bytes; an error page of a
-// proxy may be more.
+// maxResponseBytes bounds what resty reads of an answer, when an executor uses [Call.HTTP] itself.
 const maxResponseBytes = 1 << 20
 
-// NewTransport returns the transport that a runtime uses unless it is given one: HTTP/1.1,
-// with one connection for each request in flight and up to 256 idle connections for each host.
+// NewTransport returns the transport that a runtime uses by default. It speaks HTTP/1.1, with one
+// connection for each request in flight and up to 256 idle connections for each host.
 //
-// HTTP/2 is off because it measured slower for small posts, alone and at 16 or 256 callers; Go's
-// default of two idle connections a host costs a new connection for most requests at 256 callers.
+// HTTP/2 is off because small posts were slower with it, for one caller as for 16 or 256. Go's
+// default of two idle connections for each host would open a new connection for most requests of
+// 256 callers.
 func NewTransport() *http.Transport {
 	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
 	return &http.Transport{
@@ -34,8 +34,8 @@ func NewTransport() *http.Transport {
 }
 
 // newClient wraps a transport in the resty client that all executors share. It does not follow
-// redirects, which would carry messages to a place the host never named; it keeps no cookies,
-// retries nothing by itself and logs nothing.
+// redirects, which could take messages to a place that the host never named. It keeps no cookies,
+// retries nothing by itself, and logs nothing.
 func newClient(transport http.RoundTripper) *resty.Client {
 	client := resty.NewWithClient(&http.Client{
 		Transport:     transport,
@@ -47,7 +47,7 @@ func newClient(transport http.RoundTripper) *resty.Client {
 	return client
 }
 
-// silent is a resty logger that drops everything: requests hold customers' data.
+// silent is a resty logger that discards everything, because requests hold customers' data.
 type silent struct{}
 
 func (silent) Errorf(string, ...any) {}

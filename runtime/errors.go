@@ -45,10 +45,10 @@ const (
 // CodeInfo documents a code.
 type CodeInfo struct {
 	Code Code `json:"code"`
-	// Meaning and Remedy are sentences: when it comes, and what to do.
+	// Meaning says in a sentence when the code is returned, Remedy what to do.
 	Meaning string `json:"meaning"`
 	Remedy  string `json:"remedy"`
-	// Sent says whether anything can have left: no, maybe or yes.
+	// Sent says whether anything was sent: no, maybe or yes.
 	Sent string `json:"sent"`
 }
 
@@ -63,33 +63,32 @@ var codes = sync.OnceValue(func() (list []CodeInfo) {
 	return list
 })
 
-// Codes returns all codes, in the order in which an invocation can meet them.
+// Codes returns all codes, in the order of the steps of an invocation.
 func Codes() []CodeInfo { return slices.Clone(codes()) }
 
 // Error is what every failed invocation returns.
 type Error struct {
 	Code Code `json:"code"`
-	// Message is one line that may be all a person gets to see. In JSON the id of the block stands
-	// before it.
+	// Message is one line, and may be all that a person sees. In JSON it begins with the block's
+	// id.
 	Message string `json:"message"`
-	// Retryable says that the same invocation may succeed later, unchanged.
+	// Retryable means that the same invocation may succeed later, unchanged.
 	Retryable bool `json:"retryable"`
 	// Status is the HTTP status of the receiver's last answer, or 0.
 	Status int `json:"status,omitempty"`
 	// RetryAfter is how long the receiver asks to wait, or 0.
 	RetryAfter time.Duration `json:"-"` // retryAfterSeconds in JSON
-	// Violations are what is wrong with the input (or the output, for invalid_output): at most 100
-	// of them.
+	// Violations lists what is wrong with the input, or with the output for invalid_output: at most
+	// 100 violations.
 	Violations []schemas.Violation `json:"violations"`
 	// UnlistedViolations counts the violations beyond those listed. Validation stops looking at
 	// 1,000, so there may be more.
 	UnlistedViolations int `json:"unlistedViolations,omitempty"`
-	// Items are the outcomes of the single messages, where there were several and something was
-	// sent.
+	// Items has the outcome of each message, if there were several and something was sent.
 	Items []Item `json:"items,omitempty"`
 	// Block is the id of the block.
 	Block string `json:"block,omitempty"`
-	// Receipt says what happened; nil where nothing was tried.
+	// Receipt says what happened. It is nil if nothing was tried.
 	Receipt *Receipt `json:"receipt,omitempty"`
 	// Err is the cause, or nil.
 	Err error `json:"-"`
@@ -114,8 +113,8 @@ const (
 	ItemUnsent      ItemStatus = "unsent"
 )
 
-// Error returns the block's id and the message as one line of plain text: what an input smuggles
-// into it, such as a line break in a parameter's name, is escaped.
+// Error returns the block's id and the message as one line of plain text. It escapes what an input
+// may have put there, such as a line break in a parameter's name.
 func (e *Error) Error() string {
 	return text.Escape(strings.TrimPrefix(text.Clip(e.Block, 80)+" ", " ") + e.Message)
 }
@@ -131,16 +130,16 @@ type errorJSON struct {
 
 type plainError Error
 
-// MarshalJSON writes the error as hosts and the command line show it. The keys code, message,
-// retryable and violations are always there.
+// MarshalJSON writes the error as hosts and the command line show it. It always has the keys code,
+// message, retryable and violations.
 func (e *Error) MarshalJSON() ([]byte, error) {
 	j := errorJSON{plainError(*e), e.RetryAfter.Seconds()}
 	j.Message, j.Violations = e.Error(), append([]schemas.Violation{}, e.Violations...)
 	return json.Marshal(j)
 }
 
-// UnmarshalJSON reads what MarshalJSON has written, for an error that comes from another process.
-// Only the cause is lost.
+// UnmarshalJSON reads what MarshalJSON has written, perhaps in another process. Only the cause is
+// lost.
 func (e *Error) UnmarshalJSON(data []byte) error {
 	var j errorJSON
 	if err := json.Unmarshal(data, &j); err != nil {
@@ -152,8 +151,8 @@ func (e *Error) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// ErrorOf returns the *Error in err's chain, one that says the same as a *retry.Error in it, or an
-// internal one that wraps err.
+// ErrorOf returns the *Error in err's chain. Without one, it makes one from the *retry.Error in the
+// chain, or else an internal error that wraps err.
 func ErrorOf(err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e
@@ -167,10 +166,10 @@ func ErrorOf(err error) *Error {
 	return &Error{Code: Internal, Message: "failed: " + err.Error(), Err: err}
 }
 
-// Refuse returns the error for an input with violations. Its code is that of the violations where
-// all of them are unresolved references, or all are of a missing credential, or all of a size; else
-// invalid_input. It lists the first 100 and counts the others; texts that an input made long are
-// cut.
+// Refuse returns the error for an input with violations. If all of them have the code
+// unresolved_reference, or all missing_credential, or all too_large, that is the error's code. Else
+// it is invalid_input. The error lists the first 100 violations, with long texts cut, and counts
+// the others.
 func Refuse(violations []schemas.Violation) *Error {
 	const told = 5
 	e := &Error{Code: InvalidInput}
@@ -191,7 +190,7 @@ func Refuse(violations []schemas.Violation) *Error {
 	return e
 }
 
-// list takes over as many violations as an answer may hold.
+// list adds the first 100 violations, and counts the others.
 func (e *Error) list(violations []schemas.Violation) {
 	const most = 100
 	for _, v := range violations[:min(most, len(violations))] {
@@ -201,7 +200,7 @@ func (e *Error) list(violations []schemas.Violation) {
 	e.UnlistedViolations = len(violations) - len(e.Violations)
 }
 
-// What is shown of a JSON Pointer and of a sentence, in characters.
+// How much of a JSON Pointer and of a sentence is shown, in characters.
 const (
 	maxPath     = 300
 	maxSentence = 1000

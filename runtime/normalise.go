@@ -11,27 +11,27 @@ import (
 	"github.com/aacflow/segment-blocks/schemas"
 )
 
-// normaliser applies the host's conventions to an input before the schema is asked:
+// normaliser applies the host's conventions to an input before the schema judges it:
 //
 //   - an empty text and null mean that a parameter is absent;
 //   - a json parameter may be a text that holds the JSON;
 //   - a parameter whose whole value is a reference that the host did not resolve is refused;
-//   - a date-time may have any common form of ISO 8601; one that is not of RFC 3339 goes on in UTC
-//     with milliseconds.
+//   - a date-time may have any common form of ISO 8601; if it is not valid by RFC 3339, it becomes
+//     UTC with milliseconds.
 //
-// All but the second hold for the known fields of objects inside a parameter as well, such as the
-// messages of a batch. Everything else passes as it was written.
+// All but the second also hold for the known fields of objects inside a parameter, such as the
+// messages of a batch. Everything else stays as it was written.
 type normaliser struct {
 	conventions schemas.Conventions
 	limits      rawjson.Limits
 	receipt     *Receipt
 	violations  []schemas.Violation
-	// blank holds the paths of empty texts that were taken for absent, and what they were.
+	// blank has the empty texts that were taken for absent, by their paths.
 	blank map[string]json.RawMessage
 }
 
-// object normalises the known fields of an object: of the input itself, which stands at "", or of
-// one inside it. It stops early when ctx ends.
+// object normalises the known fields of an object: the input itself, at "", or an object inside it.
+// It stops early when ctx ends.
 func (n *normaliser) object(
 	ctx context.Context, obj rawjson.Object, fields []schemas.Field, at string,
 ) rawjson.Object {
@@ -48,7 +48,7 @@ func (n *normaliser) object(
 	return out
 }
 
-// unwrap returns the JSON that a text holds. A text that is empty or a reference is left to member.
+// unwrap returns the JSON in a text. It leaves a text that is empty or a reference to member.
 func (n *normaliser) unwrap(value json.RawMessage, at string) json.RawMessage {
 	text, ok := rawjson.Text(value)
 	if _, whole := n.conventions.Unresolved(text); !ok || whole || strings.TrimSpace(text) == "" {
@@ -69,8 +69,8 @@ func (n *normaliser) unwrap(value json.RawMessage, at string) json.RawMessage {
 	return inner
 }
 
-// member normalises the value of a field, nil for one that is not known, and reports whether it is
-// present at all. Parent and name say where it stands.
+// member normalises the value of a field, and reports whether it is present at all. F is nil for a
+// field that the schema does not know. Parent and name say where the value is.
 func (n *normaliser) member(
 	ctx context.Context, value json.RawMessage, f *schemas.Field, parent, name string,
 ) (json.RawMessage, bool) {
@@ -105,8 +105,8 @@ func (n *normaliser) member(
 	return value, true
 }
 
-// warnOfReferences warns of each text at or below a place that still holds a reference. Free-form
-// JSON may hold such text on purpose, so it is sent.
+// warnOfReferences warns of each text at or below a place that still has a reference. Free-form
+// JSON may have such text on purpose, so it is sent.
 func (n *normaliser) warnOfReferences(raw json.RawMessage, at string) {
 	if !n.conventions.MayBeUnresolved(raw) {
 		return
@@ -169,8 +169,8 @@ func (n *normaliser) list(
 	return append(out, ']')
 }
 
-// noteBlank remembers what was taken for absent. After 10,000 it remembers no more, and the rest
-// are reported as not given.
+// noteBlank remembers a text that was taken for absent. It remembers 10,000; all others are
+// reported as not given.
 func (n *normaliser) noteBlank(at string, value json.RawMessage) {
 	const most = 10_000
 	if len(n.blank) < most {
@@ -186,8 +186,7 @@ func (n *normaliser) refuse(v schemas.Violation) {
 	}
 }
 
-// explainBlanks rewords the violations of parameters that were given, but empty: they are not
-// missing.
+// explainBlanks rewords the violations of parameters that are not missing, but empty.
 func (n *normaliser) explainBlanks(violations []schemas.Violation) {
 	for i, v := range violations {
 		if blank, ok := n.blank[v.Path]; ok && v.Message == "must be given" {

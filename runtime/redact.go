@@ -15,17 +15,17 @@ const (
 	minSecret = 8 // bytes
 )
 
-// redactor takes the secrets of one invocation out of texts. It is the last guard: nothing is meant
-// to put them in. The secrets are collected when there is a text to look at, which most invocations
-// never have.
+// redactor removes the secrets of one invocation from texts. It is the last guard: no code puts
+// them there on purpose. It collects the secrets only when there is a text to look at, which most
+// invocations never have.
 type redactor struct {
 	input  rawjson.Object
 	fields []schemas.Field
 	source any
 }
 
-// text replaces the secrets of the input and the source. Short texts are not secrets, and
-// replacing them would damage every message.
+// text replaces the secrets of the input and the source. It leaves short ones, because replacing
+// them would damage every message.
 func (r *redactor) text(s string) string {
 	var secrets []string
 	for _, f := range r.fields {
@@ -72,7 +72,7 @@ func (r *redactor) violations(list []schemas.Violation) {
 	}
 }
 
-// headers redacts a value whole where the header is there to hold a credential.
+// headers redacts the whole value of a header that is there for a credential.
 func (r *redactor) headers(header http.Header) map[string][]string {
 	shown := map[string][]string{}
 	for name, values := range header {

@@ -8,18 +8,19 @@ import (
 	"github.com/aacflow/segment-blocks/runtime/retry"
 )
 
-// Send sends one HTTP request through the shared client until it is accepted, refused or out of
-// budget: it waits and tries again as package retry says. The requests of all blocks of a runtime
-// with the same Endpoint and Credential wait together when the receiver asks one of them to.
+// Send sends an HTTP request through the shared client until it is accepted or refused, or its
+// budget is spent. It waits and retries as package retry describes. When the receiver asks a
+// request to wait, all requests of the runtime with the same Endpoint and Credential wait.
 //
-// Send adds the request, its attempts and bytes to the receipt, and sets the endpoint there where
-// it is empty. How many messages were accepted is for the executor to say. Secrets of the input and
-// the source do not get into errors. The error is an *[Error] that the executor can return as it
-// is: its code, status, retryability and time to wait are those of the failure. The requests of one
-// call are to be sent one after the other.
+// Send adds the request, its attempts and its bytes to the receipt, and sets the receipt's endpoint
+// if it is empty. The executor itself sets how many messages were accepted. Send the requests of a
+// call one after the other.
 //
-// A request may arrive more than once. What makes a repeat harmless, such as an idempotency key, is
-// to be derived from InvocationID.
+// The error is an *[Error] with the code, status and time to wait of the failure, and without
+// secrets of the input or the source. The executor can return it as it is.
+//
+// A request may arrive more than once. Derive what makes a repeat harmless, such as an idempotency
+// key, from InvocationID.
 func (c *Call) Send(ctx context.Context, request retry.Request) (*retry.Answer, error) {
 	if body := request.Body; body != nil {
 		request.Body = func() ([]byte, error) {

@@ -2,26 +2,26 @@ package runtime
 
 import "slices"
 
-// SourceInfo describes a source to whoever has to choose one. It never holds the credential.
+// SourceInfo describes a source to those who choose one. It never has the credential.
 type SourceInfo struct {
 	Name string `json:"name"`
-	// Default says that at least one block uses the source when an invocation names none.
+	// Default means that at least one block uses the source if an invocation names none.
 	Default bool `json:"default"`
-	// Endpoint, Region, Delivery and Fingerprint are the vendor's own words, as in a [Receipt]:
-	// where the source sends, in which region, the way the messages leave, and what the credential
-	// can be recognized by. They are empty where the source does not say.
+	// Endpoint, Region, Delivery and Fingerprint come from the source, and are empty if it has no
+	// method Describe. They say where and in which region it sends, how messages leave, as in a
+	// [Receipt], and by what to recognize the credential.
 	Endpoint string `json:"endpoint"`
 	Region   string `json:"region"`
 	Emulated bool   `json:"emulated"`
 	Delivery string `json:"delivery"`
-	// Fingerprint is that of the source's own credential; an input may bring another.
+	// Fingerprint is of the source's own credential. An input may bring another.
 	Fingerprint string `json:"fingerprint"`
 	// Blocks are the ids of the blocks that can use the source, sorted.
 	Blocks []string `json:"blocks"`
 }
 
-// Sources describes the sources in the order in which they were added. A source tells about itself
-// with a method Describe() (endpoint, region, delivery, fingerprint string).
+// Sources describes the sources, in the order in which they were added. A source can describe
+// itself with a method Describe() (endpoint, region, delivery, fingerprint string).
 func (rt *Runtime) Sources() []SourceInfo {
 	list := make([]SourceInfo, len(rt.sources))
 	for i, s := range rt.sources {
