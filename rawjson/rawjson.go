@@ -27,7 +27,7 @@ type Limits struct {
 	// MaxBytes is the largest document, in bytes. Default 32 MiB.
 	MaxBytes int
 	// MaxDepth is how deep objects and arrays may nest; the document itself is depth 1. Default
-	// 128.
+	// 128, at most 1,000: each level takes stack.
 	MaxDepth int
 	// MaxMembers is how many members [ParseObject] accepts, because each takes many times the
 	// memory of its text. Nested members do not count. Default 10,000.
@@ -42,6 +42,7 @@ func (l Limits) WithDefaults() Limits {
 	if l.MaxDepth <= 0 {
 		l.MaxDepth = 128
 	}
+	l.MaxDepth = min(l.MaxDepth, 1000)
 	if l.MaxMembers <= 0 {
 		l.MaxMembers = 10_000
 	}
@@ -199,7 +200,7 @@ func Check(data []byte, limits Limits) error {
 func ParseObject(data []byte, limits Limits) (Object, error) {
 	limits = limits.WithDefaults()
 	s := jsonscan.New(data, limits.MaxBytes, limits.MaxDepth)
-	obj, distinct, ok := members(data, &s, limits.MaxMembers)
+	obj, distinct, ok := members(&s, len(data), limits.MaxMembers)
 	if ok && distinct && s.End() {
 		return obj, nil
 	}

@@ -100,6 +100,19 @@ func TestDepthLooksPastTexts(t *testing.T) {
 	require.NoError(t, err)
 }
 
+// TestDepthIsBounded: whatever a caller allows, depth cannot exhaust the stack, which ends a process.
+func TestDepthIsBounded(t *testing.T) {
+	unbounded := rawjson.Limits{MaxDepth: math.MaxInt32}
+	require.ErrorContains(t, rawjson.Check([]byte(strings.Repeat("[", 32<<20)), unbounded), "1000 levels are allowed")
+	require.NoError(t, rawjson.Check([]byte(strings.Repeat("[", 1000)+strings.Repeat("]", 1000)), unbounded))
+	deep := any("end")
+	for range 1_000_000 {
+		deep = []any{deep}
+	}
+	_, err := rawjson.Encode(map[string]any{"a": deep}, unbounded)
+	require.ErrorContains(t, err, "1000 levels are allowed")
+}
+
 func TestEncode(t *testing.T) {
 	type custom struct {
 		N json.Number `json:"n"`

@@ -82,43 +82,26 @@ func OpenObject(raw json.RawMessage) Object {
 		return nil
 	}
 	s := jsonscan.Trusting(raw)
-	obj, _, _ := members(raw, &s, math.MaxInt)
+	obj, _, _ := members(&s, len(raw), math.MaxInt)
 	return obj
 }
 
-// members opens the next object in data. If distinct is true, no two names are equal; otherwise
-// some may be. It gives up after more than most members.
-func members(data []byte, s *jsonscan.Scanner, most int) (obj Object, distinct, ok bool) {
-	if s.Peek() != '{' || !s.Enter() {
-		return nil, false, false
-	}
+// members opens the next object, in size bytes. If distinct is true, no two names are equal;
+// otherwise some may be. It gives up after more than most members.
+func members(s *jsonscan.Scanner, size, most int) (obj Object, distinct, ok bool) {
 	var names jsonscan.Names
-	obj, distinct = make(Object, 0, min(8, 1+len(data)/12)), true // few members have less than 12 bytes
-	for first := true; ; first = false {
-		more, ok := s.More('}', first)
-		if !ok || !more {
-			return obj, distinct, ok
-		}
-		quoted := s.Pos()
-		name, plain, ok := s.Name()
-		if !ok {
-			return nil, false, false
-		}
+	obj, distinct = make(Object, 0, min(8, 1+size/12)), true // few members have less than 12 bytes
+	ok = s.Members(func(quoted []byte, plain bool, value []byte) bool {
+		name := quoted[1 : len(quoted)-1]
 		distinct = distinct && plain && names.Add(name)
-		m := Member{Name: string(name)}
+		m := Member{string(name), value}
 		if !plain {
-			m.Name, _ = Text(data[quoted : quoted+len(name)+2])
+			m.Name, _ = Text(quoted)
 		}
-		s.Peek()
-		start := s.Pos()
-		if !s.Skip() {
-			return nil, false, false
-		}
-		m.Value = data[start:s.Pos():s.Pos()]
-		if obj = append(obj, m); len(obj) > most {
-			return obj, false, false
-		}
-	}
+		obj = append(obj, m)
+		return len(obj) <= most
+	})
+	return obj, distinct, ok
 }
 
 // OpenArray returns the elements of a checked value, or nil if it is not an array.

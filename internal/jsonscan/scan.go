@@ -116,6 +116,30 @@ func (s *Scanner) Name() (name []byte, plain, ok bool) {
 	return name, plain, true
 }
 
+// Members moves past the object that begins here. It calls each with the name of every member, in
+// its quotes, whether the name has no escapes, and the value. It ends early if each returns false.
+func (s *Scanner) Members(each func(quoted []byte, plain bool, value []byte) bool) (ok bool) {
+	if s.Peek() != '{' || !s.Enter() {
+		return false
+	}
+	for first := true; ; first = false {
+		more, ok := s.More('}', first)
+		if !ok || !more {
+			return ok
+		}
+		quoted := s.pos
+		name, plain, ok := s.Name()
+		if !ok {
+			return false
+		}
+		s.Peek()
+		value := s.pos
+		if !s.Skip() || !each(s.data[quoted:quoted+len(name)+2], plain, s.data[value:s.pos:s.pos]) {
+			return false
+		}
+	}
+}
+
 // Most of an event is text, so text takes most of the time. It is read in words of eight bytes.
 const (
 	each = 0x0101010101010101

@@ -99,15 +99,7 @@ func (p *pendingCall) fail(err error) {
 // outcome returns the report of a settled call, and a copy of its error with
 // the counts of the call: other calls may have the same error.
 func (p *pendingCall) outcome() (tracking.Report, error) {
-	unconfirmed := 0
-	for _, m := range p.report.Messages {
-		switch m.Status {
-		case tracking.Accepted:
-			p.report.Accepted++
-		case tracking.Unconfirmed:
-			unconfirmed++
-		}
-	}
+	p.report.Accepted = p.report.Count(tracking.Accepted)
 	failed, ok := errors.AsType[*tracking.Error](p.err)
 	if !ok {
 		return p.report, p.err
@@ -117,6 +109,7 @@ func (p *pendingCall) outcome() (tracking.Report, error) {
 		closed := errors.New("the source was closed before it ended")
 		own.Err = canceled(p.report.Endpoint, p.report.Attempts, closed).Err
 	}
-	own.Accepted, own.Unconfirmed, own.Total = p.report.Accepted, unconfirmed, len(p.messages)
+	own.Accepted, own.Unconfirmed = p.report.Accepted, p.report.Count(tracking.Unconfirmed)
+	own.Total = len(p.messages)
 	return p.report, &own
 }

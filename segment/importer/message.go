@@ -90,26 +90,15 @@ func openObject(raw []byte) (object, error) {
 // scan returns true if the object is valid, and false if it may not be.
 func (o *object) scan() bool {
 	s := jsonscan.New(o.text, limits().MaxBytes, limits().MaxDepth)
-	if s.Peek() != '{' || !s.Enter() {
-		return false
-	}
 	var names jsonscan.Names
-	for first := true; ; first = false {
-		more, ok := s.More('}', first)
-		if !ok || !more {
-			return ok && s.End()
-		}
-		name, plain, ok := s.Name()
-		if !ok || !plain || !names.Add(name) {
+	return s.Members(func(quoted []byte, plain bool, value []byte) bool {
+		name := quoted[1 : len(quoted)-1]
+		if !plain || !names.Add(name) {
 			return false
 		}
-		s.Peek()
-		start := s.Pos()
-		if !s.Skip() {
-			return false
-		}
-		o.see(string(name), o.text[start:s.Pos()])
-	}
+		o.see(string(name), value)
+		return true
+	}) && s.End()
 }
 
 // missing tells whether a member is absent. Empty and null count as absent, because another value

@@ -64,7 +64,8 @@ type Outcome struct {
 	Request int
 }
 
-func (r *Report) count(status Status) (n int) {
+// Count returns how many messages have the status.
+func (r *Report) Count(status Status) (n int) {
 	for _, m := range r.Messages {
 		if m.Status == status {
 			n++

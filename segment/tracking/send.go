@@ -50,7 +50,7 @@ func (c *Client) Send(ctx context.Context, b *Batch) (Report, error) {
 		return s.report, nil
 	}
 	return s.report, &Error{
-		Code: s.failure.Code, Accepted: s.report.Accepted, Unconfirmed: s.report.count(Unconfirmed),
+		Code: s.failure.Code, Accepted: s.report.Accepted, Unconfirmed: s.report.Count(Unconfirmed),
 		Total: len(b.Messages),
 		Err:   s.failure, unsent: s.report.Attempts == 0 && s.failure.Code != retry.RateLimited,
 	}

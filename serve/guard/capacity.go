@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"mime"
 	"net"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -173,6 +175,22 @@ func (c *capacity) changed(conn net.Conn, state http.ConnState) {
 	default:
 		c.waiting.Remove(conn)
 	}
+}
+
+// ReadJSON is [ReadBody] for a body that must be JSON by its Content-Type, and not compressed. A page
+// of another site can send that type only after a preflight request, and a form cannot send it.
+func ReadJSON(w http.ResponseWriter, r *http.Request, most int64) ([]byte, *Problem) {
+	why, given := "", r.Header.Get("Content-Type")
+	if name, _, err := mime.ParseMediaType(given); err != nil || name != "application/json" {
+		why = fmt.Sprintf("the body must be JSON, with Content-Type: application/json: %.100q", given)
+	}
+	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
+		why = fmt.Sprintf("the body must not be compressed: Content-Encoding %.50q", encoding)
+	}
+	if why != "" {
+		return nil, &Problem{Status: http.StatusUnsupportedMediaType, Code: "unsupported_media_type", Detail: why}
+	}
+	return ReadBody(w, r, most)
 }
 
 // ReadBody reads the body of a request to its end, into memory of its size if the request announces

@@ -169,10 +169,7 @@ func (h *Handler) changeDead(w http.ResponseWriter, r *http.Request) *Problem {
 // idsOf reads the ids of a body, none if it asks for all.
 func idsOf(w http.ResponseWriter, r *http.Request) ([]uint64, *Problem) {
 	const mostBody, mostIDs = 256 << 10, 10_000
-	if p := checkMediaType(r); p != nil {
-		return nil, p
-	}
-	data, p := guard.ReadBody(w, r, mostBody)
+	data, p := guard.ReadJSON(w, r, mostBody)
 	if p != nil {
 		return nil, wrap(p)
 	}

@@ -17,7 +17,6 @@ import (
 // them, and those of package workflows.
 const (
 	codeNotFound  = "not_found"
-	codeMediaType = "unsupported_media_type"
 	codeRequest   = "invalid_request"
 	codeKeyReused = "idempotency_key_reused"
 )

@@ -144,14 +144,9 @@ type order struct {
 
 // orderOf reads a body. An empty body counts as an empty object.
 func (h *Handler) orderOf(w http.ResponseWriter, r *http.Request) (o order, source *Source, err error) {
-	raw, faulty := guard.ReadBody(w, r, guard.DefaultMaxBody)
+	raw, faulty := guard.ReadJSON(w, r, guard.DefaultMaxBody)
 	if faulty != nil {
 		return o, nil, faulty
-	}
-	// A page of another site cannot send this type without a preflight request.
-	if kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";"); strings.TrimSpace(kind) != "application/json" {
-		return o, nil, problem(http.StatusUnsupportedMediaType, "unsupported_media_type",
-			"the body must be JSON, with Content-Type: application/json: %.100q", kind)
 	}
 	invalid := func(format string, args ...any) error {
 		return problem(http.StatusBadRequest, "invalid_request", format, args...)
