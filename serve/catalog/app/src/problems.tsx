@@ -2,10 +2,14 @@
 import { useEffect, useRef } from "preact/hooks";
 import type { Violation } from "./types";
 
-// Problems takes the focus whenever running was refused.
-export function Problems({ of, refusals }: { of: Violation[]; refusals: number }) {
+// Problems takes the focus when running is refused, and never from a user who types a fault.
+export function Problems({ of, focus, focused }: { of: Violation[]; focus: boolean; focused: () => void }) {
   const ref = useRef<HTMLDivElement>(null);
-  useEffect(() => void (refusals && ref.current!.focus()), [refusals]);
+  useEffect(() => {
+    if (!focus) return;
+    ref.current!.focus();
+    focused();
+  }, [focus]);
   return (
     <div class="note bad" ref={ref} tabIndex={-1} role="alert" aria-label="What is wrong with the input">
       <strong>Nothing was sent.</strong> Fix these problems:

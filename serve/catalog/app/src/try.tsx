@@ -43,7 +43,7 @@ export function Try({ block, query, sources }: { block: Block; query: URLSearchP
   const [strict, setStrict] = useState(false); // every violation is shown, not only those of touched fields
   const [panel, setPanel] = useState<Panel>("preview");
   const [running, setRunning] = useState<Running>();
-  const [refusals, setRefusals] = useState(0); // how often running was refused
+  const [refused, setRefused] = useState(false); // running was: the problems take the focus
   const [asJSON, setAsJSON] = useState(false);
   const [fault, setFault] = useState<string>(); // of the input as JSON, while that is edited
   const [fills, setFills] = useState(0); // how often something else than typing has changed the input
@@ -101,7 +101,7 @@ export function Try({ block, query, sources }: { block: Block; query: URLSearchP
     const now = await check(block, input, source?.name ?? "");
     setChecked(now);
     if (now.violations.length > 0) {
-      setRefusals((n) => n + 1);
+      setRefused(true);
       return;
     }
     const { runBlock } = await parts();
@@ -149,7 +149,9 @@ export function Try({ block, query, sources }: { block: Block; query: URLSearchP
             Clear
           </Button>
         </div>
-        {strict && checked.violations.length > 0 && <Problems of={checked.violations} refusals={refusals} />}
+        {strict && checked.violations.length > 0 && (
+          <Problems of={checked.violations} focus={refused} focused={() => setRefused(false)} />
+        )}
         {asJSON ? (
           <InputDocument key={fills} block={block} input={input} edit={edit} fault={fault} setFault={setFault} />
         ) : (

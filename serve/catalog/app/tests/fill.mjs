@@ -25,10 +25,16 @@ await withPage(
     // The editor keeps pace with its user, and offers the names that the examples have.
     await json(page, "properties").click();
     await page.keyboard.type('{"order": "o-1", "list": [1, 2], "cur');
-    await page.getByRole("option", { name: "currency" }).click();
+    await page.getByRole("option", { name: "currency" }).waitFor();
+    await page.waitForTimeout(500); // the editor draws the list again for the last keys, and takes no Enter at once
+    await page.keyboard.press("Enter");
+    assert.equal(await page.evaluate(() => document.activeElement.id), "field-properties");
     assert.match(await json(page, "properties").innerText(), /^\{"order": "o-1", "list": \[1, 2\], "currency": \}\s*$/);
 
     // JSON: a fault of syntax at its field; numbers that no double holds survive form, JSON and request.
+    // Chromium gives text that replaces colored text its style, which the policy of the page blocks.
+    await page.keyboard.press("Control+a");
+    await page.keyboard.press("Backspace");
     await json(page, "properties").fill('{"id": 12345678901234567890, "total": 42.50');
     await page.locator("#field-properties-fault").getByText("is not valid JSON").waitFor();
     await json(page, "properties").fill('{"id": 12345678901234567890, "total": 42.50}');
