@@ -15,12 +15,12 @@ import (
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
-// eachInvocation is how many events an invocation of segment_batch takes, and inFlight how many
-// invocations there are at once.
+// eachInvocation is the number of events in one invocation of segment_batch, and inFlight is the
+// number of invocations that run at once.
 const eachInvocation, inFlight = 4_000, 2
 
-// load is what the contenders of batch send: so many events, so many of them different, as a
-// program that sends a stream holds a part of it at a time.
+// load says what the contenders of batch send: the number of events, and how many of them differ. A
+// program that sends a stream holds only a part of it at a time, so the events repeat.
 type load struct {
 	shape
 	events, kinds, each int
@@ -31,7 +31,7 @@ func loadOf(set settings) load {
 	return load{usual(), set.scaled(100_000), set.scaled(20_000), set.scaled(eachInvocation), inFlight}
 }
 
-// scaled is how many there are of something that -quick takes a twentieth of.
+// scaled returns n or, with -quick, a twentieth of it.
 func (s settings) scaled(n int) int {
 	if s.quick {
 		return max(1, n/20)
@@ -39,7 +39,7 @@ func (s settings) scaled(n int) int {
 	return n
 }
 
-// batches measures what it takes to send many events.
+// batches measures what it costs to send many events.
 func batches(set settings) []group {
 	l := loadOf(set)
 	node := l
@@ -48,7 +48,7 @@ func batches(set settings) []group {
 		[]string{"analytics-node 15", "analytics-node 500"}
 	const peer = "analytics-go, the better of batches of 250 (its default) and 1000"
 	const ofNode = "@segment/analytics-node, the better of flushAt 15 (its default) and 500"
-	const memory = "memory allocated for an event"
+	const memory = "memory allocated per event"
 	const raw, values = "batch raw", "batch map"
 	cpu := cpuMillion()
 	return []group{{
@@ -66,12 +66,12 @@ func batches(set settings) []group {
 			cpu.of("batch/map", atMost(3.2), "segment_batch, from Go maps", values),
 			cpu.of("batch/map/analytics-go", goal{}, peer, values).over(cheaper, peers...),
 			kilobytes().of("batch/map/allocated", goal{}, memory, values),
-			cpu.of("batch/prebuilt", goal{}, "net/http posting the same bodies, built before", "prebuilt"),
+			cpu.of("batch/prebuilt", goal{}, "net/http posting the same bodies, built in advance", "prebuilt"),
 		},
 	}, batchShapes(set), batchReceivers(set)}
 }
 
-// batchShapes measures events of other sizes, some 60 MB of each.
+// batchShapes measures events of other sizes, about 60 MB of each size.
 func batchShapes(set settings) group {
 	g := group{name: "batch/shapes", rounds: 5}
 	for _, s := range shapes() {
@@ -94,8 +94,8 @@ func batchShapes(set settings) group {
 	return g
 }
 
-// batchReceivers measures other receivers: one that speaks TLS, and one that refuses a request in a
-// hundred, which is sent again.
+// batchReceivers measures two other receivers: one speaks TLS, and the other refuses one request in
+// a hundred, which is then sent again.
 func batchReceivers(set settings) group {
 	l := loadOf(set)
 	small := l
@@ -104,22 +104,22 @@ func batchReceivers(set settings) group {
 	overTLS.open = inPlace(overTLS.open, func(p place) place { return place{Sink: p.TLS} })
 	refused := 100
 	if set.quick {
-		refused = 10 // of the few requests there are
+		refused = 10 // -quick sends too few requests for one in a hundred
 	}
 	fails.open = inPlace(fails.open, func(p place) place { return place{Sink: failing(p.Sink, refused)} })
 	raw, well := invoking("batch raw", l, rawInput), invoking("batch raw 200", small, rawInput)
 	return group{
 		name: "batch/receivers", rounds: 5, contenders: []contender{overTLS, raw, fails, well},
 		lines: []line{
-			cpuMillion().of("batch/raw/TLS", goal{}, "what encryption adds", overTLS.name).over(added, raw.name),
+			cpuMillion().of("batch/raw/TLS", goal{}, "CPU time that TLS adds", overTLS.name).over(added, raw.name),
 			cpuMillion().of("batch/raw/failing", goal{},
-				"what it adds where a request in a hundred is answered with 503, in batches of 200", fails.name).
+				"CPU time added when one request in a hundred is answered with 503, in batches of 200", fails.name).
 				over(added, well.name),
 		},
 	}
 }
 
-// inPlace opens a contender elsewhere.
+// inPlace opens a contender in a changed place.
 func inPlace(open func(context.Context, place) (runner, error), to func(place) place,
 ) func(context.Context, place) (runner, error) {
 	return func(ctx context.Context, p place) (runner, error) { return open(ctx, to(p)) }
@@ -133,7 +133,7 @@ func mapInput(document []byte) (runtime.Input, error) {
 	return runtime.Map(m), err
 }
 
-// invoking sends through segment_batch.
+// invoking returns a contender that sends through segment_batch.
 func invoking(name string, l load, input func(document []byte) (runtime.Input, error)) contender {
 	return contender{name: name, many: l.events > 200_000, open: func(ctx context.Context, p place) (runner, error) {
 		rt, err := newRuntime(sourceOf(p.Sink))
@@ -161,7 +161,8 @@ func invoking(name string, l load, input func(document []byte) (runtime.Input, e
 	}}
 }
 
-// prebuilt posts the bodies that our own requests have, with nothing left to do but that.
+// prebuilt returns a contender that only posts. The bodies are those of our own requests, and they
+// are built in advance.
 func prebuilt(name string, l load) contender {
 	return contender{name: name, open: func(ctx context.Context, p place) (runner, error) {
 		var inputs []runtime.Input
@@ -183,22 +184,22 @@ func prebuilt(name string, l load) contender {
 	}}
 }
 
-// writeKey looks like one of Segment's.
+// writeKey looks like a write key of Segment's.
 const writeKey = "0123456789abcdefghijklmnopqrstuv"
 
 func sourceOf(endpoint string) tracking.Source {
 	return tracking.Source{WriteKey: writeKey, Endpoint: endpoint}
 }
 
-// newRuntime returns a runtime as a program would have it, whose messages leave through a sender.
-// It takes the sink's own certificate.
+// newRuntime returns a runtime like that of any program. Its messages leave through the sender, and
+// it accepts the sink's self-signed certificate.
 func newRuntime(sender tracking.Sender, options ...runtime.Option) (*runtime.Runtime, error) {
 	reg, err := newRegistry()
 	if err != nil {
 		return nil, err
 	}
 	transport := runtime.NewTransport()
-	transport.TLSClientConfig = &tls.Config{InsecureSkipVerify: true} //nolint:gosec // of the sink
+	transport.TLSClientConfig = &tls.Config{InsecureSkipVerify: true} //nolint:gosec // the sink's certificate
 	options = append([]runtime.Option{runtime.Transport(transport), runtime.Source("bench", sender)}, options...)
 	return runtime.New(reg, options...)
 }
@@ -208,7 +209,7 @@ func newRegistry() (*registry.Registry, error) {
 	return reg, blocks.Register(reg)
 }
 
-// recorder is a transport that keeps the requests and goes nowhere.
+// recorder is a transport that keeps the requests and sends nothing.
 type recorder struct {
 	mu       sync.Mutex
 	requests []posted
@@ -225,7 +226,7 @@ func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(`{}`)), Request: req}, nil
 }
 
-// wire returns the requests that invocations of a block lead to.
+// wire returns the requests that invocations of a block send.
 func wire(ctx context.Context, block string, inputs ...runtime.Input) ([]posted, error) {
 	var r recorder
 	rt, err := newRuntime(sourceOf("http://127.0.0.1:9"), runtime.Transport(&r))

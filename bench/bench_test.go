@@ -17,7 +17,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// The workers and the sink are this program, which is the test here.
+	// The bench starts its own binary as workers and as the sink. Here, that is the test binary.
 	if !runAsChild() {
 		m.Run()
 	}
@@ -30,7 +30,8 @@ func TestQuantile(t *testing.T) {
 	require.InDelta(t, 4, quantile([]float64{4, 1}, 1), 1e-9)
 }
 
-// The median is that of what each round gives, in which the worst of ours meets the best of theirs.
+// Each round compares the worst of our contenders with the best of the others. The result is the
+// median over the rounds.
 func TestResults(t *testing.T) {
 	of := func(values ...float64) (out []sample) {
 		for _, v := range values {
@@ -68,8 +69,8 @@ func TestVerdicts(t *testing.T) {
 	require.Equal(t, "12.3", digits(12.34))
 }
 
-// Names are how a person chooses, so they must tell lines apart, each line must have what it
-// compares, and each worker must find what it is to run.
+// Users choose lines by name, so each name must be unique. Each line must have the contenders that
+// it compares, and each worker must find its contender by name.
 func TestSections(t *testing.T) {
 	all := sections(settings{large: true})
 	names := map[string]bool{}
@@ -122,7 +123,7 @@ func TestIDs(t *testing.T) {
 	}
 }
 
-// What is measured must be what its name says: JSON of that size, less what the wire adds to it.
+// Each shape must produce JSON of the size in its name, less what the wire adds.
 func TestShapes(t *testing.T) {
 	for i, size := range []int{190, 500, 1280, 7900} {
 		doc := documents(makeEvents(100, shapes()[i]), 100)[0]
@@ -131,7 +132,7 @@ func TestShapes(t *testing.T) {
 	}
 }
 
-// The file that is imported has one marker a line: that is what is counted.
+// The sink counts markers, so each line of the imported file must have exactly one.
 func TestLines(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "events.ndjson")
 	require.NoError(t, writeLines(path, kindsOfLines(), 2*linesOfKinds))
@@ -141,8 +142,8 @@ func TestLines(t *testing.T) {
 	require.Equal(t, 2*linesOfKinds, bytes.Count(data, []byte{marker}))
 }
 
-// A whole run: what was sent is what the sink counted, what was stored is in the file, and what is
-// drawn is a picture.
+// In a whole run, the sink counts all that was sent, the file holds all that was stored, and -svg
+// writes a picture.
 func TestRun(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
@@ -169,7 +170,7 @@ func TestRun(t *testing.T) {
 			skips++
 		}
 	}
-	require.Equal(t, 2, skips, "the client for Node is nowhere, and imports take too long")
+	require.Equal(t, 2, skips, "the client for Node is not installed, and -quick skips imports")
 	require.Greater(t, stored, 10_000)
 	require.Greater(t, sent, 50_000)
 	data, err := os.ReadFile(picture)
@@ -179,7 +180,7 @@ func TestRun(t *testing.T) {
 	require.FileExists(t, filepath.Join(profiles, "batch%20raw.pprof"))
 }
 
-// What a contender says to have sent and what arrives are compared: here nobody says anything.
+// The bench compares what a contender claims to have sent with what arrives. Here, nothing arrives.
 func TestMiscounts(t *testing.T) {
 	sink, err := startSink(t.Context())
 	require.NoError(t, err)

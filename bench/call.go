@@ -9,21 +9,21 @@ import (
 	"github.com/aacflow/segment-blocks/segment/delivery"
 )
 
-// calls measures what an invocation of segment_track adds to posting the same bytes: in CPU time
-// where the receiver answers at once, and in latency where it takes its time.
+// calls measures what an invocation of segment_track adds to posting the same bytes. It measures CPU
+// time with a receiver that answers at once, and latency with a receiver that answers late.
 func calls(set settings) []group {
 	var groups []group
 	for _, c := range []struct{ callers, calls int }{{1, 2_000}, {16, 6_000}, {256, 10_000}} {
 		name := fmt.Sprintf("call/%d", c.callers)
 		g, sides := callGroup(set, name, c.callers, c.calls, 0)
 		g.rounds = 9
-		note := fmt.Sprintf("CPU time that Invoke adds to a call by bare net/http, callers: %d", c.callers)
+		note := fmt.Sprintf("CPU time that Invoke adds to a call with net/http alone, callers: %d", c.callers)
 		g.lines = []line{cpuMicros().of(name, atMost(12), note, sides[0]).over(added, sides[1])}
 		groups = append(groups, g)
 	}
 	for _, c := range []struct {
 		delay          time.Duration
-		callers, calls int // so many of each
+		callers, calls int // how many of each
 		rounds         int
 	}{
 		{2 * time.Millisecond, 1, 100, 9},
@@ -36,7 +36,7 @@ func calls(set settings) []group {
 		name := fmt.Sprintf("call/%s/%d", c.delay, c.callers)
 		g, sides := callGroup(set, name, c.callers, c.callers*c.calls, c.delay)
 		g.rounds = c.rounds
-		note := fmt.Sprintf("added to bare net/http, the receiver takes %s, callers: %d", c.delay, c.callers)
+		note := fmt.Sprintf("latency of Invoke against net/http alone, the receiver takes %s, callers: %d", c.delay, c.callers)
 		g.lines = []line{
 			p50().of(name+"/p50", goal{}, note, sides[0]).over(added, sides[1]),
 			p99().of(name+"/p99", goal{}, note, sides[0]).over(added, sides[1]),
@@ -50,7 +50,7 @@ func calls(set settings) []group {
 	return append(groups, coalesced(set)...)
 }
 
-// coalesced compares calls that share requests with those that have one each.
+// coalesced compares calls that share requests with calls that have one request each.
 func coalesced(set settings) []group {
 	var groups []group
 	for _, callers := range []int{1, 256} {
@@ -68,14 +68,15 @@ func coalesced(set settings) []group {
 			}},
 		}, lines: []line{
 			cpuMicros().of(fmt.Sprintf("coalesced/%d", callers), goal{},
-				fmt.Sprintf("a call of a coalesced source over one of a direct source, callers: %d", callers), mine).
+				fmt.Sprintf("a call to a coalesced source over one to a direct source, callers: %d", callers), mine).
 				over(ratio, direct),
 		}})
 	}
 	return groups
 }
 
-// callGroup has Invoke and bare net/http make the same calls, and returns their names.
+// callGroup returns a group in which Invoke and net/http alone make the same calls, and the names of
+// the two contenders.
 func callGroup(set settings, name string, callers, n int, delay time.Duration) (group, []string) {
 	if n = set.scaled(n); n < callers {
 		n = callers
@@ -96,7 +97,7 @@ func callGroup(set settings, name string, callers, n int, delay time.Duration) (
 	}}, sides
 }
 
-// trackInputs are inputs of segment_track, of persons of their own.
+// trackInputs returns n inputs of segment_track, each for another user.
 func trackInputs(n int) (inputs []runtime.Input) {
 	for _, e := range makeEvents(n, large()) {
 		inputs = append(inputs, runtime.JSON(e.call()))
@@ -104,7 +105,7 @@ func trackInputs(n int) (inputs []runtime.Input) {
 	return inputs
 }
 
-// invokingTrack makes n calls, of persons of their own.
+// invokingTrack returns a runner that makes n calls, each for another user.
 func invokingTrack(rt *runtime.Runtime, callers, n int, options ...runtime.InvokeOption) runner {
 	inputs := trackInputs(callers)
 	return driving(callers, n, n, func(ctx context.Context, i int) error {
@@ -113,7 +114,7 @@ func invokingTrack(rt *runtime.Runtime, callers, n int, options ...runtime.Invok
 	})
 }
 
-// manySources measures a call where a runtime has many sources.
+// manySources measures a call in a runtime with many sources.
 func manySources(set settings) []group {
 	n := set.scaled(3_000)
 	with := func(name string, sources int) contender {

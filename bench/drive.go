@@ -16,10 +16,10 @@ import (
 	"github.com/aacflow/segment-blocks/runtime"
 )
 
-// latencies are how long calls took, sorted.
+// latencies are the durations of calls, sorted.
 type latencies []time.Duration
 
-// micros returns the latency that a share of the calls kept, in microseconds.
+// micros returns the latency, in microseconds, that a share of the calls did not exceed.
 func (l latencies) micros(share float64) float64 {
 	if len(l) == 0 {
 		return 0
@@ -27,12 +27,13 @@ func (l latencies) micros(share float64) float64 {
 	return float64(l[int(share*float64(len(l)-1))].Nanoseconds()) / 1000
 }
 
-// sample returns the sample of so many calls that took so long.
+// sample returns a sample of calls with these latencies.
 func (l latencies) sample() sample {
 	return sample{Units: len(l), P50: l.micros(0.5), P99: l.micros(0.99)}
 }
 
-// drive makes n calls, so many callers at once, each of which makes the next call when one is done.
+// drive makes n calls from a number of concurrent callers. Each caller makes its next call when the
+// previous one is done.
 func drive(callers, n int, call func(i int) error) (latencies, error) {
 	var next atomic.Int64
 	errs := make([]error, callers)
@@ -56,14 +57,14 @@ func drive(callers, n int, call func(i int) error) (latencies, error) {
 	return took, errors.Join(errs...)
 }
 
-// posted is a request that somebody makes.
+// posted is a POST request to make.
 type posted struct {
 	Path   string
 	Header http.Header
 	Body   []byte
 }
 
-// poster posts with net/http and nothing else, through the transport that runtimes use.
+// poster posts with net/http alone, through the same transport that runtimes use.
 type poster struct {
 	client *http.Client
 	base   string
@@ -73,7 +74,7 @@ func newPoster(base string) poster {
 	return poster{client: &http.Client{Transport: runtime.NewTransport()}, base: base}
 }
 
-// post returns the body of the answer, which must be 200.
+// post sends a request and returns the body of the answer. The status must be 200.
 func (b poster) post(ctx context.Context, p posted) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, b.base+p.Path, bytes.NewReader(p.Body))
 	if err != nil {
@@ -92,7 +93,7 @@ func (b poster) post(ctx context.Context, p posted) ([]byte, error) {
 	return answer, err
 }
 
-// clients are what the sink plays for a server that is measured.
+// clients describes the clients that the sink simulates for a server under measurement.
 type clients struct {
 	URL      string
 	Requests []posted
@@ -102,8 +103,8 @@ type clients struct {
 
 const drivePath = "/drive"
 
-// drive takes clients where the query names none, for later, and lets those of the query make their
-// calls.
+// drive stores the clients in the body when the query names none. Otherwise, it has the clients that
+// the query names make their calls.
 func (r *receiver) drive(w http.ResponseWriter, req *http.Request) {
 	fail := func(err error) { http.Error(w, err.Error(), http.StatusInternalServerError) }
 	url := req.URL.RawQuery
@@ -135,10 +136,10 @@ func (r *receiver) drive(w http.ResponseWriter, req *http.Request) {
 		fail(err)
 		return
 	}
-	_ = json.NewEncoder(w).Encode(took.sample()) // the one who asks will notice
+	_ = json.NewEncoder(w).Encode(took.sample()) // the one that asks notices a failure
 }
 
-// playedBy has a sink play clients: prepare them now, and run them whenever play is called.
+// playedBy gives the clients to a sink. They make their calls each time play is called.
 func (c clients) playedBy(ctx context.Context, sink string) (play func() (sample, error), err error) {
 	data, err := json.Marshal(c)
 	if err != nil {

@@ -15,14 +15,14 @@ import (
 )
 
 const (
-	// nobody is an endpoint at which no one listens: what is stored for it stays in the store.
+	// nobody is an endpoint without a listener, so what is stored for it stays in the store.
 	nobody = "http://127.0.0.1:9"
-	// sourceName is the one of stored sources.
+	// sourceName is the name of the sources that store events.
 	sourceName = "bench"
 )
 
-// durable measures what it takes to have events on the disk when their calls return, one event a
-// call.
+// durable measures what it costs to have each event on the disk when its call returns. Each call has
+// one event.
 func durable(set settings) []group {
 	g := group{name: "durable", rounds: 5}
 	goals := map[int]goal{1: atMost(12_000), 16: atMost(3_000), 256: atMost(900)}
@@ -30,11 +30,11 @@ func durable(set settings) []group {
 		c := storing(fmt.Sprintf("durable %d", callers), callers, set.scaled(400+100*callers))
 		name := fmt.Sprintf("durable/%d", callers)
 		g.contenders = append(g.contenders, c)
-		note := fmt.Sprintf("bytes written to the disk for an event, callers: %d", callers)
+		note := fmt.Sprintf("bytes written to the disk per event, callers: %d", callers)
 		g.lines = append(
 			g.lines,
 			written().of(name+"/written", goals[callers], note, c.name),
-			p99().of(name+"/p99", goal{}, "latency of an acknowledgement", c.name),
+			p99().of(name+"/p99", goal{}, "latency until a call is acknowledged", c.name),
 		)
 	}
 	c := storing("durable file", 256, set.scaled(100_000))
@@ -42,14 +42,14 @@ func durable(set settings) []group {
 	size := metric{"×", func(s sample) float64 { return s.Ratio }}
 	g.lines = append(
 		g.lines,
-		size.of("durable/file", atMost(1.3), "size of the file over that of the messages in it", c.name),
+		size.of("durable/file", atMost(1.3), "size of the file over the size of the messages in it", c.name),
 		cpuMillion().of("durable/cpu", goal{}, "CPU time to store events, callers: 256", c.name),
 	)
 	return []group{g}
 }
 
-// storing stores events in a new file in each run. Nobody takes them from there, and after each run
-// they are counted in it.
+// storing returns a contender that stores events in a new file in each run. They stay there, and
+// after each run they are counted.
 func storing(name string, callers, n int) contender {
 	return contender{name: name, open: func(ctx context.Context, _ place) (runner, error) {
 		folder, err := os.MkdirTemp("", "segment-blocks-bench-")
@@ -101,8 +101,8 @@ func storing(name string, callers, n int) contender {
 	}}
 }
 
-// pageByPage writes a new file again, one page at a time. Linux keeps in one piece what was written
-// at once, as bbolt writes the first four pages. When one of them changes, Linux writes that one to
+// pageByPage writes a new file again, one page at a time. bbolt writes the first four pages at once,
+// and Linux keeps them in one piece. When one of the four changes, Linux writes only that page to
 // the disk, but counts all four.
 func pageByPage(path string) error {
 	data, err := os.ReadFile(path)
@@ -120,7 +120,7 @@ func pageByPage(path string) error {
 	return errors.Join(err, file.Close(), os.Rename(path+".paged", path))
 }
 
-// messagesOf are messages of some 500 bytes.
+// messagesOf returns n messages of about 500 bytes each.
 func messagesOf(n int) ([]tracking.Message, error) {
 	var messages []tracking.Message
 	for _, e := range makeEvents(n, usual()) {
@@ -145,8 +145,8 @@ func leave(ctx context.Context, store *delivery.Store) error {
 	return err
 }
 
-// kept counts the messages in a file, as the next process that opens it would find them, and their
-// bytes.
+// kept counts the messages that the next process finds in a file. It returns the size of the
+// messages.
 func kept(ctx context.Context, path string, s *sample) (bytes int, err error) {
 	_, err = delivery.Check(ctx, path, func(m delivery.StoredMessage) {
 		s.Found++
@@ -155,7 +155,7 @@ func kept(ctx context.Context, path string, s *sample) (bytes int, err error) {
 	return bytes, err
 }
 
-// deadLetters measures how many are retried, and what becomes meanwhile of calls that store events.
+// deadLetters measures a retry of dead letters, and the calls that store events at the same time.
 func deadLetters(set settings) []group {
 	n := set.scaled(200_000)
 	c := contender{name: "retry dead letters", open: func(ctx context.Context, _ place) (runner, error) {
@@ -193,13 +193,13 @@ func deadLetters(set settings) []group {
 	longest := metric{"ms", func(s sample) float64 { return s.Max / 1e3 }}
 	return []group{{name: "dead-letters", rounds: 3, contenders: []contender{c}, lines: []line{
 		longest.of("dead-letters/longest", goal{},
-			"the longest call beside a retry of 200,000 dead letters; 50 ms are wanted", c.name),
-		kilobytes().of("dead-letters/allocated", goal{}, "memory allocated to retry one", c.name),
-		cpuMillion().of("dead-letters/cpu", goal{}, "CPU time to retry them", c.name),
+			"the longest call during a retry of 200,000 dead letters; the target is 50 ms", c.name),
+		kilobytes().of("dead-letters/allocated", goal{}, "memory allocated to retry one dead letter", c.name),
+		cpuMillion().of("dead-letters/cpu", goal{}, "CPU time to retry dead letters", c.name),
 	}}}
 }
 
-// bury makes a store of n dead letters: messages that have become too old.
+// bury makes a store with n dead letters: messages that are too old to send.
 func bury(ctx context.Context, path string, messages []tracking.Message, n int) error {
 	store, err := openStore(path, time.Millisecond)
 	if err != nil {
@@ -220,8 +220,8 @@ func bury(ctx context.Context, path string, messages []tracking.Message, n int) 
 	return leave(ctx, store)
 }
 
-// retryBeside retries all dead letters of a store while somebody makes one call after another to
-// another of its sources.
+// retryBeside retries all dead letters of a store. Meanwhile, a caller makes one call after another
+// to a different source of the store.
 func retryBeside(ctx context.Context, store *delivery.Store, message []tracking.Message, n int) (sample, error) {
 	source := store.Source("beside", sourceOf(nobody))
 	done := make(chan error, 1)

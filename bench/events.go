@@ -10,14 +10,14 @@ import (
 	analytics "gopkg.in/segmentio/analytics-go.v3"
 )
 
-// shape is a size of events, by how many products each order has. The name is what an event of a
-// batch takes on the wire. One without products has no context either.
+// shape is a size of events, set by the number of products in each order. The name is the size of an
+// event in a batch on the wire. Events without products have no context either.
 type shape struct {
 	name     string
 	products int
 }
 
-// shapes are all there are. The second is the usual one.
+// shapes returns all shapes. The second one is the usual one.
 func shapes() []shape { return []shape{{"300B", 0}, {"600B", 2}, {"1.4KB", 12}, {"8KB", 97}} }
 
 func usual() shape { return shapes()[1] }
@@ -38,9 +38,9 @@ type item struct {
 	quantity int
 }
 
-// makeEvents returns n events, the same ones every time.
+// makeEvents returns n events, which are the same in every run.
 func makeEvents(n int, s shape) []event {
-	rng := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // it has to be the same every time
+	rng := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the events must be the same in every run
 	pick := func(from ...string) string { return from[rng.IntN(len(from))] }
 	price := func(most int) float64 { return float64(rng.IntN(most*100)) / 100 }
 	events := make([]event, n)
@@ -111,7 +111,7 @@ func (e event) track() analytics.Track {
 	}
 }
 
-// documents writes events as inputs of segment_batch, each with so many of them.
+// documents writes events as inputs of segment_batch, with a number of events in each.
 func documents(events []event, each int) [][]byte {
 	var out [][]byte
 	for len(events) > 0 {

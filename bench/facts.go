@@ -13,15 +13,15 @@ import (
 	"strings"
 )
 
-// facts are what to know of the machine and the peers to read the numbers.
+// facts describes the machine and the peers, without which the numbers mean little.
 type facts struct {
 	OS    string   `json:"os"`
 	Arch  string   `json:"arch"`
 	Cores int      `json:"cores"`
 	CPU   string   `json:"cpu"`
 	Go    string   `json:"go"`
-	Load  string   `json:"load"` // of the last minute, and what runs and waits
-	Disk  string   `json:"disk"` // that stores are measured on
+	Load  string   `json:"load"` // the load averages that Linux reports
+	Disk  string   `json:"disk"` // the disk that holds the stores
 	Peers []string `json:"peers"`
 }
 
@@ -52,7 +52,7 @@ func goPeers() []string {
 	}
 }
 
-// cpuModel is what Linux calls the processor.
+// cpuModel returns the name of the processor, as Linux reports it.
 func cpuModel() string {
 	data, err := os.ReadFile("/proc/cpuinfo")
 	if err != nil {
@@ -66,7 +66,7 @@ func cpuModel() string {
 	return "unknown processor"
 }
 
-// loadNow is how busy Linux says that the machine has been in the last 1, 5 and 15 minutes.
+// loadNow returns the load of the machine in the last 1, 5 and 15 minutes, as Linux reports it.
 func loadNow() string {
 	data, err := os.ReadFile("/proc/loadavg")
 	if err != nil {
@@ -75,14 +75,14 @@ func loadNow() string {
 	return strings.Join(strings.Fields(string(data))[:3], " ")
 }
 
-// busy tells that more wants to run than there are cores.
+// busy reports whether more tasks want to run than there are cores.
 func (f facts) busy() bool {
 	var load float64
 	_, _ = fmt.Sscan(f.Load, &load)
 	return load > float64(f.Cores)
 }
 
-// diskOf is what Linux says of the file system of a folder: its type and the device.
+// diskOf returns the type and the device of a folder's file system, as Linux reports them.
 func diskOf(folder string) string {
 	data, err := os.ReadFile("/proc/self/mounts")
 	if err != nil {

@@ -5,7 +5,7 @@ import (
 	"strconv"
 )
 
-// goal is what a line is to reach. The zero value is none.
+// goal is the value that a line should reach. The zero value means that there is no goal.
 type goal struct {
 	bound float64
 	sense sense
@@ -27,10 +27,10 @@ const (
 	met    = "met"
 	missed = "missed"
 	near   = "close" // some of the middle half of the rounds met the goal, and some did not
-	busy   = "busy"  // not met where others kept the machine busy
+	busy   = "busy"  // not met, but other programs kept the machine busy
 )
 
-// verdict judges the middle half of the rounds, so that it takes more than noise to change it.
+// verdict judges the middle half of the rounds, so that noise alone does not change it.
 func (g goal) verdict(low, high float64) string {
 	if g.sense == noGoal {
 		return ""
@@ -57,7 +57,7 @@ func (g goal) String() string {
 	return "no goal"
 }
 
-// digits writes three digits or so, and thousands apart.
+// digits writes a number with about three significant digits, and commas between the thousands.
 func digits(v float64) string {
 	switch a := math.Abs(v); {
 	case a >= 100:

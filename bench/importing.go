@@ -18,7 +18,7 @@ import (
 
 const (
 	fewLines, manyLines = 200_000, 2_000_000
-	// streamBytes is how much -large has the command read from a pipe.
+	// streamBytes is how many bytes the command reads from a pipe with -large.
 	streamBytes = 10e9
 )
 
@@ -32,43 +32,43 @@ func imports(set settings) []group {
 		name: "import", rounds: 5, contenders: []contender{few, raw, program, script},
 		lines: []line{
 			cpu.of("import", goal{}, "segment-blocks import of 200,000 lines", few.name),
-			cpu.of("import/batch", atMost(1.5), "over segment_batch of events in memory",
+			cpu.of("import/batch", atMost(1.5), "over segment_batch with events in memory",
 				few.name).over(ratio, raw.name),
 			cpu.of("import/analytics-go", goal{},
 				"a program that decodes each line and gives it to analytics-go, in batches of 1000", few.name).
 				over(cheaper, program.name),
-			cpu.of("import/curl", goal{}, "split into 500 lines each, made batches by jq and posted by curl", few.name).
+			cpu.of("import/curl", goal{}, "split into files of 500 lines, made into batches by jq and posted by curl", few.name).
 				over(cheaper, script.name),
 		},
 	}, {
 		name: "import/many", rounds: 2, contenders: []contender{few, many},
 		lines: []line{
 			megabytes().of("import/many/memory", atMost(1.2),
-				"the most memory held for 2,000,000 lines, over that for 200,000",
+				"peak memory for 2,000,000 lines, over that for 200,000",
 				many.name).over(ratio, few.name),
 			cpu.of("import/many/cpu", atMost(1.1),
-				"CPU time of each line, likewise: what has been imported does not slow down what follows", many.name).
+				"CPU time per line, likewise: earlier lines do not slow down later ones", many.name).
 				over(ratio, few.name),
 		},
 	}}
 	if set.large {
 		c := importing("import 10 GB", 0)
 		groups = append(groups, group{name: "import/10GB", rounds: 1, contenders: []contender{c}, lines: []line{
-			megabytes().of("import/10GB/memory", atMost(100), "10 GB from a pipe", c.name),
-			cpu.of("import/10GB/cpu", goal{}, "the same", c.name),
+			megabytes().of("import/10GB/memory", atMost(100), "peak memory to import 10 GB from a pipe", c.name),
+			cpu.of("import/10GB/cpu", goal{}, "CPU time to import 10 GB from a pipe", c.name),
 		}}, group{name: "build", rounds: 1, contenders: []contender{
 			coldBuild("cold build", theCommand), coldBuild("cold net/http", "net/http"),
 		}, lines: []line{
-			cpuWhole().of("build/cold", atMost(70), "building the command with an empty cache", "cold build"),
-			cpuWhole().of("build/net/http", goal{}, "over building net/http alone, which every client and server needs",
+			cpuWhole().of("build/cold", atMost(70), "a build of the command with an empty cache", "cold build"),
+			cpuWhole().of("build/net/http", goal{}, "over a build of net/http alone, which every client and server needs",
 				"cold build").over(ratio, "cold net/http"),
 		}})
 	}
 	return groups
 }
 
-// importing runs the command on a file of so many lines, or on a stream of 10 GB where they are
-// none.
+// importing returns a contender that runs the command on a file with a number of lines. If lines is
+// 0, the command reads a stream of 10 GB.
 func importing(name string, lines int) contender {
 	return contender{name: name, many: lines != fewLines, open: func(ctx context.Context, p place) (runner, error) {
 		r, folder, err := inFolder(p)
@@ -118,10 +118,10 @@ const theCommand = "./cmd/segment-blocks"
 
 // buildCommand builds a package to a file. It must run in the folder of the main module.
 func buildCommand(ctx context.Context, path, pkg string) *exec.Cmd {
-	return exec.CommandContext(ctx, "go", "build", "-o", path, pkg) //nolint:gosec // no input
+	return exec.CommandContext(ctx, "go", "build", "-o", path, pkg) //nolint:gosec // no user input
 }
 
-// coldBuild builds a package with an empty cache, like a machine that has never built any of it.
+// coldBuild returns a contender that builds a package with an empty cache, as on a new machine.
 func coldBuild(name, pkg string) contender {
 	return contender{name: name, open: func(_ context.Context, p place) (runner, error) {
 		r, folder, err := inFolder(p)
@@ -136,7 +136,7 @@ func coldBuild(name, pkg string) contender {
 	}}
 }
 
-// runCommand runs a process to its end, and returns what it took and what it printed.
+// runCommand runs a process to its end. It returns what the process used and printed.
 func runCommand(cmd *exec.Cmd, folder string) (s sample, stdout []byte, err error) {
 	cmd.Dir = folder
 	var stderr bytes.Buffer
@@ -149,7 +149,8 @@ func runCommand(cmd *exec.Cmd, folder string) (s sample, stdout []byte, err erro
 	return sample{Wall: time.Since(begin).Seconds(), CPU: cpu.Seconds(), Peak: float64(peak)}, stdout, nil
 }
 
-// fileByAnalyticsGo reads the file as a program with Segment's own client for Go would.
+// fileByAnalyticsGo returns a contender that reads the file as a program with Segment's own client
+// for Go would.
 func fileByAnalyticsGo(name string) contender {
 	const lines = fewLines / 4
 	return contender{name: name, rounds: 3, open: func(_ context.Context, p place) (runner, error) {
@@ -186,7 +187,7 @@ func fileByAnalyticsGo(name string) contender {
 	}}
 }
 
-// fileByCurl sends the file as a script would, with ids of its own.
+// fileByCurl returns a contender that sends the file as a script would, with its own messageIds.
 func fileByCurl(name string) contender {
 	const script = `split -l 500 --filter='jq -c -s --arg f "$FILE" ` +
 		`"{writeKey: \"$KEY\", batch: [to_entries[] | .value + {messageId: \"\(\$f)-\(.key)\"}]}" | ` +
@@ -216,8 +217,8 @@ func fileByCurl(name string) contender {
 	}}
 }
 
-// inFolder returns a runner with a folder that is removed when it is closed. It is skipped where no
-// large files are wanted.
+// inFolder returns a runner with a folder, which is removed when the runner is closed. The runner is
+// skipped with -quick, which writes no large files.
 func inFolder(p place) (r runner, folder string, err error) {
 	if p.Quick {
 		return r, "", skipped("-quick builds no command and writes no large file")
@@ -227,8 +228,8 @@ func inFolder(p place) (r runner, folder string, err error) {
 	return r, folder, err
 }
 
-// linesOfKinds is how many different lines a file has. They are few, as the memory of the worker
-// that starts the command counts as the least that the command has held.
+// linesOfKinds is the number of different lines in a file. It is small because the system counts the
+// memory of the worker that starts the command as a minimum of the command's own.
 const linesOfKinds = 2_000
 
 func kindsOfLines() []byte {
@@ -239,7 +240,7 @@ func kindsOfLines() []byte {
 	return kinds
 }
 
-// writeLines writes a file of a number of lines that the kinds divide.
+// writeLines writes a file with a number of lines, which must be a multiple of the number of kinds.
 func writeLines(path string, kinds []byte, lines int) error {
 	file, err := os.Create(path)
 	if err != nil {
@@ -249,7 +250,7 @@ func writeLines(path string, kinds []byte, lines int) error {
 	return errors.Join(err, file.Close())
 }
 
-// endless is the same text over and over.
+// endless reads the same text over and over.
 type endless struct {
 	text []byte
 	at   int

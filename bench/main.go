@@ -1,7 +1,7 @@
-// Command bench measures what an event and a call cost, in CPU time, bytes and memory, against
-// other ways to do the same on the same machine at the same time. Each side runs in a process of
-// its own, and so does the receiver, which counts what arrives. docs/performance.md says how to
-// read it.
+// Command bench measures the cost of an event and of a call in CPU time, bytes and memory. It
+// compares them with other ways to do the same on the same machine at the same time. Each side runs
+// in its own process, and so does the receiver, which counts what arrives. docs/performance.md
+// explains the output.
 //
 //	go run . -only '^batch/raw'
 package main
@@ -30,7 +30,7 @@ func main() {
 	}
 }
 
-// runAsChild makes this process a worker or the sink, if it was started to be one.
+// runAsChild runs this process as a worker or as the sink if its arguments say so.
 func runAsChild() bool {
 	var err error
 	switch {
@@ -48,7 +48,7 @@ func runAsChild() bool {
 	return true
 }
 
-// settings are what the flags say.
+// settings are the values of the flags.
 type settings struct {
 	only     *regexp.Regexp
 	rounds   int
@@ -66,11 +66,11 @@ func parse(args []string) (settings, error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	only := flags.String("only", "", "measure only the lines whose names match the regular `expression`")
 	flags.IntVar(&s.rounds, "rounds", 0, "measure in `N` rounds instead of as many as each line needs")
-	flags.BoolVar(&s.quick, "quick", false, "take seconds, for numbers that mean nothing: is everything delivered?")
-	flags.BoolVar(&s.large, "large", false, "import a stream of 10 GB too, and build the command with an empty cache")
-	flags.BoolVar(&s.asJSON, "json", false, "print one JSON object a line")
-	flags.BoolVar(&s.list, "list", false, "print the names and goals of the lines, measure nothing")
-	flags.StringVar(&s.svg, "svg", "", "draw what scale measures into `FILE`")
+	flags.BoolVar(&s.quick, "quick", false, "take seconds and check that everything is delivered; the numbers mean nothing")
+	flags.BoolVar(&s.large, "large", false, "also import a stream of 10 GB, and build the command with an empty cache")
+	flags.BoolVar(&s.asJSON, "json", false, "print one JSON object per line")
+	flags.BoolVar(&s.list, "list", false, "print the names and goals of the lines, and measure nothing")
+	flags.StringVar(&s.svg, "svg", "", "draw the results of scale into `FILE`")
 	flags.StringVar(&s.profiles, "cpuprofile", "", "write a CPU profile of each contender into `FOLDER`")
 	flags.StringVar(&s.node, "node", "node", "`folder` in which npm has installed @segment/analytics-node")
 	if err := flags.Parse(args); err != nil {

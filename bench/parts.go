@@ -16,8 +16,8 @@ import (
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
-// callParts takes a call apart: each contender does what the one before it does, and something
-// more.
+// callParts measures the parts of a call. Each contender does what the one before it does, and one
+// thing more.
 func callParts(set settings) group {
 	const callers = 16
 	n := set.scaled(6_000)
@@ -61,7 +61,8 @@ func callParts(set settings) group {
 // send is a way to post a request. Its answer must be 200.
 type send func(ctx context.Context, r posted) error
 
-// posting makes n calls, each of which posts what Invoke would, in a way that open makes ready.
+// posting makes n calls, each of which posts the same request as Invoke. open returns the way to post
+// it.
 func posting(callers, n int, open func(p place) send) func(context.Context, place) (runner, error) {
 	return func(ctx context.Context, p place) (runner, error) {
 		requests, err := wire(ctx, "segment_track", trackInputs(callers)...)
@@ -72,7 +73,7 @@ func posting(callers, n int, open func(p place) send) func(context.Context, plac
 	}
 }
 
-// driving makes n calls, of so many different events.
+// driving returns a runner that makes n calls with a number of different events.
 func driving(callers, n, distinct int, call func(ctx context.Context, i int) error) runner {
 	return runner{run: func(ctx context.Context) (sample, error) {
 		took, err := drive(callers, n, func(i int) error { return call(ctx, i) })

@@ -16,8 +16,8 @@ import (
 	"github.com/aacflow/segment-blocks/runtime"
 )
 
-// analyticsGo sends with Segment's own client for Go. It gets our transport, which is better for it
-// than its default.
+// analyticsGo returns a contender that sends with Segment's own client for Go. The client uses our
+// transport, which makes it faster than its default does.
 func analyticsGo(name string, l load, size int) contender {
 	return contender{name: name, open: func(_ context.Context, p place) (runner, error) {
 		var tracks []analytics.Track
@@ -38,7 +38,7 @@ func analyticsGo(name string, l load, size int) contender {
 	}}
 }
 
-// enqueueAll gives events to a client of Segment's, and waits until they are sent.
+// enqueueAll gives events to Segment's client for Go, and waits until they are sent.
 func enqueueAll(url string, size int, enqueue func(client analytics.Client) error) error {
 	transport := runtime.NewTransport()
 	defer transport.CloseIdleConnections()
@@ -52,15 +52,15 @@ func enqueueAll(url string, size int, enqueue func(client analytics.Client) erro
 	return errors.Join(enqueue(client), client.Close(), problems.err)
 }
 
-// quiet is a logger of analytics-go that keeps the errors.
+// quiet is a logger for analytics-go that prints nothing and keeps the errors.
 type quiet struct{ err error }
 
 func (*quiet) Logf(string, ...any) {}
 
 func (q *quiet) Errorf(format string, args ...any) { q.err = fmt.Errorf(format, args...) }
 
-// analyticsNode sends with Segment's client for Node, in a process of its own that measures itself,
-// from the first call on.
+// analyticsNode returns a contender that sends with Segment's client for Node. The client runs in its
+// own process, which measures itself from the first call on.
 func analyticsNode(name string, l load, flushAt int) contender {
 	return contender{name: name, rounds: 3, open: func(_ context.Context, p place) (runner, error) {
 		if nodePackage(p.Node) == "" {

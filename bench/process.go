@@ -9,8 +9,8 @@ import (
 	"os/exec"
 )
 
-// process is this program again, as a worker or the sink: each line of JSON that it gets is a
-// question, which it answers with another.
+// process is another process of this program, which is a worker or the sink. It reads questions and
+// writes answers, each as one line of JSON.
 type process struct {
 	cmd    *exec.Cmd
 	in     io.WriteCloser
@@ -46,13 +46,13 @@ func (p *process) call(question, answer any) error {
 	return p.answer.Decode(answer)
 }
 
-// stop ends the process as the end of this program would: by the end of what it reads.
+// stop closes the process's stdin, which ends the process, as the end of this program would.
 func (p *process) stop() error {
 	_ = p.in.Close()
 	return p.cmd.Wait()
 }
 
-// loop answers questions until there are no more.
+// loop answers questions until the input ends.
 func loop[Q, A any](in io.Reader, out io.Writer, answer func(Q) (A, error)) error {
 	questions, answers := json.NewDecoder(in), json.NewEncoder(out)
 	for {

@@ -8,24 +8,24 @@ import (
 	"strings"
 )
 
-// report prints: lines for people or, one object a line, JSON.
+// report prints the results: text for people or, with -json, one JSON object per line.
 type report struct {
 	out    io.Writer
 	asJSON bool
 
 	results []result
 	busy    bool
-	shown   string // what was shown last besides a line
+	shown   string // the details that were last printed below a line
 	skipped int
-	counts  []*tally // since the last deliveries
+	counts  []*tally // since deliveries was last called
 }
 
-// tally is what a contender has sent and stored in all its runs.
+// tally counts what a contender has sent and stored in all its runs.
 type tally struct {
 	Contender string `json:"contender"`
 	Sent      int    `json:"sent"`
 	Counted   int    `json:"counted"`
-	// Verified is of the run in which every messageId was looked at.
+	// Verified belongs to the run in which the sink looked at every messageId.
 	Verified int `json:"verified"`
 	Distinct int `json:"distinctIds"`
 	Requests int `json:"requests"`
@@ -35,7 +35,7 @@ type tally struct {
 }
 
 func (r *report) print(format string, args ...any) {
-	_, _ = fmt.Fprintf(r.out, format, args...) // nobody is left to tell
+	_, _ = fmt.Fprintf(r.out, format, args...) // there is nowhere to report the error
 }
 
 func (r *report) object(kind string, value any) {
@@ -88,7 +88,7 @@ func (r *report) line(res result) {
 	}
 }
 
-// explain says between what values half of the rounds lie, and what was compared.
+// explain returns the range of the middle half of the rounds, and the two values that were compared.
 func explain(res result) string {
 	var parts []string
 	if res.rounds > 2 {
@@ -101,7 +101,7 @@ func explain(res result) string {
 	return strings.Join(parts, "; ")
 }
 
-// besides is what else was seen, which nothing is judged by.
+// besides returns the other measurements, which are for information only.
 func besides(s sample) string {
 	var parts []string
 	if s.P99 > 0 {
@@ -142,7 +142,7 @@ func (r *report) skip(l line, why string) {
 	r.print("%-28s %9s %-14s %-14s skipped\n    %s\n", l.name, "-", l.unit(), l.goal, why)
 }
 
-// ran keeps what a run has sent, for deliveries.
+// ran records what a run has sent, for deliveries.
 func (r *report) ran(name string, s sample, got sinkCounts, verified bool) {
 	i := slices.IndexFunc(r.counts, func(t *tally) bool { return t.Contender == name })
 	if i < 0 {

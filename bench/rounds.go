@@ -41,9 +41,9 @@ func (b *bench) measure(ctx context.Context, g group) (err error) {
 		}
 	}
 	samples := map[string][]sample{}
-	first := -1 // this round only warms up, and has every messageId looked at
+	first := -1 // this round only warms up, and the sink looks at every messageId in it
 	if g.rounds == 1 {
-		first = 0 // it takes minutes
+		first = 0 // a round takes minutes, so there is no warm-up
 	}
 	for round := first; round < b.roundsOf(g); round++ {
 		for i := range g.contenders {
@@ -90,7 +90,7 @@ func reasonToSkip(l line, why map[string]string) string {
 	return ""
 }
 
-// once runs a contender and compares what it says to have sent with what the sink has got.
+// once runs a contender, and compares what it claims to have sent with what the sink has counted.
 func (b *bench) once(ctx context.Context, c contender, worker *process, verify bool) (s sample, err error) {
 	if err := ctx.Err(); err != nil {
 		return s, err
@@ -126,7 +126,7 @@ func (b *bench) once(ctx context.Context, c contender, worker *process, verify b
 	return s, nil
 }
 
-// result is a line, measured.
+// result is the measurement of a line.
 type result struct {
 	line
 	value     float64 // the median
@@ -135,12 +135,12 @@ type result struct {
 	busy      bool
 	ours      float64 // medians of the two sides
 	theirs    float64
-	worst     string // the contender of the line that counted in the last round
-	seen      sample // its run of the median CPU time, for information
+	worst     string // the contender that was the worst of the line's in the last round
+	seen      sample // its run with the median CPU time, for information
 }
 
-// verdict is busy where others kept the machine busy and a latency misses its goal, or a CPU time
-// that is not compared with what was slowed as much.
+// verdict returns busy if other programs kept the machine busy and the result misses its goal. That
+// applies to latencies, and to CPU times that are not the ratio of two equally slowed sides.
 func (r result) verdict() string {
 	v := r.goal.verdict(r.low, r.high)
 	latency := strings.HasPrefix(r.metric.unit, "µs p")
@@ -177,8 +177,8 @@ func resultOf(l line, samples map[string][]sample) result {
 	return r
 }
 
-// quantile returns the value below which a share of the values lies, between two values where it
-// falls between them; 0 of none.
+// quantile returns the value below which a share of the values lies. It interpolates between two
+// values, and returns 0 if there are none.
 func quantile(values []float64, share float64) float64 {
 	if len(values) == 0 {
 		return 0

@@ -8,8 +8,8 @@ import (
 
 const scaleEvents, scaleCallers = "scale/events/", "scale/callers/"
 
-// scale measures how cost grows: of an event by how many share an invocation, and of a call by how
-// many callers there are.
+// scale measures how cost grows: the cost of an event with the number of events in an invocation, and
+// the cost of a call with the number of callers.
 func scale(set settings) []group {
 	events, callers := group{name: "scale/events", rounds: 5}, group{name: "scale/callers", rounds: 5}
 	for _, n := range []int{1, 10, 100, 1_000, 10_000, 50_000} {
@@ -17,7 +17,7 @@ func scale(set settings) []group {
 		l := load{usual(), all / n * n, max(n, min(all, 20_000)) / n * n, n, inFlight}
 		c := invoking(fmt.Sprintf("%s events", grouped(n)), l, rawInput)
 		events.contenders = append(events.contenders, c)
-		note := fmt.Sprintf("CPU time of an event, events in an invocation: %d", n)
+		note := fmt.Sprintf("CPU time per event, events in an invocation: %d", n)
 		events.lines = append(events.lines, cpuMicros().of(fmt.Sprint(scaleEvents, n), goal{}, note, c.name))
 	}
 	for _, n := range []int{1, 2, 4, 16, 64, 256, 1024} {
@@ -29,13 +29,13 @@ func scale(set settings) []group {
 			},
 		}
 		callers.contenders = append(callers.contenders, c)
-		note := fmt.Sprintf("CPU time of a call, callers: %d", n)
+		note := fmt.Sprintf("CPU time per call, callers: %d", n)
 		callers.lines = append(callers.lines, cpuMicros().of(fmt.Sprint(scaleCallers, n), goal{}, note, c.name))
 	}
 	return []group{events, callers}
 }
 
-// rows calls row with each result of a part of scale, and what was varied.
+// rows calls row with each result of a part of scale, and the number that the part varies.
 func rows(results []result, part string, row func(n float64, r result)) {
 	for _, r := range results {
 		var n float64

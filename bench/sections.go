@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// sections are all groups there are, in the order in which they run. A new section is a file with a
-// function that returns its groups, and a line here.
+// sections returns all groups, in the order in which they run. To add a section, write a function
+// that returns its groups in a new file, and add a line here.
 func sections(set settings) []group {
 	var all []group
 	for _, section := range []func(settings) []group{
@@ -18,8 +18,8 @@ func sections(set settings) []group {
 	return all
 }
 
-// group is what is measured together: in every round each of its contenders runs once, in an order
-// that rotates.
+// group is a set of contenders that are measured together. In every round, each of them runs once, in
+// an order that rotates.
 type group struct {
 	name       string
 	rounds     int
@@ -30,30 +30,31 @@ type group struct {
 // contender is one of the sides that lines compare. It runs in a process of its own.
 type contender struct {
 	name string
-	// rounds is how many rounds it takes part in, 0 for all: some are too slow for more than a few.
+	// rounds is the number of rounds that it takes part in, 0 for all. Slow contenders take part in
+	// few.
 	rounds int
-	// many tells that it sends more messageIds than the sink should keep, so they are never looked
-	// at.
+	// many means that it sends too many messageIds for the sink to keep, so the sink never looks at
+	// them.
 	many bool
-	// open makes it ready, in its process. A skipped error takes its lines out.
+	// open makes it ready, in its process. If the error is skipped, its lines are not measured.
 	open func(ctx context.Context, p place) (runner, error)
 }
 
-// line is something to know of a contender, or of one in comparison with others.
+// line is one measurement of a contender, alone or in comparison with others.
 type line struct {
 	name   string
 	goal   goal
 	metric metric
-	// of are the contenders: the worst of them counts, which is the only one mostly.
+	// of are the contenders, of which the worst counts. Mostly, there is only one.
 	of []string
-	// against are what they are compared with: the best of them in each round.
+	// against are the contenders to compare with, of which the best in each round counts.
 	against []string
 	how     comparison
-	// note says what is measured, and against what.
+	// note describes the measurement and the comparison.
 	note string
 }
 
-// comparison is what is made of the values of the two sides in a round.
+// comparison says how the values of the two sides in a round are combined.
 type comparison uint8
 
 const (
@@ -63,12 +64,12 @@ const (
 	added              // ours less theirs
 )
 
-// of makes a line of what contenders take.
+// of returns a line that measures contenders by this metric.
 func (m metric) of(name string, g goal, note string, of ...string) line {
 	return line{name: name, goal: g, metric: m, of: of, note: note}
 }
 
-// over compares it with others.
+// over returns the line as a comparison with other contenders.
 func (l line) over(how comparison, others ...string) line {
 	l.how, l.against = how, others
 	return l
@@ -76,7 +77,7 @@ func (l line) over(how comparison, others ...string) line {
 
 func (l line) contenders() []string { return slices.Concat(l.of, l.against) }
 
-// value is the line's own in one round.
+// value returns the value of the line in one round.
 func (l line) value(ours, theirs float64) float64 {
 	switch l.how {
 	case ratio:
@@ -99,13 +100,13 @@ func (l line) unit() string {
 	return l.metric.unit
 }
 
-// metric is what of a sample counts.
+// metric is the part of a sample that a line measures.
 type metric struct {
 	unit string
 	in   func(s sample) float64
 }
 
-// perUnit divides what the whole run took.
+// perUnit returns a metric that divides the cost of a whole run by its events or calls.
 func perUnit(unit string, of func(s sample) float64) metric {
 	return metric{unit, func(s sample) float64 { return of(s) / float64(max(1, s.Units)) }}
 }
@@ -125,7 +126,7 @@ func megabytes() metric { return metric{"MB peak", func(s sample) float64 { retu
 func p50() metric       { return metric{"µs p50", func(s sample) float64 { return s.P50 }} }
 func p99() metric       { return metric{"µs p99", func(s sample) float64 { return s.P99 }} }
 
-// find returns the contender of a name, which may take part in several groups.
+// find returns the contender with a name. A contender may take part in several groups.
 func find(name string, quick bool) (contender, bool) {
 	for _, g := range sections(settings{quick: quick, large: true}) {
 		for _, c := range g.contenders {
@@ -137,8 +138,8 @@ func find(name string, quick bool) (contender, bool) {
 	return contender{}, false
 }
 
-// wanted returns the groups with those of their lines that match, and only the contenders that
-// these need.
+// wanted returns the groups with only the lines that match, and only the contenders that these lines
+// need.
 func wanted(groups []group, only *regexp.Regexp) []group {
 	var out []group
 	for _, g := range groups {

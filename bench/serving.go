@@ -12,7 +12,7 @@ import (
 	"github.com/aacflow/segment-blocks/serve/guard"
 )
 
-// serving measures what it takes to serve a call by REST and by MCP. The sink plays the clients.
+// serving measures what it costs to serve a call by REST and by MCP. The sink simulates the clients.
 func serving(set settings) []group {
 	const callers, each = 16, 500
 	calls, posts := set.scaled(4_000), set.scaled(80)
@@ -38,7 +38,7 @@ func serving(set settings) []group {
 			cpu.of("rest/call", goal{}, "CPU time that REST adds to Invoke of segment_track", "REST call").
 				over(added, "Invoke call"),
 			cpu.of("mcp/call", atMost(1.3), "segment_track by MCP, over REST", "MCP call").over(ratio, "REST call"),
-			kilobytes().of("mcp/call/allocated", goal{}, "memory allocated for a call by MCP, over REST", "MCP call").
+			kilobytes().of("mcp/call/allocated", goal{}, "memory allocated per call by MCP, over REST", "MCP call").
 				over(ratio, "REST call"),
 		},
 	}}
@@ -62,7 +62,8 @@ func toolCall(tool string, input []byte) posted {
 		`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":%q,"arguments":%s}}`, tool, input)}
 }
 
-// served answers clients as segment-blocks serve does, without a limit of how often one may come.
+// served returns a contender that answers clients as segment-blocks serve does, but without a limit
+// on the rate of each client.
 func served(name string, callers, n, events int, request posted) contender {
 	return contender{name: name, open: func(ctx context.Context, p place) (runner, error) {
 		rt, err := newRuntime(sourceOf(p.Sink))
@@ -98,14 +99,14 @@ func served(name string, callers, n, events int, request posted) contender {
 			return s, err
 		}, close: func() {
 			stop()
-			_ = <-ended // it serves nobody any more
+			_ = <-ended // the server has stopped
 			_ = rt.Close(context.WithoutCancel(ctx))
 		}}, err
 	}}
 }
 
-// largeInputs measures the largest inputs there may be, of kinds that are made to cost more than
-// their size.
+// largeInputs measures inputs of the largest size. Their kinds are chosen to cost more than their
+// size suggests.
 func largeInputs(set settings) []group {
 	size := set.scaled(32<<20 - 1<<10)
 	repeated := func(before, element, after string) []byte {
@@ -151,8 +152,8 @@ func largeInputs(set settings) []group {
 		all = append(all, c.name)
 	}
 	g.lines = []line{
-		cpuWhole().of("inputs/cpu", atMost(10), "validating 32 MiB of input", all...),
-		megabytes().of("inputs/memory", atMost(512), "the same, the input itself included", all...),
+		cpuWhole().of("inputs/cpu", atMost(10), "CPU time to validate 32 MiB of input", all...),
+		megabytes().of("inputs/memory", atMost(512), "peak memory to validate 32 MiB of input, including the input itself", all...),
 	}
 	return []group{g}
 }

@@ -14,24 +14,25 @@ import (
 	"time"
 )
 
-// sinkArgument makes the program a sink: the receiver, in a process of its own, so that its work is
-// not taken for anybody else's. It also plays the clients of servers, for the same reason.
+// sinkArgument makes the program a sink. The sink is the receiver, in its own process, so that its
+// work does not count as that of a contender. For the same reason, it also simulates the clients of
+// servers.
 const sinkArgument = "sink"
 
-// sink is a running one, as the program that has started it sees it.
+// sink is a running sink, as seen from the program that has started it.
 type sink struct {
 	*process
 	url, tls string
 }
 
-// sinkQuestion asks for the counts. Reset has them begin anew, and Verify has every messageId
-// looked at from then on, which is slow.
+// sinkQuestion asks for the counts. Reset sets them back to zero. With Verify, the sink looks at every
+// messageId from then on, which is slow.
 type sinkQuestion struct{ Reset, Verify bool }
 
-// sinkCounts are what a sink has got since it was reset.
+// sinkCounts counts what a sink has received since it was reset.
 type sinkCounts struct {
 	Requests, Events, Bytes int
-	// Distinct is how many different messageIds there were, while it verifies.
+	// Distinct is the number of different messageIds. It is counted only with Verify.
 	Distinct int
 	Error    string
 }
@@ -52,7 +53,7 @@ func (s *sink) ask(q sinkQuestion) (counts sinkCounts, err error) {
 	return counts, s.call(q, &counts)
 }
 
-// serveSink serves on ports of its own choice, says which, and goes on until in ends.
+// serveSink serves on free ports, writes their addresses to out, and runs until in ends.
 func serveSink(in io.Reader, out io.Writer) error {
 	r := &receiver{loads: map[string]clients{}}
 	plain, secure := httptest.NewServer(r), httptest.NewTLSServer(r)
@@ -64,11 +65,11 @@ func serveSink(in io.Reader, out io.Writer) error {
 	return loop(in, out, func(q sinkQuestion) (sinkCounts, error) { return r.tell(q), nil })
 }
 
-// marker stands once in every event that is sent here, in its order id, and nowhere else. One byte
-// can be counted faster than anything else, so that the sink takes little of the machine.
+// marker occurs exactly once in every event that is sent here: in its order id. Counting a single
+// byte is fast, so the sink uses little CPU time.
 const marker = '~'
 
-// receiver answers every POST as Segment does, and counts.
+// receiver answers every POST as Segment does, and counts events.
 type receiver struct {
 	mu     sync.Mutex
 	counts sinkCounts
@@ -88,8 +89,8 @@ func (r *receiver) tell(q sinkQuestion) sinkCounts {
 	return r.counts
 }
 
-// after and failing return the address below which answers come after a time, and below which one
-// request of n is answered with 503.
+// after returns the address at which answers are delayed. failing returns the address at which one
+// request in n is answered with 503.
 func after(url string, d time.Duration) string { return fmt.Sprintf("%s/after/%s", url, d) }
 func failing(url string, n int) string         { return fmt.Sprintf("%s/failing/%d", url, n) }
 

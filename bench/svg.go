@@ -9,7 +9,7 @@ import (
 	"os"
 )
 
-// The colours can be read on white and on black alike, so the picture has no background of its own.
+// The colours are readable on white and on black, so the picture needs no background.
 const (
 	inkColour  = "#7d8590"
 	gridColour = "#7d859040"
@@ -42,7 +42,7 @@ type curve struct {
 // draw writes a picture of two panels into a file.
 func draw(path string, results []result) error {
 	left := panel{
-		title: "An event, by how many share an invocation", x: "events in an invocation", y: "µs an event",
+		title: "Cost of an event, by events in an invocation", x: "events in an invocation", y: "µs per event",
 		left: 70, top: 50, width: 330, height: 230, xLow: 1,
 		curves: []curve{{name: "time", colour: blue}, {name: "CPU of the sender", colour: orange}},
 	}
@@ -53,7 +53,7 @@ func draw(path string, results []result) error {
 		left.ticks = append(left.ticks, tick{at: n, text: short(n)})
 	})
 	right := panel{
-		title: "One call, by how many callers there are", x: "callers, and calls a second", y: "µs a call",
+		title: "Latency of a call, by number of callers", x: "callers, and calls per second", y: "µs per call",
 		left: 490, top: 50, width: 330, height: 230, xLow: 1,
 		curves: []curve{{name: "p99", colour: orange}, {name: "p50", colour: blue}},
 	}
@@ -65,7 +65,7 @@ func draw(path string, results []result) error {
 			tick{at: n, text: short(n), below: short(float64(r.seen.Units) / r.seen.Wall)})
 	})
 	if len(left.ticks) == 0 || len(right.ticks) == 0 {
-		return errors.New("-svg: nothing of scale has been measured")
+		return errors.New("-svg: no line of scale was measured")
 	}
 	var out bytes.Buffer
 	fmt.Fprintf(&out, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 850 345" font-family="system-ui,`+
@@ -74,7 +74,7 @@ func draw(path string, results []result) error {
 	left.draw(&out)
 	right.draw(&out)
 	out.WriteString("</svg>\n")
-	return os.WriteFile(path, out.Bytes(), 0o644) //nolint:gosec // a picture for everybody
+	return os.WriteFile(path, out.Bytes(), 0o644) //nolint:gosec // everybody may read the picture
 }
 
 func (p *panel) add(curve int, x, y float64) {

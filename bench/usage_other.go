@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// processUsage is not known here.
+// processUsage returns zeros, because the usage is unknown on this system.
 func processUsage() (time.Duration, int64) { return 0, 0 }
 
-// endedUsage knows no memory here.
+// endedUsage returns no peak memory, because it is unknown on this system.
 func endedUsage(p *os.ProcessState) (time.Duration, int64) { return p.UserTime() + p.SystemTime(), 0 }

@@ -9,8 +9,7 @@ import (
 	"time"
 )
 
-// processUsage is how long the cores have worked for this process, and the most memory that it has
-// held, in bytes.
+// processUsage returns the CPU time of this process, and its peak memory in bytes.
 func processUsage() (cpu time.Duration, peak int64) {
 	var usage syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
@@ -19,7 +18,7 @@ func processUsage() (cpu time.Duration, peak int64) {
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano()), maxrss(&usage)
 }
 
-// endedUsage is the same of a process that has ended, with its children.
+// endedUsage returns the same for a process that has ended, including its children.
 func endedUsage(p *os.ProcessState) (cpu time.Duration, peak int64) {
 	if usage, ok := p.SysUsage().(*syscall.Rusage); ok {
 		peak = maxrss(usage)

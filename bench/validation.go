@@ -39,17 +39,17 @@ func validation(set settings) []group {
 		},
 		lines: []line{
 			cpu.of("validation/typed", atLeast(10),
-				"a schema that types properties too, from bytes, against jsonschema/v5 on the decoded event", "typed").
+				"a schema that also types properties, from bytes, against jsonschema/v5 on the decoded event", "typed").
 				over(cheaper, "typed by v5"),
 			cpu.of("validation/json", atMost(1.5),
 				"the schema of segment_track, over gjson.Valid, which checks nothing but syntax", "json").
 				over(ratio, "json by gjson"),
-			kilobytes().of("validation/allocated", atMost(0.01), "memory for an event", "json"),
+			kilobytes().of("validation/allocated", atMost(0.01), "memory allocated per event", "json"),
 		},
 	}}
 }
 
-// judging calls a function that accepts the event.
+// judging returns a contender that calls a validator, which must accept the event.
 func judging(name string, n int, accept func(event []byte) (func() bool, error)) contender {
 	return contender{name: name, open: func(context.Context, place) (runner, error) {
 		f, err := accept(makeEvents(1, large())[0].call())
@@ -82,8 +82,8 @@ func validatedByV5(event []byte) (func() bool, error) {
 	return func() bool { return compiled.Validate(m) == nil }, err
 }
 
-// typedSchema says what each property must be, as a tracking plan would: its type, and of amounts
-// between what they are.
+// typedSchema returns a schema that constrains each property as a tracking plan would: by its type
+// and, for amounts, by a range.
 func typedSchema() (*schemas.Schema, error) {
 	s, err := schemas.Compile("typed.json", []byte(`{
 		"type": "object", "additionalProperties": false, "required": ["event", "userId", "properties"],

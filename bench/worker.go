@@ -13,10 +13,10 @@ import (
 	"time"
 )
 
-// workerArgument makes the program a worker, for the contender named by the next argument.
+// workerArgument makes the program a worker for the contender that the next argument names.
 const workerArgument = "worker"
 
-// place is where a contender runs: the first question to its worker.
+// place is the environment of a contender. It is the first question to the contender's worker.
 type place struct {
 	Sink, TLS string // addresses of the receiver
 	Quick     bool
@@ -29,21 +29,22 @@ type opened struct {
 	Skipped string // why the contender cannot run here, or ""
 }
 
-// sample is what one run took, all of it in the contender's own process.
+// sample is the cost of one run, measured in the contender's own process.
 type sample struct {
-	// Units is how many events or calls the cost is divided by.
+	// Units is the number of events or calls by which the cost is divided.
 	Units int
-	// Sent is how many events the sink must have counted, and Distinct how many different
-	// messageIds they have.
+	// Sent is the number of events that the sink must have counted, and Distinct is the number of
+	// their different messageIds.
 	Sent, Distinct int
-	// Stored events have been acknowledged by a store, and Found are in its file.
+	// Stored is the number of events that a store has acknowledged, and Found is the number in its
+	// file.
 	Stored, Found int
 
 	Wall, CPU       float64 // seconds
-	Allocated, Peak float64 // bytes; Peak is the most that the process held in its life
+	Allocated, Peak float64 // bytes; Peak is the most that the process has ever held
 	Written         float64 // bytes to the disk
 	P50, P99, Max   float64 // latency of a call in microseconds
-	Ratio           float64 // of a file to what it keeps
+	Ratio           float64 // the size of a file over the size of the messages in it
 }
 
 // runner is a contender that is ready.
@@ -92,7 +93,7 @@ func work(name string, in io.Reader, out io.Writer) (err error) {
 	return err
 }
 
-// once runs the contender. What it does not say itself is measured of this process.
+// once runs the contender. What the contender does not measure itself is measured for this process.
 func (r runner) once(ctx context.Context) (sample, error) {
 	if r.prepare != nil {
 		if err := r.prepare(); err != nil {
@@ -127,7 +128,7 @@ func usageNow() usage {
 	return usage{cpu.Seconds(), float64(m.TotalAlloc), float64(peak)}
 }
 
-// writtenNow is how many bytes this process has had written to disks, where Linux tells.
+// writtenNow returns how many bytes this process has written to disks, if Linux reports it.
 func writtenNow() float64 {
 	data, err := os.ReadFile("/proc/self/io")
 	if err != nil {

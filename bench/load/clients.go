@@ -14,11 +14,11 @@ import (
 	"time"
 )
 
-// tally counts what becomes of requests.
+// tally counts the outcomes of requests.
 type tally struct {
 	mu     sync.Mutex
 	counts map[string]int
-	times  []time.Duration // of those answered with 200
+	times  []time.Duration // the latencies of requests answered with 200
 }
 
 func newTally() *tally { return &tally{counts: map[string]int{}} }
@@ -51,7 +51,7 @@ func (t *tally) rates(took time.Duration) string {
 	return fmt.Sprintf("%6.0f/s  p50 %s  p99 %s", float64(len(t.times))/took.Seconds(), at(0.5), at(0.99))
 }
 
-// crowd runs as many clients at once, and waits for all.
+// crowd runs a number of clients at once, and waits for all of them.
 func crowd(clients int, client func(i int)) {
 	var all sync.WaitGroup
 	for i := range clients {
@@ -67,7 +67,7 @@ func body(source string) string {
 
 const path = "/v1/blocks/segment_track/invoke"
 
-// invokeUntil invokes on a connection of its own until ctx ends, and leaves then.
+// invokeUntil invokes on its own connection until ctx ends.
 func (t *tally) invokeUntil(ctx context.Context, url, source string) {
 	transport := &http.Transport{}
 	defer transport.CloseIdleConnections()
@@ -91,14 +91,15 @@ func (t *tally) invokeUntil(ctx context.Context, url, source string) {
 			_ = res.Body.Close()
 			t.add(fmt.Sprint(res.StatusCode), time.Since(began))
 			if res.StatusCode == http.StatusServiceUnavailable {
-				time.Sleep(100 * time.Millisecond) // sooner than Retry-After, so as to keep the server busy
+				time.Sleep(100 * time.Millisecond) // sooner than Retry-After, to keep the server busy
 			}
 		}
 	}
 }
 
-// invokeByHand invokes until the server no longer takes connections. A request that was written to
-// an accepted connection and got no answer is lost. No library must try again and hide that.
+// invokeByHand invokes until the server no longer accepts connections. A request is lost if it was
+// written to an accepted connection and got no answer. No HTTP library is used here, because it might
+// retry and hide the loss.
 func (t *tally) invokeByHand(ctx context.Context, address, source string, keep bool) {
 	var conn net.Conn
 	defer func() {
@@ -128,7 +129,7 @@ func (t *tally) invokeByHand(ctx context.Context, address, source string, keep b
 	}
 }
 
-// exchange sends one request and reads its answer, and tells whether the connection can be used
+// exchange sends one request and reads its answer. It reports whether the connection can be used
 // again.
 func exchange(conn net.Conn, source string, keep bool) (status int, again bool, err error) {
 	_ = conn.SetDeadline(time.Now().Add(30 * time.Second))

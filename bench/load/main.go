@@ -1,8 +1,8 @@
-// Command load puts a real segment-blocks serve under load and prints what it does: requests per
-// second and latency at 1 to 1,024 clients, what becomes of invocations while the receiver is down,
-// slow, silent or answers without end, and whether SIGTERM costs an answer. Each part has a process
-// of its own with a limit on its memory, and prints that process's peak. Everything stays on
-// 127.0.0.1. It runs on Linux, and takes about a minute and a half.
+// Command load puts a real segment-blocks serve under load and prints three things: the requests per
+// second and the latency with 1 to 1,024 clients, the outcomes of invocations while the receiver is
+// down, slow, silent or never ends its answer, and whether SIGTERM loses an answer. Each part starts
+// its own process with a memory limit, and prints the peak memory of that process. All connections
+// stay on 127.0.0.1. The command runs on Linux, and takes about a minute and a half.
 //
 //	go run ./load
 package main
@@ -21,11 +21,11 @@ import (
 
 func main() {
 	var o options
-	flag.StringVar(&o.binary, "binary", "", "the segment-blocks to run; built from this tree where empty")
+	flag.StringVar(&o.binary, "binary", "", "the segment-blocks to run; if empty, it is built from this tree")
 	flag.DurationVar(&o.part, "part", 5*time.Second, "how long each part takes")
 	flag.IntVar(&o.memory, "memory", 512,
-		"the memory limit of the process in MiB: GOMEMLIMIT is nine tenths of it; 0 for none")
-	flag.IntVar(&o.virtual, "virtual", 4096, "the limit of its address space in MiB, by ulimit -v; 0 for none")
+		"the memory limit of the process in MiB, with GOMEMLIMIT at nine tenths of it; 0 for no limit")
+	flag.IntVar(&o.virtual, "virtual", 4096, "the limit of its address space in MiB, by ulimit -v; 0 for no limit")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -70,7 +70,7 @@ func run(ctx context.Context, o options) error {
 	}
 	fmt.Println("\nthe receiver is not well")
 	for _, source := range []string{"down", "slow", "silent", "endless"} {
-		if err := part(ctx, o, receivers, source, 1500); err != nil { // more than serve takes at once
+		if err := part(ctx, o, receivers, source, 1500); err != nil { // more than serve accepts at once
 			return err
 		}
 	}
@@ -83,7 +83,8 @@ func run(ctx context.Context, o options) error {
 	return nil
 }
 
-// part lets clients invoke at a source for a while, each as fast as it is answered.
+// part lets clients invoke at a source for a while. Each client sends its next request as soon as the
+// previous one is answered.
 func part(ctx context.Context, o options, r *receivers, source string, clients int) error {
 	p, err := startServe(ctx, o, r.config)
 	if err != nil {
@@ -105,7 +106,7 @@ func part(ctx context.Context, o options, r *receivers, source string, clients i
 	return nil
 }
 
-// terminated ends serve while clients invoke, and counts the requests on accepted connections that
+// terminated stops serve while clients invoke, and counts the requests on accepted connections that
 // get no answer.
 func terminated(ctx context.Context, o options, r *receivers, source string) error {
 	p, err := startServe(ctx, o, r.config)

@@ -54,7 +54,7 @@ func (p *process) kill() {
 	_ = p.cmd.Wait()
 }
 
-// wait returns how the process ended, by itself.
+// wait waits for the process to end by itself, and returns how it ended.
 func (p *process) wait() (string, error) {
 	err := p.cmd.Wait()
 	if p.cmd.ProcessState == nil {
@@ -63,7 +63,7 @@ func (p *process) wait() (string, error) {
 	return p.cmd.ProcessState.String(), nil
 }
 
-// peak is the largest resident set that the process has had, in MiB.
+// peak returns the largest resident set of the process so far, in MiB.
 func (p *process) peak() int {
 	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
 	for line := range strings.Lines(string(status)) {
@@ -75,13 +75,13 @@ func (p *process) peak() int {
 	return 0
 }
 
-// files is how many descriptors the process has open.
+// files returns the number of file descriptors that the process has open.
 func (p *process) files() int {
 	entries, _ := os.ReadDir(fmt.Sprintf("/proc/%d/fd", p.cmd.Process.Pid))
 	return len(entries)
 }
 
-// healthy asks for a health check on a new connection, and returns how long it took.
+// healthy makes a health check on a new connection, and returns its status and duration.
 func (p *process) healthy() string {
 	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	began := time.Now()

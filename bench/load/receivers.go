@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// receivers are what a source can send to, and the configuration file that names them.
+// receivers are the servers that a source can send to, and the configuration file that names them.
 type receivers struct {
 	servers []*httptest.Server
 	config  string

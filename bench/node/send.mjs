@@ -1,5 +1,5 @@
-// Sends the events it reads from stdin with @segment/analytics-node, and prints what that took:
-// seconds of wall clock and of CPU time, and the most memory that the process has held in bytes.
+// Sends the events on stdin with @segment/analytics-node. Prints the wall-clock time and the CPU time
+// in seconds, and the peak memory of the process in bytes.
 import { readFileSync } from 'node:fs'
 import { Analytics } from '@segment/analytics-node'
 
