@@ -9,8 +9,8 @@ import (
 	"github.com/aacflow/segment-blocks/segment/delivery"
 )
 
-// calls measures what an invocation of segment_track adds to posting the same bytes. It measures CPU
-// time with a receiver that answers at once, and latency with a receiver that answers late.
+// calls measures what an invocation of segment_track adds to posting the same bytes. It measures
+// CPU time with a receiver that answers at once, and latency with a receiver that answers late.
 func calls(set settings) []group {
 	var groups []group
 	for _, c := range []struct{ callers, calls int }{{1, 2_000}, {16, 6_000}, {256, 10_000}} {
@@ -36,7 +36,7 @@ func calls(set settings) []group {
 		name := fmt.Sprintf("call/%s/%d", c.delay, c.callers)
 		g, sides := callGroup(set, name, c.callers, c.callers*c.calls, c.delay)
 		g.rounds = c.rounds
-		note := fmt.Sprintf("latency of Invoke against net/http alone, the receiver takes %s, callers: %d", c.delay, c.callers)
+		note := fmt.Sprintf("latency, Invoke against net/http alone, receiver takes %s, callers: %d", c.delay, c.callers)
 		g.lines = []line{
 			p50().of(name+"/p50", goal{}, note, sides[0]).over(added, sides[1]),
 			p99().of(name+"/p99", goal{}, note, sides[0]).over(added, sides[1]),
@@ -75,8 +75,8 @@ func coalesced(set settings) []group {
 	return groups
 }
 
-// callGroup returns a group in which Invoke and net/http alone make the same calls, and the names of
-// the two contenders.
+// callGroup returns a group in which Invoke and net/http alone make the same calls, and the names
+// of the two contenders.
 func callGroup(set settings, name string, callers, n int, delay time.Duration) (group, []string) {
 	if n = set.scaled(n); n < callers {
 		n = callers

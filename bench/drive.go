@@ -103,8 +103,8 @@ type clients struct {
 
 const drivePath = "/drive"
 
-// drive stores the clients in the body when the query names none. Otherwise, it has the clients that
-// the query names make their calls.
+// drive stores the clients in the body when the query names none. Otherwise, it has the clients
+// that the query names make their calls.
 func (r *receiver) drive(w http.ResponseWriter, req *http.Request) {
 	fail := func(err error) { http.Error(w, err.Error(), http.StatusInternalServerError) }
 	url := req.URL.RawQuery

@@ -21,8 +21,8 @@ const (
 	sourceName = "bench"
 )
 
-// durable measures what it costs to have each event on the disk when its call returns. Each call has
-// one event.
+// durable measures what it costs to have each event on the disk when its call returns. Each call
+// has one event.
 func durable(set settings) []group {
 	g := group{name: "durable", rounds: 5}
 	goals := map[int]goal{1: atMost(12_000), 16: atMost(3_000), 256: atMost(900)}
@@ -101,9 +101,9 @@ func storing(name string, callers, n int) contender {
 	}}
 }
 
-// pageByPage writes a new file again, one page at a time. bbolt writes the first four pages at once,
-// and Linux keeps them in one piece. When one of the four changes, Linux writes only that page to
-// the disk, but counts all four.
+// pageByPage writes a new file again, one page at a time. bbolt writes the first four pages at
+// once, and Linux keeps them in one piece. When one of the four changes, Linux writes only that
+// page to the disk, but counts all four.
 func pageByPage(path string) error {
 	data, err := os.ReadFile(path)
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 	analytics "gopkg.in/segmentio/analytics-go.v3"
 )
 
-// shape is a size of events, set by the number of products in each order. The name is the size of an
-// event in a batch on the wire. Events without products have no context either.
+// shape is a size of events, set by the number of products in each order. The name is the size of
+// an event in a batch on the wire. Events without products have no context either.
 type shape struct {
 	name     string
 	products int

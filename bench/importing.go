@@ -37,7 +37,7 @@ func imports(set settings) []group {
 			cpu.of("import/analytics-go", goal{},
 				"a program that decodes each line and gives it to analytics-go, in batches of 1000", few.name).
 				over(cheaper, program.name),
-			cpu.of("import/curl", goal{}, "split into files of 500 lines, made into batches by jq and posted by curl", few.name).
+			cpu.of("import/curl", goal{}, "files of 500 lines, made into batches by jq and posted by curl", few.name).
 				over(cheaper, script.name),
 		},
 	}, {
@@ -60,7 +60,7 @@ func imports(set settings) []group {
 			coldBuild("cold build", theCommand), coldBuild("cold net/http", "net/http"),
 		}, lines: []line{
 			cpuWhole().of("build/cold", atMost(70), "a build of the command with an empty cache", "cold build"),
-			cpuWhole().of("build/net/http", goal{}, "over a build of net/http alone, which every client and server needs",
+			cpuWhole().of("build/net/http", goal{}, "over a build of net/http, which every client and server needs",
 				"cold build").over(ratio, "cold net/http"),
 		}})
 	}
@@ -217,8 +217,8 @@ func fileByCurl(name string) contender {
 	}}
 }
 
-// inFolder returns a runner with a folder, which is removed when the runner is closed. The runner is
-// skipped with -quick, which writes no large files.
+// inFolder returns a runner with a folder, which is removed when the runner is closed. The runner
+// is skipped with -quick, which writes no large files.
 func inFolder(p place) (r runner, folder string, err error) {
 	if p.Quick {
 		return r, "", skipped("-quick builds no command and writes no large file")
@@ -228,8 +228,8 @@ func inFolder(p place) (r runner, folder string, err error) {
 	return r, folder, err
 }
 
-// linesOfKinds is the number of different lines in a file. It is small because the system counts the
-// memory of the worker that starts the command as a minimum of the command's own.
+// linesOfKinds is the number of different lines in a file. It is small because the system counts
+// the memory of the worker that starts the command as a minimum of the command's own.
 const linesOfKinds = 2_000
 
 func kindsOfLines() []byte {

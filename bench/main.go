@@ -66,7 +66,7 @@ func parse(args []string) (settings, error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	only := flags.String("only", "", "measure only the lines whose names match the regular `expression`")
 	flags.IntVar(&s.rounds, "rounds", 0, "measure in `N` rounds instead of as many as each line needs")
-	flags.BoolVar(&s.quick, "quick", false, "take seconds and check that everything is delivered; the numbers mean nothing")
+	flags.BoolVar(&s.quick, "quick", false, "check in seconds that everything is delivered; the numbers mean nothing")
 	flags.BoolVar(&s.large, "large", false, "also import a stream of 10 GB, and build the command with an empty cache")
 	flags.BoolVar(&s.asJSON, "json", false, "print one JSON object per line")
 	flags.BoolVar(&s.list, "list", false, "print the names and goals of the lines, and measure nothing")

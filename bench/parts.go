@@ -61,8 +61,8 @@ func callParts(set settings) group {
 // send is a way to post a request. Its answer must be 200.
 type send func(ctx context.Context, r posted) error
 
-// posting makes n calls, each of which posts the same request as Invoke. open returns the way to post
-// it.
+// posting makes n calls, each of which posts the same request as Invoke. open returns the way to
+// post it.
 func posting(callers, n int, open func(p place) send) func(context.Context, place) (runner, error) {
 	return func(ctx context.Context, p place) (runner, error) {
 		requests, err := wire(ctx, "segment_track", trackInputs(callers)...)

@@ -59,8 +59,8 @@ func (*quiet) Logf(string, ...any) {}
 
 func (q *quiet) Errorf(format string, args ...any) { q.err = fmt.Errorf(format, args...) }
 
-// analyticsNode returns a contender that sends with Segment's client for Node. The client runs in its
-// own process, which measures itself from the first call on.
+// analyticsNode returns a contender that sends with Segment's client for Node. The client runs in
+// its own process, which measures itself from the first call on.
 func analyticsNode(name string, l load, flushAt int) contender {
 	return contender{name: name, rounds: 3, open: func(_ context.Context, p place) (runner, error) {
 		if nodePackage(p.Node) == "" {

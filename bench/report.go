@@ -88,7 +88,8 @@ func (r *report) line(res result) {
 	}
 }
 
-// explain returns the range of the middle half of the rounds, and the two values that were compared.
+// explain returns the range of the middle half of the rounds, and the two values that were
+// compared.
 func explain(res result) string {
 	var parts []string
 	if res.rounds > 2 {

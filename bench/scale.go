@@ -8,8 +8,8 @@ import (
 
 const scaleEvents, scaleCallers = "scale/events/", "scale/callers/"
 
-// scale measures how cost grows: the cost of an event with the number of events in an invocation, and
-// the cost of a call with the number of callers.
+// scale measures how cost grows: the cost of an event with the number of events in an invocation,
+// and the cost of a call with the number of callers.
 func scale(set settings) []group {
 	events, callers := group{name: "scale/events", rounds: 5}, group{name: "scale/callers", rounds: 5}
 	for _, n := range []int{1, 10, 100, 1_000, 10_000, 50_000} {

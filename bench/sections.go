@@ -18,8 +18,8 @@ func sections(set settings) []group {
 	return all
 }
 
-// group is a set of contenders that are measured together. In every round, each of them runs once, in
-// an order that rotates.
+// group is a set of contenders that are measured together. In every round, each of them runs once,
+// in an order that rotates.
 type group struct {
 	name       string
 	rounds     int
@@ -138,8 +138,8 @@ func find(name string, quick bool) (contender, bool) {
 	return contender{}, false
 }
 
-// wanted returns the groups with only the lines that match, and only the contenders that these lines
-// need.
+// wanted returns the groups with only the lines that match, and only the contenders that these
+// lines need.
 func wanted(groups []group, only *regexp.Regexp) []group {
 	var out []group
 	for _, g := range groups {

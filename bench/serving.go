@@ -12,7 +12,8 @@ import (
 	"github.com/aacflow/segment-blocks/serve/guard"
 )
 
-// serving measures what it costs to serve a call by REST and by MCP. The sink simulates the clients.
+// serving measures what it costs to serve a call by REST and by MCP. The sink simulates the
+// clients.
 func serving(set settings) []group {
 	const callers, each = 16, 500
 	calls, posts := set.scaled(4_000), set.scaled(80)
@@ -153,7 +154,7 @@ func largeInputs(set settings) []group {
 	}
 	g.lines = []line{
 		cpuWhole().of("inputs/cpu", atMost(10), "CPU time to validate 32 MiB of input", all...),
-		megabytes().of("inputs/memory", atMost(512), "peak memory to validate 32 MiB of input, including the input itself", all...),
+		megabytes().of("inputs/memory", atMost(512), "peak memory to validate 32 MiB of input, with the input itself", all...),
 	}
 	return []group{g}
 }

@@ -25,8 +25,8 @@ type sink struct {
 	url, tls string
 }
 
-// sinkQuestion asks for the counts. Reset sets them back to zero. With Verify, the sink looks at every
-// messageId from then on, which is slow.
+// sinkQuestion asks for the counts. Reset sets them back to zero. With Verify, the sink looks at
+// every messageId from then on, which is slow.
 type sinkQuestion struct{ Reset, Verify bool }
 
 // sinkCounts counts what a sink has received since it was reset.

@@ -98,8 +98,8 @@ func (t *tally) invokeUntil(ctx context.Context, url, source string) {
 }
 
 // invokeByHand invokes until the server no longer accepts connections. A request is lost if it was
-// written to an accepted connection and got no answer. No HTTP library is used here, because it might
-// retry and hide the loss.
+// written to an accepted connection and got no answer. No HTTP library is used here, because it
+// might retry and hide the loss.
 func (t *tally) invokeByHand(ctx context.Context, address, source string, keep bool) {
 	var conn net.Conn
 	defer func() {

@@ -1,8 +1,9 @@
-// Command load puts a real segment-blocks serve under load and prints three things: the requests per
-// second and the latency with 1 to 1,024 clients, the outcomes of invocations while the receiver is
-// down, slow, silent or never ends its answer, and whether SIGTERM loses an answer. Each part starts
-// its own process with a memory limit, and prints the peak memory of that process. All connections
-// stay on 127.0.0.1. The command runs on Linux, and takes about a minute and a half.
+// Command load puts a real segment-blocks serve under load and prints three things: the requests
+// per second and the latency with 1 to 1,024 clients, the outcomes of invocations while the
+// receiver is down, slow, silent or never ends its answer, and whether SIGTERM loses an answer.
+// Each part starts its own process with a memory limit, and prints the peak memory of that process.
+// All connections stay on 127.0.0.1. The command runs on Linux, and takes about a minute and a
+// half.
 //
 //	go run ./load
 package main
@@ -83,8 +84,8 @@ func run(ctx context.Context, o options) error {
 	return nil
 }
 
-// part lets clients invoke at a source for a while. Each client sends its next request as soon as the
-// previous one is answered.
+// part lets clients invoke at a source for a while. Each client sends its next request as soon as
+// the previous one is answered.
 func part(ctx context.Context, o options, r *receivers, source string, clients int) error {
 	p, err := startServe(ctx, o, r.config)
 	if err != nil {

@@ -1,5 +1,5 @@
-// Sends the events on stdin with @segment/analytics-node. Prints the wall-clock time and the CPU time
-// in seconds, and the peak memory of the process in bytes.
+// Sends the events on stdin with @segment/analytics-node. Prints the wall-clock time and the CPU
+// time in seconds, and the peak memory of the process in bytes.
 import { readFileSync } from 'node:fs'
 import { Analytics } from '@segment/analytics-node'
 
