@@ -17,7 +17,7 @@ lint: ## go vet and golangci-lint
 	go vet ./...
 	golangci-lint run ./...
 
-generate: ## write what is derived from the manifests
+generate: ## write the files that are generated from the manifests
 	go generate ./...
 
 fuzz: ## give each fuzz target FUZZINPUTS (100000) inputs
@@ -26,20 +26,20 @@ fuzz: ## give each fuzz target FUZZINPUTS (100000) inputs
 bench: ## run the benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
 
-ratios: ## measure against other ways to do the same: docs/performance.md
+ratios: ## compare the cost with other ways to do the same (docs/performance.md)
 	cd bench/node && npm ci --silent --no-audit --no-fund
 	cd bench && go run .
 
-clients: ## prove emulator and hosts with the clients of others (needs node, npm and chromium)
+clients: ## test the emulator and the hosts with the clients of others (needs node, npm and chromium)
 	cd segment/emulator/clients && npm ci --silent && go test -count=1 ./...
 	for folder in serve/mcp/clients serve/rest/clients export/aacflow/clients; do (cd $$folder && npm ci --silent) || exit 1; done
 	SEGMENT_BLOCKS_REQUIRE_CLIENTS=1 go test -count=1 ./serve/... ./export/...
 
-release: ## build what a release consists of into dist/, publish nothing
+release: ## build the files of a release into dist/ without publishing them
 	.ci/release
 
 ci: ## everything that CI runs
 	.ci/run
 
-clean: ## remove what was built
+clean: ## remove bin/ and dist/
 	rm -rf bin dist

@@ -1,5 +1,5 @@
-// What checks the files that ship the command, with the code of those who will read them. A module of its own: none of this gets
-// into the project's.
+// This module checks the files that ship the command with the code of the tools that read them. It is separate, so that none of
+// its requirements get into the project's module.
 module github.com/aacflow/segment-blocks/ci
 
 go 1.26.0

@@ -18,12 +18,12 @@ import (
 
 const ourModule = "github.com/aacflow/segment-blocks"
 
-// A tag is all that `go install …@v1.2.3` needs: this module is put where a proxy would have it,
-// with the files that git knows. A replace in go.mod, a file that Go leaves out of a module's zip
-// or one that is embedded from a nested module would not get through. The worker's module follows,
-// as CONTRIBUTING.md has it.
+// For `go install …@v1.2.3`, a tag must be enough. The test lays out this module like a module
+// proxy, with the files that git tracks. It fails for a replace in go.mod, for a needed file that
+// Go leaves out of a module's zip, and for a file that is embedded from a nested module. The
+// worker's module follows, as CONTRIBUTING.md describes.
 func TestInstallFromAProxy(t *testing.T) {
-	// No other run has this version, because Go's cache of modules keeps what it has once got.
+	// The version is new in every run, because Go's module cache keeps every version.
 	version := fmt.Sprintf("v1.2.3-test.%d", time.Now().UnixNano())
 	list, err := exec.CommandContext(t.Context(), "git", "-C", root, "ls-files", "-z").Output()
 	require.NoError(t, err)
@@ -37,7 +37,7 @@ func TestInstallFromAProxy(t *testing.T) {
 		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(source, name)), 0o700))
 		require.NoError(t, os.WriteFile(filepath.Join(source, name), data, 0o600))
 	}
-	// Other modules come from the machine's cache, or from where they come otherwise.
+	// Other modules come from the machine's cache, or from the usual proxy.
 	env, err := exec.CommandContext(t.Context(), "go", "env", "GOMODCACHE", "GOPROXY").Output()
 	require.NoError(t, err)
 	cache, usual, _ := strings.Cut(strings.TrimSpace(string(env)), "\n")
@@ -65,8 +65,8 @@ func TestInstallFromAProxy(t *testing.T) {
 		run(bin, filepath.Join(bin, "segment-blocks-worker"), "--version"))
 }
 
-// publish puts a module where a proxy would have it, and takes it out of the machine's cache in the
-// end.
+// publish lays out a module like a module proxy. At the end of the test, it removes the module from
+// the machine's cache.
 func publish(t *testing.T, proxy, cache string, tag module.Version, source string) {
 	t.Helper()
 	folder := filepath.Join(proxy, filepath.FromSlash(tag.Path), "@v")

@@ -1,6 +1,6 @@
-// Package shipping reads the Dockerfile with the code of BuildKit and the compose files with that
-// of Compose. Neither takes an engine, and neither builds an image: what an image does when it runs
-// is not known from here.
+// Package shipping reads the Dockerfile with the code of BuildKit, and the compose files with the
+// code of Compose. Neither needs a container engine or builds an image, so these tests cannot show
+// how an image behaves when it runs.
 package shipping
 
 import (
@@ -31,8 +31,8 @@ import (
 // root is the repository, as seen from the folder of this test.
 const root = "../.."
 
-// noRegistry answers for every base image, so that nothing is fetched. Bases differ from this one
-// in what they set, which is why the Dockerfile sets all that matters itself.
+// noRegistry answers for every base image, so that nothing is fetched. Real base images may set
+// other values, so the Dockerfile sets every value that matters.
 type noRegistry struct{}
 
 func (noRegistry) ResolveImageConfig(_ context.Context, ref string,
@@ -78,7 +78,7 @@ func TestDockerfileHasNoWarnings(t *testing.T) {
 		"the linter finds nothing in a bad file either")
 }
 
-// A compiled and a released image are the same but for where the binary comes from.
+// A compiled image and a released image differ only in the source of the binary.
 func TestImage(t *testing.T) {
 	args := map[string]string{"VERSION": "v1.2.3", "COMMIT": "0123456789abcdef", "DATE": "2026-01-02T03:04:05Z"}
 	for _, target := range []string{"", "released"} {
@@ -102,7 +102,7 @@ func TestImage(t *testing.T) {
 				for _, step := range definition.Def {
 					steps.Write(step)
 				}
-				// The compiler belongs to one way only, and runs on the machine that builds.
+				// Only the compiled image needs the compiler, which runs on the build machine.
 				require.Equal(t, target == "", strings.Contains(steps.String(), "go build -trimpath"))
 				require.Equal(t, target == "",
 					strings.Contains(steps.String(), "GOARCH="+arch) ||
@@ -115,7 +115,7 @@ func TestImage(t *testing.T) {
 	}
 }
 
-// What .dockerignore lets through is enough to compile the command.
+// The files that .dockerignore lets through are enough to compile the command.
 func TestContextCompiles(t *testing.T) {
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", os.DevNull, "./cmd/segment-blocks")
 	build.Dir = contextOf(t, ".dockerignore")
@@ -124,8 +124,8 @@ func TestContextCompiles(t *testing.T) {
 	require.NoError(t, err, "%s", out)
 }
 
-// contextOf returns a folder with what a file of patterns lets through. That must have no room for
-// secrets and for what others have built.
+// contextOf returns a folder with the files that a file of patterns lets through. They must not
+// include secrets or files that others have built.
 func contextOf(t *testing.T, dockerignore string) string {
 	file, err := os.Open(filepath.Join(root, dockerignore))
 	require.NoError(t, err)
@@ -247,7 +247,7 @@ func TestComposeBesideSim(t *testing.T) {
 		app, err := project.GetService("simstudio")
 		require.NoError(t, err)
 		require.Equal(t, want, *app.Environment["ALLOWED_MCP_DOMAINS"])
-		require.Equal(t, "postgresql://db", *app.Environment["DATABASE_URL"], "what Sim's own file says stays")
+		require.Equal(t, "postgresql://db", *app.Environment["DATABASE_URL"], "the values of Sim's own file stay")
 		blocks, err := project.GetService("segment-blocks")
 		require.NoError(t, err)
 		for network := range app.Networks {

@@ -59,7 +59,7 @@ func TestWorkerCompose(t *testing.T) {
 	require.ErrorContains(t, err, "is the write key of the source prod")
 }
 
-// The manifest is read into the types of Kubernetes, which know no other members.
+// The manifest is read strictly into the types of Kubernetes, so unknown members are errors.
 func TestWorkerOnKubernetes(t *testing.T) {
 	data, err := os.ReadFile(filepath.Join(root, "examples", "kubernetes", "worker.yaml"))
 	require.NoError(t, err)
