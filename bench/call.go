@@ -36,7 +36,7 @@ func calls(set settings) []group {
 		name := fmt.Sprintf("call/%s/%d", c.delay, c.callers)
 		g, sides := callGroup(set, name, c.callers, c.callers*c.calls, c.delay)
 		g.rounds = c.rounds
-		note := fmt.Sprintf("latency, Invoke against net/http alone, receiver takes %s, callers: %d", c.delay, c.callers)
+		note := fmt.Sprintf("Invoke against net/http alone, the receiver takes %s, callers: %d", c.delay, c.callers)
 		g.lines = []line{
 			p50().of(name+"/p50", goal{}, note, sides[0]).over(added, sides[1]),
 			p99().of(name+"/p99", goal{}, note, sides[0]).over(added, sides[1]),

@@ -154,7 +154,7 @@ func largeInputs(set settings) []group {
 	}
 	g.lines = []line{
 		cpuWhole().of("inputs/cpu", atMost(10), "CPU time to validate 32 MiB of input", all...),
-		megabytes().of("inputs/memory", atMost(512), "peak memory to validate 32 MiB of input, with the input itself", all...),
+		megabytes().of("inputs/memory", atMost(512), "peak memory to validate 32 MiB of input, with that input", all...),
 	}
 	return []group{g}
 }

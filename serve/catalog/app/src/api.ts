@@ -18,7 +18,7 @@ export function urlOf(path: string): string {
   return (path.startsWith("aacflow/") ? pageRoot : apiRoot) + path;
 }
 
-// Refused is an answer that is a problem, or the failure to get one.
+// Refused is an answer that reports a problem, or the failure to get an answer.
 export class Refused extends Error {
   constructor(readonly problem: Problem) {
     super(problem.detail);
@@ -49,7 +49,7 @@ export async function ask(path: string, init: RequestInit = {}): Promise<Respons
     }
     if (res.status !== 401) return res;
     const now = sessionStorage.getItem(tokenKey);
-    if (now !== null && now !== token) continue; // another request has been given one meanwhile
+    if (now !== null && now !== token) continue; // another request has got a token meanwhile
     sessionStorage.removeItem(tokenKey);
     await (await import("./dialogs")).askForToken(token !== null);
   }
@@ -80,7 +80,7 @@ export async function getText(path: string, accept: string): Promise<string> {
 
 // post sends a body that is JSON text already.
 export async function post<T>(path: string, body: string, signal?: AbortSignal): Promise<T> {
-  // MCP wants to hear that a stream would do as well; the rest prefers JSON.
+  // MCP requires that the client also accepts a stream. The other endpoints prefer JSON.
   const accept = path.startsWith("mcp") ? "application/json, text/event-stream" : "application/json";
   const headers = { "Content-Type": "application/json", Accept: accept };
   return read<T>(await ask(path, { method: "POST", headers, body, signal }));

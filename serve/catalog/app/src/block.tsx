@@ -17,8 +17,8 @@ const tabs = [
   ["connect", "Connect"],
 ] as const;
 
-// The list has the newest version of each block. Another one is asked for by name and major version,
-// such as segment_track@1, and goes by that name in all that follows.
+// The list has the newest version of each block. Another version is requested by name and major
+// version, such as segment_track@1, and keeps that name everywhere on the page.
 export function BlockPage(props: ScreenProps) {
   const { blocks, id } = props;
   const pinned = useLoaded(id, async (signal) =>

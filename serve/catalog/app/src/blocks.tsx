@@ -3,8 +3,8 @@ import { blockLink, setQuery } from "./route";
 import type { Block, ScreenProps } from "./types";
 import { Badges, Button, count, Empty, Head, Tile } from "./ui";
 
-// search finds the blocks that have every word somewhere: first those that have the words as they
-// stand, then those that have them further in front.
+// search finds the blocks that contain every word. Blocks with the exact phrase come first, then those
+// in which the words occur in more important places.
 function search(blocks: Block[], text: string): Block[] {
   const phrase = text.toLowerCase().trim();
   const words = phrase.split(/\s+/).filter(Boolean);

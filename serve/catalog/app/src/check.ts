@@ -1,5 +1,5 @@
-// What the server says of an input while it is typed. The server's validator is the only one: the
-// page looks at the syntax of JSON and at nothing else.
+// The server's check of an input while the user types. Only the server validates: the page itself
+// checks nothing but the syntax of JSON.
 import { useEffect, useState } from "preact/hooks";
 import { post, Refused } from "./api";
 import { bodyOf, type Input, pointer } from "./input";
@@ -45,8 +45,9 @@ export async function check(block: Block, input: Input, source: string, signal?:
   }
 }
 
-// useCheck asks the server 150 ms after the last change, and every two seconds while it is away. What
-// it returns changes with an answer; an answer that was got elsewhere can be put there.
+// useCheck asks the server 150 ms after the last change, and every two seconds while the server is
+// unreachable. Its result changes with each answer. A caller can also set an answer that it has got
+// elsewhere.
 export function useCheck(block: Block, input: Input, source: string) {
   const [state, setState] = useState<Check>({ state: "checking", says: "", violations: [] });
   const lost = state.state === "failed" && state;

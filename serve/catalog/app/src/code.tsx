@@ -1,4 +1,4 @@
-// Text to look at and to copy, and the sizes and headers that stand beside it.
+// Text to read and to copy, with the sizes and headers beside it.
 import type { ComponentChildren } from "preact";
 import { Copy } from "./ui";
 

@@ -16,7 +16,7 @@ export function CodeField(props: JSONFieldProps) {
   const { id, value, fault } = props;
   const place = useRef<HTMLDivElement>(null);
   const editor = useRef<Editor | undefined>(undefined);
-  const [hadFocus] = useState(() => document.activeElement?.id === id); // of the text area that stood here
+  const [hadFocus] = useState(() => document.activeElement?.id === id); // of the text area that is replaced
   const latest = useRef(props);
   latest.current = props;
   useEffect(() => {
@@ -34,7 +34,7 @@ export function CodeField(props: JSONFieldProps) {
     if (hadFocus) editor.current.focus();
     return () => editor.current?.destroy();
   }, [id]);
-  // Before the next key: a later effect would put back a text that the user has typed on since.
+  // This runs before the next key. A later effect could overwrite what the user has typed since.
   useLayoutEffect(() => editor.current?.set(value), [value]);
   useEffect(() => editor.current?.mark(fault), [fault]);
   return (

@@ -1,4 +1,4 @@
-// What the buttons of a page do, for the command line, over HTTP and for agents.
+// Equivalents of a page's buttons for the command line, for HTTP and for agents.
 import { hasEmulator, urlOf } from "./api";
 import { Code } from "./code";
 import { curl, posted, quote } from "./curl";
@@ -15,7 +15,7 @@ interface WorkflowCommandsProps {
   run: string;
   allowDuplicates: boolean;
   source?: Source;
-  path: string; // where runs are begun
+  path: string; // where runs are started
   order: (dryRun: boolean) => string;
 }
 

@@ -1,4 +1,4 @@
-// The schemas of a block, its addresses, and its definitions for those who call tools.
+// The schemas of a block, its addresses, and its definitions for clients that call tools.
 import { getText, hasAACFlow, post, urlOf } from "./api";
 import { Code } from "./code";
 import { show } from "./json";
@@ -12,8 +12,8 @@ interface Tool {
   inputSchema: unknown;
 }
 
-// toolOf asks MCP for the block as a model should see it: with plain schemas, and without what only
-// a host supplies. A host may offer no such profile; then it is the tool as it is.
+// toolOf asks MCP for the block as a model should see it: with plain schemas, and without the
+// parameters that only a host supplies. If the host offers no such profile, toolOf returns the full tool.
 async function toolOf(id: string, source: string): Promise<Tool | undefined> {
   const list = (path: string) =>
     post<{ result: { tools: Tool[] } }>(path, '{"jsonrpc":"2.0","id":1,"method":"tools/list"}');

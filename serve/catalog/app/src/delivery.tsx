@@ -1,4 +1,4 @@
-// How the messages of a source fare: what was sent, what waits, and what was given up.
+// The delivery of a source's messages: how many were sent, wait, or were given up.
 import { useEffect, useState } from "preact/hooks";
 import { get, post } from "./api";
 import { confirmed } from "./dialogs";
@@ -27,7 +27,7 @@ interface DeadLetter {
 export function Delivery({ source }: { source: string }) {
   const path = `v1/sources/${encodeURIComponent(source)}`;
   const state = usePolled(() => get<State>(`${path}/delivery`), 2000);
-  if (!state) return null; // yet, or the API does not tell
+  if (!state) return null; // not loaded yet, or not reported by the API
   const { invocations, failed, sent, retried, queue } = state;
   const waiting: [string, number, string?][] = queue
     ? [

@@ -1,4 +1,4 @@
-// One thing that arrived, in full: what it says, as it was sent, and why it was not taken.
+// One item that arrived, in full: its content, the request as it was sent, and any reason for refusal.
 import { useState } from "preact/hooks";
 import { get, hasEmulator } from "./api";
 import { bytes, Code, headerLines } from "./code";
@@ -20,7 +20,7 @@ interface DetailProps {
   blocks: Block[];
   items: Item[];
   choose: (item: Item) => void;
-  word: string; // for its status
+  word: string; // describes its status
 }
 
 export function Detail({ item, blocks, items, choose, word }: DetailProps) {

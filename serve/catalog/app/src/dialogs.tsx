@@ -5,7 +5,7 @@ import { keepToken } from "./api";
 import type { Source } from "./types";
 import { Button } from "./ui";
 
-// ask shows a dialog, and returns the answer with which that is closed.
+// ask shows a dialog, and returns the answer that closes it.
 function ask<T>(dialog: (answer: (value: T) => void) => VNode): Promise<T> {
   return new Promise((resolve) => {
     const place = document.body.appendChild(document.createElement("div"));
@@ -34,9 +34,9 @@ function Dialog({ title, close, children }: { title: string; close?: () => void;
   );
 }
 
-let token: Promise<void> | undefined; // that is being asked for, by whichever requests want it
+let token: Promise<void> | undefined; // the dialog that is open, shared by all requests that need a token
 
-// askForToken has the user type the token of the server, once for all requests that wait for it.
+// askForToken asks the user for the token of the server, once for all requests that wait for it.
 export function askForToken(wrong: boolean): Promise<void> {
   token ??= ask<void>((answer) => <TokenDialog wrong={wrong} done={answer} />).finally(() => (token = undefined));
   return token;
@@ -98,7 +98,7 @@ export function confirmed({ title, text, no, yes }: Question): Promise<boolean> 
 
 const key = "segment-blocks.confirmed";
 
-// confirmedSource asks before the first run against a real source, once for each source of a session.
+// confirmedSource asks before the first run against a real source, once per source and session.
 export async function confirmedSource(source?: Source): Promise<boolean> {
   const names = JSON.parse(sessionStorage.getItem(key) ?? "[]") as string[];
   if (!source || source.emulated || names.includes(source.name)) return true;

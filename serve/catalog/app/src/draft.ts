@@ -1,4 +1,4 @@
-// What is in a form survives a reload, for as long as the tab is open, and without its secrets.
+// The content of a form, without its secrets, survives a reload for as long as the tab is open.
 import { draftKey, type Input } from "./input";
 import { withoutSecrets } from "./secrets";
 import type { Block } from "./types";
@@ -7,6 +7,6 @@ export function keepDraft(block: Block, input: Input): void {
   try {
     sessionStorage.setItem(draftKey(block), JSON.stringify([...withoutSecrets(block, input)]));
   } catch {
-    sessionStorage.removeItem(draftKey(block)); // it is larger than the browser keeps
+    sessionStorage.removeItem(draftKey(block)); // it is too large for the browser to keep
   }
 }

@@ -48,13 +48,13 @@ export function mount(parent: HTMLElement, options: Options): Editor {
       extensions: [
         history(),
         json(),
-        // An empty field is a parameter that is not given, and no fault.
+        // An empty field is a parameter that is not given, which is not a fault.
         linter((v) => (v.state.doc.toString().trim() === "" ? [] : syntax(v)), { delay: 300 }),
         indentOnInput(),
         bracketMatching(),
         closeBrackets(),
         autocompletion({ override: [(context) => complete(context, options.keys)] }),
-        keymap.of([...defaultKeymap, ...historyKeymap]), // Tab stays what it is: the way out
+        keymap.of([...defaultKeymap, ...historyKeymap]), // Tab still leaves the field
         EditorView.lineWrapping,
         EditorView.cspNonce.of(options.nonce),
         EditorView.contentAttributes.of(attributes),
@@ -82,13 +82,13 @@ export function mount(parent: HTMLElement, options: Options): Editor {
   };
 }
 
-// complete offers the names of known members where a name can stand, with or without its first quote.
+// complete offers the names of known members wherever a name is allowed, with or without an opening quote.
 function complete(context: CompletionContext, keys: string[]) {
   const word = context.matchBefore(/[{,]\s*"?[\w$]*/);
   if (!word || keys.length === 0) return null;
   const apply = (view: EditorView, { label }: Completion, from: number, to: number) => {
     const quoted = view.state.sliceDoc(from - 1, from) === '"';
-    const closed = view.state.sliceDoc(to, to + 1) === '"'; // by closeBrackets
+    const closed = view.state.sliceDoc(to, to + 1) === '"'; // added by closeBrackets
     const insert = `"${label}": `;
     from -= Number(quoted);
     view.dispatch({

@@ -1,4 +1,4 @@
-// Buttons that make the emulator fail, so that a flow can be seen coping.
+// Buttons that make the emulator fail, to show how a run handles failures.
 import { useEffect, useState } from "preact/hooks";
 import { del, get, post } from "./api";
 import type { Fault } from "./types";

@@ -19,8 +19,8 @@ function asNDJSON(runs: Run[]): string {
   return runs.map((r) => `${JSON.stringify(r)}\n`).join("");
 }
 
-// asTestscript writes a test that makes the runs again on the command line, for Go's testscript. What
-// went to the emulator does so again.
+// asTestscript writes a test for Go's testscript that repeats the runs on the command line. Runs that
+// went to the emulator go there again.
 function asTestscript(runs: Run[]): string {
   const steps = runs.map((r, i) => {
     const source = r.source && !r.emulated ? ` --source ${quote(r.source)}` : "";

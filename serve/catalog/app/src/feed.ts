@@ -1,5 +1,5 @@
-// What arrives, as it arrives: the messages that the emulator takes and drops, or the invocations of
-// the server where the target is real.
+// A live feed: the messages that the emulator accepts and drops or, if the target is real, the
+// invocations of the server.
 import { useEffect, useRef, useState } from "preact/hooks";
 import { get, hasEmulator, Refused } from "./api";
 import { parse } from "./json";
@@ -13,7 +13,7 @@ export type Item = {
   type: string;
   name: string;
   who: string;
-  reason?: string; // the code of what was not taken
+  reason?: string; // the code of the refusal
 } & (
   | { status: "stored"; of: Stored }
   | { status: "duplicate" | "dropped"; of: Dropped }
@@ -28,7 +28,7 @@ export const words: Record<Item["status"], string> = {
   failed: "Failed",
 };
 
-export const most = 500; // items that are kept
+export const most = 500; // the most items to keep
 
 export type Connection = "connecting" | "live" | "lost" | "absent";
 
@@ -76,11 +76,11 @@ function ofInvocation(i: Invocation, connection: number): Item {
   };
 }
 
-// useFeed keeps the newest items. It changes its state ten times a second at most, however many
-// arrive: a page that renders for each event freezes under load.
+// useFeed keeps the newest items. It changes its state at most ten times a second, because a page that
+// renders for each event freezes under load.
 export function useFeed(live: boolean) {
   const [items, setItems] = useState<Item[]>([]);
-  const [fresh, setFresh] = useState(0); // that arrived while the list was paused
+  const [fresh, setFresh] = useState(0); // how many arrived while the list was paused
   const [missed, setMissed] = useState(0);
   const [connection, setConnection] = useState<Connection>("connecting");
   const arrived = useRef<Item[]>([]);
@@ -131,7 +131,7 @@ interface Follower {
   say: (state: Connection) => void;
 }
 
-// follow connects again and again. What follows one connection returns when that is lost.
+// follow connects again whenever the connection is lost, which is when the given function returns.
 async function follow(to: Follower, once: (to: Follower, connection: number) => Promise<void>): Promise<void> {
   for (let connection = 0; !to.signal.aborted; connection++) {
     try {
@@ -145,7 +145,7 @@ async function follow(to: Follower, once: (to: Follower, connection: number) => 
   }
 }
 
-// messages reads a stream, and tells of those that the server no longer had.
+// messages reads a stream, and reports the messages that the server no longer had.
 async function* messages<T>(to: Follower, path: string): AsyncGenerator<T> {
   for await (const { event, data } of stream(path, { signal: to.signal })) {
     if (event === "gap") to.miss(parse<{ missed: number }>(data).missed);
@@ -153,7 +153,7 @@ async function* messages<T>(to: Follower, path: string): AsyncGenerator<T> {
   }
 }
 
-// A server that was started again counts from 1. Its items have keys of their own, by the connection.
+// A restarted server counts from 1 again, so the keys of items include the connection.
 function emulatorFollower() {
   let lastEvent = 0;
   let lastDrop = 0;
@@ -177,7 +177,7 @@ function emulatorFollower() {
       const path = `emulator/discards?since=${lastDrop}&limit=${most}`;
       const { discards } = await get<{ discards: Dropped[] }>(path, signal).catch(() => ({ discards: [] }));
       for (const d of discards) {
-        if (d.seq <= lastDrop) continue; // another answer, which was slow, had it
+        if (d.seq <= lastDrop) continue; // an earlier, slow answer had it already
         lastDrop = d.seq;
         add(ofDropped(d, connection));
       }

@@ -1,5 +1,5 @@
-// The menu of inputs that are at hand: examples, what the emulator has received, what was run here
-// lately, and what is refused.
+// The menu of available inputs: examples, messages that the emulator has received, recent runs, and
+// inputs that are refused.
 import { useState } from "preact/hooks";
 import { type Input, inputOf } from "./input";
 import type { Block } from "./types";
@@ -14,7 +14,7 @@ export function Fill({ block, fill }: { block: Block; fill: (input: Input) => vo
     ...recent,
     ["Invalid inputs", block.refused.map((r) => [r.title, () => inputOf(r.input)])],
   ];
-  // Whoever comes to the menu is about to open it.
+  // A user who reaches the menu is about to open it.
   const refresh = () => void import("./parts").then((p) => p.recent(block)).then(setRecent);
   const pick = (e: Event) => {
     const select = e.currentTarget as HTMLSelectElement;

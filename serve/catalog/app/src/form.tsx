@@ -1,4 +1,4 @@
-// A form made of a block's schema. It knows nothing of any vendor.
+// A form generated from a block's schema. It has no code for any vendor.
 import { useState } from "preact/hooks";
 import { type Input, pointer } from "./input";
 import { faultOf, show, textOf } from "./json";
@@ -19,8 +19,8 @@ interface FormProps {
 export function Form(props: FormProps) {
   const { block, input } = props;
   const firstJSON = block.input.findIndex((f) => f.type === "json");
-  // Manifests list what matters first: what comes after the first JSON parameter is folded away, and
-  // so are secrets, which a host has.
+  // Manifests list the important parameters first. So the form folds away those after the first JSON
+  // parameter. It also folds away secrets, which a host supplies.
   const basic = block.input.filter((f, i) => !f.secret && (firstJSON < 0 || i <= firstJSON));
   const advanced = block.input.filter((f) => !basic.includes(f));
   const unknown = [...input.keys()].filter((name) => !block.input.some((f) => f.name === name));

@@ -8,7 +8,7 @@ import { timeOf } from "./show";
 import { fromLink, split } from "./text";
 import type { Block, Outcome, Stored } from "./types";
 
-// givenBy reads what the address of a form has: an example, a run of the history, or a shared input.
+// givenBy reads the input in the address of a form: an example, a run of the history, or a shared input.
 export async function givenBy(block: Block, query: URLSearchParams): Promise<{ input?: Input; outcome?: Outcome }> {
   const example = block.examples[Number(query.get("example") ?? NaN)];
   if (example) return { input: inputOf(example.input) };
@@ -18,7 +18,7 @@ export async function givenBy(block: Block, query: URLSearchParams): Promise<{ i
   return shared ? { input: fromLink(shared) } : {};
 }
 
-// recent lists what was received and run lately.
+// recent lists the messages received and the runs made recently.
 export async function recent(block: Block): Promise<Group[]> {
   const [received, runs] = await Promise.all([receivedFor(block).catch(() => []), runsOf(block.id)]);
   const ran = runs.map((r): Choice => {

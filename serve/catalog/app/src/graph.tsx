@@ -1,4 +1,4 @@
-// A workflow as a graph: a column for each step of the way, and a box for each node in it.
+// A workflow as a graph: a column for each step, with a box for each node.
 import { Chip, count } from "./ui";
 
 export type Status = "pending" | "running" | "succeeded" | "failed" | "skipped" | "canceled";
@@ -24,14 +24,14 @@ const width = 190;
 const height = 56;
 const gapX = 56;
 const gapY = 16;
-const mostNodes = 200; // that are drawn; a larger graph is a list
+const mostNodes = 200; // a larger graph is shown as a list
 
 export function statusChip(status: Status) {
   const kind = status === "succeeded" ? "good" : status === "failed" || status === "canceled" ? "bad" : "";
   return <Chip kind={kind}>{status}</Chip>;
 }
 
-// columnsOf puts each node one column behind the last of those that it needs. Files have no cycles.
+// columnsOf puts each node one column after the last of the nodes that it needs. Files have no cycles.
 function columnsOf(nodes: Node[]): Map<string, number> {
   const columns = new Map<string, number>();
   for (const n of nodes) columns.set(n.id, Math.max(-1, ...n.needs.map((need) => columns.get(need.node) ?? -1)) + 1);
@@ -62,7 +62,7 @@ export function Graph(props: GraphProps) {
 
 function Drawing({ nodes, statusOf, chosen, choose }: GraphProps) {
   const columns = columnsOf(nodes);
-  const rows = new Map<number, number>(); // how many nodes a column has
+  const rows = new Map<number, number>(); // the number of nodes in each column
   const places = new Map<string, { x: number; y: number }>();
   for (const n of nodes) {
     const column = columns.get(n.id)!;
@@ -81,7 +81,7 @@ function Drawing({ nodes, statusOf, chosen, choose }: GraphProps) {
         <svg width={wide} height={high} aria-hidden="true">
           {edges.map(({ from, to, failed }, i) => {
             if (!from) return null;
-            // Along the row of the first node, and to the other one in the gap in front of it.
+            // The edge follows the row of the first node, and bends in the gap before the second one.
             const [y1, y2, gap] = [from.y + height / 2, to.y + height / 2, to.x - gapX];
             const bend = `C${to.x - gapX / 2} ${y1} ${to.x - gapX / 2} ${y2} ${to.x} ${y2}`;
             return <path key={i} class={failed ? "failed" : ""} d={`M${from.x + width} ${y1}H${gap}${bend}`} />;

@@ -1,4 +1,4 @@
-// The runs that were made in this browser: look again, run again, compare, take along.
+// The runs that were made in this browser, to view, repeat, compare and export.
 import { useEffect, useState } from "preact/hooks";
 import { blockLink } from "./route";
 import { allRuns, clearRuns, pin, type Run } from "./runs";

@@ -1,7 +1,7 @@
 import { useEffect, useRef } from "preact/hooks";
 
-// useInSight brings a part of the screen into view when what it shows has been chosen elsewhere, where
-// there is no room beside that: then it is below.
+// useInSight scrolls a part of a narrow screen into view when its content is chosen elsewhere. On a
+// narrow screen, the part lies below the place of the choice and not beside it.
 export function useInSight(what: string) {
   const ref = useRef<HTMLDivElement>(null);
   useEffect(() => {

@@ -22,7 +22,7 @@ export function show(value: unknown): string {
   return JSON.stringify(value, null, 2) ?? "";
 }
 
-// pretty indents a document, and leaves alone what is none.
+// pretty indents a JSON document, and returns any other text unchanged.
 export function pretty(text: string): string {
   try {
     return show(parse(text));
@@ -45,7 +45,7 @@ export function textOf(json: string | undefined): string | undefined {
   }
 }
 
-// faultOf says what keeps a text from being JSON, or returns undefined.
+// faultOf returns the reason why a text is not JSON, or undefined if it is.
 export function faultOf(text: string): string | undefined {
   try {
     JSON.parse(text);

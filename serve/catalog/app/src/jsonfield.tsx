@@ -1,4 +1,4 @@
-// A field that holds JSON: a text area until the editor has come, and without it.
+// A field that holds JSON. It is a text area until the editor has loaded, or if that fails.
 import { lazy } from "./ui";
 
 export interface JSONFieldProps {
@@ -6,7 +6,7 @@ export interface JSONFieldProps {
   value: string;
   onChange: (text: string) => void;
   fault?: string;
-  like: unknown; // what has the names of members that are offered
+  like: unknown; // a value whose member names are offered
   describedBy?: string;
   tall?: boolean;
 }

@@ -1,2 +1,2 @@
-// What the build puts in front of a file with elements.
+// The imports that the build adds to each file with elements.
 export { Fragment, h } from "preact";

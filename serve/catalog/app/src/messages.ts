@@ -1,14 +1,14 @@
-// What the page knows of Segment: the messages that its blocks send, and its library for Node.
+// All that the page knows about Segment: the messages that its blocks send, and its library for Node.
 import type { Input } from "./input";
 import { show } from "./json";
 import type { Block } from "./types";
 
-// typeOf is the type of the messages that a block sends, if it sends one: the last word of its id.
+// typeOf returns the type of the message that a block sends, if any. It is the last word of the id.
 export function typeOf(block: Block): string | undefined {
   return /_(track|identify|page|screen|group|alias)(@|$)/.exec(block.id)?.[1];
 }
 
-// inputOfMessage takes from a message what its block would send again. It leaves the time out.
+// inputOfMessage makes the input with which a block sends a message again. It leaves the time out.
 export function inputOfMessage(block: Block, message: Record<string, unknown>): Input {
   const known = block.input.filter((f) => !f.secret && f.name in message && f.name !== "timestamp");
   return new Map(known.map((f) => [f.name, show(message[f.name])]));

@@ -1,4 +1,4 @@
-// What a form can do without until it is filled. It is loaded then, as one file.
+// The parts that a form needs only when it is filled. They are loaded then, as one file.
 export { InputDocument } from "./document";
 export { keepDraft } from "./draft";
 export { givenBy, recent } from "./given";

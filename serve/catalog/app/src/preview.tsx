@@ -1,4 +1,4 @@
-// The requests that a run would send, exactly, and how near they come to the limits.
+// The exact requests that a run would send, and how close they are to the limits.
 import type { Check } from "./check";
 import { pretty } from "./json";
 import type { Block, Request } from "./types";
@@ -45,7 +45,7 @@ function RequestView({ request: r, limit }: { request: Request; limit?: number }
   );
 }
 
-// Meter compares a body with the largest that the receiver takes.
+// Meter compares the size of a body with the largest that the receiver accepts.
 function Meter({ request, limit }: { request: Request; limit?: number }) {
   if (!limit) return <p class="meter">{bytes(request.bytes)}</p>;
   return (

@@ -1,4 +1,4 @@
-// What keeps an input from being sent, each problem with a link to its field.
+// The problems that keep an input from being sent, each with a link to its field.
 import { useEffect, useRef } from "preact/hooks";
 import type { Violation } from "./types";
 

@@ -1,4 +1,4 @@
-// What a block takes, what it gives, and what it refuses: the tables of its documentation.
+// The documentation of a block: tables of its parameters, its output and its errors.
 import type { ComponentChildren } from "preact";
 import { get } from "./api";
 import { bytes, Code } from "./code";
@@ -69,7 +69,7 @@ function List({ of }: { of: string[] }) {
   );
 }
 
-// Fold is a text of some length behind its title.
+// Fold shows a title, and a longer text when it is opened.
 function Fold({ title, text, children }: { title: string; text: string; children?: ComponentChildren }) {
   return (
     <details>
@@ -101,7 +101,7 @@ function Parameters({ fields, schema }: { fields: Field[]; schema: Schema }) {
   );
 }
 
-// The keywords of JSON Schema that say what a value may be, in words.
+// The keywords of JSON Schema that restrict a value, in words.
 const words: Record<string, string> = {
   default: "default",
   format: "format",
@@ -115,7 +115,7 @@ const words: Record<string, string> = {
   pattern: "pattern",
 };
 
-// About is what the documentation says of a field, and what its schema does.
+// About shows what the documentation and the schema say about a field.
 function About({ field, schema }: { field: Field; schema: Schema }) {
   const own = schema.properties?.[field.name] ?? {};
   const chips = Object.entries(words).flatMap(([keyword, word]) =>

@@ -1,5 +1,5 @@
-// Secrets that somebody asks to remember. They are in the memory of this page and nowhere else, so they
-// end with a reload. Blocks of one vendor share them; their ids begin with the same word.
+// Secrets that the user asks the page to remember. They are only in the memory of this page, so a reload
+// removes them. Blocks of one vendor share them. The ids of these blocks begin with the same word.
 import type { Input } from "./input";
 import type { Block } from "./types";
 

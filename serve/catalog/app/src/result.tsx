@@ -1,4 +1,4 @@
-// What came of a run: the outcome in words, the output, and each attempt.
+// The result of a run: the outcome in words, the output, and each attempt.
 import { useState } from "preact/hooks";
 import { bytes, Code, headerLines } from "./code";
 import { isObject, parse, pretty, show } from "./json";
@@ -88,8 +88,8 @@ function Banner({ outcome }: { outcome: Outcome }) {
   );
 }
 
-// Output shows each member beside what the schema says of it. The server has checked it: an output
-// that breaks its schema is an error, and never gets here.
+// Output shows each member beside its description in the schema. The server has validated the output:
+// one that breaks its schema is an error, and is never shown here.
 function Output({ block, text }: { block: Block; text: string }) {
   const output = parse<unknown>(text);
   if (!isObject(output)) return <Code label="Output" text={text} />;
@@ -128,7 +128,7 @@ function Violations({ problem }: { problem: Problem }) {
 }
 
 function ReceiptFacts({ receipt: r }: { receipt: Receipt }) {
-  const warnings = r.warnings.filter((w) => w.code !== "emulated"); // which the outcome says already
+  const warnings = r.warnings.filter((w) => w.code !== "emulated"); // the outcome says that already
   return (
     <>
       {warnings.length > 0 && (
@@ -167,7 +167,7 @@ function ReceiptFacts({ receipt: r }: { receipt: Receipt }) {
   );
 }
 
-// Attempts draws each attempt on the time since the run began, its wait in front of it.
+// Attempts draws each attempt, preceded by its wait, on the time axis of the run.
 function Attempts({ attempts, receipt }: { attempts: Attempt[]; receipt?: Receipt }) {
   if (attempts.length === 0) {
     const n = receipt?.attempts ?? 0;

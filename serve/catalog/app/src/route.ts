@@ -1,10 +1,10 @@
-// The address of what is on the screen is the fragment of the URL: it works below any prefix, and
-// what a share link holds is sent to no server.
+// The fragment of the URL is the address of a screen. So it works below any prefix, and the content of
+// a share link is sent to no server.
 import { useEffect, useState } from "preact/hooks";
 
 export interface Route {
-  parts: string[]; // of #/blocks/segment_track
-  query: URLSearchParams; // of ?tab=schema
+  parts: string[]; // such as those of #/blocks/segment_track
+  query: URLSearchParams; // such as that of ?tab=schema
 }
 
 function current(): Route {
@@ -26,7 +26,7 @@ export function go(hash: string): void {
   location.hash = hash;
 }
 
-// setQuery changes the query of the address without a step in the browser's history.
+// setQuery changes the query of the address without an entry in the browser's history.
 export function setQuery(changes: Record<string, string>): void {
   const { parts, query } = current();
   for (const [name, value] of Object.entries(changes)) {

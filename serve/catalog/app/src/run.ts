@@ -1,4 +1,4 @@
-// A run of a block: what comes of it is kept in the history.
+// A run of a block. Its result is kept in the history.
 import { Refused } from "./api";
 import { confirmedSource } from "./dialogs";
 import { bodyOf, type Input } from "./input";
@@ -10,7 +10,7 @@ import { join } from "./text";
 import type { Attempt, Block, Outcome, Problem, Receipt, Source } from "./types";
 import { count } from "./ui";
 
-// Running is a run that goes on.
+// Running is a run in progress.
 export interface Running {
   says: string;
   attempts: Attempt[];
@@ -21,12 +21,12 @@ interface Order {
   block: Block;
   input: Input;
   source?: Source;
-  requests: number; // that a preview has
+  requests: number; // the number of requests in a preview
   show: (running: Running) => void;
 }
 
-// runBlock runs a block, confirmed where its source is real, and shows how far it is. It returns
-// nothing if the user decides against it.
+// runBlock runs a block and shows its progress. If the source is real, the user must confirm first.
+// Without a confirmation, it returns nothing.
 export async function runBlock({ block, input, source, requests, show }: Order): Promise<Outcome | undefined> {
   if (!(await confirmedSource(source))) return undefined;
   const at = Date.now();
@@ -59,7 +59,7 @@ function progress(attempts: Attempt[], requests: number): string {
 
 type Saw = (attempt: Attempt) => void;
 
-// invoke has the server tell of each attempt when it ends, and then of the outcome.
+// invoke asks the server to report each attempt when it ends, and finally the outcome.
 async function invoke(block: Block, input: Input, source: string, signal: AbortSignal, saw: Saw): Promise<Outcome> {
   try {
     for await (const { event, data } of postStream(`v1/blocks/${block.id}/invoke`, bodyOf(input, source), signal)) {

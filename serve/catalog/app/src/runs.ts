@@ -1,4 +1,4 @@
-// The history of runs on this machine: in IndexedDB, bounded, and without secrets.
+// The history of runs on this machine. It is in IndexedDB, bounded, and without secrets.
 import type { Outcome } from "./types";
 
 export interface Run {
@@ -13,8 +13,8 @@ export interface Run {
   pinned?: boolean;
 }
 
-const most = 200; // runs that are kept, pinned ones aside
-const longest = 256 * 1024; // characters of a run; a longer one is not kept
+const most = 200; // runs to keep, not counting pinned ones
+const longest = 256 * 1024; // characters in a run; a longer run is not kept
 
 function open(): Promise<IDBDatabase> {
   return new Promise((resolve, reject) => {
@@ -25,8 +25,8 @@ function open(): Promise<IDBDatabase> {
   });
 }
 
-// inStore runs one request against the store. A browser may forbid it: then there is no history,
-// and the rest works.
+// inStore runs one request against the store. If the browser forbids it, there is no history, and
+// everything else works.
 async function inStore<T>(
   mode: IDBTransactionMode,
   act: (store: IDBObjectStore) => IDBRequest<T>,
@@ -43,12 +43,12 @@ async function inStore<T>(
   }
 }
 
-// allRuns returns the runs, the newest first.
+// allRuns returns all runs, the newest first.
 export async function allRuns(): Promise<Run[]> {
   return ((await inStore<Run[]>("readonly", (s) => s.getAll())) ?? []).reverse();
 }
 
-// runsOf returns the last ten of a block.
+// runsOf returns the last ten runs of a block.
 export async function runsOf(block: string): Promise<Run[]> {
   return (await allRuns()).filter((r) => r.block === block).slice(0, 10);
 }

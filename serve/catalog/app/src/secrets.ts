@@ -1,5 +1,5 @@
-// Secrets leave the form in one way only: in the requests of its own block. They are taken out of
-// whatever is stored, shared or shown.
+// Secrets leave the form only in the requests of its own block. They are removed from everything that
+// is stored, shared or shown.
 import type { Input } from "./input";
 import { isObject, parse, show } from "./json";
 import type { Block, Field } from "./types";
@@ -30,7 +30,7 @@ export function withoutSecrets(block: Block, input: Input): Input {
     try {
       rest.set(name, show(without(parse(text), names)));
     } catch {
-      // It is no JSON, and names a secret: nobody knows where that would end.
+      // The text names a secret but is not JSON. Where the secret ends is unknown, so the text is left out.
     }
   }
   return rest;

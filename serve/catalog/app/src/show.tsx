@@ -1,4 +1,4 @@
-// What the screens that show what has happened are made of: numbers, times, files.
+// Parts of the screens that show past events: numbers, times and files.
 import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { Refused } from "./api";
@@ -25,7 +25,7 @@ interface FoldProps {
   children: () => ComponentChildren;
 }
 
-// Fold makes what is in it, and loads the code for it, when it is opened.
+// Fold renders its content, and loads the code for it, when it is opened.
 export function Fold({ title, hint, children }: FoldProps) {
   const [open, setOpen] = useState(false);
   return (
@@ -38,8 +38,8 @@ export function Fold({ title, hint, children }: FoldProps) {
   );
 }
 
-// usePolled loads something again and again. What was loaded last stands while the server is away. A
-// server that does not have it is not asked again.
+// usePolled loads something repeatedly. It keeps the last value while the server is unreachable. It
+// stops if the server does not have the value.
 export function usePolled<T>(load: () => Promise<T>, ms: number): T | undefined {
   const [value, setValue] = useState<T>();
   useEffect(() => {
@@ -60,8 +60,8 @@ export function download(name: string, text: string, type = "application/json"):
   setTimeout(() => URL.revokeObjectURL(link.href), 1000);
 }
 
-// How a moment is written. One format for all: making one takes longer than anything else that a
-// line of a long list needs.
+// The format of times. It is made once, because making a format is the slowest part of rendering a
+// line of a long list.
 export const clocks = { "": "Local time", UTC: "UTC", relative: "Relative time" };
 export type Clock = keyof typeof clocks;
 
@@ -90,7 +90,7 @@ export function duration(ms: number): string {
   return ms < 1000 ? `${ms.toFixed(1)} ms` : `${(ms / 1000).toFixed(2)} s`;
 }
 
-// between is how long something took.
+// between returns how long something took.
 export function between(begin: string, end: string): string {
   return duration(Date.parse(end) - Date.parse(begin));
 }

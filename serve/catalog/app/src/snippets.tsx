@@ -1,4 +1,4 @@
-// The same call elsewhere: text that runs as it stands.
+// The same call in other languages and tools. Each snippet runs as it is.
 import { urlOf } from "./api";
 import { Code } from "./code";
 import { posted, quote } from "./curl";
@@ -26,7 +26,8 @@ function snippetsOf(block: Block, input: Input, requests: Request[], source?: So
   return all.filter((s): s is [string, string] => s[1] !== undefined);
 }
 
-// curlOf writes a request. A credential that was left out of it comes from the environment.
+// curlOf writes a request as a curl command. A credential that the request leaves out comes from the
+// environment.
 function curlOf(r: Request): string {
   const own = ["authorization", "content-length", "user-agent", "accept-encoding"];
   const lines = [`curl -sS -X ${r.method} ${quote(r.url)}`];
@@ -38,12 +39,12 @@ function curlOf(r: Request): string {
   return lines.join(" \\\n  ");
 }
 
-// segmentCall finds the call of Segment's API that a request is, if it is one.
+// segmentCall returns the call of Segment's API that a request makes, if any.
 function segmentCall(r?: Request): string | undefined {
   return /\/v1\/(track|identify|page|screen|group|alias|batch)$/.exec(r?.url ?? "")?.[1];
 }
 
-// goOf writes a program. Of a block of another vendor it knows only the call.
+// goOf writes a Go program. For a block of another vendor, it writes only the call.
 function goOf(block: Block, text: string, r?: Request): string {
   const input = `runtime.JSON([]byte(\`${text.replaceAll("`", '` + "`" + `')}\`))`;
   if (!r || !segmentCall(r)) return `result, err := rt.Invoke(ctx, "${block.id}", ${input})`;
@@ -78,7 +79,7 @@ func main() {
 }`;
 }
 
-// nodeOf writes the call of Segment's library for Node that sends the same message, if there is one.
+// nodeOf writes the call of Segment's library for Node that sends the same message, if any.
 function nodeOf(r?: Request): string | undefined {
   const type = segmentCall(r);
   const call = r && type && callOf(type, parse(r.body));

@@ -1,4 +1,4 @@
-// Where events go: the choice of the source, and the bar that says whether they are real.
+// The destination of events: the choice of the source, and the bar that says whether it is real.
 import { useEffect, useState } from "preact/hooks";
 import { get } from "./api";
 import type { Source } from "./types";
@@ -11,7 +11,7 @@ export interface Sources {
 
 const key = "segment-blocks.source";
 
-// useSources knows the sources that a block can use, or all. A choice stays where it can.
+// useSources returns the sources that a block can use, or all. It keeps the user's choice if possible.
 export function useSources(ref: string): Sources {
   const [all, setAll] = useState<Source[]>();
   const [name, setName] = useState(sessionStorage.getItem(key));

@@ -1,4 +1,4 @@
-// Server-sent events. The browser's EventSource cannot send a token, nor post.
+// Server-sent events. The browser's EventSource can neither send a token nor post.
 import { ask, read } from "./api";
 
 export interface Message {

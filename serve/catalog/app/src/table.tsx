@@ -1,9 +1,9 @@
-// Tables, of documentation and of what has happened.
+// Tables for documentation and for past events.
 import type { ComponentChildren } from "preact";
 import type { Field } from "./types";
 import "./ui";
 
-// Table is one that is scrolled where it is too wide, with the keyboard too.
+// Table is a table that scrolls if it is too wide, also with the keyboard.
 export function Table(props: { label: string; columns: ComponentChildren[]; children: ComponentChildren }) {
   return (
     <div class="scroll" tabIndex={0} role="region" aria-label={props.label}>
@@ -23,7 +23,7 @@ export function Table(props: { label: string; columns: ComponentChildren[]; chil
   );
 }
 
-// Row is a line of a table or of a list of values: what it is about, and the rest.
+// Row is a line of a table or of a list of values: a header, and the rest.
 export function Row({ of, cells, title }: { of: ComponentChildren; cells: ComponentChildren[]; title?: string }) {
   return (
     <tr title={title}>
@@ -44,7 +44,7 @@ export function Values({ children }: { children: ComponentChildren }) {
   );
 }
 
-// typeName is the type of a parameter or of a member of an output, as the tables have it.
+// typeName returns the type of a parameter or of a member of an output, as tables show it.
 export function typeName(field: Field): string {
   return field.kinds?.includes("null") ? `${field.type} or null` : field.type;
 }

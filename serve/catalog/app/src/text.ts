@@ -1,4 +1,4 @@
-// An input as text: the document that people edit, and the link that they share.
+// An input as text: the document that users edit, and the link that they share.
 import type { Input } from "./input";
 import { isObject } from "./json";
 
@@ -37,7 +37,7 @@ function endOfString(text: string, start: number): number {
   return i + 1;
 }
 
-// join writes an input as a document; multi-line values keep their lines.
+// join writes an input as a document. Multi-line values keep their lines.
 export function join(input: Input): string {
   const lines = [...input].map(([name, text]) => `  ${JSON.stringify(name)}: ${text.replaceAll("\n", "\n  ")}`);
   return lines.length ? `{\n${lines.join(",\n")}\n}` : "{}";
@@ -54,6 +54,6 @@ export function fromLink(text: string): Input | undefined {
     const binary = atob(text.replaceAll("-", "+").replaceAll("_", "/"));
     return split(new TextDecoder().decode(Uint8Array.from(binary, (c) => c.charCodeAt(0))));
   } catch {
-    return undefined; // a link that was cut off
+    return undefined; // the link is truncated
   }
 }

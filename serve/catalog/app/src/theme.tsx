@@ -1,4 +1,4 @@
-// The choice between light and dark. Without one the page looks as the system does.
+// The choice between light and dark. Without a choice, the page follows the system.
 import { useState } from "preact/hooks";
 
 const key = "segment-blocks.theme";

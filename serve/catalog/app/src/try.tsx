@@ -11,7 +11,7 @@ import type { Sources } from "./sources";
 import type { Block, Outcome } from "./types";
 import { Button, Copy, Empty, lazy, Tabs } from "./ui";
 
-// What a form can do without until it is filled is loaded then.
+// These parts are loaded only when the form is filled.
 const parts = () => import("./parts");
 const InputDocument = lazy(async () => (await parts()).InputDocument);
 const Preview = lazy(async () => (await parts()).Preview);
@@ -30,7 +30,7 @@ const panels = [
 
 type Panel = (typeof panels)[number][0];
 
-// draftOf is what was in the form last. It survives a reload, for as long as the tab is open, without its secrets.
+// draftOf returns the last content of the form, without its secrets. It survives a reload while the tab is open.
 function draftOf(block: Block): Input {
   const kept = sessionStorage.getItem(draftKey(block)) ?? "[]";
   return new Map(JSON.parse(kept) as [string, string][]);
@@ -40,17 +40,17 @@ export function Try({ block, query, sources }: { block: Block; query: URLSearchP
   const [input, setInput] = useState<Input>(() => new Map([...draftOf(block), ...rememberedSecrets(block)]));
   const first = useRef(input);
   const [touched, setTouched] = useState<ReadonlySet<string>>(() => new Set(input.keys()));
-  const [strict, setStrict] = useState(false); // every violation is shown, not only those of touched fields
+  const [strict, setStrict] = useState(false); // show every violation, not only those of touched fields
   const [panel, setPanel] = useState<Panel>("preview");
   const [running, setRunning] = useState<Running>();
-  const [refused, setRefused] = useState(false); // running was: the problems take the focus
+  const [refused, setRefused] = useState(false); // a run was refused, so the problems take the focus
   const [asJSON, setAsJSON] = useState(false);
-  const [fault, setFault] = useState<string>(); // of the input as JSON, while that is edited
-  const [fills, setFills] = useState(0); // how often something else than typing has changed the input
+  const [fault, setFault] = useState<string>(); // in the input as JSON, while the user edits it
+  const [fills, setFills] = useState(0); // how often something other than typing has changed the input
   const [outcome, setOutcome] = useState<Outcome>();
   const source = sources.chosen;
   const real = source && !source.emulated;
-  const busy = useRef(false); // checking before a run, or running
+  const busy = useRef(false); // true while a check before a run, or a run, is in progress
   const latest = useRef(running);
   latest.current = running;
   useEffect(() => () => latest.current?.cancel(), []);
@@ -77,7 +77,7 @@ export function Try({ block, query, sources }: { block: Block; query: URLSearchP
     fill(new Map(), false);
   };
 
-  // The address may hold an input: an example, an earlier run, or one that somebody shared.
+  // The address may hold an input: an example, an earlier run, or a shared input.
   const given = ["example", "run", "input"].map((name) => query.get(name));
   useEffect(() => {
     if (given.every((g) => g === null)) return;
@@ -92,7 +92,7 @@ export function Try({ block, query, sources }: { block: Block; query: URLSearchP
     });
   }, given);
   useEffect(() => {
-    if (input === first.current) return; // nobody has changed it
+    if (input === first.current) return; // the user has not changed it
     const timer = setTimeout(() => void parts().then(({ keepDraft }) => keepDraft(block, input)), 300);
     return () => clearTimeout(timer);
   }, [input]);

@@ -1,10 +1,10 @@
-// The shapes of what the REST API and the emulator answer, as far as the page reads them.
+// The types of the answers of the REST API and the emulator, as far as the page reads them.
 import type { Sources } from "./sources";
 
-// ScreenProps are what every screen gets: the blocks of the server, and what the address says.
+// ScreenProps are the props of every screen: the blocks of the server, and the parts of the address.
 export interface ScreenProps {
   blocks: Block[];
-  id: string; // of what the screen is to show, or ""
+  id: string; // the id of what the screen shows, or ""
   query: URLSearchParams;
   sources: Sources;
 }
@@ -63,7 +63,7 @@ export interface Block {
   refused: Refusal[];
 }
 
-// ErrorDoc is what the API says of the code of a problem.
+// ErrorDoc is the API's description of a problem's code.
 export interface ErrorDoc {
   code: string;
   status: number;
@@ -141,7 +141,7 @@ export interface Part {
 }
 
 export interface Problem {
-  status: number; // 0 where the server gave no answer
+  status: number; // 0 if the server gave no answer
   code: string;
   detail: string;
   retryable?: boolean;
@@ -150,12 +150,12 @@ export interface Problem {
   receipt?: Receipt;
 }
 
-// Outcome is what came of a run.
+// Outcome is the result of a run.
 export type Outcome = ({ ok: true; output: string; receipt: Receipt } | { ok: false; problem: Problem }) & {
   attempts?: Attempt[];
 };
 
-// Invocation is one that the server remembers. Not every server does.
+// Invocation is an invocation that the server remembers. Not every server remembers them.
 export interface Invocation {
   seq: number;
   block: string;
@@ -167,7 +167,7 @@ export interface Invocation {
   messages: number;
 }
 
-// Stored is a message that the emulator has taken, Dropped one that it has not.
+// Stored is a message that the emulator has accepted, and Dropped is one that it has not.
 export interface Stored {
   seq: number;
   request: number;
@@ -198,7 +198,7 @@ export interface Received {
   path: string;
   header: Record<string, string[]>;
   size: number;
-  status: number; // 0 where the connection was cut
+  status: number; // 0 if the connection was cut
   faulted?: boolean;
   body?: unknown;
   bodyText?: string;

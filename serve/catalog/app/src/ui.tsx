@@ -1,5 +1,5 @@
-// The small parts that every screen is made of. The build makes one file of the modules that the same
-// screens import: the imports without names put what every screen needs into the file of this one.
+// The small parts of every screen. The build puts modules that the same screens import into one file.
+// The imports without names make it put the modules that every screen needs into this module's file.
 import type { ComponentChildren, ComponentProps, ComponentType } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { Refused } from "./api";
@@ -10,7 +10,7 @@ import "./sources";
 import "./theme";
 import type { Block } from "./types";
 
-// Button is a small one, beside others. What a screen is for has a larger one.
+// Button is a small button, for use beside others. The main action of a screen has a larger one.
 export function Button(props: ComponentProps<"button">) {
   return <button type="button" class="small" {...props} />;
 }
@@ -37,7 +37,7 @@ export function Chip({ kind = "", children }: { kind?: string; children: Compone
   return <span class={`chip ${kind}`}>{children}</span>;
 }
 
-// Badges say what somebody who chooses a block must know of it. Every block sends something.
+// Badges show what a user must know to choose a block. Every block sends data.
 export function Badges({ block }: { block: Block }) {
   return (
     <>
@@ -48,7 +48,7 @@ export function Badges({ block }: { block: Block }) {
   );
 }
 
-// Tile is a block's icon, or the first letter of what sets its name apart.
+// Tile is a block's icon or, without one, the first letter of the distinctive part of its name.
 export function Tile({ block }: { block: Block }) {
   const color = /^#[0-9a-f]{6}$/i.test(block.color ?? "") ? block.color : undefined;
   return (
@@ -76,7 +76,7 @@ export function Empty({ title, children }: { title: string; children?: Component
   );
 }
 
-// Failure says why there is nothing to see. A server that was away may be back: what is in a form survives.
+// Failure says why nothing is shown. If the server did not answer, the user can reload: forms keep their content.
 export function Failure({ error }: { error: unknown }) {
   const problem = error instanceof Refused ? error.problem : undefined;
   return (
@@ -107,7 +107,7 @@ interface HeadProps {
   children?: ComponentChildren;
 }
 
-// Head is the top of a screen. It names the page, and takes the focus as a page load would.
+// Head is the top of a screen. It sets the title of the page, and takes the focus as a page load would.
 export function Head({ title, tile, actions, children }: HeadProps) {
   useEffect(() => {
     document.title = `${title} · Block catalog`;
@@ -136,7 +136,7 @@ interface TabsProps<T extends string> {
   children: ComponentChildren;
 }
 
-// Tabs follow the pattern of WAI-ARIA: one of them is in the tab order, arrows go to the others.
+// Tabs follow the WAI-ARIA pattern: one tab is in the tab order, and the arrow keys reach the others.
 export function Tabs<T extends string>({ label, id, all, chosen, choose, children }: TabsProps<T>) {
   const onKeyDown = (e: KeyboardEvent) => {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[e.key];
@@ -177,7 +177,7 @@ export interface Loaded<T> {
   error?: unknown;
 }
 
-// useLoaded loads something anew whenever the key changes.
+// useLoaded loads something again whenever the key changes.
 export function useLoaded<T>(key: string, load: (signal: AbortSignal) => Promise<T>): Loaded<T> {
   const [state, setState] = useState<Loaded<T> & { key: string }>({ key });
   useEffect(() => {
@@ -195,8 +195,8 @@ export function Loading() {
   return <div class="loading" aria-busy="true" />;
 }
 
-// lazy makes a component of one whose code is loaded when it is first shown. Until then, and if the code
-// cannot be had, there is something else instead.
+// lazy returns a component whose code is loaded when it is first shown. Until then, and if loading
+// fails, it shows Instead, if given, or the state of the loading.
 export function lazy<P extends object>(load: () => Promise<ComponentType<P>>, Instead?: ComponentType<P>) {
   let Part: ComponentType<P> | undefined;
   return function Lazy(props: P) {

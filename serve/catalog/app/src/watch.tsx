@@ -129,7 +129,7 @@ interface Stats {
   faults: number;
 }
 
-// Strip has the counts of the emulator.
+// Strip shows the counts of the emulator.
 function Strip() {
   const stats = usePolled(() => get<Stats>("emulator/stats"), 1000);
   return (
@@ -146,7 +146,7 @@ function Strip() {
   );
 }
 
-// Reasons counts why items were not taken. Each is a filter.
+// Reasons counts the items refused for each reason. Each reason is a filter.
 function Reasons({ query, items }: { query: URLSearchParams; items: Item[] }) {
   const chosen = query.get("reason");
   const counts = new Map<string, number>(chosen ? [[chosen, 0]] : []);
@@ -179,7 +179,7 @@ function Filters({ query, items, found, missed }: FiltersProps) {
   const says = useSettled(
     `${found === items.length ? "" : `${found} of `}${count(items.length, "item")}${items.length === most ? `, the newest ${most}` : ""}${missed ? `; ${missed} missed` : ""}`,
   );
-  // A choice is in the address, and in its menu although no item has it any more.
+  // A choice is kept in the address. It stays in its menu even if no item has it any more.
   const menu = (name: string, label: string, titles: Record<string, string>) => (
     <select
       aria-label={label}
@@ -218,7 +218,7 @@ function Filters({ query, items, found, missed }: FiltersProps) {
   );
 }
 
-// useSettled keeps screen readers from being told of each change: the text changes once a second.
+// useSettled changes its text at most once a second, so that screen readers do not announce each change.
 function useSettled(text: string): string {
   const [said, setSaid] = useState(text);
   const latest = useRef(text);
@@ -238,7 +238,7 @@ interface LineProps {
   tick: number;
 }
 
-// Line is drawn again only if it looks different: what has arrived does not change.
+// Line is rendered again only if it looks different, because items do not change after they arrive.
 function Line({ item, on, choose, clock, tick }: LineProps) {
   return useMemo(
     () => (

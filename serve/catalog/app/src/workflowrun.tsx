@@ -1,4 +1,4 @@
-// A run of a workflow as it goes on: the graph with the state of each node, and the chosen node.
+// A live view of a workflow run: the graph with the state of each node, and the chosen node.
 import { useEffect, useState } from "preact/hooks";
 import { get, post } from "./api";
 import { Code } from "./code";
@@ -26,7 +26,7 @@ interface State {
 
 type Run = RunHead & { nodes: Record<string, State> };
 
-// useRun asks for the run whenever something has happened in it, four times a second at most.
+// useRun loads the run whenever it changes, at most four times a second.
 function useRun(id: string): { run?: Run; error?: unknown } {
   const [state, setState] = useState<{ run?: Run; error?: unknown }>({});
   useEffect(() => {

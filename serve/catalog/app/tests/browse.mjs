@@ -7,9 +7,9 @@ await withPage(
   async ({ page, open }) => {
     await open();
     await page.getByRole("link", { name: "Segment Track" }).waitFor();
-    await page.getByRole("link", { name: "Tally Event" }).waitFor(); // of a second vendor
+    await page.getByRole("link", { name: "Tally Event" }).waitFor(); // a block of a second vendor
 
-    // "/" leads to the search, which looks into examples too.
+    // "/" leads to the search, which also searches examples.
     await page.keyboard.press("/");
     await page.keyboard.type("order completed");
     await page.getByText("of 9 blocks match").waitFor();
@@ -40,7 +40,7 @@ await withPage(
     await page.getByText("Copied").waitFor();
     assert.match(await page.evaluate(() => navigator.clipboard.readText()), /^# Segment Track/);
 
-    // Deep links, and what there is not.
+    // Deep links, also to pages that do not exist.
     await open("blocks/segment_batch?tab=reference");
     await page.getByRole("heading", { name: "Rules" }).waitFor();
     await open("blocks/segment_track@1?tab=reference"); // a major version by name
@@ -53,7 +53,7 @@ await withPage(
     await page.getByText("No block matches").waitFor();
     assert.ok((await page.title()).startsWith("Blocks"));
 
-    // The theme is the system's until somebody chooses one, and then stays.
+    // The theme follows the system until the user chooses one, which then stays.
     const scheme = () => page.evaluate(() => getComputedStyle(document.documentElement).colorScheme);
     assert.equal(await scheme(), "light dark");
     await page.getByLabel("Theme").selectOption("dark");
@@ -65,7 +65,7 @@ await withPage(
   { expect: ["404"] },
 );
 
-// Whoever serves the catalog with a token is asked for it once.
+// If the server has a token, the page asks for it once.
 await withPage(
   async ({ page, context }) => {
     await page.goto(`${given.secured}catalog/`);
@@ -92,14 +92,14 @@ await withPage(
   { base: given.secured, expect: ["401"] },
 );
 
-// A deep link to any screen loads at most 15 kB of JavaScript, gzipped, until somebody does something. The
-// editor, in codefield.js, comes on top.
+// A deep link to any screen loads at most 15 kB of gzipped JavaScript until the user does something. The
+// editor, in codefield.js, is not counted.
 for (const hash of ["", "blocks/segment_track", "watch", "history", "workflows", "workflows/signup.workflow.yaml"]) {
   await withPage(async ({ page, open }) => {
     const scripts = [];
     page.on("response", (r) => r.url().endsWith(".js") && !r.url().endsWith("/codefield.js") && scripts.push(r.body()));
     await open(hash);
-    await page.waitForTimeout(2000); // whatever is loaded without a click
+    await page.waitForTimeout(2000); // for everything that loads without a click
     const size = (await Promise.all(scripts)).reduce((sum, body) => sum + gzipSync(body, { level: 9 }).length, 0);
     console.log(`${hash || "list"}: ${size} bytes of JavaScript`);
     assert.ok(size > 5_000 && size <= 15_000, `${hash} loads ${size} bytes`);

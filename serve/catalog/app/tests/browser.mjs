@@ -1,4 +1,4 @@
-// What the flows share: a browser that notes whatever must not happen.
+// The shared part of the flows: a browser that records everything that must not happen.
 import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { chromium } from "playwright-core";
@@ -17,8 +17,8 @@ const args = [
   "--disable-sync",
 ];
 
-// withPage opens a page of the catalog, hands it to the flow, and checks that nothing went wrong
-// behind the scenes: no error in the console, no report of the policy, no request elsewhere.
+// withPage opens a page of the catalog, hands it to the flow, and checks for hidden failures: there must
+// be no error in the console, no violation of the policy, and no request to another server.
 export async function withPage(flow, { options = {}, base = given.url, expect = [] } = {}) {
   const browser = await chromium.launch({ executablePath, args });
   try {

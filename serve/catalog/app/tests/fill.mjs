@@ -7,14 +7,14 @@ await withPage(
     await json(page, "properties").waitFor();
     await page.locator(".cm-content").first().waitFor();
 
-    // Nobody is told off before they have typed. Running an empty form tells all of it, and takes the focus.
+    // The form shows no problem before the user types. Running an empty form shows all of them, and moves the focus.
     assert.equal(await page.locator(".fault").count(), 0);
     await run(page);
     const summary = page.getByRole("alert", { name: "What is wrong with the input" });
     await summary.getByText("must have userId or anonymousId").waitFor();
     assert.equal(await page.evaluate(() => document.activeElement.getAttribute("role")), "alert");
 
-    // The server's own words stand beside the field.
+    // The server's own message is beside the field.
     await page.getByLabel("event", { exact: true }).fill("Order Completed");
     await page.getByLabel("userId", { exact: true }).fill("<start.userId>");
     await page.locator("#field-userId-fault").waitFor();
@@ -22,17 +22,17 @@ await withPage(
     await page.getByLabel("userId", { exact: true }).fill("u-42");
     await page.getByText("Ready to send 1 request").waitFor();
 
-    // The editor keeps pace with its user, and offers the names that the examples have.
+    // The editor keeps up with the user, and offers the member names of the examples.
     await json(page, "properties").click();
     await page.keyboard.type('{"order": "o-1", "list": [1, 2], "cur');
     await page.getByRole("option", { name: "currency" }).waitFor();
-    await page.waitForTimeout(500); // the editor draws the list again for the last keys, and takes no Enter at once
+    await page.waitForTimeout(500); // the editor redraws the list after the last keys, and ignores Enter until then
     await page.keyboard.press("Enter");
     assert.equal(await page.evaluate(() => document.activeElement.id), "field-properties");
     assert.match(await json(page, "properties").innerText(), /^\{"order": "o-1", "list": \[1, 2\], "currency": \}\s*$/);
 
-    // JSON: a fault of syntax at its field; numbers that no double holds survive form, JSON and request.
-    // Chromium gives text that replaces colored text its style, which the policy of the page blocks.
+    // JSON: a syntax error is shown at its field. Numbers that no double can hold survive form, JSON and request.
+    // Chromium copies the style of colored text to the text that replaces it, and the policy of the page blocks that.
     await page.keyboard.press("Control+a");
     await page.keyboard.press("Backspace");
     await json(page, "properties").fill('{"id": 12345678901234567890, "total": 42.50');
@@ -59,13 +59,13 @@ await withPage(
     );
     await page.getByText(/B of 32\.0 kB/).waitFor();
 
-    // Typing in one field leaves the others alone, whatever the editor holds.
+    // Typing in one field does not change the others, whatever the editor holds.
     await json(page, "properties").press("Control+End");
     await page.getByLabel("anonymousId", { exact: true }).fill("a-1");
     await page.waitForTimeout(300);
     assert.match(await json(page, "properties").innerText(), /12345678901234567890/);
 
-    // A link with the input, without secrets.
+    // A link holds the input, without secrets.
     await page.getByText("More fields").click();
     await page.getByLabel("writeKey", { exact: true }).fill("typed-secret-0123456789");
     await page.getByRole("button", { name: "Share link" }).click();
@@ -87,7 +87,7 @@ await withPage(
     await page.getByText("More fields").click();
     assert.equal(await page.getByLabel("writeKey", { exact: true }).inputValue(), "");
 
-    // What the emulator has received is at hand.
+    // The menu offers what the emulator has received.
     await run(page);
     await page.getByText("1 message accepted").waitFor();
     await page.getByRole("button", { name: "Clear", exact: true }).click();
@@ -97,18 +97,18 @@ await withPage(
     await page.getByLabel("Fill the form with").selectOption(await received.first().getAttribute("value"));
     await json(page, "properties").getByText("12345678901234567890").waitFor();
 
-    // What the manifest refuses can be seen being refused.
+    // The inputs that the manifest lists as refused are refused.
     await page.getByLabel("Fill the form with").selectOption({ label: "An invalid time" });
     await page.locator("#field-timestamp-fault").waitFor();
 
-    // While the server is away the form says so, and it goes on by itself afterwards.
+    // While the server is unreachable, the form says so. Afterwards, it continues by itself.
     await page.context().setOffline(true);
     await page.getByLabel("event", { exact: true }).fill("Order Refunded");
     await page.getByText("the server cannot be reached").first().waitFor();
     await page.context().setOffline(false);
     await page.getByText("1 problem to fix").waitFor();
 
-    // A batch that must be split says so.
+    // The form says so if a batch must be split.
     await open("blocks/segment_batch");
     await page.getByRole("button", { name: "JSON", exact: true }).click();
     const item = { type: "track", event: "A", userId: "u-1", properties: { text: "x".repeat(20_000) } };

@@ -1,4 +1,4 @@
-// Without an emulator the page shows what the server was asked to do, and how its messages fare.
+// Without an emulator, the page shows the server's invocations and the delivery of its messages.
 import assert from "node:assert/strict";
 import { given, withPage } from "./browser.mjs";
 

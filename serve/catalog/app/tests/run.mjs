@@ -4,10 +4,10 @@ import { given, json, run, withPage } from "./browser.mjs";
 
 await withPage(
   async ({ page, open }) => {
-    // A run into the emulator, and what came of it.
+    // A run against the emulator, and its result.
     await open("blocks/segment_track?example=0");
     await page.getByText("Ready").waitFor();
-    await page.getByRole("button", { name: "Run", exact: true }).dblclick(); // which sends one event
+    await page.getByRole("button", { name: "Run", exact: true }).dblclick(); // a double click sends one event
     await page.getByText("1 message accepted").waitFor();
     const stats = await (await fetch(`${given.url}catalog/emulator/v1/stats`)).json();
     assert.equal(stats.requests, 1);
@@ -18,16 +18,16 @@ await withPage(
     await page.getByRole("tab", { name: "Attempts" }).click();
     await page.getByRole("tabpanel", { name: "Attempts" }).waitFor();
 
-    // The second vendor's block has a form and runs, without a line for it.
+    // The second vendor's block has a form and runs, without code of its own.
     await open("blocks/tally_event");
     await page.getByLabel("user_id", { exact: true }).fill("u-42");
     await page.getByLabel("event_type", { exact: true }).fill("Order Completed");
     await page.getByText("Ready").waitFor();
-    await page.getByRole("button", { name: "Run for real" }).click(); // its source is no emulator
+    await page.getByRole("button", { name: "Run for real" }).click(); // its source is not the emulator
     await page.getByRole("button", { name: "Send it" }).click();
     assert.match(await page.getByRole("row", { name: /^accepted/ }).textContent(), /1/);
 
-    // A real source is in sight, and wants a confirmation once.
+    // A real source is visible as such, and needs one confirmation.
     await open("blocks/segment_track?example=0");
     await page.getByLabel("Source").selectOption("prod");
     await page.getByText("Events go to the real receiver").waitFor();
@@ -43,7 +43,7 @@ await withPage(
     assert.equal(await dialog.count(), 0);
     await page.getByLabel("Source").selectOption("emulator");
 
-    // A run that fails says why, and a run that lasts can be cancelled.
+    // A failed run says why, and a long run can be cancelled.
     await page.evaluate(
       (base) =>
         fetch(`${base}catalog/emulator/v1/faults`, {
@@ -56,12 +56,12 @@ await withPage(
     await run(page);
     await page.getByText("rejected", { exact: true }).waitFor();
     await run(page);
-    await page.locator(".attempts .chip", { hasText: "503" }).waitFor(); // while the run goes on
+    await page.locator(".attempts .chip", { hasText: "503" }).waitFor(); // while the run is in progress
     await page.getByText(/^Running, .* 1 attempt$/).waitFor();
     await page.getByRole("button", { name: "Cancel" }).click();
     await page.getByText("the receiver may have accepted the event").waitFor();
 
-    // The history: replay, pin, compare, take along.
+    // The history: replay, pin, compare, export.
     await open("history");
     await page.getByText(/^6 runs|^7 runs/).waitFor();
     await page.getByRole("button", { name: "Pin" }).first().click();

@@ -11,7 +11,7 @@ const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "
 const post = (path, body) =>
   fetch(url + path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
 
-// What the live list is to show: messages that arrive, and what becomes of those that do not.
+// The content of the live list: messages that arrive, and messages that are refused.
 const { blocks } = await (await fetch(`${url}/v1/blocks`)).json();
 for (const block of blocks) {
   for (const example of block.examples) await post(`/v1/blocks/${block.id}/invoke`, { input: example.input });
@@ -41,7 +41,7 @@ for (const colorScheme of ["light", "dark"]) {
   await page.goto(`${url}/catalog/#/watch`);
   await page.locator(".feed button", { hasText: "Discarded" }).first().click();
   await page.getByRole("tab", { name: "Discarded because" }).click();
-  await page.waitForTimeout(1500); // until the counts have come
+  await page.waitForTimeout(1500); // until the counts have arrived
   await shot("watch");
   await page.close();
 }

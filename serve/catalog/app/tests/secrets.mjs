@@ -1,4 +1,4 @@
-// A write key that is configured, and one that is typed, are nowhere to be found afterwards.
+// Neither a configured write key nor a typed one can be found anywhere afterwards.
 import assert from "node:assert/strict";
 import { given, run, withPage } from "./browser.mjs";
 
@@ -6,7 +6,7 @@ const typed = "typed-write-key-0123456789";
 
 await withPage(async ({ page, open, seen, context }) => {
   await open("blocks/segment_track?example=0");
-  await page.getByText("Ready").waitFor(); // the example is there
+  await page.getByText("Ready").waitFor(); // the example is loaded
   await page.getByLabel("writeKey", { exact: true }).fill(typed);
   await page.getByLabel("Remember until this page").check();
   await page.getByText("Ready").waitFor();
@@ -37,7 +37,7 @@ await withPage(async ({ page, open, seen, context }) => {
       }
     }
   }
-  // What was remembered fills the forms of this vendor, until a reload or Clear.
+  // A remembered secret fills the forms of this vendor until a reload or Clear.
   const remembered = async (block) => {
     await page.evaluate((block) => (location.hash = `#/blocks/${block}`), block);
     await page.locator(`code:text-is("${block}")`).waitFor();
@@ -53,7 +53,7 @@ await withPage(async ({ page, open, seen, context }) => {
   all.push(await places());
   for (const [place, text] of Object.entries(all.at(-1)))
     assert.ok(!text.includes(typed), `a write key is in ${place}`);
-  // The typed key left the page in the bodies of this block's own requests, and in nothing else.
+  // The typed key left the page only in the bodies of this block's own requests.
   for (const r of seen) {
     assert.ok(!JSON.stringify(r).includes(given.planted), r.url);
     assert.ok(!r.url.includes(typed) && !JSON.stringify(r.headers).includes(typed), r.url);

@@ -1,4 +1,4 @@
-// Each snippet is run as it stands, and its event arrives.
+// Each snippet runs as it is, and its event arrives.
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
@@ -31,8 +31,8 @@ const arrived = async () => {
 try {
   await withPage(async ({ page, open }) => {
     await open("blocks/segment_track?example=0");
-    await page.getByText("Ready").waitFor(); // the example is there
-    await page.getByLabel("userId", { exact: true }).fill(`it's "$HOME" \`u\``); // for those who quote
+    await page.getByText("Ready").waitFor(); // the example is loaded
+    await page.getByLabel("userId", { exact: true }).fill(`it's "$HOME" \`u\``); // a test of quoting
     await page.getByRole("tab", { name: "Code" }).click();
     const checked = page.getByRole("region", { name: "analytics-node", exact: true }).filter({ hasText: "$HOME" });
     await checked.waitFor();
@@ -61,7 +61,7 @@ try {
       });
       return said.stdout;
     };
-    // What the buttons of Watch do.
+    // The commands for the buttons of Watch.
     await open("watch");
     await page.getByText("Outside this page").click();
     const stored = await arrived();
@@ -76,7 +76,7 @@ try {
     await sh("Clear");
     assert.equal(await arrived(), 0);
 
-    // What the buttons of a workflow do.
+    // The commands for the buttons of a workflow.
     await open("workflows/signup.workflow.yaml");
     await page.getByText("Outside this page").click();
     assert.match(await sh("Command line, in the folder of the file", 20), /"status":"succeeded"/);

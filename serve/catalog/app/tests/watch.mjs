@@ -27,7 +27,7 @@ await withPage(async ({ page, open, context }) => {
   const list = page.getByRole("region", { name: "Events, newest first" });
   await list.getByRole("button", { name: /Order Completed/ }).waitFor();
   await send([order]); // again
-  await send([{ type: "track", userId: "u-44", messageId: "m-3" }]); // no event: Segment would drop it and say 200
+  await send([{ type: "track", userId: "u-44", messageId: "m-3" }]); // no event: Segment would answer 200 and drop it
   await list.getByRole("button", { name: /Duplicate/ }).click();
   await page.getByRole("tab", { name: "Duplicate of" }).click();
   await page.getByRole("button", { name: /Show the first event/ }).click();
@@ -62,11 +62,11 @@ await withPage(async ({ page, open, context }) => {
   const lines = readFileSync(await saved.path(), "utf8")
     .trim()
     .split("\n")
-    .map(JSON.parse); // of what is found
+    .map(JSON.parse); // the items that are found
   assert.equal(lines.length, 2);
   assert.ok(lines.every((line) => line.message.properties.coupon === "SPRING"));
   await page.getByLabel("Search events").fill("coupon");
-  assert.equal(await list.getByRole("listitem").count(), 0); // it is no value
+  assert.equal(await list.getByRole("listitem").count(), 0); // it is a name, not a value
   await page.getByLabel("Search in").selectOption("payload");
   await page.getByLabel("Status").selectOption("stored");
   assert.equal(await list.getByRole("listitem").count(), 1);
@@ -79,14 +79,14 @@ await withPage(async ({ page, open, context }) => {
   await page.getByText("Ready").waitFor();
   assert.equal(await page.getByLabel("userId", { exact: true }).inputValue(), "u-42");
 
-  // Pause counts what is new.
+  // Pause counts new items.
   await open("watch?live=off");
   await send([{ type: "page", name: "Pricing", userId: "u-42", messageId: "m-4" }]);
   await page.getByRole("button", { name: /Pause, \d+ new/ }).waitFor();
   await page.getByRole("button", { name: "Live" }).click();
   await list.getByRole("button", { name: /Pricing/ }).waitFor();
 
-  // A fault, and the run that copes with it.
+  // A fault, and a run that handles it.
   await page.getByText("Simulate failures").click();
   await page.getByRole("button", { name: "503 twice" }).click();
   await page.getByText("1 fault queued for the next requests.").waitFor();
@@ -103,8 +103,8 @@ await withPage(async ({ page, open, context }) => {
     /Authorization: Basic \[redacted\]/,
   );
 
-  // 2,000 events in three seconds do not freeze the page. Its tasks are judged by the CPU time that
-  // they take: what they last depends on what else the machine does.
+  // 2,000 events in three seconds do not freeze the page. The test judges tasks by their CPU time,
+  // because their duration depends on the load of the machine.
   await open("watch");
   const browser = context.browser();
   await browser.startTracing(page, { categories: ["toplevel"] });
@@ -119,7 +119,7 @@ await withPage(async ({ page, open, context }) => {
     );
     await new Promise((resolve) => setTimeout(resolve, 60));
   }
-  await page.waitForTimeout(1000); // and look for nothing, which would be a long task of its own
+  await page.waitForTimeout(1000); // without queries, which would be long tasks themselves
   const { traceEvents } = JSON.parse((await browser.stopTracing()).toString());
   const main = traceEvents
     .filter((e) => e.name === "thread_name" && e.args.name === "CrRendererMain")

@@ -24,7 +24,7 @@ await withPage(async ({ page, open }) => {
   const stats = async () => (await fetch(`${given.emulator}/emulator/v1/stats`)).json();
   assert.equal((await stats()).stored, 0);
 
-  // A retry can be seen; of a node that is not run, nothing but that.
+  // A retry is visible. A node that was not run shows only that.
   await open("workflows/signup.workflow.yaml");
   await fault([{ status: 400, times: 1, path: "/v1/identify" }]);
   await page.getByRole("button", { name: "Run", exact: true }).click();
@@ -40,7 +40,7 @@ await withPage(async ({ page, open }) => {
   await graph.getByRole("button", { name: /invited succeeded/ }).click();
   await page.getByText("2 of 2 iterations ended, 0 failed").waitFor();
   assert.equal((await stats()).stored, 3);
-  // The same run again, resumed although it may be old: nothing is sent twice.
+  // The same run is resumed, although it may be old: nothing is sent twice.
   await open("workflows/signup.workflow.yaml");
   await page.getByLabel("Run id").fill("run-1");
   await page.getByLabel("Resume an old run").check();
@@ -53,7 +53,7 @@ await withPage(async ({ page, open }) => {
   await graph.getByRole("button", { name: /who succeeded/ }).click();
   await page.getByRole("region", { name: "Receipt" }).getByText("sb1-").waitFor();
 
-  // A run that lasts is canceled.
+  // A long run is canceled.
   await fault([{ delay: "20s" }]);
   await open("workflows/signup.workflow.yaml");
   await page.getByRole("button", { name: "Run", exact: true }).click();
@@ -64,7 +64,7 @@ await withPage(async ({ page, open }) => {
   await open("workflows");
   assert.equal(await page.getByRole("row").count(), 5);
 
-  // What is real wants a confirmation.
+  // A real source needs a confirmation.
   await page.getByLabel("Source").selectOption("prod");
   await page.getByRole("link", { name: "signed-up" }).click();
   await page.getByRole("button", { name: "Run for real" }).click();
