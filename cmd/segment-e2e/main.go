@@ -10,7 +10,7 @@
 // then queues its events. The queue is sent when it holds config.flushAt events (15), when the
 // oldest has waited config.flushInterval milliseconds (10,000), and at the end. config.maxRetries,
 // and in seconds config.timeout, maxTotalBackoffDuration and maxRateLimitDuration, bound the
-// attempts for each batch. An event that Segment would drop is reported and left out; the others
+// attempts for each batch. An event that Segment would drop is reported and left out. The others
 // are sent.
 //
 // The program prints one line of JSON to stdout: {"success":true,"sentBatches":1}, or success false
@@ -57,8 +57,8 @@ type input struct {
 	Config config `json:"config"`
 }
 
-// config has pointers where 0 differs from a member that is left out: 0 asks for no retries or no
-// time, and a member that is left out for the default.
+// config has pointers where 0 differs from an absent member: 0 means no retries or no time, and an
+// absent member means the default.
 type config struct {
 	FlushAt                 int      `json:"flushAt"`
 	FlushInterval           float64  `json:"flushInterval"` // milliseconds
@@ -75,8 +75,8 @@ type result struct {
 	Error       string `json:"error,omitempty"`
 }
 
-// run prints the result, for a failure too: the harness reads stdout, not the exit code alone. It
-// returns the exit code.
+// run prints the result, also for a failure, because the harness reads stdout and not only the exit
+// code. It returns the exit code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	batches, err := send(ctx, args, stderr)
 	r := result{Success: err == nil, SentBatches: batches}
@@ -109,7 +109,7 @@ func send(ctx context.Context, args []string, stderr io.Writer) (batches int, er
 	if err := json.Unmarshal([]byte(*text), &in); err != nil {
 		return 0, fmt.Errorf("--input must be what the harness sends: %w", err)
 	}
-	// Without a key the runtime would fail each batch, and say so only after the delays.
+	// Without a key, the runtime would fail each batch, but only after the delays.
 	if in.WriteKey == "" {
 		return 0, errors.New("the input has no writeKey")
 	}
@@ -138,8 +138,8 @@ func send(ctx context.Context, args []string, stderr io.Writer) (batches int, er
 	return q.play(ctx, in)
 }
 
-// policy converts the harness's bounds into ours, where 0 stands for the default and a negative
-// value for none.
+// policy converts the harness's bounds into ours. In ours, 0 means the default, and a negative
+// value means none.
 func (c config) policy() (p retry.Policy, err error) {
 	bound := func(name string, value *float64, unit time.Duration) time.Duration {
 		switch {

@@ -51,7 +51,7 @@ func (h *harness) messages(t *testing.T) (names []string, text string) {
 	return names, text
 }
 
-// Sequences arrive in order, in batches of flushAt, and the rest at the end.
+// Sequences arrive in order and in batches of flushAt. The rest arrives at the end.
 func TestSequences(t *testing.T) {
 	h := start(t)
 	require.Zero(t, h.run(`"sequences":[
@@ -70,7 +70,7 @@ func TestSequences(t *testing.T) {
 	require.NotContains(t, h.stderr.String(), writeKey)
 }
 
-// A queue that is not full is sent when its time is up.
+// A queue that is not full is sent when flushInterval has passed.
 func TestFlushInterval(t *testing.T) {
 	h := start(t)
 	require.Zero(t, h.run(`"sequences":[

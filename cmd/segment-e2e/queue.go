@@ -22,8 +22,8 @@ type queue struct {
 	size     int
 	interval time.Duration
 
-	// These belong to the goroutine that plays the sequences. The one that sends only receives from
-	// ready.
+	// Only the goroutine that plays the sequences uses these. The goroutine that sends only
+	// receives from ready.
 	pending  []json.RawMessage // queued, not yet a batch
 	due      <-chan time.Time  // when the oldest of them has waited long enough
 	ready    chan []json.RawMessage
@@ -96,7 +96,7 @@ func (q *queue) add(ctx context.Context, name string, event json.RawMessage) {
 	}
 }
 
-// notQueued says what is wrong with an event, in terms of the event and not of the batch.
+// notQueued describes a fault of an event in terms of the event, not of the batch.
 func notQueued(name string, err error) string {
 	e := runtime.ErrorOf(err)
 	if len(e.Violations) == 0 {

@@ -35,8 +35,8 @@ type Call struct {
 	// refused, and nothing is sent. It must be less than 24 hours after the first try. Default:
 	// never.
 	Until time.Time `json:"until,omitzero"`
-	// Values, even if empty, mean that the input comes from a workflow file. They have the values
-	// of its references. The worker's environment has those of its variables.
+	// Values, even if empty, mean that the input comes from a workflow file. They hold the values
+	// of the input's references. The values of its variables come from the worker's environment.
 	Values map[string]json.RawMessage `json:"values,omitzero"`
 }
 
@@ -44,11 +44,11 @@ type Call struct {
 const tooLate = "it may have been sent more than 23 hours ago, so Segment may count it twice; nothing was sent: " +
 	"the run was reset too late, and begun without --allow-duplicates"
 
-// errWorkerStopped ends an invocation whose worker is stopped.
+// errWorkerStopped is the error that ends an invocation when its worker is stopped.
 var errWorkerStopped = errors.New("the worker was stopped")
 
-// workerStopped is the type of that error. Another worker tries again, whatever the workflow says
-// about errors.
+// workerStopped is the type of that error. Another worker tries again, regardless of how the
+// workflow handles errors.
 const workerStopped = "worker_stopped"
 
 const (
@@ -114,7 +114,8 @@ func (b *blocks) run(ctx context.Context, args converter.EncodedValues) (*workfl
 	return result(info.ActivityType.Name, res)
 }
 
-// result refuses what is too large for Temporal, whose own error the workflow would not get.
+// result refuses a result that is too large for Temporal. The workflow would not get Temporal's own
+// error.
 func result(block string, res *runtime.Result) (*workflow.Outcome, error) {
 	receipt, err := json.Marshal(res.Receipt)
 	if err != nil {
@@ -135,7 +136,7 @@ func invalid(format string, args ...any) error {
 	return temporal.NewNonRetryableApplicationError(err.Error(), string(runtime.InvalidInput), nil)
 }
 
-// failure returns an error of the runtime as an error of Temporal: its type is our code, and its
+// failure converts an error of the runtime into an error of Temporal. Its type is our code, and its
 // details are the error and the receipt as JSON.
 func failure(ctx context.Context, err error) error {
 	e := runtime.ErrorOf(err)
@@ -156,7 +157,7 @@ func failure(ctx context.Context, err error) error {
 }
 
 // attend returns the context of an invocation, and sends heartbeats to Temporal until stop is
-// called. The answer may be that the activity is canceled.
+// called. The answer to a heartbeat may cancel the activity.
 func attend(ctx context.Context, heartbeats bool) (trying context.Context, stop func()) {
 	trying, cancel := context.WithCancelCause(ctx)
 	go func() {

@@ -18,7 +18,7 @@ import (
 	"github.com/aacflow/segment-blocks/workflow/temporal"
 )
 
-// track is what any workflow may do: it invokes a block with its input alone.
+// track invokes a block with its input alone, as any workflow may.
 func track(ctx sdkflow.Context, input map[string]any) (*workflow.Outcome, error) {
 	ctx = sdkflow.WithActivityOptions(ctx, sdkflow.ActivityOptions{
 		StartToCloseTimeout: time.Minute, ScheduleToCloseTimeout: 23 * time.Hour,
@@ -39,7 +39,8 @@ func runTrack(t *testing.T, server *emulator.Server, input map[string]any) *test
 
 func TestActivityOfAnyWorkflow(t *testing.T) {
 	server := newEmulator(t)
-	// The first try was stored, but its answer is a failure: the second one must not count.
+	// The event of the first try is stored, but the answer is a failure. The second try must not
+	// count.
 	require.NoError(t, server.Script(emulator.Fault{Status: 503, Store: true}))
 	env := runTrack(t, server, map[string]any{"userId": "u", "event": "E {{NOT}} <a.reference>"})
 	var outcome workflow.Outcome
@@ -53,7 +54,7 @@ func TestActivityOfAnyWorkflow(t *testing.T) {
 	require.EqualValues(t, 1, server.Stats().Duplicates)
 }
 
-// placed is a workflow in Go: the answer to its first try is lost.
+// placed is a workflow in Go. The answer to its first try is lost.
 func placed(ctx sdkflow.Context) (bool, error) {
 	out, err := temporal.Invoke[struct{ Success bool }](ctx, "placed", "segment_track",
 		map[string]any{"userId": "u", "event": "Order Placed"})
@@ -126,8 +127,8 @@ func TestActivityErrors(t *testing.T) {
 	require.ErrorContains(t, err, "the arguments of segment_track must be its input and, optionally, a call")
 }
 
-// TestRecordedHistories replays runs of earlier releases. A change of the interpreter that breaks
-// runs which are under way breaks it, and needs workflow.GetVersion. Record one with:
+// TestRecordedHistories replays runs of earlier releases. It fails if a change of the interpreter
+// breaks runs that are in progress. Such a change needs workflow.GetVersion. Record a history with:
 //
 //	temporal workflow show --workflow-id ID --output json > testdata/NAME.history.json
 func TestRecordedHistories(t *testing.T) {

@@ -26,8 +26,8 @@ const (
 // as its workers. Ids, names of nodes and blocks, times and sizes stay readable.
 //
 // A key has 32 random bytes. The first key encrypts with AES-256-GCM, and all of them decrypt. To
-// replace a key, first append the new one everywhere, then move it to the front. What was stored
-// before there were keys stays readable.
+// replace a key, first append the new one everywhere, then move it to the front. Data stored before
+// there were keys stays readable.
 func Encrypt(options *client.Options, keys ...[]byte) error {
 	if len(keys) == 0 {
 		return errors.New("encryption takes a key of 32 bytes")

@@ -24,7 +24,7 @@ type Request struct {
 	Input json.RawMessage `json:"input,omitempty"`
 	// Source is the name of the workers' source to send to; "" means their first one.
 	Source string `json:"source,omitempty"`
-	// AllowDuplicates lets a run that is reset send again what Segment may have forgotten.
+	// AllowDuplicates lets a reset run send messages again that Segment may have forgotten.
 	AllowDuplicates bool `json:"allowDuplicates,omitempty"`
 	// Since is the earliest time at which the tasks of a reset run may have been tried. It is zero
 	// for other runs.
@@ -60,9 +60,9 @@ const (
 const NodeFailed = "node_failed"
 
 // Graph is the workflow that runs a workflow file to its end. It returns what the command workflow
-// run prints: run, status and nodes. A run that fails returns an error of the type [NodeFailed]. To
-// cancel the run cancels its invocations in progress. It answers [ProgressQuery], and continues as
-// a new run when its history grows long.
+// run prints: run, status and nodes. A run that fails returns an error of the type [NodeFailed].
+// Canceling the run cancels its invocations in progress. Graph answers [ProgressQuery], and
+// continues as a new run when its history grows long.
 //
 // The messageIds derive from the FirstRunID of the workflow, the node and the iteration, so a reset
 // counts nothing twice. Segment recognizes a repeat for 24 hours. So after a reset that comes more
@@ -75,7 +75,7 @@ func Graph(ctx sdk.Context, req Request) (json.RawMessage, error) {
 	info := sdk.GetInfo(ctx)
 	r := &run{graph: g, request: req, state: req.State, id: cmp.Or(info.FirstRunID, info.WorkflowExecution.RunID)}
 	if info.OriginalRunID != info.WorkflowExecution.RunID && req.Since.IsZero() {
-		// A reset forgets when the tasks after it were first tried. It was not before the run
+		// After a reset, the times of the first tries are unknown. They are not before the run
 		// began.
 		r.request.Since = info.WorkflowStartTime
 	}
@@ -111,8 +111,8 @@ func (r *run) progress() (Progress, error) {
 	return p, nil
 }
 
-// drive runs tasks until none is left. The error is that of the context, or one that continues the
-// run as a new one.
+// drive runs tasks until none are left. It returns the error of the context, or an error that
+// continues the run as a new one.
 func (r *run) drive(ctx sdk.Context) error {
 	r.ended = sdk.NewBufferedChannel(ctx, atOnce)
 	handingOver, tooLarge := false, false
@@ -141,12 +141,12 @@ func (r *run) drive(ctx sdk.Context) error {
 	return nil
 }
 
-// start starts what is ready.
+// start starts the tasks that are ready.
 func (r *run) start(ctx sdk.Context) {
 	for r.running < atOnce && len(r.state.Ready) > 0 && ctx.Err() == nil {
 		tasks := r.graph.Next(r.state, atOnce-r.running)
 		if r.launch(ctx, tasks); len(tasks) == 0 {
-			_ = sdk.Sleep(ctx, time.Millisecond) // Temporal ends what computes for too long at once
+			_ = sdk.Sleep(ctx, time.Millisecond) // Temporal stops workflows that compute without a pause
 		}
 	}
 }
@@ -159,13 +159,13 @@ func (r *run) launch(ctx sdk.Context, tasks []workflow.Task) {
 		r.running++
 		size := sizeOf(task)
 		if bytes += size; bytes > maxPayload && bytes > size {
-			_ = sdk.Sleep(ctx, time.Millisecond) // if canceled meanwhile, the tasks will notice
+			_ = sdk.Sleep(ctx, time.Millisecond) // if it is canceled meanwhile, the tasks notice
 			bytes = size
 		}
 		sdk.Go(ctx, func(ctx sdk.Context) {
 			outcome, canceled := r.do(ctx, task, size)
 			if !canceled {
-				_ = r.graph.Complete(r.state, task.Node, task.Iteration, outcome) // it runs
+				_ = r.graph.Complete(r.state, task.Node, task.Iteration, outcome) // no error: the task is running
 			}
 			r.ended.Send(ctx, nil)
 		})
@@ -181,7 +181,8 @@ func sizeOf(value any) int {
 	return len(raw)
 }
 
-// do does a task, and tries it again as its node says. A worker that dies does not count as a try.
+// do runs a task, and repeats it as its node says. A try that ends because a worker dies does not
+// count.
 func (r *run) do(ctx sdk.Context, task workflow.Task, size int) (outcome workflow.Outcome, canceled bool) {
 	if size > maxPayload {
 		return workflow.Failure(string(runtime.TooLarge), fmt.Sprintf(
@@ -220,8 +221,8 @@ func (r *run) do(ctx sdk.Context, task workflow.Task, size int) (outcome workflo
 	}
 }
 
-// invoke makes one try. Temporal repeats it only after a worker was lost or stopped, so that the
-// file decides on the number of tries. The error says that the try was canceled.
+// invoke makes one try. Temporal repeats it only after a worker is lost or stopped, so that the
+// file determines the number of tries. An error means that the try was canceled.
 func invoke(
 	ctx sdk.Context, n *workflow.Node, task workflow.Task, call Call, attempt int, left time.Duration,
 ) (outcome workflow.Outcome, retryable bool, after time.Duration, err error) {
@@ -306,7 +307,7 @@ func (r *run) result() (json.RawMessage, error) {
 	return raw, nil
 }
 
-// failedNode says which node has failed the run.
+// failedNode describes the error of the node that made the run fail.
 func (r *run) failedNode() string {
 	i := r.graph.Failed(r.state)
 	e := rawjson.OpenObject(r.state.Nodes[i].Error)

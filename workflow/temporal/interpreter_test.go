@@ -60,7 +60,7 @@ func newEnvironment(t *testing.T, endpoint string) *testsuite.TestWorkflowEnviro
 	return env
 }
 
-// TestSameAsInProcess runs the same files by both drivers.
+// TestSameAsInProcess runs the same files with both drivers.
 func TestSameAsInProcess(t *testing.T) {
 	for _, name := range files(t) {
 		t.Run(filepath.Base(name), func(t *testing.T) {
@@ -80,7 +80,7 @@ func TestSameAsInProcess(t *testing.T) {
 	}
 }
 
-// files are the workflow files that package workflow tests its own driver with, and the examples.
+// files returns the examples, and the workflow files with which package workflow tests its driver.
 func files(t *testing.T) (names []string) {
 	t.Helper()
 	for _, pattern := range []string{"../testdata/drivers/*", "../../examples/*.workflow.yaml"} {
@@ -92,7 +92,8 @@ func files(t *testing.T) (names []string) {
 	return names
 }
 
-// result is what is the same however often a workflow runs: receipts have times.
+// result is the part of a result that is the same in every run. It has no receipts, as they contain
+// times.
 type result struct {
 	Run, Status string
 	Nodes       map[string]struct {
@@ -104,7 +105,7 @@ type result struct {
 	}
 }
 
-// resultOf returns the result of a workflow, also that of one that failed.
+// resultOf returns the result of a workflow, even of one that failed.
 func resultOf(t *testing.T, get func(any) error, err error) (res result) {
 	t.Helper()
 	var raw json.RawMessage
@@ -135,8 +136,7 @@ func runLocally(t *testing.T, endpoint, name, text, run string) (res result) {
 	return res
 }
 
-// stored returns the messages that an emulator has stored, by their ids, without what tells the
-// time.
+// stored returns the messages that an emulator has stored, by their ids, without times.
 func stored(server *emulator.Server) map[string]any {
 	messages := map[string]any{}
 	for _, e := range server.Events(emulator.Filter{}) {

@@ -102,7 +102,7 @@ func existing(
 	if err := described.GetInput(&theirs, &theirCall); err != nil {
 		return nil, fmt.Errorf("look at the input of the job that has the id %q: %w", id, err)
 	}
-	ours, err := json.Marshal(input) // as the client wrote theirs
+	ours, err := json.Marshal(input) // as the client encoded the existing one
 	if err != nil {
 		return nil, err
 	}

@@ -32,7 +32,7 @@ const ProgressQuery = "progress"
 // WorkerOptions returns the options that a worker should have. Change them as you need.
 func WorkerOptions() worker.Options {
 	return worker.Options{
-		// A workflow goes on elsewhere that long after its worker has died.
+		// After a worker dies, its workflows continue on another worker after this time.
 		StickyScheduleToStartTimeout: time.Second,
 		MaxHeartbeatThrottleInterval: heartbeatEvery,
 		// When the worker is stopped, invocations have some time to end. Another worker takes the

@@ -17,12 +17,12 @@ import (
 	"github.com/aacflow/segment-blocks/workflow/temporal"
 )
 
-// connection says which Temporal server to use. What it leaves out, TLS and an API key included,
-// comes from Temporal's own variables and configuration file. KeysIn is the name of the variable
+// connection says which Temporal server to use. All other settings, such as TLS and an API key,
+// come from Temporal's own variables and configuration file. KeysIn is the name of the variable
 // with the keys that encrypt what the server stores, "" for none.
 type connection struct{ address, namespace, queue, keysIn string }
 
-// options returns those of a client. The error is about the configuration.
+// options returns the options of a client. The error is about the configuration.
 func (c connection) options(logger *slog.Logger) (client.Options, error) {
 	options, err := envconfig.LoadDefaultClientOptions()
 	if err != nil {
@@ -53,8 +53,8 @@ func (c connection) options(logger *slog.Logger) (client.Options, error) {
 	return options, temporal.Encrypt(&options, keys...)
 }
 
-// dial connects to the server within ten seconds, so that a wrong address is an error and not a
-// command that hangs.
+// dial connects to the server within ten seconds, so that a wrong address causes an error instead
+// of a command that hangs.
 func dial(ctx context.Context, options client.Options) (client.Client, error) {
 	limited, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()

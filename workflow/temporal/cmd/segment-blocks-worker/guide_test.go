@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The sh blocks of docs/temporal.md are one script. It gets ports of its own.
+// The sh blocks of docs/temporal.md form one script. It runs on its own ports.
 func TestGuide(t *testing.T) {
 	t.Parallel()
 	needTemporal(t)
@@ -33,7 +33,7 @@ func TestGuide(t *testing.T) {
 		"segment-blocks emulator", "segment-blocks emulator --addr 127.0.0.1:"+emulator,
 		":4010", ":"+emulator,
 	).Replace(script)
-	// A reader takes a moment to start one after the other.
+	// A reader takes a moment between one command and the next.
 	script = strings.Replace(script, "segment-blocks-worker serve",
 		"until temporal operator namespace describe default; do sleep 0.2; done >&2; segment-blocks-worker serve", 1)
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)

@@ -57,7 +57,7 @@ func newImport(to *connection) *cobra.Command {
 	return cmd
 }
 
-// launchImport starts the import and, unless it is to be left alone, shows how far it is.
+// launchImport starts the import and, unless the command is to detach, shows its progress.
 func launchImport(
 	cmd *cobra.Command, queue string, options client.Options, id string, req importRequest, detach bool,
 ) error {
@@ -103,7 +103,7 @@ func launchImport(
 	return nil
 }
 
-// whileWatching waits for a workflow, and asks it once a second how far it is.
+// whileWatching waits for a workflow, and asks for its progress once a second.
 func whileWatching(
 	ctx context.Context, server client.Client, id string, show func(progress converter.EncodedValue), wait func() error,
 ) error {
@@ -119,7 +119,7 @@ func whileWatching(
 			}
 			if answer, err := server.QueryWorkflow(watching, id, "", temporal.ProgressQuery); err == nil {
 				show(answer)
-			} // without a worker there is no answer
+			} // without a worker, there is no answer
 		}
 	}()
 	err := wait()
@@ -128,7 +128,7 @@ func whileWatching(
 	return err
 }
 
-// ending says how a workflow ended that did not succeed, or that it goes on.
+// ending says how a failed workflow ended, or that it is still running.
 func ending(ctx context.Context, id string, err error) error {
 	var ended *sdk.ApplicationError
 	switch {

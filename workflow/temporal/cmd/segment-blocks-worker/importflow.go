@@ -21,23 +21,23 @@ type importRequest struct {
 	// File is the path of the file in the workers' folder.
 	File   string `json:"file"`
 	Source string `json:"source,omitempty"`
-	// PartBytes is how large the parts are, and AtOnce how many of them are imported at once.
+	// PartBytes is the size of a part, and AtOnce is how many parts are imported at once.
 	PartBytes int64 `json:"partBytes"`
 	AtOnce    int   `json:"atOnce"`
-	// Rate is the most events a second of all parts together, 0 for no limit.
+	// Rate is the most events per second of all parts together, 0 for no limit.
 	Rate float64 `json:"rate,omitempty"`
 }
 
-// importProgress is how far an import is, and what it returns. Counts are those of the parts that
-// are done.
+// importProgress is the progress of an import, and finally its result. The counts include only
+// parts that are done.
 type importProgress struct {
 	Parts int `json:"parts"`
 	Done  int `json:"done"`
 	importer.Counts
 }
 
-// importFile divides a file and imports its parts. The first error ends the others, whose states
-// are kept: an import of the same file goes on.
+// importFile divides a file and imports its parts. The first error ends the other parts. Their
+// states are kept, so another import of the same file continues.
 func importFile(ctx workflow.Context, req importRequest) (importProgress, error) {
 	var progress importProgress
 	answer := func() (importProgress, error) { return progress, nil }

@@ -27,8 +27,8 @@ const (
 	partActivity  = "segment_blocks_import_part"
 )
 
-// imports import files of a folder that all workers see. Beside a file events.ndjson they keep a
-// folder events.ndjson.import, with its parts and, for each part, the state and the rejects.
+// imports imports files from a folder that all workers share. Beside a file events.ndjson, it keeps
+// a folder events.ndjson.import with the parts and, for each part, the state and the rejects.
 type imports struct {
 	folder  string
 	sources []sources.Source
@@ -40,7 +40,7 @@ type partRequest struct {
 	importRequest
 	Number int           `json:"number"`
 	Part   importer.Part `json:"part"`
-	// Rate is the most events a second of this part, 0 for no limit.
+	// Rate is the most events per second of this part, 0 for no limit.
 	Rate float64 `json:"rate,omitempty"`
 }
 
@@ -62,8 +62,8 @@ func (im *imports) path(file string) (string, error) {
 	return filepath.Join(im.folder, file), nil
 }
 
-// split returns the parts of a file. They are written down, so that another import of the file goes
-// on with the same ones.
+// split returns the parts of a file. It stores them, so that another import of the file continues
+// with the same parts.
 func (im *imports) split(ctx context.Context, req importRequest) ([]importer.Part, error) {
 	file, err := im.path(req.File)
 	if err != nil {
@@ -105,7 +105,7 @@ func (im *imports) split(ctx context.Context, req importRequest) ([]importer.Par
 	return parts, os.Rename(beside, kept)
 }
 
-// part imports a part of a file, or goes on where another worker has left it.
+// part imports a part of a file, or continues where another worker has stopped.
 func (im *imports) part(ctx context.Context, req partRequest) (importer.Counts, error) {
 	o, err := im.options(req)
 	if err != nil {
@@ -129,10 +129,10 @@ func (im *imports) part(ctx context.Context, req partRequest) (importer.Counts, 
 	return counts, importFailure(running, err)
 }
 
-// errStopped ends an import whose worker is stopped.
+// errStopped is the error that ends an import when its worker is stopped.
 var errStopped = errors.New("the worker was stopped")
 
-// options makes a part an import of its own, which resumes from the state beside the file.
+// options makes a part a separate import, which resumes from the state beside the file.
 func (im *imports) options(req partRequest) (importer.Options, error) {
 	file, err := im.path(req.File)
 	if err != nil {
@@ -166,12 +166,13 @@ func (im *imports) options(req partRequest) (importer.Options, error) {
 	}, nil
 }
 
-// refused is the error of an import that cannot succeed, however often it is tried.
+// refused is the error of an import that cannot succeed, no matter how often it is tried.
 func refused(err error) error {
 	return sdk.NewNonRetryableApplicationError(err.Error(), string(runtime.InvalidInput), nil)
 }
 
-// importFailure returns an error of an import as Temporal's. What may pass is tried again.
+// importFailure converts an error of an import into an error of Temporal. Temporary errors are
+// tried again.
 func importFailure(ctx context.Context, err error) error {
 	var input *importer.InputError
 	var panicked *importer.PanicError

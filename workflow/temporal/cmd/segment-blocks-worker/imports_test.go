@@ -24,7 +24,7 @@ import (
 
 const importEvents = 4000
 
-// testImport kills one of two workers in the middle of an import, whose events are those of the
+// testImport kills one of two workers in the middle of an import. The events must be those of the
 // same import in one process.
 func testImport(t *testing.T, s *temporalServer) {
 	segment, folder := newEmulator(t), t.TempDir()
@@ -65,7 +65,7 @@ func testImport(t *testing.T, s *temporalServer) {
 	stats := segment.Stats()
 	t.Logf("%d parts, %d requests, %d repeats recognised", done.Parts, stats.Requests, stats.Duplicates)
 
-	// Another import of the file finds all of it done.
+	// Another import of the file finds that all of it is done.
 	requests := stats.Requests
 	_, err = run("--part-bytes", "5000")
 	require.ErrorContains(t, err, "4 events were rejected")
@@ -112,7 +112,7 @@ func importedHere(t *testing.T, file string) map[string]int {
 	return ids(segment)
 }
 
-// ids counts what an emulator has stored, by messageId.
+// ids counts the messages that an emulator has stored, by messageId.
 func ids(segment *emulator.Server) map[string]int {
 	found := map[string]int{}
 	for _, e := range segment.Events(emulator.Filter{}) {

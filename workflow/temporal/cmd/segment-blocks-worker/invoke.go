@@ -34,7 +34,7 @@ func newInvoke(to *connection) *cobra.Command {
 	return cmd
 }
 
-// invoke checks the input, and has it sent.
+// invoke checks the input, and submits it.
 func invoke(cmd *cobra.Command, to connection, block string, f invokeFlags) error {
 	ctx := cmd.Context()
 	_, rt, err := standIn()
@@ -58,7 +58,7 @@ func invoke(cmd *cobra.Command, to connection, block string, f invokeFlags) erro
 	return nil
 }
 
-// submit gives the job to the workers and, unless it is to be left alone, waits for its result.
+// submit gives the job to the workers and, unless the command is to detach, waits for its result.
 func submit(cmd *cobra.Command, queue string, options client.Options, block string, f invokeFlags) error {
 	ctx := cmd.Context()
 	server, err := dial(ctx, options)

@@ -1,6 +1,6 @@
 // Segment-blocks-worker runs blocks and workflow files on Temporal.
 //
-//	segment-blocks-worker serve                          # as many as are needed
+//	segment-blocks-worker serve                          # start as many as you need
 //	segment-blocks-worker run --file order.workflow.yaml # starts a workflow and follows it
 package main
 
@@ -33,7 +33,7 @@ func main() {
 }
 
 // failed is an error of the work itself. All other errors are about the command line, the
-// configuration or the workflow file, and then nothing has begun.
+// configuration or the workflow file. They occur before the work begins.
 type failed struct{ error }
 
 func (f failed) Unwrap() error { return f.error }

@@ -17,15 +17,15 @@ import (
 	"go.temporal.io/sdk/client"
 )
 
-// Secrets of a worker that must not get anywhere else.
+// These are secrets of a worker, which must not get anywhere else.
 const (
 	writeKey = "plantedWriteKeyThatMustNotLeave1"
 	token    = "plantedTokenThatMustNotLeave"
-	// payloadKeys encrypt what Temporal stores, where a test asks for it.
+	// payloadKeys encrypt what Temporal stores, if a test asks for it.
 	payloadKeys = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc="
 )
 
-// TestMain lets this binary be the command, so that tests can kill one.
+// TestMain lets this binary act as the command, so that tests can kill the command.
 func TestMain(m *testing.M) {
 	if os.Getenv("BE_SEGMENT_BLOCKS_WORKER") == "1" {
 		main()
@@ -35,14 +35,14 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// temporalServer is a real one, in a process of its own.
+// temporalServer is a real Temporal server in its own process.
 type temporalServer struct {
 	path, file, port string
 	process          *exec.Cmd
 	client.Client
 }
 
-// needTemporal returns the path of Temporal's command, or skips a test where there is none.
+// needTemporal returns the path of Temporal's command, or skips the test if there is none.
 func needTemporal(t *testing.T) string {
 	t.Helper()
 	path, err := exec.LookPath("temporal")
@@ -56,7 +56,7 @@ func needTemporal(t *testing.T) string {
 	return path
 }
 
-// startTemporal starts a server, or skips the test where there is none.
+// startTemporal starts a server, or skips the test if Temporal's command is missing.
 func startTemporal(t *testing.T, args ...string) *temporalServer {
 	t.Helper()
 	path := needTemporal(t)
@@ -107,7 +107,7 @@ func (s *temporalServer) kill(t *testing.T) {
 	_ = s.process.Wait() // it was killed
 }
 
-// quiet is a logger that says nothing.
+// quiet is a logger that discards everything.
 type quiet struct{}
 
 func (quiet) Debug(string, ...any) {}
@@ -115,7 +115,7 @@ func (quiet) Info(string, ...any)  {}
 func (quiet) Warn(string, ...any)  {}
 func (quiet) Error(string, ...any) {}
 
-// command returns this program as a command that sends to an endpoint, and what it writes to
+// command returns this program as a command that sends to an endpoint, and the buffer for its
 // stderr.
 func command(t *testing.T, endpoint string, args ...string) (*exec.Cmd, *bytes.Buffer) {
 	t.Helper()
@@ -129,7 +129,8 @@ func command(t *testing.T, endpoint string, args ...string) (*exec.Cmd, *bytes.B
 	return cmd, &stderr
 }
 
-// startWorker starts a worker in a process of its own. It is killed in the end, if not before.
+// startWorker starts a worker in its own process. The worker is killed at the end of the test at
+// the latest.
 func startWorker(t *testing.T, s *temporalServer, endpoint, queue string, more ...string) *exec.Cmd {
 	t.Helper()
 	cmd, stderr := command(t, endpoint,
@@ -194,7 +195,7 @@ nodes:
 
 var errTimeout = errors.New("the workflow did not end")
 
-// patiently returns a context that ends when a workflow takes too long.
+// patiently returns a context with a long timeout, for workflows.
 func patiently(t *testing.T) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeoutCause(t.Context(), 3*time.Minute, errTimeout)

@@ -58,7 +58,7 @@ func newRun(to *connection) *cobra.Command {
 	return cmd
 }
 
-// start checks the file, so that nothing is sent if it has a fault, and starts the workflow.
+// start checks the file and starts the workflow. If the file has a fault, nothing is sent.
 func start(cmd *cobra.Command, to connection, f runFlags) error {
 	ctx := cmd.Context()
 	data, err := os.ReadFile(f.file)
@@ -86,7 +86,7 @@ func start(cmd *cobra.Command, to connection, f runFlags) error {
 	return nil
 }
 
-// warnings returns the logger of a command that is no server.
+// warnings returns the logger of a command that is not a server.
 func warnings(cmd *cobra.Command) *slog.Logger {
 	return slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 }
@@ -109,7 +109,7 @@ func (f *runFlags) attributes(g *workflow.Graph) sdk.SearchAttributes {
 	return sdk.NewSearchAttributes(updates...)
 }
 
-// launch starts the workflow and, unless it is to be left alone, follows it.
+// launch starts the workflow and, unless the command is to detach, follows it.
 func launch(
 	cmd *cobra.Command, to connection, options client.Options, f runFlags, request temporal.Request, g *workflow.Graph,
 ) error {
@@ -133,7 +133,7 @@ func launch(
 	return follow(ctx, cmd, server, run, g)
 }
 
-// check looks at the file as the runtime of a worker will.
+// check validates the file as the runtime of a worker does.
 func check(ctx context.Context, request temporal.Request, variables []string) (*workflow.Graph, error) {
 	reg, rt, err := standIn()
 	if err != nil {
@@ -149,8 +149,8 @@ func check(ctx context.Context, request temporal.Request, variables []string) (*
 	return g, temporal.CheckSize(request)
 }
 
-// standIn returns a runtime that checks inputs as that of a worker does, and has no key to send
-// with.
+// standIn returns a runtime that checks inputs as the runtime of a worker does, but has no key and
+// cannot send.
 func standIn() (*registry.Registry, *runtime.Runtime, error) {
 	reg := registry.New()
 	if err := blocks.Register(reg); err != nil {
@@ -161,8 +161,8 @@ func standIn() (*registry.Registry, *runtime.Runtime, error) {
 	return reg, rt, err
 }
 
-// execute starts the workflow or, if it has begun, returns it as it is. The memo has a digest of
-// the request, so that an id is not taken for another request.
+// execute starts the workflow or, if it has already begun, returns it. The memo holds a digest of
+// the request, so that an id cannot be used for another request.
 func execute(
 	ctx context.Context, server client.Client, as client.Options, options client.StartWorkflowOptions,
 	workflowType string, request any,
@@ -203,7 +203,8 @@ func execute(
 	return server.GetWorkflow(ctx, options.ID, ""), nil
 }
 
-// warnOfNoWorker says so if nobody serves the task queue: the run would wait without a word.
+// warnOfNoWorker prints a warning if no worker serves the task queue. Otherwise, the run would wait
+// silently.
 func warnOfNoWorker(ctx context.Context, w io.Writer, server client.Client, queue string) {
 	described, err := server.DescribeTaskQueue(ctx, queue, enums.TASK_QUEUE_TYPE_ACTIVITY)
 	if err == nil && len(described.GetPollers()) == 0 {
@@ -212,8 +213,8 @@ func warnOfNoWorker(ctx context.Context, w io.Writer, server client.Client, queu
 	}
 }
 
-// follow shows what becomes of the nodes, and prints the result. When it is interrupted, the
-// workflow goes on.
+// follow shows the progress of the nodes, and prints the result. If it is interrupted, the workflow
+// continues.
 func follow(
 	ctx context.Context, cmd *cobra.Command, server client.Client, run client.WorkflowRun, g *workflow.Graph,
 ) error {

@@ -100,7 +100,7 @@ func newWork(reg *registry.Registry, f serveFlags, logger *slog.Logger, options 
 	options = append(options, runtime.WithConventions(workflow.Conventions()))
 	for _, source := range found {
 		options = append(options, runtime.Source(source.Name, source.Source))
-		source.InFlight = 1 // an import's own concurrency takes its place
+		source.InFlight = 1 // an import sets its own concurrency
 		ofImports = append(ofImports, runtime.Source(source.Name, source.Source))
 	}
 	if info, err := os.Stat(f.imports); f.imports != "" && (err != nil || !info.IsDir()) {
@@ -118,7 +118,7 @@ func (w *work) close(ctx context.Context) error {
 	return errors.Join(w.runtime.Close(ctx), w.imports.runtime.Close(ctx))
 }
 
-// do does what Temporal has for the worker until ctx ends.
+// do runs the tasks that Temporal gives to the worker until ctx ends.
 func (w *work) do(ctx context.Context, queue string, to client.Options, logger *slog.Logger) error {
 	server, err := dial(ctx, to)
 	if err != nil {

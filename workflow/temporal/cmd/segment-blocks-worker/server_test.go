@@ -37,7 +37,8 @@ func newEmulator(t *testing.T) *emulator.Server {
 	return server
 }
 
-// killFile has three nodes at once, a loop of 30, one node beside it and a last one.
+// killFile has three concurrent nodes, a loop of 30 iterations with one node beside it, and a last
+// node.
 const (
 	killFile     = "../../testdata/kill.workflow.yaml"
 	killMessages = 3 + 30 + 2
@@ -55,7 +56,7 @@ func begin(t *testing.T, s *temporalServer, segment *emulator.Server, id string)
 	require.NoError(t, err)
 }
 
-// requireComplete waits for the end of a workflow. Everything must have been stored once.
+// requireComplete waits for the end of a workflow. Every message must be stored exactly once.
 func requireComplete(t *testing.T, s *temporalServer, segment *emulator.Server, id string) {
 	t.Helper()
 	var raw json.RawMessage
@@ -68,7 +69,7 @@ func requireComplete(t *testing.T, s *temporalServer, segment *emulator.Server, 
 	t.Logf("%d requests, %d stored, %d repeats recognised", stats.Requests, stats.Stored, stats.Duplicates)
 }
 
-// TestKilledWorkers kills one of two workers again and again, while they are at it: KILLS times.
+// TestKilledWorkers repeatedly kills one of two workers while they work, KILLS times in all.
 func TestKilledWorkers(t *testing.T) {
 	t.Parallel()
 	s, segment := startTemporal(t), newEmulator(t)
@@ -104,7 +105,7 @@ func TestKilledWorkers(t *testing.T) {
 		segment.Stats().Duplicates)
 }
 
-// atOnce returns a context for what is there already.
+// atOnce returns a context with a short timeout, for reading what already exists.
 func atOnce(t *testing.T) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
@@ -127,7 +128,7 @@ func TestKilledWorker(t *testing.T) {
 		reset(t, s, "killed")
 		requireComplete(t, s, segment, "killed")
 		require.EqualValues(t, before.Duplicates+killMessages, segment.Stats().Duplicates, "all was sent again")
-		// The new run knows that it repeats another one, which began at the first event.
+		// The new run knows that it repeats another run, which began at the first event.
 		events := historyOf(t, s, "killed")
 		var call blockflow.Call
 		for _, event := range events {
@@ -141,7 +142,7 @@ func TestKilledWorker(t *testing.T) {
 	t.Run("secrets", func(t *testing.T) { requireNoSecrets(t, s, "killed") })
 }
 
-// reset has a workflow begin again as a run with another id.
+// reset makes a workflow start again as a run with another id.
 func reset(t *testing.T, s *temporalServer, id string) {
 	t.Helper()
 	before := s.GetWorkflow(t.Context(), id, "").GetRunID()
@@ -156,7 +157,7 @@ func reset(t *testing.T, s *temporalServer, id string) {
 	require.NotEqual(t, before, s.GetWorkflow(t.Context(), id, "").GetRunID())
 }
 
-// requireNoSecrets reads back all that Temporal has of a workflow.
+// requireNoSecrets reads all that Temporal stores of a workflow. It must contain no secrets.
 func requireNoSecrets(t *testing.T, s *temporalServer, id string) {
 	t.Helper()
 	var all []byte
@@ -209,7 +210,7 @@ func TestContinuedAsNew(t *testing.T) {
 	require.Zero(t, segment.Stats().Duplicates)
 }
 
-// resultOf returns a result without its receipts, which tell the time.
+// resultOf returns a result without its receipts, which contain times.
 func resultOf(t *testing.T, raw []byte) map[string]any {
 	t.Helper()
 	var result map[string]any
@@ -242,7 +243,7 @@ func runLocally(t *testing.T, endpoint, file, run string) map[string]any {
 	return resultOf(t, raw)
 }
 
-// stored returns the messages of an emulator by their ids, without what tells the time.
+// stored returns the messages of an emulator by their ids, without times.
 func stored(server *emulator.Server) map[string]any {
 	messages := map[string]any{}
 	for _, e := range server.Events(emulator.Filter{}) {

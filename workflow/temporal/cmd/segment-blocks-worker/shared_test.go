@@ -25,7 +25,7 @@ import (
 	blockflow "github.com/aacflow/segment-blocks/workflow/temporal"
 )
 
-// TestOneServer has the tests that do their server no harm. Each has a task queue of its own.
+// TestOneServer runs the tests that can share a server. Each has its own task queue.
 func TestOneServer(t *testing.T) {
 	t.Parallel()
 	s := startTemporal(t, "--search-attribute", "Blocks=KeywordList", "--search-attribute", "Source=Keyword")
@@ -58,7 +58,8 @@ func slow(t *testing.T, s *temporalServer, segment *emulator.Server, id string) 
 	require.Eventually(t, func() bool { return len(segment.Faults()) == 1 }, time.Minute, 50*time.Millisecond)
 }
 
-// testStoppedWorker stops a worker while it waits for an answer. It hands the invocation over.
+// testStoppedWorker stops a worker while it waits for an answer. The worker must hand the
+// invocation over.
 func testStoppedWorker(t *testing.T, s *temporalServer) {
 	segment := newEmulator(t)
 	first := startWorker(t, s, segment.URL, "stopped")
@@ -77,7 +78,7 @@ func testStoppedWorker(t *testing.T, s *temporalServer) {
 	require.Equal(t, "worker_stopped", why)
 }
 
-// testCanceled cancels a workflow that waits for an answer. Cancellation comes with a heartbeat.
+// testCanceled cancels a workflow that waits for an answer. The answer to a heartbeat cancels it.
 func testCanceled(t *testing.T, s *temporalServer) {
 	segment := newEmulator(t)
 	startWorker(t, s, segment.URL, "canceled")
@@ -88,8 +89,8 @@ func testCanceled(t *testing.T, s *temporalServer) {
 	require.Zero(t, segment.Stats().Stored)
 }
 
-// testSameAsInProcess runs all workflow files on two workers, and compares with a run in this
-// process.
+// testSameAsInProcess runs all workflow files on two workers, and compares the results with a run
+// in this process.
 func testSameAsInProcess(t *testing.T, s *temporalServer) {
 	segment := newEmulator(t)
 	startWorker(t, s, segment.URL, "same")
@@ -150,7 +151,7 @@ func testRun(t *testing.T, s *temporalServer) {
 	})
 }
 
-// testEncrypted looks for what a workflow says in all that the server has of it.
+// testEncrypted searches all that the server stores of a workflow for the workflow's content.
 func testEncrypted(t *testing.T, s *temporalServer) {
 	segment := newEmulator(t)
 	startWorker(t, s, segment.URL, "encrypted", "--payload-keys-env", "PAYLOAD_KEYS")
@@ -252,8 +253,8 @@ func testSearchAttributes(t *testing.T, s *temporalServer) {
 	require.Equal(t, 1, exitCode(err))
 }
 
-// testJob invokes a block without a workflow. The server of Temporal's command cannot do that; one
-// that can is named by a variable, see .ci/nightly.
+// testJob invokes a block without a workflow. The server of Temporal's command cannot do that. A
+// variable names a server that can, see .ci/nightly.
 func testJob(t *testing.T, s *temporalServer) {
 	segment := newEmulator(t)
 	newer := os.Getenv("SEGMENT_BLOCKS_NEWER_TEMPORAL")
@@ -291,8 +292,8 @@ func testJob(t *testing.T, s *temporalServer) {
 	require.ErrorContains(t, err, `another block, input or source has this id; choose another id: "job-1"`)
 }
 
-// testRate has two workers share the load and a rate. Each of the queue's four partitions may let a
-// task through at once, beside what may be sent in a second.
+// testRate makes two workers share the load and a rate. In addition to the rate, each of the
+// queue's four partitions may let one task through at once.
 func testRate(t *testing.T, s *temporalServer) {
 	const rate, atOnce, sent = 5, 5 + 4, 25
 	segment := newEmulator(t)
@@ -326,7 +327,7 @@ func testRate(t *testing.T, s *temporalServer) {
 	t.Logf("%d events in %.1f s, by worker: %v", sent, events[sent-1].ReceivedAt.Sub(began).Seconds(), workers)
 }
 
-// testVersions has a run stay with the version of the worker that it began on.
+// testVersions checks that a run stays with the worker version on which it began.
 func testVersions(t *testing.T, s *temporalServer) {
 	segment := newEmulator(t)
 	deployment := s.WorkerDeploymentClient().GetHandle("versions")
@@ -355,8 +356,8 @@ func testVersions(t *testing.T, s *temporalServer) {
 	require.Equal(t, "v1", versionOf("versions"))
 }
 
-// testQueues has each source in a task queue of its own. What one of them cannot send holds up
-// nothing of the other.
+// testQueues gives each source its own task queue. A source that cannot send must not delay the
+// other.
 func testQueues(t *testing.T, s *temporalServer) {
 	shop, crm := newEmulator(t), newEmulator(t)
 	config := filepath.Join(t.TempDir(), "sources.yaml")
@@ -374,8 +375,8 @@ func testQueues(t *testing.T, s *temporalServer) {
 	require.EqualValues(t, 3, shop.Stats().Stored)
 	require.Zero(t, crm.Stats().Stored)
 
-	// The one that waits tells that it is alive, and not before ten seconds: more often, a loaded
-	// machine would take it for dead.
+	// The waiting invocation sends a heartbeat, but only after ten seconds. With shorter intervals,
+	// it would seem dead on a loaded machine.
 	var alive *workflowapi.PendingActivityInfo
 	require.Eventually(t, func() bool {
 		described, err := s.DescribeWorkflowExecution(t.Context(), "crm", "")

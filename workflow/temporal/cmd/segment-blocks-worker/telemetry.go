@@ -23,15 +23,15 @@ import (
 	"github.com/aacflow/segment-blocks/serve/guard"
 )
 
-// telemetry is what a worker tells of itself. Traces are exported if OpenTelemetry's variables ask
-// for it.
+// telemetry holds the metrics and traces of a worker. Traces are exported if OpenTelemetry's
+// variables ask for it.
 type telemetry struct {
 	metrics  *metrics.Metrics
 	provider *otlp.Provider // nil for no traces
 	options  []runtime.Option
 }
 
-// startTelemetry also makes a client tell what it and its workers do.
+// startTelemetry starts the telemetry. It also makes a client report what it and its workers do.
 func startTelemetry(
 	ctx context.Context, reg *registry.Registry, to *client.Options, logger *slog.Logger,
 ) (*telemetry, error) {
@@ -65,7 +65,7 @@ func startTelemetry(
 	return t, nil
 }
 
-// listen serves /metrics, and /healthz for whoever starts workers, until ctx ends.
+// listen serves /metrics, and /healthz for the system that starts workers, until ctx ends.
 func (t *telemetry) listen(ctx context.Context, address string, logger *slog.Logger) error {
 	g, err := guard.New(guard.Config{Tokens: strings.Fields(os.Getenv("SEGMENT_BLOCKS_TOKEN")), Logger: logger})
 	if err != nil {
@@ -84,7 +84,7 @@ func (t *telemetry) listen(ctx context.Context, address string, logger *slog.Log
 	return nil
 }
 
-// close exports the traces that are left.
+// close exports the remaining traces.
 func (t *telemetry) close(ctx context.Context) error {
 	if t.provider == nil {
 		return nil
