@@ -85,7 +85,8 @@ func TestFind(t *testing.T) {
 	require.EqualError(t, err, "is not a known block")
 }
 
-// Several major versions of a block may be registered. A reference without one means the newest.
+// Several major versions of a block may be registered. A reference without a version means the
+// newest one.
 func TestMajors(t *testing.T) {
 	r := full(t)
 	of := func(version string) documented {

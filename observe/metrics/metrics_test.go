@@ -69,12 +69,12 @@ func TestMetrics(t *testing.T) {
 	} {
 		require.True(t, contains(t, m, line), "%s", line)
 	}
-	require.False(t, contains(t, m, "segment_page"), "a preview is no invocation")
+	require.False(t, contains(t, m, "segment_page"), "a preview is not an invocation")
 	require.False(t, contains(t, m, "no_such_block"), "a request must not make up labels")
 }
 
-// The labels of HTTP metrics are the route, not the path, and methods that there are: a request
-// cannot make up any.
+// The labels of HTTP metrics are the route, not the path, and the known methods. A request cannot
+// make up labels.
 func TestHTTP(t *testing.T) {
 	m := metrics.New(registry.New())
 	m.Build("v1.2.3", "abcdef")

@@ -13,7 +13,7 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// collector receives traces as OTLP/HTTP has them, and keeps them.
+// collector receives traces over OTLP/HTTP, and keeps them.
 type collector struct {
 	*httptest.Server
 
@@ -39,7 +39,7 @@ func collect(t *testing.T) *collector {
 	return c
 }
 
-// raw returns all that was received.
+// raw returns the bodies of all received requests.
 func (c *collector) raw() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -50,7 +50,7 @@ func (c *collector) raw() string {
 	return all
 }
 
-// received returns the spans by name, each with the attributes of its resource behind its own.
+// received returns the spans by name. The attributes of each span's resource follow its own.
 func (c *collector) received(t *testing.T) map[string][]*tracepb.Span {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -71,7 +71,7 @@ func (c *collector) received(t *testing.T) map[string][]*tracepb.Span {
 	return spans
 }
 
-// attribute returns the value of an attribute, nil where a span has none of this name.
+// attribute returns the value of an attribute, or nil if the span does not have it.
 func attribute(span *tracepb.Span, name string) any {
 	for _, a := range span.Attributes {
 		if a.Key != name {

@@ -12,7 +12,7 @@ import (
 	"github.com/aacflow/segment-blocks/runtime"
 )
 
-// A host that has a provider of its own hands it over, and stays its owner.
+// A host that has its own provider passes it, and remains its owner.
 func Example() {
 	provider := sdk.NewTracerProvider(sdk.WithSyncer(printer{}))
 	defer provider.Shutdown(context.Background())
@@ -33,7 +33,7 @@ func Example() {
 	// unknown_source
 }
 
-// printer is an exporter for people.
+// printer is an exporter that prints spans.
 type printer struct{}
 
 func (printer) ExportSpans(_ context.Context, spans []sdk.ReadOnlySpan) error {

@@ -85,7 +85,7 @@ func build(t *testing.T, endpoint string, retry retry.Policy) *house {
 	return h
 }
 
-// flush exports what is waiting. It may be called more than once.
+// flush exports the waiting spans. It may be called more than once.
 func (h *house) flush(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
@@ -147,11 +147,11 @@ func TestRetriedInvocation(t *testing.T) {
 	requireClean(t, sink)
 	require.Len(t, h.wire.headers, 2)
 	for _, header := range h.wire.headers {
-		require.Empty(t, header.Values("Traceparent"), "the receiver has no business with our ids")
+		require.Empty(t, header.Values("Traceparent"), "the receiver must not get our ids")
 	}
 }
 
-// wire is a transport that remembers the headers of what goes through it.
+// wire is a transport that records the headers of its requests.
 type wire struct {
 	*http.Transport
 	mu      sync.Mutex
@@ -210,7 +210,7 @@ func TestFailedInvocations(t *testing.T) {
 	h.flush(t)
 
 	spans := sink.received(t)
-	require.NotContains(t, spans, "invoke segment_page", "a preview is no invocation")
+	require.NotContains(t, spans, "invoke segment_page", "a preview is not an invocation")
 	for name, want := range map[string]struct{ code, text string }{
 		"invoke segment_track":    {"unavailable", "unavailable: segment_track "},
 		"invoke segment_identify": {"unavailable", "unavailable: segment_identify "},
@@ -231,7 +231,7 @@ func TestFailedInvocations(t *testing.T) {
 	requireClean(t, sink)
 }
 
-// Over MCP a call joins the trace of its _meta or, where it has none, that of its HTTP request.
+// A call over MCP joins the trace in its _meta or, if there is none, the trace of its HTTP request.
 func TestMCPCallsJoin(t *testing.T) {
 	sink := collect(t)
 	h := build(t, sink.URL, retry.Policy{})
@@ -270,8 +270,8 @@ func TestNothingIsExportedOfWhatIsNotSampled(t *testing.T) {
 	require.Empty(t, sink.raw())
 }
 
-// A collector that takes connections and never answers holds up neither an invocation nor, for
-// longer than it allows, the end.
+// A collector that accepts connections and never answers does not delay invocations. It delays the
+// end no longer than the timeout allows.
 func TestCollectorThatDoesNotAnswer(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -293,7 +293,7 @@ func TestCollectorThatDoesNotAnswer(t *testing.T) {
 	require.Less(t, time.Since(began), 2*time.Second)
 }
 
-// One that is not there is complained of once.
+// A collector that cannot be reached is logged once.
 func TestCollectorThatIsNotThere(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -327,14 +327,14 @@ func TestLogHandler(t *testing.T) {
 	require.Contains(t, out.String(), "a=1 trace_id="+callerTrace)
 }
 
-// standing answers every request with the same answer.
+// standing is a transport that gives every request the same answer.
 type standing struct{ answer *http.Response }
 
 func (s standing) RoundTrip(*http.Request) (*http.Response, error) { return s.answer, nil }
 
 func TestTransportCostsNothingOutsideARecordedInvocation(t *testing.T) {
 	transport := traces.New(registry.New(), sdk.NewTracerProvider()).Transport(standing{&http.Response{}})
-	transport.(interface{ CloseIdleConnections() }).CloseIdleConnections() // next has none
+	transport.(interface{ CloseIdleConnections() }).CloseIdleConnections() // the next transport lacks it
 	request := httptest.NewRequest(http.MethodPost, "/", nil)
 	request.RequestURI = ""
 	for _, ctx := range []context.Context{

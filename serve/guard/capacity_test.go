@@ -16,7 +16,7 @@ import (
 	"github.com/aacflow/segment-blocks/serve/guard"
 )
 
-// held is a handler that reads the body, reports it, and answers when it is told to.
+// held is a handler that reads the body, reports it, and answers when the test tells it to.
 type held struct {
 	read   chan string
 	answer chan struct{}
@@ -37,7 +37,7 @@ func (h held) handler(w http.ResponseWriter, r *http.Request) {
 	<-h.answer
 }
 
-// send sends a request with a body that it announces or, where length is negative, does not.
+// send sends a request with a body. It announces the length unless the length is negative.
 func send(t *testing.T, server *httptest.Server, body string, length int64) <-chan *http.Response {
 	t.Helper()
 	req, err := http.NewRequest(http.MethodPost, server.URL, io.NopCloser(strings.NewReader(body)))
@@ -105,10 +105,10 @@ func TestBytesOfBodiesAreCapped(t *testing.T) {
 	require.Equal(t, 200, (<-first).StatusCode)
 	require.Equal(t, 200, (<-second).StatusCode)
 	res, _ = ask(t, server, "POST", "/", strings.Repeat("x", 1000))
-	require.Equal(t, 200, res.StatusCode, "all room is there again")
+	require.Equal(t, 200, res.StatusCode, "all room is free again")
 }
 
-// TestUnfinishedBodiesCount: memory is taken for them.
+// Unfinished bodies count towards MaxBuffered, because memory is reserved for them.
 func TestUnfinishedBodiesCount(t *testing.T) {
 	entered := make(chan struct{}, 10)
 	server := start(t, guard.Config{MaxBody: 1000, MaxBuffered: 1000}, func(w http.ResponseWriter, r *http.Request) {
@@ -128,11 +128,11 @@ func TestUnfinishedBodiesCount(t *testing.T) {
 	require.Eventually(t, func() bool {
 		res, _ := ask(t, server, "POST", "/", "x")
 		return res.StatusCode == http.StatusOK
-	}, 10*time.Second, 5*time.Millisecond, "a client that leaves gives its room back")
+	}, 10*time.Second, 5*time.Millisecond, "a client that leaves frees its room")
 }
 
-// TestRefusedBodiesAreReadToTheirEnd: many clients read an answer only then, and take a closed
-// connection for a failure.
+// Refused bodies are read to their end. Many clients read an answer only after they have sent the
+// whole body, and take a closed connection for a failure.
 func TestRefusedBodiesAreReadToTheirEnd(t *testing.T) {
 	h := newHeld()
 	server := start(t, guard.Config{MaxInFlight: 1}, h.handler)
@@ -202,8 +202,8 @@ func TestConnectionsAreCapped(t *testing.T) {
 	}, 10*time.Second, 5*time.Millisecond)
 }
 
-// Clients that open connections and leave them unused cannot keep others out: the oldest of those
-// make room.
+// Clients that open connections and leave them unused cannot keep others out. The server closes the
+// oldest unused connections to make room.
 func TestUnusedConnectionsMakeRoom(t *testing.T) {
 	server := start(t, guard.Config{MaxConnections: 1}, echo, "/healthz")
 	dial := func() net.Conn {
@@ -228,7 +228,7 @@ func TestUnusedConnectionsMakeRoom(t *testing.T) {
 	require.Equal(t, 200, res.StatusCode)
 }
 
-// Clients that do not send what they announce hold no place either.
+// Clients that do not send the body that they announce do not hold a place either.
 func TestUnsentBodiesMakeRoom(t *testing.T) {
 	asked := make(chan struct{}, 200)
 	server := start(t, guard.Config{MaxConnections: 1}, func(w http.ResponseWriter, r *http.Request) {

@@ -72,8 +72,8 @@ func TestNoOriginsNoCORS(t *testing.T) {
 	require.Empty(t, res.Header.Get("Vary"))
 }
 
-// TestPageInABrowser lets Chromium judge: a page of an allowed origin sends a token and a key and
-// reads the answer, and the same page under another name does not.
+// TestPageInABrowser checks with Chromium that a page of an allowed origin can send a token and a
+// key and read the answer. The same page under another name cannot.
 func TestPageInABrowser(t *testing.T) {
 	browser, err := exec.LookPath("chromium")
 	if err != nil {
@@ -82,7 +82,7 @@ func TestPageInABrowser(t *testing.T) {
 		}
 		t.Skip("there is no chromium")
 	}
-	var address atomic.Value // of the API, which starts later
+	var address atomic.Value // the address of the API, which starts later
 	reports := make(chan string, 1)
 	pages := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPost {

@@ -22,7 +22,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const token = "correct-horse-battery-staple"
 
-// echo answers with what it was sent.
+// echo answers with the body of the request.
 func echo(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	var tooLarge *http.MaxBytesError
@@ -45,7 +45,7 @@ func start(t *testing.T, cfg guard.Config, handler http.HandlerFunc, open ...str
 	return server
 }
 
-// ask sends a request with headers given as name, value, …; the name Host sets the host.
+// ask sends a request with headers, given as name, value, and so on. The name Host sets the host.
 func ask(t *testing.T, server *httptest.Server, method, path, body string, headers ...string) (*http.Response, string) {
 	t.Helper()
 	req, err := http.NewRequest(method, server.URL+path, strings.NewReader(body))

@@ -52,12 +52,12 @@ func testRate(t *testing.T) {
 	for i := range 10_000 {
 		require.Equal(t, 200, from(fmt.Sprintf("[2001:db8:1:%x::1]:1", i), "/").Code)
 	}
-	require.Equal(t, 200, from("10.0.0.1:1000", "/").Code, "who is forgotten starts afresh")
+	require.Equal(t, 200, from("10.0.0.1:1000", "/").Code, "a forgotten client starts afresh")
 	require.Equal(t, 200, from("@", "/").Code, "a Unix socket has no address")
 }
 
-// TestWhatIsRefusedCostsNobodyElse: a browser sends what a web page of any origin wants from the
-// same address as the programs of its user.
+// Refused requests do not use up the rate of accepted ones. A browser sends the requests of any web
+// page from the same address as the programs of its user.
 func TestWhatIsRefusedCostsNobodyElse(t *testing.T) {
 	for name, headers := range map[string][]string{
 		"a foreign origin": {"Origin", "https://evil.example", "Authorization", "Bearer " + token},
@@ -71,7 +71,7 @@ func TestWhatIsRefusedCostsNobodyElse(t *testing.T) {
 				res, _ := ask(t, server, "GET", "/", "", headers...)
 				statuses[res.StatusCode]++
 			}
-			require.Equal(t, 19, statuses[429], "a flood of what is refused has a limit too: %v", statuses)
+			require.Equal(t, 19, statuses[429], "a flood of refused requests has a limit too: %v", statuses)
 			res, _ := ask(t, server, "GET", "/", "", "Authorization", "Bearer "+token)
 			require.Equal(t, 200, res.StatusCode)
 			res, _ = ask(t, server, "GET", "/", "", "Authorization", "Bearer "+token)

@@ -27,7 +27,7 @@ func serve(t *testing.T, change func(*http.Server), handler http.HandlerFunc) st
 	return server.Listener.Addr().String()
 }
 
-// TestServerHasLimits keeps them from being removed; the tests below show that they work.
+// TestServerHasLimits keeps the limits from being removed. The tests below show that they work.
 func TestServerHasLimits(t *testing.T) {
 	g, err := guard.New(guard.Config{})
 	require.NoError(t, err)
@@ -40,7 +40,7 @@ func TestServerHasLimits(t *testing.T) {
 	require.NotNil(t, s.ErrorLog)
 }
 
-// requireCut demands that the server ends the connection by itself.
+// requireCut requires that the server closes the connection by itself.
 func requireCut(t *testing.T, conn net.Conn) {
 	t.Helper()
 	require.NoError(t, conn.SetReadDeadline(time.Now().Add(5*time.Second)))
@@ -114,8 +114,8 @@ func TestClientsThatDoNotReadAreCut(t *testing.T) {
 	}
 }
 
-// TestHandlersOutliveTheReadTimeout: it is for the request. An invocation that waits for a rate
-// limit takes longer.
+// The read timeout limits only the request. A handler may run longer, such as for an invocation
+// that waits for a rate limit.
 func TestHandlersOutliveTheReadTimeout(t *testing.T) {
 	addr := serve(
 		t,
@@ -142,7 +142,7 @@ func TestHandlersOutliveTheReadTimeout(t *testing.T) {
 	}
 }
 
-// TestStreamsOutliveTheWriteTimeout: each write has a deadline of its own.
+// Streams outlive the write timeout, because each write has its own deadline.
 func TestStreamsOutliveTheWriteTimeout(t *testing.T) {
 	addr := serve(
 		t,

@@ -14,7 +14,7 @@ import (
 	"github.com/aacflow/segment-blocks/serve/guard"
 )
 
-// One client cannot take the streams of all others, and what is closed makes room.
+// One client cannot take up the streams of all others, and a closed stream makes room.
 func TestStreams(t *testing.T) {
 	var streams guard.Streams
 	open := func(client int) (func(), *guard.Problem) {

@@ -37,7 +37,7 @@ func TestOffUnlessAskedFor(t *testing.T) {
 	}
 }
 
-// A variable for traces comes before the one for all signals.
+// A variable for traces takes precedence over the variable for all signals.
 func TestVariablesForTraces(t *testing.T) {
 	t.Setenv("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "a=b")
 	t.Setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")

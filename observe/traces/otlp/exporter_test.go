@@ -19,7 +19,7 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// export exports a span to a collector that answers by a function, and returns what is logged.
+// export exports a span to a collector that answers with a function, and returns the log.
 func export(t *testing.T, answer http.HandlerFunc) string {
 	server := httptest.NewServer(answer)
 	defer server.Close()
@@ -118,7 +118,7 @@ func TestExportGivesUp(t *testing.T) {
 	}
 }
 
-// scripted is an exporter that fails while it has an error.
+// scripted is an exporter that fails as long as its error is set.
 type scripted struct{ err error }
 
 func (f *scripted) ExportSpans(context.Context, []sdk.ReadOnlySpan) error { return f.err }
