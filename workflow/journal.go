@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -150,8 +151,10 @@ func openBolt(path string, readOnly bool) (*bbolt.DB, error) {
 	return bbolt.Open(path, 0o600, &options)
 }
 
-// safely returns a panic of bbolt, which a damaged file causes, as an error.
+// safely returns a panic of bbolt as an error. A damaged file causes one, and so does a file that
+// somebody cuts off while it is open.
 func safely(do func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("it is damaged: %v", p)

@@ -107,3 +107,22 @@ func TestDamagedJournal(t *testing.T) {
 	}
 	require.Len(t, segment.requests(), sent)
 }
+
+// A journal that is cut off while it is open is an error, where reading it would end the process.
+func TestJournalCutOffWhileOpen(t *testing.T) {
+	rt := runtimeTo(t, newReceiver(t).url)
+	g := checked(t, rt,
+		`{name: x, nodes: {a: {forEach: 60, block: segment_track, with: {userId: u, event: "e<loop.index>"}}}}`)
+	folder := t.TempDir()
+	j := journal(t, folder, "R", workflow.JournalOptions{})
+	run := workflow.Options{Invoke: workflow.Invoker(rt), RunID: "R", Journal: j}
+	_, err := workflow.Run(t.Context(), g, nil, run)
+	require.NoError(t, err)
+	require.NoError(t, j.Close())
+	run.Journal, err = workflow.OpenJournal(folder, "R", workflow.JournalOptions{ReadOnly: true})
+	require.NoError(t, err)
+	defer func() { _ = run.Journal.Close() }()
+	require.NoError(t, os.Truncate(filepath.Join(folder, "R.db"), 8<<10))
+	_, err = workflow.Run(t.Context(), g, run.Journal.Input(), run)
+	require.ErrorContains(t, err, "it is damaged")
+}

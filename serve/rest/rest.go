@@ -17,10 +17,10 @@
 //	POST /v1/blocks/{id}/preview          the same body → requests and receipt; sends nothing
 //	POST /v1/blocks/{id}/validate         the same body → valid and violations; sends nothing
 //	GET  /v1/sources                      where invocations can send, without credentials
-//	GET  /v1/sources/{name}/delivery      how its messages fare
-//	GET  /v1/sources/{name}/dead-letters  ?after= limit= what a source with a queue has given up
-//	POST …/dead-letters/retry             {"ids":[1,2]} or {"all":true} → changed; drop likewise
-//	GET  /v1/invocations                  ?after= limit= the latest of them, if the host keeps a log
+//	GET  /v1/sources/{name}/delivery      how many messages wait, were sent or given up
+//	GET  /v1/sources/{name}/dead-letters  ?after= limit= the messages that a source has given up
+//	POST …/dead-letters/retry             {"ids":[1,2]} or {"all":true}; drop likewise
+//	GET  /v1/invocations                  ?after= limit= the latest, if the host keeps a log
 //	GET  /v1/invocations/stream           ?after= the same as server-sent events
 //	GET  /v1/errors                       what can go wrong, with the status of each code
 //	GET  /v1/errors/{code}

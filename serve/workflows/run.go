@@ -157,8 +157,8 @@ func (h *Handler) prepare(run *run, g *workflow.Graph, o order, source *Source) 
 	return proceed, options.Journal, err
 }
 
-// codeConflict is the code for a run that cannot begin under its id: it is running already, began
-// with another file or input, or is too old to be resumed.
+// codeConflict is the code for a run that cannot begin under its id: it is already in progress, it
+// began with another file or input, or it is too old to be resumed.
 const codeConflict = "run_conflict"
 
 func newRun(g *workflow.Graph, name, source string, o order) *run {
@@ -202,7 +202,7 @@ func (h *Handler) mayBegin(id string) error {
 		if r.EndedAt.IsZero() {
 			running++
 			if r.Run == id {
-				return problem(http.StatusConflict, codeConflict, "the run is running already: %q", id)
+				return problem(http.StatusConflict, codeConflict, "the run is already in progress: %q", id)
 			}
 		}
 	}

@@ -7,13 +7,13 @@
 //
 // The runtime needs [workflow.Conventions], so it is not the runtime of the server. The paths are:
 //
-//	GET  /v1/workflows              the files, with what is wrong with them
-//	GET  /v1/workflows/{file}       one of them as a graph, or its faults by line and column
-//	POST /v1/workflows/{file}/runs  {"input":{…},"run":"ID","source":"name","dryRun":true} → 202
-//	GET  /v1/runs                   the latest runs: of this process, and those that have a journal
-//	GET  /v1/runs/{run}             one of them: each node with status, output, receipt and attempts
-//	GET  /v1/runs/{run}/stream      ?after= what happens in it, as server-sent events
-//	POST /v1/runs/{run}/cancel      ends what it does → 202
+//	GET  /v1/workflows              the files, with their faults
+//	GET  /v1/workflows/{file}       a file as a graph, or its faults by line and column
+//	POST /v1/workflows/{file}/runs  {"input":{…},"run":"ID","source":"name"} or "dryRun" → 202
+//	GET  /v1/runs                   the latest runs of this process, and all with a journal
+//	GET  /v1/runs/{run}             each node with status, output, receipt and attempts
+//	GET  /v1/runs/{run}/stream      ?after= its events, as server-sent events
+//	POST /v1/runs/{run}/cancel      cancels the run → 202
 //
 // A run goes on when the client that started it leaves. A run with an id has a journal: started
 // again with the same id, file and input, it continues where it ended, also in another process.
@@ -81,7 +81,7 @@ type Config struct {
 type Handler struct {
 	mux     guard.Mux
 	cfg     Config
-	ctx     context.Context //nolint:containedctx // of the runs, which outlive the requests that start them
+	ctx     context.Context //nolint:containedctx // of the runs, which outlive requests
 	cancel  context.CancelFunc
 	drain   func()
 	drained chan struct{} // closed by drain
