@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	goruntime "runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -296,4 +297,26 @@ func TestCallsOfClientsThatLeftCount(t *testing.T) {
 	)
 	require.Equal(t, http.StatusAccepted, status)
 	require.NoError(t, h.rt.Close(closing))
+}
+
+// A message that is refused for its size must not have been decoded into many times its memory.
+func TestRefusedMessagesStayBytes(t *testing.T) {
+	server, _ := toys(t, io.Discard, mcp.Config{HostChecked: true})
+	lists := "[" + strings.Repeat("[],", 2<<20) + "[]]"
+	for _, body := range []string{
+		`{"jsonrpc":"2.0","id":1,"method":"ping","others":` + lists + `}`,
+		`{"jsonrpc":"2.0","id":1,"method":"ping","params":{"others":` + lists + `}}`,
+		`{"jsonrpc":"2.0","id":1,"method":"ping","params":{"_meta":{"others":` + lists + `}}}`,
+	} {
+		req := httptest.NewRequest(http.MethodPost, "/mcp", strings.NewReader(body))
+		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Accept", "application/json, text/event-stream")
+		res := httptest.NewRecorder()
+		var before, after goruntime.MemStats
+		goruntime.ReadMemStats(&before)
+		server.ServeHTTP(res, req)
+		goruntime.ReadMemStats(&after)
+		require.Equal(t, http.StatusRequestEntityTooLarge, res.Code, res.Body)
+		require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(8*len(body)))
+	}
 }

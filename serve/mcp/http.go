@@ -109,7 +109,8 @@ const (
 	longestOther = 64 << 10 // of a message that calls no tool
 )
 
-// message is what this package looks at before the SDK handles a message.
+// message is what this package looks at before the SDK handles a message. Values stay bytes: decoded,
+// the lists of a large body would take many times its memory.
 type message struct {
 	Version string         `json:"jsonrpc"`
 	ID      jsontext.Value `json:"id"`
@@ -117,11 +118,11 @@ type message struct {
 	Params  struct {
 		Name      string         `json:"name"`
 		Arguments jsontext.Value `json:"arguments"`
-		Meta      map[string]any `json:"_meta"`
+		Meta      jsontext.Value `json:"_meta"`
 		RequestID jsontext.Value `json:"requestId"`
-		Others    map[string]any `json:",embed"`
+		Others    jsontext.Value `json:",embed"`
 	} `json:"params"`
-	Others map[string]any `json:",embed"`
+	Others jsontext.Value `json:",embed"`
 	lax    bool           // only the SDK's rules let it pass
 }
 

@@ -44,12 +44,16 @@ func (e *endpoint) plain(h http.Header, m message) *plainCall {
 	if tool == nil || arguments != nil && arguments.Kind() != '{' {
 		return nil
 	}
-	for key := range m.Params.Meta {
+	var meta map[string]any
+	if m.Params.Meta != nil && json.Unmarshal(m.Params.Meta, &meta) != nil {
+		return nil
+	}
+	for key := range meta {
 		if key == "progressToken" || strings.HasPrefix(key, "io.modelcontextprotocol/") {
 			return nil
 		}
 	}
-	params := &sdk.CallToolParamsRaw{Meta: m.Params.Meta, Name: m.Params.Name, Arguments: json.RawMessage(arguments)}
+	params := &sdk.CallToolParamsRaw{Meta: meta, Name: m.Params.Name, Arguments: json.RawMessage(arguments)}
 	return &plainCall{m.ID, &sdk.CallToolRequest{Params: params, Extra: &sdk.RequestExtra{Header: h}}, tool}
 }
 
