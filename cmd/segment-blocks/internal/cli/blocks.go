@@ -30,9 +30,9 @@ func newBlocks(p *Program) *cobra.Command {
 	)
 }
 
-// listed is a block in a list. blocks show has the rest of it. The keys are those of the catalog,
+// listedBlock is a block in a list. blocks show has the rest of it. The keys are those of the catalog,
 // so that a script can go from one to the other.
-type listed struct {
+type listedBlock struct {
 	ID       string   `json:"id"`
 	Name     string   `json:"name"`
 	Summary  string   `json:"summary"`
@@ -52,13 +52,13 @@ func newBlocksList(p *Program) *cobra.Command {
 	tag := cmd.Flags().String("tag", "", "only blocks with this tag")
 	return p.runs(cmd, func(_ []string, _ *settings.Settings) error {
 		// Without a match the JSON is an empty list, and no null.
-		entries, categories, tags := []listed{}, []string{}, []string{}
+		entries, categories, tags := []listedBlock{}, []string{}, []string{}
 		for _, b := range p.registry().Search(*search) {
 			m := b.Manifest()
 			// All of them are noted before the filters apply, so that a near one can be suggested.
 			categories, tags = append(categories, m.Category), append(tags, m.Tags...)
 			if (*category == "" || m.Category == *category) && (*tag == "" || slices.Contains(m.Tags, *tag)) {
-				entries = append(entries, listed{m.ID, m.Name, m.Summary, m.Version, m.Category, m.Tags, m.Deprecation})
+				entries = append(entries, listedBlock{m.ID, m.Name, m.Summary, m.Version, m.Category, m.Tags, m.Deprecation})
 			}
 		}
 		return p.show(entries, func(w io.Writer) {
@@ -67,7 +67,7 @@ func newBlocksList(p *Program) *cobra.Command {
 				near := cmp.Or(schemas.DidYouMean(*category, categories), schemas.DidYouMean(*tag, tags))
 				p.Note("no block matches%s", near)
 			}
-			console.WriteList(w, entries, func(e listed) []string {
+			console.WriteList(w, entries, func(e listedBlock) []string {
 				if e.Deprecated != "" {
 					e.Summary += " (deprecated)"
 				}

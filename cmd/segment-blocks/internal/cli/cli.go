@@ -3,8 +3,10 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"embed"
+	"errors"
 	"fmt"
 	"io"
 	"runtime/debug"
@@ -12,20 +14,12 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
-	"github.com/aacflow/segment-blocks/registry"
+	"github.com/aacflow/segment-blocks/schemas"
 )
-
-// Program is a run of the command.
-type Program struct {
-	*console.Console
-	// blocks is made by registry, on demand.
-	blocks *registry.Registry
-	// inputs are those of the commands that are given a block.
-	inputs map[*cobra.Command]*blockInput
-}
 
 // Run runs the command and returns what the process is to exit with. When ctx ends, the command was
 // interrupted. A panic of the command is reported with its stack, and is an error of the code
@@ -99,15 +93,15 @@ func newRoot(p *Program) *cobra.Command {
 	root.PersistentFlags().StringP("output", "o", "auto",
 		"output `format`: auto, text, json or yaml; see segment-blocks help output")
 	root.SetFlagErrorFunc(p.flagError)
-	root.SetUsageTemplate(usage)
+	root.SetUsageTemplate(usageTemplate)
 	offer(root, "output", "text", "json", "yaml")
 	return root
 }
 
-// usage is what help shows below its text. Cobra's own form of it has lines that are too long.
+// usageTemplate is what help shows below its text. Cobra's own form of it has lines that are too long.
 //
 //go:embed usage.tmpl
-var usage string
+var usageTemplate string
 
 // mendDefaults makes cobra's own commands refuse what they do not know. Otherwise help shows the
 // help of the whole program, and completion does nothing.
@@ -135,69 +129,35 @@ func mendDefaults(root *cobra.Command) {
 	}
 }
 
-// readSettings reads the configuration for a command. From here on results and errors have the
-// format that it asks for.
-func (p *Program) readSettings(cmd *cobra.Command) (*settings.Settings, error) {
-	path, _ := cmd.Flags().GetString("config")
-	s, err := settings.Load(settings.Options{File: path, Environ: p.Environ, Flags: cmd.Flags(), Command: cmd.Name()})
-	if err == nil {
-		p.Output = s.Output
+// flagError explains a flag that does not exist, with the one that was probably meant, or a value
+// that is not one of those it can have. Whoever tries to pass a write key learns why there is no
+// such flag. A block that does not exist has no flags, so it is named first.
+func (p *Program) flagError(cmd *cobra.Command, err error) error {
+	wrong, invalid := errors.AsType[*pflag.InvalidValueError](err)
+	if invalid && strings.HasPrefix(wrong.Unwrap().Error(), "must ") {
+		return console.Usage("--%s %w", wrong.GetFlag().Name, wrong.Unwrap())
 	}
-	return s, err
-}
-
-// load reads the configuration for a command, and prints its warnings.
-func (p *Program) load(cmd *cobra.Command) (*settings.Settings, error) {
-	s, err := p.readSettings(cmd)
-	if err != nil {
-		return nil, configurationFailure(err)
+	unknown, ok := errors.AsType[*pflag.NotExistError](err)
+	if !ok {
+		return console.Usage("%w", err)
 	}
-	// They come before the command does anything: a misspelt variable may send events elsewhere.
-	for _, w := range s.Warnings {
-		p.Warn("%s", w)
+	name := unknown.GetSpecifiedName()
+	if strings.Contains(strings.ToLower(strings.ReplaceAll(name, "-", "")), "writekey") {
+		return console.Usage("no flag takes a write key, because other users could see it: " +
+			"set SEGMENT_WRITE_KEY, or name a file with writeKeyFile")
 	}
-	return s, nil
-}
-
-// runs gives a command its function, which begins with the configuration read, and returns the
-// command.
-func (p *Program) runs(cmd *cobra.Command, do func(args []string, s *settings.Settings) error) *cobra.Command {
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		s, err := p.load(cmd)
-		if err != nil {
-			return err
+	of := cmd.CommandPath()
+	if in := p.inputs[cmd]; in != nil {
+		if in.block == "" {
+			_, unknown := p.find(cmd.Flags().Arg(0))
+			return cmp.Or(oneBlock(cmd, cmd.Flags().Args()), unknown, err)
 		}
-		return do(args, s)
+		of += " " + in.block
 	}
-	return cmd
-}
-
-// show prints a result in the chosen format: for people as text writes it, and for programs as one
-// document. Both are made from one value, so that they cannot say different things.
-func (p *Program) show(result any, text func(w io.Writer)) error {
-	if format := p.Format(false); format != "text" {
-		return p.Print(format, result)
-	}
-	text(p.Stdout)
-	return nil
-}
-
-// conclude shows a result that is a verdict, and ends the command with the exit code that says so.
-// The result says what is wrong, so no error repeats it.
-func (p *Program) conclude(exit console.ExitCode, result any, text func(w io.Writer)) error {
-	if err := p.show(result, text); err != nil || exit == console.ExitOK {
-		return err
-	}
-	return console.End(exit)
-}
-
-// printDocument prints a result that is for programs only: as YAML if that is asked for, else as
-// JSON.
-func (p *Program) printDocument(result any) error {
-	if p.Output == "yaml" {
-		return p.Print("yaml", result)
-	}
-	return p.Print("json", result)
+	var known []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, "--"+f.Name) })
+	dashes := strings.Repeat("-", min(2, len(name))) // a shorthand has one letter and one dash
+	return console.Usage("%s%s is not a flag of %s%s", dashes, name, of, schemas.DidYouMean(dashes+name, known))
 }
 
 // newVersion makes version, which unlike --version has a JSON form. It works with a configuration
@@ -296,9 +256,9 @@ func newConfigShow(p *Program) *cobra.Command {
 		return p.show(result, func(w io.Writer) {
 			console.WriteList(w, result.Settings, func(v settings.Value) []string {
 				if *origin {
-					return []string{v.Key, shown(v.Value), v.Origin}
+					return []string{v.Key, settingText(v.Value), v.Origin}
 				}
-				return []string{v.Key, shown(v.Value)}
+				return []string{v.Key, settingText(v.Value)}
 			})
 			if s.File == "" {
 				p.Note("no configuration file was found; looked for %s", strings.Join(settings.SearchPath(), " and "))
@@ -307,8 +267,8 @@ func newConfigShow(p *Program) *cobra.Command {
 	})
 }
 
-// shown returns a value for people: a dash for what is not set, and a list without its brackets.
-func shown(value any) string {
+// settingText returns a value for people: a dash for what is not set, and a list without its brackets.
+func settingText(value any) string {
 	if value == nil || value == "" {
 		return "-"
 	}

@@ -49,11 +49,11 @@ func newDeliveries(s *settings.Settings, logger *slog.Logger) *deliveries {
 
 // sender returns a source with its way of delivery.
 func (d *deliveries) sender(source settings.Source, key tracking.WriteKey) (tracking.Sender, error) {
-	target := d.settings.Tracking(source, key)
+	to := d.settings.Tracking(source, key)
 	switch source.Way() {
 	case settings.Coalesced:
 		// It has no file to share, so each source has a queue of its own, closed by itself.
-		sender, closeSource := delivery.Coalesce(target, delivery.CoalesceOptions{Logger: d.logger})
+		sender, closeSource := delivery.Coalesce(to, delivery.CoalesceOptions{Logger: d.logger})
 		d.closers = append(d.closers, closeSource)
 		return sender, nil
 	case settings.Durable:
@@ -77,9 +77,9 @@ func (d *deliveries) sender(source settings.Source, key tracking.WriteKey) (trac
 					messages(stats.Waiting, "was stored", "were stored"), source.Name, before, now))
 			}
 		}
-		return store.Source(source.Name, target), nil
+		return store.Source(source.Name, to), nil
 	}
-	return target, nil
+	return to, nil
 }
 
 // store opens the store of a source, which may be that of others too. Those must have the same

@@ -6,7 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -16,32 +19,30 @@ import (
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
 	"github.com/aacflow/segment-blocks/internal/text"
+	"github.com/aacflow/segment-blocks/segment/delivery"
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
-// verdict is the result of a check. A warning is what may lose events and does not have to; not
+// checkVerdict is the result of a check. A warning is what may lose events and does not have to; not
 // checked is what doctor could not find out.
-type verdict string
+type checkVerdict string
 
 const (
-	verdictOK         verdict = "ok"
-	verdictWarning    verdict = "warning"
-	verdictFailed     verdict = "failed"
-	verdictNotChecked verdict = "not checked"
+	verdictOK         checkVerdict = "ok"
+	verdictWarning    checkVerdict = "warning"
+	verdictFailed     checkVerdict = "failed"
+	verdictNotChecked checkVerdict = "not checked"
 )
 
 // check is one line of the report. Its name says what was looked at, and several lines may have the
 // same one.
 type check struct {
-	Name    string  `json:"name"`
-	Verdict verdict `json:"verdict"`
-	Message string  `json:"message"`
+	Name    string       `json:"name"`
+	Verdict checkVerdict `json:"verdict"`
+	Message string       `json:"message"`
 
 	exit console.ExitCode // of a check that failed; the causes differ, and so do their codes
 }
-
-// checkTimeout bounds each look-up over the network: a doctor that hangs is no help.
-const checkTimeout = 5 * time.Second
 
 // newDoctor makes doctor. It reads the configuration itself: a configuration that is not valid is a
 // finding of this command, not an error that ends it. It sends no event, and shows the write key to
@@ -73,7 +74,7 @@ type examination struct{ checks []check }
 
 // say adds a check that has not failed. What is not checked is said with the reason, lest silence
 // pass for success.
-func (e *examination) say(v verdict, name, format string, args ...any) {
+func (e *examination) say(v checkVerdict, name, format string, args ...any) {
 	e.checks = append(e.checks, check{Name: name, Verdict: v, Message: fmt.Sprintf(format, args...)})
 }
 
@@ -281,7 +282,7 @@ func (p *Program) printChecks(checks []check) error {
 				line = console.Hang(word+label, text.Escape(c.Message), console.PageWidth(w))[len(word):]
 			}
 			// Colors have no width, and only repeat what the word says.
-			if paint := map[verdict]func(string) string{
+			if paint := map[checkVerdict]func(string) string{
 				verdictOK: style.Good, verdictWarning: style.Warn, verdictFailed: style.Bad,
 			}[c.Verdict]; paint != nil {
 				word = paint(word)
@@ -289,4 +290,67 @@ func (p *Program) printChecks(checks []check) error {
 			console.WriteString(w, word+line)
 		}
 	})
+}
+
+// stores checks the store of each durable source. Several may share one, which is looked at once.
+func (e *examination) stores(ctx context.Context, s *settings.Settings) {
+	own, err := ownStores(s)
+	if err != nil {
+		e.fail("store", console.ExitUsage, "%s", err)
+	}
+	for _, store := range own {
+		e.store(ctx, s, store.source, store.path)
+	}
+}
+
+// store checks one store, without making it: doctor leaves nothing behind. Each source in the file
+// gets a line.
+func (e *examination) store(ctx context.Context, s *settings.Settings, name, path string) {
+	const line = "store" // of all checks of stores: the message says which
+	var list []queueState
+	q, err := openPath(ctx, name, path)
+	if err == nil {
+		list, err = q.states(s)
+	}
+	if errors.Is(err, delivery.ErrInUse) {
+		e.say(verdictOK, line, "of %q is in use by a running segment-blocks: %s", name, path)
+		return
+	}
+	if err == nil && !q.exists && !q.empty {
+		err = canMake(path)
+	}
+	if err != nil {
+		e.fail(line, console.ExitFailure, "of %q: %s", name, console.Sentence(err))
+		return
+	}
+	for _, one := range list {
+		// Nothing has failed yet, but somebody expects these messages to arrive.
+		verdict := verdictOK
+		if one.empty || one.Dead > 0 || !one.Configured {
+			verdict = verdictWarning
+		}
+		e.say(verdict, line, "of %q: %s", one.Source, strings.Join(one.row()[1:], ", "))
+	}
+}
+
+// canMake tries whether a file can be made, in the nearest folder that is there: those below it are
+// made with the store. Only trying tells: modes say little about mounts, quotas and other users'
+// folders.
+func canMake(path string) error {
+	dir := filepath.Dir(path)
+	for {
+		_, err := os.Stat(dir)
+		if err == nil || dir == filepath.Dir(dir) {
+			break
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		dir = filepath.Dir(dir)
+	}
+	f, err := os.CreateTemp(dir, ".segment-blocks-*") // gone again below
+	if err != nil {
+		return fmt.Errorf("it is not there and cannot be made: %w", err)
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name()))
 }

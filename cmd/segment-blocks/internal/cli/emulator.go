@@ -129,23 +129,6 @@ func (p *Program) announce(addr net.Addr, f emulatorFlags, token string, loaded 
 	})
 }
 
-// onLoopback reports whether only this machine can reach an address. Where it cannot tell, it says
-// no.
-func onLoopback(addr net.Addr) bool {
-	tcp, ok := addr.(*net.TCPAddr)
-	return ok && tcp.IP.IsLoopback()
-}
-
-// urlOf returns the base URL of a server for clients on this machine. People copy it, so it has an
-// address that they can open, which that of all interfaces is not.
-func urlOf(scheme string, addr net.Addr) string {
-	host := addr.String()
-	if tcp, ok := addr.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
-		host = fmt.Sprintf("127.0.0.1:%d", tcp.Port)
-	}
-	return scheme + "://" + host
-}
-
 // watcher prints what an emulator receives. It looks a few times a second rather than at each
 // request, so that printing holds nothing up. It remembers what it has printed by the numbers that
 // the emulator gives to events, discards and requests.
@@ -178,8 +161,8 @@ func (w *watcher) watch(ctx context.Context) {
 	}
 }
 
-// line is one message, or one request of which nothing could be read.
-type line struct {
+// watchedLine is one message, or one request of which nothing could be read.
+type watchedLine struct {
 	request uint64
 	index   int
 	at      time.Time
@@ -191,23 +174,23 @@ type line struct {
 // each. Events and discards are kept apart by the emulator, and a reader wants to see a batch as it
 // was.
 func (w *watcher) print() {
-	var lines []line
+	var lines []watchedLine
 	for _, e := range w.emulator.Events(emulator.Filter{Since: w.event}) {
 		w.event = max(w.event, e.Seq)
-		lines = append(lines, line{e.Request, e.Index, e.ReceivedAt, w.style.Good("accepted "), accepted(&e)})
+		lines = append(lines, watchedLine{e.Request, e.Index, e.ReceivedAt, w.style.Good("accepted "), accepted(&e)})
 	}
 	for _, d := range w.emulator.Discards(emulator.DiscardFilter{Since: w.discard}) {
 		w.discard = max(w.discard, d.Seq)
-		lines = append(lines, line{d.Request, d.Index, d.ReceivedAt, w.style.Warn("discarded"), discarded(&d)})
+		lines = append(lines, watchedLine{d.Request, d.Index, d.ReceivedAt, w.style.Warn("discarded"), discarded(&d)})
 	}
 	// A fault that lets the request through shows as its events, so only the others have a line.
 	for _, r := range w.emulator.Requests() {
 		if r.Seq > w.request && r.Faulted && (r.Status < 200 || r.Status > 299) {
-			lines = append(lines, line{r.Seq, -1, r.At, w.style.Warn("fault    "), faulted(&r)})
+			lines = append(lines, watchedLine{r.Seq, -1, r.At, w.style.Warn("fault    "), faulted(&r)})
 		}
 		w.request = max(w.request, r.Seq)
 	}
-	slices.SortStableFunc(lines, func(a, b line) int {
+	slices.SortStableFunc(lines, func(a, b watchedLine) int {
 		return cmp.Or(cmp.Compare(a.request, b.request), cmp.Compare(a.index, b.index))
 	})
 	for _, l := range lines {

@@ -143,7 +143,7 @@ func newExportAACFlow(p *Program) *cobra.Command {
 			console.WriteString(p.Stdout, string(files[0].Content))
 			return nil
 		}
-		written, err := place(*out, files, *force)
+		written, err := writeFiles(*out, files, *force)
 		if err != nil {
 			return err
 		}
@@ -176,9 +176,9 @@ func (p placed) tell(w io.Writer) {
 	console.Writef(w, "%s written, %d unchanged\n", console.Count(len(p.Written), "file"), len(p.Unchanged))
 }
 
-// place writes files below a folder, all of them or none: it looks at what is there, writes the
+// writeFiles writes files below a folder, all of them or none: it looks at what is there, writes the
 // files to a folder of their own, and only then moves them to their places.
-func place(folder string, files []aacflow.File, force bool) (placed, error) {
+func writeFiles(folder string, files []aacflow.File, force bool) (placed, error) {
 	// Lists are empty and not null in JSON.
 	result := placed{[]string{}, []string{}}
 	// What is there is looked at first, so that a refusal comes before anything is written.
@@ -287,7 +287,7 @@ func apply(
 	}
 	// The work tree is clean, so whatever is replaced can be had back.
 	if write {
-		_, err = place(app, files, true)
+		_, err = writeFiles(app, files, true)
 		result.Written = err == nil
 	}
 	return result, err

@@ -1,14 +1,11 @@
 package cli
 
 import (
-	"cmp"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
@@ -87,37 +84,6 @@ func noSuchCommand(cmd *cobra.Command, args []string) error {
 		}
 	}
 	return console.Usage("%q is not a command of %s%s", args[0], cmd.CommandPath(), schemas.DidYouMean(args[0], known))
-}
-
-// flagError explains a flag that does not exist, with the one that was probably meant, or a value
-// that is not one of those it can have. Whoever tries to pass a write key learns why there is no
-// such flag. A block that does not exist has no flags, so it is named first.
-func (p *Program) flagError(cmd *cobra.Command, err error) error {
-	wrong, invalid := errors.AsType[*pflag.InvalidValueError](err)
-	if invalid && strings.HasPrefix(wrong.Unwrap().Error(), "must ") {
-		return console.Usage("--%s %w", wrong.GetFlag().Name, wrong.Unwrap())
-	}
-	unknown, ok := errors.AsType[*pflag.NotExistError](err)
-	if !ok {
-		return console.Usage("%w", err)
-	}
-	name := unknown.GetSpecifiedName()
-	if strings.Contains(strings.ToLower(strings.ReplaceAll(name, "-", "")), "writekey") {
-		return console.Usage("no flag takes a write key, because other users could see it: " +
-			"set SEGMENT_WRITE_KEY, or name a file with writeKeyFile")
-	}
-	of := cmd.CommandPath()
-	if in := p.inputs[cmd]; in != nil {
-		if in.block == "" {
-			_, unknown := p.find(cmd.Flags().Arg(0))
-			return cmp.Or(oneBlock(cmd, cmd.Flags().Args()), unknown, err)
-		}
-		of += " " + in.block
-	}
-	var known []string
-	cmd.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, "--"+f.Name) })
-	dashes := strings.Repeat("-", min(2, len(name))) // a shorthand has one letter and one dash
-	return console.Usage("%s%s is not a flag of %s%s", dashes, name, of, schemas.DidYouMean(dashes+name, known))
 }
 
 // offer makes shells complete the value of a flag from a list.

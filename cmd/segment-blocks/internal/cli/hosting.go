@@ -3,12 +3,9 @@ package cli
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"slices"
 	"time"
-
-	"github.com/spf13/cobra"
 
 	"github.com/aacflow/segment-blocks/blocks"
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
@@ -20,8 +17,8 @@ import (
 	"github.com/aacflow/segment-blocks/segment/emulator"
 	"github.com/aacflow/segment-blocks/segment/tracking"
 	"github.com/aacflow/segment-blocks/serve/invocations"
-	"github.com/aacflow/segment-blocks/serve/mcp"
 	"github.com/aacflow/segment-blocks/serve/workflows"
+	"github.com/aacflow/segment-blocks/workflow"
 )
 
 // hosting is what serve and mcp run on: a runtime with every configured source, the chosen one
@@ -111,6 +108,30 @@ func (p *Program) openRuntime(h *hosting, s *settings.Settings, emulate bool, op
 	return nil
 }
 
+// openWorkflows makes a hosting serve the workflows of a folder. They have a runtime of their own,
+// with the same sources: what looks like a reference in an input of the server is refused, and in
+// one of a workflow, whose references have been resolved, it is data.
+func (p *Program) openWorkflows(h *hosting, s settings.Serve, options []runtime.Option) error {
+	var err error
+	options = append(slices.Clone(options), runtime.WithConventions(workflow.Conventions()))
+	h.flowing, err = runtime.New(p.registry(), options...)
+	if err != nil {
+		return sourceFailure(err)
+	}
+	var sources []workflows.Source
+	for _, source := range h.Sources() {
+		sources = append(sources, workflows.Source{Name: source.Name, Target: journalTarget(source)})
+	}
+	h.flows, err = workflows.New(workflows.Config{
+		Folder: s.Workflows, Registry: p.registry(), Runtime: h.flowing, Sources: sources, Variables: s.WorkflowEnv,
+		Environment: p.environment(s.WorkflowEnv),
+	})
+	if err != nil {
+		return console.Usage("%w", err)
+	}
+	return nil
+}
+
 // names returns the names of the sources, the chosen one first.
 func (h *hosting) names() (names []string) {
 	for _, source := range h.Sources() {
@@ -193,46 +214,12 @@ func (p *Program) startTracing(ctx context.Context, h *hosting) ([]runtime.Optio
 	return []runtime.Option{runtime.Observe(t.Observe), runtime.Transport(t.Transport(outgoing))}, nil
 }
 
-// newMCP makes mcp. Its stdout belongs to the protocol, so everything else goes to stderr. It ends
-// when stdin does, which is how an agent stops a server that it has started.
-func newMCP(p *Program) *cobra.Command {
-	cmd := command("mcp", "Serve the blocks over MCP on stdin and stdout, for one agent")
-	profile := mcp.Agent
-	addChoice(cmd, &profile, "profile", "input schemas: agent, sim or strict",
-		mcp.Agent, mcp.Sim, mcp.Strict)
-	watch := cmd.Flags().Bool("watch", false,
-		"add read-only tools for invocations and the events of the emulator")
-	addSource(p, cmd)
-	return p.runs(cmd, func(_ []string, s *settings.Settings) error {
-		h, err := p.openToHost(cmd.Context(), s, p.logger("text"), false)
-		if err != nil {
-			return err
-		}
-		// The agent has closed stdin and may soon kill this process.
-		defer func() {
-			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-			defer cancel()
-			left, _ := h.close(ctx)
-			p.sayLeft(left)
-		}()
-		// A model may want to see what became of its calls. It cannot change that with these.
-		var tools []mcp.Tool
-		if *watch {
-			tools = h.watchTools()
-		}
-		server, err := mcp.New(h.Runtime, p.registry(), mcp.Config{
-			Sources: h.names(), DefaultProfile: profile, Version: blocks.Version(), Logger: h.logger,
-			CallContext: traces.JoinMeta, Tools: tools,
-		})
-		if err != nil {
-			return console.Usage("%w", err)
-		}
-		if h.emulator != nil {
-			p.Note("no source is configured: events go to an emulator inside this process and are not real")
-		}
-		if err := server.Serve(cmd.Context(), io.NopCloser(p.Stdin), p.Stdout); err != nil {
-			return console.Failed("%w", err)
-		}
-		return nil
-	})
+// logger logs to stderr, as text or JSON. Lines of a call have the ids of its trace, so that one
+// leads to the other.
+func (p *Program) logger(format string) *slog.Logger {
+	var handler slog.Handler = slog.NewTextHandler(p.Stderr, nil)
+	if format == "json" {
+		handler = slog.NewJSONHandler(p.Stderr, nil)
+	}
+	return slog.New(traces.LogHandler(handler))
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 	_ "time/tzdata" // zones by name, also where the system has none
@@ -15,7 +14,6 @@ import (
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
 	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/runtime"
-	"github.com/aacflow/segment-blocks/schemas"
 	"github.com/aacflow/segment-blocks/segment/emulator"
 	"github.com/aacflow/segment-blocks/segment/importer"
 	"github.com/aacflow/segment-blocks/segment/tracking"
@@ -135,20 +133,6 @@ func (f *importFlags) check() error {
 	return nil
 }
 
-// importRun is one run of the command. The importer calls its methods from several goroutines, one
-// at a time except for send.
-type importRun struct {
-	program  *Program
-	target   *target
-	options  importer.Options
-	dryRun   bool
-	progress *progress
-
-	// A dry run keeps the first messages and rejects, to show them.
-	messages []rawjson.Object
-	rejected []string
-}
-
 // complete names the files that no flag has named, and connects the import to the target and to the
 // terminal. Without a state file, as for stdin, an import cannot be resumed.
 func (r *importRun) complete(files []string) (err error) {
@@ -183,17 +167,6 @@ func (r *importRun) complete(files []string) (err error) {
 	}
 	return nil
 }
-
-// fileName returns the name of a file for people.
-func fileName(file string) string {
-	if file == importer.Stdin {
-		return "stdin"
-	}
-	return file
-}
-
-// stdin reports whether the events come from stdin, which has no name and cannot be read twice.
-func (r *importRun) stdin() bool { return r.options.Files[0] == importer.Stdin }
 
 // run imports or checks the files, and says what came of it.
 func (r *importRun) run(ctx context.Context) error {
@@ -243,31 +216,6 @@ func (r *importRun) preview(ctx context.Context, batch runtime.JSON) (*runtime.R
 		}
 	}
 	return receipt, nil
-}
-
-// keepReject keeps the first rejects of a dry run.
-func (r *importRun) keepReject(file string, line int64, reasons []schemas.Violation) {
-	const most = 20
-	if len(r.rejected) == most {
-		return
-	}
-	texts := make([]string, len(reasons))
-	for i, v := range reasons {
-		texts[i] = strings.TrimSpace(v.Path + " " + v.Message)
-	}
-	r.rejected = append(r.rejected, fmt.Sprintf("%s:%d: %s", fileName(file), line, strings.Join(texts, "; ")))
-}
-
-// warn shows the first warning of each kind.
-func (r *importRun) warn(file string, line int64, w schemas.Violation) {
-	if w.Code == "emulated" && r.target.emulator != nil {
-		return // advance says so, with what to do
-	}
-	where := ""
-	if line > 0 {
-		where = fmt.Sprintf("%s:%d: ", fileName(file), line)
-	}
-	r.program.Warn("%s%s %s (%s; only the first is shown)", where, w.Path, w.Message, w.Code)
 }
 
 // advance shows how far the import is. The first call comes before anything is sent: only then it

@@ -20,6 +20,7 @@ import (
 	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/runtime"
 	"github.com/aacflow/segment-blocks/schemas"
+	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
 // blockInput is the input of a command that is given a block: run, preview or validate. It comes
@@ -353,4 +354,22 @@ func (in input) place(e *runtime.Error) string {
 	line := bytes.Count(before, []byte("\n")) + 1
 	column := len(before) - bytes.LastIndexByte(before, '\n')
 	return fmt.Sprintf("%s:%d:%d", where, line, column)
+}
+
+// wrapInvocation keeps the input's origin, and the attempts, with the error of an invocation.
+func wrapInvocation(err error, in input, attempts []runtime.Attempt) error {
+	if e, ok := errors.AsType[*runtime.Error](err); ok {
+		return &console.InputError{Cause: e, File: in.file, At: in.place(e), Flags: in.flags, Attempts: attempts}
+	}
+	return err
+}
+
+// writeKey returns the write key of an input, which replaces that of the source. What is wrong with
+// the input is for the runtime to say, with its place.
+func (in input) writeKey() tracking.WriteKey {
+	obj, err := rawjson.ParseObject(in.json, rawjson.Limits{})
+	if err != nil {
+		return ""
+	}
+	return tracking.WriteKey(obj.Text("writeKey"))
 }

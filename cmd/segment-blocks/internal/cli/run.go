@@ -19,7 +19,6 @@ import (
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
 	"github.com/aacflow/segment-blocks/internal/text"
 	"github.com/aacflow/segment-blocks/rawjson"
-	"github.com/aacflow/segment-blocks/registry"
 	"github.com/aacflow/segment-blocks/runtime"
 	"github.com/aacflow/segment-blocks/schemas"
 	"github.com/aacflow/segment-blocks/segment/delivery"
@@ -85,20 +84,6 @@ func newRun(p *Program) *cobra.Command {
 		}
 		return err
 	})
-}
-
-// find returns a block. Commands ask for it before they open a target: the runtime would refuse an
-// unknown block too, but later.
-func (p *Program) find(id string) (registry.Block, error) {
-	b, err := p.registry().Find(id)
-	if err == nil {
-		return b, nil
-	}
-	message := err.Error()
-	if message == registry.ErrUnknown.Error() { // no name is near, so a list helps more
-		message += "; segment-blocks blocks list shows them all"
-	}
-	return b, &runtime.Error{Code: runtime.UnknownBlock, Block: id, Message: message}
 }
 
 // printOutput prints the output of a block as the block returned it, so that the next program

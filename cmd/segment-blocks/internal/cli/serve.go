@@ -14,7 +14,6 @@ import (
 	"os"
 	"runtime/debug"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -29,10 +28,6 @@ import (
 	"github.com/aacflow/segment-blocks/serve/guard"
 	"github.com/aacflow/segment-blocks/serve/mcp"
 )
-
-// tokenVariable may hold the tokens of serve. There is no flag for them, because other users of the
-// machine can see command lines.
-const tokenVariable = "SEGMENT_BLOCKS_TOKEN"
 
 // newServe makes serve. Its flags come from the table of settings, so that each can also be set in
 // the configuration file.
@@ -253,16 +248,6 @@ func (p *Program) announceServe(url string, h *hosting) error {
 	})
 }
 
-// logger logs to stderr, as text or JSON. Lines of a call have the ids of its trace, so that one
-// leads to the other.
-func (p *Program) logger(format string) *slog.Logger {
-	var handler slog.Handler = slog.NewTextHandler(p.Stderr, nil)
-	if format == "json" {
-		handler = slog.NewJSONHandler(p.Stderr, nil)
-	}
-	return slog.New(traces.LogHandler(handler))
-}
-
 // tokens reads the tokens that clients may send, separated by commas or lines. There are several
 // while one is being replaced. An empty file is an error: it is a secret that was not mounted, not
 // a server without one.
@@ -281,25 +266,6 @@ func (p *Program) tokens(file string) ([]string, error) {
 		return nil, console.Usage("the token file is empty: %s", file)
 	}
 	return tokens, nil
-}
-
-// cannotListen explains why an address cannot be listened on. The system knows: it is in use, or
-// not this machine's, or this user may not. Any other error is the guard's: without a token it
-// listens on this machine only.
-func cannotListen(address string, err error) error {
-	op, ok := errors.AsType[*net.OpError](err)
-	if !ok {
-		return console.Usage("off loopback, serve needs a token or client certificates: set %s, or give "+
-			"--tls-client-ca: %s", tokenVariable, address)
-	}
-	if _, malformed := errors.AsType[*net.AddrError](op); malformed {
-		return console.Usage("--addr must be HOST:PORT, such as 127.0.0.1:8787: %s", address)
-	}
-	cause := op.Err
-	if number, ok := errors.AsType[syscall.Errno](cause); ok {
-		cause = number // without the name of the system call
-	}
-	return console.Failed("cannot listen on %s: %w; choose another with --addr", address, cause)
 }
 
 // tlsConfig returns nil if the settings name no certificate. Half a configuration is refused:

@@ -7,11 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aacflow/segment-blocks/blocks"
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/console"
 	"github.com/aacflow/segment-blocks/cmd/segment-blocks/internal/settings"
-	"github.com/aacflow/segment-blocks/rawjson"
-	"github.com/aacflow/segment-blocks/registry"
 	"github.com/aacflow/segment-blocks/runtime"
 	"github.com/aacflow/segment-blocks/runtime/retry"
 	"github.com/aacflow/segment-blocks/segment/emulator"
@@ -42,16 +39,6 @@ type target struct {
 	sends tracking.Source
 	// deliveries holds the store, if the source is durable.
 	deliveries *deliveries
-}
-
-// registry returns the registry with the blocks. It is made once, on demand: compiling the schemas
-// takes longer than everything else that most commands do.
-func (p *Program) registry() *registry.Registry {
-	if p.blocks == nil {
-		p.blocks = registry.New()
-		blocks.MustRegister(p.blocks) // the manifests are embedded, and tests load them
-	}
-	return p.blocks
 }
 
 // opening is what a command needs of its target.
@@ -197,16 +184,6 @@ func (t *target) close() {
 	}
 }
 
-// writeKey returns the write key of an input, which replaces that of the source. What is wrong with
-// the input is for the runtime to say, with its place.
-func (in input) writeKey() tracking.WriteKey {
-	obj, err := rawjson.ParseObject(in.json, rawjson.Limits{})
-	if err != nil {
-		return ""
-	}
-	return tracking.WriteKey(obj.Text("writeKey"))
-}
-
 // limited returns a context that ends with the configured timeout.
 func limited(ctx context.Context, s *settings.Settings) (context.Context, context.CancelFunc) {
 	if s.Timeout > 0 {
@@ -230,35 +207,4 @@ func (p *Program) showRetries(ctx context.Context) context.Context {
 		}
 		p.Note("%s; attempt %d of %d begins in %.1f s", cause, r.Attempt, r.Of, r.In.Seconds())
 	})
-}
-
-// wrapInvocation keeps the input's origin, and the attempts, with the error of an invocation.
-func wrapInvocation(err error, in input, attempts []runtime.Attempt) error {
-	if e, ok := errors.AsType[*runtime.Error](err); ok {
-		return &console.InputError{Cause: e, File: in.file, At: in.place(e), Flags: in.flags, Attempts: attempts}
-	}
-	return err
-}
-
-// sourceFailure gives an error about a source its code and exit code: scripts tell a missing key,
-// which is 4, from a source that is not there, which is 2.
-func sourceFailure(err error) error {
-	own, ok := errors.AsType[*tracking.Error](err)
-	if errors.Is(err, settings.ErrNoKey) || ok && own.Code == tracking.MissingCredential {
-		return console.Fail(console.ExitCredentials, string(runtime.MissingCredential), err.Error(), err)
-	}
-	// The reader has configured a source, and does not know what a runtime is.
-	message := strings.TrimPrefix(err.Error(), "new runtime: ")
-	if strings.Contains(message, "must use https") {
-		message += "; SEGMENT_ALLOW_INSECURE=true or the source's allowInsecure allows plain http"
-	}
-	return console.Fail(console.ExitUsage, string(runtime.UnknownSource), message, err)
-}
-
-// configurationFailure is the error of settings that are not valid.
-func configurationFailure(err error) error {
-	if invalid, ok := errors.AsType[*settings.Error](err); ok {
-		return console.Faults(console.CodeConfiguration, "the configuration is not valid", invalid.Faults)
-	}
-	return console.Fail(console.ExitUsage, console.CodeConfiguration, err.Error(), err)
 }

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"context"
 	_ "embed"
 	"errors"
 	"io"
@@ -20,44 +19,6 @@ import (
 func newWorkflow(p *Program) *cobra.Command {
 	return group("workflow", "Run workflows whose nodes are blocks",
 		newWorkflowRun(p), newWorkflowValidate(p), newWorkflowGraph(p), newWorkflowNew(p), newWorkflowSchema(p))
-}
-
-// ofFile returns a command that is given a workflow file.
-func ofFile(use, short string) *cobra.Command {
-	cmd := command(use, short, needs(1, "%s needs a workflow file, such as order.workflow.yaml"))
-	endings := []string{"yaml", "yml", "json"}
-	cmd.ValidArgsFunction = cobra.FixedCompletions(endings, cobra.ShellCompDirectiveFilterFileExt)
-	return cmd
-}
-
-// addVariables adds --env, the host's list of the variables that a workflow may use.
-func addVariables(cmd *cobra.Command) *[]string {
-	return cmd.Flags().StringSlice("env", nil, "environment variables that the workflow may use as {{NAME}}")
-}
-
-// readWorkflow reads and checks a file. Nothing is sent while it has faults.
-func (p *Program) readWorkflow(
-	ctx context.Context, file string, options workflow.CheckOptions,
-) (*workflow.Graph, error) {
-	data, err := os.ReadFile(file)
-	if err != nil {
-		return nil, console.Usage("cannot read the workflow: %w", err)
-	}
-	options.Registry = p.registry()
-	g, err := workflow.Check(ctx, file, data, options)
-	return g, workflowFailure(err)
-}
-
-// workflowFailure is the error of a file with faults. Its message only counts them: people see them
-// as a list below it, and programs as violations.
-func workflowFailure(err error) error {
-	faults, ok := errors.AsType[*workflow.FileError](err)
-	if !ok {
-		return err
-	}
-	message := faults.File + " is not a valid workflow, nothing was sent: it has " +
-		console.Count(len(faults.Faults)+faults.Unlisted, "fault")
-	return console.Fail(console.ExitUsage, "invalid_workflow", message, err)
 }
 
 // newWorkflowValidate makes workflow validate, whose result is the faults.

@@ -17,9 +17,6 @@ import (
 	"github.com/aacflow/segment-blocks/workflow"
 )
 
-// ndjson is an output format of workflow run alone.
-const ndjson = "ndjson"
-
 // runFlags are the flags of workflow run.
 type runFlags struct {
 	input, run, resume, journals string
@@ -187,10 +184,10 @@ func (p *Program) concludeWorkflow(res *workflow.Result, err error, f runFlags, 
 	switch {
 	case errors.Is(err, context.Canceled):
 		return console.Fail(console.ExitInterrupted, string(runtime.Canceled),
-			"the run was interrupted"+advice(res, f), err)
+			"the run was interrupted"+resumeAdvice(res, f), err)
 	case errors.Is(err, context.DeadlineExceeded):
 		return console.Fail(console.ExitUnreachable, string(runtime.DeadlineExceeded),
-			"the run reached its timeout"+advice(res, f), err)
+			"the run reached its timeout"+resumeAdvice(res, f), err)
 	case err != nil:
 		return console.Failed("%w", err)
 	case res.Status == workflow.Failed:
@@ -199,8 +196,8 @@ func (p *Program) concludeWorkflow(res *workflow.Result, err error, f runFlags, 
 	return nil
 }
 
-// advice says how to go on with a run that is not finished.
-func advice(res *workflow.Result, f runFlags) string {
+// resumeAdvice says how to go on with a run that is not finished.
+func resumeAdvice(res *workflow.Result, f runFlags) string {
 	if f.run+f.resume == "" {
 		return "; --run makes a run resumable"
 	}
@@ -215,6 +212,6 @@ func failedNode(res *workflow.Result, f runFlags) error {
 	var e runtime.Error
 	_ = json.Unmarshal(failure, &e) // it is what the runtime has written
 	message := fmt.Sprintf("the node %q failed: %s%s", res.Graph.Nodes[i].ID,
-		rawjson.OpenObject(failure).Text("message"), advice(res, f))
+		rawjson.OpenObject(failure).Text("message"), resumeAdvice(res, f))
 	return console.Fail(console.ExitOf(&e), string(e.Code), message, nil)
 }

@@ -11,6 +11,9 @@ import (
 	"github.com/aacflow/segment-blocks/workflow"
 )
 
+// ndjson is an output format of workflow run alone.
+const ndjson = "ndjson"
+
 // printWorkflow prints how far a run has come.
 func (p *Program) printWorkflow(res *workflow.Result, format string, dryRun bool) error {
 	if format != "text" {
