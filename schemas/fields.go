@@ -3,7 +3,6 @@ package schemas
 import (
 	"encoding/json"
 	"slices"
-	"strings"
 
 	"github.com/aacflow/segment-blocks/rawjson"
 )
@@ -113,10 +112,4 @@ func secretNames(fields []Field, into map[string]bool) map[string]bool {
 		secretNames(f.Fields, into)
 	}
 	return into
-}
-
-// secretAt reports whether the value at a JSON Pointer, or a value around it, has the name of a
-// secret.
-func (s *Schema) secretAt(pointer string) bool {
-	return slices.ContainsFunc(strings.Split(pointer, "/"), func(token string) bool { return s.secrets[token] })
 }

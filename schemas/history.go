@@ -10,37 +10,6 @@ import (
 	"github.com/aacflow/segment-blocks/rawjson"
 )
 
-// Deprecation says that a block should no longer be used. It is empty for a current block.
-type Deprecation struct {
-	// Deprecated is a sentence that says why.
-	Deprecated string `json:"deprecated,omitempty"`
-	// ReplacedBy is the block to use instead: an id, or an id and a major version.
-	ReplacedBy string `json:"replacedBy,omitempty"`
-	// Sunset is the day from which the block may be gone, such as 2027-06-30.
-	Sunset string `json:"sunset,omitempty"`
-}
-
-// Notice returns the deprecation in sentences, or "".
-func (d Deprecation) Notice() string {
-	if d.Deprecated == "" {
-		return ""
-	}
-	notice := strings.TrimSuffix(d.Deprecated, ".") + "."
-	if d.ReplacedBy != "" {
-		notice += " Use " + d.ReplacedBy + " instead."
-	}
-	if d.Sunset != "" {
-		notice += " It may be gone from " + d.Sunset + " on."
-	}
-	return notice
-}
-
-// Change is a line that says what a version changed.
-type Change struct {
-	Version string `json:"version"`
-	Text    string `json:"text"`
-}
-
 // checkHistory checks what no schema can: that changes and deprecation fit the block's id and
 // version.
 func (r *reader) checkHistory(root rawjson.Object, m *Manifest) {

@@ -10,7 +10,17 @@ import (
 
 	"github.com/aacflow/segment-blocks/internal/text"
 	"github.com/aacflow/segment-blocks/rawjson"
+	"github.com/aacflow/segment-blocks/rawjson/yamljson"
 )
+
+// reader reads one file, and adds to its faults. It does not stop at the first, so that whoever
+// writes a manifest sees all of them at once.
+type reader struct {
+	*yamljson.File
+	name        string
+	host        Conventions
+	definitions map[string]rawjson.Object // the $defs of each file
+}
 
 // Keywords returns the keywords that the schemas of a manifest may have, our own included, sorted.
 // JSON Schema ignores a keyword that it does not know; a manifest may not have any, because a

@@ -7,7 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
+	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/rawjson/yamljson"
@@ -68,15 +71,6 @@ func LoadFor(host Conventions, files fs.FS, named ...string) ([]*Manifest, error
 		return nil, errors.Join(errs...)
 	}
 	return manifests, nil
-}
-
-// reader reads one file, and adds to its faults. It does not stop at the first, so that whoever
-// writes a manifest sees all of them at once.
-type reader struct {
-	*yamljson.File
-	name        string
-	host        Conventions
-	definitions map[string]rawjson.Object // the $defs of each file
 }
 
 // read returns the manifest in the file, or nil where there is none.
@@ -144,6 +138,49 @@ func (r *reader) checkExamples(m *Manifest) {
 			r.Fault(at+"/output"+v.Path, "example breaks the output schema: %s %s", v.Path, v.Message)
 		}
 	}
+}
+
+// checkWords refuses unsorted lists of words, so that equal manifests look equal, and skills that
+// do not name the block.
+func (r *reader) checkWords(m *Manifest) {
+	sorted := func(pointer string, words []string) {
+		if !slices.IsSorted(words) {
+			r.Fault(pointer, "%s must be sorted", path.Base(pointer))
+		}
+	}
+	sorted("/tags", m.Tags)
+	for i, t := range m.Templates {
+		at := fmt.Sprintf("/templates/%d", i)
+		sorted(at+"/modules", t.Modules)
+		sorted(at+"/tags", t.Tags)
+		sorted(at+"/with", t.With)
+	}
+	for i, s := range m.Skills {
+		if s.Content != "" && m.ID != "" && !strings.Contains(s.Content, m.ID) {
+			r.Fault(fmt.Sprintf("/skills/%d", i), "content must name the block that it is about: %q", m.ID)
+		}
+	}
+}
+
+// sentence parses a sentence such as Track {event} [for {userId|anonymousId}]. The part in brackets
+// is optional. The schema of manifests has checked the form.
+func (r *reader) sentence(text string, m *Manifest) (clauses []Clause) {
+	part := regexp.MustCompile(`(\[?)([^][{}]*)(?:\{([\w|]+)\}\]?)?`)
+	for _, found := range part.FindAllStringSubmatch(text, -1) {
+		c := Clause{Text: strings.TrimSpace(found[2]), Optional: found[1] != ""}
+		if found[3] != "" {
+			c.Fields = strings.Split(found[3], "|")
+		}
+		for _, name := range c.Fields {
+			if m.Input != nil && Find(m.Input.Fields(), name) == nil {
+				r.Fault("/sentence", "sentence names a parameter that the block does not have: %q", name)
+			}
+		}
+		if c.Text != "" || c.Fields != nil {
+			clauses = append(clauses, c)
+		}
+	}
+	return clauses
 }
 
 // normalised resolves what only the host's conventions make valid: empty text for an absent value,

@@ -18,8 +18,8 @@
 package schemas
 
 import (
-	"errors"
 	"regexp"
+	"strings"
 
 	"github.com/aacflow/segment-blocks/rawjson"
 )
@@ -73,6 +73,37 @@ type About struct {
 	Refused []Refusal `json:"refused"`
 }
 
+// Deprecation says that a block should no longer be used. It is empty for a current block.
+type Deprecation struct {
+	// Deprecated is a sentence that says why.
+	Deprecated string `json:"deprecated,omitempty"`
+	// ReplacedBy is the block to use instead: an id, or an id and a major version.
+	ReplacedBy string `json:"replacedBy,omitempty"`
+	// Sunset is the day from which the block may be gone, such as 2027-06-30.
+	Sunset string `json:"sunset,omitempty"`
+}
+
+// Notice returns the deprecation in sentences, or "".
+func (d Deprecation) Notice() string {
+	if d.Deprecated == "" {
+		return ""
+	}
+	notice := strings.TrimSuffix(d.Deprecated, ".") + "."
+	if d.ReplacedBy != "" {
+		notice += " Use " + d.ReplacedBy + " instead."
+	}
+	if d.Sunset != "" {
+		notice += " It may be gone from " + d.Sunset + " on."
+	}
+	return notice
+}
+
+// Change is a line that says what a version changed.
+type Change struct {
+	Version string `json:"version"`
+	Text    string `json:"text"`
+}
+
 // Example is an input and the output that it leads to.
 type Example struct {
 	Title  string         `json:"title"`
@@ -87,24 +118,31 @@ type Refusal struct {
 	Violations []Violation    `json:"violations"` // without messages
 }
 
-// Violation is one finding about a value: something that is wrong with it or, in the warnings of a
-// receipt, something worth a look.
-type Violation struct {
-	// Path is the JSON Pointer (RFC 6901) of the value, "" for the whole input.
-	Path string `json:"path"`
-	// Code is stable and fit to be matched against, such as event_not_defined.
-	Code string `json:"code"`
-	// Message says what must be, and ends in the offending value unless it is secret: must not be
-	// empty: "". It is empty in the refusals of a manifest.
-	Message string `json:"message,omitempty"`
+// Clause is a part of the sentence on a block's card: text, followed by a parameter's value.
+type Clause struct {
+	Text string `json:"text"`
+	// Fields are parameters. The first one with a value is shown. A clause of plain text has none.
+	Fields []string `json:"fields,omitempty"`
+	// Optional clauses are omitted while no parameter has a value.
+	Optional bool `json:"optional,omitempty"`
 }
 
-// InvalidJSON returns the violation for a document that package rawjson has refused with err.
-func InvalidJSON(err error) Violation {
-	if where, ok := errors.AsType[*rawjson.Error](err); ok {
-		return Violation{where.Pointer, where.Code, err.Error()}
-	}
-	return Violation{Code: "invalid_json", Message: err.Error()}
+// Template is a workflow to start from, as a prompt for an assistant.
+type Template struct {
+	Title    string   `json:"title"`
+	Prompt   string   `json:"prompt"`
+	Category string   `json:"category"`
+	Modules  []string `json:"modules"`
+	Tags     []string `json:"tags"`
+	// With lists the host's other integrations in it.
+	With []string `json:"with,omitempty"`
+}
+
+// Skill is knowledge for an agent that may call the block.
+type Skill struct {
+	Name        string `json:"name"` // lower-case words joined by hyphens
+	Description string `json:"description"`
+	Content     string `json:"content"` // Markdown
 }
 
 // ValidID reports whether id can name a block: lower-case words joined by underscores, 64

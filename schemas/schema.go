@@ -2,11 +2,12 @@ package schemas
 
 import (
 	"bytes"
-	"context"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 
 	"github.com/santhosh-tekuri/jsonschema/v5"
 
@@ -48,13 +49,13 @@ func compile(url string, raw json.RawMessage) (*jsonschema.Schema, error) {
 	}
 	compiled, err := c.Compile(url)
 	if err != nil {
-		return nil, fmt.Errorf("compile schema: %w", plain(err))
+		return nil, fmt.Errorf("compile schema: %w", plainError(err))
 	}
 	return compiled, nil
 }
 
-// plain returns the first leaf of the tree of errors that jsonschema builds.
-func plain(err error) error {
+// plainError returns the first leaf of the tree of errors that jsonschema builds.
+func plainError(err error) error {
 	invalid, ok := errors.AsType[*jsonschema.ValidationError](err)
 	if !ok {
 		return err
@@ -88,26 +89,6 @@ type Opened = plan.Opened
 // Scan is AcceptsJSON for a caller that then uses the object.
 func (s *Schema) Scan(data []byte, limits rawjson.Limits) (*Opened, bool) {
 	return s.root.plan.Open(data, limits)
-}
-
-// maxFound is how many violations Validate looks for. A person needs no more.
-const maxFound = 1000
-
-// Validate returns what is wrong with obj, in the order of the schema's fields, or nil. The values
-// of obj must be checked JSON (see [rawjson.ParseObject]). It stops at 1,000 violations. When ctx
-// ends, it returns what it has found so far: ask ctx.Err().
-//
-// The result includes the known violations, and none of the schema's for the same places or for
-// places inside them. A value of which the schema demands only a type, such as free-form
-// properties, is not decoded.
-func (s *Schema) Validate(ctx context.Context, obj rawjson.Object, known ...Violation) []Violation {
-	raw := obj.JSON()
-	if len(known) == 0 && s.root.plan.AcceptsValue(raw) {
-		return nil
-	}
-	f := newFinder(s, known)
-	f.find(ctx, s.root, raw, "")
-	return f.sorted()
 }
 
 // A part is as much of a schema as jsonschema judges in one go. The elements of an array are a part
@@ -192,4 +173,10 @@ func (p *part) judge(value json.RawMessage) (err error) {
 		}
 	}()
 	return p.compiled.Validate(p.decoder.Decode(value))
+}
+
+// unescaped undoes the percent-encoding that jsonschema puts over a JSON Pointer.
+func unescaped(location string) string {
+	pointer, _ := url.PathUnescape(location)
+	return cmp.Or(pointer, location)
 }

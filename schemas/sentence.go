@@ -8,8 +8,6 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/santhosh-tekuri/jsonschema/v5"
-
 	"github.com/aacflow/segment-blocks/internal/text"
 	"github.com/aacflow/segment-blocks/rawjson"
 )
@@ -20,27 +18,6 @@ type keyword struct {
 	name   string
 	schema rawjson.Object
 	around []rawjson.Object
-}
-
-// keyword follows the location of an error from its keyword up to the root of the schema.
-func (e *explainer) keyword(err *jsonschema.ValidationError) keyword {
-	_, fragment, _ := strings.Cut(err.AbsoluteKeywordLocation, "#")
-	pointer, k := unescaped(fragment), keyword{}
-	for pointer != "" {
-		cut := strings.LastIndexByte(pointer, '/')
-		token := pointer[cut+1:]
-		pointer = pointer[:cut]
-		raw, _ := rawjson.At(e.part.raw, pointer)
-		switch schema := rawjson.OpenObject(raw); {
-		case k.name == "":
-			k.name, k.schema = token, schema
-		case token == "properties" || token == "items" || token == "additionalProperties":
-			return k
-		default:
-			k.around = append(k.around, schema)
-		}
-	}
-	return k
 }
 
 // code looks for a code in the schema that failed, then in those around it. Without one, it is that

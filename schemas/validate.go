@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,6 +14,26 @@ import (
 
 	"github.com/aacflow/segment-blocks/rawjson"
 )
+
+// maxFound is how many violations Validate looks for. A person needs no more.
+const maxFound = 1000
+
+// Validate returns what is wrong with obj, in the order of the schema's fields, or nil. The values
+// of obj must be checked JSON (see [rawjson.ParseObject]). It stops at 1,000 violations. When ctx
+// ends, it returns what it has found so far: ask ctx.Err().
+//
+// The result includes the known violations, and none of the schema's for the same places or for
+// places inside them. A value of which the schema demands only a type, such as free-form
+// properties, is not decoded.
+func (s *Schema) Validate(ctx context.Context, obj rawjson.Object, known ...Violation) []Violation {
+	raw := obj.JSON()
+	if len(known) == 0 && s.root.plan.AcceptsValue(raw) {
+		return nil
+	}
+	f := newFinder(s, known)
+	f.find(ctx, s.root, raw, "")
+	return f.sorted()
+}
 
 // finder collects violations: one for each failed keyword, with a sentence that states the rule and
 // the value. A failed anyOf is one violation, not one for each branch.
@@ -53,7 +72,7 @@ func (f *finder) find(ctx context.Context, p *part, value json.RawMessage, at st
 	case ok:
 		e.explain(invalid)
 		if !e.explained { // it is a violation nevertheless
-			f.add(at, at, "invalid_value", plain(invalid).Error())
+			f.add(at, at, "invalid_value", plainError(invalid).Error())
 		}
 	case err != nil: // jsonschema gave up
 		f.add(at, at, "invalid_value", err.Error())
@@ -103,6 +122,27 @@ type explainer struct {
 func (e *explainer) open(pointer string) rawjson.Object {
 	raw, _ := rawjson.At(e.value, pointer)
 	return rawjson.OpenObject(raw)
+}
+
+// keyword follows the location of an error from its keyword up to the root of the schema.
+func (e *explainer) keyword(err *jsonschema.ValidationError) keyword {
+	_, fragment, _ := strings.Cut(err.AbsoluteKeywordLocation, "#")
+	pointer, k := unescaped(fragment), keyword{}
+	for pointer != "" {
+		cut := strings.LastIndexByte(pointer, '/')
+		token := pointer[cut+1:]
+		pointer = pointer[:cut]
+		raw, _ := rawjson.At(e.part.raw, pointer)
+		switch schema := rawjson.OpenObject(raw); {
+		case k.name == "":
+			k.name, k.schema = token, schema
+		case token == "properties" || token == "items" || token == "additionalProperties":
+			return k
+		default:
+			k.around = append(k.around, schema)
+		}
+	}
+	return k
 }
 
 // explain walks to the leaves of the tree, which are the failed keywords. It stops above the
@@ -206,8 +246,8 @@ func (s *Schema) rank(pointer string) []int {
 	return rank
 }
 
-// unescaped undoes the percent-encoding that jsonschema puts over a JSON Pointer.
-func unescaped(location string) string {
-	pointer, _ := url.PathUnescape(location)
-	return cmp.Or(pointer, location)
+// secretAt reports whether the value at a JSON Pointer, or a value around it, has the name of a
+// secret.
+func (s *Schema) secretAt(pointer string) bool {
+	return slices.ContainsFunc(strings.Split(pointer, "/"), func(token string) bool { return s.secrets[token] })
 }
