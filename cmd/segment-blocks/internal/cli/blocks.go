@@ -58,7 +58,8 @@ func newBlocksList(p *Program) *cobra.Command {
 			// All of them are noted before the filters apply, so that a near one can be suggested.
 			categories, tags = append(categories, m.Category), append(tags, m.Tags...)
 			if (*category == "" || m.Category == *category) && (*tag == "" || slices.Contains(m.Tags, *tag)) {
-				entries = append(entries, listedBlock{m.ID, m.Name, m.Summary, m.Version, m.Category, m.Tags, m.Deprecation})
+				one := listedBlock{m.ID, m.Name, m.Summary, m.Version, m.Category, m.Tags, m.Deprecation}
+				entries = append(entries, one)
 			}
 		}
 		return p.show(entries, func(w io.Writer) {
