@@ -17,9 +17,12 @@ import (
 	"github.com/aacflow/segment-blocks/runtime"
 )
 
-// network makes the requests of doctor, and reads the answers. It posts nothing, and follows no
-// redirect, which could carry what is in the URL to another host. An answer may be as long as a
-// catalog of hundreds of blocks.
+// checkTimeout bounds each look-up over the network: a doctor that hangs is no help.
+const checkTimeout = 5 * time.Second
+
+// network returns the HTTP client of doctor and blocks diff. It follows no redirect, which could
+// carry what is in the URL to another host. An answer may be as long as a catalog of hundreds of
+// blocks.
 func network() *resty.Client {
 	// A redirect is an answer like any other: it shows that the receiver is there.
 	stay := resty.RedirectPolicyFunc(func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse })
@@ -37,9 +40,6 @@ func bare(err error) error {
 	}
 	return err
 }
-
-// checkTimeout bounds each look-up over the network: a doctor that hangs is no help.
-const checkTimeout = 5 * time.Second
 
 // isLocal reports whether a URL leads to this machine, where a key may be shown and http is safe.
 func isLocal(address string) bool {
@@ -63,6 +63,10 @@ func urlOf(scheme string, addr net.Addr) string {
 	}
 	return scheme + "://" + host
 }
+
+// tokenVariable may hold the tokens of serve. There is no flag for them, because other users of the
+// machine can see command lines.
+const tokenVariable = "SEGMENT_BLOCKS_TOKEN"
 
 // cannotListen explains why an address cannot be listened on. The system knows: it is in use, or
 // not this machine's, or this user may not. Any other error is the guard's: without a token it

@@ -15,7 +15,8 @@ import (
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
-// Program is a run of the command.
+// Program is a run of the command. Its methods are what several commands share: they read the
+// configuration, find blocks, open targets and print results.
 type Program struct {
 	*console.Console
 	// blocks is made by registry, on demand.
@@ -112,10 +113,6 @@ func (p *Program) find(id string) (registry.Block, error) {
 	}
 	return b, &runtime.Error{Code: runtime.UnknownBlock, Block: id, Message: message}
 }
-
-// tokenVariable may hold the tokens of serve. There is no flag for them, because other users of the
-// machine can see command lines.
-const tokenVariable = "SEGMENT_BLOCKS_TOKEN"
 
 // sourceFailure gives an error about a source its code and exit code: scripts tell a missing key,
 // which is 4, from a source that is not there, which is 2.
