@@ -9,6 +9,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -158,6 +159,16 @@ func noise(t *testing.T, n int) string {
 	_, err := rand.NewChaCha8([32]byte{}).Read(data)
 	require.NoError(t, err)
 	return string(data)
+}
+
+// To open a pipe is to wait for its writer, perhaps for ever.
+func TestNamedPipe(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "events.ndjson")
+	if err := exec.CommandContext(t.Context(), "mkfifo", path).Run(); err != nil {
+		t.Skip("cannot make a named pipe:", err)
+	}
+	_, err := importer.New(importer.Options{Files: []string{path}, Invoke: invoker(t, "http://127.0.0.1:1")})
+	require.ErrorContains(t, err, "must be in a regular file or on standard input")
 }
 
 // An event does not wait for others to fill a batch when the input comes slowly.

@@ -66,18 +66,14 @@ func openInput(path string, o *Options) (*input, error) {
 		return nil, fmt.Errorf("the name of a file must end in .ndjson, .jsonl, .json or .csv;"+
 			" otherwise name its format with --format: %q", path)
 	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("cannot read the events: %w", err)
-	}
-	defer func() { _ = f.Close() }()
-	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
+	// Opening a pipe would wait for its writer.
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("events must be in a regular file or on standard input: %q", path)
 	}
+	f, err := os.Open(path)
 	if err == nil {
-		in.size = info.Size()
-		in.id, err = identify(f, in.size)
+		defer func() { _ = f.Close() }()
+		in.id, in.size, err = identify(f)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the events: %w", err)
@@ -96,19 +92,22 @@ func formatOf(path string) Format {
 	return ""
 }
 
-// identify hashes the two ends of the first size bytes of a file. Hashing all of it would read a
-// large file twice. If the middle changes, resuming notices it by the hash in the position.
-func identify(f io.ReaderAt, size int64) (string, error) {
+// identify hashes the two ends of a file and its size. Hashing all of it would read a large file
+// twice. If the middle changes, resuming notices it by the hash in the position.
+func identify(f *os.File) (id string, size int64, err error) {
+	if size, err = f.Seek(0, io.SeekEnd); err != nil {
+		return "", 0, err
+	}
 	h := sha256.New()
 	h.Write(binary.BigEndian.AppendUint64([]byte("segment-blocks/import-file/v1"), uint64(size)))
 	buf := make([]byte, min(edge, size))
 	for _, at := range []int64{0, size - int64(len(buf))} {
 		if _, err := f.ReadAt(buf, at); err != nil && !errors.Is(err, io.EOF) {
-			return "", err
+			return "", 0, err
 		}
 		h.Write(buf)
 	}
-	return hex.EncodeToString(h.Sum(nil)[:16]), nil
+	return hex.EncodeToString(h.Sum(nil)[:16]), size, nil
 }
 
 // open returns the unpacked contents without a byte order mark, and the file to close, nil for

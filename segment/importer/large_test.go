@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -27,10 +26,11 @@ func sized(n int) string {
 	return begin + strings.Repeat("y", n-len(begin)-len(`"}}`)) + `"}}`
 }
 
-// Large and odd files take time linear in their size, and each of their lines is accounted for.
+// Each line of large and odd files is accounted for. With time that is not linear in their size, the
+// test would not end before its timeout.
 func TestLargeFiles(t *testing.T) {
 	if raceDetector {
-		t.Skip("it is about time, and the race detector takes most of it")
+		t.Skip("it reads a lot in one goroutine, which takes long with the race detector")
 	}
 	const longest, event = 4 << 20, `{"type":"track","event":"E","userId":"u"}` + "\n"
 	for name, c := range map[string]struct {
@@ -79,9 +79,7 @@ func TestLargeFiles(t *testing.T) {
 				o.Files = []string{file(t, "events.ndjson", c.text)}
 			}
 			o.RejectsPath = o.Files[0] + ".rejects"
-			started := time.Now()
 			counts := run(t, o)
-			require.Less(t, time.Since(started), 5*time.Minute, "also on a machine that does much else")
 			require.Equal(t, c.accepted, counts.Accepted)
 			require.Equal(t, c.rejected, counts.Rejected)
 			if c.rejected > 0 {

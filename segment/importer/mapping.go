@@ -116,9 +116,16 @@ type Column struct {
 	Kind string `json:"kind,omitempty"`
 }
 
+// maxColumns is more than databases have, and than properties that Segment keeps of an event. Each
+// row costs time for each column, and each name is compared with all others.
+const maxColumns = 10_000
+
 // newMapping maps every column of a header. It refuses headers that are hardly meant: a single
 // column with another separator in its name, a name twice, or no column for a person.
 func newMapping(header []string, rules []rule, t tracking.Type) (*mapping, error) {
+	if len(header) > maxColumns {
+		return nil, fmt.Errorf("a file must have at most %s columns: %d", text.Grouped(maxColumns), len(header))
+	}
 	m := &mapping{rules: make([]*rule, len(header)), typ: t, plans: map[tracking.Type]*node{}, typeAt: -1}
 	for _, name := range header {
 		name = strings.TrimSpace(name)
@@ -127,7 +134,7 @@ func newMapping(header []string, rules []rule, t tracking.Type) (*mapping, error
 		}
 		m.header = append(m.header, name)
 	}
-	all := strings.Join(m.header, ", ")
+	all := text.Clip(strings.Join(m.header, ", "), 1000)
 	for _, r := range rules {
 		i := slices.Index(m.header, r.column)
 		if i < 0 {
@@ -215,8 +222,11 @@ type node struct {
 }
 
 // plan returns the tree of messages of a type. Each row may have its own type, so plan makes a tree
-// when it first sees a type.
+// when it first sees a type. All unknown types have the same.
 func (m *mapping) plan(t tracking.Type) (*node, error) {
+	if !t.Valid() {
+		t = ""
+	}
 	if p, ok := m.plans[t]; ok {
 		return p, nil
 	}
@@ -240,9 +250,7 @@ func (m *mapping) plan(t tracking.Type) (*node, error) {
 		}
 		n.column, n.kind = i, kind
 	}
-	if len(m.plans) < 100 { // the column of the type may hold anything
-		m.plans[t] = message
-	}
+	m.plans[t] = message
 	return message, nil
 }
 

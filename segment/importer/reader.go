@@ -154,7 +154,7 @@ func (r *reader) openFile(ctx context.Context) error {
 	switch {
 	case in.format == CSV:
 		err = r.header(in)
-	case r.at.Offset == 0:
+	case r.at.Offset == 0 && in.part.Offset == 0: // a later part of a file has lines: see Split
 		r.split.look()
 	}
 	if err == nil && r.at.Offset > 0 {

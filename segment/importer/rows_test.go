@@ -202,6 +202,7 @@ func TestMappingsThatAreRefused(t *testing.T) {
 		"part of it": {
 			"userId,a,b", "track", []string{"a=properties.x", "b=properties.x.y"}, "a part of the other",
 		},
+		"many":        {"userId" + strings.Repeat(",", maxColumns), "track", nil, "at most 10,000 columns: 10001"},
 		"one column":  {"userId;event", "track", nil, "--delimiter ';'"},
 		"tabs":        {"userId\tevent", "", nil, `--delimiter '\t'`},
 		"empty part":  {"userId,properties.", "track", nil, "an empty part of properties"},
