@@ -76,7 +76,9 @@ func (d *deliverer) round() {
 	case err != nil:
 		d.proceed(err)
 	case len(list) > 0:
-		d.deliver(d.expire(list))
+		if list = d.expire(list); len(list) > 0 {
+			d.deliver(list)
+		}
 	case closing:
 		d.ended = true
 	default:
@@ -121,7 +123,7 @@ func (d *deliverer) deliver(list []entry) {
 // send sends messages, deletes those that were accepted, and returns the
 // others.
 func (d *deliverer) send(list []entry) (left []entry, err error) {
-	if len(list) == 0 || d.ended {
+	if d.ended {
 		return list, nil
 	}
 	if err := d.limiter.WaitN(d.store.ctx, len(list)); err != nil {
@@ -132,8 +134,8 @@ func (d *deliverer) send(list []entry) (left []entry, err error) {
 	for i, e := range list {
 		messages[i] = e.prepared
 	}
-	d.setInFlight(len(list))
-	defer d.setInFlight(0)
+	d.update(func(s *Stats) { s.InFlight = len(list) })
+	defer d.update(func(s *Stats) { s.InFlight = 0 })
 	report, err := d.store.options.Client.Send(d.store.ctx, &tracking.Batch{Source: d.sending, Messages: messages})
 	var accepted []entry
 	for i, o := range report.Messages {
@@ -151,10 +153,10 @@ func (d *deliverer) send(list []entry) (left []entry, err error) {
 	return left, err
 }
 
-func (d *deliverer) setInFlight(n int) {
+func (d *deliverer) update(change func(s *Stats)) {
 	d.store.mu.Lock()
 	defer d.store.mu.Unlock()
-	d.stats.InFlight = n
+	change(&d.stats)
 }
 
 // probe sends some of the last messages, one by one, until one is accepted. It
@@ -283,10 +285,7 @@ func (d *deliverer) proceed(err error) {
 	if failed, ok := errors.AsType[*retry.Error](err); ok {
 		wait = max(wait, failed.RetryAfter)
 	}
-	d.store.mu.Lock()
-	d.stats.WaitsUntil = time.Now().Add(wait)
-	d.stats.Retried++
-	d.store.mu.Unlock()
+	d.update(func(s *Stats) { s.Retried++ })
 	d.sleep(wait)
 }
 
@@ -301,14 +300,11 @@ func refusesSource(err error) bool {
 
 // note keeps an error for Stats, nil for none, and logs it when it changes.
 func (d *deliverer) note(err error) {
-	text := ""
+	text, before, waiting := "", "", 0
 	if err != nil {
 		text = err.Error()
 	}
-	d.store.mu.Lock()
-	before, waiting := d.stats.LastError, d.stats.Waiting
-	d.stats.LastError, d.stats.WaitsUntil = text, time.Time{}
-	d.store.mu.Unlock()
+	d.update(func(s *Stats) { before, waiting, s.LastError = s.LastError, s.Waiting, text })
 	logger := d.store.logger.With("source", d.stats.Source, "waiting", waiting)
 	switch {
 	case text == before:
@@ -323,6 +319,8 @@ func (d *deliverer) note(err error) {
 
 // sleep waits, and ends the deliverer if the store closes meanwhile.
 func (d *deliverer) sleep(wait time.Duration) {
+	d.update(func(s *Stats) { s.WaitsUntil = time.Now().Add(wait) })
+	defer d.update(func(s *Stats) { s.WaitsUntil = time.Time{} })
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {

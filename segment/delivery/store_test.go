@@ -207,19 +207,27 @@ func TestSourceAtFaultIsNotAMessagesFault(t *testing.T) {
 	}
 }
 
+// A message that expires says what kept it, and is no sign that others are accepted again.
 func TestOldMessagesDie(t *testing.T) {
 	r := newReceiver(t, func(int, []message) reply { return reply{status: 503} })
-	s := openStore(t, storePath(t), delivery.StoreOptions{MaxAge: time.Second})
+	var log lockedBuffer
+	s := openStore(t, storePath(t), delivery.StoreOptions{
+		MaxAge: time.Second, Logger: slog.New(slog.NewTextHandler(&log, nil)),
+	})
 	source := s.Source("prod", r.source())
-	mustStore(t, source, track(t, "u1", "A"))
-	eventually(t, func() bool { return only(t, s).Dead == 1 })
+	for range 3 {
+		mustStore(t, source, track(t, "u1", "A"))
+	}
+	eventually(t, func() bool { return only(t, s).Dead == 3 })
 	for l, err := range s.Dead("prod") {
 		require.NoError(t, err)
 		require.Contains(t, l.Reason, "it was not accepted within 1s: ")
 	}
+	require.NotEmpty(t, only(t, s).LastError)
+	require.NotContains(t, log.String(), "delivered again")
 	n, err := s.Drop("prod")
 	require.NoError(t, err)
-	require.Equal(t, 1, n)
+	require.Equal(t, 3, n)
 	require.Zero(t, only(t, s).Dead)
 }
 
