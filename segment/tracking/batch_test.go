@@ -205,6 +205,20 @@ func TestBatchDefaultsAreChecked(t *testing.T) {
 	require.Equal(t, "integrations_not_object", failure(t, err).Problems[0].Code)
 }
 
+// A large default for many messages would take far more memory than the call that brings it.
+func TestDefaultsOfManyMessages(t *testing.T) {
+	r := newReceiver(t)
+	_, err := r.source().Send(t.Context(), r.client(), tracking.Call{
+		Messages: slices.Repeat([]tracking.Message{order(t)}, 60_000),
+		Context:  json.RawMessage(`{"x":"` + strings.Repeat("x", 30_000) + `"}`),
+	})
+	e := failure(t, err)
+	require.Equal(t, retry.TooLarge, e.Code)
+	require.EqualError(t, e, "nothing was sent: /context goes into each of 60,000 messages, which makes "+
+		"1,800,480,000 bytes, and 67,108,864 are allowed; send fewer messages in a call")
+	require.Empty(t, r.requests())
+}
+
 // What the batch lays under each message counts towards that message's size.
 func TestLimitsCountWhatIsMergedIn(t *testing.T) {
 	r := newReceiver(t)

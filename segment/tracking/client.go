@@ -111,7 +111,8 @@ type Call struct {
 	Time time.Time
 	// Context and Integrations are defaults for each message: objects are merged at every depth,
 	// and the message's values win. Segment only documents that it merges them; doing it here makes
-	// the result certain and the limits exact. Empty or null means none.
+	// the result certain and the limits exact. Empty or null means none. In all messages together,
+	// each may take 64 MiB.
 	Context, Integrations json.RawMessage
 }
 

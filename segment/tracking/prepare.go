@@ -198,8 +198,8 @@ func (c *Client) preparer(source Source, call Call) preparer {
 		p.warn("", "write_key_form", "the write key does not look like one of Segment's, which have 32 letters and "+
 			"digits; Segment answers 200 to an unknown key, and drops its messages")
 	}
-	p.context = p.checkDefaults("context", call.Context)
-	p.integrations = p.checkDefaults("integrations", call.Integrations)
+	p.context = p.checkDefaults("context", call.Context, len(call.Messages))
+	p.integrations = p.checkDefaults("integrations", call.Integrations, len(call.Messages))
 	p.checkAll("/integrations", p.integrations)
 	if p.context != nil {
 		p.bareContext = p.appendWithLibrary(nil, p.context)
@@ -207,9 +207,13 @@ func (c *Client) preparer(source Source, call Call) preparer {
 	return p
 }
 
+// maxDefaultsBytes bounds the bytes that a call's defaults take in all of its messages together.
+// Without it, a call of 3 MB could take gigabytes of memory.
+const maxDefaultsBytes = 64 << 20
+
 // checkDefaults reads a call's defaults for its messages. They come from outside, so it checks
 // their syntax too.
-func (p *preparer) checkDefaults(name string, raw json.RawMessage) json.RawMessage {
+func (p *preparer) checkDefaults(name string, raw json.RawMessage, messages int) json.RawMessage {
 	if len(raw) == 0 || rawjson.KindOf(raw) == rawjson.NullKind {
 		return nil
 	}
@@ -219,6 +223,11 @@ func (p *preparer) checkDefaults(name string, raw json.RawMessage) json.RawMessa
 	}
 	if rawjson.KindOf(raw) != rawjson.ObjectKind {
 		p.refuse("/"+name, name+"_not_object", "must be an object", raw)
+		return nil
+	}
+	if all := len(raw) * messages; all > maxDefaultsBytes {
+		p.refuse("/"+name, tooLarge, fmt.Sprintf("goes into each of %s messages, which makes %s bytes, and %s are "+
+			"allowed; send fewer messages in a call", grouped(messages), grouped(all), grouped(maxDefaultsBytes)), nil)
 		return nil
 	}
 	return raw
