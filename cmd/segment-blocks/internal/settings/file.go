@@ -1,9 +1,11 @@
 package settings
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -71,15 +73,20 @@ func (l *loader) readFile(path string) error {
 		return err
 	}
 	l.File = path
-	var doc yaml.Node
-	if err := yaml.Unmarshal(data, &doc); err != nil {
+	var doc, more yaml.Node
+	in := yaml.NewDecoder(bytes.NewReader(data))
+	switch err := in.Decode(&doc); {
+	case errors.Is(err, io.EOF): // it is empty
+	case err != nil:
 		// The parser's error quotes the file, which may hold a key.
 		text := strings.TrimPrefix(err.Error(), "yaml: ")
 		text = regexp.MustCompile("(?s) *['\"`].*['\"`]").ReplaceAllString(text, "")
 		l.refuse(path, "is not valid YAML: %s", text)
-	}
-	if len(doc.Content) > 0 { // it is not empty
+	default:
 		l.walk(doc.Content[0], "", "")
+		if !errors.Is(in.Decode(&more), io.EOF) {
+			l.refuse(path, "must be one document, and a second one begins after ---")
+		}
 	}
 	holdsKey := func(key string) bool { return strings.HasSuffix(key, ".writeKey") }
 	if slices.ContainsFunc(slices.Collect(maps.Keys(l.origins)), holdsKey) && readableByOthers(path) {
@@ -169,6 +176,10 @@ func (l *loader) value(n *yaml.Node, setting Setting, at string) (any, bool) {
 		err = errors.New("must be in quotes, or YAML reads it as a number")
 	case n.Kind != yaml.ScalarNode:
 		err = errors.New("must be a single value")
+	// Taken as it is, such a key would go to Segment, which answers 200 and drops the events.
+	case strings.Contains(n.Value, "${") && setting.Kind != Variable:
+		err = errors.New("must be written out: a ${NAME} in the file is not replaced; " +
+			"writeKeyEnv names the variable that holds a key")
 	case n.Tag == "!!null":
 		return nil, false
 	case setting.Kind == Path:

@@ -242,14 +242,17 @@ serve: {addr: "0.0.0.0:1", allowHost: [a.example.com, b.example.com], clientRate
 	assert.Equal(t, "0.0.0.0:1", s.Serve.Addr, "the flag of another command is no setting of serve")
 
 	for text, want := range map[string]string{
-		"serve: {adr: x}":                 `serve.adr is not a setting; did you mean "addr"?`,
-		"serve: {clientRate: -1}":         `serve.clientRate must be a number, 0 or more: "-1"`,
-		"serve: {clientRate: NaN}":        `serve.clientRate must be a number, 0 or more: "NaN"`,
-		"serve: {log: xml}":               `serve.log must be text or json: "xml"`,
-		"serve: {allowHost: [{a: b}]}":    "serve.allowHost must be a single value",
-		"serve: {allowHost: a}":           "serve.allowHost must be a list",
-		"serve: {addr: [a]}":              "serve.addr must be a single value",
-		"sources: {a: {retry: {max: 1}}}": "sources.a.retry.max is not a setting",
+		"serve: {adr: x}":                     `serve.adr is not a setting; did you mean "addr"?`,
+		"serve: {clientRate: -1}":             `serve.clientRate must be a number, 0 or more: "-1"`,
+		"serve: {clientRate: NaN}":            `serve.clientRate must be a number, 0 or more: "NaN"`,
+		"serve: {log: xml}":                   `serve.log must be text or json: "xml"`,
+		"serve: {allowHost: [{a: b}]}":        "serve.allowHost must be a single value",
+		"serve: {allowHost: a}":               "serve.allowHost must be a list",
+		"serve: {addr: [a]}":                  "serve.addr must be a single value",
+		"sources: {a: {retry: {max: 1}}}":     "sources.a.retry.max is not a setting",
+		"output: json\n---\nsources: {a: {}}": "must be one document, and a second one begins after ---",
+		`sources: {a: {writeKey: "${KEY_OF_PROD}"}}`: "sources.a.writeKey must be written out: a ${NAME} in the file " +
+			"is not replaced; writeKeyEnv names the variable that holds a key",
 	} {
 		_, err := Load(Options{File: write(t, text)})
 		assert.ErrorContains(t, err, want)
