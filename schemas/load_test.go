@@ -357,10 +357,10 @@ func TestLoadNamesFileAndLine(t *testing.T) {
 			"key twice", "category: examples", "category: examples\nname: Again",
 			`greet.yaml:8: a key must not be given twice: "name"`,
 		},
-		{"anchor", "category: examples", "category: &c examples", `greet.yaml:7: anchors and aliases are not allowed`},
+		{"anchor", "category: examples", "category: &c examples", `greet.yaml:7: tags, anchors and aliases are not allowed`},
 		{
 			"number that JSON lacks", "input: {name: Ada}", "input: {name: .nan}",
-			`greet.yaml:22: must be a JSON value: .nan`,
+			`greet.yaml:22: must be a JSON value, or text in quotes: .nan`,
 		},
 		{"not a mapping", good, "- just a list\n", `greet.yaml:1: must be a mapping`},
 		{"not YAML", "name: Greet\n", "name: [Greet\n", `greet.yaml:1: must be valid YAML: did not find expected`},

@@ -9,7 +9,9 @@ package yamljson
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"regexp"
 	"strconv"
 	"strings"
@@ -62,10 +64,12 @@ func Read(data []byte) *File {
 		return f
 	}
 	f.values[""] = &doc
-	switch {
-	case decoder.Decode(&more) == nil: // ignoring it would lose what its author wrote
+	switch err := decoder.Decode(&more); {
+	case err == nil: // ignoring it would lose what its author wrote
 		f.values[""] = &more
 		f.Fault("", "must hold one document, not several")
+	case !errors.Is(err, io.EOF):
+		f.syntax(err)
 	case len(doc.Content) != 1 || doc.Content[0].Kind != yaml.MappingNode:
 		f.Fault("", "must be a mapping of keys to values")
 	default:
@@ -91,10 +95,8 @@ func (f *File) value(n *yaml.Node, at string, depth int) json.RawMessage {
 	f.values[at] = n
 	null := json.RawMessage("null")
 	switch {
-	// Aliases would let a small file stand for a huge one, and a fault in an alias would have no
-	// place of its own.
-	case n.Kind == yaml.AliasNode || n.Anchor != "":
-		f.Fault(at, "anchors and aliases are not allowed")
+	case !plain(n):
+		f.Fault(at, "tags, anchors and aliases are not allowed")
 		return null
 	case depth > maxNesting:
 		f.Fault(at, "must not nest so deep: %d levels are allowed", maxNesting)
@@ -118,8 +120,16 @@ func (f *File) value(n *yaml.Node, at string, depth int) json.RawMessage {
 	case (tag == "!!int" || tag == "!!float") && json.Valid([]byte(n.Value)):
 		return json.RawMessage(n.Value)
 	}
-	f.Fault(at, "must be a JSON value: %s", text.Clip(n.Value, 80)) // such as .inf or 0x1F
+	// Such as .inf, 0x1F or 1_000.
+	f.Fault(at, "must be a JSON value, or text in quotes: %s", text.Clip(n.Value, 80))
 	return null
+}
+
+// plain reports whether a node is what it looks like. Aliases would let a small file stand for a
+// huge one, and a fault in an alias would have no place of its own. A tag may name a type that the
+// value does not have, such as !!bool yes.
+func plain(n *yaml.Node) bool {
+	return n.Kind != yaml.AliasNode && n.Anchor == "" && n.Style&yaml.TaggedStyle == 0
 }
 
 func (f *File) object(n *yaml.Node, at string, depth int) json.RawMessage {
@@ -130,7 +140,7 @@ func (f *File) object(n *yaml.Node, at string, depth int) json.RawMessage {
 		before := f.keys[path]
 		f.keys[path] = key
 		switch {
-		case key.Kind != yaml.ScalarNode || key.Anchor != "" || key.ShortTag() == "!!merge":
+		case key.Kind != yaml.ScalarNode || !plain(key) || key.ShortTag() == "!!merge":
 			f.FaultAtKey(path, "a key must be plain text")
 		case before != nil:
 			f.FaultAtKey(path, "a key must not be given twice: %q", text.Clip(key.Value, 80))
