@@ -4,8 +4,8 @@
 //	diff := contract.Compare(contract.Of(before), contract.Of(after))
 //	if !diff.Versioned { … } // diff.Changes say why diff.Needs is the least version
 //
-// A contract covers values, not words: titles, descriptions, examples and the sentences of
-// violations may change without a new version.
+// A contract covers values, not words: titles, descriptions, examples, deprecation and the sentences
+// of violations may change without a new version.
 package contract
 
 import (
@@ -56,7 +56,7 @@ func New(id, version string, input, output json.RawMessage, refused []schemas.Re
 
 func wordless(schema json.RawMessage) json.RawMessage {
 	return schemas.Rewrite(schema, func(s rawjson.Object) rawjson.Object {
-		return s.Without("title", "description", "examples", "$comment", "x-says", "x-hint")
+		return s.Without("title", "description", "examples", "deprecated", "$comment", "x-says", "x-hint")
 	})
 }
 

@@ -99,7 +99,7 @@ func TestVersions(t *testing.T) {
 	}{
 		{closed, closed, "1.2.3", "1.2.3", "1.2.3", true},
 		{closed, closed, "1.2.3", "1.2.2", "1.2.3", false},
-		{closed, `{"title":"Words","additionalProperties":false}`, "1.2.3", "1.2.3", "1.2.3", true},
+		{closed, `{"title":"Words","deprecated":true,"additionalProperties":false}`, "1.2.3", "1.2.3", "1.2.3", true},
 		{closed, more, "1.2.3", "1.2.4", "1.3.0", false},
 		{closed, more, "1.9.0", "1.10.0", "1.10.0", true},
 		{more, closed, "1.2.3", "1.3.0", "2.0.0", false},
