@@ -115,6 +115,8 @@ func parsedTemplates() *template.Template {
 		"comment": comment, "oneLine": oneLine, "quote": quote, "key": key, "access": access, "title": title,
 		"prose": prose, "list": list, "literal": literal, "declaration": declaration, "array": array,
 		"json":  func(text string) string { return string(rawjson.Quote(text)) },
-		"fixed": fixed, "formatType": formatType, "placeholder": placeholder, "reference": reference,
+		"fixed": fixed, "formatType": formatType, "placeholder": placeholder,
+		// The host refers to the block of the call by its title, in lower case and without spaces.
+		"reference": func(id string) string { return strings.ReplaceAll(id, "_", "") },
 	}).ParseFS(templates, "templates/*.tmpl"))
 }

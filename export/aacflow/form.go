@@ -41,6 +41,10 @@ func newPage(reg *registry.Registry, in Integration, engine Engine) (page, error
 	for _, f := range fixed() {
 		p.Fields = append(p.Fields, formField{Field: f, ID: f.Name, Advanced: true, everywhere: true})
 	}
+	if p.Categorised() && p.Category() == "" { // what names another would not compile
+		return page{}, fmt.Errorf("the category of %s must be one of the host's: %s: %q",
+			p.First().ID, strings.ToLower(categories), p.First().Category)
+	}
 	return p, nil
 }
 
@@ -256,8 +260,19 @@ func (p page) First() operation { return p.Operations[0] }
 // Tile returns the color of the block's tile.
 func (p page) Tile() string { return cmp.Or(p.First().Color, "#334155") }
 
-// Category returns the host's constant for the category of the blocks.
-func (p page) Category() string { return access("IntegrationType", pascal(p.First().Category)) }
+// categories are the host's constants for categories of integrations.
+const categories = "AI Analytics Commerce Communication Databases DevOps Documents Email HR Marketing Observability " +
+	"Productivity Sales Search Security Support"
+
+// Category returns the host's constant for the category of the blocks, or "" if it has none.
+func (p page) Category() string {
+	for name := range strings.FieldsSeq(categories) {
+		if strings.EqualFold(name, p.First().Category) {
+			return name
+		}
+	}
+	return ""
+}
 
 // Type returns what the names of the types, the block and the icon start with.
 func (p page) Type() string { return pascal(p.ID) }

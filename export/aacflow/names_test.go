@@ -78,7 +78,7 @@ summary: %[2]s
 description: %[2]s
 whenToUse: %[2]s
 version: 1.0.0
-category: examples
+category: analytics
 tags: [notes]
 input:
   type: object

@@ -226,6 +226,9 @@ func TestNativeRefuses(t *testing.T) {
 		"a stripped output":   {"segment_track", "event", "__meta", `"__meta"`},
 		"a prototype":         {"segment_track", "__proto__", "ok", `"__proto__"`},
 		"an output of a cost": {"segment_track", "event", "cost", `"cost"`},
+		"a category that is none": {
+			"segment_track", "event", "ok", `the category of segment_track must be one of the host's: ai analytics `,
+		},
 		"a generated file": {
 			"segment_index", "event", "ok", `the block has an id whose file or type is taken: "segment_index"`,
 		},
@@ -262,7 +265,7 @@ func TestAnotherVendor(t *testing.T) {
 	require.NoError(t, err)
 	reg := registry.New()
 	require.NoError(t, reg.Register(documented{&schemas.Manifest{About: schemas.About{
-		ID: "toy_write_down", Name: "Toy's Write Down", Summary: "Writes", Version: "1.0.0", Category: "analytics",
+		ID: "toy_write_down", Name: "Toy's Write Down", Summary: "Writes", Version: "1.0.0", Category: "hr",
 	}, Input: input, Output: output}}))
 	in := aacflow.Integration{
 		ID: "toy", Name: "Toy", Summary: "Toys", Variables: "TOY", Tags: []string{"events"},

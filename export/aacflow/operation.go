@@ -98,6 +98,11 @@ func checkNames(e registry.Entry) error {
 	return nil
 }
 
+// Option returns the operation as a choice of the form.
+func (op operation) Option() string {
+	return object(8, "", "label: "+quote(op.Label), "id: "+quote(op.Name))
+}
+
 // Const returns the constant of the tool.
 func (op operation) Const() string { return strings.ToLower(op.Type[:1]) + op.Type[1:] + "Tool" }
 

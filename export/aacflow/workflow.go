@@ -5,8 +5,8 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
-	"strings"
 
 	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/registry"
@@ -20,7 +20,8 @@ const PlaceholderServer = "mcp-00000000"
 
 // Workflow returns a workflow to import. It takes the parameters of a block, calls the block as a
 // tool of an MCP server, and responds with the tool's result. Choose the server after the import;
-// see [PlaceholderServer].
+// see [PlaceholderServer]. It does not take secrets, nor parameters whose names the host could not
+// refer to, such as utm.source: give those in the block of the call.
 //
 // The workflow does not let the engine retry the call. The block itself retries with the same
 // message ids, while a retry of the engine would be another call.
@@ -34,8 +35,9 @@ func Workflow(reg *registry.Registry, id string) ([]byte, error) {
 	e := reg.Entry(block)
 	ops := []operation{{Entry: e}}
 	inputs := []schemas.Field{}
+	referable := regexp.MustCompile(`^[^][.<>+*/=!\s]+$`)
 	for _, f := range e.Input {
-		if !f.Secret && !isAdvanced(ops, f.Name) {
+		if !f.Secret && !isAdvanced(ops, f.Name) && referable.MatchString(f.Name) {
 			inputs = append(inputs, f)
 		}
 	}
@@ -61,9 +63,4 @@ func formatType(f schemas.Field) string {
 		return "array"
 	}
 	return "object"
-}
-
-// reference returns the name of a block in references: in lower case, without blanks and dots.
-func reference(name string) string {
-	return strings.ToLower(strings.NewReplacer(" ", "", ".", "").Replace(name))
 }

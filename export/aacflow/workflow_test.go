@@ -2,12 +2,14 @@ package aacflow_test
 
 import (
 	"encoding/json"
+	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/aacflow/segment-blocks/export/aacflow"
+	"github.com/aacflow/segment-blocks/registry"
 	"github.com/aacflow/segment-blocks/schemas"
 	"github.com/aacflow/segment-blocks/serve/mcp"
 )
@@ -72,4 +74,23 @@ func TestWorkflow(t *testing.T) {
 	}
 	_, err := aacflow.Workflow(reg, "segment_trak")
 	require.ErrorContains(t, err, `"segment_trak" is not a known block; did you mean "segment_track"?`)
+}
+
+// A name that the host cannot refer to stays out of references: they would arrive as text.
+func TestWorkflowOfOddNames(t *testing.T) {
+	input, err := schemas.Compile("in.json", json.RawMessage(
+		`{"type":"object","properties":{"order/id":{},"utm.source":{},"a b":{},"tags[]":{},"":{},"größe-2":{}}}`))
+	require.NoError(t, err)
+	output, err := schemas.Compile("out.json", json.RawMessage(`{"type":"object"}`))
+	require.NoError(t, err)
+	reg := registry.New()
+	require.NoError(t, reg.Register(documented{&schemas.Manifest{
+		About: schemas.About{ID: "toy_order_id", Name: "Create/Update v1.0", Version: "1.0.0"},
+		Input: input, Output: output,
+	}}))
+	content, err := aacflow.Workflow(reg, "toy_order_id")
+	require.NoError(t, err)
+	require.Contains(t, string(content), `"name": "Toy Order ID"`)
+	require.Contains(t, string(content), "<toyorderid.structuredContent>")
+	require.Equal(t, []string{"<start.größe-2>"}, regexp.MustCompile("<start[^\"]*").FindAllString(string(content), -1))
 }

@@ -3,6 +3,7 @@ import type { SVGProps } from 'react'
 
 export enum IntegrationType {
   Analytics = 'analytics',
+  HR = 'hr',
   Marketing = 'marketing',
 }
 
