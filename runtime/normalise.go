@@ -3,6 +3,7 @@ package runtime
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -14,7 +15,7 @@ import (
 // normaliser applies the host's conventions to an input before the schema judges it:
 //
 //   - an empty text and null mean that a parameter is absent;
-//   - a json parameter may be a text that holds the JSON;
+//   - a parameter of type json, number or boolean may be a text that holds its JSON;
 //   - a parameter whose whole value is a reference that the host did not resolve is refused;
 //   - a date-time may have any common form of ISO 8601; if it is not valid by RFC 3339, it becomes
 //     UTC with milliseconds.
@@ -38,8 +39,8 @@ func (n *normaliser) object(
 	out := make(rawjson.Object, 0, min(len(obj), 16))
 	for _, m := range obj {
 		f := schemas.Find(fields, m.Name)
-		if at == "" && f != nil && f.Type == "json" && n.conventions.JSONInText {
-			m.Value = n.unwrap(m.Value, rawjson.Pointer(at, m.Name))
+		if at == "" && f != nil && jsonInText(n.conventions, *f) {
+			m.Value = n.unwrap(m.Value, f, rawjson.Pointer(at, m.Name))
 		}
 		if value, present := n.member(ctx, m.Value, f, at, m.Name); present {
 			out = append(out, rawjson.Member{Name: m.Name, Value: value})
@@ -48,14 +49,22 @@ func (n *normaliser) object(
 	return out
 }
 
+// jsonInText reports whether a text in a field stands for the JSON that it holds.
+func jsonInText(c schemas.Conventions, f schemas.Field) bool {
+	return c.JSONInText && slices.Contains([]string{"json", "number", "boolean"}, f.Type)
+}
+
 // unwrap returns the JSON in a text. It leaves a text that is empty or a reference to member.
-func (n *normaliser) unwrap(value json.RawMessage, at string) json.RawMessage {
+func (n *normaliser) unwrap(value json.RawMessage, f *schemas.Field, at string) json.RawMessage {
 	text, ok := rawjson.Text(value)
 	if _, whole := n.conventions.Unresolved(text); !ok || whole || strings.TrimSpace(text) == "" {
 		return value
 	}
 	inner := json.RawMessage(strings.TrimSpace(text))
 	if err := rawjson.Check(inner, n.limits); err != nil {
+		if f.Type != "json" {
+			return value // the schema says what else it must be
+		}
 		v := schemas.InvalidJSON(err)
 		v.Path = at // what lies inside a text has no JSON Pointer of its own
 		reason := strings.TrimPrefix(v.Message, "must be valid JSON: ")

@@ -3,10 +3,12 @@ package runtime_test
 import (
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/aacflow/segment-blocks/rawjson"
+	"github.com/aacflow/segment-blocks/registry"
 	"github.com/aacflow/segment-blocks/runtime"
 	"github.com/aacflow/segment-blocks/schemas"
 )
@@ -29,6 +31,7 @@ func TestNormalisation(t *testing.T) {
 		{"so is white space where JSON is due", `{"title":"Hi","body":" \n "}`, `{"title":"Hi"}`},
 		{"white space is a title", `{"title":" "}`, `{"title":" "}`},
 		{"JSON as text", `{"title":"Hi","body":" {\"a\": 1.10} "}`, `{"title":"Hi","body":{"a": 1.10}}`},
+		{"a number as text", `{"title":"7","times":" 1.50 "}`, `{"title":"7","times":1.50}`},
 		{"a list as text", `{"title":"Hi","lines":"[{\"text\":\"a\"}]"}`, `{"title":"Hi","lines":[{"text":"a"}]}`},
 		{
 			"times", `{"title":"Hi","when":"2026-01-31 10:30:00,5+01:00"}`,
@@ -102,6 +105,10 @@ func TestRefusedInputs(t *testing.T) {
 			[]string{`/body wrong_type must be an object: [1]`},
 		},
 		{
+			"text that holds no number", `{"title":"a","times":"1,5"}`, runtime.InvalidInput,
+			[]string{`/times wrong_type must be a number: "1,5"`},
+		},
+		{
 			"an unresolved variable", `{"title":" {{ TITLE }} "}`, runtime.UnresolvedReference,
 			[]string{`/title unresolved_reference must be resolved by the host before the call: " {{ TITLE }} "`},
 		},
@@ -137,6 +144,22 @@ func TestRefusedInputs(t *testing.T) {
 			require.False(t, e.Retryable)
 			require.Regexp(t, "^toy_post refused its input, nothing was sent: ", err.Error())
 		})
+	}
+}
+
+// A parameter that may be any JSON holds the same, whatever the others hold.
+func TestTextWhereAnyJSONIsDue(t *testing.T) {
+	m := strings.Replace(toyManifest, "body: {type: object, ", "body: {", 1)
+	list, err := schemas.Load(fstest.MapFS{"toy.yaml": {Data: []byte(m)}})
+	require.NoError(t, err)
+	reg := registry.New()
+	reg.MustRegister(runtime.Define(list[0], echo))
+	rt, err := runtime.New(reg, runtime.Source("main", board{}))
+	require.NoError(t, err)
+	for _, rest := range []string{"", `,"when":""`} {
+		res, err := rt.Invoke(t.Context(), "toy_post", runtime.JSON(`{"title":"Hi","body":"[true]"`+rest+`}`))
+		require.NoError(t, err)
+		require.Equal(t, `{"seen":{"title":"Hi","body":[true]}}`, string(res.Output))
 	}
 }
 
