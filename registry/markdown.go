@@ -2,6 +2,7 @@ package registry
 
 import (
 	"bytes"
+	"cmp"
 	_ "embed"
 	"encoding/json"
 	"fmt"
@@ -44,17 +45,17 @@ func describe(f schemas.Field) string {
 	return d
 }
 
-// jsonRule says what each json parameter takes.
+// jsonRule says what each parameter takes that is not text.
 func jsonRule(fields []schemas.Field) string {
-	words := map[rawjson.Kind]string{rawjson.ObjectKind: "an object", rawjson.ArrayKind: "a list"}
+	words := map[string]string{"object": "an object", "array": "a list", "number": "a number", "boolean": "a boolean"}
 	var parts []string
 	for _, f := range fields {
-		if f.Type != "json" {
+		if f.Type == "string" {
 			continue
 		}
-		takes := "any JSON"
-		if len(f.Kinds) == 1 && words[f.Kinds[0]] != "" {
-			takes = words[f.Kinds[0]]
+		takes := cmp.Or(words[f.Type], "any JSON")
+		if f.Type == "json" && len(f.Kinds) == 1 {
+			takes = cmp.Or(words[string(f.Kinds[0])], takes)
 		}
 		parts = append(parts, fmt.Sprintf("`%s` takes %s", f.Name, takes))
 	}

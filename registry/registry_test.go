@@ -195,7 +195,7 @@ func TestMarkdown(t *testing.T) {
 	require.True(t, ok)
 	e := r.Entry(b)
 	e.InputSchema = json.RawMessage(`{"required":["event"]}`)
-	e.Input = slices.Clone(e.Input)
+	e.Input = append(slices.Clone(e.Input), schemas.Field{Name: "count", Type: "number"})
 	e.Input[1].Description = "A | pipe, a <tag> and {{braces}}"
 	require.NotContains(t, e.Markdown(), "Deprecated")
 	e.Deprecation = schemas.Deprecation{Deprecated: "Events have moved", ReplacedBy: "other_block"}
@@ -209,8 +209,8 @@ func TestMarkdown(t *testing.T) {
 		"| `event` | string | Yes | A \\| pipe, a &lt;tag> and &#123;&#123;braces}} Example: `Order Completed`. |\n")
 	require.Contains(t, page, "| `userId` | string | No |")
 	require.Contains(t, page,
-		"- `properties` takes an object, `context` takes an object, `integrations` takes an object. Each may also be "+
-			"JSON as text.\n")
+		"- `properties` takes an object, `context` takes an object, `integrations` takes an object, `count` takes a "+
+			"number. Each may also be JSON as text.\n")
 	require.Contains(t, page, "| (all of it) | `no_user_anon_id` |\n")
 	require.Contains(t, page, `"total": 42.50`)
 	require.True(t, strings.HasSuffix(page, "\n") && !strings.HasSuffix(page, "\n\n"))
