@@ -313,16 +313,15 @@ func (t *textTest) judge(s *subject) verdict {
 	return yes
 }
 
-// numberTest is the bounds that a schema sets for numbers. It calculates in float64, and is unsure
-// when rounding could move a value across a bound: jsonschema then decides.
+// numberTest is the bounds that a schema sets for numbers. It compares float64s. Rounding keeps the
+// order of numbers, but may make two of them equal: jsonschema then decides.
 type numberTest []bound
 
 // bound is one of minimum, maximum and their exclusive forms.
 type bound struct {
-	limit     float64
-	exact     bool // the limit is a whole number that float64 holds
-	upper     bool
-	exclusive bool
+	limit float64
+	upper bool
+	exact bool // the limit itself is allowed, and is a whole number that float64 holds
 }
 
 func numberTestOf(s *jsonschema.Schema) (t numberTest) {
@@ -337,7 +336,7 @@ func numberTestOf(s *jsonschema.Schema) (t numberTest) {
 	} {
 		if b.limit != nil {
 			f, _ := b.limit.Float64()
-			t = append(t, bound{f, b.limit.IsInt() && b.limit.Num().BitLen() <= 53, b.upper, b.exclusive})
+			t = append(t, bound{f, b.upper, !b.exclusive && b.limit.IsInt() && b.limit.Num().BitLen() <= 53})
 		}
 	}
 	return t
@@ -350,16 +349,11 @@ func (t numberTest) judge(s *subject) verdict {
 	}
 	exact := s.kind == isInteger && math.Abs(v) < 1<<53
 	for _, b := range t {
-		within := v - b.limit // how far inside the bound the value is
-		if b.upper {
-			within = -within
+		within := v > b.limit != b.upper // if they differ
+		if v == b.limit {
+			within = exact && b.exact
 		}
-		// The error of rounding is far below a billionth of either.
-		sure := within > 1e-9*(math.Abs(v)+math.Abs(b.limit))
-		if exact && b.exact {
-			sure = within > 0 || within == 0 && !b.exclusive
-		}
-		if !sure {
+		if !within {
 			return unsure
 		}
 	}
