@@ -45,9 +45,8 @@ type Integration struct {
 	// block starts with the first one, and has its icon and color. Other blocks of the vendor
 	// follow, sorted.
 	Operations []string
-	// Docs is the URL of a guide on the host's own site, or "" for the page that the host
-	// generates. Home is the URL of the vendor.
-	Docs, Home string
+	// Home is the URL of the vendor.
+	Home string
 	// Tags are from the host's own list.
 	Tags []string
 	// Variables is the prefix of the environment variables that the tools read, such as
@@ -113,7 +112,7 @@ var templates embed.FS
 func parsedTemplates() *template.Template {
 	return template.Must(template.New("").Delims("[[", "]]").Funcs(template.FuncMap{
 		"comment": comment, "oneLine": oneLine, "quote": quote, "key": key, "access": access, "title": title,
-		"prose": prose, "list": list, "literal": literal, "declaration": declaration, "array": array,
+		"prose": prose, "list": list, "object": object, "literal": literal, "declaration": declaration, "array": array,
 		"json":  func(text string) string { return string(rawjson.Quote(text)) },
 		"fixed": fixed, "formatType": formatType, "placeholder": placeholder,
 		// The host refers to the block of the call by its title, in lower case and without spaces.

@@ -18,6 +18,7 @@ type page struct {
 	Integration
 	Engine     Engine
 	Registry   string // the file that lists the fork's blocks
+	Category   string // the host's constant for the category of the first operation
 	Operations []operation
 	Fields     []formField
 }
@@ -41,7 +42,14 @@ func newPage(reg *registry.Registry, in Integration, engine Engine) (page, error
 	for _, f := range fixed() {
 		p.Fields = append(p.Fields, formField{Field: f, ID: f.Name, Advanced: true, everywhere: true})
 	}
-	if p.Categorised() && p.Category() == "" { // what names another would not compile
+	const categories = "AI Analytics Commerce Communication Databases DevOps Documents Email HR Marketing " +
+		"Observability Productivity Sales Search Security Support"
+	for constant := range strings.FieldsSeq(categories) {
+		if strings.EqualFold(constant, p.First().Category) {
+			p.Category = constant
+		}
+	}
+	if p.Categorised() && p.Category == "" { // with another, the block would not compile
 		return page{}, fmt.Errorf("the category of %s must be one of the host's: %s: %q",
 			p.First().ID, strings.ToLower(categories), p.First().Category)
 	}
@@ -161,10 +169,7 @@ func (f formField) Condition() string {
 // Declaration declares the field as an input of the block. All inputs are text, even those that
 // hold JSON: the engine would read a json input with JSON.parse, which rounds long numbers.
 func (f formField) Declaration() string {
-	kind := f.Type
-	if kind == "json" {
-		kind = "string"
-	}
+	kind := strings.Replace(f.Type, "json", "string", 1)
 	return declaration(f.ID, schemas.Field{Type: kind, Description: f.Description})
 }
 
@@ -259,20 +264,6 @@ func (p page) First() operation { return p.Operations[0] }
 
 // Tile returns the color of the block's tile.
 func (p page) Tile() string { return cmp.Or(p.First().Color, "#334155") }
-
-// categories are the host's constants for categories of integrations.
-const categories = "AI Analytics Commerce Communication Databases DevOps Documents Email HR Marketing Observability " +
-	"Productivity Sales Search Security Support"
-
-// Category returns the host's constant for the category of the blocks, or "" if it has none.
-func (p page) Category() string {
-	for name := range strings.FieldsSeq(categories) {
-		if strings.EqualFold(name, p.First().Category) {
-			return name
-		}
-	}
-	return ""
-}
 
 // Type returns what the names of the types, the block and the icon start with.
 func (p page) Type() string { return pascal(p.ID) }

@@ -50,11 +50,8 @@ func array(values []string) string {
 
 // literal returns a text of several lines, with a line of code for each.
 func literal(indent int, text string) string {
-	lines := strings.Split(text, "\n")
+	lines := strings.SplitAfter(text, "\n")
 	for i, line := range lines {
-		if i < len(lines)-1 {
-			line += "\n"
-		}
 		lines[i] = quote(line)
 	}
 	return strings.Join(lines, " +\n"+strings.Repeat(" ", indent))

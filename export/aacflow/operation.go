@@ -1,6 +1,7 @@
 package aacflow
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -85,22 +86,15 @@ func checkNames(e registry.Entry) error {
 	for _, f := range fixed() {
 		taken = append(taken, f.Name)
 	}
-	for _, f := range e.Input {
-		if schemas.Reserved(taken, f.Name) {
-			return fmt.Errorf("the input of %s has a name that the host keeps for itself: %q", e.ID, f.Name)
+	check := func(side string, fields []schemas.Field, taken []string) error {
+		for _, f := range fields {
+			if schemas.Reserved(taken, f.Name) {
+				return fmt.Errorf("the %s of %s has a name that the host keeps for itself: %q", side, e.ID, f.Name)
+			}
 		}
+		return nil
 	}
-	for _, f := range e.Output {
-		if schemas.Reserved(host.ReservedOutputs, f.Name) {
-			return fmt.Errorf("the output of %s has a name that the host keeps for itself: %q", e.ID, f.Name)
-		}
-	}
-	return nil
-}
-
-// Option returns the operation as a choice of the form.
-func (op operation) Option() string {
-	return object(8, "", "label: "+quote(op.Label), "id: "+quote(op.Name))
+	return cmp.Or(check("input", e.Input, taken), check("output", e.Output, host.ReservedOutputs))
 }
 
 // Const returns the constant of the tool.

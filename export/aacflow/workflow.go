@@ -33,11 +33,10 @@ func Workflow(reg *registry.Registry, id string) ([]byte, error) {
 		return nil, fmt.Errorf("generate workflow: %q %w", id, cmp.Or(err, registry.ErrUnknown))
 	}
 	e := reg.Entry(block)
-	ops := []operation{{Entry: e}}
 	inputs := []schemas.Field{}
 	referable := regexp.MustCompile(`^[^][.<>+*/=!\s]+$`)
 	for _, f := range e.Input {
-		if !f.Secret && !isAdvanced(ops, f.Name) && referable.MatchString(f.Name) {
+		if !f.Secret && !isAdvanced([]operation{{Entry: e}}, f.Name) && referable.MatchString(f.Name) {
 			inputs = append(inputs, f)
 		}
 	}
@@ -45,10 +44,7 @@ func Workflow(reg *registry.Registry, id string) ([]byte, error) {
 	err = parsedTemplates().ExecuteTemplate(&out, "workflow.json.tmpl", map[string]any{
 		"Block": e, "Inputs": inputs, "Schema": string(definitions[i].InputSchema), "Server": PlaceholderServer,
 	})
-	if err == nil {
-		err = json.Indent(&indented, out.Bytes(), "", "  ")
-	}
-	if err != nil {
+	if err := cmp.Or(err, json.Indent(&indented, out.Bytes(), "", "  ")); err != nil {
 		return nil, fmt.Errorf("generate workflow: %w", err)
 	}
 	return indented.Bytes(), nil

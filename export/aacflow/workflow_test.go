@@ -92,5 +92,6 @@ func TestWorkflowOfOddNames(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, string(content), `"name": "Toy Order ID"`)
 	require.Contains(t, string(content), "<toyorderid.structuredContent>")
-	require.Equal(t, []string{"<start.größe-2>"}, regexp.MustCompile("<start[^\"]*").FindAllString(string(content), -1))
+	references := regexp.MustCompile(`<start[^"]*`).FindAllString(string(content), -1)
+	require.Equal(t, []string{"<start.größe-2>"}, references)
 }
