@@ -130,7 +130,7 @@ func (n *normaliser) warnOfReferences(raw json.RawMessage, at string) {
 }
 
 func (n *normaliser) text(value json.RawMessage, text string, f *schemas.Field, at string) (json.RawMessage, bool) {
-	blank := text == "" || f.Type == "json" && strings.TrimSpace(text) == ""
+	blank := text == "" || jsonInText(n.conventions, *f) && strings.TrimSpace(text) == ""
 	_, unresolved := n.conventions.Unresolved(text)
 	switch {
 	case blank && n.conventions.BlankIsAbsent:

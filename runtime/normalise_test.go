@@ -28,7 +28,7 @@ func TestNormalisation(t *testing.T) {
 			"empty text and null are absent", `{"title":"Hi","body":"","lines":null,"when":null,"times":""}`,
 			`{"title":"Hi"}`,
 		},
-		{"so is white space where JSON is due", `{"title":"Hi","body":" \n "}`, `{"title":"Hi"}`},
+		{"so is white space where JSON is due", `{"title":"Hi","body":" \n ","times":" "}`, `{"title":"Hi"}`},
 		{"white space is a title", `{"title":" "}`, `{"title":" "}`},
 		{"JSON as text", `{"title":"Hi","body":" {\"a\": 1.10} "}`, `{"title":"Hi","body":{"a": 1.10}}`},
 		{"a number as text", `{"title":"7","times":" 1.50 "}`, `{"title":"7","times":1.50}`},

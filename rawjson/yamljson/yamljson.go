@@ -51,7 +51,7 @@ type File struct {
 // Read reads YAML, or JSON as a part of it. It takes up to 200 times as much memory as data has, so
 // bound the data of strangers.
 func Read(data []byte) *File {
-	f := &File{values: map[string]*yaml.Node{}, keys: map[string]*yaml.Node{}}
+	f := &File{values: map[string]*yaml.Node{"": {}}, keys: map[string]*yaml.Node{}}
 	if !utf8.Valid(data) {
 		f.Fault("", "must be UTF-8")
 		return f
@@ -93,14 +93,12 @@ func (f *File) syntax(err error) {
 
 func (f *File) value(n *yaml.Node, at string, depth int) json.RawMessage {
 	f.values[at] = n
-	null := json.RawMessage("null")
+	tag := n.ShortTag()
 	switch {
 	case !plain(n):
 		f.Fault(at, "tags, anchors and aliases are not allowed")
-		return null
 	case depth > maxNesting:
 		f.Fault(at, "must not nest so deep: %d levels are allowed", maxNesting)
-		return null
 	case n.Kind == yaml.MappingNode:
 		return f.object(n, at, depth)
 	case n.Kind == yaml.SequenceNode:
@@ -109,20 +107,16 @@ func (f *File) value(n *yaml.Node, at string, depth int) json.RawMessage {
 			elements = append(elements, f.value(c, at+"/"+strconv.Itoa(i), depth+1))
 		}
 		return rawjson.AppendArray(nil, elements)
-	}
-	switch tag := n.ShortTag(); {
-	case tag == "!!null":
-		return null
 	case tag == "!!str", tag == "!!timestamp":
 		return rawjson.Quote(n.Value)
 	case tag == "!!bool":
 		return json.RawMessage(strings.ToLower(n.Value))
 	case (tag == "!!int" || tag == "!!float") && json.Valid([]byte(n.Value)):
 		return json.RawMessage(n.Value)
+	case tag != "!!null": // such as .inf, 0x1F or 1_000
+		f.Fault(at, "must be a JSON value, or text in quotes: %s", text.Clip(n.Value, 80))
 	}
-	// Such as .inf, 0x1F or 1_000.
-	f.Fault(at, "must be a JSON value, or text in quotes: %s", text.Clip(n.Value, 80))
-	return null
+	return json.RawMessage("null")
 }
 
 // plain reports whether a node is what it looks like. Aliases would let a small file stand for a
@@ -172,9 +166,6 @@ func (f *File) Value(pointer string) (line, column int) {
 		pointer = pointer[:max(0, strings.LastIndexByte(pointer, '/'))]
 		// The name of the nearest member says more than where its value begins.
 		n = cmp.Or(f.keys[pointer], f.values[pointer])
-	}
-	if n == nil {
-		return 0, 0
 	}
 	return n.Line, n.Column
 }

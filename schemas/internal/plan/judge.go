@@ -347,6 +347,7 @@ func (t numberTest) judge(s *subject) verdict {
 	if err != nil {
 		return unsure
 	}
+	// Equal float64s tell something only if neither number was rounded.
 	exact := s.kind == isInteger && math.Abs(v) < 1<<53
 	for _, b := range t {
 		within := v > b.limit != b.upper // if they differ
