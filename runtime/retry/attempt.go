@@ -97,7 +97,10 @@ func (s *sending) read(raw *http.Response, err error) (*Answer, error) {
 		// says, it is not about this request.
 		return &Answer{Status: req.Response.StatusCode, Header: http.Header{"Location": {req.URL.String()}}}, nil
 	}
-	if a.accepted() {
+	switch {
+	case a.Status == http.StatusSwitchingProtocols:
+		return a, nil // its body is the connection, and no context or timeout would end a read of that
+	case a.accepted():
 		a.Body, a.unread = readUpTo(raw.Body, s.MaxAnswer)
 		return a, nil
 	}

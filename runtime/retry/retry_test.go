@@ -105,6 +105,32 @@ func TestAnswersThatCannotBeRead(t *testing.T) {
 	}
 }
 
+// The body of such an answer is the connection itself, and no timeout would end a read of it.
+func TestSwitchingProtocols(t *testing.T) {
+	url := serve(t, func(_ int, _ string, w http.ResponseWriter, _ *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			panic(err)
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+		_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
+	})
+	sent := make(chan error, 1)
+	go func() {
+		_, err := retry.New(resty.New()).Send(t.Context(), &retry.Request{URL: url, Policy: quick()})
+		sent <- err
+	}()
+	select {
+	case err := <-sent:
+		e := failure(t, err)
+		require.Equal(t, retry.Unavailable, e.Code)
+		require.Equal(t, 101, e.Status)
+		require.True(t, e.InDoubt)
+	case <-time.After(20 * time.Second):
+		t.Fatal("the answer is still being read")
+	}
+}
+
 type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { return len(p), nil }

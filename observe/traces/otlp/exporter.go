@@ -76,7 +76,7 @@ func (e *exporter) RoundTrip(req *http.Request) (*http.Response, error) {
 	case err != nil:
 		e.failure = fmt.Errorf("no answer: %w", err)
 		res = &http.Response{StatusCode: http.StatusServiceUnavailable, Header: http.Header{}, Request: req}
-	case res.StatusCode < http.StatusMultipleChoices:
+	case res.StatusCode/100 == 2:
 		e.failure = errors.New("the collector rejected some of the spans")
 		return res, nil
 	default:
