@@ -223,8 +223,8 @@ func TestAnswersAreBounded(t *testing.T) {
 
 func TestInvocationIDOfAnotherInputIsRefused(t *testing.T) {
 	h := build(t)
-	s := h.connect(t, "/mcp", "")
-	call := func(tool, event string) *sdk.CallToolResult {
+	s, named := h.connect(t, "/mcp", ""), h.connect(t, "/mcp/first", "") // the default source, by its name too
+	call := func(s *sdk.ClientSession, tool, event string) *sdk.CallToolResult {
 		input := map[string]any{"userId": "u"}
 		if tool == "segment_track" {
 			input["event"] = event
@@ -236,10 +236,12 @@ func TestInvocationIDOfAnotherInputIsRefused(t *testing.T) {
 		require.NoError(t, err)
 		return res
 	}
-	require.True(t, call("segment_track", "").IsError)
-	require.False(t, call("segment_track", "mended").IsError, "nothing had been sent")
-	require.False(t, call("segment_track", "mended").IsError)
-	for _, res := range []*sdk.CallToolResult{call("segment_track", "another"), call("segment_identify", "")} {
+	require.True(t, call(s, "segment_track", "").IsError)
+	require.False(t, call(s, "segment_track", "mended").IsError, "nothing had been sent")
+	require.False(t, call(s, "segment_track", "mended").IsError)
+	for _, res := range []*sdk.CallToolResult{
+		call(s, "segment_track", "another"), call(s, "segment_identify", ""), call(named, "segment_track", "another"),
+	} {
 		require.True(t, res.IsError)
 		require.Contains(
 			t,
@@ -307,6 +309,7 @@ func TestRefusedMessagesStayBytes(t *testing.T) {
 		`{"jsonrpc":"2.0","id":1,"method":"ping","others":` + lists + `}`,
 		`{"jsonrpc":"2.0","id":1,"method":"ping","params":{"others":` + lists + `}}`,
 		`{"jsonrpc":"2.0","id":1,"method":"ping","params":{"_meta":{"others":` + lists + `}}}`,
+		`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"toy_fine","_meta":{"others":` + lists + `}}}`,
 	} {
 		req := httptest.NewRequest(http.MethodPost, "/mcp", strings.NewReader(body))
 		req.Header.Set("Content-Type", "application/json")

@@ -59,8 +59,9 @@ func (s *Server) handler(e registry.Entry, source string, p Profile) sdk.ToolHan
 		}
 		if id != "" {
 			options = append(options, runtime.InvocationID(id))
-			id = source + "\x00" + id // the messages of all blocks derive their ids from the invocation's
 		}
+		// The messages of all blocks derive their ids from the invocation's. So do those of all sources with
+		// the same credential, and the default source has a name as well.
 		res, err := s.invocations.Do(id, e.ID, input, func() (*runtime.Result, error) {
 			return s.runtime.Invoke(ctx, e.Ref(), input, options...)
 		})

@@ -49,6 +49,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	message := read(body)
+	if status, reason := message.fault(body); reason != "" {
+		refuse(w, status, reason)
+		return
+	}
 	if s.cfg.HostChecked || namesLoopback(r) {
 		if call := at.plain(r.Header, message); call != nil {
 			life, done := s.calls.begin(r, call.id)
@@ -58,10 +62,6 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
-	if status, reason := message.fault(body); reason != "" {
-		refuse(w, status, reason)
-		return
-	}
 	switch {
 	case message.Method == "initialize":
 		w.Header().Set(sessionHeader, rand.Text())
@@ -103,10 +103,10 @@ func (s *Server) address(u *url.URL) (address, error) {
 	return at, nil
 }
 
-// The bounds of what the SDK repeats in its answers.
+// The bounds of what the SDK repeats in its answers, or decodes, in bytes.
 const (
-	longestName  = 256      // of a tool, and of the id of a request, in bytes
-	longestOther = 64 << 10 // of a message that calls no tool
+	longestName  = 256      // of a tool, and of the id of a request
+	longestOther = 64 << 10 // of a message that calls no tool, and of the _meta of a call
 )
 
 // message is what this package looks at before the SDK handles a message. Values stay bytes: decoded,
@@ -150,6 +150,9 @@ func (m message) fault(body []byte) (int, string) {
 		return http.StatusBadRequest, "a request must be one message: MCP no longer has batches"
 	case m.Method != "tools/call" && len(body) > longestOther:
 		reason := fmt.Sprintf("a message that calls no tool must have at most %d bytes", longestOther)
+		return http.StatusRequestEntityTooLarge, reason
+	case len(m.Params.Meta) > longestOther:
+		reason := fmt.Sprintf("the _meta of a call must have at most %d bytes", longestOther)
 		return http.StatusRequestEntityTooLarge, reason
 	case len(m.ID) > longestName:
 		return http.StatusBadRequest, fmt.Sprintf("the id of a request must have at most %d bytes", longestName)

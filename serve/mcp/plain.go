@@ -57,11 +57,8 @@ func (e *endpoint) plain(h http.Header, m message) *plainCall {
 	return &plainCall{m.ID, &sdk.CallToolRequest{Params: params, Extra: &sdk.RequestExtra{Header: h}}, tool}
 }
 
-// plainID reports whether an id is a text or a whole number, not too long for an answer.
+// plainID reports whether an id is a text or a whole number.
 func plainID(id jsontext.Value) bool {
-	if len(id) == 0 || len(id) > longestName {
-		return false
-	}
 	_, err := strconv.ParseInt(string(id), 10, 64)
 	return err == nil || id.Kind() == '"'
 }
