@@ -60,8 +60,8 @@ func (s *Server) handler(e registry.Entry, source string, p Profile) sdk.ToolHan
 		if id != "" {
 			options = append(options, runtime.InvocationID(id))
 		}
-		// The messages of all blocks derive their ids from the invocation's. So do those of all sources with
-		// the same credential, and the default source has a name as well.
+		// The messages of all blocks derive their ids from the invocation's. So do those of all
+		// sources with the same credential, and the default source has a name as well.
 		res, err := s.invocations.Do(id, e.ID, input, func() (*runtime.Result, error) {
 			return s.runtime.Invoke(ctx, e.Ref(), input, options...)
 		})
