@@ -18,7 +18,7 @@ import (
 // A stream reads from the store at its own pace and holds nothing up. One that
 // falls behind Capacity is sent an event of type "gap" with the number of events
 // it missed, and one that takes nothing for ten seconds is dropped.
-func (e *Emulator) serveStream(w http.ResponseWriter, r *http.Request, p params) {
+func (e *Emulator) serveStream(w http.ResponseWriter, r *http.Request, _ params) {
 	closeStream, full := e.streams.Open(r)
 	if full != nil {
 		w.Header().Set("Retry-After", strconv.Itoa(int(full.RetryAfter.Seconds())))
@@ -26,12 +26,7 @@ func (e *Emulator) serveStream(w http.ResponseWriter, r *http.Request, p params)
 		return
 	}
 	defer closeStream()
-	since := p.since
-	if last, err := strconv.ParseUint(r.Header.Get("Last-Event-ID"), 10, 63); err == nil {
-		since = last
-	} else if !p.Has("since") {
-		since = e.Stats().LastSeq
-	}
+	since, _ := guard.StreamAfter(r, "since", e.Stats().LastSeq) // readParams has checked it
 	jsonHeader(w.Header())
 	guard.Stream(w, r, e.stopping, func(chunk []byte) ([]byte, <-chan struct{}, bool) {
 		events, missed, changed := e.after(since)

@@ -102,13 +102,13 @@ func Stream(w http.ResponseWriter, r *http.Request, stopped <-chan struct{},
 }
 
 // StreamAfter returns the number of the last event that a client has: the header Last-Event-ID, or
-// else ?after=, or else standard.
-func StreamAfter(r *http.Request, standard uint64) (uint64, *Problem) {
+// else the parameter, such as after, or else standard.
+func StreamAfter(r *http.Request, parameter string, standard uint64) (uint64, *Problem) {
 	// A browser that connects again sends the header. It knows more than the address does.
 	if last, err := strconv.ParseUint(r.Header.Get("Last-Event-ID"), 10, 63); err == nil {
 		return last, nil
 	}
-	after := r.URL.Query().Get("after")
+	after := r.URL.Query().Get(parameter)
 	if after == "" {
 		return standard, nil
 	}
@@ -116,7 +116,7 @@ func StreamAfter(r *http.Request, standard uint64) (uint64, *Problem) {
 	if err != nil {
 		return 0, &Problem{
 			Status: http.StatusBadRequest, Code: "invalid_request",
-			Detail: fmt.Sprintf("after must be a whole number: %.50q", after),
+			Detail: fmt.Sprintf("%s must be a whole number: %.50q", parameter, after),
 		}
 	}
 	return seq, nil

@@ -93,7 +93,7 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request) *Problem {
 	if _, p := queryOf(r, "after"); p != nil {
 		return p
 	}
-	seq, invalid := guard.StreamAfter(r, h.cfg.Invocations.Last())
+	seq, invalid := guard.StreamAfter(r, "after", h.cfg.Invocations.Last())
 	if invalid != nil {
 		return wrap(invalid)
 	}

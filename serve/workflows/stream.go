@@ -82,7 +82,7 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	seq, invalid := guard.StreamAfter(r, 0)
+	seq, invalid := guard.StreamAfter(r, "after", 0)
 	if invalid != nil {
 		return invalid
 	}
