@@ -73,7 +73,7 @@ func (rt *Runtime) Invoke(ctx context.Context, block string, input Input, option
 	if err := rt.begin(block); err != nil {
 		return nil, err
 	}
-	defer rt.running.Done()
+	defer rt.running.Release(1)
 
 	inv := newInvocation(block, options)
 	inv.HTTP, inv.shared = rt.http, &rt.shared

@@ -157,7 +157,7 @@ func TestClose(t *testing.T) {
 
 	close(release)
 	require.NoError(t, <-result, "what was under way is not cut off")
-	require.NoError(t, rt.Close(t.Context()))
+	require.NoError(t, rt.Close(soon), "nothing is running any more")
 }
 
 func TestSharedClient(t *testing.T) {

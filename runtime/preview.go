@@ -46,7 +46,7 @@ func (rt *Runtime) dryRun(ctx context.Context, inv *invocation, input Input, tra
 	if err := rt.begin(inv.Receipt.Block); err != nil {
 		return err
 	}
-	defer rt.running.Done()
+	defer rt.running.Release(1)
 	inv.HTTP, inv.shared, inv.DryRun = newClient(transport), &sync.Map{}, true
 	_, err := rt.invoke(ctx, inv, input)
 	inv.Receipt.Accepted, inv.Receipt.Attempts = 0, 0

@@ -22,12 +22,15 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/http"
 	"reflect"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/go-resty/resty/v2"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/registry"
@@ -49,9 +52,8 @@ type Runtime struct {
 	http        *resty.Client
 	shared      sync.Map
 
-	mu      sync.Mutex
-	closed  bool
-	running sync.WaitGroup
+	running *semaphore.Weighted // an invocation takes 1 of it, and Close takes all
+	closed  atomic.Bool
 }
 
 // namedSource is where blocks send and with which credential: a type of the vendor's own, such as
@@ -174,6 +176,7 @@ func New(reg *registry.Registry, options ...Option) (*Runtime, error) {
 		logger:      slog.New(slog.DiscardHandler),
 		transport:   NewTransport(),
 		ownsHTTP:    true,
+		running:     semaphore.NewWeighted(math.MaxInt64),
 	}
 	for _, option := range options {
 		option(rt)
@@ -205,20 +208,13 @@ func (rt *Runtime) Conventions() schemas.Conventions { return rt.conventions }
 // ctx ends first, Close returns its error, and the running invocations continue. Closing twice is
 // harmless.
 func (rt *Runtime) Close(ctx context.Context) error {
-	rt.mu.Lock()
-	rt.closed = true
-	rt.mu.Unlock()
-
-	done := make(chan struct{})
-	go func() {
-		rt.running.Wait()
-		close(done)
-	}()
-	select {
-	case <-done:
-	case <-ctx.Done():
-		return fmt.Errorf("close runtime: invocations are still running: %w", ctx.Err())
+	rt.closed.Store(true)
+	if !rt.running.TryAcquire(math.MaxInt64) { // Acquire would fail if ctx has ended, whatever is running
+		if err := rt.running.Acquire(ctx, math.MaxInt64); err != nil {
+			return fmt.Errorf("close runtime: invocations are still running: %w", err)
+		}
 	}
+	rt.running.Release(math.MaxInt64)
 	if t, ok := rt.transport.(interface{ CloseIdleConnections() }); ok && rt.ownsHTTP {
 		t.CloseIdleConnections()
 	}
@@ -227,11 +223,11 @@ func (rt *Runtime) Close(ctx context.Context) error {
 
 // begin counts an invocation in, unless the runtime is closed.
 func (rt *Runtime) begin(block string) error {
-	rt.mu.Lock()
-	defer rt.mu.Unlock()
-	if rt.closed {
-		return &Error{Code: Closed, Block: block, Message: "was not invoked: the runtime is closed"}
+	if rt.running.TryAcquire(1) {
+		if !rt.closed.Load() {
+			return nil
+		}
+		rt.running.Release(1)
 	}
-	rt.running.Add(1)
-	return nil
+	return &Error{Code: Closed, Block: block, Message: "was not invoked: the runtime is closed"}
 }
