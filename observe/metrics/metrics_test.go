@@ -1,6 +1,7 @@
 package metrics_test
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	"github.com/stretchr/testify/require"
 
 	"github.com/aacflow/segment-blocks/blocks"
@@ -107,6 +109,9 @@ func contains(t *testing.T, m *metrics.Metrics, line string) bool {
 	m.Handler().ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	body, err := io.ReadAll(answer.Body)
 	require.NoError(t, err)
+	faults, err := promlint.New(bytes.NewReader(body)).Lint()
+	require.NoError(t, err)
+	require.Empty(t, faults)
 	return strings.Contains(string(body), line)
 }
 
