@@ -179,7 +179,7 @@ func (e *export) reached() (reached []*exportBlock) {
 
 // identifier makes the id of a node from a name. Taken counts the names that begin alike.
 func identifier(name string, taken map[string]int) string {
-	id := regexp.MustCompile(`[^A-Za-z0-9_-]`).ReplaceAllString(name, "_")
+	id := inID(name)
 	if id == "" || id[0] == '-' || '0' <= id[0] && id[0] <= '9' {
 		id = "_" + id
 	}
@@ -192,6 +192,11 @@ func identifier(name string, taken map[string]int) string {
 	}
 	taken[unique] = 1
 	return unique
+}
+
+// inID replaces what an id cannot have.
+func inID(name string) string {
+	return regexp.MustCompile(`[^A-Za-z0-9_-]`).ReplaceAllString(name, "_")
 }
 
 // read makes the nodes of a block: one, or one for each branch of a condition.
@@ -307,8 +312,8 @@ func (e *export) condition(b *exportBlock) (nodes []*Node) {
 
 // branchID returns the id of the node of a condition's branch.
 func branchID(b *exportBlock, branch string) string {
-	name := strings.TrimPrefix(strings.TrimPrefix(branch, b.ID), "-")
-	return identifier(fmt.Sprintf("%s_%s", b.node, name), map[string]int{})
+	id := b.node + "_" + inID(strings.TrimPrefix(strings.TrimPrefix(branch, b.ID), "-"))
+	return id[:min(len(id), 64)]
 }
 
 // path returns a reference as an expression. Everything in a node that did not run is nil.

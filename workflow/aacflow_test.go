@@ -113,6 +113,25 @@ func TestConditionsOfAACFlow(t *testing.T) {
 	}
 }
 
+// Branches of a condition stay apart, however long its name is. An id that two nodes would get is
+// refused, because edges would lead to the wrong one.
+func TestBranchesOfLongNames(t *testing.T) {
+	long := strings.Repeat("x", 70)
+	export := func(name string) string {
+		return `{"edges": [{"source": "s", "target": "c"}, {"source": "s", "target": "d"}], "blocks": {"s": {"type": "starter"},
+			"c": {"type": "condition", "name": "` + long + `", "subBlocks": {"conditions": {"value": [
+				{"id": "c-if", "title": "if", "value": "1 > 2"}, {"id": "c-else", "title": "else"}]}}},
+			"d": {"type": "response", "name": "` + name + `"}}}`
+	}
+	g, err := workflow.Parse("f.json", []byte(export("D")))
+	require.NoError(t, err)
+	s, err := g.Begin(nil)
+	require.NoError(t, err)
+	require.Equal(t, long[:50]+"_if skipped, "+long[:50]+"_else succeeded, d succeeded", statusesOf(g, s))
+	_, err = workflow.Parse("f.json", []byte(strings.ReplaceAll(export("C_if"), long, "C")))
+	require.Equal(t, []string{`f.json:4:4: "c_if" is the id of another node already`}, faultsOf(t, err))
+}
+
 // What a file is to come to on every driver stands beside it: what came of its nodes, and what the
 // receiver has stored. UPDATE=1 writes it anew.
 func TestFilesOfAllDrivers(t *testing.T) {

@@ -159,6 +159,16 @@ func (g *Graph) Node(id string) *Node {
 	return nil
 }
 
+// failsWith reports whether a failure of the node with the id fails the run: neither the node nor
+// the loop around it handles failures.
+func (g *Graph) failsWith(id string) bool {
+	if i, inBody := g.inside[id]; inBody && g.Nodes[i].OnError != Fail {
+		return false
+	}
+	n := g.Node(id)
+	return n == nil || n.OnError == Fail
+}
+
 // sees returns the node that a reference in the graph can mean: a node of the graph or of the one
 // around it.
 func (g *Graph) sees(id string) *Node {

@@ -3,7 +3,9 @@ package workflow
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
+	"fmt"
 	"time"
 
 	"github.com/aacflow/segment-blocks/rawjson"
@@ -17,8 +19,8 @@ type Call struct {
 	Task Task
 	// Input has its references resolved.
 	Input json.RawMessage
-	// InvocationID is made of the run, node and iteration. It is the same for each try and after
-	// each resume.
+	// InvocationID is made of the run, its file and input, the node and the iteration. It is the
+	// same for each try and after each resume.
 	InvocationID string
 	// At is when the task was first started, in this process or an earlier one.
 	At time.Time
@@ -33,9 +35,17 @@ func (c Call) options(more []runtime.InvokeOption) []runtime.InvokeOption {
 // Errors are outcomes; see [OutcomeOf].
 type Invoke func(ctx context.Context, call Call) Outcome
 
+// Seed names a run for the blocks: its id, and a checksum of its file and input. Another file or
+// input may run under the same id, perhaps on another machine. With the same messageIds, Segment
+// would drop its messages.
+func (g *Graph) Seed(s *State, run string) string {
+	sum := sha256.Sum256(append([]byte(g.Digest), written(s.Start)...))
+	return fmt.Sprintf("%s@%x", run, sum[:6])
+}
+
 // InvocationID names a task for the blocks, which derive messageIds from it so that a repeat is
 // harmless.
-func InvocationID(run string, task Task) string { return run + "/" + task.ID() }
+func InvocationID(seed string, task Task) string { return seed + "/" + task.ID() }
 
 // Invoker returns the Invoke that invokes the blocks of a runtime. The runtime should have
 // [Conventions]. The options are added to those of each call.

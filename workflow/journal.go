@@ -325,10 +325,9 @@ func (j *Journal) job(g *Graph, id string, raw []byte) (done job, err error) {
 	err = read(raw, &done)
 	// An id is the id of the node, then perhaps a slash and the number of an iteration.
 	node, _, _ := strings.Cut(id, "/")
-	n := g.Node(node)
 	// After a failure with onError: continue or branch, the next nodes may have run already, so it
 	// stays. All other failures are what a resume is for.
-	if o := done.Outcome; o != nil && o.Error != nil && (n == nil || n.OnError == Fail) && !j.options.ReadOnly {
+	if o := done.Outcome; o != nil && o.Error != nil && g.failsWith(node) && !j.options.ReadOnly {
 		done.Outcome = nil
 	}
 	return done, err

@@ -166,6 +166,10 @@ func (p *parser) place(g *Graph) {
 		if g.around != nil && n.ForEach != nil {
 			p.fault(n.at+"/forEach", "a loop cannot be inside another")
 		}
+		// Branches of two conditions in an export may get the same id.
+		if _, taken := g.index[n.ID]; taken {
+			p.faultAtKey(n.at, "%q is the id of another node already", n.ID)
+		}
 		g.index[n.ID] = i
 	}
 	for i, n := range g.Nodes { // after those of the graph itself

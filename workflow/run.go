@@ -4,7 +4,10 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -26,7 +29,7 @@ type Options struct {
 	Journal *Journal
 	// Concurrency is how many tasks may run at once. Default: 64.
 	Concurrency int
-	// Pins are the outputs of nodes that are not invoked, by the ids of the nodes.
+	// Pins are the outputs of nodes whose blocks are not invoked, by the ids of the nodes.
 	Pins map[string]json.RawMessage
 	// Observe is called for each event, by one goroutine at a time. The run waits for it, so it
 	// must be quick.
@@ -112,6 +115,13 @@ func Prepare(g *Graph, input json.RawMessage, o Options) (run func(context.Conte
 	if err != nil {
 		return nil, err
 	}
+	for _, id := range slices.Sorted(maps.Keys(o.Pins)) {
+		// The blocks in the body of a pinned loop would send.
+		if n := g.Node(id); n == nil || n.Block == "" {
+			return nil, fmt.Errorf("only the output of a node with a block can be pinned, and no such node has this id: %q",
+				id)
+		}
+	}
 	// Without its own id, a second run of the file would send the messageIds of the first one, and
 	// Segment would drop its messages as duplicates.
 	o.RunID = cmp.Or(o.RunID, uuid.NewString())
@@ -124,8 +134,11 @@ func Prepare(g *Graph, input json.RawMessage, o Options) (run func(context.Conte
 			return nil, err
 		}
 	}
-	// The channel has no buffer: tasks wait until run receives, so events do not pile up.
-	return (&runner{Options: o, graph: g, state: state, says: make(chan func()), resumed: map[string]bool{}}).run, nil
+	return (&runner{
+		Options: o, graph: g, state: state, seed: g.Seed(state, o.RunID),
+		// The channel has no buffer: tasks wait until run receives, so events do not pile up.
+		says: make(chan func()), resumed: map[string]bool{},
+	}).run, nil
 }
 
 // runner drives a graph in this process. Only the goroutine of run touches its fields. The
@@ -134,6 +147,7 @@ type runner struct {
 	Options
 	graph   *Graph
 	state   *State
+	seed    string // of the invocation ids
 	says    chan func()
 	running int
 	done    []job // have ended, but are not yet completed in the state
@@ -306,7 +320,7 @@ func (r *runner) do(ctx context.Context, j job, waiting func(int, Outcome)) Outc
 	defer cancel()
 	return r.Invoke.try(ctx, Call{
 		Node: r.graph.Node(j.task.Node), Task: j.task, Input: input,
-		InvocationID: InvocationID(r.RunID, j.task), At: j.First,
+		InvocationID: InvocationID(r.seed, j.task), At: j.First,
 	}, waiting)
 }
 

@@ -151,7 +151,7 @@ func TestOrderEndToEnd(t *testing.T) {
 		require.NoError(t, json.Unmarshal(raw, &doc))
 		require.Equal(t, "RUN succeeded", doc.Run+" "+doc.Status)
 		require.Equal(t, "u-7", doc.Nodes["order"].Output["userId"])
-		require.Equal(t, "RUN/order", doc.Nodes["order"].Receipt["invocationId"])
+		require.Regexp(t, "^RUN@[0-9a-f]{12}/order$", doc.Nodes["order"].Receipt["invocationId"])
 		require.Equal(t, 1.0, doc.Nodes["big"].Receipt["accepted"])
 		if first == "" {
 			first = string(raw)
@@ -391,6 +391,55 @@ func TestDryRun(t *testing.T) {
 	res = run(map[string]json.RawMessage{"who": json.RawMessage(`{"userId":"pinned"}`)})
 	require.JSONEq(t, `{"event":"E b","of":"pinned"}`, string(res.State.Nodes[2].Output))
 	require.Empty(t, segment.requests())
+}
+
+// The blocks of a node that cannot be pinned would send.
+func TestPinsOfNodesWithoutBlock(t *testing.T) {
+	g := checked(t, nil, `{name: x, nodes: {
+		each: {forEach: 2, nodes: {a: {block: segment_track, with: {userId: u, event: e}}}}}}`)
+	for _, id := range []string{"each", "nobody"} {
+		_, err := workflow.Run(t.Context(), g, nil, workflow.Options{Pins: map[string]json.RawMessage{id: nil}})
+		require.ErrorContains(t, err, "only the output of a node with a block can be pinned")
+	}
+}
+
+// A run id that is used again, for another file or input, does not repeat messageIds: Segment would
+// drop the messages.
+func TestSameRunIDOfAnotherRun(t *testing.T) {
+	segment := newReceiver(t)
+	rt := runtimeTo(t, segment.url)
+	for _, name := range []string{"x", "y"} {
+		g := checked(t, rt, `{name: `+name+`, start: {event: e}, nodes: {
+			a: {block: segment_track, with: {userId: u, event: <start.event>}}}}`)
+		for _, input := range []string{`{"event": "e"}`, `{"event": "f"}`, `{"event":"f"}`} {
+			_, err := workflow.Run(t.Context(), g, json.RawMessage(input),
+				workflow.Options{Invoke: workflow.Invoker(rt), RunID: "R"})
+			require.NoError(t, err)
+		}
+	}
+	require.Len(t, segment.requests(), 6)
+	require.Len(t, segment.Events(emulator.Filter{}), 4)
+}
+
+// What has followed from the failure of a loop stays when the run is resumed.
+func TestResumeAfterFailedLoop(t *testing.T) {
+	segment := newReceiver(t)
+	rt := runtimeTo(t, segment.url)
+	g := checked(t, rt, `{name: x, nodes: {
+		each: {forEach: 2, onError: branch, nodes: {a: {block: segment_page, with: {userId: u}}}},
+		good: {block: segment_track, needs: [each], with: {userId: u, event: good}},
+		bad: {block: segment_track, needs: [each.error], with: {userId: u, event: bad}}}}`)
+	require.NoError(t, segment.Script(emulator.Fault{Status: http.StatusUnauthorized, Times: 1}))
+	folder := t.TempDir()
+	for range 2 {
+		j := journal(t, folder, "R", workflow.JournalOptions{})
+		res, err := workflow.Run(t.Context(), g, nil,
+			workflow.Options{Invoke: workflow.Invoker(rt), RunID: "R", Journal: j})
+		require.NoError(t, err)
+		require.NoError(t, j.Close())
+		require.Equal(t, "each failed, good skipped, bad succeeded", statusesOf(g, res.State))
+	}
+	require.Len(t, segment.requests(), 2)
 }
 
 // What a user wrote into data is data, even where it looks like a reference.

@@ -64,8 +64,8 @@ const NodeFailed = "node_failed"
 // Canceling the run cancels its invocations in progress. Graph answers [ProgressQuery], and
 // continues as a new run when its history grows long.
 //
-// The messageIds derive from the FirstRunID of the workflow, the node and the iteration, so a reset
-// counts nothing twice. Segment recognizes a repeat for 24 hours. So after a reset that comes more
+// The messageIds derive from the FirstRunID of the workflow, the file, its input, the node and the
+// iteration, so a reset counts nothing twice. Segment recognizes a repeat for 24 hours. So after a reset that comes more
 // than 23 hours after the run began, nothing is sent again, unless the request allows duplicates.
 func Graph(ctx sdk.Context, req Request) (json.RawMessage, error) {
 	g, err := workflow.Parse(req.File, []byte(req.Text))
@@ -84,6 +84,7 @@ func Graph(ctx sdk.Context, req Request) (json.RawMessage, error) {
 			return nil, temporal.NewNonRetryableApplicationError(err.Error(), string(runtime.InvalidInput), nil)
 		}
 	}
+	r.seed = g.Seed(r.state, r.id)
 	if err := sdk.SetQueryHandler(ctx, ProgressQuery, r.progress); err != nil {
 		return nil, err
 	}
@@ -99,6 +100,7 @@ type run struct {
 	request Request
 	state   *workflow.State
 	id      string
+	seed    string // of the invocation ids
 	running int
 	ended   sdk.Channel
 }
@@ -191,7 +193,7 @@ func (r *run) do(ctx sdk.Context, task workflow.Task, size int) (outcome workflo
 	}
 	n, first := r.graph.Node(task.Node), sdk.Now(ctx)
 	call := Call{
-		InvocationID: workflow.InvocationID(r.id, task), At: first, Source: r.request.Source, Values: task.Values,
+		InvocationID: workflow.InvocationID(r.seed, task), At: first, Source: r.request.Source, Values: task.Values,
 	}
 	if n.Timeout.Duration > 0 {
 		call.Timeout = n.Timeout.String()

@@ -98,7 +98,7 @@ func (p *Program) runWorkflow(cmd *cobra.Command, file string, f runFlags, s *se
 	if err != nil {
 		return err
 	}
-	if options.Pins, err = readPins(g, f.pins); err != nil {
+	if options.Pins, err = readPins(f.pins); err != nil {
 		return err
 	}
 	options.Environment = p.environment(*f.variables)
@@ -148,14 +148,13 @@ func openJournal(file string, f runFlags, t *target) (*workflow.Journal, error) 
 	return j, nil
 }
 
-// readPins reads the outputs that take the place of nodes. A name that no node has is refused:
-// otherwise the node that was meant would send.
-func readPins(g *workflow.Graph, pins []string) (map[string]json.RawMessage, error) {
+// readPins reads the outputs that take the place of nodes.
+func readPins(pins []string) (map[string]json.RawMessage, error) {
 	outputs := map[string]json.RawMessage{}
 	for _, pin := range pins {
 		node, file, ok := strings.Cut(pin, "=")
-		if !ok || g.Node(node) == nil {
-			return nil, console.Usage("--pin must be NODE=FILE, and the workflow must have the node: %q", pin)
+		if !ok {
+			return nil, console.Usage("--pin must be NODE=FILE: %q", pin)
 		}
 		data, err := os.ReadFile(file)
 		if err != nil {
