@@ -177,7 +177,7 @@ func (r *runner) drive(ctx context.Context) error {
 	for {
 		starts, err := r.begin(ctx)
 		if err != nil { // what the journal cannot record must not be sent
-			failure = err
+			failure, starts = err, nil
 			cancel()
 		}
 		r.tellEnded()
