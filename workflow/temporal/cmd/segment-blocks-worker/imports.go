@@ -27,10 +27,11 @@ const (
 	partActivity  = "segment_blocks_import_part"
 )
 
-// imports imports files from a folder that all workers share. Beside a file events.ndjson, it keeps
-// a folder events.ndjson.import with the parts and, for each part, the state and the rejects.
+// imports imports files from a folder that all workers share and have as their working directory.
+// Beside a file events.ndjson, it keeps a folder events.ndjson.import with the parts and, for each
+// part, the state and the rejects.
 type imports struct {
-	folder  string
+	allowed bool // the worker has that folder
 	sources []sources.Source
 	runtime *runtime.Runtime
 }
@@ -50,23 +51,23 @@ func (im *imports) register(w worker.Registry) {
 	w.RegisterWorkflowWithOptions(importFile, workflow.RegisterOptions{Name: importWorkflow})
 }
 
-// path returns the path of a file in the folder. An import cannot reach any other file: whoever
-// starts it may not have access to this machine.
-func (im *imports) path(file string) (string, error) {
-	if im.folder == "" {
-		return "", refused(errors.New("a worker of this task queue has no folder of imports: start all with --imports"))
+// check refuses files outside of the folder: whoever starts an import may not have access to this
+// machine.
+func (im *imports) check(file string) error {
+	if !im.allowed {
+		return refused(errors.New("a worker of this task queue has no folder of imports: start all with --imports"))
 	}
 	if !filepath.IsLocal(file) {
-		return "", refused(fmt.Errorf("the file must be in the workers' folder of imports: %q", file))
+		return refused(fmt.Errorf("the file must be in the workers' folder of imports: %q", file))
 	}
-	return filepath.Join(im.folder, file), nil
+	return nil
 }
 
 // split returns the parts of a file. It stores them, so that another import of the file continues
 // with the same parts.
 func (im *imports) split(ctx context.Context, req importRequest) ([]importer.Part, error) {
-	file, err := im.path(req.File)
-	if err != nil {
+	file := req.File
+	if err := im.check(file); err != nil {
 		return nil, err
 	}
 	info, err := os.Stat(file)
@@ -134,8 +135,7 @@ var errStopped = errors.New("the worker was stopped")
 
 // options makes a part a separate import, which resumes from the state beside the file.
 func (im *imports) options(req partRequest) (importer.Options, error) {
-	file, err := im.path(req.File)
-	if err != nil {
+	if err := im.check(req.File); err != nil {
 		return importer.Options{}, err
 	}
 	var source *sources.Source
@@ -151,9 +151,9 @@ func (im *imports) options(req partRequest) (importer.Options, error) {
 	if err != nil {
 		return importer.Options{}, refused(err)
 	}
-	beside := filepath.Join(file+".import", fmt.Sprintf("%04d", req.Number))
+	beside := filepath.Join(req.File+".import", fmt.Sprintf("%04d", req.Number))
 	return importer.Options{
-		Files: []string{file}, Part: &req.Part, Key: source.WriteKey, Source: source.Name, Endpoint: endpoint,
+		Files: []string{req.File}, Part: &req.Part, Key: source.WriteKey, Source: source.Name, Endpoint: endpoint,
 		StatePath: beside + ".json", RejectsPath: beside + ".rejects.ndjson", Resume: true,
 		Rate: req.Rate, Grace: 5 * time.Second,
 		Invoke: func(ctx context.Context, batch runtime.JSON) (*runtime.Receipt, error) {

@@ -103,13 +103,15 @@ func newWork(reg *registry.Registry, f serveFlags, logger *slog.Logger, options 
 		source.InFlight = 1 // an import sets its own concurrency
 		ofImports = append(ofImports, runtime.Source(source.Name, source.Source))
 	}
-	if info, err := os.Stat(f.imports); f.imports != "" && (err != nil || !info.IsDir()) {
+	// The states of imports name files. Workers that have the folder at different paths must agree on
+	// the names, so they are relative to it.
+	if f.imports != "" && os.Chdir(f.imports) != nil {
 		return nil, fmt.Errorf("--imports must be a folder that exists: %q", f.imports)
 	}
 	if w.runtime, err = runtime.New(reg, options...); err != nil {
 		return nil, err
 	}
-	w.imports = &imports{folder: f.imports, sources: found}
+	w.imports = &imports{allowed: f.imports != "", sources: found}
 	w.imports.runtime, err = runtime.New(reg, ofImports...)
 	return w, err
 }
