@@ -49,8 +49,8 @@ func (h *Handler) journaled() (list []journaled) {
 // takes longer the larger the run is. Meanwhile the journal is in use, so an attempt to resume the
 // run is refused.
 func (h *Handler) remember(ctx context.Context, from journaled, nodes bool) (*run, error) {
-	r := newRun(&workflow.Graph{Name: from.file}, from.file, "", order{Run: from.run})
-	r.StartedAt, r.cancel = stampOf(from.ModTime()), func() {}
+	r := newRun(&workflow.Graph{Name: from.file}, from.file, "", order{Run: from.run}, from.ModTime())
+	r.cancel = func() {}
 	journal, err := workflow.OpenJournal(h.journals(from.file), from.run, workflow.JournalOptions{ReadOnly: true})
 	switch {
 	case errors.Is(err, workflow.ErrRunInUse): // nobody else can read the journal of a running process

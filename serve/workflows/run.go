@@ -36,7 +36,8 @@ type run struct {
 	nodes   map[string]*state
 	kept    int // the bytes of outputs and receipts in nodes
 	events  []event
-	last    uint64
+	before  uint64        // the number before that of the first event
+	last    uint64        // the number of the last event
 	changed chan struct{} // closed by the next event
 	cancel  context.CancelFunc
 }
@@ -72,7 +73,7 @@ type iterations struct {
 
 // event is something that has happened, as streams send it.
 type event struct {
-	seq  uint64 // from 1 in each run of a process
+	seq  uint64
 	kind string // of the server-sent event: node, or end
 	data json.RawMessage
 }
@@ -103,7 +104,7 @@ func (h *Handler) start(w http.ResponseWriter, r *http.Request, name string) (*r
 		}
 		return nil, problem(http.StatusUnprocessableEntity, string(runtime.InvalidInput), "%s", err)
 	}
-	run := newRun(g, name, source.Name, o)
+	run := newRun(g, name, source.Name, o, time.Now())
 	// Runs begin one at a time, so that the checks here still hold when the run is in the list.
 	h.beginning.Lock()
 	defer h.beginning.Unlock()
@@ -161,10 +162,14 @@ func (h *Handler) prepare(run *run, g *workflow.Graph, o order, source *Source) 
 // began with another file or input, or it is too old to be resumed.
 const codeConflict = "run_conflict"
 
-func newRun(g *workflow.Graph, name, source string, o order) *run {
+func newRun(g *workflow.Graph, name, source string, o order, at time.Time) *run {
+	// A client may come back after the run has been resumed, perhaps in another process. Events are
+	// numbered from the time in microseconds, so that new ones have numbers that it has not seen.
+	before := uint64(at.UnixMicro()) //nolint:gosec // it is after 1970
 	run := &run{
 		Run: cmp.Or(o.Run, uuid.NewString()), File: name, Name: g.Name, graph: g, Source: source, DryRun: o.DryRun,
-		Status: workflow.Running, StartedAt: stamp(), nodes: map[string]*state{}, changed: make(chan struct{}),
+		Status: workflow.Running, StartedAt: stampOf(at), nodes: map[string]*state{}, before: before, last: before,
+		changed: make(chan struct{}),
 	}
 	run.expect(g)
 	return run

@@ -73,8 +73,8 @@ func (h *Handler) cancelRun(w http.ResponseWriter, r *http.Request) error {
 	return answer(w, http.StatusAccepted, map[string]string{"run": run.Run})
 }
 
-// stream sends what happens in a run: events of type node, whose ids count from 1, and then one of
-// type end. It begins after the event in the header Last-Event-ID, or else in ?after=, or else with
+// stream sends what happens in a run: events of type node, whose ids are numbers that grow, and
+// then one of type end. It begins after the event in the header Last-Event-ID, or else in ?after=, or else with
 // the first event that is remembered. An event of type gap says how many are not. A client that
 // comes back after the end gets 204, which stops an EventSource.
 func (h *Handler) stream(w http.ResponseWriter, r *http.Request) error {
@@ -94,8 +94,9 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request) error {
 	h.mu.Lock()
 	// An EndedAt is set together with the last event.
 	over := !run.EndedAt.IsZero() && seq == run.last
-	if seq > run.last { // the number is from an earlier process, so all events are new
-		seq = 0
+	// The client has no number, or one from before the run was resumed. So all events are new.
+	if seq < run.before || seq > run.last {
+		seq = run.before
 	}
 	h.mu.Unlock()
 	if over {

@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -340,12 +341,22 @@ func TestStreamAndCancel(t *testing.T) {
 	r := b.ended("R")
 	require.Equal(t, "canceled", r.Status)
 	require.Equal(t, "pending", r.Nodes["who"].Status)
-	again, _ := read(fmt.Sprint(len(kinds) - 1))
+	ids := regexp.MustCompile("(?m)^id: (.*)$").FindAllStringSubmatch(text, -1)
+	lastID := ids[len(ids)-1][1]
+	again, _ := read(ids[len(ids)-2][1])
 	require.Equal(t, []string{"end"}, again)
-	again, _ = read("999") // the number is from an earlier process
+	again, _ = read("9" + lastID)
 	require.Equal(t, kinds, again)
-	status, _ := b.ask("GET", fmt.Sprintf("/v1/runs/R/stream?after=%d", len(kinds)), "")
+	status, _ := b.ask("GET", "/v1/runs/R/stream?after="+lastID, "")
 	require.Equal(t, 204, status)
+	// A client that comes back after the run was resumed gets the events since, and no others.
+	b.begin("order.workflow.yaml", `{"run":"R"}`)
+	require.Equal(t, "succeeded", b.ended("R").Status)
+	resumed, text := read("0")
+	require.NotContains(t, resumed, "gap")
+	after, _ := read(lastID)
+	require.Equal(t, resumed, after)
+	require.Contains(t, text, `"node":"who","status":"running"`)
 	status, _ = b.ask("GET", "/v1/runs/R/stream?after=x", "")
 	require.Equal(t, 400, status)
 	b.ask("POST", "/v1/runs/R/cancel", "")
