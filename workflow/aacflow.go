@@ -20,7 +20,7 @@ type export struct {
 	blocks []*exportBlock
 	byID   map[string]*exportBlock
 	// to has the edges to each block, targets the blocks that the edges from a block lead to, and
-	// handled the blocks with an edge from their error.
+	// handled the blocks whose error leads to a block that is reached.
 	to      map[string][]exportEdge
 	targets map[string][]string
 	handled map[string]bool
@@ -50,9 +50,9 @@ type exportBlock struct {
 type exportEdge struct{ Source, Target, SourceHandle string }
 
 // findExport returns the export in a file, or nil if the file is none.
-func (p *parser) findExport(raw json.RawMessage) *export {
+func (p *parser) findExport() *export {
 	// The state may be in one of two envelopes, or bare. The innermost object has blocks and edges.
-	at, state := "", rawjson.OpenObject(raw)
+	at, state := "", rawjson.OpenObject(p.JSON)
 	for _, name := range []string{"data", "state"} {
 		if inner, ok := state.Get(name); ok {
 			at, state = at+"/"+name, rawjson.OpenObject(inner)
@@ -81,7 +81,6 @@ func (p *parser) findExport(raw json.RawMessage) *export {
 	for _, edge := range list {
 		e.to[edge.Target] = append(e.to[edge.Target], edge)
 		e.targets[edge.Source] = append(e.targets[edge.Source], edge.Target)
-		e.handled[edge.Source] = e.handled[edge.Source] || edge.SourceHandle == "error"
 	}
 	return e
 }
@@ -119,13 +118,12 @@ func (e *export) readExport() (nodes []*Node) {
 	// AACFlow runs only what the start leads to. Other blocks may be drafts that cannot run.
 	reached := e.reached()
 	if len(reached) == 0 {
-		e.fault(e.at+"/blocks", "has no start block to begin at")
+		e.Fault(e.at+"/blocks", "has no start block to begin at")
 	}
 	e.heads = map[string]string{"parallel": loopHead}
 	taken := map[string]int{startHead: 1, loopHead: 1, "parallel": 1, "variable": 1}
 	for _, b := range reached {
-		// References name a block in lower case, without blanks and dots.
-		name := strings.ToLower(strings.NewReplacer(" ", "", ".", "").Replace(b.Name))
+		name := plainName(b.Name)
 		if b.node = startHead; !b.isStart() {
 			b.node = identifier(name, taken)
 		}
@@ -137,6 +135,12 @@ func (e *export) readExport() (nodes []*Node) {
 		if parent := e.byID[b.Data.ParentID]; parent != nil {
 			parent.children = append(parent.children, b)
 		}
+		for _, edge := range e.to[b.ID] {
+			e.handled[edge.Source] = e.handled[edge.Source] || edge.SourceHandle == "error"
+		}
+	}
+	for _, b := range reached {
+		b.SubBlocks = rawjson.OpenObject(e.renamed(b.SubBlocks.JSON()))
 	}
 	for _, b := range reached {
 		if e.byID[b.Data.ParentID] == nil {
@@ -145,7 +149,7 @@ func (e *export) readExport() (nodes []*Node) {
 	}
 	for _, b := range reached {
 		if parent := e.byID[b.Data.ParentID]; !b.read && !e.broken[parent.node] {
-			e.fault(b.at, "the block %q cannot run here: it is inside %q, which is no loop or parallel that runs",
+			e.Fault(b.at, "the block %q cannot run here: it is inside %q, which is no loop or parallel that runs",
 				b.Name, parent.Name)
 		}
 	}
@@ -222,7 +226,7 @@ func (e *export) read(b *exportBlock) []*Node {
 	case "mcp":
 		return []*Node{e.node(b, e.mcp(b))}
 	}
-	e.fault(b.at, "the block %q cannot run here, as its type is %q; those that can are start, segment, mcp, "+
+	e.Fault(b.at, "the block %q cannot run here, as its type is %q; those that can are start, segment, mcp, "+
 		"condition, loop, parallel and response", b.Name, b.Type)
 	// References to it are not reported as well.
 	e.broken[b.node] = true
@@ -234,7 +238,6 @@ func (e *export) node(b *exportBlock, n Node) *Node {
 	// A block of AACFlow runs once all edges to it are decided and at least one is taken: join any.
 	// An edge from the start is enough by itself.
 	n.ID, n.at, n.Join, n.OnError, n.Concurrency = b.node, b.at, Any, Fail, max(1, n.Concurrency)
-	n.With = e.renamed(n.With)
 	n.Retry = Retry{Attempts: 1}
 	// AACFlow waits the same time before each try. It repeats a block after any error. Here, only
 	// retryable errors are worth a repeat.
@@ -286,15 +289,15 @@ func (e *export) condition(b *exportBlock) (nodes []*Node) {
 	var before []string
 	branches := b.list("conditions")
 	if len(branches) > maxNesting {
-		e.fault(b.at, "the condition %q must have at most %d branches, it has %d", b.Name, maxNesting, len(branches))
+		e.Fault(b.at, "the condition %q must have at most %d branches, it has %d", b.Name, maxNesting, len(branches))
 		branches = branches[:1]
 	}
 	for _, element := range branches {
 		branch := rawjson.OpenObject(element)
-		j := javascript{path: e.path}
+		j := javascript{}
 		expression, err := j.translate(branch.Text("value"), branch.Text("title") == "else")
 		if err != nil {
-			e.fault(b.at, "the condition %q has an expression that cannot be translated, %s: %s", b.Name, err,
+			e.Fault(b.at, "the condition %q has an expression that cannot be translated, %s: %s", b.Name, err,
 				branch.Text("value"))
 			expression = "true"
 		}
@@ -305,7 +308,7 @@ func (e *export) condition(b *exportBlock) (nodes []*Node) {
 		nodes = append(nodes, n)
 	}
 	if len(nodes) == 0 {
-		e.fault(b.at, "the condition %q has no branches that can be read", b.Name)
+		e.Fault(b.at, "the condition %q has no branches that can be read", b.Name)
 	}
 	return nodes
 }
@@ -316,16 +319,16 @@ func branchID(b *exportBlock, branch string) string {
 	return id[:min(len(id), 64)]
 }
 
-// path returns a reference as an expression. Everything in a node that did not run is nil.
-func (e *export) path(ref reference) string {
+// expression returns a reference as an expression. Everything in a node that did not run is nil.
+func (r reference) expression() string {
 	var b strings.Builder
 	// An id with a dash would be read as a subtraction.
-	if head := e.head(ref.head); regexp.MustCompile(`^\w+$`).MatchString(head) {
-		b.WriteString(head)
+	if regexp.MustCompile(`^\w+$`).MatchString(r.head) {
+		b.WriteString(r.head)
 	} else {
-		fmt.Fprintf(&b, "$env[%q]", head)
+		fmt.Fprintf(&b, "$env[%q]", r.head)
 	}
-	for _, s := range ref.steps {
+	for _, s := range r.steps {
 		if s.name == "" {
 			fmt.Fprintf(&b, "?.[%d]", s.place)
 		} else {
@@ -335,29 +338,27 @@ func (e *export) path(ref reference) string {
 	return b.String()
 }
 
-// renamed replaces the names in the references of a template with the ids of nodes.
-func (e *export) renamed(template json.RawMessage) json.RawMessage {
+// renamed replaces the names of blocks in the references of a value with the ids of nodes. The
+// parser reports unknown names.
+func (e *export) renamed(value json.RawMessage) json.RawMessage {
+	// A name may have characters that no id has.
+	reference := regexp.MustCompile(`<([^<>.[\]]+)([.[][^<>]*>)`)
 	// the function returns no errors
-	renamed, _ := mapTexts(template, "", func(raw json.RawMessage, _ string) (json.RawMessage, error) {
+	renamed, _ := mapTexts(value, "", func(raw json.RawMessage, _ string) (json.RawMessage, error) {
 		text, _ := rawjson.Text(raw)
-		var b strings.Builder
-		for _, p := range pieces(text) {
-			b.WriteString(p.literal)
-			if p.ref.head != "" {
-				p.ref.text = "<" + e.head(p.ref.head) + strings.TrimPrefix(p.ref.text, "<"+p.ref.head)
+		return rawjson.Quote(reference.ReplaceAllStringFunc(text, func(found string) string {
+			parts := reference.FindStringSubmatch(found)
+			if node, ok := e.heads[plainName(parts[1])]; ok {
+				return "<" + node + parts[2]
 			}
-			b.WriteString(p.ref.text)
-		}
-		return rawjson.Quote(b.String()), nil
+			return found
+		})), nil
 	})
 	return renamed
 }
 
-// head returns the id of the node that a name in a reference means.
-func (e *export) head(name string) string {
-	// AACFlow ignores case here. The parser reports unknown names.
-	if node, ok := e.heads[strings.ToLower(name)]; ok {
-		return node
-	}
-	return name
+// plainName returns the name of a block as references have it: in lower case, without blanks and
+// dots.
+func plainName(name string) string {
+	return strings.ToLower(strings.NewReplacer(" ", "", ".", "").Replace(name))
 }

@@ -132,6 +132,27 @@ func TestBranchesOfLongNames(t *testing.T) {
 	require.Equal(t, []string{`f.json:4:4: "c_if" is the id of another node already`}, faultsOf(t, err))
 }
 
+// References lead to blocks of any name. An edge from an error to a block that is disabled leads
+// nowhere.
+func TestNamesOfBlocks(t *testing.T) {
+	text := `{"edges": [{"source": "s", "target": "a"}, {"source": "a", "target": "b"}, {"source": "b", "target": "c", "sourceHandle": "condition-b-if"},
+			{"source": "a", "target": "d", "sourceHandle": "error"}],
+		"blocks": {"s": {"type": "starter", "name": "Start"},
+			"a": {"type": "segment", "name": "1st. Größe (EU)", "subBlocks": {"event": {"value": "E"}, "userId": {"value": "u-1"}}},
+			"b": {"type": "condition", "name": "If", "subBlocks": {"conditions": {"value": [
+				{"id": "b-if", "title": "if", "value": "<1stgröße(eu).userId> === 'u-1'"}]}}},
+			"c": {"type": "response", "name": "Out", "subBlocks": {"data": {"value":
+				"{\"who\": <1stgröße(eu).userId>, \"what\": \"an <1st Größe(EU).event>\"}"}}},
+			"d": {"type": "segment", "name": "Off", "enabled": false}}}`
+	g, err := workflow.Parse("f.json", []byte(text))
+	require.NoError(t, err)
+	rt := runtimeTo(t, newReceiver(t).url)
+	res, err := workflow.Run(t.Context(), g, nil, workflow.Options{Invoke: workflow.Invoker(rt)})
+	require.NoError(t, err)
+	require.Equal(t, "_1stgr__e_eu_ succeeded, if_if succeeded, out succeeded", statusesOf(g, res.State))
+	require.JSONEq(t, `{"data": {"who": "u-1", "what": "an E"}}`, string(res.State.Nodes[2].Output))
+}
+
 // What a file is to come to on every driver stands beside it: what came of its nodes, and what the
 // receiver has stored. UPDATE=1 writes it anew.
 func TestFilesOfAllDrivers(t *testing.T) {

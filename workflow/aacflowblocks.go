@@ -17,7 +17,7 @@ func (e *export) startOf(b *exportBlock) rawjson.Object {
 	start := rawjson.Object{}
 	fields := b.list("inputFormat")
 	if len(fields) > maxInputs {
-		e.fault(b.at, "the start must have at most %d inputs, it has %d", maxInputs, len(fields))
+		e.Fault(b.at, "the start must have at most %d inputs, it has %d", maxInputs, len(fields))
 		fields = nil
 	}
 	for _, field := range fields {
@@ -79,10 +79,10 @@ func (e *export) mcp(b *exportBlock) Node {
 	}
 	members, err := rawjson.ParseObject(arguments, rawjson.Limits{})
 	if err != nil && arguments != nil {
-		e.fault(b.at, "the arguments of %q cannot be read: %s", b.Name, err)
+		e.Fault(b.at, "the arguments of %q cannot be read: %s", b.Name, err)
 	}
 	if !schemas.ValidID(tool) {
-		e.fault(b.at, "%q calls no tool that could be a block here: %q", b.Name, tool)
+		e.Fault(b.at, "%q calls no tool that could be a block here: %q", b.Name, tool)
 		tool = ""
 	}
 	// The source of the run has its own write key. Whoever has the file can read one in it.
@@ -94,7 +94,7 @@ func (e *export) response(b *exportBlock) Node {
 	with := rawjson.Object{}
 	// That form is a tree of typed fields. Code can say the same in JSON.
 	if mode := b.text("dataMode"); mode == "structured" {
-		e.fault(b.at, "the response %q has structured data: only JSON as code can be read here", b.Name)
+		e.Fault(b.at, "the response %q has structured data: only JSON as code can be read here", b.Name)
 	}
 	if data := b.value("data"); data != nil {
 		if text, ok := rawjson.Text(data); ok {
@@ -135,17 +135,17 @@ func (e *export) loop(b *exportBlock) Node {
 		n.ForEach, _ = of.Get(count)
 	case "forEach", "collection":
 		list, _ := of.Get(items)
-		// The field holds code: a list as JSON, or a reference to a list.
-		if text, ok := rawjson.Text(list); ok {
-			list = quotedReferences(text)
-		}
 		n.ForEach = e.renamed(list)
+		// The field holds code: a list as JSON, or a reference to a list.
+		if text, ok := rawjson.Text(n.ForEach); ok {
+			n.ForEach = quotedReferences(text)
+		}
 	}
 	if n.ForEach == nil {
-		e.fault(b.at, "the %s %q cannot run here: it must be over a list, or a number of times", b.Type, b.Name)
+		e.Fault(b.at, "the %s %q cannot run here: it must be over a list, or a number of times", b.Type, b.Name)
 	}
 	if len(b.children) == 0 {
-		e.fault(b.at, "the %s %q has no block inside that its start leads to", b.Type, b.Name)
+		e.Fault(b.at, "the %s %q has no block inside that its start leads to", b.Type, b.Name)
 	}
 	return n
 }

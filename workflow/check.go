@@ -48,7 +48,7 @@ func Check(ctx context.Context, file string, data []byte, o CheckOptions) (*Grap
 	// If the inputs of the run are known, they are checked in place of the defaults.
 	if state, err := p.graph.Begin(o.Input); err == nil {
 		c.start = state.Start
-	} else if len(p.faults) == 0 {
+	} else if len(p.Faults) == 0 {
 		return nil, err
 	}
 	c.checkNodes(ctx, p.graph)
@@ -78,7 +78,7 @@ func (c *checker) checkNode(ctx context.Context, g *Graph, n *Node) {
 		// The parser has compiled it without the blocks. Now the names of outputs can be checked as
 		// well.
 		if _, err := compileCondition(g, n.When, c.outputNames); err != nil {
-			c.fault(n.at+"/when", "%s", err)
+			c.Fault(n.at+"/when", "%s", err)
 		}
 	}
 	var input []schemas.Field
@@ -86,7 +86,7 @@ func (c *checker) checkNode(ctx context.Context, g *Graph, n *Node) {
 		block, err := c.Registry.Find(n.Block)
 		if err != nil {
 			id, _ := schemas.CutMajor(n.Block)
-			c.fault(n.at+"/block", "%s %s", id, err)
+			c.Fault(n.at+"/block", "%s %s", id, err)
 			return
 		}
 		input = block.Manifest().Input.Fields()
@@ -111,7 +111,7 @@ func (c *checker) validate(ctx context.Context, n *Node, sample json.RawMessage,
 	}
 	// For example, a source that does not fit the block.
 	if len(e.Violations) == 0 {
-		c.faultAtKey(n.at, "%s: %s", n.ID, e.Error())
+		c.FaultAtKey(n.at, "%s: %s", n.ID, e.Error())
 	}
 	for _, v := range e.Violations {
 		// The violations of an example say nothing about the value that it stands for.
@@ -119,9 +119,9 @@ func (c *checker) validate(ctx context.Context, n *Node, sample json.RawMessage,
 			continue
 		}
 		// What is wrong with an unknown parameter is its name, not its value.
-		at := c.fault
+		at := c.Fault
 		if v.Code == "unknown_parameter" {
-			at = c.faultAtKey
+			at = c.FaultAtKey
 		}
 		subject := strings.TrimSuffix(n.Block+" "+strings.TrimPrefix(v.Path, "/"), " ")
 		at(n.at+"/with"+v.Path, "%s %s", subject, v.Message)
@@ -226,14 +226,14 @@ func (s *sampler) sample(template json.RawMessage, at string) json.RawMessage {
 		}
 		s.unknown = append(s.unknown, pointer)
 		if whole[pointer] && field != nil && s.node.Block != "" && !overlap(kinds, field) {
-			s.fault(at+pointer, "%s is %s, and %s of %s must be %s", ref.text, schemas.KindWords(kinds), field.Name,
+			s.Fault(at+pointer, "%s is %s, and %s of %s must be %s", ref.text, schemas.KindWords(kinds), field.Name,
 				s.node.Block, schemas.KindWords(field.Kinds))
 		}
 		return exampleOf(field), nil
 	}}
 	sample, err := r.resolve(template)
 	if err != nil { // the values of start make it too large
-		s.fault(at, "%s", err)
+		s.Fault(at, "%s", err)
 		return nil
 	}
 	return sample
@@ -245,14 +245,14 @@ func (s *sampler) kindsAndValue(ref reference, at string) ([]rawjson.Kind, json.
 	switch {
 	case ref.variable != "":
 		if !slices.Contains(s.Variables, ref.variable) {
-			s.fault(at, "%s: the workflow may not use this variable, allow it with --env %s", ref.text, ref.variable)
+			s.Fault(at, "%s: the workflow may not use this variable, allow it with --env %s", ref.text, ref.variable)
 		}
 		return []rawjson.Kind{rawjson.StringKind}, nil
 	case ref.head == startHead:
 		value, err := ref.lookUp(s.start)
 		_, given := s.start.Get(ref.steps[0].name) // otherwise the parser has reported it
 		if err != nil && given && s.node.When == "" {
-			s.fault(at, "%s", err)
+			s.Fault(at, "%s", err)
 		}
 		// A blank default means that the run will give a value, and a node with a condition may
 		// exist to keep the default out. So neither is checked.
@@ -262,7 +262,7 @@ func (s *sampler) kindsAndValue(ref reference, at string) ([]rawjson.Kind, json.
 	case of != nil:
 		kinds, err := s.kindsOf(of, ref)
 		if err != nil {
-			s.fault(at, "%s", err)
+			s.Fault(at, "%s", err)
 		}
 		return kinds, nil
 	case ref.head == loopHead && ref.steps[0].name == "index":

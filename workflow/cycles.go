@@ -25,7 +25,7 @@ func (p *parser) findCycles(g *Graph) {
 	told := map[int]bool{} // the nodes in cycles
 	for i, n := range g.Nodes {
 		// A file of thousands of nodes may have as many faults, of which only the first are shown.
-		if waits[i] == 0 || told[i] || len(p.faults) > maxFaults {
+		if waits[i] == 0 || told[i] || len(p.Faults) > maxFaults {
 			continue
 		}
 		at := i
@@ -45,7 +45,7 @@ func (p *parser) findCycles(g *Graph) {
 		for at = i; !told[at]; {
 			at = unmet(at)
 		}
-		p.faultAtKey(n.at, "%s can never run: it needs %s, which needs itself", n.ID, g.Nodes[at].ID)
+		p.FaultAtKey(n.at, "%s can never run: it needs %s, which needs itself", n.ID, g.Nodes[at].ID)
 	}
 }
 
@@ -63,7 +63,7 @@ func (p *parser) tellCycle(g *Graph, cycle []int, told map[int]bool) {
 	if most := 20; len(names) > most {
 		names = append(names[:most], "…", names[0])
 	}
-	p.faultAtKey(g.Nodes[cycle[0]].at, "needs itself: %s", strings.Join(names, " needs "))
+	p.FaultAtKey(g.Nodes[cycle[0]].at, "needs itself: %s", strings.Join(names, " needs "))
 }
 
 // checkBranches refuses branches that lead nowhere, and nodes that can never run.
@@ -73,18 +73,18 @@ func (p *parser) checkBranches(g *Graph) {
 		for _, need := range n.Needs {
 			of := g.Nodes[need.place]
 			if need.Failed && of.OnError != Branch {
-				p.fault(n.at+"/needs", "%s can never run: %s.error needs onError: branch at %s", n.ID, of.ID, of.ID)
+				p.Fault(n.at+"/needs", "%s can never run: %s.error needs onError: branch at %s", n.ID, of.ID, of.ID)
 			}
 			handled[need.place] = handled[need.place] || need.Failed
 		}
 		// No other condition that never holds can be recognized.
 		if strings.TrimSpace(n.When) == "false" {
-			p.fault(n.at+"/when", "%s can never run: its condition is false", n.ID)
+			p.Fault(n.at+"/when", "%s can never run: its condition is false", n.ID)
 		}
 	}
 	for i, n := range g.Nodes {
 		if n.OnError == Branch && !handled[i] {
-			p.fault(n.at+"/onError", "onError: branch at %s leads nowhere: no node needs %s.error", n.ID, n.ID)
+			p.Fault(n.at+"/onError", "onError: branch at %s leads nowhere: no node needs %s.error", n.ID, n.ID)
 		}
 	}
 }

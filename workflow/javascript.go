@@ -14,10 +14,9 @@ import (
 // what people write there: comparisons of references and literals, includes and length, joined by
 // &&, || and !. Everything else is an error, because only a JavaScript engine could evaluate it.
 type javascript struct {
-	path func(ref reference) string // returns a reference as an expression
-	rest string                     // what has not been read
-	deep int                        // the number of operands, parentheses and ! so far
-	err  error                      // the first thing that cannot be translated
+	rest string // what has not been read
+	deep int    // the number of operands, parentheses and ! so far
+	err  error  // the first thing that cannot be translated
 }
 
 // maxCondition bounds a condition, as the schema of files does.
@@ -187,7 +186,7 @@ func (j *javascript) reference(text string) operand {
 	if ref.variable != "" {
 		j.fail("conditions cannot use variables (%s)", text)
 	}
-	return operand{text: j.path(ref)}
+	return operand{text: ref.expression()}
 }
 
 // quoted reads a text. A text that is only a reference becomes that reference.

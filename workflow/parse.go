@@ -8,11 +8,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/aacflow/segment-blocks/rawjson"
+	"github.com/aacflow/segment-blocks/rawjson/yamljson"
 	"github.com/aacflow/segment-blocks/schemas"
 )
 
@@ -34,7 +36,8 @@ func Parse(file string, data []byte) (*Graph, error) {
 
 // parser makes a graph from a file as far as it can, and collects what is wrong.
 type parser struct {
-	*source
+	*yamljson.File
+	name   string // of the file
 	graph  *Graph
 	broken map[string]bool // ids of nodes that could not be read at all
 	// In a file of our own format, wrong has the places that break the schema, and above the places
@@ -43,19 +46,21 @@ type parser struct {
 }
 
 func parse(file string, data []byte) *parser {
-	s, raw := open(file, data)
 	// The digest ties a run to its file: in another file, the same nodes would mean something else.
 	sum := sha256.Sum256(data)
 	g := &Graph{Digest: hex.EncodeToString(sum[:])}
-	p := &parser{source: s, graph: g, broken: map[string]bool{}, wrong: map[string]bool{}, above: map[string]bool{}}
-	if raw == nil {
+	p := &parser{
+		File: open(data), name: file, graph: g,
+		broken: map[string]bool{}, wrong: map[string]bool{}, above: map[string]bool{},
+	}
+	if p.JSON == nil {
 		return p
 	}
 	// Both kinds of file become the same nodes, so nothing after this line knows of AACFlow.
-	if e := p.findExport(raw); e != nil {
+	if e := p.findExport(); e != nil {
 		g.Nodes = e.readExport()
 	} else {
-		g.Nodes = p.readFile(raw)
+		g.Nodes = p.readFile()
 	}
 	p.place(g)
 	p.link(g)
@@ -64,13 +69,13 @@ func parse(file string, data []byte) *parser {
 
 // readFile reads a file of our own format. It leaves out what breaks the schema, so that the rest
 // can be checked as well.
-func (p *parser) readFile(raw json.RawMessage) []*Node {
+func (p *parser) readFile() []*Node {
 	schema, err := schemas.Compile("https://blocks.invalid/workflow", fileSchema)
 	if err != nil {
-		p.fault("", "the schema of workflow files is faulty: %s", err)
+		p.Fault("", "the schema of workflow files is faulty: %s", err)
 		return nil
 	}
-	root := rawjson.OpenObject(raw)
+	root := rawjson.OpenObject(p.JSON)
 	for _, v := range schema.Validate(context.Background(), root) {
 		// A missing member is reported at the object that lacks it, an unknown one at its name.
 		p.wrong[v.Path] = true
@@ -79,9 +84,9 @@ func (p *parser) readFile(raw json.RawMessage) []*Node {
 			p.above[at] = true
 		}
 		if v.Code == "unknown_parameter" {
-			p.faultAtKey(v.Path, "%s %s", keyOf(v.Path), strings.Replace(v.Message, "parameter", "key", 1))
+			p.FaultAtKey(v.Path, "%s %s", keyOf(v.Path), strings.Replace(v.Message, "parameter", "key", 1))
 		} else {
-			p.fault(v.Path, "%s", strings.TrimSpace(keyOf(v.Path)+" "+v.Message))
+			p.Fault(v.Path, "%s", strings.TrimSpace(keyOf(v.Path)+" "+v.Message))
 		}
 	}
 	// What is wrong keeps its zero value. Its fault has been reported, so nothing will run with it.
@@ -121,13 +126,13 @@ func (p *parser) readNode(id, at string, members rawjson.Object) *Node {
 		Retry: Retry{1, Duration{time.Second}, Duration{time.Minute}},
 	}
 	if err := json.Unmarshal(members.Without("nodes").JSON(), n); err != nil {
-		p.fault(at, "cannot be read: %s", err) // for example, a number with more digits than Go takes
+		p.Fault(at, "cannot be read: %s", err) // for example, a number with more digits than Go takes
 	}
 	for key, d := range map[string]Duration{
 		"/timeout": n.Timeout, "/retry/wait": n.Retry.Wait, "/retry/maxWait": n.Retry.MaxWait,
 	} {
 		if d.Duration > maxRetrying {
-			p.fault(at+key, "must be a time of at most %s, such as 30s", maxRetrying)
+			p.Fault(at+key, "must be a time of at most %s, such as 30s", maxRetrying)
 		}
 	}
 	body, hasBody := members.Get("nodes")
@@ -138,9 +143,9 @@ func (p *parser) readNode(id, at string, members rawjson.Object) *Node {
 	switch {
 	case p.above[at]: // the missing key may be the one that is wrong
 	case hasBody && (n.ForEach == nil || n.Block != "" || hasWith):
-		p.fault(at+"/nodes", "nodes are the body of a loop: they need forEach, and stand in place of block and with")
+		p.Fault(at+"/nodes", "nodes are the body of a loop: they need forEach, and stand in place of block and with")
 	case !hasBody && n.Block == "" && n.ForEach != nil:
-		p.fault(at+"/forEach", "forEach needs a block to run")
+		p.Fault(at+"/forEach", "forEach needs a block to run")
 	}
 	return n
 }
@@ -160,15 +165,15 @@ func (p *parser) place(g *Graph) {
 	for i, n := range g.Nodes {
 		// Such a node could run, but nothing could refer to it.
 		if slices.Contains([]string{startHead, loopHead, "parallel", "variable"}, n.ID) {
-			p.faultAtKey(n.at, "%q cannot be the id of a node: references give it a meaning of its own", n.ID)
+			p.FaultAtKey(n.at, "%q cannot be the id of a node: references give it a meaning of its own", n.ID)
 		}
 		// In there, <loop> would mean two things.
 		if g.around != nil && n.ForEach != nil {
-			p.fault(n.at+"/forEach", "a loop cannot be inside another")
+			p.Fault(n.at+"/forEach", "a loop cannot be inside another")
 		}
 		// Branches of two conditions in an export may get the same id.
 		if _, taken := g.index[n.ID]; taken {
-			p.faultAtKey(n.at, "%q is the id of another node already", n.ID)
+			p.FaultAtKey(n.at, "%q is the id of another node already", n.ID)
 		}
 		g.index[n.ID] = i
 	}
@@ -181,7 +186,7 @@ func (p *parser) place(g *Graph) {
 		for _, inner := range n.Body.Nodes {
 			// Ids are unique in the whole file, because invocation ids are made from them.
 			if p.graph.Node(inner.ID) != nil {
-				p.faultAtKey(inner.at, "%q is the id of another node already", inner.ID)
+				p.FaultAtKey(inner.at, "%q is the id of another node already", inner.ID)
 			}
 			g.inside[inner.ID] = i
 		}
@@ -216,9 +221,9 @@ func (p *parser) linkNode(g *Graph, n *Node, outside map[int]bool) {
 		// The node exists, and its own fault has been reported.
 		case p.broken[need.Node]:
 		case !known:
-			p.fault(at, "no node has this id: %q%s", need.Node, p.suggest(g, need.Node))
+			p.Fault(at, "no node has this id: %q%s", need.Node, p.suggest(g, need.Node))
 		case given[need]:
-			p.fault(at, "is listed twice: %q", need.Node)
+			p.Fault(at, "is listed twice: %q", need.Node)
 		default:
 			given[need], needed[place] = true, true
 			n.Needs = append(n.Needs, need)
@@ -241,13 +246,13 @@ func (p *parser) linkNode(g *Graph, n *Node, outside map[int]bool) {
 	p.checkReferences(g, n, n.ForEach, n.at+"/forEach", mention)
 	// A list without references can be checked now, others when the loop begins.
 	if _, err := itemsOf(n.ForEach); err != nil && !hasReferences(n.ForEach) {
-		p.fault(n.at+"/forEach", "%s", err)
+		p.Fault(n.at+"/forEach", "%s", err)
 	}
 	if n.When != "" {
 		var err error
 		// All members of a node pass here. Check knows what the blocks return.
 		if n.condition, err = compileCondition(g, n.When, nil); err != nil {
-			p.fault(n.at+"/when", "%s", err)
+			p.Fault(n.at+"/when", "%s", err)
 		} else {
 			for _, name := range n.condition.names {
 				if name != startHead && name != loopHead {
@@ -279,33 +284,46 @@ func (p *parser) checkReferences(
 			// Only the input of a block is resolved where the variables are known. Anywhere else,
 			// the scheduler would write their values into states and histories.
 			if n.Block == "" || isList {
-				p.fault(where, "%s: a variable may stand only in the input of a block", ref.text)
+				p.Fault(where, "%s: a variable may stand only in the input of a block", ref.text)
 			}
 		case ref.head == startHead:
 			if _, ok := p.graph.Start.Get(ref.steps[0].name); !ok {
-				p.fault(where, "%s is no input%s; start has %s", ref.text,
+				p.Fault(where, "%s is no input%s; start has %s", ref.text,
 					schemas.DidYouMean(ref.steps[0].name, memberNames(p.graph.Start)), namesOf(p.graph.Start))
 			}
 		case ref.head == loopHead && !inLoop:
-			p.fault(where, "%s: there is no loop here; a loop is made by forEach", ref.text)
+			p.Fault(where, "%s: there is no loop here; a loop is made by forEach", ref.text)
 		case ref.head == loopHead:
 			if name := ref.steps[0].name; name != "index" && name != "currentItem" {
-				p.fault(where, "%s leads nowhere: <loop> has index, currentItem", ref.text)
+				p.Fault(where, "%s leads nowhere: <loop> has index, currentItem", ref.text)
 			}
 		case g.sees(ref.head) != nil:
 			mention(ref.head, ref.isError())
 		case p.graph.Node(ref.head) != nil:
-			p.fault(where, "%s is inside a loop, and only nodes there see it: refer to the results of the loop",
+			p.Fault(where, "%s is inside a loop, and only nodes there see it: refer to the results of the loop",
 				ref.text)
 		case !p.broken[ref.head]:
-			p.fault(where, "%s names no node%s; there are %s", ref.text, p.suggest(g, ref.head), p.known(g))
+			p.Fault(where, "%s names no node%s; there are %s", ref.text, p.suggest(g, ref.head), p.known(g))
 		}
+	})
+	// What only looks like a reference would be sent as it is.
+	nearly := regexp.MustCompile(`<([A-Za-z_][\w-]*)[.[][^<>]*>`)
+	rawjson.Texts(template, func(pointer, text string) bool {
+		for _, piece := range pieces(text) {
+			for _, found := range nearly.FindAllStringSubmatch(piece.literal, -1) {
+				if head := found[1]; head == startHead || head == loopHead || g.sees(head) != nil {
+					p.Fault(at+pointer, "%s is no reference: names have letters, digits, _ and -, and a place in a list "+
+						"is a number, as in [0]", found[0])
+				}
+			}
+		}
+		return true
 	})
 }
 
 // suggest names the node that was probably meant. After very many faults it saves the effort.
 func (p *parser) suggest(g *Graph, id string) string {
-	if len(p.faults) > maxFaults {
+	if len(p.Faults) > maxFaults {
 		return ""
 	}
 	return schemas.DidYouMean(id, g.ids())
@@ -313,7 +331,7 @@ func (p *parser) suggest(g *Graph, id string) string {
 
 // known lists what references can lead to. After very many faults it saves the effort.
 func (p *parser) known(g *Graph) string {
-	if len(p.faults) > maxFaults {
+	if len(p.Faults) > maxFaults {
 		return "others"
 	}
 	return listed(append([]string{startHead}, g.ids()...))

@@ -163,6 +163,10 @@ func TestHostileFiles(t *testing.T) {
 			"f.yaml:2:23: <start.",
 		},
 		{
+			"nearly a reference", "name: x\nstart: {l: []}\nnodes: {a: {with: {x: \"of <start.l[x]>\"}}}",
+			"f.yaml:3:23: <start.l[x]> is no reference",
+		},
+		{
 			"a place beyond all", "name: x\nstart: {l: []}\nnodes: {a: {with: {x: \"<star.l[9999999999999999999]>\"}}}",
 			"names no node",
 		},

@@ -2,7 +2,6 @@ package workflow
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -49,47 +48,25 @@ const (
 	maxNesting = 100
 )
 
-// source is a file as the YAML reader sees it, and what is wrong with it.
-type source struct {
-	name   string
-	file   *yamljson.File
-	faults []Fault
-}
-
-// open reads YAML, of which JSON is a part, as one JSON value. The value is nil if the file as a
-// whole is faulty.
-func open(name string, data []byte) (*source, json.RawMessage) {
+// open reads YAML, of which JSON is a part.
+func open(data []byte) *yamljson.File {
 	if len(data) > MaxFile {
 		message := fmt.Sprintf("a workflow must be smaller: %d bytes are allowed, it has %d", MaxFile, len(data))
-		return &source{name: name, faults: []Fault{{Message: message}}}, nil
+		return &yamljson.File{Faults: []Fault{{Message: message}}}
 	}
-	file := yamljson.Read(data)
-	return &source{name, file, file.Faults}, file.JSON
-}
-
-// fault adds a fault of the value at a JSON Pointer. If there is no such value, the fault points to
-// the nearest one around it.
-func (s *source) fault(path, format string, args ...any) {
-	line, column := s.file.Value(path)
-	s.faults = append(s.faults, Fault{Line: line, Column: column, Path: path, Message: fmt.Sprintf(format, args...)})
-}
-
-// faultAtKey is like fault, but points to the name of a member, not to its value.
-func (s *source) faultAtKey(path, format string, args ...any) {
-	line, column := s.file.Key(path)
-	s.faults = append(s.faults, Fault{Line: line, Column: column, Path: path, Message: fmt.Sprintf(format, args...)})
+	return yamljson.Read(data)
 }
 
 // err returns all faults in the order of the file, or nil.
-func (s *source) err() error {
-	if len(s.faults) == 0 {
+func (p *parser) err() error {
+	if len(p.Faults) == 0 {
 		return nil
 	}
-	slices.SortStableFunc(s.faults, func(a, b Fault) int {
+	slices.SortStableFunc(p.Faults, func(a, b Fault) int {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column), cmp.Compare(a.Message, b.Message))
 	})
 	// The parser and the check may find the same fault.
-	list := slices.Compact(s.faults)
+	list := slices.Compact(p.Faults)
 	unlisted := max(0, len(list)-maxFaults)
-	return &FileError{File: s.name, Faults: list[:len(list)-unlisted], Unlisted: unlisted}
+	return &FileError{File: p.name, Faults: list[:len(list)-unlisted], Unlisted: unlisted}
 }
