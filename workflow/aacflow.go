@@ -342,7 +342,7 @@ func (r reference) expression() string {
 // parser reports unknown names.
 func (e *export) renamed(value json.RawMessage) json.RawMessage {
 	// A name may have characters that no id has.
-	reference := regexp.MustCompile(`<([^<>.[\]]+)([.[][^<>]*>)`)
+	reference := regexp.MustCompile(`<([^\s<>.[\]][^<>.[\]]*)([.[][^<>]*>)`)
 	// the function returns no errors
 	renamed, _ := mapTexts(value, "", func(raw json.RawMessage, _ string) (json.RawMessage, error) {
 		text, _ := rawjson.Text(raw)

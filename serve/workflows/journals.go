@@ -50,7 +50,6 @@ func (h *Handler) journaled() (list []journaled) {
 // run is refused.
 func (h *Handler) remember(ctx context.Context, from journaled, nodes bool) (*run, error) {
 	r := newRun(&workflow.Graph{Name: from.file}, from.file, "", order{Run: from.run}, from.ModTime())
-	r.cancel = func() {}
 	journal, err := workflow.OpenJournal(h.journals(from.file), from.run, workflow.JournalOptions{ReadOnly: true})
 	switch {
 	case errors.Is(err, workflow.ErrRunInUse): // nobody else can read the journal of a running process
@@ -58,7 +57,9 @@ func (h *Handler) remember(ctx context.Context, from journaled, nodes bool) (*ru
 		return r, nil
 	case errors.Is(err, workflow.ErrNoRun):
 		return nil, problem(http.StatusNotFound, "not_found", "%s", err)
-	case err != nil: // the run is shown, or nobody would notice
+	}
+	r.cancel = func() {} // as it has ended
+	if err != nil {      // the run is shown, or nobody would notice
 		r.end(workflow.Canceled, err)
 		r.EndedAt = r.StartedAt
 		return r, nil

@@ -36,10 +36,10 @@ type run struct {
 	nodes   map[string]*state
 	kept    int // the bytes of outputs and receipts in nodes
 	events  []event
-	before  uint64        // the number before that of the first event
-	last    uint64        // the number of the last event
-	changed chan struct{} // closed by the next event
-	cancel  context.CancelFunc
+	before  uint64             // the number before that of the first event
+	last    uint64             // the number of the last event
+	changed chan struct{}      // closed by the next event
+	cancel  context.CancelFunc // nil if another process is running it
 }
 
 // state is the progress of a node.

@@ -63,9 +63,19 @@ func (h *Handler) run(w http.ResponseWriter, r *http.Request) error {
 	return answer(w, http.StatusOK, doc)
 }
 
+// follows is find without runs that another process is running, which cannot be canceled or
+// streamed here.
+func (h *Handler) follows(ctx context.Context, id string) (*run, error) {
+	run, err := h.find(ctx, id)
+	if err == nil && run.cancel == nil {
+		err = problem(http.StatusConflict, codeConflict, "%s", run.Error)
+	}
+	return run, err
+}
+
 // cancelRun cancels a run. A run that has ended stays as it is.
 func (h *Handler) cancelRun(w http.ResponseWriter, r *http.Request) error {
-	run, err := h.find(r.Context(), r.PathValue("run"))
+	run, err := h.follows(r.Context(), r.PathValue("run"))
 	if err != nil {
 		return err
 	}
@@ -78,7 +88,7 @@ func (h *Handler) cancelRun(w http.ResponseWriter, r *http.Request) error {
 // the first event that is remembered. An event of type gap says how many are not. A client that
 // comes back after the end gets 204, which stops an EventSource.
 func (h *Handler) stream(w http.ResponseWriter, r *http.Request) error {
-	run, err := h.find(r.Context(), r.PathValue("run"))
+	run, err := h.follows(r.Context(), r.PathValue("run"))
 	if err != nil {
 		return err
 	}

@@ -254,6 +254,11 @@ func TestEarlierRuns(t *testing.T) {
 	require.Contains(t, text, "no run has this id")
 	_, text = later.ask("GET", "/v1/runs/held", "")
 	require.Contains(t, text, `"status":"running"`)
+	for method, path := range map[string]string{"POST": "cancel", "GET": "stream"} {
+		status, text = later.ask(method, "/v1/runs/held/"+path, "")
+		require.Equal(t, 409, status)
+		require.Contains(t, text, `the run is in use by another process: \"held\"`)
+	}
 	require.NoError(t, held.Close())
 
 	r := later.ended("R")
