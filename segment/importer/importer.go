@@ -158,8 +158,9 @@ const (
 )
 
 // ErrCut is in the error of an import whose file ends too early: gzip that is cut off, or JSON in
-// which a list or an event is never closed. All events before that are accepted or rejected. Put
-// the whole file in its place, and an import with Resume continues there.
+// which a list or an event is never closed, perhaps because it is still being written. All events
+// before that are accepted or rejected. Put the whole file in its place, and an import with Resume
+// continues there.
 var ErrCut = errors.New("the file is cut off: it ends too early")
 
 // InputError is the error of an import that cannot start or continue, because of an option, a file,

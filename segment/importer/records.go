@@ -41,6 +41,11 @@ type record struct {
 	faults    []schemas.Violation
 }
 
+// cut returns the error of a file that ends within the record.
+func (r *record) cut() error {
+	return fmt.Errorf("%w: the event that begins at line %d is never closed", ErrCut, r.at.Line)
+}
+
 // splitter cuts a file into records, in constant memory. It looks for the end of a record in the
 // buffer, and moves only when it has found one. So a row that turns out to be faulty costs only its
 // first line, and reading continues behind that.
@@ -64,7 +69,12 @@ func (s *splitter) next() (r record, err error) {
 	case s.comma != "":
 		r, err = s.row()
 	default:
-		r, err = s.read(lineEnd)
+		// The rest of the last event may still be written, as in a log. A reject would stay half of it.
+		if r, err = s.read(lineEnd); r.open && r.raw[0] == '{' && r.faults == nil {
+			if _, closed := newBrackets('{').end(r.raw); !closed {
+				return r, r.cut()
+			}
+		}
 	}
 	r.raw = withoutBreak(r.raw)
 	return r, err
@@ -255,7 +265,7 @@ func (s *splitter) value() (record, error) {
 		case c == '{' || c == '[' || c == '"':
 			r, err := s.read(newBrackets(c).end)
 			if err == nil && r.open {
-				err = fmt.Errorf("%w: the event that begins at line %d is never closed", ErrCut, r.at.Line)
+				err = r.cut()
 			}
 			return r, err
 		default: // something else, up to the next object or list in this line

@@ -170,6 +170,28 @@ func TestEditedFileIsNotResumed(t *testing.T) {
 	require.EqualValues(t, events, counts.Accepted)
 }
 
+// If somebody is writing the last line, its event is left for the next run.
+func TestFileThatIsBeingWritten(t *testing.T) {
+	r := newReceiver(t)
+	in := file(t, "events.ndjson", tracks(10, 1, 0)+`{"type":"track","event":"La`)
+	o := importer.Options{
+		Files: []string{in}, Invoke: invoker(t, r.URL), Key: key, StatePath: in + ".state", Resume: true,
+	}
+	im, err := importer.New(o)
+	require.NoError(t, err)
+	counts, err := im.Run(t.Context())
+	require.ErrorIs(t, err, importer.ErrCut)
+	require.ErrorContains(t, err, "the event that begins at line 11 is never closed")
+	require.EqualValues(t, 10, counts.Accepted)
+	require.Zero(t, counts.Rejected)
+
+	require.NoError(t, os.WriteFile(in, []byte(tracks(10, 1, 0)+`{"type":"track","event":"Last","userId":"u"}`), 0o600))
+	counts = run(t, o)
+	require.EqualValues(t, 11, counts.Accepted)
+	require.Zero(t, counts.Repeated)
+	require.Len(t, r.events(), 11)
+}
+
 // A packed file that is cut off is imported up to there, and the import continues there with the
 // whole file.
 func TestCutFile(t *testing.T) {

@@ -194,8 +194,7 @@ func (r *importRun) stopped(c importer.Counts, err error) error {
 	switch _, missing := os.Stat(r.options.StatePath); {
 	case missing != nil || c == (importer.Counts{}): // it cannot be resumed, or has not begun
 	case errors.Is(err, importer.ErrCut):
-		advice = "; everything before is dealt with. Put the whole file in its place; " + resume +
-			": it begins behind that line"
+		advice = "; everything before is dealt with. Put the whole file in its place; " + resume
 	case undelivered && delivery.Source:
 		advice = "; fix the source, and then, " + resume
 	default:
