@@ -23,7 +23,7 @@ import (
 //	GET    /emulator/v1/discards        ?code= messageId= source= since= limit= order=
 //	GET    /emulator/v1/requests        ?since= limit= order=
 //	GET    /emulator/v1/stats
-//	GET    /emulator/v1/stream          ?since=; server-sent events, 16 streams of one address at most
+//	GET    /emulator/v1/stream          ?since=; server-sent events, at most 16 for an address
 //	GET    /emulator/v1/faults          POST appends one or a list, DELETE clears
 //
 // The first group may be reached from any origin, as Segment's may. The second

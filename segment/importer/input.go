@@ -83,13 +83,8 @@ func openInput(path string, o *Options) (*input, error) {
 
 // formatOf returns the format by the extension of a name, "" for none.
 func formatOf(path string) Format {
-	switch filepath.Ext(strings.TrimSuffix(strings.ToLower(path), ".gz")) {
-	case ".ndjson", ".jsonl", ".json":
-		return JSON
-	case ".csv":
-		return CSV
-	}
-	return ""
+	formats := map[string]Format{".ndjson": JSON, ".jsonl": JSON, ".json": JSON, ".csv": CSV}
+	return formats[filepath.Ext(strings.TrimSuffix(strings.ToLower(path), ".gz"))]
 }
 
 // identify hashes the two ends of a file and its size. Hashing all of it would read a large file

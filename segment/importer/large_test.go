@@ -26,8 +26,8 @@ func sized(n int) string {
 	return begin + strings.Repeat("y", n-len(begin)-len(`"}}`)) + `"}}`
 }
 
-// Each line of large and odd files is accounted for. With time that is not linear in their size, the
-// test would not end before its timeout.
+// Each line of large and odd files is accounted for. If the time were not linear in their size, the
+// test would not end.
 func TestLargeFiles(t *testing.T) {
 	if raceDetector {
 		t.Skip("it reads a lot in one goroutine, which takes long with the race detector")

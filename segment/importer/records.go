@@ -69,7 +69,7 @@ func (s *splitter) next() (r record, err error) {
 	case s.comma != "":
 		r, err = s.row()
 	default:
-		// The rest of the last event may still be written, as in a log. A reject would stay half of it.
+		// The rest of a last event may still be written, as in a log, and a reject has half of it.
 		if r, err = s.read(lineEnd); r.open && r.raw[0] == '{' && r.faults == nil {
 			if _, closed := newBrackets('{').end(r.raw); !closed {
 				return r, r.cut()

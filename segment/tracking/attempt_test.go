@@ -58,8 +58,8 @@ func TestAnswers(t *testing.T) {
 			kind:  retry.Rejected, text: "first; second; 3",
 		},
 		"errors with codes": {
-			reply: reply{body: `{"success":true,"errors":[{"index":1,"code":"bad_event","message":"not planned"},{"row":3}]}`},
-			kind:  retry.Rejected, text: `bad_event: not planned; {"row":3}`,
+			reply: reply{body: `{"success":true,"errors":[{"code":"bad","message":"not planned"},{"row":3}]}`},
+			kind:  retry.Rejected, text: `bad: not planned; {"row":3}`,
 		},
 		"problem": {
 			reply: reply{status: 400, body: `{"type":"x","title":"Not planned","detail":"No event of this name"}`},

@@ -50,7 +50,8 @@ func TestBatchOnTheWire(t *testing.T) {
 	library := `"library":{"name":"segment-blocks","version":"dev"}`
 	require.Equal(t, `"batch":[`+
 		`{"type":"identify","userId":"u","traits":{"n":1.10},"timestamp":"2024-01-02T03:04:05.000Z",`+
-		`"messageId":"mine","context":{"ip":"0.0.0.0","app":{"name":"shop"},`+library+`},"integrations":{"All":false}},`+
+		`"messageId":"mine","context":{"ip":"0.0.0.0","app":{"name":"shop"},`+library+`},`+
+		`"integrations":{"All":false}},`+
 		`{"type":"group","userId":"u","groupId":"g","context":{"ip":"1.2.3.4","app":{"name":"shop"},`+library+`},`+
 		`"integrations":{"All":false,"Mixpanel":{"a":1}},"messageId":"`+id+`",`+
 		`"timestamp":"2025-06-07T08:09:10.011Z"}]}`,

@@ -43,8 +43,8 @@ type Prepared struct {
 	fields rawjson.Object // those it was written from
 
 	// Most of a message is often its properties or traits. A message that is sent before its call
-	// returns leaves them where they are: the value of fields[borrowed] belongs at item[gap]. With a
-	// gap of 0, item is complete.
+	// returns leaves them where they are: the value of fields[borrowed] belongs at item[gap]. The
+	// gap of a complete item is 0.
 	borrowed, gap int32
 }
 

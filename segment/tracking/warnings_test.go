@@ -15,8 +15,9 @@ func TestWarnings(t *testing.T) {
 		`{"type":"track","event":"e","userId":"u"}`:                                 nil,
 		`{"type":"track","event":"e","userId":"u","sentAt":"2024-01-02T03:04:05Z"}`: {"/sentAt sent_at_replaced"},
 		`{"type":"track","event":"e","userId":"u","sentAt":null}`:                   nil,
-		`{"type":"track","event":"e","userId":"u","receivedAt":"x","_metadata":{},"channel":"server"}`: {"/receivedAt " +
-			"field_set_by_segment", "/_metadata field_set_by_segment", "/channel field_set_by_segment"},
+		`{"type":"track","event":"e","userId":"u","receivedAt":"x","_metadata":{},"channel":"server"}`: {
+			"/receivedAt field_set_by_segment", "/_metadata field_set_by_segment", "/channel field_set_by_segment",
+		},
 		`{"type":"identify","userId":"u","event":"e",` +
 			`"a/b":1}`: {"/event field_unknown", "/a~1b field_unknown"},
 		`{"type":"track","event":"e","userId":"u",` +
