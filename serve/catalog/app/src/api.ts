@@ -75,7 +75,8 @@ export async function get<T>(path: string, signal?: AbortSignal): Promise<T> {
 }
 
 export async function getText(path: string, accept: string): Promise<string> {
-  return (await ask(path, { headers: { Accept: accept } })).text();
+  const res = await ask(path, { headers: { Accept: accept } });
+  return res.ok ? res.text() : read(res);
 }
 
 // post sends a body that is JSON text already.

@@ -24,6 +24,7 @@ function App() {
   const sources = useSources(room === "blocks" ? id : "");
   const catalog = useLoaded("", (signal) => get<{ blocks: Block[] }>("v1/blocks", signal));
   const Screen = Object.hasOwn(screens, room) ? screens[room] : undefined;
+  const error = catalog.error ?? sources.error;
   return (
     <>
       <a class="skip" href="#main" onClick={(e) => (e.preventDefault(), document.querySelector("main")?.focus())}>
@@ -32,11 +33,11 @@ function App() {
       <Header />
       <SourceBar sources={sources} />
       <main id="main" tabIndex={-1}>
-        {catalog.error ? (
-          <Failure error={catalog.error} />
+        {error ? (
+          <Failure error={error} />
         ) : !Screen ? (
           <NotFound what={room} />
-        ) : catalog.value ? (
+        ) : catalog.value && sources.list ? ( // no screen may send before it knows whether the source is real
           <Screen key={room + id} id={id} blocks={catalog.value.blocks} query={query} sources={sources} />
         ) : (
           <Loading />

@@ -23,8 +23,10 @@ function faults(input: Input): Violation[] {
   });
 }
 
-function invalid(violations: Violation[]): Check {
-  return { state: "invalid", says: `${count(violations.length, "problem")} to fix`, violations };
+function invalid(listed: Violation[], unlisted = 0): Check {
+  const says = `${count(listed.length + unlisted, "problem")} to fix`;
+  const more = unlisted ? [{ path: "", code: "", message: `and ${count(unlisted, "more problem")}` }] : [];
+  return { state: "invalid", says, violations: [...listed, ...more] };
 }
 
 export async function check(block: Block, input: Input, source: string, signal?: AbortSignal): Promise<Check> {
@@ -33,14 +35,15 @@ export async function check(block: Block, input: Input, source: string, signal?:
   const body = bodyOf(input, source);
   try {
     const verdict = await post<Verdict>(`v1/blocks/${block.id}/validate`, body, signal);
-    if (!verdict.valid) return invalid(verdict.violations);
+    if (!verdict.valid) return invalid(verdict.violations, verdict.unlistedViolations);
     const path = `v1/blocks/${block.id}/preview`;
     const { requests, receipt } = await post<{ requests: Request[]; receipt: Receipt }>(path, body, signal);
     const says = requests.length ? `Ready to send ${count(requests.length, "request")}` : "Ready";
     return { state: "valid", says, violations: [], requests, receipt };
   } catch (e) {
     const { problem } = e as Refused;
-    if (problem?.violations?.length && problem.status === 422) return invalid(problem.violations);
+    if (problem?.violations?.length && problem.status === 422)
+      return invalid(problem.violations, problem.unlistedViolations);
     return { state: "failed", says: (e as Error).message, violations: [] };
   }
 }

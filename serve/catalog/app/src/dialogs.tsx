@@ -63,7 +63,15 @@ function TokenDialog({ wrong, done }: { wrong: boolean; done: () => void }) {
           </p>
         )}
         <label for="token">Token</label>
-        <input id="token" name="token" type="password" autocomplete="off" required />
+        <input
+          id="token"
+          name="token"
+          type="password"
+          autocomplete="off"
+          required
+          pattern="\s*[!-~]+\s*"
+          title="A token is one word of visible ASCII characters."
+        />
         <p class="actions">
           <button class="primary">Open the catalog</button>
         </p>

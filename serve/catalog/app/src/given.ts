@@ -1,11 +1,13 @@
-// Inputs from elsewhere: from the address, from earlier runs, from the emulator.
+// Inputs from elsewhere: from the address, from earlier runs, from the emulator. And the address of an input.
 import { get, hasEmulator } from "./api";
 import type { Choice, Group } from "./fill";
 import { type Input, inputOf } from "./input";
 import { inputOfMessage, typeOf } from "./messages";
+import { blockLink } from "./route";
 import { runById, runsOf } from "./runs";
+import { withoutSecrets } from "./secrets";
 import { timeOf } from "./show";
-import { fromLink, split } from "./text";
+import { fromLink, split, toLink } from "./text";
 import type { Block, Outcome, Stored } from "./types";
 
 // givenBy reads the input in the address of a form: an example, a run of the history, or a shared input.
@@ -14,8 +16,15 @@ export async function givenBy(block: Block, query: URLSearchParams): Promise<{ i
   if (example) return { input: inputOf(example.input) };
   const run = query.has("run") ? await runById(Number(query.get("run"))) : undefined;
   if (run) return { input: split(run.input), outcome: run.outcome };
-  const shared = query.get("input");
-  return shared ? { input: fromLink(shared) } : {};
+  const input = fromLink(query.get("input") ?? "");
+  if (input) return { input };
+  const detail = "this link fills in nothing: it was cut off, or its run is not in this browser";
+  return { outcome: { ok: false, problem: { status: 0, code: "no_input", detail } } };
+}
+
+// linkTo returns an address that fills the form of a block, without secrets.
+export function linkTo(block: Block, input: Input): string {
+  return new URL(blockLink(block.id, `input=${toLink(withoutSecrets(block, input))}`), location.href).href;
 }
 
 // recent lists the messages received and the runs made recently.

@@ -24,7 +24,7 @@ const width = 190;
 const height = 56;
 const gapX = 56;
 const gapY = 16;
-const mostNodes = 200; // a larger graph is shown as a list
+const mostNodes = 1000; // more would make the page slow
 
 export function statusChip(status: Status) {
   const kind = status === "succeeded" ? "good" : status === "failed" || status === "canceled" ? "bad" : "";

@@ -122,7 +122,7 @@ function Violations({ problem }: { problem: Problem }) {
       {items.length > 0 && (
         <Code label={`Outcome of ${count(items.length, "message")}`} text={JSON.stringify(items, null, 2)} />
       )}
-      {!items.length && !violations.length && <p class="hint">The run failed, so there is no output.</p>}
+      {!items.length && !violations.length && <p class="hint">There is no output.</p>}
     </>
   );
 }

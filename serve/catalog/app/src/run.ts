@@ -72,10 +72,8 @@ async function invoke(block: Block, input: Input, source: string, signal: AbortS
     }
     throw new Error("the answer was cut off");
   } catch (e) {
-    if (e instanceof Refused) return { ok: false, problem: e.problem };
-    const [code, why] = signal.aborted
-      ? ["canceled", "you cancelled the run"]
-      : ["unreachable", "the answer was cut off"];
+    if (e instanceof Refused && e.problem.status) return { ok: false, problem: e.problem };
+    const [code, why] = signal.aborted ? ["canceled", "you cancelled the run"] : ["unreachable", "no answer came"];
     const detail = `${why}; the receiver may have accepted the event`;
     return { ok: false, problem: { status: 0, code, detail } };
   }

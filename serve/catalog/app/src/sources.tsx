@@ -1,10 +1,12 @@
 // The destination of events: the choice of the source, and the bar that says whether it is real.
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { get } from "./api";
 import type { Source } from "./types";
+import { useLoaded } from "./ui";
 
 export interface Sources {
   list?: Source[];
+  error?: unknown;
   chosen?: Source;
   choose: (name: string) => void;
 }
@@ -13,22 +15,16 @@ const key = "segment-blocks.source";
 
 // useSources returns the sources that a block can use, or all. It keeps the user's choice if possible.
 export function useSources(ref: string): Sources {
-  const [all, setAll] = useState<Source[]>();
+  const all = useLoaded("", (signal) => get<{ sources: Source[] }>("v1/sources", signal));
   const [name, setName] = useState(sessionStorage.getItem(key));
-  useEffect(() => {
-    void get<{ sources: Source[] }>("v1/sources").then(
-      (a) => setAll(a.sources),
-      () => {},
-    );
-  }, []);
   const choose = (wanted: string) => {
     sessionStorage.setItem(key, wanted);
     setName(wanted);
   };
   const block = ref.split("@")[0]!;
-  const list = all?.filter((s) => !block || !s.blocks || s.blocks.includes(block));
-  const find = (known: Source[] = []) => known.find((s) => s.name === name) ?? known.find((s) => s.default) ?? known[0];
-  return { list, chosen: find(list), choose };
+  const list = all.value?.sources.filter((s) => !block || !s.blocks || s.blocks.includes(block));
+  const chosen = list?.find((s) => s.name === name) ?? list?.find((s) => s.default) ?? list?.[0];
+  return { list, error: all.error, chosen, choose };
 }
 
 function saysOf(source: Source): string {
@@ -41,10 +37,7 @@ function saysOf(source: Source): string {
 export function SourceBar({ sources }: { sources: Sources }) {
   const { list, chosen } = sources;
   if (!list) return <div class="target" aria-busy="true" />;
-  if (!chosen)
-    return (
-      <div class="target">No source is configured for this block. Its input must have everything that a run needs.</div>
-    );
+  if (!chosen) return <div class="target">No source fits this block, so its input must have all that a run needs.</div>;
   return (
     <div class={`target ${chosen.emulated ? "emulated" : "real"}`} role="region" aria-label="Where events go">
       <strong>{chosen.emulated ? "Emulated" : "Real"}</strong>

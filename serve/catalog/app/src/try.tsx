@@ -4,7 +4,7 @@ import { type Check, check, useCheck } from "./check";
 import { Fill } from "./fill";
 import { Form } from "./form";
 import { draftKey, type Input } from "./input";
-import { blockLink, setQuery } from "./route";
+import { setQuery } from "./route";
 import { forgetSecret, isRemembered, rememberedSecrets, rememberSecret } from "./remembered";
 import type { Running } from "./run";
 import type { Sources } from "./sources";
@@ -121,11 +121,7 @@ export function Try({ block, query, sources }: { block: Block; query: URLSearchP
     setStrict(true);
     await start().finally(() => (busy.current = false));
   };
-  const shareLink = async () => {
-    const { toLink, withoutSecrets } = await parts();
-    const query = `input=${toLink(withoutSecrets(block, input))}`;
-    return location.href.replace(/#.*/, "") + blockLink(block.id, query);
-  };
+  const shareLink = async () => (await parts()).linkTo(block, input);
   const edit = (next: Input) => {
     setInput(next);
     setStrict(true);

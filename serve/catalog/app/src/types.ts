@@ -114,6 +114,7 @@ export interface Receipt {
 export interface Verdict {
   valid: boolean;
   violations: Violation[];
+  unlistedViolations?: number;
 }
 
 export interface Request {
@@ -146,6 +147,7 @@ export interface Problem {
   detail: string;
   retryable?: boolean;
   violations?: Violation[];
+  unlistedViolations?: number;
   items?: unknown[];
   receipt?: Receipt;
 }

@@ -111,7 +111,7 @@ interface HeadProps {
 export function Head({ title, tile, actions, children }: HeadProps) {
   useEffect(() => {
     document.title = `${title} · Block catalog`;
-    if (document.activeElement === document.body || !document.activeElement?.closest("main, dialog, [role=search]")) {
+    if (!document.activeElement?.closest("main, dialog, [role=search]")) {
       document.querySelector<HTMLElement>("main h1")?.focus();
     }
   }, [title]);

@@ -49,6 +49,7 @@ export function WatchPage({ blocks, query, sources }: ScreenProps) {
   const time = query.get("time") ?? "";
   const clock = time in clocks ? (time as Clock) : "";
   const found = items.filter((item) => matches(item, query));
+  // If the server refuses or is gone, the list stays.
   const forget = async () => {
     if (hasEmulator) await del("emulator/events");
     clear();
@@ -67,7 +68,7 @@ export function WatchPage({ blocks, query, sources }: ScreenProps) {
         Pause{!live && fresh > 0 && `, ${fresh} new`}
       </Button>
       <Button onClick={save}>NDJSON</Button>
-      <Button onClick={() => void forget()}>Clear</Button>
+      <Button onClick={() => void forget().catch(() => {})}>Clear</Button>
     </div>
   );
   return (

@@ -34,26 +34,24 @@ function useRun(id: string): { run?: Run; error?: unknown } {
     const { signal } = controller;
     const path = `v1/runs/${encodeURIComponent(id)}`;
     let changed = true;
-    let over = false;
+    let streams = true; // without a stream, such as after a cut connection, the page asks each time
     const follow = async () => {
-      for await (const { event } of stream(`${path}/stream`, { signal })) {
-        changed = true;
-        over = event === "end";
-      }
+      for await (const _ of stream(`${path}/stream`, { signal })) changed = true;
     };
     const load = async () => {
       while (!signal.aborted) {
-        if (changed) {
+        if (changed || !streams) {
           changed = false;
           const run = await get<Run>(path, signal);
           setState({ run });
           if (run.endedAt) return;
         }
-        if (over) changed = true;
         await new Promise((resolve) => setTimeout(resolve, 250));
       }
     };
-    void follow().catch(() => {});
+    void follow()
+      .catch(() => {})
+      .then(() => (streams = false));
     load().catch((error: unknown) => signal.aborted || setState({ error }));
     return () => controller.abort();
   }, [id]);

@@ -1,6 +1,6 @@
 // The workflow files of the server, and the runs that it remembers.
-import { useState } from "preact/hooks";
-import { get, post, Refused } from "./api";
+import { useRef, useState } from "preact/hooks";
+import { get, post, type Refused } from "./api";
 import { Graph, type Node, type Status, statusChip } from "./graph";
 import { faultOf, show } from "./json";
 import { JSONField } from "./jsonfield";
@@ -141,30 +141,30 @@ function RunForm({ path, file, source }: { path: string; file: File; source?: So
   const [input, setInput] = useState(show(file.start));
   const [run, setRun] = useState("");
   const [allowDuplicates, setAllowDuplicates] = useState(false);
-  const [refused, setRefused] = useState<unknown>();
+  const [refused, setRefused] = useState<Refused>();
   const real = source && !source.emulated;
-  const fault = faultOf(input || "{}");
   const given = input.trim() || "{}";
+  const fault = faultOf(given);
   const order = (dryRun: boolean) => {
     const resumed = run && !dryRun && { run, ...(allowDuplicates && { allowDuplicates }) };
-    const options = JSON.stringify({ dryRun, ...(source?.name && { source: source.name }), ...resumed });
+    const options = JSON.stringify({ dryRun, source: source?.name || undefined, ...resumed });
     return `{"input":${given},${options.slice(1)}`;
   };
-  const send = (dryRun: boolean) =>
-    void post<RunHead>(`${path}/runs`, order(dryRun)).then(
-      (begun) => go(`#/runs/${encodeURIComponent(begun.run)}`),
-      setRefused,
-    );
-  const start = async (e: Event) => {
+  const busy = useRef(false); // a second click must not start a second run
+  const start = async (e: Event, dryRun = false) => {
     e.preventDefault();
+    if (busy.current) return;
+    busy.current = true;
     const { confirmedSource } = await import("./dialogs");
-    if (await confirmedSource(source)) send(false);
+    if (dryRun || (await confirmedSource(source)))
+      await post<RunHead>(`${path}/runs`, order(dryRun)).then((begun) => go(`#/runs/${begun.run}`), setRefused);
+    busy.current = false;
   };
-  const told = refused instanceof Refused ? ((refused.problem as { faults?: Fault[] }).faults ?? []) : [];
+  const told = (refused?.problem as { faults?: Fault[] } | undefined)?.faults ?? [];
   return (
     <>
       <form class="panel" onSubmit={start} aria-label={`Input of ${file.name}`}>
-        {!!refused && <Failure error={refused} />}
+        {refused && <Failure error={refused} />}
         {told.length > 0 && <Faults faults={told} />}
         <div class="field">
           <label id="start-label" for="start">
@@ -179,7 +179,7 @@ function RunForm({ path, file, source }: { path: string; file: File; source?: So
             describedBy="start-hint"
           />
           <p class="hint" id="start-hint">
-            The inputs, as in <code>start</code>, in JSON.
+            As in <code>start</code>, in JSON.
           </p>
         </div>
         <div class="field">
@@ -192,7 +192,7 @@ function RunForm({ path, file, source }: { path: string; file: File; source?: So
             aria-describedby="run-id-hint"
           />
           <p class="hint" id="run-id-hint">
-            Optional. A run with an id has a journal: the same id and input go on where the run ended.
+            Optional. A run with an id has a journal: the same id and input go on where it ended.
           </p>
           {run && (
             <label class="check">
@@ -209,7 +209,7 @@ function RunForm({ path, file, source }: { path: string; file: File; source?: So
           <button class={real ? "danger" : "primary"} disabled={!!fault}>
             {real ? "Run for real" : "Run"}
           </button>
-          <button type="button" disabled={!!fault} onClick={() => send(true)}>
+          <button type="button" disabled={!!fault} onClick={(e) => void start(e, true)}>
             Dry run
           </button>
           {fault && <span class="says invalid">The input {fault}</span>}

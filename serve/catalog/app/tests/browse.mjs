@@ -3,6 +3,9 @@ import { execFileSync } from "node:child_process";
 import { gzipSync } from "node:zlib";
 import { given, withPage } from "./browser.mjs";
 
+const busy = (route) =>
+  route.fulfill({ status: 503, json: { status: 503, code: "overloaded", detail: "try again in a moment" } });
+
 await withPage(
   async ({ page, open }) => {
     await open();
@@ -39,6 +42,11 @@ await withPage(
     await page.getByRole("button", { name: "Copy page" }).click();
     await page.getByText("Copied").waitFor();
     assert.match(await page.evaluate(() => navigator.clipboard.readText()), /^# Segment Track/);
+    await page.route("**/v1/blocks/segment_track", busy);
+    await page.getByRole("button", { name: "Copy page" }).click();
+    await page.getByText("Copy failed").waitFor();
+    assert.match(await page.evaluate(() => navigator.clipboard.readText()), /^# Segment Track/);
+    await page.unroute("**/v1/blocks/segment_track");
 
     // Deep links, also to pages that do not exist.
     await open("blocks/segment_batch?tab=reference");
@@ -49,6 +57,8 @@ await withPage(
     await page.getByText("There is no segment_track@9").waitFor();
     await open("blocks/segment_trak");
     await page.getByText("There is no segment_trak").waitFor();
+    await open("blocks/%zz"); // not an encoding
+    await page.getByText("There is no %zz").waitFor();
     await open("?q=zzz");
     await page.getByText("No block matches").waitFor();
     assert.ok((await page.title()).startsWith("Blocks"));
@@ -62,8 +72,21 @@ await withPage(
     await page.getByLabel("Theme").selectOption("");
     assert.equal(await scheme(), "light dark");
   },
-  { expect: ["404"] },
+  { expect: ["404", "503"] },
 );
+
+// While the page does not know the sources, it cannot ask before it sends a real event. So nothing can run.
+for (const hash of ["blocks/segment_track?example=0", "workflows/signup.workflow.yaml"]) {
+  await withPage(
+    async ({ page }) => {
+      await page.route("**/v1/sources", busy);
+      await page.goto(`${given.url}catalog/#/${hash}`);
+      await page.getByText("try again in a moment").waitFor();
+      assert.equal(await page.getByRole("button", { name: "Run" }).count(), 0);
+    },
+    { expect: ["503"] },
+  );
+}
 
 // If the server has a token, the page asks for it once.
 await withPage(
@@ -73,6 +96,8 @@ await withPage(
     await dialog.getByLabel("Token").fill("not-the-token-at-all");
     await page.keyboard.press("Enter");
     await dialog.getByText("This token is not valid").waitFor();
+    await dialog.getByLabel("Token").fill("ein-Schlüssel-für-alles-ключ"); // no header can carry it
+    await page.keyboard.press("Enter");
     await dialog.getByLabel("Token").fill(given.token);
     await page.keyboard.press("Enter");
     await page.getByRole("link", { name: "Segment Track" }).waitFor();

@@ -78,6 +78,8 @@ await withPage(
     assert.equal(await page.getByLabel("anonymousId", { exact: true }).inputValue(), "a-1");
     assert.match(await json(page, "properties").innerText(), /12345678901234567890/);
     assert.equal(await page.evaluate(() => location.hash.includes("input=")), false);
+    await page.goto(link.slice(0, -10));
+    await page.getByText("this link fills in nothing").waitFor();
 
     // A reload loses nothing but secrets.
     await page.waitForTimeout(500);
@@ -115,6 +117,11 @@ await withPage(
     await page.locator("#document.cm-content").waitFor();
     await document.fill(JSON.stringify({ batch: Array(30).fill(item) }));
     await page.getByText("This batch is sent as 2 requests").waitFor();
+
+    // The first hundred problems are listed, and the others counted.
+    await document.fill(JSON.stringify({ batch: Array(120).fill({ type: "track", userId: "u-1" }) }));
+    await page.getByText("120 problems to fix").waitFor();
+    await page.getByText("and 20 more problems").waitFor();
   },
   { expect: ["ERR_INTERNET_DISCONNECTED"] },
 );

@@ -53,10 +53,14 @@ await withPage(async ({ page, open }) => {
   await graph.getByRole("button", { name: /who succeeded/ }).click();
   await page.getByRole("region", { name: "Receipt" }).getByText("sb1-").waitFor();
 
-  // A long run is canceled.
+  // A long run is canceled. A double click started one run only.
   await fault([{ delay: "20s" }]);
   await open("workflows/signup.workflow.yaml");
-  await page.getByRole("button", { name: "Run", exact: true }).click();
+  await page.route("**/runs", async (route) => {
+    await page.waitForTimeout(300);
+    await route.continue();
+  });
+  await page.getByRole("button", { name: "Run", exact: true }).dblclick();
   await graph.getByRole("button", { name: /who running/ }).waitFor();
   await page.getByRole("button", { name: "Cancel" }).click();
   await page.getByText("canceled", { exact: true }).first().waitFor();
@@ -64,10 +68,19 @@ await withPage(async ({ page, open }) => {
   await open("workflows");
   assert.equal(await page.getByRole("row").count(), 5);
 
+  // Without its stream of events, the page still shows how the run ends.
+  await fault([{ delay: "1s" }]);
+  await page.route("**/stream", (route) => route.fulfill({ contentType: "text/event-stream", body: "" }));
+  await open("workflows/signup.workflow.yaml");
+  await page.getByRole("button", { name: "Run", exact: true }).click();
+  await graph.getByRole("button", { name: /who running/ }).waitFor();
+  await page.getByText("3 of 3 nodes ended").waitFor();
+
   // A real source needs a confirmation.
+  await open("workflows");
   await page.getByLabel("Source").selectOption("prod");
   await page.getByRole("link", { name: "signed-up" }).click();
   await page.getByRole("button", { name: "Run for real" }).click();
   await page.getByRole("button", { name: "Do not send" }).click();
-  assert.equal((await stats()).stored, 3);
+  assert.equal((await stats()).stored, 6);
 });
