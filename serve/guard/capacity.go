@@ -53,10 +53,10 @@ func newCapacity(cfg Config) *capacity {
 // admit reserves capacity for a request and its body. The caller must call leave when the request
 // has been answered.
 func (c *capacity) admit(r *http.Request, b *body) (leave func(), _ *Problem) {
-	b.counted = true
 	if p := b.hold(max(0, r.ContentLength)); p != nil {
 		return nil, p
 	}
+	b.counted = true
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
 		return b.release, nil
 	}
@@ -129,7 +129,11 @@ func (b *body) hold(n int64) *Problem {
 	return nil
 }
 
-func (b *body) release() { b.capacity.bytes.Release(b.held) }
+// release ends the count: a refused body is still read, and nobody would release what that takes.
+func (b *body) release() {
+	b.counted = false
+	b.capacity.bytes.Release(b.held)
+}
 
 // connKey finds the connection of a request in its context.
 type connKey struct{}

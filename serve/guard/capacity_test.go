@@ -109,6 +109,22 @@ func TestBytesOfBodiesAreCapped(t *testing.T) {
 }
 
 // Unfinished bodies count towards MaxBuffered, because memory is reserved for them.
+// A refused body is read to its end, and that must not take room for ever.
+func TestRefusedBodiesTakeNoRoom(t *testing.T) {
+	h := newHeld()
+	server := start(t, guard.Config{MaxBody: 100_000, MaxBuffered: 100_000, MaxInFlight: 1}, h.handler)
+	first := send(t, server, strings.Repeat("x", 900), 900)
+	require.Equal(t, "900", <-h.read)
+	for _, length := range []int64{100_000, 50_000, -1} { // no room for its bytes, then for one more request
+		body := strings.Repeat("x", int(max(length, 50_000)))
+		require.Equal(t, 503, (<-send(t, server, body, length)).StatusCode)
+	}
+	close(h.answer)
+	require.Equal(t, 200, (<-first).StatusCode)
+	res, body := ask(t, server, "POST", "/", strings.Repeat("x", 100_000))
+	requireProblem(t, res, body, 413, "too_large") // of the handler, so the guard has let it in
+}
+
 func TestUnfinishedBodiesCount(t *testing.T) {
 	entered := make(chan struct{}, 10)
 	server := start(t, guard.Config{MaxBody: 1000, MaxBuffered: 1000}, func(w http.ResponseWriter, r *http.Request) {
