@@ -81,25 +81,19 @@ func (s *sending) try(ctx context.Context, seen *Attempt) (*Answer, error) {
 
 // read reads the answer, and leaves the connection ready for the next request.
 func (s *sending) read(raw *http.Response, err error) (*Answer, error) {
-	a := &Answer{Status: raw.StatusCode, Header: raw.Header}
-	if err != nil {
-		// resty returned an answer and an error: it does not follow a redirect, and has closed the
-		// body.
-		if a.Status >= 300 && a.Status < 400 {
-			return a, nil
-		}
-		_ = raw.Body.Close()
-		return nil, err
-	}
 	defer func() { _ = raw.Body.Close() }()
-	if req := raw.Request; req != nil && req.Response != nil && req.Method != s.Method {
+	a, req := &Answer{Status: raw.StatusCode, Header: raw.Header}, raw.Request
+	switch {
+	case err != nil && (a.Status < 300 || a.Status >= 400):
+		return nil, err
+	case err != nil, a.Status == http.StatusSwitchingProtocols:
+		// There is nothing to read: resty does not follow a redirect, and has closed the body. Or
+		// the body is the connection itself, and neither a timeout nor the caller would end a read.
+		return a, nil
+	case req != nil && req.Response != nil && req.Method != s.Method:
 		// resty followed a redirect, and the POST became a GET without a body: whatever the answer
 		// says, it is not about this request.
 		return &Answer{Status: req.Response.StatusCode, Header: http.Header{"Location": {req.URL.String()}}}, nil
-	}
-	switch {
-	case a.Status == http.StatusSwitchingProtocols:
-		return a, nil // its body is the connection, and no context or timeout would end a read of that
 	case a.accepted():
 		a.Body, a.unread = readUpTo(raw.Body, s.MaxAnswer)
 		return a, nil

@@ -138,10 +138,6 @@ func (g *Guard) checked(next http.Handler, open []string) http.Handler {
 			g.preflight(w, r)
 			return
 		}
-		if p := g.tooLarge(r); p != nil {
-			p.Write(w, r)
-			return
-		}
 		body := g.capacity.bodyOf(r)
 		r.Body = http.MaxBytesReader(w, body, g.cfg.MaxBody)
 		if slices.Contains(open, r.URL.Path) {
@@ -179,7 +175,7 @@ func (g *Guard) refuse(r *http.Request) *Problem {
 			return p
 		}
 	}
-	return g.accepted.check(r)
+	return cmp.Or(g.accepted.check(r), g.tooLarge(r))
 }
 
 // tooLarge refuses a body by the size that it announces. A body that announces none is cut off
