@@ -197,7 +197,7 @@ func TestFilesOfAllDrivers(t *testing.T) {
 	}
 }
 
-// What export aacflow writes runs here as well.
+// What export aacflow writes runs here as well. An input that is not given is not sent.
 func TestOwnExport(t *testing.T) {
 	segment := newReceiver(t)
 	rt := runtimeTo(t, segment.url)
@@ -205,13 +205,16 @@ func TestOwnExport(t *testing.T) {
 	g, err := workflow.Check(t.Context(), file, data, workflow.CheckOptions{Registry: registered(), Runtime: rt})
 	require.NoError(t, err)
 	res, err := workflow.Run(t.Context(), g,
-		json.RawMessage(`{"event":"E","userId":"u","anonymousId":"a","properties":{"n":1.0}}`),
+		json.RawMessage(`{"event":"E","userId":"u"}`),
 		workflow.Options{Invoke: workflow.Invoker(rt)})
 	require.NoError(t, err)
 	raw, err := json.Marshal(res)
 	require.NoError(t, err)
 	require.Equal(t, workflow.Succeeded, res.Status, "%s", raw)
-	require.Contains(t, string(raw), `"data":{"result":{"success":true,"event":"E","userId":"u","anonymousId":"a"}}`)
+	require.Contains(t, string(raw), `"data":{"result":{"success":true,"event":"E","userId":"u","anonymousId":null}}`)
+	require.Len(t, segment.requests(), 1)
+	require.NotContains(t, segment.requests()[0], "anonymousId")
+	require.NotContains(t, segment.requests()[0], "o-1001")
 }
 
 func TestExportRefusals(t *testing.T) {

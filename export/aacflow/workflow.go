@@ -50,9 +50,12 @@ func Workflow(reg *registry.Registry, id string) ([]byte, error) {
 	return indented.Bytes(), nil
 }
 
-// formatType returns the type of an input of a workflow.
+// formatType returns the type of an input of a workflow. A number is text, because the host would
+// take one that is not given for 0.
 func formatType(f schemas.Field) string {
 	switch {
+	case f.Type == "number":
+		return "string"
 	case f.Type != "json":
 		return f.Type
 	case slices.Contains(f.Kinds, rawjson.ArrayKind):

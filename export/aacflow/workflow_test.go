@@ -57,13 +57,15 @@ func TestWorkflow(t *testing.T) {
 			// Each argument is one that the tool has, and refers to an input that the start has.
 			var arguments map[string]string
 			require.NoError(t, json.Unmarshal(call["arguments"].Value, &arguments))
-			var inputs []struct{ Name string }
+			var inputs []struct{ Name, Value, Description string }
 			require.NoError(t, json.Unmarshal(s.Blocks["start"].SubBlocks["inputFormat"].Value, &inputs))
 			require.Len(t, inputs, len(arguments))
 			require.NotEmpty(t, inputs)
 			block, _ := reg.Lookup(d.Name)
 			for _, in := range inputs {
 				require.Equal(t, "<start."+in.Name+">", arguments[in.Name])
+				require.Empty(t, in.Value, "it would be sent in each run that does not give the input")
+				require.NotEmpty(t, in.Description)
 				f := schemas.Find(block.Manifest().Input.Fields(), in.Name)
 				require.NotNil(t, f)
 				require.False(t, f.Secret, "a write key is no input of a workflow")
@@ -79,7 +81,7 @@ func TestWorkflow(t *testing.T) {
 // A name that the host cannot refer to stays out of references: they would arrive as text.
 func TestWorkflowOfOddNames(t *testing.T) {
 	input, err := schemas.Compile("in.json", json.RawMessage(
-		`{"type":"object","properties":{"order/id":{},"utm.source":{},"a b":{},"tags[]":{},"":{},"größe-2":{}}}`))
+		`{"type":"object","properties":{"order/id":{},"utm.source":{},"a b":{},"tags[]":{},"":{},"größe-2":{"x-aacflow-type":"number"}}}`))
 	require.NoError(t, err)
 	output, err := schemas.Compile("out.json", json.RawMessage(`{"type":"object"}`))
 	require.NoError(t, err)
@@ -92,6 +94,7 @@ func TestWorkflowOfOddNames(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, string(content), `"name": "Toy Order ID"`)
 	require.Contains(t, string(content), "<toyorderid.structuredContent>")
+	require.Contains(t, string(content), `"type": "string"`, "the host takes an empty number for 0")
 	references := regexp.MustCompile(`<start[^"]*`).FindAllString(string(content), -1)
 	require.Equal(t, []string{"<start.größe-2>"}, references)
 }

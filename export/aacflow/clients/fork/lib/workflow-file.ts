@@ -22,7 +22,13 @@ type Start = BlockState<
   {
     inputFormat: SubBlockState<
       'input-format',
-      { id: string; name: string; type: 'string' | 'number' | 'boolean' | 'object' | 'array'; value: string }[]
+      {
+        id: string
+        name: string
+        type: 'string' | 'number' | 'boolean' | 'object' | 'array'
+        description?: string
+        value: string
+      }[]
     >
   }
 >
