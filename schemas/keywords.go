@@ -78,11 +78,11 @@ func rewrite(schema json.RawMessage, at string, edit func(string, json.RawMessag
 	return edit(at, schema)
 }
 
-// check refuses unknown keywords, at any depth, and a $ref to another file that leads nowhere. Only
-// annotations may stand beside such a $ref; they win over the definition's own.
-func (r *reader) check(at string, schema json.RawMessage) {
+// check refuses unknown keywords, at any depth, and a $ref that leads nowhere. Only annotations may
+// stand beside a $ref to another file; they win over the definition's own.
+func (r *reader) check(at string, whole json.RawMessage) {
 	known := Keywords()
-	rewrite(schema, at, func(at string, schema json.RawMessage) json.RawMessage {
+	rewrite(whole, at, func(at string, schema json.RawMessage) json.RawMessage {
 		if kind := rawjson.KindOf(schema); kind != rawjson.ObjectKind && kind != rawjson.BooleanKind {
 			r.Fault(at, "a schema must be a mapping, true or false")
 		}
@@ -111,6 +111,8 @@ func (r *reader) check(at string, schema json.RawMessage) {
 			if _, err := r.definition(ref, nil); err != nil {
 				r.Fault(at+"/$ref", "%v", err)
 			}
+		} else if _, there := rawjson.At(whole, unescaped(strings.TrimPrefix(ref, "#"))); !there {
+			r.Fault(at+"/$ref", "$ref has no target: %q", ref)
 		}
 		return schema
 	})

@@ -120,7 +120,8 @@ func (r *reader) schema(root rawjson.Object, key string) *Schema {
 			return s
 		}
 	}
-	r.Fault("/"+key, "%s: %v", key, err)
+	where, _ := errors.AsType[schemaError](err)
+	r.Fault("/"+key+where.pointer, "%s: %v", key, err)
 	return nil
 }
 

@@ -290,9 +290,13 @@ func TestLoadNamesFileAndLine(t *testing.T) {
 		},
 		{
 			"schema that is none", "required: [name]", "required: name",
-			`greet.yaml:10: input: compile schema: /allOf/0/required expected array, but got string`,
+			`greet.yaml:15: input: compile schema: /allOf/0/required expected array, but got string`,
 		},
 		{"$ref to nowhere", "$defs/name", "$defs/nome", `greet.yaml:13: $ref has no target: "shared.yaml#/$defs/nome"`},
+		{
+			"$ref to nowhere in the schema", "shared.yaml#/$defs/name", "'#/$defs/name'",
+			`greet.yaml:13: $ref has no target: "#/$defs/name"`,
+		},
 		{
 			"$ref to no file", "shared.yaml#/$defs/name", "other.yaml#/$defs/name",
 			`greet.yaml:13: $ref names a missing file`,

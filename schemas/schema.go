@@ -63,8 +63,13 @@ func plainError(err error) error {
 	for len(invalid.Causes) > 0 {
 		invalid = invalid.Causes[0]
 	}
-	return fmt.Errorf("%s %s", unescaped(invalid.InstanceLocation), invalid.Message)
+	return schemaError{unescaped(invalid.InstanceLocation), invalid.Message}
 }
+
+// schemaError says what is wrong with a schema, and where in it.
+type schemaError struct{ pointer, message string }
+
+func (e schemaError) Error() string { return e.pointer + " " + e.message }
 
 // JSON returns the schema as a document that stands alone. It must not be changed.
 func (s *Schema) JSON() json.RawMessage { return s.raw }
