@@ -134,7 +134,9 @@ func (n *normaliser) text(value json.RawMessage, text string, f *schemas.Field, 
 	_, unresolved := n.conventions.Unresolved(text)
 	switch {
 	case blank && n.conventions.BlankIsAbsent:
-		n.noteBlank(at, value)
+		if len(n.blank) < 10_000 { // all others are reported as not given
+			n.blank[at] = value
+		}
 		return nil, false
 	case unresolved:
 		message := "must be resolved by the host before the call"
@@ -176,15 +178,6 @@ func (n *normaliser) list(
 		i++
 	}
 	return append(out, ']')
-}
-
-// noteBlank remembers a text that was taken for absent. It remembers 10,000; all others are
-// reported as not given.
-func (n *normaliser) noteBlank(at string, value json.RawMessage) {
-	const most = 10_000
-	if len(n.blank) < most {
-		n.blank[at] = value
-	}
 }
 
 // refuse adds a violation. It keeps the first 1,000.

@@ -70,7 +70,8 @@ func Segment() Integration {
 
 // Native returns the files to add to a fork, sorted by path: TypeScript, and two pages that say
 // what to do with it. It takes the blocks of reg whose ids start with the integration's id. It
-// fails if a manifest uses a name that the host reserves, or the engine is unknown.
+// fails if a manifest uses a name that the host reserves or a category that it lacks, or the engine
+// is unknown.
 func Native(reg *registry.Registry, in Integration, engine Engine) ([]File, error) {
 	files, _, err := generate(reg, in, engine)
 	return files, err
