@@ -238,18 +238,26 @@ func TestPointerToASource(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// jsonschema cannot reckon with such a number, and panics.
+// jsonschema would reckon with all digits of such numbers, for minutes, or panic.
 func TestEnormousExponent(t *testing.T) {
-	whole := strings.Replace(toyManifest, "times: {type: number", "times: {type: integer", 1)
+	whole := strings.NewReplacer("times: {type: number", "times: {type: integer",
+		"          extra: {type: object}", "          sizes: {items: {type: integer}}").Replace(toyManifest)
 	manifests, err := schemas.Load(fstest.MapFS{"toy.yaml": {Data: []byte(whole)}})
 	require.NoError(t, err)
 	reg := registry.New()
 	reg.MustRegister(runtime.Define(manifests[0], echo))
 	rt, err := runtime.New(reg, runtime.Source("main", board{}))
 	require.NoError(t, err)
-	_, err = rt.Invoke(t.Context(), "toy_post", runtime.JSON(`{"title":"x","times":1e10000000}`))
-	require.Equal(t, runtime.InvalidInput, asError(t, err).Code)
-	require.ErrorContains(t, err, "too large to validate")
+	for _, input := range []string{
+		`{"title":"x","times":1e10000000}`, `{"title":"x","times":1e99999999999999999999}`,
+		`{"title":"x","lines":[{"text":"x","sizes":[` + strings.Repeat("1E+999999,", 100_000) + `1]}]}`,
+	} {
+		res, err := rt.Invoke(t.Context(), "toy_post", runtime.JSON(input))
+		require.NoError(t, err)
+		require.Equal(t, `{"seen":`+input+`}`, string(res.Output))
+	}
+	_, err = rt.Invoke(t.Context(), "toy_post", runtime.JSON(`{"title":"x","times":1e-999999}`))
+	require.ErrorContains(t, err, "/times must be an integer: 1e-999999")
 }
 
 func TestObservers(t *testing.T) {

@@ -3,6 +3,7 @@ package plan
 import (
 	"bytes"
 	"encoding/json"
+	"regexp"
 
 	"github.com/aacflow/segment-blocks/rawjson"
 )
@@ -97,5 +98,26 @@ func decode(value json.RawMessage, d depth) any {
 	decoder.UseNumber()
 	var v any
 	_ = decoder.Decode(&v) // it has been checked
+	return bounded(v)
+}
+
+var hugeExponent = regexp.MustCompile(`[eE]([+-]?)0*[1-9]\d{3,}$`)
+
+// bounded makes 1000 of larger exponents. jsonschema would write out all digits of 1e999999, which
+// takes 65 ms, and panic at one digit more. Lists may hold very many such numbers, and no sensible
+// bound lies between the two.
+func bounded(v any) any {
+	switch v := v.(type) {
+	case json.Number:
+		return json.Number(hugeExponent.ReplaceAllString(v.String(), "e${1}1000"))
+	case map[string]any:
+		for name, member := range v {
+			v[name] = bounded(member)
+		}
+	case []any:
+		for i, element := range v {
+			v[i] = bounded(element)
+		}
+	}
 	return v
 }
