@@ -118,7 +118,8 @@ func TestConditionsOfAACFlow(t *testing.T) {
 func TestBranchesOfLongNames(t *testing.T) {
 	long := strings.Repeat("x", 70)
 	export := func(name string) string {
-		return `{"edges": [{"source": "s", "target": "c"}, {"source": "s", "target": "d"}], "blocks": {"s": {"type": "starter"},
+		return `{"edges": [{"source": "s", "target": "c"}, {"source": "s", "target": "d"}], "blocks": {
+			"s": {"type": "starter"},
 			"c": {"type": "condition", "name": "` + long + `", "subBlocks": {"conditions": {"value": [
 				{"id": "c-if", "title": "if", "value": "1 > 2"}, {"id": "c-else", "title": "else"}]}}},
 			"d": {"type": "response", "name": "` + name + `"}}}`
@@ -129,16 +130,17 @@ func TestBranchesOfLongNames(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, long[:50]+"_if skipped, "+long[:50]+"_else succeeded, d succeeded", statusesOf(g, s))
 	_, err = workflow.Parse("f.json", []byte(strings.ReplaceAll(export("C_if"), long, "C")))
-	require.Equal(t, []string{`f.json:4:4: "c_if" is the id of another node already`}, faultsOf(t, err))
+	require.Equal(t, []string{`f.json:5:4: "c_if" is the id of another node already`}, faultsOf(t, err))
 }
 
 // References lead to blocks of any name. An edge from an error to a block that is disabled leads
 // nowhere.
 func TestNamesOfBlocks(t *testing.T) {
-	text := `{"edges": [{"source": "s", "target": "a"}, {"source": "a", "target": "b"}, {"source": "b", "target": "c", "sourceHandle": "condition-b-if"},
-			{"source": "a", "target": "d", "sourceHandle": "error"}],
+	text := `{"edges": [{"source": "s", "target": "a"}, {"source": "a", "target": "b"},
+			{"source": "b", "target": "c", "sourceHandle": "condition-b-if"}, {"source": "a", "target": "d", "sourceHandle": "error"}],
 		"blocks": {"s": {"type": "starter", "name": "Start"},
-			"a": {"type": "segment", "name": "1st. Größe (EU)", "subBlocks": {"event": {"value": "E"}, "userId": {"value": "u-1"}}},
+			"a": {"type": "segment", "name": "1st. Größe (EU)", "subBlocks": {
+				"event": {"value": "E"}, "userId": {"value": "u-1"}}},
 			"b": {"type": "condition", "name": "If", "subBlocks": {"conditions": {"value": [
 				{"id": "b-if", "title": "if", "value": "<1stgröße(eu).userId> === 'u-1'"}]}}},
 			"c": {"type": "response", "name": "Out", "subBlocks": {"data": {"value":

@@ -58,7 +58,7 @@ func typesOf(g *Graph, name string, fieldsOf func(n *Node) []string) types.Type 
 	var members []string
 	switch n := g.sees(name); {
 	case name == startHead:
-		members = memberNames(g.root().Start)
+		members = memberNames(g.Start)
 	case name == loopHead && g.around != nil:
 		members = []string{"index", "currentItem"}
 	case n == nil:

@@ -180,11 +180,3 @@ func (g *Graph) sees(id string) *Node {
 	}
 	return nil
 }
-
-// root returns the graph of the file.
-func (g *Graph) root() *Graph {
-	if g.around != nil {
-		return g.around.root()
-	}
-	return g
-}

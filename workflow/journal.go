@@ -46,13 +46,9 @@ type JournalOptions struct {
 // status.
 type record struct {
 	Run    string         `json:"run"`
-	Name   string         `json:"name"`
 	Digest string         `json:"digest"`
 	Start  rawjson.Object `json:"start"`
-	Target string         `json:"target"`
-	Began  time.Time      `json:"began"`
-	Status Status         `json:"status,omitempty"`
-	Ended  time.Time      `json:"ended,omitzero"`
+	Summary
 }
 
 // job is a task: when it was first started and, once it has ended, its outcome.
@@ -100,7 +96,7 @@ func OpenJournal(folder, run string, o JournalOptions) (*Journal, error) {
 	case errors.Is(err, bolterrors.ErrTimeout):
 		return nil, fmt.Errorf("%w: %q", ErrRunInUse, run)
 	case err != nil:
-		return nil, fmt.Errorf("open the journal %s: %w", path, err)
+		return nil, j.named("open", err)
 	}
 	err = j.view(func(tx *bbolt.Tx) error {
 		// A process that ended before the run began has left a file without buckets.
@@ -164,18 +160,19 @@ func safely(do func() error) (err error) {
 }
 
 func (j *Journal) view(look func(*bbolt.Tx) error) error {
-	if err := safely(func() error { return j.db.View(look) }); err != nil {
-		return fmt.Errorf("read the journal %s: %w", j.path, err)
-	}
-	return nil
+	return j.named("read", safely(func() error { return j.db.View(look) }))
 }
 
 // update changes the file, all of it or nothing, and syncs.
 func (j *Journal) update(change func(*bbolt.Tx) error) error {
-	if err := safely(func() error { return j.db.Update(change) }); err != nil {
-		return fmt.Errorf("write the journal %s: %w", j.path, err)
+	return j.named("write", safely(func() error { return j.db.Update(change) }))
+}
+
+func (j *Journal) named(doing string, err error) error {
+	if err != nil {
+		err = fmt.Errorf("%s the journal %s: %w", doing, j.path, err)
 	}
-	return nil
+	return err
 }
 
 // read reads a value, if there is one.
@@ -191,21 +188,22 @@ func read(raw []byte, into any) error {
 
 // Summary is what a journal says about its run.
 type Summary struct {
-	Name, Target string
+	Name   string `json:"name"`
+	Target string `json:"target"`
 	// Status is canceled if the run did not reach its end.
-	Status Status
+	Status Status    `json:"status,omitempty"`
+	Began  time.Time `json:"began"`
 	// Ended is the time of the last change if the run ended with its process.
-	Began, Ended time.Time
+	Ended time.Time `json:"ended,omitzero"`
 }
 
 // Summary returns what the journal said about its run when it was opened. It is zero if no run had
 // begun.
-func (j *Journal) Summary() Summary {
+func (j *Journal) Summary() (s Summary) {
 	if j.record == nil {
-		return Summary{}
+		return s
 	}
-	s := Summary{j.record.Name, j.record.Target, j.record.Status, j.record.Began, j.record.Ended}
-	if s.Status == "" {
+	if s = j.record.Summary; s.Status == "" {
 		s.Status = Canceled
 		if info, err := os.Stat(j.path); err == nil {
 			s.Ended = info.ModTime()
@@ -234,9 +232,7 @@ func (j *Journal) bind(run string, g *Graph, s *State) error {
 		}
 		return nil
 	}
-	now := &record{
-		Run: run, Name: g.Name, Digest: g.Digest, Start: s.Start, Target: j.options.Target, Began: time.Now(),
-	}
+	now := &record{run, g.Digest, s.Start, Summary{Name: g.Name, Target: j.options.Target, Began: time.Now()}}
 	if old := j.record; old != nil {
 		// The error names everything that differs. A messageId that was already sent with other
 		// content would silently be dropped as a duplicate.

@@ -181,7 +181,7 @@ func (p *parser) place(g *Graph) {
 		if n.Body == nil {
 			continue
 		}
-		n.Body.around = g
+		n.Body.around, n.Body.Start = g, g.Start
 		p.place(n.Body)
 		for _, inner := range n.Body.Nodes {
 			// Ids are unique in the whole file, because invocation ids are made from them.
@@ -309,12 +309,11 @@ func (p *parser) checkReferences(
 	// What only looks like a reference would be sent as it is.
 	nearly := regexp.MustCompile(`<([A-Za-z_][\w-]*)[.[][^<>]*>`)
 	rawjson.Texts(template, func(pointer, text string) bool {
-		for _, piece := range pieces(text) {
-			for _, found := range nearly.FindAllStringSubmatch(piece.literal, -1) {
-				if head := found[1]; head == startHead || head == loopHead || g.sees(head) != nil {
-					p.Fault(at+pointer, "%s is no reference: names have letters, digits, _ and -, and a place in a list "+
-						"is a number, as in [0]", found[0])
-				}
+		for _, found := range nearly.FindAllStringSubmatch(text, -1) {
+			_, _, _, is := schemas.CutReference(found[0])
+			if head := found[1]; !is && (head == startHead || head == loopHead || g.sees(head) != nil) {
+				p.Fault(at+pointer, "%s is no reference: names have letters, digits, _ and -, and a place in a list "+
+					"is a number, as in [0]", found[0])
 			}
 		}
 		return true

@@ -118,8 +118,7 @@ func Prepare(g *Graph, input json.RawMessage, o Options) (run func(context.Conte
 	for _, id := range slices.Sorted(maps.Keys(o.Pins)) {
 		// The blocks in the body of a pinned loop would send.
 		if n := g.Node(id); n == nil || n.Block == "" {
-			return nil, fmt.Errorf("only the output of a node with a block can be pinned, and no such node has this id: %q",
-				id)
+			return nil, fmt.Errorf("only a node with a block can be pinned, and none has this id: %q", id)
 		}
 	}
 	// Without its own id, a second run of the file would send the messageIds of the first one, and

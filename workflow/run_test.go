@@ -399,7 +399,7 @@ func TestPinsOfNodesWithoutBlock(t *testing.T) {
 		each: {forEach: 2, nodes: {a: {block: segment_track, with: {userId: u, event: e}}}}}}`)
 	for _, id := range []string{"each", "nobody"} {
 		_, err := workflow.Run(t.Context(), g, nil, workflow.Options{Pins: map[string]json.RawMessage{id: nil}})
-		require.ErrorContains(t, err, "only the output of a node with a block can be pinned")
+		require.ErrorContains(t, err, "only a node with a block can be pinned")
 	}
 }
 

@@ -72,7 +72,7 @@ func (h *Handler) check(ctx context.Context, name string, input json.RawMessage)
 // describe reads a file, also one with faults.
 func (h *Handler) describe(ctx context.Context, name string) (*file, error) {
 	// A file with faults may have no name, so it is listed by its file name.
-	f := &file{File: name, Name: name, Start: rawjson.Object{}, Faults: []workflow.Fault{}, Nodes: []*workflow.Node{}}
+	f := &file{File: name, Name: name, Faults: []workflow.Fault{}, Nodes: []*workflow.Node{}}
 	g, err := h.check(ctx, name, nil)
 	var faults *workflow.FileError
 	if errors.As(err, &faults) {
@@ -81,10 +81,7 @@ func (h *Handler) describe(ctx context.Context, name string) (*file, error) {
 	} else if err != nil {
 		return nil, err
 	}
-	f.Name, f.Valid, f.Nodes = g.Name, true, g.Nodes
-	if g.Start != nil {
-		f.Start = g.Start
-	}
+	f.Name, f.Valid, f.Start, f.Nodes = g.Name, true, g.Start, g.Nodes
 	return f, nil
 }
 

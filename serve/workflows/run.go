@@ -86,10 +86,7 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	w.Header().Set("Location", "../../runs/"+run.Run)
-	h.mu.Lock()
-	doc := run.document()
-	h.mu.Unlock()
-	return answer(w, http.StatusAccepted, doc)
+	return answer(w, http.StatusAccepted, h.document(run))
 }
 
 func (h *Handler) start(w http.ResponseWriter, r *http.Request, name string) (*run, error) {
@@ -334,10 +331,7 @@ func (r *run) end(status workflow.Status, err error) {
 			s.Status = workflow.Pending
 		}
 	}
-	raw, _ := json.Marshal(struct {
-		Run    string          `json:"run"`
-		Status workflow.Status `json:"status"`
-	}{r.Run, status})
+	raw, _ := json.Marshal(map[string]any{"run": r.Run, "status": status})
 	r.tell("end", raw)
 }
 
@@ -353,7 +347,9 @@ func (r *run) tell(kind string, data json.RawMessage) {
 }
 
 // document returns a run with its nodes in the order of the file.
-func (r *run) document() rawjson.Object {
+func (h *Handler) document(r *run) rawjson.Object {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	// A Go map would not keep that order.
 	head, _ := json.Marshal(r) // it has only plain values
 	nodes := rawjson.Object{}

@@ -57,10 +57,7 @@ func (h *Handler) run(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	h.mu.Lock()
-	doc := run.document()
-	h.mu.Unlock()
-	return answer(w, http.StatusOK, doc)
+	return answer(w, http.StatusOK, h.document(run))
 }
 
 // follows is find without runs that another process is running, which cannot be canceled or
@@ -84,9 +81,9 @@ func (h *Handler) cancelRun(w http.ResponseWriter, r *http.Request) error {
 }
 
 // stream sends what happens in a run: events of type node, whose ids are numbers that grow, and
-// then one of type end. It begins after the event in the header Last-Event-ID, or else in ?after=, or else with
-// the first event that is remembered. An event of type gap says how many are not. A client that
-// comes back after the end gets 204, which stops an EventSource.
+// then one of type end. It begins after the event in the header Last-Event-ID, or else in ?after=,
+// or else with the first event that is remembered. An event of type gap says how many are not. A
+// client that comes back after the end gets 204, which stops an EventSource.
 func (h *Handler) stream(w http.ResponseWriter, r *http.Request) error {
 	run, err := h.follows(r.Context(), r.PathValue("run"))
 	if err != nil {

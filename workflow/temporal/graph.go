@@ -65,8 +65,9 @@ const NodeFailed = "node_failed"
 // continues as a new run when its history grows long.
 //
 // The messageIds derive from the FirstRunID of the workflow, the file, its input, the node and the
-// iteration, so a reset counts nothing twice. Segment recognizes a repeat for 24 hours. So after a reset that comes more
-// than 23 hours after the run began, nothing is sent again, unless the request allows duplicates.
+// iteration, so a reset counts nothing twice. Segment recognizes a repeat for 24 hours. So after a
+// reset that comes more than 23 hours after the run began, nothing is sent again, unless the
+// request allows duplicates.
 func Graph(ctx sdk.Context, req Request) (json.RawMessage, error) {
 	g, err := workflow.Parse(req.File, []byte(req.Text))
 	if err != nil {

@@ -56,8 +56,8 @@ func testImport(t *testing.T, s *temporalServer) {
 	require.NoError(t, err)
 	require.NoError(t, first.Process.Kill())
 	_, _ = first.Process.Wait()
-	// It was killed after it had written rejects, before it could write their number. The other worker
-	// has the folder at another path.
+	// It was killed after it had written rejects, before it could write their number. The other
+	// worker has the folder at another path.
 	rejects, err := filepath.Glob(file + ".import/*.rejects.ndjson")
 	require.NoError(t, err)
 	require.NotEmpty(t, rejects)

@@ -103,8 +103,8 @@ func newWork(reg *registry.Registry, f serveFlags, logger *slog.Logger, options 
 		source.InFlight = 1 // an import sets its own concurrency
 		ofImports = append(ofImports, runtime.Source(source.Name, source.Source))
 	}
-	// The states of imports name files. Workers that have the folder at different paths must agree on
-	// the names, so they are relative to it.
+	// The states of imports name files. Workers that have the folder at different paths must agree
+	// on the names, so they are relative to it.
 	if f.imports != "" && os.Chdir(f.imports) != nil {
 		return nil, fmt.Errorf("--imports must be a folder that exists: %q", f.imports)
 	}
