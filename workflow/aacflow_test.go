@@ -137,7 +137,8 @@ func TestBranchesOfLongNames(t *testing.T) {
 // nowhere.
 func TestNamesOfBlocks(t *testing.T) {
 	text := `{"edges": [{"source": "s", "target": "a"}, {"source": "a", "target": "b"},
-			{"source": "b", "target": "c", "sourceHandle": "condition-b-if"}, {"source": "a", "target": "d", "sourceHandle": "error"}],
+			{"source": "b", "target": "c", "sourceHandle": "condition-b-if"},
+			{"source": "a", "target": "d", "sourceHandle": "error"}],
 		"blocks": {"s": {"type": "starter", "name": "Start"},
 			"a": {"type": "segment", "name": "1st. Größe (EU)", "subBlocks": {
 				"event": {"value": "E"}, "userId": {"value": "u-1"}}},
