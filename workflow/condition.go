@@ -1,6 +1,7 @@
 package workflow
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -138,33 +139,30 @@ func (state *NodeState) value() json.RawMessage {
 
 // decode returns the Go value of checked JSON. A whole number that fits is an int, any other number
 // a float64.
-func decode(raw json.RawMessage) any {
-	switch rawjson.KindOf(raw) {
-	case rawjson.ObjectKind:
-		m := map[string]any{}
-		for _, member := range rawjson.OpenObject(raw) {
-			m[member.Name] = decode(member.Value)
+func decode(raw json.RawMessage) (value any) {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	_ = d.Decode(&value) // nothing is nil
+	return withNumbers(value)
+}
+
+func withNumbers(value any) any {
+	switch v := value.(type) {
+	case map[string]any:
+		for name, member := range v {
+			v[name] = withNumbers(member)
 		}
-		return m
-	case rawjson.ArrayKind:
-		list := []any{}
-		for element := range rawjson.Elements(raw) {
-			list = append(list, decode(element))
+	case []any:
+		for i, element := range v {
+			v[i] = withNumbers(element)
 		}
-		return list
-	case rawjson.StringKind:
-		text, _ := rawjson.Text(raw)
-		return text
-	case rawjson.BooleanKind:
-		return strings.TrimSpace(string(raw)) == "true"
-	case rawjson.NumberKind:
-		text := strings.TrimSpace(string(raw))
+	case json.Number:
 		// As float64s, neighbouring ids of 17 digits would be equal.
-		if whole, err := strconv.Atoi(text); err == nil {
+		if whole, err := strconv.Atoi(string(v)); err == nil {
 			return whole
 		}
-		number, _ := strconv.ParseFloat(text, 64)
+		number, _ := v.Float64()
 		return number
 	}
-	return nil
+	return value
 }

@@ -32,11 +32,8 @@ type Loop struct {
 	FirstFailed int `json:"firstFailed,omitempty"`
 }
 
-// itemsOf returns the elements of the list to loop over, or nil if there is no list.
+// itemsOf returns the elements of the list to loop over.
 func itemsOf(list json.RawMessage) ([]json.RawMessage, error) {
-	if list == nil {
-		return nil, nil
-	}
 	list = unquoted(list)
 	if count, err := strconv.Atoi(string(list)); err == nil && count >= 0 && count <= maxIterations {
 		items := make([]json.RawMessage, count)
@@ -97,12 +94,6 @@ func (l *Loop) end(iteration int, outcome Outcome) {
 		l.FirstFailed = iteration
 	}
 	l.Failed++
-}
-
-// isReady reports whether an iteration has something to start.
-func (l *Loop) isReady(iteration int) bool {
-	body := l.Bodies[iteration]
-	return body != nil && len(body.Ready) > 0
 }
 
 // outcome returns the outcome of a body that has ended: the outputs of its nodes by id or, if

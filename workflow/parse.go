@@ -245,7 +245,7 @@ func (p *parser) linkNode(g *Graph, n *Node, outside map[int]bool) {
 	p.checkReferences(g, n, n.With, n.at+"/with", mention)
 	p.checkReferences(g, n, n.ForEach, n.at+"/forEach", mention)
 	// A list without references can be checked now, others when the loop begins.
-	if _, err := itemsOf(n.ForEach); err != nil && !hasReferences(n.ForEach) {
+	if _, err := itemsOf(n.ForEach); err != nil && n.ForEach != nil && !hasReferences(n.ForEach) {
 		p.Fault(n.at+"/forEach", "%s", err)
 	}
 	if n.When != "" {

@@ -171,7 +171,8 @@ func (c scope) settle(i, iteration int) {
 // queueLoop appends a loop to the queue if it has something to start, and reports whether it has.
 func (c scope) queueLoop(i int) bool {
 	loop := c.state.Nodes[i].Loop
-	if loop == nil || !loop.mayStart(c.graph.Nodes[i]) && !slices.ContainsFunc(loop.Open, loop.isReady) {
+	isReady := func(k int) bool { return loop.Bodies[k] != nil && len(loop.Bodies[k].Ready) > 0 }
+	if loop == nil || !loop.mayStart(c.graph.Nodes[i]) && !slices.ContainsFunc(loop.Open, isReady) {
 		return false
 	}
 	if !loop.Queued {
