@@ -124,7 +124,9 @@ func openBolt(path string, readOnly bool) (*bbolt.DB, error) {
 	if readOnly {
 		options.Timeout = time.Millisecond
 	}
-	if info, err := os.Stat(path); err == nil && info.Size() > 0 {
+	info, err := os.Stat(path)
+	isNew := err != nil || info.Size() == 0
+	if !isNew {
 		db, err := bbolt.Open(path, 0o600, &options)
 		if err != nil {
 			return nil, err
@@ -144,7 +146,11 @@ func openBolt(path string, readOnly bool) (*bbolt.DB, error) {
 		}
 	}
 	options.ReadOnly = false
-	return bbolt.Open(path, 0o600, &options)
+	db, err := bbolt.Open(path, 0o600, &options)
+	if isNew && err != nil && !errors.Is(err, bolterrors.ErrTimeout) {
+		_ = os.Truncate(path, 0) // on a full disk, what is left of a new file would be refused as damaged
+	}
+	return db, err
 }
 
 // safely returns a panic of bbolt as an error. A damaged file causes one, and so does a file that
