@@ -76,11 +76,15 @@ func TestConditionsOfAACFlow(t *testing.T) {
 			"s": {"type": "starter", "subBlocks": {"inputFormat": {"value": [
 				{"name": "n", "type": "number", "value": "40"},
 				{"name": "t", "type": "string", "value": "40"}, {"name": "l", "type": "array", "value": "[\"a\",1]"},
+				{"name": "true", "type": "string", "value": "true"},
 				{"name": "none", "type": "string"}, {"name": "yes", "type": "boolean", "value": "true"}]}}},
 			"c": {"type": "condition", "name": "C", "subBlocks": {"conditions": {"value": `+string(value)+`}}}}}`))
 	}
 	for code, want := range map[string]workflow.Status{
 		`<start.n> === 40`: "succeeded", `<start.n> == "40"`: "succeeded", `40 == <start.t>`: "succeeded",
+		`<start.n> == <start.t>`: "succeeded", `<start.t> != <start.n>`: "skipped", `<start.n> === <start.t>`: "skipped",
+		`<start.t> == <start.l>`: "skipped", `<start.yes> != <start.true>`: "succeeded",
+		`<start.none> == <start.none>`: "succeeded", `<start.none> == <start.n>`: "skipped",
 		`<start.t> === 40`: "skipped", `<start.t> != 40`: "skipped", `<start.n> != 41`: "succeeded",
 		`<start.none> == null`: "succeeded", `<start.none>`: "skipped", `!<start.none>`: "succeeded",
 		`<start.t>`:                       "succeeded",

@@ -28,7 +28,8 @@ type operand struct {
 	// truth tells that it is a boolean. JavaScript takes other values as false if they are falsy.
 	truth bool
 	// literal is the number or text, as written and without quotes, or "" for other operands.
-	literal string
+	literal     string
+	isReference bool
 }
 
 // translate returns the expression. The error says what cannot be translated.
@@ -98,6 +99,11 @@ func (j *javascript) comparison() string {
 		if isNumber(right.literal) {
 			in := map[string]string{"==": "in", "!=": "not in"}[symbol]
 			return fmt.Sprintf("(%s %s [%s, %q])", left.text, in, right.literal, right.literal)
+		}
+		if left.isReference && right.isReference {
+			not := map[string]string{"==": "", "!=": "not "}[symbol]
+			return fmt.Sprintf(`(%[3]s(%[1]s == %[2]s or "bool" not in [type(%[1]s), type(%[2]s)] and `+
+				`string(%[1]s) == string(%[2]s)))`, left.text, right.text, not)
 		}
 	}
 	return left.text + " " + symbol[:min(len(symbol), 2)] + " " + right.text
@@ -186,7 +192,7 @@ func (j *javascript) reference(text string) operand {
 	if ref.variable != "" {
 		j.fail("conditions cannot use variables (%s)", text)
 	}
-	return operand{text: ref.expression()}
+	return operand{text: ref.expression(), isReference: true}
 }
 
 // quoted reads a text. A text that is only a reference becomes that reference.
