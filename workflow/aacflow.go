@@ -1,6 +1,7 @@
 package workflow
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"regexp"
@@ -112,9 +113,7 @@ func (b *exportBlock) list(field string) []json.RawMessage {
 // readExport makes nodes of the blocks that the start leads to. It names all blocks that cannot run
 // here.
 func (e *export) readExport() (nodes []*Node) {
-	if e.graph.Name = e.state.Object("metadata").Text("name"); e.graph.Name == "" {
-		e.graph.Name = "workflow"
-	}
+	e.graph.Name = cmp.Or(e.state.Object("metadata").Text("name"), "workflow")
 	// AACFlow runs only what the start leads to. Other blocks may be drafts that cannot run.
 	reached := e.reached()
 	if len(reached) == 0 {

@@ -1,6 +1,7 @@
 package workflow
 
 import (
+	"cmp"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -39,10 +40,7 @@ func (e *export) startOf(b *exportBlock) rawjson.Object {
 // of the run has its own.
 func (e *export) native(b *exportBlock) Node {
 	// An export has only what somebody has chosen. At first, the form shows Track.
-	operation := b.text("operation")
-	if operation == "" {
-		operation = "track"
-	}
+	operation := cmp.Or(b.text("operation"), "track")
 	// The form keeps what somebody entered for another operation. The block would refuse those
 	// parameters as unknown.
 	fields := strings.Fields(map[string]string{
@@ -97,10 +95,7 @@ func (e *export) response(b *exportBlock) Node {
 		e.Fault(b.at, "the response %q has structured data: only JSON as code can be read here", b.Name)
 	}
 	if data := b.value("data"); data != nil {
-		if text, ok := rawjson.Text(data); ok {
-			data = quotedReferences(text)
-		}
-		with = with.Set("data", data)
+		with = with.Set("data", quotedReferences(data))
 	}
 	if status := b.value("status"); status != nil {
 		with = with.Set("status", status)
@@ -109,17 +104,18 @@ func (e *export) response(b *exportBlock) Node {
 }
 
 // quotedReferences makes JSON of a text in which references stand in the place of values, by
-// putting them in quotes. Without success, it returns the text.
-func quotedReferences(text string) json.RawMessage {
+// putting them in quotes. Without success, it returns the value as it is.
+func quotedReferences(raw json.RawMessage) json.RawMessage {
+	text, ok := rawjson.Text(raw)
 	list := pieces(text)
 	for i := range list[:len(list)-1] {
 		p := &list[i]
 		p.value, p.ref.variable = rawjson.Quote(p.ref.text), "" // its value is the reference itself, as a text
 	}
-	if document := joinJSON(list); rawjson.Check([]byte(document), rawjson.Limits{}) == nil {
+	if document := joinJSON(list); ok && rawjson.Check([]byte(document), rawjson.Limits{}) == nil {
 		return json.RawMessage(document)
 	}
-	return rawjson.Quote(text)
+	return raw
 }
 
 // loop reads a container, whose iterations run the blocks inside it.
@@ -135,11 +131,8 @@ func (e *export) loop(b *exportBlock) Node {
 		n.ForEach, _ = of.Get(count)
 	case "forEach", "collection":
 		list, _ := of.Get(items)
-		n.ForEach = e.renamed(list)
 		// The field holds code: a list as JSON, or a reference to a list.
-		if text, ok := rawjson.Text(n.ForEach); ok {
-			n.ForEach = quotedReferences(text)
-		}
+		n.ForEach = quotedReferences(e.renamed(list))
 	}
 	if n.ForEach == nil {
 		e.Fault(b.at, "the %s %q cannot run here: it must be over a list, or a number of times", b.Type, b.Name)

@@ -26,7 +26,7 @@ type condition struct {
 }
 
 // compileCondition compiles the condition of a node in the graph. Nodes have the members that
-// fieldsOf returns. If it is nil or returns nil, any member passes.
+// fieldsOf returns. If it returns nil, any member passes.
 func compileCondition(g *Graph, text string, fieldsOf func(n *Node) []string) (*condition, error) {
 	tree, err := exprparser.Parse(text)
 	if err != nil {
@@ -65,10 +65,7 @@ func typesOf(g *Graph, name string, fieldsOf func(n *Node) []string) types.Type 
 	case n == nil:
 		return nil
 	default:
-		if fieldsOf != nil {
-			members = fieldsOf(n)
-		}
-		if members == nil {
+		if members = fieldsOf(n); members == nil {
 			return types.Any
 		}
 		members = append(members, "error")

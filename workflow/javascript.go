@@ -28,8 +28,7 @@ type operand struct {
 	// truth tells that it is a boolean. JavaScript takes other values as false if they are falsy.
 	truth bool
 	// literal is the number or text, as written and without quotes, or "" for other operands.
-	literal     string
-	isReference bool
+	literal string
 }
 
 // translate returns the expression. The error says what cannot be translated.
@@ -92,21 +91,20 @@ func (j *javascript) comparison() string {
 		return left.asTruth()
 	}
 	right := j.unary()
-	if symbol == "==" || symbol == "!=" { // which equate a number and its text
-		if left.literal != "" {
-			left, right = right, left
+	// These equate a number and its text, but not a boolean and its text.
+	if not, loose := map[string]string{"==": "", "!=": "not "}[symbol]; loose && left.mayVary() && right.mayVary() {
+		equal := fmt.Sprintf("string(%s) == string(%s)", left.text, right.text)
+		if left.literal+right.literal == "" {
+			equal = fmt.Sprintf(`%[1]s == %[2]s or "bool" not in [type(%[1]s), type(%[2]s)] and `, left.text, right.text) + equal
 		}
-		if isNumber(right.literal) {
-			in := map[string]string{"==": "in", "!=": "not in"}[symbol]
-			return fmt.Sprintf("(%s %s [%s, %q])", left.text, in, right.literal, right.literal)
-		}
-		if left.isReference && right.isReference {
-			not := map[string]string{"==": "", "!=": "not "}[symbol]
-			return fmt.Sprintf(`(%[3]s(%[1]s == %[2]s or "bool" not in [type(%[1]s), type(%[2]s)] and `+
-				`string(%[1]s) == string(%[2]s)))`, left.text, right.text, not)
-		}
+		return fmt.Sprintf("(%s(%s))", not, equal)
 	}
 	return left.text + " " + symbol[:min(len(symbol), 2)] + " " + right.text
+}
+
+// mayVary reports whether an operand may be a number or its text.
+func (o operand) mayVary() bool {
+	return isNumber(o.literal) || o.literal == "" && !o.truth && o.text != "nil"
 }
 
 func isNumber(text string) bool {
@@ -192,7 +190,7 @@ func (j *javascript) reference(text string) operand {
 	if ref.variable != "" {
 		j.fail("conditions cannot use variables (%s)", text)
 	}
-	return operand{text: ref.expression(), isReference: true}
+	return operand{text: ref.expression()}
 }
 
 // quoted reads a text. A text that is only a reference becomes that reference.

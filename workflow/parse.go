@@ -251,7 +251,7 @@ func (p *parser) linkNode(g *Graph, n *Node, outside map[int]bool) {
 	if n.When != "" {
 		var err error
 		// All members of a node pass here. Check knows what the blocks return.
-		if n.condition, err = compileCondition(g, n.When, nil); err != nil {
+		if n.condition, err = compileCondition(g, n.When, func(*Node) []string { return nil }); err != nil {
 			p.Fault(n.at+"/when", "%s", err)
 		} else {
 			for _, name := range n.condition.names {
