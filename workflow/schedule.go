@@ -9,12 +9,12 @@ import (
 	"github.com/aacflow/segment-blocks/schemas"
 )
 
-// Begin returns the state of a run that has not started anything. Input is a JSON object or nil.
+// Begin returns the state of a run that has not started anything. Input is a JSON object, or null.
 // Its members replace those of the graph's start; others are an error.
 func (g *Graph) Begin(input json.RawMessage) (*State, error) {
 	// Runs share the graph, so its own start must stay as it is.
 	start := slices.Clone(g.Start)
-	if len(input) > 0 {
+	if len(input) > 0 && string(input) != "null" {
 		given, err := rawjson.ParseObject(slices.Clone(input), rawjson.Limits{})
 		if err != nil {
 			return nil, fmt.Errorf("the input of a workflow %w", err)

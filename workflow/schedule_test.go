@@ -167,6 +167,9 @@ func TestInputReplacesMembersOfStart(t *testing.T) {
 	s, err := g.Begin(json.RawMessage(`{"a":{"x":1.0}}`))
 	require.NoError(t, err)
 	require.JSONEq(t, `{"a":{"x":1.0},"b":2}`, string(s.Nodes[0].Output))
+	s, err = g.Begin(json.RawMessage("null"))
+	require.NoError(t, err)
+	require.JSONEq(t, `{"a":{"x":1,"y":2},"b":2}`, string(s.Nodes[0].Output))
 	for input, want := range map[string]string{
 		`{"c":1}`:       `the workflow has no input "c"; its start has a, b`,
 		`[]`:            "the input of a workflow must be a JSON object",
