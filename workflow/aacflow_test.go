@@ -82,8 +82,9 @@ func TestConditionsOfAACFlow(t *testing.T) {
 	}
 	for code, want := range map[string]workflow.Status{
 		`<start.n> === 40`: "succeeded", `<start.n> == "40"`: "succeeded", `40 == <start.t>`: "succeeded",
-		`<start.n> == <start.t>`: "succeeded", `<start.t> != <start.n>`: "skipped", `<start.n> === <start.t>`: "skipped",
-		`<start.t> == <start.l>`: "skipped", `<start.yes> != <start.true>`: "succeeded",
+		`<start.n> == <start.t>`: "succeeded", `<start.t> != <start.n>`: "skipped",
+		`<start.n> === <start.t>`: "skipped",
+		`<start.t> == <start.l>`:  "skipped", `<start.yes> != <start.true>`: "succeeded",
 		`<start.none> == <start.none>`: "succeeded", `<start.none> == <start.n>`: "skipped",
 		`<start.t> === 40`: "skipped", `<start.t> != 40`: "skipped", `<start.n> != 41`: "succeeded",
 		`<start.none> == null`: "succeeded", `<start.none>`: "skipped", `!<start.none>`: "succeeded",

@@ -95,7 +95,8 @@ func (j *javascript) comparison() string {
 	if not, loose := map[string]string{"==": "", "!=": "not "}[symbol]; loose && left.mayVary() && right.mayVary() {
 		equal := fmt.Sprintf("string(%s) == string(%s)", left.text, right.text)
 		if left.literal+right.literal == "" {
-			equal = fmt.Sprintf(`%[1]s == %[2]s or "bool" not in [type(%[1]s), type(%[2]s)] and `, left.text, right.text) + equal
+			equal = fmt.Sprintf(`%[1]s == %[2]s or "bool" not in [type(%[1]s), type(%[2]s)] and %[3]s`,
+				left.text, right.text, equal)
 		}
 		return fmt.Sprintf("(%s(%s))", not, equal)
 	}

@@ -403,45 +403,6 @@ func TestPinsOfNodesWithoutBlock(t *testing.T) {
 	}
 }
 
-// A run id that is used again, for another file or input, does not repeat messageIds: Segment would
-// drop the messages.
-func TestSameRunIDOfAnotherRun(t *testing.T) {
-	segment := newReceiver(t)
-	rt := runtimeTo(t, segment.url)
-	for _, name := range []string{"x", "y"} {
-		g := checked(t, rt, `{name: `+name+`, start: {event: e}, nodes: {
-			a: {block: segment_track, with: {userId: u, event: <start.event>}}}}`)
-		for _, input := range []string{`{"event": "e"}`, `{"event": "f"}`, `{"event":"f"}`} {
-			_, err := workflow.Run(t.Context(), g, json.RawMessage(input),
-				workflow.Options{Invoke: workflow.Invoker(rt), RunID: "R"})
-			require.NoError(t, err)
-		}
-	}
-	require.Len(t, segment.requests(), 6)
-	require.Len(t, segment.Events(emulator.Filter{}), 4)
-}
-
-// What has followed from the failure of a loop stays when the run is resumed.
-func TestResumeAfterFailedLoop(t *testing.T) {
-	segment := newReceiver(t)
-	rt := runtimeTo(t, segment.url)
-	g := checked(t, rt, `{name: x, nodes: {
-		each: {forEach: 2, onError: branch, nodes: {a: {block: segment_page, with: {userId: u}}}},
-		good: {block: segment_track, needs: [each], with: {userId: u, event: good}},
-		bad: {block: segment_track, needs: [each.error], with: {userId: u, event: bad}}}}`)
-	require.NoError(t, segment.Script(emulator.Fault{Status: http.StatusUnauthorized, Times: 1}))
-	folder := t.TempDir()
-	for range 2 {
-		j := journal(t, folder, "R", workflow.JournalOptions{})
-		res, err := workflow.Run(t.Context(), g, nil,
-			workflow.Options{Invoke: workflow.Invoker(rt), RunID: "R", Journal: j})
-		require.NoError(t, err)
-		require.NoError(t, j.Close())
-		require.Equal(t, "each failed, good skipped, bad succeeded", statusesOf(g, res.State))
-	}
-	require.Len(t, segment.requests(), 2)
-}
-
 // What a user wrote into data is data, even where it looks like a reference.
 func TestDataIsNoTemplate(t *testing.T) {
 	segment := newReceiver(t)

@@ -60,9 +60,9 @@ func (h *Handler) run(w http.ResponseWriter, r *http.Request) error {
 	return answer(w, http.StatusOK, h.document(run))
 }
 
-// follows is find without runs that another process is running, which cannot be canceled or
+// findHere is find without runs that another process is running, which cannot be canceled or
 // streamed here.
-func (h *Handler) follows(ctx context.Context, id string) (*run, error) {
+func (h *Handler) findHere(ctx context.Context, id string) (*run, error) {
 	run, err := h.find(ctx, id)
 	if err == nil && run.cancel == nil {
 		err = problem(http.StatusConflict, codeConflict, "%s", run.Error)
@@ -72,7 +72,7 @@ func (h *Handler) follows(ctx context.Context, id string) (*run, error) {
 
 // cancelRun cancels a run. A run that has ended stays as it is.
 func (h *Handler) cancelRun(w http.ResponseWriter, r *http.Request) error {
-	run, err := h.follows(r.Context(), r.PathValue("run"))
+	run, err := h.findHere(r.Context(), r.PathValue("run"))
 	if err != nil {
 		return err
 	}
@@ -85,7 +85,7 @@ func (h *Handler) cancelRun(w http.ResponseWriter, r *http.Request) error {
 // or else with the first event that is remembered. An event of type gap says how many are not. A
 // client that comes back after the end gets 204, which stops an EventSource.
 func (h *Handler) stream(w http.ResponseWriter, r *http.Request) error {
-	run, err := h.follows(r.Context(), r.PathValue("run"))
+	run, err := h.findHere(r.Context(), r.PathValue("run"))
 	if err != nil {
 		return err
 	}
