@@ -107,8 +107,8 @@ func missing(v json.RawMessage) bool {
 	return len(v) == 0 || string(v) == `""` || string(v) == "null"
 }
 
-// message makes the message of an event. It takes it out of a line of a file of rejects, where its
-// time is in ISO 8601 already, whatever the format of the file.
+// message makes the message of an event. It takes it out of a line of a file of rejects, where the
+// time of a message is in ISO 8601 already, whatever the format of times; that of a text is not.
 func (r *reader) message(raw []byte, e *event) {
 	o, err := openObject(raw)
 	rejected := err == nil && e.unwrap(&o)
@@ -125,10 +125,11 @@ func (r *reader) message(raw []byte, e *event) {
 	if bytes.IndexByte(o.text, '\n') >= 0 {
 		o, _ = openObject(oneLine(o.text))
 	}
-	stamp, problem := o.timestamp, ""
-	if !rejected {
-		stamp, problem = r.im.times.normal(stamp)
+	times := r.im.times
+	if rejected && len(e.row) == 0 {
+		times.format = ISO8601
 	}
+	stamp, problem := times.normal(o.timestamp)
 	if problem != "" {
 		e.faults = []schemas.Violation{{Path: "/timestamp", Code: "invalid_timestamp", Message: problem}}
 		return

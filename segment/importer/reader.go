@@ -106,10 +106,10 @@ func (r *reader) next(ctx context.Context) (event, error) {
 		case ok:
 			return e, nil
 		case err == nil: // an empty line
+		case (errors.Is(err, io.EOF) || errors.Is(err, ErrCut)) && r.read.Load()-r.began < r.im.inputs[r.at.File].size:
+			return event{}, r.failed(errors.New("the file has become shorter while it was read"))
 		case !errors.Is(err, io.EOF):
 			return event{}, r.failed(err)
-		case r.read.Load()-r.began < r.im.inputs[r.at.File].size:
-			return event{}, r.failed(errors.New("the file has become shorter while it was read"))
 		case r.at.File == len(r.im.inputs)-1: // the position stays at the end: the file may grow
 			r.at = r.split.at
 			return event{}, io.EOF
@@ -219,6 +219,9 @@ func (r *reader) record() (e event, ok bool, err error) {
 	case r.rows != nil:
 		if raw, e.faults = r.rows.message(rec.raw, rec.cells); raw != nil {
 			e.row, e.raw = e.raw, raw
+			if e.faults != nil {
+				e.raw = r.im.times.inISO(raw)
+			}
 		}
 	}
 	if e.faults == nil {

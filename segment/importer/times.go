@@ -82,12 +82,26 @@ func (t *times) normal(stamp json.RawMessage) (out json.RawMessage, fault string
 	return append(isotime.Append([]byte{'"'}, read), '"'), ""
 }
 
+// inISO returns the message of a reject with its time as [times.normal] returns it, if it can be
+// read.
+func (t *times) inISO(message []byte) []byte {
+	fields := rawjson.OpenObject(message)
+	stamp, given := fields.Get("timestamp")
+	if stamp, fault := t.normal(stamp); given && fault == "" {
+		return fields.Set("timestamp", stamp).JSON()
+	}
+	return message
+}
+
 func (t *times) read(at string) (read time.Time, err error) {
 	zone := cmp.Or(t.zone, time.UTC)
 	at = strings.TrimSpace(at)
 	switch t.format {
 	case ISO8601:
-		return isotime.ParseIn(at, zone)
+		if read, err = isotime.ParseIn(at, zone); err != nil {
+			err = isotime.ErrFormat // without the value, which callers add
+		}
+		return read, err
 	case Unix, UnixMillis:
 		return t.readUnix(at)
 	}

@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -81,6 +82,29 @@ func TestTimesInEvents(t *testing.T) {
 		`{"type":"track","n":1}`,
 		`{"type":"track","timestamp":"2026-01-31"}`,
 	}, all(t, JSON, lines, Options{Type: "track", TimeFormat: Unix}))
+}
+
+// A row that is corrected in the file of rejects keeps its time, and so does a line that was no JSON.
+func TestTimesOfRejects(t *testing.T) {
+	o := Options{Type: "track", TimeZone: "Europe/Berlin", Map: []string{"n=properties.n:number"}}
+	o.Files, o.Format = []string{Stdin}, CSV
+	o.Stdin = strings.NewReader("userId,timestamp,n\nu,2026-01-31T09:30:00,x\n")
+	r := readerOf(t, o)
+	e, err := r.next(t.Context())
+	require.NoError(t, err)
+	require.NotEmpty(t, e.faults)
+	require.JSONEq(t, `{"type":"track","userId":"u","timestamp":"2026-01-31T08:30:00.000Z","properties":{"n":"x"}}`,
+		string(e.raw))
+
+	o.Map = nil
+	lines := `{"reasons":[],"message":{"type":"track","timestamp":"2026-01-31T08:30:00.000Z"}}
+{"reasons":[],"message":{"type":"track","timestamp":"2026-01-31T09:30:00"}}
+{"reasons":[],"text":"{\"type\":\"track\",\"timestamp\":\"2026-01-31T09:30:00\"}"}
+{"timestamp":"soon"}
+`
+	const want = `{"type":"track","timestamp":"2026-01-31T08:30:00.000Z"}`
+	require.Equal(t, []string{want, want, want, "invalid_timestamp /timestamp must be an ISO 8601 date or date-time, " +
+		`such as 2024-01-02T15:04:05Z: "soon".`}, all(t, JSON, lines, o))
 }
 
 // The block refuses values that cannot be times.
