@@ -59,7 +59,8 @@ func TestLayouts(t *testing.T) {
 			"[\n" + a + ",\n{\"type\":", []string{"2 " + a}, "the event that begins at line 3 is never closed",
 		},
 		"an object that is cut": {"{\n\"a\": {", nil, "the event that begins at line 1 is never closed"},
-		"a line that is cut":    {a + "\n" + `{"type":`, []string{"1 " + a, "2 invalid_json"}, ""},
+		"a line that is cut":    {a + "\n" + `{"type":`, []string{"1 " + a}, "the event that begins at line 2 is"},
+		"a line that is wrong":  {a + "\n" + `{"type":}`, []string{"1 " + a, "2 invalid_json"}, ""},
 		"a value of 5 MiB": {
 			"[\n{\"a\":\"" + strings.Repeat("x", 5<<20) + "\"},\n" + a + "]", []string{"2 line_too_long", "3 " + a}, "",
 		},
