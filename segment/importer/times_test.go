@@ -84,7 +84,7 @@ func TestTimesInEvents(t *testing.T) {
 	}, all(t, JSON, lines, Options{Type: "track", TimeFormat: Unix}))
 }
 
-// A row that is corrected in the file of rejects keeps its time, and so does a line that was no JSON.
+// A corrected row of the file of rejects keeps its time, and so does a line that was no JSON.
 func TestTimesOfRejects(t *testing.T) {
 	o := Options{Type: "track", TimeZone: "Europe/Berlin", Map: []string{"n=properties.n:number"}}
 	o.Files, o.Format = []string{Stdin}, CSV
