@@ -3,16 +3,12 @@ package importer
 import (
 	"context"
 	"errors"
-	"fmt"
 	"hash/maphash"
 	"io"
 	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/aacflow/segment-blocks/schemas"
-	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
 const tick = 250 * time.Millisecond
@@ -90,8 +86,6 @@ func (im *Import) hurry() {
 	im.changed.Broadcast()
 }
 
-func (im *Import) halted() bool { return im.halting.Err() != nil }
-
 // watch writes the state and tells the progress until ctx ends.
 func (im *Import) watch(ctx context.Context) {
 	ticker := time.NewTicker(tick)
@@ -146,13 +140,6 @@ func (im *Import) tellProgress() Counts {
 	return p.Counts
 }
 
-// soFar returns the counts of all runs. The caller holds the lock.
-func (im *Import) soFar() Counts {
-	c := im.counts
-	c.Seconds += time.Since(im.started).Seconds()
-	return c
-}
-
 // readAll gives every event to its partition. After the last one, or an error of reading, the
 // import still sends what has been read.
 func (im *Import) readAll(ctx context.Context) {
@@ -174,36 +161,6 @@ func (im *Import) readAll(ctx context.Context) {
 	}
 	im.ended, im.next = true, im.reader.at
 	im.changed.Broadcast()
-}
-
-// maxPending and maxHeldRejects limit how far the reader may be ahead of an event in flight, in
-// events and in bytes of rejects. So memory stays flat while one request is retried and others pass
-// it.
-const (
-	maxPending     = 100_000
-	maxHeldRejects = 4 << 20
-	rememberedIDs  = 100_000
-)
-
-// pending is an event that is not settled: it, or one before it, is neither accepted nor rejected.
-// The import's lock guards it.
-//
-// Partitions get ahead of one another, so events are done in any order. Import.pending has them in
-// the order of the files, and settle takes them off its front. Only then are they counted for good,
-// written to the file of rejects, and behind the position in the state. So one position in the
-// files says everything: what is before it is done, and what is behind it will be sent.
-type pending struct {
-	at      position
-	origin  origin
-	derived bool
-	done    bool   // it is accepted or rejected
-	id      uint64 // a hash of the messageId that the event brings, 0 for none
-	reject  *reject
-}
-
-// event returns a pending event by its number in all files. The caller holds the lock.
-func (im *Import) event(seq int64) *pending {
-	return &im.pending[int64(len(im.pending))-im.counts.Events+seq]
 }
 
 // add gives an event to the partition of its person, or rejects it if it is faulty. It waits while
@@ -235,98 +192,4 @@ func (im *Import) add(e *event) bool {
 	of := maphash.String(im.seed, e.person) % uint64(len(im.partitions))
 	im.gather(&im.partitions[of], seq, e.json)
 	return !im.halted()
-}
-
-// reject keeps an event as a reject until all events before it are settled: the file of rejects is
-// in the order of the lines, and holds nothing that the next run would find again. The caller holds
-// the lock.
-func (im *Import) reject(seq int64, reasons []schemas.Violation, object, text []byte) {
-	e := im.event(seq)
-	e.done, e.reject = true, newReject(im.inputs[e.at.File].path, e.at, e.origin, reasons, object, text)
-	im.heldBytes += len(e.reject.line)
-	im.counts.Rejected++
-}
-
-// settle takes off the events that are done, up to the first one that is not, and writes the
-// rejects among them. The caller holds the lock.
-func (im *Import) settle() {
-	for ; len(im.pending) > 0 && im.pending[0].done; im.pending = im.pending[1:] {
-		switch e := &im.pending[0]; {
-		case e.reject != nil:
-			if im.options.Rejected != nil && !im.halted() {
-				im.options.Rejected(im.inputs[e.at.File].path, e.at.Line, e.reject.reasons)
-			}
-			if err := im.rejects.write(e.reject.line); err != nil {
-				im.halt(err)
-			}
-			im.heldBytes -= len(e.reject.line)
-			e.reject = nil
-		case e.id != 0:
-			im.meet(e)
-		}
-	}
-	im.changed.Broadcast()
-}
-
-// meet remembers the messageId of an accepted event. It counts an event that has the id of an
-// earlier one, and warns of the first. It remembers a hash in place of the id, so that 100,000 of
-// them take a few megabytes. The caller holds the lock.
-func (im *Import) meet(e *pending) {
-	before, known, _ := im.ids.PeekOrAdd(e.id, e.at)
-	if !known || before == e.at {
-		return
-	}
-	im.counts.Duplicates++
-	where := fmt.Sprintf("line %d", before.Line)
-	if before.File != e.at.File {
-		where += " of " + im.inputs[before.File].path
-	}
-	im.warn(e.at, schemas.Violation{
-		Path: "/messageId", Code: tracking.WarnDuplicateID,
-		Message: "is the same as in " + where + ", and the receiver keeps only one of the two events",
-	})
-}
-
-// checkpoint writes the rejects and then the state. After a kill between the two, the next run cuts
-// those rejects off and finds them again. If the rejects cannot be written, the state keeps its
-// position, and only says how many events were accepted behind it.
-func (im *Import) checkpoint() error {
-	next, accepted, err := im.now()
-	if err == nil && next.RejectsBytes > im.written.RejectsBytes {
-		// The state must not count rejects that a loss of power would take away. Syncing needs no
-		// lock, and nothing else should wait for a slow disk.
-		if err = im.rejects.unwritable(im.rejects.file.Sync()); err != nil {
-			im.mu.Lock()
-			im.rejects.failed = err
-			im.mu.Unlock()
-		}
-	}
-	if err == nil {
-		im.written = next
-	}
-	im.written.Ahead = max(0, accepted-im.written.Counts.Accepted)
-	if im.options.StatePath == "" {
-		return err
-	}
-	return errors.Join(err, im.written.write(im.options.StatePath))
-}
-
-// now settles what is done, and returns the state that follows, how many events have been accepted,
-// and why rejects could not be written. The state counts settled events only: the next run sends
-// the others again, and counts them then.
-func (im *Import) now() (s state, accepted int64, err error) {
-	im.mu.Lock()
-	defer im.mu.Unlock()
-	im.settle()
-	s = state{
-		Plan: im.plan, Position: im.next, RejectsBytes: im.rejects.size, RejectsFile: im.options.RejectsPath,
-		Counts: im.soFar(), Done: im.ended && im.readErr == nil && len(im.pending) == 0 && !im.halted(),
-	}
-	if len(im.pending) > 0 {
-		s.Position = im.pending[0].at
-	}
-	s.Counts.Events -= int64(len(im.pending))
-	s.Counts.Rejected = im.rejects.count
-	s.Counts.Accepted = s.Counts.Events - s.Counts.Rejected
-	return s, im.counts.Accepted, im.rejects.failed
 }

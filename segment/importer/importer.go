@@ -36,173 +36,10 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 	"golang.org/x/time/rate"
 
-	"github.com/aacflow/segment-blocks/internal/paths"
 	"github.com/aacflow/segment-blocks/internal/text"
 	"github.com/aacflow/segment-blocks/runtime"
-	"github.com/aacflow/segment-blocks/schemas"
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
-
-// Stdin is the name that stands for Options.Stdin in [Options].Files.
-const Stdin = "-"
-
-// Options say what to import and how. Files, Invoke and Key are required.
-type Options struct {
-	// Files are read one after the other. A name that ends in .ndjson, .jsonl or .json is JSON, and
-	// one that ends in .csv is CSV. A .gz may follow. Data that begins like gzip is unpacked,
-	// whatever its name.
-	Files []string
-	// Part, if not nil, limits the import to a part of its only file: see [Split].
-	Part *Part
-	// Stdin is read if Files is [Stdin] alone. It is JSON unless Format says otherwise.
-	Stdin io.Reader
-	// Format is the format of all files, whatever their names.
-	Format Format
-	// Encoding is the text encoding of all files. Default: UTF-8.
-	Encoding Encoding
-	// TimeFormat is the format of timestamps, and of columns that Map turns into times. Default:
-	// ISO 8601.
-	TimeFormat TimeFormat
-	// TimeZone is the zone of times without one, such as Europe/Berlin. Default: UTC.
-	TimeZone string
-	// Type is the type of messages without one. A CSV file that has no column for the type needs
-	// it.
-	Type tracking.Type
-	// Map sends columns of CSV files to other fields than their names say: COLUMN=FIELD, such as
-	// user=userId, COLUMN=FIELD:KIND, such as total=properties.total:number, or COLUMN= to omit the
-	// column. Kinds are text, number, boolean, time and json.
-	Map []string
-	// Delimiter separates the fields of a CSV row. Default: a comma.
-	Delimiter byte
-
-	// Invoke invokes segment_batch and returns the receipt. After a failure it returns the receipt,
-	// if there is one, and a *[runtime.Error]. Run calls it from several goroutines at once.
-	Invoke func(ctx context.Context, batch runtime.JSON) (*runtime.Receipt, error)
-	// Key is the write key. Message ids are derived from it, and no file holds it.
-	Key tracking.WriteKey
-	// Source and Endpoint name the receiver. Only with the same ones can an import be resumed.
-	Source, Endpoint string
-	// InvocationID replaces the contents of the files as the origin of message ids. Standard input
-	// needs one if the same input may come again, because its contents cannot be looked at first.
-	InvocationID string
-	// Concurrency is how many invocations may be in flight at once. Default: 4.
-	Concurrency int
-	// Rate limits the events that are sent a second, in bursts of a quarter of that. 0 is no limit.
-	Rate float64
-	// Grace is how long invocations in flight may continue when the context of Run has ended.
-	// Default: 10 s.
-	Grace time.Duration
-
-	// StatePath is the file that records how far the import is. Two imports must not share it.
-	// Without it the import cannot be resumed.
-	StatePath string
-	// Resume continues the unfinished import of an earlier run with the same StatePath. If there is
-	// none, it starts at the beginning. Restart always starts at the beginning, and overwrites the
-	// rejects of the earlier run. With neither, an unfinished import is an error.
-	Resume, Restart bool
-	// RejectsPath is the file that receives the events that cannot be sent, one a line, with all
-	// reasons. Such a file can be corrected and imported. Without it, rejects are only counted.
-	RejectsPath string
-
-	// Note, if not nil, is called with sentences about what Run finds before it sends anything,
-	// such as where it resumes.
-	Note func(sentence string)
-	// Mapped, if not nil, is called for each CSV file with what becomes of its columns.
-	Mapped func(file string, columns []Column)
-	// Warned, if not nil, is called with the first warning of each kind. Line is 0 if the warning
-	// is not about one event. Calls come from several goroutines, one at a time.
-	Warned func(file string, line int64, w schemas.Violation)
-	// Rejected, if not nil, is called for each reject, in the order of the lines, once everything
-	// before it is accepted or rejected. Calls come from several goroutines, one at a time.
-	Rejected func(file string, line int64, reasons []schemas.Violation)
-	// Progress, if not nil, is called when everything is checked and nothing is sent yet, then
-	// about every quarter of a second, and at the end.
-	Progress func(Progress)
-}
-
-// Counts say what an import has done in all its runs.
-type Counts struct {
-	// Events counts the events that were read: JSON values, or lines or rows that are not empty.
-	Events int64 `json:"events"`
-	// Accepted events have been confirmed by the receiver. Rejected ones were not sent, or the
-	// receiver refused them.
-	Accepted int64 `json:"accepted"`
-	Rejected int64 `json:"rejected"`
-	// Repeated counts the events that had been accepted and were sent again after a stop. The
-	// events that were sent in the last moment before a kill are missing.
-	Repeated int64 `json:"repeated"`
-	// Duplicates counts the accepted events that have the messageId of an earlier one. A run
-	// remembers the latest 100,000 ids, so there may be more.
-	Duplicates int64 `json:"duplicates,omitempty"`
-	// Requests, Attempts and Bytes are sums over the receipts.
-	Requests int64   `json:"requests"`
-	Attempts int64   `json:"attempts"`
-	Bytes    int64   `json:"bytes"`
-	Seconds  float64 `json:"seconds"`
-}
-
-// Progress says how far an import is.
-type Progress struct {
-	Counts
-	// Read is how many bytes of the files have been read, and Size how many there are, -1 for
-	// standard input.
-	Read, Size int64
-}
-
-// Codes of rejects that only files have. All others are those of the violations of segment_batch,
-// and rejected or too_large for events that the receiver refused.
-const (
-	CodeTooLong    = "line_too_long"
-	CodeCSV        = "invalid_csv"
-	CodeWrongValue = "invalid_value"
-)
-
-// ErrCut is in the error of an import whose file ends too early: gzip that is cut off, or JSON in
-// which a list or an event is never closed, perhaps because it is still being written. All events
-// before that are accepted or rejected. Put the whole file in its place, and an import with Resume
-// continues there.
-var ErrCut = errors.New("the file is cut off: it ends too early")
-
-// InputError is the error of an import that cannot start or continue, because of an option, a file,
-// or the state that an earlier run has left. Another attempt fails in the same way.
-type InputError struct{ Err error }
-
-func (e *InputError) Error() string { return e.Err.Error() }
-
-// Unwrap returns the cause.
-func (e *InputError) Unwrap() error { return e.Err }
-
-// DeliveryError is the error of an import that a failed invocation has ended. It wraps the
-// *[runtime.Error].
-type DeliveryError struct {
-	File        string
-	First, Last int64 // the lines of the invocation
-	// Source is set if the receiver refused many events in a row, each sent alone: it seems to
-	// refuse the source and not the events.
-	Source bool
-	Err    error
-}
-
-func (e *DeliveryError) Error() string {
-	if e.Source {
-		return fmt.Sprintf("the receiver refused %d events in a row, each sent alone, so it seems to refuse the"+
-			" source: %s (line %d of %s)", maxRefusedInRow, e.Err, e.Last, e.File)
-	}
-	return fmt.Sprintf("%s (events of lines %d to %d of %s)", e.Err, e.First, e.Last, e.File)
-}
-
-// Unwrap returns the error of the invocation.
-func (e *DeliveryError) Unwrap() error { return e.Err }
-
-// PanicError is the error of an import that a panic has ended, in this package or in one of the
-// functions of [Options].
-type PanicError struct {
-	// Value is the argument of panic, and Stack the stack of its goroutine.
-	Value any
-	Stack []byte
-}
-
-func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
 
 // Import is one run of an import.
 type Import struct {
@@ -235,6 +72,74 @@ type Import struct {
 	written    state // what the state file says
 	warned     map[string]bool
 	ids        *lru.Cache[uint64, position] // where the latest messageIds were given, by hash
+}
+
+// maxPending and maxHeldRejects limit how far the reader may be ahead of an event in flight, in
+// events and in bytes of rejects. So memory stays flat while one request is retried and others pass
+// it.
+const (
+	maxPending     = 100_000
+	maxHeldRejects = 4 << 20
+	rememberedIDs  = 100_000
+)
+
+// pending is an event that is not settled: it, or one before it, is neither accepted nor rejected.
+// The import's lock guards it.
+//
+// Partitions get ahead of one another, so events are done in any order. Import.pending has them in
+// the order of the files, and settle takes them off its front. Only then are they counted for good,
+// written to the file of rejects, and behind the position in the state. So one position in the
+// files says everything: what is before it is done, and what is behind it will be sent.
+type pending struct {
+	at      position
+	origin  origin
+	derived bool
+	done    bool   // it is accepted or rejected
+	id      uint64 // a hash of the messageId that the event brings, 0 for none
+	reject  *reject
+}
+
+const (
+	// maxBatchBytes makes most invocations one request. It has room for what is added to a message:
+	// a timestamp, a library and a comma.
+	maxBatchBytes  = tracking.MaxBodyBytes - 5000
+	addedBytes     = 130
+	maxBatchEvents = tracking.MaxBatchMessages
+	maxQueued      = 2 // batches of a partition, beside the one in flight
+)
+
+// partition sends the events of some people, in order. It has one invocation in flight at a time,
+// because of two at once, one may overtake the other. The last batch of the queue is being filled.
+// The import's lock guards the queue.
+type partition struct{ queue []*batch }
+
+// batch holds the events of one invocation.
+type batch struct {
+	items []item
+	body  []byte // the input of segment_batch, without its end
+}
+
+// item is one event of a batch: its number, and where its message stands in the body.
+type item struct {
+	seq        int64
+	begin, end int
+}
+
+const (
+	inputBegins = `{"batch":[`
+	inputEnds   = `]}`
+)
+
+// input returns the input of segment_batch for some of the items, or all.
+func (b *batch) input(items []item) runtime.JSON {
+	body := b.body
+	if len(items) < len(b.items) {
+		body = []byte(inputBegins)
+		for _, it := range items {
+			body = append(append(body, b.body[it.begin:it.end]...), ',')
+		}
+	}
+	return append(body[:len(body)-1], inputEnds...)
 }
 
 // New prepares an import. It reads the beginnings of files and writes nothing. The error is an
@@ -303,31 +208,40 @@ func (im *Import) open() error {
 	return o.checkPaths()
 }
 
-// checkPaths refuses to overwrite one file with another. It compares what the paths lead to, since
-// links and relative paths give one file many names.
-func (o *Options) checkPaths() error {
-	stdin := slices.Contains(o.Files, Stdin)
-	switch {
-	case stdin && len(o.Files) > 1:
-		return errors.New("stdin is imported alone, not together with files")
-	case stdin && (o.StatePath != "" || o.Resume || o.Restart):
-		return errors.New("an import of stdin cannot be resumed, because stdin is read only once; import a file," +
-			" or give an --invocation-id to repeat it safely")
-	case stdin:
+// newReader returns a reader that starts at a position. The files before it count as read, so that
+// the progress of a resumed import starts where it stopped.
+func (im *Import) newReader(at position) *reader {
+	at.Line = max(1, at.Line)
+	r := &reader{options: &im.options, inputs: im.inputs, rules: im.rules, times: im.times, at: at}
+	for _, done := range im.inputs[:at.File] {
+		r.read.Add(done.size)
+	}
+	return r
+}
+
+// describe reads the first event of each file before anything is sent, and tells what becomes of
+// the columns. Standard input can be read only once, so its columns are told later.
+func (im *Import) describe(ctx context.Context) error {
+	if im.options.Files[0] == Stdin {
+		im.reader.mapped = im.options.Mapped
 		return nil
 	}
-	written := []string{o.RejectsPath}
-	if o.StatePath != "" {
-		written = append(written, o.StatePath, o.StatePath+".tmp", o.StatePath+".lock")
-	}
-	for i, path := range written {
-		if slices.ContainsFunc(o.Files, func(file string) bool { return paths.Same(path, file) }) {
-			return fmt.Errorf("the state and the rejects cannot be in the file of events; "+
-				"name another file with --state or --rejects: %q", path)
+	for i := range im.inputs {
+		r := im.newReader(position{File: i})
+		r.mapped = im.options.Mapped
+		err := r.openFile(ctx)
+		if err == nil {
+			_, _, err = r.record()
 		}
-		if i > 0 && paths.Same(path, o.RejectsPath) {
-			return fmt.Errorf("the state and the rejects cannot be in one file; "+
-				"name another file with --state or --rejects: %q", path)
+		r.close()
+		if err == nil || errors.Is(err, io.EOF) {
+			continue
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err = r.failed(err); !errors.Is(err, ErrCut) { // a file that is cut off is imported up to there
+			return &InputError{err}
 		}
 	}
 	return nil

@@ -12,7 +12,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -25,15 +24,6 @@ import (
 	"golang.org/x/text/transform"
 
 	"github.com/aacflow/segment-blocks/rawjson"
-)
-
-// Format is the format of a file of events.
-type Format string
-
-// The formats.
-const (
-	JSON Format = "json" // objects, one a line or each over several lines, or lists of objects
-	CSV  Format = "csv"  // a header that names the columns, then one event a row
 )
 
 // input is a file of events.
@@ -167,26 +157,6 @@ func (c *counted) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// reason returns an error of package os without the path, which callers name themselves.
-func reason(err error) error {
-	var p *fs.PathError
-	if errors.As(err, &p) {
-		return p.Err
-	}
-	return err
-}
-
-// Encoding is the text encoding of a file.
-type Encoding string
-
-// The encodings.
-const (
-	UTF8        Encoding = "utf-8"
-	UTF16       Encoding = "utf-16" // in either order of bytes, with or without a byte order mark
-	Latin1      Encoding = "latin1" // ISO 8859-1
-	Windows1252 Encoding = "windows-1252"
-)
-
 // headBytes is how much of a file is looked at to find its encoding.
 const headBytes = 128 << 10
 
@@ -276,17 +246,6 @@ func (e Encoding) refuseBinary(head []byte) error {
 	}
 	return fmt.Errorf("the events must be text in %s, and line %d holds binary data or another encoding",
 		e, lineOf(head, at))
-}
-
-// Part is a part of a file that is imported by itself.
-type Part struct {
-	// The part has the bytes From to To of the file, without To.
-	From int64 `json:"from"`
-	To   int64 `json:"to"`
-	// Offset is From without the byte order mark. The messageIds depend on it.
-	Offset int64 `json:"offset"`
-	// Line is the number of its first line.
-	Line int64 `json:"line"`
 }
 
 // Split divides a file into parts of size bytes or a little more, at the ends of lines. The imports

@@ -107,15 +107,6 @@ type mapping struct {
 	buf    []byte // the last message
 }
 
-// Column says what becomes of a column of a CSV file.
-type Column struct {
-	Name string `json:"column"`
-	// Field is a field such as userId or properties.price, "" for a column that is omitted.
-	Field string `json:"field"`
-	// Kind is text, number, boolean, time or json.
-	Kind string `json:"kind,omitempty"`
-}
-
 // maxColumns is more than databases have, and than properties that Segment keeps of an event. Each
 // row costs time for each column, and each name is compared with all others.
 const maxColumns = 10_000
@@ -252,42 +243,6 @@ func (m *mapping) plan(t tracking.Type) (*node, error) {
 	}
 	m.plans[t] = message
 	return message, nil
-}
-
-// Faults of the quotes of a row.
-const (
-	unclosed = "must close its quotes, and one that opens here is never closed"
-	torn     = "must be a row of CSV, and its quotes do not match"
-)
-
-// cellsOf returns the cells of a row, or its fault. It is as strict as package encoding/csv: a
-// quote opens a cell only at its beginning, and the cell ends behind the quote that closes it.
-// Unlike that package it keeps every CR of a cell.
-func cellsOf(row, comma string) (cells []string, problem string) {
-	for more := true; more; {
-		var cell string
-		if inside, quoted := strings.CutPrefix(row, `"`); quoted {
-			end := 0
-			for pair := true; pair; { // two quotes stand for one
-				next := strings.IndexByte(inside[end:], '"')
-				if next < 0 {
-					return nil, unclosed
-				}
-				end += next
-				if pair = strings.HasPrefix(inside[end+1:], `"`); pair {
-					end += 2
-				}
-			}
-			cell = strings.ReplaceAll(inside[:end], `""`, `"`)
-			if row, more = strings.CutPrefix(inside[end+1:], comma); !more && row != "" {
-				return nil, torn
-			}
-		} else if cell, row, more = strings.Cut(row, comma); strings.Contains(cell, `"`) {
-			return nil, torn
-		}
-		cells = append(cells, cell)
-	}
-	return cells, ""
 }
 
 // message returns a row as a message, valid until the next call. It writes JSON straight into a

@@ -7,11 +7,24 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/cespare/xxhash/v2"
 
 	"github.com/aacflow/segment-blocks/schemas"
 )
+
+// position is a place between two events.
+type position struct {
+	// File counts the files from 0. Line is the number, from 1, of the line that comes next, and
+	// Offset its first byte in the unpacked contents.
+	File   int   `json:"file"`
+	Line   int64 `json:"line"`
+	Offset int64 `json:"offset"`
+	// Sum is the XXH64 hash of the contents before Offset. It shows whether they were edited.
+	Sum    uint64 `json:"sum,string"`
+	Layout layout `json:"layout,omitempty"`
+}
 
 // maxRecord is the longest line, row or value that is read, far more than Segment takes. A longer
 // one is rejected without being held, except for its first excerptBytes.
@@ -312,4 +325,40 @@ func (b *brackets) end(part []byte) (n int, done bool) {
 		}
 	}
 	return 0, false
+}
+
+// Faults of the quotes of a row.
+const (
+	unclosed = "must close its quotes, and one that opens here is never closed"
+	torn     = "must be a row of CSV, and its quotes do not match"
+)
+
+// cellsOf returns the cells of a row, or its fault. It is as strict as package encoding/csv: a
+// quote opens a cell only at its beginning, and the cell ends behind the quote that closes it.
+// Unlike that package it keeps every CR of a cell.
+func cellsOf(row, comma string) (cells []string, problem string) {
+	for more := true; more; {
+		var cell string
+		if inside, quoted := strings.CutPrefix(row, `"`); quoted {
+			end := 0
+			for pair := true; pair; { // two quotes stand for one
+				next := strings.IndexByte(inside[end:], '"')
+				if next < 0 {
+					return nil, unclosed
+				}
+				end += next
+				if pair = strings.HasPrefix(inside[end+1:], `"`); pair {
+					end += 2
+				}
+			}
+			cell = strings.ReplaceAll(inside[:end], `""`, `"`)
+			if row, more = strings.CutPrefix(inside[end+1:], comma); !more && row != "" {
+				return nil, torn
+			}
+		} else if cell, row, more = strings.Cut(row, comma); strings.Contains(cell, `"`) {
+			return nil, torn
+		}
+		cells = append(cells, cell)
+	}
+	return cells, ""
 }

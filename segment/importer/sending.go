@@ -12,52 +12,6 @@ import (
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
-const (
-	// maxBatchBytes makes most invocations one request. It has room for what is added to a message:
-	// a timestamp, a library and a comma.
-	maxBatchBytes  = tracking.MaxBodyBytes - 5000
-	addedBytes     = 130
-	maxBatchEvents = tracking.MaxBatchMessages
-	maxQueued      = 2 // batches of a partition, beside the one in flight
-	// maxRefusedInRow is how many events, each sent alone, the receiver may refuse in a row before
-	// it is taken to refuse the source.
-	maxRefusedInRow = 100
-)
-
-// partition sends the events of some people, in order. It has one invocation in flight at a time,
-// because of two at once, one may overtake the other. The last batch of the queue is being filled.
-// The import's lock guards the queue.
-type partition struct{ queue []*batch }
-
-// batch holds the events of one invocation.
-type batch struct {
-	items []item
-	body  []byte // the input of segment_batch, without its end
-}
-
-// item is one event of a batch: its number, and where its message stands in the body.
-type item struct {
-	seq        int64
-	begin, end int
-}
-
-const (
-	inputBegins = `{"batch":[`
-	inputEnds   = `]}`
-)
-
-// input returns the input of segment_batch for some of the items, or all.
-func (b *batch) input(items []item) runtime.JSON {
-	body := b.body
-	if len(items) < len(b.items) {
-		body = []byte(inputBegins)
-		for _, it := range items {
-			body = append(append(body, b.body[it.begin:it.end]...), ',')
-		}
-	}
-	return append(body[:len(body)-1], inputEnds...)
-}
-
 // gather puts a message into the last batch of a partition, or a new one. It waits while enough is
 // queued, so that a slow receiver slows the reading down. The caller holds the lock.
 func (im *Import) gather(p *partition, seq int64, message []byte) {
@@ -187,20 +141,6 @@ func (im *Import) record(items []item, r *runtime.Receipt, accepted bool) {
 		}
 		im.warn(about, w)
 	}
-}
-
-// warn passes on the first warning of a kind. The position is the zero value for one that is not
-// about an event. The caller holds the lock.
-func (im *Import) warn(about position, w schemas.Violation) {
-	if im.warned[w.Code] || im.options.Warned == nil {
-		return
-	}
-	im.warned[w.Code] = true
-	file := ""
-	if about.Line > 0 {
-		file = im.inputs[about.File].path
-	}
-	im.options.Warned(file, about.Line, w)
 }
 
 // reasonsOf groups violations by item. It returns none if one is about no item: then the fault lies
