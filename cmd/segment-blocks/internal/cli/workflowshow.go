@@ -27,7 +27,11 @@ func (p *Program) printWorkflow(res *workflow.Result, format string, dryRun bool
 	console.Writef(w, "%s %s%s, run %s\n", res.Graph.Name, paintStatus(style, res.Status), verb, res.Run)
 	var rows [][]string
 	for i, n := range res.Graph.Nodes {
-		rows = append(rows, []string{n.ID, string(res.State.Nodes[i].Status), describeNode(res.State.Nodes[i])})
+		state := res.State.Nodes[i]
+		if state.Status == workflow.Running { // nothing runs it any more
+			state.Status = workflow.Pending
+		}
+		rows = append(rows, []string{n.ID, string(state.Status), describeNode(state)})
 	}
 	console.WriteTable(w, rows)
 	return nil
