@@ -33,6 +33,10 @@ export function keepToken(token: string): void {
   sessionStorage.setItem(tokenKey, token);
 }
 
+// The page says, before its first request, how to ask the user for the token.
+let askForToken: (wrong: boolean) => Promise<void>;
+export const onUnauthorized = (f: typeof askForToken) => void (askForToken = f);
+
 // ask sends a request, and asks the user for the token if the server wants one.
 export async function ask(path: string, init: RequestInit = {}): Promise<Response> {
   for (;;) {
@@ -51,7 +55,7 @@ export async function ask(path: string, init: RequestInit = {}): Promise<Respons
     const now = sessionStorage.getItem(tokenKey);
     if (now !== null && now !== token) continue; // another request has got a token meanwhile
     sessionStorage.removeItem(tokenKey);
-    await (await import("./dialogs")).askForToken(token !== null);
+    await askForToken(token !== null);
   }
 }
 

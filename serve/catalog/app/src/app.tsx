@@ -1,7 +1,7 @@
 // The frame around every screen: header, search, the bar that says where events go, and the token.
 import { type ComponentType, render } from "preact";
 import { useEffect, useRef } from "preact/hooks";
-import { get, hasWorkflows } from "./api";
+import { get, hasWorkflows, onUnauthorized } from "./api";
 import { go, setQuery, useRoute } from "./route";
 import { SourceBar, useSources } from "./sources";
 import { Theme } from "./theme";
@@ -103,4 +103,5 @@ function Header() {
   );
 }
 
+onUnauthorized(async (wrong) => (await import("./dialogs")).askForToken(wrong));
 render(<App />, document.body);

@@ -3,8 +3,17 @@ import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { nonce } from "./api";
 import { type Editor, mount } from "./editor";
 import { isObject, pretty } from "./json";
-import type { JSONFieldProps } from "./jsonfield";
 import { Button } from "./ui";
+
+export interface JSONFieldProps {
+  id: string;
+  value: string;
+  onChange: (text: string) => void;
+  fault?: string;
+  like: unknown; // a value whose member names are offered
+  describedBy?: string;
+  tall?: boolean;
+}
 
 // keysOf lists the names of members, at any depth.
 function keysOf(value: unknown): string[] {

@@ -1,11 +1,9 @@
 // The menu of available inputs: examples, messages that the emulator has received, recent runs, and
 // inputs that are refused.
 import { useState } from "preact/hooks";
+import type { Group } from "./given";
 import { type Input, inputOf } from "./input";
 import type { Block } from "./types";
-
-export type Choice = [title: string, input: () => Input];
-export type Group = [title: string, choices: Choice[]];
 
 export function Fill({ block, fill }: { block: Block; fill: (input: Input) => void }) {
   const [recent, setRecent] = useState<Group[]>([]);

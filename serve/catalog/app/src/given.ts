@@ -1,6 +1,5 @@
 // Inputs from elsewhere: from the address, from earlier runs, from the emulator. And the address of an input.
 import { get, hasEmulator } from "./api";
-import type { Choice, Group } from "./fill";
 import { type Input, inputOf } from "./input";
 import { inputOfMessage, typeOf } from "./messages";
 import { blockLink } from "./route";
@@ -9,6 +8,9 @@ import { withoutSecrets } from "./secrets";
 import { timeOf } from "./show";
 import { fromLink, split, toLink } from "./text";
 import type { Block, Outcome, Stored } from "./types";
+
+export type Choice = [title: string, input: () => Input];
+export type Group = [title: string, choices: Choice[]];
 
 // givenBy reads the input in the address of a form: an example, a run of the history, or a shared input.
 export async function givenBy(block: Block, query: URLSearchParams): Promise<{ input?: Input; outcome?: Outcome }> {

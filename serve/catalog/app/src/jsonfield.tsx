@@ -1,15 +1,6 @@
 // A field that holds JSON. It is a text area until the editor has loaded, or if that fails.
+import type { JSONFieldProps } from "./codefield";
 import { lazy } from "./ui";
-
-export interface JSONFieldProps {
-  id: string;
-  value: string;
-  onChange: (text: string) => void;
-  fault?: string;
-  like: unknown; // a value whose member names are offered
-  describedBy?: string;
-  tall?: boolean;
-}
 
 export const JSONField = lazy(async () => (await import("./codefield")).CodeField, TextArea);
 

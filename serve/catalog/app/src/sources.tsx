@@ -1,15 +1,8 @@
 // The destination of events: the choice of the source, and the bar that says whether it is real.
 import { useState } from "preact/hooks";
 import { get } from "./api";
-import type { Source } from "./types";
+import type { Source, Sources } from "./types";
 import { useLoaded } from "./ui";
-
-export interface Sources {
-  list?: Source[];
-  error?: unknown;
-  chosen?: Source;
-  choose: (name: string) => void;
-}
 
 const key = "segment-blocks.source";
 

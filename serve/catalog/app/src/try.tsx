@@ -7,8 +7,7 @@ import { draftKey, type Input } from "./input";
 import { setQuery } from "./route";
 import { forgetSecret, isRemembered, rememberedSecrets, rememberSecret } from "./remembered";
 import type { Running } from "./run";
-import type { Sources } from "./sources";
-import type { Block, Outcome } from "./types";
+import type { Block, Outcome, Sources } from "./types";
 import { Button, Copy, Empty, lazy, Tabs } from "./ui";
 
 // These parts are loaded only when the form is filled.

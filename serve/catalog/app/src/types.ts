@@ -1,5 +1,4 @@
 // The types of the answers of the REST API and the emulator, as far as the page reads them.
-import type { Sources } from "./sources";
 
 // ScreenProps are the props of every screen: the blocks of the server, and the parts of the address.
 export interface ScreenProps {
@@ -93,6 +92,14 @@ export interface Source {
   delivery?: string;
   fingerprint?: string;
   blocks?: string[];
+}
+
+// Sources are those that a block can use, the user's choice among them, or why they are not known.
+export interface Sources {
+  list?: Source[];
+  error?: unknown;
+  chosen?: Source;
+  choose: (name: string) => void;
 }
 
 export interface Receipt {

@@ -6,7 +6,6 @@ import { Refused } from "./api";
 import "./input";
 import "./json";
 import "./route";
-import "./sources";
 import "./theme";
 import type { Block } from "./types";
 
