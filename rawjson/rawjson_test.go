@@ -300,3 +300,16 @@ func TestMembersAreBounded(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, rawjson.Check(of(10_001), rawjson.Limits{}), "which opens nothing")
 }
+
+// A message about a large object looks for a thousand members in it.
+func TestAtOpensNothing(t *testing.T) {
+	raw := []byte(`{"b":{` + strings.Repeat(`"x":[1],`, 1000) + `"\u0063":1,"a":2}}`)
+	for pointer, want := range map[string]string{"/b/a": "2", "/b/c": "1", "/b/x/0": "1"} {
+		value, ok := rawjson.At(raw, pointer)
+		require.True(t, ok, pointer)
+		require.Equal(t, want, string(value))
+	}
+	_, ok := rawjson.At(raw, "/b/d")
+	require.False(t, ok)
+	require.Less(t, testing.AllocsPerRun(10, func() { rawjson.At(raw, "/b/a") }), 10.0)
+}

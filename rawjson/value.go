@@ -206,7 +206,7 @@ func At(raw json.RawMessage, pointer string) (json.RawMessage, bool) {
 		var ok bool
 		switch KindOf(raw) {
 		case ObjectKind:
-			raw, ok = OpenObject(raw).Get(token)
+			raw, ok = find(raw, token)
 		case ArrayKind: // "-", which is the element after the last in RFC 6901, is never there
 			i, err := strconv.Atoi(token)
 			if elements := OpenArray(raw); err == nil && i >= 0 && i < len(elements) {
@@ -218,4 +218,19 @@ func At(raw json.RawMessage, pointer string) (json.RawMessage, bool) {
 		}
 	}
 	return raw, true
+}
+
+// find returns a member of an object without a list of all members: whoever reports many faults of a
+// large object looks for one member after the other.
+func find(object json.RawMessage, name string) (found json.RawMessage, ok bool) {
+	s := jsonscan.Trusting(object)
+	s.Members(func(quoted []byte, plain bool, value []byte) bool {
+		if ok = plain && string(quoted[1:len(quoted)-1]) == name; !plain {
+			text, _ := Text(quoted)
+			ok = text == name
+		}
+		found = value
+		return !ok
+	})
+	return found, ok
 }
