@@ -37,7 +37,8 @@ func Parse(file string, data []byte) (*Graph, error) {
 // parser makes a graph from a file as far as it can, and collects what is wrong.
 type parser struct {
 	*yamljson.File
-	name   string // of the file
+	name   string         // of the file
+	nearly *regexp.Regexp // matches references, and what only looks like one
 	graph  *Graph
 	broken map[string]bool // ids of nodes that could not be read at all
 	// In a file of our own format, wrong has the places that break the schema, and above the places
@@ -50,7 +51,7 @@ func parse(file string, data []byte) *parser {
 	sum := sha256.Sum256(data)
 	g := &Graph{Digest: hex.EncodeToString(sum[:])}
 	p := &parser{
-		File: open(data), name: file, graph: g,
+		File: open(data), name: file, graph: g, nearly: regexp.MustCompile(`<([A-Za-z_][\w-]*)[.[][^<>]*>`),
 		broken: map[string]bool{}, wrong: map[string]bool{}, above: map[string]bool{},
 	}
 	if p.JSON == nil {
@@ -307,9 +308,8 @@ func (p *parser) checkReferences(
 		}
 	})
 	// What only looks like a reference would be sent as it is.
-	nearly := regexp.MustCompile(`<([A-Za-z_][\w-]*)[.[][^<>]*>`)
 	rawjson.Texts(template, func(pointer, text string) bool {
-		for _, found := range nearly.FindAllStringSubmatch(text, -1) {
+		for _, found := range p.nearly.FindAllStringSubmatch(text, -1) {
 			_, _, _, is := schemas.CutReference(found[0])
 			if head := found[1]; !is && (head == startHead || head == loopHead || g.sees(head) != nil) {
 				p.Fault(at+pointer, "%s is no reference: names have letters, digits, _ and -, and a place in a list "+
