@@ -178,7 +178,7 @@ func TestOrigin(t *testing.T) {
 }
 
 func TestBodySize(t *testing.T) {
-	server := start(t, guard.Config{MaxBody: 100}, echo)
+	server := start(t, guard.Config{MaxBody: 100, MaxBuffered: 100}, echo)
 	res, body := ask(t, server, "POST", "/", strings.Repeat("x", 101))
 	requireProblem(t, res, body, 413, "too_large")
 	res, body = ask(t, server, "POST", "/", strings.Repeat("x", 100))
