@@ -215,8 +215,8 @@ func (rt *Runtime) Close(ctx context.Context) error {
 		}
 	}
 	rt.running.Release(math.MaxInt64)
-	if t, ok := rt.transport.(interface{ CloseIdleConnections() }); ok && rt.ownsHTTP {
-		t.CloseIdleConnections()
+	if rt.ownsHTTP {
+		rt.http.GetClient().CloseIdleConnections()
 	}
 	return nil
 }
