@@ -206,6 +206,10 @@ func TestAnswersAreBounded(t *testing.T) {
 			`"arguments":{},"_meta":{"` + mcp.MetaInvocationID + `":"` + long + `"}}}`,
 		"a member of params": `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"segment_track",` +
 			`"arguments":{},"` + long + `":1}}`,
+		"parameters that cannot be decoded": `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{` +
+			`"name":"segment_track","arguments":{"event":"` + long + `"},"inputResponses":[]}}`,
+		"a _meta that is no object": `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{` +
+			`"name":"segment_track","arguments":{"event":"` + long + `"},"_meta":[]}}`,
 		"an argument of text": `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"segment_track",` +
 			`"arguments":"` + long + `"}}`,
 	} {
@@ -310,6 +314,8 @@ func TestRefusedMessagesStayBytes(t *testing.T) {
 		`{"jsonrpc":"2.0","id":1,"method":"ping","params":{"others":` + lists + `}}`,
 		`{"jsonrpc":"2.0","id":1,"method":"ping","params":{"_meta":{"others":` + lists + `}}}`,
 		`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"toy_fine","_meta":{"others":` + lists + `}}}`,
+		`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"toy_fine","inputResponses":{"a":{"action":"accept",` +
+			`"content":{"b":` + lists + `}}}}}`,
 	} {
 		req := httptest.NewRequest(http.MethodPost, "/mcp", strings.NewReader(body))
 		req.Header.Set("Content-Type", "application/json")

@@ -42,7 +42,7 @@
 // (https://modelcontextprotocol.io/specification/2025-11-25/basic/transports): the call runs on,
 // bounded by the runtime's retries.
 //
-// A message that calls no tool may have 64 KiB, and so may the _meta of a call.
+// A message may have 64 KiB beside the arguments of a tool.
 //
 // A status of 4xx says that no tool was called.
 //

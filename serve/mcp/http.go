@@ -106,7 +106,7 @@ func (s *Server) address(u *url.URL) (address, error) {
 // The bounds of what the SDK repeats in its answers, or decodes, in bytes.
 const (
 	longestName  = 256      // of a tool, and of the id of a request
-	longestOther = 64 << 10 // of a message that calls no tool, and of the _meta of a call
+	longestOther = 64 << 10 // of a message, beside the arguments of a tool
 )
 
 // message is what this package looks at before the SDK handles a message. Values stay bytes: decoded,
@@ -145,15 +145,21 @@ func read(body []byte) message {
 
 // fault returns the status and the reason if a message must not be handled.
 func (m message) fault(body []byte) (int, string) {
+	beside := len(body)
+	if m.Method == "tools/call" {
+		beside -= len(m.Params.Arguments)
+	}
 	switch {
 	case bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("[")):
 		return http.StatusBadRequest, "a request must be one message: MCP no longer has batches"
-	case m.Method != "tools/call" && len(body) > longestOther:
-		reason := fmt.Sprintf("a message that calls no tool must have at most %d bytes", longestOther)
+	case beside > longestOther:
+		reason := fmt.Sprintf("a message must have at most %d bytes beside the arguments of a tool", longestOther)
 		return http.StatusRequestEntityTooLarge, reason
-	case len(m.Params.Meta) > longestOther:
-		reason := fmt.Sprintf("the _meta of a call must have at most %d bytes", longestOther)
-		return http.StatusRequestEntityTooLarge, reason
+	case len(body) > longestOther &&
+		(len(m.Params.Others) > 0 || !slices.Contains([]jsontext.Kind{0, 'n', '{'}, m.Params.Meta.Kind())):
+		// The SDK repeats all parameters when it cannot decode one of them.
+		return http.StatusBadRequest, fmt.Sprintf("a call of more than %d bytes must have no parameters but name, "+
+			"arguments and an object _meta", longestOther)
 	case len(m.ID) > longestName:
 		return http.StatusBadRequest, fmt.Sprintf("the id of a request must have at most %d bytes", longestName)
 	case len(m.Params.Name) > longestName:
