@@ -314,8 +314,8 @@ func TestRefusedMessagesStayBytes(t *testing.T) {
 		`{"jsonrpc":"2.0","id":1,"method":"ping","params":{"others":` + lists + `}}`,
 		`{"jsonrpc":"2.0","id":1,"method":"ping","params":{"_meta":{"others":` + lists + `}}}`,
 		`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"toy_fine","_meta":{"others":` + lists + `}}}`,
-		`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"toy_fine","inputResponses":{"a":{"action":"accept",` +
-			`"content":{"b":` + lists + `}}}}}`,
+		`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"toy_fine","inputResponses":{"a":` +
+			`{"action":"accept","content":{"b":` + lists + `}}}}}`,
 	} {
 		req := httptest.NewRequest(http.MethodPost, "/mcp", strings.NewReader(body))
 		req.Header.Set("Content-Type", "application/json")

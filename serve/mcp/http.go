@@ -160,10 +160,8 @@ func (m message) fault(body []byte) (int, string) {
 		// The SDK repeats all parameters when it cannot decode one of them.
 		return http.StatusBadRequest, fmt.Sprintf("a call of more than %d bytes must have no parameters but name, "+
 			"arguments and an object _meta", longestOther)
-	case len(m.ID) > longestName:
-		return http.StatusBadRequest, fmt.Sprintf("the id of a request must have at most %d bytes", longestName)
-	case len(m.Params.Name) > longestName:
-		return http.StatusBadRequest, fmt.Sprintf("the name of a tool has at most %d bytes", longestName)
+	case max(len(m.ID), len(m.Params.Name)) > longestName:
+		return http.StatusBadRequest, fmt.Sprintf("an id and the name of a tool must have at most %d bytes", longestName)
 	}
 	return 0, ""
 }

@@ -10,9 +10,6 @@ import (
 // a request's values on to tools, and keeps its cancellation back.
 type lifeKey struct{}
 
-// withLife returns ctx with itself as the life of the calls made under it.
-func withLife(ctx context.Context) context.Context { return context.WithValue(ctx, lifeKey{}, ctx) }
-
 // joinLife returns ctx, ended by the call's life as well. The function must be called once the call
 // is over.
 func joinLife(ctx context.Context) (context.Context, func()) {
@@ -28,20 +25,18 @@ func joinLife(ctx context.Context) (context.Context, func()) {
 	}
 }
 
-// calls are the calls under way over HTTP that their client can cancel: *runningCall by callID. Its
-// zero value is ready.
+// calls are the calls under way over HTTP that their client can cancel: *context.CancelFunc by
+// callID. Its zero value is ready.
 type calls struct{ running sync.Map }
 
 // callID is a session and the id of a JSON-RPC request, as written.
 type callID struct{ session, request string }
 
-type runningCall struct{ cancel context.CancelFunc }
-
 // begin notes a call, and returns the context that ends when its client cancels it. That the client
 // goes away does not end it. The function must be called once the call is over.
 func (c *calls) begin(r *http.Request, request []byte) (context.Context, func()) {
 	life, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
-	id, call := callID{r.Header.Get(sessionHeader), string(request)}, &runningCall{cancel}
+	id, call := callID{r.Header.Get(sessionHeader), string(request)}, &cancel
 	if id.session == "" || len(id.session) > longestSession {
 		return life, cancel
 	}
@@ -55,6 +50,6 @@ func (c *calls) begin(r *http.Request, request []byte) (context.Context, func())
 // cancel ends a call, if it is under way.
 func (c *calls) cancel(id callID) {
 	if call, ok := c.running.Load(id); ok {
-		call.(*runningCall).cancel()
+		(*call.(*context.CancelFunc))()
 	}
 }

@@ -29,7 +29,7 @@ func (s *Server) Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 		incoming: make(chan jsonrpc.Message), closed: make(chan struct{}), unanswered: map[any]bool{},
 	}
 	c.changed.L = &c.mu
-	err := server.Run(withLife(ctx), c)
+	err := server.Run(context.WithValue(ctx, lifeKey{}, ctx), c)
 	if err != nil && ctx.Err() == nil && !errors.Is(err, io.EOF) {
 		return fmt.Errorf("serve mcp: %w", err)
 	}
