@@ -161,7 +161,7 @@ func (m message) fault(body []byte) (int, string) {
 		return http.StatusBadRequest, fmt.Sprintf("a call of more than %d bytes must have no parameters but name, "+
 			"arguments and an object _meta", longestOther)
 	case max(len(m.ID), len(m.Params.Name)) > longestName:
-		return http.StatusBadRequest, fmt.Sprintf("an id and the name of a tool must have at most %d bytes", longestName)
+		return http.StatusBadRequest, fmt.Sprintf("an id and the name of a tool have at most %d bytes", longestName)
 	}
 	return 0, ""
 }
