@@ -1,4 +1,4 @@
-import{a,c as l}from"./shared3.js";import{a as m}from"./shared12.js";import{f as i}from"./shared10.js";import{I as p,s as c}from"./shared1.js";function f(t){return p(m(t.input),t.source)}function g(t){return`#!/bin/sh
+import{a,c as l}from"./shared3.js";import{a as m}from"./shared12.js";import{f as i}from"./shared10.js";import{M as p,s as c}from"./shared1.js";function f(t){return p(m(t.input),t.source)}function g(t){return`#!/bin/sh
 ${t.map(n=>`${l(c(`v1/blocks/${n.block}/invoke`),f(n))}
 `).join(`
 `)}`}function b(t){return t.map(o=>`${JSON.stringify(o)}

@@ -2,11 +2,12 @@
 import { type ComponentType, render } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { get, hasWorkflows, onUnauthorized } from "./api";
+import { useLoaded } from "./loaded";
 import { go, setQuery, useRoute } from "./route";
 import { SourceBar, useSources } from "./sources";
 import { Theme } from "./theme";
 import type { Block, ScreenProps } from "./types";
-import { Failure, lazy, Loading, NotFound, useLoaded } from "./ui";
+import { Failure, lazy, Loading, NotFound } from "./ui";
 
 const screens: Record<string, ComponentType<ScreenProps>> = {
   "": lazy(async () => (await import("./blocks")).BlocksPage),

@@ -1,9 +1,10 @@
 // The page of one block: its head, and the tabs below it.
 import { get, getText } from "./api";
+import { useLoaded } from "./loaded";
 import { setQuery } from "./route";
 import { Try } from "./try";
 import type { Block, ScreenProps } from "./types";
-import { Badges, Chip, Copy, Head, lazy, Loading, NotFound, Tabs, Tile, useLoaded } from "./ui";
+import { Badges, Chip, Copy, Head, lazy, Loading, NotFound, Tabs, Tile } from "./ui";
 
 const Reference = lazy(async () => (await import("./reference")).Reference);
 const Deprecation = lazy(async () => (await import("./reference")).Deprecation);

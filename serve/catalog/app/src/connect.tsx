@@ -2,9 +2,10 @@
 import { getText, hasAACFlow, post, urlOf } from "./api";
 import { Code } from "./code";
 import { show } from "./json";
+import { useLoaded } from "./loaded";
 import { download } from "./show";
 import type { Block } from "./types";
-import { Button, Failure, useLoaded } from "./ui";
+import { Button, Failure } from "./ui";
 
 interface Tool {
   name: string;

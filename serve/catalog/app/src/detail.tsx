@@ -4,6 +4,7 @@ import { get, hasEmulator } from "./api";
 import { bytes, Code, headerLines } from "./code";
 import type { Item } from "./feed";
 import { isObject, show } from "./json";
+import { useLoaded } from "./loaded";
 import { callOf, inputOfMessage, typeOf } from "./messages";
 import { blockLink } from "./route";
 import { useInSight } from "./insight";
@@ -11,7 +12,7 @@ import { timeOf } from "./show";
 import { Row, Values } from "./table";
 import { toLink } from "./text";
 import type { Block, Received } from "./types";
-import { Chip, Failure, Tabs, useLoaded } from "./ui";
+import { Chip, Failure, Tabs } from "./ui";
 
 type Tab = "pretty" | "raw" | "request" | "why";
 

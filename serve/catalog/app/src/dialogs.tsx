@@ -70,7 +70,7 @@ function TokenDialog({ wrong, done }: { wrong: boolean; done: () => void }) {
           autocomplete="off"
           required
           pattern="\s*[!-~]+\s*"
-          title="A token is one word of visible ASCII characters."
+          title="Visible ASCII characters only"
         />
         <p class="actions">
           <button class="primary">Open the catalog</button>

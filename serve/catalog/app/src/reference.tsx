@@ -3,10 +3,11 @@ import type { ComponentChildren } from "preact";
 import { get } from "./api";
 import { bytes, Code } from "./code";
 import { show } from "./json";
+import { useLoaded } from "./loaded";
 import { blockLink } from "./route";
 import { Row, Table, typeName } from "./table";
 import type { Block, ErrorDoc, Field, Schema } from "./types";
-import { Chip, Failure, useLoaded } from "./ui";
+import { Chip, Failure } from "./ui";
 
 export function Reference({ block }: { block: Block }) {
   const { limits, maxRequestBytes, templates = [], skills = [] } = block;

@@ -1,8 +1,8 @@
 // The destination of events: the choice of the source, and the bar that says whether it is real.
 import { useState } from "preact/hooks";
 import { get } from "./api";
+import { useLoaded } from "./loaded";
 import type { Source, Sources } from "./types";
-import { useLoaded } from "./ui";
 
 const key = "segment-blocks.source";
 

@@ -5,7 +5,9 @@ import { useEffect, useState } from "preact/hooks";
 import { Refused } from "./api";
 import "./input";
 import "./json";
+import { useLoaded } from "./loaded";
 import "./route";
+import "./sources";
 import "./theme";
 import type { Block } from "./types";
 
@@ -169,25 +171,6 @@ export function Tabs<T extends string>({ label, id, all, chosen, choose, childre
       </div>
     </>
   );
-}
-
-export interface Loaded<T> {
-  value?: T;
-  error?: unknown;
-}
-
-// useLoaded loads something again whenever the key changes.
-export function useLoaded<T>(key: string, load: (signal: AbortSignal) => Promise<T>): Loaded<T> {
-  const [state, setState] = useState<Loaded<T> & { key: string }>({ key });
-  useEffect(() => {
-    const controller = new AbortController();
-    load(controller.signal).then(
-      (value) => setState({ key, value }),
-      (error) => controller.signal.aborted || setState({ key, error }),
-    );
-    return () => controller.abort();
-  }, [key]);
-  return state.key === key ? state : {};
 }
 
 export function Loading() {

@@ -76,8 +76,8 @@ export function WatchPage({ blocks, query, sources }: ScreenProps) {
       <Head title="Watch" actions={actions}>
         <p>
           {hasEmulator
-            ? "Events that the emulator in this server receives."
-            : "Recent runs on this server. It does not keep the properties of events."}{" "}
+            ? "Events that the emulator receives."
+            : "Recent runs on this server, without the properties of events."}{" "}
           {connection === "lost" && <strong class="fault">Connection lost. Reconnecting…</strong>}
         </p>
       </Head>
@@ -92,7 +92,7 @@ export function WatchPage({ blocks, query, sources }: ScreenProps) {
       <Filters query={query} items={items} found={found.length} missed={missed} />
       {connection === "absent" ? (
         <Empty title="This server keeps no history">
-          <p>Its target is real, and its API does not list past invocations.</p>
+          <p>Its API does not list past invocations.</p>
         </Empty>
       ) : items.length === 0 ? (
         <Empty title={live ? "No events yet" : "Paused"}>
@@ -114,7 +114,7 @@ export function WatchPage({ blocks, query, sources }: ScreenProps) {
           </div>
         </div>
       )}
-      <Fold title="Outside this page" hint="the same with curl, on the command line and over MCP">
+      <Fold title="Outside this page" hint="with curl, on the command line and over MCP">
         {() => <Commands source={sources.chosen} />}
       </Fold>
     </>

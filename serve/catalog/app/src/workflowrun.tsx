@@ -5,10 +5,11 @@ import { Code } from "./code";
 import { Graph, type Node, type Status, statusChip } from "./graph";
 import { useInSight } from "./insight";
 import { show } from "./json";
+import { useLoaded } from "./loaded";
 import { between, timeOf } from "./show";
 import { stream } from "./stream";
 import type { ScreenProps } from "./types";
-import { Chip, count, Empty, Failure, Head, Loading, useLoaded } from "./ui";
+import { Chip, count, Empty, Failure, Head, Loading } from "./ui";
 import type { RunHead } from "./workflows";
 
 interface State {

@@ -4,11 +4,12 @@ import { get, post, type Refused } from "./api";
 import { Graph, type Node, type Status, statusChip } from "./graph";
 import { faultOf, show } from "./json";
 import { JSONField } from "./jsonfield";
+import { useLoaded } from "./loaded";
 import { go } from "./route";
 import { between, Fold, timeOf } from "./show";
 import { Row, Table } from "./table";
 import type { ScreenProps, Source } from "./types";
-import { Chip, count, Empty, Failure, Head, lazy, Loading, useLoaded } from "./ui";
+import { Chip, count, Empty, Failure, Head, lazy, Loading } from "./ui";
 
 const WorkflowCommands = lazy(
   async () => (await import("./commands")).WorkflowCommands,
@@ -51,34 +52,33 @@ interface File {
   nodes: Node[];
 }
 
-const fileLink = (file: string) => `#/workflows/${encodeURIComponent(file)}`;
-
 export function WorkflowsPage(props: ScreenProps) {
   return props.id ? <FilePage {...props} /> : <ListPage />;
 }
 
 function ListPage() {
-  const files = useLoaded("", (signal) => get<{ workflows: Entry[] }>("v1/workflows", signal));
-  const runs = useLoaded("", (signal) => get<{ runs: RunHead[] }>("v1/runs", signal));
-  const error = files.error ?? runs.error;
+  const { value, error } = useLoaded("", (signal) =>
+    Promise.all([get<{ workflows: Entry[] }>("v1/workflows", signal), get<{ runs: RunHead[] }>("v1/runs", signal)]),
+  );
   if (error) return <Failure error={error} />;
-  if (!files.value || !runs.value) return <Loading />;
+  if (!value) return <Loading />;
+  const [{ workflows }, { runs }] = value;
   return (
     <>
       <Head title="Workflows">
-        <p>Files that this server can run. Edits take effect at once.</p>
+        <p>Files that this server can run. Edits apply at once.</p>
       </Head>
-      {files.value.workflows.length === 0 && (
+      {workflows.length === 0 && (
         <Empty title="No workflow files">
-          <p>The folder has no *.workflow.yaml and no AACFlow export.</p>
+          <p>The folder has no *.workflow.yaml or AACFlow export.</p>
         </Empty>
       )}
       <ul class="cards">
-        {files.value.workflows.map((f) => (
+        {workflows.map((f) => (
           <li key={f.file}>
             <div>
               <h2>
-                <a href={fileLink(f.file)}>{f.name}</a>
+                <a href={`#/workflows/${encodeURIComponent(f.file)}`}>{f.name}</a>
               </h2>
               <p class="meta">
                 <code>{f.file}</code>
@@ -89,13 +89,13 @@ function ListPage() {
         ))}
       </ul>
       <h2 class="category">
-        Runs <span>{runs.value.runs.length}</span>
+        Runs <span>{runs.length}</span>
       </h2>
-      {runs.value.runs.length === 0 ? (
+      {runs.length === 0 ? (
         <p class="hint">No runs yet.</p>
       ) : (
         <Table label="Runs" columns={["Run", "Workflow", "Status", "Source", "Started", "Took"]}>
-          {runs.value.runs.map((r) => (
+          {runs.map((r) => (
             <Row
               key={r.run}
               of={<a href={`#/runs/${encodeURIComponent(r.run)}`}>{r.run}</a>}
@@ -215,7 +215,7 @@ function RunForm({ path, file, source }: { path: string; file: File; source?: So
           {fault && <span class="says invalid">The input {fault}</span>}
         </div>
       </form>
-      <Fold title="Outside this page" hint="the same with curl and on the command line">
+      <Fold title="Outside this page" hint="with curl and on the command line">
         {() => (
           <WorkflowCommands
             file={file.file}
