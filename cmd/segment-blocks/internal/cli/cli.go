@@ -142,6 +142,7 @@ func (p *Program) flagError(cmd *cobra.Command, err error) error {
 		return console.Usage("%w", err)
 	}
 	name := unknown.GetSpecifiedName()
+	// In whatever spelling: --writeKey and --segment-write-key mean the same wish.
 	if strings.Contains(strings.ToLower(strings.ReplaceAll(name, "-", "")), "writekey") {
 		return console.Usage("no flag takes a write key, because other users could see it: " +
 			"set SEGMENT_WRITE_KEY, or name a file with writeKeyFile")

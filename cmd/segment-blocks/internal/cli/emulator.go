@@ -35,6 +35,7 @@ type emulatorFlags struct {
 // newEmulator makes emulator, the local receiver that other commands and programs can send to.
 func newEmulator(p *Program) *cobra.Command {
 	cmd := command("emulator", "Run a local Segment for development")
+	// The defaults do what Segment does, so that nothing passes here and fails there.
 	f := emulatorFlags{mode: emulator.Segment, oversize: emulator.RefuseBatch}
 	flags := cmd.Flags()
 	flags.StringVar(&f.addr, "addr", "127.0.0.1:4010", "address to listen on; port 0 picks a free one")

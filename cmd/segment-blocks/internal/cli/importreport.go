@@ -161,6 +161,7 @@ func (r *importRun) concludeCheck(c importer.Counts, err error) error {
 		Duplicates int64            `json:"duplicates,omitempty"`
 		Messages   []rawjson.Object `json:"messages"`
 	}{false, c.Events, c.Accepted, c.Rejected, c.Duplicates, r.messages}
+	// The messages come first: a person compares them with the file, and then reads the counts.
 	err = r.program.show(result, func(w io.Writer) {
 		for _, one := range r.messages {
 			console.Writeln(w, text.Escape(string(one.JSON())))

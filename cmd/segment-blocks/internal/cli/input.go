@@ -301,7 +301,7 @@ func (p *Program) readStdin(ctx context.Context) (input, error) {
 		in  input
 		err error
 	}
-	read := make(chan result, 1)
+	read := make(chan result, 1) // buffered, so that the goroutine can end after nobody waits for it
 	go func() {
 		in, err := readAll(p.Stdin, "stdin")
 		read <- result{in, err}

@@ -62,6 +62,7 @@ func askStore(ctx context.Context, store *delivery.Store, r queueRequest, visit 
 	case "waiting":
 		list = store.Waiting
 	}
+	// The messages are read as they are visited, because there may be more than memory can hold.
 	for m, err := range list(r.Source) {
 		if err != nil || !visit(m) {
 			return a, err
@@ -154,6 +155,7 @@ func (s *remoteStore) ask(ctx context.Context, r queueRequest, visit visitor) (a
 	if res.StatusCode != http.StatusOK {
 		return a, fmt.Errorf("the running segment-blocks answered %d", res.StatusCode)
 	}
+	// A process that ends in the middle leaves an answer without its last line, which is an error.
 	for in := json.NewDecoder(res.Body); ; {
 		var line queueAnswer
 		switch err := in.Decode(&line); {

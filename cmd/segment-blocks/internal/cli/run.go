@@ -217,7 +217,7 @@ func (p *Program) drain(
 // ids of the first one, so only dead letters since began count.
 func outcomeOf(store *delivery.Store, source string, ids []string, began time.Time) (*outcome, error) {
 	f := &outcome{}
-	open := map[string]bool{}
+	open := map[string]bool{} // what neither list has named yet
 	for _, id := range ids {
 		open[id] = true
 	}
@@ -233,6 +233,7 @@ func outcomeOf(store *delivery.Store, source string, ids []string, began time.Ti
 			f.others++
 		}
 	}
+	// A message is in one of the two lists at most: becoming a dead letter takes it off the other.
 	for l, err := range store.Waiting(source) {
 		if err != nil {
 			return nil, err

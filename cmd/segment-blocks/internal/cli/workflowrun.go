@@ -180,6 +180,7 @@ func (p *Program) concludeWorkflow(res *workflow.Result, err error, f runFlags, 
 	if t.emulator != nil && !f.dryRun {
 		p.noteEmulator("sent")
 	}
+	// A run that stopped before its end can go on, and the error says how.
 	switch {
 	case errors.Is(err, context.Canceled):
 		return console.Fail(console.ExitInterrupted, string(runtime.Canceled),
