@@ -56,17 +56,24 @@ func needTemporal(t *testing.T) string {
 	return path
 }
 
-// startTemporal starts a server, or skips the test if Temporal's command is missing.
+// startTemporal starts a server, or skips the test if Temporal's command is missing. Another process
+// may take the free port, or one of those that the server chooses, so it tries several times.
 func startTemporal(t *testing.T, args ...string) *temporalServer {
 	t.Helper()
 	path := needTemporal(t)
-	s := &temporalServer{path: path, file: filepath.Join(t.TempDir(), "temporal.db"), port: freePort(t)}
-	s.start(t, args...)
-	t.Cleanup(func() {
-		s.Close()
+	for range 4 {
+		s := &temporalServer{path: path, file: filepath.Join(t.TempDir(), "temporal.db"), port: freePort(t)}
+		if s.start(t, args...) {
+			t.Cleanup(func() {
+				s.Close()
+				s.kill(t)
+			})
+			return s
+		}
 		s.kill(t)
-	})
-	return s
+	}
+	require.FailNow(t, "no Temporal server started")
+	return nil
 }
 
 func freePort(t *testing.T) string {
@@ -79,24 +86,33 @@ func freePort(t *testing.T) string {
 	return port
 }
 
-func (s *temporalServer) start(t *testing.T, args ...string) {
+// start starts the server, and reports whether it answers within half a minute.
+func (s *temporalServer) start(t *testing.T, args ...string) bool {
 	t.Helper()
 	args = append([]string{"server", "start-dev", "--headless", "--db-filename", s.file, "--port", s.port}, args...)
 	s.process = exec.Command(s.path, args...)
 	s.process.Env = append(os.Environ(), "HOME="+filepath.Dir(s.file))
 	require.NoError(t, s.process.Start())
-	require.Eventually(t, func() bool {
-		c, err := client.DialContext(t.Context(), client.Options{HostPort: s.address(), Logger: quiet{}})
+	answers := func() bool {
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		c, err := client.DialContext(ctx, client.Options{HostPort: s.address(), Logger: quiet{}})
 		if err != nil {
 			return false
 		}
-		if _, err = c.DescribeTaskQueue(t.Context(), "any", 1); err != nil {
+		if _, err = c.DescribeTaskQueue(ctx, "any", 1); err != nil {
 			c.Close()
 			return false
 		}
 		s.Client = c
 		return true
-	}, time.Minute, 100*time.Millisecond)
+	}
+	for until := time.Now().Add(30 * time.Second); time.Now().Before(until); time.Sleep(100 * time.Millisecond) {
+		if answers() {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *temporalServer) address() string { return "127.0.0.1:" + s.port }

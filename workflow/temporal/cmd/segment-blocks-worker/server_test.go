@@ -189,7 +189,7 @@ func TestKilledServer(t *testing.T) {
 	begin(t, s, segment, "server")
 	s.Close()
 	s.kill(t)
-	s.start(t)
+	require.True(t, s.start(t))
 	requireComplete(t, s, segment, "server")
 }
 
