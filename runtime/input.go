@@ -1,8 +1,6 @@
 package runtime
 
 import (
-	"slices"
-
 	"github.com/aacflow/segment-blocks/rawjson"
 	"github.com/aacflow/segment-blocks/schemas"
 )
@@ -41,9 +39,7 @@ func (rt *Runtime) read(input Input, schema *schemas.Schema) (opened *schemas.Op
 	if opened, ok := schema.Scan(data, rt.limits); ok {
 		blank := opened.Blank && rt.conventions.BlankIsAbsent
 		// A schema may accept the text that JSON is given as.
-		text := slices.ContainsFunc(schema.Fields(), func(f schemas.Field) bool {
-			return jsonInText(rt.conventions, f) && (f.Kinds == nil || slices.Contains(f.Kinds, rawjson.StringKind))
-		})
+		text := schema.TakesTextForJSON() && rt.conventions.JSONInText
 		return opened, !blank && !text && !rt.conventions.MayBeUnresolved(data), nil
 	}
 	obj, err := rawjson.ParseObject(data, rt.limits)

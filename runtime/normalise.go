@@ -3,7 +3,6 @@ package runtime
 import (
 	"context"
 	"encoding/json"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -39,7 +38,7 @@ func (n *normaliser) object(
 	out := make(rawjson.Object, 0, min(len(obj), 16))
 	for _, m := range obj {
 		f := schemas.Find(fields, m.Name)
-		if at == "" && f != nil && jsonInText(n.conventions, *f) {
+		if at == "" && f != nil && jsonInText(n.conventions, f) {
 			m.Value = n.unwrap(m.Value, f, rawjson.Pointer(at, m.Name))
 		}
 		if value, present := n.member(ctx, m.Value, f, at, m.Name); present {
@@ -50,9 +49,7 @@ func (n *normaliser) object(
 }
 
 // jsonInText reports whether a text in a field stands for the JSON that it holds.
-func jsonInText(c schemas.Conventions, f schemas.Field) bool {
-	return c.JSONInText && slices.Contains([]string{"json", "number", "boolean"}, f.Type)
-}
+func jsonInText(c schemas.Conventions, f *schemas.Field) bool { return c.JSONInText && f.HoldsJSON() }
 
 // unwrap returns the JSON in a text. It leaves a text that is empty or a reference to member.
 func (n *normaliser) unwrap(value json.RawMessage, f *schemas.Field, at string) json.RawMessage {
@@ -130,7 +127,7 @@ func (n *normaliser) warnOfReferences(raw json.RawMessage, at string) {
 }
 
 func (n *normaliser) text(value json.RawMessage, text string, f *schemas.Field, at string) (json.RawMessage, bool) {
-	blank := text == "" || jsonInText(n.conventions, *f) && strings.TrimSpace(text) == ""
+	blank := text == "" || jsonInText(n.conventions, f) && strings.TrimSpace(text) == ""
 	_, unresolved := n.conventions.Unresolved(text)
 	switch {
 	case blank && n.conventions.BlankIsAbsent:

@@ -29,6 +29,11 @@ type Field struct {
 	Fields []Field `json:"fields,omitempty"`
 }
 
+// HoldsJSON reports whether text in the field, where a host gives only text, stands for its JSON.
+func (f *Field) HoldsJSON() bool {
+	return slices.Contains([]string{"json", "number", "boolean"}, f.Type)
+}
+
 // Find returns the field called name, or nil.
 func Find(fields []Field, name string) *Field {
 	for i := range fields {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"slices"
 
 	"github.com/santhosh-tekuri/jsonschema/v5"
 
@@ -22,6 +23,7 @@ type Schema struct {
 	fields  []Field
 	secrets map[string]bool // names of secret fields, at any depth
 	rules   []string
+	text    bool // what TakesTextForJSON returns
 }
 
 // Compile reads a JSON Schema 2020-12 that stands alone: a $ref may lead only to the document
@@ -34,6 +36,9 @@ func Compile(url string, raw json.RawMessage) (*Schema, error) {
 	}
 	s := &Schema{raw: raw, root: root, fields: fieldsOf(raw), rules: rulesOf(raw)}
 	s.secrets = secretNames(s.fields, map[string]bool{})
+	s.text = slices.ContainsFunc(s.fields, func(f Field) bool {
+		return f.HoldsJSON() && (f.Kinds == nil || slices.Contains(f.Kinds, rawjson.StringKind))
+	})
 	return s, nil
 }
 
@@ -76,6 +81,10 @@ func (s *Schema) JSON() json.RawMessage { return s.raw }
 
 // Fields returns the properties in the order of the manifest. It must not be changed.
 func (s *Schema) Fields() []Field { return s.fields }
+
+// TakesTextForJSON reports whether a field that holds JSON may be text as well, so that the schema
+// accepts its JSON in text.
+func (s *Schema) TakesTextForJSON() bool { return s.text }
 
 // Rules returns, in words, what the schema demands beyond the types of its fields: the titles in
 // its allOf, and in the allOf of the objects in its arrays.
