@@ -100,7 +100,8 @@ func TestDepthLooksPastTexts(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// TestDepthIsBounded: whatever a caller allows, depth cannot exhaust the stack, which ends a process.
+// TestDepthIsBounded: whatever a caller allows, depth cannot exhaust the stack, which ends a
+// process.
 func TestDepthIsBounded(t *testing.T) {
 	unbounded := rawjson.Limits{MaxDepth: math.MaxInt32}
 	require.ErrorContains(t, rawjson.Check([]byte(strings.Repeat("[", 32<<20)), unbounded), "1000 levels are allowed")

@@ -220,8 +220,8 @@ func At(raw json.RawMessage, pointer string) (json.RawMessage, bool) {
 	return raw, true
 }
 
-// find returns a member of an object without a list of all members: whoever reports many faults of a
-// large object looks for one member after the other.
+// find returns a member of an object without a list of all members: whoever reports many faults of
+// a large object looks for one member after the other.
 func find(object json.RawMessage, name string) (found json.RawMessage, ok bool) {
 	s := jsonscan.Trusting(object)
 	s.Members(func(quoted []byte, plain bool, value []byte) bool {

@@ -15,8 +15,8 @@ import (
 type Conventions struct {
 	// BlankIsAbsent treats null and empty text as an absent parameter.
 	BlankIsAbsent bool
-	// JSONInText lets a parameter of type json, number or boolean be text that holds its JSON: forms
-	// and references give only text.
+	// JSONInText lets a parameter of type json, number or boolean be text that holds its JSON:
+	// forms and references give only text.
 	JSONInText bool
 	// AnyISOTime accepts the common forms of ISO 8601 for a date-time, and converts them to RFC
 	// 3339.

@@ -4,8 +4,8 @@
 //	diff := contract.Compare(contract.Of(before), contract.Of(after))
 //	if !diff.Versioned { … } // diff.Changes say why diff.Needs is the least version
 //
-// A contract covers values, not words: titles, descriptions, examples, deprecation and the sentences
-// of violations may change without a new version.
+// A contract covers values, not words: titles, descriptions, examples, deprecation and the
+// sentences of violations may change without a new version.
 package contract
 
 import (

@@ -32,8 +32,8 @@ func (e *InputError) Error() string { return e.Err.Error() }
 // Unwrap returns the cause.
 func (e *InputError) Unwrap() error { return e.Err }
 
-// maxRefusedInRow is how many events, each sent alone, the receiver may refuse in a row before it is
-// taken to refuse the source.
+// maxRefusedInRow is how many events, each sent alone, the receiver may refuse in a row before it
+// is taken to refuse the source.
 const maxRefusedInRow = 100
 
 // DeliveryError is the error of an import that a failed invocation has ended. It wraps the

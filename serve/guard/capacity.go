@@ -181,8 +181,9 @@ func (c *capacity) changed(conn net.Conn, state http.ConnState) {
 	}
 }
 
-// ReadJSON is [ReadBody] for a body that must be JSON by its Content-Type, and not compressed. A page
-// of another site can send that type only after a preflight request, and a form cannot send it.
+// ReadJSON is [ReadBody] for a body that must be JSON by its Content-Type, and not compressed. A
+// page of another site can send that type only after a preflight request, and a form cannot send
+// it.
 func ReadJSON(w http.ResponseWriter, r *http.Request, most int64) ([]byte, *Problem) {
 	why, given := "", r.Header.Get("Content-Type")
 	if name, _, err := mime.ParseMediaType(given); err != nil || name != "application/json" {

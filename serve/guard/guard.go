@@ -138,8 +138,8 @@ func (g *Guard) checked(next http.Handler, open []string) http.Handler {
 			g.preflight(w, r)
 			return
 		}
-		// It reads a byte beyond the limit. That byte must not count: there may be no room for it, and
-		// a client whose body is too large must not be told to try again.
+		// It reads a byte beyond the limit. That byte must not count: there may be no room for it,
+		// and a client whose body is too large must not be told to try again.
 		r.Body = http.MaxBytesReader(w, r.Body, g.cfg.MaxBody)
 		body := g.capacity.bodyOf(r)
 		r.Body = body

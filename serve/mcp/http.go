@@ -109,8 +109,8 @@ const (
 	longestOther = 64 << 10 // of a message, beside the arguments of a tool
 )
 
-// message is what this package looks at before the SDK handles a message. Values stay bytes: decoded,
-// the lists of a large body would take many times its memory.
+// message is what this package looks at before the SDK handles a message. Values stay bytes:
+// decoded, the lists of a large body would take many times its memory.
 type message struct {
 	Version string         `json:"jsonrpc"`
 	ID      jsontext.Value `json:"id"`

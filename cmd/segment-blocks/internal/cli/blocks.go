@@ -30,8 +30,8 @@ func newBlocks(p *Program) *cobra.Command {
 	)
 }
 
-// listedBlock is a block in a list. blocks show has the rest of it. The keys are those of the catalog,
-// so that a script can go from one to the other.
+// listedBlock is a block in a list. blocks show has the rest of it. The keys are those of the
+// catalog, so that a script can go from one to the other.
 type listedBlock struct {
 	ID       string   `json:"id"`
 	Name     string   `json:"name"`

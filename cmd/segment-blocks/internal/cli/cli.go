@@ -98,7 +98,8 @@ func newRoot(p *Program) *cobra.Command {
 	return root
 }
 
-// usageTemplate is what help shows below its text. Cobra's own form of it has lines that are too long.
+// usageTemplate is what help shows below its text. Cobra's own form of it has lines that are too
+// long.
 //
 //go:embed usage.tmpl
 var usageTemplate string
@@ -268,7 +269,8 @@ func newConfigShow(p *Program) *cobra.Command {
 	})
 }
 
-// settingText returns a value for people: a dash for what is not set, and a list without its brackets.
+// settingText returns a value for people: a dash for what is not set, and a list without its
+// brackets.
 func settingText(value any) string {
 	if value == nil || value == "" {
 		return "-"

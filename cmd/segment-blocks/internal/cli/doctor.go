@@ -23,8 +23,8 @@ import (
 	"github.com/aacflow/segment-blocks/segment/tracking"
 )
 
-// checkVerdict is the result of a check. A warning is what may lose events and does not have to; not
-// checked is what doctor could not find out.
+// checkVerdict is the result of a check. A warning is what may lose events and does not have to;
+// not checked is what doctor could not find out.
 type checkVerdict string
 
 const (

@@ -176,8 +176,8 @@ func (p placed) tell(w io.Writer) {
 	console.Writef(w, "%s written, %d unchanged\n", console.Count(len(p.Written), "file"), len(p.Unchanged))
 }
 
-// writeFiles writes files below a folder, all of them or none: it looks at what is there, writes the
-// files to a folder of their own, and only then moves them to their places.
+// writeFiles writes files below a folder, all of them or none: it looks at what is there, writes
+// the files to a folder of their own, and only then moves them to their places.
 func writeFiles(folder string, files []aacflow.File, force bool) (placed, error) {
 	// Lists are empty and not null in JSON.
 	result := placed{[]string{}, []string{}}

@@ -56,8 +56,9 @@ func needTemporal(t *testing.T) string {
 	return path
 }
 
-// startTemporal starts a server, or skips the test if Temporal's command is missing. Another process
-// may take the free port, or one of those that the server chooses, so it tries several times.
+// startTemporal starts a server, or skips the test if Temporal's command is missing. Another
+// process may take the free port, or one of those that the server chooses, so it tries several
+// times.
 func startTemporal(t *testing.T, args ...string) *temporalServer {
 	t.Helper()
 	path := needTemporal(t)
