@@ -178,11 +178,11 @@ func (f *flapping) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	fate := rand.N(10)
+	draw := rand.N(10)
 	if f.steady {
-		fate = 9
+		draw = 9
 	}
-	if fate == 0 {
+	if draw == 0 {
 		w.WriteHeader(http.StatusInternalServerError)
 		return
 	}
@@ -199,7 +199,7 @@ func (f *flapping) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.contents[m.MessageID] = string(raw)
 		f.order[m.UserID] = append(f.order[m.UserID], m.Event)
 	}
-	if fate <= 2 { // taken, and nobody knows
+	if draw <= 2 { // taken, and nobody knows
 		if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
 			_ = conn.(*net.TCPConn).SetLinger(0)
 			_ = conn.Close()
