@@ -200,6 +200,32 @@ func Pointer(parent, token string) string {
 	return string(jsontext.Pointer(parent).AppendToken(token))
 }
 
+// Decode returns checked JSON as package encoding/json decodes it, with what number makes of each
+// number. It returns nil for no JSON.
+func Decode(value json.RawMessage, number func(json.Number) any) any {
+	d := json.NewDecoder(bytes.NewReader(value))
+	d.UseNumber()
+	var v any
+	_ = d.Decode(&v)
+	return withNumbers(v, number)
+}
+
+func withNumbers(value any, number func(json.Number) any) any {
+	switch v := value.(type) {
+	case json.Number:
+		return number(v)
+	case map[string]any:
+		for name, member := range v {
+			v[name] = withNumbers(member, number)
+		}
+	case []any:
+		for i, element := range v {
+			v[i] = withNumbers(element, number)
+		}
+	}
+	return value
+}
+
 // At returns the value at a JSON Pointer in a checked document, and whether there is one.
 func At(raw json.RawMessage, pointer string) (json.RawMessage, bool) {
 	for token := range jsontext.Pointer(pointer).Tokens() {

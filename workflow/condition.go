@@ -1,7 +1,6 @@
 package workflow
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -136,30 +135,13 @@ func (state *NodeState) value() json.RawMessage {
 
 // decode returns the Go value of checked JSON. A whole number that fits is an int, any other number
 // a float64.
-func decode(raw json.RawMessage) (value any) {
-	d := json.NewDecoder(bytes.NewReader(raw))
-	d.UseNumber()
-	_ = d.Decode(&value) // nothing is nil
-	return withNumbers(value)
-}
-
-func withNumbers(value any) any {
-	switch v := value.(type) {
-	case map[string]any:
-		for name, member := range v {
-			v[name] = withNumbers(member)
-		}
-	case []any:
-		for i, element := range v {
-			v[i] = withNumbers(element)
-		}
-	case json.Number:
+func decode(raw json.RawMessage) any {
+	return rawjson.Decode(raw, func(n json.Number) any {
 		// As float64s, neighbouring ids of 17 digits would be equal.
-		if whole, err := strconv.Atoi(string(v)); err == nil {
+		if whole, err := strconv.Atoi(string(n)); err == nil {
 			return whole
 		}
-		number, _ := v.Float64()
+		number, _ := n.Float64()
 		return number
-	}
-	return value
+	})
 }

@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"bytes"
 	"encoding/json"
 	"regexp"
 
@@ -94,11 +93,7 @@ func decode(value json.RawMessage, d depth) any {
 		}
 		return list
 	}
-	decoder := json.NewDecoder(bytes.NewReader(value))
-	decoder.UseNumber()
-	var v any
-	_ = decoder.Decode(&v) // it has been checked
-	return bounded(v)
+	return rawjson.Decode(value, bounded)
 }
 
 var hugeExponent = regexp.MustCompile(`[eE]([+-]?)0*[1-9]\d{3,}$`)
@@ -106,18 +101,6 @@ var hugeExponent = regexp.MustCompile(`[eE]([+-]?)0*[1-9]\d{3,}$`)
 // bounded makes 1000 of larger exponents. jsonschema would write out all digits of 1e999999, which
 // takes 65 ms, and panic at one digit more. Lists may hold very many such numbers, and no sensible
 // bound lies between the two.
-func bounded(v any) any {
-	switch v := v.(type) {
-	case json.Number:
-		return json.Number(hugeExponent.ReplaceAllString(v.String(), "e${1}1000"))
-	case map[string]any:
-		for name, member := range v {
-			v[name] = bounded(member)
-		}
-	case []any:
-		for i, element := range v {
-			v[i] = bounded(element)
-		}
-	}
-	return v
+func bounded(n json.Number) any {
+	return json.Number(hugeExponent.ReplaceAllString(n.String(), "e${1}1000"))
 }
