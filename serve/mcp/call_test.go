@@ -87,8 +87,8 @@ func TestRefusalSaysAllInOneLine(t *testing.T) {
 	require.True(t, res.IsError)
 	require.Equal(
 		t,
-		`segment_track refused its input, nothing was sent: /event must not be empty: ""; must have userId or anonymousId; `+
-			`/properties must be an object: [1]`,
+		`segment_track refused its input, nothing was sent: /event must not be empty: ""; `+
+			`must have userId or anonymousId; /properties must be an object: [1]`,
 		text(t, res, 0),
 	)
 }
@@ -158,8 +158,8 @@ func TestInvocationIDInput(t *testing.T) {
 	res := call(t, s, "segment_track", map[string]any{"event": "E", "invocationId": "<loop.index>"})
 	require.Equal(
 		t,
-		`segment_track refused its input, nothing was sent: /invocationId must be resolved by the host before the call: `+
-			`"<loop.index>"; must have userId or anonymousId`,
+		`segment_track refused its input, nothing was sent: `+
+			`/invocationId must be resolved by the host before the call: "<loop.index>"; must have userId or anonymousId`,
 		text(t, res, 0),
 	)
 

@@ -175,8 +175,8 @@ func (f fixtures) mountTalk(server *sdk.Server) {
 	const titled = `[{"const":"value1","title":"First Option"},{"const":"value2","title":"Second Option"},` +
 		`{"const":"value3","title":"Third Option"}]`
 	ask("test_elicitation_sep1330_enums", `{"type":"object","properties":{
-		"untitledSingle":{"type":"string","enum":["option1","option2","option3"]},"titledSingle":{"type":"string","oneOf":`+
-		titled+`},
+		"untitledSingle":{"type":"string","enum":["option1","option2","option3"]},
+		"titledSingle":{"type":"string","oneOf":`+titled+`},
 		"legacyEnum":{"type":"string","enum":["opt1","opt2","opt3"],
 			"enumNames":["Option One","Option Two","Option Three"]},
 		"untitledMulti":{"type":"array","items":{"type":"string","enum":["option1","option2","option3"]}},

@@ -18,7 +18,8 @@ import (
 	"github.com/aacflow/segment-blocks/serve/mcp"
 )
 
-const handshake = `{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"c","version":"1"}}}
+const handshake = `{"jsonrpc":"2.0","id":0,"method":"initialize","params":{` +
+	`"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"c","version":"1"}}}
 {"jsonrpc":"2.0","method":"notifications/initialized"}
 `
 

@@ -198,8 +198,8 @@ func (b *bench) requireArrived(orderID string) {
 		"Order Completed": `{"type":"track","event":"Order Completed","userId":"u-42",` + anonymous +
 			`,"timestamp":"2026-01-31T09:30:00.000Z",
 			"properties":{"order_id":"o-1001","total":42.5,"products":[{"sku":"A","quantity":2}],"note":null},
-			"context":{"ip":"203.0.113.9","locale":"en-GB"},"integrations":{"All":true,"Mixpanel":false},"messageId":"` +
-			orderID + `"}`,
+			"context":{"ip":"203.0.113.9","locale":"en-GB"},"integrations":{"All":true,"Mixpanel":false},
+			"messageId":"` + orderID + `"}`,
 		"identify": `{"type":"identify","userId":"u-42","traits":{"email":"jane@example.com","age":42},` +
 			`"context":{"active":true}}`,
 		"page": `{"type":"page",` + anonymous +
@@ -208,9 +208,10 @@ func (b *bench) requireArrived(orderID string) {
 		"screen": `{"type":"screen",` + anonymous + `,"name":"Cart","context":{}}`,
 		"group":  `{"type":"group","groupId":"acme-7","userId":"u-42","traits":{"plan":"enterprise"},"context":{}}`,
 		"alias":  `{"type":"alias","userId":"u-42","previousId":"3a12eab0-bca7-11e4-8dfc-aa07a5b093db","context":{}}`,
-		"import Signed Up": `{"type":"track","event":"Signed Up","userId":"u-1","messageId":"import-1","properties":{"plan":"pro"},
+		"import Signed Up": `{"type":"track","event":"Signed Up","userId":"u-1","messageId":"import-1",
+			"properties":{"plan":"pro"},"context":{"library":{"name":"importer"}}}`,
+		"import alias": `{"type":"alias","userId":"u-2","previousId":"old-2",
 			"context":{"library":{"name":"importer"}}}`,
-		"import alias": `{"type":"alias","userId":"u-2","previousId":"old-2","context":{"library":{"name":"importer"}}}`,
 		"import group": `{"type":"group","groupId":"acme-7",` + anonymous + `,"traits":{"seats":5},` +
 			`"context":{"library":{"name":"importer"}}}`,
 		"Shape Asked For": `{"type":"track","event":"Shape Asked For","userId":"u-7","context":{}}`,

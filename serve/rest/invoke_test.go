@@ -107,7 +107,7 @@ func TestRefusals(t *testing.T) {
 			"",
 		},
 		"too deep":         {`{"input":{"properties":` + deep + `}}`, nil, 422, "invalid_input", nil, "128 levels"},
-		"much too deep":    {`{"source":"prod","input":` + strings.Repeat("[", 9999), nil, 422, "invalid_input", nil, ""},
+		"far too deep":     {`{"source":"prod","input":` + strings.Repeat("[", 9999), nil, 422, "invalid_input", nil, ""},
 		"not JSON":         {`{"input":{"event":}}`, nil, 400, "invalid_request", nil, ""},
 		"cut off":          {`{"input":{`, nil, 400, "invalid_request", nil, ""},
 		"something behind": {`{"input":{}} x`, nil, 400, "invalid_request", nil, ""},

@@ -62,7 +62,8 @@ func TestAnalyticsGo(t *testing.T) {
 		},
 		analytics.Page{
 			MessageId: "go-3", UserId: "u-42", AnonymousId: "a-7", Timestamp: at(7, 211), Name: "Guide",
-			Properties:   analytics.NewProperties().SetURL("https://shop.example/guide?q=1&r=2#x").SetTitle("The guide"),
+			Properties: analytics.NewProperties().SetURL("https://shop.example/guide?q=1&r=2#x").
+				SetTitle("The guide"),
 			Integrations: analytics.NewIntegrations().Enable("Mixpanel"),
 		},
 		analytics.Screen{
@@ -89,8 +90,8 @@ func TestAnalyticsGo(t *testing.T) {
 	require.Equal(t, 6, outcome.accepted)
 
 	requireComplete(t, srv, decode(t, []byte(`[
-		{"type":"identify","messageId":"go-1","userId":"u-42","anonymousId":"a-7","timestamp":"2026-01-02T03:04:05.678Z",
-		 "traits":{"name":"Élodie <Ø>","age":41,"tags":["a","b"]},
+		{"type":"identify","messageId":"go-1","userId":"u-42","anonymousId":"a-7",
+		 "timestamp":"2026-01-02T03:04:05.678Z","traits":{"name":"Élodie <Ø>","age":41,"tags":["a","b"]},
 		 "context":{"locale":"fr-FR","campaign":{"name":"spring","source":"news"}},
 		 "integrations":{"Mixpanel":false,"Salesforce":{"object":"Lead"}}},
 		{"type":"track","messageId":"go-2","userId":"u-42","anonymousId":"a-7","timestamp":"2026-01-02T03:04:06.111Z",
@@ -104,8 +105,8 @@ func TestAnalyticsGo(t *testing.T) {
 		 "integrations":{"Mixpanel":true}},
 		{"type":"group","messageId":"go-5","userId":"u-42","anonymousId":"a-7","timestamp":"2026-01-02T03:04:09.411Z",
 		 "groupId":"g-9","traits":{"name":"Acme","employees":12},"integrations":{"Mixpanel":true}},
-		{"type":"alias","messageId":"go-6","userId":"u-42","previousId":"visitor-1","timestamp":"2026-01-02T03:04:10.511Z",
-		 "context":{"locale":"de-DE"},"integrations":{"Mixpanel":true}}]`)).([]any))
+		{"type":"alias","messageId":"go-6","userId":"u-42","previousId":"visitor-1",
+		 "timestamp":"2026-01-02T03:04:10.511Z","context":{"locale":"de-DE"},"integrations":{"Mixpanel":true}}]`)).([]any))
 
 	require.Len(t, srv.Requests(), 2)
 	for _, r := range srv.Requests() {
